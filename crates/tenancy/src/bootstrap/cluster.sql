@@ -1,0 +1,43 @@
+-- Roles belong to the whole cluster. The three groups are the same for every installation in it.
+DO $do$
+DECLARE
+    wanted text;
+BEGIN
+    FOREACH wanted IN ARRAY ARRAY[:'tenant_group', :'shared_group', :'platform_group', :'reader'] LOOP
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted) THEN
+            EXECUTE format('CREATE ROLE %I NOLOGIN', wanted);
+        END IF;
+    END LOOP;
+    -- Nobody is a member of the role maker. It owns two functions, and they alone use its CREATEROLE.
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'role_maker') THEN
+        EXECUTE format('CREATE ROLE %I NOLOGIN CREATEROLE', :'role_maker');
+    END IF;
+    -- An existing login keeps its password.
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'owner') THEN
+        EXECUTE format('CREATE ROLE %I LOGIN PASSWORD %L', :'owner', :'owner_password');
+    END IF;
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'server') THEN
+        EXECUTE format('CREATE ROLE %I LOGIN NOINHERIT PASSWORD %L', :'server', :'server_password');
+    END IF;
+    IF EXISTS (SELECT FROM pg_roles
+                WHERE rolname IN (:'server', :'owner') AND (rolsuper OR rolcreaterole OR rolbypassrls)) THEN
+        RAISE EXCEPTION 'a login of the installation is a superuser, or has CREATEROLE or BYPASSRLS'
+              USING HINT = 'name logins of their own in database.url and database.owner_url';
+    END IF;
+    -- What the server may do, it may do only after SET ROLE.
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = :'server' AND rolinherit) THEN
+        EXECUTE format('ALTER ROLE %I NOINHERIT', :'server');
+    END IF;
+    IF NOT pg_has_role(:'server', :'shared_group', 'MEMBER') THEN
+        EXECUTE format('GRANT %I TO %I', :'shared_group', :'server');
+    END IF;
+    IF NOT pg_has_role(:'server', :'platform_group', 'MEMBER') THEN
+        EXECUTE format('GRANT %I TO %I', :'platform_group', :'server');
+    END IF;
+    IF NOT EXISTS (SELECT FROM pg_auth_members
+                    WHERE roleid = to_regrole(quote_ident(:'tenant_group'))
+                      AND member = to_regrole(quote_ident(:'role_maker')) AND admin_option) THEN
+        EXECUTE format('GRANT %I TO %I WITH ADMIN OPTION', :'tenant_group', :'role_maker');
+    END IF;
+END
+$do$;

@@ -1,0 +1,49 @@
+-- TEMP and CONNECT go only to those who need them: a temporary table could outlive a business's turn on a connection.
+REVOKE CONNECT, TEMPORARY ON DATABASE :"database" FROM PUBLIC;
+GRANT CONNECT, CREATE ON DATABASE :"database" TO :"owner";
+GRANT CONNECT ON DATABASE :"database" TO :"server", :"reader";
+REVOKE ALL ON SCHEMA public FROM PUBLIC;
+
+-- For an administrator who is no superuser: leave to act for the two roles, given back at the end.
+GRANT :"owner", :"role_maker" TO CURRENT_USER;
+
+CREATE SCHEMA IF NOT EXISTS shared AUTHORIZATION :"owner";
+GRANT USAGE ON SCHEMA shared TO :"shared_group", :"platform_group";
+
+CREATE SCHEMA IF NOT EXISTS extensions;
+GRANT USAGE ON SCHEMA extensions TO :"owner", :"tenant_group";
+CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA extensions;
+
+-- No login has CREATEROLE. The name is built from the number here, so a caller can make no other role.
+GRANT CREATE ON SCHEMA shared TO :"role_maker";
+CREATE OR REPLACE FUNCTION shared.make_tenant_role(number bigint) RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
+DECLARE
+    tenant_role text := :'installation' || '_business_' || number;
+BEGIN
+    IF number IS NULL OR number < 1 THEN
+        RAISE EXCEPTION 'a business number starts at 1' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    -- A role of that name can only be left over from a database that was dropped, and owns nothing any more.
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = tenant_role) THEN
+        EXECUTE format('CREATE ROLE %I NOLOGIN', tenant_role);
+    END IF;
+    EXECUTE format('GRANT %I TO %I', :'tenant_group', tenant_role);
+    EXECUTE format('GRANT %I TO %I, %I', tenant_role, :'server', :'owner');
+    RETURN tenant_role;
+END
+$function$;
+CREATE OR REPLACE FUNCTION shared.drop_tenant_role(number bigint) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
+BEGIN
+    EXECUTE format('DROP ROLE IF EXISTS %I', :'installation' || '_business_' || number);
+END
+$function$;
+ALTER FUNCTION shared.make_tenant_role(bigint) OWNER TO :"role_maker";
+ALTER FUNCTION shared.drop_tenant_role(bigint) OWNER TO :"role_maker";
+REVOKE ALL ON FUNCTION shared.make_tenant_role(bigint), shared.drop_tenant_role(bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION shared.make_tenant_role(bigint), shared.drop_tenant_role(bigint) TO :"owner";
+REVOKE CREATE ON SCHEMA shared FROM :"role_maker";
+GRANT USAGE ON SCHEMA shared TO :"role_maker";
+
+REVOKE :"owner", :"role_maker" FROM CURRENT_USER;

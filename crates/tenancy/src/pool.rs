@@ -1,0 +1,251 @@
+//! The connections of one login: a deadpool of connections that remember their prepared statements.
+
+use std::collections::HashSet;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use deadpool::Runtime;
+use deadpool::managed::{self, Metrics, Object, PoolError, RecycleError, RecycleResult, Timeouts};
+use deadpool_postgres::{ClientWrapper, ManagerConfig, RecyclingMethod};
+use lru::LruCache;
+use tokio_postgres::{Client, Statement};
+
+use crate::connect::{Connector, DatabaseUrl, TlsError};
+use crate::error::DbError;
+use crate::names::BusinessNumber;
+
+/// Limits of one login's connections. Every duration and count is configured, none is guessed here.
+#[derive(Debug, Clone)]
+pub struct PoolSettings {
+    /// Connections for all tenants together.
+    pub max_connections: usize,
+    /// How long a request waits for a free connection before it is refused.
+    pub wait_timeout: Duration,
+    /// Age after which a connection is replaced: a backend never gives back what it learned of a catalogue.
+    pub max_lifetime: Duration,
+    /// Distinct businesses after which a connection is replaced, for the same reason (about 0.4 MiB each).
+    pub max_businesses_per_connection: usize,
+    /// Prepared statements kept on a connection; the least recently used go first.
+    pub max_statements_per_connection: NonZeroUsize,
+    /// Bounds of one statement, of waiting for a lock, and of a transaction that idles.
+    pub statement_timeout: Duration,
+    pub lock_timeout: Duration,
+    pub idle_in_transaction_timeout: Duration,
+}
+
+impl Default for PoolSettings {
+    fn default() -> Self {
+        Self {
+            max_connections: 20,
+            wait_timeout: Duration::from_secs(5),
+            max_lifetime: Duration::from_secs(3600),
+            max_businesses_per_connection: 200,
+            max_statements_per_connection: NonZeroUsize::MIN.saturating_add(499),
+            statement_timeout: Duration::from_secs(15),
+            lock_timeout: Duration::from_secs(2),
+            idle_in_transaction_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// How full a pool is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolStatus {
+    pub max_connections: usize,
+    pub open: usize,
+    pub idle: usize,
+    pub waiting: usize,
+}
+
+/// Whose tables a statement was planned for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Realm {
+    Shared,
+    Business(BusinessNumber),
+}
+
+/// One pooled connection.
+pub(crate) struct Connection {
+    client: ClientWrapper,
+    /// Keyed by realm too: a statement planned for one schema is planned anew whenever it runs in another.
+    statements: Mutex<LruCache<(Realm, &'static str), Statement>>,
+    visited: HashSet<BusinessNumber>,
+    migrations_seen: usize,
+}
+
+impl Connection {
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(crate) fn statement(&self, realm: Realm, sql: &'static str) -> Option<Statement> {
+        self.statements().get(&(realm, sql)).cloned()
+    }
+
+    pub(crate) fn remember(&self, realm: Realm, sql: &'static str, statement: &Statement) {
+        self.statements().put((realm, sql), statement.clone());
+    }
+
+    fn forget(&self, business: BusinessNumber) {
+        let mut statements = self.statements();
+        let stale: Vec<_> =
+            statements.iter().map(|(key, _)| *key).filter(|(realm, _)| *realm == Realm::Business(business)).collect();
+        for key in stale {
+            statements.pop(&key);
+        }
+    }
+
+    fn statements(&self) -> std::sync::MutexGuard<'_, LruCache<(Realm, &'static str), Statement>> {
+        // The cache is whole at every step, so a panic elsewhere leaves it usable.
+        self.statements.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The businesses whose tables changed under prepared statements, in the order in which that was found out.
+///
+/// A connection compares its position with the end when it is handed out: one atomic load while nothing migrates.
+#[derive(Default)]
+pub(crate) struct MigratedBusinesses {
+    count: AtomicUsize,
+    numbers: Mutex<Vec<BusinessNumber>>,
+}
+
+impl MigratedBusinesses {
+    fn push(&self, business: BusinessNumber) {
+        let mut numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+        numbers.push(business);
+        self.count.store(numbers.len(), Ordering::Release);
+    }
+
+    fn since(&self, position: usize) -> Vec<BusinessNumber> {
+        self.numbers.lock().unwrap_or_else(PoisonError::into_inner)[position..].to_vec()
+    }
+}
+
+pub(crate) struct Manager {
+    inner: deadpool_postgres::Manager,
+    max_statements: NonZeroUsize,
+    max_lifetime: Duration,
+    max_businesses: usize,
+    migrated: Arc<MigratedBusinesses>,
+}
+
+impl managed::Manager for Manager {
+    type Type = Connection;
+    type Error = tokio_postgres::Error;
+
+    async fn create(&self) -> Result<Connection, tokio_postgres::Error> {
+        Ok(Connection {
+            client: self.inner.create().await?,
+            statements: Mutex::new(LruCache::new(self.max_statements)),
+            visited: HashSet::new(),
+            migrations_seen: self.migrated.count.load(Ordering::Acquire),
+        })
+    }
+
+    async fn recycle(
+        &self,
+        connection: &mut Connection,
+        metrics: &Metrics,
+    ) -> RecycleResult<tokio_postgres::Error> {
+        if metrics.age() > self.max_lifetime || connection.visited.len() >= self.max_businesses {
+            return Err(RecycleError::message("retired: it has served its time"));
+        }
+        self.inner.recycle(&mut connection.client, metrics).await
+    }
+}
+
+/// A connection on loan; it goes back to the pool when dropped.
+pub(crate) type Loan = Object<Manager>;
+
+/// The pool of one login.
+pub(crate) struct Pool {
+    inner: managed::Pool<Manager>,
+    connector: Connector,
+    migrated: Arc<MigratedBusinesses>,
+    wait_timeout: Duration,
+}
+
+impl Pool {
+    /// Opens no connection yet.
+    pub(crate) fn new(url: &DatabaseUrl, settings: &PoolSettings) -> Result<Self, TlsError> {
+        let milliseconds = |duration: Duration| duration.as_millis().to_string();
+        let connector = Connector::new(
+            url,
+            &[
+                // Empty, so that a query outside of a scope finds no table at all.
+                ("search_path", String::new()),
+                ("statement_timeout", milliseconds(settings.statement_timeout)),
+                ("lock_timeout", milliseconds(settings.lock_timeout)),
+                ("idle_in_transaction_session_timeout", milliseconds(settings.idle_in_transaction_timeout)),
+            ],
+        )?;
+        let migrated = Arc::new(MigratedBusinesses::default());
+        let manager = Manager {
+            inner: deadpool_postgres::Manager::from_connect(
+                connector.config().clone(),
+                connector.clone(),
+                // A scope begins with its own BEGIN, and a connection abandoned in flight never comes back.
+                ManagerConfig { recycling_method: RecyclingMethod::Fast },
+            ),
+            max_statements: settings.max_statements_per_connection,
+            max_lifetime: settings.max_lifetime,
+            max_businesses: settings.max_businesses_per_connection,
+            migrated: migrated.clone(),
+        };
+        let inner = managed::Pool::builder(manager)
+            .max_size(settings.max_connections)
+            .timeouts(Timeouts {
+                wait: Some(settings.wait_timeout),
+                create: Some(Duration::from_secs(10)),
+                recycle: None,
+            })
+            .runtime(Runtime::Tokio1)
+            .build();
+        #[expect(clippy::expect_used, reason = "build fails only without a runtime, and one is given above")]
+        let inner = inner.expect("a runtime is given");
+        Ok(Self { inner, connector, migrated, wait_timeout: settings.wait_timeout })
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the one place that takes a connection")]
+    pub(crate) async fn lend(&self, realm: Realm) -> Result<Loan, DbError> {
+        let mut loan = self.inner.get().await.map_err(|error| match error {
+            PoolError::Backend(error) => DbError::Connect(error),
+            PoolError::Timeout(_) | PoolError::Closed | PoolError::NoRuntimeSpecified => {
+                DbError::Exhausted(self.wait_timeout)
+            }
+            PoolError::PostCreateHook(_) => DbError::Exhausted(self.wait_timeout),
+        })?;
+        let seen = loan.migrations_seen;
+        if seen < self.migrated.count.load(Ordering::Acquire) {
+            let migrated = self.migrated.since(seen);
+            loan.migrations_seen += migrated.len();
+            migrated.into_iter().for_each(|business| loan.forget(business));
+        }
+        if let Realm::Business(number) = realm {
+            loan.visited.insert(number);
+        }
+        Ok(loan)
+    }
+
+    /// Every connection forgets the statements of `business` before it is used again.
+    pub(crate) fn forget_statements(&self, business: BusinessNumber) {
+        self.migrated.push(business);
+    }
+
+    pub(crate) fn connector(&self) -> &Connector {
+        &self.connector
+    }
+
+    pub(crate) fn status(&self) -> PoolStatus {
+        let status = self.inner.status();
+        PoolStatus {
+            max_connections: status.max_size,
+            open: status.size,
+            idle: status.available,
+            waiting: status.waiting,
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Who a transaction acts as: one tenant, or one part of the `shared` schema. No scope, no query.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::names::{PLATFORM_GROUP, SHARED_GROUP, TenantId};
+use crate::pool::Realm;
+use crate::session::Session;
+use crate::tenant::Tenant;
+
+/// Leave to act as one tenant. Made only from a [`Tenant`], and those come only out of the registry.
+#[derive(Debug, Clone)]
+pub struct TenantScope(Arc<Tenant>);
+
+impl TenantScope {
+    pub(crate) fn of(tenant: Arc<Tenant>) -> Self {
+        Self(tenant)
+    }
+
+    pub fn tenant(&self) -> &Tenant {
+        &self.0
+    }
+
+    /// The settings of the scope, for inside a transaction.
+    pub(crate) fn settings(&self) -> String {
+        // pg_temp stands last: searched first, as it is by default, a temporary table would hide a business's own.
+        format!(
+            "SET LOCAL ROLE {}; SET LOCAL search_path = {}, extensions, pg_temp",
+            self.0.role.quoted(),
+            self.0.schema.quoted()
+        )
+    }
+}
+
+/// A transaction that acts as one tenant's role and sees that tenant's schema alone.
+///
+/// Domain functions take `&TenantTx`; only [`Database::read`](crate::Database::read) and
+/// [`Database::write`](crate::Database::write) and the [`Provisioner`](crate::Provisioner) make one. A query without
+/// a tenant does not compile:
+///
+/// ```compile_fail
+/// let tx = tenancy::TenantTx { session: todo!(), scope: todo!() };
+/// ```
+///
+/// and neither does one whose text is built at run time:
+///
+/// ```compile_fail
+/// async fn find(tx: &tenancy::TenantTx, table: &str) {
+///     let sql = format!("SELECT id FROM {table}");
+///     let _ = tx.query(&sql, &[]).await;
+/// }
+/// ```
+pub struct TenantTx {
+    session: Session,
+    scope: TenantScope,
+}
+
+impl TenantTx {
+    pub fn tenant(&self) -> &Tenant {
+        self.scope.tenant()
+    }
+}
+
+impl Deref for TenantTx {
+    type Target = Session;
+    fn deref(&self) -> &Session {
+        &self.session
+    }
+}
+
+/// What of the `shared` schema a transaction may see: row level security lets through nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SharedScope {
+    /// Before the tenant is known: no row at all, only the look-up functions (host, credentials).
+    Public,
+    /// The rows of one tenant.
+    Tenant(TenantId),
+    /// The rows of one user.
+    User(Uuid),
+    /// Every row: the platform's staff and its commands.
+    Platform,
+}
+
+impl SharedScope {
+    /// The settings of the scope, for inside a transaction.
+    fn settings(self) -> String {
+        match self {
+            Self::Public => format!("SET LOCAL ROLE {SHARED_GROUP}"),
+            Self::Tenant(id) => format!("SET LOCAL ROLE {SHARED_GROUP}; SET LOCAL tenantry.tenant = '{id}'"),
+            Self::User(id) => format!("SET LOCAL ROLE {SHARED_GROUP}; SET LOCAL tenantry.user = '{id}'"),
+            Self::Platform => format!("SET LOCAL ROLE {PLATFORM_GROUP}"),
+        }
+    }
+}
+
+/// A transaction in the `shared` schema. It cannot see a business schema.
+pub struct SharedTx {
+    session: Session,
+}
+
+impl Deref for SharedTx {
+    type Target = Session;
+    fn deref(&self) -> &Session {
+        &self.session
+    }
+}
+
+/// The two kinds of transaction, to the code that opens and ends them.
+pub(crate) trait ScopedTx: Sized {
+    type Scope;
+    fn realm(scope: &Self::Scope) -> Realm;
+    /// The settings of the scope, separated by semicolons.
+    fn settings(scope: &Self::Scope) -> String;
+    fn over(session: Session, scope: &Self::Scope) -> Self;
+    fn into_session(self) -> Session;
+}
+
+impl ScopedTx for TenantTx {
+    type Scope = TenantScope;
+    fn realm(scope: &TenantScope) -> Realm {
+        Realm::Business(scope.0.number)
+    }
+    fn settings(scope: &TenantScope) -> String {
+        scope.settings()
+    }
+    fn over(session: Session, scope: &TenantScope) -> Self {
+        Self { session, scope: scope.clone() }
+    }
+    fn into_session(self) -> Session {
+        self.session
+    }
+}
+
+impl ScopedTx for SharedTx {
+    type Scope = SharedScope;
+    fn realm(_: &SharedScope) -> Realm {
+        Realm::Shared
+    }
+    fn settings(scope: &SharedScope) -> String {
+        scope.settings()
+    }
+    fn over(session: Session, _: &SharedScope) -> Self {
+        Self { session }
+    }
+    fn into_session(self) -> Session {
+        self.session
+    }
+}

@@ -1,0 +1,255 @@
+//! One connection inside one transaction: statements, the commit, and what happens when any of it is dropped.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use chrono::{DateTime, SubsecRound, Utc};
+use futures_util::FutureExt;
+use futures_util::future::join;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Row, Statement};
+
+use crate::connect::Connector;
+use crate::error::DbError;
+use crate::pool::{Loan, Realm};
+
+/// The values bound to a statement's `$1`, `$2` ...
+pub type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+/// A transaction's connection.
+///
+/// Nothing is sent when it is made. The first statement takes `opening` (BEGIN and the scope) with it in the same
+/// flight; PostgreSQL runs them in order, and when the opening fails the statement fails too.
+///
+/// SQL is `&'static str`: text built at run time does not fit, so every value has to be bound.
+pub struct Session {
+    /// `None` only after the session has ended or has been handed on.
+    loan: Option<Loan>,
+    connector: Connector,
+    realm: Realm,
+    opening: String,
+    opened: AtomicBool,
+    /// A statement was refused, so PostgreSQL will turn COMMIT into ROLLBACK without saying so.
+    failed: AtomicBool,
+    /// A statement's future was dropped between its first poll and its answer.
+    abandoned: AtomicBool,
+    now: DateTime<Utc>,
+}
+
+impl Session {
+    pub(crate) fn new(loan: Loan, connector: Connector, realm: Realm, opening: String) -> Self {
+        Self {
+            loan: Some(loan),
+            connector,
+            realm,
+            opening,
+            opened: AtomicBool::new(false),
+            failed: AtomicBool::new(false),
+            abandoned: AtomicBool::new(false),
+            // PostgreSQL keeps microseconds; a finer value would not compare equal after a round trip.
+            now: Utc::now().trunc_subsecs(6),
+        }
+    }
+
+    /// The transaction's one moment: a parameter for every statement that records a time.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.now
+    }
+
+    /// Runs a query and returns its rows.
+    ///
+    /// # Errors
+    /// [`DbError::Query`] when PostgreSQL refuses it, [`DbError::Abandoned`] after a statement was dropped in flight.
+    pub async fn query(&self, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>, DbError> {
+        self.run(sql, async |client, statement| client.query(statement, params).await).await
+    }
+
+    /// Runs a query that returns at most one row.
+    ///
+    /// # Errors
+    /// As [`Session::query`], and when there is more than one row.
+    pub async fn query_opt(&self, sql: &'static str, params: Params<'_>) -> Result<Option<Row>, DbError> {
+        self.run(sql, async |client, statement| client.query_opt(statement, params).await).await
+    }
+
+    /// Runs a query that returns exactly one row.
+    ///
+    /// # Errors
+    /// As [`Session::query`], and when there is not exactly one row.
+    pub async fn query_one(&self, sql: &'static str, params: Params<'_>) -> Result<Row, DbError> {
+        self.run(sql, async |client, statement| client.query_one(statement, params).await).await
+    }
+
+    /// Runs a statement and returns the number of rows it changed.
+    ///
+    /// # Errors
+    /// As [`Session::query`].
+    pub async fn execute(&self, sql: &'static str, params: Params<'_>) -> Result<u64, DbError> {
+        self.run(sql, async |client, statement| client.execute(statement, params).await).await
+    }
+
+    async fn run<T>(
+        &self,
+        sql: &'static str,
+        send: impl AsyncFnOnce(&Client, &Statement) -> Result<T, tokio_postgres::Error>,
+    ) -> Result<T, DbError> {
+        let flight = self.take_off()?;
+        let connection = flight.connection;
+        let answer = match connection.statement(self.realm, sql) {
+            Some(statement) => {
+                self.after_opening(connection.client(), send(connection.client(), &statement)).await
+            }
+            None => match self.after_opening(connection.client(), connection.client().prepare(sql)).await {
+                Ok(statement) => {
+                    connection.remember(self.realm, sql, &statement);
+                    send(connection.client(), &statement).await
+                }
+                Err(error) => Err(error),
+            },
+        };
+        flight.land(answer)
+    }
+
+    /// Runs SQL text that takes no parameters, in the simple protocol: DDL and settings.
+    pub(crate) async fn batch(&self, sql: &str) -> Result<(), DbError> {
+        let flight = self.take_off()?;
+        let client = flight.connection.client();
+        let answer = self.after_opening(client, client.batch_execute(sql)).await;
+        flight.land(answer)
+    }
+
+    /// Runs a query whose text is not known at compile time: refinery's history of a schema.
+    pub(crate) async fn query_text(&self, sql: &str) -> Result<Vec<Row>, DbError> {
+        let flight = self.take_off()?;
+        let client = flight.connection.client();
+        let answer = self.after_opening(client, client.query(sql, &[])).await;
+        flight.land(answer)
+    }
+
+    /// Runs `statements` one by one, but sends each without waiting for the answer to the one before.
+    ///
+    /// # Errors
+    /// The first refusal, with the index of its statement; those after it fail only because of it.
+    pub(crate) async fn pipeline(&self, statements: &[&str]) -> Result<(), (usize, DbError)> {
+        let flight = self.take_off().map_err(|error| (0, error))?;
+        let client = flight.connection.client();
+        if let Err(error) = self.after_opening(client, std::future::ready(Ok(()))).await {
+            return flight.land(Err(error)).map_err(|error| (0, error));
+        }
+        let mut answers: Vec<_> = statements.iter().map(|sql| Box::pin(client.batch_execute(sql))).collect();
+        let mut outcome = Ok(());
+        let mut refuse = |index, answer: Result<(), tokio_postgres::Error>| {
+            if let (Ok(()), Err(error)) = (&outcome, answer) {
+                outcome = Err((index, error));
+            }
+        };
+        // The first poll sends; awaiting all of them in order collects the answers.
+        let early: Vec<_> = answers.iter_mut().map(|answer| answer.now_or_never()).collect();
+        for (index, (early, answer)) in early.into_iter().zip(answers).enumerate() {
+            let answer = match early {
+                Some(answer) => answer,
+                None => answer.await,
+            };
+            refuse(index, answer);
+        }
+        match outcome {
+            Ok(()) => flight.land(Ok(())).map_err(|error| (0, error)),
+            Err((index, error)) => flight.land(Err(error)).map_err(|error| (index, error)),
+        }
+    }
+
+    /// Sends the opening, the first time, and `statement` right behind it; the opening's error is the one to tell.
+    async fn after_opening<T>(
+        &self,
+        client: &Client,
+        statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, tokio_postgres::Error> {
+        if self.opened.swap(true, Ordering::Relaxed) {
+            return statement.await;
+        }
+        // `join` polls its futures in order, and the first poll of a tokio-postgres future sends its message.
+        let (opened, answer) = join(client.batch_execute(&self.opening), statement).await;
+        opened?;
+        answer
+    }
+
+    fn take_off(&self) -> Result<Flight<'_>, DbError> {
+        if self.abandoned.load(Ordering::Relaxed) {
+            return Err(DbError::Abandoned);
+        }
+        match &self.loan {
+            Some(connection) => Ok(Flight { session: self, connection, landed: false }),
+            None => Err(DbError::Abandoned),
+        }
+    }
+
+    /// Commits, and gives the connection back to the pool.
+    ///
+    /// # Errors
+    /// [`DbError::Failed`] when a statement was refused before; [`DbError::Query`] when PostgreSQL refuses the commit.
+    pub(crate) async fn commit(mut self) -> Result<(), DbError> {
+        if !*self.opened.get_mut() {
+            return Ok(());
+        }
+        if *self.failed.get_mut() {
+            return Err(DbError::Failed);
+        }
+        let flight = self.take_off()?;
+        let answer = flight.connection.client().batch_execute("COMMIT").await;
+        flight.land(answer)?;
+        self.loan = None;
+        Ok(())
+    }
+
+    /// The same transaction under another scope, whose settings are already in force.
+    pub(crate) fn into_realm(mut self, realm: Realm) -> Self {
+        self.realm = realm;
+        self
+    }
+}
+
+impl Drop for Session {
+    /// Without a statement in flight: ROLLBACK, sent and not awaited; what the next user sends comes after it.
+    ///
+    /// With one in flight the connection never goes back: its next user would wait for the statement, and a COMMIT
+    /// of theirs would keep what it left open. It is taken out of the pool, cancelled on the server, and closed.
+    fn drop(&mut self) {
+        let Some(loan) = self.loan.take() else { return };
+        if *self.abandoned.get_mut() {
+            let connection = Loan::take(loan);
+            let token = connection.client().cancel_token();
+            drop(connection);
+            // Outside of a runtime, at the end of the process, closing has to do.
+            if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+                let connector = self.connector.clone();
+                runtime.spawn(async move { connector.cancel(token).await });
+            }
+        } else if *self.opened.get_mut() {
+            let _ = loan.client().batch_execute("ROLLBACK").now_or_never();
+        }
+    }
+}
+
+/// A statement between its first poll and its answer.
+struct Flight<'a> {
+    session: &'a Session,
+    connection: &'a Loan,
+    landed: bool,
+}
+
+impl Flight<'_> {
+    fn land<T>(mut self, answer: Result<T, tokio_postgres::Error>) -> Result<T, DbError> {
+        self.landed = true;
+        answer.map_err(|error| {
+            self.session.failed.store(true, Ordering::Relaxed);
+            DbError::Query(error)
+        })
+    }
+}
+
+impl Drop for Flight<'_> {
+    fn drop(&mut self) {
+        if !self.landed {
+            self.session.abandoned.store(true, Ordering::Relaxed);
+        }
+    }
+}
