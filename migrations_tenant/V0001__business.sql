@@ -31,6 +31,7 @@ CREATE TABLE idempotency_keys (
     key text NOT NULL,
     request_hash bytea NOT NULL,
     status smallint,
+    headers jsonb,
     body bytea,
     created_at timestamptz NOT NULL,
     CONSTRAINT idempotency_keys_pkey PRIMARY KEY (principal_id, key)

@@ -37,9 +37,11 @@ CREATE TABLE variants (
     archived_at timestamptz,
     version integer NOT NULL DEFAULT 1,
     created_at timestamptz NOT NULL,
-    updated_at timestamptz NOT NULL,
-    CONSTRAINT variants_product_id_options_key UNIQUE (product_id, options)
+    updated_at timestamptz NOT NULL
 );
+CREATE INDEX variants_product_id_idx ON variants (product_id);
+-- Two variants of a product differ in an option, unless they are told apart by their SKUs alone.
+CREATE UNIQUE INDEX variants_product_id_options_key ON variants (product_id, options) WHERE options <> '{}';
 CREATE INDEX variants_sku_idx ON variants USING gin (sku gin_trgm_ops);
 
 -- Unique within the business, never platform-wide.

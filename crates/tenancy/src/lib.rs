@@ -65,5 +65,5 @@ pub use pool::{PoolSettings, PoolStatus};
 pub use provisioning::{NewTenant, ProvisionError, Provisioner};
 pub use resolver::{ResolveError, Resolver, ResolverSettings};
 pub use scope::{SharedScope, SharedTx, TenantScope, TenantTx};
-pub use session::{Params, Session};
+pub use session::{Params, Session, both};
 pub use tenant::{Tenant, TenantStatus};

@@ -1,6 +1,9 @@
 //! One connection inside one transaction: statements, the commit, and what happens when any of it is dropped.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 
 use chrono::{DateTime, SubsecRound, Utc};
 use futures_util::FutureExt;
@@ -28,6 +31,8 @@ pub struct Session {
     realm: Realm,
     opening: String,
     opened: AtomicBool,
+    /// Held by a statement until it has been sent.
+    turns: tokio::sync::Mutex<()>,
     /// A statement was refused, so PostgreSQL will turn COMMIT into ROLLBACK without saying so.
     failed: AtomicBool,
     /// A statement's future was dropped between its first poll and its answer.
@@ -43,6 +48,7 @@ impl Session {
             realm,
             opening,
             opened: AtomicBool::new(false),
+            turns: tokio::sync::Mutex::new(()),
             failed: AtomicBool::new(false),
             abandoned: AtomicBool::new(false),
             // PostgreSQL keeps microseconds; a finer value would not compare equal after a round trip.
@@ -94,17 +100,28 @@ impl Session {
     ) -> Result<T, DbError> {
         let flight = self.take_off()?;
         let connection = flight.connection;
-        let answer = match connection.statement(self.realm, sql) {
-            Some(statement) => {
-                self.after_opening(connection.client(), send(connection.client(), &statement)).await
-            }
-            None => match self.after_opening(connection.client(), connection.client().prepare(sql)).await {
+        let client = connection.client();
+        // Pipelined statements are sent in the order in which they were first polled: one that has to be prepared
+        // keeps its turn meanwhile, or a later one would overtake it.
+        let turn = self.turns.lock().await;
+        let statement = match connection.statement(self.realm, sql) {
+            Some(statement) => statement,
+            None => match self.after_opening(client, client.prepare(sql)).await {
                 Ok(statement) => {
                     connection.remember(self.realm, sql, &statement);
-                    send(connection.client(), &statement).await
+                    statement
                 }
-                Err(error) => Err(error),
+                Err(error) => return flight.land(Err(error)),
             },
+        };
+        let mut answer = pin!(self.after_opening(client, send(client, &statement)));
+        // The first poll sends; from then on the next statement may follow.
+        let answer = match poll_fn(|cx| Poll::Ready(answer.as_mut().poll(cx))).await {
+            Poll::Ready(answer) => answer,
+            Poll::Pending => {
+                drop(turn);
+                answer.await
+            }
         };
         flight.land(answer)
     }
@@ -227,6 +244,22 @@ impl Drop for Session {
             let _ = loan.client().batch_execute("ROLLBACK").now_or_never();
         }
     }
+}
+
+/// Runs two steps of one transaction so that their first statements leave in one flight; PostgreSQL runs them in order.
+///
+/// Both are always awaited: a step given up because the other failed would be abandoned in flight, and cost the
+/// connection.
+///
+/// # Errors
+/// The first step's error before the second's, which often only says that the transaction had failed.
+pub async fn both<A, B, E>(
+    first: impl Future<Output = Result<A, E>>,
+    second: impl Future<Output = Result<B, E>>,
+) -> Result<(A, B), E> {
+    // `join` polls the first one first, and a session sends statements in the order of their first polls.
+    let (first, second) = join(first, second).await;
+    Ok((first?, second?))
 }
 
 /// A statement between its first poll and its answer.

@@ -1,0 +1,164 @@
+//! Stock adjustments: changes of stock that somebody enters by hand, with a reason.
+
+use chrono::{DateTime, Utc};
+use tenancy::{DbError, TenantTx};
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use crate::decimal::Quantity;
+use crate::ids::{AdjustmentId, LocationId, VariantId};
+use crate::location;
+use crate::movement::Kind;
+use crate::stock::{self, Posting, Source, StockError};
+use crate::text::{Note, Reason};
+
+/// An adjustment to be posted.
+#[derive(Debug, Clone)]
+pub struct NewAdjustment {
+    /// Chosen by the client, or new.
+    pub id: AdjustmentId,
+    pub variant_id: VariantId,
+    /// The default location unless named.
+    pub location_id: Option<LocationId>,
+    /// The change; negative takes out.
+    pub quantity: Quantity,
+    pub reason: Reason,
+    pub note: Option<Note>,
+}
+
+/// A posted adjustment.
+#[derive(Debug, Clone)]
+pub struct Adjustment {
+    pub id: AdjustmentId,
+    pub variant_id: VariantId,
+    pub location_id: LocationId,
+    pub quantity: Quantity,
+    pub balance_after: Quantity,
+    pub reason: String,
+    pub note: Option<String>,
+    pub actor_id: Option<Uuid>,
+    pub created_at: DateTime<Utc>,
+}
+
+/// An adjustment was not posted.
+#[derive(Debug, thiserror::Error)]
+pub enum AdjustmentError {
+    #[error("the quantity of an adjustment is not zero")]
+    Zero,
+    #[error("there is no such location")]
+    UnknownLocation,
+    /// The client's id is in use, by an adjustment that says something else.
+    #[error("another adjustment has the id {0} already")]
+    IdTaken(AdjustmentId),
+    #[error(transparent)]
+    Stock(#[from] StockError),
+    #[error("an adjustment query failed")]
+    Db(#[from] DbError),
+}
+
+/// Whether an adjustment was posted now or had been before.
+#[derive(Debug)]
+pub enum Outcome {
+    Posted(Adjustment),
+    /// The same adjustment under the same client-chosen id: nothing was changed again.
+    Repeated(Adjustment),
+}
+
+impl Adjustment {
+    fn from_row(row: &Row) -> Result<Self, DbError> {
+        Ok(Self {
+            id: AdjustmentId::from_uuid(row.try_get("id")?),
+            variant_id: VariantId::from_uuid(row.try_get("variant_id")?),
+            location_id: LocationId::from_uuid(row.try_get("location_id")?),
+            quantity: Quantity::from_decimal(row.try_get("quantity")?),
+            balance_after: Quantity::from_decimal(row.try_get("balance_after")?),
+            reason: row.try_get("reason")?,
+            note: row.try_get("note")?,
+            actor_id: row.try_get("actor_id")?,
+            created_at: row.try_get("created_at")?,
+        })
+    }
+}
+
+/// Posts an adjustment: document, movement and level in one.
+///
+/// # Errors
+/// [`AdjustmentError`]; the caller rolls back.
+pub async fn post(tx: &TenantTx, new: &NewAdjustment, actor: Option<Uuid>) -> Result<Outcome, AdjustmentError> {
+    const INSERT: &str = "
+        INSERT INTO stock_adjustments (id, variant_id, location_id, quantity, reason, note, actor_id, created_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+            ON CONFLICT (id) DO NOTHING";
+    if new.quantity.is_zero() {
+        return Err(AdjustmentError::Zero);
+    }
+    let location =
+        location::find_or_default(tx, new.location_id).await?.ok_or(AdjustmentError::UnknownLocation)?;
+    let id = new.id.as_uuid();
+    let variant = new.variant_id.as_uuid();
+    let quantity = new.quantity.as_decimal();
+    let note = new.note.as_ref().map(Note::as_str);
+    let inserted = tx
+        .execute(
+            INSERT,
+            &[&id, &variant, &location.as_uuid(), &quantity, &new.reason.as_str(), &note, &actor, &tx.now()],
+        )
+        .await
+        .map_err(|error| match error.constraint() {
+            Some("stock_adjustments_variant_id_fkey") => StockError::UnknownVariant.into(),
+            _ => AdjustmentError::from(error),
+        })?;
+    if inserted == 0 {
+        return repeated(tx, new, location).await;
+    }
+    let posting = Posting {
+        variant_id: new.variant_id,
+        location_id: location,
+        quantity: new.quantity,
+        reason: Some(new.reason.clone()),
+        line_id: id,
+    };
+    let source = Source { kind: "adjustment", id };
+    let posted = stock::post(tx, Kind::Adjustment, source, actor, &[posting]).await?;
+    let balance_after = posted.first().map_or(Quantity::ZERO, |posted| posted.balance_after);
+    Ok(Outcome::Posted(Adjustment {
+        id: new.id,
+        variant_id: new.variant_id,
+        location_id: location,
+        quantity: new.quantity,
+        balance_after,
+        reason: new.reason.to_string(),
+        note: new.note.as_ref().map(ToString::to_string),
+        actor_id: actor,
+        created_at: tx.now(),
+    }))
+}
+
+/// The id is in use: by this very adjustment, sent again, or by another.
+async fn repeated(
+    tx: &TenantTx,
+    new: &NewAdjustment,
+    location: LocationId,
+) -> Result<Outcome, AdjustmentError> {
+    let stored = find(tx, new.id).await?.ok_or(AdjustmentError::IdTaken(new.id))?;
+    let same = stored.variant_id == new.variant_id
+        && stored.location_id == location
+        && stored.quantity == new.quantity
+        && stored.reason == new.reason.as_str()
+        && stored.note.as_deref() == new.note.as_ref().map(Note::as_str);
+    if same { Ok(Outcome::Repeated(stored)) } else { Err(AdjustmentError::IdTaken(new.id)) }
+}
+
+/// The adjustment with this id.
+///
+/// # Errors
+/// [`DbError`]; an unknown id is `None`.
+pub async fn find(tx: &TenantTx, id: AdjustmentId) -> Result<Option<Adjustment>, DbError> {
+    const FIND: &str = "
+        SELECT a.id, a.variant_id, a.location_id, a.quantity, m.balance_after, a.reason, a.note, a.actor_id, a.created_at
+          FROM stock_adjustments a
+          JOIN stock_movements m
+            ON m.source_type = 'adjustment' AND m.source_id = a.id AND m.source_line_id = a.id AND m.kind = 'adjustment'
+         WHERE a.id = $1";
+    tx.query_opt(FIND, &[&id.as_uuid()]).await?.as_ref().map(Adjustment::from_row).transpose()
+}

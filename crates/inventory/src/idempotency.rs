@@ -1,0 +1,87 @@
+//! Idempotency keys: a request sent twice has one effect, and both get the same answer.
+//!
+//! The row is written in the transaction of the effect, so effect and stored answer are committed together or not at
+//! all. A second request with the key waits at the row until the first has ended.
+
+use serde_json::Value;
+use tenancy::{DbError, TenantTx};
+use tokio_postgres::error::SqlState;
+use uuid::Uuid;
+
+/// An answer as it was first given.
+#[derive(Debug, Clone)]
+pub struct StoredAnswer {
+    pub status: u16,
+    /// Names and values, as a JSON object.
+    pub headers: Value,
+    pub body: Vec<u8>,
+}
+
+/// What a key stands for.
+#[derive(Debug)]
+pub enum Claim {
+    /// Nobody has used the key: do the work, then [`store`] its answer.
+    New,
+    /// The work has been done: give this answer again.
+    Done(StoredAnswer),
+}
+
+/// A key cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum IdempotencyError {
+    #[error("the idempotency key was used for another request")]
+    OtherRequest,
+    /// The cause is left out on purpose: this lock timeout is not to be retried.
+    #[error("the first request with this idempotency key is still running")]
+    InProgress,
+    #[error("an idempotency query failed")]
+    Db(#[from] DbError),
+}
+
+/// Claims `key` for `principal`; `request_hash` tells whether a second use means the same request.
+///
+/// # Errors
+/// [`IdempotencyError`].
+pub async fn claim(
+    tx: &TenantTx,
+    principal: Uuid,
+    key: &str,
+    request_hash: &[u8],
+) -> Result<Claim, IdempotencyError> {
+    const CLAIM: &str = "
+        INSERT INTO idempotency_keys (principal_id, key, request_hash, created_at) VALUES ($1, $2, $3, $4)
+            ON CONFLICT (principal_id, key) DO NOTHING";
+    const FIND: &str = "
+        SELECT request_hash, status, headers, body FROM idempotency_keys WHERE principal_id = $1 AND key = $2";
+    let claimed = tx.execute(CLAIM, &[&principal, &key, &request_hash, &tx.now()]).await;
+    let claimed = claimed.map_err(|error| match error.sqlstate() {
+        Some(code) if *code == SqlState::LOCK_NOT_AVAILABLE => IdempotencyError::InProgress,
+        _ => error.into(),
+    })?;
+    if claimed == 1 {
+        return Ok(Claim::New);
+    }
+    let row = tx.query_opt(FIND, &[&principal, &key]).await?.ok_or(IdempotencyError::InProgress)?;
+    let get = DbError::from;
+    let first_hash: &[u8] = row.try_get("request_hash").map_err(get)?;
+    if first_hash != request_hash {
+        return Err(IdempotencyError::OtherRequest);
+    }
+    let status: i16 = row.try_get::<_, Option<i16>>("status").map_err(get)?.ok_or(IdempotencyError::InProgress)?;
+    Ok(Claim::Done(StoredAnswer {
+        status: status.unsigned_abs(),
+        headers: row.try_get("headers").map_err(get)?,
+        body: row.try_get("body").map_err(get)?,
+    }))
+}
+
+/// Stores the answer to the request that claimed `key`.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn store(tx: &TenantTx, principal: Uuid, key: &str, answer: &StoredAnswer) -> Result<(), DbError> {
+    const STORE: &str = "
+        UPDATE idempotency_keys SET status = $3, headers = $4, body = $5 WHERE principal_id = $1 AND key = $2";
+    let status = i16::try_from(answer.status).unwrap_or(200);
+    tx.execute(STORE, &[&principal, &key, &status, &answer.headers, &answer.body]).await.map(drop)
+}

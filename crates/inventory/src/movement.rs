@@ -1,0 +1,93 @@
+//! The stock ledger: append-only lines, each with the balance after it.
+
+use chrono::{DateTime, Utc};
+use tenancy::{DbError, TenantTx};
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use crate::decimal::Quantity;
+use crate::ids::{LocationId, MovementId, VariantId};
+use crate::page::{Page, PageRequest};
+
+/// What kind of business moved the stock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Adjustment,
+}
+
+impl Kind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Adjustment => "adjustment",
+        }
+    }
+}
+
+/// A line of the ledger.
+#[derive(Debug, Clone)]
+pub struct Movement {
+    pub id: MovementId,
+    pub variant_id: VariantId,
+    pub location_id: LocationId,
+    pub kind: String,
+    /// Signed: negative went out.
+    pub quantity: Quantity,
+    pub balance_after: Quantity,
+    pub reason: Option<String>,
+    pub source_type: String,
+    pub source_id: Uuid,
+    /// The user who did it; `None` is the platform.
+    pub actor_id: Option<Uuid>,
+    pub occurred_at: DateTime<Utc>,
+}
+
+impl Movement {
+    fn from_row(row: &Row) -> Result<Self, DbError> {
+        Ok(Self {
+            id: MovementId::from_uuid(row.try_get("id")?),
+            variant_id: VariantId::from_uuid(row.try_get("variant_id")?),
+            location_id: LocationId::from_uuid(row.try_get("location_id")?),
+            kind: row.try_get("kind")?,
+            quantity: Quantity::from_decimal(row.try_get("quantity")?),
+            balance_after: Quantity::from_decimal(row.try_get("balance_after")?),
+            reason: row.try_get("reason")?,
+            source_type: row.try_get("source_type")?,
+            source_id: row.try_get("source_id")?,
+            actor_id: row.try_get("actor_id")?,
+            occurred_at: row.try_get("occurred_at")?,
+        })
+    }
+}
+
+/// A page of the ledger, of one variant or of all, newest first.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn list(
+    tx: &TenantTx,
+    variant: Option<VariantId>,
+    page: &PageRequest<1>,
+) -> Result<Page<Movement, 1>, DbError> {
+    const ALL: &str = "
+        SELECT id, variant_id, location_id, kind, quantity, balance_after, reason, source_type, source_id, actor_id,
+               occurred_at
+          FROM stock_movements
+         WHERE $1::uuid IS NULL OR id < $1
+         ORDER BY id DESC
+         LIMIT $2";
+    const OF_VARIANT: &str = "
+        SELECT id, variant_id, location_id, kind, quantity, balance_after, reason, source_type, source_id, actor_id,
+               occurred_at
+          FROM stock_movements
+         WHERE variant_id = $3 AND ($1::uuid IS NULL OR id < $1)
+         ORDER BY id DESC
+         LIMIT $2";
+    let rows = match variant {
+        None => tx.query(ALL, &[&page.after(0), &page.limit.and_one()]).await?,
+        Some(variant) => {
+            tx.query(OF_VARIANT, &[&page.after(0), &page.limit.and_one(), &variant.as_uuid()]).await?
+        }
+    };
+    let rows = rows.iter().map(Movement::from_row).collect::<Result<Vec<_>, _>>()?;
+    Ok(page.page(rows, |movement| [movement.id.as_uuid()]))
+}

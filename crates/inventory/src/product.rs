@@ -1,0 +1,288 @@
+//! Products: what the shop calls by one name, in one or many variants.
+
+use chrono::{DateTime, Utc};
+use tenancy::{DbError, TenantTx, both};
+use tokio_postgres::Row;
+
+use crate::ids::{CategoryId, ProductId};
+use crate::page::{Page, PageRequest};
+use crate::text::{Name, Note, OptionText, SearchText};
+use crate::variant::{self, NewVariant, Variant, VariantError};
+
+/// A product to be stored.
+#[derive(Debug, Clone)]
+pub struct NewProduct {
+    pub name: Name,
+    pub category_id: Option<CategoryId>,
+    pub description: Option<Note>,
+    /// The option axes, such as size and colour; none given, they are those of the first variant.
+    pub option_names: Option<Vec<OptionText>>,
+    pub variants: Vec<NewVariant>,
+}
+
+/// A stored product with its variants.
+#[derive(Debug, Clone)]
+pub struct Product {
+    pub id: ProductId,
+    pub name: String,
+    pub category_id: Option<CategoryId>,
+    pub description: Option<String>,
+    pub option_names: Vec<String>,
+    pub is_archived: bool,
+    pub version: i32,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+    pub variants: Vec<Variant>,
+}
+
+impl Product {
+    /// Counts up with every change of the stock of its variants.
+    pub fn stock_position(&self) -> i64 {
+        self.variants.iter().map(|variant| variant.stock_position).sum()
+    }
+}
+
+/// What to change; `None` leaves a field as it is.
+#[derive(Debug, Clone, Default)]
+pub struct ProductChange {
+    pub name: Option<Name>,
+    pub category_id: Option<Option<CategoryId>>,
+    pub description: Option<Option<Note>>,
+    pub is_archived: Option<bool>,
+    /// Change only this version of the row.
+    pub if_version: Option<i32>,
+}
+
+/// Which products a list holds.
+#[derive(Debug, Clone, Default)]
+pub struct ProductFilter {
+    /// Anywhere in the name, a SKU or a barcode, whatever the letter case.
+    pub search: Option<SearchText>,
+    pub category_id: Option<CategoryId>,
+    /// Archived products instead of those in use.
+    pub archived: bool,
+}
+
+/// A product was not stored or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ProductError {
+    #[error("there is no such product")]
+    NotFound,
+    #[error("the product has been changed by someone else meanwhile")]
+    Stale,
+    #[error("there is no such category")]
+    UnknownCategory,
+    #[error("a product has at most {MAX_OPTIONS} options, each with a name of its own")]
+    Options,
+    #[error(transparent)]
+    Variant(#[from] VariantError),
+    #[error("a product query failed")]
+    Db(#[from] DbError),
+}
+
+/// A product has no more option axes than this.
+pub const MAX_OPTIONS: usize = 3;
+
+/// Stores a product with its variants.
+///
+/// # Errors
+/// [`ProductError`].
+pub async fn insert(tx: &TenantTx, new: &NewProduct) -> Result<ProductId, ProductError> {
+    const INSERT: &str = "
+        INSERT INTO products (id, name, description, category_id, option_names, created_at, updated_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $6)";
+    let option_names = match &new.option_names {
+        Some(names) => names.clone(),
+        None => new.variants.first().map(|first| first.options.keys().cloned().collect()).unwrap_or_default(),
+    };
+    let distinct = option_names.iter().enumerate().all(|(index, name)| !option_names[..index].contains(name));
+    if option_names.len() > MAX_OPTIONS || !distinct {
+        return Err(ProductError::Options);
+    }
+    variant::check(&new.variants, &option_names)?;
+    let id = ProductId::new();
+    let names: Vec<&str> = option_names.iter().map(OptionText::as_str).collect();
+    let description = new.description.as_ref().map(Note::as_str);
+    let category = new.category_id.map(CategoryId::as_uuid);
+    let product = async {
+        tx.execute(INSERT, &[&id.as_uuid(), &new.name.as_str(), &description, &category, &names, &tx.now()])
+            .await
+            .map_err(on_write)
+    };
+    let variants = async { Ok(variant::insert_all(tx, id, &new.variants).await?) };
+    both(product, variants).await?;
+    Ok(id)
+}
+
+fn on_write(error: DbError) -> ProductError {
+    match error.constraint() {
+        Some("products_category_id_fkey") => ProductError::UnknownCategory,
+        _ => error.into(),
+    }
+}
+
+/// Products chosen by `$page`, one row per variant, to be put together by [`from_rows`].
+macro_rules! select_products {
+    ($page:literal) => {
+        concat!(
+            "WITH page AS (SELECT id, name, description, category_id, option_names, archived_at, version, created_at,
+                                  updated_at
+                             FROM products WHERE ",
+            $page,
+            ")
+            SELECT p.id, p.name, p.description, p.category_id, p.option_names, p.archived_at, p.version, p.created_at,
+                   p.updated_at,
+                   v.id AS variant_id, v.product_id, v.sku, v.price, v.cost, v.reorder_level, v.options,
+                   v.archived_at AS variant_archived_at, v.version AS variant_version,
+                   v.created_at AS variant_created_at, v.updated_at AS variant_updated_at,
+                   ARRAY(SELECT b.code FROM barcodes b WHERE b.variant_id = v.id ORDER BY b.code) AS barcodes,
+                   s.on_hand, s.reserved, s.stock_position
+              FROM page p
+              JOIN variants v ON v.product_id = p.id
+             CROSS JOIN LATERAL (
+                   SELECT COALESCE(sum(l.on_hand), 0) AS on_hand, COALESCE(sum(l.reserved), 0) AS reserved,
+                          COALESCE(sum(l.position), 0)::bigint AS stock_position
+                     FROM stock_levels l WHERE l.variant_id = v.id) s
+             ORDER BY p.id DESC, v.id"
+        )
+    };
+}
+
+/// Puts the rows of one product after another together.
+fn from_rows(rows: &[Row]) -> Result<Vec<Product>, DbError> {
+    let mut products: Vec<Product> = Vec::new();
+    for row in rows {
+        let variant = Variant::from_row(row)?;
+        match products.last_mut() {
+            Some(product) if product.id == variant.product_id => product.variants.push(variant),
+            _ => products.push(Product::from_row(row, variant)?),
+        }
+    }
+    Ok(products)
+}
+
+impl Product {
+    fn from_row(row: &Row, first: Variant) -> Result<Self, DbError> {
+        let archived_at: Option<DateTime<Utc>> = row.try_get("archived_at")?;
+        Ok(Self {
+            id: ProductId::from_uuid(row.try_get("id")?),
+            name: row.try_get("name")?,
+            category_id: row.try_get::<_, Option<_>>("category_id")?.map(CategoryId::from_uuid),
+            description: row.try_get("description")?,
+            option_names: row.try_get("option_names")?,
+            is_archived: archived_at.is_some(),
+            version: row.try_get("version")?,
+            created_at: row.try_get("created_at")?,
+            updated_at: row.try_get("updated_at")?,
+            variants: vec![first],
+        })
+    }
+}
+
+/// The product with this id, its variants in the order in which they were made.
+///
+/// # Errors
+/// [`DbError`]; an unknown id is `None`.
+pub async fn find(tx: &TenantTx, id: ProductId) -> Result<Option<Product>, DbError> {
+    const FIND: &str = select_products!("id = $1");
+    let rows = tx.query(FIND, &[&id.as_uuid()]).await?;
+    Ok(from_rows(&rows)?.into_iter().next())
+}
+
+/// A page of products with their variants, newest first: one query, whatever their number.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn list(
+    tx: &TenantTx,
+    filter: &ProductFilter,
+    page: &PageRequest<1>,
+) -> Result<Page<Product, 1>, DbError> {
+    // Two texts instead of one with `$3 IS NULL OR ..`, so that the search is planned for its trigram indexes.
+    const LIST: &str = select_products!(
+        "($1::uuid IS NULL OR id < $1)
+         AND ($3::uuid IS NULL OR category_id = $3)
+         AND (archived_at IS NOT NULL) = $4
+       ORDER BY id DESC
+       LIMIT $2"
+    );
+    const SEARCH: &str = select_products!(
+        "id IN (SELECT p.id FROM products p WHERE p.name ILIKE $5
+                 UNION SELECT v.product_id FROM variants v WHERE v.sku ILIKE $5
+                 UNION SELECT v.product_id FROM barcodes b JOIN variants v ON v.id = b.variant_id WHERE b.code ILIKE $5)
+         AND ($1::uuid IS NULL OR id < $1)
+         AND ($3::uuid IS NULL OR category_id = $3)
+         AND (archived_at IS NOT NULL) = $4
+       ORDER BY id DESC
+       LIMIT $2"
+    );
+    let after = page.after(0);
+    let limit = page.limit.and_one();
+    let category = filter.category_id.map(CategoryId::as_uuid);
+    let rows = match &filter.search {
+        None => tx.query(LIST, &[&after, &limit, &category, &filter.archived]).await?,
+        Some(text) => {
+            tx.query(SEARCH, &[&after, &limit, &category, &filter.archived, &text.pattern()]).await?
+        }
+    };
+    Ok(page.page(from_rows(&rows)?, |product| [product.id.as_uuid()]))
+}
+
+/// A product whose row is locked until the transaction ends.
+pub(crate) struct LockedProduct {
+    pub(crate) option_names: Vec<OptionText>,
+    row: Row,
+}
+
+/// Locks a product against other writers of it and its variants.
+pub(crate) async fn lock(tx: &TenantTx, id: ProductId) -> Result<Option<LockedProduct>, DbError> {
+    const LOCK: &str = "
+        SELECT name, description, category_id, option_names, archived_at, version
+          FROM products WHERE id = $1 FOR NO KEY UPDATE";
+    let Some(row) = tx.query_opt(LOCK, &[&id.as_uuid()]).await? else { return Ok(None) };
+    let names: Vec<String> = row.try_get("option_names")?;
+    // They were checked when they were stored.
+    let option_names = names.iter().filter_map(|name| OptionText::parse(name).ok()).collect();
+    Ok(Some(LockedProduct { option_names, row }))
+}
+
+/// Counts the product's version up after a change of its variants, which are part of what clients see of it.
+pub(crate) async fn touch(tx: &TenantTx, id: ProductId) -> Result<(), DbError> {
+    const TOUCH: &str = "UPDATE products SET version = version + 1, updated_at = $2 WHERE id = $1";
+    tx.execute(TOUCH, &[&id.as_uuid(), &tx.now()]).await.map(drop)
+}
+
+/// Changes a product.
+///
+/// # Errors
+/// [`ProductError`].
+pub async fn update(tx: &TenantTx, id: ProductId, change: &ProductChange) -> Result<(), ProductError> {
+    const UPDATE: &str = "
+        UPDATE products
+           SET name = $2, description = $3, category_id = $4, archived_at = $5, version = version + 1, updated_at = $6
+         WHERE id = $1";
+    let stored = lock(tx, id).await?.ok_or(ProductError::NotFound)?.row;
+    let get = DbError::from;
+    let version: i32 = stored.try_get("version").map_err(get)?;
+    if change.if_version.is_some_and(|wanted| wanted != version) {
+        return Err(ProductError::Stale);
+    }
+    let stored_name: String = stored.try_get("name").map_err(get)?;
+    let name = change.name.as_ref().map_or(stored_name.as_str(), Name::as_str);
+    let description: Option<String> = match &change.description {
+        Some(description) => description.as_ref().map(ToString::to_string),
+        None => stored.try_get("description").map_err(get)?,
+    };
+    let category = match change.category_id {
+        Some(category) => category.map(CategoryId::as_uuid),
+        None => stored.try_get("category_id").map_err(get)?,
+    };
+    let archived_at: Option<DateTime<Utc>> = match change.is_archived {
+        Some(archived) => archived.then(|| tx.now()),
+        None => stored.try_get("archived_at").map_err(get)?,
+    };
+    tx.execute(UPDATE, &[&id.as_uuid(), &name, &description, &category, &archived_at, &tx.now()])
+        .await
+        .map_err(on_write)?;
+    Ok(())
+}

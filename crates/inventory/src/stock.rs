@@ -1,0 +1,324 @@
+//! Stock: levels per variant and location, and the one function through which every change of them goes.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
+use tenancy::{DbError, TenantTx, both};
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use crate::decimal::Quantity;
+use crate::ids::{LocationId, MovementId, VariantId};
+use crate::movement::Kind;
+use crate::page::{Page, PageRequest};
+use crate::text::Reason;
+
+/// How much of a variant is at a location.
+#[derive(Debug, Clone)]
+pub struct StockLevel {
+    pub variant_id: VariantId,
+    pub location_id: LocationId,
+    pub on_hand: Quantity,
+    pub reserved: Quantity,
+    pub updated_at: DateTime<Utc>,
+}
+
+impl StockLevel {
+    /// On hand and not promised to anyone.
+    pub fn available(&self) -> Quantity {
+        Quantity::from_decimal(self.on_hand.as_decimal() - self.reserved.as_decimal())
+    }
+
+    fn from_row(row: &Row) -> Result<Self, DbError> {
+        Ok(Self {
+            variant_id: VariantId::from_uuid(row.try_get("variant_id")?),
+            location_id: LocationId::from_uuid(row.try_get("location_id")?),
+            on_hand: Quantity::from_decimal(row.try_get("on_hand")?),
+            reserved: Quantity::from_decimal(row.try_get("reserved")?),
+            updated_at: row.try_get("updated_at")?,
+        })
+    }
+}
+
+/// Which levels a list holds.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LevelFilter {
+    pub variant_id: Option<VariantId>,
+    pub location_id: Option<LocationId>,
+}
+
+/// A page of stock levels, by variant and location.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn list(
+    tx: &TenantTx,
+    filter: &LevelFilter,
+    page: &PageRequest<2>,
+) -> Result<Page<StockLevel, 2>, DbError> {
+    const LIST: &str = "
+        SELECT variant_id, location_id, on_hand, reserved, updated_at
+          FROM stock_levels
+         WHERE ($1::uuid IS NULL OR (variant_id, location_id) > ($1, $2))
+           AND ($3::uuid IS NULL OR variant_id = $3)
+           AND ($4::uuid IS NULL OR location_id = $4)
+         ORDER BY variant_id, location_id
+         LIMIT $5";
+    let variant = filter.variant_id.map(VariantId::as_uuid);
+    let location = filter.location_id.map(LocationId::as_uuid);
+    let rows =
+        tx.query(LIST, &[&page.after(0), &page.after(1), &variant, &location, &page.limit.and_one()]).await?;
+    let rows = rows.iter().map(StockLevel::from_row).collect::<Result<Vec<_>, _>>()?;
+    Ok(page.page(rows, |level| [level.variant_id.as_uuid(), level.location_id.as_uuid()]))
+}
+
+/// The document that causes a movement.
+#[derive(Debug, Clone, Copy)]
+pub struct Source {
+    pub kind: &'static str,
+    pub id: Uuid,
+}
+
+/// One change of stock that a document asks for.
+#[derive(Debug, Clone)]
+pub struct Posting {
+    pub variant_id: VariantId,
+    pub location_id: LocationId,
+    /// The change in sale units; negative takes out.
+    pub quantity: Quantity,
+    pub reason: Option<Reason>,
+    /// The document's line, or the document itself when it has no lines.
+    pub line_id: Uuid,
+}
+
+/// A posting that was carried out.
+#[derive(Debug, Clone, Copy)]
+pub struct Posted {
+    pub movement_id: MovementId,
+    pub balance_after: Quantity,
+}
+
+/// A variant of which there is less than asked for.
+#[derive(Debug, Clone)]
+pub struct Shortage {
+    pub variant_id: VariantId,
+    pub location_id: LocationId,
+    pub requested: Quantity,
+    pub available: Quantity,
+}
+
+/// Stock was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum StockError {
+    /// Every variant that is short, not only the first.
+    #[error("there is not enough stock")]
+    Insufficient(Vec<Shortage>),
+    #[error("there is no such variant")]
+    UnknownVariant,
+    #[error("there is no such location")]
+    UnknownLocation,
+    #[error("the stock would be more than can be counted")]
+    TooMuch,
+    #[error("a stock query failed")]
+    Db(#[from] DbError),
+}
+
+type Key = (Uuid, Uuid);
+
+/// The largest quantity that numeric(14, 3) holds, plus one step.
+const LIMIT: Decimal = Decimal::from_parts(1_215_752_192, 23, 0, false, 0);
+
+/// Carries out all `postings` of one document, or none: locks the levels in key order, decides from the locked rows,
+/// then changes levels and writes movements. Returns what was posted, in the order of `postings`.
+///
+/// Everything that changes stock goes through here. The rows stay locked until `tx` ends (PostgreSQL manual, 13.3.2
+/// Row-Level Locks); since all take them in one order, nobody waits in a circle.
+///
+/// # Errors
+/// [`StockError`]; the caller rolls back.
+pub async fn post(
+    tx: &TenantTx,
+    kind: Kind,
+    source: Source,
+    actor: Option<Uuid>,
+    postings: &[Posting],
+) -> Result<Vec<Posted>, StockError> {
+    let mut wanted: BTreeMap<Key, Decimal> = BTreeMap::new();
+    for posting in postings {
+        let key = (posting.variant_id.as_uuid(), posting.location_id.as_uuid());
+        *wanted.entry(key).or_default() += posting.quantity.as_decimal();
+    }
+    let mut levels = lock(tx, &wanted).await?;
+    refuse_shortages(&levels, &wanted)?;
+
+    let mut posted = Vec::with_capacity(postings.len());
+    let mut movements = Movements::default();
+    for posting in postings {
+        let key = (posting.variant_id.as_uuid(), posting.location_id.as_uuid());
+        let Some(level) = levels.get_mut(&key) else { return Err(StockError::UnknownVariant) };
+        level.on_hand += posting.quantity.as_decimal();
+        level.position += 1;
+        if level.on_hand >= LIMIT {
+            return Err(StockError::TooMuch);
+        }
+        // The id is made under the lock, so ids follow the order of the ledger.
+        let movement_id = MovementId::new();
+        movements.push(movement_id, key, level, posting);
+        posted.push(Posted { movement_id, balance_after: Quantity::from_decimal(level.on_hand) });
+    }
+    both(change_levels(tx, &levels), movements.insert(tx, kind, source, actor)).await?;
+    Ok(posted)
+}
+
+struct LockedLevel {
+    on_hand: Decimal,
+    reserved: Decimal,
+    position: i64,
+}
+
+async fn lock(tx: &TenantTx, wanted: &BTreeMap<Key, Decimal>) -> Result<BTreeMap<Key, LockedLevel>, StockError> {
+    // A level that is missing is made first, in key order too. Two statements: the second must see what the first,
+    // or somebody else while it waited, has made.
+    const MAKE: &str = "
+        INSERT INTO stock_levels (variant_id, location_id, on_hand, reserved, position, updated_at)
+        SELECT variant_id, location_id, 0, 0, 0, $3
+          FROM unnest($1::uuid[], $2::uuid[]) AS wanted (variant_id, location_id)
+         ORDER BY variant_id, location_id
+            ON CONFLICT (variant_id, location_id) DO NOTHING";
+    const LOCK: &str = "
+        SELECT l.variant_id, l.location_id, l.on_hand, l.reserved, l.position
+          FROM stock_levels l
+          JOIN unnest($1::uuid[], $2::uuid[]) AS wanted (variant_id, location_id)
+            ON l.variant_id = wanted.variant_id AND l.location_id = wanted.location_id
+         ORDER BY l.variant_id, l.location_id
+           FOR NO KEY UPDATE OF l";
+    // A BTreeMap iterates in key order.
+    let (variants, locations): (Vec<Uuid>, Vec<Uuid>) = wanted.keys().copied().unzip();
+    let make = async {
+        let made = tx.execute(MAKE, &[&variants, &locations, &tx.now()]).await;
+        made.map_err(|error| match error.constraint() {
+            Some("stock_levels_variant_id_fkey") => StockError::UnknownVariant,
+            Some("stock_levels_location_id_fkey") => StockError::UnknownLocation,
+            _ => error.into(),
+        })
+    };
+    let lock = async { tx.query(LOCK, &[&variants, &locations]).await.map_err(StockError::from) };
+    let (_, locked) = both(make, lock).await?;
+    let read = |row: &Row| -> Result<(Key, LockedLevel), DbError> {
+        Ok((
+            (row.try_get("variant_id")?, row.try_get("location_id")?),
+            LockedLevel {
+                on_hand: row.try_get("on_hand")?,
+                reserved: row.try_get("reserved")?,
+                position: row.try_get("position")?,
+            },
+        ))
+    };
+    Ok(locked.iter().map(read).collect::<Result<_, _>>()?)
+}
+
+fn refuse_shortages(
+    levels: &BTreeMap<Key, LockedLevel>,
+    wanted: &BTreeMap<Key, Decimal>,
+) -> Result<(), StockError> {
+    let mut shortages = Vec::new();
+    for (key, change) in wanted.iter().filter(|(_, change)| change.is_sign_negative()) {
+        let Some(level) = levels.get(key) else { return Err(StockError::UnknownVariant) };
+        let available = level.on_hand - level.reserved;
+        if -change > available {
+            shortages.push(Shortage {
+                variant_id: VariantId::from_uuid(key.0),
+                location_id: LocationId::from_uuid(key.1),
+                requested: Quantity::from_decimal(-change),
+                available: Quantity::from_decimal(available),
+            });
+        }
+    }
+    if shortages.is_empty() { Ok(()) } else { Err(StockError::Insufficient(shortages)) }
+}
+
+async fn change_levels(tx: &TenantTx, levels: &BTreeMap<Key, LockedLevel>) -> Result<(), DbError> {
+    const CHANGE: &str = "
+        UPDATE stock_levels l
+           SET on_hand = new.on_hand, position = new.position, updated_at = $5
+          FROM unnest($1::uuid[], $2::uuid[], $3::numeric[], $4::bigint[])
+               AS new (variant_id, location_id, on_hand, position)
+         WHERE l.variant_id = new.variant_id AND l.location_id = new.location_id";
+    let (variants, locations): (Vec<Uuid>, Vec<Uuid>) = levels.keys().copied().unzip();
+    let on_hand: Vec<Decimal> = levels.values().map(|level| level.on_hand).collect();
+    let positions: Vec<i64> = levels.values().map(|level| level.position).collect();
+    tx.execute(CHANGE, &[&variants, &locations, &on_hand, &positions, &tx.now()]).await.map(drop)
+}
+
+/// The columns of the movements to be written.
+#[derive(Default)]
+struct Movements {
+    ids: Vec<Uuid>,
+    variants: Vec<Uuid>,
+    locations: Vec<Uuid>,
+    positions: Vec<i64>,
+    quantities: Vec<Decimal>,
+    balances: Vec<Decimal>,
+    reasons: Vec<Option<String>>,
+    lines: Vec<Uuid>,
+}
+
+impl Movements {
+    fn push(&mut self, id: MovementId, key: Key, level: &LockedLevel, posting: &Posting) {
+        self.ids.push(id.as_uuid());
+        self.variants.push(key.0);
+        self.locations.push(key.1);
+        self.positions.push(level.position);
+        self.quantities.push(posting.quantity.as_decimal());
+        self.balances.push(level.on_hand);
+        self.reasons.push(posting.reason.as_ref().map(ToString::to_string));
+        self.lines.push(posting.line_id);
+    }
+
+    async fn insert(
+        &self,
+        tx: &TenantTx,
+        kind: Kind,
+        source: Source,
+        actor: Option<Uuid>,
+    ) -> Result<(), DbError> {
+        const INSERT: &str = "
+            INSERT INTO stock_movements (id, variant_id, location_id, position, kind, quantity, balance_after, reason,
+                                         source_type, source_id, source_line_id, actor_id, occurred_at)
+            SELECT id, variant_id, location_id, position, $9, quantity, balance_after, reason, $10, $11, line_id, $12, $13
+              FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::numeric[], $6::numeric[], $7::text[],
+                          $8::uuid[])
+                   AS new (id, variant_id, location_id, position, quantity, balance_after, reason, line_id)";
+        tx.execute(
+            INSERT,
+            &[
+                &self.ids,
+                &self.variants,
+                &self.locations,
+                &self.positions,
+                &self.quantities,
+                &self.balances,
+                &self.reasons,
+                &self.lines,
+                &kind.as_str(),
+                &source.kind,
+                &source.id,
+                &actor,
+                &tx.now(),
+            ],
+        )
+        .await
+        .map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_is_the_column_s() {
+        assert_eq!(LIMIT, Decimal::from(100_000_000_000_i64));
+    }
+}
