@@ -19,7 +19,7 @@ impl Limit {
     pub const MAX: u32 = 100;
 
     /// One row more than the page has: whether it is there tells whether a next page is.
-    pub(crate) fn and_one(self) -> i64 {
+    pub fn and_one(self) -> i64 {
         i64::from(self.0) + 1
     }
 }
@@ -48,11 +48,11 @@ pub struct Cursor<const N: usize>([Uuid; N]);
 pub struct CursorError;
 
 impl<const N: usize> Cursor<N> {
-    pub(crate) fn new(key: [Uuid; N]) -> Self {
+    fn new(key: [Uuid; N]) -> Self {
         Self(key)
     }
 
-    pub(crate) fn key(&self) -> [Uuid; N] {
+    pub fn key(&self) -> [Uuid; N] {
         self.0
     }
 }
@@ -92,7 +92,7 @@ impl<const N: usize> PageRequest<N> {
     }
 
     /// Makes a page of `rows`, fetched with [`Limit::and_one`].
-    pub(crate) fn page<T>(&self, mut rows: Vec<T>, key: impl Fn(&T) -> [Uuid; N]) -> Page<T, N> {
+    pub fn page<T>(&self, mut rows: Vec<T>, key: impl Fn(&T) -> [Uuid; N]) -> Page<T, N> {
         let limit = self.limit.0 as usize;
         let more = rows.len() > limit;
         rows.truncate(limit);

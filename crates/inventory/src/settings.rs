@@ -57,6 +57,12 @@ impl Currency {
     }
 }
 
+impl Default for Currency {
+    fn default() -> Self {
+        Self { code: "USD".to_owned(), decimals: 2 }
+    }
+}
+
 impl TryFrom<String> for Currency {
     type Error = CurrencyError;
     fn try_from(code: String) -> Result<Self, CurrencyError> {

@@ -244,6 +244,11 @@ macro_rules! select_variants {
 }
 
 impl Variant {
+    /// On hand and not promised to anyone.
+    pub fn available(&self) -> Quantity {
+        Quantity::from_decimal(self.on_hand.as_decimal() - self.reserved.as_decimal())
+    }
+
     pub(crate) fn from_row(row: &Row) -> Result<Self, DbError> {
         let archived_at: Option<DateTime<Utc>> = row.try_get("variant_archived_at")?;
         Ok(Self {

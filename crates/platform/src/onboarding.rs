@@ -1,0 +1,84 @@
+//! Onboarding: a business with its schema, defaults and owner, whole or not at all. Command line, API, demo data and
+//! tests all come through here.
+
+use std::sync::Arc;
+
+use identity::membership::Place;
+use identity::Hasher;
+use inventory::{Currency, Name, defaults};
+use tenancy::{DbError, NewTenant, ProvisionError, Provisioner, Tenant, TenantSlug};
+
+use crate::member::{Added, MemberError, NewMember, Prepared};
+
+/// The role of whoever a business belongs to.
+pub const OWNER_ROLE: &str = "OWNER";
+
+/// A business to be made.
+#[derive(Debug, Clone)]
+pub struct NewBusiness {
+    pub slug: TenantSlug,
+    pub name: Name,
+    pub currency: Currency,
+    /// The role is [`OWNER_ROLE`].
+    pub owner: NewMember,
+}
+
+/// A business that was made.
+#[derive(Debug, Clone)]
+pub struct Onboarded {
+    pub tenant: Arc<Tenant>,
+    pub owner: Added,
+}
+
+/// A business was not made; nothing of it stays.
+#[derive(Debug, thiserror::Error)]
+pub enum OnboardingError {
+    #[error(transparent)]
+    Provision(#[from] ProvisionError),
+    #[error(transparent)]
+    Owner(#[from] MemberError),
+    #[error("filling the new business failed")]
+    Defaults(#[source] DbError),
+}
+
+/// Makes businesses and members, as the login that owns the schemas.
+pub struct Onboarding {
+    provisioner: Provisioner,
+    hasher: Hasher,
+}
+
+impl Onboarding {
+    pub fn new(provisioner: Provisioner, hasher: Hasher) -> Self {
+        Self { provisioner, hasher }
+    }
+
+    pub fn provisioner(&self) -> &Provisioner {
+        &self.provisioner
+    }
+
+    /// Makes a business; it can be used as soon as this returns.
+    ///
+    /// # Errors
+    /// [`OnboardingError`]: the slug is taken, or the owner exists and a password was given too.
+    pub async fn create(&self, new: &NewBusiness) -> Result<Onboarded, OnboardingError> {
+        let owner = Prepared::new(&self.provisioner, &self.hasher, &new.owner).await?;
+        let tenant = NewTenant { slug: new.slug.clone(), name: new.name.to_string() };
+        let seed = async |tx: &tenancy::TenantTx| {
+            defaults::seed(tx, &new.currency).await.map_err(OnboardingError::Defaults)
+        };
+        let register = async |tenant: &Tenant, tx: &tenancy::SharedTx| {
+            Ok(owner.add(tx, Place::Business(tenant.id)).await?)
+        };
+        let (tenant, owner) = self.provisioner.create(&tenant, seed, register).await?;
+        Ok(Onboarded { tenant, owner })
+    }
+
+    /// Gives somebody a role in a business or on the platform.
+    ///
+    /// # Errors
+    /// [`MemberError`].
+    pub async fn add_member(&self, new: &NewMember, place: Place) -> Result<Added, MemberError> {
+        let member = Prepared::new(&self.provisioner, &self.hasher, new).await?;
+        self.provisioner.write_shared(async |tx| member.add(tx, place).await).await
+    }
+}

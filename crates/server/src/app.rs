@@ -1,0 +1,208 @@
+//! The server, put together and run.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use actix_cors::Cors;
+use actix_web::dev::{ResourceDef, ServerHandle};
+use actix_web::http::header;
+use actix_web::middleware::from_fn;
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use tokio::task::JoinHandle;
+use utoipa_actix_web::AppExt;
+
+use crate::middleware::{request, tenant};
+use crate::problem::Problem;
+use crate::routes::docs::{self, Docs};
+use crate::settings::{Settings, SettingsError};
+use crate::state::{State, StateError};
+use crate::{openapi, routes};
+
+/// The server could not be started; the text says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    State(#[from] StateError),
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    #[error("cannot listen on {address} ({key}): {cause}. Stop what uses it, or set another {key}")]
+    Listen { key: &'static str, address: SocketAddr, cause: io::Error },
+    #[error("the API document cannot be written")]
+    Document(#[from] serde_json::Error),
+    #[error("the server cannot run")]
+    Run(#[from] io::Error),
+}
+
+/// A server that answers.
+pub struct Running {
+    /// Where the API listens; the port is known even when 0 was asked for.
+    pub address: SocketAddr,
+    pub metrics_address: Option<SocketAddr>,
+    state: web::Data<State>,
+    handles: Vec<ServerHandle>,
+    tasks: Vec<JoinHandle<io::Result<()>>>,
+}
+
+impl Running {
+    /// Stops taking requests, waits for those at work as long as the settings say, and ends.
+    ///
+    /// # Errors
+    /// [`io::Error`] when a listener failed.
+    pub async fn stop(self) -> io::Result<()> {
+        self.state.draining.store(true, Ordering::Relaxed);
+        for handle in &self.handles {
+            handle.stop(true).await;
+        }
+        self.wait().await
+    }
+
+    /// Waits until the server ends by itself, which it does only when something is broken.
+    ///
+    /// # Errors
+    /// [`io::Error`] when a listener failed.
+    pub async fn wait(self) -> io::Result<()> {
+        for task in self.tasks {
+            task.await.map_err(io::Error::other)??;
+        }
+        Ok(())
+    }
+
+    /// Whether the server is still there.
+    pub fn is_running(&self) -> bool {
+        self.tasks.iter().all(|task| !task.is_finished())
+    }
+
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+}
+
+/// Starts a server with these settings. It listens when this returns.
+///
+/// # Errors
+/// [`StartError`].
+pub fn start(settings: Settings) -> Result<Running, StartError> {
+    let listener = listen("server.listen", settings.server.listen)?;
+    let metrics_listener =
+        settings.metrics_listen()?.map(|address| listen("server.metrics_listen", address)).transpose()?;
+    let state = web::Data::new(State::new(settings)?);
+    let document = openapi::document();
+    let docs = web::Data::new(Docs::new(&document)?);
+    let methods = web::Data::new(Methods::new(&openapi::routes(&document)));
+
+    let address = listener.local_addr()?;
+    let metrics_address = metrics_listener.as_ref().map(TcpListener::local_addr).transpose()?;
+    let server = &state.settings.server;
+    let client_timeout = Duration::from_millis(server.client_timeout_ms);
+    let (body_limit, shutdown_timeout, workers) = (server.body_limit_bytes, server.shutdown_timeout_s, server.workers);
+
+    let data = state.clone();
+    let mut api = HttpServer::new(move || {
+        App::new()
+            .app_data(data.clone())
+            .app_data(docs.clone())
+            .app_data(methods.clone())
+            .app_data(web::PayloadConfig::new(body_limit))
+            .wrap(from_fn(tenant::layer))
+            .wrap(cors(&data.settings.server.cors_origins))
+            .wrap(from_fn(request::layer))
+            .into_utoipa_app()
+            .configure(routes::configure)
+            .into_app()
+            .configure(docs::configure)
+            .default_service(web::to(no_route))
+    })
+    .client_request_timeout(client_timeout)
+    .client_disconnect_timeout(client_timeout)
+    .shutdown_timeout(shutdown_timeout)
+    .disable_signals();
+    if workers > 0 {
+        api = api.workers(workers);
+    }
+    let api = api.listen(listener)?.run();
+    let mut handles = vec![api.handle()];
+    let mut tasks = vec![tokio::spawn(api)];
+
+    if let Some(listener) = metrics_listener {
+        let data = state.clone();
+        let metrics = HttpServer::new(move || App::new().app_data(data.clone()).route("/metrics", web::get().to(metrics)))
+            .workers(1)
+            .disable_signals()
+            .listen(listener)?
+            .run();
+        handles.push(metrics.handle());
+        tasks.push(tokio::spawn(metrics));
+    }
+    Ok(Running { address, metrics_address, state, handles, tasks })
+}
+
+fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).map_err(|cause| StartError::Listen { key, address, cause })
+}
+
+/// Origins that the settings name may call the API with a bearer token; no cookies cross.
+fn cors(origins: &[String]) -> Cors {
+    let cors = Cors::default()
+        .allowed_methods(["GET", "POST", "PUT", "PATCH", "DELETE"])
+        .allowed_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            header::IF_MATCH,
+            header::IF_NONE_MATCH,
+            header::HeaderName::from_static("idempotency-key"),
+            header::HeaderName::from_static("x-request-id"),
+        ])
+        .expose_headers(["etag", "location", "idempotent-replayed", "x-request-id", "retry-after"])
+        // Without an allowed origin a request is answered as if CORS did not exist: browsers then refuse the answer.
+        .block_on_origin_mismatch(false)
+        .max_age(600);
+    origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin))
+}
+
+async fn metrics(state: web::Data<State>) -> HttpResponse {
+    match state.metrics.text(state.database.pool_status()) {
+        Ok(text) => HttpResponse::Ok()
+            .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
+            .body(text),
+        Err(_) => HttpResponse::InternalServerError().finish(),
+    }
+}
+
+/// Which methods each path knows, to tell 405 from 404.
+struct Methods(Vec<(ResourceDef, Vec<&'static str>)>);
+
+impl Methods {
+    fn new(routes: &[(&'static str, String)]) -> Self {
+        let mut by_path: BTreeMap<&str, Vec<&'static str>> = BTreeMap::new();
+        for (method, path) in routes {
+            by_path.entry(path).or_default().push(method);
+        }
+        Self(by_path.into_iter().map(|(path, methods)| (ResourceDef::new(path), methods)).collect())
+    }
+}
+
+async fn no_route(request: HttpRequest, methods: web::Data<Methods>) -> Result<HttpResponse, Problem> {
+    let known = methods
+        .0
+        .iter()
+        .filter(|(path, _)| path.is_match(request.path()))
+        .flat_map(|(_, methods)| methods.iter().copied())
+        .collect::<Vec<_>>()
+        .join(", ");
+    if known.is_empty() {
+        return Err(Problem::new(
+            actix_web::http::StatusCode::NOT_FOUND,
+            "route_not_found",
+            "There is no such address. See /docs for all of them.",
+        ));
+    }
+    Err(Problem::new(
+        actix_web::http::StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        format!("This address answers {known}."),
+    )
+    .allow(&known))
+}

@@ -1,0 +1,73 @@
+//! Entity tags: the row's version, and behind a point the stock's, which changes what is shown but not what is edited.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderMap};
+use serde::Serialize;
+
+use crate::problem::Problem;
+
+/// A resource's tag: `"3"`, or `"3.17"` where stock is shown.
+#[derive(Debug, Clone, Copy)]
+pub struct Tag {
+    pub version: i32,
+    pub stock_position: Option<i64>,
+}
+
+impl Tag {
+    pub fn of_version(version: i32) -> Self {
+        Self { version, stock_position: None }
+    }
+
+    pub fn with_stock(version: i32, stock_position: i64) -> Self {
+        Self { version, stock_position: Some(stock_position) }
+    }
+}
+
+impl std::fmt::Display for Tag {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.stock_position {
+            Some(position) => write!(f, "\"{}.{position}\"", self.version),
+            None => write!(f, "\"{}\"", self.version),
+        }
+    }
+}
+
+/// The version that If-Match asks for. Stock that moved since does not stand in the way of an edit.
+///
+/// # Errors
+/// 412 for a tag that is none of ours: no row can match it.
+pub fn if_match(headers: &HeaderMap) -> Result<Option<i32>, Problem> {
+    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
+    let text = value.to_str().unwrap_or_default().trim();
+    if text == "*" {
+        return Ok(None);
+    }
+    let version = text.trim_matches('"').split('.').next().unwrap_or_default();
+    match (text.starts_with('"') && text.ends_with('"'), version.parse()) {
+        (true, Ok(version)) => Ok(Some(version)),
+        _ => Err(Problem::stale()),
+    }
+}
+
+/// Answers 200 with the tag and the new state, after a change.
+pub fn changed(tag: Tag, view: &impl Serialize) -> HttpResponse {
+    HttpResponse::Ok().insert_header((header::ETAG, tag.to_string())).json(view)
+}
+
+/// Answers 200 with the tag, or 304 when the client has this state already.
+pub fn respond(request: &HeaderMap, tag: Tag, view: &impl Serialize) -> HttpResponse {
+    let tag = tag.to_string();
+    let known = request.get_all(header::IF_NONE_MATCH).filter_map(|value| value.to_str().ok()).any(|list| {
+        list.split(',').map(|known| known.trim().trim_start_matches("W/")).any(|known| known == "*" || known == tag)
+    });
+    // Caches may keep it, if they ask each time.
+    let revalidate = (header::CACHE_CONTROL, "private, no-cache");
+    if known {
+        return HttpResponse::build(StatusCode::NOT_MODIFIED)
+            .insert_header((header::ETAG, tag))
+            .insert_header(revalidate)
+            .finish();
+    }
+    HttpResponse::Ok().insert_header((header::ETAG, tag)).insert_header(revalidate).json(view)
+}

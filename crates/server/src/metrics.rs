@@ -1,0 +1,83 @@
+//! What `/metrics` tells, in the OpenMetrics text format. Labels come from bounded sets only: never a host or a path.
+
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+use tenancy::PoolStatus;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Answered {
+    method: String,
+    route: String,
+    status: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Route {
+    route: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ConnectionState {
+    state: &'static str,
+}
+
+/// One server's counters.
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<Answered, Counter>,
+    durations: Family<Route, Histogram>,
+    connections: Family<ConnectionState, Gauge>,
+}
+
+impl Metrics {
+    #[expect(clippy::new_without_default, reason = "a default would suggest that counters can be shared")]
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("tenantry");
+        let requests = Family::<Answered, Counter>::default();
+        // 0.5 ms to 16 s.
+        let durations =
+            Family::<Route, Histogram>::new_with_constructor(|| Histogram::new(exponential_buckets(0.0005, 2.0, 16)));
+        let connections = Family::<ConnectionState, Gauge>::default();
+        registry.register("http_requests", "Requests answered", requests.clone());
+        registry.register("http_request_duration_seconds", "Time to answer a request", durations.clone());
+        registry.register("database_connections", "Connections of the pool by state", connections.clone());
+        Self { registry, requests, durations, connections }
+    }
+
+    pub fn record(&self, method: &str, route: &str, status: u16, duration: Duration) {
+        // Clients can invent methods without bound.
+        let method = match method {
+            "GET" | "POST" | "PUT" | "PATCH" | "DELETE" | "HEAD" | "OPTIONS" => method,
+            _ => "other",
+        };
+        let answered = Answered { method: method.to_owned(), route: route.to_owned(), status };
+        self.requests.get_or_create(&answered).inc();
+        self.durations.get_or_create(&Route { route: route.to_owned() }).observe(duration.as_secs_f64());
+    }
+
+    /// All metrics as text.
+    ///
+    /// # Errors
+    /// [`std::fmt::Error`] when a metric cannot be written.
+    pub fn text(&self, pool: PoolStatus) -> Result<String, std::fmt::Error> {
+        let states = [
+            ("max", pool.max_connections),
+            ("open", pool.open),
+            ("idle", pool.idle),
+            ("waiting_requests", pool.waiting),
+        ];
+        for (state, count) in states {
+            self.connections.get_or_create(&ConnectionState { state }).set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}

@@ -1,0 +1,4 @@
+//! What happens around every handler.
+
+pub mod request;
+pub mod tenant;

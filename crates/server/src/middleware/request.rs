@@ -1,0 +1,250 @@
+//! The outermost layer: request id and trace, one span and one log line, deadline, panics, problem documents, headers.
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::time::{Duration, Instant};
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage, HttpResponse, web};
+use futures_util::FutureExt;
+use tracing::Instrument;
+use tracing::field::Empty;
+use uuid::Uuid;
+
+use crate::problem::Problem;
+use crate::state::State;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// Sent with every answer. The API answers data, not pages; `/docs` brings a policy of its own.
+const SECURITY_HEADERS: [(&str, &str); 6] = [
+    ("x-content-type-options", "nosniff"),
+    ("x-frame-options", "DENY"),
+    ("referrer-policy", "no-referrer"),
+    ("cross-origin-resource-policy", "same-site"),
+    ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("cache-control", "no-store"),
+];
+
+/// The span of the request that is being answered, for whoever learns something about it.
+#[derive(Clone)]
+pub struct RequestSpan(tracing::Span);
+
+impl RequestSpan {
+    pub fn record_tenant(&self, slug: &str) {
+        self.0.record("tenant.slug", slug);
+    }
+}
+
+/// Wraps everything; see the module.
+///
+/// # Errors
+/// None of its own: an error of the inner layers becomes a problem document here.
+pub async fn layer(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let started = Instant::now();
+    let request_id = request_id(request.headers());
+    let traceparent = traceparent(request.headers());
+    let method = request.method().clone();
+    let path = request.path().to_owned();
+    let state = request.app_data::<web::Data<State>>().cloned();
+    let deadline = state.as_ref().map_or(30_000, |state| state.settings.server.request_timeout_ms);
+    let span = tracing::info_span!(
+        "request",
+        request.id = %request_id,
+        trace.id = traceparent.as_ref().and_then(|value| value.to_str().ok()).and_then(|text| text.get(3..35)),
+        http.method = %method,
+        http.route = Empty,
+        tenant.slug = Empty,
+        http.status_code = Empty,
+        duration_ms = Empty,
+    );
+    request.extensions_mut().insert(RequestSpan(span.clone()));
+
+    let work = AssertUnwindSafe(next.call(request).instrument(span.clone())).catch_unwind();
+    let answer = match tokio::time::timeout(Duration::from_millis(deadline), work).await {
+        Ok(Ok(answer)) => answer.map(ServiceResponse::map_into_boxed_body),
+        Ok(Err(panic)) => Err(Problem::internal(panic_text(panic.as_ref())).into()),
+        Err(_) => {
+            Err(Problem::unavailable("deadline_exceeded", "The request took too long and was given up.", 1).into())
+        }
+    };
+
+    let _entered = span.enter();
+    let mut route = "none".to_owned();
+    let mut answer = match answer {
+        Ok(answer) => {
+            if let Some(pattern) = answer.request().match_pattern() {
+                route = pattern;
+            }
+            with_document(answer, &path, &request_id)
+        }
+        // The request is gone with the layer that gave up, so the answer travels inside an error.
+        Err(error) => {
+            let mut response = document_of(&error, &path, &request_id);
+            add_headers(response.headers_mut(), &request_id, traceparent.as_ref());
+            finish(&span, state.as_deref().map(AsRef::as_ref), method.as_str(), &route, &path, response.status().as_u16(), started);
+            return Err(actix_web::error::InternalError::from_response("answered", response).into());
+        }
+    };
+    add_headers(answer.headers_mut(), &request_id, traceparent.as_ref());
+    finish(&span, state.as_deref().map(AsRef::as_ref), method.as_str(), &route, &path, answer.status().as_u16(), started);
+    Ok(answer)
+}
+
+/// Replaces an error answer by its problem document.
+fn with_document(answer: ServiceResponse<BoxBody>, path: &str, request_id: &str) -> ServiceResponse<BoxBody> {
+    if answer.status().as_u16() < 400 {
+        return answer;
+    }
+    let (request, response) = answer.into_parts();
+    let document = match response.error() {
+        Some(error) => document_of(error, path, request_id),
+        None => Problem::from_status(response.status()).respond(path, request_id),
+    };
+    ServiceResponse::new(request, document)
+}
+
+fn document_of(error: &Error, path: &str, request_id: &str) -> HttpResponse {
+    let own = error.as_error::<Problem>();
+    let general;
+    let problem = match own {
+        Some(problem) => problem,
+        None => {
+            let status = error.as_response_error().status_code();
+            general = Problem::from_status(status);
+            &general
+        }
+    };
+    // Logged once, here. A 5xx that says "try again" is the system coping; the others ask for a person.
+    if problem.status().as_u16() == 500 {
+        tracing::error!(error = %problem.chain(), "request failed");
+    } else if problem.status().is_server_error() {
+        tracing::warn!(error = %problem.chain(), "request refused for now");
+    }
+    problem.respond(path, request_id)
+}
+
+fn finish(
+    span: &tracing::Span,
+    state: Option<&State>,
+    method: &str,
+    route: &str,
+    path: &str,
+    status: u16,
+    started: Instant,
+) {
+    let duration = started.elapsed();
+    let duration_ms = duration.as_micros() as f64 / 1000.0;
+    span.record("http.route", route);
+    span.record("http.status_code", status);
+    span.record("duration_ms", duration_ms);
+    if let Some(state) = state {
+        state.metrics.record(method, route, status, duration);
+    }
+    // Probes come every few seconds and tell nothing while they succeed.
+    if status < 400 && matches!(path, "/livez" | "/readyz") {
+        tracing::debug!("{method} {path} {status}");
+    } else {
+        tracing::info!("{method} {path} {status} in {duration_ms:.1} ms");
+    }
+}
+
+fn add_headers(headers: &mut HeaderMap, request_id: &str, traceparent: Option<&HeaderValue>) {
+    if let Ok(value) = HeaderValue::from_str(request_id) {
+        headers.insert(REQUEST_ID, value);
+    }
+    if let Some(value) = traceparent {
+        headers.insert(TRACEPARENT, value.clone());
+    }
+    for (name, value) in SECURITY_HEADERS {
+        let name = HeaderName::from_static(name);
+        if !headers.contains_key(&name) {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+    }
+}
+
+/// The client's id when it is harmless in logs and headers, else a new one.
+fn request_id(headers: &HeaderMap) -> String {
+    let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok());
+    let harmless = |id: &&str| {
+        (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+    };
+    given.filter(harmless).map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
+}
+
+/// A well-formed W3C trace context, version 00.
+fn traceparent(headers: &HeaderMap) -> Option<HeaderValue> {
+    let value = headers.get(TRACEPARENT)?;
+    let parts: Vec<&str> = value.to_str().ok()?.split('-').collect();
+    let hex = |text: &str, length: usize| {
+        text.len() == length && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    };
+    match parts.as_slice() {
+        ["00", trace, parent, flags] if hex(trace, 32) && hex(parent, 16) && hex(flags, 2) => Some(value.clone()),
+        _ => None,
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("a handler panicked: {}", text.unwrap_or("no message"))
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::middleware::from_fn;
+    use actix_web::{App, test};
+    use serde_json::Value;
+
+    use super::*;
+
+    async fn answer(path: &str, request_id: &str) -> (u16, HeaderMap, Value) {
+        let app = test::init_service(
+            App::new()
+                .wrap(from_fn(layer))
+                .route("/panic", web::get().to(async || -> HttpResponse { panic!("on purpose") }))
+                .route("/fine", web::get().to(async || HttpResponse::Ok().json("fine")))
+                .route("/refused", web::get().to(async || Err::<HttpResponse, _>(Problem::not_found()))),
+        )
+        .await;
+        let request = test::TestRequest::get().uri(path).insert_header(("x-request-id", request_id)).to_request();
+        let response = match test::try_call_service(&app, request).await {
+            Ok(response) => response.into_parts().1,
+            Err(error) => error.error_response(),
+        };
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let body = actix_web::body::to_bytes(response.into_body()).await.unwrap();
+        (status, headers, serde_json::from_slice(&body).unwrap())
+    }
+
+    #[actix_web::test]
+    async fn a_panic_is_a_500_that_names_the_request_and_nothing_else() {
+        let (status, headers, body) = answer("/panic", "abc-1").await;
+        assert_eq!(status, 500);
+        assert_eq!(headers.get("content-type").unwrap(), "application/problem+json");
+        assert_eq!(headers.get("x-request-id").unwrap(), "abc-1");
+        assert_eq!((body["requestId"].as_str(), body["instance"].as_str()), (Some("abc-1"), Some("/panic")));
+        assert!(!body.to_string().contains("on purpose"));
+    }
+
+    #[actix_web::test]
+    async fn every_error_is_a_problem_and_every_answer_has_the_headers() {
+        for (path, status) in [("/refused", 404), ("/unknown", 404), ("/fine", 200)] {
+            let (answered, headers, body) = answer(path, "bad id!").await;
+            assert_eq!(answered, status, "{path}");
+            assert_eq!(headers.get("x-content-type-options").unwrap(), "nosniff");
+            assert_ne!(headers.get("x-request-id").unwrap(), "bad id!");
+            if status >= 400 {
+                assert_eq!(body["code"], "not_found", "{path}");
+            }
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Host and path -> business, before any route is looked for.
+
+use std::sync::Arc;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::HOST;
+use actix_web::http::uri::{PathAndQuery, Uri};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage, web};
+use tenancy::{Destination, HostName, Tenant, TenantStatus};
+
+use crate::middleware::request::RequestSpan;
+use crate::problem::Problem;
+use crate::state::State;
+
+/// On whose host the request arrived.
+#[derive(Debug, Clone)]
+pub enum Site {
+    Platform,
+    Business(Arc<Tenant>),
+}
+
+/// Resolves the host, or answers for it: 400 malformed, 404 unknown, 403 suspended, 410 archived, 503 in maintenance.
+///
+/// # Errors
+/// The [`Problem`] of a host at which nothing is served.
+pub async fn layer(
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let host = requested_host(&request)?;
+    if is_served_everywhere(request.path()) {
+        return next.call(request).await;
+    }
+    let state = request
+        .app_data::<web::Data<State>>()
+        .cloned()
+        .ok_or_else(|| Problem::internal("the application has no state"))?;
+    match state.resolver.destination(&host, request.path()) {
+        Destination::Nowhere => return Err(unknown_host().into()),
+        Destination::Platform => {
+            request.extensions_mut().insert(Site::Platform);
+        }
+        Destination::Business { address, prefix } => {
+            let tenant =
+                state.resolver.tenant(&address).await.map_err(Problem::from)?.ok_or_else(unknown_host)?;
+            if let Some(span) = request.extensions().get::<RequestSpan>() {
+                span.record_tenant(tenant.slug.as_str());
+            }
+            check_open(&tenant)?;
+            strip_prefix(&mut request, prefix)?;
+            request.extensions_mut().insert(Site::Business(tenant));
+        }
+    }
+    next.call(request).await
+}
+
+/// Answered on any host, known or not.
+fn is_served_everywhere(path: &str) -> bool {
+    matches!(path, "/" | "/livez" | "/readyz" | "/openapi.json" | "/docs")
+        || path.starts_with("/docs/")
+        || path.starts_with("/.well-known/")
+}
+
+fn unknown_host() -> Problem {
+    Problem::new(
+        actix_web::http::StatusCode::NOT_FOUND,
+        "unknown_host",
+        "No business answers at this address. Check its spelling.",
+    )
+}
+
+/// The Host header and nothing else: no X-Forwarded-Host, and no absolute URI that says otherwise.
+fn requested_host(request: &ServiceRequest) -> Result<HostName, Problem> {
+    let malformed = |detail: &str| Problem::malformed("invalid_host", detail);
+    let mut values = request.headers().get_all(HOST);
+    let value = values.next().ok_or_else(|| malformed("The request names no host."))?;
+    if values.next().is_some() {
+        return Err(malformed("The request names more than one host."));
+    }
+    let text = value.to_str().map_err(|_| malformed("The Host header is not a valid host name."))?;
+    let host = HostName::parse(text).map_err(|_| malformed("The Host header is not a valid host name."))?;
+    if let Some(authority) = request.uri().authority() {
+        // Compared as host names: case and port do not choose a business.
+        if HostName::parse(authority.as_str()).ok().as_ref() != Some(&host) {
+            return Err(malformed("The request's URI and its Host header name different hosts."));
+        }
+    }
+    Ok(host)
+}
+
+fn check_open(tenant: &Tenant) -> Result<(), Problem> {
+    match tenant.status {
+        TenantStatus::Active => Ok(()),
+        TenantStatus::Suspended => {
+            Err(Problem::forbidden("business_suspended", "This business is suspended. Its owner knows more."))
+        }
+        TenantStatus::Archived => Err(Problem::new(
+            actix_web::http::StatusCode::GONE,
+            "business_archived",
+            "This business has been closed.",
+        )),
+        TenantStatus::Migrating | TenantStatus::Restoring => {
+            Err(Problem::unavailable("business_in_maintenance", "This business is in maintenance. Try again soon.", 10))
+        }
+    }
+}
+
+/// Takes the part of the path that only named the business off, so that routes are the same on both forms of address.
+fn strip_prefix(request: &mut ServiceRequest, prefix: usize) -> Result<(), Problem> {
+    if prefix == 0 {
+        return Ok(());
+    }
+    let rest = request.uri().path_and_query().map_or("/", PathAndQuery::as_str).get(prefix..).unwrap_or_default();
+    let rest = if rest.starts_with('/') { rest.to_owned() } else { format!("/{rest}") };
+    let uri: Uri = rest.parse().map_err(|_| Problem::malformed("invalid_path", "The path cannot be read."))?;
+    request.match_info_mut().get_mut().update(&uri);
+    request.head_mut().uri = uri;
+    Ok(())
+}

@@ -1,0 +1,72 @@
+//! The OpenAPI document: collected from the routes themselves, completed here.
+
+use actix_web::App;
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{ContentBuilder, Info, OpenApi, PathItem, Ref, ResponseBuilder};
+use utoipa::{PartialSchema, ToSchema};
+use utoipa_actix_web::AppExt;
+
+use crate::problem::{FieldProblem, ProblemDocument};
+use crate::routes;
+
+/// The document of all routes.
+pub fn document() -> OpenApi {
+    let (_, collected) = App::new().into_utoipa_app().configure(routes::configure).split_for_parts();
+    complete(collected)
+}
+
+/// Adds what every operation shares: the bearer token, and problems as the answer to whatever goes wrong.
+fn complete(mut document: OpenApi) -> OpenApi {
+    let mut info = Info::new("Tenantry", env!("CARGO_PKG_VERSION"));
+    info.description = Some(
+        "Inventory and stock for shops. Each business answers at its own host; sign in there with POST \
+         /api/v1/auth/login and send the token as `Authorization: Bearer ...`. Amounts are decimal strings, times are \
+         UTC, errors are problem documents (RFC 9457)."
+            .to_owned(),
+    );
+    document.info = info;
+    let components = document.components.get_or_insert_default();
+    components.schemas.insert("Problem".to_owned(), ProblemDocument::schema());
+    components.schemas.insert(FieldProblem::name().into_owned(), FieldProblem::schema());
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
+    components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    for path in document.paths.paths.values_mut() {
+        for operation in operations(path) {
+            let problem = ResponseBuilder::new()
+                .description("A problem")
+                .content(
+                    "application/problem+json",
+                    ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build(),
+                )
+                .build();
+            operation.responses.responses.insert("default".to_owned(), problem.into());
+            // `security(())` marks the few that need no token.
+            if operation.security.is_none() {
+                operation.security = Some(vec![SecurityRequirement::new("bearer", Vec::<String>::new())]);
+            }
+        }
+    }
+    document
+}
+
+fn operations(path: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    [&mut path.get, &mut path.post, &mut path.put, &mut path.patch, &mut path.delete].into_iter().flatten()
+}
+
+/// Methods and path templates of every route, such as `("GET", "/api/v1/products/{id}")`.
+pub fn routes(document: &OpenApi) -> Vec<(&'static str, String)> {
+    let mut routes = Vec::new();
+    for (template, path) in &document.paths.paths {
+        let methods = [
+            ("GET", &path.get),
+            ("POST", &path.post),
+            ("PUT", &path.put),
+            ("PATCH", &path.patch),
+            ("DELETE", &path.delete),
+        ];
+        let known = methods.into_iter().filter(|(_, operation)| operation.is_some());
+        routes.extend(known.map(|(method, _)| (method, template.clone())));
+    }
+    routes
+}

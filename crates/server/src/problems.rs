@@ -1,0 +1,227 @@
+//! From domain errors to problems: one `match` per error without a `_` arm, so that a new variant asks for its status.
+
+use identity::TokenError;
+use identity::login::LoginError;
+use identity::membership::MembershipError;
+use inventory::adjustment::AdjustmentError;
+use inventory::category::CategoryError;
+use inventory::idempotency::IdempotencyError;
+use inventory::product::ProductError;
+use inventory::stock::StockError;
+use inventory::variant::VariantError;
+use platform::{MemberError, OnboardingError};
+use serde_json::json;
+use tenancy::{DbError, ProvisionError, ResolveError};
+
+use crate::problem::Problem;
+
+impl From<DbError> for Problem {
+    fn from(error: DbError) -> Self {
+        if error.is_unavailable() {
+            return Self::unavailable("unavailable", "The database is busy. Try again.", 1).caused_by(error);
+        }
+        Self::internal(error)
+    }
+}
+
+impl From<ResolveError> for Problem {
+    fn from(error: ResolveError) -> Self {
+        match &error {
+            ResolveError::Busy => Self::unavailable("unavailable", "Too much at once. Try again.", 1).caused_by(error),
+            ResolveError::Database(cause) if cause.is_unavailable() => {
+                Self::unavailable("unavailable", "The database is busy. Try again.", 1).caused_by(error)
+            }
+            ResolveError::Database(_) => Self::internal(error),
+        }
+    }
+}
+
+impl From<TokenError> for Problem {
+    fn from(error: TokenError) -> Self {
+        let (code, challenge) = match error {
+            TokenError::Expired => {
+                ("token_expired", r#"Bearer realm="tenantry", error="invalid_token", error_description="expired""#)
+            }
+            TokenError::Invalid => ("token_invalid", r#"Bearer realm="tenantry", error="invalid_token""#),
+            TokenError::WrongBusiness => (
+                "token_wrong_business",
+                r#"Bearer realm="tenantry", error="invalid_token", error_description="wrong business""#,
+            ),
+        };
+        Self::unauthorized(code, sentence(&error), challenge)
+    }
+}
+
+impl From<LoginError> for Problem {
+    fn from(error: LoginError) -> Self {
+        match error {
+            LoginError::InvalidCredentials => {
+                Self::unauthorized("invalid_credentials", "Email or password is wrong.", r#"Bearer realm="tenantry""#)
+            }
+            LoginError::NoMembership => {
+                Self::forbidden("no_membership", "You have no access here. Ask the owner to invite you.")
+            }
+            LoginError::TooBusy(error) => Self::unavailable("too_busy", sentence(&error), 2),
+            LoginError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<CategoryError> for Problem {
+    fn from(error: CategoryError) -> Self {
+        match error {
+            CategoryError::NotFound => Self::not_found(),
+            CategoryError::Stale => Self::stale(),
+            CategoryError::DuplicateName(_) => Self::conflict("duplicate_name", sentence(&error))
+                .at("/name", "duplicate_name", &error),
+            CategoryError::UnknownParent => Self::not_found().at("/parentId", "not_found", &error),
+            CategoryError::Cycle => Self::invalid("/parentId", "category_cycle", &error),
+            CategoryError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<ProductError> for Problem {
+    fn from(error: ProductError) -> Self {
+        match error {
+            ProductError::NotFound => Self::not_found(),
+            ProductError::Stale => Self::stale(),
+            ProductError::UnknownCategory => Self::not_found().at("/categoryId", "not_found", &error),
+            ProductError::Options => Self::invalid("/options", "invalid_options", &error),
+            ProductError::Variant(error) => from_variant(error, |index| format!("/variants/{index}")),
+            ProductError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<VariantError> for Problem {
+    fn from(error: VariantError) -> Self {
+        from_variant(error, |_| String::new())
+    }
+}
+
+/// `place` is the pointer to the variant with this index in the request's body.
+fn from_variant(error: VariantError, place: impl Fn(usize) -> String) -> Problem {
+    let text = error.to_string();
+    match error {
+        VariantError::NotFound | VariantError::UnknownProduct => Problem::not_found(),
+        VariantError::Stale => Problem::stale(),
+        VariantError::DuplicateSku { index, .. } => Problem::conflict("duplicate_sku", sentence(&text)).at(
+            format!("{}/sku", place(index)),
+            "duplicate_sku",
+            text,
+        ),
+        VariantError::DuplicateBarcode(_) => Problem::conflict("duplicate_barcode", sentence(&text)),
+        VariantError::DuplicateOptions => Problem::conflict("duplicate_options", sentence(&text)),
+        VariantError::OptionsMismatch { index } => {
+            Problem::invalid(format!("{}/options", place(index)), "options_mismatch", text)
+        }
+        VariantError::Negative { index, field } => {
+            Problem::invalid(format!("{}/{field}", place(index)), "negative", text)
+        }
+        VariantError::Count => Problem::invalid("/variants", "variant_count", text),
+        VariantError::TooManyBarcodes { index } => {
+            Problem::invalid(format!("{}/barcodes", place(index)), "too_many_barcodes", text)
+        }
+        VariantError::Db(error) => error.into(),
+    }
+}
+
+impl From<StockError> for Problem {
+    fn from(error: StockError) -> Self {
+        match error {
+            StockError::Insufficient(shortages) => {
+                let shortages: Vec<_> = shortages
+                    .iter()
+                    .map(|shortage| {
+                        json!({
+                            "variantId": shortage.variant_id,
+                            "locationId": shortage.location_id,
+                            "requested": shortage.requested,
+                            "available": shortage.available,
+                        })
+                    })
+                    .collect();
+                Self::conflict("insufficient_stock", "There is not enough stock; see shortages.")
+                    .with("shortages", json!(shortages))
+            }
+            StockError::UnknownVariant => Self::not_found().at("/variantId", "not_found", &error),
+            StockError::UnknownLocation => Self::not_found().at("/locationId", "not_found", &error),
+            StockError::TooMuch => Self::invalid("/quantity", "quantity_too_large", &error),
+            StockError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<AdjustmentError> for Problem {
+    fn from(error: AdjustmentError) -> Self {
+        match error {
+            AdjustmentError::Zero => Self::invalid("/quantity", "zero_quantity", &error),
+            AdjustmentError::UnknownLocation => Self::not_found().at("/locationId", "not_found", &error),
+            AdjustmentError::IdTaken(_) => Self::conflict("id_taken", sentence(&error)),
+            AdjustmentError::Stock(error) => error.into(),
+            AdjustmentError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<IdempotencyError> for Problem {
+    fn from(error: IdempotencyError) -> Self {
+        match error {
+            IdempotencyError::OtherRequest => Self::new(
+                actix_web::http::StatusCode::UNPROCESSABLE_ENTITY,
+                "idempotency_key_reused",
+                "This Idempotency-Key was used for another request. Make a new one for each new request.",
+            ),
+            IdempotencyError::InProgress => {
+                Self::conflict("request_in_progress", "The first request with this Idempotency-Key is still running.")
+                    .retry_after(1)
+            }
+            IdempotencyError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<MemberError> for Problem {
+    fn from(error: MemberError) -> Self {
+        match error {
+            MemberError::UserExists(_) => {
+                Self::conflict("user_exists", sentence(&error)).at("/owner/password", "user_exists", &error)
+            }
+            MemberError::UserVanished(_) => Self::conflict("user_vanished", sentence(&error)).retry_after(1),
+            MemberError::Membership(error) => match error {
+                MembershipError::AlreadyMember => Self::conflict("already_member", sentence(&error)),
+                MembershipError::UnknownRole(_) => Self::invalid("/role", "unknown_role", &error),
+                MembershipError::Db(error) => error.into(),
+            },
+            MemberError::TooBusy(error) => Self::unavailable("too_busy", sentence(&error), 2),
+            MemberError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<OnboardingError> for Problem {
+    fn from(error: OnboardingError) -> Self {
+        match error {
+            OnboardingError::Provision(error) => match error {
+                ProvisionError::SlugTaken(_) => {
+                    Self::conflict("slug_taken", sentence(&error)).at("/slug", "slug_taken", &error)
+                }
+                ProvisionError::Db(error) => error.into(),
+                ProvisionError::Migration(error) => Self::internal(error),
+            },
+            OnboardingError::Owner(error) => error.into(),
+            OnboardingError::Defaults(error) => error.into(),
+        }
+    }
+}
+
+/// An error's text as a sentence for people.
+fn sentence(error: &impl std::fmt::Display) -> String {
+    let text = error.to_string();
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(first) => format!("{}{}.", first.to_uppercase(), letters.as_str()),
+        None => text,
+    }
+}

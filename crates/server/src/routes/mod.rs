@@ -1,0 +1,73 @@
+//! The routes, one file per noun. A handler's signature says who may call it; it joins the domain's functions, no more.
+
+pub mod auth;
+pub mod barcodes;
+pub mod categories;
+pub mod dashboard;
+pub mod docs;
+pub mod health;
+pub mod locations;
+pub mod platform_tenants;
+pub mod products;
+pub mod stock;
+pub mod variants;
+pub mod well_known;
+
+use inventory::{Cursor, Limit, Page, PageRequest};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_actix_web::scope;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+/// A page of a list.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PageView<T> {
+    data: Vec<T>,
+    /// Ask for the next page with `?cursor=`; null on the last one.
+    next_cursor: Option<String>,
+}
+
+impl<T> PageView<T> {
+    fn new<R, const N: usize>(page: Page<R, N>, view: impl Fn(R) -> T) -> Self {
+        Self { data: page.data.into_iter().map(view).collect(), next_cursor: page.next.map(String::from) }
+    }
+}
+
+fn page_request<const N: usize>(limit: Option<Limit>, cursor: Option<Cursor<N>>) -> PageRequest<N> {
+    PageRequest { limit: limit.unwrap_or_default(), after: cursor }
+}
+
+/// Every route of the API; what is registered here is in the OpenAPI document.
+pub fn configure(config: &mut ServiceConfig) {
+    config.service(health::livez).service(health::readyz).service(well_known::jwks);
+    config.service(dashboard::show_plain);
+    config.service(
+        scope("/api/v1")
+            .service(auth::login)
+            .service(auth::me)
+            .service(categories::list)
+            .service(categories::create)
+            .service(categories::show)
+            .service(categories::edit)
+            .service(categories::archive)
+            .service(products::list)
+            .service(products::create)
+            .service(products::show)
+            .service(products::edit)
+            .service(products::archive)
+            .service(products::create_variant)
+            .service(variants::show)
+            .service(variants::edit)
+            .service(barcodes::show)
+            .service(locations::list)
+            .service(stock::list_levels)
+            .service(stock::list_movements)
+            .service(stock::adjust)
+            .service(stock::show_adjustment)
+            .service(dashboard::show)
+            .service(platform_tenants::list)
+            .service(platform_tenants::create)
+            .service(platform_tenants::show),
+    );
+}
