@@ -27,6 +27,10 @@ pub fn check_content_type(headers: &HeaderMap) -> Result<(), Problem> {
 /// 400 when it is no JSON or a value has another type than it must, 422 when a field is unknown, missing or breaks its
 /// rule. serde_json bounds the depth at 128.
 pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    // serde reads an array into a struct as well, field by field; nobody means that.
+    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()).is_some_and(|first| *first == b'[') {
+        return Err(Problem::malformed("invalid_type", "The body has to be a JSON object, not an array."));
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer)
         .map_err(|error| refusal(error.inner(), error.path()))?;
@@ -55,7 +59,7 @@ fn refusal(error: &serde_json::Error, path: &Path) -> Problem {
         Problem::invalid(format!("{parent}/{field}"), "unknown_field", text)
     } else if text.starts_with("missing field") {
         Problem::invalid(format!("{pointer}/{}", quoted()), "missing_field", text)
-    } else if text.starts_with("invalid type") || text.starts_with("duplicate field") {
+    } else if ["invalid type", "invalid length", "duplicate field"].iter().any(|start| text.starts_with(start)) {
         Problem::malformed("invalid_type", "A value has the wrong type; see errors.").at(pointer, "invalid_type", text)
     } else {
         Problem::invalid(pointer, "invalid_value", text)
@@ -116,7 +120,7 @@ mod tests {
         let document: Value = serde_json::from_slice(&body).unwrap();
         (
             problem.status().as_u16(),
-            problem.code().to_owned(),
+            document["code"].as_str().unwrap_or_default().to_owned(),
             document["errors"][0]["pointer"].as_str().unwrap_or_default().to_owned(),
         )
     }

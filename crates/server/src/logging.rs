@@ -1,5 +1,7 @@
 //! Log lines: JSON for machines or pretty for people, on standard error.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 
 use crate::settings::{LogFormat, LogSettings, SettingsError};
@@ -17,7 +19,9 @@ pub fn start(settings: &LogSettings) -> Result<(), SettingsError> {
     // Only the second start of a process, in tests, finds one installed.
     let _ = match settings.format {
         LogFormat::Json => subscriber.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init(),
-        LogFormat::Pretty => subscriber.compact().with_target(false).try_init(),
+        LogFormat::Pretty => {
+            subscriber.compact().with_target(false).with_ansi(std::io::stderr().is_terminal()).try_init()
+        }
     };
     Ok(())
 }

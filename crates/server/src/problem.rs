@@ -35,7 +35,6 @@ pub struct Problem {
 /// A problem document, as OpenAPI describes it.
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = Problem)]
-#[expect(dead_code, reason = "it describes what `Problem::document` writes")]
 pub struct ProblemDocument {
     /// A URN that ends in the code.
     r#type: String,
@@ -149,10 +148,6 @@ impl Problem {
 
     pub fn status(&self) -> StatusCode {
         self.status
-    }
-
-    pub fn code(&self) -> &'static str {
-        self.code
     }
 
     /// A problem for an answer of the framework's own that has none.

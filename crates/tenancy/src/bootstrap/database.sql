@@ -4,8 +4,14 @@ GRANT CONNECT, CREATE ON DATABASE :"database" TO :"owner";
 GRANT CONNECT ON DATABASE :"database" TO :"server", :"reader";
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 
--- For an administrator who is no superuser: leave to act for the two roles, given back at the end.
-GRANT :"owner", :"role_maker" TO CURRENT_USER;
+-- An administrator who is no superuser takes leave to act for the two roles, and gives it back at the end.
+DO $do$
+BEGIN
+    IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+        GRANT :"owner", :"role_maker" TO CURRENT_USER;
+    END IF;
+END
+$do$;
 
 CREATE SCHEMA IF NOT EXISTS shared AUTHORIZATION :"owner";
 GRANT USAGE ON SCHEMA shared TO :"shared_group", :"platform_group";
@@ -46,4 +52,10 @@ GRANT EXECUTE ON FUNCTION shared.make_tenant_role(bigint), shared.drop_tenant_ro
 REVOKE CREATE ON SCHEMA shared FROM :"role_maker";
 GRANT USAGE ON SCHEMA shared TO :"role_maker";
 
-REVOKE :"owner", :"role_maker" FROM CURRENT_USER;
+DO $do$
+BEGIN
+    IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+        REVOKE :"owner", :"role_maker" FROM CURRENT_USER;
+    END IF;
+END
+$do$;

@@ -1,0 +1,97 @@
+//! `tenantry db ...`
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use server::settings::Settings;
+use server::state::provisioner;
+use tenancy::DatabaseUrl;
+use tenancy::bootstrap::Bootstrap;
+
+use crate::context;
+use crate::output::{self, Output};
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Make logins, roles, schemas and grants, then migrate the shared schema. Safe to run again.
+    ///
+    /// The logins and their passwords are those of database.url and database.owner_url.
+    #[command(after_help = "Examples:\n  \
+        tenantry db init --admin-url postgres://postgres:PASSWORD@localhost/postgres\n  \
+        tenantry db init --print-sql > bootstrap.sql     for a DBA, to be run with psql; then `tenantry migrate run`")]
+    Init {
+        /// An administrator of the PostgreSQL server; used once and kept nowhere.
+        #[arg(long, env = "TENANTRY_ADMIN_URL", hide_env_values = true, required_unless_present = "print_sql")]
+        admin_url: Option<DatabaseUrl>,
+        /// Print the SQL instead of running it.
+        #[arg(long, conflicts_with = "admin_url")]
+        print_sql: bool,
+    },
+    /// Show whether both logins can sign in, and the server's version.
+    Status(Output),
+}
+
+pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
+    let settings = context::settings()?;
+    match command {
+        Command::Init { admin_url: Some(admin), .. } => init(&settings, &admin).await?,
+        Command::Init { admin_url: None, .. } => print!("{}", bootstrap(&settings)?.script()?),
+        Command::Status(output) => status(&settings, output).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn bootstrap(settings: &Settings) -> anyhow::Result<Bootstrap> {
+    Ok(Bootstrap {
+        installation: settings.installation()?,
+        server: settings.database_url()?,
+        owner: settings.owner_url()?,
+    })
+}
+
+/// Prepares the database and migrates the shared schema.
+pub async fn init(settings: &Settings, admin: &DatabaseUrl) -> anyhow::Result<()> {
+    bootstrap(settings)?.run(admin).await?;
+    let applied = provisioner(settings)?.migrate_shared().await?;
+    match applied.last() {
+        Some(version) => eprintln!("database ready; shared schema at version {version}"),
+        None => eprintln!("database ready; nothing to do"),
+    }
+    Ok(())
+}
+
+#[derive(serde::Serialize)]
+struct LoginStatus {
+    login: &'static str,
+    address: String,
+    server_version: Option<String>,
+    problem: Option<String>,
+}
+
+async fn status(settings: &Settings, output: Output) -> anyhow::Result<()> {
+    let mut logins = Vec::new();
+    for (login, url) in [("database.url", settings.database_url()), ("database.owner_url", settings.owner_url())] {
+        let (address, probed) = match url {
+            Ok(url) => (url.address(), tenancy::probe(&url).await.map_err(|error| error.to_string())),
+            Err(error) => (String::new(), Err(error.to_string())),
+        };
+        logins.push(LoginStatus {
+            login,
+            address,
+            server_version: probed.as_ref().ok().map(ToString::to_string),
+            problem: probed.err(),
+        });
+    }
+    output::rows(output, &logins, ["login", "address", "server", "status"], |status| {
+        [
+            status.login.to_owned(),
+            status.address.clone(),
+            status.server_version.clone().unwrap_or_default(),
+            status.problem.clone().unwrap_or_else(|| "ok".to_owned()),
+        ]
+    })?;
+    if logins.iter().any(|login| login.problem.is_some()) {
+        anyhow::bail!("a login cannot be used");
+    }
+    Ok(())
+}

@@ -1,0 +1,274 @@
+//! `tenantry dev`: everything on a developer's machine, in one command, in a folder of the checkout.
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use clap::Subcommand;
+use identity::{Password, SigningKey};
+use secrecy::ExposeSecret;
+use serde::{Deserialize, Serialize};
+use server::settings::Sources;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::cluster::{Cluster, write_secret};
+use crate::commands::{db, migrate, seed, serve};
+use crate::context::{DEV_FOLDER, dev_settings};
+use crate::failure;
+
+#[derive(clap::Args)]
+#[command(after_help = "Examples:\n  \
+    tenantry dev                                  serve http://business1.localhost:8080 with demo data\n  \
+    tenantry dev run -- cargo nextest run         run tests with a PostgreSQL of their own\n\n\
+    With TENANTRY__DATABASE__URL and TENANTRY__DATABASE__OWNER_URL set, that server is used and none is started.\n\
+    While it runs, tenantry commands in the same checkout use its database.")]
+pub struct Args {
+    #[command(subcommand)]
+    action: Option<Action>,
+    /// The port of the API, on loopback.
+    #[arg(long, default_value_t = 8080)]
+    port: u16,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Run a command with a throwaway PostgreSQL, whose administrator's URL is in TENANTRY_TEST_ADMIN_URL.
+    Run {
+        #[arg(trailing_var_arg = true, required = true)]
+        command: Vec<String>,
+    },
+}
+
+pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    match args.action {
+        Some(Action::Run { command }) => run_with_throwaway(&command).await,
+        None => develop(args.port).await,
+    }
+}
+
+/// Made once per checkout and kept, for the database keeps their other half.
+#[derive(Serialize, Deserialize)]
+struct Secrets {
+    admin_password: String,
+    server_password: String,
+    owner_password: String,
+    password_key: String,
+}
+
+impl Secrets {
+    fn load_or_make(folder: &Path) -> anyhow::Result<Self> {
+        let path = folder.join("secrets.json");
+        if path.exists() {
+            let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            return serde_json::from_str(&text)
+                .with_context(|| format!("{} is damaged; remove {} and try again", path.display(), folder.display()));
+        }
+        let secrets = Self {
+            admin_password: random(),
+            server_password: random(),
+            owner_password: random(),
+            password_key: random() + &random(),
+        };
+        write_secret(&path, &serde_json::to_string_pretty(&secrets)?)?;
+        Ok(secrets)
+    }
+}
+
+fn random() -> String {
+    Password::generate().secret().expose_secret().to_owned()
+}
+
+async fn develop(port: u16) -> anyhow::Result<ExitCode> {
+    let checkout = std::env::current_dir()?;
+    let folder = checkout.join(DEV_FOLDER);
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    let _lock = lock(&folder)?;
+    let secrets = Secrets::load_or_make(&folder)?;
+    let key_file = folder.join("signing-key.pem");
+    if !key_file.exists() {
+        write_secret(&key_file, &SigningKey::generate_pem())?;
+    }
+
+    // From here on Ctrl-C and SIGTERM end the start in good order instead of leaving PostgreSQL behind.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let cluster = match std::env::var_os("TENANTRY__DATABASE__URL") {
+        Some(_) => None,
+        None => {
+            eprintln!("starting PostgreSQL");
+            Some(Cluster::start(&folder.join("postgres"), &secrets.admin_password).await?)
+        }
+    };
+    let settings_file = SettingsFile::write(&checkout, &key_file, port, &secrets, cluster.as_ref())?;
+    let work = async {
+        let running = prepare(&checkout, settings_file.path(), cluster.as_ref()).await?;
+        serve::until_stopped(running).await
+    };
+    tokio::select! {
+        served = work => served?,
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    if cluster.is_some() {
+        eprintln!("stopping PostgreSQL");
+    }
+    drop(cluster);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Bootstraps, migrates, seeds and starts the server.
+async fn prepare(
+    checkout: &Path,
+    settings_file: &Path,
+    cluster: Option<&Cluster>,
+) -> anyhow::Result<server::app::Running> {
+    let sources = Sources {
+        environment: "development".to_owned(),
+        folder: checkout.join("config"),
+        more: vec![settings_file.to_owned()],
+    };
+    let settings = sources.load().context("the configuration is refused")?;
+    server::logging::start(&settings.log)?;
+    if let Some(cluster) = cluster {
+        db::init(&settings, &cluster.admin_url().parse()?).await?;
+    }
+    migrate::migrate(&settings).await?;
+    serve::check_database(&settings).await?;
+    let running = server::app::start(settings.clone())?;
+    if seed::seed(&settings).await? {
+        eprintln!("made the demo data");
+    }
+    eprintln!();
+    seed::print_logins(&settings);
+    eprintln!("\nAPI documentation: http://localhost:{}/docs   (Ctrl-C stops everything)\n", running.address.port());
+    Ok(running)
+}
+
+/// One `tenantry dev` per checkout.
+fn lock(folder: &Path) -> anyhow::Result<File> {
+    let path = folder.join("lock");
+    let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            bail!("tenantry dev runs in this checkout already; stop it with Ctrl-C, or use another checkout")
+        }
+        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot lock {}", path.display())),
+    }
+}
+
+/// The settings by which other commands in the checkout find the database; gone when dropped.
+struct SettingsFile(PathBuf);
+
+#[derive(Serialize)]
+struct DevSettings {
+    server: DevServer,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    database: Option<DevDatabase>,
+    identity: DevIdentity,
+}
+
+#[derive(Serialize)]
+struct DevServer {
+    listen: String,
+    metrics_listen: String,
+    public_port: u16,
+}
+
+#[derive(Serialize)]
+struct DevDatabase {
+    url: String,
+    owner_url: String,
+}
+
+#[derive(Serialize)]
+struct DevIdentity {
+    issuer: String,
+    signing_key_file: PathBuf,
+    password_key: String,
+}
+
+impl SettingsFile {
+    fn write(
+        checkout: &Path,
+        key_file: &Path,
+        port: u16,
+        secrets: &Secrets,
+        cluster: Option<&Cluster>,
+    ) -> anyhow::Result<Self> {
+        let settings = DevSettings {
+            server: DevServer {
+                listen: format!("127.0.0.1:{port}"),
+                metrics_listen: format!("127.0.0.1:{}", port.checked_add(1010).unwrap_or(0)),
+                public_port: port,
+            },
+            database: cluster.map(|cluster| DevDatabase {
+                url: cluster.url("tenantry_server", &secrets.server_password, "tenantry"),
+                owner_url: cluster.url("tenantry_owner", &secrets.owner_password, "tenantry"),
+            }),
+            identity: DevIdentity {
+                issuer: format!("http://localhost:{port}"),
+                signing_key_file: key_file.to_owned(),
+                password_key: secrets.password_key.clone(),
+            },
+        };
+        let path = dev_settings(checkout);
+        write_secret(&path, &toml::to_string(&settings)?)?;
+        Ok(Self(path))
+    }
+
+    fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for SettingsFile {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+async fn run_with_throwaway(command: &[String]) -> anyhow::Result<ExitCode> {
+    let folder = std::env::current_dir()?.join(DEV_FOLDER);
+    fs::create_dir_all(&folder)?;
+    sweep_throwaways(&folder);
+    let place = folder.join(format!("throwaway-{}", std::process::id()));
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let cluster = Cluster::start_throwaway(&place, &random()).await?;
+    let (program, arguments) = command.split_first().context("no command was given")?;
+    let mut child = tokio::process::Command::new(program)
+        .args(arguments)
+        .env("TENANTRY_TEST_ADMIN_URL", cluster.admin_url())
+        .spawn()
+        .with_context(|| format!("cannot run {program}"))?;
+    let status = tokio::select! {
+        status = child.wait() => Some(status?),
+        _ = terminate.recv() => None,
+        _ = interrupt.recv() => None,
+    };
+    let code = match status {
+        Some(status) => u8::try_from(status.code().unwrap_or(1)).unwrap_or(1),
+        None => {
+            let _ = child.kill().await;
+            failure::INTERRUPTED
+        }
+    };
+    drop(cluster);
+    let _ = fs::remove_dir_all(&place);
+    Ok(ExitCode::from(code))
+}
+
+/// Removes what killed runs left: folders whose process is gone.
+fn sweep_throwaways(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.strip_prefix("throwaway-")) else { continue };
+        let is_gone = !Path::new("/proc").join(pid).exists() && Path::new("/proc").exists();
+        let has_server = entry.path().join("data/postmaster.pid").exists();
+        if is_gone && !has_server {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! `tenantry migrate ...`
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Subcommand;
+use server::settings::Settings;
+use server::state::provisioner;
+use tenancy::{Database, DbError, SharedScope, Tenant, tenant};
+
+use crate::context;
+use crate::output::{self, Output};
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Bring the shared schema and every business's schema to the newest version. Safe to run again.
+    Run,
+    /// Show the version of every business's schema.
+    Status(Output),
+}
+
+pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
+    let settings = context::settings()?;
+    match command {
+        Command::Run => migrate(&settings).await?,
+        Command::Status(output) => {
+            let tenants = all(&context::database(&settings)?).await?;
+            output::rows(output, &tenants, ["business", "schema", "version"], |tenant| {
+                [tenant.slug.to_string(), tenant.schema.to_string(), tenant.schema_version.to_string()]
+            })?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Migrates everything that is behind.
+pub async fn migrate(settings: &Settings) -> anyhow::Result<()> {
+    let provisioner = provisioner(settings)?;
+    let mut changed = false;
+    if let Some(version) = provisioner.migrate_shared().await?.last() {
+        eprintln!("shared schema: now at version {version}");
+        changed = true;
+    }
+    for tenant in all(&context::database(settings)?).await? {
+        if tenant.schema_version >= provisioner.latest_version() {
+            continue;
+        }
+        if let Some(version) = provisioner.migrate(&tenant).await?.last() {
+            eprintln!("{}: now at version {version}", tenant.slug);
+            changed = true;
+        }
+    }
+    if !changed {
+        eprintln!("nothing to do");
+    }
+    Ok(())
+}
+
+/// All businesses, page by page.
+pub async fn all(database: &Database) -> Result<Vec<Arc<Tenant>>, DbError> {
+    const PAGE: i64 = 1000;
+    let mut tenants: Vec<Arc<Tenant>> = Vec::new();
+    loop {
+        let after = tenants.last().map(|tenant| tenant.id);
+        let page = database
+            .read_shared(SharedScope::Platform, async |tx| tenant::list(tx, after, PAGE).await)
+            .await?;
+        let is_last = page.len() < PAGE as usize;
+        tenants.extend(page.into_iter().map(Arc::new));
+        if is_last {
+            return Ok(tenants);
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! One module per noun of the command line.
+
+pub mod config;
+pub mod db;
+pub mod dev;
+pub mod migrate;
+pub mod openapi;
+pub mod seed;
+pub mod serve;
+pub mod tenant;
+pub mod user;
+
+use std::io::{IsTerminal, Read};
+
+use anyhow::Context as _;
+use identity::{Password, PasswordPolicy};
+use secrecy::SecretString;
+use server::settings::Settings;
+
+/// A password from standard input, without its line end.
+fn password_from_stdin(settings: &Settings) -> anyhow::Result<Password> {
+    if std::io::stdin().is_terminal() {
+        eprintln!("Type the password and end with Ctrl-D:");
+    }
+    let mut text = String::new();
+    std::io::stdin().read_to_string(&mut text).context("cannot read the password from standard input")?;
+    let text = text.trim_end_matches(['\r', '\n']);
+    let policy = PasswordPolicy { min_length: settings.identity.password_min_length };
+    Ok(Password::parse(SecretString::from(text), &policy)?)
+}

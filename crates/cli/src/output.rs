@@ -1,0 +1,57 @@
+//! Data goes to standard output, as a table for people or JSON for scripts; everything else goes to standard error.
+
+use clap::ValueEnum;
+use serde::Serialize;
+
+/// How data is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Table,
+    Json,
+}
+
+/// The option that every reading command has.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct Output {
+    /// How to write the answer.
+    #[arg(short, long = "output", value_enum, default_value = "table")]
+    pub format: Format,
+}
+
+/// Writes `rows`, as a table with these columns or as a JSON array.
+pub fn rows<T: Serialize, const N: usize>(
+    output: Output,
+    rows: &[T],
+    columns: [&str; N],
+    cells: impl Fn(&T) -> [String; N],
+) -> anyhow::Result<()> {
+    match output.format {
+        Format::Json => println!("{}", serde_json::to_string_pretty(rows)?),
+        Format::Table => {
+            let lines: Vec<[String; N]> =
+                std::iter::once(columns.map(str::to_uppercase)).chain(rows.iter().map(cells)).collect();
+            let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+            let widths: [usize; N] = std::array::from_fn(width);
+            for line in &lines {
+                let padded: Vec<String> =
+                    line.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+                println!("{}", padded.join("  ").trim_end());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Writes one thing, as lines of names and values or as a JSON object.
+pub fn one<T: Serialize>(output: Output, value: &T, lines: &[(&str, String)]) -> anyhow::Result<()> {
+    match output.format {
+        Format::Json => println!("{}", serde_json::to_string_pretty(value)?),
+        Format::Table => {
+            let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+            for (name, value) in lines {
+                println!("{name:<width$}  {value}");
+            }
+        }
+    }
+    Ok(())
+}
