@@ -1,1 +1,14 @@
-fn main(){}
+//! End-to-end tests: a real server and a real PostgreSQL, one file per noun.
+
+mod auth;
+mod bootstrap;
+mod catalogue;
+mod command_line;
+mod dashboard;
+mod hosts;
+mod isolation;
+mod onboarding;
+mod pool;
+mod process;
+mod routes;
+mod stock;

@@ -1,0 +1,138 @@
+//! Signing in, and what tokens are good for.
+
+use harness::{PASSWORD, TestApp};
+use serde_json::{Value, json};
+
+fn login(email: &str, password: &str) -> Value {
+    json!({"email": email, "password": password})
+}
+
+#[tokio::test]
+async fn signing_in_gives_a_token_for_this_business() {
+    let app = TestApp::start().await;
+    app.onboard("acme", "ann@acme.test").await;
+    let acme = app.stranger("acme.localhost");
+    let reply = acme.post("/api/v1/auth/login", &login(" ANN@Acme.Test", PASSWORD)).await;
+    assert_eq!(reply.status, 200, "{reply:?}");
+    assert_eq!((&reply.body["tokenType"], &reply.body["expiresIn"]), (&json!("Bearer"), &json!(600)));
+    assert_eq!(reply.body["membership"]["business"]["slug"], "acme");
+    assert_eq!(reply.body["membership"]["roles"], json!(["OWNER"]));
+    assert!(!reply.body.to_string().contains("$2b$"), "no hash leaves the server");
+    let me = acme.with_token(reply.body["accessToken"].as_str()).get("/api/v1/auth/me").await;
+    assert_eq!((&me.body["user"], &me.body["membership"]), (&reply.body["user"], &reply.body["membership"]));
+}
+
+#[tokio::test]
+async fn wrong_credentials_are_all_alike() {
+    let app = TestApp::start().await;
+    app.onboard("acme", "ann@acme.test").await;
+    let acme = app.stranger("acme.localhost").with("x-request-id", "same");
+    let wrong = acme.post("/api/v1/auth/login", &login("ann@acme.test", "wrong password")).await;
+    assert_eq!((wrong.status, wrong.code()), (401, "invalid_credentials"));
+    assert!(wrong.header("www-authenticate").starts_with("Bearer"));
+    let unknown = acme.post("/api/v1/auth/login", &login("nobody@acme.test", PASSWORD)).await;
+    assert_eq!(wrong.body, unknown.body);
+    app.database.as_owner().await.execute("UPDATE shared.users SET status = 'disabled'", &[]).await.unwrap();
+    let disabled = acme.post("/api/v1/auth/login", &login("ann@acme.test", PASSWORD)).await;
+    assert_eq!(wrong.body, disabled.body);
+    let empty = acme.post("/api/v1/auth/login", &login("ann@acme.test", "")).await;
+    assert_eq!(wrong.body, empty.body);
+    let huge = acme.post("/api/v1/auth/login", &login("ann@acme.test", &"x".repeat(100_000))).await;
+    assert_eq!(wrong.body, huge.body);
+}
+
+#[tokio::test]
+async fn a_right_password_without_a_membership_is_told_apart() {
+    let app = TestApp::start().await;
+    app.onboard("acme", "ann@acme.test").await;
+    app.onboard("zenith", "zoe@zenith.test").await;
+    let reply = app.stranger("zenith.localhost").post("/api/v1/auth/login", &login("ann@acme.test", PASSWORD)).await;
+    assert_eq!((reply.status, reply.code()), (403, "no_membership"));
+    let platform = app.stranger("admin.localhost").post("/api/v1/auth/login", &login("ann@acme.test", PASSWORD)).await;
+    assert_eq!(platform.code(), "no_membership");
+    app.database.as_owner().await.execute("UPDATE shared.memberships SET status = 'suspended'", &[]).await.unwrap();
+    let suspended = app.stranger("acme.localhost").post("/api/v1/auth/login", &login("ann@acme.test", PASSWORD)).await;
+    assert_eq!(suspended.code(), "no_membership");
+}
+
+#[tokio::test]
+async fn asking_who_one_is_sees_a_membership_end_at_once() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    assert_eq!(acme.get("/api/v1/auth/me").await.status, 200);
+    app.database.as_owner().await.execute("UPDATE shared.memberships SET status = 'suspended'", &[]).await.unwrap();
+    assert_eq!(acme.get("/api/v1/auth/me").await.code(), "no_membership");
+}
+
+#[tokio::test]
+async fn platform_and_business_tokens_do_not_mix() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let staff = app.staff("super_admin").await;
+    assert_eq!(staff.on("acme.localhost").get("/api/v1/products").await.code(), "token_wrong_business");
+    assert_eq!(acme.on("admin.localhost").get("/api/v1/platform/tenants").await.code(), "token_wrong_business");
+    // Each host knows its own addresses only.
+    assert_eq!(acme.get("/api/v1/platform/tenants").await.status, 404);
+    assert_eq!(staff.get("/api/v1/products").await.status, 404);
+}
+
+#[tokio::test]
+async fn the_public_key_verifies_our_tokens() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let keys = app.stranger("localhost").get("/.well-known/jwks.json").await;
+    let key: jsonwebtoken::jwk::Jwk = serde_json::from_value(keys.body["keys"][0].clone()).unwrap();
+    assert_eq!(keys.body["keys"][0].get("d"), None, "no private part");
+    let token = acme.token.as_deref().unwrap();
+    let header = jsonwebtoken::decode_header(token).unwrap();
+    assert_eq!((header.typ.as_deref(), &header.kid), (Some("at+jwt"), &key.common.key_id));
+    let mut validation = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::EdDSA);
+    validation.set_audience(&["inventory"]);
+    validation.set_issuer(&["http://id.test"]);
+    let decoding = jsonwebtoken::DecodingKey::from_jwk(&key).unwrap();
+    let claims = jsonwebtoken::decode::<Value>(token, &decoding, &validation).unwrap().claims;
+    assert_eq!(claims["tid"], json!(acme.tenant.id));
+    assert!(!claims.to_string().contains('@'), "no personal data in tokens");
+}
+
+#[tokio::test]
+async fn hashes_are_salted_bcrypt_and_never_leave() {
+    let app = TestApp::start().await;
+    app.onboard("acme", "ann@acme.test").await;
+    app.onboard("zenith", "zoe@zenith.test").await;
+    let admin = app.database.as_admin().await;
+    let rows = admin.query("SELECT password_hash FROM shared.users", &[]).await.unwrap();
+    let hashes: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    assert!(hashes.iter().all(|hash| hash.starts_with("$2b$04$")), "{hashes:?}");
+    assert_ne!(hashes[0], hashes[1], "the same password twice, and two salts");
+}
+
+#[tokio::test]
+async fn the_permission_matrix_is_the_one_we_promise() {
+    const STAFF: [&str; 6] =
+        ["catalogue.read", "stock.read", "orders.read", "orders.place", "purchasing.receive", "dashboard.read"];
+    const MANAGER: [&str; 8] = ["catalogue.write", "stock.adjust", "stock.transfer", "stock.count", "orders.cancel",
+        "orders.return", "purchasing.write", "reports.read"];
+    const OWNER: [&str; 4] = ["team.manage", "settings.write", "data.export", "audit.read"];
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let sorted = |keys: &[&[&str]]| {
+        let mut keys: Vec<String> = keys.concat().iter().map(ToString::to_string).collect();
+        keys.sort();
+        json!(keys)
+    };
+    for (role, expected) in [
+        ("STAFF", sorted(&[&STAFF])),
+        ("MANAGER", sorted(&[&STAFF, &MANAGER])),
+        ("OWNER", sorted(&[&STAFF, &MANAGER, &OWNER])),
+    ] {
+        let member = app.member_of(&acme.tenant, role).await;
+        assert_eq!(member.get("/api/v1/auth/me").await.body["membership"]["permissions"], expected, "{role}");
+    }
+    // The keys in the database and the keys in the code are the same.
+    let rows = app.database.as_admin().await.query("SELECT key FROM shared.permissions ORDER BY key", &[]).await.unwrap();
+    let stored: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    let mut known: Vec<&str> = identity::Permission::ALL.iter().map(|permission| permission.key()).collect();
+    known.sort_unstable();
+    assert_eq!(stored, known);
+}

@@ -1,0 +1,157 @@
+//! A business is born whole or not at all.
+
+use harness::{Program, TestApp, TestDatabase};
+use serde_json::json;
+
+#[tokio::test]
+async fn a_new_business_can_be_used_at_once() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    assert_eq!(acme.get("/api/v1/products").await.body, json!({"data": [], "nextCursor": null}));
+    let locations = acme.get("/api/v1/locations").await.body;
+    assert_eq!(locations["data"][0]["name"], "Main");
+    assert_eq!(locations["data"][0]["isDefault"], true);
+}
+
+#[tokio::test]
+async fn the_platform_onboards_over_http() {
+    let app = TestApp::start().await;
+    let staff = app.staff("super_admin").await;
+    // Asked for before it exists, so that the answer "unknown" is in the cache.
+    assert_eq!(app.stranger("acme.localhost").get("/api/v1/products").await.code(), "unknown_host");
+    let body = json!({"slug": "acme", "name": "Acme Ltd", "owner": {"email": "Ann@Acme.test"}});
+    let made = staff.post("/api/v1/platform/tenants", &body).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    assert_eq!(made.body["owner"]["email"], "ann@acme.test");
+    let password = &made.body["owner"]["password"];
+    let login = app
+        .stranger("acme.localhost")
+        .post("/api/v1/auth/login", &json!({"email": "ann@acme.test", "password": password}))
+        .await;
+    assert_eq!(login.status, 200, "{login:?}");
+    let id = made.body["id"].as_str().unwrap();
+    assert_eq!(staff.get(&format!("/api/v1/platform/tenants/{id}")).await.body["slug"], "acme");
+    assert_eq!(staff.get("/api/v1/platform/tenants").await.body["data"][0]["slug"], "acme");
+}
+
+#[tokio::test]
+async fn an_existing_user_becomes_owner_and_keeps_the_password() {
+    let app = TestApp::start().await;
+    let first = app.tenant("acme").await;
+    let staff = app.staff("super_admin").await;
+    let with_password = json!({"slug": "zenith", "name": "Z", "owner": {"email": "owner@acme.test", "password": "a new password 1"}});
+    let refused = staff.post("/api/v1/platform/tenants", &with_password).await;
+    assert_eq!((refused.status, refused.code()), (409, "user_exists"));
+    let without = json!({"slug": "zenith", "name": "Z", "owner": {"email": "OWNER@acme.test"}});
+    let made = staff.post("/api/v1/platform/tenants", &without).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    assert_eq!(made.body["owner"].get("password"), None);
+    let login = json!({"email": "owner@acme.test", "password": harness::PASSWORD});
+    assert_eq!(app.stranger("zenith.localhost").post("/api/v1/auth/login", &login).await.status, 200);
+    // The token of one business stays refused on the other, though it is the same person.
+    assert_eq!(first.on("zenith.localhost").get("/api/v1/products").await.code(), "token_wrong_business");
+}
+
+#[tokio::test]
+async fn of_two_sign_ups_for_one_slug_one_wins() {
+    let app = TestApp::start().await;
+    let staff = app.staff("super_admin").await;
+    let request = |n: usize| {
+        let body = json!({"slug": "acme", "name": "Acme", "owner": {"email": format!("owner{n}@acme.test")}});
+        let staff = &staff;
+        async move { staff.post("/api/v1/platform/tenants", &body).await }
+    };
+    let (a, b, c) = tokio::join!(request(1), request(2), request(3));
+    let mut answers = [(a.status, a.code().to_owned()), (b.status, b.code().to_owned()), (c.status, c.code().to_owned())];
+    answers.sort();
+    assert_eq!(answers[0].0, 201);
+    assert!(answers[1..].iter().all(|answer| *answer == (409, "slug_taken".to_owned())), "{answers:?}");
+    let owner = app.database.as_owner().await;
+    let schemas: i64 = owner
+        .query_one("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'business\\_%'", &[])
+        .await
+        .unwrap()
+        .get(0);
+    assert_eq!(schemas, 1);
+    let users: i64 = app.database.as_admin().await
+        .query_one("SELECT count(*) FROM shared.user_logins WHERE value LIKE 'owner%'", &[]).await.unwrap().get(0);
+    assert_eq!(users, 1, "a refused sign-up leaves no user behind");
+}
+
+#[tokio::test]
+async fn bad_input_is_told_by_field() {
+    let app = TestApp::start().await;
+    let staff = app.staff("super_admin").await;
+    for (body, status, pointer) in [
+        (json!({"slug": "AC", "name": "A", "owner": {"email": "a@b.c"}}), 422, "/slug"),
+        (json!({"slug": "admin", "name": "A", "owner": {"email": "a@b.c"}}), 422, "/slug"),
+        (json!({"slug": "acme", "name": "", "owner": {"email": "a@b.c"}}), 422, "/name"),
+        (json!({"slug": "acme", "name": "A", "owner": {"email": "a"}}), 422, "/owner/email"),
+        (json!({"slug": "acme", "name": "A", "owner": {"email": "a@b.c", "password": "short"}}), 422, "/owner/password"),
+        (json!({"slug": "acme", "name": "A", "currency": "euro", "owner": {"email": "a@b.c"}}), 422, "/currency"),
+        (json!({"slug": "acme", "name": "A"}), 422, "/owner"),
+        (json!({"slug": "acme", "name": 5, "owner": {"email": "a@b.c"}}), 400, "/name"),
+    ] {
+        let reply = staff.post("/api/v1/platform/tenants", &body).await;
+        assert_eq!((reply.status, reply.body["errors"][0]["pointer"].as_str()), (status, Some(pointer)), "{body}: {reply:?}");
+    }
+}
+
+#[tokio::test]
+async fn support_reads_and_does_not_onboard() {
+    let app = TestApp::start().await;
+    let support = app.staff("support").await;
+    assert_eq!(support.get("/api/v1/platform/tenants").await.status, 200);
+    let body = json!({"slug": "acme", "name": "Acme", "owner": {"email": "a@b.test"}});
+    assert_eq!(support.post("/api/v1/platform/tenants", &body).await.code(), "permission_denied");
+}
+
+#[tokio::test]
+async fn a_server_without_the_owner_s_login_says_where_to_onboard() {
+    let app = TestApp::start_with("[provisioning]\nin_server = false").await;
+    let staff = app.staff("super_admin").await;
+    let body = json!({"slug": "acme", "name": "Acme", "owner": {"email": "a@b.test"}});
+    let reply = staff.post("/api/v1/platform/tenants", &body).await;
+    assert_eq!((reply.status, reply.code()), (409, "provisioning_elsewhere"));
+}
+
+/// What a killed onboarding must not leave: a row, a schema, a role, a user.
+async fn traces(database: &TestDatabase) -> (i64, i64, i64, i64) {
+    let admin = database.as_admin().await;
+    let count = async |sql: &str| -> i64 { admin.query_one(sql, &[]).await.unwrap().get(0) };
+    (
+        count("SELECT count(*) FROM shared.tenants").await,
+        count("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'business\\_%'").await,
+        count("SELECT count(*) FROM pg_roles WHERE rolname LIKE current_database() || '\\_business\\_%'").await,
+        count("SELECT count(*) FROM shared.users").await,
+    )
+}
+
+#[tokio::test]
+async fn killing_onboarding_at_any_point_leaves_nothing_and_trying_again_works() {
+    let database = TestDatabase::new().await;
+    let create = ["tenant", "create", "acme", "--name", "Acme", "--owner-email", "ann@acme.test"];
+    for point in
+        ["after_registry", "after_role", "after_schema", "after_migrations", "after_seed", "before_commit"]
+    {
+        let ran = Program::on(&database).with("TENANTRY_FAILPOINT", point).run(&create);
+        assert_eq!(ran.code, None, "{point}: killed by a signal: {ran:?}");
+        // The server notices the broken connection a moment later.
+        let mut left = traces(&database).await;
+        for _ in 0..100 {
+            if left == (0, 0, 0, 0) {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            left = traces(&database).await;
+        }
+        assert_eq!(left, (0, 0, 0, 0), "{point}");
+    }
+    // Once committed it is there, whoever dies afterwards.
+    let ran = Program::on(&database).with("TENANTRY_FAILPOINT", "after_commit").run(&create);
+    assert_eq!(ran.code, None, "{ran:?}");
+    assert_eq!(traces(&database).await, (1, 1, 1, 1));
+    let again = Program::on(&database).run(&create);
+    assert_eq!(again.code, Some(4), "{again:?}");
+    assert!(again.err.contains("acme") && again.err.contains("taken"), "{again:?}");
+}

@@ -1,0 +1,300 @@
+//! Nothing leaks through the pool: not after errors, panics, timeouts or futures dropped at any point.
+
+use std::collections::BTreeSet;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use harness::{TestApp, TestDatabase, drop_after_polls};
+use tenancy::{Database, DbError, PoolSettings, Tenant, TenantTx};
+use uuid::Uuid;
+
+const INSERT: &str = "INSERT INTO categories (id, name, created_at, updated_at) VALUES ($1, $2, $3, $3)";
+const NAMES: &str = "SELECT name FROM categories ORDER BY name";
+const SLEEP: &str = "SELECT pg_sleep(5)";
+const FAIL: &str = "SELECT 1 / (SELECT 0)";
+
+async fn insert(tx: &TenantTx, name: &str) -> Result<(), DbError> {
+    tx.execute(INSERT, &[&Uuid::now_v7(), &name, &tx.now()]).await.map(drop)
+}
+
+async fn names(database: &Database, tenant: &Arc<Tenant>) -> BTreeSet<String> {
+    let rows = database.read(&tenant.scope(), async |tx| tx.query(NAMES, &[]).await).await.unwrap();
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+/// No backend of the pool is left inside a transaction or at work.
+async fn assert_all_idle(database: &TestDatabase) {
+    let admin = database.as_admin().await;
+    let sql = "SELECT count(*) FROM pg_stat_activity
+                WHERE datname = current_database() AND usename = 'tenantry_test_server' AND state <> 'idle'";
+    for _ in 0..200 {
+        let busy: i64 = admin.query_one(sql, &[]).await.unwrap().get(0);
+        if busy == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("a connection stays busy");
+}
+
+#[tokio::test]
+async fn a_future_dropped_at_any_poll_commits_nothing() {
+    let app = TestApp::start().await;
+    let acme = app.onboard("acme", "a@acme.test").await;
+    let zenith = app.onboard("zenith", "z@zenith.test").await;
+    // One connection: whatever is left open on it, the next transaction would commit.
+    let database = app.database.pool(1);
+    let mut dropped = 0;
+    for polls in 1.. {
+        let scope = acme.scope();
+        let work = database.write(&scope, async |tx| {
+            insert(tx, &format!("lost {polls}")).await?;
+            tx.query(NAMES, &[]).await?;
+            insert(tx, &format!("lost too {polls}")).await?;
+            Err::<(), DbError>(DbError::Abandoned)
+        });
+        let ended = drop_after_polls(work, polls).await.is_some();
+        database.write(&zenith.scope(), async |tx| insert(tx, &format!("kept {polls}")).await).await.unwrap();
+        database.write(&acme.scope(), async |tx| insert(tx, &format!("kept {polls}")).await).await.unwrap();
+        if ended && dropped > 0 {
+            break;
+        }
+        dropped += 1;
+        assert!(polls < 200, "the work never ends");
+    }
+    assert!(dropped >= 4, "dropped at {dropped} points only");
+    for tenant in [&acme, &zenith] {
+        assert!(names(&database, tenant).await.iter().all(|name| name.starts_with("kept")));
+    }
+    assert_all_idle(&app.database).await;
+}
+
+#[tokio::test]
+async fn a_write_dropped_at_any_poll_is_whole_or_nothing() {
+    let app = TestApp::start().await;
+    let acme = app.onboard("acme", "a@acme.test").await;
+    let database = app.database.pool(1);
+    for polls in 1..200 {
+        let scope = acme.scope();
+        let work = database.write(&scope, async |tx| {
+            insert(tx, &format!("{polls} first")).await?;
+            insert(tx, &format!("{polls} second")).await
+        });
+        let ended = drop_after_polls(work, polls).await;
+        let stored = names(&database, &acme).await;
+        let (first, second) = (stored.contains(&format!("{polls} first")), stored.contains(&format!("{polls} second")));
+        assert_eq!(first, second, "half a transaction after {polls} polls");
+        if let Some(outcome) = ended {
+            outcome.unwrap();
+            assert!(first, "what was acknowledged is there");
+            return;
+        }
+    }
+    panic!("the work never ends");
+}
+
+#[tokio::test]
+async fn a_statement_abandoned_in_flight_costs_the_connection_and_is_cancelled() {
+    let app = TestApp::start().await;
+    let acme = app.onboard("acme", "a@acme.test").await;
+    let database = app.database.pool(1);
+    let scope = acme.scope();
+    let slow = database.write(&scope, async |tx| {
+        insert(tx, "lost").await?;
+        tx.query(SLEEP, &[]).await.map(drop)
+    });
+    assert!(tokio::time::timeout(Duration::from_millis(200), slow).await.is_err());
+    let started = std::time::Instant::now();
+    database.write(&acme.scope(), async |tx| insert(tx, "kept").await).await.unwrap();
+    assert!(started.elapsed() < Duration::from_secs(3), "the next user does not wait for the abandoned statement");
+    assert_eq!(names(&database, &acme).await, BTreeSet::from(["kept".to_owned()]));
+    assert_all_idle(&app.database).await;
+}
+
+#[tokio::test]
+async fn giving_a_statement_up_inside_a_transaction_ends_the_transaction() {
+    let app = TestApp::start().await;
+    let acme = app.onboard("acme", "a@acme.test").await;
+    let database = app.database.pool(1);
+    let outcome = database
+        .write(&acme.scope(), async |tx| {
+            insert(tx, "lost").await?;
+            let _ = tokio::time::timeout(Duration::from_millis(100), tx.query(SLEEP, &[])).await;
+            insert(tx, "lost too").await
+        })
+        .await;
+    assert!(matches!(outcome, Err(DbError::Abandoned)), "{outcome:?}");
+    assert!(names(&database, &acme).await.is_empty());
+}
+
+#[tokio::test]
+async fn errors_and_panics_roll_back() {
+    let app = TestApp::start().await;
+    let acme = app.onboard("acme", "a@acme.test").await;
+    let database = app.database.pool(1);
+    let failed = database
+        .write(&acme.scope(), async |tx| {
+            insert(tx, "lost").await?;
+            tx.query(FAIL, &[]).await.map(drop)
+        })
+        .await;
+    assert_eq!(failed.unwrap_err().sqlstate().unwrap().code(), "22012");
+
+    let swallowed = database
+        .write(&acme.scope(), async |tx| {
+            insert(tx, "lost").await?;
+            let _ = tx.query(FAIL, &[]).await;
+            Ok::<_, DbError>(())
+        })
+        .await;
+    assert!(matches!(swallowed, Err(DbError::Failed)), "a swallowed error must not look like a commit: {swallowed:?}");
+
+    let scope = acme.scope();
+    let panics = database.write(&scope, async |tx| {
+        insert(tx, "lost").await?;
+        if tx.tenant().slug.as_str() == "acme" {
+            panic!("on purpose");
+        }
+        Ok::<_, DbError>(())
+    });
+    let mut panics = Box::pin(panics);
+    let caught = std::future::poll_fn(|cx| {
+        match std::panic::catch_unwind(AssertUnwindSafe(|| panics.as_mut().poll(cx))) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(_)) => Poll::Ready(false),
+            Err(_) => Poll::Ready(true),
+        }
+    })
+    .await;
+    drop(panics);
+    assert!(caught);
+    assert!(names(&database, &acme).await.is_empty());
+    assert_all_idle(&app.database).await;
+}
+
+#[tokio::test]
+async fn a_read_keeps_nothing() {
+    let app = TestApp::start().await;
+    let acme = app.onboard("acme", "a@acme.test").await;
+    let database = app.database.pool(1);
+    // Debug builds find it out; release builds roll it back.
+    let written = database.read(&acme.scope(), async |tx| insert(tx, "lost").await).await;
+    assert_eq!(written.unwrap_err().sqlstate().unwrap().code(), "25006");
+    assert!(names(&database, &acme).await.is_empty());
+}
+
+#[tokio::test]
+async fn mixed_businesses_in_parallel_never_meet() {
+    let app = TestApp::start().await;
+    let mut tenants = Vec::new();
+    for n in 0..4 {
+        tenants.push(app.onboard(&format!("shop{n}"), &format!("o{n}@shop.test")).await);
+    }
+    // Fewer connections than businesses, and each connection forgets statements all the time.
+    let settings = PoolSettings {
+        max_connections: 3,
+        max_statements_per_connection: 2.try_into().unwrap(),
+        max_businesses_per_connection: 3,
+        wait_timeout: Duration::from_secs(30),
+        ..PoolSettings::default()
+    };
+    let database = Database::new(&app.database.url().parse().unwrap(), &settings).unwrap();
+    let work = (0..400_usize).map(|n| {
+        let (database, tenant) = (&database, &tenants[n % tenants.len()]);
+        async move {
+            let slug = tenant.slug.to_string();
+            let scope = tenant.scope();
+            let work = database.write(&scope, async |tx| {
+                insert(tx, &format!("{slug} {n}")).await?;
+                let rows = tx.query(NAMES, &[]).await?;
+                let foreign: Vec<String> =
+                    rows.iter().map(|row| row.get(0)).filter(|name: &String| !name.starts_with(&slug)).collect();
+                assert!(foreign.is_empty(), "{slug} sees {foreign:?}");
+                if n % 5 == 0 { Err(DbError::Abandoned) } else { Ok(()) }
+            });
+            let _ = drop_after_polls(work, if n % 3 == 0 { n % 11 + 1 } else { usize::MAX }).await;
+        }
+    });
+    let set = tokio::task::LocalSet::new();
+    set.run_until(async {
+        let mut running: Vec<_> = work.map(Box::pin).collect();
+        // All at once on one thread, polled in turn.
+        std::future::poll_fn(|cx| {
+            running.retain_mut(|work| work.as_mut().poll(cx).is_pending());
+            if running.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    })
+    .await;
+    for tenant in &tenants {
+        let stored = names(&database, tenant).await;
+        assert!(!stored.is_empty() && stored.iter().all(|name| name.starts_with(tenant.slug.as_str())));
+        assert!(stored.iter().all(|name| name.rsplit(' ').next().unwrap().parse::<usize>().unwrap() % 5 != 0));
+    }
+    assert_all_idle(&app.database).await;
+}
+
+#[tokio::test]
+async fn statements_survive_a_migration_under_them() {
+    let app = TestApp::start().await;
+    let acme = app.onboard("acme", "a@acme.test").await;
+    let database = app.database.pool(3);
+    const ALL: &str = "SELECT * FROM categories";
+    let read = async || database.read(&acme.scope(), async |tx| tx.query(ALL, &[]).await.map(|rows| rows.len())).await;
+    // Every connection has planned the statement.
+    let (a, b, c) = tokio::join!(read(), read(), read());
+    assert!(a.is_ok() && b.is_ok() && c.is_ok());
+    let owner = app.database.as_owner().await;
+    for column in ["x1", "x2", "x3"] {
+        owner.batch_execute(&format!("ALTER TABLE {}.categories ADD COLUMN {column} int", acme.schema)).await.unwrap();
+        for _ in 0..5 {
+            read().await.expect("a changed table is planned anew");
+        }
+        let (a, b, c) = tokio::join!(read(), read(), read());
+        assert!(a.is_ok() && b.is_ok() && c.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn a_full_pool_refuses_in_time_and_recovers() {
+    let app = TestApp::start().await;
+    let acme = app.onboard("acme", "a@acme.test").await;
+    let settings =
+        PoolSettings { max_connections: 1, wait_timeout: Duration::from_millis(100), ..PoolSettings::default() };
+    let database = Database::new(&app.database.url().parse().unwrap(), &settings).unwrap();
+    let scope = acme.scope();
+    let hog = database.read(&scope, async |tx| {
+        tx.query("SELECT pg_sleep(0.6)", &[]).await?;
+        Ok::<_, DbError>(())
+    });
+    let late = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        database.ping().await
+    };
+    let (hogged, refused) = tokio::join!(hog, late);
+    hogged.unwrap();
+    let refused = refused.unwrap_err();
+    assert!(matches!(refused, DbError::Exhausted(_)) && refused.is_unavailable(), "{refused:?}");
+    database.ping().await.unwrap();
+}
+
+#[tokio::test]
+async fn broken_connections_are_replaced() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    assert_eq!(acme.get("/api/v1/products").await.status, 200);
+    let admin = app.database.as_admin().await;
+    admin
+        .batch_execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+              WHERE datname = current_database() AND usename = 'tenantry_test_server'",
+        )
+        .await
+        .unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    for _ in 0..20 {
+        assert_eq!(acme.get("/api/v1/products").await.status, 200);
+    }
+}

@@ -1,0 +1,309 @@
+//! Every route: who may call it, and what foreign keys find there.
+
+use std::collections::BTreeMap;
+
+use harness::{Business, TestApp, a_product};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Validation};
+use serde_json::{Value, json};
+
+/// Who may call a route.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Who {
+    Anyone,
+    SignedIn,
+    Member(&'static str),
+    Staff,
+}
+use Who::{Anyone, Member, SignedIn, Staff};
+
+/// All routes. `{id}` and the like are replaced by keys of another business; the body is well-formed.
+fn table() -> Vec<(&'static str, &'static str, Who, Option<Value>)> {
+    let key = "00000000-0000-7000-8000-000000000000";
+    vec![
+        ("GET", "/livez", Anyone, None),
+        ("GET", "/readyz", Anyone, None),
+        ("GET", "/.well-known/jwks.json", Anyone, None),
+        ("GET", "/api/dashboard", Member("dashboard.read"), None),
+        ("POST", "/api/v1/auth/login", Anyone, Some(json!({"email": "a@b.test", "password": "x"}))),
+        ("GET", "/api/v1/auth/me", SignedIn, None),
+        ("GET", "/api/v1/categories", Member("catalogue.read"), None),
+        ("POST", "/api/v1/categories", Member("catalogue.write"), Some(json!({"name": "New", "parentId": "{category}"}))),
+        ("GET", "/api/v1/categories/{id}", Member("catalogue.read"), None),
+        ("PATCH", "/api/v1/categories/{id}", Member("catalogue.write"), Some(json!({"name": "Changed"}))),
+        ("DELETE", "/api/v1/categories/{id}", Member("catalogue.write"), None),
+        ("GET", "/api/v1/products", Member("catalogue.read"), None),
+        ("POST", "/api/v1/products", Member("catalogue.write"),
+            Some(json!({"name": "New", "categoryId": "{category}", "variants": [{"sku": "NEW", "price": "1"}]}))),
+        ("GET", "/api/v1/products/{id}", Member("catalogue.read"), None),
+        ("PATCH", "/api/v1/products/{id}", Member("catalogue.write"), Some(json!({"name": "Changed"}))),
+        ("DELETE", "/api/v1/products/{id}", Member("catalogue.write"), None),
+        ("POST", "/api/v1/products/{id}/variants", Member("catalogue.write"), Some(json!({"sku": "NEW", "price": "1"}))),
+        ("GET", "/api/v1/variants/{id}", Member("catalogue.read"), None),
+        ("PATCH", "/api/v1/variants/{id}", Member("catalogue.write"), Some(json!({"price": "2"}))),
+        ("GET", "/api/v1/barcodes/{code}", Member("catalogue.read"), None),
+        ("GET", "/api/v1/locations", Member("stock.read"), None),
+        ("GET", "/api/v1/stock", Member("stock.read"), None),
+        ("GET", "/api/v1/stock/movements", Member("stock.read"), None),
+        ("POST", "/api/v1/stock/adjustments", Member("stock.adjust"),
+            Some(json!({"variantId": "{variant}", "quantity": "1", "reason": "found"}))),
+        ("GET", "/api/v1/stock/adjustments/{id}", Member("stock.read"), None),
+        ("GET", "/api/v1/dashboard", Member("dashboard.read"), None),
+        ("GET", "/api/v1/platform/tenants", Staff, None),
+        ("POST", "/api/v1/platform/tenants", Staff,
+            Some(json!({"slug": "new-shop", "name": "New", "owner": {"email": "new@shop.test"}}))),
+        ("GET", "/api/v1/platform/tenants/{id}", Staff, Some(json!(key))),
+    ]
+}
+
+#[tokio::test]
+async fn every_route_of_the_api_document_is_in_the_table_and_the_other_way_round() {
+    let app = TestApp::start().await;
+    let document = app.stranger("localhost").get("/openapi.json").await.body;
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+    let mut documented = Vec::new();
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            documented.push((method.to_uppercase(), path.clone()));
+            assert!(operation["summary"].is_string(), "{method} {path} has no summary");
+            assert!(operation["responses"]["default"].is_object(), "{method} {path} describes no problem");
+        }
+    }
+    let mut tabled: Vec<(String, String)> =
+        table().iter().map(|(method, path, ..)| ((*method).to_owned(), (*path).to_owned())).collect();
+    documented.sort();
+    tabled.sort();
+    assert_eq!(documented, tabled);
+    // Which of them need a token is documented as it is.
+    for (method, path, who, _) in table() {
+        let security = &document["paths"][path][method.to_lowercase()]["security"];
+        assert_eq!(security == &json!([{}]), who == Anyone, "{method} {path}: {security}");
+    }
+    // Every schema that is referred to is there.
+    let text = document.to_string();
+    for reference in text.split("\"#/components/schemas/").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+        assert!(document["components"]["schemas"].get(reference).is_some(), "{reference} is missing");
+    }
+}
+
+/// The token, changed to have expired an hour ago.
+fn expired(app: &TestApp, token: &str) -> String {
+    let mut validation = Validation::new(Algorithm::EdDSA);
+    validation.validate_aud = false;
+    let jwk = jsonwebtoken::jwk::Jwk::from_encoding_key(&EncodingKey::from_ed_pem(app.key_pem().as_bytes()).unwrap(), Algorithm::EdDSA);
+    let decoded = jsonwebtoken::decode::<Value>(token, &DecodingKey::from_jwk(&jwk.unwrap()).unwrap(), &validation).unwrap();
+    let mut claims = decoded.claims;
+    claims["exp"] = json!(claims["exp"].as_i64().unwrap() - 3600 - 600);
+    jsonwebtoken::encode(&decoded.header, &claims, &EncodingKey::from_ed_pem(app.key_pem().as_bytes()).unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn every_route_refuses_who_may_not_call_it() {
+    let app = TestApp::start().await;
+    let (acme, zenith) = (app.tenant("acme").await, app.tenant("zenith").await);
+    let staff = app.staff("super_admin").await;
+    let support = app.staff("support").await;
+    let mut members = BTreeMap::new();
+    for role in ["OWNER", "MANAGER", "STAFF"] {
+        members.insert(role, app.member_of(&acme.tenant, role).await);
+    }
+    for (method, path, who, body) in table() {
+        if who == Anyone {
+            continue;
+        }
+        let body = body.as_ref().filter(|_| method != "GET");
+        let path = path.replace("{id}", "00000000-0000-7000-8000-000000000000").replace("{code}", "4006381333931");
+        let (right, wrong) = if who == Staff { (&staff, &acme.client) } else { (&acme.client, &zenith.client) };
+        let right = right.with("idempotency-key", &uuid::Uuid::now_v7().to_string());
+        let at = format!("{method} {path}");
+
+        let missing = right.with_token(None).send(method, &path, body).await;
+        assert_eq!((missing.status, missing.code()), (401, "token_missing"), "{at}");
+        assert_eq!(missing.header("www-authenticate"), "Bearer realm=\"tenantry\"", "{at}");
+        let old = right.with_token(Some(&expired(&app, right.token.as_deref().unwrap()))).send(method, &path, body).await;
+        assert_eq!((old.status, old.code()), (401, "token_expired"), "{at}");
+        let foreign = right.with_token(wrong.token.as_deref()).send(method, &path, body).await;
+        assert_eq!((foreign.status, foreign.code()), (401, "token_wrong_business"), "{at}");
+        for token in ["", "x", "a.b.c", "ä"] {
+            let garbage = right.with_token(Some(token)).send(method, &path, body).await;
+            assert_eq!(garbage.status, 401, "{at} with {token:?}");
+            assert!(garbage.header("www-authenticate").starts_with("Bearer"), "{at} with {token:?}");
+        }
+        let basic = right.with_token(None).with("authorization", "Basic YTpi").send(method, &path, body).await;
+        assert_eq!(basic.code(), "token_missing", "{at}");
+
+        // Each role: refused exactly when the matrix does not grant the permission.
+        if let Member(permission) = who {
+            for (role, member) in &members {
+                let granted = member.get("/api/v1/auth/me").await.body["membership"]["permissions"]
+                    .as_array().unwrap().contains(&json!(permission));
+                let reply = member.with("idempotency-key", "k").send(method, &path, body).await;
+                assert_eq!(reply.code() == "permission_denied", !granted, "{at} as {role}: {reply:?}");
+                assert!(reply.status < 500, "{at} as {role}: {reply:?}");
+            }
+        }
+        if who == Staff && method != "GET" {
+            assert_eq!(support.send(method, &path, body).await.code(), "permission_denied", "{at}");
+        }
+    }
+}
+
+/// Something of everything in a business.
+async fn fill(business: &Business<'_>) -> BTreeMap<&'static str, Value> {
+    let category = business.post("/api/v1/categories", &json!({"name": "Tools"})).await.body;
+    let mut product = a_product("HAMMER");
+    product["categoryId"] = category["id"].clone();
+    product["variants"][0]["barcodes"] = json!(["4006381333931"]);
+    let product = business.create_product(&product).await;
+    let variant = product["variants"][0]["id"].clone();
+    let adjustment = business.adjust(&variant, "5").await.body;
+    let location = business.get("/api/v1/locations").await.body["data"][0]["id"].clone();
+    BTreeMap::from([
+        ("category", category["id"].clone()),
+        ("product", product["id"].clone()),
+        ("variant", variant),
+        ("adjustment", adjustment["id"].clone()),
+        ("location", location),
+    ])
+}
+
+#[tokio::test]
+async fn keys_of_another_business_find_nothing_on_any_route() {
+    let app = TestApp::start().await;
+    let (acme, zenith) = (app.tenant("acme").await, app.tenant("zenith").await);
+    let theirs = fill(&zenith).await;
+    let before = snapshot(&zenith, &theirs).await;
+    // The same catalogue at home, but for what will be asked for.
+    acme.create_product(&a_product("BOLT")).await;
+    let absent = json!("00000000-0000-7000-8000-000000000000");
+    for (method, template, who, body) in table() {
+        if matches!(who, Anyone | SignedIn | Staff) {
+            continue;
+        }
+        let kind = template.split('/').nth(3).unwrap_or_default();
+        let own_key = match (kind, template.contains("adjustments")) {
+            ("categories", _) => "category",
+            ("products", _) => "product",
+            ("variants", _) => "variant",
+            ("stock", true) => "adjustment",
+            _ => "",
+        };
+        let names_key = template.contains('{') || body.as_ref().is_some_and(|body| body.to_string().contains('{') && body.to_string().contains("\"{"));
+        if !names_key {
+            continue;
+        }
+        let ask = async |key: &dyn Fn(&str) -> Value| {
+            let path = template
+                .replace("{id}", key(own_key).as_str().unwrap_or_default())
+                .replace("{code}", "4006381333931");
+            let body = body.as_ref().map(|body| {
+                let text = body.to_string()
+                    .replace("\"{category}\"", &key("category").to_string())
+                    .replace("\"{variant}\"", &key("variant").to_string());
+                serde_json::from_str::<Value>(&text).unwrap()
+            });
+            let client = acme.with("idempotency-key", &uuid::Uuid::now_v7().to_string()).with("x-request-id", "same");
+            client.send(method, &path, body.as_ref().filter(|_| method != "GET")).await
+        };
+        let foreign = ask(&|name| theirs.get(name).cloned().unwrap_or_default()).await;
+        let missing = ask(&|_| absent.clone()).await;
+        assert_eq!(foreign.status, 404, "{method} {template}: {foreign:?}");
+        let (mut foreign, mut missing) = (foreign.body, missing.body);
+        // Byte for byte alike, but for the path that was asked for.
+        foreign["instance"] = Value::Null;
+        missing["instance"] = Value::Null;
+        assert_eq!(foreign, missing, "{method} {template}");
+    }
+    // As filters they match nothing.
+    let variant = theirs["variant"].as_str().unwrap();
+    for path in [format!("/api/v1/stock?variantId={variant}"), format!("/api/v1/stock/movements?variantId={variant}"),
+        format!("/api/v1/stock?locationId={}", theirs["location"].as_str().unwrap()),
+        format!("/api/v1/products?categoryId={}", theirs["category"].as_str().unwrap()), "/api/v1/products?q=hammer".to_owned()] {
+        assert_eq!(acme.get(&path).await.body["data"], json!([]), "{path}");
+    }
+    let at_theirs = json!({"variantId": theirs["variant"], "locationId": theirs["location"], "quantity": "1", "reason": "x"});
+    assert_eq!(acme.with("idempotency-key", "k").post("/api/v1/stock/adjustments", &at_theirs).await.status, 404);
+    assert_eq!(snapshot(&zenith, &theirs).await, before, "nothing of theirs has changed");
+}
+
+async fn snapshot(business: &Business<'_>, keys: &BTreeMap<&'static str, Value>) -> Vec<Value> {
+    let product = keys["product"].as_str().unwrap();
+    let mut all = Vec::new();
+    for path in [format!("/api/v1/products/{product}"), "/api/v1/categories".into(), "/api/v1/stock".into(),
+        "/api/v1/stock/movements".into(), "/api/v1/dashboard".into()] {
+        all.push(business.get(&path).await.body);
+    }
+    all
+}
+
+#[tokio::test]
+async fn malformed_requests_are_problems_of_the_client() {
+    let app = TestApp::start_with("[server]\nbody_limit_bytes = 2048").await;
+    let acme = app.tenant("acme").await;
+    for (method, path, status, code) in [
+        ("GET", "/api/v1/nothing", 404, "route_not_found"),
+        ("GET", "/api/v1/products/not-a-key", 400, "invalid_path"),
+        ("GET", "/api/v1/barcodes/%00", 400, "invalid_path"),
+        ("GET", "/api/v1/products?limit=0", 400, "invalid_query"),
+        ("GET", "/api/v1/products?limit=101", 400, "invalid_query"),
+        ("GET", "/api/v1/products?limit=ten", 400, "invalid_query"),
+        ("GET", "/api/v1/products?unknown=1", 400, "invalid_query"),
+        ("GET", "/api/v1/products?cursor=zzz", 400, "invalid_query"),
+        ("GET", "/api/v1/products?q=%00", 400, "invalid_query"),
+        ("GET", "/api/v1/products?q=%FF", 400, "invalid_query"),
+        ("GET", "/api/v1/stock?variantId=1", 400, "invalid_query"),
+        ("DELETE", "/api/v1/products", 405, "method_not_allowed"),
+        ("PUT", "/api/v1/auth/login", 405, "method_not_allowed"),
+    ] {
+        let reply = acme.send(method, path, None).await;
+        assert_eq!((reply.status, reply.code()), (status, code), "{method} {path}: {reply:?}");
+        assert_eq!(reply.header("content-type"), "application/problem+json", "{method} {path}");
+        assert_eq!(reply.header("x-request-id"), reply.body["requestId"].as_str().unwrap());
+        assert_eq!(reply.headers.contains_key("allow"), status == 405);
+    }
+    let large = json!({"name": "x".repeat(3000), "variants": []});
+    assert_eq!(acme.post("/api/v1/products", &large).await.code(), "body_too_large");
+    let form = acme.with("content-type", "text/plain").send("POST", "/api/v1/products", None).await;
+    assert_eq!((form.status, form.code()), (415, "unsupported_media_type"));
+}
+
+#[tokio::test]
+async fn request_id_and_trace_are_echoed() {
+    let app = TestApp::start().await;
+    let client = app.stranger("localhost");
+    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let reply = client.with("x-request-id", "Shop-7.a_b").with("traceparent", trace).get("/livez").await;
+    assert_eq!((reply.header("x-request-id"), reply.header("traceparent")), ("Shop-7.a_b", trace));
+    for bad in ["a b", &"x".repeat(65), "<script>"] {
+        let reply = client.with("x-request-id", bad).with("traceparent", "nonsense").get("/livez").await;
+        assert_ne!(reply.header("x-request-id"), bad);
+        assert_eq!(reply.header("traceparent"), "");
+    }
+}
+
+#[tokio::test]
+async fn pages_of_other_origins_are_let_in_by_name_only() {
+    let app = TestApp::start_with("[server]\ncors_origins = [\"https://shop.example\"]").await;
+    let acme = app.tenant("acme").await;
+    let allowed = acme.with("origin", "https://shop.example").get("/api/v1/products").await;
+    assert_eq!(allowed.header("access-control-allow-origin"), "https://shop.example");
+    let other = acme.with("origin", "https://evil.example").get("/api/v1/products").await;
+    assert_eq!(other.header("access-control-allow-origin"), "");
+    let preflight = acme.with_token(None).with("origin", "https://shop.example")
+        .with("access-control-request-method", "PATCH").with("access-control-request-headers", "authorization,if-match")
+        .send("OPTIONS", "/api/v1/products/x", None).await;
+    assert_eq!(preflight.status, 200, "{preflight:?}");
+}
+
+#[tokio::test]
+async fn metrics_are_told_on_a_listener_of_their_own() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    acme.get("/api/v1/products").await;
+    acme.get("/api/v1/nothing/at/all").await;
+    let url = format!("http://{}/metrics", app.running().metrics_address.unwrap());
+    let text = reqwest::get(url).await.unwrap().text().await.unwrap();
+    assert!(text.contains(r#"tenantry_http_requests_total{method="GET",route="/api/v1/products",status="200"} 1"#), "{text}");
+    assert!(text.contains(r#"tenantry_database_connections{state="max"} 8"#), "{text}");
+    assert!(!text.contains("nothing"), "no label comes from a client");
+    assert_eq!(acme.get("/metrics").await.status, 404);
+}

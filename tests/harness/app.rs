@@ -1,0 +1,231 @@
+//! A real server on a port of its own, with a database of its own.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use identity::membership::Place;
+use identity::{Email, Password, PasswordPolicy, SigningKey};
+use platform::{NewBusiness, NewMember, Onboarding};
+use reqwest::Method;
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use server::app::Running;
+use server::settings::{Settings, Sources};
+use server::state;
+use tenancy::{Tenant, TenantSlug};
+use uuid::Uuid;
+
+use crate::business::{Business, Client};
+use crate::database::TestDatabase;
+
+/// The password of every test user.
+pub const PASSWORD: &str = "correct horse battery";
+
+/// A server for one test.
+pub struct TestApp {
+    pub database: TestDatabase,
+    pub settings: Settings,
+    running: Option<Running>,
+    onboarding: Onboarding,
+    http: reqwest::Client,
+    key_pem: String,
+    folder: PathBuf,
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: reqwest::header::HeaderMap,
+    pub body: Value,
+}
+
+impl Reply {
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// The problem's code.
+    pub fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or_default()
+    }
+}
+
+impl TestApp {
+    pub async fn start() -> Self {
+        Self::start_with("").await
+    }
+
+    /// Starts with these settings on top of the tests' own, as TOML.
+    pub async fn start_with(more: &str) -> Self {
+        let database = TestDatabase::new().await;
+        let folder = std::env::temp_dir().join(&database.name);
+        std::fs::create_dir_all(&folder).unwrap();
+        let key_pem = SigningKey::generate_pem();
+        let key_file = folder.join("key.pem");
+        std::fs::write(&key_file, &key_pem).unwrap();
+        let own = folder.join("test.toml");
+        std::fs::write(&own, settings_text(&database, &key_file.display().to_string())).unwrap();
+        let extra = folder.join("more.toml");
+        std::fs::write(&extra, more).unwrap();
+        let sources = Sources { environment: "test".into(), folder: "/nonexistent".into(), more: vec![own, extra] };
+        let settings = sources.load().unwrap();
+        let running = server::app::start(settings.clone()).unwrap();
+        Self {
+            onboarding: state::onboarding(&settings).unwrap(),
+            database,
+            settings,
+            running: Some(running),
+            http: reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap(),
+            key_pem,
+            folder,
+        }
+    }
+
+    pub fn running(&self) -> &Running {
+        self.running.as_ref().unwrap()
+    }
+
+    pub fn port(&self) -> u16 {
+        self.running().address.port()
+    }
+
+    /// The file with this server's settings, for running the binary beside it.
+    pub fn settings_file(&self) -> PathBuf {
+        self.folder.join("test.toml")
+    }
+
+    pub fn key_pem(&self) -> &str {
+        &self.key_pem
+    }
+
+    pub fn onboarding(&self) -> &Onboarding {
+        &self.onboarding
+    }
+
+    /// Onboards a business and signs its owner in.
+    pub async fn tenant(&self, slug: &str) -> Business<'_> {
+        let email = format!("owner@{slug}.test");
+        let tenant = self.onboard(slug, &email).await;
+        self.signed_in(tenant, &email).await
+    }
+
+    /// Onboards a business with this owner.
+    pub async fn onboard(&self, slug: &str, owner: &str) -> Arc<Tenant> {
+        let new = NewBusiness {
+            slug: TenantSlug::parse(slug).unwrap(),
+            name: inventory::Name::parse(&format!("{slug} Ltd")).unwrap(),
+            currency: inventory::Currency::parse("EUR").unwrap(),
+            owner: member(owner, "OWNER"),
+        };
+        self.onboarding.create(&new).await.unwrap().tenant
+    }
+
+    /// A member of the business with this role, signed in.
+    pub async fn member_of(&self, tenant: &Arc<Tenant>, role: &str) -> Business<'_> {
+        let email = format!("{}-{}@{}.test", role.to_lowercase(), Uuid::now_v7().simple(), tenant.slug);
+        self.onboarding.add_member(&member(&email, role), Place::Business(tenant.id)).await.unwrap();
+        self.signed_in(tenant.clone(), &email).await
+    }
+
+    async fn signed_in(&self, tenant: Arc<Tenant>, email: &str) -> Business<'_> {
+        let host = format!("{}.localhost", tenant.slug);
+        let token = self.login(&host, email).await;
+        Business { tenant, client: Client::new(self, host, Some(token)) }
+    }
+
+    /// One of the platform's staff, signed in.
+    pub async fn staff(&self, role: &str) -> Client<'_> {
+        let email = format!("{}@platform.test", role.replace('_', "-"));
+        self.onboarding.add_member(&member(&email, role), Place::Platform).await.unwrap();
+        let token = self.login("admin.localhost", &email).await;
+        Client::new(self, "admin.localhost".into(), Some(token))
+    }
+
+    /// Somebody without a token, on this host.
+    pub fn stranger(&self, host: &str) -> Client<'_> {
+        Client::new(self, host.to_owned(), None)
+    }
+
+    async fn login(&self, host: &str, email: &str) -> String {
+        let body = json!({"email": email, "password": PASSWORD});
+        let reply = self.stranger(host).post("/api/v1/auth/login", &body).await;
+        assert_eq!(reply.status, 200, "{reply:?}");
+        reply.body["accessToken"].as_str().unwrap().to_owned()
+    }
+
+    /// Sends one request and reads its answer.
+    pub async fn send(
+        &self,
+        host: &str,
+        method: &str,
+        path: &str,
+        headers: &BTreeMap<String, String>,
+        body: Option<&Value>,
+    ) -> Reply {
+        let url = format!("http://127.0.0.1:{}{path}", self.port());
+        let mut request = self.http.request(Method::from_bytes(method.as_bytes()).unwrap(), url).header("host", host);
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let bytes = response.bytes().await.unwrap();
+        let body = serde_json::from_slice(&bytes)
+            .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into_owned()));
+        Reply { status, headers, body }
+    }
+
+    /// Stops the server, waiting for what it still does.
+    pub async fn stop(&mut self) {
+        self.running.take().unwrap().stop().await.unwrap();
+    }
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn member(email: &str, role: &str) -> NewMember {
+    let policy = PasswordPolicy { min_length: 12 };
+    NewMember {
+        email: Email::parse(email).unwrap(),
+        full_name: None,
+        password: Some(Password::parse(SecretString::from(PASSWORD), &policy).unwrap()),
+        role: role.to_owned(),
+    }
+}
+
+fn settings_text(database: &TestDatabase, key_file: &str) -> String {
+    format!(
+        r#"
+        [server]
+        listen = "127.0.0.1:0"
+        metrics_listen = "127.0.0.1:0"
+        public_scheme = "http"
+        workers = 2
+        [database]
+        url = "{}"
+        owner_url = "{}"
+        max_connections = 8
+        [identity]
+        issuer = "http://id.test"
+        signing_key_file = "{key_file}"
+        password_key = "a password key of the tests, long enough"
+        bcrypt_cost = 4
+        [provisioning]
+        in_server = true
+        [log]
+        format = "pretty"
+        filter = "error"
+        "#,
+        database.url(),
+        database.owner_url()
+    )
+}

@@ -1,0 +1,109 @@
+//! Clients: somebody on a host, perhaps with a token.
+
+use std::collections::BTreeMap;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tenancy::Tenant;
+use uuid::Uuid;
+
+use crate::app::{Reply, TestApp};
+
+/// Somebody on a host.
+#[derive(Clone)]
+pub struct Client<'a> {
+    app: &'a TestApp,
+    pub host: String,
+    pub token: Option<String>,
+    headers: BTreeMap<String, String>,
+}
+
+/// A business with one of its members signed in.
+#[derive(Clone)]
+pub struct Business<'a> {
+    pub tenant: Arc<Tenant>,
+    pub client: Client<'a>,
+}
+
+impl<'a> Deref for Business<'a> {
+    type Target = Client<'a>;
+    fn deref(&self) -> &Client<'a> {
+        &self.client
+    }
+}
+
+impl<'a> Client<'a> {
+    pub(crate) fn new(app: &'a TestApp, host: String, token: Option<String>) -> Self {
+        Self { app, host, token, headers: BTreeMap::new() }
+    }
+
+    /// The same client, sending this header too.
+    pub fn with(&self, name: &str, value: &str) -> Self {
+        let mut other = self.clone();
+        other.headers.insert(name.to_owned(), value.to_owned());
+        other
+    }
+
+    /// The same token on another host.
+    pub fn on(&self, host: &str) -> Self {
+        Self { host: host.to_owned(), ..self.clone() }
+    }
+
+    /// Another token, or none, on the same host.
+    pub fn with_token(&self, token: Option<&str>) -> Self {
+        Self { token: token.map(str::to_owned), ..self.clone() }
+    }
+
+    pub async fn send(&self, method: &str, path: &str, body: Option<&Value>) -> Reply {
+        let mut headers = self.headers.clone();
+        if let Some(token) = &self.token {
+            headers.insert("authorization".into(), format!("Bearer {token}"));
+        }
+        self.app.send(&self.host, method, path, &headers, body).await
+    }
+
+    pub async fn get(&self, path: &str) -> Reply {
+        self.send("GET", path, None).await
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Reply {
+        self.send("POST", path, Some(body)).await
+    }
+
+    pub async fn patch(&self, path: &str, body: &Value) -> Reply {
+        self.send("PATCH", path, Some(body)).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Reply {
+        self.send("DELETE", path, None).await
+    }
+
+    /// Creates a product and returns it.
+    #[track_caller]
+    pub fn create_product(&self, product: &Value) -> impl Future<Output = Value> {
+        let at = std::panic::Location::caller();
+        async move {
+            let reply = self.post("/api/v1/products", product).await;
+            assert_eq!(reply.status, 201, "at {at}: {reply:?}");
+            reply.body
+        }
+    }
+
+    /// Adjusts stock under a new idempotency key.
+    pub async fn adjust(&self, variant: &Value, quantity: &str) -> Reply {
+        let body = json!({"variantId": variant, "quantity": quantity, "reason": "test"});
+        self.with("idempotency-key", &Uuid::now_v7().to_string()).post("/api/v1/stock/adjustments", &body).await
+    }
+
+    /// On hand of a variant at the default location.
+    pub async fn on_hand(&self, variant: &Value) -> String {
+        let reply = self.get(&format!("/api/v1/stock?variantId={}", variant.as_str().unwrap())).await;
+        reply.body["data"][0]["onHand"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+/// A product with one variant of this SKU, at 10.00.
+pub fn a_product(sku: &str) -> Value {
+    json!({"name": format!("Product {sku}"), "variants": [{"sku": sku, "price": "10.00", "cost": "4"}]})
+}

@@ -1,0 +1,202 @@
+//! One database per test, cloned from a template that holds the `shared` schema and no business.
+
+use std::fs::File;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use platform::migrations;
+use tenancy::bootstrap::{Bootstrap, Installed};
+use tenancy::provisioning::owner_database;
+use tenancy::{Database, DatabaseUrl, Installation, PoolSettings, Provisioner};
+use tokio::sync::OnceCell;
+use tokio_postgres::{Client, NoTls};
+use uuid::Uuid;
+
+const SERVER_LOGIN: &str = "tenantry_test_server";
+const OWNER_LOGIN: &str = "tenantry_test_owner";
+const LOGIN_PASSWORD: &str = "test-login-password";
+
+/// A database with the `shared` schema, dropped with its roles at the end.
+pub struct TestDatabase {
+    pub name: String,
+    bootstrap: Bootstrap,
+}
+
+fn admin_url() -> String {
+    std::env::var("TENANTRY_TEST_ADMIN_URL").unwrap_or_else(|_| {
+        panic!("the tests need a PostgreSQL: run scripts/test, or `tenantry dev run -- cargo nextest run`")
+    })
+}
+
+fn url_of(login: &str, password: &str, database: &str) -> String {
+    let admin = tokio_postgres::Config::from_str(&admin_url()).unwrap();
+    let port = admin.get_ports().first().copied().unwrap_or(5432);
+    format!("postgres://{login}:{password}@127.0.0.1:{port}/{database}?sslmode=disable")
+}
+
+fn bootstrap_of(database: &str) -> Bootstrap {
+    Bootstrap {
+        installation: Installation::parse(database).unwrap(),
+        server: url_of(SERVER_LOGIN, LOGIN_PASSWORD, database).parse().unwrap(),
+        owner: url_of(OWNER_LOGIN, LOGIN_PASSWORD, database).parse().unwrap(),
+    }
+}
+
+/// A connection for looking behind the scenes.
+pub(crate) async fn connect(url: &str) -> Client {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
+async fn connect_admin(database: &str) -> Client {
+    let mut config = tokio_postgres::Config::from_str(&admin_url()).unwrap();
+    let (client, connection) = config.dbname(database).connect(NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
+impl TestDatabase {
+    pub async fn new() -> Self {
+        let template = template().await;
+        let name = format!("tt_{}", Uuid::now_v7().simple());
+        let admin = connect_admin("postgres").await;
+        admin.batch_execute(&format!("CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")).await.unwrap();
+        // A clone loses the grants on the database itself, and its roles carry its own name.
+        let bootstrap = bootstrap_of(&name);
+        bootstrap.run(&admin_url().parse().unwrap()).await.unwrap();
+        Self { name, bootstrap }
+    }
+
+    pub fn url(&self) -> String {
+        url_of(SERVER_LOGIN, LOGIN_PASSWORD, &self.name)
+    }
+
+    pub fn owner_url(&self) -> String {
+        url_of(OWNER_LOGIN, LOGIN_PASSWORD, &self.name)
+    }
+
+    pub fn admin_url(&self) -> String {
+        admin_url()
+    }
+
+    pub fn bootstrap(&self) -> &Bootstrap {
+        &self.bootstrap
+    }
+
+    /// The server's login on a bare connection, without any scope.
+    pub async fn as_server(&self) -> Client {
+        connect(&self.url()).await
+    }
+
+    /// The owner's login on a bare connection.
+    pub async fn as_owner(&self) -> Client {
+        connect(&self.owner_url()).await
+    }
+
+    /// The cluster's administrator, connected to this database.
+    pub async fn as_admin(&self) -> Client {
+        connect_admin(&self.name).await
+    }
+
+    /// A pool of the server's login.
+    pub fn pool(&self, max_connections: usize) -> Database {
+        let settings = PoolSettings { max_connections, ..PoolSettings::default() };
+        Database::new(&self.url().parse::<DatabaseUrl>().unwrap(), &settings).unwrap()
+    }
+
+    pub fn provisioner(&self) -> Arc<Provisioner> {
+        Arc::new(Provisioner::new(
+            owner_database(&self.owner_url().parse().unwrap()).unwrap(),
+            Installed { installation: self.bootstrap.installation.clone(), server_login: SERVER_LOGIN.to_owned() },
+            migrations::of_tenant().unwrap(),
+            migrations::of_shared().unwrap(),
+        ))
+    }
+}
+
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        let name = self.name.clone();
+        // The test's own runtime may be on its way out.
+        let removed = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(remove(&name));
+        });
+        let _ = removed.join();
+    }
+}
+
+async fn remove(name: &str) {
+    let admin = connect_admin("postgres").await;
+    let _ = admin.batch_execute(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
+    let roles = admin.query("SELECT rolname FROM pg_roles WHERE starts_with(rolname, $1)", &[&format!("{name}_")]).await;
+    for row in roles.unwrap_or_default() {
+        let role: String = row.get(0);
+        let _ = admin.batch_execute(&format!("DROP ROLE IF EXISTS {role}")).await;
+    }
+}
+
+/// The template's name; made once for all test processes, under a file lock.
+async fn template() -> &'static str {
+    static TEMPLATE: OnceCell<String> = OnceCell::const_new();
+    TEMPLATE
+        .get_or_init(|| async {
+            // Another content, another template.
+            let mut content = DefaultHasher::new();
+            bootstrap_of("x").script().unwrap().lines().filter(|line| !line.contains("SCRAM")).for_each(|line| line.hash(&mut content));
+            for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../migrations_shared")).unwrap() {
+                std::fs::read(file.unwrap().path()).unwrap().hash(&mut content);
+            }
+            let name = format!("tt_template_{:016x}", content.finish());
+            let lock = File::create(std::env::temp_dir().join("tenantry-test-template.lock")).unwrap();
+            lock.lock().unwrap();
+            let admin = connect_admin("postgres").await;
+            sweep(&admin, &name).await;
+            let exists = admin.query_opt("SELECT FROM pg_database WHERE datname = $1", &[&name]).await.unwrap();
+            if exists.is_none() {
+                let building = format!("{name}_new");
+                remove(&building).await;
+                let bootstrap = bootstrap_of(&building);
+                bootstrap.run(&admin_url().parse().unwrap()).await.unwrap();
+                let provisioner = Provisioner::new(
+                    owner_database(&bootstrap.owner).unwrap(),
+                    bootstrap.installed(),
+                    migrations::of_tenant().unwrap(),
+                    migrations::of_shared().unwrap(),
+                );
+                provisioner.migrate_shared().await.unwrap();
+                drop(provisioner);
+                // Nobody may be connected to what becomes a template.
+                admin
+                    .batch_execute(&format!(
+                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{building}'"
+                    ))
+                    .await
+                    .unwrap();
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                admin.batch_execute(&format!("ALTER DATABASE {building} RENAME TO {name}")).await.unwrap();
+            }
+            name
+        })
+        .await
+}
+
+/// Removes what crashed runs left: databases of an hour ago and older, and templates of another content.
+async fn sweep(admin: &Client, template: &str) {
+    let rows = admin.query("SELECT datname FROM pg_database WHERE datname LIKE 'tt\\_%'", &[]).await.unwrap();
+    for row in rows {
+        let name: String = row.get(0);
+        let is_old = match name.strip_prefix("tt_").and_then(|id| Uuid::try_parse(id).ok()).and_then(|id| id.get_timestamp()) {
+            Some(made) => {
+                let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+                made.to_unix().0 + 3600 < now
+            }
+            None => name != template,
+        };
+        if is_old {
+            remove(&name).await;
+        }
+    }
+}

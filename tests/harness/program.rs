@@ -1,0 +1,129 @@
+//! The real binary, run as a person would.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::app::TestApp;
+use crate::database::TestDatabase;
+
+/// How a run of the binary ended.
+#[derive(Debug)]
+pub struct Ran {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
+}
+
+/// The binary, and the settings that it is run with.
+pub struct Program {
+    variables: Vec<(String, String)>,
+}
+
+fn binary() -> PathBuf {
+    // target/debug/deps/e2e-... -> target/debug/tenantry
+    let tests = std::env::current_exe().unwrap();
+    let path = tests.parent().and_then(|deps| deps.parent()).unwrap().join("tenantry");
+    assert!(path.exists(), "{} is missing; run scripts/test, or `cargo build` first", path.display());
+    path
+}
+
+impl Program {
+    /// On this app's database and with its keys.
+    pub fn beside(app: &TestApp) -> Self {
+        let identity = &app.settings.identity;
+        let key_file = identity.signing_key_file.as_ref().unwrap().display().to_string();
+        Self::on(&app.database)
+            .with("TENANTRY__IDENTITY__SIGNING_KEY_FILE", &key_file)
+            .with("TENANTRY__IDENTITY__ISSUER", "http://id.test")
+    }
+
+    /// On this database.
+    pub fn on(database: &TestDatabase) -> Self {
+        Self::bare()
+            .with("TENANTRY__DATABASE__URL", &database.url())
+            .with("TENANTRY__DATABASE__OWNER_URL", &database.owner_url())
+            .with("TENANTRY__IDENTITY__PASSWORD_KEY", "a password key of the tests, long enough")
+            .with("TENANTRY__IDENTITY__BCRYPT_COST", "4")
+            .with("TENANTRY__LOG__FILTER", "error")
+            .with("TENANTRY__SERVER__LISTEN", "127.0.0.1:0")
+            .with("TENANTRY__SERVER__METRICS_LISTEN", "")
+    }
+
+    /// Without any configuration.
+    pub fn bare() -> Self {
+        Self { variables: Vec::new() }
+    }
+
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(binary());
+        command.args(arguments).current_dir(std::env::temp_dir());
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TENANTRY")) {
+            command.env_remove(name);
+        }
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    pub fn run(&self, arguments: &[&str]) -> Ran {
+        self.run_with_input(arguments, "")
+    }
+
+    pub fn run_with_input(&self, arguments: &[&str], input: &str) -> Ran {
+        let mut child = self.command(arguments).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        Ran {
+            code: output.status.code(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// Starts `serve` on this port and waits until it is ready.
+    pub fn serve(&self, port: u16) -> Serving {
+        let mut command = self.command(&["serve"]);
+        command.env("TENANTRY__SERVER__LISTEN", format!("127.0.0.1:{port}"));
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        let serving = Serving { child: command.spawn().unwrap() };
+        let started = Instant::now();
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(started.elapsed() < Duration::from_secs(20), "the server does not listen");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        serving
+    }
+}
+
+/// A running `tenantry serve`; killed when dropped.
+pub struct Serving {
+    child: Child,
+}
+
+impl Serving {
+    /// Sends a signal by name, such as TERM.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// The exit code; `None` when a signal ended it.
+    pub fn wait(&mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
