@@ -38,7 +38,7 @@ async fn an_administrator_who_is_no_superuser_can_bootstrap() {
     let database = TestDatabase::new().await;
     let admin = database.as_admin().await;
     let name = format!("{}_dba", database.name);
-    let created = format!("{}_new", database.name);
+    let created = database.name.replacen("tt_", "dba_", 1);
     admin.batch_execute(&format!("CREATE ROLE {name} LOGIN CREATEROLE CREATEDB PASSWORD 'dba-password'")).await.unwrap();
     let replace = |url: String, login: &str| {
         let (_, rest) = url.split_once('@').unwrap();

@@ -70,7 +70,8 @@ async fn the_app_host_takes_the_business_from_the_path() {
     assert_eq!((same.status, &same.body), (200, &acme.get("/api/v1/products?limit=5").await.body));
     let missing = by_path.get("/acme/api/v1/products/00000000-0000-7000-8000-000000000000").await;
     assert_eq!((missing.status, missing.body["instance"].as_str()), (404, Some("/acme/api/v1/products/00000000-0000-7000-8000-000000000000")));
-    assert_eq!(by_path.get("/acme").await.code(), "route_not_found");
+    assert_eq!(by_path.get("/acme").await.status, 303, "as / on a host of its own");
+    assert_eq!(by_path.get("/acme/nothing").await.code(), "route_not_found");
     for path in ["/nobody/api/v1/products", "/api/v1/products", "/ACME/api/v1/products", "//acme/api/v1/products"] {
         assert_eq!(by_path.get(path).await.code(), "unknown_host", "{path}");
     }

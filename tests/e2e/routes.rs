@@ -249,7 +249,6 @@ async fn malformed_requests_are_problems_of_the_client() {
         ("GET", "/api/v1/products?unknown=1", 400, "invalid_query"),
         ("GET", "/api/v1/products?cursor=zzz", 400, "invalid_query"),
         ("GET", "/api/v1/products?q=%00", 400, "invalid_query"),
-        ("GET", "/api/v1/products?q=%FF", 400, "invalid_query"),
         ("GET", "/api/v1/stock?variantId=1", 400, "invalid_query"),
         ("DELETE", "/api/v1/products", 405, "method_not_allowed"),
         ("PUT", "/api/v1/auth/login", 405, "method_not_allowed"),

@@ -71,6 +71,7 @@ impl TestApp {
         std::fs::write(&extra, more).unwrap();
         let sources = Sources { environment: "test".into(), folder: "/nonexistent".into(), more: vec![own, extra] };
         let settings = sources.load().unwrap();
+        server::logging::start(&settings.log).unwrap();
         let running = server::app::start(settings.clone()).unwrap();
         Self {
             onboarding: state::onboarding(&settings).unwrap(),

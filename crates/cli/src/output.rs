@@ -14,7 +14,7 @@ pub enum Format {
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct Output {
     /// How to write the answer.
-    #[arg(short, long = "output", value_enum, default_value = "table")]
+    #[arg(short = 'o', long = "output", value_enum, default_value = "table")]
     pub format: Format,
 }
 

@@ -115,7 +115,8 @@ pub fn start(settings: Settings) -> Result<Running, StartError> {
             .configure(docs::configure)
             .default_service(web::to(no_route))
     })
-    .client_request_timeout(client_timeout)
+    // The framework's answer to a slow client has no document; a slow body meets our own limit first.
+    .client_request_timeout(client_timeout + Duration::from_secs(1))
     .client_disconnect_timeout(client_timeout)
     .shutdown_timeout(shutdown_timeout)
     .disable_signals();

@@ -89,7 +89,7 @@ impl SharedScope {
         match self {
             Self::Public => format!("SET LOCAL ROLE {SHARED_GROUP}"),
             Self::Tenant(id) => format!("SET LOCAL ROLE {SHARED_GROUP}; SET LOCAL tenantry.tenant = '{id}'"),
-            Self::User(id) => format!("SET LOCAL ROLE {SHARED_GROUP}; SET LOCAL tenantry.user = '{id}'"),
+            Self::User(id) => format!("SET LOCAL ROLE {SHARED_GROUP}; SET LOCAL tenantry.\"user\" = '{id}'"),
             Self::Platform => format!("SET LOCAL ROLE {PLATFORM_GROUP}"),
         }
     }
