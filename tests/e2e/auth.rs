@@ -46,12 +46,20 @@ async fn a_right_password_without_a_membership_is_told_apart() {
     let app = TestApp::start().await;
     app.onboard("acme", "ann@acme.test").await;
     app.onboard("zenith", "zoe@zenith.test").await;
-    let reply = app.stranger("zenith.localhost").post("/api/v1/auth/login", &login("ann@acme.test", PASSWORD)).await;
+    let reply =
+        app.stranger("zenith.localhost").post("/api/v1/auth/login", &login("ann@acme.test", PASSWORD)).await;
     assert_eq!((reply.status, reply.code()), (403, "no_membership"));
-    let platform = app.stranger("admin.localhost").post("/api/v1/auth/login", &login("ann@acme.test", PASSWORD)).await;
+    let platform =
+        app.stranger("admin.localhost").post("/api/v1/auth/login", &login("ann@acme.test", PASSWORD)).await;
     assert_eq!(platform.code(), "no_membership");
-    app.database.as_owner().await.execute("UPDATE shared.memberships SET status = 'suspended'", &[]).await.unwrap();
-    let suspended = app.stranger("acme.localhost").post("/api/v1/auth/login", &login("ann@acme.test", PASSWORD)).await;
+    app.database
+        .as_owner()
+        .await
+        .execute("UPDATE shared.memberships SET status = 'suspended'", &[])
+        .await
+        .unwrap();
+    let suspended =
+        app.stranger("acme.localhost").post("/api/v1/auth/login", &login("ann@acme.test", PASSWORD)).await;
     assert_eq!(suspended.code(), "no_membership");
 }
 
@@ -60,7 +68,12 @@ async fn asking_who_one_is_sees_a_membership_end_at_once() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     assert_eq!(acme.get("/api/v1/auth/me").await.status, 200);
-    app.database.as_owner().await.execute("UPDATE shared.memberships SET status = 'suspended'", &[]).await.unwrap();
+    app.database
+        .as_owner()
+        .await
+        .execute("UPDATE shared.memberships SET status = 'suspended'", &[])
+        .await
+        .unwrap();
     assert_eq!(acme.get("/api/v1/auth/me").await.code(), "no_membership");
 }
 
@@ -70,7 +83,10 @@ async fn platform_and_business_tokens_do_not_mix() {
     let acme = app.tenant("acme").await;
     let staff = app.staff("super_admin").await;
     assert_eq!(staff.on("acme.localhost").get("/api/v1/products").await.code(), "token_wrong_business");
-    assert_eq!(acme.on("admin.localhost").get("/api/v1/platform/tenants").await.code(), "token_wrong_business");
+    assert_eq!(
+        acme.on("admin.localhost").get("/api/v1/platform/tenants").await.code(),
+        "token_wrong_business"
+    );
     // Each host knows its own addresses only.
     assert_eq!(acme.get("/api/v1/platform/tenants").await.status, 404);
     assert_eq!(staff.get("/api/v1/products").await.status, 404);
@@ -109,10 +125,24 @@ async fn hashes_are_salted_bcrypt_and_never_leave() {
 
 #[tokio::test]
 async fn the_permission_matrix_is_the_one_we_promise() {
-    const STAFF: [&str; 6] =
-        ["catalogue.read", "stock.read", "orders.read", "orders.place", "purchasing.receive", "dashboard.read"];
-    const MANAGER: [&str; 8] = ["catalogue.write", "stock.adjust", "stock.transfer", "stock.count", "orders.cancel",
-        "orders.return", "purchasing.write", "reports.read"];
+    const STAFF: [&str; 6] = [
+        "catalogue.read",
+        "stock.read",
+        "orders.read",
+        "orders.place",
+        "purchasing.receive",
+        "dashboard.read",
+    ];
+    const MANAGER: [&str; 8] = [
+        "catalogue.write",
+        "stock.adjust",
+        "stock.transfer",
+        "stock.count",
+        "orders.cancel",
+        "orders.return",
+        "purchasing.write",
+        "reports.read",
+    ];
     const OWNER: [&str; 4] = ["team.manage", "settings.write", "data.export", "audit.read"];
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
@@ -130,7 +160,13 @@ async fn the_permission_matrix_is_the_one_we_promise() {
         assert_eq!(member.get("/api/v1/auth/me").await.body["membership"]["permissions"], expected, "{role}");
     }
     // The keys in the database and the keys in the code are the same.
-    let rows = app.database.as_admin().await.query("SELECT key FROM shared.permissions ORDER BY key", &[]).await.unwrap();
+    let rows = app
+        .database
+        .as_admin()
+        .await
+        .query("SELECT key FROM shared.permissions ORDER BY key", &[])
+        .await
+        .unwrap();
     let stored: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
     let mut known: Vec<&str> = identity::Permission::ALL.iter().map(|permission| permission.key()).collect();
     known.sort_unstable();

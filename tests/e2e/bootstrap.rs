@@ -20,7 +20,10 @@ async fn the_printed_sql_does_the_same_with_psql() {
     let database = TestDatabase::new().await;
     let printed = Program::on(&database).run(&["db", "init", "--print-sql"]);
     assert_eq!(printed.code, Some(0), "{printed:?}");
-    assert!(printed.out.contains("SCRAM-SHA-256$") && !printed.out.contains("test-login-password"), "no password in clear");
+    assert!(
+        printed.out.contains("SCRAM-SHA-256$") && !printed.out.contains("test-login-password"),
+        "no password in clear"
+    );
     let mut psql = Command::new("psql")
         .args(["-v", "ON_ERROR_STOP=1", "-q", &database.admin_url()])
         .stdin(Stdio::piped())
@@ -39,7 +42,10 @@ async fn an_administrator_who_is_no_superuser_can_bootstrap() {
     let admin = database.as_admin().await;
     let name = format!("{}_dba", database.name);
     let created = database.name.replacen("tt_", "dba_", 1);
-    admin.batch_execute(&format!("CREATE ROLE {name} LOGIN CREATEROLE CREATEDB PASSWORD 'dba-password'")).await.unwrap();
+    admin
+        .batch_execute(&format!("CREATE ROLE {name} LOGIN CREATEROLE CREATEDB PASSWORD 'dba-password'"))
+        .await
+        .unwrap();
     let replace = |url: String, login: &str| {
         let (_, rest) = url.split_once('@').unwrap();
         let (host, _) = rest.split_once('/').unwrap();
@@ -47,8 +53,14 @@ async fn an_administrator_who_is_no_superuser_can_bootstrap() {
     };
     let admin_url = replace(database.url(), &format!("{name}:dba-password")) + "postgres";
     let program = Program::bare()
-        .with("TENANTRY__DATABASE__URL", &(replace(database.url(), &format!("{created}_server:x")) + &created))
-        .with("TENANTRY__DATABASE__OWNER_URL", &(replace(database.url(), &format!("{created}_owner:x")) + &created))
+        .with(
+            "TENANTRY__DATABASE__URL",
+            &(replace(database.url(), &format!("{created}_server:x")) + &created),
+        )
+        .with(
+            "TENANTRY__DATABASE__OWNER_URL",
+            &(replace(database.url(), &format!("{created}_owner:x")) + &created),
+        )
         .with("TENANTRY__IDENTITY__PASSWORD_KEY", "a password key of the tests, long enough");
     for _ in 0..2 {
         let ran = program.run(&["db", "init", "--admin-url", &admin_url]);
@@ -58,8 +70,13 @@ async fn an_administrator_who_is_no_superuser_can_bootstrap() {
     assert_eq!(ran.code, Some(0), "{ran:?}");
     admin.batch_execute(&format!("DROP DATABASE {created} WITH (FORCE)")).await.unwrap();
     // The administrator goes last: the roles of the installation were its.
-    for role in [format!("{created}_business_1"), format!("{created}_reader"), format!("{created}_role_maker"),
-        format!("{created}_server"), format!("{created}_owner")] {
+    for role in [
+        format!("{created}_business_1"),
+        format!("{created}_reader"),
+        format!("{created}_role_maker"),
+        format!("{created}_server"),
+        format!("{created}_owner"),
+    ] {
         admin.batch_execute(&format!("DROP ROLE {role}")).await.unwrap();
     }
 }
@@ -91,7 +108,12 @@ async fn every_failure_names_its_cure() {
         }
         assert!(!ran.err.contains("panicked"), "{ran:?}");
     }
-    let one = Program::on(&database).with("TENANTRY__DATABASE__OWNER_URL", &database.url()).run(&["db", "init", "--admin-url", &admin]);
+    let one = Program::on(&database).with("TENANTRY__DATABASE__OWNER_URL", &database.url()).run(&[
+        "db",
+        "init",
+        "--admin-url",
+        &admin,
+    ]);
     assert!(one.err.contains("same login"), "{one:?}");
     let tls = format!("{}?sslmode=require", database.url().split('?').next().unwrap());
     let ran = Program::on(&database).with("TENANTRY__DATABASE__URL", &tls).run(&["tenant", "list"]);

@@ -20,13 +20,19 @@ async fn a_product_comes_back_as_it_was_made() {
     let product = &made.body;
     assert_eq!((&product["name"], &product["options"]), (&json!("T-shirt"), &json!(["Size", "Colour"])));
     let variant = &product["variants"][0];
-    assert_eq!((&variant["price"], &variant["cost"], &variant["reorderLevel"]), (&json!("19.90"), &json!("7.12"), &json!("5.5")));
+    assert_eq!(
+        (&variant["price"], &variant["cost"], &variant["reorderLevel"]),
+        (&json!("19.90"), &json!("7.12"), &json!("5.5"))
+    );
     assert_eq!((&variant["barcodes"], &variant["onHand"]), (&json!(["123", "4006381333931"]), &json!("0")));
     assert_eq!(product["variants"][1]["cost"], Value::Null);
     let path = made.header("location").to_owned();
     let read = acme.get(&path).await;
     assert_eq!((read.status, &read.body, read.header("etag")), (200, product, made.header("etag")));
-    assert_eq!(&acme.get(&format!("/api/v1/variants/{}", variant["id"].as_str().unwrap())).await.body, variant);
+    assert_eq!(
+        &acme.get(&format!("/api/v1/variants/{}", variant["id"].as_str().unwrap())).await.body,
+        variant
+    );
     assert_eq!(&acme.get("/api/v1/barcodes/4006381333931").await.body, variant);
     assert_eq!(acme.get("/api/v1/barcodes/999").await.status, 404);
 }
@@ -36,7 +42,8 @@ async fn search_finds_name_sku_and_barcode() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     acme.create_product(&json!({"name": "Whole Milk 1 l", "variants": [{"sku": "DAIRY-1", "price": "1", "barcodes": ["5449000000996"]}]})).await;
-    acme.create_product(&json!({"name": "Butter 100%", "variants": [{"sku": "MILKY-2", "price": "2"}]})).await;
+    acme.create_product(&json!({"name": "Butter 100%", "variants": [{"sku": "MILKY-2", "price": "2"}]}))
+        .await;
     acme.create_product(&json!({"name": "Bread", "variants": [{"sku": "BREAD_3", "price": "3"}]})).await;
     for (q, expected) in [
         ("milk", vec!["Butter 100%", "Whole Milk 1 l"]),
@@ -53,7 +60,8 @@ async fn search_finds_name_sku_and_barcode() {
     ] {
         let q = if q == "0%" { "0%25" } else { q };
         let reply = acme.get(&format!("/api/v1/products?q={q}")).await;
-        let names: Vec<&str> = reply.body["data"].as_array().unwrap().iter().map(|p| p["name"].as_str().unwrap()).collect();
+        let names: Vec<&str> =
+            reply.body["data"].as_array().unwrap().iter().map(|p| p["name"].as_str().unwrap()).collect();
         assert_eq!(names, expected, "{q}");
     }
 }
@@ -108,10 +116,30 @@ async fn rules_of_the_catalogue_are_told_by_field() {
         (variant(json!({"colour": "red"})), 422, "unknown_field", "/variants/0/colour"),
         (json!({"name": "P", "variants": []}), 422, "variant_count", "/variants"),
         (json!({"name": "P"}), 422, "missing_field", "/variants"),
-        (json!({"name": "P", "variants": [{"sku": "A", "price": "1"}, {"sku": "A", "price": "1"}]}), 409, "duplicate_sku", "/variants/1/sku"),
-        (json!({"name": "P", "options": ["Size"], "variants": [{"sku": "A", "price": "1"}]}), 422, "options_mismatch", "/variants/0/options"),
-        (json!({"name": "P", "options": ["A", "B", "C", "D"], "variants": [{"sku": "A", "price": "1"}]}), 422, "invalid_options", "/options"),
-        (json!({"name": "P", "variants": [{"sku": "A", "price": "1", "options": {"Size": "M"}}, {"sku": "B", "price": "1", "options": {"Size": "M"}}]}), 409, "duplicate_options", ""),
+        (
+            json!({"name": "P", "variants": [{"sku": "A", "price": "1"}, {"sku": "A", "price": "1"}]}),
+            409,
+            "duplicate_sku",
+            "/variants/1/sku",
+        ),
+        (
+            json!({"name": "P", "options": ["Size"], "variants": [{"sku": "A", "price": "1"}]}),
+            422,
+            "options_mismatch",
+            "/variants/0/options",
+        ),
+        (
+            json!({"name": "P", "options": ["A", "B", "C", "D"], "variants": [{"sku": "A", "price": "1"}]}),
+            422,
+            "invalid_options",
+            "/options",
+        ),
+        (
+            json!({"name": "P", "variants": [{"sku": "A", "price": "1", "options": {"Size": "M"}}, {"sku": "B", "price": "1", "options": {"Size": "M"}}]}),
+            409,
+            "duplicate_options",
+            "",
+        ),
     ] {
         let reply = acme.post("/api/v1/products", &body).await;
         let at = reply.body["errors"][0]["pointer"].as_str().unwrap_or_default();
@@ -120,7 +148,8 @@ async fn rules_of_the_catalogue_are_told_by_field() {
     // Nothing of a refused product stays.
     assert_eq!(acme.get("/api/v1/products").await.body["data"].as_array().unwrap().len(), 1);
     // Two variants without options are told apart by their SKUs.
-    let plain = json!({"name": "Plain", "variants": [{"sku": "A", "price": "1"}, {"sku": "B", "price": "1"}]});
+    let plain =
+        json!({"name": "Plain", "variants": [{"sku": "A", "price": "1"}, {"sku": "B", "price": "1"}]});
     assert_eq!(acme.post("/api/v1/products", &plain).await.status, 201);
 }
 
@@ -142,14 +171,24 @@ async fn a_patch_changes_what_it_names() {
     let path = format!("/api/v1/products/{}", product["id"].as_str().unwrap());
     let changed = acme.patch(&path, &json!({"name": "Bolt M8"})).await;
     assert_eq!((&changed.body["name"], &changed.body["description"]), (&json!("Bolt M8"), &json!("Steel")));
-    let cleared = acme.with("content-type", "application/merge-patch+json").patch(&path, &json!({"description": null})).await;
+    let cleared = acme
+        .with("content-type", "application/merge-patch+json")
+        .patch(&path, &json!({"description": null}))
+        .await;
     assert_eq!((cleared.status, &cleared.body["description"]), (200, &Value::Null));
-    assert_eq!(acme.patch(&path, &json!({"name": null})).await.status, 200, "null leaves a required field as it is");
+    assert_eq!(
+        acme.patch(&path, &json!({"name": null})).await.status,
+        200,
+        "null leaves a required field as it is"
+    );
     assert_eq!(acme.patch(&path, &json!({"variants": []})).await.code(), "unknown_field");
 
     let variant = format!("/api/v1/variants/{}", product["variants"][0]["id"].as_str().unwrap());
     let changed = acme.patch(&variant, &json!({"price": "1.5", "cost": null, "barcodes": ["2", "3"]})).await;
-    assert_eq!((&changed.body["price"], &changed.body["cost"], &changed.body["barcodes"]), (&json!("1.50"), &Value::Null, &json!(["2", "3"])));
+    assert_eq!(
+        (&changed.body["price"], &changed.body["cost"], &changed.body["barcodes"]),
+        (&json!("1.50"), &Value::Null, &json!(["2", "3"]))
+    );
     assert_eq!(acme.get("/api/v1/barcodes/1").await.status, 404);
     assert_eq!(acme.get("/api/v1/barcodes/3").await.status, 200);
     assert_eq!(acme.patch(&variant, &json!({"price": "-1"})).await.code(), "negative");
@@ -176,7 +215,11 @@ async fn of_two_editors_the_second_is_told() {
     assert_eq!(acme.with("if-match", "garbage").patch(&path, &json!({"name": "x"})).await.status, 412);
     // A change of a variant is a change of its product.
     let tag = acme.get(&path).await.header("etag").to_owned();
-    acme.patch(&format!("/api/v1/variants/{}", product["variants"][0]["id"].as_str().unwrap()), &json!({"price": "2"})).await;
+    acme.patch(
+        &format!("/api/v1/variants/{}", product["variants"][0]["id"].as_str().unwrap()),
+        &json!({"price": "2"}),
+    )
+    .await;
     assert_eq!(acme.with("if-match", &tag).patch(&path, &json!({"name": "x"})).await.status, 412);
 }
 
@@ -204,16 +247,24 @@ async fn a_product_gains_variants_on_its_options() {
     let made = acme.post(&path, &json!({"sku": "M8", "price": "1", "options": {"Size": "M8"}})).await;
     assert_eq!(made.status, 201, "{made:?}");
     assert_eq!(acme.get(made.header("location")).await.body["sku"], "M8");
-    assert_eq!(acme.post(&path, &json!({"sku": "X", "price": "1", "options": {"Size": "M8"}})).await.code(), "duplicate_options");
+    assert_eq!(
+        acme.post(&path, &json!({"sku": "X", "price": "1", "options": {"Size": "M8"}})).await.code(),
+        "duplicate_options"
+    );
     assert_eq!(acme.post(&path, &json!({"sku": "X", "price": "1"})).await.code(), "options_mismatch");
-    assert_eq!(acme.post(&path, &json!({"sku": "M6", "price": "1", "options": {"Size": "M9"}})).await.code(), "duplicate_sku");
+    assert_eq!(
+        acme.post(&path, &json!({"sku": "M6", "price": "1", "options": {"Size": "M9"}})).await.code(),
+        "duplicate_sku"
+    );
 }
 
 #[tokio::test]
 async fn categories_form_a_tree_without_circles() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
-    let make = async |name: &str, parent: &Value| acme.post("/api/v1/categories", &json!({"name": name, "parentId": parent})).await;
+    let make = async |name: &str, parent: &Value| {
+        acme.post("/api/v1/categories", &json!({"name": name, "parentId": parent})).await
+    };
     let top = make("Tools", &Value::Null).await.body["id"].clone();
     let child = make("Hammers", &top).await.body["id"].clone();
     assert_eq!(make("Tools", &Value::Null).await.code(), "duplicate_name");
@@ -235,7 +286,10 @@ async fn a_repeated_creation_makes_one_product() {
     let first = client.post("/api/v1/products", &a_product("BOLT")).await;
     let again = client.post("/api/v1/products", &a_product("BOLT")).await;
     assert_eq!((first.status, again.status), (201, 201));
-    assert_eq!((&first.body, first.header("location"), first.header("etag")), (&again.body, again.header("location"), again.header("etag")));
+    assert_eq!(
+        (&first.body, first.header("location"), first.header("etag")),
+        (&again.body, again.header("location"), again.header("etag"))
+    );
     assert_eq!((first.header("idempotent-replayed"), again.header("idempotent-replayed")), ("", "true"));
     assert_eq!(client.post("/api/v1/products", &a_product("NUT")).await.code(), "idempotency_key_reused");
 }

@@ -6,18 +6,33 @@ use serde_json::{Value, json};
 #[tokio::test]
 async fn one_command_onboards_a_business() {
     let app = TestApp::start().await;
-    let program = Program::beside(&app).with("TENANTRY__SERVER__PUBLIC_SCHEME", "http").with("TENANTRY__SERVER__PUBLIC_PORT", "8080");
-    let ran = program.run(&["tenant", "create", "acme", "--name", "Acme Ltd", "--owner-email", "Ann@Acme.test"]);
+    let program = Program::beside(&app)
+        .with("TENANTRY__SERVER__PUBLIC_SCHEME", "http")
+        .with("TENANTRY__SERVER__PUBLIC_PORT", "8080");
+    let ran =
+        program.run(&["tenant", "create", "acme", "--name", "Acme Ltd", "--owner-email", "Ann@Acme.test"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(ran.out.contains("http://acme.localhost:8080"), "{ran:?}");
-    let password = ran.out.lines().find_map(|line| line.strip_prefix("password")).unwrap().trim().split(' ').next().unwrap();
-    let login = app.stranger("acme.localhost").post("/api/v1/auth/login", &json!({"email": "ann@acme.test", "password": password})).await;
+    let password = ran
+        .out
+        .lines()
+        .find_map(|line| line.strip_prefix("password"))
+        .unwrap()
+        .trim()
+        .split(' ')
+        .next()
+        .unwrap();
+    let login = app
+        .stranger("acme.localhost")
+        .post("/api/v1/auth/login", &json!({"email": "ann@acme.test", "password": password}))
+        .await;
     assert_eq!(login.status, 200, "usable at once: {login:?}");
 
     let listed: Value = serde_json::from_str(&program.run(&["tenant", "list", "-o", "json"]).out).unwrap();
     assert_eq!((&listed[0]["slug"], &listed[0]["status"]), (&json!("acme"), &json!("active")));
     assert!(program.run(&["tenant", "list"]).out.starts_with("SLUG"));
-    let shown: Value = serde_json::from_str(&program.run(&["tenant", "show", "acme", "-o", "json"]).out).unwrap();
+    let shown: Value =
+        serde_json::from_str(&program.run(&["tenant", "show", "acme", "-o", "json"]).out).unwrap();
     assert_eq!(shown["schema"], "business_1");
 }
 
@@ -26,7 +41,8 @@ async fn exit_codes_tell_failures_apart() {
     let app = TestApp::start().await;
     app.onboard("acme", "ann@acme.test").await;
     let program = Program::beside(&app);
-    let create = |slug: &'static str| ["tenant", "create", slug, "--name", "A", "--owner-email", "new@acme.test"];
+    let create =
+        |slug: &'static str| ["tenant", "create", slug, "--name", "A", "--owner-email", "new@acme.test"];
     let codes = [
         (program.run(&["--help"]), 0, ""),
         (program.run(&[]), 2, "Usage"),
@@ -34,9 +50,39 @@ async fn exit_codes_tell_failures_apart() {
         (program.run(&create("admin")), 2, "reserved"),
         (program.run(&["tenant", "show", "nobody"]), 3, "tenant list"),
         (program.run(&create("acme")), 4, "taken"),
-        (program.run(&["user", "create", "--email", "ann@acme.test", "--tenant", "acme", "--role", "STAFF"]), 4, "already a member"),
-        (program.run(&["user", "create", "--email", "x@acme.test", "--tenant", "acme", "--role", "KING"]), 1, "no role KING"),
-        (program.run(&["user", "create", "--email", "x@acme.test", "--tenant", "nobody", "--role", "STAFF"]), 3, "no business"),
+        (
+            program.run(&[
+                "user",
+                "create",
+                "--email",
+                "ann@acme.test",
+                "--tenant",
+                "acme",
+                "--role",
+                "STAFF",
+            ]),
+            4,
+            "already a member",
+        ),
+        (
+            program.run(&["user", "create", "--email", "x@acme.test", "--tenant", "acme", "--role", "KING"]),
+            1,
+            "no role KING",
+        ),
+        (
+            program.run(&[
+                "user",
+                "create",
+                "--email",
+                "x@acme.test",
+                "--tenant",
+                "nobody",
+                "--role",
+                "STAFF",
+            ]),
+            3,
+            "no business",
+        ),
         (Program::bare().run(&["tenant", "list"]), 1, "TENANTRY__DATABASE__URL"),
         (Program::bare().run(&["serve"]), 1, "TENANTRY__DATABASE__URL"),
         (program.with("TENANTRY__SERVER__WORKERS", "999").run(&["tenant", "list"]), 1, "server.workers"),
@@ -71,19 +117,45 @@ async fn users_get_roles_and_keep_their_passwords() {
     app.onboard("acme", "ann@acme.test").await;
     let program = Program::beside(&app);
     let new = program.run_with_input(
-        &["user", "create", "--email", "bob@acme.test", "--tenant", "acme", "--role", "STAFF", "--password-stdin"],
+        &[
+            "user",
+            "create",
+            "--email",
+            "bob@acme.test",
+            "--tenant",
+            "acme",
+            "--role",
+            "STAFF",
+            "--password-stdin",
+        ],
         &format!("{PASSWORD}\n"),
     );
     assert_eq!(new.code, Some(0), "{new:?}");
     assert!(!new.out.contains(PASSWORD), "a password that was given is not shown");
     let login = json!({"email": "bob@acme.test", "password": PASSWORD});
-    assert_eq!(app.stranger("acme.localhost").post("/api/v1/auth/login", &login).await.body["membership"]["roles"], json!(["STAFF"]));
-    let staff = program.run(&["user", "create", "--email", "bob@acme.test", "--platform", "--role", "support"]);
+    assert_eq!(
+        app.stranger("acme.localhost").post("/api/v1/auth/login", &login).await.body["membership"]["roles"],
+        json!(["STAFF"])
+    );
+    let staff =
+        program.run(&["user", "create", "--email", "bob@acme.test", "--platform", "--role", "support"]);
     assert_eq!(staff.code, Some(0), "{staff:?}");
     assert!(!staff.out.contains("password"), "{staff:?}");
     assert_eq!(app.stranger("admin.localhost").post("/api/v1/auth/login", &login).await.status, 200);
     let short = program.run_with_input(
-        &["user", "create", "--email", "c@acme.test", "--tenant", "acme", "--role", "STAFF", "--password-stdin"], "short");
+        &[
+            "user",
+            "create",
+            "--email",
+            "c@acme.test",
+            "--tenant",
+            "acme",
+            "--role",
+            "STAFF",
+            "--password-stdin",
+        ],
+        "short",
+    );
     assert!(short.code == Some(1) && short.err.contains("at least 12"), "{short:?}");
 }
 
@@ -98,14 +170,21 @@ async fn the_demo_fills_a_development_database_and_no_other() {
     assert_eq!(first.code, Some(0), "{first:?}");
     let again = program.run(&["seed", "demo"]);
     assert!(again.code == Some(0) && again.err.contains("nothing to do"), "{again:?}");
-    for (host, email) in [("business1", "owner1"), ("business1", "manager1"), ("business1", "staff1"), ("business1", "cashier1"),
-        ("business2", "owner2"), ("admin", "admin")] {
+    for (host, email) in [
+        ("business1", "owner1"),
+        ("business1", "manager1"),
+        ("business1", "staff1"),
+        ("business1", "cashier1"),
+        ("business2", "owner2"),
+        ("admin", "admin"),
+    ] {
         let body = json!({"email": format!("{email}@test.com"), "password": "password123"});
         let login = app.stranger(&format!("{host}.localhost")).post("/api/v1/auth/login", &body).await;
         assert_eq!(login.status, 200, "{email}: {login:?}");
         if host != "admin" {
             let client = app.stranger(&format!("{host}.localhost"));
-            let figures = client.with_token(login.body["accessToken"].as_str()).get("/api/v1/dashboard").await.body;
+            let figures =
+                client.with_token(login.body["accessToken"].as_str()).get("/api/v1/dashboard").await.body;
             assert!(figures["totalItems"].as_i64().unwrap() > 4, "{figures}");
         }
     }
@@ -116,7 +195,10 @@ async fn the_configuration_can_be_looked_at_without_its_secrets() {
     let app = TestApp::start().await;
     let ran = Program::beside(&app).run(&["config", "show"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    assert!(!ran.out.contains("test-login-password") && !ran.out.contains("a password key of the tests"), "{ran:?}");
+    assert!(
+        !ran.out.contains("test-login-password") && !ran.out.contains("a password key of the tests"),
+        "{ran:?}"
+    );
     let line = |key: &str| ran.out.lines().find(|line| line.starts_with(key)).unwrap().to_owned();
     assert!(line("identity.bcrypt_cost").contains("environment"), "{ran:?}");
     assert!(line("server.body_limit_bytes").contains("default"), "{ran:?}");

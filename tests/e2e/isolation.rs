@@ -83,7 +83,10 @@ async fn a_temporary_table_never_hides_a_business_s_own() {
     acme.create_product(&a_product("BOLT")).await;
     // Only an administrator can give TEMP back; even then the business's own table is found first.
     let admin = app.database.as_admin().await;
-    admin.batch_execute(&format!("GRANT TEMP ON DATABASE {} TO tenantry_test_server", app.database.name)).await.unwrap();
+    admin
+        .batch_execute(&format!("GRANT TEMP ON DATABASE {} TO tenantry_test_server", app.database.name))
+        .await
+        .unwrap();
     let server = app.database.as_server().await;
     server.batch_execute("CREATE TEMP TABLE products (id int)").await.unwrap();
     server
@@ -94,7 +97,8 @@ async fn a_temporary_table_never_hides_a_business_s_own() {
         ))
         .await
         .unwrap();
-    let rows: i64 = server.query_one("SELECT count(*) FROM products WHERE name <> ''", &[]).await.unwrap().get(0);
+    let rows: i64 =
+        server.query_one("SELECT count(*) FROM products WHERE name <> ''", &[]).await.unwrap().get(0);
     assert_eq!(rows, 1);
 }
 
@@ -117,7 +121,10 @@ async fn the_shared_schema_shows_only_the_rows_of_the_scope() {
         assert_eq!(count(SharedScope::Tenant(TenantId::from_uuid(Uuid::now_v7())), sql).await, 0, "{sql}");
     }
     let own = SharedScope::Tenant(acme.tenant.id);
-    assert_eq!((count(own, TENANTS).await, count(own, MEMBERSHIPS).await, count(own, ROLES).await), (1, 1, 1));
+    assert_eq!(
+        (count(own, TENANTS).await, count(own, MEMBERSHIPS).await, count(own, ROLES).await),
+        (1, 1, 1)
+    );
     assert_eq!(count(SharedScope::User(me), USERS).await, 1);
     // A column that nobody may read, whatever the scope.
     const HASHES: &str = "SELECT password_hash FROM shared.users";
@@ -161,16 +168,22 @@ async fn a_business_schema_keeps_to_what_sharding_and_copying_allow() {
     found("a table without a primary key",
         "SELECT c.relname::text FROM pg_class c WHERE c.relnamespace = $1::text::regnamespace AND c.relkind = 'r'
             AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary)").await;
-    found("a trigger of our own",
+    found(
+        "a trigger of our own",
         "SELECT t.tgname::text FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
-          WHERE c.relnamespace = $1::text::regnamespace AND NOT t.tgisinternal").await;
+          WHERE c.relnamespace = $1::text::regnamespace AND NOT t.tgisinternal",
+    )
+    .await;
     found("a type of the schema's own",
         "SELECT t.typname::text FROM pg_type t WHERE t.typnamespace = $1::text::regnamespace AND t.typtype IN ('e', 'd')").await;
     found("a sequence",
         "SELECT c.relname::text FROM pg_class c WHERE c.relnamespace = $1::text::regnamespace AND c.relkind = 'S'").await;
-    found("a foreign key that leaves the schema",
+    found(
+        "a foreign key that leaves the schema",
         "SELECT k.conname::text FROM pg_constraint k JOIN pg_class c ON c.oid = k.confrelid
-          WHERE k.connamespace = $1::text::regnamespace AND c.relnamespace <> k.connamespace").await;
+          WHERE k.connamespace = $1::text::regnamespace AND c.relnamespace <> k.connamespace",
+    )
+    .await;
     found("a constraint whose name ends in a number",
         "SELECT k.conname::text FROM pg_constraint k WHERE k.connamespace = $1::text::regnamespace AND k.conname ~ '_[0-9]+$'").await;
     found("a table whose name is in shared too",

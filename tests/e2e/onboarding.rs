@@ -62,7 +62,8 @@ async fn of_two_sign_ups_for_one_slug_one_wins() {
         async move { staff.post("/api/v1/platform/tenants", &body).await }
     };
     let (a, b, c) = tokio::join!(request(1), request(2), request(3));
-    let mut answers = [(a.status, a.code().to_owned()), (b.status, b.code().to_owned()), (c.status, c.code().to_owned())];
+    let mut answers =
+        [(a.status, a.code().to_owned()), (b.status, b.code().to_owned()), (c.status, c.code().to_owned())];
     answers.sort();
     assert_eq!(answers[0].0, 201);
     assert!(answers[1..].iter().all(|answer| *answer == (409, "slug_taken".to_owned())), "{answers:?}");
@@ -73,8 +74,14 @@ async fn of_two_sign_ups_for_one_slug_one_wins() {
         .unwrap()
         .get(0);
     assert_eq!(schemas, 1);
-    let users: i64 = app.database.as_admin().await
-        .query_one("SELECT count(*) FROM shared.user_logins WHERE value LIKE 'owner%'", &[]).await.unwrap().get(0);
+    let users: i64 = app
+        .database
+        .as_admin()
+        .await
+        .query_one("SELECT count(*) FROM shared.user_logins WHERE value LIKE 'owner%'", &[])
+        .await
+        .unwrap()
+        .get(0);
     assert_eq!(users, 1, "a refused sign-up leaves no user behind");
 }
 
@@ -87,13 +94,25 @@ async fn bad_input_is_told_by_field() {
         (json!({"slug": "admin", "name": "A", "owner": {"email": "a@b.c"}}), 422, "/slug"),
         (json!({"slug": "acme", "name": "", "owner": {"email": "a@b.c"}}), 422, "/name"),
         (json!({"slug": "acme", "name": "A", "owner": {"email": "a"}}), 422, "/owner/email"),
-        (json!({"slug": "acme", "name": "A", "owner": {"email": "a@b.c", "password": "short"}}), 422, "/owner/password"),
-        (json!({"slug": "acme", "name": "A", "currency": "euro", "owner": {"email": "a@b.c"}}), 422, "/currency"),
+        (
+            json!({"slug": "acme", "name": "A", "owner": {"email": "a@b.c", "password": "short"}}),
+            422,
+            "/owner/password",
+        ),
+        (
+            json!({"slug": "acme", "name": "A", "currency": "euro", "owner": {"email": "a@b.c"}}),
+            422,
+            "/currency",
+        ),
         (json!({"slug": "acme", "name": "A"}), 422, "/owner"),
         (json!({"slug": "acme", "name": 5, "owner": {"email": "a@b.c"}}), 400, "/name"),
     ] {
         let reply = staff.post("/api/v1/platform/tenants", &body).await;
-        assert_eq!((reply.status, reply.body["errors"][0]["pointer"].as_str()), (status, Some(pointer)), "{body}: {reply:?}");
+        assert_eq!(
+            (reply.status, reply.body["errors"][0]["pointer"].as_str()),
+            (status, Some(pointer)),
+            "{body}: {reply:?}"
+        );
     }
 }
 
@@ -122,7 +141,8 @@ async fn traces(database: &TestDatabase) -> (i64, i64, i64, i64) {
     (
         count("SELECT count(*) FROM shared.tenants").await,
         count("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'business\\_%'").await,
-        count("SELECT count(*) FROM pg_roles WHERE rolname LIKE current_database() || '\\_business\\_%'").await,
+        count("SELECT count(*) FROM pg_roles WHERE rolname LIKE current_database() || '\\_business\\_%'")
+            .await,
         count("SELECT count(*) FROM shared.users").await,
     )
 }

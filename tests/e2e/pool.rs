@@ -84,7 +84,8 @@ async fn a_write_dropped_at_any_poll_is_whole_or_nothing() {
         });
         let ended = drop_after_polls(work, polls).await;
         let stored = names(&database, &acme).await;
-        let (first, second) = (stored.contains(&format!("{polls} first")), stored.contains(&format!("{polls} second")));
+        let (first, second) =
+            (stored.contains(&format!("{polls} first")), stored.contains(&format!("{polls} second")));
         assert_eq!(first, second, "half a transaction after {polls} polls");
         if let Some(outcome) = ended {
             outcome.unwrap();
@@ -108,7 +109,10 @@ async fn a_statement_abandoned_in_flight_costs_the_connection_and_is_cancelled()
     assert!(tokio::time::timeout(Duration::from_millis(200), slow).await.is_err());
     let started = std::time::Instant::now();
     database.write(&acme.scope(), async |tx| insert(tx, "kept").await).await.unwrap();
-    assert!(started.elapsed() < Duration::from_secs(3), "the next user does not wait for the abandoned statement");
+    assert!(
+        started.elapsed() < Duration::from_secs(3),
+        "the next user does not wait for the abandoned statement"
+    );
     assert_eq!(names(&database, &acme).await, BTreeSet::from(["kept".to_owned()]));
     assert_all_idle(&app.database).await;
 }
@@ -149,7 +153,10 @@ async fn errors_and_panics_roll_back() {
             Ok::<_, DbError>(())
         })
         .await;
-    assert!(matches!(swallowed, Err(DbError::Failed)), "a swallowed error must not look like a commit: {swallowed:?}");
+    assert!(
+        matches!(swallowed, Err(DbError::Failed)),
+        "a swallowed error must not look like a commit: {swallowed:?}"
+    );
 
     let scope = acme.scope();
     let panics = database.write(&scope, async |tx| {
@@ -209,8 +216,11 @@ async fn mixed_businesses_in_parallel_never_meet() {
             let work = database.write(&scope, async |tx| {
                 insert(tx, &format!("{slug} {n}")).await?;
                 let rows = tx.query(NAMES, &[]).await?;
-                let foreign: Vec<String> =
-                    rows.iter().map(|row| row.get(0)).filter(|name: &String| !name.starts_with(&slug)).collect();
+                let foreign: Vec<String> = rows
+                    .iter()
+                    .map(|row| row.get(0))
+                    .filter(|name: &String| !name.starts_with(&slug))
+                    .collect();
                 assert!(foreign.is_empty(), "{slug} sees {foreign:?}");
                 if n % 5 == 0 { Err(DbError::Abandoned) } else { Ok(()) }
             });
@@ -231,7 +241,9 @@ async fn mixed_businesses_in_parallel_never_meet() {
     for tenant in &tenants {
         let stored = names(&database, tenant).await;
         assert!(!stored.is_empty() && stored.iter().all(|name| name.starts_with(tenant.slug.as_str())));
-        assert!(stored.iter().all(|name| name.rsplit(' ').next().unwrap().parse::<usize>().unwrap() % 5 != 0));
+        assert!(
+            stored.iter().all(|name| name.rsplit(' ').next().unwrap().parse::<usize>().unwrap() % 5 != 0)
+        );
     }
     assert_all_idle(&app.database).await;
 }
@@ -242,13 +254,18 @@ async fn statements_survive_a_migration_under_them() {
     let acme = app.onboard("acme", "a@acme.test").await;
     let database = app.database.pool(3);
     const ALL: &str = "SELECT * FROM categories";
-    let read = async || database.read(&acme.scope(), async |tx| tx.query(ALL, &[]).await.map(|rows| rows.len())).await;
+    let read = async || {
+        database.read(&acme.scope(), async |tx| tx.query(ALL, &[]).await.map(|rows| rows.len())).await
+    };
     // Every connection has planned the statement.
     let (a, b, c) = tokio::join!(read(), read(), read());
     assert!(a.is_ok() && b.is_ok() && c.is_ok());
     let owner = app.database.as_owner().await;
     for column in ["x1", "x2", "x3"] {
-        owner.batch_execute(&format!("ALTER TABLE {}.categories ADD COLUMN {column} int", acme.schema)).await.unwrap();
+        owner
+            .batch_execute(&format!("ALTER TABLE {}.categories ADD COLUMN {column} int", acme.schema))
+            .await
+            .unwrap();
         for _ in 0..5 {
             read().await.expect("a changed table is planned anew");
         }
@@ -261,8 +278,11 @@ async fn statements_survive_a_migration_under_them() {
 async fn a_full_pool_refuses_in_time_and_recovers() {
     let app = TestApp::start().await;
     let acme = app.onboard("acme", "a@acme.test").await;
-    let settings =
-        PoolSettings { max_connections: 1, wait_timeout: Duration::from_millis(100), ..PoolSettings::default() };
+    let settings = PoolSettings {
+        max_connections: 1,
+        wait_timeout: Duration::from_millis(100),
+        ..PoolSettings::default()
+    };
     let database = Database::new(&app.database.url().parse().unwrap(), &settings).unwrap();
     let scope = acme.scope();
     let hog = database.read(&scope, async |tx| {

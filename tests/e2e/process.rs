@@ -22,7 +22,10 @@ async fn sigterm_lets_a_running_request_end() {
     // A lock keeps the request at work until we let go.
     let mut owner = app.database.as_owner().await;
     let blocker = owner.transaction().await.unwrap();
-    blocker.batch_execute(&format!("SELECT * FROM {}.stock_levels FOR UPDATE", acme.tenant.schema)).await.unwrap();
+    blocker
+        .batch_execute(&format!("SELECT * FROM {}.stock_levels FOR UPDATE", acme.tenant.schema))
+        .await
+        .unwrap();
     let token = acme.token.clone().unwrap();
     let request = tokio::task::spawn_blocking(move || {
         let body = json!({"variantId": variant, "quantity": "-1", "reason": "x"}).to_string();
@@ -55,8 +58,14 @@ async fn a_killed_server_loses_nothing_that_it_acknowledged() {
     let token = acme.token.clone().unwrap();
     let send = async |n: usize| {
         let body = json!({"variantId": variant, "quantity": "1", "reason": "x"});
-        let sent = http.post(format!("http://127.0.0.1:{port}/api/v1/stock/adjustments")).header("host", "acme.localhost")
-            .bearer_auth(&token).header("idempotency-key", format!("k{n}")).json(&body).send().await;
+        let sent = http
+            .post(format!("http://127.0.0.1:{port}/api/v1/stock/adjustments"))
+            .header("host", "acme.localhost")
+            .bearer_auth(&token)
+            .header("idempotency-key", format!("k{n}"))
+            .json(&body)
+            .send()
+            .await;
         sent.is_ok_and(|answer| answer.status() == 201)
     };
     for n in 0..30 {
@@ -72,7 +81,8 @@ async fn a_killed_server_loses_nothing_that_it_acknowledged() {
     // Each is repeated under its key: what was done is not done again, what was lost is done now.
     for n in 0..30 {
         let body = json!({"variantId": variant, "quantity": "1", "reason": "x"});
-        let reply = acme.with("idempotency-key", &format!("k{n}")).post("/api/v1/stock/adjustments", &body).await;
+        let reply =
+            acme.with("idempotency-key", &format!("k{n}")).post("/api/v1/stock/adjustments", &body).await;
         assert_eq!(reply.status, 201);
         if acknowledged.contains(&n) {
             assert_eq!(reply.header("idempotent-replayed"), "true", "{n} was acknowledged");
@@ -98,7 +108,10 @@ async fn a_request_that_takes_too_long_is_given_up_and_undone() {
     let variant = acme.create_product(&a_product("BOLT")).await["variants"][0]["id"].clone();
     let mut owner = app.database.as_owner().await;
     let blocker = owner.transaction().await.unwrap();
-    blocker.batch_execute(&format!("SELECT * FROM {}.stock_levels FOR UPDATE", acme.tenant.schema)).await.unwrap();
+    blocker
+        .batch_execute(&format!("SELECT * FROM {}.stock_levels FOR UPDATE", acme.tenant.schema))
+        .await
+        .unwrap();
     let reply = acme.adjust(&variant, "5").await;
     assert_eq!((reply.status, reply.code()), (503, "deadline_exceeded"));
     assert!(reply.headers.contains_key("retry-after"));
@@ -120,7 +133,9 @@ async fn slow_clients_are_let_go() {
     app.onboard("acme", "ann@acme.test").await;
     let half_a_head = read("GET /livez HTTP/1.1\r\nhost: loc");
     assert!(half_a_head.is_empty() || half_a_head.contains("408"), "{half_a_head}");
-    let half_a_body = read("POST /api/v1/auth/login HTTP/1.1\r\nhost: acme.localhost\r\ncontent-type: application/json\r\ncontent-length: 50\r\n\r\n{\"email\"");
+    let half_a_body = read(
+        "POST /api/v1/auth/login HTTP/1.1\r\nhost: acme.localhost\r\ncontent-type: application/json\r\ncontent-length: 50\r\n\r\n{\"email\"",
+    );
     assert!(half_a_body.starts_with("HTTP/1.1 408") && half_a_body.contains("body_timeout"), "{half_a_body}");
 }
 
@@ -130,7 +145,12 @@ async fn two_servers_share_one_database() {
     let acme = app.tenant("acme").await;
     let port = free_port();
     let _other = Program::beside(&app).serve(port);
-    let answer = reqwest::Client::new().get(format!("http://127.0.0.1:{port}/api/v1/products")).header("host", "acme.localhost")
-        .bearer_auth(acme.token.as_deref().unwrap()).send().await.unwrap();
+    let answer = reqwest::Client::new()
+        .get(format!("http://127.0.0.1:{port}/api/v1/products"))
+        .header("host", "acme.localhost")
+        .bearer_auth(acme.token.as_deref().unwrap())
+        .send()
+        .await
+        .unwrap();
     assert_eq!(answer.status(), 200, "a token of one server is good on the other");
 }

@@ -27,30 +27,54 @@ fn table() -> Vec<(&'static str, &'static str, Who, Option<Value>)> {
         ("POST", "/api/v1/auth/login", Anyone, Some(json!({"email": "a@b.test", "password": "x"}))),
         ("GET", "/api/v1/auth/me", SignedIn, None),
         ("GET", "/api/v1/categories", Member("catalogue.read"), None),
-        ("POST", "/api/v1/categories", Member("catalogue.write"), Some(json!({"name": "New", "parentId": "{category}"}))),
+        (
+            "POST",
+            "/api/v1/categories",
+            Member("catalogue.write"),
+            Some(json!({"name": "New", "parentId": "{category}"})),
+        ),
         ("GET", "/api/v1/categories/{id}", Member("catalogue.read"), None),
         ("PATCH", "/api/v1/categories/{id}", Member("catalogue.write"), Some(json!({"name": "Changed"}))),
         ("DELETE", "/api/v1/categories/{id}", Member("catalogue.write"), None),
         ("GET", "/api/v1/products", Member("catalogue.read"), None),
-        ("POST", "/api/v1/products", Member("catalogue.write"),
-            Some(json!({"name": "New", "categoryId": "{category}", "variants": [{"sku": "NEW", "price": "1"}]}))),
+        (
+            "POST",
+            "/api/v1/products",
+            Member("catalogue.write"),
+            Some(
+                json!({"name": "New", "categoryId": "{category}", "variants": [{"sku": "NEW", "price": "1"}]}),
+            ),
+        ),
         ("GET", "/api/v1/products/{id}", Member("catalogue.read"), None),
         ("PATCH", "/api/v1/products/{id}", Member("catalogue.write"), Some(json!({"name": "Changed"}))),
         ("DELETE", "/api/v1/products/{id}", Member("catalogue.write"), None),
-        ("POST", "/api/v1/products/{id}/variants", Member("catalogue.write"), Some(json!({"sku": "NEW", "price": "1"}))),
+        (
+            "POST",
+            "/api/v1/products/{id}/variants",
+            Member("catalogue.write"),
+            Some(json!({"sku": "NEW", "price": "1"})),
+        ),
         ("GET", "/api/v1/variants/{id}", Member("catalogue.read"), None),
         ("PATCH", "/api/v1/variants/{id}", Member("catalogue.write"), Some(json!({"price": "2"}))),
         ("GET", "/api/v1/barcodes/{code}", Member("catalogue.read"), None),
         ("GET", "/api/v1/locations", Member("stock.read"), None),
         ("GET", "/api/v1/stock", Member("stock.read"), None),
         ("GET", "/api/v1/stock/movements", Member("stock.read"), None),
-        ("POST", "/api/v1/stock/adjustments", Member("stock.adjust"),
-            Some(json!({"variantId": "{variant}", "quantity": "1", "reason": "found"}))),
+        (
+            "POST",
+            "/api/v1/stock/adjustments",
+            Member("stock.adjust"),
+            Some(json!({"variantId": "{variant}", "quantity": "1", "reason": "found"})),
+        ),
         ("GET", "/api/v1/stock/adjustments/{id}", Member("stock.read"), None),
         ("GET", "/api/v1/dashboard", Member("dashboard.read"), None),
         ("GET", "/api/v1/platform/tenants", Staff, None),
-        ("POST", "/api/v1/platform/tenants", Staff,
-            Some(json!({"slug": "new-shop", "name": "New", "owner": {"email": "new@shop.test"}}))),
+        (
+            "POST",
+            "/api/v1/platform/tenants",
+            Staff,
+            Some(json!({"slug": "new-shop", "name": "New", "owner": {"email": "new@shop.test"}})),
+        ),
         ("GET", "/api/v1/platform/tenants/{id}", Staff, Some(json!(key))),
     ]
 }
@@ -80,7 +104,8 @@ async fn every_route_of_the_api_document_is_in_the_table_and_the_other_way_round
     }
     // Every schema that is referred to is there.
     let text = document.to_string();
-    for reference in text.split("\"#/components/schemas/").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+    for reference in text.split("\"#/components/schemas/").skip(1).map(|rest| rest.split('"').next().unwrap())
+    {
         assert!(document["components"]["schemas"].get(reference).is_some(), "{reference} is missing");
     }
 }
@@ -89,11 +114,21 @@ async fn every_route_of_the_api_document_is_in_the_table_and_the_other_way_round
 fn expired(app: &TestApp, token: &str) -> String {
     let mut validation = Validation::new(Algorithm::EdDSA);
     validation.validate_aud = false;
-    let jwk = jsonwebtoken::jwk::Jwk::from_encoding_key(&EncodingKey::from_ed_pem(app.key_pem().as_bytes()).unwrap(), Algorithm::EdDSA);
-    let decoded = jsonwebtoken::decode::<Value>(token, &DecodingKey::from_jwk(&jwk.unwrap()).unwrap(), &validation).unwrap();
+    let jwk = jsonwebtoken::jwk::Jwk::from_encoding_key(
+        &EncodingKey::from_ed_pem(app.key_pem().as_bytes()).unwrap(),
+        Algorithm::EdDSA,
+    );
+    let decoded =
+        jsonwebtoken::decode::<Value>(token, &DecodingKey::from_jwk(&jwk.unwrap()).unwrap(), &validation)
+            .unwrap();
     let mut claims = decoded.claims;
     claims["exp"] = json!(claims["exp"].as_i64().unwrap() - 3600 - 600);
-    jsonwebtoken::encode(&decoded.header, &claims, &EncodingKey::from_ed_pem(app.key_pem().as_bytes()).unwrap()).unwrap()
+    jsonwebtoken::encode(
+        &decoded.header,
+        &claims,
+        &EncodingKey::from_ed_pem(app.key_pem().as_bytes()).unwrap(),
+    )
+    .unwrap()
 }
 
 #[tokio::test]
@@ -111,15 +146,20 @@ async fn every_route_refuses_who_may_not_call_it() {
             continue;
         }
         let body = body.as_ref().filter(|_| method != "GET");
-        let path = path.replace("{id}", "00000000-0000-7000-8000-000000000000").replace("{code}", "4006381333931");
-        let (right, wrong) = if who == Staff { (&staff, &acme.client) } else { (&acme.client, &zenith.client) };
+        let path =
+            path.replace("{id}", "00000000-0000-7000-8000-000000000000").replace("{code}", "4006381333931");
+        let (right, wrong) =
+            if who == Staff { (&staff, &acme.client) } else { (&acme.client, &zenith.client) };
         let right = right.with("idempotency-key", &uuid::Uuid::now_v7().to_string());
         let at = format!("{method} {path}");
 
         let missing = right.with_token(None).send(method, &path, body).await;
         assert_eq!((missing.status, missing.code()), (401, "token_missing"), "{at}");
         assert_eq!(missing.header("www-authenticate"), "Bearer realm=\"tenantry\"", "{at}");
-        let old = right.with_token(Some(&expired(&app, right.token.as_deref().unwrap()))).send(method, &path, body).await;
+        let old = right
+            .with_token(Some(&expired(&app, right.token.as_deref().unwrap())))
+            .send(method, &path, body)
+            .await;
         assert_eq!((old.status, old.code()), (401, "token_expired"), "{at}");
         let foreign = right.with_token(wrong.token.as_deref()).send(method, &path, body).await;
         assert_eq!((foreign.status, foreign.code()), (401, "token_wrong_business"), "{at}");
@@ -128,14 +168,17 @@ async fn every_route_refuses_who_may_not_call_it() {
             assert_eq!(garbage.status, 401, "{at} with {token:?}");
             assert!(garbage.header("www-authenticate").starts_with("Bearer"), "{at} with {token:?}");
         }
-        let basic = right.with_token(None).with("authorization", "Basic YTpi").send(method, &path, body).await;
+        let basic =
+            right.with_token(None).with("authorization", "Basic YTpi").send(method, &path, body).await;
         assert_eq!(basic.code(), "token_missing", "{at}");
 
         // Each role: refused exactly when the matrix does not grant the permission.
         if let Member(permission) = who {
             for (role, member) in &members {
                 let granted = member.get("/api/v1/auth/me").await.body["membership"]["permissions"]
-                    .as_array().unwrap().contains(&json!(permission));
+                    .as_array()
+                    .unwrap()
+                    .contains(&json!(permission));
                 let reply = member.with("idempotency-key", "k").send(method, &path, body).await;
                 assert_eq!(reply.code() == "permission_denied", !granted, "{at} as {role}: {reply:?}");
                 assert!(reply.status < 500, "{at} as {role}: {reply:?}");
@@ -187,7 +230,10 @@ async fn keys_of_another_business_find_nothing_on_any_route() {
             ("stock", true) => "adjustment",
             _ => "",
         };
-        let names_key = template.contains('{') || body.as_ref().is_some_and(|body| body.to_string().contains('{') && body.to_string().contains("\"{"));
+        let names_key = template.contains('{')
+            || body
+                .as_ref()
+                .is_some_and(|body| body.to_string().contains('{') && body.to_string().contains("\"{"));
         if !names_key {
             continue;
         }
@@ -196,12 +242,14 @@ async fn keys_of_another_business_find_nothing_on_any_route() {
                 .replace("{id}", key(own_key).as_str().unwrap_or_default())
                 .replace("{code}", "4006381333931");
             let body = body.as_ref().map(|body| {
-                let text = body.to_string()
+                let text = body
+                    .to_string()
                     .replace("\"{category}\"", &key("category").to_string())
                     .replace("\"{variant}\"", &key("variant").to_string());
                 serde_json::from_str::<Value>(&text).unwrap()
             });
-            let client = acme.with("idempotency-key", &uuid::Uuid::now_v7().to_string()).with("x-request-id", "same");
+            let client =
+                acme.with("idempotency-key", &uuid::Uuid::now_v7().to_string()).with("x-request-id", "same");
             client.send(method, &path, body.as_ref().filter(|_| method != "GET")).await
         };
         let foreign = ask(&|name| theirs.get(name).cloned().unwrap_or_default()).await;
@@ -215,21 +263,33 @@ async fn keys_of_another_business_find_nothing_on_any_route() {
     }
     // As filters they match nothing.
     let variant = theirs["variant"].as_str().unwrap();
-    for path in [format!("/api/v1/stock?variantId={variant}"), format!("/api/v1/stock/movements?variantId={variant}"),
+    for path in [
+        format!("/api/v1/stock?variantId={variant}"),
+        format!("/api/v1/stock/movements?variantId={variant}"),
         format!("/api/v1/stock?locationId={}", theirs["location"].as_str().unwrap()),
-        format!("/api/v1/products?categoryId={}", theirs["category"].as_str().unwrap()), "/api/v1/products?q=hammer".to_owned()] {
+        format!("/api/v1/products?categoryId={}", theirs["category"].as_str().unwrap()),
+        "/api/v1/products?q=hammer".to_owned(),
+    ] {
         assert_eq!(acme.get(&path).await.body["data"], json!([]), "{path}");
     }
     let at_theirs = json!({"variantId": theirs["variant"], "locationId": theirs["location"], "quantity": "1", "reason": "x"});
-    assert_eq!(acme.with("idempotency-key", "k").post("/api/v1/stock/adjustments", &at_theirs).await.status, 404);
+    assert_eq!(
+        acme.with("idempotency-key", "k").post("/api/v1/stock/adjustments", &at_theirs).await.status,
+        404
+    );
     assert_eq!(snapshot(&zenith, &theirs).await, before, "nothing of theirs has changed");
 }
 
 async fn snapshot(business: &Business<'_>, keys: &BTreeMap<&'static str, Value>) -> Vec<Value> {
     let product = keys["product"].as_str().unwrap();
     let mut all = Vec::new();
-    for path in [format!("/api/v1/products/{product}"), "/api/v1/categories".into(), "/api/v1/stock".into(),
-        "/api/v1/stock/movements".into(), "/api/v1/dashboard".into()] {
+    for path in [
+        format!("/api/v1/products/{product}"),
+        "/api/v1/categories".into(),
+        "/api/v1/stock".into(),
+        "/api/v1/stock/movements".into(),
+        "/api/v1/dashboard".into(),
+    ] {
         all.push(business.get(&path).await.body);
     }
     all
@@ -287,9 +347,13 @@ async fn pages_of_other_origins_are_let_in_by_name_only() {
     assert_eq!(allowed.header("access-control-allow-origin"), "https://shop.example");
     let other = acme.with("origin", "https://evil.example").get("/api/v1/products").await;
     assert_eq!(other.header("access-control-allow-origin"), "");
-    let preflight = acme.with_token(None).with("origin", "https://shop.example")
-        .with("access-control-request-method", "PATCH").with("access-control-request-headers", "authorization,if-match")
-        .send("OPTIONS", "/api/v1/products/x", None).await;
+    let preflight = acme
+        .with_token(None)
+        .with("origin", "https://shop.example")
+        .with("access-control-request-method", "PATCH")
+        .with("access-control-request-headers", "authorization,if-match")
+        .send("OPTIONS", "/api/v1/products/x", None)
+        .await;
     assert_eq!(preflight.status, 200, "{preflight:?}");
 }
 
@@ -301,7 +365,12 @@ async fn metrics_are_told_on_a_listener_of_their_own() {
     acme.get("/api/v1/nothing/at/all").await;
     let url = format!("http://{}/metrics", app.running().metrics_address.unwrap());
     let text = reqwest::get(url).await.unwrap().text().await.unwrap();
-    assert!(text.contains(r#"tenantry_http_requests_total{method="GET",route="/api/v1/products",status="200"} 1"#), "{text}");
+    assert!(
+        text.contains(
+            r#"tenantry_http_requests_total{method="GET",route="/api/v1/products",status="200"} 1"#
+        ),
+        "{text}"
+    );
     assert!(text.contains(r#"tenantry_database_connections{state="max"} 8"#), "{text}");
     assert!(!text.contains("nothing"), "no label comes from a client");
     assert_eq!(acme.get("/metrics").await.status, 404);

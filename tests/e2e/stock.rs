@@ -49,14 +49,24 @@ async fn an_adjustment_moves_stock_and_says_who_and_why() {
     assert_eq!((&made.body["quantity"], &made.body["balanceAfter"]), (&json!("12.5"), &json!("12.5")));
     assert_eq!(acme.get(made.header("location")).await.body, made.body);
     acme.adjust(&variant, "-2.5").await;
-    let level = &acme.get(&format!("/api/v1/stock?variantId={}", variant.as_str().unwrap())).await.body["data"][0];
-    assert_eq!((&level["onHand"], &level["reserved"], &level["available"]), (&json!("10"), &json!("0"), &json!("10")));
-    let ledger = acme.get(&format!("/api/v1/stock/movements?variantId={}", variant.as_str().unwrap())).await.body;
+    let level =
+        &acme.get(&format!("/api/v1/stock?variantId={}", variant.as_str().unwrap())).await.body["data"][0];
+    assert_eq!(
+        (&level["onHand"], &level["reserved"], &level["available"]),
+        (&json!("10"), &json!("0"), &json!("10"))
+    );
+    let ledger =
+        acme.get(&format!("/api/v1/stock/movements?variantId={}", variant.as_str().unwrap())).await.body;
     let me = acme.get("/api/v1/auth/me").await.body["user"]["id"].clone();
     let (newest, oldest) = (&ledger["data"][0], &ledger["data"][1]);
-    assert_eq!((&newest["quantity"], &newest["balanceAfter"], &newest["actor"]), (&json!("-2.5"), &json!("10"), &me));
-    assert_eq!((&oldest["kind"], &oldest["reason"], &oldest["source"]),
-        (&json!("adjustment"), &json!("counted"), &json!({"type": "adjustment", "id": made.body["id"]})));
+    assert_eq!(
+        (&newest["quantity"], &newest["balanceAfter"], &newest["actor"]),
+        (&json!("-2.5"), &json!("10"), &me)
+    );
+    assert_eq!(
+        (&oldest["kind"], &oldest["reason"], &oldest["source"]),
+        (&json!("adjustment"), &json!("counted"), &json!({"type": "adjustment", "id": made.body["id"]}))
+    );
     assert_ledger_holds(&app, &acme).await;
 }
 
@@ -68,7 +78,10 @@ async fn no_more_can_be_taken_out_than_there_is() {
     let refused = acme.adjust(&variant, "-3.001").await;
     assert_eq!((refused.status, refused.code()), (409, "insufficient_stock"));
     let shortage = &refused.body["shortages"][0];
-    assert_eq!((&shortage["variantId"], &shortage["requested"], &shortage["available"]), (&variant, &json!("3.001"), &json!("3")));
+    assert_eq!(
+        (&shortage["variantId"], &shortage["requested"], &shortage["available"]),
+        (&variant, &json!("3.001"), &json!("3"))
+    );
     assert_eq!(acme.on_hand(&variant).await, "3");
     assert_eq!(acme.adjust(&variant, "-3").await.status, 201);
     assert_ledger_holds(&app, &acme).await;
@@ -83,7 +96,10 @@ async fn an_adjustment_needs_a_key_and_sense() {
     let refused = acme.post("/api/v1/stock/adjustments", &good).await;
     assert_eq!((refused.status, refused.code()), (400, "idempotency_key_required"));
     assert!(refused.body["detail"].as_str().unwrap().contains("Idempotency-Key"));
-    assert_eq!(acme.with("idempotency-key", &"k".repeat(201)).post("/api/v1/stock/adjustments", &good).await.code(), "idempotency_key_invalid");
+    assert_eq!(
+        acme.with("idempotency-key", &"k".repeat(201)).post("/api/v1/stock/adjustments", &good).await.code(),
+        "idempotency_key_invalid"
+    );
     let with = |name: &str, value: Value| {
         let mut body = good.clone();
         body[name] = value;
@@ -99,8 +115,15 @@ async fn an_adjustment_needs_a_key_and_sense() {
         (with("variantId", json!(Uuid::now_v7())), 404, "/variantId"),
         (with("locationId", json!(Uuid::now_v7())), 404, "/locationId"),
     ] {
-        let reply = acme.with("idempotency-key", &Uuid::now_v7().to_string()).post("/api/v1/stock/adjustments", &body).await;
-        assert_eq!((reply.status, reply.body["errors"][0]["pointer"].as_str()), (status, Some(pointer)), "{body}: {reply:?}");
+        let reply = acme
+            .with("idempotency-key", &Uuid::now_v7().to_string())
+            .post("/api/v1/stock/adjustments", &body)
+            .await;
+        assert_eq!(
+            (reply.status, reply.body["errors"][0]["pointer"].as_str()),
+            (status, Some(pointer)),
+            "{body}: {reply:?}"
+        );
     }
     assert_eq!(acme.on_hand(&variant).await, "1");
 }
@@ -131,10 +154,16 @@ async fn one_key_used_fifty_times_at_once_has_one_effect() {
     assert_eq!(client.post("/api/v1/stock/adjustments", &other).await.status, 422);
     // The same key in another business, and of another user, is another key.
     let theirs = stocked(&zenith, "BOLT", "100").await;
-    let reply = zenith.with("idempotency-key", "the-key").post("/api/v1/stock/adjustments", &json!({"variantId": theirs, "quantity": "-7", "reason": "x"})).await;
+    let reply = zenith
+        .with("idempotency-key", "the-key")
+        .post("/api/v1/stock/adjustments", &json!({"variantId": theirs, "quantity": "-7", "reason": "x"}))
+        .await;
     assert_eq!(reply.status, 201);
     let manager = app.member_of(&acme.tenant, "MANAGER").await;
-    assert_eq!(manager.with("idempotency-key", "the-key").post("/api/v1/stock/adjustments", &body).await.status, 201);
+    assert_eq!(
+        manager.with("idempotency-key", "the-key").post("/api/v1/stock/adjustments", &body).await.status,
+        201
+    );
     assert_eq!(acme.on_hand(&variant).await, "86");
     assert_ledger_holds(&app, &acme).await;
 }
@@ -163,7 +192,10 @@ async fn a_client_s_own_id_is_recognised_under_another_key() {
     assert_eq!((first.status, again.status, &first.body), (201, 201, &again.body));
     assert_eq!(again.header("idempotent-replayed"), "true");
     let other = json!({"id": id, "variantId": variant, "quantity": "3", "reason": "found"});
-    assert_eq!(acme.with("idempotency-key", "c").post("/api/v1/stock/adjustments", &other).await.code(), "id_taken");
+    assert_eq!(
+        acme.with("idempotency-key", "c").post("/api/v1/stock/adjustments", &other).await.code(),
+        "id_taken"
+    );
     assert_eq!(acme.on_hand(&variant).await, "7");
 }
 
@@ -175,11 +207,20 @@ async fn many_takers_of_few_units_take_exactly_those() {
     let calls: Vec<_> = (0..60).map(|_| acme.adjust(&variant, "-1")).collect();
     let answers = join_all(calls).await;
     let taken = answers.iter().filter(|answer| answer.status == 201).count();
-    assert!(answers.iter().all(|answer| answer.status == 201 || answer.code() == "insufficient_stock"), "{answers:?}");
+    assert!(
+        answers.iter().all(|answer| answer.status == 201 || answer.code() == "insufficient_stock"),
+        "{answers:?}"
+    );
     assert_eq!(taken, 20);
     assert_eq!(acme.on_hand(&variant).await, "0");
-    let deadlocks: i64 = app.database.as_admin().await
-        .query_one("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()", &[]).await.unwrap().get(0);
+    let deadlocks: i64 = app
+        .database
+        .as_admin()
+        .await
+        .query_one("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()", &[])
+        .await
+        .unwrap()
+        .get(0);
     assert_eq!(deadlocks, 0);
     assert_ledger_holds(&app, &acme).await;
 }
@@ -197,39 +238,54 @@ async fn many_lines_in_any_order_neither_deadlock_nor_oversell() {
         let variant = stocked(&acme, &format!("V{n}"), "50").await;
         variants.push(VariantId::from_uuid(variant.as_str().unwrap().parse().unwrap()));
     }
-    let location = acme.get("/api/v1/locations").await.body["data"][0]["id"].as_str().unwrap().parse().unwrap();
+    let location =
+        acme.get("/api/v1/locations").await.body["data"][0]["id"].as_str().unwrap().parse().unwrap();
     let location = LocationId::from_uuid(location);
     let database = app.database.pool(8);
-    let documents: Vec<_> = (0..200_usize).map(|n| {
-        let (database, acme, variants) = (&database, &acme, &variants);
-        async move {
-            // Each document takes three variants, starting anywhere, in either direction.
-            let mut lines: Vec<VariantId> = (0..3).map(|k| variants[(n + k * (1 + n % 2)) % variants.len()]).collect();
-            if n % 3 == 0 {
-                lines.reverse();
+    let documents: Vec<_> = (0..200_usize)
+        .map(|n| {
+            let (database, acme, variants) = (&database, &acme, &variants);
+            async move {
+                // Each document takes three variants, starting anywhere, in either direction.
+                let mut lines: Vec<VariantId> =
+                    (0..3).map(|k| variants[(n + k * (1 + n % 2)) % variants.len()]).collect();
+                if n % 3 == 0 {
+                    lines.reverse();
+                }
+                let id = Uuid::now_v7();
+                let postings: Vec<Posting> = lines
+                    .iter()
+                    .map(|variant_id| Posting {
+                        variant_id: *variant_id,
+                        location_id: location,
+                        quantity: Quantity::parse("-1").unwrap(),
+                        reason: None,
+                        line_id: Uuid::now_v7(),
+                    })
+                    .collect();
+                let source = Source { kind: "test", id };
+                let posted = database
+                    .write(&acme.tenant.scope(), async |tx| {
+                        stock::post(tx, Kind::Adjustment, source, None, &postings).await
+                    })
+                    .await;
+                match posted {
+                    Ok(posted) => assert_eq!(posted.len(), 3),
+                    Err(StockError::Insufficient(short)) => assert!(!short.is_empty()),
+                    Err(error) => panic!("{error:?}"),
+                }
             }
-            let id = Uuid::now_v7();
-            let postings: Vec<Posting> = lines.iter().map(|variant_id| Posting {
-                variant_id: *variant_id,
-                location_id: location,
-                quantity: Quantity::parse("-1").unwrap(),
-                reason: None,
-                line_id: Uuid::now_v7(),
-            }).collect();
-            let source = Source { kind: "test", id };
-            let posted = database.write(&acme.tenant.scope(), async |tx| {
-                stock::post(tx, Kind::Adjustment, source, None, &postings).await
-            }).await;
-            match posted {
-                Ok(posted) => assert_eq!(posted.len(), 3),
-                Err(StockError::Insufficient(short)) => assert!(!short.is_empty()),
-                Err(error) => panic!("{error:?}"),
-            }
-        }
-    }).collect();
+        })
+        .collect();
     join_all(documents).await;
-    let deadlocks: i64 = app.database.as_admin().await
-        .query_one("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()", &[]).await.unwrap().get(0);
+    let deadlocks: i64 = app
+        .database
+        .as_admin()
+        .await
+        .query_one("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()", &[])
+        .await
+        .unwrap()
+        .get(0);
     assert_eq!(deadlocks, 0);
     assert_ledger_holds(&app, &acme).await;
 }
@@ -243,7 +299,11 @@ async fn join_all<F: Future>(work: Vec<F>) -> Vec<F::Output> {
                 *output = Some(ready);
             }
         }
-        if running.iter().all(|(_, output)| output.is_some()) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+        if running.iter().all(|(_, output)| output.is_some()) {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
     })
     .await;
     running.into_iter().filter_map(|(_, output)| output).collect()

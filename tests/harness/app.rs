@@ -69,7 +69,8 @@ impl TestApp {
         std::fs::write(&own, settings_text(&database, &key_file.display().to_string())).unwrap();
         let extra = folder.join("more.toml");
         std::fs::write(&extra, more).unwrap();
-        let sources = Sources { environment: "test".into(), folder: "/nonexistent".into(), more: vec![own, extra] };
+        let sources =
+            Sources { environment: "test".into(), folder: "/nonexistent".into(), more: vec![own, extra] };
         let settings = sources.load().unwrap();
         server::logging::start(&settings.log).unwrap();
         let running = server::app::start(settings.clone()).unwrap();
@@ -166,7 +167,8 @@ impl TestApp {
         body: Option<&Value>,
     ) -> Reply {
         let url = format!("http://127.0.0.1:{}{path}", self.port());
-        let mut request = self.http.request(Method::from_bytes(method.as_bytes()).unwrap(), url).header("host", host);
+        let mut request =
+            self.http.request(Method::from_bytes(method.as_bytes()).unwrap(), url).header("host", host);
         for (name, value) in headers {
             request = request.header(name, value);
         }

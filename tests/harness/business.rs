@@ -93,7 +93,9 @@ impl<'a> Client<'a> {
     /// Adjusts stock under a new idempotency key.
     pub async fn adjust(&self, variant: &Value, quantity: &str) -> Reply {
         let body = json!({"variantId": variant, "quantity": quantity, "reason": "test"});
-        self.with("idempotency-key", &Uuid::now_v7().to_string()).post("/api/v1/stock/adjustments", &body).await
+        self.with("idempotency-key", &Uuid::now_v7().to_string())
+            .post("/api/v1/stock/adjustments", &body)
+            .await
     }
 
     /// On hand of a variant at the default location.

@@ -62,7 +62,10 @@ impl TestDatabase {
         let template = template().await;
         let name = format!("tt_{}", Uuid::now_v7().simple());
         let admin = connect_admin("postgres").await;
-        admin.batch_execute(&format!("CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")).await.unwrap();
+        admin
+            .batch_execute(&format!("CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy"))
+            .await
+            .unwrap();
         // A clone loses the grants on the database itself, and its roles carry its own name.
         let bootstrap = bootstrap_of(&name);
         bootstrap.run(&admin_url().parse().unwrap()).await.unwrap();
@@ -109,7 +112,10 @@ impl TestDatabase {
     pub fn provisioner(&self) -> Arc<Provisioner> {
         Arc::new(Provisioner::new(
             owner_database(&self.owner_url().parse().unwrap()).unwrap(),
-            Installed { installation: self.bootstrap.installation.clone(), server_login: SERVER_LOGIN.to_owned() },
+            Installed {
+                installation: self.bootstrap.installation.clone(),
+                server_login: SERVER_LOGIN.to_owned(),
+            },
             migrations::of_tenant().unwrap(),
             migrations::of_shared().unwrap(),
         ))
@@ -131,7 +137,9 @@ impl Drop for TestDatabase {
 async fn remove(name: &str) {
     let admin = connect_admin("postgres").await;
     let _ = admin.batch_execute(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
-    let roles = admin.query("SELECT rolname FROM pg_roles WHERE starts_with(rolname, $1)", &[&format!("{name}_")]).await;
+    let roles = admin
+        .query("SELECT rolname FROM pg_roles WHERE starts_with(rolname, $1)", &[&format!("{name}_")])
+        .await;
     for row in roles.unwrap_or_default() {
         let role: String = row.get(0);
         let _ = admin.batch_execute(&format!("DROP ROLE IF EXISTS {role}")).await;
@@ -145,8 +153,15 @@ async fn template() -> &'static str {
         .get_or_init(|| async {
             // Another content, another template.
             let mut content = DefaultHasher::new();
-            bootstrap_of("x").script().unwrap().lines().filter(|line| !line.contains("SCRAM")).for_each(|line| line.hash(&mut content));
-            for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../migrations_shared")).unwrap() {
+            bootstrap_of("x")
+                .script()
+                .unwrap()
+                .lines()
+                .filter(|line| !line.contains("SCRAM"))
+                .for_each(|line| line.hash(&mut content));
+            for file in
+                std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../migrations_shared")).unwrap()
+            {
                 std::fs::read(file.unwrap().path()).unwrap().hash(&mut content);
             }
             let name = format!("tt_template_{:016x}", content.finish());
@@ -154,7 +169,8 @@ async fn template() -> &'static str {
             lock.lock().unwrap();
             let admin = connect_admin("postgres").await;
             sweep(&admin, &name).await;
-            let exists = admin.query_opt("SELECT FROM pg_database WHERE datname = $1", &[&name]).await.unwrap();
+            let exists =
+                admin.query_opt("SELECT FROM pg_database WHERE datname = $1", &[&name]).await.unwrap();
             if exists.is_none() {
                 let building = format!("{name}_new");
                 remove(&building).await;
@@ -188,9 +204,14 @@ async fn sweep(admin: &Client, template: &str) {
     let rows = admin.query("SELECT datname FROM pg_database WHERE datname LIKE 'tt\\_%'", &[]).await.unwrap();
     for row in rows {
         let name: String = row.get(0);
-        let is_old = match name.strip_prefix("tt_").and_then(|id| Uuid::try_parse(id).ok()).and_then(|id| id.get_timestamp()) {
+        let is_old = match name
+            .strip_prefix("tt_")
+            .and_then(|id| Uuid::try_parse(id).ok())
+            .and_then(|id| id.get_timestamp())
+        {
             Some(made) => {
-                let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+                let now =
+                    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
                 made.to_unix().0 + 3600 < now
             }
             None => name != template,

@@ -7,7 +7,7 @@ mod business;
 mod database;
 mod program;
 
-pub use app::{TestApp, PASSWORD, Reply};
+pub use app::{PASSWORD, Reply, TestApp};
 pub use business::{Business, Client, a_product};
 pub use database::TestDatabase;
 pub use program::{Program, Ran, Serving};

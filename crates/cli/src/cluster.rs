@@ -60,9 +60,15 @@ impl Cluster {
         let output = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
         let mut command = command(&programs.join("postgres"), identity);
         command.arg("-D").arg(&data).args(["-p", &port.to_string()]);
-        let mut settings = vec!["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=300"];
+        let mut settings =
+            vec!["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=300"];
         if throwaway {
-            settings.extend(["fsync=off", "synchronous_commit=off", "full_page_writes=off", "shared_buffers=256MB"]);
+            settings.extend([
+                "fsync=off",
+                "synchronous_commit=off",
+                "full_page_writes=off",
+                "shared_buffers=256MB",
+            ]);
         }
         for setting in settings {
             command.args(["-c", setting]);
@@ -156,7 +162,8 @@ fn find_programs() -> anyhow::Result<PathBuf> {
         folders.extend(entries.map(|entry| entry.path().join(inner)));
     }
     let entries = fs::read_dir("/usr").into_iter().flatten().flatten();
-    folders.extend(entries.map(|entry| entry.path()).filter(|path| is_pgsql(path)).map(|path| path.join("bin")));
+    folders
+        .extend(entries.map(|entry| entry.path()).filter(|path| is_pgsql(path)).map(|path| path.join("bin")));
     folders
         .into_iter()
         .filter(|folder| ["initdb", "pg_ctl", "postgres"].iter().all(|name| folder.join(name).is_file()))
@@ -232,7 +239,8 @@ fn initialise(
         fs::remove_dir_all(&unfinished)?;
     }
     let password_file = folder.join("password");
-    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&password_file)?;
+    let mut file =
+        fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&password_file)?;
     writeln!(file, "{password}")?;
     if let Some(identity) = identity {
         chown(&password_file, Some(identity.uid), Some(identity.gid))?;
@@ -240,7 +248,17 @@ fn initialise(
     let output = command(&programs.join("initdb"), identity)
         .arg("-D")
         .arg(&unfinished)
-        .args(["-U", "postgres", "-A", "scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "--pwfile"])
+        .args([
+            "-U",
+            "postgres",
+            "-A",
+            "scram-sha-256",
+            "-E",
+            "UTF8",
+            "--locale=C.UTF-8",
+            "--no-sync",
+            "--pwfile",
+        ])
         .arg(&password_file)
         .output()
         .context("cannot run initdb")?;

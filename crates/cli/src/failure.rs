@@ -48,7 +48,9 @@ fn code(error: &anyhow::Error) -> u8 {
         _ => error.downcast_ref::<MemberError>(),
     };
     match member {
-        Some(MemberError::UserExists(_) | MemberError::Membership(MembershipError::AlreadyMember)) => CONFLICT,
+        Some(MemberError::UserExists(_) | MemberError::Membership(MembershipError::AlreadyMember)) => {
+            CONFLICT
+        }
         _ => FAILED,
     }
 }

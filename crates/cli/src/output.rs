@@ -30,7 +30,8 @@ pub fn rows<T: Serialize, const N: usize>(
         Format::Table => {
             let lines: Vec<[String; N]> =
                 std::iter::once(columns.map(str::to_uppercase)).chain(rows.iter().map(cells)).collect();
-            let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+            let width =
+                |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
             let widths: [usize; N] = std::array::from_fn(width);
             for line in &lines {
                 let padded: Vec<String> =

@@ -73,7 +73,9 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_refused() {
-        for text in ["", "ann", "@x.y", "ann@", "a b@x.y", "a@b@c", "ann@.x", "ann@x..y", "ann@x.", "ann\0@x.y"] {
+        for text in
+            ["", "ann", "@x.y", "ann@", "a b@x.y", "a@b@c", "ann@.x", "ann@x..y", "ann@x.", "ann\0@x.y"]
+        {
             assert_eq!(Email::parse(text), Err(EmailError), "{text:?}");
         }
     }

@@ -37,7 +37,13 @@ pub struct Password(SecretString);
 
 /// Long enough for the default policy, and still guessed first.
 const COMMON: [&str; 8] = [
-    "123456789012", "1234567890123", "password1234", "passwordpassword", "qwertyuiop12", "qwertyqwerty", "adminadminadmin",
+    "123456789012",
+    "1234567890123",
+    "password1234",
+    "passwordpassword",
+    "qwertyuiop12",
+    "qwertyqwerty",
+    "adminadminadmin",
     "letmeinletmein",
 ];
 
@@ -67,7 +73,8 @@ impl Password {
             #[expect(clippy::expect_used, reason = "without random numbers nothing may go on")]
             rand::fill(&mut bytes).expect("the operating system gives random numbers");
             // 216 is 4 x 54: bytes above would make some letters likelier.
-            let letters = bytes.iter().filter(|byte| **byte < 216).map(|byte| ALPHABET[usize::from(*byte) % 54]);
+            let letters =
+                bytes.iter().filter(|byte| **byte < 216).map(|byte| ALPHABET[usize::from(*byte) % 54]);
             password.extend(letters.map(char::from).take(20 - password.len()));
         }
         Self(SecretString::from(password))
@@ -147,7 +154,10 @@ impl Hasher {
         STANDARD_NO_PAD.encode(hmac::sign(&self.key.0, password.expose_secret().as_bytes()))
     }
 
-    async fn in_turn<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, TooBusy> {
+    async fn in_turn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, TooBusy> {
         let turn = tokio::time::timeout(WAIT, self.turns.clone().acquire_owned()).await;
         let Ok(Ok(turn)) = turn else { return Err(TooBusy) };
         let done = tokio::task::spawn_blocking(move || {

@@ -36,7 +36,9 @@ pub struct SigningKey {
 pub enum KeyError {
     #[error("cannot read the signing key {0}; make one with: openssl genpkey -algorithm ed25519 -out {0}")]
     Read(PathBuf, #[source] std::io::Error),
-    #[error("the signing key is no Ed25519 key in PKCS #8 PEM; make one with: openssl genpkey -algorithm ed25519")]
+    #[error(
+        "the signing key is no Ed25519 key in PKCS #8 PEM; make one with: openssl genpkey -algorithm ed25519"
+    )]
     Format(#[source] jsonwebtoken::errors::Error),
 }
 
@@ -62,7 +64,9 @@ impl SigningKey {
     pub fn generate_pem() -> String {
         #[expect(clippy::expect_used, reason = "without random numbers nothing may go on")]
         let der = Ed25519KeyPair::generate()
-            .and_then(|pair| pair.as_der().map(|der: aws_lc_rs::encoding::Pkcs8V1Der<'_>| der.as_ref().to_vec()))
+            .and_then(|pair| {
+                pair.as_der().map(|der: aws_lc_rs::encoding::Pkcs8V1Der<'_>| der.as_ref().to_vec())
+            })
             .expect("the operating system gives random numbers");
         format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", STANDARD.encode(der))
     }
@@ -180,10 +184,12 @@ impl TokenIssuer {
     /// # Errors
     /// [`TokenError`].
     pub fn verify(&self, token: &str, tenant: Option<TenantId>) -> Result<Principal, TokenError> {
-        let decoded = jsonwebtoken::decode::<Claims>(token, &self.key.decoding, &self.validation)
-            .map_err(|error| match error.kind() {
-                ErrorKind::ExpiredSignature => TokenError::Expired,
-                _ => TokenError::Invalid,
+        let decoded =
+            jsonwebtoken::decode::<Claims>(token, &self.key.decoding, &self.validation).map_err(|error| {
+                match error.kind() {
+                    ErrorKind::ExpiredSignature => TokenError::Expired,
+                    _ => TokenError::Invalid,
+                }
             })?;
         let typed = decoded.header.typ.is_some_and(|typ| typ.eq_ignore_ascii_case(TOKEN_TYPE));
         if !typed || decoded.header.kid.as_deref() != Some(self.key.id.as_str()) {
@@ -274,10 +280,12 @@ mod tests {
         let issuer = issuer_of(&pem, 600);
         let tenant = business();
         let good = issuer.issue(&signed_in(Place::Business(tenant))).token;
-        let decoded = jsonwebtoken::decode::<Claims>(&good, &issuer.key.decoding, &issuer.validation).unwrap();
+        let decoded =
+            jsonwebtoken::decode::<Claims>(&good, &issuer.key.decoding, &issuer.validation).unwrap();
         let (header, claims) = (decoded.header, decoded.claims);
         let with = |change: &dyn Fn(&mut Claims)| {
-            let mut claims: Claims = jsonwebtoken::decode(&good, &issuer.key.decoding, &issuer.validation).unwrap().claims;
+            let mut claims: Claims =
+                jsonwebtoken::decode(&good, &issuer.key.decoding, &issuer.validation).unwrap().claims;
             change(&mut claims);
             forge(&pem, &header, &claims)
         };
@@ -297,7 +305,11 @@ mod tests {
             // `alg: none`, and the public key used as an HMAC secret.
             format!("eyJhbGciOiJub25lIiwidHlwIjoiYXQrand0In0.{}.", good.split('.').nth(1).unwrap()),
             jsonwebtoken::encode(
-                &Header { typ: Some(TOKEN_TYPE.into()), kid: header.kid.clone(), ..Header::new(Algorithm::HS256) },
+                &Header {
+                    typ: Some(TOKEN_TYPE.into()),
+                    kid: header.kid.clone(),
+                    ..Header::new(Algorithm::HS256)
+                },
                 &claims,
                 &EncodingKey::from_secret(b"public key"),
             )

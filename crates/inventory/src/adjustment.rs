@@ -84,7 +84,11 @@ impl Adjustment {
 ///
 /// # Errors
 /// [`AdjustmentError`]; the caller rolls back.
-pub async fn post(tx: &TenantTx, new: &NewAdjustment, actor: Option<Uuid>) -> Result<Outcome, AdjustmentError> {
+pub async fn post(
+    tx: &TenantTx,
+    new: &NewAdjustment,
+    actor: Option<Uuid>,
+) -> Result<Outcome, AdjustmentError> {
     const INSERT: &str = "
         INSERT INTO stock_adjustments (id, variant_id, location_id, quantity, reason, note, actor_id, created_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)

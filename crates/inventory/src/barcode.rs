@@ -37,7 +37,11 @@ pub(crate) async fn insert_all(tx: &TenantTx, codes: &[(VariantId, Barcode)]) ->
 ///
 /// # Errors
 /// [`VariantError::DuplicateBarcode`] when one belongs to another variant.
-pub(crate) async fn replace(tx: &TenantTx, variant: VariantId, codes: &[Barcode]) -> Result<(), VariantError> {
+pub(crate) async fn replace(
+    tx: &TenantTx,
+    variant: VariantId,
+    codes: &[Barcode],
+) -> Result<(), VariantError> {
     const DELETE: &str = "DELETE FROM barcodes WHERE variant_id = $1";
     tx.execute(DELETE, &[&variant.as_uuid()]).await?;
     let wanted: HashSet<&Barcode> = codes.iter().collect();

@@ -123,7 +123,8 @@ pub async fn list(tx: &TenantTx, page: &PageRequest<1>) -> Result<Page<Category,
 /// # Errors
 /// [`CategoryError`].
 pub async fn update(tx: &TenantTx, id: CategoryId, change: &CategoryChange) -> Result<(), CategoryError> {
-    const LOCK: &str = "SELECT name, parent_id, archived_at, version FROM categories WHERE id = $1 FOR NO KEY UPDATE";
+    const LOCK: &str =
+        "SELECT name, parent_id, archived_at, version FROM categories WHERE id = $1 FOR NO KEY UPDATE";
     // Two moves at once could close a circle that neither sees, so moves take turns.
     const LOCK_TREE: &str = "SELECT pg_advisory_xact_lock(hashtext($1))";
     const ANCESTORS: &str = "

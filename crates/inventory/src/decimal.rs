@@ -31,7 +31,8 @@ fn parse(text: &str, scale: u32) -> Result<Decimal, DecimalError> {
     if whole.trim_start_matches('0').len() > 14 - scale as usize {
         return Err(DecimalError::TooLarge(14 - scale));
     }
-    let mut value = Decimal::from_str_exact(text.trim_end_matches('.')).map_err(|_| DecimalError::Malformed)?;
+    let mut value =
+        Decimal::from_str_exact(text.trim_end_matches('.')).map_err(|_| DecimalError::Malformed)?;
     if value.scale() > scale {
         value.rescale(scale);
     }
@@ -126,7 +127,10 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused() {
-        for text in ["", "-", ".", "1.", ".5", "1e3", "+1", " 1", "1 ", "1,5", "NaN", "Infinity", "0x1", "1.2.3", "--1", "١"] {
+        for text in [
+            "", "-", ".", "1.", ".5", "1e3", "+1", " 1", "1 ", "1,5", "NaN", "Infinity", "0x1", "1.2.3",
+            "--1", "١",
+        ] {
             assert_eq!(Money::parse(text), Err(DecimalError::Malformed), "{text:?}");
         }
         assert_eq!(Money::parse("0.00001"), Err(DecimalError::TooFine(4)));

@@ -15,9 +15,7 @@ pub async fn seed(tx: &TenantTx, currency: &Currency) -> Result<(), DbError> {
     const INSERT_LOCATION: &str = "
         INSERT INTO locations (id, name, is_default, created_at, updated_at) VALUES ($1, 'Main', true, $2, $2)";
     let decimals = i16::try_from(currency.decimals()).unwrap_or(2);
-    let settings =
-        async { tx.execute(INSERT_SETTINGS, &[&currency.code(), &decimals, &tx.now()]).await };
-    let location =
-        async { tx.execute(INSERT_LOCATION, &[&LocationId::new().as_uuid(), &tx.now()]).await };
+    let settings = async { tx.execute(INSERT_SETTINGS, &[&currency.code(), &decimals, &tx.now()]).await };
+    let location = async { tx.execute(INSERT_LOCATION, &[&LocationId::new().as_uuid(), &tx.now()]).await };
     both(settings, location).await.map(drop)
 }

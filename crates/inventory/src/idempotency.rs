@@ -67,7 +67,8 @@ pub async fn claim(
     if first_hash != request_hash {
         return Err(IdempotencyError::OtherRequest);
     }
-    let status: i16 = row.try_get::<_, Option<i16>>("status").map_err(get)?.ok_or(IdempotencyError::InProgress)?;
+    let status: i16 =
+        row.try_get::<_, Option<i16>>("status").map_err(get)?.ok_or(IdempotencyError::InProgress)?;
     Ok(Claim::Done(StoredAnswer {
         status: status.unsigned_abs(),
         headers: row.try_get("headers").map_err(get)?,

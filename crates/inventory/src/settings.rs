@@ -21,7 +21,8 @@ pub struct CurrencyError;
 
 /// Currencies whose decimals are not two.
 const NO_DECIMALS: [&str; 16] = [
-    "BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF",
+    "BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF",
+    "XPF",
 ];
 const THREE_DECIMALS: [&str; 7] = ["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"];
 
@@ -100,7 +101,8 @@ mod tests {
 
     #[test]
     fn amounts_are_told_with_the_currency_s_decimals() {
-        let format = |code: &str, amount: &str| Currency::parse(code).unwrap().format(Money::parse(amount).unwrap());
+        let format =
+            |code: &str, amount: &str| Currency::parse(code).unwrap().format(Money::parse(amount).unwrap());
         assert_eq!(format("EUR", "12.5"), "12.50");
         assert_eq!(format("EUR", "0.005"), "0.01");
         assert_eq!(format("EUR", "-0.005"), "-0.01");

@@ -177,7 +177,10 @@ struct LockedLevel {
     position: i64,
 }
 
-async fn lock(tx: &TenantTx, wanted: &BTreeMap<Key, Decimal>) -> Result<BTreeMap<Key, LockedLevel>, StockError> {
+async fn lock(
+    tx: &TenantTx,
+    wanted: &BTreeMap<Key, Decimal>,
+) -> Result<BTreeMap<Key, LockedLevel>, StockError> {
     // A level that is missing is made first, in key order too. Two statements: the second must see what the first,
     // or somebody else while it waited, has made.
     const MAKE: &str = "

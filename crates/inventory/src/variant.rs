@@ -171,7 +171,8 @@ pub(crate) async fn insert_all(
     let keys: Vec<Uuid> = ids.iter().map(|id| id.as_uuid()).collect();
     let skus: Vec<&str> = variants.iter().map(|variant| variant.sku.as_str()).collect();
     let prices: Vec<Decimal> = variants.iter().map(|variant| variant.price.as_decimal()).collect();
-    let costs: Vec<Option<Decimal>> = variants.iter().map(|variant| variant.cost.map(Money::as_decimal)).collect();
+    let costs: Vec<Option<Decimal>> =
+        variants.iter().map(|variant| variant.cost.map(Money::as_decimal)).collect();
     let reorder_levels: Vec<Option<Decimal>> =
         variants.iter().map(|variant| variant.reorder_level.map(Quantity::as_decimal)).collect();
     let options: Vec<Value> = variants.iter().map(|variant| options_json(&variant.options)).collect();

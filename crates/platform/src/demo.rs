@@ -6,7 +6,9 @@ use inventory::adjustment::{self, AdjustmentError, NewAdjustment};
 use inventory::category::{self, CategoryError, NewCategory};
 use inventory::product::{self, NewProduct, ProductError, ProductFilter};
 use inventory::variant::NewVariant;
-use inventory::{AdjustmentId, Barcode, Currency, Money, Name, OptionText, PageRequest, Quantity, Reason, Sku};
+use inventory::{
+    AdjustmentId, Barcode, Currency, Money, Name, OptionText, PageRequest, Quantity, Reason, Sku,
+};
 use secrecy::SecretString;
 use std::sync::Arc;
 use tenancy::{Database, DbError, SharedScope, Tenant, TenantSlug, TenantTx, tenant};
@@ -41,36 +43,68 @@ pub const LOGINS: [Login; 6] = [
 
 /// What a shelf of the demo holds: category, product, variants as (option, SKU, barcode, price, cost, reorder level,
 /// opening stock).
-type Shelf = (&'static str, &'static str, &'static [(&'static str, &'static str, &'static str, &'static str, &'static str, &'static str, &'static str)]);
+type Shelf = (
+    &'static str,
+    &'static str,
+    &'static [(
+        &'static str,
+        &'static str,
+        &'static str,
+        &'static str,
+        &'static str,
+        &'static str,
+        &'static str,
+    )],
+);
 
 const HARDWARE: &[Shelf] = &[
-    ("Fasteners", "Hex bolt", &[
-        ("M6", "BOLT-M6", "4006381333931", "0.35", "0.12", "200", "1250"),
-        ("M8", "BOLT-M8", "4006381333948", "0.45", "0.16", "200", "980"),
-        ("M10", "BOLT-M10", "4006381333955", "0.65", "0.24", "150", "140"),
-    ]),
-    ("Fasteners", "Wood screw, box of 100", &[
-        ("4x40", "SCREW-4X40", "4006381333962", "6.90", "3.10", "20", "64"),
-        ("5x60", "SCREW-5X60", "4006381333979", "8.90", "4.05", "20", "12"),
-    ]),
+    (
+        "Fasteners",
+        "Hex bolt",
+        &[
+            ("M6", "BOLT-M6", "4006381333931", "0.35", "0.12", "200", "1250"),
+            ("M8", "BOLT-M8", "4006381333948", "0.45", "0.16", "200", "980"),
+            ("M10", "BOLT-M10", "4006381333955", "0.65", "0.24", "150", "140"),
+        ],
+    ),
+    (
+        "Fasteners",
+        "Wood screw, box of 100",
+        &[
+            ("4x40", "SCREW-4X40", "4006381333962", "6.90", "3.10", "20", "64"),
+            ("5x60", "SCREW-5X60", "4006381333979", "8.90", "4.05", "20", "12"),
+        ],
+    ),
     ("Tools", "Claw hammer", &[("", "HAMMER-16", "4006381333986", "24.90", "11.80", "5", "18")]),
-    ("Tools", "Tape measure", &[
-        ("5 m", "TAPE-5", "4006381333993", "9.50", "3.90", "10", "33"),
-        ("8 m", "TAPE-8", "4006381334006", "14.50", "6.20", "8", "7"),
-    ]),
+    (
+        "Tools",
+        "Tape measure",
+        &[
+            ("5 m", "TAPE-5", "4006381333993", "9.50", "3.90", "10", "33"),
+            ("8 m", "TAPE-8", "4006381334006", "14.50", "6.20", "8", "7"),
+        ],
+    ),
     ("Tools", "Cordless drill 18 V", &[("", "DRILL-18V", "4006381334013", "129.00", "78.50", "3", "6")]),
     ("Tools", "Utility knife", &[("", "KNIFE-18", "4006381334020", "7.95", "2.70", "12", "41")]),
-    ("Paint", "Wall paint", &[
-        ("White 5 l", "PAINT-W5", "4006381334037", "32.00", "17.40", "10", "26"),
-        ("White 10 l", "PAINT-W10", "4006381334044", "55.00", "30.10", "6", "9"),
-        ("Grey 5 l", "PAINT-G5", "4006381334051", "36.00", "19.20", "6", "4"),
-    ]),
+    (
+        "Paint",
+        "Wall paint",
+        &[
+            ("White 5 l", "PAINT-W5", "4006381334037", "32.00", "17.40", "10", "26"),
+            ("White 10 l", "PAINT-W10", "4006381334044", "55.00", "30.10", "6", "9"),
+            ("Grey 5 l", "PAINT-G5", "4006381334051", "36.00", "19.20", "6", "4"),
+        ],
+    ),
     ("Paint", "Brush 50 mm", &[("", "BRUSH-50", "4006381334068", "4.80", "1.60", "15", "52")]),
     ("Garden", "Garden hose, per metre", &[("", "HOSE-M", "4006381334075", "1.95", "0.80", "50", "187.5")]),
-    ("Garden", "Work gloves", &[
-        ("M", "GLOVES-M", "4006381334082", "5.90", "2.10", "20", "38"),
-        ("L", "GLOVES-L", "4006381334099", "5.90", "2.10", "20", "0"),
-    ]),
+    (
+        "Garden",
+        "Work gloves",
+        &[
+            ("M", "GLOVES-M", "4006381334082", "5.90", "2.10", "20", "38"),
+            ("L", "GLOVES-L", "4006381334099", "5.90", "2.10", "20", "0"),
+        ],
+    ),
 ];
 
 const GROCERIES: &[Shelf] = &[
@@ -109,7 +143,8 @@ pub async fn seed(onboarding: &Onboarding, database: &Database) -> Result<bool, 
     for (slug, name) in BUSINESSES {
         let (tenant, is_new) = business(onboarding, database, slug, name).await?;
         changed |= is_new;
-        changed |= stock_shelves(database, &tenant, if slug == "business1" { HARDWARE } else { GROCERIES }).await?;
+        changed |=
+            stock_shelves(database, &tenant, if slug == "business1" { HARDWARE } else { GROCERIES }).await?;
         for login in LOGINS.iter().filter(|login| login.slug == Some(slug) && login.role != OWNER_ROLE) {
             changed |= member(onboarding, login, Place::Business(tenant.id)).await?;
         }
@@ -179,7 +214,11 @@ async fn member(onboarding: &Onboarding, login: &Login, place: Place) -> Result<
 }
 
 /// Fills an empty catalogue and counts the opening stock in; a catalogue with anything in it stays as it is.
-async fn stock_shelves(database: &Database, tenant: &Arc<Tenant>, shelves: &[Shelf]) -> Result<bool, DemoError> {
+async fn stock_shelves(
+    database: &Database,
+    tenant: &Arc<Tenant>,
+    shelves: &[Shelf],
+) -> Result<bool, DemoError> {
     database
         .write(&tenant.scope(), async |tx| {
             let first = product::list(tx, &ProductFilter::default(), &PageRequest::default()).await?;
@@ -202,7 +241,15 @@ async fn stock_shelves(database: &Database, tenant: &Arc<Tenant>, shelves: &[She
 async fn stock_shelf(tx: &TenantTx, shelf: &Shelf, category: inventory::CategoryId) -> Result<(), DemoError> {
     let (_, name, variants) = shelf;
     let size = OptionText::parse("Size").map_err(data)?;
-    let variant = |&(option, sku, barcode, price, cost, reorder_level, _): &(&str, &str, &str, &str, &str, &str, &str)| {
+    let variant = |&(option, sku, barcode, price, cost, reorder_level, _): &(
+        &str,
+        &str,
+        &str,
+        &str,
+        &str,
+        &str,
+        &str,
+    )| {
         let mut options = inventory::variant::Options::new();
         if !option.is_empty() {
             options.insert(size.clone(), OptionText::parse(option).map_err(data)?);

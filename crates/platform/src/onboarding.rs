@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use identity::membership::Place;
 use identity::Hasher;
+use identity::membership::Place;
 use inventory::{Currency, Name, defaults};
 use tenancy::{DbError, NewTenant, ProvisionError, Provisioner, Tenant, TenantSlug};
 

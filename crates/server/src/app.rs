@@ -97,7 +97,8 @@ pub fn start(settings: Settings) -> Result<Running, StartError> {
     let metrics_address = metrics_listener.as_ref().map(TcpListener::local_addr).transpose()?;
     let server = &state.settings.server;
     let client_timeout = Duration::from_millis(server.client_timeout_ms);
-    let (body_limit, shutdown_timeout, workers) = (server.body_limit_bytes, server.shutdown_timeout_s, server.workers);
+    let (body_limit, shutdown_timeout, workers) =
+        (server.body_limit_bytes, server.shutdown_timeout_s, server.workers);
 
     let data = state.clone();
     let mut api = HttpServer::new(move || {
@@ -129,11 +130,13 @@ pub fn start(settings: Settings) -> Result<Running, StartError> {
 
     if let Some(listener) = metrics_listener {
         let data = state.clone();
-        let metrics = HttpServer::new(move || App::new().app_data(data.clone()).route("/metrics", web::get().to(metrics)))
-            .workers(1)
-            .disable_signals()
-            .listen(listener)?
-            .run();
+        let metrics = HttpServer::new(move || {
+            App::new().app_data(data.clone()).route("/metrics", web::get().to(metrics))
+        })
+        .workers(1)
+        .disable_signals()
+        .listen(listener)?
+        .run();
         handles.push(metrics.handle());
         tasks.push(tokio::spawn(metrics));
     }

@@ -59,8 +59,15 @@ fn refusal(error: &serde_json::Error, path: &Path) -> Problem {
         Problem::invalid(format!("{parent}/{field}"), "unknown_field", text)
     } else if text.starts_with("missing field") {
         Problem::invalid(format!("{pointer}/{}", quoted()), "missing_field", text)
-    } else if ["invalid type", "invalid length", "duplicate field"].iter().any(|start| text.starts_with(start)) {
-        Problem::malformed("invalid_type", "A value has the wrong type; see errors.").at(pointer, "invalid_type", text)
+    } else if ["invalid type", "invalid length", "duplicate field"]
+        .iter()
+        .any(|start| text.starts_with(start))
+    {
+        Problem::malformed("invalid_type", "A value has the wrong type; see errors.").at(
+            pointer,
+            "invalid_type",
+            text,
+        )
     } else {
         Problem::invalid(pointer, "invalid_value", text)
     }
@@ -86,7 +93,9 @@ fn pointer(path: &Path) -> String {
 ///
 /// # Errors
 /// Those of `T`.
-pub fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
+pub fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
 

@@ -59,7 +59,9 @@ pub fn changed(tag: Tag, view: &impl Serialize) -> HttpResponse {
 pub fn respond(request: &HeaderMap, tag: Tag, view: &impl Serialize) -> HttpResponse {
     let tag = tag.to_string();
     let known = request.get_all(header::IF_NONE_MATCH).filter_map(|value| value.to_str().ok()).any(|list| {
-        list.split(',').map(|known| known.trim().trim_start_matches("W/")).any(|known| known == "*" || known == tag)
+        list.split(',')
+            .map(|known| known.trim().trim_start_matches("W/"))
+            .any(|known| known == "*" || known == tag)
     });
     // Caches may keep it, if they ask each time.
     let revalidate = (header::CACHE_CONTROL, "private, no-cache");

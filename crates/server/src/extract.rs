@@ -179,7 +179,11 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
             let bytes = tokio::time::timeout(Duration::from_millis(patience?), bytes)
                 .await
                 .map_err(|_| {
-                    Problem::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", "The request's body did not arrive in time.")
+                    Problem::new(
+                        StatusCode::REQUEST_TIMEOUT,
+                        "body_timeout",
+                        "The request's body did not arrive in time.",
+                    )
                 })?
                 .map_err(|error| match error.as_response_error().status_code() {
                     StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large(),
@@ -217,7 +221,10 @@ impl<T: DeserializeOwned + 'static> FromRequest for PathId<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let read = web::Path::<T>::from_request(request, payload).into_inner();
         ready(read.map(|path| Self(path.into_inner())).map_err(|_| {
-            Problem::malformed("invalid_path", "The key in the path is malformed; a key is a UUID, a barcode up to 64 characters.")
+            Problem::malformed(
+                "invalid_path",
+                "The key in the path is malformed; a key is a UUID, a barcode up to 64 characters.",
+            )
         }))
     }
 }
@@ -244,10 +251,10 @@ impl FromRequest for Idempotency {
     type Error = Problem;
     type Future = Ready<Result<Self, Problem>>;
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(idempotency_key(request.headers()).map(|key| Self {
-            key,
-            target: format!("{} {}", request.method(), request.uri().path()),
-        }))
+        ready(
+            idempotency_key(request.headers())
+                .map(|key| Self { key, target: format!("{} {}", request.method(), request.uri().path()) }),
+        )
     }
 }
 

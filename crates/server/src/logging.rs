@@ -11,14 +11,14 @@ use crate::settings::{LogFormat, LogSettings, SettingsError};
 /// # Errors
 /// [`SettingsError`] when `log.filter` cannot be read.
 pub fn start(settings: &LogSettings) -> Result<(), SettingsError> {
-    let filter = EnvFilter::try_new(&settings.filter).map_err(|error| SettingsError::Value {
-        key: "log.filter".to_owned(),
-        problem: error.to_string(),
-    })?;
+    let filter = EnvFilter::try_new(&settings.filter)
+        .map_err(|error| SettingsError::Value { key: "log.filter".to_owned(), problem: error.to_string() })?;
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // Only the second start of a process, in tests, finds one installed.
     let _ = match settings.format {
-        LogFormat::Json => subscriber.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init(),
+        LogFormat::Json => {
+            subscriber.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init()
+        }
         LogFormat::Pretty => {
             subscriber.compact().with_target(false).with_ansi(std::io::stderr().is_terminal()).try_init()
         }

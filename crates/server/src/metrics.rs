@@ -37,13 +37,13 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    #[expect(clippy::new_without_default, reason = "a default would suggest that counters can be shared")]
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("tenantry");
         let requests = Family::<Answered, Counter>::default();
         // 0.5 ms to 16 s.
-        let durations =
-            Family::<Route, Histogram>::new_with_constructor(|| Histogram::new(exponential_buckets(0.0005, 2.0, 16)));
+        let durations = Family::<Route, Histogram>::new_with_constructor(|| {
+            Histogram::new(exponential_buckets(0.0005, 2.0, 16))
+        });
         let connections = Family::<ConnectionState, Gauge>::default();
         registry.register("http_requests", "Requests answered", requests.clone());
         registry.register("http_request_duration_seconds", "Time to answer a request", durations.clone());
@@ -74,7 +74,9 @@ impl Metrics {
             ("waiting_requests", pool.waiting),
         ];
         for (state, count) in states {
-            self.connections.get_or_create(&ConnectionState { state }).set(i64::try_from(count).unwrap_or(i64::MAX));
+            self.connections
+                .get_or_create(&ConnectionState { state })
+                .set(i64::try_from(count).unwrap_or(i64::MAX));
         }
         let mut text = String::new();
         encode(&mut text, &self.registry)?;

@@ -29,7 +29,11 @@ impl Answer {
         let mut headers = Map::new();
         headers.insert("location".to_owned(), json!(location));
         headers.insert("etag".to_owned(), json!(tag.to_string()));
-        Ok(Self { status: StatusCode::CREATED, headers, body: serde_json::to_vec(view).map_err(Problem::internal)? })
+        Ok(Self {
+            status: StatusCode::CREATED,
+            headers,
+            body: serde_json::to_vec(view).map_err(Problem::internal)?,
+        })
     }
 
     /// The same answer, marked as one that was given before.
@@ -84,28 +88,26 @@ pub async fn run<P>(
     let principal = caller.principal.user.as_uuid();
     let hash = fingerprint(&request.target, body);
     let answer = database
-        .write(&caller.scope(), async |tx| {
-            match idempotency::claim(tx, principal, key, &hash).await? {
-                Claim::New => {
-                    let answer = work(tx).await?;
-                    let stored = StoredAnswer {
-                        status: answer.status.as_u16(),
-                        headers: Value::Object(answer.headers.clone()),
-                        body: answer.body.clone(),
-                    };
-                    idempotency::store(tx, principal, key, &stored).await?;
-                    Ok::<_, Problem>(answer)
-                }
-                Claim::Done(stored) => Ok(Answer {
-                    status: StatusCode::from_u16(stored.status).map_err(Problem::internal)?,
-                    headers: match stored.headers {
-                        Value::Object(headers) => headers,
-                        _ => Map::new(),
-                    },
-                    body: stored.body,
-                }
-                .repeated()),
+        .write(&caller.scope(), async |tx| match idempotency::claim(tx, principal, key, &hash).await? {
+            Claim::New => {
+                let answer = work(tx).await?;
+                let stored = StoredAnswer {
+                    status: answer.status.as_u16(),
+                    headers: Value::Object(answer.headers.clone()),
+                    body: answer.body.clone(),
+                };
+                idempotency::store(tx, principal, key, &stored).await?;
+                Ok::<_, Problem>(answer)
             }
+            Claim::Done(stored) => Ok(Answer {
+                status: StatusCode::from_u16(stored.status).map_err(Problem::internal)?,
+                headers: match stored.headers {
+                    Value::Object(headers) => headers,
+                    _ => Map::new(),
+                },
+                body: stored.body,
+            }
+            .repeated()),
         })
         .await?;
     Ok(answer.respond())
@@ -114,7 +116,8 @@ pub async fn run<P>(
 /// SHA-256 of method, path and body; white space and the order of fields do not make another request.
 fn fingerprint(target: &str, body: &[u8]) -> Vec<u8> {
     // serde_json's objects are sorted by key.
-    let canonical = serde_json::from_slice::<Value>(body).map_or_else(|_| body.to_vec(), |value| value.to_string().into());
+    let canonical = serde_json::from_slice::<Value>(body)
+        .map_or_else(|_| body.to_vec(), |value| value.to_string().into());
     let mut context = digest::Context::new(&digest::SHA256);
     context.update(target.as_bytes());
     context.update(b"\n");

@@ -20,7 +20,11 @@ pub struct FieldProblem {
 
 /// An error on its way to the client. The cause is logged, never sent.
 #[derive(Debug)]
-pub struct Problem {
+pub struct Problem(Box<Contents>);
+
+/// Boxed, so that a `Result` with a problem in it stays small where there is none.
+#[derive(Debug)]
+struct Contents {
     status: StatusCode,
     code: &'static str,
     detail: String,
@@ -53,7 +57,7 @@ pub struct ProblemDocument {
 
 impl Problem {
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Contents {
             status,
             code,
             detail: detail.into(),
@@ -63,7 +67,7 @@ impl Problem {
             challenge: None,
             allow: None,
             cause: None,
-        }
+        }))
     }
 
     /// 400: the request cannot be read.
@@ -73,7 +77,9 @@ impl Problem {
 
     /// 401: there is no token that is valid here. `challenge` is the WWW-Authenticate header (RFC 6750).
     pub fn unauthorized(code: &'static str, detail: impl Into<String>, challenge: &'static str) -> Self {
-        Self { challenge: Some(challenge), ..Self::new(StatusCode::UNAUTHORIZED, code, detail) }
+        let mut problem = Self::new(StatusCode::UNAUTHORIZED, code, detail);
+        problem.0.challenge = Some(challenge);
+        problem
     }
 
     /// 403.
@@ -105,7 +111,7 @@ impl Problem {
 
     /// 503: the same request may succeed a little later.
     pub fn unavailable(code: &'static str, detail: impl Into<String>, retry_after_s: u32) -> Self {
-        Self { retry_after_s: Some(retry_after_s), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail) }
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).retry_after(retry_after_s)
     }
 
     /// 500: our fault. The document says nothing but the request id.
@@ -116,38 +122,38 @@ impl Problem {
 
     #[must_use]
     pub fn at(mut self, pointer: impl Into<String>, code: &'static str, message: impl fmt::Display) -> Self {
-        self.errors.push(FieldProblem { pointer: pointer.into(), code, message: message.to_string() });
+        self.0.errors.push(FieldProblem { pointer: pointer.into(), code, message: message.to_string() });
         self
     }
 
     /// Adds a member of its own to the document, such as `shortages`.
     #[must_use]
     pub fn with(mut self, name: &str, value: Value) -> Self {
-        self.members.insert(name.to_owned(), value);
+        self.0.members.insert(name.to_owned(), value);
         self
     }
 
     #[must_use]
     pub fn retry_after(mut self, seconds: u32) -> Self {
-        self.retry_after_s = Some(seconds);
+        self.0.retry_after_s = Some(seconds);
         self
     }
 
     /// The methods that a 405 has to name.
     #[must_use]
     pub fn allow(mut self, methods: &str) -> Self {
-        self.allow = Some(methods.to_owned());
+        self.0.allow = Some(methods.to_owned());
         self
     }
 
     #[must_use]
     pub fn caused_by(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        self.cause = Some(cause.into());
+        self.0.cause = Some(cause.into());
         self
     }
 
     pub fn status(&self) -> StatusCode {
-        self.status
+        self.0.status
     }
 
     /// A problem for an answer of the framework's own that has none.
@@ -170,8 +176,8 @@ impl Problem {
 
     /// The whole chain of causes, for the log.
     pub fn chain(&self) -> String {
-        let mut text = format!("{}: {}", self.code, self.detail);
-        let mut cause: Option<&dyn Error> = self.cause.as_deref().map(|cause| cause as &dyn Error);
+        let mut text = format!("{}: {}", self.0.code, self.0.detail);
+        let mut cause: Option<&dyn Error> = self.0.cause.as_deref().map(|cause| cause as &dyn Error);
         while let Some(error) = cause {
             text.push_str(": ");
             text.push_str(&error.to_string());
@@ -182,34 +188,34 @@ impl Problem {
 
     fn document(&self, instance: &str, request_id: &str) -> Value {
         let mut document = json!({
-            "type": format!("urn:tenantry:problem:{}", self.code),
-            "title": self.status.canonical_reason().unwrap_or("Error"),
-            "status": self.status.as_u16(),
-            "code": self.code,
-            "detail": self.detail,
+            "type": format!("urn:tenantry:problem:{}", self.0.code),
+            "title": self.0.status.canonical_reason().unwrap_or("Error"),
+            "status": self.0.status.as_u16(),
+            "code": self.0.code,
+            "detail": self.0.detail,
             "instance": instance,
             "requestId": request_id,
         });
         if let Value::Object(document) = &mut document {
-            if !self.errors.is_empty() {
-                document.insert("errors".to_owned(), json!(self.errors));
+            if !self.0.errors.is_empty() {
+                document.insert("errors".to_owned(), json!(self.0.errors));
             }
-            document.extend(self.members.clone());
+            document.extend(self.0.members.clone());
         }
         document
     }
 
     /// The answer to the request `request_id` for `instance`.
     pub fn respond(&self, instance: &str, request_id: &str) -> HttpResponse {
-        let mut response = HttpResponse::build(self.status);
+        let mut response = HttpResponse::build(self.0.status);
         response.insert_header((header::CONTENT_TYPE, "application/problem+json"));
-        if let Some(seconds) = self.retry_after_s {
+        if let Some(seconds) = self.0.retry_after_s {
             response.insert_header((header::RETRY_AFTER, seconds));
         }
-        if let Some(challenge) = self.challenge {
+        if let Some(challenge) = self.0.challenge {
             response.insert_header((header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge)));
         }
-        if let Some(methods) = &self.allow {
+        if let Some(methods) = &self.0.allow {
             response.insert_header((header::ALLOW, methods.as_str()));
         }
         response.body(self.document(instance, request_id).to_string())
@@ -218,19 +224,19 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.status.as_u16(), self.code)
+        write!(f, "{} {}", self.0.status.as_u16(), self.0.code)
     }
 }
 
 impl Error for Problem {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.cause.as_deref().map(|cause| cause as &(dyn Error + 'static))
+        self.0.cause.as_deref().map(|cause| cause as &(dyn Error + 'static))
     }
 }
 
 impl ResponseError for Problem {
     fn status_code(&self) -> StatusCode {
-        self.status
+        self.0.status
     }
 
     /// Only the outermost middleware knows the request's id and path; it finds the problem again through

@@ -27,7 +27,9 @@ impl From<DbError> for Problem {
 impl From<ResolveError> for Problem {
     fn from(error: ResolveError) -> Self {
         match &error {
-            ResolveError::Busy => Self::unavailable("unavailable", "Too much at once. Try again.", 1).caused_by(error),
+            ResolveError::Busy => {
+                Self::unavailable("unavailable", "Too much at once. Try again.", 1).caused_by(error)
+            }
             ResolveError::Database(cause) if cause.is_unavailable() => {
                 Self::unavailable("unavailable", "The database is busy. Try again.", 1).caused_by(error)
             }
@@ -39,9 +41,10 @@ impl From<ResolveError> for Problem {
 impl From<TokenError> for Problem {
     fn from(error: TokenError) -> Self {
         let (code, challenge) = match error {
-            TokenError::Expired => {
-                ("token_expired", r#"Bearer realm="tenantry", error="invalid_token", error_description="expired""#)
-            }
+            TokenError::Expired => (
+                "token_expired",
+                r#"Bearer realm="tenantry", error="invalid_token", error_description="expired""#,
+            ),
             TokenError::Invalid => ("token_invalid", r#"Bearer realm="tenantry", error="invalid_token""#),
             TokenError::WrongBusiness => (
                 "token_wrong_business",
@@ -55,9 +58,11 @@ impl From<TokenError> for Problem {
 impl From<LoginError> for Problem {
     fn from(error: LoginError) -> Self {
         match error {
-            LoginError::InvalidCredentials => {
-                Self::unauthorized("invalid_credentials", "Email or password is wrong.", r#"Bearer realm="tenantry""#)
-            }
+            LoginError::InvalidCredentials => Self::unauthorized(
+                "invalid_credentials",
+                "Email or password is wrong.",
+                r#"Bearer realm="tenantry""#,
+            ),
             LoginError::NoMembership => {
                 Self::forbidden("no_membership", "You have no access here. Ask the owner to invite you.")
             }
@@ -72,8 +77,9 @@ impl From<CategoryError> for Problem {
         match error {
             CategoryError::NotFound => Self::not_found(),
             CategoryError::Stale => Self::stale(),
-            CategoryError::DuplicateName(_) => Self::conflict("duplicate_name", sentence(&error))
-                .at("/name", "duplicate_name", &error),
+            CategoryError::DuplicateName(_) => {
+                Self::conflict("duplicate_name", sentence(&error)).at("/name", "duplicate_name", &error)
+            }
             CategoryError::UnknownParent => Self::not_found().at("/parentId", "not_found", &error),
             CategoryError::Cycle => Self::invalid("/parentId", "category_cycle", &error),
             CategoryError::Db(error) => error.into(),
@@ -173,10 +179,11 @@ impl From<IdempotencyError> for Problem {
                 "idempotency_key_reused",
                 "This Idempotency-Key was used for another request. Make a new one for each new request.",
             ),
-            IdempotencyError::InProgress => {
-                Self::conflict("request_in_progress", "The first request with this Idempotency-Key is still running.")
-                    .retry_after(1)
-            }
+            IdempotencyError::InProgress => Self::conflict(
+                "request_in_progress",
+                "The first request with this Idempotency-Key is still running.",
+            )
+            .retry_after(1),
             IdempotencyError::Db(error) => error.into(),
         }
     }

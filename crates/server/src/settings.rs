@@ -223,7 +223,12 @@ fn mask_password(url: &str) -> String {
 
 impl Settings {
     fn check(&self) -> Result<(), SettingsError> {
-        fn range<T: PartialOrd + std::fmt::Display>(key: &str, value: T, low: T, high: T) -> Result<(), SettingsError> {
+        fn range<T: PartialOrd + std::fmt::Display>(
+            key: &str,
+            value: T,
+            low: T,
+            high: T,
+        ) -> Result<(), SettingsError> {
             if value >= low && value <= high {
                 return Ok(());
             }
@@ -246,10 +251,20 @@ impl Settings {
         range("database.wait_timeout_ms", database.wait_timeout_ms, 10, 60_000)?;
         range("database.max_lifetime_s", database.max_lifetime_s, 10, 86_400)?;
         range("database.max_businesses_per_connection", database.max_businesses_per_connection, 1, 100_000)?;
-        range("database.max_statements_per_connection", database.max_statements_per_connection.get(), 10, 10_000)?;
+        range(
+            "database.max_statements_per_connection",
+            database.max_statements_per_connection.get(),
+            10,
+            10_000,
+        )?;
         range("database.statement_timeout_ms", database.statement_timeout_ms, 100, 600_000)?;
         range("database.lock_timeout_ms", database.lock_timeout_ms, 10, 60_000)?;
-        range("database.idle_in_transaction_timeout_ms", database.idle_in_transaction_timeout_ms, 100, 600_000)?;
+        range(
+            "database.idle_in_transaction_timeout_ms",
+            database.idle_in_transaction_timeout_ms,
+            100,
+            600_000,
+        )?;
         let tenancy = &self.tenancy;
         range("tenancy.cache_capacity", tenancy.cache_capacity, 10, 1_000_000)?;
         range("tenancy.cache_known_ms", tenancy.cache_known_ms, 100, 600_000)?;
@@ -264,7 +279,8 @@ impl Settings {
     /// # Errors
     /// [`SettingsError`] when the key holds no host name.
     pub fn base_domain(&self) -> Result<BaseDomain, SettingsError> {
-        let host = HostName::parse(&self.server.base_domain).map_err(|error| refuse("server.base_domain", error))?;
+        let host =
+            HostName::parse(&self.server.base_domain).map_err(|error| refuse("server.base_domain", error))?;
         Ok(BaseDomain::new(host))
     }
 
@@ -277,7 +293,9 @@ impl Settings {
         if text.is_empty() {
             return Ok(None);
         }
-        let address = text.parse().map_err(|_| refuse("server.metrics_listen", "an address looks like 127.0.0.1:9090"))?;
+        let address = text
+            .parse()
+            .map_err(|_| refuse("server.metrics_listen", "an address looks like 127.0.0.1:9090"))?;
         Ok(Some(address))
     }
 
@@ -331,8 +349,9 @@ impl Settings {
     pub fn installation(&self) -> Result<Installation, SettingsError> {
         match &self.database.installation {
             Some(installation) => Ok(installation.clone()),
-            None => Installation::parse(self.database_url()?.database())
-                .map_err(|error| refuse("database.installation", format!("the database's name does not serve: {error}"))),
+            None => Installation::parse(self.database_url()?.database()).map_err(|error| {
+                refuse("database.installation", format!("the database's name does not serve: {error}"))
+            }),
         }
     }
 

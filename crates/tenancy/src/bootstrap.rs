@@ -41,7 +41,9 @@ pub struct Bootstrap {
 /// The bootstrap could not be done; the text names the cure.
 #[derive(Debug, thiserror::Error)]
 pub enum BootstrapError {
-    #[error("database.url and database.owner_url name the same login \"{0}\"; the server's must own nothing, so make them two")]
+    #[error(
+        "database.url and database.owner_url name the same login \"{0}\"; the server's must own nothing, so make them two"
+    )]
     OneLogin(String),
     #[error("database.url and database.owner_url name different databases (\"{0}\" and \"{1}\")")]
     TwoDatabases(String, String),
@@ -49,7 +51,9 @@ pub enum BootstrapError {
     NoPassword(&'static str),
     #[error("PostgreSQL {found} is too old; version {} or newer is needed", ServerVersion::OLDEST)]
     TooOld { found: ServerVersion },
-    #[error("\"{user}\" may not do this: {message}. Give an administrator's URL: a superuser, or a role with CREATEROLE and CREATEDB")]
+    #[error(
+        "\"{user}\" may not do this: {message}. Give an administrator's URL: a superuser, or a role with CREATEROLE and CREATEDB"
+    )]
     Privilege { user: String, message: String },
     #[error("the statement `{statement}` failed")]
     Statement { statement: String, source: DbError },
@@ -97,7 +101,8 @@ impl Bootstrap {
     pub fn script(&self) -> Result<String, BootstrapError> {
         self.check()?;
         let database = self.server.database();
-        let mut script = String::from("-- Run with psql as a superuser, connected to any database of the cluster.\n");
+        let mut script =
+            String::from("-- Run with psql as a superuser, connected to any database of the cluster.\n");
         script.push_str(&self.fill(CLUSTER));
         // CREATE DATABASE knows no IF NOT EXISTS; psql's \gexec runs what the query returns.
         let _ = write!(
@@ -143,8 +148,7 @@ impl Bootstrap {
 
     async fn run_script(&self, url: &DatabaseUrl, script: &str) -> Result<(), BootstrapError> {
         let mut client = Connector::new(url, &[])?.connect().await?;
-        let transaction =
-            client.transaction().await.map_err(|error| refused(url, "BEGIN", error))?;
+        let transaction = client.transaction().await.map_err(|error| refused(url, "BEGIN", error))?;
         // Our own text, taken apart so that an error names its statement.
         for statement in script::statements(script).unwrap_or_default() {
             transaction.batch_execute(statement).await.map_err(|error| refused(url, statement, error))?;
@@ -192,7 +196,8 @@ fn refused(url: &DatabaseUrl, statement: &str, error: tokio_postgres::Error) -> 
             BootstrapError::Privilege { user: url.user().to_owned(), message: refusal.message().to_owned() }
         }
         _ => {
-            let line = statement.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with("--"));
+            let line =
+                statement.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with("--"));
             BootstrapError::Statement { statement: line.unwrap_or_default().to_owned(), source: error.into() }
         }
     }

@@ -154,11 +154,15 @@ impl ConnectError {
         let (problem, cure) = match error.code() {
             Some(code) if *code == SqlState::INVALID_PASSWORD => (
                 format!("the password of \"{user}\" is wrong"),
-                format!("Correct the password in the URL, or set it with ALTER ROLE \"{user}\" PASSWORD '...'"),
+                format!(
+                    "Correct the password in the URL, or set it with ALTER ROLE \"{user}\" PASSWORD '...'"
+                ),
             ),
             Some(code) if *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION => (
                 text,
-                format!("Check that the role \"{user}\" exists and that pg_hba.conf lets it in; `tenantry db init` makes the roles"),
+                format!(
+                    "Check that the role \"{user}\" exists and that pg_hba.conf lets it in; `tenantry db init` makes the roles"
+                ),
             ),
             Some(code) if *code == SqlState::INVALID_CATALOG_NAME => (
                 format!("there is no database \"{database}\""),
@@ -192,10 +196,9 @@ impl ConnectError {
                 "the server does not offer TLS".to_owned(),
                 "Turn ssl on in postgresql.conf, or use sslmode=prefer in the URL".to_owned(),
             ),
-            None if text.contains("certificate") || text.contains("tls") || text.contains("TLS") => (
-                text,
-                "Check sslmode and sslrootcert in the URL against the server's certificate".to_owned(),
-            ),
+            None if text.contains("certificate") || text.contains("tls") || text.contains("TLS") => {
+                (text, "Check sslmode and sslrootcert in the URL against the server's certificate".to_owned())
+            }
             None => (text, "Check the URL and the log of PostgreSQL".to_owned()),
         };
         Self { address: url.address(), problem, cure, source: Some(error) }
@@ -219,7 +222,9 @@ fn chain(error: &dyn std::error::Error) -> String {
 pub enum TlsError {
     #[error("cannot read the root certificate {0}")]
     RootCertificate(PathBuf, #[source] rustls::pki_types::pem::Error),
-    #[error("no usable root certificate for sslmode=verify-ca or verify-full; name one with sslrootcert=/path")]
+    #[error(
+        "no usable root certificate for sslmode=verify-ca or verify-full; name one with sslrootcert=/path"
+    )]
     NoRoots,
     #[error("cannot set up TLS")]
     Setup(#[source] rustls::Error),

@@ -2,7 +2,8 @@
 
 /// Ends the process on the spot, as SIGKILL would, when `TENANTRY_FAILPOINT` names this point. Debug builds only.
 pub fn reach(point: &str) {
-    if cfg!(debug_assertions) && std::env::var_os("TENANTRY_FAILPOINT").is_some_and(|wanted| wanted == point) {
+    if cfg!(debug_assertions) && std::env::var_os("TENANTRY_FAILPOINT").is_some_and(|wanted| wanted == point)
+    {
         std::process::abort();
     }
 }

@@ -114,7 +114,8 @@ impl BaseDomain {
             None => Destination::Business { address: Address::Host(host.clone()), prefix: 0 },
             Some("admin") => Destination::Platform,
             Some("app") => {
-                let first = path.strip_prefix('/').and_then(|rest| rest.split('/').next()).unwrap_or_default();
+                let first =
+                    path.strip_prefix('/').and_then(|rest| rest.split('/').next()).unwrap_or_default();
                 by_slug(first, 1 + first.len())
             }
             Some(label) => by_slug(label, 0),
@@ -134,7 +135,8 @@ mod tests {
     use super::*;
 
     fn destination(host: &str, path: &str) -> Destination {
-        BaseDomain::new(HostName::parse("example.com").unwrap()).destination(&HostName::parse(host).unwrap(), path)
+        BaseDomain::new(HostName::parse("example.com").unwrap())
+            .destination(&HostName::parse(host).unwrap(), path)
     }
 
     fn slug(text: &str, prefix: usize) -> Destination {
@@ -143,7 +145,13 @@ mod tests {
 
     #[test]
     fn case_port_and_trailing_dot_do_not_matter() {
-        for host in ["acme.example.com", "ACME.Example.COM", "acme.example.com:8080", "acme.example.com.", "acme.example.com.:80"] {
+        for host in [
+            "acme.example.com",
+            "ACME.Example.COM",
+            "acme.example.com:8080",
+            "acme.example.com.",
+            "acme.example.com.:80",
+        ] {
             assert_eq!(destination(host, "/"), slug("acme", 0), "{host}");
         }
     }
@@ -153,9 +161,26 @@ mod tests {
         let long = format!("{}.example.com", "a".repeat(64));
         let longer = "a.".repeat(5000);
         for host in [
-            "", ".", "a..b", "a b", "acme.example.com:", "acme.example.com:x", "acme.example.com:99999", "user@acme.example.com",
-            "acme.example.com/x", "äcme.example.com", "[::1", "[::1]x", "[x]", "acme\0.example.com", "-a.example.com", "a_b.com",
-            &long, &longer, "acme.example.com:80:80", "acme.example.com, other.example.com",
+            "",
+            ".",
+            "a..b",
+            "a b",
+            "acme.example.com:",
+            "acme.example.com:x",
+            "acme.example.com:99999",
+            "user@acme.example.com",
+            "acme.example.com/x",
+            "äcme.example.com",
+            "[::1",
+            "[::1]x",
+            "[x]",
+            "acme\0.example.com",
+            "-a.example.com",
+            "a_b.com",
+            &long,
+            &longer,
+            "acme.example.com:80:80",
+            "acme.example.com, other.example.com",
         ] {
             assert_eq!(HostName::parse(host), Err(HostError), "{host:?}");
         }
@@ -164,7 +189,15 @@ mod tests {
     #[test]
     fn only_a_slug_below_the_base_domain_is_a_business() {
         assert_eq!(destination("admin.example.com", "/"), Destination::Platform);
-        for host in ["example.com", "www.example.com", "a.b.example.com", "ab.example.com", "127.0.0.1", "[::1]:80", "xn--a.example.com"] {
+        for host in [
+            "example.com",
+            "www.example.com",
+            "a.b.example.com",
+            "ab.example.com",
+            "127.0.0.1",
+            "[::1]:80",
+            "xn--a.example.com",
+        ] {
             assert_eq!(destination(host, "/"), Destination::Nowhere, "{host}");
         }
         let own = HostName::parse("shop.acme.test").unwrap();
@@ -173,7 +206,10 @@ mod tests {
             Destination::Business { address: Address::Host(own), prefix: 0 }
         );
         // A suffix of the text is not a parent domain.
-        assert!(matches!(destination("evilexample.com", "/"), Destination::Business { address: Address::Host(_), .. }));
+        assert!(matches!(
+            destination("evilexample.com", "/"),
+            Destination::Business { address: Address::Host(_), .. }
+        ));
     }
 
     #[test]

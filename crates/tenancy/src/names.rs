@@ -16,7 +16,8 @@ pub const PLATFORM_GROUP: &str = "tenantry_platform";
 pub const RESERVED_SLUGS: [&str; 9] =
     ["admin", "app", "www", "api", "auth", "mail", "static", "docs", "status"];
 
-const SLUG_RULE: &str = "a slug has 3 to 40 characters of a-z, 0-9 and '-', starts with a letter and does not end with '-'";
+const SLUG_RULE: &str =
+    "a slug has 3 to 40 characters of a-z, 0-9 and '-', starts with a letter and does not end with '-'";
 
 /// Why a name was refused; the text says what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -246,7 +247,11 @@ pub(crate) fn quote_identifier(name: &str) -> String {
 /// Quotes `text` as an SQL string literal, for statements that take no parameters (CREATE ROLE and its like).
 pub(crate) fn quote_literal(text: &str) -> String {
     let doubled = text.replace('\'', "''");
-    if doubled.contains('\\') { format!("E'{}'", doubled.replace('\\', "\\\\")) } else { format!("'{doubled}'") }
+    if doubled.contains('\\') {
+        format!("E'{}'", doubled.replace('\\', "\\\\"))
+    } else {
+        format!("'{doubled}'")
+    }
 }
 
 #[cfg(test)]
@@ -263,8 +268,23 @@ mod tests {
     #[test]
     fn hostile_slugs_are_refused() {
         for slug in [
-            "", "ab", &"a".repeat(41), "1abc", "-abc", "abc-", "Abc", "a_b", "a b", "a.b", "a\"b", "a'b;--", "äbc", "abc\0",
-            "a/b", "../etc", "ABC",
+            "",
+            "ab",
+            &"a".repeat(41),
+            "1abc",
+            "-abc",
+            "abc-",
+            "Abc",
+            "a_b",
+            "a b",
+            "a.b",
+            "a\"b",
+            "a'b;--",
+            "äbc",
+            "abc\0",
+            "a/b",
+            "../etc",
+            "ABC",
         ] {
             assert_eq!(TenantSlug::parse(slug), Err(NameError::Slug), "{slug:?}");
         }

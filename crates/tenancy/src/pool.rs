@@ -90,8 +90,11 @@ impl Connection {
 
     fn forget(&self, business: BusinessNumber) {
         let mut statements = self.statements();
-        let stale: Vec<_> =
-            statements.iter().map(|(key, _)| *key).filter(|(realm, _)| *realm == Realm::Business(business)).collect();
+        let stale: Vec<_> = statements
+            .iter()
+            .map(|(key, _)| *key)
+            .filter(|(realm, _)| *realm == Realm::Business(business))
+            .collect();
         for key in stale {
             statements.pop(&key);
         }

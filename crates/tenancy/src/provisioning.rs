@@ -9,7 +9,9 @@ use crate::database::Database;
 use crate::error::DbError;
 use crate::failpoint;
 use crate::migrations::{MigrationError, Migrations};
-use crate::names::{BusinessNumber, RoleName, SchemaName, TENANT_GROUP, TenantId, TenantSlug, quote_identifier};
+use crate::names::{
+    BusinessNumber, RoleName, SchemaName, TENANT_GROUP, TenantId, TenantSlug, quote_identifier,
+};
 use crate::pool::{PoolSettings, Realm};
 use crate::scope::{ScopedTx, SharedScope, SharedTx, TenantTx};
 use crate::session::Session;
@@ -82,7 +84,10 @@ impl Provisioner {
         failpoint::reach("after_seed");
 
         let session = tx.into_session().into_realm(Realm::Shared);
-        session.batch("SET LOCAL ROLE NONE; SET LOCAL search_path = ''").await.map_err(ProvisionError::from)?;
+        session
+            .batch("SET LOCAL ROLE NONE; SET LOCAL search_path = ''")
+            .await
+            .map_err(ProvisionError::from)?;
         let tx = SharedTx::over(session, &SharedScope::Platform);
         let registered = register(&tenant, &tx).await?;
         failpoint::reach("before_commit");

@@ -73,7 +73,10 @@ impl Resolver {
             database,
             base,
             known: Cache::builder().max_capacity(settings.capacity).time_to_live(settings.known_for).build(),
-            unknown: Cache::builder().max_capacity(settings.capacity).time_to_live(settings.unknown_for).build(),
+            unknown: Cache::builder()
+                .max_capacity(settings.capacity)
+                .time_to_live(settings.unknown_for)
+                .build(),
             lookups: Semaphore::new(CONCURRENT_LOOKUPS),
         }
     }

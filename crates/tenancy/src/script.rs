@@ -28,8 +28,10 @@ pub(crate) fn statements(sql: &str) -> Result<Vec<&str>, ScriptError> {
                 }
                 (start, has_content, after_begin) = (end, false, false);
             }
-            TokenKind::Whitespace | TokenKind::LineComment | TokenKind::BlockComment { terminated: true } => {}
-            TokenKind::BlockComment { terminated: false } | TokenKind::QuotedIdent { terminated: false, .. } => {
+            TokenKind::Whitespace | TokenKind::LineComment | TokenKind::BlockComment { terminated: true } => {
+            }
+            TokenKind::BlockComment { terminated: false }
+            | TokenKind::QuotedIdent { terminated: false, .. } => {
                 return Err(ScriptError::Unterminated);
             }
             TokenKind::Literal { kind, .. } if !is_terminated(kind) => return Err(ScriptError::Unterminated),

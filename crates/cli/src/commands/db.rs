@@ -21,7 +21,12 @@ pub enum Command {
         tenantry db init --print-sql > bootstrap.sql     for a DBA, to be run with psql; then `tenantry migrate run`")]
     Init {
         /// An administrator of the PostgreSQL server; used once and kept nowhere.
-        #[arg(long, env = "TENANTRY_ADMIN_URL", hide_env_values = true, required_unless_present = "print_sql")]
+        #[arg(
+            long,
+            env = "TENANTRY_ADMIN_URL",
+            hide_env_values = true,
+            required_unless_present = "print_sql"
+        )]
         admin_url: Option<DatabaseUrl>,
         /// Print the SQL instead of running it.
         #[arg(long, conflicts_with = "admin_url")]
@@ -70,7 +75,9 @@ struct LoginStatus {
 
 async fn status(settings: &Settings, output: Output) -> anyhow::Result<()> {
     let mut logins = Vec::new();
-    for (login, url) in [("database.url", settings.database_url()), ("database.owner_url", settings.owner_url())] {
+    for (login, url) in
+        [("database.url", settings.database_url()), ("database.owner_url", settings.owner_url())]
+    {
         let (address, probed) = match url {
             Ok(url) => (url.address(), tenancy::probe(&url).await.map_err(|error| error.to_string())),
             Err(error) => (String::new(), Err(error.to_string())),

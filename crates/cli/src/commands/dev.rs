@@ -60,9 +60,11 @@ impl Secrets {
     fn load_or_make(folder: &Path) -> anyhow::Result<Self> {
         let path = folder.join("secrets.json");
         if path.exists() {
-            let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-            return serde_json::from_str(&text)
-                .with_context(|| format!("{} is damaged; remove {} and try again", path.display(), folder.display()));
+            let text =
+                fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            return serde_json::from_str(&text).with_context(|| {
+                format!("{} is damaged; remove {} and try again", path.display(), folder.display())
+            });
         }
         let secrets = Self {
             admin_password: random(),
@@ -141,7 +143,10 @@ async fn prepare(
     }
     eprintln!();
     seed::print_logins(&settings);
-    eprintln!("\nAPI documentation: http://localhost:{}/docs   (Ctrl-C stops everything)\n", running.address.port());
+    eprintln!(
+        "\nAPI documentation: http://localhost:{}/docs   (Ctrl-C stops everything)\n",
+        running.address.port()
+    );
     Ok(running)
 }
 
@@ -154,7 +159,9 @@ fn lock(folder: &Path) -> anyhow::Result<File> {
         Err(TryLockError::WouldBlock) => {
             bail!("tenantry dev runs in this checkout already; stop it with Ctrl-C, or use another checkout")
         }
-        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot lock {}", path.display())),
+        Err(TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("cannot lock {}", path.display()))
+        }
     }
 }
 

@@ -28,7 +28,9 @@ pub async fn check_database(settings: &Settings) -> anyhow::Result<()> {
     let database = Database::new(&url, &settings.pool())?;
     let looked: Result<(), DbError> =
         database.read_shared(SharedScope::Public, async |tx| tx.query_one(LOOK, &[]).await.map(drop)).await;
-    looked.context("the database is not prepared; run `tenantry db init --admin-url URL` and `tenantry migrate run`")
+    looked.context(
+        "the database is not prepared; run `tenantry db init --admin-url URL` and `tenantry migrate run`",
+    )
 }
 
 /// Waits for SIGTERM or SIGINT, then lets running requests end.

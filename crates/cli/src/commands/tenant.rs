@@ -80,8 +80,12 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Create { slug, name, owner_email, owner_name, owner_password_stdin, currency, output } => {
             let password = owner_password_stdin.then(|| password_from_stdin(&settings)).transpose()?;
-            let owner =
-                NewMember { email: owner_email, full_name: owner_name, password, role: OWNER_ROLE.to_owned() };
+            let owner = NewMember {
+                email: owner_email,
+                full_name: owner_name,
+                password,
+                role: OWNER_ROLE.to_owned(),
+            };
             create(&settings, &NewBusiness { slug, name, currency, owner }, output).await?;
         }
         Command::List(output) => {
@@ -121,8 +125,8 @@ async fn show(settings: &Settings, slug: &TenantSlug, output: Output) -> anyhow:
     let found = context::database(settings)?
         .read_shared(SharedScope::Platform, async |tx| tenant::find(tx, slug).await)
         .await?;
-    let tenant =
-        found.ok_or_else(|| NotFound(format!("there is no business {slug}; `tenantry tenant list` shows all")))?;
+    let tenant = found
+        .ok_or_else(|| NotFound(format!("there is no business {slug}; `tenantry tenant list` shows all")))?;
     let address = settings.address_of(&tenant.slug);
     let lines = [
         ("slug", tenant.slug.to_string()),

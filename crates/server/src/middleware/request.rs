@@ -72,7 +72,8 @@ pub async fn layer(
         Ok(Ok(answer)) => answer.map(ServiceResponse::map_into_boxed_body),
         Ok(Err(panic)) => Err(Problem::internal(panic_text(panic.as_ref())).into()),
         Err(_) => {
-            Err(Problem::unavailable("deadline_exceeded", "The request took too long and was given up.", 1).into())
+            Err(Problem::unavailable("deadline_exceeded", "The request took too long and was given up.", 1)
+                .into())
         }
     };
 
@@ -89,12 +90,28 @@ pub async fn layer(
         Err(error) => {
             let mut response = document_of(&error, &path, &request_id);
             add_headers(response.headers_mut(), &request_id, traceparent.as_ref());
-            finish(&span, state.as_deref().map(AsRef::as_ref), method.as_str(), &route, &path, response.status().as_u16(), started);
+            finish(
+                &span,
+                state.as_deref().map(AsRef::as_ref),
+                method.as_str(),
+                &route,
+                &path,
+                response.status().as_u16(),
+                started,
+            );
             return Err(actix_web::error::InternalError::from_response("answered", response).into());
         }
     };
     add_headers(answer.headers_mut(), &request_id, traceparent.as_ref());
-    finish(&span, state.as_deref().map(AsRef::as_ref), method.as_str(), &route, &path, answer.status().as_u16(), started);
+    finish(
+        &span,
+        state.as_deref().map(AsRef::as_ref),
+        method.as_str(),
+        &route,
+        &path,
+        answer.status().as_u16(),
+        started,
+    );
     Ok(answer)
 }
 
@@ -175,7 +192,8 @@ fn add_headers(headers: &mut HeaderMap, request_id: &str, traceparent: Option<&H
 fn request_id(headers: &HeaderMap) -> String {
     let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok());
     let harmless = |id: &&str| {
-        (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+        (1..=64).contains(&id.len())
+            && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
     };
     given.filter(harmless).map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
 }
@@ -188,13 +206,16 @@ fn traceparent(headers: &HeaderMap) -> Option<HeaderValue> {
         text.len() == length && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
     };
     match parts.as_slice() {
-        ["00", trace, parent, flags] if hex(trace, 32) && hex(parent, 16) && hex(flags, 2) => Some(value.clone()),
+        ["00", trace, parent, flags] if hex(trace, 32) && hex(parent, 16) && hex(flags, 2) => {
+            Some(value.clone())
+        }
         _ => None,
     }
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let text =
+        panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     format!("a handler panicked: {}", text.unwrap_or("no message"))
 }
 
@@ -215,7 +236,8 @@ mod tests {
                 .route("/refused", web::get().to(async || Err::<HttpResponse, _>(Problem::not_found()))),
         )
         .await;
-        let request = test::TestRequest::get().uri(path).insert_header(("x-request-id", request_id)).to_request();
+        let request =
+            test::TestRequest::get().uri(path).insert_header(("x-request-id", request_id)).to_request();
         let response = match test::try_call_service(&app, request).await {
             Ok(response) => response.into_parts().1,
             Err(error) => error.error_response(),

@@ -101,9 +101,11 @@ fn check_open(tenant: &Tenant) -> Result<(), Problem> {
             "business_archived",
             "This business has been closed.",
         )),
-        TenantStatus::Migrating | TenantStatus::Restoring => {
-            Err(Problem::unavailable("business_in_maintenance", "This business is in maintenance. Try again soon.", 10))
-        }
+        TenantStatus::Migrating | TenantStatus::Restoring => Err(Problem::unavailable(
+            "business_in_maintenance",
+            "This business is in maintenance. Try again soon.",
+            10,
+        )),
     }
 }
 
@@ -112,9 +114,11 @@ fn strip_prefix(request: &mut ServiceRequest, prefix: usize) -> Result<(), Probl
     if prefix == 0 {
         return Ok(());
     }
-    let rest = request.uri().path_and_query().map_or("/", PathAndQuery::as_str).get(prefix..).unwrap_or_default();
+    let rest =
+        request.uri().path_and_query().map_or("/", PathAndQuery::as_str).get(prefix..).unwrap_or_default();
     let rest = if rest.starts_with('/') { rest.to_owned() } else { format!("/{rest}") };
-    let uri: Uri = rest.parse().map_err(|_| Problem::malformed("invalid_path", "The path cannot be read."))?;
+    let uri: Uri =
+        rest.parse().map_err(|_| Problem::malformed("invalid_path", "The path cannot be read."))?;
     request.match_info_mut().get_mut().update(&uri);
     request.head_mut().uri = uri;
     Ok(())

@@ -101,7 +101,11 @@ pub async fn login(state: web::Data<State>, site: Site, body: Json<Login>) -> Re
     let place = place(&site);
     let Login { email, password, app, .. } = body.value;
     if app.is_some_and(|app| app != place.app()) {
-        return Err(Problem::invalid("/app", "unknown_app", format!("the app of this host is {}", place.app())));
+        return Err(Problem::invalid(
+            "/app",
+            "unknown_app",
+            format!("the app of this host is {}", place.app()),
+        ));
     }
     let signed_in = authenticate(&state.database, &state.hasher, &email, &password, place).await?;
     let token = state.tokens.issue(&signed_in);

@@ -39,7 +39,10 @@ async fn figures(
 /// The dashboard
 #[utoipa::path(tag = "insight", responses((status = 200, body = DashboardView)))]
 #[get("/dashboard")]
-pub async fn show(state: web::Data<State>, caller: Caller<may::DashboardRead>) -> Result<HttpResponse, Problem> {
+pub async fn show(
+    state: web::Data<State>,
+    caller: Caller<may::DashboardRead>,
+) -> Result<HttpResponse, Problem> {
     let (currency, figures) = figures(&state, &caller).await?;
     Ok(HttpResponse::Ok().json(DashboardView {
         total_items: figures.total_items,

@@ -30,8 +30,11 @@ pub async fn readyz(state: web::Data<State>) -> Result<HttpResponse, Problem> {
     match tokio::time::timeout(Duration::from_secs(2), state.database.ping()).await {
         Ok(Ok(())) => Ok(HttpResponse::Ok().json(json!({"status": "ok"}))),
         Ok(Err(error)) => {
-            Err(Problem::unavailable("database_unavailable", "The database does not answer.", 2).caused_by(error))
+            Err(Problem::unavailable("database_unavailable", "The database does not answer.", 2)
+                .caused_by(error))
         }
-        Err(_) => Err(Problem::unavailable("database_unavailable", "The database does not answer in time.", 2)),
+        Err(_) => {
+            Err(Problem::unavailable("database_unavailable", "The database does not answer in time.", 2))
+        }
     }
 }

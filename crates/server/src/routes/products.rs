@@ -73,7 +73,11 @@ impl ProductView {
             description: product.description,
             options: product.option_names,
             archived: product.is_archived,
-            variants: product.variants.into_iter().map(|variant| VariantView::new(variant, currency)).collect(),
+            variants: product
+                .variants
+                .into_iter()
+                .map(|variant| VariantView::new(variant, currency))
+                .collect(),
             created_at: product.created_at,
             updated_at: product.updated_at,
         }
@@ -112,14 +116,20 @@ pub async fn list(
     let search = match query.q.as_deref().map(str::trim) {
         None | Some("") => None,
         Some(text) => Some(
-            SearchText::parse(text).map_err(|error| Problem::malformed("invalid_query", format!("q: {error}.")))?,
+            SearchText::parse(text)
+                .map_err(|error| Problem::malformed("invalid_query", format!("q: {error}.")))?,
         ),
     };
-    let filter =
-        ProductFilter { search, category_id: query.category_id, archived: query.archived.unwrap_or_default() };
+    let filter = ProductFilter {
+        search,
+        category_id: query.category_id,
+        archived: query.archived.unwrap_or_default(),
+    };
     let (currency, page) = state
         .database
-        .read(&caller.scope(), async |tx| both(settings::currency(tx), product::list(tx, &filter, &page)).await)
+        .read(&caller.scope(), async |tx| {
+            both(settings::currency(tx), product::list(tx, &filter, &page)).await
+        })
         .await?;
     Ok(HttpResponse::Ok().json(PageView::new(page, |product| ProductView::new(product, &currency))))
 }

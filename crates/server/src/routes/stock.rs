@@ -147,8 +147,10 @@ pub async fn list_movements(
     Query(query): Query<ListMovements>,
 ) -> Result<HttpResponse, Problem> {
     let page = page_request(query.limit, query.cursor);
-    let page =
-        state.database.read(&caller.scope(), async |tx| movement::list(tx, query.variant_id, &page).await).await?;
+    let page = state
+        .database
+        .read(&caller.scope(), async |tx| movement::list(tx, query.variant_id, &page).await)
+        .await?;
     Ok(HttpResponse::Ok().json(PageView::new(page, MovementView::from)))
 }
 

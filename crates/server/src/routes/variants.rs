@@ -161,7 +161,8 @@ pub async fn edit(
     body: Json<ChangeVariant>,
 ) -> Result<HttpResponse, Problem> {
     let ChangeVariant { sku, barcodes, price, cost, reorder_level, archived } = body.value;
-    let change = VariantChange { sku, barcodes, price, cost, reorder_level, is_archived: archived, if_version };
+    let change =
+        VariantChange { sku, barcodes, price, cost, reorder_level, is_archived: archived, if_version };
     let work = async |tx: &TenantTx| {
         variant::update(tx, id, &change).await?;
         read(tx, id).await
