@@ -45,7 +45,7 @@ enum Query {
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let (database, shops, creation) = runtime.block_on(prepare());
-    let shops = Arc::new(shops);
+    let (url, owner_url) = (database.url(), database.owner_url());
     println!("{:<58} {:>10} {:>10} {:>7} {:>6}", "", "scoped/s", "bare/s", "ratio", "bar");
     let mut missed = 0;
     for (query, businesses, bar) in [
@@ -56,9 +56,8 @@ fn main() {
     ] {
         let mut rounds: Vec<(f64, f64)> = (0..ROUNDS)
             .map(|_| {
-                let bare = measure(|stop, count| bare(&database.owner_url(), &shops[0], query, stop, count));
-                let scoped =
-                    measure(|stop, count| scoped(&database.url(), &shops, businesses, query, stop, count));
+                let bare = measure(|stop, count| bare(&owner_url, &shops[0], query, stop, count));
+                let scoped = measure(|stop, count| scoped(&url, &shops, businesses, query, stop, count));
                 (scoped, bare)
             })
             .collect();

@@ -12,6 +12,7 @@ use crate::context;
 use crate::output::{self, Output};
 
 #[derive(Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "it is made once, from the command line")]
 pub enum Command {
     /// Make logins, roles, schemas and grants, then migrate the shared schema. Safe to run again.
     ///
