@@ -103,7 +103,7 @@ async fn a_server_that_drains_says_so() {
 
 #[tokio::test]
 async fn a_request_that_takes_too_long_is_given_up_and_undone() {
-    let app = TestApp::start_with("[server]\nrequest_timeout_ms = 300").await;
+    let app = TestApp::start_with("[server]\nrequest_timeout_ms = 1500").await;
     let acme = app.tenant("acme").await;
     let variant = acme.create_product(&a_product("BOLT")).await["variants"][0]["id"].clone();
     let mut owner = app.database.as_owner().await;

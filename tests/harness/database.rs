@@ -80,6 +80,17 @@ impl TestDatabase {
         url_of(OWNER_LOGIN, LOGIN_PASSWORD, &self.name)
     }
 
+    /// The same URL by way of the server's Unix socket, where it has one.
+    pub async fn by_socket(&self, url: &str) -> String {
+        let sql = "SELECT current_setting('unix_socket_directories')";
+        let folder: String = self.as_admin().await.query_one(sql, &[]).await.unwrap().get(0);
+        if folder.starts_with('/') {
+            url.replace("127.0.0.1", &folder.replace('/', "%2F"))
+        } else {
+            url.to_owned()
+        }
+    }
+
     pub fn admin_url(&self) -> String {
         admin_url()
     }

@@ -60,8 +60,14 @@ impl Cluster {
         let output = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
         let mut command = command(&programs.join("postgres"), identity);
         command.arg("-D").arg(&data).args(["-p", &port.to_string()]);
-        let mut settings =
-            vec!["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=300"];
+        // A socket's path has little room (about 100 bytes); without one there is loopback still.
+        let socket_folder = if throwaway && folder.as_os_str().len() < 80 {
+            folder.display().to_string()
+        } else {
+            String::new()
+        };
+        let socket_folder = format!("unix_socket_directories={socket_folder}");
+        let mut settings = vec!["listen_addresses=127.0.0.1", &socket_folder, "max_connections=300"];
         if throwaway {
             settings.extend([
                 "fsync=off",

@@ -7,8 +7,8 @@ use std::time::Duration;
 use crate::connect::{ConnectError, Connector, DatabaseUrl, TlsError};
 use crate::error::{DbError, is_stale_plan, may_succeed_again, root_sqlstate};
 use crate::pool::{Pool, PoolSettings, PoolStatus, Realm};
-use crate::scope::{ScopedTx, SharedScope, SharedTx, TenantScope, TenantTx};
-use crate::session::Session;
+use crate::scope::{Mode, ScopedTx, SharedScope, SharedTx, TenantScope, TenantTx};
+use crate::session::{ROLLBACK, Session};
 
 const MAX_RETRIES: u32 = 3;
 
@@ -16,12 +16,6 @@ const MAX_RETRIES: u32 = 3;
 #[derive(Clone)]
 pub struct Database {
     pool: Arc<Pool>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Mode {
-    Read,
-    Write,
 }
 
 impl Database {
@@ -120,15 +114,14 @@ impl Database {
     /// A transaction of the login itself, for provisioning and migrations.
     pub(crate) async fn begin_unscoped(&self) -> Result<Session, DbError> {
         let loan = self.pool.lend(Realm::Shared).await?;
-        Ok(Session::new(loan, self.pool.connector().clone(), Realm::Shared, "BEGIN".to_owned()))
+        Ok(Session::new(loan, self.pool.clone(), Realm::Shared, format!("{ROLLBACK}BEGIN").into()))
     }
 
     async fn begin<Tx: ScopedTx>(&self, scope: &Tx::Scope, mode: Mode) -> Result<Tx, DbError> {
         let realm = Tx::realm(scope);
         let loan = self.pool.lend(realm).await?;
-        let begin = if mode == Mode::Read && cfg!(debug_assertions) { "BEGIN READ ONLY" } else { "BEGIN" };
-        let opening = format!("{begin}; {}", Tx::settings(scope));
-        Ok(Tx::over(Session::new(loan, self.pool.connector().clone(), realm, opening), scope))
+        let session = Session::new(loan, self.pool.clone(), realm, Tx::opening(scope, mode));
+        Ok(Tx::over(session, scope))
     }
 
     async fn run<Tx: ScopedTx, T, E>(

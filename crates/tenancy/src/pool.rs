@@ -9,6 +9,7 @@ use std::time::Duration;
 use deadpool::Runtime;
 use deadpool::managed::{self, Metrics, Object, PoolError, RecycleError, RecycleResult, Timeouts};
 use deadpool_postgres::{ClientWrapper, ManagerConfig, RecyclingMethod};
+use futures_util::FutureExt;
 use lru::LruCache;
 use tokio_postgres::{Client, Statement};
 
@@ -66,9 +67,30 @@ pub(crate) enum Realm {
     Business(BusinessNumber),
 }
 
+/// The part of a connection that outlives a loan by a moment.
+struct Link {
+    client: ClientWrapper,
+    /// Whether the last transaction still waits for its ROLLBACK.
+    unfinished: Mutex<bool>,
+}
+
+impl Link {
+    fn unfinished(&self) -> std::sync::MutexGuard<'_, bool> {
+        self.unfinished.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends the ROLLBACK, if nobody has; held against whoever opens the next transaction meanwhile.
+    fn roll_back(&self) {
+        let mut unfinished = self.unfinished();
+        if std::mem::take(&mut *unfinished) {
+            let _ = self.client.batch_execute("ROLLBACK").now_or_never();
+        }
+    }
+}
+
 /// One pooled connection.
 pub(crate) struct Connection {
-    client: ClientWrapper,
+    link: Arc<Link>,
     /// Keyed by realm too: a statement planned for one schema is planned anew whenever it runs in another.
     statements: Mutex<LruCache<(Realm, &'static str), Statement>>,
     visited: HashSet<BusinessNumber>,
@@ -77,7 +99,30 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) fn client(&self) -> &Client {
-        &self.client
+        &self.link.client
+    }
+
+    /// Ends the transaction with a ROLLBACK that nobody waits for.
+    ///
+    /// Under load the next user takes it along in the message that opens his own: that saves the server an answer, and
+    /// a sixth of the cost of a small read. Otherwise it is sent as soon as what is ready to run has run.
+    pub(crate) fn roll_back_soon(&self) {
+        *self.link.unfinished() = true;
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => {
+                let link = self.link.clone();
+                runtime.spawn(async move {
+                    tokio::task::yield_now().await;
+                    link.roll_back();
+                });
+            }
+            Err(_) => self.link.roll_back(),
+        }
+    }
+
+    /// Whether the one who opens a transaction now has to end the last one in the same message.
+    pub(crate) fn take_unfinished(&self) -> bool {
+        std::mem::take(&mut *self.link.unfinished())
     }
 
     pub(crate) fn statement(&self, realm: Realm, sql: &'static str) -> Option<Statement> {
@@ -141,7 +186,7 @@ impl managed::Manager for Manager {
 
     async fn create(&self) -> Result<Connection, tokio_postgres::Error> {
         Ok(Connection {
-            client: self.inner.create().await?,
+            link: Arc::new(Link { client: self.inner.create().await?, unfinished: Mutex::new(false) }),
             statements: Mutex::new(LruCache::new(self.max_statements)),
             visited: HashSet::new(),
             migrations_seen: self.migrated.count.load(Ordering::Acquire),
@@ -156,7 +201,12 @@ impl managed::Manager for Manager {
         if metrics.age() > self.max_lifetime || connection.visited.len() >= self.max_businesses {
             return Err(RecycleError::message("retired: it has served its time"));
         }
-        self.inner.recycle(&mut connection.client, metrics).await
+        // No query asks whether it works: a scope begins with its own BEGIN, and a connection that was abandoned in
+        // flight never comes back.
+        if connection.client().is_closed() {
+            return Err(RecycleError::message("closed"));
+        }
+        Ok(())
     }
 }
 
@@ -190,7 +240,6 @@ impl Pool {
             inner: deadpool_postgres::Manager::from_connect(
                 connector.config().clone(),
                 connector.clone(),
-                // A scope begins with its own BEGIN, and a connection abandoned in flight never comes back.
                 ManagerConfig { recycling_method: RecyclingMethod::Fast },
             ),
             max_statements: settings.max_statements_per_connection,

@@ -13,7 +13,7 @@ use crate::names::{
     BusinessNumber, RoleName, SchemaName, TENANT_GROUP, TenantId, TenantSlug, quote_identifier,
 };
 use crate::pool::{PoolSettings, Realm};
-use crate::scope::{ScopedTx, SharedScope, SharedTx, TenantTx};
+use crate::scope::{Openings, ScopedTx, SharedScope, SharedTx, TenantTx};
 use crate::session::Session;
 use crate::tenant::{Tenant, TenantStatus};
 
@@ -78,7 +78,7 @@ impl Provisioner {
         failpoint::reach("after_migrations");
 
         let scope = tenant.scope();
-        session.batch(&scope.settings()).await.map_err(ProvisionError::from)?;
+        session.batch(tenant.openings.settings()).await.map_err(ProvisionError::from)?;
         let tx = TenantTx::over(session.into_realm(Realm::Business(tenant.number)), &scope);
         seed(&tx).await?;
         failpoint::reach("after_seed");
@@ -106,14 +106,17 @@ impl Provisioner {
             VALUES ($1, $2, $3, $4, 'active', $5, $6, $7, $8, $9, $9)";
         let number = session.query_one(NEXT_NUMBER, &[]).await?;
         let number = BusinessNumber::from_sequence(number.try_get("number").map_err(DbError::from)?);
+        let schema = SchemaName::numbered(number);
+        let role = RoleName::from_registry(self.installed.installation.tenant_role(number));
         let tenant = Tenant {
+            openings: Openings::new(&role, &schema),
             id: TenantId::new(),
             number,
             slug: new.slug.clone(),
             name: new.name.clone(),
             status: TenantStatus::Active,
-            schema: SchemaName::numbered(number),
-            role: RoleName::from_registry(self.installed.installation.tenant_role(number)),
+            schema,
+            role,
             schema_version: self.tenant.latest(),
             created_at: session.now(),
         };

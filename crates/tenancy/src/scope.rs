@@ -5,10 +5,57 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::names::{PLATFORM_GROUP, SHARED_GROUP, TenantId};
+use crate::names::{PLATFORM_GROUP, RoleName, SHARED_GROUP, SchemaName, TenantId};
 use crate::pool::Realm;
-use crate::session::Session;
+use crate::session::{ROLLBACK, Session};
 use crate::tenant::Tenant;
+
+/// Whether a transaction is to keep what it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Read,
+    Write,
+}
+
+impl Mode {
+    /// Debug builds make reads READ ONLY, so that a test finds a write in a read.
+    fn begin(self) -> &'static str {
+        if self == Self::Read && cfg!(debug_assertions) { "BEGIN READ ONLY" } else { "BEGIN" }
+    }
+}
+
+/// How transactions of one tenant begin: made once per tenant, sent with each transaction.
+#[derive(Debug, Clone)]
+pub(crate) struct Openings {
+    read: Arc<str>,
+    write: Arc<str>,
+    settings: String,
+}
+
+impl Openings {
+    pub(crate) fn new(role: &RoleName, schema: &SchemaName) -> Self {
+        // pg_temp stands last: searched first, as it is by default, a temporary table would hide a business's own.
+        let settings = format!(
+            "SET LOCAL ROLE {}; SET LOCAL search_path = {}, extensions, pg_temp",
+            role.quoted(),
+            schema.quoted()
+        );
+        let opening = |mode: Mode| format!("{ROLLBACK}{}; {settings}", mode.begin()).into();
+        Self { read: opening(Mode::Read), write: opening(Mode::Write), settings }
+    }
+
+    fn of(&self, mode: Mode) -> Arc<str> {
+        match mode {
+            Mode::Read => self.read.clone(),
+            Mode::Write => self.write.clone(),
+        }
+    }
+
+    /// The settings alone, for inside a transaction.
+    pub(crate) fn settings(&self) -> &str {
+        &self.settings
+    }
+}
 
 /// Leave to act as one tenant. Made only from a [`Tenant`], and those come only out of the registry.
 #[derive(Debug, Clone)]
@@ -21,16 +68,6 @@ impl TenantScope {
 
     pub fn tenant(&self) -> &Tenant {
         &self.0
-    }
-
-    /// The settings of the scope, for inside a transaction.
-    pub(crate) fn settings(&self) -> String {
-        // pg_temp stands last: searched first, as it is by default, a temporary table would hide a business's own.
-        format!(
-            "SET LOCAL ROLE {}; SET LOCAL search_path = {}, extensions, pg_temp",
-            self.0.role.quoted(),
-            self.0.schema.quoted()
-        )
     }
 }
 
@@ -111,8 +148,8 @@ impl Deref for SharedTx {
 pub(crate) trait ScopedTx: Sized {
     type Scope;
     fn realm(scope: &Self::Scope) -> Realm;
-    /// The settings of the scope, separated by semicolons.
-    fn settings(scope: &Self::Scope) -> String;
+    /// [`ROLLBACK`], BEGIN and the settings of the scope, for one message.
+    fn opening(scope: &Self::Scope, mode: Mode) -> Arc<str>;
     fn over(session: Session, scope: &Self::Scope) -> Self;
     fn into_session(self) -> Session;
 }
@@ -122,8 +159,8 @@ impl ScopedTx for TenantTx {
     fn realm(scope: &TenantScope) -> Realm {
         Realm::Business(scope.0.number)
     }
-    fn settings(scope: &TenantScope) -> String {
-        scope.settings()
+    fn opening(scope: &TenantScope, mode: Mode) -> Arc<str> {
+        scope.0.openings.of(mode)
     }
     fn over(session: Session, scope: &TenantScope) -> Self {
         Self { session, scope: scope.clone() }
@@ -138,8 +175,8 @@ impl ScopedTx for SharedTx {
     fn realm(_: &SharedScope) -> Realm {
         Realm::Shared
     }
-    fn settings(scope: &SharedScope) -> String {
-        scope.settings()
+    fn opening(scope: &SharedScope, mode: Mode) -> Arc<str> {
+        format!("{ROLLBACK}{}; {}", mode.begin(), scope.settings()).into()
     }
     fn over(session: Session, _: &SharedScope) -> Self {
         Self { session }

@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 
@@ -11,12 +12,14 @@ use futures_util::future::join;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row, Statement};
 
-use crate::connect::Connector;
 use crate::error::DbError;
-use crate::pool::{Loan, Realm};
+use crate::pool::{Loan, Pool, Realm};
 
 /// The values bound to a statement's `$1`, `$2` ...
 pub type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+/// What the opening of every transaction begins with: the end of the one before, if that is still open.
+pub(crate) const ROLLBACK: &str = "ROLLBACK; ";
 
 /// A transaction's connection.
 ///
@@ -27,9 +30,10 @@ pub type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
 pub struct Session {
     /// `None` only after the session has ended or has been handed on.
     loan: Option<Loan>,
-    connector: Connector,
+    pool: Arc<Pool>,
     realm: Realm,
-    opening: String,
+    /// [`ROLLBACK`], BEGIN and the scope; the first is left out where there is nothing to roll back.
+    opening: Arc<str>,
     opened: AtomicBool,
     /// Held by a statement until it has been sent.
     turns: tokio::sync::Mutex<()>,
@@ -41,10 +45,10 @@ pub struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(loan: Loan, connector: Connector, realm: Realm, opening: String) -> Self {
+    pub(crate) fn new(loan: Loan, pool: Arc<Pool>, realm: Realm, opening: Arc<str>) -> Self {
         Self {
             loan: Some(loan),
-            connector,
+            pool,
             realm,
             opening,
             opened: AtomicBool::new(false),
@@ -106,7 +110,7 @@ impl Session {
         let turn = self.turns.lock().await;
         let statement = match connection.statement(self.realm, sql) {
             Some(statement) => statement,
-            None => match self.after_opening(client, client.prepare(sql)).await {
+            None => match self.after_opening(flight.connection, client.prepare(sql)).await {
                 Ok(statement) => {
                     connection.remember(self.realm, sql, &statement);
                     statement
@@ -114,7 +118,7 @@ impl Session {
                 Err(error) => return flight.land(Err(error)),
             },
         };
-        let mut answer = pin!(self.after_opening(client, send(client, &statement)));
+        let mut answer = pin!(self.after_opening(connection, send(client, &statement)));
         // The first poll sends; from then on the next statement may follow.
         let answer = match poll_fn(|cx| Poll::Ready(answer.as_mut().poll(cx))).await {
             Poll::Ready(answer) => answer,
@@ -130,7 +134,7 @@ impl Session {
     pub(crate) async fn batch(&self, sql: &str) -> Result<(), DbError> {
         let flight = self.take_off()?;
         let client = flight.connection.client();
-        let answer = self.after_opening(client, client.batch_execute(sql)).await;
+        let answer = self.after_opening(flight.connection, client.batch_execute(sql)).await;
         flight.land(answer)
     }
 
@@ -138,7 +142,7 @@ impl Session {
     pub(crate) async fn query_text(&self, sql: &str) -> Result<Vec<Row>, DbError> {
         let flight = self.take_off()?;
         let client = flight.connection.client();
-        let answer = self.after_opening(client, client.query(sql, &[])).await;
+        let answer = self.after_opening(flight.connection, client.query(sql, &[])).await;
         flight.land(answer)
     }
 
@@ -149,7 +153,7 @@ impl Session {
     pub(crate) async fn pipeline(&self, statements: &[&str]) -> Result<(), (usize, DbError)> {
         let flight = self.take_off().map_err(|error| (0, error))?;
         let client = flight.connection.client();
-        if let Err(error) = self.after_opening(client, std::future::ready(Ok(()))).await {
+        if let Err(error) = self.after_opening(flight.connection, std::future::ready(Ok(()))).await {
             return flight.land(Err(error)).map_err(|error| (0, error));
         }
         let mut answers: Vec<_> = statements.iter().map(|sql| Box::pin(client.batch_execute(sql))).collect();
@@ -177,14 +181,16 @@ impl Session {
     /// Sends the opening, the first time, and `statement` right behind it; the opening's error is the one to tell.
     async fn after_opening<T>(
         &self,
-        client: &Client,
+        connection: &Loan,
         statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, tokio_postgres::Error> {
         if self.opened.swap(true, Ordering::Relaxed) {
             return statement.await;
         }
+        let opening =
+            if connection.take_unfinished() { &*self.opening } else { &self.opening[ROLLBACK.len()..] };
         // `join` polls its futures in order, and the first poll of a tokio-postgres future sends its message.
-        let (opened, answer) = join(client.batch_execute(&self.opening), statement).await;
+        let (opened, answer) = join(connection.client().batch_execute(opening), statement).await;
         opened?;
         answer
     }
@@ -237,11 +243,11 @@ impl Drop for Session {
             drop(connection);
             // Outside of a runtime, at the end of the process, closing has to do.
             if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-                let connector = self.connector.clone();
-                runtime.spawn(async move { connector.cancel(token).await });
+                let pool = self.pool.clone();
+                runtime.spawn(async move { pool.connector().cancel(token).await });
             }
         } else if *self.opened.get_mut() {
-            let _ = loan.client().batch_execute("ROLLBACK").now_or_never();
+            loan.roll_back_soon();
         }
     }
 }

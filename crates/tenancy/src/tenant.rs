@@ -9,7 +9,7 @@ use tokio_postgres::Row;
 
 use crate::error::DbError;
 use crate::names::{BusinessNumber, RoleName, SchemaName, TenantId, TenantSlug};
-use crate::scope::{SharedTx, TenantScope};
+use crate::scope::{Openings, SharedTx, TenantScope};
 
 /// Whether a business is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -63,6 +63,8 @@ pub struct Tenant {
     /// The last migration its schema has.
     pub schema_version: i32,
     pub created_at: DateTime<Utc>,
+    #[serde(skip)]
+    pub(crate) openings: Openings,
 }
 
 impl Tenant {
@@ -72,14 +74,17 @@ impl Tenant {
     }
 
     fn from_row(row: &Row) -> Result<Self, DbError> {
+        let schema = SchemaName::from_registry(row.try_get("schema_name")?);
+        let role = RoleName::from_registry(row.try_get("role_name")?);
         Ok(Self {
+            openings: Openings::new(&role, &schema),
             id: TenantId::from_uuid(row.try_get("id")?),
             number: BusinessNumber::from_sequence(row.try_get("number")?),
             slug: TenantSlug::from_registry(row.try_get("slug")?),
             name: row.try_get("name")?,
             status: TenantStatus::from_registry(row.try_get("status")?),
-            schema: SchemaName::from_registry(row.try_get("schema_name")?),
-            role: RoleName::from_registry(row.try_get("role_name")?),
+            schema,
+            role,
             schema_version: row.try_get("schema_version")?,
             created_at: row.try_get("created_at")?,
         })
