@@ -345,6 +345,14 @@ async fn pages_of_other_origins_are_let_in_by_name_only() {
     let acme = app.tenant("acme").await;
     let allowed = acme.with("origin", "https://shop.example").get("/api/v1/products").await;
     assert_eq!(allowed.header("access-control-allow-origin"), "https://shop.example");
+    for refused in [acme.on("nobody.localhost"), acme.with_token(None)] {
+        let reply = refused.with("origin", "https://shop.example").get("/api/v1/products").await;
+        assert_eq!(
+            reply.header("access-control-allow-origin"),
+            "https://shop.example",
+            "a page can read why: {reply:?}"
+        );
+    }
     let other = acme.with("origin", "https://evil.example").get("/api/v1/products").await;
     assert_eq!(other.header("access-control-allow-origin"), "");
     let preflight = acme

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::error::InternalError;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, HttpResponse, web};
+use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, web};
 use futures_util::FutureExt;
 use tracing::Instrument;
 use tracing::field::Empty;
@@ -78,64 +79,37 @@ pub async fn layer(
     };
 
     let _entered = span.enter();
-    let mut route = "none".to_owned();
-    let mut answer = match answer {
+    // Where a layer gave up, the request is gone with it, and the answer has to travel inside an error.
+    let (request, response) = match answer {
         Ok(answer) => {
-            if let Some(pattern) = answer.request().match_pattern() {
-                route = pattern;
-            }
-            with_document(answer, &path, &request_id)
+            let (request, response) = answer.into_parts();
+            (Some(request), response)
         }
-        // The request is gone with the layer that gave up, so the answer travels inside an error.
-        Err(error) => {
-            let mut response = document_of(&error, &path, &request_id);
-            add_headers(response.headers_mut(), &request_id, traceparent.as_ref());
-            finish(
-                &span,
-                state.as_deref().map(AsRef::as_ref),
-                method.as_str(),
-                &route,
-                &path,
-                response.status().as_u16(),
-                started,
-            );
-            return Err(actix_web::error::InternalError::from_response("answered", response).into());
-        }
+        Err(error) => (None, HttpResponse::from_error(error)),
     };
-    add_headers(answer.headers_mut(), &request_id, traceparent.as_ref());
-    finish(
-        &span,
-        state.as_deref().map(AsRef::as_ref),
-        method.as_str(),
-        &route,
-        &path,
-        answer.status().as_u16(),
-        started,
-    );
-    Ok(answer)
-}
-
-/// Replaces an error answer by its problem document.
-fn with_document(answer: ServiceResponse<BoxBody>, path: &str, request_id: &str) -> ServiceResponse<BoxBody> {
-    if answer.status().as_u16() < 400 {
-        return answer;
+    let mut response =
+        if response.status().as_u16() < 400 { response } else { with_document(response, &path, &request_id) };
+    add_headers(response.headers_mut(), &request_id, traceparent.as_ref());
+    let route = request.as_ref().and_then(HttpRequest::match_pattern).unwrap_or_else(|| "none".to_owned());
+    let status = response.status().as_u16();
+    let duration = started.elapsed();
+    if let Some(state) = &state {
+        state.metrics.record(method.as_str(), &route, status, duration);
     }
-    let (request, response) = answer.into_parts();
-    let document = match response.error() {
-        Some(error) => document_of(error, path, request_id),
-        None => Problem::from_status(response.status()).respond(path, request_id),
-    };
-    ServiceResponse::new(request, document)
+    tell(&span, method.as_str(), &route, &path, status, duration);
+    match request {
+        Some(request) => Ok(ServiceResponse::new(request, response)),
+        None => Err(InternalError::from_response("the request was given up", response).into()),
+    }
 }
 
-fn document_of(error: &Error, path: &str, request_id: &str) -> HttpResponse {
-    let own = error.as_error::<Problem>();
+/// Replaces the body of an error answer by its problem document; what other layers put into the head stays.
+fn with_document(response: HttpResponse, path: &str, request_id: &str) -> HttpResponse {
     let general;
-    let problem = match own {
+    let problem = match response.error().and_then(|error| error.as_error::<Problem>()) {
         Some(problem) => problem,
         None => {
-            let status = error.as_response_error().status_code();
-            general = Problem::from_status(status);
+            general = Problem::from_status(response.status());
             &general
         }
     };
@@ -145,26 +119,21 @@ fn document_of(error: &Error, path: &str, request_id: &str) -> HttpResponse {
     } else if problem.status().is_server_error() {
         tracing::warn!(error = %problem.chain(), "request refused for now");
     }
-    problem.respond(path, request_id)
+    let mut document = problem.respond(path, request_id);
+    for (name, value) in response.headers() {
+        if !document.headers().contains_key(name) {
+            document.headers_mut().append(name.clone(), value.clone());
+        }
+    }
+    document
 }
 
-fn finish(
-    span: &tracing::Span,
-    state: Option<&State>,
-    method: &str,
-    route: &str,
-    path: &str,
-    status: u16,
-    started: Instant,
-) {
-    let duration = started.elapsed();
+/// One line in the log, and the fields of the span.
+fn tell(span: &tracing::Span, method: &str, route: &str, path: &str, status: u16, duration: Duration) {
     let duration_ms = duration.as_micros() as f64 / 1000.0;
     span.record("http.route", route);
     span.record("http.status_code", status);
     span.record("duration_ms", duration_ms);
-    if let Some(state) = state {
-        state.metrics.record(method, route, status, duration);
-    }
     // Probes come every few seconds and tell nothing while they succeed.
     if status < 400 && matches!(path, "/livez" | "/readyz") {
         tracing::debug!("{method} {path} {status}");

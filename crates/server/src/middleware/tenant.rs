@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use actix_web::body::MessageBody;
+use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::HOST;
 use actix_web::http::uri::{PathAndQuery, Uri};
@@ -24,36 +24,42 @@ pub enum Site {
 /// Resolves the host, or answers for it: 400 malformed, 404 unknown, 403 suspended, 410 archived, 503 in maintenance.
 ///
 /// # Errors
-/// The [`Problem`] of a host at which nothing is served.
+/// None of its own: a refusal is an answer, so that the layers around it can add to it.
 pub async fn layer(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let host = requested_host(&request)?;
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    match resolve(&mut request).await {
+        Ok(()) => next.call(request).await.map(ServiceResponse::map_into_boxed_body),
+        Err(problem) => Ok(request.error_response(problem)),
+    }
+}
+
+async fn resolve(request: &mut ServiceRequest) -> Result<(), Problem> {
+    let host = requested_host(request)?;
     if is_served_everywhere(request.path()) {
-        return next.call(request).await;
+        return Ok(());
     }
     let state = request
         .app_data::<web::Data<State>>()
         .cloned()
         .ok_or_else(|| Problem::internal("the application has no state"))?;
     match state.resolver.destination(&host, request.path()) {
-        Destination::Nowhere => return Err(unknown_host().into()),
+        Destination::Nowhere => return Err(unknown_host()),
         Destination::Platform => {
             request.extensions_mut().insert(Site::Platform);
         }
         Destination::Business { address, prefix } => {
-            let tenant =
-                state.resolver.tenant(&address).await.map_err(Problem::from)?.ok_or_else(unknown_host)?;
+            let tenant = state.resolver.tenant(&address).await?.ok_or_else(unknown_host)?;
             if let Some(span) = request.extensions().get::<RequestSpan>() {
                 span.record_tenant(tenant.slug.as_str());
             }
             check_open(&tenant)?;
-            strip_prefix(&mut request, prefix)?;
+            strip_prefix(request, prefix)?;
             request.extensions_mut().insert(Site::Business(tenant));
         }
     }
-    next.call(request).await
+    Ok(())
 }
 
 /// Answered on any host, known or not.
