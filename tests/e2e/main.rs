@@ -12,3 +12,4 @@ mod pool;
 mod process;
 mod routes;
 mod stock;
+mod tls;
