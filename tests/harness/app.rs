@@ -69,8 +69,7 @@ impl TestApp {
         std::fs::write(&own, settings_text(&database, &key_file.display().to_string())).unwrap();
         let extra = folder.join("more.toml");
         std::fs::write(&extra, more).unwrap();
-        let sources =
-            Sources { environment: "test".into(), folder: "/nonexistent".into(), more: vec![own, extra] };
+        let sources = Sources { environment: "test".into(), folder: "config".into(), more: vec![own, extra] };
         let settings = sources.load().unwrap();
         server::logging::start(&settings.log).unwrap();
         let running = server::app::start(settings.clone()).unwrap();

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use server::settings::{Settings, Sources};
+use platform::Onboarding;
+use server::settings::{LogFormat, LogSettings, Settings, Sources};
+use server::state;
 use tenancy::Database;
 
 /// The folder in a checkout that belongs to `tenantry dev`.
@@ -12,15 +14,15 @@ pub const DEV_FOLDER: &str = ".tenantry";
 /// Where the configuration comes from, with the development database of this checkout while `tenantry dev` runs in it.
 pub fn sources() -> Sources {
     let mut sources = Sources::from_environment();
-    if std::env::var_os("TENANTRY__DATABASE__URL").is_some() {
+    // Whoever names a database or another environment does not mean the one for development.
+    let elsewhere = std::env::var("TENANTRY_ENV").is_ok_and(|environment| environment != "development");
+    if std::env::var_os("TENANTRY__DATABASE__URL").is_some() || elsewhere {
         return sources;
     }
     let here = std::env::current_dir().unwrap_or_default();
     if let Some(file) = here.ancestors().map(dev_settings).find(|file| file.exists()) {
         eprintln!("using the development database of {}", file.display());
-        if std::env::var_os("TENANTRY_ENV").is_none() {
-            sources.environment = "development".to_owned();
-        }
+        sources.environment = "development".to_owned();
         if std::env::var_os("TENANTRY_CONFIG_DIR").is_none()
             && let Some(checkout) = file.parent().and_then(Path::parent)
         {
@@ -36,14 +38,22 @@ pub fn dev_settings(checkout: &Path) -> PathBuf {
     checkout.join(DEV_FOLDER).join("dev.toml")
 }
 
-/// The checked configuration, with logging started.
+/// The checked configuration, for a command that says itself what it does: only warnings are logged beside it.
 pub fn settings() -> anyhow::Result<Settings> {
     let settings = sources().load().context("the configuration is refused")?;
-    server::logging::start(&settings.log)?;
+    server::logging::start(&LogSettings { format: LogFormat::Pretty, filter: "warn".to_owned() })?;
     Ok(settings)
 }
 
-/// The database as the server's login sees it.
-pub fn database(settings: &Settings) -> anyhow::Result<Database> {
-    Ok(Database::new(&settings.database_url()?, &settings.pool())?)
+/// The database as the server's login sees it; one that cannot be reached is explained here.
+pub async fn database(settings: &Settings) -> anyhow::Result<Database> {
+    let url = settings.database_url()?;
+    tenancy::probe(&url).await?;
+    Ok(Database::new(&url, &settings.pool())?)
+}
+
+/// Onboarding with the owner's login; one that cannot sign in is explained here.
+pub async fn onboarding(settings: &Settings) -> anyhow::Result<Onboarding> {
+    tenancy::probe(&settings.owner_url()?).await?;
+    Ok(state::onboarding(settings)?)
 }

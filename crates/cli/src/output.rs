@@ -1,5 +1,7 @@
 //! Data goes to standard output, as a table for people or JSON for scripts; everything else goes to standard error.
 
+use std::io::Write as _;
+
 use clap::ValueEnum;
 use serde::Serialize;
 
@@ -18,6 +20,13 @@ pub struct Output {
     pub format: Format,
 }
 
+/// Writes one line of data. A reader that has seen enough, such as `head`, ends the command in peace.
+pub fn line(text: &str) {
+    if writeln!(std::io::stdout(), "{text}").is_err() {
+        std::process::exit(0);
+    }
+}
+
 /// Writes `rows`, as a table with these columns or as a JSON array.
 pub fn rows<T: Serialize, const N: usize>(
     output: Output,
@@ -26,17 +35,17 @@ pub fn rows<T: Serialize, const N: usize>(
     cells: impl Fn(&T) -> [String; N],
 ) -> anyhow::Result<()> {
     match output.format {
-        Format::Json => println!("{}", serde_json::to_string_pretty(rows)?),
+        Format::Json => line(&serde_json::to_string_pretty(rows)?),
         Format::Table => {
             let lines: Vec<[String; N]> =
                 std::iter::once(columns.map(str::to_uppercase)).chain(rows.iter().map(cells)).collect();
             let width =
                 |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
             let widths: [usize; N] = std::array::from_fn(width);
-            for line in &lines {
+            for cells in &lines {
                 let padded: Vec<String> =
-                    line.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-                println!("{}", padded.join("  ").trim_end());
+                    cells.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+                line(padded.join("  ").trim_end());
             }
         }
     }
@@ -46,11 +55,11 @@ pub fn rows<T: Serialize, const N: usize>(
 /// Writes one thing, as lines of names and values or as a JSON object.
 pub fn one<T: Serialize>(output: Output, value: &T, lines: &[(&str, String)]) -> anyhow::Result<()> {
     match output.format {
-        Format::Json => println!("{}", serde_json::to_string_pretty(value)?),
+        Format::Json => line(&serde_json::to_string_pretty(value)?),
         Format::Table => {
             let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
             for (name, value) in lines {
-                println!("{name:<width$}  {value}");
+                line(&format!("{name:<width$}  {value}"));
             }
         }
     }

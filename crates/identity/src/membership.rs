@@ -23,6 +23,13 @@ impl Place {
         }
     }
 
+    fn roles_text(self) -> &'static str {
+        match self {
+            Self::Business(_) => "in a business; use OWNER, MANAGER or STAFF",
+            Self::Platform => "on the platform; use super_admin or support",
+        }
+    }
+
     pub fn tenant(self) -> Option<TenantId> {
         match self {
             Self::Business(tenant) => Some(tenant),
@@ -34,10 +41,10 @@ impl Place {
 /// A membership was not stored.
 #[derive(Debug, thiserror::Error)]
 pub enum MembershipError {
-    #[error("the user is already a member there")]
+    #[error("the user is already a member there, and roles cannot be changed yet")]
     AlreadyMember,
-    #[error("there is no role {0} in that app")]
-    UnknownRole(String),
+    #[error("there is no role \"{role}\" {}", place.roles_text())]
+    UnknownRole { role: String, place: Place },
     #[error("a membership query failed")]
     Db(#[from] DbError),
 }
@@ -61,7 +68,7 @@ pub async fn insert(tx: &SharedTx, user: UserId, place: Place, role: &str) -> Re
         }
     })?;
     tx.execute(INSERT_ROLE, &[&id, &place.app(), &role]).await.map_err(|error| match error.constraint() {
-        Some("membership_roles_role_fkey") => MembershipError::UnknownRole(role.to_owned()),
+        Some("membership_roles_role_fkey") => MembershipError::UnknownRole { role: role.to_owned(), place },
         _ => error.into(),
     })?;
     Ok(())

@@ -111,7 +111,7 @@ impl Principal {
 pub enum TokenError {
     #[error("the access token has expired; sign in again")]
     Expired,
-    #[error("the access token is not valid")]
+    #[error("the access token is not valid; sign in again")]
     Invalid,
     #[error("the access token was issued for another business; sign in on this one's address")]
     WrongBusiness,

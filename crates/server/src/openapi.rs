@@ -3,12 +3,23 @@
 use actix_web::App;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{ContentBuilder, Info, OpenApi, PathItem, Ref, ResponseBuilder};
 use utoipa::{PartialSchema, ToSchema};
 use utoipa_actix_web::AppExt;
 
 use crate::problem::{FieldProblem, ProblemDocument};
 use crate::routes;
+
+/// The groups of routes, in the order in which one meets them.
+const TAGS: [(&str, &str); 6] = [
+    ("auth", "Sign in, and ask who one is"),
+    ("catalogue", "Categories, products with their variants, barcodes"),
+    ("stock", "Levels, the ledger of movements, adjustments"),
+    ("insight", "Figures at a glance"),
+    ("platform", "For the platform's own staff, on the host admin.<base domain>"),
+    ("health", "For probes; on any host"),
+];
 
 /// The document of all routes.
 pub fn document() -> OpenApi {
@@ -26,6 +37,8 @@ fn complete(mut document: OpenApi) -> OpenApi {
             .to_owned(),
     );
     document.info = info;
+    let tag = |(name, text): &(&str, &str)| TagBuilder::new().name(*name).description(Some(*text)).build();
+    document.tags = Some(TAGS.iter().map(tag).collect());
     let components = document.components.get_or_insert_default();
     components.schemas.insert("Problem".to_owned(), ProblemDocument::schema());
     components.schemas.insert(FieldProblem::name().into_owned(), FieldProblem::schema());

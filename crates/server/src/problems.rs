@@ -198,7 +198,7 @@ impl From<MemberError> for Problem {
             MemberError::UserVanished(_) => Self::conflict("user_vanished", sentence(&error)).retry_after(1),
             MemberError::Membership(error) => match error {
                 MembershipError::AlreadyMember => Self::conflict("already_member", sentence(&error)),
-                MembershipError::UnknownRole(_) => Self::invalid("/role", "unknown_role", &error),
+                MembershipError::UnknownRole { .. } => Self::invalid("/role", "unknown_role", &error),
                 MembershipError::Db(error) => error.into(),
             },
             MemberError::TooBusy(error) => Self::unavailable("too_busy", sentence(&error), 2),

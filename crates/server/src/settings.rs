@@ -13,6 +13,18 @@ use tenancy::{BaseDomain, DatabaseUrl, HostName, Installation, PoolSettings, Res
 /// The documented defaults, in the binary too, so that it runs without its folder.
 const DEFAULTS: &str = include_str!("../../../config/default.toml");
 
+const DEFAULT_FOLDER: &str = "config";
+
+/// Keys without a default.
+const WITHOUT_DEFAULT: [&str; 6] = [
+    "database.url",
+    "database.owner_url",
+    "database.installation",
+    "identity.issuer",
+    "identity.signing_key_file",
+    "identity.password_key",
+];
+
 /// Everything that can be configured; `config/default.toml` documents each key.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -105,6 +117,8 @@ pub enum SettingsError {
     Value { key: String, problem: String },
     #[error("{key} is missing: {cure}")]
     Missing { key: &'static str, cure: &'static str },
+    #[error("there is no folder {0}; TENANTRY_CONFIG_DIR names the folder of the configuration files")]
+    Folder(PathBuf),
     #[error("the configuration cannot be read: {0}")]
     Read(#[from] config::ConfigError),
 }
@@ -136,12 +150,16 @@ impl Sources {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         Self {
             environment: variable("TENANTRY_ENV").unwrap_or_else(|| "production".to_owned()),
-            folder: variable("TENANTRY_CONFIG_DIR").unwrap_or_else(|| "config".to_owned()).into(),
+            folder: variable("TENANTRY_CONFIG_DIR").unwrap_or_else(|| DEFAULT_FOLDER.to_owned()).into(),
             more: Vec::new(),
         }
     }
 
     fn read(&self) -> Result<Config, SettingsError> {
+        // The default folder may be absent: the defaults are in the binary.
+        if self.folder != Path::new(DEFAULT_FOLDER) && !self.folder.is_dir() {
+            return Err(SettingsError::Folder(self.folder.clone()));
+        }
         let file = |path: &Path| File::from(path).format(FileFormat::Toml).required(false);
         let mut builder = Config::builder()
             .add_source(File::from_str(DEFAULTS, FileFormat::Toml))
@@ -177,6 +195,12 @@ impl Sources {
     pub fn show(&self) -> Result<Vec<ShownValue>, SettingsError> {
         let mut shown = Vec::new();
         flatten("", &self.read()?.cache, &mut shown);
+        for key in WITHOUT_DEFAULT {
+            if !shown.iter().any(|value| value.key == key) {
+                let (value, source) = ("(not set)".to_owned(), "no default".to_owned());
+                shown.push(ShownValue { key: key.to_owned(), value, source });
+            }
+        }
         shown.sort_by(|one, other| one.key.cmp(&other.key));
         Ok(shown)
     }
@@ -386,7 +410,7 @@ mod tests {
         let path = std::env::temp_dir().join(format!("tenantry-settings-{}.toml", uuid::Uuid::now_v7()));
         std::fs::write(&path, toml).unwrap();
         let sources =
-            Sources { environment: "none".into(), folder: "/nonexistent".into(), more: vec![path.clone()] };
+            Sources { environment: "none".into(), folder: DEFAULT_FOLDER.into(), more: vec![path.clone()] };
         (sources, path)
     }
 

@@ -135,22 +135,21 @@ impl DatabaseUrl {
     }
 }
 
-/// A connection could not be opened; the text names the cause and the cure.
+/// A connection could not be opened; the text names the cause and the cure, so there is no source to tell again.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot connect to {address}: {problem}. {cure}")]
 pub struct ConnectError {
     address: String,
     problem: String,
     cure: String,
-    source: Option<tokio_postgres::Error>,
 }
 
 impl ConnectError {
     /// Explains a connection failure to the person who has to mend it.
-    fn explain(url: &DatabaseUrl, error: tokio_postgres::Error) -> Self {
+    fn explain(url: &DatabaseUrl, error: &tokio_postgres::Error) -> Self {
         let user = url.user();
         let database = url.database();
-        let text = chain(&error);
+        let text = chain(error);
         let (problem, cure) = match error.code() {
             Some(code) if *code == SqlState::INVALID_PASSWORD => (
                 format!("the password of \"{user}\" is wrong"),
@@ -201,7 +200,7 @@ impl ConnectError {
             }
             None => (text, "Check the URL and the log of PostgreSQL".to_owned()),
         };
-        Self { address: url.address(), problem, cure, source: Some(error) }
+        Self { address: url.address(), problem, cure }
     }
 }
 
@@ -267,7 +266,7 @@ impl Connector {
     pub(crate) async fn connect(&self) -> Result<Client, ConnectError> {
         match self.open(&self.url.config).await {
             Ok((client, _task)) => Ok(client),
-            Err(error) => Err(ConnectError::explain(&self.url, error)),
+            Err(error) => Err(ConnectError::explain(&self.url, &error)),
         }
     }
 

@@ -28,7 +28,7 @@ pub struct NewTenant {
 /// A business could not be made; nothing of it stays.
 #[derive(Debug, thiserror::Error)]
 pub enum ProvisionError {
-    #[error("the slug \"{0}\" is taken")]
+    #[error("the slug \"{0}\" is taken; choose another")]
     SlugTaken(TenantSlug),
     #[error("provisioning failed in the database")]
     Db(#[from] DbError),

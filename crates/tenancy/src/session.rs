@@ -231,7 +231,7 @@ impl Session {
 }
 
 impl Drop for Session {
-    /// Without a statement in flight: ROLLBACK, sent and not awaited; what the next user sends comes after it.
+    /// Without a statement in flight: a ROLLBACK that nobody waits for; whatever the next user sends comes after it.
     ///
     /// With one in flight the connection never goes back: its next user would wait for the statement, and a COMMIT
     /// of theirs would keep what it left open. It is taken out of the pool, cancelled on the server, and closed.

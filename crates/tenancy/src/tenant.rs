@@ -52,6 +52,7 @@ impl fmt::Display for TenantStatus {
 
 /// One business, as the registry has it.
 #[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Tenant {
     pub id: TenantId,
     pub number: BusinessNumber,

@@ -41,7 +41,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     let settings = context::settings()?;
     match command {
         Command::Init { admin_url: Some(admin), .. } => init(&settings, &admin).await?,
-        Command::Init { admin_url: None, .. } => print!("{}", bootstrap(&settings)?.script()?),
+        Command::Init { admin_url: None, .. } => output::line(&bootstrap(&settings)?.script()?),
         Command::Status(output) => status(&settings, output).await?,
     }
     Ok(ExitCode::SUCCESS)

@@ -10,6 +10,7 @@ use identity::{Password, SigningKey};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use server::settings::Sources;
+use tenancy::TenantSlug;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cluster::{Cluster, write_secret};
@@ -27,7 +28,7 @@ pub struct Args {
     #[command(subcommand)]
     action: Option<Action>,
     /// The port of the API, on loopback.
-    #[arg(long, default_value_t = 8080)]
+    #[arg(long, default_value_t = 8080, value_parser = clap::value_parser!(u16).range(1..))]
     port: u16,
 }
 
@@ -35,6 +36,7 @@ pub struct Args {
 enum Action {
     /// Run a command with a throwaway PostgreSQL, whose administrator's URL is in TENANTRY_TEST_ADMIN_URL.
     Run {
+        /// The command and its arguments.
         #[arg(trailing_var_arg = true, required = true)]
         command: Vec<String>,
     },
@@ -103,14 +105,13 @@ async fn develop(port: u16) -> anyhow::Result<ExitCode> {
         }
     };
     let settings_file = SettingsFile::write(&checkout, &key_file, port, &secrets, cluster.as_ref())?;
-    let work = async {
-        let running = prepare(&checkout, settings_file.path(), cluster.as_ref()).await?;
-        serve::until_stopped(running).await
+    let running = tokio::select! {
+        prepared = prepare(&checkout, settings_file.path(), cluster.as_ref()) => Some(prepared?),
+        _ = terminate.recv() => None,
+        _ = interrupt.recv() => None,
     };
-    tokio::select! {
-        served = work => served?,
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    if let Some(running) = running {
+        serve::until_stopped(running).await?;
     }
     if cluster.is_some() {
         eprintln!("stopping PostgreSQL");
@@ -143,10 +144,8 @@ async fn prepare(
     }
     eprintln!();
     seed::print_logins(&settings);
-    eprintln!(
-        "\nAPI documentation: http://localhost:{}/docs   (Ctrl-C stops everything)\n",
-        running.address.port()
-    );
+    let docs = settings.address_of(&TenantSlug::parse("business1")?);
+    eprintln!("\nAPI documentation, to try things: {docs}/docs   (Ctrl-C stops everything)\n");
     Ok(running)
 }
 

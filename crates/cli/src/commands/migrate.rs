@@ -24,7 +24,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Run => migrate(&settings).await?,
         Command::Status(output) => {
-            let tenants = all(&context::database(&settings)?).await?;
+            let tenants = all(&context::database(&settings).await?).await?;
             output::rows(output, &tenants, ["business", "schema", "version"], |tenant| {
                 [tenant.slug.to_string(), tenant.schema.to_string(), tenant.schema_version.to_string()]
             })?;
@@ -41,7 +41,7 @@ pub async fn migrate(settings: &Settings) -> anyhow::Result<()> {
         eprintln!("shared schema: now at version {version}");
         changed = true;
     }
-    for tenant in all(&context::database(settings)?).await? {
+    for tenant in all(&context::database(settings).await?).await? {
         if tenant.schema_version >= provisioner.latest_version() {
             continue;
         }
@@ -51,7 +51,7 @@ pub async fn migrate(settings: &Settings) -> anyhow::Result<()> {
         }
     }
     if !changed {
-        eprintln!("nothing to do");
+        eprintln!("all schemas are at their newest version; nothing to do");
     }
     Ok(())
 }

@@ -25,6 +25,7 @@ fn password_from_stdin(settings: &Settings) -> anyhow::Result<Password> {
     let mut text = String::new();
     std::io::stdin().read_to_string(&mut text).context("cannot read the password from standard input")?;
     let text = text.trim_end_matches(['\r', '\n']);
+    anyhow::ensure!(!text.is_empty(), "standard input held no password");
     let policy = PasswordPolicy { min_length: settings.identity.password_min_length };
     Ok(Password::parse(SecretString::from(text), &policy)?)
 }

@@ -2,8 +2,10 @@
 
 use std::process::ExitCode;
 
+use crate::output;
+
 /// Prints the document; needs no database and no configuration.
 pub fn run() -> anyhow::Result<ExitCode> {
-    println!("{}", server::openapi::document().to_pretty_json()?);
+    output::line(&server::openapi::document().to_pretty_json()?);
     Ok(ExitCode::SUCCESS)
 }

@@ -5,10 +5,10 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use platform::demo::{self, LOGINS, PASSWORD};
 use server::settings::Settings;
-use server::state::onboarding;
 use tenancy::TenantSlug;
 
 use crate::context;
+use crate::output;
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -27,7 +27,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     }
     let settings = context::settings()?;
     if !seed(&settings).await? {
-        eprintln!("nothing to do");
+        eprintln!("nothing to do: the demo is there already");
     }
     print_logins(&settings);
     Ok(ExitCode::SUCCESS)
@@ -35,7 +35,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
 
 /// Makes what is missing of the demo.
 pub async fn seed(settings: &Settings) -> anyhow::Result<bool> {
-    Ok(demo::seed(&onboarding(settings)?, &context::database(settings)?).await?)
+    Ok(demo::seed(&context::onboarding(settings).await?, &context::database(settings).await?).await?)
 }
 
 /// Tells who can sign in, and where.
@@ -45,6 +45,6 @@ pub fn print_logins(settings: &Settings) {
             Some(Ok(slug)) => settings.address_of(&slug),
             _ => settings.platform_address(),
         };
-        println!("{address:<36} {:<20} {:<12} password {PASSWORD}", login.email, login.role);
+        output::line(&format!("{address:<36} {:<20} {:<12} password {PASSWORD}", login.email, login.role));
     }
 }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use server::app::{self, Running};
 use server::settings::Settings;
+use server::state::State;
 use tenancy::{Database, DbError, SharedScope};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -12,7 +13,10 @@ use crate::context;
 
 /// Runs until SIGTERM or SIGINT, then drains.
 pub async fn run() -> anyhow::Result<ExitCode> {
-    let settings = context::settings()?;
+    let settings = context::sources().load().context("the configuration is refused")?;
+    server::logging::start(&settings.log)?;
+    // What can be told without the database is told first.
+    State::new(settings.clone())?;
     check_database(&settings).await?;
     let running = app::start(settings)?;
     eprintln!("listening on http://{}", running.address);

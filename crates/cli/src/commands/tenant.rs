@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use chrono::SecondsFormat;
 use clap::Subcommand;
 use identity::{Email, UserId};
 use inventory::{Currency, Name};
@@ -10,7 +11,6 @@ use platform::{NewBusiness, NewMember};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use server::settings::Settings;
-use server::state::onboarding;
 use tenancy::{SharedScope, Tenant, TenantSlug, tenant};
 
 use crate::commands::{migrate, password_from_stdin};
@@ -25,7 +25,7 @@ pub enum Command {
         tenantry tenant create acme --name \"Acme Ltd\" --owner-email ann@acme.example\n  \
         printf %s \"$PASSWORD\" | tenantry tenant create acme --name Acme --owner-email ann@acme.example --owner-password-stdin")]
     Create {
-        /// The label in the business's address: 3 to 40 of a-z, 0-9 and '-'.
+        /// The label in the business's address: 3 to 40 of a-z, 0-9 and '-', first a letter, last no '-'.
         slug: TenantSlug,
         /// The business's name, for people.
         #[arg(long, value_parser = Name::parse)]
@@ -49,6 +49,7 @@ pub enum Command {
     List(Output),
     /// Show one business.
     Show {
+        /// The label in the business's address.
         slug: TenantSlug,
         #[command(flatten)]
         output: Output,
@@ -89,7 +90,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
             create(&settings, &NewBusiness { slug, name, currency, owner }, output).await?;
         }
         Command::List(output) => {
-            let tenants = migrate::all(&context::database(&settings)?).await?;
+            let tenants = migrate::all(&context::database(&settings).await?).await?;
             let shown: Vec<Shown<'_>> = tenants
                 .iter()
                 .map(|tenant| Shown { tenant, address: settings.address_of(&tenant.slug), owner: None })
@@ -110,10 +111,13 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
 }
 
 async fn create(settings: &Settings, new: &NewBusiness, output: Output) -> anyhow::Result<()> {
-    let onboarded = onboarding(settings)?.create(new).await?;
+    let onboarded = context::onboarding(settings).await?.create(new).await?;
     let password = onboarded.owner.made_password.map(|made| made.secret().expose_secret().to_owned());
     let address = settings.address_of(&new.slug);
     let mut lines = vec![("address", address.clone()), ("owner", new.owner.email.to_string())];
+    if password.is_none() && new.owner.password.is_none() {
+        lines.push(("password", "unchanged: the owner existed already".to_owned()));
+    }
     if let Some(password) = &password {
         lines.push(("password", format!("{password}   (shown once)")));
     }
@@ -122,7 +126,8 @@ async fn create(settings: &Settings, new: &NewBusiness, output: Output) -> anyho
 }
 
 async fn show(settings: &Settings, slug: &TenantSlug, output: Output) -> anyhow::Result<()> {
-    let found = context::database(settings)?
+    let found = context::database(settings)
+        .await?
         .read_shared(SharedScope::Platform, async |tx| tenant::find(tx, slug).await)
         .await?;
     let tenant = found
@@ -137,7 +142,7 @@ async fn show(settings: &Settings, slug: &TenantSlug, output: Output) -> anyhow:
         ("schema", tenant.schema.to_string()),
         ("role", tenant.role.as_str().to_owned()),
         ("version", tenant.schema_version.to_string()),
-        ("created", tenant.created_at.to_rfc3339()),
+        ("created", tenant.created_at.to_rfc3339_opts(SecondsFormat::Secs, true)),
     ];
     output::one(output, &Shown { tenant: &tenant, address, owner: None }, &lines)
 }

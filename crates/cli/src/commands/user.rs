@@ -2,13 +2,12 @@
 
 use std::process::ExitCode;
 
-use clap::Subcommand;
+use clap::{ArgGroup, Subcommand};
 use identity::Email;
 use identity::membership::Place;
 use platform::NewMember;
 use secrecy::ExposeSecret;
 use serde::Serialize;
-use server::state::onboarding;
 use tenancy::{SharedScope, TenantSlug, tenant};
 
 use crate::commands::password_from_stdin;
@@ -19,7 +18,7 @@ use crate::output::{self, Output};
 #[derive(Subcommand)]
 pub enum Command {
     /// Give somebody a role in a business or on the platform; make the user first when there is none yet.
-    #[command(after_help = "Examples:\n  \
+    #[command(group(ArgGroup::new("place").required(true).args(["tenant", "platform"])), after_help = "Examples:\n  \
         tenantry user create --email bob@acme.example --tenant acme --role STAFF\n  \
         tenantry user create --email ops@example.com --platform --role super_admin")]
     Create {
@@ -30,7 +29,7 @@ pub enum Command {
         #[arg(long)]
         name: Option<String>,
         /// The business in which the role holds.
-        #[arg(long, required_unless_present = "platform", conflicts_with = "platform")]
+        #[arg(long)]
         tenant: Option<TenantSlug>,
         /// The role holds on the platform itself.
         #[arg(long)]
@@ -63,18 +62,24 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     let (place, address) = match tenant {
         None => (Place::Platform, settings.platform_address()),
         Some(slug) => {
-            let found = context::database(&settings)?
+            let found = context::database(&settings)
+                .await?
                 .read_shared(SharedScope::Platform, async |tx| tenant::find(tx, &slug).await)
                 .await?;
-            let found = found.ok_or_else(|| NotFound(format!("there is no business {slug}")))?;
+            let found = found.ok_or_else(|| {
+                NotFound(format!("there is no business {slug}; `tenantry tenant list` shows all"))
+            })?;
             (Place::Business(found.id), settings.address_of(&slug))
         }
     };
     let password = password_stdin.then(|| password_from_stdin(&settings)).transpose()?;
     let member = NewMember { email: email.clone(), full_name: name, password, role: role.clone() };
-    let added = onboarding(&settings)?.add_member(&member, place).await?;
+    let added = context::onboarding(&settings).await?.add_member(&member, place).await?;
     let password = added.made_password.map(|made| made.secret().expose_secret().to_owned());
     let mut lines = vec![("address", address.clone()), ("email", email.to_string()), ("role", role.clone())];
+    if password.is_none() && member.password.is_none() {
+        lines.push(("password", "unchanged: the user existed already".to_owned()));
+    }
     if let Some(password) = &password {
         lines.push(("password", format!("{password}   (shown once)")));
     }

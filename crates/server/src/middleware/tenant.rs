@@ -73,7 +73,8 @@ fn unknown_host() -> Problem {
     Problem::new(
         actix_web::http::StatusCode::NOT_FOUND,
         "unknown_host",
-        "No business answers at this address. Check its spelling.",
+        "No business answers at this address. A business's address is its slug before the platform's domain, such as \
+         acme.example.com.",
     )
 }
 

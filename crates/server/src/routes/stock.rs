@@ -168,6 +168,7 @@ pub struct CreateAdjustment {
     /// The change, a decimal string; negative takes out.
     #[schema(value_type = String, example = "-2")]
     quantity: Quantity,
+    /// Free text, in the shop's own words.
     #[schema(value_type = String, max_length = 100, example = "damaged")]
     reason: Reason,
     #[schema(value_type = Option<String>, max_length = 2000)]
