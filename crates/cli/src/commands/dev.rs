@@ -1,6 +1,7 @@
 //! `tenantry dev`: everything on a developer's machine, in one command, in a folder of the checkout.
 
 use std::fs::{self, File, TryLockError};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -88,6 +89,13 @@ async fn develop(port: u16) -> anyhow::Result<ExitCode> {
     let folder = checkout.join(DEV_FOLDER);
     fs::create_dir_all(&folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
     let _lock = lock(&folder)?;
+    // Told before anything is made; the server itself would tell it last.
+    if let Err(error) = TcpListener::bind(("127.0.0.1", port)) {
+        bail!(
+            "port {port} cannot be used ({error}); stop what uses it, or give another: scripts/dev --port {}",
+            port ^ 1
+        );
+    }
     let secrets = Secrets::load_or_make(&folder)?;
     let key_file = folder.join("signing-key.pem");
     if !key_file.exists() {
@@ -137,11 +145,10 @@ async fn prepare(
         db::init(&settings, &cluster.admin_url().parse()?).await?;
     }
     migrate::migrate(&settings).await?;
-    serve::check_database(&settings).await?;
-    let running = server::app::start(settings.clone())?;
     if seed::seed(&settings).await? {
         eprintln!("made the demo data");
     }
+    let running = server::app::start(settings.clone())?;
     eprintln!();
     seed::print_logins(&settings);
     let docs = settings.address_of(&TenantSlug::parse("business1")?);
