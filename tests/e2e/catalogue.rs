@@ -176,11 +176,14 @@ async fn a_patch_changes_what_it_names() {
         .patch(&path, &json!({"description": null}))
         .await;
     assert_eq!((cleared.status, &cleared.body["description"]), (200, &Value::Null));
-    assert_eq!(
-        acme.patch(&path, &json!({"name": null})).await.status,
-        200,
-        "null leaves a required field as it is"
-    );
+    for field in ["name", "archived"] {
+        let refused = acme.patch(&path, &json!({field: null})).await;
+        assert_eq!((refused.status, refused.code()), (400, "invalid_type"), "{field} cannot be removed");
+    }
+    let tag = acme.get(&path).await.header("etag").to_owned();
+    for nothing in [json!({}), json!({"name": "Bolt M8"}), json!({"archived": false})] {
+        assert_eq!(acme.patch(&path, &nothing).await.header("etag"), tag, "{nothing} changes nothing");
+    }
     assert_eq!(acme.patch(&path, &json!({"variants": []})).await.code(), "unknown_field");
 
     let variant = format!("/api/v1/variants/{}", product["variants"][0]["id"].as_str().unwrap());
@@ -212,7 +215,7 @@ async fn of_two_editors_the_second_is_told() {
     assert_eq!((second.status, second.code()), (412, "stale"));
     assert_eq!(acme.with("if-match", &tag).delete(&path).await.status, 412);
     assert_eq!(acme.with("if-match", "*").patch(&path, &json!({"name": "Third"})).await.status, 200);
-    assert_eq!(acme.with("if-match", "garbage").patch(&path, &json!({"name": "x"})).await.status, 412);
+    assert_eq!(acme.with("if-match", "garbage").patch(&path, &json!({"name": "x"})).await.status, 400);
     // A change of a variant is a change of its product.
     let tag = acme.get(&path).await.header("etag").to_owned();
     acme.patch(

@@ -100,6 +100,8 @@ async fn the_app_host_takes_the_business_from_the_path() {
         (missing.status, missing.body["instance"].as_str()),
         (404, Some("/acme/api/v1/products/00000000-0000-7000-8000-000000000000"))
     );
+    let made = by_path.post("/acme/api/v1/categories", &serde_json::json!({"name": "Tools"})).await;
+    assert_eq!(by_path.get(made.header("location")).await.body, made.body, "its address can be followed");
     assert_eq!(by_path.get("/acme").await.status, 303, "as / on a host of its own");
     assert_eq!(by_path.get("/acme/nothing").await.code(), "route_not_found");
     for path in

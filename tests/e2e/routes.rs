@@ -319,6 +319,10 @@ async fn malformed_requests_are_problems_of_the_client() {
         assert_eq!(reply.header("x-request-id"), reply.body["requestId"].as_str().unwrap());
         assert_eq!(reply.headers.contains_key("allow"), status == 405);
     }
+    for path in ["/api/v1/products", "/livez", "/docs/"] {
+        let (head, get) = (acme.send("HEAD", path, None).await, acme.get(path).await);
+        assert_eq!((head.status, head.body.as_str()), (get.status, Some("")), "HEAD {path}");
+    }
     let large = json!({"name": "x".repeat(3000), "variants": []});
     assert_eq!(acme.post("/api/v1/products", &large).await.code(), "body_too_large");
     let form = acme.with("content-type", "text/plain").send("POST", "/api/v1/products", None).await;

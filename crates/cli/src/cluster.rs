@@ -111,6 +111,13 @@ impl Cluster {
                 Ok(_) => return Ok(()),
                 Err(error) => error.to_string(),
             };
+            if problem.contains("password") {
+                bail!(
+                    "the development database in {} was made with other secrets than those in .tenantry/secrets.json. \
+                     If its data may go, remove it and try again",
+                    self.folder.display()
+                );
+            }
             if self.server.try_wait()?.is_some() || started.elapsed() > Duration::from_secs(60) {
                 let last = fs::read_to_string(log).unwrap_or_default();
                 let last = last.lines().rev().find(|line| line.contains("FATAL") || line.contains("PANIC"));
@@ -279,7 +286,13 @@ fn initialise(
 
 /// Stops a server that a killed process left behind in this folder; only that one, by its own pid file.
 fn stop_leftover(programs: &Path, data: &Path, identity: Option<Identity>) {
-    if data.join("postmaster.pid").exists() {
+    let pid_file = fs::read_to_string(data.join("postmaster.pid")).unwrap_or_default();
+    let pid = pid_file.lines().next().unwrap_or_default();
+    // After a power cut the number may be anyone's by now; only a server of this very folder is ours to stop.
+    let arguments = Command::new("ps").args(["-o", "args=", "-p", pid]).output();
+    let is_ours = arguments
+        .is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains(&data.display().to_string()));
+    if is_ours {
         let _ = command(&programs.join("pg_ctl"), identity)
             .args(["stop", "-w", "-s", "-m", "fast", "-D"])
             .arg(data)

@@ -37,9 +37,9 @@ pub enum KeyError {
     #[error("cannot read the signing key {0}; make one with: openssl genpkey -algorithm ed25519 -out {0}")]
     Read(PathBuf, #[source] std::io::Error),
     #[error(
-        "the signing key is no Ed25519 key in PKCS #8 PEM; make one with: openssl genpkey -algorithm ed25519"
+        "{0} holds no Ed25519 key in PKCS #8 PEM; make one with: openssl genpkey -algorithm ed25519 -out {0}"
     )]
-    Format(#[source] jsonwebtoken::errors::Error),
+    Format(PathBuf, #[source] jsonwebtoken::errors::Error),
 }
 
 impl SigningKey {
@@ -47,7 +47,7 @@ impl SigningKey {
     /// [`KeyError`].
     pub fn from_file(path: &Path) -> Result<Self, KeyError> {
         let pem = std::fs::read(path).map_err(|error| KeyError::Read(path.to_owned(), error))?;
-        Self::from_pem(&pem).map_err(KeyError::Format)
+        Self::from_pem(&pem).map_err(|error| KeyError::Format(path.to_owned(), error))
     }
 
     fn from_pem(pem: &[u8]) -> Result<Self, jsonwebtoken::errors::Error> {

@@ -9,7 +9,7 @@ use crate::ids::VariantId;
 use crate::text::Barcode;
 use crate::variant::VariantError;
 
-/// Stores barcodes of variants.
+/// Stores barcodes of variants, in their order: two writers of the same codes wait for each other in one direction only.
 ///
 /// # Errors
 /// [`VariantError::DuplicateBarcode`] for the first one that is taken.
@@ -17,6 +17,7 @@ pub(crate) async fn insert_all(tx: &TenantTx, codes: &[(VariantId, Barcode)]) ->
     const INSERT: &str = "
         INSERT INTO barcodes (code, variant_id, created_at)
         SELECT code, variant_id, $3 FROM unnest($1::text[], $2::uuid[]) AS new (code, variant_id)
+         ORDER BY code
             ON CONFLICT (code) DO NOTHING
      RETURNING code";
     if codes.is_empty() {

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use tenancy::{DbError, TenantTx};
 use tokio_postgres::Row;
 
+use crate::archived_at;
 use crate::ids::CategoryId;
 use crate::page::{Page, PageRequest};
 use crate::text::Name;
@@ -118,7 +119,7 @@ pub async fn list(tx: &TenantTx, page: &PageRequest<1>) -> Result<Page<Category,
     Ok(page.page(rows, |category| [category.id.as_uuid()]))
 }
 
-/// Changes a category.
+/// Changes a category; a change that changes nothing leaves the version as it is.
 ///
 /// # Errors
 /// [`CategoryError`].
@@ -158,10 +159,14 @@ pub async fn update(tx: &TenantTx, id: CategoryId, change: &CategoryChange) -> R
             return Err(CategoryError::Cycle);
         }
     }
-    let archived_at: Option<DateTime<Utc>> = match change.is_archived {
-        Some(archived) => archived.then(|| tx.now()),
-        None => row.try_get("archived_at").map_err(get)?,
-    };
+    let was_archived_at: Option<DateTime<Utc>> = row.try_get("archived_at").map_err(get)?;
+    let archived_at = archived_at(was_archived_at, change.is_archived, tx.now());
+    let unchanged = name == stored_name
+        && parent == row.try_get("parent_id").map_err(get)?
+        && archived_at == was_archived_at;
+    if unchanged {
+        return Ok(());
+    }
     tx.execute(UPDATE, &[&id.as_uuid(), &name, &parent, &archived_at, &tx.now()]).await.map_err(|error| {
         match Name::parse(name) {
             Ok(name) => on_write(error, &name),

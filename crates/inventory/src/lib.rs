@@ -20,8 +20,23 @@ pub mod stock;
 mod text;
 pub mod variant;
 
+use chrono::{DateTime, Utc};
+
 pub use decimal::{DecimalError, Money, Quantity};
 pub use ids::{AdjustmentId, CategoryId, LocationId, MovementId, ProductId, VariantId};
 pub use page::{Cursor, CursorError, Limit, LimitError, Page, PageRequest};
 pub use settings::{Currency, CurrencyError};
 pub use text::{Barcode, Name, Note, OptionText, Reason, SearchText, Sku, TextError};
+
+/// When something was archived, after a change that may archive it or bring it back: archiving again is no change.
+fn archived_at(
+    was: Option<DateTime<Utc>>,
+    change: Option<bool>,
+    now: DateTime<Utc>,
+) -> Option<DateTime<Utc>> {
+    match change {
+        Some(true) => was.or(Some(now)),
+        Some(false) => None,
+        None => was,
+    }
+}

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use tenancy::{DbError, TenantTx, both};
 use tokio_postgres::Row;
 
+use crate::archived_at;
 use crate::ids::{CategoryId, ProductId};
 use crate::page::{Page, PageRequest};
 use crate::text::{Name, Note, OptionText, SearchText};
@@ -277,10 +278,15 @@ pub async fn update(tx: &TenantTx, id: ProductId, change: &ProductChange) -> Res
         Some(category) => category.map(CategoryId::as_uuid),
         None => stored.try_get("category_id").map_err(get)?,
     };
-    let archived_at: Option<DateTime<Utc>> = match change.is_archived {
-        Some(archived) => archived.then(|| tx.now()),
-        None => stored.try_get("archived_at").map_err(get)?,
-    };
+    let was_archived_at: Option<DateTime<Utc>> = stored.try_get("archived_at").map_err(get)?;
+    let archived_at = archived_at(was_archived_at, change.is_archived, tx.now());
+    let unchanged = name == stored_name
+        && description == stored.try_get("description").map_err(get)?
+        && category == stored.try_get("category_id").map_err(get)?
+        && archived_at == was_archived_at;
+    if unchanged {
+        return Ok(());
+    }
     tx.execute(UPDATE, &[&id.as_uuid(), &name, &description, &category, &archived_at, &tx.now()])
         .await
         .map_err(on_write)?;

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::decimal::{Money, Quantity};
 use crate::ids::{ProductId, VariantId};
 use crate::text::{Barcode, OptionText, Sku};
-use crate::{barcode, product};
+use crate::{archived_at, barcode, product};
 
 /// A variant's value on each option axis.
 pub type Options = BTreeMap<OptionText, OptionText>;
@@ -154,12 +154,14 @@ pub(crate) async fn insert_all(
     product: ProductId,
     variants: &[NewVariant],
 ) -> Result<Vec<VariantId>, VariantError> {
-    // One statement for all; those left out of the answer met an existing SKU.
+    // One statement for all, in the order of the SKUs, so that two writers of the same ones wait in one direction only;
+    // those left out of the answer met an existing SKU.
     const INSERT: &str = "
         INSERT INTO variants (id, product_id, sku, price, cost, reorder_level, options, created_at, updated_at)
         SELECT id, $1, sku, price, cost, reorder_level, options, $8, $8
           FROM unnest($2::uuid[], $3::text[], $4::numeric[], $5::numeric[], $6::numeric[], $7::jsonb[])
                AS new (id, sku, price, cost, reorder_level, options)
+         ORDER BY sku
             ON CONFLICT (sku) DO NOTHING
      RETURNING id";
     const INSERT_LEVELS: &str = "
@@ -332,10 +334,17 @@ pub async fn update(tx: &TenantTx, id: VariantId, change: &VariantChange) -> Res
         Some(level) => level.map(Quantity::as_decimal),
         None => row.try_get("reorder_level").map_err(get)?,
     };
-    let archived_at: Option<DateTime<Utc>> = match change.is_archived {
-        Some(archived) => archived.then(|| tx.now()),
-        None => row.try_get("archived_at").map_err(get)?,
-    };
+    let was_archived_at: Option<DateTime<Utc>> = row.try_get("archived_at").map_err(get)?;
+    let archived_at = archived_at(was_archived_at, change.is_archived, tx.now());
+    let unchanged = sku == stored_sku
+        && price == row.try_get::<_, Decimal>("price").map_err(get)?
+        && cost == row.try_get::<_, Option<Decimal>>("cost").map_err(get)?
+        && reorder_level == row.try_get::<_, Option<Decimal>>("reorder_level").map_err(get)?
+        && archived_at == was_archived_at
+        && change.barcodes.is_none();
+    if unchanged {
+        return Ok(());
+    }
     let updated = tx
         .execute(UPDATE, &[&id.as_uuid(), &sku, &price, &cost, &reorder_level, &archived_at, &tx.now()])
         .await;

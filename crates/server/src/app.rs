@@ -160,7 +160,7 @@ fn cors(origins: &[String]) -> Cors {
             header::HeaderName::from_static("x-request-id"),
         ])
         .expose_headers(["etag", "location", "idempotent-replayed", "x-request-id", "retry-after"])
-        // Without an allowed origin a request is answered as if CORS did not exist: browsers then refuse the answer.
+        // A request of another origin is answered without a word on CORS, and browsers keep the answer from the page.
         .block_on_origin_mismatch(false)
         .max_age(600);
     origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin))

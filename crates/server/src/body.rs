@@ -89,6 +89,16 @@ fn pointer(path: &Path) -> String {
     pointer
 }
 
+/// For merge patches: a field that cannot be removed, so that null is refused where `Option` alone would ignore it.
+///
+/// # Errors
+/// Those of `T`, which knows no null.
+pub fn required<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
 /// For merge patches: a field that is absent stays `None`, one that is null becomes `Some(None)`.
 ///
 /// # Errors

@@ -36,17 +36,25 @@ impl std::fmt::Display for Tag {
 /// The version that If-Match asks for. Stock that moved since does not stand in the way of an edit.
 ///
 /// # Errors
-/// 412 for a tag that is none of ours: no row can match it.
+/// 400 for anything but `*` or one tag as we give them.
 pub fn if_match(headers: &HeaderMap) -> Result<Option<i32>, Problem> {
-    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
+    let mut values = headers.get_all(header::IF_MATCH);
+    let Some(value) = values.next() else { return Ok(None) };
     let text = value.to_str().unwrap_or_default().trim();
     if text == "*" {
         return Ok(None);
     }
-    let version = text.trim_matches('"').split('.').next().unwrap_or_default();
-    match (text.starts_with('"') && text.ends_with('"'), version.parse()) {
-        (true, Ok(version)) => Ok(Some(version)),
-        _ => Err(Problem::stale()),
+    let tag = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or_default();
+    let (version, position) = tag.split_once('.').unwrap_or((tag, "0"));
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    match version.parse() {
+        Ok(number) if is_number(version) && is_number(position) && values.next().is_none() => {
+            Ok(Some(number))
+        }
+        _ => Err(Problem::malformed(
+            "invalid_if_match",
+            "Send the ETag that you were given in If-Match, quotes included.",
+        )),
     }
 }
 

@@ -1,10 +1,11 @@
 //! The OpenAPI document: collected from the routes themselves, completed here.
 
 use actix_web::App;
-use utoipa::openapi::path::Operation;
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::Type;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
-use utoipa::openapi::{ContentBuilder, Info, OpenApi, PathItem, Ref, ResponseBuilder};
+use utoipa::openapi::{ContentBuilder, Info, ObjectBuilder, OpenApi, PathItem, Ref, RefOr, ResponseBuilder};
 use utoipa::{PartialSchema, ToSchema};
 use utoipa_actix_web::AppExt;
 
@@ -44,7 +45,8 @@ fn complete(mut document: OpenApi) -> OpenApi {
     components.schemas.insert(FieldProblem::name().into_owned(), FieldProblem::schema());
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
-    for path in document.paths.paths.values_mut() {
+    for (template, path) in &mut document.paths.paths {
+        describe_headers(template, path);
         for operation in operations(path) {
             let problem = ResponseBuilder::new()
                 .description("A problem")
@@ -61,6 +63,43 @@ fn complete(mut document: OpenApi) -> OpenApi {
         }
     }
     document
+}
+
+/// The headers by which repetitions and other editors are told apart.
+fn describe_headers(template: &str, path: &mut PathItem) {
+    let header = |name: &str, text: &str| -> RefOr<Parameter> {
+        ParameterBuilder::new()
+            .name(name)
+            .parameter_in(ParameterIn::Header)
+            .description(Some(text))
+            .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+            .build()
+            .into()
+    };
+    let is_of_a_business = template.starts_with("/api/v1/")
+        && !template.starts_with("/api/v1/platform/")
+        && !template.starts_with("/api/v1/auth/");
+    if !is_of_a_business {
+        return;
+    }
+    if let Some(post) = &mut path.post {
+        let parameters = post.parameters.get_or_insert_default();
+        if !parameters.iter().any(|known| matches!(known, RefOr::T(known) if known.name == "Idempotency-Key"))
+        {
+            parameters.push(header("Idempotency-Key", "A new UUID, and the same one for a repetition"));
+        }
+    }
+    for change in [&mut path.patch, &mut path.delete].into_iter().flatten() {
+        let text = "The ETag that you were given; 412 when someone else has changed the row since";
+        change.parameters.get_or_insert_default().push(header("If-Match", text));
+    }
+    // What can be changed has an ETag.
+    if let (Some(get), Some(_)) = (&mut path.get, &path.patch) {
+        let text = "An ETag that you have; 304 when nothing has changed";
+        get.parameters.get_or_insert_default().push(header("If-None-Match", text));
+        let unchanged = ResponseBuilder::new().description("Nothing has changed since").build();
+        get.responses.responses.insert("304".to_owned(), unchanged.into());
+    }
 }
 
 fn operations(path: &mut PathItem) -> impl Iterator<Item = &mut Operation> {

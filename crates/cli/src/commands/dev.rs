@@ -109,7 +109,12 @@ async fn develop(port: u16) -> anyhow::Result<ExitCode> {
         Some(_) => None,
         None => {
             eprintln!("starting PostgreSQL");
-            Some(Cluster::start(&folder.join("postgres"), &secrets.admin_password).await?)
+            let place = folder.join("postgres");
+            tokio::select! {
+                started = Cluster::start(&place, &secrets.admin_password) => Some(started?),
+                _ = terminate.recv() => return Ok(ExitCode::from(failure::INTERRUPTED)),
+                _ = interrupt.recv() => return Ok(ExitCode::from(failure::INTERRUPTED)),
+            }
         }
     };
     let settings_file = SettingsFile::write(&checkout, &key_file, port, &secrets, cluster.as_ref())?;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
+use actix_web::http::Method;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, web};
@@ -46,13 +47,17 @@ impl RequestSpan {
 /// # Errors
 /// None of its own: an error of the inner layers becomes a problem document here.
 pub async fn layer(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let started = Instant::now();
     let request_id = request_id(request.headers());
     let traceparent = traceparent(request.headers());
     let method = request.method().clone();
+    // Answered as GET; the framework leaves the body out, for it read HEAD before us.
+    if method == Method::HEAD {
+        request.head_mut().method = Method::GET;
+    }
     let path = request.path().to_owned();
     let state = request.app_data::<web::Data<State>>().cloned();
     let deadline = state.as_ref().map_or(30_000, |state| state.settings.server.request_timeout_ms);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::HOST;
+use actix_web::http::header::{HOST, HeaderValue, LOCATION};
 use actix_web::http::uri::{PathAndQuery, Uri};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, web};
@@ -29,25 +29,37 @@ pub async fn layer(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    match resolve(&mut request).await {
-        Ok(()) => next.call(request).await.map(ServiceResponse::map_into_boxed_body),
-        Err(problem) => Ok(request.error_response(problem)),
+    let prefix = match resolve(&mut request).await {
+        Ok(prefix) => prefix,
+        Err(problem) => return Ok(request.error_response(problem)),
+    };
+    let mut answer = next.call(request).await?.map_into_boxed_body();
+    // Handlers know nothing of the path that only named the business; who follows their addresses needs it again.
+    let location = answer.headers().get(LOCATION).and_then(|value| value.to_str().ok());
+    let location = location
+        .filter(|location| location.starts_with("/api/"))
+        .map(|location| format!("{prefix}{location}"));
+    if let Some(Ok(location)) = location.map(|location| HeaderValue::from_str(&location)) {
+        answer.headers_mut().insert(LOCATION, location);
     }
+    Ok(answer)
 }
 
-async fn resolve(request: &mut ServiceRequest) -> Result<(), Problem> {
+/// Returns the part of the path that only named the business, which the request has no longer.
+async fn resolve(request: &mut ServiceRequest) -> Result<String, Problem> {
     let host = requested_host(request)?;
     if is_served_everywhere(request.path()) {
-        return Ok(());
+        return Ok(String::new());
     }
     let state = request
         .app_data::<web::Data<State>>()
         .cloned()
         .ok_or_else(|| Problem::internal("the application has no state"))?;
     match state.resolver.destination(&host, request.path()) {
-        Destination::Nowhere => return Err(unknown_host()),
+        Destination::Nowhere => Err(unknown_host()),
         Destination::Platform => {
             request.extensions_mut().insert(Site::Platform);
+            Ok(String::new())
         }
         Destination::Business { address, prefix } => {
             let tenant = state.resolver.tenant(&address).await?.ok_or_else(unknown_host)?;
@@ -55,11 +67,11 @@ async fn resolve(request: &mut ServiceRequest) -> Result<(), Problem> {
                 span.record_tenant(tenant.slug.as_str());
             }
             check_open(&tenant)?;
-            strip_prefix(request, prefix)?;
+            let prefix = strip_prefix(request, prefix)?;
             request.extensions_mut().insert(Site::Business(tenant));
+            Ok(prefix)
         }
     }
-    Ok(())
 }
 
 /// Answered on any host, known or not.
@@ -117,10 +129,11 @@ fn check_open(tenant: &Tenant) -> Result<(), Problem> {
 }
 
 /// Takes the part of the path that only named the business off, so that routes are the same on both forms of address.
-fn strip_prefix(request: &mut ServiceRequest, prefix: usize) -> Result<(), Problem> {
+fn strip_prefix(request: &mut ServiceRequest, prefix: usize) -> Result<String, Problem> {
     if prefix == 0 {
-        return Ok(());
+        return Ok(String::new());
     }
+    let stripped = request.path().get(..prefix).unwrap_or_default().to_owned();
     let rest =
         request.uri().path_and_query().map_or("/", PathAndQuery::as_str).get(prefix..).unwrap_or_default();
     let rest = if rest.starts_with('/') { rest.to_owned() } else { format!("/{rest}") };
@@ -128,5 +141,5 @@ fn strip_prefix(request: &mut ServiceRequest, prefix: usize) -> Result<(), Probl
         rest.parse().map_err(|_| Problem::malformed("invalid_path", "The path cannot be read."))?;
     request.match_info_mut().get_mut().update(&uri);
     request.head_mut().uri = uri;
-    Ok(())
+    Ok(stripped)
 }

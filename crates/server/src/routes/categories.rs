@@ -26,11 +26,14 @@ pub struct CreateCategory {
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ChangeCategory {
-    #[schema(value_type = Option<String>, max_length = 200)]
+    #[serde(default, deserialize_with = "crate::body::required")]
+    #[schema(nullable = false, value_type = Option<String>, max_length = 200)]
     name: Option<Name>,
     #[serde(default, deserialize_with = "crate::body::nullable")]
     #[schema(value_type = Option<uuid::Uuid>)]
     parent_id: Option<Option<CategoryId>>,
+    #[serde(default, deserialize_with = "crate::body::required")]
+    #[schema(nullable = false)]
     archived: Option<bool>,
 }
 

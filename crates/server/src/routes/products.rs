@@ -37,7 +37,8 @@ pub struct CreateProduct {
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ChangeProduct {
-    #[schema(value_type = Option<String>, max_length = 200)]
+    #[serde(default, deserialize_with = "crate::body::required")]
+    #[schema(nullable = false, value_type = Option<String>, max_length = 200)]
     name: Option<Name>,
     #[serde(default, deserialize_with = "crate::body::nullable")]
     #[schema(value_type = Option<uuid::Uuid>)]
@@ -45,6 +46,8 @@ pub struct ChangeProduct {
     #[serde(default, deserialize_with = "crate::body::nullable")]
     #[schema(value_type = Option<String>, max_length = 2000)]
     description: Option<Option<Note>>,
+    #[serde(default, deserialize_with = "crate::body::required")]
+    #[schema(nullable = false)]
     archived: Option<bool>,
 }
 

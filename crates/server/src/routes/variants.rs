@@ -54,12 +54,15 @@ impl CreateVariant {
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ChangeVariant {
-    #[schema(value_type = Option<String>, max_length = 64)]
+    #[serde(default, deserialize_with = "crate::body::required")]
+    #[schema(nullable = false, value_type = Option<String>, max_length = 64)]
     sku: Option<Sku>,
+    #[serde(default, deserialize_with = "crate::body::required")]
     /// All barcodes that the variant has from now on.
-    #[schema(value_type = Option<Vec<String>>)]
+    #[schema(nullable = false, value_type = Option<Vec<String>>)]
     barcodes: Option<Vec<Barcode>>,
-    #[schema(value_type = Option<String>, example = "0.49")]
+    #[serde(default, deserialize_with = "crate::body::required")]
+    #[schema(nullable = false, value_type = Option<String>, example = "0.49")]
     price: Option<Money>,
     #[serde(default, deserialize_with = "crate::body::nullable")]
     #[schema(value_type = Option<String>)]
@@ -67,6 +70,8 @@ pub struct ChangeVariant {
     #[serde(default, deserialize_with = "crate::body::nullable")]
     #[schema(value_type = Option<String>)]
     reorder_level: Option<Option<Quantity>>,
+    #[serde(default, deserialize_with = "crate::body::required")]
+    #[schema(nullable = false)]
     archived: Option<bool>,
 }
 
