@@ -101,9 +101,8 @@ CREATE POLICY membership_roles_platform ON shared.membership_roles TO tenantry_p
 
 GRANT SELECT (id, full_name, status, password_changed_at, created_at, updated_at) ON shared.users
    TO tenantry_shared, tenantry_platform;
-GRANT INSERT, UPDATE ON shared.users TO tenantry_platform;
 GRANT SELECT ON shared.user_logins, shared.memberships, shared.membership_roles TO tenantry_shared, tenantry_platform;
-GRANT INSERT, UPDATE, DELETE ON shared.user_logins, shared.memberships, shared.membership_roles TO tenantry_platform;
+-- Written by the owner's login alone: who serves requests makes no users and gives no roles.
 GRANT SELECT ON shared.apps, shared.permissions, shared.roles, shared.role_permissions
    TO tenantry_shared, tenantry_platform;
 
@@ -146,7 +145,7 @@ VALUES ('platform', 'super_admin', 'tenants.read'), ('platform', 'super_admin', 
        ('platform', 'support', 'tenants.read');
 
 -- What has to be read before anyone is signed in: one user's credentials, and what he may do in one place.
--- No row: no such login. Null roles: no active membership there.
+-- No row: no such login. No membership_id: no active membership there.
 CREATE FUNCTION shared.find_credentials(wanted_email text, wanted_app text, wanted_tenant uuid)
 RETURNS TABLE (user_id uuid, full_name text, email text, password_hash text, user_status text,
                membership_id uuid, membership_version integer, roles text[], permissions text[])
@@ -163,7 +162,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $f
       LEFT JOIN shared.memberships m
              ON m.user_id = u.id AND m.app = wanted_app AND m.status = 'active'
             AND m.tenant_id IS NOT DISTINCT FROM wanted_tenant
-     WHERE l.kind = 'email' AND l.value = wanted_email
+     WHERE l.kind = 'email' AND l.tenant_id IS NULL AND l.value = wanted_email
 $function$;
 REVOKE ALL ON FUNCTION shared.find_credentials(text, text, uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION shared.find_credentials(text, text, uuid) TO tenantry_shared;

@@ -5,7 +5,8 @@ use std::net::TcpStream;
 
 use harness::TestApp;
 
-/// Sends these bytes and returns status and body of the answer.
+/// Sends these bytes and returns status and body of the answer. It blocks its thread, so the server's database needs
+/// another: such tests are multi-threaded.
 fn raw(app: &TestApp, request: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(("127.0.0.1", app.port())).unwrap();
     stream.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
@@ -20,7 +21,7 @@ fn get(app: &TestApp, target: &str, headers: &str) -> (u16, String) {
     raw(app, &format!("GET {target} HTTP/1.1\r\n{headers}connection: close\r\n\r\n"))
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn the_host_header_chooses_the_business_and_nothing_else_does() {
     let app = TestApp::start().await;
     app.onboard("acme", "a@acme.test").await;
@@ -68,7 +69,7 @@ async fn the_host_header_chooses_the_business_and_nothing_else_does() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_request_cannot_name_two_hosts() {
     let app = TestApp::start().await;
     app.onboard("acme", "a@acme.test").await;

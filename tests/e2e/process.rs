@@ -19,6 +19,16 @@ async fn sigterm_lets_a_running_request_end() {
     acme.adjust(&variant, "5").await;
     let port = free_port();
     let mut serving = Program::beside(&app).serve(port);
+    // Every worker has opened connections to the database, and uses those of the others.
+    let http = reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();
+    let url = format!("http://127.0.0.1:{port}/api/v1/stock/movements");
+    for _ in 0..5 {
+        let get = || {
+            http.get(&url).header("host", "acme.localhost").bearer_auth(acme.token.as_deref().unwrap()).send()
+        };
+        let answers = tokio::join!(get(), get(), get(), get(), get(), get());
+        assert_eq!(answers.0.unwrap().status(), 200);
+    }
     // A lock keeps the request at work until we let go.
     let mut owner = app.database.as_owner().await;
     let blocker = owner.transaction().await.unwrap();
@@ -119,7 +129,7 @@ async fn a_request_that_takes_too_long_is_given_up_and_undone() {
     assert_eq!(acme.on_hand(&variant).await, "0");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn slow_clients_are_let_go() {
     let app = TestApp::start_with("[server]\nclient_timeout_ms = 300").await;
     let read = |request: &str| {

@@ -24,8 +24,8 @@ const CONFLICT: u8 = 4;
 /// Ended by Ctrl-C.
 pub const INTERRUPTED: u8 = 130;
 
-/// Prints `error` with its causes and returns its exit code.
-pub fn report(error: &anyhow::Error) -> ExitCode {
+/// `error` with its causes, in one line.
+pub fn text(error: &anyhow::Error) -> String {
     // A cause that its effect has quoted already is not told twice.
     let mut text = error.to_string();
     for cause in error.chain().skip(1).map(ToString::to_string) {
@@ -34,7 +34,12 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
             text.push_str(&cause);
         }
     }
-    eprintln!("error: {text}");
+    text
+}
+
+/// Prints `error` and returns its exit code.
+pub fn report(error: &anyhow::Error) -> ExitCode {
+    eprintln!("error: {}", text(error));
     ExitCode::from(code(error))
 }
 

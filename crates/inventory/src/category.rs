@@ -111,10 +111,10 @@ pub async fn list(tx: &TenantTx, page: &PageRequest<1>) -> Result<Page<Category,
     const LIST: &str = "
         SELECT id, name, parent_id, archived_at, version, created_at, updated_at
           FROM categories
-         WHERE archived_at IS NULL AND ($1::uuid IS NULL OR id < $1)
+         WHERE archived_at IS NULL AND id < $1
          ORDER BY id DESC
          LIMIT $2";
-    let rows = tx.query(LIST, &[&page.after(0), &page.limit.and_one()]).await?;
+    let rows = tx.query(LIST, &[&page.before(0), &page.limit.and_one()]).await?;
     let rows = rows.iter().map(Category::from_row).collect::<Result<Vec<_>, _>>()?;
     Ok(page.page(rows, |category| [category.id.as_uuid()]))
 }

@@ -72,20 +72,20 @@ pub async fn list(
         SELECT id, variant_id, location_id, kind, quantity, balance_after, reason, source_type, source_id, actor_id,
                occurred_at
           FROM stock_movements
-         WHERE $1::uuid IS NULL OR id < $1
+         WHERE id < $1
          ORDER BY id DESC
          LIMIT $2";
     const OF_VARIANT: &str = "
         SELECT id, variant_id, location_id, kind, quantity, balance_after, reason, source_type, source_id, actor_id,
                occurred_at
           FROM stock_movements
-         WHERE variant_id = $3 AND ($1::uuid IS NULL OR id < $1)
+         WHERE variant_id = $3 AND id < $1
          ORDER BY id DESC
          LIMIT $2";
     let rows = match variant {
-        None => tx.query(ALL, &[&page.after(0), &page.limit.and_one()]).await?,
+        None => tx.query(ALL, &[&page.before(0), &page.limit.and_one()]).await?,
         Some(variant) => {
-            tx.query(OF_VARIANT, &[&page.after(0), &page.limit.and_one(), &variant.as_uuid()]).await?
+            tx.query(OF_VARIANT, &[&page.before(0), &page.limit.and_one(), &variant.as_uuid()]).await?
         }
     };
     let rows = rows.iter().map(Movement::from_row).collect::<Result<Vec<_>, _>>()?;

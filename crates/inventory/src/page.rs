@@ -86,9 +86,15 @@ pub struct PageRequest<const N: usize> {
 }
 
 impl<const N: usize> PageRequest<N> {
-    /// The `index`-th part of the key to go on after, or NULL for the first page.
-    pub(crate) fn after(&self, index: usize) -> Option<Uuid> {
-        self.after.map(|cursor| cursor.key()[index])
+    /// The `index`-th part of the key to go on after in ascending order: below all keys for the first page, so that the
+    /// query needs no second form and its index is used for every page.
+    pub(crate) fn after(&self, index: usize) -> Uuid {
+        self.after.map_or(Uuid::nil(), |cursor| cursor.key()[index])
+    }
+
+    /// The same in descending order: above all keys for the first page.
+    pub(crate) fn before(&self, index: usize) -> Uuid {
+        self.after.map_or(Uuid::max(), |cursor| cursor.key()[index])
     }
 
     /// Makes a page of `rows`, fetched with [`Limit::and_one`].

@@ -201,7 +201,7 @@ pub async fn list(
 ) -> Result<Page<Product, 1>, DbError> {
     // Two texts instead of one with `$3 IS NULL OR ..`, so that the search is planned for its trigram indexes.
     const LIST: &str = select_products!(
-        "($1::uuid IS NULL OR id < $1)
+        "id < $1
          AND ($3::uuid IS NULL OR category_id = $3)
          AND (archived_at IS NOT NULL) = $4
        ORDER BY id DESC
@@ -211,19 +211,19 @@ pub async fn list(
         "id IN (SELECT p.id FROM products p WHERE p.name ILIKE $5
                  UNION SELECT v.product_id FROM variants v WHERE v.sku ILIKE $5
                  UNION SELECT v.product_id FROM barcodes b JOIN variants v ON v.id = b.variant_id WHERE b.code ILIKE $5)
-         AND ($1::uuid IS NULL OR id < $1)
+         AND id < $1
          AND ($3::uuid IS NULL OR category_id = $3)
          AND (archived_at IS NOT NULL) = $4
        ORDER BY id DESC
        LIMIT $2"
     );
-    let after = page.after(0);
+    let before = page.before(0);
     let limit = page.limit.and_one();
     let category = filter.category_id.map(CategoryId::as_uuid);
     let rows = match &filter.search {
-        None => tx.query(LIST, &[&after, &limit, &category, &filter.archived]).await?,
+        None => tx.query(LIST, &[&before, &limit, &category, &filter.archived]).await?,
         Some(text) => {
-            tx.query(SEARCH, &[&after, &limit, &category, &filter.archived, &text.pattern()]).await?
+            tx.query(SEARCH, &[&before, &limit, &category, &filter.archived, &text.pattern()]).await?
         }
     };
     Ok(page.page(from_rows(&rows)?, |product| [product.id.as_uuid()]))

@@ -57,18 +57,24 @@ pub async fn list(
     filter: &LevelFilter,
     page: &PageRequest<2>,
 ) -> Result<Page<StockLevel, 2>, DbError> {
-    const LIST: &str = "
+    const ALL: &str = "
         SELECT variant_id, location_id, on_hand, reserved, updated_at
           FROM stock_levels
-         WHERE ($1::uuid IS NULL OR (variant_id, location_id) > ($1, $2))
-           AND ($3::uuid IS NULL OR variant_id = $3)
-           AND ($4::uuid IS NULL OR location_id = $4)
+         WHERE (variant_id, location_id) > ($1, $2) AND ($3::uuid IS NULL OR location_id = $3)
          ORDER BY variant_id, location_id
-         LIMIT $5";
-    let variant = filter.variant_id.map(VariantId::as_uuid);
+         LIMIT $4";
+    const OF_VARIANT: &str = "
+        SELECT variant_id, location_id, on_hand, reserved, updated_at
+          FROM stock_levels
+         WHERE (variant_id, location_id) > ($1, $2) AND ($3::uuid IS NULL OR location_id = $3) AND variant_id = $5
+         ORDER BY variant_id, location_id
+         LIMIT $4";
     let location = filter.location_id.map(LocationId::as_uuid);
-    let rows =
-        tx.query(LIST, &[&page.after(0), &page.after(1), &variant, &location, &page.limit.and_one()]).await?;
+    let (variant, after, limit) = (page.after(0), page.after(1), page.limit.and_one());
+    let rows = match filter.variant_id {
+        None => tx.query(ALL, &[&variant, &after, &location, &limit]).await?,
+        Some(only) => tx.query(OF_VARIANT, &[&variant, &after, &location, &limit, &only.as_uuid()]).await?,
+    };
     let rows = rows.iter().map(StockLevel::from_row).collect::<Result<Vec<_>, _>>()?;
     Ok(page.page(rows, |level| [level.variant_id.as_uuid(), level.location_id.as_uuid()]))
 }
@@ -162,7 +168,17 @@ pub async fn post(
         if level.on_hand >= LIMIT {
             return Err(StockError::TooMuch);
         }
-        // The id is made under the lock, so ids follow the order of the ledger.
+        // The sum of a document may be covered and a step of it not: what goes out has to be there first.
+        if level.on_hand < level.reserved {
+            let available = level.on_hand - level.reserved - posting.quantity.as_decimal();
+            return Err(StockError::Insufficient(vec![Shortage {
+                variant_id: posting.variant_id,
+                location_id: posting.location_id,
+                requested: Quantity::from_decimal(-posting.quantity.as_decimal()),
+                available: Quantity::from_decimal(available),
+            }]));
+        }
+        // Made under the lock, so that on one server ids follow the ledger; `position` does so everywhere.
         let movement_id = MovementId::new();
         movements.push(movement_id, key, level, posting);
         posted.push(Posted { movement_id, balance_after: Quantity::from_decimal(level.on_hand) });

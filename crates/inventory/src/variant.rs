@@ -217,10 +217,16 @@ fn on_write(error: DbError) -> VariantError {
 /// # Errors
 /// [`VariantError`].
 pub async fn insert(tx: &TenantTx, product: ProductId, new: &NewVariant) -> Result<VariantId, VariantError> {
-    // The lock on the product keeps its options as they are until the end.
+    const COUNT: &str = "SELECT count(*) FROM variants WHERE product_id = $1";
+    // The lock on the product keeps its options and its number of variants as they are until the end.
     let option_names = product::lock(tx, product).await?.ok_or(VariantError::UnknownProduct)?.option_names;
     let variants = std::slice::from_ref(new);
     check(variants, &option_names)?;
+    let count: i64 =
+        tx.query_one(COUNT, &[&product.as_uuid()]).await?.try_get("count").map_err(DbError::from)?;
+    if count >= MAX_PER_PRODUCT as i64 {
+        return Err(VariantError::Count);
+    }
     let ids = insert_all(tx, product, variants).await?;
     product::touch(tx, product).await?;
     ids.first().copied().ok_or(VariantError::Count)

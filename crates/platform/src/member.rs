@@ -29,8 +29,8 @@ pub enum MemberError {
     /// A password is a user's own: nobody else sets it.
     #[error("the user {0} exists already and keeps the password; leave the password out")]
     UserExists(Email),
-    #[error("the user {0} was deleted a moment ago; try again")]
-    UserVanished(Email),
+    #[error("the user {0} was made or deleted a moment ago; try again")]
+    UserChanged(Email),
     #[error(transparent)]
     Membership(#[from] MembershipError),
     #[error(transparent)]
@@ -42,7 +42,7 @@ pub enum MemberError {
 impl From<UserError> for MemberError {
     fn from(error: UserError) -> Self {
         match error {
-            UserError::EmailTaken(email) => Self::UserExists(email),
+            UserError::EmailTaken(email) => Self::UserChanged(email),
             UserError::Db(error) => Self::Db(error),
         }
     }
@@ -92,7 +92,7 @@ impl<'a> Prepared<'a> {
                 };
                 (user::insert(tx, &new).await?, self.made_password.clone())
             }
-            (None, None) => return Err(MemberError::UserVanished(self.member.email.clone())),
+            (None, None) => return Err(MemberError::UserChanged(self.member.email.clone())),
         };
         membership::insert(tx, user, place, &self.member.role).await?;
         Ok(Added { user, made_password })

@@ -11,7 +11,8 @@ use crate::settings::{LogFormat, LogSettings, SettingsError};
 /// # Errors
 /// [`SettingsError`] when `log.filter` cannot be read.
 pub fn start(settings: &LogSettings) -> Result<(), SettingsError> {
-    let filter = EnvFilter::try_new(&settings.filter)
+    // At finer levels the driver writes the values of every statement, password hashes among them.
+    let filter = EnvFilter::try_new(format!("{},tokio_postgres=warn", settings.filter))
         .map_err(|error| SettingsError::Value { key: "log.filter".to_owned(), problem: error.to_string() })?;
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // Only the second start of a process, in tests, finds one installed.

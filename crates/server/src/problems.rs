@@ -195,7 +195,7 @@ impl From<MemberError> for Problem {
             MemberError::UserExists(_) => {
                 Self::conflict("user_exists", sentence(&error)).at("/owner/password", "user_exists", &error)
             }
-            MemberError::UserVanished(_) => Self::conflict("user_vanished", sentence(&error)).retry_after(1),
+            MemberError::UserChanged(_) => Self::conflict("user_changed", sentence(&error)).retry_after(1),
             MemberError::Membership(error) => match error {
                 MembershipError::AlreadyMember => Self::conflict("already_member", sentence(&error)),
                 MembershipError::UnknownRole { .. } => Self::invalid("/role", "unknown_role", &error),

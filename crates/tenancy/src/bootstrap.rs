@@ -8,7 +8,7 @@ use crate::database::{ProbeError, ServerVersion, probe};
 use crate::error::DbError;
 use crate::names::{BusinessNumber, Installation, PLATFORM_GROUP, SHARED_GROUP, TENANT_GROUP};
 use crate::names::{quote_identifier, quote_literal};
-use crate::script;
+use crate::script::{self, ScriptError};
 
 const CLUSTER: &str = include_str!("bootstrap/cluster.sql");
 const DATABASE: &str = include_str!("bootstrap/database.sql");
@@ -57,6 +57,8 @@ pub enum BootstrapError {
     Privilege { user: String, message: String },
     #[error("the statement `{statement}` failed")]
     Statement { statement: String, source: DbError },
+    #[error("the bootstrap's own SQL cannot be taken apart")]
+    Script(#[from] ScriptError),
     #[error(transparent)]
     Tls(#[from] TlsError),
     #[error(transparent)]
@@ -101,9 +103,11 @@ impl Bootstrap {
     pub fn script(&self) -> Result<String, BootstrapError> {
         self.check()?;
         let database = self.server.database();
-        let mut script =
-            String::from("-- Run with psql as a superuser, connected to any database of the cluster.\n");
+        let mut script = String::from(
+            "-- Run with psql as an administrator, connected to any database of the cluster.\n\\set ON_ERROR_STOP on\nBEGIN;\n",
+        );
         script.push_str(&self.fill(CLUSTER));
+        script.push_str("COMMIT;\n");
         // CREATE DATABASE knows no IF NOT EXISTS; psql's \gexec runs what the query returns.
         let _ = write!(
             script,
@@ -112,7 +116,9 @@ impl Bootstrap {
             quote_literal(database),
             quote_identifier(database)
         );
+        script.push_str("BEGIN;\n");
         script.push_str(&self.fill(DATABASE));
+        script.push_str("COMMIT;\n");
         Ok(script)
     }
 
@@ -150,7 +156,7 @@ impl Bootstrap {
         let mut client = Connector::new(url, &[])?.connect().await?;
         let transaction = client.transaction().await.map_err(|error| refused(url, "BEGIN", error))?;
         // Our own text, taken apart so that an error names its statement.
-        for statement in script::statements(script).unwrap_or_default() {
+        for statement in script::statements(script)? {
             transaction.batch_execute(statement).await.map_err(|error| refused(url, statement, error))?;
         }
         transaction.commit().await.map_err(|error| refused(url, "COMMIT", error))

@@ -5,12 +5,14 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use deadpool_postgres::ClientWrapper;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio_postgres::config::{Host, SslMode as WireSslMode};
 use tokio_postgres::error::SqlState;
@@ -43,6 +45,8 @@ pub enum UrlError {
     Scheme,
     #[error("sslmode \"{0}\" is unknown; use disable, allow, prefer, require, verify-ca or verify-full")]
     SslMode(String),
+    #[error("sslrootcert=system needs sslmode=verify-full")]
+    SystemRoots,
     #[error("the database URL names no {0}")]
     Missing(&'static str),
     #[error("the database URL cannot be read")]
@@ -58,7 +62,7 @@ impl FromStr for DatabaseUrl {
         }
         // tokio-postgres knows three of the six modes and no root certificate, so those two are read here.
         let (base, query) = url.split_once('?').unwrap_or((url, ""));
-        let mut ssl_mode = SslMode::Prefer;
+        let (mut ssl_mode, mut system_roots) = (None, false);
         let mut root_certificate = None;
         let mut rest = Vec::new();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
@@ -66,7 +70,7 @@ impl FromStr for DatabaseUrl {
             let value = percent_encoding::percent_decode_str(value).decode_utf8_lossy();
             match key {
                 "sslmode" => {
-                    ssl_mode = match value.as_ref() {
+                    ssl_mode = Some(match value.as_ref() {
                         "disable" => SslMode::Disable,
                         "allow" => SslMode::Allow,
                         "prefer" => SslMode::Prefer,
@@ -74,13 +78,19 @@ impl FromStr for DatabaseUrl {
                         "verify-ca" => SslMode::VerifyCa,
                         "verify-full" => SslMode::VerifyFull,
                         other => return Err(UrlError::SslMode(other.to_owned())),
-                    }
+                    });
                 }
-                "sslrootcert" if value == "system" => {}
+                "sslrootcert" if value == "system" => system_roots = true,
                 "sslrootcert" => root_certificate = Some(PathBuf::from(value.as_ref())),
                 _ => rest.push(pair),
             }
         }
+        // libpq: the authorities that everyone trusts say something only together with the host's name.
+        let ssl_mode = match (ssl_mode, system_roots) {
+            (None, true) => SslMode::VerifyFull,
+            (Some(mode), true) if mode != SslMode::VerifyFull => return Err(UrlError::SystemRoots),
+            (mode, _) => mode.unwrap_or(SslMode::Prefer),
+        };
         let plain = if rest.is_empty() { base.to_owned() } else { format!("{base}?{}", rest.join("&")) };
         let config = Config::from_str(&plain).map_err(UrlError::Syntax)?;
         if config.get_user().is_none() {
@@ -234,6 +244,8 @@ pub enum TlsError {
 pub(crate) struct Connector {
     url: DatabaseUrl,
     tls: Option<MakeRustlsConnect>,
+    /// Where connections live. Not with whoever opens one: a server's worker thread ends while others still work.
+    runtime: Option<Handle>,
 }
 
 impl Connector {
@@ -249,28 +261,40 @@ impl Connector {
             .application_name("tenantry")
             .connect_timeout(Duration::from_secs(5))
             .keepalives_idle(Duration::from_secs(60))
+            .tcp_user_timeout(Duration::from_secs(30))
             .ssl_mode(match url.ssl_mode {
                 SslMode::Disable | SslMode::Allow => WireSslMode::Disable,
                 SslMode::Prefer => WireSslMode::Prefer,
                 SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => WireSslMode::Require,
             });
         let tls = if url.ssl_mode == SslMode::Disable { None } else { Some(tls(&url)?) };
-        Ok(Self { url, tls })
+        Ok(Self { url, tls, runtime: Handle::try_current().ok() })
     }
 
-    pub(crate) fn config(&self) -> &Config {
-        &self.url.config
-    }
-
-    /// One connection, for commands that need no pool.
+    /// One connection, for commands that need no pool. It ends with its client.
     pub(crate) async fn connect(&self) -> Result<Client, ConnectError> {
-        match self.open(&self.url.config).await {
+        match self.open_here().await {
             Ok((client, _task)) => Ok(client),
             Err(error) => Err(ConnectError::explain(&self.url, &error)),
         }
     }
 
-    async fn open(&self, config: &Config) -> Result<(Client, JoinHandle<()>), tokio_postgres::Error> {
+    /// One connection for a pool; it lives where the connector was made.
+    pub(crate) async fn open(&self) -> Result<ClientWrapper, tokio_postgres::Error> {
+        let connector = self.clone();
+        let (client, task) = match &self.runtime {
+            Some(runtime) => match runtime.spawn(async move { connector.open_here().await }).await {
+                Ok(opened) => opened?,
+                // Only a runtime that shuts down gives a task up.
+                Err(_) => std::future::pending().await,
+            },
+            None => self.open_here().await?,
+        };
+        Ok(ClientWrapper::new(client, task))
+    }
+
+    async fn open_here(&self) -> Result<(Client, JoinHandle<()>), tokio_postgres::Error> {
+        let config = &self.url.config;
         let Some(tls) = &self.tls else { return open_with(config, NoTls).await };
         match open_with(config, tls.clone()).await {
             // sslmode=allow: first in the clear, then, when the server insists, with TLS.
@@ -292,18 +316,6 @@ impl Connector {
             // The connection is closed either way, and PostgreSQL rolls back when it notices.
             tracing::debug!(error = %chain(&error), "cancelling an abandoned statement failed");
         }
-    }
-}
-
-impl deadpool_postgres::Connect for Connector {
-    fn connect(
-        &self,
-        config: &Config,
-    ) -> std::pin::Pin<
-        Box<dyn Future<Output = Result<(Client, JoinHandle<()>), tokio_postgres::Error>> + Send + '_>,
-    > {
-        let config = config.clone();
-        Box::pin(async move { self.open(&config).await })
     }
 }
 
@@ -445,6 +457,10 @@ mod tests {
             assert_eq!(url.ssl_mode, mode);
         }
         assert!(matches!("postgres://u@h/d?sslmode=x".parse::<DatabaseUrl>(), Err(UrlError::SslMode(_))));
+        let system: DatabaseUrl = "postgres://u@h/d?sslrootcert=system".parse().unwrap();
+        assert_eq!(system.ssl_mode, SslMode::VerifyFull);
+        let weak = "postgres://u@h/d?sslmode=require&sslrootcert=system".parse::<DatabaseUrl>();
+        assert!(matches!(weak, Err(UrlError::SystemRoots)));
     }
 
     #[test]

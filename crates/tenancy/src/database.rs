@@ -79,21 +79,6 @@ impl Database {
         self.run(&scope, Mode::Read, work).await
     }
 
-    /// [`Database::write`] for the `shared` schema.
-    ///
-    /// # Errors
-    /// As [`Database::write`].
-    pub async fn write_shared<T, E>(
-        &self,
-        scope: SharedScope,
-        work: impl AsyncFn(&SharedTx) -> Result<T, E>,
-    ) -> Result<T, E>
-    where
-        E: Error + From<DbError> + 'static,
-    {
-        self.run(&scope, Mode::Write, work).await
-    }
-
     /// Whether the server answers at all.
     ///
     /// # Errors
@@ -104,11 +89,6 @@ impl Database {
 
     pub fn pool_status(&self) -> PoolStatus {
         self.pool.status()
-    }
-
-    /// Forgets the prepared statements of one business on every connection, after its tables changed.
-    pub fn forget_statements(&self, scope: &TenantScope) {
-        self.pool.forget_statements(scope.tenant().number);
     }
 
     /// A transaction of the login itself, for provisioning and migrations.
@@ -136,12 +116,15 @@ impl Database {
         let mut attempt = 0;
         let mut replanned = false;
         loop {
-            let tx = self.begin::<Tx>(scope, mode).await?;
-            let outcome = match work(&tx).await {
-                Ok(value) if mode == Mode::Write => {
-                    tx.into_session().commit().await.map(|()| value).map_err(E::from)
+            // A transaction that failed gives its connection back before the pause.
+            let outcome = {
+                let tx = self.begin::<Tx>(scope, mode).await?;
+                match work(&tx).await {
+                    Ok(value) if mode == Mode::Write => {
+                        tx.into_session().commit().await.map(|()| value).map_err(E::from)
+                    }
+                    other => other,
                 }
-                other => other,
             };
             let Err(error) = outcome else { return outcome };
             match root_sqlstate(&error) {
@@ -152,9 +135,7 @@ impl Database {
                 }
                 Some(code) if is_stale_plan(code) && !replanned => {
                     replanned = true;
-                    if let Realm::Business(number) = Tx::realm(scope) {
-                        self.pool.forget_statements(number);
-                    }
+                    self.pool.forget_statements(Tx::realm(scope));
                 }
                 _ => return Err(error),
             }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use deadpool::Runtime;
 use deadpool::managed::{self, Metrics, Object, PoolError, RecycleError, RecycleResult, Timeouts};
-use deadpool_postgres::{ClientWrapper, ManagerConfig, RecyclingMethod};
+use deadpool_postgres::ClientWrapper;
 use futures_util::FutureExt;
 use lru::LruCache;
 use tokio_postgres::{Client, Statement};
@@ -133,13 +133,10 @@ impl Connection {
         self.statements().put((realm, sql), statement.clone());
     }
 
-    fn forget(&self, business: BusinessNumber) {
+    fn forget(&self, realm: Realm) {
         let mut statements = self.statements();
-        let stale: Vec<_> = statements
-            .iter()
-            .map(|(key, _)| *key)
-            .filter(|(realm, _)| *realm == Realm::Business(business))
-            .collect();
+        let stale: Vec<_> =
+            statements.iter().map(|(key, _)| *key).filter(|(planned_for, _)| *planned_for == realm).collect();
         for key in stale {
             statements.pop(&key);
         }
@@ -151,33 +148,33 @@ impl Connection {
     }
 }
 
-/// The businesses whose tables changed under prepared statements, in the order in which that was found out.
+/// The realms whose tables changed under prepared statements, in the order in which that was found out.
 ///
 /// A connection compares its position with the end when it is handed out: one atomic load while nothing migrates.
 #[derive(Default)]
-pub(crate) struct MigratedBusinesses {
+pub(crate) struct MigratedRealms {
     count: AtomicUsize,
-    numbers: Mutex<Vec<BusinessNumber>>,
+    realms: Mutex<Vec<Realm>>,
 }
 
-impl MigratedBusinesses {
-    fn push(&self, business: BusinessNumber) {
-        let mut numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
-        numbers.push(business);
-        self.count.store(numbers.len(), Ordering::Release);
+impl MigratedRealms {
+    fn push(&self, realm: Realm) {
+        let mut realms = self.realms.lock().unwrap_or_else(PoisonError::into_inner);
+        realms.push(realm);
+        self.count.store(realms.len(), Ordering::Release);
     }
 
-    fn since(&self, position: usize) -> Vec<BusinessNumber> {
-        self.numbers.lock().unwrap_or_else(PoisonError::into_inner)[position..].to_vec()
+    fn since(&self, position: usize) -> Vec<Realm> {
+        self.realms.lock().unwrap_or_else(PoisonError::into_inner)[position..].to_vec()
     }
 }
 
 pub(crate) struct Manager {
-    inner: deadpool_postgres::Manager,
+    connector: Connector,
     max_statements: NonZeroUsize,
     max_lifetime: Duration,
     max_businesses: usize,
-    migrated: Arc<MigratedBusinesses>,
+    migrated: Arc<MigratedRealms>,
 }
 
 impl managed::Manager for Manager {
@@ -186,7 +183,7 @@ impl managed::Manager for Manager {
 
     async fn create(&self) -> Result<Connection, tokio_postgres::Error> {
         Ok(Connection {
-            link: Arc::new(Link { client: self.inner.create().await?, unfinished: Mutex::new(false) }),
+            link: Arc::new(Link { client: self.connector.open().await?, unfinished: Mutex::new(false) }),
             statements: Mutex::new(LruCache::new(self.max_statements)),
             visited: HashSet::new(),
             migrations_seen: self.migrated.count.load(Ordering::Acquire),
@@ -217,7 +214,7 @@ pub(crate) type Loan = Object<Manager>;
 pub(crate) struct Pool {
     inner: managed::Pool<Manager>,
     connector: Connector,
-    migrated: Arc<MigratedBusinesses>,
+    migrated: Arc<MigratedRealms>,
     wait_timeout: Duration,
 }
 
@@ -230,18 +227,16 @@ impl Pool {
             &[
                 // Empty, so that a query outside of a scope finds no table at all.
                 ("search_path", String::new()),
+                // What the domain's locking relies on, whatever a DBA has set.
+                ("default_transaction_isolation", r"read\ committed".to_owned()),
                 ("statement_timeout", milliseconds(settings.statement_timeout)),
                 ("lock_timeout", milliseconds(settings.lock_timeout)),
                 ("idle_in_transaction_session_timeout", milliseconds(settings.idle_in_transaction_timeout)),
             ],
         )?;
-        let migrated = Arc::new(MigratedBusinesses::default());
+        let migrated = Arc::new(MigratedRealms::default());
         let manager = Manager {
-            inner: deadpool_postgres::Manager::from_connect(
-                connector.config().clone(),
-                connector.clone(),
-                ManagerConfig { recycling_method: RecyclingMethod::Fast },
-            ),
+            connector: connector.clone(),
             max_statements: settings.max_statements_per_connection,
             max_lifetime: settings.max_lifetime,
             max_businesses: settings.max_businesses_per_connection,
@@ -274,7 +269,7 @@ impl Pool {
         if seen < self.migrated.count.load(Ordering::Acquire) {
             let migrated = self.migrated.since(seen);
             loan.migrations_seen += migrated.len();
-            migrated.into_iter().for_each(|business| loan.forget(business));
+            migrated.into_iter().for_each(|realm| loan.forget(realm));
         }
         if let Realm::Business(number) = realm {
             loan.visited.insert(number);
@@ -282,9 +277,9 @@ impl Pool {
         Ok(loan)
     }
 
-    /// Every connection forgets the statements of `business` before it is used again.
-    pub(crate) fn forget_statements(&self, business: BusinessNumber) {
-        self.migrated.push(business);
+    /// Every connection forgets the statements of `realm` before it is used again.
+    pub(crate) fn forget_statements(&self, realm: Realm) {
+        self.migrated.push(realm);
     }
 
     pub(crate) fn connector(&self) -> &Connector {

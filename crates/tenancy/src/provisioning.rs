@@ -175,7 +175,8 @@ impl Provisioner {
     /// [`ProvisionError`]; nothing of a failed run stays.
     pub async fn migrate_shared(&self) -> Result<Vec<i32>, ProvisionError> {
         let session = self.owner.begin_unscoped().await?;
-        // Two runs at once: the second waits, and then finds nothing to do.
+        // Two runs at once: the second waits, however long, and then finds nothing to do.
+        session.batch("SET LOCAL lock_timeout = 0").await?;
         session.batch("SELECT pg_advisory_xact_lock(hashtext('tenantry'), hashtext('shared'))").await?;
         let applied = self.shared.run(&session).await?;
         session.commit().await?;
@@ -189,8 +190,11 @@ impl Provisioner {
     pub async fn migrate(&self, tenant: &Tenant) -> Result<Vec<i32>, ProvisionError> {
         const RECORD: &str = "UPDATE shared.tenants SET schema_version = $2, updated_at = $3 WHERE id = $1";
         let session = self.owner.begin_unscoped().await?;
+        session.batch("SET LOCAL lock_timeout = 0").await?;
         let lock = format!("SELECT pg_advisory_xact_lock(hashtext('tenantry'), {}::integer)", tenant.number);
         session.batch(&lock).await?;
+        // Whoever waits for a table keeps everyone behind him waiting too.
+        session.batch("SET LOCAL lock_timeout = '2s'").await?;
         session
             .batch(&format!("SET LOCAL search_path = {}, extensions, pg_temp", tenant.schema.quoted()))
             .await?;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use tokio_postgres::Row;
+use uuid::Uuid;
 
 use crate::error::DbError;
 use crate::names::{BusinessNumber, RoleName, SchemaName, TenantId, TenantSlug};
@@ -124,10 +125,10 @@ pub async fn list(tx: &SharedTx, after: Option<TenantId>, limit: i64) -> Result<
     const LIST: &str = "
         SELECT id, number, slug, name, status, schema_name, role_name, schema_version, created_at
           FROM shared.tenants
-         WHERE $1::uuid IS NULL OR id > $1
+         WHERE id > $1
          ORDER BY id
          LIMIT $2";
-    let rows = tx.query(LIST, &[&after.map(TenantId::as_uuid), &limit]).await?;
+    let rows = tx.query(LIST, &[&after.map_or(Uuid::nil(), TenantId::as_uuid), &limit]).await?;
     rows.iter().map(Tenant::from_row).collect()
 }
 

@@ -9,6 +9,7 @@ use server::state::provisioner;
 use tenancy::{Database, DbError, SharedScope, Tenant, tenant};
 
 use crate::context;
+use crate::failure;
 use crate::output::{self, Output};
 
 #[derive(Subcommand)]
@@ -36,7 +37,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
 /// Migrates everything that is behind.
 pub async fn migrate(settings: &Settings) -> anyhow::Result<()> {
     let provisioner = provisioner(settings)?;
-    let mut changed = false;
+    let (mut changed, mut failed) = (false, 0);
     if let Some(version) = provisioner.migrate_shared().await?.last() {
         eprintln!("shared schema: now at version {version}");
         changed = true;
@@ -45,11 +46,19 @@ pub async fn migrate(settings: &Settings) -> anyhow::Result<()> {
         if tenant.schema_version >= provisioner.latest_version() {
             continue;
         }
-        if let Some(version) = provisioner.migrate(&tenant).await?.last() {
-            eprintln!("{}: now at version {version}", tenant.slug);
-            changed = true;
+        changed = true;
+        match provisioner.migrate(&tenant).await {
+            Ok(applied) => eprintln!("{}: now at version {}", tenant.slug, applied.last().unwrap_or(&0)),
+            Err(error) => {
+                failed += 1;
+                eprintln!("{}: {}", tenant.slug, failure::text(&error.into()));
+            }
         }
     }
+    anyhow::ensure!(
+        failed == 0,
+        "{failed} businesses could not be migrated; mend the cause and run this again"
+    );
     if !changed {
         eprintln!("all schemas are at their newest version; nothing to do");
     }

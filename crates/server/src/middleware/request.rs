@@ -125,10 +125,9 @@ fn with_document(response: HttpResponse, path: &str, request_id: &str) -> HttpRe
         tracing::warn!(error = %problem.chain(), "request refused for now");
     }
     let mut document = problem.respond(path, request_id);
-    for (name, value) in response.headers() {
-        if !document.headers().contains_key(name) {
-            document.headers_mut().append(name.clone(), value.clone());
-        }
+    let own: Vec<HeaderName> = document.headers().keys().cloned().collect();
+    for (name, value) in response.headers().iter().filter(|(name, _)| !own.contains(name)) {
+        document.headers_mut().append(name.clone(), value.clone());
     }
     document
 }
