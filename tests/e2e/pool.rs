@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use harness::{TestApp, TestDatabase, drop_after_polls};
+use harness::{TestApp, TestDatabase, drop_after_polls, join_all};
 use tenancy::{Database, DbError, PoolSettings, Tenant, TenantTx};
 use uuid::Uuid;
 
@@ -227,17 +227,8 @@ async fn mixed_businesses_in_parallel_never_meet() {
             let _ = drop_after_polls(work, if n % 3 == 0 { n % 11 + 1 } else { usize::MAX }).await;
         }
     });
-    let set = tokio::task::LocalSet::new();
-    set.run_until(async {
-        let mut running: Vec<_> = work.map(Box::pin).collect();
-        // All at once on one thread, polled in turn.
-        std::future::poll_fn(|cx| {
-            running.retain_mut(|work| work.as_mut().poll(cx).is_pending());
-            if running.is_empty() { Poll::Ready(()) } else { Poll::Pending }
-        })
-        .await;
-    })
-    .await;
+    // All at once on one thread.
+    join_all(work.collect()).await;
     for tenant in &tenants {
         let stored = names(&database, tenant).await;
         assert!(!stored.is_empty() && stored.iter().all(|name| name.starts_with(tenant.slug.as_str())));

@@ -6,9 +6,19 @@ use std::time::Duration;
 
 use harness::{Program, TestApp, a_product};
 use serde_json::json;
+use tenancy::Tenant;
+use tokio_postgres::{Client, Transaction};
 
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Keeps whoever changes stock of this business waiting, until it is rolled back.
+async fn lock_stock<'a>(owner: &'a mut Client, tenant: &Tenant) -> Transaction<'a> {
+    let transaction = owner.transaction().await.unwrap();
+    let sql = format!("SELECT * FROM {}.stock_levels FOR UPDATE", tenant.schema);
+    transaction.batch_execute(&sql).await.unwrap();
+    transaction
 }
 
 #[tokio::test]
@@ -31,11 +41,7 @@ async fn sigterm_lets_a_running_request_end() {
     }
     // A lock keeps the request at work until we let go.
     let mut owner = app.database.as_owner().await;
-    let blocker = owner.transaction().await.unwrap();
-    blocker
-        .batch_execute(&format!("SELECT * FROM {}.stock_levels FOR UPDATE", acme.tenant.schema))
-        .await
-        .unwrap();
+    let blocker = lock_stock(&mut owner, &acme.tenant).await;
     let token = acme.token.clone().unwrap();
     let request = tokio::task::spawn_blocking(move || {
         let body = json!({"variantId": variant, "quantity": "-1", "reason": "x"}).to_string();
@@ -117,11 +123,7 @@ async fn a_request_that_takes_too_long_is_given_up_and_undone() {
     let acme = app.tenant("acme").await;
     let variant = acme.create_product(&a_product("BOLT")).await["variants"][0]["id"].clone();
     let mut owner = app.database.as_owner().await;
-    let blocker = owner.transaction().await.unwrap();
-    blocker
-        .batch_execute(&format!("SELECT * FROM {}.stock_levels FOR UPDATE", acme.tenant.schema))
-        .await
-        .unwrap();
+    let blocker = lock_stock(&mut owner, &acme.tenant).await;
     let reply = acme.adjust(&variant, "5").await;
     assert_eq!((reply.status, reply.code()), (503, "deadline_exceeded"));
     assert!(reply.headers.contains_key("retry-after"));

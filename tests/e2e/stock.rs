@@ -1,6 +1,6 @@
 //! Stock cannot be lost, invented or taken twice.
 
-use harness::{Business, TestApp, a_product};
+use harness::{Business, TestApp, a_product, join_all};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -35,6 +35,12 @@ async fn assert_ledger_holds(app: &TestApp, business: &Business<'_>) {
     );
     let broken: i64 = admin.query_one(&sql, &[]).await.unwrap().get(0);
     assert_eq!(broken, 0);
+}
+
+async fn assert_no_deadlock(app: &TestApp) {
+    let sql = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
+    let deadlocks: i64 = app.database.as_admin().await.query_one(sql, &[]).await.unwrap().get(0);
+    assert_eq!(deadlocks, 0);
 }
 
 #[tokio::test]
@@ -213,15 +219,7 @@ async fn many_takers_of_few_units_take_exactly_those() {
     );
     assert_eq!(taken, 20);
     assert_eq!(acme.on_hand(&variant).await, "0");
-    let deadlocks: i64 = app
-        .database
-        .as_admin()
-        .await
-        .query_one("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()", &[])
-        .await
-        .unwrap()
-        .get(0);
-    assert_eq!(deadlocks, 0);
+    assert_no_deadlock(&app).await;
     assert_ledger_holds(&app, &acme).await;
 }
 
@@ -278,33 +276,6 @@ async fn many_lines_in_any_order_neither_deadlock_nor_oversell() {
         })
         .collect();
     join_all(documents).await;
-    let deadlocks: i64 = app
-        .database
-        .as_admin()
-        .await
-        .query_one("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()", &[])
-        .await
-        .unwrap()
-        .get(0);
-    assert_eq!(deadlocks, 0);
+    assert_no_deadlock(&app).await;
     assert_ledger_holds(&app, &acme).await;
-}
-
-/// Runs all at once and returns their outputs in order.
-async fn join_all<F: Future>(work: Vec<F>) -> Vec<F::Output> {
-    let mut running: Vec<_> = work.into_iter().map(|work| (Box::pin(work), None)).collect();
-    std::future::poll_fn(|cx| {
-        for (work, output) in running.iter_mut().filter(|(_, output)| output.is_none()) {
-            if let std::task::Poll::Ready(ready) = work.as_mut().poll(cx) {
-                *output = Some(ready);
-            }
-        }
-        if running.iter().all(|(_, output)| output.is_some()) {
-            std::task::Poll::Ready(())
-        } else {
-            std::task::Poll::Pending
-        }
-    })
-    .await;
-    running.into_iter().filter_map(|(_, output)| output).collect()
 }

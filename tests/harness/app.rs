@@ -72,7 +72,7 @@ impl TestApp {
         let sources = Sources { environment: "test".into(), folder: "config".into(), more: vec![own, extra] };
         let settings = sources.load().unwrap();
         server::logging::start(&settings.log).unwrap();
-        let running = server::app::start(settings.clone()).unwrap();
+        let running = server::app::start(state::State::new(settings.clone()).unwrap()).unwrap();
         Self {
             onboarding: state::onboarding(&settings).unwrap(),
             database,

@@ -26,3 +26,22 @@ pub async fn drop_after_polls<F: Future>(work: F, polls: usize) -> Option<F::Out
     })
     .await
 }
+
+/// Runs all at once and returns their outputs in order.
+pub async fn join_all<F: Future>(work: Vec<F>) -> Vec<F::Output> {
+    let mut running: Vec<_> = work.into_iter().map(|work| (Box::pin(work), None)).collect();
+    std::future::poll_fn(|cx| {
+        for (work, output) in running.iter_mut().filter(|(_, output)| output.is_none()) {
+            if let std::task::Poll::Ready(ready) = work.as_mut().poll(cx) {
+                *output = Some(ready);
+            }
+        }
+        if running.iter().all(|(_, output)| output.is_some()) {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
+    })
+    .await;
+    running.into_iter().filter_map(|(_, output)| output).collect()
+}

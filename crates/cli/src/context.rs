@@ -38,9 +38,19 @@ pub fn dev_settings(checkout: &Path) -> PathBuf {
     checkout.join(DEV_FOLDER).join("dev.toml")
 }
 
+/// The checked configuration.
+pub fn load(sources: &Sources) -> anyhow::Result<Settings> {
+    sources.load().context("the configuration is refused")
+}
+
 /// The checked configuration, for a command that says itself what it does: only warnings are logged beside it.
 pub fn settings() -> anyhow::Result<Settings> {
-    let settings = sources().load().context("the configuration is refused")?;
+    settings_from(&sources())
+}
+
+/// The same, for a command that has looked at the sources before.
+pub fn settings_from(sources: &Sources) -> anyhow::Result<Settings> {
+    let settings = load(sources)?;
     server::logging::start(&LogSettings { format: LogFormat::Pretty, filter: "warn".to_owned() })?;
     Ok(settings)
 }

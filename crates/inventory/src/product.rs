@@ -8,7 +8,7 @@ use crate::archived_at;
 use crate::ids::{CategoryId, ProductId};
 use crate::page::{Page, PageRequest};
 use crate::text::{Name, Note, OptionText, SearchText};
-use crate::variant::{self, NewVariant, Variant, VariantError};
+use crate::variant::{self, NewVariant, Variant, VariantError, variant_columns, variant_stock};
 
 /// A product to be stored.
 #[derive(Debug, Clone)]
@@ -132,19 +132,11 @@ macro_rules! select_products {
             $page,
             ")
             SELECT p.id, p.name, p.description, p.category_id, p.option_names, p.archived_at, p.version, p.created_at,
-                   p.updated_at,
-                   v.id AS variant_id, v.product_id, v.sku, v.price, v.cost, v.reorder_level, v.options,
-                   v.archived_at AS variant_archived_at, v.version AS variant_version,
-                   v.created_at AS variant_created_at, v.updated_at AS variant_updated_at,
-                   ARRAY(SELECT b.code FROM barcodes b WHERE b.variant_id = v.id ORDER BY b.code) AS barcodes,
-                   s.on_hand, s.reserved, s.stock_position
-              FROM page p
-              JOIN variants v ON v.product_id = p.id
-             CROSS JOIN LATERAL (
-                   SELECT COALESCE(sum(l.on_hand), 0) AS on_hand, COALESCE(sum(l.reserved), 0) AS reserved,
-                          COALESCE(sum(l.position), 0)::bigint AS stock_position
-                     FROM stock_levels l WHERE l.variant_id = v.id) s
-             ORDER BY p.id DESC, v.id"
+                   p.updated_at, ",
+            variant_columns!(),
+            " FROM page p JOIN variants v ON v.product_id = p.id",
+            variant_stock!(),
+            "ORDER BY p.id DESC, v.id"
         )
     };
 }

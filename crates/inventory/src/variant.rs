@@ -232,23 +232,33 @@ pub async fn insert(tx: &TenantTx, product: ProductId, new: &NewVariant) -> Resu
     ids.first().copied().ok_or(VariantError::Count)
 }
 
-/// The columns of a variant with its barcodes and stock, to be read by [`Variant::from_row`].
+/// The columns of a variant `v` with its barcodes and stock, to be read by [`Variant::from_row`].
+macro_rules! variant_columns {
+    () => {
+        "v.id AS variant_id, v.product_id, v.sku, v.price, v.cost, v.reorder_level, v.options,
+         v.archived_at AS variant_archived_at, v.version AS variant_version,
+         v.created_at AS variant_created_at, v.updated_at AS variant_updated_at,
+         ARRAY(SELECT b.code FROM barcodes b WHERE b.variant_id = v.id ORDER BY b.code) AS barcodes,
+         s.on_hand, s.reserved, s.stock_position"
+    };
+}
+pub(crate) use variant_columns;
+
+/// What [`variant_columns`] needs to the right of `v`: its stock over all locations.
+macro_rules! variant_stock {
+    () => {
+        " CROSS JOIN LATERAL (
+               SELECT COALESCE(sum(l.on_hand), 0) AS on_hand, COALESCE(sum(l.reserved), 0) AS reserved,
+                      COALESCE(sum(l.position), 0)::bigint AS stock_position
+                 FROM stock_levels l WHERE l.variant_id = v.id) s "
+    };
+}
+pub(crate) use variant_stock;
+
+/// The variants that meet `$condition`.
 macro_rules! select_variants {
     ($condition:literal) => {
-        concat!(
-            "SELECT v.id AS variant_id, v.product_id, v.sku, v.price, v.cost, v.reorder_level, v.options,
-                    v.archived_at AS variant_archived_at, v.version AS variant_version,
-                    v.created_at AS variant_created_at, v.updated_at AS variant_updated_at,
-                    ARRAY(SELECT b.code FROM barcodes b WHERE b.variant_id = v.id ORDER BY b.code) AS barcodes,
-                    s.on_hand, s.reserved, s.stock_position
-               FROM variants v
-              CROSS JOIN LATERAL (
-                    SELECT COALESCE(sum(l.on_hand), 0) AS on_hand, COALESCE(sum(l.reserved), 0) AS reserved,
-                           COALESCE(sum(l.position), 0)::bigint AS stock_position
-                      FROM stock_levels l WHERE l.variant_id = v.id) s
-              WHERE ",
-            $condition
-        )
+        concat!("SELECT ", variant_columns!(), " FROM variants v", variant_stock!(), "WHERE ", $condition)
     };
 }
 

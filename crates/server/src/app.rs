@@ -17,15 +17,13 @@ use utoipa_actix_web::AppExt;
 use crate::middleware::{request, tenant};
 use crate::problem::Problem;
 use crate::routes::docs::{self, Docs};
-use crate::settings::{Settings, SettingsError};
-use crate::state::{State, StateError};
+use crate::settings::SettingsError;
+use crate::state::State;
 use crate::{openapi, routes};
 
 /// The server could not be started; the text says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error(transparent)]
-    State(#[from] StateError),
     #[error(transparent)]
     Settings(#[from] SettingsError),
     #[error("cannot listen on {address} ({key}): {cause}. Stop what uses it, or set another {key}")]
@@ -80,15 +78,16 @@ impl Running {
     }
 }
 
-/// Starts a server with these settings. It listens when this returns.
+/// Starts a server. It listens when this returns.
 ///
 /// # Errors
 /// [`StartError`].
-pub fn start(settings: Settings) -> Result<Running, StartError> {
+pub fn start(state: State) -> Result<Running, StartError> {
+    let settings = &state.settings;
     let listener = listen("server.listen", settings.server.listen)?;
     let metrics_listener =
         settings.metrics_listen()?.map(|address| listen("server.metrics_listen", address)).transpose()?;
-    let state = web::Data::new(State::new(settings)?);
+    let state = web::Data::new(state);
     let document = openapi::document();
     let docs = web::Data::new(Docs::new(&document)?);
     let methods = web::Data::new(Methods::new(&openapi::routes(&document)));

@@ -97,11 +97,6 @@ impl BaseDomain {
         Self(host)
     }
 
-    /// The host at which the business with this slug answers.
-    pub fn host_of(&self, slug: &TenantSlug) -> String {
-        format!("{slug}.{}", self.0)
-    }
-
     /// Reads `<slug>.<base>`, `admin.<base>`, `app.<base>/<slug>/...` and hosts of a business's own.
     pub fn destination(&self, host: &HostName, path: &str) -> Destination {
         let label = match host.as_str().strip_suffix(self.0.as_str()) {

@@ -260,10 +260,10 @@ impl Pool {
     pub(crate) async fn lend(&self, realm: Realm) -> Result<Loan, DbError> {
         let mut loan = self.inner.get().await.map_err(|error| match error {
             PoolError::Backend(error) => DbError::Connect(error),
-            PoolError::Timeout(_) | PoolError::Closed | PoolError::NoRuntimeSpecified => {
-                DbError::Exhausted(self.wait_timeout)
-            }
-            PoolError::PostCreateHook(_) => DbError::Exhausted(self.wait_timeout),
+            PoolError::Timeout(_)
+            | PoolError::Closed
+            | PoolError::NoRuntimeSpecified
+            | PoolError::PostCreateHook(_) => DbError::Exhausted(self.wait_timeout),
         })?;
         let seen = loan.migrations_seen;
         if seen < self.migrated.count.load(Ordering::Acquire) {

@@ -11,12 +11,13 @@ use identity::{Password, SigningKey};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use server::settings::Sources;
+use server::state::State;
 use tenancy::TenantSlug;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cluster::{Cluster, write_secret};
 use crate::commands::{db, migrate, seed, serve};
-use crate::context::{DEV_FOLDER, dev_settings};
+use crate::context::{self, DEV_FOLDER, dev_settings};
 use crate::failure;
 
 #[derive(clap::Args)]
@@ -144,7 +145,7 @@ async fn prepare(
         folder: checkout.join("config"),
         more: vec![settings_file.to_owned()],
     };
-    let settings = sources.load().context("the configuration is refused")?;
+    let settings = context::load(&sources)?;
     server::logging::start(&settings.log)?;
     if let Some(cluster) = cluster {
         db::init(&settings, &cluster.admin_url().parse()?).await?;
@@ -153,7 +154,7 @@ async fn prepare(
     if seed::seed(&settings).await? {
         eprintln!("made the demo data");
     }
-    let running = server::app::start(settings.clone())?;
+    let running = server::app::start(State::new(settings.clone())?)?;
     eprintln!();
     seed::print_logins(&settings);
     let docs = settings.address_of(&TenantSlug::parse("business1")?);

@@ -18,14 +18,15 @@ pub enum Command {
 
 pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     let Command::Demo = command;
-    let environment = context::sources().environment;
+    let sources = context::sources();
+    let environment = &sources.environment;
     if environment != "development" {
         anyhow::bail!(
             "demo users have a password that everybody knows, so `seed demo` runs with TENANTRY_ENV=development only \
              (this is {environment})"
         );
     }
-    let settings = context::settings()?;
+    let settings = context::settings_from(&sources)?;
     if !seed(&settings).await? {
         eprintln!("nothing to do: the demo is there already");
     }

@@ -4,34 +4,33 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use server::app::{self, Running};
-use server::settings::Settings;
 use server::state::State;
-use tenancy::{Database, DbError, SharedScope};
+use tenancy::{DbError, SharedScope};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::context;
 
 /// Runs until SIGTERM or SIGINT, then drains.
 pub async fn run() -> anyhow::Result<ExitCode> {
-    let settings = context::sources().load().context("the configuration is refused")?;
+    let settings = context::load(&context::sources())?;
     server::logging::start(&settings.log)?;
     // What can be told without the database is told first.
-    State::new(settings.clone())?;
-    check_database(&settings).await?;
-    let running = app::start(settings)?;
+    let state = State::new(settings)?;
+    check_database(&state).await?;
+    let running = app::start(state)?;
     eprintln!("listening on http://{}", running.address);
     until_stopped(running).await?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Refuses to start on a database that cannot serve, and says what to do.
-pub async fn check_database(settings: &Settings) -> anyhow::Result<()> {
+async fn check_database(state: &State) -> anyhow::Result<()> {
     const LOOK: &str = "SELECT count(*) FROM shared.find_tenant(NULL, NULL)";
-    let url = settings.database_url()?;
-    tenancy::probe(&url).await?;
-    let database = Database::new(&url, &settings.pool())?;
-    let looked: Result<(), DbError> =
-        database.read_shared(SharedScope::Public, async |tx| tx.query_one(LOOK, &[]).await.map(drop)).await;
+    tenancy::probe(&state.settings.database_url()?).await?;
+    let looked: Result<(), DbError> = state
+        .database
+        .read_shared(SharedScope::Public, async |tx| tx.query_one(LOOK, &[]).await.map(drop))
+        .await;
     looked.context(
         "the database is not prepared; run `tenantry db init --admin-url URL` and `tenantry migrate run`",
     )
