@@ -5,6 +5,7 @@ mod bootstrap;
 mod catalogue;
 mod command_line;
 mod dashboard;
+mod fleet;
 mod hosts;
 mod isolation;
 mod onboarding;

@@ -175,3 +175,43 @@ async fn killing_onboarding_at_any_point_leaves_nothing_and_trying_again_works()
     assert_eq!(again.code, Some(4), "{again:?}");
     assert!(again.err.contains("acme") && again.err.contains("taken"), "{again:?}");
 }
+
+#[tokio::test]
+async fn businesses_take_spare_schemas_each_another_one_and_do_without_when_none_is_left() {
+    let app = TestApp::start().await;
+    let provisioner = app.onboarding().provisioner();
+    assert_eq!(provisioner.fill_spares(6).await.unwrap(), 6);
+    assert_eq!(provisioner.fill_spares(6).await.unwrap(), 0, "there are enough");
+    let slugs: Vec<String> = (1..=9).map(|n| format!("shop-{n}")).collect();
+    let made =
+        harness::join_all(slugs.iter().map(|slug| app.onboard(slug, "one@owner.test")).collect()).await;
+    let mut numbers: Vec<i64> = made.iter().map(|tenant| tenant.number.get()).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    assert_eq!(numbers.len(), 9, "no two have one schema");
+    assert_eq!(
+        numbers.iter().filter(|number| **number <= 6).count(),
+        6,
+        "the spare ones are used: {numbers:?}"
+    );
+    // In a spare schema as in a fresh one, everything is there.
+    for tenant in &made {
+        let shop = app.member_of(tenant, "STAFF").await;
+        assert_eq!(shop.get("/api/v1/locations").await.body["data"][0]["name"], "Main");
+        assert_eq!(shop.get("/api/v1/dashboard").await.body["totalStock"], "0");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_sign_up_gives_its_spare_schema_back() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let provisioner = app.onboarding().provisioner();
+    provisioner.fill_spares(1).await.unwrap();
+    let staff = app.staff("super_admin").await;
+    let taken = json!({"slug": "acme", "name": "A", "owner": {"email": "x@y.test"}});
+    assert_eq!(staff.post("/api/v1/platform/tenants", &taken).await.code(), "slug_taken");
+    assert_eq!(provisioner.fill_spares(1).await.unwrap(), 0, "it is still there");
+    let next = app.tenant("zenith").await;
+    assert_eq!(next.tenant.number.get(), acme.tenant.number.get() + 1);
+}

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use platform::migrations;
 use tenancy::bootstrap::{Bootstrap, Installed};
+use tenancy::migrations::Migrations;
 use tenancy::provisioning::owner_database;
 use tenancy::{Database, DatabaseUrl, Installation, PoolSettings, Provisioner};
 use tokio::sync::OnceCell;
@@ -121,13 +122,18 @@ impl TestDatabase {
     }
 
     pub fn provisioner(&self) -> Arc<Provisioner> {
+        self.provisioner_with(migrations::of_tenant().unwrap())
+    }
+
+    /// A provisioner of another release: one that knows these migrations of business schemas.
+    pub fn provisioner_with(&self, tenant: Migrations) -> Arc<Provisioner> {
         Arc::new(Provisioner::new(
-            owner_database(&self.owner_url().parse().unwrap()).unwrap(),
+            owner_database(&self.owner_url().parse().unwrap(), 8).unwrap(),
             Installed {
                 installation: self.bootstrap.installation.clone(),
                 server_login: SERVER_LOGIN.to_owned(),
             },
-            migrations::of_tenant().unwrap(),
+            tenant,
             migrations::of_shared().unwrap(),
         ))
     }
@@ -188,7 +194,7 @@ async fn template() -> &'static str {
                 let bootstrap = bootstrap_of(&building);
                 bootstrap.run(&admin_url().parse().unwrap()).await.unwrap();
                 let provisioner = Provisioner::new(
-                    owner_database(&bootstrap.owner).unwrap(),
+                    owner_database(&bootstrap.owner, 1).unwrap(),
                     bootstrap.installed(),
                     migrations::of_tenant().unwrap(),
                     migrations::of_shared().unwrap(),

@@ -1,12 +1,15 @@
 //! What commands have in common: the configuration, and the development database of the checkout they run in.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use platform::Onboarding;
 use server::settings::{LogFormat, LogSettings, Settings, Sources};
 use server::state;
-use tenancy::Database;
+use tenancy::{Database, DbError, SharedScope, Tenant, TenantSlug, tenant};
+
+use crate::failure::NotFound;
 
 /// The folder in a checkout that belongs to `tenantry dev`.
 pub const DEV_FOLDER: &str = ".tenantry";
@@ -66,4 +69,31 @@ pub async fn database(settings: &Settings) -> anyhow::Result<Database> {
 pub async fn onboarding(settings: &Settings) -> anyhow::Result<Onboarding> {
     tenancy::probe(&settings.owner_url()?).await?;
     Ok(state::onboarding(settings)?)
+}
+
+/// The business with this slug; one that does not exist is explained here.
+pub async fn find_tenant(settings: &Settings, slug: &TenantSlug) -> anyhow::Result<Arc<Tenant>> {
+    let found = database(settings)
+        .await?
+        .read_shared(SharedScope::Platform, async |tx| tenant::find(tx, slug).await)
+        .await?;
+    let unknown = || NotFound(format!("there is no business {slug}; `tenantry tenant list` shows all"));
+    Ok(Arc::new(found.ok_or_else(unknown)?))
+}
+
+/// All businesses, read page by page.
+pub async fn all_tenants(database: &Database) -> Result<Vec<Arc<Tenant>>, DbError> {
+    const PAGE: i64 = 1000;
+    let mut tenants: Vec<Arc<Tenant>> = Vec::new();
+    loop {
+        let after = tenants.last().map(|tenant| tenant.id);
+        let page = database
+            .read_shared(SharedScope::Platform, async |tx| tenant::list(tx, after, PAGE).await)
+            .await?;
+        let is_last = page.len() < PAGE as usize;
+        tenants.extend(page.into_iter().map(Arc::new));
+        if is_last {
+            return Ok(tenants);
+        }
+    }
 }

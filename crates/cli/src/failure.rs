@@ -21,25 +21,16 @@ impl std::error::Error for NotFound {}
 const FAILED: u8 = 1;
 const NOT_FOUND: u8 = 3;
 const CONFLICT: u8 = 4;
+/// Some businesses failed, the others did not.
+pub const PARTIAL: u8 = 5;
+/// What was looked at differs from what it should be.
+pub const DRIFT: u8 = 6;
 /// Ended by Ctrl-C.
 pub const INTERRUPTED: u8 = 130;
 
-/// `error` with its causes, in one line.
-pub fn text(error: &anyhow::Error) -> String {
-    // A cause that its effect has quoted already is not told twice.
-    let mut text = error.to_string();
-    for cause in error.chain().skip(1).map(ToString::to_string) {
-        if !text.contains(&cause) {
-            text.push_str(": ");
-            text.push_str(&cause);
-        }
-    }
-    text
-}
-
 /// Prints `error` and returns its exit code.
 pub fn report(error: &anyhow::Error) -> ExitCode {
-    eprintln!("error: {}", text(error));
+    eprintln!("error: {}", tenancy::chain(error.as_ref()));
     ExitCode::from(code(error))
 }
 

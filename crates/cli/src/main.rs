@@ -5,6 +5,7 @@ mod commands;
 mod context;
 mod failure;
 mod output;
+mod progress;
 
 use std::process::ExitCode;
 
@@ -24,7 +25,8 @@ use crate::commands::{config, db, dev, migrate, openapi, seed, serve, tenant, us
         tenantry serve                       run the API\n  \
         tenantry tenant create acme --name \"Acme Ltd\" --owner-email ann@acme.example\n\n\
         Configuration: config/default.toml documents every key; TENANTRY__SECTION__KEY overrides it.\n\
-        Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 conflict, 130 interrupted."
+        Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 conflict, 5 some businesses failed, 6 drift found,\n\
+        130 interrupted."
 )]
 struct Cli {
     #[command(subcommand)]

@@ -176,14 +176,11 @@ impl Problem {
 
     /// The whole chain of causes, for the log.
     pub fn chain(&self) -> String {
-        let mut text = format!("{}: {}", self.0.code, self.0.detail);
-        let mut cause: Option<&dyn Error> = self.0.cause.as_deref().map(|cause| cause as &dyn Error);
-        while let Some(error) = cause {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            cause = error.source();
+        let told = format!("{}: {}", self.0.code, self.0.detail);
+        match &self.0.cause {
+            Some(cause) => format!("{told}: {}", tenancy::chain(cause.as_ref())),
+            None => told,
         }
-        text
     }
 
     fn document(&self, instance: &str, request_id: &str) -> Value {

@@ -4,7 +4,8 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use identity::{Hasher, KeyError, PasswordKey, PasswordPolicy, SigningKey, TokenIssuer};
-use platform::{Onboarding, migrations};
+use platform::Onboarding;
+use platform::migrations::{self, Served};
 use tenancy::bootstrap::Installed;
 use tenancy::connect::TlsError;
 use tenancy::migrations::FileError;
@@ -22,6 +23,8 @@ pub struct State {
     pub tokens: TokenIssuer,
     pub hasher: Hasher,
     pub password_policy: PasswordPolicy,
+    /// Which schema versions this server can work with.
+    pub served: Served,
     /// Only where this server holds the owner's login.
     pub onboarding: Option<Onboarding>,
     pub metrics: Metrics,
@@ -72,6 +75,7 @@ impl State {
             tokens,
             hasher: hasher(&settings)?,
             password_policy: PasswordPolicy { min_length: identity.password_min_length },
+            served: Served::by_this_code()?,
             onboarding,
             metrics: Metrics::new(),
             draining: AtomicBool::new(false),
@@ -103,18 +107,21 @@ pub fn hasher(settings: &Settings) -> Result<Hasher, SettingsError> {
 /// # Errors
 /// [`StateError`] when the owner's login is not configured.
 pub fn onboarding(settings: &Settings) -> Result<Onboarding, StateError> {
-    Ok(Onboarding::new(provisioner(settings)?, hasher(settings)?))
+    Ok(Onboarding::new(provisioner(settings, OWNER_CONNECTIONS)?, hasher(settings)?))
 }
 
-/// The provisioner of these settings.
+/// What onboarding and background work need at once, at most.
+const OWNER_CONNECTIONS: usize = 6;
+
+/// The provisioner of these settings, with so many connections at most.
 ///
 /// # Errors
 /// [`StateError`] when the owner's login is not configured.
-pub fn provisioner(settings: &Settings) -> Result<Provisioner, StateError> {
+pub fn provisioner(settings: &Settings, connections: usize) -> Result<Provisioner, StateError> {
     let installed = Installed {
         installation: settings.installation()?,
         server_login: settings.database_url()?.user().to_owned(),
     };
-    let owner = owner_database(&settings.owner_url()?)?;
+    let owner = owner_database(&settings.owner_url()?, connections)?;
     Ok(Provisioner::new(owner, installed, migrations::of_tenant()?, migrations::of_shared()?))
 }

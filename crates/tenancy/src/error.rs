@@ -94,6 +94,21 @@ pub(crate) fn root_sqlstate<'a>(error: &'a (dyn std::error::Error + 'static)) ->
     None
 }
 
+/// `error` with its causes in one line; a cause that its effect has quoted already is not told twice.
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let told = error.to_string();
+        if !text.contains(&told) {
+            text.push_str(": ");
+            text.push_str(&told);
+        }
+        cause = error.source();
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

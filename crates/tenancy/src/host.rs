@@ -3,10 +3,13 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use serde::Serialize;
+
 use crate::names::TenantSlug;
 
 /// A host name as DNS compares it: lower case, without port and trailing dot.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[serde(transparent)]
 pub struct HostName(String);
 
 /// The text is no host name.
@@ -40,6 +43,11 @@ impl HostName {
             return Err(HostError);
         }
         Ok(Self(name.to_ascii_lowercase()))
+    }
+
+    /// A host that was checked when it was stored.
+    pub(crate) fn from_registry(host: String) -> Self {
+        Self(host)
     }
 
     pub fn as_str(&self) -> &str {

@@ -41,16 +41,19 @@
 //! ```
 
 pub mod bootstrap;
+pub mod catalogue;
 pub mod connect;
 mod database;
 mod error;
 pub mod failpoint;
+pub mod fleet;
 mod host;
 pub mod migrations;
 mod names;
 mod pool;
 pub mod provisioning;
 mod resolver;
+mod schema;
 mod scope;
 mod script;
 mod session;
@@ -58,12 +61,13 @@ pub mod tenant;
 
 pub use connect::DatabaseUrl;
 pub use database::{Database, ProbeError, ServerVersion, probe};
-pub use error::DbError;
+pub use error::{DbError, chain};
 pub use host::{Address, BaseDomain, Destination, HostError, HostName};
 pub use names::{BusinessNumber, Installation, NameError, RoleName, SchemaName, TenantId, TenantSlug};
 pub use pool::{PoolSettings, PoolStatus};
 pub use provisioning::{NewTenant, ProvisionError, Provisioner};
 pub use resolver::{ResolveError, Resolver, ResolverSettings};
+pub use schema::Failure;
 pub use scope::{SharedScope, SharedTx, TenantScope, TenantTx};
 pub use session::{Params, Session, both};
 pub use tenant::{Tenant, TenantStatus};

@@ -10,10 +10,14 @@ use crate::script::{self, ScriptError};
 use crate::session::Session;
 
 /// A checked set of migration files and the table that remembers which of them a schema has.
+#[derive(Clone)]
 pub struct Migrations {
     files: Vec<Migration>,
     history: &'static str,
 }
+
+/// What a file says to servers that run older code; see [`Migrations::needs_code`].
+const NEEDS_CODE: &str = "-- needs code:";
 
 /// A migration file is malformed.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +57,52 @@ impl Migrations {
     /// The version that a schema has after all files.
     pub fn latest(&self) -> i32 {
         self.files.iter().map(Migration::version).max().unwrap_or_default()
+    }
+
+    /// The same files without those after `version`.
+    #[must_use]
+    pub fn up_to(&self, version: i32) -> Self {
+        let files = self.files.iter().filter(|file| file.version() <= version).cloned().collect();
+        Self { files, history: self.history }
+    }
+
+    /// The same files and one more, named as a file is: `V0012__name.sql`. For tests of what a later release does.
+    ///
+    /// # Errors
+    /// [`FileError`] when the name or the text cannot be used.
+    pub fn and(self, file: &str, sql: &str) -> Result<Self, FileError> {
+        let stem = file.strip_suffix(".sql").unwrap_or(file);
+        let unusable = |source| FileError { file: file.to_owned(), source };
+        let migration = Migration::unapplied(stem, sql).map_err(|_| unusable(ScriptError::Name))?;
+        let mut files = self.files;
+        files.push(migration);
+        Self::checked(files, self.history)
+    }
+
+    /// Versions and names, oldest first.
+    pub fn files(&self) -> impl Iterator<Item = (i32, &str)> {
+        self.files.iter().map(|file| (file.version(), file.name()))
+    }
+
+    /// The newest migration that code has to know to serve a schema at `version`.
+    ///
+    /// Migrations only add, so old code serves new schemas. A file that takes something away says so in a line
+    /// `-- needs code: 12`: code whose newest migration is older than 12 still uses what goes.
+    pub fn needs_code(&self, version: i32) -> i32 {
+        let told = |file: &Migration| {
+            let lines = file.sql().unwrap_or_default().lines();
+            lines.filter_map(|line| line.trim().strip_prefix(NEEDS_CODE)?.trim().parse().ok()).max()
+        };
+        self.files.iter().filter(|file| file.version() <= version).filter_map(told).max().unwrap_or(0)
+    }
+
+    /// Whether a history of these versions and checksums is this very set, with nothing left to do.
+    pub(crate) fn is_complete(&self, history: &[(i32, String)]) -> bool {
+        history.len() == self.files.len()
+            && self.files.iter().all(|file| {
+                let checksum = file.checksum().to_string();
+                history.iter().any(|(version, applied)| *version == file.version() && *applied == checksum)
+            })
     }
 
     /// Brings the schema that `session` sees to the newest version; returns the versions applied.

@@ -4,18 +4,17 @@ use std::error::Error;
 use std::sync::Arc;
 
 use crate::bootstrap::Installed;
-use crate::connect::DatabaseUrl;
+use crate::connect::{DatabaseUrl, TlsError};
 use crate::database::Database;
 use crate::error::DbError;
 use crate::failpoint;
 use crate::migrations::{MigrationError, Migrations};
-use crate::names::{
-    BusinessNumber, RoleName, SchemaName, TENANT_GROUP, TenantId, TenantSlug, quote_identifier,
-};
+use crate::names::{TenantId, TenantSlug};
 use crate::pool::{PoolSettings, Realm};
+use crate::schema::{self, Schema, SchemaState};
 use crate::scope::{Openings, ScopedTx, SharedScope, SharedTx, TenantTx};
 use crate::session::Session;
-use crate::tenant::{Tenant, TenantStatus};
+use crate::tenant::{Tenant, TenantLimits, TenantStatus};
 
 /// What a business needs to exist.
 #[derive(Debug, Clone)]
@@ -36,12 +35,12 @@ pub enum ProvisionError {
     Migration(#[from] MigrationError),
 }
 
-/// Makes and migrates schemas, as the login that owns them.
+/// Makes, migrates and moves schemas, as the login that owns them.
 pub struct Provisioner {
-    owner: Database,
-    installed: Installed,
-    tenant: Migrations,
-    shared: Migrations,
+    pub(crate) owner: Database,
+    pub(crate) installed: Installed,
+    pub(crate) tenant: Migrations,
+    pub(crate) shared: Migrations,
 }
 
 impl Provisioner {
@@ -50,12 +49,17 @@ impl Provisioner {
         Self { owner, installed, tenant, shared }
     }
 
+    /// The files of a business schema.
+    pub fn tenant_migrations(&self) -> &Migrations {
+        &self.tenant
+    }
+
     /// The version that a new business has.
     pub fn latest_version(&self) -> i32 {
         self.tenant.latest()
     }
 
-    /// Creates a business in one transaction.
+    /// Creates a business in one transaction, in a spare schema when there is one.
     ///
     /// `seed` fills the new schema, acting as the new tenant; `register` writes what the `shared` schema has to know.
     /// Two calls with one slug: the second waits for the first and is then refused.
@@ -72,9 +76,12 @@ impl Provisioner {
         E: Error + From<ProvisionError>,
     {
         let session = self.owner.begin_unscoped().await.map_err(ProvisionError::from)?;
-        let tenant = Arc::new(self.insert_row(&session, new).await?);
+        let (schema, is_spare) = self.claim_or_register(&session).await?;
+        let tenant = Arc::new(self.insert_row(&session, new, &schema).await?);
         failpoint::reach("after_registry");
-        self.make_schema(&session, &tenant).await?;
+        if !is_spare {
+            self.build_schema(&session, &schema, &self.tenant).await?;
+        }
         failpoint::reach("after_migrations");
 
         let scope = tenant.scope();
@@ -84,10 +91,7 @@ impl Provisioner {
         failpoint::reach("after_seed");
 
         let session = tx.into_session().into_realm(Realm::Shared);
-        session
-            .batch("SET LOCAL ROLE NONE; SET LOCAL search_path = ''")
-            .await
-            .map_err(ProvisionError::from)?;
+        session.batch(AS_OWNER).await.map_err(ProvisionError::from)?;
         let tx = SharedTx::over(session, &SharedScope::Platform);
         let registered = register(&tenant, &tx).await?;
         failpoint::reach("before_commit");
@@ -97,27 +101,44 @@ impl Provisioner {
         Ok((tenant, registered))
     }
 
-    /// Takes the slug first, so that a second sign-up for it waits here and not in front of half a schema.
-    async fn insert_row(&self, session: &Session, new: &NewTenant) -> Result<Tenant, ProvisionError> {
-        const NEXT_NUMBER: &str = "SELECT nextval('shared.business_numbers') AS number";
+    /// A spare schema of the newest version, or else the row of one that is still to be built.
+    async fn claim_or_register(&self, session: &Session) -> Result<(Schema, bool), ProvisionError> {
+        if let Some(spare) = schema::claim_spare(session, self.tenant.latest()).await? {
+            return Ok((spare, true));
+        }
+        let fresh = schema::insert(session, &self.installed, SchemaState::Live, &self.tenant).await?;
+        Ok((fresh, false))
+    }
+
+    /// Takes the slug before the schema is built, so that a second sign-up for it waits here and not in front of half
+    /// a schema.
+    async fn insert_row(
+        &self,
+        session: &Session,
+        new: &NewTenant,
+        schema: &Schema,
+    ) -> Result<Tenant, ProvisionError> {
         const INSERT: &str = "
-            INSERT INTO shared.tenants
-                   (id, number, slug, name, status, schema_name, role_name, login, schema_version, created_at, updated_at)
-            VALUES ($1, $2, $3, $4, 'active', $5, $6, $7, $8, $9, $9)";
-        let number = session.query_one(NEXT_NUMBER, &[]).await?;
-        let number = BusinessNumber::from_sequence(number.try_get("number").map_err(DbError::from)?);
-        let schema = SchemaName::numbered(number);
-        let role = RoleName::from_registry(self.installed.installation.tenant_role(number));
+            INSERT INTO shared.tenants (id, number, slug, name, status, created_at, updated_at)
+            VALUES ($1, $2, $3, $4, 'active', $5, $5)";
+        // Asked for after the insert: a rename that is under way holds the slug until it has reserved it.
+        const RELEASE: &str = "DELETE FROM shared.former_slugs WHERE slug = $1 AND reserved_until <= $2";
+        const RESERVED: &str = "SELECT FROM shared.former_slugs WHERE slug = $1";
         let tenant = Tenant {
-            openings: Openings::new(&role, &schema),
+            openings: Openings::new(&schema.role, &schema.name, None),
             id: TenantId::new(),
-            number,
+            number: schema.number,
             slug: new.slug.clone(),
             name: new.name.clone(),
             status: TenantStatus::Active,
-            schema,
-            role,
-            schema_version: self.tenant.latest(),
+            schema: schema.name.clone(),
+            role: schema.role.clone(),
+            schema_version: schema.version,
+            needs_code: self.tenant.needs_code(schema.version),
+            primary_host: None,
+            redirects_to_primary: false,
+            limits: TenantLimits::default(),
+            archived_at: None,
             created_at: session.now(),
         };
         let inserted = session
@@ -125,91 +146,76 @@ impl Provisioner {
                 INSERT,
                 &[
                     &tenant.id.as_uuid(),
-                    &number.get(),
+                    &tenant.number.get(),
                     &tenant.slug.as_str(),
                     &tenant.name,
-                    &tenant.schema.as_str(),
-                    &tenant.role.as_str(),
-                    &self.installed.server_login,
-                    &tenant.schema_version,
                     &tenant.created_at,
                 ],
             )
             .await;
+        let taken = || ProvisionError::SlugTaken(new.slug.clone());
         match inserted {
-            Ok(_) => Ok(tenant),
-            Err(error) if error.constraint() == Some("tenants_slug_key") => {
-                Err(ProvisionError::SlugTaken(new.slug.clone()))
-            }
-            Err(error) => Err(error.into()),
+            Err(error) if error.constraint() == Some("tenants_slug_key") => return Err(taken()),
+            other => other?,
+        };
+        session.execute(RELEASE, &[&tenant.slug.as_str(), &session.now()]).await?;
+        match session.query_opt(RESERVED, &[&tenant.slug.as_str()]).await? {
+            Some(_) => Err(taken()),
+            None => Ok(tenant),
         }
     }
 
-    async fn make_schema(&self, session: &Session, tenant: &Tenant) -> Result<(), ProvisionError> {
+    /// Makes role and schema of a registered `schema`, and runs `migrations` in it. The session sees it afterwards.
+    pub(crate) async fn build_schema(
+        &self,
+        session: &Session,
+        schema: &Schema,
+        migrations: &Migrations,
+    ) -> Result<(), ProvisionError> {
         const MAKE_ROLE: &str = "SELECT shared.make_tenant_role($1)";
-        session.execute(MAKE_ROLE, &[&tenant.number.get()]).await?;
+        session.execute(MAKE_ROLE, &[&schema.number.get()]).await?;
         failpoint::reach("after_role");
-        let schema = tenant.schema.quoted();
-        let role = tenant.role.quoted();
-        let reader = quote_identifier(&self.installed.installation.reader_role());
-        // Default privileges before the DDL: a GRANT ON ALL TABLES afterwards reads the whole catalogue.
-        let statements = [
-            format!("CREATE SCHEMA {schema}"),
-            format!("GRANT USAGE ON SCHEMA {schema} TO {role}, {reader}"),
-            format!(
-                "ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {TENANT_GROUP}"
-            ),
-            format!("ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT SELECT ON TABLES TO {reader}"),
-            format!("SET LOCAL search_path = {schema}, extensions, pg_temp"),
-        ];
+        let statements = schema.creation(&self.installed.installation);
         let statements: Vec<&str> = statements.iter().map(String::as_str).collect();
         session.pipeline(&statements).await.map_err(|(_, error)| error)?;
         failpoint::reach("after_schema");
-        self.tenant.run(session).await?;
+        migrations.run(session).await?;
         Ok(())
     }
 
-    /// Brings the `shared` schema to its newest version; returns the versions applied.
+    /// Fills the pool of spare schemas up to `wanted`, a batch to a transaction; returns how many were made.
+    ///
+    /// Every new role makes each backend rebuild its list of roles, so a batch shares that cost. When somebody else
+    /// is filling already, this does nothing.
     ///
     /// # Errors
-    /// [`ProvisionError`]; nothing of a failed run stays.
-    pub async fn migrate_shared(&self) -> Result<Vec<i32>, ProvisionError> {
-        let session = self.owner.begin_unscoped().await?;
-        // Two runs at once: the second waits, however long, and then finds nothing to do.
-        session.batch("SET LOCAL lock_timeout = 0").await?;
-        session.batch("SELECT pg_advisory_xact_lock(hashtext('tenantry'), hashtext('shared'))").await?;
-        let applied = self.shared.run(&session).await?;
-        session.commit().await?;
-        Ok(applied)
-    }
-
-    /// Brings one business's schema to its newest version; returns the versions applied.
-    ///
-    /// # Errors
-    /// [`ProvisionError`]; nothing of a failed run stays.
-    pub async fn migrate(&self, tenant: &Tenant) -> Result<Vec<i32>, ProvisionError> {
-        const RECORD: &str = "UPDATE shared.tenants SET schema_version = $2, updated_at = $3 WHERE id = $1";
-        let session = self.owner.begin_unscoped().await?;
-        session.batch("SET LOCAL lock_timeout = 0").await?;
-        let lock = format!("SELECT pg_advisory_xact_lock(hashtext('tenantry'), {}::integer)", tenant.number);
-        session.batch(&lock).await?;
-        // Whoever waits for a table keeps everyone behind him waiting too.
-        session.batch("SET LOCAL lock_timeout = '2s'").await?;
-        session
-            .batch(&format!("SET LOCAL search_path = {}, extensions, pg_temp", tenant.schema.quoted()))
-            .await?;
-        let applied = self.tenant.run(&session).await?;
-        if let Some(version) = applied.last() {
-            session.execute(RECORD, &[&tenant.id.as_uuid(), version, &session.now()]).await?;
+    /// [`ProvisionError`]; the batches before stay.
+    pub async fn fill_spares(&self, wanted: usize) -> Result<usize, ProvisionError> {
+        let mut made = 0;
+        loop {
+            let session = self.owner.begin_unscoped().await?;
+            if !schema::try_lock(&session, schema::SPARES_LOCK).await? {
+                return Ok(made);
+            }
+            let missing = wanted.saturating_sub(schema::count_spares(&session).await?);
+            if missing == 0 {
+                return Ok(made);
+            }
+            for _ in 0..missing.min(SPARES_PER_BATCH) {
+                let spare =
+                    schema::insert(&session, &self.installed, SchemaState::Spare, &self.tenant).await?;
+                self.build_schema(&session, &spare, &self.tenant).await?;
+                session.batch(AS_OWNER).await?;
+            }
+            session.commit().await?;
+            made += missing.min(SPARES_PER_BATCH);
         }
-        session.commit().await?;
-        Ok(applied)
     }
 
     /// The pool settings that suit the owner's work: few connections, long statements.
-    pub fn pool_settings() -> PoolSettings {
+    pub fn pool_settings(max_connections: usize) -> PoolSettings {
         PoolSettings {
-            max_connections: 4,
+            max_connections,
             statement_timeout: std::time::Duration::ZERO,
             lock_timeout: std::time::Duration::from_secs(10),
             ..PoolSettings::default()
@@ -232,10 +238,16 @@ impl Provisioner {
     }
 }
 
-/// The owner's database, with the settings that suit its work.
+/// Back from a tenant's role and schema to the owner's own, within a transaction.
+pub(crate) const AS_OWNER: &str = "SET LOCAL ROLE NONE; SET LOCAL search_path = ''";
+
+/// A transaction keeps a lock on each table and index it makes; PostgreSQL's lock table has room for some 60 schemas.
+const SPARES_PER_BATCH: usize = 10;
+
+/// The owner's database, with the settings that suit its work and this many connections.
 ///
 /// # Errors
-/// [`TlsError`](crate::connect::TlsError) when the URL asks for TLS that cannot be set up.
-pub fn owner_database(url: &DatabaseUrl) -> Result<Database, crate::connect::TlsError> {
-    Database::new(url, &Provisioner::pool_settings())
+/// [`TlsError`] when the URL asks for TLS that cannot be set up.
+pub fn owner_database(url: &DatabaseUrl, max_connections: usize) -> Result<Database, TlsError> {
+    Database::new(url, &Provisioner::pool_settings(max_connections))
 }

@@ -2,11 +2,13 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
 use uuid::Uuid;
 
 use crate::names::{PLATFORM_GROUP, RoleName, SHARED_GROUP, SchemaName, TenantId};
 use crate::pool::Realm;
+use crate::schema::search_path;
 use crate::session::{ROLLBACK, Session};
 use crate::tenant::Tenant;
 
@@ -33,13 +35,12 @@ pub(crate) struct Openings {
 }
 
 impl Openings {
-    pub(crate) fn new(role: &RoleName, schema: &SchemaName) -> Self {
-        // pg_temp stands last: searched first, as it is by default, a temporary table would hide a business's own.
-        let settings = format!(
-            "SET LOCAL ROLE {}; SET LOCAL search_path = {}, extensions, pg_temp",
-            role.quoted(),
-            schema.quoted()
-        );
+    pub(crate) fn new(role: &RoleName, schema: &SchemaName, statement_timeout: Option<Duration>) -> Self {
+        let mut settings = format!("SET LOCAL ROLE {}; {}", role.quoted(), search_path(schema));
+        // The login's own default serves where a business has none: each setting costs every transaction.
+        if let Some(timeout) = statement_timeout {
+            settings.push_str(&format!("; SET LOCAL statement_timeout = {}", timeout.as_millis()));
+        }
         let opening = |mode: Mode| format!("{ROLLBACK}{}; {settings}", mode.begin()).into();
         Self { read: opening(Mode::Read), write: opening(Mode::Write), settings }
     }

@@ -5,6 +5,8 @@ use squawk_lexer::{LiteralKind, TokenKind, tokenize};
 /// The file cannot be sent statement by statement.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ScriptError {
+    #[error("the file's name is not of the form V0012__name.sql")]
+    Name,
     #[error("a quoted text, name or comment in the SQL is not closed")]
     Unterminated,
     #[error("BEGIN ATOMIC hides semicolons; write the function's body as a dollar-quoted string")]

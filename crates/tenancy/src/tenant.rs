@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -9,6 +10,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::error::DbError;
+use crate::host::HostName;
 use crate::names::{BusinessNumber, RoleName, SchemaName, TenantId, TenantSlug};
 use crate::scope::{Openings, SharedTx, TenantScope};
 
@@ -56,6 +58,7 @@ impl fmt::Display for TenantStatus {
 #[serde(rename_all = "camelCase")]
 pub struct Tenant {
     pub id: TenantId,
+    /// The number of its schema.
     pub number: BusinessNumber,
     pub slug: TenantSlug,
     pub name: String,
@@ -64,9 +67,29 @@ pub struct Tenant {
     pub role: RoleName,
     /// The last migration its schema has.
     pub schema_version: i32,
+    /// Code whose own newest migration is older than this cannot serve it.
+    #[serde(skip)]
+    pub needs_code: i32,
+    /// The verified host of its own that stands for all its addresses, if it chose one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub primary_host: Option<HostName>,
+    /// Whether its other addresses send people to the primary host.
+    #[serde(skip)]
+    pub redirects_to_primary: bool,
+    #[serde(skip)]
+    pub limits: TenantLimits,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub archived_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
     #[serde(skip)]
     pub(crate) openings: Openings,
+}
+
+/// What a business has instead of the installation's own limits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TenantLimits {
+    pub statement_timeout: Option<Duration>,
+    pub max_transactions: Option<usize>,
 }
 
 impl Tenant {
@@ -75,11 +98,18 @@ impl Tenant {
         TenantScope::of(self.clone())
     }
 
-    fn from_row(row: &Row) -> Result<Self, DbError> {
+    pub(crate) fn from_row(row: &Row) -> Result<Self, DbError> {
         let schema = SchemaName::from_registry(row.try_get("schema_name")?);
         let role = RoleName::from_registry(row.try_get("role_name")?);
+        let statement_timeout_ms: Option<i32> = row.try_get("statement_timeout_ms")?;
+        let max_transactions: Option<i32> = row.try_get("max_transactions")?;
+        let primary_host: Option<String> = row.try_get("primary_host")?;
+        let limits = TenantLimits {
+            statement_timeout: statement_timeout_ms.map(|ms| Duration::from_millis(ms.unsigned_abs().into())),
+            max_transactions: max_transactions.and_then(|count| usize::try_from(count).ok()),
+        };
         Ok(Self {
-            openings: Openings::new(&role, &schema),
+            openings: Openings::new(&role, &schema, limits.statement_timeout),
             id: TenantId::from_uuid(row.try_get("id")?),
             number: BusinessNumber::from_sequence(row.try_get("number")?),
             slug: TenantSlug::from_registry(row.try_get("slug")?),
@@ -88,9 +118,31 @@ impl Tenant {
             schema,
             role,
             schema_version: row.try_get("schema_version")?,
+            needs_code: row.try_get("needs_code")?,
+            primary_host: primary_host.map(HostName::from_registry),
+            redirects_to_primary: row.try_get("redirects_to_primary")?,
+            limits,
+            archived_at: row.try_get("archived_at")?,
             created_at: row.try_get("created_at")?,
         })
     }
+}
+
+/// A query of the registry whose columns [`Tenant::from_row`] reads.
+macro_rules! tenants_where {
+    ($condition:literal) => {
+        concat!(
+            "
+        SELECT t.id, t.number, t.slug, t.name, t.status, s.name AS schema_name, s.role_name,
+               s.version AS schema_version, s.needs_code, d.host AS primary_host, t.redirects_to_primary,
+               t.statement_timeout_ms, t.max_transactions, t.archived_at, t.created_at
+          FROM shared.tenants t
+          JOIN shared.schemas s ON s.number = t.number
+          LEFT JOIN shared.domains d ON d.tenant_id = t.id AND d.is_primary AND d.verified_at IS NOT NULL
+         WHERE ",
+            $condition
+        )
+    };
 }
 
 /// The business with this slug.
@@ -98,10 +150,7 @@ impl Tenant {
 /// # Errors
 /// [`DbError`]; an unknown slug is `None`.
 pub async fn find(tx: &SharedTx, slug: &TenantSlug) -> Result<Option<Tenant>, DbError> {
-    const FIND: &str = "
-        SELECT id, number, slug, name, status, schema_name, role_name, schema_version, created_at
-          FROM shared.tenants
-         WHERE slug = $1";
+    const FIND: &str = tenants_where!("t.slug = $1");
     tx.query_opt(FIND, &[&slug.as_str()]).await?.as_ref().map(Tenant::from_row).transpose()
 }
 
@@ -110,10 +159,7 @@ pub async fn find(tx: &SharedTx, slug: &TenantSlug) -> Result<Option<Tenant>, Db
 /// # Errors
 /// [`DbError`]; an unknown id is `None`.
 pub async fn find_by_id(tx: &SharedTx, id: TenantId) -> Result<Option<Tenant>, DbError> {
-    const FIND_BY_ID: &str = "
-        SELECT id, number, slug, name, status, schema_name, role_name, schema_version, created_at
-          FROM shared.tenants
-         WHERE id = $1";
+    const FIND_BY_ID: &str = tenants_where!("t.id = $1");
     tx.query_opt(FIND_BY_ID, &[&id.as_uuid()]).await?.as_ref().map(Tenant::from_row).transpose()
 }
 
@@ -122,17 +168,12 @@ pub async fn find_by_id(tx: &SharedTx, id: TenantId) -> Result<Option<Tenant>, D
 /// # Errors
 /// [`DbError`].
 pub async fn list(tx: &SharedTx, after: Option<TenantId>, limit: i64) -> Result<Vec<Tenant>, DbError> {
-    const LIST: &str = "
-        SELECT id, number, slug, name, status, schema_name, role_name, schema_version, created_at
-          FROM shared.tenants
-         WHERE id > $1
-         ORDER BY id
-         LIMIT $2";
+    const LIST: &str = tenants_where!("t.id > $1 ORDER BY t.id LIMIT $2");
     let rows = tx.query(LIST, &[&after.map_or(Uuid::nil(), TenantId::as_uuid), &limit]).await?;
     rows.iter().map(Tenant::from_row).collect()
 }
 
-/// The business that answers at a host of its own, or else the one with this slug.
+/// The business that answers at a host of its own, or else the one that has this slug, or had it before a rename.
 ///
 /// # Errors
 /// [`DbError`]; no such business is `None`.
@@ -142,7 +183,8 @@ pub(crate) async fn find_by_address(
     slug: Option<&str>,
 ) -> Result<Option<Tenant>, DbError> {
     const FIND_BY_ADDRESS: &str = "
-        SELECT id, number, slug, name, status, schema_name, role_name, schema_version, created_at
+        SELECT id, number, slug, name, status, schema_name, role_name, schema_version, needs_code, primary_host,
+               redirects_to_primary, statement_timeout_ms, max_transactions, archived_at, created_at
           FROM shared.find_tenant($1, $2)";
     tx.query_opt(FIND_BY_ADDRESS, &[&host, &slug]).await?.as_ref().map(Tenant::from_row).transpose()
 }

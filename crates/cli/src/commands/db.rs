@@ -58,7 +58,7 @@ fn bootstrap(settings: &Settings) -> anyhow::Result<Bootstrap> {
 /// Prepares the database and migrates the shared schema.
 pub async fn init(settings: &Settings, admin: &DatabaseUrl) -> anyhow::Result<()> {
     bootstrap(settings)?.run(admin).await?;
-    let applied = provisioner(settings)?.migrate_shared().await?;
+    let applied = provisioner(settings, 1)?.migrate_shared().await?;
     match applied.last() {
         Some(version) => eprintln!("database ready; shared schema at version {version}"),
         None => eprintln!("database ready; nothing to do"),

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use server::settings::Sources;
 use server::state::State;
 use tenancy::TenantSlug;
+use tenancy::fleet::RunOptions;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cluster::{Cluster, write_secret};
@@ -150,7 +151,9 @@ async fn prepare(
     if let Some(cluster) = cluster {
         db::init(&settings, &cluster.admin_url().parse()?).await?;
     }
-    migrate::migrate(&settings).await?;
+    if migrate::migrate(&settings, &RunOptions::default()).await? != ExitCode::SUCCESS {
+        bail!("a schema could not be migrated; see above");
+    }
     if seed::seed(&settings).await? {
         eprintln!("made the demo data");
     }

@@ -1,83 +1,238 @@
 //! `tenantry migrate ...`
 
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::time::Instant;
 
 use clap::Subcommand;
+use serde::Serialize;
 use server::settings::Settings;
 use server::state::provisioner;
-use tenancy::{Database, DbError, SharedScope, Tenant, tenant};
+use tenancy::fleet::{Outcome, Plan, Report, RunOptions};
+use tenancy::{Provisioner, TenantSlug};
 
 use crate::context;
-use crate::failure;
-use crate::output::{self, Output};
+use crate::failure::{DRIFT, PARTIAL};
+use crate::output::{self, Format, Output};
+use crate::progress::{Progress, told};
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// Bring the shared schema and every business's schema to the newest version. Safe to run again.
-    Run,
-    /// Show the version of every business's schema.
+    /// Bring the shared schema, every business's schema and the spare ones to the newest version.
+    ///
+    /// Goes on past a business that fails, and ends with exit code 5 then. Safe to interrupt and to run again, also
+    /// beside another run: two runs share the work.
+    #[command(after_help = "Examples:\n  \
+        tenantry migrate run --canary 5 --max-failures 10\n  \
+        tenantry migrate run --tenant acme\n  \
+        tenantry migrate run --since-failed          only those that failed the last time")]
+    Run(Options),
+    /// Show what `migrate run` with the same options would do.
+    Plan {
+        #[command(flatten)]
+        options: Options,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Show how many schemas have which version, which failed and why, and which are at work.
+    ///
+    /// Exit code 6 unless every schema has the version of this program.
     Status(Output),
+}
+
+#[derive(clap::Args)]
+pub struct Options {
+    /// Schemas migrated at the same time, each on a connection of its own.
+    #[arg(long, default_value_t = RunOptions::default().jobs, value_parser = jobs)]
+    jobs: NonZeroUsize,
+    /// This business alone; may be given more than once.
+    #[arg(long)]
+    tenant: Vec<TenantSlug>,
+    /// Migrate so many first, and the others only when all of them succeeded.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    canary: usize,
+    /// Begin no further one after more than so many failures.
+    #[arg(long, value_name = "N")]
+    max_failures: Option<usize>,
+    /// Only those whose last migration failed.
+    #[arg(long)]
+    since_failed: bool,
+}
+
+fn jobs(text: &str) -> Result<NonZeroUsize, String> {
+    let accepted = "1 to 64 is accepted";
+    text.parse().ok().filter(|jobs: &NonZeroUsize| jobs.get() <= 64).ok_or_else(|| accepted.to_owned())
+}
+
+impl From<Options> for RunOptions {
+    fn from(options: Options) -> Self {
+        Self {
+            jobs: options.jobs,
+            tenants: options.tenant,
+            since_failed: options.since_failed,
+            canary: options.canary,
+            max_failures: options.max_failures,
+        }
+    }
 }
 
 pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     let settings = context::settings()?;
     match command {
-        Command::Run => migrate(&settings).await?,
-        Command::Status(output) => {
-            let tenants = all(&context::database(&settings).await?).await?;
-            output::rows(output, &tenants, ["business", "schema", "version"], |tenant| {
-                [tenant.slug.to_string(), tenant.schema.to_string(), tenant.schema_version.to_string()]
-            })?;
+        Command::Run(options) => migrate(&settings, &options.into()).await,
+        Command::Plan { options, output } => plan(&settings, &options.into(), output).await,
+        Command::Status(output) => status(&settings, output).await,
+    }
+}
+
+/// The owner's side of the database, with a connection for each job and one more.
+async fn owner(settings: &Settings, options: &RunOptions) -> anyhow::Result<Provisioner> {
+    tenancy::probe(&settings.owner_url()?).await?;
+    let provisioner = provisioner(settings, options.jobs.get() + 1)?;
+    for slug in &options.tenants {
+        context::find_tenant(settings, slug).await?;
+    }
+    Ok(provisioner)
+}
+
+/// Migrates everything that is behind, and tells how it went.
+pub async fn migrate(settings: &Settings, options: &RunOptions) -> anyhow::Result<ExitCode> {
+    let provisioner = owner(settings, options).await?;
+    let started = Instant::now();
+    let progress = Progress::new("migrating");
+    let report = provisioner
+        .migrate_fleet(options, |told_of| {
+            let label = told_of.schema.label();
+            match told_of.outcome {
+                Outcome::Migrated { to } if progress.is_hidden() => progress.line(&format!(
+                    "{label}: {} -> {to} ({}/{}, {})",
+                    told_of.schema.version,
+                    told_of.done,
+                    told_of.total,
+                    told(told_of.duration)
+                )),
+                Outcome::Migrated { .. } | Outcome::Left => {}
+                Outcome::Elsewhere(who) => progress.line(&format!("{label}: {who}")),
+                Outcome::Failed(reason) => progress.line(&format!("{label}: FAILED: {reason}")),
+            }
+            progress.advance(told_of.done, told_of.total, label);
+        })
+        .await?;
+    progress.finish();
+    let took = told(started.elapsed());
+    if let Some(version) = report.shared.last() {
+        eprintln!("shared schema: now at version {version}");
+    }
+    let Report { migrated, elsewhere, failed, left, .. } = report;
+    if migrated + elsewhere + failed + left > 0 {
+        eprintln!("{migrated} migrated, {elsewhere} by another run, {failed} failed, {left} left, in {took}");
+    } else if report.shared.is_empty() {
+        eprintln!("nothing to do: no schema is behind");
+    }
+    if failed + left == 0 {
+        return Ok(ExitCode::SUCCESS);
+    }
+    eprintln!(
+        "`tenantry migrate status` shows the reasons; mend the cause, then `tenantry migrate run` goes on from there"
+    );
+    Ok(ExitCode::from(PARTIAL))
+}
+
+/// A file that a run would apply to some schemas.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PlannedFile {
+    version: i32,
+    name: String,
+    businesses: usize,
+    spare: usize,
+}
+
+#[derive(Serialize)]
+struct ShownPlan<'a> {
+    #[serde(flatten)]
+    plan: &'a Plan,
+    files: Vec<PlannedFile>,
+}
+
+async fn plan(settings: &Settings, options: &RunOptions, output: Output) -> anyhow::Result<ExitCode> {
+    let provisioner = owner(settings, options).await?;
+    let plan = provisioner.plan(options).await?;
+    let mut files: BTreeMap<i32, PlannedFile> = BTreeMap::new();
+    for (version, name) in provisioner.tenant_migrations().files() {
+        let of = |spare| {
+            let waits = |schema: &&tenancy::fleet::Behind| {
+                schema.version < version && schema.business.is_none() == spare
+            };
+            plan.behind.iter().filter(waits).count()
+        };
+        let (businesses, spare) = (of(false), of(true));
+        if businesses + spare > 0 {
+            files.insert(version, PlannedFile { version, name: name.to_owned(), businesses, spare });
         }
+    }
+    let files = files.into_values().collect();
+    if output.format == Format::Json {
+        output::line(&serde_json::to_string_pretty(&ShownPlan { plan: &plan, files })?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    if plan.is_empty() {
+        eprintln!("nothing to do: no schema is behind");
+        return Ok(ExitCode::SUCCESS);
+    }
+    if plan.shared {
+        output::line("The shared schema is migrated first.");
+    }
+    output::rows(output, &files, ["version", "file", "businesses", "spare"], |file| {
+        [file.version.to_string(), file.name.clone(), file.businesses.to_string(), file.spare.to_string()]
+    })?;
+    for (at, schema) in plan.behind.iter().take(options.canary).enumerate() {
+        output::line(&format!("canary {}: {} (at version {})", at + 1, schema.label(), schema.version));
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Migrates everything that is behind.
-pub async fn migrate(settings: &Settings) -> anyhow::Result<()> {
-    let provisioner = provisioner(settings)?;
-    let (mut changed, mut failed) = (false, 0);
-    if let Some(version) = provisioner.migrate_shared().await?.last() {
-        eprintln!("shared schema: now at version {version}");
-        changed = true;
-    }
-    for tenant in all(&context::database(settings).await?).await? {
-        if tenant.schema_version >= provisioner.latest_version() {
-            continue;
+async fn status(settings: &Settings, output: Output) -> anyhow::Result<ExitCode> {
+    let status = owner(settings, &RunOptions::default()).await?.fleet_status().await?;
+    if output.format == Format::Json {
+        output::line(&serde_json::to_string_pretty(&status)?);
+    } else {
+        output::line(&format!(
+            "shared schema: version {} of {}",
+            status.shared_version, status.shared_latest
+        ));
+        let columns = ["version", "businesses", "spare", "failed", "running"];
+        output::rows(output, &status.versions, columns, |row| {
+            let newest = if row.version == status.latest { " (newest)" } else { "" };
+            [
+                format!("{}{newest}", row.version),
+                row.businesses.to_string(),
+                row.spare.to_string(),
+                row.failed.to_string(),
+                row.running.to_string(),
+            ]
+        })?;
+        for schema in &status.failed {
+            let Some(failure) = &schema.failure else { continue };
+            output::line(&format!(
+                "\n{} stays at version {}: {} to reach {} failed, the last at {}\n  {}",
+                schema.label(),
+                schema.version,
+                if failure.attempts == 1 {
+                    "one attempt".to_owned()
+                } else {
+                    format!("{} attempts", failure.attempts)
+                },
+                failure.version,
+                failure.failed_at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
+                failure.reason
+            ));
         }
-        changed = true;
-        match provisioner.migrate(&tenant).await {
-            Ok(applied) => eprintln!("{}: now at version {}", tenant.slug, applied.last().unwrap_or(&0)),
-            Err(error) => {
-                failed += 1;
-                eprintln!("{}: {}", tenant.slug, failure::text(&error.into()));
-            }
-        }
-    }
-    anyhow::ensure!(
-        failed == 0,
-        "{failed} businesses could not be migrated; mend the cause and run this again"
-    );
-    if !changed {
-        eprintln!("all schemas are at their newest version; nothing to do");
-    }
-    Ok(())
-}
-
-/// All businesses, page by page.
-pub async fn all(database: &Database) -> Result<Vec<Arc<Tenant>>, DbError> {
-    const PAGE: i64 = 1000;
-    let mut tenants: Vec<Arc<Tenant>> = Vec::new();
-    loop {
-        let after = tenants.last().map(|tenant| tenant.id);
-        let page = database
-            .read_shared(SharedScope::Platform, async |tx| tenant::list(tx, after, PAGE).await)
-            .await?;
-        let is_last = page.len() < PAGE as usize;
-        tenants.extend(page.into_iter().map(Arc::new));
-        if is_last {
-            return Ok(tenants);
+        for running in &status.running {
+            let whose = running.business.as_ref().map_or(running.schema.as_str(), TenantSlug::as_str);
+            output::line(&format!("\n{whose} is being worked on by {}", running.by));
         }
     }
+    Ok(if status.is_current() { ExitCode::SUCCESS } else { ExitCode::from(DRIFT) })
 }

@@ -11,11 +11,10 @@ use platform::{NewBusiness, NewMember};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use server::settings::Settings;
-use tenancy::{SharedScope, Tenant, TenantSlug, tenant};
+use tenancy::{Tenant, TenantSlug};
 
-use crate::commands::{migrate, password_from_stdin};
+use crate::commands::password_from_stdin;
 use crate::context;
-use crate::failure::NotFound;
 use crate::output::{self, Output};
 
 #[derive(Subcommand)]
@@ -90,7 +89,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
             create(&settings, &NewBusiness { slug, name, currency, owner }, output).await?;
         }
         Command::List(output) => {
-            let tenants = migrate::all(&context::database(&settings).await?).await?;
+            let tenants = context::all_tenants(&context::database(&settings).await?).await?;
             let shown: Vec<Shown<'_>> = tenants
                 .iter()
                 .map(|tenant| Shown { tenant, address: settings.address_of(&tenant.slug), owner: None })
@@ -126,12 +125,7 @@ async fn create(settings: &Settings, new: &NewBusiness, output: Output) -> anyho
 }
 
 async fn show(settings: &Settings, slug: &TenantSlug, output: Output) -> anyhow::Result<()> {
-    let found = context::database(settings)
-        .await?
-        .read_shared(SharedScope::Platform, async |tx| tenant::find(tx, slug).await)
-        .await?;
-    let tenant = found
-        .ok_or_else(|| NotFound(format!("there is no business {slug}; `tenantry tenant list` shows all")))?;
+    let tenant = context::find_tenant(settings, slug).await?;
     let address = settings.address_of(&tenant.slug);
     let lines = [
         ("slug", tenant.slug.to_string()),

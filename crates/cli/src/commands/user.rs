@@ -8,11 +8,10 @@ use identity::membership::Place;
 use platform::NewMember;
 use secrecy::ExposeSecret;
 use serde::Serialize;
-use tenancy::{SharedScope, TenantSlug, tenant};
+use tenancy::TenantSlug;
 
 use crate::commands::password_from_stdin;
 use crate::context;
-use crate::failure::NotFound;
 use crate::output::{self, Output};
 
 #[derive(Subcommand)]
@@ -62,13 +61,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     let (place, address) = match tenant {
         None => (Place::Platform, settings.platform_address()),
         Some(slug) => {
-            let found = context::database(&settings)
-                .await?
-                .read_shared(SharedScope::Platform, async |tx| tenant::find(tx, &slug).await)
-                .await?;
-            let found = found.ok_or_else(|| {
-                NotFound(format!("there is no business {slug}; `tenantry tenant list` shows all"))
-            })?;
+            let found = context::find_tenant(&settings, &slug).await?;
             (Place::Business(found.id), settings.address_of(&slug))
         }
     };

@@ -66,7 +66,7 @@ async fn resolve(request: &mut ServiceRequest) -> Result<String, Problem> {
             if let Some(span) = request.extensions().get::<RequestSpan>() {
                 span.record_tenant(tenant.slug.as_str());
             }
-            check_open(&tenant)?;
+            check_open(&tenant, &state)?;
             let prefix = strip_prefix(request, prefix)?;
             request.extensions_mut().insert(Site::Business(tenant));
             Ok(prefix)
@@ -109,9 +109,15 @@ fn requested_host(request: &ServiceRequest) -> Result<HostName, Problem> {
     Ok(host)
 }
 
-fn check_open(tenant: &Tenant) -> Result<(), Problem> {
+fn check_open(tenant: &Tenant, state: &State) -> Result<(), Problem> {
     match tenant.status {
-        TenantStatus::Active => Ok(()),
+        TenantStatus::Active if state.served.includes(tenant) => Ok(()),
+        // The others go on: only this one waits for its migration, or for a server of another release.
+        TenantStatus::Active => Err(Problem::unavailable(
+            "business_being_upgraded",
+            "This business is being upgraded. Try again soon.",
+            10,
+        )),
         TenantStatus::Suspended => {
             Err(Problem::forbidden("business_suspended", "This business is suspended. Its owner knows more."))
         }
