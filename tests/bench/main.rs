@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use harness::TestDatabase;
 use identity::{Email, Hasher, PasswordKey, SigningKey};
 use inventory::{Currency, Name};
-use platform::{NewBusiness, NewMember, Onboarding};
+use platform::{Actor, NewBusiness, NewMember, Onboarding};
 use tenancy::{Database, DbError, PoolSettings, Tenant, TenantSlug, TenantTx};
 use tokio_postgres::NoTls;
 use uuid::Uuid;
@@ -111,7 +111,7 @@ async fn prepare() -> (TestDatabase, Vec<Shop>, Creation) {
     let database = TestDatabase::new().await;
     let secret = secrecy::SecretString::from("a password key of the benchmark, long");
     let hasher = Hasher::new(PasswordKey::new(&secret).unwrap(), 4, 2);
-    let onboarding = Onboarding::new(Arc::into_inner(database.provisioner()).unwrap(), hasher);
+    let onboarding = Onboarding::new(database.provisioner(), hasher);
     let pool = database.pool(2);
     let mut shops = Vec::new();
     let mut durations = Vec::new();
@@ -129,7 +129,7 @@ async fn prepare() -> (TestDatabase, Vec<Shop>, Creation) {
             },
         };
         let started = Instant::now();
-        let tenant = onboarding.create(&new).await.unwrap().tenant;
+        let tenant = onboarding.create(&new, &Actor::named("bench")).await.unwrap().tenant;
         durations.push(started.elapsed().as_secs_f64() * 1000.0);
         let keys: Vec<Uuid> = (0..ROWS).map(|_| Uuid::now_v7()).collect();
         pool.write(&tenant.scope(), async |tx| tx.execute(FILL, &[&keys, &tx.now()]).await).await.unwrap();

@@ -18,7 +18,7 @@ fn previous() -> Migrations {
 }
 
 async fn make(provisioner: &Provisioner, slug: &str) {
-    let new = NewTenant { slug: TenantSlug::parse(slug).unwrap(), name: slug.to_owned() };
+    let new = NewTenant { slug: TenantSlug::parse(slug).unwrap(), name: slug.to_owned(), id: None };
     let made: Result<_, ProvisionError> =
         provisioner.create(&new, async |_| Ok(()), async |_, _| Ok(())).await;
     made.unwrap();

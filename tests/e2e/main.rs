@@ -1,6 +1,7 @@
 //! End-to-end tests: a real server and a real PostgreSQL, one file per noun.
 
 mod auth;
+mod backup;
 mod bootstrap;
 mod catalogue;
 mod command_line;
@@ -8,6 +9,8 @@ mod dashboard;
 mod fleet;
 mod hosts;
 mod isolation;
+mod jobs;
+mod lifecycle;
 mod onboarding;
 mod pool;
 mod process;

@@ -183,8 +183,8 @@ async fn businesses_take_spare_schemas_each_another_one_and_do_without_when_none
     assert_eq!(provisioner.fill_spares(6).await.unwrap(), 6);
     assert_eq!(provisioner.fill_spares(6).await.unwrap(), 0, "there are enough");
     let slugs: Vec<String> = (1..=9).map(|n| format!("shop-{n}")).collect();
-    let made =
-        harness::join_all(slugs.iter().map(|slug| app.onboard(slug, "one@owner.test")).collect()).await;
+    let onboard = async |slug: &String| app.onboard(slug, &format!("owner@{slug}.test")).await;
+    let made = harness::join_all(slugs.iter().map(onboard).collect()).await;
     let mut numbers: Vec<i64> = made.iter().map(|tenant| tenant.number.get()).collect();
     numbers.sort_unstable();
     numbers.dedup();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use identity::membership::Place;
 use identity::{Email, Password, PasswordPolicy, SigningKey};
-use platform::{NewBusiness, NewMember, Onboarding};
+use platform::{Actor, NewBusiness, NewMember, Onboarding};
 use reqwest::Method;
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -120,7 +120,7 @@ impl TestApp {
             currency: inventory::Currency::parse("EUR").unwrap(),
             owner: member(owner, "OWNER"),
         };
-        self.onboarding.create(&new).await.unwrap().tenant
+        self.onboarding.create(&new, &Actor::named("test")).await.unwrap().tenant
     }
 
     /// A member of the business with this role, signed in.
@@ -223,6 +223,9 @@ fn settings_text(database: &TestDatabase, key_file: &str) -> String {
         bcrypt_cost = 4
         [provisioning]
         in_server = true
+        spare_schemas = 0
+        [jobs]
+        in_server = false
         [log]
         format = "pretty"
         filter = "error"

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use platform::Onboarding;
+use platform::{Actor, Onboarding, Operator};
 use server::settings::{LogFormat, LogSettings, Settings, Sources};
 use server::state;
 use tenancy::{Database, DbError, SharedScope, Tenant, TenantSlug, tenant};
@@ -71,6 +71,13 @@ pub async fn onboarding(settings: &Settings) -> anyhow::Result<Onboarding> {
     Ok(state::onboarding(settings)?)
 }
 
+/// The operator at work, with the owner's login.
+pub async fn operator(settings: &Settings) -> anyhow::Result<Operator> {
+    tenancy::probe(&settings.owner_url()?).await?;
+    let provisioner = Arc::new(state::provisioner(settings, 2)?);
+    Ok(Operator { provisioner, actor: Actor::command_line() })
+}
+
 /// The business with this slug; one that does not exist is explained here.
 pub async fn find_tenant(settings: &Settings, slug: &TenantSlug) -> anyhow::Result<Arc<Tenant>> {
     let found = database(settings)
@@ -81,19 +88,7 @@ pub async fn find_tenant(settings: &Settings, slug: &TenantSlug) -> anyhow::Resu
     Ok(Arc::new(found.ok_or_else(unknown)?))
 }
 
-/// All businesses, read page by page.
+/// All businesses.
 pub async fn all_tenants(database: &Database) -> Result<Vec<Arc<Tenant>>, DbError> {
-    const PAGE: i64 = 1000;
-    let mut tenants: Vec<Arc<Tenant>> = Vec::new();
-    loop {
-        let after = tenants.last().map(|tenant| tenant.id);
-        let page = database
-            .read_shared(SharedScope::Platform, async |tx| tenant::list(tx, after, PAGE).await)
-            .await?;
-        let is_last = page.len() < PAGE as usize;
-        tenants.extend(page.into_iter().map(Arc::new));
-        if is_last {
-            return Ok(tenants);
-        }
-    }
+    database.read_shared(SharedScope::Platform, async |tx| tenant::all(tx).await).await
 }

@@ -3,8 +3,12 @@
 use std::process::ExitCode;
 
 use identity::membership::MembershipError;
-use platform::{MemberError, OnboardingError};
+use platform::{BackupError, MemberError, OnboardingError, OperatorError};
 use tenancy::ProvisionError;
+use tenancy::copy::MaintenanceError;
+use tenancy::domain::DomainError;
+use tenancy::jobs::JobChangeError;
+use tenancy::lifecycle::LifecycleError;
 
 /// What was asked for does not exist.
 #[derive(Debug)]
@@ -35,18 +39,60 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
 }
 
 fn code(error: &anyhow::Error) -> u8 {
-    if error.is::<NotFound>() {
-        return NOT_FOUND;
+    error.chain().find_map(code_of).unwrap_or(FAILED)
+}
+
+/// The exit code that one error asks for, if any. What only wraps another one hides it from the chain, and is opened here.
+fn code_of(error: &(dyn std::error::Error + 'static)) -> Option<u8> {
+    if let Some(error) = error.downcast_ref() {
+        return match error {
+            OnboardingError::Provision(error) => code_of(error),
+            OnboardingError::Owner(error) => code_of(error),
+            OnboardingError::Defaults(_) => None,
+        };
     }
-    let member = match error.downcast_ref::<OnboardingError>() {
-        Some(OnboardingError::Provision(ProvisionError::SlugTaken(_))) => return CONFLICT,
-        Some(OnboardingError::Owner(member)) => Some(member),
-        _ => error.downcast_ref::<MemberError>(),
-    };
-    match member {
-        Some(MemberError::UserExists(_) | MemberError::Membership(MembershipError::AlreadyMember)) => {
-            CONFLICT
-        }
-        _ => FAILED,
+    if let Some(error) = error.downcast_ref() {
+        return match error {
+            OperatorError::Lifecycle(error) => code_of(error),
+            OperatorError::Domain(error) => code_of(error),
+            OperatorError::NoBackup(_) => Some(CONFLICT),
+            OperatorError::Db(_) => None,
+        };
+    }
+    if let Some(error) = error.downcast_ref() {
+        return match error {
+            BackupError::Provision(error) => code_of(error),
+            BackupError::Owner(error) => code_of(error),
+            BackupError::Maintenance(MaintenanceError::Busy) => Some(CONFLICT),
+            _ => None,
+        };
+    }
+    if let Some(error) = error.downcast_ref() {
+        return match error {
+            LifecycleError::NotFound => Some(NOT_FOUND),
+            LifecycleError::Db(_) => None,
+            _ => Some(CONFLICT),
+        };
+    }
+    if let Some(error) = error.downcast_ref() {
+        return match error {
+            JobChangeError::NotFound => Some(NOT_FOUND),
+            JobChangeError::Db(_) => None,
+            JobChangeError::Ended(_) | JobChangeError::NotFailed(_) => Some(CONFLICT),
+        };
+    }
+    match error.downcast_ref() {
+        Some(DomainError::NotFound) => return Some(NOT_FOUND),
+        Some(DomainError::Taken(_)) => return Some(CONFLICT),
+        _ => {}
+    }
+    let is_taken = matches!(error.downcast_ref(), Some(ProvisionError::SlugTaken(_)))
+        || matches!(
+            error.downcast_ref(),
+            Some(MemberError::UserExists(_) | MemberError::Membership(MembershipError::AlreadyMember))
+        );
+    match error.is::<NotFound>() {
+        true => Some(NOT_FOUND),
+        false => is_taken.then_some(CONFLICT),
     }
 }

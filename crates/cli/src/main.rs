@@ -2,6 +2,7 @@
 
 mod cluster;
 mod commands;
+mod confirm;
 mod context;
 mod failure;
 mod output;
@@ -11,7 +12,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{config, db, dev, migrate, openapi, seed, serve, tenant, user};
+use crate::commands::{backup, config, db, dev, job, migrate, openapi, seed, serve, tenant, user};
 
 /// Inventory and stock for many businesses on one PostgreSQL, each in a schema of its own.
 #[derive(Parser)]
@@ -45,7 +46,13 @@ enum Command {
     /// Bring schemas to the newest version.
     #[command(subcommand)]
     Migrate(migrate::Command),
-    /// Make and look at businesses.
+    /// Back up, restore and verify businesses, each on its own.
+    #[command(subcommand)]
+    Backup(backup::Command),
+    /// Look at background jobs, and run them.
+    #[command(subcommand)]
+    Job(job::Command),
+    /// Make businesses, look at them, suspend, archive, rename, copy and drop them.
     #[command(subcommand)]
     Tenant(tenant::Command),
     /// Make users and give them roles.
@@ -69,6 +76,8 @@ async fn main() -> ExitCode {
         Command::Dev(args) => dev::run(args).await,
         Command::Db(command) => db::run(command).await,
         Command::Migrate(command) => migrate::run(command).await,
+        Command::Backup(command) => backup::run(command).await,
+        Command::Job(command) => job::run(command).await,
         Command::Tenant(command) => tenant::run(command).await,
         Command::User(command) => user::run(command).await,
         Command::Seed(command) => seed::run(command).await,

@@ -37,6 +37,11 @@ impl Progress {
         }
     }
 
+    /// Does something that writes to the terminal, with the bar out of the way.
+    pub fn above(&self, write: impl FnOnce()) {
+        self.bar.suspend(write);
+    }
+
     /// Takes the bar away.
     pub fn finish(self) {
         self.bar.finish_and_clear();

@@ -1,9 +1,11 @@
 //! Memberships: a user's roles in one app of one business, or in the platform's own app.
 
+use serde::{Deserialize, Serialize};
 use tenancy::{DbError, SharedTx, TenantId};
 use uuid::Uuid;
 
-use crate::user::UserId;
+use crate::email::Email;
+use crate::user::{self, UserId};
 use crate::{INVENTORY_APP, PLATFORM_APP};
 
 /// In what a membership gives roles.
@@ -86,4 +88,72 @@ pub async fn roles(tx: &SharedTx, user: UserId, place: Place) -> Result<Option<V
     let tenant = place.tenant().map(TenantId::as_uuid);
     let row = tx.query_opt(ROLES, &[&user.as_uuid(), &place.app(), &tenant]).await?;
     Ok(row.map(|row| row.try_get("roles")).transpose()?)
+}
+
+/// A member of a business, as a backup keeps him: known by his email, and without a password.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Member {
+    pub user_id: UserId,
+    pub email: Email,
+    pub full_name: Option<String>,
+    pub app: String,
+    /// invited, active or suspended.
+    pub status: String,
+    pub roles: Vec<String>,
+}
+
+/// All members of a business, in all its apps.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn list(tx: &SharedTx, tenant: TenantId) -> Result<Vec<Member>, DbError> {
+    const LIST: &str = "
+        SELECT m.user_id, l.value AS email, u.full_name, m.app, m.status,
+               ARRAY(SELECT r.role FROM shared.membership_roles r WHERE r.membership_id = m.id ORDER BY r.role) AS roles
+          FROM shared.memberships m
+          JOIN shared.users u ON u.id = m.user_id
+          JOIN shared.user_logins l ON l.user_id = u.id AND l.kind = 'email'
+         WHERE m.tenant_id = $1
+         ORDER BY m.id";
+    let rows = tx.query(LIST, &[&tenant.as_uuid()]).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Member {
+                user_id: UserId::from_uuid(row.try_get("user_id")?),
+                email: Email::from_registry(row.try_get("email")?),
+                full_name: row.try_get("full_name")?,
+                app: row.try_get("app")?,
+                status: row.try_get("status")?,
+                roles: row.try_get("roles")?,
+            })
+        })
+        .collect()
+}
+
+/// Makes somebody out of a backup a member of `tenant`: the user with that email, or a new one, who has no password.
+/// Roles that are not known any more are left out. Returns whether the user is new.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn restore(tx: &SharedTx, tenant: TenantId, member: &Member) -> Result<bool, DbError> {
+    const INSERT: &str = "
+        INSERT INTO shared.memberships (id, user_id, app, tenant_id, status, created_at, updated_at)
+        SELECT $1, $2, slug, $4, $5, $6, $6 FROM shared.apps WHERE slug = $3
+            ON CONFLICT (user_id, app, tenant_id) DO NOTHING";
+    const INSERT_ROLES: &str = "
+        INSERT INTO shared.membership_roles (membership_id, app, role)
+        SELECT m.id, r.app, r.key
+          FROM shared.roles r
+          JOIN shared.memberships m ON m.id = $1 AND m.app = r.app
+         WHERE r.key = ANY ($2)";
+    let (user, is_new) = match user::find_by_email(tx, &member.email).await? {
+        Some(user) => (user, false),
+        None => (user::restore(tx, member).await?, true),
+    };
+    let id = Uuid::now_v7();
+    tx.execute(INSERT, &[&id, &user.as_uuid(), &member.app, &tenant.as_uuid(), &member.status, &tx.now()])
+        .await?;
+    tx.execute(INSERT_ROLES, &[&id, &member.roles]).await?;
+    Ok(is_new)
 }

@@ -8,6 +8,7 @@ use tenancy::{DbError, SharedTx};
 use uuid::Uuid;
 
 use crate::email::Email;
+use crate::membership::Member;
 
 /// A user's key (UUIDv7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -79,6 +80,36 @@ pub async fn insert(tx: &SharedTx, new: &NewUser) -> Result<UserId, UserError> {
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Stores a user out of a backup: without a password, and under the former id where that is free, for a business's books
+/// name people by it.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn restore(tx: &SharedTx, member: &Member) -> Result<UserId, DbError> {
+    const INSERT_USER: &str = "
+        INSERT INTO shared.users (id, full_name, status, created_at, updated_at)
+        VALUES ($1, $2, 'active', $3, $3)
+            ON CONFLICT (id) DO NOTHING";
+    const INSERT_LOGIN: &str = "
+        INSERT INTO shared.user_logins (id, user_id, kind, value, created_at) VALUES ($1, $2, 'email', $3, $4)";
+    let mut id = member.user_id;
+    if tx.execute(INSERT_USER, &[&id.as_uuid(), &member.full_name, &tx.now()]).await? == 0 {
+        id = UserId(Uuid::now_v7());
+        tx.execute(INSERT_USER, &[&id.as_uuid(), &member.full_name, &tx.now()]).await?;
+    }
+    tx.execute(INSERT_LOGIN, &[&Uuid::now_v7(), &id.as_uuid(), &member.email.as_str(), &tx.now()]).await?;
+    Ok(id)
+}
+
+/// The email with which a user signs in.
+///
+/// # Errors
+/// [`DbError`]; an unknown user is `None`.
+pub async fn email(tx: &SharedTx, id: UserId) -> Result<Option<String>, DbError> {
+    const EMAIL: &str = "SELECT value FROM shared.user_logins WHERE user_id = $1 AND kind = 'email'";
+    Ok(tx.query_opt(EMAIL, &[&id.as_uuid()]).await?.map(|row| row.try_get("value")).transpose()?)
 }
 
 /// The user who signs in with this email.

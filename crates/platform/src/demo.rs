@@ -13,6 +13,7 @@ use secrecy::SecretString;
 use std::sync::Arc;
 use tenancy::{Database, DbError, SharedScope, Tenant, TenantSlug, TenantTx, tenant};
 
+use crate::audit::Actor;
 use crate::member::{MemberError, NewMember};
 use crate::onboarding::{NewBusiness, OWNER_ROLE, Onboarding, OnboardingError};
 
@@ -190,12 +191,12 @@ async fn business(
         currency: Currency::parse("EUR").map_err(data)?,
         owner: new_member(owner, true)?,
     };
-    match onboarding.create(&new).await {
+    match onboarding.create(&new, &Actor::named("seed demo")).await {
         Ok(onboarded) => Ok((onboarded.tenant, true)),
         // The owner is left from an earlier demo whose business was dropped.
         Err(OnboardingError::Owner(MemberError::UserExists(_))) => {
             let again = NewBusiness { owner: new_member(owner, false)?, ..new };
-            Ok((onboarding.create(&again).await?.tenant, true))
+            Ok((onboarding.create(&again, &Actor::named("seed demo")).await?.tenant, true))
         }
         Err(error) => Err(error.into()),
     }

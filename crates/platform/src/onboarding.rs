@@ -6,8 +6,10 @@ use std::sync::Arc;
 use identity::Hasher;
 use identity::membership::Place;
 use inventory::{Currency, Name, defaults};
+use serde_json::json;
 use tenancy::{DbError, NewTenant, ProvisionError, Provisioner, Tenant, TenantSlug};
 
+use crate::audit::{self, Actor};
 use crate::member::{Added, MemberError, NewMember, Prepared};
 
 /// The role of whoever a business belongs to.
@@ -43,16 +45,16 @@ pub enum OnboardingError {
 
 /// Makes businesses and members, as the login that owns the schemas.
 pub struct Onboarding {
-    provisioner: Provisioner,
+    provisioner: Arc<Provisioner>,
     hasher: Hasher,
 }
 
 impl Onboarding {
-    pub fn new(provisioner: Provisioner, hasher: Hasher) -> Self {
+    pub fn new(provisioner: Arc<Provisioner>, hasher: Hasher) -> Self {
         Self { provisioner, hasher }
     }
 
-    pub fn provisioner(&self) -> &Provisioner {
+    pub fn provisioner(&self) -> &Arc<Provisioner> {
         &self.provisioner
     }
 
@@ -60,17 +62,26 @@ impl Onboarding {
     ///
     /// # Errors
     /// [`OnboardingError`]: the slug is taken, or the owner exists and a password was given too.
-    pub async fn create(&self, new: &NewBusiness) -> Result<Onboarded, OnboardingError> {
-        let owner = Prepared::new(&self.provisioner, &self.hasher, &new.owner).await?;
-        let tenant = NewTenant { slug: new.slug.clone(), name: new.name.to_string() };
+    pub async fn create(&self, new: &NewBusiness, actor: &Actor) -> Result<Onboarded, OnboardingError> {
+        let owner = self.prepare(&new.owner).await?;
+        let tenant = NewTenant { slug: new.slug.clone(), name: new.name.to_string(), id: None };
         let seed = async |tx: &tenancy::TenantTx| {
             defaults::seed(tx, &new.currency).await.map_err(OnboardingError::Defaults)
         };
         let register = async |tenant: &Tenant, tx: &tenancy::SharedTx| {
+            let details = json!({"name": new.name.to_string(), "owner": new.owner.email.to_string()});
+            audit::record(tx, actor, "tenant.created", Some(tenant), &details)
+                .await
+                .map_err(ProvisionError::from)?;
             Ok(owner.add(tx, Place::Business(tenant.id)).await?)
         };
         let (tenant, owner) = self.provisioner.create(&tenant, seed, register).await?;
         Ok(Onboarded { tenant, owner })
+    }
+
+    /// Hashes the password of somebody who is about to be added.
+    pub(crate) async fn prepare<'a>(&self, member: &'a NewMember) -> Result<Prepared<'a>, MemberError> {
+        Prepared::new(&self.provisioner, &self.hasher, member).await
     }
 
     /// Gives somebody a role in a business or on the platform.
@@ -78,7 +89,7 @@ impl Onboarding {
     /// # Errors
     /// [`MemberError`].
     pub async fn add_member(&self, new: &NewMember, place: Place) -> Result<Added, MemberError> {
-        let member = Prepared::new(&self.provisioner, &self.hasher, new).await?;
+        let member = self.prepare(new).await?;
         self.provisioner.write_shared(async |tx| member.add(tx, place).await).await
     }
 }

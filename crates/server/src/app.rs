@@ -11,6 +11,8 @@ use actix_web::dev::{ResourceDef, ServerHandle};
 use actix_web::http::header;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use tenancy::jobs::JobRunner;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use utoipa_actix_web::AppExt;
 
@@ -42,6 +44,14 @@ pub struct Running {
     state: web::Data<State>,
     handles: Vec<ServerHandle>,
     tasks: Vec<JoinHandle<io::Result<()>>>,
+    background: Option<Background>,
+    listening: JoinHandle<()>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.listening.abort();
+    }
 }
 
 impl Running {
@@ -51,6 +61,9 @@ impl Running {
     /// [`io::Error`] when a listener failed.
     pub async fn stop(self) -> io::Result<()> {
         self.state.draining.store(true, Ordering::Relaxed);
+        if let Some(background) = &self.background {
+            background.stop();
+        }
         for handle in &self.handles {
             handle.stop(true).await;
         }
@@ -61,8 +74,8 @@ impl Running {
     ///
     /// # Errors
     /// [`io::Error`] when a listener failed.
-    pub async fn wait(self) -> io::Result<()> {
-        for task in self.tasks {
+    pub async fn wait(mut self) -> io::Result<()> {
+        for task in std::mem::take(&mut self.tasks) {
             task.await.map_err(io::Error::other)??;
         }
         Ok(())
@@ -139,7 +152,46 @@ pub fn start(state: State) -> Result<Running, StartError> {
         handles.push(metrics.handle());
         tasks.push(tokio::spawn(metrics));
     }
-    Ok(Running { address, metrics_address, state, handles, tasks })
+    let background = match &state.onboarding {
+        Some(onboarding) if state.settings.jobs.in_server => {
+            let kinds = platform::jobs::kinds(state.settings.background());
+            Some(Background::start(JobRunner::new(onboarding.provisioner().clone(), kinds))?)
+        }
+        _ => None,
+    };
+    let resolver = state.resolver.clone();
+    let listening = tokio::spawn(async move { resolver.listen().await });
+    Ok(Running { address, metrics_address, state, handles, tasks, background, listening })
+}
+
+/// The thread that runs background jobs, apart from the ones that answer requests.
+struct Background {
+    stop: watch::Sender<bool>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Background {
+    fn start(runner: JobRunner) -> io::Result<Self> {
+        let (stop, stopped) = watch::channel(false);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let thread = std::thread::Builder::new()
+            .name("jobs".to_owned())
+            .spawn(move || runtime.block_on(runner.run(stopped)))?;
+        Ok(Self { stop, thread: Some(thread) })
+    }
+
+    fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        self.stop();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
 }
 
 fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
@@ -166,7 +218,7 @@ fn cors(origins: &[String]) -> Cors {
 }
 
 async fn metrics(state: web::Data<State>) -> HttpResponse {
-    match state.metrics.text(state.database.pool_status()) {
+    match state.metrics.text(state.database.pool_status(), state.resolver.is_listening()) {
         Ok(text) => HttpResponse::Ok()
             .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
             .body(text),

@@ -144,7 +144,10 @@ impl<P: Allows> FromRequest for Caller<P> {
 }
 
 /// A member of the platform's staff on the platform's host, with permission `P`.
-pub struct Staff<P>(PhantomData<P>);
+pub struct Staff<P> {
+    pub principal: Principal,
+    permission: PhantomData<P>,
+}
 
 impl<P: Allows> FromRequest for Staff<P> {
     type Error = Problem;
@@ -152,8 +155,8 @@ impl<P: Allows> FromRequest for Staff<P> {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let extract = || {
             let Site::Platform = site(request)? else { return Err(Problem::not_found()) };
-            SignedIn::extract(request)?.may(P::PERMISSION)?;
-            Ok(Self(PhantomData))
+            let signed_in = SignedIn::extract(request)?.may(P::PERMISSION)?;
+            Ok(Self { principal: signed_in.principal, permission: PhantomData })
         };
         ready(extract())
     }

@@ -34,6 +34,7 @@ pub struct Metrics {
     requests: Family<Answered, Counter>,
     durations: Family<Route, Histogram>,
     connections: Family<ConnectionState, Gauge>,
+    registry_listening: Gauge,
 }
 
 impl Metrics {
@@ -48,7 +49,13 @@ impl Metrics {
         registry.register("http_requests", "Requests answered", requests.clone());
         registry.register("http_request_duration_seconds", "Time to answer a request", durations.clone());
         registry.register("database_connections", "Connections of the pool by state", connections.clone());
-        Self { registry, requests, durations, connections }
+        let registry_listening = Gauge::default();
+        registry.register(
+            "registry_listening",
+            "1 while changes of the registry are told to this server",
+            registry_listening.clone(),
+        );
+        Self { registry, requests, durations, connections, registry_listening }
     }
 
     pub fn record(&self, method: &str, route: &str, status: u16, duration: Duration) {
@@ -66,7 +73,7 @@ impl Metrics {
     ///
     /// # Errors
     /// [`std::fmt::Error`] when a metric cannot be written.
-    pub fn text(&self, pool: PoolStatus) -> Result<String, std::fmt::Error> {
+    pub fn text(&self, pool: PoolStatus, is_listening: bool) -> Result<String, std::fmt::Error> {
         let states = [
             ("max", pool.max_connections),
             ("open", pool.open),
@@ -78,6 +85,7 @@ impl Metrics {
                 .get_or_create(&ConnectionState { state })
                 .set(i64::try_from(count).unwrap_or(i64::MAX));
         }
+        self.registry_listening.set(i64::from(is_listening));
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)

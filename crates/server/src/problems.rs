@@ -1,5 +1,6 @@
 //! From domain errors to problems: one `match` per error without a `_` arm, so that a new variant asks for its status.
 
+use archive::TransferError;
 use identity::TokenError;
 use identity::login::LoginError;
 use identity::membership::MembershipError;
@@ -9,8 +10,12 @@ use inventory::idempotency::IdempotencyError;
 use inventory::product::ProductError;
 use inventory::stock::StockError;
 use inventory::variant::VariantError;
-use platform::{MemberError, OnboardingError};
+use platform::{BackupError, MemberError, OnboardingError, OperatorError};
 use serde_json::json;
+use tenancy::copy::MaintenanceError;
+use tenancy::domain::DomainError;
+use tenancy::jobs::JobChangeError;
+use tenancy::lifecycle::LifecycleError;
 use tenancy::{DbError, ProvisionError, ResolveError};
 
 use crate::problem::Problem;
@@ -207,16 +212,105 @@ impl From<MemberError> for Problem {
     }
 }
 
+impl From<ProvisionError> for Problem {
+    fn from(error: ProvisionError) -> Self {
+        match error {
+            ProvisionError::SlugTaken(_) => {
+                Self::conflict("slug_taken", sentence(&error)).at("/slug", "slug_taken", &error)
+            }
+            ProvisionError::Db(error) => error.into(),
+            ProvisionError::Migration(error) => Self::internal(error),
+        }
+    }
+}
+
+impl From<LifecycleError> for Problem {
+    fn from(error: LifecycleError) -> Self {
+        match error {
+            LifecycleError::NotFound => Self::not_found(),
+            LifecycleError::WrongStatus { .. } => Self::conflict("wrong_status", sentence(&error)),
+            LifecycleError::SlugTaken(_) => {
+                Self::conflict("slug_taken", sentence(&error)).at("/slug", "slug_taken", &error)
+            }
+            LifecycleError::NothingSetAside => Self::conflict("nothing_set_aside", sentence(&error)),
+            LifecycleError::Busy => Self::conflict("business_busy", sentence(&error)).retry_after(10),
+            LifecycleError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<DomainError> for Problem {
+    fn from(error: DomainError) -> Self {
+        match error {
+            DomainError::Taken(_) => {
+                Self::conflict("domain_taken", sentence(&error)).at("/host", "domain_taken", &error)
+            }
+            DomainError::OfThePlatform(_) => Self::invalid("/host", "domain_of_the_platform", &error),
+            DomainError::AnAddress => Self::invalid("/host", "not_a_name", &error),
+            DomainError::NotFound => Self::not_found(),
+            DomainError::NotVerified(_) | DomainError::NoRecord { .. } => {
+                Self::conflict("domain_not_verified", sentence(&error))
+            }
+            DomainError::Lookup { .. } => {
+                Self::unavailable("dns_unavailable", "DNS does not answer. Try again.", 5).caused_by(error)
+            }
+            DomainError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<OperatorError> for Problem {
+    fn from(error: OperatorError) -> Self {
+        match error {
+            OperatorError::Lifecycle(error) => error.into(),
+            OperatorError::Domain(error) => error.into(),
+            OperatorError::NoBackup(_) => Self::conflict(
+                "no_verified_backup",
+                "The business has no verified backup whose file is here. Take one, or say withoutBackup.",
+            ),
+            OperatorError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<JobChangeError> for Problem {
+    fn from(error: JobChangeError) -> Self {
+        match error {
+            JobChangeError::NotFound => Self::not_found(),
+            JobChangeError::Ended(_) | JobChangeError::NotFailed(_) => {
+                Self::conflict("wrong_job_state", sentence(&error))
+            }
+            JobChangeError::Db(error) => error.into(),
+        }
+    }
+}
+
+/// What reaches people here is cloning; backups themselves are jobs and commands.
+impl From<BackupError> for Problem {
+    fn from(error: BackupError) -> Self {
+        match error {
+            BackupError::Provision(error) => error.into(),
+            BackupError::Owner(error) => error.into(),
+            BackupError::Db(error) | BackupError::Transfer(TransferError::Db(error)) => error.into(),
+            BackupError::Maintenance(error) => match error {
+                MaintenanceError::Busy => Self::conflict("business_busy", sentence(&error)).retry_after(10),
+                MaintenanceError::Db(error) => error.into(),
+            },
+            BackupError::Folder(..)
+            | BackupError::Transfer(TransferError::File(_) | TransferError::Differs { .. })
+            | BackupError::TooNew { .. }
+            | BackupError::OfTheInstallation
+            | BackupError::OfABusiness
+            | BackupError::NotFresh
+            | BackupError::Shared(_) => Self::internal(error),
+        }
+    }
+}
+
 impl From<OnboardingError> for Problem {
     fn from(error: OnboardingError) -> Self {
         match error {
-            OnboardingError::Provision(error) => match error {
-                ProvisionError::SlugTaken(_) => {
-                    Self::conflict("slug_taken", sentence(&error)).at("/slug", "slug_taken", &error)
-                }
-                ProvisionError::Db(error) => error.into(),
-                ProvisionError::Migration(error) => Self::internal(error),
-            },
+            OnboardingError::Provision(error) => error.into(),
             OnboardingError::Owner(error) => error.into(),
             OnboardingError::Defaults(error) => error.into(),
         }

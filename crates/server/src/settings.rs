@@ -34,6 +34,8 @@ pub struct Settings {
     pub tenancy: TenancySettings,
     pub identity: IdentitySettings,
     pub provisioning: ProvisioningSettings,
+    pub backup: BackupSettings,
+    pub jobs: JobSettings,
     pub log: LogSettings,
 }
 
@@ -72,9 +74,11 @@ pub struct DatabaseSettings {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TenancySettings {
+    pub former_slug_days: u32,
     pub cache_capacity: u64,
     pub cache_known_ms: u64,
     pub cache_unknown_ms: u64,
+    pub cache_stale_s: u64,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -93,6 +97,20 @@ pub struct IdentitySettings {
 #[serde(deny_unknown_fields)]
 pub struct ProvisioningSettings {
     pub in_server: bool,
+    pub spare_schemas: usize,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BackupSettings {
+    pub folder: PathBuf,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobSettings {
+    pub in_server: bool,
+    pub keep_days: u32,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -293,6 +311,10 @@ impl Settings {
         range("tenancy.cache_capacity", tenancy.cache_capacity, 10, 1_000_000)?;
         range("tenancy.cache_known_ms", tenancy.cache_known_ms, 100, 600_000)?;
         range("tenancy.cache_unknown_ms", tenancy.cache_unknown_ms, 100, 600_000)?;
+        range("tenancy.cache_stale_s", tenancy.cache_stale_s, 1, 86_400)?;
+        range("tenancy.former_slug_days", tenancy.former_slug_days, 0, 3650)?;
+        range("provisioning.spare_schemas", self.provisioning.spare_schemas, 0, 1000)?;
+        range("jobs.keep_days", self.jobs.keep_days, 1, 3650)?;
         let identity = &self.identity;
         range("identity.access_token_ttl_s", identity.access_token_ttl_s, 60, 3600)?;
         range("identity.password_min_length", identity.password_min_length, 8, 64)?;
@@ -333,13 +355,27 @@ impl Settings {
         self.address("admin.")
     }
 
+    /// The URL below which businesses answer at `/<slug>/`.
+    pub fn app_address(&self) -> String {
+        self.address("app.")
+    }
+
+    /// The URL of a business's own host.
+    pub fn address_of_host(&self, host: &HostName) -> String {
+        self.url_of(host.as_str())
+    }
+
     fn address(&self, label: &str) -> String {
+        self.url_of(&format!("{label}{}", self.server.base_domain))
+    }
+
+    fn url_of(&self, host: &str) -> String {
         let server = &self.server;
         let port = match (server.public_scheme.as_str(), server.public_port) {
             ("http", 80) | ("https", 443) => String::new(),
             (_, port) => format!(":{port}"),
         };
-        format!("{}://{label}{}{port}", server.public_scheme, server.base_domain)
+        format!("{}://{host}{port}", server.public_scheme)
     }
 
     /// The server's login.
@@ -393,11 +429,26 @@ impl Settings {
         }
     }
 
+    /// What background work has to know.
+    pub fn background(&self) -> platform::jobs::JobSettings {
+        platform::jobs::JobSettings {
+            spare_schemas: self.provisioning.spare_schemas,
+            backup_folder: self.backup.folder.clone(),
+            keep_days: self.jobs.keep_days,
+        }
+    }
+
+    /// For how long a renamed business's former slug sends people on, and nobody else gets it.
+    pub fn former_slugs_reserved_for(&self) -> Duration {
+        Duration::from_secs(u64::from(self.tenancy.former_slug_days) * 86_400)
+    }
+
     pub fn resolver(&self) -> ResolverSettings {
         ResolverSettings {
             capacity: self.tenancy.cache_capacity,
             known_for: Duration::from_millis(self.tenancy.cache_known_ms),
             unknown_for: Duration::from_millis(self.tenancy.cache_unknown_ms),
+            stale_for: Duration::from_secs(self.tenancy.cache_stale_s),
         }
     }
 }

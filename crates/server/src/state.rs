@@ -1,11 +1,12 @@
 //! What all requests share.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use identity::{Hasher, KeyError, PasswordKey, PasswordPolicy, SigningKey, TokenIssuer};
-use platform::Onboarding;
+use identity::{Hasher, KeyError, PasswordKey, PasswordPolicy, SigningKey, TokenIssuer, UserId};
 use platform::migrations::{self, Served};
+use platform::{Actor, Onboarding, Operator};
 use tenancy::bootstrap::Installed;
 use tenancy::connect::TlsError;
 use tenancy::migrations::FileError;
@@ -13,13 +14,14 @@ use tenancy::provisioning::owner_database;
 use tenancy::{Database, Provisioner, Resolver};
 
 use crate::metrics::Metrics;
+use crate::problem::Problem;
 use crate::settings::{Settings, SettingsError};
 
 /// The server's parts, put together from the settings.
 pub struct State {
     pub settings: Settings,
     pub database: Database,
-    pub resolver: Resolver,
+    pub resolver: Arc<Resolver>,
     pub tokens: TokenIssuer,
     pub hasher: Hasher,
     pub password_policy: PasswordPolicy,
@@ -52,7 +54,8 @@ impl State {
     /// [`StateError`], with the key.
     pub fn new(settings: Settings) -> Result<Self, StateError> {
         let database = Database::new(&settings.database_url()?, &settings.pool())?;
-        let resolver = Resolver::new(database.clone(), settings.base_domain()?, &settings.resolver());
+        let resolver =
+            Arc::new(Resolver::new(database.clone(), settings.base_domain()?, &settings.resolver()));
         let identity = &settings.identity;
         let issuer = identity.issuer.clone().ok_or(SettingsError::Missing {
             key: "identity.issuer",
@@ -84,6 +87,31 @@ impl State {
     }
 }
 
+impl State {
+    /// Onboarding, where this server can do it.
+    ///
+    /// # Errors
+    /// A problem that says where it is done instead.
+    pub fn onboarding(&self) -> Result<&Onboarding, Problem> {
+        self.onboarding.as_ref().ok_or_else(|| {
+            Problem::conflict(
+                "provisioning_elsewhere",
+                "This server does not hold the owner's login. Use the command line where it is, or set \
+                 provisioning.in_server.",
+            )
+        })
+    }
+
+    /// One of the platform's staff at work.
+    ///
+    /// # Errors
+    /// As [`State::onboarding`].
+    pub fn operator(&self, user: UserId) -> Result<Operator, Problem> {
+        let provisioner = self.onboarding()?.provisioner().clone();
+        Ok(Operator { provisioner, actor: Actor::User(user) })
+    }
+}
+
 /// The password hasher of these settings.
 ///
 /// # Errors
@@ -107,11 +135,11 @@ pub fn hasher(settings: &Settings) -> Result<Hasher, SettingsError> {
 /// # Errors
 /// [`StateError`] when the owner's login is not configured.
 pub fn onboarding(settings: &Settings) -> Result<Onboarding, StateError> {
-    Ok(Onboarding::new(provisioner(settings, OWNER_CONNECTIONS)?, hasher(settings)?))
+    Ok(Onboarding::new(Arc::new(provisioner(settings, OWNER_CONNECTIONS)?), hasher(settings)?))
 }
 
 /// What onboarding and background work need at once, at most.
-const OWNER_CONNECTIONS: usize = 6;
+const OWNER_CONNECTIONS: usize = 8;
 
 /// The provisioner of these settings, with so many connections at most.
 ///

@@ -1,5 +1,6 @@
 //! From a `postgres://` URL to an open connection: every sslmode, TLS by rustls, and errors that say what to do.
 
+use std::future::poll_fn;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -13,11 +14,14 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio::runtime::Handle;
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinHandle;
 use tokio_postgres::config::{Host, SslMode as WireSslMode};
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{CancelToken, Client, Config, NoTls};
+use tokio_postgres::{AsyncMessage, CancelToken, Client, Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::error::chain;
 
 /// A checked `postgres://user:password@host:port/database?sslmode=...` URL. Its `Debug` shows no password.
 #[derive(Clone)]
@@ -214,18 +218,6 @@ impl ConnectError {
     }
 }
 
-/// The texts of `error` and its causes, joined by ": ".
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
-}
-
 /// The TLS settings could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
@@ -273,7 +265,7 @@ impl Connector {
 
     /// One connection, for commands that need no pool. It ends with its client.
     pub(crate) async fn connect(&self) -> Result<Client, ConnectError> {
-        match self.open_here().await {
+        match self.open_here(None).await {
             Ok((client, _task)) => Ok(client),
             Err(error) => Err(ConnectError::explain(&self.url, &error)),
         }
@@ -281,26 +273,38 @@ impl Connector {
 
     /// One connection for a pool; it lives where the connector was made.
     pub(crate) async fn open(&self) -> Result<ClientWrapper, tokio_postgres::Error> {
+        self.open_telling(None).await
+    }
+
+    /// A connection that passes the payloads of its notifications on to `listener`, which hears the end when it closes.
+    pub(crate) async fn open_telling(
+        &self,
+        listener: Option<UnboundedSender<String>>,
+    ) -> Result<ClientWrapper, tokio_postgres::Error> {
         let connector = self.clone();
         let (client, task) = match &self.runtime {
-            Some(runtime) => match runtime.spawn(async move { connector.open_here().await }).await {
+            Some(runtime) => match runtime.spawn(async move { connector.open_here(listener).await }).await {
                 Ok(opened) => opened?,
                 // Only a runtime that shuts down gives a task up.
                 Err(_) => std::future::pending().await,
             },
-            None => self.open_here().await?,
+            None => self.open_here(listener).await?,
         };
         Ok(ClientWrapper::new(client, task))
     }
 
-    async fn open_here(&self) -> Result<(Client, JoinHandle<()>), tokio_postgres::Error> {
+    async fn open_here(
+        &self,
+        listener: Option<UnboundedSender<String>>,
+    ) -> Result<(Client, JoinHandle<()>), tokio_postgres::Error> {
         let config = &self.url.config;
-        let Some(tls) = &self.tls else { return open_with(config, NoTls).await };
-        match open_with(config, tls.clone()).await {
+        let Some(tls) = &self.tls else { return open_with(config, NoTls, listener).await };
+        match open_with(config, tls.clone(), listener.clone()).await {
             // sslmode=allow: first in the clear, then, when the server insists, with TLS.
             Err(error) if self.url.ssl_mode == SslMode::Allow && error.code().is_some() => {
                 let mut config = config.clone();
-                open_with(config.ssl_mode(WireSslMode::Require), tls.clone()).await.map_err(|_| error)
+                let config = config.ssl_mode(WireSslMode::Require);
+                open_with(config, tls.clone(), listener).await.map_err(|_| error)
             }
             other => other,
         }
@@ -319,15 +323,29 @@ impl Connector {
     }
 }
 
-async fn open_with<T>(config: &Config, tls: T) -> Result<(Client, JoinHandle<()>), tokio_postgres::Error>
+async fn open_with<T>(
+    config: &Config,
+    tls: T,
+    listener: Option<UnboundedSender<String>>,
+) -> Result<(Client, JoinHandle<()>), tokio_postgres::Error>
 where
     T: tokio_postgres::tls::MakeTlsConnect<tokio_postgres::Socket>,
     T::Stream: Send + 'static,
 {
-    let (client, connection) = config.connect(tls).await?;
+    let (client, mut connection) = config.connect(tls).await?;
     let task = tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::warn!(error = %chain(&error), "a database connection broke");
+        while let Some(message) = poll_fn(|cx| connection.poll_message(cx)).await {
+            match (message, &listener) {
+                (Ok(AsyncMessage::Notification(told)), Some(listener)) => {
+                    // A listener that is gone hears nothing any more.
+                    let _ = listener.send(told.payload().to_owned());
+                }
+                (Ok(_), _) => {}
+                (Err(error), _) => {
+                    tracing::warn!(error = %chain(&error), "a database connection broke");
+                    break;
+                }
+            }
         }
     });
     Ok((client, task))

@@ -4,6 +4,9 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
+use deadpool_postgres::ClientWrapper;
+use tokio::sync::mpsc::UnboundedSender;
+
 use crate::connect::{ConnectError, Connector, DatabaseUrl, TlsError};
 use crate::error::{DbError, is_stale_plan, may_succeed_again, root_sqlstate};
 use crate::pool::{Pool, PoolSettings, PoolStatus, Realm};
@@ -95,6 +98,29 @@ impl Database {
     pub(crate) async fn begin_unscoped(&self) -> Result<Session, DbError> {
         let loan = self.pool.lend(Realm::Shared).await?;
         Ok(Session::new(loan, self.pool.clone(), Realm::Shared, format!("{ROLLBACK}BEGIN").into()))
+    }
+
+    /// A transaction of the login itself that sees one moment and changes nothing.
+    pub(crate) async fn begin_snapshot(&self) -> Result<Session, DbError> {
+        let loan = self.pool.lend(Realm::Shared).await?;
+        // A reader of much data is slow, not idle.
+        let opening = format!(
+            "{ROLLBACK}BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL idle_in_transaction_session_timeout = 0"
+        );
+        Ok(Session::new(loan, self.pool.clone(), Realm::Shared, opening.into()))
+    }
+
+    /// A connection of its own, beside the pool: for what outlives transactions, such as a session's lock.
+    pub(crate) async fn connect(&self) -> Result<ClientWrapper, DbError> {
+        self.pool.connector().open().await.map_err(DbError::Connect)
+    }
+
+    /// A connection of its own whose notifications go to `listener`.
+    pub(crate) async fn connect_telling(
+        &self,
+        listener: UnboundedSender<String>,
+    ) -> Result<ClientWrapper, DbError> {
+        self.pool.connector().open_telling(Some(listener)).await.map_err(DbError::Connect)
     }
 
     async fn begin<Tx: ScopedTx>(&self, scope: &Tx::Scope, mode: Mode) -> Result<Tx, DbError> {

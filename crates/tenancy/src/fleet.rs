@@ -16,6 +16,7 @@ use tokio_postgres::error::SqlState;
 
 use crate::error::{DbError, chain, may_succeed_again, root_sqlstate};
 use crate::failpoint;
+use crate::migrations::HISTORY;
 use crate::names::{BusinessNumber, SchemaName, TenantSlug};
 use crate::provisioning::{ProvisionError, Provisioner};
 use crate::schema::{self, Failure, LOCK_CLASS, SHARED_LOCK, search_path};
@@ -425,6 +426,8 @@ impl<Tell: Fn(Progress<'_>)> Run<'_, Tell> {
                 let migrations = &self.provisioner.tenant;
                 let latest = migrations.latest();
                 session.batch(&format!("{LOCK_TIMEOUT}; {}", search_path(&behind.schema))).await?;
+                // A backup holds the history while it reads: wait for it before any table is locked.
+                session.batch(&format!("LOCK TABLE {HISTORY} IN SHARE ROW EXCLUSIVE MODE")).await?;
                 migrations.run(&session).await?;
                 schema::record_version(&session, behind.number, latest, migrations.needs_code(latest))
                     .await?;

@@ -54,7 +54,12 @@ impl HostName {
         &self.0
     }
 
-    fn is_address(&self) -> bool {
+    /// Whether the host is `domain` or lies below it.
+    pub fn is_at_or_below(&self, domain: &Self) -> bool {
+        self.0.strip_suffix(&domain.0).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    }
+
+    pub(crate) fn is_address(&self) -> bool {
         self.0.starts_with('[') || self.0.parse::<IpAddr>().is_ok()
     }
 }

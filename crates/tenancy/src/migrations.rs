@@ -16,6 +16,10 @@ pub struct Migrations {
     history: &'static str,
 }
 
+/// The tables that remember the migrations of a business schema and of the `shared` schema, by their bare names.
+pub(crate) const HISTORY: &str = "migrations";
+pub(crate) const SHARED_HISTORY: &str = "shared_migrations";
+
 /// What a file says to servers that run older code; see [`Migrations::needs_code`].
 const NEEDS_CODE: &str = "-- needs code:";
 
@@ -42,7 +46,7 @@ impl Migrations {
     /// # Errors
     /// [`FileError`] when a file cannot be taken apart into statements.
     pub fn of_tenant(files: Vec<Migration>) -> Result<Self, FileError> {
-        Self::checked(files, "migrations")
+        Self::checked(files, HISTORY)
     }
 
     fn checked(files: Vec<Migration>, history: &'static str) -> Result<Self, FileError> {

@@ -155,6 +155,11 @@ impl SchemaName {
         Self(format!("business_{n}"))
     }
 
+    /// The schema of the registry, which belongs to no business.
+    pub(crate) fn shared() -> Self {
+        Self("shared".to_owned())
+    }
+
     pub(crate) fn from_registry(name: String) -> Self {
         Self(name)
     }

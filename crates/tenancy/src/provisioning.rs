@@ -22,6 +22,8 @@ pub struct NewTenant {
     pub slug: TenantSlug,
     /// The business's name, for people.
     pub name: String,
+    /// The id of a business that was dropped and comes back; another one gets a new id.
+    pub id: Option<TenantId>,
 }
 
 /// A business could not be made; nothing of it stays.
@@ -52,6 +54,11 @@ impl Provisioner {
     /// The files of a business schema.
     pub fn tenant_migrations(&self) -> &Migrations {
         &self.tenant
+    }
+
+    /// The newest version of the `shared` schema.
+    pub fn latest_shared_version(&self) -> i32 {
+        self.shared.latest()
     }
 
     /// The version that a new business has.
@@ -112,7 +119,7 @@ impl Provisioner {
 
     /// Takes the slug before the schema is built, so that a second sign-up for it waits here and not in front of half
     /// a schema.
-    async fn insert_row(
+    pub(crate) async fn insert_row(
         &self,
         session: &Session,
         new: &NewTenant,
@@ -126,7 +133,7 @@ impl Provisioner {
         const RESERVED: &str = "SELECT FROM shared.former_slugs WHERE slug = $1";
         let tenant = Tenant {
             openings: Openings::new(&schema.role, &schema.name, None),
-            id: TenantId::new(),
+            id: new.id.unwrap_or_else(TenantId::new),
             number: schema.number,
             slug: new.slug.clone(),
             name: new.name.clone(),

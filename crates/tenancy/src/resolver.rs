@@ -1,13 +1,19 @@
 //! Address -> business, from a bounded in-process cache: no query when warm.
+//!
+//! The registry tells of its changes (LISTEN), so what is in memory is right until then. While nobody listens, for the
+//! connection broke, it is looked at again after a second. Where the registry cannot be read at all, known businesses
+//! are served from memory.
 
+use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use moka::future::Cache;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 
 use crate::database::Database;
-use crate::error::DbError;
+use crate::error::{DbError, chain};
 use crate::host::{Address, BaseDomain, Destination, HostName};
 use crate::scope::SharedScope;
 use crate::tenant::{self, Tenant};
@@ -17,16 +23,23 @@ use crate::tenant::{self, Tenant};
 pub struct ResolverSettings {
     /// Known businesses, and as many unknown addresses.
     pub capacity: u64,
-    /// How long a business is served from memory; a change of its status is seen this much later.
+    /// How long a business is served from memory without asking again, while changes are told.
     pub known_for: Duration,
     /// How long an unknown address is answered from memory; a new business whose address was asked for too early
-    /// appears this much later.
+    /// appears this much later at most.
     pub unknown_for: Duration,
+    /// How long a business is served from memory while the registry cannot be read.
+    pub stale_for: Duration,
 }
 
 impl Default for ResolverSettings {
     fn default() -> Self {
-        Self { capacity: 10_000, known_for: Duration::from_secs(5), unknown_for: Duration::from_secs(2) }
+        Self {
+            capacity: 10_000,
+            known_for: Duration::from_secs(60),
+            unknown_for: Duration::from_secs(2),
+            stale_for: Duration::from_secs(3600),
+        }
     }
 }
 
@@ -34,11 +47,33 @@ impl Default for ResolverSettings {
 pub struct Resolver {
     database: Database,
     base: BaseDomain,
-    known: Cache<Address, Arc<Tenant>>,
+    settings: ResolverSettings,
+    known: Cache<Address, Arc<Known>>,
     /// Apart from the known ones, so that a flood of random hosts cannot push them out.
     unknown: Cache<Address, ()>,
     /// Bounds what such a flood can ask of the database.
     lookups: Semaphore,
+    /// Businesses that are known are looked at again beside that flood, not behind it.
+    renewals: Semaphore,
+    /// Counted up with every change that is told, so that a look-up under way notices that it may be too late.
+    changes: AtomicU64,
+    is_listening: AtomicBool,
+}
+
+/// A business, as it was read.
+struct Known {
+    tenant: Arc<Tenant>,
+    read_at: Instant,
+    /// Changes may have gone unheard since.
+    is_doubted: AtomicBool,
+    /// Somebody is looking again.
+    is_renewing: AtomicBool,
+}
+
+impl Known {
+    fn is_fresh(&self, known_for: Duration) -> bool {
+        !self.is_doubted.load(Ordering::Relaxed) && self.read_at.elapsed() < known_for
+    }
 }
 
 /// No answer, for now.
@@ -66,18 +101,30 @@ impl From<DbError> for Miss {
 
 const CONCURRENT_LOOKUPS: usize = 4;
 const LOOKUP_WAIT: Duration = Duration::from_secs(2);
+/// While changes are not told.
+const KNOWN_UNTOLD: Duration = Duration::from_millis(500);
+/// The listening connection is tried this often, and given up when it does not answer for as long.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+const RECONNECT: Duration = Duration::from_millis(200);
 
 impl Resolver {
     pub fn new(database: Database, base: BaseDomain, settings: &ResolverSettings) -> Self {
         Self {
             database,
             base,
-            known: Cache::builder().max_capacity(settings.capacity).time_to_live(settings.known_for).build(),
+            known: Cache::builder()
+                .max_capacity(settings.capacity)
+                .time_to_live(settings.stale_for.max(settings.known_for))
+                .build(),
             unknown: Cache::builder()
                 .max_capacity(settings.capacity)
                 .time_to_live(settings.unknown_for)
                 .build(),
+            settings: settings.clone(),
             lookups: Semaphore::new(CONCURRENT_LOOKUPS),
+            renewals: Semaphore::new(CONCURRENT_LOOKUPS),
+            changes: AtomicU64::new(0),
+            is_listening: AtomicBool::new(false),
         }
     }
 
@@ -86,19 +133,45 @@ impl Resolver {
         self.base.destination(host, path)
     }
 
+    /// Whether changes of the registry are told to this process at the moment.
+    pub fn is_listening(&self) -> bool {
+        self.is_listening.load(Ordering::Relaxed)
+    }
+
     /// The business at `address`. Requests for the same unknown address share one query.
     ///
     /// # Errors
     /// [`ResolveError`] when the registry cannot be asked; `None` when there is no such business.
     pub async fn tenant(&self, address: &Address) -> Result<Option<Arc<Tenant>>, ResolveError> {
-        if let Some(tenant) = self.known.get(address).await {
-            return Ok(Some(tenant));
+        if let Some(known) = self.known.get(address).await {
+            let fresh_for = if self.is_listening() { self.settings.known_for } else { self.known_untold() };
+            // One request looks again; the others are served meanwhile, and all of them when it is of no avail.
+            if known.is_fresh(fresh_for) || known.is_renewing.swap(true, Ordering::Relaxed) {
+                return Ok(Some(known.tenant.clone()));
+            }
+            let renewed = self.look_up(address, &self.renewals).await;
+            known.is_renewing.store(false, Ordering::Relaxed);
+            return match renewed {
+                Ok(renewed) => {
+                    self.known.insert(address.clone(), renewed.clone()).await;
+                    Ok(Some(renewed.tenant.clone()))
+                }
+                Err(Miss::Unknown) => {
+                    self.known.invalidate(address).await;
+                    Ok(None)
+                }
+                Err(Miss::Busy) => Ok(Some(known.tenant.clone())),
+                Err(Miss::Database(error)) => {
+                    tracing::warn!(error = %chain(&*error), "the registry cannot be read; known businesses are served from memory");
+                    Ok(Some(known.tenant.clone()))
+                }
+            };
         }
         if self.unknown.contains_key(address) {
             return Ok(None);
         }
-        match self.known.try_get_with_by_ref(address, self.look_up(address)).await {
-            Ok(tenant) => Ok(Some(tenant)),
+        match self.known.try_get_with_by_ref(address, self.look_up(address, &self.lookups)).await {
+            Ok(known) => Ok(Some(known.tenant.clone())),
             Err(miss) => match &*miss {
                 Miss::Unknown => {
                     self.unknown.insert(address.clone(), ()).await;
@@ -112,22 +185,92 @@ impl Resolver {
 
     /// The next request for this address asks the registry again.
     pub async fn forget(&self, address: &Address) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
         self.known.invalidate(address).await;
         self.unknown.invalidate(address).await;
     }
 
-    async fn look_up(&self, address: &Address) -> Result<Arc<Tenant>, Miss> {
-        let permit = tokio::time::timeout(LOOKUP_WAIT, self.lookups.acquire()).await;
+    fn known_untold(&self) -> Duration {
+        self.settings.known_for.min(KNOWN_UNTOLD)
+    }
+
+    async fn look_up(&self, address: &Address, permits: &Semaphore) -> Result<Arc<Known>, Miss> {
+        let permit = tokio::time::timeout(LOOKUP_WAIT, permits.acquire()).await;
         let Ok(Ok(_permit)) = permit else { return Err(Miss::Busy) };
         let (host, slug) = match address {
             Address::Host(host) => (Some(host.as_str()), None),
             Address::Slug(slug) => (None, Some(slug.as_str())),
         };
-        let found = self
-            .database
-            .read_shared(SharedScope::Public, async |tx| tenant::find_by_address(tx, host, slug).await)
-            .await
-            .map_err(Miss::from)?;
-        found.map(Arc::new).ok_or(Miss::Unknown)
+        loop {
+            let (changes, read_at) = (self.changes.load(Ordering::Acquire), Instant::now());
+            let found = self
+                .database
+                .read_shared(SharedScope::Public, async |tx| tenant::find_by_address(tx, host, slug).await)
+                .await
+                .map_err(Miss::from)?;
+            // A change that was told meanwhile may be newer than what was read; in a storm of them a second is enough.
+            if changes == self.changes.load(Ordering::Acquire) || read_at.elapsed() > Duration::from_secs(1) {
+                let tenant = found.map(Arc::new).ok_or(Miss::Unknown)?;
+                return Ok(Arc::new(Known {
+                    tenant,
+                    read_at,
+                    is_doubted: false.into(),
+                    is_renewing: false.into(),
+                }));
+            }
+        }
+    }
+
+    /// Hears of the registry's changes for as long as it is polled. Connects again whenever the connection breaks, and
+    /// then takes nothing in memory for granted.
+    pub async fn listen(&self) {
+        loop {
+            if let Err(error) = self.listen_once().await {
+                tracing::warn!(error = %chain(&error), "changes of the registry are not told; connecting again");
+            }
+            self.is_listening.store(false, Ordering::Relaxed);
+            tokio::time::sleep(RECONNECT).await;
+        }
+    }
+
+    async fn listen_once(&self) -> Result<(), DbError> {
+        const LISTEN: &str = "LISTEN tenantry_registry";
+        let (sender, mut told) = mpsc::unbounded_channel();
+        let client = self.database.connect_telling(sender).await?;
+        client.batch_execute(LISTEN).await?;
+        // What changed before this moment was not told.
+        self.doubt_everything();
+        self.is_listening.store(true, Ordering::Relaxed);
+        let mut changed = Vec::new();
+        loop {
+            match tokio::time::timeout(HEARTBEAT, told.recv_many(&mut changed, 10_000)).await {
+                Ok(0) => return Ok(()),
+                Ok(_) => self.forget_changed(&changed.drain(..).collect()).await,
+                Err(_) => {
+                    let alive = tokio::time::timeout(HEARTBEAT, client.batch_execute("")).await;
+                    alive.map_err(|_| DbError::Exhausted(HEARTBEAT))??;
+                }
+            }
+        }
+    }
+
+    fn doubt_everything(&self) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
+        self.unknown.invalidate_all();
+        for (_, known) in &self.known {
+            known.is_doubted.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// The payloads are businesses' ids, or the numbers of their schemas.
+    async fn forget_changed(&self, changed: &HashSet<String>) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
+        self.unknown.invalidate_all();
+        for (address, known) in &self.known {
+            let tenant = &known.tenant;
+            if changed.contains(&tenant.id.to_string()) || changed.contains(&tenant.number.to_string()) {
+                self.known.invalidate(&*address).await;
+            }
+        }
     }
 }

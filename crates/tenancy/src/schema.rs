@@ -6,18 +6,19 @@ use tokio_postgres::Row;
 use crate::bootstrap::Installed;
 use crate::error::DbError;
 use crate::migrations::Migrations;
-use crate::names::{BusinessNumber, Installation, RoleName, SchemaName, TENANT_GROUP, quote_identifier};
+use crate::names::{
+    BusinessNumber, Installation, RoleName, SchemaName, TENANT_GROUP, TenantId, quote_identifier,
+};
 use crate::session::Session;
+use crate::tenant::TenantStatus;
 
-/// Who uses a schema.
+/// Who uses a schema that is being made. One that a restore set aside was made for a business.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SchemaState {
     /// Finished, and waiting for a new business.
     Spare,
     /// A business's own.
     Live,
-    /// A business's own until it was restored; kept to go back to.
-    SetAside,
 }
 
 impl SchemaState {
@@ -25,7 +26,6 @@ impl SchemaState {
         match self {
             Self::Spare => "spare",
             Self::Live => "live",
-            Self::SetAside => "set_aside",
         }
     }
 }
@@ -190,6 +190,59 @@ pub(crate) async fn record_failure(
            SET failure = $3, failed_version = $2, failed_at = $4, attempts = attempts + 1
          WHERE number = $1";
     session.execute(RECORD, &[&number.get(), &failed_version, &failure, &session.now()]).await.map(drop)
+}
+
+/// Makes `number` the business's schema, and opens the business as it was before maintenance.
+pub(crate) async fn point_tenant(
+    session: &Session,
+    tenant: TenantId,
+    number: BusinessNumber,
+) -> Result<(), DbError> {
+    const LIVE: &str = "
+        UPDATE shared.schemas
+           SET state = 'live', set_aside_from = NULL, set_aside_at = NULL, updated_at = $2
+         WHERE number = $1";
+    const POINT: &str = "
+        UPDATE shared.tenants
+           SET number = $2, status = coalesce(status_before, status), status_before = NULL, updated_at = $3
+         WHERE id = $1";
+    session.execute(LIVE, &[&number.get(), &session.now()]).await?;
+    session.execute(POINT, &[&tenant.as_uuid(), &number.get(), &session.now()]).await.map(drop)
+}
+
+/// Records that the schema was the business's own until now.
+pub(crate) async fn set_aside(
+    session: &Session,
+    tenant: TenantId,
+    number: BusinessNumber,
+) -> Result<(), DbError> {
+    const SET_ASIDE: &str = "
+        UPDATE shared.schemas
+           SET state = 'set_aside', set_aside_from = $2, set_aside_at = $3, updated_at = $3
+         WHERE number = $1";
+    session.execute(SET_ASIDE, &[&number.get(), &tenant.as_uuid(), &session.now()]).await.map(drop)
+}
+
+/// Closes the business; remembers what it goes back to.
+pub(crate) async fn begin_maintenance(
+    tx: &Session,
+    tenant: TenantId,
+    status: TenantStatus,
+) -> Result<(), DbError> {
+    const BEGIN: &str = "
+        UPDATE shared.tenants
+           SET status_before = coalesce(status_before, status), status = $2, updated_at = $3
+         WHERE id = $1";
+    tx.execute(BEGIN, &[&tenant.as_uuid(), &status.as_str(), &tx.now()]).await.map(drop)
+}
+
+/// Opens the business as it was before; whether it was closed.
+pub(crate) async fn end_maintenance(tx: &Session, tenant: TenantId) -> Result<bool, DbError> {
+    const END: &str = "
+        UPDATE shared.tenants
+           SET status = coalesce(status_before, 'active'), status_before = NULL, updated_at = $2
+         WHERE id = $1 AND status IN ('migrating', 'restoring')";
+    Ok(tx.execute(END, &[&tenant.as_uuid(), &tx.now()]).await? > 0)
 }
 
 /// A migration that did not succeed.

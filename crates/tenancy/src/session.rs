@@ -1,14 +1,15 @@
 //! One connection inside one transaction: statements, the commit, and what happens when any of it is dropped.
 
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 
+use bytes::Bytes;
 use chrono::{DateTime, SubsecRound, Utc};
-use futures_util::FutureExt;
 use futures_util::future::join;
+use futures_util::{FutureExt, SinkExt, StreamExt};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row, Statement};
 
@@ -146,6 +147,26 @@ impl Session {
         flight.land(answer)
     }
 
+    /// Begins `COPY ... TO STDOUT`.
+    pub(crate) async fn copy_out(&self, sql: &str) -> Result<CopyOut<'_>, DbError> {
+        let flight = self.take_off()?;
+        let client = flight.connection.client();
+        match self.after_opening(flight.connection, client.copy_out(sql)).await {
+            Ok(stream) => Ok(CopyOut { flight: Some(flight), stream: Box::pin(stream) }),
+            Err(error) => flight.land(Err(error)),
+        }
+    }
+
+    /// Begins `COPY ... FROM STDIN`.
+    pub(crate) async fn copy_in(&self, sql: &str) -> Result<CopyIn<'_>, DbError> {
+        let flight = self.take_off()?;
+        let client = flight.connection.client();
+        match self.after_opening(flight.connection, client.copy_in(sql)).await {
+            Ok(sink) => Ok(CopyIn { flight, sink: Box::pin(sink) }),
+            Err(error) => flight.land(Err(error)),
+        }
+    }
+
     /// Runs `statements` one by one, but sends each without waiting for the answer to the one before.
     ///
     /// # Errors
@@ -266,6 +287,62 @@ pub async fn both<A, B, E>(
     // `join` polls the first one first, and a session sends statements in the order of their first polls.
     let (first, second) = join(first, second).await;
     Ok((first?, second?))
+}
+
+/// The rows of a table on their way out, in PostgreSQL's text format. Dropped early, it costs the connection.
+pub struct CopyOut<'a> {
+    /// `None` once all has come.
+    flight: Option<Flight<'a>>,
+    stream: Pin<Box<tokio_postgres::CopyOutStream>>,
+}
+
+impl CopyOut<'_> {
+    /// The next piece; `None` after the last.
+    ///
+    /// # Errors
+    /// [`DbError`].
+    pub async fn next(&mut self) -> Result<Option<Bytes>, DbError> {
+        if self.flight.is_none() {
+            return Ok(None);
+        }
+        let piece = self.stream.next().await.transpose();
+        match (piece, self.flight.take()) {
+            (Ok(Some(piece)), flight) => {
+                self.flight = flight;
+                Ok(Some(piece))
+            }
+            (answer, Some(flight)) => flight.land(answer.map(|_| None)),
+            (answer, None) => Ok(answer.map(|_| None)?),
+        }
+    }
+}
+
+/// The rows of a table on their way in. Dropped before its end, it costs the connection, and nothing is kept.
+pub struct CopyIn<'a> {
+    flight: Flight<'a>,
+    sink: Pin<Box<tokio_postgres::CopyInSink<Bytes>>>,
+}
+
+impl CopyIn<'_> {
+    /// Sends a piece on.
+    ///
+    /// # Errors
+    /// [`DbError`] when PostgreSQL refuses what came before.
+    pub async fn send(&mut self, piece: Bytes) -> Result<(), DbError> {
+        self.sink.send(piece).await.map_err(|error| {
+            self.flight.session.failed.store(true, Ordering::Relaxed);
+            DbError::Query(error)
+        })
+    }
+
+    /// Ends the copy; returns the number of rows.
+    ///
+    /// # Errors
+    /// [`DbError`] when PostgreSQL refuses a row.
+    pub async fn finish(mut self) -> Result<u64, DbError> {
+        let answer = self.sink.as_mut().finish().await;
+        self.flight.land(answer)
+    }
 }
 
 /// A statement between its first poll and its answer.

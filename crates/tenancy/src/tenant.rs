@@ -29,6 +29,16 @@ pub enum TenantStatus {
 }
 
 impl TenantStatus {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+            Self::Archived => "archived",
+            Self::Migrating => "migrating",
+            Self::Restoring => "restoring",
+        }
+    }
+
     fn from_registry(text: &str) -> Self {
         match text {
             "active" => Self::Active,
@@ -43,13 +53,7 @@ impl TenantStatus {
 
 impl fmt::Display for TenantStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Active => "active",
-            Self::Suspended => "suspended",
-            Self::Archived => "archived",
-            Self::Migrating => "migrating",
-            Self::Restoring => "restoring",
-        })
+        f.write_str(self.as_str())
     }
 }
 
@@ -171,6 +175,14 @@ pub async fn list(tx: &SharedTx, after: Option<TenantId>, limit: i64) -> Result<
     const LIST: &str = tenants_where!("t.id > $1 ORDER BY t.id LIMIT $2");
     let rows = tx.query(LIST, &[&after.map_or(Uuid::nil(), TenantId::as_uuid), &limit]).await?;
     rows.iter().map(Tenant::from_row).collect()
+}
+
+/// All businesses, in the order in which they were made.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn all(tx: &SharedTx) -> Result<Vec<Arc<Tenant>>, DbError> {
+    Ok(list(tx, None, i64::MAX).await?.into_iter().map(Arc::new).collect())
 }
 
 /// The business that answers at a host of its own, or else the one that has this slug, or had it before a rename.

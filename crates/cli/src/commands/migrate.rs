@@ -12,6 +12,7 @@ use server::state::provisioner;
 use tenancy::fleet::{Outcome, Plan, Report, RunOptions};
 use tenancy::{Provisioner, TenantSlug};
 
+use crate::commands::jobs_at_once;
 use crate::context;
 use crate::failure::{DRIFT, PARTIAL};
 use crate::output::{self, Format, Output};
@@ -44,7 +45,7 @@ pub enum Command {
 #[derive(clap::Args)]
 pub struct Options {
     /// Schemas migrated at the same time, each on a connection of its own.
-    #[arg(long, default_value_t = RunOptions::default().jobs, value_parser = jobs)]
+    #[arg(long, default_value_t = RunOptions::default().jobs, value_parser = jobs_at_once)]
     jobs: NonZeroUsize,
     /// This business alone; may be given more than once.
     #[arg(long)]
@@ -58,11 +59,6 @@ pub struct Options {
     /// Only those whose last migration failed.
     #[arg(long)]
     since_failed: bool,
-}
-
-fn jobs(text: &str) -> Result<NonZeroUsize, String> {
-    let accepted = "1 to 64 is accepted";
-    text.parse().ok().filter(|jobs: &NonZeroUsize| jobs.get() <= 64).ok_or_else(|| accepted.to_owned())
 }
 
 impl From<Options> for RunOptions {

@@ -1,8 +1,10 @@
 //! One module per noun of the command line.
 
+pub mod backup;
 pub mod config;
 pub mod db;
 pub mod dev;
+pub mod job;
 pub mod migrate;
 pub mod openapi;
 pub mod seed;
@@ -11,11 +13,18 @@ pub mod tenant;
 pub mod user;
 
 use std::io::{IsTerminal, Read};
+use std::num::NonZeroUsize;
 
 use anyhow::Context as _;
 use identity::{Password, PasswordPolicy};
 use secrecy::SecretString;
 use server::settings::Settings;
+
+/// How many things at the same time.
+fn jobs_at_once(text: &str) -> Result<NonZeroUsize, String> {
+    let accepted = "1 to 64 is accepted";
+    text.parse().ok().filter(|jobs: &NonZeroUsize| jobs.get() <= 64).ok_or_else(|| accepted.to_owned())
+}
 
 /// A password from standard input, without its line end.
 fn password_from_stdin(settings: &Settings) -> anyhow::Result<Password> {

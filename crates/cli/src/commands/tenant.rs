@@ -1,19 +1,23 @@
 //! `tenantry tenant ...`
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use chrono::SecondsFormat;
 use clap::Subcommand;
 use identity::{Email, UserId};
 use inventory::{Currency, Name};
 use platform::onboarding::OWNER_ROLE;
-use platform::{NewBusiness, NewMember};
+use platform::{Actor, Added, NewBusiness, NewMember, audit, backup};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use server::settings::Settings;
-use tenancy::{Tenant, TenantSlug};
+use tenancy::lifecycle::StatusChange;
+use tenancy::tenant::TenantLimits;
+use tenancy::{SharedScope, Tenant, TenantSlug};
 
 use crate::commands::password_from_stdin;
+use crate::confirm::confirm;
 use crate::context;
 use crate::output::{self, Output};
 
@@ -44,6 +48,62 @@ pub enum Command {
         #[command(flatten)]
         output: Output,
     },
+    /// Close a business for now: nobody gets in, in every server within a second. All its data stays.
+    Suspend(One),
+    /// Open a suspended business again.
+    Resume(One),
+    /// Close a business for good. All its data stays until it is dropped.
+    Archive(One),
+    /// Open an archived business again.
+    Unarchive(One),
+    /// Give a business another address; the former one redirects, and stays reserved for tenancy.former_slug_days.
+    Rename { slug: TenantSlug, new_slug: TenantSlug },
+    /// Copy a business, with all its data as it is now, into a new one with an owner of its own.
+    Clone {
+        slug: TenantSlug,
+        new_slug: TenantSlug,
+        /// Who owns the copy. An existing user keeps the password.
+        #[arg(long)]
+        owner_email: Email,
+        /// The copy's name, for people; otherwise that of the original.
+        #[arg(long, value_parser = Name::parse)]
+        name: Option<Name>,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Give a business limits of its own; what is left out goes back to the installation's.
+    Limit {
+        slug: TenantSlug,
+        /// A statement that takes longer is given up.
+        #[arg(long, value_parser = clap::value_parser!(u32).range(100..=600_000))]
+        statement_timeout_ms: Option<u32>,
+        /// Transactions at the same time.
+        #[arg(long, value_parser = clap::value_parser!(u32).range(1..=500))]
+        max_transactions: Option<u32>,
+    },
+    /// Remove a business for good: its schemas, its members' access, its hosts. Users stay.
+    ///
+    /// Refused without a verified backup whose file is here, unless told otherwise.
+    Drop {
+        slug: TenantSlug,
+        /// Do not ask for a backup.
+        #[arg(long)]
+        without_backup: bool,
+        /// Do not ask for the slug.
+        #[arg(long)]
+        yes: bool,
+        /// Say what would be removed, and remove nothing.
+        #[arg(long)]
+        dry_run: bool,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Show what was done to a business, the latest first.
+    History {
+        slug: TenantSlug,
+        #[command(flatten)]
+        output: Output,
+    },
     /// List all businesses.
     List(Output),
     /// Show one business.
@@ -53,6 +113,12 @@ pub enum Command {
         #[command(flatten)]
         output: Output,
     },
+}
+
+#[derive(clap::Args)]
+pub struct One {
+    /// The label in the business's address.
+    slug: TenantSlug,
 }
 
 /// A business as the command line shows it.
@@ -105,23 +171,130 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
             })?;
         }
         Command::Show { slug, output } => show(&settings, &slug, output).await?,
+        Command::Suspend(One { slug }) => change_status(&settings, &slug, StatusChange::Suspend).await?,
+        Command::Resume(One { slug }) => change_status(&settings, &slug, StatusChange::Resume).await?,
+        Command::Archive(One { slug }) => change_status(&settings, &slug, StatusChange::Archive).await?,
+        Command::Unarchive(One { slug }) => change_status(&settings, &slug, StatusChange::Unarchive).await?,
+        Command::Rename { slug, new_slug } => {
+            let tenant = context::find_tenant(&settings, &slug).await?;
+            let reserved = settings.former_slugs_reserved_for();
+            context::operator(&settings).await?.rename(tenant.id, &new_slug, reserved).await?;
+            output::line(&settings.address_of(&new_slug));
+            eprintln!("{} redirects there", settings.address_of(&slug));
+        }
+        Command::Clone { slug, new_slug, owner_email, name, output } => {
+            clone_business(&settings, &slug, &new_slug, owner_email, name, output).await?;
+        }
+        Command::Limit { slug, statement_timeout_ms, max_transactions } => {
+            let tenant = context::find_tenant(&settings, &slug).await?;
+            let limits = TenantLimits {
+                statement_timeout: statement_timeout_ms.map(|ms| Duration::from_millis(ms.into())),
+                max_transactions: max_transactions.map(|count| count as usize),
+            };
+            context::operator(&settings).await?.set_limits(tenant.id, limits).await?;
+        }
+        Command::Drop { slug, without_backup, yes, dry_run, output } => {
+            drop_business(&settings, &slug, without_backup, yes, dry_run, output).await?;
+        }
+        Command::History { slug, output } => history(&settings, &slug, output).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
 async fn create(settings: &Settings, new: &NewBusiness, output: Output) -> anyhow::Result<()> {
-    let onboarded = context::onboarding(settings).await?.create(new).await?;
-    let password = onboarded.owner.made_password.map(|made| made.secret().expose_secret().to_owned());
-    let address = settings.address_of(&new.slug);
-    let mut lines = vec![("address", address.clone()), ("owner", new.owner.email.to_string())];
-    if password.is_none() && new.owner.password.is_none() {
+    let onboarded = context::onboarding(settings).await?.create(new, &Actor::command_line()).await?;
+    print_owned(settings, &onboarded.tenant, &new.owner, onboarded.owner, output)
+}
+
+/// Prints a new business with its owner, and the password where one was made up.
+fn print_owned(
+    settings: &Settings,
+    tenant: &Tenant,
+    owner: &NewMember,
+    added: Added,
+    output: Output,
+) -> anyhow::Result<()> {
+    let password = added.made_password.map(|made| made.secret().expose_secret().to_owned());
+    let address = settings.address_of(&tenant.slug);
+    let mut lines = vec![("address", address.clone()), ("owner", owner.email.to_string())];
+    if password.is_none() && owner.password.is_none() {
         lines.push(("password", "unchanged: the owner existed already".to_owned()));
     }
     if let Some(password) = &password {
         lines.push(("password", format!("{password}   (shown once)")));
     }
-    let owner = ShownOwner { id: onboarded.owner.user, email: new.owner.email.clone(), password };
-    output::one(output, &Shown { tenant: &onboarded.tenant, address, owner: Some(owner) }, &lines)
+    let owner = ShownOwner { id: added.user, email: owner.email.clone(), password };
+    output::one(output, &Shown { tenant, address, owner: Some(owner) }, &lines)
+}
+
+async fn change_status(settings: &Settings, slug: &TenantSlug, change: StatusChange) -> anyhow::Result<()> {
+    let tenant = context::find_tenant(settings, slug).await?;
+    let changed = context::operator(settings).await?.change_status(tenant.id, change).await?;
+    eprintln!("{slug} is {}", changed.status);
+    Ok(())
+}
+
+async fn clone_business(
+    settings: &Settings,
+    slug: &TenantSlug,
+    new_slug: &TenantSlug,
+    owner_email: Email,
+    name: Option<Name>,
+    output: Output,
+) -> anyhow::Result<()> {
+    let from = context::find_tenant(settings, slug).await?;
+    let name = name.map_or_else(|| from.name.clone(), |name| name.to_string());
+    let owner =
+        NewMember { email: owner_email, full_name: None, password: None, role: OWNER_ROLE.to_owned() };
+    let onboarding = context::onboarding(settings).await?;
+    let (tenant, added) =
+        backup::clone_business(&onboarding, &from, new_slug, &name, &owner, &Actor::command_line()).await?;
+    print_owned(settings, &tenant, &owner, added, output)
+}
+
+async fn drop_business(
+    settings: &Settings,
+    slug: &TenantSlug,
+    without_backup: bool,
+    yes: bool,
+    dry_run: bool,
+    output: Output,
+) -> anyhow::Result<()> {
+    let tenant = context::find_tenant(settings, slug).await?;
+    let plan = format!(
+        "This removes {slug} ({}) for good: schema {}, its members' access, its hosts. It is {} now.",
+        tenant.name, tenant.schema, tenant.status
+    );
+    if dry_run {
+        eprintln!("{plan}\nNothing was done.");
+        return Ok(());
+    }
+    confirm(&plan, slug.as_str(), yes)?;
+    let removed = context::operator(settings).await?.drop_tenant(&tenant, without_backup).await?;
+    let lines = [
+        ("schemas", removed.dropped.schemas.join(", ")),
+        ("tables", removed.dropped.tables.to_string()),
+        ("size", output::size(removed.dropped.size_bytes)),
+        ("members", removed.members.to_string()),
+        ("hosts", removed.dropped.domains.to_string()),
+    ];
+    output::one(output, &removed, &lines)
+}
+
+async fn history(settings: &Settings, slug: &TenantSlug, output: Output) -> anyhow::Result<()> {
+    let tenant = context::find_tenant(settings, slug).await?;
+    let entries = context::database(settings)
+        .await?
+        .read_shared(SharedScope::Platform, async |tx| audit::list(tx, Some(tenant.id), None, 1000).await)
+        .await?;
+    output::rows(output, &entries, ["at", "action", "by", "details"], |entry| {
+        [
+            entry.occurred_at.to_rfc3339_opts(SecondsFormat::Secs, true),
+            entry.action.clone(),
+            entry.actor.clone(),
+            entry.details.to_string(),
+        ]
+    })
 }
 
 async fn show(settings: &Settings, slug: &TenantSlug, output: Output) -> anyhow::Result<()> {

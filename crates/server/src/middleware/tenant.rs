@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
 use actix_web::http::header::{HOST, HeaderValue, LOCATION};
 use actix_web::http::uri::{PathAndQuery, Uri};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, web};
-use tenancy::{Destination, HostName, Tenant, TenantStatus};
+use actix_web::{Error, HttpMessage, HttpResponse, web};
+use tenancy::{Address, Destination, HostName, Tenant, TenantStatus};
 
 use crate::middleware::request::RequestSpan;
 use crate::problem::Problem;
@@ -30,10 +31,21 @@ pub async fn layer(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let prefix = match resolve(&mut request).await {
-        Ok(prefix) => prefix,
+        Ok(Resolved::Here { prefix }) => prefix,
+        Ok(Resolved::At(address)) => {
+            let moved = HttpResponse::PermanentRedirect().insert_header((LOCATION, address)).finish();
+            return Ok(request.into_response(moved));
+        }
         Err(problem) => return Ok(request.error_response(problem)),
     };
+    let site = request.extensions().get::<Resolution>().cloned();
     let mut answer = next.call(request).await?.map_into_boxed_body();
+    if answer.status() == StatusCode::INTERNAL_SERVER_ERROR
+        && let Some(resolution) = site
+        && let Some(problem) = changed_meanwhile(&answer, &resolution).await
+    {
+        return Ok(answer.into_response(HttpResponse::from_error(problem)));
+    }
     // Handlers know nothing of the path that only named the business; who follows their addresses needs it again.
     let location = answer.headers().get(LOCATION).and_then(|value| value.to_str().ok());
     let location = location
@@ -45,11 +57,19 @@ pub async fn layer(
     Ok(answer)
 }
 
-/// Returns the part of the path that only named the business, which the request has no longer.
-async fn resolve(request: &mut ServiceRequest) -> Result<String, Problem> {
+/// Where a request is answered.
+enum Resolved {
+    /// Here; `prefix` is the part of the path that only named the business, which the request has no longer.
+    Here { prefix: String },
+    /// At this address, for the business was renamed, or wants all to come by its primary host.
+    At(String),
+}
+
+async fn resolve(request: &mut ServiceRequest) -> Result<Resolved, Problem> {
+    let nobody = || Ok(Resolved::Here { prefix: String::new() });
     let host = requested_host(request)?;
     if is_served_everywhere(request.path()) {
-        return Ok(String::new());
+        return nobody();
     }
     let state = request
         .app_data::<web::Data<State>>()
@@ -59,18 +79,64 @@ async fn resolve(request: &mut ServiceRequest) -> Result<String, Problem> {
         Destination::Nowhere => Err(unknown_host()),
         Destination::Platform => {
             request.extensions_mut().insert(Site::Platform);
-            Ok(String::new())
+            nobody()
         }
         Destination::Business { address, prefix } => {
             let tenant = state.resolver.tenant(&address).await?.ok_or_else(unknown_host)?;
             if let Some(span) = request.extensions().get::<RequestSpan>() {
                 span.record_tenant(tenant.slug.as_str());
             }
+            if let Some(address) = moved_to(&state, &tenant, &address, prefix) {
+                let rest = request.uri().path_and_query().map_or("/", PathAndQuery::as_str);
+                return Ok(Resolved::At(format!("{address}{}", rest.get(prefix..).unwrap_or_default())));
+            }
             check_open(&tenant, &state)?;
             let prefix = strip_prefix(request, prefix)?;
+            request.extensions_mut().insert(Resolution { address, tenant: tenant.clone() });
             request.extensions_mut().insert(Site::Business(tenant));
-            Ok(prefix)
+            Ok(Resolved::Here { prefix })
         }
+    }
+}
+
+/// How the request found its business.
+#[derive(Clone)]
+struct Resolution {
+    address: Address,
+    tenant: Arc<Tenant>,
+}
+
+/// What to answer instead of a failure, when the business was closed, moved or dropped while the request was under way:
+/// then it failed because its role may not enter that schema any more.
+async fn changed_meanwhile(answer: &ServiceResponse<BoxBody>, before: &Resolution) -> Option<Problem> {
+    let state = answer.request().app_data::<web::Data<State>>()?;
+    state.resolver.forget(&before.address).await;
+    let now = state.resolver.tenant(&before.address).await.ok()?;
+    let is_same = now.as_ref().is_some_and(|now| {
+        (now.id, now.number, now.status) == (before.tenant.id, before.tenant.number, before.tenant.status)
+    });
+    let changed = || {
+        Problem::unavailable(
+            "business_changed",
+            "This business is being changed at this moment. Try again.",
+            1,
+        )
+    };
+    (!is_same).then(changed)
+}
+
+/// The address to go to instead, without the rest of the path: of a renamed business, or of its primary host.
+fn moved_to(state: &State, tenant: &Tenant, asked: &Address, prefix: usize) -> Option<String> {
+    let was_renamed = matches!(asked, Address::Slug(slug) if *slug != tenant.slug);
+    // Who names the business in the path has no host of its own to go to.
+    if prefix > 0 {
+        return was_renamed.then(|| format!("{}/{}", state.settings.app_address(), tenant.slug));
+    }
+    match &tenant.primary_host {
+        Some(primary) if tenant.redirects_to_primary => {
+            (*asked != Address::Host(primary.clone())).then(|| state.settings.address_of_host(primary))
+        }
+        _ => was_renamed.then(|| state.settings.address_of(&tenant.slug)),
     }
 }
 

@@ -6,7 +6,10 @@ pub mod categories;
 pub mod dashboard;
 pub mod docs;
 pub mod health;
+pub mod jobs;
 pub mod locations;
+pub mod platform_fleet;
+pub mod platform_lifecycle;
 pub mod platform_tenants;
 pub mod products;
 pub mod stock;
@@ -68,6 +71,24 @@ pub fn configure(config: &mut ServiceConfig) {
             .service(dashboard::show)
             .service(platform_tenants::list)
             .service(platform_tenants::create)
-            .service(platform_tenants::show),
+            .service(platform_tenants::show)
+            .service(platform_lifecycle::suspend)
+            .service(platform_lifecycle::resume)
+            .service(platform_lifecycle::archive)
+            .service(platform_lifecycle::unarchive)
+            .service(platform_lifecycle::rename)
+            .service(platform_lifecycle::limit)
+            .service(platform_lifecycle::clone_business)
+            .service(platform_lifecycle::drop_business)
+            .service(platform_fleet::migrations)
+            .service(platform_fleet::migrate)
+            .service(platform_fleet::backups)
+            .service(platform_fleet::back_up)
+            .service(platform_fleet::list_audit)
+            .service(jobs::list)
+            .service(jobs::show)
+            .service(jobs::cancel)
+            .service(jobs::retry)
+            .service(jobs::show_own),
     );
 }

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use identity::{Email, Password, UserId};
 use inventory::{Currency, Cursor, Limit, Name};
 use platform::onboarding::OWNER_ROLE;
-use platform::{NewBusiness, NewMember};
+use platform::{Actor, Added, NewBusiness, NewMember};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use tenancy::{SharedScope, Tenant, TenantId, TenantSlug, TenantStatus, tenant};
@@ -42,6 +42,22 @@ pub struct CreateOwner {
     password: Option<SecretString>,
 }
 
+impl CreateOwner {
+    pub(super) fn checked(self, state: &State) -> Result<NewMember, Problem> {
+        let password = self
+            .password
+            .map(|text| Password::parse(text, &state.password_policy))
+            .transpose()
+            .map_err(|error| Problem::invalid("/owner/password", "weak_password", error))?;
+        Ok(NewMember {
+            email: self.email,
+            full_name: self.full_name.map(String::from),
+            password,
+            role: OWNER_ROLE.to_owned(),
+        })
+    }
+}
+
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TenantView {
@@ -54,11 +70,16 @@ pub struct TenantView {
     schema_version: i32,
     #[schema(example = "https://acme.example.com")]
     address: String,
+    /// The verified host of its own that stands for all its addresses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    primary_host: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    archived_at: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
 }
 
 impl TenantView {
-    fn new(tenant: &Tenant, state: &State) -> Self {
+    pub(super) fn new(tenant: &Tenant, state: &State) -> Self {
         Self {
             id: tenant.id,
             slug: tenant.slug.to_string(),
@@ -66,6 +87,8 @@ impl TenantView {
             status: tenant.status,
             schema_version: tenant.schema_version,
             address: state.settings.address_of(&tenant.slug),
+            primary_host: tenant.primary_host.as_ref().map(ToString::to_string),
+            archived_at: tenant.archived_at,
             created_at: tenant.created_at,
         }
     }
@@ -77,6 +100,14 @@ pub struct OnboardedView {
     #[serde(flatten)]
     tenant: TenantView,
     owner: OwnerView,
+}
+
+impl OnboardedView {
+    pub(super) fn new(tenant: &Tenant, added: Added, owner: &NewMember, state: &State) -> Self {
+        let password = added.made_password.map(|made| made.secret().expose_secret().to_owned());
+        let owner = OwnerView { user_id: added.user, email: owner.email.to_string(), password };
+        Self { tenant: TenantView::new(tenant, state), owner }
+    }
 }
 
 #[derive(Serialize, ToSchema)]
@@ -127,42 +158,16 @@ pub async fn list(
 #[post("/platform/tenants")]
 pub async fn create(
     state: web::Data<State>,
-    _staff: Staff<may::TenantsWrite>,
+    staff: Staff<may::TenantsWrite>,
     body: Json<CreateTenant>,
 ) -> Result<HttpResponse, Problem> {
-    let onboarding = state.onboarding.as_ref().ok_or_else(|| {
-        Problem::conflict(
-            "provisioning_elsewhere",
-            "This server does not hold the owner's login. Run `tenantry tenant create`, or set provisioning.in_server.",
-        )
-    })?;
+    let onboarding = state.onboarding()?;
     let CreateTenant { slug, name, currency, owner } = body.value;
-    let password = owner
-        .password
-        .map(|text| Password::parse(text, &state.password_policy))
-        .transpose()
-        .map_err(|error| Problem::invalid("/owner/password", "weak_password", error))?;
-    let new = NewBusiness {
-        slug,
-        name,
-        currency: currency.unwrap_or_default(),
-        owner: NewMember {
-            email: owner.email.clone(),
-            full_name: owner.full_name.map(String::from),
-            password,
-            role: OWNER_ROLE.to_owned(),
-        },
-    };
-    let onboarded = onboarding.create(&new).await?;
+    let owner = owner.checked(&state)?;
+    let new = NewBusiness { slug, name, currency: currency.unwrap_or_default(), owner };
+    let onboarded = onboarding.create(&new, &Actor::User(staff.principal.user)).await?;
     state.resolver.forget(&tenancy::Address::Slug(new.slug)).await;
-    let view = OnboardedView {
-        tenant: TenantView::new(&onboarded.tenant, &state),
-        owner: OwnerView {
-            user_id: onboarded.owner.user,
-            email: owner.email.to_string(),
-            password: onboarded.owner.made_password.map(|made| made.secret().expose_secret().to_owned()),
-        },
-    };
+    let view = OnboardedView::new(&onboarded.tenant, onboarded.owner, &new.owner, &state);
     let location = format!("/api/v1/platform/tenants/{}", onboarded.tenant.id);
     Ok(HttpResponse::Created().insert_header(("location", location)).json(view))
 }

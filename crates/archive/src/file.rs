@@ -1,0 +1,476 @@
+//! A backup file: a header, the rows of each table as PostgreSQL's COPY writes them, and a manifest; one zstd stream.
+//!
+//! Inside the stream stands a line that names the format, and then records: a letter, the length of what follows as
+//! four bytes, the largest first, and so many bytes. `H` is the header, `S` what the `shared` schema knows of the business,
+//! `T` begins a table, `D` is a piece of its rows, `E` ends it with its count and SHA-256, and `M`, the manifest, comes last: a
+//! file without it was not finished.
+
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::path::Path;
+
+use aws_lc_rs::digest::{Context, SHA256};
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tenancy::copy::Table;
+use uuid::Uuid;
+
+/// The first line of the stream. Another format gets another line.
+const MAGIC: &[u8] = b"TENANTRY BACKUP 1\n";
+
+/// A record longer than this is damage: rows come in pieces of at most [`PIECE`] or one row, and PostgreSQL's rows end at 1 GiB.
+const LONGEST: u32 = 1 << 30;
+
+/// Rows are gathered to pieces of about this size.
+const PIECE: usize = 256 << 10;
+
+/// Fast, and still a fifth of the size of text.
+const COMPRESSION_LEVEL: i32 = 3;
+
+/// What a backup is of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase")]
+pub enum Subject {
+    /// One business.
+    Business { id: Uuid, slug: String, name: String },
+    /// The `shared` schema: the registry, users and their roles.
+    Installation,
+}
+
+/// What is known before the rows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Header {
+    #[serde(flatten)]
+    pub subject: Subject,
+    /// The migration that the schema had.
+    pub schema_version: i32,
+    pub postgres_version: String,
+    /// The version of the program that wrote the file.
+    pub program_version: String,
+    pub taken_at: DateTime<Utc>,
+}
+
+/// What is known of a table once all its rows have passed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableSummary {
+    pub name: String,
+    pub rows: u64,
+    pub bytes: u64,
+    /// Of its rows as COPY writes them, in hexadecimal.
+    pub sha256: String,
+}
+
+/// What stands at the end of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    #[serde(flatten)]
+    pub header: Header,
+    pub tables: Vec<TableSummary>,
+}
+
+impl Manifest {
+    /// The rows of all tables.
+    pub fn rows(&self) -> u64 {
+        self.tables.iter().map(|table| table.rows).sum()
+    }
+}
+
+/// A backup file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    #[error("{0} is no backup of this program")]
+    NotABackup(String),
+    #[error("the backup is damaged in {place}: {problem}; restore from another one")]
+    Damaged { place: String, problem: String },
+    #[error("the backup cannot be read or written")]
+    Io(#[from] io::Error),
+}
+
+/// One thing in a backup file, in the order of the file.
+#[derive(Debug, Clone)]
+pub enum Piece {
+    Header(Header),
+    /// What the `shared` schema knows of the business.
+    Shared(Value),
+    Table(Table),
+    Rows(Bytes),
+    EndOfTable(TableSummary),
+    Manifest(Manifest),
+}
+
+/// Counts rows and computes the digest of one table as it passes by.
+pub struct Tally {
+    digest: Context,
+    rows: u64,
+    bytes: u64,
+}
+
+impl Tally {
+    pub fn new() -> Self {
+        Self { digest: Context::new(&SHA256), rows: 0, bytes: 0 }
+    }
+
+    /// Takes rows in PostgreSQL's text format: each ends with a line feed, and holds none.
+    pub fn add(&mut self, rows: &[u8]) {
+        self.digest.update(rows);
+        self.bytes += rows.len() as u64;
+        self.rows += rows.iter().filter(|byte| **byte == b'\n').count() as u64;
+    }
+
+    pub fn finish(self, name: &str) -> TableSummary {
+        TableSummary { name: name.to_owned(), rows: self.rows, bytes: self.bytes, sha256: hex(self.digest) }
+    }
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn hex(digest: Context) -> String {
+    digest.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What is written passes through here on its way to the disk.
+struct Hashed {
+    file: File,
+    digest: Context,
+    bytes: u64,
+}
+
+impl Write for Hashed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.digest.update(&bytes[..written]);
+        self.bytes += written as u64;
+        Ok(written)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// The size and digest of a whole file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    pub bytes: u64,
+    pub sha256: String,
+}
+
+/// Writes a backup file.
+pub struct Writer {
+    encoder: zstd::stream::write::Encoder<'static, BufWriter<Hashed>>,
+    /// Rows that wait for more.
+    piece: Vec<u8>,
+}
+
+impl Writer {
+    /// Begins the file; `file` is empty.
+    ///
+    /// # Errors
+    /// [`FileError::Io`].
+    pub fn new(file: File) -> Result<Self, FileError> {
+        let hashed = Hashed { file, digest: Context::new(&SHA256), bytes: 0 };
+        let mut encoder = zstd::stream::write::Encoder::new(BufWriter::new(hashed), COMPRESSION_LEVEL)?;
+        encoder.include_checksum(true)?;
+        encoder.write_all(MAGIC)?;
+        Ok(Self { encoder, piece: Vec::new() })
+    }
+
+    /// Writes the next piece.
+    ///
+    /// # Errors
+    /// [`FileError::Io`].
+    pub fn write(&mut self, piece: &Piece) -> Result<(), FileError> {
+        match piece {
+            Piece::Rows(rows) => {
+                self.piece.extend_from_slice(rows);
+                if self.piece.len() >= PIECE { self.write_rows() } else { Ok(()) }
+            }
+            Piece::Header(header) => self.json(b'H', header),
+            Piece::Shared(shared) => self.json(b'S', shared),
+            Piece::Table(table) => self.json(b'T', table),
+            Piece::EndOfTable(summary) => {
+                self.write_rows()?;
+                self.json(b'E', summary)
+            }
+            Piece::Manifest(manifest) => self.json(b'M', manifest),
+        }
+    }
+
+    fn write_rows(&mut self) -> Result<(), FileError> {
+        if self.piece.is_empty() {
+            return Ok(());
+        }
+        let rows = std::mem::take(&mut self.piece);
+        self.record(b'D', &rows)?;
+        self.piece = rows;
+        self.piece.clear();
+        Ok(())
+    }
+
+    fn json(&mut self, letter: u8, value: &impl Serialize) -> Result<(), FileError> {
+        let text = serde_json::to_vec(value).map_err(io::Error::other)?;
+        self.record(letter, &text)
+    }
+
+    fn record(&mut self, letter: u8, content: &[u8]) -> Result<(), FileError> {
+        let length = u32::try_from(content.len()).map_err(io::Error::other)?;
+        self.encoder.write_all(&[letter])?;
+        self.encoder.write_all(&length.to_be_bytes())?;
+        self.encoder.write_all(content)?;
+        Ok(())
+    }
+
+    /// Ends the file, and returns once it is on the disk.
+    ///
+    /// # Errors
+    /// [`FileError::Io`].
+    pub fn finish(self) -> Result<Written, FileError> {
+        let mut hashed = self.encoder.finish()?.into_inner().map_err(|error| error.into_error())?;
+        hashed.flush()?;
+        hashed.file.sync_all()?;
+        Ok(Written { bytes: hashed.bytes, sha256: hex(hashed.digest) })
+    }
+}
+
+/// Reads a backup file, and finds damage where it is.
+pub struct Reader {
+    decoder: zstd::stream::read::Decoder<'static, BufReader<File>>,
+    /// For messages: the table, or what else is being read.
+    place: String,
+    table: Option<(Table, Tally)>,
+    tables: Vec<TableSummary>,
+    header: Option<Header>,
+    ended: bool,
+}
+
+impl Reader {
+    /// Opens a file and checks that it is a backup.
+    ///
+    /// # Errors
+    /// [`FileError`].
+    pub fn open(path: &Path) -> Result<Self, FileError> {
+        let file = File::open(path)?;
+        let mut decoder = zstd::stream::read::Decoder::new(file)?;
+        let mut magic = [0; MAGIC.len()];
+        match decoder.read_exact(&mut magic) {
+            Ok(()) if magic == MAGIC => {}
+            _ => return Err(FileError::NotABackup(path.display().to_string())),
+        }
+        Ok(Self {
+            decoder,
+            place: "the header".to_owned(),
+            table: None,
+            tables: Vec::new(),
+            header: None,
+            ended: false,
+        })
+    }
+
+    /// The next piece; `None` after the manifest. What comes out has been compared with its digest by the end of its table.
+    ///
+    /// # Errors
+    /// [`FileError::Damaged`], with the table.
+    pub fn next_piece(&mut self) -> Result<Option<Piece>, FileError> {
+        if self.ended {
+            return Ok(None);
+        }
+        let (letter, content) = self.record()?;
+        let piece = match letter {
+            b'H' => {
+                let header: Header = self.parse(&content)?;
+                self.header = Some(header.clone());
+                self.place = "what the registry knows of the business".to_owned();
+                Piece::Header(header)
+            }
+            b'S' => Piece::Shared(self.parse(&content)?),
+            b'T' => {
+                let table: Table = self.parse(&content)?;
+                self.place = format!("table {}", table.name);
+                self.table = Some((table.clone(), Tally::new()));
+                Piece::Table(table)
+            }
+            b'D' => {
+                let Some((_, tally)) = &mut self.table else {
+                    return Err(self.damaged("rows outside of a table"));
+                };
+                tally.add(&content);
+                Piece::Rows(content)
+            }
+            b'E' => {
+                let told: TableSummary = self.parse(&content)?;
+                let Some((table, tally)) = self.table.take() else {
+                    return Err(self.damaged("a table ends that did not begin"));
+                };
+                if tally.finish(&table.name) != told {
+                    return Err(self.damaged("its rows are not those that were written"));
+                }
+                self.tables.push(told.clone());
+                Piece::EndOfTable(told)
+            }
+            b'M' => {
+                self.place = "the manifest".to_owned();
+                let manifest: Manifest = self.parse(&content)?;
+                if manifest.tables != self.tables || Some(&manifest.header) != self.header.as_ref() {
+                    return Err(self.damaged("it does not fit what came before"));
+                }
+                // The stream's own checksum comes after its last byte.
+                match self.decoder.read(&mut [0]) {
+                    Ok(0) => self.ended = true,
+                    Ok(_) => return Err(self.damaged("something follows it")),
+                    Err(error) => return Err(self.damaged(error)),
+                }
+                Piece::Manifest(manifest)
+            }
+            _ => return Err(self.damaged("an unknown record")),
+        };
+        Ok(Some(piece))
+    }
+
+    fn record(&mut self) -> Result<(u8, Bytes), FileError> {
+        let mut head = [0; 5];
+        if let Err(error) = self.decoder.read_exact(&mut head) {
+            return Err(self.damaged(error));
+        }
+        let [letter, length @ ..] = head;
+        let length = u32::from_be_bytes(length);
+        if length > LONGEST {
+            return Err(self.damaged("a record of impossible length"));
+        }
+        // Grows as the bytes come: a length that lies allocates nothing.
+        let mut content = Vec::new();
+        match (&mut self.decoder).take(length.into()).read_to_end(&mut content) {
+            Ok(read) if read == length as usize => Ok((letter, content.into())),
+            Ok(_) => Err(self.damaged("the file ends")),
+            Err(error) => Err(self.damaged(error)),
+        }
+    }
+
+    fn parse<T: DeserializeOwned>(&self, content: &[u8]) -> Result<T, FileError> {
+        serde_json::from_slice(content).map_err(|error| self.damaged(error))
+    }
+
+    fn damaged(&self, problem: impl ToString) -> FileError {
+        FileError::Damaged { place: self.place.clone(), problem: problem.to_string() }
+    }
+}
+
+/// Reads the whole file and compares every table with its digest.
+///
+/// # Errors
+/// [`FileError`], with the first table that is damaged.
+pub fn check(path: &Path) -> Result<Manifest, FileError> {
+    let mut reader = Reader::open(path)?;
+    let mut manifest = None;
+    while let Some(piece) = reader.next_piece()? {
+        if let Piece::Manifest(found) = piece {
+            manifest = Some(found);
+        }
+    }
+    manifest.ok_or_else(|| reader.damaged("there is no manifest"))
+}
+
+/// The header of a file, without reading its rows.
+///
+/// # Errors
+/// [`FileError`].
+pub fn header(path: &Path) -> Result<Header, FileError> {
+    let mut reader = Reader::open(path)?;
+    match reader.next_piece()? {
+        Some(Piece::Header(header)) => Ok(header),
+        _ => Err(reader.damaged("the file does not begin with a header")),
+    }
+}
+
+/// What the `shared` schema knew of the subject, without reading its rows.
+///
+/// # Errors
+/// [`FileError`].
+pub fn shared_rows(path: &Path) -> Result<Value, FileError> {
+    let mut reader = Reader::open(path)?;
+    reader.next_piece()?;
+    match reader.next_piece()? {
+        Some(Piece::Shared(rows)) => Ok(rows),
+        _ => Err(reader.damaged("it is missing")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    fn header_of(slug: &str) -> Header {
+        Header {
+            subject: Subject::Business { id: Uuid::nil(), slug: slug.to_owned(), name: "A".to_owned() },
+            schema_version: 3,
+            postgres_version: "15".to_owned(),
+            program_version: "0".to_owned(),
+            taken_at: DateTime::UNIX_EPOCH,
+        }
+    }
+
+    /// A file with two tables of which the second is long.
+    fn written() -> (PathBuf, Manifest) {
+        let path = std::env::temp_dir().join(format!("archive-{}.test", Uuid::now_v7()));
+        let mut writer = Writer::new(File::create(&path).unwrap()).unwrap();
+        let header = header_of("acme");
+        writer.write(&Piece::Header(header.clone())).unwrap();
+        writer.write(&Piece::Shared(serde_json::json!({"members": []}))).unwrap();
+        let mut tables = Vec::new();
+        for (name, rows) in [("short", 2), ("long", 200_000)] {
+            let columns = vec!["a".to_owned(), "b".to_owned()];
+            writer.write(&Piece::Table(Table { name: name.to_owned(), columns })).unwrap();
+            let mut tally = Tally::new();
+            for row in 0..rows {
+                let text = format!("{}\t{row}\n", Uuid::now_v7());
+                tally.add(text.as_bytes());
+                writer.write(&Piece::Rows(text.into())).unwrap();
+            }
+            let summary = tally.finish(name);
+            writer.write(&Piece::EndOfTable(summary.clone())).unwrap();
+            tables.push(summary);
+        }
+        let manifest = Manifest { header, tables };
+        writer.write(&Piece::Manifest(manifest.clone())).unwrap();
+        let told = writer.finish().unwrap();
+        assert_eq!(told.bytes, std::fs::metadata(&path).unwrap().len());
+        (path, manifest)
+    }
+
+    #[test]
+    fn what_was_written_is_read() {
+        let (path, manifest) = written();
+        assert_eq!(check(&path).unwrap(), manifest);
+        assert_eq!(header(&path).unwrap(), manifest.header);
+        assert_eq!(manifest.rows(), 200_002);
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn damage_is_found_wherever_it_is_and_names_the_table() {
+        let (path, _) = written();
+        let whole = std::fs::read(&path).unwrap();
+        for share in [0.3, 0.5, 0.7, 0.9] {
+            let mut bytes = whole.clone();
+            let at = (bytes.len() as f64 * share) as usize;
+            bytes[at] ^= 0x55;
+            std::fs::write(&path, &bytes).unwrap();
+            let error = check(&path).unwrap_err().to_string();
+            assert!(error.contains("table long"), "at {share}: {error}");
+        }
+        for bytes in [&whole[..whole.len() / 2], &whole[..whole.len() - 1], &whole[..0], b"PK\x03\x04 a zip"]
+        {
+            std::fs::write(&path, bytes).unwrap();
+            assert!(check(&path).is_err(), "{} bytes", bytes.len());
+        }
+        std::fs::remove_file(path).unwrap();
+    }
+}

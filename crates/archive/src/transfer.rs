@@ -1,0 +1,249 @@
+//! Rows on their way: from a snapshot into a file, from a file or a snapshot into a new schema.
+//!
+//! Compression and the disk are the work of a thread of their own, with a few pieces under way between it and the
+//! database: memory stays the same for any size.
+
+use std::path::{Path, PathBuf};
+
+use chrono::Utc;
+use serde_json::Value;
+use tenancy::DbError;
+use tenancy::copy::{Loading, Snapshot, Table};
+use tokio::sync::mpsc;
+
+use crate::file::{
+    FileError, Header, Manifest, Piece, Reader, Subject, TableSummary, Tally, Writer, Written,
+};
+
+/// Rows could not be moved.
+#[derive(Debug, thiserror::Error)]
+pub enum TransferError {
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error("the database refused what the backup asks of it")]
+    Db(#[from] DbError),
+    #[error("table {table} differs after restoring: {problem}")]
+    Differs { table: String, problem: String },
+}
+
+/// Pieces under way between the database and the disk.
+const UNDER_WAY: usize = 8;
+
+/// Writes a snapshot into a new file at `path`. `shared` is what the `shared` schema knows of the subject.
+///
+/// Nothing stands at `path` until all of it is on the disk.
+///
+/// # Errors
+/// [`TransferError`]; nothing is left behind.
+pub async fn write(
+    snapshot: &Snapshot,
+    subject: Subject,
+    shared: Value,
+    path: &Path,
+) -> Result<(Manifest, Written), TransferError> {
+    let unfinished = Unfinished::new(path);
+    let file = unfinished.create().map_err(FileError::from)?;
+    let (pieces, mut received) = mpsc::channel::<Piece>(UNDER_WAY);
+    let writing = tokio::task::spawn_blocking(move || {
+        let mut writer = Writer::new(file)?;
+        let mut is_whole = false;
+        while let Some(piece) = received.blocking_recv() {
+            is_whole = matches!(piece, Piece::Manifest(_));
+            writer.write(&piece)?;
+        }
+        // Without the manifest the sender gave up.
+        if is_whole { writer.finish().map(Some) } else { Ok(None) }
+    });
+    let read = read_snapshot(snapshot, subject, shared, &pieces).await;
+    drop(pieces);
+    let written = writing.await.map_err(std::io::Error::other).map_err(FileError::from)?;
+    // A full disk stops the writer first, and the reader only notices that nobody listens.
+    let written = written?;
+    let (Some(manifest), Some(written)) = (read?, written) else {
+        return Err(FileError::Io(std::io::Error::other("the writer of the backup ended early")).into());
+    };
+    unfinished.keep().map_err(FileError::from)?;
+    Ok((manifest, written))
+}
+
+async fn read_snapshot(
+    snapshot: &Snapshot,
+    subject: Subject,
+    shared: Value,
+    pieces: &mpsc::Sender<Piece>,
+) -> Result<Option<Manifest>, TransferError> {
+    let header = Header {
+        subject,
+        schema_version: snapshot.version(),
+        postgres_version: snapshot.postgres_version().await?,
+        program_version: env!("CARGO_PKG_VERSION").to_owned(),
+        taken_at: Utc::now(),
+    };
+    let mut tables = Vec::new();
+    let send = async |piece| pieces.send(piece).await.is_ok();
+    if !send(Piece::Header(header.clone())).await || !send(Piece::Shared(shared)).await {
+        return Ok(None);
+    }
+    for table in snapshot.tables().await? {
+        if !send(Piece::Table(table.clone())).await {
+            return Ok(None);
+        }
+        let mut rows = snapshot.copy_out(&table).await?;
+        let mut tally = Tally::new();
+        while let Some(piece) = rows.next().await? {
+            tally.add(&piece);
+            if !send(Piece::Rows(piece)).await {
+                return Ok(None);
+            }
+        }
+        let summary = tally.finish(&table.name);
+        tables.push(summary.clone());
+        if !send(Piece::EndOfTable(summary)).await {
+            return Ok(None);
+        }
+    }
+    let manifest = Manifest { header, tables };
+    Ok(send(Piece::Manifest(manifest.clone())).await.then_some(manifest))
+}
+
+/// Loads the rows of a file into a new schema.
+///
+/// # Errors
+/// [`TransferError`]; drop the schema then.
+pub async fn load(path: &Path, loading: &Loading) -> Result<(), TransferError> {
+    let (mut pieces, reading) = read(path);
+    let loaded = load_pieces(&mut pieces, loading).await;
+    drop(pieces);
+    reading.await.map_err(std::io::Error::other).map_err(FileError::from)??;
+    loaded
+}
+
+/// Reads a file on a thread of its own.
+pub(crate) fn read(path: &Path) -> (mpsc::Receiver<Piece>, tokio::task::JoinHandle<Result<(), FileError>>) {
+    let (sender, pieces) = mpsc::channel(UNDER_WAY);
+    let path = path.to_owned();
+    let reading = tokio::task::spawn_blocking(move || {
+        let mut reader = Reader::open(&path)?;
+        while let Some(piece) = reader.next_piece()? {
+            if sender.blocking_send(piece).is_err() {
+                break;
+            }
+        }
+        Ok(())
+    });
+    (pieces, reading)
+}
+
+async fn load_pieces(pieces: &mut mpsc::Receiver<Piece>, loading: &Loading) -> Result<(), TransferError> {
+    while let Some(piece) = pieces.recv().await {
+        let Piece::Table(table) = piece else { continue };
+        let mut rows = loading.copy_in(&table).await?;
+        loop {
+            match pieces.recv().await {
+                Some(Piece::Rows(piece)) => rows.send(piece).await?,
+                Some(Piece::EndOfTable(summary)) => {
+                    same_count(&table, rows.finish().await?, summary.rows)?;
+                    break;
+                }
+                // The reader has found damage and tells it; the copy is given up.
+                _ => return Ok(()),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Moves all rows of a snapshot straight into a new schema of the same version.
+///
+/// # Errors
+/// [`TransferError`]; drop the schema then.
+pub async fn pipe(snapshot: &Snapshot, loading: &Loading) -> Result<u64, TransferError> {
+    let mut total = 0;
+    for table in snapshot.tables().await? {
+        let mut out = snapshot.copy_out(&table).await?;
+        let mut into = loading.copy_in(&table).await?;
+        let mut tally = Tally::new();
+        while let Some(piece) = out.next().await? {
+            tally.add(&piece);
+            into.send(piece).await?;
+        }
+        let rows = into.finish().await?;
+        same_count(&table, rows, tally.finish(&table.name).rows)?;
+        total += rows;
+    }
+    Ok(total)
+}
+
+/// Compares what was loaded, before anything migrated it, with what the backup holds, byte for byte.
+///
+/// # Errors
+/// [`TransferError::Differs`] with the table.
+pub async fn compare(loading: &Loading, tables: &[TableSummary]) -> Result<(), TransferError> {
+    let found = loading.tables().await?;
+    for table in &found {
+        let mut tally = Tally::new();
+        let mut rows = loading.copy_out(table).await?;
+        while let Some(piece) = rows.next().await? {
+            tally.add(&piece);
+        }
+        let loaded = tally.finish(&table.name);
+        let differs = |problem: &str| {
+            Err(TransferError::Differs { table: table.name.clone(), problem: problem.to_owned() })
+        };
+        match tables.iter().find(|summary| summary.name == table.name) {
+            Some(summary) if *summary == loaded => {}
+            Some(_) => return differs("its rows are not those of the backup"),
+            None => return differs("the backup does not hold it"),
+        }
+    }
+    match tables.iter().find(|summary| found.iter().all(|table| table.name != summary.name)) {
+        None => Ok(()),
+        Some(summary) => Err(TransferError::Differs {
+            table: summary.name.clone(),
+            problem: "a schema of the backup's version does not have it".to_owned(),
+        }),
+    }
+}
+
+fn same_count(table: &Table, loaded: u64, expected: u64) -> Result<(), TransferError> {
+    if loaded == expected {
+        return Ok(());
+    }
+    let problem = format!("{loaded} rows were loaded instead of {expected}");
+    Err(TransferError::Differs { table: table.name.clone(), problem })
+}
+
+/// A file that is still being written, beside its place; removed when dropped.
+struct Unfinished {
+    path: PathBuf,
+    beside: PathBuf,
+}
+
+impl Unfinished {
+    fn new(path: &Path) -> Self {
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(".part");
+        Self { path: path.to_owned(), beside: beside.into() }
+    }
+
+    /// Only its owner reads a backup: it holds a business's whole data.
+    fn create(&self) -> std::io::Result<std::fs::File> {
+        use std::os::unix::fs::OpenOptionsExt;
+        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&self.beside)
+    }
+
+    fn keep(self) -> std::io::Result<()> {
+        std::fs::rename(&self.beside, &self.path)?;
+        // The name is on the disk as well before anyone is told of the file.
+        if let Some(folder) = self.path.parent() {
+            std::fs::File::open(folder)?.sync_all()?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.beside);
+    }
+}

@@ -1,0 +1,150 @@
+//! `tenantry job ...`
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use chrono::SecondsFormat;
+use clap::Subcommand;
+use server::settings::Settings;
+use tenancy::jobs::{self, Job, JobId, JobRunner, JobState};
+use tenancy::{Provisioner, SharedScope};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::context;
+use crate::failure::NotFound;
+use crate::output::{self, Output};
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// List jobs, the newest first.
+    List {
+        /// Only those in this state: queued, running, succeeded, failed or cancelled.
+        #[arg(long, value_parser = state)]
+        state: Option<JobState>,
+        /// So many at most.
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=10_000))]
+        limit: i64,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Show one job.
+    Show {
+        id: JobId,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Cancel a job: at once when it waits, within a second when it runs.
+    Cancel { id: JobId },
+    /// Run a failed or cancelled job again.
+    Retry { id: JobId },
+    /// Run background jobs until told to stop, where no server holds the owner's login.
+    ///
+    /// Any number may run, beside servers too: one of them is elected, and another takes over when it ends.
+    Run,
+}
+
+fn state(text: &str) -> Result<JobState, String> {
+    let all =
+        [JobState::Queued, JobState::Running, JobState::Succeeded, JobState::Failed, JobState::Cancelled];
+    let found = all.into_iter().find(|state| state.as_str() == text);
+    found.ok_or_else(|| "queued, running, succeeded, failed or cancelled is accepted".to_owned())
+}
+
+pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
+    let settings = context::settings()?;
+    match command {
+        Command::List { state, limit, output } => list(&settings, state, limit, output).await?,
+        Command::Show { id, output } => {
+            let found = context::database(&settings)
+                .await?
+                .read_shared(SharedScope::Platform, async |tx| jobs::find(tx, id).await)
+                .await?;
+            show(&found.ok_or_else(|| unknown(id))?, output)?;
+        }
+        Command::Cancel { id } => {
+            let job = owner(&settings).await?.write_shared(async |tx| jobs::cancel(tx, id).await).await?;
+            eprintln!(
+                "{}",
+                if job.state == JobState::Running { "it ends within a second" } else { "cancelled" }
+            );
+        }
+        Command::Retry { id } => {
+            owner(&settings).await?.write_shared(async |tx| jobs::retry(tx, id).await).await?;
+            eprintln!("queued");
+        }
+        Command::Run => work(&settings).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn unknown(id: JobId) -> NotFound {
+    NotFound(format!("there is no job {id}; `tenantry job list` shows all"))
+}
+
+async fn owner(settings: &Settings) -> anyhow::Result<Provisioner> {
+    tenancy::probe(&settings.owner_url()?).await?;
+    Ok(server::state::provisioner(settings, 8)?)
+}
+
+async fn list(
+    settings: &Settings,
+    state: Option<JobState>,
+    limit: i64,
+    output: Output,
+) -> anyhow::Result<()> {
+    let found = context::database(settings)
+        .await?
+        .read_shared(SharedScope::Platform, async |tx| jobs::list(tx, state, None, limit).await)
+        .await?;
+    output::rows(output, &found, ["id", "kind", "state", "progress", "run at", "message"], |job| {
+        let progress = job.total.map_or_else(String::new, |total| format!("{}/{total}", job.done));
+        let repeated = if job.period_s.is_some() { " (repeated)" } else { "" };
+        [
+            job.id.to_string(),
+            job.kind.clone(),
+            format!("{}{repeated}", job.state.as_str()),
+            progress,
+            job.run_at.to_rfc3339_opts(SecondsFormat::Secs, true),
+            job.message.clone().unwrap_or_default(),
+        ]
+    })
+}
+
+fn show(job: &Job, output: Output) -> anyhow::Result<()> {
+    let time = |moment: Option<chrono::DateTime<chrono::Utc>>| {
+        moment.map_or_else(|| "-".to_owned(), |moment| moment.to_rfc3339_opts(SecondsFormat::Secs, true))
+    };
+    let lines = [
+        ("id", job.id.to_string()),
+        ("kind", job.kind.clone()),
+        ("state", job.state.as_str().to_owned()),
+        (
+            "progress",
+            format!("{} of {}", job.done, job.total.map_or("?".to_owned(), |total| total.to_string())),
+        ),
+        ("message", job.message.clone().unwrap_or_default()),
+        ("attempts", format!("{} of {}", job.attempts, job.max_attempts)),
+        ("requested by", job.requested_by.clone()),
+        ("created", time(Some(job.created_at))),
+        ("started", time(job.started_at)),
+        ("finished", time(job.finished_at)),
+        ("result", job.result.as_ref().map(ToString::to_string).unwrap_or_default()),
+    ];
+    output::one(output, job, &lines)
+}
+
+async fn work(settings: &Settings) -> anyhow::Result<()> {
+    let runner =
+        JobRunner::new(Arc::new(owner(settings).await?), platform::jobs::kinds(settings.background()));
+    let mut terminate = signal(SignalKind::terminate())?;
+    let (stop, stopped) = watch::channel(false);
+    eprintln!("running background jobs; Ctrl-C ends it");
+    tokio::select! {
+        () = runner.run(stopped) => {}
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+    drop(stop);
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! What the platform's staff and commands did: an append-only log, written in the transaction of the deed.
+
+use chrono::{DateTime, Utc};
+use identity::{UserId, user};
+use serde::Serialize;
+use serde_json::Value;
+use tenancy::{DbError, SharedTx, Tenant, TenantId};
+use uuid::Uuid;
+
+/// Who does something.
+#[derive(Debug, Clone)]
+pub enum Actor {
+    /// One of the platform's staff, signed in.
+    User(UserId),
+    /// A command, or the program itself.
+    Named(String),
+}
+
+impl Actor {
+    pub fn named(name: &str) -> Self {
+        Self::Named(name.to_owned())
+    }
+
+    /// The account that runs a command on this machine.
+    pub fn command_line() -> Self {
+        let account = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER"));
+        Self::Named(format!("command line ({})", account.unwrap_or_else(|_| "unknown account".to_owned())))
+    }
+}
+
+impl std::fmt::Display for Actor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::User(id) => write!(f, "user {id}"),
+            Self::Named(name) => f.write_str(name),
+        }
+    }
+}
+
+/// One entry of the log.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Entry {
+    pub id: Uuid,
+    pub occurred_at: DateTime<Utc>,
+    pub actor: String,
+    pub actor_id: Option<Uuid>,
+    /// Such as `tenant.suspended`.
+    pub action: String,
+    pub tenant_id: Option<Uuid>,
+    pub tenant_slug: Option<String>,
+    pub details: Value,
+}
+
+/// Writes an entry.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn record(
+    tx: &SharedTx,
+    actor: &Actor,
+    action: &str,
+    tenant: Option<&Tenant>,
+    details: &Value,
+) -> Result<(), DbError> {
+    const INSERT: &str = "
+        INSERT INTO shared.platform_audit (id, occurred_at, actor, actor_id, action, tenant_id, tenant_slug, details)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    let (name, id) = match actor {
+        Actor::User(id) => {
+            (user::email(tx, *id).await?.unwrap_or_else(|| actor.to_string()), Some(id.as_uuid()))
+        }
+        Actor::Named(name) => (name.clone(), None),
+    };
+    let tenant_id = tenant.map(|tenant| tenant.id.as_uuid());
+    let tenant_slug = tenant.map(|tenant| tenant.slug.as_str());
+    tx.execute(INSERT, &[&Uuid::now_v7(), &tx.now(), &name, &id, &action, &tenant_id, &tenant_slug, &details])
+        .await
+        .map(drop)
+}
+
+/// Up to `limit` entries, the newest first, from the one before `before` on, of one business or of all.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn list(
+    tx: &SharedTx,
+    tenant: Option<TenantId>,
+    before: Option<Uuid>,
+    limit: i64,
+) -> Result<Vec<Entry>, DbError> {
+    const LIST: &str = "
+        SELECT id, occurred_at, actor, actor_id, action, tenant_id, tenant_slug, details
+          FROM shared.platform_audit
+         WHERE (tenant_id = $1 OR $1 IS NULL) AND id < $2
+         ORDER BY id DESC
+         LIMIT $3";
+    let before = before.unwrap_or(Uuid::max());
+    let rows = tx.query(LIST, &[&tenant.map(TenantId::as_uuid), &before, &limit]).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Entry {
+                id: row.try_get("id")?,
+                occurred_at: row.try_get("occurred_at")?,
+                actor: row.try_get("actor")?,
+                actor_id: row.try_get("actor_id")?,
+                action: row.try_get("action")?,
+                tenant_id: row.try_get("tenant_id")?,
+                tenant_slug: row.try_get("tenant_slug")?,
+                details: row.try_get("details")?,
+            })
+        })
+        .collect()
+}

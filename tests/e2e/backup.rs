@@ -1,0 +1,439 @@
+//! One business is backed up, restored and rewound on its own.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use harness::{Business, PASSWORD, Program, Ran, TestApp, TestDatabase, a_product};
+use platform::migrations;
+use serde_json::{Value, json};
+use tenancy::{NewTenant, ProvisionError, TenantSlug};
+
+/// A folder for one test's backups; removed when dropped.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        Self(std::env::temp_dir().join(format!("tenantry-backups-{}", uuid::Uuid::now_v7())))
+    }
+
+    fn program(&self, app: &TestApp) -> Program {
+        Program::beside(app).with("TENANTRY__BACKUP__FOLDER", &self.0.display().to_string())
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[track_caller]
+fn done(ran: &Ran) -> String {
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    ran.out.trim().to_owned()
+}
+
+/// Everything that a business shows: products, stock, ledger, dashboard.
+async fn picture(business: &Business<'_>) -> Vec<Value> {
+    let mut shown = Vec::new();
+    for path in ["products?limit=100", "stock?limit=100", "categories?limit=100", "dashboard"] {
+        shown.push(business.get(&format!("/api/v1/{path}")).await.body);
+    }
+    let products = shown[0]["data"].as_array().cloned().unwrap_or_default();
+    for product in products {
+        let id = product["variants"][0]["id"].as_str().unwrap().to_owned();
+        shown.push(business.get(&format!("/api/v1/stock/movements?variantId={id}")).await.body);
+    }
+    shown
+}
+
+async fn stock_up(business: &Business<'_>) {
+    for n in 0..3 {
+        let mut product = a_product(&format!("SKU-{n}"));
+        // What a text format has to escape.
+        product["description"] = json!("tab\there, newline\nthere, back\\slash, \\N, ünïcode, \u{1F600}");
+        product["variants"][0]["barcodes"] = json!([format!("400638133393{n}")]);
+        let product = business.create_product(&product).await;
+        assert_eq!(business.adjust(&product["variants"][0]["id"], "7.5").await.status, 201);
+    }
+    business.post("/api/v1/categories", &json!({"name": "Tools"})).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restored_business_is_as_it_was_and_can_go_back() {
+    let (app, folder) = (TestApp::start().await, Folder::new());
+    let acme = app.tenant("acme").await;
+    stock_up(&acme).await;
+    let before = picture(&acme).await;
+    let program = folder.program(&app);
+    let file = done(&program.run(&["backup", "create", "acme"]));
+    assert!(file.ends_with(".tenantry"), "{file}");
+
+    acme.create_product(&a_product("LATER")).await;
+    let later = picture(&acme).await;
+    assert_ne!(before, later);
+
+    let refused = program.run(&["backup", "restore", &file]);
+    assert_eq!(refused.code, Some(1), "it asks first: {refused:?}");
+    assert!(refused.err.contains("--yes"), "{refused:?}");
+    assert!(program.run(&["backup", "restore", &file, "--dry-run"]).err.contains("Nothing was done"));
+    assert_eq!(picture(&acme).await, later);
+
+    done(&program.run(&["backup", "restore", &file, "--yes"]));
+    assert_eq!(again(&acme, &before).await, before, "the data of the backup, and nothing else");
+    // It works: stock moves, numbers go on.
+    acme.create_product(&a_product("AFTER")).await;
+    let after = picture(&acme).await;
+
+    done(&program.run(&["backup", "swap", "acme", "--yes"]));
+    assert_eq!(again(&acme, &later).await, later);
+    done(&program.run(&["backup", "swap", "acme", "--yes"]));
+    assert_eq!(again(&acme, &after).await, after);
+
+    assert!(done(&program.run(&["backup", "discard", "acme", "--yes"])).contains("business_1"));
+    let nothing = program.run(&["backup", "swap", "acme", "--yes"]);
+    assert_eq!(nothing.code, Some(4), "{nothing:?}");
+    assert!(program.run(&["backup", "discard", "acme", "--yes"]).err.contains("nothing to do"));
+    let history = done(&program.run(&["tenant", "history", "acme"]));
+    for action in ["tenant.created", "tenant.restored", "tenant.swapped", "tenant.discarded"] {
+        assert!(history.contains(action), "{history}");
+    }
+}
+
+/// The picture, once the server has heard of the change.
+async fn again(business: &Business<'_>, wanted: &[Value]) -> Vec<Value> {
+    for _ in 0..100 {
+        let now = picture(business).await;
+        if now == wanted {
+            return now;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    picture(business).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_the_business_that_is_restored_is_in_maintenance() {
+    let (app, folder) = (TestApp::start_with("[tenancy]\ncache_known_ms = 100").await, Folder::new());
+    let (acme, zenith) = (app.tenant("acme").await, app.tenant("zenith").await);
+    // Enough to take a moment.
+    let admin = app.database.as_admin().await;
+    let fill = "INSERT INTO business_1.categories (id, name, created_at, updated_at)
+                SELECT gen_random_uuid(), 'Category ' || n, now(), now() FROM generate_series(1, 60000) n";
+    admin.batch_execute(fill).await.unwrap();
+    let program = folder.program(&app);
+    let file = done(&program.run(&["backup", "create", "acme"]));
+
+    let over = AtomicBool::new(false);
+    let (mut refused, mut written) = (0, 0);
+    let restore = async {
+        let (program, file) = (folder.program(&app), file.clone());
+        let run = move || program.run(&["backup", "restore", &file, "--yes"]);
+        let ran = tokio::task::spawn_blocking(run).await.unwrap();
+        over.store(true, Ordering::Relaxed);
+        ran
+    };
+    let watch = async {
+        while !over.load(Ordering::Relaxed) {
+            let reply = acme.get("/api/v1/locations").await;
+            match reply.status {
+                200 => {}
+                503 => {
+                    assert_eq!(reply.code(), "business_in_maintenance");
+                    assert!(!reply.header("retry-after").is_empty());
+                    refused += 1;
+                }
+                _ => panic!("{reply:?}"),
+            }
+        }
+    };
+    let write = async {
+        while !over.load(Ordering::Relaxed) {
+            zenith.create_product(&a_product(&format!("SKU-{written}"))).await;
+            written += 1;
+        }
+    };
+    let (ran, (), ()) = tokio::join!(restore, watch, write);
+    done(&ran);
+    assert!(refused > 0, "nobody was turned away, so nothing was shown");
+    assert!(written > 5, "{written}");
+    let mut reply = acme.get("/api/v1/locations").await;
+    for _ in 0..50 {
+        if reply.status == 200 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        reply = acme.get("/api/v1/locations").await;
+    }
+    assert_eq!(reply.status, 200, "{reply:?}");
+    let count: i64 = admin.query_one("SELECT count(*) FROM business_3.categories", &[]).await.unwrap().get(0);
+    assert_eq!(count, 60_000);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_file_is_refused_before_anything_is_touched() {
+    let (app, folder) = (TestApp::start().await, Folder::new());
+    let acme = app.tenant("acme").await;
+    stock_up(&acme).await;
+    let admin = app.database.as_admin().await;
+    let fill = "INSERT INTO business_1.categories (id, name, created_at, updated_at)
+                SELECT gen_random_uuid(), md5(n::text), now(), now() FROM generate_series(1, 20000) n";
+    admin.batch_execute(fill).await.unwrap();
+    let program = folder.program(&app);
+    let file = done(&program.run(&["backup", "create", "acme"]));
+    let before = picture(&acme).await;
+    let whole = std::fs::read(&file).unwrap();
+    let mut damaged = whole.clone();
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 0x40;
+    std::fs::write(&file, &damaged).unwrap();
+    for arguments in [
+        vec!["backup", "restore", &file, "--yes"],
+        vec!["backup", "restore", &file, "--as", "copy", "--owner-email", "a@b.test"],
+        vec!["backup", "verify", &file],
+    ] {
+        let ran = program.run(&arguments);
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        assert!(ran.err.contains("table categories"), "{ran:?}");
+    }
+    assert_eq!(picture(&acme).await, before);
+    let listed: Value = serde_json::from_str(&program.run(&["backup", "list", "-o", "json"]).out).unwrap();
+    assert!(listed[0]["failure"].as_str().unwrap().contains("categories"), "{listed}");
+    assert!(program.run(&["backup", "list"]).out.contains("DAMAGED"));
+
+    std::fs::write(&file, &whole[..whole.len() - 7]).unwrap();
+    assert_eq!(program.run(&["backup", "restore", &file, "--yes"]).code, Some(1));
+    std::fs::write(&file, "no backup at all").unwrap();
+    let ran = program.run(&["backup", "restore", &file, "--yes"]);
+    assert!(ran.err.contains("is no backup"), "{ran:?}");
+    let schemas: i64 = admin
+        .query_one("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'business\\_%'", &[])
+        .await
+        .unwrap()
+        .get(0);
+    assert_eq!(schemas, 1, "no schema is left behind");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_becomes_another_business_with_an_owner_of_its_own() {
+    let (app, folder) = (TestApp::start().await, Folder::new());
+    let acme = app.tenant("acme").await;
+    stock_up(&acme).await;
+    let before = picture(&acme).await;
+    let program = folder.program(&app);
+    let file = done(&program.run(&["backup", "create", "acme"]));
+    let made =
+        done(&program.run(&["backup", "restore", &file, "--as", "copy", "--owner-email", "new@copy.test"]));
+    let password = made.lines().find_map(|line| line.split("password ").nth(1)).unwrap();
+    let password = password.split(' ').next().unwrap();
+    let login = app
+        .stranger("copy.localhost")
+        .post("/api/v1/auth/login", &json!({"email": "new@copy.test", "password": password}))
+        .await;
+    assert_eq!(login.status, 200, "{login:?}");
+    let token = login.body["accessToken"].as_str().unwrap();
+    let copy =
+        Business { tenant: acme.tenant.clone(), client: acme.on("copy.localhost").with_token(Some(token)) };
+    assert_eq!(picture(&copy).await, before);
+    // The original's owner did not come along.
+    let stranger = app
+        .stranger("copy.localhost")
+        .post("/api/v1/auth/login", &json!({"email": "owner@acme.test", "password": PASSWORD}))
+        .await;
+    assert_eq!(stranger.code(), "no_membership");
+    let taken = program.run(&["backup", "restore", &file, "--as", "copy", "--owner-email", "x@copy.test"]);
+    assert_eq!(taken.code, Some(4), "{taken:?}");
+    // Two businesses now: what one does, the other does not see.
+    copy.create_product(&a_product("ONLY-COPY")).await;
+    assert_eq!(picture(&acme).await, before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dropped_business_comes_back_and_nobody_gets_a_password_from_a_file() {
+    let (app, folder) = (TestApp::start().await, Folder::new());
+    let acme = app.tenant("acme").await;
+    let other = app.tenant("other").await;
+    let staff = app.member_of(&acme.tenant, "STAFF").await;
+    stock_up(&acme).await;
+    let before = picture(&acme).await;
+    let program = folder.program(&app);
+    let file = done(&program.run(&["backup", "create", "acme"]));
+
+    let refused = program.run(&["tenant", "drop", "acme", "--yes"]);
+    assert_eq!(refused.code, Some(4), "an unverified backup is none: {refused:?}");
+    assert!(refused.err.contains("--without-backup"), "{refused:?}");
+    assert_eq!(acme.get("/api/v1/products").await.status, 200);
+    done(&program.run(&["backup", "verify", &file]));
+    assert!(program.run(&["tenant", "drop", "acme", "--dry-run"]).err.contains("Nothing was done"));
+    let dropped = done(&program.run(&["tenant", "drop", "acme", "--yes"]));
+    assert!(dropped.contains("business_1") && dropped.contains("members  2"), "{dropped}");
+    let admin = app.database.as_admin().await;
+    let left: i64 = admin
+        .query_one(
+            "SELECT (SELECT count(*) FROM pg_namespace WHERE nspname = 'business_1')
+                  + (SELECT count(*) FROM pg_roles WHERE rolname = current_database() || '_business_1')
+                  + (SELECT count(*) FROM shared.tenants WHERE slug = 'acme')
+                  + (SELECT count(*) FROM shared.schemas WHERE number = 1)",
+            &[],
+        )
+        .await
+        .unwrap()
+        .get(0);
+    assert_eq!(left, 0);
+    // One of the members is forgotten altogether, the other still has a user.
+    admin
+        .batch_execute("DELETE FROM shared.users WHERE id IN (SELECT user_id FROM shared.user_logins WHERE value = 'owner@acme.test')")
+        .await
+        .unwrap();
+
+    let ran = program.run(&["backup", "restore", &file]);
+    done(&ran);
+    assert!(ran.err.contains("1 members are new here and have no password yet"), "{ran:?}");
+    let login = json!({"email": "owner@acme.test", "password": PASSWORD});
+    let host = app.stranger("acme.localhost");
+    let mut refused = host.post("/api/v1/auth/login", &login).await;
+    for _ in 0..50 {
+        if refused.status != 404 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        refused = host.post("/api/v1/auth/login", &login).await;
+    }
+    assert_eq!(refused.code(), "invalid_credentials", "{refused:?}");
+    // Who was known keeps the password, and the token too: it is the same business again.
+    let staff = Business { tenant: staff.tenant.clone(), client: staff.client.clone() };
+    assert_eq!(picture(&staff).await, before);
+    assert_eq!(other.get("/api/v1/products").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_older_backup_is_migrated_and_a_newer_one_refused() {
+    let (app, folder) = (TestApp::start().await, Folder::new());
+    let all = migrations::of_tenant().unwrap();
+    let old = app.database.provisioner_with(all.up_to(2));
+    let new = NewTenant { slug: TenantSlug::parse("old-shop").unwrap(), name: "Old".into(), id: None };
+    let made: Result<_, ProvisionError> = old.create(&new, async |_| Ok(()), async |_, _| Ok(())).await;
+    let tenant = made.unwrap().0;
+    let taken = platform::backup::create(&old, &tenant, &folder.0).await.unwrap();
+    assert_eq!(taken.schema_version, 2);
+    let file = taken.file.display().to_string();
+    let program = folder.program(&app);
+    done(&program.run(&["backup", "restore", &file, "--yes"]));
+    let shown: Value =
+        serde_json::from_str(&program.run(&["tenant", "show", "old-shop", "-o", "json"]).out).unwrap();
+    assert_eq!((&shown["schemaVersion"], &shown["schema"]), (&json!(all.latest()), &json!("business_2")));
+    // Going back to what was set aside migrates that too.
+    done(&program.run(&["backup", "swap", "old-shop", "--yes"]));
+    let shown: Value =
+        serde_json::from_str(&program.run(&["tenant", "show", "old-shop", "-o", "json"]).out).unwrap();
+    assert_eq!((&shown["schemaVersion"], &shown["schema"]), (&json!(all.latest()), &json!("business_1")));
+
+    let newer = all.and("V0900__more.sql", "ALTER TABLE products ADD COLUMN colour text").unwrap();
+    let newer = app.database.provisioner_with(newer);
+    newer.migrate_fleet(&tenancy::fleet::RunOptions::default(), |_| ()).await.unwrap();
+    let taken = platform::backup::create(&newer, &tenant, &folder.0).await.unwrap();
+    let ran = program.run(&["backup", "restore", &taken.file.display().to_string(), "--yes"]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.err.contains("schema version 900") && ran.err.contains("newer release"), "{ran:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_businesses_are_backed_up_past_one_that_fails_and_old_backups_are_pruned() {
+    let (app, folder) = (TestApp::start().await, Folder::new());
+    for slug in ["acme", "broken", "zenith"] {
+        app.tenant(slug).await;
+    }
+    let admin = app.database.as_admin().await;
+    admin.batch_execute("DROP SCHEMA business_2 CASCADE").await.unwrap();
+    let program = folder.program(&app);
+    let ran = program.run(&["backup", "create", "--all", "--jobs", "3", "--verify"]);
+    assert_eq!(ran.code, Some(5), "{ran:?}");
+    assert_eq!(ran.out.lines().count(), 2, "{ran:?}");
+    assert!(ran.err.contains("broken: FAILED") && ran.err.contains("2 backed up, 1 failed"), "{ran:?}");
+    let listed: Value = serde_json::from_str(&program.run(&["backup", "list", "-o", "json"]).out).unwrap();
+    assert!(listed.as_array().unwrap().iter().all(|row| !row["verifiedAt"].is_null()), "{listed}");
+
+    // Forty days later there is an unverified one, and then a verified one of acme.
+    admin.batch_execute("UPDATE shared.backups SET taken_at = taken_at - interval '40 days'").await.unwrap();
+    let newer = done(&program.run(&["backup", "create", "acme"]));
+    let prune = ["backup", "prune", "--keep-days", "30", "--keep-last", "1"];
+    let kept = program.run(&prune);
+    assert!(kept.err.contains("0 removed, 3 kept"), "nothing verified supersedes: {kept:?}");
+    done(&program.run(&["backup", "verify", &newer]));
+    let planned = program.run(&[&prune[..], &["--dry-run"]].concat());
+    assert!(planned.out.contains("acme-") && planned.err.contains("1 would be removed"), "{planned:?}");
+    let pruned = done(&program.run(&prune));
+    assert!(!std::path::Path::new(&pruned).exists(), "{pruned}");
+    assert!(std::path::Path::new(&newer).exists());
+    let left: Value = serde_json::from_str(&program.run(&["backup", "list", "-o", "json"]).out).unwrap();
+    assert_eq!(left.as_array().unwrap().len(), 2);
+    assert_eq!(program.run(&["backup", "prune"]).code, Some(2), "a rule has to be given");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_shared_schema_is_restored_into_a_fresh_installation_and_businesses_after_it() {
+    let (app, folder) = (TestApp::start().await, Folder::new());
+    let acme = app.tenant("acme").await;
+    stock_up(&acme).await;
+    app.staff("super_admin").await;
+    let program = folder.program(&app);
+    let of_acme = done(&program.run(&["backup", "create", "acme"]));
+    let of_shared = done(&program.run(&["backup", "create", "--installation"]));
+    let not_fresh = program.run(&["backup", "restore", &of_shared, "--installation", "--yes"]);
+    assert_eq!(not_fresh.code, Some(1));
+    assert!(not_fresh.err.contains("fresh installation only"), "{not_fresh:?}");
+    assert!(program.run(&["backup", "restore", &of_shared, "--yes"]).err.contains("--installation"));
+
+    let fresh = TestDatabase::new().await;
+    let elsewhere = Program::on(&fresh);
+    let restored = elsewhere.run(&["backup", "restore", &of_shared, "--installation", "--yes"]);
+    done(&restored);
+    assert!(restored.err.contains("1 businesses wait"), "{restored:?}");
+    let shown: Value =
+        serde_json::from_str(&elsewhere.run(&["tenant", "show", "acme", "-o", "json"]).out).unwrap();
+    assert_eq!(shown["status"], "restoring");
+    done(&elsewhere.run(&["backup", "restore", &of_acme, "--yes"]));
+    let shown: Value =
+        serde_json::from_str(&elsewhere.run(&["tenant", "show", "acme", "-o", "json"]).out).unwrap();
+    assert_eq!((&shown["status"], &shown["id"]), (&json!("active"), &json!(acme.tenant.id.to_string())));
+    // The users came with their passwords' hashes, and the data is there.
+    let owner = fresh.as_admin().await;
+    let hashes: i64 = owner
+        .query_one("SELECT count(*) FROM shared.users WHERE password_hash IS NOT NULL", &[])
+        .await
+        .unwrap()
+        .get(0);
+    assert_eq!(hashes, 2);
+    let schema = shown["schema"].as_str().unwrap();
+    let sql = format!("SELECT count(*) FROM {schema}.stock_movements");
+    assert_eq!(owner.query_one(&sql, &[]).await.unwrap().get::<_, i64>(0), 3);
+    // The next business takes a number of its own.
+    done(&elsewhere.run(&["tenant", "create", "next", "--name", "N", "--owner-email", "n@next.test"]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restore_that_is_killed_leaves_the_business_as_it_was() {
+    let (app, folder) = (TestApp::start_with("[tenancy]\ncache_known_ms = 100").await, Folder::new());
+    let acme = app.tenant("acme").await;
+    stock_up(&acme).await;
+    let before = picture(&acme).await;
+    let program = folder.program(&app);
+    let file = done(&program.run(&["backup", "create", "acme"]));
+    let killed = folder
+        .program(&app)
+        .with("TENANTRY_FAILPOINT", "before_replacing")
+        .run(&["backup", "restore", &file, "--yes"]);
+    assert_eq!(killed.code, None, "killed by a signal: {killed:?}");
+    // Nobody has to mend anything: whoever runs background jobs opens it again.
+    let provisioner = app.onboarding().provisioner();
+    for _ in 0..100 {
+        if provisioner.end_abandoned_maintenance().await.unwrap() > 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(again(&acme, &before).await, before);
+    done(&program.run(&["backup", "restore", &file, "--yes"]));
+    assert_eq!(again(&acme, &before).await, before);
+}

@@ -1,0 +1,164 @@
+//! What becomes of a business after its creation.
+
+use std::time::Duration;
+
+use harness::{Business, PASSWORD, Program, Reply, TestApp, a_product};
+use serde_json::{Value, json};
+
+/// Asks until the answer has this status, as whoever waits for a change would.
+async fn until(business: &Business<'_>, status: u16) -> Reply {
+    let mut reply = business.get("/api/v1/products").await;
+    for _ in 0..200 {
+        if reply.status == status {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        reply = business.get("/api/v1/products").await;
+    }
+    assert_eq!(reply.status, status, "{reply:?}");
+    reply
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_business_is_suspended_archived_and_opened_again_with_all_its_data() {
+    let app = TestApp::start().await;
+    let (acme, zenith) = (app.tenant("acme").await, app.tenant("zenith").await);
+    acme.create_product(&a_product("BOLT")).await;
+    let staff = app.staff("super_admin").await;
+    let deed = async |deed: &str| {
+        staff.post(&format!("/api/v1/platform/tenants/{}/{deed}", acme.tenant.id), &json!({})).await
+    };
+    assert_eq!(deed("resume").await.status, 200, "it is open: nothing to do");
+    assert_eq!(deed("suspend").await.body["status"], "suspended");
+    assert_eq!(until(&acme, 403).await.code(), "business_suspended");
+    assert_eq!(zenith.get("/api/v1/products").await.status, 200);
+    assert_eq!(deed("suspend").await.status, 200, "again");
+    assert_eq!(deed("unarchive").await.code(), "wrong_status");
+    assert_eq!(deed("resume").await.status, 200);
+    until(&acme, 200).await;
+    assert_eq!(deed("archive").await.body["status"], "archived");
+    assert_eq!(until(&acme, 410).await.code(), "business_archived");
+    assert_eq!(deed("suspend").await.code(), "wrong_status");
+    assert_eq!(deed("unarchive").await.status, 200);
+    assert_eq!(until(&acme, 200).await.body["data"].as_array().unwrap().len(), 1);
+
+    let audit = staff.get(&format!("/api/v1/platform/audit?tenantId={}", acme.tenant.id)).await.body;
+    let actions: Vec<&str> =
+        audit["data"].as_array().unwrap().iter().map(|entry| entry["action"].as_str().unwrap()).collect();
+    assert_eq!(
+        actions,
+        ["tenant.unarchived", "tenant.archived", "tenant.resumed", "tenant.suspended", "tenant.created"]
+    );
+    assert_eq!(audit["data"][0]["actor"], "super-admin@platform.test");
+    // Nobody edits the log, not even its owner.
+    let owner = app.database.as_owner().await;
+    for change in [
+        "UPDATE shared.platform_audit SET action = 'x'",
+        "DELETE FROM shared.platform_audit",
+        "TRUNCATE shared.platform_audit",
+    ] {
+        let error = owner.batch_execute(change).await.unwrap_err();
+        assert_eq!(error.code().unwrap().code(), "42501", "{change}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_renamed_business_is_found_at_both_addresses_and_its_people_stay_signed_in() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    acme.create_product(&a_product("BOLT")).await;
+    app.tenant("zenith").await;
+    let staff = app.staff("super_admin").await;
+    let path = format!("/api/v1/platform/tenants/{}/rename", acme.tenant.id);
+    assert_eq!(staff.post(&path, &json!({"slug": "zenith"})).await.code(), "slug_taken");
+    assert_eq!(staff.post(&path, &json!({"slug": "admin"})).await.status, 422);
+    let renamed = staff.post(&path, &json!({"slug": "bolts"})).await;
+    assert_eq!((renamed.status, &renamed.body["slug"]), (200, &json!("bolts")), "{renamed:?}");
+
+    let moved = until(&acme, 308).await;
+    assert_eq!(moved.header("location"), "http://bolts.localhost:443/api/v1/products");
+    let there = acme.on("bolts.localhost");
+    assert_eq!(there.get("/api/v1/products").await.body["data"].as_array().unwrap().len(), 1);
+    // By path too, with everything behind the slug.
+    let by_path = acme.on("app.localhost").get("/acme/api/v1/products?limit=1").await;
+    assert_eq!(by_path.status, 308);
+    assert_eq!(by_path.header("location"), "http://app.localhost:443/bolts/api/v1/products?limit=1");
+
+    // The former slug is nobody else's for a while, but the business's own to go back to.
+    let body = json!({"slug": "acme", "name": "Other", "owner": {"email": "o@other.test"}});
+    assert_eq!(staff.post("/api/v1/platform/tenants", &body).await.code(), "slug_taken");
+    let admin = app.database.as_admin().await;
+    assert_eq!(staff.post(&path, &json!({"slug": "acme"})).await.status, 200);
+    until(&acme, 200).await;
+    assert_eq!(staff.post(&path, &json!({"slug": "bolts"})).await.status, 200);
+    admin.batch_execute("UPDATE shared.former_slugs SET reserved_until = now()").await.unwrap();
+    assert_eq!(staff.post("/api/v1/platform/tenants", &body).await.status, 201, "its time is over");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_of_a_business_has_its_data_and_an_owner_of_its_own() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let product = acme.create_product(&a_product("BOLT")).await;
+    acme.adjust(&product["variants"][0]["id"], "5").await;
+    let staff = app.staff("super_admin").await;
+    let body =
+        json!({"slug": "copy", "name": "Copy", "owner": {"email": "c@copy.test", "password": PASSWORD}});
+    let made = staff.post(&format!("/api/v1/platform/tenants/{}/clone", acme.tenant.id), &body).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    let login = json!({"email": "c@copy.test", "password": PASSWORD});
+    let login = app.stranger("copy.localhost").post("/api/v1/auth/login", &login).await;
+    let copy = acme.on("copy.localhost").with_token(login.body["accessToken"].as_str());
+    assert_eq!(copy.get("/api/v1/dashboard").await.body["totalStock"], "5");
+    copy.create_product(&a_product("NUT")).await;
+    assert_eq!(acme.get("/api/v1/products").await.body["data"].as_array().unwrap().len(), 1);
+    assert_eq!(copy.get("/api/v1/products").await.body["data"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dropping_asks_for_the_slug_and_removes_one_business_alone() {
+    let app = TestApp::start().await;
+    let (acme, zenith) = (app.tenant("acme").await, app.tenant("zenith").await);
+    let staff = app.staff("super_admin").await;
+    let path = format!("/api/v1/platform/tenants/{}/drop", acme.tenant.id);
+    let refused = staff.post(&path, &json!({"slug": "zenith", "withoutBackup": true})).await;
+    assert_eq!((refused.status, refused.code()), (422, "not_confirmed"));
+    assert_eq!(staff.post(&path, &json!({"slug": "acme"})).await.code(), "no_verified_backup");
+    until(&acme, 200).await;
+    let removed = staff.post(&path, &json!({"slug": "acme", "withoutBackup": true})).await;
+    assert_eq!(removed.status, 200, "{removed:?}");
+    assert_eq!(removed.body["schemas"], json!([acme.tenant.schema.as_str()]));
+    assert_eq!((&removed.body["tables"], &removed.body["members"]), (&json!(11), &json!(1)));
+    assert_eq!(until(&acme, 404).await.code(), "unknown_host");
+    assert_eq!(zenith.get("/api/v1/products").await.status, 200);
+    assert_eq!(staff.post(&path, &json!({"slug": "acme", "withoutBackup": true})).await.status, 404);
+    // Its people are still users.
+    let body = json!({"slug": "acme", "name": "Again", "owner": {"email": "owner@acme.test"}});
+    let again = staff.post("/api/v1/platform/tenants", &body).await;
+    assert_eq!((again.status, again.body["owner"].get("password")), (201, None), "{again:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_command_line_does_it_too() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let program = Program::beside(&app);
+    assert!(program.run(&["tenant", "suspend", "acme"]).err.contains("acme is suspended"));
+    until(&acme, 403).await;
+    assert_eq!(program.run(&["tenant", "unarchive", "acme"]).code, Some(4));
+    assert_eq!(program.run(&["tenant", "suspend", "nobody"]).code, Some(3));
+    program.run(&["tenant", "resume", "acme"]);
+    until(&acme, 200).await;
+    let renamed = program.run(&["tenant", "rename", "acme", "bolts"]);
+    assert_eq!(renamed.code, Some(0), "{renamed:?}");
+    assert_eq!(program.run(&["tenant", "limit", "bolts", "--statement-timeout-ms", "500"]).code, Some(0));
+    let timeout = acme.on("bolts.localhost");
+    assert_eq!(timeout.get("/api/v1/products").await.status, 200);
+    let copied = program.run(&["tenant", "clone", "bolts", "copy", "--owner-email", "c@copy.test"]);
+    assert!(copied.out.contains("copy.localhost"), "{copied:?}");
+    let refused = program.run(&["tenant", "drop", "copy", "--without-backup"]);
+    assert_eq!(refused.code, Some(1), "it asks: {refused:?}");
+    assert_eq!(program.run(&["tenant", "drop", "copy", "--without-backup", "--yes"]).code, Some(0));
+    let listed: Value = serde_json::from_str(&program.run(&["tenant", "list", "-o", "json"]).out).unwrap();
+    assert_eq!(listed.as_array().unwrap().len(), 1);
+}
