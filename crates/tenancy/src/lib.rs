@@ -49,6 +49,7 @@ pub mod domain;
 mod error;
 pub mod failpoint;
 pub mod fleet;
+pub mod guard;
 mod host;
 pub mod jobs;
 pub mod lifecycle;
@@ -59,7 +60,7 @@ pub mod provisioning;
 mod resolver;
 mod schema;
 mod scope;
-mod script;
+pub mod script;
 mod session;
 pub mod tenant;
 
