@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use harness::{Business, PASSWORD, Program, Reply, TestApp, a_product};
+use harness::{Client, PASSWORD, Program, Reply, TestApp, a_product};
 use serde_json::{Value, json};
 
 /// Asks until the answer has this status, as whoever waits for a change would.
-async fn until(business: &Business<'_>, status: u16) -> Reply {
+async fn until(business: &Client<'_>, status: u16) -> Reply {
     let mut reply = business.get("/api/v1/products").await;
     for _ in 0..200 {
         if reply.status == status {
@@ -65,11 +65,12 @@ async fn a_business_is_suspended_archived_and_opened_again_with_all_its_data() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_renamed_business_is_found_at_both_addresses_and_its_people_stay_signed_in() {
     let app = TestApp::start().await;
-    let acme = app.tenant("acme").await;
+    let business = app.tenant("acme").await;
+    let (acme, id) = (business.literally(), business.tenant.id);
     acme.create_product(&a_product("BOLT")).await;
     app.tenant("zenith").await;
     let staff = app.staff("super_admin").await;
-    let path = format!("/api/v1/platform/tenants/{}/rename", acme.tenant.id);
+    let path = format!("/api/v1/platform/tenants/{id}/rename");
     assert_eq!(staff.post(&path, &json!({"slug": "zenith"})).await.code(), "slug_taken");
     assert_eq!(staff.post(&path, &json!({"slug": "admin"})).await.status, 422);
     let renamed = staff.post(&path, &json!({"slug": "bolts"})).await;

@@ -89,6 +89,11 @@ fn table() -> Vec<(&'static str, &'static str, Who, Option<Value>)> {
             Some(json!({"slug": "copy", "name": "Copy", "owner": {"email": "copy@shop.test"}})),
         ),
         ("POST", "/api/v1/platform/tenants/{id}/drop", Staff, Some(json!({"slug": "acme"}))),
+        ("GET", "/api/v1/platform/tenants/{id}/domains", Staff, None),
+        ("POST", "/api/v1/platform/tenants/{id}/domains", Staff, Some(json!({"host": "shop.acme.test"}))),
+        ("POST", "/api/v1/platform/tenants/{id}/domains/{host}/verify", Staff, None),
+        ("DELETE", "/api/v1/platform/tenants/{id}/domains/{host}", Staff, None),
+        ("PUT", "/api/v1/platform/tenants/{id}/primary-domain", Staff, Some(json!({"host": null}))),
         ("GET", "/api/v1/platform/migrations", Staff, None),
         ("POST", "/api/v1/platform/migrations", Staff, None),
         ("GET", "/api/v1/platform/backups", Staff, None),
@@ -169,8 +174,10 @@ async fn every_route_refuses_who_may_not_call_it() {
             continue;
         }
         let body = body.as_ref().filter(|_| method != "GET");
-        let path =
-            path.replace("{id}", "00000000-0000-7000-8000-000000000000").replace("{code}", "4006381333931");
+        let path = path
+            .replace("{id}", "00000000-0000-7000-8000-000000000000")
+            .replace("{code}", "4006381333931")
+            .replace("{host}", "shop.acme.test");
         let (right, wrong) =
             if who == Staff { (&staff, &acme.client) } else { (&acme.client, &zenith.client) };
         let right = right.with("idempotency-key", &uuid::Uuid::now_v7().to_string());
@@ -263,7 +270,8 @@ async fn keys_of_another_business_find_nothing_on_any_route() {
         let ask = async |key: &dyn Fn(&str) -> Value| {
             let path = template
                 .replace("{id}", key(own_key).as_str().unwrap_or_default())
-                .replace("{code}", "4006381333931");
+                .replace("{code}", "4006381333931")
+                .replace("{host}", "shop.acme.test");
             let body = body.as_ref().map(|body| {
                 let text = body
                     .to_string()

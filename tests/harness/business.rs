@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tenancy::Tenant;
 use uuid::Uuid;
 
-use crate::app::{Reply, TestApp};
+use crate::app::{Reply, TestApp, in_form};
 
 /// Somebody on a host.
 #[derive(Clone)]
@@ -17,6 +17,7 @@ pub struct Client<'a> {
     pub host: String,
     pub token: Option<String>,
     headers: BTreeMap<String, String>,
+    is_literal: bool,
 }
 
 /// A business with one of its members signed in.
@@ -35,7 +36,7 @@ impl<'a> Deref for Business<'a> {
 
 impl<'a> Client<'a> {
     pub(crate) fn new(app: &'a TestApp, host: String, token: Option<String>) -> Self {
-        Self { app, host, token, headers: BTreeMap::new() }
+        Self { app, host, token, headers: BTreeMap::new(), is_literal: false }
     }
 
     /// The same client, sending this header too.
@@ -43,6 +44,11 @@ impl<'a> Client<'a> {
         let mut other = self.clone();
         other.headers.insert(name.to_owned(), value.to_owned());
         other
+    }
+
+    /// The same client, whose host and path are sent as they are, whatever form of address the run is to use.
+    pub fn literally(&self) -> Self {
+        Self { is_literal: true, ..self.clone() }
     }
 
     /// The same token on another host.
@@ -60,7 +66,11 @@ impl<'a> Client<'a> {
         if let Some(token) = &self.token {
             headers.insert("authorization".into(), format!("Bearer {token}"));
         }
-        self.app.send(&self.host, method, path, &headers, body).await
+        let (host, path) = match self.is_literal {
+            true => (self.host.clone(), path.to_owned()),
+            false => in_form(&self.host, path),
+        };
+        self.app.send(&host, method, &path, &headers, body).await
     }
 
     pub async fn get(&self, path: &str) -> Reply {

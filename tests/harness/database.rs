@@ -117,7 +117,14 @@ impl TestDatabase {
 
     /// A pool of the server's login.
     pub fn pool(&self, max_connections: usize) -> Database {
-        let settings = PoolSettings { max_connections, ..PoolSettings::default() };
+        let settings = PoolSettings {
+            max_connections,
+            // Tests of the domain crowd one business on purpose.
+            max_transactions_per_business: max_connections,
+            max_waiting_per_business: 10_000,
+            business_wait_timeout: std::time::Duration::from_secs(30),
+            ..PoolSettings::default()
+        };
         Database::new(&self.url().parse::<DatabaseUrl>().unwrap(), &settings).unwrap()
     }
 

@@ -5,11 +5,13 @@
 mod app;
 mod business;
 mod database;
+mod dns;
 mod program;
 
 pub use app::{PASSWORD, Reply, TestApp};
 pub use business::{Business, Client, a_product};
 pub use database::TestDatabase;
+pub use dns::TestDns;
 pub use program::{Program, Ran, Serving};
 
 /// Drops `work` right after its `polls`-th poll, unless it ends before; then its output is returned.

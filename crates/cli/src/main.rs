@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{backup, config, db, dev, job, migrate, openapi, seed, serve, tenant, user};
+use crate::commands::{backup, config, db, dev, domain, job, migrate, openapi, seed, serve, tenant, user};
 
 /// Inventory and stock for many businesses on one PostgreSQL, each in a schema of its own.
 #[derive(Parser)]
@@ -49,6 +49,9 @@ enum Command {
     /// Back up, restore and verify businesses, each on its own.
     #[command(subcommand)]
     Backup(backup::Command),
+    /// Give businesses hosts of their own.
+    #[command(subcommand)]
+    Domain(domain::Command),
     /// Look at background jobs, and run them.
     #[command(subcommand)]
     Job(job::Command),
@@ -77,6 +80,7 @@ async fn main() -> ExitCode {
         Command::Db(command) => db::run(command).await,
         Command::Migrate(command) => migrate::run(command).await,
         Command::Backup(command) => backup::run(command).await,
+        Command::Domain(command) => domain::run(command).await,
         Command::Job(command) => job::run(command).await,
         Command::Tenant(command) => tenant::run(command).await,
         Command::User(command) => user::run(command).await,

@@ -587,7 +587,7 @@ impl Retention {
     /// Those of `backups` that may go: kept by neither rule, and superseded by a newer verified one of the same business.
     pub fn superseded(self, backups: &[Backup], now: DateTime<Utc>) -> Vec<Backup> {
         let mut sorted: Vec<&Backup> = backups.iter().collect();
-        sorted.sort_by(|one, other| other.taken_at.cmp(&one.taken_at));
+        sorted.sort_by_key(|backup| std::cmp::Reverse(backup.taken_at));
         let mut newer: HashMap<Option<Uuid>, (usize, bool)> = HashMap::new();
         let mut superseded = Vec::new();
         for backup in sorted {

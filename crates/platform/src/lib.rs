@@ -4,6 +4,7 @@
 pub mod audit;
 pub mod backup;
 pub mod demo;
+pub mod dns;
 pub mod jobs;
 pub mod lifecycle;
 pub mod member;

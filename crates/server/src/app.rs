@@ -11,7 +11,9 @@ use actix_web::dev::{ResourceDef, ServerHandle};
 use actix_web::http::header;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use serde::Deserialize;
 use tenancy::jobs::JobRunner;
+use tenancy::{Destination, HostName};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use utoipa_actix_web::AppExt;
@@ -45,12 +47,12 @@ pub struct Running {
     handles: Vec<ServerHandle>,
     tasks: Vec<JoinHandle<io::Result<()>>>,
     background: Option<Background>,
-    listening: JoinHandle<()>,
+    own_tasks: [JoinHandle<()>; 2],
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.listening.abort();
+        self.own_tasks.iter().for_each(JoinHandle::abort);
     }
 }
 
@@ -143,7 +145,10 @@ pub fn start(state: State) -> Result<Running, StartError> {
     if let Some(listener) = metrics_listener {
         let data = state.clone();
         let metrics = HttpServer::new(move || {
-            App::new().app_data(data.clone()).route("/metrics", web::get().to(metrics))
+            App::new()
+                .app_data(data.clone())
+                .route("/metrics", web::get().to(metrics))
+                .route("/tls-ask", web::get().to(tls_ask))
         })
         .workers(1)
         .disable_signals()
@@ -161,7 +166,24 @@ pub fn start(state: State) -> Result<Running, StartError> {
     };
     let resolver = state.resolver.clone();
     let listening = tokio::spawn(async move { resolver.listen().await });
-    Ok(Running { address, metrics_address, state, handles, tasks, background, listening })
+    let data = state.clone();
+    let tidying = tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            if let Some(limits) = &data.rate_limits {
+                limits.tidy();
+            }
+        }
+    });
+    Ok(Running {
+        address,
+        metrics_address,
+        state,
+        handles,
+        tasks,
+        background,
+        own_tasks: [listening, tidying],
+    })
 }
 
 /// The thread that runs background jobs, apart from the ones that answer requests.
@@ -223,6 +245,29 @@ async fn metrics(state: web::Data<State>) -> HttpResponse {
             .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
             .body(text),
         Err(_) => HttpResponse::InternalServerError().finish(),
+    }
+}
+
+#[derive(Deserialize)]
+struct TlsAsk {
+    domain: String,
+}
+
+/// Whether a certificate may be had for this host: 200 when somebody answers there, 404 when not. What Caddy's on-demand TLS
+/// asks (`on_demand_tls { ask http://127.0.0.1:9090/tls-ask }`), so that strangers cannot make it fetch certificates for
+/// hosts of theirs.
+async fn tls_ask(state: web::Data<State>, asked: web::Query<TlsAsk>) -> HttpResponse {
+    let Ok(host) = HostName::parse(&asked.domain) else { return HttpResponse::BadRequest().finish() };
+    if state.resolver.base().is_of_the_platform(&host) {
+        return HttpResponse::Ok().finish();
+    }
+    let Destination::Business { address, .. } = state.resolver.destination(&host, "/") else {
+        return HttpResponse::NotFound().finish();
+    };
+    match state.resolver.tenant(&address).await {
+        Ok(Some(_)) => HttpResponse::Ok().finish(),
+        Ok(None) => HttpResponse::NotFound().finish(),
+        Err(_) => HttpResponse::ServiceUnavailable().finish(),
     }
 }
 

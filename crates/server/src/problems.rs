@@ -22,6 +22,14 @@ use crate::problem::Problem;
 
 impl From<DbError> for Problem {
     fn from(error: DbError) -> Self {
+        if let DbError::BusinessBusy = error {
+            return Self::new(
+                actix_web::http::StatusCode::TOO_MANY_REQUESTS,
+                "business_busy",
+                "This business has too many requests at work at the same time. Try again.",
+            )
+            .retry_after(1);
+        }
         if error.is_unavailable() {
             return Self::unavailable("unavailable", "The database is busy. Try again.", 1).caused_by(error);
         }
@@ -38,7 +46,11 @@ impl From<ResolveError> for Problem {
             ResolveError::Database(cause) if cause.is_unavailable() => {
                 Self::unavailable("unavailable", "The database is busy. Try again.", 1).caused_by(error)
             }
-            ResolveError::Database(_) => Self::internal(error),
+            // Whoever is known is served from memory; nobody else can be found for now.
+            ResolveError::Database(_) => {
+                Self::unavailable("unavailable", "The registry cannot be read. Try again.", 5)
+                    .caused_by(error)
+            }
         }
     }
 }
@@ -233,7 +245,9 @@ impl From<LifecycleError> for Problem {
                 Self::conflict("slug_taken", sentence(&error)).at("/slug", "slug_taken", &error)
             }
             LifecycleError::NothingSetAside => Self::conflict("nothing_set_aside", sentence(&error)),
-            LifecycleError::Busy => Self::conflict("business_busy", sentence(&error)).retry_after(10),
+            LifecycleError::Busy => {
+                Self::conflict("business_in_maintenance", sentence(&error)).retry_after(10)
+            }
             LifecycleError::Db(error) => error.into(),
         }
     }
@@ -293,7 +307,9 @@ impl From<BackupError> for Problem {
             BackupError::Owner(error) => error.into(),
             BackupError::Db(error) | BackupError::Transfer(TransferError::Db(error)) => error.into(),
             BackupError::Maintenance(error) => match error {
-                MaintenanceError::Busy => Self::conflict("business_busy", sentence(&error)).retry_after(10),
+                MaintenanceError::Busy => {
+                    Self::conflict("business_in_maintenance", sentence(&error)).retry_after(10)
+                }
                 MaintenanceError::Db(error) => error.into(),
             },
             BackupError::Folder(..)

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use config::{Config, Environment, File, FileFormat, Value, ValueKind};
+use ipnet::IpNet;
+use platform::dns::Dns;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use tenancy::{BaseDomain, DatabaseUrl, HostName, Installation, PoolSettings, ResolverSettings, TenantSlug};
@@ -36,6 +38,7 @@ pub struct Settings {
     pub provisioning: ProvisioningSettings,
     pub backup: BackupSettings,
     pub jobs: JobSettings,
+    pub domains: DomainSettings,
     pub log: LogSettings,
 }
 
@@ -53,6 +56,9 @@ pub struct ServerSettings {
     pub shutdown_timeout_s: u64,
     pub body_limit_bytes: usize,
     pub cors_origins: Vec<String>,
+    pub trusted_proxies: Vec<IpNet>,
+    pub requests_per_second: u32,
+    pub request_burst: u32,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -62,6 +68,10 @@ pub struct DatabaseSettings {
     pub owner_url: Option<SecretString>,
     pub installation: Option<Installation>,
     pub max_connections: usize,
+    pub pools: usize,
+    pub max_transactions_per_business: usize,
+    pub max_waiting_per_business: usize,
+    pub business_wait_timeout_ms: u64,
     pub wait_timeout_ms: u64,
     pub max_lifetime_s: u64,
     pub max_businesses_per_connection: usize,
@@ -111,6 +121,12 @@ pub struct BackupSettings {
 pub struct JobSettings {
     pub in_server: bool,
     pub keep_days: u32,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DomainSettings {
+    pub name_server: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -191,7 +207,8 @@ impl Sources {
             .separator("__")
             .try_parsing(true)
             .list_separator(",")
-            .with_list_parse_key("server.cors_origins");
+            .with_list_parse_key("server.cors_origins")
+            .with_list_parse_key("server.trusted_proxies");
         Ok(builder.add_source(environment).build()?)
     }
 
@@ -279,6 +296,7 @@ impl Settings {
         let server = &self.server;
         self.base_domain()?;
         self.metrics_listen()?;
+        self.dns()?;
         if !["http", "https"].contains(&server.public_scheme.as_str()) {
             return Err(refuse("server.public_scheme", "http or https is accepted"));
         }
@@ -288,8 +306,14 @@ impl Settings {
         range("server.client_timeout_ms", server.client_timeout_ms, 100, 600_000)?;
         range("server.shutdown_timeout_s", server.shutdown_timeout_s, 1, 600)?;
         range("server.body_limit_bytes", server.body_limit_bytes, 1024, 64 << 20)?;
+        range("server.requests_per_second", server.requests_per_second, 0, 1_000_000)?;
+        range("server.request_burst", server.request_burst, 1, 1_000_000)?;
         let database = &self.database;
         range("database.max_connections", database.max_connections, 1, 500)?;
+        range("database.pools", database.pools, 1, 100)?;
+        range("database.max_transactions_per_business", database.max_transactions_per_business, 1, 500)?;
+        range("database.max_waiting_per_business", database.max_waiting_per_business, 0, 10_000)?;
+        range("database.business_wait_timeout_ms", database.business_wait_timeout_ms, 1, 60_000)?;
         range("database.wait_timeout_ms", database.wait_timeout_ms, 10, 60_000)?;
         range("database.max_lifetime_s", database.max_lifetime_s, 10, 86_400)?;
         range("database.max_businesses_per_connection", database.max_businesses_per_connection, 1, 100_000)?;
@@ -343,6 +367,20 @@ impl Settings {
             .parse()
             .map_err(|_| refuse("server.metrics_listen", "an address looks like 127.0.0.1:9090"))?;
         Ok(Some(address))
+    }
+
+    /// DNS, as hosts of businesses' own are verified by it.
+    ///
+    /// # Errors
+    /// [`SettingsError`] when the key holds no address.
+    pub fn dns(&self) -> Result<Dns, SettingsError> {
+        let text = &self.domains.name_server;
+        if text.is_empty() {
+            return Ok(Dns::new(None));
+        }
+        let address =
+            text.parse().map_err(|_| refuse("domains.name_server", "an address looks like 192.0.2.53:53"))?;
+        Ok(Dns::new(Some(address)))
     }
 
     /// The URL at which a business answers.
@@ -419,6 +457,10 @@ impl Settings {
         let database = &self.database;
         PoolSettings {
             max_connections: database.max_connections,
+            pools: database.pools,
+            max_transactions_per_business: database.max_transactions_per_business,
+            max_waiting_per_business: database.max_waiting_per_business,
+            business_wait_timeout: Duration::from_millis(database.business_wait_timeout_ms),
             wait_timeout: Duration::from_millis(database.wait_timeout_ms),
             max_lifetime: Duration::from_secs(database.max_lifetime_s),
             max_businesses_per_connection: database.max_businesses_per_connection,

@@ -14,6 +14,7 @@ use tenancy::provisioning::owner_database;
 use tenancy::{Database, Provisioner, Resolver};
 
 use crate::metrics::Metrics;
+use crate::middleware::rate::RateLimits;
 use crate::problem::Problem;
 use crate::settings::{Settings, SettingsError};
 
@@ -25,6 +26,7 @@ pub struct State {
     pub tokens: TokenIssuer,
     pub hasher: Hasher,
     pub password_policy: PasswordPolicy,
+    pub rate_limits: Option<RateLimits>,
     /// Which schema versions this server can work with.
     pub served: Served,
     /// Only where this server holds the owner's login.
@@ -78,6 +80,7 @@ impl State {
             tokens,
             hasher: hasher(&settings)?,
             password_policy: PasswordPolicy { min_length: identity.password_min_length },
+            rate_limits: RateLimits::new(settings.server.requests_per_second, settings.server.request_burst),
             served: Served::by_this_code()?,
             onboarding,
             metrics: Metrics::new(),

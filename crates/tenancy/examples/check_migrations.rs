@@ -11,8 +11,9 @@ use tenancy::guard::{For, check};
 fn main() -> std::io::Result<ExitCode> {
     let mut broken = 0;
     for (folder, file_is_for) in [("migrations_shared", For::Shared), ("migrations_tenant", For::Tenant)] {
-        let mut files: Vec<PathBuf> =
-            std::fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
+        let mut files: Vec<PathBuf> = std::fs::read_dir(folder)?
+            .map(|entry| entry.map(|entry| entry.path()))
+            .collect::<Result<_, _>>()?;
         files.sort();
         for file in files {
             match check(&std::fs::read_to_string(&file)?, file_is_for) {

@@ -96,18 +96,18 @@ impl Database {
 
     /// A transaction of the login itself, for provisioning and migrations.
     pub(crate) async fn begin_unscoped(&self) -> Result<Session, DbError> {
-        let loan = self.pool.lend(Realm::Shared).await?;
-        Ok(Session::new(loan, self.pool.clone(), Realm::Shared, format!("{ROLLBACK}BEGIN").into()))
+        let lent = self.pool.lend(Realm::Shared, None).await?;
+        Ok(Session::new(lent, self.pool.clone(), Realm::Shared, format!("{ROLLBACK}BEGIN").into()))
     }
 
     /// A transaction of the login itself that sees one moment and changes nothing.
     pub(crate) async fn begin_snapshot(&self) -> Result<Session, DbError> {
-        let loan = self.pool.lend(Realm::Shared).await?;
+        let lent = self.pool.lend(Realm::Shared, None).await?;
         // A reader of much data is slow, not idle.
         let opening = format!(
             "{ROLLBACK}BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL idle_in_transaction_session_timeout = 0"
         );
-        Ok(Session::new(loan, self.pool.clone(), Realm::Shared, opening.into()))
+        Ok(Session::new(lent, self.pool.clone(), Realm::Shared, opening.into()))
     }
 
     /// A connection of its own, beside the pool: for what outlives transactions, such as a session's lock.
@@ -125,8 +125,8 @@ impl Database {
 
     async fn begin<Tx: ScopedTx>(&self, scope: &Tx::Scope, mode: Mode) -> Result<Tx, DbError> {
         let realm = Tx::realm(scope);
-        let loan = self.pool.lend(realm).await?;
-        let session = Session::new(loan, self.pool.clone(), realm, Tx::opening(scope, mode));
+        let lent = self.pool.lend(realm, Tx::limit(scope)).await?;
+        let session = Session::new(lent, self.pool.clone(), realm, Tx::opening(scope, mode));
         Ok(Tx::over(session, scope))
     }
 

@@ -15,6 +15,9 @@ pub enum DbError {
     /// All connections were busy for the whole waiting time.
     #[error("no database connection came free within {0:?}")]
     Exhausted(Duration),
+    /// The business has as many transactions at work as it may, and enough that wait.
+    #[error("the business has too many transactions at the same time")]
+    BusinessBusy,
     /// A statement's future was dropped half-way, so nobody knows what it did.
     #[error("a statement of this transaction was abandoned in flight")]
     Abandoned,
@@ -34,7 +37,7 @@ impl DbError {
     pub fn sqlstate(&self) -> Option<&SqlState> {
         match self {
             Self::Query(error) | Self::Connect(error) => error.code(),
-            Self::Exhausted(_) | Self::Abandoned | Self::Failed => None,
+            Self::Exhausted(_) | Self::BusinessBusy | Self::Abandoned | Self::Failed => None,
         }
     }
 
@@ -49,7 +52,7 @@ impl DbError {
     /// Whether the same request may succeed a little later: no connection, or the server is going down or full.
     pub fn is_unavailable(&self) -> bool {
         match self {
-            Self::Exhausted(_) | Self::Connect(_) => true,
+            Self::Exhausted(_) | Self::BusinessBusy | Self::Connect(_) => true,
             Self::Query(error) => {
                 error.is_closed()
                     || std::error::Error::source(error).is_some_and(|cause| cause.is::<std::io::Error>())

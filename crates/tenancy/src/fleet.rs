@@ -371,7 +371,10 @@ impl<Tell: Fn(Progress<'_>)> Run<'_, Tell> {
                 self.end(schema, outcome, started.elapsed())
             })
             .buffer_unordered(jobs.get());
-        outcomes.for_each(|outcome| std::future::ready(report.count(&outcome))).await;
+        let mut outcomes = std::pin::pin!(outcomes);
+        while let Some(outcome) = outcomes.next().await {
+            report.count(&outcome);
+        }
     }
 
     fn leave(&self, schemas: &[Behind], report: &mut Report) {

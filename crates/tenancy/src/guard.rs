@@ -83,8 +83,10 @@ const TYPE: Rule = (
     "no types or domains in a business schema: a prepared statement outlives the schema it was prepared in",
     "use text with a named CHECK",
 );
-const SEQUENCE: Rule =
-    ("no sequences, serial or identity columns", "make uuids in the program; take numbers for people from a counter row");
+const SEQUENCE: Rule = (
+    "no sequences, serial or identity columns",
+    "make uuids in the program; take numbers for people from a counter row",
+);
 const VOLATILE: Rule = (
     "no volatile value in a business schema: clock, random number, new uuid or setting",
     "the program passes it as a parameter",
@@ -92,8 +94,10 @@ const VOLATILE: Rule = (
 const NO_KEY: Rule = ("every table has a primary key", "add CONSTRAINT <table>_pkey PRIMARY KEY");
 const UNNAMED: Rule =
     ("every constraint has a name", "write CONSTRAINT <table>_<columns>_<key|fkey|check> before it");
-const NUMBERED: Rule =
-    ("no name ends in _<digits>: a sharding extension appends such numbers", "choose a name that ends in a word");
+const NUMBERED: Rule = (
+    "no name ends in _<digits>: a sharding extension appends such numbers",
+    "choose a name that ends in a word",
+);
 const SEVERAL: Rule = ("one ADD CONSTRAINT to an ALTER TABLE", "write an ALTER TABLE for each");
 const HIDDEN: Rule =
     ("no DO blocks or functions in a business schema", "write the statements themselves, at top level");
@@ -133,7 +137,8 @@ const INDEX: Rule = (
     "builds an index on a table that is in use: nobody can write meanwhile",
     "make it in the file that makes the table; or say why it is short with `-- reason: ...`",
 );
-const LOCK: Rule = ("locks the table for everybody", "find another way; or say why not with `-- reason: ...`");
+const LOCK: Rule =
+    ("locks the table for everybody", "find another way; or say why not with `-- reason: ...`");
 const ROWS: Rule = (
     "changes rows of a table that is in use: each stays locked until the migration ends",
     "let the program do it in steps; or say why it is short with `-- reason: ...`",
@@ -282,11 +287,13 @@ impl<'a> Statement<'a> {
                 broken.push(rule);
             }
         };
-        let creates = |what: &str| {
-            self.starts(&["create", what]) || self.starts(&["create", "or", "replace", what])
-        };
+        let creates =
+            |what: &str| self.starts(&["create", what]) || self.starts(&["create", "or", "replace", what]);
         if file_is_for == For::Tenant {
-            when(creates("trigger") || creates("rule") || self.starts(&["create", "constraint", "trigger"]), TRIGGER);
+            when(
+                creates("trigger") || creates("rule") || self.starts(&["create", "constraint", "trigger"]),
+                TRIGGER,
+            );
             when(creates("view") || self.starts(&["create", "materialized", "view"]), VIEW);
             when(self.has(&["inherits"]), INHERITANCE);
             when(self.starts(&["merge"]), MERGE);
@@ -347,14 +354,8 @@ impl<'a> Statement<'a> {
             );
             when(self.has(&["set", "not", "null"]), NOT_NULL);
             let adds = |words: &[&str]| self.has(&["add"]) && self.has(words);
-            when(
-                (adds(&["check"]) || adds(&["foreign", "key"]) || adds(&["references"])) && !is_lazy,
-                SCAN,
-            );
-            when(
-                (adds(&["unique"]) || adds(&["primary", "key"]) || adds(&["exclude"])) && !from_index,
-                KEY,
-            );
+            when((adds(&["check"]) || adds(&["foreign", "key"]) || adds(&["references"])) && !is_lazy, SCAN);
+            when((adds(&["unique"]) || adds(&["primary", "key"]) || adds(&["exclude"])) && !from_index, KEY);
         }
         broken
     }
@@ -489,7 +490,10 @@ mod tests {
             ("CREATE DOMAIN positive AS int", TYPE),
             ("CREATE SEQUENCE numbers", SEQUENCE),
             ("CREATE TABLE a (id bigserial CONSTRAINT a_pkey PRIMARY KEY)", SEQUENCE),
-            ("CREATE TABLE a (id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT a_pkey PRIMARY KEY)", SEQUENCE),
+            (
+                "CREATE TABLE a (id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT a_pkey PRIMARY KEY)",
+                SEQUENCE,
+            ),
             ("CREATE TABLE a (id uuid DEFAULT gen_random_uuid() CONSTRAINT a_pkey PRIMARY KEY)", VOLATILE),
             ("INSERT INTO a VALUES (now())", VOLATILE),
             ("INSERT INTO a VALUES (current_setting('x'))", VOLATILE),
@@ -498,15 +502,24 @@ mod tests {
             ("CREATE TABLE a (id uuid CONSTRAINT a_pkey PRIMARY KEY, b int CHECK (b > 0))", UNNAMED),
             ("CREATE TABLE a (id uuid CONSTRAINT a_pkey PRIMARY KEY, b uuid REFERENCES c (id))", UNNAMED),
             ("CREATE TABLE a (id uuid, CONSTRAINT a_pkey PRIMARY KEY (id), UNIQUE (id))", UNNAMED),
-            ("CREATE TABLE a (id uuid, CONSTRAINT a_pkey PRIMARY KEY (id), FOREIGN KEY (id) REFERENCES c (id))", UNNAMED),
+            (
+                "CREATE TABLE a (id uuid, CONSTRAINT a_pkey PRIMARY KEY (id), FOREIGN KEY (id) REFERENCES c (id))",
+                UNNAMED,
+            ),
             ("CREATE TABLE a_2 (id uuid CONSTRAINT a_pkey PRIMARY KEY)", NUMBERED),
             ("CREATE TABLE a (id uuid CONSTRAINT a_pkey_1 PRIMARY KEY)", NUMBERED),
             ("CREATE INDEX a_idx_3 ON a (id)", NUMBERED),
-            ("ALTER TABLE a ADD CONSTRAINT x CHECK (true) NOT VALID, ADD CONSTRAINT y CHECK (true) NOT VALID", SEVERAL),
+            (
+                "ALTER TABLE a ADD CONSTRAINT x CHECK (true) NOT VALID, ADD CONSTRAINT y CHECK (true) NOT VALID",
+                SEVERAL,
+            ),
             ("DO $$ BEGIN CREATE TABLE a (id int); END $$", HIDDEN),
             ("CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'", HIDDEN),
             ("ALTER TABLE shared.users ADD COLUMN a int", QUALIFIED),
-            ("CREATE TABLE a (id uuid CONSTRAINT a_pkey PRIMARY KEY CONSTRAINT a_id_fkey REFERENCES shared.users (id))", QUALIFIED),
+            (
+                "CREATE TABLE a (id uuid CONSTRAINT a_pkey PRIMARY KEY CONSTRAINT a_id_fkey REFERENCES shared.users (id))",
+                QUALIFIED,
+            ),
             ("SELECT 1 FROM business_7.products", QUALIFIED),
             ("BEGIN", TRANSACTION),
             ("SET search_path = public", TRANSACTION),
@@ -518,7 +531,8 @@ mod tests {
             // No reason helps here.
             breaks(&format!("-- reason: because\n{sql}"), rule);
         }
-        let unqualified = check("CREATE TABLE a (id uuid CONSTRAINT a_pkey PRIMARY KEY)", For::Shared).unwrap();
+        let unqualified =
+            check("CREATE TABLE a (id uuid CONSTRAINT a_pkey PRIMARY KEY)", For::Shared).unwrap();
         assert_eq!(unqualified[0].rule, UNQUALIFIED.0);
     }
 

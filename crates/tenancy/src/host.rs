@@ -3,13 +3,13 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::names::TenantSlug;
 
 /// A host name as DNS compares it: lower case, without port and trailing dot.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct HostName(String);
 
 /// The text is no host name.
@@ -45,6 +45,15 @@ impl HostName {
         Ok(Self(name.to_ascii_lowercase()))
     }
 
+    /// Reads a name as people write it: letters of any script become punycode, as DNS has them.
+    ///
+    /// # Errors
+    /// [`HostError`] for what is no host name, and for what no registry would register.
+    pub fn from_people(text: &str) -> Result<Self, HostError> {
+        let ascii = idna::domain_to_ascii_strict(text.trim()).map_err(|_| HostError)?;
+        Self::parse(&ascii)
+    }
+
     /// A host that was checked when it was stored.
     pub(crate) fn from_registry(host: String) -> Self {
         Self(host)
@@ -61,6 +70,26 @@ impl HostName {
 
     pub(crate) fn is_address(&self) -> bool {
         self.0.starts_with('[') || self.0.parse::<IpAddr>().is_ok()
+    }
+}
+
+impl TryFrom<String> for HostName {
+    type Error = HostError;
+    fn try_from(text: String) -> Result<Self, HostError> {
+        Self::from_people(&text)
+    }
+}
+
+impl From<HostName> for String {
+    fn from(host: HostName) -> Self {
+        host.0
+    }
+}
+
+impl std::str::FromStr for HostName {
+    type Err = HostError;
+    fn from_str(text: &str) -> Result<Self, HostError> {
+        Self::from_people(text)
     }
 }
 
@@ -108,6 +137,16 @@ pub struct BaseDomain(HostName);
 impl BaseDomain {
     pub fn new(host: HostName) -> Self {
         Self(host)
+    }
+
+    pub fn host(&self) -> &HostName {
+        &self.0
+    }
+
+    /// Whether the platform itself answers at this host: the domain, and its labels for staff and for businesses by path.
+    pub fn is_of_the_platform(&self, host: &HostName) -> bool {
+        let below = host.as_str().strip_suffix(self.0.as_str());
+        below.is_some_and(|label| ["", "admin.", "app."].contains(&label))
     }
 
     /// Reads `<slug>.<base>`, `admin.<base>`, `app.<base>/<slug>/...` and hosts of a business's own.
@@ -161,6 +200,17 @@ mod tests {
             "acme.example.com.:80",
         ] {
             assert_eq!(destination(host, "/"), slug("acme", 0), "{host}");
+        }
+    }
+
+    #[test]
+    fn names_of_any_script_are_punycode() {
+        let host = |text| HostName::from_people(text).map(String::from);
+        assert_eq!(host("Bücher.example"), Ok("xn--bcher-kva.example".to_owned()));
+        assert_eq!(host("shop.例え.jp"), Ok("shop.xn--r8jz45g.jp".to_owned()));
+        assert_eq!(host(" shop.acme.test "), Ok("shop.acme.test".to_owned()));
+        for text in ["", "a b", "-a.test", "a_b.test", "xn--a.test", "a..b"] {
+            assert_eq!(host(text), Err(HostError), "{text:?}");
         }
     }
 

@@ -1,6 +1,9 @@
-//! The connections of one login: a deadpool of connections that remember their prepared statements.
+//! The connections of one login: deadpools of connections that remember their prepared statements.
+//!
+//! There are several small pools, and a business's number chooses its own: a connection then sees a share of the
+//! businesses, so its statements are still there when a business comes back, and its backend remembers fewer tables.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,6 +14,7 @@ use deadpool::managed::{self, Metrics, Object, PoolError, RecycleError, RecycleR
 use deadpool_postgres::ClientWrapper;
 use futures_util::FutureExt;
 use lru::LruCache;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_postgres::{Client, Statement};
 
 use crate::connect::{Connector, DatabaseUrl, TlsError};
@@ -22,6 +26,13 @@ use crate::names::BusinessNumber;
 pub struct PoolSettings {
     /// Connections for all tenants together.
     pub max_connections: usize,
+    /// Among how many pools they are divided; at most one for each connection.
+    pub pools: usize,
+    /// Transactions of one business at the same time, unless it has a limit of its own.
+    pub max_transactions_per_business: usize,
+    /// How many more may wait for a turn, and how long, before they are refused.
+    pub max_waiting_per_business: usize,
+    pub business_wait_timeout: Duration,
     /// How long a request waits for a free connection before it is refused.
     pub wait_timeout: Duration,
     /// Age after which a connection is replaced: a backend never gives back what it learned of a catalogue.
@@ -40,6 +51,10 @@ impl Default for PoolSettings {
     fn default() -> Self {
         Self {
             max_connections: 20,
+            pools: 5,
+            max_transactions_per_business: 10,
+            max_waiting_per_business: 200,
+            business_wait_timeout: Duration::from_secs(3),
             wait_timeout: Duration::from_secs(5),
             max_lifetime: Duration::from_secs(3600),
             max_businesses_per_connection: 200,
@@ -210,13 +225,18 @@ impl managed::Manager for Manager {
 /// A connection on loan; it goes back to the pool when dropped.
 pub(crate) type Loan = Object<Manager>;
 
-/// The pool of one login.
+/// The pools of one login.
 pub(crate) struct Pool {
-    inner: managed::Pool<Manager>,
+    /// A business's number chooses one of them.
+    pools: Vec<managed::Pool<Manager>>,
+    turns: Turns,
     connector: Connector,
     migrated: Arc<MigratedRealms>,
     wait_timeout: Duration,
 }
+
+/// How long a business waits for a connection of its own pool before another pool helps out.
+const HELP_AFTER: Duration = Duration::from_millis(1);
 
 impl Pool {
     /// Opens no connection yet.
@@ -235,30 +255,41 @@ impl Pool {
             ],
         )?;
         let migrated = Arc::new(MigratedRealms::default());
-        let manager = Manager {
-            connector: connector.clone(),
-            max_statements: settings.max_statements_per_connection,
-            max_lifetime: settings.max_lifetime,
-            max_businesses: settings.max_businesses_per_connection,
-            migrated: migrated.clone(),
-        };
-        let inner = managed::Pool::builder(manager)
-            .max_size(settings.max_connections)
-            .timeouts(Timeouts {
-                wait: Some(settings.wait_timeout),
-                create: Some(Duration::from_secs(10)),
-                recycle: None,
-            })
-            .runtime(Runtime::Tokio1)
-            .build();
-        #[expect(clippy::expect_used, reason = "build fails only without a runtime, and one is given above")]
-        let inner = inner.expect("a runtime is given");
-        Ok(Self { inner, connector, migrated, wait_timeout: settings.wait_timeout })
+        let count = settings.pools.clamp(1, settings.max_connections.max(1));
+        let pools = (0..count).map(|index| {
+            let manager = Manager {
+                connector: connector.clone(),
+                max_statements: settings.max_statements_per_connection,
+                max_lifetime: settings.max_lifetime,
+                max_businesses: settings.max_businesses_per_connection,
+                migrated: migrated.clone(),
+            };
+            // The first ones take what cannot be divided.
+            let size =
+                settings.max_connections / count + usize::from(index < settings.max_connections % count);
+            let built = managed::Pool::builder(manager).max_size(size).runtime(Runtime::Tokio1).build();
+            #[expect(
+                clippy::expect_used,
+                reason = "build fails only without a runtime, and one is given above"
+            )]
+            built.expect("a runtime is given")
+        });
+        Ok(Self {
+            pools: pools.collect(),
+            turns: Turns::new(settings),
+            connector,
+            migrated,
+            wait_timeout: settings.wait_timeout,
+        })
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the one place that takes a connection")]
-    pub(crate) async fn lend(&self, realm: Realm) -> Result<Loan, DbError> {
-        let mut loan = self.inner.get().await.map_err(|error| match error {
+    /// A connection for `realm`; `limit` is the business's own limit of transactions at the same time.
+    pub(crate) async fn lend(&self, realm: Realm, limit: Option<usize>) -> Result<Lent, DbError> {
+        let turn = match realm {
+            Realm::Business(number) => Some(self.turns.take(number, limit).await?),
+            Realm::Shared => None,
+        };
+        let mut loan = self.borrow(realm).await.map_err(|error| match error {
             PoolError::Backend(error) => DbError::Connect(error),
             PoolError::Timeout(_)
             | PoolError::Closed
@@ -274,7 +305,30 @@ impl Pool {
         if let Realm::Business(number) = realm {
             loan.visited.insert(number);
         }
-        Ok(loan)
+        Ok(Lent { loan, _turn: turn })
+    }
+
+    /// From the realm's own pool; from another one when none comes free in a moment; else whoever is first in its own.
+    #[expect(clippy::disallowed_methods, reason = "the one place that takes a connection")]
+    async fn borrow(&self, realm: Realm) -> Result<Loan, PoolError<tokio_postgres::Error>> {
+        let count = self.pools.len();
+        let own = match realm {
+            Realm::Shared => 0,
+            Realm::Business(number) => usize::try_from(number.get()).unwrap_or_default() % count,
+        };
+        let waiting =
+            |wait| Timeouts { wait: Some(wait), create: Some(Duration::from_secs(10)), recycle: None };
+        if count > 1 {
+            for (distance, wait) in
+                (0..count).zip(std::iter::once(HELP_AFTER).chain(std::iter::repeat(Duration::ZERO)))
+            {
+                match self.pools[(own + distance) % count].timeout_get(&waiting(wait)).await {
+                    Err(PoolError::Timeout(_)) => {}
+                    other => return other,
+                }
+            }
+        }
+        self.pools[own].timeout_get(&waiting(self.wait_timeout)).await
     }
 
     /// Every connection forgets the statements of `realm` before it is used again.
@@ -287,12 +341,95 @@ impl Pool {
     }
 
     pub(crate) fn status(&self) -> PoolStatus {
-        let status = self.inner.status();
-        PoolStatus {
-            max_connections: status.max_size,
-            open: status.size,
-            idle: status.available,
-            waiting: status.waiting,
+        let mut sum = PoolStatus { max_connections: 0, open: 0, idle: 0, waiting: 0 };
+        for status in self.pools.iter().map(managed::Pool::status) {
+            sum.max_connections += status.max_size;
+            sum.open += status.size;
+            sum.idle += status.available;
+            sum.waiting += status.waiting;
         }
+        sum
+    }
+}
+
+/// A connection and its business's turn.
+pub(crate) struct Lent {
+    pub(crate) loan: Loan,
+    pub(crate) _turn: Option<OwnedSemaphorePermit>,
+}
+
+/// Sees to it that one business does not take all connections: so many transactions at the same time, a short queue
+/// behind them, and nobody else.
+struct Turns {
+    businesses: Mutex<HashMap<BusinessNumber, Arc<Turn>>>,
+    most: usize,
+    most_waiting: usize,
+    wait_timeout: Duration,
+}
+
+struct Turn {
+    /// What the semaphore was made for; a business whose limit has changed gets another one.
+    most: usize,
+    permits: Arc<Semaphore>,
+    waiting: AtomicUsize,
+}
+
+/// Businesses that are remembered before those at rest are forgotten.
+const REMEMBERED: usize = 4096;
+
+impl Turns {
+    fn new(settings: &PoolSettings) -> Self {
+        Self {
+            businesses: Mutex::default(),
+            most: settings.max_transactions_per_business,
+            most_waiting: settings.max_waiting_per_business,
+            wait_timeout: settings.business_wait_timeout,
+        }
+    }
+
+    async fn take(
+        &self,
+        number: BusinessNumber,
+        limit: Option<usize>,
+    ) -> Result<OwnedSemaphorePermit, DbError> {
+        let turn = self.turn(number, limit.unwrap_or(self.most));
+        if let Ok(permit) = turn.permits.clone().try_acquire_owned() {
+            return Ok(permit);
+        }
+        let _waiting = Waiting::join(&turn.waiting, self.most_waiting).ok_or(DbError::BusinessBusy)?;
+        match tokio::time::timeout(self.wait_timeout, turn.permits.clone().acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(permit),
+            _ => Err(DbError::BusinessBusy),
+        }
+    }
+
+    fn turn(&self, number: BusinessNumber, most: usize) -> Arc<Turn> {
+        let mut businesses = self.businesses.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(turn) = businesses.get(&number).filter(|turn| turn.most == most) {
+            return turn.clone();
+        }
+        if businesses.len() >= REMEMBERED {
+            businesses.retain(|_, turn| turn.permits.available_permits() < turn.most);
+        }
+        let turn =
+            Arc::new(Turn { most, permits: Arc::new(Semaphore::new(most)), waiting: AtomicUsize::new(0) });
+        businesses.insert(number, turn.clone());
+        turn
+    }
+}
+
+/// A place in a queue, given up when dropped.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn join(waiting: &'a AtomicUsize, most: usize) -> Option<Self> {
+        let place = Self(waiting);
+        (waiting.fetch_add(1, Ordering::Relaxed) < most).then_some(place)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -223,6 +223,7 @@ impl Provisioner {
     pub fn pool_settings(max_connections: usize) -> PoolSettings {
         PoolSettings {
             max_connections,
+            pools: 1,
             statement_timeout: std::time::Duration::ZERO,
             lock_timeout: std::time::Duration::from_secs(10),
             ..PoolSettings::default()

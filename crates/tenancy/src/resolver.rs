@@ -128,6 +128,11 @@ impl Resolver {
         }
     }
 
+    /// The installation's domain.
+    pub fn base(&self) -> &BaseDomain {
+        &self.base
+    }
+
     /// What host and path ask for; no look-up.
     pub fn destination(&self, host: &HostName, path: &str) -> Destination {
         self.base.destination(host, path)

@@ -149,6 +149,8 @@ impl Deref for SharedTx {
 pub(crate) trait ScopedTx: Sized {
     type Scope;
     fn realm(scope: &Self::Scope) -> Realm;
+    /// How many transactions the scope's business may have at the same time, if it has a limit of its own.
+    fn limit(scope: &Self::Scope) -> Option<usize>;
     /// [`ROLLBACK`], BEGIN and the settings of the scope, for one message.
     fn opening(scope: &Self::Scope, mode: Mode) -> Arc<str>;
     fn over(session: Session, scope: &Self::Scope) -> Self;
@@ -159,6 +161,9 @@ impl ScopedTx for TenantTx {
     type Scope = TenantScope;
     fn realm(scope: &TenantScope) -> Realm {
         Realm::Business(scope.0.number)
+    }
+    fn limit(scope: &TenantScope) -> Option<usize> {
+        scope.0.limits.max_transactions
     }
     fn opening(scope: &TenantScope, mode: Mode) -> Arc<str> {
         scope.0.openings.of(mode)
@@ -175,6 +180,9 @@ impl ScopedTx for SharedTx {
     type Scope = SharedScope;
     fn realm(_: &SharedScope) -> Realm {
         Realm::Shared
+    }
+    fn limit(_: &SharedScope) -> Option<usize> {
+        None
     }
     fn opening(scope: &SharedScope, mode: Mode) -> Arc<str> {
         format!("{ROLLBACK}{}; {}", mode.begin(), scope.settings()).into()

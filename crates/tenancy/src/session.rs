@@ -10,11 +10,12 @@ use bytes::Bytes;
 use chrono::{DateTime, SubsecRound, Utc};
 use futures_util::future::join;
 use futures_util::{FutureExt, SinkExt, StreamExt};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row, Statement};
 
 use crate::error::DbError;
-use crate::pool::{Loan, Pool, Realm};
+use crate::pool::{Lent, Loan, Pool, Realm};
 
 /// The values bound to a statement's `$1`, `$2` ...
 pub type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
@@ -31,6 +32,8 @@ pub(crate) const ROLLBACK: &str = "ROLLBACK; ";
 pub struct Session {
     /// `None` only after the session has ended or has been handed on.
     loan: Option<Loan>,
+    /// The business's turn; another transaction of it may begin when this one has gone.
+    _turn: Option<OwnedSemaphorePermit>,
     pool: Arc<Pool>,
     realm: Realm,
     /// [`ROLLBACK`], BEGIN and the scope; the first is left out where there is nothing to roll back.
@@ -46,9 +49,10 @@ pub struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(loan: Loan, pool: Arc<Pool>, realm: Realm, opening: Arc<str>) -> Self {
+    pub(crate) fn new(lent: Lent, pool: Arc<Pool>, realm: Realm, opening: Arc<str>) -> Self {
         Self {
-            loan: Some(loan),
+            loan: Some(lent.loan),
+            _turn: lent._turn,
             pool,
             realm,
             opening,

@@ -4,6 +4,7 @@ pub mod backup;
 pub mod config;
 pub mod db;
 pub mod dev;
+pub mod domain;
 pub mod job;
 pub mod migrate;
 pub mod openapi;

@@ -1,4 +1,5 @@
 //! What happens around every handler.
 
+pub mod rate;
 pub mod request;
 pub mod tenant;

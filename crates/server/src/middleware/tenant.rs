@@ -1,16 +1,19 @@
 //! Host and path -> business, before any route is looked for.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{HOST, HeaderValue, LOCATION};
+use actix_web::http::header::{HOST, HeaderName, HeaderValue, LOCATION};
 use actix_web::http::uri::{PathAndQuery, Uri};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpResponse, web};
+use ipnet::IpNet;
 use tenancy::{Address, Destination, HostName, Tenant, TenantStatus};
 
+use crate::middleware::rate::Allowance;
 use crate::middleware::request::RequestSpan;
 use crate::problem::Problem;
 use crate::state::State;
@@ -38,6 +41,14 @@ pub async fn layer(
         }
         Err(problem) => return Ok(request.error_response(problem)),
     };
+    let allowance = match take_token(&request) {
+        Ok(allowance) => allowance,
+        Err((problem, allowance)) => {
+            let mut answer = request.error_response(problem);
+            allowance.add_headers(answer.headers_mut());
+            return Ok(answer);
+        }
+    };
     let site = request.extensions().get::<Resolution>().cloned();
     let mut answer = next.call(request).await?.map_into_boxed_body();
     if answer.status() == StatusCode::INTERNAL_SERVER_ERROR
@@ -45,6 +56,9 @@ pub async fn layer(
         && let Some(problem) = changed_meanwhile(&answer, &resolution).await
     {
         return Ok(answer.into_response(HttpResponse::from_error(problem)));
+    }
+    if let Some(allowance) = allowance {
+        allowance.add_headers(answer.headers_mut());
     }
     // Handlers know nothing of the path that only named the business; who follows their addresses needs it again.
     let location = answer.headers().get(LOCATION).and_then(|value| value.to_str().ok());
@@ -67,14 +81,14 @@ enum Resolved {
 
 async fn resolve(request: &mut ServiceRequest) -> Result<Resolved, Problem> {
     let nobody = || Ok(Resolved::Here { prefix: String::new() });
-    let host = requested_host(request)?;
-    if is_served_everywhere(request.path()) {
-        return nobody();
-    }
     let state = request
         .app_data::<web::Data<State>>()
         .cloned()
         .ok_or_else(|| Problem::internal("the application has no state"))?;
+    let host = requested_host(request, &state.settings.server.trusted_proxies)?;
+    if is_served_everywhere(request.path()) {
+        return nobody();
+    }
     match state.resolver.destination(&host, request.path()) {
         Destination::Nowhere => Err(unknown_host()),
         Destination::Platform => {
@@ -97,6 +111,39 @@ async fn resolve(request: &mut ServiceRequest) -> Result<Resolved, Problem> {
             Ok(Resolved::Here { prefix })
         }
     }
+}
+
+/// Takes a token from the bucket of this client at this business; what is served on any host takes none.
+fn take_token(request: &ServiceRequest) -> Result<Option<Allowance>, (Problem, Allowance)> {
+    let Some(state) = request.app_data::<web::Data<State>>() else { return Ok(None) };
+    let Some(limits) = &state.rate_limits else { return Ok(None) };
+    let tenant = match request.extensions().get::<Site>() {
+        None => return Ok(None),
+        Some(Site::Platform) => None,
+        Some(Site::Business(tenant)) => Some(tenant.id),
+    };
+    let Some(address) = client_address(request, &state.settings.server.trusted_proxies) else {
+        return Ok(None);
+    };
+    limits.take(tenant, address).map(Some)
+}
+
+/// The address that the request came from: the peer, or, where that is a trusted proxy, the last address in
+/// X-Forwarded-For that is none.
+fn client_address(request: &ServiceRequest, trusted: &[IpNet]) -> Option<IpAddr> {
+    let peer = request.peer_addr()?.ip();
+    if !is_trusted(peer, trusted) {
+        return Some(peer);
+    }
+    let headers = request.headers().get_all("x-forwarded-for").filter_map(|value| value.to_str().ok());
+    let named: Vec<IpAddr> =
+        headers.flat_map(|value| value.split(',')).filter_map(|text| text.trim().parse().ok()).collect();
+    Some(named.into_iter().rev().find(|address| !is_trusted(*address, trusted)).unwrap_or(peer))
+}
+
+fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
+    let address = address.to_canonical();
+    trusted.iter().any(|network| network.contains(&address))
 }
 
 /// How the request found its business.
@@ -156,17 +203,21 @@ fn unknown_host() -> Problem {
     )
 }
 
-/// The Host header and nothing else: no X-Forwarded-Host, and no absolute URI that says otherwise.
-fn requested_host(request: &ServiceRequest) -> Result<HostName, Problem> {
+/// The Host header and nothing else, unless a trusted proxy says which host it was asked for; and no absolute URI that says
+/// otherwise.
+fn requested_host(request: &ServiceRequest, trusted: &[IpNet]) -> Result<HostName, Problem> {
     let malformed = |detail: &str| Problem::malformed("invalid_host", detail);
-    let mut values = request.headers().get_all(HOST);
+    let forwarded = request.headers().contains_key("x-forwarded-host")
+        && request.peer_addr().is_some_and(|peer| is_trusted(peer.ip(), trusted));
+    let header = if forwarded { HeaderName::from_static("x-forwarded-host") } else { HOST };
+    let mut values = request.headers().get_all(header);
     let value = values.next().ok_or_else(|| malformed("The request names no host."))?;
     if values.next().is_some() {
         return Err(malformed("The request names more than one host."));
     }
     let text = value.to_str().map_err(|_| malformed("The Host header is not a valid host name."))?;
     let host = HostName::parse(text).map_err(|_| malformed("The Host header is not a valid host name."))?;
-    if let Some(authority) = request.uri().authority() {
+    if let Some(authority) = request.uri().authority().filter(|_| !forwarded) {
         // Compared as host names: case and port do not choose a business.
         if HostName::parse(authority.as_str()).ok().as_ref() != Some(&host) {
             return Err(malformed("The request's URI and its Host header name different hosts."));

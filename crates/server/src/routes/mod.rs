@@ -8,6 +8,7 @@ pub mod docs;
 pub mod health;
 pub mod jobs;
 pub mod locations;
+pub mod platform_domains;
 pub mod platform_fleet;
 pub mod platform_lifecycle;
 pub mod platform_tenants;
@@ -80,6 +81,11 @@ pub fn configure(config: &mut ServiceConfig) {
             .service(platform_lifecycle::limit)
             .service(platform_lifecycle::clone_business)
             .service(platform_lifecycle::drop_business)
+            .service(platform_domains::list)
+            .service(platform_domains::add)
+            .service(platform_domains::verify)
+            .service(platform_domains::remove)
+            .service(platform_domains::set_primary)
             .service(platform_fleet::migrations)
             .service(platform_fleet::migrate)
             .service(platform_fleet::backups)

@@ -1,0 +1,115 @@
+//! `tenantry domain ...`
+
+use std::process::ExitCode;
+
+use chrono::SecondsFormat;
+use clap::Subcommand;
+use tenancy::domain::{self, Domain};
+use tenancy::{HostName, SharedScope, TenantSlug};
+
+use crate::context;
+use crate::output::{self, Output};
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Give a business a host of its own, and print the DNS record that shows that it is his.
+    #[command(after_help = "Examples:\n  \
+        tenantry domain add acme shop.acme.example\n  \
+        tenantry domain verify acme shop.acme.example     once the TXT record is published\n  \
+        tenantry domain primary acme shop.acme.example --redirect")]
+    Add {
+        slug: TenantSlug,
+        host: HostName,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Ask DNS for the record; the host is served from then on.
+    Verify {
+        slug: TenantSlug,
+        host: HostName,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// List a business's hosts, the primary one first.
+    List {
+        slug: TenantSlug,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Choose the verified host that stands for all the business's addresses; without one, none does.
+    Primary {
+        slug: TenantSlug,
+        host: Option<HostName>,
+        /// The other addresses answer 308 with this one, instead of serving themselves.
+        #[arg(long, requires = "host")]
+        redirect: bool,
+    },
+    /// Take a host from a business.
+    Remove { slug: TenantSlug, host: HostName },
+}
+
+pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
+    let settings = context::settings()?;
+    let slug = match &command {
+        Command::Add { slug, .. }
+        | Command::Verify { slug, .. }
+        | Command::List { slug, .. }
+        | Command::Primary { slug, .. }
+        | Command::Remove { slug, .. } => slug,
+    };
+    let tenant = context::find_tenant(&settings, slug).await?;
+    match command {
+        Command::Add { host, output, .. } => {
+            let base = HostName::parse(&settings.server.base_domain)?;
+            let domain = context::operator(&settings).await?.add_domain(tenant.id, &host, &base).await?;
+            show(&domain, output)?;
+        }
+        Command::Verify { host, output, .. } => {
+            let dns = settings.dns()?;
+            let domain = context::operator(&settings).await?.verify_domain(tenant.id, &host, &dns).await?;
+            show(&domain, output)?;
+        }
+        Command::List { output, .. } => {
+            let domains = context::database(&settings)
+                .await?
+                .read_shared(SharedScope::Platform, async |tx| domain::list(tx, tenant.id).await)
+                .await?;
+            output::rows(
+                output,
+                &domains,
+                ["host", "primary", "verified", "txt record", "value"],
+                |domain| {
+                    [
+                        domain.host.to_string(),
+                        if domain.is_primary { "yes".to_owned() } else { String::new() },
+                        verified(domain),
+                        domain.challenge_name(),
+                        domain.challenge.clone(),
+                    ]
+                },
+            )?;
+        }
+        Command::Primary { host, redirect, .. } => {
+            let operator = context::operator(&settings).await?;
+            operator.set_primary_domain(tenant.id, host.as_ref(), redirect).await?;
+        }
+        Command::Remove { host, .. } => {
+            context::operator(&settings).await?.remove_domain(tenant.id, &host).await?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn verified(domain: &Domain) -> String {
+    domain.verified_at.map_or_else(|| "no".to_owned(), |at| at.to_rfc3339_opts(SecondsFormat::Secs, true))
+}
+
+fn show(domain: &Domain, output: Output) -> anyhow::Result<()> {
+    let lines = [
+        ("host", domain.host.to_string()),
+        ("verified", verified(domain)),
+        ("TXT record", domain.challenge_name()),
+        ("value", domain.challenge.clone()),
+    ];
+    output::one(output, domain, &lines)
+}

@@ -1,0 +1,154 @@
+//! Hosts of a business's own.
+
+use std::time::Duration;
+
+use harness::{Client, Program, Reply, TestApp, TestDns, a_product};
+use serde_json::{Value, json};
+
+/// Asks until the answer has this status, as whoever waits for a change would.
+async fn until(client: &Client<'_>, status: u16) -> Reply {
+    let mut reply = client.get("/api/v1/products").await;
+    for _ in 0..200 {
+        if reply.status == status {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        reply = client.get("/api/v1/products").await;
+    }
+    assert_eq!(reply.status, status, "{reply:?}");
+    reply
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_is_served_once_dns_shows_that_it_is_the_business_s() {
+    let dns = TestDns::start().await;
+    let app = TestApp::start_with(&format!("[domains]\nname_server = \"{}\"", dns.address)).await;
+    let (acme, zenith) = (app.tenant("acme").await, app.tenant("zenith").await);
+    acme.create_product(&a_product("BOLT")).await;
+    let staff = app.staff("super_admin").await;
+    let of = |tenant: &tenancy::Tenant| format!("/api/v1/platform/tenants/{}/domains", tenant.id);
+    let own = acme.on("shop.acme.test");
+    assert_eq!(own.get("/api/v1/products").await.code(), "unknown_host");
+
+    let added = staff.post(&of(&acme.tenant), &json!({"host": "Shop.Acme.test"})).await;
+    assert_eq!((added.status, &added.body["host"]), (201, &json!("shop.acme.test")), "{added:?}");
+    assert_eq!(own.get("/api/v1/products").await.code(), "unknown_host", "not before it is verified");
+    let verify = format!("{}/shop.acme.test/verify", of(&acme.tenant));
+    let refused = staff.post(&verify, &json!({})).await;
+    assert_eq!((refused.status, refused.code()), (409, "domain_not_verified"));
+    assert!(refused.body["detail"].as_str().unwrap().contains("_tenantry-challenge.shop.acme.test"));
+    let name = added.body["record"]["name"].as_str().unwrap();
+    dns.publish(name, "something else");
+    assert_eq!(staff.post(&verify, &json!({})).await.status, 409);
+    dns.publish(name, added.body["record"]["value"].as_str().unwrap());
+    assert_eq!(staff.post(&verify, &json!({})).await.status, 200);
+    assert_eq!(until(&own, 200).await.body["data"][0]["name"], "Product BOLT");
+    // The token of one business stays refused on the other's host.
+    assert_eq!(zenith.on("shop.acme.test").get("/api/v1/products").await.code(), "token_wrong_business");
+
+    let taken = staff.post(&of(&zenith.tenant), &json!({"host": "shop.acme.test"})).await;
+    assert_eq!((taken.status, taken.code()), (409, "domain_taken"));
+    for (host, code) in [
+        ("zenith.localhost", "domain_of_the_platform"),
+        ("localhost", "domain_of_the_platform"),
+        ("192.0.2.1", "not_a_name"),
+        ("a b", ""),
+    ] {
+        let refused = staff.post(&of(&acme.tenant), &json!({"host": host})).await;
+        assert_eq!(refused.status, 422, "{host}: {refused:?}");
+        assert!(code.is_empty() || refused.code() == code, "{host}: {refused:?}");
+    }
+
+    // A name in another script is the same host as its punycode.
+    let idn = staff.post(&of(&acme.tenant), &json!({"host": "bücher.acme.test"})).await;
+    assert_eq!(idn.body["host"], "xn--bcher-kva.acme.test", "{idn:?}");
+    dns.publish(idn.body["record"]["name"].as_str().unwrap(), idn.body["record"]["value"].as_str().unwrap());
+    let path = format!("{}/xn--bcher-kva.acme.test", of(&acme.tenant));
+    assert_eq!(staff.post(&format!("{path}/verify"), &json!({})).await.status, 200);
+    until(&acme.on("xn--bcher-kva.acme.test"), 200).await;
+    assert_eq!(staff.delete(&path).await.status, 204);
+    assert_eq!(staff.delete(&path).await.status, 404);
+    until(&acme.on("xn--bcher-kva.acme.test"), 404).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn other_addresses_serve_or_redirect_to_the_primary_host_as_the_business_has_it() {
+    let dns = TestDns::start().await;
+    let app = TestApp::start_with(&format!("[domains]\nname_server = \"{}\"", dns.address)).await;
+    let acme = app.tenant("acme").await.literally();
+    let program = Program::beside(&app).with("TENANTRY__DOMAINS__NAME_SERVER", &dns.address.to_string());
+    for host in ["shop.acme.test", "www.acme.test"] {
+        let added = program.run(&["domain", "add", "acme", host, "-o", "json"]);
+        let added: Value = serde_json::from_str(&added.out).unwrap();
+        dns.publish(&format!("_tenantry-challenge.{host}"), added["challenge"].as_str().unwrap());
+    }
+    let early = program.run(&["domain", "primary", "acme", "shop.acme.test"]);
+    assert!(early.err.contains("has to be verified"), "{early:?}");
+    for host in ["shop.acme.test", "www.acme.test"] {
+        assert_eq!(program.run(&["domain", "verify", "acme", host]).code, Some(0));
+    }
+    assert_eq!(program.run(&["domain", "verify", "acme", "nobody.test"]).code, Some(3));
+    assert_eq!(program.run(&["domain", "primary", "acme", "shop.acme.test"]).code, Some(0));
+    until(&acme, 200).await;
+    until(&acme.on("www.acme.test"), 200).await;
+
+    assert_eq!(program.run(&["domain", "primary", "acme", "shop.acme.test", "--redirect"]).code, Some(0));
+    let moved = until(&acme, 308).await;
+    assert_eq!(moved.header("location"), "http://shop.acme.test:443/api/v1/products");
+    until(&acme.on("www.acme.test"), 308).await;
+    until(&acme.on("shop.acme.test"), 200).await;
+    // Who names the business in the path stays there.
+    let by_path = acme.on("app.localhost").get("/acme/api/v1/products").await;
+    assert_eq!(by_path.status, 200, "{by_path:?}");
+    assert!(program.run(&["domain", "list", "acme"]).out.contains("shop.acme.test  yes"));
+    assert_eq!(program.run(&["domain", "primary", "acme"]).code, Some(0));
+    until(&acme, 200).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn certificates_are_had_for_hosts_that_are_served_and_for_no_others() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let admin = app.database.as_admin().await;
+    let insert =
+        "INSERT INTO shared.domains (host, tenant_id, verified_at, created_at) VALUES ($1, $2, $3, now())";
+    let now = std::time::SystemTime::now();
+    admin.execute(insert, &[&"shop.acme.test", &acme.tenant.id.as_uuid(), &Some(now)]).await.unwrap();
+    let never: Option<std::time::SystemTime> = None;
+    admin.execute(insert, &[&"waits.acme.test", &acme.tenant.id.as_uuid(), &never]).await.unwrap();
+    let ask = async |domain: &str| {
+        let url = format!("http://{}/tls-ask?domain={domain}", app.running().metrics_address.unwrap());
+        reqwest::get(url).await.unwrap().status().as_u16()
+    };
+    for (domain, status) in [
+        ("acme.localhost", 200),
+        ("shop.acme.test", 200),
+        ("admin.localhost", 200),
+        ("app.localhost", 200),
+        ("localhost", 200),
+        ("waits.acme.test", 404),
+        ("nobody.localhost", 404),
+        ("evil.test", 404),
+        ("192.0.2.1", 404),
+        ("a%20b", 400),
+    ] {
+        assert_eq!(ask(domain).await, status, "{domain}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_a_trusted_proxy_says_which_host_was_asked_for() {
+    let believing = TestApp::start_with("[server]\ntrusted_proxies = [\"127.0.0.0/8\"]").await;
+    let acme = believing.tenant("acme").await.literally();
+    believing.tenant("zenith").await;
+    let forwarded = acme.on("inside.proxy.test").with("x-forwarded-host", "acme.localhost");
+    assert_eq!(forwarded.get("/api/v1/products").await.status, 200);
+    let other = acme.with("x-forwarded-host", "zenith.localhost");
+    assert_eq!(other.get("/api/v1/products").await.code(), "token_wrong_business");
+
+    let wary = TestApp::start().await;
+    let acme = wary.tenant("acme").await.literally();
+    wary.tenant("zenith").await;
+    let lied = acme.with("x-forwarded-host", "zenith.localhost");
+    assert_eq!(lied.get("/api/v1/products").await.status, 200, "the Host header counts");
+}
