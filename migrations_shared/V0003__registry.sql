@@ -8,7 +8,7 @@ CREATE TABLE shared.schemas (
     -- The login that may become this role, and the database that holds the schema: one each for now.
     login text NOT NULL,
     database text NOT NULL DEFAULT 'main',
-    state text NOT NULL CONSTRAINT schemas_state_check CHECK (state IN ('spare', 'live', 'set_aside')),
+    state text NOT NULL CONSTRAINT schemas_state_check CHECK (state IN ('spare', 'live', 'set_aside', 'probe')),
     version integer NOT NULL,
     -- Code whose own newest migration is older than this cannot serve the schema any more.
     needs_code integer NOT NULL DEFAULT 0,

@@ -6,6 +6,7 @@ mod bootstrap;
 mod catalogue;
 mod command_line;
 mod dashboard;
+mod doctor;
 mod domains;
 mod fairness;
 mod fleet;

@@ -12,7 +12,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{backup, config, db, dev, domain, job, migrate, openapi, seed, serve, tenant, user};
+use crate::commands::{
+    backup, config, db, dev, doctor, domain, job, migrate, openapi, seed, serve, stats, tenant, user,
+};
+use crate::output::Output;
 
 /// Inventory and stock for many businesses on one PostgreSQL, each in a schema of its own.
 #[derive(Parser)]
@@ -40,6 +43,10 @@ enum Command {
     Serve,
     /// Run everything on a developer's machine: a private PostgreSQL, demo data, the server.
     Dev(dev::Args),
+    /// Look whether all is well: server, roles, isolation, migrations, drift, catalogue, jobs, backups, disk.
+    Doctor(doctor::Args),
+    /// Show how big each business is, and how much it has grown in the last thirty days.
+    Stats(Output),
     /// Prepare and look at the database.
     #[command(subcommand)]
     Db(db::Command),
@@ -77,6 +84,8 @@ async fn main() -> ExitCode {
     let done = match cli.command {
         Command::Serve => serve::run().await,
         Command::Dev(args) => dev::run(args).await,
+        Command::Doctor(args) => doctor::run(args).await,
+        Command::Stats(output) => stats::run(output).await,
         Command::Db(command) => db::run(command).await,
         Command::Migrate(command) => migrate::run(command).await,
         Command::Backup(command) => backup::run(command).await,

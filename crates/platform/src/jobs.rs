@@ -13,12 +13,13 @@ use tenancy::fleet::RunOptions;
 use tenancy::jobs::{JobContext, JobError, JobKind, NewJob};
 use tenancy::{DbError, Tenant, TenantId, tenant};
 
-use crate::backup;
+use crate::{backup, stats};
 
 const MIGRATE: &str = "migrations.run";
 const BACK_UP: &str = "backups.create";
 const FILL_SPARES: &str = "spares.fill";
 const END_MAINTENANCE: &str = "maintenance.end";
+const SAMPLE_SIZES: &str = "sizes.sample";
 const FORGET_JOBS: &str = "jobs.forget";
 
 /// What background work is told by the configuration.
@@ -61,6 +62,7 @@ pub fn kinds(settings: JobSettings) -> Vec<JobKind> {
         JobKind::new(MIGRATE, run_migrations),
         JobKind::new(BACK_UP, move |context| back_businesses_up(context, backup_folder.clone())),
         JobKind::new(END_MAINTENANCE, end_maintenance).every(Duration::from_secs(20)),
+        JobKind::new(SAMPLE_SIZES, sample_sizes).every(Duration::from_secs(3600)),
         JobKind::new(FORGET_JOBS, move |context| forget_jobs(context, keep_days))
             .every(Duration::from_secs(3600)),
     ];
@@ -77,6 +79,10 @@ async fn fill_spares(context: JobContext, wanted: usize) -> Result<Value, JobErr
 
 async fn end_maintenance(context: JobContext) -> Result<Value, JobError> {
     Ok(json!({"opened": context.provisioner.end_abandoned_maintenance().await?}))
+}
+
+async fn sample_sizes(context: JobContext) -> Result<Value, JobError> {
+    Ok(json!({"businesses": context.provisioner.write_shared(async |tx| stats::sample(tx).await).await?}))
 }
 
 async fn forget_jobs(context: JobContext, keep_days: u32) -> Result<Value, JobError> {

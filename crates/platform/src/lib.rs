@@ -5,11 +5,13 @@ pub mod audit;
 pub mod backup;
 pub mod demo;
 pub mod dns;
+pub mod doctor;
 pub mod jobs;
 pub mod lifecycle;
 pub mod member;
 pub mod migrations;
 pub mod onboarding;
+pub mod stats;
 
 pub use audit::Actor;
 pub use backup::{Backup, BackupError};

@@ -312,7 +312,7 @@ impl Provisioner {
     }
 
     /// Drops a schema, its role and its registry row; a schema that is gone already is not missed.
-    async fn drop_schema(
+    pub(crate) async fn drop_schema(
         &self,
         session: &Session,
         schema: &SchemaName,

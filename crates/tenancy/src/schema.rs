@@ -19,6 +19,8 @@ pub(crate) enum SchemaState {
     Spare,
     /// A business's own.
     Live,
+    /// Nobody's, for as long as isolation is tried.
+    Probe,
 }
 
 impl SchemaState {
@@ -26,6 +28,7 @@ impl SchemaState {
         match self {
             Self::Spare => "spare",
             Self::Live => "live",
+            Self::Probe => "probe",
         }
     }
 }

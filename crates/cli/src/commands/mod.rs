@@ -4,12 +4,14 @@ pub mod backup;
 pub mod config;
 pub mod db;
 pub mod dev;
+pub mod doctor;
 pub mod domain;
 pub mod job;
 pub mod migrate;
 pub mod openapi;
 pub mod seed;
 pub mod serve;
+pub mod stats;
 pub mod tenant;
 pub mod user;
 

@@ -1,0 +1,66 @@
+//! `tenantry doctor`.
+
+use std::process::ExitCode;
+
+use platform::doctor::{self, Health, Patient};
+use server::state::provisioner;
+use tenancy::{DatabaseUrl, TenantSlug};
+
+use crate::context;
+use crate::failure::DRIFT;
+use crate::output::{self, Format, Output};
+
+#[derive(clap::Args)]
+#[command(after_help = "Exit codes: 0 when nothing failed (warnings are none), 1 when something did, 6 when a schema has drifted.")]
+pub struct Args {
+    /// An administrator of the PostgreSQL server, to look at pg_hba.conf too; used once and kept nowhere.
+    #[arg(long, env = "TENANTRY_ADMIN_URL", hide_env_values = true)]
+    admin_url: Option<DatabaseUrl>,
+    /// Do not compare every schema with what its version should be: that takes some milliseconds for each.
+    #[arg(long)]
+    skip_drift: bool,
+    #[command(flatten)]
+    output: Output,
+}
+
+pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let settings = context::settings()?;
+    tenancy::probe(&settings.owner_url()?).await?;
+    let patient = Patient {
+        provisioner: provisioner(&settings, 4)?,
+        server: context::database(&settings).await?,
+        server_url: settings.database_url()?,
+        admin_url: args.admin_url,
+        pool_connections: settings.database.max_connections,
+        spare_schemas: settings.provisioning.spare_schemas,
+        backup_folder: settings.backup.folder.clone(),
+        skip_drift: args.skip_drift,
+    };
+    let report = doctor::examine(&patient).await?;
+    if args.output.format == Format::Json {
+        output::line(&serde_json::to_string_pretty(&report)?);
+    } else {
+        for finding in &report.findings {
+            let mark = match finding.health {
+                Health::Ok => "ok  ",
+                Health::Warn => "warn",
+                Health::Fail => "FAIL",
+            };
+            output::line(&format!("{mark}  {:<20} {}", finding.name, finding.message));
+            if let Some(cure) = &finding.cure {
+                output::line(&format!("      {:<20} -> {cure}", ""));
+            }
+        }
+        for drifted in &report.drift {
+            let whose = drifted.business.as_ref().map_or(drifted.schema.as_str(), TenantSlug::as_str);
+            output::line(&format!("\n{whose} ({}, version {}):", drifted.schema, drifted.version));
+            drifted.drift.missing.iter().for_each(|line| output::line(&format!("  - {line}")));
+            drifted.drift.unexpected.iter().for_each(|line| output::line(&format!("  + {line}")));
+        }
+    }
+    Ok(match report.worst() {
+        _ if !report.drift.is_empty() => ExitCode::from(DRIFT),
+        Health::Fail => ExitCode::FAILURE,
+        Health::Ok | Health::Warn => ExitCode::SUCCESS,
+    })
+}

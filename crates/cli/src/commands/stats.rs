@@ -1,0 +1,30 @@
+//! `tenantry stats`.
+
+use std::process::ExitCode;
+
+use platform::stats;
+use server::state::provisioner;
+
+use crate::context;
+use crate::output::{self, Output};
+
+/// Prints every business's size and growth.
+pub async fn run(output: Output) -> anyhow::Result<ExitCode> {
+    let settings = context::settings()?;
+    tenancy::probe(&settings.owner_url()?).await?;
+    let sizes = provisioner(&settings, 1)?.write_shared(async |tx| stats::sizes(tx).await).await?;
+    let columns = ["business", "schema", "rows", "size", "grown", "since"];
+    output::rows(output, &sizes, columns, |size| {
+        [
+            size.slug.clone(),
+            size.schema.clone(),
+            size.rows.to_string(),
+            output::size(size.size_bytes),
+            size.grown_bytes.map_or_else(String::new, |grown| {
+                format!("{}{}", if grown < 0 { "-" } else { "+" }, output::size(grown.abs()))
+            }),
+            size.since.map_or_else(String::new, |day| day.to_string()),
+        ]
+    })?;
+    Ok(ExitCode::SUCCESS)
+}

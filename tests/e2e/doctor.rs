@@ -1,0 +1,122 @@
+//! The doctor finds what is wrong, and says what to do.
+
+use harness::{Program, TestApp, a_product};
+use serde_json::{Value, json};
+
+fn examine(program: &Program, more: &[&str]) -> (Option<i32>, Value) {
+    let ran = program.run(&[&["doctor", "-o", "json"][..], more].concat());
+    (ran.code, serde_json::from_str(&ran.out).unwrap_or_else(|_| panic!("{ran:?}")))
+}
+
+fn health<'a>(report: &'a Value, name: &str) -> &'a str {
+    let findings = report["findings"].as_array().unwrap();
+    let finding = findings.iter().find(|finding| finding["name"] == name);
+    finding.unwrap_or_else(|| panic!("no {name} in {report}"))["health"].as_str().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_healthy_installation_passes_and_leaves_nothing_behind() {
+    let app = TestApp::start().await;
+    app.tenant("acme").await;
+    let program = Program::beside(&app);
+    let (_, report) = examine(&program, &["--admin-url", &app.database.admin_url()]);
+    for name in [
+        "server", "connections", "locks", "memory", "log", "clock", "passwords", "authentication", "pooler", "roles",
+        "row security", "isolation", "migrations", "drift", "catalogue", "backups", "disk",
+    ] {
+        assert_eq!(health(&report, name), "ok", "{name}: {report}");
+    }
+    // The throwaway cluster of the tests trades durability for speed, and the doctor says so.
+    assert_eq!(health(&report, "durability"), "fail");
+    let text = program.run(&["doctor"]);
+    assert_eq!(text.code, Some(1), "{text:?}");
+    assert!(text.out.contains("FAIL  durability"), "{text:?}");
+    assert!(text.out.contains("no canary crossed"), "{text:?}");
+    let left: i64 = app
+        .database
+        .as_admin()
+        .await
+        .query_one(
+            "SELECT (SELECT count(*) FROM shared.schemas WHERE state = 'probe')
+                  + (SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'business\\_%') - 1",
+            &[],
+        )
+        .await
+        .unwrap()
+        .get(0);
+    assert_eq!(left, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_wrong_is_found() {
+    let app = TestApp::start().await;
+    app.tenant("acme").await;
+    let program = Program::beside(&app);
+    let admin = app.database.as_admin().await;
+    let name = &app.database.name;
+
+    admin.batch_execute("ALTER TABLE business_1.products ADD COLUMN by_hand int").await.unwrap();
+    let (code, report) = examine(&program, &[]);
+    assert_eq!(code, Some(6), "{report}");
+    assert_eq!(report["drift"][0]["business"], "acme");
+    assert!(report["drift"][0]["unexpected"][0].as_str().unwrap().contains("by_hand"), "{report}");
+    admin.batch_execute("ALTER TABLE business_1.products DROP COLUMN by_hand").await.unwrap();
+
+    admin.batch_execute("ALTER TABLE shared.memberships DISABLE ROW LEVEL SECURITY").await.unwrap();
+    assert_eq!(health(&examine(&program, &["--skip-drift"]).1, "row security"), "fail");
+    admin.batch_execute("ALTER TABLE shared.memberships ENABLE ROW LEVEL SECURITY").await.unwrap();
+
+    admin
+        .batch_execute(&format!("REVOKE {name}_business_1 FROM tenantry_test_server; GRANT TEMP ON DATABASE {name} TO PUBLIC"))
+        .await
+        .unwrap();
+    let (_, report) = examine(&program, &["--skip-drift"]);
+    assert_eq!(health(&report, "roles"), "fail");
+    assert!(report.to_string().contains("is no member of") && report.to_string().contains("temporary tables"));
+    admin
+        .batch_execute(&format!("GRANT {name}_business_1 TO tenantry_test_server; REVOKE TEMP ON DATABASE {name} FROM PUBLIC"))
+        .await
+        .unwrap();
+    assert_eq!(health(&examine(&program, &["--skip-drift"]).1, "roles"), "ok");
+
+    admin.batch_execute("UPDATE shared.tenants SET created_at = now() - interval '3 days'").await.unwrap();
+    assert_eq!(health(&examine(&program, &["--skip-drift"]).1, "backups"), "warn");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn broken_isolation_is_told_loudly() {
+    let app = TestApp::start().await;
+    let admin = app.database.as_admin().await;
+    // Somebody opened every new schema to every business.
+    admin
+        .batch_execute(
+            "ALTER DEFAULT PRIVILEGES FOR ROLE tenantry_test_owner GRANT USAGE ON SCHEMAS TO tenantry_tenant",
+        )
+        .await
+        .unwrap();
+    let ran = Program::beside(&app).run(&["doctor", "--skip-drift"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.out.contains("ISOLATION IS BROKEN"), "{ran:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stats_tell_size_and_growth() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    app.tenant("zenith").await;
+    for n in 0..20 {
+        acme.create_product(&a_product(&format!("SKU-{n}"))).await;
+    }
+    let provisioner = app.onboarding().provisioner();
+    assert_eq!(provisioner.write_shared(async |tx| platform::stats::sample(tx).await).await.unwrap(), 2);
+    let admin = app.database.as_admin().await;
+    let past = "UPDATE shared.tenant_sizes SET sampled_on = sampled_on - 7, size_bytes = size_bytes - 8192";
+    admin.batch_execute(past).await.unwrap();
+    let ran = Program::beside(&app).run(&["stats", "-o", "json"]);
+    let stats: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(stats.as_array().unwrap().len(), 2);
+    let acme = stats.as_array().unwrap().iter().find(|row| row["slug"] == "acme").unwrap();
+    assert!(acme["sizeBytes"].as_i64().unwrap() > 100_000, "{acme}");
+    assert!(acme["grownBytes"].as_i64().unwrap() >= 8192, "{acme}");
+    assert_ne!(acme["since"], json!(null));
+}
