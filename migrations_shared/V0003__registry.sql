@@ -43,6 +43,8 @@ ALTER TABLE shared.tenants
     -- What the business goes back to after maintenance.
     ADD COLUMN status_before text,
     ADD COLUMN archived_at timestamptz,
+    -- What it was before it was archived, and is again when it is unarchived.
+    ADD COLUMN archived_from text,
     -- Whether its other hosts answer themselves or send people to the primary one.
     ADD COLUMN redirects_to_primary boolean NOT NULL DEFAULT false,
     -- Null: the installation's own limits.

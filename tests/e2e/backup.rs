@@ -381,7 +381,7 @@ async fn the_shared_schema_is_restored_into_a_fresh_installation_and_businesses_
     let of_acme = done(&program.run(&["backup", "create", "acme"]));
     let of_shared = done(&program.run(&["backup", "create", "--installation"]));
     let not_fresh = program.run(&["backup", "restore", &of_shared, "--installation", "--yes"]);
-    assert_eq!(not_fresh.code, Some(1));
+    assert_eq!(not_fresh.code, Some(4));
     assert!(not_fresh.err.contains("fresh installation only"), "{not_fresh:?}");
     assert!(program.run(&["backup", "restore", &of_shared, "--yes"]).err.contains("--installation"));
 
@@ -436,4 +436,103 @@ async fn a_restore_that_is_killed_leaves_the_business_as_it_was() {
     assert_eq!(again(&acme, &before).await, before);
     done(&program.run(&["backup", "restore", &file, "--yes"]));
     assert_eq!(again(&acme, &before).await, before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_scripts_back_up_and_restore_with_one_line_for_each_business() {
+    let (app, folder) = (TestApp::start().await, Folder::new());
+    let acme = app.tenant("acme").await;
+    app.tenant("zenith").await;
+    stock_up(&acme).await;
+    let before = picture(&acme).await;
+    let program = folder.program(&app);
+    let backed_up = program.run_script("backup", &["--jobs", "2"]);
+    assert_eq!(backed_up.code, Some(0), "{backed_up:?}");
+    let lines: Vec<&str> = backed_up.out.lines().collect();
+    assert_eq!(lines.len(), 3, "two businesses and the shared schema: {backed_up:?}");
+    assert!(lines.iter().all(|line| std::path::Path::new(line).exists()), "{backed_up:?}");
+
+    acme.create_product(&a_product("LATER")).await;
+    let restored = program.run_script("restore", &["acme", "--yes"]);
+    assert_eq!(restored.code, Some(0), "{restored:?}");
+    assert_eq!(again(&acme, &before).await, before);
+    assert_eq!(program.run_script("restore", &["nobody", "--yes"]).code, Some(3));
+    assert_eq!(program.run_script("restore", &[]).code, Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_gets_the_data_of_a_business_whose_slug_he_has_now() {
+    let (app, folder) = (TestApp::start().await, Folder::new());
+    let acme = app.tenant("acme").await;
+    stock_up(&acme).await;
+    let program = folder.program(&app);
+    let file = done(&program.run(&["backup", "create", "acme", "--verify"]));
+    done(&program.run(&["tenant", "drop", "acme", "--yes"]));
+    let other = app.onboard("acme", "somebody@else.test").await;
+    let refused = program.run(&["backup", "restore", &file, "--yes"]);
+    assert_eq!(refused.code, Some(4), "{refused:?}");
+    assert!(refused.err.contains("--as"), "{refused:?}");
+    let theirs = app.member_of(&other, "OWNER").await;
+    assert_eq!(theirs.get("/api/v1/products").await.body["data"], json!([]));
+    done(&program.run(&["backup", "restore", &file, "--as", "acme-again"]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_that_was_destroyed_since_it_was_verified_counts_for_nothing() {
+    let (app, folder) = (TestApp::start().await, Folder::new());
+    app.tenant("acme").await;
+    let program = folder.program(&app);
+    let good = done(&program.run(&["backup", "create", "acme", "--verify"]));
+    let bad = done(&program.run(&["backup", "create", "acme", "--verify"]));
+    let mut bytes = std::fs::read(&bad).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&bad, &bytes).unwrap();
+    let pruned = program.run(&["backup", "prune", "--keep-last", "1"]);
+    assert!(pruned.err.contains("0 removed"), "{pruned:?}");
+    std::fs::write(&good, "").unwrap();
+    assert!(program.run(&["backup", "list"]).out.contains("DAMAGED"));
+    for dry in [&["--dry-run"][..], &["--yes"][..]] {
+        let refused = program.run(&[&["tenant", "drop", "acme"][..], dry].concat());
+        assert_eq!(refused.code, Some(4), "{refused:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_business_comes_back_as_closed_as_it_was_and_its_people_get_passwords() {
+    let (app, folder) = (TestApp::start().await, Folder::new());
+    app.tenant("acme").await;
+    let program = folder.program(&app);
+    done(&program.run(&["tenant", "suspend", "acme"]));
+    done(&program.run(&["backup", "create", "acme", "--verify"]));
+    done(&program.run(&["tenant", "drop", "acme", "--yes"]));
+    let admin = app.database.as_admin().await;
+    admin.batch_execute("DELETE FROM shared.users").await.unwrap();
+    assert!(done(&program.run(&["tenant", "history", "acme"])).contains("tenant.dropped"));
+    assert!(done(&program.run(&["backup", "list", "acme"])).contains("verified"));
+    done(&program.run(&["backup", "restore", "--newest", "acme"]));
+    let status = || {
+        let shown = program.run(&["tenant", "show", "acme", "-o", "json"]);
+        serde_json::from_str::<Value>(&shown.out).unwrap()["status"].clone()
+    };
+    assert_eq!(status(), "suspended");
+    done(&program.run(&["tenant", "archive", "acme"]));
+    done(&program.run(&["tenant", "unarchive", "acme"]));
+    assert_eq!(status(), "suspended", "unarchiving forgives nothing");
+    done(&program.run(&["tenant", "resume", "acme"]));
+
+    let made = done(&program.run(&["user", "reset-password", "owner@acme.test"]));
+    let password = made.split(' ').next().unwrap();
+    let login = json!({"email": "owner@acme.test", "password": password});
+    let host = app.stranger("acme.localhost");
+    let mut reply = host.post("/api/v1/auth/login", &login).await;
+    for _ in 0..50 {
+        if reply.status == 200 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        reply = host.post("/api/v1/auth/login", &login).await;
+    }
+    assert_eq!(reply.status, 200, "{reply:?}");
+    assert_eq!(program.run(&["user", "reset-password", "nobody@acme.test"]).code, Some(3));
 }

@@ -21,8 +21,23 @@ async fn a_healthy_installation_passes_and_leaves_nothing_behind() {
     let program = Program::beside(&app);
     let (_, report) = examine(&program, &["--admin-url", &app.database.admin_url()]);
     for name in [
-        "server", "connections", "locks", "memory", "log", "clock", "passwords", "authentication", "pooler", "roles",
-        "row security", "isolation", "migrations", "drift", "catalogue", "backups", "disk",
+        "server",
+        "connections",
+        "locks",
+        "memory",
+        "log",
+        "clock",
+        "passwords",
+        "authentication",
+        "pooler",
+        "roles",
+        "row security",
+        "isolation",
+        "migrations",
+        "drift",
+        "catalogue",
+        "backups",
+        "disk",
     ] {
         assert_eq!(health(&report, name), "ok", "{name}: {report}");
     }
@@ -67,14 +82,20 @@ async fn what_is_wrong_is_found() {
     admin.batch_execute("ALTER TABLE shared.memberships ENABLE ROW LEVEL SECURITY").await.unwrap();
 
     admin
-        .batch_execute(&format!("REVOKE {name}_business_1 FROM tenantry_test_server; GRANT TEMP ON DATABASE {name} TO PUBLIC"))
+        .batch_execute(&format!(
+            "REVOKE {name}_business_1 FROM tenantry_test_server; GRANT TEMP ON DATABASE {name} TO PUBLIC"
+        ))
         .await
         .unwrap();
     let (_, report) = examine(&program, &["--skip-drift"]);
     assert_eq!(health(&report, "roles"), "fail");
-    assert!(report.to_string().contains("is no member of") && report.to_string().contains("temporary tables"));
+    assert!(
+        report.to_string().contains("is no member of") && report.to_string().contains("temporary tables")
+    );
     admin
-        .batch_execute(&format!("GRANT {name}_business_1 TO tenantry_test_server; REVOKE TEMP ON DATABASE {name} FROM PUBLIC"))
+        .batch_execute(&format!(
+            "GRANT {name}_business_1 TO tenantry_test_server; REVOKE TEMP ON DATABASE {name} FROM PUBLIC"
+        ))
         .await
         .unwrap();
     assert_eq!(health(&examine(&program, &["--skip-drift"]).1, "roles"), "ok");

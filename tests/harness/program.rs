@@ -1,7 +1,7 @@
 //! The real binary, run as a person would.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -62,8 +62,20 @@ impl Program {
         self
     }
 
+    /// Runs one of the checkout's scripts, which runs the binary.
+    pub fn run_script(&self, name: &str, arguments: &[&str]) -> Ran {
+        let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../scripts").join(name);
+        let mut command = self.command_of(&script.canonicalize().unwrap(), arguments);
+        command.env("TENANTRY", binary());
+        ended(command.spawn().unwrap())
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(binary());
+        self.command_of(&binary(), arguments)
+    }
+
+    fn command_of(&self, program: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command.args(arguments).current_dir(std::env::temp_dir());
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TENANTRY")) {
             command.env_remove(name);
@@ -80,12 +92,7 @@ impl Program {
     pub fn run_with_input(&self, arguments: &[&str], input: &str) -> Ran {
         let mut child = self.command(arguments).spawn().unwrap();
         child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-        let output = child.wait_with_output().unwrap();
-        Ran {
-            code: output.status.code(),
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: String::from_utf8(output.stderr).unwrap(),
-        }
+        ended(child)
     }
 
     /// Starts `serve` on this port and waits until it is ready.
@@ -100,6 +107,16 @@ impl Program {
             std::thread::sleep(Duration::from_millis(10));
         }
         serving
+    }
+}
+
+/// Waits for the end.
+fn ended(child: Child) -> Ran {
+    let output = child.wait_with_output().unwrap();
+    Ran {
+        code: output.status.code(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
     }
 }
 

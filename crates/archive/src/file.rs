@@ -6,7 +6,7 @@
 //! file without it was not finished.
 
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 use std::path::Path;
 
 use aws_lc_rs::digest::{Context, SHA256};
@@ -20,6 +20,9 @@ use uuid::Uuid;
 
 /// The first line of the stream. Another format gets another line.
 const MAGIC: &[u8] = b"TENANTRY BACKUP 1\n";
+
+/// What every zstd stream begins with.
+const ZSTD_FRAME: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 /// A record longer than this is damage: rows come in pieces of at most [`PIECE`] or one row, and PostgreSQL's rows end at 1 GiB.
 const LONGEST: u32 = 1 << 30;
@@ -256,11 +259,18 @@ impl Reader {
     /// # Errors
     /// [`FileError`].
     pub fn open(path: &Path) -> Result<Self, FileError> {
-        let file = File::open(path)?;
+        let mut file = File::open(path)?;
+        let mut frame = [0; ZSTD_FRAME.len()];
+        let is_zstd = file.read_exact(&mut frame).is_ok() && frame == ZSTD_FRAME;
+        file.rewind()?;
         let mut decoder = zstd::stream::read::Decoder::new(file)?;
         let mut magic = [0; MAGIC.len()];
         match decoder.read_exact(&mut magic) {
             Ok(()) if magic == MAGIC => {}
+            Err(error) if is_zstd => {
+                let place = "the header".to_owned();
+                return Err(FileError::Damaged { place, problem: error.to_string() });
+            }
             _ => return Err(FileError::NotABackup(path.display().to_string())),
         }
         Ok(Self {
@@ -374,6 +384,21 @@ pub fn check(path: &Path) -> Result<Manifest, FileError> {
         }
     }
     manifest.ok_or_else(|| reader.damaged("there is no manifest"))
+}
+
+/// The SHA-256 of a whole file, in hexadecimal.
+///
+/// # Errors
+/// [`FileError::Io`].
+pub fn digest(path: &Path) -> Result<String, FileError> {
+    let mut file = File::open(path)?;
+    let (mut digest, mut buffer) = (Context::new(&SHA256), vec![0; PIECE]);
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hex(digest)),
+            read => digest.update(&buffer[..read]),
+        }
+    }
 }
 
 /// The header of a file, without reading its rows.

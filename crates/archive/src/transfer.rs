@@ -106,15 +106,24 @@ async fn read_snapshot(
     Ok(send(Piece::Manifest(manifest.clone())).await.then_some(manifest))
 }
 
+/// Which of a schema's tables a file has to hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tables {
+    All,
+    Some,
+}
+
 /// Loads the rows of a file into a new schema.
 ///
 /// # Errors
 /// [`TransferError`]; drop the schema then.
-pub async fn load(path: &Path, loading: &Loading) -> Result<(), TransferError> {
+pub async fn load(path: &Path, loading: &Loading, tables: Tables) -> Result<(), TransferError> {
     let (mut pieces, reading) = read(path);
-    let loaded = load_pieces(&mut pieces, loading).await;
+    let loaded = load_pieces(&mut pieces, loading, tables).await;
     drop(pieces);
-    reading.await.map_err(std::io::Error::other).map_err(FileError::from)??;
+    // Damage is what to tell, not that the rows ended early because of it.
+    let was_read = reading.await.map_err(std::io::Error::other).map_err(FileError::from)?;
+    was_read?;
     loaded
 }
 
@@ -134,9 +143,18 @@ pub(crate) fn read(path: &Path) -> (mpsc::Receiver<Piece>, tokio::task::JoinHand
     (pieces, reading)
 }
 
-async fn load_pieces(pieces: &mut mpsc::Receiver<Piece>, loading: &Loading) -> Result<(), TransferError> {
+async fn load_pieces(
+    pieces: &mut mpsc::Receiver<Piece>,
+    loading: &Loading,
+    tables: Tables,
+) -> Result<(), TransferError> {
+    let mut missing: Vec<String> = loading.tables().await?.into_iter().map(|table| table.name).collect();
     while let Some(piece) = pieces.recv().await {
         let Piece::Table(table) = piece else { continue };
+        match missing.iter().position(|name| *name == table.name) {
+            Some(at) => drop(missing.remove(at)),
+            None => return Err(differs(&table.name, NOT_IN_THE_SCHEMA)),
+        }
         let mut rows = loading.copy_in(&table).await?;
         loop {
             match pieces.recv().await {
@@ -150,7 +168,17 @@ async fn load_pieces(pieces: &mut mpsc::Receiver<Piece>, loading: &Loading) -> R
             }
         }
     }
-    Ok(())
+    match missing.first() {
+        Some(table) if tables == Tables::All => Err(differs(table, NOT_IN_THE_BACKUP)),
+        _ => Ok(()),
+    }
+}
+
+const NOT_IN_THE_SCHEMA: &str = "a schema of the backup's version does not have it";
+const NOT_IN_THE_BACKUP: &str = "the backup does not hold it";
+
+fn differs(table: &str, problem: &str) -> TransferError {
+    TransferError::Differs { table: table.to_owned(), problem: problem.to_owned() }
 }
 
 /// Moves all rows of a snapshot straight into a new schema of the same version.
@@ -187,21 +215,15 @@ pub async fn compare(loading: &Loading, tables: &[TableSummary]) -> Result<(), T
             tally.add(&piece);
         }
         let loaded = tally.finish(&table.name);
-        let differs = |problem: &str| {
-            Err(TransferError::Differs { table: table.name.clone(), problem: problem.to_owned() })
-        };
         match tables.iter().find(|summary| summary.name == table.name) {
             Some(summary) if *summary == loaded => {}
-            Some(_) => return differs("its rows are not those of the backup"),
-            None => return differs("the backup does not hold it"),
+            Some(_) => return Err(differs(&table.name, "its rows are not those of the backup")),
+            None => return Err(differs(&table.name, NOT_IN_THE_BACKUP)),
         }
     }
     match tables.iter().find(|summary| found.iter().all(|table| table.name != summary.name)) {
         None => Ok(()),
-        Some(summary) => Err(TransferError::Differs {
-            table: summary.name.clone(),
-            problem: "a schema of the backup's version does not have it".to_owned(),
-        }),
+        Some(summary) => Err(differs(&summary.name, NOT_IN_THE_SCHEMA)),
     }
 }
 
@@ -209,8 +231,7 @@ fn same_count(table: &Table, loaded: u64, expected: u64) -> Result<(), TransferE
     if loaded == expected {
         return Ok(());
     }
-    let problem = format!("{loaded} rows were loaded instead of {expected}");
-    Err(TransferError::Differs { table: table.name.clone(), problem })
+    Err(differs(&table.name, &format!("{loaded} rows were loaded instead of {expected}")))
 }
 
 /// A file that is still being written, beside its place; removed when dropped.

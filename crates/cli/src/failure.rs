@@ -63,7 +63,9 @@ fn code_of(error: &(dyn std::error::Error + 'static)) -> Option<u8> {
         return match error {
             BackupError::Provision(error) => code_of(error),
             BackupError::Owner(error) => code_of(error),
-            BackupError::Maintenance(MaintenanceError::Busy) => Some(CONFLICT),
+            BackupError::Maintenance(MaintenanceError::Busy)
+            | BackupError::AnotherBusiness(_)
+            | BackupError::NotFresh => Some(CONFLICT),
             _ => None,
         };
     }
@@ -83,8 +85,13 @@ fn code_of(error: &(dyn std::error::Error + 'static)) -> Option<u8> {
     }
     match error.downcast_ref() {
         Some(DomainError::NotFound) => return Some(NOT_FOUND),
-        Some(DomainError::Taken(_)) => return Some(CONFLICT),
+        Some(DomainError::Taken(_) | DomainError::NotVerified(_) | DomainError::NoRecord { .. }) => {
+            return Some(CONFLICT);
+        }
         _ => {}
+    }
+    if let Some(MemberError::UnknownUser(_)) = error.downcast_ref() {
+        return Some(NOT_FOUND);
     }
     let is_taken = matches!(error.downcast_ref(), Some(ProvisionError::SlugTaken(_)))
         || matches!(

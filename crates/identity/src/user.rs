@@ -103,6 +103,25 @@ pub async fn restore(tx: &SharedTx, member: &Member) -> Result<UserId, DbError> 
     Ok(id)
 }
 
+/// Whether the user can sign in with a password; one out of a backup cannot, until he is given one.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn has_password(tx: &SharedTx, id: UserId) -> Result<bool, DbError> {
+    const HAS: &str = "SELECT FROM shared.users WHERE id = $1 AND password_hash IS NOT NULL";
+    Ok(tx.query_opt(HAS, &[&id.as_uuid()]).await?.is_some())
+}
+
+/// Gives a user another password. `password_hash` comes from [`Hasher::hash`](crate::Hasher::hash).
+///
+/// # Errors
+/// [`DbError`].
+pub async fn set_password(tx: &SharedTx, id: UserId, password_hash: &str) -> Result<(), DbError> {
+    const SET: &str =
+        "UPDATE shared.users SET password_hash = $2, password_changed_at = $3, updated_at = $3 WHERE id = $1";
+    tx.execute(SET, &[&id.as_uuid(), &password_hash, &tx.now()]).await.map(drop)
+}
+
 /// The email with which a user signs in.
 ///
 /// # Errors

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use identity::{UserId, user};
 use serde::Serialize;
 use serde_json::Value;
-use tenancy::{DbError, SharedTx, Tenant, TenantId};
+use tenancy::{DbError, SharedTx, Tenant, TenantId, TenantSlug};
 use uuid::Uuid;
 
 /// Who does something.
@@ -77,6 +77,19 @@ pub async fn record(
     tx.execute(INSERT, &[&Uuid::now_v7(), &tx.now(), &name, &id, &action, &tenant_id, &tenant_slug, &details])
         .await
         .map(drop)
+}
+
+/// The business that had this slug last, as far as the log knows.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn last_with_slug(tx: &SharedTx, slug: &TenantSlug) -> Result<Option<TenantId>, DbError> {
+    const LAST: &str = "
+        SELECT tenant_id FROM shared.platform_audit
+         WHERE tenant_slug = $1 AND tenant_id IS NOT NULL
+         ORDER BY id DESC LIMIT 1";
+    let row = tx.query_opt(LAST, &[&slug.as_str()]).await?;
+    row.map(|row| row.try_get("tenant_id").map(TenantId::from_uuid).map_err(DbError::from)).transpose()
 }
 
 /// Up to `limit` entries, the newest first, from the one before `before` on, of one business or of all.

@@ -6,16 +6,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use archive::{FileError, Manifest, Subject, TransferError, file, transfer};
+use archive::transfer::{self, Tables};
+use archive::{FileError, Manifest, Subject, TransferError, file};
 use chrono::{DateTime, TimeDelta, Utc};
 use identity::membership::{self, Member, Place};
+use inventory::Name;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tenancy::copy::{Loading, MaintenanceError, Snapshot};
-use tenancy::domain::{self, SavedDomain};
+use tenancy::domain::{self, DomainError, SavedDomain};
+use tenancy::lifecycle::{self, LifecycleError, StatusChange};
 use tenancy::{
-    DbError, NewTenant, ProvisionError, Provisioner, SharedTx, Tenant, TenantId, TenantSlug, TenantStatus,
-    tenant,
+    DbError, HostName, NewTenant, ProvisionError, Provisioner, SharedTx, Tenant, TenantId, TenantSlug,
+    TenantStatus, tenant,
 };
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -49,6 +52,16 @@ pub struct Backup {
 impl Backup {
     pub fn is_verified(&self) -> bool {
         self.verified_at.is_some() && self.failure.is_none()
+    }
+
+    /// Whether the file is where it was put and as long as it was. Damage inside only [`Backup::is_whole`] finds.
+    pub fn has_its_size(&self) -> bool {
+        std::fs::metadata(&self.file).is_ok_and(|file| i64::try_from(file.len()) == Ok(self.size_bytes))
+    }
+
+    /// Whether the file is, byte for byte, what was written; reads all of it.
+    pub fn is_whole(&self) -> bool {
+        self.has_its_size() && file::digest(&self.file).is_ok_and(|digest| digest == self.sha256)
     }
 
     /// The business's slug, or what else it is of.
@@ -93,6 +106,12 @@ pub enum BackupError {
         "the shared schema holds businesses or users already; a backup of it is restored into a fresh installation only"
     )]
     NotFresh,
+    #[error(
+        "the backup is of a business that is gone, and another one has the slug {0} by now; restore it under a new slug with --as"
+    )]
+    AnotherBusiness(TenantSlug),
+    #[error("the business's name in the backup cannot be used: {0}")]
+    Name(String),
     #[error("the backup's rows of the shared schema cannot be read: {0}")]
     Shared(#[from] serde_json::Error),
     #[error(transparent)]
@@ -117,6 +136,8 @@ impl From<FileError> for BackupError {
 struct SharedRows {
     members: Vec<Member>,
     domains: Vec<SavedDomain>,
+    /// suspended or archived; a business that comes back is so again.
+    status: Option<String>,
 }
 
 /// Backs one business up into a new file in `folder`.
@@ -139,6 +160,7 @@ pub async fn create(
             .into_iter()
             .map(|domain| SavedDomain { host: domain.host.to_string(), is_primary: domain.is_primary })
             .collect(),
+        status: Some(tenant.status.as_str().to_owned()),
     };
     let subject = Subject::Business {
         id: tenant.id.as_uuid(),
@@ -268,7 +290,7 @@ async fn verify_unrecorded(provisioner: &Provisioner, path: &Path) -> Result<Man
     if manifest.header.subject != Subject::Installation {
         known_version(provisioner, &manifest)?;
         let (loading, _) = provisioner.begin_loading(manifest.header.schema_version, None).await?;
-        transfer::load(path, &loading).await?;
+        transfer::load(path, &loading, Tables::All).await?;
         transfer::compare(&loading, &manifest.tables).await?;
     }
     Ok(manifest)
@@ -284,6 +306,18 @@ async fn check(path: &Path) -> Result<Manifest, BackupError> {
 fn known_version(provisioner: &Provisioner, manifest: &Manifest) -> Result<(), BackupError> {
     let (backup, program) = (manifest.header.schema_version, provisioner.latest_version());
     if backup > program { Err(BackupError::TooNew { backup, program }) } else { Ok(()) }
+}
+
+/// Reads a whole file and refuses what restoring would refuse, without touching anything.
+///
+/// # Errors
+/// [`BackupError`].
+pub async fn inspect(provisioner: &Provisioner, path: &Path) -> Result<Manifest, BackupError> {
+    let manifest = check(path).await?;
+    if manifest.header.subject != Subject::Installation {
+        known_version(provisioner, &manifest)?;
+    }
+    Ok(manifest)
 }
 
 /// Where a backup goes.
@@ -354,7 +388,9 @@ pub async fn restore(
             };
             // Restored under its own slug, a dropped business is the same business again.
             let id = (wanted.as_str() == slug).then(|| TenantId::from_uuid(*id));
-            let new = NewTenant { slug: wanted.clone(), name: name.clone(), id };
+            // The file may come from anywhere.
+            let name = Name::parse(name).map_err(|error| BackupError::Name(error.to_string()))?.to_string();
+            let new = NewTenant { slug: wanted.clone(), name, id };
             let (owner, new_users) =
                 restore_new(provisioner, path, &manifest, &new, owner.as_ref(), actor, &details).await?;
             (wanted.clone(), owner, new_users)
@@ -406,15 +442,34 @@ async fn restore_new(
         for member in &rows.members {
             new_users += usize::from(membership::restore(tx, tenant.id, member).await?);
         }
-        for saved in &rows.domains {
-            // A host that another business has by now stays there.
-            if let Ok(host) = tenancy::HostName::parse(&saved.host) {
-                let _ = domain::insert(tx, tenant.id, &host).await;
-            }
+        if new.id.is_some() {
+            come_back(tx, &tenant, &rows).await?;
         }
         Ok::<_, BackupError>((None, new_users))
     };
     provisioner.keep_loaded(loading, register).await
+}
+
+/// What a business that was dropped had besides its data, for it is the same business again; a copy gets none of it.
+async fn come_back(tx: &SharedTx, tenant: &Tenant, rows: &SharedRows) -> Result<(), BackupError> {
+    for saved in &rows.domains {
+        let Ok(host) = HostName::parse(&saved.host) else { continue };
+        match domain::insert(tx, tenant.id, &host).await {
+            // A host that another business has by now stays there.
+            Ok(_) | Err(DomainError::Taken(_)) => {}
+            Err(DomainError::Db(error)) => return Err(error.into()),
+            Err(error) => tracing::warn!(error = %tenancy::chain(&error), "a host of the backup is left out"),
+        }
+    }
+    let change = match rows.status.as_deref() {
+        Some("suspended") => StatusChange::Suspend,
+        Some("archived") => StatusChange::Archive,
+        _ => return Ok(()),
+    };
+    match lifecycle::change_status(tx, tenant.id, change).await {
+        Err(LifecycleError::Db(error)) => Err(error.into()),
+        _ => Ok(()),
+    }
 }
 
 /// A new schema with the rows of the file, at the newest version.
@@ -425,7 +480,7 @@ async fn load(
     new: Option<&NewTenant>,
 ) -> Result<(Loading, Option<Arc<Tenant>>), BackupError> {
     let (loading, tenant) = provisioner.begin_loading(manifest.header.schema_version, new).await?;
-    transfer::load(path, &loading).await?;
+    transfer::load(path, &loading, Tables::All).await?;
     provisioner.finish_loading(&loading).await?;
     Ok((loading, tenant))
 }
@@ -480,7 +535,8 @@ pub async fn restore_installation(
     }
     let last_number = file::shared_rows(path)?["lastBusinessNumber"].as_i64().unwrap_or(1);
     let Some(loading) = provisioner.begin_loading_shared().await? else { return Err(BackupError::NotFresh) };
-    transfer::load(path, &loading).await?;
+    // A file of an older release holds fewer tables.
+    transfer::load(path, &loading, Tables::Some).await?;
     let register = async |tx: &SharedTx| {
         const CLOSE: &str = "
             UPDATE shared.tenants SET status_before = coalesce(status_before, status), status = 'restoring'";
@@ -566,13 +622,13 @@ pub async fn page(
     rows.iter().map(Backup::from_row).collect()
 }
 
-/// The newest backup of a business that was verified and whose file is still there.
+/// The newest backup of a business that was verified and whose file is still what it was.
 ///
 /// # Errors
 /// [`DbError`].
 pub async fn newest_verified(tx: &SharedTx, tenant: TenantId) -> Result<Option<Backup>, DbError> {
     let backups = list(tx, Some(tenant)).await?;
-    Ok(backups.into_iter().find(|backup| backup.is_verified() && backup.file.exists()))
+    Ok(backups.into_iter().find(|backup| backup.is_verified() && backup.is_whole()))
 }
 
 /// How long backups are kept. One that either rule keeps stays.
@@ -599,7 +655,7 @@ impl Retention {
                 superseded.push(backup.clone());
             }
             *count += 1;
-            *verified |= backup.is_verified() && backup.file.exists();
+            *verified = *verified || (backup.is_verified() && backup.is_whole());
         }
         superseded
     }
@@ -621,7 +677,7 @@ pub async fn remove(provisioner: &Provisioner, backup: &Backup) -> Result<(), Ba
     Ok(())
 }
 
-/// The business that a file's backup is of, if it exists: by its id, or else by its slug.
+/// The business that a file's backup is of, if it still exists.
 ///
 /// # Errors
 /// [`BackupError`].
@@ -631,5 +687,9 @@ pub async fn find_subject(tx: &SharedTx, subject: &Subject) -> Result<Option<Arc
         return Ok(Some(Arc::new(tenant)));
     }
     let Ok(slug) = TenantSlug::parse(slug) else { return Ok(None) };
-    Ok(tenant::find(tx, &slug).await?.map(Arc::new))
+    match tenant::find(tx, &slug).await? {
+        // Whoever has the slug now is somebody else, and must not get this business's data.
+        Some(other) => Err(BackupError::AnotherBusiness(other.slug)),
+        None => Ok(None),
+    }
 }

@@ -117,14 +117,15 @@ async fn server_settings(patient: &Patient, report: &mut Report) -> Result<(), D
     if wanted > usable {
         report.fail("connections", told, "raise max_connections, or lower database.max_connections");
     } else if settings.connections + wanted > usable {
-        let cure = "raise max_connections, or run fewer server processes: another one might find no connection";
+        let cure =
+            "raise max_connections, or run fewer server processes: another one might find no connection";
         report.warn("connections", told, cure);
     } else {
         report.ok("connections", told);
     }
 
-    let slots = settings.max_locks_per_transaction
-        * (settings.max_connections + settings.max_prepared_transactions);
+    let slots =
+        settings.max_locks_per_transaction * (settings.max_connections + settings.max_prepared_transactions);
     let per_schema = patient.provisioner.catalogue_size().await?.relations_per_schema.max(1);
     let told = format!("{slots} locks; making or dropping one business takes about {per_schema}");
     if slots < per_schema * 12 {
@@ -143,14 +144,18 @@ async fn server_settings(patient: &Patient, report: &mut Report) -> Result<(), D
     if settings.off.is_empty() {
         report.ok("durability", "fsync, full_page_writes and synchronous_commit are on");
     } else {
-        let told = format!("{} is off: what was acknowledged may be lost in a crash", settings.off.join(" and "));
+        let told =
+            format!("{} is off: what was acknowledged may be lost in a crash", settings.off.join(" and "));
         report.fail("durability", told, "turn it on, unless this data may be lost");
     }
 
     match settings.log_statement.as_str() {
         "all" | "mod" => report.warn(
             "log",
-            format!("log_statement = {}: businesses' data goes into the server's log", settings.log_statement),
+            format!(
+                "log_statement = {}: businesses' data goes into the server's log",
+                settings.log_statement
+            ),
             "set log_statement = none or ddl, and log_min_duration_statement for slow statements",
         ),
         quiet => report.ok("log", format!("log_statement = {quiet}")),
@@ -159,7 +164,11 @@ async fn server_settings(patient: &Patient, report: &mut Report) -> Result<(), D
     let ahead = settings.clock_ahead;
     let told = format!("PostgreSQL's clock is {} ms from ours", ahead.num_milliseconds().abs());
     if ahead.abs() > TimeDelta::seconds(30) {
-        report.fail("clock", told, "synchronise both machines with NTP; tokens and times are wrong meanwhile");
+        report.fail(
+            "clock",
+            told,
+            "synchronise both machines with NTP; tokens and times are wrong meanwhile",
+        );
     } else if ahead.abs() > TimeDelta::seconds(1) {
         report.warn("clock", told, "synchronise both machines with NTP");
     } else {
@@ -184,7 +193,9 @@ async fn sign_in(patient: &Patient, report: &mut Report) {
             "only an administrator sees pg_hba.conf; give --admin-url to have it looked at",
         ),
         Some(admin) => match health::weak_sign_in(admin).await {
-            Ok(weak) if weak.is_empty() => report.ok("authentication", "no rule of pg_hba.conf is weaker than SCRAM"),
+            Ok(weak) if weak.is_empty() => {
+                report.ok("authentication", "no rule of pg_hba.conf is weaker than SCRAM")
+            }
             Ok(weak) => report.warn(
                 "authentication",
                 weak.join("; "),
@@ -217,7 +228,8 @@ async fn roles(patient: &Patient, report: &mut Report) -> Result<(), DbError> {
     if complaints.is_empty() {
         report.ok("roles", "the server's login owns and inherits nothing; every business has its role");
     } else {
-        let more = if complaints.len() > 5 { format!(" and {} more", complaints.len() - 5) } else { String::new() };
+        let more =
+            if complaints.len() > 5 { format!(" and {} more", complaints.len() - 5) } else { String::new() };
         let told = complaints.iter().take(5).cloned().collect::<Vec<_>>().join("; ") + &more;
         report.fail("roles", told, "run `tenantry db init --admin-url ...` again");
     }
@@ -226,7 +238,11 @@ async fn roles(patient: &Patient, report: &mut Report) -> Result<(), DbError> {
         report.ok("row security", "on for every shared table with rows of businesses or users");
     } else {
         let told = format!("off for shared.{}", open.join(", shared."));
-        report.fail("row security", told, "ALTER TABLE ... ENABLE ROW LEVEL SECURITY on each, and find out who turned it off");
+        report.fail(
+            "row security",
+            told,
+            "ALTER TABLE ... ENABLE ROW LEVEL SECURITY on each, and find out who turned it off",
+        );
     }
     Ok(())
 }
@@ -275,8 +291,16 @@ async fn drift(patient: &Patient, report: &mut Report) {
         Ok(drifted) if drifted.is_empty() => report.ok("drift", "every schema is what its version should be"),
         Ok(drifted) => {
             let names: Vec<&str> = drifted.iter().take(5).map(|schema| schema.schema.as_str()).collect();
-            let told = format!("{} schemas are not what their versions should be: {}", drifted.len(), names.join(", "));
-            report.fail("drift", told, "undo what was changed by hand; see below what is missing and what is unexpected");
+            let told = format!(
+                "{} schemas are not what their versions should be: {}",
+                drifted.len(),
+                names.join(", ")
+            );
+            report.fail(
+                "drift",
+                told,
+                "undo what was changed by hand; see below what is missing and what is unexpected",
+            );
             report.drift = drifted;
         }
         Err(error) => {
@@ -293,11 +317,14 @@ async fn catalogue(patient: &Patient, report: &mut Report) -> Result<(), DbError
         size.relations,
         size.size_bytes >> 20
     );
-    let is_big = size.schemas > MOST_SCHEMAS
-        || size.relations > MOST_RELATIONS
-        || size.size_bytes > BIGGEST_CATALOGUE;
+    let is_big =
+        size.schemas > MOST_SCHEMAS || size.relations > MOST_RELATIONS || size.size_bytes > BIGGEST_CATALOGUE;
     if is_big {
-        report.warn("catalogue", told, "put new businesses into another database; drop what is archived and backed up");
+        report.warn(
+            "catalogue",
+            told,
+            "put new businesses into another database; drop what is archived and backed up",
+        );
     } else {
         report.ok("catalogue", told);
     }
@@ -309,7 +336,11 @@ async fn background(patient: &Patient, report: &mut Report) -> Result<(), DbErro
     let ready = provisioner.spares_ready().await?;
     let told = format!("{ready} of {} spare schemas are ready", patient.spare_schemas);
     if patient.spare_schemas > 0 && ready == 0 {
-        report.warn("spare schemas", told, "onboarding builds each schema meanwhile; see whether background jobs run");
+        report.warn(
+            "spare schemas",
+            told,
+            "onboarding builds each schema meanwhile; see whether background jobs run",
+        );
     } else {
         report.ok("spare schemas", told);
     }
@@ -319,12 +350,15 @@ async fn background(patient: &Patient, report: &mut Report) -> Result<(), DbErro
         let cure = "run `tenantry job run`, or a server with provisioning.in_server and jobs.in_server";
         report.warn("jobs", "no process runs background jobs", cure);
     }
-    let failed = provisioner
-        .write_shared(async |tx| jobs::list(tx, Some(JobState::Failed), None, 100).await)
-        .await?;
+    let failed =
+        provisioner.write_shared(async |tx| jobs::list(tx, Some(JobState::Failed), None, 100).await).await?;
     let recent = failed.iter().filter(|job| job.created_at > Utc::now() - TimeDelta::days(7)).count();
     if recent > 0 {
-        report.warn("failed jobs", format!("{recent} in the last seven days"), "`tenantry job list --state failed`");
+        report.warn(
+            "failed jobs",
+            format!("{recent} in the last seven days"),
+            "`tenantry job list --state failed`",
+        );
     }
     Ok(())
 }
@@ -348,14 +382,29 @@ async fn backups(patient: &Patient, report: &mut Report) -> Result<(), DbError> 
         .collect();
     let cure = "run scripts/backup every night: see scripts/systemd";
     if without.is_empty() {
-        report.ok("backups", format!("every business has a verified one of the last {OLDEST_BACKUP_HOURS} hours, or is younger"));
+        report.ok(
+            "backups",
+            format!(
+                "every business has a verified one of the last {OLDEST_BACKUP_HOURS} hours, or is younger"
+            ),
+        );
     } else {
         let named = without.iter().take(5).copied().collect::<Vec<_>>().join(", ");
-        let told = format!("{} of {} businesses have no verified one of the last {OLDEST_BACKUP_HOURS} hours: {named}", without.len(), open.len());
+        let told = format!(
+            "{} of {} businesses have no verified one of the last {OLDEST_BACKUP_HOURS} hours: {named}",
+            without.len(),
+            open.len()
+        );
         report.warn("backups", told, cure);
     }
-    if !backups.iter().any(|backup| backup.tenant_id.is_none() && backup.taken_at > recent) && !without.is_empty() {
-        report.warn("installation backup", "the shared schema has no recent one", "`tenantry backup create --installation`");
+    if !backups.iter().any(|backup| backup.tenant_id.is_none() && backup.taken_at > recent)
+        && !without.is_empty()
+    {
+        report.warn(
+            "installation backup",
+            "the shared schema has no recent one",
+            "`tenantry backup create --installation`",
+        );
     }
     Ok(())
 }
@@ -374,6 +423,10 @@ fn disk(patient: &Patient, report: &mut Report) {
                 report.ok("disk", told);
             }
         }
-        Err(error) => report.warn("disk", format!("{}: {error}", folder.display()), "see whether the folder can be read"),
+        Err(error) => report.warn(
+            "disk",
+            format!("{}: {error}", folder.display()),
+            "see whether the folder can be read",
+        ),
     }
 }

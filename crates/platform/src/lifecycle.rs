@@ -12,7 +12,7 @@ use tenancy::tenant::TenantLimits;
 use tenancy::{DbError, HostName, Provisioner, SharedTx, Tenant, TenantId, TenantSlug};
 
 use crate::audit::{self, Actor};
-use crate::backup;
+use crate::backup::{self, Backup};
 
 /// Something was refused; nothing has changed.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +70,9 @@ impl Operator {
         reserve_for: Duration,
     ) -> Result<Tenant, OperatorError> {
         self.act(id, async |tx, before| {
+            if before.slug == *slug {
+                return Ok(lifecycle::lock(tx, id).await?);
+            }
             let renamed = lifecycle::rename(tx, id, slug, reserve_for).await?;
             let details = json!({"from": before.slug.to_string()});
             self.record(tx, "tenant.renamed", &renamed, &details).await?;
@@ -122,22 +125,27 @@ impl Operator {
         Ok(discarded)
     }
 
+    /// Whether the business could be dropped without losing its data.
+    ///
+    /// # Errors
+    /// [`OperatorError::NoBackup`].
+    pub async fn check_backup(&self, tenant: &Tenant) -> Result<Backup, OperatorError> {
+        let newest = self.provisioner.write_shared(async |tx| backup::newest_verified(tx, tenant.id).await);
+        newest.await?.ok_or_else(|| OperatorError::NoBackup(tenant.slug.clone()))
+    }
+
     /// Removes a business for good. Unless told otherwise, it needs a verified backup whose file is on this machine.
     ///
     /// # Errors
     /// [`OperatorError`].
     pub async fn drop_tenant(&self, tenant: &Tenant, without_backup: bool) -> Result<Removed, OperatorError> {
-        let (backup, members) = self
-            .provisioner
-            .write_shared(async |tx| {
-                let members = membership::list(tx, tenant.id).await?.len();
-                Ok::<_, DbError>((backup::newest_verified(tx, tenant.id).await?, members))
-            })
-            .await?;
-        if backup.is_none() && !without_backup {
-            return Err(OperatorError::NoBackup(tenant.slug.clone()));
-        }
-        let backup = backup.map(|backup| backup.file.display().to_string());
+        let backup = match self.check_backup(tenant).await {
+            Ok(backup) => Some(backup.file.display().to_string()),
+            Err(OperatorError::NoBackup(_)) if without_backup => None,
+            Err(error) => return Err(error),
+        };
+        let members =
+            self.provisioner.write_shared(async |tx| membership::list(tx, tenant.id).await).await?.len();
         let record = async |tx: &SharedTx, dropped: &Dropped| {
             let details = json!({"removed": dropped, "members": members, "backup": backup});
             Ok(audit::record(tx, &self.actor, "tenant.dropped", Some(tenant), &details).await?)

@@ -31,6 +31,8 @@ pub enum MemberError {
     UserExists(Email),
     #[error("the user {0} was made or deleted a moment ago; try again")]
     UserChanged(Email),
+    #[error("nobody signs in with the email {0}")]
+    UnknownUser(Email),
     #[error(transparent)]
     Membership(#[from] MembershipError),
     #[error(transparent)]
@@ -62,7 +64,8 @@ impl<'a> Prepared<'a> {
         hasher: &Hasher,
         member: &'a NewMember,
     ) -> Result<Self, MemberError> {
-        let known = provisioner.write_shared(async |tx| user::find_by_email(tx, &member.email).await).await?;
+        // A user without a password, out of a backup, needs one as a new user does.
+        let known = provisioner.write_shared(async |tx| find_with_password(tx, &member.email).await).await?;
         let (hash, made_password) = match (&member.password, known) {
             (Some(_), Some(_)) => return Err(MemberError::UserExists(member.email.clone())),
             (None, Some(_)) => (None, None),
@@ -78,6 +81,13 @@ impl<'a> Prepared<'a> {
     /// Stores the user, unless there is one with that email, and gives him the role.
     pub(crate) async fn add(&self, tx: &SharedTx, place: Place) -> Result<Added, MemberError> {
         let known = user::find_by_email(tx, &self.member.email).await?;
+        if let (Some(user), Some(hash)) = (known, &self.hash)
+            && !user::has_password(tx, user).await?
+        {
+            user::set_password(tx, user, hash).await?;
+            membership::insert(tx, user, place, &self.member.role).await?;
+            return Ok(Added { user, made_password: self.made_password.clone() });
+        }
         let (user, made_password) = match (known, &self.hash) {
             (Some(user), None) => (user, None),
             (Some(_), Some(_)) if self.member.password.is_some() => {
@@ -96,5 +106,13 @@ impl<'a> Prepared<'a> {
         };
         membership::insert(tx, user, place, &self.member.role).await?;
         Ok(Added { user, made_password })
+    }
+}
+
+/// The user with this email, if he has a password.
+async fn find_with_password(tx: &SharedTx, email: &Email) -> Result<Option<UserId>, DbError> {
+    match user::find_by_email(tx, email).await? {
+        Some(user) if user::has_password(tx, user).await? => Ok(Some(user)),
+        _ => Ok(None),
     }
 }

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use identity::Hasher;
 use identity::membership::Place;
+use identity::{Email, Hasher, Password, user};
 use inventory::{Currency, Name, defaults};
 use serde_json::json;
 use tenancy::{DbError, NewTenant, ProvisionError, Provisioner, Tenant, TenantSlug};
@@ -82,6 +82,34 @@ impl Onboarding {
     /// Hashes the password of somebody who is about to be added.
     pub(crate) async fn prepare<'a>(&self, member: &'a NewMember) -> Result<Prepared<'a>, MemberError> {
         Prepared::new(&self.provisioner, &self.hasher, member).await
+    }
+
+    /// Gives a user a new password: this one, or one that is made up and returned, to be shown once.
+    ///
+    /// # Errors
+    /// [`MemberError`]; `None` in it when nobody has that email.
+    pub async fn reset_password(
+        &self,
+        email: &Email,
+        password: Option<Password>,
+        actor: &Actor,
+    ) -> Result<Option<Password>, MemberError> {
+        let made = password.is_none().then(Password::generate);
+        let unknown = || MemberError::UnknownUser(email.clone());
+        let hash = match password.as_ref().or(made.as_ref()) {
+            Some(password) => self.hasher.hash(password).await?,
+            None => return Err(unknown()),
+        };
+        self.provisioner
+            .write_shared(async |tx| {
+                let user = user::find_by_email(tx, email).await?.ok_or_else(unknown)?;
+                user::set_password(tx, user, &hash).await?;
+                let details = json!({"email": email.to_string()});
+                audit::record(tx, actor, "user.password_reset", None, &details).await?;
+                Ok::<_, MemberError>(())
+            })
+            .await?;
+        Ok(made)
     }
 
     /// Gives somebody a role in a business or on the platform.

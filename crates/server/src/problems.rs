@@ -212,6 +212,7 @@ impl From<MemberError> for Problem {
             MemberError::UserExists(_) => {
                 Self::conflict("user_exists", sentence(&error)).at("/owner/password", "user_exists", &error)
             }
+            MemberError::UnknownUser(_) => Self::not_found(),
             MemberError::UserChanged(_) => Self::conflict("user_changed", sentence(&error)).retry_after(1),
             MemberError::Membership(error) => match error {
                 MembershipError::AlreadyMember => Self::conflict("already_member", sentence(&error)),
@@ -312,7 +313,9 @@ impl From<BackupError> for Problem {
                 }
                 MaintenanceError::Db(error) => error.into(),
             },
-            BackupError::Folder(..)
+            BackupError::AnotherBusiness(_) => Self::conflict("another_business", sentence(&error)),
+            BackupError::Name(_)
+            | BackupError::Folder(..)
             | BackupError::Transfer(TransferError::File(_) | TransferError::Differs { .. })
             | BackupError::TooNew { .. }
             | BackupError::OfTheInstallation

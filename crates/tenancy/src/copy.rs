@@ -160,18 +160,23 @@ impl Provisioner {
         Ok((Loading { tx, schema }, tenant))
     }
 
+    /// Whether the `shared` schema holds nothing but what its migrations put there.
+    ///
+    /// # Errors
+    /// [`DbError`].
+    pub async fn is_fresh(&self) -> Result<bool, DbError> {
+        is_fresh(&self.owner.begin_unscoped().await?).await
+    }
+
     /// The `shared` schema of a fresh installation, emptied of what its migrations put there; `None` when it is in use.
     ///
     /// # Errors
     /// [`DbError`].
     pub async fn begin_loading_shared(&self) -> Result<Option<Loading>, DbError> {
-        const IS_FRESH: &str = "
-            SELECT NOT EXISTS (SELECT FROM shared.tenants) AND NOT EXISTS (SELECT FROM shared.users)
-                   AND NOT EXISTS (SELECT FROM shared.platform_audit) AS fresh";
         let session = self.owner.begin_unscoped().await?;
         session.batch("SET LOCAL idle_in_transaction_session_timeout = 0").await?;
         let tx = SharedTx::over(session, &SharedScope::Platform);
-        if !tx.query_one(IS_FRESH, &[]).await?.try_get::<_, bool>("fresh")? {
+        if !is_fresh(&tx).await? {
             return Ok(None);
         }
         let schema = SchemaName::shared();
@@ -326,6 +331,13 @@ pub enum MaintenanceError {
     Busy,
     #[error("closing the business for maintenance failed")]
     Db(#[from] DbError),
+}
+
+async fn is_fresh(session: &Session) -> Result<bool, DbError> {
+    const IS_FRESH: &str = "
+        SELECT NOT EXISTS (SELECT FROM shared.tenants) AND NOT EXISTS (SELECT FROM shared.users)
+               AND NOT EXISTS (SELECT FROM shared.platform_audit) AS fresh";
+    Ok(session.query_one(IS_FRESH, &[]).await?.try_get("fresh")?)
 }
 
 /// Waits for a migration to end, and lets none begin. The lock takes no snapshot of the data yet, as a query would: what

@@ -9,6 +9,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::connect::{ConnectError, Connector, DatabaseUrl, TlsError};
 use crate::error::{DbError, is_stale_plan, may_succeed_again, root_sqlstate};
+use crate::failpoint;
 use crate::pool::{Pool, PoolSettings, PoolStatus, Realm};
 use crate::scope::{Mode, ScopedTx, SharedScope, SharedTx, TenantScope, TenantTx};
 use crate::session::{ROLLBACK, Session};
@@ -145,7 +146,9 @@ impl Database {
             // A transaction that failed gives its connection back before the pause.
             let outcome = {
                 let tx = self.begin::<Tx>(scope, mode).await?;
-                match work(&tx).await {
+                let worked = work(&tx).await;
+                failpoint::panic_now_and_then();
+                match worked {
                     Ok(value) if mode == Mode::Write => {
                         tx.into_session().commit().await.map(|()| value).map_err(E::from)
                     }

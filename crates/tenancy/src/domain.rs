@@ -49,7 +49,9 @@ impl Domain {
 /// A host cannot be a business's like that.
 #[derive(Debug, thiserror::Error)]
 pub enum DomainError {
-    #[error("{0} belongs to a business already")]
+    #[error(
+        "{0} is a business's already, verified or waiting to be; take it from there first (`tenantry domain remove`)"
+    )]
     Taken(HostName),
     #[error("{0} lies below the platform's own domain; a business answers there by its slug")]
     OfThePlatform(HostName),
@@ -70,7 +72,8 @@ pub enum DomainError {
 fn no_record(name: &str, challenge: &str, found: &[String]) -> String {
     let found = match found {
         [] => "nothing".to_owned(),
-        some => some.join(", "),
+        // Whoever owns the zone may write anything there.
+        some => some.join(", ").chars().filter(|letter| !letter.is_control()).collect(),
     };
     format!(
         "the TXT record of {name} has to hold {challenge}, and holds {found}; a new record may take a while to be seen"
@@ -129,8 +132,7 @@ pub async fn find(tx: &SharedTx, tenant: TenantId, host: &HostName) -> Result<Do
     Ok(Domain::from_row(&row.ok_or(DomainError::NotFound)?)?)
 }
 
-/// Gives a business a host that is still to be verified. A host that is waiting for another business's verification
-/// does not stand in the way: whoever shows that it is his gets it.
+/// Gives a business a host that is still to be verified.
 ///
 /// # Errors
 /// [`DomainError`].
@@ -138,10 +140,7 @@ pub async fn insert(tx: &SharedTx, tenant: TenantId, host: &HostName) -> Result<
     const INSERT: &str = with_domain_columns!(
         "INSERT INTO shared.domains (host, tenant_id, challenge, created_at)
          VALUES ($1, $2, $3, $4)
-             ON CONFLICT (host) DO UPDATE
-                SET tenant_id = EXCLUDED.tenant_id, challenge = EXCLUDED.challenge, is_primary = false,
-                    checked_at = NULL, created_at = EXCLUDED.created_at
-              WHERE shared.domains.verified_at IS NULL AND shared.domains.tenant_id <> EXCLUDED.tenant_id
+             ON CONFLICT (host) DO NOTHING
       RETURNING",
         ""
     );

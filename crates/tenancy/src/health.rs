@@ -210,7 +210,8 @@ impl Provisioner {
     /// # Errors
     /// [`DbError`].
     pub async fn spares_ready(&self) -> Result<i64, DbError> {
-        const READY: &str = "SELECT count(*) AS ready FROM shared.schemas WHERE state = 'spare' AND version = $1";
+        const READY: &str =
+            "SELECT count(*) AS ready FROM shared.schemas WHERE state = 'spare' AND version = $1";
         let session = self.owner.begin_unscoped().await?;
         Ok(session.query_one(READY, &[&self.tenant.latest()]).await?.try_get("ready")?)
     }
@@ -248,9 +249,7 @@ impl Provisioner {
             let schema = Schema::from_row(row)?;
             let known = match &reference {
                 Some((version, catalogue)) if *version == schema.version => catalogue,
-                _ => {
-                    &reference.insert((schema.version, self.reference_catalogue(schema.version).await?)).1
-                }
+                _ => &reference.insert((schema.version, self.reference_catalogue(schema.version).await?)).1,
             };
             let drift = self.catalogue(&schema.name, &schema.role).await?.drift_from(known);
             if !drift.is_none() {

@@ -50,7 +50,9 @@ impl HostName {
     /// # Errors
     /// [`HostError`] for what is no host name, and for what no registry would register.
     pub fn from_people(text: &str) -> Result<Self, HostError> {
-        let ascii = idna::domain_to_ascii_strict(text.trim()).map_err(|_| HostError)?;
+        let text = text.trim();
+        let text = text.strip_suffix('.').unwrap_or(text);
+        let ascii = idna::domain_to_ascii_strict(text).map_err(|_| HostError)?;
         Self::parse(&ascii)
     }
 

@@ -95,7 +95,8 @@ impl Provisioner {
     }
 
     async fn remove_probes(&self) -> Result<(), DbError> {
-        const PROBES: &str = "SELECT number, name, role_name, version FROM shared.schemas WHERE state = 'probe'";
+        const PROBES: &str =
+            "SELECT number, name, role_name, version FROM shared.schemas WHERE state = 'probe'";
         let session = self.owner.begin_unscoped().await?;
         for row in session.query(PROBES, &[]).await? {
             let probe = Schema::from_row(&row)?;

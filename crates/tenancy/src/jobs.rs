@@ -160,7 +160,7 @@ pub struct NewJob {
     pub requested_by: String,
 }
 
-/// Queues a job; with the rest of the transaction, or not at all.
+/// Queues a job; with the rest of the transaction, or not at all. When the same one waits already, that one is returned.
 ///
 /// # Errors
 /// [`DbError`].
@@ -171,13 +171,22 @@ pub async fn insert(tx: &SharedTx, new: &NewJob) -> Result<Job, DbError> {
       RETURNING",
         ""
     );
+    const WAITING: &str = with_job_columns!(
+        "SELECT",
+        "FROM shared.jobs
+          WHERE state = 'queued' AND kind = $1 AND tenant_id IS NOT DISTINCT FROM $2 AND parameters = $3 LIMIT 1"
+    );
+    let tenant = new.tenant_id.map(TenantId::as_uuid);
+    if let Some(row) = tx.query_opt(WAITING, &[&new.kind, &tenant, &new.parameters]).await? {
+        return Job::from_row(&row);
+    }
     let row = tx
         .query_one(
             INSERT,
             &[
                 &Uuid::now_v7(),
                 &new.kind,
-                &new.tenant_id.map(TenantId::as_uuid),
+                &tenant,
                 &new.parameters,
                 &new.max_attempts,
                 &tx.now(),
@@ -332,8 +341,10 @@ pub struct JobRunner {
     kinds: HashMap<&'static str, JobKind>,
 }
 
-/// Jobs at the same time; each may use several connections of the owner.
+/// Jobs at the same time that were asked for; each may use several connections of the owner.
 const CONCURRENT: usize = 2;
+/// Repeated work is short, and does not wait behind what was asked for.
+const CONCURRENT_REPEATED: usize = 1;
 const POLL: Duration = Duration::from_millis(500);
 
 impl JobRunner {
@@ -371,14 +382,20 @@ impl JobRunner {
             return Ok(());
         }
         self.take_over().await?;
-        let mut running: FuturesUnordered<LocalBoxFuture<'_, ()>> = FuturesUnordered::new();
+        let mut asked: FuturesUnordered<LocalBoxFuture<'_, ()>> = FuturesUnordered::new();
+        let mut repeated: FuturesUnordered<LocalBoxFuture<'_, ()>> = FuturesUnordered::new();
         loop {
-            while running.len() < CONCURRENT {
-                let Some(job) = self.claim().await? else { break };
-                running.push(Box::pin(self.run_one(job)));
+            for (running, most, is_repeated) in
+                [(&asked, CONCURRENT, false), (&repeated, CONCURRENT_REPEATED, true)]
+            {
+                while running.len() < most {
+                    let Some(job) = self.claim(is_repeated).await? else { break };
+                    running.push(Box::pin(self.run_one(job)));
+                }
             }
             tokio::select! {
-                Some(()) = running.next(), if !running.is_empty() => {}
+                Some(()) = asked.next(), if !asked.is_empty() => {}
+                Some(()) = repeated.next(), if !repeated.is_empty() => {}
                 // Only who still has this connection still has the lock.
                 () = tokio::time::sleep(POLL) => client.simple_query("").await.map(drop)?,
             }
@@ -419,12 +436,12 @@ impl JobRunner {
             .await
     }
 
-    async fn claim(&self) -> Result<Option<Job>, DbError> {
+    async fn claim(&self, is_repeated: bool) -> Result<Option<Job>, DbError> {
         const CLAIM: &str = with_job_columns!(
             "UPDATE shared.jobs
                 SET state = 'running', started_at = $1, finished_at = NULL, attempts = attempts + 1, message = NULL
               WHERE id = (SELECT id FROM shared.jobs
-                           WHERE state = 'queued' AND run_at <= $1 AND kind = ANY ($2)
+                           WHERE state = 'queued' AND run_at <= $1 AND kind = ANY ($2) AND (period_s IS NOT NULL) = $3
                            ORDER BY run_at, id
                            LIMIT 1
                              FOR UPDATE SKIP LOCKED)
@@ -434,7 +451,7 @@ impl JobRunner {
         let kinds: Vec<&str> = self.kinds.keys().copied().collect();
         self.provisioner
             .write_shared(async |tx| {
-                let row = tx.query_opt(CLAIM, &[&tx.now(), &kinds]).await?;
+                let row = tx.query_opt(CLAIM, &[&tx.now(), &kinds, &is_repeated]).await?;
                 row.as_ref().map(Job::from_row).transpose()
             })
             .await
@@ -475,7 +492,8 @@ impl JobRunner {
     async fn record(&self, job: &Job, outcome: Option<Result<Value, JobError>>) -> Result<(), DbError> {
         const RECORD: &str = "
             UPDATE shared.jobs
-               SET state = $2, result = $3, message = coalesce($4, message), run_at = $5, finished_at = $6
+               SET state = $2, result = $3, message = $4, run_at = $5, finished_at = $6,
+                   done = CASE WHEN $3::jsonb IS NULL THEN done ELSE coalesce(total, done) END
              WHERE id = $1";
         let (mut state, result, message) = match outcome {
             Some(Ok(result)) => (JobState::Succeeded, Some(result), None),

@@ -92,10 +92,17 @@ pub async fn change_status(
 ) -> Result<bool, LifecycleError> {
     const CHANGE: &str = "
         UPDATE shared.tenants
-           SET status = $2::text, archived_at = CASE WHEN $2::text = 'archived' THEN $3::timestamptz END, updated_at = $3
+           SET status = $2::text,
+               archived_from = CASE WHEN $2::text = 'archived' THEN status END,
+               archived_at = CASE WHEN $2::text = 'archived' THEN $3::timestamptz END, updated_at = $3
          WHERE id = $1";
+    // Who was suspended before he was archived is suspended again: unarchiving forgives nothing.
+    const WAS_SUSPENDED: &str = "SELECT FROM shared.tenants WHERE id = $1 AND archived_from = 'suspended'";
     let tenant = lock(tx, id).await?;
-    let target = change.target();
+    let mut target = change.target();
+    if change == StatusChange::Unarchive && tx.query_opt(WAS_SUSPENDED, &[&id.as_uuid()]).await?.is_some() {
+        target = TenantStatus::Suspended;
+    }
     if tenant.status == target {
         return Ok(false);
     }
@@ -134,6 +141,9 @@ pub async fn rename(
     let tenant = lock(tx, id).await?;
     if tenant.slug == *slug {
         return Ok(tenant);
+    }
+    if matches!(tenant.status, TenantStatus::Migrating | TenantStatus::Restoring) {
+        return Err(LifecycleError::Busy);
     }
     match tx.execute(RENAME, &[&id.as_uuid(), &slug.as_str(), &tx.now()]).await {
         Err(error) if error.constraint() == Some("tenants_slug_key") => {

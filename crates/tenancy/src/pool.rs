@@ -242,11 +242,19 @@ impl Pool {
     /// Opens no connection yet.
     pub(crate) fn new(url: &DatabaseUrl, settings: &PoolSettings) -> Result<Self, TlsError> {
         let milliseconds = |duration: Duration| duration.as_millis().to_string();
+        // Empty, so that a query outside of a scope finds no table at all.
+        let mut search_path = String::new();
+        if cfg!(feature = "unscoped") {
+            assert!(
+                std::env::var_os("TENANTRY_UNSCOPED").is_some(),
+                "this build serves one business's rows to everybody; it is for scripts/bench alone"
+            );
+            search_path.push_str("business_1,extensions");
+        }
         let connector = Connector::new(
             url,
             &[
-                // Empty, so that a query outside of a scope finds no table at all.
-                ("search_path", String::new()),
+                ("search_path", search_path),
                 // What the domain's locking relies on, whatever a DBA has set.
                 ("default_transaction_isolation", r"read\ committed".to_owned()),
                 ("statement_timeout", milliseconds(settings.statement_timeout)),

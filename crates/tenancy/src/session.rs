@@ -209,6 +209,12 @@ impl Session {
         connection: &Loan,
         statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, tokio_postgres::Error> {
+        if cfg!(feature = "unscoped") && self.opening.is_empty() {
+            if connection.take_unfinished() {
+                connection.client().batch_execute("ROLLBACK").await?;
+            }
+            return statement.await;
+        }
         if self.opened.swap(true, Ordering::Relaxed) {
             return statement.await;
         }
@@ -333,10 +339,11 @@ impl CopyIn<'_> {
     /// # Errors
     /// [`DbError`] when PostgreSQL refuses what came before.
     pub async fn send(&mut self, piece: Bytes) -> Result<(), DbError> {
-        self.sink.send(piece).await.map_err(|error| {
-            self.flight.session.failed.store(true, Ordering::Relaxed);
-            DbError::Query(error)
-        })
+        let Err(error) = self.sink.send(piece).await else { return Ok(()) };
+        self.flight.session.failed.store(true, Ordering::Relaxed);
+        // A refusal comes as an answer out of turn; what it says stands in the answer to the end.
+        let refusal = self.sink.as_mut().finish().await.err();
+        Err(DbError::Query(refusal.filter(|refusal| refusal.as_db_error().is_some()).unwrap_or(error)))
     }
 
     /// Ends the copy; returns the number of rows.

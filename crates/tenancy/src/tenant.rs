@@ -90,10 +90,19 @@ pub struct Tenant {
 }
 
 /// What a business has instead of the installation's own limits.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct TenantLimits {
+    #[serde(skip)]
     pub statement_timeout: Option<Duration>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_transactions: Option<usize>,
+}
+
+impl TenantLimits {
+    pub fn statement_timeout_ms(&self) -> Option<u64> {
+        self.statement_timeout.map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX))
+    }
 }
 
 impl Tenant {

@@ -17,12 +17,13 @@ use secrecy::ExposeSecret;
 use serde::Serialize;
 use server::settings::Settings;
 use tenancy::fleet::RunOptions;
-use tenancy::{Provisioner, SharedScope, TenantSlug, chain};
+use tenancy::{DbError, ProvisionError, Provisioner, SharedScope, SharedTx, TenantSlug, chain, tenant};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::commands::{jobs_at_once, migrate};
 use crate::confirm::confirm;
 use crate::context;
-use crate::failure::{INTERRUPTED, PARTIAL};
+use crate::failure::{INTERRUPTED, NotFound, PARTIAL};
 use crate::output::{self, Output};
 use crate::progress::{Progress, told};
 
@@ -73,10 +74,16 @@ pub enum Command {
     /// back to it. A file that is damaged, or newer than this program, is refused before anything is touched.
     #[command(after_help = "Examples:\n  \
         tenantry backup restore backups/acme-20260101T020000Z-1a2b3c.tenantry\n  \
+        tenantry backup restore --newest acme --yes\n  \
         tenantry backup restore FILE --as acme-copy --owner-email ann@acme.example\n  \
         tenantry backup restore FILE --installation        into a fresh installation; then each business from its own file")]
     Restore {
-        file: PathBuf,
+        /// The file.
+        #[arg(required_unless_present = "newest")]
+        file: Option<PathBuf>,
+        /// The newest verified backup of this business, in place of a file.
+        #[arg(long, value_name = "SLUG", conflicts_with_all = ["file", "installation"])]
+        newest: Option<TenantSlug>,
         /// Make a new business with this slug instead.
         #[arg(long = "as", value_name = "SLUG", conflicts_with = "installation")]
         slug: Option<TenantSlug>,
@@ -140,10 +147,15 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::List { slug, output } => list(&settings, slug.as_ref(), output).await,
         Command::Verify { files } => verify(&settings, &files).await,
-        Command::Restore { file, installation: true, yes, dry_run, .. } => {
+        Command::Restore { file: Some(file), installation: true, yes, dry_run, .. } => {
             restore_installation(&settings, &file, yes, dry_run).await
         }
-        Command::Restore { file, slug, owner_email, yes, dry_run, .. } => {
+        Command::Restore { file, newest, slug, owner_email, yes, dry_run, .. } => {
+            let file = match (file, newest) {
+                (Some(file), _) => file,
+                (None, Some(newest)) => newest_verified(&settings, &newest).await?,
+                (None, None) => anyhow::bail!("no file was given"),
+            };
             restore(&settings, &file, slug, owner_email, yes, dry_run).await
         }
         Command::Swap { slug, yes } => swap(&settings, &slug, yes).await,
@@ -216,6 +228,7 @@ impl Shown {
     fn state(&self) -> &'static str {
         match (self.exists, self.backup.is_verified(), &self.backup.failure) {
             (false, ..) => "MISSING",
+            _ if !self.backup.has_its_size() => "DAMAGED",
             (_, _, Some(_)) => "DAMAGED",
             (_, true, _) => "verified",
             _ => "taken",
@@ -224,16 +237,28 @@ impl Shown {
 }
 
 async fn list(settings: &Settings, slug: Option<&TenantSlug>, output: Output) -> anyhow::Result<ExitCode> {
-    let tenant = match slug {
-        Some(slug) => Some(context::find_tenant(settings, slug).await?.id),
-        None => None,
-    };
-    let backups = context::database(settings)
+    let (tenant, backups) = context::database(settings)
         .await?
-        .read_shared(SharedScope::Platform, async |tx| backup::list(tx, tenant).await)
+        .read_shared(SharedScope::Platform, async |tx| {
+            let tenant = match slug {
+                Some(slug) => tenant::find(tx, slug).await?.map(|tenant| tenant.id),
+                None => None,
+            };
+            Ok::<_, DbError>((tenant, backup::list(tx, None).await?))
+        })
         .await?;
-    let shown: Vec<Shown> =
-        backups.into_iter().map(|backup| Shown { exists: backup.file.exists(), backup }).collect();
+    // A business's backups outlive it, and its former slugs.
+    let is_wanted = |backup: &Backup| match slug {
+        None => true,
+        Some(slug) => {
+            backup.slug.as_deref() == Some(slug.as_str()) || (tenant.is_some() && backup.tenant_id == tenant)
+        }
+    };
+    let shown: Vec<Shown> = backups
+        .into_iter()
+        .filter(is_wanted)
+        .map(|backup| Shown { exists: backup.file.exists(), backup })
+        .collect();
     let columns = ["business", "taken", "size", "rows", "version", "took", "state", "file"];
     output::rows(output, &shown, columns, |shown| {
         let backup = &shown.backup;
@@ -288,8 +313,13 @@ async fn restore(
     let Subject::Business { slug: own_slug, .. } = &subject else {
         return Err(BackupError::OfTheInstallation.into());
     };
-    let existing =
-        onboarding.provisioner().write_shared(async |tx| backup::find_subject(tx, &subject).await).await?;
+    let existing = match &new_slug {
+        Some(_) => None,
+        None => {
+            let find = async |tx: &SharedTx| backup::find_subject(tx, &subject).await;
+            onboarding.provisioner().write_shared(find).await?
+        }
+    };
     let (target, plan, name) = match (new_slug, existing) {
         (Some(slug), _) => {
             let owner = owner_email.clone().map(|email| NewMember {
@@ -316,6 +346,15 @@ async fn restore(
             (Target::New { slug: slug.clone(), owner: None }, plan, slug)
         }
     };
+    // What would be refused later is refused now, before anybody is asked.
+    backup::inspect(onboarding.provisioner(), file).await?;
+    if let Target::New { slug, .. } = &target {
+        let taken =
+            onboarding.provisioner().write_shared(async |tx| tenant::find(tx, slug).await).await?.is_some();
+        if taken {
+            return Err(ProvisionError::SlugTaken(slug.clone()).into());
+        }
+    }
     if dry_run {
         eprintln!("{plan}\nNothing was done.");
         return Ok(ExitCode::SUCCESS);
@@ -324,9 +363,10 @@ async fn restore(
     let asks = matches!(target, Target::Over(_));
     confirm(&plan, name.as_str(), yes || !asks)?;
     let actor = Actor::command_line();
+    let mut terminate = signal(SignalKind::terminate())?;
     let restored = tokio::select! {
         restored = backup::restore(&onboarding, file, &target, &actor) => restored?,
-        _ = tokio::signal::ctrl_c() => {
+        () = async { tokio::select! { _ = tokio::signal::ctrl_c() => {} _ = terminate.recv() => {} } } => {
             // What was loaded is gone with its transaction; the business only has to be opened again.
             tokio::time::sleep(Duration::from_millis(200)).await;
             onboarding.provisioner().end_abandoned_maintenance().await?;
@@ -346,12 +386,29 @@ async fn restore(
         }
     }
     if restored.new_users > 0 {
-        eprintln!("{} members are new here and have no password yet", restored.new_users);
+        eprintln!(
+            "{} members are new here and have no password yet; `tenantry user reset-password EMAIL` gives one",
+            restored.new_users
+        );
     }
     if asks {
         eprintln!("`tenantry backup swap {name}` goes back to what was there before");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// By the slug that the business had, for a file outlives its business.
+async fn newest_verified(settings: &Settings, slug: &TenantSlug) -> anyhow::Result<PathBuf> {
+    let backups = context::database(settings)
+        .await?
+        .read_shared(SharedScope::Platform, async |tx| backup::list(tx, None).await)
+        .await?;
+    let is_wanted = |backup: &Backup| {
+        backup.slug.as_deref() == Some(slug.as_str()) && backup.is_verified() && backup.file.exists()
+    };
+    let found = backups.into_iter().find(is_wanted);
+    let none = || NotFound(format!("{slug} has no verified backup here; `tenantry backup list` shows all"));
+    Ok(found.ok_or_else(none)?.file)
 }
 
 async fn restore_installation(
@@ -365,6 +422,10 @@ async fn restore_installation(
         "This fills the shared schema of a fresh installation from {}: users, roles, the registry.",
         file.display()
     );
+    backup::inspect(&provisioner, file).await?;
+    if !provisioner.is_fresh().await? {
+        return Err(BackupError::NotFresh.into());
+    }
     if dry_run {
         eprintln!("{plan}\nNothing was done.");
         return Ok(ExitCode::SUCCESS);

@@ -11,7 +11,9 @@ use crate::failure::DRIFT;
 use crate::output::{self, Format, Output};
 
 #[derive(clap::Args)]
-#[command(after_help = "Exit codes: 0 when nothing failed (warnings are none), 1 when something did, 6 when a schema has drifted.")]
+#[command(
+    after_help = "Exit codes: 0 when nothing failed (warnings are none), 1 when something did, 6 when a schema has drifted."
+)]
 pub struct Args {
     /// An administrator of the PostgreSQL server, to look at pg_hba.conf too; used once and kept nowhere.
     #[arg(long, env = "TENANTRY_ADMIN_URL", hide_env_values = true)]

@@ -14,11 +14,12 @@ use serde::Serialize;
 use server::settings::Settings;
 use tenancy::lifecycle::StatusChange;
 use tenancy::tenant::TenantLimits;
-use tenancy::{SharedScope, Tenant, TenantSlug};
+use tenancy::{SharedScope, Tenant, TenantSlug, tenant};
 
 use crate::commands::password_from_stdin;
 use crate::confirm::confirm;
 use crate::context;
+use crate::failure::NotFound;
 use crate::output::{self, Output};
 
 #[derive(Subcommand)]
@@ -265,12 +266,16 @@ async fn drop_business(
         "This removes {slug} ({}) for good: schema {}, its members' access, its hosts. It is {} now.",
         tenant.name, tenant.schema, tenant.status
     );
+    let operator = context::operator(settings).await?;
+    if !without_backup {
+        operator.check_backup(&tenant).await?;
+    }
     if dry_run {
         eprintln!("{plan}\nNothing was done.");
         return Ok(());
     }
     confirm(&plan, slug.as_str(), yes)?;
-    let removed = context::operator(settings).await?.drop_tenant(&tenant, without_backup).await?;
+    let removed = operator.drop_tenant(&tenant, without_backup).await?;
     let lines = [
         ("schemas", removed.dropped.schemas.join(", ")),
         ("tables", removed.dropped.tables.to_string()),
@@ -282,11 +287,23 @@ async fn drop_business(
 }
 
 async fn history(settings: &Settings, slug: &TenantSlug, output: Output) -> anyhow::Result<()> {
-    let tenant = context::find_tenant(settings, slug).await?;
+    // What was done to a business that is gone is found by the slug that it had.
     let entries = context::database(settings)
         .await?
-        .read_shared(SharedScope::Platform, async |tx| audit::list(tx, Some(tenant.id), None, 1000).await)
+        .read_shared(SharedScope::Platform, async |tx| {
+            let id = match tenant::find(tx, slug).await? {
+                Some(tenant) => Some(tenant.id),
+                None => audit::last_with_slug(tx, slug).await?,
+            };
+            match id {
+                Some(id) => audit::list(tx, Some(id), None, 1000).await,
+                None => Ok(Vec::new()),
+            }
+        })
         .await?;
+    if entries.is_empty() {
+        return Err(NotFound(format!("nothing is known of a business {slug}")).into());
+    }
     output::rows(output, &entries, ["at", "action", "by", "details"], |entry| {
         [
             entry.occurred_at.to_rfc3339_opts(SecondsFormat::Secs, true),
@@ -295,6 +312,13 @@ async fn history(settings: &Settings, slug: &TenantSlug, output: Output) -> anyh
             entry.details.to_string(),
         ]
     })
+}
+
+fn limits_text(tenant: &Tenant) -> String {
+    let timeout = tenant.limits.statement_timeout_ms().map(|ms| format!("statements {ms} ms"));
+    let transactions = tenant.limits.max_transactions.map(|count| format!("{count} transactions"));
+    let own: Vec<String> = timeout.into_iter().chain(transactions).collect();
+    if own.is_empty() { "the installation's".to_owned() } else { own.join(", ") }
 }
 
 async fn show(settings: &Settings, slug: &TenantSlug, output: Output) -> anyhow::Result<()> {
@@ -309,6 +333,7 @@ async fn show(settings: &Settings, slug: &TenantSlug, output: Output) -> anyhow:
         ("schema", tenant.schema.to_string()),
         ("role", tenant.role.as_str().to_owned()),
         ("version", tenant.schema_version.to_string()),
+        ("limits", limits_text(&tenant)),
         ("created", tenant.created_at.to_rfc3339_opts(SecondsFormat::Secs, true)),
     ];
     output::one(output, &Shown { tenant: &tenant, address, owner: None }, &lines)

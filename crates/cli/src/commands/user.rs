@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{ArgGroup, Subcommand};
 use identity::Email;
 use identity::membership::Place;
-use platform::NewMember;
+use platform::{Actor, NewMember};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use tenancy::TenantSlug;
@@ -42,6 +42,14 @@ pub enum Command {
         #[command(flatten)]
         output: Output,
     },
+    /// Give a user a new password. Without --password-stdin one is made up and shown once.
+    ResetPassword {
+        /// The email that the user signs in with.
+        email: Email,
+        /// Read the password from standard input.
+        #[arg(long)]
+        password_stdin: bool,
+    },
 }
 
 #[derive(Serialize)]
@@ -56,8 +64,20 @@ struct Shown {
 }
 
 pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
-    let Command::Create { email, name, tenant, platform: _, role, password_stdin, output } = command;
     let settings = context::settings()?;
+    let (email, name, tenant, role, password_stdin, output) = match command {
+        Command::Create { email, name, tenant, platform: _, role, password_stdin, output } => {
+            (email, name, tenant, role, password_stdin, output)
+        }
+        Command::ResetPassword { email, password_stdin } => {
+            let password = password_stdin.then(|| password_from_stdin(&settings)).transpose()?;
+            let onboarding = context::onboarding(&settings).await?;
+            if let Some(made) = onboarding.reset_password(&email, password, &Actor::command_line()).await? {
+                output::line(&format!("{}   (shown once)", made.secret().expose_secret()));
+            }
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
     let (place, address) = match tenant {
         None => (Place::Platform, settings.platform_address()),
         Some(slug) => {

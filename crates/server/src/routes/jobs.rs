@@ -67,13 +67,16 @@ pub async fn show_own(
     PathId(id): PathId<uuid::Uuid>,
 ) -> Result<HttpResponse, Problem> {
     let Site::Business(tenant) = signed_in.site else { return Err(Problem::not_found()) };
-    show_in(&state, SharedScope::Tenant(tenant.id), id).await
+    let mut job = find_in(&state, SharedScope::Tenant(tenant.id), id).await?;
+    // Where the platform keeps its files is not the business's to know.
+    job.result = None;
+    Ok(HttpResponse::Ok().json(job))
 }
 
-async fn show_in(state: &State, scope: SharedScope, id: uuid::Uuid) -> Result<HttpResponse, Problem> {
+async fn find_in(state: &State, scope: SharedScope, id: uuid::Uuid) -> Result<JobView, Problem> {
     let id = JobId::from_uuid(id);
     let job = state.database.read_shared(scope, async |tx| jobs::find(tx, id).await).await?;
-    Ok(HttpResponse::Ok().json(JobView::from(job.ok_or_else(Problem::not_found)?)))
+    Ok(JobView::from(job.ok_or_else(Problem::not_found)?))
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -119,7 +122,7 @@ pub async fn show(
     _staff: Staff<may::TenantsRead>,
     PathId(id): PathId<uuid::Uuid>,
 ) -> Result<HttpResponse, Problem> {
-    show_in(&state, SharedScope::Platform, id).await
+    Ok(HttpResponse::Ok().json(find_in(&state, SharedScope::Platform, id).await?))
 }
 
 /// Cancel a job

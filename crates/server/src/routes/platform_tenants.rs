@@ -75,6 +75,11 @@ pub struct TenantView {
     primary_host: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     archived_at: Option<DateTime<Utc>>,
+    /// Of its own, where it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    statement_timeout_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_transactions: Option<usize>,
     created_at: DateTime<Utc>,
 }
 
@@ -89,6 +94,8 @@ impl TenantView {
             address: state.settings.address_of(&tenant.slug),
             primary_host: tenant.primary_host.as_ref().map(ToString::to_string),
             archived_at: tenant.archived_at,
+            statement_timeout_ms: tenant.limits.statement_timeout_ms(),
+            max_transactions: tenant.limits.max_transactions,
             created_at: tenant.created_at,
         }
     }

@@ -1,0 +1,216 @@
+//! HTTP: the handlers against the same handlers without scopes, and against their SQL alone by pgbench; and what a
+//! business feels of its neighbour's flood.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use harness::TestDatabase;
+use serde_json::{Value, json};
+use tenancy::Tenant;
+
+use crate::fleet::PASSWORD;
+use crate::process::Server;
+use crate::report::Report;
+
+const PRODUCTS: usize = 200;
+const CONNECTIONS: usize = 16;
+const ROUNDS: usize = 3;
+const SECONDS: usize = 4;
+
+/// Products with two variants each, barcodes and stock.
+async fn fill(database: &TestDatabase, tenants: &[Arc<Tenant>]) {
+    let admin = database.as_admin().await;
+    for tenant in tenants {
+        let sql = format!(
+            "SET search_path = {}, extensions;
+             INSERT INTO products (id, name, option_names, created_at, updated_at)
+             SELECT gen_random_uuid(), 'Product ' || n, '{{Size}}', now(), now() FROM generate_series(1, {PRODUCTS}) n;
+             INSERT INTO variants (id, product_id, sku, price, cost, options, created_at, updated_at)
+             SELECT gen_random_uuid(), p.id, p.name || '-' || size, 12.5, 4, jsonb_build_object('Size', size), now(), now()
+               FROM products p, unnest(ARRAY['S', 'L']) size;
+             INSERT INTO barcodes (code, variant_id, created_at) SELECT md5(id::text), id, now() FROM variants;
+             INSERT INTO stock_levels (variant_id, location_id, on_hand, reserved, position, updated_at)
+             SELECT v.id, l.id, 7, 0, 1, now() FROM variants v, locations l",
+            tenant.schema
+        );
+        admin.batch_execute(&sql).await.unwrap();
+    }
+    admin.batch_execute("RESET search_path").await.unwrap();
+    admin.batch_execute("VACUUM ANALYZE").await.unwrap();
+}
+
+/// A line for each business: its host, its token, and the id of one of its variants.
+async fn targets(server: &Server, database: &TestDatabase, tenants: &[Arc<Tenant>]) -> Vec<String> {
+    let http = reqwest::Client::new();
+    let admin = database.as_admin().await;
+    let mut lines = Vec::new();
+    for tenant in tenants {
+        let host = format!("{}.localhost", tenant.slug);
+        let url = format!("http://127.0.0.1:{}/api/v1/auth/login", server.port);
+        let body = json!({"email": "owner@shops.test", "password": PASSWORD});
+        let answer = http.post(url).header("host", &host).json(&body).send().await.unwrap();
+        let answer: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+        let token = answer["accessToken"].as_str().unwrap();
+        // Of the first business, whose tables everybody reads where there are no scopes.
+        let schema = &tenant.schema;
+        let variant: uuid::Uuid =
+            admin.query_one(&format!("SELECT id FROM {schema}.variants LIMIT 1"), &[]).await.unwrap().get(0);
+        lines.push(format!("{host} {token} {variant}"));
+    }
+    lines
+}
+
+/// wrk, with the businesses in turn; requests per second and the 99th percentile in milliseconds.
+fn drive(port: u16, targets: &[String], path: &str, connections: usize, seconds: usize) -> (f64, f64) {
+    let folder = std::env::temp_dir();
+    let list = folder.join(format!("tenantry-bench-{port}-{connections}.targets"));
+    let script = folder.join(format!("tenantry-bench-{port}-{connections}.lua"));
+    std::fs::write(&list, targets.join("\n")).unwrap();
+    let lua = format!(
+        "local requests, turn, failed = {{}}, 0, 0
+         function init(args)
+            for line in io.lines('{}') do
+               local host, token, variant = line:match('(%S+) (%S+) (%S+)')
+               local path = string.gsub('{path}', 'VARIANT', variant)
+               requests[#requests + 1] = wrk.format('GET', path, {{Host = host, authorization = 'Bearer ' .. token}})
+            end
+            turn = math.random(#requests)
+         end
+         function request()
+            turn = turn % #requests + 1
+            return requests[turn]
+         end",
+        list.display()
+    );
+    std::fs::File::create(&script).unwrap().write_all(lua.as_bytes()).unwrap();
+    let output = Command::new("wrk")
+        .args(["-t2", &format!("-c{connections}"), &format!("-d{seconds}s"), "--latency", "-s"])
+        .arg(&script)
+        .arg(format!("http://127.0.0.1:{port}"))
+        .output()
+        .expect("wrk is needed");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let _ = (std::fs::remove_file(list), std::fs::remove_file(script));
+    let field = |name: &str| text.lines().find_map(|line| line.trim().strip_prefix(name)).map(str::trim);
+    assert_eq!(field("Non-2xx or 3xx responses:"), None, "{path} was refused: {text}");
+    let per_second = field("Requests/sec:").and_then(|text| text.parse().ok()).unwrap_or(0.0);
+    (per_second, field("99%").map_or(0.0, milliseconds))
+}
+
+fn milliseconds(text: &str) -> f64 {
+    let number = |unit: &str| text.strip_suffix(unit).and_then(|text| text.parse::<f64>().ok());
+    number("us")
+        .map(|us| us / 1000.0)
+        .or_else(|| number("ms"))
+        .or_else(|| number("s").map(|s| s * 1000.0))
+        .unwrap_or(0.0)
+}
+
+/// pgbench with prepared statements in one schema, as many clients as wrk has connections.
+fn pgbench(database: &TestDatabase, schema: &str, sql: &str) -> f64 {
+    let file = std::env::temp_dir().join(format!("{}.sql", database.name));
+    std::fs::write(&file, sql).unwrap();
+    let output = Command::new("pgbench")
+        .args(["-n", "-M", "prepared", "-j2", &format!("-c{CONNECTIONS}"), &format!("-T{SECONDS}"), "-f"])
+        .arg(&file)
+        .arg(database.owner_url())
+        .env("PGOPTIONS", format!("-c search_path={schema},extensions"))
+        .stderr(Stdio::null())
+        .output()
+        .unwrap();
+    let _ = std::fs::remove_file(file);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let tps = text.lines().find_map(|line| line.strip_prefix("tps = ")).unwrap_or("0");
+    tps.split(' ').next().unwrap().parse().unwrap()
+}
+
+fn median(mut rounds: Vec<(f64, f64)>) -> (f64, f64) {
+    rounds.sort_by(|one, other| (one.0 / one.1).total_cmp(&(other.0 / other.1)));
+    rounds[rounds.len() / 2]
+}
+
+pub async fn measure_all(report: &mut Report, database: &TestDatabase, tenants: &[Arc<Tenant>]) {
+    let tenants = &tenants[..tenants.len().min(100)];
+    fill(database, tenants).await;
+    let server = Server::start(database, "tenantry");
+    let targets = targets(&server, database, tenants).await;
+    // Without scopes all read the first business's tables, so its variant is the one there is.
+    let variant = targets[0].rsplit(' ').next().unwrap().to_owned();
+    let one_variant: Vec<String> =
+        targets.iter().map(|line| format!("{} {variant}", line.rsplit_once(' ').unwrap().0)).collect();
+    let admin = database.as_admin().await;
+    let login = "tenantry_test_server";
+    // Without a role of its own, the login has to have the businesses' rights by itself.
+    let inherit = async |on: bool| {
+        let sql = format!("ALTER ROLE {login} {}INHERIT", if on { "" } else { "NO" });
+        admin.batch_execute(&sql).await.unwrap();
+    };
+    let unscoped_exists = crate::process::binary("tenantry-unscoped").exists();
+
+    for (what, path, sql, bar) in [
+        (
+            "product list of 50 with variants and stock",
+            "/api/v1/products",
+            include_str!("sql/products.sql"),
+            Some(0.8),
+        ),
+        ("one variant", "/api/v1/variants/VARIANT", include_str!("sql/variant.sql"), None),
+        ("dashboard", "/api/v1/dashboard", include_str!("sql/dashboard.sql"), None),
+    ] {
+        if unscoped_exists {
+            inherit(true).await;
+            let unscoped = Server::start(database, "tenantry-unscoped");
+            let rounds = (0..ROUNDS)
+                .map(|_| {
+                    let without = drive(unscoped.port, &one_variant, path, CONNECTIONS, SECONDS).0;
+                    (drive(server.port, &targets, path, CONNECTIONS, SECONDS).0, without)
+                })
+                .collect();
+            let (scoped, without) = median(rounds);
+            drop(unscoped);
+            inherit(false).await;
+            report.ratio(
+                &format!("HTTP {what}, 100 businesses, 16 connections / unscoped"),
+                scoped,
+                without,
+                "/s",
+                bar,
+            );
+        }
+        let sql = sql.replace(":variant", &format!("'{variant}'"));
+        let rounds = (0..ROUNDS)
+            .map(|_| {
+                let bare = pgbench(database, tenants[0].schema.as_str(), &sql);
+                (drive(server.port, &targets, path, CONNECTIONS, SECONDS).0, bare)
+            })
+            .collect();
+        let (scoped, bare) = median(rounds);
+        report.ratio(
+            &format!("HTTP {what}, 100 businesses, 16 connections / its SQL by pgbench"),
+            scoped,
+            bare,
+            "/s",
+            None,
+        );
+    }
+    report.below("server after that, resident", server.resident(), "MiB", None);
+
+    // A neighbour with 64 connections and nothing else in mind.
+    let (flooder, other) = (&targets[..1], &targets[1..2]);
+    let (_, alone) = drive(server.port, other, "/api/v1/products", 2, SECONDS);
+    let flood = {
+        let (port, flooder) = (server.port, flooder.to_vec());
+        std::thread::spawn(move || drive(port, &flooder, "/api/v1/products", 64, SECONDS + 2))
+    };
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    let (_, beside) = drive(server.port, other, "/api/v1/products", 2, SECONDS);
+    flood.join().unwrap();
+    report.growth(
+        "p99 of one business beside another's flood of 64 connections / alone",
+        beside,
+        alone,
+        "ms",
+        None,
+    );
+}
