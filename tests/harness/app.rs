@@ -82,7 +82,12 @@ impl TestApp {
             database,
             settings,
             running: Some(running),
-            http: reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap(),
+            // Shorter than the server keeps idle connections, or both might choose the same moment.
+            http: reqwest::Client::builder()
+                .redirect(reqwest::redirect::Policy::none())
+                .pool_idle_timeout(std::time::Duration::from_secs(2))
+                .build()
+                .unwrap(),
             key_pem,
             folder,
         }
