@@ -212,6 +212,8 @@ async fn a_refused_sign_up_gives_its_spare_schema_back() {
     let taken = json!({"slug": "acme", "name": "A", "owner": {"email": "x@y.test"}});
     assert_eq!(staff.post("/api/v1/platform/tenants", &taken).await.code(), "slug_taken");
     assert_eq!(provisioner.fill_spares(1).await.unwrap(), 0, "it is still there");
+    // The refused one's ROLLBACK is not waited for; until it has come, the schema is passed over as taken.
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     let next = app.tenant("zenith").await;
     assert_eq!(next.tenant.number.get(), acme.tenant.number.get() + 1);
 }

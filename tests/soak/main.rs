@@ -21,7 +21,7 @@ const SETTINGS: &str = "
     pools = 4
     max_businesses_per_connection = 30
     [log]
-    filter = "off"
+    filter = \"off\"
 ";
 
 #[derive(Default)]
