@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use platform::{Actor, Onboarding, Operator};
 use server::settings::{LogFormat, LogSettings, Settings, Sources};
 use server::state;
-use tenancy::{Database, DbError, SharedScope, Tenant, TenantSlug, tenant};
+use tenancy::{Database, DbError, Provisioner, SharedScope, Tenant, TenantSlug, tenant};
 
 use crate::failure::NotFound;
 
@@ -71,10 +71,15 @@ pub async fn onboarding(settings: &Settings) -> anyhow::Result<Onboarding> {
     Ok(state::onboarding(settings)?)
 }
 
+/// The owner's side of the database, with so many connections; a login that cannot sign in is explained here.
+pub async fn provisioner(settings: &Settings, connections: usize) -> anyhow::Result<Provisioner> {
+    tenancy::probe(&settings.owner_url()?).await?;
+    Ok(state::provisioner(settings, connections)?)
+}
+
 /// The operator at work, with the owner's login.
 pub async fn operator(settings: &Settings) -> anyhow::Result<Operator> {
-    tenancy::probe(&settings.owner_url()?).await?;
-    let provisioner = Arc::new(state::provisioner(settings, 2)?);
+    let provisioner = Arc::new(provisioner(settings, 2).await?);
     Ok(Operator { provisioner, actor: Actor::command_line() })
 }
 

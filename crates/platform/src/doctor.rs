@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use chrono::{TimeDelta, Utc};
 use serde::Serialize;
 use tenancy::fleet::RunOptions;
-use tenancy::health::{self, Drifted};
+use tenancy::health::{self, CatalogueSize, Drifted};
 use tenancy::jobs::{self, JobState};
 use tenancy::{Database, DatabaseUrl, DbError, Provisioner, TenantStatus, tenant};
 
@@ -91,20 +91,25 @@ const OLDEST_BACKUP_HOURS: i64 = 26;
 /// [`DbError`] when the database cannot be asked at all; everything else is a finding.
 pub async fn examine(patient: &Patient) -> Result<Report, DbError> {
     let mut report = Report::default();
-    server_settings(patient, &mut report).await?;
+    let size = patient.provisioner.catalogue_size().await?;
+    server_settings(patient, &size, &mut report).await?;
     sign_in(patient, &mut report).await;
     roles(patient, &mut report).await?;
     isolation(patient, &mut report).await;
     migrations(patient, &mut report).await?;
     drift(patient, &mut report).await;
-    catalogue(patient, &mut report).await?;
+    catalogue(&size, &mut report);
     background(patient, &mut report).await?;
     backups(patient, &mut report).await?;
     disk(patient, &mut report);
     Ok(report)
 }
 
-async fn server_settings(patient: &Patient, report: &mut Report) -> Result<(), DbError> {
+async fn server_settings(
+    patient: &Patient,
+    size: &CatalogueSize,
+    report: &mut Report,
+) -> Result<(), DbError> {
     let settings = patient.provisioner.server_settings().await?;
     report.ok("server", format!("PostgreSQL {}", settings.version));
 
@@ -126,7 +131,7 @@ async fn server_settings(patient: &Patient, report: &mut Report) -> Result<(), D
 
     let slots =
         settings.max_locks_per_transaction * (settings.max_connections + settings.max_prepared_transactions);
-    let per_schema = patient.provisioner.catalogue_size().await?.relations_per_schema.max(1);
+    let per_schema = size.relations_per_schema.max(1);
     let told = format!("{slots} locks; making or dropping one business takes about {per_schema}");
     if slots < per_schema * 12 {
         report.fail("locks", told, "raise max_locks_per_transaction to 256 and restart PostgreSQL");
@@ -309,8 +314,7 @@ async fn drift(patient: &Patient, report: &mut Report) {
     }
 }
 
-async fn catalogue(patient: &Patient, report: &mut Report) -> Result<(), DbError> {
-    let size = patient.provisioner.catalogue_size().await?;
+fn catalogue(size: &CatalogueSize, report: &mut Report) {
     let told = format!(
         "{} schemas (measured up to {MOST_SCHEMAS}), {} relations ({MOST_RELATIONS}), {} MiB",
         size.schemas,
@@ -328,7 +332,6 @@ async fn catalogue(patient: &Patient, report: &mut Report) -> Result<(), DbError
     } else {
         report.ok("catalogue", told);
     }
-    Ok(())
 }
 
 async fn background(patient: &Patient, report: &mut Report) -> Result<(), DbError> {

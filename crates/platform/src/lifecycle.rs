@@ -125,25 +125,32 @@ impl Operator {
         Ok(discarded)
     }
 
-    /// Whether the business could be dropped without losing its data.
+    /// The backup by which a business that is dropped can come back; it reads the whole file.
     ///
     /// # Errors
-    /// [`OperatorError::NoBackup`].
-    pub async fn check_backup(&self, tenant: &Tenant) -> Result<Backup, OperatorError> {
+    /// [`OperatorError::NoBackup`], unless it is meant to be dropped without.
+    pub async fn backup_before_drop(
+        &self,
+        tenant: &Tenant,
+        without_backup: bool,
+    ) -> Result<Option<Backup>, OperatorError> {
         let newest = self.provisioner.write_shared(async |tx| backup::newest_verified(tx, tenant.id).await);
-        newest.await?.ok_or_else(|| OperatorError::NoBackup(tenant.slug.clone()))
+        match newest.await? {
+            None if !without_backup => Err(OperatorError::NoBackup(tenant.slug.clone())),
+            backup => Ok(backup),
+        }
     }
 
-    /// Removes a business for good. Unless told otherwise, it needs a verified backup whose file is on this machine.
+    /// Removes a business for good; `backup` is what [`Operator::backup_before_drop`] found.
     ///
     /// # Errors
     /// [`OperatorError`].
-    pub async fn drop_tenant(&self, tenant: &Tenant, without_backup: bool) -> Result<Removed, OperatorError> {
-        let backup = match self.check_backup(tenant).await {
-            Ok(backup) => Some(backup.file.display().to_string()),
-            Err(OperatorError::NoBackup(_)) if without_backup => None,
-            Err(error) => return Err(error),
-        };
+    pub async fn drop_tenant(
+        &self,
+        tenant: &Tenant,
+        backup: Option<&Backup>,
+    ) -> Result<Removed, OperatorError> {
+        let backup = backup.map(|backup| backup.file.display().to_string());
         let members =
             self.provisioner.write_shared(async |tx| membership::list(tx, tenant.id).await).await?.len();
         let record = async |tx: &SharedTx, dropped: &Dropped| {

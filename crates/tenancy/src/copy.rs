@@ -199,9 +199,7 @@ impl Provisioner {
             loading.tx.batch(&format!("ANALYZE {}", quote_identifier(&table.name))).await?;
         }
         loading.tx.batch(AS_OWNER).await?;
-        let version = self.tenant.latest();
-        let needs_code = self.tenant.needs_code(version);
-        schema::record_version(&loading.tx, loading.schema.number, version, needs_code).await?;
+        schema::record_version(&loading.tx, loading.schema.number, &self.tenant).await?;
         Ok(())
     }
 

@@ -427,16 +427,14 @@ impl<Tell: Fn(Progress<'_>)> Run<'_, Tell> {
             }
             Some(_) => {
                 let migrations = &self.provisioner.tenant;
-                let latest = migrations.latest();
                 session.batch(&format!("{LOCK_TIMEOUT}; {}", search_path(&behind.schema))).await?;
                 // A backup holds the history while it reads: wait for it before any table is locked.
                 session.batch(&format!("LOCK TABLE {HISTORY} IN SHARE ROW EXCLUSIVE MODE")).await?;
                 migrations.run(&session).await?;
-                schema::record_version(&session, behind.number, latest, migrations.needs_code(latest))
-                    .await?;
+                schema::record_version(&session, behind.number, migrations).await?;
                 failpoint::reach("before_migration_commit");
                 session.commit().await?;
-                Ok(Outcome::Migrated { to: latest })
+                Ok(Outcome::Migrated { to: migrations.latest() })
             }
         }
     }

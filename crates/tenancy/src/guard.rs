@@ -9,6 +9,7 @@ use std::fmt;
 
 use squawk_lexer::{TokenKind, tokenize};
 
+use crate::migrations::NEEDS_CODE;
 use crate::script::{self, ScriptError};
 
 /// Which schema a file is for.
@@ -39,7 +40,7 @@ impl fmt::Display for Finding {
 /// # Errors
 /// [`ScriptError`] when the file cannot be taken apart.
 pub fn check(sql: &str, file_is_for: For) -> Result<Vec<Finding>, ScriptError> {
-    let takes_away = sql.lines().any(|line| line.trim().starts_with("-- needs code:"));
+    let takes_away = sql.lines().any(|line| line.trim().starts_with(NEEDS_CODE));
     let mut findings = Vec::new();
     // What a file makes is empty and unknown to everybody else: it may be locked and scanned.
     let mut made_here = HashSet::new();
@@ -247,16 +248,18 @@ impl<'a> Statement<'a> {
 
     /// The name after `words` at the start, without its schema and the words that may stand before it.
     fn name_after(&self, start: usize) -> Option<&str> {
-        let mut position = start;
-        while self.words.get(position).is_some_and(|word| {
-            ["if", "not", "exists", "only", "concurrently", "table"].iter().any(|skipped| word.is(skipped))
-        }) {
-            position += 1;
-        }
+        let mut position = self.skip_to_name(start);
         if self.words.get(position + 1).is_some_and(|word| word.sign(".")) {
             position += 2;
         }
         self.words.get(position)?.name()
+    }
+
+    /// The position of a name, behind the words that may stand before it.
+    fn skip_to_name(&self, start: usize) -> usize {
+        const BEFORE: [&str; 6] = ["if", "not", "exists", "only", "concurrently", "table"];
+        let is_before = |word: &Word<'_>| BEFORE.iter().any(|before| word.is(before));
+        start + self.words.iter().skip(start).take_while(|word| is_before(word)).count()
     }
 
     fn made_table(&self) -> Option<&str> {
@@ -299,7 +302,7 @@ impl<'a> Statement<'a> {
             when(self.starts(&["merge"]), MERGE);
             when(creates("type") || creates("domain"), TYPE);
             when(creates("sequence") || self.has(&["as", "identity"]) || self.is_serial(), SEQUENCE);
-            when(self.words.iter().any(|word| VOLATILE_WORDS.iter().any(|name| word.is(name))), VOLATILE);
+            when(self.has_volatile_value(), VOLATILE);
             when(self.starts(&["do"]) || creates("function") || creates("procedure"), HIDDEN);
             when(self.names_a_schema(), QUALIFIED);
             when(creates("extension"), EXTENSION);
@@ -388,9 +391,11 @@ impl<'a> Statement<'a> {
 
     /// A default that is another one for each row fills the table row by row.
     fn adds_a_column_of_many_values(&self) -> bool {
-        self.has(&["add"])
-            && self.has(&["default"])
-            && self.words.iter().any(|word| VOLATILE_WORDS.iter().any(|name| word.is(name)))
+        self.has(&["add"]) && self.has(&["default"]) && self.has_volatile_value()
+    }
+
+    fn has_volatile_value(&self) -> bool {
+        self.words.iter().any(|word| VOLATILE_WORDS.iter().any(|name| word.is(name)))
     }
 
     fn is_serial(&self) -> bool {
@@ -415,12 +420,7 @@ impl<'a> Statement<'a> {
         } else {
             return false;
         };
-        let mut position = at;
-        while self.words.get(position).is_some_and(|word| {
-            ["if", "not", "exists", "only", "table"].iter().any(|skipped| word.is(skipped))
-        }) {
-            position += 1;
-        }
+        let position = self.skip_to_name(at);
         !(self.at(position, &["shared"]) && self.words.get(position + 1).is_some_and(|word| word.sign(".")))
     }
 

@@ -134,10 +134,6 @@ pub async fn rename(
         INSERT INTO shared.former_slugs (slug, tenant_id, reserved_until)
         VALUES ($1, $2, $3)
             ON CONFLICT (slug) DO UPDATE SET tenant_id = EXCLUDED.tenant_id, reserved_until = EXCLUDED.reserved_until";
-    // A former slug of its own is free for it, and so is one whose time is over.
-    const RELEASE: &str =
-        "DELETE FROM shared.former_slugs WHERE slug = $1 AND (tenant_id = $2 OR reserved_until <= $3)";
-    const RESERVED: &str = "SELECT FROM shared.former_slugs WHERE slug = $1";
     let tenant = lock(tx, id).await?;
     if tenant.slug == *slug {
         return Ok(tenant);
@@ -151,8 +147,7 @@ pub async fn rename(
         }
         other => other?,
     };
-    tx.execute(RELEASE, &[&slug.as_str(), &id.as_uuid(), &tx.now()]).await?;
-    if tx.query_opt(RESERVED, &[&slug.as_str()]).await?.is_some() {
+    if tenant::is_slug_reserved(tx, slug, Some(id)).await? {
         return Err(LifecycleError::SlugTaken(slug.clone()));
     }
     let until = tx.now() + reserve_for;

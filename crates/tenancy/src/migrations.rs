@@ -21,7 +21,7 @@ pub(crate) const HISTORY: &str = "migrations";
 pub(crate) const SHARED_HISTORY: &str = "shared_migrations";
 
 /// What a file says to servers that run older code; see [`Migrations::needs_code`].
-const NEEDS_CODE: &str = "-- needs code:";
+pub(crate) const NEEDS_CODE: &str = "-- needs code:";
 
 /// A migration file is malformed.
 #[derive(Debug, thiserror::Error)]

@@ -14,7 +14,7 @@ use crate::pool::{PoolSettings, Realm};
 use crate::schema::{self, Schema, SchemaState};
 use crate::scope::{Openings, ScopedTx, SharedScope, SharedTx, TenantTx};
 use crate::session::Session;
-use crate::tenant::{Tenant, TenantLimits, TenantStatus};
+use crate::tenant::{self, Tenant, TenantLimits, TenantStatus};
 
 /// What a business needs to exist.
 #[derive(Debug, Clone)]
@@ -128,9 +128,6 @@ impl Provisioner {
         const INSERT: &str = "
             INSERT INTO shared.tenants (id, number, slug, name, status, created_at, updated_at)
             VALUES ($1, $2, $3, $4, 'active', $5, $5)";
-        // Asked for after the insert: a rename that is under way holds the slug until it has reserved it.
-        const RELEASE: &str = "DELETE FROM shared.former_slugs WHERE slug = $1 AND reserved_until <= $2";
-        const RESERVED: &str = "SELECT FROM shared.former_slugs WHERE slug = $1";
         let tenant = Tenant {
             openings: Openings::new(&schema.role, &schema.name, None),
             id: new.id.unwrap_or_else(TenantId::new),
@@ -165,11 +162,10 @@ impl Provisioner {
             Err(error) if error.constraint() == Some("tenants_slug_key") => return Err(taken()),
             other => other?,
         };
-        session.execute(RELEASE, &[&tenant.slug.as_str(), &session.now()]).await?;
-        match session.query_opt(RESERVED, &[&tenant.slug.as_str()]).await? {
-            Some(_) => Err(taken()),
-            None => Ok(tenant),
+        if tenant::is_slug_reserved(session, &new.slug, None).await? {
+            return Err(taken());
         }
+        Ok(tenant)
     }
 
     /// Makes role and schema of a registered `schema`, and runs `migrations` in it. The session sees it afterwards.

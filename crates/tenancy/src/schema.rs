@@ -166,18 +166,19 @@ pub(crate) async fn lock_version(session: &Session, number: BusinessNumber) -> R
     row.map(|row| row.try_get("version").map_err(DbError::from)).transpose()
 }
 
-/// Records that the schema has this version now, and that nothing is wrong with it.
+/// Records that the schema has the newest version of `migrations` now, and that nothing is wrong with it.
 pub(crate) async fn record_version(
     session: &Session,
     number: BusinessNumber,
-    version: i32,
-    needs_code: i32,
+    migrations: &Migrations,
 ) -> Result<(), DbError> {
     const RECORD: &str = "
         UPDATE shared.schemas
            SET version = $2, needs_code = $3, updated_at = $4,
                failure = NULL, failed_version = NULL, failed_at = NULL, attempts = 0
          WHERE number = $1";
+    let version = migrations.latest();
+    let needs_code = migrations.needs_code(version);
     session.execute(RECORD, &[&number.get(), &version, &needs_code, &session.now()]).await.map(drop)
 }
 

@@ -13,6 +13,7 @@ use crate::error::DbError;
 use crate::host::HostName;
 use crate::names::{BusinessNumber, RoleName, SchemaName, TenantId, TenantSlug};
 use crate::scope::{Openings, SharedTx, TenantScope};
+use crate::session::Session;
 
 /// Whether a business is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -192,6 +193,20 @@ pub async fn list(tx: &SharedTx, after: Option<TenantId>, limit: i64) -> Result<
 /// [`DbError`].
 pub async fn all(tx: &SharedTx) -> Result<Vec<Arc<Tenant>>, DbError> {
     Ok(list(tx, None, i64::MAX).await?.into_iter().map(Arc::new).collect())
+}
+
+/// Whether the slug is another business's former one, and still reserved; a reservation whose time is over is removed, and
+/// so is one of the business's own. Asked after the slug was taken: a rename under way holds it until it has reserved it.
+pub(crate) async fn is_slug_reserved(
+    session: &Session,
+    slug: &TenantSlug,
+    own: Option<TenantId>,
+) -> Result<bool, DbError> {
+    const RELEASE: &str =
+        "DELETE FROM shared.former_slugs WHERE slug = $1 AND (tenant_id = $2 OR reserved_until <= $3)";
+    const RESERVED: &str = "SELECT FROM shared.former_slugs WHERE slug = $1";
+    session.execute(RELEASE, &[&slug.as_str(), &own.map(TenantId::as_uuid), &session.now()]).await?;
+    Ok(session.query_opt(RESERVED, &[&slug.as_str()]).await?.is_some())
 }
 
 /// The business that answers at a host of its own, or else the one that has this slug, or had it before a rename.

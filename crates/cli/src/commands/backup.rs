@@ -167,9 +167,8 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
 }
 
 async fn provisioner(settings: &Settings, jobs: usize) -> anyhow::Result<Provisioner> {
-    tenancy::probe(&settings.owner_url()?).await?;
     // Each job reads on one connection and records on another.
-    Ok(server::state::provisioner(settings, 2 * jobs + 1)?)
+    context::provisioner(settings, 2 * jobs + 1).await
 }
 
 async fn create(

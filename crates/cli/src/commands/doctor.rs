@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use platform::doctor::{self, Health, Patient};
-use server::state::provisioner;
 use tenancy::{DatabaseUrl, TenantSlug};
 
 use crate::context;
@@ -27,9 +26,8 @@ pub struct Args {
 
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let settings = context::settings()?;
-    tenancy::probe(&settings.owner_url()?).await?;
     let patient = Patient {
-        provisioner: provisioner(&settings, 4)?,
+        provisioner: context::provisioner(&settings, 4).await?,
         server: context::database(&settings).await?,
         server_url: settings.database_url()?,
         admin_url: args.admin_url,

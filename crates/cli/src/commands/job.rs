@@ -83,8 +83,7 @@ fn unknown(id: JobId) -> NotFound {
 }
 
 async fn owner(settings: &Settings) -> anyhow::Result<Provisioner> {
-    tenancy::probe(&settings.owner_url()?).await?;
-    Ok(server::state::provisioner(settings, 8)?)
+    context::provisioner(settings, 8).await
 }
 
 async fn list(

@@ -8,7 +8,6 @@ use std::time::Instant;
 use clap::Subcommand;
 use serde::Serialize;
 use server::settings::Settings;
-use server::state::provisioner;
 use tenancy::fleet::{Outcome, Plan, Report, RunOptions};
 use tenancy::{Provisioner, TenantSlug};
 
@@ -84,8 +83,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
 
 /// The owner's side of the database, with a connection for each job and one more.
 async fn owner(settings: &Settings, options: &RunOptions) -> anyhow::Result<Provisioner> {
-    tenancy::probe(&settings.owner_url()?).await?;
-    let provisioner = provisioner(settings, options.jobs.get() + 1)?;
+    let provisioner = context::provisioner(settings, options.jobs.get() + 1).await?;
     for slug in &options.tenants {
         context::find_tenant(settings, slug).await?;
     }

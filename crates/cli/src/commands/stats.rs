@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use platform::stats;
-use server::state::provisioner;
 
 use crate::context;
 use crate::output::{self, Output};
@@ -11,8 +10,8 @@ use crate::output::{self, Output};
 /// Prints every business's size and growth.
 pub async fn run(output: Output) -> anyhow::Result<ExitCode> {
     let settings = context::settings()?;
-    tenancy::probe(&settings.owner_url()?).await?;
-    let sizes = provisioner(&settings, 1)?.write_shared(async |tx| stats::sizes(tx).await).await?;
+    let sizes =
+        context::provisioner(&settings, 1).await?.write_shared(async |tx| stats::sizes(tx).await).await?;
     let columns = ["business", "schema", "rows", "size", "grown", "since"];
     output::rows(output, &sizes, columns, |size| {
         [

@@ -267,15 +267,13 @@ async fn drop_business(
         tenant.name, tenant.schema, tenant.status
     );
     let operator = context::operator(settings).await?;
-    if !without_backup {
-        operator.check_backup(&tenant).await?;
-    }
+    let backup = operator.backup_before_drop(&tenant, without_backup).await?;
     if dry_run {
         eprintln!("{plan}\nNothing was done.");
         return Ok(());
     }
     confirm(&plan, slug.as_str(), yes)?;
-    let removed = operator.drop_tenant(&tenant, without_backup).await?;
+    let removed = operator.drop_tenant(&tenant, backup.as_ref()).await?;
     let lines = [
         ("schemas", removed.dropped.schemas.join(", ")),
         ("tables", removed.dropped.tables.to_string()),

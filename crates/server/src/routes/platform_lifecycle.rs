@@ -206,7 +206,8 @@ pub async fn drop_business(
         let message = format!("the slug of this business is {}; nothing was removed", tenant.slug);
         return Err(Problem::invalid("/slug", "not_confirmed", message));
     }
-    let removed = operator.drop_tenant(&tenant, body.value.without_backup).await?;
+    let backup = operator.backup_before_drop(&tenant, body.value.without_backup).await?;
+    let removed = operator.drop_tenant(&tenant, backup.as_ref()).await?;
     Ok(HttpResponse::Ok().json(RemovedView {
         schemas: removed.dropped.schemas,
         tables: removed.dropped.tables,
