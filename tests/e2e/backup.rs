@@ -60,6 +60,15 @@ async fn stock_up(business: &Business<'_>) {
     business.post("/api/v1/categories", &json!({"name": "Tools"})).await;
 }
 
+/// Gives the first business so many categories.
+async fn fill(app: &TestApp, categories: u32) {
+    let fill = format!(
+        "INSERT INTO business_1.categories (id, name, created_at, updated_at)
+         SELECT gen_random_uuid(), md5(n::text), now(), now() FROM generate_series(1, {categories}) n"
+    );
+    app.database.as_admin().await.batch_execute(&fill).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restored_business_is_as_it_was_and_can_go_back() {
     let (app, folder) = (TestApp::start().await, Folder::new());
@@ -118,10 +127,7 @@ async fn only_the_business_that_is_restored_is_in_maintenance() {
     let (app, folder) = (TestApp::start_with("[tenancy]\ncache_known_ms = 100").await, Folder::new());
     let (acme, zenith) = (app.tenant("acme").await, app.tenant("zenith").await);
     // Enough to take a moment.
-    let admin = app.database.as_admin().await;
-    let fill = "INSERT INTO business_1.categories (id, name, created_at, updated_at)
-                SELECT gen_random_uuid(), 'Category ' || n, now(), now() FROM generate_series(1, 60000) n";
-    admin.batch_execute(fill).await.unwrap();
+    fill(&app, 60_000).await;
     let program = folder.program(&app);
     let file = done(&program.run(&["backup", "create", "acme"]));
 
@@ -167,7 +173,14 @@ async fn only_the_business_that_is_restored_is_in_maintenance() {
         reply = acme.get("/api/v1/locations").await;
     }
     assert_eq!(reply.status, 200, "{reply:?}");
-    let count: i64 = admin.query_one("SELECT count(*) FROM business_3.categories", &[]).await.unwrap().get(0);
+    let count: i64 = app
+        .database
+        .as_admin()
+        .await
+        .query_one("SELECT count(*) FROM business_3.categories", &[])
+        .await
+        .unwrap()
+        .get(0);
     assert_eq!(count, 60_000);
 }
 
@@ -176,10 +189,7 @@ async fn a_damaged_file_is_refused_before_anything_is_touched() {
     let (app, folder) = (TestApp::start().await, Folder::new());
     let acme = app.tenant("acme").await;
     stock_up(&acme).await;
-    let admin = app.database.as_admin().await;
-    let fill = "INSERT INTO business_1.categories (id, name, created_at, updated_at)
-                SELECT gen_random_uuid(), md5(n::text), now(), now() FROM generate_series(1, 20000) n";
-    admin.batch_execute(fill).await.unwrap();
+    fill(&app, 20_000).await;
     let program = folder.program(&app);
     let file = done(&program.run(&["backup", "create", "acme"]));
     let before = picture(&acme).await;
@@ -207,7 +217,10 @@ async fn a_damaged_file_is_refused_before_anything_is_touched() {
     std::fs::write(&file, "no backup at all").unwrap();
     let ran = program.run(&["backup", "restore", &file, "--yes"]);
     assert!(ran.err.contains("is no backup"), "{ran:?}");
-    let schemas: i64 = admin
+    let schemas: i64 = app
+        .database
+        .as_admin()
+        .await
         .query_one("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'business\\_%'", &[])
         .await
         .unwrap()

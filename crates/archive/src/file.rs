@@ -7,7 +7,7 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{Context, SHA256};
 use bytes::Bytes;
@@ -20,6 +20,9 @@ use uuid::Uuid;
 
 /// The first line of the stream. Another format gets another line.
 const MAGIC: &[u8] = b"TENANTRY BACKUP 1\n";
+
+/// What the names of backup files end with, behind a dot.
+pub const EXTENSION: &str = "tenantry";
 
 /// What every zstd stream begins with.
 const ZSTD_FRAME: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
@@ -117,16 +120,21 @@ impl Tally {
         Self { digest: Context::new(&SHA256), rows: 0, bytes: 0 }
     }
 
-    /// Takes rows in PostgreSQL's text format: each ends with a line feed, and holds none.
+    /// Takes rows in PostgreSQL's text format.
     pub fn add(&mut self, rows: &[u8]) {
         self.digest.update(rows);
         self.bytes += rows.len() as u64;
-        self.rows += rows.iter().filter(|byte| **byte == b'\n').count() as u64;
+        self.rows += count_rows(rows);
     }
 
     pub fn finish(self, name: &str) -> TableSummary {
         TableSummary { name: name.to_owned(), rows: self.rows, bytes: self.bytes, sha256: hex(self.digest) }
     }
+}
+
+/// How many rows end here, in PostgreSQL's text format: each ends with a line feed, and holds none.
+pub(crate) fn count_rows(rows: &[u8]) -> u64 {
+    rows.iter().filter(|byte| **byte == b'\n').count() as u64
 }
 
 impl Default for Tally {
@@ -371,19 +379,31 @@ impl Reader {
     }
 }
 
+/// A file of which every byte has been read and compared with its digests.
+#[derive(Debug, Clone)]
+pub struct Checked {
+    pub path: PathBuf,
+    pub manifest: Manifest,
+    /// What the `shared` schema knew of the subject.
+    pub shared: Value,
+}
+
 /// Reads the whole file and compares every table with its digest.
 ///
 /// # Errors
 /// [`FileError`], with the first table that is damaged.
-pub fn check(path: &Path) -> Result<Manifest, FileError> {
+pub fn check(path: &Path) -> Result<Checked, FileError> {
     let mut reader = Reader::open(path)?;
-    let mut manifest = None;
+    let (mut manifest, mut shared) = (None, Value::Null);
     while let Some(piece) = reader.next_piece()? {
-        if let Piece::Manifest(found) = piece {
-            manifest = Some(found);
+        match piece {
+            Piece::Shared(rows) => shared = rows,
+            Piece::Manifest(found) => manifest = Some(found),
+            Piece::Header(_) | Piece::Table(_) | Piece::Rows(_) | Piece::EndOfTable(_) => {}
         }
     }
-    manifest.ok_or_else(|| reader.damaged("there is no manifest"))
+    let manifest = manifest.ok_or_else(|| reader.damaged("there is no manifest"))?;
+    Ok(Checked { path: path.to_owned(), manifest, shared })
 }
 
 /// The SHA-256 of a whole file, in hexadecimal.
@@ -401,35 +421,8 @@ pub fn digest(path: &Path) -> Result<String, FileError> {
     }
 }
 
-/// The header of a file, without reading its rows.
-///
-/// # Errors
-/// [`FileError`].
-pub fn header(path: &Path) -> Result<Header, FileError> {
-    let mut reader = Reader::open(path)?;
-    match reader.next_piece()? {
-        Some(Piece::Header(header)) => Ok(header),
-        _ => Err(reader.damaged("the file does not begin with a header")),
-    }
-}
-
-/// What the `shared` schema knew of the subject, without reading its rows.
-///
-/// # Errors
-/// [`FileError`].
-pub fn shared_rows(path: &Path) -> Result<Value, FileError> {
-    let mut reader = Reader::open(path)?;
-    reader.next_piece()?;
-    match reader.next_piece()? {
-        Some(Piece::Shared(rows)) => Ok(rows),
-        _ => Err(reader.damaged("it is missing")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use super::*;
 
     fn header_of(slug: &str) -> Header {
@@ -473,8 +466,7 @@ mod tests {
     #[test]
     fn what_was_written_is_read() {
         let (path, manifest) = written();
-        assert_eq!(check(&path).unwrap(), manifest);
-        assert_eq!(header(&path).unwrap(), manifest.header);
+        assert_eq!(check(&path).unwrap().manifest, manifest);
         assert_eq!(manifest.rows(), 200_002);
         std::fs::remove_file(path).unwrap();
     }

@@ -6,5 +6,5 @@
 pub mod file;
 pub mod transfer;
 
-pub use file::{FileError, Header, Manifest, Subject, TableSummary};
+pub use file::{Checked, FileError, Header, Manifest, Subject, TableSummary};
 pub use transfer::TransferError;

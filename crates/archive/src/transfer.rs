@@ -3,6 +3,7 @@
 //! Compression and the disk are the work of a thread of their own, with a few pieces under way between it and the
 //! database: memory stays the same for any size.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use chrono::Utc;
@@ -12,7 +13,8 @@ use tenancy::copy::{Loading, Snapshot, Table};
 use tokio::sync::mpsc;
 
 use crate::file::{
-    FileError, Header, Manifest, Piece, Reader, Subject, TableSummary, Tally, Writer, Written,
+    EXTENSION, FileError, Header, Manifest, Piece, Reader, Subject, TableSummary, Tally, Writer, Written,
+    count_rows,
 };
 
 /// Rows could not be moved.
@@ -128,7 +130,7 @@ pub async fn load(path: &Path, loading: &Loading, tables: Tables) -> Result<(), 
 }
 
 /// Reads a file on a thread of its own.
-pub(crate) fn read(path: &Path) -> (mpsc::Receiver<Piece>, tokio::task::JoinHandle<Result<(), FileError>>) {
+fn read(path: &Path) -> (mpsc::Receiver<Piece>, tokio::task::JoinHandle<Result<(), FileError>>) {
     let (sender, pieces) = mpsc::channel(UNDER_WAY);
     let path = path.to_owned();
     let reading = tokio::task::spawn_blocking(move || {
@@ -185,21 +187,18 @@ fn differs(table: &str, problem: &str) -> TransferError {
 ///
 /// # Errors
 /// [`TransferError`]; drop the schema then.
-pub async fn pipe(snapshot: &Snapshot, loading: &Loading) -> Result<u64, TransferError> {
-    let mut total = 0;
+pub async fn pipe(snapshot: &Snapshot, loading: &Loading) -> Result<(), TransferError> {
     for table in snapshot.tables().await? {
         let mut out = snapshot.copy_out(&table).await?;
         let mut into = loading.copy_in(&table).await?;
-        let mut tally = Tally::new();
+        let mut read = 0;
         while let Some(piece) = out.next().await? {
-            tally.add(&piece);
+            read += count_rows(&piece);
             into.send(piece).await?;
         }
-        let rows = into.finish().await?;
-        same_count(&table, rows, tally.finish(&table.name).rows)?;
-        total += rows;
+        same_count(&table, into.finish().await?, read)?;
     }
-    Ok(total)
+    Ok(())
 }
 
 /// Compares what was loaded, before anything migrated it, with what the backup holds, byte for byte.
@@ -234,6 +233,31 @@ fn same_count(table: &Table, loaded: u64, expected: u64) -> Result<(), TransferE
     Err(differs(&table.name, &format!("{loaded} rows were loaded instead of {expected}")))
 }
 
+/// What the name of an unfinished file has behind its own.
+const UNFINISHED: &str = ".part";
+
+/// Removes the unfinished files in `folder` whose writers were killed; returns how many there were.
+///
+/// # Errors
+/// [`FileError::Io`].
+pub fn remove_abandoned(folder: &Path) -> Result<usize, FileError> {
+    let mut removed = 0;
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        // Others may keep their own unfinished files here.
+        let of_ours = format!(".{EXTENSION}{UNFINISHED}");
+        if !path.as_os_str().as_encoded_bytes().ends_with(of_ours.as_bytes()) {
+            continue;
+        }
+        // Another process may finish or remove it at this moment.
+        let Ok(file) = File::open(&path) else { continue };
+        if file.try_lock_shared().is_ok() && std::fs::remove_file(&path).is_ok() {
+            removed += 1;
+        }
+    }
+    Ok(removed)
+}
+
 /// A file that is still being written, beside its place; removed when dropped.
 struct Unfinished {
     path: PathBuf,
@@ -243,21 +267,23 @@ struct Unfinished {
 impl Unfinished {
     fn new(path: &Path) -> Self {
         let mut beside = path.as_os_str().to_owned();
-        beside.push(".part");
+        beside.push(UNFINISHED);
         Self { path: path.to_owned(), beside: beside.into() }
     }
 
-    /// Only its owner reads a backup: it holds a business's whole data.
-    fn create(&self) -> std::io::Result<std::fs::File> {
+    /// Only its owner reads a backup: it holds a business's whole data. The lock says that somebody writes it.
+    fn create(&self) -> std::io::Result<File> {
         use std::os::unix::fs::OpenOptionsExt;
-        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&self.beside)
+        let file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&self.beside)?;
+        file.lock()?;
+        Ok(file)
     }
 
     fn keep(self) -> std::io::Result<()> {
         std::fs::rename(&self.beside, &self.path)?;
         // The name is on the disk as well before anyone is told of the file.
         if let Some(folder) = self.path.parent() {
-            std::fs::File::open(folder)?.sync_all()?;
+            File::open(folder)?.sync_all()?;
         }
         Ok(())
     }
@@ -266,5 +292,27 @@ impl Unfinished {
 impl Drop for Unfinished {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.beside);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_nobody_writes_any_more_is_removed() {
+        let folder = std::env::temp_dir().join(format!("archive-{}", uuid::Uuid::now_v7()));
+        std::fs::create_dir(&folder).unwrap();
+        let written = Unfinished::new(&folder.join("written.tenantry"));
+        let _being_written = written.create().unwrap();
+        for name in ["abandoned.tenantry.part", "of-another-program.part", "whole.tenantry"] {
+            std::fs::write(folder.join(name), "").unwrap();
+        }
+        assert_eq!(remove_abandoned(&folder).unwrap(), 1);
+        let mut left: Vec<_> =
+            std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["of-another-program.part", "whole.tenantry", "written.tenantry.part"]);
+        std::fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -90,6 +90,34 @@ pub async fn roles(tx: &SharedTx, user: UserId, place: Place) -> Result<Option<V
     Ok(row.map(|row| row.try_get("roles")).transpose()?)
 }
 
+/// Whether a member gets in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MembershipStatus {
+    Invited,
+    Active,
+    Suspended,
+}
+
+impl MembershipStatus {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Invited => "invited",
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+        }
+    }
+
+    fn from_registry(text: &str) -> Self {
+        match text {
+            "invited" => Self::Invited,
+            "active" => Self::Active,
+            // The CHECK of the column leaves only this one.
+            _ => Self::Suspended,
+        }
+    }
+}
+
 /// A member of a business, as a backup keeps him: known by his email, and without a password.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -98,8 +126,7 @@ pub struct Member {
     pub email: Email,
     pub full_name: Option<String>,
     pub app: String,
-    /// invited, active or suspended.
-    pub status: String,
+    pub status: MembershipStatus,
     pub roles: Vec<String>,
 }
 
@@ -124,7 +151,7 @@ pub async fn list(tx: &SharedTx, tenant: TenantId) -> Result<Vec<Member>, DbErro
                 email: Email::from_registry(row.try_get("email")?),
                 full_name: row.try_get("full_name")?,
                 app: row.try_get("app")?,
-                status: row.try_get("status")?,
+                status: MembershipStatus::from_registry(row.try_get("status")?),
                 roles: row.try_get("roles")?,
             })
         })
@@ -152,8 +179,11 @@ pub async fn restore(tx: &SharedTx, tenant: TenantId, member: &Member) -> Result
         None => (user::restore(tx, member).await?, true),
     };
     let id = Uuid::now_v7();
-    tx.execute(INSERT, &[&id, &user.as_uuid(), &member.app, &tenant.as_uuid(), &member.status, &tx.now()])
-        .await?;
+    tx.execute(
+        INSERT,
+        &[&id, &user.as_uuid(), &member.app, &tenant.as_uuid(), &member.status.as_str(), &tx.now()],
+    )
+    .await?;
     tx.execute(INSERT_ROLES, &[&id, &member.roles]).await?;
     Ok(is_new)
 }

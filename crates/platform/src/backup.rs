@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use archive::transfer::{self, Tables};
-use archive::{FileError, Manifest, Subject, TransferError, file};
+use archive::{Checked, FileError, Manifest, Subject, TransferError, file};
 use chrono::{DateTime, TimeDelta, Utc};
 use identity::membership::{self, Member, Place};
 use inventory::Name;
@@ -227,7 +227,7 @@ fn new_file(folder: &Path, label: &str) -> Result<PathBuf, BackupError> {
     let moment = Utc::now().format("%Y%m%dT%H%M%S");
     // Two backups in one second differ in what follows.
     let unique = Uuid::new_v4().simple().to_string();
-    Ok(folder.join(format!("{label}-{moment}Z-{}.tenantry", &unique[..6])))
+    Ok(folder.join(format!("{label}-{moment}Z-{}.{}", &unique[..6], file::EXTENSION)))
 }
 
 /// One business of many has been backed up, or not.
@@ -241,7 +241,8 @@ pub struct Progress<'a> {
 
 /// Backs many businesses up, so many at the same time, and goes on past those that fail; returns how many failed.
 ///
-/// With `verify` each is restored into a scratch schema and compared, right after it was taken.
+/// With `verify` each is restored into a scratch schema and compared, right after it was taken. What killed backups left
+/// unfinished in the folder is removed first.
 pub async fn create_all(
     provisioner: &Provisioner,
     tenants: &[Arc<Tenant>],
@@ -251,6 +252,10 @@ pub async fn create_all(
     tell: impl Fn(Progress<'_>),
 ) -> usize {
     use futures_util::StreamExt;
+    // Without the folder there is nothing to remove; that it cannot be used each backup tells.
+    if let Ok(removed @ 1..) = transfer::remove_abandoned(folder) {
+        tracing::warn!("removed {removed} unfinished backups from {}", folder.display());
+    }
     let (mut done, mut failed) = (0, 0);
     let mut outcomes = futures_util::stream::iter(tenants)
         .map(|tenant| async move {
@@ -286,9 +291,8 @@ pub async fn verify(provisioner: &Provisioner, path: &Path) -> Result<Manifest, 
 }
 
 async fn verify_unrecorded(provisioner: &Provisioner, path: &Path) -> Result<Manifest, BackupError> {
-    let manifest = check(path).await?;
+    let Checked { manifest, .. } = inspect(provisioner, path).await?;
     if manifest.header.subject != Subject::Installation {
-        known_version(provisioner, &manifest)?;
         let (loading, _) = provisioner.begin_loading(manifest.header.schema_version, None).await?;
         transfer::load(path, &loading, Tables::All).await?;
         transfer::compare(&loading, &manifest.tables).await?;
@@ -296,28 +300,23 @@ async fn verify_unrecorded(provisioner: &Provisioner, path: &Path) -> Result<Man
     Ok(manifest)
 }
 
-/// Reads the whole file on a thread of its own.
-async fn check(path: &Path) -> Result<Manifest, BackupError> {
-    let path = path.to_owned();
-    let checked = tokio::task::spawn_blocking(move || file::check(&path)).await;
-    Ok(checked.map_err(std::io::Error::other).map_err(FileError::from)??)
-}
-
-fn known_version(provisioner: &Provisioner, manifest: &Manifest) -> Result<(), BackupError> {
-    let (backup, program) = (manifest.header.schema_version, provisioner.latest_version());
-    if backup > program { Err(BackupError::TooNew { backup, program }) } else { Ok(()) }
-}
-
-/// Reads a whole file and refuses what restoring would refuse, without touching anything.
+/// Reads a whole file, and refuses one that is damaged or newer than this program. Touches nothing.
 ///
 /// # Errors
 /// [`BackupError`].
-pub async fn inspect(provisioner: &Provisioner, path: &Path) -> Result<Manifest, BackupError> {
-    let manifest = check(path).await?;
-    if manifest.header.subject != Subject::Installation {
-        known_version(provisioner, &manifest)?;
+pub async fn inspect(provisioner: &Provisioner, path: &Path) -> Result<Checked, BackupError> {
+    let path = path.to_owned();
+    let checked = tokio::task::spawn_blocking(move || file::check(&path)).await;
+    let checked = checked.map_err(std::io::Error::other).map_err(FileError::from)??;
+    let header = &checked.manifest.header;
+    let program = match header.subject {
+        Subject::Business { .. } => provisioner.latest_version(),
+        Subject::Installation => provisioner.latest_shared_version(),
+    };
+    match header.schema_version {
+        backup if backup > program => Err(BackupError::TooNew { backup, program }),
+        _ => Ok(checked),
     }
-    Ok(manifest)
 }
 
 /// Where a backup goes.
@@ -337,7 +336,6 @@ pub enum Target {
 #[derive(Debug)]
 pub struct Restored {
     pub slug: TenantSlug,
-    pub manifest: Manifest,
     /// The owner of a new business, where one was named.
     pub owner: Option<Added>,
     /// Members that were not known here; they have no password yet.
@@ -345,15 +343,7 @@ pub struct Restored {
     pub duration: Duration,
 }
 
-/// The business that a backup is of, as the file has it.
-///
-/// # Errors
-/// [`BackupError`].
-pub fn subject(path: &Path) -> Result<Subject, BackupError> {
-    Ok(file::header(path)?.subject)
-}
-
-/// Restores one business. The whole file is read and compared with its digests before anything is touched.
+/// Restores one business from a file that [`inspect`] has read.
 ///
 /// Over an existing business: it alone is in maintenance meanwhile, its schema is set aside, and its members and hosts stay
 /// as they are. A new one gets the schema, the members (matched by email; a new user has no password) and the hosts,
@@ -363,22 +353,20 @@ pub fn subject(path: &Path) -> Result<Subject, BackupError> {
 /// [`BackupError`]; the business is as it was.
 pub async fn restore(
     onboarding: &Onboarding,
-    path: &Path,
+    backup: &Checked,
     target: &Target,
     actor: &Actor,
 ) -> Result<Restored, BackupError> {
     let started = Instant::now();
     let provisioner = onboarding.provisioner();
-    let manifest = check(path).await?;
-    known_version(provisioner, &manifest)?;
-    let Subject::Business { id, slug, name } = &manifest.header.subject else {
+    let header = &backup.manifest.header;
+    let Subject::Business { id, slug, name } = &header.subject else {
         return Err(BackupError::OfTheInstallation);
     };
-    let details =
-        json!({"from": path.display().to_string(), "takenAt": manifest.header.taken_at, "of": slug});
+    let details = json!({"from": backup.path.display().to_string(), "takenAt": header.taken_at, "of": slug});
     let (slug, owner, new_users) = match target {
         Target::Over(tenant) => {
-            restore_over(provisioner, path, &manifest, tenant, actor, &details).await?;
+            restore_over(provisioner, backup, tenant, actor, &details).await?;
             (tenant.slug.clone(), None, 0)
         }
         Target::New { slug: wanted, owner } => {
@@ -392,24 +380,23 @@ pub async fn restore(
             let name = Name::parse(name).map_err(|error| BackupError::Name(error.to_string()))?.to_string();
             let new = NewTenant { slug: wanted.clone(), name, id };
             let (owner, new_users) =
-                restore_new(provisioner, path, &manifest, &new, owner.as_ref(), actor, &details).await?;
+                restore_new(provisioner, backup, &new, owner.as_ref(), actor, &details).await?;
             (wanted.clone(), owner, new_users)
         }
     };
-    Ok(Restored { slug, manifest, owner, new_users, duration: started.elapsed() })
+    Ok(Restored { slug, owner, new_users, duration: started.elapsed() })
 }
 
 async fn restore_over(
     provisioner: &Provisioner,
-    path: &Path,
-    manifest: &Manifest,
+    backup: &Checked,
     tenant: &Tenant,
     actor: &Actor,
     details: &serde_json::Value,
 ) -> Result<(), BackupError> {
     let maintenance = provisioner.begin_maintenance(tenant, TenantStatus::Restoring).await?;
     let work = async {
-        let loading = load(provisioner, path, manifest, None).await?.0;
+        let loading = load(provisioner, backup, None).await?.0;
         let record =
             async |tx: &SharedTx| audit::record(tx, actor, "tenant.restored", Some(tenant), details).await;
         provisioner.replace_by_loaded(loading, tenant, record).await?;
@@ -423,15 +410,14 @@ async fn restore_over(
 
 async fn restore_new(
     provisioner: &Provisioner,
-    path: &Path,
-    manifest: &Manifest,
+    backup: &Checked,
     new: &NewTenant,
     owner: Option<&Prepared<'_>>,
     actor: &Actor,
     details: &serde_json::Value,
 ) -> Result<(Option<Added>, usize), BackupError> {
-    let rows: SharedRows = serde_json::from_value(file::shared_rows(path)?)?;
-    let (loading, tenant) = load(provisioner, path, manifest, Some(new)).await?;
+    let rows = SharedRows::deserialize(&backup.shared)?;
+    let (loading, tenant) = load(provisioner, backup, Some(new)).await?;
     let Some(tenant) = tenant else { return Err(BackupError::OfTheInstallation) };
     let register = async |tx: &SharedTx| {
         audit::record(tx, actor, "tenant.restored", Some(&tenant), details).await?;
@@ -475,12 +461,12 @@ async fn come_back(tx: &SharedTx, tenant: &Tenant, rows: &SharedRows) -> Result<
 /// A new schema with the rows of the file, at the newest version.
 async fn load(
     provisioner: &Provisioner,
-    path: &Path,
-    manifest: &Manifest,
+    backup: &Checked,
     new: Option<&NewTenant>,
 ) -> Result<(Loading, Option<Arc<Tenant>>), BackupError> {
-    let (loading, tenant) = provisioner.begin_loading(manifest.header.schema_version, new).await?;
-    transfer::load(path, &loading, Tables::All).await?;
+    let version = backup.manifest.header.schema_version;
+    let (loading, tenant) = provisioner.begin_loading(version, new).await?;
+    transfer::load(&backup.path, &loading, Tables::All).await?;
     provisioner.finish_loading(&loading).await?;
     Ok((loading, tenant))
 }
@@ -522,21 +508,17 @@ pub async fn clone_business(
 /// [`BackupError`]; nothing has changed then.
 pub async fn restore_installation(
     provisioner: &Provisioner,
-    path: &Path,
+    backup: &Checked,
     actor: &Actor,
 ) -> Result<usize, BackupError> {
-    let manifest = check(path).await?;
-    if manifest.header.subject != Subject::Installation {
+    let header = &backup.manifest.header;
+    if header.subject != Subject::Installation {
         return Err(BackupError::OfABusiness);
     }
-    let (backup, program) = (manifest.header.schema_version, provisioner.latest_shared_version());
-    if backup > program {
-        return Err(BackupError::TooNew { backup, program });
-    }
-    let last_number = file::shared_rows(path)?["lastBusinessNumber"].as_i64().unwrap_or(1);
+    let last_number = backup.shared["lastBusinessNumber"].as_i64().unwrap_or(1);
     let Some(loading) = provisioner.begin_loading_shared().await? else { return Err(BackupError::NotFresh) };
     // A file of an older release holds fewer tables.
-    transfer::load(path, &loading, Tables::Some).await?;
+    transfer::load(&backup.path, &loading, Tables::Some).await?;
     let register = async |tx: &SharedTx| {
         const CLOSE: &str = "
             UPDATE shared.tenants SET status_before = coalesce(status_before, status), status = 'restoring'";
@@ -546,7 +528,7 @@ pub async fn restore_installation(
         let closed = tx.execute(CLOSE, &[]).await?;
         tx.execute(FORGET, &[]).await?;
         tx.execute(NUMBERS, &[&last_number]).await?;
-        let details = json!({"from": path.display().to_string(), "takenAt": manifest.header.taken_at});
+        let details = json!({"from": backup.path.display().to_string(), "takenAt": header.taken_at});
         audit::record(tx, actor, "installation.restored", None, &details).await?;
         Ok::<_, DbError>(usize::try_from(closed).unwrap_or_default())
     };

@@ -308,14 +308,16 @@ async fn restore(
     dry_run: bool,
 ) -> anyhow::Result<ExitCode> {
     let onboarding = context::onboarding(settings).await?;
-    let subject = backup::subject(file)?;
-    let Subject::Business { slug: own_slug, .. } = &subject else {
+    // What would be refused later is refused now, before anybody is asked.
+    let backup = backup::inspect(onboarding.provisioner(), file).await?;
+    let subject = &backup.manifest.header.subject;
+    let Subject::Business { slug: own_slug, .. } = subject else {
         return Err(BackupError::OfTheInstallation.into());
     };
     let existing = match &new_slug {
         Some(_) => None,
         None => {
-            let find = async |tx: &SharedTx| backup::find_subject(tx, &subject).await;
+            let find = async |tx: &SharedTx| backup::find_subject(tx, subject).await;
             onboarding.provisioner().write_shared(find).await?
         }
     };
@@ -345,8 +347,6 @@ async fn restore(
             (Target::New { slug: slug.clone(), owner: None }, plan, slug)
         }
     };
-    // What would be refused later is refused now, before anybody is asked.
-    backup::inspect(onboarding.provisioner(), file).await?;
     if let Target::New { slug, .. } = &target {
         let taken =
             onboarding.provisioner().write_shared(async |tx| tenant::find(tx, slug).await).await?.is_some();
@@ -364,7 +364,7 @@ async fn restore(
     let actor = Actor::command_line();
     let mut terminate = signal(SignalKind::terminate())?;
     let restored = tokio::select! {
-        restored = backup::restore(&onboarding, file, &target, &actor) => restored?,
+        restored = backup::restore(&onboarding, &backup, &target, &actor) => restored?,
         () = async { tokio::select! { _ = tokio::signal::ctrl_c() => {} _ = terminate.recv() => {} } } => {
             // What was loaded is gone with its transaction; the business only has to be opened again.
             tokio::time::sleep(Duration::from_millis(200)).await;
@@ -373,7 +373,7 @@ async fn restore(
             return Ok(ExitCode::from(INTERRUPTED));
         }
     };
-    eprintln!("restored {} rows in {}", restored.manifest.rows(), told(restored.duration));
+    eprintln!("restored {} rows in {}", backup.manifest.rows(), told(restored.duration));
     output::line(&settings.address_of(&restored.slug));
     if let (Some(owner), Some(email)) = (&restored.owner, &owner_email) {
         match &owner.made_password {
@@ -421,7 +421,7 @@ async fn restore_installation(
         "This fills the shared schema of a fresh installation from {}: users, roles, the registry.",
         file.display()
     );
-    backup::inspect(&provisioner, file).await?;
+    let backup = backup::inspect(&provisioner, file).await?;
     if !provisioner.is_fresh().await? {
         return Err(BackupError::NotFresh.into());
     }
@@ -430,7 +430,7 @@ async fn restore_installation(
         return Ok(ExitCode::SUCCESS);
     }
     confirm(&plan, "installation", yes)?;
-    let businesses = backup::restore_installation(&provisioner, file, &Actor::command_line()).await?;
+    let businesses = backup::restore_installation(&provisioner, &backup, &Actor::command_line()).await?;
     eprintln!(
         "restored; {businesses} businesses wait in maintenance, each for `tenantry backup restore` of its own file"
     );
@@ -443,9 +443,13 @@ async fn swap(settings: &Settings, slug: &TenantSlug, yes: bool) -> anyhow::Resu
         "This changes {slug} over to what the last restore set aside, and sets aside what it has now."
     );
     confirm(&plan, slug.as_str(), yes)?;
-    let aside = context::operator(settings).await?.swap(&tenant).await?;
+    let operator = context::operator(settings).await?;
+    let aside = operator.swap(&tenant).await?;
     eprintln!("{slug} uses {} again; `tenantry backup swap {slug}` goes back", aside.schema);
-    // What was set aside may be of an older release.
+    if aside.version == operator.provisioner.latest_version() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    // What was set aside is of an older release.
     migrate::migrate(settings, &RunOptions { tenants: vec![slug.clone()], ..RunOptions::default() }).await
 }
 
