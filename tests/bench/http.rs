@@ -17,6 +17,8 @@ const PRODUCTS: usize = 200;
 const CONNECTIONS: usize = 16;
 const ROUNDS: usize = 3;
 const SECONDS: usize = 4;
+/// Until each connection has planned each business's statements: what is measured is a server that has been running.
+const WARM_UP_SECONDS: usize = 10;
 
 /// Products with two variants each, barcodes and stock.
 async fn fill(database: &TestDatabase, tenants: &[Arc<Tenant>]) {
@@ -161,6 +163,8 @@ pub async fn measure_all(report: &mut Report, database: &TestDatabase, tenants: 
         if unscoped_exists {
             inherit(true).await;
             let unscoped = Server::start(database, "tenantry-unscoped");
+            drive(unscoped.port, &one_variant, path, CONNECTIONS, WARM_UP_SECONDS);
+            drive(server.port, &targets, path, CONNECTIONS, WARM_UP_SECONDS);
             let rounds = (0..ROUNDS)
                 .map(|_| {
                     let without = drive(unscoped.port, &one_variant, path, CONNECTIONS, SECONDS).0;

@@ -72,6 +72,23 @@ async fn a_future_dropped_at_any_poll_commits_nothing() {
 }
 
 #[tokio::test]
+async fn a_connection_is_opened_to_its_end_when_nobody_waits_for_it_any_more() {
+    let app = TestApp::start().await;
+    let acme = app.onboard("acme", "a@acme.test").await;
+    let database = app.database.pool(1);
+    let scope = acme.scope();
+    let given_up = drop_after_polls(database.read(&scope, async |tx| tx.query(NAMES, &[]).await), 1).await;
+    assert!(given_up.is_none(), "it was too fast to be given up");
+    for _ in 0..200 {
+        if database.pool_status().idle == 1 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the connection was thrown away: {:?}", database.pool_status());
+}
+
+#[tokio::test]
 async fn a_write_dropped_at_any_poll_is_whole_or_nothing() {
     let app = TestApp::start().await;
     let acme = app.onboard("acme", "a@acme.test").await;

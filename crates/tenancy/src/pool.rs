@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use deadpool::Runtime;
-use deadpool::managed::{self, Metrics, Object, PoolError, RecycleError, RecycleResult, Timeouts};
+use deadpool::managed::{self, Metrics, Object, PoolError, QueueMode, RecycleError, RecycleResult, Timeouts};
 use deadpool_postgres::ClientWrapper;
 use futures_util::FutureExt;
 use lru::LruCache;
@@ -257,6 +257,9 @@ impl Pool {
                 ("search_path", search_path),
                 // What the domain's locking relies on, whatever a DBA has set.
                 ("default_transaction_isolation", r"read\ committed".to_owned()),
+                // One plan for each statement, made once: planning anew for each value costs a rarely seen business
+                // more than the query, and no test could tell which plan production will change to.
+                ("plan_cache_mode", "force_generic_plan".to_owned()),
                 ("statement_timeout", milliseconds(settings.statement_timeout)),
                 ("lock_timeout", milliseconds(settings.lock_timeout)),
                 ("idle_in_transaction_session_timeout", milliseconds(settings.idle_in_transaction_timeout)),
@@ -275,7 +278,9 @@ impl Pool {
             // The first ones take what cannot be divided.
             let size =
                 settings.max_connections / count + usize::from(index < settings.max_connections % count);
-            let built = managed::Pool::builder(manager).max_size(size).runtime(Runtime::Tokio1).build();
+            // The connection that was used last has the most in its caches, and those left over are never opened.
+            let builder = managed::Pool::builder(manager).max_size(size).queue_mode(QueueMode::Lifo);
+            let built = builder.runtime(Runtime::Tokio1).build();
             #[expect(
                 clippy::expect_used,
                 reason = "build fails only without a runtime, and one is given above"
@@ -317,7 +322,6 @@ impl Pool {
     }
 
     /// From the realm's own pool; from another one when none comes free in a moment; else whoever is first in its own.
-    #[expect(clippy::disallowed_methods, reason = "the one place that takes a connection")]
     async fn borrow(&self, realm: Realm) -> Result<Loan, PoolError<tokio_postgres::Error>> {
         let count = self.pools.len();
         let own = match realm {
@@ -330,13 +334,13 @@ impl Pool {
             for (distance, wait) in
                 (0..count).zip(std::iter::once(HELP_AFTER).chain(std::iter::repeat(Duration::ZERO)))
             {
-                match self.pools[(own + distance) % count].timeout_get(&waiting(wait)).await {
+                match get(&self.pools[(own + distance) % count], waiting(wait)).await {
                     Err(PoolError::Timeout(_)) => {}
                     other => return other,
                 }
             }
         }
-        self.pools[own].timeout_get(&waiting(self.wait_timeout)).await
+        get(&self.pools[own], waiting(self.wait_timeout)).await
     }
 
     /// Every connection forgets the statements of `realm` before it is used again.
@@ -358,6 +362,23 @@ impl Pool {
         }
         sum
     }
+}
+
+/// A connection that exists, or one that has to be opened: by a task of its own, so that it is there for the next one
+/// when whoever asked for it gives up meanwhile.
+#[expect(clippy::disallowed_methods, reason = "the one place that takes a connection")]
+async fn get(
+    pool: &managed::Pool<Manager>,
+    timeouts: Timeouts,
+) -> Result<Loan, PoolError<tokio_postgres::Error>> {
+    let status = pool.status();
+    if status.available > 0 || status.size >= status.max_size {
+        return pool.timeout_get(&timeouts).await;
+    }
+    let pool = pool.clone();
+    let opening = tokio::spawn(async move { pool.timeout_get(&timeouts).await });
+    // The task ends early only with the runtime, and then nobody is served.
+    opening.await.unwrap_or(Err(PoolError::Closed))
 }
 
 /// A connection and its business's turn.
