@@ -1,23 +1,7 @@
 //! Hosts of a business's own.
 
-use std::time::Duration;
-
-use harness::{Client, Program, Reply, TestApp, TestDns, a_product};
+use harness::{Program, TestApp, TestDns, a_product};
 use serde_json::{Value, json};
-
-/// Asks until the answer has this status, as whoever waits for a change would.
-async fn until(client: &Client<'_>, status: u16) -> Reply {
-    let mut reply = client.get("/api/v1/products").await;
-    for _ in 0..200 {
-        if reply.status == status {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        reply = client.get("/api/v1/products").await;
-    }
-    assert_eq!(reply.status, status, "{reply:?}");
-    reply
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_host_is_served_once_dns_shows_that_it_is_the_business_s() {
@@ -42,7 +26,7 @@ async fn a_host_is_served_once_dns_shows_that_it_is_the_business_s() {
     assert_eq!(staff.post(&verify, &json!({})).await.status, 409);
     dns.publish(name, added.body["record"]["value"].as_str().unwrap());
     assert_eq!(staff.post(&verify, &json!({})).await.status, 200);
-    assert_eq!(until(&own, 200).await.body["data"][0]["name"], "Product BOLT");
+    assert_eq!(own.until(200).await.body["data"][0]["name"], "Product BOLT");
     // The token of one business stays refused on the other's host.
     assert_eq!(zenith.on("shop.acme.test").get("/api/v1/products").await.code(), "token_wrong_business");
 
@@ -65,10 +49,10 @@ async fn a_host_is_served_once_dns_shows_that_it_is_the_business_s() {
     dns.publish(idn.body["record"]["name"].as_str().unwrap(), idn.body["record"]["value"].as_str().unwrap());
     let path = format!("{}/xn--bcher-kva.acme.test", of(&acme.tenant));
     assert_eq!(staff.post(&format!("{path}/verify"), &json!({})).await.status, 200);
-    until(&acme.on("xn--bcher-kva.acme.test"), 200).await;
+    acme.on("xn--bcher-kva.acme.test").until(200).await;
     assert_eq!(staff.delete(&path).await.status, 204);
     assert_eq!(staff.delete(&path).await.status, 404);
-    until(&acme.on("xn--bcher-kva.acme.test"), 404).await;
+    acme.on("xn--bcher-kva.acme.test").until(404).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -89,20 +73,20 @@ async fn other_addresses_serve_or_redirect_to_the_primary_host_as_the_business_h
     }
     assert_eq!(program.run(&["domain", "verify", "acme", "nobody.test"]).code, Some(3));
     assert_eq!(program.run(&["domain", "primary", "acme", "shop.acme.test"]).code, Some(0));
-    until(&acme, 200).await;
-    until(&acme.on("www.acme.test"), 200).await;
+    acme.until(200).await;
+    acme.on("www.acme.test").until(200).await;
 
     assert_eq!(program.run(&["domain", "primary", "acme", "shop.acme.test", "--redirect"]).code, Some(0));
-    let moved = until(&acme, 308).await;
+    let moved = acme.until(308).await;
     assert_eq!(moved.header("location"), "http://shop.acme.test:443/api/v1/products");
-    until(&acme.on("www.acme.test"), 308).await;
-    until(&acme.on("shop.acme.test"), 200).await;
+    acme.on("www.acme.test").until(308).await;
+    acme.on("shop.acme.test").until(200).await;
     // Who names the business in the path stays there.
     let by_path = acme.on("app.localhost").get("/acme/api/v1/products").await;
     assert_eq!(by_path.status, 200, "{by_path:?}");
     assert!(program.run(&["domain", "list", "acme"]).out.contains("shop.acme.test  yes"));
     assert_eq!(program.run(&["domain", "primary", "acme"]).code, Some(0));
-    until(&acme, 200).await;
+    acme.until(200).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

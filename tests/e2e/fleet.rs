@@ -239,26 +239,14 @@ async fn a_business_outside_the_window_waits_on_its_own() {
         app.database.provisioner_with(add("V0900__drop.sql", "-- needs code: 900\nSELECT 1 AS nothing"));
     let only_acme = RunOptions { tenants: vec![acme.tenant.slug.clone()], ..RunOptions::default() };
     assert_eq!(contracted.migrate_fleet(&only_acme, |_| ()).await.unwrap().migrated, 1);
-    let refused = until(&acme, 503).await;
+    let refused = acme.until(503).await;
     assert_eq!(refused.code(), "business_being_upgraded");
     assert!(!refused.header("retry-after").is_empty());
     assert_eq!(zenith.get("/api/v1/products").await.status, 200);
     // And one that is too old for this code.
     let admin = app.database.as_admin().await;
     admin.batch_execute("UPDATE shared.schemas SET version = 1 WHERE number = 2").await.unwrap();
-    assert_eq!(until(&zenith, 503).await.code(), "business_being_upgraded");
-}
-
-/// Asks until the answer has this status.
-async fn until(business: &Business<'_>, status: u16) -> harness::Reply {
-    for _ in 0..100 {
-        let reply = business.get("/api/v1/products").await;
-        if reply.status == status {
-            return reply;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
-    panic!("never answered {status}");
+    assert_eq!(zenith.until(503).await.code(), "business_being_upgraded");
 }
 
 #[tokio::test]

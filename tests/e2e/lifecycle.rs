@@ -1,23 +1,7 @@
 //! What becomes of a business after its creation.
 
-use std::time::Duration;
-
-use harness::{Client, PASSWORD, Program, Reply, TestApp, a_product};
+use harness::{PASSWORD, Program, TestApp, a_product};
 use serde_json::{Value, json};
-
-/// Asks until the answer has this status, as whoever waits for a change would.
-async fn until(business: &Client<'_>, status: u16) -> Reply {
-    let mut reply = business.get("/api/v1/products").await;
-    for _ in 0..200 {
-        if reply.status == status {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        reply = business.get("/api/v1/products").await;
-    }
-    assert_eq!(reply.status, status, "{reply:?}");
-    reply
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_business_is_suspended_archived_and_opened_again_with_all_its_data() {
@@ -30,17 +14,17 @@ async fn a_business_is_suspended_archived_and_opened_again_with_all_its_data() {
     };
     assert_eq!(deed("resume").await.status, 200, "it is open: nothing to do");
     assert_eq!(deed("suspend").await.body["status"], "suspended");
-    assert_eq!(until(&acme, 403).await.code(), "business_suspended");
+    assert_eq!(acme.until(403).await.code(), "business_suspended");
     assert_eq!(zenith.get("/api/v1/products").await.status, 200);
     assert_eq!(deed("suspend").await.status, 200, "again");
     assert_eq!(deed("unarchive").await.code(), "wrong_status");
     assert_eq!(deed("resume").await.status, 200);
-    until(&acme, 200).await;
+    acme.until(200).await;
     assert_eq!(deed("archive").await.body["status"], "archived");
-    assert_eq!(until(&acme, 410).await.code(), "business_archived");
+    assert_eq!(acme.until(410).await.code(), "business_archived");
     assert_eq!(deed("suspend").await.code(), "wrong_status");
     assert_eq!(deed("unarchive").await.status, 200);
-    assert_eq!(until(&acme, 200).await.body["data"].as_array().unwrap().len(), 1);
+    assert_eq!(acme.until(200).await.body["data"].as_array().unwrap().len(), 1);
 
     let audit = staff.get(&format!("/api/v1/platform/audit?tenantId={}", acme.tenant.id)).await.body;
     let actions: Vec<&str> =
@@ -76,7 +60,7 @@ async fn a_renamed_business_is_found_at_both_addresses_and_its_people_stay_signe
     let renamed = staff.post(&path, &json!({"slug": "bolts"})).await;
     assert_eq!((renamed.status, &renamed.body["slug"]), (200, &json!("bolts")), "{renamed:?}");
 
-    let moved = until(&acme, 308).await;
+    let moved = acme.until(308).await;
     assert_eq!(moved.header("location"), "http://bolts.localhost:443/api/v1/products");
     let there = acme.on("bolts.localhost");
     assert_eq!(there.get("/api/v1/products").await.body["data"].as_array().unwrap().len(), 1);
@@ -90,7 +74,7 @@ async fn a_renamed_business_is_found_at_both_addresses_and_its_people_stay_signe
     assert_eq!(staff.post("/api/v1/platform/tenants", &body).await.code(), "slug_taken");
     let admin = app.database.as_admin().await;
     assert_eq!(staff.post(&path, &json!({"slug": "acme"})).await.status, 200);
-    until(&acme, 200).await;
+    acme.until(200).await;
     assert_eq!(staff.post(&path, &json!({"slug": "bolts"})).await.status, 200);
     admin.batch_execute("UPDATE shared.former_slugs SET reserved_until = now()").await.unwrap();
     assert_eq!(staff.post("/api/v1/platform/tenants", &body).await.status, 201, "its time is over");
@@ -125,12 +109,12 @@ async fn dropping_asks_for_the_slug_and_removes_one_business_alone() {
     let refused = staff.post(&path, &json!({"slug": "zenith", "withoutBackup": true})).await;
     assert_eq!((refused.status, refused.code()), (422, "not_confirmed"));
     assert_eq!(staff.post(&path, &json!({"slug": "acme"})).await.code(), "no_verified_backup");
-    until(&acme, 200).await;
+    acme.until(200).await;
     let removed = staff.post(&path, &json!({"slug": "acme", "withoutBackup": true})).await;
     assert_eq!(removed.status, 200, "{removed:?}");
     assert_eq!(removed.body["schemas"], json!([acme.tenant.schema.as_str()]));
     assert_eq!((&removed.body["tables"], &removed.body["members"]), (&json!(11), &json!(1)));
-    assert_eq!(until(&acme, 404).await.code(), "unknown_host");
+    assert_eq!(acme.until(404).await.code(), "unknown_host");
     assert_eq!(zenith.get("/api/v1/products").await.status, 200);
     assert_eq!(staff.post(&path, &json!({"slug": "acme", "withoutBackup": true})).await.status, 404);
     // Its people are still users.
@@ -145,11 +129,11 @@ async fn the_command_line_does_it_too() {
     let acme = app.tenant("acme").await;
     let program = Program::beside(&app);
     assert!(program.run(&["tenant", "suspend", "acme"]).err.contains("acme is suspended"));
-    until(&acme, 403).await;
+    acme.until(403).await;
     assert_eq!(program.run(&["tenant", "unarchive", "acme"]).code, Some(4));
     assert_eq!(program.run(&["tenant", "suspend", "nobody"]).code, Some(3));
     program.run(&["tenant", "resume", "acme"]);
-    until(&acme, 200).await;
+    acme.until(200).await;
     let renamed = program.run(&["tenant", "rename", "acme", "bolts"]);
     assert_eq!(renamed.code, Some(0), "{renamed:?}");
     assert_eq!(program.run(&["tenant", "limit", "bolts", "--statement-timeout-ms", "500"]).code, Some(0));

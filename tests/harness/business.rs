@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tenancy::Tenant;
@@ -87,6 +88,24 @@ impl<'a> Client<'a> {
 
     pub async fn delete(&self, path: &str) -> Reply {
         self.send("DELETE", path, None).await
+    }
+
+    /// Asks until the answer has this status, as whoever waits for a change would.
+    #[track_caller]
+    pub fn until(&self, status: u16) -> impl Future<Output = Reply> {
+        let at = std::panic::Location::caller();
+        async move {
+            let mut reply = self.get("/api/v1/products").await;
+            for _ in 0..200 {
+                if reply.status == status {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                reply = self.get("/api/v1/products").await;
+            }
+            assert_eq!(reply.status, status, "at {at}: {reply:?}");
+            reply
+        }
     }
 
     /// Creates a product and returns it.

@@ -21,12 +21,11 @@ pub struct Size {
     pub grown_rows: Option<i64>,
 }
 
-/// The sizes of all businesses, the biggest first.
-///
-/// # Errors
-/// [`DbError`].
-pub async fn sizes(tx: &SharedTx) -> Result<Vec<Size>, DbError> {
-    const SIZES: &str = "
+/// Of each business: tables with their indexes, and live rows, as `size`.
+macro_rules! with_sizes {
+    ($then:literal) => {
+        concat!(
+            "
         WITH size AS (
             SELECT t.id, t.slug, s.name, coalesce(sum(pg_stat_get_live_tuples(c.oid)), 0)::bigint AS rows,
                    coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint AS size_bytes
@@ -35,7 +34,19 @@ pub async fn sizes(tx: &SharedTx) -> Result<Vec<Size>, DbError> {
               JOIN pg_namespace n ON n.nspname = s.name
               JOIN pg_class c ON c.relnamespace = n.oid AND c.relkind = 'r'
              GROUP BY t.id, s.name
+        )",
+            $then
         )
+    };
+}
+
+/// The sizes of all businesses, the biggest first.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn sizes(tx: &SharedTx) -> Result<Vec<Size>, DbError> {
+    const SIZES: &str = with_sizes!(
+        "
         SELECT size.slug, size.name, size.rows, size.size_bytes, past.sampled_on,
                size.size_bytes - past.size_bytes AS grown_bytes, size.rows - past.rows AS grown_rows
           FROM size
@@ -44,7 +55,8 @@ pub async fn sizes(tx: &SharedTx) -> Result<Vec<Size>, DbError> {
                               WHERE p.tenant_id = size.id AND p.sampled_on BETWEEN $1::date - 30 AND $1::date - 1
                               ORDER BY p.sampled_on
                               LIMIT 1) AS past ON true
-         ORDER BY size.size_bytes DESC, size.slug";
+         ORDER BY size.size_bytes DESC, size.slug"
+    );
     let rows = tx.query(SIZES, &[&tx.now().date_naive()]).await?;
     rows.iter()
         .map(|row| {
@@ -66,17 +78,13 @@ pub async fn sizes(tx: &SharedTx) -> Result<Vec<Size>, DbError> {
 /// # Errors
 /// [`DbError`].
 pub async fn sample(tx: &SharedTx) -> Result<u64, DbError> {
-    const SAMPLE: &str = "
+    const SAMPLE: &str = with_sizes!(
+        "
         INSERT INTO shared.tenant_sizes (tenant_id, sampled_on, size_bytes, rows)
-        SELECT t.id, $1, coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint,
-               coalesce(sum(pg_stat_get_live_tuples(c.oid)), 0)::bigint
-          FROM shared.tenants t
-          JOIN shared.schemas s ON s.number = t.number
-          JOIN pg_namespace n ON n.nspname = s.name
-          JOIN pg_class c ON c.relnamespace = n.oid AND c.relkind = 'r'
-         GROUP BY t.id
+        SELECT id, $1, size_bytes, rows FROM size
             ON CONFLICT (tenant_id, sampled_on) DO UPDATE
-               SET size_bytes = EXCLUDED.size_bytes, rows = EXCLUDED.rows";
+               SET size_bytes = EXCLUDED.size_bytes, rows = EXCLUDED.rows"
+    );
     const FORGET: &str = "DELETE FROM shared.tenant_sizes WHERE sampled_on < $1";
     let today = tx.now().date_naive();
     let sampled = tx.execute(SAMPLE, &[&today]).await?;

@@ -231,6 +231,17 @@ pub enum TlsError {
     Setup(#[source] rustls::Error),
 }
 
+/// This program, as the database and those who wait for it see it: PostgreSQL keeps 63 bytes.
+fn program() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host: String = host.trim().chars().take(30).collect();
+    format!(
+        "tenantry process {} on {}",
+        std::process::id(),
+        if host.is_empty() { "this host" } else { &host }
+    )
+}
+
 /// Opens connections to one URL, and cancels what runs on them.
 #[derive(Clone)]
 pub(crate) struct Connector {
@@ -250,7 +261,7 @@ impl Connector {
         }
         url.config
             .options(options.trim())
-            .application_name("tenantry")
+            .application_name(&program())
             .connect_timeout(Duration::from_secs(5))
             .keepalives_idle(Duration::from_secs(60))
             .tcp_user_timeout(Duration::from_secs(30))

@@ -144,9 +144,7 @@ impl Provisioner {
         version: i32,
         new: Option<&NewTenant>,
     ) -> Result<(Loading, Option<Arc<Tenant>>), ProvisionError> {
-        let session = self.owner.begin_unscoped().await?;
-        // A big load waits for nobody, and whoever waits for it gives up by himself.
-        session.batch("SET LOCAL idle_in_transaction_session_timeout = 0").await?;
+        let session = self.owner.begin_patient().await?;
         let migrations = self.tenant.up_to(version);
         let state = if new.is_some() { SchemaState::Live } else { SchemaState::Spare };
         let schema = schema::insert(&session, &self.installed, state, &migrations).await?;
@@ -173,8 +171,7 @@ impl Provisioner {
     /// # Errors
     /// [`DbError`].
     pub async fn begin_loading_shared(&self) -> Result<Option<Loading>, DbError> {
-        let session = self.owner.begin_unscoped().await?;
-        session.batch("SET LOCAL idle_in_transaction_session_timeout = 0").await?;
+        let session = self.owner.begin_patient().await?;
         let tx = SharedTx::over(session, &SharedScope::Platform);
         if !is_fresh(&tx).await? {
             return Ok(None);
@@ -222,8 +219,6 @@ impl Provisioner {
 
     /// Gives what was loaded to `tenant` in place of its own schema, which is set aside, and opens the business again.
     ///
-    /// Whoever still works in the old schema is refused from here on: its role may not enter it any more.
-    ///
     /// # Errors
     /// What `register` returns; nothing has changed then.
     pub async fn replace_by_loaded<E>(
@@ -241,10 +236,7 @@ impl Provisioner {
         schema::point_tenant(tx, tenant.id, loading.schema.number).await?;
         let row = tx.query_one(EXISTS, &[&tenant.schema.as_str()]).await?;
         if row.try_get("there").map_err(DbError::from)? {
-            schema::set_aside(tx, tenant.id, tenant.number).await?;
-            let revoke =
-                format!("REVOKE USAGE ON SCHEMA {} FROM {}", tenant.schema.quoted(), tenant.role.quoted());
-            tx.batch(&revoke).await?;
+            schema::set_aside(tx, tenant).await?;
         } else {
             // The `shared` schema came out of a backup of its own: the business has had no schema since.
             tx.execute(FORGET, &[&tenant.number.get()]).await?;
@@ -265,8 +257,7 @@ impl Provisioner {
         tenant: &Tenant,
         status: TenantStatus,
     ) -> Result<Maintenance<'_>, MaintenanceError> {
-        let session = self.owner.begin_unscoped().await?;
-        session.batch("SET LOCAL idle_in_transaction_session_timeout = 0").await?;
+        let session = self.owner.begin_patient().await?;
         if !schema::try_lock(&session, schema::lock_key(tenant.number)).await? {
             return Err(MaintenanceError::Busy);
         }

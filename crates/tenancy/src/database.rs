@@ -16,6 +16,13 @@ use crate::session::{ROLLBACK, Session};
 
 const MAX_RETRIES: u32 = 3;
 
+/// The setting of a transaction that may idle.
+macro_rules! stay_open {
+    () => {
+        "SET LOCAL idle_in_transaction_session_timeout = 0"
+    };
+}
+
 /// The database, as one login sees it. Cheap to clone.
 #[derive(Clone)]
 pub struct Database {
@@ -97,18 +104,22 @@ impl Database {
 
     /// A transaction of the login itself, for provisioning and migrations.
     pub(crate) async fn begin_unscoped(&self) -> Result<Session, DbError> {
-        let lent = self.pool.lend(Realm::Shared, None).await?;
-        Ok(Session::new(lent, self.pool.clone(), Realm::Shared, format!("{ROLLBACK}BEGIN").into()))
+        self.begin_as_login("BEGIN").await
     }
 
-    /// A transaction of the login itself that sees one moment and changes nothing.
+    /// The same for what takes its time: files are read and written meanwhile.
+    pub(crate) async fn begin_patient(&self) -> Result<Session, DbError> {
+        self.begin_as_login(concat!("BEGIN; ", stay_open!())).await
+    }
+
+    /// One that takes its time too, sees one moment and changes nothing.
     pub(crate) async fn begin_snapshot(&self) -> Result<Session, DbError> {
+        self.begin_as_login(concat!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; ", stay_open!())).await
+    }
+
+    async fn begin_as_login(&self, opening: &str) -> Result<Session, DbError> {
         let lent = self.pool.lend(Realm::Shared, None).await?;
-        // A reader of much data is slow, not idle.
-        let opening = format!(
-            "{ROLLBACK}BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL idle_in_transaction_session_timeout = 0"
-        );
-        Ok(Session::new(lent, self.pool.clone(), Realm::Shared, opening.into()))
+        Ok(Session::new(lent, self.pool.clone(), Realm::Shared, format!("{ROLLBACK}{opening}").into()))
     }
 
     /// A connection of its own, beside the pool: for what outlives transactions, such as a session's lock.

@@ -19,7 +19,7 @@ use crate::failpoint;
 use crate::migrations::HISTORY;
 use crate::names::{BusinessNumber, SchemaName, TenantSlug};
 use crate::provisioning::{ProvisionError, Provisioner};
-use crate::schema::{self, Failure, LOCK_CLASS, SHARED_LOCK, search_path};
+use crate::schema::{self, Failure, SHARED_LOCK, is_our_lock, search_path};
 use crate::session::Session;
 
 /// What to migrate, and when to give up.
@@ -274,41 +274,44 @@ impl Provisioner {
     /// # Errors
     /// [`DbError`].
     pub async fn fleet_status(&self) -> Result<Status, DbError> {
-        const VERSIONS: &str = "
+        const VERSIONS: &str = concat!(
+            "
             SELECT s.version,
                    count(*) FILTER (WHERE s.state = 'live') AS businesses,
                    count(*) FILTER (WHERE s.state = 'spare') AS spare,
                    count(*) FILTER (WHERE s.failure IS NOT NULL) AS failed,
                    count(*) FILTER (WHERE EXISTS (
-                       SELECT FROM pg_locks l
-                        WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2
-                          AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-                          AND l.classid = $1::bigint::oid AND l.objid = s.number::oid)) AS running
+                       SELECT FROM pg_locks l WHERE l.objid = s.number::oid AND ",
+            is_our_lock!(),
+            ")) AS running
               FROM shared.schemas s
              WHERE s.state IN ('live', 'spare')
              GROUP BY s.version
-             ORDER BY s.version DESC";
+             ORDER BY s.version DESC"
+        );
         const FAILED: &str = "
             SELECT s.number, s.name, s.version, s.failure, s.failed_version, s.failed_at, s.attempts, t.slug
               FROM shared.schemas s
               LEFT JOIN shared.tenants t ON t.number = s.number
              WHERE s.failure IS NOT NULL AND s.state IN ('live', 'spare')
              ORDER BY s.number";
-        const RUNNING: &str = "
+        const RUNNING: &str = concat!(
+            "
             SELECT t.slug, s.name, a.pid, a.application_name
               FROM pg_locks l
               JOIN shared.schemas s ON s.number::oid = l.objid
               LEFT JOIN shared.tenants t ON t.number = s.number
               LEFT JOIN pg_stat_activity a ON a.pid = l.pid
-             WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 AND l.classid = $1::bigint::oid
-               AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-             ORDER BY s.number";
+             WHERE ",
+            is_our_lock!(),
+            "
+             ORDER BY s.number"
+        );
         const SHARED: &str = "SELECT coalesce(max(version), 0) AS version FROM shared.shared_migrations";
         let session = self.owner.begin_unscoped().await?;
-        let class = i64::from(LOCK_CLASS);
-        let versions = session.query(VERSIONS, &[&class]).await?;
+        let versions = session.query(VERSIONS, &[]).await?;
         let failed = session.query(FAILED, &[]).await?;
-        let running = session.query(RUNNING, &[&class]).await?;
+        let running = session.query(RUNNING, &[]).await?;
         Ok(Status {
             latest: self.tenant.latest(),
             shared_version: session.query_one(SHARED, &[]).await?.try_get("version")?,
@@ -415,8 +418,6 @@ impl<Tell: Fn(Progress<'_>)> Run<'_, Tell> {
 
     async fn attempt(&self, behind: &Behind) -> Result<Outcome, ProvisionError> {
         let session = self.provisioner.owner.begin_unscoped().await?;
-        let name = format!("SET LOCAL application_name = '{}'", program().replace('\'', ""));
-        session.batch(&name).await?;
         if !schema::try_lock(&session, schema::lock_key(behind.number)).await? {
             return Ok(Outcome::Elsewhere(who_holds(&session, behind.number).await?));
         }
@@ -458,15 +459,17 @@ impl Report {
 }
 
 async fn who_holds(session: &Session, number: BusinessNumber) -> Result<String, DbError> {
-    const WHO: &str = "
+    const WHO: &str = concat!(
+        "
         SELECT a.pid, a.application_name
           FROM pg_locks l
           JOIN pg_stat_activity a ON a.pid = l.pid
-         WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2
-           AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-           AND l.classid = $1::bigint::oid AND l.objid = $2::bigint::oid
-         LIMIT 1";
-    let row = session.query_opt(WHO, &[&i64::from(LOCK_CLASS), &number.get()]).await?;
+         WHERE l.objid = $1::bigint::oid AND ",
+        is_our_lock!(),
+        "
+         LIMIT 1"
+    );
+    let row = session.query_opt(WHO, &[&number.get()]).await?;
     Ok(match row {
         Some(row) => format!("being migrated by {}", holder(&row)?),
         None => "migrated by another run".to_owned(),
@@ -479,17 +482,6 @@ fn holder(row: &Row) -> Result<String, DbError> {
     let pid: Option<i32> = row.try_get("pid")?;
     let name = name.filter(|name| !name.is_empty()).unwrap_or_else(|| "somebody".to_owned());
     Ok(format!("{name} (backend {})", pid.unwrap_or_default()))
-}
-
-/// This program, as others see it while they wait: PostgreSQL keeps 63 bytes.
-fn program() -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let host: String = host.trim().chars().take(30).collect();
-    format!(
-        "tenantry process {} on {}",
-        std::process::id(),
-        if host.is_empty() { "this host" } else { &host }
-    )
 }
 
 /// A table or column that does not exist (yet).

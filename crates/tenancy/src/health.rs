@@ -11,7 +11,7 @@ use crate::database::Database;
 use crate::error::DbError;
 use crate::names::{SchemaName, TENANT_GROUP, TenantSlug};
 use crate::provisioning::{ProvisionError, Provisioner};
-use crate::schema::{JOBS_LOCK, LOCK_CLASS, Schema};
+use crate::schema::{JOBS_LOCK, Schema, is_our_lock};
 
 /// Settings of the server that matter here, as text and in PostgreSQL's own units.
 #[derive(Debug, Clone)]
@@ -221,14 +221,14 @@ impl Provisioner {
     /// # Errors
     /// [`DbError`].
     pub async fn has_job_runner(&self) -> Result<bool, DbError> {
-        const RUNNER: &str = "
-            SELECT EXISTS (SELECT FROM pg_locks
-                            WHERE locktype = 'advisory' AND granted AND objsubid = 2
-                              AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-                              AND classid = $1::bigint::oid AND objid = $2::bigint::oid) AS there";
+        const RUNNER: &str = concat!(
+            "SELECT EXISTS (SELECT FROM pg_locks l WHERE l.objid = $1::bigint::oid AND ",
+            is_our_lock!(),
+            ") AS there"
+        );
         let session = self.owner.begin_unscoped().await?;
         let key = i64::from(JOBS_LOCK.cast_unsigned());
-        Ok(session.query_one(RUNNER, &[&i64::from(LOCK_CLASS), &key]).await?.try_get("there")?)
+        Ok(session.query_one(RUNNER, &[&key]).await?.try_get("there")?)
     }
 
     /// The schemas that are not what their versions should be, and how they differ.

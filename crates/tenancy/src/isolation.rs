@@ -15,11 +15,11 @@ use uuid::Uuid;
 use crate::database::Database;
 use crate::error::DbError;
 use crate::migrations::{FileError, Migrations};
-use crate::names::{TenantId, TenantSlug};
-use crate::provisioning::{AS_OWNER, ProvisionError, Provisioner};
+use crate::names::TenantSlug;
+use crate::provisioning::{AS_OWNER, NewTenant, ProvisionError, Provisioner};
 use crate::schema::{self, Schema, SchemaState};
-use crate::scope::{Openings, TenantTx};
-use crate::tenant::{Tenant, TenantLimits, TenantStatus};
+use crate::scope::TenantTx;
+use crate::tenant::Tenant;
 
 /// Isolation does not hold, or could not be tried.
 #[derive(Debug, thiserror::Error)]
@@ -74,24 +74,9 @@ impl Provisioner {
         self.build_schema(&session, &schema, &migrations).await?;
         session.batch(AS_OWNER).await?;
         session.commit().await?;
-        let Schema { number, name, role, version } = schema;
-        Ok(Arc::new(Tenant {
-            openings: Openings::new(&role, &name, None),
-            id: TenantId::new(),
-            number,
-            slug: TenantSlug::from_registry(slug.to_owned()),
-            name: slug.to_owned(),
-            status: TenantStatus::Active,
-            schema: name,
-            role,
-            schema_version: version,
-            needs_code: 0,
-            primary_host: None,
-            redirects_to_primary: false,
-            limits: TenantLimits::default(),
-            archived_at: None,
-            created_at: Utc::now(),
-        }))
+        let new =
+            NewTenant { slug: TenantSlug::from_registry(slug.to_owned()), name: slug.to_owned(), id: None };
+        Ok(Arc::new(Tenant::new(&new, &schema, migrations.needs_code(schema.version), Utc::now())))
     }
 
     async fn remove_probes(&self) -> Result<(), DbError> {
@@ -100,7 +85,7 @@ impl Provisioner {
         let session = self.owner.begin_unscoped().await?;
         for row in session.query(PROBES, &[]).await? {
             let probe = Schema::from_row(&row)?;
-            self.drop_schema(&session, &probe.name, probe.number).await?;
+            schema::drop_schema(&session, &probe.name, probe.number).await?;
         }
         session.commit().await
     }

@@ -13,7 +13,6 @@ use crate::names::{RoleName, SchemaName, TenantId, TenantSlug};
 use crate::provisioning::Provisioner;
 use crate::schema::{self, Schema};
 use crate::scope::{ScopedTx, SharedScope, SharedTx};
-use crate::session::Session;
 use crate::tenant::{self, Tenant, TenantStatus};
 
 /// A business cannot be changed like that; nothing has changed.
@@ -230,19 +229,12 @@ impl Provisioner {
         let session = self.owner.begin_unscoped().await?;
         let tx = SharedTx::over(session, &SharedScope::Platform);
         let tenant = lock(&tx, id).await?;
-        self.hold(&tx, &tenant).await?;
+        hold(&tx, &tenant).await?;
         let aside = set_asides(&tx, id).await?.into_iter().next().ok_or(LifecycleError::NothingSetAside)?;
         schema::point_tenant(&tx, id, aside.number).await?;
-        schema::set_aside(&tx, id, tenant.number).await?;
-        // Whoever still works in the old schema is refused from here on.
-        let grants = format!(
-            "REVOKE USAGE ON SCHEMA {} FROM {}; GRANT USAGE ON SCHEMA {} TO {}",
-            tenant.schema.quoted(),
-            tenant.role.quoted(),
-            aside.schema.quoted(),
-            aside.role.quoted()
-        );
-        tx.batch(&grants).await?;
+        schema::set_aside(&tx, &tenant).await?;
+        let (schema, role) = (aside.schema.quoted(), aside.role.quoted());
+        tx.batch(&format!("GRANT USAGE ON SCHEMA {schema} TO {role}")).await?;
         record(&tx).await?;
         tx.into_session().commit().await?;
         Ok(aside)
@@ -256,7 +248,7 @@ impl Provisioner {
         let mut discarded = Vec::new();
         for aside in self.write_shared(async |tx| set_asides(tx, id).await).await? {
             let session = self.owner.begin_unscoped().await?;
-            self.drop_schema(&session, &aside.schema, aside.number).await?;
+            schema::drop_schema(&session, &aside.schema, aside.number).await?;
             session.commit().await?;
             discarded.push(aside.schema.to_string());
         }
@@ -295,7 +287,7 @@ impl Provisioner {
         if closed == 0 {
             return Err(LifecycleError::Busy);
         }
-        self.hold(&tx, &tenant).await?;
+        hold(&tx, &tenant).await?;
         let row = tx.query_one(COUNT, &[&id.as_uuid(), &tenant.schema.as_str()]).await?;
         let figure = |name: &str| row.try_get::<_, i64>(name).map_err(DbError::from);
         (dropped.tables, dropped.size_bytes) = (figure("tables")?, figure("size_bytes")?);
@@ -303,31 +295,16 @@ impl Provisioner {
         dropped.schemas.insert(0, tenant.schema.to_string());
         record(&tx, &dropped).await?;
         tx.execute(DELETE, &[&id.as_uuid()]).await?;
-        self.drop_schema(&tx, &tenant.schema, tenant.number).await?;
+        schema::drop_schema(&tx, &tenant.schema, tenant.number).await?;
         tx.into_session().commit().await?;
         Ok(dropped)
     }
+}
 
-    /// Takes the business's lock, which migrations and restores hold while they are at work.
-    async fn hold(&self, tx: &SharedTx, tenant: &Tenant) -> Result<(), LifecycleError> {
-        match schema::try_lock(tx, schema::lock_key(tenant.number)).await? {
-            true => Ok(()),
-            false => Err(LifecycleError::Busy),
-        }
-    }
-
-    /// Drops a schema, its role and its registry row; a schema that is gone already is not missed.
-    pub(crate) async fn drop_schema(
-        &self,
-        session: &Session,
-        schema: &SchemaName,
-        number: crate::BusinessNumber,
-    ) -> Result<(), DbError> {
-        const DROP_ROLE: &str = "SELECT shared.drop_tenant_role($1)";
-        const FORGET: &str = "DELETE FROM shared.schemas WHERE number = $1";
-        session.batch(&format!("DROP SCHEMA IF EXISTS {} CASCADE", schema.quoted())).await?;
-        session.execute(DROP_ROLE, &[&number.get()]).await?;
-        session.execute(FORGET, &[&number.get()]).await?;
-        Ok(())
+/// Takes the business's lock, which migrations and restores hold while they are at work.
+async fn hold(tx: &SharedTx, tenant: &Tenant) -> Result<(), LifecycleError> {
+    match schema::try_lock(tx, schema::lock_key(tenant.number)).await? {
+        true => Ok(()),
+        false => Err(LifecycleError::Busy),
     }
 }

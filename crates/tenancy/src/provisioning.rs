@@ -12,9 +12,9 @@ use crate::migrations::{MigrationError, Migrations};
 use crate::names::{TenantId, TenantSlug};
 use crate::pool::{PoolSettings, Realm};
 use crate::schema::{self, Schema, SchemaState};
-use crate::scope::{Openings, ScopedTx, SharedScope, SharedTx, TenantTx};
+use crate::scope::{ScopedTx, SharedScope, SharedTx, TenantTx};
 use crate::session::Session;
-use crate::tenant::{self, Tenant, TenantLimits, TenantStatus};
+use crate::tenant::{self, Tenant};
 
 /// What a business needs to exist.
 #[derive(Debug, Clone)]
@@ -128,23 +128,7 @@ impl Provisioner {
         const INSERT: &str = "
             INSERT INTO shared.tenants (id, number, slug, name, status, created_at, updated_at)
             VALUES ($1, $2, $3, $4, 'active', $5, $5)";
-        let tenant = Tenant {
-            openings: Openings::new(&schema.role, &schema.name, None),
-            id: new.id.unwrap_or_else(TenantId::new),
-            number: schema.number,
-            slug: new.slug.clone(),
-            name: new.name.clone(),
-            status: TenantStatus::Active,
-            schema: schema.name.clone(),
-            role: schema.role.clone(),
-            schema_version: schema.version,
-            needs_code: self.tenant.needs_code(schema.version),
-            primary_host: None,
-            redirects_to_primary: false,
-            limits: TenantLimits::default(),
-            archived_at: None,
-            created_at: session.now(),
-        };
+        let tenant = Tenant::new(new, schema, self.tenant.needs_code(schema.version), session.now());
         let inserted = session
             .execute(
                 INSERT,

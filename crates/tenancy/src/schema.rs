@@ -10,7 +10,7 @@ use crate::names::{
     BusinessNumber, Installation, RoleName, SchemaName, TENANT_GROUP, TenantId, quote_identifier,
 };
 use crate::session::Session;
-use crate::tenant::TenantStatus;
+use crate::tenant::{Tenant, TenantStatus};
 
 /// Who uses a schema that is being made. One that a restore set aside was made for a business.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,6 +141,16 @@ pub(crate) const JOBS_LOCK: i32 = -3;
 /// The first half of all our advisory locks: "tent" in ASCII, so that they can be told from other programs'.
 pub(crate) const LOCK_CLASS: i32 = 0x7465_6e74;
 
+/// The condition that a row `l` of pg_locks is one of our advisory locks, held in this database; `l.objid` is its key.
+macro_rules! is_our_lock {
+    () => {
+        "l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 AND l.classid = 1952804468::oid
+         AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    };
+}
+pub(crate) use is_our_lock;
+const _: () = assert!(LOCK_CLASS == 1_952_804_468);
+
 /// Whether the lock was free; it is held until the transaction ends.
 pub(crate) async fn try_lock(session: &Session, key: i32) -> Result<bool, DbError> {
     const TRY_LOCK: &str = "SELECT pg_try_advisory_xact_lock($1, $2) AS locked";
@@ -214,17 +224,31 @@ pub(crate) async fn point_tenant(
     session.execute(POINT, &[&tenant.as_uuid(), &number.get(), &session.now()]).await.map(drop)
 }
 
-/// Records that the schema was the business's own until now.
-pub(crate) async fn set_aside(
-    session: &Session,
-    tenant: TenantId,
-    number: BusinessNumber,
-) -> Result<(), DbError> {
+/// Records that the business's schema was its own until now, and lets its role in no longer: whoever still works in it is
+/// refused from here on.
+pub(crate) async fn set_aside(session: &Session, tenant: &Tenant) -> Result<(), DbError> {
     const SET_ASIDE: &str = "
         UPDATE shared.schemas
            SET state = 'set_aside', set_aside_from = $2, set_aside_at = $3, updated_at = $3
          WHERE number = $1";
-    session.execute(SET_ASIDE, &[&number.get(), &tenant.as_uuid(), &session.now()]).await.map(drop)
+    session.execute(SET_ASIDE, &[&tenant.number.get(), &tenant.id.as_uuid(), &session.now()]).await?;
+    session
+        .batch(&format!("REVOKE USAGE ON SCHEMA {} FROM {}", tenant.schema.quoted(), tenant.role.quoted()))
+        .await
+}
+
+/// Drops a schema, its role and its registry row; a schema that is gone already is not missed.
+pub(crate) async fn drop_schema(
+    session: &Session,
+    schema: &SchemaName,
+    number: BusinessNumber,
+) -> Result<(), DbError> {
+    const DROP_ROLE: &str = "SELECT shared.drop_tenant_role($1)";
+    const FORGET: &str = "DELETE FROM shared.schemas WHERE number = $1";
+    session.batch(&format!("DROP SCHEMA IF EXISTS {} CASCADE", schema.quoted())).await?;
+    session.execute(DROP_ROLE, &[&number.get()]).await?;
+    session.execute(FORGET, &[&number.get()]).await?;
+    Ok(())
 }
 
 /// Closes the business; remembers what it goes back to.

@@ -12,6 +12,8 @@ use uuid::Uuid;
 use crate::error::DbError;
 use crate::host::HostName;
 use crate::names::{BusinessNumber, RoleName, SchemaName, TenantId, TenantSlug};
+use crate::provisioning::NewTenant;
+use crate::schema::Schema;
 use crate::scope::{Openings, SharedTx, TenantScope};
 use crate::session::Session;
 
@@ -110,6 +112,27 @@ impl Tenant {
     /// Leave to act as this business, whatever its status: who lets people in checks that first.
     pub fn scope(self: &Arc<Self>) -> TenantScope {
         TenantScope::of(self.clone())
+    }
+
+    /// A business that is being made, in a schema that was made for it.
+    pub(crate) fn new(new: &NewTenant, schema: &Schema, needs_code: i32, created_at: DateTime<Utc>) -> Self {
+        Self {
+            openings: Openings::new(&schema.role, &schema.name, None),
+            id: new.id.unwrap_or_else(TenantId::new),
+            number: schema.number,
+            slug: new.slug.clone(),
+            name: new.name.clone(),
+            status: TenantStatus::Active,
+            schema: schema.name.clone(),
+            role: schema.role.clone(),
+            schema_version: schema.version,
+            needs_code,
+            primary_host: None,
+            redirects_to_primary: false,
+            limits: TenantLimits::default(),
+            archived_at: None,
+            created_at,
+        }
     }
 
     pub(crate) fn from_row(row: &Row) -> Result<Self, DbError> {

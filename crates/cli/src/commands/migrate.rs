@@ -184,6 +184,15 @@ async fn plan(settings: &Settings, options: &RunOptions, output: Output) -> anyh
     for (at, schema) in plan.behind.iter().take(options.canary).enumerate() {
         output::line(&format!("canary {}: {} (at version {})", at + 1, schema.label(), schema.version));
     }
+    let stop = match options.max_failures {
+        Some(most) => format!("begins no further one after more than {most} failures"),
+        None => "goes on past those that fail".to_owned(),
+    };
+    output::line(&format!(
+        "The run migrates {} schemas, {} at the same time, and {stop}.",
+        plan.behind.len(),
+        options.jobs
+    ));
     Ok(ExitCode::SUCCESS)
 }
 

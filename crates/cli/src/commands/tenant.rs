@@ -193,6 +193,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
                 max_transactions: max_transactions.map(|count| count as usize),
             };
             context::operator(&settings).await?.set_limits(tenant.id, limits).await?;
+            eprintln!("{slug}: {}", limits_in_words(&limits));
         }
         Command::Drop { slug, without_backup, yes, dry_run, output } => {
             drop_business(&settings, &slug, without_backup, yes, dry_run, output).await?;
@@ -226,6 +227,13 @@ fn print_owned(
     }
     let owner = ShownOwner { id: added.user, email: owner.email.clone(), password };
     output::one(output, &Shown { tenant, address, owner: Some(owner) }, &lines)
+}
+
+fn limits_in_words(limits: &TenantLimits) -> String {
+    let own = |limit: Option<String>| limit.unwrap_or_else(|| "as the installation says".to_owned());
+    let timeout = own(limits.statement_timeout_ms().map(|ms| format!("at most {ms} ms")));
+    let transactions = own(limits.max_transactions.map(|count| format!("at most {count}")));
+    format!("a statement takes {timeout}; transactions at the same time {transactions}")
 }
 
 async fn change_status(settings: &Settings, slug: &TenantSlug, change: StatusChange) -> anyhow::Result<()> {

@@ -49,10 +49,10 @@ pub async fn layer(
             return Ok(answer);
         }
     };
-    let site = request.extensions().get::<Resolution>().cloned();
+    let resolution = request.extensions().get::<Resolution>().cloned();
     let mut answer = next.call(request).await?.map_into_boxed_body();
     if answer.status() == StatusCode::INTERNAL_SERVER_ERROR
-        && let Some(resolution) = site
+        && let Some(resolution) = resolution
         && let Some(problem) = changed_meanwhile(&answer, &resolution).await
     {
         return Ok(answer.into_response(HttpResponse::from_error(problem)));

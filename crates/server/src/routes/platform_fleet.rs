@@ -87,8 +87,8 @@ impl From<Backup> for BackupView {
 #[derive(Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct ListBackups {
-    /// Those of this business alone.
+pub struct OfABusiness {
+    /// What is about this business alone.
     #[param(value_type = Option<Uuid>)]
     tenant_id: Option<Uuid>,
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
@@ -100,12 +100,12 @@ pub struct ListBackups {
 /// List backups
 ///
 /// The newest first.
-#[utoipa::path(tag = "platform", params(ListBackups), responses((status = 200, body = PageView<BackupView>)))]
+#[utoipa::path(tag = "platform", params(OfABusiness), responses((status = 200, body = PageView<BackupView>)))]
 #[get("/platform/backups")]
 pub async fn backups(
     state: web::Data<State>,
     _staff: Staff<may::TenantsRead>,
-    Query(query): Query<ListBackups>,
+    Query(query): Query<OfABusiness>,
 ) -> Result<HttpResponse, Problem> {
     let page = page_request(query.limit, query.cursor);
     let before = page.after.as_ref().map(|cursor| cursor.key()[0]);
@@ -191,28 +191,15 @@ impl From<Entry> for EntryView {
     }
 }
 
-#[derive(Deserialize, IntoParams)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct ListEntries {
-    /// What was done to this business alone.
-    #[param(value_type = Option<Uuid>)]
-    tenant_id: Option<Uuid>,
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
-    limit: Option<Limit>,
-    #[param(value_type = Option<String>)]
-    cursor: Option<Cursor<1>>,
-}
-
 /// Read the audit log
 ///
 /// What staff and commands did, the latest first.
-#[utoipa::path(tag = "platform", params(ListEntries), responses((status = 200, body = PageView<EntryView>)))]
+#[utoipa::path(tag = "platform", params(OfABusiness), responses((status = 200, body = PageView<EntryView>)))]
 #[get("/platform/audit")]
 pub async fn list_audit(
     state: web::Data<State>,
     _staff: Staff<may::TenantsRead>,
-    Query(query): Query<ListEntries>,
+    Query(query): Query<OfABusiness>,
 ) -> Result<HttpResponse, Problem> {
     let page = page_request(query.limit, query.cursor);
     let before = page.after.as_ref().map(|cursor| cursor.key()[0]);
