@@ -1,5 +1,8 @@
 //! The HTTP server: middleware, extractors, routes, problem documents, OpenAPI.
 
+// A request's future holds those of every layer below it.
+#![recursion_limit = "256"]
+
 pub mod app;
 mod body;
 mod etag;

@@ -261,7 +261,7 @@ impl Connector {
         }
         url.config
             .options(options.trim())
-            .application_name(&program())
+            .application_name(program())
             .connect_timeout(Duration::from_secs(5))
             .keepalives_idle(Duration::from_secs(60))
             .tcp_user_timeout(Duration::from_secs(30))
