@@ -1,6 +1,6 @@
 //! The doctor finds what is wrong, and says what to do.
 
-use harness::{Program, TestApp, a_product};
+use harness::{Pooler, Program, TestApp, a_product};
 use serde_json::{Value, json};
 
 fn examine(program: &Program, more: &[&str]) -> (Option<i32>, Value) {
@@ -118,6 +118,22 @@ async fn broken_isolation_is_told_loudly() {
     let ran = Program::beside(&app).run(&["doctor", "--skip-drift"]);
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert!(ran.out.contains("ISOLATION IS BROKEN"), "{ran:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pooler_that_shares_backends_or_drops_settings_is_found() {
+    let app = TestApp::start().await;
+    let direct = app.database.url();
+    let port = direct.parse::<tokio_postgres::Config>().unwrap().get_ports()[0];
+    let by = |pooler: &Pooler| {
+        let url = direct.replace(&format!(":{port}/"), &format!(":{}/", pooler.port));
+        examine(&Program::beside(&app).with("TENANTRY__DATABASE__URL", &url), &["--skip-drift"]).1
+    };
+    for (mode, what) in [("transaction", "shares backends"), ("session", "drops our connections' settings")] {
+        let report = by(&Pooler::start(&direct, mode));
+        assert_eq!(health(&report, "pooler"), "fail", "{report}");
+        assert!(report.to_string().contains(what), "{report}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

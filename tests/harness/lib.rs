@@ -6,12 +6,14 @@ mod app;
 mod business;
 mod database;
 mod dns;
+mod pooler;
 mod program;
 
 pub use app::{PASSWORD, Reply, TestApp};
 pub use business::{Business, Client, a_product};
 pub use database::TestDatabase;
 pub use dns::TestDns;
+pub use pooler::Pooler;
 pub use program::{Program, Ran, Serving};
 
 /// Drops `work` right after its `polls`-th poll, unless it ends before; then its output is returned.

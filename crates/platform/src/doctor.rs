@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use chrono::{TimeDelta, Utc};
 use serde::Serialize;
 use tenancy::fleet::RunOptions;
-use tenancy::health::{self, CatalogueSize, Drifted};
+use tenancy::health::{self, CatalogueSize, Drifted, Pooling};
 use tenancy::jobs::{self, JobState};
 use tenancy::{Database, DatabaseUrl, DbError, Provisioner, TenantStatus, tenant};
 
@@ -213,12 +213,17 @@ async fn sign_in(patient: &Patient, report: &mut Report) {
             ),
         },
     }
-    match health::is_pooled_by_transaction(&patient.server_url).await {
-        Ok(false) => report.ok("pooler", "each connection has a backend of its own"),
-        Ok(true) => report.fail(
+    match health::pooling(&patient.server_url).await {
+        Ok(Pooling::None) => report.ok("pooler", "each connection has a backend of its own"),
+        Ok(Pooling::SharesBackends) => report.fail(
             "pooler",
             "a pooler between us and PostgreSQL shares backends between clients",
-            "connect to PostgreSQL itself, or set the pooler to session mode",
+            "connect to PostgreSQL itself; Tenantry pools connections by itself",
+        ),
+        Ok(Pooling::DropsSettings) => report.fail(
+            "pooler",
+            "a pooler between us and PostgreSQL drops our connections' settings, timeouts among them",
+            "connect to PostgreSQL itself, or let the pooler pass the startup parameter `options` on",
         ),
         Err(error) => report.fail(
             "pooler",

@@ -1,9 +1,8 @@
 //! What a living installation looks like from inside the database: settings, roles, row level security, catalogue.
 
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use tokio_postgres::SimpleQueryMessage;
 
 use crate::catalogue::Drift;
 use crate::connect::DatabaseUrl;
@@ -266,21 +265,37 @@ impl Provisioner {
     }
 }
 
-/// Whether something between us and the server hands one backend to several clients: then session state, LISTEN and
-/// advisory locks do not hold.
+/// What something between us and the server does to our connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pooling {
+    /// Nothing: each has a backend of its own, with our settings.
+    None,
+    /// One backend serves several clients: session state, LISTEN and advisory locks do not hold.
+    SharesBackends,
+    /// The settings that a connection begins with do not arrive: timeouts, isolation, the empty search_path.
+    DropsSettings,
+}
+
+/// Tries what a pooler, if there is one, does to two connections.
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn is_pooled_by_transaction(url: &DatabaseUrl) -> Result<bool, DbError> {
+pub async fn pooling(url: &DatabaseUrl) -> Result<Pooling, DbError> {
     const BACKEND: &str = "SELECT pg_backend_pid() AS pid";
+    const SEARCH_PATH: &str = "SELECT current_setting('search_path') AS search_path";
     let settings = crate::PoolSettings { max_connections: 1, ..crate::PoolSettings::default() };
-    let Ok(database) = Database::new(url, &settings) else { return Ok(false) };
+    let Ok(database) = Database::new(url, &settings) else { return Ok(Pooling::None) };
     let (one, other) = (database.connect().await?, database.connect().await?);
-    // Both clients stay connected; a backend that serves both is shared between them.
-    let first: i32 = one.query_one(BACKEND, &[]).await?.try_get("pid")?;
-    tokio::time::sleep(Duration::from_millis(20)).await;
-    let second: i32 = other.query_one(BACKEND, &[]).await?.try_get("pid")?;
-    Ok(first == second)
+    let before: i32 = one.query_one(BACKEND, &[]).await?.try_get("pid")?;
+    // While the other holds a transaction open, one of the two has to move if backends are shared.
+    let hold = format!("BEGIN; {BACKEND}");
+    let held: Vec<_> = other.simple_query(&hold).await?.into_iter().filter_map(pid_of).collect();
+    let after: i32 = one.query_one(BACKEND, &[]).await?.try_get("pid")?;
+    if before != after || held.contains(&before) {
+        return Ok(Pooling::SharesBackends);
+    }
+    let search_path: String = one.query_one(SEARCH_PATH, &[]).await?.try_get("search_path")?;
+    Ok(if search_path.is_empty() { Pooling::None } else { Pooling::DropsSettings })
 }
 
 /// How clients may sign in, as far as an administrator can see it: rules of pg_hba.conf that are weaker than SCRAM.
@@ -299,4 +314,12 @@ pub async fn weak_sign_in(admin: &DatabaseUrl) -> Result<Vec<String>, DbError> {
     let client = database.connect().await?;
     let rows = client.query(WEAK, &[]).await?;
     rows.iter().map(|row| row.try_get("rule").map_err(DbError::from)).collect()
+}
+
+/// The first column of a row of the simple protocol, as a process number.
+fn pid_of(message: SimpleQueryMessage) -> Option<i32> {
+    match message {
+        SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
+        _ => None,
+    }
 }
