@@ -67,8 +67,11 @@ pub async fn onboard_first(report: &mut Report, database: &TestDatabase) -> Vec<
     tenants
 }
 
-pub async fn measure_all(report: &mut Report, database: &TestDatabase, tenants: &[Arc<Tenant>]) {
+pub async fn measure_all(report: &mut Report, database: &TestDatabase) {
     let onboarding = Arc::new(onboarding(database));
+    // As they are now: another part may have restored one of them into another schema.
+    let provisioner = onboarding.provisioner();
+    let tenants = provisioner.write_shared(async |tx| tenancy::tenant::all(tx).await).await.unwrap();
     let small = tenants.last().unwrap();
     let folder = std::env::temp_dir().join(format!("{}-small", database.name));
     let back_up = async || {
@@ -85,7 +88,7 @@ pub async fn measure_all(report: &mut Report, database: &TestDatabase, tenants: 
     // A thousand businesses while others work.
     let over = Arc::new(AtomicBool::new(false));
     let load = {
-        let (over, tenants) = (over.clone(), tenants.to_vec());
+        let (over, tenants) = (over.clone(), tenants.clone());
         let server = database.pool(4);
         tokio::spawn(async move {
             const DASHBOARD: &str = "SELECT count(*), coalesce(sum(on_hand), 0) FROM stock_levels";

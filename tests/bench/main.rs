@@ -34,7 +34,7 @@ fn main() -> std::process::ExitCode {
         runtime.block_on(archive::measure_all(&mut report, &database, &tenants));
     }
     if wanted("fleet") {
-        runtime.block_on(fleet::measure_all(&mut report, &database, &tenants));
+        runtime.block_on(fleet::measure_all(&mut report, &database));
     }
     drop(database);
     let met =
