@@ -79,7 +79,7 @@ pub async fn provisioner(settings: &Settings, connections: usize) -> anyhow::Res
 
 /// The operator at work, with the owner's login.
 pub async fn operator(settings: &Settings) -> anyhow::Result<Operator> {
-    let provisioner = Arc::new(provisioner(settings, 2).await?);
+    let provisioner = Arc::new(provisioner(settings, 3).await?);
     Ok(Operator { provisioner, actor: Actor::command_line() })
 }
 

@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use identity::membership::MembershipError;
 use platform::{BackupError, MemberError, OnboardingError, OperatorError};
 use tenancy::ProvisionError;
-use tenancy::copy::MaintenanceError;
 use tenancy::domain::DomainError;
 use tenancy::jobs::JobChangeError;
 use tenancy::lifecycle::LifecycleError;
@@ -63,9 +62,9 @@ fn code_of(error: &(dyn std::error::Error + 'static)) -> Option<u8> {
         return match error {
             BackupError::Provision(error) => code_of(error),
             BackupError::Owner(error) => code_of(error),
-            BackupError::Maintenance(MaintenanceError::Busy)
-            | BackupError::AnotherBusiness(_)
-            | BackupError::NotFresh => Some(CONFLICT),
+            BackupError::Lifecycle(error) => code_of(error),
+            BackupError::AnotherBusiness(_) | BackupError::NotFresh => Some(CONFLICT),
+            BackupError::Gone => Some(NOT_FOUND),
             _ => None,
         };
     }

@@ -57,12 +57,19 @@ pub async fn list(
     filter: &LevelFilter,
     page: &PageRequest<2>,
 ) -> Result<Page<StockLevel, 2>, DbError> {
+    // A text for each way in, because a statement has one plan.
     const ALL: &str = "
         SELECT variant_id, location_id, on_hand, reserved, updated_at
           FROM stock_levels
-         WHERE (variant_id, location_id) > ($1, $2) AND ($3::uuid IS NULL OR location_id = $3)
+         WHERE (variant_id, location_id) > ($1, $2)
          ORDER BY variant_id, location_id
-         LIMIT $4";
+         LIMIT $3";
+    const OF_LOCATION: &str = "
+        SELECT variant_id, location_id, on_hand, reserved, updated_at
+          FROM stock_levels
+         WHERE variant_id > $1 AND location_id = $3
+         ORDER BY variant_id
+         LIMIT $2";
     const OF_VARIANT: &str = "
         SELECT variant_id, location_id, on_hand, reserved, updated_at
           FROM stock_levels
@@ -71,9 +78,12 @@ pub async fn list(
          LIMIT $4";
     let location = filter.location_id.map(LocationId::as_uuid);
     let (variant, after, limit) = (page.after(0), page.after(1), page.limit.and_one());
-    let rows = match filter.variant_id {
-        None => tx.query(ALL, &[&variant, &after, &location, &limit]).await?,
-        Some(only) => tx.query(OF_VARIANT, &[&variant, &after, &location, &limit, &only.as_uuid()]).await?,
+    let rows = match (filter.variant_id, location) {
+        (None, None) => tx.query(ALL, &[&variant, &after, &limit]).await?,
+        (None, Some(location)) => tx.query(OF_LOCATION, &[&variant, &limit, &location]).await?,
+        (Some(only), location) => {
+            tx.query(OF_VARIANT, &[&variant, &after, &location, &limit, &only.as_uuid()]).await?
+        }
     };
     let rows = rows.iter().map(StockLevel::from_row).collect::<Result<Vec<_>, _>>()?;
     Ok(page.page(rows, |level| [level.variant_id.as_uuid(), level.location_id.as_uuid()]))

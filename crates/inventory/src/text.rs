@@ -85,6 +85,11 @@ texts! {
 }
 
 impl SearchText {
+    /// Whether there are three characters, with which a trigram index finds something.
+    pub(crate) fn has_trigram(&self) -> bool {
+        self.0.chars().nth(2).is_some()
+    }
+
     /// A pattern for ILIKE that finds the text anywhere, its own `%`, `_` and `\` taken literally.
     pub fn pattern(&self) -> String {
         let mut pattern = String::from("%");

@@ -102,14 +102,23 @@ pub async fn list(
     before: Option<Uuid>,
     limit: i64,
 ) -> Result<Vec<Entry>, DbError> {
-    const LIST: &str = "
+    const OF_ALL: &str = "
         SELECT id, occurred_at, actor, actor_id, action, tenant_id, tenant_slug, details
           FROM shared.platform_audit
-         WHERE (tenant_id = $1 OR $1 IS NULL) AND id < $2
+         WHERE id < $1
          ORDER BY id DESC
-         LIMIT $3";
+         LIMIT $2";
+    const OF_ONE: &str = "
+        SELECT id, occurred_at, actor, actor_id, action, tenant_id, tenant_slug, details
+          FROM shared.platform_audit
+         WHERE id < $1 AND tenant_id = $3
+         ORDER BY id DESC
+         LIMIT $2";
     let before = before.unwrap_or(Uuid::max());
-    let rows = tx.query(LIST, &[&tenant.map(TenantId::as_uuid), &before, &limit]).await?;
+    let rows = match tenant {
+        None => tx.query(OF_ALL, &[&before, &limit]).await?,
+        Some(tenant) => tx.query(OF_ONE, &[&before, &limit, &tenant.as_uuid()]).await?,
+    };
     rows.iter()
         .map(|row| {
             Ok(Entry {

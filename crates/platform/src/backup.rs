@@ -13,12 +13,11 @@ use identity::membership::{self, Member, Place};
 use inventory::Name;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tenancy::copy::{Loading, MaintenanceError, Snapshot};
+use tenancy::copy::{Loading, Snapshot};
 use tenancy::domain::{self, DomainError, SavedDomain};
 use tenancy::lifecycle::{self, LifecycleError, StatusChange};
 use tenancy::{
-    DbError, HostName, NewTenant, ProvisionError, Provisioner, SharedTx, Tenant, TenantId, TenantSlug,
-    TenantStatus, tenant,
+    DbError, HostName, NewTenant, ProvisionError, Provisioner, SharedTx, Tenant, TenantId, TenantSlug, tenant,
 };
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -115,13 +114,28 @@ pub enum BackupError {
     #[error("the backup's rows of the shared schema cannot be read: {0}")]
     Shared(#[from] serde_json::Error),
     #[error(transparent)]
-    Maintenance(#[from] MaintenanceError),
+    Lifecycle(#[from] LifecycleError),
     #[error(transparent)]
     Provision(#[from] ProvisionError),
     #[error(transparent)]
     Owner(#[from] MemberError),
+    #[error("there is no such business any more")]
+    Gone,
     #[error("a backup query failed")]
     Db(#[from] DbError),
+}
+
+impl BackupError {
+    /// Whether the file itself is what is wrong.
+    fn is_about_the_file(&self) -> bool {
+        matches!(
+            self,
+            Self::Transfer(
+                TransferError::File(FileError::NotABackup(_) | FileError::Damaged { .. })
+                    | TransferError::Differs { .. }
+            )
+        )
+    }
 }
 
 impl From<FileError> for BackupError {
@@ -150,16 +164,14 @@ pub async fn create(
     folder: &Path,
 ) -> Result<Backup, BackupError> {
     let started = Instant::now();
+    // As it is now: many are backed up from one list, and one of them may have been restored or renamed since.
+    let (snapshot, tenant) = provisioner.snapshot(tenant.id).await?.ok_or(BackupError::Gone)?;
     let path = new_file(folder, tenant.slug.as_str())?;
-    let snapshot = provisioner.snapshot(tenant).await?;
     let tx = snapshot.shared();
     let hosts = domain::list(tx, tenant.id).await?;
     let rows = SharedRows {
         members: membership::list(tx, tenant.id).await?,
-        domains: hosts
-            .into_iter()
-            .map(|domain| SavedDomain { host: domain.host.to_string(), is_primary: domain.is_primary })
-            .collect(),
+        domains: hosts.into_iter().map(|domain| SavedDomain { host: domain.host.to_string() }).collect(),
         status: Some(tenant.status.as_str().to_owned()),
     };
     let subject = Subject::Business {
@@ -284,7 +296,12 @@ pub async fn verify(provisioner: &Provisioner, path: &Path) -> Result<Manifest, 
     const RECORD: &str = "UPDATE shared.backups SET verified_at = $2, failure = $3 WHERE file = $1";
     let path = path.canonicalize().map_err(FileError::from)?;
     let outcome = verify_unrecorded(provisioner, &path).await;
-    let failure = outcome.as_ref().err().map(|error| tenancy::chain(error));
+    let failure = match &outcome {
+        Ok(_) => None,
+        Err(error) if error.is_about_the_file() => Some(tenancy::chain(error)),
+        // The database was away, or this program is too old: that says nothing about the backup.
+        Err(_) => return outcome,
+    };
     let file = path.display().to_string();
     provisioner.write_shared(async |tx| tx.execute(RECORD, &[&file, &tx.now(), &failure]).await).await?;
     outcome
@@ -366,8 +383,7 @@ pub async fn restore(
     let details = json!({"from": backup.path.display().to_string(), "takenAt": header.taken_at, "of": slug});
     let (slug, owner, new_users) = match target {
         Target::Over(tenant) => {
-            restore_over(provisioner, backup, tenant, actor, &details).await?;
-            (tenant.slug.clone(), None, 0)
+            (restore_over(provisioner, backup, tenant.id, actor, &details).await?, None, 0)
         }
         Target::New { slug: wanted, owner } => {
             let owner = match owner {
@@ -390,17 +406,18 @@ pub async fn restore(
 async fn restore_over(
     provisioner: &Provisioner,
     backup: &Checked,
-    tenant: &Tenant,
+    id: TenantId,
     actor: &Actor,
     details: &serde_json::Value,
-) -> Result<(), BackupError> {
-    let maintenance = provisioner.begin_maintenance(tenant, TenantStatus::Restoring).await?;
+) -> Result<TenantSlug, BackupError> {
+    let maintenance = provisioner.begin_maintenance(id).await?;
     let work = async {
         let loading = load(provisioner, backup, None).await?.0;
+        let tenant = maintenance.tenant();
         let record =
             async |tx: &SharedTx| audit::record(tx, actor, "tenant.restored", Some(tenant), details).await;
-        provisioner.replace_by_loaded(loading, tenant, record).await?;
-        Ok(())
+        provisioner.replace_by_loaded(loading, &maintenance, record).await?;
+        Ok(tenant.slug.clone())
     };
     let outcome = work.await;
     // After success this finds nothing to do.
@@ -485,7 +502,7 @@ pub async fn clone_business(
 ) -> Result<(Arc<Tenant>, Added), BackupError> {
     let provisioner = onboarding.provisioner();
     let owner = onboarding.prepare(owner).await?;
-    let snapshot = provisioner.snapshot(from).await?;
+    let (snapshot, from) = provisioner.snapshot(from.id).await?.ok_or(BackupError::Gone)?;
     let new = NewTenant { slug: slug.clone(), name: name.to_owned(), id: None };
     let (loading, tenant) = provisioner.begin_loading(snapshot.version(), Some(&new)).await?;
     let Some(tenant) = tenant else { return Err(BackupError::OfTheInstallation) };
@@ -577,11 +594,15 @@ async fn insert(tx: &SharedTx, backup: &Backup) -> Result<(), DbError> {
 /// # Errors
 /// [`DbError`].
 pub async fn list(tx: &SharedTx, tenant: Option<TenantId>) -> Result<Vec<Backup>, DbError> {
-    const LIST: &str = with_backup_columns!(
+    const ALL: &str = with_backup_columns!("SELECT", "FROM shared.backups ORDER BY taken_at DESC, id DESC");
+    const OF_ONE: &str = with_backup_columns!(
         "SELECT",
-        "FROM shared.backups WHERE tenant_id = $1 OR $1 IS NULL ORDER BY taken_at DESC, id DESC"
+        "FROM shared.backups WHERE tenant_id = $1 ORDER BY taken_at DESC, id DESC"
     );
-    let rows = tx.query(LIST, &[&tenant.map(TenantId::as_uuid)]).await?;
+    let rows = match tenant {
+        None => tx.query(ALL, &[]).await?,
+        Some(tenant) => tx.query(OF_ONE, &[&tenant.as_uuid()]).await?,
+    };
     rows.iter().map(Backup::from_row).collect()
 }
 
@@ -595,22 +616,29 @@ pub async fn page(
     before: Option<Uuid>,
     limit: i64,
 ) -> Result<Vec<Backup>, DbError> {
-    const PAGE: &str = with_backup_columns!(
+    const OF_ALL: &str =
+        with_backup_columns!("SELECT", "FROM shared.backups WHERE id < $1 ORDER BY id DESC LIMIT $2");
+    const OF_ONE: &str = with_backup_columns!(
         "SELECT",
-        "FROM shared.backups WHERE (tenant_id = $1 OR $1 IS NULL) AND id < $2 ORDER BY id DESC LIMIT $3"
+        "FROM shared.backups WHERE id < $1 AND tenant_id = $3 ORDER BY id DESC LIMIT $2"
     );
     let before = before.unwrap_or(Uuid::max());
-    let rows = tx.query(PAGE, &[&tenant.map(TenantId::as_uuid), &before, &limit]).await?;
+    let rows = match tenant {
+        None => tx.query(OF_ALL, &[&before, &limit]).await?,
+        Some(tenant) => tx.query(OF_ONE, &[&before, &limit, &tenant.as_uuid()]).await?,
+    };
     rows.iter().map(Backup::from_row).collect()
 }
 
-/// The newest backup of a business that was verified and whose file is still what it was.
+/// The newest backup of a business that was verified and whose file is still what it was; reads that file.
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn newest_verified(tx: &SharedTx, tenant: TenantId) -> Result<Option<Backup>, DbError> {
-    let backups = list(tx, Some(tenant)).await?;
-    Ok(backups.into_iter().find(|backup| backup.is_verified() && backup.is_whole()))
+pub async fn newest_verified(provisioner: &Provisioner, tenant: TenantId) -> Result<Option<Backup>, DbError> {
+    let backups = provisioner.write_shared(async |tx| list(tx, Some(tenant)).await).await?;
+    let find = move || backups.into_iter().find(|backup| backup.is_verified() && backup.is_whole());
+    // Reading a file takes its time, on a thread that may be kept waiting.
+    Ok(tokio::task::spawn_blocking(find).await.unwrap_or_default())
 }
 
 /// How long backups are kept. One that either rule keeps stays.

@@ -115,14 +115,11 @@ impl Operator {
     /// # Errors
     /// [`OperatorError`].
     pub async fn discard(&self, tenant: &Tenant) -> Result<Vec<String>, OperatorError> {
-        let discarded = self.provisioner.discard_set_asides(tenant.id).await?;
-        if !discarded.is_empty() {
-            let details = json!({"schemas": discarded});
-            self.provisioner
-                .write_shared(async |tx| self.record(tx, "tenant.discarded", tenant, &details).await)
-                .await?;
-        }
-        Ok(discarded)
+        let record = async |tx: &SharedTx, aside: &SetAside| {
+            let details = json!({"schema": aside.schema.as_str()});
+            Ok(audit::record(tx, &self.actor, "tenant.discarded", Some(tenant), &details).await?)
+        };
+        Ok(self.provisioner.discard_set_asides(tenant.id, record).await?)
     }
 
     /// The backup by which a business that is dropped can come back; it reads the whole file.
@@ -134,8 +131,7 @@ impl Operator {
         tenant: &Tenant,
         without_backup: bool,
     ) -> Result<Option<Backup>, OperatorError> {
-        let newest = self.provisioner.write_shared(async |tx| backup::newest_verified(tx, tenant.id).await);
-        match newest.await? {
+        match backup::newest_verified(&self.provisioner, tenant.id).await? {
             None if !without_backup => Err(OperatorError::NoBackup(tenant.slug.clone())),
             backup => Ok(backup),
         }

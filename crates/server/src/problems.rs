@@ -12,7 +12,6 @@ use inventory::stock::StockError;
 use inventory::variant::VariantError;
 use platform::{BackupError, MemberError, OnboardingError, OperatorError};
 use serde_json::json;
-use tenancy::copy::MaintenanceError;
 use tenancy::domain::DomainError;
 use tenancy::jobs::JobChangeError;
 use tenancy::lifecycle::LifecycleError;
@@ -307,12 +306,8 @@ impl From<BackupError> for Problem {
             BackupError::Provision(error) => error.into(),
             BackupError::Owner(error) => error.into(),
             BackupError::Db(error) | BackupError::Transfer(TransferError::Db(error)) => error.into(),
-            BackupError::Maintenance(error) => match error {
-                MaintenanceError::Busy => {
-                    Self::conflict("business_in_maintenance", sentence(&error)).retry_after(10)
-                }
-                MaintenanceError::Db(error) => error.into(),
-            },
+            BackupError::Lifecycle(error) => error.into(),
+            BackupError::Gone => Self::not_found(),
             BackupError::AnotherBusiness(_) => Self::conflict("another_business", sentence(&error)),
             BackupError::Name(_)
             | BackupError::Folder(..)

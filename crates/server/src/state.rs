@@ -142,7 +142,7 @@ pub fn onboarding(settings: &Settings) -> Result<Onboarding, StateError> {
 }
 
 /// What onboarding and background work need at once, at most.
-const OWNER_CONNECTIONS: usize = 8;
+const OWNER_CONNECTIONS: usize = 16;
 
 /// The provisioner of these settings, with so many connections at most.
 ///

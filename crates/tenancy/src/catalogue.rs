@@ -63,6 +63,7 @@ impl Provisioner {
         let made = schema::insert(&session, &self.installed, SchemaState::Spare, &migrations).await?;
         self.build_schema(&session, &made, &migrations).await?;
         session.batch(AS_OWNER).await?;
+        schema::admit_role(&session, &made).await?;
         Ok(Catalogue::read(&session, &made.name, &made.role).await?)
     }
 }

@@ -7,13 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::DbError;
 use crate::failpoint;
+use crate::lifecycle::LifecycleError;
 use crate::migrations::{HISTORY, SHARED_HISTORY};
-use crate::names::{BusinessNumber, RoleName, SchemaName, quote_identifier};
+use crate::names::{BusinessNumber, RoleName, SchemaName, TenantId, quote_identifier};
 use crate::provisioning::{AS_OWNER, NewTenant, ProvisionError, Provisioner};
 use crate::schema::{self, Schema, SchemaState};
 use crate::scope::{ScopedTx, SharedScope, SharedTx};
 use crate::session::{CopyIn, CopyOut, Session};
-use crate::tenant::{Tenant, TenantStatus};
+use crate::tenant::{self, Tenant};
 
 /// A table and its columns, in the order in which a copy writes them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,17 +110,29 @@ impl Loading {
 }
 
 impl Provisioner {
-    /// A consistent picture of a business and of the `shared` schema. Waits for a migration of the business to end.
+    /// A consistent picture of a business and of the `shared` schema, and the business as it was at that moment; `None`
+    /// when there is no such business any more. Waits for a migration of the business to end.
     ///
     /// # Errors
     /// [`DbError`].
-    pub async fn snapshot(&self, tenant: &Tenant) -> Result<Snapshot, DbError> {
-        const VERSION: &str = "SELECT version FROM shared.schemas WHERE number = $1";
-        let session = self.owner.begin_snapshot().await?;
-        session.batch(&keep_migrations_out(&format!("{}.{HISTORY}", tenant.schema.quoted()))).await?;
-        let version = session.query_one(VERSION, &[&tenant.number.get()]).await?.try_get("version")?;
-        let tx = SharedTx::over(session, &SharedScope::Platform);
-        Ok(Snapshot { tx, schema: tenant.schema.clone(), version })
+    pub async fn snapshot(&self, id: TenantId) -> Result<Option<(Snapshot, Arc<Tenant>)>, DbError> {
+        let find = async |tx: &SharedTx| tenant::find_by_id(tx, id).await;
+        let Some(mut expected) = self.write_shared(find).await? else { return Ok(None) };
+        loop {
+            let session = self.owner.begin_snapshot().await?;
+            let history = format!("{}.{HISTORY}", expected.schema.quoted());
+            let locked = session.batch(&keep_migrations_out(&history)).await;
+            let tx = SharedTx::over(session, &SharedScope::Platform);
+            // Until the lock was taken, a restore may have given the business another schema, and this one be gone.
+            let now = if locked.is_ok() { find(&tx).await? } else { self.write_shared(find).await? };
+            let Some(now) = now else { return Ok(None) };
+            if now.number == expected.number {
+                locked?;
+                let (schema, version) = (now.schema.clone(), now.schema_version);
+                return Ok(Some((Snapshot { tx, schema, version }, Arc::new(now))));
+            }
+            expected = now;
+        }
     }
 
     /// A consistent picture of the `shared` schema alone.
@@ -167,14 +180,25 @@ impl Provisioner {
     }
 
     /// The `shared` schema of a fresh installation, emptied of what its migrations put there; `None` when it is in use.
+    /// Spare schemas go: what is loaded may know businesses by their numbers.
     ///
     /// # Errors
     /// [`DbError`].
     pub async fn begin_loading_shared(&self) -> Result<Option<Loading>, DbError> {
+        const SPARES: &str = "SELECT number, name, role_name, version FROM shared.schemas";
         let session = self.owner.begin_patient().await?;
+        // Nobody fills the pool meanwhile.
+        schema::lock(&session, schema::SPARES_LOCK).await?;
         let tx = SharedTx::over(session, &SharedScope::Platform);
         if !is_fresh(&tx).await? {
             return Ok(None);
+        }
+        for row in tx.query(SPARES, &[]).await? {
+            let spare = Schema::from_row(&row)?;
+            // One schema to a transaction, for a transaction holds a lock on each table that it drops.
+            let dropping = self.owner.begin_unscoped().await?;
+            schema::drop_schema(&dropping, &spare.name, spare.number).await?;
+            dropping.commit().await?;
         }
         let schema = SchemaName::shared();
         for table in tables(&tx, &schema).await?.iter().rev().filter(|table| table.name != APPEND_ONLY) {
@@ -185,7 +209,8 @@ impl Provisioner {
         Ok(Some(Loading { tx, schema: Schema { number, name: schema, role, version } }))
     }
 
-    /// Brings what was loaded to the newest version, and tells the planner about it.
+    /// Brings what was loaded to the newest version, tells the planner about it, and makes its role. What follows has to
+    /// be short.
     ///
     /// # Errors
     /// [`ProvisionError`].
@@ -197,6 +222,7 @@ impl Provisioner {
         }
         loading.tx.batch(AS_OWNER).await?;
         schema::record_version(&loading.tx, loading.schema.number, &self.tenant).await?;
+        schema::admit_role(&loading.tx, &loading.schema).await?;
         Ok(())
     }
 
@@ -217,14 +243,14 @@ impl Provisioner {
         Ok(done)
     }
 
-    /// Gives what was loaded to `tenant` in place of its own schema, which is set aside, and opens the business again.
+    /// Gives what was loaded to the business in place of its own schema, which is set aside, and opens it again.
     ///
     /// # Errors
     /// What `register` returns; nothing has changed then.
     pub async fn replace_by_loaded<E>(
         &self,
         loading: Loading,
-        tenant: &Tenant,
+        maintenance: &Maintenance<'_>,
         register: impl AsyncFn(&SharedTx) -> Result<(), E>,
     ) -> Result<(), E>
     where
@@ -232,7 +258,7 @@ impl Provisioner {
     {
         const EXISTS: &str = "SELECT to_regnamespace($1) IS NOT NULL AS there";
         const FORGET: &str = "DELETE FROM shared.schemas WHERE number = $1";
-        let tx = &loading.tx;
+        let (tx, tenant) = (&loading.tx, &maintenance.tenant);
         schema::point_tenant(tx, tenant.id, loading.schema.number).await?;
         let row = tx.query_one(EXISTS, &[&tenant.schema.as_str()]).await?;
         if row.try_get("there").map_err(DbError::from)? {
@@ -247,23 +273,14 @@ impl Provisioner {
         Ok(())
     }
 
-    /// Holds the business's lock, so that no migration comes between, and closes it with this status for as long as the
-    /// guard lives.
+    /// Holds the business's lock, so that nothing comes between, and closes the business for as long as the guard lives.
     ///
     /// # Errors
-    /// [`MaintenanceError`].
-    pub async fn begin_maintenance(
-        &self,
-        tenant: &Tenant,
-        status: TenantStatus,
-    ) -> Result<Maintenance<'_>, MaintenanceError> {
-        let session = self.owner.begin_patient().await?;
-        if !schema::try_lock(&session, schema::lock_key(tenant.number)).await? {
-            return Err(MaintenanceError::Busy);
-        }
-        // In a transaction of its own: everybody is to see it at once.
-        self.write_shared(async |tx| schema::begin_maintenance(tx, tenant.id, status).await).await?;
-        Ok(Maintenance { provisioner: self, tenant: tenant.id, _lock: session })
+    /// [`LifecycleError`].
+    pub async fn begin_maintenance(&self, id: TenantId) -> Result<Maintenance<'_>, LifecycleError> {
+        let close = async |tx: &SharedTx| schema::begin_maintenance(tx, id).await;
+        let (tenant, lock) = self.hold(id, close).await?;
+        Ok(Maintenance { provisioner: self, tenant, _lock: lock })
     }
 
     /// Opens businesses whose maintenance was cut off: their status says so, and nobody holds their lock.
@@ -280,7 +297,7 @@ impl Provisioner {
             let number = BusinessNumber::from_sequence(row.try_get("number")?);
             let session = self.owner.begin_unscoped().await?;
             if schema::try_lock(&session, schema::lock_key(number)).await? {
-                let tenant = crate::TenantId::from_uuid(row.try_get("id")?);
+                let tenant = TenantId::from_uuid(row.try_get("id")?);
                 let tx = SharedTx::over(session, &SharedScope::Platform);
                 ended += usize::from(schema::end_maintenance(&tx, tenant).await?);
                 tx.into_session().commit().await?;
@@ -294,32 +311,27 @@ impl Provisioner {
 /// dies instead, [`Provisioner::end_abandoned_maintenance`] opens the business again.
 pub struct Maintenance<'a> {
     provisioner: &'a Provisioner,
-    tenant: crate::TenantId,
+    /// As it was when the lock had been taken.
+    tenant: Arc<Tenant>,
     /// Keeps the business's advisory lock.
     _lock: Session,
 }
 
 impl Maintenance<'_> {
+    /// The business that is closed.
+    pub fn tenant(&self) -> &Tenant {
+        &self.tenant
+    }
+
     /// Opens the business again, as it was before.
     ///
     /// # Errors
     /// [`DbError`].
     pub async fn end(self) -> Result<(), DbError> {
         self.provisioner
-            .write_shared(async |tx| schema::end_maintenance(tx, self.tenant).await.map(drop))
+            .write_shared(async |tx| schema::end_maintenance(tx, self.tenant.id).await.map(drop))
             .await
     }
-}
-
-/// A business could not be closed for maintenance.
-#[derive(Debug, thiserror::Error)]
-pub enum MaintenanceError {
-    #[error(
-        "the business is being migrated, restored or backed up at this moment; try again when that has ended"
-    )]
-    Busy,
-    #[error("closing the business for maintenance failed")]
-    Db(#[from] DbError),
 }
 
 async fn is_fresh(session: &Session) -> Result<bool, DbError> {
@@ -348,8 +360,12 @@ async fn tables(session: &Session, schema: &SchemaName) -> Result<Vec<Table>, Db
                  WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns,
                ARRAY(SELECT r.relname::text FROM pg_constraint k JOIN pg_class r ON r.oid = k.confrelid
                       WHERE k.conrelid = c.oid AND k.contype = 'f' AND k.confrelid <> c.oid) AS refers_to
-          FROM pg_class c
-         WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $1) AND c.relkind IN ('r', 'p')
+          FROM pg_namespace n
+          -- pg_class has no index by schema; what stands in one depends on it, and that has.
+          JOIN pg_depend d ON d.refclassid = 'pg_namespace'::regclass AND d.refobjid = n.oid
+                          AND d.classid = 'pg_class'::regclass
+          JOIN pg_class c ON c.oid = d.objid
+         WHERE n.nspname = $1 AND c.relkind IN ('r', 'p')
          ORDER BY c.relname";
     let rows = session.query(TABLES, &[&schema.as_str()]).await?;
     let mut waiting: Vec<(Table, Vec<String>)> = Vec::new();

@@ -96,7 +96,6 @@ pub trait TxtLookup {
 #[serde(rename_all = "camelCase")]
 pub struct SavedDomain {
     pub host: String,
-    pub is_primary: bool,
 }
 
 macro_rules! with_domain_columns {

@@ -260,10 +260,23 @@ impl Provisioner {
     /// # Errors
     /// [`ProvisionError`]; nothing of a failed run stays.
     pub async fn migrate_shared(&self) -> Result<Vec<i32>, ProvisionError> {
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            match self.attempt_shared().await {
+                Err(error) if may_be_tried_again(&error, attempt) => pause(attempt).await,
+                other => return other,
+            }
+        }
+    }
+
+    async fn attempt_shared(&self) -> Result<Vec<i32>, ProvisionError> {
         let session = self.owner.begin_unscoped().await?;
         // Two runs at once: the second waits, however long, and then finds nothing to do.
         session.batch("SET LOCAL lock_timeout = 0").await?;
         schema::lock(&session, SHARED_LOCK).await?;
+        // A table of `shared` that a backup is reading: every sign-in would queue behind a wait for it.
+        session.batch(LOCK_TIMEOUT).await?;
         let applied = self.shared.run(&session).await?;
         session.commit().await?;
         Ok(applied)
@@ -399,10 +412,7 @@ impl<Tell: Fn(Progress<'_>)> Run<'_, Tell> {
             attempt += 1;
             match self.attempt(schema).await {
                 Ok(outcome) => return outcome,
-                Err(error) if attempt < ATTEMPTS && root_sqlstate(&error).is_some_and(may_succeed_again) => {
-                    tokio::time::sleep(Duration::from_millis(50 << attempt).mul_f64(0.5 + fastrand::f64()))
-                        .await;
-                }
+                Err(error) if may_be_tried_again(&error, attempt) => pause(attempt).await,
                 Err(error) => break error,
             }
         };
@@ -445,6 +455,15 @@ impl<Tell: Fn(Progress<'_>)> Run<'_, Tell> {
         schema::record_failure(&session, schema.number, self.provisioner.tenant.latest(), reason).await?;
         session.commit().await
     }
+}
+
+fn may_be_tried_again(error: &ProvisionError, attempt: u32) -> bool {
+    attempt < ATTEMPTS && root_sqlstate(error).is_some_and(may_succeed_again)
+}
+
+/// 0.1, 0.2, 0.4 s ..., give or take half.
+async fn pause(attempt: u32) {
+    tokio::time::sleep(Duration::from_millis(50 << attempt).mul_f64(0.5 + fastrand::f64())).await;
 }
 
 impl Report {

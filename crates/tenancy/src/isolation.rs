@@ -54,6 +54,10 @@ impl Provisioner {
     /// # Errors
     /// [`ProbeFailure::Crossed`] when a canary is where it must not be.
     pub async fn probe_isolation(&self, server: &Database) -> Result<Probed, ProbeFailure> {
+        // Two trials at once would remove each other's schemas; the second waits.
+        let turn = self.owner.begin_patient().await?;
+        turn.batch("SET LOCAL lock_timeout = '60s'").await?;
+        schema::lock(&turn, schema::PROBES_LOCK).await?;
         self.remove_probes().await?;
         let probes = [self.make_probe("probe-one").await?, self.make_probe("probe-two").await?];
         let outcome = try_isolation(server, &probes).await;
@@ -73,6 +77,7 @@ impl Provisioner {
         let schema = schema::insert(&session, &self.installed, SchemaState::Probe, &migrations).await?;
         self.build_schema(&session, &schema, &migrations).await?;
         session.batch(AS_OWNER).await?;
+        schema::admit_role(&session, &schema).await?;
         session.commit().await?;
         let new =
             NewTenant { slug: TenantSlug::from_registry(slug.to_owned()), name: slug.to_owned(), id: None };

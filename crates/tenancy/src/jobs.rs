@@ -389,7 +389,7 @@ impl JobRunner {
                 [(&asked, CONCURRENT, false), (&repeated, CONCURRENT_REPEATED, true)]
             {
                 while running.len() < most {
-                    let Some(job) = self.claim(is_repeated).await? else { break };
+                    let Some(job) = self.claim(&client, is_repeated).await? else { break };
                     running.push(Box::pin(self.run_one(job)));
                 }
             }
@@ -436,7 +436,12 @@ impl JobRunner {
             .await
     }
 
-    async fn claim(&self, is_repeated: bool) -> Result<Option<Job>, DbError> {
+    /// On the runner's own connection: those of the pool may all be with jobs, which nobody polls meanwhile.
+    async fn claim(
+        &self,
+        client: &tokio_postgres::Client,
+        is_repeated: bool,
+    ) -> Result<Option<Job>, DbError> {
         const CLAIM: &str = with_job_columns!(
             "UPDATE shared.jobs
                 SET state = 'running', started_at = $1, finished_at = NULL, attempts = attempts + 1, message = NULL
@@ -449,12 +454,8 @@ impl JobRunner {
             ""
         );
         let kinds: Vec<&str> = self.kinds.keys().copied().collect();
-        self.provisioner
-            .write_shared(async |tx| {
-                let row = tx.query_opt(CLAIM, &[&tx.now(), &kinds, &is_repeated]).await?;
-                row.as_ref().map(Job::from_row).transpose()
-            })
-            .await
+        let row = client.query_opt(CLAIM, &[&Utc::now(), &kinds, &is_repeated]).await?;
+        row.as_ref().map(Job::from_row).transpose()
     }
 
     async fn run_one(&self, job: Job) {

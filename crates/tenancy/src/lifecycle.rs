@@ -3,6 +3,7 @@
 //! All of it is registry rows, so that it takes effect in every server as soon as they hear of it. The schema is only
 //! touched when it is dropped, and when the business changes between the one it has and the one that a restore set aside.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -13,6 +14,7 @@ use crate::names::{RoleName, SchemaName, TenantId, TenantSlug};
 use crate::provisioning::Provisioner;
 use crate::schema::{self, Schema};
 use crate::scope::{ScopedTx, SharedScope, SharedTx};
+use crate::session::Session;
 use crate::tenant::{self, Tenant, TenantStatus};
 
 /// A business cannot be changed like that; nothing has changed.
@@ -229,65 +231,76 @@ impl Provisioner {
         let session = self.owner.begin_unscoped().await?;
         let tx = SharedTx::over(session, &SharedScope::Platform);
         let tenant = lock(&tx, id).await?;
-        hold(&tx, &tenant).await?;
+        take_lock(&tx, &tenant).await?;
         let aside = set_asides(&tx, id).await?.into_iter().next().ok_or(LifecycleError::NothingSetAside)?;
         schema::point_tenant(&tx, id, aside.number).await?;
         schema::set_aside(&tx, &tenant).await?;
-        let (schema, role) = (aside.schema.quoted(), aside.role.quoted());
-        tx.batch(&format!("GRANT USAGE ON SCHEMA {schema} TO {role}")).await?;
+        tx.batch(&schema::admission(&aside.schema, &aside.role)).await?;
         record(&tx).await?;
         tx.into_session().commit().await?;
         Ok(aside)
     }
 
-    /// Drops what restores set aside for a business, one schema to a transaction; returns the schemas' names.
+    /// Drops what restores set aside for a business, one schema to a transaction, in which `record` writes as well;
+    /// returns the schemas' names.
     ///
     /// # Errors
     /// [`LifecycleError`]; what was dropped before stays dropped.
-    pub async fn discard_set_asides(&self, id: TenantId) -> Result<Vec<String>, LifecycleError> {
+    pub async fn discard_set_asides(
+        &self,
+        id: TenantId,
+        record: impl AsyncFn(&SharedTx, &SetAside) -> Result<(), LifecycleError>,
+    ) -> Result<Vec<String>, LifecycleError> {
         let mut discarded = Vec::new();
-        for aside in self.write_shared(async |tx| set_asides(tx, id).await).await? {
-            let session = self.owner.begin_unscoped().await?;
-            schema::drop_schema(&session, &aside.schema, aside.number).await?;
-            session.commit().await?;
+        loop {
+            let tx = SharedTx::over(self.owner.begin_unscoped().await?, &SharedScope::Platform);
+            // Nobody swaps one of them in meanwhile.
+            lock(&tx, id).await?;
+            let Some(aside) = set_asides(&tx, id).await?.into_iter().next() else { return Ok(discarded) };
+            schema::drop_schema(&tx, &aside.schema, aside.number).await?;
+            record(&tx, &aside).await?;
+            tx.into_session().commit().await?;
             discarded.push(aside.schema.to_string());
         }
-        Ok(discarded)
     }
 
     /// Closes a business for good and removes everything of it: its schemas, its role, its rows in the registry.
     ///
     /// One schema to a transaction, for a transaction holds a lock on each table that it drops. `record` writes in the
-    /// last one, while the rows are still there. Run again, it goes on where it was interrupted.
+    /// last one, while the rows are still there. Run again, it goes on where it was interrupted; until then the business
+    /// is archived.
     ///
     /// # Errors
-    /// [`LifecycleError`].
+    /// [`LifecycleError`]; before anything is removed, when something else is at work in the business.
     pub async fn drop_tenant(
         &self,
         id: TenantId,
         record: impl AsyncFn(&SharedTx, &Dropped) -> Result<(), LifecycleError>,
     ) -> Result<Dropped, LifecycleError> {
+        // Maintenance that nobody is at work in any more was cut off.
         const CLOSE: &str = "
-            UPDATE shared.tenants SET status = 'archived', archived_at = coalesce(archived_at, $2), updated_at = $2
-             WHERE id = $1 AND status IN ('active', 'suspended', 'archived')";
+            UPDATE shared.tenants
+               SET status = 'archived', archived_at = coalesce(archived_at, $2), updated_at = $2, status_before = NULL,
+                   archived_from = CASE WHEN status = 'archived' THEN archived_from
+                                        WHEN status IN ('active', 'suspended') THEN status
+                                        ELSE status_before END
+             WHERE id = $1";
         const COUNT: &str = "
-            SELECT (SELECT count(*) FROM pg_class WHERE relnamespace = to_regnamespace($2) AND relkind = 'r') AS tables,
-                   (SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::bigint FROM pg_class
-                     WHERE relnamespace = to_regnamespace($2) AND relkind = 'r') AS size_bytes,
-                   (SELECT count(*) FROM shared.domains WHERE tenant_id = $1) AS domains";
+            SELECT (SELECT count(*) FROM shared.domains WHERE tenant_id = $1) AS domains,
+                   count(*) AS tables, coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint AS size_bytes
+              FROM pg_depend d
+              JOIN pg_class c ON c.oid = d.objid AND c.relkind = 'r'
+             WHERE d.refclassid = 'pg_namespace'::regclass AND d.refobjid = to_regnamespace($2)
+               AND d.classid = 'pg_class'::regclass";
         const DELETE: &str = "DELETE FROM shared.tenants WHERE id = $1";
         // First nobody comes in any more; who is in has the time of the lock timeout to end.
-        let closed =
-            self.write_shared(async |tx| tx.execute(CLOSE, &[&id.as_uuid(), &tx.now()]).await).await?;
-        let mut dropped = Dropped { schemas: self.discard_set_asides(id).await?, ..Dropped::default() };
-
-        let session = self.owner.begin_unscoped().await?;
-        let tx = SharedTx::over(session, &SharedScope::Platform);
-        let tenant = lock(&tx, id).await?;
-        if closed == 0 {
-            return Err(LifecycleError::Busy);
-        }
-        hold(&tx, &tenant).await?;
+        let close = async |tx: &SharedTx| tx.execute(CLOSE, &[&id.as_uuid(), &tx.now()]).await.map(drop);
+        let (tenant, _lock) = self.hold(id, close).await?;
+        let mut dropped = Dropped {
+            schemas: self.discard_set_asides(id, async |_, _| Ok(())).await?,
+            ..Dropped::default()
+        };
+        let tx = SharedTx::over(self.owner.begin_unscoped().await?, &SharedScope::Platform);
         let row = tx.query_one(COUNT, &[&id.as_uuid(), &tenant.schema.as_str()]).await?;
         let figure = |name: &str| row.try_get::<_, i64>(name).map_err(DbError::from);
         (dropped.tables, dropped.size_bytes) = (figure("tables")?, figure("size_bytes")?);
@@ -299,11 +312,30 @@ impl Provisioner {
         tx.into_session().commit().await?;
         Ok(dropped)
     }
+
+    /// Takes the business's lock, which is held for as long as the session lives, and changes the business in a
+    /// transaction of its own, so that everybody sees that at once. Returns the business as it was before.
+    pub(crate) async fn hold(
+        &self,
+        id: TenantId,
+        change: impl AsyncFn(&SharedTx) -> Result<(), DbError>,
+    ) -> Result<(Arc<Tenant>, Session), LifecycleError> {
+        let session = self.owner.begin_patient().await?;
+        let tenant = self
+            .write_shared(async |tx| {
+                let tenant = lock(tx, id).await?;
+                take_lock(&session, &tenant).await?;
+                change(tx).await?;
+                Ok::<_, LifecycleError>(tenant)
+            })
+            .await?;
+        Ok((Arc::new(tenant), session))
+    }
 }
 
 /// Takes the business's lock, which migrations and restores hold while they are at work.
-async fn hold(tx: &SharedTx, tenant: &Tenant) -> Result<(), LifecycleError> {
-    match schema::try_lock(tx, schema::lock_key(tenant.number)).await? {
+async fn take_lock(session: &Session, tenant: &Tenant) -> Result<(), LifecycleError> {
+    match schema::try_lock(session, schema::lock_key(tenant.number)).await? {
         true => Ok(()),
         false => Err(LifecycleError::Busy),
     }

@@ -88,6 +88,8 @@ impl Provisioner {
         failpoint::reach("after_registry");
         if !is_spare {
             self.build_schema(&session, &schema, &self.tenant).await?;
+            schema::admit_role(&session, &schema).await.map_err(ProvisionError::from)?;
+            failpoint::reach("after_role");
         }
         failpoint::reach("after_migrations");
 
@@ -152,16 +154,14 @@ impl Provisioner {
         Ok(tenant)
     }
 
-    /// Makes role and schema of a registered `schema`, and runs `migrations` in it. The session sees it afterwards.
+    /// Makes a registered `schema`, and runs `migrations` in it. The session sees it afterwards; its role is still to be
+    /// admitted.
     pub(crate) async fn build_schema(
         &self,
         session: &Session,
         schema: &Schema,
         migrations: &Migrations,
     ) -> Result<(), ProvisionError> {
-        const MAKE_ROLE: &str = "SELECT shared.make_tenant_role($1)";
-        session.execute(MAKE_ROLE, &[&schema.number.get()]).await?;
-        failpoint::reach("after_role");
         let statements = schema.creation(&self.installed.installation);
         let statements: Vec<&str> = statements.iter().map(String::as_str).collect();
         session.pipeline(&statements).await.map_err(|(_, error)| error)?;
@@ -193,6 +193,7 @@ impl Provisioner {
                     schema::insert(&session, &self.installed, SchemaState::Spare, &self.tenant).await?;
                 self.build_schema(&session, &spare, &self.tenant).await?;
                 session.batch(AS_OWNER).await?;
+                schema::admit_role(&session, &spare).await?;
             }
             session.commit().await?;
             made += missing.min(SPARES_PER_BATCH);

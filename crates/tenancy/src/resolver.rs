@@ -64,6 +64,8 @@ pub struct Resolver {
 struct Known {
     tenant: Arc<Tenant>,
     read_at: Instant,
+    /// How many changes had been told before.
+    read_after: u64,
     /// Changes may have gone unheard since.
     is_doubted: AtomicBool,
     /// Somebody is looking again.
@@ -73,6 +75,15 @@ struct Known {
 impl Known {
     fn is_fresh(&self, known_for: Duration) -> bool {
         !self.is_doubted.load(Ordering::Relaxed) && self.read_at.elapsed() < known_for
+    }
+}
+
+/// Somebody who looks again; a request that is given up meanwhile leaves it to the next one.
+struct Renewing<'a>(&'a Known);
+
+impl Drop for Renewing<'_> {
+    fn drop(&mut self) {
+        self.0.is_renewing.store(false, Ordering::Relaxed);
     }
 }
 
@@ -154,11 +165,13 @@ impl Resolver {
             if known.is_fresh(fresh_for) || known.is_renewing.swap(true, Ordering::Relaxed) {
                 return Ok(Some(known.tenant.clone()));
             }
+            let renewing = Renewing(&known);
             let renewed = self.look_up(address, &self.renewals).await;
-            known.is_renewing.store(false, Ordering::Relaxed);
+            drop(renewing);
             return match renewed {
                 Ok(renewed) => {
                     self.known.insert(address.clone(), renewed.clone()).await;
+                    self.forget_if_late(address, &renewed).await;
                     Ok(Some(renewed.tenant.clone()))
                 }
                 Err(Miss::Unknown) => {
@@ -176,7 +189,10 @@ impl Resolver {
             return Ok(None);
         }
         match self.known.try_get_with_by_ref(address, self.look_up(address, &self.lookups)).await {
-            Ok(known) => Ok(Some(known.tenant.clone())),
+            Ok(known) => {
+                self.forget_if_late(address, &known).await;
+                Ok(Some(known.tenant.clone()))
+            }
             Err(miss) => match &*miss {
                 Miss::Unknown => {
                     self.unknown.insert(address.clone(), ()).await;
@@ -185,6 +201,13 @@ impl Resolver {
                 Miss::Busy => Err(ResolveError::Busy),
                 Miss::Database(error) => Err(ResolveError::Database(error.clone())),
             },
+        }
+    }
+
+    /// A change that was told between the look-up and its entry here found nothing to forget.
+    async fn forget_if_late(&self, address: &Address, known: &Known) {
+        if known.read_after != self.changes.load(Ordering::Acquire) {
+            self.known.invalidate(address).await;
         }
     }
 
@@ -219,6 +242,7 @@ impl Resolver {
                 return Ok(Arc::new(Known {
                     tenant,
                     read_at,
+                    read_after: changes,
                     is_doubted: false.into(),
                     is_renewing: false.into(),
                 }));

@@ -10,7 +10,7 @@ use crate::names::{
     BusinessNumber, Installation, RoleName, SchemaName, TENANT_GROUP, TenantId, quote_identifier,
 };
 use crate::session::Session;
-use crate::tenant::{Tenant, TenantStatus};
+use crate::tenant::Tenant;
 
 /// Who uses a schema that is being made. One that a restore set aside was made for a business.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,14 +52,14 @@ impl Schema {
         })
     }
 
-    /// The statements that make the schema, its grants and default privileges, and let the session see it.
+    /// The statements that make the schema, its default privileges, and let the session see it.
     pub(crate) fn creation(&self, installation: &Installation) -> [String; 5] {
-        let (schema, role) = (self.name.quoted(), self.role.quoted());
+        let schema = self.name.quoted();
         let reader = quote_identifier(&installation.reader_role());
         // Default privileges before the DDL: a GRANT ON ALL TABLES afterwards reads the whole catalogue.
         [
             format!("CREATE SCHEMA {schema}"),
-            format!("GRANT USAGE ON SCHEMA {schema} TO {role}, {reader}"),
+            format!("GRANT USAGE ON SCHEMA {schema} TO {reader}"),
             format!(
                 "ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {TENANT_GROUP}"
             ),
@@ -67,6 +67,21 @@ impl Schema {
             search_path(&self.name),
         ]
     }
+}
+
+/// Makes the schema's role and lets it in.
+///
+/// Last before the commit where a transaction takes long: from PostgreSQL 16 on, joining the tenant group locks that group
+/// until the end, and every other new role waits.
+pub(crate) async fn admit_role(session: &Session, schema: &Schema) -> Result<(), DbError> {
+    const MAKE_ROLE: &str = "SELECT shared.make_tenant_role($1)";
+    session.execute(MAKE_ROLE, &[&schema.number.get()]).await?;
+    session.batch(&admission(&schema.name, &schema.role)).await
+}
+
+/// Lets a role into a schema.
+pub(crate) fn admission(schema: &SchemaName, role: &RoleName) -> String {
+    format!("GRANT USAGE ON SCHEMA {} TO {}", schema.quoted(), role.quoted())
 }
 
 /// Lets the transaction see the schema, under whatever role it has.
@@ -138,6 +153,7 @@ pub(crate) async fn count_spares(session: &Session) -> Result<usize, DbError> {
 pub(crate) const SHARED_LOCK: i32 = -1;
 pub(crate) const SPARES_LOCK: i32 = -2;
 pub(crate) const JOBS_LOCK: i32 = -3;
+pub(crate) const PROBES_LOCK: i32 = -4;
 /// The first half of all our advisory locks: "tent" in ASCII, so that they can be told from other programs'.
 pub(crate) const LOCK_CLASS: i32 = 0x7465_6e74;
 
@@ -251,17 +267,13 @@ pub(crate) async fn drop_schema(
     Ok(())
 }
 
-/// Closes the business; remembers what it goes back to.
-pub(crate) async fn begin_maintenance(
-    tx: &Session,
-    tenant: TenantId,
-    status: TenantStatus,
-) -> Result<(), DbError> {
+/// Closes the business for a restore; remembers what it goes back to.
+pub(crate) async fn begin_maintenance(tx: &Session, tenant: TenantId) -> Result<(), DbError> {
     const BEGIN: &str = "
         UPDATE shared.tenants
-           SET status_before = coalesce(status_before, status), status = $2, updated_at = $3
+           SET status_before = coalesce(status_before, status), status = 'restoring', updated_at = $2
          WHERE id = $1";
-    tx.execute(BEGIN, &[&tenant.as_uuid(), &status.as_str(), &tx.now()]).await.map(drop)
+    tx.execute(BEGIN, &[&tenant.as_uuid(), &tx.now()]).await.map(drop)
 }
 
 /// Opens the business as it was before; whether it was closed.

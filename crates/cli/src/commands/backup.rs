@@ -396,15 +396,23 @@ async fn restore(
     Ok(ExitCode::SUCCESS)
 }
 
-/// By the slug that the business had, for a file outlives its business.
+/// Of the business that has the slug now, whatever it was called; of one that is gone, by the slug that it had.
 async fn newest_verified(settings: &Settings, slug: &TenantSlug) -> anyhow::Result<PathBuf> {
-    let backups = context::database(settings)
+    let (ids, tenant, backups) = context::database(settings)
         .await?
-        .read_shared(SharedScope::Platform, async |tx| backup::list(tx, None).await)
+        .read_shared(SharedScope::Platform, async |tx| {
+            let ids: Vec<_> = tenant::all(tx).await?.iter().map(|tenant| tenant.id).collect();
+            Ok::<_, DbError>((ids, tenant::find(tx, slug).await?, backup::list(tx, None).await?))
+        })
         .await?;
-    let is_wanted = |backup: &Backup| {
-        backup.slug.as_deref() == Some(slug.as_str()) && backup.is_verified() && backup.file.exists()
+    let is_of_it = |backup: &Backup| match &tenant {
+        Some(tenant) => backup.tenant_id == Some(tenant.id),
+        None => {
+            let is_gone = backup.tenant_id.is_some_and(|id| !ids.contains(&id));
+            is_gone && backup.slug.as_deref() == Some(slug.as_str())
+        }
     };
+    let is_wanted = |backup: &Backup| is_of_it(backup) && backup.is_verified() && backup.file.exists();
     let found = backups.into_iter().find(is_wanted);
     let none = || NotFound(format!("{slug} has no verified backup here; `tenantry backup list` shows all"));
     Ok(found.ok_or_else(none)?.file)

@@ -83,7 +83,7 @@ fn unknown(id: JobId) -> NotFound {
 }
 
 async fn owner(settings: &Settings) -> anyhow::Result<Provisioner> {
-    context::provisioner(settings, 8).await
+    context::provisioner(settings, 16).await
 }
 
 async fn list(

@@ -270,12 +270,20 @@ async fn drop_business(
     output: Output,
 ) -> anyhow::Result<()> {
     let tenant = context::find_tenant(settings, slug).await?;
-    let plan = format!(
-        "This removes {slug} ({}) for good: schema {}, its members' access, its hosts. It is {} now.",
-        tenant.name, tenant.schema, tenant.status
-    );
     let operator = context::operator(settings).await?;
     let backup = operator.backup_before_drop(&tenant, without_backup).await?;
+    let way_back = match &backup {
+        None => "Nothing brings it back".to_owned(),
+        Some(backup) => format!(
+            "What brings it back is the backup of {} in {}",
+            backup.taken_at.to_rfc3339_opts(SecondsFormat::Secs, true),
+            backup.file.display()
+        ),
+    };
+    let plan = format!(
+        "This removes {slug} ({}) for good: schema {}, its members' access, its hosts. It is {} now.\n{way_back}.",
+        tenant.name, tenant.schema, tenant.status
+    );
     if dry_run {
         eprintln!("{plan}\nNothing was done.");
         return Ok(());

@@ -1,6 +1,6 @@
 //! Host and path -> business, before any route is looked for.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use actix_web::body::{BoxBody, MessageBody};
@@ -135,10 +135,25 @@ fn client_address(request: &ServiceRequest, trusted: &[IpNet]) -> Option<IpAddr>
     if !is_trusted(peer, trusted) {
         return Some(peer);
     }
-    let headers = request.headers().get_all("x-forwarded-for").filter_map(|value| value.to_str().ok());
-    let named: Vec<IpAddr> =
-        headers.flat_map(|value| value.split(',')).filter_map(|text| text.trim().parse().ok()).collect();
-    Some(named.into_iter().rev().find(|address| !is_trusted(*address, trusted)).unwrap_or(peer))
+    let headers: Vec<&str> =
+        request.headers().get_all("x-forwarded-for").filter_map(|value| value.to_str().ok()).collect();
+    // From the right, for each proxy adds whom it heard; what stands left of an unreadable one anybody may have written.
+    let named = headers.iter().rev().flat_map(|value| value.rsplit(',')).map_while(forwarded_address);
+    let mut last = peer;
+    for address in named {
+        last = address;
+        if !is_trusted(address, trusted) {
+            break;
+        }
+    }
+    Some(last)
+}
+
+/// An address as proxies write it, some of them with the port.
+fn forwarded_address(text: &str) -> Option<IpAddr> {
+    let text = text.trim();
+    let bare = text.trim_start_matches('[').trim_end_matches(']');
+    bare.parse().ok().or_else(|| text.parse().ok().map(|address: SocketAddr| address.ip()))
 }
 
 fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {

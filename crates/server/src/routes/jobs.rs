@@ -68,8 +68,8 @@ pub async fn show_own(
 ) -> Result<HttpResponse, Problem> {
     let Site::Business(tenant) = signed_in.site else { return Err(Problem::not_found()) };
     let mut job = find_in(&state, SharedScope::Tenant(tenant.id), id).await?;
-    // Where the platform keeps its files is not the business's to know.
-    job.result = None;
+    // Where the platform keeps its files is not the business's to know, and failures tell it too.
+    (job.result, job.message) = (None, None);
     Ok(HttpResponse::Ok().json(job))
 }
 

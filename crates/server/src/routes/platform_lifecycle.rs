@@ -146,7 +146,7 @@ pub struct CloneTenant {
 
 /// Copy a business into a new one
 ///
-/// With all its data as it is at this moment, and an owner of its own.
+/// With all its data as it is at this moment, and an owner of its own. Goes on when the client does not wait for it.
 #[utoipa::path(tag = "platform", request_body = CloneTenant, responses((status = 201, body = OnboardedView)),
     params(("id" = uuid::Uuid, Path,)))]
 #[post("/platform/tenants/{id}/clone")]
@@ -156,16 +156,26 @@ pub async fn clone_business(
     PathId(id): PathId<TenantId>,
     body: Json<CloneTenant>,
 ) -> Result<HttpResponse, Problem> {
-    let onboarding = state.onboarding()?;
     let CloneTenant { slug, name, owner } = body.value;
     let owner = owner.checked(&state)?;
     let from = find(&state, id).await?;
     let actor = Actor::User(staff.principal.user);
-    let (tenant, added) =
-        backup::clone_business(onboarding, &from, &slug, &name.to_string(), &owner, &actor).await?;
-    let location = format!("/api/v1/platform/tenants/{}", tenant.id);
-    let view = OnboardedView::new(&tenant, added, &owner, &state);
-    Ok(HttpResponse::Created().insert_header(("location", location)).json(view))
+    to_its_end(async move {
+        let (onboarding, name) = (state.onboarding()?, name.to_string());
+        let (tenant, added) = backup::clone_business(onboarding, &from, &slug, &name, &owner, &actor).await?;
+        let location = format!("/api/v1/platform/tenants/{}", tenant.id);
+        let view = OnboardedView::new(&tenant, added, &owner, &state);
+        Ok(HttpResponse::Created().insert_header(("location", location)).json(view))
+    })
+    .await
+}
+
+/// Work that takes its time, and goes on when the request is given up: a big business would never be copied within the
+/// time of one request, and one that is half removed has to be removed again.
+async fn to_its_end(
+    work: impl Future<Output = Result<HttpResponse, Problem>> + 'static,
+) -> Result<HttpResponse, Problem> {
+    actix_web::rt::spawn(work).await.unwrap_or_else(|error| Err(Problem::internal(error)))
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -190,7 +200,8 @@ pub struct RemovedView {
 
 /// Remove a business for good
 ///
-/// With its schemas, its members' access and its hosts. Users stay. Needs a verified backup unless told otherwise.
+/// With its schemas, its members' access and its hosts. Users stay. Needs a verified backup unless told otherwise. Goes on
+/// when the client does not wait for it.
 #[utoipa::path(tag = "platform", request_body = DropTenant, responses((status = 200, body = RemovedView)),
     params(("id" = uuid::Uuid, Path,)))]
 #[post("/platform/tenants/{id}/drop")]
@@ -206,15 +217,18 @@ pub async fn drop_business(
         let message = format!("the slug of this business is {}; nothing was removed", tenant.slug);
         return Err(Problem::invalid("/slug", "not_confirmed", message));
     }
-    let backup = operator.backup_before_drop(&tenant, body.value.without_backup).await?;
-    let removed = operator.drop_tenant(&tenant, backup.as_ref()).await?;
-    Ok(HttpResponse::Ok().json(RemovedView {
-        schemas: removed.dropped.schemas,
-        tables: removed.dropped.tables,
-        size_bytes: removed.dropped.size_bytes,
-        members: removed.members,
-        domains: removed.dropped.domains,
-    }))
+    to_its_end(async move {
+        let backup = operator.backup_before_drop(&tenant, body.value.without_backup).await?;
+        let removed = operator.drop_tenant(&tenant, backup.as_ref()).await?;
+        Ok(HttpResponse::Ok().json(RemovedView {
+            schemas: removed.dropped.schemas,
+            tables: removed.dropped.tables,
+            size_bytes: removed.dropped.size_bytes,
+            members: removed.members,
+            domains: removed.dropped.domains,
+        }))
+    })
+    .await
 }
 
 /// The business with this id.

@@ -4,25 +4,33 @@ WITH here AS (
     SELECT oid, nspacl, quote_ident(nspname) || '.' AS prefix FROM pg_catalog.pg_namespace WHERE nspname = $1
 ), relation AS (
     SELECT c.oid, c.relname, c.relkind, c.relacl, c.reloptions, c.relrowsecurity, c.relforcerowsecurity, here.prefix
-      FROM here JOIN pg_catalog.pg_class c ON c.relnamespace = here.oid
+      FROM here
+      -- pg_class has no index by schema; what stands in one depends on it, and that has.
+      JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_namespace'::regclass AND d.refobjid = here.oid
+                                 AND d.classid = 'pg_class'::regclass
+      JOIN pg_catalog.pg_class c ON c.oid = d.objid
 ), line AS (
-    SELECT 'schema grants ' || coalesce(replace(nspacl::text, $2, '<role>'), '') AS text FROM here
+    -- Grants a line each: their order in the catalogue is that in which they were given.
+    SELECT 'schema grant ' || replace(acl::text, $2, '<role>') AS text FROM here, unnest(nspacl) AS acl
      UNION ALL
-    SELECT 'default privileges ' || d.defaclobjtype::text || ' ' || d.defaclacl::text
-      FROM here JOIN pg_catalog.pg_default_acl d ON d.defaclnamespace = here.oid
+    SELECT 'grant ' || relname || ' ' || replace(acl::text, $2, '<role>') FROM relation, unnest(relacl) AS acl
      UNION ALL
-    SELECT CASE relkind WHEN 'r' THEN 'table ' WHEN 'i' THEN 'index ' WHEN 'S' THEN 'sequence ' WHEN 'v' THEN 'view '
+    SELECT 'grant ' || r.relname || '.' || a.attname || ' ' || replace(acl::text, $2, '<role>')
+      FROM relation r JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid, unnest(a.attacl) AS acl
+     UNION ALL
+    SELECT 'default privilege ' || d.defaclobjtype::text || ' ' || acl::text
+      FROM here JOIN pg_catalog.pg_default_acl d ON d.defaclnamespace = here.oid, unnest(d.defaclacl) AS acl
+     UNION ALL
+    SELECT CASE relkind WHEN 'r' THEN 'table ' WHEN 'S' THEN 'sequence ' WHEN 'v' THEN 'view '
                         ELSE relkind::text || ' ' END
            || relname || coalesce(' with ' || reloptions::text, '') || CASE WHEN relrowsecurity THEN ' rls' ELSE '' END
            || CASE WHEN relforcerowsecurity THEN ' forced' ELSE '' END
-           || coalesce(' grants ' || replace(relacl::text, $2, '<role>'), '')
-      FROM relation WHERE relkind <> 't'
+      FROM relation
      UNION ALL
     -- The order of the columns counts too: it is the order in which a copy writes them.
     SELECT 'column ' || r.relname || ' ' || row_number() OVER (PARTITION BY r.oid ORDER BY a.attnum) || ' ' || a.attname
            || ' ' || format_type(a.atttypid, a.atttypmod) || CASE WHEN a.attnotnull THEN ' not null' ELSE '' END
            || coalesce(' default ' || replace(pg_get_expr(d.adbin, d.adrelid), r.prefix, ''), '')
-           || coalesce(' grants ' || replace(a.attacl::text, $2, '<role>'), '')
            || CASE WHEN a.attidentity <> '' OR a.attgenerated <> '' THEN ' generated' ELSE '' END
       FROM relation r
       JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
