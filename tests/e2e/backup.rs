@@ -110,6 +110,65 @@ async fn a_restored_business_is_as_it_was_and_can_go_back() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_read_of_a_business_before_its_lock_is_read_again() {
+    let (app, folder) = (TestApp::start().await, Folder::new());
+    let acme = app.tenant("acme").await;
+    let program = folder.program(&app);
+    acme.create_product(&a_product("ONE")).await;
+    let file = done(&program.run(&["backup", "create", "acme"]));
+    done(&program.run(&["backup", "restore", &file, "--yes"]));
+    let (provisioner, stale) = (app.onboarding().provisioner(), &acme.tenant);
+    let shop = "INSERT INTO business_2.categories (id, name, created_at, updated_at)
+                VALUES (gen_random_uuid(), 'Now', now(), now())";
+    let admin = app.database.as_admin().await;
+    admin.batch_execute(shop).await.unwrap();
+
+    // A list of businesses was read before the restore, and its turn comes now.
+    let taken = platform::backup::create(provisioner, stale, &folder.0).await.unwrap();
+    let checked = platform::backup::inspect(provisioner, &taken.file).await.unwrap();
+    let rows = |name: &str| checked.manifest.tables.iter().find(|table| table.name == name).unwrap().rows;
+    assert_eq!(rows("categories"), 1, "the schema that it has now");
+
+    // So was the business that somebody was asked about before he confirmed.
+    let target = platform::backup::Target::Over(stale.clone());
+    let actor = platform::Actor::named("test");
+    platform::backup::restore(app.onboarding(), &checked, &target, &actor).await.unwrap();
+    let states = "SELECT string_agg(state, ' ' ORDER BY number) FROM shared.schemas";
+    let state: String = admin.query_one(states, &[]).await.unwrap().get(0);
+    assert_eq!(state, "set_aside set_aside live");
+
+    // Whoever drops it while something is at work there is refused before anything is gone.
+    admin.batch_execute("SELECT pg_advisory_lock(1952804468, 3)").await.unwrap();
+    let drop = ["tenant", "drop", "acme", "--without-backup", "--yes"];
+    assert_eq!(program.run(&drop).code, Some(4));
+    let state: String = admin.query_one(states, &[]).await.unwrap().get(0);
+    assert_eq!(state, "set_aside set_aside live");
+    let shown: Value =
+        serde_json::from_str(&program.run(&["tenant", "show", "acme", "-o", "json"]).out).unwrap();
+    assert_eq!(shown["status"], "active");
+    admin.batch_execute("SELECT pg_advisory_unlock_all()").await.unwrap();
+
+    // Grants that were given again are in another order, and that is no drift.
+    done(&program.run(&["backup", "swap", "acme", "--yes"]));
+    done(&program.run(&["backup", "swap", "acme", "--yes"]));
+    let report: Value = serde_json::from_str(&program.run(&["doctor", "-o", "json"]).out).unwrap();
+    assert_eq!(report["drift"], json!([]), "{report}");
+
+    // A slug that another business has now does not lead to the one that had it.
+    done(&program.run(&["backup", "verify", &file]));
+    done(&program.run(&["tenant", "rename", "acme", "bolts"]));
+    admin.batch_execute("DELETE FROM shared.former_slugs").await.unwrap();
+    assert_eq!(program.run(&["backup", "restore", "--newest", "acme", "--dry-run"]).code, Some(3));
+    app.onboard("acme", "somebody@else.test").await;
+    assert_eq!(program.run(&["backup", "restore", "--newest", "acme", "--dry-run"]).code, Some(3));
+    let found = program.run(&["backup", "restore", "--newest", "bolts", "--dry-run"]);
+    assert!(found.err.contains("replaces the data of bolts"), "{found:?}");
+    done(&program.run(&["tenant", "drop", "bolts", "--without-backup", "--yes"]));
+    let left: String = admin.query_one(states, &[]).await.unwrap().get(0);
+    assert_eq!(left, "live", "the other business's");
+}
+
 /// The picture, once the server has heard of the change.
 async fn again(business: &Business<'_>, wanted: &[Value]) -> Vec<Value> {
     for _ in 0..100 {
@@ -349,6 +408,10 @@ async fn an_older_backup_is_migrated_and_a_newer_one_refused() {
     let ran = program.run(&["backup", "restore", &taken.file.display().to_string(), "--yes"]);
     assert_eq!(ran.code, Some(1));
     assert!(ran.err.contains("schema version 900") && ran.err.contains("newer release"), "{ran:?}");
+    // That this program is too old for it says nothing against the backup.
+    platform::backup::verify(&newer, &taken.file).await.unwrap();
+    assert_eq!(program.run(&["backup", "verify", &taken.file.display().to_string()]).code, Some(1));
+    assert!(program.run(&["backup", "list"]).out.contains("verified"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -389,6 +452,7 @@ async fn the_shared_schema_is_restored_into_a_fresh_installation_and_businesses_
     let (app, folder) = (TestApp::start().await, Folder::new());
     let acme = app.tenant("acme").await;
     stock_up(&acme).await;
+    app.tenant("lost").await;
     app.staff("super_admin").await;
     let program = folder.program(&app);
     let of_acme = done(&program.run(&["backup", "create", "acme"]));
@@ -398,11 +462,18 @@ async fn the_shared_schema_is_restored_into_a_fresh_installation_and_businesses_
     assert!(not_fresh.err.contains("fresh installation only"), "{not_fresh:?}");
     assert!(program.run(&["backup", "restore", &of_shared, "--yes"]).err.contains("--installation"));
 
+    // A server was there already, and has made spare schemas where the businesses will be.
     let fresh = TestDatabase::new().await;
+    assert_eq!(fresh.provisioner().fill_spares(3).await.unwrap(), 3);
     let elsewhere = Program::on(&fresh);
     let restored = elsewhere.run(&["backup", "restore", &of_shared, "--installation", "--yes"]);
     done(&restored);
-    assert!(restored.err.contains("1 businesses wait"), "{restored:?}");
+    assert!(restored.err.contains("2 businesses wait"), "{restored:?}");
+    assert_eq!(
+        fresh.provisioner().end_abandoned_maintenance().await.unwrap(),
+        0,
+        "none opens without its data"
+    );
     let shown: Value =
         serde_json::from_str(&elsewhere.run(&["tenant", "show", "acme", "-o", "json"]).out).unwrap();
     assert_eq!(shown["status"], "restoring");
@@ -410,6 +481,8 @@ async fn the_shared_schema_is_restored_into_a_fresh_installation_and_businesses_
     let shown: Value =
         serde_json::from_str(&elsewhere.run(&["tenant", "show", "acme", "-o", "json"]).out).unwrap();
     assert_eq!((&shown["status"], &shown["id"]), (&json!("active"), &json!(acme.tenant.id.to_string())));
+    // One whose file is lost can be dropped.
+    done(&elsewhere.run(&["tenant", "drop", "lost", "--without-backup", "--yes"]));
     // The users came with their passwords' hashes, and the data is there.
     let owner = fresh.as_admin().await;
     let hashes: i64 = owner
@@ -417,7 +490,7 @@ async fn the_shared_schema_is_restored_into_a_fresh_installation_and_businesses_
         .await
         .unwrap()
         .get(0);
-    assert_eq!(hashes, 2);
+    assert_eq!(hashes, 3);
     let schema = shown["schema"].as_str().unwrap();
     let sql = format!("SELECT count(*) FROM {schema}.stock_movements");
     assert_eq!(owner.query_one(&sql, &[]).await.unwrap().get::<_, i64>(0), 3);
