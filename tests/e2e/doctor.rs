@@ -102,6 +102,14 @@ async fn what_is_wrong_is_found() {
 
     admin.batch_execute("UPDATE shared.tenants SET created_at = now() - interval '3 days'").await.unwrap();
     assert_eq!(health(&examine(&program, &["--skip-drift"]).1, "backups"), "warn");
+    // A file that was moved away is no backup, whatever the registry says of it.
+    let folder = std::env::temp_dir().join(format!("{name}-backups"));
+    let program = program.with("TENANTRY__BACKUP__FOLDER", &folder.display().to_string());
+    assert_eq!(program.run(&["backup", "create", "acme", "--verify"]).code, Some(0));
+    assert_eq!(health(&examine(&program, &["--skip-drift"]).1, "backups"), "ok");
+    std::fs::remove_dir_all(folder).unwrap();
+    let (_, report) = examine(&program, &["--skip-drift"]);
+    assert_eq!((health(&report, "backups"), health(&report, "backup files")), ("warn", "warn"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -113,7 +113,7 @@ async fn dropping_asks_for_the_slug_and_removes_one_business_alone() {
     let removed = staff.post(&path, &json!({"slug": "acme", "withoutBackup": true})).await;
     assert_eq!(removed.status, 200, "{removed:?}");
     assert_eq!(removed.body["schemas"], json!([acme.tenant.schema.as_str()]));
-    assert_eq!((&removed.body["tables"], &removed.body["members"]), (&json!(11), &json!(1)));
+    assert_eq!((&removed.body["tables"], &removed.body["members"]), (&json!(22), &json!(1)));
     assert_eq!(acme.until(404).await.code(), "unknown_host");
     assert_eq!(zenith.get("/api/v1/products").await.status, 200);
     assert_eq!(staff.post(&path, &json!({"slug": "acme", "withoutBackup": true})).await.status, 404);
@@ -136,7 +136,18 @@ async fn the_command_line_does_it_too() {
     acme.until(200).await;
     let renamed = program.run(&["tenant", "rename", "acme", "bolts"]);
     assert_eq!(renamed.code, Some(0), "{renamed:?}");
-    assert_eq!(program.run(&["tenant", "limit", "bolts", "--statement-timeout-ms", "500"]).code, Some(0));
+    // Who types the former name is told the new one.
+    let asked = program.run(&["tenant", "show", "acme"]);
+    assert!(asked.code == Some(3) && asked.err.contains("acme is called bolts now"), "{asked:?}");
+    let asked = program.run(&["backup", "restore", "--newest", "acme", "--dry-run"]);
+    assert!(asked.code == Some(3) && asked.err.contains("acme is called bolts now"), "{asked:?}");
+    // One limit does not take the other away, and asking changes nothing.
+    program.run(&["tenant", "limit", "bolts", "--statement-timeout-ms", "500"]);
+    program.run(&["tenant", "limit", "bolts", "--max-transactions", "3"]);
+    let limits = program.run(&["tenant", "limit", "bolts"]).out;
+    assert_eq!(limits.trim(), "bolts: statement timeout 500 ms, transactions at the same time 3");
+    let limits = program.run(&["tenant", "limit", "bolts", "--reset", "--max-transactions", "4"]).out;
+    assert!(limits.contains("timeout the installation's") && limits.trim().ends_with('4'), "{limits}");
     let timeout = acme.on("bolts.localhost");
     assert_eq!(timeout.get("/api/v1/products").await.status, 200);
     let copied = program.run(&["tenant", "clone", "bolts", "copy", "--owner-email", "c@copy.test"]);

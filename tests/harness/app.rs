@@ -135,7 +135,10 @@ impl TestApp {
     /// A member of the business with this role, signed in.
     pub async fn member_of(&self, tenant: &Arc<Tenant>, role: &str) -> Business<'_> {
         let email = format!("{}-{}@{}.test", role.to_lowercase(), Uuid::now_v7().simple(), tenant.slug);
-        self.onboarding.add_member(&member(&email, role), Place::Business(tenant.id)).await.unwrap();
+        self.onboarding
+            .add_member(&member(&email, role), Place::Business(tenant.id), &Actor::named("test"))
+            .await
+            .unwrap();
         self.signed_in(tenant.clone(), &email).await
     }
 
@@ -148,7 +151,10 @@ impl TestApp {
     /// One of the platform's staff, signed in.
     pub async fn staff(&self, role: &str) -> Client<'_> {
         let email = format!("{}@platform.test", role.replace('_', "-"));
-        self.onboarding.add_member(&member(&email, role), Place::Platform).await.unwrap();
+        self.onboarding
+            .add_member(&member(&email, role), Place::Platform, &Actor::named("test"))
+            .await
+            .unwrap();
         let token = self.login("admin.localhost", &email).await;
         Client::new(self, "admin.localhost".into(), Some(token))
     }

@@ -1,5 +1,6 @@
 //! What commands have in common: the configuration, and the development database of the checkout they run in.
 
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -24,7 +25,9 @@ pub fn sources() -> Sources {
     }
     let here = std::env::current_dir().unwrap_or_default();
     if let Some(file) = here.ancestors().map(dev_settings).find(|file| file.exists()) {
-        eprintln!("using the development database of {}", file.display());
+        if std::io::stderr().is_terminal() {
+            eprintln!("using the development database of {}", file.display());
+        }
         sources.environment = "development".to_owned();
         if std::env::var_os("TENANTRY_CONFIG_DIR").is_none()
             && let Some(checkout) = file.parent().and_then(Path::parent)
@@ -85,11 +88,16 @@ pub async fn operator(settings: &Settings) -> anyhow::Result<Operator> {
 
 /// The business with this slug; one that does not exist is explained here.
 pub async fn find_tenant(settings: &Settings, slug: &TenantSlug) -> anyhow::Result<Arc<Tenant>> {
-    let found = database(settings)
+    let (found, renamed) = database(settings)
         .await?
-        .read_shared(SharedScope::Platform, async |tx| tenant::find(tx, slug).await)
+        .read_shared(SharedScope::Platform, async |tx| {
+            Ok::<_, DbError>((tenant::find(tx, slug).await?, tenant::find_renamed(tx, slug).await?))
+        })
         .await?;
-    let unknown = || NotFound(format!("there is no business {slug}; `tenantry tenant list` shows all"));
+    let unknown = || match &renamed {
+        Some(tenant) => NotFound(format!("{slug} is called {} now", tenant.slug)),
+        None => NotFound(format!("there is no business {slug}; `tenantry tenant list` shows all")),
+    };
     Ok(Arc::new(found.ok_or_else(unknown)?))
 }
 

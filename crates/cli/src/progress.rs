@@ -12,16 +12,13 @@ pub struct Progress {
 impl Progress {
     /// `verb` says what is done to each, such as `migrating`.
     pub fn new(verb: &'static str) -> Self {
+        let style = ProgressStyle::with_template("{prefix} [{bar:30}] {pos}/{len}, {eta} left  {msg}");
+        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ");
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-        if let Ok(style) = ProgressStyle::with_template("{prefix} [{bar:30}] {pos}/{len}, {eta} left  {msg}")
-        {
-            bar.set_style(style.progress_chars("=> "));
-        }
-        bar.set_prefix(verb);
-        Self { bar }
+        Self { bar: bar.with_style(style).with_prefix(verb) }
     }
 
-    /// So many are done; the last was this one.
+    /// So many are done; the last was this one. Nothing is drawn before the first.
     pub fn advance(&self, done: usize, total: usize, last: &str) {
         self.bar.set_length(total as u64);
         self.bar.set_position(done as u64);

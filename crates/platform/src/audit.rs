@@ -23,9 +23,21 @@ impl Actor {
 
     /// The account that runs a command on this machine.
     pub fn command_line() -> Self {
-        let account = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER"));
-        Self::Named(format!("command line ({})", account.unwrap_or_else(|_| "unknown account".to_owned())))
+        let variables = ["SUDO_USER", "USER", "LOGNAME"];
+        let named =
+            variables.iter().filter_map(|name| std::env::var(name).ok()).find(|name| !name.is_empty());
+        Self::Named(format!("command line ({})", named.unwrap_or_else(own_account)))
     }
+}
+
+/// The account that this process runs as: timers and containers often set no variable.
+fn own_account() -> String {
+    use std::os::unix::fs::MetadataExt;
+    let Ok(own) = std::fs::metadata("/proc/self") else { return "unknown account".to_owned() };
+    let accounts = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let of_us = |line: &&str| line.split(':').nth(2).and_then(|uid| uid.parse().ok()) == Some(own.uid());
+    let name = accounts.lines().find(of_us).and_then(|line| line.split(':').next());
+    name.map_or_else(|| format!("uid {}", own.uid()), ToOwned::to_owned)
 }
 
 impl std::fmt::Display for Actor {

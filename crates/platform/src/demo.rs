@@ -203,9 +203,10 @@ async fn business(
 }
 
 async fn member(onboarding: &Onboarding, login: &Login, place: Place) -> Result<bool, DemoError> {
-    let mut added = onboarding.add_member(&new_member(login, true)?, place).await;
+    let actor = Actor::named("demo data");
+    let mut added = onboarding.add_member(&new_member(login, true)?, place, &actor).await;
     if let Err(MemberError::UserExists(_)) = added {
-        added = onboarding.add_member(&new_member(login, false)?, place).await;
+        added = onboarding.add_member(&new_member(login, false)?, place, &actor).await;
     }
     match added {
         Ok(_) => Ok(true),
@@ -283,6 +284,7 @@ async fn stock_shelf(tx: &TenantTx, shelf: &Shelf, category: inventory::Category
             variant_id: variant.id,
             location_id: None,
             quantity,
+            unit_cost: None,
             reason: Reason::parse("opening stock").map_err(data)?,
             note: None,
         };

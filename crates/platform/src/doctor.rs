@@ -9,7 +9,7 @@ use tenancy::health::{self, CatalogueSize, Drifted, Pooling};
 use tenancy::jobs::{self, JobState};
 use tenancy::{Database, DatabaseUrl, DbError, Provisioner, TenantStatus, tenant};
 
-use crate::backup;
+use crate::backup::{self, Backup};
 
 /// How it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -302,14 +302,14 @@ async fn drift(patient: &Patient, report: &mut Report) {
         Ok(drifted) => {
             let names: Vec<&str> = drifted.iter().take(5).map(|schema| schema.schema.as_str()).collect();
             let told = format!(
-                "{} schemas are not what their versions should be: {}",
-                drifted.len(),
-                names.join(", ")
+                "schemas that are not what their versions should be: {}, {} in all",
+                names.join(", "),
+                drifted.len()
             );
             report.fail(
                 "drift",
                 told,
-                "undo what was changed by hand; see below what is missing and what is unexpected",
+                "undo what was changed by hand: `tenantry doctor` lists what is missing and what is unexpected",
             );
             report.drift = drifted;
         }
@@ -376,6 +376,22 @@ async fn backups(patient: &Patient, report: &mut Report) -> Result<(), DbError> 
         .provisioner
         .write_shared(async |tx| Ok::<_, DbError>((tenant::all(tx).await?, backup::list(tx, None).await?)))
         .await?;
+    // A file that is gone brings nothing back, whatever the registry says.
+    let (backups, missing): (Vec<_>, Vec<_>) = backups.into_iter().partition(Backup::has_its_size);
+    if !missing.is_empty() {
+        let named = missing.iter().take(3).map(|backup| backup.file.display().to_string());
+        let told = format!(
+            "{} of {} files are not here, or not as long as they were: {}",
+            missing.len(),
+            missing.len() + backups.len(),
+            named.collect::<Vec<_>>().join(", ")
+        );
+        report.warn(
+            "backup files",
+            told,
+            "look where backups lie for the files; `tenantry backup list` names them",
+        );
+    }
     let recent = Utc::now() - TimeDelta::hours(OLDEST_BACKUP_HOURS);
     let open: Vec<_> = tenants.iter().filter(|tenant| tenant.status != TenantStatus::Archived).collect();
     let without: Vec<&str> = open

@@ -7,7 +7,7 @@ use identity::membership::Place;
 use identity::{Email, Hasher, Password, user};
 use inventory::{Currency, Name, defaults};
 use serde_json::json;
-use tenancy::{DbError, NewTenant, ProvisionError, Provisioner, Tenant, TenantSlug};
+use tenancy::{DbError, NewTenant, ProvisionError, Provisioner, Tenant, TenantSlug, tenant};
 
 use crate::audit::{self, Actor};
 use crate::member::{Added, MemberError, NewMember, Prepared};
@@ -116,8 +116,24 @@ impl Onboarding {
     ///
     /// # Errors
     /// [`MemberError`].
-    pub async fn add_member(&self, new: &NewMember, place: Place) -> Result<Added, MemberError> {
+    pub async fn add_member(
+        &self,
+        new: &NewMember,
+        place: Place,
+        actor: &Actor,
+    ) -> Result<Added, MemberError> {
         let member = self.prepare(new).await?;
-        self.provisioner.write_shared(async |tx| member.add(tx, place).await).await
+        let details = json!({"email": new.email.to_string(), "role": new.role});
+        self.provisioner
+            .write_shared(async |tx| {
+                let added = member.add(tx, place).await?;
+                let tenant = match place {
+                    Place::Business(id) => tenant::find_by_id(tx, id).await?,
+                    Place::Platform => None,
+                };
+                audit::record(tx, actor, "member.added", tenant.as_ref(), &details).await?;
+                Ok::<_, MemberError>(added)
+            })
+            .await
     }
 }

@@ -232,7 +232,16 @@ fn cors(origins: &[String]) -> Cors {
             header::HeaderName::from_static("idempotency-key"),
             header::HeaderName::from_static("x-request-id"),
         ])
-        .expose_headers(["etag", "location", "idempotent-replayed", "x-request-id", "retry-after"])
+        .expose_headers([
+            "etag",
+            "location",
+            "idempotent-replayed",
+            "x-request-id",
+            "retry-after",
+            "ratelimit-limit",
+            "ratelimit-remaining",
+            "ratelimit-reset",
+        ])
         // A request of another origin is answered without a word on CORS, and browsers keep the answer from the page.
         .block_on_origin_mismatch(false)
         .max_age(600);

@@ -423,7 +423,8 @@ impl Settings {
     pub fn database_url(&self) -> Result<DatabaseUrl, SettingsError> {
         let url = self.database.url.as_ref().ok_or(SettingsError::Missing {
             key: "database.url",
-            cure: "set TENANTRY__DATABASE__URL=postgres://tenantry_server:PASSWORD@HOST:5432/tenantry",
+            cure: "set TENANTRY__DATABASE__URL=postgres://tenantry_server:PASSWORD@HOST:5432/tenantry (or start scripts/dev: \
+                   commands in its checkout find its database while it runs)",
         })?;
         url.expose_secret().parse().map_err(|error| refuse("database.url", error))
     }

@@ -191,6 +191,16 @@ pub async fn find(tx: &SharedTx, slug: &TenantSlug) -> Result<Option<Tenant>, Db
     tx.query_opt(FIND, &[&slug.as_str()]).await?.as_ref().map(Tenant::from_row).transpose()
 }
 
+/// The business that had this slug before it was renamed.
+///
+/// # Errors
+/// [`DbError`]; a slug that no business had is `None`.
+pub async fn find_renamed(tx: &SharedTx, slug: &TenantSlug) -> Result<Option<Tenant>, DbError> {
+    const FIND_RENAMED: &str =
+        tenants_where!("t.id = (SELECT tenant_id FROM shared.former_slugs WHERE slug = $1)");
+    tx.query_opt(FIND_RENAMED, &[&slug.as_str()]).await?.as_ref().map(Tenant::from_row).transpose()
+}
+
 /// The business with this id.
 ///
 /// # Errors

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use archive::Subject;
+use anyhow::Context as _;
+use archive::{Checked, Subject};
 use chrono::{SecondsFormat, Utc};
 use clap::{ArgGroup, Subcommand};
 use identity::Email;
@@ -309,7 +310,8 @@ async fn restore(
 ) -> anyhow::Result<ExitCode> {
     let onboarding = context::onboarding(settings).await?;
     // What would be refused later is refused now, before anybody is asked.
-    let backup = backup::inspect(onboarding.provisioner(), file).await?;
+    let backup = inspect(onboarding.provisioner(), file).await?;
+    let described = describe(&backup);
     let subject = &backup.manifest.header.subject;
     let Subject::Business { slug: own_slug, .. } = subject else {
         return Err(BackupError::OfTheInstallation.into());
@@ -329,21 +331,23 @@ async fn restore(
                 password: None,
                 role: OWNER_ROLE.to_owned(),
             });
-            let plan = format!("This makes the business {slug} from {}.", file.display());
+            let mut plan = format!("This makes the business {slug} from {described}.");
+            if owner.is_none() {
+                plan.push_str(" Its members come too; --owner-email makes one person the only member.");
+            }
             (Target::New { slug: slug.clone(), owner }, plan, slug)
         }
         (None, Some(tenant)) => {
             let slug = tenant.slug.clone();
             let plan = format!(
-                "This replaces the data of {slug} by {}. Meanwhile {slug} is in maintenance; what it has now is set aside, and \
-                 `tenantry backup swap {slug}` goes back to it.",
-                file.display()
+                "This replaces the data of {slug} by {described}. Meanwhile {slug} is in maintenance; what it has now is set \
+                 aside, and `tenantry backup swap {slug}` goes back to it."
             );
             (Target::Over(tenant), plan, slug)
         }
         (None, None) => {
             let slug = TenantSlug::parse(own_slug)?;
-            let plan = format!("This makes the business {slug} again from {}.", file.display());
+            let plan = format!("This makes the business {slug} again from {described}.");
             (Target::New { slug: slug.clone(), owner: None }, plan, slug)
         }
     };
@@ -360,6 +364,9 @@ async fn restore(
     }
     // Making a new business overwrites nothing, so nobody is asked.
     let asks = matches!(target, Target::Over(_));
+    if !asks {
+        eprintln!("{plan}");
+    }
     confirm(&plan, name.as_str(), yes || !asks)?;
     let actor = Actor::command_line();
     let mut terminate = signal(SignalKind::terminate())?;
@@ -396,6 +403,37 @@ async fn restore(
     Ok(ExitCode::SUCCESS)
 }
 
+/// Reads a file whole; one that is not there is named.
+async fn inspect(provisioner: &Provisioner, file: &Path) -> anyhow::Result<Checked> {
+    if !file.exists() {
+        let text =
+            format!("{}: no such file; `tenantry backup list` shows where backups lie", file.display());
+        return Err(NotFound(text).into());
+    }
+    backup::inspect(provisioner, file).await.with_context(|| file.display().to_string())
+}
+
+/// A backup as a question names it: when it was taken, of whom, how much.
+fn describe(backup: &Checked) -> String {
+    let header = &backup.manifest.header;
+    let of = match &header.subject {
+        Subject::Business { slug, .. } => format!("when it was {slug}, "),
+        Subject::Installation => String::new(),
+    };
+    let age = (Utc::now() - header.taken_at).to_std().unwrap_or_default();
+    let age = match age.as_secs() / 3600 {
+        0 => told(age),
+        hours @ 1..48 => format!("{hours} hours"),
+        hours => format!("{} days", hours / 24),
+    };
+    format!(
+        "the backup of {} ({of}{age} ago, {} rows) in {}",
+        header.taken_at.to_rfc3339_opts(SecondsFormat::Secs, true),
+        backup.manifest.rows(),
+        backup.path.display()
+    )
+}
+
 /// Of the business that has the slug now, whatever it was called; of one that is gone, by the slug that it had.
 async fn newest_verified(settings: &Settings, slug: &TenantSlug) -> anyhow::Result<PathBuf> {
     let (ids, tenant, backups) = context::database(settings)
@@ -413,9 +451,20 @@ async fn newest_verified(settings: &Settings, slug: &TenantSlug) -> anyhow::Resu
         }
     };
     let is_wanted = |backup: &Backup| is_of_it(backup) && backup.is_verified() && backup.file.exists();
-    let found = backups.into_iter().find(is_wanted);
-    let none = || NotFound(format!("{slug} has no verified backup here; `tenantry backup list` shows all"));
-    Ok(found.ok_or_else(none)?.file)
+    let newest = backups.iter().filter(|backup| is_of_it(backup)).position(is_wanted);
+    let found = backups.iter().find(|backup| is_wanted(backup));
+    let Some(found) = found else {
+        // A slug that a business had before leads to what it is called now.
+        if tenant.is_none() && !backups.iter().any(is_of_it) {
+            context::find_tenant(settings, slug).await?;
+        }
+        let text = format!("{slug} has no verified backup here; `tenantry backup list` shows all");
+        return Err(NotFound(text).into());
+    };
+    if let Some(passed_over @ 1..) = newest {
+        eprintln!("{passed_over} newer ones are passed over: not verified, or not here");
+    }
+    Ok(found.file.clone())
 }
 
 async fn restore_installation(
@@ -425,11 +474,11 @@ async fn restore_installation(
     dry_run: bool,
 ) -> anyhow::Result<ExitCode> {
     let provisioner = provisioner(settings, 1).await?;
+    let backup = inspect(&provisioner, file).await?;
     let plan = format!(
         "This fills the shared schema of a fresh installation from {}: users, roles, the registry.",
-        file.display()
+        describe(&backup)
     );
-    let backup = backup::inspect(&provisioner, file).await?;
     if !provisioner.is_fresh().await? {
         return Err(BackupError::NotFresh.into());
     }

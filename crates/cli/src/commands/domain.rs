@@ -95,6 +95,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Remove { host, .. } => {
             context::operator(&settings).await?.remove_domain(tenant.id, &host).await?;
+            eprintln!("{host} is no host of {} any more", tenant.slug);
         }
     }
     Ok(ExitCode::SUCCESS)

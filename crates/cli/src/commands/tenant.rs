@@ -72,8 +72,9 @@ pub enum Command {
         #[command(flatten)]
         output: Output,
     },
-    /// Give a business limits of its own; what is left out goes back to the installation's.
+    /// Give a business limits of its own, or show them when none is given.
     Limit {
+        /// The label in the business's address.
         slug: TenantSlug,
         /// A statement that takes longer is given up.
         #[arg(long, value_parser = clap::value_parser!(u32).range(100..=600_000))]
@@ -81,6 +82,9 @@ pub enum Command {
         /// Transactions at the same time.
         #[arg(long, value_parser = clap::value_parser!(u32).range(1..=500))]
         max_transactions: Option<u32>,
+        /// Back to the installation's limits, but for those that are given.
+        #[arg(long)]
+        reset: bool,
     },
     /// Remove a business for good: its schemas, its members' access, its hosts. Users stay.
     ///
@@ -186,14 +190,18 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Clone { slug, new_slug, owner_email, name, output } => {
             clone_business(&settings, &slug, &new_slug, owner_email, name, output).await?;
         }
-        Command::Limit { slug, statement_timeout_ms, max_transactions } => {
+        Command::Limit { slug, statement_timeout_ms, max_transactions, reset } => {
             let tenant = context::find_tenant(&settings, &slug).await?;
+            let before = if reset { TenantLimits::default() } else { tenant.limits };
+            let timeout = statement_timeout_ms.map(|ms| Duration::from_millis(ms.into()));
             let limits = TenantLimits {
-                statement_timeout: statement_timeout_ms.map(|ms| Duration::from_millis(ms.into())),
-                max_transactions: max_transactions.map(|count| count as usize),
+                statement_timeout: timeout.or(before.statement_timeout),
+                max_transactions: max_transactions.map(|count| count as usize).or(before.max_transactions),
             };
-            context::operator(&settings).await?.set_limits(tenant.id, limits).await?;
-            eprintln!("{slug}: {}", limits_in_words(&limits));
+            if limits != tenant.limits {
+                context::operator(&settings).await?.set_limits(tenant.id, limits).await?;
+            }
+            output::line(&limits_in_words(&slug, &limits));
         }
         Command::Drop { slug, without_backup, yes, dry_run, output } => {
             drop_business(&settings, &slug, without_backup, yes, dry_run, output).await?;
@@ -229,11 +237,11 @@ fn print_owned(
     output::one(output, &Shown { tenant, address, owner: Some(owner) }, &lines)
 }
 
-fn limits_in_words(limits: &TenantLimits) -> String {
-    let own = |limit: Option<String>| limit.unwrap_or_else(|| "as the installation says".to_owned());
-    let timeout = own(limits.statement_timeout_ms().map(|ms| format!("at most {ms} ms")));
-    let transactions = own(limits.max_transactions.map(|count| format!("at most {count}")));
-    format!("a statement takes {timeout}; transactions at the same time {transactions}")
+fn limits_in_words(slug: &TenantSlug, limits: &TenantLimits) -> String {
+    let own = |limit: Option<String>| limit.unwrap_or_else(|| "the installation's".to_owned());
+    let timeout = own(limits.statement_timeout_ms().map(|ms| format!("{ms} ms")));
+    let transactions = own(limits.max_transactions.map(|count| count.to_string()));
+    format!("{slug}: statement timeout {timeout}, transactions at the same time {transactions}")
 }
 
 async fn change_status(settings: &Settings, slug: &TenantSlug, change: StatusChange) -> anyhow::Result<()> {

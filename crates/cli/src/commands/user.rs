@@ -87,7 +87,8 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     };
     let password = password_stdin.then(|| password_from_stdin(&settings)).transpose()?;
     let member = NewMember { email: email.clone(), full_name: name, password, role: role.clone() };
-    let added = context::onboarding(&settings).await?.add_member(&member, place).await?;
+    let added =
+        context::onboarding(&settings).await?.add_member(&member, place, &Actor::command_line()).await?;
     let password = added.made_password.map(|made| made.secret().expose_secret().to_owned());
     let mut lines = vec![("address", address.clone()), ("email", email.to_string()), ("role", role.clone())];
     if password.is_none() && member.password.is_none() {

@@ -8,7 +8,7 @@ use platform::{Actor, Backup, backup};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tenancy::jobs;
-use tenancy::{SharedScope, TenantId};
+use tenancy::{SharedScope, TenantId, tenant};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -161,7 +161,11 @@ async fn queue(
         .provisioner()
         .write_shared(async |tx| {
             let job = jobs::insert(tx, new).await?;
-            audit::record(tx, &actor, action, None, &serde_json::json!({"job": job.id})).await?;
+            let tenant = match new.tenant_id {
+                Some(id) => tenant::find_by_id(tx, id).await?,
+                None => None,
+            };
+            audit::record(tx, &actor, action, tenant.as_ref(), &serde_json::json!({"job": job.id})).await?;
             Ok::<_, tenancy::DbError>(job)
         })
         .await?;
