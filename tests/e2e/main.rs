@@ -15,6 +15,7 @@ mod isolation;
 mod jobs;
 mod lifecycle;
 mod onboarding;
+mod orders;
 mod pool;
 mod process;
 mod routes;

@@ -67,6 +67,28 @@ fn table() -> Vec<(&'static str, &'static str, Who, Option<Value>)> {
             Some(json!({"variantId": "{variant}", "quantity": "1", "reason": "found"})),
         ),
         ("GET", "/api/v1/stock/adjustments/{id}", Member("stock.read"), None),
+        ("GET", "/api/v1/customers", Member("orders.read"), None),
+        ("POST", "/api/v1/customers", Member("orders.place"), Some(json!({"name": "New"}))),
+        ("GET", "/api/v1/customers/{id}", Member("orders.read"), None),
+        ("PATCH", "/api/v1/customers/{id}", Member("orders.place"), Some(json!({"name": "Changed"}))),
+        ("DELETE", "/api/v1/customers/{id}", Member("orders.place"), None),
+        ("GET", "/api/v1/orders", Member("orders.read"), None),
+        (
+            "POST",
+            "/api/v1/orders",
+            Member("orders.place"),
+            Some(json!({"lines": [{"variantId": "{variant}", "quantity": "1"}]})),
+        ),
+        ("GET", "/api/v1/orders/{id}", Member("orders.read"), None),
+        ("POST", "/api/v1/orders/{id}/cancel", Member("orders.cancel"), Some(json!({}))),
+        ("POST", "/api/v1/orders/{id}/fulfil", Member("orders.place"), Some(json!({}))),
+        ("GET", "/api/v1/orders/{id}/returns", Member("orders.read"), None),
+        (
+            "POST",
+            "/api/v1/orders/{id}/returns",
+            Member("orders.return"),
+            Some(json!({"reason": "wrong size", "lines": [{"lineId": key, "quantity": "1"}]})),
+        ),
         ("GET", "/api/v1/dashboard", Member("dashboard.read"), None),
         ("GET", "/api/v1/platform/tenants", Staff, None),
         (
@@ -230,12 +252,17 @@ async fn fill(business: &Business<'_>) -> BTreeMap<&'static str, Value> {
     let variant = product["variants"][0]["id"].clone();
     let adjustment = business.adjust(&variant, "5").await.body;
     let location = business.get("/api/v1/locations").await.body["data"][0]["id"].clone();
+    let customer = business.post("/api/v1/customers", &json!({"name": "Ann Smith"})).await.body;
+    let order = json!({"fulfil": false, "customerId": customer["id"], "lines": [{"variantId": variant, "quantity": "1"}]});
+    let order = business.with("idempotency-key", "order").post("/api/v1/orders", &order).await.body;
     BTreeMap::from([
         ("category", category["id"].clone()),
         ("product", product["id"].clone()),
         ("variant", variant),
         ("adjustment", adjustment["id"].clone()),
         ("location", location),
+        ("customer", customer["id"].clone()),
+        ("order", order["id"].clone()),
     ])
 }
 
@@ -257,6 +284,8 @@ async fn keys_of_another_business_find_nothing_on_any_route() {
             ("categories", _) => "category",
             ("products", _) => "product",
             ("variants", _) => "variant",
+            ("customers", _) => "customer",
+            ("orders", _) => "order",
             ("stock", true) => "adjustment",
             _ => "",
         };
@@ -300,6 +329,10 @@ async fn keys_of_another_business_find_nothing_on_any_route() {
         format!("/api/v1/stock?locationId={}", theirs["location"].as_str().unwrap()),
         format!("/api/v1/products?categoryId={}", theirs["category"].as_str().unwrap()),
         "/api/v1/products?q=hammer".to_owned(),
+        "/api/v1/customers?q=ann".to_owned(),
+        "/api/v1/orders?q=ann".to_owned(),
+        "/api/v1/orders?q=1".to_owned(),
+        format!("/api/v1/orders?customerId={}", theirs["customer"].as_str().unwrap()),
     ] {
         assert_eq!(acme.get(&path).await.body["data"], json!([]), "{path}");
     }

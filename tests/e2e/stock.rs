@@ -254,6 +254,9 @@ async fn many_lines_in_any_order_neither_deadlock_nor_oversell() {
                 let postings: Vec<Posting> = lines
                     .iter()
                     .map(|variant_id| Posting {
+                        kind: Kind::Adjustment,
+                        reserved: Quantity::ZERO,
+                        unit_cost: None,
                         variant_id: *variant_id,
                         location_id: location,
                         quantity: Quantity::parse("-1").unwrap(),
@@ -263,9 +266,7 @@ async fn many_lines_in_any_order_neither_deadlock_nor_oversell() {
                     .collect();
                 let source = Source { kind: "test", id };
                 let posted = database
-                    .write(&acme.tenant.scope(), async |tx| {
-                        stock::post(tx, Kind::Adjustment, source, None, &postings).await
-                    })
+                    .write(&acme.tenant.scope(), async |tx| stock::post(tx, source, None, &postings).await)
                     .await;
                 match posted {
                     Ok(posted) => assert_eq!(posted.len(), 3),

@@ -5,7 +5,7 @@ use tenancy::{DbError, TenantTx};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use crate::decimal::Quantity;
+use crate::decimal::{Money, Quantity};
 use crate::ids::{AdjustmentId, LocationId, VariantId};
 use crate::location;
 use crate::movement::Kind;
@@ -22,6 +22,8 @@ pub struct NewAdjustment {
     pub location_id: Option<LocationId>,
     /// The change; negative takes out.
     pub quantity: Quantity,
+    /// What one unit of what is put in cost; the average unless given.
+    pub unit_cost: Option<Money>,
     pub reason: Reason,
     pub note: Option<Note>,
 }
@@ -116,14 +118,17 @@ pub async fn post(
         return repeated(tx, new, location).await;
     }
     let posting = Posting {
+        kind: Kind::Adjustment,
         variant_id: new.variant_id,
         location_id: location,
         quantity: new.quantity,
+        reserved: Quantity::ZERO,
+        unit_cost: new.unit_cost,
         reason: Some(new.reason.clone()),
         line_id: id,
     };
     let source = Source { kind: "adjustment", id };
-    let posted = stock::post(tx, Kind::Adjustment, source, actor, &[posting]).await?;
+    let posted = stock::post(tx, source, actor, &[posting]).await?;
     let balance_after = posted.first().map_or(Quantity::ZERO, |posted| posted.balance_after);
     Ok(Outcome::Posted(Adjustment {
         id: new.id,

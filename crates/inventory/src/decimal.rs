@@ -71,6 +71,17 @@ macro_rules! decimals {
             pub fn is_zero(self) -> bool {
                 self.0.is_zero()
             }
+
+            #[must_use]
+            pub fn plus(self, other: Self) -> Self {
+                Self(self.0 + other.0)
+            }
+
+            #[must_use]
+            pub fn negated(self) -> Self {
+                // There is no negative zero in the books.
+                if self.0.is_zero() { self } else { Self(-self.0) }
+            }
         }
 
         impl<'de> Deserialize<'de> for $name {
@@ -97,18 +108,45 @@ decimals! {
     Money with 4 decimals,
     /// A quantity in sale units: numeric(14, 3).
     Quantity with 3 decimals,
+    /// A part of a hundred, such as a tax's or a discount's.
+    Percent with 4 decimals,
 }
 
-impl fmt::Display for Quantity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.normalize().fmt(f)
+impl Percent {
+    /// Whether it is from 0 to 100.
+    pub fn is_share(self) -> bool {
+        (Decimal::ZERO..=Decimal::ONE_HUNDRED).contains(&self.0)
     }
 }
 
-impl Serialize for Quantity {
-    /// Trailing zeros are trimmed: `"5"`, `"0.25"`.
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+macro_rules! trimmed {
+    ($($name:ident),*) => {$(
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.normalize().fmt(f)
+            }
+        }
+
+        impl Serialize for $name {
+            /// Trailing zeros are trimmed: `"5"`, `"0.25"`.
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+    )*};
+}
+trimmed!(Quantity, Percent);
+
+/// Money inside a stored JSON document, exact; clients see it by way of their currency.
+pub(crate) mod exact {
+    use super::{Deserialize, Deserializer, Money, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(amount: &Money, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&amount.0)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Money, D::Error> {
+        Money::deserialize(deserializer)
     }
 }
 

@@ -49,4 +49,18 @@ ids! {
     MovementId,
     /// A stock adjustment; a client may choose it.
     AdjustmentId,
+    /// A way in which prices are taxed.
+    TaxClassId,
+    /// An entry of the audit log.
+    EntryId,
+    /// Somebody who buys.
+    CustomerId,
+    /// A customer's order; a client may choose it.
+    OrderId,
+    /// A line of an order.
+    OrderLineId,
+    /// Goods that left for an order; a client may choose it.
+    FulfilmentId,
+    /// Goods that came back; a client may choose it.
+    ReturnId,
 }

@@ -4,29 +4,41 @@
 //! noun, with its types, its rules and its SQL.
 
 pub mod adjustment;
+pub mod audit;
 pub mod barcode;
 pub mod category;
+pub mod counter;
+pub mod customer;
 pub mod dashboard;
 mod decimal;
 pub mod defaults;
+mod document;
+pub mod fulfilment;
 pub mod idempotency;
 mod ids;
 pub mod location;
 pub mod movement;
+pub mod order;
+pub mod order_return;
 mod page;
+pub mod pricing;
 pub mod product;
 pub mod settings;
 pub mod stock;
+pub mod tax;
 mod text;
 pub mod variant;
 
 use chrono::{DateTime, Utc};
 
-pub use decimal::{DecimalError, Money, Quantity};
-pub use ids::{AdjustmentId, CategoryId, LocationId, MovementId, ProductId, VariantId};
+pub use decimal::{DecimalError, Money, Percent, Quantity};
+pub use ids::{
+    AdjustmentId, CategoryId, CustomerId, EntryId, FulfilmentId, LocationId, MovementId, OrderId,
+    OrderLineId, ProductId, ReturnId, TaxClassId, VariantId,
+};
 pub use page::{Cursor, CursorError, Limit, LimitError, Page, PageRequest};
 pub use settings::{Currency, CurrencyError};
-pub use text::{Barcode, Name, Note, OptionText, Reason, SearchText, Sku, TextError};
+pub use text::{Barcode, Name, Note, OptionText, Reason, SearchText, ShortText, Sku, TextError};
 
 /// When something was archived, after a change that may archive it or bring it back: archiving again is no change.
 fn archived_at(

@@ -5,20 +5,30 @@ use tenancy::{DbError, TenantTx};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use crate::decimal::Quantity;
+use crate::decimal::{Money, Quantity};
 use crate::ids::{LocationId, MovementId, VariantId};
 use crate::page::{Page, PageRequest};
 
 /// What kind of business moved the stock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
+    Purchase,
+    Sale,
     Adjustment,
+    Return,
+    Transfer,
+    Count,
 }
 
 impl Kind {
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Purchase => "purchase",
+            Self::Sale => "sale",
             Self::Adjustment => "adjustment",
+            Self::Return => "return",
+            Self::Transfer => "transfer",
+            Self::Count => "count",
         }
     }
 }
@@ -33,6 +43,8 @@ pub struct Movement {
     /// Signed: negative went out.
     pub quantity: Quantity,
     pub balance_after: Quantity,
+    /// What one unit cost, where anything was known of that.
+    pub unit_cost: Option<Money>,
     pub reason: Option<String>,
     pub source_type: String,
     pub source_id: Uuid,
@@ -50,6 +62,7 @@ impl Movement {
             kind: row.try_get("kind")?,
             quantity: Quantity::from_decimal(row.try_get("quantity")?),
             balance_after: Quantity::from_decimal(row.try_get("balance_after")?),
+            unit_cost: row.try_get::<_, Option<_>>("unit_cost")?.map(Money::from_decimal),
             reason: row.try_get("reason")?,
             source_type: row.try_get("source_type")?,
             source_id: row.try_get("source_id")?,
@@ -69,15 +82,15 @@ pub async fn list(
     page: &PageRequest<1>,
 ) -> Result<Page<Movement, 1>, DbError> {
     const ALL: &str = "
-        SELECT id, variant_id, location_id, kind, quantity, balance_after, reason, source_type, source_id, actor_id,
-               occurred_at
+        SELECT id, variant_id, location_id, kind, quantity, balance_after, unit_cost, reason, source_type, source_id,
+               actor_id, occurred_at
           FROM stock_movements
          WHERE id < $1
          ORDER BY id DESC
          LIMIT $2";
     const OF_VARIANT: &str = "
-        SELECT id, variant_id, location_id, kind, quantity, balance_after, reason, source_type, source_id, actor_id,
-               occurred_at
+        SELECT id, variant_id, location_id, kind, quantity, balance_after, unit_cost, reason, source_type, source_id,
+               actor_id, occurred_at
           FROM stock_movements
          WHERE variant_id = $3 AND id < $1
          ORDER BY id DESC

@@ -3,8 +3,10 @@
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::{Deserialize, Serialize};
 use tenancy::{DbError, TenantTx};
+use tokio_postgres::Row;
 
 use crate::decimal::Money;
+use crate::pricing::Rounding;
 
 /// A currency (ISO 4217) and the decimals that its amounts are told with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +41,11 @@ impl Currency {
             _ => 2,
         };
         Ok(Self { code: code.to_owned(), decimals })
+    }
+
+    fn from_row(row: &Row) -> Result<Self, DbError> {
+        let decimals: i16 = row.try_get("currency_decimals")?;
+        Ok(Self { code: row.try_get("currency")?, decimals: decimals.unsigned_abs().into() })
     }
 
     pub fn code(&self) -> &str {
@@ -84,15 +91,44 @@ impl From<Currency> for String {
     }
 }
 
+/// What the settings say about prices and orders.
+#[derive(Debug, Clone)]
+pub struct Terms {
+    pub currency: Currency,
+    pub rounding: Rounding,
+    /// Whether an order is fulfilled when it is placed, unless it says otherwise.
+    pub fulfils_at_once: bool,
+}
+
+impl Terms {
+    /// Rounds an amount to the currency.
+    pub(crate) fn round(&self, amount: Decimal) -> Decimal {
+        self.rounding.round(amount, self.currency.decimals())
+    }
+}
+
+/// The business's terms.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn terms(tx: &TenantTx) -> Result<Terms, DbError> {
+    const TERMS: &str =
+        "SELECT currency, currency_decimals, rounding, fulfils_at_once FROM settings WHERE id = 1";
+    let row = tx.query_one(TERMS, &[]).await?;
+    Ok(Terms {
+        currency: Currency::from_row(&row)?,
+        rounding: Rounding::from_column(row.try_get("rounding")?),
+        fulfils_at_once: row.try_get("fulfils_at_once")?,
+    })
+}
+
 /// The business's currency.
 ///
 /// # Errors
 /// [`DbError`].
 pub async fn currency(tx: &TenantTx) -> Result<Currency, DbError> {
     const CURRENCY: &str = "SELECT currency, currency_decimals FROM settings WHERE id = 1";
-    let row = tx.query_one(CURRENCY, &[]).await?;
-    let decimals: i16 = row.try_get("currency_decimals")?;
-    Ok(Currency { code: row.try_get("currency")?, decimals: decimals.unsigned_abs().into() })
+    Currency::from_row(&tx.query_one(CURRENCY, &[]).await?)
 }
 
 #[cfg(test)]

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use rust_decimal::Decimal;
+use rust_decimal::{Decimal, RoundingStrategy};
 use tenancy::{DbError, TenantTx, both};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use crate::decimal::Quantity;
+use crate::decimal::{Money, Quantity};
 use crate::ids::{LocationId, MovementId, VariantId};
 use crate::movement::Kind;
 use crate::page::{Page, PageRequest};
@@ -99,10 +99,15 @@ pub struct Source {
 /// One change of stock that a document asks for.
 #[derive(Debug, Clone)]
 pub struct Posting {
+    pub kind: Kind,
     pub variant_id: VariantId,
     pub location_id: LocationId,
-    /// The change in sale units; negative takes out.
+    /// The change of what is on hand, in sale units; negative takes out, zero leaves no movement.
     pub quantity: Quantity,
+    /// The change of what of it is promised to somebody.
+    pub reserved: Quantity,
+    /// What one unit of what comes in cost; the average at that moment unless it is known.
+    pub unit_cost: Option<Money>,
     pub reason: Option<Reason>,
     /// The document's line, or the document itself when it has no lines.
     pub line_id: Uuid,
@@ -111,8 +116,9 @@ pub struct Posting {
 /// A posting that was carried out.
 #[derive(Debug, Clone, Copy)]
 pub struct Posted {
-    pub movement_id: MovementId,
     pub balance_after: Quantity,
+    /// What one unit cost, where anything is known of that.
+    pub unit_cost: Option<Money>,
 }
 
 /// A variant of which there is less than asked for.
@@ -145,25 +151,43 @@ type Key = (Uuid, Uuid);
 /// The largest quantity that numeric(14, 3) holds, plus one step.
 const LIMIT: Decimal = Decimal::from_parts(1_215_752_192, 23, 0, false, 0);
 
-/// Carries out all `postings` of one document, or none: locks the levels in key order, decides from the locked rows,
-/// then changes levels and writes movements. Returns what was posted, in the order of `postings`.
-///
-/// Everything that changes stock goes through here. The rows stay locked until `tx` ends (PostgreSQL manual, 13.3.2
-/// Row-Level Locks); since all take them in one order, nobody waits in a circle.
+/// Changes of stock that were decided on under locks, and are still to be written.
+pub struct Decided {
+    /// In the order of the postings.
+    pub posted: Vec<Posted>,
+    levels: BTreeMap<Key, LockedLevel>,
+    movements: Movements,
+}
+
+/// Carries out all `postings` of one document, or none. Returns what was posted, in the order of `postings`.
 ///
 /// # Errors
 /// [`StockError`]; the caller rolls back.
 pub async fn post(
     tx: &TenantTx,
-    kind: Kind,
     source: Source,
     actor: Option<Uuid>,
     postings: &[Posting],
 ) -> Result<Vec<Posted>, StockError> {
-    let mut wanted: BTreeMap<Key, Decimal> = BTreeMap::new();
+    let decided = decide(tx, postings).await?;
+    decided.write(tx, source, actor).await?;
+    Ok(decided.posted)
+}
+
+/// Locks the levels in key order and decides from the locked rows: everything that changes stock goes through here, and
+/// then through [`Decided::write`], which may share a flight with the rows of its document.
+///
+/// The rows stay locked until `tx` ends (PostgreSQL manual, 13.3.2 Row-Level Locks); since all take them in one order,
+/// nobody waits in a circle.
+///
+/// # Errors
+/// [`StockError`]; the caller rolls back.
+pub async fn decide(tx: &TenantTx, postings: &[Posting]) -> Result<Decided, StockError> {
+    let mut wanted: BTreeMap<Key, Wanted> = BTreeMap::new();
     for posting in postings {
-        let key = (posting.variant_id.as_uuid(), posting.location_id.as_uuid());
-        *wanted.entry(key).or_default() += posting.quantity.as_decimal();
+        let sum = wanted.entry(posting.key()).or_default();
+        sum.on_hand += posting.quantity.as_decimal();
+        sum.reserved += posting.reserved.as_decimal();
     }
     let mut levels = lock(tx, &wanted).await?;
     refuse_shortages(&levels, &wanted)?;
@@ -171,41 +195,99 @@ pub async fn post(
     let mut posted = Vec::with_capacity(postings.len());
     let mut movements = Movements::default();
     for posting in postings {
-        let key = (posting.variant_id.as_uuid(), posting.location_id.as_uuid());
-        let Some(level) = levels.get_mut(&key) else { return Err(StockError::UnknownVariant) };
-        level.on_hand += posting.quantity.as_decimal();
-        level.position += 1;
+        let Some(level) = levels.get_mut(&posting.key()) else { return Err(StockError::UnknownVariant) };
+        let available_before = level.available();
+        let unit_cost = level.change_by(posting);
         if level.on_hand >= LIMIT {
             return Err(StockError::TooMuch);
         }
         // The sum of a document may be covered and a step of it not: what goes out has to be there first.
-        if level.on_hand < level.reserved {
-            let available = level.on_hand - level.reserved - posting.quantity.as_decimal();
+        if level.available() < Decimal::ZERO || level.reserved < Decimal::ZERO {
             return Err(StockError::Insufficient(vec![Shortage {
                 variant_id: posting.variant_id,
                 location_id: posting.location_id,
-                requested: Quantity::from_decimal(-posting.quantity.as_decimal()),
-                available: Quantity::from_decimal(available),
+                requested: Quantity::from_decimal(available_before - level.available()),
+                available: Quantity::from_decimal(available_before),
             }]));
         }
-        // Made under the lock, so that on one server ids follow the ledger; `position` does so everywhere.
-        let movement_id = MovementId::new();
-        movements.push(movement_id, key, level, posting);
-        posted.push(Posted { movement_id, balance_after: Quantity::from_decimal(level.on_hand) });
+        if !posting.quantity.is_zero() {
+            movements.push(level, posting, unit_cost);
+        }
+        posted.push(Posted {
+            balance_after: Quantity::from_decimal(level.on_hand),
+            unit_cost: unit_cost.map(Money::from_decimal),
+        });
     }
-    both(change_levels(tx, &levels), movements.insert(tx, kind, source, actor)).await?;
-    Ok(posted)
+    Ok(Decided { posted, levels, movements })
+}
+
+impl Decided {
+    /// Changes the levels and writes the movements.
+    ///
+    /// # Errors
+    /// [`DbError`].
+    pub async fn write(&self, tx: &TenantTx, source: Source, actor: Option<Uuid>) -> Result<(), DbError> {
+        both(change_levels(tx, &self.levels), self.movements.insert(tx, source, actor)).await.map(drop)
+    }
+}
+
+impl Posting {
+    fn key(&self) -> Key {
+        (self.variant_id.as_uuid(), self.location_id.as_uuid())
+    }
+}
+
+/// What a document changes at one key, summed.
+#[derive(Default)]
+struct Wanted {
+    on_hand: Decimal,
+    reserved: Decimal,
 }
 
 struct LockedLevel {
     on_hand: Decimal,
     reserved: Decimal,
     position: i64,
+    reservations: i64,
+    average_cost: Option<Decimal>,
+    /// What the catalogue says that a unit costs, for stock that came in at no known cost.
+    catalogue_cost: Option<Decimal>,
+}
+
+impl LockedLevel {
+    fn available(&self) -> Decimal {
+        self.on_hand - self.reserved
+    }
+
+    /// Changes the level, and its moving average by what comes in; returns what one unit of the posting cost.
+    fn change_by(&mut self, posting: &Posting) -> Option<Decimal> {
+        let change = posting.quantity.as_decimal();
+        let known = self.average_cost.or(self.catalogue_cost);
+        let unit_cost = posting.unit_cost.map(Money::as_decimal).or(known);
+        if change > Decimal::ZERO {
+            // What is there at no known cost counts as much as what comes in.
+            let before = known.or(unit_cost);
+            self.average_cost = before.zip(unit_cost).map(|(before, cost)| {
+                let value = self.on_hand * before + change * cost;
+                (value / (self.on_hand + change))
+                    .round_dp_with_strategy(4, RoundingStrategy::MidpointAwayFromZero)
+            });
+        }
+        if !change.is_zero() {
+            self.position += 1;
+        }
+        if !posting.reserved.is_zero() {
+            self.reservations += 1;
+        }
+        self.on_hand += change;
+        self.reserved += posting.reserved.as_decimal();
+        unit_cost
+    }
 }
 
 async fn lock(
     tx: &TenantTx,
-    wanted: &BTreeMap<Key, Decimal>,
+    wanted: &BTreeMap<Key, Wanted>,
 ) -> Result<BTreeMap<Key, LockedLevel>, StockError> {
     // A level that is missing is made first, in key order too. Two statements: the second must see what the first,
     // or somebody else while it waited, has made.
@@ -216,10 +298,11 @@ async fn lock(
          ORDER BY variant_id, location_id
             ON CONFLICT (variant_id, location_id) DO NOTHING";
     const LOCK: &str = "
-        SELECT l.variant_id, l.location_id, l.on_hand, l.reserved, l.position
+        SELECT l.variant_id, l.location_id, l.on_hand, l.reserved, l.position, l.reservations, l.average_cost, v.cost
           FROM stock_levels l
           JOIN unnest($1::uuid[], $2::uuid[]) AS wanted (variant_id, location_id)
             ON l.variant_id = wanted.variant_id AND l.location_id = wanted.location_id
+          JOIN variants v ON v.id = l.variant_id
          ORDER BY l.variant_id, l.location_id
            FOR NO KEY UPDATE OF l";
     // A BTreeMap iterates in key order.
@@ -241,6 +324,9 @@ async fn lock(
                 on_hand: row.try_get("on_hand")?,
                 reserved: row.try_get("reserved")?,
                 position: row.try_get("position")?,
+                reservations: row.try_get("reservations")?,
+                average_cost: row.try_get("average_cost")?,
+                catalogue_cost: row.try_get("cost")?,
             },
         ))
     };
@@ -249,18 +335,18 @@ async fn lock(
 
 fn refuse_shortages(
     levels: &BTreeMap<Key, LockedLevel>,
-    wanted: &BTreeMap<Key, Decimal>,
+    wanted: &BTreeMap<Key, Wanted>,
 ) -> Result<(), StockError> {
     let mut shortages = Vec::new();
-    for (key, change) in wanted.iter().filter(|(_, change)| change.is_sign_negative()) {
+    for (key, change) in wanted {
         let Some(level) = levels.get(key) else { return Err(StockError::UnknownVariant) };
-        let available = level.on_hand - level.reserved;
-        if -change > available {
+        let requested = change.reserved - change.on_hand;
+        if requested > Decimal::ZERO && requested > level.available() {
             shortages.push(Shortage {
                 variant_id: VariantId::from_uuid(key.0),
                 location_id: LocationId::from_uuid(key.1),
-                requested: Quantity::from_decimal(-change),
-                available: Quantity::from_decimal(available),
+                requested: Quantity::from_decimal(requested),
+                available: Quantity::from_decimal(level.available()),
             });
         }
     }
@@ -270,14 +356,23 @@ fn refuse_shortages(
 async fn change_levels(tx: &TenantTx, levels: &BTreeMap<Key, LockedLevel>) -> Result<(), DbError> {
     const CHANGE: &str = "
         UPDATE stock_levels l
-           SET on_hand = new.on_hand, position = new.position, updated_at = $5
-          FROM unnest($1::uuid[], $2::uuid[], $3::numeric[], $4::bigint[])
-               AS new (variant_id, location_id, on_hand, position)
+           SET on_hand = new.on_hand, reserved = new.reserved, position = new.position,
+               reservations = new.reservations, average_cost = new.average_cost, updated_at = $8
+          FROM unnest($1::uuid[], $2::uuid[], $3::numeric[], $4::numeric[], $5::bigint[], $6::bigint[], $7::numeric[])
+               AS new (variant_id, location_id, on_hand, reserved, position, reservations, average_cost)
          WHERE l.variant_id = new.variant_id AND l.location_id = new.location_id";
     let (variants, locations): (Vec<Uuid>, Vec<Uuid>) = levels.keys().copied().unzip();
     let on_hand: Vec<Decimal> = levels.values().map(|level| level.on_hand).collect();
+    let reserved: Vec<Decimal> = levels.values().map(|level| level.reserved).collect();
     let positions: Vec<i64> = levels.values().map(|level| level.position).collect();
-    tx.execute(CHANGE, &[&variants, &locations, &on_hand, &positions, &tx.now()]).await.map(drop)
+    let reservations: Vec<i64> = levels.values().map(|level| level.reservations).collect();
+    let costs: Vec<Option<Decimal>> = levels.values().map(|level| level.average_cost).collect();
+    tx.execute(
+        CHANGE,
+        &[&variants, &locations, &on_hand, &reserved, &positions, &reservations, &costs, &tx.now()],
+    )
+    .await
+    .map(drop)
 }
 
 /// The columns of the movements to be written.
@@ -287,38 +382,41 @@ struct Movements {
     variants: Vec<Uuid>,
     locations: Vec<Uuid>,
     positions: Vec<i64>,
+    kinds: Vec<&'static str>,
     quantities: Vec<Decimal>,
     balances: Vec<Decimal>,
+    costs: Vec<Option<Decimal>>,
     reasons: Vec<Option<String>>,
     lines: Vec<Uuid>,
 }
 
 impl Movements {
-    fn push(&mut self, id: MovementId, key: Key, level: &LockedLevel, posting: &Posting) {
-        self.ids.push(id.as_uuid());
-        self.variants.push(key.0);
-        self.locations.push(key.1);
+    fn push(&mut self, level: &LockedLevel, posting: &Posting, unit_cost: Option<Decimal>) {
+        // Made under the lock, so that on one server ids follow the ledger; `position` does so everywhere.
+        self.ids.push(MovementId::new().as_uuid());
+        self.variants.push(posting.variant_id.as_uuid());
+        self.locations.push(posting.location_id.as_uuid());
         self.positions.push(level.position);
+        self.kinds.push(posting.kind.as_str());
         self.quantities.push(posting.quantity.as_decimal());
         self.balances.push(level.on_hand);
+        self.costs.push(unit_cost);
         self.reasons.push(posting.reason.as_ref().map(ToString::to_string));
         self.lines.push(posting.line_id);
     }
 
-    async fn insert(
-        &self,
-        tx: &TenantTx,
-        kind: Kind,
-        source: Source,
-        actor: Option<Uuid>,
-    ) -> Result<(), DbError> {
+    async fn insert(&self, tx: &TenantTx, source: Source, actor: Option<Uuid>) -> Result<(), DbError> {
         const INSERT: &str = "
-            INSERT INTO stock_movements (id, variant_id, location_id, position, kind, quantity, balance_after, reason,
-                                         source_type, source_id, source_line_id, actor_id, occurred_at)
-            SELECT id, variant_id, location_id, position, $9, quantity, balance_after, reason, $10, $11, line_id, $12, $13
-              FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::numeric[], $6::numeric[], $7::text[],
-                          $8::uuid[])
-                   AS new (id, variant_id, location_id, position, quantity, balance_after, reason, line_id)";
+            INSERT INTO stock_movements (id, variant_id, location_id, position, kind, quantity, balance_after, unit_cost,
+                                         reason, source_type, source_id, source_line_id, actor_id, occurred_at)
+            SELECT id, variant_id, location_id, position, kind, quantity, balance_after, unit_cost, reason, $11, $12,
+                   line_id, $13, $14
+              FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::text[], $6::numeric[], $7::numeric[],
+                          $8::numeric[], $9::text[], $10::uuid[])
+                   AS new (id, variant_id, location_id, position, kind, quantity, balance_after, unit_cost, reason, line_id)";
+        if self.ids.is_empty() {
+            return Ok(());
+        }
         tx.execute(
             INSERT,
             &[
@@ -326,11 +424,12 @@ impl Movements {
                 &self.variants,
                 &self.locations,
                 &self.positions,
+                &self.kinds,
                 &self.quantities,
                 &self.balances,
+                &self.costs,
                 &self.reasons,
                 &self.lines,
-                &kind.as_str(),
                 &source.kind,
                 &source.id,
                 &actor,

@@ -76,6 +76,8 @@ texts! {
     Barcode: "a barcode", 64, " or spaces", |c| !c.is_control() && !c.is_whitespace();
     /// The name of an option axis, or a variant's value on it.
     OptionText: "an option", 60, "", printable;
+    /// A line of text: an address, a telephone number.
+    ShortText: "a line of text", 200, "", printable;
     /// Why stock was changed by hand.
     Reason: "a reason", 100, "", printable;
     /// Free text of several lines.

@@ -249,7 +249,7 @@ macro_rules! variant_stock {
     () => {
         " CROSS JOIN LATERAL (
                SELECT COALESCE(sum(l.on_hand), 0) AS on_hand, COALESCE(sum(l.reserved), 0) AS reserved,
-                      COALESCE(sum(l.position), 0)::bigint AS stock_position
+                      COALESCE(sum(l.position + l.reservations), 0)::bigint AS stock_position
                  FROM stock_levels l WHERE l.variant_id = v.id) s "
     };
 }

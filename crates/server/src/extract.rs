@@ -114,7 +114,19 @@ pub mod may {
         )*};
     }
 
-    markers!(CatalogueRead, CatalogueWrite, StockRead, StockAdjust, DashboardRead, TenantsRead, TenantsWrite);
+    markers!(
+        CatalogueRead,
+        CatalogueWrite,
+        StockRead,
+        StockAdjust,
+        OrdersRead,
+        OrdersPlace,
+        OrdersCancel,
+        OrdersReturn,
+        DashboardRead,
+        TenantsRead,
+        TenantsWrite
+    );
 }
 
 /// A member of the business on whose host the request arrived, with permission `P`.

@@ -36,6 +36,17 @@ impl Answer {
         })
     }
 
+    /// 200 with the resource as it is now, and its tag.
+    ///
+    /// # Errors
+    /// 500 when the view cannot be written as JSON.
+    pub fn ok(tag: Tag, view: &impl Serialize) -> Result<Self, Problem> {
+        let mut headers = Map::new();
+        headers.insert("etag".to_owned(), json!(tag.to_string()));
+        let body = serde_json::to_vec(view).map_err(Problem::internal)?;
+        Ok(Self { status: StatusCode::OK, headers, body })
+    }
+
     /// The same answer, marked as one that was given before.
     #[must_use]
     pub fn repeated(mut self) -> Self {
@@ -114,7 +125,7 @@ pub async fn run<P>(
 }
 
 /// SHA-256 of method, path and body; white space and the order of fields do not make another request.
-fn fingerprint(target: &str, body: &[u8]) -> Vec<u8> {
+pub fn fingerprint(target: &str, body: &[u8]) -> Vec<u8> {
     // serde_json's objects are sorted by key.
     let canonical = serde_json::from_slice::<Value>(body)
         .map_or_else(|_| body.to_vec(), |value| value.to_string().into());

@@ -6,7 +6,10 @@ use identity::login::LoginError;
 use identity::membership::MembershipError;
 use inventory::adjustment::AdjustmentError;
 use inventory::category::CategoryError;
+use inventory::customer::CustomerError;
 use inventory::idempotency::IdempotencyError;
+use inventory::order::OrderError;
+use inventory::pricing::PricingError;
 use inventory::product::ProductError;
 use inventory::stock::StockError;
 use inventory::variant::VariantError;
@@ -171,6 +174,70 @@ impl From<StockError> for Problem {
             StockError::UnknownLocation => Self::not_found().at("/locationId", "not_found", &error),
             StockError::TooMuch => Self::invalid("/quantity", "quantity_too_large", &error),
             StockError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<CustomerError> for Problem {
+    fn from(error: CustomerError) -> Self {
+        match error {
+            CustomerError::NotFound => Self::not_found(),
+            CustomerError::Stale => Self::stale(),
+            CustomerError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<OrderError> for Problem {
+    fn from(error: OrderError) -> Self {
+        let at = |index: &usize, field: &str| format!("/lines/{index}/{field}");
+        match &error {
+            OrderError::NotFound => Self::not_found(),
+            OrderError::LineCount => Self::invalid("/lines", "invalid_line_count", &error),
+            OrderError::Quantity { index } => {
+                Self::invalid(at(index, "quantity"), "quantity_not_positive", &error)
+            }
+            OrderError::UnknownVariant { index } => {
+                Self::not_found().at(at(index, "variantId"), "not_found", &error)
+            }
+            OrderError::Archived { index } => Self::conflict("variant_archived", sentence(&error)).at(
+                at(index, "variantId"),
+                "variant_archived",
+                &error,
+            ),
+            OrderError::NegativePrice { index } => {
+                Self::invalid(at(index, "price"), "negative_amount", &error)
+            }
+            OrderError::Discount { index } => {
+                let pointer = index.map_or_else(|| "/discount".to_owned(), |index| at(&index, "discount"));
+                Self::invalid(pointer, "invalid_discount", &error)
+            }
+            OrderError::UnknownCustomer => Self::not_found().at("/customerId", "not_found", &error),
+            OrderError::UnknownLocation => Self::not_found().at("/locationId", "not_found", &error),
+            OrderError::UnknownLine { index } => {
+                Self::not_found().at(at(index, "lineId"), "not_found", &error)
+            }
+            OrderError::MoreThanLeft { index, .. } => Self::conflict("more_than_left", sentence(&error)).at(
+                at(index, "quantity"),
+                "more_than_left",
+                &error,
+            ),
+            OrderError::NothingOpen(status) => {
+                Self::conflict("wrong_status", sentence(&error)).with("status", json!(status))
+            }
+            OrderError::IdTaken(_) => Self::conflict("id_taken", sentence(&error)),
+            OrderError::Pricing(PricingError::LineDiscount { index }) => {
+                Self::invalid(at(index, "discount"), "discount_too_large", &error)
+            }
+            OrderError::Pricing(PricingError::OrderDiscount) => {
+                Self::invalid("/discount", "discount_too_large", &error)
+            }
+            OrderError::Pricing(PricingError::TooMuch) => Self::invalid("/lines", "amount_too_large", &error),
+            OrderError::Stock(_) | OrderError::Db(_) => match error {
+                OrderError::Stock(error) => error.into(),
+                OrderError::Db(error) => error.into(),
+                other => Self::internal(other),
+            },
         }
     }
 }

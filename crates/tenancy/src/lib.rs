@@ -57,6 +57,7 @@ pub mod jobs;
 pub mod lifecycle;
 pub mod migrations;
 mod names;
+pub mod outbox;
 mod pool;
 pub mod provisioning;
 mod resolver;

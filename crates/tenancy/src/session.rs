@@ -75,7 +75,7 @@ impl Session {
     /// # Errors
     /// [`DbError::Query`] when PostgreSQL refuses it, [`DbError::Abandoned`] after a statement was dropped in flight.
     pub async fn query(&self, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>, DbError> {
-        self.run(sql, async |client, statement| client.query(statement, params).await).await
+        Box::pin(self.run(sql, async |client, statement| client.query(statement, params).await)).await
     }
 
     /// Runs a query that returns at most one row.
@@ -83,7 +83,7 @@ impl Session {
     /// # Errors
     /// As [`Session::query`], and when there is more than one row.
     pub async fn query_opt(&self, sql: &'static str, params: Params<'_>) -> Result<Option<Row>, DbError> {
-        self.run(sql, async |client, statement| client.query_opt(statement, params).await).await
+        Box::pin(self.run(sql, async |client, statement| client.query_opt(statement, params).await)).await
     }
 
     /// Runs a query that returns exactly one row.
@@ -91,7 +91,7 @@ impl Session {
     /// # Errors
     /// As [`Session::query`], and when there is not exactly one row.
     pub async fn query_one(&self, sql: &'static str, params: Params<'_>) -> Result<Row, DbError> {
-        self.run(sql, async |client, statement| client.query_one(statement, params).await).await
+        Box::pin(self.run(sql, async |client, statement| client.query_one(statement, params).await)).await
     }
 
     /// Runs a statement and returns the number of rows it changed.
@@ -99,9 +99,11 @@ impl Session {
     /// # Errors
     /// As [`Session::query`].
     pub async fn execute(&self, sql: &'static str, params: Params<'_>) -> Result<u64, DbError> {
-        self.run(sql, async |client, statement| client.execute(statement, params).await).await
+        Box::pin(self.run(sql, async |client, statement| client.execute(statement, params).await)).await
     }
 
+    /// Its future is boxed by who calls it: documents send a dozen statements in one flight, and the futures of all of them
+    /// side by side would be moved about on the stack.
     async fn run<T>(
         &self,
         sql: &'static str,

@@ -3,11 +3,13 @@
 pub mod auth;
 pub mod barcodes;
 pub mod categories;
+pub mod customers;
 pub mod dashboard;
 pub mod docs;
 pub mod health;
 pub mod jobs;
 pub mod locations;
+pub mod orders;
 pub mod platform_domains;
 pub mod platform_fleet;
 pub mod platform_lifecycle;
@@ -17,11 +19,13 @@ pub mod stock;
 pub mod variants;
 pub mod well_known;
 
-use inventory::{Cursor, Limit, Page, PageRequest};
+use inventory::{Cursor, Limit, Page, PageRequest, SearchText};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_actix_web::scope;
 use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::problem::Problem;
 
 /// A page of a list.
 #[derive(Serialize, ToSchema)]
@@ -40,6 +44,17 @@ impl<T> PageView<T> {
 
 fn page_request<const N: usize>(limit: Option<Limit>, cursor: Option<Cursor<N>>) -> PageRequest<N> {
     PageRequest { limit: limit.unwrap_or_default(), after: cursor }
+}
+
+/// What somebody looks for; an empty search box asks for everything.
+fn search_text(text: Option<&str>) -> Result<Option<SearchText>, Problem> {
+    match text.map(str::trim) {
+        None | Some("") => Ok(None),
+        Some(text) => match SearchText::parse(text) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) => Err(Problem::malformed("invalid_query", format!("q: {error}."))),
+        },
+    }
 }
 
 /// Every route of the API; what is registered here is in the OpenAPI document.
@@ -69,6 +84,18 @@ pub fn configure(config: &mut ServiceConfig) {
             .service(stock::list_movements)
             .service(stock::adjust)
             .service(stock::show_adjustment)
+            .service(customers::list)
+            .service(customers::create)
+            .service(customers::show)
+            .service(customers::edit)
+            .service(customers::archive)
+            .service(orders::list)
+            .service(orders::place)
+            .service(orders::show)
+            .service(orders::cancel)
+            .service(orders::fulfil)
+            .service(orders::take_back)
+            .service(orders::list_returns)
             .service(dashboard::show)
             .service(platform_tenants::list)
             .service(platform_tenants::create)

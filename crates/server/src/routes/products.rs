@@ -3,9 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post, web};
 use chrono::{DateTime, Utc};
 use inventory::product::{self, NewProduct, Product, ProductChange, ProductFilter};
-use inventory::{
-    CategoryId, Currency, Cursor, Limit, Name, Note, OptionText, ProductId, SearchText, settings, variant,
-};
+use inventory::{CategoryId, Currency, Cursor, Limit, Name, Note, OptionText, ProductId, settings, variant};
 use serde::{Deserialize, Serialize};
 use tenancy::{TenantTx, both};
 use utoipa::{IntoParams, ToSchema};
@@ -15,7 +13,7 @@ use crate::extract::{Caller, Idempotency, IfMatch, Json, PathId, Query, may};
 use crate::once::{self, Answer, Key};
 use crate::problem::Problem;
 use crate::routes::variants::{self, CreateVariant, VariantView};
-use crate::routes::{PageView, page_request};
+use crate::routes::{PageView, page_request, search_text};
 use crate::state::State;
 
 #[derive(Deserialize, ToSchema)]
@@ -115,16 +113,8 @@ pub async fn list(
     Query(query): Query<ListProducts>,
 ) -> Result<HttpResponse, Problem> {
     let page = page_request(query.limit, query.cursor);
-    // An empty search box asks for everything.
-    let search = match query.q.as_deref().map(str::trim) {
-        None | Some("") => None,
-        Some(text) => Some(
-            SearchText::parse(text)
-                .map_err(|error| Problem::malformed("invalid_query", format!("q: {error}.")))?,
-        ),
-    };
     let filter = ProductFilter {
-        search,
+        search: search_text(query.q.as_deref())?,
         category_id: query.category_id,
         archived: query.archived.unwrap_or_default(),
     };

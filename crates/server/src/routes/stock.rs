@@ -5,7 +5,9 @@ use chrono::{DateTime, Utc};
 use inventory::adjustment::{self, Adjustment, NewAdjustment, Outcome};
 use inventory::movement::{self, Movement};
 use inventory::stock::{self, LevelFilter, StockLevel};
-use inventory::{AdjustmentId, Cursor, Limit, LocationId, MovementId, Note, Quantity, Reason, VariantId};
+use inventory::{
+    AdjustmentId, Cursor, Limit, LocationId, Money, MovementId, Note, Quantity, Reason, VariantId,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -100,6 +102,9 @@ pub struct MovementView {
     quantity: Quantity,
     #[schema(value_type = String)]
     balance_after: Quantity,
+    /// What one unit cost, exactly, where anything was known of that.
+    #[schema(value_type = Option<String>, example = "4.25")]
+    unit_cost: Option<String>,
     reason: Option<String>,
     source: SourceView,
     /// The user's id; null is the platform.
@@ -116,6 +121,7 @@ impl From<Movement> for MovementView {
             kind: movement.kind,
             quantity: movement.quantity,
             balance_after: movement.balance_after,
+            unit_cost: movement.unit_cost.map(|cost| cost.as_decimal().normalize().to_string()),
             reason: movement.reason,
             source: SourceView { r#type: movement.source_type, id: movement.source_id },
             actor: movement.actor_id,
@@ -168,6 +174,9 @@ pub struct CreateAdjustment {
     /// The change, a decimal string; negative takes out.
     #[schema(value_type = String, example = "-2")]
     quantity: Quantity,
+    /// What one unit of what is put in cost; the average of what is there unless given.
+    #[schema(value_type = Option<String>)]
+    unit_cost: Option<Money>,
     /// Free text, in the shop's own words.
     #[schema(value_type = String, max_length = 100, example = "damaged")]
     reason: Reason,
@@ -224,9 +233,9 @@ pub async fn adjust(
     request: Idempotency,
     body: Json<CreateAdjustment>,
 ) -> Result<HttpResponse, Problem> {
-    let CreateAdjustment { id, variant_id, location_id, quantity, reason, note } = body.value;
+    let CreateAdjustment { id, variant_id, location_id, quantity, unit_cost, reason, note } = body.value;
     let id = id.unwrap_or_else(AdjustmentId::new);
-    let new = NewAdjustment { id, variant_id, location_id, quantity, reason, note };
+    let new = NewAdjustment { id, variant_id, location_id, quantity, unit_cost, reason, note };
     let actor = Some(caller.principal.user.as_uuid());
     once::run(&state.database, &caller, &request, &body.bytes, Key::Required, async |tx| {
         let created = |adjustment| {

@@ -1,0 +1,334 @@
+//! Orders: placed whole or not at all, fulfilled and cancelled and returned in parts, never beyond what was sold.
+
+use std::collections::BTreeSet;
+
+use harness::{Business, Client, Reply, TestApp, a_product, join_all};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+/// A variant at 10.00 that cost 4, and so much of it.
+async fn stocked(business: &Business<'_>, sku: &str, quantity: &str) -> Value {
+    let product = business.create_product(&a_product(sku)).await;
+    let variant = product["variants"][0]["id"].clone();
+    assert_eq!(business.adjust(&variant, quantity).await.status, 201);
+    variant
+}
+
+async fn post(client: &Client<'_>, path: &str, body: &Value) -> Reply {
+    client.with("idempotency-key", &Uuid::now_v7().to_string()).post(&format!("/api/v1/{path}"), body).await
+}
+
+#[track_caller]
+fn made(reply: Reply) -> Value {
+    assert_eq!(reply.status, 201, "{reply:?}");
+    reply.body
+}
+
+/// On hand, reserved and available.
+async fn level(business: &Business<'_>, variant: &Value) -> (String, String, String) {
+    let reply = business.get(&format!("/api/v1/stock?variantId={}", variant.as_str().unwrap())).await;
+    let row = &reply.body["data"][0];
+    let text = |name: &str| row[name].as_str().unwrap().to_owned();
+    (text("onHand"), text("reserved"), text("available"))
+}
+
+fn is(on_hand: &str, reserved: &str, available: &str) -> (String, String, String) {
+    (on_hand.to_owned(), reserved.to_owned(), available.to_owned())
+}
+
+/// Levels equal the sums of their movements, lines never exceed what was ordered, documents are numbered without a gap.
+async fn assert_books_hold(app: &TestApp, business: &Business<'_>) {
+    let schema = &business.tenant.schema;
+    let admin = app.database.as_admin().await;
+    for (what, sql) in [
+        (
+            "levels that are not the sum of their movements",
+            format!(
+                "SELECT count(*) FROM {schema}.stock_levels l WHERE on_hand <> (SELECT coalesce(sum(quantity), 0)
+                   FROM {schema}.stock_movements m WHERE (m.variant_id, m.location_id) = (l.variant_id, l.location_id))"
+            ),
+        ),
+        (
+            "levels whose reservations are not what orders have open",
+            format!(
+                "SELECT count(*) FROM {schema}.stock_levels l WHERE reserved <> (
+                   SELECT coalesce(sum(quantity - fulfilled - cancelled), 0) FROM {schema}.order_lines o
+                     JOIN {schema}.orders d ON d.id = o.order_id
+                    WHERE (o.variant_id, d.location_id) = (l.variant_id, l.location_id))"
+            ),
+        ),
+        (
+            "gaps in the orders' numbers",
+            format!("SELECT coalesce(max(number), 0) - count(*) FROM {schema}.orders"),
+        ),
+        (
+            "orders whose totals are not those of their lines",
+            format!(
+                "SELECT count(*) FROM {schema}.orders d WHERE (total, tax, credited) <> (
+                   SELECT sum(total), sum(tax), sum(credited) FROM {schema}.order_lines WHERE order_id = d.id)"
+            ),
+        ),
+        (
+            "deadlocks",
+            "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()".to_owned(),
+        ),
+    ] {
+        let count: i64 = admin.query_one(&sql, &[]).await.unwrap().get(0);
+        assert_eq!(count, 0, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn an_order_takes_its_stock_at_once_and_a_repetition_changes_nothing() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let (bolt, nut) = (stocked(&acme, "BOLT", "10").await, stocked(&acme, "NUT", "5").await);
+    let customer = made(acme.post("/api/v1/customers", &json!({"name": "Ann Smith"})).await);
+    let id = Uuid::now_v7();
+    let body = json!({
+        "id": id, "customerId": customer["id"], "discount": "10%", "note": "by noon",
+        "lines": [{"variantId": bolt, "quantity": "3"}, {"variantId": nut, "quantity": "0.5", "discount": "1.00"}],
+    });
+    let keyed = acme.with("idempotency-key", "once");
+    let order = made(keyed.post("/api/v1/orders", &body).await);
+    assert_eq!((&order["number"], &order["reference"]), (&json!(1), &json!("SO-000001")));
+    assert_eq!((&order["status"], &order["currency"]), (&json!("fulfilled"), &json!("EUR")));
+    // 30.00 and 5.00 - 1.00, less a tenth.
+    assert_eq!(
+        (&order["subtotal"], &order["discount"], &order["total"], &order["amountDue"]),
+        (&json!("35.00"), &json!("4.40"), &json!("30.60"), &json!("30.60"))
+    );
+    assert_eq!(order["lines"][1]["total"], "3.60");
+    assert_eq!(level(&acme, &bolt).await, is("7", "0", "7"));
+    assert_eq!(level(&acme, &nut).await, is("4.5", "0", "4.5"));
+    let movements = acme.get(&format!("/api/v1/stock/movements?variantId={}", bolt.as_str().unwrap())).await;
+    let sale = &movements.body["data"][0];
+    assert_eq!(
+        (&sale["kind"], &sale["quantity"], &sale["unitCost"], &sale["source"]["id"]),
+        (&json!("sale"), &json!("-3"), &json!("4"), &json!(id))
+    );
+
+    let again = keyed.post("/api/v1/orders", &body).await;
+    assert_eq!((again.status, again.header("idempotent-replayed"), &again.body), (201, "true", &order));
+    // The key is forgotten some day; the order's own id is not.
+    let later = post(&acme, "orders", &body).await;
+    assert_eq!((later.status, later.header("idempotent-replayed"), &later.body), (201, "true", &order));
+    let mut other = body.clone();
+    other["note"] = json!("by ten");
+    assert_eq!(post(&acme, "orders", &other).await.code(), "id_taken");
+    assert_eq!(level(&acme, &bolt).await, is("7", "0", "7"));
+
+    let shown = acme.get(&format!("/api/v1/orders/{id}")).await;
+    assert_eq!(shown.body, order);
+    for query in ["status=fulfilled", "q=ann", "q=SO-000001", "q=1", "from=2020-01-01T00:00:00Z"] {
+        let listed = acme.get(&format!("/api/v1/orders?{query}")).await;
+        assert_eq!(listed.body["data"][0]["id"], order["id"], "{query}: {listed:?}");
+    }
+    for query in ["status=reserved", "q=nobody", "q=2", "until=2020-01-01T00:00:00Z"] {
+        let listed = acme.get(&format!("/api/v1/orders?{query}")).await;
+        assert_eq!(listed.body["data"], json!([]), "{query}: {listed:?}");
+    }
+    assert_books_hold(&app, &acme).await;
+}
+
+#[tokio::test]
+async fn a_shortage_lists_every_short_line_and_takes_nothing() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let (bolt, nut, washer) = (
+        stocked(&acme, "BOLT", "2").await,
+        stocked(&acme, "NUT", "3").await,
+        stocked(&acme, "WASHER", "9").await,
+    );
+    // Two lines of one variant count together.
+    let body = json!({"lines": [
+        {"variantId": bolt, "quantity": "2"}, {"variantId": nut, "quantity": "4"}, {"variantId": bolt, "quantity": "1"},
+        {"variantId": washer, "quantity": "1"},
+    ]});
+    let refused = post(&acme, "orders", &body).await;
+    assert_eq!((refused.status, refused.code()), (409, "insufficient_stock"));
+    let short: BTreeSet<(String, String, String)> = refused.body["shortages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| {
+            let text = |name: &str| row[name].as_str().unwrap().to_owned();
+            (text("variantId"), text("requested"), text("available"))
+        })
+        .collect();
+    let of = |variant: &Value, requested: &str, available: &str| {
+        (variant.as_str().unwrap().to_owned(), requested.to_owned(), available.to_owned())
+    };
+    assert_eq!(short, BTreeSet::from([of(&bolt, "3", "2"), of(&nut, "4", "3")]));
+    assert_eq!(level(&acme, &washer).await, is("9", "0", "9"));
+    // The number was not used up.
+    let order = made(post(&acme, "orders", &json!({"lines": [{"variantId": nut, "quantity": "3"}]})).await);
+    assert_eq!(order["number"], 1);
+    assert_books_hold(&app, &acme).await;
+}
+
+#[tokio::test]
+async fn a_reserved_order_is_fulfilled_cancelled_and_returned_in_parts() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let bolt = stocked(&acme, "BOLT", "10").await;
+    let order = made(
+        post(&acme, "orders", &json!({"fulfil": false, "lines": [{"variantId": bolt, "quantity": "8"}]}))
+            .await,
+    );
+    let (id, line) = (order["id"].as_str().unwrap(), &order["lines"][0]["id"]);
+    assert_eq!(order["status"], "reserved");
+    assert_eq!(level(&acme, &bolt).await, is("10", "8", "2"));
+    // Reserved is taken: nobody else gets it, by whatever way.
+    let other = post(&acme, "orders", &json!({"lines": [{"variantId": bolt, "quantity": "3"}]})).await;
+    assert_eq!(other.body["shortages"][0]["available"], "2");
+    assert_eq!(acme.adjust(&bolt, "-3").await.status, 409);
+
+    let part = json!({"lines": [{"lineId": line, "quantity": "2"}, {"lineId": line, "quantity": "3"}]});
+    let fulfilment = made(post(&acme, &format!("orders/{id}/fulfil"), &part).await);
+    assert_eq!(fulfilment["order"]["status"], "partly_fulfilled");
+    assert_eq!(fulfilment["lines"], json!([{"lineId": line, "quantity": "5"}]));
+    assert_eq!(level(&acme, &bolt).await, is("5", "3", "2"));
+    let more = json!({"lines": [{"lineId": line, "quantity": "4"}]});
+    let refused = post(&acme, &format!("orders/{id}/fulfil"), &more).await;
+    assert_eq!((refused.status, refused.code()), (409, "more_than_left"), "{refused:?}");
+
+    // Three are still open: 30.00 of 80.00 need not be paid.
+    let cancelled = post(&acme, &format!("orders/{id}/cancel"), &json!({"reason": "late"})).await;
+    assert_eq!((cancelled.status, &cancelled.body["status"]), (200, &json!("fulfilled")));
+    assert_eq!(
+        (&cancelled.body["credited"], &cancelled.body["amountDue"]),
+        (&json!("30.00"), &json!("50.00"))
+    );
+    assert_eq!(level(&acme, &bolt).await, is("5", "0", "5"));
+    assert_eq!(post(&acme, &format!("orders/{id}/cancel"), &json!({})).await.code(), "wrong_status");
+    assert_eq!(post(&acme, &format!("orders/{id}/fulfil"), &json!({})).await.code(), "wrong_status");
+
+    let back = json!({"reason": "rusty", "lines": [
+        {"lineId": line, "quantity": "1"}, {"lineId": line, "quantity": "2", "restock": false}]});
+    let returned = made(post(&acme, &format!("orders/{id}/returns"), &back).await);
+    assert_eq!((&returned["refund"], &returned["number"]), (&json!("30.00"), &json!(1)));
+    assert_eq!(level(&acme, &bolt).await, is("6", "0", "6"));
+    let kinds = acme.get(&format!("/api/v1/stock/movements?variantId={}", bolt.as_str().unwrap())).await;
+    let kinds: Vec<_> = kinds.body["data"].as_array().unwrap().iter().take(3).collect();
+    assert_eq!(
+        kinds.iter().map(|row| format!("{} {}", row["kind"], row["quantity"])).collect::<Vec<_>>(),
+        [r#""adjustment" "-2""#, r#""return" "2""#, r#""return" "1""#]
+    );
+    let too_much = json!({"reason": "rusty", "lines": [{"lineId": line, "quantity": "3"}]});
+    assert_eq!(post(&acme, &format!("orders/{id}/returns"), &too_much).await.code(), "more_than_left");
+    let rest = json!({"reason": "rusty", "lines": [{"lineId": line, "quantity": "2"}]});
+    let last = made(post(&acme, &format!("orders/{id}/returns"), &rest).await);
+    assert_eq!(last["order"]["amountDue"], "0.00");
+    let returns = acme.get(&format!("/api/v1/orders/{id}/returns")).await;
+    assert_eq!(returns.body["data"].as_array().unwrap().len(), 2);
+    assert_books_hold(&app, &acme).await;
+}
+
+#[tokio::test]
+async fn the_server_is_the_authority_on_prices() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let bolt = stocked(&acme, "BOLT", "10").await;
+    let staff = app.member_of(&acme.tenant, "STAFF").await;
+    let manager = app.member_of(&acme.tenant, "MANAGER").await;
+    let at = |price: Value, reason: Value| json!({"lines": [{"variantId": bolt, "quantity": "1", "price": price, "priceReason": reason}]});
+    let refused = post(&staff, "orders", &at(json!("8.00"), json!("friend"))).await;
+    assert_eq!((refused.status, refused.code()), (403, "permission_denied"));
+    let refused = post(&manager, "orders", &at(json!("8.00"), json!(null))).await;
+    assert_eq!((refused.status, refused.code()), (422, "price_reason_missing"));
+    let order = made(post(&manager, "orders", &at(json!("8.00"), json!("scratched"))).await);
+    let line = &order["lines"][0];
+    assert_eq!(
+        (&line["price"], &line["listPrice"], &line["priceReason"], &order["total"]),
+        (&json!("8.00"), &json!("10.00"), &json!("scratched"), &json!("8.00"))
+    );
+    let line = |more: Value| {
+        let mut line = json!({"variantId": bolt, "quantity": "1"});
+        line.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json!({"lines": [line]})
+    };
+    for (body, status, code) in [
+        (json!({"lines": []}), 422, "invalid_line_count"),
+        (line(json!({"quantity": "0"})), 422, "quantity_not_positive"),
+        (line(json!({"quantity": "-1"})), 422, "quantity_not_positive"),
+        (line(json!({"discount": "10.01"})), 422, "discount_too_large"),
+        (line(json!({"discount": "101%"})), 422, "invalid_discount"),
+        (line(json!({"discount": "-1"})), 422, "invalid_discount"),
+        (line(json!({"discount": "many"})), 422, "invalid_value"),
+        (line(json!({"variantId": Uuid::now_v7()})), 404, "not_found"),
+        (line(json!({"quantity": "99999999999"})), 422, "amount_too_large"),
+    ] {
+        let refused = post(&manager, "orders", &body).await;
+        assert_eq!((refused.status, refused.code()), (status, code), "{body}: {refused:?}");
+    }
+    let mut unknown = line(json!({}));
+    unknown["customerId"] = json!(Uuid::now_v7());
+    assert_eq!(post(&manager, "orders", &unknown).await.status, 404);
+    assert_eq!(manager.post("/api/v1/orders", &line(json!({}))).await.code(), "idempotency_key_required");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_there_is_is_sold_exactly_once_and_numbers_have_no_gap() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let mut variants = Vec::new();
+    for n in 0..6 {
+        variants.push(stocked(&acme, &format!("SKU-{n}"), "10").await);
+    }
+    let (acme, variants) = (&acme, &variants);
+    let mut random = fastrand::Rng::with_seed(11);
+    let orders: Vec<Value> = (0..60)
+        .map(|_| {
+            let lines: Vec<Value> = (0..random.usize(1..4))
+                .map(|_| json!({"variantId": variants[random.usize(0..6)], "quantity": random.u32(1..3).to_string()}))
+                .collect();
+            json!({"lines": lines, "fulfil": random.bool()})
+        })
+        .collect();
+    let work = orders.iter().map(|body| async move {
+        let reply = post(acme, "orders", body).await;
+        match reply.status {
+            201 => {
+                // Some of them are cancelled, twice at once: one of the two finds nothing open.
+                if reply.body["status"] == "reserved" && reply.body["number"].as_i64().unwrap() % 2 == 0 {
+                    let path = format!("orders/{}/cancel", reply.body["id"].as_str().unwrap());
+                    let body = json!({});
+                    let (one, other) = tokio::join!(post(acme, &path, &body), post(acme, &path, &body));
+                    assert_eq!(BTreeSet::from([one.status, other.status]), BTreeSet::from([200, 409]));
+                }
+                true
+            }
+            409 => {
+                assert!(!reply.body["shortages"].as_array().unwrap().is_empty(), "{reply:?}");
+                false
+            }
+            _ => panic!("{reply:?}"),
+        }
+    });
+    let placed = join_all(work.collect()).await.into_iter().filter(|placed| *placed).count();
+    assert!(placed > 10 && placed < 60, "{placed} placed: some are short, some are not");
+    assert_books_hold(&app, acme).await;
+
+    // The last one, wanted by many.
+    let last = stocked(acme, "LAST", "1").await;
+    let buyers = (0..16).map(|_| {
+        let body = json!({"lines": [{"variantId": last, "quantity": "1"}]});
+        async move { post(acme, "orders", &body).await.status }
+    });
+    let sold = join_all(buyers.collect()).await.into_iter().filter(|status| *status == 201).count();
+    assert_eq!(sold, 1);
+    // One key, sent by many.
+    let (keyed, body) = (
+        acme.with("idempotency-key", "same"),
+        json!({"lines": [{"variantId": variants[0], "quantity": "0.001"}]}),
+    );
+    assert_eq!(acme.adjust(&variants[0], "1").await.status, 201);
+    let (keyed, body) = (&keyed, &body);
+    let replies: Vec<Reply> =
+        join_all((0..16).map(|_| async move { keyed.post("/api/v1/orders", body).await }).collect()).await;
+    let numbers: BTreeSet<String> = replies.iter().map(|reply| reply.body["number"].to_string()).collect();
+    assert!(replies.iter().all(|reply| reply.status == 201), "{replies:?}");
+    assert_eq!(numbers.len(), 1);
+    assert_books_hold(&app, acme).await;
+}
