@@ -21,4 +21,5 @@ mod process;
 mod routes;
 mod servers;
 mod stock;
+mod terms;
 mod tls;

@@ -57,7 +57,23 @@ fn table() -> Vec<(&'static str, &'static str, Who, Option<Value>)> {
         ("GET", "/api/v1/variants/{id}", Member("catalogue.read"), None),
         ("PATCH", "/api/v1/variants/{id}", Member("catalogue.write"), Some(json!({"price": "2"}))),
         ("GET", "/api/v1/barcodes/{code}", Member("catalogue.read"), None),
+        ("GET", "/api/v1/variants/{id}/prices", Member("catalogue.read"), None),
+        ("GET", "/api/v1/tax-classes", Member("catalogue.read"), None),
+        (
+            "POST",
+            "/api/v1/tax-classes",
+            Member("settings.write"),
+            Some(json!({"name": "VAT", "inclusive": true, "rates": [{"name": "VAT", "percent": "16"}]})),
+        ),
+        ("GET", "/api/v1/tax-classes/{id}", Member("catalogue.read"), None),
+        ("PATCH", "/api/v1/tax-classes/{id}", Member("settings.write"), Some(json!({"name": "Changed"}))),
+        ("GET", "/api/v1/settings", Member("catalogue.read"), None),
+        ("PATCH", "/api/v1/settings", Member("settings.write"), Some(json!({"rounding": "half_even"}))),
+        ("GET", "/api/v1/audit", Member("audit.read"), None),
         ("GET", "/api/v1/locations", Member("stock.read"), None),
+        ("POST", "/api/v1/locations", Member("settings.write"), Some(json!({"name": "New"}))),
+        ("GET", "/api/v1/locations/{id}", Member("stock.read"), None),
+        ("PATCH", "/api/v1/locations/{id}", Member("settings.write"), Some(json!({"name": "Changed"}))),
         ("GET", "/api/v1/stock", Member("stock.read"), None),
         ("GET", "/api/v1/stock/movements", Member("stock.read"), None),
         (
@@ -253,6 +269,8 @@ async fn fill(business: &Business<'_>) -> BTreeMap<&'static str, Value> {
     let adjustment = business.adjust(&variant, "5").await.body;
     let location = business.get("/api/v1/locations").await.body["data"][0]["id"].clone();
     let customer = business.post("/api/v1/customers", &json!({"name": "Ann Smith"})).await.body;
+    let tax_class = json!({"name": "VAT", "inclusive": true, "rates": [{"name": "VAT", "percent": "16"}]});
+    let tax_class = business.post("/api/v1/tax-classes", &tax_class).await.body;
     let order = json!({"fulfil": false, "customerId": customer["id"], "lines": [{"variantId": variant, "quantity": "1"}]});
     let order = business.with("idempotency-key", "order").post("/api/v1/orders", &order).await.body;
     BTreeMap::from([
@@ -263,6 +281,7 @@ async fn fill(business: &Business<'_>) -> BTreeMap<&'static str, Value> {
         ("location", location),
         ("customer", customer["id"].clone()),
         ("order", order["id"].clone()),
+        ("taxClass", tax_class["id"].clone()),
     ])
 }
 
@@ -285,6 +304,8 @@ async fn keys_of_another_business_find_nothing_on_any_route() {
             ("products", _) => "product",
             ("variants", _) => "variant",
             ("customers", _) => "customer",
+            ("locations", _) => "location",
+            ("tax-classes", _) => "taxClass",
             ("orders", _) => "order",
             ("stock", true) => "adjustment",
             _ => "",

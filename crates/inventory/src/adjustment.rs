@@ -1,7 +1,7 @@
 //! Stock adjustments: changes of stock that somebody enters by hand, with a reason.
 
 use chrono::{DateTime, Utc};
-use tenancy::{DbError, TenantTx};
+use tenancy::{DbError, TenantTx, both};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -9,6 +9,7 @@ use crate::decimal::{Money, Quantity};
 use crate::ids::{AdjustmentId, LocationId, VariantId};
 use crate::location;
 use crate::movement::Kind;
+use crate::settings;
 use crate::stock::{self, Posting, Source, StockError};
 use crate::text::{Note, Reason};
 
@@ -49,6 +50,8 @@ pub enum AdjustmentError {
     Zero,
     #[error("there is no such location")]
     UnknownLocation,
+    #[error("a reason is one of: {}", .0.join(", "))]
+    UnknownReason(Vec<String>),
     /// The client's id is in use, by an adjustment that says something else.
     #[error("another adjustment has the id {0} already")]
     IdTaken(AdjustmentId),
@@ -98,8 +101,12 @@ pub async fn post(
     if new.quantity.is_zero() {
         return Err(AdjustmentError::Zero);
     }
-    let location =
-        location::find_or_default(tx, new.location_id).await?.ok_or(AdjustmentError::UnknownLocation)?;
+    let (location, reasons) =
+        both(location::find_or_default(tx, new.location_id), settings::adjustment_reasons(tx)).await?;
+    let location = location.ok_or(AdjustmentError::UnknownLocation)?;
+    if !reasons.is_empty() && !reasons.iter().any(|known| known == new.reason.as_str()) {
+        return Err(AdjustmentError::UnknownReason(reasons));
+    }
     let id = new.id.as_uuid();
     let variant = new.variant_id.as_uuid();
     let quantity = new.quantity.as_decimal();

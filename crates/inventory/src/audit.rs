@@ -1,7 +1,8 @@
 //! The business's audit log: who changed what, from what to what, written with the change.
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
 use tenancy::{DbError, TenantTx};
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -42,6 +43,27 @@ impl Entry {
             subject_id: row.try_get("subject_id")?,
             changes: row.try_get("changes")?,
         })
+    }
+}
+
+/// What a change changes: fields with what they were and what they are; those that stay are left out.
+#[derive(Debug, Default)]
+pub struct Changes(Map<String, Value>);
+
+impl Changes {
+    /// Notes a field, unless it stays.
+    pub fn note<T: PartialEq + Serialize>(&mut self, field: &str, from: T, to: T) {
+        if from != to {
+            self.0.insert(field.to_owned(), json!({"from": from, "to": to}));
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn into_value(self) -> Value {
+        Value::Object(self.0)
     }
 }
 

@@ -1,10 +1,13 @@
 //! Customers: who buys.
 
 use chrono::{DateTime, Utc};
+use serde_json::json;
 use tenancy::{DbError, TenantTx};
 use tokio_postgres::Row;
+use uuid::Uuid;
 
 use crate::archived_at;
+use crate::audit::{self, Changes, Subject};
 use crate::ids::CustomerId;
 use crate::page::{Page, PageRequest};
 use crate::text::{Name, Note, SearchText, ShortText};
@@ -85,7 +88,7 @@ impl Customer {
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn insert(tx: &TenantTx, new: &NewCustomer) -> Result<CustomerId, DbError> {
+pub async fn insert(tx: &TenantTx, new: &NewCustomer, actor: Option<Uuid>) -> Result<CustomerId, DbError> {
     const INSERT: &str = "
         INSERT INTO customers (id, name, email, phone, note, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $6)";
     let id = CustomerId::new();
@@ -93,7 +96,13 @@ pub async fn insert(tx: &TenantTx, new: &NewCustomer) -> Result<CustomerId, DbEr
         (new.email.as_ref().map(ShortText::as_str), new.phone.as_ref().map(ShortText::as_str));
     let note = new.note.as_ref().map(Note::as_str);
     tx.execute(INSERT, &[&id.as_uuid(), &new.name.as_str(), &email, &phone, &note, &tx.now()]).await?;
+    let created = json!({"name": {"to": new.name.as_str()}});
+    audit::record(tx, actor, "customer.created", subject(id), &created).await?;
     Ok(id)
+}
+
+fn subject(id: CustomerId) -> Subject {
+    Subject { kind: "customer", id: id.as_uuid() }
 }
 
 /// The customer with this id.
@@ -130,7 +139,12 @@ pub async fn list(
 ///
 /// # Errors
 /// [`CustomerError`].
-pub async fn update(tx: &TenantTx, id: CustomerId, change: &CustomerChange) -> Result<(), CustomerError> {
+pub async fn update(
+    tx: &TenantTx,
+    id: CustomerId,
+    change: &CustomerChange,
+    actor: Option<Uuid>,
+) -> Result<(), CustomerError> {
     const LOCK: &str = customers_where!("id = $1 FOR NO KEY UPDATE");
     const UPDATE: &str = "
         UPDATE customers
@@ -150,10 +164,16 @@ pub async fn update(tx: &TenantTx, id: CustomerId, change: &CustomerChange) -> R
     let note = changed(change.note.as_ref(), &stored.note);
     let was_archived_at = row.try_get("archived_at").map_err(DbError::from)?;
     let archived_at = archived_at(was_archived_at, change.is_archived, tx.now());
-    let before = (stored.name.as_str(), &stored.email, &stored.phone, &stored.note, was_archived_at);
-    if (name, &email, &phone, &note, archived_at) == before {
+    let mut changes = Changes::default();
+    changes.note("name", stored.name.as_str(), name);
+    changes.note("email", &stored.email, &email);
+    changes.note("phone", &stored.phone, &phone);
+    changes.note("note", &stored.note, &note);
+    changes.note("archived", stored.is_archived, archived_at.is_some());
+    if changes.is_empty() {
         return Ok(());
     }
     tx.execute(UPDATE, &[&id.as_uuid(), &name, &email, &phone, &note, &archived_at, &tx.now()]).await?;
+    audit::record(tx, actor, "customer.changed", subject(id), &changes.into_value()).await?;
     Ok(())
 }

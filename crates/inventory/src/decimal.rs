@@ -137,19 +137,6 @@ macro_rules! trimmed {
 }
 trimmed!(Quantity, Percent);
 
-/// Money inside a stored JSON document, exact; clients see it by way of their currency.
-pub(crate) mod exact {
-    use super::{Deserialize, Deserializer, Money, Serializer};
-
-    pub(crate) fn serialize<S: Serializer>(amount: &Money, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&amount.0)
-    }
-
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Money, D::Error> {
-        Money::deserialize(deserializer)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,6 +14,7 @@ mod decimal;
 pub mod defaults;
 mod document;
 pub mod fulfilment;
+pub mod gtin;
 pub mod idempotency;
 mod ids;
 pub mod location;

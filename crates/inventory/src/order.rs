@@ -180,8 +180,7 @@ impl OrderLine {
 pub struct ChargedTax {
     #[serde(flatten)]
     pub rate: Rate,
-    #[serde(with = "crate::decimal::exact")]
-    pub amount: Money,
+    pub amount: Decimal,
 }
 
 /// Whether an order was placed now or had been before.
@@ -383,10 +382,7 @@ fn price(
             list_price: sold.price,
             price_reason: line.price.as_ref().map(|(_, reason)| reason.to_string()),
             discount: Money::from_decimal(discount),
-            taxes: taxes
-                .into_iter()
-                .map(|(rate, amount)| ChargedTax { rate, amount: Money::from_decimal(amount) })
-                .collect(),
+            taxes: taxes.into_iter().map(|(rate, amount)| ChargedTax { rate, amount }).collect(),
             tax: Money::from_decimal(tax),
             total: Money::from_decimal(total),
             fulfilled: if at_once { line.quantity } else { Quantity::ZERO },
@@ -439,7 +435,7 @@ async fn store(
     }
     let source = Source { kind: "order", id: order.id.as_uuid() };
     let subject = Subject { kind: "order", id: order.id.as_uuid() };
-    let placed = json!({"status": {"to": order.status.as_str()}, "total": {"to": order.total.as_decimal().to_string()}});
+    let placed = json!({"status": {"to": order.status.as_str()}, "total": {"to": order.total.as_decimal()}});
     let told = json!({"orderId": order.id, "status": order.status.as_str()});
     let insert = async {
         let customer = order.customer_id.map(CustomerId::as_uuid);

@@ -124,7 +124,7 @@ pub async fn post(tx: &TenantTx, new: &NewReturn, actor: Option<Uuid>) -> Result
     let decided = stock::decide(tx, &postings).await?;
     let source = Source { kind: "return", id: new.id.as_uuid() };
     let changes = json!({
-        "returnId": {"to": new.id}, "refund": {"to": refund.as_decimal().to_string()},
+        "returnId": {"to": new.id}, "refund": {"to": refund.as_decimal()},
         "reason": {"to": new.reason.as_str()},
     });
     let (id, reason) = (new.id, new.reason.to_string());

@@ -3,12 +3,14 @@
 //! No query here: the same lines always come to the same sums.
 
 use rust_decimal::{Decimal, RoundingStrategy};
+use serde::{Deserialize, Serialize};
 
 use crate::decimal::{Money, Percent, Quantity};
 use crate::tax::{Rate, Taxation};
 
 /// How amounts are rounded to the currency.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Rounding {
     /// 0.125 is 0.13, and -0.125 is -0.13.
     HalfAwayFromZero,

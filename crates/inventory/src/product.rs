@@ -1,11 +1,14 @@
 //! Products: what the shop calls by one name, in one or many variants.
 
 use chrono::{DateTime, Utc};
+use serde_json::json;
 use tenancy::{DbError, TenantTx, both};
 use tokio_postgres::Row;
+use uuid::Uuid;
 
 use crate::archived_at;
-use crate::ids::{CategoryId, ProductId};
+use crate::audit::{self, Changes, Subject};
+use crate::ids::{CategoryId, ProductId, TaxClassId};
 use crate::page::{Page, PageRequest};
 use crate::text::{Name, Note, OptionText, SearchText};
 use crate::variant::{self, NewVariant, Variant, VariantError, variant_columns, variant_stock};
@@ -15,6 +18,8 @@ use crate::variant::{self, NewVariant, Variant, VariantError, variant_columns, v
 pub struct NewProduct {
     pub name: Name,
     pub category_id: Option<CategoryId>,
+    /// How its prices are taxed; not at all without one.
+    pub tax_class_id: Option<TaxClassId>,
     pub description: Option<Note>,
     /// The option axes, such as size and colour; none given, they are those of the first variant.
     pub option_names: Option<Vec<OptionText>>,
@@ -27,6 +32,7 @@ pub struct Product {
     pub id: ProductId,
     pub name: String,
     pub category_id: Option<CategoryId>,
+    pub tax_class_id: Option<TaxClassId>,
     pub description: Option<String>,
     pub option_names: Vec<String>,
     pub is_archived: bool,
@@ -48,6 +54,7 @@ impl Product {
 pub struct ProductChange {
     pub name: Option<Name>,
     pub category_id: Option<Option<CategoryId>>,
+    pub tax_class_id: Option<Option<TaxClassId>>,
     pub description: Option<Option<Note>>,
     pub is_archived: Option<bool>,
     /// Change only this version of the row.
@@ -73,6 +80,8 @@ pub enum ProductError {
     Stale,
     #[error("there is no such category")]
     UnknownCategory,
+    #[error("there is no such tax class")]
+    UnknownTaxClass,
     #[error("a product has at most {MAX_OPTIONS} options, each with a name of its own")]
     Options,
     #[error(transparent)]
@@ -88,10 +97,10 @@ pub const MAX_OPTIONS: usize = 3;
 ///
 /// # Errors
 /// [`ProductError`].
-pub async fn insert(tx: &TenantTx, new: &NewProduct) -> Result<ProductId, ProductError> {
+pub async fn insert(tx: &TenantTx, new: &NewProduct, actor: Option<Uuid>) -> Result<ProductId, ProductError> {
     const INSERT: &str = "
-        INSERT INTO products (id, name, description, category_id, option_names, created_at, updated_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $6)";
+        INSERT INTO products (id, name, description, category_id, tax_class_id, option_names, created_at, updated_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $7)";
     let option_names = match &new.option_names {
         Some(names) => names.clone(),
         None => new.variants.first().map(|first| first.options.keys().cloned().collect()).unwrap_or_default(),
@@ -105,19 +114,24 @@ pub async fn insert(tx: &TenantTx, new: &NewProduct) -> Result<ProductId, Produc
     let names: Vec<&str> = option_names.iter().map(OptionText::as_str).collect();
     let description = new.description.as_ref().map(Note::as_str);
     let category = new.category_id.map(CategoryId::as_uuid);
+    let tax_class = new.tax_class_id.map(TaxClassId::as_uuid);
     let product = async {
-        tx.execute(INSERT, &[&id.as_uuid(), &new.name.as_str(), &description, &category, &names, &tx.now()])
+        let name = new.name.as_str();
+        tx.execute(INSERT, &[&id.as_uuid(), &name, &description, &category, &tax_class, &names, &tx.now()])
             .await
             .map_err(on_write)
     };
-    let variants = async { Ok(variant::insert_all(tx, id, &new.variants).await?) };
-    both(product, variants).await?;
+    let created = json!({"name": {"to": new.name.as_str()}});
+    let record = async { Ok(audit::record(tx, actor, "product.created", subject(id), &created).await?) };
+    let variants = async { Ok(variant::insert_all(tx, id, &new.variants, actor).await?) };
+    both(both(product, record), variants).await?;
     Ok(id)
 }
 
 fn on_write(error: DbError) -> ProductError {
     match error.constraint() {
         Some("products_category_id_fkey") => ProductError::UnknownCategory,
+        Some("products_tax_class_id_fkey") => ProductError::UnknownTaxClass,
         _ => error.into(),
     }
 }
@@ -126,13 +140,13 @@ fn on_write(error: DbError) -> ProductError {
 macro_rules! select_products {
     ($page:literal) => {
         concat!(
-            "WITH page AS (SELECT id, name, description, category_id, option_names, archived_at, version, created_at,
-                                  updated_at
+            "WITH page AS (SELECT id, name, description, category_id, tax_class_id, option_names, archived_at, version,
+                                  created_at, updated_at
                              FROM products WHERE ",
             $page,
             ")
-            SELECT p.id, p.name, p.description, p.category_id, p.option_names, p.archived_at, p.version, p.created_at,
-                   p.updated_at, ",
+            SELECT p.id, p.name, p.description, p.category_id, p.tax_class_id, p.option_names, p.archived_at, p.version,
+                   p.created_at, p.updated_at, ",
             variant_columns!(),
             " FROM page p JOIN variants v ON v.product_id = p.id",
             variant_stock!(),
@@ -161,6 +175,7 @@ impl Product {
             id: ProductId::from_uuid(row.try_get("id")?),
             name: row.try_get("name")?,
             category_id: row.try_get::<_, Option<_>>("category_id")?.map(CategoryId::from_uuid),
+            tax_class_id: row.try_get::<_, Option<_>>("tax_class_id")?.map(TaxClassId::from_uuid),
             description: row.try_get("description")?,
             option_names: row.try_get("option_names")?,
             is_archived: archived_at.is_some(),
@@ -251,7 +266,7 @@ pub(crate) struct LockedProduct {
 /// Locks a product against other writers of it and its variants.
 pub(crate) async fn lock(tx: &TenantTx, id: ProductId) -> Result<Option<LockedProduct>, DbError> {
     const LOCK: &str = "
-        SELECT name, description, category_id, option_names, archived_at, version
+        SELECT name, description, category_id, tax_class_id, option_names, archived_at, version
           FROM products WHERE id = $1 FOR NO KEY UPDATE";
     let Some(row) = tx.query_opt(LOCK, &[&id.as_uuid()]).await? else { return Ok(None) };
     let names: Vec<String> = row.try_get("option_names")?;
@@ -266,14 +281,24 @@ pub(crate) async fn touch(tx: &TenantTx, id: ProductId) -> Result<(), DbError> {
     tx.execute(TOUCH, &[&id.as_uuid(), &tx.now()]).await.map(drop)
 }
 
-/// Changes a product.
+fn subject(id: ProductId) -> Subject {
+    Subject { kind: "product", id: id.as_uuid() }
+}
+
+/// Changes a product; a change that changes nothing leaves the version as it is.
 ///
 /// # Errors
 /// [`ProductError`].
-pub async fn update(tx: &TenantTx, id: ProductId, change: &ProductChange) -> Result<(), ProductError> {
+pub async fn update(
+    tx: &TenantTx,
+    id: ProductId,
+    change: &ProductChange,
+    actor: Option<Uuid>,
+) -> Result<(), ProductError> {
     const UPDATE: &str = "
         UPDATE products
-           SET name = $2, description = $3, category_id = $4, archived_at = $5, version = version + 1, updated_at = $6
+           SET name = $2, description = $3, category_id = $4, tax_class_id = $5, archived_at = $6, version = version + 1,
+               updated_at = $7
          WHERE id = $1";
     let stored = lock(tx, id).await?.ok_or(ProductError::NotFound)?.row;
     let get = DbError::from;
@@ -281,27 +306,36 @@ pub async fn update(tx: &TenantTx, id: ProductId, change: &ProductChange) -> Res
     if change.if_version.is_some_and(|wanted| wanted != version) {
         return Err(ProductError::Stale);
     }
+    let mut changes = Changes::default();
     let stored_name: String = stored.try_get("name").map_err(get)?;
     let name = change.name.as_ref().map_or(stored_name.as_str(), Name::as_str);
+    changes.note("name", stored_name.as_str(), name);
+    let stored_description: Option<String> = stored.try_get("description").map_err(get)?;
     let description: Option<String> = match &change.description {
         Some(description) => description.as_ref().map(ToString::to_string),
-        None => stored.try_get("description").map_err(get)?,
+        None => stored_description.clone(),
     };
+    changes.note("description", &stored_description, &description);
+    let key = |column: &str| stored.try_get::<_, Option<Uuid>>(column).map_err(get);
     let category = match change.category_id {
         Some(category) => category.map(CategoryId::as_uuid),
-        None => stored.try_get("category_id").map_err(get)?,
+        None => key("category_id")?,
     };
+    changes.note("categoryId", key("category_id")?, category);
+    let tax_class = match change.tax_class_id {
+        Some(tax_class) => tax_class.map(TaxClassId::as_uuid),
+        None => key("tax_class_id")?,
+    };
+    changes.note("taxClassId", key("tax_class_id")?, tax_class);
     let was_archived_at: Option<DateTime<Utc>> = stored.try_get("archived_at").map_err(get)?;
     let archived_at = archived_at(was_archived_at, change.is_archived, tx.now());
-    let unchanged = name == stored_name
-        && description == stored.try_get("description").map_err(get)?
-        && category == stored.try_get("category_id").map_err(get)?
-        && archived_at == was_archived_at;
-    if unchanged {
+    changes.note("archived", was_archived_at.is_some(), archived_at.is_some());
+    if changes.is_empty() {
         return Ok(());
     }
-    tx.execute(UPDATE, &[&id.as_uuid(), &name, &description, &category, &archived_at, &tx.now()])
+    tx.execute(UPDATE, &[&id.as_uuid(), &name, &description, &category, &tax_class, &archived_at, &tx.now()])
         .await
         .map_err(on_write)?;
+    audit::record(tx, actor, "product.changed", subject(id), &changes.into_value()).await?;
     Ok(())
 }

@@ -4,9 +4,12 @@ use rust_decimal::{Decimal, RoundingStrategy};
 use serde::{Deserialize, Serialize};
 use tenancy::{DbError, TenantTx};
 use tokio_postgres::Row;
+use uuid::Uuid;
 
-use crate::decimal::Money;
+use crate::audit::{self, Changes, Subject};
+use crate::decimal::{Money, Percent};
 use crate::pricing::Rounding;
+use crate::text::{Reason, ShortText};
 
 /// A currency (ISO 4217) and the decimals that its amounts are told with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,10 +104,144 @@ pub struct Terms {
 }
 
 impl Terms {
+    fn from_row(row: &Row) -> Result<Self, DbError> {
+        Ok(Self {
+            currency: Currency::from_row(row)?,
+            rounding: Rounding::from_column(row.try_get("rounding")?),
+            fulfils_at_once: row.try_get("fulfils_at_once")?,
+        })
+    }
+
     /// Rounds an amount to the currency.
     pub(crate) fn round(&self, amount: Decimal) -> Decimal {
         self.rounding.round(amount, self.currency.decimals())
     }
+}
+
+/// All settings.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub terms: Terms,
+    /// Where the business's days begin and end: a name of the IANA time zone database.
+    pub time_zone: String,
+    /// How much more than ordered a goods receipt may bring, in percent of the line.
+    pub over_receipt: Percent,
+    /// The reasons that an adjustment may give; any when there are none.
+    pub adjustment_reasons: Vec<String>,
+    pub version: i32,
+}
+
+/// What to change; `None` leaves a setting as it is. The currency stays: amounts would mean something else.
+#[derive(Debug, Clone, Default)]
+pub struct SettingsChange {
+    pub rounding: Option<Rounding>,
+    pub fulfils_at_once: Option<bool>,
+    pub time_zone: Option<ShortText>,
+    pub over_receipt: Option<Percent>,
+    pub adjustment_reasons: Option<Vec<Reason>>,
+    /// Change only this version of the row.
+    pub if_version: Option<i32>,
+}
+
+/// Settings were not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    #[error("the settings have been changed by someone else meanwhile")]
+    Stale,
+    #[error("there is no time zone of this name; take one such as Africa/Nairobi")]
+    UnknownTimeZone,
+    #[error("a tolerance is 0 to 100 percent")]
+    Tolerance,
+    #[error("there are at most {MAX_REASONS} reasons, each once")]
+    Reasons,
+    #[error("a settings query failed")]
+    Db(#[from] DbError),
+}
+
+/// A business has no more reasons for adjustments than this.
+pub const MAX_REASONS: usize = 50;
+
+impl Settings {
+    fn from_row(row: &Row) -> Result<Self, DbError> {
+        Ok(Self {
+            terms: Terms::from_row(row)?,
+            time_zone: row.try_get("time_zone")?,
+            over_receipt: Percent::from_decimal(row.try_get("over_receipt_percent")?),
+            adjustment_reasons: row.try_get("adjustment_reasons")?,
+            version: row.try_get("version")?,
+        })
+    }
+}
+
+/// The settings as they are.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn read(tx: &TenantTx) -> Result<Settings, DbError> {
+    const READ: &str = "
+        SELECT currency, currency_decimals, rounding, fulfils_at_once, time_zone, over_receipt_percent,
+               adjustment_reasons, version
+          FROM settings WHERE id = 1";
+    Settings::from_row(&tx.query_one(READ, &[]).await?)
+}
+
+/// Changes settings; a change that changes nothing leaves the version as it is.
+///
+/// # Errors
+/// [`SettingsError`].
+pub async fn update(
+    tx: &TenantTx,
+    change: &SettingsChange,
+    actor: Option<Uuid>,
+) -> Result<(), SettingsError> {
+    const LOCK: &str = "
+        SELECT currency, currency_decimals, rounding, fulfils_at_once, time_zone, over_receipt_percent,
+               adjustment_reasons, version
+          FROM settings WHERE id = 1 FOR NO KEY UPDATE";
+    const ZONE: &str = "SELECT FROM pg_timezone_names WHERE name = $1";
+    const UPDATE: &str = "
+        UPDATE settings
+           SET rounding = $1, fulfils_at_once = $2, time_zone = $3, over_receipt_percent = $4, adjustment_reasons = $5,
+               version = version + 1, updated_at = $6
+         WHERE id = 1";
+    let stored = Settings::from_row(&tx.query_one(LOCK, &[]).await?)?;
+    if change.if_version.is_some_and(|wanted| wanted != stored.version) {
+        return Err(SettingsError::Stale);
+    }
+    let rounding = change.rounding.unwrap_or(stored.terms.rounding);
+    let fulfils_at_once = change.fulfils_at_once.unwrap_or(stored.terms.fulfils_at_once);
+    let time_zone = change.time_zone.as_ref().map_or(stored.time_zone.as_str(), ShortText::as_str);
+    if time_zone != stored.time_zone && tx.query_opt(ZONE, &[&time_zone]).await?.is_none() {
+        return Err(SettingsError::UnknownTimeZone);
+    }
+    let over_receipt = change.over_receipt.unwrap_or(stored.over_receipt);
+    if !over_receipt.is_share() {
+        return Err(SettingsError::Tolerance);
+    }
+    let reasons: Vec<String> = match &change.adjustment_reasons {
+        Some(reasons) => reasons.iter().map(ToString::to_string).collect(),
+        None => stored.adjustment_reasons.clone(),
+    };
+    let distinct = reasons.iter().enumerate().all(|(index, reason)| !reasons[..index].contains(reason));
+    if reasons.len() > MAX_REASONS || !distinct {
+        return Err(SettingsError::Reasons);
+    }
+    let mut changes = Changes::default();
+    changes.note("rounding", stored.terms.rounding.as_str(), rounding.as_str());
+    changes.note("fulfilsAtOnce", stored.terms.fulfils_at_once, fulfils_at_once);
+    changes.note("timeZone", stored.time_zone.as_str(), time_zone);
+    changes.note("overReceiptPercent", stored.over_receipt, over_receipt);
+    changes.note("adjustmentReasons", &stored.adjustment_reasons, &reasons);
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let over = over_receipt.as_decimal();
+    tx.execute(UPDATE, &[&rounding.as_str(), &fulfils_at_once, &time_zone, &over, &reasons, &tx.now()])
+        .await?;
+    // There is one row, and its subject is the business.
+    let subject = Subject { kind: "settings", id: tx.tenant().id.as_uuid() };
+    audit::record(tx, actor, "settings.changed", subject, &changes.into_value()).await?;
+    Ok(())
 }
 
 /// The business's terms.
@@ -114,12 +251,16 @@ impl Terms {
 pub async fn terms(tx: &TenantTx) -> Result<Terms, DbError> {
     const TERMS: &str =
         "SELECT currency, currency_decimals, rounding, fulfils_at_once FROM settings WHERE id = 1";
-    let row = tx.query_one(TERMS, &[]).await?;
-    Ok(Terms {
-        currency: Currency::from_row(&row)?,
-        rounding: Rounding::from_column(row.try_get("rounding")?),
-        fulfils_at_once: row.try_get("fulfils_at_once")?,
-    })
+    Terms::from_row(&tx.query_one(TERMS, &[]).await?)
+}
+
+/// The reasons that an adjustment may give; any when there are none.
+///
+/// # Errors
+/// [`DbError`].
+pub(crate) async fn adjustment_reasons(tx: &TenantTx) -> Result<Vec<String>, DbError> {
+    const REASONS: &str = "SELECT adjustment_reasons FROM settings WHERE id = 1";
+    Ok(tx.query_one(REASONS, &[]).await?.try_get("adjustment_reasons")?)
 }
 
 /// The business's currency.

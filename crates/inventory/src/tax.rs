@@ -2,11 +2,14 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use tenancy::{DbError, TenantTx};
 use tokio_postgres::Row;
 use tokio_postgres::types::Json;
+use uuid::Uuid;
 
 use crate::archived_at;
+use crate::audit::{self, Changes, Subject};
 use crate::decimal::Percent;
 use crate::ids::TaxClassId;
 use crate::text::Name;
@@ -108,7 +111,7 @@ impl TaxClass {
 ///
 /// # Errors
 /// [`TaxError`].
-pub async fn insert(tx: &TenantTx, new: &NewTaxClass) -> Result<TaxClassId, TaxError> {
+pub async fn insert(tx: &TenantTx, new: &NewTaxClass, actor: Option<Uuid>) -> Result<TaxClassId, TaxError> {
     const INSERT: &str = "
         INSERT INTO tax_classes (id, name, is_inclusive, rates, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $5)";
     check(&new.taxation.rates)?;
@@ -117,7 +120,13 @@ pub async fn insert(tx: &TenantTx, new: &NewTaxClass) -> Result<TaxClassId, TaxE
     tx.execute(INSERT, &[&id.as_uuid(), &new.name.as_str(), &new.taxation.is_inclusive, &rates, &tx.now()])
         .await
         .map_err(|error| on_write(error, Some(&new.name)))?;
+    let created = json!({"name": {"to": new.name.as_str()}, "rates": {"to": new.taxation.rates}});
+    audit::record(tx, actor, "tax_class.created", subject(id), &created).await?;
     Ok(id)
+}
+
+fn subject(id: TaxClassId) -> Subject {
+    Subject { kind: "tax_class", id: id.as_uuid() }
 }
 
 fn on_write(error: DbError, name: Option<&Name>) -> TaxError {
@@ -153,7 +162,12 @@ pub async fn list(tx: &TenantTx) -> Result<Vec<TaxClass>, DbError> {
 ///
 /// # Errors
 /// [`TaxError`].
-pub async fn update(tx: &TenantTx, id: TaxClassId, change: &TaxClassChange) -> Result<(), TaxError> {
+pub async fn update(
+    tx: &TenantTx,
+    id: TaxClassId,
+    change: &TaxClassChange,
+    actor: Option<Uuid>,
+) -> Result<(), TaxError> {
     const LOCK: &str = "
         SELECT id, name, is_inclusive, rates, archived_at, version, created_at, updated_at
           FROM tax_classes WHERE id = $1 FOR NO KEY UPDATE";
@@ -174,12 +188,18 @@ pub async fn update(tx: &TenantTx, id: TaxClassId, change: &TaxClassChange) -> R
     check(&taxation.rates)?;
     let was_archived_at = row.try_get("archived_at").map_err(DbError::from)?;
     let archived_at = archived_at(was_archived_at, change.is_archived, tx.now());
-    if name == stored.name && taxation == stored.taxation && archived_at == was_archived_at {
+    let mut changes = Changes::default();
+    changes.note("name", stored.name.as_str(), name);
+    changes.note("isInclusive", stored.taxation.is_inclusive, taxation.is_inclusive);
+    changes.note("rates", &stored.taxation.rates, &taxation.rates);
+    changes.note("archived", stored.is_archived, archived_at.is_some());
+    if changes.is_empty() {
         return Ok(());
     }
     let rates = Json(&taxation.rates);
     tx.execute(UPDATE, &[&id.as_uuid(), &name, &taxation.is_inclusive, &rates, &archived_at, &tx.now()])
         .await
         .map_err(|error| on_write(error, change.name.as_ref()))?;
+    audit::record(tx, actor, "tax_class.changed", subject(id), &changes.into_value()).await?;
     Ok(())
 }

@@ -1,16 +1,18 @@
 //! Variants: what is sold, counted and reordered.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tenancy::{DbError, TenantTx, both};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
+use crate::audit::{self, Changes, Subject};
 use crate::decimal::{Money, Quantity};
 use crate::ids::{ProductId, VariantId};
+use crate::page::{Page, PageRequest};
 use crate::text::{Barcode, OptionText, Sku};
 use crate::{archived_at, barcode, product};
 
@@ -23,6 +25,8 @@ pub struct NewVariant {
     pub sku: Sku,
     pub barcodes: Vec<Barcode>,
     pub price: Money,
+    /// A former or recommended price, for comparison.
+    pub compare_at_price: Option<Money>,
     pub cost: Option<Money>,
     pub reorder_level: Option<Quantity>,
     pub options: Options,
@@ -36,6 +40,7 @@ pub struct Variant {
     pub sku: String,
     pub barcodes: Vec<String>,
     pub price: Money,
+    pub compare_at_price: Option<Money>,
     pub cost: Option<Money>,
     pub reorder_level: Option<Quantity>,
     pub options: Value,
@@ -56,6 +61,7 @@ pub struct VariantChange {
     /// All barcodes that the variant has from now on.
     pub barcodes: Option<Vec<Barcode>>,
     pub price: Option<Money>,
+    pub compare_at_price: Option<Option<Money>>,
     pub cost: Option<Option<Money>>,
     pub reorder_level: Option<Option<Quantity>>,
     pub is_archived: Option<bool>,
@@ -106,7 +112,11 @@ pub fn check(variants: &[NewVariant], option_names: &[OptionText]) -> Result<(),
     }
     let (mut skus, mut codes, mut combinations) = (HashSet::new(), HashSet::new(), HashSet::new());
     for (index, variant) in variants.iter().enumerate() {
-        check_amounts(index, Some(variant.price), variant.cost, variant.reorder_level)?;
+        check_amounts(
+            index,
+            [Some(variant.price), variant.compare_at_price, variant.cost],
+            variant.reorder_level,
+        )?;
         if variant.barcodes.len() > MAX_BARCODES {
             return Err(VariantError::TooManyBarcodes { index });
         }
@@ -130,12 +140,12 @@ pub fn check(variants: &[NewVariant], option_names: &[OptionText]) -> Result<(),
 
 fn check_amounts(
     index: usize,
-    price: Option<Money>,
-    cost: Option<Money>,
+    [price, compare_at_price, cost]: [Option<Money>; 3],
     reorder_level: Option<Quantity>,
 ) -> Result<(), VariantError> {
     let negative = [
         ("price", price.is_some_and(Money::is_negative)),
+        ("compareAtPrice", compare_at_price.is_some_and(Money::is_negative)),
         ("cost", cost.is_some_and(Money::is_negative)),
         ("reorderLevel", reorder_level.is_some_and(Quantity::is_negative)),
     ];
@@ -153,14 +163,16 @@ pub(crate) async fn insert_all(
     tx: &TenantTx,
     product: ProductId,
     variants: &[NewVariant],
+    actor: Option<Uuid>,
 ) -> Result<Vec<VariantId>, VariantError> {
     // One statement for all, in the order of the SKUs, so that two writers of the same ones wait in one direction only;
     // those left out of the answer met an existing SKU.
     const INSERT: &str = "
-        INSERT INTO variants (id, product_id, sku, price, cost, reorder_level, options, created_at, updated_at)
-        SELECT id, $1, sku, price, cost, reorder_level, options, $8, $8
-          FROM unnest($2::uuid[], $3::text[], $4::numeric[], $5::numeric[], $6::numeric[], $7::jsonb[])
-               AS new (id, sku, price, cost, reorder_level, options)
+        INSERT INTO variants (id, product_id, sku, price, compare_at_price, cost, reorder_level, options, created_at,
+                              updated_at)
+        SELECT id, $1, sku, price, compare_at_price, cost, reorder_level, options, $9, $9
+          FROM unnest($2::uuid[], $3::text[], $4::numeric[], $5::numeric[], $6::numeric[], $7::numeric[], $8::jsonb[])
+               AS new (id, sku, price, compare_at_price, cost, reorder_level, options)
          ORDER BY sku
             ON CONFLICT (sku) DO NOTHING
      RETURNING id";
@@ -173,6 +185,8 @@ pub(crate) async fn insert_all(
     let keys: Vec<Uuid> = ids.iter().map(|id| id.as_uuid()).collect();
     let skus: Vec<&str> = variants.iter().map(|variant| variant.sku.as_str()).collect();
     let prices: Vec<Decimal> = variants.iter().map(|variant| variant.price.as_decimal()).collect();
+    let compare_at: Vec<Option<Decimal>> =
+        variants.iter().map(|variant| variant.compare_at_price.map(Money::as_decimal)).collect();
     let costs: Vec<Option<Decimal>> =
         variants.iter().map(|variant| variant.cost.map(Money::as_decimal)).collect();
     let reorder_levels: Vec<Option<Decimal>> =
@@ -181,7 +195,17 @@ pub(crate) async fn insert_all(
     let inserted = tx
         .query(
             INSERT,
-            &[&product.as_uuid(), &keys, &skus, &prices, &costs, &reorder_levels, &options, &tx.now()],
+            &[
+                &product.as_uuid(),
+                &keys,
+                &skus,
+                &prices,
+                &compare_at,
+                &costs,
+                &reorder_levels,
+                &options,
+                &tx.now(),
+            ],
         )
         .await
         .map_err(on_write)?;
@@ -196,8 +220,62 @@ pub(crate) async fn insert_all(
         .flat_map(|(id, variant)| variant.barcodes.iter().map(|code| (*id, code.clone())))
         .collect();
     let levels = async { tx.execute(INSERT_LEVELS, &[&keys, &tx.now()]).await.map_err(VariantError::from) };
-    both(levels, barcode::insert_all(tx, &codes)).await?;
+    let prices = async { record_prices(tx, &keys, actor).await.map_err(VariantError::from) };
+    both(both(levels, prices), barcode::insert_all(tx, &codes)).await?;
     Ok(ids)
+}
+
+/// Keeps the prices that variants have now, for their history.
+async fn record_prices(tx: &TenantTx, variants: &[Uuid], actor: Option<Uuid>) -> Result<(), DbError> {
+    const RECORD: &str = "
+        INSERT INTO price_changes (id, variant_id, price, compare_at_price, cost, actor_id, changed_at)
+        SELECT new.id, v.id, v.price, v.compare_at_price, v.cost, $3, $4
+          FROM unnest($1::uuid[], $2::uuid[]) AS new (id, variant_id) JOIN variants v ON v.id = new.variant_id";
+    let ids: Vec<Uuid> = variants.iter().map(|_| Uuid::now_v7()).collect();
+    tx.execute(RECORD, &[&ids, &variants, &actor, &tx.now()]).await.map(drop)
+}
+
+/// What a variant's prices were from a moment on.
+#[derive(Debug, Clone)]
+pub struct PriceChange {
+    pub id: Uuid,
+    pub price: Money,
+    pub compare_at_price: Option<Money>,
+    pub cost: Option<Money>,
+    pub actor_id: Option<Uuid>,
+    pub changed_at: DateTime<Utc>,
+}
+
+/// A page of a variant's prices, the latest first.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn prices(
+    tx: &TenantTx,
+    id: VariantId,
+    page: &PageRequest<1>,
+) -> Result<Page<PriceChange, 1>, DbError> {
+    const PRICES: &str = "
+        SELECT id, price, compare_at_price, cost, actor_id, changed_at
+          FROM price_changes
+         WHERE variant_id = $1 AND id < $2
+         ORDER BY id DESC
+         LIMIT $3";
+    let rows = tx.query(PRICES, &[&id.as_uuid(), &page.before(0), &page.limit.and_one()]).await?;
+    let read = |row: &Row| -> Result<PriceChange, DbError> {
+        let amount = |column: &str| -> Result<Option<Money>, DbError> {
+            Ok(row.try_get::<_, Option<Decimal>>(column)?.map(Money::from_decimal))
+        };
+        Ok(PriceChange {
+            id: row.try_get("id")?,
+            price: Money::from_decimal(row.try_get("price")?),
+            compare_at_price: amount("compare_at_price")?,
+            cost: amount("cost")?,
+            actor_id: row.try_get("actor_id")?,
+            changed_at: row.try_get("changed_at")?,
+        })
+    };
+    Ok(page.page(rows.iter().map(read).collect::<Result<_, _>>()?, |change| [change.id]))
 }
 
 fn options_json(options: &Options) -> Value {
@@ -216,7 +294,12 @@ fn on_write(error: DbError) -> VariantError {
 ///
 /// # Errors
 /// [`VariantError`].
-pub async fn insert(tx: &TenantTx, product: ProductId, new: &NewVariant) -> Result<VariantId, VariantError> {
+pub async fn insert(
+    tx: &TenantTx,
+    product: ProductId,
+    new: &NewVariant,
+    actor: Option<Uuid>,
+) -> Result<VariantId, VariantError> {
     const COUNT: &str = "SELECT count(*) FROM variants WHERE product_id = $1";
     // The lock on the product keeps its options and its number of variants as they are until the end.
     let option_names = product::lock(tx, product).await?.ok_or(VariantError::UnknownProduct)?.option_names;
@@ -227,15 +310,18 @@ pub async fn insert(tx: &TenantTx, product: ProductId, new: &NewVariant) -> Resu
     if count >= MAX_PER_PRODUCT as i64 {
         return Err(VariantError::Count);
     }
-    let ids = insert_all(tx, product, variants).await?;
+    let ids = insert_all(tx, product, variants, actor).await?;
     product::touch(tx, product).await?;
-    ids.first().copied().ok_or(VariantError::Count)
+    let id = ids.first().copied().ok_or(VariantError::Count)?;
+    let created = json!({"sku": {"to": new.sku.as_str()}, "price": {"to": new.price.as_decimal()}});
+    audit::record(tx, actor, "variant.created", subject(id), &created).await?;
+    Ok(id)
 }
 
 /// The columns of a variant `v` with its barcodes and stock, to be read by [`Variant::from_row`].
 macro_rules! variant_columns {
     () => {
-        "v.id AS variant_id, v.product_id, v.sku, v.price, v.cost, v.reorder_level, v.options,
+        "v.id AS variant_id, v.product_id, v.sku, v.price, v.compare_at_price, v.cost, v.reorder_level, v.options,
          v.archived_at AS variant_archived_at, v.version AS variant_version,
          v.created_at AS variant_created_at, v.updated_at AS variant_updated_at,
          ARRAY(SELECT b.code FROM barcodes b WHERE b.variant_id = v.id ORDER BY b.code) AS barcodes,
@@ -276,6 +362,7 @@ impl Variant {
             sku: row.try_get("sku")?,
             barcodes: row.try_get("barcodes")?,
             price: Money::from_decimal(row.try_get("price")?),
+            compare_at_price: row.try_get::<_, Option<_>>("compare_at_price")?.map(Money::from_decimal),
             cost: row.try_get::<_, Option<_>>("cost")?.map(Money::from_decimal),
             reorder_level: row.try_get::<_, Option<_>>("reorder_level")?.map(Quantity::from_decimal),
             options: row.try_get("options")?,
@@ -308,21 +395,33 @@ pub async fn find_by_barcode(tx: &TenantTx, code: &Barcode) -> Result<Option<Var
     tx.query_opt(FIND, &[&code.as_str()]).await?.as_ref().map(Variant::from_row).transpose()
 }
 
-/// Changes a variant.
+fn subject(id: VariantId) -> Subject {
+    Subject { kind: "variant", id: id.as_uuid() }
+}
+
+/// Changes a variant; a change that changes nothing leaves the version as it is.
 ///
 /// # Errors
 /// [`VariantError`].
-pub async fn update(tx: &TenantTx, id: VariantId, change: &VariantChange) -> Result<(), VariantError> {
+pub async fn update(
+    tx: &TenantTx,
+    id: VariantId,
+    change: &VariantChange,
+    actor: Option<Uuid>,
+) -> Result<(), VariantError> {
     // The product first, as everywhere, so that two writers of one product cannot wait for each other.
     const PRODUCT_OF: &str = "SELECT product_id FROM variants WHERE id = $1";
     const LOCK: &str = "
-        SELECT sku, price, cost, reorder_level, archived_at, version FROM variants WHERE id = $1 FOR NO KEY UPDATE";
+        SELECT sku, price, compare_at_price, cost, reorder_level, archived_at, version,
+               ARRAY(SELECT b.code FROM barcodes b WHERE b.variant_id = v.id ORDER BY b.code) AS barcodes
+          FROM variants v WHERE id = $1 FOR NO KEY UPDATE";
     const UPDATE: &str = "
         UPDATE variants
-           SET sku = $2, price = $3, cost = $4, reorder_level = $5, archived_at = $6, version = version + 1,
-               updated_at = $7
+           SET sku = $2, price = $3, compare_at_price = $4, cost = $5, reorder_level = $6, archived_at = $7,
+               version = version + 1, updated_at = $8
          WHERE id = $1";
-    check_amounts(0, change.price, change.cost.flatten(), change.reorder_level.flatten())?;
+    let amounts = [change.price, change.compare_at_price.flatten(), change.cost.flatten()];
+    check_amounts(0, amounts, change.reorder_level.flatten())?;
     if change.barcodes.as_ref().is_some_and(|codes| codes.len() > MAX_BARCODES) {
         return Err(VariantError::TooManyBarcodes { index: 0 });
     }
@@ -336,41 +435,51 @@ pub async fn update(tx: &TenantTx, id: VariantId, change: &VariantChange) -> Res
     if change.if_version.is_some_and(|wanted| wanted != version) {
         return Err(VariantError::Stale);
     }
+    let plain = |amount: Decimal| amount.normalize();
+    let amount = |column: &str| Ok::<_, DbError>(row.try_get::<_, Option<Decimal>>(column)?.map(plain));
+    let changed =
+        |change: Option<Option<Decimal>>, stored: Option<Decimal>| change.unwrap_or(stored).map(plain);
+    let money = |change: Option<Option<Money>>| change.map(|new| new.map(Money::as_decimal));
+
+    let mut changes = Changes::default();
     let stored_sku: String = row.try_get("sku").map_err(get)?;
     let sku = change.sku.as_ref().map_or(stored_sku.as_str(), Sku::as_str);
-    let price: Decimal = match change.price {
-        Some(price) => price.as_decimal(),
-        None => row.try_get("price").map_err(get)?,
-    };
-    let cost: Option<Decimal> = match change.cost {
-        Some(cost) => cost.map(Money::as_decimal),
-        None => row.try_get("cost").map_err(get)?,
-    };
-    let reorder_level: Option<Decimal> = match change.reorder_level {
-        Some(level) => level.map(Quantity::as_decimal),
-        None => row.try_get("reorder_level").map_err(get)?,
-    };
+    changes.note("sku", stored_sku.as_str(), sku);
+    let price = changed(change.price.map(|price| Some(price.as_decimal())), amount("price")?);
+    let compare_at = changed(money(change.compare_at_price), amount("compare_at_price")?);
+    let cost = changed(money(change.cost), amount("cost")?);
+    changes.note("price", amount("price")?, price);
+    changes.note("compareAtPrice", amount("compare_at_price")?, compare_at);
+    changes.note("cost", amount("cost")?, cost);
+    let prices_change = !changes.is_empty();
+    let reorder_level = change.reorder_level.map(|new| new.map(Quantity::as_decimal));
+    let reorder_level = changed(reorder_level, amount("reorder_level")?);
+    changes.note("reorderLevel", amount("reorder_level")?, reorder_level);
     let was_archived_at: Option<DateTime<Utc>> = row.try_get("archived_at").map_err(get)?;
     let archived_at = archived_at(was_archived_at, change.is_archived, tx.now());
-    let unchanged = sku == stored_sku
-        && price == row.try_get::<_, Decimal>("price").map_err(get)?
-        && cost == row.try_get::<_, Option<Decimal>>("cost").map_err(get)?
-        && reorder_level == row.try_get::<_, Option<Decimal>>("reorder_level").map_err(get)?
-        && archived_at == was_archived_at
-        && change.barcodes.is_none();
-    if unchanged {
+    changes.note("archived", was_archived_at.is_some(), archived_at.is_some());
+    if let Some(codes) = &change.barcodes {
+        let stored: Vec<String> = row.try_get("barcodes").map_err(get)?;
+        let wanted: BTreeSet<&str> = codes.iter().map(Barcode::as_str).collect();
+        changes.note("barcodes", stored.iter().map(String::as_str).collect(), wanted);
+    }
+    if changes.is_empty() {
         return Ok(());
     }
-    let updated = tx
-        .execute(UPDATE, &[&id.as_uuid(), &sku, &price, &cost, &reorder_level, &archived_at, &tx.now()])
-        .await;
-    updated.map_err(|error| match (error.constraint(), &change.sku) {
+    let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 8] =
+        [&id.as_uuid(), &sku, &price, &compare_at, &cost, &reorder_level, &archived_at, &tx.now()];
+    tx.execute(UPDATE, &parameters).await.map_err(|error| match (error.constraint(), &change.sku) {
         (Some("variants_sku_key"), Some(sku)) => VariantError::DuplicateSku { index: 0, sku: sku.clone() },
         _ => error.into(),
     })?;
     if let Some(codes) = &change.barcodes {
         barcode::replace(tx, id, codes).await?;
     }
-    product::touch(tx, product).await?;
+    if prices_change {
+        record_prices(tx, &[id.as_uuid()], actor).await?;
+    }
+    let changes = changes.into_value();
+    both(product::touch(tx, product), audit::record(tx, actor, "variant.changed", subject(id), &changes))
+        .await?;
     Ok(())
 }

@@ -260,6 +260,7 @@ async fn stock_shelf(tx: &TenantTx, shelf: &Shelf, category: inventory::Category
             sku: Sku::parse(sku).map_err(data)?,
             barcodes: vec![Barcode::parse(barcode).map_err(data)?],
             price: Money::parse(price).map_err(data)?,
+            compare_at_price: None,
             cost: Some(Money::parse(cost).map_err(data)?),
             reorder_level: Some(Quantity::parse(reorder_level).map_err(data)?),
             options,
@@ -268,11 +269,12 @@ async fn stock_shelf(tx: &TenantTx, shelf: &Shelf, category: inventory::Category
     let new = NewProduct {
         name: Name::parse(name).map_err(data)?,
         category_id: Some(category),
+        tax_class_id: None,
         description: None,
         option_names: None,
         variants: variants.iter().map(variant).collect::<Result<_, _>>()?,
     };
-    let id = product::insert(tx, &new).await?;
+    let id = product::insert(tx, &new, None).await?;
     let stored = product::find(tx, id).await?.ok_or(ProductError::NotFound)?;
     for (variant, shelf) in stored.variants.iter().zip(*variants) {
         let quantity = Quantity::parse(shelf.6).map_err(data)?;

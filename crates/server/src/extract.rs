@@ -124,6 +124,8 @@ pub mod may {
         OrdersCancel,
         OrdersReturn,
         DashboardRead,
+        SettingsWrite,
+        AuditRead,
         TenantsRead,
         TenantsWrite
     );
@@ -139,6 +141,11 @@ pub struct Caller<P> {
 impl<P> Caller<P> {
     pub fn scope(&self) -> TenantScope {
         self.tenant.scope()
+    }
+
+    /// Who does it, as documents and the audit log keep it.
+    pub fn actor(&self) -> Option<uuid::Uuid> {
+        Some(self.principal.user.as_uuid())
     }
 }
 

@@ -8,10 +8,13 @@ use inventory::adjustment::AdjustmentError;
 use inventory::category::CategoryError;
 use inventory::customer::CustomerError;
 use inventory::idempotency::IdempotencyError;
+use inventory::location::LocationError;
 use inventory::order::OrderError;
 use inventory::pricing::PricingError;
 use inventory::product::ProductError;
+use inventory::settings::SettingsError;
 use inventory::stock::StockError;
+use inventory::tax::TaxError;
 use inventory::variant::VariantError;
 use platform::{BackupError, MemberError, OnboardingError, OperatorError};
 use serde_json::json;
@@ -111,6 +114,7 @@ impl From<ProductError> for Problem {
         match error {
             ProductError::NotFound => Self::not_found(),
             ProductError::Stale => Self::stale(),
+            ProductError::UnknownTaxClass => Self::not_found().at("/taxClassId", "not_found", &error),
             ProductError::UnknownCategory => Self::not_found().at("/categoryId", "not_found", &error),
             ProductError::Options => Self::invalid("/options", "invalid_options", &error),
             ProductError::Variant(error) => from_variant(error, |index| format!("/variants/{index}")),
@@ -174,6 +178,47 @@ impl From<StockError> for Problem {
             StockError::UnknownLocation => Self::not_found().at("/locationId", "not_found", &error),
             StockError::TooMuch => Self::invalid("/quantity", "quantity_too_large", &error),
             StockError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<TaxError> for Problem {
+    fn from(error: TaxError) -> Self {
+        match error {
+            TaxError::NotFound => Self::not_found(),
+            TaxError::Stale => Self::stale(),
+            TaxError::DuplicateName(_) => {
+                Self::conflict("duplicate_name", sentence(&error)).at("/name", "duplicate_name", &error)
+            }
+            TaxError::Rates => Self::invalid("/rates", "invalid_rates", &error),
+            TaxError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<SettingsError> for Problem {
+    fn from(error: SettingsError) -> Self {
+        match error {
+            SettingsError::Stale => Self::stale(),
+            SettingsError::UnknownTimeZone => Self::invalid("/timeZone", "unknown_time_zone", &error),
+            SettingsError::Tolerance => Self::invalid("/overReceiptPercent", "out_of_range", &error),
+            SettingsError::Reasons => Self::invalid("/adjustmentReasons", "invalid_reasons", &error),
+            SettingsError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<LocationError> for Problem {
+    fn from(error: LocationError) -> Self {
+        match error {
+            LocationError::NotFound => Self::not_found(),
+            LocationError::Stale => Self::stale(),
+            LocationError::DuplicateName(_) => {
+                Self::conflict("duplicate_name", sentence(&error)).at("/name", "duplicate_name", &error)
+            }
+            LocationError::Default => Self::conflict("default_location", sentence(&error)),
+            LocationError::NotEmpty => Self::conflict("location_not_empty", sentence(&error)),
+            LocationError::Db(error) => error.into(),
         }
     }
 }
@@ -246,6 +291,7 @@ impl From<AdjustmentError> for Problem {
     fn from(error: AdjustmentError) -> Self {
         match error {
             AdjustmentError::Zero => Self::invalid("/quantity", "zero_quantity", &error),
+            AdjustmentError::UnknownReason(_) => Self::invalid("/reason", "unknown_reason", &error),
             AdjustmentError::UnknownLocation => Self::not_found().at("/locationId", "not_found", &error),
             AdjustmentError::IdTaken(_) => Self::conflict("id_taken", sentence(&error)),
             AdjustmentError::Stock(error) => error.into(),

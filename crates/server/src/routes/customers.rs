@@ -119,8 +119,9 @@ pub async fn create(
 ) -> Result<HttpResponse, Problem> {
     let CreateCustomer { name, email, phone, note } = body.value;
     let new = NewCustomer { name, email, phone, note };
+    let actor = caller.actor();
     once::run(&state.database, &caller, &request, &body.bytes, Key::Optional, async |tx| {
-        let id = customer::insert(tx, &new).await?;
+        let id = customer::insert(tx, &new, actor).await?;
         let customer = customer::find(tx, id).await?.ok_or_else(Problem::not_found)?;
         let tag = Tag::of_version(customer.version);
         Answer::created(format!("/api/v1/customers/{id}"), tag, &CustomerView::from(customer))
@@ -181,8 +182,9 @@ async fn update(
     id: CustomerId,
     change: &CustomerChange,
 ) -> Result<Customer, Problem> {
+    let actor = caller.actor();
     let work = async |tx: &tenancy::TenantTx| {
-        customer::update(tx, id, change).await?;
+        customer::update(tx, id, change, actor).await?;
         customer::find(tx, id).await?.ok_or_else(Problem::not_found)
     };
     state.database.write(&caller.scope(), work).await

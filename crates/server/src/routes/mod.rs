@@ -1,5 +1,6 @@
 //! The routes, one file per noun. A handler's signature says who may call it; it joins the domain's functions, no more.
 
+pub mod audit;
 pub mod auth;
 pub mod barcodes;
 pub mod categories;
@@ -15,7 +16,9 @@ pub mod platform_fleet;
 pub mod platform_lifecycle;
 pub mod platform_tenants;
 pub mod products;
+pub mod settings;
 pub mod stock;
+pub mod tax_classes;
 pub mod variants;
 pub mod well_known;
 
@@ -78,8 +81,16 @@ pub fn configure(config: &mut ServiceConfig) {
             .service(products::create_variant)
             .service(variants::show)
             .service(variants::edit)
+            .service(variants::list_prices)
             .service(barcodes::show)
+            .service(tax_classes::list)
+            .service(tax_classes::create)
+            .service(tax_classes::show)
+            .service(tax_classes::edit)
             .service(locations::list)
+            .service(locations::create)
+            .service(locations::show)
+            .service(locations::edit)
             .service(stock::list_levels)
             .service(stock::list_movements)
             .service(stock::adjust)
@@ -97,6 +108,9 @@ pub fn configure(config: &mut ServiceConfig) {
             .service(orders::take_back)
             .service(orders::list_returns)
             .service(dashboard::show)
+            .service(settings::show)
+            .service(settings::edit)
+            .service(audit::list)
             .service(platform_tenants::list)
             .service(platform_tenants::create)
             .service(platform_tenants::show)

@@ -187,7 +187,7 @@ impl OrderLineView {
         let charged = |tax: ChargedTax| ChargedTaxView {
             name: tax.rate.name,
             percent: tax.rate.percent,
-            amount: currency.format(tax.amount),
+            amount: currency.format(Money::from_decimal(tax.amount)),
         };
         Self {
             id: line.id,
@@ -240,7 +240,7 @@ pub async fn place(
         note,
         request_hash,
     };
-    let actor = Some(caller.principal.user.as_uuid());
+    let actor = caller.actor();
     once::run(&state.database, &caller, &request, &body.bytes, Key::Required, async |tx| {
         let (currency, outcome) = (settings::currency(tx).await?, order::place(tx, &new, actor).await?);
         let created = |order: Order| {
@@ -372,7 +372,7 @@ pub async fn cancel(
     request: Idempotency,
     body: Json<CancelOrder>,
 ) -> Result<HttpResponse, Problem> {
-    let actor = Some(caller.principal.user.as_uuid());
+    let actor = caller.actor();
     let reason = body.value.reason.as_ref();
     once::run(&state.database, &caller, &request, &body.bytes, Key::Optional, async |tx| {
         let (currency, order) = (settings::currency(tx).await?, order::cancel(tx, id, reason, actor).await?);
@@ -462,7 +462,7 @@ pub async fn fulfil(
         lines: lines.map(|part| Part { line_id: part.line_id, quantity: part.quantity }).collect(),
         request_hash,
     };
-    let actor = Some(caller.principal.user.as_uuid());
+    let actor = caller.actor();
     once::run(&state.database, &caller, &request, &body.bytes, Key::Required, async |tx| {
         let (currency, outcome) = (settings::currency(tx).await?, fulfilment::post(tx, &new, actor).await?);
         let created = |posted: Fulfilment| {
@@ -580,7 +580,7 @@ pub async fn take_back(
         lines: lines.into_iter().map(line).collect(),
         request_hash,
     };
-    let actor = Some(caller.principal.user.as_uuid());
+    let actor = caller.actor();
     once::run(&state.database, &caller, &request, &body.bytes, Key::Required, async |tx| {
         let (currency, outcome) = (settings::currency(tx).await?, order_return::post(tx, &new, actor).await?);
         let created = |posted: Return| {

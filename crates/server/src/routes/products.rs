@@ -3,7 +3,9 @@
 use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post, web};
 use chrono::{DateTime, Utc};
 use inventory::product::{self, NewProduct, Product, ProductChange, ProductFilter};
-use inventory::{CategoryId, Currency, Cursor, Limit, Name, Note, OptionText, ProductId, settings, variant};
+use inventory::{
+    CategoryId, Currency, Cursor, Limit, Name, Note, OptionText, ProductId, TaxClassId, settings, variant,
+};
 use serde::{Deserialize, Serialize};
 use tenancy::{TenantTx, both};
 use utoipa::{IntoParams, ToSchema};
@@ -23,6 +25,9 @@ pub struct CreateProduct {
     name: Name,
     #[schema(value_type = Option<uuid::Uuid>)]
     category_id: Option<CategoryId>,
+    /// How its prices are taxed; not at all without one.
+    #[schema(value_type = Option<uuid::Uuid>)]
+    tax_class_id: Option<TaxClassId>,
     #[schema(value_type = Option<String>, max_length = 2000)]
     description: Option<Note>,
     /// The names of up to three option axes; left out, they are those of the first variant.
@@ -42,6 +47,9 @@ pub struct ChangeProduct {
     #[schema(value_type = Option<uuid::Uuid>)]
     category_id: Option<Option<CategoryId>>,
     #[serde(default, deserialize_with = "crate::body::nullable")]
+    #[schema(value_type = Option<uuid::Uuid>)]
+    tax_class_id: Option<Option<TaxClassId>>,
+    #[serde(default, deserialize_with = "crate::body::nullable")]
     #[schema(value_type = Option<String>, max_length = 2000)]
     description: Option<Option<Note>>,
     #[serde(default, deserialize_with = "crate::body::required")]
@@ -57,6 +65,8 @@ pub struct ProductView {
     name: String,
     #[schema(value_type = Option<uuid::Uuid>)]
     category_id: Option<CategoryId>,
+    #[schema(value_type = Option<uuid::Uuid>)]
+    tax_class_id: Option<TaxClassId>,
     description: Option<String>,
     options: Vec<String>,
     archived: bool,
@@ -71,6 +81,7 @@ impl ProductView {
             id: product.id,
             name: product.name,
             category_id: product.category_id,
+            tax_class_id: product.tax_class_id,
             description: product.description,
             options: product.option_names,
             archived: product.is_archived,
@@ -138,16 +149,18 @@ pub async fn create(
     request: Idempotency,
     body: Json<CreateProduct>,
 ) -> Result<HttpResponse, Problem> {
-    let CreateProduct { name, category_id, description, options, variants } = body.value;
+    let CreateProduct { name, category_id, tax_class_id, description, options, variants } = body.value;
     let new = NewProduct {
         name,
         category_id,
+        tax_class_id,
         description,
         option_names: options,
         variants: variants.into_iter().map(CreateVariant::into_new).collect(),
     };
+    let actor = caller.actor();
     once::run(&state.database, &caller, &request, &body.bytes, Key::Optional, async |tx| {
-        let id = product::insert(tx, &new).await?;
+        let id = product::insert(tx, &new, actor).await?;
         let (tag, view) = read(tx, id).await?;
         Answer::created(format!("/api/v1/products/{id}"), tag, &view)
     })
@@ -187,10 +200,12 @@ pub async fn edit(
     IfMatch(if_version): IfMatch,
     body: Json<ChangeProduct>,
 ) -> Result<HttpResponse, Problem> {
-    let ChangeProduct { name, category_id, description, archived } = body.value;
-    let change = ProductChange { name, category_id, description, is_archived: archived, if_version };
+    let ChangeProduct { name, category_id, tax_class_id, description, archived } = body.value;
+    let change =
+        ProductChange { name, category_id, tax_class_id, description, is_archived: archived, if_version };
+    let actor = caller.actor();
     let work = async |tx: &TenantTx| {
-        product::update(tx, id, &change).await?;
+        product::update(tx, id, &change, actor).await?;
         read(tx, id).await
     };
     let (tag, view) = state.database.write(&caller.scope(), work).await?;
@@ -209,7 +224,8 @@ pub async fn archive(
     IfMatch(if_version): IfMatch,
 ) -> Result<HttpResponse, Problem> {
     let change = ProductChange { is_archived: Some(true), if_version, ..ProductChange::default() };
-    let work = async |tx: &TenantTx| Ok::<_, Problem>(product::update(tx, id, &change).await?);
+    let actor = caller.actor();
+    let work = async |tx: &TenantTx| Ok::<_, Problem>(product::update(tx, id, &change, actor).await?);
     state.database.write(&caller.scope(), work).await?;
     Ok(HttpResponse::NoContent().finish())
 }
@@ -226,8 +242,9 @@ pub async fn create_variant(
     body: Json<CreateVariant>,
 ) -> Result<HttpResponse, Problem> {
     let new = body.value.into_new();
+    let actor = caller.actor();
     once::run(&state.database, &caller, &request, &body.bytes, Key::Optional, async |tx| {
-        let id = variant::insert(tx, product, &new).await?;
+        let id = variant::insert(tx, product, &new, actor).await?;
         let (tag, view) = variants::read(tx, id).await?;
         Answer::created(format!("/api/v1/variants/{id}"), tag, &view)
     })

@@ -236,7 +236,7 @@ pub async fn adjust(
     let CreateAdjustment { id, variant_id, location_id, quantity, unit_cost, reason, note } = body.value;
     let id = id.unwrap_or_else(AdjustmentId::new);
     let new = NewAdjustment { id, variant_id, location_id, quantity, unit_cost, reason, note };
-    let actor = Some(caller.principal.user.as_uuid());
+    let actor = caller.actor();
     once::run(&state.database, &caller, &request, &body.bytes, Key::Required, async |tx| {
         let created = |adjustment| {
             let location = format!("/api/v1/stock/adjustments/{id}");

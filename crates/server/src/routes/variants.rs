@@ -5,15 +5,18 @@ use std::collections::BTreeMap;
 use actix_web::{HttpRequest, HttpResponse, get, patch, web};
 use chrono::{DateTime, Utc};
 use inventory::variant::{self, NewVariant, Variant, VariantChange};
-use inventory::{Barcode, Currency, Money, OptionText, ProductId, Quantity, Sku, VariantId, settings};
+use inventory::{
+    Barcode, Currency, Cursor, Limit, Money, OptionText, ProductId, Quantity, Sku, VariantId, gtin, settings,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tenancy::{TenantTx, both};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::etag::{self, Tag};
-use crate::extract::{Caller, IfMatch, Json, PathId, may};
+use crate::extract::{Caller, IfMatch, Json, PathId, Query, may};
 use crate::problem::Problem;
+use crate::routes::{PageView, page_request};
 use crate::state::State;
 
 #[derive(Deserialize, ToSchema)]
@@ -28,6 +31,9 @@ pub struct CreateVariant {
     /// The sale price, a decimal string.
     #[schema(value_type = String, example = "0.45")]
     price: Money,
+    /// A former or recommended price, for comparison.
+    #[schema(value_type = Option<String>, example = "0.55")]
+    compare_at_price: Option<Money>,
     #[schema(value_type = Option<String>, example = "0.16")]
     cost: Option<Money>,
     #[schema(value_type = Option<String>, example = "200")]
@@ -44,6 +50,7 @@ impl CreateVariant {
             sku: self.sku,
             barcodes: self.barcodes,
             price: self.price,
+            compare_at_price: self.compare_at_price,
             cost: self.cost,
             reorder_level: self.reorder_level,
             options: self.options,
@@ -66,6 +73,9 @@ pub struct ChangeVariant {
     price: Option<Money>,
     #[serde(default, deserialize_with = "crate::body::nullable")]
     #[schema(value_type = Option<String>)]
+    compare_at_price: Option<Option<Money>>,
+    #[serde(default, deserialize_with = "crate::body::nullable")]
+    #[schema(value_type = Option<String>)]
     cost: Option<Option<Money>>,
     #[serde(default, deserialize_with = "crate::body::nullable")]
     #[schema(value_type = Option<String>)]
@@ -86,6 +96,7 @@ pub struct VariantView {
     barcodes: Vec<String>,
     #[schema(example = "0.45")]
     price: String,
+    compare_at_price: Option<String>,
     cost: Option<String>,
     #[schema(value_type = Option<String>)]
     reorder_level: Option<Quantity>,
@@ -98,6 +109,8 @@ pub struct VariantView {
     #[schema(value_type = String)]
     available: Quantity,
     archived: bool,
+    /// What looks wrong and was taken all the same, such as a barcode whose check digit does not fit.
+    warnings: Vec<String>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
 }
@@ -108,9 +121,11 @@ impl VariantView {
             id: variant.id,
             product_id: variant.product_id,
             available: variant.available(),
+            warnings: variant.barcodes.iter().filter_map(|code| gtin_warning(code)).collect(),
             sku: variant.sku,
             barcodes: variant.barcodes,
             price: currency.format(variant.price),
+            compare_at_price: variant.compare_at_price.map(|price| currency.format(price)),
             cost: variant.cost.map(|cost| currency.format(cost)),
             reorder_level: variant.reorder_level,
             options: variant.options,
@@ -125,6 +140,62 @@ impl VariantView {
     fn tagged(variant: Variant, currency: &Currency) -> (Tag, Self) {
         (Tag::with_stock(variant.version, variant.stock_position), Self::new(variant, currency))
     }
+}
+
+/// Nothing for what is no GTIN at all: shops print codes of their own.
+fn gtin_warning(code: &str) -> Option<String> {
+    let right = gtin::check_digit(code)?;
+    (!code.ends_with(right)).then(|| format!("the check digit of {code} should be {right}: was it mistyped?"))
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ListPrices {
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
+    limit: Option<Limit>,
+    #[param(value_type = Option<String>)]
+    cursor: Option<Cursor<1>>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PriceChangeView {
+    price: String,
+    compare_at_price: Option<String>,
+    cost: Option<String>,
+    /// The user's id; null is the platform.
+    actor: Option<uuid::Uuid>,
+    changed_at: DateTime<Utc>,
+}
+
+/// Read a variant's prices
+///
+/// Since when it has had which, the latest first.
+#[utoipa::path(tag = "catalogue", params(ListPrices, ("id" = uuid::Uuid, Path,)),
+    responses((status = 200, body = PageView<PriceChangeView>)))]
+#[get("/variants/{id}/prices")]
+pub async fn list_prices(
+    state: web::Data<State>,
+    caller: Caller<may::CatalogueRead>,
+    PathId(id): PathId<VariantId>,
+    Query(query): Query<ListPrices>,
+) -> Result<HttpResponse, Problem> {
+    let page = page_request(query.limit, query.cursor);
+    let (currency, (variant, page)) = state
+        .database
+        .read(&caller.scope(), async |tx| {
+            both(settings::currency(tx), both(variant::find(tx, id), variant::prices(tx, id, &page))).await
+        })
+        .await?;
+    variant.ok_or_else(Problem::not_found)?;
+    Ok(HttpResponse::Ok().json(PageView::new(page, |change| PriceChangeView {
+        price: currency.format(change.price),
+        compare_at_price: change.compare_at_price.map(|price| currency.format(price)),
+        cost: change.cost.map(|cost| currency.format(cost)),
+        actor: change.actor_id,
+        changed_at: change.changed_at,
+    })))
 }
 
 /// The variant as clients see it.
@@ -165,11 +236,20 @@ pub async fn edit(
     IfMatch(if_version): IfMatch,
     body: Json<ChangeVariant>,
 ) -> Result<HttpResponse, Problem> {
-    let ChangeVariant { sku, barcodes, price, cost, reorder_level, archived } = body.value;
-    let change =
-        VariantChange { sku, barcodes, price, cost, reorder_level, is_archived: archived, if_version };
+    let ChangeVariant { sku, barcodes, price, compare_at_price, cost, reorder_level, archived } = body.value;
+    let change = VariantChange {
+        sku,
+        barcodes,
+        price,
+        compare_at_price,
+        cost,
+        reorder_level,
+        is_archived: archived,
+        if_version,
+    };
+    let actor = caller.actor();
     let work = async |tx: &TenantTx| {
-        variant::update(tx, id, &change).await?;
+        variant::update(tx, id, &change, actor).await?;
         read(tx, id).await
     };
     let (tag, view) = state.database.write(&caller.scope(), work).await?;

@@ -1,0 +1,29 @@
+//! Global trade item numbers, as barcodes hold them (GS1 General Specifications, section 7.9).
+
+/// The check digit that a code of 8, 12, 13 or 14 digits should end with; `None` for a code that is no GTIN.
+pub fn check_digit(code: &str) -> Option<char> {
+    let digits: Vec<u32> = code.chars().map(|c| c.to_digit(10)).collect::<Option<_>>()?;
+    if !matches!(digits.len(), 8 | 12 | 13 | 14) {
+        return None;
+    }
+    // From the right, without the check digit itself: 3, 1, 3, 1 ...
+    let weighed = digits.iter().rev().skip(1).zip([3, 1].into_iter().cycle());
+    let sum: u32 = weighed.map(|(digit, weight)| digit * weight).sum();
+    char::from_digit((10 - sum % 10) % 10, 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_digit_checks_the_others() {
+        for code in ["4006381333931", "96385074", "036000291452", "10614141000415"] {
+            assert_eq!(check_digit(code), code.chars().last(), "{code}");
+        }
+        assert_eq!(check_digit("4006381333932"), Some('1'));
+        for code in ["", "12345", "400638133393A", "A006381333931"] {
+            assert_eq!(check_digit(code), None, "{code}");
+        }
+    }
+}
