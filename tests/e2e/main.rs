@@ -21,5 +21,6 @@ mod process;
 mod routes;
 mod servers;
 mod stock;
+mod stock_documents;
 mod terms;
 mod tls;

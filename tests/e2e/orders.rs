@@ -332,3 +332,57 @@ async fn what_there_is_is_sold_exactly_once_and_numbers_have_no_gap() {
     assert_eq!(numbers.len(), 1);
     assert_books_hold(&app, acme).await;
 }
+
+#[tokio::test]
+async fn what_is_to_be_told_is_written_with_the_order_and_read_by_no_business() {
+    let app = TestApp::start().await;
+    let (acme, zenith) = (app.tenant("acme").await, app.tenant("zenith").await);
+    let bolt = stocked(&acme, "BOLT", "2").await;
+    let order = json!({"lines": [{"variantId": bolt, "quantity": "2"}]});
+    let placed = made(post(&acme, "orders", &order).await);
+    assert_eq!(post(&acme, "orders", &order).await.status, 409);
+    let admin = app.database.as_admin().await;
+    let rows = admin
+        .query("SELECT topic, payload, tenant_id, tenant_role::text FROM shared.outbox", &[])
+        .await
+        .unwrap();
+    assert_eq!(rows.len(), 1, "nothing is told of what was refused");
+    assert_eq!(rows[0].get::<_, String>(0), "order.placed");
+    assert_eq!(rows[0].get::<_, Value>(1)["orderId"], placed["id"]);
+    assert_eq!(rows[0].get::<_, Uuid>(2), acme.tenant.id.as_uuid());
+    let role: String = rows[0].get(3);
+    assert_eq!(role, acme.tenant.role.as_str());
+
+    // As zenith: nothing to read, and nothing to write in another's name.
+    let server = app.database.as_server().await;
+    server.batch_execute(&format!("BEGIN; SET LOCAL ROLE {}", zenith.tenant.role.quoted())).await.unwrap();
+    let read = server.query("SELECT FROM shared.outbox", &[]).await.unwrap_err();
+    assert_eq!(read.code().unwrap().code(), "42501");
+    server.batch_execute("ROLLBACK; BEGIN").await.unwrap();
+    server.batch_execute(&format!("SET LOCAL ROLE {}", zenith.tenant.role.quoted())).await.unwrap();
+    let forged = format!(
+        "INSERT INTO shared.outbox (id, tenant_role, tenant_id, topic, payload, created_at)
+         VALUES (gen_random_uuid(), '{role}', gen_random_uuid(), 'order.placed', '{{}}', now())"
+    );
+    assert_eq!(server.batch_execute(&forged).await.unwrap_err().code().unwrap().code(), "42501");
+
+    // What is old goes, and so do old keys; what is young stays.
+    made(post(&acme, "customers", &json!({"name": "Ann"})).await);
+    admin.batch_execute("UPDATE shared.outbox SET created_at = now() - interval '8 days'").await.unwrap();
+    admin
+        .batch_execute("UPDATE business_1.idempotency_keys SET created_at = now() - interval '8 days'")
+        .await
+        .unwrap();
+    acme.adjust(&bolt, "5").await;
+    made(post(&acme, "orders", &order).await);
+    let provisioner = app.onboarding().provisioner();
+    let prune = async |tx: &tenancy::SharedTx| tenancy::outbox::prune(tx, 7).await;
+    assert_eq!(provisioner.write_shared(prune).await.unwrap(), 1);
+    let forget = async |tx: &tenancy::TenantTx| inventory::idempotency::forget(tx, 7).await;
+    assert!(provisioner.write_tenant(&acme.tenant, forget).await.unwrap() >= 2);
+    let left: i64 =
+        admin.query_one("SELECT count(*) FROM business_1.idempotency_keys", &[]).await.unwrap().get(0);
+    assert_eq!(left, 2, "the adjustment and the order of just now");
+    let told: i64 = admin.query_one("SELECT count(*) FROM shared.outbox", &[]).await.unwrap().get(0);
+    assert_eq!(told, 1);
+}

@@ -83,6 +83,31 @@ fn table() -> Vec<(&'static str, &'static str, Who, Option<Value>)> {
             Some(json!({"variantId": "{variant}", "quantity": "1", "reason": "found"})),
         ),
         ("GET", "/api/v1/stock/adjustments/{id}", Member("stock.read"), None),
+        ("GET", "/api/v1/stock/ledger", Member("reports.read"), None),
+        ("GET", "/api/v1/stock/transfers", Member("stock.read"), None),
+        (
+            "POST",
+            "/api/v1/stock/transfers",
+            Member("stock.transfer"),
+            Some(json!({
+                "fromLocationId": "{location}", "toLocationId": "00000000-0000-7000-8000-000000000001",
+                "lines": [{"variantId": "{variant}", "quantity": "1"}],
+            })),
+        ),
+        ("GET", "/api/v1/stock/transfers/{id}", Member("stock.read"), None),
+        ("POST", "/api/v1/stock/transfers/{id}/receive", Member("stock.transfer"), Some(json!({}))),
+        ("POST", "/api/v1/stock/transfers/{id}/send-back", Member("stock.transfer"), Some(json!({}))),
+        ("GET", "/api/v1/stock/counts", Member("stock.read"), None),
+        ("POST", "/api/v1/stock/counts", Member("stock.count"), Some(json!({"locationId": "{location}"}))),
+        ("GET", "/api/v1/stock/counts/{id}", Member("stock.read"), None),
+        (
+            "POST",
+            "/api/v1/stock/counts/{id}/lines",
+            Member("stock.count"),
+            Some(json!({"lines": [{"variantId": "{variant}", "counted": "1"}]})),
+        ),
+        ("POST", "/api/v1/stock/counts/{id}/post", Member("stock.count"), Some(json!({}))),
+        ("POST", "/api/v1/stock/counts/{id}/cancel", Member("stock.count"), Some(json!({}))),
         ("GET", "/api/v1/customers", Member("orders.read"), None),
         ("POST", "/api/v1/customers", Member("orders.place"), Some(json!({"name": "New"}))),
         ("GET", "/api/v1/customers/{id}", Member("orders.read"), None),
@@ -269,6 +294,12 @@ async fn fill(business: &Business<'_>) -> BTreeMap<&'static str, Value> {
     let adjustment = business.adjust(&variant, "5").await.body;
     let location = business.get("/api/v1/locations").await.body["data"][0]["id"].clone();
     let customer = business.post("/api/v1/customers", &json!({"name": "Ann Smith"})).await.body;
+    let shed = business.post("/api/v1/locations", &json!({"name": "Shed"})).await.body;
+    let transfer = json!({
+        "fromLocationId": location, "toLocationId": shed["id"], "lines": [{"variantId": variant, "quantity": "1"}]});
+    let transfer =
+        business.with("idempotency-key", "t").post("/api/v1/stock/transfers", &transfer).await.body;
+    let count = business.with("idempotency-key", "c").post("/api/v1/stock/counts", &json!({})).await.body;
     let tax_class = json!({"name": "VAT", "inclusive": true, "rates": [{"name": "VAT", "percent": "16"}]});
     let tax_class = business.post("/api/v1/tax-classes", &tax_class).await.body;
     let order = json!({"fulfil": false, "customerId": customer["id"], "lines": [{"variantId": variant, "quantity": "1"}]});
@@ -282,6 +313,8 @@ async fn fill(business: &Business<'_>) -> BTreeMap<&'static str, Value> {
         ("customer", customer["id"].clone()),
         ("order", order["id"].clone()),
         ("taxClass", tax_class["id"].clone()),
+        ("transfer", transfer["id"].clone()),
+        ("count", count["id"].clone()),
     ])
 }
 
@@ -300,6 +333,8 @@ async fn keys_of_another_business_find_nothing_on_any_route() {
         }
         let kind = template.split('/').nth(3).unwrap_or_default();
         let own_key = match (kind, template.contains("adjustments")) {
+            ("stock", _) if template.contains("transfers") => "transfer",
+            ("stock", _) if template.contains("counts") => "count",
             ("categories", _) => "category",
             ("products", _) => "product",
             ("variants", _) => "variant",
@@ -326,6 +361,7 @@ async fn keys_of_another_business_find_nothing_on_any_route() {
                 let text = body
                     .to_string()
                     .replace("\"{category}\"", &key("category").to_string())
+                    .replace("\"{location}\"", &key("location").to_string())
                     .replace("\"{variant}\"", &key("variant").to_string());
                 serde_json::from_str::<Value>(&text).unwrap()
             });

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    backup, config, db, dev, doctor, domain, job, migrate, openapi, seed, serve, stats, tenant, user,
+    backup, config, db, dev, doctor, domain, job, ledger, migrate, openapi, seed, serve, stats, tenant, user,
 };
 use crate::output::Output;
 
@@ -59,6 +59,9 @@ enum Command {
     /// Give businesses hosts of their own.
     #[command(subcommand)]
     Domain(domain::Command),
+    /// Compare stock with the ledger that it came from.
+    #[command(subcommand)]
+    Ledger(ledger::Command),
     /// Look at background jobs, and run them.
     #[command(subcommand)]
     Job(job::Command),
@@ -91,6 +94,7 @@ async fn main() -> ExitCode {
         Command::Backup(command) => backup::run(command).await,
         Command::Domain(command) => domain::run(command).await,
         Command::Job(command) => job::run(command).await,
+        Command::Ledger(command) => ledger::run(command).await,
         Command::Tenant(command) => tenant::run(command).await,
         Command::User(command) => user::run(command).await,
         Command::Seed(command) => seed::run(command).await,

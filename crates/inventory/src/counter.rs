@@ -10,6 +10,8 @@ use tenancy::{DbError, TenantTx};
 pub enum Counter {
     Order,
     Return,
+    Transfer,
+    Count,
 }
 
 impl Counter {
@@ -17,6 +19,8 @@ impl Counter {
         match self {
             Self::Order => "order",
             Self::Return => "return",
+            Self::Transfer => "transfer",
+            Self::Count => "count",
         }
     }
 
@@ -25,6 +29,8 @@ impl Counter {
         let prefix = match self {
             Self::Order => "SO",
             Self::Return => "RT",
+            Self::Transfer => "ST",
+            Self::Count => "SC",
         };
         format!("{prefix}-{number:06}")
     }

@@ -7,7 +7,7 @@ use tenancy::{DbError, TenantTx, both};
 use uuid::Uuid;
 
 use crate::decimal::{Money, Quantity};
-use crate::document;
+use crate::document::{self, Part};
 use crate::ids::{FulfilmentId, OrderId, OrderLineId};
 use crate::movement::Kind;
 use crate::order::{self, Order, OrderError, OrderStatus};
@@ -21,22 +21,15 @@ pub struct NewFulfilment {
     pub has_chosen_id: bool,
     pub order_id: OrderId,
     /// How much of which lines; all that is open when there are none.
-    pub lines: Vec<Part>,
+    pub lines: Vec<Part<OrderLineId>>,
     pub request_hash: Vec<u8>,
-}
-
-/// So much of a line.
-#[derive(Debug, Clone, Copy)]
-pub struct Part {
-    pub line_id: OrderLineId,
-    pub quantity: Quantity,
 }
 
 /// A posted fulfilment, and the order as it is after it.
 #[derive(Debug, Clone)]
 pub struct Fulfilment {
     pub id: FulfilmentId,
-    pub lines: Vec<Part>,
+    pub lines: Vec<Part<OrderLineId>>,
     pub actor_id: Option<Uuid>,
     pub fulfilled_at: DateTime<Utc>,
     pub order: Order,
@@ -47,37 +40,6 @@ pub struct Fulfilment {
 pub enum Outcome {
     Posted(Fulfilment),
     Repeated(Fulfilment),
-}
-
-/// Sums what is asked of the same line, and checks each against what is left of it.
-pub(crate) fn merge(
-    order: &Order,
-    parts: impl Iterator<Item = (usize, Part)>,
-    left: fn(&order::OrderLine) -> Quantity,
-) -> Result<Vec<(usize, Quantity)>, OrderError> {
-    let mut merged: Vec<(usize, Quantity)> = Vec::new();
-    for (index, part) in parts {
-        if part.quantity.is_negative() || part.quantity.is_zero() {
-            return Err(OrderError::Quantity { index });
-        }
-        let of_line = order.lines.iter().position(|line| line.id == part.line_id);
-        let at = of_line.ok_or(OrderError::UnknownLine { index })?;
-        let sum = match merged.iter_mut().find(|(line, _)| *line == at) {
-            Some((_, sum)) => {
-                *sum = sum.plus(part.quantity);
-                *sum
-            }
-            None => {
-                merged.push((at, part.quantity));
-                part.quantity
-            }
-        };
-        let left = left(&order.lines[at]);
-        if sum > left {
-            return Err(OrderError::MoreThanLeft { index, left });
-        }
-    }
-    Ok(merged)
 }
 
 /// Posts a fulfilment: on hand and reserved fall by what leaves.
@@ -96,11 +58,10 @@ pub async fn post(tx: &TenantTx, new: &NewFulfilment, actor: Option<Uuid>) -> Re
     if !matches!(was, OrderStatus::Reserved | OrderStatus::PartlyFulfilled) {
         return Err(OrderError::NothingOpen(was));
     }
-    let merged = if new.lines.is_empty() {
-        let open = order.lines.iter().enumerate().map(|(at, line)| (at, line.open()));
-        open.filter(|(_, open)| !open.is_zero()).collect()
-    } else {
-        merge(&order, new.lines.iter().copied().enumerate(), order::OrderLine::open)?
+    let open: Vec<_> = order.lines.iter().map(|line| (line.id, line.open())).collect();
+    let merged = match new.lines.as_slice() {
+        [] => document::all_that_is_left(&open),
+        parts => document::merge(&open, parts.iter().copied())?,
     };
     let ids: Vec<Uuid> = merged.iter().map(|_| Uuid::now_v7()).collect();
     let postings: Vec<Posting> = merged
@@ -124,7 +85,7 @@ pub async fn post(tx: &TenantTx, new: &NewFulfilment, actor: Option<Uuid>) -> Re
         line.fulfilled = line.fulfilled.plus(*quantity);
     }
     order.status = OrderStatus::of(&order.lines);
-    let lines: Vec<Part> = merged
+    let lines: Vec<Part<OrderLineId>> = merged
         .iter()
         .map(|(at, quantity)| Part { line_id: order.lines[*at].id, quantity: *quantity })
         .collect();
@@ -154,7 +115,7 @@ async fn insert(
     tx: &TenantTx,
     new: &NewFulfilment,
     ids: &[Uuid],
-    lines: &[Part],
+    lines: &[Part<OrderLineId>],
     actor: Option<Uuid>,
 ) -> Result<(), DbError> {
     const INSERT: &str = "

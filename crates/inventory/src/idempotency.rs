@@ -3,6 +3,7 @@
 //! The row is written in the transaction of the effect, so effect and stored answer are committed together or not at
 //! all. A second request with the key waits at the row until the first has ended.
 
+use chrono::TimeDelta;
 use serde_json::Value;
 use tenancy::{DbError, TenantTx};
 use tokio_postgres::error::SqlState;
@@ -74,6 +75,15 @@ pub async fn claim(
         headers: row.try_get("headers").map_err(get)?,
         body: row.try_get("body").map_err(get)?,
     }))
+}
+
+/// Forgets the keys that are older than so many days; returns how many.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn forget(tx: &TenantTx, keep_days: u32) -> Result<u64, DbError> {
+    const FORGET: &str = "DELETE FROM idempotency_keys WHERE created_at < $1";
+    tx.execute(FORGET, &[&(tx.now() - TimeDelta::days(keep_days.into()))]).await
 }
 
 /// Stores the answer to the request that claimed `key`.

@@ -63,4 +63,14 @@ ids! {
     FulfilmentId,
     /// Goods that came back; a client may choose it.
     ReturnId,
+    /// Stock on its way between locations; a client may choose it.
+    TransferId,
+    /// A line of a transfer.
+    TransferLineId,
+    /// An arrival of part of a transfer; a client may choose it.
+    StepId,
+    /// A count of stock; a client may choose it.
+    CountId,
+    /// A line of a count.
+    CountLineId,
 }

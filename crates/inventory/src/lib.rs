@@ -7,16 +7,18 @@ pub mod adjustment;
 pub mod audit;
 pub mod barcode;
 pub mod category;
+pub mod count;
 pub mod counter;
 pub mod customer;
 pub mod dashboard;
 mod decimal;
 pub mod defaults;
-mod document;
+pub mod document;
 pub mod fulfilment;
 pub mod gtin;
 pub mod idempotency;
 mod ids;
+pub mod ledger;
 pub mod location;
 pub mod movement;
 pub mod order;
@@ -28,14 +30,16 @@ pub mod settings;
 pub mod stock;
 pub mod tax;
 mod text;
+pub mod transfer;
 pub mod variant;
 
 use chrono::{DateTime, Utc};
 
 pub use decimal::{DecimalError, Money, Percent, Quantity};
 pub use ids::{
-    AdjustmentId, CategoryId, CustomerId, EntryId, FulfilmentId, LocationId, MovementId, OrderId,
-    OrderLineId, ProductId, ReturnId, TaxClassId, VariantId,
+    AdjustmentId, CategoryId, CountId, CountLineId, CustomerId, EntryId, FulfilmentId, LocationId,
+    MovementId, OrderId, OrderLineId, ProductId, ReturnId, StepId, TaxClassId, TransferId, TransferLineId,
+    VariantId,
 };
 pub use page::{Cursor, CursorError, Limit, LimitError, Page, PageRequest};
 pub use settings::{Currency, CurrencyError};

@@ -14,7 +14,9 @@ use uuid::Uuid;
 use crate::audit::{self, Subject};
 use crate::counter::{self, Counter, taken_number};
 use crate::decimal::{Money, Quantity};
+use crate::document::{self, PartError};
 use crate::ids::{CustomerId, LocationId, OrderId, OrderLineId, VariantId};
+use crate::location;
 use crate::movement::Kind;
 use crate::page::{Cursor, Page, PageRequest};
 use crate::pricing::{self, Discount, PricedLine, PricingError};
@@ -22,7 +24,6 @@ use crate::settings::{self, Terms};
 use crate::stock::{self, Decided, Posting, Source, StockError};
 use crate::tax::{Rate, Taxation};
 use crate::text::{Note, Reason, SearchText};
-use crate::{document, location};
 
 /// An order to be placed.
 #[derive(Debug, Clone)]
@@ -212,11 +213,9 @@ pub enum OrderError {
     UnknownCustomer,
     #[error("there is no such location")]
     UnknownLocation,
-    #[error("the order has no such line")]
-    UnknownLine { index: usize },
-    /// More than is open, or than was fulfilled and not returned yet.
-    #[error("only {left} of the line are left")]
-    MoreThanLeft { index: usize, left: Quantity },
+    /// Of a line that is to be fulfilled or returned.
+    #[error(transparent)]
+    Part(#[from] PartError),
     #[error("nothing of the order is open: it is {}", .0.as_str())]
     NothingOpen(OrderStatus),
     #[error("another order has the id {0} already")]

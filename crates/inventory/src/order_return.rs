@@ -9,11 +9,10 @@ use uuid::Uuid;
 
 use crate::counter::{self, Counter, taken_number};
 use crate::decimal::{Money, Quantity};
-use crate::document;
-use crate::fulfilment::{Part, merge};
+use crate::document::{self, Part};
 use crate::ids::{OrderId, OrderLineId, ReturnId};
 use crate::movement::Kind;
-use crate::order::{self, Order, OrderError, OrderLine};
+use crate::order::{self, Order, OrderError};
 use crate::settings;
 use crate::stock::{self, Posting, Source};
 use crate::text::Reason;
@@ -33,7 +32,7 @@ pub struct NewReturn {
 /// So much of a line that comes back.
 #[derive(Debug, Clone, Copy)]
 pub struct NewReturnLine {
-    pub part: Part,
+    pub part: Part<OrderLineId>,
     /// Whether it can be sold again.
     pub is_restocked: bool,
 }
@@ -87,8 +86,8 @@ pub async fn post(tx: &TenantTx, new: &NewReturn, actor: Option<Uuid>) -> Result
     let (terms, order) = both(terms, locked).await?;
     let mut order = order.ok_or(OrderError::NotFound)?;
     // Of one line some may be restocked and some wasted: together no more than is left of it.
-    let parts = new.lines.iter().map(|line| line.part).enumerate();
-    merge(&order, parts, OrderLine::returnable)?;
+    let returnable: Vec<_> = order.lines.iter().map(|line| (line.id, line.returnable())).collect();
+    document::merge(&returnable, new.lines.iter().map(|line| line.part))?;
 
     let mut lines = Vec::with_capacity(new.lines.len());
     let mut postings = Vec::new();

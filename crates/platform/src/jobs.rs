@@ -7,11 +7,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use inventory::idempotency;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tenancy::fleet::RunOptions;
 use tenancy::jobs::{JobContext, JobError, JobKind, NewJob};
-use tenancy::{DbError, Tenant, TenantId, tenant};
+use tenancy::{DbError, SharedTx, Tenant, TenantId, TenantTx, outbox, tenant};
 
 use crate::{backup, stats};
 
@@ -21,6 +22,8 @@ const FILL_SPARES: &str = "spares.fill";
 const END_MAINTENANCE: &str = "maintenance.end";
 const SAMPLE_SIZES: &str = "sizes.sample";
 const FORGET_JOBS: &str = "jobs.forget";
+const FORGET_KEYS: &str = "keys.forget";
+const PRUNE_OUTBOX: &str = "outbox.prune";
 
 /// What background work is told by the configuration.
 #[derive(Debug, Clone)]
@@ -66,6 +69,8 @@ pub fn kinds(settings: JobSettings) -> Vec<JobKind> {
         JobKind::new(FORGET_JOBS, move |context| forget_jobs(context, keep_days))
             .every(Duration::from_secs(3600)),
     ];
+    kinds.push(JobKind::new(FORGET_KEYS, forget_keys).every(Duration::from_secs(6 * 3600)));
+    kinds.push(JobKind::new(PRUNE_OUTBOX, prune_outbox).every(Duration::from_secs(600)));
     if spare_schemas > 0 {
         let fill = JobKind::new(FILL_SPARES, move |context| fill_spares(context, spare_schemas));
         kinds.push(fill.every(Duration::from_secs(2)));
@@ -96,6 +101,34 @@ async fn forget_jobs(context: JobContext, keep_days: u32) -> Result<Value, JobEr
         })
         .await?;
     Ok(json!({"forgotten": forgotten}))
+}
+
+/// Queues that were offline send again for days; after that a document's own id still tells a repetition.
+const KEEP_KEYS_DAYS: u32 = 7;
+
+async fn forget_keys(context: JobContext) -> Result<Value, JobError> {
+    let tenants = context.provisioner.write_shared(async |tx| tenant::all(tx).await).await?;
+    let (mut forgotten, mut failed) = (0, 0);
+    for tenant in &tenants {
+        let work = async |tx: &TenantTx| idempotency::forget(tx, KEEP_KEYS_DAYS).await;
+        match context.provisioner.write_tenant(tenant, work).await {
+            Ok(count) => forgotten += count,
+            // It may be in the middle of a restore, or wait for its migration: the next time will do.
+            Err(error) => {
+                failed += 1;
+                tracing::debug!(tenant.slug = %tenant.slug, error = %tenancy::chain(&error), "keys were not forgotten");
+            }
+        }
+    }
+    Ok(json!({"forgotten": forgotten, "businessesLeftOut": failed}))
+}
+
+/// What nobody has fetched for so long nobody waits for.
+const KEEP_OUTBOX_DAYS: u32 = 7;
+
+async fn prune_outbox(context: JobContext) -> Result<Value, JobError> {
+    let prune = async |tx: &SharedTx| outbox::prune(tx, KEEP_OUTBOX_DAYS).await;
+    Ok(json!({"pruned": context.provisioner.write_shared(prune).await?}))
 }
 
 async fn run_migrations(context: JobContext) -> Result<Value, JobError> {

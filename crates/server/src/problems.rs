@@ -6,7 +6,9 @@ use identity::login::LoginError;
 use identity::membership::MembershipError;
 use inventory::adjustment::AdjustmentError;
 use inventory::category::CategoryError;
+use inventory::count::CountError;
 use inventory::customer::CustomerError;
+use inventory::document::PartError;
 use inventory::idempotency::IdempotencyError;
 use inventory::location::LocationError;
 use inventory::order::OrderError;
@@ -15,6 +17,7 @@ use inventory::product::ProductError;
 use inventory::settings::SettingsError;
 use inventory::stock::StockError;
 use inventory::tax::TaxError;
+use inventory::transfer as stock_transfer;
 use inventory::variant::VariantError;
 use platform::{BackupError, MemberError, OnboardingError, OperatorError};
 use serde_json::json;
@@ -223,12 +226,79 @@ impl From<LocationError> for Problem {
     }
 }
 
+impl From<stock_transfer::TransferError> for Problem {
+    fn from(error: stock_transfer::TransferError) -> Self {
+        match error {
+            stock_transfer::TransferError::NotFound => Self::not_found(),
+            stock_transfer::TransferError::LineCount => Self::invalid("/lines", "invalid_line_count", &error),
+            stock_transfer::TransferError::Quantity { index } => {
+                Self::invalid(format!("/lines/{index}/quantity"), "quantity_not_positive", &error)
+            }
+            stock_transfer::TransferError::SameLocation => {
+                Self::invalid("/toLocationId", "same_location", &error)
+            }
+            stock_transfer::TransferError::UnknownLocation { is_source } => {
+                let pointer = if is_source { "/fromLocationId" } else { "/toLocationId" };
+                Self::not_found().at(pointer, "not_found", &error)
+            }
+            stock_transfer::TransferError::NothingInTransit(status) => {
+                Self::conflict("wrong_status", sentence(&error)).with("status", json!(status))
+            }
+            stock_transfer::TransferError::IdTaken(_) => Self::conflict("id_taken", sentence(&error)),
+            stock_transfer::TransferError::Part(error) => error.into(),
+            stock_transfer::TransferError::Stock(error) => error.into(),
+            stock_transfer::TransferError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<CountError> for Problem {
+    fn from(error: CountError) -> Self {
+        let at = |index: usize, field: &str| format!("/lines/{index}/{field}");
+        match error {
+            CountError::NotFound => Self::not_found(),
+            CountError::UnknownLocation => Self::not_found().at("/locationId", "not_found", &error),
+            CountError::UnknownVariant { index } => {
+                Self::not_found().at(at(index, "variantId"), "not_found", &error)
+            }
+            CountError::Negative { index } => Self::invalid(at(index, "counted"), "negative_amount", &error),
+            CountError::LineCount => Self::invalid("/lines", "invalid_line_count", &error),
+            CountError::Twice { index } => Self::invalid(at(index, "variantId"), "counted_twice", &error),
+            CountError::NotOpen(status) => {
+                Self::conflict("wrong_status", sentence(&error)).with("status", json!(status))
+            }
+            CountError::Empty => Self::conflict("nothing_counted", sentence(&error)),
+            CountError::IdTaken(_) => Self::conflict("id_taken", sentence(&error)),
+            CountError::Stock(error) => error.into(),
+            CountError::Db(error) => error.into(),
+        }
+    }
+}
+
 impl From<CustomerError> for Problem {
     fn from(error: CustomerError) -> Self {
         match error {
             CustomerError::NotFound => Self::not_found(),
             CustomerError::Stale => Self::stale(),
             CustomerError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<PartError> for Problem {
+    fn from(error: PartError) -> Self {
+        match error {
+            PartError::Quantity { index } => {
+                Self::invalid(format!("/lines/{index}/quantity"), "quantity_not_positive", error)
+            }
+            PartError::UnknownLine { index } => {
+                Self::not_found().at(format!("/lines/{index}/lineId"), "not_found", error)
+            }
+            PartError::MoreThanLeft { index, .. } => Self::conflict("more_than_left", sentence(&error)).at(
+                format!("/lines/{index}/quantity"),
+                "more_than_left",
+                error,
+            ),
         }
     }
 }
@@ -259,14 +329,7 @@ impl From<OrderError> for Problem {
             }
             OrderError::UnknownCustomer => Self::not_found().at("/customerId", "not_found", &error),
             OrderError::UnknownLocation => Self::not_found().at("/locationId", "not_found", &error),
-            OrderError::UnknownLine { index } => {
-                Self::not_found().at(at(index, "lineId"), "not_found", &error)
-            }
-            OrderError::MoreThanLeft { index, .. } => Self::conflict("more_than_left", sentence(&error)).at(
-                at(index, "quantity"),
-                "more_than_left",
-                &error,
-            ),
+            OrderError::Part(error) => (*error).into(),
             OrderError::NothingOpen(status) => {
                 Self::conflict("wrong_status", sentence(&error)).with("status", json!(status))
             }

@@ -21,13 +21,15 @@ pub async fn write(tx: &TenantTx, topic: &str, payload: &Value) -> Result<(), Db
     tx.execute(INSERT, &[&Uuid::now_v7(), &tenant, &topic, payload, &tx.now()]).await.map(drop)
 }
 
-/// Forgets what is older than so many days, ten thousand rows at most; returns how many.
+/// Forgets what is older than so many days; returns how many rows that were.
 ///
 /// # Errors
 /// [`DbError`].
 pub async fn prune(tx: &SharedTx, keep_days: u32) -> Result<u64, DbError> {
+    // Read from the oldest on, and only until the first that stays.
     const PRUNE: &str = "
         DELETE FROM shared.outbox
-         WHERE id IN (SELECT id FROM shared.outbox WHERE created_at < $1 ORDER BY transaction_id, id LIMIT 10000)";
+         WHERE transaction_id < coalesce((SELECT transaction_id FROM shared.outbox WHERE created_at >= $1
+                                           ORDER BY transaction_id, id LIMIT 1), pg_current_xact_id())";
     tx.execute(PRUNE, &[&(tx.now() - chrono::TimeDelta::days(keep_days.into()))]).await
 }

@@ -211,6 +211,27 @@ impl Provisioner {
         }
     }
 
+    /// Runs `work` as a business, with the owner's login: for background work over all businesses.
+    ///
+    /// # Errors
+    /// What `work` returns.
+    pub async fn write_tenant<T, E>(
+        &self,
+        tenant: &Arc<Tenant>,
+        work: impl AsyncFn(&TenantTx) -> Result<T, E>,
+    ) -> Result<T, E>
+    where
+        E: Error + From<DbError>,
+    {
+        let session = self.owner.begin_unscoped().await?;
+        session.batch(tenant.openings.settings()).await?;
+        let realm = Realm::Business(tenant.number);
+        let tx = TenantTx::over(session.into_realm(realm), &tenant.scope());
+        let done = work(&tx).await?;
+        tx.into_session().commit().await?;
+        Ok(done)
+    }
+
     /// The owner's own view of the `shared` schema, for commands that run where the owner's login is.
     ///
     /// # Errors

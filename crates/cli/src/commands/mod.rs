@@ -7,6 +7,7 @@ pub mod dev;
 pub mod doctor;
 pub mod domain;
 pub mod job;
+pub mod ledger;
 pub mod migrate;
 pub mod openapi;
 pub mod seed;

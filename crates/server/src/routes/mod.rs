@@ -4,6 +4,7 @@ pub mod audit;
 pub mod auth;
 pub mod barcodes;
 pub mod categories;
+pub mod counts;
 pub mod customers;
 pub mod dashboard;
 pub mod docs;
@@ -19,6 +20,7 @@ pub mod products;
 pub mod settings;
 pub mod stock;
 pub mod tax_classes;
+pub mod transfers;
 pub mod variants;
 pub mod well_known;
 
@@ -95,6 +97,18 @@ pub fn configure(config: &mut ServiceConfig) {
             .service(stock::list_movements)
             .service(stock::adjust)
             .service(stock::show_adjustment)
+            .service(stock::verify_ledger)
+            .service(transfers::list)
+            .service(transfers::send)
+            .service(transfers::show)
+            .service(transfers::receive)
+            .service(transfers::send_back)
+            .service(counts::list)
+            .service(counts::open)
+            .service(counts::show)
+            .service(counts::enter)
+            .service(counts::post_count)
+            .service(counts::cancel)
             .service(customers::list)
             .service(customers::create)
             .service(customers::show)

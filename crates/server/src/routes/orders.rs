@@ -3,7 +3,8 @@
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use chrono::{DateTime, Utc};
 use identity::Permission;
-use inventory::fulfilment::{self, Fulfilment, NewFulfilment, Part};
+use inventory::document::Part;
+use inventory::fulfilment::{self, Fulfilment, NewFulfilment};
 use inventory::order::{self, ChargedTax, NewLine, NewOrder, Order, OrderFilter, OrderLine, OrderStatus};
 use inventory::order_return::{self, NewReturn, NewReturnLine, Return, ReturnLine};
 use inventory::pricing::Discount;
@@ -424,7 +425,7 @@ pub struct LinePartView {
 
 impl FulfilmentView {
     fn new(fulfilment: Fulfilment, currency: &Currency) -> Self {
-        let part = |part: Part| LinePartView { line_id: part.line_id, quantity: part.quantity };
+        let part = |part: Part<OrderLineId>| LinePartView { line_id: part.line_id, quantity: part.quantity };
         Self {
             id: fulfilment.id,
             lines: fulfilment.lines.into_iter().map(part).collect(),

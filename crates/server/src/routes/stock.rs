@@ -1,8 +1,9 @@
-//! Stock: levels, the ledger, adjustments.
+//! Stock: levels, the ledger and whether it holds, adjustments.
 
 use actix_web::{HttpResponse, get, post, web};
 use chrono::{DateTime, Utc};
 use inventory::adjustment::{self, Adjustment, NewAdjustment, Outcome};
+use inventory::ledger;
 use inventory::movement::{self, Movement};
 use inventory::stock::{self, LevelFilter, StockLevel};
 use inventory::{
@@ -260,4 +261,61 @@ pub async fn show_adjustment(
 ) -> Result<HttpResponse, Problem> {
     let adjustment = state.database.read(&caller.scope(), async |tx| adjustment::find(tx, id).await).await?;
     Ok(HttpResponse::Ok().json(AdjustmentView::from(adjustment.ok_or_else(Problem::not_found)?)))
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LedgerView {
+    /// Whether every level is the sum of its movements, and every reservation what orders have open.
+    holds: bool,
+    levels: i64,
+    movements: i64,
+    drifts: Vec<DriftView>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DriftView {
+    #[schema(value_type = Uuid)]
+    variant_id: VariantId,
+    #[schema(value_type = Uuid)]
+    location_id: LocationId,
+    #[schema(value_type = String)]
+    on_hand: Quantity,
+    /// The sum of the movements.
+    #[schema(value_type = String)]
+    ledger: Quantity,
+    #[schema(value_type = String)]
+    reserved: Quantity,
+    /// What orders have open.
+    #[schema(value_type = String)]
+    promised: Quantity,
+    broken_movements: i64,
+}
+
+/// Verify the ledger
+///
+/// Recomputes every level from all movements, and every reservation from what orders have open.
+#[utoipa::path(tag = "stock", responses((status = 200, body = LedgerView)))]
+#[get("/stock/ledger")]
+pub async fn verify_ledger(
+    state: web::Data<State>,
+    caller: Caller<may::ReportsRead>,
+) -> Result<HttpResponse, Problem> {
+    let verdict = state.database.read(&caller.scope(), async |tx| ledger::verify(tx).await).await?;
+    let drift = |drift: ledger::Drift| DriftView {
+        variant_id: drift.variant_id,
+        location_id: drift.location_id,
+        on_hand: drift.on_hand,
+        ledger: drift.ledger,
+        reserved: drift.reserved,
+        promised: drift.promised,
+        broken_movements: drift.broken_movements,
+    };
+    Ok(HttpResponse::Ok().json(LedgerView {
+        holds: verdict.holds(),
+        levels: verdict.levels,
+        movements: verdict.movements,
+        drifts: verdict.drifts.into_iter().map(drift).collect(),
+    }))
 }

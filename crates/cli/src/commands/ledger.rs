@@ -1,0 +1,79 @@
+//! `tenantry ledger ...`
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{ArgGroup, Subcommand};
+use inventory::ledger::{self, Verdict};
+use serde::Serialize;
+use tenancy::{Tenant, TenantSlug};
+
+use crate::context;
+use crate::failure::DRIFT;
+use crate::output::{self, Output};
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Recompute every level of stock from the ledger and from what orders have open.
+    ///
+    /// Exit code 6 when a level is not what it should be.
+    #[command(group(ArgGroup::new("whose").required(true).args(["slug", "all"])), after_help = "Examples:\n  \
+        tenantry ledger verify acme\n  \
+        tenantry ledger verify --all -o json")]
+    Verify {
+        /// The label in the business's address.
+        slug: Option<TenantSlug>,
+        /// Every business, one after another.
+        #[arg(long)]
+        all: bool,
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+#[derive(Serialize)]
+struct Verified {
+    business: TenantSlug,
+    #[serde(flatten)]
+    verdict: Verdict,
+}
+
+pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
+    let Command::Verify { slug, output, .. } = command;
+    let settings = context::settings()?;
+    let database = context::database(&settings).await?;
+    let tenants: Vec<Arc<Tenant>> = match slug {
+        Some(slug) => vec![context::find_tenant(&settings, &slug).await?],
+        None => context::all_tenants(&database).await?,
+    };
+    let mut verified = Vec::with_capacity(tenants.len());
+    for tenant in tenants {
+        let verdict = database.read(&tenant.scope(), async |tx| ledger::verify(tx).await).await?;
+        verified.push(Verified { business: tenant.slug.clone(), verdict });
+    }
+    output::rows(output, &verified, ["business", "levels", "movements", "drifts"], |row| {
+        [
+            row.business.to_string(),
+            row.verdict.levels.to_string(),
+            row.verdict.movements.to_string(),
+            row.verdict.drifts.len().to_string(),
+        ]
+    })?;
+    for row in &verified {
+        for drift in &row.verdict.drifts {
+            eprintln!(
+                "{}: variant {} at {}: on hand {} and the ledger says {}; reserved {} and orders say {}; {} broken movements",
+                row.business,
+                drift.variant_id,
+                drift.location_id,
+                drift.on_hand,
+                drift.ledger,
+                drift.reserved,
+                drift.promised,
+                drift.broken_movements
+            );
+        }
+    }
+    let holds = verified.iter().all(|row| row.verdict.holds());
+    Ok(if holds { ExitCode::SUCCESS } else { ExitCode::from(DRIFT) })
+}

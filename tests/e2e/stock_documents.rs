@@ -1,0 +1,133 @@
+//! Transfers between locations, counts, and whether the ledger holds.
+
+use harness::{Business, Program, Reply, TestApp, a_product, join_all};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+async fn post(business: &Business<'_>, path: &str, body: &Value) -> Reply {
+    let client = business.with("idempotency-key", &Uuid::now_v7().to_string());
+    client.post(&format!("/api/v1/{path}"), body).await
+}
+
+/// A business with so much of one variant, its default location and a second one.
+async fn two_locations<'a>(app: &'a TestApp, quantity: &str) -> (Business<'a>, Value, Value, Value) {
+    let acme = app.tenant("acme").await;
+    let product = acme.create_product(&a_product("BOLT")).await;
+    let variant = product["variants"][0]["id"].clone();
+    assert_eq!(acme.adjust(&variant, quantity).await.status, 201);
+    let main = acme.get("/api/v1/locations").await.body["data"][0]["id"].clone();
+    let shed = acme.post("/api/v1/locations", &json!({"name": "Shed"})).await.body["id"].clone();
+    (acme, variant, main, shed)
+}
+
+async fn on_hand(business: &Business<'_>, variant: &Value, location: &Value) -> String {
+    let (variant, location) = (variant.as_str().unwrap(), location.as_str().unwrap());
+    let path = format!("/api/v1/stock?variantId={variant}&locationId={location}");
+    business.get(&path).await.body["data"][0]["onHand"].as_str().unwrap_or("0").to_owned()
+}
+
+#[tokio::test]
+async fn stock_on_its_way_is_nowhere_until_it_arrives_and_never_twice() {
+    let app = TestApp::start().await;
+    let (acme, bolt, main, shed) = two_locations(&app, "10").await;
+    let id = Uuid::now_v7();
+    let body = json!({"id": id, "fromLocationId": main, "toLocationId": shed, "lines": [
+        {"variantId": bolt, "quantity": "5"}, {"variantId": bolt, "quantity": "3"}]});
+    let sent = post(&acme, "stock/transfers", &body).await;
+    assert_eq!(
+        (sent.status, &sent.body["status"], &sent.body["number"]),
+        (201, &json!("in_transit"), &json!(1))
+    );
+    assert_eq!(
+        (on_hand(&acme, &bolt, &main).await, on_hand(&acme, &bolt, &shed).await),
+        ("2".into(), "0".into())
+    );
+    let again = post(&acme, "stock/transfers", &body).await;
+    assert_eq!((again.header("idempotent-replayed"), &again.body), ("true", &sent.body));
+    let short = json!({"fromLocationId": main, "toLocationId": shed, "lines": [{"variantId": bolt, "quantity": "3"}]});
+    assert_eq!(post(&acme, "stock/transfers", &short).await.code(), "insufficient_stock");
+    let same = json!({"fromLocationId": main, "toLocationId": main, "lines": [{"variantId": bolt, "quantity": "1"}]});
+    assert_eq!(post(&acme, "stock/transfers", &same).await.code(), "same_location");
+
+    let line = &sent.body["lines"][0]["id"];
+    let part = json!({"lines": [{"lineId": line, "quantity": "3"}]});
+    let received = post(&acme, &format!("stock/transfers/{id}/receive"), &part).await;
+    assert_eq!(received.body["status"], "partly_received", "{received:?}");
+    let more = json!({"lines": [{"lineId": line, "quantity": "6"}]});
+    assert_eq!(post(&acme, &format!("stock/transfers/{id}/receive"), &more).await.code(), "more_than_left");
+    // Eight receive all that is left at once, two send it back: one of them does it.
+    let acme = &acme;
+    let racing = (0..10).map(|n| async move {
+        let step = if n < 8 { "receive" } else { "send-back" };
+        post(acme, &format!("stock/transfers/{id}/{step}"), &json!({})).await.status
+    });
+    let done = join_all(racing.collect()).await;
+    assert_eq!(done.iter().filter(|status| **status == 201).count(), 1, "{done:?}");
+    assert!(done.iter().all(|status| matches!(status, 201 | 409)), "{done:?}");
+    let (at_main, at_shed) = (on_hand(acme, &bolt, &main).await, on_hand(acme, &bolt, &shed).await);
+    assert!([("2", "8"), ("7", "3")].contains(&(at_main.as_str(), at_shed.as_str())), "{at_main} {at_shed}");
+    let ended = acme.get(&format!("/api/v1/stock/transfers/{id}")).await;
+    assert!(["received", "closed"].contains(&ended.body["status"].as_str().unwrap()), "{ended:?}");
+    assert_eq!(acme.get("/api/v1/stock/ledger").await.body["holds"], true);
+}
+
+#[tokio::test]
+async fn sales_during_a_count_are_not_lost() {
+    let app = TestApp::start().await;
+    let (acme, bolt, main, _) = two_locations(&app, "10").await;
+    let opened = post(&acme, "stock/counts", &json!({"note": "yearly"})).await;
+    assert_eq!((opened.status, &opened.body["reference"]), (201, &json!("SC-000001")), "{opened:?}");
+    let id = opened.body["id"].as_str().unwrap();
+    assert_eq!(post(&acme, &format!("stock/counts/{id}/post"), &json!({})).await.code(), "nothing_counted");
+    let counted = |counted: &str| json!({"lines": [{"variantId": bolt, "counted": counted}]});
+    post(&acme, &format!("stock/counts/{id}/lines"), &counted("1")).await;
+    let again = post(&acme, &format!("stock/counts/{id}/lines"), &counted("8")).await;
+    let line = &again.body["lines"][0];
+    assert_eq!((&line["expected"], &line["difference"]), (&json!("10"), &json!("-2")), "{again:?}");
+    // Three are sold between counting and posting.
+    let order = json!({"lines": [{"variantId": bolt, "quantity": "3"}]});
+    assert_eq!(post(&acme, "orders", &order).await.status, 201);
+    let acme = &acme;
+    let racing = (0..6)
+        .map(|_| async move { post(acme, &format!("stock/counts/{id}/post"), &json!({})).await.status });
+    let posted = join_all(racing.collect()).await;
+    assert_eq!(posted.iter().filter(|status| **status == 200).count(), 1, "{posted:?}");
+    assert_eq!(on_hand(acme, &bolt, &main).await, "5");
+    let movements = acme.get(&format!("/api/v1/stock/movements?variantId={}", bolt.as_str().unwrap())).await;
+    assert_eq!(
+        (&movements.body["data"][0]["kind"], &movements.body["data"][0]["quantity"]),
+        (&json!("count"), &json!("-2"))
+    );
+    for step in ["lines", "post", "cancel"] {
+        let body = if step == "lines" { counted("1") } else { json!({}) };
+        assert_eq!(post(acme, &format!("stock/counts/{id}/{step}"), &body).await.code(), "wrong_status");
+    }
+    let other = post(acme, "stock/counts", &json!({})).await.body["id"].clone();
+    let other = other.as_str().unwrap();
+    post(acme, &format!("stock/counts/{other}/lines"), &counted("0")).await;
+    assert_eq!(
+        post(acme, &format!("stock/counts/{other}/cancel"), &json!({})).await.body["status"],
+        "cancelled"
+    );
+    assert_eq!(on_hand(acme, &bolt, &main).await, "5");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_level_that_is_not_its_ledger_is_found() {
+    let app = TestApp::start().await;
+    let (acme, ..) = two_locations(&app, "10").await;
+    app.tenant("zenith").await;
+    let program = Program::beside(&app);
+    assert_eq!(program.run(&["ledger", "verify", "--all"]).code, Some(0));
+    let admin = app.database.as_admin().await;
+    admin.batch_execute("UPDATE business_1.stock_levels SET on_hand = 11").await.unwrap();
+    let ran = program.run(&["ledger", "verify", "--all"]);
+    assert_eq!(ran.code, Some(6), "{ran:?}");
+    assert!(ran.err.contains("on hand 11 and the ledger says 10"), "{ran:?}");
+    let told = acme.get("/api/v1/stock/ledger").await.body;
+    assert_eq!((&told["holds"], &told["drifts"][0]["ledger"]), (&json!(false), &json!("10")));
+    admin.batch_execute("UPDATE business_1.stock_levels SET on_hand = 10, reserved = 1").await.unwrap();
+    assert_eq!(program.run(&["ledger", "verify", "acme"]).code, Some(6));
+    assert_eq!(program.run(&["ledger", "verify", "zenith"]).code, Some(0));
+    assert_eq!(program.run(&["ledger", "verify"]).code, Some(2));
+}
