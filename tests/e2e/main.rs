@@ -18,6 +18,7 @@ mod onboarding;
 mod orders;
 mod pool;
 mod process;
+mod purchasing;
 mod routes;
 mod servers;
 mod stock;

@@ -108,6 +108,35 @@ fn table() -> Vec<(&'static str, &'static str, Who, Option<Value>)> {
         ),
         ("POST", "/api/v1/stock/counts/{id}/post", Member("stock.count"), Some(json!({}))),
         ("POST", "/api/v1/stock/counts/{id}/cancel", Member("stock.count"), Some(json!({}))),
+        ("GET", "/api/v1/suppliers", Member("purchasing.receive"), None),
+        ("POST", "/api/v1/suppliers", Member("purchasing.write"), Some(json!({"name": "New"}))),
+        ("GET", "/api/v1/suppliers/{id}", Member("purchasing.receive"), None),
+        ("PATCH", "/api/v1/suppliers/{id}", Member("purchasing.write"), Some(json!({"name": "Changed"}))),
+        ("DELETE", "/api/v1/suppliers/{id}", Member("purchasing.write"), None),
+        ("GET", "/api/v1/suppliers/{id}/prices", Member("purchasing.receive"), None),
+        (
+            "POST",
+            "/api/v1/suppliers/{id}/prices",
+            Member("purchasing.write"),
+            Some(json!({"variantId": "{variant}", "cost": "1"})),
+        ),
+        ("GET", "/api/v1/purchase-orders", Member("purchasing.receive"), None),
+        (
+            "POST",
+            "/api/v1/purchase-orders",
+            Member("purchasing.write"),
+            Some(json!({
+                "supplierId": "{supplier}", "lines": [{"variantId": "{variant}", "quantity": "1", "unitCost": "1"}],
+            })),
+        ),
+        ("GET", "/api/v1/purchase-orders/{id}", Member("purchasing.receive"), None),
+        ("PATCH", "/api/v1/purchase-orders/{id}", Member("purchasing.write"), Some(json!({"note": "soon"}))),
+        ("POST", "/api/v1/purchase-orders/{id}/send", Member("purchasing.write"), Some(json!({}))),
+        ("POST", "/api/v1/purchase-orders/{id}/confirm", Member("purchasing.write"), Some(json!({}))),
+        ("POST", "/api/v1/purchase-orders/{id}/cancel", Member("purchasing.write"), Some(json!({}))),
+        ("POST", "/api/v1/purchase-orders/{id}/close", Member("purchasing.write"), Some(json!({}))),
+        ("GET", "/api/v1/purchase-orders/{id}/receipts", Member("purchasing.receive"), None),
+        ("POST", "/api/v1/purchase-orders/{id}/receipts", Member("purchasing.receive"), Some(json!({}))),
         ("GET", "/api/v1/customers", Member("orders.read"), None),
         ("POST", "/api/v1/customers", Member("orders.place"), Some(json!({"name": "New"}))),
         ("GET", "/api/v1/customers/{id}", Member("orders.read"), None),
@@ -294,6 +323,10 @@ async fn fill(business: &Business<'_>) -> BTreeMap<&'static str, Value> {
     let adjustment = business.adjust(&variant, "5").await.body;
     let location = business.get("/api/v1/locations").await.body["data"][0]["id"].clone();
     let customer = business.post("/api/v1/customers", &json!({"name": "Ann Smith"})).await.body;
+    let supplier = business.post("/api/v1/suppliers", &json!({"name": "Bolts & Co"})).await.body;
+    let bought = json!({
+        "supplierId": supplier["id"], "lines": [{"variantId": variant, "quantity": "1", "unitCost": "1"}]});
+    let bought = business.post("/api/v1/purchase-orders", &bought).await.body;
     let shed = business.post("/api/v1/locations", &json!({"name": "Shed"})).await.body;
     let transfer = json!({
         "fromLocationId": location, "toLocationId": shed["id"], "lines": [{"variantId": variant, "quantity": "1"}]});
@@ -313,6 +346,8 @@ async fn fill(business: &Business<'_>) -> BTreeMap<&'static str, Value> {
         ("customer", customer["id"].clone()),
         ("order", order["id"].clone()),
         ("taxClass", tax_class["id"].clone()),
+        ("supplier", supplier["id"].clone()),
+        ("purchaseOrder", bought["id"].clone()),
         ("transfer", transfer["id"].clone()),
         ("count", count["id"].clone()),
     ])
@@ -338,6 +373,8 @@ async fn keys_of_another_business_find_nothing_on_any_route() {
             ("categories", _) => "category",
             ("products", _) => "product",
             ("variants", _) => "variant",
+            ("suppliers", _) => "supplier",
+            ("purchase-orders", _) => "purchaseOrder",
             ("customers", _) => "customer",
             ("locations", _) => "location",
             ("tax-classes", _) => "taxClass",
@@ -361,6 +398,7 @@ async fn keys_of_another_business_find_nothing_on_any_route() {
                 let text = body
                     .to_string()
                     .replace("\"{category}\"", &key("category").to_string())
+                    .replace("\"{supplier}\"", &key("supplier").to_string())
                     .replace("\"{location}\"", &key("location").to_string())
                     .replace("\"{variant}\"", &key("variant").to_string());
                 serde_json::from_str::<Value>(&text).unwrap()

@@ -12,6 +12,8 @@ pub enum Counter {
     Return,
     Transfer,
     Count,
+    PurchaseOrder,
+    GoodsReceipt,
 }
 
 impl Counter {
@@ -21,6 +23,8 @@ impl Counter {
             Self::Return => "return",
             Self::Transfer => "transfer",
             Self::Count => "count",
+            Self::PurchaseOrder => "purchase_order",
+            Self::GoodsReceipt => "goods_receipt",
         }
     }
 
@@ -31,6 +35,8 @@ impl Counter {
             Self::Return => "RT",
             Self::Transfer => "ST",
             Self::Count => "SC",
+            Self::PurchaseOrder => "PO",
+            Self::GoodsReceipt => "GR",
         };
         format!("{prefix}-{number:06}")
     }

@@ -69,6 +69,14 @@ ids! {
     TransferLineId,
     /// An arrival of part of a transfer; a client may choose it.
     StepId,
+    /// Who is bought from.
+    SupplierId,
+    /// An order to a supplier; a client may choose it.
+    PurchaseOrderId,
+    /// A line of an order to a supplier.
+    PurchaseOrderLineId,
+    /// Goods that arrived; a client may choose it.
+    ReceiptId,
     /// A count of stock; a client may choose it.
     CountId,
     /// A line of a count.

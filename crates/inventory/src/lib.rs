@@ -15,6 +15,7 @@ mod decimal;
 pub mod defaults;
 pub mod document;
 pub mod fulfilment;
+pub mod goods_receipt;
 pub mod gtin;
 pub mod idempotency;
 mod ids;
@@ -26,8 +27,10 @@ pub mod order_return;
 mod page;
 pub mod pricing;
 pub mod product;
+pub mod purchase_order;
 pub mod settings;
 pub mod stock;
+pub mod supplier;
 pub mod tax;
 mod text;
 pub mod transfer;
@@ -38,8 +41,8 @@ use chrono::{DateTime, Utc};
 pub use decimal::{DecimalError, Money, Percent, Quantity};
 pub use ids::{
     AdjustmentId, CategoryId, CountId, CountLineId, CustomerId, EntryId, FulfilmentId, LocationId,
-    MovementId, OrderId, OrderLineId, ProductId, ReturnId, StepId, TaxClassId, TransferId, TransferLineId,
-    VariantId,
+    MovementId, OrderId, OrderLineId, ProductId, PurchaseOrderId, PurchaseOrderLineId, ReceiptId, ReturnId,
+    StepId, SupplierId, TaxClassId, TransferId, TransferLineId, VariantId,
 };
 pub use page::{Cursor, CursorError, Limit, LimitError, Page, PageRequest};
 pub use settings::{Currency, CurrencyError};

@@ -1,5 +1,6 @@
 //! A business's settings: one row.
 
+use chrono::NaiveDate;
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::{Deserialize, Serialize};
 use tenancy::{DbError, TenantTx};
@@ -252,6 +253,17 @@ pub async fn terms(tx: &TenantTx) -> Result<Terms, DbError> {
     const TERMS: &str =
         "SELECT currency, currency_decimals, rounding, fulfils_at_once FROM settings WHERE id = 1";
     Terms::from_row(&tx.query_one(TERMS, &[]).await?)
+}
+
+/// What day it is for the business, and how much more than ordered a receipt may bring.
+///
+/// # Errors
+/// [`DbError`].
+pub(crate) async fn today_and_tolerance(tx: &TenantTx) -> Result<(NaiveDate, Percent), DbError> {
+    const TODAY: &str = "
+        SELECT ($1::timestamptz AT TIME ZONE time_zone)::date AS today, over_receipt_percent FROM settings WHERE id = 1";
+    let row = tx.query_one(TODAY, &[&tx.now()]).await?;
+    Ok((row.try_get("today")?, Percent::from_decimal(row.try_get("over_receipt_percent")?)))
 }
 
 /// The reasons that an adjustment may give; any when there are none.

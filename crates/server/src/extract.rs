@@ -125,6 +125,8 @@ pub mod may {
         OrdersPlace,
         OrdersCancel,
         OrdersReturn,
+        PurchasingReceive,
+        PurchasingWrite,
         DashboardRead,
         ReportsRead,
         SettingsWrite,

@@ -13,11 +13,12 @@ use crate::problem::{FieldProblem, ProblemDocument};
 use crate::routes;
 
 /// The groups of routes, in the order in which one meets them.
-const TAGS: [(&str, &str); 8] = [
+const TAGS: [(&str, &str); 9] = [
     ("auth", "Sign in, and ask who one is"),
     ("catalogue", "Categories, products with their variants, barcodes"),
     ("stock", "Levels, the ledger of movements, adjustments"),
     ("orders", "Customers and their orders: placed, fulfilled, cancelled, returned"),
+    ("purchasing", "Suppliers, orders to them, and the receipts of their goods"),
     ("insight", "Figures at a glance"),
     ("business", "What a business keeps about itself"),
     ("platform", "For the platform's own staff, on the host admin.<base domain>"),

@@ -9,13 +9,16 @@ use inventory::category::CategoryError;
 use inventory::count::CountError;
 use inventory::customer::CustomerError;
 use inventory::document::PartError;
+use inventory::goods_receipt::ReceiptError;
 use inventory::idempotency::IdempotencyError;
 use inventory::location::LocationError;
 use inventory::order::OrderError;
 use inventory::pricing::PricingError;
 use inventory::product::ProductError;
+use inventory::purchase_order::PurchaseError;
 use inventory::settings::SettingsError;
 use inventory::stock::StockError;
+use inventory::supplier::SupplierError;
 use inventory::tax::TaxError;
 use inventory::transfer as stock_transfer;
 use inventory::variant::VariantError;
@@ -271,6 +274,78 @@ impl From<CountError> for Problem {
             CountError::IdTaken(_) => Self::conflict("id_taken", sentence(&error)),
             CountError::Stock(error) => error.into(),
             CountError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<SupplierError> for Problem {
+    fn from(error: SupplierError) -> Self {
+        match error {
+            SupplierError::NotFound => Self::not_found(),
+            SupplierError::Stale => Self::stale(),
+            SupplierError::DuplicateName(_) => {
+                Self::conflict("duplicate_name", sentence(&error)).at("/name", "duplicate_name", &error)
+            }
+            SupplierError::NoName => Self::invalid("/name", "missing_field", &error),
+            SupplierError::LeadTime => Self::invalid("/leadTimeDays", "out_of_range", &error),
+            SupplierError::Amount => Self::invalid("/cost", "out_of_range", &error),
+            SupplierError::UnknownVariant => Self::not_found().at("/variantId", "not_found", &error),
+            SupplierError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<PurchaseError> for Problem {
+    fn from(error: PurchaseError) -> Self {
+        let at = |index: usize, field: &str| format!("/lines/{index}/{field}");
+        match error {
+            PurchaseError::NotFound => Self::not_found(),
+            PurchaseError::Stale => Self::stale(),
+            PurchaseError::LineCount => Self::invalid("/lines", "invalid_line_count", &error),
+            PurchaseError::Quantity { index } => {
+                Self::invalid(at(index, "quantity"), "quantity_not_positive", &error)
+            }
+            PurchaseError::Cost { index } => Self::invalid(at(index, "unitCost"), "negative_amount", &error),
+            PurchaseError::Twice { index } => Self::invalid(at(index, "variantId"), "ordered_twice", &error),
+            PurchaseError::UnknownVariant { index } => {
+                Self::not_found().at(at(index, "variantId"), "not_found", &error)
+            }
+            PurchaseError::UnknownSupplier => Self::not_found().at("/supplierId", "not_found", &error),
+            PurchaseError::UnknownLocation => Self::not_found().at("/locationId", "not_found", &error),
+            PurchaseError::TooMuch => Self::invalid("/lines", "amount_too_large", &error),
+            PurchaseError::IllegalMove { from, legal, .. } => {
+                Self::conflict("illegal_move", sentence(&error))
+                    .with("status", json!(from))
+                    .with("allowed", json!(legal))
+            }
+            PurchaseError::Frozen(status) => {
+                Self::conflict("lines_frozen", sentence(&error)).with("status", json!(status))
+            }
+            PurchaseError::IdTaken(_) => Self::conflict("id_taken", sentence(&error)),
+            PurchaseError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<ReceiptError> for Problem {
+    fn from(error: ReceiptError) -> Self {
+        match error {
+            ReceiptError::NotFound => Self::not_found(),
+            ReceiptError::UnknownReceipt => Self::not_found().at("/reverses", "not_found", &error),
+            ReceiptError::Reversed => Self::conflict("receipt_reversed", sentence(&error)),
+            ReceiptError::NotOpen(status) => {
+                Self::conflict("wrong_status", sentence(&error)).with("status", json!(status))
+            }
+            ReceiptError::NothingOpen => Self::conflict("nothing_open", sentence(&error)),
+            ReceiptError::DeliveryNote(_) => Self::conflict("delivery_note_booked", sentence(&error)).at(
+                "/deliveryNote",
+                "delivery_note_booked",
+                &error,
+            ),
+            ReceiptError::IdTaken(_) => Self::conflict("id_taken", sentence(&error)),
+            ReceiptError::Part(error) => error.into(),
+            ReceiptError::Stock(error) => error.into(),
+            ReceiptError::Db(error) => error.into(),
         }
     }
 }

@@ -17,8 +17,10 @@ pub mod platform_fleet;
 pub mod platform_lifecycle;
 pub mod platform_tenants;
 pub mod products;
+pub mod purchase_orders;
 pub mod settings;
 pub mod stock;
+pub mod suppliers;
 pub mod tax_classes;
 pub mod transfers;
 pub mod variants;
@@ -121,6 +123,23 @@ pub fn configure(config: &mut ServiceConfig) {
             .service(orders::fulfil)
             .service(orders::take_back)
             .service(orders::list_returns)
+            .service(suppliers::list)
+            .service(suppliers::create)
+            .service(suppliers::show)
+            .service(suppliers::edit)
+            .service(suppliers::archive)
+            .service(suppliers::list_prices)
+            .service(suppliers::set_price)
+            .service(purchase_orders::list)
+            .service(purchase_orders::draft)
+            .service(purchase_orders::show)
+            .service(purchase_orders::edit)
+            .service(purchase_orders::send)
+            .service(purchase_orders::confirm)
+            .service(purchase_orders::cancel)
+            .service(purchase_orders::close)
+            .service(purchase_orders::receive)
+            .service(purchase_orders::list_receipts)
             .service(dashboard::show)
             .service(settings::show)
             .service(settings::edit)
