@@ -386,3 +386,58 @@ async fn what_is_to_be_told_is_written_with_the_order_and_read_by_no_business() 
     let told: i64 = admin.query_one("SELECT count(*) FROM shared.outbox", &[]).await.unwrap().get(0);
     assert_eq!(told, 1);
 }
+
+/// One way to want the last unit; whether it got it.
+async fn want(way: &str, business: &Business<'_>, variant: &Value, places: (&Value, &Value)) -> bool {
+    let lines = json!([{"variantId": variant, "quantity": "1"}]);
+    let reply = match way {
+        "order" => post(business, "orders", &json!({"lines": lines})).await,
+        "reservation" => post(business, "orders", &json!({"fulfil": false, "lines": lines})).await,
+        "transfer" => {
+            let body = json!({"fromLocationId": places.0, "toLocationId": places.1, "lines": lines});
+            post(business, "stock/transfers", &body).await
+        }
+        "count" => {
+            let count = post(business, "stock/counts", &json!({})).await.body["id"].clone();
+            let count = count.as_str().unwrap();
+            // Only what is promised to others is there.
+            let (_, reserved, _) = level(business, variant).await;
+            let counted = json!({"lines": [{"variantId": variant, "counted": reserved}]});
+            let entered = post(business, &format!("stock/counts/{count}/lines"), &counted).await;
+            // Counted when it had gone already, there is nothing to correct.
+            if entered.body["lines"][0]["difference"] == "0" {
+                return false;
+            }
+            post(business, &format!("stock/counts/{count}/post"), &json!({})).await
+        }
+        _ => business.adjust(variant, "-1").await,
+    };
+    assert!(matches!(reply.status, 200 | 201 | 409), "{way}: {reply:?}");
+    reply.status != 409
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_last_unit_goes_to_one_of_two_whatever_they_want_it_for() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let bolt = stocked(&acme, "BOLT", "1").await;
+    let main = acme.get("/api/v1/locations").await.body["data"][0]["id"].clone();
+    let shed = acme.post("/api/v1/locations", &json!({"name": "Shed"})).await.body["id"].clone();
+    let ways = ["order", "reservation", "transfer", "adjustment", "count"];
+    for one in ways {
+        for other in ways {
+            for _ in 0..3 {
+                let (got, also) = tokio::join!(
+                    want(one, &acme, &bolt, (&main, &shed)),
+                    want(other, &acme, &bolt, (&main, &shed))
+                );
+                assert!(got != also, "{one} {got}, {other} {also}");
+                let (on_hand, reserved, available) = level(&acme, &bolt).await;
+                assert_eq!(available, "0", "{one} and {other}: {on_hand} on hand, {reserved} reserved");
+                assert_eq!(acme.adjust(&bolt, "1").await.status, 201);
+            }
+        }
+    }
+    assert_books_hold(&app, &acme).await;
+    assert_eq!(acme.get("/api/v1/stock/ledger").await.body["holds"], true);
+}

@@ -13,7 +13,8 @@ pub struct Dashboard {
     pub total_stock: Quantity,
     /// On hand times sale price.
     pub inventory_value: Money,
-    /// On hand times cost; a variant without a cost counts as nothing.
+    /// On hand times its moving average cost, or the catalogue's where nothing has come in at a cost; a variant without
+    /// either counts as nothing.
     pub inventory_cost: Money,
 }
 
@@ -29,7 +30,7 @@ pub async fn read(tx: &TenantTx) -> Result<Dashboard, DbError> {
                  WHERE v.archived_at IS NULL AND p.archived_at IS NULL) AS total_items,
                COALESCE(sum(l.on_hand), 0) AS total_stock,
                round(COALESCE(sum(l.on_hand * v.price), 0), 4) AS inventory_value,
-               round(COALESCE(sum(l.on_hand * v.cost), 0), 4) AS inventory_cost
+               round(COALESCE(sum(l.on_hand * COALESCE(l.average_cost, v.cost)), 0), 4) AS inventory_cost
           FROM stock_levels l
           JOIN variants v ON v.id = l.variant_id";
     let row = tx.query_one(READ, &[]).await?;

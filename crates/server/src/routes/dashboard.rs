@@ -22,7 +22,7 @@ pub struct DashboardView {
     /// On hand times sale price.
     #[schema(example = "10350.40")]
     inventory_value: String,
-    /// On hand times cost.
+    /// On hand times what it cost, on average.
     inventory_cost: String,
     #[schema(example = "EUR")]
     currency: String,
