@@ -1,5 +1,6 @@
 //! End-to-end tests: a real server and a real PostgreSQL, one file per noun.
 
+mod alerts;
 mod auth;
 mod backup;
 mod bootstrap;

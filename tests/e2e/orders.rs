@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use harness::{Business, Client, Reply, TestApp, a_product, join_all};
+use harness::{Business, Reply, TestApp, a_product, join_all};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -12,10 +12,6 @@ async fn stocked(business: &Business<'_>, sku: &str, quantity: &str) -> Value {
     let variant = product["variants"][0]["id"].clone();
     assert_eq!(business.adjust(&variant, quantity).await.status, 201);
     variant
-}
-
-async fn post(client: &Client<'_>, path: &str, body: &Value) -> Reply {
-    client.with("idempotency-key", &Uuid::now_v7().to_string()).post(&format!("/api/v1/{path}"), body).await
 }
 
 #[track_caller]
@@ -111,11 +107,11 @@ async fn an_order_takes_its_stock_at_once_and_a_repetition_changes_nothing() {
     let again = keyed.post("/api/v1/orders", &body).await;
     assert_eq!((again.status, again.header("idempotent-replayed"), &again.body), (201, "true", &order));
     // The key is forgotten some day; the order's own id is not.
-    let later = post(&acme, "orders", &body).await;
+    let later = acme.submit("orders", &body).await;
     assert_eq!((later.status, later.header("idempotent-replayed"), &later.body), (201, "true", &order));
     let mut other = body.clone();
     other["note"] = json!("by ten");
-    assert_eq!(post(&acme, "orders", &other).await.code(), "id_taken");
+    assert_eq!(acme.submit("orders", &other).await.code(), "id_taken");
     assert_eq!(level(&acme, &bolt).await, is("7", "0", "7"));
 
     let shown = acme.get(&format!("/api/v1/orders/{id}")).await;
@@ -145,7 +141,7 @@ async fn a_shortage_lists_every_short_line_and_takes_nothing() {
         {"variantId": bolt, "quantity": "2"}, {"variantId": nut, "quantity": "4"}, {"variantId": bolt, "quantity": "1"},
         {"variantId": washer, "quantity": "1"},
     ]});
-    let refused = post(&acme, "orders", &body).await;
+    let refused = acme.submit("orders", &body).await;
     assert_eq!((refused.status, refused.code()), (409, "insufficient_stock"));
     let short: BTreeSet<(String, String, String)> = refused.body["shortages"]
         .as_array()
@@ -162,7 +158,7 @@ async fn a_shortage_lists_every_short_line_and_takes_nothing() {
     assert_eq!(short, BTreeSet::from([of(&bolt, "3", "2"), of(&nut, "4", "3")]));
     assert_eq!(level(&acme, &washer).await, is("9", "0", "9"));
     // The number was not used up.
-    let order = made(post(&acme, "orders", &json!({"lines": [{"variantId": nut, "quantity": "3"}]})).await);
+    let order = made(acme.submit("orders", &json!({"lines": [{"variantId": nut, "quantity": "3"}]})).await);
     assert_eq!(order["number"], 1);
     assert_books_hold(&app, &acme).await;
 }
@@ -173,40 +169,40 @@ async fn a_reserved_order_is_fulfilled_cancelled_and_returned_in_parts() {
     let acme = app.tenant("acme").await;
     let bolt = stocked(&acme, "BOLT", "10").await;
     let order = made(
-        post(&acme, "orders", &json!({"fulfil": false, "lines": [{"variantId": bolt, "quantity": "8"}]}))
+        acme.submit("orders", &json!({"fulfil": false, "lines": [{"variantId": bolt, "quantity": "8"}]}))
             .await,
     );
     let (id, line) = (order["id"].as_str().unwrap(), &order["lines"][0]["id"]);
     assert_eq!(order["status"], "reserved");
     assert_eq!(level(&acme, &bolt).await, is("10", "8", "2"));
     // Reserved is taken: nobody else gets it, by whatever way.
-    let other = post(&acme, "orders", &json!({"lines": [{"variantId": bolt, "quantity": "3"}]})).await;
+    let other = acme.submit("orders", &json!({"lines": [{"variantId": bolt, "quantity": "3"}]})).await;
     assert_eq!(other.body["shortages"][0]["available"], "2");
     assert_eq!(acme.adjust(&bolt, "-3").await.status, 409);
 
     let part = json!({"lines": [{"lineId": line, "quantity": "2"}, {"lineId": line, "quantity": "3"}]});
-    let fulfilment = made(post(&acme, &format!("orders/{id}/fulfil"), &part).await);
+    let fulfilment = made(acme.submit(&format!("orders/{id}/fulfil"), &part).await);
     assert_eq!(fulfilment["order"]["status"], "partly_fulfilled");
     assert_eq!(fulfilment["lines"], json!([{"lineId": line, "quantity": "5"}]));
     assert_eq!(level(&acme, &bolt).await, is("5", "3", "2"));
     let more = json!({"lines": [{"lineId": line, "quantity": "4"}]});
-    let refused = post(&acme, &format!("orders/{id}/fulfil"), &more).await;
+    let refused = acme.submit(&format!("orders/{id}/fulfil"), &more).await;
     assert_eq!((refused.status, refused.code()), (409, "more_than_left"), "{refused:?}");
 
     // Three are still open: 30.00 of 80.00 need not be paid.
-    let cancelled = post(&acme, &format!("orders/{id}/cancel"), &json!({"reason": "late"})).await;
+    let cancelled = acme.submit(&format!("orders/{id}/cancel"), &json!({"reason": "late"})).await;
     assert_eq!((cancelled.status, &cancelled.body["status"]), (200, &json!("fulfilled")));
     assert_eq!(
         (&cancelled.body["credited"], &cancelled.body["amountDue"]),
         (&json!("30.00"), &json!("50.00"))
     );
     assert_eq!(level(&acme, &bolt).await, is("5", "0", "5"));
-    assert_eq!(post(&acme, &format!("orders/{id}/cancel"), &json!({})).await.code(), "wrong_status");
-    assert_eq!(post(&acme, &format!("orders/{id}/fulfil"), &json!({})).await.code(), "wrong_status");
+    assert_eq!(acme.submit(&format!("orders/{id}/cancel"), &json!({})).await.code(), "wrong_status");
+    assert_eq!(acme.submit(&format!("orders/{id}/fulfil"), &json!({})).await.code(), "wrong_status");
 
     let back = json!({"reason": "rusty", "lines": [
         {"lineId": line, "quantity": "1"}, {"lineId": line, "quantity": "2", "restock": false}]});
-    let returned = made(post(&acme, &format!("orders/{id}/returns"), &back).await);
+    let returned = made(acme.submit(&format!("orders/{id}/returns"), &back).await);
     assert_eq!((&returned["refund"], &returned["number"]), (&json!("30.00"), &json!(1)));
     assert_eq!(level(&acme, &bolt).await, is("6", "0", "6"));
     let kinds = acme.get(&format!("/api/v1/stock/movements?variantId={}", bolt.as_str().unwrap())).await;
@@ -216,9 +212,9 @@ async fn a_reserved_order_is_fulfilled_cancelled_and_returned_in_parts() {
         [r#""adjustment" "-2""#, r#""return" "2""#, r#""return" "1""#]
     );
     let too_much = json!({"reason": "rusty", "lines": [{"lineId": line, "quantity": "3"}]});
-    assert_eq!(post(&acme, &format!("orders/{id}/returns"), &too_much).await.code(), "more_than_left");
+    assert_eq!(acme.submit(&format!("orders/{id}/returns"), &too_much).await.code(), "more_than_left");
     let rest = json!({"reason": "rusty", "lines": [{"lineId": line, "quantity": "2"}]});
-    let last = made(post(&acme, &format!("orders/{id}/returns"), &rest).await);
+    let last = made(acme.submit(&format!("orders/{id}/returns"), &rest).await);
     assert_eq!(last["order"]["amountDue"], "0.00");
     let returns = acme.get(&format!("/api/v1/orders/{id}/returns")).await;
     assert_eq!(returns.body["data"].as_array().unwrap().len(), 2);
@@ -233,11 +229,11 @@ async fn the_server_is_the_authority_on_prices() {
     let staff = app.member_of(&acme.tenant, "STAFF").await;
     let manager = app.member_of(&acme.tenant, "MANAGER").await;
     let at = |price: Value, reason: Value| json!({"lines": [{"variantId": bolt, "quantity": "1", "price": price, "priceReason": reason}]});
-    let refused = post(&staff, "orders", &at(json!("8.00"), json!("friend"))).await;
+    let refused = staff.submit("orders", &at(json!("8.00"), json!("friend"))).await;
     assert_eq!((refused.status, refused.code()), (403, "permission_denied"));
-    let refused = post(&manager, "orders", &at(json!("8.00"), json!(null))).await;
+    let refused = manager.submit("orders", &at(json!("8.00"), json!(null))).await;
     assert_eq!((refused.status, refused.code()), (422, "price_reason_missing"));
-    let order = made(post(&manager, "orders", &at(json!("8.00"), json!("scratched"))).await);
+    let order = made(manager.submit("orders", &at(json!("8.00"), json!("scratched"))).await);
     let line = &order["lines"][0];
     assert_eq!(
         (&line["price"], &line["listPrice"], &line["priceReason"], &order["total"]),
@@ -259,12 +255,12 @@ async fn the_server_is_the_authority_on_prices() {
         (line(json!({"variantId": Uuid::now_v7()})), 404, "not_found"),
         (line(json!({"quantity": "99999999999"})), 422, "amount_too_large"),
     ] {
-        let refused = post(&manager, "orders", &body).await;
+        let refused = manager.submit("orders", &body).await;
         assert_eq!((refused.status, refused.code()), (status, code), "{body}: {refused:?}");
     }
     let mut unknown = line(json!({}));
     unknown["customerId"] = json!(Uuid::now_v7());
-    assert_eq!(post(&manager, "orders", &unknown).await.status, 404);
+    assert_eq!(manager.submit("orders", &unknown).await.status, 404);
     assert_eq!(manager.post("/api/v1/orders", &line(json!({}))).await.code(), "idempotency_key_required");
 }
 
@@ -287,14 +283,14 @@ async fn what_there_is_is_sold_exactly_once_and_numbers_have_no_gap() {
         })
         .collect();
     let work = orders.iter().map(|body| async move {
-        let reply = post(acme, "orders", body).await;
+        let reply = acme.submit("orders", body).await;
         match reply.status {
             201 => {
                 // Some of them are cancelled, twice at once: one of the two finds nothing open.
                 if reply.body["status"] == "reserved" && reply.body["number"].as_i64().unwrap() % 2 == 0 {
                     let path = format!("orders/{}/cancel", reply.body["id"].as_str().unwrap());
                     let body = json!({});
-                    let (one, other) = tokio::join!(post(acme, &path, &body), post(acme, &path, &body));
+                    let (one, other) = tokio::join!(acme.submit(&path, &body), acme.submit(&path, &body));
                     assert_eq!(BTreeSet::from([one.status, other.status]), BTreeSet::from([200, 409]));
                 }
                 true
@@ -314,7 +310,7 @@ async fn what_there_is_is_sold_exactly_once_and_numbers_have_no_gap() {
     let last = stocked(acme, "LAST", "1").await;
     let buyers = (0..16).map(|_| {
         let body = json!({"lines": [{"variantId": last, "quantity": "1"}]});
-        async move { post(acme, "orders", &body).await.status }
+        async move { acme.submit("orders", &body).await.status }
     });
     let sold = join_all(buyers.collect()).await.into_iter().filter(|status| *status == 201).count();
     assert_eq!(sold, 1);
@@ -339,8 +335,8 @@ async fn what_is_to_be_told_is_written_with_the_order_and_read_by_no_business() 
     let (acme, zenith) = (app.tenant("acme").await, app.tenant("zenith").await);
     let bolt = stocked(&acme, "BOLT", "2").await;
     let order = json!({"lines": [{"variantId": bolt, "quantity": "2"}]});
-    let placed = made(post(&acme, "orders", &order).await);
-    assert_eq!(post(&acme, "orders", &order).await.status, 409);
+    let placed = made(acme.submit("orders", &order).await);
+    assert_eq!(acme.submit("orders", &order).await.status, 409);
     let admin = app.database.as_admin().await;
     let rows = admin
         .query("SELECT topic, payload, tenant_id, tenant_role::text FROM shared.outbox", &[])
@@ -367,14 +363,14 @@ async fn what_is_to_be_told_is_written_with_the_order_and_read_by_no_business() 
     assert_eq!(server.batch_execute(&forged).await.unwrap_err().code().unwrap().code(), "42501");
 
     // What is old goes, and so do old keys; what is young stays.
-    made(post(&acme, "customers", &json!({"name": "Ann"})).await);
+    made(acme.submit("customers", &json!({"name": "Ann"})).await);
     admin.batch_execute("UPDATE shared.outbox SET created_at = now() - interval '8 days'").await.unwrap();
     admin
         .batch_execute("UPDATE business_1.idempotency_keys SET created_at = now() - interval '8 days'")
         .await
         .unwrap();
     acme.adjust(&bolt, "5").await;
-    made(post(&acme, "orders", &order).await);
+    made(acme.submit("orders", &order).await);
     let provisioner = app.onboarding().provisioner();
     let prune = async |tx: &tenancy::SharedTx| tenancy::outbox::prune(tx, 7).await;
     assert_eq!(provisioner.write_shared(prune).await.unwrap(), 1);
@@ -391,24 +387,24 @@ async fn what_is_to_be_told_is_written_with_the_order_and_read_by_no_business() 
 async fn want(way: &str, business: &Business<'_>, variant: &Value, places: (&Value, &Value)) -> bool {
     let lines = json!([{"variantId": variant, "quantity": "1"}]);
     let reply = match way {
-        "order" => post(business, "orders", &json!({"lines": lines})).await,
-        "reservation" => post(business, "orders", &json!({"fulfil": false, "lines": lines})).await,
+        "order" => business.submit("orders", &json!({"lines": lines})).await,
+        "reservation" => business.submit("orders", &json!({"fulfil": false, "lines": lines})).await,
         "transfer" => {
             let body = json!({"fromLocationId": places.0, "toLocationId": places.1, "lines": lines});
-            post(business, "stock/transfers", &body).await
+            business.submit("stock/transfers", &body).await
         }
         "count" => {
-            let count = post(business, "stock/counts", &json!({})).await.body["id"].clone();
+            let count = business.submit("stock/counts", &json!({})).await.body["id"].clone();
             let count = count.as_str().unwrap();
             // Only what is promised to others is there.
             let (_, reserved, _) = level(business, variant).await;
             let counted = json!({"lines": [{"variantId": variant, "counted": reserved}]});
-            let entered = post(business, &format!("stock/counts/{count}/lines"), &counted).await;
+            let entered = business.submit(&format!("stock/counts/{count}/lines"), &counted).await;
             // Counted when it had gone already, there is nothing to correct.
             if entered.body["lines"][0]["difference"] == "0" {
                 return false;
             }
-            post(business, &format!("stock/counts/{count}/post"), &json!({})).await
+            business.submit(&format!("stock/counts/{count}/post"), &json!({})).await
         }
         _ => business.adjust(variant, "-1").await,
     };

@@ -4,11 +4,6 @@ use harness::{Business, Reply, TestApp, a_product, join_all};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-async fn post(business: &Business<'_>, path: &str, body: &Value) -> Reply {
-    let client = business.with("idempotency-key", &Uuid::now_v7().to_string());
-    client.post(&format!("/api/v1/{path}"), body).await
-}
-
 /// A supplier, a variant, and a sent order of so much of it.
 async fn ordered(business: &Business<'_>, quantity: &str) -> (Value, Value, Value) {
     let supplier =
@@ -17,9 +12,9 @@ async fn ordered(business: &Business<'_>, quantity: &str) -> (Value, Value, Valu
     let product = business.create_product(&a_product(&format!("SKU-{}", Uuid::now_v7()))).await;
     let variant = product["variants"][0]["id"].clone();
     let body = json!({"supplierId": supplier.body["id"], "lines": [{"variantId": variant, "quantity": quantity, "unitCost": "2.50"}]});
-    let order = post(business, "purchase-orders", &body).await;
+    let order = business.submit("purchase-orders", &body).await;
     assert_eq!((order.status, &order.body["status"]), (201, &json!("DRAFT")), "{order:?}");
-    let sent = post(business, &format!("purchase-orders/{}/send", id(&order.body)), &json!({})).await;
+    let sent = business.submit(&format!("purchase-orders/{}/send", id(&order.body)), &json!({})).await;
     assert_eq!(sent.body["status"], "SENT", "{sent:?}");
     (supplier.body["id"].clone(), variant, sent.body)
 }
@@ -38,7 +33,7 @@ async fn goods_come_in_parts_and_stock_changes_with_the_receipt_alone() {
     let receipts = format!("purchase-orders/{}/receipts", id(&order));
     let line = &order["lines"][0]["id"];
     let part = json!({"deliveryNote": "D-1", "lines": [{"lineId": line, "quantity": "1"}, {"lineId": line, "quantity": "3"}]});
-    let first = post(&acme, &receipts, &part).await;
+    let first = acme.submit(&receipts, &part).await;
     assert_eq!((first.status, &first.body["number"]), (201, &json!(1)), "{first:?}");
     assert_eq!(
         (&first.body["order"]["receiptState"], &first.body["order"]["status"]),
@@ -46,9 +41,9 @@ async fn goods_come_in_parts_and_stock_changes_with_the_receipt_alone() {
     );
     assert_eq!(acme.on_hand(&bolt).await, "4");
     let again = json!({"deliveryNote": "D-1", "lines": [{"lineId": line, "quantity": "1"}]});
-    assert_eq!(post(&acme, &receipts, &again).await.code(), "delivery_note_booked");
+    assert_eq!(acme.submit(&receipts, &again).await.code(), "delivery_note_booked");
     let more = json!({"lines": [{"lineId": line, "quantity": "7"}]});
-    assert_eq!(post(&acme, &receipts, &more).await.code(), "more_than_left");
+    assert_eq!(acme.submit(&receipts, &more).await.code(), "more_than_left");
 
     // What came in is worth what it cost.
     let ledger = acme.get(&format!("/api/v1/stock/movements?variantId={}", bolt.as_str().unwrap())).await;
@@ -58,22 +53,22 @@ async fn goods_come_in_parts_and_stock_changes_with_the_receipt_alone() {
     );
     // A wrong receipt is taken back, once, and its delivery note can be booked anew.
     let back = json!({"reverses": first.body["id"]});
-    let reversed = post(&acme, &receipts, &back).await;
+    let reversed = acme.submit(&receipts, &back).await;
     assert_eq!((reversed.status, acme.on_hand(&bolt).await.as_str()), (201, "0"), "{reversed:?}");
-    assert_eq!(post(&acme, &receipts, &back).await.code(), "receipt_reversed");
-    assert_eq!(post(&acme, &receipts, &json!({"reverses": reversed.body["id"]})).await.status, 404);
-    let anew = post(&acme, &receipts, &json!({"deliveryNote": "D-1"})).await;
+    assert_eq!(acme.submit(&receipts, &back).await.code(), "receipt_reversed");
+    assert_eq!(acme.submit(&receipts, &json!({"reverses": reversed.body["id"]})).await.status, 404);
+    let anew = acme.submit(&receipts, &json!({"deliveryNote": "D-1"})).await;
     assert_eq!(
         (&anew.body["order"]["status"], acme.on_hand(&bolt).await.as_str()),
         (&json!("RECEIVED"), "10")
     );
-    assert_eq!(post(&acme, &receipts, &json!({})).await.code(), "wrong_status");
+    assert_eq!(acme.submit(&receipts, &json!({})).await.code(), "wrong_status");
     assert_eq!(acme.get(&format!("/api/v1/{receipts}")).await.body["data"].as_array().unwrap().len(), 3);
 
     let prices = format!("suppliers/{}/prices", supplier.as_str().unwrap());
     for cost in ["2.50", "2.375"] {
         let price = json!({"variantId": bolt, "cost": cost, "supplierSku": "B-8", "minimumQuantity": "100", "leadTimeDays": 7});
-        assert_eq!(post(&acme, &prices, &price).await.status, 201);
+        assert_eq!(acme.submit(&prices, &price).await.status, 201);
     }
     let told = acme.get(&format!("/api/v1/{prices}?variantId={}", bolt.as_str().unwrap())).await;
     assert_eq!(
@@ -89,7 +84,7 @@ async fn an_order_moves_only_where_it_may() {
     let acme = app.tenant("acme").await;
     let (_, variant, order) = ordered(&acme, "5").await;
     let path = format!("purchase-orders/{}", id(&order));
-    let refused = post(&acme, &format!("{path}/send"), &json!({})).await;
+    let refused = acme.submit(&format!("{path}/send"), &json!({})).await;
     assert_eq!(
         (refused.code(), &refused.body["allowed"]),
         ("illegal_move", &json!(["CONFIRMED", "CANCELLED"]))
@@ -102,24 +97,24 @@ async fn an_order_moves_only_where_it_may() {
         (&json!(true), &json!("2020-01-31")),
         "{late:?}"
     );
-    assert_eq!(post(&acme, &format!("{path}/confirm"), &json!({})).await.body["status"], "CONFIRMED");
+    assert_eq!(acme.submit(&format!("{path}/confirm"), &json!({})).await.body["status"], "CONFIRMED");
     let one = json!({"lines": [{"lineId": order["lines"][0]["id"], "quantity": "1"}]});
-    assert_eq!(post(&acme, &format!("{path}/receipts"), &one).await.status, 201);
+    assert_eq!(acme.submit(&format!("{path}/receipts"), &one).await.status, 201);
     // Of which part has come, it is closed short and not cancelled.
-    let refused = post(&acme, &format!("{path}/cancel"), &json!({})).await;
+    let refused = acme.submit(&format!("{path}/cancel"), &json!({})).await;
     assert_eq!((refused.code(), &refused.body["allowed"]), ("illegal_move", &json!(["CLOSED_SHORT"])));
-    let closed = post(&acme, &format!("{path}/close"), &json!({})).await;
+    let closed = acme.submit(&format!("{path}/close"), &json!({})).await;
     assert_eq!((&closed.body["status"], &closed.body["overdue"]), (&json!("CLOSED_SHORT"), &json!(false)));
-    assert_eq!(post(&acme, &format!("{path}/receipts"), &json!({})).await.code(), "wrong_status");
+    assert_eq!(acme.submit(&format!("{path}/receipts"), &json!({})).await.code(), "wrong_status");
     for (status, count) in [("CLOSED_SHORT", 1), ("SENT", 0)] {
         let listed = acme.get(&format!("/api/v1/purchase-orders?status={status}")).await;
         assert_eq!(listed.body["data"].as_array().unwrap().len(), count, "{status}");
     }
     let twice = json!({"supplierId": order["supplierId"], "lines": [
         {"variantId": variant, "quantity": "1", "unitCost": "1"}, {"variantId": variant, "quantity": "1", "unitCost": "1"}]});
-    assert_eq!(post(&acme, "purchase-orders", &twice).await.code(), "ordered_twice");
+    assert_eq!(acme.submit("purchase-orders", &twice).await.code(), "ordered_twice");
     let nobody = json!({"supplierId": Uuid::now_v7(), "lines": [{"variantId": variant, "quantity": "1", "unitCost": "1"}]});
-    assert_eq!(post(&acme, "purchase-orders", &nobody).await.status, 404);
+    assert_eq!(acme.submit("purchase-orders", &nobody).await.status, 404);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -131,7 +126,7 @@ async fn what_was_ordered_is_received_exactly_once() {
     let receipts = &format!("purchase-orders/{}/receipts", id(&order));
     let all = &json!({"lines": [{"lineId": order["lines"][0]["id"], "quantity": "7"}]});
     let statuses =
-        join_all((0..8).map(|_| async move { post(acme, receipts, all).await.status }).collect()).await;
+        join_all((0..8).map(|_| async move { acme.submit(receipts, all).await.status }).collect()).await;
     assert_eq!(statuses.iter().filter(|status| **status == 201).count(), 1, "{statuses:?}");
     assert!(statuses.iter().all(|status| matches!(status, 201 | 409)), "{statuses:?}");
     assert_eq!(acme.on_hand(&bolt).await, "7");
@@ -141,7 +136,7 @@ async fn what_was_ordered_is_received_exactly_once() {
     let receipts = &format!("purchase-orders/{}/receipts", id(&order));
     let one = &json!({"id": Uuid::now_v7(), "lines": [{"lineId": order["lines"][0]["id"], "quantity": "5"}]});
     let replies: Vec<Reply> =
-        join_all((0..20).map(|_| async move { post(acme, receipts, one).await }).collect()).await;
+        join_all((0..20).map(|_| async move { acme.submit(receipts, one).await }).collect()).await;
     assert!(
         replies.iter().all(|reply| reply.status == 201 && reply.body["number"] == replies[0].body["number"])
     );
@@ -153,7 +148,7 @@ async fn what_was_ordered_is_received_exactly_once() {
         let path = &format!("purchase-orders/{}", id(&order));
         let (receipts, cancel, nothing) = (format!("{path}/receipts"), format!("{path}/cancel"), json!({}));
         let (received, cancelled) =
-            tokio::join!(post(acme, &receipts, &nothing), post(acme, &cancel, &nothing));
+            tokio::join!(acme.submit(&receipts, &nothing), acme.submit(&cancel, &nothing));
         assert_ne!(received.status == 201, cancelled.status == 200, "{received:?} {cancelled:?}");
         assert_eq!(acme.on_hand(&washer).await, if received.status == 201 { "3" } else { "0" });
     }
@@ -162,8 +157,8 @@ async fn what_was_ordered_is_received_exactly_once() {
     let (_, pin, order) = ordered(acme, "10").await;
     let receipts = format!("purchase-orders/{}/receipts", id(&order));
     let of = |quantity: &str| json!({"lines": [{"lineId": order["lines"][0]["id"], "quantity": quantity}]});
-    assert_eq!(post(acme, &receipts, &of("11.001")).await.code(), "more_than_left");
-    assert_eq!(post(acme, &receipts, &of("11")).await.body["order"]["status"], "RECEIVED");
+    assert_eq!(acme.submit(&receipts, &of("11.001")).await.code(), "more_than_left");
+    assert_eq!(acme.submit(&receipts, &of("11")).await.body["order"]["status"], "RECEIVED");
     assert_eq!(acme.on_hand(&pin).await, "11");
     let deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
     let count: i64 = app.database.as_admin().await.query_one(deadlocks, &[]).await.unwrap().get(0);

@@ -160,6 +160,8 @@ fn table() -> Vec<(&'static str, &'static str, Who, Option<Value>)> {
             Some(json!({"reason": "wrong size", "lines": [{"lineId": key, "quantity": "1"}]})),
         ),
         ("GET", "/api/v1/dashboard", Member("dashboard.read"), None),
+        ("GET", "/api/v1/alerts/low-stock", Member("stock.read"), None),
+        ("GET", "/api/v1/reports/reorder", Member("reports.read"), None),
         ("GET", "/api/v1/platform/tenants", Staff, None),
         (
             "POST",

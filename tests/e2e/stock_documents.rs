@@ -1,13 +1,8 @@
 //! Transfers between locations, counts, and whether the ledger holds.
 
-use harness::{Business, Program, Reply, TestApp, a_product, join_all};
+use harness::{Business, Program, TestApp, a_product, join_all};
 use serde_json::{Value, json};
 use uuid::Uuid;
-
-async fn post(business: &Business<'_>, path: &str, body: &Value) -> Reply {
-    let client = business.with("idempotency-key", &Uuid::now_v7().to_string());
-    client.post(&format!("/api/v1/{path}"), body).await
-}
 
 /// A business with so much of one variant, its default location and a second one.
 async fn two_locations<'a>(app: &'a TestApp, quantity: &str) -> (Business<'a>, Value, Value, Value) {
@@ -33,7 +28,7 @@ async fn stock_on_its_way_is_nowhere_until_it_arrives_and_never_twice() {
     let id = Uuid::now_v7();
     let body = json!({"id": id, "fromLocationId": main, "toLocationId": shed, "lines": [
         {"variantId": bolt, "quantity": "5"}, {"variantId": bolt, "quantity": "3"}]});
-    let sent = post(&acme, "stock/transfers", &body).await;
+    let sent = acme.submit("stock/transfers", &body).await;
     assert_eq!(
         (sent.status, &sent.body["status"], &sent.body["number"]),
         (201, &json!("in_transit"), &json!(1))
@@ -42,24 +37,24 @@ async fn stock_on_its_way_is_nowhere_until_it_arrives_and_never_twice() {
         (on_hand(&acme, &bolt, &main).await, on_hand(&acme, &bolt, &shed).await),
         ("2".into(), "0".into())
     );
-    let again = post(&acme, "stock/transfers", &body).await;
+    let again = acme.submit("stock/transfers", &body).await;
     assert_eq!((again.header("idempotent-replayed"), &again.body), ("true", &sent.body));
     let short = json!({"fromLocationId": main, "toLocationId": shed, "lines": [{"variantId": bolt, "quantity": "3"}]});
-    assert_eq!(post(&acme, "stock/transfers", &short).await.code(), "insufficient_stock");
+    assert_eq!(acme.submit("stock/transfers", &short).await.code(), "insufficient_stock");
     let same = json!({"fromLocationId": main, "toLocationId": main, "lines": [{"variantId": bolt, "quantity": "1"}]});
-    assert_eq!(post(&acme, "stock/transfers", &same).await.code(), "same_location");
+    assert_eq!(acme.submit("stock/transfers", &same).await.code(), "same_location");
 
     let line = &sent.body["lines"][0]["id"];
     let part = json!({"lines": [{"lineId": line, "quantity": "3"}]});
-    let received = post(&acme, &format!("stock/transfers/{id}/receive"), &part).await;
+    let received = acme.submit(&format!("stock/transfers/{id}/receive"), &part).await;
     assert_eq!(received.body["status"], "partly_received", "{received:?}");
     let more = json!({"lines": [{"lineId": line, "quantity": "6"}]});
-    assert_eq!(post(&acme, &format!("stock/transfers/{id}/receive"), &more).await.code(), "more_than_left");
+    assert_eq!(acme.submit(&format!("stock/transfers/{id}/receive"), &more).await.code(), "more_than_left");
     // Eight receive all that is left at once, two send it back: one of them does it.
     let acme = &acme;
     let racing = (0..10).map(|n| async move {
         let step = if n < 8 { "receive" } else { "send-back" };
-        post(acme, &format!("stock/transfers/{id}/{step}"), &json!({})).await.status
+        acme.submit(&format!("stock/transfers/{id}/{step}"), &json!({})).await.status
     });
     let done = join_all(racing.collect()).await;
     assert_eq!(done.iter().filter(|status| **status == 201).count(), 1, "{done:?}");
@@ -75,21 +70,21 @@ async fn stock_on_its_way_is_nowhere_until_it_arrives_and_never_twice() {
 async fn sales_during_a_count_are_not_lost() {
     let app = TestApp::start().await;
     let (acme, bolt, main, _) = two_locations(&app, "10").await;
-    let opened = post(&acme, "stock/counts", &json!({"note": "yearly"})).await;
+    let opened = acme.submit("stock/counts", &json!({"note": "yearly"})).await;
     assert_eq!((opened.status, &opened.body["reference"]), (201, &json!("SC-000001")), "{opened:?}");
     let id = opened.body["id"].as_str().unwrap();
-    assert_eq!(post(&acme, &format!("stock/counts/{id}/post"), &json!({})).await.code(), "nothing_counted");
+    assert_eq!(acme.submit(&format!("stock/counts/{id}/post"), &json!({})).await.code(), "nothing_counted");
     let counted = |counted: &str| json!({"lines": [{"variantId": bolt, "counted": counted}]});
-    post(&acme, &format!("stock/counts/{id}/lines"), &counted("1")).await;
-    let again = post(&acme, &format!("stock/counts/{id}/lines"), &counted("8")).await;
+    acme.submit(&format!("stock/counts/{id}/lines"), &counted("1")).await;
+    let again = acme.submit(&format!("stock/counts/{id}/lines"), &counted("8")).await;
     let line = &again.body["lines"][0];
     assert_eq!((&line["expected"], &line["difference"]), (&json!("10"), &json!("-2")), "{again:?}");
     // Three are sold between counting and posting.
     let order = json!({"lines": [{"variantId": bolt, "quantity": "3"}]});
-    assert_eq!(post(&acme, "orders", &order).await.status, 201);
+    assert_eq!(acme.submit("orders", &order).await.status, 201);
     let acme = &acme;
     let racing = (0..6)
-        .map(|_| async move { post(acme, &format!("stock/counts/{id}/post"), &json!({})).await.status });
+        .map(|_| async move { acme.submit(&format!("stock/counts/{id}/post"), &json!({})).await.status });
     let posted = join_all(racing.collect()).await;
     assert_eq!(posted.iter().filter(|status| **status == 200).count(), 1, "{posted:?}");
     assert_eq!(on_hand(acme, &bolt, &main).await, "5");
@@ -100,13 +95,13 @@ async fn sales_during_a_count_are_not_lost() {
     );
     for step in ["lines", "post", "cancel"] {
         let body = if step == "lines" { counted("1") } else { json!({}) };
-        assert_eq!(post(acme, &format!("stock/counts/{id}/{step}"), &body).await.code(), "wrong_status");
+        assert_eq!(acme.submit(&format!("stock/counts/{id}/{step}"), &body).await.code(), "wrong_status");
     }
-    let other = post(acme, "stock/counts", &json!({})).await.body["id"].clone();
+    let other = acme.submit("stock/counts", &json!({})).await.body["id"].clone();
     let other = other.as_str().unwrap();
-    post(acme, &format!("stock/counts/{other}/lines"), &counted("0")).await;
+    acme.submit(&format!("stock/counts/{other}/lines"), &counted("0")).await;
     assert_eq!(
-        post(acme, &format!("stock/counts/{other}/cancel"), &json!({})).await.body["status"],
+        acme.submit(&format!("stock/counts/{other}/cancel"), &json!({})).await.body["status"],
         "cancelled"
     );
     assert_eq!(on_hand(acme, &bolt, &main).await, "5");

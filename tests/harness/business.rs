@@ -119,12 +119,16 @@ impl<'a> Client<'a> {
         }
     }
 
+    /// Posts a document, below `/api/v1/`, under a new idempotency key.
+    pub async fn submit(&self, path: &str, body: &Value) -> Reply {
+        let client = self.with("idempotency-key", &Uuid::now_v7().to_string());
+        client.post(&format!("/api/v1/{path}"), body).await
+    }
+
     /// Adjusts stock under a new idempotency key.
     pub async fn adjust(&self, variant: &Value, quantity: &str) -> Reply {
         let body = json!({"variantId": variant, "quantity": quantity, "reason": "test"});
-        self.with("idempotency-key", &Uuid::now_v7().to_string())
-            .post("/api/v1/stock/adjustments", &body)
-            .await
+        self.submit("stock/adjustments", &body).await
     }
 
     /// On hand of a variant at the default location.

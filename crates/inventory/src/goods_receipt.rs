@@ -141,7 +141,6 @@ pub async fn post(tx: &TenantTx, new: &NewReceipt, actor: Option<Uuid>) -> Resul
             line_id: *id,
         })
         .collect();
-    let decided = stock::decide(tx, &postings).await?;
     for (at, quantity) in &changes {
         let line = &mut order.lines[*at];
         line.received = line.received.plus(*quantity);
@@ -161,17 +160,19 @@ pub async fn post(tx: &TenantTx, new: &NewReceipt, actor: Option<Uuid>) -> Resul
     let source = Source { kind: "goods_receipt", id: new.id.as_uuid() };
     let (line_ids, received): (Vec<Uuid>, Vec<Decimal>) =
         order.lines.iter().map(|line| (line.id.as_uuid(), line.received.as_decimal())).unzip();
-    let save = async {
-        tx.execute(SAVE_LINES, &[&line_ids, &received]).await?;
-        let action = match new.what {
-            Arrival::Goods { .. } => "purchase_order.received",
-            Arrival::Reversal(_) => "purchase_order.receipt_reversed",
-        };
-        purchase_order::set_status(tx, order.id, action, was, order.status, actor).await
+    let action = match new.what {
+        Arrival::Goods { .. } => "purchase_order.received",
+        Arrival::Reversal(_) => "purchase_order.receipt_reversed",
     };
+    let save_lines = async { tx.execute(SAVE_LINES, &[&line_ids, &received]).await };
+    let set_status = purchase_order::set_status(tx, order.id, action, was, order.status, actor);
+    // Before the levels are decided on: their alerts depend on what is still to come.
+    let save = async { both(save_lines, set_status).await.map_err(ReceiptError::from) };
+    let decide = async { stock::decide(tx, &postings).await.map_err(ReceiptError::from) };
+    let (_, decided) = both(save, decide).await?;
     let insert = insert(tx, new, &order, &ids, &lines, actor);
     // What may be refused goes first: its error is the one to tell.
-    let written = both(insert, both(decided.write(tx, source, actor), save)).await;
+    let written = both(insert, decided.write(tx, source, actor)).await;
     let (number, _) = written.map_err(|error| match (error.constraint(), &new.what) {
         (
             Some("goods_receipts_delivery_note_key"),

@@ -49,6 +49,8 @@ ids! {
     MovementId,
     /// A stock adjustment; a client may choose it.
     AdjustmentId,
+    /// A low-stock alert.
+    AlertId,
     /// A way in which prices are taxed.
     TaxClassId,
     /// An entry of the audit log.

@@ -4,6 +4,7 @@
 //! noun, with its types, its rules and its SQL.
 
 pub mod adjustment;
+pub mod alert;
 pub mod audit;
 pub mod barcode;
 pub mod category;
@@ -28,6 +29,7 @@ mod page;
 pub mod pricing;
 pub mod product;
 pub mod purchase_order;
+pub mod reorder;
 pub mod settings;
 pub mod stock;
 pub mod supplier;
@@ -40,7 +42,7 @@ use chrono::{DateTime, Utc};
 
 pub use decimal::{DecimalError, Money, Percent, Quantity};
 pub use ids::{
-    AdjustmentId, CategoryId, CountId, CountLineId, CustomerId, EntryId, FulfilmentId, LocationId,
+    AdjustmentId, AlertId, CategoryId, CountId, CountLineId, CustomerId, EntryId, FulfilmentId, LocationId,
     MovementId, OrderId, OrderLineId, ProductId, PurchaseOrderId, PurchaseOrderLineId, ReceiptId, ReturnId,
     StepId, SupplierId, TaxClassId, TransferId, TransferLineId, VariantId,
 };

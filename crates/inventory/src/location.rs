@@ -6,10 +6,10 @@ use tenancy::{DbError, TenantTx};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use crate::archived_at;
 use crate::audit::{self, Changes, Subject};
 use crate::ids::LocationId;
 use crate::text::Name;
+use crate::{archived_at, stock};
 
 /// A place where stock is kept.
 #[derive(Debug, Clone)]
@@ -124,6 +124,11 @@ pub async fn update(
         SELECT EXISTS (SELECT FROM stock_levels WHERE location_id = $1 AND on_hand > 0) AS has_stock";
     const UPDATE: &str = "
         UPDATE locations SET name = $2, archived_at = $3, version = version + 1, updated_at = $4 WHERE id = $1";
+    // Levels first: who holds one and refers to the location would wait for its row.
+    let levels = match change.is_archived {
+        Some(_) => stock::lock_of_location(tx, id).await?,
+        None => Vec::new(),
+    };
     let row = tx.query_opt(LOCK, &[&id.as_uuid()]).await?.ok_or(LocationError::NotFound)?;
     let stored = Location::from_row(&row)?;
     if change.if_version.is_some_and(|wanted| wanted != stored.version) {
@@ -153,6 +158,7 @@ pub async fn update(
             None => error.into(),
         },
     )?;
+    stock::reconsider(tx, &levels).await?;
     audit::record(tx, actor, "location.changed", subject(id), &changes.into_value()).await?;
     Ok(())
 }

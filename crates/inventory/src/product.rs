@@ -6,12 +6,12 @@ use tenancy::{DbError, TenantTx, both};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use crate::archived_at;
 use crate::audit::{self, Changes, Subject};
 use crate::ids::{CategoryId, ProductId, TaxClassId};
 use crate::page::{Page, PageRequest};
 use crate::text::{Name, Note, OptionText, SearchText};
 use crate::variant::{self, NewVariant, Variant, VariantError, variant_columns, variant_stock};
+use crate::{archived_at, stock};
 
 /// A product to be stored.
 #[derive(Debug, Clone)]
@@ -300,6 +300,7 @@ pub async fn update(
            SET name = $2, description = $3, category_id = $4, tax_class_id = $5, archived_at = $6, version = version + 1,
                updated_at = $7
          WHERE id = $1";
+    const VARIANTS: &str = "SELECT id FROM variants WHERE product_id = $1";
     let stored = lock(tx, id).await?.ok_or(ProductError::NotFound)?.row;
     let get = DbError::from;
     let version: i32 = stored.try_get("version").map_err(get)?;
@@ -336,6 +337,12 @@ pub async fn update(
     tx.execute(UPDATE, &[&id.as_uuid(), &name, &description, &category, &tax_class, &archived_at, &tx.now()])
         .await
         .map_err(on_write)?;
+    if archived_at != was_archived_at {
+        let variants = tx.query(VARIANTS, &[&id.as_uuid()]).await?;
+        let variants: Vec<Uuid> =
+            variants.iter().map(|row| row.try_get("id")).collect::<Result<_, _>>().map_err(get)?;
+        stock::reconsider(tx, &stock::lock_of_variants(tx, &variants).await?).await?;
+    }
     audit::record(tx, actor, "product.changed", subject(id), &changes.into_value()).await?;
     Ok(())
 }

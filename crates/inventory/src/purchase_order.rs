@@ -17,7 +17,7 @@ use crate::ids::{LocationId, PurchaseOrderId, PurchaseOrderLineId, SupplierId, V
 use crate::page::{Page, PageRequest};
 use crate::settings::{self, Terms};
 use crate::text::Note;
-use crate::{document, location};
+use crate::{document, location, stock};
 
 /// An order to be drafted.
 #[derive(Debug, Clone)]
@@ -169,6 +169,11 @@ impl PurchaseOrder {
             (true, true) => ReceiptState::Partial,
             (true, false) => ReceiptState::Full,
         }
+    }
+
+    /// The levels of stock that its goods are for.
+    fn stock_keys(&self) -> Vec<stock::Key> {
+        self.lines.iter().map(|line| (line.variant_id.as_uuid(), self.location_id.as_uuid())).collect()
     }
 
     /// Where somebody can bring it from here.
@@ -443,6 +448,9 @@ pub async fn update(
     }
     tx.execute(UPDATE, &[&id.as_uuid(), &expected_on, &note, &total, &tx.now()]).await?;
     audit::record(tx, actor, "purchase_order.changed", subject(id), &changes.into_value()).await?;
+    if stored.status.is_open() && expected_on != stored.expected_on {
+        stock::reconsider(tx, &stored.stock_keys()).await?;
+    }
     find(tx, id).await?.ok_or(PurchaseError::NotFound)
 }
 
@@ -462,6 +470,9 @@ pub async fn bring_to(
         return Err(PurchaseError::IllegalMove { from, to, legal });
     }
     set_status(tx, id, "purchase_order.moved", from, to, actor).await?;
+    if from.is_open() != to.is_open() {
+        stock::reconsider(tx, &stored.stock_keys()).await?;
+    }
     find(tx, id).await?.ok_or(PurchaseError::NotFound)
 }
 

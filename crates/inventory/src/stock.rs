@@ -1,6 +1,6 @@
 //! Stock: levels per variant and location, and the one function through which every change of them goes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use rust_decimal::{Decimal, RoundingStrategy};
@@ -8,6 +8,7 @@ use tenancy::{DbError, TenantTx, both};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
+use crate::alert::{self, Watched};
 use crate::decimal::{Money, Quantity};
 use crate::ids::{LocationId, MovementId, VariantId};
 use crate::movement::Kind;
@@ -146,7 +147,8 @@ pub enum StockError {
     Db(#[from] DbError),
 }
 
-type Key = (Uuid, Uuid);
+/// A level's key: variant and location.
+pub(crate) type Key = (Uuid, Uuid);
 
 /// The largest quantity that numeric(14, 3) holds, plus one step.
 const LIMIT: Decimal = Decimal::from_parts(1_215_752_192, 23, 0, false, 0);
@@ -157,6 +159,7 @@ pub struct Decided {
     pub posted: Vec<Posted>,
     levels: BTreeMap<Key, LockedLevel>,
     movements: Movements,
+    alerts: alert::Changes,
 }
 
 /// Carries out all `postings` of one document, or none. Returns what was posted, in the order of `postings`.
@@ -189,8 +192,13 @@ pub async fn decide(tx: &TenantTx, postings: &[Posting]) -> Result<Decided, Stoc
         sum.on_hand += posting.quantity.as_decimal();
         sum.reserved += posting.reserved.as_decimal();
     }
-    let mut levels = lock(tx, &wanted).await?;
+    // A BTreeMap iterates in key order.
+    let keys: Vec<Key> = wanted.keys().copied().collect();
+    let (_, mut levels) = both(make(tx, &keys), async { Ok(lock(tx, &keys).await?) }).await?;
     refuse_shortages(&levels, &wanted)?;
+    // Who was low or will be has an alert to be opened, changed or closed.
+    let mut low: BTreeSet<Key> =
+        keys.iter().copied().filter(|key| levels.get(key).is_some_and(LockedLevel::is_low)).collect();
 
     let mut posted = Vec::with_capacity(postings.len());
     let mut movements = Movements::default();
@@ -218,16 +226,61 @@ pub async fn decide(tx: &TenantTx, postings: &[Posting]) -> Result<Decided, Stoc
             unit_cost: unit_cost.map(Money::from_decimal),
         });
     }
-    Ok(Decided { posted, levels, movements })
+    low.extend(levels.iter().filter(|(_, level)| level.is_low()).map(|(key, _)| *key));
+    let watched: Vec<Watched> = low.iter().filter_map(|key| Some(levels.get(key)?.watched(*key))).collect();
+    let alerts = alert::review(tx, &watched).await?;
+    Ok(Decided { posted, levels, movements, alerts })
+}
+
+/// Locks levels, and reviews their alerts: after a change of what is on order, or of what is too little. What was changed is
+/// read under the locks.
+///
+/// # Errors
+/// [`DbError`].
+pub(crate) async fn reconsider(tx: &TenantTx, keys: &[Key]) -> Result<(), DbError> {
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let levels = lock(tx, keys).await?;
+    let watched: Vec<Watched> = levels.iter().map(|(key, level)| level.watched(*key)).collect();
+    alert::review(tx, &watched).await?.write(tx).await
+}
+
+/// Locks the levels of some variants, at all locations; returns their keys.
+///
+/// # Errors
+/// [`DbError`].
+pub(crate) async fn lock_of_variants(tx: &TenantTx, variants: &[Uuid]) -> Result<Vec<Key>, DbError> {
+    const LOCK: &str = "
+        SELECT variant_id, location_id FROM stock_levels
+         WHERE variant_id = ANY ($1) ORDER BY variant_id, location_id FOR NO KEY UPDATE";
+    keys(&tx.query(LOCK, &[&variants]).await?)
+}
+
+/// Locks all levels at a location; returns their keys.
+///
+/// # Errors
+/// [`DbError`].
+pub(crate) async fn lock_of_location(tx: &TenantTx, location: LocationId) -> Result<Vec<Key>, DbError> {
+    const LOCK: &str = "
+        SELECT variant_id, location_id FROM stock_levels
+         WHERE location_id = $1 ORDER BY variant_id, location_id FOR NO KEY UPDATE";
+    keys(&tx.query(LOCK, &[&location.as_uuid()]).await?)
+}
+
+/// The keys of levels, from rows with their columns.
+pub(crate) fn keys(rows: &[Row]) -> Result<Vec<Key>, DbError> {
+    rows.iter().map(|row| Ok((row.try_get("variant_id")?, row.try_get("location_id")?))).collect()
 }
 
 impl Decided {
-    /// Changes the levels and writes the movements.
+    /// Changes the levels, writes the movements, and opens, changes and closes alerts.
     ///
     /// # Errors
     /// [`DbError`].
     pub async fn write(&self, tx: &TenantTx, source: Source, actor: Option<Uuid>) -> Result<(), DbError> {
-        both(change_levels(tx, &self.levels), self.movements.insert(tx, source, actor)).await.map(drop)
+        let stock = both(change_levels(tx, &self.levels), self.movements.insert(tx, source, actor));
+        both(stock, self.alerts.write(tx)).await.map(drop)
     }
 }
 
@@ -252,11 +305,21 @@ struct LockedLevel {
     average_cost: Option<Decimal>,
     /// What the catalogue says that a unit costs, for stock that came in at no known cost.
     catalogue_cost: Option<Decimal>,
+    /// At this or below it is low; `None` where nobody watches.
+    reorder_level: Option<Decimal>,
 }
 
 impl LockedLevel {
     fn available(&self) -> Decimal {
         self.on_hand - self.reserved
+    }
+
+    fn is_low(&self) -> bool {
+        self.reorder_level.is_some_and(|level| self.available() <= level)
+    }
+
+    fn watched(&self, key: Key) -> Watched {
+        Watched { key, available: self.available(), reorder_level: self.reorder_level }
     }
 
     /// Changes the level, and its moving average by what comes in; returns what one unit of the posting cost.
@@ -285,52 +348,67 @@ impl LockedLevel {
     }
 }
 
-async fn lock(
-    tx: &TenantTx,
-    wanted: &BTreeMap<Key, Wanted>,
-) -> Result<BTreeMap<Key, LockedLevel>, StockError> {
-    // A level that is missing is made first, in key order too. Two statements: the second must see what the first,
-    // or somebody else while it waited, has made.
+/// Makes the levels that are missing, in key order.
+async fn make(tx: &TenantTx, keys: &[Key]) -> Result<(), StockError> {
     const MAKE: &str = "
         INSERT INTO stock_levels (variant_id, location_id, on_hand, reserved, position, updated_at)
         SELECT variant_id, location_id, 0, 0, 0, $3
           FROM unnest($1::uuid[], $2::uuid[]) AS wanted (variant_id, location_id)
          ORDER BY variant_id, location_id
             ON CONFLICT (variant_id, location_id) DO NOTHING";
+    let (variants, locations): (Vec<Uuid>, Vec<Uuid>) = keys.iter().copied().unzip();
+    let made = tx.execute(MAKE, &[&variants, &locations, &tx.now()]).await;
+    made.map(drop).map_err(|error| match error.constraint() {
+        Some("stock_levels_variant_id_fkey") => StockError::UnknownVariant,
+        Some("stock_levels_location_id_fkey") => StockError::UnknownLocation,
+        _ => error.into(),
+    })
+}
+
+/// Locks the levels that there are, in key order. A statement of its own: it must see what [`make`], or somebody else while
+/// it waited, has made.
+async fn lock(tx: &TenantTx, keys: &[Key]) -> Result<BTreeMap<Key, LockedLevel>, DbError> {
     const LOCK: &str = "
-        SELECT l.variant_id, l.location_id, l.on_hand, l.reserved, l.position, l.reservations, l.average_cost, v.cost
+        SELECT l.variant_id, l.location_id, l.on_hand, l.reserved, l.position, l.reservations, l.average_cost
           FROM stock_levels l
           JOIN unnest($1::uuid[], $2::uuid[]) AS wanted (variant_id, location_id)
             ON l.variant_id = wanted.variant_id AND l.location_id = wanted.location_id
-          JOIN variants v ON v.id = l.variant_id
          ORDER BY l.variant_id, l.location_id
            FOR NO KEY UPDATE OF l";
-    // A BTreeMap iterates in key order.
-    let (variants, locations): (Vec<Uuid>, Vec<Uuid>) = wanted.keys().copied().unzip();
-    let make = async {
-        let made = tx.execute(MAKE, &[&variants, &locations, &tx.now()]).await;
-        made.map_err(|error| match error.constraint() {
-            Some("stock_levels_variant_id_fkey") => StockError::UnknownVariant,
-            Some("stock_levels_location_id_fkey") => StockError::UnknownLocation,
-            _ => error.into(),
-        })
-    };
-    let lock = async { tx.query(LOCK, &[&variants, &locations]).await.map_err(StockError::from) };
-    let (_, locked) = both(make, lock).await?;
-    let read = |row: &Row| -> Result<(Key, LockedLevel), DbError> {
-        Ok((
-            (row.try_get("variant_id")?, row.try_get("location_id")?),
-            LockedLevel {
-                on_hand: row.try_get("on_hand")?,
-                reserved: row.try_get("reserved")?,
-                position: row.try_get("position")?,
-                reservations: row.try_get("reservations")?,
-                average_cost: row.try_get("average_cost")?,
-                catalogue_cost: row.try_get("cost")?,
-            },
-        ))
-    };
-    Ok(locked.iter().map(read).collect::<Result<_, _>>()?)
+    // Another statement again: a row that was waited for is read anew, but not what is joined to it. Whoever changes what is
+    // read here locks the levels afterwards, and reviews them.
+    const CATALOGUE: &str = "
+        SELECT wanted.variant_id, wanted.location_id, v.cost,
+               CASE WHEN v.archived_at IS NULL AND p.archived_at IS NULL AND l.archived_at IS NULL
+                    THEN v.reorder_level END AS reorder_level
+          FROM unnest($1::uuid[], $2::uuid[]) AS wanted (variant_id, location_id)
+          JOIN variants v ON v.id = wanted.variant_id
+          JOIN products p ON p.id = v.product_id
+          JOIN locations l ON l.id = wanted.location_id";
+    let (variants, locations): (Vec<Uuid>, Vec<Uuid>) = keys.iter().copied().unzip();
+    let lock = async { tx.query(LOCK, &[&variants, &locations]).await };
+    let catalogue = async { tx.query(CATALOGUE, &[&variants, &locations]).await };
+    let (locked, catalogue) = both(lock, catalogue).await?;
+    let mut levels = BTreeMap::new();
+    for row in &locked {
+        let level = LockedLevel {
+            on_hand: row.try_get("on_hand")?,
+            reserved: row.try_get("reserved")?,
+            position: row.try_get("position")?,
+            reservations: row.try_get("reservations")?,
+            average_cost: row.try_get("average_cost")?,
+            catalogue_cost: None,
+            reorder_level: None,
+        };
+        levels.insert((row.try_get("variant_id")?, row.try_get("location_id")?), level);
+    }
+    for row in &catalogue {
+        if let Some(level) = levels.get_mut(&(row.try_get("variant_id")?, row.try_get("location_id")?)) {
+            level.catalogue_cost = row.try_get("cost")?;
+            level.reorder_level = row.try_get("reorder_level")?;
+        }
+    }
+    Ok(levels)
 }
 
 fn refuse_shortages(

@@ -14,7 +14,7 @@ use crate::decimal::{Money, Quantity};
 use crate::ids::{ProductId, VariantId};
 use crate::page::{Page, PageRequest};
 use crate::text::{Barcode, OptionText, Sku};
-use crate::{archived_at, barcode, product};
+use crate::{archived_at, barcode, product, stock};
 
 /// A variant's value on each option axis.
 pub type Options = BTreeMap<OptionText, OptionText>;
@@ -180,7 +180,8 @@ pub(crate) async fn insert_all(
         INSERT INTO stock_levels (variant_id, location_id, on_hand, reserved, position, updated_at)
         SELECT v.id, l.id, 0, 0, 0, $2
           FROM unnest($1::uuid[]) AS v (id) CROSS JOIN locations l
-         WHERE l.is_default";
+         WHERE l.is_default
+     RETURNING variant_id, location_id";
     let ids: Vec<VariantId> = variants.iter().map(|_| VariantId::new()).collect();
     let keys: Vec<Uuid> = ids.iter().map(|id| id.as_uuid()).collect();
     let skus: Vec<&str> = variants.iter().map(|variant| variant.sku.as_str()).collect();
@@ -219,9 +220,13 @@ pub(crate) async fn insert_all(
         .zip(variants)
         .flat_map(|(id, variant)| variant.barcodes.iter().map(|code| (*id, code.clone())))
         .collect();
-    let levels = async { tx.execute(INSERT_LEVELS, &[&keys, &tx.now()]).await.map_err(VariantError::from) };
+    let levels = async { tx.query(INSERT_LEVELS, &[&keys, &tx.now()]).await.map_err(VariantError::from) };
     let prices = async { record_prices(tx, &keys, actor).await.map_err(VariantError::from) };
-    both(both(levels, prices), barcode::insert_all(tx, &codes)).await?;
+    let ((levels, ()), _) = both(both(levels, prices), barcode::insert_all(tx, &codes)).await?;
+    if reorder_levels.iter().any(Option::is_some) {
+        // There is nothing of them yet.
+        stock::reconsider(tx, &stock::keys(&levels)?).await?;
+    }
     Ok(ids)
 }
 
@@ -466,6 +471,12 @@ pub async fn update(
     if changes.is_empty() {
         return Ok(());
     }
+    let is_watched_otherwise = reorder_level != amount("reorder_level")? || archived_at != was_archived_at;
+    // Before the row changes: a new SKU makes those wait who hold levels of this variant and refer to it.
+    let levels = match is_watched_otherwise {
+        true => stock::lock_of_variants(tx, &[id.as_uuid()]).await?,
+        false => Vec::new(),
+    };
     let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 8] =
         [&id.as_uuid(), &sku, &price, &compare_at, &cost, &reorder_level, &archived_at, &tx.now()];
     tx.execute(UPDATE, &parameters).await.map_err(|error| match (error.constraint(), &change.sku) {
@@ -478,6 +489,7 @@ pub async fn update(
     if prices_change {
         record_prices(tx, &[id.as_uuid()], actor).await?;
     }
+    stock::reconsider(tx, &levels).await?;
     let changes = changes.into_value();
     both(product::touch(tx, product), audit::record(tx, actor, "variant.changed", subject(id), &changes))
         .await?;

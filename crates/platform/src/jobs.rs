@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use inventory::idempotency;
+use inventory::{alert, idempotency};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tenancy::fleet::RunOptions;
@@ -24,6 +24,7 @@ const SAMPLE_SIZES: &str = "sizes.sample";
 const FORGET_JOBS: &str = "jobs.forget";
 const FORGET_KEYS: &str = "keys.forget";
 const PRUNE_OUTBOX: &str = "outbox.prune";
+const REVIEW_ALERTS: &str = "alerts.review";
 
 /// What background work is told by the configuration.
 #[derive(Debug, Clone)]
@@ -71,6 +72,7 @@ pub fn kinds(settings: JobSettings) -> Vec<JobKind> {
     ];
     kinds.push(JobKind::new(FORGET_KEYS, forget_keys).every(Duration::from_secs(6 * 3600)));
     kinds.push(JobKind::new(PRUNE_OUTBOX, prune_outbox).every(Duration::from_secs(600)));
+    kinds.push(JobKind::new(REVIEW_ALERTS, review_alerts).every(Duration::from_secs(900)));
     if spare_schemas > 0 {
         let fill = JobKind::new(FILL_SPARES, move |context| fill_spares(context, spare_schemas));
         kinds.push(fill.every(Duration::from_secs(2)));
@@ -107,20 +109,37 @@ async fn forget_jobs(context: JobContext, keep_days: u32) -> Result<Value, JobEr
 const KEEP_KEYS_DAYS: u32 = 7;
 
 async fn forget_keys(context: JobContext) -> Result<Value, JobError> {
+    let forget = async |tx: &TenantTx| idempotency::forget(tx, KEEP_KEYS_DAYS).await;
+    let (forgotten, left_out) = in_every_business(&context, forget).await?;
+    Ok(json!({"forgotten": forgotten, "businessesLeftOut": left_out}))
+}
+
+/// Days end at other times in other businesses, so it looks more often than daily.
+async fn review_alerts(context: JobContext) -> Result<Value, JobError> {
+    let review = async |tx: &TenantTx| alert::review_overdue(tx).await;
+    let (reviewed, left_out) = in_every_business(&context, review).await?;
+    Ok(json!({"reviewed": reviewed, "businessesLeftOut": left_out}))
+}
+
+/// Does something in every business, each in a transaction of its own; returns the sum of what it returned, and how many
+/// businesses were left out: one may be in the middle of a restore, or wait for its migration, and the next time will do.
+async fn in_every_business(
+    context: &JobContext,
+    work: impl AsyncFn(&TenantTx) -> Result<u64, DbError>,
+) -> Result<(u64, usize), JobError> {
     let tenants = context.provisioner.write_shared(async |tx| tenant::all(tx).await).await?;
-    let (mut forgotten, mut failed) = (0, 0);
+    let (mut sum, mut left_out) = (0, 0);
     for tenant in &tenants {
-        let work = async |tx: &TenantTx| idempotency::forget(tx, KEEP_KEYS_DAYS).await;
-        match context.provisioner.write_tenant(tenant, work).await {
-            Ok(count) => forgotten += count,
-            // It may be in the middle of a restore, or wait for its migration: the next time will do.
+        match context.provisioner.write_tenant(tenant, &work).await {
+            Ok(count) => sum += count,
             Err(error) => {
-                failed += 1;
-                tracing::debug!(tenant.slug = %tenant.slug, error = %tenancy::chain(&error), "keys were not forgotten");
+                left_out += 1;
+                let kind = &context.job.kind;
+                tracing::debug!(tenant.slug = %tenant.slug, error = %tenancy::chain(&error), "{kind} left it out");
             }
         }
     }
-    Ok(json!({"forgotten": forgotten, "businessesLeftOut": failed}))
+    Ok((sum, left_out))
 }
 
 /// What nobody has fetched for so long nobody waits for.

@@ -292,13 +292,13 @@ impl Drop for Session {
 ///
 /// # Errors
 /// The first step's error before the second's, which often only says that the transaction had failed.
-pub async fn both<A, B, E>(
+pub fn both<A, B, E>(
     first: impl Future<Output = Result<A, E>>,
     second: impl Future<Output = Result<B, E>>,
-) -> Result<(A, B), E> {
-    // `join` polls the first one first, and a session sends statements in the order of their first polls.
-    let (first, second) = join(first, second).await;
-    Ok((first?, second?))
+) -> impl Future<Output = Result<(A, B), E>> {
+    // `join` polls the first one first, and a session sends statements in the order of their first polls. Not an `async fn`:
+    // that would hold both steps twice, as its arguments and as what it awaits, and steps within steps double at each depth.
+    join(first, second).map(|(first, second)| Ok((first?, second?)))
 }
 
 /// The rows of a table on their way out, in PostgreSQL's text format. Dropped early, it costs the connection.

@@ -1,5 +1,6 @@
 //! The routes, one file per noun. A handler's signature says who may call it; it joins the domain's functions, no more.
 
+pub mod alerts;
 pub mod audit;
 pub mod auth;
 pub mod barcodes;
@@ -141,6 +142,8 @@ pub fn configure(config: &mut ServiceConfig) {
             .service(purchase_orders::receive)
             .service(purchase_orders::list_receipts)
             .service(dashboard::show)
+            .service(alerts::list)
+            .service(alerts::suggest_orders)
             .service(settings::show)
             .service(settings::edit)
             .service(audit::list)
