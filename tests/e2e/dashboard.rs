@@ -7,11 +7,18 @@ use serde_json::json;
 async fn an_empty_business_has_zeros() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
-    let body = acme.get("/api/v1/dashboard").await.body;
+    let mut body = acme.get("/api/v1/dashboard").await.body;
+    let days = body["movements"].take();
     assert_eq!(
         body,
-        json!({"totalItems": 0, "totalStock": "0", "inventoryValue": "0.00", "inventoryCost": "0.00", "currency": "EUR"})
+        json!({
+            "totalItems": 0, "totalStock": "0", "inventoryValue": "0.00", "inventoryCost": "0.00", "currency": "EUR",
+            "lowStock": {"low": 0, "out": 0, "covered": 0, "items": []}, "topVariants": [], "movements": null,
+        })
     );
+    let days = days.as_array().unwrap();
+    assert_eq!(days.len(), 7);
+    assert!(days.iter().all(|day| day["sold"] == "0" && day["net"] == "0"), "{days:?}");
     assert_eq!(
         acme.get("/api/dashboard").await.body.to_string(),
         r#"{"inventoryValue":0.0,"totalItems":0,"totalStock":0}"#
@@ -54,6 +61,96 @@ async fn figures_equal_the_books_to_the_cent() {
     assert_eq!(body["totalStock"], figure(1));
     assert_eq!(body["inventoryValue"], figure(2));
     assert_eq!(body["inventoryCost"], figure(3));
+}
+
+/// A text of the day `ago` days before today, in the business's time zone.
+const DAY: &str = "((now() AT TIME ZONE 'Asia/Kolkata')::date - $1::integer)::text";
+
+#[tokio::test]
+async fn sales_and_movements_equal_independent_sql_by_the_business_s_own_days() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    assert_eq!(acme.patch("/api/v1/settings", &json!({"timeZone": "Asia/Kolkata"})).await.status, 200);
+    let mut random = fastrand::Rng::with_seed(3);
+    let mut variants = Vec::new();
+    for n in 0..8 {
+        let mut product = a_product(&format!("SKU-{n}"));
+        product["variants"][0]["reorderLevel"] = json!((n * 20).to_string());
+        let variant = acme.create_product(&product).await["variants"][0]["id"].clone();
+        assert_eq!(acme.adjust(&variant, "100").await.status, 201);
+        variants.push(variant);
+    }
+    for _ in 0..30 {
+        let lines =
+            json!([{"variantId": variants[random.usize(..8)], "quantity": random.u32(1..6).to_string()}]);
+        let order = acme.submit("orders", &json!({"lines": lines, "fulfil": random.u32(..4) > 0})).await;
+        assert_eq!(order.status, 201, "{order:?}");
+        if order.body["status"] == "fulfilled" && random.u32(..3) == 0 {
+            let line =
+                json!({"lineId": order.body["lines"][0]["id"], "quantity": "1", "restock": random.bool()});
+            let path = format!("orders/{}/returns", order.body["id"].as_str().unwrap());
+            let returned = acme.submit(&path, &json!({"reason": "broken", "lines": [line]})).await;
+            assert_eq!(returned.status, 201, "{returned:?}");
+        }
+    }
+    // Over the last 40 days, some of them at the very border of a day there; the opening stock long ago.
+    let admin = app.database.as_admin().await;
+    let schema = &acme.tenant.schema;
+    for sql in [
+        "UPDATE {}.stock_movements SET occurred_at = now() - interval '1 day' * (('x' || md5(id::text))::bit(16)::integer % 40)",
+        "UPDATE {}.stock_movements m SET occurred_at = ((now() AT TIME ZONE 'Asia/Kolkata')::date - border.ago)::timestamp
+                AT TIME ZONE 'Asia/Kolkata' + border.shift
+           FROM (SELECT id, row_number() OVER (ORDER BY id) AS n FROM {}.stock_movements WHERE kind = 'sale') s
+           JOIN (VALUES (1, 6, interval '0'), (2, 6, interval '-1 ms'), (3, 29, interval '0'), (4, 29, interval '-1 ms'),
+                        (5, 0, interval '0'), (6, 0, interval '-1 ms')) AS border (n, ago, shift) ON border.n = s.n
+          WHERE m.id = s.id",
+        "UPDATE {}.stock_movements SET occurred_at = '2020-01-01' WHERE kind = 'adjustment' AND quantity = 100",
+    ] {
+        admin.batch_execute(&sql.replace("{}", schema.as_str())).await.unwrap();
+    }
+    let body = acme.get("/api/v1/dashboard").await.body;
+
+    let top = format!(
+        "SELECT v.sku || ' ' || trim_scale(x.sold) FROM (
+            SELECT l.variant_id, sum(CASE WHEN m.kind = 'sale' THEN -m.quantity ELSE -abs(m.quantity) END) AS sold
+              FROM {schema}.stock_levels l JOIN {schema}.stock_movements m USING (variant_id)
+             WHERE m.kind IN ('sale', 'return')
+               AND (m.occurred_at AT TIME ZONE 'Asia/Kolkata')::date > (now() AT TIME ZONE 'Asia/Kolkata')::date - 30
+             GROUP BY 1) x JOIN {schema}.variants v ON v.id = x.variant_id
+          WHERE x.sold > 0 ORDER BY x.sold DESC, v.id LIMIT 5"
+    );
+    let truth: Vec<String> = admin.query(&top, &[]).await.unwrap().iter().map(|row| row.get(0)).collect();
+    let told: Vec<String> = body["topVariants"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|top| format!("{} {}", top["sku"].as_str().unwrap(), top["sold"].as_str().unwrap()))
+        .collect();
+    assert_eq!((told.len(), told), (5, truth));
+
+    let days = body["movements"].as_array().unwrap();
+    for (at, ago) in (0..7).rev().enumerate() {
+        let sql = format!(
+            "SELECT {DAY}, trim_scale(coalesce(sum(quantity) FILTER (WHERE kind = 'purchase'), 0))::text,
+                    trim_scale(coalesce(sum(-quantity) FILTER (WHERE kind IN ('sale', 'return')), 0))::text,
+                    trim_scale(coalesce(sum(quantity), 0))::text
+               FROM {schema}.stock_movements WHERE (occurred_at AT TIME ZONE 'Asia/Kolkata')::date::text = {DAY}"
+        );
+        let truth = admin.query_one(&sql, &[&ago]).await.unwrap();
+        for (column, name) in ["day", "purchased", "sold", "net"].into_iter().enumerate() {
+            assert_eq!(days[at][name], truth.get::<_, String>(column), "{name} {ago} days ago");
+        }
+    }
+    let levels = format!(
+        "SELECT count(*) FILTER (WHERE l.on_hand - l.reserved <= v.reorder_level AND l.on_hand > l.reserved),
+                count(*) FILTER (WHERE l.on_hand = l.reserved)
+           FROM {schema}.stock_levels l JOIN {schema}.variants v ON v.id = l.variant_id"
+    );
+    let truth = admin.query_one(&levels, &[]).await.unwrap();
+    let low = &body["lowStock"];
+    assert_eq!((low["low"].as_i64(), low["out"].as_i64()), (truth.get(0), truth.get(1)));
+    assert_eq!(low["items"].as_array().unwrap().len() as i64, truth.get::<_, i64>(0).min(5));
+    assert!(truth.get::<_, i64>(0) > 2, "some are low");
 }
 
 #[tokio::test]

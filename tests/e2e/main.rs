@@ -17,6 +17,7 @@ mod jobs;
 mod lifecycle;
 mod onboarding;
 mod orders;
+mod plans;
 mod pool;
 mod process;
 mod purchasing;

@@ -8,6 +8,7 @@ mod database;
 mod dns;
 mod pooler;
 mod program;
+pub mod volume;
 
 pub use app::{PASSWORD, Reply, TestApp};
 pub use business::{Business, Client, a_product};

@@ -18,6 +18,12 @@ pub struct LimitError;
 impl Limit {
     pub const MAX: u32 = 100;
 
+    /// A limit that the code chooses.
+    pub(crate) const fn of(rows: u32) -> Self {
+        assert!(rows >= 1 && rows <= Self::MAX);
+        Self(rows)
+    }
+
     /// One row more than the page has: whether it is there tells whether a next page is.
     pub fn and_one(self) -> i64 {
         i64::from(self.0) + 1

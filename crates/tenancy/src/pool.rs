@@ -260,6 +260,9 @@ impl Pool {
                 // One plan for each statement, made once: planning anew for each value costs a rarely seen business
                 // more than the query, and no test could tell which plan production will change to.
                 ("plan_cache_mode", "force_generic_plan".to_owned()),
+                // One plan for all values supposes more rows than there are, and the default (4, for discs that turn) then
+                // reads tables whole that are in memory.
+                ("random_page_cost", "1.1".to_owned()),
                 ("statement_timeout", milliseconds(settings.statement_timeout)),
                 ("lock_timeout", milliseconds(settings.lock_timeout)),
                 ("idle_in_transaction_session_timeout", milliseconds(settings.idle_in_transaction_timeout)),

@@ -1,0 +1,204 @@
+//! How PostgreSQL finds things in a business that has traded for years: the very statements of the server, with the plans that
+//! they are run by, whatever the values.
+
+use std::collections::BTreeMap;
+
+use harness::TestApp;
+use harness::volume::{self, LARGE};
+use inventory::alert::{self, AlertFilter};
+use inventory::movement;
+use inventory::order::{self, OrderFilter, OrderStatus};
+use inventory::product::{self, ProductFilter};
+use inventory::purchase_order::{self, PurchaseStatus};
+use inventory::{
+    Barcode, CustomerId, LocationId, PageRequest, SearchText, SupplierId, VariantId, dashboard, stock,
+    variant,
+};
+use tenancy::{DbError, Tenant, TenantTx};
+use tokio_postgres::Client;
+use uuid::Uuid;
+
+/// What each access path has to go by, and nothing may read whole.
+const LARGE_TABLES: [&str; 7] =
+    ["variants", "products", "barcodes", "orders", "order_lines", "stock_movements", "customers"];
+
+struct Plans<'a> {
+    app: &'a TestApp,
+    tenant: &'a std::sync::Arc<Tenant>,
+    admin: Client,
+    faults: Vec<String>,
+}
+
+impl Plans<'_> {
+    /// Runs `work` and looks at the plans of the statements that it prepared.
+    async fn go_by<T>(
+        &mut self,
+        path: &str,
+        indexes: &[&str],
+        work: impl AsyncFn(&TenantTx) -> Result<T, DbError>,
+    ) {
+        let database = &self.app.running().state().database;
+        let statements = database
+            .read(&self.tenant.scope(), async |tx| {
+                let before = prepared(tx).await?;
+                work(tx).await?;
+                let mut after = prepared(tx).await?;
+                after.retain(|text, _| !before.contains_key(text));
+                Ok::<_, DbError>(after)
+            })
+            .await
+            .unwrap();
+        let mut plans = String::new();
+        for (text, types) in statements {
+            let values = vec!["NULL"; types.len()].join(", ");
+            let (types, values) = match types.len() {
+                0 => (String::new(), String::new()),
+                _ => (format!("({})", types.join(", ")), format!("({values})")),
+            };
+            self.admin.batch_execute(&format!("PREPARE looked_at {types} AS {text}")).await.unwrap();
+            for row in self.admin.query(&format!("EXPLAIN EXECUTE looked_at {values}"), &[]).await.unwrap() {
+                plans.push_str(row.get(0));
+                plans.push('\n');
+            }
+            self.admin.batch_execute("DEALLOCATE looked_at").await.unwrap();
+        }
+        for index in indexes {
+            if !plans.contains(index) {
+                self.faults.push(format!("{path} does not go by {index}:\n{plans}"));
+            }
+        }
+        for table in LARGE_TABLES {
+            if plans.contains(&format!("Seq Scan on {table} ")) {
+                self.faults.push(format!("{path} reads {table} whole:\n{plans}"));
+            }
+        }
+    }
+}
+
+/// The statements that this connection has prepared, with the types of their parameters.
+async fn prepared(tx: &TenantTx) -> Result<BTreeMap<String, Vec<String>>, DbError> {
+    const PREPARED: &str = "SELECT statement, parameter_types::text[] AS types FROM pg_prepared_statements";
+    let rows = tx.query(PREPARED, &[]).await?;
+    rows.iter().map(|row| Ok((row.try_get("statement")?, row.try_get("types")?))).collect()
+}
+
+#[tokio::test]
+async fn every_access_path_goes_by_its_index() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let admin = app.database.as_admin().await;
+    volume::fill(&admin, acme.tenant.schema.as_str(), &LARGE).await;
+    let search_path = format!("SET search_path = {}, extensions", acme.tenant.schema);
+    admin.batch_execute(&search_path).await.unwrap();
+    // As the server's connections have it.
+    admin
+        .batch_execute("SET plan_cache_mode = force_generic_plan; SET random_page_cost = 1.1")
+        .await
+        .unwrap();
+    let one = async |table: &str| -> Uuid {
+        admin.query_one(&format!("SELECT id FROM {table} LIMIT 1"), &[]).await.unwrap().get(0)
+    };
+    let variant = VariantId::from_uuid(one("variants").await);
+    let customer = CustomerId::from_uuid(one("customers").await);
+    let supplier = SupplierId::from_uuid(one("suppliers").await);
+    let location = LocationId::from_uuid(one("locations").await);
+    let mut plans = Plans { app: &app, tenant: &acme.tenant, admin, faults: Vec::new() };
+    let text = |text: &str| Some(SearchText::parse(text).unwrap());
+
+    let code = Barcode::parse("4006381333931").unwrap();
+    plans
+        .go_by("barcode", &["barcodes_pkey", "variants_pkey"], async |tx| {
+            variant::find_by_barcode(tx, &code).await
+        })
+        .await;
+    let found = ProductFilter { search: text("bolt"), ..ProductFilter::default() };
+    plans
+        .go_by(
+            "search by name, SKU or barcode",
+            &["products_name_idx", "variants_sku_idx", "barcodes_code_idx", "variants_product_id_idx"],
+            async |tx| product::list(tx, &found, &PageRequest::default()).await,
+        )
+        .await;
+    plans
+        .go_by("products", &["products_pkey", "variants_product_id_idx"], async |tx| {
+            product::list(tx, &ProductFilter::default(), &PageRequest::default()).await
+        })
+        .await;
+    for (path, index, filter) in [
+        ("orders by date", "orders_placed_at_idx", OrderFilter::default()),
+        (
+            "orders by status",
+            "orders_status_idx",
+            OrderFilter { status: Some(OrderStatus::Reserved), ..OrderFilter::default() },
+        ),
+        (
+            "orders of a customer",
+            "orders_customer_id_idx",
+            OrderFilter { customer_id: Some(customer), ..OrderFilter::default() },
+        ),
+        (
+            "an order by its number",
+            "orders_number_key",
+            OrderFilter { search: text("SO-7"), ..OrderFilter::default() },
+        ),
+        (
+            "orders by a customer's name",
+            "customers_name_idx",
+            OrderFilter { search: text("smith"), ..OrderFilter::default() },
+        ),
+    ] {
+        plans.go_by(path, &[index], async |tx| order::list(tx, &filter, &PageRequest::default()).await).await;
+    }
+    plans
+        .go_by("movements of a variant", &["stock_movements_variant_id_id_idx"], async |tx| {
+            movement::list(tx, Some(variant), &PageRequest::default()).await
+        })
+        .await;
+    plans
+        .go_by("movements", &["stock_movements_pkey"], async |tx| {
+            movement::list(tx, None, &PageRequest::default()).await
+        })
+        .await;
+    let levels = stock::LevelFilter { variant_id: None, location_id: Some(location) };
+    plans
+        .go_by("levels at a location", &["stock_levels"], async |tx| {
+            stock::list(tx, &levels, &PageRequest::default()).await
+        })
+        .await;
+    plans
+        .go_by("open purchase orders", &["purchase_orders_status_idx"], async |tx| {
+            purchase_order::list(tx, Some(PurchaseStatus::Sent), None, &PageRequest::default()).await
+        })
+        .await;
+    plans
+        .go_by("purchase orders of a supplier", &["purchase_orders_supplier_id_idx"], async |tx| {
+            purchase_order::list(tx, None, Some(supplier), &PageRequest::default()).await
+        })
+        .await;
+    plans
+        .go_by("low stock", &["low_stock_alerts_open_idx", "purchase_order_lines_open_idx"], async |tx| {
+            alert::list(tx, &AlertFilter::default(), &PageRequest::default()).await
+        })
+        .await;
+    // The value of all stock is the sum over all levels and their variants: those tables are read whole, and the ledger is not.
+    let faults = plans.faults.len();
+    plans
+        .go_by(
+            "top sellers and days",
+            &["Index Only Scan using stock_movements_occurred_at_idx"],
+            async |tx| dashboard::read(tx).await,
+        )
+        .await;
+    let ledger = "reads stock_movements whole";
+    let dashboard: Vec<String> = plans.faults.drain(faults..).collect();
+    plans.faults.extend(
+        dashboard.into_iter().filter(|fault| fault.contains(ledger) || fault.contains("does not go")),
+    );
+    assert!(plans.faults.is_empty(), "{}", plans.faults.join("\n\n"));
+
+    // And the figures that come of it are right.
+    let ledger = acme.get("/api/v1/stock/ledger").await.body;
+    assert_eq!((&ledger["holds"], &ledger["movements"]), (&true.into(), &500_000.into()), "{ledger}");
+    let dashboard = acme.get("/api/v1/dashboard").await.body;
+    assert_eq!((&dashboard["totalItems"], &dashboard["lowStock"]["low"]), (&10_000.into(), &1_000.into()));
+}
