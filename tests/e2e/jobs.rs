@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use harness::{Program, TestApp, TestDatabase};
+use harness::{Program, TestApp, TestDatabase, a_product};
 use platform::migrations;
 use serde_json::{Value, json};
 use tenancy::jobs::{self, Job, JobKind, JobRunner, JobState, NewJob};
@@ -159,6 +159,30 @@ async fn a_server_keeps_spare_schemas_and_runs_what_the_platform_asks_for() {
     assert_eq!(acme.get(&path).await.status, 404);
     let repeated = format!("/api/v1/platform/jobs/{}/cancel", spare_job["id"].as_str().unwrap());
     assert_eq!(staff.post(&repeated, &json!({})).await.code(), "wrong_job_state");
+
+    // The ledgers of all businesses: the job fails where one does not hold, and names it.
+    let product = acme.create_product(&a_product("BOLT")).await;
+    acme.adjust(&product["variants"][0]["id"], "5").await;
+    let mut states = Vec::new();
+    for on_hand in ["5", "6"] {
+        let sql = format!("UPDATE {}.stock_levels SET on_hand = {on_hand}", acme.tenant.schema);
+        app.database.as_admin().await.batch_execute(&sql).await.unwrap();
+        let asked = staff.post("/api/v1/platform/ledger", &json!({})).await;
+        assert_eq!(asked.status, 202, "{asked:?}");
+        let path = format!("/api/v1/platform/jobs/{}", asked.body["id"].as_str().unwrap());
+        let mut job = asked.body;
+        for _ in 0..200 {
+            if ["succeeded", "failed"].contains(&job["state"].as_str().unwrap()) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            job = staff.get(&path).await.body;
+        }
+        states.push((job["state"].clone(), job["message"].clone()));
+    }
+    assert_eq!(states[0].0, "succeeded", "{states:?}");
+    assert_eq!(states[1].0, "failed", "{states:?}");
+    assert!(states[1].1.as_str().unwrap().contains("acme (1 levels)"), "{states:?}");
 
     let migrations = staff.get("/api/v1/platform/migrations").await.body;
     assert_eq!(migrations["latest"], migrations::of_tenant().unwrap().latest());

@@ -113,6 +113,23 @@ async fn an_order_moves_only_where_it_may() {
     let twice = json!({"supplierId": order["supplierId"], "lines": [
         {"variantId": variant, "quantity": "1", "unitCost": "1"}, {"variantId": variant, "quantity": "1", "unitCost": "1"}]});
     assert_eq!(acme.submit("purchase-orders", &twice).await.code(), "ordered_twice");
+    // What the supplier charges on top is rounded for each line, and in the total.
+    let taxed = acme
+        .submit(
+            "purchase-orders",
+            &json!({"supplierId": order["supplierId"], "lines": [
+        {"variantId": variant, "quantity": "3", "unitCost": "1.115", "taxPercent": "16"}]}),
+        )
+        .await;
+    assert_eq!(
+        (&taxed.body["subtotal"], &taxed.body["tax"], &taxed.body["total"], &taxed.body["lines"][0]["tax"]),
+        (&json!("3.35"), &json!("0.54"), &json!("3.89"), &json!("0.54")),
+        "{taxed:?}"
+    );
+    let too_much =
+        json!({"lines": [{"variantId": variant, "quantity": "1", "unitCost": "1", "taxPercent": "101"}]});
+    let path = format!("/api/v1/purchase-orders/{}", id(&taxed.body));
+    assert_eq!(acme.patch(&path, &too_much).await.code(), "invalid_tax");
     let nobody = json!({"supplierId": Uuid::now_v7(), "lines": [{"variantId": variant, "quantity": "1", "unitCost": "1"}]});
     assert_eq!(acme.submit("purchase-orders", &nobody).await.status, 404);
 }

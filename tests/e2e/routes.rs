@@ -190,6 +190,8 @@ fn table() -> Vec<(&'static str, &'static str, Who, Option<Value>)> {
         ("PUT", "/api/v1/platform/tenants/{id}/primary-domain", Staff, Some(json!({"host": null}))),
         ("GET", "/api/v1/platform/migrations", Staff, None),
         ("POST", "/api/v1/platform/migrations", Staff, None),
+        ("POST", "/api/v1/platform/ledger", Staff, None),
+        ("GET", "/api/v1/platform/tenants/{id}/ledger", Staff, None),
         ("GET", "/api/v1/platform/backups", Staff, None),
         ("POST", "/api/v1/platform/backups", Staff, Some(json!({"verify": false}))),
         ("GET", "/api/v1/platform/audit", Staff, None),

@@ -111,7 +111,13 @@ async fn sales_during_a_count_are_not_lost() {
 async fn a_level_that_is_not_its_ledger_is_found() {
     let app = TestApp::start().await;
     let (acme, ..) = two_locations(&app, "10").await;
-    app.tenant("zenith").await;
+    let zenith = app.tenant("zenith").await;
+    let staff = app.staff("support").await;
+    let verdict = async |business: &Business<'_>| {
+        staff.get(&format!("/api/v1/platform/tenants/{}/ledger", business.tenant.id)).await.body["holds"]
+            .clone()
+    };
+    assert_eq!((verdict(&acme).await, verdict(&zenith).await), (json!(true), json!(true)));
     let program = Program::beside(&app);
     assert_eq!(program.run(&["ledger", "verify", "--all"]).code, Some(0));
     let admin = app.database.as_admin().await;
@@ -121,6 +127,7 @@ async fn a_level_that_is_not_its_ledger_is_found() {
     assert!(ran.err.contains("on hand 11 and the ledger says 10"), "{ran:?}");
     let told = acme.get("/api/v1/stock/ledger").await.body;
     assert_eq!((&told["holds"], &told["drifts"][0]["ledger"]), (&json!(false), &json!("10")));
+    assert_eq!((verdict(&acme).await, verdict(&zenith).await), (json!(false), json!(true)));
     admin.batch_execute("UPDATE business_1.stock_levels SET on_hand = 10, reserved = 1").await.unwrap();
     assert_eq!(program.run(&["ledger", "verify", "acme"]).code, Some(6));
     assert_eq!(program.run(&["ledger", "verify", "zenith"]).code, Some(0));

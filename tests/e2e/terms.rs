@@ -91,10 +91,19 @@ async fn prices_have_a_history_and_every_change_an_author() {
     );
     let me = manager.get("/api/v1/auth/me").await;
     assert_eq!(entry["actor"], me.body["user"]["id"], "{me:?}");
+    let adjusted = acme.adjust(&variant["id"], "3").await.body;
+    let of_document =
+        acme.get(&format!("/api/v1/audit?subjectId={}", adjusted["id"].as_str().unwrap())).await;
+    let entry = &of_document.body["data"][0];
+    assert_eq!(
+        (&entry["action"], &entry["changes"]["balanceAfter"]["to"]),
+        (&json!("stock.adjusted"), &json!("3")),
+        "{of_document:?}"
+    );
     let all = acme.get("/api/v1/audit").await;
     let actions: Vec<_> =
         all.body["data"].as_array().unwrap().iter().map(|row| row["action"].clone()).collect();
-    assert_eq!(actions, ["variant.changed", "product.created"]);
+    assert_eq!(actions, ["stock.adjusted", "variant.changed", "product.created"]);
     assert_eq!(manager.get("/api/v1/audit").await.status, 403);
 }
 

@@ -1,10 +1,12 @@
 //! Stock adjustments: changes of stock that somebody enters by hand, with a reason.
 
 use chrono::{DateTime, Utc};
-use tenancy::{DbError, TenantTx, both};
+use serde_json::json;
+use tenancy::{DbError, TenantTx, both, outbox};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
+use crate::audit::{self, Subject};
 use crate::decimal::{Money, Quantity};
 use crate::ids::{AdjustmentId, LocationId, VariantId};
 use crate::location;
@@ -135,8 +137,19 @@ pub async fn post(
         line_id: id,
     };
     let source = Source { kind: "adjustment", id };
-    let posted = stock::post(tx, source, actor, &[posting]).await?;
-    let balance_after = posted.first().map_or(Quantity::ZERO, |posted| posted.balance_after);
+    let decided = stock::decide(tx, &[posting]).await?;
+    let balance_after = decided.posted.first().map_or(Quantity::ZERO, |posted| posted.balance_after);
+    let changes = json!({
+        "variantId": {"to": new.variant_id}, "quantity": {"to": new.quantity}, "balanceAfter": {"to": balance_after},
+        "reason": {"to": new.reason.as_str()},
+    });
+    let told = json!({"adjustmentId": id, "variantId": new.variant_id, "quantity": new.quantity});
+    let subject = Subject { kind: "adjustment", id };
+    let tell = both(
+        audit::record(tx, actor, "stock.adjusted", subject, &changes),
+        outbox::write(tx, "stock.adjusted", &told),
+    );
+    both(decided.write(tx, source, actor), tell).await?;
     Ok(Outcome::Posted(Adjustment {
         id: new.id,
         variant_id: new.variant_id,

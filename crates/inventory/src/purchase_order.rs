@@ -41,6 +41,8 @@ pub struct NewLine {
     pub variant_id: VariantId,
     pub quantity: Quantity,
     pub unit_cost: Money,
+    /// What the supplier charges on top.
+    pub tax_percent: Percent,
 }
 
 /// How far an order to a supplier is.
@@ -122,6 +124,8 @@ pub struct PurchaseOrder {
     /// Open, and expected on a day that is over where the business is.
     pub is_overdue: bool,
     pub note: Option<String>,
+    pub tax: Money,
+    /// With the tax in it.
     pub total: Money,
     pub created_by: Option<Uuid>,
     pub version: i32,
@@ -140,6 +144,9 @@ pub struct PurchaseOrderLine {
     pub name: String,
     pub quantity: Quantity,
     pub unit_cost: Money,
+    pub tax_percent: Percent,
+    pub tax: Money,
+    /// With the tax in it.
     pub total: Money,
     pub received: Quantity,
     /// How much more than ordered may come.
@@ -214,6 +221,8 @@ pub enum PurchaseError {
     Quantity { index: usize },
     #[error("a cost cannot be negative")]
     Cost { index: usize },
+    #[error("a tax is 0 to 100 percent")]
+    Tax { index: usize },
     #[error("the variant is on the order already; put both quantities on one line")]
     Twice { index: usize },
     #[error("there is no such variant")]
@@ -251,11 +260,11 @@ pub async fn draft(
 ) -> Result<Outcome, PurchaseError> {
     const REPEATED: &str = "SELECT request_hash FROM purchase_orders WHERE id = $1";
     const INSERT: &str = concat!(
-        "INSERT INTO purchase_orders (id, number, supplier_id, location_id, status, expected_on, note, total, request_hash,
+        "INSERT INTO purchase_orders (id, number, supplier_id, location_id, status, expected_on, note, tax, total, request_hash,
                                       created_by, created_at, updated_at)
          SELECT $1, ",
         taken_number!("purchase_order"),
-        ", s.id, $3, 'DRAFT', $4, $5, $6, $7, $8, $9, $9 FROM suppliers s WHERE s.id = $2 AND s.archived_at IS NULL
+        ", s.id, $3, 'DRAFT', $4, $5, $6, $7, $8, $9, $10, $10 FROM suppliers s WHERE s.id = $2 AND s.archived_at IS NULL
          RETURNING number"
     );
     if new.has_chosen_id {
@@ -273,19 +282,17 @@ pub async fn draft(
     let (place, (terms, (_, tolerance))) = both(place, terms).await?;
     let location = place.ok_or(PurchaseError::UnknownLocation)?.as_uuid();
     let lines = make_lines(tx, &new.lines, &terms, tolerance).await?;
-    let total: Decimal = lines.iter().map(|line| line.total.as_decimal()).sum();
-    if total >= LIMIT {
-        return Err(PurchaseError::TooMuch);
-    }
+    let (tax, total) = sums(&lines)?;
     let note = new.note.as_ref().map(Note::as_str);
     let insert = async {
         let (id, supplier) = (new.id.as_uuid(), new.supplier_id.as_uuid());
-        let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 9] = [
+        let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 10] = [
             &id,
             &supplier,
             &location,
             &new.expected_on,
             &note,
+            &tax,
             &total,
             &new.request_hash,
             &actor,
@@ -303,6 +310,15 @@ pub async fn draft(
 
 pub(crate) fn subject(id: PurchaseOrderId) -> Subject {
     Subject { kind: "purchase_order", id: id.as_uuid() }
+}
+
+/// The tax and the total of an order of these lines.
+fn sums(lines: &[PurchaseOrderLine]) -> Result<(Decimal, Decimal), PurchaseError> {
+    let total: Decimal = lines.iter().map(|line| line.total.as_decimal()).sum();
+    if total >= LIMIT {
+        return Err(PurchaseError::TooMuch);
+    }
+    Ok((lines.iter().map(|line| line.tax.as_decimal()).sum(), total))
 }
 
 async fn make_lines(
@@ -331,6 +347,9 @@ async fn make_lines(
         if line.unit_cost.is_negative() {
             return Err(PurchaseError::Cost { index });
         }
+        if !line.tax_percent.is_share() {
+            return Err(PurchaseError::Tax { index });
+        }
         // A second line of the same variant is gone already.
         let Some((sku, name)) = known.remove(&line.variant_id.as_uuid()) else {
             return Err(match ids[..index].contains(&line.variant_id.as_uuid()) {
@@ -339,7 +358,9 @@ async fn make_lines(
             });
         };
         let quantity = line.quantity.as_decimal();
-        let total = quantity.checked_mul(line.unit_cost.as_decimal()).filter(|total| *total < LIMIT);
+        let net = quantity.checked_mul(line.unit_cost.as_decimal()).filter(|net| *net < LIMIT);
+        let net = terms.round(net.ok_or(PurchaseError::TooMuch)?);
+        let tax = terms.round(net * line.tax_percent.as_decimal() / Decimal::ONE_HUNDRED);
         let more = quantity * tolerance.as_decimal() / Decimal::ONE_HUNDRED;
         made.push(PurchaseOrderLine {
             id: PurchaseOrderLineId::new(),
@@ -348,7 +369,9 @@ async fn make_lines(
             name,
             quantity: line.quantity,
             unit_cost: line.unit_cost,
-            total: Money::from_decimal(terms.round(total.ok_or(PurchaseError::TooMuch)?)),
+            tax_percent: line.tax_percent,
+            tax: Money::from_decimal(tax),
+            total: Money::from_decimal(net + tax),
             received: Quantity::ZERO,
             tolerance: Quantity::from_decimal(more.round_dp_with_strategy(3, RoundingStrategy::ToZero)),
         });
@@ -363,11 +386,11 @@ async fn insert_lines(
 ) -> Result<(), DbError> {
     const INSERT: &str = "
         INSERT INTO purchase_order_lines (id, purchase_order_id, position, variant_id, sku, name, quantity, unit_cost,
-                                          total, tolerance)
-        SELECT id, $1, position, variant_id, sku, name, quantity, unit_cost, total, tolerance
+                                          tax_percent, tax, total, tolerance)
+        SELECT id, $1, position, variant_id, sku, name, quantity, unit_cost, tax_percent, tax, total, tolerance
           FROM unnest($2::uuid[], $3::smallint[], $4::uuid[], $5::text[], $6::text[], $7::numeric[], $8::numeric[],
-                      $9::numeric[], $10::numeric[])
-               AS new (id, position, variant_id, sku, name, quantity, unit_cost, total, tolerance)";
+                      $9::numeric[], $10::numeric[], $11::numeric[], $12::numeric[])
+               AS new (id, position, variant_id, sku, name, quantity, unit_cost, tax_percent, tax, total, tolerance)";
     fn column<'a, T>(lines: &'a [PurchaseOrderLine], value: impl Fn(&'a PurchaseOrderLine) -> T) -> Vec<T> {
         lines.iter().map(value).collect()
     }
@@ -383,6 +406,8 @@ async fn insert_lines(
             &column(lines, |line| line.name.as_str()),
             &column(lines, |line| line.quantity.as_decimal()),
             &column(lines, |line| line.unit_cost.as_decimal()),
+            &column(lines, |line| line.tax_percent.as_decimal()),
+            &column(lines, |line| line.tax.as_decimal()),
             &column(lines, |line| line.total.as_decimal()),
             &column(lines, |line| line.tolerance.as_decimal()),
         ],
@@ -403,7 +428,7 @@ pub async fn update(
 ) -> Result<PurchaseOrder, PurchaseError> {
     const UPDATE: &str = "
         UPDATE purchase_orders
-           SET expected_on = $2, note = $3, total = $4, version = version + 1, updated_at = $5
+           SET expected_on = $2, note = $3, tax = $4, total = $5, version = version + 1, updated_at = $6
          WHERE id = $1";
     const DELETE_LINES: &str = "DELETE FROM purchase_order_lines WHERE purchase_order_id = $1";
     let stored = lock(tx, id).await?.ok_or(PurchaseError::NotFound)?;
@@ -425,14 +450,11 @@ pub async fn update(
     let mut changes = Changes::default();
     changes.note("expectedOn", stored.expected_on, expected_on);
     changes.note("note", &stored.note, &note);
-    let mut total = stored.total.as_decimal();
+    let (mut tax, mut total) = (stored.tax.as_decimal(), stored.total.as_decimal());
     if let Some(lines) = &change.lines {
         let (terms, (_, tolerance)) = both(settings::terms(tx), settings::today_and_tolerance(tx)).await?;
         let lines = make_lines(tx, lines, &terms, tolerance).await?;
-        total = lines.iter().map(|line| line.total.as_decimal()).sum();
-        if total >= LIMIT {
-            return Err(PurchaseError::TooMuch);
-        }
+        (tax, total) = sums(&lines)?;
         let told = |lines: &[PurchaseOrderLine]| -> Vec<_> {
             lines
                 .iter()
@@ -446,7 +468,7 @@ pub async fn update(
     if changes.is_empty() {
         return find(tx, id).await?.ok_or(PurchaseError::NotFound);
     }
-    tx.execute(UPDATE, &[&id.as_uuid(), &expected_on, &note, &total, &tx.now()]).await?;
+    tx.execute(UPDATE, &[&id.as_uuid(), &expected_on, &note, &tax, &total, &tx.now()]).await?;
     audit::record(tx, actor, "purchase_order.changed", subject(id), &changes.into_value()).await?;
     if stored.status.is_open() && expected_on != stored.expected_on {
         stock::reconsider(tx, &stored.stock_keys()).await?;
@@ -498,7 +520,7 @@ pub(crate) async fn set_status(
 macro_rules! purchase_orders_where {
     ($condition:literal) => {
         concat!(
-            "SELECT id, number, supplier_id, location_id, status, expected_on, note, total, created_by, version,
+            "SELECT id, number, supplier_id, location_id, status, expected_on, note, tax, total, created_by, version,
                     created_at, updated_at
                FROM purchase_orders WHERE ",
             $condition
@@ -507,7 +529,7 @@ macro_rules! purchase_orders_where {
 }
 
 const LINES: &str = "
-    SELECT id, purchase_order_id, variant_id, sku, name, quantity, unit_cost, total, received, tolerance
+    SELECT id, purchase_order_id, variant_id, sku, name, quantity, unit_cost, tax_percent, tax, total, received, tolerance
       FROM purchase_order_lines
      WHERE purchase_order_id = ANY ($1)
      ORDER BY purchase_order_id, position";
@@ -525,6 +547,7 @@ impl PurchaseOrder {
             is_overdue: status.is_open() && expected_on.is_some_and(|day| day < today),
             expected_on,
             note: row.try_get("note")?,
+            tax: Money::from_decimal(row.try_get("tax")?),
             total: Money::from_decimal(row.try_get("total")?),
             created_by: row.try_get("created_by")?,
             version: row.try_get("version")?,
@@ -549,6 +572,8 @@ async fn with_lines(tx: &TenantTx, rows: &[Row]) -> Result<Vec<PurchaseOrder>, D
             name: row.try_get("name")?,
             quantity: Quantity::from_decimal(row.try_get("quantity")?),
             unit_cost: Money::from_decimal(row.try_get("unit_cost")?),
+            tax_percent: Percent::from_decimal(row.try_get("tax_percent")?),
+            tax: Money::from_decimal(row.try_get("tax")?),
             total: Money::from_decimal(row.try_get("total")?),
             received: Quantity::from_decimal(row.try_get("received")?),
             tolerance: Quantity::from_decimal(row.try_get("tolerance")?),

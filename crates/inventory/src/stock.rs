@@ -162,21 +162,6 @@ pub struct Decided {
     alerts: alert::Changes,
 }
 
-/// Carries out all `postings` of one document, or none. Returns what was posted, in the order of `postings`.
-///
-/// # Errors
-/// [`StockError`]; the caller rolls back.
-pub async fn post(
-    tx: &TenantTx,
-    source: Source,
-    actor: Option<Uuid>,
-    postings: &[Posting],
-) -> Result<Vec<Posted>, StockError> {
-    let decided = decide(tx, postings).await?;
-    decided.write(tx, source, actor).await?;
-    Ok(decided.posted)
-}
-
 /// Locks the levels in key order and decides from the locked rows: everything that changes stock goes through here, and
 /// then through [`Decided::write`], which may share a flight with the rows of its document.
 ///

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use inventory::{alert, idempotency};
+use inventory::{alert, idempotency, ledger};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tenancy::fleet::RunOptions;
@@ -18,6 +18,7 @@ use crate::{backup, stats};
 
 const MIGRATE: &str = "migrations.run";
 const BACK_UP: &str = "backups.create";
+const VERIFY_LEDGERS: &str = "ledgers.verify";
 const FILL_SPARES: &str = "spares.fill";
 const END_MAINTENANCE: &str = "maintenance.end";
 const SAMPLE_SIZES: &str = "sizes.sample";
@@ -59,12 +60,18 @@ pub fn back_up(tenant: Option<TenantId>, verify: bool, requested_by: String) -> 
     }
 }
 
+/// A job that verifies the ledger of every business.
+pub fn verify_ledgers(requested_by: String) -> NewJob {
+    NewJob { kind: VERIFY_LEDGERS, tenant_id: None, parameters: json!({}), max_attempts: 1, requested_by }
+}
+
 /// All kinds.
 pub fn kinds(settings: JobSettings) -> Vec<JobKind> {
     let JobSettings { spare_schemas, backup_folder, keep_days } = settings;
     let mut kinds = vec![
         JobKind::new(MIGRATE, run_migrations),
         JobKind::new(BACK_UP, move |context| back_businesses_up(context, backup_folder.clone())),
+        JobKind::new(VERIFY_LEDGERS, verify_all_ledgers),
         JobKind::new(END_MAINTENANCE, end_maintenance).every(Duration::from_secs(20)),
         JobKind::new(SAMPLE_SIZES, sample_sizes).every(Duration::from_secs(3600)),
         JobKind::new(FORGET_JOBS, move |context| forget_jobs(context, keep_days))
@@ -140,6 +147,24 @@ async fn in_every_business(
         }
     }
     Ok((sum, left_out))
+}
+
+/// Fails when a ledger does not hold, and names the businesses.
+async fn verify_all_ledgers(context: JobContext) -> Result<Value, JobError> {
+    let drifting = RefCell::new(Vec::new());
+    let verify = async |tx: &TenantTx| {
+        let verdict = ledger::verify(tx).await?;
+        if !verdict.holds() {
+            drifting.borrow_mut().push(format!("{} ({} levels)", tx.tenant().slug, verdict.drifts.len()));
+        }
+        Ok(1)
+    };
+    let (verified, left_out) = in_every_business(&context, verify).await?;
+    let drifting = drifting.into_inner();
+    if !drifting.is_empty() {
+        return Err(format!("the ledger does not hold in: {}", drifting.join(", ")).into());
+    }
+    Ok(json!({"verified": verified, "businessesLeftOut": left_out}))
 }
 
 /// What nobody has fetched for so long nobody waits for.

@@ -306,6 +306,7 @@ impl From<PurchaseError> for Problem {
                 Self::invalid(at(index, "quantity"), "quantity_not_positive", &error)
             }
             PurchaseError::Cost { index } => Self::invalid(at(index, "unitCost"), "negative_amount", &error),
+            PurchaseError::Tax { index } => Self::invalid(at(index, "taxPercent"), "invalid_tax", &error),
             PurchaseError::Twice { index } => Self::invalid(at(index, "variantId"), "ordered_twice", &error),
             PurchaseError::UnknownVariant { index } => {
                 Self::not_found().at(at(index, "variantId"), "not_found", &error)

@@ -165,6 +165,8 @@ pub fn configure(config: &mut ServiceConfig) {
             .service(platform_domains::set_primary)
             .service(platform_fleet::migrations)
             .service(platform_fleet::migrate)
+            .service(platform_fleet::verify_ledgers)
+            .service(platform_fleet::verify_ledger)
             .service(platform_fleet::backups)
             .service(platform_fleet::back_up)
             .service(platform_fleet::list_audit)

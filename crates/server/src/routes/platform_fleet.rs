@@ -2,7 +2,7 @@
 
 use actix_web::{HttpResponse, get, post, web};
 use chrono::{DateTime, Utc};
-use inventory::{Cursor, Limit};
+use inventory::{Cursor, Limit, ledger};
 use platform::audit::{self, Entry};
 use platform::{Actor, Backup, backup};
 use serde::{Deserialize, Serialize};
@@ -12,10 +12,11 @@ use tenancy::{SharedScope, TenantId, tenant};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::extract::{Json, Query, Staff, may};
+use crate::extract::{Json, PathId, Query, Staff, may};
 use crate::problem::Problem;
 use crate::routes::jobs::JobView;
 use crate::routes::platform_lifecycle::find;
+use crate::routes::stock::LedgerView;
 use crate::routes::{PageView, page_request};
 use crate::state::State;
 
@@ -42,6 +43,34 @@ pub async fn migrate(
 ) -> Result<HttpResponse, Problem> {
     let new = platform::jobs::migrate(Actor::User(staff.principal.user).to_string());
     queue(&state, &staff, "migrations.requested", &new).await
+}
+
+/// Verify all ledgers
+///
+/// As a job; answers at once. The job fails when a business's stock is not the sum of its movements, and names it.
+#[utoipa::path(tag = "platform", responses((status = 202, body = JobView)))]
+#[post("/platform/ledger")]
+pub async fn verify_ledgers(
+    state: web::Data<State>,
+    staff: Staff<may::TenantsWrite>,
+) -> Result<HttpResponse, Problem> {
+    let new = platform::jobs::verify_ledgers(Actor::User(staff.principal.user).to_string());
+    queue(&state, &staff, "ledgers.verification_requested", &new).await
+}
+
+/// Verify a business's ledger
+///
+/// Recomputes every level from all movements, and every reservation from what orders have open.
+#[utoipa::path(tag = "platform", responses((status = 200, body = LedgerView)), params(("id" = Uuid, Path,)))]
+#[get("/platform/tenants/{id}/ledger")]
+pub async fn verify_ledger(
+    state: web::Data<State>,
+    _staff: Staff<may::TenantsRead>,
+    PathId(id): PathId<TenantId>,
+) -> Result<HttpResponse, Problem> {
+    let tenant = find(&state, id).await?;
+    let verdict = state.database.read(&tenant.scope(), async |tx| ledger::verify(tx).await).await?;
+    Ok(HttpResponse::Ok().json(LedgerView::from(verdict)))
 }
 
 #[derive(Serialize, ToSchema)]

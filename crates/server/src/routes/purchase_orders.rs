@@ -9,8 +9,8 @@ use inventory::purchase_order::{
     ReceiptState,
 };
 use inventory::{
-    Currency, Cursor, Limit, LocationId, Money, Note, PurchaseOrderId, PurchaseOrderLineId, Quantity,
-    ReceiptId, ShortText, SupplierId, VariantId, counter, settings,
+    Currency, Cursor, Limit, LocationId, Money, Note, Percent, PurchaseOrderId, PurchaseOrderLineId,
+    Quantity, ReceiptId, ShortText, SupplierId, VariantId, counter, settings,
 };
 use serde::{Deserialize, Serialize};
 use tenancy::{TenantTx, both};
@@ -52,11 +52,19 @@ pub struct DraftLine {
     quantity: Quantity,
     #[schema(value_type = String, example = "0.12")]
     unit_cost: Money,
+    /// What the supplier charges on top; nothing when left out.
+    #[schema(value_type = Option<String>, example = "16")]
+    tax_percent: Option<Percent>,
 }
 
 impl From<DraftLine> for NewLine {
     fn from(line: DraftLine) -> Self {
-        Self { variant_id: line.variant_id, quantity: line.quantity, unit_cost: line.unit_cost }
+        Self {
+            variant_id: line.variant_id,
+            quantity: line.quantity,
+            unit_cost: line.unit_cost,
+            tax_percent: line.tax_percent.unwrap_or(Percent::ZERO),
+        }
     }
 }
 
@@ -101,6 +109,8 @@ pub struct PurchaseOrderView {
     overdue: bool,
     #[schema(example = "EUR")]
     currency: String,
+    subtotal: String,
+    tax: String,
     total: String,
     note: Option<String>,
     created_by: Option<Uuid>,
@@ -122,6 +132,10 @@ pub struct PurchaseOrderLineView {
     quantity: Quantity,
     /// Exactly as it was given.
     unit_cost: String,
+    #[schema(value_type = String)]
+    tax_percent: Percent,
+    tax: String,
+    /// With the tax in it.
     total: String,
     #[schema(value_type = String)]
     received: Quantity,
@@ -140,6 +154,8 @@ impl PurchaseOrderView {
             name: line.name,
             quantity: line.quantity,
             unit_cost: line.unit_cost.as_decimal().normalize().to_string(),
+            tax_percent: line.tax_percent,
+            tax: currency.format(line.tax),
             total: currency.format(line.total),
             received: line.received,
         };
@@ -154,6 +170,8 @@ impl PurchaseOrderView {
             expected_on: order.expected_on,
             overdue: order.is_overdue,
             currency: currency.code().to_owned(),
+            subtotal: currency.format(order.total.plus(order.tax.negated())),
+            tax: currency.format(order.tax),
             total: currency.format(order.total),
             note: order.note,
             created_by: order.created_by,

@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, get, post, web};
 use chrono::{DateTime, Utc};
 use inventory::adjustment::{self, Adjustment, NewAdjustment, Outcome};
-use inventory::ledger;
+use inventory::ledger::{self, Drift, Verdict};
 use inventory::movement::{self, Movement};
 use inventory::stock::{self, LevelFilter, StockLevel};
 use inventory::{
@@ -293,6 +293,26 @@ pub struct DriftView {
     broken_movements: i64,
 }
 
+impl From<Verdict> for LedgerView {
+    fn from(verdict: Verdict) -> Self {
+        let drift = |drift: Drift| DriftView {
+            variant_id: drift.variant_id,
+            location_id: drift.location_id,
+            on_hand: drift.on_hand,
+            ledger: drift.ledger,
+            reserved: drift.reserved,
+            promised: drift.promised,
+            broken_movements: drift.broken_movements,
+        };
+        Self {
+            holds: verdict.holds(),
+            levels: verdict.levels,
+            movements: verdict.movements,
+            drifts: verdict.drifts.into_iter().map(drift).collect(),
+        }
+    }
+}
+
 /// Verify the ledger
 ///
 /// Recomputes every level from all movements, and every reservation from what orders have open.
@@ -303,19 +323,5 @@ pub async fn verify_ledger(
     caller: Caller<may::ReportsRead>,
 ) -> Result<HttpResponse, Problem> {
     let verdict = state.database.read(&caller.scope(), async |tx| ledger::verify(tx).await).await?;
-    let drift = |drift: ledger::Drift| DriftView {
-        variant_id: drift.variant_id,
-        location_id: drift.location_id,
-        on_hand: drift.on_hand,
-        ledger: drift.ledger,
-        reserved: drift.reserved,
-        promised: drift.promised,
-        broken_movements: drift.broken_movements,
-    };
-    Ok(HttpResponse::Ok().json(LedgerView {
-        holds: verdict.holds(),
-        levels: verdict.levels,
-        movements: verdict.movements,
-        drifts: verdict.drifts.into_iter().map(drift).collect(),
-    }))
+    Ok(HttpResponse::Ok().json(LedgerView::from(verdict)))
 }
