@@ -41,6 +41,11 @@ async fn onboard(onboarding: &Onboarding, slug: &str, first: bool) -> Arc<Tenant
     onboarding.create(&new, &Actor::named("bench")).await.unwrap().tenant
 }
 
+/// One more business with that owner.
+pub async fn onboard_one(database: &TestDatabase, slug: &str) -> Arc<Tenant> {
+    onboard(&onboarding(database), slug, false).await
+}
+
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]

@@ -1,8 +1,7 @@
 //! HTTP: the handlers against the same handlers without scopes, and against their SQL alone by pgbench; and what a
 //! business feels of its neighbour's flood.
 
-use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 
 use harness::TestDatabase;
@@ -11,14 +10,15 @@ use tenancy::Tenant;
 
 use crate::fleet::PASSWORD;
 use crate::process::Server;
+use crate::replay;
 use crate::report::Report;
 
 const PRODUCTS: usize = 200;
 const CONNECTIONS: usize = 16;
-const ROUNDS: usize = 3;
-const SECONDS: usize = 4;
+pub const ROUNDS: usize = 3;
+pub const SECONDS: usize = 4;
 /// Until each connection has planned each business's statements: what is measured is a server that has been running.
-const WARM_UP_SECONDS: usize = 10;
+pub const WARM_UP_SECONDS: usize = 10;
 
 /// Products with two variants each, barcodes and stock.
 async fn fill(database: &TestDatabase, tenants: &[Arc<Tenant>]) {
@@ -42,8 +42,22 @@ async fn fill(database: &TestDatabase, tenants: &[Arc<Tenant>]) {
     admin.batch_execute("VACUUM ANALYZE").await.unwrap();
 }
 
+/// A GET or POST as one of `targets`.
+pub fn request(
+    client: &reqwest::Client,
+    port: u16,
+    target: &str,
+    method: &str,
+    path: &str,
+) -> reqwest::RequestBuilder {
+    let mut parts = target.split(' ');
+    let (host, token) = (parts.next().unwrap(), parts.next().unwrap());
+    let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+    client.request(method, format!("http://127.0.0.1:{port}{path}")).header("host", host).bearer_auth(token)
+}
+
 /// A line for each business: its host, its token, and the id of one of its variants.
-async fn targets(server: &Server, database: &TestDatabase, tenants: &[Arc<Tenant>]) -> Vec<String> {
+pub async fn targets(server: &Server, database: &TestDatabase, tenants: &[Arc<Tenant>]) -> Vec<String> {
     let http = reqwest::Client::new();
     let admin = database.as_admin().await;
     let mut lines = Vec::new();
@@ -63,29 +77,41 @@ async fn targets(server: &Server, database: &TestDatabase, tenants: &[Arc<Tenant
     lines
 }
 
-/// wrk, with the businesses in turn; requests per second and the 99th percentile in milliseconds.
-fn drive(port: u16, targets: &[String], path: &str, connections: usize, seconds: usize) -> (f64, f64) {
-    let folder = std::env::temp_dir();
-    let list = folder.join(format!("tenantry-bench-{port}-{connections}.targets"));
-    let script = folder.join(format!("tenantry-bench-{port}-{connections}.lua"));
-    std::fs::write(&list, targets.join("\n")).unwrap();
+/// wrk, GETting a path at the businesses in turn; requests per second and the 99th percentile in milliseconds.
+pub fn drive(port: u16, targets: &[String], path: &str, connections: usize, seconds: usize) -> (f64, f64) {
     let lua = format!(
-        "local requests, turn, failed = {{}}, 0, 0
+        "local requests, turn = {{}}, 0
          function init(args)
-            for line in io.lines('{}') do
-               local host, token, variant = line:match('(%S+) (%S+) (%S+)')
-               local path = string.gsub('{path}', 'VARIANT', variant)
-               requests[#requests + 1] = wrk.format('GET', path, {{Host = host, authorization = 'Bearer ' .. token}})
+            for n, target in ipairs(targets) do
+               local path = string.gsub('{path}', 'VARIANT', target.variant)
+               requests[n] = wrk.format('GET', path, {{Host = target.host, authorization = target.authorization}})
             end
             turn = math.random(#requests)
          end
          function request()
             turn = turn % #requests + 1
             return requests[turn]
-         end",
+         end"
+    );
+    wrk(port, targets, &lua, connections, seconds)
+}
+
+/// wrk with a script, which finds the lines of `targets` as tables of `host`, `authorization` and `variant`.
+pub fn wrk(port: u16, targets: &[String], lua: &str, connections: usize, seconds: usize) -> (f64, f64) {
+    let folder = std::env::temp_dir();
+    let list = folder.join(format!("tenantry-bench-{port}-{connections}.targets"));
+    let script = folder.join(format!("tenantry-bench-{port}-{connections}.lua"));
+    std::fs::write(&list, targets.join("\n")).unwrap();
+    let read = format!(
+        "local targets = {{}}
+         for line in io.lines('{}') do
+            local host, token, variant = line:match('(%S+) (%S+) (%S+)')
+            targets[#targets + 1] = {{host = host, authorization = 'Bearer ' .. token, variant = variant}}
+         end
+         ",
         list.display()
     );
-    std::fs::File::create(&script).unwrap().write_all(lua.as_bytes()).unwrap();
+    std::fs::write(&script, read + lua).unwrap();
     let output = Command::new("wrk")
         .args(["-t2", &format!("-c{connections}"), &format!("-d{seconds}s"), "--latency", "-s"])
         .arg(&script)
@@ -95,7 +121,7 @@ fn drive(port: u16, targets: &[String], path: &str, connections: usize, seconds:
     let text = String::from_utf8(output.stdout).unwrap();
     let _ = (std::fs::remove_file(list), std::fs::remove_file(script));
     let field = |name: &str| text.lines().find_map(|line| line.trim().strip_prefix(name)).map(str::trim);
-    assert_eq!(field("Non-2xx or 3xx responses:"), None, "{path} was refused: {text}");
+    assert_eq!(field("Non-2xx or 3xx responses:"), None, "requests were refused: {text}");
     let per_second = field("Requests/sec:").and_then(|text| text.parse().ok()).unwrap_or(0.0);
     (per_second, field("99%").map_or(0.0, milliseconds))
 }
@@ -109,25 +135,7 @@ fn milliseconds(text: &str) -> f64 {
         .unwrap_or(0.0)
 }
 
-/// pgbench with prepared statements in one schema, as many clients as wrk has connections.
-fn pgbench(database: &TestDatabase, schema: &str, sql: &str) -> f64 {
-    let file = std::env::temp_dir().join(format!("{}.sql", database.name));
-    std::fs::write(&file, sql).unwrap();
-    let output = Command::new("pgbench")
-        .args(["-n", "-M", "prepared", "-j2", &format!("-c{CONNECTIONS}"), &format!("-T{SECONDS}"), "-f"])
-        .arg(&file)
-        .arg(database.owner_url())
-        .env("PGOPTIONS", format!("-c search_path={schema},extensions"))
-        .stderr(Stdio::null())
-        .output()
-        .unwrap();
-    let _ = std::fs::remove_file(file);
-    let text = String::from_utf8(output.stdout).unwrap();
-    let tps = text.lines().find_map(|line| line.strip_prefix("tps = ")).unwrap_or("0");
-    tps.split(' ').next().unwrap().parse().unwrap()
-}
-
-fn median(mut rounds: Vec<(f64, f64)>) -> (f64, f64) {
+pub fn median(mut rounds: Vec<(f64, f64)>) -> (f64, f64) {
     rounds.sort_by(|one, other| (one.0 / one.1).total_cmp(&(other.0 / other.1)));
     rounds[rounds.len() / 2]
 }
@@ -150,15 +158,12 @@ pub async fn measure_all(report: &mut Report, database: &TestDatabase, tenants: 
     };
     let unscoped_exists = crate::process::binary("tenantry-unscoped").exists();
 
-    for (what, path, sql, bar) in [
-        (
-            "product list of 50 with variants and stock",
-            "/api/v1/products",
-            include_str!("sql/products.sql"),
-            Some(0.8),
-        ),
-        ("one variant", "/api/v1/variants/VARIANT", include_str!("sql/variant.sql"), None),
-        ("dashboard", "/api/v1/dashboard", include_str!("sql/dashboard.sql"), None),
+    let url = database.by_socket(&database.owner_url()).await;
+    let search_path = format!("{},extensions", tenants[0].schema);
+    for (what, path, bar) in [
+        ("product list of 50 with variants and stock", "/api/v1/products", Some(0.8)),
+        ("one variant", "/api/v1/variants/VARIANT", None),
+        ("dashboard", "/api/v1/dashboard", None),
     ] {
         if unscoped_exists {
             inherit(true).await;
@@ -182,10 +187,14 @@ pub async fn measure_all(report: &mut Report, database: &TestDatabase, tenants: 
                 bar,
             );
         }
-        let sql = sql.replace(":variant", &format!("'{variant}'"));
+        let logged = replay::statements_of(database, &admin, |client, port, _| {
+            request(client, port, &targets[0], "GET", &path.replace("VARIANT", &variant))
+        })
+        .await;
+        let script = [replay::queries(&logged)];
         let rounds = (0..ROUNDS)
             .map(|_| {
-                let bare = pgbench(database, tenants[0].schema.as_str(), &sql);
+                let bare = replay::pgbench(&url, &search_path, &script, CONNECTIONS, SECONDS);
                 (drive(server.port, &targets, path, CONNECTIONS, SECONDS).0, bare)
             })
             .collect();

@@ -6,7 +6,9 @@ mod fleet;
 mod http;
 mod isolation;
 mod process;
+mod replay;
 mod report;
+mod trade;
 
 use harness::TestDatabase;
 
@@ -29,6 +31,9 @@ fn main() -> std::process::ExitCode {
     }
     if wanted("http") {
         runtime.block_on(http::measure_all(&mut report, &database, &tenants));
+    }
+    if wanted("trade") {
+        runtime.block_on(trade::measure_all(&mut report, &database, &tenants));
     }
     if wanted("archive") {
         runtime.block_on(archive::measure_all(&mut report, &database, &tenants));

@@ -27,3 +27,4 @@ mod stock;
 mod stock_documents;
 mod terms;
 mod tls;
+mod trading;

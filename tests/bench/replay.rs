@@ -1,0 +1,232 @@
+//! The statements that a request logs, replayed by pgbench.
+
+use std::collections::HashMap;
+use std::process::{Command, Stdio};
+
+use harness::TestDatabase;
+use tokio_postgres::Client;
+use uuid::Uuid;
+
+use crate::process::Server;
+use crate::trade::variant;
+
+/// A statement as the server logged it, with the values of its parameters.
+pub struct Logged {
+    text: String,
+    values: Vec<Option<String>>,
+}
+
+/// Sends a request twice through a server of its own, whose statements are logged, and returns those of the second time.
+pub async fn statements_of(
+    database: &TestDatabase,
+    admin: &Client,
+    request: impl Fn(&reqwest::Client, u16, usize) -> reqwest::RequestBuilder,
+) -> Vec<Logged> {
+    let set = |on: &str| format!("ALTER ROLE tenantry_test_server {on}");
+    admin.batch_execute(&set("SET log_statement = 'all'")).await.unwrap();
+    let server = Server::start(database, "tenantry");
+    let log: String = admin.query_one("SHOW data_directory", &[]).await.unwrap().get(0);
+    let log = std::path::Path::new(&log).parent().unwrap().join("postgres.log");
+    let mut before = 0;
+    for n in 0..2 {
+        before = std::fs::metadata(&log).unwrap().len();
+        let answer = request(&reqwest::Client::new(), server.port, n).send().await.unwrap();
+        assert!(answer.status().is_success(), "{answer:?}");
+    }
+    drop(server);
+    admin.batch_execute(&set("RESET log_statement")).await.unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    let text = std::fs::read(&log).unwrap();
+    read_log(&String::from_utf8_lossy(&text[usize::try_from(before).unwrap()..]))
+}
+
+/// The statements of the first transaction of a business, without the end of the one before it.
+fn read_log(text: &str) -> Vec<Logged> {
+    // An entry begins with the time, the process in brackets, and what it is.
+    let mut entries: Vec<(u32, String)> = Vec::new();
+    for line in text.lines() {
+        let head = line.split_once(" [").and_then(|(_, rest)| rest.split_once("] "));
+        match head.and_then(|(pid, rest)| Some((pid.parse::<u32>().ok()?, rest))) {
+            Some((pid, rest)) if line.starts_with("20") => entries.push((pid, rest.to_owned())),
+            _ => {
+                if let Some((_, entry)) = entries.last_mut() {
+                    entry.push('\n');
+                    entry.push_str(line);
+                }
+            }
+        }
+    }
+    let pid = entries.iter().find(|(_, entry)| entry.contains("SET LOCAL search_path")).unwrap().0;
+    let mut statements: Vec<Logged> = Vec::new();
+    for (_, entry) in entries.iter().filter(|(of, _)| *of == pid) {
+        if let Some(text) = entry.strip_prefix("LOG:  statement: ") {
+            for part in text.split(';').map(str::trim).filter(|part| !part.is_empty()) {
+                statements.push(Logged { text: part.to_owned(), values: Vec::new() });
+            }
+        } else if let Some(text) = entry.strip_prefix("LOG:  execute ") {
+            let text = text.split_once(": ").unwrap().1.to_owned();
+            statements.push(Logged { text, values: Vec::new() });
+        } else if let Some(detail) = entry.strip_prefix("DETAIL:  parameters: ") {
+            statements.last_mut().unwrap().values = read_values(detail);
+        }
+    }
+    // What came before and after belongs to other transactions.
+    let from = statements.iter().position(|statement| statement.text == "BEGIN").unwrap();
+    statements.drain(..from);
+    let ends = |statement: &Logged| ["COMMIT", "ROLLBACK"].contains(&statement.text.as_str());
+    let end = statements.iter().position(ends).map_or(statements.len(), |at| at + 1);
+    statements.truncate(end);
+    statements
+}
+
+/// `$1 = 'a', $2 = NULL, ...`
+fn read_values(detail: &str) -> Vec<Option<String>> {
+    let mut values = Vec::new();
+    let mut rest = detail;
+    while let Some((_, value)) = rest.split_once(" = ") {
+        if let Some(quoted) = value.strip_prefix('\'') {
+            let mut text = String::new();
+            let mut letters = quoted.char_indices().peekable();
+            let mut end = quoted.len();
+            while let Some((at, letter)) = letters.next() {
+                if letter != '\'' {
+                    text.push(letter);
+                } else if letters.peek().is_some_and(|(_, next)| *next == '\'') {
+                    text.push('\'');
+                    letters.next();
+                } else {
+                    end = at + 1;
+                    break;
+                }
+            }
+            values.push(Some(text));
+            rest = &quoted[end..];
+        } else {
+            values.push(None);
+            rest = value.split_once(", ").map_or("", |(_, rest)| rest);
+        }
+    }
+    values
+}
+
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+fn in_one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A pgbench script of the queries alone, without the transaction around them.
+pub fn queries(logged: &[Logged]) -> String {
+    let mut script = String::new();
+    for statement in logged {
+        let mut text = in_one_line(&statement.text);
+        if ["BEGIN", "SET LOCAL", "COMMIT", "ROLLBACK"].iter().any(|word| text.starts_with(word)) {
+            continue;
+        }
+        for (index, value) in statement.values.iter().enumerate().rev() {
+            let value = value.as_deref().map_or("NULL".to_owned(), quoted);
+            text = text.replace(&format!("${}", index + 1), &value);
+        }
+        script.push_str(&text);
+        script.push_str(";\n");
+    }
+    script
+}
+
+/// A pgbench script of the statements of an order for one business: what was new with the order is new each time, and its variants are
+/// chosen at random, one of each part of the first `variants`.
+pub fn orders(
+    logged: &[Logged],
+    lines: usize,
+    variants: usize,
+    same: &HashMap<String, String>,
+    in_one_flight: bool,
+) -> String {
+    let part = variants / lines;
+    let mut script = "\\set r random(1, 9000000000000000)\n".to_owned();
+    for line in 0..lines {
+        script.push_str(&format!("\\set v{line} random({}, {})\n", line * part + 1, (line + 1) * part));
+    }
+    let mut new: HashMap<String, usize> = HashMap::new();
+    let mut uuid = |text: &str| {
+        if let Some(line) = (0..lines).find(|line| variant(line + 1).to_string() == text) {
+            return format!("('00000000-0000-7000-8000-' || lpad((:v{line})::text, 12, '0'))::uuid");
+        }
+        if let Some(same) = same.get(text) {
+            return format!("'{same}'::uuid");
+        }
+        let count = new.len();
+        let number = *new.entry(text.to_owned()).or_insert(count);
+        format!("md5('{number}-' || (:r)::text)::uuid")
+    };
+    if in_one_flight {
+        script.push_str("\\startpipeline\n");
+    }
+    for statement in logged {
+        let mut text = in_one_line(&statement.text);
+        for (from, to) in same {
+            text = text.replace(from, to);
+        }
+        for (index, value) in statement.values.iter().enumerate().rev() {
+            let expression = match value {
+                None => "NULL".to_owned(),
+                Some(value) if value.starts_with("logged-") => "'key-' || (:r)::text".to_owned(),
+                Some(value) if Uuid::parse_str(value).is_ok() => uuid(value),
+                Some(value)
+                    if value.starts_with('{')
+                        && value.contains('-')
+                        && value.get(1..37).is_some_and(|key| Uuid::parse_str(key).is_ok()) =>
+                {
+                    let keys: Vec<String> =
+                        value.trim_matches(['{', '}']).split(',').map(&mut uuid).collect();
+                    format!("ARRAY[{}]::uuid[]", keys.join(", "))
+                }
+                // A movement's place in the ledger is used once.
+                Some(_) if text.starts_with("INSERT INTO stock_movements") && index == 3 => {
+                    format!("array_fill((:r)::bigint, ARRAY[{lines}])")
+                }
+                Some(value) => quoted(value),
+            };
+            text = text.replace(&format!("${}", index + 1), &expression);
+        }
+        script.push_str(&text);
+        script.push_str(";\n");
+    }
+    if in_one_flight {
+        script.push_str("\\endpipeline\n");
+    }
+    script
+}
+
+/// Transactions per second of these scripts, chosen at random, with prepared statements.
+pub fn pgbench(url: &str, search_path: &str, scripts: &[String], clients: usize, seconds: usize) -> f64 {
+    let folder = std::env::temp_dir().join(format!("tenantry-bench-{}-scripts", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let mut command = Command::new("pgbench");
+    command.args(["-n", "-M", "prepared", "-j2", &format!("-c{clients}"), &format!("-T{seconds}")]);
+    for (number, script) in scripts.iter().enumerate() {
+        let file = folder.join(format!("{number}.sql"));
+        std::fs::write(&file, script).unwrap();
+        command.arg("-f").arg(file);
+    }
+    let output = command
+        .arg(url)
+        // As the server's own connections have it.
+        .env(
+            "PGOPTIONS",
+            format!(
+                "-c plan_cache_mode=force_generic_plan -c random_page_cost=1.1 -c search_path={search_path}"
+            ),
+        )
+        .stderr(Stdio::piped())
+        .output()
+        .unwrap();
+    let _ = std::fs::remove_dir_all(folder);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "pgbench: {errors}");
+    let tps = text.lines().find_map(|line| line.strip_prefix("tps = ")).unwrap_or("0");
+    tps.split(' ').next().unwrap().parse().unwrap()
+}

@@ -1,2 +1,0 @@
-SELECT currency, currency_decimals FROM settings;
-SELECT (SELECT count(*) FROM variants v JOIN products p ON p.id = v.product_id WHERE v.archived_at IS NULL AND p.archived_at IS NULL) AS total_items, COALESCE(sum(l.on_hand), 0) AS total_stock, round(COALESCE(sum(l.on_hand * v.price), 0), 4) AS inventory_value, round(COALESCE(sum(l.on_hand * COALESCE(l.average_cost, v.cost)), 0), 4) AS inventory_cost FROM stock_levels l JOIN variants v ON v.id = l.variant_id;

@@ -1,0 +1,196 @@
+//! Orders over HTTP, against pgbench replaying the very statements that such an order logs; search, lists and the dashboard of a
+//! large business, against their SQL alone.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use harness::TestDatabase;
+use harness::volume::{self, LARGE};
+use serde_json::{Value, json};
+use tenancy::Tenant;
+use tokio_postgres::Client;
+use uuid::Uuid;
+
+use crate::http::{self, ROUNDS, SECONDS, WARM_UP_SECONDS, median};
+use crate::process::Server;
+use crate::replay::{self, pgbench};
+use crate::report::Report;
+
+const BUSINESSES: usize = 50;
+/// Of each business: what an order of `n` lines takes one of each `VARIANTS / n` of.
+const VARIANTS: usize = 400;
+const HOT: usize = 50;
+
+pub fn variant(number: usize) -> Uuid {
+    Uuid::parse_str(&format!("00000000-0000-7000-8000-{number:012}")).unwrap()
+}
+
+/// Variants whose keys can be computed, with stock that does not end.
+async fn fill(admin: &Client, tenant: &Tenant) {
+    let sql = format!(
+        "SET search_path = {}, extensions;
+         INSERT INTO products (id, name, option_names, created_at, updated_at)
+         SELECT ('00000000-0000-7000-8000-' || lpad(n::text, 12, '0'))::uuid, 'Thing ' || n, '{{}}', now(), now()
+           FROM generate_series(1, {VARIANTS}) n;
+         INSERT INTO variants (id, product_id, sku, price, cost, options, created_at, updated_at)
+         SELECT id, id, 'T-' || name, 12.5, 4, '{{}}', now(), now() FROM products WHERE name LIKE 'Thing %';
+         INSERT INTO stock_levels (variant_id, location_id, on_hand, reserved, position, average_cost, updated_at)
+         SELECT v.id, l.id, 10000000000, 0, 0, 4, now() FROM variants v, locations l WHERE v.sku LIKE 'T-%'",
+        tenant.schema
+    );
+    admin.batch_execute(&sql).await.unwrap();
+    admin.batch_execute("RESET search_path").await.unwrap();
+}
+
+/// wrk placing orders of `lines` lines, in random order, at the businesses in turn; orders per second.
+fn drive_orders(
+    port: u16,
+    targets: &[String],
+    lines: usize,
+    variants: usize,
+    clients: usize,
+    seconds: usize,
+) -> f64 {
+    let lua = format!(
+        "local run = tostring(os.time()) .. math.random(1, 1e9)
+         local count, turn, part = 0, math.random(#targets), {part}
+         local identity
+         function init() identity = tostring({{}}):sub(8) end
+         function request()
+            count, turn = count + 1, turn % #targets + 1
+            local target, order, first = targets[turn], {{}}, math.random({lines})
+            for n = 1, {lines} do
+               local line = (first + n) % {lines}
+               local variant = string.format('00000000-0000-7000-8000-%012d', line * part + math.random(part))
+               order[n] = '{{\"variantId\":\"' .. variant .. '\",\"quantity\":\"1\"}}'
+            end
+            local headers = {{Host = target.host, authorization = target.authorization, ['content-type'] = 'application/json',
+                              ['idempotency-key'] = run .. identity .. '-' .. count}}
+            return wrk.format('POST', '/api/v1/orders', headers, '{{\"lines\":[' .. table.concat(order, ',') .. ']}}')
+         end",
+        part = variants / lines,
+    );
+    http::wrk(port, targets, &lua, clients, seconds).0
+}
+
+async fn deadlocks(admin: &Client) -> i64 {
+    let sql = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
+    admin.query_one(sql, &[]).await.unwrap().get(0)
+}
+
+/// What differs between businesses in the statements of an order, from the first one's to each one's.
+async fn differences(admin: &Client, tenants: &[Arc<Tenant>]) -> Vec<HashMap<String, String>> {
+    let mut all = Vec::new();
+    for tenant in tenants {
+        let location: Uuid = admin
+            .query_one(&format!("SELECT id FROM {}.locations WHERE is_default", tenant.schema), &[])
+            .await
+            .unwrap()
+            .get(0);
+        all.push([
+            tenant.id.to_string(),
+            location.to_string(),
+            tenant.schema.quoted(),
+            tenant.role.quoted(),
+            tenant.schema.to_string(),
+        ]);
+    }
+    let owner: Uuid = admin.query_one("SELECT id FROM shared.users LIMIT 1", &[]).await.unwrap().get(0);
+    let map = |of: &[String; 5]| {
+        let pairs = all[0].iter().cloned().zip(of.iter().cloned());
+        pairs.chain([(owner.to_string(), owner.to_string())]).collect()
+    };
+    all.iter().map(map).collect()
+}
+
+/// Orders, and a large business.
+pub async fn measure_all(report: &mut Report, database: &TestDatabase, tenants: &[Arc<Tenant>]) {
+    let tenants = &tenants[..BUSINESSES];
+    let admin = database.as_admin().await;
+    for tenant in tenants {
+        fill(&admin, tenant).await;
+    }
+    admin.batch_execute("VACUUM ANALYZE").await.unwrap();
+    let server = Server::start(database, "tenantry");
+    let targets = http::targets(&server, database, tenants).await;
+    let differences = differences(&admin, tenants).await;
+    let url = database.by_socket(&database.url()).await;
+    let before = deadlocks(&admin).await;
+    for (what, lines, variants, businesses, clients, bar) in [
+        ("order of two lines, 50 businesses, 16 clients", 2, VARIANTS, BUSINESSES, 16, 0.5),
+        ("order of five lines, 50 hot variants, 32 clients", 5, HOT, 1, 32, 0.4),
+    ] {
+        let body: Vec<Value> =
+            (0..lines).map(|line| json!({"variantId": variant(line + 1), "quantity": "1"})).collect();
+        let body = json!({"lines": body});
+        let logged = replay::statements_of(database, &admin, |client, port, n| {
+            let key = format!("logged-{lines}-{n}");
+            http::request(client, port, &targets[0], "POST", "/api/v1/orders")
+                .header("idempotency-key", key)
+                .json(&body)
+        })
+        .await;
+        let scripts = |in_one_flight| -> Vec<String> {
+            let of = |same| replay::orders(&logged, lines, variants, same, in_one_flight);
+            differences[..businesses].iter().map(of).collect()
+        };
+        let (one_by_one, in_one_flight) = (scripts(false), scripts(true));
+        if let Some(folder) = std::env::var_os("TENANTRY_BENCH_SCRIPTS") {
+            std::fs::write(std::path::Path::new(&folder).join(format!("order-{lines}.sql")), &one_by_one[0])
+                .unwrap();
+        }
+        let targets = &targets[..businesses];
+        drive_orders(server.port, targets, lines, variants, clients, WARM_UP_SECONDS);
+        let mut rounds = Vec::new();
+        let mut flights = Vec::new();
+        for _ in 0..ROUNDS {
+            let replayed = pgbench(&url, "", &one_by_one, clients, SECONDS);
+            let orders = drive_orders(server.port, targets, lines, variants, clients, SECONDS);
+            rounds.push((orders, replayed));
+            flights.push((orders, pgbench(&url, "", &in_one_flight, clients, SECONDS)));
+        }
+        let (orders, replayed) = median(rounds);
+        report.ratio(&format!("HTTP {what} / its statements by pgbench"), orders, replayed, "/s", Some(bar));
+        let (orders, flight) = median(flights);
+        report.ratio(&format!("HTTP {what} / the same in one flight"), orders, flight, "/s", None);
+    }
+    report.below("deadlocks meanwhile", (deadlocks(&admin).await - before) as f64, "", Some(1.0));
+    drop(server);
+    large_business(report, database, &admin).await;
+}
+
+/// Lists, search and dashboard of a business of 10,000 variants, 500,000 movements, 200,000 order lines.
+async fn large_business(report: &mut Report, database: &TestDatabase, admin: &Client) {
+    let tenant = crate::fleet::onboard_one(database, "large").await;
+    volume::fill(admin, tenant.schema.as_str(), &LARGE).await;
+    let server = Server::start(database, "tenantry");
+    let (url, search_path) =
+        (database.by_socket(&database.owner_url()).await, format!("{},extensions", tenant.schema));
+    let target = http::targets(&server, database, std::slice::from_ref(&tenant)).await;
+    for (what, path, clients, bar) in [
+        ("name search in 10,000 variants, 8 clients", "/api/v1/products?q=7a9", 8, 2.0),
+        ("list page in 10,000 variants, 8 clients", "/api/v1/products", 8, 2.0),
+        ("dashboard of 500,000 movements, 4 clients", "/api/v1/dashboard", 4, 1.3),
+    ] {
+        let logged = replay::statements_of(database, admin, |client, port, _| {
+            http::request(client, port, &target[0], "GET", path)
+        })
+        .await;
+        let script = replay::queries(&logged);
+        http::drive(server.port, &target, path, clients, 2);
+        let mut rounds = Vec::new();
+        for _ in 0..ROUNDS {
+            let sql = pgbench(&url, &search_path, std::slice::from_ref(&script), clients, SECONDS);
+            rounds.push((sql, http::drive(server.port, &target, path, clients, SECONDS).0));
+        }
+        let (sql, served) = median(rounds);
+        let milliseconds = |per_second: f64| clients as f64 * 1000.0 / per_second;
+        report.growth(
+            &format!("HTTP {what} / its SQL alone"),
+            milliseconds(served),
+            milliseconds(sql),
+            "ms",
+            Some(bar),
+        );
+    }
+}

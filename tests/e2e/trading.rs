@@ -1,0 +1,372 @@
+//! Trading under load, with everything that goes wrong beside it: shortages, roll-backs, clients and servers that are gone,
+//! tables that are changed. Books hold, numbers have no gap, nobody waits in a circle.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use harness::{Business, Client, Program, TestApp, a_product, drop_after_polls, join_all};
+use inventory::idempotency::{self, Claim, StoredAnswer};
+use inventory::order::{self, NewLine, NewOrder, OrderError};
+use inventory::{OrderId, Quantity, VariantId};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+/// Variants with so much of each.
+async fn stocked(business: &Business<'_>, count: usize, quantity: &str) -> Vec<Value> {
+    let mut variants = Vec::new();
+    for _ in 0..count {
+        let product = business.create_product(&a_product(&format!("SKU-{}", Uuid::now_v7()))).await;
+        let variant = product["variants"][0]["id"].clone();
+        assert_eq!(business.adjust(&variant, quantity).await.status, 201);
+        variants.push(variant);
+    }
+    variants
+}
+
+/// The ledger holds, orders are numbered from 1 without a gap, and nobody waited in a circle.
+async fn assert_books_hold(app: &TestApp, business: &Business<'_>) {
+    let verdict = business.get("/api/v1/stock/ledger").await.body;
+    assert_eq!(verdict["holds"], true, "{verdict}");
+    let admin = app.database.as_admin().await;
+    let sql = format!(
+        "SELECT count(*), coalesce(max(number), 0), coalesce((SELECT next - 1 FROM {0}.counters WHERE kind = 'order'), 0)
+           FROM {0}.orders",
+        business.tenant.schema
+    );
+    let row = admin.query_one(&sql, &[]).await.unwrap();
+    let (orders, last, taken): (i64, i64, i64) = (row.get(0), row.get(1), row.get(2));
+    assert_eq!((orders, orders), (last, taken), "numbers have gaps");
+    let deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
+    assert_eq!(admin.query_one(deadlocks, &[]).await.unwrap().get::<_, i64>(0), 0, "deadlocks");
+}
+
+fn an_order(lines: &[(&Value, u32)]) -> Value {
+    let line =
+        |(variant, quantity): &(&Value, u32)| json!({"variantId": variant, "quantity": quantity.to_string()});
+    json!({"lines": lines.iter().map(line).collect::<Vec<_>>()})
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_hundred_orders_by_64_clients_sell_what_there_is_and_no_more() {
+    let app = TestApp::start().await;
+    let acme = &app.tenant("acme").await;
+    let mut random = fastrand::Rng::with_seed(64);
+    let mut wanted = BTreeMap::<usize, u32>::new();
+    let orders: Vec<Vec<(usize, u32)>> = (0..200)
+        .map(|_| (0..random.usize(1..=5)).map(|_| (random.usize(..10), random.u32(1..4))).collect())
+        .collect();
+    for (at, quantity) in orders.iter().flatten() {
+        *wanted.entry(*at).or_default() += quantity;
+    }
+    // For about half of what is wanted.
+    let variants = &stocked(acme, 10, "60").await;
+    assert!(wanted.values().all(|wanted| *wanted > 80), "{wanted:?}");
+    let (orders, next) = (&orders, &AtomicUsize::new(0));
+    let sold = &RefCell::new(BTreeMap::<usize, u32>::new());
+    let client = async |_| {
+        while let Some(lines) = orders.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let body: Vec<(&Value, u32)> =
+                lines.iter().map(|(at, quantity)| (&variants[*at], *quantity)).collect();
+            let reply = acme.submit("orders", &an_order(&body)).await;
+            match reply.status {
+                201 => {
+                    for (at, quantity) in lines {
+                        *sold.borrow_mut().entry(*at).or_default() += quantity;
+                    }
+                }
+                409 => {
+                    let short = reply.body["shortages"].as_array().unwrap();
+                    assert!(!short.is_empty(), "{reply:?}");
+                    for row in short {
+                        let number = |name: &str| row[name].as_str().unwrap().parse::<f64>().unwrap();
+                        assert!(number("requested") > number("available"), "{reply:?}");
+                        assert!(body.iter().any(|(variant, _)| **variant == row["variantId"]), "{reply:?}");
+                    }
+                }
+                _ => panic!("{reply:?}"),
+            }
+        }
+    };
+    join_all((0..64).map(client).collect()).await;
+    for (at, variant) in variants.iter().enumerate() {
+        let sold = sold.borrow().get(&at).copied().unwrap_or_default();
+        assert_eq!(acme.on_hand(variant).await, (60 - sold).to_string());
+    }
+    assert!(sold.borrow().values().sum::<u32>() > 500, "{sold:?}");
+    assert_books_hold(&app, acme).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_done_to_one_document_by_many_is_done_once() {
+    let app = TestApp::start().await;
+    let acme = &app.tenant("acme").await;
+    let variants = stocked(acme, 1, "100").await;
+    let bolt = &variants[0];
+    let reserved = async || {
+        let body = json!({"fulfil": false, "lines": [{"variantId": bolt, "quantity": "5"}]});
+        let order = acme.submit("orders", &body).await;
+        assert_eq!(order.status, 201, "{order:?}");
+        order.body
+    };
+    let path = |order: &Value, step: &str| format!("orders/{}/{step}", order["id"].as_str().unwrap());
+    // Each under a key of its own.
+    let many = async |path: &str, body: &Value| -> usize {
+        let replies = join_all((0..8).map(|_| async move { acme.submit(path, body).await }).collect()).await;
+        assert!(replies.iter().all(|reply| matches!(reply.status, 200 | 201 | 409)), "{replies:?}");
+        replies.iter().filter(|reply| reply.status != 409).count()
+    };
+    let order = reserved().await;
+    assert_eq!(many(&path(&order, "fulfil"), &json!({})).await, 1);
+    assert_eq!(acme.on_hand(bolt).await, "95");
+    // Five can be returned, one by one, by eight.
+    let one = json!({"reason": "x", "lines": [{"lineId": order["lines"][0]["id"], "quantity": "1"}]});
+    assert_eq!(many(&path(&order, "returns"), &one).await, 5);
+    assert_eq!(acme.on_hand(bolt).await, "100");
+    let order = reserved().await;
+    assert_eq!(many(&path(&order, "cancel"), &json!({})).await, 1);
+    for _ in 0..10 {
+        let order = reserved().await;
+        let (fulfil, cancel, nothing) = (path(&order, "fulfil"), path(&order, "cancel"), json!({}));
+        let (fulfilled, cancelled) =
+            tokio::join!(acme.submit(&fulfil, &nothing), acme.submit(&cancel, &nothing));
+        assert_ne!(fulfilled.status == 201, cancelled.status == 200, "{fulfilled:?} {cancelled:?}");
+    }
+    // An order to a supplier that is changed while it is sent: what comes is what was sent.
+    let supplier = acme.post("/api/v1/suppliers", &json!({"name": "Bolts & Co"})).await.body["id"].clone();
+    let line = |quantity: &str| json!([{"variantId": bolt, "quantity": quantity, "unitCost": "1"}]);
+    for _ in 0..5 {
+        let draft = json!({"supplierId": supplier, "lines": line("3")});
+        let order = acme.submit("purchase-orders", &draft).await.body;
+        let own = format!("purchase-orders/{}", order["id"].as_str().unwrap());
+        let (document, send) = (format!("/api/v1/{own}"), format!("{own}/send"));
+        let (more, nothing) = (json!({"lines": line("4")}), json!({}));
+        let (changed, sent) = tokio::join!(acme.patch(&document, &more), acme.submit(&send, &nothing));
+        assert_eq!(sent.status, 200, "{sent:?}");
+        assert!(changed.status == 200 || changed.code() == "lines_frozen", "{changed:?}");
+        let before: f64 = acme.on_hand(bolt).await.parse().unwrap();
+        let receipts = format!("{own}/receipts");
+        let date = json!({"expectedOn": "2999-01-01"});
+        let (received, dated) = tokio::join!(acme.submit(&receipts, &nothing), acme.patch(&document, &date));
+        assert_eq!(received.status, 201, "{received:?}");
+        assert!(matches!(dated.status, 200 | 409), "{dated:?}");
+        let came = acme.on_hand(bolt).await.parse::<f64>().unwrap() - before;
+        assert_eq!(came, if changed.status == 200 { 4.0 } else { 3.0 });
+    }
+    assert_books_hold(&app, acme).await;
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// An order of one piece, as the domain takes it.
+fn one_of(variant: &Value) -> NewOrder {
+    let variant_id = VariantId::from_uuid(variant.as_str().unwrap().parse().unwrap());
+    NewOrder {
+        id: OrderId::new(),
+        has_chosen_id: false,
+        customer_id: None,
+        location_id: None,
+        fulfils_at_once: None,
+        lines: vec![NewLine {
+            variant_id,
+            quantity: Quantity::parse("1").unwrap(),
+            price: None,
+            discount: None,
+        }],
+        discount: None,
+        note: None,
+        request_hash: Vec::new(),
+    }
+}
+
+/// Sends an order to a server and goes before the answer comes.
+fn send_and_go(port: u16, business: &Client<'_>, body: &Value) {
+    let body = body.to_string();
+    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return };
+    let _ = write!(
+        stream,
+        "POST /api/v1/orders HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\nidempotency-key: {}\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        business.host,
+        business.token.as_deref().unwrap_or_default(),
+        Uuid::now_v7(),
+        body.len()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn numbers_have_no_gap_whoever_rolls_back_or_dies() {
+    let app = &TestApp::start().await;
+    let acme = &app.tenant("acme").await;
+    let variants = stocked(acme, 3, "1000").await;
+    let (variants, ports) = (&variants, [free_port(), free_port()]);
+    let other = RefCell::new(Program::beside(app).serve(ports[0]));
+    let http = &reqwest::Client::new();
+    let database = &app.running().state().database;
+    let acknowledged = &RefCell::new(Vec::new());
+    let seeds: Vec<u64> = (0..120).collect();
+    let work = seeds.into_iter().map(|seed| {
+        let other = &other;
+        async move {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let variant = &variants[random.usize(..3)];
+            match seed % 10 {
+                // Three in ten are rolled back with their number in hand.
+                0..3 => {
+                    let new = one_of(variant);
+                    let work = async |tx: &tenancy::TenantTx| {
+                        order::place(tx, &new, None).await?;
+                        Err::<(), _>(OrderError::NotFound)
+                    };
+                    assert!(database.write(&acme.tenant.scope(), work).await.is_err());
+                }
+                3 => send_and_go(app.port(), acme, &an_order(&[(variant, 1)])),
+                // A second server beside this one, which is killed twice and comes back once.
+                4..7 => {
+                    if seed == 54 || seed == 94 {
+                        other.borrow().signal("KILL");
+                    }
+                    if seed == 64 {
+                        *other.borrow_mut() = Program::beside(app).serve(ports[1]);
+                    }
+                    let port = ports[usize::from(seed >= 64)];
+                    let sent = http
+                        .post(format!("http://127.0.0.1:{port}/api/v1/orders"))
+                        .header("host", "acme.localhost")
+                        .bearer_auth(acme.token.as_deref().unwrap())
+                        .header("idempotency-key", Uuid::now_v7().to_string())
+                        .json(&an_order(&[(variant, 1)]))
+                        .send()
+                        .await;
+                    if let Ok(answer) = sent
+                        && answer.status() == 201
+                    {
+                        acknowledged.borrow_mut().push(answer.json::<Value>().await.unwrap()["id"].clone());
+                    }
+                }
+                _ => {
+                    let reply = acme.submit("orders", &an_order(&[(variant, 1)])).await;
+                    assert_eq!(reply.status, 201, "{reply:?}");
+                    acknowledged.borrow_mut().push(reply.body["id"].clone());
+                }
+            }
+        }
+    });
+    // Eight at a time, in order.
+    let work = RefCell::new(work);
+    let lane = async |_| {
+        loop {
+            let Some(next) = work.borrow_mut().next() else { break };
+            next.await;
+        }
+    };
+    join_all((0..8).map(lane).collect()).await;
+    // What a client did not wait for may still be at work.
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    assert!(acknowledged.borrow().len() > 50);
+    for id in acknowledged.borrow().iter() {
+        assert_eq!(acme.get(&format!("/api/v1/orders/{}", id.as_str().unwrap())).await.status, 200);
+    }
+    assert_books_hold(app, acme).await;
+}
+
+#[tokio::test]
+async fn an_order_that_is_dropped_at_any_point_is_there_whole_or_not_at_all() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let bolt = &stocked(&acme, 1, "1000").await[0];
+    let database = app.database.pool(2);
+    let place = async |key: &str| {
+        let new = one_of(bolt);
+        database
+            .write(&acme.tenant.scope(), async |tx| {
+                let Claim::New = idempotency::claim(tx, Uuid::nil(), key, b"hash").await.unwrap() else {
+                    return Ok(());
+                };
+                order::place(tx, &new, None).await?;
+                let answer = StoredAnswer { status: 201, headers: json!({}), body: Vec::new() };
+                idempotency::store(tx, Uuid::nil(), key, &answer).await?;
+                Ok::<_, OrderError>(())
+            })
+            .await
+    };
+    // Once to its end, so that statements are prepared and every poll that follows is one of the work itself.
+    place("first").await.unwrap();
+    let mut whole = 0;
+    for polls in 1..200 {
+        let key = format!("key-{polls}");
+        if drop_after_polls(place(&key), polls).await.is_some() {
+            whole += 1;
+            if whole == 3 {
+                break;
+            }
+        }
+        // Repeated under its key, it takes effect once, whatever had become of it.
+        place(&key).await.unwrap();
+    }
+    assert_eq!(whole, 3, "an order takes less than 200 polls");
+    let admin = app.database.as_admin().await;
+    let orders: i64 = admin.query_one("SELECT count(*) FROM business_1.orders", &[]).await.unwrap().get(0);
+    let keys: i64 = admin
+        .query_one(
+            "SELECT count(*) FROM business_1.idempotency_keys WHERE principal_id = $1",
+            &[&Uuid::nil()],
+        )
+        .await
+        .unwrap()
+        .get(0);
+    assert_eq!(orders, keys);
+    assert_eq!(acme.on_hand(bolt).await, (1000 - orders).to_string());
+    let open =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in%'";
+    for _ in 0..100 {
+        if admin.query_one(open, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_eq!(admin.query_one(open, &[]).await.unwrap().get::<_, i64>(0), 0, "a transaction was left open");
+    assert_books_hold(&app, &acme).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn orders_go_on_while_their_tables_are_changed() {
+    let app = TestApp::start().await;
+    let (acme, zenith) = (app.tenant("acme").await, app.tenant("zenith").await);
+    let stock = [stocked(&acme, 2, "1000").await, stocked(&zenith, 2, "1000").await];
+    let owner = app.database.as_owner().await;
+    let done = AtomicUsize::new(0);
+    let (acme, zenith, stock, done) = (&acme, &zenith, &stock, &done);
+    let client = async |number: usize| {
+        let (business, variants) = if number % 3 == 0 { (zenith, &stock[1]) } else { (acme, &stock[0]) };
+        let mut placed = 0;
+        while done.load(Ordering::Relaxed) == 0 {
+            let reply = business.submit("orders", &an_order(&[(&variants[0], 1), (&variants[1], 2)])).await;
+            assert_eq!(reply.status, 201, "{reply:?}");
+            placed += 1;
+        }
+        placed
+    };
+    let migrate = async {
+        owner.batch_execute("SET lock_timeout = '500 ms'").await.unwrap();
+        for round in 0..4 {
+            for table in ["orders", "order_lines", "stock_levels", "stock_movements", "variants", "settings"]
+            {
+                let sql = format!(
+                    "ALTER TABLE business_1.{table} ADD COLUMN later_{round} integer NOT NULL DEFAULT 0"
+                );
+                while owner.batch_execute(&sql).await.is_err() {}
+            }
+        }
+        done.store(1, Ordering::Relaxed);
+    };
+    let (placed, ()) = tokio::join!(join_all((0..6).map(client).collect()), migrate);
+    assert!(placed.iter().all(|placed| *placed > 0), "{placed:?}");
+    for business in [acme, zenith] {
+        assert_books_hold(&app, business).await;
+    }
+}
