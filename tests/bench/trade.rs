@@ -52,10 +52,16 @@ fn drive_orders(
     seconds: usize,
 ) -> f64 {
     let lua = format!(
-        "local run = tostring(os.time()) .. math.random(1, 1e9)
-         local count, turn, part = 0, math.random(#targets), {part}
-         local identity
-         function init() identity = tostring({{}}):sub(8) end
+        "local threads, count, turn, part = 0, 0, 0, {part}
+         function setup(thread)
+            threads = threads + 1
+            thread:set('key', os.time() .. '-' .. threads .. '-')
+            thread:set('seed', threads)
+         end
+         function init()
+            math.randomseed(seed)
+            turn = math.random(#targets)
+         end
          function request()
             count, turn = count + 1, turn % #targets + 1
             local target, order, first = targets[turn], {{}}, math.random({lines})
@@ -65,7 +71,7 @@ fn drive_orders(
                order[n] = '{{\"variantId\":\"' .. variant .. '\",\"quantity\":\"1\"}}'
             end
             local headers = {{Host = target.host, authorization = target.authorization, ['content-type'] = 'application/json',
-                              ['idempotency-key'] = run .. identity .. '-' .. count}}
+                              ['idempotency-key'] = key .. count}}
             return wrk.format('POST', '/api/v1/orders', headers, '{{\"lines\":[' .. table.concat(order, ',') .. ']}}')
          end",
         part = variants / lines,
@@ -87,16 +93,10 @@ async fn differences(admin: &Client, tenants: &[Arc<Tenant>]) -> Vec<HashMap<Str
             .await
             .unwrap()
             .get(0);
-        all.push([
-            tenant.id.to_string(),
-            location.to_string(),
-            tenant.schema.quoted(),
-            tenant.role.quoted(),
-            tenant.schema.to_string(),
-        ]);
+        all.push([tenant.id.to_string(), location.to_string(), tenant.schema.quoted(), tenant.role.quoted()]);
     }
     let owner: Uuid = admin.query_one("SELECT id FROM shared.users LIMIT 1", &[]).await.unwrap().get(0);
-    let map = |of: &[String; 5]| {
+    let map = |of: &[String; 4]| {
         let pairs = all[0].iter().cloned().zip(of.iter().cloned());
         pairs.chain([(owner.to_string(), owner.to_string())]).collect()
     };
