@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use harness::{Business, Reply, TestApp, a_product, join_all};
+use harness::{Business, Reply, TestApp, a_product, contest, join_all};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -322,10 +322,17 @@ async fn what_there_is_is_sold_exactly_once_and_numbers_have_no_gap() {
     assert_eq!(acme.adjust(&variants[0], "1").await.status, 201);
     let (keyed, body) = (&keyed, &body);
     let replies: Vec<Reply> =
-        join_all((0..16).map(|_| async move { keyed.post("/api/v1/orders", body).await }).collect()).await;
+        join_all((0..50).map(|_| async move { keyed.post("/api/v1/orders", body).await }).collect()).await;
     let numbers: BTreeSet<String> = replies.iter().map(|reply| reply.body["number"].to_string()).collect();
     assert!(replies.iter().all(|reply| reply.status == 201), "{replies:?}");
     assert_eq!(numbers.len(), 1);
+    let other = keyed.post("/api/v1/orders", &json!({"lines": [{"variantId": last, "quantity": "1"}]})).await;
+    assert_eq!((other.status, other.code()), (422, "idempotency_key_reused"));
+    let zenith = app.tenant("zenith").await;
+    let theirs = stocked(&zenith, "BOLT", "5").await;
+    let body = json!({"lines": [{"variantId": theirs, "quantity": "1"}]});
+    let order = zenith.with("idempotency-key", "same").post("/api/v1/orders", &body).await;
+    assert_eq!((order.status, order.header("idempotent-replayed")), (201, ""), "another business's key");
     assert_books_hold(&app, acme).await;
 }
 
@@ -384,57 +391,11 @@ async fn what_is_to_be_told_is_written_with_the_order_and_read_by_no_business() 
     assert_eq!(told, 2);
 }
 
-/// One way to want the last unit; whether it got it.
-async fn want(way: &str, business: &Business<'_>, variant: &Value, places: (&Value, &Value)) -> bool {
-    let lines = json!([{"variantId": variant, "quantity": "1"}]);
-    let reply = match way {
-        "order" => business.submit("orders", &json!({"lines": lines})).await,
-        "reservation" => business.submit("orders", &json!({"fulfil": false, "lines": lines})).await,
-        "transfer" => {
-            let body = json!({"fromLocationId": places.0, "toLocationId": places.1, "lines": lines});
-            business.submit("stock/transfers", &body).await
-        }
-        "count" => {
-            let count = business.submit("stock/counts", &json!({})).await.body["id"].clone();
-            let count = count.as_str().unwrap();
-            // Only what is promised to others is there.
-            let (_, reserved, _) = level(business, variant).await;
-            let counted = json!({"lines": [{"variantId": variant, "counted": reserved}]});
-            let entered = business.submit(&format!("stock/counts/{count}/lines"), &counted).await;
-            // Counted when it had gone already, there is nothing to correct.
-            if entered.body["lines"][0]["difference"] == "0" {
-                return false;
-            }
-            business.submit(&format!("stock/counts/{count}/post"), &json!({})).await
-        }
-        _ => business.adjust(variant, "-1").await,
-    };
-    assert!(matches!(reply.status, 200 | 201 | 409), "{way}: {reply:?}");
-    reply.status != 409
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_last_unit_goes_to_one_of_two_whatever_they_want_it_for() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
-    let bolt = stocked(&acme, "BOLT", "1").await;
-    let main = acme.get("/api/v1/locations").await.body["data"][0]["id"].clone();
-    let shed = acme.post("/api/v1/locations", &json!({"name": "Shed"})).await.body["id"].clone();
-    let ways = ["order", "reservation", "transfer", "adjustment", "count"];
-    for one in ways {
-        for other in ways {
-            for _ in 0..3 {
-                let (got, also) = tokio::join!(
-                    want(one, &acme, &bolt, (&main, &shed)),
-                    want(other, &acme, &bolt, (&main, &shed))
-                );
-                assert!(got != also, "{one} {got}, {other} {also}");
-                let (on_hand, reserved, available) = level(&acme, &bolt).await;
-                assert_eq!(available, "0", "{one} and {other}: {on_hand} on hand, {reserved} reserved");
-                assert_eq!(acme.adjust(&bolt, "1").await.status, 201);
-            }
-        }
-    }
+    contest::last_unit(&acme, 3).await;
     assert_books_hold(&app, &acme).await;
     assert_eq!(acme.get("/api/v1/stock/ledger").await.body["holds"], true);
 }

@@ -4,6 +4,7 @@
 
 mod app;
 mod business;
+pub mod contest;
 mod database;
 mod dns;
 mod pooler;

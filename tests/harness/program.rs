@@ -22,10 +22,11 @@ pub struct Program {
 }
 
 fn binary() -> PathBuf {
-    // target/debug/deps/e2e-... -> target/debug/tenantry
+    // target/debug/deps/e2e-... and target/debug/soak -> target/debug/tenantry
     let tests = std::env::current_exe().unwrap();
-    let path = tests.parent().and_then(|deps| deps.parent()).unwrap().join("tenantry");
-    assert!(path.exists(), "{} is missing; run scripts/test, or `cargo build` first", path.display());
+    let mut folders = tests.ancestors().skip(1).take(2).map(|folder| folder.join("tenantry"));
+    let path = folders.find(|path| path.is_file()).unwrap_or_default();
+    assert!(path.is_file(), "tenantry is missing; run scripts/test, or `cargo build` first");
     path
 }
 

@@ -1,0 +1,72 @@
+//! The last unit, wanted by two at once, in every pair of ways to want it.
+
+use serde_json::{Value, json};
+
+use crate::business::{Business, a_product};
+
+const WAYS: [&str; 5] = ["order", "reservation", "transfer", "adjustment", "count"];
+
+/// Lets each way contend with each other for the last unit so many times; panics unless exactly one gets it.
+pub async fn last_unit(business: &Business<'_>, rounds: usize) {
+    let variant = business.create_product(&a_product("LAST-UNIT")).await["variants"][0]["id"].clone();
+    assert_eq!(business.adjust(&variant, "1").await.status, 201);
+    let shed = business.post("/api/v1/locations", &json!({"name": "Shed"})).await.body["id"].clone();
+    let main = business.get("/api/v1/locations").await.body["data"][0]["id"].clone();
+    let contest = Contest { business, variant, main, shed };
+    for one in WAYS {
+        for other in WAYS {
+            for _ in 0..rounds {
+                let (got, also) = tokio::join!(contest.want(one), contest.want(other));
+                assert!(got != also, "{one} {got}, {other} {also}");
+                let level = contest.level().await;
+                assert_eq!(level["available"], "0", "{one} and {other}: {level}");
+                assert_eq!(business.adjust(&contest.variant, "1").await.status, 201);
+            }
+        }
+    }
+}
+
+struct Contest<'a, 'app> {
+    business: &'a Business<'app>,
+    variant: Value,
+    main: Value,
+    shed: Value,
+}
+
+impl Contest<'_, '_> {
+    async fn level(&self) -> Value {
+        let (variant, location) = (self.variant.as_str().unwrap(), self.main.as_str().unwrap());
+        let path = format!("/api/v1/stock?variantId={variant}&locationId={location}");
+        self.business.get(&path).await.body["data"][0].clone()
+    }
+
+    /// One way to want the last unit; whether it got it.
+    async fn want(&self, way: &str) -> bool {
+        let Self { business, variant, main, shed } = self;
+        let lines = json!([{"variantId": variant, "quantity": "1"}]);
+        let reply = match way {
+            "order" => business.submit("orders", &json!({"lines": lines})).await,
+            "reservation" => business.submit("orders", &json!({"fulfil": false, "lines": lines})).await,
+            "transfer" => {
+                let body = json!({"fromLocationId": main, "toLocationId": shed, "lines": lines});
+                business.submit("stock/transfers", &body).await
+            }
+            "count" => {
+                let count = business.submit("stock/counts", &json!({})).await.body["id"].clone();
+                let count = count.as_str().unwrap();
+                // Only what is promised to others is there.
+                let reserved = self.level().await["reserved"].clone();
+                let counted = json!({"lines": [{"variantId": variant, "counted": reserved}]});
+                let entered = business.submit(&format!("stock/counts/{count}/lines"), &counted).await;
+                // Counted when it had gone already, there is nothing to correct.
+                if entered.body["lines"][0]["difference"] == "0" {
+                    return false;
+                }
+                business.submit(&format!("stock/counts/{count}/post"), &json!({})).await
+            }
+            _ => business.adjust(variant, "-1").await,
+        };
+        assert!(matches!(reply.status, 200 | 201 | 409), "{way}: {reply:?}");
+        reply.status != 409
+    }
+}

@@ -1,0 +1,424 @@
+//! Trading for minutes at two servers that are killed and come back, with a PostgreSQL that crashes and recovers. Clients do
+//! what good ones do: choose the id of a document, and repeat a request under its key until it is answered.
+//!
+//! In the end every acknowledged document is there as it was acknowledged, the ledger holds, no number is missing or given
+//! twice, and nobody has waited in a circle.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use harness::{Business, Program, Serving, TestApp, a_product, contest, join_all};
+use serde_json::{Value, json};
+use tokio_postgres::Client;
+use uuid::Uuid;
+
+const BUSINESSES: usize = 4;
+const VARIANTS: usize = 30;
+const CLIENTS: usize = 24;
+const SETTINGS: &str = "
+    [identity]
+    access_token_ttl_s = 3600
+    [log]
+    filter = \"off\"
+";
+/// A request is repeated for so long, through kills and crashes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+struct Shop<'a> {
+    business: Business<'a>,
+    variants: Vec<Value>,
+    main: Value,
+    shed: Value,
+    supplier: Value,
+    /// What can be gone on with, by kind.
+    reserved: RefCell<Vec<Value>>,
+    fulfilled: RefCell<Vec<Value>>,
+    sent: RefCell<Vec<Value>>,
+    on_order: RefCell<Vec<Value>>,
+}
+
+/// A document as it was acknowledged: where it is read, and its number there.
+struct Acknowledged {
+    shop: usize,
+    path: String,
+    number: Value,
+}
+
+struct Soak<'a> {
+    shops: Vec<Shop<'a>>,
+    ports: [u16; 2],
+    http: reqwest::Client,
+    acknowledged: RefCell<Vec<Acknowledged>>,
+    tally: RefCell<BTreeMap<(String, u16), usize>>,
+    until: Instant,
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Runs for so many minutes, after a hundred rounds of the last unit.
+pub async fn soak(minutes: usize) {
+    let app = TestApp::start_with(SETTINGS).await;
+    println!("the last unit, wanted by two at once, a hundred times in each pair of ways");
+    let contested = app.tenant("contest").await;
+    contest::last_unit(&contested, 100).await;
+    assert_eq!(contested.get("/api/v1/stock/ledger").await.body["holds"], true);
+
+    let admin = app.database.as_admin().await;
+    // What is acknowledged has to outlive a crash; the throwaway cluster is set up without that.
+    let name = &app.database.name;
+    admin.batch_execute(&format!("ALTER DATABASE {name} SET synchronous_commit = on")).await.unwrap();
+    let mut shops = Vec::new();
+    for n in 0..BUSINESSES {
+        shops.push(Shop::open(app.tenant(&format!("shop-{n}")).await).await);
+    }
+    let seed = fastrand::u64(..);
+    println!("{minutes} minutes of {CLIENTS} clients at {BUSINESSES} businesses, seed {seed}");
+    let soak = Soak {
+        shops,
+        ports: [free_port(), free_port()],
+        http: reqwest::Client::builder().timeout(Duration::from_secs(20)).build().unwrap(),
+        acknowledged: RefCell::default(),
+        tally: RefCell::default(),
+        until: Instant::now() + Duration::from_secs(60 * minutes as u64),
+    };
+    let deadlocks = Cell::new(0);
+    let clients = (0..CLIENTS).map(|number| soak.trade(seed + number as u64));
+    tokio::join!(join_all(clients.collect()), soak.disturb(&app, &deadlocks));
+    for ((what, status), count) in soak.tally.borrow().iter() {
+        println!("{what:<28} {status} {count:>8}");
+    }
+    soak.verify(&app, deadlocks.get()).await;
+}
+
+impl<'a> Shop<'a> {
+    async fn open(business: Business<'a>) -> Self {
+        let mut variants = Vec::new();
+        for n in 0..VARIANTS {
+            let mut product = a_product(&format!("SKU-{n}"));
+            product["variants"][0]["reorderLevel"] = json!("20");
+            let variant = business.create_product(&product).await["variants"][0]["id"].clone();
+            assert_eq!(business.adjust(&variant, "100").await.status, 201);
+            variants.push(variant);
+        }
+        let main = business.get("/api/v1/locations").await.body["data"][0]["id"].clone();
+        let shed = business.post("/api/v1/locations", &json!({"name": "Shed"})).await.body["id"].clone();
+        let supplier =
+            business.post("/api/v1/suppliers", &json!({"name": "Bolts & Co"})).await.body["id"].clone();
+        let (reserved, fulfilled, sent, on_order) = Default::default();
+        Self { business, variants, main, shed, supplier, reserved, fulfilled, sent, on_order }
+    }
+
+    /// Lines of one to five variants, some of them twice.
+    fn lines(&self, random: &mut fastrand::Rng, more: &Value) -> Value {
+        let line = |random: &mut fastrand::Rng| {
+            let mut line = json!({"variantId": random.choice(&self.variants).unwrap(), "quantity": random.u32(1..4).to_string()});
+            line.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            line
+        };
+        (0..random.usize(1..=5)).map(|_| line(random)).collect()
+    }
+}
+
+/// Takes one at random.
+fn take(from: &RefCell<Vec<Value>>, random: &mut fastrand::Rng) -> Option<Value> {
+    let mut from = from.borrow_mut();
+    let at = (0..from.len()).nth(random.usize(..from.len().max(1)))?;
+    Some(from.swap_remove(at))
+}
+
+fn id(document: &Value) -> &str {
+    document["id"].as_str().unwrap()
+}
+
+impl Soak<'_> {
+    async fn trade(&self, seed: u64) {
+        let mut random = fastrand::Rng::with_seed(seed);
+        while Instant::now() < self.until {
+            let number = random.usize(..BUSINESSES);
+            self.one_deed(number, &mut random).await;
+        }
+    }
+
+    async fn one_deed(&self, number: usize, random: &mut fastrand::Rng) {
+        let shop = &self.shops[number];
+        let nothing = json!({});
+        match random.usize(..16) {
+            0..5 => {
+                let at_once = random.bool();
+                let body =
+                    json!({"id": Uuid::now_v7(), "fulfil": at_once, "lines": shop.lines(random, &nothing)});
+                if let Some(order) = self.post(number, "orders", &body, random).await {
+                    self.keep(number, format!("orders/{}", id(&order)), &order);
+                    if at_once { &shop.fulfilled } else { &shop.reserved }.borrow_mut().push(order);
+                }
+            }
+            5 | 6 => {
+                let Some(order) = take(&shop.reserved, random) else { return };
+                let step = if random.u32(..4) == 0 { "cancel" } else { "fulfil" };
+                let path = format!("orders/{}/{step}", id(&order));
+                if self.post(number, &path, &nothing, random).await.is_some() && step == "fulfil" {
+                    shop.fulfilled.borrow_mut().push(order);
+                }
+            }
+            7 => {
+                let Some(order) = take(&shop.fulfilled, random) else { return };
+                let line =
+                    json!({"lineId": order["lines"][0]["id"], "quantity": "1", "restock": random.bool()});
+                let body = json!({"id": Uuid::now_v7(), "reason": "broken", "lines": [line]});
+                self.post(number, &format!("orders/{}/returns", id(&order)), &body, random).await;
+            }
+            8 | 9 => {
+                let quantity = random.i32(-3..12);
+                let body = json!({"id": Uuid::now_v7(), "variantId": random.choice(&shop.variants), "quantity": quantity.to_string(),
+                                  "reason": "found"});
+                if quantity != 0
+                    && let Some(made) = self.post(number, "stock/adjustments", &body, random).await
+                {
+                    self.keep(number, format!("stock/adjustments/{}", id(&made)), &made);
+                }
+            }
+            10 => {
+                let (from, to) =
+                    if random.bool() { (&shop.main, &shop.shed) } else { (&shop.shed, &shop.main) };
+                let body = json!({"id": Uuid::now_v7(), "fromLocationId": from, "toLocationId": to, "lines": shop.lines(random, &nothing)});
+                if let Some(sent) = self.post(number, "stock/transfers", &body, random).await {
+                    self.keep(number, format!("stock/transfers/{}", id(&sent)), &sent);
+                    shop.sent.borrow_mut().push(sent);
+                }
+            }
+            11 => {
+                let Some(sent) = take(&shop.sent, random) else { return };
+                let step = if random.u32(..3) == 0 { "send-back" } else { "receive" };
+                self.post(number, &format!("stock/transfers/{}/{step}", id(&sent)), &nothing, random).await;
+            }
+            12 => {
+                let body = json!({"id": Uuid::now_v7()});
+                let Some(count) = self.post(number, "stock/counts", &body, random).await else { return };
+                self.keep(number, format!("stock/counts/{}", id(&count)), &count);
+                let counted = json!({"lines": [{"variantId": random.choice(&shop.variants), "counted": random.u32(20..60).to_string()}]});
+                let path = format!("stock/counts/{}", id(&count));
+                if self.post(number, &format!("{path}/lines"), &counted, random).await.is_some() {
+                    self.post(number, &format!("{path}/post"), &nothing, random).await;
+                }
+            }
+            13 => {
+                let body = json!({"id": Uuid::now_v7(), "supplierId": shop.supplier, "lines": [
+                    {"variantId": random.choice(&shop.variants), "quantity": random.u32(5..40).to_string(), "unitCost": "2.5"}]});
+                let Some(order) = self.post(number, "purchase-orders", &body, random).await else { return };
+                self.keep(number, format!("purchase-orders/{}", id(&order)), &order);
+                if self
+                    .post(number, &format!("purchase-orders/{}/send", id(&order)), &nothing, random)
+                    .await
+                    .is_some()
+                {
+                    shop.on_order.borrow_mut().push(order);
+                }
+            }
+            _ => {
+                let Some(order) = take(&shop.on_order, random) else { return };
+                let line = &order["lines"][0];
+                // In parts, or all that is still to come.
+                let body = match random.bool() {
+                    true => json!({"id": Uuid::now_v7(), "lines": [{"lineId": line["id"], "quantity": "2"}]}),
+                    false => json!({"id": Uuid::now_v7()}),
+                };
+                let path = format!("purchase-orders/{}/receipts", id(&order));
+                let received = self.post(number, &path, &body, random).await;
+                if received.is_some_and(|receipt| receipt["order"]["status"] == "SENT") {
+                    shop.on_order.borrow_mut().push(order);
+                }
+            }
+        }
+    }
+
+    fn keep(&self, shop: usize, path: String, document: &Value) {
+        self.acknowledged.borrow_mut().push(Acknowledged { shop, path, number: document["number"].clone() });
+    }
+
+    /// Posts under one key until it is answered, at either server, now and then twice at once; `None` when it was refused.
+    async fn post(&self, shop: usize, path: &str, body: &Value, random: &mut fastrand::Rng) -> Option<Value> {
+        let key = Uuid::now_v7().to_string();
+        let started = Instant::now();
+        let kind: String =
+            path.split('/').filter(|part| Uuid::parse_str(part).is_err()).collect::<Vec<_>>().join("/");
+        loop {
+            assert!(started.elapsed() < PATIENCE, "{path} is not answered");
+            let port = self.ports[random.usize(..2)];
+            let sent = match random.u32(..10) {
+                0 => {
+                    let other = self.ports[random.usize(..2)];
+                    let (one, other) = tokio::join!(
+                        self.send(port, shop, path, &key, body),
+                        self.send(other, shop, path, &key, body)
+                    );
+                    if let (Some((201, one)), Some((201, other))) = (&one, &other) {
+                        assert_eq!(one, other, "one key, two answers: {path}");
+                    }
+                    one.or(other)
+                }
+                _ => self.send(port, shop, path, &key, body).await,
+            };
+            let Some((status, answer)) = sent else {
+                tokio::time::sleep(Duration::from_millis(random.u64(20..200))).await;
+                continue;
+            };
+            *self.tally.borrow_mut().entry((kind.clone(), status)).or_default() += 1;
+            match status {
+                200 | 201 => return Some(answer),
+                // The first one is still at work; busy; recovering.
+                409 if answer["code"] == "request_in_progress" => {}
+                429 | 503 => {}
+                404 | 409 | 422 => return None,
+                _ => panic!("{path}: {status} {answer}"),
+            }
+            tokio::time::sleep(Duration::from_millis(random.u64(20..200))).await;
+        }
+    }
+
+    /// `None` when no answer came.
+    async fn send(
+        &self,
+        port: u16,
+        shop: usize,
+        path: &str,
+        key: &str,
+        body: &Value,
+    ) -> Option<(u16, Value)> {
+        let business = &self.shops[shop].business;
+        let answer = self
+            .http
+            .post(format!("http://127.0.0.1:{port}/api/v1/{path}"))
+            .header("host", &business.host)
+            .bearer_auth(business.token.as_deref().unwrap())
+            .header("idempotency-key", key)
+            .json(body)
+            .send()
+            .await
+            .ok()?;
+        let status = answer.status().as_u16();
+        Some((status, answer.json().await.ok()?))
+    }
+
+    /// Kills a server and starts it again, or crashes PostgreSQL, every few seconds.
+    async fn disturb(&self, app: &TestApp, deadlocks: &Cell<i64>) {
+        let program = Program::beside(app).with("TENANTRY__SERVER__REQUESTS_PER_SECOND", "0");
+        let mut servers: Vec<Serving> = self.ports.iter().map(|port| program.serve(*port)).collect();
+        let (mut kills, mut crashes) = (0, 0);
+        while Instant::now() < self.until {
+            tokio::time::sleep(Duration::from_millis(fastrand::u64(2000..8000))).await;
+            if fastrand::u32(..3) == 0 {
+                crashes += 1;
+                let admin = app.database.as_admin().await;
+                // A crash takes the statistics with it.
+                deadlocks.set(deadlocks.get() + deadlocks_of(&admin).await);
+                crash(&admin).await;
+                while !is_up(app).await {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            } else {
+                kills += 1;
+                let at = fastrand::usize(..2);
+                servers[at].signal("KILL");
+                let _ = servers[at].wait();
+                tokio::time::sleep(Duration::from_millis(fastrand::u64(0..1500))).await;
+                servers[at] = program.serve(self.ports[at]);
+            }
+        }
+        println!("servers killed {kills} times, PostgreSQL crashed {crashes} times");
+        // Clients that wait for an answer get it.
+        while self.is_waiting() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        drop(servers);
+    }
+
+    /// Whether a client may still be at work after the end.
+    fn is_waiting(&self) -> bool {
+        Instant::now() < self.until + PATIENCE / 4
+    }
+
+    async fn verify(&self, app: &TestApp, deadlocks: i64) {
+        let admin = app.database.as_admin().await;
+        assert_eq!(deadlocks + deadlocks_of(&admin).await, 0, "deadlocks");
+        // The server in this process has seen all crashes, and serves.
+        for kept in self.acknowledged.borrow().iter() {
+            let reply = self.shops[kept.shop].business.get(&format!("/api/v1/{}", kept.path)).await;
+            assert_eq!((reply.status, &reply.body["number"]), (200, &kept.number), "{} is lost", kept.path);
+        }
+        println!("{} acknowledged documents are there", self.acknowledged.borrow().len());
+        for shop in &self.shops {
+            let verdict = shop.business.get("/api/v1/stock/ledger").await.body;
+            assert_eq!(verdict["holds"], true, "{verdict}");
+            println!("{}: {} movements hold", shop.business.host, verdict["movements"]);
+            let schema = &shop.business.tenant.schema;
+            for (what, sql) in [
+                ("negative stock", format!("SELECT count(*) FROM {schema}.stock_levels WHERE on_hand < reserved OR reserved < 0")),
+                (
+                    "orders that nobody is told of",
+                    format!(
+                        "SELECT count(*) FROM {schema}.orders o WHERE NOT EXISTS (
+                           SELECT FROM shared.outbox e WHERE e.payload ->> 'orderId' = o.id::text AND topic = 'order.placed')"
+                    ),
+                ),
+                (
+                    "orders that are not in the log",
+                    format!(
+                        "SELECT count(*) FROM {schema}.orders o WHERE NOT EXISTS (
+                           SELECT FROM {schema}.audit_log a WHERE a.subject_id = o.id AND action = 'order.placed')"
+                    ),
+                ),
+                (
+                    "alerts that the levels do not warrant, or that are missing",
+                    format!(
+                        "SELECT count(*) FROM {schema}.stock_levels s JOIN {schema}.variants v ON v.id = s.variant_id
+                           LEFT JOIN {schema}.low_stock_alerts a ON (a.variant_id, a.location_id) = (s.variant_id, s.location_id)
+                                AND a.closed_at IS NULL
+                          WHERE (s.on_hand - s.reserved <= v.reorder_level) <> (a.id IS NOT NULL)"
+                    ),
+                ),
+            ] {
+                assert_eq!(count(&admin, &sql).await, 0, "{what}");
+            }
+            for (table, kind) in [
+                ("orders", "order"),
+                ("order_returns", "return"),
+                ("stock_transfers", "transfer"),
+                ("stock_counts", "count"),
+                ("purchase_orders", "purchase_order"),
+                ("goods_receipts", "goods_receipt"),
+            ] {
+                let gaps = format!(
+                    "SELECT coalesce((SELECT next - 1 FROM {schema}.counters WHERE kind = '{kind}'), 0)
+                            - (SELECT count(DISTINCT number) FROM {schema}.{table})"
+                );
+                assert_eq!(count(&admin, &gaps).await, 0, "gaps in the numbers of {table}");
+            }
+        }
+        println!("the books hold, no number is missing, no deadlock");
+    }
+}
+
+async fn count(admin: &Client, sql: &str) -> i64 {
+    admin.query_one(sql, &[]).await.unwrap().get(0)
+}
+
+async fn deadlocks_of(admin: &Client) -> i64 {
+    count(admin, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()").await
+}
+
+/// Kills this connection's backend: PostgreSQL ends all others at once, and recovers as after a crash.
+async fn crash(admin: &Client) {
+    let pid: i32 = admin.query_one("SELECT pg_backend_pid()", &[]).await.unwrap().get(0);
+    assert!(Command::new("kill").args(["-KILL", &pid.to_string()]).status().unwrap().success());
+    tokio::time::sleep(Duration::from_millis(200)).await;
+}
+
+async fn is_up(app: &TestApp) -> bool {
+    let connected = tokio_postgres::connect(&app.database.url(), tokio_postgres::NoTls).await;
+    connected.is_ok()
+}
