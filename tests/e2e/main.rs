@@ -9,6 +9,7 @@ mod command_line;
 mod dashboard;
 mod doctor;
 mod domains;
+mod examples;
 mod fairness;
 mod fleet;
 mod hosts;

@@ -6,6 +6,7 @@
 pub mod app;
 mod body;
 mod etag;
+mod examples;
 mod extract;
 pub mod logging;
 mod metrics;

@@ -1,6 +1,7 @@
 //! The OpenAPI document: collected from the routes themselves, completed here.
 
 use actix_web::App;
+use actix_web::http::StatusCode;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::Type;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
@@ -10,7 +11,7 @@ use utoipa::{PartialSchema, ToSchema};
 use utoipa_actix_web::AppExt;
 
 use crate::problem::{FieldProblem, ProblemDocument};
-use crate::routes;
+use crate::{examples, routes};
 
 /// The groups of routes, in the order in which one meets them.
 const TAGS: [(&str, &str); 9] = [
@@ -28,7 +29,9 @@ const TAGS: [(&str, &str); 9] = [
 /// The document of all routes.
 pub fn document() -> OpenApi {
     let (_, collected) = App::new().into_utoipa_app().configure(routes::configure).split_for_parts();
-    complete(collected)
+    let mut document = complete(collected);
+    examples::complete(&mut document);
+    document
 }
 
 /// Adds what every operation shares: the bearer token, and problems as the answer to whatever goes wrong.
@@ -58,6 +61,17 @@ fn complete(mut document: OpenApi) -> OpenApi {
                     ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build(),
                 )
                 .build();
+            for (status, response) in &mut operation.responses.responses {
+                if let RefOr::T(response) = response
+                    && response.description.is_empty()
+                {
+                    let status: u16 = status.parse().unwrap_or_default();
+                    response.description = match StatusCode::from_u16(status) {
+                        Ok(status) => status.canonical_reason().unwrap_or_default().to_owned(),
+                        Err(_) => String::new(),
+                    };
+                }
+            }
             operation.responses.responses.insert("default".to_owned(), problem.into());
             // `security(())` marks the few that need no token.
             if operation.security.is_none() {
@@ -105,7 +119,7 @@ fn describe_headers(template: &str, path: &mut PathItem) {
     }
 }
 
-fn operations(path: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+pub(crate) fn operations(path: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     [&mut path.get, &mut path.post, &mut path.put, &mut path.patch, &mut path.delete].into_iter().flatten()
 }
 

@@ -38,7 +38,7 @@ struct Contents {
 
 /// A problem document, as OpenAPI describes it.
 #[derive(Serialize, utoipa::ToSchema)]
-#[schema(as = Problem)]
+#[schema(as = Problem, rename_all = "camelCase")]
 pub struct ProblemDocument {
     /// A URN that ends in the code.
     r#type: String,

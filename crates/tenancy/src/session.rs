@@ -3,11 +3,11 @@
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::task::Poll;
 
 use bytes::Bytes;
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::{DateTime, Utc};
 use futures_util::future::join;
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use tokio::sync::OwnedSemaphorePermit;
@@ -45,7 +45,8 @@ pub struct Session {
     failed: AtomicBool,
     /// A statement's future was dropped between its first poll and its answer.
     abandoned: AtomicBool,
-    now: DateTime<Utc>,
+    /// Microseconds since 1970, as PostgreSQL keeps them; a finer value would not compare equal after a round trip.
+    now: AtomicI64,
 }
 
 impl Session {
@@ -60,14 +61,18 @@ impl Session {
             turns: tokio::sync::Mutex::new(()),
             failed: AtomicBool::new(false),
             abandoned: AtomicBool::new(false),
-            // PostgreSQL keeps microseconds; a finer value would not compare equal after a round trip.
-            now: Utc::now().trunc_subsecs(6),
+            now: AtomicI64::new(Utc::now().timestamp_micros()),
         }
     }
 
     /// The transaction's one moment: a parameter for every statement that records a time.
     pub fn now(&self) -> DateTime<Utc> {
-        self.now
+        DateTime::from_timestamp_micros(self.now.load(Ordering::Relaxed)).unwrap_or_default()
+    }
+
+    /// What follows happened at this moment and is entered now: a history that is taken over, or made up.
+    pub fn set_now(&self, moment: DateTime<Utc>) {
+        self.now.store(moment.timestamp_micros(), Ordering::Relaxed);
     }
 
     /// Runs a query and returns its rows.
