@@ -228,14 +228,22 @@ async fn every_example_of_the_api_document_is_what_happens() {
         }
     }
     assert!(operations.len() > 100);
+    let looked_at = &Stage::set(app, "looked-at").await;
     let replay = async |number: usize, (method, path, operation): &(String, &str, &Value)| {
         let mut faults = Vec::new();
         let at = format!("{method} {path}");
-        let stage = Stage::set(app, &format!("stage-{number}")).await;
+        let own;
+        let stage = match method.as_str() {
+            "GET" => looked_at,
+            _ => {
+                own = Stage::set(app, &format!("stage-{number}")).await;
+                &own
+            }
+        };
         let mut body = example(&operation["requestBody"]);
         let mut to = (*path).to_owned();
         let reply = if path.starts_with("/api/v1/platform") {
-            to = prepare_platform(app, staff, &stage, method, path, &mut body).await;
+            to = prepare_platform(app, staff, stage, method, path, &mut body).await;
             send(staff, method, &to, Some(&body).filter(|body| !body.is_null())).await
         } else {
             let (subject, line) = stage.subject(method, path);
@@ -305,6 +313,11 @@ async fn prepare_platform(
         ("DELETE", "/api/v1/platform/tenants/{id}/domains/{host}") => {
             let host = json!({"host": GIVEN_UP});
             assert_eq!(staff.post(&format!("{own}/domains"), &host).await.status, 201);
+        }
+        // Whoever becomes owner of two businesses at the same moment is asked to try again.
+        ("POST", "/api/v1/platform/tenants/{id}/clone") => {
+            body["slug"] = json!("acme-copy");
+            body["owner"]["email"] = json!("ben@acme.example");
         }
         ("POST", "/api/v1/platform/backups") => body["tenantId"] = json!(tenant.id),
         _ => {}

@@ -326,3 +326,25 @@ async fn broken_connections_are_replaced() {
         assert_eq!(acme.get("/api/v1/products").await.status, 200);
     }
 }
+
+#[tokio::test]
+async fn a_connection_that_is_refused_a_role_is_not_lent_again() {
+    let app = TestApp::start().await;
+    let acme = app.onboard("acme", "a@acme.test").await;
+    let database = app.database.pool(1);
+    const PID: &str = "SELECT pg_backend_pid()";
+    let pid = async || {
+        let row = database.read(&acme.scope(), async |tx| tx.query_one(PID, &[]).await).await?;
+        Ok::<i32, DbError>(row.get(0))
+    };
+    let before = pid().await.unwrap();
+    assert_eq!(pid().await.unwrap(), before);
+    // What a backend may keep to itself for a while, though it is not so any more, is made true here.
+    let admin = app.database.as_admin().await;
+    let role = acme.role.quoted();
+    admin.batch_execute(&format!("REVOKE {role} FROM tenantry_test_server")).await.unwrap();
+    let refused = pid().await.unwrap_err();
+    assert_eq!(refused.sqlstate().map(|code| code.code()), Some("42501"), "{refused:?}");
+    admin.batch_execute(&format!("GRANT {role} TO tenantry_test_server")).await.unwrap();
+    assert_ne!(pid().await.unwrap(), before);
+}

@@ -42,7 +42,8 @@ fn here<T>(value: &mut RefOr<T>) -> Option<&mut T> {
 }
 
 fn example_of(content: &Content, maker: &Maker<'_>) -> Option<Value> {
-    content.schema.as_ref().map(|schema| maker.make("", &json!(schema)))
+    let own = content.example.clone();
+    own.or_else(|| content.schema.as_ref().map(|schema| maker.make("", &json!(schema))))
 }
 
 /// What a client chooses instead of something else, or only to send it again.
@@ -63,7 +64,15 @@ impl Maker<'_> {
             let of = reference.rsplit('/').next().unwrap_or_default();
             return self.make(name, &self.schemas[of]);
         }
-        for several in ["oneOf", "anyOf", "allOf"] {
+        if let Some(parts) = schema["allOf"].as_array() {
+            let objects = parts.iter().map(|part| self.make(name, part));
+            let fields = objects.filter_map(|object| match object {
+                Value::Object(fields) => Some(fields),
+                _ => None,
+            });
+            return Value::Object(fields.flatten().collect());
+        }
+        for several in ["oneOf", "anyOf"] {
             let choices = schema[several].as_array().map(Vec::as_slice).unwrap_or_default();
             if let Some(first) = choices.iter().find(|choice| choice["type"] != "null") {
                 return self.make(name, first);
@@ -136,6 +145,7 @@ fn known(name: &str) -> Option<Value> {
         "overReceiptPercent" => json!("5"),
         "leadTimeDays" => json!(7),
         "maxTransactions" => json!(5),
+        "statementTimeoutMs" => json!(5000),
         "warnings" => json!(["4006381333930: the check digit is not that of a GTIN"]),
         "changes" => json!({"price": {"from": "0.45", "to": "0.49"}}),
         "file" => json!("backups/acme-20261125T093000Z.tenantry"),

@@ -154,10 +154,12 @@ impl Database {
         let mut attempt = 0;
         let mut replanned = false;
         loop {
+            let refused;
             // A transaction that failed gives its connection back before the pause.
             let outcome = {
                 let tx = self.begin::<Tx>(scope, mode).await?;
                 let worked = work(&tx).await;
+                refused = tx.was_refused_its_role();
                 failpoint::panic_now_and_then();
                 match worked {
                     Ok(value) if mode == Mode::Write => {
@@ -167,6 +169,10 @@ impl Database {
                 }
             };
             let Err(error) = outcome else { return outcome };
+            if refused && attempt < MAX_RETRIES {
+                attempt += 1;
+                continue;
+            }
             match root_sqlstate(&error) {
                 Some(code) if may_succeed_again(code) && attempt < MAX_RETRIES => {
                     attempt += 1;

@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -110,11 +110,18 @@ pub(crate) struct Connection {
     statements: Mutex<LruCache<(Realm, &'static str), Statement>>,
     visited: HashSet<BusinessNumber>,
     migrations_seen: usize,
+    /// It is not to be lent again.
+    is_worn_out: AtomicBool,
 }
 
 impl Connection {
     pub(crate) fn client(&self) -> &Client {
         &self.link.client
+    }
+
+    /// Keeps the connection from being lent again.
+    pub(crate) fn wear_out(&self) {
+        self.is_worn_out.store(true, Ordering::Relaxed);
     }
 
     /// Ends the transaction with a ROLLBACK that nobody waits for.
@@ -202,6 +209,7 @@ impl managed::Manager for Manager {
             statements: Mutex::new(LruCache::new(self.max_statements)),
             visited: HashSet::new(),
             migrations_seen: self.migrated.count.load(Ordering::Acquire),
+            is_worn_out: AtomicBool::new(false),
         })
     }
 
@@ -210,7 +218,9 @@ impl managed::Manager for Manager {
         connection: &mut Connection,
         metrics: &Metrics,
     ) -> RecycleResult<tokio_postgres::Error> {
-        if metrics.age() > self.max_lifetime || connection.visited.len() >= self.max_businesses {
+        let is_worn_out = *connection.is_worn_out.get_mut();
+        if is_worn_out || metrics.age() > self.max_lifetime || connection.visited.len() >= self.max_businesses
+        {
             return Err(RecycleError::message("retired: it has served its time"));
         }
         // No query asks whether it works: a scope begins with its own BEGIN, and a connection that was abandoned in

@@ -149,7 +149,7 @@ impl Deref for SharedTx {
 }
 
 /// The two kinds of transaction, to the code that opens and ends them.
-pub(crate) trait ScopedTx: Sized {
+pub(crate) trait ScopedTx: Deref<Target = Session> + Sized {
     type Scope;
     fn realm(scope: &Self::Scope) -> Realm;
     /// How many transactions the scope's business may have at the same time, if it has a limit of its own.

@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 use futures_util::future::join;
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use tokio::sync::OwnedSemaphorePermit;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row, Statement};
 
@@ -43,6 +44,8 @@ pub struct Session {
     turns: tokio::sync::Mutex<()>,
     /// A statement was refused, so PostgreSQL will turn COMMIT into ROLLBACK without saying so.
     failed: AtomicBool,
+    /// The role was refused; see [`Session::was_refused_its_role`].
+    refused: AtomicBool,
     /// A statement's future was dropped between its first poll and its answer.
     abandoned: AtomicBool,
     /// Microseconds since 1970, as PostgreSQL keeps them; a finer value would not compare equal after a round trip.
@@ -60,6 +63,7 @@ impl Session {
             opened: AtomicBool::new(false),
             turns: tokio::sync::Mutex::new(()),
             failed: AtomicBool::new(false),
+            refused: AtomicBool::new(false),
             abandoned: AtomicBool::new(false),
             now: AtomicI64::new(Utc::now().timestamp_micros()),
         }
@@ -229,8 +233,23 @@ impl Session {
             if connection.take_unfinished() { &*self.opening } else { &self.opening[ROLLBACK.len()..] };
         // `join` polls its futures in order, and the first poll of a tokio-postgres future sends its message.
         let (opened, answer) = join(connection.client().batch_execute(opening), statement).await;
+        if let Err(error) = &opened
+            && error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE)
+        {
+            connection.wear_out();
+            self.refused.store(true, Ordering::Relaxed);
+        }
         opened?;
         answer
+    }
+
+    /// Whether PostgreSQL refused the role of the scope, so that another connection may be granted it.
+    ///
+    /// A backend keeps a list of the roles that its login may take. One that was making that list when a role was created
+    /// may keep it without that role until the next one is created (PostgreSQL 15, `roles_is_member_of`): the first requests of
+    /// a business would be refused on that connection. It is not lent again.
+    pub(crate) fn was_refused_its_role(&self) -> bool {
+        self.refused.load(Ordering::Relaxed)
     }
 
     fn take_off(&self) -> Result<Flight<'_>, DbError> {

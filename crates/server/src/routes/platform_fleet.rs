@@ -23,7 +23,10 @@ use crate::state::State;
 /// Where the fleet's migrations stand
 ///
 /// How many schemas have which version, which failed and why, and which are at work.
-#[utoipa::path(tag = "platform", responses((status = 200, body = Object)))]
+#[utoipa::path(tag = "platform", responses((status = 200, body = Object, example = json!({
+    "latest": 10, "sharedLatest": 7, "sharedVersion": 7, "versions": [{"version": 10, "businesses": 1200, "spare": 10, "failed": 0, "running": 0}],
+    "failed": [], "running": [],
+}))))]
 #[get("/platform/migrations")]
 pub async fn migrations(
     state: web::Data<State>,

@@ -71,14 +71,10 @@ pub struct TenantView {
     #[schema(example = "https://acme.example.com")]
     address: String,
     /// The verified host of its own that stands for all its addresses.
-    #[serde(skip_serializing_if = "Option::is_none")]
     primary_host: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     archived_at: Option<DateTime<Utc>>,
     /// Of its own, where it has one.
-    #[serde(skip_serializing_if = "Option::is_none")]
     statement_timeout_ms: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     max_transactions: Option<usize>,
     created_at: DateTime<Utc>,
 }
@@ -124,7 +120,6 @@ pub struct OwnerView {
     user_id: UserId,
     email: String,
     /// The password that was made up; it is not told again.
-    #[serde(skip_serializing_if = "Option::is_none")]
     password: Option<String>,
 }
 
