@@ -346,11 +346,12 @@ impl Soak<'_> {
         let admin = app.database.as_admin().await;
         assert_eq!(deadlocks + deadlocks_of(&admin).await, 0, "deadlocks");
         // The server in this process has seen all crashes, and serves.
-        for kept in self.acknowledged.borrow().iter() {
+        let acknowledged = self.acknowledged.take();
+        for kept in &acknowledged {
             let reply = self.shops[kept.shop].business.get(&format!("/api/v1/{}", kept.path)).await;
             assert_eq!((reply.status, &reply.body["number"]), (200, &kept.number), "{} is lost", kept.path);
         }
-        println!("{} acknowledged documents are there", self.acknowledged.borrow().len());
+        println!("{} acknowledged documents are there", acknowledged.len());
         for shop in &self.shops {
             let verdict = shop.business.get("/api/v1/stock/ledger").await.body;
             assert_eq!(verdict["holds"], true, "{verdict}");

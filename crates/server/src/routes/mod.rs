@@ -27,8 +27,9 @@ pub mod transfers;
 pub mod variants;
 pub mod well_known;
 
-use inventory::{Cursor, Limit, Page, PageRequest, SearchText};
+use inventory::{Currency, Cursor, Limit, Page, PageRequest, SearchText, settings as business_settings};
 use serde::Serialize;
+use tenancy::{DbError, TenantTx, both};
 use utoipa::ToSchema;
 use utoipa_actix_web::scope;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -52,6 +53,18 @@ impl<T> PageView<T> {
 
 fn page_request<const N: usize>(limit: Option<Limit>, cursor: Option<Cursor<N>>) -> PageRequest<N> {
     PageRequest { limit: limit.unwrap_or_default(), after: cursor }
+}
+
+/// The currency that amounts are told in, asked for in the same flight as the first statement of `work`.
+async fn with_currency<T, E>(
+    tx: &TenantTx,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<(Currency, T), Problem>
+where
+    Problem: From<E>,
+{
+    let currency = async { business_settings::currency(tx).await.map_err(<Problem as From<DbError>>::from) };
+    both(currency, async { work.await.map_err(Problem::from) }).await
 }
 
 /// What somebody looks for; an empty search box asks for everything.

@@ -21,7 +21,7 @@ use crate::etag::{self, Tag};
 use crate::extract::{Caller, Idempotency, Json, PathId, Query, may};
 use crate::once::{self, Answer, Key};
 use crate::problem::Problem;
-use crate::routes::{PageView, page_request, search_text};
+use crate::routes::{PageView, page_request, search_text, with_currency};
 use crate::state::State;
 
 #[derive(Deserialize, ToSchema)]
@@ -243,7 +243,7 @@ pub async fn place(
     };
     let actor = caller.actor();
     once::run(&state.database, &caller, &request, &body.bytes, Key::Required, async |tx| {
-        let (currency, outcome) = (settings::currency(tx).await?, order::place(tx, &new, actor).await?);
+        let (currency, outcome) = with_currency(tx, order::place(tx, &new, actor)).await?;
         let created = |order: Order| {
             let (location, tag) = (format!("/api/v1/orders/{}", order.id), Tag::of_version(order.version));
             Answer::created(location, tag, &OrderView::new(order, &currency))
@@ -376,7 +376,7 @@ pub async fn cancel(
     let actor = caller.actor();
     let reason = body.value.reason.as_ref();
     once::run(&state.database, &caller, &request, &body.bytes, Key::Optional, async |tx| {
-        let (currency, order) = (settings::currency(tx).await?, order::cancel(tx, id, reason, actor).await?);
+        let (currency, order) = with_currency(tx, order::cancel(tx, id, reason, actor)).await?;
         Answer::ok(Tag::of_version(order.version), &OrderView::new(order, &currency))
     })
     .await
@@ -465,7 +465,7 @@ pub async fn fulfil(
     };
     let actor = caller.actor();
     once::run(&state.database, &caller, &request, &body.bytes, Key::Required, async |tx| {
-        let (currency, outcome) = (settings::currency(tx).await?, fulfilment::post(tx, &new, actor).await?);
+        let (currency, outcome) = with_currency(tx, fulfilment::post(tx, &new, actor)).await?;
         let created = |posted: Fulfilment| {
             let (location, tag) =
                 (format!("/api/v1/orders/{order_id}"), Tag::of_version(posted.order.version));
@@ -583,7 +583,7 @@ pub async fn take_back(
     };
     let actor = caller.actor();
     once::run(&state.database, &caller, &request, &body.bytes, Key::Required, async |tx| {
-        let (currency, outcome) = (settings::currency(tx).await?, order_return::post(tx, &new, actor).await?);
+        let (currency, outcome) = with_currency(tx, order_return::post(tx, &new, actor)).await?;
         let created = |posted: Return| {
             let (location, tag) =
                 (format!("/api/v1/orders/{order_id}/returns"), Tag::of_version(posted.order.version));
@@ -609,9 +609,7 @@ pub async fn list_returns(
 ) -> Result<HttpResponse, Problem> {
     let (currency, returns) = state
         .database
-        .read(&caller.scope(), async |tx| {
-            Ok::<_, Problem>((settings::currency(tx).await?, order_return::of_order(tx, id).await?))
-        })
+        .read(&caller.scope(), async |tx| with_currency(tx, order_return::of_order(tx, id)).await)
         .await?;
     let data = returns.into_iter().map(|posted| ReturnView::new(posted, &currency)).collect();
     Ok(HttpResponse::Ok().json(PageView { data, next_cursor: None }))

@@ -21,7 +21,7 @@ use crate::etag::{self, Tag};
 use crate::extract::{Caller, Idempotency, IfMatch, Json, PathId, Query, may};
 use crate::once::{self, Answer, Key};
 use crate::problem::Problem;
-use crate::routes::{PageView, page_request};
+use crate::routes::{PageView, page_request, with_currency};
 use crate::state::State;
 
 #[derive(Deserialize, ToSchema)]
@@ -206,8 +206,7 @@ pub async fn draft(
     };
     let actor = caller.actor();
     once::run(&state.database, &caller, &request, &body.bytes, Key::Optional, async |tx| {
-        let (currency, outcome) =
-            (settings::currency(tx).await?, purchase_order::draft(tx, &new, actor).await?);
+        let (currency, outcome) = with_currency(tx, purchase_order::draft(tx, &new, actor)).await?;
         let created = |order: PurchaseOrder| {
             let location = format!("/api/v1/purchase-orders/{}", order.id);
             Answer::created(
@@ -296,10 +295,7 @@ pub async fn edit(
     let lines = lines.map(|lines| lines.into_iter().map(NewLine::from).collect());
     let change = PurchaseOrderChange { expected_on, note, lines, if_version };
     let actor = caller.actor();
-    let work = async |tx: &TenantTx| {
-        let order = purchase_order::update(tx, id, &change, actor).await?;
-        Ok::<_, Problem>((settings::currency(tx).await?, order))
-    };
+    let work = async |tx: &TenantTx| with_currency(tx, purchase_order::update(tx, id, &change, actor)).await;
     let (currency, order) = state.database.write(&caller.scope(), work).await?;
     Ok(etag::changed(Tag::of_version(order.version), &PurchaseOrderView::new(order, &currency)))
 }
@@ -315,8 +311,7 @@ async fn bring_to(
 ) -> Result<HttpResponse, Problem> {
     let actor = caller.actor();
     once::run(&state.database, caller, request, &body.bytes, Key::Optional, async |tx| {
-        let order = purchase_order::bring_to(tx, id, to, actor).await?;
-        let currency = settings::currency(tx).await?;
+        let (currency, order) = with_currency(tx, purchase_order::bring_to(tx, id, to, actor)).await?;
         Answer::ok(Tag::of_version(order.version), &PurchaseOrderView::new(order, &currency))
     })
     .await
@@ -507,8 +502,7 @@ pub async fn receive(
     };
     let actor = caller.actor();
     once::run(&state.database, &caller, &request, &body.bytes, Key::Required, async |tx| {
-        let (currency, outcome) =
-            (settings::currency(tx).await?, goods_receipt::post(tx, &new, actor).await?);
+        let (currency, outcome) = with_currency(tx, goods_receipt::post(tx, &new, actor)).await?;
         let created = |receipt: Receipt, order: PurchaseOrder| {
             let location = format!("/api/v1/purchase-orders/{order_id}/receipts");
             let tag = Tag::of_version(order.version);
