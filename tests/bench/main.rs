@@ -35,6 +35,9 @@ fn main() -> std::process::ExitCode {
     if wanted("trade") {
         runtime.block_on(trade::measure_all(&mut report, &database, &tenants));
     }
+    if wanted("large") {
+        runtime.block_on(trade::large_business(&mut report, &database));
+    }
     if wanted("archive") {
         runtime.block_on(archive::measure_all(&mut report, &database, &tenants));
     }

@@ -118,22 +118,42 @@ fn in_one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// A pgbench script of the queries alone, without the transaction around them.
-pub fn queries(logged: &[Logged]) -> String {
-    let mut script = String::new();
+/// A pgbench script of the queries alone, without the transaction around them. The values are variables, for a plan that knows
+/// them would be another one.
+pub fn queries(logged: &[Logged]) -> Script {
+    let mut script = Script::default();
     for statement in logged {
         let mut text = in_one_line(&statement.text);
         if ["BEGIN", "SET LOCAL", "COMMIT", "ROLLBACK"].iter().any(|word| text.starts_with(word)) {
             continue;
         }
         for (index, value) in statement.values.iter().enumerate().rev() {
-            let value = value.as_deref().map_or("NULL".to_owned(), quoted);
-            text = text.replace(&format!("${}", index + 1), &value);
+            let expression = match value {
+                Some(value) => {
+                    script.variables.push(value.clone());
+                    format!(":p{}", script.variables.len())
+                }
+                None => "NULL".to_owned(),
+            };
+            text = text.replace(&format!("${}", index + 1), &expression);
         }
-        script.push_str(&text);
-        script.push_str(";\n");
+        script.text.push_str(&text);
+        script.text.push_str(";\n");
     }
     script
+}
+
+/// What pgbench runs: its text, and the values of `:p1`, `:p2` ... in it.
+#[derive(Default)]
+pub struct Script {
+    text: String,
+    variables: Vec<String>,
+}
+
+impl From<String> for Script {
+    fn from(text: String) -> Self {
+        Self { text, variables: Vec::new() }
+    }
 }
 
 /// A pgbench script of the statements of an order for one business: what was new with the order is new each time, and its variants are
@@ -206,7 +226,7 @@ pub fn orders(
 }
 
 /// Transactions per second of these scripts, chosen at random, with prepared statements, once they have been prepared.
-pub fn pgbench(url: &str, search_path: &str, scripts: &[String], clients: usize, seconds: usize) -> f64 {
+pub fn pgbench(url: &str, search_path: &str, scripts: &[Script], clients: usize, seconds: usize) -> f64 {
     let folder = std::env::temp_dir().join(format!("tenantry-bench-{}-scripts", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let mut command = Command::new("pgbench");
@@ -214,8 +234,11 @@ pub fn pgbench(url: &str, search_path: &str, scripts: &[String], clients: usize,
     command.args(["-n", "-M", "prepared", "-j2", "-P1", &format!("-c{clients}"), &format!("-T{until}")]);
     for (number, script) in scripts.iter().enumerate() {
         let file = folder.join(format!("{number}.sql"));
-        std::fs::write(&file, script).unwrap();
+        std::fs::write(&file, &script.text).unwrap();
         command.arg("-f").arg(file);
+        for (index, value) in script.variables.iter().enumerate() {
+            command.arg("-D").arg(format!("p{}={value}", index + 1));
+        }
     }
     let output = command
         .arg(url)

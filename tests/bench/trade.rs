@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::http::{self, ROUNDS, SECONDS, WARM_UP_SECONDS, median};
 use crate::process::Server;
-use crate::replay::{self, pgbench};
+use crate::replay::{self, Script, pgbench};
 use crate::report::Report;
 
 const BUSINESSES: usize = 50;
@@ -103,7 +103,7 @@ async fn differences(admin: &Client, tenants: &[Arc<Tenant>]) -> Vec<HashMap<Str
     all.iter().map(map).collect()
 }
 
-/// Orders, and a large business.
+/// Orders of many businesses, and of one with few variants that all want.
 pub async fn measure_all(report: &mut Report, database: &TestDatabase, tenants: &[Arc<Tenant>]) {
     let tenants = &tenants[..BUSINESSES];
     let admin = database.as_admin().await;
@@ -130,15 +130,11 @@ pub async fn measure_all(report: &mut Report, database: &TestDatabase, tenants: 
                 .json(&body)
         })
         .await;
-        let scripts = |in_one_flight| -> Vec<String> {
-            let of = |same| replay::orders(&logged, lines, variants, same, in_one_flight);
+        let scripts = |in_one_flight| -> Vec<Script> {
+            let of = |same| Script::from(replay::orders(&logged, lines, variants, same, in_one_flight));
             differences[..businesses].iter().map(of).collect()
         };
         let (one_by_one, in_one_flight) = (scripts(false), scripts(true));
-        if let Some(folder) = std::env::var_os("TENANTRY_BENCH_SCRIPTS") {
-            std::fs::write(std::path::Path::new(&folder).join(format!("order-{lines}.sql")), &one_by_one[0])
-                .unwrap();
-        }
         let targets = &targets[..businesses];
         drive_orders(server.port, targets, lines, variants, clients, WARM_UP_SECONDS);
         let mut rounds = Vec::new();
@@ -155,12 +151,11 @@ pub async fn measure_all(report: &mut Report, database: &TestDatabase, tenants: 
         report.ratio(&format!("HTTP {what} / the same in one flight"), orders, flight, "/s", None);
     }
     report.below("deadlocks meanwhile", (deadlocks(&admin).await - before) as f64, "", Some(1.0));
-    drop(server);
-    large_business(report, database, &admin).await;
 }
 
 /// Lists, search and dashboard of a business of 10,000 variants, 500,000 movements, 200,000 order lines.
-async fn large_business(report: &mut Report, database: &TestDatabase, admin: &Client) {
+pub async fn large_business(report: &mut Report, database: &TestDatabase) {
+    let admin = &database.as_admin().await;
     let tenant = crate::fleet::onboard_one(database, "large").await;
     volume::fill(admin, tenant.schema.as_str(), &LARGE).await;
     let server = Server::start(database, "tenantry");

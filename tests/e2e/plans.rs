@@ -166,12 +166,12 @@ async fn every_access_path_goes_by_its_index() {
         })
         .await;
     plans
-        .go_by("open purchase orders", &["purchase_orders_status_idx"], async |tx| {
+        .go_by("open purchase orders", &["purchase_orders_status_number_idx"], async |tx| {
             purchase_order::list(tx, Some(PurchaseStatus::Sent), None, &PageRequest::default()).await
         })
         .await;
     plans
-        .go_by("purchase orders of a supplier", &["purchase_orders_supplier_id_idx"], async |tx| {
+        .go_by("purchase orders of a supplier", &["purchase_orders_supplier_id_number_idx"], async |tx| {
             purchase_order::list(tx, None, Some(supplier), &PageRequest::default()).await
         })
         .await;

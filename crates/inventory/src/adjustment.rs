@@ -39,6 +39,8 @@ pub struct Adjustment {
     pub location_id: LocationId,
     pub quantity: Quantity,
     pub balance_after: Quantity,
+    /// What one unit cost, where anything is known of that.
+    pub unit_cost: Option<Money>,
     pub reason: String,
     pub note: Option<String>,
     pub actor_id: Option<Uuid>,
@@ -50,6 +52,8 @@ pub struct Adjustment {
 pub enum AdjustmentError {
     #[error("the quantity of an adjustment is not zero")]
     Zero,
+    #[error("what something cost is not negative, and is told of what is put in alone")]
+    Cost,
     #[error("there is no such location")]
     UnknownLocation,
     #[error("a reason is one of: {}", .0.join(", "))]
@@ -79,6 +83,7 @@ impl Adjustment {
             location_id: LocationId::from_uuid(row.try_get("location_id")?),
             quantity: Quantity::from_decimal(row.try_get("quantity")?),
             balance_after: Quantity::from_decimal(row.try_get("balance_after")?),
+            unit_cost: row.try_get::<_, Option<_>>("unit_cost")?.map(Money::from_decimal),
             reason: row.try_get("reason")?,
             note: row.try_get("note")?,
             actor_id: row.try_get("actor_id")?,
@@ -102,6 +107,9 @@ pub async fn post(
             ON CONFLICT (id) DO NOTHING";
     if new.quantity.is_zero() {
         return Err(AdjustmentError::Zero);
+    }
+    if new.unit_cost.is_some_and(|cost| cost.is_negative() || new.quantity.is_negative()) {
+        return Err(AdjustmentError::Cost);
     }
     let (location, reasons) =
         both(location::find_or_default(tx, new.location_id), settings::adjustment_reasons(tx)).await?;
@@ -156,6 +164,7 @@ pub async fn post(
         location_id: location,
         quantity: new.quantity,
         balance_after,
+        unit_cost: decided.posted.first().and_then(|posted| posted.unit_cost),
         reason: new.reason.to_string(),
         note: new.note.as_ref().map(ToString::to_string),
         actor_id: actor,
@@ -173,6 +182,7 @@ async fn repeated(
     let same = stored.variant_id == new.variant_id
         && stored.location_id == location
         && stored.quantity == new.quantity
+        && (new.unit_cost.is_none() || stored.unit_cost == new.unit_cost)
         && stored.reason == new.reason.as_str()
         && stored.note.as_deref() == new.note.as_ref().map(Note::as_str);
     if same { Ok(Outcome::Repeated(stored)) } else { Err(AdjustmentError::IdTaken(new.id)) }
@@ -184,7 +194,7 @@ async fn repeated(
 /// [`DbError`]; an unknown id is `None`.
 pub async fn find(tx: &TenantTx, id: AdjustmentId) -> Result<Option<Adjustment>, DbError> {
     const FIND: &str = "
-        SELECT a.id, a.variant_id, a.location_id, a.quantity, m.balance_after, a.reason, a.note, a.actor_id, a.created_at
+        SELECT a.id, a.variant_id, a.location_id, a.quantity, m.balance_after, m.unit_cost, a.reason, a.note, a.actor_id, a.created_at
           FROM stock_adjustments a
           JOIN stock_movements m
             ON m.source_type = 'adjustment' AND m.source_id = a.id AND m.source_line_id = a.id AND m.kind = 'adjustment'

@@ -338,27 +338,38 @@ impl Changes {
     }
 }
 
-/// Reviews what no transaction has: alerts whose cover has ended with a day, and levels that were low before there were
-/// alerts. Returns how many levels it looked at.
+/// Reviews what no transaction has: alerts whose cover has ended with a day, levels that were low before there were alerts, and
+/// whatever else is not as it should be, such as the alert of a level that was being made while what is on order changed. Returns
+/// how many levels it looked at.
 ///
 /// # Errors
 /// [`DbError`].
 pub async fn review_overdue(tx: &TenantTx) -> Result<u64, DbError> {
     const OVERDUE: &str = concat!(
-        "SELECT a.variant_id, a.location_id
-           FROM low_stock_alerts a, ",
+        "WITH watched AS (
+            SELECT s.variant_id, s.location_id, s.on_hand - s.reserved AS available,
+                   CASE WHEN v.archived_at IS NULL AND p.archived_at IS NULL AND l.archived_at IS NULL
+                        THEN v.reorder_level END AS reorder_level
+              FROM stock_levels s
+              JOIN variants v ON v.id = s.variant_id
+              JOIN products p ON p.id = v.product_id
+              JOIN locations l ON l.id = s.location_id)
+         SELECT a.variant_id, a.location_id
+           FROM low_stock_alerts a
+           JOIN watched w ON w.variant_id = a.variant_id AND w.location_id = a.location_id
+          CROSS JOIN ",
         today!("$1"),
-        " WHERE a.closed_at IS NULL AND a.is_covered AND NOT ",
-        is_covered!(),
-        " UNION
-         SELECT s.variant_id, s.location_id
-           FROM stock_levels s
-           JOIN variants v ON v.id = s.variant_id AND v.archived_at IS NULL
-           JOIN products p ON p.id = v.product_id AND p.archived_at IS NULL
-           JOIN locations l ON l.id = s.location_id AND l.archived_at IS NULL
-          WHERE s.on_hand - s.reserved <= v.reorder_level
-            AND NOT EXISTS (SELECT FROM low_stock_alerts a WHERE a.variant_id = s.variant_id
-                               AND a.location_id = s.location_id AND a.closed_at IS NULL)"
+        " CROSS JOIN ",
+        coming!(),
+        " WHERE a.closed_at IS NULL
+            AND (w.reorder_level IS NULL OR w.available > w.reorder_level
+                 OR a.is_covered <> (w.available + coming.incoming > w.reorder_level))
+          UNION
+         SELECT w.variant_id, w.location_id
+           FROM watched w
+          WHERE w.available <= w.reorder_level
+            AND NOT EXISTS (SELECT FROM low_stock_alerts a WHERE a.variant_id = w.variant_id
+                               AND a.location_id = w.location_id AND a.closed_at IS NULL)"
     );
     let rows = tx.query(OVERDUE, &[&tx.now()]).await?;
     let keys = stock::keys(&rows)?;

@@ -13,7 +13,7 @@ use crate::counter::{self, Counter, taken_number};
 use crate::decimal::Quantity;
 use crate::ids::{CountId, CountLineId, LocationId, VariantId};
 use crate::movement::Kind;
-use crate::page::{Page, PageRequest};
+use crate::page::{Page, PageRequest, number_key};
 use crate::stock::{self, Posting, Source, StockError};
 use crate::text::Note;
 use crate::{document, location};
@@ -349,8 +349,8 @@ pub async fn find(tx: &TenantTx, id: CountId) -> Result<Option<Count>, DbError> 
 /// # Errors
 /// [`DbError`].
 pub async fn list(tx: &TenantTx, page: &PageRequest<1>) -> Result<Page<Count, 1>, DbError> {
-    const LIST: &str = counts_where!("id < $1 ORDER BY id DESC LIMIT $2");
-    let rows = tx.query(LIST, &[&page.before(0), &page.limit.and_one()]).await?;
+    const LIST: &str = counts_where!("number < $1 ORDER BY number DESC LIMIT $2");
+    let rows = tx.query(LIST, &[&page.before_number(0), &page.limit.and_one()]).await?;
     let counts = rows.iter().map(Count::from_row).collect::<Result<Vec<_>, _>>()?;
-    Ok(page.page(counts, |count| [count.id.as_uuid()]))
+    Ok(page.page(counts, |count| [number_key(count.number)]))
 }

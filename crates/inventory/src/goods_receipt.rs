@@ -126,6 +126,10 @@ pub async fn post(tx: &TenantTx, new: &NewReceipt, actor: Option<Uuid>) -> Resul
         }
         Arrival::Reversal(id) => reversal_of(tx, &order, *id).await?,
     };
+    let untouched = match new.what {
+        Arrival::Goods { .. } => Vec::new(),
+        Arrival::Reversal(id) => untouched_since(tx, id).await?,
+    };
     let ids: Vec<Uuid> = changes.iter().map(|_| Uuid::now_v7()).collect();
     let postings: Vec<Posting> = changes
         .iter()
@@ -136,7 +140,9 @@ pub async fn post(tx: &TenantTx, new: &NewReceipt, actor: Option<Uuid>) -> Resul
             location_id: order.location_id,
             quantity: *quantity,
             reserved: Quantity::ZERO,
-            unit_cost: Some(order.lines[*at].unit_cost),
+            unit_cost: Some(order.lines[*at].unit_cost).filter(|_| {
+                !quantity.is_negative() || untouched.contains(&order.lines[*at].variant_id.as_uuid())
+            }),
             reason: None,
             line_id: *id,
         })
@@ -200,6 +206,17 @@ pub async fn post(tx: &TenantTx, new: &NewReceipt, actor: Option<Uuid>) -> Resul
     Ok(Outcome::Posted(receipt, order))
 }
 
+/// The variants whose stock has not moved since a receipt: what it did to their average cost can be taken back. Of the others
+/// something may have been sold at that average, so it stays.
+async fn untouched_since(tx: &TenantTx, id: ReceiptId) -> Result<Vec<Uuid>, DbError> {
+    const UNTOUCHED: &str = "
+        SELECT l.variant_id
+          FROM stock_movements m
+          JOIN stock_levels l ON l.variant_id = m.variant_id AND l.location_id = m.location_id
+         WHERE m.source_type = 'goods_receipt' AND m.source_id = $1 AND m.position = l.position";
+    tx.query(UNTOUCHED, &[&id.as_uuid()]).await?.iter().map(|row| Ok(row.try_get("variant_id")?)).collect()
+}
+
 /// What taking an earlier receipt back changes.
 async fn reversal_of(
     tx: &TenantTx,
@@ -256,11 +273,14 @@ async fn insert(
         tx.query_one(INSERT, &parameters).await
     };
     let rest = async {
-        tx.execute(INSERT_LINES, &[&id, &ids, &of_lines, &quantities]).await?;
-        if reverses.is_some() {
-            tx.execute(MARK, &[&reverses]).await?;
-        }
-        Ok(())
+        let lines = async { tx.execute(INSERT_LINES, &[&id, &ids, &of_lines, &quantities]).await };
+        let mark = async {
+            match reverses {
+                Some(_) => tx.execute(MARK, &[&reverses]).await,
+                None => Ok(0),
+            }
+        };
+        both(lines, mark).await.map(drop)
     };
     let (((), row), ()) = both(both(counter::take(tx, Counter::GoodsReceipt), head), rest).await?;
     Ok(row.try_get("number")?)

@@ -18,7 +18,7 @@ use crate::document::{self, PartError};
 use crate::ids::{CustomerId, LocationId, OrderId, OrderLineId, VariantId};
 use crate::location;
 use crate::movement::Kind;
-use crate::page::{Cursor, Page, PageRequest};
+use crate::page::{Cursor, Page, PageRequest, number_key};
 use crate::pricing::{self, Discount, PricedLine, PricingError};
 use crate::settings::{self, Terms};
 use crate::stock::{self, Decided, Posting, Source, StockError};
@@ -163,16 +163,13 @@ impl OrderLine {
         Quantity::from_decimal(self.fulfilled.as_decimal() - self.returned.as_decimal())
     }
 
-    /// What so much less of the line takes off its total: in proportion, and all that is left with the last of it.
+    /// What so much less of the line takes off its total: what all that is gone is worth, in proportion, less what was taken
+    /// off before. So it does not matter in how many parts it goes.
     pub(crate) fn credit_for(&self, quantity: Quantity, terms: &Terms) -> Money {
-        let (quantity, whole) = (quantity.as_decimal(), self.quantity.as_decimal());
-        let gone = self.cancelled.as_decimal() + self.returned.as_decimal() + quantity;
-        let left = self.total.as_decimal() - self.credited.as_decimal();
-        if gone >= whole {
-            return Money::from_decimal(left);
-        }
-        let share = terms.round(self.total.as_decimal() * quantity / whole);
-        Money::from_decimal(share.min(left))
+        let gone = self.cancelled.plus(self.returned).plus(quantity).as_decimal();
+        let (total, credited) = (self.total.as_decimal(), self.credited.as_decimal());
+        let worth = terms.round(total * gone / self.quantity.as_decimal());
+        Money::from_decimal((worth.min(total) - credited).max(Decimal::ZERO))
     }
 }
 
@@ -636,7 +633,7 @@ pub struct OrderFilter {
 /// An order's place in a list: the moment and the number, as a cursor holds them.
 fn place_of(order: &Order) -> [Uuid; 2] {
     let moment = u128::from(order.placed_at.timestamp_micros().unsigned_abs());
-    [Uuid::from_u128(moment), Uuid::from_u128(order.number.unsigned_abs().into())]
+    [Uuid::from_u128(moment), number_key(order.number)]
 }
 
 fn place_in(cursor: Cursor<2>) -> (DateTime<Utc>, i64) {
@@ -670,26 +667,33 @@ pub async fn list(
     const ALL: &str = orders_where!("");
     const OF_STATUS: &str = orders_where!("AND status = $6");
     const OF_CUSTOMER: &str = orders_where!("AND customer_id = $6 AND ($7::text IS NULL OR status = $7)");
-    const NUMBERED: &str = orders_where!("AND number = $6 AND ($7::text IS NULL OR status = $7)");
+    const NUMBERED: &str = orders_where!(
+        "AND number = $6 AND ($7::text IS NULL OR status = $7) AND ($8::uuid IS NULL OR customer_id = $8)"
+    );
     const SEARCH: &str = orders_where!(
-        "AND customer_id IN (SELECT id FROM customers WHERE name ILIKE $6) AND ($7::text IS NULL OR status = $7)"
+        "AND customer_id IN (SELECT id FROM customers WHERE name ILIKE $6)
+         AND ($7::text IS NULL OR status = $7) AND ($8::uuid IS NULL OR customer_id = $8)"
     );
     // No order is beyond these.
     let (earliest, latest) = (DateTime::UNIX_EPOCH, tx.now() + chrono::TimeDelta::days(1));
     let (moment, number) = page.after.map_or((latest, i64::MAX), place_in);
-    let (from, until) = (filter.from.unwrap_or(earliest), filter.until.unwrap_or(latest));
+    let (from, until) =
+        (filter.from.unwrap_or(earliest).max(earliest), filter.until.unwrap_or(latest).max(earliest));
     let limit = page.limit.and_one();
     let status = filter.status.map(OrderStatus::as_str);
+    let customer = filter.customer_id.map(CustomerId::as_uuid);
     let typed_number: Option<i64> = filter.search.as_ref().and_then(|text| {
         let text = text.as_str();
         text.trim_start_matches(|c: char| c.is_ascii_alphabetic() || c == '-').parse().ok()
     });
     let rows = match (&filter.search, typed_number, filter.customer_id, status) {
         (_, Some(wanted), ..) => {
-            tx.query(NUMBERED, &[&moment, &number, &from, &until, &limit, &wanted, &status]).await?
+            tx.query(NUMBERED, &[&moment, &number, &from, &until, &limit, &wanted, &status, &customer])
+                .await?
         }
         (Some(text), ..) => {
-            tx.query(SEARCH, &[&moment, &number, &from, &until, &limit, &text.pattern(), &status]).await?
+            tx.query(SEARCH, &[&moment, &number, &from, &until, &limit, &text.pattern(), &status, &customer])
+                .await?
         }
         (None, _, Some(customer), _) => {
             let customer = customer.as_uuid();

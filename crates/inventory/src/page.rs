@@ -103,6 +103,12 @@ impl<const N: usize> PageRequest<N> {
         self.after.map_or(Uuid::max(), |cursor| cursor.key()[index])
     }
 
+    /// The same for a list in descending order of numbers, which a cursor holds as [`number_key`] does.
+    pub(crate) fn before_number(&self, index: usize) -> i64 {
+        // A cursor of another kind ends the list, rather than begin it anew.
+        self.after.map_or(i64::MAX, |cursor| i64::try_from(cursor.key()[index].as_u128()).unwrap_or(0))
+    }
+
     /// Makes a page of `rows`, fetched with [`Limit::and_one`].
     pub fn page<T>(&self, mut rows: Vec<T>, key: impl Fn(&T) -> [Uuid; N]) -> Page<T, N> {
         let limit = self.limit.0 as usize;
@@ -111,6 +117,11 @@ impl<const N: usize> PageRequest<N> {
         let next = if more { rows.last().map(|row| Cursor::new(key(row))) } else { None };
         Page { data: rows, next }
     }
+}
+
+/// A number as part of a cursor's key.
+pub(crate) fn number_key(number: i64) -> Uuid {
+    Uuid::from_u128(number.unsigned_abs().into())
 }
 
 /// Some rows of a list, and where the next page starts.

@@ -164,15 +164,19 @@ fn tax(
         .iter()
         .map(|rate| (rate.clone(), round(net * rate.percent.as_decimal() / Decimal::ONE_HUNDRED)))
         .collect();
-    let mut sum: Decimal = taxes.iter().map(|(_, amount)| amount).sum();
+    let sum: Decimal = taxes.iter().map(|(_, amount)| amount).sum();
     if taxation.is_inclusive {
-        // What is in the price is the price less its net; the last rate takes what rounding each left over.
+        // What is in the price is the price less its net. Each rate gets what it brings the rounded sum up by, so that they
+        // add up to it and none is negative.
         let whole = base - round(net);
-        if let Some((_, last)) = taxes.last_mut() {
-            *last += whole - sum;
-            sum = whole;
+        let (mut rates_so_far, mut so_far) = (Decimal::ZERO, Decimal::ZERO);
+        for (rate, amount) in taxes.iter_mut().filter(|_| !percent.is_zero()) {
+            rates_so_far += rate.percent.as_decimal();
+            let up_to_here = round(whole * rates_so_far / percent);
+            *amount = up_to_here - so_far;
+            so_far = up_to_here;
         }
-        return (taxes, sum, base);
+        return (taxes, whole, base);
     }
     (taxes, sum, base + sum)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -14,7 +14,7 @@ use crate::audit::{self, Changes, Subject};
 use crate::counter::{self, Counter, taken_number};
 use crate::decimal::{Money, Percent, Quantity};
 use crate::ids::{LocationId, PurchaseOrderId, PurchaseOrderLineId, SupplierId, VariantId};
-use crate::page::{Page, PageRequest};
+use crate::page::{Page, PageRequest, number_key};
 use crate::settings::{self, Terms};
 use crate::text::Note;
 use crate::{document, location, stock};
@@ -223,6 +223,8 @@ pub enum PurchaseError {
     Cost { index: usize },
     #[error("a tax is 0 to 100 percent")]
     Tax { index: usize },
+    #[error("an order is expected on a day of the years 2000 to 9999")]
+    Day,
     #[error("the variant is on the order already; put both quantities on one line")]
     Twice { index: usize },
     #[error("there is no such variant")]
@@ -249,6 +251,9 @@ pub const MAX_LINES: usize = 500;
 /// The largest amount that numeric(14, 4) holds, plus one step.
 const LIMIT: Decimal = Decimal::from_parts(1_410_065_408, 2, 0, false, 0);
 
+/// The largest quantity that numeric(14, 3) holds: 99,999,999,999.999.
+const MOST_PIECES: Decimal = Decimal::from_parts(276_447_231, 23_283, 0, false, 3);
+
 /// Drafts an order.
 ///
 /// # Errors
@@ -267,6 +272,7 @@ pub async fn draft(
         ", s.id, $3, 'DRAFT', $4, $5, $6, $7, $8, $9, $10, $10 FROM suppliers s WHERE s.id = $2 AND s.archived_at IS NULL
          RETURNING number"
     );
+    check_day(new.expected_on)?;
     if new.has_chosen_id {
         document::claim(tx, new.id.as_uuid()).await?;
         if let Some(row) = tx.query_opt(REPEATED, &[&new.id.as_uuid()]).await? {
@@ -306,6 +312,11 @@ pub async fn draft(
     let created = json!({"status": {"to": "DRAFT"}, "total": {"to": total}});
     audit::record(tx, actor, "purchase_order.created", subject(new.id), &created).await?;
     Ok(Outcome::Drafted(find(tx, new.id).await?.ok_or(PurchaseError::NotFound)?))
+}
+
+/// A day that somebody means, and that PostgreSQL can keep.
+fn check_day(day: Option<NaiveDate>) -> Result<(), PurchaseError> {
+    if day.is_none_or(|day| (2000..=9999).contains(&day.year())) { Ok(()) } else { Err(PurchaseError::Day) }
 }
 
 pub(crate) fn subject(id: PurchaseOrderId) -> Subject {
@@ -361,7 +372,8 @@ async fn make_lines(
         let net = quantity.checked_mul(line.unit_cost.as_decimal()).filter(|net| *net < LIMIT);
         let net = terms.round(net.ok_or(PurchaseError::TooMuch)?);
         let tax = terms.round(net * line.tax_percent.as_decimal() / Decimal::ONE_HUNDRED);
-        let more = quantity * tolerance.as_decimal() / Decimal::ONE_HUNDRED;
+        // No more than the column of what has come can hold.
+        let more = (quantity * tolerance.as_decimal() / Decimal::ONE_HUNDRED).min(MOST_PIECES - quantity);
         made.push(PurchaseOrderLine {
             id: PurchaseOrderLineId::new(),
             variant_id: line.variant_id,
@@ -443,6 +455,7 @@ pub async fn update(
         return Err(PurchaseError::Frozen(stored.status));
     }
     let expected_on = change.expected_on.unwrap_or(stored.expected_on);
+    check_day(change.expected_on.flatten())?;
     let note = match &change.note {
         Some(note) => note.as_ref().map(ToString::to_string),
         None => stored.note.clone(),
@@ -458,12 +471,24 @@ pub async fn update(
         let told = |lines: &[PurchaseOrderLine]| -> Vec<_> {
             lines
                 .iter()
-                .map(|line| (line.sku.clone(), line.quantity, line.unit_cost.as_decimal().normalize()))
+                .map(|line| {
+                    json!([
+                        line.sku,
+                        line.quantity,
+                        line.unit_cost.as_decimal().normalize(),
+                        line.tax_percent,
+                        line.total.as_decimal().normalize(),
+                        line.tolerance,
+                    ])
+                })
                 .collect()
         };
-        changes.note("lines", told(&stored.lines), told(&lines));
-        tx.execute(DELETE_LINES, &[&id.as_uuid()]).await?;
-        insert_lines(tx, id, &lines).await?;
+        let (from, to) = (told(&stored.lines), told(&lines));
+        if from != to {
+            changes.note("lines", from, to);
+            tx.execute(DELETE_LINES, &[&id.as_uuid()]).await?;
+            insert_lines(tx, id, &lines).await?;
+        }
     }
     if changes.is_empty() {
         return find(tx, id).await?.ok_or(PurchaseError::NotFound);
@@ -613,12 +638,13 @@ pub async fn list(
     supplier: Option<SupplierId>,
     page: &PageRequest<1>,
 ) -> Result<Page<PurchaseOrder, 1>, DbError> {
-    const ALL: &str = purchase_orders_where!("id < $1 ORDER BY id DESC LIMIT $2");
-    const OF_STATUS: &str = purchase_orders_where!("id < $1 AND status = $3 ORDER BY id DESC LIMIT $2");
+    const ALL: &str = purchase_orders_where!("number < $1 ORDER BY number DESC LIMIT $2");
+    const OF_STATUS: &str =
+        purchase_orders_where!("number < $1 AND status = $3 ORDER BY number DESC LIMIT $2");
     const OF_SUPPLIER: &str = purchase_orders_where!(
-        "id < $1 AND supplier_id = $3 AND ($4::text IS NULL OR status = $4) ORDER BY id DESC LIMIT $2"
+        "number < $1 AND supplier_id = $3 AND ($4::text IS NULL OR status = $4) ORDER BY number DESC LIMIT $2"
     );
-    let (before, limit) = (page.before(0), page.limit.and_one());
+    let (before, limit) = (page.before_number(0), page.limit.and_one());
     let status = status.map(PurchaseStatus::as_str);
     let rows = match (supplier, status) {
         (Some(supplier), status) => {
@@ -627,5 +653,5 @@ pub async fn list(
         (None, Some(status)) => tx.query(OF_STATUS, &[&before, &limit, &status]).await?,
         (None, None) => tx.query(ALL, &[&before, &limit]).await?,
     };
-    Ok(page.page(with_lines(tx, &rows).await?, |order| [order.id.as_uuid()]))
+    Ok(page.page(with_lines(tx, &rows).await?, |order| [number_key(order.number)]))
 }

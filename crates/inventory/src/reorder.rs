@@ -8,6 +8,7 @@ use tokio_postgres::Row;
 use crate::alert::{coming, is_covered, today};
 use crate::decimal::{Money, Quantity};
 use crate::ids::{LocationId, SupplierId, VariantId};
+use crate::purchase_order;
 
 /// What one order to a supplier could be.
 #[derive(Debug, Clone)]
@@ -97,7 +98,7 @@ pub async fn suggest(
                SELECT coalesce(-sum(m.quantity), 0) AS sold FROM stock_movements m
                 WHERE m.variant_id = n.variant_id AND m.location_id = n.location_id AND m.kind IN ('sale', 'return')
                   AND m.occurred_at >= $2) sales
-         ORDER BY b.supplier_name, b.supplier_id, n.location_id, n.id"
+         ORDER BY b.supplier_name, b.supplier_id, n.location_id, b.currency, n.id"
     );
     let since = tx.now() - TimeDelta::days(DAYS);
     let location = location.map(LocationId::as_uuid);
@@ -111,13 +112,23 @@ pub async fn suggest(
         let location_id = LocationId::from_uuid(row.try_get("location_id")?);
         let line = SuggestedLine::from_row(row)?;
         match suggestions.last_mut() {
-            Some(last) if last.supplier == supplier && last.location_id == location_id => {
+            Some(last) if last.supplier == supplier && last.takes(location_id, &line) => {
                 last.lines.push(line)
             }
             _ => suggestions.push(Suggestion { supplier, location_id, lines: vec![line] }),
         }
     }
     Ok((suggestions, has_more))
+}
+
+impl Suggestion {
+    /// Whether one order can hold this line too: to one place, in one currency, and with no more lines than an order has.
+    fn takes(&self, location_id: LocationId, line: &SuggestedLine) -> bool {
+        let currency = |line: &SuggestedLine| line.price.as_ref().map(|price| price.currency.clone());
+        self.location_id == location_id
+            && self.lines.first().map(currency) == Some(currency(line))
+            && self.lines.len() < purchase_order::MAX_LINES
+    }
 }
 
 impl SuggestedLine {

@@ -107,7 +107,8 @@ pub struct Posting {
     pub quantity: Quantity,
     /// The change of what of it is promised to somebody.
     pub reserved: Quantity,
-    /// What one unit of what comes in cost; the average at that moment unless it is known.
+    /// What one unit of what comes in cost; the average at that moment unless it is known. Of what goes out it is known only
+    /// where something that came in is taken back.
     pub unit_cost: Option<Money>,
     pub reason: Option<Reason>,
     /// The document's line, or the document itself when it has no lines.
@@ -141,6 +142,9 @@ pub enum StockError {
     UnknownVariant,
     #[error("there is no such location")]
     UnknownLocation,
+    /// It was archived, perhaps a moment ago.
+    #[error("the location is archived, so nothing can be put there; bring it back first")]
+    ClosedLocation,
     #[error("the stock would be more than can be counted")]
     TooMuch,
     #[error("a stock query failed")]
@@ -181,6 +185,12 @@ pub async fn decide(tx: &TenantTx, postings: &[Posting]) -> Result<Decided, Stoc
     let keys: Vec<Key> = wanted.keys().copied().collect();
     let (_, mut levels) = both(make(tx, &keys), async { Ok(lock(tx, &keys).await?) }).await?;
     refuse_shortages(&levels, &wanted)?;
+    if wanted
+        .iter()
+        .any(|(key, sum)| sum.on_hand > Decimal::ZERO && levels.get(key).is_some_and(|level| level.is_closed))
+    {
+        return Err(StockError::ClosedLocation);
+    }
     // Who was low or will be has an alert to be opened, changed or closed.
     let mut low: BTreeSet<Key> =
         keys.iter().copied().filter(|key| levels.get(key).is_some_and(LockedLevel::is_low)).collect();
@@ -292,6 +302,8 @@ struct LockedLevel {
     catalogue_cost: Option<Decimal>,
     /// At this or below it is low; `None` where nobody watches.
     reorder_level: Option<Decimal>,
+    /// Its location is archived.
+    is_closed: bool,
 }
 
 impl LockedLevel {
@@ -320,6 +332,16 @@ impl LockedLevel {
                 (value / (self.on_hand + change))
                     .round_dp_with_strategy(4, RoundingStrategy::MidpointAwayFromZero)
             });
+        }
+        let left = self.on_hand + change;
+        if change < Decimal::ZERO
+            && left > Decimal::ZERO
+            && let (Some(average), Some(cost)) = (self.average_cost, posting.unit_cost)
+        {
+            // Taken back at what it came in at, as if it had never come; what was sold meanwhile keeps its cost.
+            let value = self.on_hand * average + change * cost.as_decimal();
+            let without = (value / left).round_dp_with_strategy(4, RoundingStrategy::MidpointAwayFromZero);
+            self.average_cost = Some(without).filter(|cost| *cost >= Decimal::ZERO).or(self.average_cost);
         }
         if !change.is_zero() {
             self.position += 1;
@@ -363,7 +385,7 @@ async fn lock(tx: &TenantTx, keys: &[Key]) -> Result<BTreeMap<Key, LockedLevel>,
     // Another statement again: a row that was waited for is read anew, but not what is joined to it. Whoever changes what is
     // read here locks the levels afterwards, and reviews them.
     const CATALOGUE: &str = "
-        SELECT wanted.variant_id, wanted.location_id, v.cost,
+        SELECT wanted.variant_id, wanted.location_id, v.cost, l.archived_at IS NOT NULL AS is_closed,
                CASE WHEN v.archived_at IS NULL AND p.archived_at IS NULL AND l.archived_at IS NULL
                     THEN v.reorder_level END AS reorder_level
           FROM unnest($1::uuid[], $2::uuid[]) AS wanted (variant_id, location_id)
@@ -384,6 +406,7 @@ async fn lock(tx: &TenantTx, keys: &[Key]) -> Result<BTreeMap<Key, LockedLevel>,
             average_cost: row.try_get("average_cost")?,
             catalogue_cost: None,
             reorder_level: None,
+            is_closed: false,
         };
         levels.insert((row.try_get("variant_id")?, row.try_get("location_id")?), level);
     }
@@ -391,6 +414,7 @@ async fn lock(tx: &TenantTx, keys: &[Key]) -> Result<BTreeMap<Key, LockedLevel>,
         if let Some(level) = levels.get_mut(&(row.try_get("variant_id")?, row.try_get("location_id")?)) {
             level.catalogue_cost = row.try_get("cost")?;
             level.reorder_level = row.try_get("reorder_level")?;
+            level.is_closed = row.try_get("is_closed")?;
         }
     }
     Ok(levels)

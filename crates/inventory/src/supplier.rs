@@ -83,8 +83,10 @@ pub enum SupplierError {
     NoName,
     #[error("a lead time is 0 to 1000 days")]
     LeadTime,
-    #[error("a cost cannot be negative, and a minimum is more than zero")]
-    Amount,
+    #[error("a cost cannot be negative")]
+    Cost,
+    #[error("a minimum quantity is more than zero")]
+    Minimum,
     #[error("there is no such variant")]
     UnknownVariant,
     #[error("a supplier query failed")]
@@ -245,10 +247,11 @@ pub async fn set_price(
                                      lead_time_days, actor_id, valid_from)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
     check_lead_time(new.lead_time_days)?;
-    if new.cost.is_negative()
-        || new.minimum_quantity.is_some_and(|least| least.is_negative() || least.is_zero())
-    {
-        return Err(SupplierError::Amount);
+    if new.cost.is_negative() {
+        return Err(SupplierError::Cost);
+    }
+    if new.minimum_quantity.is_some_and(|least| least.is_negative() || least.is_zero()) {
+        return Err(SupplierError::Minimum);
     }
     let price = SupplierPrice {
         id: Uuid::now_v7(),

@@ -16,7 +16,7 @@ use crate::decimal::{Money, Quantity};
 use crate::document::{self, Part, PartError};
 use crate::ids::{LocationId, StepId, TransferId, TransferLineId, VariantId};
 use crate::movement::Kind;
-use crate::page::{Page, PageRequest};
+use crate::page::{Page, PageRequest, number_key};
 use crate::stock::{self, Decided, Posting, Source, StockError};
 use crate::text::Note;
 
@@ -497,14 +497,14 @@ pub async fn list(
     status: Option<TransferStatus>,
     page: &PageRequest<1>,
 ) -> Result<Page<Transfer, 1>, DbError> {
-    const ALL: &str = transfers_where!("id < $1 ORDER BY id DESC LIMIT $2");
-    const OF_STATUS: &str = transfers_where!("id < $1 AND status = $3 ORDER BY id DESC LIMIT $2");
-    let (before, limit) = (page.before(0), page.limit.and_one());
+    const ALL: &str = transfers_where!("number < $1 ORDER BY number DESC LIMIT $2");
+    const OF_STATUS: &str = transfers_where!("number < $1 AND status = $3 ORDER BY number DESC LIMIT $2");
+    let (before, limit) = (page.before_number(0), page.limit.and_one());
     let rows = match status {
         None => tx.query(ALL, &[&before, &limit]).await?,
         Some(status) => tx.query(OF_STATUS, &[&before, &limit, &status.as_str()]).await?,
     };
     let transfers = rows.iter().map(Transfer::from_row).collect::<Result<Vec<_>, _>>()?;
-    let page = page.page(transfers, |transfer| [transfer.id.as_uuid()]);
+    let page = page.page(transfers, |transfer| [number_key(transfer.number)]);
     Ok(Page { data: with_lines(tx, page.data).await?, next: page.next })
 }

@@ -1,4 +1,5 @@
-//! Entity tags: the row's version, and behind a point the stock's, which changes what is shown but not what is edited.
+//! Entity tags: the row's version, and behind a point what else changes that is shown but not edited: the stock's position, or
+//! whether an order is overdue.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -7,26 +8,26 @@ use serde::Serialize;
 
 use crate::problem::Problem;
 
-/// A resource's tag: `"3"`, or `"3.17"` where stock is shown.
+/// A resource's tag: `"3"`, or `"3.17"` where more is shown than the row.
 #[derive(Debug, Clone, Copy)]
 pub struct Tag {
     pub version: i32,
-    pub stock_position: Option<i64>,
+    pub shown: Option<i64>,
 }
 
 impl Tag {
     pub fn of_version(version: i32) -> Self {
-        Self { version, stock_position: None }
+        Self { version, shown: None }
     }
 
-    pub fn with_stock(version: i32, stock_position: i64) -> Self {
-        Self { version, stock_position: Some(stock_position) }
+    pub fn with_shown(version: i32, shown: i64) -> Self {
+        Self { version, shown: Some(shown) }
     }
 }
 
 impl std::fmt::Display for Tag {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.stock_position {
+        match self.shown {
             Some(position) => write!(f, "\"{}.{position}\"", self.version),
             None => write!(f, "\"{}\"", self.version),
         }

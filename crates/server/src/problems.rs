@@ -182,6 +182,7 @@ impl From<StockError> for Problem {
             }
             StockError::UnknownVariant => Self::not_found().at("/variantId", "not_found", &error),
             StockError::UnknownLocation => Self::not_found().at("/locationId", "not_found", &error),
+            StockError::ClosedLocation => Self::conflict("location_archived", sentence(&error)),
             StockError::TooMuch => Self::invalid("/quantity", "quantity_too_large", &error),
             StockError::Db(error) => error.into(),
         }
@@ -245,7 +246,7 @@ impl From<stock_transfer::TransferError> for Problem {
                 Self::not_found().at(pointer, "not_found", &error)
             }
             stock_transfer::TransferError::NothingInTransit(status) => {
-                Self::conflict("wrong_status", sentence(&error)).with("status", json!(status))
+                Self::conflict("wrong_status", sentence(&error)).with("documentStatus", json!(status))
             }
             stock_transfer::TransferError::IdTaken(_) => Self::conflict("id_taken", sentence(&error)),
             stock_transfer::TransferError::Part(error) => error.into(),
@@ -268,7 +269,7 @@ impl From<CountError> for Problem {
             CountError::LineCount => Self::invalid("/lines", "invalid_line_count", &error),
             CountError::Twice { index } => Self::invalid(at(index, "variantId"), "counted_twice", &error),
             CountError::NotOpen(status) => {
-                Self::conflict("wrong_status", sentence(&error)).with("status", json!(status))
+                Self::conflict("wrong_status", sentence(&error)).with("documentStatus", json!(status))
             }
             CountError::Empty => Self::conflict("nothing_counted", sentence(&error)),
             CountError::IdTaken(_) => Self::conflict("id_taken", sentence(&error)),
@@ -288,7 +289,8 @@ impl From<SupplierError> for Problem {
             }
             SupplierError::NoName => Self::invalid("/name", "missing_field", &error),
             SupplierError::LeadTime => Self::invalid("/leadTimeDays", "out_of_range", &error),
-            SupplierError::Amount => Self::invalid("/cost", "out_of_range", &error),
+            SupplierError::Cost => Self::invalid("/cost", "negative_amount", &error),
+            SupplierError::Minimum => Self::invalid("/minimumQuantity", "quantity_not_positive", &error),
             SupplierError::UnknownVariant => Self::not_found().at("/variantId", "not_found", &error),
             SupplierError::Db(error) => error.into(),
         }
@@ -306,6 +308,7 @@ impl From<PurchaseError> for Problem {
                 Self::invalid(at(index, "quantity"), "quantity_not_positive", &error)
             }
             PurchaseError::Cost { index } => Self::invalid(at(index, "unitCost"), "negative_amount", &error),
+            PurchaseError::Day => Self::invalid("/expectedOn", "invalid_day", &error),
             PurchaseError::Tax { index } => Self::invalid(at(index, "taxPercent"), "invalid_tax", &error),
             PurchaseError::Twice { index } => Self::invalid(at(index, "variantId"), "ordered_twice", &error),
             PurchaseError::UnknownVariant { index } => {
@@ -316,11 +319,11 @@ impl From<PurchaseError> for Problem {
             PurchaseError::TooMuch => Self::invalid("/lines", "amount_too_large", &error),
             PurchaseError::IllegalMove { from, legal, .. } => {
                 Self::conflict("illegal_move", sentence(&error))
-                    .with("status", json!(from))
+                    .with("documentStatus", json!(from))
                     .with("allowed", json!(legal))
             }
             PurchaseError::Frozen(status) => {
-                Self::conflict("lines_frozen", sentence(&error)).with("status", json!(status))
+                Self::conflict("lines_frozen", sentence(&error)).with("documentStatus", json!(status))
             }
             PurchaseError::IdTaken(_) => Self::conflict("id_taken", sentence(&error)),
             PurchaseError::Db(error) => error.into(),
@@ -335,7 +338,7 @@ impl From<ReceiptError> for Problem {
             ReceiptError::UnknownReceipt => Self::not_found().at("/reverses", "not_found", &error),
             ReceiptError::Reversed => Self::conflict("receipt_reversed", sentence(&error)),
             ReceiptError::NotOpen(status) => {
-                Self::conflict("wrong_status", sentence(&error)).with("status", json!(status))
+                Self::conflict("wrong_status", sentence(&error)).with("documentStatus", json!(status))
             }
             ReceiptError::NothingOpen => Self::conflict("nothing_open", sentence(&error)),
             ReceiptError::DeliveryNote(_) => Self::conflict("delivery_note_booked", sentence(&error)).at(
@@ -407,7 +410,7 @@ impl From<OrderError> for Problem {
             OrderError::UnknownLocation => Self::not_found().at("/locationId", "not_found", &error),
             OrderError::Part(error) => (*error).into(),
             OrderError::NothingOpen(status) => {
-                Self::conflict("wrong_status", sentence(&error)).with("status", json!(status))
+                Self::conflict("wrong_status", sentence(&error)).with("documentStatus", json!(status))
             }
             OrderError::IdTaken(_) => Self::conflict("id_taken", sentence(&error)),
             OrderError::Pricing(PricingError::LineDiscount { index }) => {
@@ -429,6 +432,7 @@ impl From<OrderError> for Problem {
 impl From<AdjustmentError> for Problem {
     fn from(error: AdjustmentError) -> Self {
         match error {
+            AdjustmentError::Cost => Self::invalid("/unitCost", "invalid_cost", &error),
             AdjustmentError::Zero => Self::invalid("/quantity", "zero_quantity", &error),
             AdjustmentError::UnknownReason(_) => Self::invalid("/reason", "unknown_reason", &error),
             AdjustmentError::UnknownLocation => Self::not_found().at("/locationId", "not_found", &error),

@@ -191,8 +191,9 @@ pub struct Reorder {
 
 /// What to order again
 ///
-/// What is low or out and not covered by orders under way, grouped by supplier and location: each group is the body of a
-/// POST /api/v1/purchase-orders. Of several suppliers, the one that asks least.
+/// What is low or out and not covered by orders under way, grouped by supplier, location and currency: each group can be one
+/// order, of its `supplierId`, its `locationId`, and of each line `variantId`, `quantity` and `unitCost`. Of several suppliers, the
+/// one that asks least.
 #[utoipa::path(tag = "insight", params(Reorder), responses((status = 200, body = ReorderView)))]
 #[get("/reports/reorder")]
 pub async fn suggest_orders(

@@ -171,7 +171,7 @@ pub async fn create(
 async fn read(tx: &TenantTx, id: ProductId) -> Result<(Tag, ProductView), Problem> {
     let (currency, product) = both(settings::currency(tx), product::find(tx, id)).await?;
     let product = product.ok_or_else(Problem::not_found)?;
-    Ok((Tag::with_stock(product.version, product.stock_position()), ProductView::new(product, &currency)))
+    Ok((Tag::with_shown(product.version, product.stock_position()), ProductView::new(product, &currency)))
 }
 
 /// Read a product

@@ -2,6 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, get, patch, post, web};
 use chrono::{DateTime, NaiveDate, Utc};
+use identity::Permission;
 use inventory::document::Part;
 use inventory::goods_receipt::{self, Arrival, NewReceipt, Outcome, Receipt};
 use inventory::purchase_order::{
@@ -182,6 +183,11 @@ impl PurchaseOrderView {
     }
 }
 
+/// An order that becomes overdue looks otherwise, though nobody has changed it.
+fn tag(order: &PurchaseOrder) -> Tag {
+    Tag::with_shown(order.version, order.is_overdue.into())
+}
+
 /// Draft an order to a supplier
 #[utoipa::path(tag = "purchasing", request_body = DraftPurchaseOrder,
     responses((status = 201, body = PurchaseOrderView)))]
@@ -209,11 +215,7 @@ pub async fn draft(
         let (currency, outcome) = with_currency(tx, purchase_order::draft(tx, &new, actor)).await?;
         let created = |order: PurchaseOrder| {
             let location = format!("/api/v1/purchase-orders/{}", order.id);
-            Answer::created(
-                location,
-                Tag::of_version(order.version),
-                &PurchaseOrderView::new(order, &currency),
-            )
+            Answer::created(location, tag(&order), &PurchaseOrderView::new(order, &currency))
         };
         match outcome {
             purchase_order::Outcome::Drafted(order) => created(order),
@@ -274,7 +276,7 @@ pub async fn show(
         .read(&caller.scope(), async |tx| both(settings::currency(tx), purchase_order::find(tx, id)).await)
         .await?;
     let order = order.ok_or_else(Problem::not_found)?;
-    let tag = Tag::of_version(order.version);
+    let tag = tag(&order);
     Ok(etag::respond(request.headers(), tag, &PurchaseOrderView::new(order, &currency)))
 }
 
@@ -297,7 +299,7 @@ pub async fn edit(
     let actor = caller.actor();
     let work = async |tx: &TenantTx| with_currency(tx, purchase_order::update(tx, id, &change, actor)).await;
     let (currency, order) = state.database.write(&caller.scope(), work).await?;
-    Ok(etag::changed(Tag::of_version(order.version), &PurchaseOrderView::new(order, &currency)))
+    Ok(etag::changed(tag(&order), &PurchaseOrderView::new(order, &currency)))
 }
 
 /// What the four routes below do.
@@ -312,7 +314,7 @@ async fn bring_to(
     let actor = caller.actor();
     once::run(&state.database, caller, request, &body.bytes, Key::Optional, async |tx| {
         let (currency, order) = with_currency(tx, purchase_order::bring_to(tx, id, to, actor)).await?;
-        Answer::ok(Tag::of_version(order.version), &PurchaseOrderView::new(order, &currency))
+        Answer::ok(tag(&order), &PurchaseOrderView::new(order, &currency))
     })
     .await
 }
@@ -392,7 +394,7 @@ pub struct ReceiveGoods {
     /// The supplier's number of the delivery: booked once.
     #[schema(value_type = Option<String>, max_length = 200)]
     delivery_note: Option<ShortText>,
-    /// Instead of lines: an earlier receipt that was wrong, and is taken back.
+    /// Instead of lines: an earlier receipt that was wrong, and is taken back; for who may order (purchasing.write).
     #[schema(value_type = Option<Uuid>)]
     reverses: Option<ReceiptId>,
 }
@@ -478,6 +480,11 @@ pub async fn receive(
     let request_hash = once::fingerprint(&request.target, &body.bytes);
     let ReceiveGoods { id, lines, delivery_note, reverses } = body.value;
     let part = |part: ArrivedPart| Part { line_id: part.line_id, quantity: part.quantity };
+    if reverses.is_some() && !caller.principal.may(Permission::PurchasingWrite) {
+        let detail =
+            "Your role does not include the permission purchasing.write, which taking a receipt back needs.";
+        return Err(Problem::forbidden("permission_denied", detail));
+    }
     let what = match (reverses, lines) {
         (Some(_), Some(_)) => {
             let message = "a receipt is taken back as a whole, so it goes without lines";
@@ -505,7 +512,7 @@ pub async fn receive(
         let (currency, outcome) = with_currency(tx, goods_receipt::post(tx, &new, actor)).await?;
         let created = |receipt: Receipt, order: PurchaseOrder| {
             let location = format!("/api/v1/purchase-orders/{order_id}/receipts");
-            let tag = Tag::of_version(order.version);
+            let tag = tag(&order);
             let order = PurchaseOrderView::new(order, &currency);
             Answer::created(location, tag, &ReceiptView::new(receipt, Some(order)))
         };

@@ -138,7 +138,7 @@ impl VariantView {
     }
 
     fn tagged(variant: Variant, currency: &Currency) -> (Tag, Self) {
-        (Tag::with_stock(variant.version, variant.stock_position), Self::new(variant, currency))
+        (Tag::with_shown(variant.version, variant.stock_position), Self::new(variant, currency))
     }
 }
 
