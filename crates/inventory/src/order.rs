@@ -671,8 +671,11 @@ pub async fn list(
         "AND number = $6 AND ($7::text IS NULL OR status = $7) AND ($8::uuid IS NULL OR customer_id = $8)"
     );
     const SEARCH: &str = orders_where!(
-        "AND customer_id IN (SELECT id FROM customers WHERE name ILIKE $6)
-         AND ($7::text IS NULL OR status = $7) AND ($8::uuid IS NULL OR customer_id = $8)"
+        "AND customer_id IN (SELECT id FROM customers WHERE name ILIKE $6) AND ($7::text IS NULL OR status = $7)"
+    );
+    const SEARCH_OF_CUSTOMER: &str = orders_where!(
+        "AND customer_id = (SELECT id FROM customers WHERE id = $8 AND name ILIKE $6)
+         AND ($7::text IS NULL OR status = $7)"
     );
     // No order is beyond these.
     let (earliest, latest) = (DateTime::UNIX_EPOCH, tx.now() + chrono::TimeDelta::days(1));
@@ -691,9 +694,16 @@ pub async fn list(
             tx.query(NUMBERED, &[&moment, &number, &from, &until, &limit, &wanted, &status, &customer])
                 .await?
         }
+        (Some(text), _, Some(_), _) => {
+            let pattern = text.pattern();
+            tx.query(
+                SEARCH_OF_CUSTOMER,
+                &[&moment, &number, &from, &until, &limit, &pattern, &status, &customer],
+            )
+            .await?
+        }
         (Some(text), ..) => {
-            tx.query(SEARCH, &[&moment, &number, &from, &until, &limit, &text.pattern(), &status, &customer])
-                .await?
+            tx.query(SEARCH, &[&moment, &number, &from, &until, &limit, &text.pattern(), &status]).await?
         }
         (None, _, Some(customer), _) => {
             let customer = customer.as_uuid();

@@ -173,7 +173,7 @@ pub struct CreateAdjustment {
     #[schema(value_type = Option<Uuid>)]
     location_id: Option<LocationId>,
     /// The change, a decimal string; negative takes out.
-    #[schema(value_type = String, example = "-2")]
+    #[schema(value_type = String, example = "12")]
     quantity: Quantity,
     /// What one unit of what is put in cost; the average of what is there unless given.
     #[schema(value_type = Option<String>)]
