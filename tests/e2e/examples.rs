@@ -325,10 +325,8 @@ async fn prepare_platform(
     if path.contains("/jobs/{id}") {
         let job = queue(app, None).await;
         if path.ends_with("retry") {
-            assert_eq!(
-                staff.post(&format!("/api/v1/platform/jobs/{job}/cancel"), &json!({})).await.status,
-                200
-            );
+            let cancelled = staff.post(&format!("/api/v1/platform/jobs/{job}/cancel"), &json!({})).await;
+            assert_eq!(cancelled.status, 200, "{cancelled:?}");
         }
         return path.replace("{id}", &job);
     }
