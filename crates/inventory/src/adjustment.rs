@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::audit::{self, Subject};
 use crate::decimal::{Money, Quantity};
+use crate::document;
 use crate::ids::{AdjustmentId, LocationId, VariantId};
 use crate::location;
 use crate::movement::Kind;
@@ -18,8 +19,9 @@ use crate::text::{Note, Reason};
 /// An adjustment to be posted.
 #[derive(Debug, Clone)]
 pub struct NewAdjustment {
-    /// Chosen by the client, or new.
     pub id: AdjustmentId,
+    /// Whether the client chose the id, so that it may have been used before.
+    pub has_chosen_id: bool,
     pub variant_id: VariantId,
     /// The default location unless named.
     pub location_id: Option<LocationId>,
@@ -101,15 +103,22 @@ pub async fn post(
     new: &NewAdjustment,
     actor: Option<Uuid>,
 ) -> Result<Outcome, AdjustmentError> {
-    const INSERT: &str = "
-        INSERT INTO stock_adjustments (id, variant_id, location_id, quantity, reason, note, actor_id, created_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-            ON CONFLICT (id) DO NOTHING";
     if new.quantity.is_zero() {
         return Err(AdjustmentError::Zero);
     }
     if new.unit_cost.is_some_and(|cost| cost.is_negative() || new.quantity.is_negative()) {
         return Err(AdjustmentError::Cost);
+    }
+    if new.has_chosen_id {
+        document::claim(tx, new.id.as_uuid()).await?;
+        if let Some(stored) = find(tx, new.id).await? {
+            let is_same = new.is(&stored);
+            return if is_same {
+                Ok(Outcome::Repeated(stored))
+            } else {
+                Err(AdjustmentError::IdTaken(new.id))
+            };
+        }
     }
     let (location, reasons) =
         both(location::find_or_default(tx, new.location_id), settings::adjustment_reasons(tx)).await?;
@@ -118,22 +127,6 @@ pub async fn post(
         return Err(AdjustmentError::UnknownReason(reasons));
     }
     let id = new.id.as_uuid();
-    let variant = new.variant_id.as_uuid();
-    let quantity = new.quantity.as_decimal();
-    let note = new.note.as_ref().map(Note::as_str);
-    let inserted = tx
-        .execute(
-            INSERT,
-            &[&id, &variant, &location.as_uuid(), &quantity, &new.reason.as_str(), &note, &actor, &tx.now()],
-        )
-        .await
-        .map_err(|error| match error.constraint() {
-            Some("stock_adjustments_variant_id_fkey") => StockError::UnknownVariant.into(),
-            _ => AdjustmentError::from(error),
-        })?;
-    if inserted == 0 {
-        return repeated(tx, new, location).await;
-    }
     let posting = Posting {
         kind: Kind::Adjustment,
         variant_id: new.variant_id,
@@ -157,7 +150,7 @@ pub async fn post(
         audit::record(tx, actor, "stock.adjusted", subject, &changes),
         outbox::write(tx, "stock.adjusted", &told),
     );
-    both(decided.write(tx, source, actor), tell).await?;
+    both(both(decided.write(tx, source, actor), insert(tx, new, location, actor)), tell).await?;
     Ok(Outcome::Posted(Adjustment {
         id: new.id,
         variant_id: new.variant_id,
@@ -172,20 +165,32 @@ pub async fn post(
     }))
 }
 
-/// The id is in use: by this very adjustment, sent again, or by another.
-async fn repeated(
+async fn insert(
     tx: &TenantTx,
     new: &NewAdjustment,
     location: LocationId,
-) -> Result<Outcome, AdjustmentError> {
-    let stored = find(tx, new.id).await?.ok_or(AdjustmentError::IdTaken(new.id))?;
-    let same = stored.variant_id == new.variant_id
-        && stored.location_id == location
-        && stored.quantity == new.quantity
-        && (new.unit_cost.is_none() || stored.unit_cost == new.unit_cost)
-        && stored.reason == new.reason.as_str()
-        && stored.note.as_deref() == new.note.as_ref().map(Note::as_str);
-    if same { Ok(Outcome::Repeated(stored)) } else { Err(AdjustmentError::IdTaken(new.id)) }
+    actor: Option<Uuid>,
+) -> Result<(), DbError> {
+    const INSERT: &str = "
+        INSERT INTO stock_adjustments (id, variant_id, location_id, quantity, reason, note, actor_id, created_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    let (id, variant, location) = (new.id.as_uuid(), new.variant_id.as_uuid(), location.as_uuid());
+    let (quantity, note) = (new.quantity.as_decimal(), new.note.as_ref().map(Note::as_str));
+    tx.execute(INSERT, &[&id, &variant, &location, &quantity, &new.reason.as_str(), &note, &actor, &tx.now()])
+        .await
+        .map(drop)
+}
+
+impl NewAdjustment {
+    /// Whether it is what was posted, sent again.
+    fn is(&self, stored: &Adjustment) -> bool {
+        stored.variant_id == self.variant_id
+            && self.location_id.is_none_or(|location| location == stored.location_id)
+            && stored.quantity == self.quantity
+            && (self.unit_cost.is_none() || stored.unit_cost == self.unit_cost)
+            && stored.reason == self.reason.as_str()
+            && stored.note.as_deref() == self.note.as_ref().map(Note::as_str)
+    }
 }
 
 /// The adjustment with this id.

@@ -1,5 +1,7 @@
 //! Counts: what is really there, against what the books say; what is sold and bought meanwhile is not lost.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -111,42 +113,52 @@ pub enum CountError {
 /// So many lines are counted with one request.
 pub const MAX_LINES: usize = 500;
 
-/// Opens a count at a location, the default one unless named.
+/// A count to be opened.
+#[derive(Debug, Clone)]
+pub struct NewCount {
+    pub id: CountId,
+    /// Whether the client chose the id, so that it may have been used before.
+    pub has_chosen_id: bool,
+    /// The default location unless named.
+    pub location_id: Option<LocationId>,
+    pub note: Option<Note>,
+}
+
+impl NewCount {
+    /// Whether it is what was opened, sent again.
+    fn is(&self, stored: &Count) -> bool {
+        self.location_id.is_none_or(|location| location == stored.location_id)
+            && self.note.as_ref().map(Note::as_str) == stored.note.as_deref()
+    }
+}
+
+/// Opens a count; the same one again when it is open already.
 ///
 /// # Errors
 /// [`CountError`].
-pub async fn open(
-    tx: &TenantTx,
-    id: CountId,
-    location_id: Option<LocationId>,
-    note: Option<&Note>,
-    actor: Option<Uuid>,
-) -> Result<Count, CountError> {
+pub async fn open(tx: &TenantTx, new: &NewCount, actor: Option<Uuid>) -> Result<Count, CountError> {
     const INSERT: &str = concat!(
         "INSERT INTO stock_counts (id, number, location_id, status, note, opened_by, opened_at, updated_at)
          SELECT $1, ",
         taken_number!("count"),
         ", $2, 'open', $3, $4, $5, $5"
     );
-    let location =
-        location::find_or_default(tx, location_id).await?.ok_or(CountError::UnknownLocation)?.as_uuid();
-    document::claim(tx, id.as_uuid()).await?;
-    if let Some(found) = find(tx, id).await? {
-        // The same once more, or another count under its id.
-        let is_same = found.location_id.as_uuid() == location && found.opened_by == actor;
-        return if is_same { Ok(found) } else { Err(CountError::IdTaken(id)) };
+    let id = new.id;
+    if new.has_chosen_id {
+        document::claim(tx, id.as_uuid()).await?;
+        if let Some(found) = find(tx, id).await? {
+            let is_same = new.is(&found) && found.opened_by == actor;
+            return if is_same { Ok(found) } else { Err(CountError::IdTaken(id)) };
+        }
     }
-    let note = note.map(Note::as_str);
+    let location =
+        location::find_or_default(tx, new.location_id).await?.ok_or(CountError::UnknownLocation)?;
+    let (location, note) = (location.as_uuid(), new.note.as_ref().map(Note::as_str));
     let insert =
         async { tx.execute(INSERT, &[&id.as_uuid(), &location, &note, &actor, &tx.now()]).await.map(drop) };
     let opened = json!({"status": {"to": "open"}});
     let record = audit::record(tx, actor, "count.opened", subject(id), &opened);
-    both(both(counter::take(tx, Counter::Count), insert), record).await.map_err(|error| {
-        match error.constraint() {
-            Some("stock_counts_pkey") => CountError::IdTaken(id),
-            _ => error.into(),
-        }
-    })?;
+    both(both(counter::take(tx, Counter::Count), insert), record).await?;
     find(tx, id).await?.ok_or(CountError::NotFound)
 }
 
@@ -171,6 +183,7 @@ pub async fn count(
          WHERE location_id = $1 AND variant_id = ANY ($2)
          ORDER BY variant_id, location_id
            FOR NO KEY UPDATE";
+    const KNOWN: &str = "SELECT id FROM variants WHERE id = ANY ($1)";
     const INSERT: &str = "
         INSERT INTO stock_count_lines (id, count_id, variant_id, counted, expected, position, counted_by, counted_at)
         SELECT id, $1, variant_id, counted, expected, position, $7, $8
@@ -193,7 +206,15 @@ pub async fn count(
     }
     let stored = lock_open(tx, id).await?;
     let variants: Vec<Uuid> = found.iter().map(|(variant, _)| variant.as_uuid()).collect();
-    let rows = tx.query(EXPECTED, &[&stored.location_id.as_uuid(), &variants]).await?;
+    let location = stored.location_id.as_uuid();
+    let expected = async { tx.query(EXPECTED, &[&location, &variants]).await };
+    let known = async { tx.query(KNOWN, &[&variants]).await };
+    let (rows, known) = both(expected, known).await?;
+    let known: BTreeSet<Uuid> =
+        known.iter().map(|row| row.try_get("id")).collect::<Result<_, _>>().map_err(DbError::from)?;
+    if let Some(index) = variants.iter().position(|variant| !known.contains(variant)) {
+        return Err(CountError::UnknownVariant { index });
+    }
     let mut expected: Vec<(Decimal, i64)> = vec![(Decimal::ZERO, 0); found.len()];
     for row in &rows {
         let variant: Uuid = row.try_get("variant_id").map_err(DbError::from)?;
@@ -207,13 +228,7 @@ pub async fn count(
     let (on_hand, positions): (Vec<Decimal>, Vec<i64>) = expected.into_iter().unzip();
     let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 8] =
         [&id.as_uuid(), &ids, &variants, &counted, &on_hand, &positions, &actor, &tx.now()];
-    let inserted = tx.execute(INSERT, &parameters).await;
-    if let Err(error) = inserted {
-        if error.constraint() == Some("stock_count_lines_variant_id_fkey") {
-            return Err(CountError::UnknownVariant { index: 0 });
-        }
-        return Err(error.into());
-    }
+    tx.execute(INSERT, &parameters).await?;
     touch(tx, id, CountStatus::Open).await?;
     find(tx, id).await?.ok_or(CountError::NotFound)
 }

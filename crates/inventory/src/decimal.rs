@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use rust_decimal::Decimal;
+use rust_decimal::{Decimal, RoundingStrategy};
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -110,6 +110,13 @@ decimals! {
     Quantity with 3 decimals,
     /// A part of a hundred, such as a tax's or a discount's.
     Percent with 4 decimals,
+}
+
+impl Money {
+    /// What one unit costs, as the books keep it: to four decimals, half away from zero.
+    pub(crate) fn rounded(value: Decimal) -> Self {
+        Self(value.round_dp_with_strategy(4, RoundingStrategy::MidpointAwayFromZero))
+    }
 }
 
 impl Percent {

@@ -108,7 +108,7 @@ fn average(
     let (Some(before), Some(cost)) = (before, cost) else { return before.or(cost) };
     let (old, new) = (fulfilled.as_decimal(), quantity.as_decimal());
     let value: Decimal = before.as_decimal() * old + cost.as_decimal() * new;
-    Some(Money::from_decimal((value / (old + new)).round_dp(4)))
+    Some(Money::rounded(value / (old + new)))
 }
 
 async fn insert(

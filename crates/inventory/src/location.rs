@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::audit::{self, Changes, Subject};
 use crate::ids::LocationId;
+use crate::page::{Page, PageRequest};
 use crate::text::Name;
 use crate::{archived_at, stock};
 
@@ -60,15 +61,17 @@ impl Location {
     }
 }
 
-/// All open locations, the default one first.
+/// A page of the open locations, the oldest first: that is the default one, with which a business is born.
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn list(tx: &TenantTx) -> Result<Vec<Location>, DbError> {
+pub async fn list(tx: &TenantTx, page: &PageRequest<1>) -> Result<Page<Location, 1>, DbError> {
     const LIST: &str = "
         SELECT id, name, is_default, archived_at, version
-          FROM locations WHERE archived_at IS NULL ORDER BY is_default DESC, name";
-    tx.query(LIST, &[]).await?.iter().map(Location::from_row).collect()
+          FROM locations WHERE archived_at IS NULL AND id > $1 ORDER BY id LIMIT $2";
+    let rows = tx.query(LIST, &[&page.after(0), &page.limit.and_one()]).await?;
+    let locations = rows.iter().map(Location::from_row).collect::<Result<Vec<_>, _>>()?;
+    Ok(page.page(locations, |location| [location.id.as_uuid()]))
 }
 
 /// The location with this id, open or not.
@@ -117,18 +120,14 @@ pub async fn update(
     change: &LocationChange,
     actor: Option<Uuid>,
 ) -> Result<(), LocationError> {
-    // The strongest lock on the row: a document that names the location checks its foreign key under one that waits.
+    // The strongest lock on the row, and before the levels: whoever posts a document at the location does the same under one
+    // that waits.
     const LOCK: &str =
         "SELECT id, name, is_default, archived_at, version FROM locations WHERE id = $1 FOR UPDATE";
     const HAS_STOCK: &str = "
         SELECT EXISTS (SELECT FROM stock_levels WHERE location_id = $1 AND on_hand > 0) AS has_stock";
     const UPDATE: &str = "
         UPDATE locations SET name = $2, archived_at = $3, version = version + 1, updated_at = $4 WHERE id = $1";
-    // Levels first: who holds one and refers to the location would wait for its row.
-    let levels = match change.is_archived {
-        Some(_) => stock::lock_of_location(tx, id).await?,
-        None => Vec::new(),
-    };
     let row = tx.query_opt(LOCK, &[&id.as_uuid()]).await?.ok_or(LocationError::NotFound)?;
     let stored = Location::from_row(&row)?;
     if change.if_version.is_some_and(|wanted| wanted != stored.version) {
@@ -158,7 +157,10 @@ pub async fn update(
             None => error.into(),
         },
     )?;
-    stock::reconsider(tx, &levels).await?;
+    if archived_at.is_some() != stored.is_archived {
+        let levels = stock::lock_of_location(tx, id).await?;
+        stock::reconsider(tx, &levels).await?;
+    }
     audit::record(tx, actor, "location.changed", subject(id), &changes.into_value()).await?;
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! Returns: goods of an order that come back, to be sold again or wasted, and the money for them.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use serde_json::json;
@@ -189,7 +191,7 @@ async fn find_repeated(tx: &TenantTx, new: &NewReturn) -> Result<Option<Return>,
         return Err(OrderError::IdTaken(new.id.as_uuid()));
     }
     let order = order::find(tx, new.order_id).await?.ok_or(OrderError::NotFound)?;
-    Ok(Some(read(tx, &row, order).await?))
+    Ok(with_lines(tx, &[row], &order).await?.pop())
 }
 
 /// The returns of an order, the first one first.
@@ -198,36 +200,38 @@ async fn find_repeated(tx: &TenantTx, new: &NewReturn) -> Result<Option<Return>,
 /// [`OrderError`].
 pub async fn of_order(tx: &TenantTx, id: OrderId) -> Result<Vec<Return>, OrderError> {
     const OF_ORDER: &str = returns_where!("order_id = $1 ORDER BY number");
-    let order = order::find(tx, id).await?.ok_or(OrderError::NotFound)?;
-    let mut returns = Vec::new();
-    // An order has a few at most.
-    for row in tx.query(OF_ORDER, &[&id.as_uuid()]).await? {
-        returns.push(read(tx, &row, order.clone()).await?);
-    }
-    Ok(returns)
+    let returns = async { tx.query(OF_ORDER, &[&id.as_uuid()]).await };
+    let (order, rows) = both(order::find(tx, id), returns).await?;
+    let order = order.ok_or(OrderError::NotFound)?;
+    Ok(with_lines(tx, &rows, &order).await?)
 }
 
-async fn read(tx: &TenantTx, row: &Row, order: Order) -> Result<Return, DbError> {
+/// Returns of one order, with their lines: one query, whatever their number.
+async fn with_lines(tx: &TenantTx, rows: &[Row], order: &Order) -> Result<Vec<Return>, DbError> {
     const LINES: &str = "
-        SELECT order_line_id, quantity, is_restocked, refund FROM order_return_lines WHERE return_id = $1 ORDER BY id";
-    let id: Uuid = row.try_get("id")?;
-    let lines = tx.query(LINES, &[&id]).await?;
-    let line = |line: &Row| {
-        Ok(ReturnLine {
+        SELECT return_id, order_line_id, quantity, is_restocked, refund
+          FROM order_return_lines WHERE return_id = ANY ($1) ORDER BY id";
+    let ids: Vec<Uuid> = rows.iter().map(|row| row.try_get("id")).collect::<Result<_, _>>()?;
+    let mut lines: HashMap<Uuid, Vec<ReturnLine>> = HashMap::new();
+    for line in tx.query(LINES, &[&ids]).await? {
+        lines.entry(line.try_get("return_id")?).or_default().push(ReturnLine {
             line_id: OrderLineId::from_uuid(line.try_get("order_line_id")?),
             quantity: Quantity::from_decimal(line.try_get("quantity")?),
             is_restocked: line.try_get("is_restocked")?,
             refund: Money::from_decimal(line.try_get("refund")?),
+        });
+    }
+    let read = |(row, id): (&Row, &Uuid)| {
+        Ok(Return {
+            id: ReturnId::from_uuid(*id),
+            number: row.try_get("number")?,
+            reason: row.try_get("reason")?,
+            refund: Money::from_decimal(row.try_get("refund")?),
+            lines: lines.remove(id).unwrap_or_default(),
+            actor_id: row.try_get("actor_id")?,
+            returned_at: row.try_get("returned_at")?,
+            order: order.clone(),
         })
     };
-    Ok(Return {
-        id: ReturnId::from_uuid(id),
-        number: row.try_get("number")?,
-        reason: row.try_get("reason")?,
-        refund: Money::from_decimal(row.try_get("refund")?),
-        lines: lines.iter().map(line).collect::<Result<_, DbError>>()?,
-        actor_id: row.try_get("actor_id")?,
-        returned_at: row.try_get("returned_at")?,
-        order,
-    })
+    rows.iter().zip(&ids).map(read).collect()
 }

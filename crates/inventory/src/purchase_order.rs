@@ -17,7 +17,7 @@ use crate::ids::{LocationId, PurchaseOrderId, PurchaseOrderLineId, SupplierId, V
 use crate::page::{Page, PageRequest, number_key};
 use crate::settings::{self, Terms};
 use crate::text::Note;
-use crate::{document, location, stock};
+use crate::{document, location, stock, supplier};
 
 /// An order to be drafted.
 #[derive(Debug, Clone)]
@@ -269,8 +269,7 @@ pub async fn draft(
                                       created_by, created_at, updated_at)
          SELECT $1, ",
         taken_number!("purchase_order"),
-        ", s.id, $3, 'DRAFT', $4, $5, $6, $7, $8, $9, $10, $10 FROM suppliers s WHERE s.id = $2 AND s.archived_at IS NULL
-         RETURNING number"
+        ", $2, $3, 'DRAFT', $4, $5, $6, $7, $8, $9, $10, $10 RETURNING number"
     );
     check_day(new.expected_on)?;
     if new.has_chosen_id {
@@ -283,15 +282,18 @@ pub async fn draft(
             };
         }
     }
-    let place = location::find_or_default(tx, new.location_id);
+    let parties = both(location::find_or_default(tx, new.location_id), supplier::find(tx, new.supplier_id));
     let terms = both(settings::terms(tx), settings::today_and_tolerance(tx));
-    let (place, (terms, (_, tolerance))) = both(place, terms).await?;
-    let location = place.ok_or(PurchaseError::UnknownLocation)?.as_uuid();
+    let ((place, supplier), (terms, (_, tolerance))) = both(parties, terms).await?;
+    let location_id = place.ok_or(PurchaseError::UnknownLocation)?;
+    if supplier.is_none_or(|supplier| supplier.is_archived) {
+        return Err(PurchaseError::UnknownSupplier);
+    }
     let lines = make_lines(tx, &new.lines, &terms, tolerance).await?;
     let (tax, total) = sums(&lines)?;
-    let note = new.note.as_ref().map(Note::as_str);
     let insert = async {
-        let (id, supplier) = (new.id.as_uuid(), new.supplier_id.as_uuid());
+        let note = new.note.as_ref().map(Note::as_str);
+        let (id, supplier, location) = (new.id.as_uuid(), new.supplier_id.as_uuid(), location_id.as_uuid());
         let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 10] = [
             &id,
             &supplier,
@@ -304,14 +306,33 @@ pub async fn draft(
             &actor,
             &tx.now(),
         ];
-        tx.query_opt(INSERT, &parameters).await
+        tx.query_one(INSERT, &parameters).await
     };
-    let ((), inserted) = both(counter::take(tx, Counter::PurchaseOrder), insert).await?;
-    inserted.ok_or(PurchaseError::UnknownSupplier)?;
-    insert_lines(tx, new.id, &lines).await?;
+    // The number is taken in the last flight, and held no longer than that.
+    let numbered = both(counter::take(tx, Counter::PurchaseOrder), insert);
     let created = json!({"status": {"to": "DRAFT"}, "total": {"to": total}});
-    audit::record(tx, actor, "purchase_order.created", subject(new.id), &created).await?;
-    Ok(Outcome::Drafted(find(tx, new.id).await?.ok_or(PurchaseError::NotFound)?))
+    let rest = both(
+        insert_lines(tx, new.id, &lines),
+        audit::record(tx, actor, "purchase_order.created", subject(new.id), &created),
+    );
+    let (((), row), _) = both(numbered, rest).await?;
+    Ok(Outcome::Drafted(PurchaseOrder {
+        id: new.id,
+        number: row.try_get("number").map_err(DbError::from)?,
+        supplier_id: new.supplier_id,
+        location_id,
+        status: PurchaseStatus::Draft,
+        expected_on: new.expected_on,
+        is_overdue: false,
+        note: new.note.as_ref().map(ToString::to_string),
+        tax: Money::from_decimal(tax),
+        total: Money::from_decimal(total),
+        created_by: actor,
+        version: 1,
+        created_at: tx.now(),
+        updated_at: tx.now(),
+        lines,
+    }))
 }
 
 /// A day that somebody means, and that PostgreSQL can keep.

@@ -151,7 +151,7 @@ pub enum SettingsError {
     Stale,
     #[error("there is no time zone of this name; take one such as Africa/Nairobi")]
     UnknownTimeZone,
-    #[error("a tolerance is 0 to 100 percent")]
+    #[error("a tolerance is 0 to 100 percent, with two decimals at most")]
     Tolerance,
     #[error("there are at most {MAX_REASONS} reasons, each once")]
     Reasons,
@@ -216,7 +216,7 @@ pub async fn update(
         return Err(SettingsError::UnknownTimeZone);
     }
     let over_receipt = change.over_receipt.unwrap_or(stored.over_receipt);
-    if !over_receipt.is_share() {
+    if !over_receipt.is_share() || over_receipt.as_decimal().normalize().scale() > 2 {
         return Err(SettingsError::Tolerance);
     }
     let reasons: Vec<String> = match &change.adjustment_reasons {

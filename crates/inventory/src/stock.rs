@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
-use rust_decimal::{Decimal, RoundingStrategy};
+use rust_decimal::Decimal;
 use tenancy::{DbError, TenantTx, both};
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -140,8 +140,6 @@ pub enum StockError {
     Insufficient(Vec<Shortage>),
     #[error("there is no such variant")]
     UnknownVariant,
-    #[error("there is no such location")]
-    UnknownLocation,
     /// It was archived, perhaps a moment ago.
     #[error("the location is archived, so nothing can be put there; bring it back first")]
     ClosedLocation,
@@ -329,8 +327,7 @@ impl LockedLevel {
             let before = known.or(unit_cost);
             self.average_cost = before.zip(unit_cost).map(|(before, cost)| {
                 let value = self.on_hand * before + change * cost;
-                (value / (self.on_hand + change))
-                    .round_dp_with_strategy(4, RoundingStrategy::MidpointAwayFromZero)
+                Money::rounded(value / (self.on_hand + change)).as_decimal()
             });
         }
         let left = self.on_hand + change;
@@ -340,7 +337,7 @@ impl LockedLevel {
         {
             // Taken back at what it came in at, as if it had never come; what was sold meanwhile keeps its cost.
             let value = self.on_hand * average + change * cost.as_decimal();
-            let without = (value / left).round_dp_with_strategy(4, RoundingStrategy::MidpointAwayFromZero);
+            let without = Money::rounded(value / left).as_decimal();
             self.average_cost = Some(without).filter(|cost| *cost >= Decimal::ZERO).or(self.average_cost);
         }
         if !change.is_zero() {
@@ -355,19 +352,21 @@ impl LockedLevel {
     }
 }
 
-/// Makes the levels that are missing, in key order.
+/// Makes the levels that are missing, in key order. Their locations are locked on the way, before any level: nobody archives
+/// one while a document is posted there, which refers to it.
 async fn make(tx: &TenantTx, keys: &[Key]) -> Result<(), StockError> {
     const MAKE: &str = "
         INSERT INTO stock_levels (variant_id, location_id, on_hand, reserved, position, updated_at)
-        SELECT variant_id, location_id, 0, 0, 0, $3
+        SELECT wanted.variant_id, l.id, 0, 0, 0, $3
           FROM unnest($1::uuid[], $2::uuid[]) AS wanted (variant_id, location_id)
-         ORDER BY variant_id, location_id
+          JOIN locations l ON l.id = wanted.location_id
+         ORDER BY wanted.variant_id, l.id
+           FOR KEY SHARE OF l
             ON CONFLICT (variant_id, location_id) DO NOTHING";
     let (variants, locations): (Vec<Uuid>, Vec<Uuid>) = keys.iter().copied().unzip();
     let made = tx.execute(MAKE, &[&variants, &locations, &tx.now()]).await;
     made.map(drop).map_err(|error| match error.constraint() {
         Some("stock_levels_variant_id_fkey") => StockError::UnknownVariant,
-        Some("stock_levels_location_id_fkey") => StockError::UnknownLocation,
         _ => error.into(),
     })
 }

@@ -12,6 +12,7 @@ use crate::archived_at;
 use crate::audit::{self, Changes, Subject};
 use crate::decimal::Percent;
 use crate::ids::TaxClassId;
+use crate::page::{Page, PageRequest};
 use crate::text::Name;
 
 /// One tax, such as VAT at 16 percent.
@@ -147,15 +148,17 @@ pub async fn find(tx: &TenantTx, id: TaxClassId) -> Result<Option<TaxClass>, DbE
     tx.query_opt(FIND, &[&id.as_uuid()]).await?.as_ref().map(TaxClass::from_row).transpose()
 }
 
-/// All tax classes in use, by name; a business has a handful.
+/// A page of the tax classes in use, the oldest first.
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn list(tx: &TenantTx) -> Result<Vec<TaxClass>, DbError> {
+pub async fn list(tx: &TenantTx, page: &PageRequest<1>) -> Result<Page<TaxClass, 1>, DbError> {
     const LIST: &str = "
         SELECT id, name, is_inclusive, rates, archived_at, version, created_at, updated_at
-          FROM tax_classes WHERE archived_at IS NULL ORDER BY name";
-    tx.query(LIST, &[]).await?.iter().map(TaxClass::from_row).collect()
+          FROM tax_classes WHERE archived_at IS NULL AND id > $1 ORDER BY id LIMIT $2";
+    let rows = tx.query(LIST, &[&page.after(0), &page.limit.and_one()]).await?;
+    let classes = rows.iter().map(TaxClass::from_row).collect::<Result<Vec<_>, _>>()?;
+    Ok(page.page(classes, |class| [class.id.as_uuid()]))
 }
 
 /// Changes a tax class; a change that changes nothing leaves the version as it is.

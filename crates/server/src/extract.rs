@@ -228,13 +228,14 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
     type Error = Problem;
     type Future = Ready<Result<Self, Problem>>;
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let read = web::Query::<T>::from_query(request.query_string());
-        ready(read.map(|query| Self(query.into_inner())).map_err(|error| {
-            let text = match &error {
-                actix_web::error::QueryPayloadError::Deserialize(error) => error.to_string(),
-                other => other.to_string(),
-            };
-            Problem::malformed("invalid_query", format!("The query parameters cannot be read: {text}."))
+        let pairs = form_urlencoded::parse(request.query_string().as_bytes());
+        let read = serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(pairs));
+        ready(read.map(Self).map_err(|error| {
+            let name = error.path().to_string();
+            // The path is "." where no parameter is at fault but the lack of one, which the text names.
+            let which = if name == "." { "".to_owned() } else { format!(" {name}") };
+            let text = error.inner();
+            Problem::malformed("invalid_query", format!("The query parameter{which} cannot be read: {text}."))
         }))
     }
 }

@@ -181,7 +181,6 @@ impl From<StockError> for Problem {
                     .with("shortages", json!(shortages))
             }
             StockError::UnknownVariant => Self::not_found().at("/variantId", "not_found", &error),
-            StockError::UnknownLocation => Self::not_found().at("/locationId", "not_found", &error),
             StockError::ClosedLocation => Self::conflict("location_archived", sentence(&error)),
             StockError::TooMuch => Self::invalid("/quantity", "quantity_too_large", &error),
             StockError::Db(error) => error.into(),

@@ -16,13 +16,20 @@ use crate::tenant::Tenant;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
     Read,
+    /// A read whose statements all see the same moment.
+    Snapshot,
     Write,
 }
 
 impl Mode {
     /// Debug builds make reads READ ONLY, so that a test finds a write in a read.
     fn begin(self) -> &'static str {
-        if self == Self::Read && cfg!(debug_assertions) { "BEGIN READ ONLY" } else { "BEGIN" }
+        match self {
+            Self::Read if cfg!(debug_assertions) => "BEGIN READ ONLY",
+            Self::Snapshot if cfg!(debug_assertions) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            Self::Snapshot => "BEGIN ISOLATION LEVEL REPEATABLE READ",
+            Self::Read | Self::Write => "BEGIN",
+        }
     }
 }
 
@@ -30,6 +37,7 @@ impl Mode {
 #[derive(Debug, Clone)]
 pub(crate) struct Openings {
     read: Arc<str>,
+    snapshot: Arc<str>,
     write: Arc<str>,
     settings: String,
 }
@@ -42,15 +50,21 @@ impl Openings {
             settings.push_str(&format!("; SET LOCAL statement_timeout = {}", timeout.as_millis()));
         }
         let opening = |mode: Mode| format!("{ROLLBACK}{}; {settings}", mode.begin()).into();
-        Self { read: opening(Mode::Read), write: opening(Mode::Write), settings }
+        Self {
+            read: opening(Mode::Read),
+            snapshot: opening(Mode::Snapshot),
+            write: opening(Mode::Write),
+            settings,
+        }
     }
 
     fn of(&self, mode: Mode) -> Arc<str> {
-        if cfg!(feature = "unscoped") && mode == Mode::Read {
+        if cfg!(feature = "unscoped") && mode != Mode::Write {
             return Arc::default();
         }
         match mode {
             Mode::Read => self.read.clone(),
+            Mode::Snapshot => self.snapshot.clone(),
             Mode::Write => self.write.clone(),
         }
     }

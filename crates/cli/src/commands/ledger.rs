@@ -48,7 +48,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     };
     let mut verified = Vec::with_capacity(tenants.len());
     for tenant in tenants {
-        let verdict = database.read(&tenant.scope(), async |tx| ledger::verify(tx).await).await?;
+        let verdict = database.read_snapshot(&tenant.scope(), async |tx| ledger::verify(tx).await).await?;
         verified.push(Verified { business: tenant.slug.clone(), verdict });
     }
     output::rows(output, &verified, ["business", "levels", "movements", "drifts"], |row| {

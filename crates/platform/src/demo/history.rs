@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use inventory::adjustment::{self, NewAdjustment};
 use inventory::category::{self, NewCategory};
+use inventory::count::{self, NewCount};
 use inventory::customer::{self, NewCustomer};
 use inventory::document::Part;
 use inventory::fulfilment::{self, NewFulfilment};
@@ -22,7 +23,7 @@ use inventory::variant::{NewVariant, Options};
 use inventory::{
     AdjustmentId, Barcode, CountId, Currency, CustomerId, FulfilmentId, LocationId, Money, Name, Note,
     OptionText, OrderId, Percent, PurchaseOrderId, Quantity, Reason, ReceiptId, ReturnId, ShortText, Sku,
-    SupplierId, TransferId, VariantId, count, location,
+    SupplierId, TransferId, VariantId, location,
 };
 use tenancy::TenantTx;
 
@@ -154,6 +155,7 @@ impl<'a> History<'a> {
             supplier::set_price(tx, self.suppliers[goods.supplier], &price, None).await?;
             let opening = NewAdjustment {
                 id: AdjustmentId::new(),
+                has_chosen_id: false,
                 variant_id: goods.id,
                 location_id: None,
                 quantity: quantity(goods.item.opening_stock)?,
@@ -364,20 +366,21 @@ impl<'a> History<'a> {
         Ok(())
     }
 
-    /// A posted count that found one piece less, and one that is open.
+    /// A posted count that found some pieces less, and one that is open.
     async fn count(&self) -> Result<(), DemoError> {
         let goods = &self.goods[0];
         let stored = inventory::variant::find(self.tx, goods.id).await?;
-        let (posted, open) = (CountId::new(), CountId::new());
-        count::open(self.tx, posted, None, None, None).await?;
+        let a_count = || NewCount { id: CountId::new(), has_chosen_id: false, location_id: None, note: None };
+        let posted = a_count();
+        count::open(self.tx, &posted, None).await?;
         if let Some(variant) = stored.filter(|variant| variant.available() > Quantity::ZERO) {
             let level = variant.available().plus(quantity("-6")?);
             if !level.is_negative() {
-                count::count(self.tx, posted, &[(goods.id, level)], None).await?;
-                count::post(self.tx, posted, None).await?;
+                count::count(self.tx, posted.id, &[(goods.id, level)], None).await?;
+                count::post(self.tx, posted.id, None).await?;
             }
         }
-        count::open(self.tx, open, None, None, None).await?;
+        count::open(self.tx, &a_count(), None).await?;
         Ok(())
     }
 

@@ -3,15 +3,15 @@
 use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post, web};
 use chrono::{DateTime, Utc};
 use inventory::category::{self, Category, CategoryChange, NewCategory};
-use inventory::{CategoryId, Cursor, Limit, Name};
+use inventory::{CategoryId, Name};
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use crate::etag::{self, Tag};
 use crate::extract::{Caller, Idempotency, IfMatch, Json, PathId, Query, may};
 use crate::once::{self, Answer, Key};
 use crate::problem::Problem;
-use crate::routes::{PageView, page_request};
+use crate::routes::{PageView, Paging, page_request};
 use crate::state::State;
 
 #[derive(Deserialize, ToSchema)]
@@ -63,25 +63,15 @@ impl From<Category> for CategoryView {
     }
 }
 
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct ListCategories {
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
-    limit: Option<Limit>,
-    #[param(value_type = Option<String>)]
-    cursor: Option<Cursor<1>>,
-}
-
 /// List categories
 ///
 /// Those in use, newest first.
-#[utoipa::path(tag = "catalogue", params(ListCategories), responses((status = 200, body = PageView<CategoryView>)))]
+#[utoipa::path(tag = "catalogue", params(Paging), responses((status = 200, body = PageView<CategoryView>)))]
 #[get("/categories")]
 pub async fn list(
     state: web::Data<State>,
     caller: Caller<may::CatalogueRead>,
-    Query(query): Query<ListCategories>,
+    Query(query): Query<Paging>,
 ) -> Result<HttpResponse, Problem> {
     let page = page_request(query.limit, query.cursor);
     let page = state.database.read(&caller.scope(), async |tx| category::list(tx, &page).await).await?;

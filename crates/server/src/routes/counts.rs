@@ -2,18 +2,18 @@
 
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use chrono::{DateTime, Utc};
-use inventory::count::{self, Count, CountLine, CountStatus};
-use inventory::{CountId, CountLineId, Cursor, Limit, LocationId, Note, Quantity, VariantId, counter};
+use inventory::count::{self, Count, CountLine, CountStatus, NewCount};
+use inventory::{CountId, CountLineId, LocationId, Note, Quantity, VariantId, counter};
 use serde::{Deserialize, Serialize};
 use tenancy::TenantTx;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::etag::{self, Tag};
 use crate::extract::{Caller, Idempotency, Json, PathId, Query, may};
 use crate::once::{self, Answer, Key};
 use crate::problem::Problem;
-use crate::routes::{PageView, page_request};
+use crate::routes::{PageView, Paging, page_request};
 use crate::state::State;
 
 #[derive(Deserialize, ToSchema)]
@@ -130,9 +130,11 @@ pub async fn open(
     body: Json<OpenCount>,
 ) -> Result<HttpResponse, Problem> {
     let OpenCount { id, location_id, note } = body.value;
+    let has_chosen_id = id.is_some();
     let (id, actor) = (id.unwrap_or_else(CountId::new), caller.actor());
+    let new = NewCount { id, has_chosen_id, location_id, note };
     once::run(&state.database, &caller, &request, &body.bytes, Key::Required, async |tx| {
-        let count = count::open(tx, id, location_id, note.as_ref(), actor).await?;
+        let count = count::open(tx, &new, actor).await?;
         let tag = Tag::of_version(count.version);
         Answer::created(format!("/api/v1/stock/counts/{id}"), tag, &CountView::from(count))
     })
@@ -201,25 +203,15 @@ pub async fn cancel(
     .await
 }
 
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct ListCounts {
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
-    limit: Option<Limit>,
-    #[param(value_type = Option<String>)]
-    cursor: Option<Cursor<1>>,
-}
-
 /// List counts
 ///
 /// Without their lines, the latest first.
-#[utoipa::path(tag = "stock", params(ListCounts), responses((status = 200, body = PageView<CountView>)))]
+#[utoipa::path(tag = "stock", params(Paging), responses((status = 200, body = PageView<CountView>)))]
 #[get("/stock/counts")]
 pub async fn list(
     state: web::Data<State>,
     caller: Caller<may::StockRead>,
-    Query(query): Query<ListCounts>,
+    Query(query): Query<Paging>,
 ) -> Result<HttpResponse, Problem> {
     let page = page_request(query.limit, query.cursor);
     let read = async |tx: &TenantTx| count::list(tx, &page).await;
@@ -236,7 +228,7 @@ pub async fn show(
     PathId(id): PathId<CountId>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let count = state.database.read(&caller.scope(), async |tx| count::find(tx, id).await).await?;
+    let count = state.database.read_snapshot(&caller.scope(), async |tx| count::find(tx, id).await).await?;
     let count = count.ok_or_else(Problem::not_found)?;
     Ok(etag::respond(request.headers(), Tag::of_version(count.version), &CountView::from(count)))
 }

@@ -9,8 +9,9 @@ use serde_json::value::RawValue;
 use tenancy::{TenantTx, both};
 use utoipa::ToSchema;
 
-use crate::extract::{Caller, may};
+use crate::extract::{Caller, Query, may};
 use crate::problem::Problem;
+use crate::routes::NoParameters;
 use crate::routes::alerts::AlertView;
 use crate::state::State;
 
@@ -127,9 +128,10 @@ impl DashboardView {
 pub async fn show(
     state: web::Data<State>,
     caller: Caller<may::DashboardRead>,
+    _: Query<NoParameters>,
 ) -> Result<HttpResponse, Problem> {
     let read = async |tx: &TenantTx| both(settings::currency(tx), dashboard::read(tx)).await;
-    let (currency, dashboard) = state.database.read(&caller.scope(), read).await?;
+    let (currency, dashboard) = state.database.read_snapshot(&caller.scope(), read).await?;
     Ok(HttpResponse::Ok().json(DashboardView::new(dashboard, &currency)))
 }
 

@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::etag::{self, Tag};
-use crate::extract::{Caller, Idempotency, IfMatch, Json, PathId, may};
+use crate::extract::{Caller, Idempotency, IfMatch, Json, PathId, Query, may};
 use crate::once::{self, Answer, Key};
 use crate::problem::Problem;
-use crate::routes::PageView;
+use crate::routes::{PageView, Paging, page_request};
 use crate::state::State;
 
 #[derive(Deserialize, ToSchema)]
@@ -55,13 +55,17 @@ impl From<Location> for LocationView {
 
 /// List locations
 ///
-/// The default one first.
-#[utoipa::path(tag = "stock", responses((status = 200, body = PageView<LocationView>)))]
+/// Those in use, the oldest first: that is the default one.
+#[utoipa::path(tag = "stock", params(Paging), responses((status = 200, body = PageView<LocationView>)))]
 #[get("/locations")]
-pub async fn list(state: web::Data<State>, caller: Caller<may::StockRead>) -> Result<HttpResponse, Problem> {
-    let locations = state.database.read(&caller.scope(), async |tx| location::list(tx).await).await?;
-    let data = locations.into_iter().map(LocationView::from).collect();
-    Ok(HttpResponse::Ok().json(PageView { data, next_cursor: None }))
+pub async fn list(
+    state: web::Data<State>,
+    caller: Caller<may::StockRead>,
+    Query(query): Query<Paging>,
+) -> Result<HttpResponse, Problem> {
+    let page = page_request(query.limit, query.cursor);
+    let page = state.database.read(&caller.scope(), async |tx| location::list(tx, &page).await).await?;
+    Ok(HttpResponse::Ok().json(PageView::new(page, LocationView::from)))
 }
 
 /// Create a location

@@ -28,9 +28,9 @@ pub mod variants;
 pub mod well_known;
 
 use inventory::{Currency, Cursor, Limit, Page, PageRequest, SearchText, settings as business_settings};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tenancy::{DbError, TenantTx, both};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::scope;
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -50,6 +50,22 @@ impl<T> PageView<T> {
         Self { data: page.data.into_iter().map(view).collect(), next_cursor: page.next.map(String::from) }
     }
 }
+
+/// Which page is wanted, of a list that takes no other parameters.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Paging {
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
+    limit: Option<Limit>,
+    #[param(value_type = Option<String>)]
+    cursor: Option<Cursor<1>>,
+}
+
+/// For what takes no parameters at all.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoParameters {}
 
 fn page_request<const N: usize>(limit: Option<Limit>, cursor: Option<Cursor<N>>) -> PageRequest<N> {
     PageRequest { limit: limit.unwrap_or_default(), after: cursor }

@@ -21,7 +21,7 @@ use crate::etag::{self, Tag};
 use crate::extract::{Caller, Idempotency, Json, PathId, Query, may};
 use crate::once::{self, Answer, Key};
 use crate::problem::Problem;
-use crate::routes::{PageView, page_request, search_text, with_currency};
+use crate::routes::{NoParameters, PageView, page_request, search_text, with_currency};
 use crate::state::State;
 
 #[derive(Deserialize, ToSchema)]
@@ -347,7 +347,7 @@ pub async fn show(
 ) -> Result<HttpResponse, Problem> {
     let (currency, order) = state
         .database
-        .read(&caller.scope(), async |tx| both(settings::currency(tx), order::find(tx, id)).await)
+        .read_snapshot(&caller.scope(), async |tx| both(settings::currency(tx), order::find(tx, id)).await)
         .await?;
     let order = order.ok_or_else(Problem::not_found)?;
     Ok(etag::respond(request.headers(), Tag::of_version(order.version), &OrderView::new(order, &currency)))
@@ -606,10 +606,11 @@ pub async fn list_returns(
     state: web::Data<State>,
     caller: Caller<may::OrdersRead>,
     PathId(id): PathId<OrderId>,
+    _: Query<NoParameters>,
 ) -> Result<HttpResponse, Problem> {
     let (currency, returns) = state
         .database
-        .read(&caller.scope(), async |tx| with_currency(tx, order_return::of_order(tx, id)).await)
+        .read_snapshot(&caller.scope(), async |tx| with_currency(tx, order_return::of_order(tx, id)).await)
         .await?;
     let data = returns.into_iter().map(|posted| ReturnView::new(posted, &currency)).collect();
     Ok(HttpResponse::Ok().json(PageView { data, next_cursor: None }))

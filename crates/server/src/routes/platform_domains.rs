@@ -7,11 +7,11 @@ use tenancy::domain::{self, Domain};
 use tenancy::{HostName, SharedScope, TenantId};
 use utoipa::ToSchema;
 
-use crate::extract::{Json, PathId, Staff, may};
+use crate::extract::{Json, PathId, Query, Staff, may};
 use crate::problem::Problem;
-use crate::routes::PageView;
 use crate::routes::platform_lifecycle::find;
 use crate::routes::platform_tenants::TenantView;
+use crate::routes::{NoParameters, PageView};
 use crate::state::State;
 
 #[derive(Serialize, ToSchema)]
@@ -65,6 +65,7 @@ pub async fn list(
     state: web::Data<State>,
     _staff: Staff<may::TenantsRead>,
     PathId(id): PathId<TenantId>,
+    _: Query<NoParameters>,
 ) -> Result<HttpResponse, Problem> {
     find(&state, id).await?;
     let domains =

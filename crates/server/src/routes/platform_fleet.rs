@@ -72,7 +72,7 @@ pub async fn verify_ledger(
     PathId(id): PathId<TenantId>,
 ) -> Result<HttpResponse, Problem> {
     let tenant = find(&state, id).await?;
-    let verdict = state.database.read(&tenant.scope(), async |tx| ledger::verify(tx).await).await?;
+    let verdict = state.database.read_snapshot(&tenant.scope(), async |tx| ledger::verify(tx).await).await?;
     Ok(HttpResponse::Ok().json(LedgerView::from(verdict)))
 }
 

@@ -22,7 +22,7 @@ use crate::etag::{self, Tag};
 use crate::extract::{Caller, Idempotency, IfMatch, Json, PathId, Query, may};
 use crate::once::{self, Answer, Key};
 use crate::problem::Problem;
-use crate::routes::{PageView, page_request, with_currency};
+use crate::routes::{NoParameters, PageView, page_request, with_currency};
 use crate::state::State;
 
 #[derive(Deserialize, ToSchema)]
@@ -273,7 +273,9 @@ pub async fn show(
 ) -> Result<HttpResponse, Problem> {
     let (currency, order) = state
         .database
-        .read(&caller.scope(), async |tx| both(settings::currency(tx), purchase_order::find(tx, id)).await)
+        .read_snapshot(&caller.scope(), async |tx| {
+            both(settings::currency(tx), purchase_order::find(tx, id)).await
+        })
         .await?;
     let order = order.ok_or_else(Problem::not_found)?;
     let tag = tag(&order);
@@ -534,10 +536,11 @@ pub async fn list_receipts(
     state: web::Data<State>,
     caller: Caller<may::PurchasingReceive>,
     PathId(id): PathId<PurchaseOrderId>,
+    _: Query<NoParameters>,
 ) -> Result<HttpResponse, Problem> {
     let (order, receipts) = state
         .database
-        .read(&caller.scope(), async |tx| {
+        .read_snapshot(&caller.scope(), async |tx| {
             both(purchase_order::find(tx, id), goods_receipt::of_order(tx, id)).await
         })
         .await?;

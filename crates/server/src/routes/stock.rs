@@ -235,8 +235,9 @@ pub async fn adjust(
     body: Json<CreateAdjustment>,
 ) -> Result<HttpResponse, Problem> {
     let CreateAdjustment { id, variant_id, location_id, quantity, unit_cost, reason, note } = body.value;
+    let has_chosen_id = id.is_some();
     let id = id.unwrap_or_else(AdjustmentId::new);
-    let new = NewAdjustment { id, variant_id, location_id, quantity, unit_cost, reason, note };
+    let new = NewAdjustment { id, has_chosen_id, variant_id, location_id, quantity, unit_cost, reason, note };
     let actor = caller.actor();
     once::run(&state.database, &caller, &request, &body.bytes, Key::Required, async |tx| {
         let created = |adjustment| {
@@ -322,6 +323,6 @@ pub async fn verify_ledger(
     state: web::Data<State>,
     caller: Caller<may::ReportsRead>,
 ) -> Result<HttpResponse, Problem> {
-    let verdict = state.database.read(&caller.scope(), async |tx| ledger::verify(tx).await).await?;
+    let verdict = state.database.read_snapshot(&caller.scope(), async |tx| ledger::verify(tx).await).await?;
     Ok(HttpResponse::Ok().json(LedgerView::from(verdict)))
 }

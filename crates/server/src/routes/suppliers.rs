@@ -15,7 +15,7 @@ use crate::etag::{self, Tag};
 use crate::extract::{Caller, Idempotency, IfMatch, Json, PathId, Query, may};
 use crate::once::{self, Answer, Key};
 use crate::problem::Problem;
-use crate::routes::{PageView, page_request};
+use crate::routes::{PageView, Paging, page_request};
 use crate::state::State;
 
 #[derive(Deserialize, ToSchema)]
@@ -88,25 +88,15 @@ impl From<Supplier> for SupplierView {
     }
 }
 
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct ListSuppliers {
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
-    limit: Option<Limit>,
-    #[param(value_type = Option<String>)]
-    cursor: Option<Cursor<1>>,
-}
-
 /// List suppliers
 ///
 /// Those in use, newest first.
-#[utoipa::path(tag = "purchasing", params(ListSuppliers), responses((status = 200, body = PageView<SupplierView>)))]
+#[utoipa::path(tag = "purchasing", params(Paging), responses((status = 200, body = PageView<SupplierView>)))]
 #[get("/suppliers")]
 pub async fn list(
     state: web::Data<State>,
     caller: Caller<may::PurchasingReceive>,
-    Query(query): Query<ListSuppliers>,
+    Query(query): Query<Paging>,
 ) -> Result<HttpResponse, Problem> {
     let page = page_request(query.limit, query.cursor);
     let read = async |tx: &TenantTx| supplier::list(tx, &page).await;

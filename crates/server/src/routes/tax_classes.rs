@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::etag::{self, Tag};
-use crate::extract::{Caller, Idempotency, IfMatch, Json, PathId, may};
+use crate::extract::{Caller, Idempotency, IfMatch, Json, PathId, Query, may};
 use crate::once::{self, Answer, Key};
 use crate::problem::Problem;
-use crate::routes::PageView;
+use crate::routes::{PageView, Paging, page_request};
 use crate::state::State;
 
 #[derive(Deserialize, ToSchema)]
@@ -87,16 +87,17 @@ impl From<TaxClass> for TaxClassView {
 
 /// List tax classes
 ///
-/// Those in use, by name; all of them.
-#[utoipa::path(tag = "catalogue", responses((status = 200, body = PageView<TaxClassView>)))]
+/// Those in use, the oldest first.
+#[utoipa::path(tag = "catalogue", params(Paging), responses((status = 200, body = PageView<TaxClassView>)))]
 #[get("/tax-classes")]
 pub async fn list(
     state: web::Data<State>,
     caller: Caller<may::CatalogueRead>,
+    Query(query): Query<Paging>,
 ) -> Result<HttpResponse, Problem> {
-    let classes = state.database.read(&caller.scope(), async |tx| tax::list(tx).await).await?;
-    let data = classes.into_iter().map(TaxClassView::from).collect();
-    Ok(HttpResponse::Ok().json(PageView { data, next_cursor: None }))
+    let page = page_request(query.limit, query.cursor);
+    let page = state.database.read(&caller.scope(), async |tx| tax::list(tx, &page).await).await?;
+    Ok(HttpResponse::Ok().json(PageView::new(page, TaxClassView::from)))
 }
 
 /// Create a tax class

@@ -278,7 +278,8 @@ pub async fn show(
     PathId(id): PathId<TransferId>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let transfer = state.database.read(&caller.scope(), async |tx| transfer::find(tx, id).await).await?;
+    let transfer =
+        state.database.read_snapshot(&caller.scope(), async |tx| transfer::find(tx, id).await).await?;
     let transfer = transfer.ok_or_else(Problem::not_found)?;
     Ok(etag::respond(request.headers(), Tag::of_version(transfer.version), &TransferView::from(transfer)))
 }

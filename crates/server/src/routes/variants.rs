@@ -5,18 +5,16 @@ use std::collections::BTreeMap;
 use actix_web::{HttpRequest, HttpResponse, get, patch, web};
 use chrono::{DateTime, Utc};
 use inventory::variant::{self, NewVariant, Variant, VariantChange};
-use inventory::{
-    Barcode, Currency, Cursor, Limit, Money, OptionText, ProductId, Quantity, Sku, VariantId, gtin, settings,
-};
+use inventory::{Barcode, Currency, Money, OptionText, ProductId, Quantity, Sku, VariantId, gtin, settings};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tenancy::{TenantTx, both};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use crate::etag::{self, Tag};
 use crate::extract::{Caller, IfMatch, Json, PathId, Query, may};
 use crate::problem::Problem;
-use crate::routes::{PageView, page_request};
+use crate::routes::{PageView, Paging, page_request};
 use crate::state::State;
 
 #[derive(Deserialize, ToSchema)]
@@ -148,16 +146,6 @@ fn gtin_warning(code: &str) -> Option<String> {
     (!code.ends_with(right)).then(|| format!("the check digit of {code} should be {right}: was it mistyped?"))
 }
 
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct ListPrices {
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
-    limit: Option<Limit>,
-    #[param(value_type = Option<String>)]
-    cursor: Option<Cursor<1>>,
-}
-
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PriceChangeView {
@@ -172,14 +160,14 @@ pub struct PriceChangeView {
 /// Read a variant's prices
 ///
 /// Since when it has had which, the latest first.
-#[utoipa::path(tag = "catalogue", params(ListPrices, ("id" = uuid::Uuid, Path,)),
+#[utoipa::path(tag = "catalogue", params(Paging, ("id" = uuid::Uuid, Path,)),
     responses((status = 200, body = PageView<PriceChangeView>)))]
 #[get("/variants/{id}/prices")]
 pub async fn list_prices(
     state: web::Data<State>,
     caller: Caller<may::CatalogueRead>,
     PathId(id): PathId<VariantId>,
-    Query(query): Query<ListPrices>,
+    Query(query): Query<Paging>,
 ) -> Result<HttpResponse, Problem> {
     let page = page_request(query.limit, query.cursor);
     let (currency, (variant, page)) = state
