@@ -319,3 +319,33 @@ async fn under_load_alerts_are_what_the_levels_say() {
     let deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
     assert_eq!(admin.query_one(deadlocks, &[]).await.unwrap().get::<_, i64>(0), 0);
 }
+
+#[tokio::test]
+async fn the_review_puts_right_whatever_disagrees() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let (bolt, nut) = (watched(&acme, "BOLT", "2").await, watched(&acme, "NUT", "0").await);
+    watched(&acme, "PIN", "9").await;
+    let told = alerts(&acme).await;
+    assert_eq!(told.len(), 2, "{told:?}");
+    let admin = app.database.as_admin().await;
+    let review = async |tx: &tenancy::TenantTx| inventory::alert::review_overdue(tx).await;
+    let database = &app.running().state().database;
+    let of = |variant: &Value| format!("variant_id = '{}'", variant.as_str().unwrap());
+    for wrong in [
+        // One that is missing, one that is wrong, one that should be closed, one of a place that nobody watches.
+        format!("DELETE FROM business_1.low_stock_alerts WHERE {}", of(&bolt)),
+        format!("UPDATE business_1.low_stock_alerts SET is_out = false WHERE {}", of(&nut)),
+        format!("UPDATE business_1.low_stock_alerts SET is_covered = true WHERE {}", of(&nut)),
+        format!("UPDATE business_1.low_stock_alerts SET closed_at = now() WHERE {}", of(&nut)),
+        "INSERT INTO business_1.low_stock_alerts
+         SELECT gen_random_uuid(), variant_id, location_id, false, false, NULL, now(), now() FROM business_1.stock_levels
+          WHERE on_hand = 9"
+            .to_owned(),
+    ] {
+        assert_eq!(admin.execute(&wrong, &[]).await.unwrap(), 1, "{wrong}");
+        assert_eq!(database.write(&acme.tenant.scope(), review).await.unwrap(), 1, "{wrong}");
+        assert_eq!(alerts(&acme).await, told, "{wrong}");
+        assert_eq!(database.write(&acme.tenant.scope(), review).await.unwrap(), 0, "{wrong}");
+    }
+}

@@ -16,6 +16,7 @@ mod hosts;
 mod isolation;
 mod jobs;
 mod lifecycle;
+mod lists;
 mod onboarding;
 mod orders;
 mod plans;

@@ -399,3 +399,75 @@ async fn the_last_unit_goes_to_one_of_two_whatever_they_want_it_for() {
     assert_books_hold(&app, &acme).await;
     assert_eq!(acme.get("/api/v1/stock/ledger").await.body["holds"], true);
 }
+
+#[tokio::test]
+async fn what_comes_back_in_parts_is_credited_to_the_cent() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let bolt = stocked(&acme, "BOLT", "10").await;
+    // Three for 10.00: a third has no end.
+    let line = json!({"variantId": bolt, "quantity": "3", "discount": "20.00"});
+    let order = made(acme.submit("orders", &json!({"lines": [line]})).await);
+    assert_eq!(order["total"], "10.00");
+    let one = json!({"reason": "rusty", "lines": [{"lineId": order["lines"][0]["id"], "quantity": "1"}]});
+    let mut refunds = Vec::new();
+    for _ in 0..3 {
+        let returned =
+            made(acme.submit(&format!("orders/{}/returns", order["id"].as_str().unwrap()), &one).await);
+        refunds.push((returned["refund"].clone(), returned["order"]["amountDue"].clone()));
+    }
+    let told = |refund: &str, due: &str| (json!(refund), json!(due));
+    assert_eq!(refunds, [told("3.33", "6.67"), told("3.34", "3.33"), told("3.33", "0.00")]);
+    assert_books_hold(&app, &acme).await;
+}
+
+#[tokio::test]
+async fn what_is_wasted_leaves_the_cost_of_the_rest_as_it_was() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let bolt = stocked(&acme, "BOLT", "3").await;
+    let order = made(acme.submit("orders", &json!({"lines": [{"variantId": bolt, "quantity": "1"}]})).await);
+    let dearer =
+        json!({"variantId": bolt, "quantity": "7", "unitCost": "7", "reason": "found", "note": null});
+    assert_eq!(acme.submit("stock/adjustments", &dearer).await.status, 201);
+    let cost_of_next = async || {
+        let sold = json!({"lines": [{"variantId": bolt, "quantity": "0.001"}]});
+        made(acme.submit("orders", &sold).await);
+        let path = format!("/api/v1/stock/movements?variantId={}", bolt.as_str().unwrap());
+        acme.get(&path).await.body["data"][0]["unitCost"].clone()
+    };
+    let before = cost_of_next().await;
+    assert_eq!(before, "6.3333");
+    let back = json!({"reason": "broken", "lines": [{"lineId": order["lines"][0]["id"], "quantity": "1", "restock": false}]});
+    made(acme.submit(&format!("orders/{}/returns", order["id"].as_str().unwrap()), &back).await);
+    // It was sold at 4, and is gone at 4.
+    assert_eq!(cost_of_next().await, before);
+}
+
+#[tokio::test]
+async fn orders_are_found_by_customer_and_text_together() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let bolt = stocked(&acme, "BOLT", "10").await;
+    let mut customers = Vec::new();
+    for name in ["Ann Smith", "Ann Jones"] {
+        let customer = made(acme.post("/api/v1/customers", &json!({"name": name})).await)["id"].clone();
+        let body =
+            json!({"customerId": customer, "lines": [{"variantId": bolt, "quantity": "1"}], "fulfil": false});
+        made(acme.submit("orders", &body).await);
+        customers.push(customer.as_str().unwrap().to_owned());
+    }
+    let found = async |query: &str| {
+        let reply = acme.get(&format!("/api/v1/orders?{query}")).await;
+        assert_eq!(reply.status, 200, "{query}: {reply:?}");
+        reply.body["data"].as_array().unwrap().iter().map(|order| order["number"].clone()).collect::<Vec<_>>()
+    };
+    let (smith, jones) = (&customers[0], &customers[1]);
+    assert_eq!(found("q=ann").await, [2, 1]);
+    assert_eq!(found(&format!("q=ann&customerId={smith}")).await, [1]);
+    assert_eq!(found(&format!("q=jones&customerId={jones}&status=reserved")).await, [2]);
+    assert_eq!(found(&format!("q=jones&customerId={smith}")).await, [0; 0]);
+    assert_eq!(found(&format!("q=1&customerId={jones}")).await, [0; 0]);
+    assert_eq!(found("from=-4713-11-24T00:00:00Z&until=%2B262142-12-31T00:00:00Z").await, [2, 1]);
+    assert_eq!(found("until=-262143-01-01T00:00:00Z").await, [0; 0]);
+}

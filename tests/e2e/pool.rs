@@ -348,3 +348,19 @@ async fn a_connection_that_is_refused_a_role_is_not_lent_again() {
     admin.batch_execute(&format!("GRANT {role} TO tenantry_test_server")).await.unwrap();
     assert_ne!(pid().await.unwrap(), before);
 }
+
+#[tokio::test]
+async fn all_statements_of_a_snapshot_see_one_moment() {
+    let app = TestApp::start().await;
+    let acme = app.onboard("acme", "a@acme.test").await;
+    let database = app.database.pool(2);
+    let both = async |tx: &TenantTx| {
+        let before = tx.query(NAMES, &[]).await?.len();
+        database
+            .write(&acme.scope(), async |tx| insert(tx, &format!("new {}", Uuid::now_v7())).await)
+            .await?;
+        Ok::<_, DbError>((before, tx.query(NAMES, &[]).await?.len()))
+    };
+    assert_eq!(database.read_snapshot(&acme.scope(), both).await.unwrap(), (0, 0));
+    assert_eq!(database.read(&acme.scope(), both).await.unwrap(), (1, 2));
+}

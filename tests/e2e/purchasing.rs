@@ -181,3 +181,107 @@ async fn what_was_ordered_is_received_exactly_once() {
     let count: i64 = app.database.as_admin().await.query_one(deadlocks, &[]).await.unwrap().get(0);
     assert_eq!((count, acme.get("/api/v1/stock/ledger").await.body["holds"].clone()), (0, json!(true)));
 }
+
+/// What one unit cost of what is sold next.
+async fn cost_of_next(business: &Business<'_>, variant: &Value) -> Value {
+    let sold = json!({"lines": [{"variantId": variant, "quantity": "1"}]});
+    let order = business.submit("orders", &sold).await;
+    assert_eq!(order.status, 201, "{order:?}");
+    let path = format!("/api/v1/stock/movements?variantId={}", variant.as_str().unwrap());
+    business.get(&path).await.body["data"][0]["unitCost"].clone()
+}
+
+#[tokio::test]
+async fn a_receipt_that_is_taken_back_takes_its_cost_with_it_unless_something_was_sold_at_it() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let (_, bolt, order) = ordered(&acme, "10").await;
+    // 10 that cost 4, then 10 at 2.50.
+    acme.adjust(&bolt, "10").await;
+    let receipts = format!("purchase-orders/{}/receipts", id(&order));
+    let received = acme.submit(&receipts, &json!({})).await;
+    let staff = app.member_of(&acme.tenant, "STAFF").await;
+    let back = json!({"reverses": received.body["id"]});
+    assert_eq!(staff.submit(&receipts, &back).await.status, 403, "staff receive, and take nothing back");
+    assert_eq!(acme.submit(&receipts, &back).await.status, 201);
+    assert_eq!(cost_of_next(&acme, &bolt).await, "4");
+
+    let received = acme.submit(&receipts, &json!({})).await;
+    assert_eq!(cost_of_next(&acme, &bolt).await, "3.2105", "9 at 4, 10 at 2.50");
+    assert_eq!(acme.submit(&receipts, &json!({"reverses": received.body["id"]})).await.status, 201);
+    assert_eq!(cost_of_next(&acme, &bolt).await, "3.2105");
+    assert_eq!(acme.get("/api/v1/stock/ledger").await.body["holds"], true);
+}
+
+#[tokio::test]
+async fn goods_for_a_location_that_was_closed_meanwhile_are_refused_and_told_why() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let (supplier, bolt, _) = ordered(&acme, "1").await;
+    let shed = acme.post("/api/v1/locations", &json!({"name": "Shed"})).await.body["id"].clone();
+    let line = json!([{"variantId": bolt, "quantity": "3", "unitCost": "1"}]);
+    let body = json!({"supplierId": supplier, "locationId": shed, "lines": line});
+    let order = acme.submit("purchase-orders", &body).await.body;
+    acme.submit(&format!("purchase-orders/{}/send", id(&order)), &json!({})).await;
+    let path = format!("/api/v1/locations/{}", shed.as_str().unwrap());
+    assert_eq!(acme.patch(&path, &json!({"archived": true})).await.status, 200);
+    let receipts = format!("purchase-orders/{}/receipts", id(&order));
+    let refused = acme.submit(&receipts, &json!({})).await;
+    assert_eq!((refused.status, refused.code()), (409, "location_archived"), "{refused:?}");
+    assert_eq!(acme.patch(&path, &json!({"archived": false})).await.status, 200);
+    assert_eq!(acme.submit(&receipts, &json!({})).await.body["order"]["status"], "RECEIVED");
+}
+
+#[tokio::test]
+async fn a_draft_is_changed_in_its_taxes_its_day_and_not_beyond_sense() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let (supplier, bolt, _) = ordered(&acme, "1").await;
+    let lines = |tax: &str, quantity: &str, cost: &str| json!([{"variantId": bolt, "quantity": quantity, "unitCost": cost, "taxPercent": tax}]);
+    let draft = json!({"supplierId": supplier, "lines": lines("0", "10", "1.00")});
+    let order = acme.submit("purchase-orders", &draft).await.body;
+    let path = format!("/api/v1/purchase-orders/{}", id(&order));
+    let taxed = acme.patch(&path, &json!({"lines": lines("16", "10", "1.00")})).await.body;
+    assert_eq!(
+        (&taxed["subtotal"], &taxed["tax"], &taxed["total"]),
+        (&json!("10.00"), &json!("1.60"), &json!("11.60"))
+    );
+    for day in ["1999-12-31", "+10000-01-01", "-4713-11-24", "-262143-01-01"] {
+        let refused = acme.patch(&path, &json!({"expectedOn": day})).await;
+        assert_eq!((refused.status, refused.code()), (422, "invalid_day"), "{day}: {refused:?}");
+    }
+    assert_eq!(acme.patch(&path, &json!({"expectedOn": "2999-02-29"})).await.code(), "invalid_value");
+    // As much as can be counted, with as much again tolerated: no more than the books can hold.
+    acme.patch("/api/v1/settings", &json!({"overReceiptPercent": "100"})).await;
+    let most = acme.patch(&path, &json!({"lines": lines("0", "99999999999.999", "0")})).await;
+    assert_eq!(most.status, 200, "{most:?}");
+    let refused = acme.patch("/api/v1/settings", &json!({"overReceiptPercent": "2.505"})).await;
+    assert_eq!((refused.status, &refused.body["errors"][0]["pointer"]), (422, &json!("/overReceiptPercent")));
+    let price = json!({"variantId": bolt, "cost": "1", "minimumQuantity": "-1"});
+    let refused = acme.submit(&format!("suppliers/{}/prices", supplier.as_str().unwrap()), &price).await;
+    assert_eq!((refused.status, &refused.body["errors"][0]["pointer"]), (422, &json!("/minimumQuantity")));
+}
+
+#[tokio::test]
+async fn an_order_that_has_become_overdue_is_no_longer_what_was_read() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let (_, _, order) = ordered(&acme, "1").await;
+    // Between these two it is always another day.
+    let (west, east) = ("Etc/GMT+12", "Pacific/Kiritimati");
+    assert_eq!(acme.patch("/api/v1/settings", &json!({"timeZone": west})).await.status, 200);
+    let path = format!("/api/v1/purchase-orders/{}", id(&order));
+    let today = format!("SELECT (now() AT TIME ZONE '{west}')::date::text");
+    let today: String = app.database.as_admin().await.query_one(&today, &[]).await.unwrap().get(0);
+    let dated = acme.patch(&path, &json!({"expectedOn": today})).await;
+    assert_eq!(dated.body["overdue"], false, "{dated:?}");
+    let read = acme.get(&path).await;
+    let known = acme.with("if-none-match", read.header("etag"));
+    assert_eq!(known.get(&path).await.status, 304);
+    assert_eq!(acme.patch("/api/v1/settings", &json!({"timeZone": east})).await.status, 200);
+    let now = known.get(&path).await;
+    assert_eq!((now.status, &now.body["overdue"]), (200, &json!(true)));
+    // Nobody has changed it.
+    let changed = acme.with("if-match", read.header("etag")).patch(&path, &json!({"note": "late"})).await;
+    assert_eq!(changed.status, 200, "{changed:?}");
+}

@@ -226,7 +226,7 @@ async fn many_takers_of_few_units_take_exactly_those() {
 #[tokio::test]
 async fn many_lines_in_any_order_neither_deadlock_nor_oversell() {
     use inventory::movement::Kind;
-    use inventory::stock::{self, Posting, Source, StockError};
+    use inventory::stock::{self, Posting, Source, StockError, UnitCost};
     use inventory::{LocationId, Quantity, VariantId};
 
     let app = TestApp::start().await;
@@ -256,7 +256,7 @@ async fn many_lines_in_any_order_neither_deadlock_nor_oversell() {
                     .map(|variant_id| Posting {
                         kind: Kind::Adjustment,
                         reserved: Quantity::ZERO,
-                        unit_cost: None,
+                        unit_cost: UnitCost::Average,
                         variant_id: *variant_id,
                         location_id: location,
                         quantity: Quantity::parse("-1").unwrap(),
@@ -283,4 +283,25 @@ async fn many_lines_in_any_order_neither_deadlock_nor_oversell() {
     join_all(documents).await;
     assert_no_deadlock(&app).await;
     assert_ledger_holds(&app, &acme).await;
+}
+
+#[tokio::test]
+async fn what_something_cost_is_told_of_what_comes_in_and_makes_two_adjustments_differ() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let bolt = stocked(&acme, "BOLT", "5").await;
+    let costing = |id: Uuid, quantity: &str, cost: &str| json!({"id": id, "variantId": bolt, "quantity": quantity, "unitCost": cost, "reason": "found"});
+    for (quantity, cost) in [("1", "-0.01"), ("-1", "4.00")] {
+        let refused = acme.submit("stock/adjustments", &costing(Uuid::now_v7(), quantity, cost)).await;
+        assert_eq!((refused.status, refused.code()), (422, "invalid_cost"), "{refused:?}");
+    }
+    let id = Uuid::now_v7();
+    let first = acme.submit("stock/adjustments", &costing(id, "1", "4.50")).await;
+    assert_eq!(first.status, 201, "{first:?}");
+    let again = acme.submit("stock/adjustments", &costing(id, "1", "4.5")).await;
+    assert_eq!((again.status, &again.body), (201, &first.body));
+    assert_eq!(acme.submit("stock/adjustments", &costing(id, "1", "4.51")).await.code(), "id_taken");
+    let unknown = json!({"id": id, "variantId": Uuid::now_v7(), "quantity": "1", "reason": "found"});
+    assert_eq!(acme.submit("stock/adjustments", &unknown).await.code(), "id_taken");
+    assert_eq!(acme.on_hand(&bolt).await, "6");
 }

@@ -373,3 +373,73 @@ async fn orders_go_on_while_their_tables_are_changed() {
         assert_books_hold(&app, business).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_catalogue_and_the_locations_change_while_stock_moves_and_nobody_waits_in_a_circle() {
+    let app = TestApp::start().await;
+    let acme = &app.tenant("acme").await;
+    let variants = &stocked(acme, 3, "1000").await;
+    let place = async |name: &str| {
+        acme.post("/api/v1/locations", &json!({"name": name})).await.body["id"].as_str().unwrap().to_owned()
+    };
+    let (shed, barn) = (&place("Shed").await, &place("Barn").await);
+    let supplier = &acme.post("/api/v1/suppliers", &json!({"name": "Bolts & Co"})).await.body["id"].clone();
+    let work = (0..240_u64).map(|seed| async move {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let variant = &variants[random.usize(..3)];
+        match seed % 8 {
+            // The barn is empty most of the time, and closed and opened all the time.
+            0..3 => {
+                let of = |quantity: &str| json!({"variantId": variant, "locationId": barn, "quantity": quantity, "reason": "test"});
+                let put = acme.submit("stock/adjustments", &of("1")).await;
+                if put.status != 201 {
+                    return put;
+                }
+                let order = json!({"locationId": barn, "lines": [{"variantId": variant, "quantity": "1"}]});
+                acme.submit("orders", &order).await
+            }
+            3 | 4 => {
+                let change = json!({"archived": random.bool(), "name": format!("Barn {seed}")});
+                acme.patch(&format!("/api/v1/locations/{barn}"), &change).await
+            }
+            5 => {
+                let path = format!("/api/v1/variants/{}", variant.as_str().unwrap());
+                let (sku, level) = (format!("SKU-{seed}"), random.u32(1..2000).to_string());
+                acme.patch(&path, &json!({"sku": sku, "reorderLevel": level})).await
+            }
+            6 => {
+                let lines = json!([{"variantId": variant, "quantity": "2", "unitCost": "1"}]);
+                let body = json!({"supplierId": supplier, "locationId": shed, "lines": lines});
+                let order = acme.submit("purchase-orders", &body).await.body["id"].clone();
+                let path = format!("purchase-orders/{}", order.as_str().unwrap());
+                acme.submit(&format!("{path}/send"), &json!({})).await;
+                acme.submit(&format!("{path}/receipts"), &json!({})).await
+            }
+            _ => {
+                let main = acme.get("/api/v1/locations?limit=1").await.body["data"][0]["id"].clone();
+                let lines = json!([{"variantId": variant, "quantity": "1"}, {"variantId": variants[0], "quantity": "1"}]);
+                let body = json!({"fromLocationId": main, "toLocationId": shed, "lines": lines});
+                acme.submit("stock/transfers", &body).await
+            }
+        }
+    });
+    // The barn may be closed, or not empty; nobody has any other trouble.
+    let work = RefCell::new(work);
+    let ok = &AtomicUsize::new(0);
+    let lane = async |_| {
+        loop {
+            let Some(next) = work.borrow_mut().next() else { break };
+            let reply = next.await;
+            assert!(matches!(reply.status, 200 | 201 | 404 | 409), "{reply:?}");
+            ok.fetch_add(usize::from(reply.status < 300), Ordering::Relaxed);
+        }
+    };
+    join_all((0..16).map(lane).collect()).await;
+    assert!(ok.load(Ordering::Relaxed) > 120, "{ok:?}");
+    assert_books_hold(&app, acme).await;
+    let admin = app.database.as_admin().await;
+    let lost =
+        "SELECT count(*) FROM business_1.stock_levels s JOIN business_1.locations l ON l.id = s.location_id
+                 WHERE l.archived_at IS NOT NULL AND s.on_hand > 0";
+    assert_eq!(admin.query_one(lost, &[]).await.unwrap().get::<_, i64>(0), 0, "stock where nobody looks");
+}

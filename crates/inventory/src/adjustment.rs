@@ -133,7 +133,7 @@ pub async fn post(
         location_id: location,
         quantity: new.quantity,
         reserved: Quantity::ZERO,
-        unit_cost: new.unit_cost,
+        unit_cost: new.unit_cost.into(),
         reason: Some(new.reason.clone()),
         line_id: id,
     };

@@ -16,7 +16,7 @@ use crate::decimal::Quantity;
 use crate::ids::{CountId, CountLineId, LocationId, VariantId};
 use crate::movement::Kind;
 use crate::page::{Page, PageRequest, number_key};
-use crate::stock::{self, Posting, Source, StockError};
+use crate::stock::{self, Posting, Source, StockError, UnitCost};
 use crate::text::Note;
 use crate::{document, location};
 
@@ -253,7 +253,7 @@ pub async fn post(tx: &TenantTx, id: CountId, actor: Option<Uuid>) -> Result<Cou
             location_id: stored.location_id,
             quantity: line.difference(),
             reserved: Quantity::ZERO,
-            unit_cost: None,
+            unit_cost: UnitCost::Average,
             reason: None,
             line_id: line.id.as_uuid(),
         })

@@ -11,7 +11,7 @@ use crate::document::{self, Part};
 use crate::ids::{FulfilmentId, OrderId, OrderLineId};
 use crate::movement::Kind;
 use crate::order::{self, Order, OrderError, OrderStatus};
-use crate::stock::{self, Posting, Source};
+use crate::stock::{self, Posting, Source, UnitCost};
 
 /// A fulfilment to be posted.
 #[derive(Debug, Clone)]
@@ -73,7 +73,7 @@ pub async fn post(tx: &TenantTx, new: &NewFulfilment, actor: Option<Uuid>) -> Re
             location_id: order.location_id,
             quantity: quantity.negated(),
             reserved: quantity.negated(),
-            unit_cost: None,
+            unit_cost: UnitCost::Average,
             reason: None,
             line_id: *id,
         })

@@ -1,5 +1,7 @@
 //! Goods receipts: what arrived of an order to a supplier. Stock changes here, and nowhere else in purchasing.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use tenancy::{DbError, TenantTx, both};
@@ -12,7 +14,7 @@ use crate::document::{self, Part, PartError};
 use crate::ids::{PurchaseOrderId, PurchaseOrderLineId, ReceiptId};
 use crate::movement::Kind;
 use crate::purchase_order::{self, PurchaseOrder, PurchaseStatus};
-use crate::stock::{self, Posting, Source, StockError};
+use crate::stock::{self, Posting, Source, StockError, UnitCost};
 use crate::text::ShortText;
 
 /// A receipt to be posted.
@@ -126,9 +128,9 @@ pub async fn post(tx: &TenantTx, new: &NewReceipt, actor: Option<Uuid>) -> Resul
         }
         Arrival::Reversal(id) => reversal_of(tx, &order, *id).await?,
     };
-    let untouched = match new.what {
-        Arrival::Goods { .. } => Vec::new(),
-        Arrival::Reversal(id) => untouched_since(tx, id).await?,
+    let places = match new.what {
+        Arrival::Goods { .. } => HashMap::new(),
+        Arrival::Reversal(id) => places_of(tx, id).await?,
     };
     let ids: Vec<Uuid> = changes.iter().map(|_| Uuid::now_v7()).collect();
     let postings: Vec<Posting> = changes
@@ -140,9 +142,10 @@ pub async fn post(tx: &TenantTx, new: &NewReceipt, actor: Option<Uuid>) -> Resul
             location_id: order.location_id,
             quantity: *quantity,
             reserved: Quantity::ZERO,
-            unit_cost: Some(order.lines[*at].unit_cost).filter(|_| {
-                !quantity.is_negative() || untouched.contains(&order.lines[*at].variant_id.as_uuid())
-            }),
+            unit_cost: match places.get(&order.lines[*at].variant_id.as_uuid()) {
+                Some(place) => UnitCost::KnownSince(order.lines[*at].unit_cost, *place),
+                None => UnitCost::Known(order.lines[*at].unit_cost),
+            },
             reason: None,
             line_id: *id,
         })
@@ -206,15 +209,12 @@ pub async fn post(tx: &TenantTx, new: &NewReceipt, actor: Option<Uuid>) -> Resul
     Ok(Outcome::Posted(receipt, order))
 }
 
-/// The variants whose stock has not moved since a receipt: what it did to their average cost can be taken back. Of the others
-/// something may have been sold at that average, so it stays.
-async fn untouched_since(tx: &TenantTx, id: ReceiptId) -> Result<Vec<Uuid>, DbError> {
-    const UNTOUCHED: &str = "
-        SELECT l.variant_id
-          FROM stock_movements m
-          JOIN stock_levels l ON l.variant_id = m.variant_id AND l.location_id = m.location_id
-         WHERE m.source_type = 'goods_receipt' AND m.source_id = $1 AND m.position = l.position";
-    tx.query(UNTOUCHED, &[&id.as_uuid()]).await?.iter().map(|row| Ok(row.try_get("variant_id")?)).collect()
+/// The places of a receipt's movements in the ledgers of its variants.
+async fn places_of(tx: &TenantTx, id: ReceiptId) -> Result<HashMap<Uuid, i64>, DbError> {
+    const PLACES: &str = "
+        SELECT variant_id, position FROM stock_movements WHERE source_type = 'goods_receipt' AND source_id = $1";
+    let rows = tx.query(PLACES, &[&id.as_uuid()]).await?;
+    rows.iter().map(|row| Ok((row.try_get("variant_id")?, row.try_get("position")?))).collect()
 }
 
 /// What taking an earlier receipt back changes.

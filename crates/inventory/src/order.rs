@@ -21,7 +21,7 @@ use crate::movement::Kind;
 use crate::page::{Cursor, Page, PageRequest, number_key};
 use crate::pricing::{self, Discount, PricedLine, PricingError};
 use crate::settings::{self, Terms};
-use crate::stock::{self, Decided, Posting, Source, StockError};
+use crate::stock::{self, Decided, Posting, Source, StockError, UnitCost};
 use crate::tax::{Rate, Taxation};
 use crate::text::{Note, Reason, SearchText};
 
@@ -265,7 +265,7 @@ pub async fn place(tx: &TenantTx, new: &NewOrder, actor: Option<Uuid>) -> Result
             location_id: location,
             quantity: if at_once { line.quantity.negated() } else { Quantity::ZERO },
             reserved: if at_once { Quantity::ZERO } else { line.quantity },
-            unit_cost: None,
+            unit_cost: UnitCost::Average,
             reason: None,
             line_id: line.id.as_uuid(),
         })
@@ -771,7 +771,7 @@ pub async fn cancel(
             location_id: order.location_id,
             quantity: Quantity::ZERO,
             reserved: open.negated(),
-            unit_cost: None,
+            unit_cost: UnitCost::Average,
             reason: None,
             line_id: line.id.as_uuid(),
         });

@@ -16,7 +16,7 @@ use crate::ids::{OrderId, OrderLineId, ReturnId};
 use crate::movement::Kind;
 use crate::order::{self, Order, OrderError};
 use crate::settings;
-use crate::stock::{self, Posting, Source};
+use crate::stock::{self, Posting, Source, UnitCost};
 use crate::text::Reason;
 
 /// A return to be posted.
@@ -104,7 +104,11 @@ pub async fn post(tx: &TenantTx, new: &NewReturn, actor: Option<Uuid>) -> Result
             location_id,
             quantity,
             reserved: Quantity::ZERO,
-            unit_cost: line.unit_cost,
+            unit_cost: match line.unit_cost {
+                Some(cost) if asked.is_restocked => UnitCost::Known(cost),
+                Some(cost) => UnitCost::Passing(cost),
+                None => UnitCost::Average,
+            },
             reason: Some(new.reason.clone()),
             line_id: *id,
         };

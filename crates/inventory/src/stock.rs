@@ -107,12 +107,29 @@ pub struct Posting {
     pub quantity: Quantity,
     /// The change of what of it is promised to somebody.
     pub reserved: Quantity,
-    /// What one unit of what comes in cost; the average at that moment unless it is known. Of what goes out it is known only
-    /// where something that came in is taken back.
-    pub unit_cost: Option<Money>,
+    pub unit_cost: UnitCost,
     pub reason: Option<Reason>,
     /// The document's line, or the document itself when it has no lines.
     pub line_id: Uuid,
+}
+
+/// What one unit of a posting costs.
+#[derive(Debug, Clone, Copy)]
+pub enum UnitCost {
+    /// The moving average of that moment.
+    Average,
+    Known(Money),
+    /// So much, of what comes in and goes out again at once: the average stays as it is.
+    Passing(Money),
+    /// So much if this place in the level's ledger is the last one; the average otherwise, for since then something may have
+    /// been sold at it.
+    KnownSince(Money, i64),
+}
+
+impl From<Option<Money>> for UnitCost {
+    fn from(cost: Option<Money>) -> Self {
+        cost.map_or(Self::Average, Self::Known)
+    }
 }
 
 /// A posting that was carried out.
@@ -317,28 +334,21 @@ impl LockedLevel {
         Watched { key, available: self.available(), reorder_level: self.reorder_level }
     }
 
-    /// Changes the level, and its moving average by what comes in; returns what one unit of the posting cost.
+    /// Changes the level and its moving average; returns what one unit of the posting cost.
     fn change_by(&mut self, posting: &Posting) -> Option<Decimal> {
         let change = posting.quantity.as_decimal();
-        let known = self.average_cost.or(self.catalogue_cost);
-        let unit_cost = posting.unit_cost.map(Money::as_decimal).or(known);
-        if change > Decimal::ZERO {
-            // What is there at no known cost counts as much as what comes in.
-            let before = known.or(unit_cost);
-            self.average_cost = before.zip(unit_cost).map(|(before, cost)| {
-                let value = self.on_hand * before + change * cost;
-                Money::rounded(value / (self.on_hand + change)).as_decimal()
-            });
-        }
-        let left = self.on_hand + change;
-        if change < Decimal::ZERO
-            && left > Decimal::ZERO
-            && let (Some(average), Some(cost)) = (self.average_cost, posting.unit_cost)
-        {
-            // Taken back at what it came in at, as if it had never come; what was sold meanwhile keeps its cost.
-            let value = self.on_hand * average + change * cost.as_decimal();
-            let without = Money::rounded(value / left).as_decimal();
-            self.average_cost = Some(without).filter(|cost| *cost >= Decimal::ZERO).or(self.average_cost);
+        let told = match posting.unit_cost {
+            UnitCost::Known(cost) | UnitCost::Passing(cost) => Some(cost.as_decimal()),
+            UnitCost::KnownSince(cost, position) if position == self.position => Some(cost.as_decimal()),
+            UnitCost::Average | UnitCost::KnownSince(..) => None,
+        };
+        let unit_cost = told.or(self.average_cost).or(self.catalogue_cost);
+        if !matches!(posting.unit_cost, UnitCost::Passing(_)) {
+            self.average_cost = match change {
+                change if change > Decimal::ZERO => self.average_with(change, unit_cost),
+                change if change < Decimal::ZERO => self.average_without(-change, told),
+                _ => self.average_cost,
+            };
         }
         if !change.is_zero() {
             self.position += 1;
@@ -349,6 +359,24 @@ impl LockedLevel {
         self.on_hand += change;
         self.reserved += posting.reserved.as_decimal();
         unit_cost
+    }
+
+    /// The moving average once so much has come in. What is there at no known cost counts as much as what comes.
+    fn average_with(&self, quantity: Decimal, unit_cost: Option<Decimal>) -> Option<Decimal> {
+        let before = self.average_cost.or(self.catalogue_cost).or(unit_cost);
+        let value = self.on_hand * before? + quantity * unit_cost?;
+        Some(Money::rounded(value / (self.on_hand + quantity)).as_decimal())
+    }
+
+    /// The moving average once so much that came in at this cost is taken back, as if it had never come.
+    fn average_without(&self, quantity: Decimal, unit_cost: Option<Decimal>) -> Option<Decimal> {
+        let left = self.on_hand - quantity;
+        let (Some(average), Some(cost)) = (self.average_cost, unit_cost) else { return self.average_cost };
+        if left <= Decimal::ZERO {
+            return self.average_cost;
+        }
+        let without = Money::rounded((self.on_hand * average - quantity * cost) / left).as_decimal();
+        Some(without).filter(|cost| *cost >= Decimal::ZERO).or(self.average_cost)
     }
 }
 

@@ -270,7 +270,7 @@ fn posting(
         location_id,
         quantity,
         reserved: Quantity::ZERO,
-        unit_cost,
+        unit_cost: unit_cost.into(),
         reason: None,
         line_id: line.id.as_uuid(),
     }

@@ -1,0 +1,92 @@
+//! Lists: pages that stay right whatever ids clients choose, and parameters that are understood or refused.
+
+use harness::{Business, TestApp, a_product};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+/// What of each row of a list is told, page by page of one row each.
+async fn walk(business: &Business<'_>, path: &str, member: &str) -> Vec<Value> {
+    let (mut told, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let mark = if path.contains('?') { '&' } else { '?' };
+        let page = business.get(&format!("/api/v1/{path}{mark}limit=1{cursor}")).await;
+        assert_eq!(page.status, 200, "{path}: {page:?}");
+        assert!(page.body["data"].as_array().unwrap().len() <= 1);
+        told.extend(page.body["data"].as_array().unwrap().iter().map(|row| row[member].clone()));
+        match page.body["nextCursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return told,
+        }
+    }
+}
+
+#[tokio::test]
+async fn documents_are_listed_by_number_whatever_their_ids() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let bolt = acme.create_product(&a_product("BOLT")).await["variants"][0]["id"].clone();
+    acme.adjust(&bolt, "100").await;
+    let supplier = acme.post("/api/v1/suppliers", &json!({"name": "Bolts & Co"})).await.body["id"].clone();
+    let shed = acme.post("/api/v1/locations", &json!({"name": "Shed"})).await.body["id"].clone();
+    let main = acme.get("/api/v1/locations").await.body["data"][0]["id"].clone();
+    let lines = json!([{"variantId": bolt, "quantity": "1", "unitCost": "1"}]);
+    let sold = json!([{"variantId": bolt, "quantity": "1"}]);
+    for (path, body) in [
+        ("purchase-orders", json!({"supplierId": supplier, "lines": lines})),
+        ("stock/transfers", json!({"fromLocationId": main, "toLocationId": shed, "lines": sold})),
+        ("stock/counts", json!({})),
+        ("orders", json!({"lines": sold})),
+    ] {
+        // The newest in between, and the first one last.
+        for id in [Uuid::max(), Uuid::from_u128(1), Uuid::now_v7(), Uuid::from_u128(2)] {
+            let mut body = body.clone();
+            body["id"] = json!(id);
+            let made = acme.submit(path, &body).await;
+            assert_eq!(made.status, 201, "{path}: {made:?}");
+        }
+        assert_eq!(walk(&acme, path, "number").await, [4, 3, 2, 1], "{path}");
+    }
+    let drafts = "purchase-orders?status=DRAFT";
+    assert_eq!(walk(&acme, drafts, "number").await, [4, 3, 2, 1]);
+    let of_supplier = format!("purchase-orders?supplierId={}", supplier.as_str().unwrap());
+    assert_eq!(walk(&acme, &of_supplier, "number").await, [4, 3, 2, 1]);
+    assert_eq!(walk(&acme, "stock/transfers?status=in_transit", "number").await, [4, 3, 2, 1]);
+}
+
+#[tokio::test]
+async fn locations_and_tax_classes_have_pages_too_the_oldest_first() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    for name in ["Shed", "Barn", "Attic"] {
+        assert_eq!(acme.post("/api/v1/locations", &json!({"name": name})).await.status, 201);
+        let rates = json!([{"name": "VAT", "percent": "16"}]);
+        let class = json!({"name": name, "inclusive": true, "rates": rates});
+        assert_eq!(acme.post("/api/v1/tax-classes", &class).await.status, 201);
+    }
+    assert_eq!(walk(&acme, "locations", "name").await, ["Main", "Shed", "Barn", "Attic"]);
+    assert_eq!(walk(&acme, "tax-classes", "name").await, ["Shed", "Barn", "Attic"]);
+}
+
+#[tokio::test]
+async fn a_parameter_that_cannot_be_read_is_named() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let order = Uuid::now_v7();
+    for (query, told) in [
+        ("products?limit=0", "parameter limit cannot be read: limit is a number from 1 to 100"),
+        ("products?limit=many", "parameter limit "),
+        ("orders?customerId=ann", "parameter customerId "),
+        ("orders?from=yesterday", "parameter from "),
+        ("stock/transfers?status=lost", "parameter status "),
+        ("suppliers?cursor=abc", "parameter cursor "),
+        ("locations?name=Main", "unknown field `name`"),
+        ("dashboard?days=7", "unknown field `days`"),
+        (&format!("orders/{order}/returns?limit=1"), "unknown field `limit`"),
+        (&format!("purchase-orders/{order}/receipts?limit=1"), "unknown field `limit`"),
+    ] {
+        let refused = acme.get(&format!("/api/v1/{query}")).await;
+        assert_eq!((refused.status, refused.code()), (400, "invalid_query"), "{query}: {refused:?}");
+        let detail = refused.body["detail"].as_str().unwrap();
+        assert!(detail.contains(told), "{query}: {detail}");
+    }
+}
