@@ -258,6 +258,23 @@ async fn the_server_is_the_authority_on_prices() {
         let refused = manager.submit("orders", &body).await;
         assert_eq!((refused.status, refused.code()), (status, code), "{body}: {refused:?}");
     }
+    // A discount is a price too.
+    let free = line(json!({"discount": "100%"}));
+    made(staff.submit("orders", &free).await);
+    let limit = json!({"discountLimitPercent": "10.5"});
+    assert_eq!(acme.patch("/api/v1/settings", &limit).await.body["discountLimitPercent"], "10.5");
+    let refused = staff.submit("orders", &free).await;
+    assert_eq!((refused.status, refused.code()), (403, "discount_over_limit"), "{refused:?}");
+    let mut of_both = line(json!({"discount": "0.50"}));
+    of_both["discount"] = json!("0.56");
+    assert_eq!(staff.submit("orders", &of_both).await.code(), "discount_over_limit");
+    of_both["discount"] = json!("0.55");
+    assert_eq!(made(staff.submit("orders", &of_both).await)["discount"], "1.05");
+    made(manager.submit("orders", &free).await);
+    for limit in ["-1", "100.01", "10.555"] {
+        let refused = acme.patch("/api/v1/settings", &json!({"discountLimitPercent": limit})).await;
+        assert_eq!(refused.body["errors"][0]["pointer"], "/discountLimitPercent", "{limit}: {refused:?}");
+    }
     let mut unknown = line(json!({}));
     unknown["customerId"] = json!(Uuid::now_v7());
     assert_eq!(manager.submit("orders", &unknown).await.status, 404);

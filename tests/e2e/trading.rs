@@ -179,6 +179,7 @@ fn one_of(variant: &Value) -> NewOrder {
         }],
         discount: None,
         note: None,
+        may_set_prices: false,
         request_hash: Vec::new(),
     }
 }

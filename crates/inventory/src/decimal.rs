@@ -124,6 +124,11 @@ impl Percent {
     pub fn is_share(self) -> bool {
         (Decimal::ZERO..=Decimal::ONE_HUNDRED).contains(&self.0)
     }
+
+    /// Whether it is a share that the settings can hold: numeric(5, 2).
+    pub(crate) fn is_setting(self) -> bool {
+        self.is_share() && self.0.normalize().scale() <= 2
+    }
 }
 
 macro_rules! trimmed {

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::audit::{self, Subject};
 use crate::counter::{self, Counter, taken_number};
-use crate::decimal::{Money, Quantity};
+use crate::decimal::{Money, Percent, Quantity};
 use crate::document::{self, PartError};
 use crate::ids::{CustomerId, LocationId, OrderId, OrderLineId, VariantId};
 use crate::location;
@@ -40,6 +40,8 @@ pub struct NewOrder {
     /// Off all of it, after the lines' own discounts.
     pub discount: Option<Discount>,
     pub note: Option<Note>,
+    /// Whether whoever places it may set prices, and so is not bound by the limit of discounts.
+    pub may_set_prices: bool,
     /// Tells a repetition from another order with the same id.
     pub request_hash: Vec<u8>,
 }
@@ -206,6 +208,8 @@ pub enum OrderError {
     NegativePrice { index: usize },
     #[error("a discount is an amount that is not negative, or 0 to 100 percent")]
     Discount { index: Option<usize> },
+    #[error("no more than {0} % is taken off an order; let somebody place it who may set prices")]
+    DiscountLimit(Percent),
     #[error("there is no such customer")]
     UnknownCustomer,
     #[error("there is no such location")]
@@ -254,6 +258,9 @@ pub async fn place(tx: &TenantTx, new: &NewOrder, actor: Option<Uuid>) -> Result
     let ((terms, place), sold) = both(both(terms, place), find_sold(tx, &new.lines)).await?;
     let location = place.ok_or(OrderError::UnknownLocation)?;
     let order = price(new, &terms, &sold, location, actor, tx.now())?;
+    if !new.may_set_prices && !terms.allow(order.discount, order.subtotal) {
+        return Err(OrderError::DiscountLimit(terms.discount_limit));
+    }
 
     let at_once = order.status == OrderStatus::Fulfilled;
     let postings: Vec<Posting> = order

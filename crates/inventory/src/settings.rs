@@ -102,6 +102,8 @@ pub struct Terms {
     pub rounding: Rounding,
     /// Whether an order is fulfilled when it is placed, unless it says otherwise.
     pub fulfils_at_once: bool,
+    /// How much whoever may not set prices takes off an order at most, of what its prices come to.
+    pub discount_limit: Percent,
 }
 
 impl Terms {
@@ -110,7 +112,14 @@ impl Terms {
             currency: Currency::from_row(row)?,
             rounding: Rounding::from_column(row.try_get("rounding")?),
             fulfils_at_once: row.try_get("fulfils_at_once")?,
+            discount_limit: Percent::from_decimal(row.try_get("discount_limit_percent")?),
         })
+    }
+
+    /// Whether so much may be taken off what prices come to, by whoever may not set them.
+    pub(crate) fn allow(&self, discount: Money, subtotal: Money) -> bool {
+        let most = subtotal.as_decimal() * self.discount_limit.as_decimal() / Decimal::ONE_HUNDRED;
+        discount.as_decimal() <= most
     }
 
     /// Rounds an amount to the currency.
@@ -137,6 +146,7 @@ pub struct Settings {
 pub struct SettingsChange {
     pub rounding: Option<Rounding>,
     pub fulfils_at_once: Option<bool>,
+    pub discount_limit: Option<Percent>,
     pub time_zone: Option<ShortText>,
     pub over_receipt: Option<Percent>,
     pub adjustment_reasons: Option<Vec<Reason>>,
@@ -151,6 +161,8 @@ pub enum SettingsError {
     Stale,
     #[error("there is no time zone of this name; take one such as Africa/Nairobi")]
     UnknownTimeZone,
+    #[error("a discount limit is 0 to 100 percent, with two decimals at most")]
+    DiscountLimit,
     #[error("a tolerance is 0 to 100 percent, with two decimals at most")]
     Tolerance,
     #[error("there are at most {MAX_REASONS} reasons, each once")]
@@ -180,8 +192,8 @@ impl Settings {
 /// [`DbError`].
 pub async fn read(tx: &TenantTx) -> Result<Settings, DbError> {
     const READ: &str = "
-        SELECT currency, currency_decimals, rounding, fulfils_at_once, time_zone, over_receipt_percent,
-               adjustment_reasons, version
+        SELECT currency, currency_decimals, rounding, fulfils_at_once, discount_limit_percent, time_zone,
+               over_receipt_percent, adjustment_reasons, version
           FROM settings WHERE id = 1";
     Settings::from_row(&tx.query_one(READ, &[]).await?)
 }
@@ -196,14 +208,14 @@ pub async fn update(
     actor: Option<Uuid>,
 ) -> Result<(), SettingsError> {
     const LOCK: &str = "
-        SELECT currency, currency_decimals, rounding, fulfils_at_once, time_zone, over_receipt_percent,
-               adjustment_reasons, version
+        SELECT currency, currency_decimals, rounding, fulfils_at_once, discount_limit_percent, time_zone,
+               over_receipt_percent, adjustment_reasons, version
           FROM settings WHERE id = 1 FOR NO KEY UPDATE";
     const ZONE: &str = "SELECT FROM pg_timezone_names WHERE name = $1";
     const UPDATE: &str = "
         UPDATE settings
-           SET rounding = $1, fulfils_at_once = $2, time_zone = $3, over_receipt_percent = $4, adjustment_reasons = $5,
-               version = version + 1, updated_at = $6
+           SET rounding = $1, fulfils_at_once = $2, discount_limit_percent = $3, time_zone = $4,
+               over_receipt_percent = $5, adjustment_reasons = $6, version = version + 1, updated_at = $7
          WHERE id = 1";
     let stored = Settings::from_row(&tx.query_one(LOCK, &[]).await?)?;
     if change.if_version.is_some_and(|wanted| wanted != stored.version) {
@@ -216,8 +228,12 @@ pub async fn update(
         return Err(SettingsError::UnknownTimeZone);
     }
     let over_receipt = change.over_receipt.unwrap_or(stored.over_receipt);
-    if !over_receipt.is_share() || over_receipt.as_decimal().normalize().scale() > 2 {
+    if !over_receipt.is_setting() {
         return Err(SettingsError::Tolerance);
+    }
+    let discount_limit = change.discount_limit.unwrap_or(stored.terms.discount_limit);
+    if !discount_limit.is_setting() {
+        return Err(SettingsError::DiscountLimit);
     }
     let reasons: Vec<String> = match &change.adjustment_reasons {
         Some(reasons) => reasons.iter().map(ToString::to_string).collect(),
@@ -230,15 +246,17 @@ pub async fn update(
     let mut changes = Changes::default();
     changes.note("rounding", stored.terms.rounding.as_str(), rounding.as_str());
     changes.note("fulfilsAtOnce", stored.terms.fulfils_at_once, fulfils_at_once);
+    changes.note("discountLimitPercent", stored.terms.discount_limit, discount_limit);
     changes.note("timeZone", stored.time_zone.as_str(), time_zone);
     changes.note("overReceiptPercent", stored.over_receipt, over_receipt);
     changes.note("adjustmentReasons", &stored.adjustment_reasons, &reasons);
     if changes.is_empty() {
         return Ok(());
     }
-    let over = over_receipt.as_decimal();
-    tx.execute(UPDATE, &[&rounding.as_str(), &fulfils_at_once, &time_zone, &over, &reasons, &tx.now()])
-        .await?;
+    let (limit, over) = (discount_limit.as_decimal(), over_receipt.as_decimal());
+    let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 7] =
+        [&rounding.as_str(), &fulfils_at_once, &limit, &time_zone, &over, &reasons, &tx.now()];
+    tx.execute(UPDATE, &parameters).await?;
     // There is one row, and its subject is the business.
     let subject = Subject { kind: "settings", id: tx.tenant().id.as_uuid() };
     audit::record(tx, actor, "settings.changed", subject, &changes.into_value()).await?;
@@ -250,8 +268,7 @@ pub async fn update(
 /// # Errors
 /// [`DbError`].
 pub async fn terms(tx: &TenantTx) -> Result<Terms, DbError> {
-    const TERMS: &str =
-        "SELECT currency, currency_decimals, rounding, fulfils_at_once FROM settings WHERE id = 1";
+    const TERMS: &str = "SELECT currency, currency_decimals, rounding, fulfils_at_once, discount_limit_percent FROM settings WHERE id = 1";
     Terms::from_row(&tx.query_one(TERMS, &[]).await?)
 }
 

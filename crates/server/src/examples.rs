@@ -143,6 +143,7 @@ fn known(name: &str) -> Option<Value> {
         "tax" | "amount" => json!("1.60"),
         "taxPercent" => json!("16"),
         "overReceiptPercent" => json!("5"),
+        "discountLimitPercent" => json!("10"),
         "leadTimeDays" => json!(7),
         "maxTransactions" => json!(5),
         "statementTimeoutMs" => json!(5000),

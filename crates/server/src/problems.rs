@@ -207,6 +207,7 @@ impl From<SettingsError> for Problem {
         match error {
             SettingsError::Stale => Self::stale(),
             SettingsError::UnknownTimeZone => Self::invalid("/timeZone", "unknown_time_zone", &error),
+            SettingsError::DiscountLimit => Self::invalid("/discountLimitPercent", "out_of_range", &error),
             SettingsError::Tolerance => Self::invalid("/overReceiptPercent", "out_of_range", &error),
             SettingsError::Reasons => Self::invalid("/adjustmentReasons", "invalid_reasons", &error),
             SettingsError::Db(error) => error.into(),
@@ -405,6 +406,7 @@ impl From<OrderError> for Problem {
                 let pointer = index.map_or_else(|| "/discount".to_owned(), |index| at(&index, "discount"));
                 Self::invalid(pointer, "invalid_discount", &error)
             }
+            OrderError::DiscountLimit(_) => Self::forbidden("discount_over_limit", sentence(&error)),
             OrderError::UnknownCustomer => Self::not_found().at("/customerId", "not_found", &error),
             OrderError::UnknownLocation => Self::not_found().at("/locationId", "not_found", &error),
             OrderError::Part(error) => (*error).into(),

@@ -224,6 +224,7 @@ impl<'a> History<'a> {
             lines,
             discount,
             note: None,
+            may_set_prices: true,
             request_hash: Vec::new(),
         };
         match order::place(self.tx, &new, None).await {

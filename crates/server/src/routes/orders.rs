@@ -215,7 +215,8 @@ impl OrderLineView {
 /// Place an order
 ///
 /// The stock of all its lines is taken, or reserved, or that of none: a shortage is a 409 with every short line in
-/// `shortages`. Prices are the catalogue's. Needs an Idempotency-Key header.
+/// `shortages`. Prices are the catalogue's; a price of its own, and more discount than the settings allow, need
+/// `catalogue.write`. Needs an Idempotency-Key header.
 #[utoipa::path(tag = "orders", request_body = PlaceOrder, responses((status = 201, body = OrderView)))]
 #[post("/orders")]
 pub async fn place(
@@ -226,9 +227,10 @@ pub async fn place(
 ) -> Result<HttpResponse, Problem> {
     let request_hash = once::fingerprint(&request.target, &body.bytes);
     let PlaceOrder { id, customer_id, location_id, fulfil: at_once, lines, discount, note } = body.value;
+    let may_set_prices = caller.principal.may(Permission::CatalogueWrite);
     let mut checked = Vec::with_capacity(lines.len());
     for (index, line) in lines.into_iter().enumerate() {
-        checked.push(line.checked(index, caller.principal.may(Permission::CatalogueWrite))?);
+        checked.push(line.checked(index, may_set_prices)?);
     }
     let new = NewOrder {
         id: id.unwrap_or_else(OrderId::new),
@@ -239,6 +241,7 @@ pub async fn place(
         lines: checked,
         discount: discount.map(|text| text.0),
         note,
+        may_set_prices,
         request_hash,
     };
     let actor = caller.actor();

@@ -23,6 +23,10 @@ pub struct ChangeSettings {
     #[serde(default, deserialize_with = "crate::body::required")]
     #[schema(nullable = false)]
     fulfils_at_once: Option<bool>,
+    /// How much a role without catalogue.write takes off an order at most, in percent of what its prices come to.
+    #[serde(default, deserialize_with = "crate::body::required")]
+    #[schema(nullable = false, value_type = Option<String>, example = "10")]
+    discount_limit_percent: Option<Percent>,
     /// A name of the IANA time zone database: where the business's days begin and end.
     #[serde(default, deserialize_with = "crate::body::required")]
     #[schema(nullable = false, value_type = Option<String>, example = "Africa/Nairobi")]
@@ -47,6 +51,8 @@ pub struct SettingsView {
     #[schema(value_type = String, example = "half_away_from_zero")]
     rounding: Rounding,
     fulfils_at_once: bool,
+    #[schema(value_type = String)]
+    discount_limit_percent: Percent,
     #[schema(example = "Africa/Nairobi")]
     time_zone: String,
     #[schema(value_type = String)]
@@ -61,6 +67,7 @@ impl From<Settings> for SettingsView {
             currency_decimals: settings.terms.currency.decimals(),
             rounding: settings.terms.rounding,
             fulfils_at_once: settings.terms.fulfils_at_once,
+            discount_limit_percent: settings.terms.discount_limit,
             time_zone: settings.time_zone,
             over_receipt_percent: settings.over_receipt,
             adjustment_reasons: settings.adjustment_reasons,
@@ -91,11 +98,18 @@ pub async fn edit(
     IfMatch(if_version): IfMatch,
     body: Json<ChangeSettings>,
 ) -> Result<HttpResponse, Problem> {
-    let ChangeSettings { rounding, fulfils_at_once, time_zone, over_receipt_percent, adjustment_reasons } =
-        body.value;
+    let ChangeSettings {
+        rounding,
+        fulfils_at_once,
+        discount_limit_percent,
+        time_zone,
+        over_receipt_percent,
+        adjustment_reasons,
+    } = body.value;
     let change = SettingsChange {
         rounding,
         fulfils_at_once,
+        discount_limit: discount_limit_percent,
         time_zone,
         over_receipt: over_receipt_percent,
         adjustment_reasons,
