@@ -1,4 +1,5 @@
-//! The domain of a trading business, inside its own schema: catalogue, stock ledger, dashboard.
+//! The domain of a trading business, inside its own schema: catalogue, stock ledger, orders, purchasing, alerts,
+//! dashboard.
 //!
 //! Every function takes a [`tenancy::TenantTx`]: none of them can choose whose tables it touches. One module is one
 //! noun, with its types, its rules and its SQL.

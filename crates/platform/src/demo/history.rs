@@ -52,6 +52,8 @@ pub struct History<'a> {
     goods: Vec<Goods>,
     suppliers: Vec<SupplierId>,
     customers: Vec<CustomerId>,
+    /// The order of which part will come and no more.
+    short: Option<PurchaseOrder>,
 }
 
 /// A variant that is traded.
@@ -64,7 +66,8 @@ struct Goods {
 impl<'a> History<'a> {
     pub fn new(tx: &'a TenantTx, now: DateTime<Utc>) -> Self {
         let random = fastrand::Rng::with_seed(7);
-        Self { tx, now, random, goods: Vec::new(), suppliers: Vec::new(), customers: Vec::new() }
+        let (goods, suppliers, customers) = (Vec::new(), Vec::new(), Vec::new());
+        Self { tx, now, random, goods, suppliers, customers, short: None }
     }
 
     /// Tells all of it.
@@ -83,8 +86,10 @@ impl<'a> History<'a> {
                 self.turn_to(ago, 9 + 2 * hour);
                 self.sell().await?;
             }
+            self.close_the_day(ago).await?;
         }
-        self.end().await?;
+        self.tx.set_now(self.now - TimeDelta::minutes(40));
+        self.wait_for_goods().await?;
         self.tx.set_now(self.now);
         Ok(())
     }
@@ -309,35 +314,45 @@ impl<'a> History<'a> {
         Ok(())
     }
 
-    /// The last days: orders to suppliers in every state, goods under way and counted, orders that wait.
-    async fn end(&mut self) -> Result<(), DemoError> {
+    /// What else happens on some evenings: orders to suppliers in every state, goods under way and counted.
+    async fn close_the_day(&mut self, ago: u64) -> Result<(), DemoError> {
         use PurchaseStatus::{Cancelled, ClosedShort, Confirmed, Sent};
-        let tx = self.tx;
-        let half = |order: &PurchaseOrder| -> Result<Vec<_>, DemoError> {
+        let four = |order: &PurchaseOrder| -> Result<Vec<_>, DemoError> {
             Ok(vec![Part { line_id: order.lines[0].id, quantity: quantity("4")? }])
         };
-        self.turn_to(12, 10);
-        let short = self.order(1, self.some_of(1, 2, |_| "10")?, Some(self.day(-8)), &[Sent]).await?;
-        self.order(0, self.some_of(0, 1, |_| "50")?, Some(self.day(-3)), &[Sent, Cancelled]).await?;
-        self.turn_to(8, 10);
-        self.receive(&short, half(&short)?, Some("D-1107")).await?;
-        purchase_order::bring_to(tx, short.id, ClosedShort, None).await?;
-        // Overdue, so it covers nothing.
-        self.order(1, self.some_of(1, 3, |_| "12")?, Some(self.day(-2)), &[Sent]).await?;
-        self.turn_to(2, 15);
-        let partial =
-            self.order(0, self.some_of(0, 3, |_| "150")?, Some(self.day(5)), &[Sent, Confirmed]).await?;
-        self.receive(&partial, half(&partial)?, None).await?;
-        self.order(1, self.some_of(1, 2, |_| "20")?, None, &[]).await?;
-
-        self.turn_to(1, 16);
-        let default = location::find_or_default(tx, None).await?.ok_or(location::LocationError::NotFound)?;
-        let warehouse = location::insert(tx, &name("Warehouse")?, None).await?;
-        self.send(default, warehouse).await?;
-        self.count().await?;
-        self.turn_to(0, 0);
-        self.tx.set_now(self.now - TimeDelta::minutes(40));
-        self.wait_for_goods().await
+        self.turn_to(ago, 20);
+        match ago {
+            12 => {
+                let short = self.order(1, self.some_of(1, 2, |_| "10")?, Some(self.day(-8)), &[Sent]).await?;
+                self.short = Some(short);
+                let lines = self.some_of(0, 1, |_| "50")?;
+                self.order(0, lines, Some(self.day(-3)), &[Sent, Cancelled]).await?;
+            }
+            8 => {
+                if let Some(short) = self.short.take() {
+                    self.receive(&short, four(&short)?, Some("D-1107")).await?;
+                    purchase_order::bring_to(self.tx, short.id, ClosedShort, None).await?;
+                }
+                // Overdue, so it covers nothing.
+                self.order(1, self.some_of(1, 3, |_| "12")?, Some(self.day(-2)), &[Sent]).await?;
+            }
+            2 => {
+                let lines = self.some_of(0, 3, |_| "150")?;
+                let partial = self.order(0, lines, Some(self.day(5)), &[Sent, Confirmed]).await?;
+                self.receive(&partial, four(&partial)?, None).await?;
+                self.order(1, self.some_of(1, 2, |_| "20")?, None, &[]).await?;
+            }
+            1 => {
+                let default = location::find_or_default(self.tx, None)
+                    .await?
+                    .ok_or(location::LocationError::NotFound)?;
+                let warehouse = location::insert(self.tx, &name("Warehouse")?, None).await?;
+                self.send(default, warehouse).await?;
+                self.count().await?;
+            }
+            _ => {}
+        }
+        Ok(())
     }
 
     /// A transfer that has arrived, and one that is under way.
