@@ -23,6 +23,7 @@ mod plans;
 mod pool;
 mod process;
 mod purchasing;
+mod reports;
 mod routes;
 mod servers;
 mod stock;

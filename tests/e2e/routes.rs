@@ -161,6 +161,9 @@ fn table() -> Vec<(&'static str, &'static str, Who, Option<Value>)> {
         ),
         ("GET", "/api/v1/dashboard", Member("dashboard.read"), None),
         ("GET", "/api/v1/alerts/low-stock", Member("stock.read"), None),
+        ("GET", "/api/v1/reports/sales", Member("reports.read"), None),
+        ("GET", "/api/v1/reports/adjustments", Member("reports.read"), None),
+        ("GET", "/api/v1/reports/stock", Member("reports.read"), None),
         ("GET", "/api/v1/reports/reorder", Member("reports.read"), None),
         ("GET", "/api/v1/platform/tenants", Staff, None),
         (

@@ -43,7 +43,7 @@ fn parse(text: &str, scale: u32) -> Result<Decimal, DecimalError> {
 macro_rules! decimals {
     ($($(#[$doc:meta])* $name:ident with $scale:literal decimals,)*) => {$(
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
         pub struct $name(Decimal);
 
         impl $name {

@@ -5,6 +5,7 @@
 //! noun, with its types, its rules and its SQL.
 
 pub mod adjustment;
+pub mod adjustment_report;
 pub mod alert;
 pub mod audit;
 pub mod barcode;
@@ -31,8 +32,11 @@ pub mod pricing;
 pub mod product;
 pub mod purchase_order;
 pub mod reorder;
+pub mod report;
+pub mod sales_report;
 pub mod settings;
 pub mod stock;
+pub mod stock_report;
 pub mod supplier;
 pub mod tax;
 mod text;

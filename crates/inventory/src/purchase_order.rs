@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, Datelike, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -15,6 +15,7 @@ use crate::counter::{self, Counter, taken_number};
 use crate::decimal::{Money, Percent, Quantity};
 use crate::ids::{LocationId, PurchaseOrderId, PurchaseOrderLineId, SupplierId, VariantId};
 use crate::page::{Page, PageRequest, number_key};
+use crate::report::is_plain_day;
 use crate::settings::{self, Terms};
 use crate::text::Note;
 use crate::{document, location, stock, supplier};
@@ -335,9 +336,8 @@ pub async fn draft(
     }))
 }
 
-/// A day that somebody means, and that PostgreSQL can keep.
 fn check_day(day: Option<NaiveDate>) -> Result<(), PurchaseError> {
-    if day.is_none_or(|day| (2000..=9999).contains(&day.year())) { Ok(()) } else { Err(PurchaseError::Day) }
+    if day.is_none_or(is_plain_day) { Ok(()) } else { Err(PurchaseError::Day) }
 }
 
 pub(crate) fn subject(id: PurchaseOrderId) -> Subject {

@@ -272,6 +272,14 @@ pub async fn terms(tx: &TenantTx) -> Result<Terms, DbError> {
     Terms::from_row(&tx.query_one(TERMS, &[]).await?)
 }
 
+/// What day it is for the business.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn today(tx: &TenantTx) -> Result<NaiveDate, DbError> {
+    Ok(today_and_tolerance(tx).await?.0)
+}
+
 /// What day it is for the business, and how much more than ordered a receipt may bring.
 ///
 /// # Errors

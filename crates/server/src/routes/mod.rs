@@ -19,6 +19,7 @@ pub mod platform_lifecycle;
 pub mod platform_tenants;
 pub mod products;
 pub mod purchase_orders;
+pub mod reports;
 pub mod settings;
 pub mod stock;
 pub mod suppliers;
@@ -172,7 +173,10 @@ pub fn configure(config: &mut ServiceConfig) {
             .service(purchase_orders::list_receipts)
             .service(dashboard::show)
             .service(alerts::list)
-            .service(alerts::suggest_orders)
+            .service(reports::show_sales)
+            .service(reports::show_adjustments)
+            .service(reports::show_stock)
+            .service(reports::suggest_orders)
             .service(settings::show)
             .service(settings::edit)
             .service(audit::list)

@@ -1,0 +1,185 @@
+//! What was sold in a span of days, by day, variant, category and more, with its taxes and what it cost.
+
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+use tenancy::{DbError, TenantTx};
+use tokio_postgres::Row;
+
+use crate::decimal::{Money, Quantity};
+use crate::report::{self, Report, Span, in_span};
+
+/// What each row is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SalesBy {
+    Day,
+    /// The hour of the day, of all days together.
+    Hour,
+    Variant,
+    Category,
+    Customer,
+    /// Whoever placed the order.
+    Seller,
+    Location,
+}
+
+/// What was sold and came back, of one day, variant or other thing, or of all.
+#[derive(Debug, Clone, Default)]
+pub struct Sales {
+    /// The day, the hour or the id; `None` of what has none, such as a category, and of the sum of all.
+    pub key: Option<String>,
+    pub name: Option<String>,
+    pub sku: Option<String>,
+    /// Of which something was sold or came back.
+    pub orders: i64,
+    pub sold: Quantity,
+    pub returned: Quantity,
+    /// What was taken off.
+    pub discount: Money,
+    /// What was to be paid for what was sold, taxes included.
+    pub total: Money,
+    /// What of it was given back.
+    pub refunded: Money,
+    /// The taxes in the total, less those in what was given back.
+    pub tax: Money,
+    /// What it had cost, at the moving average of the moment that it left; less what came back.
+    pub cost: Money,
+}
+
+impl Sales {
+    /// What is left of the total.
+    pub fn net(&self) -> Money {
+        self.total.plus(self.refunded.negated())
+    }
+
+    /// What is earned.
+    pub fn margin(&self) -> Money {
+        self.net().plus(self.tax.negated()).plus(self.cost.negated())
+    }
+
+    fn from_row(row: &Row) -> Result<Self, DbError> {
+        let money = |column: &str| row.try_get::<_, Decimal>(column).map(Money::from_decimal);
+        let quantity = |column: &str| row.try_get::<_, Decimal>(column).map(Quantity::from_decimal);
+        Ok(Self {
+            key: row.try_get("key")?,
+            name: row.try_get("name")?,
+            sku: row.try_get("sku")?,
+            orders: row.try_get("orders")?,
+            sold: quantity("sold")?,
+            returned: quantity("returned")?,
+            discount: money("discount")?,
+            total: money("total")?,
+            refunded: money("refunded")?,
+            tax: money("tax")?,
+            cost: money("cost")?,
+        })
+    }
+}
+
+/// Sales are told as goods leave: those of a reserved order when they are fulfilled, returns when they come back. An order's
+/// line that leaves in parts is told in parts, in proportion.
+macro_rules! sales_by {
+    ($key:literal, $name:literal, $sku:literal, $joins:literal, $order:literal) => {
+        concat!(
+            "WITH moved AS (
+                SELECT m.occurred_at AT TIME ZONE s.time_zone AS moment, m.variant_id, m.location_id, m.kind,
+                       m.source_type, m.source_line_id, -m.quantity AS quantity,
+                       -m.quantity * coalesce(m.unit_cost, 0) AS cost
+                  FROM stock_movements m CROSS JOIN settings s
+                 WHERE ",
+            in_span!(),
+            "      AND m.kind IN ('sale', 'return')
+            ), traded AS (
+                SELECT m.moment, m.variant_id, m.location_id, l.order_id, m.quantity AS sold, 0 AS returned,
+                       l.discount * m.quantity / l.quantity AS discount, l.total * m.quantity / l.quantity AS total,
+                       0 AS refunded, l.tax * m.quantity / l.quantity AS tax, m.cost
+                  FROM moved m
+                  LEFT JOIN fulfilment_lines f ON m.source_type = 'fulfilment' AND f.id = m.source_line_id
+                  JOIN order_lines l ON l.id = coalesce(f.order_line_id, m.source_line_id)
+                 WHERE m.kind = 'sale'
+                 UNION ALL
+                SELECT m.moment, m.variant_id, m.location_id, l.order_id, 0, -m.quantity, 0, 0, r.refund,
+                       CASE WHEN l.total = 0 THEN 0 ELSE -l.tax * r.refund / l.total END, m.cost
+                  FROM moved m
+                  JOIN order_return_lines r ON r.id = m.source_line_id
+                  JOIN order_lines l ON l.id = r.order_line_id
+                 WHERE m.kind = 'return'
+            ), keyed AS (
+                SELECT ",
+            $key,
+            " AS key, ",
+            $name,
+            " AS name, ",
+            $sku,
+            " AS sku, t.* FROM traded t ",
+            $joins,
+            ")
+            SELECT grouping(key) = 1 AS is_sum, key, name, sku, count(DISTINCT order_id) AS orders,
+                   coalesce(sum(sold), 0) AS sold, coalesce(sum(returned), 0) AS returned,
+                   round(coalesce(sum(discount), 0), 4) AS discount, round(coalesce(sum(total), 0), 4) AS total,
+                   round(coalesce(sum(refunded), 0), 4) AS refunded, round(coalesce(sum(tax), 0), 4) AS tax,
+                   round(coalesce(sum(cost), 0), 4) AS cost
+              FROM keyed
+             GROUP BY GROUPING SETS ((key, name, sku), ())
+             ORDER BY is_sum DESC, ",
+            $order,
+            " LIMIT $3"
+        )
+    };
+}
+
+/// Reads the report of a span: days and hours in their order, of all else what brings most first.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn read(tx: &TenantTx, span: Span, by: SalesBy) -> Result<Report<Sales>, DbError> {
+    const BY_DAY: &str = sales_by!("to_char(t.moment, 'YYYY-MM-DD')", "NULL::text", "NULL::text", "", "key");
+    const BY_HOUR: &str = sales_by!("to_char(t.moment, 'HH24')", "NULL::text", "NULL::text", "", "key");
+    const BY_VARIANT: &str = sales_by!(
+        "t.variant_id::text",
+        "p.name",
+        "v.sku",
+        "JOIN variants v ON v.id = t.variant_id JOIN products p ON p.id = v.product_id",
+        "sum(total - refunded) DESC, key"
+    );
+    const BY_CATEGORY: &str = sales_by!(
+        "p.category_id::text",
+        "c.name",
+        "NULL::text",
+        "JOIN variants v ON v.id = t.variant_id JOIN products p ON p.id = v.product_id
+         LEFT JOIN categories c ON c.id = p.category_id",
+        "sum(total - refunded) DESC, key"
+    );
+    const BY_CUSTOMER: &str = sales_by!(
+        "o.customer_id::text",
+        "c.name",
+        "NULL::text",
+        "JOIN orders o ON o.id = t.order_id LEFT JOIN customers c ON c.id = o.customer_id",
+        "sum(total - refunded) DESC, key"
+    );
+    const BY_SELLER: &str = sales_by!(
+        "o.placed_by::text",
+        "NULL::text",
+        "NULL::text",
+        "JOIN orders o ON o.id = t.order_id",
+        "sum(total - refunded) DESC, key"
+    );
+    const BY_LOCATION: &str = sales_by!(
+        "t.location_id::text",
+        "p.name",
+        "NULL::text",
+        "JOIN locations p ON p.id = t.location_id",
+        "sum(total - refunded) DESC, key"
+    );
+    let sql = match by {
+        SalesBy::Day => BY_DAY,
+        SalesBy::Hour => BY_HOUR,
+        SalesBy::Variant => BY_VARIANT,
+        SalesBy::Category => BY_CATEGORY,
+        SalesBy::Customer => BY_CUSTOMER,
+        SalesBy::Seller => BY_SELLER,
+        SalesBy::Location => BY_LOCATION,
+    };
+    let rows = tx.query(sql, &[&span.first, &span.end(), &report::LIMIT]).await?;
+    Report::of(&rows, Sales::from_row)
+}

@@ -1,0 +1,190 @@
+//! Reports: what was sold, written off and is there, to the cent, by whatever it is asked for.
+
+use harness::{Business, TestApp, a_product};
+use serde_json::{Value, json};
+
+/// A business that has sold bolts, taxed and of a category, and nuts, of which a part was fulfilled; of each, one came back.
+async fn trade(acme: &Business<'_>) {
+    let rates = json!([{"name": "VAT", "percent": "16"}]);
+    let class = json!({"name": "VAT", "inclusive": true, "rates": rates});
+    let class = acme.post("/api/v1/tax-classes", &class).await.body["id"].clone();
+    let category = acme.post("/api/v1/categories", &json!({"name": "Fixings"})).await.body["id"].clone();
+    let mut bolt = a_product("BOLT");
+    bolt["taxClassId"] = class;
+    bolt["categoryId"] = category;
+    bolt["variants"][0]["price"] = json!("11.60");
+    let mut nut = a_product("NUT");
+    nut["name"] = json!("=HYPERLINK(\"http://evil.test\")");
+    let mut variants = Vec::new();
+    for product in [bolt, nut] {
+        let variant = acme.create_product(&product).await["variants"][0]["id"].clone();
+        assert_eq!(acme.adjust(&variant, "20").await.status, 201);
+        variants.push(variant);
+    }
+    let (bolt, nut) = (&variants[0], &variants[1]);
+    let customer = acme.post("/api/v1/customers", &json!({"name": "Ann Smith"})).await.body["id"].clone();
+    let post = async |path: String, body: Value| -> Value {
+        let reply = acme.submit(&path, &body).await;
+        assert!(matches!(reply.status, 200 | 201), "{path}: {reply:?}");
+        reply.body
+    };
+    let id = |document: &Value| document["id"].as_str().unwrap().to_owned();
+    let lines = json!([{"variantId": bolt, "quantity": "2"}]);
+    let bolts =
+        post("orders".into(), json!({"customerId": customer, "discount": "10%", "lines": lines})).await;
+    let lines = json!([{"variantId": nut, "quantity": "4"}]);
+    let nuts = post("orders".into(), json!({"fulfil": false, "lines": lines})).await;
+    let one = json!([{"lineId": nuts["lines"][0]["id"], "quantity": "1"}]);
+    for _ in 0..2 {
+        post(format!("orders/{}/fulfil", id(&nuts)), json!({"lines": one})).await;
+    }
+    post(format!("orders/{}/cancel", id(&nuts)), json!({})).await;
+    for (order, restock) in [(&bolts, true), (&nuts, false)] {
+        let line = json!({"lineId": order["lines"][0]["id"], "quantity": "1", "restock": restock});
+        post(format!("orders/{}/returns", id(order)), json!({"reason": "broken", "lines": [line]})).await;
+    }
+    let count = id(&post("stock/counts".into(), json!({})).await);
+    let counted = json!({"lines": [{"variantId": nut, "counted": "17"}]});
+    post(format!("stock/counts/{count}/lines"), counted).await;
+    post(format!("stock/counts/{count}/post"), json!({})).await;
+}
+
+async fn read(business: &Business<'_>, query: &str) -> Value {
+    let reply = business.get(&format!("/api/v1/reports/{query}")).await;
+    assert_eq!(reply.status, 200, "{query}: {reply:?}");
+    reply.body
+}
+
+/// Some members of a row, as text.
+fn told(row: &Value, members: &[&str]) -> String {
+    let text = |name: &&str| row[name].as_str().map_or_else(|| row[name].to_string(), str::to_owned);
+    members.iter().map(text).collect::<Vec<_>>().join(" ")
+}
+
+const SALES: [&str; 9] =
+    ["sold", "returned", "discount", "total", "refunded", "net", "tax", "cost", "margin"];
+
+#[tokio::test]
+async fn sales_are_told_with_their_returns_taxes_and_costs_by_whatever_is_asked_for() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    trade(&acme).await;
+    let report = read(&acme, "sales?by=category").await;
+    assert_eq!(report["total"]["orders"], 2);
+    assert_eq!(told(&report["total"], &SALES), "4 2 2.32 40.88 20.44 20.44 1.44 8.00 11.00");
+    let rows = report["data"].as_array().unwrap();
+    assert_eq!(told(&rows[0], &["name"]), "Fixings");
+    assert_eq!(told(&rows[0], &SALES), "2 1 2.32 20.88 10.44 10.44 1.44 4.00 5.00");
+    assert_eq!(told(&rows[1], &["key", "name"]), "null null");
+    assert_eq!(told(&rows[1], &SALES), "2 1 0.00 20.00 10.00 10.00 0.00 4.00 6.00");
+
+    // The orders say the same.
+    let admin = app.database.as_admin().await;
+    let due = "SELECT sum(total - credited)::text FROM business_1.orders";
+    assert_eq!(admin.query_one(due, &[]).await.unwrap().get::<_, String>(0), "20.4400");
+    let me = acme.get("/api/v1/auth/me").await.body["user"]["id"].clone();
+    for (by, key, count) in [
+        ("day", report["to"].clone(), 1),
+        ("hour", Value::Null, 1),
+        ("variant", Value::Null, 2),
+        ("customer", Value::Null, 2),
+        ("seller", me, 1),
+        ("location", acme.get("/api/v1/locations").await.body["data"][0]["id"].clone(), 1),
+    ] {
+        let of = read(&acme, &format!("sales?by={by}")).await;
+        assert_eq!(of["total"], report["total"], "{by}");
+        let rows = of["data"].as_array().unwrap();
+        assert_eq!(rows.len(), count, "{by}: {of}");
+        assert!(key.is_null() || rows[0]["key"] == key, "{by}: {of}");
+        let net: f64 = rows.iter().map(|row| row["net"].as_str().unwrap().parse::<f64>().unwrap()).sum();
+        assert!((net - 20.44).abs() < 0.001, "{by}: {of}");
+    }
+    // An hour before midnight in London is another day in Nairobi.
+    admin
+        .batch_execute("UPDATE business_1.stock_movements SET occurred_at = '2026-01-31T23:30:00Z'")
+        .await
+        .unwrap();
+    let january = "sales?from=2026-01-31&to=2026-01-31";
+    assert_eq!(read(&acme, january).await["total"]["net"], "20.44");
+    acme.patch("/api/v1/settings", &json!({"timeZone": "Africa/Nairobi"})).await;
+    assert_eq!(read(&acme, january).await["total"]["net"], "0.00");
+    let hours = read(&acme, "sales?from=2026-02-01&to=2026-02-01&by=hour").await;
+    assert_eq!(told(&hours["data"][0], &["key", "net"]), "02 20.44");
+}
+
+#[tokio::test]
+async fn what_was_written_off_and_what_is_there_are_told_at_cost() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    trade(&acme).await;
+    let adjusted = read(&acme, "adjustments").await;
+    let members = ["kind", "reason", "movements", "added", "removed", "value"];
+    assert_eq!(told(&adjusted["total"], &members), "null null 4 40 2 152.00");
+    let rows: Vec<String> =
+        adjusted["data"].as_array().unwrap().iter().map(|row| told(row, &members)).collect();
+    assert_eq!(
+        rows,
+        ["adjustment broken 1 0 1 -4.00", "count null 1 0 1 -4.00", "adjustment test 2 40 0 160.00"]
+    );
+
+    let dashboard = acme.get("/api/v1/dashboard").await.body;
+    for (by, expected) in [
+        ("category", vec!["Fixings null 19 76.00 220.40", "null null 17 68.00 170.00"]),
+        ("location", vec!["Main null 36 144.00 390.40"]),
+        (
+            "variant",
+            vec!["Product BOLT BOLT 19 76.00 220.40", "=HYPERLINK(\"http://evil.test\") NUT 17 68.00 170.00"],
+        ),
+    ] {
+        let report = read(&acme, &format!("stock?by={by}")).await;
+        let members = ["name", "sku", "onHand", "cost", "value"];
+        let rows: Vec<String> =
+            report["data"].as_array().unwrap().iter().map(|row| told(row, &members)).collect();
+        assert_eq!(rows, expected, "{by}");
+        assert_eq!(
+            told(&report["total"], &["onHand", "cost", "value"]),
+            told(&dashboard, &["totalStock", "inventoryCost", "inventoryValue"])
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_report_is_a_table_for_spreadsheets_too_and_empty_where_nothing_happened() {
+    let app = TestApp::start().await;
+    let (acme, zenith) = (app.tenant("acme").await, app.tenant("zenith").await);
+    trade(&acme).await;
+    let table = async |business: &Business<'_>, query: &str| -> String {
+        let reply = business.get(&format!("/api/v1/reports/{query}")).await;
+        assert_eq!((reply.status, reply.header("content-type")), (200, "text/csv; charset=utf-8"));
+        reply.body.as_str().unwrap().to_owned()
+    };
+    let stock = table(&acme, "stock?by=variant&format=csv").await;
+    let lines: Vec<&str> = stock.split("\r\n").collect();
+    assert_eq!(lines[0], "key,name,sku,onHand,cost,value");
+    assert!(lines[1].ends_with(",Product BOLT,BOLT,19,76.00,220.40"), "{lines:?}");
+    assert!(lines[2].contains(r#","'=HYPERLINK(""http://evil.test"")",NUT,"#), "a formula: {lines:?}");
+    assert_eq!(lines[3..], [""]);
+    let adjusted = table(&acme, "adjustments?format=csv").await;
+    assert_eq!(adjusted.split("\r\n").nth(1), Some("adjustment,broken,1,0,1,-4.00"));
+    let nothing = table(&zenith, "adjustments?format=csv").await;
+    assert_eq!(nothing, "kind,reason,movements,added,removed,value\r\n");
+
+    let nothing = read(&zenith, "sales?from=2026-01-01&to=2026-01-31").await;
+    assert_eq!((&nothing["data"], &nothing["more"]), (&json!([]), &json!(false)));
+    assert_eq!(told(&nothing["total"], &SALES), "0 0 0.00 0.00 0.00 0.00 0.00 0.00 0.00");
+    let staff = app.member_of(&acme.tenant, "STAFF").await;
+    assert_eq!(staff.get("/api/v1/reports/sales").await.status, 403);
+    for (query, told) in [
+        ("sales?from=2026-02-01&to=2026-01-31", "from or to"),
+        ("sales?from=2024-01-01&to=2025-01-01", "366 days"),
+        ("sales?from=-4713-11-24", "from or to"),
+        ("sales?to=%2B262142-12-31", "from or to"),
+        ("sales?by=week", "parameter by"),
+        ("adjustments?from=2026-02-30", "parameter from"),
+        ("stock?format=xml", "parameter format"),
+    ] {
+        let refused = acme.get(&format!("/api/v1/reports/{query}")).await;
+        assert_eq!((refused.status, refused.code()), (400, "invalid_query"), "{query}: {refused:?}");
+        assert!(refused.body["detail"].as_str().unwrap().contains(told), "{query}: {refused:?}");
+    }
+}
