@@ -10,9 +10,11 @@ use inventory::movement;
 use inventory::order::{self, OrderFilter, OrderStatus};
 use inventory::product::{self, ProductFilter};
 use inventory::purchase_order::{self, PurchaseStatus};
+use inventory::report::Span;
+use inventory::sales_report::{self, SalesBy};
 use inventory::{
-    Barcode, CustomerId, LocationId, PageRequest, SearchText, SupplierId, VariantId, dashboard, stock,
-    variant,
+    Barcode, CustomerId, LocationId, PageRequest, SearchText, SupplierId, VariantId, adjustment_report,
+    dashboard, settings, stock, variant,
 };
 use tenancy::{DbError, Tenant, TenantTx};
 use tokio_postgres::Client;
@@ -189,6 +191,16 @@ async fn every_access_path_goes_by_its_index() {
             async |tx| dashboard::read(tx).await,
         )
         .await;
+    // A report joins so many lines of orders that those may be read whole.
+    let span =
+        async |tx: &TenantTx| settings::today(tx).await.map(|today| Span::of(None, None, today).unwrap());
+    let by_time = &["stock_movements_occurred_at_idx"];
+    for by in [SalesBy::Day, SalesBy::Variant, SalesBy::Customer] {
+        let work = async |tx: &TenantTx| sales_report::read(tx, span(tx).await?, by).await;
+        plans.go_by("sales", by_time, work).await;
+    }
+    let work = async |tx: &TenantTx| adjustment_report::read(tx, span(tx).await?).await;
+    plans.go_by("adjustments", by_time, work).await;
     let ledger = "reads stock_movements whole";
     let dashboard: Vec<String> = plans.faults.drain(faults..).collect();
     plans.faults.extend(
