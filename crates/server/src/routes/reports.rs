@@ -315,7 +315,7 @@ fn csv<T: Serialize>(
     total: T,
     texts: impl Fn(&mut T) -> Vec<&mut Option<String>>,
 ) -> Result<HttpResponse, Problem> {
-    for text in rows.iter_mut().flat_map(|row| texts(row)).filter_map(Option::as_mut) {
+    for text in rows.iter_mut().flat_map(&texts).filter_map(Option::as_mut) {
         if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
             text.insert(0, '\'');
         }
