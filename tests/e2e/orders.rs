@@ -271,6 +271,17 @@ async fn the_server_is_the_authority_on_prices() {
     of_both["discount"] = json!("0.55");
     assert_eq!(made(staff.submit("orders", &of_both).await)["discount"], "1.05");
     made(manager.submit("orders", &free).await);
+    // Rounded as the discount itself is: a tenth of 9.95 is 1.00, of each of three lines.
+    acme.patch("/api/v1/settings", &json!({"discountLimitPercent": "10"})).await;
+    let uneven =
+        acme.patch(&format!("/api/v1/variants/{}", bolt.as_str().unwrap()), &json!({"price": "9.95"})).await;
+    assert_eq!(uneven.status, 200, "{uneven:?}");
+    let one = json!({"variantId": bolt, "quantity": "1", "discount": "10%"});
+    let tenth = json!({"lines": [one, one, one]});
+    assert_eq!(made(staff.submit("orders", &tenth).await)["discount"], "3.00");
+    let mut more = tenth.clone();
+    more["discount"] = json!("0.01");
+    assert_eq!(staff.submit("orders", &more).await.code(), "discount_over_limit");
     for limit in ["-1", "100.01", "10.555"] {
         let refused = acme.patch("/api/v1/settings", &json!({"discountLimitPercent": limit})).await;
         assert_eq!(refused.body["errors"][0]["pointer"], "/discountLimitPercent", "{limit}: {refused:?}");

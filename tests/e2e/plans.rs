@@ -10,7 +10,7 @@ use inventory::movement;
 use inventory::order::{self, OrderFilter, OrderStatus};
 use inventory::product::{self, ProductFilter};
 use inventory::purchase_order::{self, PurchaseStatus};
-use inventory::report::Span;
+use inventory::report::{MaxRows, Span};
 use inventory::sales_report::{self, SalesBy};
 use inventory::{
     Barcode, CustomerId, LocationId, PageRequest, SearchText, SupplierId, VariantId, adjustment_report,
@@ -196,10 +196,10 @@ async fn every_access_path_goes_by_its_index() {
         async |tx: &TenantTx| settings::today(tx).await.map(|today| Span::of(None, None, today).unwrap());
     let by_time = &["stock_movements_occurred_at_idx"];
     for by in [SalesBy::Day, SalesBy::Variant, SalesBy::Customer] {
-        let work = async |tx: &TenantTx| sales_report::read(tx, span(tx).await?, by).await;
+        let work = async |tx: &TenantTx| sales_report::read(tx, span(tx).await?, by, MaxRows::PAGE).await;
         plans.go_by("sales", by_time, work).await;
     }
-    let work = async |tx: &TenantTx| adjustment_report::read(tx, span(tx).await?).await;
+    let work = async |tx: &TenantTx| adjustment_report::read(tx, span(tx).await?, MaxRows::PAGE).await;
     plans.go_by("adjustments", by_time, work).await;
     let ledger = "reads stock_movements whole";
     let dashboard: Vec<String> = plans.faults.drain(faults..).collect();

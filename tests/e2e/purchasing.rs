@@ -214,6 +214,38 @@ async fn a_receipt_that_is_taken_back_takes_its_cost_with_it_unless_something_wa
 }
 
 #[tokio::test]
+async fn a_wrong_price_is_taken_back_with_its_receipt_whatever_came_since() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let (supplier, bolt, _) = ordered(&acme, "1").await;
+    let found = json!({"variantId": bolt, "quantity": "10", "unitCost": "1", "reason": "opening stock"});
+    assert_eq!(acme.submit("stock/adjustments", &found).await.status, 201);
+    let buy = async |quantity: &str, cost: &str| {
+        let line = json!({"variantId": bolt, "quantity": quantity, "unitCost": cost});
+        let body = json!({"supplierId": supplier, "lines": [line]});
+        let order = acme.submit("purchase-orders", &body).await.body;
+        acme.submit(&format!("purchase-orders/{}/send", id(&order)), &json!({})).await;
+        let receipts = format!("purchase-orders/{}/receipts", id(&order));
+        let received = acme.submit(&receipts, &json!({})).await;
+        assert_eq!(received.status, 201, "{received:?}");
+        (receipts, json!({"reverses": received.body["id"]}))
+    };
+    let (wrong, wrong_back) = buy("10", "100").await;
+    let (right, right_back) = buy("5", "1").await;
+    assert_eq!(acme.submit(&right, &right_back).await.status, 201);
+    buy("5", "1").await;
+    assert_eq!(acme.submit(&wrong, &wrong_back).await.status, 201);
+    assert_eq!(cost_of_next(&acme, &bolt).await, "1");
+    assert_eq!(acme.adjust(&bolt, "-14").await.status, 201);
+    // Of a level that is empty again, what was taken back leaves no cost either: the catalogue's is taken.
+    let (wrong, wrong_back) = buy("10", "100").await;
+    assert_eq!(acme.submit(&wrong, &wrong_back).await.status, 201);
+    acme.adjust(&bolt, "3").await;
+    assert_eq!(cost_of_next(&acme, &bolt).await, "4");
+    assert_eq!(acme.get("/api/v1/stock/ledger").await.body["holds"], true);
+}
+
+#[tokio::test]
 async fn goods_for_a_location_that_was_closed_meanwhile_are_refused_and_told_why() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;

@@ -99,6 +99,17 @@ async fn sales_are_told_with_their_returns_taxes_and_costs_by_whatever_is_asked_
         let net: f64 = rows.iter().map(|row| row["net"].as_str().unwrap().parse::<f64>().unwrap()).sum();
         assert!((net - 20.44).abs() < 0.001, "{by}: {of}");
     }
+    // In Havana the clocks of this night go from 01:00 back to 00:00: both hours are of the day.
+    let twice = |moment: &str| format!("UPDATE business_1.stock_movements SET occurred_at = '{moment}'");
+    acme.patch("/api/v1/settings", &json!({"timeZone": "America/Havana"})).await;
+    for moment in ["2026-11-01T04:30:00Z", "2026-11-01T05:30:00Z"] {
+        admin.batch_execute(&twice(moment)).await.unwrap();
+        for (day, net) in [("2026-10-31", "0.00"), ("2026-11-01", "20.44"), ("2026-11-02", "0.00")] {
+            let report = read(&acme, &format!("sales?from={day}&to={day}")).await;
+            assert_eq!(report["total"]["net"], net, "{moment} {day}");
+        }
+    }
+    acme.patch("/api/v1/settings", &json!({"timeZone": "Etc/UTC"})).await;
     // An hour before midnight in London is another day in Nairobi.
     admin
         .batch_execute("UPDATE business_1.stock_movements SET occurred_at = '2026-01-31T23:30:00Z'")
@@ -146,6 +157,27 @@ async fn what_was_written_off_and_what_is_there_are_told_at_cost() {
             told(&dashboard, &["totalStock", "inventoryCost", "inventoryValue"])
         );
     }
+}
+
+#[tokio::test]
+async fn what_nobody_knew_a_cost_of_costs_nothing_when_it_comes_back() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let product = json!({"name": "Pin", "variants": [{"sku": "PIN", "price": "10.00"}]});
+    let pin = acme.create_product(&product).await["variants"][0]["id"].clone();
+    acme.adjust(&pin, "10").await;
+    let lines = json!([{"variantId": pin, "quantity": "2"}]);
+    let order = acme.submit("orders", &json!({"lines": lines})).await.body;
+    let variant = format!("/api/v1/variants/{}", pin.as_str().unwrap());
+    assert_eq!(acme.patch(&variant, &json!({"cost": "5.00"})).await.status, 200);
+    for restock in [true, false] {
+        let line = json!({"lineId": order["lines"][0]["id"], "quantity": "1", "restock": restock});
+        let returns = format!("orders/{}/returns", order["id"].as_str().unwrap());
+        let back = acme.submit(&returns, &json!({"reason": "bent", "lines": [line]})).await;
+        assert_eq!(back.status, 201, "{back:?}");
+    }
+    let report = read(&acme, "sales").await;
+    assert_eq!(told(&report["total"], &["net", "cost", "margin"]), "0.00 0.00 0.00");
 }
 
 #[tokio::test]

@@ -419,8 +419,15 @@ async fn the_catalogue_and_the_locations_change_while_stock_moves_and_nobody_wai
             _ => {
                 let main = acme.get("/api/v1/locations?limit=1").await.body["data"][0]["id"].clone();
                 let lines = json!([{"variantId": variant, "quantity": "1"}, {"variantId": variants[0], "quantity": "1"}]);
-                let body = json!({"fromLocationId": main, "toLocationId": shed, "lines": lines});
-                acme.submit("stock/transfers", &body).await
+                // To the barn as well, and straight back, for it is to be empty again.
+                let to = if random.bool() { shed } else { barn };
+                let body = json!({"fromLocationId": main, "toLocationId": to, "lines": lines});
+                let sent = acme.submit("stock/transfers", &body).await;
+                if to == shed || sent.status != 201 {
+                    return sent;
+                }
+                let path = format!("stock/transfers/{}/send-back", sent.body["id"].as_str().unwrap());
+                acme.submit(&path, &json!({})).await
             }
         }
     });

@@ -1,17 +1,17 @@
 //! What was put in and written off in a span of days, by reason: adjustments, goods that came back as waste, counts.
 
-use serde::Serialize;
 use tenancy::{DbError, TenantTx};
 use tokio_postgres::Row;
 
 use crate::decimal::{Money, Quantity};
-use crate::report::{self, Report, Span, in_span};
+use crate::movement::Kind;
+use crate::report::{MaxRows, Report, Span, in_span};
 
 /// What adjustments for one reason, counts, or all of them have changed.
 #[derive(Debug, Clone, Default)]
 pub struct Adjusted {
     /// `None` of the sum of all.
-    pub by: Option<AdjustedBy>,
+    pub kind: Option<Kind>,
     /// `None` of counts, and of the sum of all.
     pub reason: Option<String>,
     pub movements: i64,
@@ -21,23 +21,11 @@ pub struct Adjusted {
     pub value: Money,
 }
 
-/// What has changed the stock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AdjustedBy {
-    Adjustment,
-    Count,
-}
-
 impl Adjusted {
     fn from_row(row: &Row) -> Result<Self, DbError> {
-        let by = match row.try_get::<_, Option<&str>>("kind")? {
-            Some("count") => Some(AdjustedBy::Count),
-            Some(_) => Some(AdjustedBy::Adjustment),
-            None => None,
-        };
+        let kind = row.try_get::<_, Option<&str>>("kind")?;
         Ok(Self {
-            by,
+            kind: kind.map(|kind| if kind == "count" { Kind::Count } else { Kind::Adjustment }),
             reason: row.try_get("reason")?,
             movements: row.try_get("movements")?,
             added: Quantity::from_decimal(row.try_get("added")?),
@@ -51,7 +39,7 @@ impl Adjusted {
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn read(tx: &TenantTx, span: Span) -> Result<Report<Adjusted>, DbError> {
+pub async fn read(tx: &TenantTx, span: Span, max: MaxRows) -> Result<Report<Adjusted>, DbError> {
     const READ: &str = concat!(
         "SELECT grouping(kind) = 1 AS is_sum, kind, reason, count(*) AS movements,
                 coalesce(sum(quantity) FILTER (WHERE quantity > 0), 0) AS added,
@@ -66,6 +54,6 @@ pub async fn read(tx: &TenantTx, span: Span) -> Result<Report<Adjusted>, DbError
           ORDER BY is_sum DESC, value, kind, reason
           LIMIT $3"
     );
-    let rows = tx.query(READ, &[&span.first, &span.end(), &report::LIMIT]).await?;
-    Report::of(&rows, Adjusted::from_row)
+    let rows = tx.query(READ, &[&span.first, &span.end(), &max.and_two()]).await?;
+    Report::of(&rows, max, Adjusted::from_row)
 }

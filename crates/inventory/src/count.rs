@@ -132,7 +132,7 @@ impl NewCount {
     }
 }
 
-/// Opens a count; the same one again when it is open already.
+/// Opens a count; the same request once more gets the same count, however far it is.
 ///
 /// # Errors
 /// [`CountError`].

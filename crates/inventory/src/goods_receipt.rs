@@ -105,8 +105,8 @@ pub async fn post(tx: &TenantTx, new: &NewReceipt, actor: Option<Uuid>) -> Resul
         }
     }
     let mut order = purchase_order::lock(tx, new.order_id).await?.ok_or(ReceiptError::NotFound)?;
-    // By the lines' places: how much comes, negative where it is taken back.
-    let changes: Vec<(usize, Quantity)> = match &new.what {
+    // By the lines' places: how much comes, negative where it is taken back, and what it cost.
+    let changes: Vec<(usize, Quantity, UnitCost)> = match &new.what {
         Arrival::Goods { parts, .. } => {
             if !order.status.is_open() {
                 return Err(ReceiptError::NotOpen(order.status));
@@ -124,33 +124,27 @@ pub async fn post(tx: &TenantTx, new: &NewReceipt, actor: Option<Uuid>) -> Resul
             if chosen.is_empty() {
                 return Err(ReceiptError::NothingOpen);
             }
-            chosen
+            let cost = |at: usize| UnitCost::Known(order.lines[at].unit_cost);
+            chosen.into_iter().map(|(at, quantity)| (at, quantity, cost(at))).collect()
         }
         Arrival::Reversal(id) => reversal_of(tx, &order, *id).await?,
-    };
-    let places = match new.what {
-        Arrival::Goods { .. } => HashMap::new(),
-        Arrival::Reversal(id) => places_of(tx, id).await?,
     };
     let ids: Vec<Uuid> = changes.iter().map(|_| Uuid::now_v7()).collect();
     let postings: Vec<Posting> = changes
         .iter()
         .zip(&ids)
-        .map(|((at, quantity), id)| Posting {
+        .map(|((at, quantity, unit_cost), id)| Posting {
             kind: Kind::Purchase,
             variant_id: order.lines[*at].variant_id,
             location_id: order.location_id,
             quantity: *quantity,
             reserved: Quantity::ZERO,
-            unit_cost: match places.get(&order.lines[*at].variant_id.as_uuid()) {
-                Some(place) => UnitCost::KnownSince(order.lines[*at].unit_cost, *place),
-                None => UnitCost::Known(order.lines[*at].unit_cost),
-            },
+            unit_cost: *unit_cost,
             reason: None,
             line_id: *id,
         })
         .collect();
-    for (at, quantity) in &changes {
+    for (at, quantity, _) in &changes {
         let line = &mut order.lines[*at];
         line.received = line.received.plus(*quantity);
     }
@@ -164,7 +158,7 @@ pub async fn post(tx: &TenantTx, new: &NewReceipt, actor: Option<Uuid>) -> Resul
     };
     let lines: Vec<Part<PurchaseOrderLineId>> = changes
         .iter()
-        .map(|(at, quantity)| Part { line_id: order.lines[*at].id, quantity: *quantity })
+        .map(|(at, quantity, _)| Part { line_id: order.lines[*at].id, quantity: *quantity })
         .collect();
     let source = Source { kind: "goods_receipt", id: new.id.as_uuid() };
     let (line_ids, received): (Vec<Uuid>, Vec<Decimal>) =
@@ -209,34 +203,48 @@ pub async fn post(tx: &TenantTx, new: &NewReceipt, actor: Option<Uuid>) -> Resul
     Ok(Outcome::Posted(receipt, order))
 }
 
-/// The places of a receipt's movements in the ledgers of its variants.
-async fn places_of(tx: &TenantTx, id: ReceiptId) -> Result<HashMap<Uuid, i64>, DbError> {
-    const PLACES: &str = "
-        SELECT variant_id, position FROM stock_movements WHERE source_type = 'goods_receipt' AND source_id = $1";
-    let rows = tx.query(PLACES, &[&id.as_uuid()]).await?;
-    rows.iter().map(|row| Ok((row.try_get("variant_id")?, row.try_get("position")?))).collect()
-}
-
 /// What taking an earlier receipt back changes.
 async fn reversal_of(
     tx: &TenantTx,
     order: &PurchaseOrder,
     id: ReceiptId,
-) -> Result<Vec<(usize, Quantity)>, ReceiptError> {
+) -> Result<Vec<(usize, Quantity, UnitCost)>, ReceiptError> {
     if order.status == PurchaseStatus::ClosedShort {
         return Err(ReceiptError::NotOpen(order.status));
     }
-    let receipts = of_order(tx, order.id).await?;
+    let (receipts, untouched) = both(of_order(tx, order.id), untouched_since(tx, id)).await?;
     let receipt = receipts.iter().find(|receipt| receipt.id == id && receipt.reverses.is_none());
     let receipt = receipt.ok_or(ReceiptError::UnknownReceipt)?;
     if receipt.is_reversed {
         return Err(ReceiptError::Reversed);
     }
-    let place = |part: &Part<PurchaseOrderLineId>| {
-        let at = order.lines.iter().position(|line| line.id == part.line_id);
-        at.map(|at| (at, part.quantity.negated()))
+    let change = |part: &Part<PurchaseOrderLineId>| {
+        let at = order.lines.iter().position(|line| line.id == part.line_id)?;
+        let line = &order.lines[at];
+        let cost = match untouched.get(&line.variant_id.as_uuid()) {
+            Some(last) => UnitCost::KnownSince(line.unit_cost, *last),
+            None => UnitCost::Average,
+        };
+        Some((at, part.quantity.negated(), cost))
     };
-    Ok(receipt.lines.iter().filter_map(place).collect())
+    Ok(receipt.lines.iter().filter_map(change).collect())
+}
+
+/// The variants of which nothing has gone at their average cost since a receipt, so that what it did to that can be taken
+/// back; with the last place in their ledger. What was taken back or came back as waste has not gone at the average.
+async fn untouched_since(tx: &TenantTx, id: ReceiptId) -> Result<HashMap<Uuid, i64>, DbError> {
+    const UNTOUCHED: &str = "
+        SELECT came.variant_id, max(later.position) AS last
+          FROM stock_movements came
+          JOIN stock_movements later
+            ON later.variant_id = came.variant_id AND later.location_id = came.location_id
+           AND later.position >= came.position
+         WHERE came.source_type = 'goods_receipt' AND came.source_id = $1
+         GROUP BY came.variant_id
+        HAVING count(*) FILTER (WHERE later.quantity < 0 AND later.kind <> 'purchase'
+                                  AND NOT (later.kind = 'adjustment' AND later.source_type = 'return')) = 0";
+    let rows = tx.query(UNTOUCHED, &[&id.as_uuid()]).await?;
+    rows.iter().map(|row| Ok((row.try_get("variant_id")?, row.try_get("last")?))).collect()
 }
 
 async fn insert(

@@ -1,6 +1,7 @@
 //! The stock ledger: append-only lines, each with the balance after it.
 
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 use tenancy::{DbError, TenantTx};
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -10,7 +11,8 @@ use crate::ids::{LocationId, MovementId, VariantId};
 use crate::page::{Page, PageRequest};
 
 /// What kind of business moved the stock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Kind {
     Purchase,
     Sale,

@@ -258,7 +258,7 @@ pub async fn place(tx: &TenantTx, new: &NewOrder, actor: Option<Uuid>) -> Result
     let ((terms, place), sold) = both(both(terms, place), find_sold(tx, &new.lines)).await?;
     let location = place.ok_or(OrderError::UnknownLocation)?;
     let order = price(new, &terms, &sold, location, actor, tx.now())?;
-    if !new.may_set_prices && !terms.allow(order.discount, order.subtotal) {
+    if !new.may_set_prices && order.discount.as_decimal() > most_off(&order, &terms) {
         return Err(OrderError::DiscountLimit(terms.discount_limit));
     }
 
@@ -413,6 +413,15 @@ fn price(
         updated_at: now,
         lines: lines.collect(),
     })
+}
+
+/// The most that whoever may not set prices takes off: the limit's part of all of it, or of each line, where rounding makes more
+/// of those.
+fn most_off(order: &Order, terms: &Terms) -> Decimal {
+    let of_line =
+        |line: &OrderLine| terms.most_off(terms.round(line.price.as_decimal() * line.quantity.as_decimal()));
+    let of_lines: Decimal = order.lines.iter().map(of_line).sum();
+    of_lines.max(terms.most_off(order.subtotal.as_decimal()))
 }
 
 /// Writes the order and all that comes with it in one flight, the number at its end.

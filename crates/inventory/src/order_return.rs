@@ -105,9 +105,8 @@ pub async fn post(tx: &TenantTx, new: &NewReturn, actor: Option<Uuid>) -> Result
             quantity,
             reserved: Quantity::ZERO,
             unit_cost: match line.unit_cost {
-                Some(cost) if asked.is_restocked => UnitCost::Known(cost),
-                Some(cost) => UnitCost::Passing(cost),
-                None => UnitCost::Average,
+                cost if !asked.is_restocked => UnitCost::Passing(cost),
+                cost => cost.into(),
             },
             reason: Some(new.reason.clone()),
             line_id: *id,

@@ -51,25 +51,39 @@ impl Span {
 pub struct Report<T> {
     pub total: T,
     pub rows: Vec<T>,
-    /// Whether there are more than [`MAX_ROWS`].
+    /// Whether there are more rows than were to be told.
     pub has_more: bool,
 }
 
-/// No more rows are told at once.
-pub const MAX_ROWS: usize = 1000;
+/// How many rows are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MaxRows(usize);
 
-/// So many rows are asked for: the sum, which comes first, and one more than is told.
-pub(crate) const LIMIT: i64 = MAX_ROWS as i64 + 2;
+impl MaxRows {
+    /// For somebody who looks at it.
+    pub const PAGE: Self = Self(1000);
+    /// For a table that is to hold all.
+    pub const TABLE: Self = Self(100_000);
+
+    /// How many are asked for: the sum, which comes first, and one more than is told.
+    pub(crate) fn and_two(self) -> i64 {
+        self.0 as i64 + 2
+    }
+}
 
 impl<T: Default> Report<T> {
     /// # Errors
     /// [`DbError`] when a row cannot be read.
-    pub(crate) fn of(rows: &[Row], read: impl FnMut(&Row) -> Result<T, DbError>) -> Result<Self, DbError> {
+    pub(crate) fn of(
+        rows: &[Row],
+        max: MaxRows,
+        read: impl FnMut(&Row) -> Result<T, DbError>,
+    ) -> Result<Self, DbError> {
         let mut rows = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?.into_iter();
         let total = rows.next().unwrap_or_default();
         let mut rows: Vec<T> = rows.collect();
-        let has_more = rows.len() > MAX_ROWS;
-        rows.truncate(MAX_ROWS);
+        let has_more = rows.len() > max.0;
+        rows.truncate(max.0);
         Ok(Self { total, rows, has_more })
     }
 }
@@ -79,12 +93,14 @@ pub(crate) fn is_plain_day(day: NaiveDate) -> bool {
     (2000..=9999).contains(&day.year())
 }
 
-/// Whether movement `m` was made from day `$1` on and before day `$2`, by the clock of `settings s`. Bounded on both sides, as
-/// a plan that knows no values needs.
+/// Whether movement `m` was made from day `$1` on and before day `$2`, by the clock of `settings s`. The index goes by moments,
+/// bounded on both sides as a plan that knows no values needs, and wide enough for a midnight that a clock shows twice.
 macro_rules! in_span {
     () => {
-        "m.occurred_at >= $1::date::timestamp AT TIME ZONE s.time_zone
-         AND m.occurred_at < $2::date::timestamp AT TIME ZONE s.time_zone"
+        "m.occurred_at >= $1::date::timestamp AT TIME ZONE s.time_zone - interval '2 hours'
+         AND m.occurred_at < $2::date::timestamp AT TIME ZONE s.time_zone + interval '2 hours'
+         AND (m.occurred_at AT TIME ZONE s.time_zone)::date >= $1
+         AND (m.occurred_at AT TIME ZONE s.time_zone)::date < $2"
     };
 }
 pub(crate) use in_span;

@@ -6,7 +6,7 @@ use tenancy::{DbError, TenantTx};
 use tokio_postgres::Row;
 
 use crate::decimal::{Money, Quantity};
-use crate::report::{self, Report, Span, in_span};
+use crate::report::{MaxRows, Report, Span, in_span};
 
 /// What each row is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,7 +42,8 @@ pub struct Sales {
     pub refunded: Money,
     /// The taxes in the total, less those in what was given back.
     pub tax: Money,
-    /// What it had cost, at the moving average of the moment that it left; less what came back.
+    /// What it had cost, at the moving average of the moment that it left; less what came back. What nobody knows a cost of
+    /// counts as nothing.
     pub cost: Money,
 }
 
@@ -77,14 +78,13 @@ impl Sales {
 }
 
 /// Sales are told as goods leave: those of a reserved order when they are fulfilled, returns when they come back. An order's
-/// line that leaves in parts is told in parts, in proportion.
+/// line that leaves in parts is told in parts, in proportion and unrounded.
 macro_rules! sales_by {
     ($key:literal, $name:literal, $sku:literal, $joins:literal, $order:literal) => {
         concat!(
             "WITH moved AS (
                 SELECT m.occurred_at AT TIME ZONE s.time_zone AS moment, m.variant_id, m.location_id, m.kind,
-                       m.source_type, m.source_line_id, -m.quantity AS quantity,
-                       -m.quantity * coalesce(m.unit_cost, 0) AS cost
+                       m.source_type, m.source_line_id, -m.quantity AS quantity, m.unit_cost
                   FROM stock_movements m CROSS JOIN settings s
                  WHERE ",
             in_span!(),
@@ -92,14 +92,16 @@ macro_rules! sales_by {
             ), traded AS (
                 SELECT m.moment, m.variant_id, m.location_id, l.order_id, m.quantity AS sold, 0 AS returned,
                        l.discount * m.quantity / l.quantity AS discount, l.total * m.quantity / l.quantity AS total,
-                       0 AS refunded, l.tax * m.quantity / l.quantity AS tax, m.cost
+                       0 AS refunded, l.tax * m.quantity / l.quantity AS tax,
+                       m.quantity * coalesce(m.unit_cost, 0) AS cost
                   FROM moved m
                   LEFT JOIN fulfilment_lines f ON m.source_type = 'fulfilment' AND f.id = m.source_line_id
                   JOIN order_lines l ON l.id = coalesce(f.order_line_id, m.source_line_id)
                  WHERE m.kind = 'sale'
                  UNION ALL
                 SELECT m.moment, m.variant_id, m.location_id, l.order_id, 0, -m.quantity, 0, 0, r.refund,
-                       CASE WHEN l.total = 0 THEN 0 ELSE -l.tax * r.refund / l.total END, m.cost
+                       CASE WHEN l.total = 0 THEN 0 ELSE -l.tax * r.refund / l.total END,
+                       m.quantity * coalesce(l.unit_cost, 0)
                   FROM moved m
                   JOIN order_return_lines r ON r.id = m.source_line_id
                   JOIN order_lines l ON l.id = r.order_line_id
@@ -132,7 +134,7 @@ macro_rules! sales_by {
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn read(tx: &TenantTx, span: Span, by: SalesBy) -> Result<Report<Sales>, DbError> {
+pub async fn read(tx: &TenantTx, span: Span, by: SalesBy, max: MaxRows) -> Result<Report<Sales>, DbError> {
     const BY_DAY: &str = sales_by!("to_char(t.moment, 'YYYY-MM-DD')", "NULL::text", "NULL::text", "", "key");
     const BY_HOUR: &str = sales_by!("to_char(t.moment, 'HH24')", "NULL::text", "NULL::text", "", "key");
     const BY_VARIANT: &str = sales_by!(
@@ -180,6 +182,6 @@ pub async fn read(tx: &TenantTx, span: Span, by: SalesBy) -> Result<Report<Sales
         SalesBy::Seller => BY_SELLER,
         SalesBy::Location => BY_LOCATION,
     };
-    let rows = tx.query(sql, &[&span.first, &span.end(), &report::LIMIT]).await?;
-    Report::of(&rows, Sales::from_row)
+    let rows = tx.query(sql, &[&span.first, &span.end(), &max.and_two()]).await?;
+    Report::of(&rows, max, Sales::from_row)
 }

@@ -116,10 +116,9 @@ impl Terms {
         })
     }
 
-    /// Whether so much may be taken off what prices come to, by whoever may not set them.
-    pub(crate) fn allow(&self, discount: Money, subtotal: Money) -> bool {
-        let most = subtotal.as_decimal() * self.discount_limit.as_decimal() / Decimal::ONE_HUNDRED;
-        discount.as_decimal() <= most
+    /// The most that whoever may not set prices takes off this amount, rounded as a discount is.
+    pub(crate) fn most_off(&self, amount: Decimal) -> Decimal {
+        self.round(amount * self.discount_limit.as_decimal() / Decimal::ONE_HUNDRED)
     }
 
     /// Rounds an amount to the currency.

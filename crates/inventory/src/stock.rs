@@ -119,10 +119,10 @@ pub enum UnitCost {
     /// The moving average of that moment.
     Average,
     Known(Money),
-    /// So much, of what comes in and goes out again at once: the average stays as it is.
-    Passing(Money),
-    /// So much if this place in the level's ledger is the last one; the average otherwise, for since then something may have
-    /// been sold at it.
+    /// So much, if it is known, of what comes in and goes out again at once: the average stays as it is.
+    Passing(Option<Money>),
+    /// So much if this place in the level's ledger is the last one still; the average otherwise, for since then something may
+    /// have gone at it.
     KnownSince(Money, i64),
 }
 
@@ -338,9 +338,9 @@ impl LockedLevel {
     fn change_by(&mut self, posting: &Posting) -> Option<Decimal> {
         let change = posting.quantity.as_decimal();
         let told = match posting.unit_cost {
-            UnitCost::Known(cost) | UnitCost::Passing(cost) => Some(cost.as_decimal()),
+            UnitCost::Known(cost) | UnitCost::Passing(Some(cost)) => Some(cost.as_decimal()),
             UnitCost::KnownSince(cost, position) if position == self.position => Some(cost.as_decimal()),
-            UnitCost::Average | UnitCost::KnownSince(..) => None,
+            UnitCost::Average | UnitCost::KnownSince(..) | UnitCost::Passing(None) => None,
         };
         let unit_cost = told.or(self.average_cost).or(self.catalogue_cost);
         if !matches!(posting.unit_cost, UnitCost::Passing(_)) {
@@ -373,7 +373,7 @@ impl LockedLevel {
         let left = self.on_hand - quantity;
         let (Some(average), Some(cost)) = (self.average_cost, unit_cost) else { return self.average_cost };
         if left <= Decimal::ZERO {
-            return self.average_cost;
+            return None;
         }
         let without = Money::rounded((self.on_hand * average - quantity * cost) / left).as_decimal();
         Some(without).filter(|cost| *cost >= Decimal::ZERO).or(self.average_cost)

@@ -5,7 +5,7 @@ use tenancy::{DbError, TenantTx};
 use tokio_postgres::Row;
 
 use crate::decimal::{Money, Quantity};
-use crate::report::{self, Report};
+use crate::report::{MaxRows, Report};
 
 /// What each row is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,7 +71,7 @@ macro_rules! stock_by {
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn read(tx: &TenantTx, by: StockBy) -> Result<Report<Stock>, DbError> {
+pub async fn read(tx: &TenantTx, by: StockBy, max: MaxRows) -> Result<Report<Stock>, DbError> {
     const BY_CATEGORY: &str =
         stock_by!("p.category_id", "c.name", "NULL::text", "LEFT JOIN categories c ON c.id = p.category_id");
     const BY_LOCATION: &str =
@@ -82,5 +82,5 @@ pub async fn read(tx: &TenantTx, by: StockBy) -> Result<Report<Stock>, DbError> 
         StockBy::Location => BY_LOCATION,
         StockBy::Variant => BY_VARIANT,
     };
-    Report::of(&tx.query(sql, &[&report::LIMIT]).await?, Stock::from_row)
+    Report::of(&tx.query(sql, &[&max.and_two()]).await?, max, Stock::from_row)
 }

@@ -185,7 +185,9 @@ pub const MAX_LINES: usize = 200;
 /// [`TransferError`]; the caller rolls back.
 pub async fn send(tx: &TenantTx, new: &NewTransfer, actor: Option<Uuid>) -> Result<Outcome, TransferError> {
     const REPEATED: &str = "SELECT request_hash FROM stock_transfers WHERE id = $1";
-    const OPEN: &str = "SELECT id FROM locations WHERE id = ANY ($1) AND archived_at IS NULL";
+    // Both ends stay open until the goods are on their way, and are locked before any level.
+    const OPEN: &str = "
+        SELECT id FROM locations WHERE id = ANY ($1) AND archived_at IS NULL ORDER BY id FOR KEY SHARE";
     if new.lines.is_empty() || new.lines.len() > MAX_LINES {
         return Err(TransferError::LineCount);
     }

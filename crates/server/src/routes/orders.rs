@@ -334,7 +334,9 @@ pub async fn list(
     let page = page_request(query.limit, query.cursor);
     let (currency, page) = state
         .database
-        .read(&caller.scope(), async |tx| both(settings::currency(tx), order::list(tx, &filter, &page)).await)
+        .read_snapshot(&caller.scope(), async |tx| {
+            both(settings::currency(tx), order::list(tx, &filter, &page)).await
+        })
         .await?;
     Ok(HttpResponse::Ok().json(PageView::new(page, |order| OrderView::new(order, &currency))))
 }

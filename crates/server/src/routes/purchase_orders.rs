@@ -254,7 +254,7 @@ pub async fn list(
     let page = page_request(query.limit, query.cursor);
     let (currency, page) = state
         .database
-        .read(&caller.scope(), async |tx| {
+        .read_snapshot(&caller.scope(), async |tx| {
             let list = purchase_order::list(tx, query.status, query.supplier_id, &page);
             both(settings::currency(tx), list).await
         })

@@ -3,9 +3,10 @@
 use actix_web::http::header;
 use actix_web::{HttpResponse, get, web};
 use chrono::NaiveDate;
-use inventory::adjustment_report::{self, Adjusted, AdjustedBy};
+use inventory::adjustment_report::{self, Adjusted};
+use inventory::movement::Kind;
 use inventory::reorder::{self, SuggestedLine, Suggestion};
-use inventory::report::{Report, Span};
+use inventory::report::{MaxRows, Report, Span};
 use inventory::sales_report::{self, Sales, SalesBy};
 use inventory::stock_report::{self, Stock, StockBy};
 use inventory::{Currency, LocationId, Quantity, SupplierId, VariantId, settings};
@@ -105,7 +106,7 @@ impl SalesView {
 pub struct AdjustedView {
     /// adjustment or count
     #[schema(value_type = Option<String>, example = "adjustment")]
-    kind: Option<AdjustedBy>,
+    kind: Option<Kind>,
     reason: Option<String>,
     #[schema(example = 3)]
     movements: i64,
@@ -121,7 +122,7 @@ pub struct AdjustedView {
 impl AdjustedView {
     fn new(adjusted: Adjusted, currency: &Currency) -> Self {
         Self {
-            kind: adjusted.by,
+            kind: adjusted.kind,
             reason: adjusted.reason,
             movements: adjusted.movements,
             added: adjusted.added,
@@ -171,6 +172,15 @@ enum Format {
     Csv,
 }
 
+impl Format {
+    fn max_rows(self) -> MaxRows {
+        match self {
+            Self::Json => MaxRows::PAGE,
+            Self::Csv => MaxRows::TABLE,
+        }
+    }
+}
+
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -190,8 +200,8 @@ pub struct ReportSales {
 /// Report sales
 ///
 /// As goods leave and come back, with discounts, taxes and costs. Days and hours come in order, of all else what brings most
-/// first; a thousand rows at most. Orders behind a row: `GET orders` with `from` and `until`, or `customerId`; movements
-/// behind it: `GET stock/movements?variantId=`.
+/// first; a thousand rows at most, and all of them in a table. What is behind a row of a variant:
+/// `GET stock/movements?variantId=`. What nobody knows a cost of counts as costing nothing.
 #[utoipa::path(tag = "insight", params(ReportSales), responses((status = 200, body = SpanReportView<SalesView>)))]
 #[get("/reports/sales")]
 pub async fn show_sales(
@@ -199,17 +209,20 @@ pub async fn show_sales(
     caller: Caller<may::ReportsRead>,
     Query(query): Query<ReportSales>,
 ) -> Result<HttpResponse, Problem> {
-    let by = query.by.unwrap_or(SalesBy::Day);
+    let (by, format) = (query.by.unwrap_or(SalesBy::Day), query.format.unwrap_or_default());
+    let max = format.max_rows();
     let read = async |tx: &TenantTx| {
         let span = span_of(tx, query.from, query.to).await?;
-        let (currency, report) = both(settings::currency(tx), sales_report::read(tx, span, by)).await?;
+        let (currency, report) = both(settings::currency(tx), sales_report::read(tx, span, by, max)).await?;
         Ok::<_, Problem>((span, currency, report))
     };
     let (span, currency, report) = state.database.read_snapshot(&caller.scope(), read).await?;
     let view = SpanReportView::new(span, &currency, report, SalesView::new);
-    match query.format.unwrap_or_default() {
+    match format {
         Format::Json => Ok(HttpResponse::Ok().json(view)),
-        Format::Csv => csv("sales", view.data, view.total, |row| vec![&mut row.name, &mut row.sku]),
+        Format::Csv => {
+            csv("sales", view.data, view.total, view.more, |row| vec![&mut row.name, &mut row.sku])
+        }
     }
 }
 
@@ -238,16 +251,18 @@ pub async fn show_adjustments(
     caller: Caller<may::ReportsRead>,
     Query(query): Query<ReportAdjustments>,
 ) -> Result<HttpResponse, Problem> {
+    let format = query.format.unwrap_or_default();
+    let max = format.max_rows();
     let read = async |tx: &TenantTx| {
         let span = span_of(tx, query.from, query.to).await?;
-        let (currency, report) = both(settings::currency(tx), adjustment_report::read(tx, span)).await?;
+        let (currency, report) = both(settings::currency(tx), adjustment_report::read(tx, span, max)).await?;
         Ok::<_, Problem>((span, currency, report))
     };
     let (span, currency, report) = state.database.read_snapshot(&caller.scope(), read).await?;
     let view = SpanReportView::new(span, &currency, report, AdjustedView::new);
-    match query.format.unwrap_or_default() {
+    match format {
         Format::Json => Ok(HttpResponse::Ok().json(view)),
-        Format::Csv => csv("adjustments", view.data, view.total, |row| vec![&mut row.reason]),
+        Format::Csv => csv("adjustments", view.data, view.total, view.more, |row| vec![&mut row.reason]),
     }
 }
 
@@ -265,7 +280,8 @@ pub struct ReportStock {
 
 /// Report what the stock is worth
 ///
-/// At this moment, at cost and at the sale price; what has cost most comes first, a thousand rows at most.
+/// At this moment, at cost and at the sale price; what has cost most comes first, a thousand rows at most, and all
+/// of them in a table.
 #[utoipa::path(tag = "insight", params(ReportStock), responses((status = 200, body = StockReportView)))]
 #[get("/reports/stock")]
 pub async fn show_stock(
@@ -273,17 +289,18 @@ pub async fn show_stock(
     caller: Caller<may::ReportsRead>,
     Query(query): Query<ReportStock>,
 ) -> Result<HttpResponse, Problem> {
-    let by = query.by.unwrap_or(StockBy::Category);
-    let read = async |tx: &TenantTx| both(settings::currency(tx), stock_report::read(tx, by)).await;
+    let (by, format) = (query.by.unwrap_or(StockBy::Category), query.format.unwrap_or_default());
+    let max = format.max_rows();
+    let read = async |tx: &TenantTx| both(settings::currency(tx), stock_report::read(tx, by, max)).await;
     let (currency, report) = state.database.read(&caller.scope(), read).await?;
     let row = |stock| StockView::new(stock, &currency);
     let (total, data): (_, Vec<_>) = (row(report.total), report.rows.into_iter().map(row).collect());
-    match query.format.unwrap_or_default() {
+    match format {
         Format::Json => {
             let currency = currency.code().to_owned();
             Ok(HttpResponse::Ok().json(StockReportView { currency, total, data, more: report.has_more }))
         }
-        Format::Csv => csv("stock", data, total, |row| vec![&mut row.name, &mut row.sku]),
+        Format::Csv => csv("stock", data, total, report.has_more, |row| vec![&mut row.name, &mut row.sku]),
     }
 }
 
@@ -313,8 +330,13 @@ fn csv<T: Serialize>(
     name: &str,
     mut rows: Vec<T>,
     total: T,
+    has_more: bool,
     texts: impl Fn(&mut T) -> Vec<&mut Option<String>>,
 ) -> Result<HttpResponse, Problem> {
+    if has_more {
+        let detail = "There are more rows than a table holds; ask for fewer days, or by something else.";
+        return Err(Problem::malformed("invalid_query", detail));
+    }
     for text in rows.iter_mut().flat_map(&texts).filter_map(Option::as_mut) {
         if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
             text.insert(0, '\'');

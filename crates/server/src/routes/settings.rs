@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::etag::{self, Tag};
-use crate::extract::{Caller, IfMatch, Json, may};
+use crate::extract::{Caller, IfMatch, Json, Query, may};
 use crate::problem::Problem;
+use crate::routes::NoParameters;
 use crate::state::State;
 
 #[derive(Deserialize, ToSchema)]
@@ -82,6 +83,7 @@ pub async fn show(
     state: web::Data<State>,
     caller: Caller<may::CatalogueRead>,
     request: HttpRequest,
+    _: Query<NoParameters>,
 ) -> Result<HttpResponse, Problem> {
     let settings = state.database.read(&caller.scope(), async |tx| settings::read(tx).await).await?;
     Ok(etag::respond(request.headers(), Tag::of_version(settings.version), &SettingsView::from(settings)))

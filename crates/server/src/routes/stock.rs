@@ -17,7 +17,7 @@ use crate::etag::Tag;
 use crate::extract::{Caller, Idempotency, Json, PathId, Query, may};
 use crate::once::{self, Answer, Key};
 use crate::problem::Problem;
-use crate::routes::{PageView, page_request};
+use crate::routes::{NoParameters, PageView, page_request};
 use crate::state::State;
 
 #[derive(Serialize, ToSchema)]
@@ -322,6 +322,7 @@ impl From<Verdict> for LedgerView {
 pub async fn verify_ledger(
     state: web::Data<State>,
     caller: Caller<may::ReportsRead>,
+    _: Query<NoParameters>,
 ) -> Result<HttpResponse, Problem> {
     let verdict = state.database.read_snapshot(&caller.scope(), async |tx| ledger::verify(tx).await).await?;
     Ok(HttpResponse::Ok().json(LedgerView::from(verdict)))

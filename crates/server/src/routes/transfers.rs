@@ -265,7 +265,7 @@ pub async fn list(
 ) -> Result<HttpResponse, Problem> {
     let page = page_request(query.limit, query.cursor);
     let read = async |tx: &TenantTx| transfer::list(tx, query.status, &page).await;
-    let page = state.database.read(&caller.scope(), read).await?;
+    let page = state.database.read_snapshot(&caller.scope(), read).await?;
     Ok(HttpResponse::Ok().json(PageView::new(page, TransferView::from)))
 }
 
