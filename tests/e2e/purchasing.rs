@@ -236,7 +236,11 @@ async fn a_wrong_price_is_taken_back_with_its_receipt_whatever_came_since() {
     buy("5", "1").await;
     assert_eq!(acme.submit(&wrong, &wrong_back).await.status, 201);
     assert_eq!(cost_of_next(&acme, &bolt).await, "1");
-    assert_eq!(acme.adjust(&bolt, "-14").await.status, 201);
+    // Three zeros too many: of so much the average is known to more than the cent.
+    let (wrong, wrong_back) = buy("30000000", "2.3457").await;
+    assert_eq!(acme.submit(&wrong, &wrong_back).await.status, 201);
+    assert_eq!(cost_of_next(&acme, &bolt).await, "1");
+    assert_eq!(acme.adjust(&bolt, "-13").await.status, 201);
     // Of a level that is empty again, what was taken back leaves no cost either: the catalogue's is taken.
     let (wrong, wrong_back) = buy("10", "100").await;
     assert_eq!(acme.submit(&wrong, &wrong_back).await.status, 201);

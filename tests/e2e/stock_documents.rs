@@ -73,6 +73,9 @@ async fn sales_during_a_count_are_not_lost() {
     let opened = acme.submit("stock/counts", &json!({"note": "yearly"})).await;
     assert_eq!((opened.status, &opened.body["reference"]), (201, &json!("SC-000001")), "{opened:?}");
     let id = opened.body["id"].as_str().unwrap();
+    let again = acme.submit("stock/counts", &json!({"id": id, "note": "yearly"})).await;
+    assert_eq!((again.header("idempotent-replayed"), &again.body), ("true", &opened.body), "{again:?}");
+    assert_eq!(acme.submit("stock/counts", &json!({"id": id, "note": "other"})).await.code(), "id_taken");
     assert_eq!(acme.submit(&format!("stock/counts/{id}/post"), &json!({})).await.code(), "nothing_counted");
     let counted = |counted: &str| json!({"lines": [{"variantId": bolt, "counted": counted}]});
     acme.submit(&format!("stock/counts/{id}/lines"), &counted("1")).await;

@@ -132,11 +132,18 @@ impl NewCount {
     }
 }
 
+/// Whether a count was opened now or had been before.
+#[derive(Debug)]
+pub enum Outcome {
+    Opened(Count),
+    Repeated(Count),
+}
+
 /// Opens a count; the same request once more gets the same count, however far it is.
 ///
 /// # Errors
 /// [`CountError`].
-pub async fn open(tx: &TenantTx, new: &NewCount, actor: Option<Uuid>) -> Result<Count, CountError> {
+pub async fn open(tx: &TenantTx, new: &NewCount, actor: Option<Uuid>) -> Result<Outcome, CountError> {
     const INSERT: &str = concat!(
         "INSERT INTO stock_counts (id, number, location_id, status, note, opened_by, opened_at, updated_at)
          SELECT $1, ",
@@ -148,7 +155,7 @@ pub async fn open(tx: &TenantTx, new: &NewCount, actor: Option<Uuid>) -> Result<
         document::claim(tx, id.as_uuid()).await?;
         if let Some(found) = find(tx, id).await? {
             let is_same = new.is(&found) && found.opened_by == actor;
-            return if is_same { Ok(found) } else { Err(CountError::IdTaken(id)) };
+            return if is_same { Ok(Outcome::Repeated(found)) } else { Err(CountError::IdTaken(id)) };
         }
     }
     let location =
@@ -159,7 +166,7 @@ pub async fn open(tx: &TenantTx, new: &NewCount, actor: Option<Uuid>) -> Result<
     let opened = json!({"status": {"to": "open"}});
     let record = audit::record(tx, actor, "count.opened", subject(id), &opened);
     both(both(counter::take(tx, Counter::Count), insert), record).await?;
-    find(tx, id).await?.ok_or(CountError::NotFound)
+    find(tx, id).await?.map(Outcome::Opened).ok_or(CountError::NotFound)
 }
 
 fn subject(id: CountId) -> Subject {

@@ -10,7 +10,8 @@ use crate::decimal::{Money, Quantity};
 use crate::document::{self, Part};
 use crate::ids::{FulfilmentId, OrderId, OrderLineId};
 use crate::movement::Kind;
-use crate::order::{self, Order, OrderError, OrderStatus};
+use crate::order::{self, LineShare, Order, OrderError, OrderStatus};
+use crate::settings;
 use crate::stock::{self, Posting, Source, UnitCost};
 
 /// A fulfilment to be posted.
@@ -53,7 +54,8 @@ pub async fn post(tx: &TenantTx, new: &NewFulfilment, actor: Option<Uuid>) -> Re
             return Ok(Outcome::Repeated(fulfilment));
         }
     }
-    let mut order = order::lock(tx, new.order_id).await?.ok_or(OrderError::NotFound)?;
+    let (terms, order) = both(settings::terms(tx), order::lock(tx, new.order_id)).await?;
+    let mut order = order.ok_or(OrderError::NotFound)?;
     let was = order.status;
     if !matches!(was, OrderStatus::Reserved | OrderStatus::PartlyFulfilled) {
         return Err(OrderError::NothingOpen(was));
@@ -79,9 +81,11 @@ pub async fn post(tx: &TenantTx, new: &NewFulfilment, actor: Option<Uuid>) -> Re
         })
         .collect();
     let decided = stock::decide(tx, &postings).await?;
+    let shares: Vec<LineShare> =
+        merged.iter().map(|(at, quantity)| order.lines[*at].share_of(*quantity, &terms)).collect();
     for ((at, quantity), posted) in merged.iter().zip(&decided.posted) {
         let line = &mut order.lines[*at];
-        line.unit_cost = average(line.unit_cost, line.fulfilled, posted.unit_cost, *quantity);
+        line.unit_cost = average(line.unit_cost, line.returnable(), posted.unit_cost, *quantity);
         line.fulfilled = line.fulfilled.plus(*quantity);
     }
     order.status = OrderStatus::of(&order.lines);
@@ -91,22 +95,17 @@ pub async fn post(tx: &TenantTx, new: &NewFulfilment, actor: Option<Uuid>) -> Re
         .collect();
     let source = Source { kind: "fulfilment", id: new.id.as_uuid() };
     let changes = json!({"status": {"from": was.as_str(), "to": order.status.as_str()}, "fulfilmentId": {"to": new.id}});
-    let insert = insert(tx, new, &ids, &lines, actor);
+    let insert = insert(tx, new, &ids, &lines, &shares, actor);
     let finish = order::finish(tx, &mut order, source, &decided, "order.fulfilled", &changes, actor);
     both(insert, finish).await?;
     let id = new.id;
     Ok(Outcome::Posted(Fulfilment { id, lines, actor_id: actor, fulfilled_at: tx.now(), order }))
 }
 
-/// The average cost of one unit, after more of it has left.
-fn average(
-    before: Option<Money>,
-    fulfilled: Quantity,
-    cost: Option<Money>,
-    quantity: Quantity,
-) -> Option<Money> {
+/// The average cost of one unit of what is out, after more of it has left.
+fn average(before: Option<Money>, out: Quantity, cost: Option<Money>, quantity: Quantity) -> Option<Money> {
     let (Some(before), Some(cost)) = (before, cost) else { return before.or(cost) };
-    let (old, new) = (fulfilled.as_decimal(), quantity.as_decimal());
+    let (old, new) = (out.as_decimal(), quantity.as_decimal());
     let value: Decimal = before.as_decimal() * old + cost.as_decimal() * new;
     Some(Money::rounded(value / (old + new)))
 }
@@ -116,20 +115,28 @@ async fn insert(
     new: &NewFulfilment,
     ids: &[Uuid],
     lines: &[Part<OrderLineId>],
+    shares: &[LineShare],
     actor: Option<Uuid>,
 ) -> Result<(), DbError> {
     const INSERT: &str = "
         INSERT INTO fulfilments (id, order_id, request_hash, actor_id, fulfilled_at) VALUES ($1, $2, $3, $4, $5)";
     const INSERT_LINES: &str = "
-        INSERT INTO fulfilment_lines (id, fulfilment_id, order_line_id, quantity)
-        SELECT id, $1, line, quantity
-          FROM unnest($2::uuid[], $3::uuid[], $4::numeric[]) AS new (id, line, quantity)";
+        INSERT INTO fulfilment_lines (id, fulfilment_id, order_line_id, quantity, total, tax, discount)
+        SELECT id, $1, line, quantity, total, tax, discount
+          FROM unnest($2::uuid[], $3::uuid[], $4::numeric[], $5::numeric[], $6::numeric[], $7::numeric[])
+               AS new (id, line, quantity, total, tax, discount)";
     let (order, fulfilment) = (new.order_id.as_uuid(), new.id.as_uuid());
     let of_lines: Vec<Uuid> = lines.iter().map(|part| part.line_id.as_uuid()).collect();
     let quantities: Vec<Decimal> = lines.iter().map(|part| part.quantity.as_decimal()).collect();
     let head =
         async { tx.execute(INSERT, &[&fulfilment, &order, &new.request_hash, &actor, &tx.now()]).await };
-    let lines = async { tx.execute(INSERT_LINES, &[&fulfilment, &ids, &of_lines, &quantities]).await };
+    let of = |amount: fn(&LineShare) -> Decimal| -> Vec<Decimal> { shares.iter().map(amount).collect() };
+    let (totals, taxes, discounts) =
+        (of(|share| share.total), of(|share| share.tax), of(|share| share.discount));
+    let lines = async {
+        tx.execute(INSERT_LINES, &[&fulfilment, &ids, &of_lines, &quantities, &totals, &taxes, &discounts])
+            .await
+    };
     both(head, lines).await.map(drop)
 }
 

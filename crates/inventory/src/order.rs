@@ -149,7 +149,7 @@ pub struct OrderLine {
     pub cancelled: Quantity,
     pub returned: Quantity,
     pub credited: Money,
-    /// The average cost of one unit of what was fulfilled.
+    /// The average cost of one unit of what has left and not come back.
     pub unit_cost: Option<Money>,
 }
 
@@ -165,6 +165,27 @@ impl OrderLine {
         Quantity::from_decimal(self.fulfilled.as_decimal() - self.returned.as_decimal())
     }
 
+    /// What leaves with so much of the line: what is left of its total, tax and discount, less what is left of them after it,
+    /// each rounded. So the parts add up, and what is cancelled of the rest is worth that rest.
+    pub(crate) fn share_of(&self, quantity: Quantity, terms: &Terms) -> LineShare {
+        let of = self.quantity.as_decimal();
+        let left = of - self.fulfilled.as_decimal();
+        let share = |amount: Money| {
+            let rest = |left: Decimal| terms.round(amount.as_decimal() * left / of);
+            rest(left) - rest(left - quantity.as_decimal())
+        };
+        LineShare { total: share(self.total), tax: share(self.tax), discount: share(self.discount) }
+    }
+
+    /// The tax in what so much less of the line takes off its total.
+    pub(crate) fn tax_credit_for(&self, quantity: Quantity, terms: &Terms) -> Decimal {
+        let gone = self.cancelled.plus(self.returned);
+        let tax = |gone: Quantity| {
+            terms.round(self.tax.as_decimal() * gone.as_decimal() / self.quantity.as_decimal())
+        };
+        tax(gone.plus(quantity)) - tax(gone)
+    }
+
     /// What so much less of the line takes off its total: what all that is gone is worth, in proportion, less what was taken
     /// off before. So it does not matter in how many parts it goes.
     pub(crate) fn credit_for(&self, quantity: Quantity, terms: &Terms) -> Money {
@@ -173,6 +194,14 @@ impl OrderLine {
         let worth = terms.round(total * gone / self.quantity.as_decimal());
         Money::from_decimal((worth.min(total) - credited).max(Decimal::ZERO))
     }
+}
+
+/// What a part of a line comes to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LineShare {
+    pub total: Decimal,
+    pub tax: Decimal,
+    pub discount: Decimal,
 }
 
 /// A tax with what it charged on a line.

@@ -93,6 +93,7 @@ pub async fn post(tx: &TenantTx, new: &NewReturn, actor: Option<Uuid>) -> Result
 
     let mut lines = Vec::with_capacity(new.lines.len());
     let mut postings = Vec::new();
+    let (mut taxes, mut costs) = (Vec::new(), Vec::new());
     let (ids, mut refund): (Vec<Uuid>, _) = (new.lines.iter().map(|_| Uuid::now_v7()).collect(), Money::ZERO);
     for (asked, id) in new.lines.iter().zip(&ids) {
         let Part { line_id, quantity } = asked.part;
@@ -119,6 +120,8 @@ pub async fn post(tx: &TenantTx, new: &NewReturn, actor: Option<Uuid>) -> Result
             postings.push(came_back);
         }
         let credit = line.credit_for(quantity, &terms);
+        taxes.push(line.tax_credit_for(quantity, &terms));
+        costs.push(line.unit_cost.map(Money::as_decimal));
         line.credited = line.credited.plus(credit);
         line.returned = line.returned.plus(quantity);
         refund = refund.plus(credit);
@@ -133,7 +136,7 @@ pub async fn post(tx: &TenantTx, new: &NewReturn, actor: Option<Uuid>) -> Result
     });
     let (id, reason) = (new.id, new.reason.to_string());
     let finish = order::finish(tx, &mut order, source, &decided, "order.returned", &changes, actor);
-    let ((), number) = both(finish, insert(tx, new, &ids, &lines, refund, actor)).await?;
+    let ((), number) = both(finish, insert(tx, new, &ids, &lines, (&taxes, &costs), refund, actor)).await?;
     let posted = Return { id, number, reason, refund, lines, actor_id: actor, returned_at: tx.now(), order };
     Ok(Outcome::Posted(posted))
 }
@@ -143,6 +146,7 @@ async fn insert(
     new: &NewReturn,
     ids: &[Uuid],
     lines: &[ReturnLine],
+    (taxes, costs): (&[Decimal], &[Option<Decimal>]),
     refund: Money,
     actor: Option<Uuid>,
 ) -> Result<i64, DbError> {
@@ -153,10 +157,10 @@ async fn insert(
         ", $3, $4, $5, $6, $7 RETURNING number"
     );
     const INSERT_LINES: &str = "
-        INSERT INTO order_return_lines (id, return_id, order_line_id, quantity, is_restocked, refund)
-        SELECT id, $1, line, quantity, is_restocked, refund
-          FROM unnest($2::uuid[], $3::uuid[], $4::numeric[], $5::boolean[], $6::numeric[])
-               AS new (id, line, quantity, is_restocked, refund)";
+        INSERT INTO order_return_lines (id, return_id, order_line_id, quantity, is_restocked, refund, tax, unit_cost)
+        SELECT id, $1, line, quantity, is_restocked, refund, tax, unit_cost
+          FROM unnest($2::uuid[], $3::uuid[], $4::numeric[], $5::boolean[], $6::numeric[], $7::numeric[], $8::numeric[])
+               AS new (id, line, quantity, is_restocked, refund, tax, unit_cost)";
     let (id, order) = (new.id.as_uuid(), new.order_id.as_uuid());
     let of_lines: Vec<Uuid> = lines.iter().map(|line| line.line_id.as_uuid()).collect();
     let quantities: Vec<Decimal> = lines.iter().map(|line| line.quantity.as_decimal()).collect();
@@ -169,8 +173,10 @@ async fn insert(
         tx.query_one(INSERT, &parameters).await
     };
     let numbered = both(counter::take(tx, Counter::Return), head);
-    let lines =
-        async { tx.execute(INSERT_LINES, &[&id, &ids, &of_lines, &quantities, &restocked, &refunds]).await };
+    let lines = async {
+        tx.execute(INSERT_LINES, &[&id, &ids, &of_lines, &quantities, &restocked, &refunds, &taxes, &costs])
+            .await
+    };
     let (((), row), _) = both(numbered, lines).await?;
     Ok(row.try_get("number")?)
 }

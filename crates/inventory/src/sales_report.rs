@@ -77,31 +77,32 @@ impl Sales {
     }
 }
 
-/// Sales are told as goods leave: those of a reserved order when they are fulfilled, returns when they come back. An order's
-/// line that leaves in parts is told in parts, in proportion and unrounded.
+/// Sales are told as goods leave: those of a reserved order when they are fulfilled, returns when they come back. All amounts
+/// are in the currency's decimals, costs rounded for each movement, so that rows add up to the sum.
 macro_rules! sales_by {
     ($key:literal, $name:literal, $sku:literal, $joins:literal, $order:literal) => {
         concat!(
             "WITH moved AS (
                 SELECT m.occurred_at AT TIME ZONE s.time_zone AS moment, m.variant_id, m.location_id, m.kind,
-                       m.source_type, m.source_line_id, -m.quantity AS quantity, m.unit_cost
+                       m.source_type, m.source_line_id, -m.quantity AS quantity, m.unit_cost, s.currency_decimals::integer AS decimals
                   FROM stock_movements m CROSS JOIN settings s
                  WHERE ",
             in_span!(),
             "      AND m.kind IN ('sale', 'return')
             ), traded AS (
                 SELECT m.moment, m.variant_id, m.location_id, l.order_id, m.quantity AS sold, 0 AS returned,
-                       l.discount * m.quantity / l.quantity AS discount, l.total * m.quantity / l.quantity AS total,
-                       0 AS refunded, l.tax * m.quantity / l.quantity AS tax,
-                       m.quantity * coalesce(m.unit_cost, 0) AS cost
+                       coalesce(f.discount, l.discount * m.quantity / l.quantity) AS discount,
+                       coalesce(f.total, l.total * m.quantity / l.quantity) AS total, 0 AS refunded,
+                       coalesce(f.tax, l.tax * m.quantity / l.quantity) AS tax,
+                       round(m.quantity * coalesce(m.unit_cost, 0), m.decimals) AS cost
                   FROM moved m
                   LEFT JOIN fulfilment_lines f ON m.source_type = 'fulfilment' AND f.id = m.source_line_id
                   JOIN order_lines l ON l.id = coalesce(f.order_line_id, m.source_line_id)
                  WHERE m.kind = 'sale'
                  UNION ALL
                 SELECT m.moment, m.variant_id, m.location_id, l.order_id, 0, -m.quantity, 0, 0, r.refund,
-                       CASE WHEN l.total = 0 THEN 0 ELSE -l.tax * r.refund / l.total END,
-                       m.quantity * coalesce(l.unit_cost, 0)
+                       -coalesce(r.tax, l.tax * r.refund / nullif(l.total, 0), 0),
+                       round(m.quantity * coalesce(r.unit_cost, CASE WHEN r.tax IS NULL THEN m.unit_cost END, 0), m.decimals)
                   FROM moved m
                   JOIN order_return_lines r ON r.id = m.source_line_id
                   JOIN order_lines l ON l.id = r.order_line_id

@@ -210,7 +210,9 @@ pub async fn update(
         SELECT currency, currency_decimals, rounding, fulfils_at_once, discount_limit_percent, time_zone,
                over_receipt_percent, adjustment_reasons, version
           FROM settings WHERE id = 1 FOR NO KEY UPDATE";
-    const ZONE: &str = "SELECT FROM pg_timezone_names WHERE name = $1";
+    const ZONE: &str = "
+        SELECT FROM pg_timezone_names
+         WHERE name = $1 AND name NOT IN ('localtime', 'posixrules', 'Factory') AND name NOT LIKE 'posix/%'";
     const UPDATE: &str = "
         UPDATE settings
            SET rounding = $1, fulfils_at_once = $2, discount_limit_percent = $3, time_zone = $4,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
-use rust_decimal::Decimal;
+use rust_decimal::{Decimal, RoundingStrategy};
 use tenancy::{DbError, TenantTx, both};
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -342,7 +342,8 @@ impl LockedLevel {
             UnitCost::KnownSince(cost, position) if position == self.position => Some(cost.as_decimal()),
             UnitCost::Average | UnitCost::KnownSince(..) | UnitCost::Passing(None) => None,
         };
-        let unit_cost = told.or(self.average_cost).or(self.catalogue_cost);
+        let average = self.average_cost.map(|cost| Money::rounded(cost).as_decimal());
+        let unit_cost = told.or(average).or(self.catalogue_cost);
         if !matches!(posting.unit_cost, UnitCost::Passing(_)) {
             self.average_cost = match change {
                 change if change > Decimal::ZERO => self.average_with(change, unit_cost),
@@ -365,19 +366,24 @@ impl LockedLevel {
     fn average_with(&self, quantity: Decimal, unit_cost: Option<Decimal>) -> Option<Decimal> {
         let before = self.average_cost.or(self.catalogue_cost).or(unit_cost);
         let value = self.on_hand * before? + quantity * unit_cost?;
-        Some(Money::rounded(value / (self.on_hand + quantity)).as_decimal())
+        Some(average(value / (self.on_hand + quantity)))
     }
 
     /// The moving average once so much that came in at this cost is taken back, as if it had never come.
     fn average_without(&self, quantity: Decimal, unit_cost: Option<Decimal>) -> Option<Decimal> {
         let left = self.on_hand - quantity;
-        let (Some(average), Some(cost)) = (self.average_cost, unit_cost) else { return self.average_cost };
+        let (Some(now), Some(cost)) = (self.average_cost, unit_cost) else { return self.average_cost };
         if left <= Decimal::ZERO {
             return None;
         }
-        let without = Money::rounded((self.on_hand * average - quantity * cost) / left).as_decimal();
+        let without = average((self.on_hand * now - quantity * cost) / left);
         Some(without).filter(|cost| *cost >= Decimal::ZERO).or(self.average_cost)
     }
+}
+
+/// An average as a level keeps it: so fine that it times a large quantity is right to the cent.
+fn average(value: Decimal) -> Decimal {
+    value.round_dp_with_strategy(14, RoundingStrategy::MidpointAwayFromZero)
 }
 
 /// Makes the levels that are missing, in key order. Their locations are locked on the way, before any level: nobody archives

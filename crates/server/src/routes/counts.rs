@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use chrono::{DateTime, Utc};
-use inventory::count::{self, Count, CountLine, CountStatus, NewCount};
+use inventory::count::{self, Count, CountLine, CountStatus, NewCount, Outcome};
 use inventory::{CountId, CountLineId, LocationId, Note, Quantity, VariantId, counter};
 use serde::{Deserialize, Serialize};
 use tenancy::TenantTx;
@@ -134,9 +134,14 @@ pub async fn open(
     let (id, actor) = (id.unwrap_or_else(CountId::new), caller.actor());
     let new = NewCount { id, has_chosen_id, location_id, note };
     once::run(&state.database, &caller, &request, &body.bytes, Key::Required, async |tx| {
-        let count = count::open(tx, &new, actor).await?;
-        let tag = Tag::of_version(count.version);
-        Answer::created(format!("/api/v1/stock/counts/{id}"), tag, &CountView::from(count))
+        let created = |count: Count| {
+            let (location, tag) = (format!("/api/v1/stock/counts/{id}"), Tag::of_version(count.version));
+            Answer::created(location, tag, &CountView::from(count))
+        };
+        match count::open(tx, &new, actor).await? {
+            Outcome::Opened(count) => created(count),
+            Outcome::Repeated(count) => Ok(created(count)?.repeated()),
+        }
     })
     .await
 }

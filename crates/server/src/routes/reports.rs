@@ -338,12 +338,17 @@ fn csv<T: Serialize>(
         return Err(Problem::malformed("invalid_query", detail));
     }
     for text in rows.iter_mut().flat_map(&texts).filter_map(Option::as_mut) {
-        if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        let shown =
+            text.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '\u{feff}' | '\u{200b}'));
+        if shown.starts_with(['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}']) {
             text.insert(0, '\'');
         }
     }
     let table = |rows: &[T]| {
-        let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
+        let mut writer = csv::WriterBuilder::new()
+            .terminator(csv::Terminator::CRLF)
+            .quote_style(csv::QuoteStyle::NonNumeric)
+            .from_writer(Vec::new());
         rows.iter().try_for_each(|row| writer.serialize(row)).map_err(Problem::internal)?;
         writer.into_inner().map_err(|error| Problem::internal(error.into_error()))
     };
