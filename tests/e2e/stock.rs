@@ -297,7 +297,7 @@ async fn what_something_cost_is_told_of_what_comes_in_and_makes_two_adjustments_
     }
     let id = Uuid::now_v7();
     let first = acme.submit("stock/adjustments", &costing(id, "1", "4.50")).await;
-    assert_eq!(first.status, 201, "{first:?}");
+    assert_eq!((first.status, &first.body["unitCost"]), (201, &json!("4.5")), "{first:?}");
     let again = acme.submit("stock/adjustments", &costing(id, "1", "4.5")).await;
     assert_eq!((again.status, &again.body), (201, &first.body));
     assert_eq!(acme.submit("stock/adjustments", &costing(id, "1", "4.51")).await.code(), "id_taken");

@@ -122,13 +122,18 @@ impl From<Movement> for MovementView {
             kind: movement.kind,
             quantity: movement.quantity,
             balance_after: movement.balance_after,
-            unit_cost: movement.unit_cost.map(|cost| cost.as_decimal().normalize().to_string()),
+            unit_cost: movement.unit_cost.map(plain),
             reason: movement.reason,
             source: SourceView { r#type: movement.source_type, id: movement.source_id },
             actor: movement.actor_id,
             occurred_at: movement.occurred_at,
         }
     }
+}
+
+/// A cost with all the decimals that it has: averages are finer than the currency.
+fn plain(cost: Money) -> String {
+    cost.as_decimal().normalize().to_string()
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -199,6 +204,9 @@ pub struct AdjustmentView {
     /// On hand at the location afterwards.
     #[schema(value_type = String)]
     balance_after: Quantity,
+    /// What one unit cost, where anything is known of that.
+    #[schema(example = "0.16")]
+    unit_cost: Option<String>,
     reason: String,
     note: Option<String>,
     actor: Option<Uuid>,
@@ -213,6 +221,7 @@ impl From<Adjustment> for AdjustmentView {
             location_id: adjustment.location_id,
             quantity: adjustment.quantity,
             balance_after: adjustment.balance_after,
+            unit_cost: adjustment.unit_cost.map(plain),
             reason: adjustment.reason,
             note: adjustment.note,
             actor: adjustment.actor_id,
