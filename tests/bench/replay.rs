@@ -72,7 +72,7 @@ fn read_log(text: &str) -> Vec<Logged> {
         }
     }
     // What came before and after belongs to other transactions.
-    let from = statements.iter().position(|statement| statement.text == "BEGIN").unwrap();
+    let from = statements.iter().position(|statement| statement.text.starts_with("BEGIN")).unwrap();
     statements.drain(..from);
     let ends = |statement: &Logged| ["COMMIT", "ROLLBACK"].contains(&statement.text.as_str());
     let end = statements.iter().position(ends).map_or(statements.len(), |at| at + 1);

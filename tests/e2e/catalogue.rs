@@ -329,3 +329,46 @@ async fn search_and_scan_use_their_indexes() {
     let found = acme.get("/api/v1/products?q=e4da3b7fbbce2345d7772b0674a318d5").await;
     assert_eq!(found.body["data"].as_array().unwrap().len(), 1, "md5 of 5");
 }
+
+#[tokio::test]
+async fn products_are_found_by_their_tags() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let category = acme.post("/api/v1/categories", &json!({"name": "Garden"})).await.body["id"].clone();
+    let tagged = async |sku: &str, tags: Value, category: Value| {
+        let mut product = a_product(sku);
+        product["tags"] = tags;
+        product["categoryId"] = category;
+        acme.create_product(&product).await
+    };
+    let hose = tagged("HOSE", json!(["outdoor", "new"]), category.clone()).await;
+    tagged("CHAIR", json!(["outdoor"]), Value::Null).await;
+    tagged("LAMP", json!([]), category.clone()).await;
+    assert_eq!(hose["tags"], json!(["outdoor", "new"]));
+    let found = async |query: &str| -> Vec<String> {
+        let reply = acme.get(&format!("/api/v1/products?{query}")).await;
+        assert_eq!(reply.status, 200, "{query}: {reply:?}");
+        let name = |product: &Value| product["variants"][0]["sku"].as_str().unwrap().to_owned();
+        reply.body["data"].as_array().unwrap().iter().map(name).collect()
+    };
+    let category = category.as_str().unwrap();
+    assert_eq!(found("tag=outdoor").await, ["CHAIR", "HOSE"]);
+    assert_eq!(found("tag=new").await, ["HOSE"]);
+    assert_eq!(found(&format!("tag=outdoor&categoryId={category}")).await, ["HOSE"]);
+    assert_eq!(found("tag=outdoor&q=chair").await, ["CHAIR"]);
+    assert_eq!(found("tag=outdoor&q=ai").await, ["CHAIR"]);
+    assert_eq!(found("tag=new&q=chair").await, [""; 0]);
+    assert_eq!(found("tag=Outdoor").await, [""; 0], "as it is written");
+    let path = format!("/api/v1/products/{}", hose["id"].as_str().unwrap());
+    let changed = acme.patch(&path, &json!({"tags": ["garden"]})).await;
+    assert_eq!(changed.body["tags"], json!(["garden"]), "{changed:?}");
+    assert_eq!(found("tag=outdoor").await, ["CHAIR"]);
+    let log = acme.get(&format!("/api/v1/audit?subjectId={}", hose["id"].as_str().unwrap())).await;
+    assert_eq!(log.body["data"][0]["changes"]["tags"], json!({"from": ["outdoor", "new"], "to": ["garden"]}));
+    let many: Vec<String> = (0..21).map(|n| n.to_string()).collect();
+    for tags in [json!(["a", "a"]), json!(many), json!([""]), json!(["x".repeat(51)])] {
+        let refused = acme.patch(&path, &json!({"tags": tags})).await;
+        let pointer = refused.body["errors"][0]["pointer"].as_str().unwrap_or_default();
+        assert!(refused.status == 422 && pointer.starts_with("/tags"), "{tags}: {refused:?}");
+    }
+}

@@ -13,8 +13,8 @@ use inventory::purchase_order::{self, PurchaseStatus};
 use inventory::report::{MaxRows, Span};
 use inventory::sales_report::{self, SalesBy};
 use inventory::{
-    Barcode, CustomerId, LocationId, PageRequest, SearchText, SupplierId, VariantId, adjustment_report,
-    dashboard, settings, stock, variant,
+    Barcode, CustomerId, LocationId, PageRequest, ProductTag, SearchText, SupplierId, VariantId,
+    adjustment_report, dashboard, settings, stock, variant,
 };
 use tenancy::{DbError, Tenant, TenantTx};
 use tokio_postgres::Client;
@@ -124,6 +124,12 @@ async fn every_access_path_goes_by_its_index() {
     plans
         .go_by("products", &["products_pkey", "variants_product_id_idx"], async |tx| {
             product::list(tx, &ProductFilter::default(), &PageRequest::default()).await
+        })
+        .await;
+    let tagged = ProductFilter { tag: ProductTag::parse("outdoor").ok(), ..ProductFilter::default() };
+    plans
+        .go_by("products of a tag", &["products_tags_idx"], async |tx| {
+            product::list(tx, &tagged, &PageRequest::default()).await
         })
         .await;
     for (path, index, filter) in [

@@ -53,7 +53,7 @@ pub use ids::{
 };
 pub use page::{Cursor, CursorError, Limit, LimitError, Page, PageRequest};
 pub use settings::{Currency, CurrencyError};
-pub use text::{Barcode, Name, Note, OptionText, Reason, SearchText, ShortText, Sku, TextError};
+pub use text::{Barcode, Name, Note, OptionText, ProductTag, Reason, SearchText, ShortText, Sku, TextError};
 
 /// When something was archived, after a change that may archive it or bring it back: archiving again is no change.
 fn archived_at(

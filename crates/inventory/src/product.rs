@@ -4,12 +4,13 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 use tenancy::{DbError, TenantTx, both};
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use crate::audit::{self, Changes, Subject};
 use crate::ids::{CategoryId, ProductId, TaxClassId};
 use crate::page::{Page, PageRequest};
-use crate::text::{Name, Note, OptionText, SearchText};
+use crate::text::{Name, Note, OptionText, ProductTag, SearchText};
 use crate::variant::{self, NewVariant, Variant, VariantError, variant_columns, variant_stock};
 use crate::{archived_at, stock};
 
@@ -23,6 +24,7 @@ pub struct NewProduct {
     pub description: Option<Note>,
     /// The option axes, such as size and colour; none given, they are those of the first variant.
     pub option_names: Option<Vec<OptionText>>,
+    pub tags: Vec<ProductTag>,
     pub variants: Vec<NewVariant>,
 }
 
@@ -35,6 +37,7 @@ pub struct Product {
     pub tax_class_id: Option<TaxClassId>,
     pub description: Option<String>,
     pub option_names: Vec<String>,
+    pub tags: Vec<String>,
     pub is_archived: bool,
     pub version: i32,
     pub created_at: DateTime<Utc>,
@@ -56,6 +59,8 @@ pub struct ProductChange {
     pub category_id: Option<Option<CategoryId>>,
     pub tax_class_id: Option<Option<TaxClassId>>,
     pub description: Option<Option<Note>>,
+    /// All tags that the product has from now on.
+    pub tags: Option<Vec<ProductTag>>,
     pub is_archived: Option<bool>,
     /// Change only this version of the row.
     pub if_version: Option<i32>,
@@ -67,6 +72,7 @@ pub struct ProductFilter {
     /// Anywhere in the name, a SKU or a barcode, whatever the letter case.
     pub search: Option<SearchText>,
     pub category_id: Option<CategoryId>,
+    pub tag: Option<ProductTag>,
     /// Archived products instead of those in use.
     pub archived: bool,
 }
@@ -84,6 +90,8 @@ pub enum ProductError {
     UnknownTaxClass,
     #[error("a product has at most {MAX_OPTIONS} options, each with a name of its own")]
     Options,
+    #[error("a product has at most {MAX_TAGS} tags, each once")]
+    Tags,
     #[error(transparent)]
     Variant(#[from] VariantError),
     #[error("a product query failed")]
@@ -93,14 +101,22 @@ pub enum ProductError {
 /// A product has no more option axes than this.
 pub const MAX_OPTIONS: usize = 3;
 
+/// A product has no more tags than this.
+pub const MAX_TAGS: usize = 20;
+
+fn check_tags(tags: &[ProductTag]) -> Result<(), ProductError> {
+    let distinct = tags.iter().enumerate().all(|(index, tag)| !tags[..index].contains(tag));
+    if tags.len() <= MAX_TAGS && distinct { Ok(()) } else { Err(ProductError::Tags) }
+}
+
 /// Stores a product with its variants.
 ///
 /// # Errors
 /// [`ProductError`].
 pub async fn insert(tx: &TenantTx, new: &NewProduct, actor: Option<Uuid>) -> Result<ProductId, ProductError> {
     const INSERT: &str = "
-        INSERT INTO products (id, name, description, category_id, tax_class_id, option_names, created_at, updated_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $7)";
+        INSERT INTO products (id, name, description, category_id, tax_class_id, option_names, tags, created_at, updated_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)";
     let option_names = match &new.option_names {
         Some(names) => names.clone(),
         None => new.variants.first().map(|first| first.options.keys().cloned().collect()).unwrap_or_default(),
@@ -109,17 +125,19 @@ pub async fn insert(tx: &TenantTx, new: &NewProduct, actor: Option<Uuid>) -> Res
     if option_names.len() > MAX_OPTIONS || !distinct {
         return Err(ProductError::Options);
     }
+    check_tags(&new.tags)?;
     variant::check(&new.variants, &option_names)?;
     let id = ProductId::new();
     let names: Vec<&str> = option_names.iter().map(OptionText::as_str).collect();
+    let tags: Vec<&str> = new.tags.iter().map(ProductTag::as_str).collect();
     let description = new.description.as_ref().map(Note::as_str);
     let category = new.category_id.map(CategoryId::as_uuid);
     let tax_class = new.tax_class_id.map(TaxClassId::as_uuid);
     let product = async {
         let name = new.name.as_str();
-        tx.execute(INSERT, &[&id.as_uuid(), &name, &description, &category, &tax_class, &names, &tx.now()])
-            .await
-            .map_err(on_write)
+        let parameters: [&(dyn ToSql + Sync); 8] =
+            [&id.as_uuid(), &name, &description, &category, &tax_class, &names, &tags, &tx.now()];
+        tx.execute(INSERT, &parameters).await.map_err(on_write)
     };
     let created = json!({"name": {"to": new.name.as_str()}});
     let record = async { Ok(audit::record(tx, actor, "product.created", subject(id), &created).await?) };
@@ -140,13 +158,13 @@ fn on_write(error: DbError) -> ProductError {
 macro_rules! select_products {
     ($page:literal) => {
         concat!(
-            "WITH page AS (SELECT id, name, description, category_id, tax_class_id, option_names, archived_at, version,
-                                  created_at, updated_at
+            "WITH page AS (SELECT id, name, description, category_id, tax_class_id, option_names, tags, archived_at,
+                                  version, created_at, updated_at
                              FROM products WHERE ",
             $page,
             ")
-            SELECT p.id, p.name, p.description, p.category_id, p.tax_class_id, p.option_names, p.archived_at, p.version,
-                   p.created_at, p.updated_at, ",
+            SELECT p.id, p.name, p.description, p.category_id, p.tax_class_id, p.option_names, p.tags, p.archived_at,
+                   p.version, p.created_at, p.updated_at, ",
             variant_columns!(),
             " FROM page p JOIN variants v ON v.product_id = p.id",
             variant_stock!(),
@@ -178,6 +196,7 @@ impl Product {
             tax_class_id: row.try_get::<_, Option<_>>("tax_class_id")?.map(TaxClassId::from_uuid),
             description: row.try_get("description")?,
             option_names: row.try_get("option_names")?,
+            tags: row.try_get("tags")?,
             is_archived: archived_at.is_some(),
             version: row.try_get("version")?,
             created_at: row.try_get("created_at")?,
@@ -220,6 +239,14 @@ pub async fn list(
        ORDER BY id DESC
        LIMIT $2"
     );
+    const TAGGED: &str = select_products!(
+        "id < $1
+         AND (archived_at IS NOT NULL) = $3
+         AND ($4::uuid IS NULL OR category_id = $4)
+         AND tags @> ARRAY[$5::text]
+       ORDER BY id DESC
+       LIMIT $2"
+    );
     const SEARCH: &str = select_products!(
         "id IN (SELECT p.id FROM products p WHERE p.name ILIKE $5
                  UNION SELECT v.product_id FROM variants v WHERE v.sku ILIKE $5
@@ -227,6 +254,7 @@ pub async fn list(
          AND id < $1
          AND (archived_at IS NOT NULL) = $3
          AND ($4::uuid IS NULL OR category_id = $4)
+         AND ($6::text IS NULL OR tags @> ARRAY[$6])
        ORDER BY id DESC
        LIMIT $2"
     );
@@ -239,6 +267,7 @@ pub async fn list(
          AND id < $1
          AND (archived_at IS NOT NULL) = $3
          AND ($4::uuid IS NULL OR category_id = $4)
+         AND ($6::text IS NULL OR tags @> ARRAY[$6])
        ORDER BY id DESC
        LIMIT $2"
     );
@@ -246,12 +275,18 @@ pub async fn list(
     let limit = page.limit.and_one();
     let category = filter.category_id.map(CategoryId::as_uuid);
     let archived = filter.archived;
-    let rows = match (&filter.search, category) {
-        (None, None) => tx.query(LIST, &[&before, &limit, &archived]).await?,
-        (None, Some(category)) => tx.query(OF_CATEGORY, &[&before, &limit, &archived, &category]).await?,
-        (Some(text), category) => {
+    let tag = filter.tag.as_ref().map(ProductTag::as_str);
+    let rows = match (&filter.search, tag, category) {
+        (None, None, None) => tx.query(LIST, &[&before, &limit, &archived]).await?,
+        (None, None, Some(category)) => {
+            tx.query(OF_CATEGORY, &[&before, &limit, &archived, &category]).await?
+        }
+        (None, Some(tag), category) => {
+            tx.query(TAGGED, &[&before, &limit, &archived, &category, &tag]).await?
+        }
+        (Some(text), tag, category) => {
             let search = if text.has_trigram() { SEARCH } else { SEARCH_SHORT };
-            tx.query(search, &[&before, &limit, &archived, &category, &text.pattern()]).await?
+            tx.query(search, &[&before, &limit, &archived, &category, &text.pattern(), &tag]).await?
         }
     };
     Ok(page.page(from_rows(&rows)?, |product| [product.id.as_uuid()]))
@@ -266,7 +301,7 @@ pub(crate) struct LockedProduct {
 /// Locks a product against other writers of it and its variants.
 pub(crate) async fn lock(tx: &TenantTx, id: ProductId) -> Result<Option<LockedProduct>, DbError> {
     const LOCK: &str = "
-        SELECT name, description, category_id, tax_class_id, option_names, archived_at, version
+        SELECT name, description, category_id, tax_class_id, option_names, tags, archived_at, version
           FROM products WHERE id = $1 FOR NO KEY UPDATE";
     let Some(row) = tx.query_opt(LOCK, &[&id.as_uuid()]).await? else { return Ok(None) };
     let names: Vec<String> = row.try_get("option_names")?;
@@ -297,8 +332,8 @@ pub async fn update(
 ) -> Result<(), ProductError> {
     const UPDATE: &str = "
         UPDATE products
-           SET name = $2, description = $3, category_id = $4, tax_class_id = $5, archived_at = $6, version = version + 1,
-               updated_at = $7
+           SET name = $2, description = $3, category_id = $4, tax_class_id = $5, archived_at = $6, tags = $7,
+               version = version + 1, updated_at = $8
          WHERE id = $1";
     const VARIANTS: &str = "SELECT id FROM variants WHERE product_id = $1";
     let stored = lock(tx, id).await?.ok_or(ProductError::NotFound)?.row;
@@ -328,15 +363,24 @@ pub async fn update(
         None => key("tax_class_id")?,
     };
     changes.note("taxClassId", key("tax_class_id")?, tax_class);
+    let stored_tags: Vec<String> = stored.try_get("tags").map_err(get)?;
+    let tags: Vec<String> = match &change.tags {
+        Some(tags) => {
+            check_tags(tags)?;
+            tags.iter().map(ToString::to_string).collect()
+        }
+        None => stored_tags.clone(),
+    };
+    changes.note("tags", &stored_tags, &tags);
     let was_archived_at: Option<DateTime<Utc>> = stored.try_get("archived_at").map_err(get)?;
     let archived_at = archived_at(was_archived_at, change.is_archived, tx.now());
     changes.note("archived", was_archived_at.is_some(), archived_at.is_some());
     if changes.is_empty() {
         return Ok(());
     }
-    tx.execute(UPDATE, &[&id.as_uuid(), &name, &description, &category, &tax_class, &archived_at, &tx.now()])
-        .await
-        .map_err(on_write)?;
+    let parameters: [&(dyn ToSql + Sync); 8] =
+        [&id.as_uuid(), &name, &description, &category, &tax_class, &archived_at, &tags, &tx.now()];
+    tx.execute(UPDATE, &parameters).await.map_err(on_write)?;
     if archived_at != was_archived_at {
         let variants = tx.query(VARIANTS, &[&id.as_uuid()]).await?;
         let variants: Vec<Uuid> =

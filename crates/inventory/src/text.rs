@@ -78,6 +78,8 @@ texts! {
     OptionText: "an option", 60, "", printable;
     /// A line of text: an address, a telephone number.
     ShortText: "a line of text", 200, "", printable;
+    /// A word by which products are found.
+    ProductTag: "a tag", 50, "", printable;
     /// Why stock was changed by hand.
     Reason: "a reason", 100, "", printable;
     /// Free text of several lines.

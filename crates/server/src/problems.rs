@@ -123,6 +123,7 @@ impl From<ProductError> for Problem {
             ProductError::UnknownTaxClass => Self::not_found().at("/taxClassId", "not_found", &error),
             ProductError::UnknownCategory => Self::not_found().at("/categoryId", "not_found", &error),
             ProductError::Options => Self::invalid("/options", "invalid_options", &error),
+            ProductError::Tags => Self::invalid("/tags", "invalid_tags", &error),
             ProductError::Variant(error) => from_variant(error, |index| format!("/variants/{index}")),
             ProductError::Db(error) => error.into(),
         }

@@ -22,8 +22,8 @@ use inventory::transfer::{self, NewTransfer};
 use inventory::variant::{NewVariant, Options};
 use inventory::{
     AdjustmentId, Barcode, CountId, Currency, CustomerId, FulfilmentId, LocationId, Money, Name, Note,
-    OptionText, OrderId, Percent, PurchaseOrderId, Quantity, Reason, ReceiptId, ReturnId, ShortText, Sku,
-    SupplierId, TransferId, VariantId, location,
+    OptionText, OrderId, Percent, ProductTag, PurchaseOrderId, Quantity, Reason, ReceiptId, ReturnId,
+    ShortText, Sku, SupplierId, TransferId, VariantId, location,
 };
 use tenancy::TenantTx;
 
@@ -138,6 +138,7 @@ impl<'a> History<'a> {
                 tax_class_id: Some(vat),
                 description: None,
                 option_names: None,
+                tags: tags_of(shelf)?,
                 variants: shelf.items.iter().map(variant).collect::<Result<_, _>>()?,
             };
             let id = product::insert(tx, &new, None).await?;
@@ -434,6 +435,16 @@ impl<'a> History<'a> {
         }
         Ok(())
     }
+}
+
+/// What a shop would look for, whatever the category.
+fn tags_of(shelf: &Shelf) -> Result<Vec<ProductTag>, DemoError> {
+    let tags: &[&str] = match shelf.category {
+        "Garden" => &["outdoor", "season"],
+        "Paint" => &["indoor"],
+        _ => &[],
+    };
+    tags.iter().map(|tag| ProductTag::parse(tag).map_err(data)).collect()
 }
 
 fn variant(item: &Item) -> Result<NewVariant, DemoError> {

@@ -131,7 +131,7 @@ pub async fn show(
     _: Query<NoParameters>,
 ) -> Result<HttpResponse, Problem> {
     let read = async |tx: &TenantTx| both(settings::currency(tx), dashboard::read(tx)).await;
-    let (currency, dashboard) = state.database.read_snapshot(&caller.scope(), read).await?;
+    let (currency, dashboard) = state.database.read(&caller.scope(), read).await?;
     Ok(HttpResponse::Ok().json(DashboardView::new(dashboard, &currency)))
 }
 

@@ -4,7 +4,8 @@ use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post, web};
 use chrono::{DateTime, Utc};
 use inventory::product::{self, NewProduct, Product, ProductChange, ProductFilter};
 use inventory::{
-    CategoryId, Currency, Cursor, Limit, Name, Note, OptionText, ProductId, TaxClassId, settings, variant,
+    CategoryId, Currency, Cursor, Limit, Name, Note, OptionText, ProductId, ProductTag, TaxClassId, settings,
+    variant,
 };
 use serde::{Deserialize, Serialize};
 use tenancy::{TenantTx, both};
@@ -33,6 +34,10 @@ pub struct CreateProduct {
     /// The names of up to three option axes; left out, they are those of the first variant.
     #[schema(value_type = Option<Vec<String>>, example = json!(["Size"]))]
     options: Option<Vec<OptionText>>,
+    /// Words by which it is found; at most twenty.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>, example = json!(["new", "outdoor"]))]
+    tags: Vec<ProductTag>,
     #[schema(min_items = 1, max_items = 500)]
     variants: Vec<CreateVariant>,
 }
@@ -52,6 +57,10 @@ pub struct ChangeProduct {
     #[serde(default, deserialize_with = "crate::body::nullable")]
     #[schema(value_type = Option<String>, max_length = 2000)]
     description: Option<Option<Note>>,
+    /// All tags that it has from now on.
+    #[serde(default, deserialize_with = "crate::body::required")]
+    #[schema(nullable = false, value_type = Option<Vec<String>>, example = json!(["outdoor"]))]
+    tags: Option<Vec<ProductTag>>,
     #[serde(default, deserialize_with = "crate::body::required")]
     #[schema(nullable = false)]
     archived: Option<bool>,
@@ -69,6 +78,8 @@ pub struct ProductView {
     tax_class_id: Option<TaxClassId>,
     description: Option<String>,
     options: Vec<String>,
+    #[schema(example = json!(["new", "outdoor"]))]
+    tags: Vec<String>,
     archived: bool,
     variants: Vec<VariantView>,
     created_at: DateTime<Utc>,
@@ -84,6 +95,7 @@ impl ProductView {
             tax_class_id: product.tax_class_id,
             description: product.description,
             options: product.option_names,
+            tags: product.tags,
             archived: product.is_archived,
             variants: product
                 .variants
@@ -105,6 +117,8 @@ pub struct ListProducts {
     q: Option<String>,
     #[param(value_type = Option<uuid::Uuid>)]
     category_id: Option<CategoryId>,
+    #[param(value_type = Option<String>, max_length = 50)]
+    tag: Option<ProductTag>,
     /// Archived products instead of those in use.
     archived: Option<bool>,
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
@@ -127,6 +141,7 @@ pub async fn list(
     let filter = ProductFilter {
         search: search_text(query.q.as_deref())?,
         category_id: query.category_id,
+        tag: query.tag,
         archived: query.archived.unwrap_or_default(),
     };
     let (currency, page) = state
@@ -149,13 +164,14 @@ pub async fn create(
     request: Idempotency,
     body: Json<CreateProduct>,
 ) -> Result<HttpResponse, Problem> {
-    let CreateProduct { name, category_id, tax_class_id, description, options, variants } = body.value;
+    let CreateProduct { name, category_id, tax_class_id, description, options, tags, variants } = body.value;
     let new = NewProduct {
         name,
         category_id,
         tax_class_id,
         description,
         option_names: options,
+        tags,
         variants: variants.into_iter().map(CreateVariant::into_new).collect(),
     };
     let actor = caller.actor();
@@ -200,9 +216,16 @@ pub async fn edit(
     IfMatch(if_version): IfMatch,
     body: Json<ChangeProduct>,
 ) -> Result<HttpResponse, Problem> {
-    let ChangeProduct { name, category_id, tax_class_id, description, archived } = body.value;
-    let change =
-        ProductChange { name, category_id, tax_class_id, description, is_archived: archived, if_version };
+    let ChangeProduct { name, category_id, tax_class_id, description, tags, archived } = body.value;
+    let change = ProductChange {
+        name,
+        category_id,
+        tax_class_id,
+        description,
+        tags,
+        is_archived: archived,
+        if_version,
+    };
     let actor = caller.actor();
     let work = async |tx: &TenantTx| {
         product::update(tx, id, &change, actor).await?;
