@@ -156,12 +156,12 @@ fn on_write(error: DbError) -> ProductError {
 
 /// Products chosen by `$page`, one row per variant, to be put together by [`from_rows`].
 macro_rules! select_products {
-    ($page:literal) => {
+    ($($page:tt)*) => {
         concat!(
             "WITH page AS (SELECT id, name, description, category_id, tax_class_id, option_names, tags, archived_at,
                                   version, created_at, updated_at
                              FROM products WHERE ",
-            $page,
+            $($page)*,
             ")
             SELECT p.id, p.name, p.description, p.category_id, p.tax_class_id, p.option_names, p.tags, p.archived_at,
                    p.version, p.created_at, p.updated_at, ",
@@ -247,30 +247,33 @@ pub async fn list(
        ORDER BY id DESC
        LIMIT $2"
     );
-    const SEARCH: &str = select_products!(
-        "id IN (SELECT p.id FROM products p WHERE p.name ILIKE $5
-                 UNION SELECT v.product_id FROM variants v WHERE v.sku ILIKE $5
-                 UNION SELECT v.product_id FROM barcodes b JOIN variants v ON v.id = b.variant_id WHERE b.code ILIKE $5)
-         AND id < $1
-         AND (archived_at IS NOT NULL) = $3
-         AND ($4::uuid IS NULL OR category_id = $4)
-         AND ($6::text IS NULL OR tags @> ARRAY[$6])
-       ORDER BY id DESC
-       LIMIT $2"
-    );
+    macro_rules! search {
+        ($unindexed:literal, $tagged:literal) => {
+            select_products!(concat!(
+                "id IN (SELECT p.id FROM products p WHERE p.name",
+                $unindexed,
+                " ILIKE $5
+                         UNION SELECT v.product_id FROM variants v WHERE v.sku",
+                $unindexed,
+                " ILIKE $5
+                         UNION SELECT v.product_id FROM barcodes b JOIN variants v ON v.id = b.variant_id WHERE b.code",
+                $unindexed,
+                " ILIKE $5)
+                 AND id < $1
+                 AND (archived_at IS NOT NULL) = $3
+                 AND ($4::uuid IS NULL OR category_id = $4)",
+                $tagged,
+                "
+               ORDER BY id DESC
+               LIMIT $2"
+            ))
+        };
+    }
+    const SEARCH: &str = search!("", "");
+    const SEARCH_TAGGED: &str = search!("", " AND tags @> ARRAY[$6::text]");
     // Less than three characters have no trigram, and reading a whole such index is dearer than reading the table.
-    const SEARCH_SHORT: &str = select_products!(
-        "id IN (SELECT p.id FROM products p WHERE p.name || '' ILIKE $5
-                 UNION SELECT v.product_id FROM variants v WHERE v.sku || '' ILIKE $5
-                 UNION SELECT v.product_id FROM barcodes b JOIN variants v ON v.id = b.variant_id
-                        WHERE b.code || '' ILIKE $5)
-         AND id < $1
-         AND (archived_at IS NOT NULL) = $3
-         AND ($4::uuid IS NULL OR category_id = $4)
-         AND ($6::text IS NULL OR tags @> ARRAY[$6])
-       ORDER BY id DESC
-       LIMIT $2"
-    );
+    const SEARCH_SHORT: &str = search!(" || ''", "");
+    const SEARCH_SHORT_TAGGED: &str = search!(" || ''", " AND tags @> ARRAY[$6::text]");
     let before = page.before(0);
     let limit = page.limit.and_one();
     let category = filter.category_id.map(CategoryId::as_uuid);
@@ -284,8 +287,12 @@ pub async fn list(
         (None, Some(tag), category) => {
             tx.query(TAGGED, &[&before, &limit, &archived, &category, &tag]).await?
         }
-        (Some(text), tag, category) => {
+        (Some(text), None, category) => {
             let search = if text.has_trigram() { SEARCH } else { SEARCH_SHORT };
+            tx.query(search, &[&before, &limit, &archived, &category, &text.pattern()]).await?
+        }
+        (Some(text), Some(tag), category) => {
+            let search = if text.has_trigram() { SEARCH_TAGGED } else { SEARCH_SHORT_TAGGED };
             tx.query(search, &[&before, &limit, &archived, &category, &text.pattern(), &tag]).await?
         }
     };
