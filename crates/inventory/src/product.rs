@@ -247,10 +247,12 @@ pub async fn list(
        ORDER BY id DESC
        LIMIT $2"
     );
+    // An array, for the ids are few: of a subquery a plan that knows no values would look for them in the whole table.
     macro_rules! search {
         ($unindexed:literal, $tagged:literal) => {
             select_products!(concat!(
-                "id IN (SELECT p.id FROM products p WHERE p.name",
+                "id = ANY (ARRAY(
+                         SELECT p.id FROM products p WHERE p.name",
                 $unindexed,
                 " ILIKE $5
                          UNION SELECT v.product_id FROM variants v WHERE v.sku",
@@ -258,7 +260,7 @@ pub async fn list(
                 " ILIKE $5
                          UNION SELECT v.product_id FROM barcodes b JOIN variants v ON v.id = b.variant_id WHERE b.code",
                 $unindexed,
-                " ILIKE $5)
+                " ILIKE $5))
                  AND id < $1
                  AND (archived_at IS NOT NULL) = $3
                  AND ($4::uuid IS NULL OR category_id = $4)",
