@@ -277,7 +277,8 @@ async fn queue(app: &TestApp, tenant_id: Option<tenancy::TenantId>) -> String {
     let new = NewJob {
         kind: "test",
         tenant_id,
-        parameters: json!({}),
+        // Each is a job of its own: of two that ask for the same, the second would get the first one.
+        parameters: json!({"n": fastrand::u64(..)}),
         max_attempts: 1,
         requested_by: "test".into(),
     };
