@@ -11,7 +11,6 @@ use tenancy::fleet::{Outcome, RunOptions};
 use tenancy::migrations::Migrations;
 use tenancy::{NewTenant, ProvisionError, Provisioner, TenantSlug};
 
-/// The release before: it does not know the last migration.
 /// Those of an earlier release: the first file after them is V0011, which the obstacle is in the way of.
 fn previous() -> Migrations {
     migrations::of_tenant().unwrap().up_to(10)

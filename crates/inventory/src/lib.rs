@@ -55,6 +55,11 @@ pub use page::{Cursor, CursorError, Limit, LimitError, Page, PageRequest};
 pub use settings::{Currency, CurrencyError};
 pub use text::{Barcode, Name, Note, OptionText, ProductTag, Reason, SearchText, ShortText, Sku, TextError};
 
+/// Whether no two are the same; for lists of some dozens.
+fn are_distinct<T: PartialEq>(items: &[T]) -> bool {
+    items.iter().enumerate().all(|(index, item)| !items[..index].contains(item))
+}
+
 /// When something was archived, after a change that may archive it or bring it back: archiving again is no change.
 fn archived_at(
     was: Option<DateTime<Utc>>,

@@ -1,7 +1,6 @@
 //! The stock ledger: append-only lines, each with the balance after it.
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
 use tenancy::{DbError, TenantTx};
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -11,8 +10,7 @@ use crate::ids::{LocationId, MovementId, VariantId};
 use crate::page::{Page, PageRequest};
 
 /// What kind of business moved the stock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Purchase,
     Sale,

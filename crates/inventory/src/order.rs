@@ -19,7 +19,7 @@ use crate::ids::{CustomerId, LocationId, OrderId, OrderLineId, VariantId};
 use crate::location;
 use crate::movement::Kind;
 use crate::page::{Cursor, Page, PageRequest, number_key};
-use crate::pricing::{self, Discount, PricedLine, PricingError};
+use crate::pricing::{self, Discount, Priced, PricedLine, PricingError};
 use crate::settings::{self, Terms};
 use crate::stock::{self, Decided, Posting, Source, StockError, UnitCost};
 use crate::tax::{Rate, Taxation};
@@ -168,31 +168,30 @@ impl OrderLine {
     /// What leaves with so much of the line: what is left of its total, tax and discount, less what is left of them after it,
     /// each rounded. So the parts add up, and what is cancelled of the rest is worth that rest.
     pub(crate) fn share_of(&self, quantity: Quantity, terms: &Terms) -> LineShare {
-        let of = self.quantity.as_decimal();
-        let left = of - self.fulfilled.as_decimal();
-        let share = |amount: Money| {
-            let rest = |left: Decimal| terms.round(amount.as_decimal() * left / of);
-            rest(left) - rest(left - quantity.as_decimal())
-        };
+        let left = self.quantity.plus(self.fulfilled.negated());
+        let after = left.plus(quantity.negated());
+        let share = |amount: Money| self.part_of(amount, left, terms) - self.part_of(amount, after, terms);
         LineShare { total: share(self.total), tax: share(self.tax), discount: share(self.discount) }
     }
 
     /// The tax in what so much less of the line takes off its total.
     pub(crate) fn tax_credit_for(&self, quantity: Quantity, terms: &Terms) -> Decimal {
         let gone = self.cancelled.plus(self.returned);
-        let tax = |gone: Quantity| {
-            terms.round(self.tax.as_decimal() * gone.as_decimal() / self.quantity.as_decimal())
-        };
-        tax(gone.plus(quantity)) - tax(gone)
+        self.part_of(self.tax, gone.plus(quantity), terms) - self.part_of(self.tax, gone, terms)
     }
 
     /// What so much less of the line takes off its total: what all that is gone is worth, in proportion, less what was taken
     /// off before. So it does not matter in how many parts it goes.
     pub(crate) fn credit_for(&self, quantity: Quantity, terms: &Terms) -> Money {
-        let gone = self.cancelled.plus(self.returned).plus(quantity).as_decimal();
+        let gone = self.cancelled.plus(self.returned).plus(quantity);
         let (total, credited) = (self.total.as_decimal(), self.credited.as_decimal());
-        let worth = terms.round(total * gone / self.quantity.as_decimal());
+        let worth = self.part_of(self.total, gone, terms);
         Money::from_decimal((worth.min(total) - credited).max(Decimal::ZERO))
+    }
+
+    /// What of an amount of the line is so much of its quantity's, rounded.
+    fn part_of(&self, amount: Money, quantity: Quantity, terms: &Terms) -> Decimal {
+        terms.round(amount.as_decimal() * quantity.as_decimal() / self.quantity.as_decimal())
     }
 }
 
@@ -287,9 +286,6 @@ pub async fn place(tx: &TenantTx, new: &NewOrder, actor: Option<Uuid>) -> Result
     let ((terms, place), sold) = both(both(terms, place), find_sold(tx, &new.lines)).await?;
     let location = place.ok_or(OrderError::UnknownLocation)?;
     let order = price(new, &terms, &sold, location, actor, tx.now())?;
-    if !new.may_set_prices && order.discount.as_decimal() > most_off(&order, &terms) {
-        return Err(OrderError::DiscountLimit(terms.discount_limit));
-    }
 
     let at_once = order.status == OrderStatus::Fulfilled;
     let postings: Vec<Posting> = order
@@ -401,6 +397,9 @@ fn price(
         })
         .collect();
     let priced = pricing::price(&to_price, new.discount, terms.rounding, terms.currency.decimals())?;
+    if !new.may_set_prices && priced.discount > most_off(&priced, terms) {
+        return Err(OrderError::DiscountLimit(terms.discount_limit));
+    }
     let at_once = new.fulfils_at_once.unwrap_or(terms.fulfils_at_once);
     let lines = found.iter().zip(&to_price).zip(priced.lines).map(|(((line, sold), asked), priced)| {
         let PricedLine { discount, taxes, tax, total, .. } = priced;
@@ -446,11 +445,9 @@ fn price(
 
 /// The most that whoever may not set prices takes off: the limit's part of all of it, or of each line, where rounding makes more
 /// of those.
-fn most_off(order: &Order, terms: &Terms) -> Decimal {
-    let of_line =
-        |line: &OrderLine| terms.most_off(terms.round(line.price.as_decimal() * line.quantity.as_decimal()));
-    let of_lines: Decimal = order.lines.iter().map(of_line).sum();
-    of_lines.max(terms.most_off(order.subtotal.as_decimal()))
+fn most_off(priced: &Priced, terms: &Terms) -> Decimal {
+    let of_lines: Decimal = priced.lines.iter().map(|line| terms.most_off(line.gross)).sum();
+    of_lines.max(terms.most_off(priced.subtotal))
 }
 
 /// Writes the order and all that comes with it in one flight, the number at its end.

@@ -12,7 +12,7 @@ use crate::ids::{CategoryId, ProductId, TaxClassId};
 use crate::page::{Page, PageRequest};
 use crate::text::{Name, Note, OptionText, ProductTag, SearchText};
 use crate::variant::{self, NewVariant, Variant, VariantError, variant_columns, variant_stock};
-use crate::{archived_at, stock};
+use crate::{archived_at, are_distinct, stock};
 
 /// A product to be stored.
 #[derive(Debug, Clone)]
@@ -105,8 +105,7 @@ pub const MAX_OPTIONS: usize = 3;
 pub const MAX_TAGS: usize = 20;
 
 fn check_tags(tags: &[ProductTag]) -> Result<(), ProductError> {
-    let distinct = tags.iter().enumerate().all(|(index, tag)| !tags[..index].contains(tag));
-    if tags.len() <= MAX_TAGS && distinct { Ok(()) } else { Err(ProductError::Tags) }
+    if tags.len() <= MAX_TAGS && are_distinct(tags) { Ok(()) } else { Err(ProductError::Tags) }
 }
 
 /// Stores a product with its variants.
@@ -121,8 +120,7 @@ pub async fn insert(tx: &TenantTx, new: &NewProduct, actor: Option<Uuid>) -> Res
         Some(names) => names.clone(),
         None => new.variants.first().map(|first| first.options.keys().cloned().collect()).unwrap_or_default(),
     };
-    let distinct = option_names.iter().enumerate().all(|(index, name)| !option_names[..index].contains(name));
-    if option_names.len() > MAX_OPTIONS || !distinct {
+    if option_names.len() > MAX_OPTIONS || !are_distinct(&option_names) {
         return Err(ProductError::Options);
     }
     check_tags(&new.tags)?;

@@ -136,43 +136,44 @@ macro_rules! sales_by {
 /// # Errors
 /// [`DbError`].
 pub async fn read(tx: &TenantTx, span: Span, by: SalesBy, max: MaxRows) -> Result<Report<Sales>, DbError> {
-    const BY_DAY: &str = sales_by!("to_char(t.moment, 'YYYY-MM-DD')", "NULL::text", "NULL::text", "", "key");
-    const BY_HOUR: &str = sales_by!("to_char(t.moment, 'HH24')", "NULL::text", "NULL::text", "", "key");
-    const BY_VARIANT: &str = sales_by!(
+    macro_rules! in_order {
+        ($key:literal) => {
+            sales_by!($key, "NULL::text", "NULL::text", "", "key")
+        };
+    }
+    macro_rules! most_first {
+        ($key:literal, $name:literal, $sku:literal, $joins:literal) => {
+            sales_by!($key, $name, $sku, $joins, "sum(total - refunded) DESC, key")
+        };
+    }
+    const BY_DAY: &str = in_order!("to_char(t.moment, 'YYYY-MM-DD')");
+    const BY_HOUR: &str = in_order!("to_char(t.moment, 'HH24')");
+    const BY_VARIANT: &str = most_first!(
         "t.variant_id::text",
         "p.name",
         "v.sku",
-        "JOIN variants v ON v.id = t.variant_id JOIN products p ON p.id = v.product_id",
-        "sum(total - refunded) DESC, key"
+        "JOIN variants v ON v.id = t.variant_id JOIN products p ON p.id = v.product_id"
     );
-    const BY_CATEGORY: &str = sales_by!(
+    const BY_CATEGORY: &str = most_first!(
         "p.category_id::text",
         "c.name",
         "NULL::text",
         "JOIN variants v ON v.id = t.variant_id JOIN products p ON p.id = v.product_id
-         LEFT JOIN categories c ON c.id = p.category_id",
-        "sum(total - refunded) DESC, key"
+         LEFT JOIN categories c ON c.id = p.category_id"
     );
-    const BY_CUSTOMER: &str = sales_by!(
+    const BY_CUSTOMER: &str = most_first!(
         "o.customer_id::text",
         "c.name",
         "NULL::text",
-        "JOIN orders o ON o.id = t.order_id LEFT JOIN customers c ON c.id = o.customer_id",
-        "sum(total - refunded) DESC, key"
+        "JOIN orders o ON o.id = t.order_id LEFT JOIN customers c ON c.id = o.customer_id"
     );
-    const BY_SELLER: &str = sales_by!(
-        "o.placed_by::text",
-        "NULL::text",
-        "NULL::text",
-        "JOIN orders o ON o.id = t.order_id",
-        "sum(total - refunded) DESC, key"
-    );
-    const BY_LOCATION: &str = sales_by!(
+    const BY_SELLER: &str =
+        most_first!("o.placed_by::text", "NULL::text", "NULL::text", "JOIN orders o ON o.id = t.order_id");
+    const BY_LOCATION: &str = most_first!(
         "t.location_id::text",
         "p.name",
         "NULL::text",
-        "JOIN locations p ON p.id = t.location_id",
-        "sum(total - refunded) DESC, key"
+        "JOIN locations p ON p.id = t.location_id"
     );
     let sql = match by {
         SalesBy::Day => BY_DAY,

@@ -7,6 +7,7 @@ use tenancy::{DbError, TenantTx};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
+use crate::are_distinct;
 use crate::audit::{self, Changes, Subject};
 use crate::decimal::{Money, Percent};
 use crate::pricing::Rounding;
@@ -185,15 +186,23 @@ impl Settings {
     }
 }
 
+macro_rules! all_settings {
+    ($lock:literal) => {
+        concat!(
+            "SELECT currency, currency_decimals, rounding, fulfils_at_once, discount_limit_percent, time_zone,
+                    over_receipt_percent, adjustment_reasons, version
+               FROM settings WHERE id = 1",
+            $lock
+        )
+    };
+}
+
 /// The settings as they are.
 ///
 /// # Errors
 /// [`DbError`].
 pub async fn read(tx: &TenantTx) -> Result<Settings, DbError> {
-    const READ: &str = "
-        SELECT currency, currency_decimals, rounding, fulfils_at_once, discount_limit_percent, time_zone,
-               over_receipt_percent, adjustment_reasons, version
-          FROM settings WHERE id = 1";
+    const READ: &str = all_settings!("");
     Settings::from_row(&tx.query_one(READ, &[]).await?)
 }
 
@@ -206,10 +215,7 @@ pub async fn update(
     change: &SettingsChange,
     actor: Option<Uuid>,
 ) -> Result<(), SettingsError> {
-    const LOCK: &str = "
-        SELECT currency, currency_decimals, rounding, fulfils_at_once, discount_limit_percent, time_zone,
-               over_receipt_percent, adjustment_reasons, version
-          FROM settings WHERE id = 1 FOR NO KEY UPDATE";
+    const LOCK: &str = all_settings!(" FOR NO KEY UPDATE");
     const ZONE: &str = "
         SELECT FROM pg_timezone_names
          WHERE name = $1 AND name NOT IN ('localtime', 'posixrules', 'Factory') AND name NOT LIKE 'posix/%'";
@@ -240,8 +246,7 @@ pub async fn update(
         Some(reasons) => reasons.iter().map(ToString::to_string).collect(),
         None => stored.adjustment_reasons.clone(),
     };
-    let distinct = reasons.iter().enumerate().all(|(index, reason)| !reasons[..index].contains(reason));
-    if reasons.len() > MAX_REASONS || !distinct {
+    if reasons.len() > MAX_REASONS || !are_distinct(&reasons) {
         return Err(SettingsError::Reasons);
     }
     let mut changes = Changes::default();
@@ -269,7 +274,9 @@ pub async fn update(
 /// # Errors
 /// [`DbError`].
 pub async fn terms(tx: &TenantTx) -> Result<Terms, DbError> {
-    const TERMS: &str = "SELECT currency, currency_decimals, rounding, fulfils_at_once, discount_limit_percent FROM settings WHERE id = 1";
+    const TERMS: &str = "
+        SELECT currency, currency_decimals, rounding, fulfils_at_once, discount_limit_percent
+          FROM settings WHERE id = 1";
     Terms::from_row(&tx.query_one(TERMS, &[]).await?)
 }
 

@@ -28,7 +28,9 @@ pub mod transfers;
 pub mod variants;
 pub mod well_known;
 
-use inventory::{Currency, Cursor, Limit, Page, PageRequest, SearchText, settings as business_settings};
+use inventory::{
+    Currency, Cursor, Limit, Money, Page, PageRequest, SearchText, settings as business_settings,
+};
 use serde::{Deserialize, Serialize};
 use tenancy::{DbError, TenantTx, both};
 use utoipa::{IntoParams, ToSchema};
@@ -70,6 +72,11 @@ pub struct NoParameters {}
 
 fn page_request<const N: usize>(limit: Option<Limit>, cursor: Option<Cursor<N>>) -> PageRequest<N> {
     PageRequest { limit: limit.unwrap_or_default(), after: cursor }
+}
+
+/// A cost with all the decimals that it has: it may be finer than the currency.
+fn plain(cost: Money) -> String {
+    cost.as_decimal().normalize().to_string()
 }
 
 /// The currency that amounts are told in, asked for in the same flight as the first statement of `work`.

@@ -22,7 +22,7 @@ use crate::etag::{self, Tag};
 use crate::extract::{Caller, Idempotency, IfMatch, Json, PathId, Query, may};
 use crate::once::{self, Answer, Key};
 use crate::problem::Problem;
-use crate::routes::{NoParameters, PageView, page_request, with_currency};
+use crate::routes::{NoParameters, PageView, page_request, plain, with_currency};
 use crate::state::State;
 
 #[derive(Deserialize, ToSchema)]
@@ -154,7 +154,7 @@ impl PurchaseOrderView {
             sku: line.sku,
             name: line.name,
             quantity: line.quantity,
-            unit_cost: line.unit_cost.as_decimal().normalize().to_string(),
+            unit_cost: plain(line.unit_cost),
             tax_percent: line.tax_percent,
             tax: currency.format(line.tax),
             total: currency.format(line.total),

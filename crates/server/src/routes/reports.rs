@@ -11,11 +11,12 @@ use inventory::sales_report::{self, Sales, SalesBy};
 use inventory::stock_report::{self, Stock, StockBy};
 use inventory::{Currency, LocationId, Quantity, SupplierId, VariantId, settings};
 use serde::{Deserialize, Serialize};
-use tenancy::{TenantTx, both};
+use tenancy::{DbError, TenantScope, TenantTx, both};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::extract::{Caller, Query, may};
 use crate::problem::Problem;
+use crate::routes::plain;
 use crate::state::State;
 
 /// A report of some days.
@@ -106,7 +107,7 @@ impl SalesView {
 pub struct AdjustedView {
     /// adjustment or count
     #[schema(value_type = Option<String>, example = "adjustment")]
-    kind: Option<Kind>,
+    kind: Option<&'static str>,
     reason: Option<String>,
     #[schema(example = 3)]
     movements: i64,
@@ -122,7 +123,7 @@ pub struct AdjustedView {
 impl AdjustedView {
     fn new(adjusted: Adjusted, currency: &Currency) -> Self {
         Self {
-            kind: adjusted.kind,
+            kind: adjusted.kind.map(Kind::as_str),
             reason: adjusted.reason,
             movements: adjusted.movements,
             added: adjusted.added,
@@ -210,14 +211,9 @@ pub async fn show_sales(
     Query(query): Query<ReportSales>,
 ) -> Result<HttpResponse, Problem> {
     let (by, format) = (query.by.unwrap_or(SalesBy::Day), query.format.unwrap_or_default());
-    let max = format.max_rows();
-    let read = async |tx: &TenantTx| {
-        let span = span_of(tx, query.from, query.to).await?;
-        let (currency, report) = both(settings::currency(tx), sales_report::read(tx, span, by, max)).await?;
-        Ok::<_, Problem>((span, currency, report))
-    };
-    let (span, currency, report) = state.database.read_snapshot(&caller.scope(), read).await?;
-    let view = SpanReportView::new(span, &currency, report, SalesView::new);
+    let read = async |tx: &TenantTx, span| sales_report::read(tx, span, by, format.max_rows()).await;
+    let days = (query.from, query.to);
+    let view = SpanReportView::read(&state, &caller.scope(), days, read, SalesView::new).await?;
     match format {
         Format::Json => Ok(HttpResponse::Ok().json(view)),
         Format::Csv => {
@@ -252,14 +248,9 @@ pub async fn show_adjustments(
     Query(query): Query<ReportAdjustments>,
 ) -> Result<HttpResponse, Problem> {
     let format = query.format.unwrap_or_default();
-    let max = format.max_rows();
-    let read = async |tx: &TenantTx| {
-        let span = span_of(tx, query.from, query.to).await?;
-        let (currency, report) = both(settings::currency(tx), adjustment_report::read(tx, span, max)).await?;
-        Ok::<_, Problem>((span, currency, report))
-    };
-    let (span, currency, report) = state.database.read_snapshot(&caller.scope(), read).await?;
-    let view = SpanReportView::new(span, &currency, report, AdjustedView::new);
+    let read = async |tx: &TenantTx, span| adjustment_report::read(tx, span, format.max_rows()).await;
+    let days = (query.from, query.to);
+    let view = SpanReportView::read(&state, &caller.scope(), days, read, AdjustedView::new).await?;
     match format {
         Format::Json => Ok(HttpResponse::Ok().json(view)),
         Format::Csv => csv("adjustments", view.data, view.total, view.more, |row| vec![&mut row.reason]),
@@ -305,23 +296,31 @@ pub async fn show_stock(
 }
 
 impl<T> SpanReportView<T> {
-    fn new<R>(span: Span, currency: &Currency, report: Report<R>, row: impl Fn(R, &Currency) -> T) -> Self {
-        Self {
+    /// Reads a report of the days that are asked for, from the first to the last.
+    async fn read<R>(
+        state: &State,
+        scope: &TenantScope,
+        (from, to): (Option<NaiveDate>, Option<NaiveDate>),
+        read: impl AsyncFn(&TenantTx, Span) -> Result<Report<R>, DbError>,
+        row: impl Fn(R, &Currency) -> T,
+    ) -> Result<Self, Problem> {
+        let work = async |tx: &TenantTx| {
+            let (currency, today) = both(settings::currency(tx), settings::today(tx)).await?;
+            let span = Span::of(from, to, today).map_err(|error| {
+                Problem::malformed("invalid_query", format!("Change from or to: {error}."))
+            })?;
+            Ok::<_, Problem>((currency, span, read(tx, span).await?))
+        };
+        let (currency, span, report) = state.database.read_snapshot(scope, work).await?;
+        Ok(Self {
             from: span.first,
             to: span.last,
             currency: currency.code().to_owned(),
-            total: row(report.total, currency),
-            data: report.rows.into_iter().map(|of| row(of, currency)).collect(),
+            total: row(report.total, &currency),
+            data: report.rows.into_iter().map(|of| row(of, &currency)).collect(),
             more: report.has_more,
-        }
+        })
     }
-}
-
-/// The days that are asked for.
-async fn span_of(tx: &TenantTx, from: Option<NaiveDate>, to: Option<NaiveDate>) -> Result<Span, Problem> {
-    let today = settings::today(tx).await?;
-    Span::of(from, to, today)
-        .map_err(|error| Problem::malformed("invalid_query", format!("Change from or to: {error}.")))
 }
 
 /// The rows as a file for spreadsheets, its columns named as in JSON. Those that people have written are shown and not
@@ -438,7 +437,7 @@ impl From<SuggestedLine> for SuggestedLineView {
             reorder_level: line.reorder_level,
             sold: line.sold,
             quantity: line.quantity,
-            unit_cost: price.map(|price| price.cost.as_decimal().normalize().to_string()),
+            unit_cost: price.map(|price| plain(price.cost)),
             currency: price.map(|price| price.currency.clone()),
             supplier_sku: price.and_then(|price| price.supplier_sku.clone()),
             minimum_quantity: price.and_then(|price| price.minimum_quantity),

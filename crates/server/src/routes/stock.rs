@@ -17,7 +17,7 @@ use crate::etag::Tag;
 use crate::extract::{Caller, Idempotency, Json, PathId, Query, may};
 use crate::once::{self, Answer, Key};
 use crate::problem::Problem;
-use crate::routes::{NoParameters, PageView, page_request};
+use crate::routes::{NoParameters, PageView, page_request, plain};
 use crate::state::State;
 
 #[derive(Serialize, ToSchema)]
@@ -129,11 +129,6 @@ impl From<Movement> for MovementView {
             occurred_at: movement.occurred_at,
         }
     }
-}
-
-/// A cost with all the decimals that it has: averages are finer than the currency.
-fn plain(cost: Money) -> String {
-    cost.as_decimal().normalize().to_string()
 }
 
 #[derive(Deserialize, IntoParams)]

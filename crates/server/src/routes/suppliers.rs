@@ -15,7 +15,7 @@ use crate::etag::{self, Tag};
 use crate::extract::{Caller, Idempotency, IfMatch, Json, PathId, Query, may};
 use crate::once::{self, Answer, Key};
 use crate::problem::Problem;
-use crate::routes::{PageView, Paging, page_request};
+use crate::routes::{PageView, Paging, page_request, plain};
 use crate::state::State;
 
 #[derive(Deserialize, ToSchema)]
@@ -238,7 +238,7 @@ impl From<SupplierPrice> for SupplierPriceView {
             id: price.id,
             variant_id: price.variant_id,
             supplier_sku: price.supplier_sku,
-            cost: price.cost.as_decimal().normalize().to_string(),
+            cost: plain(price.cost),
             currency: price.currency,
             minimum_quantity: price.minimum_quantity,
             lead_time_days: price.lead_time_days,
