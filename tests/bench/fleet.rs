@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use harness::TestDatabase;
 use identity::{Email, Hasher, Password, PasswordKey, PasswordPolicy};
-use inventory::{Currency, Name};
+use inventory::settings::Currency;
 use platform::{Actor, NewBusiness, NewMember, Onboarding, migrations};
 use secrecy::SecretString;
 use tenancy::fleet::RunOptions;
 use tenancy::{Database, DbError, PoolSettings, Tenant, TenantSlug, TenantTx};
+use values::Name;
 
 use crate::process::{self, Server, status_of};
 use crate::report::Report;

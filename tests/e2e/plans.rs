@@ -5,20 +5,19 @@ use std::collections::BTreeMap;
 
 use harness::TestApp;
 use harness::volume::{self, LARGE};
+use insight::report::{MaxRows, Span};
+use insight::sales_report::{self, SalesBy};
+use insight::{adjustment_report, dashboard};
 use inventory::alert::{self, AlertFilter};
 use inventory::movement;
 use inventory::order::{self, OrderFilter, OrderStatus};
 use inventory::product::{self, ProductFilter};
 use inventory::purchase_order::{self, PurchaseStatus};
-use inventory::report::{MaxRows, Span};
-use inventory::sales_report::{self, SalesBy};
-use inventory::{
-    Barcode, CustomerId, LocationId, PageRequest, ProductTag, SearchText, SupplierId, VariantId,
-    adjustment_report, dashboard, settings, stock, variant,
-};
+use inventory::{CustomerId, LocationId, SupplierId, VariantId, settings, stock, variant};
 use tenancy::{DbError, Tenant, TenantTx};
 use tokio_postgres::Client;
 use uuid::Uuid;
+use values::{Barcode, PageRequest, ProductTag, SearchText};
 
 /// What each access path has to go by, and nothing may read whole.
 const LARGE_TABLES: [&str; 7] =

@@ -227,7 +227,8 @@ async fn many_takers_of_few_units_take_exactly_those() {
 async fn many_lines_in_any_order_neither_deadlock_nor_oversell() {
     use inventory::movement::Kind;
     use inventory::stock::{self, Posting, Source, StockError, UnitCost};
-    use inventory::{LocationId, Quantity, VariantId};
+    use inventory::{LocationId, VariantId};
+    use values::Quantity;
 
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;

@@ -10,9 +10,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use harness::{Business, Client, Program, TestApp, a_product, drop_after_polls, join_all};
 use inventory::idempotency::{self, Claim, StoredAnswer};
 use inventory::order::{self, NewLine, NewOrder, OrderError};
-use inventory::{OrderId, Quantity, VariantId};
+use inventory::{OrderId, VariantId};
 use serde_json::{Value, json};
 use uuid::Uuid;
+use values::Quantity;
 
 /// Variants with so much of each.
 async fn stocked(business: &Business<'_>, count: usize, quantity: &str) -> Vec<Value> {

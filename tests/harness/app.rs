@@ -11,8 +11,8 @@ use reqwest::Method;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use server::app::Running;
-use server::settings::{Settings, Sources};
-use server::state;
+use settings::wiring;
+use settings::{Settings, Sources};
 use tenancy::{Tenant, TenantSlug};
 use uuid::Uuid;
 
@@ -71,14 +71,14 @@ impl TestApp {
         std::fs::write(&extra, more).unwrap();
         let sources = Sources { environment: "test".into(), folder: "config".into(), more: vec![own, extra] };
         let settings = sources.load().unwrap();
-        server::logging::start(&settings.log).unwrap();
-        let running = server::app::start(state::State::new(settings.clone()).unwrap()).unwrap();
+        settings::logging::start(&settings.log).unwrap();
+        let running = server::app::start(server::State::new(settings.clone()).unwrap()).unwrap();
         // A connection that is still being made when the test ends would keep its database from being dropped.
         while !running.state().resolver.is_listening() {
             tokio::time::sleep(std::time::Duration::from_millis(2)).await;
         }
         Self {
-            onboarding: state::onboarding(&settings).unwrap(),
+            onboarding: wiring::onboarding(&settings).unwrap(),
             database,
             settings,
             running: Some(running),
@@ -125,8 +125,8 @@ impl TestApp {
     pub async fn onboard(&self, slug: &str, owner: &str) -> Arc<Tenant> {
         let new = NewBusiness {
             slug: TenantSlug::parse(slug).unwrap(),
-            name: inventory::Name::parse(&format!("{slug} Ltd")).unwrap(),
-            currency: inventory::Currency::parse("EUR").unwrap(),
+            name: values::Name::parse(&format!("{slug} Ltd")).unwrap(),
+            currency: inventory::settings::Currency::parse("EUR").unwrap(),
             owner: member(owner, "OWNER"),
         };
         self.onboarding.create(&new, &Actor::named("test")).await.unwrap().tenant

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use platform::{Actor, Onboarding, Operator};
-use server::settings::{LogFormat, LogSettings, Settings, Sources};
-use server::state;
+use settings::wiring;
+use settings::{LogFormat, LogSettings, Settings, Sources};
 use tenancy::{Database, DbError, Provisioner, SharedScope, Tenant, TenantSlug, tenant};
 
 use crate::failure::NotFound;
@@ -57,7 +57,7 @@ pub fn settings() -> anyhow::Result<Settings> {
 /// The same, for a command that has looked at the sources before.
 pub fn settings_from(sources: &Sources) -> anyhow::Result<Settings> {
     let settings = load(sources)?;
-    server::logging::start(&LogSettings { format: LogFormat::Pretty, filter: "warn".to_owned() })?;
+    settings::logging::start(&LogSettings { format: LogFormat::Pretty, filter: "warn".to_owned() })?;
     Ok(settings)
 }
 
@@ -71,13 +71,13 @@ pub async fn database(settings: &Settings) -> anyhow::Result<Database> {
 /// Onboarding with the owner's login; one that cannot sign in is explained here.
 pub async fn onboarding(settings: &Settings) -> anyhow::Result<Onboarding> {
     tenancy::probe(&settings.owner_url()?).await?;
-    Ok(state::onboarding(settings)?)
+    Ok(wiring::onboarding(settings)?)
 }
 
 /// The owner's side of the database, with so many connections; a login that cannot sign in is explained here.
 pub async fn provisioner(settings: &Settings, connections: usize) -> anyhow::Result<Provisioner> {
     tenancy::probe(&settings.owner_url()?).await?;
-    Ok(state::provisioner(settings, connections)?)
+    Ok(wiring::provisioner(settings, connections)?)
 }
 
 /// The operator at work, with the owner's login.

@@ -3,19 +3,16 @@
 //! Everything lives in the `shared` schema, behind row level security. A user is one person platform-wide; a membership
 //! gives him roles in one app of one business, and roles are sets of permissions.
 
-mod email;
-pub mod login;
-pub mod membership;
-mod password;
-mod permission;
-mod token;
-pub mod user;
+mod people;
+mod signing_in;
 
-pub use email::{Email, EmailError};
-pub use password::{Hasher, Password, PasswordError, PasswordKey, PasswordPolicy, TooBusy};
-pub use permission::Permission;
-pub use token::{AccessToken, KeyError, Principal, SigningKey, TokenError, TokenIssuer};
-pub use user::UserId;
+pub use people::email::{Email, EmailError};
+pub use people::permission::Permission;
+pub use people::user::UserId;
+pub use people::{membership, user};
+pub use signing_in::login;
+pub use signing_in::password::{Hasher, Password, PasswordError, PasswordKey, PasswordPolicy, TooBusy};
+pub use signing_in::token::{AccessToken, KeyError, Principal, SigningKey, TokenError, TokenIssuer};
 
 /// The app in which a business's staff works with catalogue, stock and orders.
 pub const INVENTORY_APP: &str = "inventory";

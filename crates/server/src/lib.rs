@@ -3,18 +3,13 @@
 // A request's future holds those of every layer below it.
 #![recursion_limit = "256"]
 
-pub mod app;
-mod body;
-mod etag;
-mod examples;
-mod extract;
-pub mod logging;
-mod metrics;
+mod http;
+mod listen;
 mod middleware;
-mod once;
-pub mod openapi;
-mod problem;
+mod openapi;
 mod problems;
 mod routes;
-pub mod settings;
-pub mod state;
+
+pub use http::state::State;
+pub use listen::app;
+pub use openapi::document as openapi_document;

@@ -40,42 +40,32 @@
 //! # Ok(()) }
 //! ```
 
-pub mod bootstrap;
-pub mod catalogue;
-pub mod connect;
-pub mod copy;
-mod database;
-pub mod domain;
-mod error;
+mod background;
+mod connection;
+mod diagnosis;
 pub mod failpoint;
-pub mod fleet;
-pub mod guard;
-pub mod health;
-mod host;
-pub mod isolation;
-pub mod jobs;
-pub mod lifecycle;
-pub mod migrations;
+mod migration;
 mod names;
-pub mod outbox;
-mod pool;
-pub mod provisioning;
-mod resolver;
-mod schema;
+mod owner;
+mod registry;
 mod scope;
-pub mod script;
-mod session;
-pub mod tenant;
 
-pub use connect::DatabaseUrl;
-pub use database::{Database, ProbeError, ServerVersion, probe};
-pub use error::{DbError, chain};
-pub use host::{Address, BaseDomain, Destination, HostError, HostName};
-pub use names::{BusinessNumber, Installation, NameError, RoleName, SchemaName, TenantId, TenantSlug};
-pub use pool::{PoolSettings, PoolStatus};
-pub use provisioning::{NewTenant, ProvisionError, Provisioner};
-pub use resolver::{ResolveError, Resolver, ResolverSettings};
-pub use schema::Failure;
-pub use scope::{SharedScope, SharedTx, TenantScope, TenantTx};
-pub use session::{CopyIn, CopyOut, Params, Session, both};
-pub use tenant::{Tenant, TenantStatus};
+pub use background::{jobs, outbox};
+pub use connection::connect::{self, DatabaseUrl};
+pub use connection::error::{DbError, chain};
+pub use connection::pool::{PoolSettings, PoolStatus};
+pub use connection::transaction::{CopyIn, CopyOut, Params, Session, both};
+pub use diagnosis::{health, isolation, system_catalogue};
+pub use migration::{files as migrations, guard, script};
+pub use names::host::{Address, BaseDomain, Destination, HostError, HostName};
+pub use names::tenant_names::{
+    BusinessNumber, Installation, NameError, RoleName, SchemaName, TenantId, TenantSlug,
+};
+pub use owner::provisioning::{NewTenant, ProvisionError, Provisioner};
+pub use owner::{bootstrap, copy, fleet, lifecycle, provisioning};
+pub use registry::resolver::{ResolveError, Resolver, ResolverSettings};
+pub use registry::schema::Failure;
+pub use registry::tenant::{Tenant, TenantStatus};
+pub use registry::{domain, tenant};
+pub use scope::database::{Database, ProbeError, ServerVersion, probe};
+pub use scope::scope::{SharedScope, SharedTx, TenantScope, TenantTx};

@@ -16,7 +16,7 @@ use platform::onboarding::OWNER_ROLE;
 use platform::{Actor, Backup, BackupError, NewMember};
 use secrecy::ExposeSecret;
 use serde::Serialize;
-use server::settings::Settings;
+use settings::Settings;
 use tenancy::fleet::RunOptions;
 use tenancy::{DbError, ProvisionError, Provisioner, SharedScope, SharedTx, TenantSlug, chain, tenant};
 use tokio::signal::unix::{SignalKind, signal};

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use server::settings::Settings;
-use server::state::provisioner;
+use settings::Settings;
+use settings::wiring::provisioner;
 use tenancy::DatabaseUrl;
 use tenancy::bootstrap::Bootstrap;
 

@@ -10,8 +10,8 @@ use clap::Subcommand;
 use identity::{Password, SigningKey};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
-use server::settings::Sources;
-use server::state::State;
+use server::State;
+use settings::Sources;
 use tenancy::TenantSlug;
 use tenancy::fleet::RunOptions;
 use tokio::signal::unix::{SignalKind, signal};
@@ -147,7 +147,7 @@ async fn prepare(
         more: vec![settings_file.to_owned()],
     };
     let settings = context::load(&sources)?;
-    server::logging::start(&settings.log)?;
+    settings::logging::start(&settings.log)?;
     if let Some(cluster) = cluster {
         db::init(&settings, &cluster.admin_url().parse()?).await?;
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::SecondsFormat;
 use clap::Subcommand;
-use server::settings::Settings;
+use settings::Settings;
 use tenancy::jobs::{self, Job, JobId, JobRunner, JobState};
 use tenancy::{Provisioner, SharedScope};
 use tokio::signal::unix::{SignalKind, signal};

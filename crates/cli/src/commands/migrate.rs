@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use clap::Subcommand;
 use serde::Serialize;
-use server::settings::Settings;
+use settings::Settings;
 use tenancy::fleet::{Outcome, Plan, Report, RunOptions};
 use tenancy::{Provisioner, TenantSlug};
 

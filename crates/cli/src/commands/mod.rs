@@ -22,7 +22,7 @@ use std::num::NonZeroUsize;
 use anyhow::Context as _;
 use identity::{Password, PasswordPolicy};
 use secrecy::SecretString;
-use server::settings::Settings;
+use settings::Settings;
 
 /// How many things at the same time.
 fn jobs_at_once(text: &str) -> Result<NonZeroUsize, String> {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 use platform::demo::{self, LOGINS, PASSWORD};
-use server::settings::Settings;
+use settings::Settings;
 use tenancy::TenantSlug;
 
 use crate::context;

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use server::State;
 use server::app::{self, Running};
-use server::state::State;
 use tenancy::{DbError, SharedScope};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -13,7 +13,7 @@ use crate::context;
 /// Runs until SIGTERM or SIGINT, then drains.
 pub async fn run() -> anyhow::Result<ExitCode> {
     let settings = context::load(&context::sources())?;
-    server::logging::start(&settings.log)?;
+    settings::logging::start(&settings.log)?;
     // What can be told without the database is told first.
     let state = State::new(settings)?;
     check_database(&state).await?;

@@ -6,15 +6,16 @@ use std::time::Duration;
 use chrono::SecondsFormat;
 use clap::Subcommand;
 use identity::{Email, UserId};
-use inventory::{Currency, Name};
+use inventory::settings::Currency;
 use platform::onboarding::OWNER_ROLE;
 use platform::{Actor, Added, NewBusiness, NewMember, audit, backup};
 use secrecy::ExposeSecret;
 use serde::Serialize;
-use server::settings::Settings;
+use settings::Settings;
 use tenancy::lifecycle::StatusChange;
 use tenancy::tenant::TenantLimits;
 use tenancy::{SharedScope, Tenant, TenantSlug, tenant};
+use values::Name;
 
 use crate::commands::password_from_stdin;
 use crate::confirm::confirm;

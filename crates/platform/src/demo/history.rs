@@ -15,17 +15,18 @@ use inventory::order_return::{self, NewReturn, NewReturnLine};
 use inventory::pricing::Discount;
 use inventory::product::{self, NewProduct};
 use inventory::purchase_order::{self, NewPurchaseOrder, PurchaseOrder, PurchaseStatus};
+use inventory::settings::Currency;
 use inventory::stock::StockError;
 use inventory::supplier::{self, NewPrice, SupplierChange};
-use inventory::tax::{self, NewTaxClass, Rate, Taxation};
+use inventory::tax_class::{self, NewTaxClass, Rate, Taxation};
 use inventory::transfer::{self, NewTransfer};
 use inventory::variant::{NewVariant, Options};
 use inventory::{
-    AdjustmentId, Barcode, CountId, Currency, CustomerId, FulfilmentId, LocationId, Money, Name, Note,
-    OptionText, OrderId, Percent, ProductTag, PurchaseOrderId, Quantity, Reason, ReceiptId, ReturnId,
-    ShortText, Sku, SupplierId, TransferId, VariantId, location,
+    AdjustmentId, CountId, CustomerId, FulfilmentId, LocationId, OrderId, PurchaseOrderId, ReceiptId,
+    ReturnId, SupplierId, TransferId, VariantId, location,
 };
 use tenancy::TenantTx;
+use values::{Barcode, Money, Name, Note, OptionText, Percent, ProductTag, Quantity, Reason, ShortText, Sku};
 
 use super::shelves::{Item, Shelf};
 use super::{DemoError, data};
@@ -112,7 +113,7 @@ impl<'a> History<'a> {
         let tx = self.tx;
         let rate = Rate { name: "VAT".to_owned(), percent: percent("16")? };
         let taxation = Taxation { is_inclusive: true, rates: vec![rate] };
-        let vat = tax::insert(tx, &NewTaxClass { name: name("VAT 16%")?, taxation }, None).await?;
+        let vat = tax_class::insert(tx, &NewTaxClass { name: name("VAT 16%")?, taxation }, None).await?;
         for (supplier, email, days) in SUPPLIERS {
             let new = SupplierChange {
                 name: Some(name(supplier)?),

@@ -12,7 +12,7 @@ use governor::state::keyed::DefaultKeyedStateStore;
 use governor::{Quota, RateLimiter};
 use tenancy::TenantId;
 
-use crate::problem::Problem;
+use crate::http::problem::Problem;
 
 /// Whom a bucket is for. The platform's own host has no business.
 type Caller = (Option<TenantId>, IpAddr);

@@ -16,8 +16,8 @@ use tracing::Instrument;
 use tracing::field::Empty;
 use uuid::Uuid;
 
-use crate::problem::Problem;
-use crate::state::State;
+use crate::http::problem::Problem;
+use crate::http::state::State;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");

@@ -13,10 +13,10 @@ use actix_web::{Error, HttpMessage, HttpResponse, web};
 use ipnet::IpNet;
 use tenancy::{Address, Destination, HostName, Tenant, TenantStatus};
 
+use crate::http::problem::Problem;
+use crate::http::state::State;
 use crate::middleware::rate::Allowance;
 use crate::middleware::request::RequestSpan;
-use crate::problem::Problem;
-use crate::state::State;
 
 /// On whose host the request arrived.
 #[derive(Debug, Clone)]

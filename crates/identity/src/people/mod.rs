@@ -1,0 +1,7 @@
+//! Who somebody is and what they may do: users, emails, memberships, permissions.
+//! Proving who somebody is belongs to the signing-in room.
+
+pub mod email;
+pub mod membership;
+pub mod permission;
+pub mod user;

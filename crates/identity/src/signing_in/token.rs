@@ -1,0 +1,324 @@
+//! Access tokens: EdDSA-signed JWTs (RFC 9068), bound to one business and one app.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use aws_lc_rs::encoding::AsDer;
+use aws_lc_rs::signature::Ed25519KeyPair;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use chrono::Utc;
+use jsonwebtoken::jwk::{Jwk, KeyAlgorithm, PublicKeyUse, ThumbprintHash};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, errors::ErrorKind};
+use serde::{Deserialize, Serialize};
+use tenancy::TenantId;
+use uuid::Uuid;
+
+use crate::people::membership::Place;
+use crate::people::permission::Permission;
+use crate::people::user::UserId;
+use crate::signing_in::login::SignedIn;
+use crate::{INVENTORY_APP, PLATFORM_APP};
+
+/// The header's `typ` (RFC 9068): no other kind of JWT can be taken for an access token.
+const TOKEN_TYPE: &str = "at+jwt";
+
+/// The key that signs tokens: Ed25519, PKCS #8, in a PEM file.
+pub struct SigningKey {
+    encoding: EncodingKey,
+    decoding: DecodingKey,
+    public: Jwk,
+    id: String,
+}
+
+/// The signing key cannot be used; the text says how to make one.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    #[error("cannot read the signing key {0}; make one with: openssl genpkey -algorithm ed25519 -out {0}")]
+    Read(PathBuf, #[source] std::io::Error),
+    #[error(
+        "{0} holds no Ed25519 key in PKCS #8 PEM; make one with: openssl genpkey -algorithm ed25519 -out {0}"
+    )]
+    Format(PathBuf, #[source] jsonwebtoken::errors::Error),
+}
+
+impl SigningKey {
+    /// # Errors
+    /// [`KeyError`].
+    pub fn from_file(path: &Path) -> Result<Self, KeyError> {
+        let pem = std::fs::read(path).map_err(|error| KeyError::Read(path.to_owned(), error))?;
+        Self::from_pem(&pem).map_err(|error| KeyError::Format(path.to_owned(), error))
+    }
+
+    fn from_pem(pem: &[u8]) -> Result<Self, jsonwebtoken::errors::Error> {
+        let encoding = EncodingKey::from_ed_pem(pem)?;
+        let mut public = Jwk::from_encoding_key(&encoding, Algorithm::EdDSA)?;
+        let id = public.thumbprint(ThumbprintHash::SHA256)?;
+        public.common.key_id = Some(id.clone());
+        public.common.public_key_use = Some(PublicKeyUse::Signature);
+        public.common.key_algorithm = Some(KeyAlgorithm::EdDSA);
+        Ok(Self { decoding: DecodingKey::from_jwk(&public)?, encoding, public, id })
+    }
+
+    /// A new key as PEM text, for a file that only its owner can read.
+    pub fn generate_pem() -> String {
+        #[expect(clippy::expect_used, reason = "without random numbers nothing may go on")]
+        let der = Ed25519KeyPair::generate()
+            .and_then(|pair| {
+                pair.as_der().map(|der: aws_lc_rs::encoding::Pkcs8V1Der<'_>| der.as_ref().to_vec())
+            })
+            .expect("the operating system gives random numbers");
+        format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", STANDARD.encode(der))
+    }
+}
+
+/// Makes and checks the tokens of one installation.
+pub struct TokenIssuer {
+    key: SigningKey,
+    issuer: String,
+    lifetime: Duration,
+    validation: Validation,
+}
+
+/// A signed token and how long it is good for.
+#[derive(Debug, Clone)]
+pub struct AccessToken {
+    pub token: String,
+    pub expires_in: Duration,
+}
+
+/// Who a valid token speaks for.
+#[derive(Debug, Clone)]
+pub struct Principal {
+    pub user: UserId,
+    pub place: Place,
+    pub roles: Vec<String>,
+    permissions: Vec<Permission>,
+}
+
+impl Principal {
+    pub fn permissions(&self) -> impl Iterator<Item = Permission> + '_ {
+        self.permissions.iter().copied()
+    }
+
+    pub fn may(&self, permission: Permission) -> bool {
+        self.permissions.contains(&permission)
+    }
+}
+
+/// Why a token was refused; always a 401.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    #[error("the access token has expired; sign in again")]
+    Expired,
+    #[error("the access token is not valid; sign in again")]
+    Invalid,
+    #[error("the access token was issued for another business; sign in on this one's address")]
+    WrongBusiness,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Claims {
+    iss: String,
+    sub: Uuid,
+    aud: String,
+    exp: i64,
+    iat: i64,
+    jti: Uuid,
+    auth_time: i64,
+    amr: Vec<String>,
+    /// The business; absent in a token of the platform's own app.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tid: Option<TenantId>,
+    roles: Vec<String>,
+    /// Permission keys, separated by spaces (RFC 9068 section 2.2.3).
+    scope: String,
+    /// The membership's version.
+    mv: i32,
+}
+
+/// How far two servers' clocks may differ.
+const LEEWAY: Duration = Duration::from_secs(5);
+
+impl TokenIssuer {
+    /// `issuer` is the `iss` of every token: one URL for the whole installation.
+    pub fn new(key: SigningKey, issuer: String, lifetime: Duration) -> Self {
+        // The algorithm comes from here and never from the token.
+        let mut validation = Validation::new(Algorithm::EdDSA);
+        validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+        validation.set_issuer(&[&issuer]);
+        validation.set_audience(&[INVENTORY_APP, PLATFORM_APP]);
+        validation.leeway = LEEWAY.as_secs();
+        Self { key, issuer, lifetime, validation }
+    }
+
+    /// A token for somebody who has just signed in.
+    pub fn issue(&self, signed_in: &SignedIn) -> AccessToken {
+        let now = Utc::now().timestamp();
+        let claims = Claims {
+            iss: self.issuer.clone(),
+            sub: signed_in.user.as_uuid(),
+            aud: signed_in.place.app().to_owned(),
+            exp: now.saturating_add_unsigned(self.lifetime.as_secs()),
+            iat: now,
+            jti: Uuid::now_v7(),
+            auth_time: now,
+            amr: vec!["pwd".to_owned()],
+            tid: signed_in.place.tenant(),
+            roles: signed_in.roles.clone(),
+            scope: signed_in.permissions.join(" "),
+            mv: signed_in.membership_version,
+        };
+        let header = Header {
+            typ: Some(TOKEN_TYPE.to_owned()),
+            kid: Some(self.key.id.clone()),
+            ..Header::new(Algorithm::EdDSA)
+        };
+        #[expect(clippy::expect_used, reason = "a loaded Ed25519 key signs any claims")]
+        let token = jsonwebtoken::encode(&header, &claims, &self.key.encoding).expect("the key signs");
+        AccessToken { token, expires_in: self.lifetime }
+    }
+
+    /// Checks signature, type, issuer, audience and expiry, and that the token is for `tenant`; `None` is the platform.
+    ///
+    /// # Errors
+    /// [`TokenError`].
+    pub fn verify(&self, token: &str, tenant: Option<TenantId>) -> Result<Principal, TokenError> {
+        let decoded =
+            jsonwebtoken::decode::<Claims>(token, &self.key.decoding, &self.validation).map_err(|error| {
+                match error.kind() {
+                    ErrorKind::ExpiredSignature => TokenError::Expired,
+                    _ => TokenError::Invalid,
+                }
+            })?;
+        let typed = decoded.header.typ.is_some_and(|typ| typ.eq_ignore_ascii_case(TOKEN_TYPE));
+        if !typed || decoded.header.kid.as_deref() != Some(self.key.id.as_str()) {
+            return Err(TokenError::Invalid);
+        }
+        let claims = decoded.claims;
+        let place = match (claims.tid, claims.aud.as_str()) {
+            (Some(id), INVENTORY_APP) => Place::Business(id),
+            (None, PLATFORM_APP) => Place::Platform,
+            _ => return Err(TokenError::Invalid),
+        };
+        if place.tenant() != tenant {
+            return Err(TokenError::WrongBusiness);
+        }
+        Ok(Principal {
+            user: UserId::from_uuid(claims.sub),
+            place,
+            roles: claims.roles,
+            permissions: claims.scope.split(' ').filter_map(Permission::from_key).collect(),
+        })
+    }
+
+    /// The public key as a JSON Web Key (RFC 7517), for whoever checks these tokens.
+    pub fn public_key(&self) -> &Jwk {
+        &self.key.public
+    }
+
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn issuer_of(pem: &str, lifetime: u64) -> TokenIssuer {
+        let key = SigningKey::from_pem(pem.as_bytes()).unwrap();
+        TokenIssuer::new(key, "https://id.example".into(), Duration::from_secs(lifetime))
+    }
+
+    fn signed_in(place: Place) -> SignedIn {
+        SignedIn {
+            user: UserId::from_uuid(Uuid::now_v7()),
+            email: "ann@example.com".into(),
+            full_name: None,
+            place,
+            membership_version: 1,
+            roles: vec!["STAFF".into()],
+            permissions: vec!["catalogue.read".into(), "from.a.later.version".into()],
+        }
+    }
+
+    fn business() -> TenantId {
+        TenantId::from_uuid(Uuid::now_v7())
+    }
+
+    /// A token with this header and these claims, signed by `pem`.
+    fn forge(pem: &str, header: &Header, claims: &Claims) -> String {
+        jsonwebtoken::encode(header, claims, &EncodingKey::from_ed_pem(pem.as_bytes()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_token_says_who_and_what() {
+        let issuer = issuer_of(&SigningKey::generate_pem(), 600);
+        let tenant = business();
+        let who = signed_in(Place::Business(tenant));
+        let principal = issuer.verify(&issuer.issue(&who).token, Some(tenant)).unwrap();
+        assert_eq!(principal.user, who.user);
+        assert!(principal.may(Permission::CatalogueRead));
+        assert!(!principal.may(Permission::CatalogueWrite));
+    }
+
+    #[test]
+    fn a_token_is_good_for_one_business_alone() {
+        let issuer = issuer_of(&SigningKey::generate_pem(), 600);
+        let token = issuer.issue(&signed_in(Place::Business(business()))).token;
+        assert_eq!(issuer.verify(&token, Some(business())).unwrap_err(), TokenError::WrongBusiness);
+        assert_eq!(issuer.verify(&token, None).unwrap_err(), TokenError::WrongBusiness);
+        let platform = issuer.issue(&signed_in(Place::Platform)).token;
+        assert_eq!(issuer.verify(&platform, Some(business())).unwrap_err(), TokenError::WrongBusiness);
+        assert!(issuer.verify(&platform, None).is_ok());
+    }
+
+    #[test]
+    fn forged_and_foreign_tokens_are_refused() {
+        let pem = SigningKey::generate_pem();
+        let issuer = issuer_of(&pem, 600);
+        let tenant = business();
+        let good = issuer.issue(&signed_in(Place::Business(tenant))).token;
+        let decoded =
+            jsonwebtoken::decode::<Claims>(&good, &issuer.key.decoding, &issuer.validation).unwrap();
+        let (header, claims) = (decoded.header, decoded.claims);
+        let with = |change: &dyn Fn(&mut Claims)| {
+            let mut claims: Claims =
+                jsonwebtoken::decode(&good, &issuer.key.decoding, &issuer.validation).unwrap().claims;
+            change(&mut claims);
+            forge(&pem, &header, &claims)
+        };
+        let invalid = [
+            "".to_owned(),
+            "abc".to_owned(),
+            "a.b.c".to_owned(),
+            good[..good.len() - 2].to_owned(),
+            forge(&SigningKey::generate_pem(), &header, &claims),
+            forge(&pem, &Header { typ: Some("JWT".into()), ..header.clone() }, &claims),
+            forge(&pem, &Header { typ: None, ..header.clone() }, &claims),
+            forge(&pem, &Header { kid: None, ..header.clone() }, &claims),
+            with(&|claims| claims.iss = "https://other.example".into()),
+            with(&|claims| claims.aud = "pos".into()),
+            with(&|claims| claims.aud = PLATFORM_APP.into()),
+            with(&|claims| claims.tid = None),
+            // `alg: none`, and the public key used as an HMAC secret.
+            format!("eyJhbGciOiJub25lIiwidHlwIjoiYXQrand0In0.{}.", good.split('.').nth(1).unwrap()),
+            jsonwebtoken::encode(
+                &Header {
+                    typ: Some(TOKEN_TYPE.into()),
+                    kid: header.kid.clone(),
+                    ..Header::new(Algorithm::HS256)
+                },
+                &claims,
+                &EncodingKey::from_secret(b"public key"),
+            )
+            .unwrap(),
+        ];
+        for token in invalid {
+            assert_eq!(issuer.verify(&token, Some(tenant)).unwrap_err(), TokenError::Invalid, "{token}");
+        }
+        let old = with(&|claims| claims.exp = claims.iat - 60);
+        assert_eq!(issuer.verify(&old, Some(tenant)).unwrap_err(), TokenError::Expired);
+    }
+}

@@ -1,0 +1,8 @@
+//! What a business sells: categories, products, variants, barcodes and tax classes.
+//! The catalogue makes the first stock levels of a variant and asks for alerts to be reviewed; it moves no stock.
+
+pub mod barcode;
+pub mod category;
+pub mod product;
+pub mod tax_class;
+pub mod variant;

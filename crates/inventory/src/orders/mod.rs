@@ -1,0 +1,8 @@
+//! Customers and their orders: priced, placed, fulfilled, cancelled and returned.
+//! Money that customers owe is decided here and nowhere else.
+
+pub mod customer;
+pub mod fulfilment;
+pub mod order;
+pub mod order_return;
+pub mod pricing;

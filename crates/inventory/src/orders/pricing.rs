@@ -1,0 +1,314 @@
+//! What an order comes to: discounts, taxes and totals of its lines, exact and rounded once per line.
+//!
+//! No query here: the same lines always come to the same sums.
+
+use rust_decimal::{Decimal, RoundingStrategy};
+use serde::{Deserialize, Serialize};
+
+use crate::catalogue::tax_class::{Rate, Taxation};
+use values::{Money, Percent, Quantity};
+
+/// How amounts are rounded to the currency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rounding {
+    /// 0.125 is 0.13, and -0.125 is -0.13.
+    HalfAwayFromZero,
+    /// 0.125 is 0.12, and 0.135 is 0.14 (bankers' rounding).
+    HalfEven,
+}
+
+impl Rounding {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::HalfAwayFromZero => "half_away_from_zero",
+            Self::HalfEven => "half_even",
+        }
+    }
+
+    pub(crate) fn from_column(text: &str) -> Self {
+        match text {
+            "half_even" => Self::HalfEven,
+            // The CHECK of the column leaves only this one.
+            _ => Self::HalfAwayFromZero,
+        }
+    }
+
+    pub(crate) fn round(self, amount: Decimal, decimals: u32) -> Decimal {
+        let strategy = match self {
+            Self::HalfAwayFromZero => RoundingStrategy::MidpointAwayFromZero,
+            Self::HalfEven => RoundingStrategy::MidpointNearestEven,
+        };
+        amount.round_dp_with_strategy(decimals, strategy)
+    }
+}
+
+/// What is taken off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Discount {
+    Amount(Money),
+    Percent(Percent),
+}
+
+/// A line to be priced.
+#[derive(Debug, Clone)]
+pub struct Line<'a> {
+    pub quantity: Quantity,
+    pub price: Money,
+    pub discount: Option<Discount>,
+    pub taxation: Option<&'a Taxation>,
+}
+
+/// What a line comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PricedLine {
+    /// Quantity times price.
+    pub gross: Decimal,
+    /// Off it: the line's own discount and its share of the order's.
+    pub discount: Decimal,
+    /// Each rate with what it charged.
+    pub taxes: Vec<(Rate, Decimal)>,
+    pub tax: Decimal,
+    /// What is to be paid for it.
+    pub total: Decimal,
+}
+
+/// What an order comes to: each is the sum of the lines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Priced {
+    pub lines: Vec<PricedLine>,
+    pub subtotal: Decimal,
+    pub discount: Decimal,
+    pub tax: Decimal,
+    pub total: Decimal,
+}
+
+/// A discount that takes off more than there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PricingError {
+    #[error("the discount is more than the line comes to")]
+    LineDiscount { index: usize },
+    #[error("the discount is more than the order comes to")]
+    OrderDiscount,
+    #[error("the order comes to more than can be counted")]
+    TooMuch,
+}
+
+/// The largest amount that numeric(14, 4) holds, plus one step.
+const LIMIT: Decimal = Decimal::from_parts(1_410_065_408, 2, 0, false, 0);
+
+/// Prices an order of these lines, with a discount on all of it, in a currency of so many `decimals`.
+///
+/// # Errors
+/// [`PricingError`].
+pub fn price(
+    lines: &[Line<'_>],
+    discount: Option<Discount>,
+    rounding: Rounding,
+    decimals: u32,
+) -> Result<Priced, PricingError> {
+    let round = |amount: Decimal| rounding.round(amount, decimals);
+    let off = |discount: Option<Discount>, of: Decimal| match discount {
+        None => Decimal::ZERO,
+        Some(Discount::Amount(amount)) => round(amount.as_decimal()),
+        Some(Discount::Percent(percent)) => round(of * percent.as_decimal() / Decimal::ONE_HUNDRED),
+    };
+    let mut gross = Vec::with_capacity(lines.len());
+    let mut off_line = Vec::with_capacity(lines.len());
+    for (index, line) in lines.iter().enumerate() {
+        let product = line.quantity.as_decimal().checked_mul(line.price.as_decimal());
+        let amount = round(product.filter(|amount| *amount < LIMIT).ok_or(PricingError::TooMuch)?);
+        let discount = off(line.discount, amount);
+        if discount > amount {
+            return Err(PricingError::LineDiscount { index });
+        }
+        gross.push(amount);
+        off_line.push(discount);
+    }
+    let after: Vec<Decimal> = gross.iter().zip(&off_line).map(|(gross, off)| gross - off).collect();
+    let sum: Decimal = after.iter().sum();
+    let off_order = off(discount, sum);
+    if off_order > sum {
+        return Err(PricingError::OrderDiscount);
+    }
+    let shares = share_out(off_order, &after, decimals);
+    let mut priced = Vec::with_capacity(lines.len());
+    for (((line, gross), off_line), share) in lines.iter().zip(&gross).zip(&off_line).zip(&shares) {
+        let discount = off_line + share;
+        let base = gross - discount;
+        let (taxes, tax, total) = tax(base, line.taxation, round);
+        priced.push(PricedLine { gross: *gross, discount, taxes, tax, total });
+    }
+    let of = |part: fn(&PricedLine) -> Decimal| priced.iter().map(part).sum::<Decimal>();
+    let sums = (of(|line| line.gross), of(|line| line.discount), of(|line| line.tax), of(|line| line.total));
+    if sums.0 >= LIMIT || sums.3 >= LIMIT {
+        return Err(PricingError::TooMuch);
+    }
+    Ok(Priced { lines: priced, subtotal: sums.0, discount: sums.1, tax: sums.2, total: sums.3 })
+}
+
+/// The taxes on `base`, their sum, and what is to be paid.
+fn tax(
+    base: Decimal,
+    taxation: Option<&Taxation>,
+    round: impl Fn(Decimal) -> Decimal,
+) -> (Vec<(Rate, Decimal)>, Decimal, Decimal) {
+    let Some(taxation) = taxation else { return (Vec::new(), Decimal::ZERO, base) };
+    let percent: Decimal = taxation.rates.iter().map(|rate| rate.percent.as_decimal()).sum();
+    let net = match taxation.is_inclusive {
+        true => base * Decimal::ONE_HUNDRED / (Decimal::ONE_HUNDRED + percent),
+        false => base,
+    };
+    let mut taxes: Vec<(Rate, Decimal)> = taxation
+        .rates
+        .iter()
+        .map(|rate| (rate.clone(), round(net * rate.percent.as_decimal() / Decimal::ONE_HUNDRED)))
+        .collect();
+    let sum: Decimal = taxes.iter().map(|(_, amount)| amount).sum();
+    if taxation.is_inclusive {
+        // What is in the price is the price less its net. Each rate gets what it brings the rounded sum up by, so that they
+        // add up to it and none is negative.
+        let whole = base - round(net);
+        let (mut rates_so_far, mut so_far) = (Decimal::ZERO, Decimal::ZERO);
+        for (rate, amount) in taxes.iter_mut().filter(|_| !percent.is_zero()) {
+            rates_so_far += rate.percent.as_decimal();
+            let up_to_here = round(whole * rates_so_far / percent);
+            *amount = up_to_here - so_far;
+            so_far = up_to_here;
+        }
+        return (taxes, whole, base);
+    }
+    (taxes, sum, base + sum)
+}
+
+/// Divides `amount` among `weights` in steps of the currency, so that the shares add up to it and none is more than its
+/// weight: each gets its part rounded down, and the largest remainders a step more.
+fn share_out(amount: Decimal, weights: &[Decimal], decimals: u32) -> Vec<Decimal> {
+    let sum: Decimal = weights.iter().sum();
+    if amount.is_zero() || sum.is_zero() {
+        return vec![Decimal::ZERO; weights.len()];
+    }
+    let exact: Vec<Decimal> = weights.iter().map(|weight| amount * weight / sum).collect();
+    let mut shares: Vec<Decimal> = exact.iter().map(|share| share.trunc_with_scale(decimals)).collect();
+    let step = Decimal::new(1, decimals);
+    let mut left = amount - shares.iter().sum::<Decimal>();
+    let mut by_remainder: Vec<usize> = (0..weights.len()).collect();
+    by_remainder.sort_by_key(|index| std::cmp::Reverse(exact[*index] - shares[*index]));
+    for index in by_remainder.into_iter().cycle().take(2 * weights.len()) {
+        if left < step {
+            break;
+        }
+        if shares[index] + step <= weights[index] {
+            shares[index] += step;
+            left -= step;
+        }
+    }
+    shares
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decimal(text: &str) -> Decimal {
+        Decimal::from_str_exact(text).unwrap()
+    }
+
+    fn line(quantity: &str, price: &str) -> Line<'static> {
+        Line {
+            quantity: Quantity::parse(quantity).unwrap(),
+            price: Money::parse(price).unwrap(),
+            discount: None,
+            taxation: None,
+        }
+    }
+
+    fn taxation(is_inclusive: bool, percents: &[&str]) -> Taxation {
+        let rates = percents.iter().map(|percent| Rate {
+            name: format!("Tax of {percent}"),
+            percent: Percent::parse(percent).unwrap(),
+        });
+        Taxation { is_inclusive, rates: rates.collect() }
+    }
+
+    const AWAY: Rounding = Rounding::HalfAwayFromZero;
+
+    #[test]
+    fn each_line_is_rounded_once_and_totals_are_sums() {
+        let priced = price(&[line("3", "0.335"), line("0.333", "9.99")], None, AWAY, 2).unwrap();
+        assert_eq!(priced.lines[0].total, decimal("1.01"));
+        assert_eq!(priced.lines[1].total, decimal("3.33"));
+        assert_eq!((priced.subtotal, priced.total), (decimal("4.34"), decimal("4.34")));
+        let even = price(&[line("1", "0.125")], None, Rounding::HalfEven, 2).unwrap();
+        assert_eq!(even.total, decimal("0.12"));
+    }
+
+    #[test]
+    fn an_order_s_discount_is_shared_out_to_the_last_cent() {
+        let lines = [line("1", "10"), line("1", "10"), line("1", "10")];
+        let ten = Some(Discount::Amount(Money::parse("10").unwrap()));
+        let priced = price(&lines, ten, AWAY, 2).unwrap();
+        let shares: Vec<_> = priced.lines.iter().map(|line| line.discount.to_string()).collect();
+        assert_eq!(shares, ["3.34", "3.33", "3.33"]);
+        assert_eq!((priced.discount, priced.total), (decimal("10"), decimal("20")));
+        let all = Some(Discount::Percent(Percent::parse("100").unwrap()));
+        assert_eq!(price(&lines, all, AWAY, 2).unwrap().total, Decimal::ZERO);
+        let more = Some(Discount::Amount(Money::parse("30.01").unwrap()));
+        assert_eq!(price(&lines, more, AWAY, 2), Err(PricingError::OrderDiscount));
+    }
+
+    #[test]
+    fn tax_is_in_the_price_or_on_top_of_it() {
+        let (inclusive, exclusive) = (taxation(true, &["16"]), taxation(false, &["5", "9.975"]));
+        let with = |taxation| Line { taxation: Some(taxation), ..line("1", "100") };
+        let priced = price(&[with(&inclusive)], None, AWAY, 2).unwrap();
+        assert_eq!((priced.tax, priced.total), (decimal("13.79"), decimal("100")));
+        let priced = price(&[with(&exclusive)], None, AWAY, 2).unwrap();
+        assert_eq!((priced.tax, priced.total), (decimal("14.98"), decimal("114.98")));
+        assert_eq!(priced.lines[0].taxes[1].1, decimal("9.98"));
+        // Two rates in a price: they add up to what is in it.
+        let both = taxation(true, &["7", "7"]);
+        let priced = price(&[Line { taxation: Some(&both), ..line("1", "0.10") }], None, AWAY, 2).unwrap();
+        let sum: Decimal = priced.lines[0].taxes.iter().map(|(_, amount)| amount).sum();
+        assert_eq!((sum, priced.total), (priced.tax, decimal("0.10")));
+    }
+
+    #[test]
+    fn whatever_the_amounts_the_sums_hold() {
+        let mut random = fastrand::Rng::with_seed(7);
+        for _ in 0..2_000 {
+            let inclusive = taxation(random.bool(), &["16", "2.5"]);
+            let lines: Vec<Line<'_>> = (0..random.usize(1..8))
+                .map(|_| Line {
+                    quantity: Quantity::from_decimal(Decimal::new(random.i64(1..100_000), 3)),
+                    price: Money::from_decimal(Decimal::new(random.i64(0..1_000_000), 4)),
+                    discount: random.bool().then(|| {
+                        Discount::Percent(Percent::from_decimal(Decimal::new(random.i64(0..10_000), 2)))
+                    }),
+                    taxation: random.bool().then_some(&inclusive),
+                })
+                .collect();
+            let discount = Discount::Percent(Percent::from_decimal(Decimal::new(random.i64(0..10_001), 2)));
+            let decimals = [0, 2, 3][random.usize(0..3)];
+            let priced = price(&lines, Some(discount), AWAY, decimals).unwrap();
+            for line in &priced.lines {
+                assert!(line.total >= Decimal::ZERO && line.discount <= line.gross, "{line:?}");
+                assert_eq!(line.taxes.iter().map(|(_, amount)| amount).sum::<Decimal>(), line.tax);
+                assert!(line.total.scale() <= decimals || line.total.normalize().scale() <= decimals);
+            }
+            let after: Decimal = priced.subtotal - priced.discount;
+            let exclusive: Decimal = match inclusive.is_inclusive {
+                true => Decimal::ZERO,
+                false => priced.tax,
+            };
+            assert_eq!(after + exclusive, priced.total);
+        }
+    }
+
+    #[test]
+    fn the_limit_is_the_column_s() {
+        assert_eq!(LIMIT, Decimal::from(10_000_000_000_i64));
+        let huge = [line("99999999999", "9999999999")];
+        assert_eq!(price(&huge, None, AWAY, 2), Err(PricingError::TooMuch));
+    }
+}

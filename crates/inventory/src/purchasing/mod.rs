@@ -1,0 +1,7 @@
+//! Suppliers, purchase orders, goods receipts, and suggestions of what to reorder.
+//! A purchase order changes no stock; its receipts do, through the stock room.
+
+pub mod goods_receipt;
+pub mod purchase_order;
+pub mod reorder;
+pub mod supplier;

@@ -1,0 +1,7 @@
+//! What every document needs: the audit log, document numbers, idempotency keys, and ids that clients choose.
+//! No noun of the business lives here.
+
+pub mod audit;
+pub mod counter;
+pub mod document;
+pub mod idempotency;

@@ -1,0 +1,190 @@
+//! Demo data for a developer's machine: two businesses with users, products, and some weeks of trading. Running it again adds
+//! nothing.
+
+mod history;
+mod shelves;
+
+use chrono::Utc;
+use identity::membership::{MembershipError, Place};
+use identity::{Email, Password, PasswordPolicy};
+use inventory::adjustment::AdjustmentError;
+use inventory::category::CategoryError;
+use inventory::count::CountError;
+use inventory::goods_receipt::ReceiptError;
+use inventory::location::LocationError;
+use inventory::order::OrderError;
+use inventory::product::{self, ProductError, ProductFilter};
+use inventory::purchase_order::PurchaseError;
+use inventory::settings::Currency;
+use inventory::supplier::SupplierError;
+use inventory::tax_class::TaxError;
+use inventory::transfer::TransferError;
+use secrecy::SecretString;
+use std::sync::Arc;
+use tenancy::{Database, DbError, SharedScope, Tenant, TenantSlug, tenant};
+use values::{Name, PageRequest};
+
+use self::history::History;
+use self::shelves::{GROCERIES, HARDWARE, Shelf};
+use crate::onboarding::member::{MemberError, NewMember};
+use crate::onboarding::{NewBusiness, OWNER_ROLE, Onboarding, OnboardingError};
+use crate::operator::audit::Actor;
+
+/// The password of every demo user. It breaks the password policy, which is why the demo refuses to run elsewhere.
+pub const PASSWORD: &str = "password123";
+
+/// A demo login.
+#[derive(Debug, Clone, Copy)]
+pub struct Login {
+    /// The business's slug; `None` is the platform.
+    pub slug: Option<&'static str>,
+    pub email: &'static str,
+    pub role: &'static str,
+}
+
+/// The demo's businesses: slug and name.
+const BUSINESSES: [(&str, &str); 2] = [("business1", "Corner Hardware"), ("business2", "Green Grocer")];
+
+/// Everyone who can sign in; the owners come with their businesses.
+pub const LOGINS: [Login; 6] = [
+    Login { slug: Some("business1"), email: "owner1@test.com", role: OWNER_ROLE },
+    Login { slug: Some("business1"), email: "manager1@test.com", role: "MANAGER" },
+    Login { slug: Some("business1"), email: "staff1@test.com", role: "STAFF" },
+    Login { slug: Some("business1"), email: "cashier1@test.com", role: "STAFF" },
+    Login { slug: Some("business2"), email: "owner2@test.com", role: OWNER_ROLE },
+    Login { slug: None, email: "admin@test.com", role: "super_admin" },
+];
+
+/// The demo could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum DemoError {
+    #[error(transparent)]
+    Onboarding(#[from] OnboardingError),
+    #[error(transparent)]
+    Member(#[from] MemberError),
+    #[error(transparent)]
+    Category(#[from] CategoryError),
+    #[error(transparent)]
+    Product(#[from] ProductError),
+    #[error(transparent)]
+    Adjustment(#[from] AdjustmentError),
+    #[error(transparent)]
+    Tax(#[from] TaxError),
+    #[error(transparent)]
+    Location(#[from] LocationError),
+    #[error(transparent)]
+    Supplier(#[from] SupplierError),
+    #[error(transparent)]
+    Purchase(#[from] PurchaseError),
+    #[error(transparent)]
+    Receipt(#[from] ReceiptError),
+    #[error(transparent)]
+    Order(#[from] OrderError),
+    #[error(transparent)]
+    Transfer(#[from] TransferError),
+    #[error(transparent)]
+    Count(#[from] CountError),
+    #[error("a demo query failed")]
+    Db(#[from] DbError),
+    #[error("the demo data breaks a rule: {0}")]
+    Data(String),
+}
+
+/// Makes what is missing of the demo. Returns whether anything was.
+///
+/// # Errors
+/// [`DemoError`]; what was made before stays, and running again goes on from there.
+pub async fn seed(onboarding: &Onboarding, database: &Database) -> Result<bool, DemoError> {
+    let mut changed = false;
+    for (slug, name) in BUSINESSES {
+        let (tenant, is_new) = business(onboarding, database, slug, name).await?;
+        changed |= is_new;
+        changed |= trade(database, &tenant, if slug == "business1" { HARDWARE } else { GROCERIES }).await?;
+        for login in LOGINS.iter().filter(|login| login.slug == Some(slug) && login.role != OWNER_ROLE) {
+            changed |= member(onboarding, login, Place::Business(tenant.id)).await?;
+        }
+    }
+    for login in LOGINS.iter().filter(|login| login.slug.is_none()) {
+        changed |= member(onboarding, login, Place::Platform).await?;
+    }
+    Ok(changed)
+}
+
+fn data(error: impl std::fmt::Display) -> DemoError {
+    DemoError::Data(error.to_string())
+}
+
+fn new_member(login: &Login, with_password: bool) -> Result<NewMember, DemoError> {
+    let policy = PasswordPolicy { min_length: PASSWORD.len() };
+    let password = Password::parse(SecretString::from(PASSWORD), &policy).map_err(data)?;
+    Ok(NewMember {
+        email: Email::parse(login.email).map_err(data)?,
+        full_name: login.email.split('@').next().map(str::to_owned),
+        password: with_password.then_some(password),
+        role: login.role.to_owned(),
+    })
+}
+
+async fn business(
+    onboarding: &Onboarding,
+    database: &Database,
+    slug: &'static str,
+    name: &str,
+) -> Result<(Arc<Tenant>, bool), DemoError> {
+    let wanted = TenantSlug::parse(slug).map_err(data)?;
+    let found =
+        database.read_shared(SharedScope::Platform, async |tx| tenant::find(tx, &wanted).await).await?;
+    if let Some(tenant) = found {
+        return Ok((Arc::new(tenant), false));
+    }
+    let owner = LOGINS.iter().find(|login| login.slug == Some(slug) && login.role == OWNER_ROLE);
+    let owner = owner.ok_or_else(|| data("a demo business without an owner"))?;
+    let new = NewBusiness {
+        slug: wanted,
+        name: Name::parse(name).map_err(data)?,
+        currency: Currency::parse("EUR").map_err(data)?,
+        owner: new_member(owner, true)?,
+    };
+    match onboarding.create(&new, &Actor::named("seed demo")).await {
+        Ok(onboarded) => Ok((onboarded.tenant, true)),
+        // The owner is left from an earlier demo whose business was dropped.
+        Err(OnboardingError::Owner(MemberError::UserExists(_))) => {
+            let again = NewBusiness { owner: new_member(owner, false)?, ..new };
+            Ok((onboarding.create(&again, &Actor::named("seed demo")).await?.tenant, true))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn member(onboarding: &Onboarding, login: &Login, place: Place) -> Result<bool, DemoError> {
+    let actor = Actor::named("demo data");
+    let mut added = onboarding.add_member(&new_member(login, true)?, place, &actor).await;
+    if let Err(MemberError::UserExists(_)) = added {
+        added = onboarding.add_member(&new_member(login, false)?, place, &actor).await;
+    }
+    match added {
+        Ok(_) => Ok(true),
+        Err(MemberError::Membership(MembershipError::AlreadyMember)) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Fills an empty catalogue and lets the business trade for some weeks; a catalogue with anything in it stays as it is. All of it
+/// is one transaction: the demo of a business is there whole or not at all.
+async fn trade(
+    database: &Database,
+    tenant: &Arc<Tenant>,
+    shelves: &'static [Shelf],
+) -> Result<bool, DemoError> {
+    let now = Utc::now();
+    database
+        .write(&tenant.scope(), async |tx| {
+            let first = product::list(tx, &ProductFilter::default(), &PageRequest::default()).await?;
+            if !first.data.is_empty() {
+                return Ok(false);
+            }
+            History::new(tx, now).tell(shelves).await?;
+            Ok(true)
+        })
+        .await
+}

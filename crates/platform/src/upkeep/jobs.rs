@@ -1,0 +1,257 @@
+//! The kinds of background work. Each can be run twice without harm, for a job that was cut off is run again.
+
+use std::cell::RefCell;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use inventory::{alert, idempotency, ledger};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tenancy::fleet::RunOptions;
+use tenancy::jobs::{JobContext, JobError, JobKind, NewJob};
+use tenancy::{DbError, SharedTx, Tenant, TenantId, TenantTx, outbox, tenant};
+
+use crate::backup;
+use crate::upkeep::stats;
+
+const MIGRATE: &str = "migrations.run";
+const BACK_UP: &str = "backups.create";
+const VERIFY_LEDGERS: &str = "ledgers.verify";
+const FILL_SPARES: &str = "spares.fill";
+const END_MAINTENANCE: &str = "maintenance.end";
+const SAMPLE_SIZES: &str = "sizes.sample";
+const FORGET_JOBS: &str = "jobs.forget";
+const FORGET_KEYS: &str = "keys.forget";
+const PRUNE_OUTBOX: &str = "outbox.prune";
+const REVIEW_ALERTS: &str = "alerts.review";
+
+/// What background work is told by the configuration.
+#[derive(Debug, Clone)]
+pub struct JobSettings {
+    /// Spare schemas that are kept; 0 turns the pool off.
+    pub spare_schemas: usize,
+    pub backup_folder: PathBuf,
+    /// Days for which jobs that have ended are kept.
+    pub keep_days: u32,
+}
+
+/// What a backup job is asked for.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct BackUp {
+    verify: bool,
+}
+
+/// A job that migrates the fleet.
+pub fn migrate(requested_by: String) -> NewJob {
+    NewJob { kind: MIGRATE, tenant_id: None, parameters: json!({}), max_attempts: 1, requested_by }
+}
+
+/// A job that backs one business up, or all.
+pub fn back_up(tenant: Option<TenantId>, verify: bool, requested_by: String) -> NewJob {
+    NewJob {
+        kind: BACK_UP,
+        tenant_id: tenant,
+        parameters: json!({"verify": verify}),
+        max_attempts: 3,
+        requested_by,
+    }
+}
+
+/// A job that verifies the ledger of every business.
+pub fn verify_ledgers(requested_by: String) -> NewJob {
+    NewJob { kind: VERIFY_LEDGERS, tenant_id: None, parameters: json!({}), max_attempts: 1, requested_by }
+}
+
+/// All kinds.
+pub fn kinds(settings: JobSettings) -> Vec<JobKind> {
+    let JobSettings { spare_schemas, backup_folder, keep_days } = settings;
+    let mut kinds = vec![
+        JobKind::new(MIGRATE, run_migrations),
+        JobKind::new(BACK_UP, move |context| back_businesses_up(context, backup_folder.clone())),
+        JobKind::new(VERIFY_LEDGERS, verify_all_ledgers),
+        JobKind::new(END_MAINTENANCE, end_maintenance).every(Duration::from_secs(20)),
+        JobKind::new(SAMPLE_SIZES, sample_sizes).every(Duration::from_secs(3600)),
+        JobKind::new(FORGET_JOBS, move |context| forget_jobs(context, keep_days))
+            .every(Duration::from_secs(3600)),
+    ];
+    kinds.push(JobKind::new(FORGET_KEYS, forget_keys).every(Duration::from_secs(6 * 3600)));
+    kinds.push(JobKind::new(PRUNE_OUTBOX, prune_outbox).every(Duration::from_secs(600)));
+    kinds.push(JobKind::new(REVIEW_ALERTS, review_alerts).every(Duration::from_secs(900)));
+    if spare_schemas > 0 {
+        let fill = JobKind::new(FILL_SPARES, move |context| fill_spares(context, spare_schemas));
+        kinds.push(fill.every(Duration::from_secs(2)));
+    }
+    kinds
+}
+
+async fn fill_spares(context: JobContext, wanted: usize) -> Result<Value, JobError> {
+    Ok(json!({"made": context.provisioner.fill_spares(wanted).await?}))
+}
+
+async fn end_maintenance(context: JobContext) -> Result<Value, JobError> {
+    Ok(json!({"opened": context.provisioner.end_abandoned_maintenance().await?}))
+}
+
+async fn sample_sizes(context: JobContext) -> Result<Value, JobError> {
+    Ok(json!({"businesses": context.provisioner.write_shared(async |tx| stats::sample(tx).await).await?}))
+}
+
+async fn forget_jobs(context: JobContext, keep_days: u32) -> Result<Value, JobError> {
+    const FORGET: &str = "
+        DELETE FROM shared.jobs
+         WHERE state IN ('succeeded', 'failed', 'cancelled') AND finished_at < $1";
+    let forgotten = context
+        .provisioner
+        .write_shared(async |tx| {
+            tx.execute(FORGET, &[&(tx.now() - chrono::TimeDelta::days(keep_days.into()))]).await
+        })
+        .await?;
+    Ok(json!({"forgotten": forgotten}))
+}
+
+/// Queues that were offline send again for days; after that a document's own id still tells a repetition.
+const KEEP_KEYS_DAYS: u32 = 7;
+
+async fn forget_keys(context: JobContext) -> Result<Value, JobError> {
+    let forget = async |tx: &TenantTx| idempotency::forget(tx, KEEP_KEYS_DAYS).await;
+    let (forgotten, left_out) = in_every_business(&context, forget).await?;
+    Ok(json!({"forgotten": forgotten, "businessesLeftOut": left_out}))
+}
+
+/// Days end at other times in other businesses, so it looks more often than daily.
+async fn review_alerts(context: JobContext) -> Result<Value, JobError> {
+    let review = async |tx: &TenantTx| alert::review_overdue(tx).await;
+    let (reviewed, left_out) = in_every_business(&context, review).await?;
+    Ok(json!({"reviewed": reviewed, "businessesLeftOut": left_out}))
+}
+
+/// Does something in every business, each in a transaction of its own; returns the sum of what it returned, and how many
+/// businesses were left out: one may be in the middle of a restore, or wait for its migration, and the next time will do.
+async fn in_every_business(
+    context: &JobContext,
+    work: impl AsyncFn(&TenantTx) -> Result<u64, DbError>,
+) -> Result<(u64, usize), JobError> {
+    let tenants = context.provisioner.write_shared(async |tx| tenant::all(tx).await).await?;
+    let (mut sum, mut left_out) = (0, 0);
+    for tenant in &tenants {
+        match context.provisioner.write_tenant(tenant, &work).await {
+            Ok(count) => sum += count,
+            Err(error) => {
+                left_out += 1;
+                let kind = &context.job.kind;
+                tracing::debug!(tenant.slug = %tenant.slug, error = %tenancy::chain(&error), "{kind} left it out");
+            }
+        }
+    }
+    Ok((sum, left_out))
+}
+
+/// Fails when a ledger does not hold, and names the businesses.
+async fn verify_all_ledgers(context: JobContext) -> Result<Value, JobError> {
+    let drifting = RefCell::new(Vec::new());
+    let verify = async |tx: &TenantTx| {
+        let verdict = ledger::verify(tx).await?;
+        if !verdict.holds() {
+            drifting.borrow_mut().push(format!("{} ({} levels)", tx.tenant().slug, verdict.drifts.len()));
+        }
+        Ok(1)
+    };
+    let (verified, left_out) = in_every_business(&context, verify).await?;
+    let drifting = drifting.into_inner();
+    if !drifting.is_empty() {
+        return Err(format!("the ledger does not hold in: {}", drifting.join(", ")).into());
+    }
+    Ok(json!({"verified": verified, "businessesLeftOut": left_out}))
+}
+
+/// What nobody has fetched for so long nobody waits for.
+const KEEP_OUTBOX_DAYS: u32 = 7;
+
+async fn prune_outbox(context: JobContext) -> Result<Value, JobError> {
+    let prune = async |tx: &SharedTx| outbox::prune(tx, KEEP_OUTBOX_DAYS).await;
+    Ok(json!({"pruned": context.provisioner.write_shared(prune).await?}))
+}
+
+async fn run_migrations(context: JobContext) -> Result<Value, JobError> {
+    let options = RunOptions::default();
+    let (tell, told) = follow(&context);
+    let run = context.provisioner.migrate_fleet(&options, |progress| {
+        tell(progress.done, progress.total, progress.schema.label());
+    });
+    let report = tokio::select! {
+        report = run => report?,
+        never = told => never,
+    };
+    if report.failed + report.left > 0 {
+        let text = format!(
+            "{} migrated, {} failed, {} left; `tenantry migrate status` shows the reasons",
+            report.migrated, report.failed, report.left
+        );
+        return Err(text.into());
+    }
+    Ok(json!(report))
+}
+
+async fn back_businesses_up(context: JobContext, folder: PathBuf) -> Result<Value, JobError> {
+    let BackUp { verify } = serde_json::from_value(context.job.parameters.clone())?;
+    let tenants = businesses(&context).await?;
+    let (tell, told) = follow(&context);
+    let files = RefCell::new(Vec::new());
+    let failures = RefCell::new(Vec::new());
+    let run =
+        backup::create_all(&context.provisioner, &tenants, &folder, NonZeroUsize::MIN, verify, |progress| {
+            tell(progress.done, progress.total, progress.tenant.slug.as_str());
+            match progress.outcome {
+                Ok(backup) => files.borrow_mut().push(backup.file.display().to_string()),
+                Err(error) => {
+                    let failure = format!("{}: {}", progress.tenant.slug, tenancy::chain(error));
+                    failures.borrow_mut().push(failure);
+                }
+            }
+        });
+    let failed = tokio::select! {
+        failed = run => failed,
+        never = told => never,
+    };
+    if failed > 0 {
+        return Err(failures.into_inner().join("; ").into());
+    }
+    Ok(json!({"files": files.into_inner()}))
+}
+
+/// The job's business, or all of them.
+async fn businesses(context: &JobContext) -> Result<Vec<Arc<Tenant>>, DbError> {
+    context
+        .provisioner
+        .write_shared(async |tx| match context.job.tenant_id {
+            Some(id) => Ok(tenant::find_by_id(tx, id).await?.map(Arc::new).into_iter().collect()),
+            None => tenant::all(tx).await,
+        })
+        .await
+}
+
+/// A function that notes how far the work is, and a future without end that writes the last note down every second.
+fn follow<T>(context: &JobContext) -> (impl Fn(usize, usize, &str) + 'static, impl Future<Output = T>) {
+    let noted: Rc<RefCell<Option<(usize, usize, String)>>> = Rc::default();
+    let note = {
+        let noted = noted.clone();
+        move |done, total, what: &str| *noted.borrow_mut() = Some((done, total, what.to_owned()))
+    };
+    let context = context.clone();
+    let write = async move {
+        loop {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let last = noted.borrow_mut().take();
+            if let Some((done, total, what)) = last
+                && let Err(error) = context.progress(done, Some(total), &what).await
+            {
+                tracing::debug!(error = %tenancy::chain(&error), "a job's progress could not be written");
+            }
+        }
+    };
+    (note, write)
+}

@@ -1,0 +1,170 @@
+//! JSON bodies: read once, and every refusal says which field and why.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderMap};
+use serde::de::{Deserialize, DeserializeOwned, Deserializer};
+use serde_json::error::Category;
+use serde_path_to_error::{Path, Segment};
+
+use crate::http::problem::Problem;
+
+/// `application/json`, or a type that ends in `+json` such as `application/merge-patch+json`.
+pub fn check_content_type(headers: &HeaderMap) -> Result<(), Problem> {
+    let text = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json")) {
+        return Ok(());
+    }
+    Err(Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "unsupported_media_type",
+        "Send JSON, with Content-Type: application/json.",
+    ))
+}
+
+/// Reads a body as `T`.
+///
+/// 400 when it is no JSON or a value has another type than it must, 422 when a field is unknown, missing or breaks its
+/// rule. serde_json bounds the depth at 128.
+pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    // serde reads an array into a struct as well, field by field; nobody means that.
+    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()).is_some_and(|first| *first == b'[') {
+        return Err(Problem::malformed("invalid_type", "The body has to be a JSON object, not an array."));
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut deserializer)
+        .map_err(|error| refusal(error.inner(), error.path()))?;
+    deserializer.end().map_err(|error| not_json(&error))?;
+    Ok(value)
+}
+
+fn not_json(error: &serde_json::Error) -> Problem {
+    Problem::malformed("malformed_json", format!("The body is not valid JSON: {error}."))
+}
+
+/// serde tells kinds of refusals apart by these beginnings alone; its own code fixes them (`serde::de::Error`).
+fn refusal(error: &serde_json::Error, path: &Path) -> Problem {
+    if error.classify() != Category::Data {
+        return not_json(error);
+    }
+    let full = error.to_string();
+    // "... at line 1 column 7" means nothing to whoever sent one line.
+    let text = full.rsplit_once(" at line ").map_or(full.as_str(), |(text, _)| text);
+    let quoted = || text.split('`').nth(1).unwrap_or_default().to_owned();
+    let pointer = pointer(path);
+    if text.starts_with("unknown field") {
+        let field = quoted();
+        // The path may or may not end in the field already.
+        let parent = pointer.strip_suffix(&format!("/{field}")).unwrap_or(&pointer);
+        Problem::invalid(format!("{parent}/{field}"), "unknown_field", text)
+    } else if text.starts_with("missing field") {
+        Problem::invalid(format!("{pointer}/{}", quoted()), "missing_field", text)
+    } else if ["invalid type", "invalid length", "duplicate field"]
+        .iter()
+        .any(|start| text.starts_with(start))
+    {
+        Problem::malformed("invalid_type", "A value has the wrong type; see errors.").at(
+            pointer,
+            "invalid_type",
+            text,
+        )
+    } else {
+        Problem::invalid(pointer, "invalid_value", text)
+    }
+}
+
+/// The path as a JSON Pointer (RFC 6901).
+fn pointer(path: &Path) -> String {
+    let mut pointer = String::new();
+    for segment in path.iter() {
+        match segment {
+            Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
+            Segment::Map { key } | Segment::Enum { variant: key } => {
+                pointer.push('/');
+                pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
+            }
+            Segment::Unknown => {}
+        }
+    }
+    pointer
+}
+
+/// For merge patches: a field that cannot be removed, so that null is refused where `Option` alone would ignore it.
+///
+/// # Errors
+/// Those of `T`, which knows no null.
+pub fn required<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+/// For merge patches: a field that is absent stays `None`, one that is null becomes `Some(None)`.
+///
+/// # Errors
+/// Those of `T`.
+pub fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+    use serde_json::Value;
+    use values::{Money, Name};
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only read into")]
+    struct Body {
+        name: Name,
+        lines: Vec<Line>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only read into")]
+    struct Line {
+        price: Money,
+    }
+
+    fn refused(body: &str) -> (u16, String, String) {
+        let problem = read::<Body>(body.as_bytes()).unwrap_err();
+        let response = problem.respond("", "");
+        let body = actix_web::body::MessageBody::try_into_bytes(response.into_body()).unwrap();
+        let document: Value = serde_json::from_slice(&body).unwrap();
+        (
+            problem.status().as_u16(),
+            document["code"].as_str().unwrap_or_default().to_owned(),
+            document["errors"][0]["pointer"].as_str().unwrap_or_default().to_owned(),
+        )
+    }
+
+    #[test]
+    fn a_refusal_names_the_field() {
+        for (body, status, code, pointer) in [
+            ("", 400, "malformed_json", ""),
+            ("{", 400, "malformed_json", ""),
+            ("[]", 400, "invalid_type", ""),
+            ("{} {}", 422, "missing_field", "/name"),
+            (r#"{"name":"a","lines":[]} x"#, 400, "malformed_json", ""),
+            (r#"{"name":"a"}"#, 422, "missing_field", "/lines"),
+            (r#"{"name":"a","lines":[],"more":1}"#, 422, "unknown_field", "/more"),
+            (r#"{"name":"a","lines":[{"price":"1","x":1}]}"#, 422, "unknown_field", "/lines/0/x"),
+            (r#"{"name":"a","lines":[{}]}"#, 422, "missing_field", "/lines/0/price"),
+            (r#"{"name":"a","lines":[{"price":1.5}]}"#, 400, "invalid_type", "/lines/0/price"),
+            (r#"{"name":"a","lines":[{"price":"x"}]}"#, 422, "invalid_value", "/lines/0/price"),
+            (r#"{"name":"","lines":[]}"#, 422, "invalid_value", "/name"),
+            (r#"{"name":"a\u0000b","lines":[]}"#, 422, "invalid_value", "/name"),
+            (r#"{"name":null,"lines":[]}"#, 400, "invalid_type", "/name"),
+        ] {
+            assert_eq!(refused(body), (status, code.to_owned(), pointer.to_owned()), "{body}");
+        }
+        let deep = format!("{{\"name\":\"a\",\"lines\":{}", "[".repeat(100_000));
+        assert_eq!(refused(&deep).0, 400);
+    }
+}

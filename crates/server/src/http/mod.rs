@@ -1,0 +1,12 @@
+//! What every handler uses: extractors, bodies, entity tags, idempotency, problems, and the server's state.
+//! No route lives here.
+
+pub mod body;
+pub mod etag;
+pub mod extract;
+pub mod lists;
+pub mod metrics;
+pub mod money;
+pub mod once;
+pub mod problem;
+pub mod state;

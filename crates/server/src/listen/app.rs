@@ -1,0 +1,318 @@
+//! The server, put together and run.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use actix_cors::Cors;
+use actix_web::dev::{ResourceDef, ServerHandle};
+use actix_web::http::header;
+use actix_web::middleware::from_fn;
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use serde::Deserialize;
+use tenancy::jobs::JobRunner;
+use tenancy::{Destination, HostName};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use utoipa_actix_web::AppExt;
+
+use crate::http::problem::Problem;
+use crate::http::state::State;
+use crate::middleware::{request, tenant};
+use crate::openapi::docs::{self, Docs};
+use crate::openapi::document as openapi;
+use crate::routes;
+use settings::SettingsError;
+
+/// The server could not be started; the text says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    #[error("cannot listen on {address} ({key}): {cause}. Stop what uses it, or set another {key}")]
+    Listen { key: &'static str, address: SocketAddr, cause: io::Error },
+    #[error("the API document cannot be written")]
+    Document(#[from] serde_json::Error),
+    #[error("the server cannot run")]
+    Run(#[from] io::Error),
+}
+
+/// A server that answers.
+pub struct Running {
+    /// Where the API listens; the port is known even when 0 was asked for.
+    pub address: SocketAddr,
+    pub metrics_address: Option<SocketAddr>,
+    state: web::Data<State>,
+    handles: Vec<ServerHandle>,
+    tasks: Vec<JoinHandle<io::Result<()>>>,
+    background: Option<Background>,
+    own_tasks: [JoinHandle<()>; 2],
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.own_tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+impl Running {
+    /// Stops taking requests, waits for those at work as long as the settings say, and ends.
+    ///
+    /// # Errors
+    /// [`io::Error`] when a listener failed.
+    pub async fn stop(self) -> io::Result<()> {
+        self.state.draining.store(true, Ordering::Relaxed);
+        if let Some(background) = &self.background {
+            background.stop();
+        }
+        for handle in &self.handles {
+            handle.stop(true).await;
+        }
+        self.wait().await
+    }
+
+    /// Waits until the server ends by itself, which it does only when something is broken.
+    ///
+    /// # Errors
+    /// [`io::Error`] when a listener failed.
+    pub async fn wait(mut self) -> io::Result<()> {
+        for task in std::mem::take(&mut self.tasks) {
+            task.await.map_err(io::Error::other)??;
+        }
+        Ok(())
+    }
+
+    /// Whether the server is still there.
+    pub fn is_running(&self) -> bool {
+        self.tasks.iter().all(|task| !task.is_finished())
+    }
+
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+}
+
+/// Starts a server. It listens when this returns.
+///
+/// # Errors
+/// [`StartError`].
+pub fn start(state: State) -> Result<Running, StartError> {
+    let settings = &state.settings;
+    let listener = listen("server.listen", settings.server.listen)?;
+    let metrics_listener =
+        settings.metrics_listen()?.map(|address| listen("server.metrics_listen", address)).transpose()?;
+    let state = web::Data::new(state);
+    let document = openapi::document();
+    let docs = web::Data::new(Docs::new(&document)?);
+    let methods = web::Data::new(Methods::new(&openapi::routes(&document)));
+
+    let address = listener.local_addr()?;
+    let metrics_address = metrics_listener.as_ref().map(TcpListener::local_addr).transpose()?;
+    let server = &state.settings.server;
+    let client_timeout = Duration::from_millis(server.client_timeout_ms);
+    let (body_limit, shutdown_timeout, workers) =
+        (server.body_limit_bytes, server.shutdown_timeout_s, server.workers);
+
+    let data = state.clone();
+    let mut api = HttpServer::new(move || {
+        App::new()
+            .app_data(data.clone())
+            .app_data(docs.clone())
+            .app_data(methods.clone())
+            .app_data(web::PayloadConfig::new(body_limit))
+            .wrap(from_fn(tenant::layer))
+            .wrap(cors(&data.settings.server.cors_origins))
+            .wrap(from_fn(request::layer))
+            .into_utoipa_app()
+            .configure(routes::configure)
+            .into_app()
+            .configure(docs::configure)
+            .default_service(web::to(no_route))
+    })
+    // The framework's answer to a slow client has no document; a slow body meets our own limit first.
+    .client_request_timeout(client_timeout + Duration::from_secs(1))
+    .client_disconnect_timeout(client_timeout)
+    .shutdown_timeout(shutdown_timeout)
+    .disable_signals();
+    if workers > 0 {
+        api = api.workers(workers);
+    }
+    let api = api.listen(listener)?.run();
+    let mut handles = vec![api.handle()];
+    let mut tasks = vec![tokio::spawn(api)];
+
+    if let Some(listener) = metrics_listener {
+        let data = state.clone();
+        let metrics = HttpServer::new(move || {
+            App::new()
+                .app_data(data.clone())
+                .route("/metrics", web::get().to(metrics))
+                .route("/tls-ask", web::get().to(tls_ask))
+        })
+        .workers(1)
+        .disable_signals()
+        .listen(listener)?
+        .run();
+        handles.push(metrics.handle());
+        tasks.push(tokio::spawn(metrics));
+    }
+    let background = match &state.onboarding {
+        Some(onboarding) if state.settings.jobs.in_server => {
+            let kinds = platform::jobs::kinds(state.settings.background());
+            Some(Background::start(JobRunner::new(onboarding.provisioner().clone(), kinds))?)
+        }
+        _ => None,
+    };
+    let resolver = state.resolver.clone();
+    let listening = tokio::spawn(async move { resolver.listen().await });
+    let data = state.clone();
+    let tidying = tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            if let Some(limits) = &data.rate_limits {
+                limits.tidy();
+            }
+        }
+    });
+    Ok(Running {
+        address,
+        metrics_address,
+        state,
+        handles,
+        tasks,
+        background,
+        own_tasks: [listening, tidying],
+    })
+}
+
+/// The thread that runs background jobs, apart from the ones that answer requests.
+struct Background {
+    stop: watch::Sender<bool>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Background {
+    fn start(runner: JobRunner) -> io::Result<Self> {
+        let (stop, stopped) = watch::channel(false);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let thread = std::thread::Builder::new()
+            .name("jobs".to_owned())
+            .spawn(move || runtime.block_on(runner.run(stopped)))?;
+        Ok(Self { stop, thread: Some(thread) })
+    }
+
+    fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        self.stop();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).map_err(|cause| StartError::Listen { key, address, cause })
+}
+
+/// Origins that the settings name may call the API with a bearer token; no cookies cross.
+fn cors(origins: &[String]) -> Cors {
+    let cors = Cors::default()
+        .allowed_methods(["GET", "POST", "PUT", "PATCH", "DELETE"])
+        .allowed_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            header::IF_MATCH,
+            header::IF_NONE_MATCH,
+            header::HeaderName::from_static("idempotency-key"),
+            header::HeaderName::from_static("x-request-id"),
+        ])
+        .expose_headers([
+            "etag",
+            "location",
+            "idempotent-replayed",
+            "x-request-id",
+            "retry-after",
+            "ratelimit-limit",
+            "ratelimit-remaining",
+            "ratelimit-reset",
+        ])
+        // A request of another origin is answered without a word on CORS, and browsers keep the answer from the page.
+        .block_on_origin_mismatch(false)
+        .max_age(600);
+    origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin))
+}
+
+async fn metrics(state: web::Data<State>) -> HttpResponse {
+    match state.metrics.text(state.database.pool_status(), state.resolver.is_listening()) {
+        Ok(text) => HttpResponse::Ok()
+            .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
+            .body(text),
+        Err(_) => HttpResponse::InternalServerError().finish(),
+    }
+}
+
+#[derive(Deserialize)]
+struct TlsAsk {
+    domain: String,
+}
+
+/// Whether a certificate may be had for this host: 200 when somebody answers there, 404 when not. What Caddy's on-demand TLS
+/// asks (`on_demand_tls { ask http://127.0.0.1:9090/tls-ask }`), so that strangers cannot make it fetch certificates for
+/// hosts of theirs.
+async fn tls_ask(state: web::Data<State>, asked: web::Query<TlsAsk>) -> HttpResponse {
+    let Ok(host) = HostName::parse(&asked.domain) else { return HttpResponse::BadRequest().finish() };
+    if state.resolver.base().is_of_the_platform(&host) {
+        return HttpResponse::Ok().finish();
+    }
+    let Destination::Business { address, .. } = state.resolver.destination(&host, "/") else {
+        return HttpResponse::NotFound().finish();
+    };
+    match state.resolver.tenant(&address).await {
+        Ok(Some(_)) => HttpResponse::Ok().finish(),
+        Ok(None) => HttpResponse::NotFound().finish(),
+        Err(_) => HttpResponse::ServiceUnavailable().finish(),
+    }
+}
+
+/// Which methods each path knows, to tell 405 from 404.
+struct Methods(Vec<(ResourceDef, Vec<&'static str>)>);
+
+impl Methods {
+    fn new(routes: &[(&'static str, String)]) -> Self {
+        let mut by_path: BTreeMap<&str, Vec<&'static str>> = BTreeMap::new();
+        for (method, path) in routes {
+            by_path.entry(path).or_default().push(method);
+        }
+        Self(by_path.into_iter().map(|(path, methods)| (ResourceDef::new(path), methods)).collect())
+    }
+}
+
+async fn no_route(request: HttpRequest, methods: web::Data<Methods>) -> Result<HttpResponse, Problem> {
+    let known = methods
+        .0
+        .iter()
+        .filter(|(path, _)| path.is_match(request.path()))
+        .flat_map(|(_, methods)| methods.iter().copied())
+        .collect::<Vec<_>>()
+        .join(", ");
+    if known.is_empty() {
+        return Err(Problem::new(
+            actix_web::http::StatusCode::NOT_FOUND,
+            "route_not_found",
+            "There is no such address. See /docs for all of them.",
+        ));
+    }
+    Err(Problem::new(
+        actix_web::http::StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        format!("This address answers {known}."),
+    )
+    .allow(&known))
+}

@@ -1,0 +1,3 @@
+//! The server put together: listeners, middleware in their order, background work, and the orderly stop.
+
+pub mod app;

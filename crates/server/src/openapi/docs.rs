@@ -1,0 +1,61 @@
+//! The OpenAPI document and a page to browse it, which loads nothing from elsewhere.
+
+use std::sync::Arc;
+
+use actix_web::http::header;
+use actix_web::{HttpResponse, web};
+use utoipa::openapi::OpenApi;
+use utoipa_swagger_ui::Config;
+
+use crate::http::problem::Problem;
+
+/// The page's own scripts and styles and nothing else; it sets style attributes on its elements.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
+                                       img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'";
+
+/// The document as it is sent, and the page's configuration.
+pub struct Docs {
+    document: String,
+    page: Arc<Config<'static>>,
+}
+
+impl Docs {
+    /// # Errors
+    /// When the document cannot be written as JSON.
+    pub fn new(document: &OpenApi) -> Result<Self, serde_json::Error> {
+        let page = Config::from("/openapi.json").try_it_out_enabled(true).persist_authorization(false);
+        Ok(Self { document: document.to_json()?, page: Arc::new(page) })
+    }
+}
+
+/// Registers `/openapi.json`, `/docs` and the way there from `/`.
+pub fn configure(config: &mut web::ServiceConfig) {
+    config
+        .route("/", web::get().to(async || see_docs()))
+        .route("/docs", web::get().to(async || see_docs()))
+        .route("/openapi.json", web::get().to(document))
+        .route("/docs/{file:.*}", web::get().to(page));
+}
+
+fn see_docs() -> HttpResponse {
+    HttpResponse::SeeOther().insert_header((header::LOCATION, "/docs/")).finish()
+}
+
+async fn document(docs: web::Data<Docs>) -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("application/json")
+        .insert_header((header::CACHE_CONTROL, "public, max-age=300"))
+        .insert_header(("cross-origin-resource-policy", "cross-origin"))
+        .body(docs.document.clone())
+}
+
+async fn page(docs: web::Data<Docs>, file: web::Path<String>) -> Result<HttpResponse, Problem> {
+    let found = utoipa_swagger_ui::serve(&file, docs.page.clone())
+        .map_err(|error| Problem::internal(error.to_string()))?
+        .ok_or_else(Problem::not_found)?;
+    Ok(HttpResponse::Ok()
+        .content_type(found.content_type)
+        .insert_header((header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
+        .insert_header((header::CACHE_CONTROL, "public, max-age=300"))
+        .body(found.bytes.into_owned()))
+}

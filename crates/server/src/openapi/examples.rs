@@ -1,0 +1,177 @@
+//! Examples for the OpenAPI document: made of the schemas, so that there is one for every body and none is forgotten. A test sends
+//! those of the requests and compares the answers with theirs.
+
+use serde_json::{Map, Value, json};
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::{Content, OpenApi, RefOr};
+
+use crate::openapi::document::operations;
+
+/// Gives every JSON body of the document an example.
+pub fn complete(document: &mut OpenApi) {
+    let schemas = json!(document.components)["schemas"].clone();
+    for path in document.paths.paths.values_mut() {
+        for operation in operations(path) {
+            let (requests, answers) = bodies(operation);
+            for content in requests {
+                content.example = example_of(content, &Maker { schemas: &schemas, is_request: true });
+            }
+            for content in answers {
+                content.example = example_of(content, &Maker { schemas: &schemas, is_request: false });
+            }
+        }
+    }
+}
+
+/// The JSON bodies of the requests and of the answers.
+fn bodies(operation: &mut Operation) -> (Vec<&mut Content>, Vec<&mut Content>) {
+    let requests = operation.request_body.iter_mut().filter_map(here);
+    let answers = operation.responses.responses.values_mut().filter_map(here);
+    (
+        requests.flat_map(|request| request.content.values_mut()).filter_map(here).collect(),
+        answers.flat_map(|answer| answer.content.values_mut()).filter_map(here).collect(),
+    )
+}
+
+/// What stands here, and is not a reference.
+fn here<T>(value: &mut RefOr<T>) -> Option<&mut T> {
+    match value {
+        RefOr::T(value) => Some(value),
+        RefOr::Ref(_) => None,
+    }
+}
+
+fn example_of(content: &Content, maker: &Maker<'_>) -> Option<Value> {
+    let own = content.example.clone();
+    own.or_else(|| content.schema.as_ref().map(|schema| maker.make("", &json!(schema))))
+}
+
+/// What a client chooses instead of something else, or only to send it again.
+const LEFT_OUT_OF_REQUESTS: [&str; 2] = ["id", "reverses"];
+
+struct Maker<'a> {
+    schemas: &'a Value,
+    is_request: bool,
+}
+
+impl Maker<'_> {
+    /// The example of a schema that stands under this name.
+    fn make(&self, name: &str, schema: &Value) -> Value {
+        if let Some(example) = schema.get("example") {
+            return example.clone();
+        }
+        if let Some(reference) = schema["$ref"].as_str() {
+            let of = reference.rsplit('/').next().unwrap_or_default();
+            return self.make(name, &self.schemas[of]);
+        }
+        if let Some(parts) = schema["allOf"].as_array() {
+            let objects = parts.iter().map(|part| self.make(name, part));
+            let fields = objects.filter_map(|object| match object {
+                Value::Object(fields) => Some(fields),
+                _ => None,
+            });
+            return Value::Object(fields.flatten().collect());
+        }
+        for several in ["oneOf", "anyOf"] {
+            let choices = schema[several].as_array().map(Vec::as_slice).unwrap_or_default();
+            if let Some(first) = choices.iter().find(|choice| choice["type"] != "null") {
+                return self.make(name, first);
+            }
+        }
+        let types = match &schema["type"] {
+            Value::Array(types) => types.iter().find(|kind| *kind != "null").cloned().unwrap_or_default(),
+            one => one.clone(),
+        };
+        match types.as_str() {
+            Some("object") if schema["properties"].is_object() => self.make_object(&schema["properties"]),
+            Some("array") => known(name).unwrap_or_else(|| json!([self.make("", &schema["items"])])),
+            Some("boolean") => json!(false),
+            Some("integer") => known(name).unwrap_or(json!(1)),
+            Some("string") => match schema["format"].as_str() {
+                Some("uuid") => json!("019a8c4e-7a10-7c3d-9f2b-6d5e4c3b2a10"),
+                Some("date-time") => json!("2026-11-25T09:30:00Z"),
+                Some("date") => json!("2026-12-01"),
+                _ => known(name).unwrap_or_else(|| json!("")),
+            },
+            _ => known(name).unwrap_or_else(|| json!({})),
+        }
+    }
+
+    fn make_object(&self, properties: &Value) -> Value {
+        let mut object = Map::new();
+        for (name, schema) in properties.as_object().into_iter().flatten() {
+            if !(self.is_request && LEFT_OUT_OF_REQUESTS.contains(&name.as_str())) {
+                object.insert(name.clone(), self.make(name, schema));
+            }
+        }
+        Value::Object(object)
+    }
+}
+
+/// What a field of this name holds, where its schema has no example of its own.
+fn known(name: &str) -> Option<Value> {
+    Some(match name {
+        "accessToken" => json!("eyJhbGciOiJFZERTQSJ9..."),
+        "actor" => json!("019a8c4e-7a10-7c3d-9f2b-6d5e4c3b2a10"),
+        "tenantSlug" | "slug" => json!("acme"),
+        "name" => json!("Hex bolt"),
+        "description" => json!("Zinc plated, DIN 933"),
+        "sku" => json!("BOLT-M8"),
+        "supplierSku" => json!("HB-M8-100"),
+        "barcodes" => json!(["4006381333931"]),
+        "options" => json!({"Size": "M8"}),
+        "email" => json!("ann@acme.example"),
+        "phone" => json!("+254 700 000000"),
+        "fullName" => json!("Ann Smith"),
+        "password" => json!("correct horse battery"),
+        "note" => json!("by noon"),
+        "reason" => json!("damaged"),
+        "priceReason" => json!("scratched"),
+        "deliveryNote" => json!("D-1001"),
+        "price" | "listPrice" => json!("0.45"),
+        "compareAtPrice" => json!("0.55"),
+        "cost" | "unitCost" => json!("0.16"),
+        "reorderLevel" | "minimumQuantity" => json!("200"),
+        "quantity" | "counted" | "returned" | "cancelled" | "sentBack" => json!("1"),
+        "onHand" | "ledger" | "balanceAfter" | "expected" => json!("980"),
+        "reserved" | "promised" | "inTransit" => json!("20"),
+        "available" => json!("960"),
+        "received" | "fulfilled" | "open" => json!("5"),
+        "difference" => json!("-1"),
+        "subtotal" | "total" | "amountDue" => json!("11.60"),
+        "discount" | "credited" | "refund" => json!("0.00"),
+        "tax" | "amount" => json!("1.60"),
+        "taxPercent" => json!("16"),
+        "overReceiptPercent" => json!("5"),
+        "discountLimitPercent" => json!("10"),
+        "leadTimeDays" => json!(7),
+        "maxTransactions" => json!(5),
+        "statementTimeoutMs" => json!(5000),
+        "warnings" => json!(["4006381333930: the check digit is not that of a GTIN"]),
+        "changes" => json!({"price": {"from": "0.45", "to": "0.49"}}),
+        "file" => json!("backups/acme-20261125T093000Z.tenantry"),
+        "sha256" => json!("9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"),
+        "failure" => json!("stock_movements: 1 row differs"),
+        "message" => json!("there is not enough stock"),
+        "pointer" => json!("/lines/0/quantity"),
+        "code" => json!("insufficient_stock"),
+        "detail" => json!("There is not enough stock; see shortages."),
+        "instance" => json!("/api/v1/orders"),
+        "requestId" => json!("019a8c4e-7a10-7c3d-9f2b-6d5e4c3b2a10"),
+        "title" => json!("Conflict"),
+        "type" => json!("urn:tenantry:problem:insufficient_stock"),
+        "status" => json!(409),
+        "nextCursor" => json!("AZqMTnoQfD2fK21eTDsqEA"),
+        "permissions" => json!(["catalogue.read", "orders.place"]),
+        "roles" => json!(["OWNER"]),
+        "adjustmentReasons" => json!(["damaged", "lost", "found"]),
+        "currencyDecimals" => json!(2),
+        "result" => json!({"verified": 12}),
+        "details" => json!({"slug": "acme"}),
+        "schemas" => json!(["business_7"]),
+        "primaryHost" => json!("shop.acme.example"),
+        "value" => json!("tenantry-verification=3f1c..."),
+        "parentId" => json!("019a8c4e-7a10-7c3d-9f2b-6d5e4c3b2a10"),
+        _ => return None,
+    })
+}

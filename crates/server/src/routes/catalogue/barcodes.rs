@@ -1,0 +1,25 @@
+//! What a scanner asks.
+
+use actix_web::{HttpRequest, HttpResponse, get, web};
+use values::Barcode;
+
+use crate::http::etag;
+use crate::http::extract::{Caller, PathId, may};
+use crate::http::problem::Problem;
+use crate::http::state::State;
+use crate::routes::catalogue::variants::{self, VariantView};
+
+/// Find the variant under a barcode
+#[utoipa::path(tag = "catalogue", responses((status = 200, body = VariantView)),
+    params(("code" = String, Path, example = "4006381333931")))]
+#[get("/barcodes/{code}")]
+pub async fn show(
+    state: web::Data<State>,
+    caller: Caller<may::CatalogueRead>,
+    PathId(code): PathId<Barcode>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let (tag, view) =
+        state.database.read(&caller.scope(), async |tx| variants::read_by_barcode(tx, &code).await).await?;
+    Ok(etag::respond(request.headers(), tag, &view))
+}

@@ -1,0 +1,156 @@
+//! Hosts of a business's own, for the platform's staff.
+
+use actix_web::{HttpResponse, delete, get, post, put, web};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use tenancy::domain::{self, Domain};
+use tenancy::{HostName, SharedScope, TenantId};
+use utoipa::ToSchema;
+
+use crate::http::extract::{Json, PathId, Query, Staff, may};
+use crate::http::lists::{NoParameters, PageView};
+use crate::http::problem::Problem;
+use crate::http::state::State;
+use crate::routes::platform::lifecycle::find;
+use crate::routes::platform::tenants::TenantView;
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DomainView {
+    /// In punycode, as DNS has it.
+    #[schema(example = "shop.acme.example")]
+    host: String,
+    is_primary: bool,
+    /// Served since; null until the record below was found.
+    verified_at: Option<DateTime<Utc>>,
+    checked_at: Option<DateTime<Utc>>,
+    created_at: DateTime<Utc>,
+    /// The TXT record that shows that the host is the business's.
+    record: RecordView,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct RecordView {
+    #[schema(example = "_tenantry-challenge.shop.acme.example")]
+    name: String,
+    #[schema(example = "TXT")]
+    r#type: &'static str,
+    value: String,
+}
+
+impl From<Domain> for DomainView {
+    fn from(domain: Domain) -> Self {
+        Self {
+            record: RecordView {
+                name: domain.challenge_name(),
+                r#type: "TXT",
+                value: domain.challenge.clone(),
+            },
+            host: domain.host.into(),
+            is_primary: domain.is_primary,
+            verified_at: domain.verified_at,
+            checked_at: domain.checked_at,
+            created_at: domain.created_at,
+        }
+    }
+}
+
+/// List a business's hosts
+///
+/// Those of its own, the primary one first.
+#[utoipa::path(tag = "platform", responses((status = 200, body = PageView<DomainView>)),
+    params(("id" = uuid::Uuid, Path,)))]
+#[get("/platform/tenants/{id}/domains")]
+pub async fn list(
+    state: web::Data<State>,
+    _staff: Staff<may::TenantsRead>,
+    PathId(id): PathId<TenantId>,
+    _: Query<NoParameters>,
+) -> Result<HttpResponse, Problem> {
+    find(&state, id).await?;
+    let domains =
+        state.database.read_shared(SharedScope::Platform, async |tx| domain::list(tx, id).await).await?;
+    let data = domains.into_iter().map(DomainView::from).collect();
+    Ok(HttpResponse::Ok().json(PageView { data, next_cursor: None }))
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AddDomain {
+    /// Letters of any script; they become punycode.
+    #[schema(value_type = String, example = "shop.acme.example")]
+    host: HostName,
+}
+
+/// Give a business a host of its own
+///
+/// It is served once its TXT record has been found; see verify.
+#[utoipa::path(tag = "platform", request_body = AddDomain, responses((status = 201, body = DomainView)),
+    params(("id" = uuid::Uuid, Path,)))]
+#[post("/platform/tenants/{id}/domains")]
+pub async fn add(
+    state: web::Data<State>,
+    staff: Staff<may::TenantsWrite>,
+    PathId(id): PathId<TenantId>,
+    body: Json<AddDomain>,
+) -> Result<HttpResponse, Problem> {
+    let base = state.resolver.base().host();
+    let domain = state.operator(staff.principal.user)?.add_domain(id, &body.value.host, base).await?;
+    Ok(HttpResponse::Created().json(DomainView::from(domain)))
+}
+
+/// Verify a host
+///
+/// Asks DNS for the TXT record; 409 says what it holds instead.
+#[utoipa::path(tag = "platform", responses((status = 200, body = DomainView)),
+    params(("id" = uuid::Uuid, Path,), ("host" = String, Path,)))]
+#[post("/platform/tenants/{id}/domains/{host}/verify")]
+pub async fn verify(
+    state: web::Data<State>,
+    staff: Staff<may::TenantsWrite>,
+    PathId((id, host)): PathId<(TenantId, HostName)>,
+) -> Result<HttpResponse, Problem> {
+    let dns = state.settings.dns().map_err(Problem::internal)?;
+    let domain = state.operator(staff.principal.user)?.verify_domain(id, &host, &dns).await?;
+    Ok(HttpResponse::Ok().json(DomainView::from(domain)))
+}
+
+/// Take a host from a business
+#[utoipa::path(tag = "platform", responses((status = 204, description = "It is")),
+    params(("id" = uuid::Uuid, Path,), ("host" = String, Path,)))]
+#[delete("/platform/tenants/{id}/domains/{host}")]
+pub async fn remove(
+    state: web::Data<State>,
+    staff: Staff<may::TenantsWrite>,
+    PathId((id, host)): PathId<(TenantId, HostName)>,
+) -> Result<HttpResponse, Problem> {
+    state.operator(staff.principal.user)?.remove_domain(id, &host).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SetPrimary {
+    /// A verified host; null for none.
+    #[schema(value_type = Option<String>, example = "shop.acme.example")]
+    host: Option<HostName>,
+    /// Whether the business's other addresses answer 308 with this one, or serve themselves.
+    #[serde(default)]
+    redirects: bool,
+}
+
+/// Choose the host that stands for all
+#[utoipa::path(tag = "platform", request_body = SetPrimary, responses((status = 200, body = TenantView)),
+    params(("id" = uuid::Uuid, Path,)))]
+#[put("/platform/tenants/{id}/primary-domain")]
+pub async fn set_primary(
+    state: web::Data<State>,
+    staff: Staff<may::TenantsWrite>,
+    PathId(id): PathId<TenantId>,
+    body: Json<SetPrimary>,
+) -> Result<HttpResponse, Problem> {
+    let SetPrimary { host, redirects } = body.value;
+    let tenant =
+        state.operator(staff.principal.user)?.set_primary_domain(id, host.as_ref(), redirects).await?;
+    Ok(HttpResponse::Ok().json(TenantView::new(&tenant, &state)))
+}

@@ -1,0 +1,252 @@
+//! The fleet, for the platform's staff: versions of schemas, backups, the audit log.
+
+use actix_web::{HttpResponse, get, post, web};
+use chrono::{DateTime, Utc};
+use inventory::ledger;
+use platform::audit::{self, Entry};
+use platform::{Actor, Backup, backup};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tenancy::jobs;
+use tenancy::{SharedScope, TenantId, tenant};
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+use values::{Cursor, Limit};
+
+use crate::http::extract::{Json, PathId, Query, Staff, may};
+use crate::http::lists::{PageView, page_request};
+use crate::http::problem::Problem;
+use crate::http::state::State;
+use crate::routes::business::jobs::JobView;
+use crate::routes::platform::lifecycle::find;
+use crate::routes::stock::levels::LedgerView;
+
+/// Where the fleet's migrations stand
+///
+/// How many schemas have which version, which failed and why, and which are at work.
+#[utoipa::path(tag = "platform", responses((status = 200, body = Object, example = json!({
+    "latest": 10, "sharedLatest": 7, "sharedVersion": 7, "versions": [{"version": 10, "businesses": 1200, "spare": 10, "failed": 0, "running": 0}],
+    "failed": [], "running": [],
+}))))]
+#[get("/platform/migrations")]
+pub async fn migrations(
+    state: web::Data<State>,
+    _staff: Staff<may::TenantsRead>,
+) -> Result<HttpResponse, Problem> {
+    Ok(HttpResponse::Ok().json(state.onboarding()?.provisioner().fleet_status().await?))
+}
+
+/// Migrate all schemas
+///
+/// As a job; answers at once.
+#[utoipa::path(tag = "platform", responses((status = 202, body = JobView)))]
+#[post("/platform/migrations")]
+pub async fn migrate(
+    state: web::Data<State>,
+    staff: Staff<may::TenantsWrite>,
+) -> Result<HttpResponse, Problem> {
+    let new = platform::jobs::migrate(Actor::User(staff.principal.user).to_string());
+    queue(&state, &staff, "migrations.requested", &new).await
+}
+
+/// Verify all ledgers
+///
+/// As a job; answers at once. The job fails when a business's stock is not the sum of its movements, and names it.
+#[utoipa::path(tag = "platform", responses((status = 202, body = JobView)))]
+#[post("/platform/ledger")]
+pub async fn verify_ledgers(
+    state: web::Data<State>,
+    staff: Staff<may::TenantsWrite>,
+) -> Result<HttpResponse, Problem> {
+    let new = platform::jobs::verify_ledgers(Actor::User(staff.principal.user).to_string());
+    queue(&state, &staff, "ledgers.verification_requested", &new).await
+}
+
+/// Verify a business's ledger
+///
+/// Recomputes every level from all movements, and every reservation from what orders have open.
+#[utoipa::path(tag = "platform", responses((status = 200, body = LedgerView)), params(("id" = Uuid, Path,)))]
+#[get("/platform/tenants/{id}/ledger")]
+pub async fn verify_ledger(
+    state: web::Data<State>,
+    _staff: Staff<may::TenantsRead>,
+    PathId(id): PathId<TenantId>,
+) -> Result<HttpResponse, Problem> {
+    let tenant = find(&state, id).await?;
+    let verdict = state.database.read_snapshot(&tenant.scope(), async |tx| ledger::verify(tx).await).await?;
+    Ok(HttpResponse::Ok().json(LedgerView::from(verdict)))
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BackupView {
+    id: Uuid,
+    #[schema(value_type = Option<Uuid>)]
+    tenant_id: Option<TenantId>,
+    /// Null for a backup of the shared schema.
+    slug: Option<String>,
+    file: String,
+    size_bytes: i64,
+    sha256: String,
+    schema_version: i32,
+    rows: i64,
+    duration_ms: i64,
+    taken_at: DateTime<Utc>,
+    /// When it was last restored into a scratch schema and compared.
+    verified_at: Option<DateTime<Utc>>,
+    /// What was wrong then.
+    failure: Option<String>,
+}
+
+impl From<Backup> for BackupView {
+    fn from(backup: Backup) -> Self {
+        Self {
+            id: backup.id,
+            tenant_id: backup.tenant_id,
+            slug: backup.slug,
+            file: backup.file.display().to_string(),
+            size_bytes: backup.size_bytes,
+            sha256: backup.sha256,
+            schema_version: backup.schema_version,
+            rows: backup.rows,
+            duration_ms: backup.duration_ms,
+            taken_at: backup.taken_at,
+            verified_at: backup.verified_at,
+            failure: backup.failure,
+        }
+    }
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct OfABusiness {
+    /// What is about this business alone.
+    #[param(value_type = Option<Uuid>)]
+    tenant_id: Option<Uuid>,
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
+    limit: Option<Limit>,
+    #[param(value_type = Option<String>)]
+    cursor: Option<Cursor<1>>,
+}
+
+/// List backups
+///
+/// The newest first.
+#[utoipa::path(tag = "platform", params(OfABusiness), responses((status = 200, body = PageView<BackupView>)))]
+#[get("/platform/backups")]
+pub async fn backups(
+    state: web::Data<State>,
+    _staff: Staff<may::TenantsRead>,
+    Query(query): Query<OfABusiness>,
+) -> Result<HttpResponse, Problem> {
+    let page = page_request(query.limit, query.cursor);
+    let before = page.after.as_ref().map(|cursor| cursor.key()[0]);
+    let tenant = query.tenant_id.map(TenantId::from_uuid);
+    let backups = state
+        .database
+        .read_shared(SharedScope::Platform, async |tx| {
+            backup::page(tx, tenant, before, page.limit.and_one()).await
+        })
+        .await?;
+    let page = page.page(backups, |backup| [backup.id]);
+    Ok(HttpResponse::Ok().json(PageView::new(page, BackupView::from)))
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CreateBackup {
+    /// The business; all of them when left out.
+    #[schema(value_type = Option<Uuid>)]
+    tenant_id: Option<Uuid>,
+    /// Restore each into a scratch schema and compare, right after it was taken; true unless said otherwise.
+    verify: Option<bool>,
+}
+
+/// Back up one business, or all
+///
+/// As a job; answers at once.
+#[utoipa::path(tag = "platform", request_body = CreateBackup, responses((status = 202, body = JobView)))]
+#[post("/platform/backups")]
+pub async fn back_up(
+    state: web::Data<State>,
+    staff: Staff<may::TenantsWrite>,
+    body: Json<CreateBackup>,
+) -> Result<HttpResponse, Problem> {
+    let tenant = body.value.tenant_id.map(TenantId::from_uuid);
+    if let Some(id) = tenant {
+        find(&state, id).await?;
+    }
+    let requested_by = Actor::User(staff.principal.user).to_string();
+    let new = platform::jobs::back_up(tenant, body.value.verify.unwrap_or(true), requested_by);
+    queue(&state, &staff, "backups.requested", &new).await
+}
+
+async fn queue(
+    state: &State,
+    staff: &Staff<may::TenantsWrite>,
+    action: &str,
+    new: &jobs::NewJob,
+) -> Result<HttpResponse, Problem> {
+    let actor = Actor::User(staff.principal.user);
+    let job = state
+        .onboarding()?
+        .provisioner()
+        .write_shared(async |tx| {
+            let job = jobs::insert(tx, new).await?;
+            let tenant = match new.tenant_id {
+                Some(id) => tenant::find_by_id(tx, id).await?,
+                None => None,
+            };
+            audit::record(tx, &actor, action, tenant.as_ref(), &serde_json::json!({"job": job.id})).await?;
+            Ok::<_, tenancy::DbError>(job)
+        })
+        .await?;
+    let location = format!("/api/v1/platform/jobs/{}", job.id);
+    Ok(HttpResponse::Accepted().insert_header(("location", location)).json(JobView::from(job)))
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EntryView {
+    id: Uuid,
+    occurred_at: DateTime<Utc>,
+    actor: String,
+    actor_id: Option<Uuid>,
+    #[schema(example = "tenant.suspended")]
+    action: String,
+    tenant_id: Option<Uuid>,
+    tenant_slug: Option<String>,
+    #[schema(value_type = Object)]
+    details: Value,
+}
+
+impl From<Entry> for EntryView {
+    fn from(entry: Entry) -> Self {
+        let Entry { id, occurred_at, actor, actor_id, action, tenant_id, tenant_slug, details } = entry;
+        Self { id, occurred_at, actor, actor_id, action, tenant_id, tenant_slug, details }
+    }
+}
+
+/// Read the audit log
+///
+/// What staff and commands did, the latest first.
+#[utoipa::path(tag = "platform", params(OfABusiness), responses((status = 200, body = PageView<EntryView>)))]
+#[get("/platform/audit")]
+pub async fn list_audit(
+    state: web::Data<State>,
+    _staff: Staff<may::TenantsRead>,
+    Query(query): Query<OfABusiness>,
+) -> Result<HttpResponse, Problem> {
+    let page = page_request(query.limit, query.cursor);
+    let before = page.after.as_ref().map(|cursor| cursor.key()[0]);
+    let tenant = query.tenant_id.map(TenantId::from_uuid);
+    let entries = state
+        .database
+        .read_shared(SharedScope::Platform, async |tx| {
+            audit::list(tx, tenant, before, page.limit.and_one()).await
+        })
+        .await?;
+    let page = page.page(entries, |entry| [entry.id]);
+    Ok(HttpResponse::Ok().json(PageView::new(page, EntryView::from)))
+}

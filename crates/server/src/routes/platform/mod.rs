@@ -1,0 +1,36 @@
+//! The platform's own routes, on the host `admin.<base domain>`.
+
+pub mod domains;
+pub mod fleet;
+pub mod lifecycle;
+pub mod tenants;
+
+use utoipa_actix_web::service_config::ServiceConfig;
+
+/// Registers the routes of this room.
+pub fn configure(config: &mut ServiceConfig) {
+    config
+        .service(tenants::list)
+        .service(tenants::create)
+        .service(tenants::show)
+        .service(lifecycle::suspend)
+        .service(lifecycle::resume)
+        .service(lifecycle::archive)
+        .service(lifecycle::unarchive)
+        .service(lifecycle::rename)
+        .service(lifecycle::limit)
+        .service(lifecycle::clone_business)
+        .service(lifecycle::drop_business)
+        .service(domains::list)
+        .service(domains::add)
+        .service(domains::verify)
+        .service(domains::remove)
+        .service(domains::set_primary)
+        .service(fleet::migrations)
+        .service(fleet::migrate)
+        .service(fleet::verify_ledgers)
+        .service(fleet::verify_ledger)
+        .service(fleet::backups)
+        .service(fleet::back_up)
+        .service(fleet::list_audit);
+}

@@ -1,0 +1,191 @@
+//! The businesses, for the platform's staff.
+
+use actix_web::{HttpResponse, get, post, web};
+use chrono::{DateTime, Utc};
+use identity::{Email, Password, UserId};
+use inventory::settings::Currency;
+use platform::onboarding::OWNER_ROLE;
+use platform::{Actor, Added, NewBusiness, NewMember};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use tenancy::{SharedScope, Tenant, TenantId, TenantSlug, TenantStatus, tenant};
+use utoipa::{IntoParams, ToSchema};
+use values::{Cursor, Limit, Name};
+
+use crate::http::extract::{Json, PathId, Query, Staff, may};
+use crate::http::lists::{PageView, page_request};
+use crate::http::problem::Problem;
+use crate::http::state::State;
+
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CreateTenant {
+    /// The label in the business's address.
+    #[schema(value_type = String, pattern = "^[a-z][a-z0-9-]{1,38}[a-z0-9]$", example = "acme")]
+    slug: TenantSlug,
+    #[schema(value_type = String, max_length = 200, example = "Acme Ltd")]
+    name: Name,
+    /// ISO 4217; USD unless named.
+    #[schema(value_type = Option<String>, example = "EUR")]
+    currency: Option<Currency>,
+    owner: CreateOwner,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CreateOwner {
+    #[schema(value_type = String, format = Email, example = "ann@acme.example")]
+    email: Email,
+    #[schema(value_type = Option<String>, max_length = 200)]
+    full_name: Option<Name>,
+    /// For a new user; left out, one is made up and told once.
+    #[schema(value_type = Option<String>, format = Password)]
+    password: Option<SecretString>,
+}
+
+impl CreateOwner {
+    pub(super) fn checked(self, state: &State) -> Result<NewMember, Problem> {
+        let password = self
+            .password
+            .map(|text| Password::parse(text, &state.password_policy))
+            .transpose()
+            .map_err(|error| Problem::invalid("/owner/password", "weak_password", error))?;
+        Ok(NewMember {
+            email: self.email,
+            full_name: self.full_name.map(String::from),
+            password,
+            role: OWNER_ROLE.to_owned(),
+        })
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TenantView {
+    #[schema(value_type = uuid::Uuid)]
+    id: TenantId,
+    slug: String,
+    name: String,
+    #[schema(value_type = String, example = "active")]
+    status: TenantStatus,
+    schema_version: i32,
+    #[schema(example = "https://acme.example.com")]
+    address: String,
+    /// The verified host of its own that stands for all its addresses.
+    primary_host: Option<String>,
+    archived_at: Option<DateTime<Utc>>,
+    /// Of its own, where it has one.
+    statement_timeout_ms: Option<u64>,
+    max_transactions: Option<usize>,
+    created_at: DateTime<Utc>,
+}
+
+impl TenantView {
+    pub(super) fn new(tenant: &Tenant, state: &State) -> Self {
+        Self {
+            id: tenant.id,
+            slug: tenant.slug.to_string(),
+            name: tenant.name.clone(),
+            status: tenant.status,
+            schema_version: tenant.schema_version,
+            address: state.settings.address_of(&tenant.slug),
+            primary_host: tenant.primary_host.as_ref().map(ToString::to_string),
+            archived_at: tenant.archived_at,
+            statement_timeout_ms: tenant.limits.statement_timeout_ms(),
+            max_transactions: tenant.limits.max_transactions,
+            created_at: tenant.created_at,
+        }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OnboardedView {
+    #[serde(flatten)]
+    tenant: TenantView,
+    owner: OwnerView,
+}
+
+impl OnboardedView {
+    pub(super) fn new(tenant: &Tenant, added: Added, owner: &NewMember, state: &State) -> Self {
+        let password = added.made_password.map(|made| made.secret().expose_secret().to_owned());
+        let owner = OwnerView { user_id: added.user, email: owner.email.to_string(), password };
+        Self { tenant: TenantView::new(tenant, state), owner }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OwnerView {
+    #[schema(value_type = uuid::Uuid)]
+    user_id: UserId,
+    email: String,
+    /// The password that was made up; it is not told again.
+    password: Option<String>,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ListTenants {
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
+    limit: Option<Limit>,
+    #[param(value_type = Option<String>)]
+    cursor: Option<Cursor<1>>,
+}
+
+/// List businesses
+///
+/// In the order in which they were made.
+#[utoipa::path(tag = "platform", params(ListTenants), responses((status = 200, body = PageView<TenantView>)))]
+#[get("/platform/tenants")]
+pub async fn list(
+    state: web::Data<State>,
+    _staff: Staff<may::TenantsRead>,
+    Query(query): Query<ListTenants>,
+) -> Result<HttpResponse, Problem> {
+    let page = page_request(query.limit, query.cursor);
+    let after = page.after.map(|cursor| TenantId::from_uuid(cursor.key()[0]));
+    let tenants = state
+        .database
+        .read_shared(SharedScope::Platform, async |tx| tenant::list(tx, after, page.limit.and_one()).await)
+        .await?;
+    let page = page.page(tenants, |tenant| [tenant.id.as_uuid()]);
+    Ok(HttpResponse::Ok().json(PageView::new(page, |tenant| TenantView::new(&tenant, &state))))
+}
+
+/// Onboard a business
+///
+/// With its schema, defaults and owner, whole or not at all; it can be used at once.
+#[utoipa::path(tag = "platform", request_body = CreateTenant, responses((status = 201, body = OnboardedView)))]
+#[post("/platform/tenants")]
+pub async fn create(
+    state: web::Data<State>,
+    staff: Staff<may::TenantsWrite>,
+    body: Json<CreateTenant>,
+) -> Result<HttpResponse, Problem> {
+    let onboarding = state.onboarding()?;
+    let CreateTenant { slug, name, currency, owner } = body.value;
+    let owner = owner.checked(&state)?;
+    let new = NewBusiness { slug, name, currency: currency.unwrap_or_default(), owner };
+    let onboarded = onboarding.create(&new, &Actor::User(staff.principal.user)).await?;
+    state.resolver.forget(&tenancy::Address::Slug(new.slug)).await;
+    let view = OnboardedView::new(&onboarded.tenant, onboarded.owner, &new.owner, &state);
+    let location = format!("/api/v1/platform/tenants/{}", onboarded.tenant.id);
+    Ok(HttpResponse::Created().insert_header(("location", location)).json(view))
+}
+
+/// Read a business
+#[utoipa::path(tag = "platform", responses((status = 200, body = TenantView)), params(("id" = uuid::Uuid, Path,)))]
+#[get("/platform/tenants/{id}")]
+pub async fn show(
+    state: web::Data<State>,
+    _staff: Staff<may::TenantsRead>,
+    PathId(id): PathId<TenantId>,
+) -> Result<HttpResponse, Problem> {
+    let read = state
+        .database
+        .read_shared(SharedScope::Platform, async |tx| tenant::find_by_id(tx, id).await)
+        .await?;
+    Ok(HttpResponse::Ok().json(TenantView::new(&read.ok_or_else(Problem::not_found)?, &state)))
+}

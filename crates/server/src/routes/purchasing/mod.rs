@@ -1,0 +1,28 @@
+//! Suppliers, purchase orders and their receipts.
+
+pub mod purchase_orders;
+pub mod suppliers;
+
+use utoipa_actix_web::service_config::ServiceConfig;
+
+/// Registers the routes of this room.
+pub fn configure(config: &mut ServiceConfig) {
+    config
+        .service(suppliers::list)
+        .service(suppliers::create)
+        .service(suppliers::show)
+        .service(suppliers::edit)
+        .service(suppliers::archive)
+        .service(suppliers::list_prices)
+        .service(suppliers::set_price)
+        .service(purchase_orders::list)
+        .service(purchase_orders::draft)
+        .service(purchase_orders::show)
+        .service(purchase_orders::edit)
+        .service(purchase_orders::send)
+        .service(purchase_orders::confirm)
+        .service(purchase_orders::cancel)
+        .service(purchase_orders::close)
+        .service(purchase_orders::receive)
+        .service(purchase_orders::list_receipts);
+}

@@ -1,0 +1,11 @@
+//! Signing in, and the keys that verify tokens.
+
+pub mod auth;
+pub mod well_known;
+
+use utoipa_actix_web::service_config::ServiceConfig;
+
+/// Registers the routes of this room.
+pub fn configure(config: &mut ServiceConfig) {
+    config.service(auth::login).service(auth::me);
+}

@@ -1,0 +1,35 @@
+//! Stock levels and movements, adjustments, locations, transfers, counts and alerts.
+
+pub mod alerts;
+pub mod counts;
+pub mod levels;
+pub mod locations;
+pub mod transfers;
+
+use utoipa_actix_web::service_config::ServiceConfig;
+
+/// Registers the routes of this room.
+pub fn configure(config: &mut ServiceConfig) {
+    config
+        .service(locations::list)
+        .service(locations::create)
+        .service(locations::show)
+        .service(locations::edit)
+        .service(levels::list_levels)
+        .service(levels::list_movements)
+        .service(levels::adjust)
+        .service(levels::show_adjustment)
+        .service(levels::verify_ledger)
+        .service(transfers::list)
+        .service(transfers::send)
+        .service(transfers::show)
+        .service(transfers::receive)
+        .service(transfers::send_back)
+        .service(counts::list)
+        .service(counts::open)
+        .service(counts::show)
+        .service(counts::enter)
+        .service(counts::post_count)
+        .service(counts::cancel)
+        .service(alerts::list);
+}

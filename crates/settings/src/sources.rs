@@ -1,0 +1,212 @@
+//! Where configuration comes from, and how its values are shown.
+
+use std::path::{Path, PathBuf};
+
+use config::{Config, Environment, File, FileFormat, Value, ValueKind};
+use tenancy::DatabaseUrl;
+
+use crate::settings::{Settings, SettingsError, refuse};
+
+/// The documented defaults, in the binary too, so that it runs without its folder.
+const DEFAULTS: &str = include_str!("../../../config/default.toml");
+
+const DEFAULT_FOLDER: &str = "config";
+
+/// Keys without a default.
+const WITHOUT_DEFAULT: [&str; 6] = [
+    "database.url",
+    "database.owner_url",
+    "database.installation",
+    "identity.issuer",
+    "identity.signing_key_file",
+    "identity.password_key",
+];
+
+/// Where configuration comes from, the strongest last: defaults, the environment's file, more files, `TENANTRY__...`.
+#[derive(Debug, Clone)]
+pub struct Sources {
+    /// `development`, `production` or another file of the folder.
+    pub environment: String,
+    pub folder: PathBuf,
+    pub more: Vec<PathBuf>,
+}
+
+/// One configured value, for showing.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct ShownValue {
+    pub key: String,
+    pub value: String,
+    pub source: String,
+}
+
+impl Sources {
+    /// `TENANTRY_ENV` names the environment, production unless said otherwise; `TENANTRY_CONFIG_DIR` the folder.
+    pub fn from_environment() -> Self {
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        Self {
+            environment: variable("TENANTRY_ENV").unwrap_or_else(|| "production".to_owned()),
+            folder: variable("TENANTRY_CONFIG_DIR").unwrap_or_else(|| DEFAULT_FOLDER.to_owned()).into(),
+            more: Vec::new(),
+        }
+    }
+
+    fn read(&self) -> Result<Config, SettingsError> {
+        // The default folder may be absent: the defaults are in the binary.
+        if self.folder != Path::new(DEFAULT_FOLDER) && !self.folder.is_dir() {
+            return Err(SettingsError::Folder(self.folder.clone()));
+        }
+        let file = |path: &Path| File::from(path).format(FileFormat::Toml).required(false);
+        let mut builder = Config::builder()
+            .add_source(File::from_str(DEFAULTS, FileFormat::Toml))
+            .add_source(file(&self.folder.join("default.toml")))
+            .add_source(file(&self.folder.join(format!("{}.toml", self.environment))));
+        for path in &self.more {
+            builder = builder.add_source(file(path));
+        }
+        let environment = Environment::with_prefix("TENANTRY")
+            .prefix_separator("__")
+            .separator("__")
+            .try_parsing(true)
+            .list_separator(",")
+            .with_list_parse_key("server.cors_origins")
+            .with_list_parse_key("server.trusted_proxies");
+        Ok(builder.add_source(environment).build()?)
+    }
+
+    /// Reads and checks the configuration.
+    ///
+    /// # Errors
+    /// [`SettingsError`] with the key: unknown, malformed or out of range.
+    pub fn load(&self) -> Result<Settings, SettingsError> {
+        let settings: Settings = serde_path_to_error::deserialize(self.read()?)
+            .map_err(|error| refuse(&error.path().to_string(), error.inner()))?;
+        settings.check()?;
+        Ok(settings)
+    }
+
+    /// Every value with its source; secrets masked. Works on a configuration that [`Sources::load`] would refuse.
+    ///
+    /// # Errors
+    /// [`SettingsError::Read`].
+    pub fn show(&self) -> Result<Vec<ShownValue>, SettingsError> {
+        let mut shown = Vec::new();
+        flatten("", &self.read()?.cache, &mut shown);
+        for key in WITHOUT_DEFAULT {
+            if !shown.iter().any(|value| value.key == key) {
+                let (value, source) = ("(not set)".to_owned(), "no default".to_owned());
+                shown.push(ShownValue { key: key.to_owned(), value, source });
+            }
+        }
+        shown.sort_by(|one, other| one.key.cmp(&other.key));
+        Ok(shown)
+    }
+}
+
+fn flatten(prefix: &str, value: &Value, shown: &mut Vec<ShownValue>) {
+    match &value.kind {
+        ValueKind::Table(table) => {
+            for (name, value) in table {
+                let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+                flatten(&key, value, shown);
+            }
+        }
+        _ => shown.push(ShownValue {
+            key: prefix.to_owned(),
+            value: masked(prefix, &value.to_string()),
+            source: value.origin().unwrap_or("built-in default").to_owned(),
+        }),
+    }
+}
+
+/// A secret is shown as its presence alone; of a database URL everything but the password.
+fn masked(key: &str, value: &str) -> String {
+    match key {
+        "identity.password_key" => "********".to_owned(),
+        "database.url" | "database.owner_url" => match value.parse::<DatabaseUrl>() {
+            Ok(_) => mask_password(value),
+            Err(_) => "********".to_owned(),
+        },
+        _ => value.to_owned(),
+    }
+}
+
+fn mask_password(url: &str) -> String {
+    let (Some((scheme, rest)), true) = (url.split_once("://"), url.contains('@')) else {
+        return "********".to_owned();
+    };
+    let (authority, path) = rest.rsplit_once('@').unwrap_or(("", rest));
+    let user = authority.split(':').next().unwrap_or_default();
+    // A password may stand among the parameters as well.
+    let path = path.split('?').next().unwrap_or_default();
+    format!("{scheme}://{user}:********@{path}")
+}
+
+#[cfg(test)]
+mod tests {
+    use tenancy::TenantSlug;
+
+    use super::*;
+
+    fn sources(toml: &str) -> (Sources, PathBuf) {
+        let path = std::env::temp_dir().join(format!("tenantry-settings-{}.toml", uuid::Uuid::now_v7()));
+        std::fs::write(&path, toml).unwrap();
+        let sources =
+            Sources { environment: "none".into(), folder: DEFAULT_FOLDER.into(), more: vec![path.clone()] };
+        (sources, path)
+    }
+
+    fn load(toml: &str) -> Result<Settings, String> {
+        let (sources, path) = sources(toml);
+        let loaded = sources.load().map_err(|error| error.to_string());
+        std::fs::remove_file(path).unwrap();
+        loaded
+    }
+
+    #[test]
+    fn the_defaults_hold_no_secret_and_pass() {
+        let settings = load("").unwrap();
+        assert!(settings.database.url.is_none() && settings.identity.password_key.is_none());
+        assert!(settings.database_url().unwrap_err().to_string().contains("TENANTRY__DATABASE__URL"));
+    }
+
+    #[test]
+    fn a_refusal_names_the_key() {
+        for (toml, key) in [
+            ("[server]\nlisten = 5", "server.listen"),
+            ("[server]\nbase_domain = \"a b\"", "server.base_domain"),
+            ("[database]\nmax_connections = 0", "database.max_connections"),
+            ("[database]\nmax_connections = 501", "database.max_connections"),
+            ("[database]\nmax_conections = 5", "max_conections"),
+            ("[identity]\nbcrypt_cost = 3", "identity.bcrypt_cost"),
+            ("[log]\nformat = \"xml\"", "log.format"),
+            ("[nonsense]\na = 1", "nonsense"),
+        ] {
+            let error = load(toml).unwrap_err();
+            assert!(error.contains(key), "{toml:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn shown_values_have_a_source_and_no_secret() {
+        let (sources, path) = sources(
+            "[database]\nurl = \"postgres://app:s3cret@db:5432/shop?sslmode=require\"\n[identity]\npassword_key = \"s3cret\"",
+        );
+        let shown = sources.show().unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let value = |key: &str| shown.iter().find(|value| value.key == key).unwrap().clone();
+        assert_eq!(value("database.url").value, "postgres://app:********@db:5432/shop");
+        assert_eq!(value("identity.password_key").value, "********");
+        assert!(value("database.url").source.contains(path.file_name().unwrap().to_str().unwrap()));
+        assert_eq!(value("server.listen").source, "built-in default");
+        assert!(!format!("{shown:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn a_standard_port_is_left_out_of_addresses() {
+        let settings = load("[server]\nbase_domain = \"example.com\"").unwrap();
+        let slug = TenantSlug::parse("acme").unwrap();
+        assert_eq!(settings.address_of(&slug), "https://acme.example.com");
+        let settings = load("[server]\npublic_scheme = \"http\"\npublic_port = 8080").unwrap();
+        assert_eq!(settings.address_of(&slug), "http://acme.localhost:8080");
+    }
+}

@@ -1,0 +1,507 @@
+//! From a `postgres://` URL to an open connection: every sslmode, TLS by rustls, and errors that say what to do.
+
+use std::future::poll_fn;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_postgres::ClientWrapper;
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::task::JoinHandle;
+use tokio_postgres::config::{Host, SslMode as WireSslMode};
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{AsyncMessage, CancelToken, Client, Config, NoTls};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::connection::error::chain;
+
+/// A checked `postgres://user:password@host:port/database?sslmode=...` URL. Its `Debug` shows no password.
+#[derive(Clone)]
+pub struct DatabaseUrl {
+    config: Config,
+    ssl_mode: SslMode,
+    root_certificate: Option<PathBuf>,
+}
+
+/// libpq's six values of `sslmode`, with libpq's meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SslMode {
+    Disable,
+    Allow,
+    Prefer,
+    Require,
+    VerifyCa,
+    VerifyFull,
+}
+
+/// Why a database URL was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum UrlError {
+    #[error("a database URL looks like postgres://user:password@host:5432/database")]
+    Scheme,
+    #[error("sslmode \"{0}\" is unknown; use disable, allow, prefer, require, verify-ca or verify-full")]
+    SslMode(String),
+    #[error("sslrootcert=system needs sslmode=verify-full")]
+    SystemRoots,
+    #[error("the database URL names no {0}")]
+    Missing(&'static str),
+    #[error("the database URL cannot be read")]
+    Syntax(#[source] tokio_postgres::Error),
+}
+
+impl FromStr for DatabaseUrl {
+    type Err = UrlError;
+
+    fn from_str(url: &str) -> Result<Self, UrlError> {
+        if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+            return Err(UrlError::Scheme);
+        }
+        // tokio-postgres knows three of the six modes and no root certificate, so those two are read here.
+        let (base, query) = url.split_once('?').unwrap_or((url, ""));
+        let (mut ssl_mode, mut system_roots) = (None, false);
+        let mut root_certificate = None;
+        let mut rest = Vec::new();
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let value = percent_encoding::percent_decode_str(value).decode_utf8_lossy();
+            match key {
+                "sslmode" => {
+                    ssl_mode = Some(match value.as_ref() {
+                        "disable" => SslMode::Disable,
+                        "allow" => SslMode::Allow,
+                        "prefer" => SslMode::Prefer,
+                        "require" => SslMode::Require,
+                        "verify-ca" => SslMode::VerifyCa,
+                        "verify-full" => SslMode::VerifyFull,
+                        other => return Err(UrlError::SslMode(other.to_owned())),
+                    });
+                }
+                "sslrootcert" if value == "system" => system_roots = true,
+                "sslrootcert" => root_certificate = Some(PathBuf::from(value.as_ref())),
+                _ => rest.push(pair),
+            }
+        }
+        // libpq: the authorities that everyone trusts say something only together with the host's name.
+        let ssl_mode = match (ssl_mode, system_roots) {
+            (None, true) => SslMode::VerifyFull,
+            (Some(mode), true) if mode != SslMode::VerifyFull => return Err(UrlError::SystemRoots),
+            (mode, _) => mode.unwrap_or(SslMode::Prefer),
+        };
+        let plain = if rest.is_empty() { base.to_owned() } else { format!("{base}?{}", rest.join("&")) };
+        let config = Config::from_str(&plain).map_err(UrlError::Syntax)?;
+        if config.get_user().is_none() {
+            return Err(UrlError::Missing("user"));
+        }
+        if config.get_dbname().is_none() {
+            return Err(UrlError::Missing("database"));
+        }
+        if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
+            return Err(UrlError::Missing("host"));
+        }
+        Ok(Self { config, ssl_mode, root_certificate })
+    }
+}
+
+impl std::fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.address())
+    }
+}
+
+impl DatabaseUrl {
+    pub fn user(&self) -> &str {
+        self.config.get_user().unwrap_or_default()
+    }
+
+    pub fn database(&self) -> &str {
+        self.config.get_dbname().unwrap_or_default()
+    }
+
+    pub(crate) fn password(&self) -> Option<&[u8]> {
+        self.config.get_password()
+    }
+
+    /// The same server and login, another database.
+    #[must_use]
+    pub fn with_database(&self, database: &str) -> Self {
+        let mut other = self.clone();
+        other.config.dbname(database);
+        other
+    }
+
+    /// `user@host:port/database`, for messages.
+    pub fn address(&self) -> String {
+        let host = match self.config.get_hosts().first() {
+            Some(Host::Tcp(host)) => host.clone(),
+            Some(Host::Unix(path)) => path.display().to_string(),
+            None => self.config.get_hostaddrs().first().map(ToString::to_string).unwrap_or_default(),
+        };
+        let port = self.config.get_ports().first().copied().unwrap_or(5432);
+        format!("{}@{host}:{port}/{}", self.user(), self.database())
+    }
+}
+
+/// A connection could not be opened; the text names the cause and the cure, so there is no source to tell again.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot connect to {address}: {problem}. {cure}")]
+pub struct ConnectError {
+    address: String,
+    problem: String,
+    cure: String,
+}
+
+impl ConnectError {
+    /// Explains a connection failure to the person who has to mend it.
+    fn explain(url: &DatabaseUrl, error: &tokio_postgres::Error) -> Self {
+        let user = url.user();
+        let database = url.database();
+        let text = chain(error);
+        let (problem, cure) = match error.code() {
+            Some(code) if *code == SqlState::INVALID_PASSWORD => (
+                format!("the password of \"{user}\" is wrong"),
+                format!(
+                    "Correct the password in the URL, or set it with ALTER ROLE \"{user}\" PASSWORD '...'"
+                ),
+            ),
+            Some(code) if *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION => (
+                text,
+                format!(
+                    "Check that the role \"{user}\" exists and that pg_hba.conf lets it in; `tenantry db init` makes the roles"
+                ),
+            ),
+            Some(code) if *code == SqlState::INVALID_CATALOG_NAME => (
+                format!("there is no database \"{database}\""),
+                "Create it with `tenantry db init --admin-url ...`".to_owned(),
+            ),
+            Some(code) if *code == SqlState::INSUFFICIENT_PRIVILEGE => (
+                format!("\"{user}\" may not connect to \"{database}\""),
+                "Run `tenantry db init --admin-url ...`, which grants it".to_owned(),
+            ),
+            Some(code) if *code == SqlState::TOO_MANY_CONNECTIONS => (
+                "the server has no connection left".to_owned(),
+                "Lower database.max_connections or raise max_connections of PostgreSQL".to_owned(),
+            ),
+            Some(code) if *code == SqlState::CANNOT_CONNECT_NOW => (
+                "the server is starting up or shutting down".to_owned(),
+                "Try again in a few seconds".to_owned(),
+            ),
+            Some(_) => (text, "See the message and the log of PostgreSQL".to_owned()),
+            None if text.contains("refused") || text.contains("No such file") => (
+                "nothing listens there".to_owned(),
+                "Start PostgreSQL, or correct host and port in the URL".to_owned(),
+            ),
+            None if text.contains("lookup") || text.contains("Name or service") => {
+                ("the host name is unknown".to_owned(), "Correct the host in the URL".to_owned())
+            }
+            None if text.contains("timed out") => (
+                "no answer in time".to_owned(),
+                "Check host, port and firewall between here and the server".to_owned(),
+            ),
+            None if text.contains("does not support TLS") => (
+                "the server does not offer TLS".to_owned(),
+                "Turn ssl on in postgresql.conf, or use sslmode=prefer in the URL".to_owned(),
+            ),
+            None if text.contains("certificate") || text.contains("tls") || text.contains("TLS") => {
+                (text, "Check sslmode and sslrootcert in the URL against the server's certificate".to_owned())
+            }
+            None => (text, "Check the URL and the log of PostgreSQL".to_owned()),
+        };
+        Self { address: url.address(), problem, cure }
+    }
+}
+
+/// The TLS settings could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    #[error("cannot read the root certificate {0}")]
+    RootCertificate(PathBuf, #[source] rustls::pki_types::pem::Error),
+    #[error(
+        "no usable root certificate for sslmode=verify-ca or verify-full; name one with sslrootcert=/path"
+    )]
+    NoRoots,
+    #[error("cannot set up TLS")]
+    Setup(#[source] rustls::Error),
+}
+
+/// This program, as the database and those who wait for it see it: PostgreSQL keeps 63 bytes.
+fn program() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host: String = host.trim().chars().take(30).collect();
+    format!(
+        "tenantry process {} on {}",
+        std::process::id(),
+        if host.is_empty() { "this host" } else { &host }
+    )
+}
+
+/// Opens connections to one URL, and cancels what runs on them.
+#[derive(Clone)]
+pub(crate) struct Connector {
+    url: DatabaseUrl,
+    tls: Option<MakeRustlsConnect>,
+    /// Where connections live. Not with whoever opens one: a server's worker thread ends while others still work.
+    runtime: Option<Handle>,
+}
+
+impl Connector {
+    /// `options` are the session's settings, such as `statement_timeout`, sent with the connection's first message.
+    pub(crate) fn new(url: &DatabaseUrl, settings: &[(&str, String)]) -> Result<Self, TlsError> {
+        let mut url = url.clone();
+        let mut options = url.config.get_options().unwrap_or_default().to_owned();
+        for (name, value) in settings {
+            options.push_str(&format!(" -c {name}={value}"));
+        }
+        url.config
+            .options(options.trim())
+            .application_name(program())
+            .connect_timeout(Duration::from_secs(5))
+            .keepalives_idle(Duration::from_secs(60))
+            .tcp_user_timeout(Duration::from_secs(30))
+            .ssl_mode(match url.ssl_mode {
+                SslMode::Disable | SslMode::Allow => WireSslMode::Disable,
+                SslMode::Prefer => WireSslMode::Prefer,
+                SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => WireSslMode::Require,
+            });
+        let tls = if url.ssl_mode == SslMode::Disable { None } else { Some(tls(&url)?) };
+        Ok(Self { url, tls, runtime: Handle::try_current().ok() })
+    }
+
+    /// One connection, for commands that need no pool. It ends with its client.
+    pub(crate) async fn connect(&self) -> Result<Client, ConnectError> {
+        match self.open_here(None).await {
+            Ok((client, _task)) => Ok(client),
+            Err(error) => Err(ConnectError::explain(&self.url, &error)),
+        }
+    }
+
+    /// One connection for a pool; it lives where the connector was made.
+    pub(crate) async fn open(&self) -> Result<ClientWrapper, tokio_postgres::Error> {
+        self.open_telling(None).await
+    }
+
+    /// A connection that passes the payloads of its notifications on to `listener`, which hears the end when it closes.
+    pub(crate) async fn open_telling(
+        &self,
+        listener: Option<UnboundedSender<String>>,
+    ) -> Result<ClientWrapper, tokio_postgres::Error> {
+        let connector = self.clone();
+        let (client, task) = match &self.runtime {
+            Some(runtime) => match runtime.spawn(async move { connector.open_here(listener).await }).await {
+                Ok(opened) => opened?,
+                // Only a runtime that shuts down gives a task up.
+                Err(_) => std::future::pending().await,
+            },
+            None => self.open_here(listener).await?,
+        };
+        Ok(ClientWrapper::new(client, task))
+    }
+
+    async fn open_here(
+        &self,
+        listener: Option<UnboundedSender<String>>,
+    ) -> Result<(Client, JoinHandle<()>), tokio_postgres::Error> {
+        let config = &self.url.config;
+        let Some(tls) = &self.tls else { return open_with(config, NoTls, listener).await };
+        match open_with(config, tls.clone(), listener.clone()).await {
+            // sslmode=allow: first in the clear, then, when the server insists, with TLS.
+            Err(error) if self.url.ssl_mode == SslMode::Allow && error.code().is_some() => {
+                let mut config = config.clone();
+                let config = config.ssl_mode(WireSslMode::Require);
+                open_with(config, tls.clone(), listener).await.map_err(|_| error)
+            }
+            other => other,
+        }
+    }
+
+    /// Asks the server to stop what the token's connection is doing.
+    pub(crate) async fn cancel(&self, token: CancelToken) {
+        let cancelled = match &self.tls {
+            Some(tls) => token.cancel_query(tls.clone()).await,
+            None => token.cancel_query(NoTls).await,
+        };
+        if let Err(error) = cancelled {
+            // The connection is closed either way, and PostgreSQL rolls back when it notices.
+            tracing::debug!(error = %chain(&error), "cancelling an abandoned statement failed");
+        }
+    }
+}
+
+async fn open_with<T>(
+    config: &Config,
+    tls: T,
+    listener: Option<UnboundedSender<String>>,
+) -> Result<(Client, JoinHandle<()>), tokio_postgres::Error>
+where
+    T: tokio_postgres::tls::MakeTlsConnect<tokio_postgres::Socket>,
+    T::Stream: Send + 'static,
+{
+    let (client, mut connection) = config.connect(tls).await?;
+    let task = tokio::spawn(async move {
+        while let Some(message) = poll_fn(|cx| connection.poll_message(cx)).await {
+            match (message, &listener) {
+                (Ok(AsyncMessage::Notification(told)), Some(listener)) => {
+                    // A listener that is gone hears nothing any more.
+                    let _ = listener.send(told.payload().to_owned());
+                }
+                (Ok(_), _) => {}
+                (Err(error), _) => {
+                    tracing::warn!(error = %chain(&error), "a database connection broke");
+                    break;
+                }
+            }
+        }
+    });
+    Ok((client, task))
+}
+
+fn tls(url: &DatabaseUrl) -> Result<MakeRustlsConnect, TlsError> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let verification = match url.ssl_mode {
+        SslMode::VerifyFull => Verification::ChainAndName,
+        SslMode::VerifyCa => Verification::Chain,
+        // libpq: with a root certificate, `require` behaves as `verify-ca`.
+        SslMode::Require if url.root_certificate.is_some() => Verification::Chain,
+        SslMode::Disable | SslMode::Allow | SslMode::Prefer | SslMode::Require => Verification::None,
+    };
+    let chain = match verification {
+        Verification::None => None,
+        Verification::Chain | Verification::ChainAndName => {
+            let roots = root_certificates(url.root_certificate.as_ref())?;
+            let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+                .build()
+                .map_err(|_| TlsError::NoRoots)?;
+            Some(verifier)
+        }
+    };
+    let verifier = Arc::new(Verifier { verification, chain, provider: provider.clone() });
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(TlsError::Setup)?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_no_client_auth();
+    Ok(MakeRustlsConnect::new(config))
+}
+
+fn root_certificates(file: Option<&PathBuf>) -> Result<RootCertStore, TlsError> {
+    let mut roots = RootCertStore::empty();
+    match file {
+        Some(path) => {
+            let unreadable = |error| TlsError::RootCertificate(path.clone(), error);
+            for certificate in CertificateDer::pem_file_iter(path).map_err(unreadable)? {
+                roots.add(certificate.map_err(unreadable)?).map_err(TlsError::Setup)?;
+            }
+        }
+        None => {
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
+    }
+    if roots.is_empty() { Err(TlsError::NoRoots) } else { Ok(roots) }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Verification {
+    None,
+    Chain,
+    ChainAndName,
+}
+
+/// Checks the server's certificate as far as the sslmode asks for.
+#[derive(Debug)]
+struct Verifier {
+    verification: Verification,
+    chain: Option<Arc<WebPkiServerVerifier>>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let Some(chain) = &self.chain else { return Ok(ServerCertVerified::assertion()) };
+        let verified = chain.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        match (self.verification, verified) {
+            // The name is checked last, after the chain: a wrong name alone is what verify-ca forgives.
+            (
+                Verification::Chain,
+                Err(rustls::Error::InvalidCertificate(
+                    CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+                )),
+            ) => Ok(ServerCertVerified::assertion()),
+            (_, verified) => verified,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_sslmode_of_libpq_is_understood() {
+        for (text, mode) in [
+            ("disable", SslMode::Disable),
+            ("allow", SslMode::Allow),
+            ("prefer", SslMode::Prefer),
+            ("require", SslMode::Require),
+            ("verify-ca", SslMode::VerifyCa),
+            ("verify-full", SslMode::VerifyFull),
+        ] {
+            let url: DatabaseUrl = format!("postgres://u:p@h/d?sslmode={text}").parse().unwrap();
+            assert_eq!(url.ssl_mode, mode);
+        }
+        assert!(matches!("postgres://u@h/d?sslmode=x".parse::<DatabaseUrl>(), Err(UrlError::SslMode(_))));
+        let system: DatabaseUrl = "postgres://u@h/d?sslrootcert=system".parse().unwrap();
+        assert_eq!(system.ssl_mode, SslMode::VerifyFull);
+        let weak = "postgres://u@h/d?sslmode=require&sslrootcert=system".parse::<DatabaseUrl>();
+        assert!(matches!(weak, Err(UrlError::SystemRoots)));
+    }
+
+    #[test]
+    fn a_url_shows_no_password() {
+        let url: DatabaseUrl = "postgres://shop:s3cret@db.internal:6432/shops".parse().unwrap();
+        assert_eq!(format!("{url:?}"), "shop@db.internal:6432/shops");
+    }
+
+    #[test]
+    fn a_url_names_user_host_and_database() {
+        for url in ["mysql://u@h/d", "postgres://h/d?host=", "host=h dbname=d"] {
+            assert!(url.parse::<DatabaseUrl>().is_err(), "{url}");
+        }
+    }
+}

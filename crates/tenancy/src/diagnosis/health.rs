@@ -1,0 +1,325 @@
+//! What a living installation looks like from inside the database: settings, roles, row level security, catalogue.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use tokio_postgres::SimpleQueryMessage;
+
+use crate::connection::connect::DatabaseUrl;
+use crate::connection::error::DbError;
+use crate::diagnosis::system_catalogue::Drift;
+use crate::names::tenant_names::{SchemaName, TENANT_GROUP, TenantSlug};
+use crate::owner::provisioning::{ProvisionError, Provisioner};
+use crate::registry::schema::{JOBS_LOCK, Schema, is_our_lock};
+use crate::scope::database::Database;
+
+/// Settings of the server that matter here, as text and in PostgreSQL's own units.
+#[derive(Debug, Clone)]
+pub struct ServerSettings {
+    pub version: String,
+    pub max_connections: i64,
+    pub reserved_connections: i64,
+    pub connections: i64,
+    pub max_locks_per_transaction: i64,
+    pub max_prepared_transactions: i64,
+    pub shared_buffers_bytes: i64,
+    pub password_encryption: String,
+    pub log_statement: String,
+    /// Those of fsync, full_page_writes and synchronous_commit that are off.
+    pub off: Vec<String>,
+    /// How far the server's clock is ahead of ours.
+    pub clock_ahead: chrono::TimeDelta,
+}
+
+/// How big the catalogue is.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CatalogueSize {
+    pub schemas: i64,
+    pub relations: i64,
+    pub size_bytes: i64,
+    /// Tables, indexes and their like of one business; each takes a lock when the schema is dropped.
+    pub relations_per_schema: i64,
+}
+
+/// What is wrong with roles and privileges, a sentence each.
+pub type Complaints = Vec<String>;
+
+/// A schema that is not what its version should be.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Drifted {
+    pub business: Option<TenantSlug>,
+    pub schema: SchemaName,
+    pub version: i32,
+    #[serde(flatten)]
+    pub drift: Drift,
+}
+
+impl Provisioner {
+    /// The server's settings.
+    ///
+    /// # Errors
+    /// [`DbError`].
+    pub async fn server_settings(&self) -> Result<ServerSettings, DbError> {
+        const SETTINGS: &str = "
+            SELECT current_setting('server_version') AS version,
+                   current_setting('max_connections')::bigint AS max_connections,
+                   current_setting('superuser_reserved_connections')::bigint AS reserved,
+                   (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend') AS connections,
+                   current_setting('max_locks_per_transaction')::bigint AS locks,
+                   current_setting('max_prepared_transactions')::bigint AS prepared,
+                   pg_size_bytes(current_setting('shared_buffers')) AS shared_buffers,
+                   current_setting('password_encryption') AS password_encryption,
+                   current_setting('log_statement') AS log_statement,
+                   ARRAY(SELECT name FROM pg_settings
+                          WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') AND setting = 'off') AS off,
+                   clock_timestamp() AS clock";
+        let session = self.owner.begin_unscoped().await?;
+        let asked = Utc::now();
+        let row = session.query_one(SETTINGS, &[]).await?;
+        let answered = Utc::now();
+        // The server looked at its clock somewhere between.
+        let clock: DateTime<Utc> = row.try_get("clock")?;
+        let middle = asked + (answered - asked) / 2;
+        Ok(ServerSettings {
+            version: row.try_get("version")?,
+            max_connections: row.try_get("max_connections")?,
+            reserved_connections: row.try_get("reserved")?,
+            connections: row.try_get("connections")?,
+            max_locks_per_transaction: row.try_get("locks")?,
+            max_prepared_transactions: row.try_get("prepared")?,
+            shared_buffers_bytes: row.try_get("shared_buffers")?,
+            password_encryption: row.try_get("password_encryption")?,
+            log_statement: row.try_get("log_statement")?,
+            off: row.try_get("off")?,
+            clock_ahead: clock - middle,
+        })
+    }
+
+    /// What is wrong with the two logins, the groups and the businesses' roles.
+    ///
+    /// # Errors
+    /// [`DbError`].
+    pub async fn role_complaints(&self) -> Result<Complaints, DbError> {
+        const LOGINS: &str = "
+            SELECT rolname::text AS login, rolsuper, rolcreaterole, rolbypassrls, rolcreatedb, rolinherit
+              FROM pg_roles WHERE rolname IN ($1, current_user)";
+        const OWNED: &str = "
+            SELECT count(*) AS owned FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner WHERE r.rolname = $1";
+        const ROLES: &str = "
+            SELECT s.role_name, r.oid IS NULL AS missing,
+                   coalesce(NOT pg_has_role(r.oid, $2, 'MEMBER'), true) AS outside,
+                   coalesce(NOT pg_has_role($1::text::regrole, r.oid, 'MEMBER'), true) AS unreachable
+              FROM shared.schemas s
+              LEFT JOIN pg_roles r ON r.rolname = s.role_name
+             WHERE s.state IN ('live', 'spare')";
+        const PUBLIC: &str = "
+            SELECT has_database_privilege('public', current_database(), 'TEMP') AS temporary,
+                   has_database_privilege('public', current_database(), 'CONNECT') AS connect,
+                   has_schema_privilege('public', 'public', 'CREATE') AS creates";
+        let session = self.owner.begin_unscoped().await?;
+        let server = &self.installed.server_login;
+        let mut complaints = Vec::new();
+        for row in session.query(LOGINS, &[server]).await? {
+            let login: String = row.try_get("login")?;
+            for (power, name) in [
+                ("rolsuper", "is a superuser"),
+                ("rolcreaterole", "has CREATEROLE"),
+                ("rolbypassrls", "has BYPASSRLS"),
+            ] {
+                if row.try_get(power)? {
+                    complaints.push(format!("{login} {name}"));
+                }
+            }
+            if login == *server && row.try_get("rolinherit")? {
+                complaints.push(format!("{login} inherits its roles' rights without taking them"));
+            }
+        }
+        let owned: i64 = session.query_one(OWNED, &[server]).await?.try_get("owned")?;
+        if owned > 0 {
+            complaints.push(format!("{server} owns {owned} tables or indexes, and should own nothing"));
+        }
+        for row in session.query(ROLES, &[server, &TENANT_GROUP]).await? {
+            let role: String = row.try_get("role_name")?;
+            if row.try_get("missing")? {
+                complaints.push(format!("the role {role} is missing"));
+            } else if row.try_get("outside")? {
+                complaints.push(format!("the role {role} is not in {TENANT_GROUP}"));
+            } else if row.try_get("unreachable")? {
+                complaints.push(format!("{server} is no member of {role}"));
+            }
+        }
+        let row = session.query_one(PUBLIC, &[]).await?;
+        for (right, text) in [
+            ("temporary", "everybody may make temporary tables in this database"),
+            ("connect", "everybody may connect to this database"),
+            ("creates", "everybody may create in the schema public"),
+        ] {
+            if row.try_get(right)? {
+                complaints.push(text.to_owned());
+            }
+        }
+        Ok(complaints)
+    }
+
+    /// Tables of the `shared` schema that hold rows of businesses or users, and have no row level security.
+    ///
+    /// # Errors
+    /// [`DbError`].
+    pub async fn tables_without_row_security(&self) -> Result<Vec<String>, DbError> {
+        const OPEN: &str = "
+            SELECT DISTINCT c.relname::text AS name
+              FROM pg_class c
+              JOIN pg_attribute a ON a.attrelid = c.oid
+             WHERE c.relnamespace = 'shared'::regnamespace AND c.relkind = 'r' AND NOT c.relrowsecurity
+               AND (a.attname IN ('tenant_id', 'user_id', 'membership_id') OR c.relname IN ('tenants', 'users', 'schemas'))
+             ORDER BY 1";
+        let session = self.owner.begin_unscoped().await?;
+        let rows = session.query(OPEN, &[]).await?;
+        rows.iter().map(|row| row.try_get("name").map_err(DbError::from)).collect()
+    }
+
+    /// How big the catalogue is.
+    ///
+    /// # Errors
+    /// [`DbError`].
+    pub async fn catalogue_size(&self) -> Result<CatalogueSize, DbError> {
+        const SIZE: &str = "
+            SELECT (SELECT count(*) FROM shared.schemas) AS schemas,
+                   (SELECT count(*) FROM pg_class) AS relations,
+                   (SELECT sum(pg_total_relation_size(oid))::bigint FROM pg_class
+                     WHERE relname IN ('pg_class', 'pg_attribute', 'pg_index', 'pg_constraint', 'pg_depend', 'pg_type',
+                                       'pg_statistic', 'pg_shdepend')
+                       AND relnamespace = 'pg_catalog'::regnamespace) AS size_bytes,
+                   (SELECT count(*) FROM pg_class
+                     WHERE relnamespace = (SELECT n.oid FROM pg_namespace n JOIN shared.schemas s ON s.name = n.nspname
+                                            ORDER BY s.number DESC LIMIT 1)) AS relations_per_schema";
+        let session = self.owner.begin_unscoped().await?;
+        let row = session.query_one(SIZE, &[]).await?;
+        Ok(CatalogueSize {
+            schemas: row.try_get("schemas")?,
+            relations: row.try_get("relations")?,
+            size_bytes: row.try_get("size_bytes")?,
+            relations_per_schema: row.try_get("relations_per_schema")?,
+        })
+    }
+
+    /// Spare schemas of the newest version.
+    ///
+    /// # Errors
+    /// [`DbError`].
+    pub async fn spares_ready(&self) -> Result<i64, DbError> {
+        const READY: &str =
+            "SELECT count(*) AS ready FROM shared.schemas WHERE state = 'spare' AND version = $1";
+        let session = self.owner.begin_unscoped().await?;
+        Ok(session.query_one(READY, &[&self.tenant.latest()]).await?.try_get("ready")?)
+    }
+
+    /// Whether some process runs background jobs.
+    ///
+    /// # Errors
+    /// [`DbError`].
+    pub async fn has_job_runner(&self) -> Result<bool, DbError> {
+        const RUNNER: &str = concat!(
+            "SELECT EXISTS (SELECT FROM pg_locks l WHERE l.objid = $1::bigint::oid AND ",
+            is_our_lock!(),
+            ") AS there"
+        );
+        let session = self.owner.begin_unscoped().await?;
+        let key = i64::from(JOBS_LOCK.cast_unsigned());
+        Ok(session.query_one(RUNNER, &[&key]).await?.try_get("there")?)
+    }
+
+    /// The schemas that are not what their versions should be, and how they differ.
+    ///
+    /// # Errors
+    /// [`ProvisionError`].
+    pub async fn drifted(&self) -> Result<Vec<Drifted>, ProvisionError> {
+        const SCHEMAS: &str = "
+            SELECT s.number, s.name, s.role_name, s.version, t.slug
+              FROM shared.schemas s
+              LEFT JOIN shared.tenants t ON t.number = s.number
+             WHERE s.state IN ('live', 'spare')
+             ORDER BY s.version, s.number";
+        let rows = self.owner.begin_unscoped().await?.query(SCHEMAS, &[]).await?;
+        let mut reference = None;
+        let mut drifted = Vec::new();
+        for row in &rows {
+            let schema = Schema::from_row(row)?;
+            let known = match &reference {
+                Some((version, catalogue)) if *version == schema.version => catalogue,
+                _ => &reference.insert((schema.version, self.reference_catalogue(schema.version).await?)).1,
+            };
+            let drift = self.catalogue(&schema.name, &schema.role).await?.drift_from(known);
+            if !drift.is_none() {
+                let slug: Option<String> = row.try_get("slug").map_err(DbError::from)?;
+                drifted.push(Drifted {
+                    business: slug.map(TenantSlug::from_registry),
+                    schema: schema.name,
+                    version: schema.version,
+                    drift,
+                });
+            }
+        }
+        Ok(drifted)
+    }
+}
+
+/// What something between us and the server does to our connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pooling {
+    /// Nothing: each has a backend of its own, with our settings.
+    None,
+    /// One backend serves several clients: session state, LISTEN and advisory locks do not hold.
+    SharesBackends,
+    /// The settings that a connection begins with do not arrive: timeouts, isolation, the empty search_path.
+    DropsSettings,
+}
+
+/// Tries what a pooler, if there is one, does to two connections.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn pooling(url: &DatabaseUrl) -> Result<Pooling, DbError> {
+    const BACKEND: &str = "SELECT pg_backend_pid() AS pid";
+    const SEARCH_PATH: &str = "SELECT current_setting('search_path') AS search_path";
+    let settings = crate::PoolSettings { max_connections: 1, ..crate::PoolSettings::default() };
+    let Ok(database) = Database::new(url, &settings) else { return Ok(Pooling::None) };
+    let (one, other) = (database.connect().await?, database.connect().await?);
+    let before: i32 = one.query_one(BACKEND, &[]).await?.try_get("pid")?;
+    // While the other holds a transaction open, one of the two has to move if backends are shared.
+    let hold = format!("BEGIN; {BACKEND}");
+    let held: Vec<_> = other.simple_query(&hold).await?.into_iter().filter_map(pid_of).collect();
+    let after: i32 = one.query_one(BACKEND, &[]).await?.try_get("pid")?;
+    if before != after || held.contains(&before) {
+        return Ok(Pooling::SharesBackends);
+    }
+    let search_path: String = one.query_one(SEARCH_PATH, &[]).await?.try_get("search_path")?;
+    Ok(if search_path.is_empty() { Pooling::None } else { Pooling::DropsSettings })
+}
+
+/// How clients may sign in, as far as an administrator can see it: rules of pg_hba.conf that are weaker than SCRAM.
+///
+/// # Errors
+/// [`DbError`], when the login may not look.
+pub async fn weak_sign_in(admin: &DatabaseUrl) -> Result<Vec<String>, DbError> {
+    const WEAK: &str = "
+        SELECT format('line %s: %s %s %s %s', line_number, type, array_to_string(database, ','),
+                      coalesce(address, 'local'), auth_method) AS rule
+          FROM pg_hba_file_rules
+         WHERE auth_method IN ('trust', 'md5', 'password') AND error IS NULL
+         ORDER BY line_number";
+    let settings = crate::PoolSettings { max_connections: 1, ..crate::PoolSettings::default() };
+    let Ok(database) = Database::new(admin, &settings) else { return Ok(Vec::new()) };
+    let client = database.connect().await?;
+    let rows = client.query(WEAK, &[]).await?;
+    rows.iter().map(|row| row.try_get("rule").map_err(DbError::from)).collect()
+}
+
+/// The first column of a row of the simple protocol, as a process number.
+fn pid_of(message: SimpleQueryMessage) -> Option<i32> {
+    match message {
+        SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
+        _ => None,
+    }
+}

@@ -1,0 +1,283 @@
+//! What a request's host and path ask for, before anyone looks into the registry.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::names::tenant_names::TenantSlug;
+
+/// A host name as DNS compares it: lower case, without port and trailing dot.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct HostName(String);
+
+/// The text is no host name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the host is not a valid host name")]
+pub struct HostError;
+
+impl HostName {
+    /// Reads the value of a Host header: a DNS name (IDN as punycode) or an IP address, perhaps with a port.
+    ///
+    /// # Errors
+    /// [`HostError`] for anything else, user information and empty labels among it.
+    pub fn parse(text: &str) -> Result<Self, HostError> {
+        if let Some(rest) = text.strip_prefix('[') {
+            let (address, port) = rest.split_once(']').ok_or(HostError)?;
+            if !port.is_empty() {
+                check_port(port.strip_prefix(':').ok_or(HostError)?)?;
+            }
+            let address: std::net::Ipv6Addr = address.parse().map_err(|_| HostError)?;
+            return Ok(Self(format!("[{address}]")));
+        }
+        let name = match text.split_once(':') {
+            Some((name, port)) => {
+                check_port(port)?;
+                name
+            }
+            None => text,
+        };
+        let name = name.strip_suffix('.').unwrap_or(name);
+        if name.is_empty() || name.len() > 253 || !name.split('.').all(is_label) {
+            return Err(HostError);
+        }
+        Ok(Self(name.to_ascii_lowercase()))
+    }
+
+    /// Reads a name as people write it: letters of any script become punycode, as DNS has them.
+    ///
+    /// # Errors
+    /// [`HostError`] for what is no host name, and for what no registry would register.
+    pub fn from_people(text: &str) -> Result<Self, HostError> {
+        let text = text.trim();
+        let text = text.strip_suffix('.').unwrap_or(text);
+        let ascii = idna::domain_to_ascii_strict(text).map_err(|_| HostError)?;
+        Self::parse(&ascii)
+    }
+
+    /// A host that was checked when it was stored.
+    pub(crate) fn from_registry(host: String) -> Self {
+        Self(host)
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether the host is `domain` or lies below it.
+    pub fn is_at_or_below(&self, domain: &Self) -> bool {
+        self.0.strip_suffix(&domain.0).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    }
+
+    pub(crate) fn is_address(&self) -> bool {
+        self.0.starts_with('[') || self.0.parse::<IpAddr>().is_ok()
+    }
+}
+
+impl TryFrom<String> for HostName {
+    type Error = HostError;
+    fn try_from(text: String) -> Result<Self, HostError> {
+        Self::from_people(&text)
+    }
+}
+
+impl From<HostName> for String {
+    fn from(host: HostName) -> Self {
+        host.0
+    }
+}
+
+impl std::str::FromStr for HostName {
+    type Err = HostError;
+    fn from_str(text: &str) -> Result<Self, HostError> {
+        Self::from_people(text)
+    }
+}
+
+impl fmt::Display for HostName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn check_port(port: &str) -> Result<(), HostError> {
+    let digits = !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
+    if digits && port.parse::<u16>().is_ok() { Ok(()) } else { Err(HostError) }
+}
+
+fn is_label(label: &str) -> bool {
+    (1..=63).contains(&label.len())
+        && !label.starts_with('-')
+        && !label.ends_with('-')
+        && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+}
+
+/// Where a business can be looked up.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Address {
+    Slug(TenantSlug),
+    /// A host of the business's own, outside of the base domain.
+    Host(HostName),
+}
+
+/// What host and path ask for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Destination {
+    /// `admin.<base domain>`
+    Platform,
+    /// A business, and the number of bytes at the start of the path that only named it (`/acme` at the app host).
+    Business { address: Address, prefix: usize },
+    /// A host under which nothing can ever answer; no look-up needed.
+    Nowhere,
+}
+
+/// The installation's domain, below which every business has its label.
+#[derive(Debug, Clone)]
+pub struct BaseDomain(HostName);
+
+impl BaseDomain {
+    pub fn new(host: HostName) -> Self {
+        Self(host)
+    }
+
+    pub fn host(&self) -> &HostName {
+        &self.0
+    }
+
+    /// Whether the platform itself answers at this host: the domain, and its labels for staff and for businesses by path.
+    pub fn is_of_the_platform(&self, host: &HostName) -> bool {
+        let below = host.as_str().strip_suffix(self.0.as_str());
+        below.is_some_and(|label| ["", "admin.", "app."].contains(&label))
+    }
+
+    /// Reads `<slug>.<base>`, `admin.<base>`, `app.<base>/<slug>/...` and hosts of a business's own.
+    pub fn destination(&self, host: &HostName, path: &str) -> Destination {
+        let label = match host.as_str().strip_suffix(self.0.as_str()) {
+            Some("") => return Destination::Nowhere,
+            Some(below) => below.strip_suffix('.'),
+            None => None,
+        };
+        match label {
+            None if host.is_address() => Destination::Nowhere,
+            None => Destination::Business { address: Address::Host(host.clone()), prefix: 0 },
+            Some("admin") => Destination::Platform,
+            Some("app") => {
+                let first =
+                    path.strip_prefix('/').and_then(|rest| rest.split('/').next()).unwrap_or_default();
+                by_slug(first, 1 + first.len())
+            }
+            Some(label) => by_slug(label, 0),
+        }
+    }
+}
+
+fn by_slug(text: &str, prefix: usize) -> Destination {
+    match TenantSlug::parse(text) {
+        Ok(slug) => Destination::Business { address: Address::Slug(slug), prefix },
+        Err(_) => Destination::Nowhere,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn destination(host: &str, path: &str) -> Destination {
+        BaseDomain::new(HostName::parse("example.com").unwrap())
+            .destination(&HostName::parse(host).unwrap(), path)
+    }
+
+    fn slug(text: &str, prefix: usize) -> Destination {
+        Destination::Business { address: Address::Slug(TenantSlug::parse(text).unwrap()), prefix }
+    }
+
+    #[test]
+    fn case_port_and_trailing_dot_do_not_matter() {
+        for host in [
+            "acme.example.com",
+            "ACME.Example.COM",
+            "acme.example.com:8080",
+            "acme.example.com.",
+            "acme.example.com.:80",
+        ] {
+            assert_eq!(destination(host, "/"), slug("acme", 0), "{host}");
+        }
+    }
+
+    #[test]
+    fn names_of_any_script_are_punycode() {
+        let host = |text| HostName::from_people(text).map(String::from);
+        assert_eq!(host("Bücher.example"), Ok("xn--bcher-kva.example".to_owned()));
+        assert_eq!(host("shop.例え.jp"), Ok("shop.xn--r8jz45g.jp".to_owned()));
+        assert_eq!(host(" shop.acme.test "), Ok("shop.acme.test".to_owned()));
+        for text in ["", "a b", "-a.test", "a_b.test", "xn--a.test", "a..b"] {
+            assert_eq!(host(text), Err(HostError), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn hostile_hosts_are_refused() {
+        let long = format!("{}.example.com", "a".repeat(64));
+        let longer = "a.".repeat(5000);
+        for host in [
+            "",
+            ".",
+            "a..b",
+            "a b",
+            "acme.example.com:",
+            "acme.example.com:x",
+            "acme.example.com:99999",
+            "user@acme.example.com",
+            "acme.example.com/x",
+            "äcme.example.com",
+            "[::1",
+            "[::1]x",
+            "[x]",
+            "acme\0.example.com",
+            "-a.example.com",
+            "a_b.com",
+            &long,
+            &longer,
+            "acme.example.com:80:80",
+            "acme.example.com, other.example.com",
+        ] {
+            assert_eq!(HostName::parse(host), Err(HostError), "{host:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_slug_below_the_base_domain_is_a_business() {
+        assert_eq!(destination("admin.example.com", "/"), Destination::Platform);
+        for host in [
+            "example.com",
+            "www.example.com",
+            "a.b.example.com",
+            "ab.example.com",
+            "127.0.0.1",
+            "[::1]:80",
+            "xn--a.example.com",
+        ] {
+            assert_eq!(destination(host, "/"), Destination::Nowhere, "{host}");
+        }
+        let own = HostName::parse("shop.acme.test").unwrap();
+        assert_eq!(
+            destination("shop.acme.test", "/"),
+            Destination::Business { address: Address::Host(own), prefix: 0 }
+        );
+        // A suffix of the text is not a parent domain.
+        assert!(matches!(
+            destination("evilexample.com", "/"),
+            Destination::Business { address: Address::Host(_), .. }
+        ));
+    }
+
+    #[test]
+    fn the_app_host_takes_the_slug_from_the_path() {
+        assert_eq!(destination("app.example.com", "/acme/api/v1/products"), slug("acme", 5));
+        assert_eq!(destination("app.example.com", "/acme"), slug("acme", 5));
+        for path in ["/", "", "/AC/", "//acme", "/admin/x"] {
+            assert_eq!(destination("app.example.com", path), Destination::Nowhere, "{path}");
+        }
+    }
+}
