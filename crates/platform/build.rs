@@ -1,4 +1,4 @@
-//! Builds the crate again when a migration file comes or changes: the files are embedded in it.
+//! Rebuilds the crate when a migration file is added or changed, because the crate embeds these files.
 
 fn main() {
     for folder in ["../../migrations_shared", "../../migrations_tenant"] {

@@ -1,4 +1,5 @@
-//! Backups and restores: memory that does not grow with the size, and the speed of a restore against psql's COPY.
+//! Backup and restore: memory must not grow with the size of the business. The speed of a restore is compared
+//! with psql's COPY.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -11,7 +12,7 @@ use tenancy::Tenant;
 use crate::process;
 use crate::report::Report;
 
-/// Rows of about a kilobyte.
+/// Adds this many megabytes to a business, in rows of about a kilobyte.
 async fn fill(database: &TestDatabase, tenant: &Tenant, megabytes: usize) {
     let sql = format!(
         "INSERT INTO {}.idempotency_keys (principal_id, key, request_hash, status, headers, body, created_at)
@@ -38,16 +39,16 @@ pub async fn measure_all(report: &mut Report, database: &TestDatabase, tenants: 
     let (_, memory_small, _) = back_up(small);
     let (seconds, memory_big, file) = back_up(big);
     report.below(
-        "backup, memory of a 500 MB business over that of a 10 MB one",
+        "backup, memory for 500 MB minus memory for 10 MB",
         memory_big - memory_small,
         "MiB",
         Some(20.0),
     );
     report.below("backup of a 500 MB business", seconds, "s", None);
     let size = std::fs::metadata(&file).unwrap().len() as f64 / 1_048_576.0;
-    report.below("its file", size, "MiB", None);
+    report.below("size of the backup file", size, "MiB", None);
 
-    // The same rows with psql, into a table of the same shape with the same indexes, as a text file on the disk.
+    // psql loads the same rows from a text file on disk, into a table with the same columns and indexes.
     let rows = PathBuf::from(format!("{path}/rows.copy"));
     let schema = tenants[92].schema.to_string();
     psql(database, &format!("\\copy {}.idempotency_keys TO '{}'", big.schema, rows.display()));
@@ -57,7 +58,7 @@ pub async fn measure_all(report: &mut Report, database: &TestDatabase, tenants: 
     psql(database, &format!("TRUNCATE {schema}.idempotency_keys"));
     let (restored, memory, _) = process::run(database, &["backup", "restore", &file, "--yes"]);
     report.ratio(
-        "restore of 500 MB / psql's COPY of the same rows, as speeds",
+        "speed of a restore of 500 MB / psql's COPY of the same rows",
         500.0 / restored,
         500.0 / copied,
         "MB/s",

@@ -1,4 +1,5 @@
-//! Onboarding, cold and from spare schemas; migrating a thousand schemas; the memory of backends that visit thousands.
+//! Onboarding with new and with spare schemas, migration of a thousand schemas, and the memory of PostgreSQL
+//! backends that serve thousands of businesses.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use harness::TestDatabase;
 use identity::{Email, Hasher, Password, PasswordKey, PasswordPolicy};
-use inventory::settings::Currency;
 use platform::{Actor, NewBusiness, NewMember, Onboarding, migrations};
 use secrecy::SecretString;
 use tenancy::fleet::RunOptions;
 use tenancy::{Database, DbError, PoolSettings, Tenant, TenantSlug, TenantTx};
+use values::Currency;
 use values::Name;
 
 use crate::process::{self, Server, status_of};
@@ -22,10 +23,10 @@ const MANY: usize = 1000;
 
 fn onboarding(database: &TestDatabase) -> Onboarding {
     let secret = SecretString::from("a password key of the benchmark, long");
-    Onboarding::new(database.provisioner(), Hasher::new(PasswordKey::new(&secret).unwrap(), 4, 2))
+    Onboarding::new(database.owner_database(), Hasher::new(PasswordKey::new(&secret).unwrap(), 4, 2))
 }
 
-/// One owner for all: after the first nothing is hashed.
+/// Onboards a business. All businesses have one owner, so only the first onboarding hashes a password.
 async fn onboard(onboarding: &Onboarding, slug: &str, first: bool) -> Arc<Tenant> {
     let password = Password::parse(SecretString::from(PASSWORD), &PasswordPolicy { min_length: 12 }).unwrap();
     let new = NewBusiness {
@@ -42,7 +43,7 @@ async fn onboard(onboarding: &Onboarding, slug: &str, first: bool) -> Arc<Tenant
     onboarding.create(&new, &Actor::named("bench")).await.unwrap().tenant
 }
 
-/// One more business with that owner.
+/// Onboards one more business with the same owner.
 pub async fn onboard_one(database: &TestDatabase, slug: &str) -> Arc<Tenant> {
     onboard(&onboarding(database), slug, false).await
 }
@@ -52,7 +53,7 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// A hundred businesses, half of them built and half from spare schemas.
+/// Onboards a hundred businesses, half with a new schema and half with a spare schema.
 pub async fn onboard_first(report: &mut Report, database: &TestDatabase) -> Vec<Arc<Tenant>> {
     let onboarding = onboarding(database);
     let mut tenants = vec![onboard(&onboarding, "shop-0", true).await];
@@ -66,32 +67,32 @@ pub async fn onboard_first(report: &mut Report, database: &TestDatabase) -> Vec<
         median(durations)
     };
     let cold = timed(1..FIRST / 2).await;
-    onboarding.provisioner().fill_spares(FIRST).await.unwrap();
+    onboarding.owner_database().fill_spares(FIRST).await.unwrap();
     let spare = timed(FIRST / 2..FIRST).await;
-    report.below("onboarding besides the hash, schema built on the spot (median)", cold, "ms", Some(150.0));
-    report.below("onboarding besides the hash, from a spare schema (median)", spare, "ms", Some(15.0));
+    report.below("onboarding without the password hash, new schema (median)", cold, "ms", Some(150.0));
+    report.below("onboarding without the password hash, spare schema (median)", spare, "ms", Some(15.0));
     tenants
 }
 
 pub async fn measure_all(report: &mut Report, database: &TestDatabase) {
     let onboarding = Arc::new(onboarding(database));
-    // As they are now: another part may have restored one of them into another schema.
-    let provisioner = onboarding.provisioner();
-    let tenants = provisioner.write_shared(async |tx| tenancy::tenant::all(tx).await).await.unwrap();
+    // Read again, because another part may have restored one of the businesses into another schema.
+    let owner_database = onboarding.owner_database();
+    let tenants = owner_database.write_shared(async |tx| tenancy::tenant::all(tx).await).await.unwrap();
     let small = tenants.iter().find(|tenant| tenant.slug.as_str() == "shop-99").unwrap();
     let folder = std::env::temp_dir().join(format!("{}-small", database.name));
     let back_up = async || {
         let mut best = f64::MAX;
         for _ in 0..10 {
             let started = Instant::now();
-            platform::backup::create(onboarding.provisioner(), small, &folder).await.unwrap();
+            platform::backup::create(onboarding.owner_database(), small, &folder).await.unwrap();
             best = best.min(started.elapsed().as_secs_f64() * 1000.0);
         }
         best
     };
     let among_few = back_up().await;
 
-    // A thousand businesses while others work.
+    // Onboard a thousand businesses while other businesses run queries.
     let over = Arc::new(AtomicBool::new(false));
     let load = {
         let (over, tenants) = (over.clone(), tenants.clone());
@@ -125,7 +126,7 @@ pub async fn measure_all(report: &mut Report, database: &TestDatabase) {
     let seconds = started.elapsed().as_secs_f64();
     over.store(true, Ordering::Relaxed);
     load.await.unwrap();
-    report.below("1,000 businesses of one owner, beside a busy server", seconds, "s", Some(180.0));
+    report.below("1,000 businesses onboarded, one owner, beside a busy server", seconds, "s", Some(180.0));
 
     let among_many = back_up().await;
     report.growth(
@@ -152,19 +153,20 @@ pub async fn measure_all(report: &mut Report, database: &TestDatabase) {
     let done = newer.migrate_fleet(&RunOptions::default(), |_| ()).await.unwrap();
     assert_eq!(done.failed, 0);
     let seconds = started.elapsed().as_secs_f64();
-    report.below("one column more in 1,100 schemas, 4 jobs", seconds, "s", Some(10.0));
+    report.below("one added column in 1,100 schemas, 4 jobs", seconds, "s", Some(10.0));
 
     memory(report, database, &newer).await;
 }
 
-/// Two thousand businesses visited through a pool of a server's size: its backends do not grow without end.
-async fn memory(report: &mut Report, database: &TestDatabase, provisioner: &tenancy::Provisioner) {
+/// Queries two thousand businesses through a pool of a server's size. The memory of the backends must not
+/// grow without limit.
+async fn memory(report: &mut Report, database: &TestDatabase, owner_database: &tenancy::OwnerDatabase) {
     const TOUCH: &str = "
         SELECT (SELECT count(*) FROM products) + (SELECT count(*) FROM variants) + (SELECT count(*) FROM barcodes)
              + (SELECT count(*) FROM categories) + (SELECT count(*) FROM stock_levels)
              + (SELECT count(*) FROM stock_movements) + (SELECT count(*) FROM locations) AS rows";
-    provisioner.fill_spares(900).await.unwrap();
-    let mut tenants = provisioner.write_shared(async |tx| tenancy::tenant::all(tx).await).await.unwrap();
+    owner_database.fill_spares(900).await.unwrap();
+    let mut tenants = owner_database.write_shared(async |tx| tenancy::tenant::all(tx).await).await.unwrap();
     for n in tenants.len()..2000 {
         let new = tenancy::NewTenant {
             slug: TenantSlug::parse(&format!("visited-{n}")).unwrap(),
@@ -172,7 +174,7 @@ async fn memory(report: &mut Report, database: &TestDatabase, provisioner: &tena
             id: None,
         };
         let made: Result<_, tenancy::ProvisionError> =
-            provisioner.create(&new, async |_| Ok(()), async |_, _| Ok(())).await;
+            owner_database.create(&new, async |_| Ok(()), async |_, _| Ok(())).await;
         tenants.push(made.unwrap().0);
     }
     let settings = PoolSettings { max_connections: 8, pools: 4, ..PoolSettings::default() };
@@ -196,14 +198,14 @@ async fn memory(report: &mut Report, database: &TestDatabase, provisioner: &tena
     let half = peaks.len() / 2;
     let first = peaks[..half].iter().copied().fold(0.0, f64::max);
     let second = peaks[half..].iter().copied().fold(0.0, f64::max);
-    let what = "biggest backend, second 1,000 businesses visited / first 1,000";
+    let what = "largest backend, second 1,000 businesses / first 1,000";
     report.growth(what, second, first, "MiB", Some(1.15));
     let server = Server::start(database, "tenantry");
     std::thread::sleep(Duration::from_secs(1));
-    report.below("server among 2,000 businesses, resident", server.resident(), "MiB", None);
+    report.below("server with 2,000 businesses, resident memory", server.resident(), "MiB", None);
 }
 
-/// The memory that is a process's own, in MiB: a backend's shared buffers are everybody's.
+/// The private memory of a process, in MiB. It leaves out shared buffers, which all backends share.
 fn private(pid: u32) -> f64 {
     let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
     let sum: f64 = rollup

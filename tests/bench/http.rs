@@ -1,5 +1,5 @@
-//! HTTP: the handlers against the same handlers without scopes, and against their SQL alone by pgbench; and what a
-//! business feels of its neighbour's flood.
+//! HTTP: the handlers are compared with the same handlers without scopes, and with their SQL alone, run by
+//! pgbench. The last measurement shows how a flood of requests to one business affects another business.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -17,10 +17,11 @@ const PRODUCTS: usize = 200;
 const CONNECTIONS: usize = 16;
 pub const ROUNDS: usize = 3;
 pub const SECONDS: usize = 4;
-/// Until each connection has planned each business's statements: what is measured is a server that has been running.
+/// Time for each connection to plan the statements of each business. The benchmark measures a server that has
+/// been running for a while.
 pub const WARM_UP_SECONDS: usize = 10;
 
-/// Products with two variants each, barcodes and stock.
+/// Adds products with two variants each, barcodes and stock.
 async fn fill(database: &TestDatabase, tenants: &[Arc<Tenant>]) {
     let admin = database.as_admin().await;
     for tenant in tenants {
@@ -42,7 +43,7 @@ async fn fill(database: &TestDatabase, tenants: &[Arc<Tenant>]) {
     admin.batch_execute("VACUUM ANALYZE").await.unwrap();
 }
 
-/// A GET or POST as one of `targets`.
+/// A GET or POST request with the host and the token of a line of [`targets`].
 pub fn request(
     client: &reqwest::Client,
     port: u16,
@@ -56,7 +57,7 @@ pub fn request(
     client.request(method, format!("http://127.0.0.1:{port}{path}")).header("host", host).bearer_auth(token)
 }
 
-/// A line for each business: its host, its token, and the id of one of its variants.
+/// One line for each business: its host, a token, and the id of one of its variants.
 pub async fn targets(server: &Server, database: &TestDatabase, tenants: &[Arc<Tenant>]) -> Vec<String> {
     let http = reqwest::Client::new();
     let admin = database.as_admin().await;
@@ -68,7 +69,6 @@ pub async fn targets(server: &Server, database: &TestDatabase, tenants: &[Arc<Te
         let answer = http.post(url).header("host", &host).json(&body).send().await.unwrap();
         let answer: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
         let token = answer["accessToken"].as_str().unwrap();
-        // Of the first business, whose tables everybody reads where there are no scopes.
         let schema = &tenant.schema;
         let variant: uuid::Uuid =
             admin.query_one(&format!("SELECT id FROM {schema}.variants LIMIT 1"), &[]).await.unwrap().get(0);
@@ -77,7 +77,8 @@ pub async fn targets(server: &Server, database: &TestDatabase, tenants: &[Arc<Te
     lines
 }
 
-/// wrk, GETting a path at the businesses in turn; requests per second and the 99th percentile in milliseconds.
+/// Runs wrk, which sends GET requests for a path to the businesses in turn. Returns the requests per second
+/// and the 99th percentile of the response time in milliseconds.
 pub fn drive(port: u16, targets: &[String], path: &str, connections: usize, seconds: usize) -> (f64, f64) {
     let lua = format!(
         "local requests, turn = {{}}, 0
@@ -96,7 +97,8 @@ pub fn drive(port: u16, targets: &[String], path: &str, connections: usize, seco
     wrk(port, targets, &lua, connections, seconds)
 }
 
-/// wrk with a script, which finds the lines of `targets` as tables of `host`, `authorization` and `variant`.
+/// Runs wrk with a Lua script. The script gets the lines of `targets` as tables with the fields `host`,
+/// `authorization` and `variant`.
 pub fn wrk(port: u16, targets: &[String], lua: &str, connections: usize, seconds: usize) -> (f64, f64) {
     let folder = std::env::temp_dir();
     let list = folder.join(format!("tenantry-bench-{port}-{connections}.targets"));
@@ -117,7 +119,7 @@ pub fn wrk(port: u16, targets: &[String], lua: &str, connections: usize, seconds
         .arg(&script)
         .arg(format!("http://127.0.0.1:{port}"))
         .output()
-        .expect("wrk is needed");
+        .expect("wrk is missing; scripts/bench installs it");
     let text = String::from_utf8(output.stdout).unwrap();
     let _ = (std::fs::remove_file(list), std::fs::remove_file(script));
     let field = |name: &str| text.lines().find_map(|line| line.trim().strip_prefix(name)).map(str::trim);
@@ -145,13 +147,14 @@ pub async fn measure_all(report: &mut Report, database: &TestDatabase, tenants: 
     fill(database, tenants).await;
     let server = Server::start(database, "tenantry");
     let targets = targets(&server, database, tenants).await;
-    // Without scopes all read the first business's tables, so its variant is the one there is.
+    // Without scopes, all requests read the tables of the first business, so only its variant exists.
     let variant = targets[0].rsplit(' ').next().unwrap().to_owned();
     let one_variant: Vec<String> =
         targets.iter().map(|line| format!("{} {variant}", line.rsplit_once(' ').unwrap().0)).collect();
     let admin = database.as_admin().await;
     let login = "tenantry_test_server";
-    // Without a role of its own, the login has to have the businesses' rights by itself.
+    // Without scopes, a connection does not take a business's role. The login must therefore inherit the
+    // rights of the roles.
     let inherit = async |on: bool| {
         let sql = format!("ALTER ROLE {login} {}INHERIT", if on { "" } else { "NO" });
         admin.batch_execute(&sql).await.unwrap();
@@ -207,9 +210,9 @@ pub async fn measure_all(report: &mut Report, database: &TestDatabase, tenants: 
             None,
         );
     }
-    report.below("server after that, resident", server.resident(), "MiB", None);
+    report.below("server after these requests, resident memory", server.resident(), "MiB", None);
 
-    // A neighbour with 64 connections and nothing else in mind.
+    // One business gets a flood of requests on 64 connections, beside another business with 2 connections.
     let (flooder, other) = (&targets[..1], &targets[1..2]);
     let (_, alone) = drive(server.port, other, "/api/v1/products", 2, SECONDS);
     let flood = {

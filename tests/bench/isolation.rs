@@ -1,7 +1,9 @@
-//! What isolation costs: scoped transactions against the same prepared statement without any scope, in one run.
+//! The cost of isolation: scoped transactions are compared with the same prepared statement without a scope,
+//! in one run.
 //!
-//! Both sides go through a Unix socket and use two threads with four connections each, as two server workers would. Rounds
-//! alternate, and the median of the rounds' ratios is told, because the machine is noisy.
+//! Both sides use a Unix socket, and two threads with four connections each, as two server workers would. The
+//! machine is noisy, so rounds of both sides alternate, and the report shows the median of the rounds'
+//! ratios.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -39,11 +41,11 @@ enum Query {
     Page,
 }
 
-/// Scoped transactions against bare statements.
+/// Compares scoped transactions with bare statements.
 pub fn measure_all(report: &mut Report, database: &TestDatabase, tenants: &[Arc<Tenant>]) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let shops = runtime.block_on(prepare(database, tenants));
-    // As pgbench does: the network's cost would be the same three times over.
+    // As pgbench connects. A network would only add the same cost to every measurement.
     let by_socket = |url: String| runtime.block_on(database.by_socket(&url));
     let (url, owner_url) = (by_socket(database.url()), by_socket(database.owner_url()));
     for (query, businesses, bar) in [
@@ -82,7 +84,7 @@ async fn prepare(database: &TestDatabase, tenants: &[Arc<Tenant>]) -> Vec<Shop> 
     shops
 }
 
-/// Runs `work` on each thread for a round and returns how often per second it counted.
+/// Runs `work` on each thread for a round. Returns the number of queries per second.
 fn measure<F, W>(work: F) -> f64
 where
     F: Fn(Arc<AtomicBool>, Arc<AtomicU64>) -> W + Sync,
@@ -98,7 +100,7 @@ where
                 runtime.block_on(work(stop, count));
             });
         }
-        // Connections are opened and statements planned before it counts.
+        // Connections are opened and statements are planned before the measurement starts.
         std::thread::sleep(Duration::from_millis(700));
         let (before, started) = (count.load(Ordering::Relaxed), Instant::now());
         std::thread::sleep(ROUND);
@@ -108,7 +110,7 @@ where
     per_second
 }
 
-/// One prepared statement in one fixed schema, each query a transaction of its own: the ceiling.
+/// The upper limit: one prepared statement in one fixed schema, with one transaction for each query.
 async fn bare(url: &str, shop: &Shop, query: Query, stop: Arc<AtomicBool>, count: Arc<AtomicU64>) {
     let connection = async || {
         let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
@@ -127,7 +129,7 @@ async fn bare(url: &str, shop: &Shop, query: Query, stop: Arc<AtomicBool>, count
     tokio::join!(connection(), connection(), connection(), connection());
 }
 
-/// The same through `Database::read`, the businesses in turn.
+/// The same queries through `Database::read`, for the businesses in turn.
 async fn scoped(
     url: &str,
     shops: &[Shop],

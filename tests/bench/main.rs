@@ -1,5 +1,5 @@
-//! What things cost, as ratios within one run where they are speeds: isolation, HTTP, onboarding, migrating the fleet,
-//! backups, memory. `scripts/bench` builds what this needs and starts a PostgreSQL for it.
+//! Benchmarks of isolation, HTTP, onboarding, migrations, backups and memory. Speeds are measured as ratios
+//! within one run. `scripts/bench` builds the binaries and starts a PostgreSQL for this program.
 
 mod archive;
 mod fleet;
@@ -21,7 +21,7 @@ fn main() -> std::process::ExitCode {
     let only = std::env::var("TENANTRY_BENCH").unwrap_or_default();
     let wanted = |part: &str| only.is_empty() || only.split(',').any(|name| name == part);
 
-    // From few businesses to many: some costs grow with the catalogue.
+    // From few businesses to many, because some costs grow with PostgreSQL's system catalogue.
     let tenants = runtime.block_on(fleet::onboard_first(&mut report, &database));
     if wanted("isolation") {
         isolation::measure_all(&mut report, &database, &tenants);

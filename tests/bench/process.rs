@@ -11,13 +11,13 @@ use identity::SigningKey;
 
 use crate::report::Report;
 
-/// A binary beside this one's folder: target/release/deps/bench-... -> target/release/NAME
+/// The path of another binary of this build: target/release/deps/bench-... -> target/release/NAME
 pub fn binary(name: &str) -> PathBuf {
     let own = std::env::current_exe().unwrap();
     own.parent().and_then(|deps| deps.parent()).unwrap().join(name)
 }
 
-/// The settings that every process of the benchmark gets.
+/// A command with the settings that every process of the benchmark uses.
 pub fn command(database: &TestDatabase, name: &str) -> Command {
     let mut command = Command::new(binary(name));
     for (variable, _) in std::env::vars().filter(|(variable, _)| variable.starts_with("TENANTRY__")) {
@@ -50,7 +50,7 @@ fn key_file(database: &TestDatabase) -> PathBuf {
     path
 }
 
-/// A running server; killed when dropped.
+/// A running server. It is killed when it is dropped.
 pub struct Server {
     child: Child,
     pub port: u16,
@@ -73,7 +73,7 @@ impl Server {
         server
     }
 
-    /// MiB.
+    /// The resident memory in MiB.
     pub fn resident(&self) -> f64 {
         status_of(self.child.id(), "VmRSS:")
     }
@@ -86,14 +86,14 @@ impl Drop for Server {
     }
 }
 
-/// A field of /proc/<pid>/status in MiB.
+/// A field of `/proc/<pid>/status`, in MiB.
 pub fn status_of(pid: u32, field: &str) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let value = status.lines().find_map(|line| line.strip_prefix(field)).unwrap_or("0");
     value.trim().trim_end_matches(" kB").parse().unwrap_or(0.0) / 1024.0
 }
 
-/// Runs a command to its end: seconds, and the most memory it ever had, in MiB.
+/// Runs a command to its end. Returns the seconds, the peak memory in MiB, and the output.
 pub fn run(database: &TestDatabase, arguments: &[&str]) -> (f64, f64, String) {
     let started = Instant::now();
     let mut child = command(database, "tenantry").args(arguments).stdout(Stdio::piped()).spawn().unwrap();
@@ -113,7 +113,7 @@ pub fn run(database: &TestDatabase, arguments: &[&str]) -> (f64, f64, String) {
     (seconds, most, text.trim().to_owned())
 }
 
-/// Milliseconds from exec until it is ready, and the resident memory a second later.
+/// Measures the milliseconds from exec until the server is ready, and the resident memory a second later.
 pub fn start_up(report: &mut Report, database: &TestDatabase) {
     let mut best = (f64::MAX, 0.0);
     for _ in 0..5 {
@@ -125,8 +125,8 @@ pub fn start_up(report: &mut Report, database: &TestDatabase) {
             best = (ready, server.resident());
         }
     }
-    report.below("exec to the first 200 of /readyz (best of 5)", best.0, "ms", Some(200.0));
-    report.below("server at rest, resident", best.1, "MiB", Some(40.0));
+    report.below("time from exec to the first 200 of /readyz (best of 5)", best.0, "ms", Some(200.0));
+    report.below("idle server, resident memory", best.1, "MiB", Some(40.0));
 }
 
 fn is_ready(port: u16) -> bool {

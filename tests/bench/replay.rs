@@ -1,4 +1,4 @@
-//! The statements that a request logs, replayed by pgbench.
+//! Replay by pgbench of the statements that PostgreSQL logs for a request.
 
 use std::collections::HashMap;
 use std::process::{Command, Stdio};
@@ -11,13 +11,14 @@ use crate::http::WARM_UP_SECONDS;
 use crate::process::Server;
 use crate::trade::variant;
 
-/// A statement as the server logged it, with the values of its parameters.
+/// A statement as PostgreSQL logged it, with the values of its parameters.
 pub struct Logged {
     text: String,
     values: Vec<Option<String>>,
 }
 
-/// Sends a request twice through a server of its own, whose statements are logged, and returns those of the second time.
+/// Starts a server whose statements PostgreSQL logs, and sends a request twice. Returns the statements of the
+/// second request.
 pub async fn statements_of(
     database: &TestDatabase,
     admin: &Client,
@@ -41,9 +42,9 @@ pub async fn statements_of(
     read_log(&String::from_utf8_lossy(&text[usize::try_from(before).unwrap()..]))
 }
 
-/// The statements of the first transaction of a business, without the end of the one before it.
+/// The statements of the first transaction of a business, without the end of the transaction before it.
 fn read_log(text: &str) -> Vec<Logged> {
-    // An entry begins with the time, the process in brackets, and what it is.
+    // An entry begins with the time, the process id in brackets, and the kind of the entry.
     let mut entries: Vec<(u32, String)> = Vec::new();
     for line in text.lines() {
         let head = line.split_once(" [").and_then(|(_, rest)| rest.split_once("] "));
@@ -71,7 +72,7 @@ fn read_log(text: &str) -> Vec<Logged> {
             statements.last_mut().unwrap().values = read_values(detail);
         }
     }
-    // What came before and after belongs to other transactions.
+    // Statements before and after belong to other transactions.
     let from = statements.iter().position(|statement| statement.text.starts_with("BEGIN")).unwrap();
     statements.drain(..from);
     let ends = |statement: &Logged| ["COMMIT", "ROLLBACK"].contains(&statement.text.as_str());
@@ -80,7 +81,7 @@ fn read_log(text: &str) -> Vec<Logged> {
     statements
 }
 
-/// `$1 = 'a', $2 = NULL, ...`
+/// Reads parameter values such as `$1 = 'a', $2 = NULL`.
 fn read_values(detail: &str) -> Vec<Option<String>> {
     let mut values = Vec::new();
     let mut rest = detail;
@@ -118,8 +119,8 @@ fn in_one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// A pgbench script of the queries alone, without the transaction around them. The values are variables, for a plan that knows
-/// them would be another one.
+/// A pgbench script of the queries alone, without the transaction around them. The values are variables,
+/// because PostgreSQL makes a different plan if it knows the values.
 pub fn queries(logged: &[Logged]) -> Script {
     let mut script = Script::default();
     for statement in logged {
@@ -143,7 +144,7 @@ pub fn queries(logged: &[Logged]) -> Script {
     script
 }
 
-/// What pgbench runs: its text, and the values of `:p1`, `:p2` ... in it.
+/// A pgbench script: its text, and the values of its variables `:p1`, `:p2` and so on.
 #[derive(Default)]
 pub struct Script {
     text: String,
@@ -156,8 +157,9 @@ impl From<String> for Script {
     }
 }
 
-/// A pgbench script of the statements of an order for one business: what was new with the order is new each time, and its variants are
-/// chosen at random, one of each part of the first `variants`.
+/// A pgbench script that places an order at one business, with the logged statements. Ids that were new with
+/// the logged order are new in each run. The first `variants` variants are divided into one part for each
+/// line, and each line takes a random variant of its part.
 pub fn orders(
     logged: &[Logged],
     lines: usize,
@@ -183,7 +185,8 @@ pub fn orders(
         format!("md5('{number}-' || (:r)::text)::uuid")
     };
     for (number, statement) in logged.iter().enumerate() {
-        // pgbench prepares what is in a pipeline when that begins, so the scope comes before it.
+        // pgbench prepares the statements of a pipeline when the pipeline begins, so the scope must be set
+        // before.
         if in_one_flight && number == 3 {
             script.push_str("\\startpipeline\n");
         }
@@ -205,7 +208,8 @@ pub fn orders(
                         value.trim_matches(['{', '}']).split(',').map(&mut uuid).collect();
                     format!("ARRAY[{}]::uuid[]", keys.join(", "))
                 }
-                // A movement's place in the ledger is used once, and the level goes on from there.
+                // A position in the ledger can be used once only, and the stock level holds the last
+                // position.
                 Some(_)
                     if (text.starts_with("INSERT INTO stock_movements") && index == 3)
                         || (text.starts_with("UPDATE stock_levels") && index == 4) =>
@@ -225,7 +229,8 @@ pub fn orders(
     script
 }
 
-/// Transactions per second of these scripts, chosen at random, with prepared statements, once they have been prepared.
+/// Runs these scripts with pgbench, in random order and with prepared statements. Returns the transactions
+/// per second after the warm-up, in which the statements are prepared.
 pub fn pgbench(url: &str, search_path: &str, scripts: &[Script], clients: usize, seconds: usize) -> f64 {
     let folder = std::env::temp_dir().join(format!("tenantry-bench-{}-scripts", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
@@ -242,7 +247,7 @@ pub fn pgbench(url: &str, search_path: &str, scripts: &[Script], clients: usize,
     }
     let output = command
         .arg(url)
-        // As the server's own connections have it.
+        // The same settings as on the server's connections.
         .env(
             "PGOPTIONS",
             format!(

@@ -1,4 +1,4 @@
-//! What was measured: a table for people, and JSON.
+//! The results of a run, as a table and as JSON.
 
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ struct Row {
 }
 
 impl Report {
-    /// `one / other`, of which at least `bar` is asked.
+    /// Adds the ratio `one / other`, which must be at least `bar`.
     pub fn ratio(&mut self, what: &str, one: f64, other: f64, unit: &str, bar: Option<f64>) {
         let ratio = one / other;
         self.push(Row {
@@ -32,7 +32,7 @@ impl Report {
         });
     }
 
-    /// `one / other`, of which at most `bar` is asked.
+    /// Adds the ratio `one / other`, which must be at most `bar`.
     pub fn growth(&mut self, what: &str, one: f64, other: f64, unit: &str, bar: Option<f64>) {
         let ratio = one / other;
         self.push(Row {
@@ -45,7 +45,7 @@ impl Report {
         });
     }
 
-    /// A figure of which less than `bar` is asked.
+    /// Adds a figure, which must be less than `bar`.
     pub fn below(&mut self, what: &str, value: f64, unit: &str, bar: Option<f64>) {
         self.push(Row {
             what: what.to_owned(),
@@ -64,15 +64,15 @@ impl Report {
         self.rows.push(row);
     }
 
-    /// Prints the table of the README and writes the JSON; whether every bar was met.
+    /// Prints the table for the README and writes the JSON. Returns whether every limit was met.
     pub fn finish(self, path: &std::path::Path) -> bool {
-        println!("\n| measured | | of | asked |\n|---|---|---|---|");
+        println!("\n| measured | result | values | limit |\n|---|---|---|---|");
         for row in &self.rows {
             println!("| {} | {} | {} | {} |", row.what, row.value, row.detail, row.bar);
         }
         let rows: Vec<&Value> = self.rows.iter().map(|row| &row.json).collect();
         std::fs::write(path, serde_json::to_string_pretty(&rows).unwrap()).unwrap();
-        println!("\nwritten to {}; {} bars missed", path.display(), self.missed);
+        println!("\nwritten to {}; {} limits missed", path.display(), self.missed);
         self.missed == 0
     }
 }

@@ -1,5 +1,5 @@
-//! Orders over HTTP, against pgbench replaying the very statements that such an order logs; search, lists and the dashboard of a
-//! large business, against their SQL alone.
+//! Orders over HTTP are compared with pgbench, which replays the statements of such an order. Search, lists
+//! and the dashboard of a large business are compared with their SQL alone.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,7 +17,8 @@ use crate::replay::{self, Script, pgbench};
 use crate::report::Report;
 
 const BUSINESSES: usize = 50;
-/// Of each business: what an order of `n` lines takes one of each `VARIANTS / n` of.
+/// The number of variants of each business. Each line of an order of `n` lines takes one of its own `VARIANTS
+/// / n` variants.
 const VARIANTS: usize = 400;
 const HOT: usize = 50;
 
@@ -25,7 +26,7 @@ pub fn variant(number: usize) -> Uuid {
     Uuid::parse_str(&format!("00000000-0000-7000-8000-{number:012}")).unwrap()
 }
 
-/// Variants whose keys can be computed, with stock that does not end.
+/// Adds variants whose ids can be computed, with enough stock for the whole run.
 async fn fill(admin: &Client, tenant: &Tenant) {
     let sql = format!(
         "SET search_path = {}, extensions;
@@ -42,7 +43,8 @@ async fn fill(admin: &Client, tenant: &Tenant) {
     admin.batch_execute("RESET search_path").await.unwrap();
 }
 
-/// wrk placing orders of `lines` lines, in random order, at the businesses in turn; orders per second.
+/// Runs wrk, which places orders of `lines` lines, in random order, at the businesses in turn. Returns the
+/// orders per second.
 fn drive_orders(
     port: u16,
     targets: &[String],
@@ -84,7 +86,8 @@ async fn deadlocks(admin: &Client) -> i64 {
     admin.query_one(sql, &[]).await.unwrap().get(0)
 }
 
-/// What differs between businesses in the statements of an order, from the first one's to each one's.
+/// The ids and names that differ between businesses in the statements of an order. Each map leads from the
+/// first business's values to the values of one business.
 async fn differences(admin: &Client, tenants: &[Arc<Tenant>]) -> Vec<HashMap<String, String>> {
     let mut all = Vec::new();
     for tenant in tenants {
@@ -103,7 +106,7 @@ async fn differences(admin: &Client, tenants: &[Arc<Tenant>]) -> Vec<HashMap<Str
     all.iter().map(map).collect()
 }
 
-/// Orders of many businesses, and of one with few variants that all want.
+/// Measures orders at many businesses, and orders at one business with few variants that all clients buy.
 pub async fn measure_all(report: &mut Report, database: &TestDatabase, tenants: &[Arc<Tenant>]) {
     let tenants = &tenants[..BUSINESSES];
     let admin = database.as_admin().await;
@@ -148,12 +151,13 @@ pub async fn measure_all(report: &mut Report, database: &TestDatabase, tenants: 
         let (orders, replayed) = median(rounds);
         report.ratio(&format!("HTTP {what} / its statements by pgbench"), orders, replayed, "/s", Some(bar));
         let (orders, flight) = median(flights);
-        report.ratio(&format!("HTTP {what} / the same in one flight"), orders, flight, "/s", None);
+        report.ratio(&format!("HTTP {what} / the same in one pipeline"), orders, flight, "/s", None);
     }
-    report.below("deadlocks meanwhile", (deadlocks(&admin).await - before) as f64, "", Some(1.0));
+    report.below("deadlocks during these orders", (deadlocks(&admin).await - before) as f64, "", Some(1.0));
 }
 
-/// Lists, search and dashboard of a business of 10,000 variants, 500,000 movements, 200,000 order lines.
+/// Measures lists, search and dashboard of a business with 10,000 variants, 500,000 stock movements and
+/// 200,000 order lines.
 pub async fn large_business(report: &mut Report, database: &TestDatabase) {
     let admin = &database.as_admin().await;
     let tenant = crate::fleet::onboard_one(database, "large").await;

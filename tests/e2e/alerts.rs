@@ -1,9 +1,9 @@
-//! Low-stock alerts: opened and closed by whatever changes stock, orders to suppliers or reorder levels.
+//! Low-stock alerts: every change of stock, purchase orders or reorder levels opens and closes them.
 
 use harness::{Business, TestApp, a_product, join_all};
 use serde_json::{Value, json};
 
-/// A variant with reorder level 5, and so much of it.
+/// A variant with the reorder level 5 and `quantity` units on hand.
 async fn watched(business: &Business<'_>, sku: &str, quantity: &str) -> Value {
     let mut product = a_product(sku);
     product["variants"][0]["reorderLevel"] = json!("5");
@@ -14,7 +14,7 @@ async fn watched(business: &Business<'_>, sku: &str, quantity: &str) -> Value {
     variant
 }
 
-/// The open alerts as "SKU state covered available incoming arrivesOn", in the order of SKUs.
+/// The open alerts as "SKU state covered available incoming arrivesOn", ordered by SKU.
 async fn alerts(business: &Business<'_>) -> Vec<String> {
     let mut told = Vec::new();
     for state in ["low", "covered", "out"] {
@@ -43,7 +43,7 @@ async fn supplier(business: &Business<'_>, name: &str) -> Value {
     made.body["id"].clone()
 }
 
-/// A drafted order of so much of a variant.
+/// A draft purchase order for `quantity` units of a variant.
 async fn drafted(business: &Business<'_>, variant: &Value, quantity: &str, day: Option<&str>) -> Value {
     let supplier = supplier(business, &format!("Supplier {}", fastrand::u64(..))).await;
     let lines = json!([{"variantId": variant, "quantity": quantity, "unitCost": "1"}]);
@@ -61,16 +61,16 @@ async fn bring(business: &Business<'_>, order: &Value, step: &str, status: u16) 
 }
 
 #[tokio::test]
-async fn an_alert_opens_and_closes_with_the_stock_that_it_is_about() {
+async fn an_alert_opens_and_closes_with_the_stock_of_its_variant() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     assert_eq!(alerts(&acme).await, Vec::<String>::new());
     let bolt = watched(&acme, "BOLT", "0").await;
-    assert_eq!(alerts(&acme).await, ["BOLT out open 0 0 -"], "there is nothing of what is new");
+    assert_eq!(alerts(&acme).await, ["BOLT out open 0 0 -"], "a new variant has no stock");
     acme.adjust(&bolt, "6").await;
     assert_eq!(alerts(&acme).await, Vec::<String>::new());
 
-    // Reserved is not available; what is cancelled is again.
+    // Reserved stock is not available. After a cancellation it is available again.
     let line = json!([{"variantId": bolt, "quantity": "1"}]);
     let order = acme.submit("orders", &json!({"fulfil": false, "lines": line})).await.body;
     assert_eq!(alerts(&acme).await, ["BOLT low open 5 0 -"]);
@@ -86,7 +86,7 @@ async fn an_alert_opens_and_closes_with_the_stock_that_it_is_about() {
     assert_eq!(acme.submit(&path, &back).await.status, 201);
     assert_eq!(alerts(&acme).await, ["BOLT low open 4 0 -"]);
 
-    // The reorder level decides, and whether anybody watches.
+    // A variant has an alert only if it has a reorder level and is not archived.
     let path = format!("/api/v1/variants/{}", bolt.as_str().unwrap());
     for (change, told) in [
         (json!({"reorderLevel": "3"}), vec![]),
@@ -108,25 +108,25 @@ async fn an_alert_opens_and_closes_with_the_stock_that_it_is_about() {
 }
 
 #[tokio::test]
-async fn what_is_on_order_covers_until_it_is_overdue_or_will_not_come() {
+async fn a_purchase_order_covers_an_alert_until_it_is_overdue_or_closed() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let bolt = watched(&acme, "BOLT", "2").await;
     let order = drafted(&acme, &bolt, "4", Some("2999-01-31")).await;
-    assert_eq!(alerts(&acme).await, ["BOLT low open 2 0 -"], "a draft never counts");
+    assert_eq!(alerts(&acme).await, ["BOLT low open 2 0 -"], "a draft is not incoming stock");
     bring(&acme, &order, "send", 200).await;
     let covered = ["BOLT covered covered 2 4 2999-01-31"];
     assert_eq!(alerts(&acme).await, covered);
     assert_eq!(
         acme.get("/api/v1/alerts/low-stock").await.body["data"],
         json!([]),
-        "nobody has to do anything"
+        "a covered alert is not in the default list"
     );
     bring(&acme, &order, "confirm", 200).await;
     assert_eq!(alerts(&acme).await, covered);
-    // Out is shown, covered or not.
+    // A variant without available stock is always listed.
     acme.adjust(&bolt, "-2").await;
-    assert_eq!(alerts(&acme).await, ["BOLT out open 0 4 2999-01-31"], "four are not more than five");
+    assert_eq!(alerts(&acme).await, ["BOLT out open 0 4 2999-01-31"], "4 incoming units do not exceed 5");
     acme.adjust(&bolt, "2").await;
 
     let path = format!("/api/v1/purchase-orders/{}", order["id"].as_str().unwrap());
@@ -134,7 +134,7 @@ async fn what_is_on_order_covers_until_it_is_overdue_or_will_not_come() {
     assert_eq!(alerts(&acme).await, ["BOLT low open 2 0 -"]);
     acme.patch(&path, &json!({"expectedOn": null})).await;
     assert_eq!(alerts(&acme).await, ["BOLT covered covered 2 4 -"]);
-    // Part of it comes, and then no more.
+    // A part of the goods arrives. Then the order is closed short.
     let line = &order["lines"][0]["id"];
     let receipts = format!("purchase-orders/{}/receipts", order["id"].as_str().unwrap());
     let one = json!({"lines": [{"lineId": line, "quantity": "1"}]});
@@ -144,7 +144,7 @@ async fn what_is_on_order_covers_until_it_is_overdue_or_will_not_come() {
     assert_eq!(alerts(&acme).await, ["BOLT low open 3 0 -"]);
     assert_eq!(receipt["order"]["receiptState"], "partial");
 
-    // Cancelled, and received whole: with the receipt there is enough.
+    // One order is cancelled. Another order is received completely, and then there is enough stock.
     let order = drafted(&acme, &bolt, "9", None).await;
     bring(&acme, &order, "send", 200).await;
     bring(&acme, &order, "cancel", 200).await;
@@ -153,18 +153,18 @@ async fn what_is_on_order_covers_until_it_is_overdue_or_will_not_come() {
     bring(&acme, &order, "send", 200).await;
     let receipt = bring(&acme, &order, "receipts", 201).await;
     assert_eq!(alerts(&acme).await, Vec::<String>::new());
-    // Taken back, it waits for its goods again.
+    // After the reversal of its receipt, the order waits for its goods again.
     let receipts = format!("purchase-orders/{}/receipts", order["id"].as_str().unwrap());
     assert_eq!(acme.submit(&receipts, &json!({"reverses": receipt["id"]})).await.status, 201);
     assert_eq!(alerts(&acme).await, ["BOLT covered covered 3 9 -"]);
 }
 
 #[tokio::test]
-async fn a_day_that_ends_raises_what_an_overdue_order_covered() {
+async fn an_overdue_purchase_order_no_longer_covers_an_alert() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let bolt = watched(&acme, "BOLT", "2").await;
-    // Where it is yesterday as long as anywhere.
+    // The time zone in which each day ends last.
     acme.patch("/api/v1/settings", &json!({"timeZone": "Etc/GMT+12"})).await;
     let admin = app.database.as_admin().await;
     let today: String =
@@ -172,27 +172,27 @@ async fn a_day_that_ends_raises_what_an_overdue_order_covered() {
     let order = drafted(&acme, &bolt, "10", Some(&today)).await;
     bring(&acme, &order, "send", 200).await;
     assert_eq!(alerts(&acme).await, [format!("BOLT covered covered 2 10 {today}")]);
-    // And where it is tomorrow first: the day is over, and no clock had to run.
+    // The time zone in which each day begins first. The expected day is over, and the test need not wait.
     acme.patch("/api/v1/settings", &json!({"timeZone": "Pacific/Kiritimati"})).await;
     assert_eq!(alerts(&acme).await, ["BOLT low open 2 0 -"]);
     let told = "SELECT count(*) FROM shared.outbox WHERE topic = 'low_stock.changed'";
     let before: i64 = admin.query_one(told, &[]).await.unwrap().get(0);
-    // Whoever listens is told by background work, once.
-    let provisioner = app.onboarding().provisioner();
+    // The background review writes the event, once.
+    let owner_database = app.onboarding().owner_database();
     let review = async |tx: &tenancy::TenantTx| inventory::alert::review_overdue(tx).await;
-    assert_eq!(provisioner.write_tenant(&acme.tenant, review).await.unwrap(), 1);
-    assert_eq!(provisioner.write_tenant(&acme.tenant, review).await.unwrap(), 0);
+    assert_eq!(owner_database.write_tenant(&acme.tenant, review).await.unwrap(), 1);
+    assert_eq!(owner_database.write_tenant(&acme.tenant, review).await.unwrap(), 0);
     let after: i64 = admin.query_one(told, &[]).await.unwrap().get(0);
     assert_eq!(after - before, 1);
 
-    // A business that was there before there were alerts gets them.
+    // A business that is older than the alerts feature gets its alerts from the review.
     admin.batch_execute("DELETE FROM business_1.low_stock_alerts").await.unwrap();
-    assert_eq!(provisioner.write_tenant(&acme.tenant, review).await.unwrap(), 1);
+    assert_eq!(owner_database.write_tenant(&acme.tenant, review).await.unwrap(), 1);
     assert_eq!(alerts(&acme).await, ["BOLT low open 2 0 -"]);
 }
 
 #[tokio::test]
-async fn each_location_has_its_own_alert_and_a_closed_one_none() {
+async fn each_location_has_its_own_alert_and_an_archived_location_has_none() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let bolt = watched(&acme, "BOLT", "20").await;
@@ -210,7 +210,7 @@ async fn each_location_has_its_own_alert_and_a_closed_one_none() {
     let at = |place: &Value| format!("/api/v1/alerts/low-stock?locationId={}", place.as_str().unwrap());
     let count = async |place: &Value| acme.get(&at(place)).await.body["data"].as_array().unwrap().len();
     assert_eq!((count(&main).await, count(&shed).await), (0, 1));
-    // What is on order for one place covers no other.
+    // A purchase order for one location does not cover another location.
     let order = drafted(&acme, &bolt, "50", None).await;
     bring(&acme, &order, "send", 200).await;
     assert_eq!(count(&shed).await, 1);
@@ -224,7 +224,7 @@ async fn each_location_has_its_own_alert_and_a_closed_one_none() {
 }
 
 #[tokio::test]
-async fn what_is_short_is_suggested_by_supplier_ready_to_be_ordered() {
+async fn reorder_suggestions_are_grouped_by_supplier_and_can_be_ordered() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let (bolt, nut, pin) = (
@@ -256,7 +256,8 @@ async fn what_is_short_is_suggested_by_supplier_ready_to_be_ordered() {
             format!("{} {} {} {}", group["supplier"], line["sku"], line["quantity"], line["unitCost"])
         })
         .collect();
-    // 5 and 7 sold less 2 there; the minimum; 5 and 5 less 1 there, from nobody.
+    // BOLT: 5 plus 7 sold minus 2 available. NUT: the minimum quantity. PIN: 5 plus 5 minus 1 available, no
+    // supplier.
     assert_eq!(
         groups,
         [r#""Cheap" "BOLT" "10" "1.5""#, r#""Dear" "NUT" "100" "0.25""#, r#"null "PIN" "9" null"#]
@@ -273,7 +274,7 @@ async fn what_is_short_is_suggested_by_supplier_ready_to_be_ordered() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn under_load_alerts_are_what_the_levels_say() {
+async fn alerts_agree_with_stock_levels_under_load() {
     let app = TestApp::start().await;
     let acme = &app.tenant("acme").await;
     let mut variants = Vec::new();
@@ -321,7 +322,7 @@ async fn under_load_alerts_are_what_the_levels_say() {
 }
 
 #[tokio::test]
-async fn the_review_puts_right_whatever_disagrees() {
+async fn the_review_corrects_every_wrong_alert() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let (bolt, nut) = (watched(&acme, "BOLT", "2").await, watched(&acme, "NUT", "0").await);
@@ -333,7 +334,8 @@ async fn the_review_puts_right_whatever_disagrees() {
     let database = &app.running().state().database;
     let of = |variant: &Value| format!("variant_id = '{}'", variant.as_str().unwrap());
     for wrong in [
-        // One that is missing, one that is wrong, one that should be closed, one of a place that nobody watches.
+        // An alert that is missing, two that are wrong, one that is closed too early, and one for enough
+        // stock.
         format!("DELETE FROM business_1.low_stock_alerts WHERE {}", of(&bolt)),
         format!("UPDATE business_1.low_stock_alerts SET is_out = false WHERE {}", of(&nut)),
         format!("UPDATE business_1.low_stock_alerts SET is_covered = true WHERE {}", of(&nut)),

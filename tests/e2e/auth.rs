@@ -1,4 +1,4 @@
-//! Signing in, and what tokens are good for.
+//! Signing in, and the use of tokens.
 
 use harness::{PASSWORD, TestApp};
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ fn login(email: &str, password: &str) -> Value {
 }
 
 #[tokio::test]
-async fn signing_in_gives_a_token_for_this_business() {
+async fn signing_in_returns_a_token_for_this_business() {
     let app = TestApp::start().await;
     app.onboard("acme", "ann@acme.test").await;
     let acme = app.stranger("acme.localhost");
@@ -17,13 +17,13 @@ async fn signing_in_gives_a_token_for_this_business() {
     assert_eq!((&reply.body["tokenType"], &reply.body["expiresIn"]), (&json!("Bearer"), &json!(600)));
     assert_eq!(reply.body["membership"]["business"]["slug"], "acme");
     assert_eq!(reply.body["membership"]["roles"], json!(["OWNER"]));
-    assert!(!reply.body.to_string().contains("$2b$"), "no hash leaves the server");
+    assert!(!reply.body.to_string().contains("$2b$"), "the response must not contain a password hash");
     let me = acme.with_token(reply.body["accessToken"].as_str()).get("/api/v1/auth/me").await;
     assert_eq!((&me.body["user"], &me.body["membership"]), (&reply.body["user"], &reply.body["membership"]));
 }
 
 #[tokio::test]
-async fn wrong_credentials_are_all_alike() {
+async fn all_wrong_credentials_get_the_same_response() {
     let app = TestApp::start().await;
     app.onboard("acme", "ann@acme.test").await;
     let acme = app.stranger("acme.localhost").with("x-request-id", "same");
@@ -42,7 +42,7 @@ async fn wrong_credentials_are_all_alike() {
 }
 
 #[tokio::test]
-async fn a_right_password_without_a_membership_is_told_apart() {
+async fn a_correct_password_without_a_membership_is_refused_with_its_own_code() {
     let app = TestApp::start().await;
     app.onboard("acme", "ann@acme.test").await;
     app.onboard("zenith", "zoe@zenith.test").await;
@@ -64,7 +64,7 @@ async fn a_right_password_without_a_membership_is_told_apart() {
 }
 
 #[tokio::test]
-async fn asking_who_one_is_sees_a_membership_end_at_once() {
+async fn auth_me_notices_a_suspended_membership_at_once() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     assert_eq!(acme.get("/api/v1/auth/me").await.status, 200);
@@ -78,7 +78,7 @@ async fn asking_who_one_is_sees_a_membership_end_at_once() {
 }
 
 #[tokio::test]
-async fn platform_and_business_tokens_do_not_mix() {
+async fn platform_and_business_tokens_are_not_interchangeable() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let staff = app.staff("super_admin").await;
@@ -87,18 +87,18 @@ async fn platform_and_business_tokens_do_not_mix() {
         acme.on("admin.localhost").get("/api/v1/platform/tenants").await.code(),
         "token_wrong_business"
     );
-    // Each host knows its own addresses only.
+    // Each host serves its own routes only.
     assert_eq!(acme.get("/api/v1/platform/tenants").await.status, 404);
     assert_eq!(staff.get("/api/v1/products").await.status, 404);
 }
 
 #[tokio::test]
-async fn the_public_key_verifies_our_tokens() {
+async fn the_published_key_verifies_tokens() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let keys = app.stranger("localhost").get("/.well-known/jwks.json").await;
     let key: jsonwebtoken::jwk::Jwk = serde_json::from_value(keys.body["keys"][0].clone()).unwrap();
-    assert_eq!(keys.body["keys"][0].get("d"), None, "no private part");
+    assert_eq!(keys.body["keys"][0].get("d"), None, "the private key must not be published");
     let token = acme.token.as_deref().unwrap();
     let header = jsonwebtoken::decode_header(token).unwrap();
     assert_eq!((header.typ.as_deref(), &header.kid), (Some("at+jwt"), &key.common.key_id));
@@ -108,11 +108,11 @@ async fn the_public_key_verifies_our_tokens() {
     let decoding = jsonwebtoken::DecodingKey::from_jwk(&key).unwrap();
     let claims = jsonwebtoken::decode::<Value>(token, &decoding, &validation).unwrap().claims;
     assert_eq!(claims["tid"], json!(acme.tenant.id));
-    assert!(!claims.to_string().contains('@'), "no personal data in tokens");
+    assert!(!claims.to_string().contains('@'), "a token must not contain personal data");
 }
 
 #[tokio::test]
-async fn hashes_are_salted_bcrypt_and_never_leave() {
+async fn password_hashes_are_salted_bcrypt() {
     let app = TestApp::start().await;
     app.onboard("acme", "ann@acme.test").await;
     app.onboard("zenith", "zoe@zenith.test").await;
@@ -120,11 +120,11 @@ async fn hashes_are_salted_bcrypt_and_never_leave() {
     let rows = admin.query("SELECT password_hash FROM shared.users", &[]).await.unwrap();
     let hashes: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
     assert!(hashes.iter().all(|hash| hash.starts_with("$2b$04$")), "{hashes:?}");
-    assert_ne!(hashes[0], hashes[1], "the same password twice, and two salts");
+    assert_ne!(hashes[0], hashes[1], "the same password must get two different salts");
 }
 
 #[tokio::test]
-async fn the_permission_matrix_is_the_one_we_promise() {
+async fn each_role_has_its_documented_permissions() {
     const STAFF: [&str; 6] = [
         "catalogue.read",
         "stock.read",
@@ -159,7 +159,7 @@ async fn the_permission_matrix_is_the_one_we_promise() {
         let member = app.member_of(&acme.tenant, role).await;
         assert_eq!(member.get("/api/v1/auth/me").await.body["membership"]["permissions"], expected, "{role}");
     }
-    // The keys in the database and the keys in the code are the same.
+    // The database and the code have the same permission keys.
     let rows = app
         .database
         .as_admin()
@@ -168,7 +168,8 @@ async fn the_permission_matrix_is_the_one_we_promise() {
         .await
         .unwrap();
     let stored: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
-    let mut known: Vec<&str> = identity::Permission::ALL.iter().map(|permission| permission.key()).collect();
+    let mut known: Vec<&str> =
+        identity::Permission::ALL.iter().map(|permission| permission.as_str()).collect();
     known.sort_unstable();
     assert_eq!(stored, known);
 }

@@ -1,4 +1,4 @@
-//! One business is backed up, restored and rewound on its own.
+//! Backup and restore of one business. Other businesses are not affected.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +9,7 @@ use platform::migrations;
 use serde_json::{Value, json};
 use tenancy::{NewTenant, ProvisionError, TenantSlug};
 
-/// A folder for one test's backups; removed when dropped.
+/// A folder for the backups of one test. It is removed when it is dropped.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -34,7 +34,7 @@ fn done(ran: &Ran) -> String {
     ran.out.trim().to_owned()
 }
 
-/// Everything that a business shows: products, stock, ledger, dashboard.
+/// The data that a business shows: products, stock, categories, dashboard and stock movements.
 async fn picture(business: &Business<'_>) -> Vec<Value> {
     let mut shown = Vec::new();
     for path in ["products?limit=100", "stock?limit=100", "categories?limit=100", "dashboard"] {
@@ -51,7 +51,7 @@ async fn picture(business: &Business<'_>) -> Vec<Value> {
 async fn stock_up(business: &Business<'_>) {
     for n in 0..3 {
         let mut product = a_product(&format!("SKU-{n}"));
-        // What a text format has to escape.
+        // Characters that a text format must escape.
         product["description"] = json!("tab\there, newline\nthere, back\\slash, \\N, ünïcode, \u{1F600}");
         product["variants"][0]["barcodes"] = json!([format!("400638133393{n}")]);
         let product = business.create_product(&product).await;
@@ -60,7 +60,7 @@ async fn stock_up(business: &Business<'_>) {
     business.post("/api/v1/categories", &json!({"name": "Tools"})).await;
 }
 
-/// Gives the first business so many categories.
+/// Adds this number of categories to the first business.
 async fn fill(app: &TestApp, categories: u32) {
     let fill = format!(
         "INSERT INTO business_1.categories (id, name, created_at, updated_at)
@@ -70,7 +70,7 @@ async fn fill(app: &TestApp, categories: u32) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_restored_business_is_as_it_was_and_can_go_back() {
+async fn a_restored_business_has_its_old_data_and_can_be_swapped_back() {
     let (app, folder) = (TestApp::start().await, Folder::new());
     let acme = app.tenant("acme").await;
     stock_up(&acme).await;
@@ -84,14 +84,14 @@ async fn a_restored_business_is_as_it_was_and_can_go_back() {
     assert_ne!(before, later);
 
     let refused = program.run(&["backup", "restore", &file]);
-    assert_eq!(refused.code, Some(1), "it asks first: {refused:?}");
+    assert_eq!(refused.code, Some(1), "a restore must be confirmed: {refused:?}");
     assert!(refused.err.contains("--yes"), "{refused:?}");
-    assert!(program.run(&["backup", "restore", &file, "--dry-run"]).err.contains("Nothing was done"));
+    assert!(program.run(&["backup", "restore", &file, "--dry-run"]).err.contains("nothing was changed"));
     assert_eq!(picture(&acme).await, later);
 
     done(&program.run(&["backup", "restore", &file, "--yes"]));
-    assert_eq!(again(&acme, &before).await, before, "the data of the backup, and nothing else");
-    // It works: stock moves, numbers go on.
+    assert_eq!(again(&acme, &before).await, before, "only the data of the backup");
+    // The restored business can be changed.
     acme.create_product(&a_product("AFTER")).await;
     let after = picture(&acme).await;
 
@@ -111,26 +111,26 @@ async fn a_restored_business_is_as_it_was_and_can_go_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_read_of_a_business_before_its_lock_is_read_again() {
+async fn a_business_is_read_again_under_its_lock() {
     let (app, folder) = (TestApp::start().await, Folder::new());
     let acme = app.tenant("acme").await;
     let program = folder.program(&app);
     acme.create_product(&a_product("ONE")).await;
     let file = done(&program.run(&["backup", "create", "acme"]));
     done(&program.run(&["backup", "restore", &file, "--yes"]));
-    let (provisioner, stale) = (app.onboarding().provisioner(), &acme.tenant);
+    let (owner_database, stale) = (app.onboarding().owner_database(), &acme.tenant);
     let shop = "INSERT INTO business_2.categories (id, name, created_at, updated_at)
                 VALUES (gen_random_uuid(), 'Now', now(), now())";
     let admin = app.database.as_admin().await;
     admin.batch_execute(shop).await.unwrap();
 
-    // A list of businesses was read before the restore, and its turn comes now.
-    let taken = platform::backup::create(provisioner, stale, &folder.0).await.unwrap();
-    let checked = platform::backup::inspect(provisioner, &taken.file).await.unwrap();
+    // This backup starts with a row of the business that was read before the restore.
+    let taken = platform::backup::create(owner_database, stale, &folder.0).await.unwrap();
+    let checked = platform::backup::inspect(owner_database, &taken.file).await.unwrap();
     let rows = |name: &str| checked.manifest.tables.iter().find(|table| table.name == name).unwrap().rows;
-    assert_eq!(rows("categories"), 1, "the schema that it has now");
+    assert_eq!(rows("categories"), 1, "the backup must come from the current schema");
 
-    // So was the business that somebody was asked about before he confirmed.
+    // A restore may also start with a row that was read before the operator confirmed.
     let target = platform::backup::Target::Over(stale.clone());
     let actor = platform::Actor::named("test");
     platform::backup::restore(app.onboarding(), &checked, &target, &actor).await.unwrap();
@@ -138,7 +138,7 @@ async fn what_was_read_of_a_business_before_its_lock_is_read_again() {
     let state: String = admin.query_one(states, &[]).await.unwrap().get(0);
     assert_eq!(state, "set_aside set_aside live");
 
-    // Whoever drops it while something is at work there is refused before anything is gone.
+    // While another command holds the lock of the business, a drop is refused before anything is removed.
     admin.batch_execute("SELECT pg_advisory_lock(1952804468, 3)").await.unwrap();
     let drop = ["tenant", "drop", "acme", "--without-backup", "--yes"];
     assert_eq!(program.run(&drop).code, Some(4));
@@ -149,13 +149,13 @@ async fn what_was_read_of_a_business_before_its_lock_is_read_again() {
     assert_eq!(shown["status"], "active");
     admin.batch_execute("SELECT pg_advisory_unlock_all()").await.unwrap();
 
-    // Grants that were given again are in another order, and that is no drift.
+    // Grants that are repeated get another order. That is not drift.
     done(&program.run(&["backup", "swap", "acme", "--yes"]));
     done(&program.run(&["backup", "swap", "acme", "--yes"]));
     let report: Value = serde_json::from_str(&program.run(&["doctor", "-o", "json"]).out).unwrap();
     assert_eq!(report["drift"], json!([]), "{report}");
 
-    // A slug that another business has now does not lead to the one that had it.
+    // A slug that now belongs to another business does not find the backups of its former business.
     done(&program.run(&["backup", "verify", &file]));
     done(&program.run(&["tenant", "rename", "acme", "bolts"]));
     admin.batch_execute("DELETE FROM shared.former_slugs").await.unwrap();
@@ -166,10 +166,10 @@ async fn what_was_read_of_a_business_before_its_lock_is_read_again() {
     assert!(found.err.contains("replaces the data of bolts"), "{found:?}");
     done(&program.run(&["tenant", "drop", "bolts", "--without-backup", "--yes"]));
     let left: String = admin.query_one(states, &[]).await.unwrap().get(0);
-    assert_eq!(left, "live", "the other business's");
+    assert_eq!(left, "live", "the schema of the other business");
 }
 
-/// The picture, once the server has heard of the change.
+/// Reads the picture until it is as wanted, because the server needs a moment to notice the change.
 async fn again(business: &Business<'_>, wanted: &[Value]) -> Vec<Value> {
     for _ in 0..100 {
         let now = picture(business).await;
@@ -182,10 +182,10 @@ async fn again(business: &Business<'_>, wanted: &[Value]) -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn only_the_business_that_is_restored_is_in_maintenance() {
+async fn only_the_restored_business_is_in_maintenance() {
     let (app, folder) = (TestApp::start_with("[tenancy]\ncache_known_ms = 100").await, Folder::new());
     let (acme, zenith) = (app.tenant("acme").await, app.tenant("zenith").await);
-    // Enough to take a moment.
+    // Enough rows for a restore that takes a moment.
     fill(&app, 60_000).await;
     let program = folder.program(&app);
     let file = done(&program.run(&["backup", "create", "acme"]));
@@ -221,7 +221,7 @@ async fn only_the_business_that_is_restored_is_in_maintenance() {
     };
     let (ran, (), ()) = tokio::join!(restore, watch, write);
     done(&ran);
-    assert!(refused > 0, "nobody was turned away, so nothing was shown");
+    assert!(refused > 0, "no request met the maintenance, so the test proves nothing");
     assert!(written > 5, "{written}");
     let mut reply = acme.get("/api/v1/locations").await;
     for _ in 0..50 {
@@ -244,7 +244,7 @@ async fn only_the_business_that_is_restored_is_in_maintenance() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_damaged_file_is_refused_before_anything_is_touched() {
+async fn a_damaged_backup_is_refused_before_any_change() {
     let (app, folder) = (TestApp::start().await, Folder::new());
     let acme = app.tenant("acme").await;
     stock_up(&acme).await;
@@ -275,7 +275,7 @@ async fn a_damaged_file_is_refused_before_anything_is_touched() {
     assert_eq!(program.run(&["backup", "restore", &file, "--yes"]).code, Some(1));
     std::fs::write(&file, "no backup at all").unwrap();
     let ran = program.run(&["backup", "restore", &file, "--yes"]);
-    assert!(ran.err.contains("is no backup"), "{ran:?}");
+    assert!(ran.err.contains("is not a Tenantry backup"), "{ran:?}");
     let schemas: i64 = app
         .database
         .as_admin()
@@ -284,11 +284,11 @@ async fn a_damaged_file_is_refused_before_anything_is_touched() {
         .await
         .unwrap()
         .get(0);
-    assert_eq!(schemas, 1, "no schema is left behind");
+    assert_eq!(schemas, 1, "no schema may be left behind");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_backup_becomes_another_business_with_an_owner_of_its_own() {
+async fn a_backup_can_be_restored_as_another_business_with_another_owner() {
     let (app, folder) = (TestApp::start().await, Folder::new());
     let acme = app.tenant("acme").await;
     stock_up(&acme).await;
@@ -308,7 +308,7 @@ async fn a_backup_becomes_another_business_with_an_owner_of_its_own() {
     let copy =
         Business { tenant: acme.tenant.clone(), client: acme.on("copy.localhost").with_token(Some(token)) };
     assert_eq!(picture(&copy).await, before);
-    // The original's owner did not come along.
+    // The owner of the original business is not a member of the copy.
     let stranger = app
         .stranger("copy.localhost")
         .post("/api/v1/auth/login", &json!({"email": "owner@acme.test", "password": PASSWORD}))
@@ -316,13 +316,13 @@ async fn a_backup_becomes_another_business_with_an_owner_of_its_own() {
     assert_eq!(stranger.code(), "no_membership");
     let taken = program.run(&["backup", "restore", &file, "--as", "copy", "--owner-email", "x@copy.test"]);
     assert_eq!(taken.code, Some(4), "{taken:?}");
-    // Two businesses now: what one does, the other does not see.
+    // The two businesses are independent: a change of the copy does not change the original.
     copy.create_product(&a_product("ONLY-COPY")).await;
     assert_eq!(picture(&acme).await, before);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_dropped_business_comes_back_and_nobody_gets_a_password_from_a_file() {
+async fn a_dropped_business_comes_back_without_passwords_from_the_file() {
     let (app, folder) = (TestApp::start().await, Folder::new());
     let acme = app.tenant("acme").await;
     let other = app.tenant("other").await;
@@ -333,11 +333,11 @@ async fn a_dropped_business_comes_back_and_nobody_gets_a_password_from_a_file() 
     let file = done(&program.run(&["backup", "create", "acme"]));
 
     let refused = program.run(&["tenant", "drop", "acme", "--yes"]);
-    assert_eq!(refused.code, Some(4), "an unverified backup is none: {refused:?}");
+    assert_eq!(refused.code, Some(4), "an unverified backup must not count: {refused:?}");
     assert!(refused.err.contains("--without-backup"), "{refused:?}");
     assert_eq!(acme.get("/api/v1/products").await.status, 200);
     done(&program.run(&["backup", "verify", &file]));
-    assert!(program.run(&["tenant", "drop", "acme", "--dry-run"]).err.contains("Nothing was done"));
+    assert!(program.run(&["tenant", "drop", "acme", "--dry-run"]).err.contains("nothing was changed"));
     let dropped = done(&program.run(&["tenant", "drop", "acme", "--yes"]));
     assert!(dropped.contains("business_1") && dropped.contains("members  2"), "{dropped}");
     let admin = app.database.as_admin().await;
@@ -353,7 +353,7 @@ async fn a_dropped_business_comes_back_and_nobody_gets_a_password_from_a_file() 
         .unwrap()
         .get(0);
     assert_eq!(left, 0);
-    // One of the members is forgotten altogether, the other still has a user.
+    // The user of one member is deleted. The user of the other member still exists.
     admin
         .batch_execute("DELETE FROM shared.users WHERE id IN (SELECT user_id FROM shared.user_logins WHERE value = 'owner@acme.test')")
         .await
@@ -361,7 +361,7 @@ async fn a_dropped_business_comes_back_and_nobody_gets_a_password_from_a_file() 
 
     let ran = program.run(&["backup", "restore", &file]);
     done(&ran);
-    assert!(ran.err.contains("1 members are new here and have no password yet"), "{ran:?}");
+    assert!(ran.err.contains("new users without a password: 1."), "{ran:?}");
     let login = json!({"email": "owner@acme.test", "password": PASSWORD});
     let host = app.stranger("acme.localhost");
     let mut refused = host.post("/api/v1/auth/login", &login).await;
@@ -373,14 +373,15 @@ async fn a_dropped_business_comes_back_and_nobody_gets_a_password_from_a_file() 
         refused = host.post("/api/v1/auth/login", &login).await;
     }
     assert_eq!(refused.code(), "invalid_credentials", "{refused:?}");
-    // Who was known keeps the password, and the token too: it is the same business again.
+    // The remaining user keeps the password, and the user's token is still valid, because it is the same
+    // business.
     let staff = Business { tenant: staff.tenant.clone(), client: staff.client.clone() };
     assert_eq!(picture(&staff).await, before);
     assert_eq!(other.get("/api/v1/products").await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_older_backup_is_migrated_and_a_newer_one_refused() {
+async fn an_older_backup_is_migrated_and_a_newer_backup_is_refused() {
     let (app, folder) = (TestApp::start().await, Folder::new());
     let all = migrations::of_tenant().unwrap();
     let old = app.database.provisioner_with(all.up_to(2));
@@ -395,7 +396,7 @@ async fn an_older_backup_is_migrated_and_a_newer_one_refused() {
     let shown: Value =
         serde_json::from_str(&program.run(&["tenant", "show", "old-shop", "-o", "json"]).out).unwrap();
     assert_eq!((&shown["schemaVersion"], &shown["schema"]), (&json!(all.latest()), &json!("business_2")));
-    // Going back to what was set aside migrates that too.
+    // A swap also migrates the schema that was set aside.
     done(&program.run(&["backup", "swap", "old-shop", "--yes"]));
     let shown: Value =
         serde_json::from_str(&program.run(&["tenant", "show", "old-shop", "-o", "json"]).out).unwrap();
@@ -408,14 +409,14 @@ async fn an_older_backup_is_migrated_and_a_newer_one_refused() {
     let ran = program.run(&["backup", "restore", &taken.file.display().to_string(), "--yes"]);
     assert_eq!(ran.code, Some(1));
     assert!(ran.err.contains("schema version 900") && ran.err.contains("newer release"), "{ran:?}");
-    // That this program is too old for it says nothing against the backup.
+    // The backup keeps its verified state, although this program is too old for it.
     platform::backup::verify(&newer, &taken.file).await.unwrap();
     assert_eq!(program.run(&["backup", "verify", &taken.file.display().to_string()]).code, Some(1));
     assert!(program.run(&["backup", "list"]).out.contains("verified"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn all_businesses_are_backed_up_past_one_that_fails_and_old_backups_are_pruned() {
+async fn a_backup_run_continues_after_a_failure_and_old_backups_are_pruned() {
     let (app, folder) = (TestApp::start().await, Folder::new());
     for slug in ["acme", "broken", "zenith"] {
         app.tenant(slug).await;
@@ -430,12 +431,12 @@ async fn all_businesses_are_backed_up_past_one_that_fails_and_old_backups_are_pr
     let listed: Value = serde_json::from_str(&program.run(&["backup", "list", "-o", "json"]).out).unwrap();
     assert!(listed.as_array().unwrap().iter().all(|row| !row["verifiedAt"].is_null()), "{listed}");
 
-    // Forty days later there is an unverified one, and then a verified one of acme.
+    // Forty days later acme gets a new backup, which is verified only after the first pruning.
     admin.batch_execute("UPDATE shared.backups SET taken_at = taken_at - interval '40 days'").await.unwrap();
     let newer = done(&program.run(&["backup", "create", "acme"]));
     let prune = ["backup", "prune", "--keep-days", "30", "--keep-last", "1"];
     let kept = program.run(&prune);
-    assert!(kept.err.contains("0 removed, 3 kept"), "nothing verified supersedes: {kept:?}");
+    assert!(kept.err.contains("0 removed, 3 kept"), "no newer backup is verified: {kept:?}");
     done(&program.run(&["backup", "verify", &newer]));
     let planned = program.run(&[&prune[..], &["--dry-run"]].concat());
     assert!(planned.out.contains("acme-") && planned.err.contains("1 would be removed"), "{planned:?}");
@@ -444,11 +445,11 @@ async fn all_businesses_are_backed_up_past_one_that_fails_and_old_backups_are_pr
     assert!(std::path::Path::new(&newer).exists());
     let left: Value = serde_json::from_str(&program.run(&["backup", "list", "-o", "json"]).out).unwrap();
     assert_eq!(left.as_array().unwrap().len(), 2);
-    assert_eq!(program.run(&["backup", "prune"]).code, Some(2), "a rule has to be given");
+    assert_eq!(program.run(&["backup", "prune"]).code, Some(2), "prune must get a rule");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_shared_schema_is_restored_into_a_fresh_installation_and_businesses_after_it() {
+async fn the_shared_schema_is_restored_into_a_fresh_installation_before_the_businesses() {
     let (app, folder) = (TestApp::start().await, Folder::new());
     let acme = app.tenant("acme").await;
     stock_up(&acme).await;
@@ -459,20 +460,20 @@ async fn the_shared_schema_is_restored_into_a_fresh_installation_and_businesses_
     let of_shared = done(&program.run(&["backup", "create", "--installation"]));
     let not_fresh = program.run(&["backup", "restore", &of_shared, "--installation", "--yes"]);
     assert_eq!(not_fresh.code, Some(4));
-    assert!(not_fresh.err.contains("fresh installation only"), "{not_fresh:?}");
+    assert!(not_fresh.err.contains("already contains businesses or users"), "{not_fresh:?}");
     assert!(program.run(&["backup", "restore", &of_shared, "--yes"]).err.contains("--installation"));
 
-    // A server was there already, and has made spare schemas where the businesses will be.
+    // The new server has already created spare schemas with the numbers of the businesses.
     let fresh = TestDatabase::new().await;
-    assert_eq!(fresh.provisioner().fill_spares(3).await.unwrap(), 3);
+    assert_eq!(fresh.owner_database().fill_spares(3).await.unwrap(), 3);
     let elsewhere = Program::on(&fresh);
     let restored = elsewhere.run(&["backup", "restore", &of_shared, "--installation", "--yes"]);
     done(&restored);
-    assert!(restored.err.contains("2 businesses wait"), "{restored:?}");
+    assert!(restored.err.contains("2 businesses are in maintenance"), "{restored:?}");
     assert_eq!(
-        fresh.provisioner().end_abandoned_maintenance().await.unwrap(),
+        fresh.owner_database().end_abandoned_maintenance().await.unwrap(),
         0,
-        "none opens without its data"
+        "no business may open without its data"
     );
     let shown: Value =
         serde_json::from_str(&elsewhere.run(&["tenant", "show", "acme", "-o", "json"]).out).unwrap();
@@ -481,9 +482,9 @@ async fn the_shared_schema_is_restored_into_a_fresh_installation_and_businesses_
     let shown: Value =
         serde_json::from_str(&elsewhere.run(&["tenant", "show", "acme", "-o", "json"]).out).unwrap();
     assert_eq!((&shown["status"], &shown["id"]), (&json!("active"), &json!(acme.tenant.id.to_string())));
-    // One whose file is lost can be dropped.
+    // A business whose backup is lost can be dropped.
     done(&elsewhere.run(&["tenant", "drop", "lost", "--without-backup", "--yes"]));
-    // The users came with their passwords' hashes, and the data is there.
+    // The users have their password hashes, and the business has its data.
     let owner = fresh.as_admin().await;
     let hashes: i64 = owner
         .query_one("SELECT count(*) FROM shared.users WHERE password_hash IS NOT NULL", &[])
@@ -494,12 +495,12 @@ async fn the_shared_schema_is_restored_into_a_fresh_installation_and_businesses_
     let schema = shown["schema"].as_str().unwrap();
     let sql = format!("SELECT count(*) FROM {schema}.stock_movements");
     assert_eq!(owner.query_one(&sql, &[]).await.unwrap().get::<_, i64>(0), 3);
-    // The next business takes a number of its own.
+    // The next new business gets an unused number.
     done(&elsewhere.run(&["tenant", "create", "next", "--name", "N", "--owner-email", "n@next.test"]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_restore_that_is_killed_leaves_the_business_as_it_was() {
+async fn a_killed_restore_leaves_the_business_unchanged() {
     let (app, folder) = (TestApp::start_with("[tenancy]\ncache_known_ms = 100").await, Folder::new());
     let acme = app.tenant("acme").await;
     stock_up(&acme).await;
@@ -511,10 +512,10 @@ async fn a_restore_that_is_killed_leaves_the_business_as_it_was() {
         .with("TENANTRY_FAILPOINT", "before_replacing")
         .run(&["backup", "restore", &file, "--yes"]);
     assert_eq!(killed.code, None, "killed by a signal: {killed:?}");
-    // Nobody has to mend anything: whoever runs background jobs opens it again.
-    let provisioner = app.onboarding().provisioner();
+    // Nobody must repair anything: the process that runs background jobs opens the business again.
+    let owner_database = app.onboarding().owner_database();
     for _ in 0..100 {
-        if provisioner.end_abandoned_maintenance().await.unwrap() > 0 {
+        if owner_database.end_abandoned_maintenance().await.unwrap() > 0 {
             break;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -525,7 +526,7 @@ async fn a_restore_that_is_killed_leaves_the_business_as_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_scripts_back_up_and_restore_with_one_line_for_each_business() {
+async fn the_scripts_back_up_all_businesses_and_restore_one() {
     let (app, folder) = (TestApp::start().await, Folder::new());
     let acme = app.tenant("acme").await;
     app.tenant("zenith").await;
@@ -547,7 +548,7 @@ async fn the_scripts_back_up_and_restore_with_one_line_for_each_business() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nobody_gets_the_data_of_a_business_whose_slug_he_has_now() {
+async fn a_new_business_does_not_get_the_data_of_the_former_owner_of_its_slug() {
     let (app, folder) = (TestApp::start().await, Folder::new());
     let acme = app.tenant("acme").await;
     stock_up(&acme).await;
@@ -564,7 +565,7 @@ async fn nobody_gets_the_data_of_a_business_whose_slug_he_has_now() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_backup_that_was_destroyed_since_it_was_verified_counts_for_nothing() {
+async fn a_backup_that_was_damaged_after_its_verification_does_not_count() {
     let (app, folder) = (TestApp::start().await, Folder::new());
     app.tenant("acme").await;
     let program = folder.program(&app);
@@ -585,7 +586,7 @@ async fn a_backup_that_was_destroyed_since_it_was_verified_counts_for_nothing() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_business_comes_back_as_closed_as_it_was_and_its_people_get_passwords() {
+async fn a_restored_business_keeps_its_status_and_its_members_get_new_passwords() {
     let (app, folder) = (TestApp::start().await, Folder::new());
     app.tenant("acme").await;
     let program = folder.program(&app);
@@ -604,7 +605,7 @@ async fn a_business_comes_back_as_closed_as_it_was_and_its_people_get_passwords(
     assert_eq!(status(), "suspended");
     done(&program.run(&["tenant", "archive", "acme"]));
     done(&program.run(&["tenant", "unarchive", "acme"]));
-    assert_eq!(status(), "suspended", "unarchiving forgives nothing");
+    assert_eq!(status(), "suspended", "unarchiving must not end the suspension");
     done(&program.run(&["tenant", "resume", "acme"]));
 
     let made = done(&program.run(&["user", "reset-password", "owner@acme.test"]));

@@ -1,11 +1,11 @@
-//! What the administrator does once.
+//! `tenantry db init`, which the administrator runs once.
 
 use harness::{Program, TestDatabase};
 use std::io::Write;
 use std::process::{Command, Stdio};
 
 #[tokio::test]
-async fn bootstrapping_again_changes_nothing() {
+async fn a_second_bootstrap_changes_nothing() {
     let database = TestDatabase::new().await;
     let ran = Program::on(&database).run(&["db", "init", "--admin-url", &database.admin_url()]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
@@ -16,13 +16,13 @@ async fn bootstrapping_again_changes_nothing() {
 }
 
 #[tokio::test]
-async fn the_printed_sql_does_the_same_with_psql() {
+async fn the_printed_sql_runs_in_psql() {
     let database = TestDatabase::new().await;
     let printed = Program::on(&database).run(&["db", "init", "--print-sql"]);
     assert_eq!(printed.code, Some(0), "{printed:?}");
     assert!(
         printed.out.contains("SCRAM-SHA-256$") && !printed.out.contains("test-login-password"),
-        "no password in clear"
+        "the SQL must not contain a password in plain text"
     );
     let mut psql = Command::new("psql")
         .args(["-v", "ON_ERROR_STOP=1", "-q", &database.admin_url()])
@@ -37,7 +37,7 @@ async fn the_printed_sql_does_the_same_with_psql() {
 }
 
 #[tokio::test]
-async fn an_administrator_who_is_no_superuser_can_bootstrap() {
+async fn an_administrator_without_superuser_rights_can_bootstrap() {
     let database = TestDatabase::new().await;
     let admin = database.as_admin().await;
     let name = format!("{}_dba", database.name);
@@ -69,7 +69,8 @@ async fn an_administrator_who_is_no_superuser_can_bootstrap() {
     let ran = program.run(&["tenant", "create", "acme", "--name", "Acme", "--owner-email", "a@b.test"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     admin.batch_execute(&format!("DROP DATABASE {created} WITH (FORCE)")).await.unwrap();
-    // The administrator goes last: the roles of the installation were its.
+    // The roles must be dropped before the administrator that created them. The test database drops the
+    // administrator.
     for role in [
         format!("{created}_business_1"),
         format!("{created}_reader"),
@@ -82,7 +83,7 @@ async fn an_administrator_who_is_no_superuser_can_bootstrap() {
 }
 
 #[tokio::test]
-async fn every_failure_names_its_cure() {
+async fn every_failure_names_a_solution() {
     let database = TestDatabase::new().await;
     let admin = database.admin_url();
     let other_port = {
@@ -94,17 +95,17 @@ async fn every_failure_names_its_cure() {
     let weak = database.url();
     let missing = format!("{}_none", database.url().split('?').next().unwrap());
     for (url, words) in [
-        (refused.as_str(), ["nothing listens", "Start PostgreSQL"]),
+        (refused.as_str(), ["no server is listening", "Start PostgreSQL"]),
         (wrong_password.as_str(), ["password", "wrong"]),
-        (weak.as_str(), ["may not do this", "superuser"]),
+        (weak.as_str(), ["lacks a privilege", "superuser"]),
         (missing.as_str(), ["there is no database", "db init"]),
         ("postgres://u@h.invalid/d", ["cannot connect", "host"]),
-        ("mysql://u@h/d", ["postgres://", "looks like"]),
+        ("mysql://u@h/d", ["postgres://", "must have the form"]),
     ] {
         let ran = Program::on(&database).run(&["db", "init", "--admin-url", url]);
         assert_ne!(ran.code, Some(0), "{url}: {ran:?}");
         for word in words {
-            assert!(ran.err.contains(word), "{url} should say {word:?}: {}", ran.err);
+            assert!(ran.err.contains(word), "{url}: the message must contain {word:?}: {}", ran.err);
         }
         assert!(!ran.err.contains("panicked"), "{ran:?}");
     }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 #[tokio::test]
-async fn a_product_comes_back_as_it_was_made() {
+async fn a_product_is_read_as_it_was_created() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let category = acme.post("/api/v1/categories", &json!({"name": "Shirts"})).await.body;
@@ -38,7 +38,7 @@ async fn a_product_comes_back_as_it_was_made() {
 }
 
 #[tokio::test]
-async fn search_finds_name_sku_and_barcode() {
+async fn search_finds_products_by_name_sku_and_barcode() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     acme.create_product(&json!({"name": "Whole Milk 1 l", "variants": [{"sku": "DAIRY-1", "price": "1", "barcodes": ["5449000000996"]}]})).await;
@@ -67,7 +67,7 @@ async fn search_finds_name_sku_and_barcode() {
 }
 
 #[tokio::test]
-async fn pages_stay_right_while_products_are_added() {
+async fn pages_stay_correct_while_products_are_added() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     for n in 0..7 {
@@ -90,7 +90,7 @@ async fn pages_stay_right_while_products_are_added() {
 }
 
 #[tokio::test]
-async fn rules_of_the_catalogue_are_told_by_field() {
+async fn a_broken_catalogue_rule_is_reported_with_its_field() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let mut first = a_product("TAKEN");
@@ -145,16 +145,16 @@ async fn rules_of_the_catalogue_are_told_by_field() {
         let at = reply.body["errors"][0]["pointer"].as_str().unwrap_or_default();
         assert_eq!((reply.status, reply.code(), at), (status, code, pointer), "{body}: {reply:?}");
     }
-    // Nothing of a refused product stays.
+    // A refused product stores nothing.
     assert_eq!(acme.get("/api/v1/products").await.body["data"].as_array().unwrap().len(), 1);
-    // Two variants without options are told apart by their SKUs.
+    // Two variants without options are allowed, because their SKUs differ.
     let plain =
         json!({"name": "Plain", "variants": [{"sku": "A", "price": "1"}, {"sku": "B", "price": "1"}]});
     assert_eq!(acme.post("/api/v1/products", &plain).await.status, 201);
 }
 
 #[tokio::test]
-async fn skus_and_barcodes_are_a_business_s_own() {
+async fn two_businesses_may_use_the_same_sku_and_barcode() {
     let app = TestApp::start().await;
     let (acme, zenith) = (app.tenant("acme").await, app.tenant("zenith").await);
     let mut product = a_product("BOLT");
@@ -164,7 +164,7 @@ async fn skus_and_barcodes_are_a_business_s_own() {
 }
 
 #[tokio::test]
-async fn a_patch_changes_what_it_names() {
+async fn a_patch_changes_only_the_named_fields() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let product = acme.create_product(&json!({"name": "Bolt", "description": "Steel", "variants": [{"sku": "B", "price": "1", "cost": "0.5", "barcodes": ["1"]}]})).await;
@@ -178,11 +178,11 @@ async fn a_patch_changes_what_it_names() {
     assert_eq!((cleared.status, &cleared.body["description"]), (200, &Value::Null));
     for field in ["name", "archived"] {
         let refused = acme.patch(&path, &json!({field: null})).await;
-        assert_eq!((refused.status, refused.code()), (400, "invalid_type"), "{field} cannot be removed");
+        assert_eq!((refused.status, refused.code()), (400, "invalid_type"), "{field} must not be removed");
     }
     let tag = acme.get(&path).await.header("etag").to_owned();
     for nothing in [json!({}), json!({"name": "Bolt M8"}), json!({"archived": false})] {
-        assert_eq!(acme.patch(&path, &nothing).await.header("etag"), tag, "{nothing} changes nothing");
+        assert_eq!(acme.patch(&path, &nothing).await.header("etag"), tag, "{nothing} must change nothing");
     }
     assert_eq!(acme.patch(&path, &json!({"variants": []})).await.code(), "unknown_field");
 
@@ -200,14 +200,14 @@ async fn a_patch_changes_what_it_names() {
 }
 
 #[tokio::test]
-async fn of_two_editors_the_second_is_told() {
+async fn the_second_of_two_editors_gets_an_error() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let product = acme.create_product(&a_product("BOLT")).await;
     let path = format!("/api/v1/products/{}", product["id"].as_str().unwrap());
     let tag = acme.get(&path).await.header("etag").to_owned();
     assert_eq!(acme.with("if-none-match", &tag).get(&path).await.status, 304);
-    // Stock moves: the page is another, but an edit does not collide with it.
+    // A change of stock changes the response, but it does not conflict with an edit.
     acme.adjust(&product["variants"][0]["id"], "5").await;
     assert_eq!(acme.with("if-none-match", &tag).get(&path).await.status, 200);
     assert_eq!(acme.with("if-match", &tag).patch(&path, &json!({"name": "First"})).await.status, 200);
@@ -216,7 +216,7 @@ async fn of_two_editors_the_second_is_told() {
     assert_eq!(acme.with("if-match", &tag).delete(&path).await.status, 412);
     assert_eq!(acme.with("if-match", "*").patch(&path, &json!({"name": "Third"})).await.status, 200);
     assert_eq!(acme.with("if-match", "garbage").patch(&path, &json!({"name": "x"})).await.status, 400);
-    // A change of a variant is a change of its product.
+    // A change of a variant also changes its product.
     let tag = acme.get(&path).await.header("etag").to_owned();
     acme.patch(
         &format!("/api/v1/variants/{}", product["variants"][0]["id"].as_str().unwrap()),
@@ -227,7 +227,7 @@ async fn of_two_editors_the_second_is_told() {
 }
 
 #[tokio::test]
-async fn archived_products_leave_the_lists_and_come_back() {
+async fn archived_products_are_not_listed_until_they_are_restored() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let product = acme.create_product(&a_product("BOLT")).await;
@@ -242,7 +242,7 @@ async fn archived_products_leave_the_lists_and_come_back() {
 }
 
 #[tokio::test]
-async fn a_product_gains_variants_on_its_options() {
+async fn a_variant_is_added_with_the_options_of_its_product() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let product = acme.create_product(&json!({"name": "Bolt", "options": ["Size"], "variants": [{"sku": "M6", "price": "1", "options": {"Size": "M6"}}]})).await;
@@ -262,7 +262,7 @@ async fn a_product_gains_variants_on_its_options() {
 }
 
 #[tokio::test]
-async fn categories_form_a_tree_without_circles() {
+async fn categories_form_a_tree_without_cycles() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let make = async |name: &str, parent: &Value| {
@@ -271,7 +271,7 @@ async fn categories_form_a_tree_without_circles() {
     let top = make("Tools", &Value::Null).await.body["id"].clone();
     let child = make("Hammers", &top).await.body["id"].clone();
     assert_eq!(make("Tools", &Value::Null).await.code(), "duplicate_name");
-    assert_eq!(make("Tools", &child).await.status, 201, "the same name elsewhere in the tree");
+    assert_eq!(make("Tools", &child).await.status, 201, "the same name is allowed elsewhere in the tree");
     let path = format!("/api/v1/categories/{}", top.as_str().unwrap());
     assert_eq!(acme.patch(&path, &json!({"parentId": child})).await.code(), "category_cycle");
     assert_eq!(acme.patch(&path, &json!({"parentId": top})).await.code(), "category_cycle");
@@ -282,7 +282,7 @@ async fn categories_form_a_tree_without_circles() {
 }
 
 #[tokio::test]
-async fn a_repeated_creation_makes_one_product() {
+async fn a_repeated_request_creates_one_product() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let client = acme.with("idempotency-key", &Uuid::now_v7().to_string());
@@ -298,7 +298,7 @@ async fn a_repeated_creation_makes_one_product() {
 }
 
 #[tokio::test]
-async fn search_and_scan_use_their_indexes() {
+async fn search_and_barcode_scan_use_their_indexes() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let admin = app.database.as_admin().await;
@@ -327,7 +327,7 @@ async fn search_and_scan_use_their_indexes() {
         assert!(plan.iter().any(|line| line.contains(index)), "{sql}: {plan:#?}");
     }
     let found = acme.get("/api/v1/products?q=e4da3b7fbbce2345d7772b0674a318d5").await;
-    assert_eq!(found.body["data"].as_array().unwrap().len(), 1, "md5 of 5");
+    assert_eq!(found.body["data"].as_array().unwrap().len(), 1, "the search text is the MD5 hash of 5");
 }
 
 #[tokio::test]
@@ -358,7 +358,7 @@ async fn products_are_found_by_their_tags() {
     assert_eq!(found("tag=outdoor&q=chair").await, ["CHAIR"]);
     assert_eq!(found("tag=outdoor&q=ai").await, ["CHAIR"]);
     assert_eq!(found("tag=new&q=chair").await, [""; 0]);
-    assert_eq!(found("tag=Outdoor").await, [""; 0], "as it is written");
+    assert_eq!(found("tag=Outdoor").await, [""; 0], "a tag is case-sensitive");
     let path = format!("/api/v1/products/{}", hose["id"].as_str().unwrap());
     let changed = acme.patch(&path, &json!({"tags": ["garden"]})).await;
     assert_eq!(changed.body["tags"], json!(["garden"]), "{changed:?}");

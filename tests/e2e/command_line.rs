@@ -26,7 +26,7 @@ async fn one_command_onboards_a_business() {
         .stranger("acme.localhost")
         .post("/api/v1/auth/login", &json!({"email": "ann@acme.test", "password": password}))
         .await;
-    assert_eq!(login.status, 200, "usable at once: {login:?}");
+    assert_eq!(login.status, 200, "the business must be usable at once: {login:?}");
 
     let listed: Value = serde_json::from_str(&program.run(&["tenant", "list", "-o", "json"]).out).unwrap();
     assert_eq!((&listed[0]["slug"], &listed[0]["status"]), (&json!("acme"), &json!("active")));
@@ -37,7 +37,7 @@ async fn one_command_onboards_a_business() {
 }
 
 #[tokio::test]
-async fn exit_codes_tell_failures_apart() {
+async fn each_kind_of_failure_has_its_own_exit_code() {
     let app = TestApp::start().await;
     app.onboard("acme", "ann@acme.test").await;
     let program = Program::beside(&app);
@@ -46,7 +46,7 @@ async fn exit_codes_tell_failures_apart() {
     let codes = [
         (program.run(&["--help"]), 0, ""),
         (program.run(&[]), 2, "Usage"),
-        (program.run(&["tenant", "create", "AC"]), 2, "a slug has 3 to 40"),
+        (program.run(&["tenant", "create", "AC"]), 2, "a slug must have 3 to 40"),
         (program.run(&create("admin")), 2, "reserved"),
         (program.run(&["tenant", "show", "nobody"]), 3, "tenant list"),
         (program.run(&create("acme")), 4, "taken"),
@@ -90,13 +90,13 @@ async fn exit_codes_tell_failures_apart() {
     ];
     for (ran, code, words) in codes {
         assert_eq!(ran.code, Some(code), "{ran:?}");
-        assert!(ran.err.contains(words), "should say {words:?}: {ran:?}");
-        assert!(code == 0 || ran.out.is_empty(), "messages go to standard error: {ran:?}");
+        assert!(ran.err.contains(words), "the message must contain {words:?}: {ran:?}");
+        assert!(code == 0 || ran.out.is_empty(), "messages must go to standard error: {ran:?}");
     }
 }
 
 #[tokio::test]
-async fn weak_and_missing_secrets_refuse_the_start() {
+async fn the_server_does_not_start_with_wrong_secrets_or_a_used_port() {
     let app = TestApp::start().await;
     let beside = || Program::beside(&app);
     for (program, words) in [
@@ -107,7 +107,7 @@ async fn weak_and_missing_secrets_refuse_the_start() {
     ] {
         let ran = program.run(&["serve"]);
         assert_eq!(ran.code, Some(1), "{ran:?}");
-        assert!(ran.err.contains(words), "should say {words:?}: {ran:?}");
+        assert!(ran.err.contains(words), "the message must contain {words:?}: {ran:?}");
     }
 }
 
@@ -131,7 +131,7 @@ async fn users_get_roles_and_keep_their_passwords() {
         &format!("{PASSWORD}\n"),
     );
     assert_eq!(new.code, Some(0), "{new:?}");
-    assert!(!new.out.contains(PASSWORD), "a password that was given is not shown");
+    assert!(!new.out.contains(PASSWORD), "a password from standard input must not be printed");
     let login = json!({"email": "bob@acme.test", "password": PASSWORD});
     assert_eq!(
         app.stranger("acme.localhost").post("/api/v1/auth/login", &login).await.body["membership"]["roles"],
@@ -160,7 +160,7 @@ async fn users_get_roles_and_keep_their_passwords() {
 }
 
 #[tokio::test]
-async fn the_demo_fills_a_development_database_and_no_other() {
+async fn demo_data_is_written_only_to_a_development_database() {
     let app = TestApp::start().await;
     let refused = Program::beside(&app).run(&["seed", "demo"]);
     assert_eq!(refused.code, Some(1));
@@ -191,7 +191,7 @@ async fn the_demo_fills_a_development_database_and_no_other() {
 }
 
 #[tokio::test]
-async fn the_configuration_can_be_looked_at_without_its_secrets() {
+async fn the_configuration_is_shown_without_its_secrets() {
     let app = TestApp::start().await;
     let ran = Program::beside(&app).run(&["config", "show"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");

@@ -1,10 +1,10 @@
-//! The dashboard's figures against independent SQL.
+//! The figures of the dashboard, compared with independent SQL.
 
 use harness::{TestApp, a_product};
 use serde_json::json;
 
 #[tokio::test]
-async fn an_empty_business_has_zeros() {
+async fn the_dashboard_of_an_empty_business_shows_zeros() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let mut body = acme.get("/api/v1/dashboard").await.body;
@@ -26,7 +26,7 @@ async fn an_empty_business_has_zeros() {
 }
 
 #[tokio::test]
-async fn figures_equal_the_books_to_the_cent() {
+async fn figures_equal_the_stock_ledger_to_the_cent() {
     let app = TestApp::start().await;
     let (acme, zenith) = (app.tenant("acme").await, app.tenant("zenith").await);
     for (n, (price, cost, quantity)) in [
@@ -63,11 +63,11 @@ async fn figures_equal_the_books_to_the_cent() {
     assert_eq!(body["inventoryCost"], figure(3));
 }
 
-/// A text of the day `ago` days before today, in the business's time zone.
+/// SQL for the day `$1` days before today, as text, in the time zone of the business.
 const DAY: &str = "((now() AT TIME ZONE 'Asia/Kolkata')::date - $1::integer)::text";
 
 #[tokio::test]
-async fn sales_and_movements_equal_independent_sql_by_the_business_s_own_days() {
+async fn sales_and_movements_of_each_day_of_the_business_equal_independent_sql() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     assert_eq!(acme.patch("/api/v1/settings", &json!({"timeZone": "Asia/Kolkata"})).await.status, 200);
@@ -93,7 +93,8 @@ async fn sales_and_movements_equal_independent_sql_by_the_business_s_own_days() 
             assert_eq!(returned.status, 201, "{returned:?}");
         }
     }
-    // Over the last 40 days, some of them at the very border of a day there; the opening stock long ago.
+    // Movements in the last 40 days, some of them exactly between two days in that time zone. The opening
+    // stock is much older.
     let admin = app.database.as_admin().await;
     let schema = &acme.tenant.schema;
     for sql in [
@@ -150,18 +151,18 @@ async fn sales_and_movements_equal_independent_sql_by_the_business_s_own_days() 
     let low = &body["lowStock"];
     assert_eq!((low["low"].as_i64(), low["out"].as_i64()), (truth.get(0), truth.get(1)));
     assert_eq!(low["items"].as_array().unwrap().len() as i64, truth.get::<_, i64>(0).min(5));
-    assert!(truth.get::<_, i64>(0) > 2, "some are low");
+    assert!(truth.get::<_, i64>(0) > 2, "some stock levels must be low");
 }
 
 #[tokio::test]
-async fn the_older_contract_gets_exact_numbers() {
+async fn the_older_dashboard_returns_exact_numbers() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let mut product = a_product("P");
     product["variants"][0]["price"] = json!("1234567.10");
     let product = acme.create_product(&product).await;
     acme.adjust(&product["variants"][0]["id"], "1000000.001").await;
-    // Compared as text: a float would not hold these digits.
+    // Compared as text, because a float cannot hold these digits.
     let url = format!("http://127.0.0.1:{}/api/dashboard", app.port());
     let text = reqwest::Client::new()
         .get(url)

@@ -1,4 +1,4 @@
-//! The doctor finds what is wrong, and says what to do.
+//! `tenantry doctor` finds problems and prints their solutions.
 
 use harness::{Pooler, Program, TestApp, a_product};
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ fn health<'a>(report: &'a Value, name: &str) -> &'a str {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_healthy_installation_passes_and_leaves_nothing_behind() {
+async fn the_doctor_passes_a_healthy_installation_and_leaves_nothing_behind() {
     let app = TestApp::start().await;
     app.tenant("acme").await;
     let program = Program::beside(&app);
@@ -41,12 +41,12 @@ async fn a_healthy_installation_passes_and_leaves_nothing_behind() {
     ] {
         assert_eq!(health(&report, name), "ok", "{name}: {report}");
     }
-    // The throwaway cluster of the tests trades durability for speed, and the doctor says so.
+    // The throwaway PostgreSQL of the tests gives up durability for speed, and the doctor reports it.
     assert_eq!(health(&report, "durability"), "fail");
     let text = program.run(&["doctor"]);
     assert_eq!(text.code, Some(1), "{text:?}");
     assert!(text.out.contains("FAIL  durability"), "{text:?}");
-    assert!(text.out.contains("no canary crossed"), "{text:?}");
+    assert!(text.out.contains("no test row was visible"), "{text:?}");
     let left: i64 = app
         .database
         .as_admin()
@@ -63,7 +63,7 @@ async fn a_healthy_installation_passes_and_leaves_nothing_behind() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_wrong_is_found() {
+async fn the_doctor_finds_each_problem() {
     let app = TestApp::start().await;
     app.tenant("acme").await;
     let program = Program::beside(&app);
@@ -90,7 +90,7 @@ async fn what_is_wrong_is_found() {
     let (_, report) = examine(&program, &["--skip-drift"]);
     assert_eq!(health(&report, "roles"), "fail");
     assert!(
-        report.to_string().contains("is no member of") && report.to_string().contains("temporary tables")
+        report.to_string().contains("is not a member of") && report.to_string().contains("temporary tables")
     );
     admin
         .batch_execute(&format!(
@@ -102,7 +102,7 @@ async fn what_is_wrong_is_found() {
 
     admin.batch_execute("UPDATE shared.tenants SET created_at = now() - interval '3 days'").await.unwrap();
     assert_eq!(health(&examine(&program, &["--skip-drift"]).1, "backups"), "warn");
-    // A file that was moved away is no backup, whatever the registry says of it.
+    // A backup whose file was moved away does not count, although the registry lists it.
     let folder = std::env::temp_dir().join(format!("{name}-backups"));
     let program = program.with("TENANTRY__BACKUP__FOLDER", &folder.display().to_string());
     assert_eq!(program.run(&["backup", "create", "acme", "--verify"]).code, Some(0));
@@ -113,10 +113,10 @@ async fn what_is_wrong_is_found() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn broken_isolation_is_told_loudly() {
+async fn the_doctor_reports_broken_isolation() {
     let app = TestApp::start().await;
     let admin = app.database.as_admin().await;
-    // Somebody opened every new schema to every business.
+    // This grant opens every new schema to every business.
     admin
         .batch_execute(
             "ALTER DEFAULT PRIVILEGES FOR ROLE tenantry_test_owner GRANT USAGE ON SCHEMAS TO tenantry_tenant",
@@ -129,7 +129,7 @@ async fn broken_isolation_is_told_loudly() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_pooler_that_shares_backends_or_drops_settings_is_found() {
+async fn the_doctor_finds_a_pooler_that_shares_backends_or_drops_settings() {
     let app = TestApp::start().await;
     let direct = app.database.url();
     let port = direct.parse::<tokio_postgres::Config>().unwrap().get_ports()[0];
@@ -137,7 +137,7 @@ async fn a_pooler_that_shares_backends_or_drops_settings_is_found() {
         let url = direct.replace(&format!(":{port}/"), &format!(":{}/", pooler.port));
         examine(&Program::beside(&app).with("TENANTRY__DATABASE__URL", &url), &["--skip-drift"]).1
     };
-    for (mode, what) in [("transaction", "shares backends"), ("session", "drops our connections' settings")] {
+    for (mode, what) in [("transaction", "shares backends"), ("session", "drops connection settings")] {
         let report = by(&Pooler::start(&direct, mode));
         assert_eq!(health(&report, "pooler"), "fail", "{report}");
         assert!(report.to_string().contains(what), "{report}");
@@ -145,15 +145,15 @@ async fn a_pooler_that_shares_backends_or_drops_settings_is_found() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn stats_tell_size_and_growth() {
+async fn stats_show_size_and_growth() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     app.tenant("zenith").await;
     for n in 0..20 {
         acme.create_product(&a_product(&format!("SKU-{n}"))).await;
     }
-    let provisioner = app.onboarding().provisioner();
-    assert_eq!(provisioner.write_shared(async |tx| platform::stats::sample(tx).await).await.unwrap(), 2);
+    let owner_database = app.onboarding().owner_database();
+    assert_eq!(owner_database.write_shared(async |tx| platform::stats::sample(tx).await).await.unwrap(), 2);
     let admin = app.database.as_admin().await;
     let past = "UPDATE shared.tenant_sizes SET sampled_on = sampled_on - 7, size_bytes = size_bytes - 8192";
     admin.batch_execute(past).await.unwrap();

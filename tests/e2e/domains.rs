@@ -1,10 +1,10 @@
-//! Hosts of a business's own.
+//! Custom domains.
 
 use harness::{Program, TestApp, TestDns, a_product};
 use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_host_is_served_once_dns_shows_that_it_is_the_business_s() {
+async fn a_custom_domain_is_served_after_dns_proves_its_owner() {
     let dns = TestDns::start().await;
     let app = TestApp::start_with(&format!("[domains]\nname_server = \"{}\"", dns.address)).await;
     let (acme, zenith) = (app.tenant("acme").await, app.tenant("zenith").await);
@@ -16,7 +16,7 @@ async fn a_host_is_served_once_dns_shows_that_it_is_the_business_s() {
 
     let added = staff.post(&of(&acme.tenant), &json!({"host": "Shop.Acme.test"})).await;
     assert_eq!((added.status, &added.body["host"]), (201, &json!("shop.acme.test")), "{added:?}");
-    assert_eq!(own.get("/api/v1/products").await.code(), "unknown_host", "not before it is verified");
+    assert_eq!(own.get("/api/v1/products").await.code(), "unknown_host", "an unverified host is not served");
     let verify = format!("{}/shop.acme.test/verify", of(&acme.tenant));
     let refused = staff.post(&verify, &json!({})).await;
     assert_eq!((refused.status, refused.code()), (409, "domain_not_verified"));
@@ -27,7 +27,7 @@ async fn a_host_is_served_once_dns_shows_that_it_is_the_business_s() {
     dns.publish(name, added.body["record"]["value"].as_str().unwrap());
     assert_eq!(staff.post(&verify, &json!({})).await.status, 200);
     assert_eq!(own.until(200).await.body["data"][0]["name"], "Product BOLT");
-    // The token of one business stays refused on the other's host.
+    // The token of one business is refused at the domain of another business.
     assert_eq!(zenith.on("shop.acme.test").get("/api/v1/products").await.code(), "token_wrong_business");
 
     let taken = staff.post(&of(&zenith.tenant), &json!({"host": "shop.acme.test"})).await;
@@ -43,7 +43,7 @@ async fn a_host_is_served_once_dns_shows_that_it_is_the_business_s() {
         assert!(code.is_empty() || refused.code() == code, "{host}: {refused:?}");
     }
 
-    // A name in another script is the same host as its punycode.
+    // A name in another script and its punycode form are the same host.
     let idn = staff.post(&of(&acme.tenant), &json!({"host": "bücher.acme.test"})).await;
     assert_eq!(idn.body["host"], "xn--bcher-kva.acme.test", "{idn:?}");
     dns.publish(idn.body["record"]["name"].as_str().unwrap(), idn.body["record"]["value"].as_str().unwrap());
@@ -56,7 +56,7 @@ async fn a_host_is_served_once_dns_shows_that_it_is_the_business_s() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn other_addresses_serve_or_redirect_to_the_primary_host_as_the_business_has_it() {
+async fn other_hosts_serve_or_redirect_to_the_primary_domain() {
     let dns = TestDns::start().await;
     let app = TestApp::start_with(&format!("[domains]\nname_server = \"{}\"", dns.address)).await;
     let acme = app.tenant("acme").await.literally();
@@ -67,7 +67,7 @@ async fn other_addresses_serve_or_redirect_to_the_primary_host_as_the_business_h
         dns.publish(&format!("_tenantry-challenge.{host}"), added["challenge"].as_str().unwrap());
     }
     let early = program.run(&["domain", "primary", "acme", "shop.acme.test"]);
-    assert!(early.err.contains("has to be verified"), "{early:?}");
+    assert!(early.err.contains("must be verified"), "{early:?}");
     for host in ["shop.acme.test", "www.acme.test"] {
         assert_eq!(program.run(&["domain", "verify", "acme", host]).code, Some(0));
     }
@@ -81,7 +81,7 @@ async fn other_addresses_serve_or_redirect_to_the_primary_host_as_the_business_h
     assert_eq!(moved.header("location"), "http://shop.acme.test:443/api/v1/products");
     acme.on("www.acme.test").until(308).await;
     acme.on("shop.acme.test").until(200).await;
-    // Who names the business in the path stays there.
+    // A request that names the business in the path is not redirected.
     let by_path = acme.on("app.localhost").get("/acme/api/v1/products").await;
     assert_eq!(by_path.status, 200, "{by_path:?}");
     assert!(program.run(&["domain", "list", "acme"]).out.contains("shop.acme.test  yes"));
@@ -90,16 +90,16 @@ async fn other_addresses_serve_or_redirect_to_the_primary_host_as_the_business_h
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn certificates_are_had_for_hosts_that_are_served_and_for_no_others() {
+async fn certificates_are_allowed_only_for_served_hosts() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let admin = app.database.as_admin().await;
     let insert =
         "INSERT INTO shared.domains (host, tenant_id, verified_at, created_at) VALUES ($1, $2, $3, now())";
     let now = std::time::SystemTime::now();
-    admin.execute(insert, &[&"shop.acme.test", &acme.tenant.id.as_uuid(), &Some(now)]).await.unwrap();
+    admin.execute(insert, &[&"shop.acme.test", &acme.tenant.id, &Some(now)]).await.unwrap();
     let never: Option<std::time::SystemTime> = None;
-    admin.execute(insert, &[&"waits.acme.test", &acme.tenant.id.as_uuid(), &never]).await.unwrap();
+    admin.execute(insert, &[&"waits.acme.test", &acme.tenant.id, &never]).await.unwrap();
     let ask = async |domain: &str| {
         let url = format!("http://{}/tls-ask?domain={domain}", app.running().metrics_address.unwrap());
         reqwest::get(url).await.unwrap().status().as_u16()
@@ -121,7 +121,7 @@ async fn certificates_are_had_for_hosts_that_are_served_and_for_no_others() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn only_a_trusted_proxy_says_which_host_was_asked_for() {
+async fn x_forwarded_host_is_accepted_only_from_a_trusted_proxy() {
     let believing = TestApp::start_with("[server]\ntrusted_proxies = [\"127.0.0.0/8\"]").await;
     let acme = believing.tenant("acme").await.literally();
     believing.tenant("zenith").await;
@@ -134,5 +134,5 @@ async fn only_a_trusted_proxy_says_which_host_was_asked_for() {
     let acme = wary.tenant("acme").await.literally();
     wary.tenant("zenith").await;
     let lied = acme.with("x-forwarded-host", "zenith.localhost");
-    assert_eq!(lied.get("/api/v1/products").await.status, 200, "the Host header counts");
+    assert_eq!(lied.get("/api/v1/products").await.status, 200, "the Host header must count");
 }

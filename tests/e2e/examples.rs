@@ -1,5 +1,5 @@
-//! The examples of the API document: each request is sent as it stands there, with the keys of what it speaks of, and each
-//! answer looks as the document says.
+//! The examples of the API document: each request is sent as documented, with the ids of real records, and
+//! each response must look as documented.
 
 use std::collections::BTreeMap;
 
@@ -7,19 +7,20 @@ use harness::{Business, Client, Reply, TestApp, join_all};
 use serde_json::{Value, json};
 use tenancy::jobs::{self, NewJob};
 
-/// What cannot be replayed: it needs a name server, or a host that one has vouched for. `domains` tries it with one.
+/// Operations that are not replayed, because they need a DNS server, or a domain that DNS has verified. The
+/// tests in `domains` cover them.
 const NOT_REPLAYED: [&str; 2] = [
     "POST /api/v1/platform/tenants/{id}/domains/{host}/verify",
     "PUT /api/v1/platform/tenants/{id}/primary-domain",
 ];
 
-/// A host that is removed; the example's own is added elsewhere.
+/// The custom domain that is removed. Another operation adds the host of the example.
 const GIVEN_UP: &str = "old.acme.example";
 
-/// What may hold anything.
+/// Fields that may hold any value.
 const FREE: [&str; 6] = ["options", "changes", "result", "parameters", "details", "warnings"];
 
-/// A business with one of everything, and the keys of it by the names that fields have for it.
+/// A business with one record of each kind, and the ids of the records by the names of the fields for them.
 struct Stage<'a> {
     business: Business<'a>,
     keys: BTreeMap<&'static str, Value>,
@@ -113,7 +114,7 @@ impl<'a> Stage<'a> {
         assert!(matches!(reply.status, 200 | 201), "{path}: {reply:?}");
     }
 
-    /// What the key in this path is of, and what the lines in its body are of.
+    /// The id for this path, and the line id for its body.
     fn subject(&self, method: &str, path: &str) -> (&Value, &Value) {
         let rest = path.trim_start_matches("/api/v1/");
         let (of, line) = match rest {
@@ -139,7 +140,7 @@ impl<'a> Stage<'a> {
         (&self.keys[of], &self.keys[line])
     }
 
-    /// The example with the keys of this business.
+    /// Replaces the ids in the example with ids of this business.
     fn fill_in(&self, example: &mut Value, line: &Value) {
         match example {
             Value::Object(fields) => {
@@ -157,7 +158,8 @@ impl<'a> Stage<'a> {
     }
 }
 
-/// The keys of an answer are those of the example, and the kinds of values too; null stands for whatever is not there.
+/// Compares a response with its example: the fields and the types of their values must be the same. Null is
+/// allowed for any value that does not exist.
 fn compare(at: &str, example: &Value, actual: &Value, faults: &mut Vec<String>) {
     match (example, actual) {
         (_, Value::Null) => {}
@@ -169,9 +171,9 @@ fn compare(at: &str, example: &Value, actual: &Value, faults: &mut Vec<String>) 
                     None => faults.push(format!("{at}.{name} is not documented")),
                 }
             }
-            // A list of receipts leaves the order out, as its documentation says.
+            // A list of receipts leaves out the order, as documented.
             for name in example.keys().filter(|name| !actual.contains_key(*name) && *name != "order") {
-                faults.push(format!("{at}.{name} is documented and missing"));
+                faults.push(format!("{at}.{name} is documented but missing"));
             }
         }
         (Value::Array(example), Value::Array(actual)) => {
@@ -181,7 +183,7 @@ fn compare(at: &str, example: &Value, actual: &Value, faults: &mut Vec<String>) 
         }
         (example, actual) => {
             if std::mem::discriminant(example) != std::mem::discriminant(actual) {
-                faults.push(format!("{at}: {actual} is not like {example}"));
+                faults.push(format!("{at}: {actual} has another type than {example}"));
             }
         }
     }
@@ -194,14 +196,14 @@ fn example(content: &Value) -> Value {
         .map_or(Value::Null, |kind| kind["example"].clone())
 }
 
-/// Compares an answer with what the operation documents for its status.
+/// Compares a response with the documentation of the operation for its status.
 fn check(at: &str, operation: &Value, reply: &Reply, faults: &mut Vec<String>) {
     let documented = &operation["responses"][reply.status.to_string()];
     if !(200..300).contains(&reply.status) || documented.is_null() {
         return faults.push(format!("{at}: {} {}", reply.status, reply.body));
     }
     if documented["description"].as_str().is_none_or(str::is_empty) {
-        faults.push(format!("{at}: {} is not described", reply.status));
+        faults.push(format!("{at}: status {} has no description", reply.status));
     }
     let example = example(documented);
     if !example.is_null() {
@@ -214,7 +216,7 @@ async fn send(client: &Client<'_>, method: &str, path: &str, body: Option<&Value
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_example_of_the_api_document_is_what_happens() {
+async fn every_example_of_the_api_document_matches_a_real_response() {
     let app = &TestApp::start().await;
     let document = &app.stranger("localhost").get("/openapi.json").await.body;
     let staff = &app.staff("super_admin").await;
@@ -277,17 +279,17 @@ async fn queue(app: &TestApp, tenant_id: Option<tenancy::TenantId>) -> String {
     let new = NewJob {
         kind: "test",
         tenant_id,
-        // Each is a job of its own: of two that ask for the same, the second would get the first one.
+        // Each job has its own parameters. A second request with the same parameters would get the first job.
         parameters: json!({"n": fastrand::u64(..)}),
         max_attempts: 1,
         requested_by: "test".into(),
     };
-    let provisioner = app.onboarding().provisioner();
-    let job = provisioner.write_shared(async |tx| jobs::insert(tx, &new).await).await.unwrap();
+    let owner_database = app.onboarding().owner_database();
+    let job = owner_database.write_shared(async |tx| jobs::insert(tx, &new).await).await.unwrap();
     job.id.to_string()
 }
 
-/// Brings the business to where the deed can be done to it; returns the path.
+/// Prepares the business for the operation. Returns the path.
 async fn prepare_platform(
     app: &TestApp,
     staff: &Client<'_>,
@@ -315,7 +317,8 @@ async fn prepare_platform(
             let host = json!({"host": GIVEN_UP});
             assert_eq!(staff.post(&format!("{own}/domains"), &host).await.status, 201);
         }
-        // Whoever becomes owner of two businesses at the same moment is asked to try again.
+        // A user who becomes the owner of two businesses at the same time must retry, so the copy gets
+        // another owner.
         ("POST", "/api/v1/platform/tenants/{id}/clone") => {
             body["slug"] = json!("acme-copy");
             body["owner"]["email"] = json!("ben@acme.example");

@@ -1,4 +1,4 @@
-//! One business, or one client, does not take what belongs to the others.
+//! One business or one client must not use up the capacity of the others.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use serde_json::json;
 use tenancy::{DbError, TenantTx};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_business_that_floods_gets_429_and_the_others_their_answers() {
+async fn a_flooding_business_gets_429_and_the_others_are_served() {
     let app = TestApp::start_with(
         "[database]\nmax_transactions_per_business = 2\nmax_waiting_per_business = 2\nbusiness_wait_timeout_ms = 100",
     )
@@ -16,7 +16,7 @@ async fn a_business_that_floods_gets_429_and_the_others_their_answers() {
     let (flooder, other) = (app.tenant("flooder").await, app.tenant("other").await);
     let product = flooder.create_product(&a_product("BOLT")).await;
     let id = product["id"].as_str().unwrap();
-    // Writers of one row wait for each other, so the flooder's transactions pile up.
+    // Transactions that change one row wait for each other, so those of the flooding business pile up.
     let admin = app.database.as_admin().await;
     admin.batch_execute("BEGIN; SELECT FROM business_1.products FOR UPDATE").await.unwrap();
     let over = AtomicBool::new(false);
@@ -48,12 +48,12 @@ async fn a_business_that_floods_gets_429_and_the_others_their_answers() {
     tokio::join!(floods, serve);
     assert!(refused.load(Ordering::Relaxed) > 0);
     assert_eq!(served.load(Ordering::Relaxed), 100);
-    // Its turn comes back.
+    // After the flood, the business is served again.
     assert_eq!(flooder.get("/api/v1/products").await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_that_calls_too_often_at_one_business_waits_there_and_nowhere_else() {
+async fn a_client_over_the_rate_limit_of_one_business_is_served_by_another() {
     let app = TestApp::start_with("[server]\nrequests_per_second = 1\nrequest_burst = 8").await;
     let (acme, zenith) = (app.tenant("acme").await, app.tenant("zenith").await);
     let mut refused = None;
@@ -65,22 +65,22 @@ async fn a_client_that_calls_too_often_at_one_business_waits_there_and_nowhere_e
             break;
         }
     }
-    let refused = refused.expect("the bucket has an end");
+    let refused = refused.expect("20 requests must exceed the rate limit");
     assert_eq!((refused.code(), refused.header("ratelimit-remaining")), ("rate_limited", "0"));
     assert!(refused.header("retry-after").parse::<u32>().unwrap() >= 1);
     let fine = zenith.get("/api/v1/locations").await;
     assert_eq!(fine.status, 200, "{fine:?}");
     assert!(fine.header("ratelimit-remaining").parse::<u32>().unwrap() > 0);
-    // An address that a stranger makes up is nobody's.
+    // A client that is not a trusted proxy cannot choose its address.
     let liar = acme.with("x-forwarded-for", "203.0.113.7");
     assert_eq!(liar.get("/api/v1/locations").await.status, 429);
-    assert_eq!(app.stranger("acme.localhost").get("/livez").await.status, 200, "probes are not counted");
+    assert_eq!(app.stranger("acme.localhost").get("/livez").await.status, 200, "probes must not count");
     tokio::time::sleep(Duration::from_millis(1100)).await;
     assert_eq!(acme.get("/api/v1/locations").await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn behind_a_trusted_proxy_each_client_has_a_bucket_of_its_own() {
+async fn behind_a_trusted_proxy_each_client_has_its_own_rate_limit() {
     let app = TestApp::start_with(
         "[server]\nrequests_per_second = 1\nrequest_burst = 2\ntrusted_proxies = [\"127.0.0.1/32\", \"10.0.0.0/8\"]",
     )
@@ -91,13 +91,13 @@ async fn behind_a_trusted_proxy_each_client_has_a_bucket_of_its_own() {
         assert_eq!(from("203.0.113.7").get("/api/v1/locations").await.status, 401);
     }
     assert_eq!(from("203.0.113.7").get("/api/v1/locations").await.status, 429);
-    // What the client itself wrote in front of the proxies' entries does not count.
+    // Entries that the client itself wrote, before the entries of the proxies, do not count.
     assert_eq!(from("198.51.100.1, 203.0.113.7, 10.1.2.3").get("/api/v1/locations").await.status, 429);
     assert_eq!(from("203.0.113.8").get("/api/v1/locations").await.status, 401);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_business_can_have_limits_of_its_own() {
+async fn a_business_can_have_its_own_limits() {
     let app = TestApp::start().await;
     let (acme, zenith) = (app.tenant("acme").await, app.tenant("zenith").await);
     let staff = app.staff("super_admin").await;
@@ -125,7 +125,7 @@ async fn a_business_can_have_limits_of_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_business_has_connections_of_its_own_and_borrows_when_they_are_busy() {
+async fn a_business_has_its_own_connections_and_borrows_when_they_are_busy() {
     let app = TestApp::start().await;
     let settings = tenancy::PoolSettings { max_connections: 4, pools: 4, ..tenancy::PoolSettings::default() };
     let database = tenancy::Database::new(&app.database.url().parse().unwrap(), &settings).unwrap();
@@ -151,5 +151,5 @@ async fn a_business_has_connections_of_its_own_and_borrows_when_they_are_busy() 
     let mut helped = harness::join_all((0..4).map(|_| backend(&tenants[0], true)).collect()).await;
     helped.sort_unstable();
     helped.dedup();
-    assert_eq!(helped.len(), 4, "all four connections helped out");
+    assert_eq!(helped.len(), 4, "all four connections must be used");
 }

@@ -1,4 +1,4 @@
-//! All schemas are migrated: past failures, in parallel, under traffic, from anywhere to the newest version.
+//! Migration of all schemas: past failures, in parallel, under traffic, from any version to the newest.
 
 use std::num::NonZeroUsize;
 use std::sync::Mutex;
@@ -9,21 +9,21 @@ use platform::migrations;
 use serde_json::{Value, json};
 use tenancy::fleet::{Outcome, RunOptions};
 use tenancy::migrations::Migrations;
-use tenancy::{NewTenant, ProvisionError, Provisioner, TenantSlug};
+use tenancy::{NewTenant, OwnerDatabase, ProvisionError, TenantSlug};
 
-/// Those of an earlier release: the first file after them is V0011, which the obstacle is in the way of.
+/// The migrations of an earlier release. The next file is V0011, which fails because of [`OBSTACLE`].
 fn previous() -> Migrations {
     migrations::of_tenant().unwrap().up_to(10)
 }
 
-async fn make(provisioner: &Provisioner, slug: &str) {
+async fn make(owner_database: &OwnerDatabase, slug: &str) {
     let new = NewTenant { slug: TenantSlug::parse(slug).unwrap(), name: slug.to_owned(), id: None };
     let made: Result<_, ProvisionError> =
-        provisioner.create(&new, async |_| Ok(()), async |_, _| Ok(())).await;
+        owner_database.create(&new, async |_| Ok(()), async |_, _| Ok(())).await;
     made.unwrap();
 }
 
-/// `count` businesses of that release, `shop-1` and so on.
+/// Creates `count` businesses of that release, named `shop-1` and so on.
 async fn make_old(database: &TestDatabase, count: usize) {
     let old = database.provisioner_with(previous());
     for n in 1..=count {
@@ -31,7 +31,7 @@ async fn make_old(database: &TestDatabase, count: usize) {
     }
 }
 
-/// In the way of the first file that comes.
+/// An index that makes the next migration fail.
 const OBSTACLE: &str = "CREATE INDEX stock_transfers_status_number_idx ON business_2.stock_transfers (id)";
 
 fn status(program: &Program) -> (Option<i32>, Value) {
@@ -40,7 +40,7 @@ fn status(program: &Program) -> (Option<i32>, Value) {
 }
 
 #[tokio::test]
-async fn a_run_goes_on_past_a_failure_tells_why_and_can_be_resumed() {
+async fn a_run_continues_after_a_failure_reports_it_and_can_be_resumed() {
     let database = TestDatabase::new().await;
     make_old(&database, 4).await;
     database.as_owner().await.batch_execute(OBSTACLE).await.unwrap();
@@ -66,7 +66,7 @@ async fn a_run_goes_on_past_a_failure_tells_why_and_can_be_resumed() {
     assert_eq!((counted(latest), counted(previous().latest())), (json!(3), json!(1)));
     assert!(program.run(&["migrate", "status"]).out.contains("shop-2 stays at version"));
 
-    // Again, to no avail; then the cause is mended.
+    // A second run fails again. Then the cause is removed.
     assert_eq!(program.run(&["migrate", "run", "--since-failed"]).code, Some(5));
     assert_eq!(status(&program).1["failed"][0]["failure"]["attempts"], 2);
     database
@@ -84,7 +84,7 @@ async fn a_run_goes_on_past_a_failure_tells_why_and_can_be_resumed() {
 }
 
 #[tokio::test]
-async fn one_business_can_be_migrated_alone_and_an_unknown_one_is_told() {
+async fn one_business_can_be_migrated_alone_and_an_unknown_one_is_refused() {
     let database = TestDatabase::new().await;
     make_old(&database, 2).await;
     let program = Program::on(&database);
@@ -97,7 +97,7 @@ async fn one_business_can_be_migrated_alone_and_an_unknown_one_is_told() {
 }
 
 #[tokio::test]
-async fn a_canary_that_fails_stops_the_run_and_so_do_too_many_failures() {
+async fn a_failed_canary_stops_the_run_and_so_do_too_many_failures() {
     let database = TestDatabase::new().await;
     make_old(&database, 6).await;
     let owner = database.as_owner().await;
@@ -106,15 +106,15 @@ async fn a_canary_that_fails_stops_the_run_and_so_do_too_many_failures() {
     let program = Program::on(&database);
     let ran = program.run(&["migrate", "run", "--canary", "2"]);
     assert_eq!(ran.code, Some(5), "{ran:?}");
-    assert!(ran.err.contains("1 migrated, 0 by another run, 1 failed, 4 left"), "{ran:?}");
+    assert!(ran.err.contains("1 migrated, 0 by another run, 1 failed, 4 not started"), "{ran:?}");
 
     owner.batch_execute(&obstacle(3)).await.unwrap();
     let ran = program.run(&["migrate", "run", "--jobs", "1", "--max-failures", "1"]);
-    assert!(ran.err.contains("0 migrated, 0 by another run, 2 failed, 3 left"), "{ran:?}");
+    assert!(ran.err.contains("0 migrated, 0 by another run, 2 failed, 3 not started"), "{ran:?}");
 }
 
 #[tokio::test]
-async fn a_run_that_is_killed_leaves_nothing_half_done() {
+async fn a_killed_run_leaves_nothing_half_migrated() {
     let database = TestDatabase::new().await;
     make_old(&database, 3).await;
     let program = Program::on(&database);
@@ -122,7 +122,8 @@ async fn a_run_that_is_killed_leaves_nothing_half_done() {
         .with("TENANTRY_FAILPOINT", "before_migration_commit")
         .run(&["migrate", "run", "--jobs", "2"]);
     assert_eq!(killed.code, None, "killed by a signal: {killed:?}");
-    // Its connections may outlive it for a moment, and hold what they were at: another run leaves that to them.
+    // The connections of the killed run may stay open for a moment and hold their locks. Another run then
+    // skips those businesses.
     for _ in 0..20 {
         let ran = program.run(&["migrate", "run"]);
         assert_eq!(ran.code, Some(0), "{ran:?}");
@@ -135,11 +136,11 @@ async fn a_run_that_is_killed_leaves_nothing_half_done() {
 }
 
 #[tokio::test]
-async fn two_runs_at_once_share_the_work() {
+async fn two_runs_at_the_same_time_share_the_work() {
     let database = TestDatabase::new().await;
     make_old(&database, 12).await;
     let options = RunOptions { jobs: NonZeroUsize::new(2).unwrap(), ..RunOptions::default() };
-    let (one, other) = (database.provisioner(), database.provisioner());
+    let (one, other) = (database.owner_database(), database.owner_database());
     let migrated = Mutex::new(Vec::new());
     let tell = |progress: tenancy::fleet::Progress<'_>| {
         if let Outcome::Migrated { .. } = progress.outcome {
@@ -154,12 +155,12 @@ async fn two_runs_at_once_share_the_work() {
     let mut migrated = migrated.into_inner().unwrap();
     migrated.sort();
     migrated.dedup();
-    assert_eq!(migrated.len(), 12, "each business was migrated once");
+    assert_eq!(migrated.len(), 12, "each business must be migrated once");
     assert!(one.fleet_status().await.unwrap().is_current());
 }
 
 #[tokio::test]
-async fn who_holds_a_business_is_told() {
+async fn the_session_that_holds_a_business_is_reported() {
     let database = TestDatabase::new().await;
     make_old(&database, 1).await;
     let holder = database.as_owner().await;
@@ -167,8 +168,8 @@ async fn who_holds_a_business_is_told() {
         .batch_execute("SET application_name = 'somebody else'; SELECT pg_advisory_lock(1952804468, 1)")
         .await
         .unwrap();
-    let provisioner = database.provisioner();
-    let running = provisioner.fleet_status().await.unwrap().running;
+    let owner_database = database.owner_database();
+    let running = owner_database.fleet_status().await.unwrap().running;
     assert_eq!(running.len(), 1);
     assert!(running[0].by.starts_with("somebody else"), "{running:?}");
     let ran = Program::on(&database).run(&["migrate", "run"]);
@@ -177,10 +178,10 @@ async fn who_holds_a_business_is_told() {
 }
 
 #[tokio::test]
-async fn a_table_in_use_is_waited_for_and_then_told() {
+async fn a_migration_waits_for_a_table_that_is_in_use() {
     let database = TestDatabase::new().await;
     let extra = add("V0900__wait.sql", "ALTER TABLE products ADD COLUMN colour text");
-    make(&database.provisioner(), "shop-1").await;
+    make(&database.owner_database(), "shop-1").await;
     let user = database.as_owner().await;
     user.batch_execute("BEGIN; LOCK TABLE business_1.products IN ACCESS SHARE MODE").await.unwrap();
     let newer = database.provisioner_with(extra);
@@ -190,16 +191,16 @@ async fn a_table_in_use_is_waited_for_and_then_told() {
     };
     let options = RunOptions::default();
     let (report, ()) = tokio::join!(newer.migrate_fleet(&options, |_| ()), release);
-    assert_eq!(report.unwrap().migrated, 1, "it was tried until the table was free");
+    assert_eq!(report.unwrap().migrated, 1, "the migration must retry until the table is free");
 }
 
-/// The migrations of this code and one more.
+/// The migrations of this code and one more file.
 fn add(name: &str, sql: &str) -> Migrations {
     migrations::of_tenant().unwrap().and(name, sql).unwrap()
 }
 
 #[tokio::test]
-async fn a_schema_upgraded_step_by_step_is_like_a_fresh_one_and_like_a_spare_one() {
+async fn a_schema_upgraded_step_by_step_equals_a_fresh_one_and_a_spare_one() {
     let database = TestDatabase::new().await;
     let all = migrations::of_tenant().unwrap();
     make(&database.provisioner_with(all.up_to(1)), "upgraded").await;
@@ -207,7 +208,7 @@ async fn a_schema_upgraded_step_by_step_is_like_a_fresh_one_and_like_a_spare_one
         let step = database.provisioner_with(all.up_to(version));
         assert_eq!(step.migrate_fleet(&RunOptions::default(), |_| ()).await.unwrap().migrated, 1);
     }
-    let newest = database.provisioner();
+    let newest = database.owner_database();
     make(&newest, "fresh").await;
     newest.fill_spares(1).await.unwrap();
     make(&newest, "spare").await;
@@ -228,7 +229,7 @@ async fn a_schema_upgraded_step_by_step_is_like_a_fresh_one_and_like_a_spare_one
         let drift = newest.catalogue(&tenant.schema, &tenant.role).await.unwrap().drift_from(&reference);
         assert!(drift.is_none(), "{}: {drift:?}", tenant.slug);
     }
-    // The comparison can fail: a hand-made change is seen, and how.
+    // The comparison can fail: it reports a change that was made by hand.
     database.as_owner().await.batch_execute("ALTER TABLE business_1.products DROP COLUMN description; CREATE INDEX by_hand ON business_1.products (name)").await.unwrap();
     let changed = database
         .pool(1)
@@ -242,10 +243,10 @@ async fn a_schema_upgraded_step_by_step_is_like_a_fresh_one_and_like_a_spare_one
 }
 
 #[tokio::test]
-async fn a_business_outside_the_window_waits_on_its_own() {
+async fn only_a_business_with_an_unsupported_schema_version_is_refused() {
     let app = TestApp::start_with("[tenancy]\ncache_known_ms = 100").await;
     let (acme, zenith) = (app.tenant("acme").await, app.tenant("zenith").await);
-    // A newer release took something away from acme that this server still uses.
+    // A newer release removed something from acme that this server still uses.
     let contracted =
         app.database.provisioner_with(add("V0900__drop.sql", "-- needs code: 900\nSELECT 1 AS nothing"));
     let only_acme = RunOptions { tenants: vec![acme.tenant.slug.clone()], ..RunOptions::default() };
@@ -254,14 +255,14 @@ async fn a_business_outside_the_window_waits_on_its_own() {
     assert_eq!(refused.code(), "business_being_upgraded");
     assert!(!refused.header("retry-after").is_empty());
     assert_eq!(zenith.get("/api/v1/products").await.status, 200);
-    // And one that is too old for this code.
+    // The schema of zenith is too old for this code.
     let admin = app.database.as_admin().await;
     admin.batch_execute("UPDATE shared.schemas SET version = 1 WHERE number = 2").await.unwrap();
     assert_eq!(zenith.until(503).await.code(), "business_being_upgraded");
 }
 
 #[tokio::test]
-async fn businesses_work_on_while_their_schemas_are_migrated() {
+async fn businesses_are_served_while_their_schemas_are_migrated() {
     let app = TestApp::start().await;
     let businesses = [app.tenant("acme").await, app.tenant("zenith").await, app.tenant("shop-3").await];
     for business in &businesses {
@@ -284,7 +285,7 @@ async fn businesses_work_on_while_their_schemas_are_migrated() {
         count
     };
     let migrate = async {
-        // Each step changes what running statements return, and rewrites nothing.
+        // Each step changes the columns that running statements return, and rewrites no table.
         let mut files = migrations::of_tenant().unwrap();
         for step in 0..4 {
             let sql = format!(

@@ -1,12 +1,12 @@
-//! Hosts, and those who lie about them.
+//! The host of a request, and requests that name a false host.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use harness::TestApp;
 
-/// Sends these bytes and returns status and body of the answer. It blocks its thread, so the server's database needs
-/// another: such tests are multi-threaded.
+/// Sends these bytes and returns the status and the body of the response. The call blocks its thread, so the
+/// server's database connections need another thread. Such tests are therefore multi-threaded.
 fn raw(app: &TestApp, request: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(("127.0.0.1", app.port())).unwrap();
     stream.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
@@ -22,11 +22,11 @@ fn get(app: &TestApp, target: &str, headers: &str) -> (u16, String) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn the_host_header_chooses_the_business_and_nothing_else_does() {
+async fn only_the_host_header_selects_the_business() {
     let app = TestApp::start().await;
     app.onboard("acme", "a@acme.test").await;
     app.onboard("zenith", "z@zenith.test").await;
-    // 401 is the answer of a business that exists to somebody without a token.
+    // A business that exists returns 401 to a client without a token.
     for host in
         ["acme.localhost", "ACME.LOCALHOST", "acme.localhost:8080", "acme.localhost.", "acme.localhost.:80"]
     {
@@ -79,7 +79,7 @@ async fn a_request_cannot_name_two_hosts() {
     assert_eq!(get(&app, "http://zenith.localhost/api/v1/products", "host: acme.localhost\r\n").0, 400);
     assert_eq!(get(&app, "http://acme.localhost/api/v1/products", "host: acme.localhost\r\n").0, 401);
     assert_eq!(get(&app, "http://acme.localhost:80/api/v1/products", "host: acme.localhost\r\n").0, 401);
-    // Nobody is a configured proxy.
+    // No client is a trusted proxy here.
     for header in
         ["x-forwarded-host: zenith.localhost", "forwarded: host=zenith.localhost", "x-tenant: zenith"]
     {
@@ -102,8 +102,8 @@ async fn the_app_host_takes_the_business_from_the_path() {
         (404, Some("/acme/api/v1/products/00000000-0000-7000-8000-000000000000"))
     );
     let made = by_path.post("/acme/api/v1/categories", &serde_json::json!({"name": "Tools"})).await;
-    assert_eq!(by_path.get(made.header("location")).await.body, made.body, "its address can be followed");
-    assert_eq!(by_path.get("/acme").await.status, 303, "as / on a host of its own");
+    assert_eq!(by_path.get(made.header("location")).await.body, made.body, "the address must lead to it");
+    assert_eq!(by_path.get("/acme").await.status, 303, "as / on the business's own host");
     assert_eq!(by_path.get("/acme/nothing").await.code(), "route_not_found");
     for path in
         ["/nobody/api/v1/products", "/api/v1/products", "/ACME/api/v1/products", "//acme/api/v1/products"]
@@ -115,7 +115,7 @@ async fn the_app_host_takes_the_business_from_the_path() {
 }
 
 #[tokio::test]
-async fn a_closed_business_says_so() {
+async fn a_closed_business_returns_its_own_problem_code() {
     let app = TestApp::start_with("[tenancy]\ncache_known_ms = 100").await;
     let acme = app.tenant("acme").await;
     let owner = app.database.as_owner().await;
@@ -135,7 +135,7 @@ async fn a_closed_business_says_so() {
 }
 
 #[tokio::test]
-async fn some_addresses_answer_on_any_host() {
+async fn some_routes_answer_on_any_host() {
     let app = TestApp::start().await;
     for host in ["nobody.localhost", "localhost", "127.0.0.1:8080"] {
         for (path, status) in [
@@ -152,18 +152,18 @@ async fn some_addresses_answer_on_any_host() {
     }
     let page = app.stranger("localhost").get("/docs/").await;
     assert!(page.body.as_str().unwrap().contains("swagger"), "{page:?}");
-    assert!(!page.body.as_str().unwrap().contains("https://"), "the page loads nothing from elsewhere");
+    assert!(!page.body.as_str().unwrap().contains("https://"), "the page must load nothing from other hosts");
     assert_eq!(app.stranger("localhost").get("/docs/none.js").await.status, 404);
 }
 
 #[tokio::test]
-async fn a_host_of_a_business_s_own_is_served_once_verified() {
+async fn a_custom_domain_is_served_after_verification() {
     let app = TestApp::start_with("[tenancy]\ncache_unknown_ms = 100").await;
     let acme = app.tenant("acme").await;
     let owner = app.database.as_owner().await;
     let insert =
         "INSERT INTO shared.domains (host, tenant_id, created_at) VALUES ('shop.acme.test', $1, now())";
-    owner.execute(insert, &[&acme.tenant.id.as_uuid()]).await.unwrap();
+    owner.execute(insert, &[&acme.tenant.id]).await.unwrap();
     assert_eq!(acme.on("shop.acme.test").get("/api/v1/products").await.code(), "unknown_host");
     owner.execute("UPDATE shared.domains SET verified_at = now()", &[]).await.unwrap();
     tokio::time::sleep(std::time::Duration::from_millis(250)).await;

@@ -1,4 +1,4 @@
-//! Isolation that holds when the code forgets its tenant.
+//! Isolation that holds even if the code does not choose a tenant.
 
 use harness::{TestApp, a_product};
 use tenancy::{SharedScope, TenantId};
@@ -63,7 +63,7 @@ async fn a_tenant_s_role_reaches_its_own_schema_alone() {
         ("CREATE TEMP TABLE products (id int)".to_owned(), "42501"),
         ("DROP TABLE products".to_owned(), "42501"),
         ("ALTER TABLE products ADD COLUMN x int".to_owned(), "42501"),
-        // The ledger and the documents behind it are append-only, and so is the history of migrations.
+        // The stock ledger, its documents and the history of migrations are append-only.
         ("UPDATE stock_movements SET quantity = 1".to_owned(), "42501"),
         ("DELETE FROM stock_movements".to_owned(), "42501"),
         ("TRUNCATE stock_movements".to_owned(), "42501"),
@@ -81,7 +81,7 @@ async fn a_temporary_table_never_hides_a_business_s_own() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     acme.create_product(&a_product("BOLT")).await;
-    // Only an administrator can give TEMP back; even then the business's own table is found first.
+    // Only an administrator can grant TEMP again. Even then the business's own table is found first.
     let admin = app.database.as_admin().await;
     admin
         .batch_execute(&format!("GRANT TEMP ON DATABASE {} TO tenantry_test_server", app.database.name))
@@ -116,9 +116,9 @@ async fn the_shared_schema_shows_only_the_rows_of_the_scope() {
         database.read_shared(scope, async |tx| tx.query_one(sql, &[]).await).await.unwrap().get(0)
     };
     for sql in [TENANTS, MEMBERSHIPS, ROLES, USERS] {
-        assert_eq!(count(SharedScope::Public, sql).await, 0, "no setting, no rows: {sql}");
+        assert_eq!(count(SharedScope::Public, sql).await, 0, "no rows without a scope: {sql}");
         assert_eq!(count(SharedScope::Platform, sql).await, 2, "{sql}");
-        assert_eq!(count(SharedScope::Tenant(TenantId::from_uuid(Uuid::now_v7())), sql).await, 0, "{sql}");
+        assert_eq!(count(SharedScope::Tenant(TenantId::from(Uuid::now_v7())), sql).await, 0, "{sql}");
     }
     let own = SharedScope::Tenant(acme.tenant.id);
     assert_eq!(
@@ -126,11 +126,11 @@ async fn the_shared_schema_shows_only_the_rows_of_the_scope() {
         (1, 1, 1)
     );
     assert_eq!(count(SharedScope::User(me), USERS).await, 1);
-    // A column that nobody may read, whatever the scope.
+    // No scope may read this column.
     const HASHES: &str = "SELECT password_hash FROM shared.users";
     let refused = database.read_shared(SharedScope::Platform, async |tx| tx.query(HASHES, &[]).await).await;
     assert_eq!(refused.unwrap_err().sqlstate().unwrap().code(), "42501");
-    // The setting ends with its transaction: the same connection shows nothing afterwards.
+    // The scope ends with its transaction. The same connection shows no rows afterwards.
     for _ in 0..4 {
         assert_eq!(count(SharedScope::Public, TENANTS).await, 0);
     }
@@ -155,7 +155,7 @@ async fn every_shared_table_with_a_tenant_or_a_user_has_row_level_security() {
 }
 
 #[tokio::test]
-async fn a_business_schema_keeps_to_what_sharding_and_copying_allow() {
+async fn a_business_schema_can_be_sharded_and_copied() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let admin = app.database.as_admin().await;
@@ -169,31 +169,31 @@ async fn a_business_schema_keeps_to_what_sharding_and_copying_allow() {
         "SELECT c.relname::text FROM pg_class c WHERE c.relnamespace = $1::text::regnamespace AND c.relkind = 'r'
             AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary)").await;
     found(
-        "a trigger of our own",
+        "a trigger",
         "SELECT t.tgname::text FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
           WHERE c.relnamespace = $1::text::regnamespace AND NOT t.tgisinternal",
     )
     .await;
-    found("a type of the schema's own",
+    found("a type in the schema",
         "SELECT t.typname::text FROM pg_type t WHERE t.typnamespace = $1::text::regnamespace AND t.typtype IN ('e', 'd')").await;
     found("a sequence",
         "SELECT c.relname::text FROM pg_class c WHERE c.relnamespace = $1::text::regnamespace AND c.relkind = 'S'").await;
     found(
-        "a foreign key that leaves the schema",
+        "a foreign key to another schema",
         "SELECT k.conname::text FROM pg_constraint k JOIN pg_class c ON c.oid = k.confrelid
           WHERE k.connamespace = $1::text::regnamespace AND c.relnamespace <> k.connamespace",
     )
     .await;
     found("a constraint whose name ends in a number",
         "SELECT k.conname::text FROM pg_constraint k WHERE k.connamespace = $1::text::regnamespace AND k.conname ~ '_[0-9]+$'").await;
-    found("a table whose name is in shared too",
+    found("a table whose name is also in shared",
         "SELECT c.relname::text FROM pg_class c JOIN pg_class s ON s.relname = c.relname AND s.relnamespace = 'shared'::regnamespace
           WHERE c.relnamespace = $1::text::regnamespace AND c.relkind = 'r' AND s.relkind = 'r'").await;
-    found("a foreign key without an index to check it with",
+    found("a foreign key without an index",
         "SELECT k.conname::text FROM pg_constraint k WHERE k.connamespace = $1::text::regnamespace AND k.contype = 'f'
             AND k.conname <> 'categories_parent_id_fkey' AND k.conname NOT LIKE 'stock_adjustments_location%'
             AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = k.conrelid AND i.indkey[0] = k.conkey[1])").await;
-    // Cycles of foreign keys, other than a table's reference to itself.
+    // A table may refer to itself, but foreign keys must not form a longer cycle.
     found("a cycle of foreign keys",
         "WITH RECURSIVE edge AS (SELECT conrelid, confrelid FROM pg_constraint
                                   WHERE connamespace = $1::text::regnamespace AND contype = 'f' AND conrelid <> confrelid),
@@ -217,7 +217,7 @@ async fn no_login_can_make_roles() {
         .await
         .unwrap();
     assert!(rows.is_empty());
-    // The owner makes tenant roles through the function only, and no other role.
+    // The owner can create tenant roles only through the function, and no other roles.
     let owner = app.database.as_owner().await;
     assert_eq!(sqlstate(&owner, "CREATE ROLE mine").await, "42501");
     assert_eq!(sqlstate(&owner, "SELECT shared.make_tenant_role(0)").await, "22023");

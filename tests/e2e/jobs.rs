@@ -1,4 +1,4 @@
-//! Background work: run by one process at a time, seen, cancelled, retried.
+//! Background jobs: one process at a time runs them. They can be listed, cancelled and retried.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,25 +7,25 @@ use harness::{Program, TestApp, TestDatabase, a_product};
 use platform::migrations;
 use serde_json::{Value, json};
 use tenancy::jobs::{self, Job, JobKind, JobRunner, JobState, NewJob};
-use tenancy::{DbError, Provisioner};
+use tenancy::{DbError, OwnerDatabase};
 use tokio::sync::watch;
 
 fn job(kind: &'static str, max_attempts: i32) -> NewJob {
     NewJob { kind, tenant_id: None, parameters: json!({}), max_attempts, requested_by: "test".into() }
 }
 
-/// Runs jobs on a thread of its own until dropped.
+/// Runs jobs on its own thread until it is dropped.
 struct Runner {
     stop: watch::Sender<bool>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Runner {
-    fn start(provisioner: Arc<Provisioner>, kinds: Vec<JobKind>) -> Self {
+    fn start(owner_database: Arc<OwnerDatabase>, kinds: Vec<JobKind>) -> Self {
         let (stop, stopped) = watch::channel(false);
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(JobRunner::new(provisioner, kinds).run(stopped));
+            runtime.block_on(JobRunner::new(owner_database, kinds).run(stopped));
         });
         Self { stop, thread: Some(thread) }
     }
@@ -38,28 +38,29 @@ impl Drop for Runner {
     }
 }
 
-async fn queue(provisioner: &Provisioner, new: NewJob) -> Job {
-    let queued: Result<_, DbError> = provisioner.write_shared(async |tx| jobs::insert(tx, &new).await).await;
+async fn queue(owner_database: &OwnerDatabase, new: NewJob) -> Job {
+    let queued: Result<_, DbError> =
+        owner_database.write_shared(async |tx| jobs::insert(tx, &new).await).await;
     queued.unwrap()
 }
 
-async fn until(provisioner: &Provisioner, job: &Job, state: JobState) -> Job {
+async fn until(owner_database: &OwnerDatabase, job: &Job, state: JobState) -> Job {
     for _ in 0..200 {
         let found: Result<_, DbError> =
-            provisioner.write_shared(async |tx| jobs::find(tx, job.id).await).await;
+            owner_database.write_shared(async |tx| jobs::find(tx, job.id).await).await;
         let found = found.unwrap().unwrap();
         if found.state == state {
             return found;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    panic!("job {} never became {}", job.kind, state.as_str());
+    panic!("job {} did not become {}", job.kind, state.as_str());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_job_runs_tells_how_far_it_is_and_keeps_its_result_or_its_failure() {
+async fn a_job_runs_and_stores_its_progress_and_its_result_or_failure() {
     let database = TestDatabase::new().await;
-    let provisioner = database.provisioner();
+    let owner_database = database.owner_database();
     let fine = JobKind::new("fine", async |context| {
         context.progress(1, Some(2), "half-way").await?;
         Ok(json!({"answer": 42}))
@@ -69,25 +70,26 @@ async fn a_job_runs_tells_how_far_it_is_and_keeps_its_result_or_its_failure() {
         tokio::time::sleep(Duration::from_secs(600)).await;
         Ok(json!(null))
     });
-    let _runner = Runner::start(provisioner.clone(), vec![fine, bad, slow]);
-    let (fine, bad) = (queue(&provisioner, job("fine", 1)).await, queue(&provisioner, job("bad", 1)).await);
-    let fine = until(&provisioner, &fine, JobState::Succeeded).await;
+    let _runner = Runner::start(owner_database.clone(), vec![fine, bad, slow]);
+    let (fine, bad) =
+        (queue(&owner_database, job("fine", 1)).await, queue(&owner_database, job("bad", 1)).await);
+    let fine = until(&owner_database, &fine, JobState::Succeeded).await;
     assert_eq!((fine.result.unwrap()["answer"].as_i64(), fine.total), (Some(42), Some(2)));
-    let bad = until(&provisioner, &bad, JobState::Failed).await;
+    let bad = until(&owner_database, &bad, JobState::Failed).await;
     assert!(bad.message.unwrap().contains("it cannot be done"));
 
-    let slow = queue(&provisioner, job("slow", 1)).await;
-    until(&provisioner, &slow, JobState::Running).await;
-    provisioner.write_shared(async |tx| jobs::cancel(tx, slow.id).await).await.unwrap();
-    until(&provisioner, &slow, JobState::Cancelled).await;
-    provisioner.write_shared(async |tx| jobs::retry(tx, slow.id).await).await.unwrap();
-    until(&provisioner, &slow, JobState::Running).await;
+    let slow = queue(&owner_database, job("slow", 1)).await;
+    until(&owner_database, &slow, JobState::Running).await;
+    owner_database.write_shared(async |tx| jobs::cancel(tx, slow.id).await).await.unwrap();
+    until(&owner_database, &slow, JobState::Cancelled).await;
+    owner_database.write_shared(async |tx| jobs::retry(tx, slow.id).await).await.unwrap();
+    until(&owner_database, &slow, JobState::Running).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_process_runs_jobs_and_another_takes_over_what_it_left() {
+async fn one_process_runs_jobs_and_another_takes_over_when_it_stops() {
     let database = TestDatabase::new().await;
-    let (one, other) = (database.provisioner(), database.provisioner());
+    let (one, other) = (database.owner_database(), database.owner_database());
     let kinds = |slow: bool| {
         vec![JobKind::new("work", move |context| async move {
             if slow {
@@ -99,7 +101,7 @@ async fn one_process_runs_jobs_and_another_takes_over_what_it_left() {
     let first = Runner::start(one.clone(), kinds(true));
     let work = queue(&one, job("work", 5)).await;
     until(&one, &work, JobState::Running).await;
-    // A second process stands by and touches nothing.
+    // A second process waits and does not touch the job.
     let _second = Runner::start(other.clone(), kinds(false));
     tokio::time::sleep(Duration::from_millis(1500)).await;
     until(&one, &work, JobState::Running).await;
@@ -109,7 +111,7 @@ async fn one_process_runs_jobs_and_another_takes_over_what_it_left() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_keeps_spare_schemas_and_runs_what_the_platform_asks_for() {
+async fn a_server_keeps_spare_schemas_and_runs_jobs_for_the_platform() {
     let app = TestApp::start_with("[provisioning]\nspare_schemas = 3\n[jobs]\nin_server = true").await;
     let staff = app.staff("super_admin").await;
     let spares = async || -> i64 {
@@ -123,12 +125,12 @@ async fn a_server_keeps_spare_schemas_and_runs_what_the_platform_asks_for() {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        panic!("never filled: {}", spares().await);
+        panic!("the spare schemas were not created: {}", spares().await);
     };
     enough().await;
     let acme = app.tenant("acme").await;
     let zenith = app.tenant("zenith").await;
-    assert!(acme.tenant.number.get() <= 3, "it took a spare schema");
+    assert!(acme.tenant.number.get() <= 3, "the business must take a spare schema");
     enough().await;
 
     let asked = staff
@@ -149,7 +151,7 @@ async fn a_server_keeps_spare_schemas_and_runs_what_the_platform_asks_for() {
     assert!(std::path::Path::new(&file).exists());
     std::fs::remove_file(file).unwrap();
     assert_eq!(staff.get("/api/v1/platform/backups").await.body["data"][0]["slug"], "acme");
-    // The business sees its own job, another does not, and neither sees the platform's.
+    // The business sees its own job. Another business does not, and neither sees the platform's jobs.
     let id = job["id"].as_str().unwrap();
     assert_eq!(acme.get(&format!("/api/v1/jobs/{id}")).await.body["state"], "succeeded");
     assert_eq!(zenith.get(&format!("/api/v1/jobs/{id}")).await.status, 404);
@@ -160,7 +162,7 @@ async fn a_server_keeps_spare_schemas_and_runs_what_the_platform_asks_for() {
     let repeated = format!("/api/v1/platform/jobs/{}/cancel", spare_job["id"].as_str().unwrap());
     assert_eq!(staff.post(&repeated, &json!({})).await.code(), "wrong_job_state");
 
-    // The ledgers of all businesses: the job fails where one does not hold, and names it.
+    // The job verifies the stock ledgers of all businesses. It fails and names the business if one is wrong.
     let product = acme.create_product(&a_product("BOLT")).await;
     acme.adjust(&product["variants"][0]["id"], "5").await;
     let mut states = Vec::new();
@@ -191,11 +193,11 @@ async fn a_server_keeps_spare_schemas_and_runs_what_the_platform_asks_for() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_command_line_shows_jobs() {
+async fn the_command_line_shows_cancels_and_retries_jobs() {
     let database = TestDatabase::new().await;
     let program = Program::on(&database);
-    let provisioner = database.provisioner();
-    let waiting = queue(&provisioner, job("waits.for.nobody", 1)).await;
+    let owner_database = database.owner_database();
+    let waiting = queue(&owner_database, job("waits.for.nobody", 1)).await;
     let listed: Value = serde_json::from_str(&program.run(&["job", "list", "-o", "json"]).out).unwrap();
     assert_eq!(listed[0]["state"], "queued");
     let id = waiting.id.to_string();

@@ -1,4 +1,4 @@
-//! What becomes of a business after its creation.
+//! The lifecycle of a business after onboarding.
 
 use harness::{PASSWORD, Program, TestApp, a_product};
 use serde_json::{Value, json};
@@ -12,11 +12,11 @@ async fn a_business_is_suspended_archived_and_opened_again_with_all_its_data() {
     let deed = async |deed: &str| {
         staff.post(&format!("/api/v1/platform/tenants/{}/{deed}", acme.tenant.id), &json!({})).await
     };
-    assert_eq!(deed("resume").await.status, 200, "it is open: nothing to do");
+    assert_eq!(deed("resume").await.status, 200, "an active business needs no change");
     assert_eq!(deed("suspend").await.body["status"], "suspended");
     assert_eq!(acme.until(403).await.code(), "business_suspended");
     assert_eq!(zenith.get("/api/v1/products").await.status, 200);
-    assert_eq!(deed("suspend").await.status, 200, "again");
+    assert_eq!(deed("suspend").await.status, 200, "a second suspension must change nothing");
     assert_eq!(deed("unarchive").await.code(), "wrong_status");
     assert_eq!(deed("resume").await.status, 200);
     acme.until(200).await;
@@ -34,7 +34,7 @@ async fn a_business_is_suspended_archived_and_opened_again_with_all_its_data() {
         ["tenant.unarchived", "tenant.archived", "tenant.resumed", "tenant.suspended", "tenant.created"]
     );
     assert_eq!(audit["data"][0]["actor"], "super-admin@platform.test");
-    // Nobody edits the log, not even its owner.
+    // The audit log cannot be edited, not even by the owner of the table.
     let owner = app.database.as_owner().await;
     for change in [
         "UPDATE shared.platform_audit SET action = 'x'",
@@ -47,7 +47,7 @@ async fn a_business_is_suspended_archived_and_opened_again_with_all_its_data() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_renamed_business_is_found_at_both_addresses_and_its_people_stay_signed_in() {
+async fn a_renamed_business_is_found_at_both_slugs_and_its_members_stay_signed_in() {
     let app = TestApp::start().await;
     let business = app.tenant("acme").await;
     let (acme, id) = (business.literally(), business.tenant.id);
@@ -64,12 +64,12 @@ async fn a_renamed_business_is_found_at_both_addresses_and_its_people_stay_signe
     assert_eq!(moved.header("location"), "http://bolts.localhost:443/api/v1/products");
     let there = acme.on("bolts.localhost");
     assert_eq!(there.get("/api/v1/products").await.body["data"].as_array().unwrap().len(), 1);
-    // By path too, with everything behind the slug.
+    // The redirect also works by path, and keeps the rest of the path and the query.
     let by_path = acme.on("app.localhost").get("/acme/api/v1/products?limit=1").await;
     assert_eq!(by_path.status, 308);
     assert_eq!(by_path.header("location"), "http://app.localhost:443/bolts/api/v1/products?limit=1");
 
-    // The former slug is nobody else's for a while, but the business's own to go back to.
+    // The former slug is reserved for a while, and only the business itself can take it back.
     let body = json!({"slug": "acme", "name": "Other", "owner": {"email": "o@other.test"}});
     assert_eq!(staff.post("/api/v1/platform/tenants", &body).await.code(), "slug_taken");
     let admin = app.database.as_admin().await;
@@ -77,11 +77,11 @@ async fn a_renamed_business_is_found_at_both_addresses_and_its_people_stay_signe
     acme.until(200).await;
     assert_eq!(staff.post(&path, &json!({"slug": "bolts"})).await.status, 200);
     admin.batch_execute("UPDATE shared.former_slugs SET reserved_until = now()").await.unwrap();
-    assert_eq!(staff.post("/api/v1/platform/tenants", &body).await.status, 201, "its time is over");
+    assert_eq!(staff.post("/api/v1/platform/tenants", &body).await.status, 201, "the reservation has ended");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_copy_of_a_business_has_its_data_and_an_owner_of_its_own() {
+async fn a_clone_of_a_business_has_its_data_and_another_owner() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let product = acme.create_product(&a_product("BOLT")).await;
@@ -101,7 +101,7 @@ async fn a_copy_of_a_business_has_its_data_and_an_owner_of_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn dropping_asks_for_the_slug_and_removes_one_business_alone() {
+async fn dropping_requires_the_slug_and_removes_only_one_business() {
     let app = TestApp::start().await;
     let (acme, zenith) = (app.tenant("acme").await, app.tenant("zenith").await);
     let staff = app.staff("super_admin").await;
@@ -117,14 +117,14 @@ async fn dropping_asks_for_the_slug_and_removes_one_business_alone() {
     assert_eq!(acme.until(404).await.code(), "unknown_host");
     assert_eq!(zenith.get("/api/v1/products").await.status, 200);
     assert_eq!(staff.post(&path, &json!({"slug": "acme", "withoutBackup": true})).await.status, 404);
-    // Its people are still users.
+    // Its members still exist as users.
     let body = json!({"slug": "acme", "name": "Again", "owner": {"email": "owner@acme.test"}});
     let again = staff.post("/api/v1/platform/tenants", &body).await;
     assert_eq!((again.status, &again.body["owner"]["password"]), (201, &Value::Null), "{again:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_command_line_does_it_too() {
+async fn the_command_line_changes_the_lifecycle_too() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let program = Program::beside(&app);
@@ -136,24 +136,24 @@ async fn the_command_line_does_it_too() {
     acme.until(200).await;
     let renamed = program.run(&["tenant", "rename", "acme", "bolts"]);
     assert_eq!(renamed.code, Some(0), "{renamed:?}");
-    // Who types the former name is told the new one.
+    // A command with the former slug prints the new slug.
     let asked = program.run(&["tenant", "show", "acme"]);
-    assert!(asked.code == Some(3) && asked.err.contains("acme is called bolts now"), "{asked:?}");
+    assert!(asked.code == Some(3) && asked.err.contains("acme was renamed to bolts"), "{asked:?}");
     let asked = program.run(&["backup", "restore", "--newest", "acme", "--dry-run"]);
-    assert!(asked.code == Some(3) && asked.err.contains("acme is called bolts now"), "{asked:?}");
-    // One limit does not take the other away, and asking changes nothing.
+    assert!(asked.code == Some(3) && asked.err.contains("acme was renamed to bolts"), "{asked:?}");
+    // Setting one limit keeps the other limit, and showing the limits changes nothing.
     program.run(&["tenant", "limit", "bolts", "--statement-timeout-ms", "500"]);
     program.run(&["tenant", "limit", "bolts", "--max-transactions", "3"]);
     let limits = program.run(&["tenant", "limit", "bolts"]).out;
-    assert_eq!(limits.trim(), "bolts: statement timeout 500 ms, transactions at the same time 3");
+    assert_eq!(limits.trim(), "bolts: statement timeout = 500 ms, concurrent transactions = 3");
     let limits = program.run(&["tenant", "limit", "bolts", "--reset", "--max-transactions", "4"]).out;
-    assert!(limits.contains("timeout the installation's") && limits.trim().ends_with('4'), "{limits}");
+    assert!(limits.contains("timeout = installation default") && limits.trim().ends_with('4'), "{limits}");
     let timeout = acme.on("bolts.localhost");
     assert_eq!(timeout.get("/api/v1/products").await.status, 200);
     let copied = program.run(&["tenant", "clone", "bolts", "copy", "--owner-email", "c@copy.test"]);
     assert!(copied.out.contains("copy.localhost"), "{copied:?}");
     let refused = program.run(&["tenant", "drop", "copy", "--without-backup"]);
-    assert_eq!(refused.code, Some(1), "it asks: {refused:?}");
+    assert_eq!(refused.code, Some(1), "a drop must be confirmed: {refused:?}");
     assert_eq!(program.run(&["tenant", "drop", "copy", "--without-backup", "--yes"]).code, Some(0));
     let listed: Value = serde_json::from_str(&program.run(&["tenant", "list", "-o", "json"]).out).unwrap();
     assert_eq!(listed.as_array().unwrap().len(), 1);

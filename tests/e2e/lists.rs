@@ -1,10 +1,10 @@
-//! Lists: pages that stay right whatever ids clients choose, and parameters that are understood or refused.
+//! Lists: pages are correct with any ids that clients choose, and invalid parameters are refused.
 
 use harness::{Business, TestApp, a_product};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// What of each row of a list is told, page by page of one row each.
+/// Reads a list in pages of one row. Returns the field `member` of each row.
 async fn walk(business: &Business<'_>, path: &str, member: &str) -> Vec<Value> {
     let (mut told, mut cursor) = (Vec::new(), String::new());
     loop {
@@ -21,7 +21,7 @@ async fn walk(business: &Business<'_>, path: &str, member: &str) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn documents_are_listed_by_number_whatever_their_ids() {
+async fn documents_are_listed_by_number_and_not_by_id() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let bolt = acme.create_product(&a_product("BOLT")).await["variants"][0]["id"].clone();
@@ -37,7 +37,7 @@ async fn documents_are_listed_by_number_whatever_their_ids() {
         ("stock/counts", json!({})),
         ("orders", json!({"lines": sold})),
     ] {
-        // The newest in between, and the first one last.
+        // The order of the ids differs from the order of creation.
         for id in [Uuid::max(), Uuid::from_u128(1), Uuid::now_v7(), Uuid::from_u128(2)] {
             let mut body = body.clone();
             body["id"] = json!(id);
@@ -54,7 +54,7 @@ async fn documents_are_listed_by_number_whatever_their_ids() {
 }
 
 #[tokio::test]
-async fn locations_and_tax_classes_have_pages_too_the_oldest_first() {
+async fn locations_and_tax_classes_are_listed_in_pages_oldest_first() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     for name in ["Shed", "Barn", "Attic"] {
@@ -68,7 +68,7 @@ async fn locations_and_tax_classes_have_pages_too_the_oldest_first() {
 }
 
 #[tokio::test]
-async fn a_parameter_that_cannot_be_read_is_named() {
+async fn an_invalid_parameter_is_named() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let order = Uuid::now_v7();

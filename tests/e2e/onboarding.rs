@@ -1,4 +1,4 @@
-//! A business is born whole or not at all.
+//! Onboarding creates a business completely or not at all.
 
 use harness::{Program, TestApp, TestDatabase};
 use serde_json::{Value, json};
@@ -14,10 +14,10 @@ async fn a_new_business_can_be_used_at_once() {
 }
 
 #[tokio::test]
-async fn the_platform_onboards_over_http() {
+async fn platform_staff_onboard_a_business_over_http() {
     let app = TestApp::start().await;
     let staff = app.staff("super_admin").await;
-    // Asked for before it exists, so that the answer "unknown" is in the cache.
+    // A request before the business exists, so that the server has cached the host as unknown.
     assert_eq!(app.stranger("acme.localhost").get("/api/v1/products").await.code(), "unknown_host");
     let body = json!({"slug": "acme", "name": "Acme Ltd", "owner": {"email": "Ann@Acme.test"}});
     let made = staff.post("/api/v1/platform/tenants", &body).await;
@@ -48,12 +48,12 @@ async fn an_existing_user_becomes_owner_and_keeps_the_password() {
     assert_eq!(made.body["owner"]["password"], Value::Null);
     let login = json!({"email": "owner@acme.test", "password": harness::PASSWORD});
     assert_eq!(app.stranger("zenith.localhost").post("/api/v1/auth/login", &login).await.status, 200);
-    // The token of one business stays refused on the other, though it is the same person.
+    // The token of one business is refused at the other business, although the user is the same.
     assert_eq!(first.on("zenith.localhost").get("/api/v1/products").await.code(), "token_wrong_business");
 }
 
 #[tokio::test]
-async fn of_two_sign_ups_for_one_slug_one_wins() {
+async fn of_several_onboardings_for_one_slug_only_one_succeeds() {
     let app = TestApp::start().await;
     let staff = app.staff("super_admin").await;
     let request = |n: usize| {
@@ -82,11 +82,11 @@ async fn of_two_sign_ups_for_one_slug_one_wins() {
         .await
         .unwrap()
         .get(0);
-    assert_eq!(users, 1, "a refused sign-up leaves no user behind");
+    assert_eq!(users, 1, "a refused onboarding must leave no user behind");
 }
 
 #[tokio::test]
-async fn bad_input_is_told_by_field() {
+async fn invalid_input_is_reported_with_its_field() {
     let app = TestApp::start().await;
     let staff = app.staff("super_admin").await;
     for (body, status, pointer) in [
@@ -117,7 +117,7 @@ async fn bad_input_is_told_by_field() {
 }
 
 #[tokio::test]
-async fn support_reads_and_does_not_onboard() {
+async fn support_staff_can_read_businesses_but_not_onboard_them() {
     let app = TestApp::start().await;
     let support = app.staff("support").await;
     assert_eq!(support.get("/api/v1/platform/tenants").await.status, 200);
@@ -126,7 +126,7 @@ async fn support_reads_and_does_not_onboard() {
 }
 
 #[tokio::test]
-async fn a_server_without_the_owner_s_login_says_where_to_onboard() {
+async fn a_server_without_the_owner_s_login_refuses_to_onboard() {
     let app = TestApp::start_with("[provisioning]\nin_server = false").await;
     let staff = app.staff("super_admin").await;
     let body = json!({"slug": "acme", "name": "Acme", "owner": {"email": "a@b.test"}});
@@ -134,7 +134,7 @@ async fn a_server_without_the_owner_s_login_says_where_to_onboard() {
     assert_eq!((reply.status, reply.code()), (409, "provisioning_elsewhere"));
 }
 
-/// What a killed onboarding must not leave: a row, a schema, a role, a user.
+/// The numbers of businesses, schemas, roles and users, which a killed onboarding must not leave behind.
 async fn traces(database: &TestDatabase) -> (i64, i64, i64, i64) {
     let admin = database.as_admin().await;
     let count = async |sql: &str| -> i64 { admin.query_one(sql, &[]).await.unwrap().get(0) };
@@ -156,7 +156,7 @@ async fn killing_onboarding_at_any_point_leaves_nothing_and_trying_again_works()
     {
         let ran = Program::on(&database).with("TENANTRY_FAILPOINT", point).run(&create);
         assert_eq!(ran.code, None, "{point}: killed by a signal: {ran:?}");
-        // The server notices the broken connection a moment later.
+        // PostgreSQL notices the broken connection a moment later.
         let mut left = traces(&database).await;
         for _ in 0..100 {
             if left == (0, 0, 0, 0) {
@@ -167,7 +167,7 @@ async fn killing_onboarding_at_any_point_leaves_nothing_and_trying_again_works()
         }
         assert_eq!(left, (0, 0, 0, 0), "{point}");
     }
-    // Once committed it is there, whoever dies afterwards.
+    // After the commit the business exists, even if the process is killed.
     let ran = Program::on(&database).with("TENANTRY_FAILPOINT", "after_commit").run(&create);
     assert_eq!(ran.code, None, "{ran:?}");
     assert_eq!(traces(&database).await, (1, 1, 1, 1));
@@ -177,24 +177,24 @@ async fn killing_onboarding_at_any_point_leaves_nothing_and_trying_again_works()
 }
 
 #[tokio::test]
-async fn businesses_take_spare_schemas_each_another_one_and_do_without_when_none_is_left() {
+async fn each_new_business_takes_its_own_spare_schema_or_a_new_one_when_none_is_left() {
     let app = TestApp::start().await;
-    let provisioner = app.onboarding().provisioner();
-    assert_eq!(provisioner.fill_spares(6).await.unwrap(), 6);
-    assert_eq!(provisioner.fill_spares(6).await.unwrap(), 0, "there are enough");
+    let owner_database = app.onboarding().owner_database();
+    assert_eq!(owner_database.fill_spares(6).await.unwrap(), 6);
+    assert_eq!(owner_database.fill_spares(6).await.unwrap(), 0, "there are enough spare schemas");
     let slugs: Vec<String> = (1..=9).map(|n| format!("shop-{n}")).collect();
     let onboard = async |slug: &String| app.onboard(slug, &format!("owner@{slug}.test")).await;
     let made = harness::join_all(slugs.iter().map(onboard).collect()).await;
     let mut numbers: Vec<i64> = made.iter().map(|tenant| tenant.number.get()).collect();
     numbers.sort_unstable();
     numbers.dedup();
-    assert_eq!(numbers.len(), 9, "no two have one schema");
+    assert_eq!(numbers.len(), 9, "no two businesses may share a schema");
     assert_eq!(
         numbers.iter().filter(|number| **number <= 6).count(),
         6,
-        "the spare ones are used: {numbers:?}"
+        "the spare schemas must be used: {numbers:?}"
     );
-    // In a spare schema as in a fresh one, everything is there.
+    // A spare schema holds the same initial data as a new schema.
     for tenant in &made {
         let shop = app.member_of(tenant, "STAFF").await;
         assert_eq!(shop.get("/api/v1/locations").await.body["data"][0]["name"], "Main");
@@ -203,16 +203,17 @@ async fn businesses_take_spare_schemas_each_another_one_and_do_without_when_none
 }
 
 #[tokio::test]
-async fn a_refused_sign_up_gives_its_spare_schema_back() {
+async fn a_refused_onboarding_returns_its_spare_schema() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
-    let provisioner = app.onboarding().provisioner();
-    provisioner.fill_spares(1).await.unwrap();
+    let owner_database = app.onboarding().owner_database();
+    owner_database.fill_spares(1).await.unwrap();
     let staff = app.staff("super_admin").await;
     let taken = json!({"slug": "acme", "name": "A", "owner": {"email": "x@y.test"}});
     assert_eq!(staff.post("/api/v1/platform/tenants", &taken).await.code(), "slug_taken");
-    assert_eq!(provisioner.fill_spares(1).await.unwrap(), 0, "it is still there");
-    // The refused one's ROLLBACK is not waited for; until it has come, the schema is passed over as taken.
+    assert_eq!(owner_database.fill_spares(1).await.unwrap(), 0, "the spare schema must still exist");
+    // The refused onboarding does not wait for its ROLLBACK. Until the ROLLBACK has run, other onboardings
+    // skip the schema.
     tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     let next = app.tenant("zenith").await;
     assert_eq!(next.tenant.number.get(), acme.tenant.number.get() + 1);

@@ -1,4 +1,5 @@
-//! Orders: placed whole or not at all, fulfilled and cancelled and returned in parts, never beyond what was sold.
+//! Orders: each is placed completely or not at all. It is fulfilled, cancelled and returned in parts, and
+//! never for more units than were sold.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +7,7 @@ use harness::{Business, Reply, TestApp, a_product, contest, join_all};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// A variant at 10.00 that cost 4, and so much of it.
+/// A variant with the price 10.00, the cost 4, and `quantity` units on hand.
 async fn stocked(business: &Business<'_>, sku: &str, quantity: &str) -> Value {
     let product = business.create_product(&a_product(sku)).await;
     let variant = product["variants"][0]["id"].clone();
@@ -20,7 +21,7 @@ fn made(reply: Reply) -> Value {
     reply.body
 }
 
-/// On hand, reserved and available.
+/// The quantities of a variant on hand, reserved and available.
 async fn level(business: &Business<'_>, variant: &Value) -> (String, String, String) {
     let reply = business.get(&format!("/api/v1/stock?variantId={}", variant.as_str().unwrap())).await;
     let row = &reply.body["data"][0];
@@ -32,20 +33,21 @@ fn is(on_hand: &str, reserved: &str, available: &str) -> (String, String, String
     (on_hand.to_owned(), reserved.to_owned(), available.to_owned())
 }
 
-/// Levels equal the sums of their movements, lines never exceed what was ordered, documents are numbered without a gap.
+/// Asserts that stock levels agree with movements and open orders, that order totals agree with their lines,
+/// that order numbers have no gap, and that no deadlock happened.
 async fn assert_books_hold(app: &TestApp, business: &Business<'_>) {
     let schema = &business.tenant.schema;
     let admin = app.database.as_admin().await;
     for (what, sql) in [
         (
-            "levels that are not the sum of their movements",
+            "stock levels that differ from the sums of their movements",
             format!(
                 "SELECT count(*) FROM {schema}.stock_levels l WHERE on_hand <> (SELECT coalesce(sum(quantity), 0)
                    FROM {schema}.stock_movements m WHERE (m.variant_id, m.location_id) = (l.variant_id, l.location_id))"
             ),
         ),
         (
-            "levels whose reservations are not what orders have open",
+            "reserved quantities that differ from the open orders",
             format!(
                 "SELECT count(*) FROM {schema}.stock_levels l WHERE reserved <> (
                    SELECT coalesce(sum(quantity - fulfilled - cancelled), 0) FROM {schema}.order_lines o
@@ -54,11 +56,11 @@ async fn assert_books_hold(app: &TestApp, business: &Business<'_>) {
             ),
         ),
         (
-            "gaps in the orders' numbers",
+            "gaps in the order numbers",
             format!("SELECT coalesce(max(number), 0) - count(*) FROM {schema}.orders"),
         ),
         (
-            "orders whose totals are not those of their lines",
+            "orders whose totals differ from those of their lines",
             format!(
                 "SELECT count(*) FROM {schema}.orders d WHERE (total, tax, credited) <> (
                    SELECT sum(total), sum(tax), sum(credited) FROM {schema}.order_lines WHERE order_id = d.id)"
@@ -75,7 +77,7 @@ async fn assert_books_hold(app: &TestApp, business: &Business<'_>) {
 }
 
 #[tokio::test]
-async fn an_order_takes_its_stock_at_once_and_a_repetition_changes_nothing() {
+async fn an_order_takes_its_stock_at_once_and_a_repeated_request_changes_nothing() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let (bolt, nut) = (stocked(&acme, "BOLT", "10").await, stocked(&acme, "NUT", "5").await);
@@ -89,7 +91,7 @@ async fn an_order_takes_its_stock_at_once_and_a_repetition_changes_nothing() {
     let order = made(keyed.post("/api/v1/orders", &body).await);
     assert_eq!((&order["number"], &order["reference"]), (&json!(1), &json!("SO-000001")));
     assert_eq!((&order["status"], &order["currency"]), (&json!("fulfilled"), &json!("EUR")));
-    // 30.00 and 5.00 - 1.00, less a tenth.
+    // 30.00 plus 5.00 - 1.00, less 10 percent.
     assert_eq!(
         (&order["subtotal"], &order["discount"], &order["total"], &order["amountDue"]),
         (&json!("35.00"), &json!("4.40"), &json!("30.60"), &json!("30.60"))
@@ -106,7 +108,7 @@ async fn an_order_takes_its_stock_at_once_and_a_repetition_changes_nothing() {
 
     let again = keyed.post("/api/v1/orders", &body).await;
     assert_eq!((again.status, again.header("idempotent-replayed"), &again.body), (201, "true", &order));
-    // The key is forgotten some day; the order's own id is not.
+    // The idempotency key expires one day, but the order id does not.
     let later = acme.submit("orders", &body).await;
     assert_eq!((later.status, later.header("idempotent-replayed"), &later.body), (201, "true", &order));
     let mut other = body.clone();
@@ -128,7 +130,7 @@ async fn an_order_takes_its_stock_at_once_and_a_repetition_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_shortage_lists_every_short_line_and_takes_nothing() {
+async fn a_shortage_lists_every_short_variant_and_takes_no_stock() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let (bolt, nut, washer) = (
@@ -136,7 +138,7 @@ async fn a_shortage_lists_every_short_line_and_takes_nothing() {
         stocked(&acme, "NUT", "3").await,
         stocked(&acme, "WASHER", "9").await,
     );
-    // Two lines of one variant count together.
+    // The quantities of two lines with the same variant are added up.
     let body = json!({"lines": [
         {"variantId": bolt, "quantity": "2"}, {"variantId": nut, "quantity": "4"}, {"variantId": bolt, "quantity": "1"},
         {"variantId": washer, "quantity": "1"},
@@ -157,7 +159,7 @@ async fn a_shortage_lists_every_short_line_and_takes_nothing() {
     };
     assert_eq!(short, BTreeSet::from([of(&bolt, "3", "2"), of(&nut, "4", "3")]));
     assert_eq!(level(&acme, &washer).await, is("9", "0", "9"));
-    // The number was not used up.
+    // The refused order did not use up a number.
     let order = made(acme.submit("orders", &json!({"lines": [{"variantId": nut, "quantity": "3"}]})).await);
     assert_eq!(order["number"], 1);
     assert_books_hold(&app, &acme).await;
@@ -175,7 +177,7 @@ async fn a_reserved_order_is_fulfilled_cancelled_and_returned_in_parts() {
     let (id, line) = (order["id"].as_str().unwrap(), &order["lines"][0]["id"]);
     assert_eq!(order["status"], "reserved");
     assert_eq!(level(&acme, &bolt).await, is("10", "8", "2"));
-    // Reserved is taken: nobody else gets it, by whatever way.
+    // Reserved stock is not available to other orders or to adjustments.
     let other = acme.submit("orders", &json!({"lines": [{"variantId": bolt, "quantity": "3"}]})).await;
     assert_eq!(other.body["shortages"][0]["available"], "2");
     assert_eq!(acme.adjust(&bolt, "-3").await.status, 409);
@@ -189,7 +191,7 @@ async fn a_reserved_order_is_fulfilled_cancelled_and_returned_in_parts() {
     let refused = acme.submit(&format!("orders/{id}/fulfil"), &more).await;
     assert_eq!((refused.status, refused.code()), (409, "more_than_left"), "{refused:?}");
 
-    // Three are still open: 30.00 of 80.00 need not be paid.
+    // Three units are still open, so 30.00 of 80.00 is credited.
     let cancelled = acme.submit(&format!("orders/{id}/cancel"), &json!({"reason": "late"})).await;
     assert_eq!((cancelled.status, &cancelled.body["status"]), (200, &json!("fulfilled")));
     assert_eq!(
@@ -222,7 +224,7 @@ async fn a_reserved_order_is_fulfilled_cancelled_and_returned_in_parts() {
 }
 
 #[tokio::test]
-async fn the_server_is_the_authority_on_prices() {
+async fn the_server_enforces_the_rules_for_prices_and_discounts() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let bolt = stocked(&acme, "BOLT", "10").await;
@@ -258,7 +260,7 @@ async fn the_server_is_the_authority_on_prices() {
         let refused = manager.submit("orders", &body).await;
         assert_eq!((refused.status, refused.code()), (status, code), "{body}: {refused:?}");
     }
-    // A discount is a price too.
+    // A discount lowers the price too. A discount limit applies to staff, but not to a manager.
     let free = line(json!({"discount": "100%"}));
     made(staff.submit("orders", &free).await);
     let limit = json!({"discountLimitPercent": "10.5"});
@@ -271,7 +273,7 @@ async fn the_server_is_the_authority_on_prices() {
     of_both["discount"] = json!("0.55");
     assert_eq!(made(staff.submit("orders", &of_both).await)["discount"], "1.05");
     made(manager.submit("orders", &free).await);
-    // Rounded as the discount itself is: a tenth of 9.95 is 1.00, of each of three lines.
+    // The limit is rounded like the discount: 10 percent of 9.95 is 1.00, for each of three lines.
     acme.patch("/api/v1/settings", &json!({"discountLimitPercent": "10"})).await;
     let uneven =
         acme.patch(&format!("/api/v1/variants/{}", bolt.as_str().unwrap()), &json!({"price": "9.95"})).await;
@@ -293,7 +295,7 @@ async fn the_server_is_the_authority_on_prices() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_there_is_is_sold_exactly_once_and_numbers_have_no_gap() {
+async fn stock_is_sold_exactly_once_and_order_numbers_have_no_gap() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let mut variants = Vec::new();
@@ -314,7 +316,7 @@ async fn what_there_is_is_sold_exactly_once_and_numbers_have_no_gap() {
         let reply = acme.submit("orders", body).await;
         match reply.status {
             201 => {
-                // Some of them are cancelled, twice at once: one of the two finds nothing open.
+                // Some orders get two cancellations at the same time. Only one of the two succeeds.
                 if reply.body["status"] == "reserved" && reply.body["number"].as_i64().unwrap() % 2 == 0 {
                     let path = format!("orders/{}/cancel", reply.body["id"].as_str().unwrap());
                     let body = json!({});
@@ -331,10 +333,10 @@ async fn what_there_is_is_sold_exactly_once_and_numbers_have_no_gap() {
         }
     });
     let placed = join_all(work.collect()).await.into_iter().filter(|placed| *placed).count();
-    assert!(placed > 10 && placed < 60, "{placed} placed: some are short, some are not");
+    assert!(placed > 10 && placed < 60, "{placed} placed: some orders must be short, but not all");
     assert_books_hold(&app, acme).await;
 
-    // The last one, wanted by many.
+    // Many clients order the last unit.
     let last = stocked(acme, "LAST", "1").await;
     let buyers = (0..16).map(|_| {
         let body = json!({"lines": [{"variantId": last, "quantity": "1"}]});
@@ -342,7 +344,7 @@ async fn what_there_is_is_sold_exactly_once_and_numbers_have_no_gap() {
     });
     let sold = join_all(buyers.collect()).await.into_iter().filter(|status| *status == 201).count();
     assert_eq!(sold, 1);
-    // One key, sent by many.
+    // Many requests with one idempotency key.
     let (keyed, body) = (
         acme.with("idempotency-key", "same"),
         json!({"lines": [{"variantId": variants[0], "quantity": "0.001"}]}),
@@ -360,12 +362,12 @@ async fn what_there_is_is_sold_exactly_once_and_numbers_have_no_gap() {
     let theirs = stocked(&zenith, "BOLT", "5").await;
     let body = json!({"lines": [{"variantId": theirs, "quantity": "1"}]});
     let order = zenith.with("idempotency-key", "same").post("/api/v1/orders", &body).await;
-    assert_eq!((order.status, order.header("idempotent-replayed")), (201, ""), "another business's key");
+    assert_eq!((order.status, order.header("idempotent-replayed")), (201, ""), "key of another business");
     assert_books_hold(&app, acme).await;
 }
 
 #[tokio::test]
-async fn what_is_to_be_told_is_written_with_the_order_and_read_by_no_business() {
+async fn an_event_is_written_with_its_order_and_no_business_can_read_it() {
     let app = TestApp::start().await;
     let (acme, zenith) = (app.tenant("acme").await, app.tenant("zenith").await);
     let bolt = stocked(&acme, "BOLT", "2").await;
@@ -377,15 +379,15 @@ async fn what_is_to_be_told_is_written_with_the_order_and_read_by_no_business() 
         .query("SELECT topic, payload, tenant_id, tenant_role::text FROM shared.outbox ORDER BY id", &[])
         .await
         .unwrap();
-    assert_eq!(rows.len(), 2, "nothing is told of what was refused");
+    assert_eq!(rows.len(), 2, "a refused order must write no event");
     assert_eq!(rows[0].get::<_, String>(0), "stock.adjusted");
     assert_eq!(rows[1].get::<_, String>(0), "order.placed");
     assert_eq!(rows[1].get::<_, Value>(1)["orderId"], placed["id"]);
-    assert_eq!(rows[1].get::<_, Uuid>(2), acme.tenant.id.as_uuid());
+    assert_eq!(rows[1].get::<_, Uuid>(2), Uuid::from(acme.tenant.id));
     let role: String = rows[1].get(3);
     assert_eq!(role, acme.tenant.role.as_str());
 
-    // As zenith: nothing to read, and nothing to write in another's name.
+    // Zenith can neither read events nor write an event in the name of another business.
     let server = app.database.as_server().await;
     server.batch_execute(&format!("BEGIN; SET LOCAL ROLE {}", zenith.tenant.role.quoted())).await.unwrap();
     let read = server.query("SELECT FROM shared.outbox", &[]).await.unwrap_err();
@@ -398,7 +400,7 @@ async fn what_is_to_be_told_is_written_with_the_order_and_read_by_no_business() 
     );
     assert_eq!(server.batch_execute(&forged).await.unwrap_err().code().unwrap().code(), "42501");
 
-    // What is old goes, and so do old keys; what is young stays.
+    // Old events and old idempotency keys are deleted, and new ones are kept.
     made(acme.submit("customers", &json!({"name": "Ann"})).await);
     admin.batch_execute("UPDATE shared.outbox SET created_at = now() - interval '8 days'").await.unwrap();
     admin
@@ -407,20 +409,20 @@ async fn what_is_to_be_told_is_written_with_the_order_and_read_by_no_business() 
         .unwrap();
     acme.adjust(&bolt, "5").await;
     made(acme.submit("orders", &order).await);
-    let provisioner = app.onboarding().provisioner();
+    let owner_database = app.onboarding().owner_database();
     let prune = async |tx: &tenancy::SharedTx| tenancy::outbox::prune(tx, 7).await;
-    assert_eq!(provisioner.write_shared(prune).await.unwrap(), 2);
+    assert_eq!(owner_database.write_shared(prune).await.unwrap(), 2);
     let forget = async |tx: &tenancy::TenantTx| inventory::idempotency::forget(tx, 7).await;
-    assert!(provisioner.write_tenant(&acme.tenant, forget).await.unwrap() >= 2);
+    assert!(owner_database.write_tenant(&acme.tenant, forget).await.unwrap() >= 2);
     let left: i64 =
         admin.query_one("SELECT count(*) FROM business_1.idempotency_keys", &[]).await.unwrap().get(0);
-    assert_eq!(left, 2, "the adjustment and the order of just now");
+    assert_eq!(left, 2, "the keys of the new adjustment and the new order");
     let told: i64 = admin.query_one("SELECT count(*) FROM shared.outbox", &[]).await.unwrap().get(0);
     assert_eq!(told, 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_last_unit_goes_to_one_of_two_whatever_they_want_it_for() {
+async fn the_last_unit_goes_to_exactly_one_of_two_documents() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     contest::last_unit(&acme, 3).await;
@@ -429,11 +431,11 @@ async fn the_last_unit_goes_to_one_of_two_whatever_they_want_it_for() {
 }
 
 #[tokio::test]
-async fn what_comes_back_in_parts_is_credited_to_the_cent() {
+async fn returns_in_parts_are_credited_to_the_cent() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let bolt = stocked(&acme, "BOLT", "10").await;
-    // Three for 10.00: a third has no end.
+    // Three units for 10.00 in total. A third of it is not a whole number of cents.
     let line = json!({"variantId": bolt, "quantity": "3", "discount": "20.00"});
     let order = made(acme.submit("orders", &json!({"lines": [line]})).await);
     assert_eq!(order["total"], "10.00");
@@ -450,7 +452,7 @@ async fn what_comes_back_in_parts_is_credited_to_the_cent() {
 }
 
 #[tokio::test]
-async fn what_is_wasted_leaves_the_cost_of_the_rest_as_it_was() {
+async fn a_scrapped_return_leaves_the_average_cost_unchanged() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let bolt = stocked(&acme, "BOLT", "3").await;
@@ -468,7 +470,7 @@ async fn what_is_wasted_leaves_the_cost_of_the_rest_as_it_was() {
     assert_eq!(before, "6.3333");
     let back = json!({"reason": "broken", "lines": [{"lineId": order["lines"][0]["id"], "quantity": "1", "restock": false}]});
     made(acme.submit(&format!("orders/{}/returns", order["id"].as_str().unwrap()), &back).await);
-    // It was sold at 4, and is gone at 4.
+    // The unit was sold at the cost 4, and it is scrapped at the cost 4.
     assert_eq!(cost_of_next().await, before);
 }
 

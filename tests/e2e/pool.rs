@@ -1,4 +1,4 @@
-//! Nothing leaks through the pool: not after errors, panics, timeouts or futures dropped at any point.
+//! The pool leaks nothing between transactions, even after errors, panics, timeouts and dropped futures.
 
 use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
@@ -24,7 +24,7 @@ async fn names(database: &Database, tenant: &Arc<Tenant>) -> BTreeSet<String> {
     rows.iter().map(|row| row.get(0)).collect()
 }
 
-/// No backend of the pool is left inside a transaction or at work.
+/// Asserts that every backend of the pool is idle and outside a transaction.
 async fn assert_all_idle(database: &TestDatabase) {
     let admin = database.as_admin().await;
     let sql = "SELECT count(*) FROM pg_stat_activity
@@ -44,7 +44,7 @@ async fn a_future_dropped_at_any_poll_commits_nothing() {
     let app = TestApp::start().await;
     let acme = app.onboard("acme", "a@acme.test").await;
     let zenith = app.onboard("zenith", "z@zenith.test").await;
-    // One connection: whatever is left open on it, the next transaction would commit.
+    // The pool has one connection. The next transaction would commit anything that is left open on it.
     let database = app.database.pool(1);
     let mut dropped = 0;
     for polls in 1.. {
@@ -72,24 +72,24 @@ async fn a_future_dropped_at_any_poll_commits_nothing() {
 }
 
 #[tokio::test]
-async fn a_connection_is_opened_to_its_end_when_nobody_waits_for_it_any_more() {
+async fn a_connection_is_opened_completely_although_its_caller_has_given_up() {
     let app = TestApp::start().await;
     let acme = app.onboard("acme", "a@acme.test").await;
     let database = app.database.pool(1);
     let scope = acme.scope();
     let given_up = drop_after_polls(database.read(&scope, async |tx| tx.query(NAMES, &[]).await), 1).await;
-    assert!(given_up.is_none(), "it was too fast to be given up");
+    assert!(given_up.is_none(), "the read ended before it could be given up");
     for _ in 0..200 {
         if database.pool_status().idle == 1 {
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("the connection was thrown away: {:?}", database.pool_status());
+    panic!("the connection was discarded: {:?}", database.pool_status());
 }
 
 #[tokio::test]
-async fn a_write_dropped_at_any_poll_is_whole_or_nothing() {
+async fn a_write_dropped_at_any_poll_is_stored_completely_or_not_at_all() {
     let app = TestApp::start().await;
     let acme = app.onboard("acme", "a@acme.test").await;
     let database = app.database.pool(1);
@@ -106,7 +106,7 @@ async fn a_write_dropped_at_any_poll_is_whole_or_nothing() {
         assert_eq!(first, second, "half a transaction after {polls} polls");
         if let Some(outcome) = ended {
             outcome.unwrap();
-            assert!(first, "what was acknowledged is there");
+            assert!(first, "an acknowledged write must be stored");
             return;
         }
     }
@@ -114,7 +114,7 @@ async fn a_write_dropped_at_any_poll_is_whole_or_nothing() {
 }
 
 #[tokio::test]
-async fn a_statement_abandoned_in_flight_costs_the_connection_and_is_cancelled() {
+async fn a_statement_abandoned_in_flight_is_cancelled_and_its_connection_closed() {
     let app = TestApp::start().await;
     let acme = app.onboard("acme", "a@acme.test").await;
     let database = app.database.pool(1);
@@ -128,14 +128,14 @@ async fn a_statement_abandoned_in_flight_costs_the_connection_and_is_cancelled()
     database.write(&acme.scope(), async |tx| insert(tx, "kept").await).await.unwrap();
     assert!(
         started.elapsed() < Duration::from_secs(3),
-        "the next user does not wait for the abandoned statement"
+        "the next transaction must not wait for the abandoned statement"
     );
     assert_eq!(names(&database, &acme).await, BTreeSet::from(["kept".to_owned()]));
     assert_all_idle(&app.database).await;
 }
 
 #[tokio::test]
-async fn giving_a_statement_up_inside_a_transaction_ends_the_transaction() {
+async fn abandoning_a_statement_inside_a_transaction_ends_the_transaction() {
     let app = TestApp::start().await;
     let acme = app.onboard("acme", "a@acme.test").await;
     let database = app.database.pool(1);
@@ -199,24 +199,25 @@ async fn errors_and_panics_roll_back() {
 }
 
 #[tokio::test]
-async fn a_read_keeps_nothing() {
+async fn a_read_stores_nothing() {
     let app = TestApp::start().await;
     let acme = app.onboard("acme", "a@acme.test").await;
     let database = app.database.pool(1);
-    // Debug builds find it out; release builds roll it back.
+    // Debug builds refuse the write. Release builds roll it back.
     let written = database.read(&acme.scope(), async |tx| insert(tx, "lost").await).await;
     assert_eq!(written.unwrap_err().sqlstate().unwrap().code(), "25006");
     assert!(names(&database, &acme).await.is_empty());
 }
 
 #[tokio::test]
-async fn mixed_businesses_in_parallel_never_meet() {
+async fn businesses_in_parallel_never_see_each_other_s_rows() {
     let app = TestApp::start().await;
     let mut tenants = Vec::new();
     for n in 0..4 {
         tenants.push(app.onboard(&format!("shop{n}"), &format!("o{n}@shop.test")).await);
     }
-    // Fewer connections than businesses, and each connection forgets statements all the time.
+    // There are fewer connections than businesses, and each connection often discards its prepared
+    // statements.
     let settings = PoolSettings {
         max_connections: 3,
         max_statements_per_connection: 2.try_into().unwrap(),
@@ -244,7 +245,7 @@ async fn mixed_businesses_in_parallel_never_meet() {
             let _ = drop_after_polls(work, if n % 3 == 0 { n % 11 + 1 } else { usize::MAX }).await;
         }
     });
-    // All at once on one thread.
+    // All transactions run at the same time, on one thread.
     join_all(work.collect()).await;
     for tenant in &tenants {
         let stored = names(&database, tenant).await;
@@ -257,7 +258,7 @@ async fn mixed_businesses_in_parallel_never_meet() {
 }
 
 #[tokio::test]
-async fn statements_survive_a_migration_under_them() {
+async fn prepared_statements_survive_a_migration() {
     let app = TestApp::start().await;
     let acme = app.onboard("acme", "a@acme.test").await;
     let database = app.database.pool(3);
@@ -265,7 +266,7 @@ async fn statements_survive_a_migration_under_them() {
     let read = async || {
         database.read(&acme.scope(), async |tx| tx.query(ALL, &[]).await.map(|rows| rows.len())).await
     };
-    // Every connection has planned the statement.
+    // Every connection plans the statement.
     let (a, b, c) = tokio::join!(read(), read(), read());
     assert!(a.is_ok() && b.is_ok() && c.is_ok());
     let owner = app.database.as_owner().await;
@@ -275,7 +276,7 @@ async fn statements_survive_a_migration_under_them() {
             .await
             .unwrap();
         for _ in 0..5 {
-            read().await.expect("a changed table is planned anew");
+            read().await.expect("a statement on a changed table must be planned again");
         }
         let (a, b, c) = tokio::join!(read(), read(), read());
         assert!(a.is_ok() && b.is_ok() && c.is_ok());
@@ -283,7 +284,7 @@ async fn statements_survive_a_migration_under_them() {
 }
 
 #[tokio::test]
-async fn a_full_pool_refuses_in_time_and_recovers() {
+async fn a_full_pool_refuses_after_its_timeout_and_recovers() {
     let app = TestApp::start().await;
     let acme = app.onboard("acme", "a@acme.test").await;
     let settings = PoolSettings {
@@ -328,7 +329,7 @@ async fn broken_connections_are_replaced() {
 }
 
 #[tokio::test]
-async fn a_connection_that_is_refused_a_role_is_not_lent_again() {
+async fn a_connection_that_is_refused_a_role_is_not_used_again() {
     let app = TestApp::start().await;
     let acme = app.onboard("acme", "a@acme.test").await;
     let database = app.database.pool(1);
@@ -339,7 +340,8 @@ async fn a_connection_that_is_refused_a_role_is_not_lent_again() {
     };
     let before = pid().await.unwrap();
     assert_eq!(pid().await.unwrap(), before);
-    // What a backend may keep to itself for a while, though it is not so any more, is made true here.
+    // A backend may refuse a new role for a while, because it caches the list of roles. The REVOKE causes the
+    // same refusal.
     let admin = app.database.as_admin().await;
     let role = acme.role.quoted();
     admin.batch_execute(&format!("REVOKE {role} FROM tenantry_test_server")).await.unwrap();
@@ -350,7 +352,7 @@ async fn a_connection_that_is_refused_a_role_is_not_lent_again() {
 }
 
 #[tokio::test]
-async fn all_statements_of_a_snapshot_see_one_moment() {
+async fn all_statements_of_a_snapshot_see_the_same_data() {
     let app = TestApp::start().await;
     let acme = app.onboard("acme", "a@acme.test").await;
     let database = app.database.pool(2);

@@ -1,4 +1,4 @@
-//! The process: ready soon, ends well, dies without harm.
+//! The server process: its readiness, its shutdown, its timeouts, and its sudden end.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -13,7 +13,7 @@ fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// Keeps whoever changes stock of this business waiting, until it is rolled back.
+/// Locks the stock levels of this business. Every change of stock waits until the transaction is rolled back.
 async fn lock_stock<'a>(owner: &'a mut Client, tenant: &Tenant) -> Transaction<'a> {
     let transaction = owner.transaction().await.unwrap();
     let sql = format!("SELECT * FROM {}.stock_levels FOR UPDATE", tenant.schema);
@@ -22,14 +22,14 @@ async fn lock_stock<'a>(owner: &'a mut Client, tenant: &Tenant) -> Transaction<'
 }
 
 #[tokio::test]
-async fn sigterm_lets_a_running_request_end() {
+async fn a_running_request_completes_after_sigterm() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let variant = acme.create_product(&a_product("BOLT")).await["variants"][0]["id"].clone();
     acme.adjust(&variant, "5").await;
     let port = free_port();
     let mut serving = Program::beside(&app).serve(port);
-    // Every worker has opened connections to the database, and uses those of the others.
+    // Every worker opens connections to the database, and uses connections of the other workers.
     let http = reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();
     let url = format!("http://127.0.0.1:{port}/api/v1/stock/movements");
     for _ in 0..5 {
@@ -39,7 +39,7 @@ async fn sigterm_lets_a_running_request_end() {
         let answers = tokio::join!(get(), get(), get(), get(), get(), get());
         assert_eq!(answers.0.unwrap().status(), 200);
     }
-    // A lock keeps the request at work until we let go.
+    // A lock keeps the request running until the test releases the lock.
     let mut owner = app.database.as_owner().await;
     let blocker = lock_stock(&mut owner, &acme.tenant).await;
     let token = acme.token.clone().unwrap();
@@ -55,7 +55,7 @@ async fn sigterm_lets_a_running_request_end() {
     tokio::time::sleep(Duration::from_millis(500)).await;
     serving.signal("TERM");
     tokio::time::sleep(Duration::from_millis(300)).await;
-    assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "a draining server takes no new connection");
+    assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "a draining server must accept no connection");
     blocker.rollback().await.unwrap();
     let answer = request.await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
@@ -94,21 +94,22 @@ async fn a_killed_server_loses_nothing_that_it_acknowledged() {
     }
     drop(serving);
     assert!(acknowledged.len() >= 20, "{acknowledged:?}");
-    // Each is repeated under its key: what was done is not done again, what was lost is done now.
+    // Each request is repeated with its key. A request that took effect is not run again. A lost request is
+    // run now.
     for n in 0..30 {
         let body = json!({"variantId": variant, "quantity": "1", "reason": "x"});
         let reply =
             acme.with("idempotency-key", &format!("k{n}")).post("/api/v1/stock/adjustments", &body).await;
         assert_eq!(reply.status, 201);
         if acknowledged.contains(&n) {
-            assert_eq!(reply.header("idempotent-replayed"), "true", "{n} was acknowledged");
+            assert_eq!(reply.header("idempotent-replayed"), "true", "request {n} was acknowledged");
         }
     }
     assert_eq!(acme.on_hand(&variant).await, "30");
 }
 
 #[tokio::test]
-async fn a_server_that_drains_says_so() {
+async fn a_draining_server_reports_that_it_is_not_ready() {
     let mut app = TestApp::start().await;
     assert_eq!(app.stranger("localhost").get("/readyz").await.status, 200);
     app.running().state().draining.store(true, std::sync::atomic::Ordering::Relaxed);
@@ -118,7 +119,7 @@ async fn a_server_that_drains_says_so() {
 }
 
 #[tokio::test]
-async fn a_request_that_takes_too_long_is_given_up_and_undone() {
+async fn a_request_over_its_deadline_is_refused_and_rolled_back() {
     let app = TestApp::start_with("[server]\nrequest_timeout_ms = 1500").await;
     let acme = app.tenant("acme").await;
     let variant = acme.create_product(&a_product("BOLT")).await["variants"][0]["id"].clone();
@@ -132,7 +133,7 @@ async fn a_request_that_takes_too_long_is_given_up_and_undone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn slow_clients_are_let_go() {
+async fn slow_clients_are_disconnected() {
     let app = TestApp::start_with("[server]\nclient_timeout_ms = 300").await;
     let read = |request: &str| {
         let mut stream = TcpStream::connect(("127.0.0.1", app.port())).unwrap();
@@ -164,5 +165,5 @@ async fn two_servers_share_one_database() {
         .send()
         .await
         .unwrap();
-    assert_eq!(answer.status(), 200, "a token of one server is good on the other");
+    assert_eq!(answer.status(), 200, "a token of one server must be valid at the other");
 }

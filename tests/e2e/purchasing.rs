@@ -1,10 +1,10 @@
-//! Orders to suppliers: received in parts, and never more than was ordered.
+//! Purchase orders: goods are received in parts, and never more than was ordered plus the tolerance.
 
 use harness::{Business, Reply, TestApp, a_product, join_all};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// A supplier, a variant, and a sent order of so much of it.
+/// A supplier, a variant, and a sent purchase order for `quantity` units of the variant.
 async fn ordered(business: &Business<'_>, quantity: &str) -> (Value, Value, Value) {
     let supplier =
         business.post("/api/v1/suppliers", &json!({"name": format!("Supplier {}", Uuid::now_v7())})).await;
@@ -24,7 +24,7 @@ fn id(document: &Value) -> &str {
 }
 
 #[tokio::test]
-async fn goods_come_in_parts_and_stock_changes_with_the_receipt_alone() {
+async fn goods_are_received_in_parts_and_only_a_receipt_changes_stock() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let (supplier, bolt, order) = ordered(&acme, "10").await;
@@ -45,13 +45,13 @@ async fn goods_come_in_parts_and_stock_changes_with_the_receipt_alone() {
     let more = json!({"lines": [{"lineId": line, "quantity": "7"}]});
     assert_eq!(acme.submit(&receipts, &more).await.code(), "more_than_left");
 
-    // What came in is worth what it cost.
+    // The movement has the unit cost of the purchase order.
     let ledger = acme.get(&format!("/api/v1/stock/movements?variantId={}", bolt.as_str().unwrap())).await;
     assert_eq!(
         (&ledger.body["data"][0]["kind"], &ledger.body["data"][0]["unitCost"]),
         (&json!("purchase"), &json!("2.5"))
     );
-    // A wrong receipt is taken back, once, and its delivery note can be booked anew.
+    // A wrong receipt can be reversed once. Its delivery note can then be booked again.
     let back = json!({"reverses": first.body["id"]});
     let reversed = acme.submit(&receipts, &back).await;
     assert_eq!((reversed.status, acme.on_hand(&bolt).await.as_str()), (201, "0"), "{reversed:?}");
@@ -79,7 +79,7 @@ async fn goods_come_in_parts_and_stock_changes_with_the_receipt_alone() {
 }
 
 #[tokio::test]
-async fn an_order_moves_only_where_it_may() {
+async fn a_purchase_order_refuses_changes_that_its_status_does_not_allow() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let (_, variant, order) = ordered(&acme, "5").await;
@@ -100,7 +100,7 @@ async fn an_order_moves_only_where_it_may() {
     assert_eq!(acme.submit(&format!("{path}/confirm"), &json!({})).await.body["status"], "CONFIRMED");
     let one = json!({"lines": [{"lineId": order["lines"][0]["id"], "quantity": "1"}]});
     assert_eq!(acme.submit(&format!("{path}/receipts"), &one).await.status, 201);
-    // Of which part has come, it is closed short and not cancelled.
+    // A partly received order can be closed short, but it cannot be cancelled.
     let refused = acme.submit(&format!("{path}/cancel"), &json!({})).await;
     assert_eq!((refused.code(), &refused.body["allowed"]), ("illegal_move", &json!(["CLOSED_SHORT"])));
     let closed = acme.submit(&format!("{path}/close"), &json!({})).await;
@@ -113,7 +113,7 @@ async fn an_order_moves_only_where_it_may() {
     let twice = json!({"supplierId": order["supplierId"], "lines": [
         {"variantId": variant, "quantity": "1", "unitCost": "1"}, {"variantId": variant, "quantity": "1", "unitCost": "1"}]});
     assert_eq!(acme.submit("purchase-orders", &twice).await.code(), "ordered_twice");
-    // What the supplier charges on top is rounded for each line, and in the total.
+    // The supplier's tax is rounded for each line and added to the total.
     let taxed = acme
         .submit(
             "purchase-orders",
@@ -135,10 +135,10 @@ async fn an_order_moves_only_where_it_may() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_ordered_is_received_exactly_once() {
+async fn ordered_goods_are_received_exactly_once() {
     let app = TestApp::start().await;
     let acme = &app.tenant("acme").await;
-    // Eight receive all seven at once, each with a key of its own.
+    // Eight requests receive all seven units at the same time, each with its own key.
     let (_, bolt, order) = ordered(acme, "7").await;
     let receipts = &format!("purchase-orders/{}/receipts", id(&order));
     let all = &json!({"lines": [{"lineId": order["lines"][0]["id"], "quantity": "7"}]});
@@ -148,7 +148,7 @@ async fn what_was_ordered_is_received_exactly_once() {
     assert!(statuses.iter().all(|status| matches!(status, 201 | 409)), "{statuses:?}");
     assert_eq!(acme.on_hand(&bolt).await, "7");
 
-    // The same receipt twenty times at once: once.
+    // The same receipt is sent twenty times at the same time. It takes effect once.
     let (_, nut, order) = ordered(acme, "20").await;
     let receipts = &format!("purchase-orders/{}/receipts", id(&order));
     let one = &json!({"id": Uuid::now_v7(), "lines": [{"lineId": order["lines"][0]["id"], "quantity": "5"}]});
@@ -159,7 +159,7 @@ async fn what_was_ordered_is_received_exactly_once() {
     );
     assert_eq!(acme.on_hand(&nut).await, "5");
 
-    // Receiving against cancelling: either all is here, or nothing is.
+    // A receipt and a cancellation compete. Either all goods are received, or none.
     for _ in 0..5 {
         let (_, washer, order) = ordered(acme, "3").await;
         let path = &format!("purchase-orders/{}", id(&order));
@@ -169,7 +169,7 @@ async fn what_was_ordered_is_received_exactly_once() {
         assert_ne!(received.status == 201, cancelled.status == 200, "{received:?} {cancelled:?}");
         assert_eq!(acme.on_hand(&washer).await, if received.status == 201 { "3" } else { "0" });
     }
-    // A tolerance lets more come, and no more than that.
+    // The over-receipt tolerance allows more units than ordered, up to its limit.
     acme.patch("/api/v1/settings", &json!({"overReceiptPercent": "10"})).await;
     let (_, pin, order) = ordered(acme, "10").await;
     let receipts = format!("purchase-orders/{}/receipts", id(&order));
@@ -182,7 +182,7 @@ async fn what_was_ordered_is_received_exactly_once() {
     assert_eq!((count, acme.get("/api/v1/stock/ledger").await.body["holds"].clone()), (0, json!(true)));
 }
 
-/// What one unit cost of what is sold next.
+/// Sells one unit and returns its unit cost.
 async fn cost_of_next(business: &Business<'_>, variant: &Value) -> Value {
     let sold = json!({"lines": [{"variantId": variant, "quantity": "1"}]});
     let order = business.submit("orders", &sold).await;
@@ -192,29 +192,29 @@ async fn cost_of_next(business: &Business<'_>, variant: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn a_receipt_that_is_taken_back_takes_its_cost_with_it_unless_something_was_sold_at_it() {
+async fn a_reversed_receipt_restores_the_average_cost_unless_goods_were_sold_since() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let (_, bolt, order) = ordered(&acme, "10").await;
-    // 10 that cost 4, then 10 at 2.50.
+    // 10 units at the cost 4, then 10 units at 2.50.
     acme.adjust(&bolt, "10").await;
     let receipts = format!("purchase-orders/{}/receipts", id(&order));
     let received = acme.submit(&receipts, &json!({})).await;
     let staff = app.member_of(&acme.tenant, "STAFF").await;
     let back = json!({"reverses": received.body["id"]});
-    assert_eq!(staff.submit(&receipts, &back).await.status, 403, "staff receive, and take nothing back");
+    assert_eq!(staff.submit(&receipts, &back).await.status, 403, "staff must not reverse a receipt");
     assert_eq!(acme.submit(&receipts, &back).await.status, 201);
     assert_eq!(cost_of_next(&acme, &bolt).await, "4");
 
     let received = acme.submit(&receipts, &json!({})).await;
-    assert_eq!(cost_of_next(&acme, &bolt).await, "3.2105", "9 at 4, 10 at 2.50");
+    assert_eq!(cost_of_next(&acme, &bolt).await, "3.2105", "9 units at 4 and 10 units at 2.50");
     assert_eq!(acme.submit(&receipts, &json!({"reverses": received.body["id"]})).await.status, 201);
     assert_eq!(cost_of_next(&acme, &bolt).await, "3.2105");
     assert_eq!(acme.get("/api/v1/stock/ledger").await.body["holds"], true);
 }
 
 #[tokio::test]
-async fn a_wrong_price_is_taken_back_with_its_receipt_whatever_came_since() {
+async fn a_reversed_receipt_removes_its_wrong_cost_even_after_later_receipts() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let (supplier, bolt, _) = ordered(&acme, "1").await;
@@ -236,12 +236,13 @@ async fn a_wrong_price_is_taken_back_with_its_receipt_whatever_came_since() {
     buy("5", "1").await;
     assert_eq!(acme.submit(&wrong, &wrong_back).await.status, 201);
     assert_eq!(cost_of_next(&acme, &bolt).await, "1");
-    // Three zeros too many: of so much the average is known to more than the cent.
+    // A quantity with three zeros too many. The average cost of such a quantity needs more digits than cents.
     let (wrong, wrong_back) = buy("30000000", "2.3457").await;
     assert_eq!(acme.submit(&wrong, &wrong_back).await.status, 201);
     assert_eq!(cost_of_next(&acme, &bolt).await, "1");
     assert_eq!(acme.adjust(&bolt, "-13").await.status, 201);
-    // Of a level that is empty again, what was taken back leaves no cost either: the catalogue's is taken.
+    // At an empty stock level, a reversed receipt leaves no average cost. The next goods get the variant's
+    // own cost.
     let (wrong, wrong_back) = buy("10", "100").await;
     assert_eq!(acme.submit(&wrong, &wrong_back).await.status, 201);
     acme.adjust(&bolt, "3").await;
@@ -250,7 +251,7 @@ async fn a_wrong_price_is_taken_back_with_its_receipt_whatever_came_since() {
 }
 
 #[tokio::test]
-async fn goods_for_a_location_that_was_closed_meanwhile_are_refused_and_told_why() {
+async fn goods_for_an_archived_location_are_refused_with_the_reason() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let (supplier, bolt, _) = ordered(&acme, "1").await;
@@ -269,7 +270,7 @@ async fn goods_for_a_location_that_was_closed_meanwhile_are_refused_and_told_why
 }
 
 #[tokio::test]
-async fn a_draft_is_changed_in_its_taxes_its_day_and_not_beyond_sense() {
+async fn the_taxes_and_the_expected_day_of_a_draft_can_be_changed_within_limits() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let (supplier, bolt, _) = ordered(&acme, "1").await;
@@ -287,7 +288,7 @@ async fn a_draft_is_changed_in_its_taxes_its_day_and_not_beyond_sense() {
         assert_eq!((refused.status, refused.code()), (422, "invalid_day"), "{day}: {refused:?}");
     }
     assert_eq!(acme.patch(&path, &json!({"expectedOn": "2999-02-29"})).await.code(), "invalid_value");
-    // As much as can be counted, with as much again tolerated: no more than the books can hold.
+    // The largest quantity, with a tolerance of 100 percent, still fits into the database.
     acme.patch("/api/v1/settings", &json!({"overReceiptPercent": "100"})).await;
     let most = acme.patch(&path, &json!({"lines": lines("0", "99999999999.999", "0")})).await;
     assert_eq!(most.status, 200, "{most:?}");
@@ -299,11 +300,11 @@ async fn a_draft_is_changed_in_its_taxes_its_day_and_not_beyond_sense() {
 }
 
 #[tokio::test]
-async fn an_order_that_has_become_overdue_is_no_longer_what_was_read() {
+async fn a_purchase_order_that_becomes_overdue_no_longer_matches_its_cached_response() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let (_, _, order) = ordered(&acme, "1").await;
-    // Between these two it is always another day.
+    // These two time zones never have the same day.
     let (west, east) = ("Etc/GMT+12", "Pacific/Kiritimati");
     assert_eq!(acme.patch("/api/v1/settings", &json!({"timeZone": west})).await.status, 200);
     let path = format!("/api/v1/purchase-orders/{}", id(&order));
@@ -317,7 +318,7 @@ async fn an_order_that_has_become_overdue_is_no_longer_what_was_read() {
     assert_eq!(acme.patch("/api/v1/settings", &json!({"timeZone": east})).await.status, 200);
     let now = known.get(&path).await;
     assert_eq!((now.status, &now.body["overdue"]), (200, &json!(true)));
-    // Nobody has changed it.
+    // The order itself has not changed, so the same ETag still allows an edit.
     let changed = acme.with("if-match", read.header("etag")).patch(&path, &json!({"note": "late"})).await;
     assert_eq!(changed.status, 200, "{changed:?}");
 }

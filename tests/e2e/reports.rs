@@ -1,9 +1,10 @@
-//! Reports: what was sold, written off and is there, to the cent, by whatever it is asked for.
+//! Reports of sales, adjustments and stock, correct to the cent in every grouping.
 
 use harness::{Business, TestApp, a_product};
 use serde_json::{Value, json};
 
-/// A business that has sold bolts, taxed and of a category, and nuts, of which a part was fulfilled; of each, one came back.
+/// Trades at a business. It sells bolts, which have a tax and a category, and nuts, which are fulfilled in
+/// part. One unit of each is returned.
 async fn trade(acme: &Business<'_>) {
     let rates = json!([{"name": "VAT", "percent": "16"}]);
     let class = json!({"name": "VAT", "inclusive": true, "rates": rates});
@@ -55,7 +56,7 @@ async fn read(business: &Business<'_>, query: &str) -> Value {
     reply.body
 }
 
-/// Some members of a row, as text.
+/// Some fields of a row, as text.
 fn told(row: &Value, members: &[&str]) -> String {
     let text = |name: &&str| row[name].as_str().map_or_else(|| row[name].to_string(), str::to_owned);
     members.iter().map(text).collect::<Vec<_>>().join(" ")
@@ -65,7 +66,7 @@ const SALES: [&str; 9] =
     ["sold", "returned", "discount", "total", "refunded", "net", "tax", "cost", "margin"];
 
 #[tokio::test]
-async fn sales_are_told_with_their_returns_taxes_and_costs_by_whatever_is_asked_for() {
+async fn the_sales_report_has_returns_taxes_and_costs_in_every_grouping() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     trade(&acme).await;
@@ -78,7 +79,7 @@ async fn sales_are_told_with_their_returns_taxes_and_costs_by_whatever_is_asked_
     assert_eq!(told(&rows[1], &["key", "name"]), "null null");
     assert_eq!(told(&rows[1], &SALES), "2 1 0.00 20.00 10.00 10.00 0.00 4.00 6.00");
 
-    // The orders say the same.
+    // The orders have the same total.
     let admin = app.database.as_admin().await;
     let due = "SELECT sum(total - credited)::text FROM business_1.orders";
     assert_eq!(admin.query_one(due, &[]).await.unwrap().get::<_, String>(0), "20.4400");
@@ -99,7 +100,7 @@ async fn sales_are_told_with_their_returns_taxes_and_costs_by_whatever_is_asked_
         let net: f64 = rows.iter().map(|row| row["net"].as_str().unwrap().parse::<f64>().unwrap()).sum();
         assert!((net - 20.44).abs() < 0.001, "{by}: {of}");
     }
-    // In Havana the clocks of this night go from 01:00 back to 00:00: both hours are of the day.
+    // In Havana the clocks go from 01:00 back to 00:00 on this night. Both hours belong to the same day.
     let twice = |moment: &str| format!("UPDATE business_1.stock_movements SET occurred_at = '{moment}'");
     acme.patch("/api/v1/settings", &json!({"timeZone": "America/Havana"})).await;
     for moment in ["2026-11-01T04:30:00Z", "2026-11-01T05:30:00Z"] {
@@ -110,7 +111,7 @@ async fn sales_are_told_with_their_returns_taxes_and_costs_by_whatever_is_asked_
         }
     }
     acme.patch("/api/v1/settings", &json!({"timeZone": "Etc/UTC"})).await;
-    // An hour before midnight in London is another day in Nairobi.
+    // Half an hour before midnight in UTC is the next day in Nairobi.
     admin
         .batch_execute("UPDATE business_1.stock_movements SET occurred_at = '2026-01-31T23:30:00Z'")
         .await
@@ -124,7 +125,7 @@ async fn sales_are_told_with_their_returns_taxes_and_costs_by_whatever_is_asked_
 }
 
 #[tokio::test]
-async fn what_was_written_off_and_what_is_there_are_told_at_cost() {
+async fn adjustments_and_stock_are_reported_at_cost() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     trade(&acme).await;
@@ -160,7 +161,7 @@ async fn what_was_written_off_and_what_is_there_are_told_at_cost() {
 }
 
 #[tokio::test]
-async fn parts_of_orders_add_up_to_what_is_to_be_paid() {
+async fn the_parts_of_an_order_add_up_to_its_amount_due() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let rates = json!([{"name": "VAT", "percent": "16"}]);
@@ -187,7 +188,7 @@ async fn parts_of_orders_add_up_to_what_is_to_be_paid() {
         assert!((net - sum).abs() < 0.001, "rows do not add up: {report}");
         report["total"].clone()
     };
-    // Two of three leave, one by one, and the third never does.
+    // Two of three units are fulfilled, one by one. The third is cancelled.
     let order = acme.submit("orders", &json!({"fulfil": false, "lines": lines})).await.body;
     let path = format!("orders/{}", order["id"].as_str().unwrap());
     let parts = |quantity: &str| -> Vec<Value> {
@@ -200,7 +201,7 @@ async fn parts_of_orders_add_up_to_what_is_to_be_paid() {
     }
     let cancelled = acme.submit(&format!("{path}/cancel"), &json!({})).await.body;
     assert_eq!(total().await["net"], cancelled["amountDue"]);
-    // And they come back, a half and a half and one.
+    // The two units are returned in three steps: 0.5, 0.5 and 1.
     for quantity in ["0.5", "0.5", "1"] {
         let back = json!({"reason": "x", "lines": parts(quantity)});
         let back = acme.submit(&format!("{path}/returns"), &back).await;
@@ -215,7 +216,7 @@ async fn parts_of_orders_add_up_to_what_is_to_be_paid() {
 }
 
 #[tokio::test]
-async fn what_comes_back_costs_what_is_still_out() {
+async fn a_return_has_the_cost_of_the_units_that_are_not_yet_returned() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let product = json!({"name": "Pin", "variants": [{"sku": "PIN", "price": "10.00"}]});
@@ -242,7 +243,7 @@ async fn what_comes_back_costs_what_is_still_out() {
 }
 
 #[tokio::test]
-async fn what_nobody_knew_a_cost_of_costs_nothing_when_it_comes_back() {
+async fn a_return_of_goods_that_were_sold_without_a_cost_has_no_cost() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let product = json!({"name": "Pin", "variants": [{"sku": "PIN", "price": "10.00"}]});
@@ -263,7 +264,7 @@ async fn what_nobody_knew_a_cost_of_costs_nothing_when_it_comes_back() {
 }
 
 #[tokio::test]
-async fn a_report_is_a_table_for_spreadsheets_too_and_empty_where_nothing_happened() {
+async fn a_report_is_available_as_csv_and_is_empty_without_any_trade() {
     let app = TestApp::start().await;
     let (acme, zenith) = (app.tenant("acme").await, app.tenant("zenith").await);
     trade(&acme).await;
@@ -276,7 +277,10 @@ async fn a_report_is_a_table_for_spreadsheets_too_and_empty_where_nothing_happen
     let lines: Vec<&str> = stock.split("\r\n").collect();
     assert_eq!(lines[0], r#""key","name","sku","onHand","cost","value""#);
     assert!(lines[1].ends_with(r#","Product BOLT","BOLT",19,76.00,220.40"#), "{lines:?}");
-    assert!(lines[2].contains(r#","'=HYPERLINK(""http://evil.test"")","NUT","#), "a formula: {lines:?}");
+    assert!(
+        lines[2].contains(r#","'=HYPERLINK(""http://evil.test"")","NUT","#),
+        "a formula must be escaped: {lines:?}"
+    );
     assert_eq!(lines[3..], [""]);
     let adjusted = table(&acme, "adjustments?format=csv").await;
     assert_eq!(adjusted.split("\r\n").nth(1), Some(r#""adjustment","broken",1,0,1,-4.00"#));

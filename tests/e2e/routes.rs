@@ -1,4 +1,4 @@
-//! Every route: who may call it, and what foreign keys find there.
+//! Every route: its allowed callers, and its response to ids of another business.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use harness::{Business, TestApp, a_product};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Validation};
 use serde_json::{Value, json};
 
-/// Who may call a route.
+/// The callers that a route allows.
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Who {
     Anyone,
@@ -16,7 +16,8 @@ enum Who {
 }
 use Who::{Anyone, Member, SignedIn, Staff};
 
-/// All routes. `{id}` and the like are replaced by keys of another business; the body is well-formed.
+/// All routes. Tests replace `{id}` and other placeholders by ids of another business. The body is
+/// well-formed.
 fn table() -> Vec<(&'static str, &'static str, Who, Option<Value>)> {
     let key = "00000000-0000-7000-8000-000000000000";
     vec![
@@ -207,7 +208,7 @@ fn table() -> Vec<(&'static str, &'static str, Who, Option<Value>)> {
 }
 
 #[tokio::test]
-async fn every_route_of_the_api_document_is_in_the_table_and_the_other_way_round() {
+async fn every_route_of_the_api_document_is_in_the_table_and_vice_versa() {
     let app = TestApp::start().await;
     let document = app.stranger("localhost").get("/openapi.json").await.body;
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
@@ -216,7 +217,7 @@ async fn every_route_of_the_api_document_is_in_the_table_and_the_other_way_round
         for (method, operation) in operations.as_object().unwrap() {
             documented.push((method.to_uppercase(), path.clone()));
             assert!(operation["summary"].is_string(), "{method} {path} has no summary");
-            assert!(operation["responses"]["default"].is_object(), "{method} {path} describes no problem");
+            assert!(operation["responses"]["default"].is_object(), "{method} {path} documents no problem");
         }
     }
     let mut tabled: Vec<(String, String)> =
@@ -224,12 +225,12 @@ async fn every_route_of_the_api_document_is_in_the_table_and_the_other_way_round
     documented.sort();
     tabled.sort();
     assert_eq!(documented, tabled);
-    // Which of them need a token is documented as it is.
+    // The document is correct about the routes that need a token.
     for (method, path, who, _) in table() {
         let security = &document["paths"][path][method.to_lowercase()]["security"];
         assert_eq!(security == &json!([{}]), who == Anyone, "{method} {path}: {security}");
     }
-    // Every schema that is referred to is there.
+    // Every schema that is referred to exists.
     let text = document.to_string();
     for reference in text.split("\"#/components/schemas/").skip(1).map(|rest| rest.split('"').next().unwrap())
     {
@@ -237,7 +238,7 @@ async fn every_route_of_the_api_document_is_in_the_table_and_the_other_way_round
     }
 }
 
-/// The token, changed to have expired an hour ago.
+/// The same token, but expired an hour ago.
 fn expired(app: &TestApp, token: &str) -> String {
     let mut validation = Validation::new(Algorithm::EdDSA);
     validation.validate_aud = false;
@@ -259,7 +260,7 @@ fn expired(app: &TestApp, token: &str) -> String {
 }
 
 #[tokio::test]
-async fn every_route_refuses_who_may_not_call_it() {
+async fn every_route_refuses_callers_without_access() {
     let app = TestApp::start().await;
     let (acme, zenith) = (app.tenant("acme").await, app.tenant("zenith").await);
     let staff = app.staff("super_admin").await;
@@ -301,7 +302,7 @@ async fn every_route_refuses_who_may_not_call_it() {
             right.with_token(None).with("authorization", "Basic YTpi").send(method, &path, body).await;
         assert_eq!(basic.code(), "token_missing", "{at}");
 
-        // Each role: refused exactly when the matrix does not grant the permission.
+        // A role is refused exactly if it does not have the permission.
         if let Member(permission) = who {
             for (role, member) in &members {
                 let granted = member.get("/api/v1/auth/me").await.body["membership"]["permissions"]
@@ -319,7 +320,7 @@ async fn every_route_refuses_who_may_not_call_it() {
     }
 }
 
-/// Something of everything in a business.
+/// Adds one record of each kind to a business. Returns the ids.
 async fn fill(business: &Business<'_>) -> BTreeMap<&'static str, Value> {
     let category = business.post("/api/v1/categories", &json!({"name": "Tools"})).await.body;
     let mut product = a_product("HAMMER");
@@ -366,7 +367,7 @@ async fn keys_of_another_business_find_nothing_on_any_route() {
     let (acme, zenith) = (app.tenant("acme").await, app.tenant("zenith").await);
     let theirs = fill(&zenith).await;
     let before = snapshot(&zenith, &theirs).await;
-    // The same catalogue at home, but for what will be asked for.
+    // The business has its own catalogue, without the records that the requests name.
     acme.create_product(&a_product("BOLT")).await;
     let absent = json!("00000000-0000-7000-8000-000000000000");
     for (method, template, who, body) in table() {
@@ -418,12 +419,12 @@ async fn keys_of_another_business_find_nothing_on_any_route() {
         let missing = ask(&|_| absent.clone()).await;
         assert_eq!(foreign.status, 404, "{method} {template}: {foreign:?}");
         let (mut foreign, mut missing) = (foreign.body, missing.body);
-        // Byte for byte alike, but for the path that was asked for.
+        // The two responses are equal byte for byte, except for the path of the request.
         foreign["instance"] = Value::Null;
         missing["instance"] = Value::Null;
         assert_eq!(foreign, missing, "{method} {template}");
     }
-    // As filters they match nothing.
+    // As filters, the ids match nothing.
     let variant = theirs["variant"].as_str().unwrap();
     for path in [
         format!("/api/v1/stock?variantId={variant}"),
@@ -443,7 +444,7 @@ async fn keys_of_another_business_find_nothing_on_any_route() {
         acme.with("idempotency-key", "k").post("/api/v1/stock/adjustments", &at_theirs).await.status,
         404
     );
-    assert_eq!(snapshot(&zenith, &theirs).await, before, "nothing of theirs has changed");
+    assert_eq!(snapshot(&zenith, &theirs).await, before, "the other business must not change");
 }
 
 async fn snapshot(business: &Business<'_>, keys: &BTreeMap<&'static str, Value>) -> Vec<Value> {
@@ -462,7 +463,7 @@ async fn snapshot(business: &Business<'_>, keys: &BTreeMap<&'static str, Value>)
 }
 
 #[tokio::test]
-async fn malformed_requests_are_problems_of_the_client() {
+async fn malformed_requests_get_a_client_error() {
     let app = TestApp::start_with("[server]\nbody_limit_bytes = 2048").await;
     let acme = app.tenant("acme").await;
     for (method, path, status, code) in [
@@ -496,7 +497,7 @@ async fn malformed_requests_are_problems_of_the_client() {
 }
 
 #[tokio::test]
-async fn request_id_and_trace_are_echoed() {
+async fn request_id_and_trace_are_returned() {
     let app = TestApp::start().await;
     let client = app.stranger("localhost");
     let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -510,7 +511,7 @@ async fn request_id_and_trace_are_echoed() {
 }
 
 #[tokio::test]
-async fn pages_of_other_origins_are_let_in_by_name_only() {
+async fn only_configured_origins_are_allowed() {
     let app = TestApp::start_with("[server]\ncors_origins = [\"https://shop.example\"]").await;
     let acme = app.tenant("acme").await;
     let allowed = acme.with("origin", "https://shop.example").get("/api/v1/products").await;
@@ -520,7 +521,7 @@ async fn pages_of_other_origins_are_let_in_by_name_only() {
         assert_eq!(
             reply.header("access-control-allow-origin"),
             "https://shop.example",
-            "a page can read why: {reply:?}"
+            "the page must be able to read the reason: {reply:?}"
         );
     }
     let other = acme.with("origin", "https://evil.example").get("/api/v1/products").await;
@@ -536,7 +537,7 @@ async fn pages_of_other_origins_are_let_in_by_name_only() {
 }
 
 #[tokio::test]
-async fn metrics_are_told_on_a_listener_of_their_own() {
+async fn metrics_have_their_own_listener() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     acme.get("/api/v1/products").await;
@@ -550,6 +551,6 @@ async fn metrics_are_told_on_a_listener_of_their_own() {
         "{text}"
     );
     assert!(text.contains(r#"tenantry_database_connections{state="max"} 8"#), "{text}");
-    assert!(!text.contains("nothing"), "no label comes from a client");
+    assert!(!text.contains("nothing"), "no label may come from a client");
     assert_eq!(acme.get("/metrics").await.status, 404);
 }

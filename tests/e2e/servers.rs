@@ -1,10 +1,10 @@
-//! Any number of servers beside each other, and the command line, on one database.
+//! Several servers, and the command line, on one database.
 
 use std::time::{Duration, Instant};
 
 use harness::{Program, Serving, TestApp, a_product};
 
-/// A second server, as a process of its own.
+/// A second server, in its own process.
 struct Second {
     _process: Serving,
     port: u16,
@@ -26,7 +26,7 @@ impl Second {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_one_process_changes_every_server_knows_within_a_second() {
+async fn every_server_notices_a_change_by_another_process_within_a_second() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     acme.create_product(&a_product("BOLT")).await;
@@ -43,14 +43,17 @@ async fn what_one_process_changes_every_server_knows_within_a_second() {
             if (here, there) == (wanted, wanted) {
                 break;
             }
-            assert!(changed.elapsed() < Duration::from_secs(1), "after a second: {here} and {there}");
+            assert!(
+                changed.elapsed() < Duration::from_secs(1),
+                "after a second: {here} at one server, {there} at the other"
+            );
         }
     };
     for (command, status) in [("suspend", 403), ("resume", 200), ("archive", 410), ("unarchive", 200)] {
         assert_eq!(program.run(&["tenant", command, "acme"]).code, Some(0));
         both(status).await;
     }
-    // A business that was asked for too early is there as soon as it is made.
+    // A business that was requested before it existed is served as soon as it is created.
     app.onboard("later", "o@later.test").await;
     let made = Instant::now();
     while second.status("later.localhost", &token).await != 401 {
@@ -59,7 +62,7 @@ async fn what_one_process_changes_every_server_knows_within_a_second() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_whose_listening_connection_broke_hears_again() {
+async fn a_server_listens_again_after_its_listening_connection_breaks() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     assert_eq!(acme.get("/api/v1/products").await.status, 200);
@@ -78,7 +81,7 @@ async fn a_server_whose_listening_connection_broke_hears_again() {
         let kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
                      WHERE datname = current_database() AND query LIKE 'LISTEN%' AND pid <> pg_backend_pid()";
         assert_eq!(admin.query(kill, &[]).await.unwrap().len(), 1);
-        // Changed while nobody hears; it is known nevertheless, within a second.
+        // The change happens while the server does not listen. The server still notices it within a second.
         admin.batch_execute("UPDATE shared.tenants SET status = 'suspended'").await.unwrap();
         let changed = Instant::now();
         while acme.get("/api/v1/products").await.status != 403 {
@@ -97,7 +100,7 @@ async fn a_server_whose_listening_connection_broke_hears_again() {
 async fn known_businesses_are_served_while_the_registry_cannot_be_read() {
     let app = TestApp::start_with("[tenancy]\ncache_known_ms = 100").await;
     let (acme, zenith) = (app.tenant("acme").await, app.tenant("zenith").await);
-    // The news of their making has come by then, and they are in memory again.
+    // By then the server has received the notices of their creation. The next requests cache them again.
     tokio::time::sleep(Duration::from_millis(200)).await;
     for business in [&acme, &zenith] {
         assert_eq!(business.get("/api/v1/products").await.status, 200);
@@ -113,7 +116,7 @@ async fn known_businesses_are_served_while_the_registry_cannot_be_read() {
     assert_eq!((unknown.status, unknown.code()), (503, "unavailable"), "{unknown:?}");
     admin.batch_execute("GRANT USAGE ON SCHEMA shared TO tenantry_shared").await.unwrap();
     assert_eq!(app.stranger("nobody.localhost").get("/api/v1/products").await.code(), "unknown_host");
-    // What the registry says counts again.
+    // A change of the registry takes effect again.
     admin.batch_execute("UPDATE shared.tenants SET status = 'suspended' WHERE slug = 'acme'").await.unwrap();
     let changed = Instant::now();
     while acme.get("/api/v1/products").await.status != 403 {

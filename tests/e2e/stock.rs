@@ -4,7 +4,7 @@ use harness::{Business, TestApp, a_product, join_all};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// A product's first variant, with this much on hand.
+/// The variant of a new product, with `quantity` units on hand.
 async fn stocked(business: &Business<'_>, sku: &str, quantity: &str) -> Value {
     let product = business.create_product(&a_product(sku)).await;
     let variant = product["variants"][0]["id"].clone();
@@ -14,7 +14,8 @@ async fn stocked(business: &Business<'_>, sku: &str, quantity: &str) -> Value {
     variant
 }
 
-/// Levels equal the sum of the ledger, the chain of balances has no gap, and nothing is negative.
+/// Asserts that stock levels equal the sums of their movements, that the balances of the movements form a
+/// chain without a gap, and that no stock level is negative.
 async fn assert_ledger_holds(app: &TestApp, business: &Business<'_>) {
     let admin = app.database.as_admin().await;
     let sql = format!(
@@ -44,11 +45,11 @@ async fn assert_no_deadlock(app: &TestApp) {
 }
 
 #[tokio::test]
-async fn an_adjustment_moves_stock_and_says_who_and_why() {
+async fn an_adjustment_changes_stock_and_records_its_actor_and_reason() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let variant = stocked(&acme, "BOLT", "0").await;
-    assert_eq!(acme.on_hand(&variant).await, "0", "a new variant has an empty level");
+    assert_eq!(acme.on_hand(&variant).await, "0", "a new variant must have an empty stock level");
     let body = json!({"variantId": variant, "quantity": "12.500", "reason": "counted", "note": "shelf 3"});
     let made = acme.with("idempotency-key", "one").post("/api/v1/stock/adjustments", &body).await;
     assert_eq!(made.status, 201, "{made:?}");
@@ -77,7 +78,7 @@ async fn an_adjustment_moves_stock_and_says_who_and_why() {
 }
 
 #[tokio::test]
-async fn no_more_can_be_taken_out_than_there_is() {
+async fn an_adjustment_cannot_take_more_than_is_available() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let variant = stocked(&acme, "BOLT", "3").await;
@@ -94,7 +95,7 @@ async fn no_more_can_be_taken_out_than_there_is() {
 }
 
 #[tokio::test]
-async fn an_adjustment_needs_a_key_and_sense() {
+async fn an_adjustment_needs_an_idempotency_key_and_valid_fields() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let variant = stocked(&acme, "BOLT", "1").await;
@@ -153,12 +154,12 @@ async fn one_key_used_fifty_times_at_once_has_one_effect() {
     assert!(answers.iter().all(|answer| answer.body == answers[0].body));
     assert_eq!(answers.iter().filter(|answer| answer.header("idempotent-replayed").is_empty()).count(), 1);
     assert_eq!(acme.on_hand(&variant).await, "93");
-    // White space and order do not make another request; another quantity does.
+    // White space and the order of fields do not make a different request, but a different quantity does.
     let same = json!({"reason": "damaged", "quantity": "-7", "variantId": variant});
     assert_eq!(client.post("/api/v1/stock/adjustments", &same).await.body, answers[0].body);
     let other = json!({"variantId": variant, "quantity": "-8", "reason": "damaged"});
     assert_eq!(client.post("/api/v1/stock/adjustments", &other).await.status, 422);
-    // The same key in another business, and of another user, is another key.
+    // The same key at another business, or from another user, is a different key.
     let theirs = stocked(&zenith, "BOLT", "100").await;
     let reply = zenith
         .with("idempotency-key", "the-key")
@@ -175,7 +176,7 @@ async fn one_key_used_fifty_times_at_once_has_one_effect() {
 }
 
 #[tokio::test]
-async fn a_refused_request_does_not_use_its_key_up() {
+async fn a_refused_request_does_not_use_up_its_key() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let variant = stocked(&acme, "BOLT", "1").await;
@@ -187,7 +188,7 @@ async fn a_refused_request_does_not_use_its_key_up() {
 }
 
 #[tokio::test]
-async fn a_client_s_own_id_is_recognised_under_another_key() {
+async fn a_client_s_own_id_is_recognised_with_another_key() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let variant = stocked(&acme, "BOLT", "5").await;
@@ -206,7 +207,7 @@ async fn a_client_s_own_id_is_recognised_under_another_key() {
 }
 
 #[tokio::test]
-async fn many_takers_of_few_units_take_exactly_those() {
+async fn many_requests_for_few_units_take_exactly_those_units() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let variant = stocked(&acme, "LAST", "20").await;
@@ -224,34 +225,36 @@ async fn many_takers_of_few_units_take_exactly_those() {
 }
 
 #[tokio::test]
-async fn many_lines_in_any_order_neither_deadlock_nor_oversell() {
+async fn documents_with_lines_in_any_order_neither_deadlock_nor_oversell() {
     use inventory::movement::Kind;
     use inventory::stock::{self, Posting, Source, StockError, UnitCost};
-    use inventory::{LocationId, VariantId};
-    use values::Quantity;
+    use inventory::{AdjustmentId, LocationId, VariantId};
+    use values::{ActorId, Quantity};
 
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let mut variants = Vec::new();
     for n in 0..6 {
         let variant = stocked(&acme, &format!("V{n}"), "50").await;
-        variants.push(VariantId::from_uuid(variant.as_str().unwrap().parse().unwrap()));
+        variants.push(variant.as_str().unwrap().parse::<VariantId>().unwrap());
     }
-    let location =
-        acme.get("/api/v1/locations").await.body["data"][0]["id"].as_str().unwrap().parse().unwrap();
-    let location = LocationId::from_uuid(location);
+    let location = acme.get("/api/v1/locations").await.body["data"][0]["id"]
+        .as_str()
+        .unwrap()
+        .parse::<LocationId>()
+        .unwrap();
     let database = app.database.pool(8);
     let documents: Vec<_> = (0..200_usize)
         .map(|n| {
             let (database, acme, variants) = (&database, &acme, &variants);
             async move {
-                // Each document takes three variants, starting anywhere, in either direction.
+                // Each document takes three variants, from any start and in either direction.
                 let mut lines: Vec<VariantId> =
                     (0..3).map(|k| variants[(n + k * (1 + n % 2)) % variants.len()]).collect();
                 if n % 3 == 0 {
                     lines.reverse();
                 }
-                let id = Uuid::now_v7();
+                let id = AdjustmentId::new();
                 let postings: Vec<Posting> = lines
                     .iter()
                     .map(|variant_id| Posting {
@@ -265,11 +268,11 @@ async fn many_lines_in_any_order_neither_deadlock_nor_oversell() {
                         line_id: Uuid::now_v7(),
                     })
                     .collect();
-                let source = Source { kind: "test", id };
+                let source = Source::Adjustment(id);
                 let posted = database
                     .write(&acme.tenant.scope(), async |tx| {
                         let decided = stock::decide(tx, &postings).await?;
-                        decided.write(tx, source, None).await?;
+                        decided.write(tx, source, ActorId::SYSTEM).await?;
                         Ok(decided.posted.len())
                     })
                     .await;
@@ -287,7 +290,7 @@ async fn many_lines_in_any_order_neither_deadlock_nor_oversell() {
 }
 
 #[tokio::test]
-async fn what_something_cost_is_told_of_what_comes_in_and_makes_two_adjustments_differ() {
+async fn only_an_increase_has_a_unit_cost_and_another_unit_cost_is_another_adjustment() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let bolt = stocked(&acme, "BOLT", "5").await;

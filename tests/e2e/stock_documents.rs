@@ -1,10 +1,10 @@
-//! Transfers between locations, counts, and whether the ledger holds.
+//! Transfers between locations, stock counts, and verification of the stock ledger.
 
 use harness::{Business, Program, TestApp, a_product, join_all};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// A business with so much of one variant, its default location and a second one.
+/// A business with `quantity` units of one variant, its default location and a second location.
 async fn two_locations<'a>(app: &'a TestApp, quantity: &str) -> (Business<'a>, Value, Value, Value) {
     let acme = app.tenant("acme").await;
     let product = acme.create_product(&a_product("BOLT")).await;
@@ -22,7 +22,7 @@ async fn on_hand(business: &Business<'_>, variant: &Value, location: &Value) -> 
 }
 
 #[tokio::test]
-async fn stock_on_its_way_is_nowhere_until_it_arrives_and_never_twice() {
+async fn stock_in_transit_is_at_no_location_and_arrives_only_once() {
     let app = TestApp::start().await;
     let (acme, bolt, main, shed) = two_locations(&app, "10").await;
     let id = Uuid::now_v7();
@@ -50,7 +50,7 @@ async fn stock_on_its_way_is_nowhere_until_it_arrives_and_never_twice() {
     assert_eq!(received.body["status"], "partly_received", "{received:?}");
     let more = json!({"lines": [{"lineId": line, "quantity": "6"}]});
     assert_eq!(acme.submit(&format!("stock/transfers/{id}/receive"), &more).await.code(), "more_than_left");
-    // Eight receive all that is left at once, two send it back: one of them does it.
+    // Eight requests receive the rest and two send it back, all at the same time. Only one succeeds.
     let acme = &acme;
     let racing = (0..10).map(|n| async move {
         let step = if n < 8 { "receive" } else { "send-back" };
@@ -67,7 +67,7 @@ async fn stock_on_its_way_is_nowhere_until_it_arrives_and_never_twice() {
 }
 
 #[tokio::test]
-async fn sales_during_a_count_are_not_lost() {
+async fn sales_during_a_stock_count_are_not_lost() {
     let app = TestApp::start().await;
     let (acme, bolt, main, _) = two_locations(&app, "10").await;
     let opened = acme.submit("stock/counts", &json!({"note": "yearly"})).await;
@@ -82,7 +82,7 @@ async fn sales_during_a_count_are_not_lost() {
     let again = acme.submit(&format!("stock/counts/{id}/lines"), &counted("8")).await;
     let line = &again.body["lines"][0];
     assert_eq!((&line["expected"], &line["difference"]), (&json!("10"), &json!("-2")), "{again:?}");
-    // Three are sold between counting and posting.
+    // Three units are sold between the counting and the posting.
     let order = json!({"lines": [{"variantId": bolt, "quantity": "3"}]});
     assert_eq!(acme.submit("orders", &order).await.status, 201);
     let acme = &acme;
@@ -111,7 +111,7 @@ async fn sales_during_a_count_are_not_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_level_that_is_not_its_ledger_is_found() {
+async fn a_stock_level_that_differs_from_its_ledger_is_found() {
     let app = TestApp::start().await;
     let (acme, ..) = two_locations(&app, "10").await;
     let zenith = app.tenant("zenith").await;
@@ -127,7 +127,7 @@ async fn a_level_that_is_not_its_ledger_is_found() {
     admin.batch_execute("UPDATE business_1.stock_levels SET on_hand = 11").await.unwrap();
     let ran = program.run(&["ledger", "verify", "--all"]);
     assert_eq!(ran.code, Some(6), "{ran:?}");
-    assert!(ran.err.contains("on hand 11 and the ledger says 10"), "{ran:?}");
+    assert!(ran.err.contains("on hand 11 (ledger 10)"), "{ran:?}");
     let told = acme.get("/api/v1/stock/ledger").await.body;
     assert_eq!((&told["holds"], &told["drifts"][0]["ledger"]), (&json!(false), &json!("10")));
     assert_eq!((verdict(&acme).await, verdict(&zenith).await), (json!(false), json!(true)));

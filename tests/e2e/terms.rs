@@ -1,11 +1,11 @@
-//! What a business trades by: taxes, settings, locations, and the log of who changed what.
+//! Taxes, settings and locations of a business, and its audit log.
 
 use harness::{TestApp, a_product};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 #[tokio::test]
-async fn taxes_are_charged_as_the_class_says_and_stay_with_the_order() {
+async fn taxes_follow_the_tax_class_and_stay_unchanged_on_a_placed_order() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let class = async |name: &str, inclusive: bool, rates: Value| {
@@ -37,7 +37,7 @@ async fn taxes_are_charged_as_the_class_says_and_stay_with_the_order() {
         client.post("/api/v1/orders", &json!({"lines": lines})).await.body
     };
     let order = place().await;
-    // 10.00 with 1.38 in it, and 10.00 with 0.50 and 0.25 on top.
+    // 10.00 includes a tax of 1.38. The other 10.00 gets taxes of 0.50 and 0.25 on top.
     assert_eq!((&order["tax"], &order["total"]), (&json!("2.13"), &json!("20.75")), "{order}");
     assert_eq!(
         order["lines"][1]["taxes"],
@@ -55,7 +55,7 @@ async fn taxes_are_charged_as_the_class_says_and_stay_with_the_order() {
 }
 
 #[tokio::test]
-async fn prices_have_a_history_and_every_change_an_author() {
+async fn prices_have_a_history_and_every_change_has_an_actor() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let manager = app.member_of(&acme.tenant, "MANAGER").await;
@@ -65,14 +65,14 @@ async fn prices_have_a_history_and_every_change_an_author() {
     let product = acme.create_product(&product).await;
     let variant = &product["variants"][0];
     assert_eq!(variant["compareAtPrice"], "12.00");
-    // A mistyped GTIN is taken, and told; a code of the shop's own is nothing to warn of.
+    // A mistyped GTIN is accepted with a warning. A code of the business's own gets no warning.
     assert_eq!(variant["warnings"].as_array().unwrap().len(), 1);
     assert!(variant["warnings"][0].as_str().unwrap().contains("4006381333932 should be 1"), "{variant}");
 
     let path = format!("/api/v1/variants/{}", variant["id"].as_str().unwrap());
     let change = json!({"price": "11.00", "compareAtPrice": null, "reorderLevel": "5"});
     assert_eq!(manager.patch(&path, &change).await.body["compareAtPrice"], Value::Null);
-    // The same once more changes nothing.
+    // The same change again changes nothing.
     let same = manager.patch(&path, &change).await;
     assert_eq!(same.header("etag"), manager.get(&path).await.header("etag"));
     let prices = acme.get(&format!("{path}/prices")).await.body["data"].clone();
@@ -108,7 +108,7 @@ async fn prices_have_a_history_and_every_change_an_author() {
 }
 
 #[tokio::test]
-async fn settings_say_how_orders_and_adjustments_are_taken() {
+async fn settings_control_orders_and_adjustments() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let product = acme.create_product(&a_product("BOLT")).await;
@@ -143,7 +143,7 @@ async fn settings_say_how_orders_and_adjustments_are_taken() {
 }
 
 #[tokio::test]
-async fn a_location_is_closed_when_it_is_empty() {
+async fn only_an_empty_location_can_be_archived() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let product = acme.create_product(&a_product("BOLT")).await;
@@ -162,7 +162,7 @@ async fn a_location_is_closed_when_it_is_empty() {
     assert_eq!(put("1", json!("7.00")).await.status, 201);
     assert_eq!(acme.patch(&path, &json!({"archived": true})).await.code(), "location_not_empty");
     assert_eq!(put("-3", json!(null)).await.status, 201);
-    // What went out cost the average of what had come in.
+    // The removed units have the average cost of the added units.
     let last = acme.get(&format!("/api/v1/stock/movements?variantId={}", variant.as_str().unwrap())).await;
     assert_eq!(last.body["data"][0]["unitCost"], "5");
     assert_eq!(acme.patch(&path, &json!({"archived": true})).await.body["archived"], true);

@@ -1,17 +1,17 @@
-//! TLS to PostgreSQL: every sslmode does what libpq's does.
+//! TLS to PostgreSQL: every sslmode behaves as in libpq.
 
 use harness::TestDatabase;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tenancy::probe;
 
-/// What connecting with these URL parameters says; empty when it works.
+/// Connects with these URL parameters. Returns the error text, or an empty text if the connection works.
 async fn tried(database: &TestDatabase, host: &str, parameters: &str) -> String {
     let url = database.url().replace("127.0.0.1", host).replace("sslmode=disable", parameters);
     probe(&url.parse().unwrap()).await.err().map(|error| error.to_string()).unwrap_or_default()
 }
 
 #[tokio::test]
-async fn every_sslmode_asks_for_what_it_says() {
+async fn every_sslmode_behaves_as_in_libpq() {
     let database = TestDatabase::new().await;
     let admin = database.as_admin().await;
     for mode in ["disable", "allow", "prefer"] {
@@ -25,7 +25,7 @@ async fn every_sslmode_asks_for_what_it_says() {
         );
     }
 
-    // A certificate for `localhost` alone, by an authority of our own. The server writes its files itself.
+    // A certificate for `localhost` only, from the test's own authority. PostgreSQL writes the files itself.
     let mut authority = CertificateParams::new(Vec::new()).unwrap();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
@@ -48,10 +48,11 @@ async fn every_sslmode_asks_for_what_it_says() {
         assert_eq!(
             tried(&database, "127.0.0.1", &format!("sslmode={mode}")).await,
             "",
-            "{mode} trusts anyone"
+            "{mode} accepts any certificate"
         );
     }
-    // Without the root the authority is unknown; with it, verify-ca forgives a wrong name and verify-full does not.
+    // Without the root certificate, the authority is unknown. With it, verify-ca accepts a wrong name and
+    // verify-full does not.
     for mode in ["verify-ca", "verify-full"] {
         let refused = tried(&database, "localhost", &format!("sslmode={mode}")).await;
         assert!(refused.contains("certificate"), "{mode}: {refused}");
@@ -61,7 +62,7 @@ async fn every_sslmode_asks_for_what_it_says() {
     assert_eq!(tried(&database, "127.0.0.1", &format!("sslmode=verify-ca&sslrootcert={root}")).await, "");
     let wrong_name = tried(&database, "127.0.0.1", &format!("sslmode=verify-full&sslrootcert={root}")).await;
     assert!(wrong_name.contains("certificate") && wrong_name.contains("sslrootcert"), "{wrong_name}");
-    // libpq: with a root, require verifies the chain.
+    // As in libpq, require verifies the chain if a root certificate is given.
     assert_eq!(tried(&database, "127.0.0.1", &format!("sslmode=require&sslrootcert={root}")).await, "");
     let other = CertifiedIssuer::self_signed(
         CertificateParams::new(Vec::new()).unwrap(),

@@ -1,5 +1,6 @@
-//! Trading under load, with everything that goes wrong beside it: shortages, roll-backs, clients and servers that are gone,
-//! tables that are changed. Books hold, numbers have no gap, nobody waits in a circle.
+//! Trading under load, with shortages, rollbacks, clients that disconnect, servers that are killed, and
+//! tables that are changed. The stock ledger stays correct, order numbers have no gap, and no deadlock
+//! happens.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -10,12 +11,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use harness::{Business, Client, Program, TestApp, a_product, drop_after_polls, join_all};
 use inventory::idempotency::{self, Claim, StoredAnswer};
 use inventory::order::{self, NewLine, NewOrder, OrderError};
-use inventory::{OrderId, VariantId};
+use inventory::{OrderId, Requested, VariantId};
 use serde_json::{Value, json};
 use uuid::Uuid;
-use values::Quantity;
+use values::{ActorId, Positive, Quantity};
 
-/// Variants with so much of each.
+/// `count` variants with `quantity` units each.
 async fn stocked(business: &Business<'_>, count: usize, quantity: &str) -> Vec<Value> {
     let mut variants = Vec::new();
     for _ in 0..count {
@@ -27,7 +28,8 @@ async fn stocked(business: &Business<'_>, count: usize, quantity: &str) -> Vec<V
     variants
 }
 
-/// The ledger holds, orders are numbered from 1 without a gap, and nobody waited in a circle.
+/// Asserts that the stock ledger is correct, that orders are numbered from 1 without a gap, and that no
+/// deadlock happened.
 async fn assert_books_hold(app: &TestApp, business: &Business<'_>) {
     let verdict = business.get("/api/v1/stock/ledger").await.body;
     assert_eq!(verdict["holds"], true, "{verdict}");
@@ -51,7 +53,7 @@ fn an_order(lines: &[(&Value, u32)]) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_hundred_orders_by_64_clients_sell_what_there_is_and_no_more() {
+async fn two_hundred_orders_from_64_clients_never_oversell() {
     let app = TestApp::start().await;
     let acme = &app.tenant("acme").await;
     let mut random = fastrand::Rng::with_seed(64);
@@ -62,7 +64,7 @@ async fn two_hundred_orders_by_64_clients_sell_what_there_is_and_no_more() {
     for (at, quantity) in orders.iter().flatten() {
         *wanted.entry(*at).or_default() += quantity;
     }
-    // For about half of what is wanted.
+    // The stock is enough for about half of the orders.
     let variants = &stocked(acme, 10, "60").await;
     assert!(wanted.values().all(|wanted| *wanted > 80), "{wanted:?}");
     let (orders, next) = (&orders, &AtomicUsize::new(0));
@@ -101,7 +103,7 @@ async fn two_hundred_orders_by_64_clients_sell_what_there_is_and_no_more() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_done_to_one_document_by_many_is_done_once() {
+async fn the_same_step_of_one_document_from_many_clients_takes_effect_once() {
     let app = TestApp::start().await;
     let acme = &app.tenant("acme").await;
     let variants = stocked(acme, 1, "100").await;
@@ -113,7 +115,7 @@ async fn what_is_done_to_one_document_by_many_is_done_once() {
         order.body
     };
     let path = |order: &Value, step: &str| format!("orders/{}/{step}", order["id"].as_str().unwrap());
-    // Each under a key of its own.
+    // Each request has its own key.
     let many = async |path: &str, body: &Value| -> usize {
         let replies = join_all((0..8).map(|_| async move { acme.submit(path, body).await }).collect()).await;
         assert!(replies.iter().all(|reply| matches!(reply.status, 200 | 201 | 409)), "{replies:?}");
@@ -122,7 +124,7 @@ async fn what_is_done_to_one_document_by_many_is_done_once() {
     let order = reserved().await;
     assert_eq!(many(&path(&order, "fulfil"), &json!({})).await, 1);
     assert_eq!(acme.on_hand(bolt).await, "95");
-    // Five can be returned, one by one, by eight.
+    // Eight requests each return one unit, and five units can be returned.
     let one = json!({"reason": "x", "lines": [{"lineId": order["lines"][0]["id"], "quantity": "1"}]});
     assert_eq!(many(&path(&order, "returns"), &one).await, 5);
     assert_eq!(acme.on_hand(bolt).await, "100");
@@ -135,7 +137,7 @@ async fn what_is_done_to_one_document_by_many_is_done_once() {
             tokio::join!(acme.submit(&fulfil, &nothing), acme.submit(&cancel, &nothing));
         assert_ne!(fulfilled.status == 201, cancelled.status == 200, "{fulfilled:?} {cancelled:?}");
     }
-    // An order to a supplier that is changed while it is sent: what comes is what was sent.
+    // A purchase order is changed while it is sent. The received quantity must be the quantity that was sent.
     let supplier = acme.post("/api/v1/suppliers", &json!({"name": "Bolts & Co"})).await.body["id"].clone();
     let line = |quantity: &str| json!([{"variantId": bolt, "quantity": quantity, "unitCost": "1"}]);
     for _ in 0..5 {
@@ -163,29 +165,27 @@ fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// An order of one piece, as the domain takes it.
+/// An order of one unit, as the domain function takes it.
 fn one_of(variant: &Value) -> NewOrder {
-    let variant_id = VariantId::from_uuid(variant.as_str().unwrap().parse().unwrap());
+    let variant_id = variant.as_str().unwrap().parse::<VariantId>().unwrap();
     NewOrder {
-        id: OrderId::new(),
-        has_chosen_id: false,
+        request: Requested::by_program(OrderId::new()),
         customer_id: None,
         location_id: None,
         fulfils_at_once: None,
         lines: vec![NewLine {
             variant_id,
-            quantity: Quantity::parse("1").unwrap(),
+            quantity: Positive::new(Quantity::parse("1").unwrap()).unwrap(),
             price: None,
             discount: None,
         }],
         discount: None,
         note: None,
         may_set_prices: false,
-        request_hash: Vec::new(),
     }
 }
 
-/// Sends an order to a server and goes before the answer comes.
+/// Sends an order to a server and disconnects before the response arrives.
 fn send_and_go(port: u16, business: &Client<'_>, body: &Value) {
     let body = body.to_string();
     let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return };
@@ -201,7 +201,7 @@ fn send_and_go(port: u16, business: &Client<'_>, body: &Value) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn numbers_have_no_gap_whoever_rolls_back_or_dies() {
+async fn order_numbers_have_no_gap_after_rollbacks_and_killed_servers() {
     let app = &TestApp::start().await;
     let acme = &app.tenant("acme").await;
     let variants = stocked(acme, 3, "1000").await;
@@ -217,17 +217,17 @@ async fn numbers_have_no_gap_whoever_rolls_back_or_dies() {
             let mut random = fastrand::Rng::with_seed(seed);
             let variant = &variants[random.usize(..3)];
             match seed % 10 {
-                // Three in ten are rolled back with their number in hand.
+                // Three of ten orders are rolled back after they have taken a number.
                 0..3 => {
                     let new = one_of(variant);
                     let work = async |tx: &tenancy::TenantTx| {
-                        order::place(tx, &new, None).await?;
+                        order::place(tx, &new, ActorId::SYSTEM).await?;
                         Err::<(), _>(OrderError::NotFound)
                     };
                     assert!(database.write(&acme.tenant.scope(), work).await.is_err());
                 }
                 3 => send_and_go(app.port(), acme, &an_order(&[(variant, 1)])),
-                // A second server beside this one, which is killed twice and comes back once.
+                // A second server beside this one. It is killed twice and restarted once.
                 4..7 => {
                     if seed == 54 || seed == 94 {
                         other.borrow().signal("KILL");
@@ -259,7 +259,7 @@ async fn numbers_have_no_gap_whoever_rolls_back_or_dies() {
             }
         }
     });
-    // Eight at a time, in order.
+    // Eight orders at a time, in sequence.
     let work = RefCell::new(work);
     let lane = async |_| {
         loop {
@@ -268,7 +268,7 @@ async fn numbers_have_no_gap_whoever_rolls_back_or_dies() {
         }
     };
     join_all((0..8).map(lane).collect()).await;
-    // What a client did not wait for may still be at work.
+    // Requests of clients that disconnected may still be running.
     tokio::time::sleep(std::time::Duration::from_millis(500)).await;
     let acknowledged = acknowledged.take();
     assert!(acknowledged.len() > 50);
@@ -279,7 +279,7 @@ async fn numbers_have_no_gap_whoever_rolls_back_or_dies() {
 }
 
 #[tokio::test]
-async fn an_order_that_is_dropped_at_any_point_is_there_whole_or_not_at_all() {
+async fn an_order_dropped_at_any_point_is_stored_completely_or_not_at_all() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let bolt = &stocked(&acme, 1, "1000").await[0];
@@ -288,17 +288,19 @@ async fn an_order_that_is_dropped_at_any_point_is_there_whole_or_not_at_all() {
         let new = one_of(bolt);
         database
             .write(&acme.tenant.scope(), async |tx| {
-                let Claim::New = idempotency::claim(tx, Uuid::nil(), key, b"hash").await.unwrap() else {
+                let Claim::New = idempotency::claim(tx, Uuid::nil(), key, &b"hash".to_vec()).await.unwrap()
+                else {
                     return Ok(());
                 };
-                order::place(tx, &new, None).await?;
+                order::place(tx, &new, ActorId::SYSTEM).await?;
                 let answer = StoredAnswer { status: 201, headers: json!({}), body: Vec::new() };
                 idempotency::store(tx, Uuid::nil(), key, &answer).await?;
                 Ok::<_, OrderError>(())
             })
             .await
     };
-    // Once to its end, so that statements are prepared and every poll that follows is one of the work itself.
+    // One order runs to its end, so that statements are prepared, and every later poll belongs to the work
+    // itself.
     place("first").await.unwrap();
     let mut whole = 0;
     for polls in 1..200 {
@@ -309,7 +311,7 @@ async fn an_order_that_is_dropped_at_any_point_is_there_whole_or_not_at_all() {
                 break;
             }
         }
-        // Repeated under its key, it takes effect once, whatever had become of it.
+        // The repeated request takes effect once in total, whether the dropped order was stored or not.
         place(&key).await.unwrap();
     }
     assert_eq!(whole, 3, "an order takes less than 200 polls");
@@ -338,7 +340,7 @@ async fn an_order_that_is_dropped_at_any_point_is_there_whole_or_not_at_all() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn orders_go_on_while_their_tables_are_changed() {
+async fn orders_are_placed_while_their_tables_are_changed() {
     let app = TestApp::start().await;
     let (acme, zenith) = (app.tenant("acme").await, app.tenant("zenith").await);
     let stock = [stocked(&acme, 2, "1000").await, stocked(&zenith, 2, "1000").await];
@@ -377,7 +379,7 @@ async fn orders_go_on_while_their_tables_are_changed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_catalogue_and_the_locations_change_while_stock_moves_and_nobody_waits_in_a_circle() {
+async fn changes_of_the_catalogue_the_locations_and_the_stock_never_deadlock() {
     let app = TestApp::start().await;
     let acme = &app.tenant("acme").await;
     let variants = &stocked(acme, 3, "1000").await;
@@ -390,7 +392,7 @@ async fn the_catalogue_and_the_locations_change_while_stock_moves_and_nobody_wai
         let mut random = fastrand::Rng::with_seed(seed);
         let variant = &variants[random.usize(..3)];
         match seed % 8 {
-            // The barn is empty most of the time, and closed and opened all the time.
+            // The barn is empty most of the time. It is archived and restored again and again.
             0..3 => {
                 let of = |quantity: &str| json!({"variantId": variant, "locationId": barn, "quantity": quantity, "reason": "test"});
                 let put = acme.submit("stock/adjustments", &of("1")).await;
@@ -420,7 +422,7 @@ async fn the_catalogue_and_the_locations_change_while_stock_moves_and_nobody_wai
             _ => {
                 let main = acme.get("/api/v1/locations?limit=1").await.body["data"][0]["id"].clone();
                 let lines = json!([{"variantId": variant, "quantity": "1"}, {"variantId": variants[0], "quantity": "1"}]);
-                // To the barn as well, and straight back, for it is to be empty again.
+                // Some transfers go to the barn and are sent back at once, so that the barn is empty again.
                 let to = if random.bool() { shed } else { barn };
                 let body = json!({"fromLocationId": main, "toLocationId": to, "lines": lines});
                 let sent = acme.submit("stock/transfers", &body).await;
@@ -432,7 +434,7 @@ async fn the_catalogue_and_the_locations_change_while_stock_moves_and_nobody_wai
             }
         }
     });
-    // The barn may be closed, or not empty; nobody has any other trouble.
+    // A request may fail because the barn is archived or not empty. No other failure is allowed.
     let work = RefCell::new(work);
     let ok = &AtomicUsize::new(0);
     let lane = async |_| {
@@ -450,5 +452,5 @@ async fn the_catalogue_and_the_locations_change_while_stock_moves_and_nobody_wai
     let lost =
         "SELECT count(*) FROM business_1.stock_levels s JOIN business_1.locations l ON l.id = s.location_id
                  WHERE l.archived_at IS NOT NULL AND s.on_hand > 0";
-    assert_eq!(admin.query_one(lost, &[]).await.unwrap().get::<_, i64>(0), 0, "stock where nobody looks");
+    assert_eq!(admin.query_one(lost, &[]).await.unwrap().get::<_, i64>(0), 0, "stock in archived locations");
 }

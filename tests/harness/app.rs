@@ -1,10 +1,10 @@
-//! A real server on a port of its own, with a database of its own.
+//! A real server with its own port and its own database.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use identity::membership::Place;
+use identity::membership::MemberOf;
 use identity::{Email, Password, PasswordPolicy, SigningKey};
 use platform::{Actor, NewBusiness, NewMember, Onboarding};
 use reqwest::Method;
@@ -33,7 +33,7 @@ pub struct TestApp {
     folder: PathBuf,
 }
 
-/// An answer, read to its end.
+/// A response with its whole body.
 #[derive(Debug)]
 pub struct Reply {
     pub status: u16,
@@ -46,7 +46,7 @@ impl Reply {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    /// The problem's code.
+    /// The `code` of the problem document.
     pub fn code(&self) -> &str {
         self.body["code"].as_str().unwrap_or_default()
     }
@@ -57,7 +57,7 @@ impl TestApp {
         Self::start_with("").await
     }
 
-    /// Starts with these settings on top of the tests' own, as TOML.
+    /// Starts a server with the settings of the tests. `more`, which is TOML, overrides them.
     pub async fn start_with(more: &str) -> Self {
         let database = TestDatabase::new().await;
         let folder = std::env::temp_dir().join(&database.name);
@@ -73,7 +73,7 @@ impl TestApp {
         let settings = sources.load().unwrap();
         settings::logging::start(&settings.log).unwrap();
         let running = server::app::start(server::State::new(settings.clone()).unwrap()).unwrap();
-        // A connection that is still being made when the test ends would keep its database from being dropped.
+        // A database cannot be dropped while a connection to it is still being opened.
         while !running.state().resolver.is_listening() {
             tokio::time::sleep(std::time::Duration::from_millis(2)).await;
         }
@@ -82,7 +82,8 @@ impl TestApp {
             database,
             settings,
             running: Some(running),
-            // Shorter than the server keeps idle connections, or both might choose the same moment.
+            // Shorter than the idle timeout of the server. Otherwise the server could close a connection just
+            // when the client sends a request on it.
             http: reqwest::Client::builder()
                 .redirect(reqwest::redirect::Policy::none())
                 .pool_idle_timeout(std::time::Duration::from_secs(2))
@@ -101,7 +102,7 @@ impl TestApp {
         self.running().address.port()
     }
 
-    /// The file with this server's settings, for running the binary beside it.
+    /// The file with the settings of this server. A test can run the binary with it.
     pub fn settings_file(&self) -> PathBuf {
         self.folder.join("test.toml")
     }
@@ -121,22 +122,22 @@ impl TestApp {
         self.signed_in(tenant, &email).await
     }
 
-    /// Onboards a business with this owner.
+    /// Onboards a business. `owner` is the owner's email.
     pub async fn onboard(&self, slug: &str, owner: &str) -> Arc<Tenant> {
         let new = NewBusiness {
             slug: TenantSlug::parse(slug).unwrap(),
             name: values::Name::parse(&format!("{slug} Ltd")).unwrap(),
-            currency: inventory::settings::Currency::parse("EUR").unwrap(),
+            currency: values::Currency::parse("EUR").unwrap(),
             owner: member(owner, "OWNER"),
         };
         self.onboarding.create(&new, &Actor::named("test")).await.unwrap().tenant
     }
 
-    /// A member of the business with this role, signed in.
+    /// Adds a member with this role to the business and signs the member in.
     pub async fn member_of(&self, tenant: &Arc<Tenant>, role: &str) -> Business<'_> {
         let email = format!("{}-{}@{}.test", role.to_lowercase(), Uuid::now_v7().simple(), tenant.slug);
         self.onboarding
-            .add_member(&member(&email, role), Place::Business(tenant.id), &Actor::named("test"))
+            .add_member(&member(&email, role), MemberOf::Business(tenant.id), &Actor::named("test"))
             .await
             .unwrap();
         self.signed_in(tenant.clone(), &email).await
@@ -148,18 +149,18 @@ impl TestApp {
         Business { tenant, client: Client::new(self, host, Some(token)) }
     }
 
-    /// One of the platform's staff, signed in.
+    /// Adds a member with this role to the platform's staff and signs the member in.
     pub async fn staff(&self, role: &str) -> Client<'_> {
         let email = format!("{}@platform.test", role.replace('_', "-"));
         self.onboarding
-            .add_member(&member(&email, role), Place::Platform, &Actor::named("test"))
+            .add_member(&member(&email, role), MemberOf::Platform, &Actor::named("test"))
             .await
             .unwrap();
         let token = self.login("admin.localhost", &email).await;
         Client::new(self, "admin.localhost".into(), Some(token))
     }
 
-    /// Somebody without a token, on this host.
+    /// A client without a token, on this host.
     pub fn stranger(&self, host: &str) -> Client<'_> {
         Client::new(self, host.to_owned(), None)
     }
@@ -171,7 +172,7 @@ impl TestApp {
         reply.body["accessToken"].as_str().unwrap().to_owned()
     }
 
-    /// Sends one request and reads its answer.
+    /// Sends one request and reads the whole response.
     pub async fn send(
         &self,
         host: &str,
@@ -197,7 +198,7 @@ impl TestApp {
         Reply { status, headers, body }
     }
 
-    /// Stops the server, waiting for what it still does.
+    /// Stops the server and waits until its running requests have ended.
     pub async fn stop(&mut self) {
         self.running.take().unwrap().stop().await.unwrap();
     }
@@ -209,14 +210,16 @@ impl Drop for TestApp {
     }
 }
 
-/// Host and path of a request to a business, in the form of address that the whole run is told to use: with
-/// `TENANTRY_TEST_FORM=path` a business is named in the path, as where there is no wildcard DNS.
+/// The host and path of a request to a business, in the address form of this test run.
+///
+/// With `TENANTRY_TEST_FORM=path`, the path names the business, as in an installation without wildcard DNS.
+/// Otherwise the host names the business.
 pub(crate) fn in_form(host: &str, path: &str) -> (String, String) {
     let by_path = std::env::var("TENANTRY_TEST_FORM").is_ok_and(|form| form == "path");
     let slug = host.strip_suffix(".localhost").filter(|slug| !["app", "admin"].contains(slug));
     match slug.filter(|_| by_path) {
         Some(slug) if path.starts_with("/api/") => ("app.localhost".to_owned(), format!("/{slug}{path}")),
-        // An address out of an answer names the business already.
+        // An address from a response already names the business.
         Some(slug) if path.starts_with(&format!("/{slug}/api/")) => {
             ("app.localhost".to_owned(), path.to_owned())
         }

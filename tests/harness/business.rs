@@ -1,4 +1,4 @@
-//! Clients: somebody on a host, perhaps with a token.
+//! Clients: each sends requests to one host, with or without a token.
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::app::{Reply, TestApp, in_form};
 
-/// Somebody on a host.
+/// A client that sends requests to one host.
 #[derive(Clone)]
 pub struct Client<'a> {
     app: &'a TestApp,
@@ -21,7 +21,7 @@ pub struct Client<'a> {
     is_literal: bool,
 }
 
-/// A business with one of its members signed in.
+/// A business, and a client that is signed in as one of its members.
 #[derive(Clone)]
 pub struct Business<'a> {
     pub tenant: Arc<Tenant>,
@@ -40,14 +40,14 @@ impl<'a> Client<'a> {
         Self { app, host, token, headers: BTreeMap::new(), is_literal: false }
     }
 
-    /// The same client, sending this header too.
+    /// The same client, which also sends this header.
     pub fn with(&self, name: &str, value: &str) -> Self {
         let mut other = self.clone();
         other.headers.insert(name.to_owned(), value.to_owned());
         other
     }
 
-    /// The same client, whose host and path are sent as they are, whatever form of address the run is to use.
+    /// The same client, which sends host and path unchanged in every address form.
     pub fn literally(&self) -> Self {
         Self { is_literal: true, ..self.clone() }
     }
@@ -90,7 +90,7 @@ impl<'a> Client<'a> {
         self.send("DELETE", path, None).await
     }
 
-    /// Asks until the answer has this status, as whoever waits for a change would.
+    /// Reads the products until the response has this status. Panics if 200 requests do not get it.
     #[track_caller]
     pub fn until(&self, status: u16) -> impl Future<Output = Reply> {
         let at = std::panic::Location::caller();
@@ -119,26 +119,26 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// Posts a document, below `/api/v1/`, under a new idempotency key.
+    /// Posts to a path below `/api/v1/` with a new idempotency key.
     pub async fn submit(&self, path: &str, body: &Value) -> Reply {
         let client = self.with("idempotency-key", &Uuid::now_v7().to_string());
         client.post(&format!("/api/v1/{path}"), body).await
     }
 
-    /// Adjusts stock under a new idempotency key.
+    /// Adjusts stock with a new idempotency key.
     pub async fn adjust(&self, variant: &Value, quantity: &str) -> Reply {
         let body = json!({"variantId": variant, "quantity": quantity, "reason": "test"});
         self.submit("stock/adjustments", &body).await
     }
 
-    /// On hand of a variant at the default location.
+    /// The quantity of a variant on hand at the default location.
     pub async fn on_hand(&self, variant: &Value) -> String {
         let reply = self.get(&format!("/api/v1/stock?variantId={}", variant.as_str().unwrap())).await;
         reply.body["data"][0]["onHand"].as_str().unwrap_or_default().to_owned()
     }
 }
 
-/// A product with one variant of this SKU, at 10.00.
+/// A product with one variant, which has this SKU, the price 10.00 and the cost 4.
 pub fn a_product(sku: &str) -> Value {
     json!({"name": format!("Product {sku}"), "variants": [{"sku": sku, "price": "10.00", "cost": "4"}]})
 }

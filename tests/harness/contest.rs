@@ -1,4 +1,4 @@
-//! The last unit, wanted by two at once, in every pair of ways to want it.
+//! Two requests compete for the last unit of stock, in every pair of ways to take it.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,8 @@ use crate::business::{Business, a_product};
 
 const WAYS: [&str; 5] = ["order", "reservation", "transfer", "adjustment", "count"];
 
-/// Lets each way contend with each other for the last unit so many times; panics unless exactly one gets it.
+/// Makes each way compete with every way, itself included, for the last unit, `rounds` times. Panics unless
+/// exactly one of the two gets the unit.
 pub async fn last_unit(business: &Business<'_>, rounds: usize) {
     let variant = business.create_product(&a_product("LAST-UNIT")).await["variants"][0]["id"].clone();
     assert_eq!(business.adjust(&variant, "1").await.status, 201);
@@ -40,7 +41,7 @@ impl Contest<'_, '_> {
         self.business.get(&path).await.body["data"][0].clone()
     }
 
-    /// One way to want the last unit; whether it got it.
+    /// Tries to take the last unit in one way. Returns whether the request got the unit.
     async fn want(&self, way: &str) -> bool {
         let Self { business, variant, main, shed } = self;
         let lines = json!([{"variantId": variant, "quantity": "1"}]);
@@ -54,11 +55,11 @@ impl Contest<'_, '_> {
             "count" => {
                 let count = business.submit("stock/counts", &json!({})).await.body["id"].clone();
                 let count = count.as_str().unwrap();
-                // Only what is promised to others is there.
+                // The count reports only the reserved units, so it takes the last available unit.
                 let reserved = self.level().await["reserved"].clone();
                 let counted = json!({"lines": [{"variantId": variant, "counted": reserved}]});
                 let entered = business.submit(&format!("stock/counts/{count}/lines"), &counted).await;
-                // Counted when it had gone already, there is nothing to correct.
+                // If the unit was already gone when it was counted, there is nothing to correct.
                 if entered.body["lines"][0]["difference"] == "0" {
                     return false;
                 }

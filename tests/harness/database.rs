@@ -6,10 +6,9 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use platform::migrations;
-use tenancy::bootstrap::{Bootstrap, Installed};
+use tenancy::bootstrap::Bootstrap;
 use tenancy::migrations::Migrations;
-use tenancy::provisioning::owner_database;
-use tenancy::{Database, DatabaseUrl, Installation, PoolSettings, Provisioner};
+use tenancy::{Database, DatabaseUrl, Installation, Installed, OwnerDatabase, PoolSettings};
 use tokio::sync::OnceCell;
 use tokio_postgres::{Client, NoTls};
 use uuid::Uuid;
@@ -18,7 +17,7 @@ const SERVER_LOGIN: &str = "tenantry_test_server";
 const OWNER_LOGIN: &str = "tenantry_test_owner";
 const LOGIN_PASSWORD: &str = "test-login-password";
 
-/// A database with the `shared` schema, dropped with its roles at the end.
+/// A database with the `shared` schema. The database and its roles are dropped at the end of the test.
 pub struct TestDatabase {
     pub name: String,
     bootstrap: Bootstrap,
@@ -26,7 +25,7 @@ pub struct TestDatabase {
 
 fn admin_url() -> String {
     std::env::var("TENANTRY_TEST_ADMIN_URL").unwrap_or_else(|_| {
-        panic!("the tests need a PostgreSQL: run scripts/test, or `tenantry dev run -- cargo nextest run`")
+        panic!("the tests need PostgreSQL: run scripts/test, or `tenantry dev run -- cargo nextest run`")
     })
 }
 
@@ -44,7 +43,7 @@ fn bootstrap_of(database: &str) -> Bootstrap {
     }
 }
 
-/// A connection for looking behind the scenes.
+/// A connection for checks and changes that the API does not offer.
 pub(crate) async fn connect(url: &str) -> Client {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
     tokio::spawn(connection);
@@ -67,7 +66,7 @@ impl TestDatabase {
             .batch_execute(&format!("CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy"))
             .await
             .unwrap();
-        // A clone loses the grants on the database itself, and its roles carry its own name.
+        // A clone loses the grants on the database itself, and it needs roles with its own name.
         let bootstrap = bootstrap_of(&name);
         bootstrap.run(&admin_url().parse().unwrap()).await.unwrap();
         Self { name, bootstrap }
@@ -81,7 +80,7 @@ impl TestDatabase {
         url_of(OWNER_LOGIN, LOGIN_PASSWORD, &self.name)
     }
 
-    /// The same URL by way of the server's Unix socket, where it has one.
+    /// The same URL through the Unix socket of PostgreSQL, if PostgreSQL has one.
     pub async fn by_socket(&self, url: &str) -> String {
         let sql = "SELECT current_setting('unix_socket_directories')";
         let folder: String = self.as_admin().await.query_one(sql, &[]).await.unwrap().get(0);
@@ -100,26 +99,26 @@ impl TestDatabase {
         &self.bootstrap
     }
 
-    /// The server's login on a bare connection, without any scope.
+    /// A plain connection as the server's login, without any scope.
     pub async fn as_server(&self) -> Client {
         connect(&self.url()).await
     }
 
-    /// The owner's login on a bare connection.
+    /// A plain connection as the owner's login.
     pub async fn as_owner(&self) -> Client {
         connect(&self.owner_url()).await
     }
 
-    /// The cluster's administrator, connected to this database.
+    /// A connection to this database as the administrator of PostgreSQL.
     pub async fn as_admin(&self) -> Client {
         connect_admin(&self.name).await
     }
 
-    /// A pool of the server's login.
+    /// A connection pool of the server's login.
     pub fn pool(&self, max_connections: usize) -> Database {
         let settings = PoolSettings {
             max_connections,
-            // Tests of the domain crowd one business on purpose.
+            // Domain tests run many transactions of one business at the same time, on purpose.
             max_transactions_per_business: max_connections,
             max_waiting_per_business: 10_000,
             business_wait_timeout: std::time::Duration::from_secs(30),
@@ -128,28 +127,26 @@ impl TestDatabase {
         Database::new(&self.url().parse::<DatabaseUrl>().unwrap(), &settings).unwrap()
     }
 
-    pub fn provisioner(&self) -> Arc<Provisioner> {
+    pub fn owner_database(&self) -> Arc<OwnerDatabase> {
         self.provisioner_with(migrations::of_tenant().unwrap())
     }
 
-    /// A provisioner of another release: one that knows these migrations of business schemas.
-    pub fn provisioner_with(&self, tenant: Migrations) -> Arc<Provisioner> {
-        Arc::new(Provisioner::new(
-            owner_database(&self.owner_url().parse().unwrap(), 8).unwrap(),
-            Installed {
-                installation: self.bootstrap.installation.clone(),
-                server_login: SERVER_LOGIN.to_owned(),
-            },
-            tenant,
-            migrations::of_shared().unwrap(),
-        ))
+    /// The owner's database as another release uses it, with these migrations of business schemas.
+    pub fn provisioner_with(&self, tenant: Migrations) -> Arc<OwnerDatabase> {
+        let installed = Installed {
+            installation: self.bootstrap.installation.clone(),
+            server_login: SERVER_LOGIN.to_owned(),
+        };
+        let url = self.owner_url().parse().unwrap();
+        let shared = migrations::of_shared().unwrap();
+        Arc::new(OwnerDatabase::new(&url, 8, installed, tenant, shared).unwrap())
     }
 }
 
 impl Drop for TestDatabase {
     fn drop(&mut self) {
         let name = self.name.clone();
-        // The test's own runtime may be on its way out.
+        // The runtime of the test may be shutting down, so this thread has its own runtime.
         let removed = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(remove(&name));
@@ -170,12 +167,12 @@ async fn remove(name: &str) {
     }
 }
 
-/// The template's name; made once for all test processes, under a file lock.
+/// The name of the template database, which is created once for all test processes, under a file lock.
 async fn template() -> &'static str {
     static TEMPLATE: OnceCell<String> = OnceCell::const_new();
     TEMPLATE
         .get_or_init(|| async {
-            // Another content, another template.
+            // Each content has its own template.
             let mut content = DefaultHasher::new();
             bootstrap_of("x")
                 .script()
@@ -200,15 +197,17 @@ async fn template() -> &'static str {
                 remove(&building).await;
                 let bootstrap = bootstrap_of(&building);
                 bootstrap.run(&admin_url().parse().unwrap()).await.unwrap();
-                let provisioner = Provisioner::new(
-                    owner_database(&bootstrap.owner, 1).unwrap(),
+                let owner_database = OwnerDatabase::new(
+                    &bootstrap.owner,
+                    1,
                     bootstrap.installed(),
                     migrations::of_tenant().unwrap(),
                     migrations::of_shared().unwrap(),
-                );
-                provisioner.migrate_shared().await.unwrap();
-                drop(provisioner);
-                // Nobody may be connected to what becomes a template.
+                )
+                .unwrap();
+                owner_database.migrate_shared().await.unwrap();
+                drop(owner_database);
+                // A database can be a template only while no connection to it is open.
                 admin
                     .batch_execute(&format!(
                         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{building}'"
@@ -223,7 +222,7 @@ async fn template() -> &'static str {
         .await
 }
 
-/// Removes what crashed runs left: databases of an hour ago and older, and templates of another content.
+/// Removes the leftovers of crashed runs: databases older than an hour, and templates with other content.
 async fn sweep(admin: &Client, template: &str) {
     let rows = admin.query("SELECT datname FROM pg_database WHERE datname LIKE 'tt\\_%'", &[]).await.unwrap();
     for row in rows {

@@ -1,4 +1,4 @@
-//! A DNS server for one test: it knows the TXT records that it is told.
+//! A DNS server for one test. It returns the TXT records that the test publishes.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;

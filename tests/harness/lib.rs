@@ -1,6 +1,11 @@
-//! What end-to-end tests stand on: a database and a server of their own for each test, and clients that speak to it.
+//! Test support: each test gets its own database, its own server, and clients that send requests to the
+//! server.
 //!
-//! Helpers hide setup and never an assertion about what is tested; when setup fails they panic at the caller's line.
+//! Helpers hide setup. They never hide an assertion about the behaviour under test. When setup fails, a
+//! helper panics at the caller's line.
+
+// The future of a started server holds those of every layer below it.
+#![recursion_limit = "256"]
 
 mod app;
 mod business;
@@ -18,7 +23,7 @@ pub use dns::TestDns;
 pub use pooler::Pooler;
 pub use program::{Program, Ran, Serving};
 
-/// Drops `work` right after its `polls`-th poll, unless it ends before; then its output is returned.
+/// Polls `work` at most `polls` times and then drops it. Returns the output if `work` ends by then.
 pub async fn drop_after_polls<F: Future>(work: F, polls: usize) -> Option<F::Output> {
     let mut work = Box::pin(work);
     let mut polled = 0;
@@ -33,7 +38,7 @@ pub async fn drop_after_polls<F: Future>(work: F, polls: usize) -> Option<F::Out
     .await
 }
 
-/// Runs all at once and returns their outputs in order.
+/// Runs all futures at the same time and returns their outputs in order.
 pub async fn join_all<F: Future>(work: Vec<F>) -> Vec<F::Output> {
     let mut running: Vec<_> = work.into_iter().map(|work| (Box::pin(work), None)).collect();
     std::future::poll_fn(|cx| {

@@ -1,4 +1,4 @@
-//! A PgBouncer in front of the tests' PostgreSQL.
+//! PgBouncer in front of the PostgreSQL server of the tests.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio_postgres::Config;
 
-/// A running pooler that lets everybody in; stopped when dropped.
+/// A running pooler that accepts every login without a password. It stops when it is dropped.
 pub struct Pooler {
     child: Child,
     folder: PathBuf,
@@ -15,7 +15,7 @@ pub struct Pooler {
 }
 
 impl Pooler {
-    /// In front of the server of `url`, with this `pool_mode`: session, transaction or statement.
+    /// Starts a pooler in front of the server of `url`. `mode` is `session`, `transaction` or `statement`.
     pub fn start(url: &str, mode: &str) -> Self {
         let config: Config = url.parse().unwrap();
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -41,7 +41,8 @@ impl Pooler {
         );
         let file = folder.join("pgbouncer.ini");
         std::fs::write(&file, settings).unwrap();
-        // Debian keeps it where only root looks. It refuses to be root itself.
+        // Debian installs pgbouncer in /usr/sbin, which may be missing from PATH. pgbouncer refuses to run as
+        // root.
         let path = format!("{}:/usr/sbin", std::env::var("PATH").unwrap_or_default());
         let mut command = Command::new("pgbouncer");
         command.env("PATH", path).arg("--quiet").arg(&file).stdout(Stdio::null()).stderr(Stdio::null());

@@ -1,4 +1,4 @@
-//! The real binary, run as a person would.
+//! The real binary, run as an operator runs it.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::app::TestApp;
 use crate::database::TestDatabase;
 
-/// How a run of the binary ended.
+/// The exit code and the output of a run of the binary.
 #[derive(Debug)]
 pub struct Ran {
     pub code: Option<i32>,
@@ -16,7 +16,7 @@ pub struct Ran {
     pub err: String,
 }
 
-/// The binary, and the settings that it is run with.
+/// The binary, and the environment variables that it runs with.
 pub struct Program {
     variables: Vec<(String, String)>,
 }
@@ -31,7 +31,7 @@ fn binary() -> PathBuf {
 }
 
 impl Program {
-    /// On this app's database and with its keys.
+    /// The binary with the database and the keys of this app.
     pub fn beside(app: &TestApp) -> Self {
         let identity = &app.settings.identity;
         let key_file = identity.signing_key_file.as_ref().unwrap().display().to_string();
@@ -40,7 +40,7 @@ impl Program {
             .with("TENANTRY__IDENTITY__ISSUER", "http://id.test")
     }
 
-    /// On this database.
+    /// The binary with this database.
     pub fn on(database: &TestDatabase) -> Self {
         Self::bare()
             .with("TENANTRY__DATABASE__URL", &database.url())
@@ -52,7 +52,7 @@ impl Program {
             .with("TENANTRY__SERVER__METRICS_LISTEN", "")
     }
 
-    /// Without any configuration.
+    /// The binary without any configuration.
     pub fn bare() -> Self {
         Self { variables: Vec::new() }
     }
@@ -63,7 +63,7 @@ impl Program {
         self
     }
 
-    /// Runs one of the checkout's scripts, which runs the binary.
+    /// Runs a script from `scripts/`, which runs the binary.
     pub fn run_script(&self, name: &str, arguments: &[&str]) -> Ran {
         let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../scripts").join(name);
         let mut command = self.command_of(&script.canonicalize().unwrap(), arguments);
@@ -96,7 +96,7 @@ impl Program {
         ended(child)
     }
 
-    /// Starts `serve` on this port and waits until it is ready.
+    /// Starts `serve` on this port and waits until it accepts connections.
     pub fn serve(&self, port: u16) -> Serving {
         let mut command = self.command(&["serve"]);
         command.env("TENANTRY__SERVER__LISTEN", format!("127.0.0.1:{port}"));
@@ -111,7 +111,7 @@ impl Program {
     }
 }
 
-/// Waits for the end.
+/// Waits until the process has ended.
 fn ended(child: Child) -> Ran {
     let output = child.wait_with_output().unwrap();
     Ran {
@@ -121,7 +121,7 @@ fn ended(child: Child) -> Ran {
     }
 }
 
-/// A running `tenantry serve`; killed when dropped.
+/// A running `tenantry serve`. It is killed when it is dropped.
 pub struct Serving {
     child: Child,
 }
@@ -133,7 +133,7 @@ impl Serving {
         assert!(sent.unwrap().success());
     }
 
-    /// The exit code; `None` when a signal ended it.
+    /// Waits for the end. Returns the exit code, or `None` if a signal ended the process.
     pub fn wait(&mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
     }

@@ -1,8 +1,9 @@
-//! A business of some size, written by SQL: what years of trading would leave behind.
+//! A large business, written by SQL: the data of years of trading.
 
 use tokio_postgres::Client;
 
-/// Products of two variants each, of which each has 50 movements; orders of two lines each, over the last 400 days.
+/// The size of a business. Each product has two variants, each variant has 50 stock movements, and each order
+/// has two lines. The orders are spread over the last 400 days.
 #[derive(Debug, Clone, Copy)]
 pub struct Volume {
     pub products: u32,
@@ -11,14 +12,15 @@ pub struct Volume {
     pub purchase_orders: u32,
 }
 
-/// 10,000 variants, 500,000 movements, 200,000 order lines.
+/// 10,000 variants, 500,000 stock movements, 200,000 order lines.
 pub const LARGE: Volume =
     Volume { products: 5_000, orders: 100_000, customers: 20_000, purchase_orders: 4_000 };
 
-/// Fills the schema of a business that is new. Levels, ledger and reservations agree; every tenth variant is low.
+/// Fills the schema of a new business. Stock levels, stock movements and reservations agree. Every tenth
+/// variant is low.
 pub async fn fill(admin: &Client, schema: &str, volume: &Volume) {
     let Volume { products, orders, customers, purchase_orders } = volume;
-    // Keys that go with time, as the application makes them.
+    // UUIDs in order of time, as the application creates them.
     let key = "(lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7' || substr(md5(random()::text), 1, 3)
                 || '8' || substr(md5(random()::text), 1, 15))::uuid";
     let sql = format!(

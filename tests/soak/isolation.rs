@@ -1,6 +1,8 @@
-//! Isolation under everything at once, over HTTP: many businesses, mixed requests, deadlines, errors, panics in the middle of
-//! transactions, suspensions, cut connections. Not one row may cross, no connection may stay stuck, and no 5xx may come
-//! but those that were asked for.
+//! Isolation under many failures, over HTTP: many businesses, mixed requests, deadlines, errors, panics in
+//! the middle of transactions, suspensions and cut connections.
+//!
+//! A business must never get a row of another business. No connection may stay stuck. No response may have a
+//! status of 5xx, except those that the test causes.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -30,9 +32,9 @@ struct Tally {
 pub async fn soak(requests: usize) {
     assert!(
         std::env::var_os("TENANTRY_PANIC_ONE_IN").is_some(),
-        "run scripts/soak: without panics this shows less than it says"
+        "run scripts/soak: without panics this test proves too little"
     );
-    // The panics that are asked for tell nothing on the terminal.
+    // The panics that the test causes must not fill the terminal.
     let tell = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         if !panic.payload_as_str().is_some_and(|text| text.contains("a test asked for")) {
@@ -44,7 +46,7 @@ pub async fn soak(requests: usize) {
     for n in 0..BUSINESSES {
         businesses.push(retried(async || app.tenant(&format!("shop-{n}")).await).await);
     }
-    println!("{requests} requests at {BUSINESSES} businesses by {WORKERS} clients");
+    println!("{requests} requests to {BUSINESSES} businesses from {WORKERS} clients");
     let (begun, started) = (AtomicUsize::new(0), Instant::now());
     let seed = fastrand::u64(..);
     println!("seed {seed}");
@@ -74,13 +76,13 @@ pub async fn soak(requests: usize) {
     for ((status, code), count) in &answered {
         println!("{status} {code:<28} {count:>8}");
     }
-    println!("{:.0} requests a second", requests as f64 / started.elapsed().as_secs_f64());
+    println!("{:.0} requests per second", requests as f64 / started.elapsed().as_secs_f64());
     nothing_crossed(&app).await;
     nothing_is_stuck(&app).await;
-    println!("no row crossed, nothing is stuck");
+    println!("no business got a row of another business, no connection is stuck");
 }
 
-/// Setting up meets the same panics.
+/// Repeats `work` until it ends without a panic, because setup meets the same panics.
 async fn retried<T>(work: impl AsyncFn() -> T) -> T {
     use futures_util::FutureExt;
     loop {
@@ -119,7 +121,7 @@ async fn one_request(
             business.adjust(variant, if random.bool() { "5" } else { "-3" }).await
         }
         8 => {
-            // What belongs to another business is nowhere to be found here.
+            // A product of another business must not be found.
             let theirs = other.get("/api/v1/products?limit=1").await;
             let Some(id) = theirs.body["data"][0]["id"].as_str() else { return };
             let reply = business.get(&format!("/api/v1/products/{id}")).await;
@@ -136,7 +138,7 @@ async fn one_request(
     };
     let is_intended = match reply.status {
         200..500 => true,
-        // A panic that was asked for, and what a deadline, a lock or a pool that is empty lead to.
+        // 500 comes from a panic that the test causes, 503 from a deadline, a lock or an exhausted pool.
         500 => reply.code() == "internal",
         503 => ["deadline_exceeded", "unavailable", "business_changed"].contains(&reply.code()),
         _ => false,
@@ -147,11 +149,11 @@ async fn one_request(
 
 fn check_list(reply: &Reply, slug: &str) {
     for product in reply.body["data"].as_array().map(Vec::as_slice).unwrap_or_default() {
-        assert_eq!(product["name"], format!("of {slug}"), "a row crossed");
+        assert_eq!(product["name"], format!("of {slug}"), "a row of another business");
     }
 }
 
-/// Suspends a business for a moment, or keeps one's stock locked past the deadline, or cuts a connection.
+/// Suspends a business for a moment, locks the stock of a business past the deadline, or cuts a connection.
 async fn disturb_one(app: &TestApp) {
     let admin = app.database.as_admin().await;
     let number = 1 + fastrand::usize(..BUSINESSES);
@@ -173,7 +175,8 @@ async fn disturb_one(app: &TestApp) {
     tokio::time::sleep(Duration::from_millis(fastrand::u64(20..200))).await;
 }
 
-/// By the tables themselves: what each schema holds is its own, and its ledger adds up.
+/// Reads the tables: each schema must hold only rows of its own business, and its stock levels must be
+/// correct.
 async fn nothing_crossed(app: &TestApp) {
     let admin = app.database.as_admin().await;
     let mut rows = 0i64;
@@ -182,16 +185,16 @@ async fn nothing_crossed(app: &TestApp) {
         let sql =
             format!("SELECT count(*) FILTER (WHERE name <> 'of {slug}'), count(*) FROM {schema}.products");
         let found = admin.query_one(&sql, &[]).await.unwrap();
-        assert_eq!(found.get::<_, i64>(0), 0, "foreign rows in {schema}");
+        assert_eq!(found.get::<_, i64>(0), 0, "rows of another business in {schema}");
         rows += found.get::<_, i64>(1);
         let sql = format!(
             "SELECT count(*) FROM {schema}.stock_levels l
               WHERE l.on_hand <> (SELECT coalesce(sum(m.quantity), 0) FROM {schema}.stock_movements m
                                    WHERE m.variant_id = l.variant_id AND m.location_id = l.location_id)"
         );
-        assert_eq!(admin.query_one(&sql, &[]).await.unwrap().get::<_, i64>(0), 0, "drift in {schema}");
+        assert_eq!(admin.query_one(&sql, &[]).await.unwrap().get::<_, i64>(0), 0, "wrong levels in {schema}");
     }
-    println!("{rows} products looked at");
+    println!("{rows} products checked");
 }
 
 async fn nothing_is_stuck(app: &TestApp) {

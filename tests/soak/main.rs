@@ -1,4 +1,5 @@
-//! What has to hold for minutes, with everything going wrong at once. `scripts/soak` runs both parts; see their files.
+//! Long tests in which many failures happen at the same time. `scripts/soak` runs both parts. The module of
+//! each part describes what must hold.
 
 mod isolation;
 mod trading;

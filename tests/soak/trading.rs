@@ -1,8 +1,9 @@
-//! Trading for minutes at two servers that are killed and come back, with a PostgreSQL that crashes and recovers. Clients do
-//! what good ones do: choose the id of a document, and repeat a request under its key until it is answered.
+//! Trading for minutes at two servers that are killed and restarted, with a PostgreSQL that crashes and
+//! recovers. Clients behave well: each chooses the id of a document, and repeats a request with its
+//! idempotency key until it gets a response.
 //!
-//! In the end every acknowledged document is there as it was acknowledged, the ledger holds, no number is missing or given
-//! twice, and nobody has waited in a circle.
+//! At the end every acknowledged document exists with its number, the stock ledger is correct, no document
+//! number is missing or used twice, and no deadlock has happened.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -24,7 +25,7 @@ const SETTINGS: &str = "
     [log]
     filter = \"off\"
 ";
-/// A request is repeated for so long, through kills and crashes.
+/// The longest time for which a client repeats a request, through kills and crashes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Shop<'a> {
@@ -33,14 +34,14 @@ struct Shop<'a> {
     main: Value,
     shed: Value,
     supplier: Value,
-    /// What can be gone on with, by kind.
+    /// Documents that are ready for their next step, by kind.
     reserved: RefCell<Vec<Value>>,
     fulfilled: RefCell<Vec<Value>>,
     sent: RefCell<Vec<Value>>,
     on_order: RefCell<Vec<Value>>,
 }
 
-/// A document as it was acknowledged: where it is read, and its number there.
+/// An acknowledged document: its business, its path, and its number.
 struct Acknowledged {
     shop: usize,
     path: String,
@@ -60,16 +61,16 @@ fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// Runs for so many minutes, after a hundred rounds of the last unit.
+/// Runs for this number of minutes, after a hundred rounds of the contest for the last unit.
 pub async fn soak(minutes: usize) {
     let app = TestApp::start_with(SETTINGS).await;
-    println!("the last unit, wanted by two at once, a hundred times in each pair of ways");
+    println!("two requests compete for the last unit, a hundred times in each pair of ways");
     let contested = app.tenant("contest").await;
     contest::last_unit(&contested, 100).await;
     assert_eq!(contested.get("/api/v1/stock/ledger").await.body["holds"], true);
 
     let admin = app.database.as_admin().await;
-    // What is acknowledged has to outlive a crash; the throwaway cluster is set up without that.
+    // An acknowledged document must survive a crash. The throwaway PostgreSQL turns synchronous_commit off.
     let name = &app.database.name;
     admin.batch_execute(&format!("ALTER DATABASE {name} SET synchronous_commit = on")).await.unwrap();
     let mut shops = Vec::new();
@@ -77,7 +78,7 @@ pub async fn soak(minutes: usize) {
         shops.push(Shop::open(app.tenant(&format!("shop-{n}")).await).await);
     }
     let seed = fastrand::u64(..);
-    println!("{minutes} minutes of {CLIENTS} clients at {BUSINESSES} businesses, seed {seed}");
+    println!("{minutes} minutes, {CLIENTS} clients, {BUSINESSES} businesses, seed {seed}");
     let soak = Soak {
         shops,
         ports: [free_port(), free_port()],
@@ -113,7 +114,7 @@ impl<'a> Shop<'a> {
         Self { business, variants, main, shed, supplier, reserved, fulfilled, sent, on_order }
     }
 
-    /// Lines of one to five variants, some of them twice.
+    /// One to five lines with random variants. A variant may occur twice.
     fn lines(&self, random: &mut fastrand::Rng, more: &Value) -> Value {
         let line = |random: &mut fastrand::Rng| {
             let mut line = json!({"variantId": random.choice(&self.variants).unwrap(), "quantity": random.u32(1..4).to_string()});
@@ -124,7 +125,7 @@ impl<'a> Shop<'a> {
     }
 }
 
-/// Takes one at random.
+/// Removes a random document and returns it.
 fn take(from: &RefCell<Vec<Value>>, random: &mut fastrand::Rng) -> Option<Value> {
     let mut from = from.borrow_mut();
     let at = (0..from.len()).nth(random.usize(..from.len().max(1)))?;
@@ -222,7 +223,7 @@ impl Soak<'_> {
             _ => {
                 let Some(order) = take(&shop.on_order, random) else { return };
                 let line = &order["lines"][0];
-                // In parts, or all that is still to come.
+                // A part of the goods, or all goods that are still open.
                 let body = match random.bool() {
                     true => json!({"id": Uuid::now_v7(), "lines": [{"lineId": line["id"], "quantity": "2"}]}),
                     false => json!({"id": Uuid::now_v7()}),
@@ -240,14 +241,15 @@ impl Soak<'_> {
         self.acknowledged.borrow_mut().push(Acknowledged { shop, path, number: document["number"].clone() });
     }
 
-    /// Posts under one key until it is answered, at either server, now and then twice at once; `None` when it was refused.
+    /// Posts with one idempotency key until a response arrives, at either server, and sometimes twice at the
+    /// same time. Returns `None` if the request was refused.
     async fn post(&self, shop: usize, path: &str, body: &Value, random: &mut fastrand::Rng) -> Option<Value> {
         let key = Uuid::now_v7().to_string();
         let started = Instant::now();
         let kind: String =
             path.split('/').filter(|part| Uuid::parse_str(part).is_err()).collect::<Vec<_>>().join("/");
         loop {
-            assert!(started.elapsed() < PATIENCE, "{path} is not answered");
+            assert!(started.elapsed() < PATIENCE, "{path}: no response");
             let port = self.ports[random.usize(..2)];
             let sent = match random.u32(..10) {
                 0 => {
@@ -257,7 +259,7 @@ impl Soak<'_> {
                         self.send(other, shop, path, &key, body)
                     );
                     if let (Some((201, one)), Some((201, other))) = (&one, &other) {
-                        assert_eq!(one, other, "one key, two answers: {path}");
+                        assert_eq!(one, other, "one key, two responses: {path}");
                     }
                     one.or(other)
                 }
@@ -270,7 +272,8 @@ impl Soak<'_> {
             *self.tally.borrow_mut().entry((kind.clone(), status)).or_default() += 1;
             match status {
                 200 | 201 => return Some(answer),
-                // The first one is still at work; busy; recovering.
+                // Try again: the first request is still running, the business is busy, or PostgreSQL is
+                // recovering.
                 409 if answer["code"] == "request_in_progress" => {}
                 429 | 503 => {}
                 404 | 409 | 422 => return None,
@@ -280,7 +283,7 @@ impl Soak<'_> {
         }
     }
 
-    /// `None` when no answer came.
+    /// Returns `None` if no response arrived.
     async fn send(
         &self,
         port: u16,
@@ -304,7 +307,7 @@ impl Soak<'_> {
         Some((status, answer.json().await.ok()?))
     }
 
-    /// Kills a server and starts it again, or crashes PostgreSQL, every few seconds.
+    /// Kills and restarts a server, or crashes PostgreSQL, every few seconds.
     async fn disturb(&self, app: &TestApp, deadlocks: &Cell<i64>) {
         let program = Program::beside(app).with("TENANTRY__SERVER__REQUESTS_PER_SECOND", "0");
         let mut servers: Vec<Serving> = self.ports.iter().map(|port| program.serve(*port)).collect();
@@ -314,7 +317,7 @@ impl Soak<'_> {
             if fastrand::u32(..3) == 0 {
                 crashes += 1;
                 let admin = app.database.as_admin().await;
-                // A crash takes the statistics with it.
+                // A crash deletes the statistics.
                 deadlocks.set(deadlocks.get() + deadlocks_of(&admin).await);
                 crash(&admin).await;
                 while !is_up(app).await {
@@ -330,14 +333,14 @@ impl Soak<'_> {
             }
         }
         println!("servers killed {kills} times, PostgreSQL crashed {crashes} times");
-        // Clients that wait for an answer get it.
+        // Clients that wait for a response must still get it.
         while self.is_waiting() {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         drop(servers);
     }
 
-    /// Whether a client may still be at work after the end.
+    /// Whether a client may still wait for a response after the end of the run.
     fn is_waiting(&self) -> bool {
         Instant::now() < self.until + PATIENCE / 4
     }
@@ -345,36 +348,36 @@ impl Soak<'_> {
     async fn verify(&self, app: &TestApp, deadlocks: i64) {
         let admin = app.database.as_admin().await;
         assert_eq!(deadlocks + deadlocks_of(&admin).await, 0, "deadlocks");
-        // The server in this process has seen all crashes, and serves.
+        // The server in this process has survived all crashes and still serves requests.
         let acknowledged = self.acknowledged.take();
         for kept in &acknowledged {
             let reply = self.shops[kept.shop].business.get(&format!("/api/v1/{}", kept.path)).await;
             assert_eq!((reply.status, &reply.body["number"]), (200, &kept.number), "{} is lost", kept.path);
         }
-        println!("{} acknowledged documents are there", acknowledged.len());
+        println!("{} acknowledged documents exist", acknowledged.len());
         for shop in &self.shops {
             let verdict = shop.business.get("/api/v1/stock/ledger").await.body;
             assert_eq!(verdict["holds"], true, "{verdict}");
-            println!("{}: {} movements hold", shop.business.host, verdict["movements"]);
+            println!("{}: {} stock movements are correct", shop.business.host, verdict["movements"]);
             let schema = &shop.business.tenant.schema;
             for (what, sql) in [
                 ("negative stock", format!("SELECT count(*) FROM {schema}.stock_levels WHERE on_hand < reserved OR reserved < 0")),
                 (
-                    "orders that nobody is told of",
+                    "orders without an event",
                     format!(
                         "SELECT count(*) FROM {schema}.orders o WHERE NOT EXISTS (
                            SELECT FROM shared.outbox e WHERE e.payload ->> 'orderId' = o.id::text AND topic = 'order.placed')"
                     ),
                 ),
                 (
-                    "orders that are not in the log",
+                    "orders without an entry in the audit log",
                     format!(
                         "SELECT count(*) FROM {schema}.orders o WHERE NOT EXISTS (
                            SELECT FROM {schema}.audit_log a WHERE a.subject_id = o.id AND action = 'order.placed')"
                     ),
                 ),
                 (
-                    "alerts that the levels do not warrant, or that are missing",
+                    "alerts that are missing, or that contradict the stock levels",
                     format!(
                         "SELECT count(*) FROM {schema}.stock_levels s JOIN {schema}.variants v ON v.id = s.variant_id
                            LEFT JOIN {schema}.low_stock_alerts a ON (a.variant_id, a.location_id) = (s.variant_id, s.location_id)
@@ -400,7 +403,7 @@ impl Soak<'_> {
                 assert_eq!(count(&admin, &gaps).await, 0, "gaps in the numbers of {table}");
             }
         }
-        println!("the books hold, no number is missing, no deadlock");
+        println!("the stock ledgers are correct, no number is missing, no deadlock");
     }
 }
 
@@ -412,7 +415,8 @@ async fn deadlocks_of(admin: &Client) -> i64 {
     count(admin, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()").await
 }
 
-/// Kills this connection's backend: PostgreSQL ends all others at once, and recovers as after a crash.
+/// Kills the backend of this connection. PostgreSQL then ends all other backends and recovers, as after a
+/// crash.
 async fn crash(admin: &Client) {
     let pid: i32 = admin.query_one("SELECT pg_backend_pid()", &[]).await.unwrap().get(0);
     assert!(Command::new("kill").args(["-KILL", &pid.to_string()]).status().unwrap().success());

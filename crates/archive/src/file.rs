@@ -1,9 +1,15 @@
-//! A backup file: a header, the rows of each table as PostgreSQL's COPY writes them, and a manifest; one zstd stream.
+//! The format of a backup file. The file is one zstd stream with a header, the rows of each table in the text
+//! format of PostgreSQL's COPY, and a manifest.
 //!
-//! Inside the stream stands a line that names the format, and then records: a letter, the length of what follows as
-//! four bytes, the largest first, and so many bytes. `H` is the header, `S` what the `shared` schema knows of the business,
-//! `T` begins a table, `D` is a piece of its rows, `E` ends it with its count and SHA-256, and `M`, the manifest, comes last: a
-//! file without it was not finished.
+//! The stream starts with a line that names the format. Then come the records. A record is a letter, the
+//! length of its content as four bytes in big-endian order, and the content. The letters are:
+//!
+//! - `H`: the header.
+//! - `S`: the data of the `shared` schema about the business.
+//! - `T`: the start of a table.
+//! - `D`: a piece of the rows of the table.
+//! - `E`: the end of the table, with the number of its rows and their SHA-256.
+//! - `M`: the manifest. It is the last record; a file without a manifest is unfinished.
 
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
@@ -15,44 +21,45 @@ use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tenancy::TenantId;
 use tenancy::copy::Table;
-use uuid::Uuid;
 
-/// The first line of the stream. Another format gets another line.
+/// The first line of the stream. A different format must use a different line.
 const MAGIC: &[u8] = b"TENANTRY BACKUP 1\n";
 
-/// What the names of backup files end with, behind a dot.
+/// The extension of backup files, without the dot.
 pub const EXTENSION: &str = "tenantry";
 
-/// What every zstd stream begins with.
+/// The first bytes of every zstd stream.
 const ZSTD_FRAME: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
-/// A record longer than this is damage: rows come in pieces of at most [`PIECE`] or one row, and PostgreSQL's rows end at 1 GiB.
+/// The maximum length of a record; a longer record is damage. A piece of rows has about [`PIECE`] bytes or
+/// one row, and a row of PostgreSQL has at most 1 GiB.
 const LONGEST: u32 = 1 << 30;
 
-/// Rows are gathered to pieces of about this size.
+/// Rows are collected into pieces of about this size, in bytes.
 const PIECE: usize = 256 << 10;
 
-/// Fast, and still a fifth of the size of text.
+/// A fast level that still compresses text to a fifth of its size.
 const COMPRESSION_LEVEL: i32 = 3;
 
-/// What a backup is of.
+/// The subject of a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "camelCase")]
 pub enum Subject {
     /// One business.
-    Business { id: Uuid, slug: String, name: String },
+    Business { id: TenantId, slug: String, name: String },
     /// The `shared` schema: the registry, users and their roles.
     Installation,
 }
 
-/// What is known before the rows.
+/// The first record of a backup file. It contains everything that is known before the rows are read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Header {
     #[serde(flatten)]
     pub subject: Subject,
-    /// The migration that the schema had.
+    /// The number of the last migration of the schema.
     pub schema_version: i32,
     pub postgres_version: String,
     /// The version of the program that wrote the file.
@@ -60,17 +67,17 @@ pub struct Header {
     pub taken_at: DateTime<Utc>,
 }
 
-/// What is known of a table once all its rows have passed.
+/// The summary of a table, which is known after its last row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableSummary {
     pub name: String,
     pub rows: u64,
     pub bytes: u64,
-    /// Of its rows as COPY writes them, in hexadecimal.
+    /// The SHA-256 of the rows in the text format of COPY, in hexadecimal.
     pub sha256: String,
 }
 
-/// What stands at the end of a file.
+/// The last record of a backup file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     #[serde(flatten)]
@@ -79,7 +86,7 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// The rows of all tables.
+    /// The number of rows of all tables.
     pub fn rows(&self) -> u64 {
         self.tables.iter().map(|table| table.rows).sum()
     }
@@ -88,19 +95,19 @@ impl Manifest {
 /// A backup file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    #[error("{0} is no backup of this program")]
+    #[error("{0} is not a Tenantry backup file")]
     NotABackup(String),
-    #[error("the backup is damaged in {place}: {problem}; restore from another one")]
+    #[error("the backup is damaged in {place}: {problem}; use another backup")]
     Damaged { place: String, problem: String },
-    #[error("the backup cannot be read or written")]
+    #[error("the backup file cannot be read or written")]
     Io(#[from] io::Error),
 }
 
-/// One thing in a backup file, in the order of the file.
+/// One record of a backup file. The variants are in the order of the file.
 #[derive(Debug, Clone)]
 pub enum Piece {
     Header(Header),
-    /// What the `shared` schema knows of the business.
+    /// The data of the `shared` schema about the subject.
     Shared(Value),
     Table(Table),
     Rows(Bytes),
@@ -108,7 +115,7 @@ pub enum Piece {
     Manifest(Manifest),
 }
 
-/// Counts rows and computes the digest of one table as it passes by.
+/// Counts the rows of one table and computes their digest, piece by piece.
 pub struct Tally {
     digest: Context,
     rows: u64,
@@ -120,7 +127,7 @@ impl Tally {
         Self { digest: Context::new(&SHA256), rows: 0, bytes: 0 }
     }
 
-    /// Takes rows in PostgreSQL's text format.
+    /// Adds rows in the text format of COPY.
     pub fn add(&mut self, rows: &[u8]) {
         self.digest.update(rows);
         self.bytes += rows.len() as u64;
@@ -132,7 +139,8 @@ impl Tally {
     }
 }
 
-/// How many rows end here, in PostgreSQL's text format: each ends with a line feed, and holds none.
+/// The number of rows that end in this piece. In the text format of COPY, each row ends with a line feed and
+/// contains no other line feed.
 pub(crate) fn count_rows(rows: &[u8]) -> u64 {
     rows.iter().filter(|byte| **byte == b'\n').count() as u64
 }
@@ -147,7 +155,7 @@ fn hex(digest: Context) -> String {
     digest.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// What is written passes through here on its way to the disk.
+/// Writes to a file, and computes the size and the digest of the written bytes.
 struct Hashed {
     file: File,
     digest: Context,
@@ -176,12 +184,12 @@ pub struct Written {
 /// Writes a backup file.
 pub struct Writer {
     encoder: zstd::stream::write::Encoder<'static, BufWriter<Hashed>>,
-    /// Rows that wait for more.
+    /// The rows of the next piece, until the piece is large enough.
     piece: Vec<u8>,
 }
 
 impl Writer {
-    /// Begins the file; `file` is empty.
+    /// Starts a backup file. `file` must be empty.
     ///
     /// # Errors
     /// [`FileError::Io`].
@@ -238,7 +246,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Ends the file, and returns once it is on the disk.
+    /// Finishes the file. Returns after all bytes are on the disk.
     ///
     /// # Errors
     /// [`FileError::Io`].
@@ -250,10 +258,10 @@ impl Writer {
     }
 }
 
-/// Reads a backup file, and finds damage where it is.
+/// Reads a backup file, and finds the place of any damage.
 pub struct Reader {
     decoder: zstd::stream::read::Decoder<'static, BufReader<File>>,
-    /// For messages: the table, or what else is being read.
+    /// The part of the file that is being read, such as a table, for error texts.
     place: String,
     table: Option<(Table, Tally)>,
     tables: Vec<TableSummary>,
@@ -291,7 +299,8 @@ impl Reader {
         })
     }
 
-    /// The next piece; `None` after the manifest. What comes out has been compared with its digest by the end of its table.
+    /// Returns the next piece, or `None` after the manifest. The rows of a table are compared with their
+    /// digest at the end of the table.
     ///
     /// # Errors
     /// [`FileError::Damaged`], with the table.
@@ -304,7 +313,7 @@ impl Reader {
             b'H' => {
                 let header: Header = self.parse(&content)?;
                 self.header = Some(header.clone());
-                self.place = "what the registry knows of the business".to_owned();
+                self.place = "the data of the shared schema".to_owned();
                 Piece::Header(header)
             }
             b'S' => Piece::Shared(self.parse(&content)?),
@@ -316,7 +325,7 @@ impl Reader {
             }
             b'D' => {
                 let Some((_, tally)) = &mut self.table else {
-                    return Err(self.damaged("rows outside of a table"));
+                    return Err(self.damaged("rows are outside of a table"));
                 };
                 tally.add(&content);
                 Piece::Rows(content)
@@ -324,10 +333,10 @@ impl Reader {
             b'E' => {
                 let told: TableSummary = self.parse(&content)?;
                 let Some((table, tally)) = self.table.take() else {
-                    return Err(self.damaged("a table ends that did not begin"));
+                    return Err(self.damaged("a table ends without a start"));
                 };
                 if tally.finish(&table.name) != told {
-                    return Err(self.damaged("its rows are not those that were written"));
+                    return Err(self.damaged("the rows do not match their count or digest"));
                 }
                 self.tables.push(told.clone());
                 Piece::EndOfTable(told)
@@ -336,17 +345,17 @@ impl Reader {
                 self.place = "the manifest".to_owned();
                 let manifest: Manifest = self.parse(&content)?;
                 if manifest.tables != self.tables || Some(&manifest.header) != self.header.as_ref() {
-                    return Err(self.damaged("it does not fit what came before"));
+                    return Err(self.damaged("it does not match the header or the tables"));
                 }
-                // The stream's own checksum comes after its last byte.
+                // The checksum of the stream comes after its last byte. This read makes zstd check it.
                 match self.decoder.read(&mut [0]) {
                     Ok(0) => self.ended = true,
-                    Ok(_) => return Err(self.damaged("something follows it")),
+                    Ok(_) => return Err(self.damaged("there is data after it")),
                     Err(error) => return Err(self.damaged(error)),
                 }
                 Piece::Manifest(manifest)
             }
-            _ => return Err(self.damaged("an unknown record")),
+            _ => return Err(self.damaged("a record has an unknown type")),
         };
         Ok(Some(piece))
     }
@@ -359,13 +368,13 @@ impl Reader {
         let [letter, length @ ..] = head;
         let length = u32::from_be_bytes(length);
         if length > LONGEST {
-            return Err(self.damaged("a record of impossible length"));
+            return Err(self.damaged("a record is too long"));
         }
-        // Grows as the bytes come: a length that lies allocates nothing.
+        // The buffer grows as the bytes are read, so a wrong length does not allocate memory.
         let mut content = Vec::new();
         match (&mut self.decoder).take(length.into()).read_to_end(&mut content) {
             Ok(read) if read == length as usize => Ok((letter, content.into())),
-            Ok(_) => Err(self.damaged("the file ends")),
+            Ok(_) => Err(self.damaged("the file ends too early")),
             Err(error) => Err(self.damaged(error)),
         }
     }
@@ -379,16 +388,16 @@ impl Reader {
     }
 }
 
-/// A file of which every byte has been read and compared with its digests.
+/// A checked backup file: every byte was read and compared with the digests.
 #[derive(Debug, Clone)]
 pub struct Checked {
     pub path: PathBuf,
     pub manifest: Manifest,
-    /// What the `shared` schema knew of the subject.
+    /// The data of the `shared` schema about the subject.
     pub shared: Value,
 }
 
-/// Reads the whole file and compares every table with its digest.
+/// Reads a whole file and compares every table with its digest.
 ///
 /// # Errors
 /// [`FileError`], with the first table that is damaged.
@@ -427,7 +436,7 @@ mod tests {
 
     fn header_of(slug: &str) -> Header {
         Header {
-            subject: Subject::Business { id: Uuid::nil(), slug: slug.to_owned(), name: "A".to_owned() },
+            subject: Subject::Business { id: TenantId::new(), slug: slug.to_owned(), name: "A".to_owned() },
             schema_version: 3,
             postgres_version: "15".to_owned(),
             program_version: "0".to_owned(),
@@ -435,9 +444,9 @@ mod tests {
         }
     }
 
-    /// A file with two tables of which the second is long.
+    /// A file with a short table and a long table.
     fn written() -> (PathBuf, Manifest) {
-        let path = std::env::temp_dir().join(format!("archive-{}.test", Uuid::now_v7()));
+        let path = std::env::temp_dir().join(format!("archive-{}.test", uuid::Uuid::now_v7()));
         let mut writer = Writer::new(File::create(&path).unwrap()).unwrap();
         let header = header_of("acme");
         writer.write(&Piece::Header(header.clone())).unwrap();
@@ -448,7 +457,7 @@ mod tests {
             writer.write(&Piece::Table(Table { name: name.to_owned(), columns })).unwrap();
             let mut tally = Tally::new();
             for row in 0..rows {
-                let text = format!("{}\t{row}\n", Uuid::now_v7());
+                let text = format!("{}\t{row}\n", uuid::Uuid::now_v7());
                 tally.add(text.as_bytes());
                 writer.write(&Piece::Rows(text.into())).unwrap();
             }
@@ -464,7 +473,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_is_read() {
+    fn a_written_file_can_be_read() {
         let (path, manifest) = written();
         assert_eq!(check(&path).unwrap().manifest, manifest);
         assert_eq!(manifest.rows(), 200_002);
@@ -472,7 +481,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_found_wherever_it_is_and_names_the_table() {
+    fn damage_is_found_in_every_part_and_names_the_table() {
         let (path, _) = written();
         let whole = std::fs::read(&path).unwrap();
         for share in [0.3, 0.5, 0.7, 0.9] {

@@ -1,7 +1,9 @@
-//! One business's data on the move: backup files, and what goes into and comes out of them.
+//! Backup files, and the transfer of data into and out of backup files.
 //!
-//! [`file`](mod@file) is the format: a stream of tables that is written and read with memory that does not grow with its size.
-//! [`transfer`] moves rows between such a file, a snapshot of a schema, and a new schema.
+//! [`file`](mod@file) is the format of a backup file: a stream of tables. Writing and reading need the same
+//! memory for a file of any size.
+//!
+//! [`transfer`] moves rows between a backup file, a snapshot of a schema, and a new schema.
 
 pub mod file;
 pub mod transfer;

@@ -1,7 +1,7 @@
-//! Rows on their way: from a snapshot into a file, from a file or a snapshot into a new schema.
+//! Moves rows from a snapshot into a file, and from a file or a snapshot into a new schema.
 //!
-//! Compression and the disk are the work of a thread of their own, with a few pieces under way between it and the
-//! database: memory stays the same for any size.
+//! A separate thread does the compression and the disk access. Only a few pieces are queued between this
+//! thread and the database, so the memory is the same for a backup of any size.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -22,21 +22,22 @@ use crate::file::{
 pub enum TransferError {
     #[error(transparent)]
     File(#[from] FileError),
-    #[error("the database refused what the backup asks of it")]
+    #[error("a database query for the backup failed")]
     Db(#[from] DbError),
-    #[error("table {table} differs after restoring: {problem}")]
+    #[error("table {table} differs from the original: {problem}")]
     Differs { table: String, problem: String },
 }
 
-/// Pieces under way between the database and the disk.
+/// The maximum number of pieces that are queued between the database and the disk.
 const UNDER_WAY: usize = 8;
 
-/// Writes a snapshot into a new file at `path`. `shared` is what the `shared` schema knows of the subject.
+/// Writes a snapshot into a new file at `path`. `shared` is the data of the `shared` schema about the
+/// subject.
 ///
-/// Nothing stands at `path` until all of it is on the disk.
+/// The file appears at `path` only after all of it is on the disk.
 ///
 /// # Errors
-/// [`TransferError`]; nothing is left behind.
+/// [`TransferError`]; no file is left behind.
 pub async fn write(
     snapshot: &Snapshot,
     subject: Subject,
@@ -53,16 +54,17 @@ pub async fn write(
             is_whole = matches!(piece, Piece::Manifest(_));
             writer.write(&piece)?;
         }
-        // Without the manifest the sender gave up.
+        // Without a manifest, the sender has stopped early.
         if is_whole { writer.finish().map(Some) } else { Ok(None) }
     });
     let read = read_snapshot(snapshot, subject, shared, &pieces).await;
     drop(pieces);
     let written = writing.await.map_err(std::io::Error::other).map_err(FileError::from)?;
-    // A full disk stops the writer first, and the reader only notices that nobody listens.
+    // The error of the writer comes first. When the disk is full, the reader only notices that the channel is
+    // closed.
     let written = written?;
     let (Some(manifest), Some(written)) = (read?, written) else {
-        return Err(FileError::Io(std::io::Error::other("the writer of the backup ended early")).into());
+        return Err(FileError::Io(std::io::Error::other("the backup writer stopped early")).into());
     };
     unfinished.keep().map_err(FileError::from)?;
     Ok((manifest, written))
@@ -108,7 +110,7 @@ async fn read_snapshot(
     Ok(send(Piece::Manifest(manifest.clone())).await.then_some(manifest))
 }
 
-/// Which of a schema's tables a file has to hold.
+/// The tables of a schema that a file must contain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tables {
     All,
@@ -118,18 +120,19 @@ pub enum Tables {
 /// Loads the rows of a file into a new schema.
 ///
 /// # Errors
-/// [`TransferError`]; drop the schema then.
+/// [`TransferError`]; the caller must drop the schema.
 pub async fn load(path: &Path, loading: &Loading, tables: Tables) -> Result<(), TransferError> {
     let (mut pieces, reading) = read(path);
     let loaded = load_pieces(&mut pieces, loading, tables).await;
     drop(pieces);
-    // Damage is what to tell, not that the rows ended early because of it.
+    // An error of the reader, such as damage, comes first, because it is the reason that the rows ended
+    // early.
     let was_read = reading.await.map_err(std::io::Error::other).map_err(FileError::from)?;
     was_read?;
     loaded
 }
 
-/// Reads a file on a thread of its own.
+/// Reads a file on a separate thread.
 fn read(path: &Path) -> (mpsc::Receiver<Piece>, tokio::task::JoinHandle<Result<(), FileError>>) {
     let (sender, pieces) = mpsc::channel(UNDER_WAY);
     let path = path.to_owned();
@@ -165,7 +168,7 @@ async fn load_pieces(
                     same_count(&table, rows.finish().await?, summary.rows)?;
                     break;
                 }
-                // The reader has found damage and tells it; the copy is given up.
+                // The reader has found damage and returns the error. This copy ends here.
                 _ => return Ok(()),
             }
         }
@@ -176,17 +179,17 @@ async fn load_pieces(
     }
 }
 
-const NOT_IN_THE_SCHEMA: &str = "a schema of the backup's version does not have it";
-const NOT_IN_THE_BACKUP: &str = "the backup does not hold it";
+const NOT_IN_THE_SCHEMA: &str = "a schema of the backup's version does not have this table";
+const NOT_IN_THE_BACKUP: &str = "the backup does not contain this table";
 
 fn differs(table: &str, problem: &str) -> TransferError {
     TransferError::Differs { table: table.to_owned(), problem: problem.to_owned() }
 }
 
-/// Moves all rows of a snapshot straight into a new schema of the same version.
+/// Copies all rows of a snapshot directly into a new schema of the same version.
 ///
 /// # Errors
-/// [`TransferError`]; drop the schema then.
+/// [`TransferError`]; the caller must drop the schema.
 pub async fn pipe(snapshot: &Snapshot, loading: &Loading) -> Result<(), TransferError> {
     for table in snapshot.tables().await? {
         let mut out = snapshot.copy_out(&table).await?;
@@ -201,7 +204,7 @@ pub async fn pipe(snapshot: &Snapshot, loading: &Loading) -> Result<(), Transfer
     Ok(())
 }
 
-/// Compares what was loaded, before anything migrated it, with what the backup holds, byte for byte.
+/// Compares the loaded rows with the backup, byte for byte. Must run before the loaded schema is migrated.
 ///
 /// # Errors
 /// [`TransferError::Differs`] with the table.
@@ -216,7 +219,7 @@ pub async fn compare(loading: &Loading, tables: &[TableSummary]) -> Result<(), T
         let loaded = tally.finish(&table.name);
         match tables.iter().find(|summary| summary.name == table.name) {
             Some(summary) if *summary == loaded => {}
-            Some(_) => return Err(differs(&table.name, "its rows are not those of the backup")),
+            Some(_) => return Err(differs(&table.name, "the rows are not equal to the rows of the backup")),
             None => return Err(differs(&table.name, NOT_IN_THE_BACKUP)),
         }
     }
@@ -230,13 +233,13 @@ fn same_count(table: &Table, loaded: u64, expected: u64) -> Result<(), TransferE
     if loaded == expected {
         return Ok(());
     }
-    Err(differs(&table.name, &format!("{loaded} rows were loaded instead of {expected}")))
+    Err(differs(&table.name, &format!("{loaded} rows were loaded, but {expected} were expected")))
 }
 
-/// What the name of an unfinished file has behind its own.
+/// The suffix of the name of an unfinished file.
 const UNFINISHED: &str = ".part";
 
-/// Removes the unfinished files in `folder` whose writers were killed; returns how many there were.
+/// Removes the unfinished files in `folder` whose writers were killed. Returns the number of removed files.
 ///
 /// # Errors
 /// [`FileError::Io`].
@@ -244,12 +247,12 @@ pub fn remove_abandoned(folder: &Path) -> Result<usize, FileError> {
     let mut removed = 0;
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
-        // Others may keep their own unfinished files here.
+        // Other programs may keep their own unfinished files in this folder.
         let of_ours = format!(".{EXTENSION}{UNFINISHED}");
         if !path.as_os_str().as_encoded_bytes().ends_with(of_ours.as_bytes()) {
             continue;
         }
-        // Another process may finish or remove it at this moment.
+        // Another process may finish or remove the file at the same time.
         let Ok(file) = File::open(&path) else { continue };
         if file.try_lock_shared().is_ok() && std::fs::remove_file(&path).is_ok() {
             removed += 1;
@@ -258,7 +261,7 @@ pub fn remove_abandoned(folder: &Path) -> Result<usize, FileError> {
     Ok(removed)
 }
 
-/// A file that is still being written, beside its place; removed when dropped.
+/// A file that is being written. It lies beside its final path until it is finished, and is removed on drop.
 struct Unfinished {
     path: PathBuf,
     beside: PathBuf,
@@ -271,7 +274,8 @@ impl Unfinished {
         Self { path: path.to_owned(), beside: beside.into() }
     }
 
-    /// Only its owner reads a backup: it holds a business's whole data. The lock says that somebody writes it.
+    /// Only the owner of the file may read it, because a backup contains all data of a business. The lock
+    /// shows that the file is being written.
     fn create(&self) -> std::io::Result<File> {
         use std::os::unix::fs::OpenOptionsExt;
         let file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&self.beside)?;
@@ -281,7 +285,7 @@ impl Unfinished {
 
     fn keep(self) -> std::io::Result<()> {
         std::fs::rename(&self.beside, &self.path)?;
-        // The name is on the disk as well before anyone is told of the file.
+        // The name of the file must also be on the disk before the backup is reported as created.
         if let Some(folder) = self.path.parent() {
             File::open(folder)?.sync_all()?;
         }
@@ -300,7 +304,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_nobody_writes_any_more_is_removed() {
+    fn only_abandoned_files_are_removed() {
         let folder = std::env::temp_dir().join(format!("archive-{}", uuid::Uuid::now_v7()));
         std::fs::create_dir(&folder).unwrap();
         let written = Unfinished::new(&folder.join("written.tenantry"));

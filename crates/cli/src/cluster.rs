@@ -1,4 +1,5 @@
-//! A private PostgreSQL cluster: on loopback, with a password, in a folder that no one else uses.
+//! A private PostgreSQL cluster. It listens on loopback only, requires a password, and has a folder of its
+//! own.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use tenancy::DatabaseUrl;
 
-/// The oldest major version that serves.
+/// The oldest supported major version of PostgreSQL.
 const OLDEST: u32 = 15;
 
 /// A running cluster. It stops when dropped.
@@ -26,7 +27,7 @@ pub struct Cluster {
     throwaway: bool,
 }
 
-/// The user as whom PostgreSQL runs when we are root: it refuses root.
+/// The user that runs PostgreSQL when this process runs as root, because PostgreSQL refuses to run as root.
 #[derive(Debug, Clone, Copy)]
 struct Identity {
     uid: u32,
@@ -34,7 +35,8 @@ struct Identity {
 }
 
 impl Cluster {
-    /// Starts the cluster in `folder`, making it first when there is none. Its administrator is `postgres`.
+    /// Starts the cluster in `folder`, and creates the cluster first if there is none. Its administrator is
+    /// `postgres`.
     pub async fn start(folder: &Path, password: &str) -> anyhow::Result<Self> {
         Self::start_in(folder.to_owned(), password, false).await
     }
@@ -50,7 +52,7 @@ impl Cluster {
         let folder = usable_folder(wanted, identity)?;
         let data = folder.join("data");
         if !data.exists() {
-            eprintln!("making a PostgreSQL cluster in {}", folder.display());
+            eprintln!("creating a PostgreSQL cluster in {}", folder.display());
             initialise(&programs, &folder, identity, password)?;
         }
         stop_leftover(&programs, &data, identity);
@@ -60,7 +62,8 @@ impl Cluster {
         let output = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
         let mut command = command(&programs.join("postgres"), identity);
         command.arg("-D").arg(&data).args(["-p", &port.to_string()]);
-        // A socket's path has little room (about 100 bytes); without one there is loopback still.
+        // The path of a socket may have about 100 bytes at most. Without a socket, clients still connect by
+        // loopback.
         let socket_folder = if throwaway && folder.as_os_str().len() < 80 {
             folder.display().to_string()
         } else {
@@ -79,7 +82,8 @@ impl Cluster {
         for setting in settings {
             command.args(["-c", setting]);
         }
-        // A group of its own: Ctrl-C is for us, and we stop it after the server has drained.
+        // A process group of its own keeps Ctrl-C from PostgreSQL. This process stops PostgreSQL after the
+        // server has drained.
         let server = command
             .process_group(0)
             .stdin(Stdio::null())
@@ -113,8 +117,8 @@ impl Cluster {
             };
             if problem.contains("password") {
                 bail!(
-                    "the development database in {} was made with other secrets than those in .tenantry/secrets.json. \
-                     If its data may go, remove it and try again",
+                    "the development database in {} was created with other secrets than those in \
+                     .tenantry/secrets.json. If you do not need its data, remove the folder and try again",
                     self.folder.display()
                 );
             }
@@ -122,7 +126,8 @@ impl Cluster {
                 let last = fs::read_to_string(log).unwrap_or_default();
                 let last = last.lines().rev().find(|line| line.contains("FATAL") || line.contains("PANIC"));
                 bail!(
-                    "PostgreSQL did not start: {}. If the development data may go, remove {} and try again",
+                    "PostgreSQL did not start: {}. If you do not need the development data, remove {} and \
+                     try again",
                     last.unwrap_or(&problem),
                     self.folder.display()
                 );
@@ -151,7 +156,7 @@ impl Drop for Cluster {
     }
 }
 
-/// A command that runs as the unprivileged user, from a folder that everyone can enter.
+/// A command that runs as the unprivileged user, in a folder that every user can enter.
 fn command(program: &Path, identity: Option<Identity>) -> Command {
     let mut command = Command::new(program);
     command.current_dir("/").env("LC_ALL", "C").env_remove("PGDATA").env_remove("PGPORT");
@@ -161,7 +166,8 @@ fn command(program: &Path, identity: Option<Identity>) -> Command {
     command
 }
 
-/// The folder with the newest PostgreSQL server programs: on PATH, or where Debian, Fedora and Homebrew put them.
+/// The folder with the newest PostgreSQL server programs. Searches PATH and the usual folders of Debian,
+/// Fedora, Homebrew and Postgres.app.
 fn find_programs() -> anyhow::Result<PathBuf> {
     let mut folders: Vec<PathBuf> =
         std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default();
@@ -186,9 +192,9 @@ fn find_programs() -> anyhow::Result<PathBuf> {
         .map(|(_, folder)| folder)
         .with_context(|| {
             format!(
-                "PostgreSQL {OLDEST} or newer is not installed. Run scripts/dev, which installs it, or install it \
-                 yourself (Debian: apt-get install postgresql; Fedora: dnf install postgresql-server postgresql-contrib; \
-                 macOS: brew install postgresql@16)"
+                "PostgreSQL {OLDEST} or newer is not installed. Run scripts/dev, which installs it, or \
+                 install it yourself (Debian: apt-get install postgresql; Fedora: dnf install \
+                 postgresql-server postgresql-contrib; macOS: brew install postgresql@16)"
             )
         })
 }
@@ -203,7 +209,7 @@ fn major_version(folder: &Path) -> Option<u32> {
     text.split_whitespace().nth(2)?.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
-/// `postgres`, or else `nobody`, when we are root; nobody else otherwise.
+/// The user `postgres`, or else `nobody`, when this process runs as root. Otherwise `None`.
 fn unprivileged_identity() -> anyhow::Result<Option<Identity>> {
     let id = |args: &[&str]| -> Option<u32> {
         let output = Command::new("id").args(args).output().ok().filter(|output| output.status.success())?;
@@ -216,12 +222,13 @@ fn unprivileged_identity() -> anyhow::Result<Option<Identity>> {
         .iter()
         .find_map(|user| Some(Identity { uid: id(&["-u", user])?, gid: id(&["-g", user])? }))
         .map(Some)
-        .context("PostgreSQL refuses to run as root, and there is neither a user postgres nor nobody")
+        .context("PostgreSQL refuses to run as root, and there is no user postgres and no user nobody")
 }
 
-/// `wanted`, or a folder below /var/lib when the unprivileged user cannot reach it; then `wanted` says where.
+/// Returns `wanted` if the unprivileged user can reach it. Otherwise returns a folder below /var/lib, and
+/// writes the path of that folder to the file `IS-ELSEWHERE` in `wanted`.
 fn usable_folder(wanted: PathBuf, identity: Option<Identity>) -> anyhow::Result<PathBuf> {
-    let unusable = || format!("cannot make the folder {}", wanted.display());
+    let unusable = || format!("cannot create the folder {}", wanted.display());
     fs::create_dir_all(&wanted).with_context(unusable)?;
     let Some(identity) = identity else { return Ok(wanted) };
     let reached = command(Path::new("test"), Some(identity)).arg("-x").arg(&wanted).status();
@@ -229,18 +236,19 @@ fn usable_folder(wanted: PathBuf, identity: Option<Identity>) -> anyhow::Result<
         chown(&wanted, Some(identity.uid), Some(identity.gid)).with_context(unusable)?;
         return Ok(wanted);
     }
-    // The path's letters make the name, so that each checkout has a folder of its own.
+    // The name holds the path of `wanted`, so each checkout has a folder of its own.
     let name: String =
         wanted.to_string_lossy().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
     let elsewhere = Path::new("/var/lib").join(format!("tenantry{name}"));
     fs::create_dir_all(&elsewhere)
         .and_then(|()| chown(&elsewhere, Some(identity.uid), Some(identity.gid)))
-        .with_context(|| format!("cannot make the folder {}", elsewhere.display()))?;
+        .with_context(|| format!("cannot create the folder {}", elsewhere.display()))?;
     fs::write(wanted.join("IS-ELSEWHERE"), format!("{}\n", elsewhere.display()))?;
     Ok(elsewhere)
 }
 
-/// Makes the cluster beside its place and moves it there, so that an interruption leaves nothing half made.
+/// Creates the cluster in `data.unfinished` and then renames that folder to `data`. An interruption therefore
+/// never leaves an incomplete `data` folder.
 fn initialise(
     programs: &Path,
     folder: &Path,
@@ -284,11 +292,12 @@ fn initialise(
     Ok(())
 }
 
-/// Stops a server that a killed process left behind in this folder; only that one, by its own pid file.
+/// Stops the server that a killed process left running in this folder. Finds that server by the pid file of
+/// the folder, and stops no other server.
 fn stop_leftover(programs: &Path, data: &Path, identity: Option<Identity>) {
     let pid_file = fs::read_to_string(data.join("postmaster.pid")).unwrap_or_default();
     let pid = pid_file.lines().next().unwrap_or_default();
-    // After a power cut the number may be anyone's by now; only a server of this very folder is ours to stop.
+    // After a power cut, the pid may belong to another process. Only a server of this folder may be stopped.
     let arguments = Command::new("ps").args(["-o", "args=", "-p", pid]).output();
     let is_ours = arguments
         .is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains(&data.display().to_string()));

@@ -1,8 +1,9 @@
-//! What cannot be undone is told first, and confirmed by typing a name.
+//! Confirmation of destructive commands: the command prints its plan, and the user types a name.
 
 use std::io::{BufRead as _, IsTerminal as _};
 
-/// Tells `plan` and asks for `name` to be typed. `--yes` answers for scripts; without a terminal it has to.
+/// Prints `plan` and asks the user to type `name`. `--yes` skips the question, and is required where there is
+/// no terminal.
 pub fn confirm(plan: &str, name: &str, yes: bool) -> anyhow::Result<()> {
     eprintln!("{plan}");
     if yes {
@@ -10,11 +11,11 @@ pub fn confirm(plan: &str, name: &str, yes: bool) -> anyhow::Result<()> {
     }
     anyhow::ensure!(
         std::io::stdin().is_terminal(),
-        "this needs to be confirmed, and there is no terminal to ask on; say --yes if it is meant"
+        "this command needs confirmation, and there is no terminal to ask on; pass --yes to confirm"
     );
-    eprint!("Type {name} to go on: ");
+    eprint!("Type {name} to continue: ");
     let mut typed = String::new();
     std::io::stdin().lock().read_line(&mut typed)?;
-    anyhow::ensure!(typed.trim() == name, "{:?} is not {name:?}; nothing was done", typed.trim());
+    anyhow::ensure!(typed.trim() == name, "{:?} is not {name:?}; nothing was changed", typed.trim());
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What commands have in common: the configuration, and the development database of the checkout they run in.
+//! Parts that all commands share: the configuration, and the development database of the current checkout.
 
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
@@ -8,17 +8,18 @@ use anyhow::Context as _;
 use platform::{Actor, Onboarding, Operator};
 use settings::wiring;
 use settings::{LogFormat, LogSettings, Settings, Sources};
-use tenancy::{Database, DbError, Provisioner, SharedScope, Tenant, TenantSlug, tenant};
+use tenancy::{Database, DbError, OwnerDatabase, SharedScope, Tenant, TenantSlug, tenant};
 
 use crate::failure::NotFound;
 
-/// The folder in a checkout that belongs to `tenantry dev`.
+/// The folder of `tenantry dev` in a checkout.
 pub const DEV_FOLDER: &str = ".tenantry";
 
-/// Where the configuration comes from, with the development database of this checkout while `tenantry dev` runs in it.
+/// The sources of the configuration. While `tenantry dev` runs in this checkout, they include its development
+/// database.
 pub fn sources() -> Sources {
     let mut sources = Sources::from_environment();
-    // Whoever names a database or another environment does not mean the one for development.
+    // A user who names a database or another environment does not want the development database.
     let elsewhere = std::env::var("TENANTRY_ENV").is_ok_and(|environment| environment != "development");
     if std::env::var_os("TENANTRY__DATABASE__URL").is_some() || elsewhere {
         return sources;
@@ -39,54 +40,55 @@ pub fn sources() -> Sources {
     sources
 }
 
-/// The settings that `tenantry dev` leaves in a checkout for as long as it runs.
+/// The settings file that `tenantry dev` keeps in a checkout while it runs.
 pub fn dev_settings(checkout: &Path) -> PathBuf {
     checkout.join(DEV_FOLDER).join("dev.toml")
 }
 
-/// The checked configuration.
+/// Loads and checks the configuration.
 pub fn load(sources: &Sources) -> anyhow::Result<Settings> {
-    sources.load().context("the configuration is refused")
+    sources.load().context("the configuration is invalid")
 }
 
-/// The checked configuration, for a command that says itself what it does: only warnings are logged beside it.
+/// Loads the configuration of a command that prints its own messages. Only warnings are logged.
 pub fn settings() -> anyhow::Result<Settings> {
     settings_from(&sources())
 }
 
-/// The same, for a command that has looked at the sources before.
+/// Like [`settings`], from sources that the command has already read.
 pub fn settings_from(sources: &Sources) -> anyhow::Result<Settings> {
     let settings = load(sources)?;
     settings::logging::start(&LogSettings { format: LogFormat::Pretty, filter: "warn".to_owned() })?;
     Ok(settings)
 }
 
-/// The database as the server's login sees it; one that cannot be reached is explained here.
+/// Opens the database with the server's login. Tries the login first, so that a failure names its remedy.
 pub async fn database(settings: &Settings) -> anyhow::Result<Database> {
     let url = settings.database_url()?;
     tenancy::probe(&url).await?;
     Ok(Database::new(&url, &settings.pool())?)
 }
 
-/// Onboarding with the owner's login; one that cannot sign in is explained here.
+/// Builds onboarding with the owner's login. Tries the login first, so that a failure names its remedy.
 pub async fn onboarding(settings: &Settings) -> anyhow::Result<Onboarding> {
     tenancy::probe(&settings.owner_url()?).await?;
     Ok(wiring::onboarding(settings)?)
 }
 
-/// The owner's side of the database, with so many connections; a login that cannot sign in is explained here.
-pub async fn provisioner(settings: &Settings, connections: usize) -> anyhow::Result<Provisioner> {
+/// Opens the database with the owner's login and at most `connections` connections. Tries the login first, so
+/// that a failure names its remedy.
+pub async fn owner_database(settings: &Settings, connections: usize) -> anyhow::Result<OwnerDatabase> {
     tenancy::probe(&settings.owner_url()?).await?;
-    Ok(wiring::provisioner(settings, connections)?)
+    Ok(wiring::owner_database(settings, connections)?)
 }
 
-/// The operator at work, with the owner's login.
+/// The operator of the command line, with the owner's login.
 pub async fn operator(settings: &Settings) -> anyhow::Result<Operator> {
-    let provisioner = Arc::new(provisioner(settings, 3).await?);
-    Ok(Operator { provisioner, actor: Actor::command_line() })
+    let owner_database = Arc::new(owner_database(settings, 3).await?);
+    Ok(Operator { owner_database, actor: Actor::command_line() })
 }
 
-/// The business with this slug; one that does not exist is explained here.
+/// Finds the business with this slug. For a former slug, the error names the new slug.
 pub async fn find_tenant(settings: &Settings, slug: &TenantSlug) -> anyhow::Result<Arc<Tenant>> {
     let (found, renamed) = database(settings)
         .await?
@@ -95,8 +97,8 @@ pub async fn find_tenant(settings: &Settings, slug: &TenantSlug) -> anyhow::Resu
         })
         .await?;
     let unknown = || match &renamed {
-        Some(tenant) => NotFound(format!("{slug} is called {} now", tenant.slug)),
-        None => NotFound(format!("there is no business {slug}; `tenantry tenant list` shows all")),
+        Some(tenant) => NotFound(format!("{slug} was renamed to {}", tenant.slug)),
+        None => NotFound(format!("there is no business {slug}; `tenantry tenant list` lists all businesses")),
     };
     Ok(Arc::new(found.ok_or_else(unknown)?))
 }

@@ -1,4 +1,5 @@
-//! How a command fails: one line that says what, why and what to do, and an exit code that scripts can tell apart.
+//! Failures of commands: one printed line with the problem, its cause and the remedy, and an exit code for
+//! scripts.
 
 use std::process::ExitCode;
 
@@ -9,7 +10,7 @@ use tenancy::domain::DomainError;
 use tenancy::jobs::JobChangeError;
 use tenancy::lifecycle::LifecycleError;
 
-/// What was asked for does not exist.
+/// The requested item does not exist.
 #[derive(Debug)]
 pub struct NotFound(pub String);
 
@@ -24,11 +25,11 @@ impl std::error::Error for NotFound {}
 const FAILED: u8 = 1;
 const NOT_FOUND: u8 = 3;
 const CONFLICT: u8 = 4;
-/// Some businesses failed, the others did not.
+/// Some businesses failed and the others succeeded.
 pub const PARTIAL: u8 = 5;
-/// What was looked at differs from what it should be.
+/// A schema or a stock level differs from its expected state.
 pub const DRIFT: u8 = 6;
-/// Ended by Ctrl-C.
+/// Ctrl-C or SIGTERM interrupted the command.
 pub const INTERRUPTED: u8 = 130;
 
 /// Prints `error` and returns its exit code.
@@ -41,7 +42,8 @@ fn code(error: &anyhow::Error) -> u8 {
     error.chain().find_map(code_of).unwrap_or(FAILED)
 }
 
-/// The exit code that one error asks for, if any. What only wraps another one hides it from the chain, and is opened here.
+/// The exit code of one error, if it has one. A transparent error hides the error inside it from the chain,
+/// so this function unwraps it.
 fn code_of(error: &(dyn std::error::Error + 'static)) -> Option<u8> {
     if let Some(error) = error.downcast_ref() {
         return match error {

@@ -1,4 +1,5 @@
-//! `tenantry`: the one binary. Each command's doc comment is its help text, each arm calls one library function.
+//! `tenantry`: the only binary. The doc comment of a command is its help text, and each arm calls one library
+//! function.
 
 mod cluster;
 mod commands;
@@ -17,20 +18,20 @@ use crate::commands::{
 };
 use crate::output::Output;
 
-/// Inventory and stock for many businesses on one PostgreSQL, each in a schema of its own.
+/// Inventory and stock for many businesses on one PostgreSQL server. Each business has its own schema.
 #[derive(Parser)]
 #[command(
     name = "tenantry",
     version,
     arg_required_else_help = true,
     after_help = "Examples:\n  \
-        tenantry dev                         a private database, demo data and the server, for development\n  \
+        tenantry dev                         a private database, demo data and the server on this machine\n  \
         tenantry db init --admin-url URL     prepare a PostgreSQL server for an installation, once\n  \
         tenantry serve                       run the API\n  \
         tenantry tenant create acme --name \"Acme Ltd\" --owner-email ann@acme.example\n\n\
         Configuration: config/default.toml documents every key; TENANTRY__SECTION__KEY overrides it.\n\
-        Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 conflict, 5 some businesses failed, 6 drift found,\n\
-        130 interrupted."
+        Exit codes: 0 success, 1 failure, 2 wrong usage, 3 not found, 4 conflict, 5 some businesses failed,\n\
+        6 drift found, 130 interrupted."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -39,46 +40,50 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run the API until it is told to stop.
+    /// Run the API until SIGTERM or Ctrl-C.
     Serve,
-    /// Run everything on a developer's machine: a private PostgreSQL, demo data, the server.
+    /// Run everything on a developer's machine: a private PostgreSQL, demo data and the server.
     Dev(dev::Args),
-    /// Look whether all is well: server, roles, isolation, migrations, drift, catalogue, jobs, backups, disk.
+    /// Check the installation: server, roles, isolation, migrations, drift, catalogue, jobs, backups, disk.
     Doctor(doctor::Args),
-    /// Show how big each business is, and how much it has grown in the last thirty days.
+    /// Show the size of each business and its growth in the last 30 days.
     Stats(Output),
-    /// Prepare and look at the database.
+    /// Prepare the database and check its logins.
     #[command(subcommand)]
     Db(db::Command),
-    /// Bring schemas to the newest version.
+    /// Migrate schemas to the newest version.
     #[command(subcommand)]
     Migrate(migrate::Command),
-    /// Back up, restore and verify businesses, each on its own.
+    /// Back up, verify and restore each business on its own.
     #[command(subcommand)]
     Backup(backup::Command),
-    /// Give businesses hosts of their own.
+    /// Add, verify and remove the custom domains of a business.
     #[command(subcommand)]
     Domain(domain::Command),
-    /// Compare stock with the ledger that it came from.
+    /// Compare stock levels with the stock movements.
     #[command(subcommand)]
     Ledger(ledger::Command),
-    /// Look at background jobs, and run them.
+    /// Show, cancel, retry and run background jobs.
     #[command(subcommand)]
     Job(job::Command),
-    /// Make businesses, look at them, suspend, archive, rename, copy and drop them.
+    /// Create, show, suspend, archive, rename, copy and drop businesses.
     #[command(subcommand)]
     Tenant(tenant::Command),
-    /// Make users and give them roles.
+    /// Create users, give them roles and reset their passwords.
     #[command(subcommand)]
     User(user::Command),
-    /// Fill the database with data to play with.
+    /// Fill the database with demo data.
     #[command(subcommand)]
     Seed(seed::Command),
-    /// Look at the configuration.
+    /// Show the configuration.
     #[command(subcommand)]
     Config(config::Command),
-    /// Print the API's OpenAPI 3.1 document.
-    Openapi,
+    /// Print the OpenAPI 3.1 document of the API.
+    Openapi {
+        /// Print the table of error codes as Markdown instead.
+        #[arg(long)]
+        errors: bool,
+    },
 }
 
 #[tokio::main]
@@ -99,7 +104,7 @@ async fn main() -> ExitCode {
         Command::User(command) => user::run(command).await,
         Command::Seed(command) => seed::run(command).await,
         Command::Config(command) => config::run(&command),
-        Command::Openapi => openapi::run(),
+        Command::Openapi { errors } => openapi::run(errors),
     };
     match done {
         Ok(code) => code,

@@ -1,33 +1,35 @@
-//! Data goes to standard output, as a table for people or JSON for scripts; everything else goes to standard error.
+//! Prints data on standard output, as a table for people or as JSON for scripts. All other text goes to
+//! standard error.
 
 use std::io::Write as _;
 
 use clap::ValueEnum;
 use serde::Serialize;
 
-/// How data is written.
+/// The format of printed data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     Table,
     Json,
 }
 
-/// The option that every reading command has.
+/// The output option of the commands that print data.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct Output {
-    /// How to write the answer.
+    /// The output format.
     #[arg(short = 'o', long = "output", value_enum, default_value = "table")]
     pub format: Format,
 }
 
-/// Writes one line of data. A reader that has seen enough, such as `head`, ends the command in peace.
+/// Prints one line of data. If the reader, such as `head`, has closed the pipe, the process exits with code
+/// 0.
 pub fn line(text: &str) {
     if writeln!(std::io::stdout(), "{text}").is_err() {
         std::process::exit(0);
     }
 }
 
-/// Writes `rows`, as a table with these columns or as a JSON array.
+/// Prints `rows` as a table with `columns`, or as a JSON array.
 pub fn rows<T: Serialize, const N: usize>(
     output: Output,
     rows: &[T],
@@ -52,7 +54,7 @@ pub fn rows<T: Serialize, const N: usize>(
     Ok(())
 }
 
-/// Writes one thing, as lines of names and values or as a JSON object.
+/// Prints one value as lines of names and values, or as a JSON object.
 pub fn one<T: Serialize>(output: Output, value: &T, lines: &[(&str, String)]) -> anyhow::Result<()> {
     match output.format {
         Format::Json => line(&serde_json::to_string_pretty(value)?),
@@ -66,7 +68,7 @@ pub fn one<T: Serialize>(output: Output, value: &T, lines: &[(&str, String)]) ->
     Ok(())
 }
 
-/// A number of bytes as people say it.
+/// Formats a number of bytes for people, such as `1.5 MiB`.
 pub fn size(bytes: i64) -> String {
     match bytes {
         0..1024 => format!("{bytes} B"),

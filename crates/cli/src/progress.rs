@@ -1,4 +1,5 @@
-//! How far a long command is: a bar with the time that is left on a terminal, nothing elsewhere; lines in both.
+//! The progress of a long command. A terminal shows a bar with the remaining time; other outputs show no bar.
+//! Lines of text appear on both.
 
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// `verb` says what is done to each, such as `migrating`.
+    /// `verb` names the work, such as `migrating`.
     pub fn new(verb: &'static str) -> Self {
         let style = ProgressStyle::with_template("{prefix} [{bar:30}] {pos}/{len}, {eta} left  {msg}");
         let style = style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ");
@@ -18,14 +19,15 @@ impl Progress {
         Self { bar: bar.with_style(style).with_prefix(verb) }
     }
 
-    /// So many are done; the last was this one. Nothing is drawn before the first.
+    /// Shows that `done` of `total` businesses are finished, and that `last` was the last one. The bar
+    /// appears with the first call.
     pub fn advance(&self, done: usize, total: usize, last: &str) {
         self.bar.set_length(total as u64);
         self.bar.set_position(done as u64);
         self.bar.set_message(last.to_owned());
     }
 
-    /// A line that stays, on standard error.
+    /// Prints a line on standard error. The bar does not overwrite the line.
     pub fn line(&self, text: &str) {
         if self.bar.is_hidden() {
             eprintln!("{text}");
@@ -34,23 +36,23 @@ impl Progress {
         }
     }
 
-    /// Does something that writes to the terminal, with the bar out of the way.
+    /// Hides the bar while `write` prints to the terminal.
     pub fn above(&self, write: impl FnOnce()) {
         self.bar.suspend(write);
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub fn finish(self) {
         self.bar.finish_and_clear();
     }
 
-    /// Whether a bar is seen; where none is, each business gets a line.
+    /// Whether no bar is visible. In that case the commands print one line for each business.
     pub fn is_hidden(&self) -> bool {
         self.bar.is_hidden()
     }
 }
 
-/// A duration as people say it.
+/// Formats a duration for people, such as `1.5 s`.
 pub fn told(duration: Duration) -> String {
     match duration.as_millis() {
         ms if ms < 1000 => format!("{ms} ms"),

@@ -1,46 +1,35 @@
-//! What was put in and written off in a span of days, by reason: adjustments, goods that came back as waste, counts.
+//! Adjustments and counts in a span of days, by reason: what was put in and what was written off, scrapped returns
+//! included.
 
-use tenancy::{DbError, TenantTx};
-use tokio_postgres::Row;
-
-use crate::report::{MaxRows, Report, Span, in_span};
+use const_format::concatcp;
 use inventory::movement::Kind;
-use values::{Money, Quantity};
+use tenancy::{DbError, TenantTx};
+use values::{Money, Quantity, Reason};
 
-/// What adjustments for one reason, counts, or all of them have changed.
+use crate::report::{IN_SPAN, MaxRows, Report, Span};
+
+/// The effect of adjustments with one reason, of counts, or of all of them.
 #[derive(Debug, Clone, Default)]
 pub struct Adjusted {
-    /// `None` of the sum of all.
+    /// Adjustment or count; `None` for the total.
     pub kind: Option<Kind>,
-    /// `None` of counts, and of the sum of all.
-    pub reason: Option<String>,
+    /// `None` for counts and for the total.
+    pub reason: Option<Reason>,
     pub movements: i64,
     pub added: Quantity,
     pub removed: Quantity,
-    /// What was added less what was removed, at cost: negative where the business has lost.
+    /// Added less removed, at cost: negative where the business has lost value.
     pub value: Money,
 }
 
-impl Adjusted {
-    fn from_row(row: &Row) -> Result<Self, DbError> {
-        let kind = row.try_get::<_, Option<&str>>("kind")?;
-        Ok(Self {
-            kind: kind.map(|kind| if kind == "count" { Kind::Count } else { Kind::Adjustment }),
-            reason: row.try_get("reason")?,
-            movements: row.try_get("movements")?,
-            added: Quantity::from_decimal(row.try_get("added")?),
-            removed: Quantity::from_decimal(row.try_get("removed")?),
-            value: Money::from_decimal(row.try_get("value")?),
-        })
-    }
-}
+tenancy::from_row!(Adjusted { kind, reason, movements, added, removed, value });
 
-/// Reads the report of a span: what has cost most first.
+/// Reads the report of a span, the largest loss first.
 ///
 /// # Errors
 /// [`DbError`].
 pub async fn read(tx: &TenantTx, span: Span, max: MaxRows) -> Result<Report<Adjusted>, DbError> {
-    const READ: &str = concat!(
+    const READ: &str = concatcp!(
         "SELECT grouping(kind) = 1 AS is_sum, kind, reason, count(*) AS movements,
                 coalesce(sum(quantity) FILTER (WHERE quantity > 0), 0) AS added,
                 coalesce(-sum(quantity) FILTER (WHERE quantity < 0), 0) AS removed,
@@ -48,12 +37,12 @@ pub async fn read(tx: &TenantTx, span: Span, max: MaxRows) -> Result<Report<Adju
            FROM (SELECT m.kind, m.reason, m.quantity, m.unit_cost
                    FROM stock_movements m CROSS JOIN settings s
                   WHERE ",
-        in_span!(),
+        IN_SPAN,
         "           AND m.kind IN ('adjustment', 'count')) moved
           GROUP BY GROUPING SETS ((kind, reason), ())
           ORDER BY is_sum DESC, value, kind, reason
           LIMIT $3"
     );
-    let rows = tx.query(READ, &[&span.first, &span.end(), &max.and_two()]).await?;
-    Report::of(&rows, max, Adjusted::from_row)
+    let rows = tx.rows(READ, &[&span.first, &span.end(), &max.and_two()]).await?;
+    Ok(Report::of(rows, max))
 }

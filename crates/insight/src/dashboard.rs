@@ -1,41 +1,40 @@
-//! The dashboard: a business's figures at one glance, each as the books have it at this moment.
+//! The dashboard: a business's figures at this moment.
 
 use chrono::NaiveDate;
 use const_format::concatcp;
-use tenancy::{DbError, TenantTx, both};
-use tokio_postgres::Row;
-
 use inventory::VariantId;
 use inventory::alert::{self, Alert, AlertFilter, IS_COVERED, TODAY};
-use values::{Limit, PageRequest};
-use values::{Money, Quantity};
+use tenancy::{DbError, TenantTx, all};
+use values::{Limit, Money, PageRequest, Quantity, Sku};
 
 /// All figures.
 #[derive(Debug, Clone)]
 pub struct Dashboard {
     pub totals: Totals,
     pub low_stock: LowStock,
-    /// What sold most in the last 30 days, at most five.
+    /// The variants that sold most in the last 30 days, at most five.
     pub top_variants: Vec<TopVariant>,
     /// The last seven days, today last.
     pub movements: Vec<MovementsOfDay>,
 }
 
-/// How much there is, and what it is worth.
+/// The quantity and the value of the stock.
 #[derive(Debug, Clone)]
 pub struct Totals {
-    /// Active variants of active products.
+    /// Variants that are not archived, of products that are not archived.
     pub items: i64,
     /// On hand, over all variants and locations.
     pub stock: Quantity,
     /// On hand times sale price.
     pub value: Money,
-    /// On hand times its moving average cost, or the catalogue's where nothing has come in at a cost; a variant without
-    /// either counts as nothing.
+    /// On hand times average cost, or the catalogue's cost where nothing has come in at a cost. A variant without either
+    /// counts as nothing.
     pub cost: Money,
 }
 
-/// How many alerts are open, and the latest of those that ask somebody to act.
+tenancy::from_row!(Totals { items, stock, value, cost });
+
+/// The number of open alerts, and the newest ones that need a decision.
 #[derive(Debug, Clone)]
 pub struct LowStock {
     pub low: i64,
@@ -44,32 +43,36 @@ pub struct LowStock {
     pub items: Vec<Alert>,
 }
 
-/// A variant that sells.
+/// A variant with its sales.
 #[derive(Debug, Clone)]
 pub struct TopVariant {
     pub variant_id: VariantId,
-    pub sku: String,
+    pub sku: Sku,
     pub name: String,
-    /// Sold, less what came back.
+    /// Sold, less what was returned.
     pub sold: Quantity,
 }
 
-/// What one day, where the business is, has changed of its stock.
+tenancy::from_row!(TopVariant { variant_id, sku, name, sold });
+
+/// The changes of stock on one day, where the business is.
 #[derive(Debug, Clone)]
 pub struct MovementsOfDay {
     pub day: NaiveDate,
     /// Received from suppliers, less what was taken back.
     pub purchased: Quantity,
-    /// Sold, less what came back.
+    /// Sold, less what was returned.
     pub sold: Quantity,
-    /// Adjustments, counts and transfers; negative where more went than came.
+    /// Adjustments, counts and transfers; negative where more left than arrived.
     pub adjusted: Quantity,
 }
+
+tenancy::from_row!(MovementsOfDay { day, purchased, sold, adjusted });
 
 impl MovementsOfDay {
     /// The change of stock over the day.
     pub fn net(&self) -> Quantity {
-        self.purchased.plus(self.sold.negated()).plus(self.adjusted)
+        self.purchased - self.sold + self.adjusted
     }
 }
 
@@ -78,7 +81,7 @@ impl MovementsOfDay {
 /// # Errors
 /// [`DbError`].
 pub async fn totals(tx: &TenantTx) -> Result<Totals, DbError> {
-    // Summed exactly and rounded once: four decimals fit the column type that a sum of products outgrows.
+    // Summed exactly and rounded once, to four decimals: a sum of products has more than its column type.
     const TOTALS: &str = "
         SELECT (SELECT count(*)
                   FROM variants v JOIN products p ON p.id = v.product_id
@@ -88,27 +91,26 @@ pub async fn totals(tx: &TenantTx) -> Result<Totals, DbError> {
                round(coalesce(sum(l.on_hand * coalesce(l.average_cost, v.cost)), 0), 4) AS cost
           FROM stock_levels l
           JOIN variants v ON v.id = l.variant_id";
-    let row = tx.query_one(TOTALS, &[]).await?;
-    Ok(Totals {
-        items: row.try_get("items")?,
-        stock: Quantity::from_decimal(row.try_get("stock")?),
-        value: Money::from_decimal(row.try_get("value")?),
-        cost: Money::from_decimal(row.try_get("cost")?),
-    })
+    tx.row(TOTALS, &[]).await
 }
 
-/// All figures of this moment, in one round trip.
+/// All figures, in one round trip.
 ///
 /// # Errors
 /// [`DbError`].
 pub async fn read(tx: &TenantTx) -> Result<Dashboard, DbError> {
-    let sales = both(top_variants(tx), movements(tx));
-    let ((totals, low_stock), (top_variants, movements)) =
-        both(both(totals(tx), low_stock(tx)), sales).await?;
+    let figures = (totals(tx), low_stock(tx), top_variants(tx), movements(tx));
+    let (totals, low_stock, top_variants, movements) = all(figures).await?;
     Ok(Dashboard { totals, low_stock, top_variants, movements })
 }
 
 async fn low_stock(tx: &TenantTx) -> Result<LowStock, DbError> {
+    struct Counts {
+        low: i64,
+        out: i64,
+        covered: i64,
+    }
+    tenancy::from_row!(Counts { low, out, covered });
     const COUNTS: &str = concatcp!(
         "SELECT count(*) FILTER (WHERE NOT a.is_out AND NOT ",
         IS_COVERED,
@@ -120,14 +122,9 @@ async fn low_stock(tx: &TenantTx) -> Result<LowStock, DbError> {
     );
     const FIRST: Limit = Limit::of(5);
     let (filter, first) = (AlertFilter::default(), PageRequest { limit: FIRST, after: None });
-    let counts = async { tx.query_one(COUNTS, &[&tx.now()]).await };
-    let (counts, first) = both(counts, alert::list(tx, &filter, &first)).await?;
-    Ok(LowStock {
-        low: counts.try_get("low")?,
-        out: counts.try_get("out")?,
-        covered: counts.try_get("covered")?,
-        items: first.data,
-    })
+    let counts = async { tx.row::<Counts>(COUNTS, &[&tx.now()]).await };
+    let (Counts { low, out, covered }, first) = all((counts, alert::list(tx, &filter, &first))).await?;
+    Ok(LowStock { low, out, covered, items: first.data })
 }
 
 /// The business's midnight that began the day of the moment `$1`, as table `s` with its time zone.
@@ -161,15 +158,7 @@ async fn top_variants(tx: &TenantTx) -> Result<Vec<TopVariant>, DbError> {
            JOIN products p ON p.id = v.product_id
           ORDER BY top.sold DESC, top.variant_id"
     );
-    let read = |row: &Row| {
-        Ok(TopVariant {
-            variant_id: VariantId::from_uuid(row.try_get("variant_id")?),
-            sku: row.try_get("sku")?,
-            name: row.try_get("name")?,
-            sold: Quantity::from_decimal(row.try_get("sold")?),
-        })
-    };
-    tx.query(TOP, &[&tx.now()]).await?.iter().map(read).collect()
+    tx.rows(TOP, &[&tx.now()]).await
 }
 
 async fn movements(tx: &TenantTx) -> Result<Vec<MovementsOfDay>, DbError> {
@@ -192,14 +181,5 @@ async fn movements(tx: &TenantTx) -> Result<Vec<MovementsOfDay>, DbError> {
           GROUP BY 1
           ORDER BY 1"
     );
-    let read = |row: &Row| {
-        let quantity = |column: &str| row.try_get(column).map(Quantity::from_decimal);
-        Ok(MovementsOfDay {
-            day: row.try_get("day")?,
-            purchased: quantity("purchased")?,
-            sold: quantity("sold")?,
-            adjusted: quantity("adjusted")?,
-        })
-    };
-    tx.query(DAYS, &[&tx.now()]).await?.iter().map(read).collect()
+    tx.rows(DAYS, &[&tx.now()]).await
 }

@@ -1,11 +1,9 @@
-//! What reports have in common: a span of days, as the business counts its days, and a sum of all above the rows.
+//! What reports have in common: a span of days in the business's time zone, and a total above the rows.
 
 use chrono::{Days, NaiveDate};
-use tenancy::DbError;
-use tokio_postgres::Row;
 use values::is_plain_day;
 
-/// Some days in a row.
+/// A span of days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
     pub first: NaiveDate,
@@ -13,19 +11,21 @@ pub struct Span {
     pub last: NaiveDate,
 }
 
-/// These are no days that a report can be of.
+/// A report cannot cover this span.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a report is of 1 to {MAX_DAYS} days of the years 2000 to 9999, from the first one to the last")]
+#[error(
+    "a report must cover 1 to {MAX_DAYS} days in the years 2000 to 9999, and the first day must not be after the last"
+)]
 pub struct SpanError;
 
-/// A year, and a day more where it leaps.
+/// The largest number of days of a report: a leap year.
 pub const MAX_DAYS: u64 = 366;
 
-/// So many days are reported on unless somebody says from which.
+/// The number of days of a report without a first day.
 const DEFAULT_DAYS: u64 = 30;
 
 impl Span {
-    /// The days from the one to the other: up to today, and thirty of them, where nothing is said.
+    /// The days from `first` to `last`. `last` defaults to today, and `first` to the day that makes thirty days.
     ///
     /// # Errors
     /// [`SpanError`].
@@ -47,66 +47,58 @@ impl Span {
     }
 }
 
-/// A sum and the rows that it is of.
+/// A total and its rows.
 #[derive(Debug, Clone)]
 pub struct Report<T> {
     pub total: T,
     pub rows: Vec<T>,
-    /// Whether there are more rows than were to be told.
+    /// Whether there are more rows than requested.
     pub has_more: bool,
 }
 
-/// How many rows are told.
+/// The largest number of rows of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MaxRows(usize);
 
 impl MaxRows {
-    /// For somebody who looks at it.
+    /// For a person who reads it.
     pub const PAGE: Self = Self(1000);
-    /// For a table that is to hold all.
+    /// For a table that should hold all rows.
     pub const TABLE: Self = Self(100_000);
 
-    /// How many are asked for: the sum, which comes first, and one more than is told.
+    /// The number of rows to read: the total, which comes first, and one row more than the report holds.
     pub(crate) fn and_two(self) -> i64 {
         self.0 as i64 + 2
     }
 }
 
 impl<T: Default> Report<T> {
-    /// # Errors
-    /// [`DbError`] when a row cannot be read.
-    pub(crate) fn of(
-        rows: &[Row],
-        max: MaxRows,
-        read: impl FnMut(&Row) -> Result<T, DbError>,
-    ) -> Result<Self, DbError> {
-        let mut rows = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?.into_iter();
+    /// The report with these rows, of which the first is the total.
+    pub(crate) fn of(rows: Vec<T>, max: MaxRows) -> Self {
+        let mut rows = rows.into_iter();
         let total = rows.next().unwrap_or_default();
         let mut rows: Vec<T> = rows.collect();
         let has_more = rows.len() > max.0;
         rows.truncate(max.0);
-        Ok(Self { total, rows, has_more })
+        Self { total, rows, has_more }
     }
 }
 
-/// Whether movement `m` was made from day `$1` on and before day `$2`, by the clock of `settings s`. The index goes by moments,
-/// bounded on both sides as a plan that knows no values needs, and wide enough for a midnight that a clock shows twice.
-macro_rules! in_span {
-    () => {
-        "m.occurred_at >= $1::date::timestamp AT TIME ZONE s.time_zone - interval '2 hours'
+/// The condition that movement `m` was made from day `$1` on and before day `$2`, in the time zone of `settings s`. The
+/// index is searched by moments: bounded on both sides, because a plan that knows no values needs that, and two hours
+/// wider, because clocks may show a midnight twice.
+pub(crate) const IN_SPAN: &str =
+    "m.occurred_at >= $1::date::timestamp AT TIME ZONE s.time_zone - interval '2 hours'
          AND m.occurred_at < $2::date::timestamp AT TIME ZONE s.time_zone + interval '2 hours'
          AND (m.occurred_at AT TIME ZONE s.time_zone)::date >= $1
-         AND (m.occurred_at AT TIME ZONE s.time_zone)::date < $2"
-    };
-}
-pub(crate) use in_span;
+         AND (m.occurred_at AT TIME ZONE s.time_zone)::date < $2";
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_span_ends_today_and_has_thirty_days_unless_said_otherwise() {
+    fn a_span_defaults_to_the_thirty_days_that_end_today() {
         let day = |text: &str| text.parse::<NaiveDate>().unwrap();
         let of = |first: &str, last: &str| {
             let read = |text: &str| (!text.is_empty()).then(|| day(text));

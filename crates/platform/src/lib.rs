@@ -1,5 +1,5 @@
-//! What the operator does, put together from tenancy, identity, inventory and archive: onboarding, lifecycle, backups,
-//! background jobs, demo data.
+//! The functions of the operator: onboarding, lifecycle, backups, background jobs and demo data. They build
+//! on tenancy, identity, inventory and archive.
 
 pub mod backup;
 pub mod demo;
@@ -10,7 +10,7 @@ mod upkeep;
 
 pub use backup::{Backup, BackupError};
 pub use onboarding::member::{Added, MemberError, NewMember};
-pub use onboarding::onboarding::{NewBusiness, Onboarded, Onboarding, OnboardingError};
+pub use onboarding::{NewBusiness, Onboarded, Onboarding, OnboardingError};
 pub use operator::audit::Actor;
 pub use operator::lifecycle::{Operator, OperatorError};
 pub use operator::{audit, dns, lifecycle};

@@ -11,28 +11,28 @@ mod tenant_files {
     refinery::embed_migrations!("../../migrations_tenant");
 }
 
-/// The files of the `shared` schema.
+/// The migration files of the `shared` schema.
 ///
 /// # Errors
-/// [`FileError`] when one cannot be taken apart into statements.
+/// [`FileError`] when a file cannot be split into statements.
 pub fn of_shared() -> Result<Migrations, FileError> {
     Migrations::of_shared(shared_files::migrations::runner().get_migrations().clone())
 }
 
-/// The files of a business schema.
+/// The migration files of a business schema.
 ///
 /// # Errors
-/// [`FileError`] when one cannot be taken apart into statements.
+/// [`FileError`] when a file cannot be split into statements.
 pub fn of_tenant() -> Result<Migrations, FileError> {
     Migrations::of_tenant(tenant_files::migrations::runner().get_migrations().clone())
 }
 
-/// The oldest version of a business schema that this code can serve: raise it when code begins to need what a
-/// migration adds, a release after that migration.
+/// The oldest version of a business schema that this code can serve. Raise this number when the code starts
+/// to depend on a migration. Code must not depend on a migration before the release after that migration.
 const SERVES_FROM: i32 = 17;
 
-/// The window of schema versions that this code serves. Businesses migrate one after another while servers of two
-/// releases run, so code meets schemas that are older and newer than itself.
+/// The window of schema versions that this code serves. Businesses migrate one after another while servers of
+/// two releases run. The code therefore meets schemas that are older or newer than the code.
 #[derive(Debug, Clone, Copy)]
 pub struct Served {
     from: i32,
@@ -49,7 +49,7 @@ impl Served {
         Ok(Self { from: SERVES_FROM, code: of_tenant()?.latest() })
     }
 
-    /// Whether this code can work in the business's schema.
+    /// Whether this code can serve the business's schema.
     pub fn includes(&self, tenant: &Tenant) -> bool {
         tenant.schema_version >= self.from && tenant.needs_code <= self.code
     }
@@ -58,7 +58,7 @@ impl Served {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn every_file_can_be_sent_statement_by_statement() {
+    fn every_migration_file_can_be_split_into_statements() {
         assert!(super::of_shared().unwrap().latest() >= 2);
         assert!(super::of_tenant().unwrap().latest() >= 3);
     }

@@ -10,6 +10,7 @@ mod openapi;
 mod problems;
 mod routes;
 
+pub use http::codes::markdown as error_codes;
 pub use http::state::State;
 pub use listen::app;
 pub use openapi::document as openapi_document;

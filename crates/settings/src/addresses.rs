@@ -1,36 +1,36 @@
-//! The addresses at which businesses and the platform answer.
+//! The addresses of businesses and of the platform.
 
 use tenancy::{BaseDomain, HostName, TenantSlug};
 
 use crate::settings::{Settings, SettingsError, refuse};
 
 impl Settings {
-    /// The domain below which every business has a label of its own.
+    /// The base domain. The slug of a business and this domain form the address of the business.
     ///
     /// # Errors
-    /// [`SettingsError`] when the key holds no host name.
+    /// [`SettingsError`] when `server.base_domain` is not a host name.
     pub fn base_domain(&self) -> Result<BaseDomain, SettingsError> {
         let host =
             HostName::parse(&self.server.base_domain).map_err(|error| refuse("server.base_domain", error))?;
         Ok(BaseDomain::new(host))
     }
 
-    /// The URL at which a business answers.
+    /// The URL of a business.
     pub fn address_of(&self, slug: &TenantSlug) -> String {
         self.address(&format!("{slug}."))
     }
 
-    /// The URL at which the platform's staff signs in.
+    /// The URL where the platform's staff sign in.
     pub fn platform_address(&self) -> String {
         self.address("admin.")
     }
 
-    /// The URL below which businesses answer at `/<slug>/`.
+    /// The URL that serves every business at the path `/<slug>/`.
     pub fn app_address(&self) -> String {
         self.address("app.")
     }
 
-    /// The URL of a business's own host.
+    /// The URL of a custom domain.
     pub fn address_of_host(&self, host: &HostName) -> String {
         self.url_of(host.as_str())
     }

@@ -1,7 +1,7 @@
-//! The configuration of a program, and how a program is put together from it.
+//! The configuration of a program, and the parts that are built from the configuration.
 //!
-//! The server and the command line use the same settings and the same wiring, so a command opens the database without
-//! the web crate.
+//! The server and the command line share the settings and the wiring, so a command can open the database
+//! without the web crate.
 
 mod addresses;
 pub mod logging;

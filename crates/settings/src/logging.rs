@@ -1,4 +1,4 @@
-//! Log lines: JSON for machines or pretty for people, on standard error.
+//! Logging to standard error: JSON lines for machines, or a pretty format for people.
 
 use std::io::IsTerminal;
 
@@ -6,16 +6,16 @@ use tracing_subscriber::EnvFilter;
 
 use crate::settings::{LogFormat, LogSettings, SettingsError};
 
-/// Starts logging for the whole process; a second call changes nothing.
+/// Starts logging for the whole process. A second call changes nothing.
 ///
 /// # Errors
-/// [`SettingsError`] when `log.filter` cannot be read.
+/// [`SettingsError`] when `log.filter` is not a valid filter.
 pub fn start(settings: &LogSettings) -> Result<(), SettingsError> {
-    // At finer levels the driver writes the values of every statement, password hashes among them.
+    // At levels finer than warn, the driver logs the values of every statement, including password hashes.
     let filter = EnvFilter::try_new(format!("{},tokio_postgres=warn", settings.filter))
         .map_err(|error| SettingsError::Value { key: "log.filter".to_owned(), problem: error.to_string() })?;
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // Only the second start of a process, in tests, finds one installed.
+    // This fails only if logging has already started, which happens in tests.
     let _ = match settings.format {
         LogFormat::Json => {
             subscriber.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init()

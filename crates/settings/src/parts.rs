@@ -1,4 +1,4 @@
-//! Settings in the shape in which the parts of a program take them.
+//! Settings in the form that the parts of a program need.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,52 +10,53 @@ use tenancy::{DatabaseUrl, Installation, PoolSettings, ResolverSettings};
 use crate::settings::{Settings, SettingsError, refuse};
 
 impl Settings {
-    /// Where `/metrics` listens, if anywhere.
+    /// The address of the listener for `/metrics` and `/tls-ask`. `None` turns the listener off.
     ///
     /// # Errors
-    /// [`SettingsError`] when the key holds no address.
+    /// [`SettingsError`] when `server.metrics_listen` is not an address with a port.
     pub fn metrics_listen(&self) -> Result<Option<SocketAddr>, SettingsError> {
         let text = &self.server.metrics_listen;
         if text.is_empty() {
             return Ok(None);
         }
-        let address = text
-            .parse()
-            .map_err(|_| refuse("server.metrics_listen", "an address looks like 127.0.0.1:9090"))?;
+        let address = text.parse().map_err(|_| {
+            refuse("server.metrics_listen", "must be empty or an address like 127.0.0.1:9090")
+        })?;
         Ok(Some(address))
     }
 
-    /// DNS, as hosts of businesses' own are verified by it.
+    /// The DNS client that verifies custom domains.
     ///
     /// # Errors
-    /// [`SettingsError`] when the key holds no address.
+    /// [`SettingsError`] when `domains.name_server` is not an address with a port.
     pub fn dns(&self) -> Result<Dns, SettingsError> {
         let text = &self.domains.name_server;
         if text.is_empty() {
             return Ok(Dns::new(None));
         }
-        let address =
-            text.parse().map_err(|_| refuse("domains.name_server", "an address looks like 192.0.2.53:53"))?;
+        let address = text
+            .parse()
+            .map_err(|_| refuse("domains.name_server", "must be empty or an address like 192.0.2.53:53"))?;
         Ok(Dns::new(Some(address)))
     }
 
-    /// The server's login.
+    /// The URL of the server's login.
     ///
     /// # Errors
-    /// [`SettingsError`] when it is missing or malformed.
+    /// [`SettingsError`] when `database.url` is missing or malformed.
     pub fn database_url(&self) -> Result<DatabaseUrl, SettingsError> {
         let url = self.database.url.as_ref().ok_or(SettingsError::Missing {
             key: "database.url",
-            cure: "set TENANTRY__DATABASE__URL=postgres://tenantry_server:PASSWORD@HOST:5432/tenantry (or start scripts/dev: \
-                   commands in its checkout find its database while it runs)",
+            cure: "set TENANTRY__DATABASE__URL=postgres://tenantry_server:PASSWORD@HOST:5432/tenantry \
+                   (or start scripts/dev: while it runs, commands in the same checkout use its database)",
         })?;
         url.expose_secret().parse().map_err(|error| refuse("database.url", error))
     }
 
-    /// The login that owns the schemas.
+    /// The URL of the login that owns the schemas.
     ///
     /// # Errors
-    /// [`SettingsError`] when it is missing or malformed.
+    /// [`SettingsError`] when `database.owner_url` is missing or malformed.
     pub fn owner_url(&self) -> Result<DatabaseUrl, SettingsError> {
         let url = self.database.owner_url.as_ref().ok_or(SettingsError::Missing {
             key: "database.owner_url",
@@ -64,15 +65,15 @@ impl Settings {
         url.expose_secret().parse().map_err(|error| refuse("database.owner_url", error))
     }
 
-    /// The prefix of this installation's roles.
+    /// The prefix of this installation's roles. Defaults to the name of the database.
     ///
     /// # Errors
-    /// [`SettingsError`] when it follows from a database whose name is no such prefix.
+    /// [`SettingsError`] when the prefix defaults to a database name that is not a valid prefix.
     pub fn installation(&self) -> Result<Installation, SettingsError> {
         match &self.database.installation {
             Some(installation) => Ok(installation.clone()),
             None => Installation::parse(self.database_url()?.database()).map_err(|error| {
-                refuse("database.installation", format!("the database's name does not serve: {error}"))
+                refuse("database.installation", format!("the database's name is not valid here: {error}"))
             }),
         }
     }
@@ -95,7 +96,7 @@ impl Settings {
         }
     }
 
-    /// What background work has to know.
+    /// The settings of background jobs.
     pub fn background(&self) -> platform::jobs::JobSettings {
         platform::jobs::JobSettings {
             spare_schemas: self.provisioning.spare_schemas,
@@ -104,7 +105,7 @@ impl Settings {
         }
     }
 
-    /// For how long a renamed business's former slug sends people on, and nobody else gets it.
+    /// How long the former slug of a renamed business redirects and stays reserved.
     pub fn former_slugs_reserved_for(&self) -> Duration {
         Duration::from_secs(u64::from(self.tenancy.former_slug_days) * 86_400)
     }

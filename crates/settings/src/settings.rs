@@ -1,4 +1,4 @@
-//! The configuration: one typed struct, read once, checked, and passed down.
+//! The configuration: one typed struct that is read once, checked, and passed down.
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use tenancy::Installation;
 
-/// Everything that can be configured; `config/default.toml` documents each key.
+/// All settings. `config/default.toml` documents each key.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
@@ -118,7 +118,7 @@ pub struct LogSettings {
     pub filter: String,
 }
 
-/// How log lines are written.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
@@ -126,14 +126,14 @@ pub enum LogFormat {
     Pretty,
 }
 
-/// The configuration is refused; the text names the key.
+/// The configuration is invalid. The text names the key.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
     #[error("{key}: {problem}")]
     Value { key: String, problem: String },
     #[error("{key} is missing: {cure}")]
     Missing { key: &'static str, cure: &'static str },
-    #[error("there is no folder {0}; TENANTRY_CONFIG_DIR names the folder of the configuration files")]
+    #[error("the folder {0} does not exist; TENANTRY_CONFIG_DIR must name the configuration folder")]
     Folder(PathBuf),
     #[error("the configuration cannot be read: {0}")]
     Read(#[from] config::ConfigError),
@@ -154,14 +154,14 @@ impl Settings {
             if value >= low && value <= high {
                 return Ok(());
             }
-            Err(refuse(key, format!("{value} is out of range; {low} to {high} is accepted")))
+            Err(refuse(key, format!("{value} is out of range; must be {low} to {high}")))
         }
         let server = &self.server;
         self.base_domain()?;
         self.metrics_listen()?;
         self.dns()?;
         if !["http", "https"].contains(&server.public_scheme.as_str()) {
-            return Err(refuse("server.public_scheme", "http or https is accepted"));
+            return Err(refuse("server.public_scheme", "must be http or https"));
         }
         range("server.public_port", server.public_port, 1, u16::MAX)?;
         range("server.workers", server.workers, 0, 64)?;

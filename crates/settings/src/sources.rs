@@ -1,4 +1,4 @@
-//! Where configuration comes from, and how its values are shown.
+//! The sources of the configuration, and the display of its values.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use tenancy::DatabaseUrl;
 
 use crate::settings::{Settings, SettingsError, refuse};
 
-/// The documented defaults, in the binary too, so that it runs without its folder.
+/// The documented defaults. The binary includes them, so it runs without the configuration folder.
 const DEFAULTS: &str = include_str!("../../../config/default.toml");
 
 const DEFAULT_FOLDER: &str = "config";
@@ -22,16 +22,17 @@ const WITHOUT_DEFAULT: [&str; 6] = [
     "identity.password_key",
 ];
 
-/// Where configuration comes from, the strongest last: defaults, the environment's file, more files, `TENANTRY__...`.
+/// The sources of the configuration, the strongest last: the defaults, the environment's file, more files,
+/// and `TENANTRY__...` variables.
 #[derive(Debug, Clone)]
 pub struct Sources {
-    /// `development`, `production` or another file of the folder.
+    /// The environment: `development`, `production`, or the name of another file of the folder.
     pub environment: String,
     pub folder: PathBuf,
     pub more: Vec<PathBuf>,
 }
 
-/// One configured value, for showing.
+/// One configured value for display.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct ShownValue {
     pub key: String,
@@ -40,7 +41,8 @@ pub struct ShownValue {
 }
 
 impl Sources {
-    /// `TENANTRY_ENV` names the environment, production unless said otherwise; `TENANTRY_CONFIG_DIR` the folder.
+    /// Reads the environment from `TENANTRY_ENV`, which defaults to production, and the folder from
+    /// `TENANTRY_CONFIG_DIR`, which defaults to `config`.
     pub fn from_environment() -> Self {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         Self {
@@ -51,7 +53,7 @@ impl Sources {
     }
 
     fn read(&self) -> Result<Config, SettingsError> {
-        // The default folder may be absent: the defaults are in the binary.
+        // The default folder may be absent, because the binary includes the defaults.
         if self.folder != Path::new(DEFAULT_FOLDER) && !self.folder.is_dir() {
             return Err(SettingsError::Folder(self.folder.clone()));
         }
@@ -76,7 +78,7 @@ impl Sources {
     /// Reads and checks the configuration.
     ///
     /// # Errors
-    /// [`SettingsError`] with the key: unknown, malformed or out of range.
+    /// [`SettingsError`] with the key that is unknown, malformed or out of range.
     pub fn load(&self) -> Result<Settings, SettingsError> {
         let settings: Settings = serde_path_to_error::deserialize(self.read()?)
             .map_err(|error| refuse(&error.path().to_string(), error.inner()))?;
@@ -84,7 +86,8 @@ impl Sources {
         Ok(settings)
     }
 
-    /// Every value with its source; secrets masked. Works on a configuration that [`Sources::load`] would refuse.
+    /// Returns every value with its source. Secrets are masked. Works on a configuration that
+    /// [`Sources::load`] would refuse.
     ///
     /// # Errors
     /// [`SettingsError::Read`].
@@ -118,7 +121,7 @@ fn flatten(prefix: &str, value: &Value, shown: &mut Vec<ShownValue>) {
     }
 }
 
-/// A secret is shown as its presence alone; of a database URL everything but the password.
+/// Masks a secret. A database URL keeps everything except its password and its parameters.
 fn masked(key: &str, value: &str) -> String {
     match key {
         "identity.password_key" => "********".to_owned(),
@@ -136,7 +139,7 @@ fn mask_password(url: &str) -> String {
     };
     let (authority, path) = rest.rsplit_once('@').unwrap_or(("", rest));
     let user = authority.split(':').next().unwrap_or_default();
-    // A password may stand among the parameters as well.
+    // The parameters may contain a password too, so they are left out.
     let path = path.split('?').next().unwrap_or_default();
     format!("{scheme}://{user}:********@{path}")
 }
@@ -163,14 +166,14 @@ mod tests {
     }
 
     #[test]
-    fn the_defaults_hold_no_secret_and_pass() {
+    fn the_defaults_are_valid_and_contain_no_secret() {
         let settings = load("").unwrap();
         assert!(settings.database.url.is_none() && settings.identity.password_key.is_none());
         assert!(settings.database_url().unwrap_err().to_string().contains("TENANTRY__DATABASE__URL"));
     }
 
     #[test]
-    fn a_refusal_names_the_key() {
+    fn an_error_names_the_invalid_key() {
         for (toml, key) in [
             ("[server]\nlisten = 5", "server.listen"),
             ("[server]\nbase_domain = \"a b\"", "server.base_domain"),
@@ -187,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn shown_values_have_a_source_and_no_secret() {
+    fn shown_values_have_a_source_and_hide_secrets() {
         let (sources, path) = sources(
             "[database]\nurl = \"postgres://app:s3cret@db:5432/shop?sslmode=require\"\n[identity]\npassword_key = \"s3cret\"",
         );
@@ -202,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_standard_port_is_left_out_of_addresses() {
+    fn addresses_omit_a_standard_port() {
         let settings = load("[server]\nbase_domain = \"example.com\"").unwrap();
         let slug = TenantSlug::parse("acme").unwrap();
         assert_eq!(settings.address_of(&slug), "https://acme.example.com");

@@ -1,19 +1,17 @@
-//! The parts of a program, put together from the settings; the server and the command line share them.
+//! Builds the parts of a program from the settings. The server and the command line share these parts.
 
 use std::sync::Arc;
 
 use identity::{Hasher, KeyError, PasswordKey};
 use platform::Onboarding;
 use platform::migrations;
-use tenancy::Provisioner;
-use tenancy::bootstrap::Installed;
 use tenancy::connect::TlsError;
 use tenancy::migrations::FileError;
-use tenancy::provisioning::owner_database;
+use tenancy::{Installed, OwnerDatabase};
 
 use crate::settings::{Settings, SettingsError};
 
-/// The settings do not make a server; the text names the key.
+/// A part cannot be built from the settings. The text names the key.
 #[derive(Debug, thiserror::Error)]
 pub enum WiringError {
     #[error(transparent)]
@@ -26,44 +24,44 @@ pub enum WiringError {
     Migrations(#[from] FileError),
 }
 
-/// The password hasher of these settings.
+/// Builds the password hasher.
 ///
 /// # Errors
-/// [`SettingsError`] when the key is missing or weak.
+/// [`SettingsError`] when `identity.password_key` is missing or too short.
 pub fn hasher(settings: &Settings) -> Result<Hasher, SettingsError> {
     let identity = &settings.identity;
     let secret = identity.password_key.as_ref().ok_or(SettingsError::Missing {
         key: "identity.password_key",
-        cure: "make one with `openssl rand -base64 48`, set TENANTRY__IDENTITY__PASSWORD_KEY, and keep it for good: \
-               without it no password matches any more",
+        cure: "generate a key with `openssl rand -base64 48`, set TENANTRY__IDENTITY__PASSWORD_KEY, and keep \
+               the key permanently: without it, no stored password can be verified",
     })?;
     let key = PasswordKey::new(secret).map_err(|least| SettingsError::Value {
         key: "identity.password_key".to_owned(),
-        problem: format!("it is too short; {least} characters or more are accepted"),
+        problem: format!("the key is too short; it must have at least {least} bytes"),
     })?;
     Ok(Hasher::new(key, identity.bcrypt_cost, identity.concurrent_hashes))
 }
 
-/// Onboarding as these settings allow it: with the owner's login.
+/// Builds onboarding with the owner's login.
 ///
 /// # Errors
 /// [`WiringError`] when the owner's login is not configured.
 pub fn onboarding(settings: &Settings) -> Result<Onboarding, WiringError> {
-    Ok(Onboarding::new(Arc::new(provisioner(settings, OWNER_CONNECTIONS)?), hasher(settings)?))
+    Ok(Onboarding::new(Arc::new(owner_database(settings, OWNER_CONNECTIONS)?), hasher(settings)?))
 }
 
-/// What onboarding and background work need at once, at most.
+/// The maximum number of connections that onboarding and background jobs use at the same time.
 const OWNER_CONNECTIONS: usize = 16;
 
-/// The provisioner of these settings, with so many connections at most.
+/// Opens the database with the owner's login and at most `connections` connections.
 ///
 /// # Errors
 /// [`WiringError`] when the owner's login is not configured.
-pub fn provisioner(settings: &Settings, connections: usize) -> Result<Provisioner, WiringError> {
+pub fn owner_database(settings: &Settings, connections: usize) -> Result<OwnerDatabase, WiringError> {
     let installed = Installed {
         installation: settings.installation()?,
         server_login: settings.database_url()?.user().to_owned(),
     };
-    let owner = owner_database(&settings.owner_url()?, connections)?;
-    Ok(Provisioner::new(owner, installed, migrations::of_tenant()?, migrations::of_shared()?))
+    let (tenant, shared) = (migrations::of_tenant()?, migrations::of_shared()?);
+    Ok(OwnerDatabase::new(&settings.owner_url()?, connections, installed, tenant, shared)?)
 }

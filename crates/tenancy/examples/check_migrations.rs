@@ -1,5 +1,5 @@
-//! Fails when a file in `migrations_shared/` or `migrations_tenant/` breaks a rule of [`tenancy::guard`]; run by
-//! `scripts/check` in the root of the checkout.
+//! Fails when a file in `migrations_shared/` or `migrations_tenant/` breaks a rule of [`tenancy::guard`].
+//! `scripts/check` in the root of the checkout runs this program.
 
 #![expect(clippy::print_stderr, reason = "a program for people")]
 

@@ -1,15 +1,16 @@
-//! Points at which tests end or upset the process, to see what it leaves behind. Release builds know none of this.
+//! Points in the code at which a test can abort the process or make it panic, to check the state that
+//! remains. Release builds ignore them.
 
 use std::sync::OnceLock;
 
-/// Aborts the process, as a power cut would, when `TENANTRY_FAILPOINT` names this point in a debug build.
+/// Aborts the process, like a power cut, if `TENANTRY_FAILPOINT` holds `name`. Works only in debug builds.
 pub fn reach(name: &str) {
     if cfg!(debug_assertions) && std::env::var_os("TENANTRY_FAILPOINT").is_some_and(|wanted| wanted == name) {
         std::process::abort();
     }
 }
 
-/// Panics once in so many calls as `TENANTRY_PANIC_ONE_IN` says, in a debug build.
+/// Panics at random, on average in one of `TENANTRY_PANIC_ONE_IN` calls. Works only in debug builds.
 pub fn panic_now_and_then() {
     static ONE_IN: OnceLock<Option<u32>> = OnceLock::new();
     if cfg!(debug_assertions) {

@@ -1,17 +1,19 @@
-//! Schema-per-tenant tenancy on PostgreSQL, free of any business domain and of HTTP.
+//! Multi-tenancy on PostgreSQL with one schema per tenant. The crate depends on no business domain and not on
+//! HTTP.
 //!
-//! A tenant is a row of `shared.tenants`, a schema and a database role. The server's login owns nothing and inherits
-//! nothing; it reaches a tenant's tables only inside a transaction that took the tenant's role and search_path. So a
-//! query that forgets its tenant fails, and never answers with another tenant's rows. In Rust that transaction is
-//! [`TenantTx`], which only [`Database::read`] and [`Database::write`] lend out: no scope, no query.
+//! A tenant is a row of `shared.tenants`, a schema and a database role. The server's login owns nothing and
+//! inherits no rights. The login reaches a tenant's tables only inside a transaction that has set the
+//! tenant's role and search_path. A query without a tenant therefore fails and never returns another tenant's
+//! rows. In Rust, that transaction is a [`TenantTx`]. Only [`Database::read`] and [`Database::write`] provide
+//! one: no scope, no query.
 //!
-//! Another product is built on it like this:
+//! Example of another product that is built on this crate:
 //!
 //! ```no_run
 //! use tenancy::{Address, BaseDomain, Database, DbError, HostName, PoolSettings, Resolver, TenantTx};
 //!
 //! async fn count_notes(tx: &TenantTx) -> Result<i64, DbError> {
-//!     // No schema is named: the scope of `tx` decides whose table this is.
+//!     // The SQL names no schema: the scope of `tx` selects the tenant and its table.
 //!     Ok(tx.query_one("SELECT count(*) FROM notes", &[]).await?.try_get(0)?)
 //! }
 //!
@@ -28,7 +30,7 @@
 //! let resolver = Resolver::new(database.clone(), base, &Default::default());
 //!
 //! let host = HostName::parse("acme.notes.example")?; // from the request
-//! let tenancy::Destination::Business { address, .. } = resolver.destination(&host, "/") else { return Ok(()) };
+//! let tenancy::HostTarget::Business { address, .. } = resolver.target(&host, "/") else { return Ok(()) };
 //! let Some(tenant) = resolver.tenant(&address).await? else { return Ok(()) };
 //! let notes = database
 //!     .write(&tenant.scope(), async |tx| {
@@ -51,21 +53,27 @@ mod registry;
 mod scope;
 
 pub use background::{jobs, outbox};
+pub use connection::all::{Steps, all};
 pub use connection::connect::{self, DatabaseUrl};
+pub use connection::copy_stream::{CopyIn, CopyOut};
 pub use connection::error::{DbError, chain};
 pub use connection::pool::{PoolSettings, PoolStatus};
-pub use connection::transaction::{CopyIn, CopyOut, Params, Session, both};
+pub use connection::probe::{ProbeError, ServerVersion, probe};
+pub use connection::row::{Cells, FromRow, read_row, read_rows};
+pub use connection::transaction::{Params, Transaction};
 pub use diagnosis::{health, isolation, system_catalogue};
 pub use migration::{files as migrations, guard, script};
-pub use names::host::{Address, BaseDomain, Destination, HostError, HostName};
-pub use names::tenant_names::{
-    BusinessNumber, Installation, NameError, RoleName, SchemaName, TenantId, TenantSlug,
-};
-pub use owner::provisioning::{NewTenant, ProvisionError, Provisioner};
+pub use names::database::{BusinessNumber, Installation, Installed, RoleName, SchemaName};
+pub use names::host::{Address, BaseDomain, HostError, HostName, HostTarget};
+pub use names::tenant::{NameError, TenantId, TenantSlug};
+pub use owner::provisioning::{OwnerDatabase, ProvisionError};
 pub use owner::{bootstrap, copy, fleet, lifecycle, provisioning};
 pub use registry::resolver::{ResolveError, Resolver, ResolverSettings};
 pub use registry::schema::Failure;
-pub use registry::tenant::{Tenant, TenantStatus};
+pub use registry::tenant::NewTenant;
 pub use registry::{domain, tenant};
-pub use scope::database::{Database, ProbeError, ServerVersion, probe};
-pub use scope::scope::{SharedScope, SharedTx, TenantScope, TenantTx};
+pub use scope::database::Database;
+pub use scope::tenant::{Tenant, TenantLimits, TenantStatus};
+pub use scope::transactions::{SharedScope, SharedTx, TenantScope, TenantTx};
+/// The error of a cell that could not be read.
+pub use tokio_postgres::Error as RowError;

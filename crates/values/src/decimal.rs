@@ -1,19 +1,27 @@
 //! Exact amounts: decimal strings in JSON, numeric in SQL, never a float.
 
 use std::fmt;
+use std::iter::Sum;
+use std::ops::{Add, AddAssign, Neg, Sub, SubAssign};
+use std::str::FromStr;
 
 use rust_decimal::{Decimal, RoundingStrategy};
-use serde::de::{self, Deserializer, Visitor};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::de::{Deserialize, Deserializer};
+use serde::{Serialize, Serializer};
 
-/// The text is no amount of this kind.
+use crate::macros::text_schema;
+use crate::{column_as, from_text};
+
+/// The text is not an amount of this kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecimalError {
-    #[error("a decimal string consists of digits, perhaps a leading '-' and a point, such as \"12.50\"")]
+    #[error(
+        "a decimal string must consist of digits, with an optional leading '-' and an optional decimal point, such as \"12.50\""
+    )]
     Malformed,
-    #[error("at most {0} decimals are kept")]
+    #[error("at most {0} decimals are allowed")]
     TooFine(u32),
-    #[error("the amount has more than {0} digits before the point")]
+    #[error("at most {0} digits are allowed before the decimal point")]
     TooLarge(u32),
 }
 
@@ -40,14 +48,24 @@ fn parse(text: &str, scale: u32) -> Result<Decimal, DecimalError> {
     if value.is_zero() { Ok(Decimal::ZERO) } else { Ok(value) }
 }
 
+/// The largest value of numeric(14, `scale`): fourteen nines.
+const fn largest(scale: u32) -> Decimal {
+    const NINES: u64 = 99_999_999_999_999;
+    Decimal::from_parts(NINES as u32, (NINES >> 32) as u32, 0, false, scale)
+}
+
 macro_rules! decimals {
-    ($($(#[$doc:meta])* $name:ident with $scale:literal decimals,)*) => {$(
-        $(#[$doc])*
+    ($($(#[doc = $doc:literal])+ $name:ident with $scale:literal decimals,)*) => {$(
+        $(#[doc = $doc])+
         #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
         pub struct $name(Decimal);
 
+        column_as!($name, Decimal);
+
         impl $name {
             pub const ZERO: Self = Self(Decimal::ZERO);
+            /// The largest amount that the column holds.
+            pub const MAX: Self = Self(largest($scale));
 
             /// # Errors
             /// [`DecimalError`] unless the text is plain digits that fit the column.
@@ -55,12 +73,12 @@ macro_rules! decimals {
                 parse(text, $scale).map(Self)
             }
 
-            /// A value that the database or exact arithmetic made.
-            pub fn from_decimal(value: Decimal) -> Self {
+            /// A value that exact arithmetic made.
+            pub const fn from_decimal(value: Decimal) -> Self {
                 Self(value)
             }
 
-            pub fn as_decimal(self) -> Decimal {
+            pub const fn as_decimal(self) -> Decimal {
                 self.0
             }
 
@@ -68,58 +86,111 @@ macro_rules! decimals {
                 self.0 < Decimal::ZERO
             }
 
-            pub fn is_zero(self) -> bool {
+            pub fn is_positive(self) -> bool {
+                self.0 > Decimal::ZERO
+            }
+
+            pub const fn is_zero(self) -> bool {
                 self.0.is_zero()
             }
+        }
 
-            #[must_use]
-            pub fn plus(self, other: Self) -> Self {
+        impl Signed for $name {
+            fn is_negative(&self) -> bool {
+                Self::is_negative(*self)
+            }
+            fn is_zero(&self) -> bool {
+                Self::is_zero(*self)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = DecimalError;
+            fn from_str(text: &str) -> Result<Self, DecimalError> {
+                Self::parse(text)
+            }
+        }
+
+        impl Add for $name {
+            type Output = Self;
+            fn add(self, other: Self) -> Self {
                 Self(self.0 + other.0)
             }
+        }
 
-            #[must_use]
-            pub fn negated(self) -> Self {
+        impl Sub for $name {
+            type Output = Self;
+            fn sub(self, other: Self) -> Self {
+                Self(self.0 - other.0)
+            }
+        }
+
+        impl Neg for $name {
+            type Output = Self;
+            fn neg(self) -> Self {
                 // There is no negative zero in the books.
                 if self.0.is_zero() { self } else { Self(-self.0) }
             }
         }
 
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                struct Text;
-                impl Visitor<'_> for Text {
-                    type Value = $name;
-                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                        f.write_str("a decimal string such as \"12.50\"")
-                    }
-                    fn visit_str<E: de::Error>(self, text: &str) -> Result<$name, E> {
-                        $name::parse(text).map_err(E::custom)
-                    }
-                }
-                // A JSON number has been a float in somebody's hands already.
-                deserializer.deserialize_str(Text)
+        impl AddAssign for $name {
+            fn add_assign(&mut self, other: Self) {
+                self.0 += other.0;
             }
         }
+
+        impl SubAssign for $name {
+            fn sub_assign(&mut self, other: Self) {
+                self.0 -= other.0;
+            }
+        }
+
+        impl Sum for $name {
+            fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
+                Self(amounts.map(|amount| amount.0).sum())
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                from_text(deserializer, "a decimal string such as \"12.50\"")
+            }
+        }
+
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+                text_schema(concat!($($doc, "\n"),+), Some("decimal"), None)
+            }
+        }
+
+        impl utoipa::ToSchema for $name {}
     )*};
 }
 
 decimals! {
-    /// An amount of money: numeric(14, 4).
+    /// An amount of money as a decimal string: up to 10 digits before the decimal point and 4 after it.
     Money with 4 decimals,
-    /// A quantity in sale units: numeric(14, 3).
+    /// A quantity in sale units as a decimal string: up to 11 digits before the decimal point and 3 after it.
     Quantity with 3 decimals,
-    /// A part of a hundred, such as a tax's or a discount's.
+    /// A percentage as a decimal string, such as the rate of a tax or a discount.
     Percent with 4 decimals,
 }
 
 impl Money {
-    /// What one unit costs, as the books keep it: to four decimals, half away from zero.
+    /// The cost of one unit as the books store it: 4 decimals, rounded half away from zero.
     pub fn rounded(value: Decimal) -> Self {
         Self(value.round_dp_with_strategy(4, RoundingStrategy::MidpointAwayFromZero))
+    }
+
+    /// The amount with every decimal that it has, and no trailing zeros: costs may be finer than the currency.
+    pub fn plain(self) -> String {
+        self.0.normalize().to_string()
     }
 }
 
 impl Percent {
+    pub const HUNDRED: Self = Self(Decimal::ONE_HUNDRED);
+
     /// Whether it is from 0 to 100.
     pub fn is_share(self) -> bool {
         (Decimal::ZERO..=Decimal::ONE_HUNDRED).contains(&self.0)
@@ -128,6 +199,11 @@ impl Percent {
     /// Whether it is a share that the settings can hold: numeric(5, 2).
     pub fn is_setting(self) -> bool {
         self.is_share() && self.0.normalize().scale() <= 2
+    }
+
+    /// This share of an amount, not rounded.
+    pub fn of(self, amount: Decimal) -> Decimal {
+        amount * self.0 / Decimal::ONE_HUNDRED
     }
 }
 
@@ -148,6 +224,56 @@ macro_rules! trimmed {
     )*};
 }
 trimmed!(Quantity, Percent);
+
+/// An amount that has a sign.
+pub trait Signed {
+    fn is_negative(&self) -> bool;
+    fn is_zero(&self) -> bool;
+}
+
+/// The amount has a sign that is not allowed here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SignError {
+    #[error("the amount must be greater than zero")]
+    NotPositive,
+    #[error("the amount must not be negative")]
+    Negative,
+}
+
+macro_rules! bounded {
+    ($($(#[$doc:meta])* $name:ident, $error:ident, $is_refused:expr;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, utoipa::ToSchema)]
+        pub struct $name<T>(T);
+
+        impl<T: Signed + Copy> $name<T> {
+            /// # Errors
+            /// [`SignError`] when the amount has another sign.
+            pub fn new(amount: T) -> Result<Self, SignError> {
+                let is_refused: fn(&T) -> bool = $is_refused;
+                if is_refused(&amount) { Err(SignError::$error) } else { Ok(Self(amount)) }
+            }
+
+            /// The amount itself.
+            pub fn get(self) -> T {
+                self.0
+            }
+        }
+
+        impl<'de, T: Signed + Copy + Deserialize<'de>> Deserialize<'de> for $name<T> {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                Self::new(T::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+            }
+        }
+    )*};
+}
+
+bounded! {
+    /// An amount that is greater than zero: checked once, and trusted from there on.
+    Positive, NotPositive, |amount| amount.is_negative() || amount.is_zero();
+    /// An amount that is not negative: checked once, and trusted from there on.
+    NonNegative, Negative, |amount| amount.is_negative();
+}
 
 #[cfg(test)]
 mod tests {
@@ -178,8 +304,24 @@ mod tests {
     }
 
     #[test]
+    fn the_largest_amount_is_the_column_s() {
+        assert_eq!(Money::MAX, Money::parse("9999999999.9999").unwrap());
+        assert_eq!(Quantity::MAX, Quantity::parse("99999999999.999").unwrap());
+    }
+
+    #[test]
     fn a_json_number_is_not_a_decimal() {
         assert!(serde_json::from_str::<Money>("1.5").is_err());
         assert!(serde_json::from_str::<Money>("\"1.5\"").is_ok());
+    }
+
+    #[test]
+    fn a_sign_is_checked_once() {
+        let quantity = |text: &str| Quantity::parse(text).unwrap();
+        assert_eq!(Positive::new(quantity("0")), Err(SignError::NotPositive));
+        assert_eq!(Positive::new(quantity("-1")), Err(SignError::NotPositive));
+        assert_eq!(Positive::new(quantity("0.001")).unwrap().get(), quantity("0.001"));
+        assert_eq!(NonNegative::new(quantity("-0.001")), Err(SignError::Negative));
+        assert!(NonNegative::new(quantity("0")).is_ok());
     }
 }

@@ -1,14 +1,30 @@
-//! Values that every crate shares: amounts, texts, currencies, article numbers and pages of lists.
+//! Values that every crate shares: amounts, texts, currencies, article numbers, closed sets and pages of lists.
 //!
-//! A leaf: no queries and no HTTP. A value is checked once, when it is parsed; afterwards its type is the proof.
+//! A leaf: no queries and no HTTP. A value is checked once, when it is parsed; afterwards its type is the proof. Each
+//! type knows its column in PostgreSQL, its JSON and its schema in the API document.
 
+// The macros name this crate by its name, also where they are used in it.
+extern crate self as values;
+
+mod actor;
+mod currency;
 mod day;
 mod decimal;
 pub mod gtin;
+#[doc(hidden)]
+pub mod macros;
 mod page;
+mod rounding;
 mod text;
+mod time_zone;
+mod word;
 
+pub use actor::ActorId;
+pub use currency::{Currency, CurrencyError};
 pub use day::is_plain_day;
-pub use decimal::{DecimalError, Money, Percent, Quantity};
-pub use page::{Cursor, CursorError, Limit, LimitError, Page, PageRequest, number_key};
+pub use decimal::{DecimalError, Money, NonNegative, Percent, Positive, Quantity, SignError, Signed};
+pub use page::{Cursor, CursorError, Key, Limit, LimitError, Page, PageRequest};
+pub use rounding::Rounding;
 pub use text::{Barcode, Name, Note, OptionText, ProductTag, Reason, SearchText, ShortText, Sku, TextError};
+pub use time_zone::{TimeZone, TimeZoneError};
+pub use word::{NewerWord, UnknownWord, from_text};

@@ -1,18 +1,24 @@
-//! Keyset pages: a cursor names the last row seen, so a page stays right while rows are inserted.
+//! Keyset pages: a cursor names the last row of a page, so pages stay right while rows are inserted.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::{DateTime, Datelike, Utc};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::schema::Type;
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema};
 use uuid::Uuid;
 
-/// How many rows a page has: 1 to 100, 50 unless asked otherwise.
+use crate::macros::text_schema;
+
+/// How many rows a page has: 1 to 100; defaults to 50.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "u32")]
 pub struct Limit(u32);
 
 /// The limit is out of range.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("limit is a number from 1 to {}", Limit::MAX)]
+#[error("limit must be a number from 1 to {}", Limit::MAX)]
 pub struct LimitError;
 
 impl Limit {
@@ -24,7 +30,7 @@ impl Limit {
         Self(rows)
     }
 
-    /// One row more than the page has: whether it is there tells whether a next page is.
+    /// One row more than the page has: if PostgreSQL returns it, there is a next page.
     pub fn and_one(self) -> i64 {
         i64::from(self.0) + 1
     }
@@ -43,92 +49,149 @@ impl TryFrom<u32> for Limit {
     }
 }
 
-/// The key of the last row of a page: `N` UUIDs, opaque to clients.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Cursor<const N: usize>([Uuid; N]);
+impl utoipa::PartialSchema for Limit {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .minimum(Some(1))
+            .maximum(Some(Self::MAX))
+            .default(Some(50.into()))
+            .description(Some("How many rows the page has"))
+            .into()
+    }
+}
 
-/// The text is no cursor of this list.
+impl utoipa::ToSchema for Limit {}
+
+/// The key of the last row of a page; opaque to clients.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Cursor(String);
+
+/// The text is not a cursor of this list.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the cursor is not one of this list; take nextCursor from its last page")]
+#[error("the cursor is not one of this list; use nextCursor of the page before")]
 pub struct CursorError;
 
-impl<const N: usize> Cursor<N> {
-    fn new(key: [Uuid; N]) -> Self {
-        Self(key)
+impl Cursor {
+    fn of(key: &impl Serialize) -> Self {
+        // A key is an id, a number, a moment or a tuple of them, all of which JSON can hold.
+        Self(URL_SAFE_NO_PAD.encode(serde_json::to_vec(key).unwrap_or_default()))
     }
 
-    pub fn key(&self) -> [Uuid; N] {
-        self.0
-    }
-}
-
-impl<const N: usize> TryFrom<String> for Cursor<N> {
-    type Error = CursorError;
-    fn try_from(text: String) -> Result<Self, CursorError> {
-        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| CursorError)?;
-        if bytes.len() != N * 16 {
-            return Err(CursorError);
-        }
-        let mut key = [Uuid::nil(); N];
-        for (id, chunk) in key.iter_mut().zip(bytes.chunks_exact(16)) {
-            *id = Uuid::from_slice(chunk).map_err(|_| CursorError)?;
-        }
-        Ok(Self(key))
+    /// The key of a list that is ordered by `K`.
+    ///
+    /// # Errors
+    /// [`CursorError`] when the cursor belongs to a list of another order.
+    pub fn key<K: Key>(&self) -> Result<K, CursorError> {
+        let bytes = URL_SAFE_NO_PAD.decode(&self.0).map_err(|_| CursorError)?;
+        let key: K = serde_json::from_slice(&bytes).map_err(|_| CursorError)?;
+        if key.is_storable() { Ok(key) } else { Err(CursorError) }
     }
 }
 
-impl<const N: usize> From<Cursor<N>> for String {
-    fn from(cursor: Cursor<N>) -> Self {
-        URL_SAFE_NO_PAD.encode(cursor.0.iter().flat_map(|id| *id.as_bytes()).collect::<Vec<u8>>())
+impl utoipa::PartialSchema for Cursor {
+    fn schema() -> RefOr<Schema> {
+        text_schema("nextCursor of the page before; opaque", None, None)
     }
 }
 
-/// Which page of a list is wanted.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct PageRequest<const N: usize> {
+impl utoipa::ToSchema for Cursor {}
+
+/// What a list is ordered by: an id, a number, a moment, or a tuple of them.
+pub trait Key: Serialize + DeserializeOwned + Clone {
+    /// Below every key. The first page starts here, so that every page is the same statement and uses the same index.
+    fn lowest() -> Self;
+    /// Above every key.
+    fn highest() -> Self;
+    /// Whether PostgreSQL can store such a key: a cursor comes from a client.
+    fn is_storable(&self) -> bool {
+        true
+    }
+}
+
+impl Key for i64 {
+    fn lowest() -> Self {
+        Self::MIN
+    }
+    fn highest() -> Self {
+        Self::MAX
+    }
+}
+
+impl Key for Uuid {
+    fn lowest() -> Self {
+        Self::nil()
+    }
+    fn highest() -> Self {
+        Self::max()
+    }
+}
+
+impl Key for DateTime<Utc> {
+    fn lowest() -> Self {
+        Self::UNIX_EPOCH
+    }
+    fn highest() -> Self {
+        // The first moment of the year 10000.
+        Self::from_timestamp(253_402_300_800, 0).unwrap_or(Self::MAX_UTC)
+    }
+    fn is_storable(&self) -> bool {
+        (1970..=10_000).contains(&self.year())
+    }
+}
+
+impl<A: Key, B: Key> Key for (A, B) {
+    fn lowest() -> Self {
+        (A::lowest(), B::lowest())
+    }
+    fn highest() -> Self {
+        (A::highest(), B::highest())
+    }
+    fn is_storable(&self) -> bool {
+        self.0.is_storable() && self.1.is_storable()
+    }
+}
+
+/// Which page of a list that is ordered by `K` is wanted.
+#[derive(Debug, Clone, Copy)]
+pub struct PageRequest<K> {
     pub limit: Limit,
-    pub after: Option<Cursor<N>>,
+    pub after: Option<K>,
 }
 
-impl<const N: usize> PageRequest<N> {
-    /// The `index`-th part of the key to go on after in ascending order: below all keys for the first page, so that the
-    /// query needs no second form and its index is used for every page.
-    pub fn after(&self, index: usize) -> Uuid {
-        self.after.map_or(Uuid::nil(), |cursor| cursor.key()[index])
+impl<K> Default for PageRequest<K> {
+    fn default() -> Self {
+        Self { limit: Limit::default(), after: None }
+    }
+}
+
+impl<K: Key> PageRequest<K> {
+    /// The key after which the page starts, in ascending order.
+    pub fn above(&self) -> K {
+        self.after.clone().unwrap_or_else(K::lowest)
     }
 
-    /// The same in descending order: above all keys for the first page.
-    pub fn before(&self, index: usize) -> Uuid {
-        self.after.map_or(Uuid::max(), |cursor| cursor.key()[index])
+    /// The key after which the page starts, in descending order.
+    pub fn below(&self) -> K {
+        self.after.clone().unwrap_or_else(K::highest)
     }
 
-    /// The same for a list in descending order of numbers, which a cursor holds as [`number_key`] does.
-    pub fn before_number(&self, index: usize) -> i64 {
-        // A cursor of another kind ends the list, rather than begin it anew.
-        self.after.map_or(i64::MAX, |cursor| i64::try_from(cursor.key()[index].as_u128()).unwrap_or(0))
-    }
-
-    /// Makes a page of `rows`, fetched with [`Limit::and_one`].
-    pub fn page<T>(&self, mut rows: Vec<T>, key: impl Fn(&T) -> [Uuid; N]) -> Page<T, N> {
+    /// Makes a page of `rows` that were read with [`Limit::and_one`].
+    pub fn page<T>(&self, mut rows: Vec<T>, key: impl Fn(&T) -> K) -> Page<T> {
         let limit = self.limit.0 as usize;
-        let more = rows.len() > limit;
+        let has_more = rows.len() > limit;
         rows.truncate(limit);
-        let next = if more { rows.last().map(|row| Cursor::new(key(row))) } else { None };
+        let next = rows.last().filter(|_| has_more).map(|row| Cursor::of(&key(row)));
         Page { data: rows, next }
     }
 }
 
-/// A number as part of a cursor's key.
-pub fn number_key(number: i64) -> Uuid {
-    Uuid::from_u128(number.unsigned_abs().into())
-}
-
 /// Some rows of a list, and where the next page starts.
 #[derive(Debug, Clone)]
-pub struct Page<T, const N: usize> {
+pub struct Page<T> {
     pub data: Vec<T>,
-    pub next: Option<Cursor<N>>,
+    pub next: Option<Cursor>,
 }
 
 #[cfg(test)]
@@ -137,10 +200,29 @@ mod tests {
 
     #[test]
     fn a_cursor_survives_its_journey() {
-        let cursor = Cursor::new([Uuid::now_v7(), Uuid::now_v7()]);
-        assert_eq!(Cursor::<2>::try_from(String::from(cursor)), Ok(cursor));
-        assert_eq!(Cursor::<1>::try_from(String::from(cursor)), Err(CursorError));
-        assert_eq!(Cursor::<1>::try_from("%%%".to_owned()), Err(CursorError));
+        let key = (DateTime::<Utc>::from_timestamp_micros(1_790_000_000_123_456).unwrap(), 42);
+        let cursor = Cursor::of(&key);
+        assert_eq!(cursor.key::<(DateTime<Utc>, i64)>(), Ok(key));
+        assert_eq!(cursor.key::<i64>(), Err(CursorError));
+        assert_eq!(Cursor("%%%".to_owned()).key::<i64>(), Err(CursorError));
+        let id = Uuid::now_v7();
+        assert_eq!(Cursor::of(&id).key::<Uuid>(), Ok(id));
+    }
+
+    #[test]
+    fn a_moment_that_postgresql_cannot_store_is_not_a_key() {
+        for moment in [DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC] {
+            assert_eq!(Cursor::of(&moment).key::<DateTime<Utc>>(), Err(CursorError));
+        }
+        assert!(DateTime::<Utc>::highest().is_storable() && DateTime::<Utc>::lowest().is_storable());
+    }
+
+    #[test]
+    fn a_page_has_a_next_one_when_there_is_a_row_more() {
+        let request = PageRequest::<i64> { limit: Limit::of(2), after: None };
+        let page = request.page(vec![9, 8, 7], |number| *number);
+        assert_eq!((page.data, page.next.unwrap().key()), (vec![9, 8], Ok(8)));
+        assert!(request.page(vec![9, 8], |number| *number).next.is_none());
     }
 
     #[test]

@@ -1,19 +1,25 @@
 //! Texts that people enter, checked once.
 
 use std::fmt;
+use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Deserialize, Deserializer};
+use serde::{Serialize, Serializer};
+
+use crate::column_as;
+use crate::macros::text_schema;
+use crate::word::from_text;
 
 /// The text is refused; the message says what is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{what} has 1 to {max} characters and no control characters{more}")]
+#[error("{what} must have 1 to {max} characters and no control characters{more}")]
 pub struct TextError {
     what: &'static str,
     max: usize,
     more: &'static str,
 }
 
-/// Trims `text` and checks its length and characters. PostgreSQL stores no NUL, and people see no other control either.
+/// Trims `text` and checks its length and characters. PostgreSQL stores no NUL, and nobody can see other controls.
 fn check(text: &str, error: TextError, allowed: fn(char) -> bool) -> Result<String, TextError> {
     let text = text.trim();
     if (1..=error.max).contains(&text.chars().count()) && text.chars().all(allowed) {
@@ -24,11 +30,12 @@ fn check(text: &str, error: TextError, allowed: fn(char) -> bool) -> Result<Stri
 }
 
 macro_rules! texts {
-    ($($(#[$doc:meta])* $name:ident: $what:literal, $max:literal, $more:literal, $allowed:expr;)*) => {$(
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
+    ($($(#[doc = $doc:literal])+ $name:ident: $what:literal, $max:literal, $more:literal, $allowed:expr;)*) => {$(
+        $(#[doc = $doc])+
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $name(String);
+
+        column_as!($name, String);
 
         impl $name {
             /// # Errors
@@ -42,16 +49,10 @@ macro_rules! texts {
             }
         }
 
-        impl TryFrom<String> for $name {
-            type Error = TextError;
-            fn try_from(text: String) -> Result<Self, TextError> {
-                Self::parse(&text)
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(text: $name) -> Self {
-                text.0
+        impl FromStr for $name {
+            type Err = TextError;
+            fn from_str(text: &str) -> Result<Self, TextError> {
+                Self::parse(text)
             }
         }
 
@@ -60,6 +61,26 @@ macro_rules! texts {
                 f.write_str(&self.0)
             }
         }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                from_text(deserializer, "a string")
+            }
+        }
+
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+                text_schema(concat!($($doc, "\n"),+), None, Some($max))
+            }
+        }
+
+        impl utoipa::ToSchema for $name {}
     )*};
 }
 
@@ -68,33 +89,33 @@ fn printable(c: char) -> bool {
 }
 
 texts! {
-    /// The name of a product, a category or a business.
+    /// The name of a product, a category, a person or a business.
     Name: "a name", 200, "", printable;
-    /// A stock-keeping unit's code, as the shop writes it.
+    /// The code of a variant (stock-keeping unit), as the shop writes it.
     Sku: "a SKU", 64, "", printable;
     /// What a scanner reads.
     Barcode: "a barcode", 64, " or spaces", |c| !c.is_control() && !c.is_whitespace();
-    /// The name of an option axis, or a variant's value on it.
+    /// The name of an option, or a variant's value of it.
     OptionText: "an option", 60, "", printable;
-    /// A line of text: an address, a telephone number.
+    /// A line of text, such as an address or a telephone number.
     ShortText: "a line of text", 200, "", printable;
     /// A word by which products are found.
     ProductTag: "a tag", 50, "", printable;
-    /// Why stock was changed by hand.
+    /// Why stock, a price or an order was changed by hand.
     Reason: "a reason", 100, "", printable;
     /// Free text of several lines.
-    Note: "a text", 2000, " but line breaks and tabs", |c| !c.is_control() || matches!(c, '\n' | '\r' | '\t');
-    /// What somebody looks for in the catalogue.
+    Note: "a text", 2000, " except line breaks and tabs", |c| !c.is_control() || matches!(c, '\n' | '\r' | '\t');
+    /// What somebody looks for.
     SearchText: "a search text", 100, "", printable;
 }
 
 impl SearchText {
-    /// Whether there are three characters, with which a trigram index finds something.
+    /// Whether the text has three characters: a trigram index finds nothing shorter.
     pub fn has_trigram(&self) -> bool {
         self.0.chars().nth(2).is_some()
     }
 
-    /// A pattern for ILIKE that finds the text anywhere, its own `%`, `_` and `\` taken literally.
+    /// A pattern for ILIKE that finds the text anywhere; `%`, `_` and `\` of the text stand for themselves.
     pub fn pattern(&self) -> String {
         let mut pattern = String::from("%");
         for c in self.0.chars() {

@@ -18,7 +18,7 @@ use secrecy::ExposeSecret;
 use serde::Serialize;
 use settings::Settings;
 use tenancy::fleet::RunOptions;
-use tenancy::{DbError, ProvisionError, Provisioner, SharedScope, SharedTx, TenantSlug, chain, tenant};
+use tenancy::{DbError, OwnerDatabase, ProvisionError, SharedScope, SharedTx, TenantSlug, chain, tenant};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::commands::{jobs_at_once, migrate};
@@ -30,103 +30,114 @@ use crate::progress::{Progress, told};
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// Back up one business, all of them, or the shared schema, each into a file of its own.
+    /// Back up one business, all businesses, or the shared schema. Each backup is a file of its own.
     ///
-    /// Prints each file. Nobody waits for a backup, and it shows one moment of the business.
+    /// Prints the path of each file. A backup does not block requests. The file holds the data of one moment.
     #[command(group(ArgGroup::new("what").required(true).args(["slug", "all", "installation"])), after_help = "Examples:\n  \
         tenantry backup create acme --verify\n  \
-        tenantry backup create --all --jobs 4 --verify     exit code 5 when some failed\n  \
-        tenantry backup create --installation              users, roles, the registry: keep it as safe as passwords")]
+        tenantry backup create --all --jobs 4 --verify     exit code 5 if some businesses failed\n  \
+        tenantry backup create --installation              \
+        users, roles and the registry; keep it as safe as passwords")]
     Create {
-        /// The business.
+        /// The slug of the business.
         slug: Option<TenantSlug>,
-        /// Every business.
+        /// Back up every business.
         #[arg(long)]
         all: bool,
-        /// The shared schema: the registry, users with their passwords' hashes, roles, the audit log.
+        /// Back up the shared schema: the registry, users with their password hashes, roles and the audit
+        /// log.
         #[arg(long)]
         installation: bool,
-        /// Where to put the files; by default the folder of backup.folder.
+        /// The folder for the files. Defaults to the setting backup.folder.
         #[arg(long)]
         dir: Option<PathBuf>,
-        /// Restore each into a scratch schema and compare, right after it was taken.
+        /// Verify each backup immediately: restore it into a scratch schema and compare every table.
         #[arg(long)]
         verify: bool,
-        /// Businesses at the same time.
+        /// Number of businesses to back up at the same time, 1 to 64.
         #[arg(long, default_value = "2", value_parser = jobs_at_once)]
         jobs: NonZeroUsize,
     },
-    /// List the backups that were taken, the newest first.
+    /// List backups, newest first.
     List {
-        /// Those of this business alone.
+        /// List only the backups of this business.
         slug: Option<TenantSlug>,
         #[command(flatten)]
         output: Output,
     },
-    /// Restore backups into a scratch schema, compare every table, and throw the schema away.
+    /// Verify backups: restore each into a scratch schema, compare every table, and drop the scratch schema.
+    ///
+    /// A backup of the shared schema is not restored. Its data is compared with its digests.
     Verify {
-        /// The files.
+        /// The backup files.
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
-    /// Restore a business from a file: over itself, or as a new one.
+    /// Restore a business from a backup, over the existing business or as a new business.
     ///
-    /// Over itself: only this business is in maintenance meanwhile, and what was there is set aside; `backup swap` goes
-    /// back to it. A file that is damaged, or newer than this program, is refused before anything is touched.
+    /// Over the existing business: only this business is in maintenance during the restore. Its current data
+    /// is set aside, and `backup swap` brings that data back. A file that is damaged, or newer than this
+    /// program, is refused before anything is changed.
     #[command(after_help = "Examples:\n  \
         tenantry backup restore backups/acme-20260101T020000Z-1a2b3c.tenantry\n  \
         tenantry backup restore --newest acme --yes\n  \
         tenantry backup restore FILE --as acme-copy --owner-email ann@acme.example\n  \
-        tenantry backup restore FILE --installation        into a fresh installation; then each business from its own file")]
+        tenantry backup restore FILE --installation        \
+        into a fresh installation; then restore each business from its own file")]
     Restore {
-        /// The file.
+        /// The backup file.
         #[arg(required_unless_present = "newest")]
         file: Option<PathBuf>,
-        /// The newest verified backup of this business, in place of a file.
+        /// Restore the newest verified backup of this business, instead of a file.
         #[arg(long, value_name = "SLUG", conflicts_with_all = ["file", "installation"])]
         newest: Option<TenantSlug>,
-        /// Make a new business with this slug instead.
+        /// Restore the backup as a new business with this slug.
         #[arg(long = "as", value_name = "SLUG", conflicts_with = "installation")]
         slug: Option<TenantSlug>,
-        /// The only member of the new business. Without it the backup's members come too, matched by email; whoever is
-        /// new here has no password.
+        /// The email of the owner, who is then the only member of the new business. Defaults to the members
+        /// in the backup, matched by email; new users get no password.
         #[arg(long, requires = "slug")]
         owner_email: Option<Email>,
-        /// The file is a backup of the shared schema.
+        /// Restore a backup of the shared schema.
         #[arg(long)]
         installation: bool,
-        /// Do not ask.
+        /// Do not ask for confirmation.
         #[arg(long)]
         yes: bool,
-        /// Say what would be done, and do nothing.
+        /// Print what would be done, and change nothing.
         #[arg(long)]
         dry_run: bool,
     },
-    /// Change a business over to what the last restore set aside. Again, and all is as before.
+    /// Exchange the data of a business with the data that the last restore set aside. A second swap undoes
+    /// the first.
     Swap {
+        /// The slug of the business.
         slug: TenantSlug,
-        /// Do not ask.
+        /// Do not ask for confirmation.
         #[arg(long)]
         yes: bool,
     },
-    /// Drop what restores set aside for a business.
+    /// Drop all data that restores set aside for a business.
     Discard {
+        /// The slug of the business.
         slug: TenantSlug,
-        /// Do not ask.
+        /// Do not ask for confirmation.
         #[arg(long)]
         yes: bool,
     },
-    /// Remove backups that are old and that a newer verified one of the same business supersedes.
+    /// Remove old backups that a newer verified backup of the same business supersedes.
+    ///
+    /// A backup stays if at least one rule keeps it.
     #[command(group(ArgGroup::new("rule").required(true).multiple(true).args(["keep_days", "keep_last"])), after_help = "Examples:\n  \
         tenantry backup prune --keep-days 30 --keep-last 7 --dry-run")]
     Prune {
-        /// Keep those of the last so many days.
+        /// Keep backups that are younger than this number of days.
         #[arg(long)]
         keep_days: Option<u32>,
-        /// Keep the last so many of each business.
+        /// Keep this number of the newest backups of each business.
         #[arg(long)]
         keep_last: Option<usize>,
-        /// Say what would be removed, and remove nothing.
+        /// Print what would be removed, and remove nothing.
         #[arg(long)]
         dry_run: bool,
     },
@@ -167,9 +178,9 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     }
 }
 
-async fn provisioner(settings: &Settings, jobs: usize) -> anyhow::Result<Provisioner> {
-    // Each job reads on one connection and records on another.
-    context::provisioner(settings, 2 * jobs + 1).await
+async fn owner_database(settings: &Settings, jobs: usize) -> anyhow::Result<OwnerDatabase> {
+    // Each job reads the business on one connection and records the backup on another.
+    context::owner_database(settings, 2 * jobs + 1).await
 }
 
 async fn create(
@@ -180,10 +191,10 @@ async fn create(
     jobs: NonZeroUsize,
     all: bool,
 ) -> anyhow::Result<ExitCode> {
-    let provisioner = provisioner(settings, jobs.get()).await?;
+    let owner_database = owner_database(settings, jobs.get()).await?;
     let started = Instant::now();
     let progress = Progress::new("backing up");
-    let failed = backup::create_all(&provisioner, tenants, folder, jobs, verify, |step| {
+    let failed = backup::create_all(&owner_database, tenants, folder, jobs, verify, |step| {
         let slug = &step.tenant.slug;
         match step.outcome {
             Ok(backup) => progress.above(|| output::line(&backup.file.display().to_string())),
@@ -205,22 +216,22 @@ async fn create(
 }
 
 async fn create_installation(settings: &Settings, folder: &Path, verify: bool) -> anyhow::Result<ExitCode> {
-    let provisioner = provisioner(settings, 1).await?;
-    let taken = backup::create_installation(&provisioner, folder).await?;
+    let owner_database = owner_database(settings, 1).await?;
+    let taken = backup::create_installation(&owner_database, folder).await?;
     output::line(&taken.file.display().to_string());
     if verify {
-        backup::verify(&provisioner, &taken.file).await?;
+        backup::verify(&owner_database, &taken.file).await?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// A backup as the command line shows it.
+/// A backup in the form that the command line prints.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Shown {
     #[serde(flatten)]
     backup: Backup,
-    /// Whether the file is where it was put.
+    /// Whether the file still exists at its path.
     exists: bool,
 }
 
@@ -247,7 +258,7 @@ async fn list(settings: &Settings, slug: Option<&TenantSlug>, output: Output) ->
             Ok::<_, DbError>((tenant, backup::list(tx, None).await?))
         })
         .await?;
-    // A business's backups outlive it, and its former slugs.
+    // Backups remain after their business is dropped or renamed, so both the slug and the id are compared.
     let is_wanted = |backup: &Backup| match slug {
         None => true,
         Some(slug) => {
@@ -277,10 +288,10 @@ async fn list(settings: &Settings, slug: Option<&TenantSlug>, output: Output) ->
 }
 
 async fn verify(settings: &Settings, files: &[PathBuf]) -> anyhow::Result<ExitCode> {
-    let provisioner = provisioner(settings, 1).await?;
+    let owner_database = owner_database(settings, 1).await?;
     let mut failed = 0;
     for file in files {
-        match backup::verify(&provisioner, file).await {
+        match backup::verify(&owner_database, file).await {
             Ok(manifest) => output::line(&format!(
                 "{}: ok, {} rows in {} tables",
                 file.display(),
@@ -309,8 +320,8 @@ async fn restore(
     dry_run: bool,
 ) -> anyhow::Result<ExitCode> {
     let onboarding = context::onboarding(settings).await?;
-    // What would be refused later is refused now, before anybody is asked.
-    let backup = inspect(onboarding.provisioner(), file).await?;
+    // All checks run before the question, so that nobody confirms a restore that is then refused.
+    let backup = inspect(onboarding.owner_database(), file).await?;
     let described = describe(&backup);
     let subject = &backup.manifest.header.subject;
     let Subject::Business { slug: own_slug, .. } = subject else {
@@ -320,7 +331,7 @@ async fn restore(
         Some(_) => None,
         None => {
             let find = async |tx: &SharedTx| backup::find_subject(tx, subject).await;
-            onboarding.provisioner().write_shared(find).await?
+            onboarding.owner_database().write_shared(find).await?
         }
     };
     let (target, plan, name) = match (new_slug, existing) {
@@ -331,38 +342,41 @@ async fn restore(
                 password: None,
                 role: OWNER_ROLE.to_owned(),
             });
-            let mut plan = format!("This makes the business {slug} from {described}.");
+            let mut plan = format!("This creates the business {slug} from {described}.");
             if owner.is_none() {
-                plan.push_str(" Its members come too; --owner-email makes one person the only member.");
+                plan.push_str(" The members in the backup are added too; --owner-email adds only an owner.");
             }
             (Target::New { slug: slug.clone(), owner }, plan, slug)
         }
         (None, Some(tenant)) => {
             let slug = tenant.slug.clone();
             let plan = format!(
-                "This replaces the data of {slug} by {described}. Meanwhile {slug} is in maintenance; what it has now is set \
-                 aside, and `tenantry backup swap {slug}` goes back to it."
+                "This replaces the data of {slug} with {described}. {slug} is in maintenance during the \
+                 restore. Its current data is set aside; `tenantry backup swap {slug}` brings it back."
             );
             (Target::Over(tenant), plan, slug)
         }
         (None, None) => {
             let slug = TenantSlug::parse(own_slug)?;
-            let plan = format!("This makes the business {slug} again from {described}.");
+            let plan = format!("This creates the business {slug} again from {described}.");
             (Target::New { slug: slug.clone(), owner: None }, plan, slug)
         }
     };
     if let Target::New { slug, .. } = &target {
-        let taken =
-            onboarding.provisioner().write_shared(async |tx| tenant::find(tx, slug).await).await?.is_some();
+        let taken = onboarding
+            .owner_database()
+            .write_shared(async |tx| tenant::find(tx, slug).await)
+            .await?
+            .is_some();
         if taken {
             return Err(ProvisionError::SlugTaken(slug.clone()).into());
         }
     }
     if dry_run {
-        eprintln!("{plan}\nNothing was done.");
+        eprintln!("{plan}\nDry run: nothing was changed.");
         return Ok(ExitCode::SUCCESS);
     }
-    // Making a new business overwrites nothing, so nobody is asked.
+    // A new business overwrites nothing, so it needs no confirmation.
     let asks = matches!(target, Target::Over(_));
     if !asks {
         eprintln!("{plan}");
@@ -373,10 +387,11 @@ async fn restore(
     let restored = tokio::select! {
         restored = backup::restore(&onboarding, &backup, &target, &actor) => restored?,
         () = async { tokio::select! { _ = tokio::signal::ctrl_c() => {} _ = terminate.recv() => {} } } => {
-            // What was loaded is gone with its transaction; the business only has to be opened again.
+            // The loaded data was rolled back with its transaction. Only the maintenance of the business must
+            // be ended.
             tokio::time::sleep(Duration::from_millis(200)).await;
-            onboarding.provisioner().end_abandoned_maintenance().await?;
-            eprintln!("interrupted; the business is as it was");
+            onboarding.owner_database().end_abandoned_maintenance().await?;
+            eprintln!("interrupted; the business is unchanged");
             return Ok(ExitCode::from(INTERRUPTED));
         }
     };
@@ -388,36 +403,36 @@ async fn restore(
                 "owner {email}, password {}   (shown once)",
                 made.secret().expose_secret()
             )),
-            None => output::line(&format!("owner {email}, who keeps the password")),
+            None => output::line(&format!("owner {email}, password unchanged")),
         }
     }
     if restored.new_users > 0 {
         eprintln!(
-            "{} members are new here and have no password yet; `tenantry user reset-password EMAIL` gives one",
+            "new users without a password: {}. Set a password with `tenantry user reset-password EMAIL`",
             restored.new_users
         );
     }
     if asks {
-        eprintln!("`tenantry backup swap {name}` goes back to what was there before");
+        eprintln!("`tenantry backup swap {name}` brings the previous data back");
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Reads a file whole; one that is not there is named.
-async fn inspect(provisioner: &Provisioner, file: &Path) -> anyhow::Result<Checked> {
+/// Reads and checks the whole file. An error names the file.
+async fn inspect(owner_database: &OwnerDatabase, file: &Path) -> anyhow::Result<Checked> {
     if !file.exists() {
         let text =
-            format!("{}: no such file; `tenantry backup list` shows where backups lie", file.display());
+            format!("{}: no such file; `tenantry backup list` shows the paths of backups", file.display());
         return Err(NotFound(text).into());
     }
-    backup::inspect(provisioner, file).await.with_context(|| file.display().to_string())
+    backup::inspect(owner_database, file).await.with_context(|| file.display().to_string())
 }
 
-/// A backup as a question names it: when it was taken, of whom, how much.
+/// Describes a backup for a question: its time, the slug at that time, its age, its rows and its path.
 fn describe(backup: &Checked) -> String {
     let header = &backup.manifest.header;
     let of = match &header.subject {
-        Subject::Business { slug, .. } => format!("when it was {slug}, "),
+        Subject::Business { slug, .. } => format!("slug {slug} at that time, "),
         Subject::Installation => String::new(),
     };
     let age = (Utc::now() - header.taken_at).to_std().unwrap_or_default();
@@ -434,7 +449,8 @@ fn describe(backup: &Checked) -> String {
     )
 }
 
-/// Of the business that has the slug now, whatever it was called; of one that is gone, by the slug that it had.
+/// The newest verified backup of the business that has this slug now, whatever its slug was then. The backups
+/// of a dropped business are found by the slug in the backup.
 async fn newest_verified(settings: &Settings, slug: &TenantSlug) -> anyhow::Result<PathBuf> {
     let (ids, tenant, backups) = context::database(settings)
         .await?
@@ -454,15 +470,16 @@ async fn newest_verified(settings: &Settings, slug: &TenantSlug) -> anyhow::Resu
     let newest = backups.iter().filter(|backup| is_of_it(backup)).position(is_wanted);
     let found = backups.iter().find(|backup| is_wanted(backup));
     let Some(found) = found else {
-        // A slug that a business had before leads to what it is called now.
+        // For the former slug of a renamed business, this error names the new slug.
         if tenant.is_none() && !backups.iter().any(is_of_it) {
             context::find_tenant(settings, slug).await?;
         }
-        let text = format!("{slug} has no verified backup here; `tenantry backup list` shows all");
+        let text =
+            format!("{slug} has no verified backup on this machine; `tenantry backup list` lists backups");
         return Err(NotFound(text).into());
     };
     if let Some(passed_over @ 1..) = newest {
-        eprintln!("{passed_over} newer ones are passed over: not verified, or not here");
+        eprintln!("skipped {passed_over} newer backups: not verified, or the file is not on this machine");
     }
     Ok(found.file.clone())
 }
@@ -473,64 +490,63 @@ async fn restore_installation(
     yes: bool,
     dry_run: bool,
 ) -> anyhow::Result<ExitCode> {
-    let provisioner = provisioner(settings, 1).await?;
-    let backup = inspect(&provisioner, file).await?;
+    let owner_database = owner_database(settings, 1).await?;
+    let backup = inspect(&owner_database, file).await?;
     let plan = format!(
-        "This fills the shared schema of a fresh installation from {}: users, roles, the registry.",
+        "This restores the shared schema of a fresh installation from {}: users, roles and the registry.",
         describe(&backup)
     );
-    if !provisioner.is_fresh().await? {
+    if !owner_database.is_fresh().await? {
         return Err(BackupError::NotFresh.into());
     }
     if dry_run {
-        eprintln!("{plan}\nNothing was done.");
+        eprintln!("{plan}\nDry run: nothing was changed.");
         return Ok(ExitCode::SUCCESS);
     }
     confirm(&plan, "installation", yes)?;
-    let businesses = backup::restore_installation(&provisioner, &backup, &Actor::command_line()).await?;
+    let businesses = backup::restore_installation(&owner_database, &backup, &Actor::command_line()).await?;
     eprintln!(
-        "restored; {businesses} businesses wait in maintenance, each for `tenantry backup restore` of its own file"
+        "restored; {businesses} businesses are in maintenance. Restore each: `tenantry backup restore FILE`"
     );
     Ok(ExitCode::SUCCESS)
 }
 
 async fn swap(settings: &Settings, slug: &TenantSlug, yes: bool) -> anyhow::Result<ExitCode> {
     let tenant = context::find_tenant(settings, slug).await?;
-    let plan = format!(
-        "This changes {slug} over to what the last restore set aside, and sets aside what it has now."
-    );
+    let plan = format!("This exchanges the data of {slug} with the data that the last restore set aside.");
     confirm(&plan, slug.as_str(), yes)?;
     let operator = context::operator(settings).await?;
     let aside = operator.swap(&tenant).await?;
-    eprintln!("{slug} uses {} again; `tenantry backup swap {slug}` goes back", aside.schema);
-    if aside.version == operator.provisioner.latest_version() {
+    eprintln!("{slug} now uses the schema {}; `tenantry backup swap {slug}` undoes this", aside.schema);
+    if aside.version == operator.owner_database.latest_version() {
         return Ok(ExitCode::SUCCESS);
     }
-    // What was set aside is of an older release.
+    // The data that was set aside has the schema version of an older release.
     migrate::migrate(settings, &RunOptions { tenants: vec![slug.clone()], ..RunOptions::default() }).await
 }
 
 async fn discard(settings: &Settings, slug: &TenantSlug, yes: bool) -> anyhow::Result<ExitCode> {
     let tenant = context::find_tenant(settings, slug).await?;
-    confirm(&format!("This drops what restores set aside for {slug}."), slug.as_str(), yes)?;
+    confirm(&format!("This drops all data that restores set aside for {slug}."), slug.as_str(), yes)?;
     match context::operator(settings).await?.discard(&tenant).await?.as_slice() {
-        [] => eprintln!("nothing to do: nothing was set aside for {slug}"),
+        [] => eprintln!("nothing to do: no data is set aside for {slug}"),
         some => output::line(&format!("dropped {}", some.join(", "))),
     }
     Ok(ExitCode::SUCCESS)
 }
 
 async fn prune(settings: &Settings, retention: Retention, dry_run: bool) -> anyhow::Result<ExitCode> {
-    let provisioner = provisioner(settings, 1).await?;
-    let all = provisioner.write_shared(async |tx| backup::list(tx, None).await).await?;
-    let superseded = retention.superseded(&all, Utc::now());
-    for backup in &superseded {
+    let owner_database = owner_database(settings, 1).await?;
+    let all = owner_database.write_shared(async |tx| backup::list(tx, None).await).await?;
+    let count = all.len();
+    let prunable = retention.prunable(all, Utc::now()).await;
+    for backup in &prunable {
         if !dry_run {
-            backup::remove(&provisioner, backup).await?;
+            backup::remove(&owner_database, backup).await?;
         }
         output::line(&backup.file.display().to_string());
     }
     let verb = if dry_run { "would be removed" } else { "removed" };
-    eprintln!("{} {verb}, {} kept", superseded.len(), all.len() - superseded.len());
+    eprintln!("{} {verb}, {} kept", prunable.len(), count - prunable.len());
     Ok(ExitCode::SUCCESS)
 }

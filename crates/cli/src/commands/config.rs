@@ -9,7 +9,7 @@ use crate::output::{self, Output};
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// Show every value and where it came from; secrets are masked.
+    /// Show every value with its source. Secrets are masked.
     Show(Output),
 }
 
@@ -19,9 +19,9 @@ pub fn run(command: &Command) -> anyhow::Result<ExitCode> {
     output::rows(*output, &sources.show()?, ["key", "value", "source"], |shown| {
         [shown.key.clone(), shown.value.clone(), shown.source.clone()]
     })?;
-    // What is shown may still be refused; say so where it can be mended.
+    // The shown values may be invalid. A warning here helps the user to correct them.
     if let Err(error) = sources.load() {
-        eprintln!("warning: the server would refuse this: {error}");
+        eprintln!("warning: the configuration is invalid, and the server would not start: {error}");
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 use settings::Settings;
-use settings::wiring::provisioner;
+use settings::wiring::owner_database;
 use tenancy::DatabaseUrl;
 use tenancy::bootstrap::Bootstrap;
 
@@ -14,14 +14,14 @@ use crate::output::{self, Output};
 #[derive(Subcommand)]
 #[expect(clippy::large_enum_variant, reason = "it is made once, from the command line")]
 pub enum Command {
-    /// Make logins, roles, schemas and grants, then migrate the shared schema. Safe to run again.
+    /// Create logins, roles, schemas and grants, then migrate the shared schema. May be run again.
     ///
     /// The logins and their passwords are those of database.url and database.owner_url.
     #[command(after_help = "Examples:\n  \
         tenantry db init --admin-url postgres://postgres:PASSWORD@localhost/postgres\n  \
-        tenantry db init --print-sql > bootstrap.sql     for a DBA, to be run with psql; then `tenantry migrate run`")]
+        tenantry db init --print-sql > bootstrap.sql     for a DBA with psql; then `tenantry migrate run`")]
     Init {
-        /// An administrator of the PostgreSQL server; used once and kept nowhere.
+        /// The URL of an administrator of the PostgreSQL server. Used once and not stored.
         #[arg(
             long,
             env = "TENANTRY_ADMIN_URL",
@@ -33,7 +33,7 @@ pub enum Command {
         #[arg(long, conflicts_with = "admin_url")]
         print_sql: bool,
     },
-    /// Show whether both logins can sign in, and the server's version.
+    /// Show whether both logins can sign in, and the version of the PostgreSQL server.
     Status(Output),
 }
 
@@ -58,10 +58,10 @@ fn bootstrap(settings: &Settings) -> anyhow::Result<Bootstrap> {
 /// Prepares the database and migrates the shared schema.
 pub async fn init(settings: &Settings, admin: &DatabaseUrl) -> anyhow::Result<()> {
     bootstrap(settings)?.run(admin).await?;
-    let applied = provisioner(settings, 1)?.migrate_shared().await?;
+    let applied = owner_database(settings, 1)?.migrate_shared().await?;
     match applied.last() {
-        Some(version) => eprintln!("database ready; shared schema at version {version}"),
-        None => eprintln!("database ready; nothing to do"),
+        Some(version) => eprintln!("the database is ready; the shared schema is at version {version}"),
+        None => eprintln!("the database is ready; nothing to do"),
     }
     Ok(())
 }
@@ -99,7 +99,7 @@ async fn status(settings: &Settings, output: Output) -> anyhow::Result<()> {
         ]
     })?;
     if logins.iter().any(|login| login.problem.is_some()) {
-        anyhow::bail!("a login cannot be used");
+        anyhow::bail!("at least one login cannot be used");
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `tenantry dev`: everything on a developer's machine, in one command, in a folder of the checkout.
+//! `tenantry dev`: runs everything on a developer's machine with one command, in a folder of the checkout.
 
 use std::fs::{self, File, TryLockError};
 use std::net::TcpListener;
@@ -24,20 +24,21 @@ use crate::failure;
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  \
     tenantry dev                                  serve http://business1.localhost:8080 with demo data\n  \
-    tenantry dev run -- cargo nextest run         run tests with a PostgreSQL of their own\n\n\
-    With TENANTRY__DATABASE__URL and TENANTRY__DATABASE__OWNER_URL set, that server is used and none is started.\n\
-    While it runs, tenantry commands in the same checkout use its database.")]
+    tenantry dev run -- cargo nextest run         run tests with a throwaway PostgreSQL\n\n\
+    If TENANTRY__DATABASE__URL and TENANTRY__DATABASE__OWNER_URL are set, tenantry dev uses that PostgreSQL\n\
+    server and starts none.\n\
+    While tenantry dev runs, other tenantry commands in the same checkout use its database.")]
 pub struct Args {
     #[command(subcommand)]
     action: Option<Action>,
-    /// The port of the API, on loopback.
+    /// The port of the API on 127.0.0.1.
     #[arg(long, default_value_t = 8080, value_parser = clap::value_parser!(u16).range(1..))]
     port: u16,
 }
 
 #[derive(Subcommand)]
 enum Action {
-    /// Run a command with a throwaway PostgreSQL, whose administrator's URL is in TENANTRY_TEST_ADMIN_URL.
+    /// Run a command with a throwaway PostgreSQL. TENANTRY_TEST_ADMIN_URL holds the URL of its administrator.
     Run {
         /// The command and its arguments.
         #[arg(trailing_var_arg = true, required = true)]
@@ -52,7 +53,8 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Made once per checkout and kept, for the database keeps their other half.
+/// The secrets of a checkout. They are created once and kept, because the database stores the matching logins
+/// and password hashes.
 #[derive(Serialize, Deserialize)]
 struct Secrets {
     admin_password: String,
@@ -89,12 +91,13 @@ fn random() -> String {
 async fn develop(port: u16) -> anyhow::Result<ExitCode> {
     let checkout = std::env::current_dir()?;
     let folder = checkout.join(DEV_FOLDER);
-    fs::create_dir_all(&folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    fs::create_dir_all(&folder).with_context(|| format!("cannot create the folder {}", folder.display()))?;
     let _lock = lock(&folder)?;
-    // Told before anything is made; the server itself would tell it last.
+    // This check runs before anything is created. The server itself would report a used port only at the end.
     if let Err(error) = TcpListener::bind(("127.0.0.1", port)) {
         bail!(
-            "port {port} cannot be used ({error}); stop what uses it, or give another: scripts/dev --port {}",
+            "port {port} cannot be used ({error}); stop the program that uses it, or choose another port: \
+             scripts/dev --port {}",
             port ^ 1
         );
     }
@@ -104,7 +107,7 @@ async fn develop(port: u16) -> anyhow::Result<ExitCode> {
         write_secret(&key_file, &SigningKey::generate_pem())?;
     }
 
-    // From here on Ctrl-C and SIGTERM end the start in good order instead of leaving PostgreSQL behind.
+    // From here on, Ctrl-C and SIGTERM end the start in good order. Otherwise PostgreSQL would keep running.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let cluster = match std::env::var_os("TENANTRY__DATABASE__URL") {
@@ -135,7 +138,7 @@ async fn develop(port: u16) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Bootstraps, migrates, seeds and starts the server.
+/// Prepares and migrates the database, adds the demo data, and starts the server.
 async fn prepare(
     checkout: &Path,
     settings_file: &Path,
@@ -151,27 +154,28 @@ async fn prepare(
     if let Some(cluster) = cluster {
         db::init(&settings, &cluster.admin_url().parse()?).await?;
     }
-    // A business that cannot be migrated is looked into with the database at hand; the others are served.
+    // A business that cannot be migrated does not stop the start: the developer needs the running database to
+    // find the cause, and the server serves the other businesses.
     migrate::migrate(&settings, &RunOptions::default()).await?;
     if seed::seed(&settings).await? {
-        eprintln!("made the demo data");
+        eprintln!("created the demo data");
     }
     let running = server::app::start(State::new(settings.clone())?)?;
     eprintln!();
     seed::print_logins(&settings);
     let docs = settings.address_of(&TenantSlug::parse("business1")?);
-    eprintln!("\nAPI documentation, to try things: {docs}/docs   (Ctrl-C stops everything)\n");
+    eprintln!("\nAPI documentation with forms to try it: {docs}/docs   (Ctrl-C stops everything)\n");
     Ok(running)
 }
 
-/// One `tenantry dev` per checkout.
+/// Locks the checkout, because only one `tenantry dev` may run in it.
 fn lock(folder: &Path) -> anyhow::Result<File> {
     let path = folder.join("lock");
     let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
-            bail!("tenantry dev runs in this checkout already; stop it with Ctrl-C, or use another checkout")
+            bail!("tenantry dev already runs in this checkout; stop it with Ctrl-C, or use another checkout")
         }
         Err(TryLockError::Error(error)) => {
             Err(error).with_context(|| format!("cannot lock {}", path.display()))
@@ -179,7 +183,7 @@ fn lock(folder: &Path) -> anyhow::Result<File> {
     }
 }
 
-/// The settings by which other commands in the checkout find the database; gone when dropped.
+/// The settings file by which other commands in the checkout find the database. Removed when dropped.
 struct SettingsFile(PathBuf);
 
 #[derive(Serialize)]
@@ -281,7 +285,7 @@ async fn run_with_throwaway(command: &[String]) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(code))
 }
 
-/// Removes what killed runs left: folders whose process is gone.
+/// Removes the folders of killed runs, whose process no longer exists.
 fn sweep_throwaways(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let name = entry.file_name();

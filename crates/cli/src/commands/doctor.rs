@@ -11,13 +11,15 @@ use crate::output::{self, Format, Output};
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Exit codes: 0 when nothing failed (warnings are none), 1 when something did, 6 when a schema has drifted."
+    after_help = "Exit codes: 0 if no check failed (with or without warnings), 1 if one failed, 6 on drift."
 )]
 pub struct Args {
-    /// An administrator of the PostgreSQL server, to look at pg_hba.conf too; used once and kept nowhere.
+    /// The URL of an administrator of the PostgreSQL server, to check pg_hba.conf too. Used once and not
+    /// stored.
     #[arg(long, env = "TENANTRY_ADMIN_URL", hide_env_values = true)]
     admin_url: Option<DatabaseUrl>,
-    /// Do not compare every schema with what its version should be: that takes some milliseconds for each.
+    /// Skip the comparison of every schema with its version. The comparison takes some milliseconds for each
+    /// schema.
     #[arg(long)]
     skip_drift: bool,
     #[command(flatten)]
@@ -27,7 +29,7 @@ pub struct Args {
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let settings = context::settings()?;
     let patient = Patient {
-        provisioner: context::provisioner(&settings, 4).await?,
+        owner_database: context::owner_database(&settings, 4).await?,
         server: context::database(&settings).await?,
         server_url: settings.database_url()?,
         admin_url: args.admin_url,

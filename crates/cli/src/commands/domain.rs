@@ -12,40 +12,52 @@ use crate::output::{self, Output};
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// Give a business a host of its own, and print the DNS record that shows that it is his.
+    /// Add a custom domain to a business, and print the DNS record that proves ownership.
     #[command(after_help = "Examples:\n  \
         tenantry domain add acme shop.acme.example\n  \
-        tenantry domain verify acme shop.acme.example     once the TXT record is published\n  \
+        tenantry domain verify acme shop.acme.example     after the TXT record is published\n  \
         tenantry domain primary acme shop.acme.example --redirect")]
     Add {
+        /// The slug of the business.
         slug: TenantSlug,
+        /// The host name of the custom domain.
         host: HostName,
         #[command(flatten)]
         output: Output,
     },
-    /// Ask DNS for the record; the host is served from then on.
+    /// Check the DNS record of a custom domain. If the check succeeds, the server answers at the domain.
     Verify {
+        /// The slug of the business.
         slug: TenantSlug,
+        /// The host name of the custom domain.
         host: HostName,
         #[command(flatten)]
         output: Output,
     },
-    /// List a business's hosts, the primary one first.
+    /// List the custom domains of a business, the primary domain first.
     List {
+        /// The slug of the business.
         slug: TenantSlug,
         #[command(flatten)]
         output: Output,
     },
-    /// Choose the verified host that stands for all the business's addresses; without one, none does.
+    /// Set the primary domain of a business. Without a host, the business has no primary domain.
     Primary {
+        /// The slug of the business.
         slug: TenantSlug,
+        /// A verified custom domain.
         host: Option<HostName>,
-        /// The other addresses answer 308 with this one, instead of serving themselves.
+        /// Redirect all other addresses of the business to the primary domain with status 308.
         #[arg(long, requires = "host")]
         redirect: bool,
     },
-    /// Take a host from a business.
-    Remove { slug: TenantSlug, host: HostName },
+    /// Remove a custom domain from a business.
+    Remove {
+        /// The slug of the business.
+        slug: TenantSlug,
+        /// The host name of the custom domain.
+        host: HostName,
+    },
 }
 
 pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
@@ -95,7 +107,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Remove { host, .. } => {
             context::operator(&settings).await?.remove_domain(tenant.id, &host).await?;
-            eprintln!("{host} is no host of {} any more", tenant.slug);
+            eprintln!("{host} is no longer a custom domain of {}", tenant.slug);
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -7,7 +7,7 @@ use chrono::SecondsFormat;
 use clap::Subcommand;
 use settings::Settings;
 use tenancy::jobs::{self, Job, JobId, JobRunner, JobState};
-use tenancy::{Provisioner, SharedScope};
+use tenancy::{OwnerDatabase, SharedScope};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -17,12 +17,12 @@ use crate::output::{self, Output};
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// List jobs, the newest first.
+    /// List background jobs, newest first.
     List {
-        /// Only those in this state: queued, running, succeeded, failed or cancelled.
+        /// List only jobs in this state: queued, running, succeeded, failed or cancelled.
         #[arg(long, value_parser = state)]
         state: Option<JobState>,
-        /// So many at most.
+        /// The maximum number of jobs, 1 to 10000.
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=10_000))]
         limit: i64,
         #[command(flatten)]
@@ -30,17 +30,25 @@ pub enum Command {
     },
     /// Show one job.
     Show {
+        /// The id of the job.
         id: JobId,
         #[command(flatten)]
         output: Output,
     },
-    /// Cancel a job: at once when it waits, within a second when it runs.
-    Cancel { id: JobId },
+    /// Cancel a job. A queued job is cancelled immediately, a running job within a second.
+    Cancel {
+        /// The id of the job.
+        id: JobId,
+    },
     /// Run a failed or cancelled job again.
-    Retry { id: JobId },
-    /// Run background jobs until told to stop, where no server holds the owner's login.
+    Retry {
+        /// The id of the job.
+        id: JobId,
+    },
+    /// Run background jobs until SIGTERM or Ctrl-C. Needed if no server has the owner's login.
     ///
-    /// Any number may run, beside servers too: one of them is elected, and another takes over when it ends.
+    /// Any number of these processes may run, also beside servers. One process is elected to run the jobs.
+    /// When it ends, another one takes over.
     Run,
 }
 
@@ -48,7 +56,7 @@ fn state(text: &str) -> Result<JobState, String> {
     let all =
         [JobState::Queued, JobState::Running, JobState::Succeeded, JobState::Failed, JobState::Cancelled];
     let found = all.into_iter().find(|state| state.as_str() == text);
-    found.ok_or_else(|| "queued, running, succeeded, failed or cancelled is accepted".to_owned())
+    found.ok_or_else(|| "must be queued, running, succeeded, failed or cancelled".to_owned())
 }
 
 pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
@@ -66,7 +74,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
             let job = owner(&settings).await?.write_shared(async |tx| jobs::cancel(tx, id).await).await?;
             eprintln!(
                 "{}",
-                if job.state == JobState::Running { "it ends within a second" } else { "cancelled" }
+                if job.state == JobState::Running { "the job stops within a second" } else { "cancelled" }
             );
         }
         Command::Retry { id } => {
@@ -79,11 +87,11 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
 }
 
 fn unknown(id: JobId) -> NotFound {
-    NotFound(format!("there is no job {id}; `tenantry job list` shows all"))
+    NotFound(format!("there is no job {id}; `tenantry job list` lists the jobs"))
 }
 
-async fn owner(settings: &Settings) -> anyhow::Result<Provisioner> {
-    context::provisioner(settings, 16).await
+async fn owner(settings: &Settings) -> anyhow::Result<OwnerDatabase> {
+    context::owner_database(settings, 16).await
 }
 
 async fn list(
@@ -98,7 +106,7 @@ async fn list(
         .await?;
     output::rows(output, &found, ["id", "kind", "state", "progress", "run at", "message"], |job| {
         let progress = job.total.map_or_else(String::new, |total| format!("{}/{total}", job.done));
-        let repeated = if job.period_s.is_some() { " (repeated)" } else { "" };
+        let repeated = if job.period_s.is_some() { " (recurring)" } else { "" };
         [
             job.id.to_string(),
             job.kind.clone(),
@@ -138,7 +146,7 @@ async fn work(settings: &Settings) -> anyhow::Result<()> {
         JobRunner::new(Arc::new(owner(settings).await?), platform::jobs::kinds(settings.background()));
     let mut terminate = signal(SignalKind::terminate())?;
     let (stop, stopped) = watch::channel(false);
-    eprintln!("running background jobs; Ctrl-C ends it");
+    eprintln!("running background jobs; press Ctrl-C to stop");
     tokio::select! {
         () = runner.run(stopped) => {}
         _ = terminate.recv() => {}

@@ -14,16 +14,16 @@ use crate::output::{self, Output};
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// Recompute every level of stock from the ledger and from what orders have open.
+    /// Recompute every stock level from the stock movements and from open orders.
     ///
-    /// Exit code 6 when a level is not what it should be.
+    /// The exit code is 6 if a stored stock level differs from the recomputed one.
     #[command(group(ArgGroup::new("whose").required(true).args(["slug", "all"])), after_help = "Examples:\n  \
         tenantry ledger verify acme\n  \
         tenantry ledger verify --all -o json")]
     Verify {
-        /// The label in the business's address.
+        /// The slug of the business.
         slug: Option<TenantSlug>,
-        /// Every business, one after another.
+        /// Verify every business, one after another.
         #[arg(long)]
         all: bool,
         #[command(flatten)]
@@ -62,7 +62,8 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     for row in &verified {
         for drift in &row.verdict.drifts {
             eprintln!(
-                "{}: variant {} at {}: on hand {} and the ledger says {}; reserved {} and orders say {}; {} broken movements",
+                "{}: variant {} at location {}: on hand {} (ledger {}), reserved {} (open orders {}), \
+                 broken movements {}",
                 row.business,
                 drift.variant_id,
                 drift.location_id,

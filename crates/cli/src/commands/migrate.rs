@@ -9,7 +9,7 @@ use clap::Subcommand;
 use serde::Serialize;
 use settings::Settings;
 use tenancy::fleet::{Outcome, Plan, Report, RunOptions};
-use tenancy::{Provisioner, TenantSlug};
+use tenancy::{OwnerDatabase, TenantSlug};
 
 use crate::commands::jobs_at_once;
 use crate::context;
@@ -19,43 +19,44 @@ use crate::progress::{Progress, told};
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// Bring the shared schema, every business's schema and the spare ones to the newest version.
+    /// Migrate the shared schema, every business's schema and the spare schemas to the newest version.
     ///
-    /// Goes on past a business that fails, and ends with exit code 5 then. Safe to interrupt and to run again, also
-    /// beside another run: two runs share the work.
+    /// The run continues after a business fails; the exit code is then 5. A run may be interrupted and
+    /// repeated. Two runs at the same time share the work.
     #[command(after_help = "Examples:\n  \
         tenantry migrate run --canary 5 --max-failures 10\n  \
         tenantry migrate run --tenant acme\n  \
-        tenantry migrate run --since-failed          only those that failed the last time")]
+        tenantry migrate run --since-failed          only schemas whose last migration failed")]
     Run(Options),
-    /// Show what `migrate run` with the same options would do.
+    /// Show the migrations that `migrate run` with the same options would apply.
     Plan {
         #[command(flatten)]
         options: Options,
         #[command(flatten)]
         output: Output,
     },
-    /// Show how many schemas have which version, which failed and why, and which are at work.
+    /// Show the number of schemas at each version, the failures with their reasons, and the schemas in
+    /// progress.
     ///
-    /// Exit code 6 unless every schema has the version of this program.
+    /// The exit code is 6 if a migration failed or a schema does not have the version of this program.
     Status(Output),
 }
 
 #[derive(clap::Args)]
 pub struct Options {
-    /// Schemas migrated at the same time, each on a connection of its own.
+    /// Number of schemas to migrate at the same time, each on its own connection; 1 to 64.
     #[arg(long, default_value_t = RunOptions::default().jobs, value_parser = jobs_at_once)]
     jobs: NonZeroUsize,
-    /// This business alone; may be given more than once.
+    /// Migrate only this business. May be given more than once.
     #[arg(long)]
     tenant: Vec<TenantSlug>,
-    /// Migrate so many first, and the others only when all of them succeeded.
+    /// Migrate N schemas first, and the others only if all N succeed.
     #[arg(long, value_name = "N", default_value_t = 0)]
     canary: usize,
-    /// Begin no further one after more than so many failures.
+    /// Start no further schema after more than N failures.
     #[arg(long, value_name = "N")]
     max_failures: Option<usize>,
-    /// Only those whose last migration failed.
+    /// Migrate only schemas whose last migration failed.
     #[arg(long)]
     since_failed: bool,
 }
@@ -81,21 +82,22 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// The owner's side of the database, with a connection for each job and one more.
-async fn owner(settings: &Settings, options: &RunOptions) -> anyhow::Result<Provisioner> {
-    let provisioner = context::provisioner(settings, options.jobs.get() + 1).await?;
+/// Opens the database with the owner's login, with one connection for each job and one more. Checks that the
+/// businesses exist.
+async fn owner(settings: &Settings, options: &RunOptions) -> anyhow::Result<OwnerDatabase> {
+    let owner_database = context::owner_database(settings, options.jobs.get() + 1).await?;
     for slug in &options.tenants {
         context::find_tenant(settings, slug).await?;
     }
-    Ok(provisioner)
+    Ok(owner_database)
 }
 
-/// Migrates everything that is behind, and tells how it went.
+/// Migrates every schema that is behind, and prints the outcome.
 pub async fn migrate(settings: &Settings, options: &RunOptions) -> anyhow::Result<ExitCode> {
-    let provisioner = owner(settings, options).await?;
+    let owner_database = owner(settings, options).await?;
     let started = Instant::now();
     let progress = Progress::new("migrating");
-    let report = provisioner
+    let report = owner_database
         .migrate_fleet(options, |told_of| {
             let label = told_of.schema.label();
             match told_of.outcome {
@@ -120,20 +122,22 @@ pub async fn migrate(settings: &Settings, options: &RunOptions) -> anyhow::Resul
     }
     let Report { migrated, elsewhere, failed, left, .. } = report;
     if migrated + elsewhere + failed + left > 0 {
-        eprintln!("{migrated} migrated, {elsewhere} by another run, {failed} failed, {left} left, in {took}");
+        eprintln!(
+            "{migrated} migrated, {elsewhere} by another run, {failed} failed, {left} not started, in {took}"
+        );
     } else if report.shared.is_empty() {
-        eprintln!("nothing to do: no schema is behind");
+        eprintln!("nothing to do: every schema has the newest version");
     }
     if failed + left == 0 {
         return Ok(ExitCode::SUCCESS);
     }
     eprintln!(
-        "`tenantry migrate status` shows the reasons; mend the cause, then `tenantry migrate run` goes on from there"
+        "`tenantry migrate status` shows the reasons. Fix the causes, then run `tenantry migrate run` again"
     );
     Ok(ExitCode::from(PARTIAL))
 }
 
-/// A file that a run would apply to some schemas.
+/// A migration file that a run would apply, with the number of schemas.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct PlannedFile {
@@ -151,10 +155,10 @@ struct ShownPlan<'a> {
 }
 
 async fn plan(settings: &Settings, options: &RunOptions, output: Output) -> anyhow::Result<ExitCode> {
-    let provisioner = owner(settings, options).await?;
-    let plan = provisioner.plan(options).await?;
+    let owner_database = owner(settings, options).await?;
+    let plan = owner_database.plan(options).await?;
     let mut files: BTreeMap<i32, PlannedFile> = BTreeMap::new();
-    for (version, name) in provisioner.tenant_migrations().files() {
+    for (version, name) in owner_database.tenant_migrations().files() {
         let of = |spare| {
             let waits = |schema: &&tenancy::fleet::Behind| {
                 schema.version < version && schema.business.is_none() == spare
@@ -172,7 +176,7 @@ async fn plan(settings: &Settings, options: &RunOptions, output: Output) -> anyh
         return Ok(ExitCode::SUCCESS);
     }
     if plan.is_empty() {
-        eprintln!("nothing to do: no schema is behind");
+        eprintln!("nothing to do: every schema has the newest version");
         return Ok(ExitCode::SUCCESS);
     }
     if plan.shared {
@@ -185,8 +189,8 @@ async fn plan(settings: &Settings, options: &RunOptions, output: Output) -> anyh
         output::line(&format!("canary {}: {} (at version {})", at + 1, schema.label(), schema.version));
     }
     let stop = match options.max_failures {
-        Some(most) => format!("begins no further one after more than {most} failures"),
-        None => "goes on past those that fail".to_owned(),
+        Some(most) => format!("starts no further schema after more than {most} failures"),
+        None => "continues after failures".to_owned(),
     };
     output::line(&format!(
         "The run migrates {} schemas, {} at the same time, and {stop}.",
@@ -219,7 +223,7 @@ async fn status(settings: &Settings, output: Output) -> anyhow::Result<ExitCode>
         for schema in &status.failed {
             let Some(failure) = &schema.failure else { continue };
             output::line(&format!(
-                "\n{} stays at version {}: {} to reach {} failed, the last at {}\n  {}",
+                "\n{} stays at version {}: {} to reach version {} failed, the last one at {}\n  {}",
                 schema.label(),
                 schema.version,
                 if failure.attempts == 1 {

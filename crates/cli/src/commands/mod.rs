@@ -24,21 +24,21 @@ use identity::{Password, PasswordPolicy};
 use secrecy::SecretString;
 use settings::Settings;
 
-/// How many things at the same time.
+/// Parses the number of jobs that run at the same time.
 fn jobs_at_once(text: &str) -> Result<NonZeroUsize, String> {
-    let accepted = "1 to 64 is accepted";
+    let accepted = "must be 1 to 64";
     text.parse().ok().filter(|jobs: &NonZeroUsize| jobs.get() <= 64).ok_or_else(|| accepted.to_owned())
 }
 
-/// A password from standard input, without its line end.
+/// Reads a password from standard input, without the line end.
 fn password_from_stdin(settings: &Settings) -> anyhow::Result<Password> {
     if std::io::stdin().is_terminal() {
-        eprintln!("Type the password and end with Ctrl-D:");
+        eprintln!("Type the password, press Enter, and then press Ctrl-D:");
     }
     let mut text = String::new();
     std::io::stdin().read_to_string(&mut text).context("cannot read the password from standard input")?;
     let text = text.trim_end_matches(['\r', '\n']);
-    anyhow::ensure!(!text.is_empty(), "standard input held no password");
+    anyhow::ensure!(!text.is_empty(), "standard input contains no password");
     let policy = PasswordPolicy { min_length: settings.identity.password_min_length };
     Ok(Password::parse(SecretString::from(text), &policy)?)
 }

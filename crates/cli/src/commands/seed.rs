@@ -12,7 +12,8 @@ use crate::output;
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// Make two businesses with users, products and stock. Running it again adds nothing. Refused in production.
+    /// Create two businesses with users, products and stock. A second run adds nothing. Requires
+    /// TENANTRY_ENV=development.
     Demo,
 }
 
@@ -22,24 +23,24 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     let environment = &sources.environment;
     if environment != "development" {
         anyhow::bail!(
-            "demo users have a password that everybody knows, so `seed demo` runs with TENANTRY_ENV=development only \
-             (this is {environment})"
+            "the password of the demo users is public, so `seed demo` runs only with \
+             TENANTRY_ENV=development (the environment is {environment})"
         );
     }
     let settings = context::settings_from(&sources)?;
     if !seed(&settings).await? {
-        eprintln!("nothing to do: the demo is there already");
+        eprintln!("nothing to do: the demo data already exists");
     }
     print_logins(&settings);
     Ok(ExitCode::SUCCESS)
 }
 
-/// Makes what is missing of the demo.
+/// Creates the missing demo data. Returns whether anything was created.
 pub async fn seed(settings: &Settings) -> anyhow::Result<bool> {
     Ok(demo::seed(&context::onboarding(settings).await?, &context::database(settings).await?).await?)
 }
 
-/// Tells who can sign in, and where.
+/// Prints the address, email, role and password of every demo user.
 pub fn print_logins(settings: &Settings) {
     for login in LOGINS {
         let address = match login.slug.map(TenantSlug::parse) {

@@ -10,11 +10,11 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::context;
 
-/// Runs until SIGTERM or SIGINT, then drains.
+/// Runs the server until SIGTERM or SIGINT, then waits for the running requests.
 pub async fn run() -> anyhow::Result<ExitCode> {
     let settings = context::load(&context::sources())?;
     settings::logging::start(&settings.log)?;
-    // What can be told without the database is told first.
+    // Problems that do not need the database are reported first.
     let state = State::new(settings)?;
     check_database(&state).await?;
     let running = app::start(state)?;
@@ -23,7 +23,7 @@ pub async fn run() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Refuses to start on a database that cannot serve, and says what to do.
+/// Returns an error if the database is not ready for the server. The error names the remedy.
 async fn check_database(state: &State) -> anyhow::Result<()> {
     const LOOK: &str = "SELECT count(*) FROM shared.find_tenant(NULL, NULL)";
     tenancy::probe(&state.settings.database_url()?).await?;
@@ -36,7 +36,7 @@ async fn check_database(state: &State) -> anyhow::Result<()> {
     )
 }
 
-/// Waits for SIGTERM or SIGINT, then lets running requests end.
+/// Waits for SIGTERM or SIGINT, and then until the running requests have ended.
 pub async fn until_stopped(running: Running) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -46,10 +46,10 @@ pub async fn until_stopped(running: Running) -> anyhow::Result<()> {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
             _ = alive.tick() => if !running.is_running() {
-                return running.wait().await.context("the server ended by itself");
+                return running.wait().await.context("the server stopped unexpectedly");
             },
         }
     }
     tracing::info!("shutting down: waiting for running requests");
-    running.stop().await.context("the server did not end well")
+    running.stop().await.context("the server did not shut down cleanly")
 }

@@ -7,12 +7,12 @@ use platform::stats;
 use crate::context;
 use crate::output::{self, Output};
 
-/// Prints every business's size and growth.
+/// Prints the size and growth of every business.
 pub async fn run(output: Output) -> anyhow::Result<ExitCode> {
     let settings = context::settings()?;
     let sizes =
-        context::provisioner(&settings, 1).await?.write_shared(async |tx| stats::sizes(tx).await).await?;
-    let columns = ["business", "schema", "rows", "size", "grown", "since"];
+        context::owner_database(&settings, 1).await?.write_shared(async |tx| stats::sizes(tx).await).await?;
+    let columns = ["business", "schema", "rows", "size", "growth", "since"];
     output::rows(output, &sizes, columns, |size| {
         [
             size.slug.clone(),

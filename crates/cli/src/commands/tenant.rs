@@ -6,16 +6,14 @@ use std::time::Duration;
 use chrono::SecondsFormat;
 use clap::Subcommand;
 use identity::{Email, UserId};
-use inventory::settings::Currency;
 use platform::onboarding::OWNER_ROLE;
 use platform::{Actor, Added, NewBusiness, NewMember, audit, backup};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use settings::Settings;
 use tenancy::lifecycle::StatusChange;
-use tenancy::tenant::TenantLimits;
-use tenancy::{SharedScope, Tenant, TenantSlug, tenant};
-use values::Name;
+use tenancy::{SharedScope, Tenant, TenantLimits, TenantSlug, tenant};
+use values::{Currency, Name};
 
 use crate::commands::password_from_stdin;
 use crate::confirm::confirm;
@@ -25,87 +23,103 @@ use crate::output::{self, Output};
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// Onboard a business: schema, defaults and owner, whole or not at all. It can be used at once.
+    /// Create a business with its schema, default settings and owner.
+    ///
+    /// The business can be used immediately. If a step fails, nothing is created.
     #[command(after_help = "Examples:\n  \
         tenantry tenant create acme --name \"Acme Ltd\" --owner-email ann@acme.example\n  \
-        printf %s \"$PASSWORD\" | tenantry tenant create acme --name Acme --owner-email ann@acme.example --owner-password-stdin")]
+        printf %s \"$PASSWORD\" | tenantry tenant create acme --name Acme --owner-email ann@acme.example \
+        --owner-password-stdin")]
     Create {
-        /// The label in the business's address: 3 to 40 of a-z, 0-9 and '-', first a letter, last no '-'.
+        /// The label in the business's address: 3 to 40 of a-z, 0-9 and '-'. Starts with a letter and does
+        /// not end with '-'.
         slug: TenantSlug,
-        /// The business's name, for people.
+        /// The display name of the business.
         #[arg(long, value_parser = Name::parse)]
         name: Name,
-        /// Who owns it. An existing user keeps the password.
+        /// The email of the owner. An existing user keeps their password.
         #[arg(long)]
         owner_email: Email,
-        /// The owner's name.
+        /// The full name of the owner.
         #[arg(long)]
         owner_name: Option<String>,
-        /// Read a new owner's password from standard input; otherwise one is made up and shown once.
+        /// Read the password of a new owner from standard input. Defaults to a generated password, which is
+        /// shown once.
         #[arg(long)]
         owner_password_stdin: bool,
-        /// ISO 4217.
+        /// The currency of the business, as an ISO 4217 code.
         #[arg(long, default_value = "USD")]
         currency: Currency,
         #[command(flatten)]
         output: Output,
     },
-    /// Close a business for now: nobody gets in, in every server within a second. All its data stays.
+    /// Suspend a business: within a second, every server refuses its requests. All its data stays.
     Suspend(One),
-    /// Open a suspended business again.
+    /// Resume a suspended business.
     Resume(One),
-    /// Close a business for good. All its data stays until it is dropped.
+    /// Archive a business that is closed permanently. All its data stays until the business is dropped.
     Archive(One),
-    /// Open an archived business again.
+    /// Unarchive a business. A business that was suspended before it was archived is suspended again.
     Unarchive(One),
-    /// Give a business another address; the former one redirects, and stays reserved for tenancy.former_slug_days.
-    Rename { slug: TenantSlug, new_slug: TenantSlug },
-    /// Copy a business, with all its data as it is now, into a new one with an owner of its own.
-    Clone {
+    /// Change the slug of a business. The former address redirects, and stays reserved for
+    /// tenancy.former_slug_days.
+    Rename {
+        /// The current slug of the business.
         slug: TenantSlug,
+        /// The new slug.
         new_slug: TenantSlug,
-        /// Who owns the copy. An existing user keeps the password.
+    },
+    /// Copy a business, with all its current data, into a new business with its own owner.
+    Clone {
+        /// The slug of the original.
+        slug: TenantSlug,
+        /// The slug of the copy.
+        new_slug: TenantSlug,
+        /// The email of the owner of the copy. An existing user keeps their password.
         #[arg(long)]
         owner_email: Email,
-        /// The copy's name, for people; otherwise that of the original.
+        /// The display name of the copy. Defaults to the name of the original.
         #[arg(long, value_parser = Name::parse)]
         name: Option<Name>,
         #[command(flatten)]
         output: Output,
     },
-    /// Give a business limits of its own, or show them when none is given.
+    /// Set limits for one business. Without options, show its limits.
     Limit {
-        /// The label in the business's address.
+        /// The slug of the business.
         slug: TenantSlug,
-        /// A statement that takes longer is given up.
+        /// Maximum duration of one SQL statement in milliseconds, 100 to 600000. A longer statement is
+        /// cancelled.
         #[arg(long, value_parser = clap::value_parser!(u32).range(100..=600_000))]
         statement_timeout_ms: Option<u32>,
-        /// Transactions at the same time.
+        /// Maximum number of concurrent transactions, 1 to 500.
         #[arg(long, value_parser = clap::value_parser!(u32).range(1..=500))]
         max_transactions: Option<u32>,
-        /// Back to the installation's limits, but for those that are given.
+        /// Reset the limits that are not given to the limits of the installation.
         #[arg(long)]
         reset: bool,
     },
-    /// Remove a business for good: its schemas, its members' access, its hosts. Users stay.
+    /// Remove a business permanently: its schemas, its members' access and its custom domains. Users stay.
     ///
-    /// Refused without a verified backup whose file is here, unless told otherwise.
+    /// Requires a verified backup whose file is on this machine, unless --without-backup is given.
     Drop {
+        /// The slug of the business.
         slug: TenantSlug,
-        /// Do not ask for a backup.
+        /// Do not require a backup.
         #[arg(long)]
         without_backup: bool,
-        /// Do not ask for the slug.
+        /// Do not ask for confirmation.
         #[arg(long)]
         yes: bool,
-        /// Say what would be removed, and remove nothing.
+        /// Print what would be removed, and remove nothing.
         #[arg(long)]
         dry_run: bool,
         #[command(flatten)]
         output: Output,
     },
-    /// Show what was done to a business, the latest first.
+    /// Show the audit log of a business, newest entry first.
     History {
+        /// The slug of the business. A dropped business is found by its last slug.
         slug: TenantSlug,
         #[command(flatten)]
         output: Output,
@@ -114,7 +128,7 @@ pub enum Command {
     List(Output),
     /// Show one business.
     Show {
-        /// The label in the business's address.
+        /// The slug of the business.
         slug: TenantSlug,
         #[command(flatten)]
         output: Output,
@@ -123,11 +137,11 @@ pub enum Command {
 
 #[derive(clap::Args)]
 pub struct One {
-    /// The label in the business's address.
+    /// The slug of the business.
     slug: TenantSlug,
 }
 
-/// A business as the command line shows it.
+/// A business in the form that the command line prints.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Shown<'a> {
@@ -186,7 +200,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
             let reserved = settings.former_slugs_reserved_for();
             context::operator(&settings).await?.rename(tenant.id, &new_slug, reserved).await?;
             output::line(&settings.address_of(&new_slug));
-            eprintln!("{} redirects there", settings.address_of(&slug));
+            eprintln!("{} redirects to the new address", settings.address_of(&slug));
         }
         Command::Clone { slug, new_slug, owner_email, name, output } => {
             clone_business(&settings, &slug, &new_slug, owner_email, name, output).await?;
@@ -217,7 +231,7 @@ async fn create(settings: &Settings, new: &NewBusiness, output: Output) -> anyho
     print_owned(settings, &onboarded.tenant, &new.owner, onboarded.owner, output)
 }
 
-/// Prints a new business with its owner, and the password where one was made up.
+/// Prints a new business with its owner, and the password if it was generated.
 fn print_owned(
     settings: &Settings,
     tenant: &Tenant,
@@ -229,7 +243,7 @@ fn print_owned(
     let address = settings.address_of(&tenant.slug);
     let mut lines = vec![("address", address.clone()), ("owner", owner.email.to_string())];
     if password.is_none() && owner.password.is_none() {
-        lines.push(("password", "unchanged: the owner existed already".to_owned()));
+        lines.push(("password", "unchanged: the user already existed".to_owned()));
     }
     if let Some(password) = &password {
         lines.push(("password", format!("{password}   (shown once)")));
@@ -239,10 +253,10 @@ fn print_owned(
 }
 
 fn limits_in_words(slug: &TenantSlug, limits: &TenantLimits) -> String {
-    let own = |limit: Option<String>| limit.unwrap_or_else(|| "the installation's".to_owned());
+    let own = |limit: Option<String>| limit.unwrap_or_else(|| "installation default".to_owned());
     let timeout = own(limits.statement_timeout_ms().map(|ms| format!("{ms} ms")));
     let transactions = own(limits.max_transactions.map(|count| count.to_string()));
-    format!("{slug}: statement timeout {timeout}, transactions at the same time {transactions}")
+    format!("{slug}: statement timeout = {timeout}, concurrent transactions = {transactions}")
 }
 
 async fn change_status(settings: &Settings, slug: &TenantSlug, change: StatusChange) -> anyhow::Result<()> {
@@ -282,19 +296,20 @@ async fn drop_business(
     let operator = context::operator(settings).await?;
     let backup = operator.backup_before_drop(&tenant, without_backup).await?;
     let way_back = match &backup {
-        None => "Nothing brings it back".to_owned(),
+        None => "There is no verified backup, so the business cannot be restored".to_owned(),
         Some(backup) => format!(
-            "What brings it back is the backup of {} in {}",
+            "The business can be restored from the backup of {} in {}",
             backup.taken_at.to_rfc3339_opts(SecondsFormat::Secs, true),
             backup.file.display()
         ),
     };
     let plan = format!(
-        "This removes {slug} ({}) for good: schema {}, its members' access, its hosts. It is {} now.\n{way_back}.",
+        "This removes {slug} ({}) permanently: schema {}, its members' access and its custom domains. \
+         Its current status is {}.\n{way_back}.",
         tenant.name, tenant.schema, tenant.status
     );
     if dry_run {
-        eprintln!("{plan}\nNothing was done.");
+        eprintln!("{plan}\nDry run: nothing was changed.");
         return Ok(());
     }
     confirm(&plan, slug.as_str(), yes)?;
@@ -304,13 +319,13 @@ async fn drop_business(
         ("tables", removed.dropped.tables.to_string()),
         ("size", output::size(removed.dropped.size_bytes)),
         ("members", removed.members.to_string()),
-        ("hosts", removed.dropped.domains.to_string()),
+        ("domains", removed.dropped.domains.to_string()),
     ];
     output::one(output, &removed, &lines)
 }
 
 async fn history(settings: &Settings, slug: &TenantSlug, output: Output) -> anyhow::Result<()> {
-    // What was done to a business that is gone is found by the slug that it had.
+    // A dropped business has no row any more. The audit log finds it by its last slug.
     let entries = context::database(settings)
         .await?
         .read_shared(SharedScope::Platform, async |tx| {
@@ -325,7 +340,7 @@ async fn history(settings: &Settings, slug: &TenantSlug, output: Output) -> anyh
         })
         .await?;
     if entries.is_empty() {
-        return Err(NotFound(format!("nothing is known of a business {slug}")).into());
+        return Err(NotFound(format!("the audit log has no entry for a business {slug}")).into());
     }
     output::rows(output, &entries, ["at", "action", "by", "details"], |entry| {
         [
@@ -338,10 +353,10 @@ async fn history(settings: &Settings, slug: &TenantSlug, output: Output) -> anyh
 }
 
 fn limits_text(tenant: &Tenant) -> String {
-    let timeout = tenant.limits.statement_timeout_ms().map(|ms| format!("statements {ms} ms"));
-    let transactions = tenant.limits.max_transactions.map(|count| format!("{count} transactions"));
+    let timeout = tenant.limits.statement_timeout_ms().map(|ms| format!("statement timeout {ms} ms"));
+    let transactions = tenant.limits.max_transactions.map(|count| format!("{count} concurrent transactions"));
     let own: Vec<String> = timeout.into_iter().chain(transactions).collect();
-    if own.is_empty() { "the installation's".to_owned() } else { own.join(", ") }
+    if own.is_empty() { "installation default".to_owned() } else { own.join(", ") }
 }
 
 async fn show(settings: &Settings, slug: &TenantSlug, output: Output) -> anyhow::Result<()> {

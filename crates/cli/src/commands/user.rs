@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{ArgGroup, Subcommand};
 use identity::Email;
-use identity::membership::Place;
+use identity::membership::MemberOf;
 use platform::{Actor, NewMember};
 use secrecy::ExposeSecret;
 use serde::Serialize;
@@ -16,35 +16,36 @@ use crate::output::{self, Output};
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// Give somebody a role in a business or on the platform; make the user first when there is none yet.
+    /// Give a user a role in a business or on the platform. Creates the user if there is none.
     #[command(group(ArgGroup::new("place").required(true).args(["tenant", "platform"])), after_help = "Examples:\n  \
         tenantry user create --email bob@acme.example --tenant acme --role STAFF\n  \
         tenantry user create --email ops@example.com --platform --role super_admin")]
     Create {
-        /// The email to sign in with. An existing user keeps the password.
+        /// The email for signing in. An existing user keeps their password.
         #[arg(long)]
         email: Email,
-        /// The user's name.
+        /// The full name of the user.
         #[arg(long)]
         name: Option<String>,
-        /// The business in which the role holds.
+        /// The slug of the business in which the role applies.
         #[arg(long)]
         tenant: Option<TenantSlug>,
-        /// The role holds on the platform itself.
+        /// Give the role on the platform instead of in a business.
         #[arg(long)]
         platform: bool,
-        /// OWNER, MANAGER or STAFF in a business; super_admin or support on the platform.
+        /// The role: OWNER, MANAGER or STAFF in a business; super_admin or support on the platform.
         #[arg(long)]
         role: String,
-        /// Read a new user's password from standard input; otherwise one is made up and shown once.
+        /// Read the password of a new user from standard input. Defaults to a generated password, which is
+        /// shown once.
         #[arg(long)]
         password_stdin: bool,
         #[command(flatten)]
         output: Output,
     },
-    /// Give a user a new password. Without --password-stdin one is made up and shown once.
+    /// Set a new password for a user. Without --password-stdin, the password is generated and shown once.
     ResetPassword {
-        /// The email that the user signs in with.
+        /// The email of the user.
         email: Email,
         /// Read the password from standard input.
         #[arg(long)]
@@ -79,10 +80,10 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
     };
     let (place, address) = match tenant {
-        None => (Place::Platform, settings.platform_address()),
+        None => (MemberOf::Platform, settings.platform_address()),
         Some(slug) => {
             let found = context::find_tenant(&settings, &slug).await?;
-            (Place::Business(found.id), settings.address_of(&slug))
+            (MemberOf::Business(found.id), settings.address_of(&slug))
         }
     };
     let password = password_stdin.then(|| password_from_stdin(&settings)).transpose()?;
@@ -92,7 +93,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     let password = added.made_password.map(|made| made.secret().expose_secret().to_owned());
     let mut lines = vec![("address", address.clone()), ("email", email.to_string()), ("role", role.clone())];
     if password.is_none() && member.password.is_none() {
-        lines.push(("password", "unchanged: the user existed already".to_owned()));
+        lines.push(("password", "unchanged: the user already existed".to_owned()));
     }
     if let Some(password) = &password {
         lines.push(("password", format!("{password}   (shown once)")));

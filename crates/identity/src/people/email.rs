@@ -1,22 +1,25 @@
-//! Email addresses, folded so that one address is one user.
+//! Email addresses: what users sign in with.
 
 use std::fmt;
+use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Deserialize, Deserializer};
+use serde::{Serialize, Serializer};
 
 /// An email address in lower case, with one `@` and a dot-separated domain; at most 254 bytes (RFC 5321).
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Email(String);
 
-/// The text is no email address.
+values::column_as!(Email, String);
+
+/// The text is not an email address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("an email address looks like name@example.com")]
+#[error("an email address must look like name@example.com")]
 pub struct EmailError;
 
 impl Email {
     /// # Errors
-    /// [`EmailError`]. Whether mail arrives there only a mail can tell.
+    /// [`EmailError`]. Only a mail can show whether mail arrives there.
     pub fn parse(text: &str) -> Result<Self, EmailError> {
         let text = text.trim();
         let (local, domain) = text.rsplit_once('@').ok_or(EmailError)?;
@@ -31,33 +34,15 @@ impl Email {
         if well_formed { Ok(Self(text.to_lowercase())) } else { Err(EmailError) }
     }
 
-    /// An address that was checked when it was stored.
-    pub(crate) fn from_registry(text: String) -> Self {
-        Self(text)
-    }
-
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-impl std::str::FromStr for Email {
+impl FromStr for Email {
     type Err = EmailError;
     fn from_str(text: &str) -> Result<Self, EmailError> {
         Self::parse(text)
-    }
-}
-
-impl TryFrom<String> for Email {
-    type Error = EmailError;
-    fn try_from(text: String) -> Result<Self, EmailError> {
-        Self::parse(&text)
-    }
-}
-
-impl From<Email> for String {
-    fn from(email: Email) -> Self {
-        email.0
     }
 }
 
@@ -67,17 +52,41 @@ impl fmt::Display for Email {
     }
 }
 
+impl Serialize for Email {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Email {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        values::from_text(deserializer, "a string")
+    }
+}
+
+impl utoipa::PartialSchema for Email {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        values::macros::text_schema(
+            "An email address; letter case makes no difference",
+            Some("email"),
+            Some(254),
+        )
+    }
+}
+
+impl utoipa::ToSchema for Email {}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn letter_case_does_not_make_another_user() {
+    fn letter_case_makes_no_difference() {
         assert_eq!(Email::parse(" Ann@Example.COM "), Email::parse("ann@example.com"));
     }
 
     #[test]
-    fn what_is_no_address_is_refused() {
+    fn a_text_that_is_not_an_address_is_refused() {
         for text in
             ["", "ann", "@x.y", "ann@", "a b@x.y", "a@b@c", "ann@.x", "ann@x..y", "ann@x.", "ann\0@x.y"]
         {

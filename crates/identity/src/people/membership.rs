@@ -1,4 +1,4 @@
-//! Memberships: a user's roles in one app of one business, or in the platform's own app.
+//! Memberships: the roles that a user has in one app of one business, or in the platform's own app.
 
 use serde::{Deserialize, Serialize};
 use tenancy::{DbError, SharedTx, TenantId};
@@ -8,16 +8,16 @@ use crate::people::email::Email;
 use crate::people::user::{self, UserId};
 use crate::{INVENTORY_APP, PLATFORM_APP};
 
-/// In what a membership gives roles.
+/// What somebody is a member of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum MemberOf {
     /// The inventory app of one business.
     Business(TenantId),
     /// The platform's own app.
     Platform,
 }
 
-impl Place {
+impl MemberOf {
     pub fn app(self) -> &'static str {
         match self {
             Self::Business(_) => INVENTORY_APP,
@@ -43,10 +43,10 @@ impl Place {
 /// A membership was not stored.
 #[derive(Debug, thiserror::Error)]
 pub enum MembershipError {
-    #[error("the user is already a member there, and roles cannot be changed yet")]
+    #[error("the user is a member already, and roles cannot be changed yet")]
     AlreadyMember,
-    #[error("there is no role \"{role}\" {}", place.roles_text())]
-    UnknownRole { role: String, place: Place },
+    #[error("there is no role \"{role}\" {}", member_of.roles_text())]
+    UnknownRole { role: String, member_of: MemberOf },
     #[error("a membership query failed")]
     Db(#[from] DbError),
 }
@@ -55,70 +55,57 @@ pub enum MembershipError {
 ///
 /// # Errors
 /// [`MembershipError`]; the foreign keys refuse a role of another app.
-pub async fn insert(tx: &SharedTx, user: UserId, place: Place, role: &str) -> Result<(), MembershipError> {
+pub async fn insert(
+    tx: &SharedTx,
+    user: UserId,
+    member_of: MemberOf,
+    role: &str,
+) -> Result<(), MembershipError> {
     const INSERT: &str = "
         INSERT INTO shared.memberships (id, user_id, app, tenant_id, status, created_at, updated_at)
         VALUES ($1, $2, $3, $4, 'active', $5, $5)";
     const INSERT_ROLE: &str =
         "INSERT INTO shared.membership_roles (membership_id, app, role) VALUES ($1, $2, $3)";
-    let id = Uuid::now_v7();
-    let tenant = place.tenant().map(TenantId::as_uuid);
-    tx.execute(INSERT, &[&id, &user.as_uuid(), &place.app(), &tenant, &tx.now()]).await.map_err(|error| {
-        match error.constraint() {
-            Some("memberships_user_id_app_tenant_id_key") => MembershipError::AlreadyMember,
-            _ => error.into(),
-        }
+    let (id, app) = (Uuid::now_v7(), member_of.app());
+    let inserted = tx.execute(INSERT, &[&id, &user, &app, &member_of.tenant(), &tx.now()]).await;
+    inserted.map_err(|error| match error.constraint() {
+        Some("memberships_user_id_app_tenant_id_key") => MembershipError::AlreadyMember,
+        _ => error.into(),
     })?;
-    tx.execute(INSERT_ROLE, &[&id, &place.app(), &role]).await.map_err(|error| match error.constraint() {
-        Some("membership_roles_role_fkey") => MembershipError::UnknownRole { role: role.to_owned(), place },
+    let inserted = tx.execute(INSERT_ROLE, &[&id, &app, &role]).await;
+    inserted.map_err(|error| match error.constraint() {
+        Some("membership_roles_role_fkey") => {
+            MembershipError::UnknownRole { role: role.to_owned(), member_of }
+        }
         _ => error.into(),
     })?;
     Ok(())
 }
 
-/// The roles of `user` there, sorted; `None` without an active membership.
+/// The roles of `user`, sorted; `None` without an active membership.
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn roles(tx: &SharedTx, user: UserId, place: Place) -> Result<Option<Vec<String>>, DbError> {
+pub async fn roles(tx: &SharedTx, user: UserId, member_of: MemberOf) -> Result<Option<Vec<String>>, DbError> {
     const ROLES: &str = "
-        SELECT ARRAY(SELECT r.role FROM shared.membership_roles r WHERE r.membership_id = m.id ORDER BY r.role) AS roles
+        SELECT ARRAY(SELECT r.role FROM shared.membership_roles r WHERE r.membership_id = m.id ORDER BY r.role)
           FROM shared.memberships m
          WHERE m.user_id = $1 AND m.app = $2 AND m.tenant_id IS NOT DISTINCT FROM $3 AND m.status = 'active'";
-    let tenant = place.tenant().map(TenantId::as_uuid);
-    let row = tx.query_opt(ROLES, &[&user.as_uuid(), &place.app(), &tenant]).await?;
-    Ok(row.map(|row| row.try_get("roles")).transpose()?)
+    tx.value_opt(ROLES, &[&user, &member_of.app(), &member_of.tenant()]).await
 }
 
-/// Whether a member gets in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum MembershipStatus {
-    Invited,
-    Active,
-    Suspended,
-}
-
-impl MembershipStatus {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Invited => "invited",
-            Self::Active => "active",
-            Self::Suspended => "suspended",
-        }
-    }
-
-    fn from_registry(text: &str) -> Self {
-        match text {
-            "invited" => Self::Invited,
-            "active" => Self::Active,
-            // The CHECK of the column leaves only this one.
-            _ => Self::Suspended,
-        }
+values::words! {
+    /// Whether a member may sign in.
+    pub enum MembershipStatus {
+        /// Invited, and not accepted yet.
+        Invited = "invited",
+        Active = "active",
+        /// The business has withdrawn access.
+        Suspended = "suspended",
     }
 }
 
-/// A member of a business, as a backup keeps him: known by his email, and without a password.
+/// A member of a business as a backup stores them: identified by email, and without a password.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Member {
@@ -129,6 +116,8 @@ pub struct Member {
     pub status: MembershipStatus,
     pub roles: Vec<String>,
 }
+
+tenancy::from_row!(Member { user_id, email, full_name, app, status, roles });
 
 /// All members of a business, in all its apps.
 ///
@@ -143,23 +132,11 @@ pub async fn list(tx: &SharedTx, tenant: TenantId) -> Result<Vec<Member>, DbErro
           JOIN shared.user_logins l ON l.user_id = u.id AND l.kind = 'email'
          WHERE m.tenant_id = $1
          ORDER BY m.id";
-    let rows = tx.query(LIST, &[&tenant.as_uuid()]).await?;
-    rows.iter()
-        .map(|row| {
-            Ok(Member {
-                user_id: UserId::from_uuid(row.try_get("user_id")?),
-                email: Email::from_registry(row.try_get("email")?),
-                full_name: row.try_get("full_name")?,
-                app: row.try_get("app")?,
-                status: MembershipStatus::from_registry(row.try_get("status")?),
-                roles: row.try_get("roles")?,
-            })
-        })
-        .collect()
+    tx.rows(LIST, &[&tenant]).await
 }
 
-/// Makes somebody out of a backup a member of `tenant`: the user with that email, or a new one, who has no password.
-/// Roles that are not known any more are left out. Returns whether the user is new.
+/// Makes a person from a backup a member of `tenant`: the user with that email, or a new user without a password. Roles
+/// that no longer exist are left out. Returns whether the user is new.
 ///
 /// # Errors
 /// [`DbError`].
@@ -179,11 +156,7 @@ pub async fn restore(tx: &SharedTx, tenant: TenantId, member: &Member) -> Result
         None => (user::restore(tx, member).await?, true),
     };
     let id = Uuid::now_v7();
-    tx.execute(
-        INSERT,
-        &[&id, &user.as_uuid(), &member.app, &tenant.as_uuid(), &member.status.as_str(), &tx.now()],
-    )
-    .await?;
+    tx.execute(INSERT, &[&id, &user, &member.app, &tenant, &member.status, &tx.now()]).await?;
     tx.execute(INSERT_ROLES, &[&id, &member.roles]).await?;
     Ok(is_new)
 }

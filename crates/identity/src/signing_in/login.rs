@@ -1,31 +1,31 @@
-//! Signing in with email and password.
+//! Login: an email and a password, checked for one business or for the platform.
 
 use secrecy::SecretString;
-use tenancy::{Database, DbError, SharedScope, TenantId};
+use tenancy::{Database, DbError, SharedScope};
 
 use crate::people::email::Email;
-use crate::people::membership::Place;
-use crate::people::user::UserId;
+use crate::people::membership::MemberOf;
+use crate::people::user::{UserId, UserStatus};
 use crate::signing_in::password::{Hasher, TooBusy};
 
-/// Somebody who gave the right password and may enter.
+/// Somebody who gave the right password and has an active membership.
 #[derive(Debug, Clone)]
 pub struct SignedIn {
     pub user: UserId,
-    pub email: String,
+    pub email: Email,
     pub full_name: Option<String>,
-    pub place: Place,
+    pub member_of: MemberOf,
     pub membership_version: i32,
     pub roles: Vec<String>,
     /// Keys of all permissions of these roles.
     pub permissions: Vec<String>,
 }
 
-/// Nobody was let in.
+/// Nobody was signed in.
 #[derive(Debug, thiserror::Error)]
 pub enum LoginError {
-    /// Unknown email, wrong password or disabled user: which of them is not told.
-    #[error("email or password is wrong")]
+    /// Unknown email, wrong password or disabled user. The client does not learn which.
+    #[error("the email or the password is wrong")]
     InvalidCredentials,
     #[error("the user has no active membership here")]
     NoMembership,
@@ -35,9 +35,31 @@ pub enum LoginError {
     Db(#[from] DbError),
 }
 
-/// Checks email and password, and what the user may do in `place`.
+struct Credentials {
+    user_id: UserId,
+    full_name: Option<String>,
+    email: Email,
+    password_hash: Option<String>,
+    user_status: UserStatus,
+    membership_version: Option<i32>,
+    roles: Option<Vec<String>>,
+    permissions: Option<Vec<String>>,
+}
+
+tenancy::from_row!(Credentials {
+    user_id,
+    full_name,
+    email,
+    password_hash,
+    user_status,
+    membership_version,
+    roles,
+    permissions,
+});
+
+/// Checks email and password, and what the user may do in `member_of`.
 ///
-/// An unknown email costs as much as a known one.
+/// An unknown email costs as much time as a known one.
 ///
 /// # Errors
 /// [`LoginError`].
@@ -46,39 +68,31 @@ pub async fn authenticate(
     hasher: &Hasher,
     email: &Email,
     password: &SecretString,
-    place: Place,
+    member_of: MemberOf,
 ) -> Result<SignedIn, LoginError> {
     const FIND_CREDENTIALS: &str = "
-        SELECT user_id, full_name, email, password_hash, user_status, membership_id, membership_version, roles, permissions
+        SELECT user_id, full_name, email, password_hash, user_status, membership_version, roles, permissions
           FROM shared.find_credentials($1, $2, $3)";
-    let tenant = place.tenant().map(TenantId::as_uuid);
     // The password is checked after the transaction: a hash takes longer than any query may hold a connection.
-    let row = database
+    let found: Option<Credentials> = database
         .read_shared(SharedScope::Public, async |tx| {
-            tx.query_opt(FIND_CREDENTIALS, &[&email.as_str(), &place.app(), &tenant]).await
+            tx.row_opt(FIND_CREDENTIALS, &[email, &member_of.app(), &member_of.tenant()]).await
         })
         .await?;
-    let get = DbError::from;
-    let stored: Option<String> = match &row {
-        Some(row) => row.try_get("password_hash").map_err(get)?,
-        None => None,
-    };
+    let stored = found.as_ref().and_then(|found| found.password_hash.clone());
     let matches = hasher.verify(password, stored).await?;
-    let (true, Some(row)) = (matches, row) else { return Err(LoginError::InvalidCredentials) };
-    let status: &str = row.try_get("user_status").map_err(get)?;
-    if status != "active" {
+    let (true, Some(found)) = (matches, found) else { return Err(LoginError::InvalidCredentials) };
+    if found.user_status != UserStatus::Active {
         return Err(LoginError::InvalidCredentials);
     }
-    let Some(membership_version) = row.try_get("membership_version").map_err(get)? else {
-        return Err(LoginError::NoMembership);
-    };
+    let Some(membership_version) = found.membership_version else { return Err(LoginError::NoMembership) };
     Ok(SignedIn {
-        user: UserId::from_uuid(row.try_get("user_id").map_err(get)?),
-        email: row.try_get("email").map_err(get)?,
-        full_name: row.try_get("full_name").map_err(get)?,
-        place,
+        user: found.user_id,
+        email: found.email,
+        full_name: found.full_name,
+        member_of,
         membership_version,
-        roles: row.try_get("roles").map_err(get)?,
-        permissions: row.try_get("permissions").map_err(get)?,
+        roles: found.roles.unwrap_or_default(),
+        permissions: found.permissions.unwrap_or_default(),
     })
 }

@@ -1,4 +1,4 @@
-//! Passwords: bcrypt over a keyed hash, off the request threads, a bounded number at a time.
+//! Passwords: bcrypt over a keyed hash, computed off the request threads, a limited number at the same time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,33 +9,32 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
 
-/// What a new password must be.
+/// The rule for new passwords.
 #[derive(Debug, Clone)]
 pub struct PasswordPolicy {
-    /// In characters.
+    /// The smallest number of characters.
     pub min_length: usize,
 }
 
-/// Longer ones are refused, so that nobody makes the server hash megabytes.
+/// The largest number of bytes. Longer passwords are refused, so that nobody makes the server hash megabytes.
 const MAX_BYTES: usize = 1024;
 
-/// The password is refused; the text says what to do.
+/// The password is refused. The message says what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PasswordError {
-    #[error("a password has at least {0} characters")]
+    #[error("a password must have at least {0} characters")]
     TooShort(usize),
-    #[error("a password has at most {MAX_BYTES} bytes")]
+    #[error("a password must have at most {MAX_BYTES} bytes")]
     TooLong,
-    #[error("this password is among the first that anyone would guess; choose another")]
+    #[error("this password is too easy to guess; choose another")]
     TooCommon,
 }
 
-/// A new password that meets the policy. Any Unicode is allowed and nothing is asked about its composition
-/// (NIST SP 800-63B).
+/// A new password that meets the policy. It may have any Unicode characters in any composition (NIST SP 800-63B).
 #[derive(Debug, Clone)]
 pub struct Password(SecretString);
 
-/// Long enough for the default policy, and still guessed first.
+/// Passwords that are long enough for the default policy and easy to guess.
 const COMMON: [&str; 8] = [
     "123456789012",
     "1234567890123",
@@ -64,15 +63,15 @@ impl Password {
         Ok(Self(text))
     }
 
-    /// A password of 20 random letters and digits (about 115 bits), without those that look alike.
+    /// A password of 20 random letters and digits (about 115 bits), without letters that look alike.
     pub fn generate() -> Self {
         const ALPHABET: &[u8; 54] = b"abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ234567";
         let mut password = String::with_capacity(20);
         let mut bytes = [0; 64];
         while password.len() < 20 {
-            #[expect(clippy::expect_used, reason = "without random numbers nothing may go on")]
+            #[expect(clippy::expect_used, reason = "nothing may go on without random numbers")]
             rand::fill(&mut bytes).expect("the operating system gives random numbers");
-            // 216 is 4 x 54: bytes above would make some letters likelier.
+            // 216 is 4 x 54: bytes above it would make some letters more likely.
             let letters =
                 bytes.iter().filter(|byte| **byte < 216).map(|byte| ALPHABET[usize::from(*byte) % 54]);
             password.extend(letters.map(char::from).take(20 - password.len()));
@@ -85,13 +84,14 @@ impl Password {
     }
 }
 
-/// The key of the hash that runs before bcrypt. Without it a stolen table of hashes cannot even be guessed at.
+/// The key of the hash that runs before bcrypt. Without this key nobody can guess passwords from a stolen table of
+/// hashes.
 #[derive(Clone)]
 pub struct PasswordKey(hmac::Key);
 
 impl PasswordKey {
     /// # Errors
-    /// The least number of bytes, when `secret` is shorter.
+    /// The smallest number of bytes, when `secret` is shorter.
     pub fn new(secret: &SecretString) -> Result<Self, usize> {
         const MIN_BYTES: usize = 32;
         let bytes = secret.expose_secret().as_bytes();
@@ -102,12 +102,12 @@ impl PasswordKey {
     }
 }
 
-/// So many hashes were already waiting that this one was not begun.
+/// Too many hashes were waiting, so this one was not begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("too many passwords are being checked at the moment")]
+#[error("too many passwords are being checked at the same time")]
 pub struct TooBusy;
 
-/// Hashes and checks passwords.
+/// Hashes and verifies passwords.
 #[derive(Clone)]
 pub struct Hasher {
     key: PasswordKey,
@@ -118,12 +118,13 @@ pub struct Hasher {
 const WAIT: Duration = Duration::from_secs(5);
 
 impl Hasher {
-    /// `cost` is bcrypt's (each step doubles the work); `concurrency` bounds the hashes at one time.
+    /// `cost` is the cost of bcrypt: each step doubles the work. `concurrency` is the largest number of hashes at the
+    /// same time.
     pub fn new(key: PasswordKey, cost: u32, concurrency: usize) -> Self {
         Self { key, cost, turns: Arc::new(Semaphore::new(concurrency)) }
     }
 
-    /// A salted hash of `password` to be stored.
+    /// A salted hash of `password`, to be stored.
     ///
     /// # Errors
     /// [`TooBusy`].
@@ -133,7 +134,7 @@ impl Hasher {
         self.in_turn(move || bcrypt::hash(input, cost)).await?.map_err(|_| TooBusy)
     }
 
-    /// Whether `password` belongs to `stored`. `None`, for an unknown user, takes just as long and is false.
+    /// Whether `password` belongs to `stored`. `None`, for an unknown user, takes the same time and returns false.
     ///
     /// # Errors
     /// [`TooBusy`].
@@ -143,13 +144,13 @@ impl Hasher {
         }
         let input = self.keyed(password);
         let known = stored.is_some();
-        // A well-formed hash of nothing, at the same cost.
+        // A well-formed hash that no password has, at the same cost.
         let stored = stored.unwrap_or_else(|| format!("$2b${:02}${}", self.cost, ".".repeat(53)));
         let matches = self.in_turn(move || bcrypt::verify(input, &stored).unwrap_or(false)).await?;
         Ok(matches && known)
     }
 
-    /// bcrypt reads no further than 72 bytes and stops at a zero byte; 43 letters of a keyed hash avoid both.
+    /// bcrypt reads at most 72 bytes and stops at a zero byte. The 43 letters of a keyed hash avoid both.
     fn keyed(&self, password: &SecretString) -> String {
         STANDARD_NO_PAD.encode(hmac::sign(&self.key.0, password.expose_secret().as_bytes()))
     }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use tenancy::TenantId;
 use uuid::Uuid;
 
-use crate::people::membership::Place;
+use crate::people::membership::MemberOf;
 use crate::people::permission::Permission;
 use crate::people::user::UserId;
 use crate::signing_in::login::SignedIn;
@@ -31,13 +31,13 @@ pub struct SigningKey {
     id: String,
 }
 
-/// The signing key cannot be used; the text says how to make one.
+/// The signing key cannot be used. The message says how to make one.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     #[error("cannot read the signing key {0}; make one with: openssl genpkey -algorithm ed25519 -out {0}")]
     Read(PathBuf, #[source] std::io::Error),
     #[error(
-        "{0} holds no Ed25519 key in PKCS #8 PEM; make one with: openssl genpkey -algorithm ed25519 -out {0}"
+        "{0} does not contain an Ed25519 key in PKCS #8 PEM; make one with: openssl genpkey -algorithm ed25519 -out {0}"
     )]
     Format(PathBuf, #[source] jsonwebtoken::errors::Error),
 }
@@ -62,7 +62,7 @@ impl SigningKey {
 
     /// A new key as PEM text, for a file that only its owner can read.
     pub fn generate_pem() -> String {
-        #[expect(clippy::expect_used, reason = "without random numbers nothing may go on")]
+        #[expect(clippy::expect_used, reason = "nothing may go on without random numbers")]
         let der = Ed25519KeyPair::generate()
             .and_then(|pair| {
                 pair.as_der().map(|der: aws_lc_rs::encoding::Pkcs8V1Der<'_>| der.as_ref().to_vec())
@@ -72,7 +72,7 @@ impl SigningKey {
     }
 }
 
-/// Makes and checks the tokens of one installation.
+/// Issues and verifies the tokens of one installation.
 pub struct TokenIssuer {
     key: SigningKey,
     issuer: String,
@@ -80,18 +80,18 @@ pub struct TokenIssuer {
     validation: Validation,
 }
 
-/// A signed token and how long it is good for.
+/// A signed token and its lifetime.
 #[derive(Debug, Clone)]
 pub struct AccessToken {
     pub token: String,
     pub expires_in: Duration,
 }
 
-/// Who a valid token speaks for.
+/// The person for whom a valid token was issued.
 #[derive(Debug, Clone)]
 pub struct Principal {
     pub user: UserId,
-    pub place: Place,
+    pub member_of: MemberOf,
     pub roles: Vec<String>,
     permissions: Vec<Permission>,
 }
@@ -106,28 +106,28 @@ impl Principal {
     }
 }
 
-/// Why a token was refused; always a 401.
+/// A token was refused. The answer is always 401.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
     #[error("the access token has expired; sign in again")]
     Expired,
     #[error("the access token is not valid; sign in again")]
     Invalid,
-    #[error("the access token was issued for another business; sign in on this one's address")]
+    #[error("the access token was issued for another business; sign in at the address of this business")]
     WrongBusiness,
 }
 
 #[derive(Serialize, Deserialize)]
 struct Claims {
     iss: String,
-    sub: Uuid,
+    sub: UserId,
     aud: String,
     exp: i64,
     iat: i64,
     jti: Uuid,
     auth_time: i64,
     amr: Vec<String>,
-    /// The business; absent in a token of the platform's own app.
+    /// The business. A token of the platform's own app has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     tid: Option<TenantId>,
     roles: Vec<String>,
@@ -137,13 +137,13 @@ struct Claims {
     mv: i32,
 }
 
-/// How far two servers' clocks may differ.
+/// The largest difference between the clocks of two servers.
 const LEEWAY: Duration = Duration::from_secs(5);
 
 impl TokenIssuer {
     /// `issuer` is the `iss` of every token: one URL for the whole installation.
     pub fn new(key: SigningKey, issuer: String, lifetime: Duration) -> Self {
-        // The algorithm comes from here and never from the token.
+        // The algorithm is fixed here and never taken from the token.
         let mut validation = Validation::new(Algorithm::EdDSA);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         validation.set_issuer(&[&issuer]);
@@ -152,19 +152,19 @@ impl TokenIssuer {
         Self { key, issuer, lifetime, validation }
     }
 
-    /// A token for somebody who has just signed in.
+    /// Issues a token for somebody who has just signed in.
     pub fn issue(&self, signed_in: &SignedIn) -> AccessToken {
         let now = Utc::now().timestamp();
         let claims = Claims {
             iss: self.issuer.clone(),
-            sub: signed_in.user.as_uuid(),
-            aud: signed_in.place.app().to_owned(),
+            sub: signed_in.user,
+            aud: signed_in.member_of.app().to_owned(),
             exp: now.saturating_add_unsigned(self.lifetime.as_secs()),
             iat: now,
             jti: Uuid::now_v7(),
             auth_time: now,
             amr: vec!["pwd".to_owned()],
-            tid: signed_in.place.tenant(),
+            tid: signed_in.member_of.tenant(),
             roles: signed_in.roles.clone(),
             scope: signed_in.permissions.join(" "),
             mv: signed_in.membership_version,
@@ -179,7 +179,7 @@ impl TokenIssuer {
         AccessToken { token, expires_in: self.lifetime }
     }
 
-    /// Checks signature, type, issuer, audience and expiry, and that the token is for `tenant`; `None` is the platform.
+    /// Verifies signature, type, issuer, audience and expiry, and that the token is for `tenant`; `None` is the platform.
     ///
     /// # Errors
     /// [`TokenError`].
@@ -196,23 +196,23 @@ impl TokenIssuer {
             return Err(TokenError::Invalid);
         }
         let claims = decoded.claims;
-        let place = match (claims.tid, claims.aud.as_str()) {
-            (Some(id), INVENTORY_APP) => Place::Business(id),
-            (None, PLATFORM_APP) => Place::Platform,
+        let member_of = match (claims.tid, claims.aud.as_str()) {
+            (Some(id), INVENTORY_APP) => MemberOf::Business(id),
+            (None, PLATFORM_APP) => MemberOf::Platform,
             _ => return Err(TokenError::Invalid),
         };
-        if place.tenant() != tenant {
+        if member_of.tenant() != tenant {
             return Err(TokenError::WrongBusiness);
         }
         Ok(Principal {
-            user: UserId::from_uuid(claims.sub),
-            place,
+            user: claims.sub,
+            member_of,
             roles: claims.roles,
-            permissions: claims.scope.split(' ').filter_map(Permission::from_key).collect(),
+            permissions: claims.scope.split(' ').filter_map(|key| key.parse().ok()).collect(),
         })
     }
 
-    /// The public key as a JSON Web Key (RFC 7517), for whoever checks these tokens.
+    /// The public key as a JSON Web Key (RFC 7517), for programs that verify these tokens.
     pub fn public_key(&self) -> &Jwk {
         &self.key.public
     }
@@ -231,12 +231,12 @@ mod tests {
         TokenIssuer::new(key, "https://id.example".into(), Duration::from_secs(lifetime))
     }
 
-    fn signed_in(place: Place) -> SignedIn {
+    fn signed_in(member_of: MemberOf) -> SignedIn {
         SignedIn {
-            user: UserId::from_uuid(Uuid::now_v7()),
-            email: "ann@example.com".into(),
+            user: UserId::new(),
+            email: crate::Email::parse("ann@example.com").unwrap(),
             full_name: None,
-            place,
+            member_of,
             membership_version: 1,
             roles: vec!["STAFF".into()],
             permissions: vec!["catalogue.read".into(), "from.a.later.version".into()],
@@ -244,7 +244,7 @@ mod tests {
     }
 
     fn business() -> TenantId {
-        TenantId::from_uuid(Uuid::now_v7())
+        TenantId::new()
     }
 
     /// A token with this header and these claims, signed by `pem`.
@@ -256,7 +256,7 @@ mod tests {
     fn a_token_says_who_and_what() {
         let issuer = issuer_of(&SigningKey::generate_pem(), 600);
         let tenant = business();
-        let who = signed_in(Place::Business(tenant));
+        let who = signed_in(MemberOf::Business(tenant));
         let principal = issuer.verify(&issuer.issue(&who).token, Some(tenant)).unwrap();
         assert_eq!(principal.user, who.user);
         assert!(principal.may(Permission::CatalogueRead));
@@ -266,10 +266,10 @@ mod tests {
     #[test]
     fn a_token_is_good_for_one_business_alone() {
         let issuer = issuer_of(&SigningKey::generate_pem(), 600);
-        let token = issuer.issue(&signed_in(Place::Business(business()))).token;
+        let token = issuer.issue(&signed_in(MemberOf::Business(business()))).token;
         assert_eq!(issuer.verify(&token, Some(business())).unwrap_err(), TokenError::WrongBusiness);
         assert_eq!(issuer.verify(&token, None).unwrap_err(), TokenError::WrongBusiness);
-        let platform = issuer.issue(&signed_in(Place::Platform)).token;
+        let platform = issuer.issue(&signed_in(MemberOf::Platform)).token;
         assert_eq!(issuer.verify(&platform, Some(business())).unwrap_err(), TokenError::WrongBusiness);
         assert!(issuer.verify(&platform, None).is_ok());
     }
@@ -279,7 +279,7 @@ mod tests {
         let pem = SigningKey::generate_pem();
         let issuer = issuer_of(&pem, 600);
         let tenant = business();
-        let good = issuer.issue(&signed_in(Place::Business(tenant))).token;
+        let good = issuer.issue(&signed_in(MemberOf::Business(tenant))).token;
         let decoded =
             jsonwebtoken::decode::<Claims>(&good, &issuer.key.decoding, &issuer.validation).unwrap();
         let (header, claims) = (decoded.header, decoded.claims);

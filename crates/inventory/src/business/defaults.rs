@@ -1,8 +1,8 @@
-//! What every business is born with: its settings and one location.
+//! What every new business starts with: its settings and one location.
 
-use tenancy::{DbError, TenantTx, both};
+use tenancy::{DbError, TenantTx, all};
+use values::Currency;
 
-use crate::business::settings::Currency;
 use crate::ids::LocationId;
 
 /// Fills a new schema.
@@ -16,6 +16,6 @@ pub async fn seed(tx: &TenantTx, currency: &Currency) -> Result<(), DbError> {
         INSERT INTO locations (id, name, is_default, created_at, updated_at) VALUES ($1, 'Main', true, $2, $2)";
     let decimals = i16::try_from(currency.decimals()).unwrap_or(2);
     let settings = async { tx.execute(INSERT_SETTINGS, &[&currency.code(), &decimals, &tx.now()]).await };
-    let location = async { tx.execute(INSERT_LOCATION, &[&LocationId::new().as_uuid(), &tx.now()]).await };
-    both(settings, location).await.map(drop)
+    let location = async { tx.execute(INSERT_LOCATION, &[&LocationId::new(), &tx.now()]).await };
+    all((settings, location)).await.map(drop)
 }

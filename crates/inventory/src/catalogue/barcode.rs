@@ -1,13 +1,12 @@
-//! Barcodes: what a scanner reads. A variant has many, and within a business each belongs to one variant.
+//! Barcodes: what a scanner reads. A variant may have many, and each belongs to one variant of the business.
 
 use std::collections::HashSet;
 
-use tenancy::{DbError, TenantTx};
-use uuid::Uuid;
+use tenancy::TenantTx;
+use values::Barcode;
 
 use crate::catalogue::variant::VariantError;
 use crate::ids::VariantId;
-use values::Barcode;
 
 /// Stores barcodes of variants, in their order: two writers of the same codes wait for each other in one direction only.
 ///
@@ -23,13 +22,12 @@ pub(crate) async fn insert_all(tx: &TenantTx, codes: &[(VariantId, Barcode)]) ->
     if codes.is_empty() {
         return Ok(());
     }
-    let texts: Vec<&str> = codes.iter().map(|(_, code)| code.as_str()).collect();
-    let variants: Vec<Uuid> = codes.iter().map(|(variant, _)| variant.as_uuid()).collect();
-    let rows = tx.query(INSERT, &[&texts, &variants, &tx.now()]).await?;
-    let inserted: HashSet<&str> =
-        rows.iter().map(|row| row.try_get("code")).collect::<Result<_, _>>().map_err(DbError::from)?;
-    match codes.iter().find(|(_, code)| !inserted.contains(code.as_str())) {
-        Some((_, taken)) => Err(VariantError::DuplicateBarcode(taken.clone())),
+    let texts: Vec<&Barcode> = codes.iter().map(|(_, code)| code).collect();
+    let variants: Vec<VariantId> = codes.iter().map(|(variant, _)| *variant).collect();
+    let inserted: Vec<Barcode> = tx.values(INSERT, &[&texts, &variants, &tx.now()]).await?;
+    let inserted: HashSet<&Barcode> = inserted.iter().collect();
+    match texts.into_iter().find(|code| !inserted.contains(code)) {
+        Some(taken) => Err(VariantError::DuplicateBarcode(taken.clone())),
         None => Ok(()),
     }
 }
@@ -44,7 +42,7 @@ pub(crate) async fn replace(
     codes: &[Barcode],
 ) -> Result<(), VariantError> {
     const DELETE: &str = "DELETE FROM barcodes WHERE variant_id = $1";
-    tx.execute(DELETE, &[&variant.as_uuid()]).await?;
+    tx.execute(DELETE, &[&variant]).await?;
     let wanted: HashSet<&Barcode> = codes.iter().collect();
     let codes: Vec<(VariantId, Barcode)> = wanted.into_iter().map(|code| (variant, code.clone())).collect();
     insert_all(tx, &codes).await

@@ -1,13 +1,14 @@
 //! Categories: a tree into which products are sorted.
 
 use chrono::{DateTime, Utc};
+use const_format::concatcp;
+use serde_json::json;
 use tenancy::{DbError, TenantTx};
-use tokio_postgres::Row;
+use values::{ActorId, Name, Page, PageRequest};
 
-use crate::archived_at;
 use crate::ids::CategoryId;
-use values::Name;
-use values::{Page, PageRequest};
+use crate::records::audit::{self, Action, Subject};
+use crate::records::edit::{Edit, Stale};
 
 /// A category to be stored.
 #[derive(Debug, Clone)]
@@ -20,13 +21,15 @@ pub struct NewCategory {
 #[derive(Debug, Clone)]
 pub struct Category {
     pub id: CategoryId,
-    pub name: String,
+    pub name: Name,
     pub parent_id: Option<CategoryId>,
-    pub is_archived: bool,
+    pub archived_at: Option<DateTime<Utc>>,
     pub version: i32,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }
+
+tenancy::from_row!(Category { id, name, parent_id, archived_at, version, created_at, updated_at });
 
 /// What to change; `None` leaves a field as it is.
 #[derive(Debug, Clone, Default)]
@@ -34,7 +37,7 @@ pub struct CategoryChange {
     pub name: Option<Name>,
     pub parent_id: Option<Option<CategoryId>>,
     pub is_archived: Option<bool>,
-    /// Change only this version of the row.
+    /// Change the row only if it has this version.
     pub if_version: Option<i32>,
 }
 
@@ -43,45 +46,34 @@ pub struct CategoryChange {
 pub enum CategoryError {
     #[error("there is no such category")]
     NotFound,
-    #[error("the category has been changed by someone else meanwhile")]
-    Stale,
-    #[error("there is already a category {0} there")]
+    #[error(transparent)]
+    Stale(#[from] Stale),
+    #[error("a category named \"{0}\" exists there already")]
     DuplicateName(Name),
     #[error("there is no such parent category")]
     UnknownParent,
-    #[error("a category cannot stand below itself")]
+    #[error("a category cannot be moved below itself")]
     Cycle,
     #[error("a category query failed")]
     Db(#[from] DbError),
 }
 
-impl Category {
-    fn from_row(row: &Row) -> Result<Self, DbError> {
-        let archived_at: Option<DateTime<Utc>> = row.try_get("archived_at")?;
-        Ok(Self {
-            id: CategoryId::from_uuid(row.try_get("id")?),
-            name: row.try_get("name")?,
-            parent_id: row.try_get::<_, Option<_>>("parent_id")?.map(CategoryId::from_uuid),
-            is_archived: archived_at.is_some(),
-            version: row.try_get("version")?,
-            created_at: row.try_get("created_at")?,
-            updated_at: row.try_get("updated_at")?,
-        })
-    }
-}
+const SELECT: &str =
+    "SELECT id, name, parent_id, archived_at, version, created_at, updated_at FROM categories ";
 
 /// Stores a category.
 ///
 /// # Errors
 /// [`CategoryError::DuplicateName`], [`CategoryError::UnknownParent`].
-pub async fn insert(tx: &TenantTx, new: &NewCategory) -> Result<CategoryId, CategoryError> {
+pub async fn insert(tx: &TenantTx, new: &NewCategory, actor: ActorId) -> Result<CategoryId, CategoryError> {
     const INSERT: &str = "
         INSERT INTO categories (id, name, parent_id, created_at, updated_at) VALUES ($1, $2, $3, $4, $4)";
     let id = CategoryId::new();
-    let parent = new.parent_id.map(CategoryId::as_uuid);
-    tx.execute(INSERT, &[&id.as_uuid(), &new.name.as_str(), &parent, &tx.now()])
+    tx.execute(INSERT, &[&id, &new.name, &new.parent_id, &tx.now()])
         .await
         .map_err(|error| on_write(error, &new.name))?;
+    let created = json!({"name": {"to": new.name}, "parentId": {"to": new.parent_id}});
+    audit::record(tx, actor, Action::CategoryCreated, Subject::Category(id), &created).await?;
     Ok(id)
 }
 
@@ -98,80 +90,70 @@ fn on_write(error: DbError, name: &Name) -> CategoryError {
 /// # Errors
 /// [`DbError`]; an unknown id is `None`.
 pub async fn find(tx: &TenantTx, id: CategoryId) -> Result<Option<Category>, DbError> {
-    const FIND: &str = "
-        SELECT id, name, parent_id, archived_at, version, created_at, updated_at FROM categories WHERE id = $1";
-    tx.query_opt(FIND, &[&id.as_uuid()]).await?.as_ref().map(Category::from_row).transpose()
+    const FIND: &str = concatcp!(SELECT, "WHERE id = $1");
+    tx.row_opt(FIND, &[&id]).await
 }
 
-/// A page of the categories in use, newest first.
+/// A page of the categories that are not archived, newest first.
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn list(tx: &TenantTx, page: &PageRequest<1>) -> Result<Page<Category, 1>, DbError> {
-    const LIST: &str = "
-        SELECT id, name, parent_id, archived_at, version, created_at, updated_at
-          FROM categories
-         WHERE archived_at IS NULL AND id < $1
-         ORDER BY id DESC
-         LIMIT $2";
-    let rows = tx.query(LIST, &[&page.before(0), &page.limit.and_one()]).await?;
-    let rows = rows.iter().map(Category::from_row).collect::<Result<Vec<_>, _>>()?;
-    Ok(page.page(rows, |category| [category.id.as_uuid()]))
+pub async fn list(tx: &TenantTx, page: &PageRequest<CategoryId>) -> Result<Page<Category>, DbError> {
+    const LIST: &str = concatcp!(SELECT, "WHERE archived_at IS NULL AND id < $1 ORDER BY id DESC LIMIT $2");
+    let categories = tx.rows(LIST, &[&page.below(), &page.limit.and_one()]).await?;
+    Ok(page.page(categories, |category: &Category| category.id))
 }
 
 /// Changes a category; a change that changes nothing leaves the version as it is.
 ///
 /// # Errors
 /// [`CategoryError`].
-pub async fn update(tx: &TenantTx, id: CategoryId, change: &CategoryChange) -> Result<(), CategoryError> {
-    const LOCK: &str =
-        "SELECT name, parent_id, archived_at, version FROM categories WHERE id = $1 FOR NO KEY UPDATE";
-    // Two moves at once could close a circle that neither sees, so moves take turns.
-    const LOCK_TREE: &str = "SELECT pg_advisory_xact_lock(hashtext($1))";
-    const ANCESTORS: &str = "
-        WITH RECURSIVE up AS (
-            SELECT id, parent_id FROM categories WHERE id = $1
-             UNION
-            SELECT c.id, c.parent_id FROM categories c JOIN up ON c.id = up.parent_id)
-        SELECT count(*) FILTER (WHERE id = $2) > 0 AS is_below FROM up";
+pub async fn update(
+    tx: &TenantTx,
+    id: CategoryId,
+    change: &CategoryChange,
+    actor: ActorId,
+) -> Result<(), CategoryError> {
+    const LOCK: &str = concatcp!(SELECT, "WHERE id = $1 FOR NO KEY UPDATE");
     const UPDATE: &str = "
         UPDATE categories
            SET name = $2, parent_id = $3, archived_at = $4, version = version + 1, updated_at = $5
          WHERE id = $1";
     if let Some(Some(_)) = change.parent_id {
-        tx.query(LOCK_TREE, &[&format!("{}.categories", tx.tenant().schema)]).await?;
+        lock_tree(tx).await?;
     }
-    let row = tx.query_opt(LOCK, &[&id.as_uuid()]).await?.ok_or(CategoryError::NotFound)?;
-    let get = DbError::from;
-    let version: i32 = row.try_get("version").map_err(get)?;
-    if change.if_version.is_some_and(|wanted| wanted != version) {
-        return Err(CategoryError::Stale);
+    let stored: Category = tx.row_opt(LOCK, &[&id]).await?.ok_or(CategoryError::NotFound)?;
+    let mut edit = Edit::begin(tx, actor, change.if_version, stored.version)?;
+    if let Some(Some(parent)) = change.parent_id
+        && is_at_or_below(tx, parent, id).await?
+    {
+        return Err(CategoryError::Cycle);
     }
-    let stored_name: String = row.try_get("name").map_err(get)?;
-    let name = change.name.as_ref().map_or(stored_name.as_str(), Name::as_str);
-    let parent = match change.parent_id {
-        Some(parent) => parent.map(CategoryId::as_uuid),
-        None => row.try_get("parent_id").map_err(get)?,
-    };
-    if let Some(Some(parent)) = change.parent_id {
-        let row = tx.query_one(ANCESTORS, &[&parent.as_uuid(), &id.as_uuid()]).await?;
-        if row.try_get("is_below").map_err(get)? {
-            return Err(CategoryError::Cycle);
-        }
-    }
-    let was_archived_at: Option<DateTime<Utc>> = row.try_get("archived_at").map_err(get)?;
-    let archived_at = archived_at(was_archived_at, change.is_archived, tx.now());
-    let unchanged = name == stored_name
-        && parent == row.try_get("parent_id").map_err(get)?
-        && archived_at == was_archived_at;
-    if unchanged {
+    let name = edit.field("name", &stored.name, change.name.as_ref());
+    let parent = edit.field("parentId", &stored.parent_id, change.parent_id.as_ref());
+    let archived_at = edit.archiving(stored.archived_at, change.is_archived);
+    if edit.is_empty() {
         return Ok(());
     }
-    tx.execute(UPDATE, &[&id.as_uuid(), &name, &parent, &archived_at, &tx.now()]).await.map_err(|error| {
-        match Name::parse(name) {
-            Ok(name) => on_write(error, &name),
-            Err(_) => error.into(),
-        }
-    })?;
+    tx.execute(UPDATE, &[&id, name, parent, &archived_at, &tx.now()])
+        .await
+        .map_err(|error| on_write(error, name))?;
+    edit.record(Action::CategoryChanged, Subject::Category(id)).await?;
     Ok(())
+}
+
+/// Lets moves within the tree take turns: two moves at once could close a circle that neither of them sees.
+async fn lock_tree(tx: &TenantTx) -> Result<(), DbError> {
+    const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtext($1))";
+    tx.query(LOCK, &[&format!("{}.categories", tx.tenant().schema)]).await.map(drop)
+}
+
+async fn is_at_or_below(tx: &TenantTx, category: CategoryId, other: CategoryId) -> Result<bool, DbError> {
+    const IS_BELOW: &str = "
+        WITH RECURSIVE up AS (
+            SELECT id, parent_id FROM categories WHERE id = $1
+             UNION
+            SELECT c.id, c.parent_id FROM categories c JOIN up ON c.id = up.parent_id)
+        SELECT EXISTS (SELECT FROM up WHERE id = $2)";
+    tx.value(IS_BELOW, &[&category, &other]).await
 }

@@ -1,8 +1,10 @@
-//! What a business sells: categories, products, variants, barcodes and tax classes.
+//! What a business sells: categories, products, variants, barcodes, prices and tax classes.
 //! The catalogue makes the first stock levels of a variant and asks for alerts to be reviewed; it moves no stock.
 
 pub mod barcode;
 pub mod category;
+pub mod price_history;
 pub mod product;
+mod product_list;
 pub mod tax_class;
 pub mod variant;

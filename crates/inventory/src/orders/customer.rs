@@ -1,16 +1,14 @@
-//! Customers: who buys.
+//! Customers: the people and businesses that buy.
 
 use chrono::{DateTime, Utc};
+use const_format::concatcp;
 use serde_json::json;
 use tenancy::{DbError, TenantTx};
-use tokio_postgres::Row;
-use uuid::Uuid;
+use values::{ActorId, Name, Note, Page, PageRequest, SearchText, ShortText};
 
-use crate::archived_at;
 use crate::ids::CustomerId;
-use crate::records::audit::{self, Changes, Subject};
-use values::{Name, Note, SearchText, ShortText};
-use values::{Page, PageRequest};
+use crate::records::audit::{self, Action, Subject};
+use crate::records::edit::{Edit, Stale};
 
 /// A customer to be stored.
 #[derive(Debug, Clone)]
@@ -25,15 +23,17 @@ pub struct NewCustomer {
 #[derive(Debug, Clone)]
 pub struct Customer {
     pub id: CustomerId,
-    pub name: String,
-    pub email: Option<String>,
-    pub phone: Option<String>,
-    pub note: Option<String>,
-    pub is_archived: bool,
+    pub name: Name,
+    pub email: Option<ShortText>,
+    pub phone: Option<ShortText>,
+    pub note: Option<Note>,
+    pub archived_at: Option<DateTime<Utc>>,
     pub version: i32,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }
+
+tenancy::from_row!(Customer { id, name, email, phone, note, archived_at, version, created_at, updated_at });
 
 /// What to change; `None` leaves a field as it is.
 #[derive(Debug, Clone, Default)]
@@ -43,7 +43,7 @@ pub struct CustomerChange {
     pub phone: Option<Option<ShortText>>,
     pub note: Option<Option<Note>>,
     pub is_archived: Option<bool>,
-    /// Change only this version of the row.
+    /// Change the row only if it has this version.
     pub if_version: Option<i32>,
 }
 
@@ -52,57 +52,27 @@ pub struct CustomerChange {
 pub enum CustomerError {
     #[error("there is no such customer")]
     NotFound,
-    #[error("the customer has been changed by someone else meanwhile")]
-    Stale,
+    #[error(transparent)]
+    Stale(#[from] Stale),
     #[error("a customer query failed")]
     Db(#[from] DbError),
 }
 
-macro_rules! customers_where {
-    ($condition:literal) => {
-        concat!(
-            "SELECT id, name, email, phone, note, archived_at, version, created_at, updated_at FROM customers WHERE ",
-            $condition
-        )
-    };
-}
-
-impl Customer {
-    fn from_row(row: &Row) -> Result<Self, DbError> {
-        let archived_at: Option<DateTime<Utc>> = row.try_get("archived_at")?;
-        Ok(Self {
-            id: CustomerId::from_uuid(row.try_get("id")?),
-            name: row.try_get("name")?,
-            email: row.try_get("email")?,
-            phone: row.try_get("phone")?,
-            note: row.try_get("note")?,
-            is_archived: archived_at.is_some(),
-            version: row.try_get("version")?,
-            created_at: row.try_get("created_at")?,
-            updated_at: row.try_get("updated_at")?,
-        })
-    }
-}
+const SELECT: &str =
+    "SELECT id, name, email, phone, note, archived_at, version, created_at, updated_at FROM customers ";
 
 /// Stores a customer.
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn insert(tx: &TenantTx, new: &NewCustomer, actor: Option<Uuid>) -> Result<CustomerId, DbError> {
+pub async fn insert(tx: &TenantTx, new: &NewCustomer, actor: ActorId) -> Result<CustomerId, DbError> {
     const INSERT: &str = "
         INSERT INTO customers (id, name, email, phone, note, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $6)";
     let id = CustomerId::new();
-    let (email, phone) =
-        (new.email.as_ref().map(ShortText::as_str), new.phone.as_ref().map(ShortText::as_str));
-    let note = new.note.as_ref().map(Note::as_str);
-    tx.execute(INSERT, &[&id.as_uuid(), &new.name.as_str(), &email, &phone, &note, &tx.now()]).await?;
-    let created = json!({"name": {"to": new.name.as_str()}});
-    audit::record(tx, actor, "customer.created", subject(id), &created).await?;
+    tx.execute(INSERT, &[&id, &new.name, &new.email, &new.phone, &new.note, &tx.now()]).await?;
+    let created = json!({"name": {"to": new.name}});
+    audit::record(tx, actor, Action::CustomerCreated, Subject::Customer(id), &created).await?;
     Ok(id)
-}
-
-fn subject(id: CustomerId) -> Subject {
-    Subject { kind: "customer", id: id.as_uuid() }
 }
 
 /// The customer with this id.
@@ -110,29 +80,30 @@ fn subject(id: CustomerId) -> Subject {
 /// # Errors
 /// [`DbError`]; an unknown id is `None`.
 pub async fn find(tx: &TenantTx, id: CustomerId) -> Result<Option<Customer>, DbError> {
-    const FIND: &str = customers_where!("id = $1");
-    tx.query_opt(FIND, &[&id.as_uuid()]).await?.as_ref().map(Customer::from_row).transpose()
+    const FIND: &str = concatcp!(SELECT, "WHERE id = $1");
+    tx.row_opt(FIND, &[&id]).await
 }
 
-/// A page of the customers in use, newest first; with `search`, of those whose names hold it.
+/// A page of the customers that are not archived, newest first: all of them, or those whose name contains `search`.
 ///
 /// # Errors
 /// [`DbError`].
 pub async fn list(
     tx: &TenantTx,
     search: Option<&SearchText>,
-    page: &PageRequest<1>,
-) -> Result<Page<Customer, 1>, DbError> {
-    const ALL: &str = customers_where!("archived_at IS NULL AND id < $1 ORDER BY id DESC LIMIT $2");
-    const SEARCH: &str =
-        customers_where!("archived_at IS NULL AND id < $1 AND name ILIKE $3 ORDER BY id DESC LIMIT $2");
-    let (before, limit) = (page.before(0), page.limit.and_one());
-    let rows = match search {
-        None => tx.query(ALL, &[&before, &limit]).await?,
-        Some(text) => tx.query(SEARCH, &[&before, &limit, &text.pattern()]).await?,
+    page: &PageRequest<CustomerId>,
+) -> Result<Page<Customer>, DbError> {
+    const ALL: &str = concatcp!(SELECT, "WHERE archived_at IS NULL AND id < $1 ORDER BY id DESC LIMIT $2");
+    const SEARCH: &str = concatcp!(
+        SELECT,
+        "WHERE archived_at IS NULL AND id < $1 AND name ILIKE $3 ORDER BY id DESC LIMIT $2"
+    );
+    let (below, limit) = (page.below(), page.limit.and_one());
+    let customers = match search {
+        None => tx.rows(ALL, &[&below, &limit]).await?,
+        Some(text) => tx.rows(SEARCH, &[&below, &limit, &text.pattern()]).await?,
     };
-    let rows = rows.iter().map(Customer::from_row).collect::<Result<Vec<_>, _>>()?;
-    Ok(page.page(rows, |customer| [customer.id.as_uuid()]))
+    Ok(page.page(customers, |customer: &Customer| customer.id))
 }
 
 /// Changes a customer; a change that changes nothing leaves the version as it is.
@@ -143,37 +114,24 @@ pub async fn update(
     tx: &TenantTx,
     id: CustomerId,
     change: &CustomerChange,
-    actor: Option<Uuid>,
+    actor: ActorId,
 ) -> Result<(), CustomerError> {
-    const LOCK: &str = customers_where!("id = $1 FOR NO KEY UPDATE");
+    const LOCK: &str = concatcp!(SELECT, "WHERE id = $1 FOR NO KEY UPDATE");
     const UPDATE: &str = "
         UPDATE customers
            SET name = $2, email = $3, phone = $4, note = $5, archived_at = $6, version = version + 1, updated_at = $7
          WHERE id = $1";
-    let row = tx.query_opt(LOCK, &[&id.as_uuid()]).await?.ok_or(CustomerError::NotFound)?;
-    let stored = Customer::from_row(&row)?;
-    if change.if_version.is_some_and(|wanted| wanted != stored.version) {
-        return Err(CustomerError::Stale);
-    }
-    fn changed<T: ToString>(change: Option<&Option<T>>, stored: &Option<String>) -> Option<String> {
-        change.map_or_else(|| stored.clone(), |new| new.as_ref().map(ToString::to_string))
-    }
-    let name = change.name.as_ref().map_or(stored.name.as_str(), Name::as_str);
-    let email = changed(change.email.as_ref(), &stored.email);
-    let phone = changed(change.phone.as_ref(), &stored.phone);
-    let note = changed(change.note.as_ref(), &stored.note);
-    let was_archived_at = row.try_get("archived_at").map_err(DbError::from)?;
-    let archived_at = archived_at(was_archived_at, change.is_archived, tx.now());
-    let mut changes = Changes::default();
-    changes.note("name", stored.name.as_str(), name);
-    changes.note("email", &stored.email, &email);
-    changes.note("phone", &stored.phone, &phone);
-    changes.note("note", &stored.note, &note);
-    changes.note("archived", stored.is_archived, archived_at.is_some());
-    if changes.is_empty() {
+    let stored: Customer = tx.row_opt(LOCK, &[&id]).await?.ok_or(CustomerError::NotFound)?;
+    let mut edit = Edit::begin(tx, actor, change.if_version, stored.version)?;
+    let name = edit.field("name", &stored.name, change.name.as_ref());
+    let email = edit.field("email", &stored.email, change.email.as_ref());
+    let phone = edit.field("phone", &stored.phone, change.phone.as_ref());
+    let note = edit.field("note", &stored.note, change.note.as_ref());
+    let archived_at = edit.archiving(stored.archived_at, change.is_archived);
+    if edit.is_empty() {
         return Ok(());
     }
-    tx.execute(UPDATE, &[&id.as_uuid(), &name, &email, &phone, &note, &archived_at, &tx.now()]).await?;
-    audit::record(tx, actor, "customer.changed", subject(id), &changes.into_value()).await?;
+    tx.execute(UPDATE, &[&id, name, email, phone, note, &archived_at, &tx.now()]).await?;
+    edit.record(Action::CustomerChanged, Subject::Customer(id)).await?;
     Ok(())
 }

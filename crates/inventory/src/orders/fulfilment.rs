@@ -1,108 +1,135 @@
-//! Fulfilments: goods that leave for a reserved order, in as many parts as it takes.
+//! Fulfilments: goods that leave for a reserved order, in parts.
 
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use serde_json::json;
-use tenancy::{DbError, TenantTx, both};
-use uuid::Uuid;
+use tenancy::{DbError, TenantTx, all};
+use values::{ActorId, Money, Quantity};
 
 use crate::business::settings;
-use crate::ids::{FulfilmentId, OrderId, OrderLineId};
-use crate::orders::order::{self, LineShare, Order, OrderError, OrderStatus};
-use crate::records::document::{self, Part};
-use crate::stock::movement::Kind;
-use crate::stock::posting::{self as stock, Posting, Source, UnitCost};
-use values::{Money, Quantity};
+use crate::ids::{FulfilmentId, FulfilmentLineId, OrderId, OrderLineId};
+use crate::orders::order::{self, Order, OrderError, Step};
+use crate::orders::order_line::LineShare;
+use crate::orders::order_list;
+use crate::records::audit::Action;
+use crate::records::document::{self, Outcome, Part, Requested, Share};
+use crate::records::event::Event;
+use crate::statuses::OrderStatus;
+use crate::stock::movement::{Kind, Source};
+use crate::stock::posting::{Posting, UnitCost, decide};
 
 /// A fulfilment to be posted.
 #[derive(Debug, Clone)]
 pub struct NewFulfilment {
-    pub id: FulfilmentId,
-    /// Whether the client chose the id, so that it may have been used before.
-    pub has_chosen_id: bool,
+    pub request: Requested<FulfilmentId>,
     pub order_id: OrderId,
-    /// How much of which lines; all that is open when there are none.
+    /// The quantities that leave; everything that is open when there are none.
     pub lines: Vec<Part<OrderLineId>>,
-    pub request_hash: Vec<u8>,
 }
 
-/// A posted fulfilment, and the order as it is after it.
+/// A posted fulfilment, and the order as it is afterwards.
 #[derive(Debug, Clone)]
 pub struct Fulfilment {
     pub id: FulfilmentId,
-    pub lines: Vec<Part<OrderLineId>>,
-    pub actor_id: Option<Uuid>,
+    pub lines: Vec<FulfilmentLine>,
+    pub actor_id: ActorId,
     pub fulfilled_at: DateTime<Utc>,
     pub order: Order,
 }
 
-/// Whether a fulfilment was posted now or had been before.
-#[derive(Debug)]
-pub enum Outcome {
-    Posted(Fulfilment),
-    Repeated(Fulfilment),
+/// A line of a posted fulfilment.
+#[derive(Debug, Clone)]
+pub struct FulfilmentLine {
+    /// The line of the order.
+    pub line_id: OrderLineId,
+    pub quantity: Quantity,
 }
+
+tenancy::from_row!(FulfilmentLine { line_id: "order_line_id", quantity });
 
 /// Posts a fulfilment: on hand and reserved fall by what leaves.
 ///
 /// # Errors
 /// [`OrderError`]; the caller rolls back.
-pub async fn post(tx: &TenantTx, new: &NewFulfilment, actor: Option<Uuid>) -> Result<Outcome, OrderError> {
-    if new.has_chosen_id {
-        document::claim(tx, new.id.as_uuid()).await?;
-        if let Some(fulfilment) = find(tx, new).await? {
-            return Ok(Outcome::Repeated(fulfilment));
-        }
+pub async fn post(
+    tx: &TenantTx,
+    new: &NewFulfilment,
+    actor: ActorId,
+) -> Result<Outcome<Fulfilment>, OrderError> {
+    document::once(tx, &new.request, find_repeated(tx, new), post_new(tx, new, actor)).await
+}
+
+async fn find_repeated(tx: &TenantTx, new: &NewFulfilment) -> Result<Option<Fulfilment>, OrderError> {
+    struct Head {
+        actor_id: ActorId,
+        fulfilled_at: DateTime<Utc>,
     }
-    let (terms, order) = both(settings::terms(tx), order::lock(tx, new.order_id)).await?;
+    tenancy::from_row!(Head { actor_id, fulfilled_at });
+    const IS_SAME: &str = "SELECT request_hash = $2 AND order_id = $3 FROM fulfilments WHERE id = $1";
+    const HEAD: &str = "SELECT actor_id, fulfilled_at FROM fulfilments WHERE id = $1";
+    const LINES: &str =
+        "SELECT order_line_id, quantity FROM fulfilment_lines WHERE fulfilment_id = $1 ORDER BY id";
+    let Requested { id, fingerprint, .. } = &new.request;
+    let params: tenancy::Params<'_> = &[id, fingerprint, &new.order_id];
+    if !document::is_repeated::<OrderError>(tx, *id, IS_SAME, params).await? {
+        return Ok(None);
+    }
+    let Head { actor_id, fulfilled_at } = tx.row(HEAD, &[id]).await?;
+    let lines = tx.rows(LINES, &[id]).await?;
+    let order = order_list::find(tx, new.order_id).await?.ok_or(OrderError::NotFound)?;
+    Ok(Some(Fulfilment { id: *id, lines, actor_id, fulfilled_at, order }))
+}
+
+async fn post_new(tx: &TenantTx, new: &NewFulfilment, actor: ActorId) -> Result<Fulfilment, OrderError> {
+    let id = new.request.id;
+    let (terms, order) = all((settings::terms(tx), order_list::lock(tx, new.order_id))).await?;
     let mut order = order.ok_or(OrderError::NotFound)?;
     let was = order.status;
     if !matches!(was, OrderStatus::Reserved | OrderStatus::PartlyFulfilled) {
         return Err(OrderError::NothingOpen(was));
     }
     let open: Vec<_> = order.lines.iter().map(|line| (line.id, line.open())).collect();
-    let merged = match new.lines.as_slice() {
-        [] => document::all_that_is_left(&open),
+    let shares = match new.lines.as_slice() {
+        [] => document::all_left(&open),
         parts => document::merge(&open, parts.iter().copied())?,
     };
-    let ids: Vec<Uuid> = merged.iter().map(|_| Uuid::now_v7()).collect();
-    let postings: Vec<Posting> = merged
-        .iter()
-        .zip(&ids)
-        .map(|((at, quantity), id)| Posting {
-            kind: Kind::Sale,
-            variant_id: order.lines[*at].variant_id,
-            location_id: order.location_id,
-            quantity: quantity.negated(),
-            reserved: quantity.negated(),
-            unit_cost: UnitCost::Average,
-            reason: None,
-            line_id: *id,
-        })
-        .collect();
-    let decided = stock::decide(tx, &postings).await?;
-    let shares: Vec<LineShare> =
-        merged.iter().map(|(at, quantity)| order.lines[*at].share_of(*quantity, &terms)).collect();
-    for ((at, quantity), posted) in merged.iter().zip(&decided.posted) {
-        let line = &mut order.lines[*at];
-        line.unit_cost = average(line.unit_cost, line.returnable(), posted.unit_cost, *quantity);
-        line.fulfilled = line.fulfilled.plus(*quantity);
+    let ids: Vec<FulfilmentLineId> = shares.iter().map(|_| FulfilmentLineId::new()).collect();
+    let posting = |(share, id): (&Share, &FulfilmentLineId)| Posting {
+        kind: Kind::Sale,
+        variant_id: order.lines[share.at].variant_id,
+        location_id: order.location_id,
+        quantity: -share.quantity,
+        reserved: -share.quantity,
+        unit_cost: UnitCost::Average,
+        reason: None,
+        line_id: (*id).into(),
+    };
+    let postings: Vec<Posting> = shares.iter().zip(&ids).map(posting).collect();
+    let decided = decide(tx, &postings).await?;
+    let amounts: Vec<LineShare> =
+        shares.iter().map(|share| order.lines[share.at].share_of(share.quantity, &terms)).collect();
+    for (share, posted) in shares.iter().zip(&decided.posted) {
+        let line = &mut order.lines[share.at];
+        line.unit_cost = average(line.unit_cost, line.returnable(), posted.unit_cost, share.quantity);
+        line.fulfilled += share.quantity;
     }
     order.status = OrderStatus::of(&order.lines);
-    let lines: Vec<Part<OrderLineId>> = merged
+    let lines: Vec<FulfilmentLine> = shares
         .iter()
-        .map(|(at, quantity)| Part { line_id: order.lines[*at].id, quantity: *quantity })
+        .map(|share| FulfilmentLine { line_id: order.lines[share.at].id, quantity: share.quantity })
         .collect();
-    let source = Source { kind: "fulfilment", id: new.id.as_uuid() };
-    let changes = json!({"status": {"from": was.as_str(), "to": order.status.as_str()}, "fulfilmentId": {"to": new.id}});
-    let insert = insert(tx, new, &ids, &lines, &shares, actor);
-    let finish = order::finish(tx, &mut order, source, &decided, "order.fulfilled", &changes, actor);
-    both(insert, finish).await?;
-    let id = new.id;
-    Ok(Outcome::Posted(Fulfilment { id, lines, actor_id: actor, fulfilled_at: tx.now(), order }))
+    let step = Step {
+        source: Source::Fulfilment(id),
+        action: Action::OrderFulfilled,
+        event: Event::OrderFulfilled,
+        changes: json!({"status": {"from": was, "to": order.status}, "fulfilmentId": {"to": id}}),
+    };
+    let insert = insert(tx, new, &ids, &lines, &amounts, actor);
+    all((insert, order::finish(tx, &mut order, &decided, step, actor))).await?;
+    Ok(Fulfilment { id, lines, actor_id: actor, fulfilled_at: tx.now(), order })
 }
 
-/// The average cost of one unit of what is out, after more of it has left.
+/// The average cost of one unit of the goods that are out, after `quantity` more units have left at `cost`.
 fn average(before: Option<Money>, out: Quantity, cost: Option<Money>, quantity: Quantity) -> Option<Money> {
     let (Some(before), Some(cost)) = (before, cost) else { return before.or(cost) };
     let (old, new) = (out.as_decimal(), quantity.as_decimal());
@@ -113,10 +140,10 @@ fn average(before: Option<Money>, out: Quantity, cost: Option<Money>, quantity: 
 async fn insert(
     tx: &TenantTx,
     new: &NewFulfilment,
-    ids: &[Uuid],
-    lines: &[Part<OrderLineId>],
-    shares: &[LineShare],
-    actor: Option<Uuid>,
+    ids: &[FulfilmentLineId],
+    lines: &[FulfilmentLine],
+    amounts: &[LineShare],
+    actor: ActorId,
 ) -> Result<(), DbError> {
     const INSERT: &str = "
         INSERT INTO fulfilments (id, order_id, request_hash, actor_id, fulfilled_at) VALUES ($1, $2, $3, $4, $5)";
@@ -125,46 +152,15 @@ async fn insert(
         SELECT id, $1, line, quantity, total, tax, discount
           FROM unnest($2::uuid[], $3::uuid[], $4::numeric[], $5::numeric[], $6::numeric[], $7::numeric[])
                AS new (id, line, quantity, total, tax, discount)";
-    let (order, fulfilment) = (new.order_id.as_uuid(), new.id.as_uuid());
-    let of_lines: Vec<Uuid> = lines.iter().map(|part| part.line_id.as_uuid()).collect();
-    let quantities: Vec<Decimal> = lines.iter().map(|part| part.quantity.as_decimal()).collect();
-    let head =
-        async { tx.execute(INSERT, &[&fulfilment, &order, &new.request_hash, &actor, &tx.now()]).await };
-    let of = |amount: fn(&LineShare) -> Decimal| -> Vec<Decimal> { shares.iter().map(amount).collect() };
-    let (totals, taxes, discounts) =
-        (of(|share| share.total), of(|share| share.tax), of(|share| share.discount));
+    let Requested { id, fingerprint, .. } = &new.request;
+    let order_lines: Vec<OrderLineId> = lines.iter().map(|line| line.line_id).collect();
+    let quantities: Vec<Quantity> = lines.iter().map(|line| line.quantity).collect();
+    let totals: Vec<Money> = amounts.iter().map(|share| share.total).collect();
+    let taxes: Vec<Money> = amounts.iter().map(|share| share.tax).collect();
+    let discounts: Vec<Money> = amounts.iter().map(|share| share.discount).collect();
+    let head = async { tx.execute(INSERT, &[id, &new.order_id, fingerprint, &actor, &tx.now()]).await };
     let lines = async {
-        tx.execute(INSERT_LINES, &[&fulfilment, &ids, &of_lines, &quantities, &totals, &taxes, &discounts])
-            .await
+        tx.execute(INSERT_LINES, &[id, &ids, &order_lines, &quantities, &totals, &taxes, &discounts]).await
     };
-    both(head, lines).await.map(drop)
-}
-
-/// The fulfilment that has the chosen id already, when it is this very one.
-async fn find(tx: &TenantTx, new: &NewFulfilment) -> Result<Option<Fulfilment>, OrderError> {
-    const FIND: &str = "
-        SELECT order_id, request_hash, actor_id, fulfilled_at FROM fulfilments WHERE id = $1";
-    const FIND_LINES: &str =
-        "SELECT order_line_id, quantity FROM fulfilment_lines WHERE fulfilment_id = $1 ORDER BY id";
-    let get = DbError::from;
-    let Some(row) = tx.query_opt(FIND, &[&new.id.as_uuid()]).await? else { return Ok(None) };
-    let hash: &[u8] = row.try_get("request_hash").map_err(get)?;
-    let order: Uuid = row.try_get("order_id").map_err(get)?;
-    if hash != new.request_hash || order != new.order_id.as_uuid() {
-        return Err(OrderError::IdTaken(new.id.as_uuid()));
-    }
-    let lines = tx.query(FIND_LINES, &[&new.id.as_uuid()]).await?;
-    let part = |line: &tokio_postgres::Row| {
-        Ok(Part {
-            line_id: OrderLineId::from_uuid(line.try_get("order_line_id")?),
-            quantity: Quantity::from_decimal(line.try_get("quantity")?),
-        })
-    };
-    Ok(Some(Fulfilment {
-        id: new.id,
-        lines: lines.iter().map(part).collect::<Result<_, DbError>>()?,
-        actor_id: row.try_get("actor_id").map_err(get)?,
-        fulfilled_at: row.try_get("fulfilled_at").map_err(get)?,
-        order: order::find(tx, new.order_id).await?.ok_or(OrderError::NotFound)?,
-    }))
+    all((head, lines)).await.map(drop)
 }

@@ -4,5 +4,8 @@
 pub mod customer;
 pub mod fulfilment;
 pub mod order;
+mod order_line;
+mod order_list;
 pub mod order_return;
+mod placing;
 pub mod pricing;

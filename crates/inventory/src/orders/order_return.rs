@@ -1,53 +1,49 @@
-//! Returns: goods of an order that come back, to be sold again or wasted, and the money for them.
-
-use std::collections::HashMap;
+//! Returns: goods of an order that come back, to be restocked or scrapped, and the refund for them.
 
 use chrono::{DateTime, Utc};
-use rust_decimal::Decimal;
+use const_format::concatcp;
 use serde_json::json;
-use tenancy::{DbError, TenantTx, both};
-use tokio_postgres::Row;
-use uuid::Uuid;
+use tenancy::{DbError, TenantTx, all};
+use values::{ActorId, Money, Quantity, Reason};
 
-use crate::business::settings;
-use crate::ids::{OrderId, OrderLineId, ReturnId};
-use crate::orders::order::{self, Order, OrderError};
-use crate::records::counter::{self, Counter, taken_number};
-use crate::records::document::{self, Part};
-use crate::stock::movement::Kind;
-use crate::stock::posting::{self as stock, Posting, Source, UnitCost};
-use values::Reason;
-use values::{Money, Quantity};
+use crate::business::settings::{self, Terms};
+use crate::ids::{OrderId, OrderLineId, ReturnId, ReturnLineId};
+use crate::orders::order::{self, Order, OrderError, Step};
+use crate::orders::order_line::OrderLine;
+use crate::orders::order_list;
+use crate::records::audit::Action;
+use crate::records::counter::{self, Counter};
+use crate::records::document::{self, Outcome, Part, Requested};
+use crate::records::event::Event;
+use crate::stock::movement::{Kind, Source};
+use crate::stock::posting::{Posting, UnitCost, decide};
 
 /// A return to be posted.
 #[derive(Debug, Clone)]
 pub struct NewReturn {
-    pub id: ReturnId,
-    /// Whether the client chose the id, so that it may have been used before.
-    pub has_chosen_id: bool,
+    pub request: Requested<ReturnId>,
     pub order_id: OrderId,
     pub reason: Reason,
     pub lines: Vec<NewReturnLine>,
-    pub request_hash: Vec<u8>,
 }
 
-/// So much of a line that comes back.
+/// A part of a line that comes back.
 #[derive(Debug, Clone, Copy)]
 pub struct NewReturnLine {
     pub part: Part<OrderLineId>,
-    /// Whether it can be sold again.
+    /// Whether the goods can be sold again.
     pub is_restocked: bool,
 }
 
-/// A posted return, and the order as it is after it.
+/// A posted return, and the order as it is afterwards.
 #[derive(Debug, Clone)]
 pub struct Return {
     pub id: ReturnId,
     pub number: i64,
-    pub reason: String,
+    pub reason: Reason,
     pub refund: Money,
     pub lines: Vec<ReturnLine>,
-    pub actor_id: Option<Uuid>,
+    pub actor_id: ActorId,
     pub returned_at: DateTime<Utc>,
     pub order: Order,
 }
@@ -55,192 +51,199 @@ pub struct Return {
 /// A line of a posted return.
 #[derive(Debug, Clone)]
 pub struct ReturnLine {
+    return_id: ReturnId,
+    /// The line of the order.
     pub line_id: OrderLineId,
     pub quantity: Quantity,
     pub is_restocked: bool,
     pub refund: Money,
 }
 
-/// Whether a return was posted now or had been before.
-#[derive(Debug)]
-pub enum Outcome {
-    Posted(Return),
-    Repeated(Return),
-}
+tenancy::from_row!(ReturnLine { return_id, line_id: "order_line_id", quantity, is_restocked, refund });
 
-/// Posts a return. What is restocked is on hand again at what it cost when it was sold; what is wasted comes in and goes
-/// out again, so that the ledger shows both.
+/// Posts a return. Restocked goods are on hand again at the cost at which they were sold. Scrapped goods arrive and leave
+/// in one step, so that the ledger shows both.
 ///
 /// # Errors
 /// [`OrderError`]; the caller rolls back.
-pub async fn post(tx: &TenantTx, new: &NewReturn, actor: Option<Uuid>) -> Result<Outcome, OrderError> {
+pub async fn post(tx: &TenantTx, new: &NewReturn, actor: ActorId) -> Result<Outcome<Return>, OrderError> {
     if new.lines.is_empty() || new.lines.len() > order::MAX_LINES {
         return Err(OrderError::LineCount);
     }
-    if new.has_chosen_id {
-        document::claim(tx, new.id.as_uuid()).await?;
-        if let Some(found) = find_repeated(tx, new).await? {
-            return Ok(Outcome::Repeated(found));
-        }
+    document::once(tx, &new.request, find_repeated(tx, new), post_new(tx, new, actor)).await
+}
+
+async fn find_repeated(tx: &TenantTx, new: &NewReturn) -> Result<Option<Return>, OrderError> {
+    const IS_SAME: &str = "SELECT request_hash = $2 AND order_id = $3 FROM order_returns WHERE id = $1";
+    let Requested { id, fingerprint, .. } = &new.request;
+    let params: tenancy::Params<'_> = &[id, fingerprint, &new.order_id];
+    if !document::is_repeated::<OrderError>(tx, *id, IS_SAME, params).await? {
+        return Ok(None);
     }
-    let terms = async { settings::terms(tx).await.map_err(OrderError::from) };
-    let locked = async { order::lock(tx, new.order_id).await.map_err(OrderError::from) };
-    let (terms, order) = both(terms, locked).await?;
+    Ok(of_order(tx, new.order_id).await?.into_iter().find(|found| found.id == *id))
+}
+
+/// A line of a return with the amounts that the books store and clients do not see.
+struct PostedLine {
+    id: ReturnLineId,
+    line: ReturnLine,
+    tax: Money,
+    unit_cost: Option<Money>,
+}
+
+async fn post_new(tx: &TenantTx, new: &NewReturn, actor: ActorId) -> Result<Return, OrderError> {
+    let id = new.request.id;
+    let (terms, order) = all((settings::terms(tx), order_list::lock(tx, new.order_id))).await?;
     let mut order = order.ok_or(OrderError::NotFound)?;
-    // Of one line some may be restocked and some wasted: together no more than is left of it.
+    // One line may have restocked and scrapped goods: together no more than is left of it.
     let returnable: Vec<_> = order.lines.iter().map(|line| (line.id, line.returnable())).collect();
     document::merge(&returnable, new.lines.iter().map(|line| line.part))?;
 
     let mut lines = Vec::with_capacity(new.lines.len());
     let mut postings = Vec::new();
-    let (mut taxes, mut costs) = (Vec::new(), Vec::new());
-    let (ids, mut refund): (Vec<Uuid>, _) = (new.lines.iter().map(|_| Uuid::now_v7()).collect(), Money::ZERO);
-    for (asked, id) in new.lines.iter().zip(&ids) {
-        let Part { line_id, quantity } = asked.part;
-        let location_id = order.location_id;
+    let location_id = order.location_id;
+    for asked in &new.lines {
+        let line_id = asked.part.line_id;
         let Some(line) = order.lines.iter_mut().find(|line| line.id == line_id) else { continue };
+        let posted = take_back(new, asked, line, &terms);
         let came_back = Posting {
             kind: Kind::Return,
             variant_id: line.variant_id,
             location_id,
-            quantity,
+            quantity: posted.line.quantity,
             reserved: Quantity::ZERO,
-            unit_cost: match line.unit_cost {
+            unit_cost: match posted.unit_cost {
                 cost if !asked.is_restocked => UnitCost::Passing(cost),
                 cost => cost.into(),
             },
             reason: Some(new.reason.clone()),
-            line_id: *id,
+            line_id: posted.id.into(),
         };
-        if !asked.is_restocked {
-            let wasted =
-                Posting { kind: Kind::Adjustment, quantity: quantity.negated(), ..came_back.clone() };
-            postings.extend([came_back, wasted]);
-        } else {
+        if asked.is_restocked {
             postings.push(came_back);
+        } else {
+            let scrapped =
+                Posting { kind: Kind::Adjustment, quantity: -posted.line.quantity, ..came_back.clone() };
+            postings.extend([came_back, scrapped]);
         }
-        let credit = line.credit_for(quantity, &terms);
-        taxes.push(line.tax_credit_for(quantity, &terms));
-        costs.push(line.unit_cost.map(Money::as_decimal));
-        line.credited = line.credited.plus(credit);
-        line.returned = line.returned.plus(quantity);
-        refund = refund.plus(credit);
-        lines.push(ReturnLine { line_id, quantity, is_restocked: asked.is_restocked, refund: credit });
+        lines.push(posted);
     }
-    order.credited = order.credited.plus(refund);
-    let decided = stock::decide(tx, &postings).await?;
-    let source = Source { kind: "return", id: new.id.as_uuid() };
-    let changes = json!({
-        "returnId": {"to": new.id}, "refund": {"to": refund.as_decimal()},
-        "reason": {"to": new.reason.as_str()},
-    });
-    let (id, reason) = (new.id, new.reason.to_string());
-    let finish = order::finish(tx, &mut order, source, &decided, "order.returned", &changes, actor);
-    let ((), number) = both(finish, insert(tx, new, &ids, &lines, (&taxes, &costs), refund, actor)).await?;
-    let posted = Return { id, number, reason, refund, lines, actor_id: actor, returned_at: tx.now(), order };
-    Ok(Outcome::Posted(posted))
+    let refund: Money = lines.iter().map(|posted| posted.line.refund).sum();
+    order.credited += refund;
+    let decided = decide(tx, &postings).await?;
+    let step = Step {
+        source: Source::Return(id),
+        action: Action::OrderReturned,
+        event: Event::OrderReturned,
+        changes: json!({
+            "returnId": {"to": id}, "refund": {"to": refund.plain()}, "reason": {"to": new.reason},
+        }),
+    };
+    let insert = insert(tx, new, &lines, refund, actor);
+    let ((), number) = all((order::finish(tx, &mut order, &decided, step, actor), insert)).await?;
+    Ok(Return {
+        id,
+        number,
+        reason: new.reason.clone(),
+        refund,
+        lines: lines.into_iter().map(|posted| posted.line).collect(),
+        actor_id: actor,
+        returned_at: tx.now(),
+        order,
+    })
+}
+
+/// Takes a part of an order line back, and credits it.
+fn take_back(new: &NewReturn, asked: &NewReturnLine, line: &mut OrderLine, terms: &Terms) -> PostedLine {
+    let quantity = asked.part.quantity.get();
+    let refund = line.credit_for(quantity, terms);
+    let tax = line.tax_credit_for(quantity, terms);
+    line.credited += refund;
+    line.returned += quantity;
+    let returned = ReturnLine {
+        return_id: new.request.id,
+        line_id: line.id,
+        quantity,
+        is_restocked: asked.is_restocked,
+        refund,
+    };
+    PostedLine { id: ReturnLineId::new(), line: returned, tax, unit_cost: line.unit_cost }
 }
 
 async fn insert(
     tx: &TenantTx,
     new: &NewReturn,
-    ids: &[Uuid],
-    lines: &[ReturnLine],
-    (taxes, costs): (&[Decimal], &[Option<Decimal>]),
+    lines: &[PostedLine],
     refund: Money,
-    actor: Option<Uuid>,
+    actor: ActorId,
 ) -> Result<i64, DbError> {
-    const INSERT: &str = concat!(
+    const INSERT: &str = concatcp!(
         "INSERT INTO order_returns (id, order_id, number, reason, refund, request_hash, actor_id, returned_at)
-         SELECT $1, $2, ",
-        taken_number!("return"),
-        ", $3, $4, $5, $6, $7 RETURNING number"
+         SELECT $2, $3, ",
+        counter::TAKEN,
+        ", $4, $5, $6, $7, $8 RETURNING number"
     );
     const INSERT_LINES: &str = "
         INSERT INTO order_return_lines (id, return_id, order_line_id, quantity, is_restocked, refund, tax, unit_cost)
         SELECT id, $1, line, quantity, is_restocked, refund, tax, unit_cost
           FROM unnest($2::uuid[], $3::uuid[], $4::numeric[], $5::boolean[], $6::numeric[], $7::numeric[], $8::numeric[])
                AS new (id, line, quantity, is_restocked, refund, tax, unit_cost)";
-    let (id, order) = (new.id.as_uuid(), new.order_id.as_uuid());
-    let of_lines: Vec<Uuid> = lines.iter().map(|line| line.line_id.as_uuid()).collect();
-    let quantities: Vec<Decimal> = lines.iter().map(|line| line.quantity.as_decimal()).collect();
-    let restocked: Vec<bool> = lines.iter().map(|line| line.is_restocked).collect();
-    let refunds: Vec<Decimal> = lines.iter().map(|line| line.refund.as_decimal()).collect();
-    let reason = new.reason.as_str();
-    let head = async {
-        let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 7] =
-            [&id, &order, &reason, &refund.as_decimal(), &new.request_hash, &actor, &tx.now()];
-        tx.query_one(INSERT, &parameters).await
-    };
-    let numbered = both(counter::take(tx, Counter::Return), head);
-    let lines = async {
-        tx.execute(INSERT_LINES, &[&id, &ids, &of_lines, &quantities, &restocked, &refunds, &taxes, &costs])
-            .await
-    };
-    let (((), row), _) = both(numbered, lines).await?;
-    Ok(row.try_get("number")?)
-}
-
-macro_rules! returns_where {
-    ($condition:literal) => {
-        concat!(
-            "SELECT id, order_id, number, reason, refund, request_hash, actor_id, returned_at FROM order_returns WHERE ",
-            $condition
-        )
-    };
-}
-
-/// The return that has the chosen id already, when it is this very one.
-async fn find_repeated(tx: &TenantTx, new: &NewReturn) -> Result<Option<Return>, OrderError> {
-    const FIND: &str = returns_where!("id = $1");
-    let Some(row) = tx.query_opt(FIND, &[&new.id.as_uuid()]).await? else { return Ok(None) };
-    let hash: &[u8] = row.try_get("request_hash").map_err(DbError::from)?;
-    let order: Uuid = row.try_get("order_id").map_err(DbError::from)?;
-    if hash != new.request_hash || order != new.order_id.as_uuid() {
-        return Err(OrderError::IdTaken(new.id.as_uuid()));
+    fn column<T>(lines: &[PostedLine], value: impl Fn(&PostedLine) -> T) -> Vec<T> {
+        lines.iter().map(value).collect()
     }
-    let order = order::find(tx, new.order_id).await?.ok_or(OrderError::NotFound)?;
-    Ok(with_lines(tx, &[row], &order).await?.pop())
+    let Requested { id, fingerprint, .. } = &new.request;
+    let head: tenancy::Params<'_> =
+        &[&Counter::Return, id, &new.order_id, &new.reason, &refund, fingerprint, &actor, &tx.now()];
+    let columns: tenancy::Params<'_> = &[
+        id,
+        &column(lines, |posted| posted.id),
+        &column(lines, |posted| posted.line.line_id),
+        &column(lines, |posted| posted.line.quantity),
+        &column(lines, |posted| posted.line.is_restocked),
+        &column(lines, |posted| posted.line.refund),
+        &column(lines, |posted| posted.tax),
+        &column(lines, |posted| posted.unit_cost),
+    ];
+    let head = counter::insert_numbered(tx, Counter::Return, INSERT, head);
+    let lines = async { tx.execute(INSERT_LINES, columns).await };
+    let (number, _) = all((head, lines)).await?;
+    Ok(number)
 }
 
-/// The returns of an order, the first one first.
+/// The returns of an order, oldest first.
 ///
 /// # Errors
-/// [`OrderError`].
+/// [`OrderError::NotFound`].
 pub async fn of_order(tx: &TenantTx, id: OrderId) -> Result<Vec<Return>, OrderError> {
-    const OF_ORDER: &str = returns_where!("order_id = $1 ORDER BY number");
-    let returns = async { tx.query(OF_ORDER, &[&id.as_uuid()]).await };
-    let (order, rows) = both(order::find(tx, id), returns).await?;
-    let order = order.ok_or(OrderError::NotFound)?;
-    Ok(with_lines(tx, &rows, &order).await?)
-}
-
-/// Returns of one order, with their lines: one query, whatever their number.
-async fn with_lines(tx: &TenantTx, rows: &[Row], order: &Order) -> Result<Vec<Return>, DbError> {
-    const LINES: &str = "
-        SELECT return_id, order_line_id, quantity, is_restocked, refund
-          FROM order_return_lines WHERE return_id = ANY ($1) ORDER BY id";
-    let ids: Vec<Uuid> = rows.iter().map(|row| row.try_get("id")).collect::<Result<_, _>>()?;
-    let mut lines: HashMap<Uuid, Vec<ReturnLine>> = HashMap::new();
-    for line in tx.query(LINES, &[&ids]).await? {
-        lines.entry(line.try_get("return_id")?).or_default().push(ReturnLine {
-            line_id: OrderLineId::from_uuid(line.try_get("order_line_id")?),
-            quantity: Quantity::from_decimal(line.try_get("quantity")?),
-            is_restocked: line.try_get("is_restocked")?,
-            refund: Money::from_decimal(line.try_get("refund")?),
-        });
+    struct Head {
+        id: ReturnId,
+        number: i64,
+        reason: Reason,
+        refund: Money,
+        actor_id: ActorId,
+        returned_at: DateTime<Utc>,
     }
-    let read = |(row, id): (&Row, &Uuid)| {
-        Ok(Return {
-            id: ReturnId::from_uuid(*id),
-            number: row.try_get("number")?,
-            reason: row.try_get("reason")?,
-            refund: Money::from_decimal(row.try_get("refund")?),
-            lines: lines.remove(id).unwrap_or_default(),
-            actor_id: row.try_get("actor_id")?,
-            returned_at: row.try_get("returned_at")?,
-            order: order.clone(),
-        })
+    tenancy::from_row!(Head { id, number, reason, refund, actor_id, returned_at });
+    const RETURNS: &str = "
+        SELECT id, number, reason, refund, actor_id, returned_at
+          FROM order_returns WHERE order_id = $1 ORDER BY number";
+    const LINES: &str = "
+        SELECT l.return_id, l.order_line_id, l.quantity, l.is_restocked, l.refund
+          FROM order_return_lines l JOIN order_returns r ON r.id = l.return_id
+         WHERE r.order_id = $1 ORDER BY l.id";
+    let returns = async { tx.rows::<Head>(RETURNS, &[&id]).await };
+    let lines = async { tx.rows::<ReturnLine>(LINES, &[&id]).await };
+    let (order, returns, lines) = all((order_list::find(tx, id), returns, lines)).await?;
+    let order = order.ok_or(OrderError::NotFound)?;
+    let with_lines = |head: Head| Return {
+        id: head.id,
+        number: head.number,
+        reason: head.reason,
+        refund: head.refund,
+        lines: lines.iter().filter(|line| line.return_id == head.id).cloned().collect(),
+        actor_id: head.actor_id,
+        returned_at: head.returned_at,
+        order: order.clone(),
     };
-    rows.iter().zip(&ids).map(read).collect()
+    Ok(returns.into_iter().map(with_lines).collect())
 }

@@ -1,53 +1,48 @@
-//! What an order comes to: discounts, taxes and totals of its lines, exact and rounded once per line.
+//! Pricing an order: discounts, taxes and totals of its lines, computed exactly and rounded once per line.
 //!
-//! No query here: the same lines always come to the same sums.
+//! There is no query here: the same lines always have the same totals.
 
-use rust_decimal::{Decimal, RoundingStrategy};
-use serde::{Deserialize, Serialize};
+use rust_decimal::Decimal;
+
+use values::{Money, Percent, Quantity, Rounding};
 
 use crate::catalogue::tax_class::{Rate, Taxation};
-use values::{Money, Percent, Quantity};
 
-/// How amounts are rounded to the currency.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Rounding {
-    /// 0.125 is 0.13, and -0.125 is -0.13.
-    HalfAwayFromZero,
-    /// 0.125 is 0.12, and 0.135 is 0.14 (bankers' rounding).
-    HalfEven,
-}
-
-impl Rounding {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::HalfAwayFromZero => "half_away_from_zero",
-            Self::HalfEven => "half_even",
-        }
-    }
-
-    pub(crate) fn from_column(text: &str) -> Self {
-        match text {
-            "half_even" => Self::HalfEven,
-            // The CHECK of the column leaves only this one.
-            _ => Self::HalfAwayFromZero,
-        }
-    }
-
-    pub(crate) fn round(self, amount: Decimal, decimals: u32) -> Decimal {
-        let strategy = match self {
-            Self::HalfAwayFromZero => RoundingStrategy::MidpointAwayFromZero,
-            Self::HalfEven => RoundingStrategy::MidpointNearestEven,
-        };
-        amount.round_dp_with_strategy(decimals, strategy)
-    }
-}
-
-/// What is taken off.
+/// A discount: an amount that is not negative, or 0 to 100 percent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Discount {
+pub struct Discount(DiscountKind);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum DiscountKind {
     Amount(Money),
     Percent(Percent),
+}
+
+/// The value is not a discount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a discount must be an amount that is not negative, or 0 to 100 percent")]
+pub struct DiscountError;
+
+impl Discount {
+    /// # Errors
+    /// [`DiscountError`] for a negative amount.
+    pub fn amount(amount: Money) -> Result<Self, DiscountError> {
+        if amount.is_negative() { Err(DiscountError) } else { Ok(Self(DiscountKind::Amount(amount))) }
+    }
+
+    /// # Errors
+    /// [`DiscountError`] for a percentage below 0 or above 100.
+    pub fn percent(percent: Percent) -> Result<Self, DiscountError> {
+        if percent.is_share() { Ok(Self(DiscountKind::Percent(percent))) } else { Err(DiscountError) }
+    }
+
+    /// The discount on an amount, not rounded.
+    fn on(self, amount: Decimal) -> Decimal {
+        match self.0 {
+            DiscountKind::Amount(off) => off.as_decimal(),
+            DiscountKind::Percent(percent) => percent.of(amount),
+        }
+    }
 }
 
 /// A line to be priced.
@@ -59,21 +54,21 @@ pub struct Line<'a> {
     pub taxation: Option<&'a Taxation>,
 }
 
-/// What a line comes to.
+/// A line with its discount, taxes and total.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PricedLine {
     /// Quantity times price.
     pub gross: Decimal,
-    /// Off it: the line's own discount and its share of the order's.
+    /// The line's own discount and its share of the order's discount.
     pub discount: Decimal,
-    /// Each rate with what it charged.
+    /// Each tax rate with its amount.
     pub taxes: Vec<(Rate, Decimal)>,
     pub tax: Decimal,
-    /// What is to be paid for it.
+    /// The amount that the customer pays for the line.
     pub total: Decimal,
 }
 
-/// What an order comes to: each is the sum of the lines.
+/// An order's totals; each is the sum of its lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Priced {
     pub lines: Vec<PricedLine>,
@@ -83,21 +78,18 @@ pub struct Priced {
     pub total: Decimal,
 }
 
-/// A discount that takes off more than there is.
+/// An order cannot be priced. `index` is the line's position in the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PricingError {
-    #[error("the discount is more than the line comes to")]
+    #[error("the discount exceeds the amount of the line")]
     LineDiscount { index: usize },
-    #[error("the discount is more than the order comes to")]
+    #[error("the discount exceeds the amount of the order")]
     OrderDiscount,
-    #[error("the order comes to more than can be counted")]
+    #[error("the total exceeds the largest amount, 9,999,999,999.9999")]
     TooMuch,
 }
 
-/// The largest amount that numeric(14, 4) holds, plus one step.
-const LIMIT: Decimal = Decimal::from_parts(1_410_065_408, 2, 0, false, 0);
-
-/// Prices an order of these lines, with a discount on all of it, in a currency of so many `decimals`.
+/// Prices an order with these lines and a discount on the whole order, in a currency with so many `decimals`.
 ///
 /// # Errors
 /// [`PricingError`].
@@ -108,16 +100,15 @@ pub fn price(
     decimals: u32,
 ) -> Result<Priced, PricingError> {
     let round = |amount: Decimal| rounding.round(amount, decimals);
-    let off = |discount: Option<Discount>, of: Decimal| match discount {
-        None => Decimal::ZERO,
-        Some(Discount::Amount(amount)) => round(amount.as_decimal()),
-        Some(Discount::Percent(percent)) => round(of * percent.as_decimal() / Decimal::ONE_HUNDRED),
+    let off = |discount: Option<Discount>, amount: Decimal| {
+        discount.map_or(Decimal::ZERO, |discount| round(discount.on(amount)))
     };
     let mut gross = Vec::with_capacity(lines.len());
     let mut off_line = Vec::with_capacity(lines.len());
     for (index, line) in lines.iter().enumerate() {
         let product = line.quantity.as_decimal().checked_mul(line.price.as_decimal());
-        let amount = round(product.filter(|amount| *amount < LIMIT).ok_or(PricingError::TooMuch)?);
+        let amount =
+            round(product.filter(|amount| *amount <= Money::MAX.as_decimal()).ok_or(PricingError::TooMuch)?);
         let discount = off(line.discount, amount);
         if discount > amount {
             return Err(PricingError::LineDiscount { index });
@@ -141,13 +132,13 @@ pub fn price(
     }
     let of = |part: fn(&PricedLine) -> Decimal| priced.iter().map(part).sum::<Decimal>();
     let sums = (of(|line| line.gross), of(|line| line.discount), of(|line| line.tax), of(|line| line.total));
-    if sums.0 >= LIMIT || sums.3 >= LIMIT {
+    if sums.0.max(sums.3) > Money::MAX.as_decimal() {
         return Err(PricingError::TooMuch);
     }
     Ok(Priced { lines: priced, subtotal: sums.0, discount: sums.1, tax: sums.2, total: sums.3 })
 }
 
-/// The taxes on `base`, their sum, and what is to be paid.
+/// The taxes on `base`, their sum, and the total with taxes.
 fn tax(
     base: Decimal,
     taxation: Option<&Taxation>,
@@ -166,8 +157,8 @@ fn tax(
         .collect();
     let sum: Decimal = taxes.iter().map(|(_, amount)| amount).sum();
     if taxation.is_inclusive {
-        // What is in the price is the price less its net. Each rate gets what it brings the rounded sum up by, so that they
-        // add up to it and none is negative.
+        // The tax in a price is the price less its net amount. Each rate gets the amount by which it raises the rounded sum,
+        // so that the rates add up to the tax and none is negative.
         let whole = base - round(net);
         let (mut rates_so_far, mut so_far) = (Decimal::ZERO, Decimal::ZERO);
         for (rate, amount) in taxes.iter_mut().filter(|_| !percent.is_zero()) {
@@ -181,8 +172,8 @@ fn tax(
     (taxes, sum, base + sum)
 }
 
-/// Divides `amount` among `weights` in steps of the currency, so that the shares add up to it and none is more than its
-/// weight: each gets its part rounded down, and the largest remainders a step more.
+/// Divides `amount` among `weights` in steps of the currency, so that the shares add up to `amount` and no share exceeds
+/// its weight. Each weight gets its share rounded down, and those with the largest remainders get one step more.
 fn share_out(amount: Decimal, weights: &[Decimal], decimals: u32) -> Vec<Decimal> {
     let sum: Decimal = weights.iter().sum();
     if amount.is_zero() || sum.is_zero() {
@@ -208,6 +199,8 @@ fn share_out(amount: Decimal, weights: &[Decimal], decimals: u32) -> Vec<Decimal
 
 #[cfg(test)]
 mod tests {
+    use values::Name;
+
     use super::*;
 
     fn decimal(text: &str) -> Decimal {
@@ -225,7 +218,7 @@ mod tests {
 
     fn taxation(is_inclusive: bool, percents: &[&str]) -> Taxation {
         let rates = percents.iter().map(|percent| Rate {
-            name: format!("Tax of {percent}"),
+            name: Name::parse(&format!("Tax of {percent}")).unwrap(),
             percent: Percent::parse(percent).unwrap(),
         });
         Taxation { is_inclusive, rates: rates.collect() }
@@ -246,14 +239,14 @@ mod tests {
     #[test]
     fn an_order_s_discount_is_shared_out_to_the_last_cent() {
         let lines = [line("1", "10"), line("1", "10"), line("1", "10")];
-        let ten = Some(Discount::Amount(Money::parse("10").unwrap()));
+        let ten = Some(Discount::amount(Money::parse("10").unwrap()).unwrap());
         let priced = price(&lines, ten, AWAY, 2).unwrap();
         let shares: Vec<_> = priced.lines.iter().map(|line| line.discount.to_string()).collect();
         assert_eq!(shares, ["3.34", "3.33", "3.33"]);
         assert_eq!((priced.discount, priced.total), (decimal("10"), decimal("20")));
-        let all = Some(Discount::Percent(Percent::parse("100").unwrap()));
+        let all = Some(Discount::percent(Percent::parse("100").unwrap()).unwrap());
         assert_eq!(price(&lines, all, AWAY, 2).unwrap().total, Decimal::ZERO);
-        let more = Some(Discount::Amount(Money::parse("30.01").unwrap()));
+        let more = Some(Discount::amount(Money::parse("30.01").unwrap()).unwrap());
         assert_eq!(price(&lines, more, AWAY, 2), Err(PricingError::OrderDiscount));
     }
 
@@ -283,12 +276,14 @@ mod tests {
                     quantity: Quantity::from_decimal(Decimal::new(random.i64(1..100_000), 3)),
                     price: Money::from_decimal(Decimal::new(random.i64(0..1_000_000), 4)),
                     discount: random.bool().then(|| {
-                        Discount::Percent(Percent::from_decimal(Decimal::new(random.i64(0..10_000), 2)))
+                        let percent = Decimal::new(random.i64(0..10_000), 2);
+                        Discount::percent(Percent::from_decimal(percent)).unwrap()
                     }),
                     taxation: random.bool().then_some(&inclusive),
                 })
                 .collect();
-            let discount = Discount::Percent(Percent::from_decimal(Decimal::new(random.i64(0..10_001), 2)));
+            let percent = Percent::from_decimal(Decimal::new(random.i64(0..10_001), 2));
+            let discount = Discount::percent(percent).unwrap();
             let decimals = [0, 2, 3][random.usize(0..3)];
             let priced = price(&lines, Some(discount), AWAY, decimals).unwrap();
             for line in &priced.lines {
@@ -306,8 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_is_the_column_s() {
-        assert_eq!(LIMIT, Decimal::from(10_000_000_000_i64));
+    fn an_order_beyond_the_column_is_refused() {
         let huge = [line("99999999999", "9999999999")];
         assert_eq!(price(&huge, None, AWAY, 2), Err(PricingError::TooMuch));
     }

@@ -1,41 +1,39 @@
-//! Goods receipts: what arrived of an order to a supplier. Stock changes here, and nowhere else in purchasing.
+//! Goods receipts: goods of a purchase order that arrived, and the reversal of a receipt that was wrong.
 
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use rust_decimal::Decimal;
-use tenancy::{DbError, TenantTx, both};
-use tokio_postgres::Row;
-use uuid::Uuid;
+use const_format::concatcp;
+use futures_util::TryFutureExt as _;
+use tenancy::{DbError, TenantTx, all};
+use values::{ActorId, Quantity, ShortText};
 
-use crate::ids::{PurchaseOrderId, PurchaseOrderLineId, ReceiptId};
-use crate::purchasing::purchase_order::{self, PurchaseOrder, PurchaseStatus};
-use crate::records::counter::{self, Counter, taken_number};
-use crate::records::document::{self, Part, PartError};
-use crate::stock::movement::Kind;
-use crate::stock::posting::{self as stock, Posting, Source, StockError, UnitCost};
-use values::Quantity;
-use values::ShortText;
+use crate::ids::{PurchaseOrderId, PurchaseOrderLineId, ReceiptId, ReceiptLineId, VariantId};
+use crate::purchasing::purchase_order::{self, PurchaseOrder};
+use crate::purchasing::purchase_order_list;
+use crate::records::audit::Action;
+use crate::records::counter::{self, Counter};
+use crate::records::document::{self, IdTaken, Outcome, Part, PartError, Requested, Share};
+use crate::records::event::Event;
+use crate::statuses::PurchaseStatus;
+use crate::stock::movement::{Kind, Source};
+use crate::stock::posting::{Posting, StockError, UnitCost, decide};
 
 /// A receipt to be posted.
 #[derive(Debug, Clone)]
 pub struct NewReceipt {
-    pub id: ReceiptId,
-    /// Whether the client chose the id, so that it may have been used before.
-    pub has_chosen_id: bool,
+    pub request: Requested<ReceiptId>,
     pub order_id: PurchaseOrderId,
-    pub what: Arrival,
-    /// Tells a repetition from another receipt with the same id.
-    pub request_hash: Vec<u8>,
+    pub content: Content,
 }
 
 /// What a receipt books.
 #[derive(Debug, Clone)]
-pub enum Arrival {
-    /// So much of which lines has come; all that is still to come when there are none.
+pub enum Content {
+    /// These quantities have arrived; everything that is still open when there are none.
     Goods {
         parts: Vec<Part<PurchaseOrderLineId>>,
-        /// The supplier's number of the delivery: booked once.
+        /// The supplier's number of the delivery. Each is booked once.
         delivery_note: Option<ShortText>,
     },
     /// An earlier receipt was wrong: all of it is taken back.
@@ -48,40 +46,55 @@ pub struct Receipt {
     pub id: ReceiptId,
     pub number: i64,
     pub order_id: PurchaseOrderId,
-    pub delivery_note: Option<String>,
+    pub delivery_note: Option<ShortText>,
     /// The receipt that this one takes back.
     pub reverses: Option<ReceiptId>,
     pub is_reversed: bool,
-    pub actor_id: Option<Uuid>,
+    pub actor_id: ActorId,
     pub received_at: DateTime<Utc>,
-    pub lines: Vec<Part<PurchaseOrderLineId>>,
+    pub lines: Vec<ReceiptLine>,
 }
 
-/// Whether a receipt was posted now or had been before; with the order as it is.
+tenancy::from_row!(Receipt {
+    id, number, order_id: "purchase_order_id", delivery_note, reverses, is_reversed, actor_id, received_at,
+} with { lines: Vec::new() });
+
+/// A line of a posted receipt.
+#[derive(Debug, Clone)]
+pub struct ReceiptLine {
+    receipt_id: ReceiptId,
+    /// The line of the purchase order.
+    pub line_id: PurchaseOrderLineId,
+    /// Negative where goods are taken back.
+    pub quantity: Quantity,
+}
+
+tenancy::from_row!(ReceiptLine { receipt_id, line_id: "purchase_order_line_id", quantity });
+
+/// A receipt with its purchase order as it is afterwards.
 #[derive(Debug)]
-pub enum Outcome {
-    Posted(Receipt, PurchaseOrder),
-    /// The same receipt under the same client-chosen id: nothing was changed again.
-    Repeated(Receipt, PurchaseOrder),
+pub struct Received {
+    pub receipt: Receipt,
+    pub order: PurchaseOrder,
 }
 
 /// A receipt was not posted.
 #[derive(Debug, thiserror::Error)]
 pub enum ReceiptError {
-    #[error("there is no such order")]
+    #[error("there is no such purchase order")]
     NotFound,
-    #[error("the order has no such receipt, or it takes back another one itself")]
+    #[error("the purchase order has no such receipt, or the receipt is a reversal itself")]
     UnknownReceipt,
-    #[error("the receipt was reversed already")]
+    #[error("the receipt has been reversed already")]
     Reversed,
-    #[error("nothing can be received of an order that is {}", .0.as_str())]
+    #[error("goods cannot be received for a purchase order with the status {0}")]
     NotOpen(PurchaseStatus),
-    #[error("nothing of the order is still to come")]
+    #[error("all goods of the purchase order have been received")]
     NothingOpen,
-    #[error("the delivery note {0} of this supplier is booked already")]
+    #[error("the delivery note {0} of this supplier has been booked already")]
     DeliveryNote(ShortText),
-    #[error("another receipt has the id {0} already")]
-    IdTaken(Uuid),
+    #[error(transparent)]
+    IdTaken(#[from] IdTaken),
     #[error(transparent)]
     Part(#[from] PartError),
     #[error(transparent)]
@@ -90,149 +103,186 @@ pub enum ReceiptError {
     Db(#[from] DbError),
 }
 
-/// Posts a receipt under the order's lock: never more than was ordered and is tolerated, whoever else receives.
+/// Posts a receipt under the lock of its purchase order: never more than ordered plus the over-receipt tolerance,
+/// whoever else receives at the same time.
 ///
 /// # Errors
 /// [`ReceiptError`]; the caller rolls back.
-pub async fn post(tx: &TenantTx, new: &NewReceipt, actor: Option<Uuid>) -> Result<Outcome, ReceiptError> {
-    const SAVE_LINES: &str = "
-        UPDATE purchase_order_lines l SET received = new.received
-          FROM unnest($1::uuid[], $2::numeric[]) AS new (id, received) WHERE l.id = new.id";
-    if new.has_chosen_id {
-        document::claim(tx, new.id.as_uuid()).await?;
-        if let Some(outcome) = repeated(tx, new).await? {
-            return Ok(outcome);
-        }
+pub async fn post(
+    tx: &TenantTx,
+    new: &NewReceipt,
+    actor: ActorId,
+) -> Result<Outcome<Received>, ReceiptError> {
+    document::once(tx, &new.request, find_repeated(tx, new), post_new(tx, new, actor)).await
+}
+
+async fn find_repeated(tx: &TenantTx, new: &NewReceipt) -> Result<Option<Received>, ReceiptError> {
+    const IS_SAME: &str =
+        "SELECT request_hash = $2 AND purchase_order_id = $3 FROM goods_receipts WHERE id = $1";
+    let Requested { id, fingerprint, .. } = &new.request;
+    let params: tenancy::Params<'_> = &[id, fingerprint, &new.order_id];
+    if !document::is_repeated::<ReceiptError>(tx, *id, IS_SAME, params).await? {
+        return Ok(None);
     }
-    let mut order = purchase_order::lock(tx, new.order_id).await?.ok_or(ReceiptError::NotFound)?;
-    // By the lines' places: how much comes, negative where it is taken back, and what it cost.
-    let changes: Vec<(usize, Quantity, UnitCost)> = match &new.what {
-        Arrival::Goods { parts, .. } => {
-            if !order.status.is_open() {
-                return Err(ReceiptError::NotOpen(order.status));
-            }
-            let chosen = match parts.as_slice() {
-                [] => {
-                    let open: Vec<_> = order.lines.iter().map(|line| (line.id, line.open())).collect();
-                    document::all_that_is_left(&open)
-                }
-                parts => {
-                    let most: Vec<_> = order.lines.iter().map(|line| (line.id, line.receivable())).collect();
-                    document::merge(&most, parts.iter().copied())?
-                }
-            };
-            if chosen.is_empty() {
-                return Err(ReceiptError::NothingOpen);
-            }
-            let cost = |at: usize| UnitCost::Known(order.lines[at].unit_cost);
-            chosen.into_iter().map(|(at, quantity)| (at, quantity, cost(at))).collect()
-        }
-        Arrival::Reversal(id) => reversal_of(tx, &order, *id).await?,
+    let order = purchase_order_list::find(tx, new.order_id).await?.ok_or(ReceiptError::NotFound)?;
+    let receipt = of_order(tx, new.order_id).await?.into_iter().find(|receipt| receipt.id == *id);
+    Ok(receipt.map(|receipt| Received { receipt, order }))
+}
+
+/// A change of one line of the purchase order.
+struct Change {
+    /// The position of the line.
+    at: usize,
+    /// Negative where goods are taken back.
+    quantity: Quantity,
+    unit_cost: UnitCost,
+}
+
+async fn post_new(tx: &TenantTx, new: &NewReceipt, actor: ActorId) -> Result<Received, ReceiptError> {
+    let mut order = purchase_order_list::lock(tx, new.order_id).await?.ok_or(ReceiptError::NotFound)?;
+    let changes = match &new.content {
+        Content::Goods { parts, .. } => arrival_of(&order, parts)?,
+        Content::Reversal(id) => reversal_of(tx, &order, *id).await?,
     };
-    let ids: Vec<Uuid> = changes.iter().map(|_| Uuid::now_v7()).collect();
-    let postings: Vec<Posting> = changes
-        .iter()
-        .zip(&ids)
-        .map(|((at, quantity, unit_cost), id)| Posting {
-            kind: Kind::Purchase,
-            variant_id: order.lines[*at].variant_id,
-            location_id: order.location_id,
-            quantity: *quantity,
-            reserved: Quantity::ZERO,
-            unit_cost: *unit_cost,
-            reason: None,
-            line_id: *id,
-        })
-        .collect();
-    for (at, quantity, _) in &changes {
-        let line = &mut order.lines[*at];
-        line.received = line.received.plus(*quantity);
+    let ids: Vec<ReceiptLineId> = changes.iter().map(|_| ReceiptLineId::new()).collect();
+    let posting = |(change, id): (&Change, &ReceiptLineId)| Posting {
+        kind: Kind::Purchase,
+        variant_id: order.lines[change.at].variant_id,
+        location_id: order.location_id,
+        quantity: change.quantity,
+        reserved: Quantity::ZERO,
+        unit_cost: change.unit_cost,
+        reason: None,
+        line_id: (*id).into(),
+    };
+    let postings: Vec<Posting> = changes.iter().zip(&ids).map(posting).collect();
+    for change in &changes {
+        order.lines[change.at].received += change.quantity;
     }
     let was = order.status;
-    let is_complete = order.lines.iter().all(|line| line.open().is_zero());
-    order.status = match new.what {
-        Arrival::Goods { .. } if is_complete => PurchaseStatus::Received,
-        // It waits for its goods again.
-        Arrival::Reversal(_) if was == PurchaseStatus::Received => PurchaseStatus::Confirmed,
-        _ => was,
-    };
-    let lines: Vec<Part<PurchaseOrderLineId>> = changes
+    order.status = status_after(&order, &new.content);
+    let lines: Vec<ReceiptLine> = changes
         .iter()
-        .map(|(at, quantity, _)| Part { line_id: order.lines[*at].id, quantity: *quantity })
+        .map(|change| ReceiptLine {
+            receipt_id: new.request.id,
+            line_id: order.lines[change.at].id,
+            quantity: change.quantity,
+        })
         .collect();
-    let source = Source { kind: "goods_receipt", id: new.id.as_uuid() };
-    let (line_ids, received): (Vec<Uuid>, Vec<Decimal>) =
-        order.lines.iter().map(|line| (line.id.as_uuid(), line.received.as_decimal())).unzip();
-    let action = match new.what {
-        Arrival::Goods { .. } => "purchase_order.received",
-        Arrival::Reversal(_) => "purchase_order.receipt_reversed",
+    let step: (_, fn(_) -> _) = match new.content {
+        Content::Goods { .. } => (Action::PurchaseOrderReceived, Event::PurchaseOrderReceived),
+        Content::Reversal(_) => (Action::PurchaseOrderReceiptReversed, Event::PurchaseOrderReceiptReversed),
     };
-    let save_lines = async { tx.execute(SAVE_LINES, &[&line_ids, &received]).await };
-    let set_status = purchase_order::set_status(tx, order.id, action, was, order.status, actor);
-    // Before the levels are decided on: their alerts depend on what is still to come.
-    let save = async { both(save_lines, set_status).await.map_err(ReceiptError::from) };
-    let decide = async { stock::decide(tx, &postings).await.map_err(ReceiptError::from) };
-    let (_, decided) = both(save, decide).await?;
+    // The order's lines are saved before the levels are decided: their alerts depend on incoming stock.
+    let save = save_lines(tx, &order).err_into();
+    let set_status = purchase_order::set_status(tx, order.id, step, (was, order.status), actor).err_into();
+    let decide = decide(tx, &postings).err_into::<ReceiptError>();
+    let ((), (), decided) = all((save, set_status, decide)).await?;
+    // The statement that may be refused goes first: its error is the one to return.
     let insert = insert(tx, new, &order, &ids, &lines, actor);
-    // What may be refused goes first: its error is the one to tell.
-    let written = both(insert, decided.write(tx, source, actor)).await;
-    let (number, _) = written.map_err(|error| match (error.constraint(), &new.what) {
-        (
-            Some("goods_receipts_delivery_note_key"),
-            Arrival::Goods { delivery_note: Some(delivery_note), .. },
-        ) => ReceiptError::DeliveryNote(delivery_note.clone()),
-        (Some("goods_receipts_reverses_key"), _) => ReceiptError::Reversed,
-        _ => error.into(),
-    })?;
-    let order = purchase_order::find(tx, order.id).await?.ok_or(ReceiptError::NotFound)?;
-    let (delivery_note, reverses) = match &new.what {
-        Arrival::Goods { delivery_note, .. } => (delivery_note.as_ref().map(ToString::to_string), None),
-        Arrival::Reversal(id) => (None, Some(*id)),
-    };
+    let written = all((insert, decided.write(tx, Source::GoodsReceipt(new.request.id), actor))).await;
+    let (number, ()) = written.map_err(|error| on_insert(error, &new.content))?;
+    let order = purchase_order_list::find(tx, order.id).await?.ok_or(ReceiptError::NotFound)?;
+    let (delivery_note, reverses) = new.content.columns();
     let receipt = Receipt {
-        id: new.id,
+        id: new.request.id,
         number,
         order_id: order.id,
-        delivery_note,
+        delivery_note: delivery_note.cloned(),
         reverses,
         is_reversed: false,
         actor_id: actor,
         received_at: tx.now(),
         lines,
     };
-    Ok(Outcome::Posted(receipt, order))
+    Ok(Received { receipt, order })
 }
 
-/// What taking an earlier receipt back changes.
+impl Content {
+    /// The delivery note, and the receipt that is reversed.
+    fn columns(&self) -> (Option<&ShortText>, Option<ReceiptId>) {
+        match self {
+            Self::Goods { delivery_note, .. } => (delivery_note.as_ref(), None),
+            Self::Reversal(id) => (None, Some(*id)),
+        }
+    }
+}
+
+fn on_insert(error: DbError, content: &Content) -> ReceiptError {
+    match (error.constraint(), content.columns()) {
+        (Some("goods_receipts_delivery_note_key"), (Some(note), _)) => {
+            ReceiptError::DeliveryNote(note.clone())
+        }
+        (Some("goods_receipts_reverses_key"), _) => ReceiptError::Reversed,
+        _ => error.into(),
+    }
+}
+
+/// The changes of goods that have arrived.
+fn arrival_of(
+    order: &PurchaseOrder,
+    parts: &[Part<PurchaseOrderLineId>],
+) -> Result<Vec<Change>, ReceiptError> {
+    if !order.status.is_open() {
+        return Err(ReceiptError::NotOpen(order.status));
+    }
+    let shares = match parts {
+        [] => {
+            let open: Vec<_> = order.lines.iter().map(|line| (line.id, line.open())).collect();
+            document::all_left(&open)
+        }
+        parts => {
+            let most: Vec<_> = order.lines.iter().map(|line| (line.id, line.receivable())).collect();
+            document::merge(&most, parts.iter().copied())?
+        }
+    };
+    if shares.is_empty() {
+        return Err(ReceiptError::NothingOpen);
+    }
+    let change = |Share { at, quantity }| Change {
+        at,
+        quantity,
+        unit_cost: UnitCost::Known(order.lines[at].unit_cost),
+    };
+    Ok(shares.into_iter().map(change).collect())
+}
+
+/// The changes that take an earlier receipt back.
 async fn reversal_of(
     tx: &TenantTx,
     order: &PurchaseOrder,
     id: ReceiptId,
-) -> Result<Vec<(usize, Quantity, UnitCost)>, ReceiptError> {
+) -> Result<Vec<Change>, ReceiptError> {
     if order.status == PurchaseStatus::ClosedShort {
         return Err(ReceiptError::NotOpen(order.status));
     }
-    let (receipts, untouched) = both(of_order(tx, order.id), untouched_since(tx, id)).await?;
+    let (receipts, untouched) = all((of_order(tx, order.id), untouched_since(tx, id))).await?;
     let receipt = receipts.iter().find(|receipt| receipt.id == id && receipt.reverses.is_none());
     let receipt = receipt.ok_or(ReceiptError::UnknownReceipt)?;
     if receipt.is_reversed {
         return Err(ReceiptError::Reversed);
     }
-    let change = |part: &Part<PurchaseOrderLineId>| {
-        let at = order.lines.iter().position(|line| line.id == part.line_id)?;
+    let change = |received: &ReceiptLine| {
+        let at = order.lines.iter().position(|line| line.id == received.line_id)?;
         let line = &order.lines[at];
-        let cost = match untouched.get(&line.variant_id.as_uuid()) {
-            Some(last) => UnitCost::KnownSince(line.unit_cost, *last),
+        let unit_cost = match untouched.get(&line.variant_id) {
+            Some(position) => UnitCost::KnownSince(line.unit_cost, *position),
             None => UnitCost::Average,
         };
-        Some((at, part.quantity.negated(), cost))
+        Some(Change { at, quantity: -received.quantity, unit_cost })
     };
     Ok(receipt.lines.iter().filter_map(change).collect())
 }
 
-/// The variants of which nothing has gone at their average cost since a receipt, so that what it did to that can be taken
-/// back; with the last place in their ledger. What was taken back or came back as waste has not gone at the average.
-async fn untouched_since(tx: &TenantTx, id: ReceiptId) -> Result<HashMap<Uuid, i64>, DbError> {
+/// The variants of which nothing has left at the average cost since a receipt, each with the last position in its ledger.
+/// The effect of the receipt on their average cost can be taken back. Goods that were taken back or scrapped have not
+/// left at the average cost.
+async fn untouched_since(tx: &TenantTx, id: ReceiptId) -> Result<HashMap<VariantId, i64>, DbError> {
+    struct Untouched {
+        variant_id: VariantId,
+        last: i64,
+    }
+    tenancy::from_row!(Untouched { variant_id, last });
     const UNTOUCHED: &str = "
         SELECT came.variant_id, max(later.position) AS last
           FROM stock_movements came
@@ -243,106 +293,95 @@ async fn untouched_since(tx: &TenantTx, id: ReceiptId) -> Result<HashMap<Uuid, i
          GROUP BY came.variant_id
         HAVING count(*) FILTER (WHERE later.quantity < 0 AND later.kind <> 'purchase'
                                   AND NOT (later.kind = 'adjustment' AND later.source_type = 'return')) = 0";
-    let rows = tx.query(UNTOUCHED, &[&id.as_uuid()]).await?;
-    rows.iter().map(|row| Ok((row.try_get("variant_id")?, row.try_get("last")?))).collect()
+    let rows = tx.rows::<Untouched>(UNTOUCHED, &[&id]).await?;
+    Ok(rows.into_iter().map(|row| (row.variant_id, row.last)).collect())
+}
+
+fn status_after(order: &PurchaseOrder, content: &Content) -> PurchaseStatus {
+    let is_complete = order.lines.iter().all(|line| line.open().is_zero());
+    match content {
+        Content::Goods { .. } if is_complete => PurchaseStatus::Received,
+        // It waits for its goods again.
+        Content::Reversal(_) if order.status == PurchaseStatus::Received => PurchaseStatus::Confirmed,
+        Content::Goods { .. } | Content::Reversal(_) => order.status,
+    }
+}
+
+async fn save_lines(tx: &TenantTx, order: &PurchaseOrder) -> Result<(), DbError> {
+    const SAVE: &str = "
+        UPDATE purchase_order_lines l SET received = new.received
+          FROM unnest($1::uuid[], $2::numeric[]) AS new (id, received) WHERE l.id = new.id";
+    let ids: Vec<PurchaseOrderLineId> = order.lines.iter().map(|line| line.id).collect();
+    let received: Vec<Quantity> = order.lines.iter().map(|line| line.received).collect();
+    tx.execute(SAVE, &[&ids, &received]).await.map(drop)
 }
 
 async fn insert(
     tx: &TenantTx,
     new: &NewReceipt,
     order: &PurchaseOrder,
-    ids: &[Uuid],
-    lines: &[Part<PurchaseOrderLineId>],
-    actor: Option<Uuid>,
+    ids: &[ReceiptLineId],
+    lines: &[ReceiptLine],
+    actor: ActorId,
 ) -> Result<i64, DbError> {
-    const INSERT: &str = concat!(
+    const INSERT: &str = concatcp!(
         "INSERT INTO goods_receipts (id, number, purchase_order_id, supplier_id, delivery_note, reverses, request_hash,
                                      actor_id, received_at)
-         SELECT $1, ",
-        taken_number!("goods_receipt"),
-        ", $2, $3, $4, $5, $6, $7, $8 RETURNING number"
+         SELECT $2, ",
+        counter::TAKEN,
+        ", $3, $4, $5, $6, $7, $8, $9 RETURNING number"
     );
     const INSERT_LINES: &str = "
         INSERT INTO goods_receipt_lines (id, receipt_id, purchase_order_line_id, quantity)
         SELECT id, $1, line, quantity
           FROM unnest($2::uuid[], $3::uuid[], $4::numeric[]) AS new (id, line, quantity)";
     const MARK: &str = "UPDATE goods_receipts SET is_reversed = true WHERE id = $1";
-    let (note, reverses) = match &new.what {
-        Arrival::Goods { delivery_note, .. } => (delivery_note.as_ref().map(ShortText::as_str), None),
-        Arrival::Reversal(id) => (None, Some(id.as_uuid())),
+    let (delivery_note, reverses) = new.content.columns();
+    let Requested { id, fingerprint, .. } = &new.request;
+    let head: tenancy::Params<'_> = &[
+        &Counter::GoodsReceipt,
+        id,
+        &order.id,
+        &order.supplier_id,
+        &delivery_note,
+        &reverses,
+        fingerprint,
+        &actor,
+        &tx.now(),
+    ];
+    let order_lines: Vec<PurchaseOrderLineId> = lines.iter().map(|line| line.line_id).collect();
+    let quantities: Vec<Quantity> = lines.iter().map(|line| line.quantity).collect();
+    let head = counter::insert_numbered(tx, Counter::GoodsReceipt, INSERT, head);
+    let lines = async { tx.execute(INSERT_LINES, &[id, &ids, &order_lines, &quantities]).await };
+    let mark = async {
+        match reverses {
+            Some(reversed) => tx.execute(MARK, &[&reversed]).await,
+            None => Ok(0),
+        }
     };
-    let id = new.id.as_uuid();
-    let of_lines: Vec<Uuid> = lines.iter().map(|part| part.line_id.as_uuid()).collect();
-    let quantities: Vec<Decimal> = lines.iter().map(|part| part.quantity.as_decimal()).collect();
-    let head = async {
-        let (of, supplier) = (order.id.as_uuid(), order.supplier_id.as_uuid());
-        let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 8] =
-            [&id, &of, &supplier, &note, &reverses, &new.request_hash, &actor, &tx.now()];
-        tx.query_one(INSERT, &parameters).await
-    };
-    let rest = async {
-        let lines = async { tx.execute(INSERT_LINES, &[&id, &ids, &of_lines, &quantities]).await };
-        let mark = async {
-            match reverses {
-                Some(_) => tx.execute(MARK, &[&reverses]).await,
-                None => Ok(0),
-            }
-        };
-        both(lines, mark).await.map(drop)
-    };
-    let (((), row), ()) = both(both(counter::take(tx, Counter::GoodsReceipt), head), rest).await?;
-    Ok(row.try_get("number")?)
+    let (number, _, _) = all((head, lines, mark)).await?;
+    Ok(number)
 }
 
-/// The receipt that has the chosen id already, when it is this very one.
-async fn repeated(tx: &TenantTx, new: &NewReceipt) -> Result<Option<Outcome>, ReceiptError> {
-    const REPEATED: &str = "SELECT purchase_order_id, request_hash FROM goods_receipts WHERE id = $1";
-    let Some(row) = tx.query_opt(REPEATED, &[&new.id.as_uuid()]).await? else { return Ok(None) };
-    let hash: &[u8] = row.try_get("request_hash").map_err(DbError::from)?;
-    let of: Uuid = row.try_get("purchase_order_id").map_err(DbError::from)?;
-    if hash != new.request_hash || of != new.order_id.as_uuid() {
-        return Err(ReceiptError::IdTaken(new.id.as_uuid()));
-    }
-    let order = purchase_order::find(tx, new.order_id).await?.ok_or(ReceiptError::NotFound)?;
-    let receipt = of_order(tx, new.order_id).await?.into_iter().find(|receipt| receipt.id == new.id);
-    Ok(receipt.map(|receipt| Outcome::Repeated(receipt, order)))
-}
-
-/// The receipts of an order, the first one first.
+/// The receipts of a purchase order, oldest first.
 ///
 /// # Errors
 /// [`DbError`].
 pub async fn of_order(tx: &TenantTx, order: PurchaseOrderId) -> Result<Vec<Receipt>, DbError> {
     const RECEIPTS: &str = "
-        SELECT id, number, delivery_note, reverses, is_reversed, actor_id, received_at
+        SELECT id, number, purchase_order_id, delivery_note, reverses, is_reversed, actor_id, received_at
           FROM goods_receipts WHERE purchase_order_id = $1 ORDER BY number";
     const LINES: &str = "
         SELECT l.receipt_id, l.purchase_order_line_id, l.quantity
           FROM goods_receipt_lines l JOIN goods_receipts r ON r.id = l.receipt_id
          WHERE r.purchase_order_id = $1 ORDER BY l.id";
-    let of = order.as_uuid();
-    let receipts = async { tx.query(RECEIPTS, &[&of]).await };
-    let lines = async { tx.query(LINES, &[&of]).await };
-    let (receipts, lines) = both(receipts, lines).await?;
-    let mut parts: Vec<(Uuid, Part<PurchaseOrderLineId>)> = Vec::with_capacity(lines.len());
-    for row in &lines {
-        let line_id = PurchaseOrderLineId::from_uuid(row.try_get("purchase_order_line_id")?);
-        let quantity = Quantity::from_decimal(row.try_get("quantity")?);
-        parts.push((row.try_get("receipt_id")?, Part { line_id, quantity }));
+    let receipts = async { tx.rows::<Receipt>(RECEIPTS, &[&order]).await };
+    let lines = async { tx.rows::<ReceiptLine>(LINES, &[&order]).await };
+    let (mut receipts, lines) = all((receipts, lines)).await?;
+    for line in lines {
+        if let Some(receipt) = receipts.iter_mut().find(|receipt| receipt.id == line.receipt_id) {
+            receipt.lines.push(line);
+        }
     }
-    let read = |row: &Row| {
-        let id: Uuid = row.try_get("id")?;
-        Ok(Receipt {
-            id: ReceiptId::from_uuid(id),
-            number: row.try_get("number")?,
-            order_id: order,
-            delivery_note: row.try_get("delivery_note")?,
-            reverses: row.try_get::<_, Option<_>>("reverses")?.map(ReceiptId::from_uuid),
-            is_reversed: row.try_get("is_reversed")?,
-            actor_id: row.try_get("actor_id")?,
-            received_at: row.try_get("received_at")?,
-            lines: parts.iter().filter(|(of, _)| *of == id).map(|(_, part)| *part).collect(),
-        })
-    };
-    receipts.iter().map(read).collect()
+    Ok(receipts)
 }

@@ -3,5 +3,7 @@
 
 pub mod goods_receipt;
 pub mod purchase_order;
+pub mod purchase_order_list;
 pub mod reorder;
 pub mod supplier;
+pub mod supplier_price;

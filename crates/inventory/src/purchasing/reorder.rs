@@ -1,67 +1,108 @@
-//! What to order again: for each variant that is low or out and not covered, how much of it, from whom and at what price.
+//! Reorder suggestions: for each variant that is low or out and not covered, how many to order, from whom and at what
+//! price.
 
 use chrono::TimeDelta;
 use const_format::concatcp;
 use rust_decimal::Decimal;
 use tenancy::{DbError, TenantTx};
-use tokio_postgres::Row;
+use values::{Money, Quantity, Sku};
 
 use crate::ids::{LocationId, SupplierId, VariantId};
 use crate::purchasing::purchase_order;
 use crate::stock::alert::{COMING, IS_COVERED, TODAY};
-use values::{Money, Quantity};
 
-/// What one order to a supplier could be.
+/// A purchase order that could be placed with one supplier.
 #[derive(Debug, Clone)]
 pub struct Suggestion {
-    /// `None` for what no supplier has a price for.
+    /// `None` for variants for which no supplier has a price.
     pub supplier: Option<(SupplierId, String)>,
     pub location_id: LocationId,
     pub lines: Vec<SuggestedLine>,
 }
 
-/// A line of that order.
+/// A line of a suggestion.
 #[derive(Debug, Clone)]
 pub struct SuggestedLine {
     pub variant_id: VariantId,
-    pub sku: String,
+    pub sku: Sku,
     pub name: String,
     pub available: Quantity,
     pub incoming: Quantity,
     pub reorder_level: Quantity,
-    /// Sold in the last 30 days, less what came back.
+    /// Sold in the last 30 days, less what was returned.
     pub sold: Quantity,
-    /// How much to order.
+    /// How many to order.
     pub quantity: Quantity,
     pub price: Option<SuggestedPrice>,
 }
 
-/// The latest price of the supplier that asks least.
+/// The price in force of the cheapest supplier.
 #[derive(Debug, Clone)]
 pub struct SuggestedPrice {
     pub cost: Money,
+    /// The code of the currency.
     pub currency: String,
-    pub supplier_sku: Option<String>,
+    pub supplier_sku: Option<Sku>,
     pub minimum_quantity: Option<Quantity>,
     pub lead_time_days: Option<i16>,
 }
 
-/// No more lines are suggested at once; the longest low come first.
+/// Suggestions, and whether there are more than [`MAX_LINES`] lines.
+#[derive(Debug, Clone)]
+pub struct Suggestions {
+    pub suggestions: Vec<Suggestion>,
+    pub has_more: bool,
+}
+
+/// The largest number of suggested lines. Variants that have been low for longest come first.
 pub const MAX_LINES: i64 = 1000;
 
-/// Days of sales that an order is to last for.
+/// The number of days of sales for which an order should last.
 const DAYS: i64 = 30;
 
-/// Suggestions by supplier and location, for one location or all. Whether there are more than [`MAX_LINES`] comes with them.
+struct Row {
+    variant_id: VariantId,
+    location_id: LocationId,
+    sku: Sku,
+    name: String,
+    available: Quantity,
+    incoming: Quantity,
+    reorder_level: Quantity,
+    sold: Quantity,
+    supplier_id: Option<SupplierId>,
+    supplier_name: Option<String>,
+    cost: Option<Money>,
+    currency: Option<String>,
+    supplier_sku: Option<Sku>,
+    minimum_quantity: Option<Quantity>,
+    lead_time_days: Option<i16>,
+}
+
+tenancy::from_row!(Row {
+    variant_id,
+    location_id,
+    sku,
+    name,
+    available,
+    incoming,
+    reorder_level,
+    sold,
+    supplier_id,
+    supplier_name,
+    cost,
+    currency,
+    supplier_sku,
+    minimum_quantity,
+    lead_time_days,
+});
+
+/// Suggestions by supplier and location: for one location, or for all.
 ///
-/// Of several suppliers the one that asks least in the business's currency is taken, then the one that asks least at all.
+/// Of several suppliers the cheapest in the business's currency is chosen, and without one the cheapest in any currency.
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn suggest(
-    tx: &TenantTx,
-    location: Option<LocationId>,
-) -> Result<(Vec<Suggestion>, bool), DbError> {
+pub async fn suggest(tx: &TenantTx, location: Option<LocationId>) -> Result<Suggestions, DbError> {
     const SUGGEST: &str = concatcp!(
         "WITH needed AS (
             SELECT a.id, a.variant_id, a.location_id, coming.incoming
@@ -102,16 +143,12 @@ pub async fn suggest(
          ORDER BY b.supplier_name, b.supplier_id, n.location_id, b.currency, n.id"
     );
     let since = tx.now() - TimeDelta::days(DAYS);
-    let location = location.map(LocationId::as_uuid);
-    let mut rows = tx.query(SUGGEST, &[&tx.now(), &since, &(MAX_LINES + 1), &location]).await?;
+    let mut rows = tx.rows::<Row>(SUGGEST, &[&tx.now(), &since, &(MAX_LINES + 1), &location]).await?;
     let has_more = rows.len() as i64 > MAX_LINES;
     rows.truncate(MAX_LINES as usize);
     let mut suggestions: Vec<Suggestion> = Vec::new();
-    for row in &rows {
-        let supplier_id = row.try_get::<_, Option<_>>("supplier_id")?.map(SupplierId::from_uuid);
-        let supplier = supplier_id.zip(row.try_get("supplier_name")?);
-        let location_id = LocationId::from_uuid(row.try_get("location_id")?);
-        let line = SuggestedLine::from_row(row)?;
+    for row in rows {
+        let (supplier, location_id, line) = row.into_parts();
         match suggestions.last_mut() {
             Some(last) if last.supplier == supplier && last.takes(location_id, &line) => {
                 last.lines.push(line)
@@ -119,51 +156,51 @@ pub async fn suggest(
             _ => suggestions.push(Suggestion { supplier, location_id, lines: vec![line] }),
         }
     }
-    Ok((suggestions, has_more))
+    Ok(Suggestions { suggestions, has_more })
 }
 
 impl Suggestion {
-    /// Whether one order can hold this line too: to one place, in one currency, and with no more lines than an order has.
+    /// Whether one purchase order can hold this line, too: for one location, in one currency, and with no more lines
+    /// than a purchase order may have.
     fn takes(&self, location_id: LocationId, line: &SuggestedLine) -> bool {
-        let currency = |line: &SuggestedLine| line.price.as_ref().map(|price| price.currency.clone());
+        fn currency(line: &SuggestedLine) -> Option<&str> {
+            line.price.as_ref().map(|price| price.currency.as_str())
+        }
         self.location_id == location_id
             && self.lines.first().map(currency) == Some(currency(line))
             && self.lines.len() < purchase_order::MAX_LINES
     }
 }
 
-impl SuggestedLine {
-    fn from_row(row: &Row) -> Result<Self, DbError> {
-        let quantity = |column: &str| row.try_get(column).map(Quantity::from_decimal);
-        let minimum_quantity = row.try_get::<_, Option<_>>("minimum_quantity")?.map(Quantity::from_decimal);
-        let price = match row.try_get::<_, Option<Decimal>>("cost")? {
-            Some(cost) => Some(SuggestedPrice {
-                cost: Money::from_decimal(cost),
-                currency: row.try_get("currency")?,
-                supplier_sku: row.try_get("supplier_sku")?,
-                minimum_quantity,
-                lead_time_days: row.try_get("lead_time_days")?,
-            }),
-            None => None,
-        };
-        let (available, incoming) = (quantity("available")?, quantity("incoming")?);
-        let (reorder_level, sold) = (quantity("reorder_level")?, quantity("sold")?);
-        Ok(Self {
-            variant_id: VariantId::from_uuid(row.try_get("variant_id")?),
-            sku: row.try_get("sku")?,
-            name: row.try_get("name")?,
-            quantity: to_order(available, incoming, reorder_level, sold, minimum_quantity),
-            available,
-            incoming,
-            reorder_level,
-            sold,
+impl Row {
+    fn into_parts(self) -> (Option<(SupplierId, String)>, LocationId, SuggestedLine) {
+        let quantity =
+            to_order(self.available, self.incoming, self.reorder_level, self.sold, self.minimum_quantity);
+        let (supplier_sku, minimum_quantity) = (self.supplier_sku, self.minimum_quantity);
+        let price = self.cost.zip(self.currency).map(|(cost, currency)| SuggestedPrice {
+            cost,
+            currency,
+            supplier_sku,
+            minimum_quantity,
+            lead_time_days: self.lead_time_days,
+        });
+        let line = SuggestedLine {
+            variant_id: self.variant_id,
+            sku: self.sku,
+            name: self.name,
+            available: self.available,
+            incoming: self.incoming,
+            reorder_level: self.reorder_level,
+            sold: self.sold,
+            quantity,
             price,
-        })
+        };
+        (self.supplier_id.zip(self.supplier_name), self.location_id, line)
     }
 }
 
-/// So much that, once it is here, the reorder level is there and as much again: a month's sales, or the reorder level once
-/// more where less is sold. In whole units, not less than the supplier's minimum, and never nothing.
+/// The quantity that fills stock up to the reorder level plus one month of sales, or plus the reorder level again when
+/// fewer were sold. In whole units, at least one, and at least the supplier's minimum quantity.
 fn to_order(
     available: Quantity,
     incoming: Quantity,
@@ -171,10 +208,9 @@ fn to_order(
     sold: Quantity,
     minimum: Option<Quantity>,
 ) -> Quantity {
-    let target = reorder_level.as_decimal() + sold.max(reorder_level).as_decimal();
-    let missing = (target - available.as_decimal() - incoming.as_decimal()).ceil();
+    let missing = reorder_level + sold.max(reorder_level) - available - incoming;
     let least = minimum.map_or(Decimal::ONE, |minimum| minimum.as_decimal().max(Decimal::ONE));
-    Quantity::from_decimal(missing.max(least))
+    Quantity::from_decimal(missing.as_decimal().ceil().max(least))
 }
 
 #[cfg(test)]
@@ -182,7 +218,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_ordered_lasts_for_a_month_of_sales() {
+    fn an_order_lasts_for_a_month_of_sales() {
         let quantity = |text: &str| Quantity::parse(text).unwrap();
         let to_order = |available, incoming, level, sold, minimum: Option<&str>| {
             super::to_order(
@@ -196,9 +232,9 @@ mod tests {
         };
         assert_eq!(to_order("3", "0", "10", "25", None), "32");
         assert_eq!(to_order("3", "4", "10", "25", None), "28");
-        assert_eq!(to_order("3", "0", "10", "2", None), "17", "little is sold, so the level once more");
+        assert_eq!(to_order("3", "0", "10", "2", None), "17", "few are sold, so the level again");
         assert_eq!(to_order("2.5", "0", "5", "0", None), "8", "whole units");
         assert_eq!(to_order("3", "0", "10", "25", Some("100")), "100");
-        assert_eq!(to_order("0", "0", "0", "-4", None), "1", "more came back than was sold");
+        assert_eq!(to_order("0", "0", "0", "-4", None), "1", "more were returned than sold");
     }
 }

@@ -1,34 +1,25 @@
-//! Numbers of documents: one after another for each kind, without a gap.
+//! Document numbers: consecutive for each kind of document, without a gap.
 //!
-//! The counter is a row, locked from here to the end of the transaction: what is rolled back gives its number back. So the
-//! number is taken last, when nothing is left to wait for.
+//! A counter is a row that stays locked until the transaction ends, and a rollback gives the number back. A document
+//! therefore takes its number last, when it has nothing left to wait for.
 
-use tenancy::{DbError, TenantTx};
+use tenancy::{DbError, TenantTx, all};
+use tokio_postgres::types::ToSql;
 
-/// What is numbered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Counter {
-    Order,
-    Return,
-    Transfer,
-    Count,
-    PurchaseOrder,
-    GoodsReceipt,
+values::words! {
+    /// What is numbered.
+    pub enum Counter {
+        Order = "order",
+        Return = "return",
+        Transfer = "transfer",
+        Count = "count",
+        PurchaseOrder = "purchase_order",
+        GoodsReceipt = "goods_receipt",
+    }
 }
 
 impl Counter {
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Order => "order",
-            Self::Return => "return",
-            Self::Transfer => "transfer",
-            Self::Count => "count",
-            Self::PurchaseOrder => "purchase_order",
-            Self::GoodsReceipt => "goods_receipt",
-        }
-    }
-
-    /// A number as people write it: `SO-000042`.
+    /// A number as people write it, such as `SO-000042`.
     pub fn reference(self, number: i64) -> String {
         let prefix = match self {
             Self::Order => "SO",
@@ -42,21 +33,26 @@ impl Counter {
     }
 }
 
-/// The number that [`take`] has taken in this transaction, for the statement that stores the document.
-macro_rules! taken_number {
-    ($kind:literal) => {
-        concat!("(SELECT next - 1 FROM counters WHERE kind = '", $kind, "' AND series = '')")
-    };
-}
-pub(crate) use taken_number;
-
-/// Takes the next number; the document's INSERT may follow in the same flight, with [`taken_number`].
+/// Takes the next number and stores the document with it, in one flight.
+///
+/// `insert` is an INSERT that selects from [`TAKEN`], binds the counter as `$1`, and returns the number.
 ///
 /// # Errors
 /// [`DbError`].
-pub(crate) async fn take(tx: &TenantTx, counter: Counter) -> Result<(), DbError> {
+pub(crate) async fn insert_numbered(
+    tx: &TenantTx,
+    counter: Counter,
+    insert: &'static str,
+    params: &[&(dyn ToSql + Sync)],
+) -> Result<i64, DbError> {
     const TAKE: &str = "
         INSERT INTO counters (kind, series, next) VALUES ($1, '', 2)
             ON CONFLICT (kind, series) DO UPDATE SET next = counters.next + 1";
-    tx.execute(TAKE, &[&counter.as_str()]).await.map(drop)
+    let take = async { tx.execute(TAKE, &[&counter]).await };
+    let insert = async { tx.value(insert, params).await };
+    let (_, number) = all((take, insert)).await?;
+    Ok(number)
 }
+
+/// The number that [`insert_numbered`] has taken, for the statement that stores the document; `$1` is the counter.
+pub(crate) const TAKEN: &str = "(SELECT next - 1 FROM counters WHERE kind = $1 AND series = '')";

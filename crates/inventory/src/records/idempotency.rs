@@ -1,7 +1,7 @@
-//! Idempotency keys: a request sent twice has one effect, and both get the same answer.
+//! Idempotency keys: a request that is sent twice has one effect, and gets the same answer twice.
 //!
-//! The row is written in the transaction of the effect, so effect and stored answer are committed together or not at
-//! all. A second request with the key waits at the row until the first has ended.
+//! The row is written in the transaction of the effect, so that the effect and the stored answer are committed together
+//! or not at all. A second request with the key waits at the row until the first has ended.
 
 use chrono::TimeDelta;
 use serde_json::Value;
@@ -9,11 +9,14 @@ use tenancy::{DbError, TenantTx};
 use tokio_postgres::error::SqlState;
 use uuid::Uuid;
 
-/// An answer as it was first given.
+use crate::records::document::Fingerprint;
+
+/// The answer to the first request with a key.
 #[derive(Debug, Clone)]
 pub struct StoredAnswer {
+    /// The HTTP status.
     pub status: u16,
-    /// Names and values, as a JSON object.
+    /// Names and values of HTTP headers, as a JSON object.
     pub headers: Value,
     pub body: Vec<u8>,
 }
@@ -21,9 +24,9 @@ pub struct StoredAnswer {
 /// What a key stands for.
 #[derive(Debug)]
 pub enum Claim {
-    /// Nobody has used the key: do the work, then [`store`] its answer.
+    /// The key is new: do the work, then [`store`] the answer.
     New,
-    /// The work has been done: give this answer again.
+    /// The work has been done: return this answer again.
     Done(StoredAnswer),
 }
 
@@ -32,14 +35,23 @@ pub enum Claim {
 pub enum IdempotencyError {
     #[error("the idempotency key was used for another request")]
     OtherRequest,
-    /// The cause is left out on purpose: this lock timeout is not to be retried.
+    /// The cause is left out on purpose: this lock timeout must not be retried.
     #[error("the first request with this idempotency key is still running")]
     InProgress,
     #[error("an idempotency query failed")]
     Db(#[from] DbError),
 }
 
-/// Claims `key` for `principal`; `request_hash` tells whether a second use means the same request.
+struct Row {
+    request_hash: Fingerprint,
+    status: Option<i16>,
+    headers: Option<Value>,
+    body: Option<Vec<u8>>,
+}
+
+tenancy::from_row!(Row { request_hash, status, headers, body });
+
+/// Claims `key` for `principal`. `fingerprint` decides whether a second use means the same request.
 ///
 /// # Errors
 /// [`IdempotencyError`].
@@ -47,14 +59,14 @@ pub async fn claim(
     tx: &TenantTx,
     principal: Uuid,
     key: &str,
-    request_hash: &[u8],
+    fingerprint: &Fingerprint,
 ) -> Result<Claim, IdempotencyError> {
     const CLAIM: &str = "
         INSERT INTO idempotency_keys (principal_id, key, request_hash, created_at) VALUES ($1, $2, $3, $4)
             ON CONFLICT (principal_id, key) DO NOTHING";
     const FIND: &str = "
         SELECT request_hash, status, headers, body FROM idempotency_keys WHERE principal_id = $1 AND key = $2";
-    let claimed = tx.execute(CLAIM, &[&principal, &key, &request_hash, &tx.now()]).await;
+    let claimed = tx.execute(CLAIM, &[&principal, &key, fingerprint, &tx.now()]).await;
     let claimed = claimed.map_err(|error| match error.sqlstate() {
         Some(code) if *code == SqlState::LOCK_NOT_AVAILABLE => IdempotencyError::InProgress,
         _ => error.into(),
@@ -62,22 +74,19 @@ pub async fn claim(
     if claimed == 1 {
         return Ok(Claim::New);
     }
-    let row = tx.query_opt(FIND, &[&principal, &key]).await?.ok_or(IdempotencyError::InProgress)?;
-    let get = DbError::from;
-    let first_hash: &[u8] = row.try_get("request_hash").map_err(get)?;
-    if first_hash != request_hash {
+    let first: Row = tx.row_opt(FIND, &[&principal, &key]).await?.ok_or(IdempotencyError::InProgress)?;
+    if first.request_hash != *fingerprint {
         return Err(IdempotencyError::OtherRequest);
     }
-    let status: i16 =
-        row.try_get::<_, Option<i16>>("status").map_err(get)?.ok_or(IdempotencyError::InProgress)?;
-    Ok(Claim::Done(StoredAnswer {
-        status: status.unsigned_abs(),
-        headers: row.try_get("headers").map_err(get)?,
-        body: row.try_get("body").map_err(get)?,
-    }))
+    match (first.status, first.headers, first.body) {
+        (Some(status), Some(headers), Some(body)) => {
+            Ok(Claim::Done(StoredAnswer { status: status.unsigned_abs(), headers, body }))
+        }
+        _ => Err(IdempotencyError::InProgress),
+    }
 }
 
-/// Forgets the keys that are older than so many days; returns how many.
+/// Deletes keys that are older than so many days; returns how many.
 ///
 /// # Errors
 /// [`DbError`].

@@ -1,7 +1,9 @@
-//! What every document needs: the audit log, document numbers, idempotency keys, and ids that clients choose.
+//! What every document needs: the audit log, events, document numbers, idempotency keys, and ids that clients choose.
 //! No noun of the business lives here.
 
 pub mod audit;
 pub mod counter;
 pub mod document;
+pub mod edit;
+pub mod event;
 pub mod idempotency;

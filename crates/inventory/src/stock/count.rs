@@ -1,71 +1,55 @@
-//! Counts: what is really there, against what the books say; what is sold and bought meanwhile is not lost.
+//! Stock counts: the quantities that were counted, against the quantities that the books expected at that moment.
+//! Movements between counting and posting are not lost.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
-use rust_decimal::Decimal;
-use serde::{Deserialize, Serialize};
+use const_format::concatcp;
 use serde_json::json;
-use tenancy::{DbError, TenantTx, both, outbox};
-use tokio_postgres::Row;
-use uuid::Uuid;
+use tenancy::{DbError, TenantTx, all, outbox};
+use values::{ActorId, NonNegative, Note, Page, PageRequest, Quantity};
 
 use crate::ids::{CountId, CountLineId, LocationId, VariantId};
-use crate::records::audit::{self, Subject};
-use crate::records::counter::{self, Counter, taken_number};
-use crate::records::document;
+use crate::records::audit::{self, Action, Subject};
+use crate::records::counter::{self, Counter};
+use crate::records::document::{self, IdTaken, Outcome, Requested};
+use crate::records::event::{CountPosted, Event};
 use crate::stock::location;
-use crate::stock::movement::Kind;
-use crate::stock::posting::{self as stock, Posting, Source, StockError, UnitCost};
-use values::Note;
-use values::Quantity;
-use values::{Page, PageRequest, number_key};
+use crate::stock::movement::{Kind, Source};
+use crate::stock::posting::{Posting, StockError, UnitCost, decide};
 
-/// How far a count is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CountStatus {
-    Open,
-    /// Its differences are in the books.
-    Posted,
-    Cancelled,
-}
-
-impl CountStatus {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Posted => "posted",
-            Self::Cancelled => "cancelled",
-        }
-    }
-
-    fn from_column(text: &str) -> Self {
-        match text {
-            "open" => Self::Open,
-            "posted" => Self::Posted,
-            // The CHECK of the column leaves only this one.
-            _ => Self::Cancelled,
-        }
+values::words! {
+    /// How far a stock count is.
+    pub enum CountStatus {
+        /// Variants may be counted.
+        Open = "open",
+        /// The differences have been posted.
+        Posted = "posted",
+        /// Given up; nothing was posted.
+        Cancelled = "cancelled",
     }
 }
 
-/// A stored count with its lines.
+/// A stored stock count with its lines.
 #[derive(Debug, Clone)]
 pub struct Count {
     pub id: CountId,
     pub number: i64,
     pub location_id: LocationId,
     pub status: CountStatus,
-    pub note: Option<String>,
-    pub opened_by: Option<Uuid>,
+    pub note: Option<Note>,
+    pub opened_by: ActorId,
     pub version: i32,
     pub opened_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
     pub lines: Vec<CountLine>,
 }
 
-/// What was found of a variant.
+tenancy::from_row!(Count {
+    id, number, location_id, status, note, opened_by, version, opened_at, updated_at,
+} with { lines: Vec::new() });
+
+/// The quantity that was counted of a variant.
 #[derive(Debug, Clone)]
 pub struct CountLine {
     pub id: CountLineId,
@@ -73,18 +57,20 @@ pub struct CountLine {
     pub counted: Quantity,
     /// On hand at the moment of counting.
     pub expected: Quantity,
-    pub counted_by: Option<Uuid>,
+    pub counted_by: ActorId,
     pub counted_at: DateTime<Utc>,
 }
 
+tenancy::from_row!(CountLine { id, variant_id, counted, expected, counted_by, counted_at });
+
 impl CountLine {
-    /// What the books have to change by.
+    /// The change of stock that posting the count makes.
     pub fn difference(&self) -> Quantity {
-        Quantity::from_decimal(self.counted.as_decimal() - self.expected.as_decimal())
+        self.counted - self.expected
     }
 }
 
-/// A count was not opened or changed.
+/// A stock count was not opened or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum CountError {
     #[error("there is no such count")]
@@ -93,105 +79,130 @@ pub enum CountError {
     UnknownLocation,
     #[error("there is no such variant")]
     UnknownVariant { index: usize },
-    #[error("what was counted cannot be negative")]
-    Negative { index: usize },
-    #[error("1 to {MAX_LINES} lines are taken at once")]
+    #[error("1 to {MAX_LINES} lines are allowed in one request")]
     LineCount,
-    #[error("a variant is counted twice in one request")]
+    #[error("the variant is counted twice in this request")]
     Twice { index: usize },
-    #[error("the count is {}, and changes no more", .0.as_str())]
+    #[error("the count cannot be changed; its status is {0}")]
     NotOpen(CountStatus),
     #[error("nothing has been counted yet")]
     Empty,
-    #[error("another count has the id {0} already")]
-    IdTaken(CountId),
+    #[error(transparent)]
+    IdTaken(#[from] IdTaken),
     #[error(transparent)]
     Stock(#[from] StockError),
     #[error("a count query failed")]
     Db(#[from] DbError),
 }
 
-/// So many lines are counted with one request.
+/// The largest number of lines in one request.
 pub const MAX_LINES: usize = 500;
 
-/// A count to be opened.
+/// A stock count to be opened.
 #[derive(Debug, Clone)]
 pub struct NewCount {
-    pub id: CountId,
-    /// Whether the client chose the id, so that it may have been used before.
-    pub has_chosen_id: bool,
-    /// The default location unless named.
+    pub request: Requested<CountId>,
+    /// Defaults to the default location.
     pub location_id: Option<LocationId>,
     pub note: Option<Note>,
 }
 
 impl NewCount {
-    /// Whether it is what was opened, sent again.
-    fn is(&self, stored: &Count) -> bool {
+    /// Whether the stored count is this one, opened before.
+    fn is(&self, stored: &Count, actor: ActorId) -> bool {
         self.location_id.is_none_or(|location| location == stored.location_id)
-            && self.note.as_ref().map(Note::as_str) == stored.note.as_deref()
+            && self.note == stored.note
+            && stored.opened_by == actor
     }
 }
 
-/// Whether a count was opened now or had been before.
-#[derive(Debug)]
-pub enum Outcome {
-    Opened(Count),
-    Repeated(Count),
-}
-
-/// Opens a count; the same request once more gets the same count, however far it is.
+/// Opens a stock count. A repeated request gets the same count, whatever its status is by then.
 ///
 /// # Errors
 /// [`CountError`].
-pub async fn open(tx: &TenantTx, new: &NewCount, actor: Option<Uuid>) -> Result<Outcome, CountError> {
-    const INSERT: &str = concat!(
-        "INSERT INTO stock_counts (id, number, location_id, status, note, opened_by, opened_at, updated_at)
-         SELECT $1, ",
-        taken_number!("count"),
-        ", $2, 'open', $3, $4, $5, $5"
-    );
-    let id = new.id;
-    if new.has_chosen_id {
-        document::claim(tx, id.as_uuid()).await?;
-        if let Some(found) = find(tx, id).await? {
-            let is_same = new.is(&found) && found.opened_by == actor;
-            return if is_same { Ok(Outcome::Repeated(found)) } else { Err(CountError::IdTaken(id)) };
+pub async fn open(tx: &TenantTx, new: &NewCount, actor: ActorId) -> Result<Outcome<Count>, CountError> {
+    let repeated = async {
+        match find(tx, new.request.id).await? {
+            Some(stored) if !new.is(&stored, actor) => Err(IdTaken(new.request.id.into()).into()),
+            found => Ok(found),
         }
-    }
+    };
+    document::once(tx, &new.request, repeated, open_new(tx, new, actor)).await
+}
+
+async fn open_new(tx: &TenantTx, new: &NewCount, actor: ActorId) -> Result<Count, CountError> {
+    const INSERT: &str = concatcp!(
+        "INSERT INTO stock_counts (id, number, location_id, status, note, opened_by, opened_at, updated_at)
+         SELECT $2, ",
+        counter::TAKEN,
+        ", $3, 'open', $4, $5, $6, $6 RETURNING number"
+    );
+    let id = new.request.id;
     let location =
         location::find_or_default(tx, new.location_id).await?.ok_or(CountError::UnknownLocation)?;
-    let (location, note) = (location.as_uuid(), new.note.as_ref().map(Note::as_str));
-    let insert =
-        async { tx.execute(INSERT, &[&id.as_uuid(), &location, &note, &actor, &tx.now()]).await.map(drop) };
-    let opened = json!({"status": {"to": "open"}});
-    let record = audit::record(tx, actor, "count.opened", subject(id), &opened);
-    both(both(counter::take(tx, Counter::Count), insert), record).await?;
-    find(tx, id).await?.map(Outcome::Opened).ok_or(CountError::NotFound)
+    let params: tenancy::Params<'_> = &[&Counter::Count, &id, &location, &new.note, &actor, &tx.now()];
+    let opened = json!({"status": {"to": CountStatus::Open}});
+    all((
+        audit::record(tx, actor, Action::CountOpened, Subject::Count(id), &opened),
+        counter::insert_numbered(tx, Counter::Count, INSERT, params),
+    ))
+    .await?;
+    find(tx, id).await?.ok_or(CountError::NotFound)
 }
 
-fn subject(id: CountId) -> Subject {
-    Subject { kind: "count", id: id.as_uuid() }
+struct LevelRow {
+    variant_id: VariantId,
+    on_hand: Quantity,
+    position: i64,
 }
 
-/// Keeps what was found of some variants, each beside what the books expect at this moment. Counted again, a variant's line
-/// is replaced.
+tenancy::from_row!(LevelRow { variant_id, on_hand, position });
+
+/// Stores counted quantities, each with the quantity that the books expect at this moment. Counting a variant again
+/// replaces its line.
 ///
 /// # Errors
 /// [`CountError`].
 pub async fn count(
     tx: &TenantTx,
     id: CountId,
-    found: &[(VariantId, Quantity)],
-    actor: Option<Uuid>,
+    found: &[(VariantId, NonNegative<Quantity>)],
+    actor: ActorId,
 ) -> Result<Count, CountError> {
-    // Under locks in key order, as everywhere: what is expected and where the ledger stands belong together.
+    // Under locks in key order, as everywhere: the expected quantity and the position in the ledger belong together.
     const EXPECTED: &str = "
         SELECT variant_id, on_hand, position FROM stock_levels
          WHERE location_id = $1 AND variant_id = ANY ($2)
          ORDER BY variant_id, location_id
            FOR NO KEY UPDATE";
     const KNOWN: &str = "SELECT id FROM variants WHERE id = ANY ($1)";
+    if found.is_empty() || found.len() > MAX_LINES {
+        return Err(CountError::LineCount);
+    }
+    let variants: Vec<VariantId> = found.iter().map(|(variant, _)| *variant).collect();
+    if let Some(index) = (0..variants.len()).find(|index| variants[..*index].contains(&variants[*index])) {
+        return Err(CountError::Twice { index });
+    }
+    let stored = lock_open(tx, id).await?;
+    let expected = async { tx.rows::<LevelRow>(EXPECTED, &[&stored.location_id, &variants]).await };
+    let known = async { tx.values::<VariantId>(KNOWN, &[&variants]).await };
+    let (levels, known) = all((expected, known)).await?;
+    let known: BTreeSet<VariantId> = known.into_iter().collect();
+    if let Some(index) = variants.iter().position(|variant| !known.contains(variant)) {
+        return Err(CountError::UnknownVariant { index });
+    }
+    store_lines(tx, id, found, &levels, actor).await?;
+    set_status(tx, id, CountStatus::Open).await?;
+    find(tx, id).await?.ok_or(CountError::NotFound)
+}
+
+async fn store_lines(
+    tx: &TenantTx,
+    id: CountId,
+    found: &[(VariantId, NonNegative<Quantity>)],
+    levels: &[LevelRow],
+    actor: ActorId,
+) -> Result<(), DbError> {
     const INSERT: &str = "
         INSERT INTO stock_count_lines (id, count_id, variant_id, counted, expected, position, counted_by, counted_at)
         SELECT id, $1, variant_id, counted, expected, position, $7, $8
@@ -201,52 +212,24 @@ pub async fn count(
             ON CONFLICT (count_id, variant_id) DO UPDATE
                SET counted = EXCLUDED.counted, expected = EXCLUDED.expected, position = EXCLUDED.position,
                    counted_by = EXCLUDED.counted_by, counted_at = EXCLUDED.counted_at";
-    if found.is_empty() || found.len() > MAX_LINES {
-        return Err(CountError::LineCount);
-    }
-    for (index, (variant, counted)) in found.iter().enumerate() {
-        if counted.is_negative() {
-            return Err(CountError::Negative { index });
-        }
-        if found[..index].iter().any(|(other, _)| other == variant) {
-            return Err(CountError::Twice { index });
-        }
-    }
-    let stored = lock_open(tx, id).await?;
-    let variants: Vec<Uuid> = found.iter().map(|(variant, _)| variant.as_uuid()).collect();
-    let location = stored.location_id.as_uuid();
-    let expected = async { tx.query(EXPECTED, &[&location, &variants]).await };
-    let known = async { tx.query(KNOWN, &[&variants]).await };
-    let (rows, known) = both(expected, known).await?;
-    let known: BTreeSet<Uuid> =
-        known.iter().map(|row| row.try_get("id")).collect::<Result<_, _>>().map_err(DbError::from)?;
-    if let Some(index) = variants.iter().position(|variant| !known.contains(variant)) {
-        return Err(CountError::UnknownVariant { index });
-    }
-    let mut expected: Vec<(Decimal, i64)> = vec![(Decimal::ZERO, 0); found.len()];
-    for row in &rows {
-        let variant: Uuid = row.try_get("variant_id").map_err(DbError::from)?;
-        if let Some(at) = variants.iter().position(|wanted| *wanted == variant) {
-            let position = row.try_get("position").map_err(DbError::from)?;
-            expected[at] = (row.try_get("on_hand").map_err(DbError::from)?, position);
-        }
-    }
-    let ids: Vec<Uuid> = found.iter().map(|_| CountLineId::new().as_uuid()).collect();
-    let counted: Vec<Decimal> = found.iter().map(|(_, counted)| counted.as_decimal()).collect();
-    let (on_hand, positions): (Vec<Decimal>, Vec<i64>) = expected.into_iter().unzip();
-    let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 8] =
-        [&id.as_uuid(), &ids, &variants, &counted, &on_hand, &positions, &actor, &tx.now()];
-    tx.execute(INSERT, &parameters).await?;
-    touch(tx, id, CountStatus::Open).await?;
-    find(tx, id).await?.ok_or(CountError::NotFound)
+    let expected: BTreeMap<VariantId, (Quantity, i64)> =
+        levels.iter().map(|level| (level.variant_id, (level.on_hand, level.position))).collect();
+    let ids: Vec<CountLineId> = found.iter().map(|_| CountLineId::new()).collect();
+    let variants: Vec<VariantId> = found.iter().map(|(variant, _)| *variant).collect();
+    let counted: Vec<Quantity> = found.iter().map(|(_, counted)| counted.get()).collect();
+    let (on_hand, positions): (Vec<Quantity>, Vec<i64>) =
+        variants.iter().map(|variant| expected.get(variant).copied().unwrap_or_default()).unzip();
+    let params: tenancy::Params<'_> =
+        &[&id, &ids, &variants, &counted, &on_hand, &positions, &actor, &tx.now()];
+    tx.execute(INSERT, params).await.map(drop)
 }
 
-/// Posts the differences that a count has found: counted less expected at the moment of counting, so that what moved since
-/// stays as it is.
+/// Posts the differences of a stock count: counted less expected at the moment of counting, so that movements since then
+/// keep their effect.
 ///
 /// # Errors
-/// [`CountError`]; a shortage when what has left since was not there to begin with.
-pub async fn post(tx: &TenantTx, id: CountId, actor: Option<Uuid>) -> Result<Count, CountError> {
+/// [`CountError`]; a shortage when more has left since than was there.
+pub async fn post(tx: &TenantTx, id: CountId, actor: ActorId) -> Result<Count, CountError> {
     let stored = lock_open(tx, id).await?;
     if stored.lines.is_empty() {
         return Err(CountError::Empty);
@@ -263,74 +246,53 @@ pub async fn post(tx: &TenantTx, id: CountId, actor: Option<Uuid>) -> Result<Cou
             reserved: Quantity::ZERO,
             unit_cost: UnitCost::Average,
             reason: None,
-            line_id: line.id.as_uuid(),
+            line_id: line.id.into(),
         })
         .collect();
-    let decided = stock::decide(tx, &postings).await?;
-    let source = Source { kind: "count", id: id.as_uuid() };
+    let decided = decide(tx, &postings).await?;
     let changes = json!({
-        "status": {"from": "open", "to": "posted"}, "lines": {"to": stored.lines.len()},
+        "status": {"from": CountStatus::Open, "to": CountStatus::Posted}, "lines": {"to": stored.lines.len()},
         "differences": {"to": postings.len()},
     });
-    let told = json!({"countId": id, "differences": postings.len()});
-    let tell = both(
-        audit::record(tx, actor, "count.posted", subject(id), &changes),
-        outbox::write(tx, "count.posted", &told),
-    );
-    both(both(decided.write(tx, source, actor), touch(tx, id, CountStatus::Posted)), tell).await?;
+    let event = Event::CountPosted(CountPosted { count_id: id, differences: postings.len() });
+    all((
+        decided.write(tx, Source::Count(id), actor),
+        set_status(tx, id, CountStatus::Posted),
+        audit::record(tx, actor, Action::CountPosted, Subject::Count(id), &changes),
+        outbox::write(tx, &event),
+    ))
+    .await?;
     find(tx, id).await?.ok_or(CountError::NotFound)
 }
 
-/// Gives a count up; nothing of it is posted.
+/// Gives up a stock count; nothing of it is posted.
 ///
 /// # Errors
 /// [`CountError`].
-pub async fn cancel(tx: &TenantTx, id: CountId, actor: Option<Uuid>) -> Result<Count, CountError> {
+pub async fn cancel(tx: &TenantTx, id: CountId, actor: ActorId) -> Result<Count, CountError> {
     lock_open(tx, id).await?;
-    let changes = json!({"status": {"from": "open", "to": "cancelled"}});
-    let record = audit::record(tx, actor, "count.cancelled", subject(id), &changes);
-    both(touch(tx, id, CountStatus::Cancelled), record).await?;
+    let changes = json!({"status": {"from": CountStatus::Open, "to": CountStatus::Cancelled}});
+    all((
+        set_status(tx, id, CountStatus::Cancelled),
+        audit::record(tx, actor, Action::CountCancelled, Subject::Count(id), &changes),
+    ))
+    .await?;
     find(tx, id).await?.ok_or(CountError::NotFound)
 }
 
-async fn touch(tx: &TenantTx, id: CountId, status: CountStatus) -> Result<(), DbError> {
-    const TOUCH: &str =
+async fn set_status(tx: &TenantTx, id: CountId, status: CountStatus) -> Result<(), DbError> {
+    const SET: &str =
         "UPDATE stock_counts SET status = $2, version = version + 1, updated_at = $3 WHERE id = $1";
-    tx.execute(TOUCH, &[&id.as_uuid(), &status.as_str(), &tx.now()]).await.map(drop)
+    tx.execute(SET, &[&id, &status, &tx.now()]).await.map(drop)
 }
 
-macro_rules! counts_where {
-    ($condition:literal) => {
-        concat!(
-            "SELECT id, number, location_id, status, note, opened_by, version, opened_at, updated_at
-               FROM stock_counts WHERE ",
-            $condition
-        )
-    };
-}
+const SELECT: &str = "
+    SELECT id, number, location_id, status, note, opened_by, version, opened_at, updated_at FROM stock_counts ";
 
-impl Count {
-    fn from_row(row: &Row) -> Result<Self, DbError> {
-        Ok(Self {
-            id: CountId::from_uuid(row.try_get("id")?),
-            number: row.try_get("number")?,
-            location_id: LocationId::from_uuid(row.try_get("location_id")?),
-            status: CountStatus::from_column(row.try_get("status")?),
-            note: row.try_get("note")?,
-            opened_by: row.try_get("opened_by")?,
-            version: row.try_get("version")?,
-            opened_at: row.try_get("opened_at")?,
-            updated_at: row.try_get("updated_at")?,
-            lines: Vec::new(),
-        })
-    }
-}
-
-/// The count, locked until the transaction ends, when it is open; its lines are read under the lock.
+/// The count, locked until the transaction ends, if it is open. Its lines are read under the lock.
 async fn lock_open(tx: &TenantTx, id: CountId) -> Result<Count, CountError> {
-    const LOCK: &str = counts_where!("id = $1 FOR NO KEY UPDATE");
-    let row = tx.query_opt(LOCK, &[&id.as_uuid()]).await?.ok_or(CountError::NotFound)?;
-    let mut count = Count::from_row(&row)?;
+    const LOCK: &str = concatcp!(SELECT, "WHERE id = $1 FOR NO KEY UPDATE");
+    let mut count: Count = tx.row_opt(LOCK, &[&id]).await?.ok_or(CountError::NotFound)?;
     if count.status != CountStatus::Open {
         return Err(CountError::NotOpen(count.status));
     }
@@ -342,38 +304,26 @@ async fn lines(tx: &TenantTx, id: CountId) -> Result<Vec<CountLine>, DbError> {
     const LINES: &str = "
         SELECT id, variant_id, counted, expected, counted_by, counted_at
           FROM stock_count_lines WHERE count_id = $1 ORDER BY variant_id";
-    let read = |row: &Row| {
-        Ok(CountLine {
-            id: CountLineId::from_uuid(row.try_get("id")?),
-            variant_id: VariantId::from_uuid(row.try_get("variant_id")?),
-            counted: Quantity::from_decimal(row.try_get("counted")?),
-            expected: Quantity::from_decimal(row.try_get("expected")?),
-            counted_by: row.try_get("counted_by")?,
-            counted_at: row.try_get("counted_at")?,
-        })
-    };
-    tx.query(LINES, &[&id.as_uuid()]).await?.iter().map(read).collect()
+    tx.rows(LINES, &[&id]).await
 }
 
-/// The count with this id, and its lines.
+/// The stock count with this id, and its lines.
 ///
 /// # Errors
 /// [`DbError`]; an unknown id is `None`.
 pub async fn find(tx: &TenantTx, id: CountId) -> Result<Option<Count>, DbError> {
-    const FIND: &str = counts_where!("id = $1");
-    let head = async { tx.query_opt(FIND, &[&id.as_uuid()]).await };
-    let (row, lines) = both(head, lines(tx, id)).await?;
-    let count = row.as_ref().map(Count::from_row).transpose()?;
+    const FIND: &str = concatcp!(SELECT, "WHERE id = $1");
+    let head = async { tx.row_opt::<Count>(FIND, &[&id]).await };
+    let (count, lines) = all((head, lines(tx, id))).await?;
     Ok(count.map(|count| Count { lines, ..count }))
 }
 
-/// A page of counts, the latest first, without their lines.
+/// A page of stock counts without their lines, newest first.
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn list(tx: &TenantTx, page: &PageRequest<1>) -> Result<Page<Count, 1>, DbError> {
-    const LIST: &str = counts_where!("number < $1 ORDER BY number DESC LIMIT $2");
-    let rows = tx.query(LIST, &[&page.before_number(0), &page.limit.and_one()]).await?;
-    let counts = rows.iter().map(Count::from_row).collect::<Result<Vec<_>, _>>()?;
-    Ok(page.page(counts, |count| [number_key(count.number)]))
+pub async fn list(tx: &TenantTx, page: &PageRequest<i64>) -> Result<Page<Count>, DbError> {
+    const LIST: &str = concatcp!(SELECT, "WHERE number < $1 ORDER BY number DESC LIMIT $2");
+    let counts = tx.rows(LIST, &[&page.below(), &page.limit.and_one()]).await?;
+    Ok(page.page(counts, |count: &Count| count.number))
 }

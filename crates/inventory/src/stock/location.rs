@@ -1,34 +1,34 @@
 //! Locations: where stock is kept.
 
 use chrono::{DateTime, Utc};
+use const_format::concatcp;
 use serde_json::json;
 use tenancy::{DbError, TenantTx};
-use tokio_postgres::Row;
-use uuid::Uuid;
+use values::{ActorId, Name, Page, PageRequest};
 
-use crate::archived_at;
 use crate::ids::LocationId;
-use crate::records::audit::{self, Changes, Subject};
-use crate::stock::posting as stock;
-use values::Name;
-use values::{Page, PageRequest};
+use crate::records::audit::{self, Action, Subject};
+use crate::records::edit::{Edit, Stale};
+use crate::stock::alert_review;
 
-/// A place where stock is kept.
+/// A location.
 #[derive(Debug, Clone)]
 pub struct Location {
     pub id: LocationId,
-    pub name: String,
+    pub name: Name,
     pub is_default: bool,
-    pub is_archived: bool,
+    pub archived_at: Option<DateTime<Utc>>,
     pub version: i32,
 }
+
+tenancy::from_row!(Location { id, name, is_default, archived_at, version });
 
 /// What to change; `None` leaves a field as it is.
 #[derive(Debug, Clone, Default)]
 pub struct LocationChange {
     pub name: Option<Name>,
     pub is_archived: Option<bool>,
-    /// Change only this version of the row.
+    /// Change the row only if it has this version.
     pub if_version: Option<i32>,
 }
 
@@ -37,71 +37,63 @@ pub struct LocationChange {
 pub enum LocationError {
     #[error("there is no such location")]
     NotFound,
-    #[error("the location has been changed by someone else meanwhile")]
-    Stale,
-    #[error("there is already a location {0}")]
+    #[error(transparent)]
+    Stale(#[from] Stale),
+    #[error("a location named \"{0}\" exists already")]
     DuplicateName(Name),
-    #[error("the default location stays open")]
+    #[error("the default location cannot be archived")]
     Default,
-    #[error("there is stock at the location; move it before the location is archived")]
+    #[error("the location still has stock; move the stock before you archive the location")]
     NotEmpty,
     #[error("a location query failed")]
     Db(#[from] DbError),
 }
 
-impl Location {
-    fn from_row(row: &Row) -> Result<Self, DbError> {
-        let archived_at: Option<DateTime<Utc>> = row.try_get("archived_at")?;
-        Ok(Self {
-            id: LocationId::from_uuid(row.try_get("id")?),
-            name: row.try_get("name")?,
-            is_default: row.try_get("is_default")?,
-            is_archived: archived_at.is_some(),
-            version: row.try_get("version")?,
-        })
-    }
-}
+const SELECT: &str = "SELECT id, name, is_default, archived_at, version FROM locations ";
 
-/// A page of the open locations, the oldest first: that is the default one, with which a business is born.
+/// A page of the locations that are not archived, oldest first. The first one is the default location, with which a
+/// business starts.
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn list(tx: &TenantTx, page: &PageRequest<1>) -> Result<Page<Location, 1>, DbError> {
-    const LIST: &str = "
-        SELECT id, name, is_default, archived_at, version
-          FROM locations WHERE archived_at IS NULL AND id > $1 ORDER BY id LIMIT $2";
-    let rows = tx.query(LIST, &[&page.after(0), &page.limit.and_one()]).await?;
-    let locations = rows.iter().map(Location::from_row).collect::<Result<Vec<_>, _>>()?;
-    Ok(page.page(locations, |location| [location.id.as_uuid()]))
+pub async fn list(tx: &TenantTx, page: &PageRequest<LocationId>) -> Result<Page<Location>, DbError> {
+    const LIST: &str = concatcp!(SELECT, "WHERE archived_at IS NULL AND id > $1 ORDER BY id LIMIT $2");
+    let locations = tx.rows(LIST, &[&page.above(), &page.limit.and_one()]).await?;
+    Ok(page.page(locations, |location: &Location| location.id))
 }
 
-/// The location with this id, open or not.
+/// The location with this id, archived or not.
 ///
 /// # Errors
 /// [`DbError`]; an unknown id is `None`.
 pub async fn find(tx: &TenantTx, id: LocationId) -> Result<Option<Location>, DbError> {
-    const FIND: &str = "SELECT id, name, is_default, archived_at, version FROM locations WHERE id = $1";
-    tx.query_opt(FIND, &[&id.as_uuid()]).await?.as_ref().map(Location::from_row).transpose()
+    const FIND: &str = concatcp!(SELECT, "WHERE id = $1");
+    tx.row_opt(FIND, &[&id]).await
+}
+
+/// The location with this id, or the default location without one.
+///
+/// # Errors
+/// [`DbError`]; an unknown or archived location is `None`.
+pub async fn find_or_default(tx: &TenantTx, id: Option<LocationId>) -> Result<Option<LocationId>, DbError> {
+    const FIND: &str = "
+        SELECT id FROM locations
+         WHERE archived_at IS NULL AND CASE WHEN $1::uuid IS NULL THEN is_default ELSE id = $1 END";
+    tx.value_opt(FIND, &[&id]).await
 }
 
 /// Stores a location.
 ///
 /// # Errors
 /// [`LocationError::DuplicateName`].
-pub async fn insert(tx: &TenantTx, name: &Name, actor: Option<Uuid>) -> Result<LocationId, LocationError> {
+pub async fn insert(tx: &TenantTx, name: &Name, actor: ActorId) -> Result<LocationId, LocationError> {
     const INSERT: &str = "
         INSERT INTO locations (id, name, is_default, created_at, updated_at) VALUES ($1, $2, false, $3, $3)";
     let id = LocationId::new();
-    tx.execute(INSERT, &[&id.as_uuid(), &name.as_str(), &tx.now()])
-        .await
-        .map_err(|error| on_write(error, name))?;
-    audit::record(tx, actor, "location.created", subject(id), &json!({"name": {"to": name.as_str()}}))
-        .await?;
+    tx.execute(INSERT, &[&id, name, &tx.now()]).await.map_err(|error| on_write(error, name))?;
+    let created = json!({"name": {"to": name}});
+    audit::record(tx, actor, Action::LocationCreated, Subject::Location(id), &created).await?;
     Ok(id)
-}
-
-fn subject(id: LocationId) -> Subject {
-    Subject { kind: "location", id: id.as_uuid() }
 }
 
 fn on_write(error: DbError, name: &Name) -> LocationError {
@@ -119,61 +111,33 @@ pub async fn update(
     tx: &TenantTx,
     id: LocationId,
     change: &LocationChange,
-    actor: Option<Uuid>,
+    actor: ActorId,
 ) -> Result<(), LocationError> {
-    // The strongest lock on the row, and before the levels: whoever posts a document at the location does the same under one
-    // that waits.
-    const LOCK: &str =
-        "SELECT id, name, is_default, archived_at, version FROM locations WHERE id = $1 FOR UPDATE";
-    const HAS_STOCK: &str = "
-        SELECT EXISTS (SELECT FROM stock_levels WHERE location_id = $1 AND on_hand > 0) AS has_stock";
+    // The strongest lock on the row, taken before the levels: a document that is posted at the location locks the row
+    // first, too, with a lock that waits for this one.
+    const LOCK: &str = concatcp!(SELECT, "WHERE id = $1 FOR UPDATE");
+    const HAS_STOCK: &str = "SELECT EXISTS (SELECT FROM stock_levels WHERE location_id = $1 AND on_hand > 0)";
     const UPDATE: &str = "
         UPDATE locations SET name = $2, archived_at = $3, version = version + 1, updated_at = $4 WHERE id = $1";
-    let row = tx.query_opt(LOCK, &[&id.as_uuid()]).await?.ok_or(LocationError::NotFound)?;
-    let stored = Location::from_row(&row)?;
-    if change.if_version.is_some_and(|wanted| wanted != stored.version) {
-        return Err(LocationError::Stale);
+    let stored: Location = tx.row_opt(LOCK, &[&id]).await?.ok_or(LocationError::NotFound)?;
+    let mut edit = Edit::begin(tx, actor, change.if_version, stored.version)?;
+    let name = edit.field("name", &stored.name, change.name.as_ref());
+    let archived_at = edit.archiving(stored.archived_at, change.is_archived);
+    let is_archiving = archived_at.is_some() && stored.archived_at.is_none();
+    if is_archiving && stored.is_default {
+        return Err(LocationError::Default);
     }
-    let name = change.name.as_ref().map_or(stored.name.as_str(), Name::as_str);
-    let was_archived_at = row.try_get("archived_at").map_err(DbError::from)?;
-    let archived_at = archived_at(was_archived_at, change.is_archived, tx.now());
-    if archived_at.is_some() && !stored.is_archived {
-        if stored.is_default {
-            return Err(LocationError::Default);
-        }
-        let row = tx.query_one(HAS_STOCK, &[&id.as_uuid()]).await?;
-        if row.try_get("has_stock").map_err(DbError::from)? {
-            return Err(LocationError::NotEmpty);
-        }
+    if is_archiving && tx.value(HAS_STOCK, &[&id]).await? {
+        return Err(LocationError::NotEmpty);
     }
-    let mut changes = Changes::default();
-    changes.note("name", stored.name.as_str(), name);
-    changes.note("archived", stored.is_archived, archived_at.is_some());
-    if changes.is_empty() {
+    if edit.is_empty() {
         return Ok(());
     }
-    tx.execute(UPDATE, &[&id.as_uuid(), &name, &archived_at, &tx.now()]).await.map_err(
-        |error| match &change.name {
-            Some(name) => on_write(error, name),
-            None => error.into(),
-        },
-    )?;
-    if archived_at.is_some() != stored.is_archived {
-        let levels = stock::lock_of_location(tx, id).await?;
-        stock::reconsider(tx, &levels).await?;
+    tx.execute(UPDATE, &[&id, name, &archived_at, &tx.now()]).await.map_err(|error| on_write(error, name))?;
+    if archived_at.is_some() != stored.archived_at.is_some() {
+        let levels = alert_review::lock_location(tx, id).await?;
+        alert_review::reconsider(tx, &levels).await?;
     }
-    audit::record(tx, actor, "location.changed", subject(id), &changes.into_value()).await?;
+    edit.record(Action::LocationChanged, Subject::Location(id)).await?;
     Ok(())
-}
-
-/// The location with this id, or the default one when none is named.
-///
-/// # Errors
-/// [`DbError`]; an unknown or archived location is `None`.
-pub async fn find_or_default(tx: &TenantTx, id: Option<LocationId>) -> Result<Option<LocationId>, DbError> {
-    const FIND: &str = "
-        SELECT id FROM locations
-         WHERE archived_at IS NULL AND CASE WHEN $1::uuid IS NULL THEN is_default ELSE id = $1 END";
-    let row = tx.query_opt(FIND, &[&id.map(LocationId::as_uuid)]).await?;
-    Ok(row.map(|row| row.try_get("id").map(LocationId::from_uuid)).transpose()?)
 }

@@ -3,11 +3,17 @@
 
 pub mod adjustment;
 pub mod alert;
+pub(crate) mod alert_review;
 pub mod count;
 pub mod ledger;
+pub mod level;
 pub mod location;
+mod locked_level;
 pub mod movement;
 pub mod posting;
 pub mod transfer;
+pub mod transfer_step;
 
-pub use posting::*;
+pub use level::{LevelFilter, StockLevel, list};
+pub use movement::Source;
+pub use posting::{Decided, Posted, Posting, Shortage, StockError, UnitCost, decide};

@@ -1,106 +1,129 @@
-//! The stock ledger: append-only lines, each with the balance after it.
+//! The stock ledger: append-only movements, each with the balance after it.
 
 use chrono::{DateTime, Utc};
+use const_format::concatcp;
 use tenancy::{DbError, TenantTx};
-use tokio_postgres::Row;
 use uuid::Uuid;
+use values::{ActorId, Money, Page, PageRequest, Quantity};
 
-use crate::ids::{LocationId, MovementId, VariantId};
-use values::{Money, Quantity};
-use values::{Page, PageRequest};
+use crate::ids::{
+    AdjustmentId, CountId, FulfilmentId, LocationId, MovementId, OrderId, ReceiptId, ReturnId, StepId,
+    TransferId, VariantId,
+};
 
-/// What kind of business moved the stock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    Purchase,
-    Sale,
-    Adjustment,
-    Return,
-    Transfer,
-    Count,
+values::words! {
+    /// What moved the stock.
+    pub enum Kind {
+        /// Goods received from a supplier, or taken back from the books.
+        Purchase = "purchase",
+        /// Goods that left for an order.
+        Sale = "sale",
+        /// A change by hand, with a reason; also the write-off of a return that is not restocked.
+        Adjustment = "adjustment",
+        /// Goods of an order that came back.
+        Return = "return",
+        /// Goods that left for another location, or arrived from one.
+        Transfer = "transfer",
+        /// The difference that a stock count found.
+        Count = "count",
+    }
+
+    /// Which document caused a movement.
+    pub enum SourceKind {
+        Adjustment = "adjustment",
+        Count = "count",
+        Fulfilment = "fulfilment",
+        GoodsReceipt = "goods_receipt",
+        Order = "order",
+        Return = "return",
+        Transfer = "transfer",
+        TransferStep = "transfer_step",
+    }
 }
 
-impl Kind {
-    pub fn as_str(self) -> &'static str {
+/// The document that causes a movement.
+#[derive(Debug, Clone, Copy)]
+pub enum Source {
+    Adjustment(AdjustmentId),
+    Count(CountId),
+    Fulfilment(FulfilmentId),
+    GoodsReceipt(ReceiptId),
+    Order(OrderId),
+    Return(ReturnId),
+    Transfer(TransferId),
+    TransferStep(StepId),
+}
+
+impl Source {
+    /// The document's kind and id, as the ledger stores them.
+    pub(crate) fn columns(self) -> (SourceKind, Uuid) {
         match self {
-            Self::Purchase => "purchase",
-            Self::Sale => "sale",
-            Self::Adjustment => "adjustment",
-            Self::Return => "return",
-            Self::Transfer => "transfer",
-            Self::Count => "count",
+            Self::Adjustment(id) => (SourceKind::Adjustment, id.into()),
+            Self::Count(id) => (SourceKind::Count, id.into()),
+            Self::Fulfilment(id) => (SourceKind::Fulfilment, id.into()),
+            Self::GoodsReceipt(id) => (SourceKind::GoodsReceipt, id.into()),
+            Self::Order(id) => (SourceKind::Order, id.into()),
+            Self::Return(id) => (SourceKind::Return, id.into()),
+            Self::Transfer(id) => (SourceKind::Transfer, id.into()),
+            Self::TransferStep(id) => (SourceKind::TransferStep, id.into()),
         }
     }
 }
 
-/// A line of the ledger.
+/// A movement of the ledger.
 #[derive(Debug, Clone)]
 pub struct Movement {
     pub id: MovementId,
     pub variant_id: VariantId,
     pub location_id: LocationId,
-    pub kind: String,
-    /// Signed: negative went out.
+    pub kind: Kind,
+    /// The change of on hand; negative where stock left.
     pub quantity: Quantity,
+    /// On hand at the location after the movement.
     pub balance_after: Quantity,
-    /// What one unit cost, where anything was known of that.
+    /// The cost of one unit, if known.
     pub unit_cost: Option<Money>,
     pub reason: Option<String>,
-    pub source_type: String,
+    pub source_type: SourceKind,
     pub source_id: Uuid,
-    /// The user who did it; `None` is the platform.
-    pub actor_id: Option<Uuid>,
+    pub actor_id: ActorId,
     pub occurred_at: DateTime<Utc>,
 }
 
-impl Movement {
-    fn from_row(row: &Row) -> Result<Self, DbError> {
-        Ok(Self {
-            id: MovementId::from_uuid(row.try_get("id")?),
-            variant_id: VariantId::from_uuid(row.try_get("variant_id")?),
-            location_id: LocationId::from_uuid(row.try_get("location_id")?),
-            kind: row.try_get("kind")?,
-            quantity: Quantity::from_decimal(row.try_get("quantity")?),
-            balance_after: Quantity::from_decimal(row.try_get("balance_after")?),
-            unit_cost: row.try_get::<_, Option<_>>("unit_cost")?.map(Money::from_decimal),
-            reason: row.try_get("reason")?,
-            source_type: row.try_get("source_type")?,
-            source_id: row.try_get("source_id")?,
-            actor_id: row.try_get("actor_id")?,
-            occurred_at: row.try_get("occurred_at")?,
-        })
-    }
-}
+tenancy::from_row!(Movement {
+    id,
+    variant_id,
+    location_id,
+    kind,
+    quantity,
+    balance_after,
+    unit_cost,
+    reason,
+    source_type,
+    source_id,
+    actor_id,
+    occurred_at,
+});
 
-/// A page of the ledger, of one variant or of all, newest first.
+/// A page of the ledger, newest first: of one variant, or of all.
 ///
 /// # Errors
 /// [`DbError`].
 pub async fn list(
     tx: &TenantTx,
     variant: Option<VariantId>,
-    page: &PageRequest<1>,
-) -> Result<Page<Movement, 1>, DbError> {
-    const ALL: &str = "
+    page: &PageRequest<MovementId>,
+) -> Result<Page<Movement>, DbError> {
+    const SELECT: &str = "
         SELECT id, variant_id, location_id, kind, quantity, balance_after, unit_cost, reason, source_type, source_id,
                actor_id, occurred_at
-          FROM stock_movements
-         WHERE id < $1
-         ORDER BY id DESC
-         LIMIT $2";
-    const OF_VARIANT: &str = "
-        SELECT id, variant_id, location_id, kind, quantity, balance_after, unit_cost, reason, source_type, source_id,
-               actor_id, occurred_at
-          FROM stock_movements
-         WHERE variant_id = $3 AND id < $1
-         ORDER BY id DESC
-         LIMIT $2";
-    let rows = match variant {
-        None => tx.query(ALL, &[&page.before(0), &page.limit.and_one()]).await?,
-        Some(variant) => {
-            tx.query(OF_VARIANT, &[&page.before(0), &page.limit.and_one(), &variant.as_uuid()]).await?
-        }
+          FROM stock_movements ";
+    const ALL: &str = concatcp!(SELECT, "WHERE id < $1 ORDER BY id DESC LIMIT $2");
+    const OF_VARIANT: &str = concatcp!(SELECT, "WHERE variant_id = $3 AND id < $1 ORDER BY id DESC LIMIT $2");
+    let (below, limit) = (page.below(), page.limit.and_one());
+    let movements = match variant {
+        None => tx.rows(ALL, &[&below, &limit]).await?,
+        Some(variant) => tx.rows(OF_VARIANT, &[&below, &limit, &variant]).await?,
     };
-    let rows = rows.iter().map(Movement::from_row).collect::<Result<Vec<_>, _>>()?;
-    Ok(page.page(rows, |movement| [movement.id.as_uuid()]))
+    Ok(page.page(movements, |movement: &Movement| movement.id))
 }

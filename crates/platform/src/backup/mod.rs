@@ -1,5 +1,19 @@
-//! Backups of businesses and of the installation: making, verifying, restoring and pruning them.
+//! Creates, verifies, restores and prunes backups of businesses and of the installation.
 
-pub mod backup;
+mod cloning;
+mod create;
+mod error;
+mod installation;
+mod registry;
+mod restore;
+mod retention;
+mod verify;
 
-pub use backup::*;
+pub use cloning::clone_business;
+pub use create::{Progress, create, create_all, create_installation};
+pub use error::BackupError;
+pub use installation::restore_installation;
+pub use registry::{Backup, BackupId, list, newest_verified, page};
+pub use restore::{Restored, Target, find_subject, restore};
+pub use retention::{Retention, remove};
+pub use verify::{inspect, verify};

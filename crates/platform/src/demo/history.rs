@@ -1,4 +1,5 @@
-//! Six weeks of trading, made up: deliveries and orders day by day, and at the end one of everything that a screen can show.
+//! Six weeks of generated trading: deliveries and orders for each day. At the end the business has one
+//! example of everything that a screen can show.
 
 use std::collections::BTreeMap;
 
@@ -7,26 +8,28 @@ use inventory::adjustment::{self, NewAdjustment};
 use inventory::category::{self, NewCategory};
 use inventory::count::{self, NewCount};
 use inventory::customer::{self, NewCustomer};
-use inventory::document::Part;
 use inventory::fulfilment::{self, NewFulfilment};
-use inventory::goods_receipt::{self, Arrival, NewReceipt};
+use inventory::goods_receipt::{self, Content, NewReceipt};
 use inventory::order::{self, NewLine, NewOrder, Order, OrderError};
 use inventory::order_return::{self, NewReturn, NewReturnLine};
 use inventory::pricing::Discount;
 use inventory::product::{self, NewProduct};
 use inventory::purchase_order::{self, NewPurchaseOrder, PurchaseOrder, PurchaseStatus};
-use inventory::settings::Currency;
 use inventory::stock::StockError;
-use inventory::supplier::{self, NewPrice, SupplierChange};
+use inventory::supplier::{self, NewSupplier};
+use inventory::supplier_price::{self, NewPrice};
 use inventory::tax_class::{self, NewTaxClass, Rate, Taxation};
 use inventory::transfer::{self, NewTransfer};
 use inventory::variant::{NewVariant, Options};
 use inventory::{
-    AdjustmentId, CountId, CustomerId, FulfilmentId, LocationId, OrderId, PurchaseOrderId, ReceiptId,
-    ReturnId, SupplierId, TransferId, VariantId, location,
+    AdjustmentId, CountId, CustomerId, FulfilmentId, LocationId, OrderId, Part, PurchaseOrderId, ReceiptId,
+    Requested, ReturnId, SupplierId, TransferId, VariantId, location,
 };
 use tenancy::TenantTx;
-use values::{Barcode, Money, Name, Note, OptionText, Percent, ProductTag, Quantity, Reason, ShortText, Sku};
+use values::{
+    ActorId, Barcode, Currency, Money, Name, NonNegative, Note, OptionText, Percent, Positive, ProductTag,
+    Quantity, Reason, ShortText, Sku,
+};
 
 use super::shelves::{Item, Shelf};
 use super::{DemoError, data};
@@ -43,21 +46,21 @@ const CUSTOMERS: [&str; 6] = [
     "Café Aroma",
 ];
 
-/// One business's history on its way into its tables.
+/// Writes the history of one business into its tables.
 pub struct History<'a> {
     tx: &'a TenantTx,
     /// The end of the history.
     now: DateTime<Utc>,
-    /// The same trade each time.
+    /// Has a fixed seed, so every run generates the same trading.
     random: fastrand::Rng,
     goods: Vec<Goods>,
     suppliers: Vec<SupplierId>,
     customers: Vec<CustomerId>,
-    /// The order of which part will come and no more.
+    /// The purchase order of which only a part will be delivered.
     short: Option<PurchaseOrder>,
 }
 
-/// A variant that is traded.
+/// A variant that the business buys and sells.
 struct Goods {
     id: VariantId,
     item: &'static Item,
@@ -71,7 +74,7 @@ impl<'a> History<'a> {
         Self { tx, now, random, goods, suppliers, customers, short: None }
     }
 
-    /// Tells all of it.
+    /// Writes the whole history.
     ///
     /// # Errors
     /// [`DemoError`].
@@ -95,7 +98,8 @@ impl<'a> History<'a> {
         Ok(())
     }
 
-    /// Goes on at an hour so many days ago.
+    /// Sets the time of the next records: 17 minutes past `hour` (UTC), `days_ago` days ago, but not after
+    /// the end of the history.
     fn turn_to(&self, days_ago: u64, hour: u64) {
         let midnight = self.day(-(days_ago as i64)).and_time(chrono::NaiveTime::MIN).and_utc();
         let minutes = TimeDelta::minutes(60 * hour as i64 + 17);
@@ -108,30 +112,32 @@ impl<'a> History<'a> {
         if from_now < 0 { today - days } else { today + days }
     }
 
-    /// Taxes, suppliers with their prices, customers, the catalogue and its opening stock.
+    /// Adds taxes, suppliers with their prices, customers, the catalogue and its opening stock.
     async fn open(&mut self, shelves: &'static [Shelf]) -> Result<(), DemoError> {
         let tx = self.tx;
-        let rate = Rate { name: "VAT".to_owned(), percent: percent("16")? };
+        let rate = Rate { name: name("VAT")?, percent: percent("16")? };
         let taxation = Taxation { is_inclusive: true, rates: vec![rate] };
-        let vat = tax_class::insert(tx, &NewTaxClass { name: name("VAT 16%")?, taxation }, None).await?;
+        let vat =
+            tax_class::insert(tx, &NewTaxClass { name: name("VAT 16%")?, taxation }, ActorId::SYSTEM).await?;
         for (supplier, email, days) in SUPPLIERS {
-            let new = SupplierChange {
-                name: Some(name(supplier)?),
-                email: Some(Some(ShortText::parse(email).map_err(data)?)),
-                lead_time_days: Some(Some(days)),
-                ..SupplierChange::default()
+            let new = NewSupplier {
+                name: name(supplier)?,
+                email: Some(ShortText::parse(email).map_err(data)?),
+                phone: None,
+                note: None,
+                lead_time_days: Some(days),
             };
-            self.suppliers.push(supplier::insert(tx, &new, None).await?);
+            self.suppliers.push(supplier::insert(tx, &new, ActorId::SYSTEM).await?);
         }
         for customer in CUSTOMERS {
             let new = NewCustomer { name: name(customer)?, email: None, phone: None, note: None };
-            self.customers.push(customer::insert(tx, &new, None).await?);
+            self.customers.push(customer::insert(tx, &new, ActorId::SYSTEM).await?);
         }
         let mut categories = BTreeMap::new();
         for shelf in shelves {
             if !categories.contains_key(shelf.category) {
                 let new = NewCategory { name: name(shelf.category)?, parent_id: None };
-                categories.insert(shelf.category, category::insert(tx, &new).await?);
+                categories.insert(shelf.category, category::insert(tx, &new, ActorId::SYSTEM).await?);
             }
             let new = NewProduct {
                 name: name(shelf.name)?,
@@ -142,7 +148,7 @@ impl<'a> History<'a> {
                 tags: tags_of(shelf)?,
                 variants: shelf.items.iter().map(variant).collect::<Result<_, _>>()?,
             };
-            let id = product::insert(tx, &new, None).await?;
+            let id = product::insert(tx, &new, ActorId::SYSTEM).await?;
             let stored = product::find(tx, id).await?.ok_or(product::ProductError::NotFound)?;
             for (variant, item) in stored.variants.iter().zip(shelf.items) {
                 self.goods.push(Goods { id: variant.id, item, supplier: shelf.supplier });
@@ -154,67 +160,65 @@ impl<'a> History<'a> {
                 supplier_sku: Some(
                     Sku::parse(&format!("{}-{}", goods.supplier + 1, goods.item.sku)).map_err(data)?,
                 ),
-                cost: money(goods.item.cost)?,
+                cost: not_negative(goods.item.cost)?,
                 currency: Currency::parse("EUR").map_err(data)?,
-                minimum_quantity: Some(quantity("5")?),
+                minimum_quantity: Some(positive("5")?),
                 lead_time_days: None,
             };
-            supplier::set_price(tx, self.suppliers[goods.supplier], &price, None).await?;
+            supplier_price::set(tx, self.suppliers[goods.supplier], &price, ActorId::SYSTEM).await?;
             let opening = NewAdjustment {
-                id: AdjustmentId::new(),
-                has_chosen_id: false,
+                request: Requested::by_program(AdjustmentId::new()),
                 variant_id: goods.id,
                 location_id: None,
                 quantity: quantity(goods.item.opening_stock)?,
-                unit_cost: Some(money(goods.item.cost)?),
+                unit_cost: Some(not_negative(goods.item.cost)?),
                 reason: Reason::parse("opening stock").map_err(data)?,
                 note: None,
             };
             if !opening.quantity.is_zero() {
-                adjustment::post(tx, &opening, None).await?;
+                adjustment::post(tx, &opening, ActorId::SYSTEM).await?;
             }
         }
         Ok(())
     }
 
-    /// An order of one to three lines; what there is not enough of is not sold.
+    /// Places an order with one to three lines. The order is skipped when there is not enough stock.
     async fn sell(&mut self) -> Result<(), DemoError> {
         let count = self.random.usize(1..=3);
         let mut lines = Vec::new();
         for _ in 0..count {
             let goods = &self.goods[self.random.usize(..self.goods.len())];
-            // What is cheap goes by the dozen.
+            // Cheap goods are sold in larger quantities.
             let most = if money(goods.item.price)? < money("1")? { 40 } else { 3 };
             let line = NewLine {
                 variant_id: goods.id,
-                quantity: quantity(&self.random.u32(1..=most).to_string())?,
+                quantity: positive(&self.random.u32(1..=most).to_string())?,
                 price: None,
                 discount: None,
             };
             lines.push(line);
         }
-        let discount = (self.random.u32(..9) == 0).then_some(Discount::Percent(percent("10")?));
+        let discount =
+            (self.random.u32(..9) == 0).then_some(Discount::percent(percent("10")?).map_err(data)?);
         let buyer = self.random.usize(..2 * self.customers.len());
         let Some(order) = self.place(self.customers.get(buyer).copied(), None, lines, discount).await? else {
             return Ok(());
         };
         if self.random.u32(..14) == 0 {
             let line = &order.lines[0];
-            let part = Part { line_id: line.id, quantity: quantity("1")? };
+            let part = Part { line_id: line.id, quantity: positive("1")? };
             let new = NewReturn {
-                id: ReturnId::new(),
-                has_chosen_id: false,
+                request: Requested::by_program(ReturnId::new()),
                 order_id: order.id,
                 reason: Reason::parse("not needed").map_err(data)?,
                 lines: vec![NewReturnLine { part, is_restocked: self.random.bool() }],
-                request_hash: Vec::new(),
             };
-            order_return::post(self.tx, &new, None).await?;
+            order_return::post(self.tx, &new, ActorId::SYSTEM).await?;
         }
         Ok(())
     }
 
-    /// `None` when there is not enough of something.
+    /// Places an order. Returns `None` when there is not enough stock.
     async fn place(
         &self,
         customer_id: Option<CustomerId>,
@@ -223,8 +227,7 @@ impl<'a> History<'a> {
         discount: Option<Discount>,
     ) -> Result<Option<Order>, DemoError> {
         let new = NewOrder {
-            id: OrderId::new(),
-            has_chosen_id: false,
+            request: Requested::by_program(OrderId::new()),
             customer_id,
             location_id: None,
             fulfils_at_once,
@@ -232,16 +235,15 @@ impl<'a> History<'a> {
             discount,
             note: None,
             may_set_prices: true,
-            request_hash: Vec::new(),
         };
-        match order::place(self.tx, &new, None).await {
-            Ok(order::Outcome::Placed(order) | order::Outcome::Repeated(order)) => Ok(Some(order)),
+        match order::place(self.tx, &new, ActorId::SYSTEM).await {
+            Ok(outcome) => Ok(Some(outcome.into_document())),
             Err(OrderError::Stock(StockError::Insufficient(_))) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Each supplier brings what sells most, all of it.
+    /// Orders the first four variants of each supplier, and receives all ordered goods.
     async fn restock(&self) -> Result<(), DemoError> {
         for supplier in 0..self.suppliers.len() {
             let lines = self.some_of(supplier, 4, |item| item.reorder_level)?;
@@ -252,7 +254,7 @@ impl<'a> History<'a> {
         Ok(())
     }
 
-    /// The first so many variants of a supplier, with how much of each.
+    /// Order lines for the first `count` variants of a supplier. `how_much` returns the quantity of a line.
     fn some_of(
         &self,
         supplier: usize,
@@ -263,8 +265,8 @@ impl<'a> History<'a> {
         let line = |goods: &Goods| {
             Ok(purchase_order::NewLine {
                 variant_id: goods.id,
-                quantity: quantity(how_much(goods.item))?,
-                unit_cost: money(goods.item.cost)?,
+                quantity: positive(how_much(goods.item))?,
+                unit_cost: not_negative(goods.item.cost)?,
                 tax_percent: percent("16")?,
             })
         };
@@ -279,24 +281,22 @@ impl<'a> History<'a> {
         moves: &[PurchaseStatus],
     ) -> Result<PurchaseOrder, DemoError> {
         let new = NewPurchaseOrder {
-            id: PurchaseOrderId::new(),
-            has_chosen_id: false,
+            request: Requested::by_program(PurchaseOrderId::new()),
             supplier_id: self.suppliers[supplier],
             location_id: None,
             expected_on,
             lines,
             note: None,
-            request_hash: Vec::new(),
         };
-        let (purchase_order::Outcome::Drafted(mut order) | purchase_order::Outcome::Repeated(mut order)) =
-            purchase_order::draft(self.tx, &new, None).await?;
+        let drafted = purchase_order::draft(self.tx, &new, ActorId::SYSTEM).await?;
+        let mut order = drafted.into_document();
         for to in moves {
-            order = purchase_order::bring_to(self.tx, order.id, *to, None).await?;
+            order = purchase_order::move_to(self.tx, order.id, *to, ActorId::SYSTEM).await?;
         }
         Ok(order)
     }
 
-    /// So much of which lines of an order comes; all that is open when there are none.
+    /// Receives the given parts of a purchase order, or all open goods when `parts` is empty.
     async fn receive(
         &self,
         order: &PurchaseOrder,
@@ -306,21 +306,19 @@ impl<'a> History<'a> {
         let number = delivery_note.map(|note| format!("{note}-{}", order.number));
         let delivery_note = number.map(|number| ShortText::parse(&number)).transpose().map_err(data)?;
         let new = NewReceipt {
-            id: ReceiptId::new(),
-            has_chosen_id: false,
+            request: Requested::by_program(ReceiptId::new()),
             order_id: order.id,
-            what: Arrival::Goods { parts, delivery_note },
-            request_hash: Vec::new(),
+            content: Content::Goods { parts, delivery_note },
         };
-        goods_receipt::post(self.tx, &new, None).await?;
+        goods_receipt::post(self.tx, &new, ActorId::SYSTEM).await?;
         Ok(())
     }
 
-    /// What else happens on some evenings: orders to suppliers in every state, goods under way and counted.
+    /// Adds more records on some evenings: purchase orders in every status, transfers and stock counts.
     async fn close_the_day(&mut self, ago: u64) -> Result<(), DemoError> {
         use PurchaseStatus::{Cancelled, ClosedShort, Confirmed, Sent};
         let four = |order: &PurchaseOrder| -> Result<Vec<_>, DemoError> {
-            Ok(vec![Part { line_id: order.lines[0].id, quantity: quantity("4")? }])
+            Ok(vec![Part { line_id: order.lines[0].id, quantity: positive("4")? }])
         };
         self.turn_to(ago, 20);
         match ago {
@@ -333,9 +331,9 @@ impl<'a> History<'a> {
             8 => {
                 if let Some(short) = self.short.take() {
                     self.receive(&short, four(&short)?, Some("D-1107")).await?;
-                    purchase_order::bring_to(self.tx, short.id, ClosedShort, None).await?;
+                    purchase_order::move_to(self.tx, short.id, ClosedShort, ActorId::SYSTEM).await?;
                 }
-                // Overdue, so it covers nothing.
+                // This order is overdue, so it does not count as incoming stock for alerts.
                 self.order(1, self.some_of(1, 3, |_| "12")?, Some(self.day(-2)), &[Sent]).await?;
             }
             2 => {
@@ -348,7 +346,7 @@ impl<'a> History<'a> {
                 let default = location::find_or_default(self.tx, None)
                     .await?
                     .ok_or(location::LocationError::NotFound)?;
-                let warehouse = location::insert(self.tx, &name("Warehouse")?, None).await?;
+                let warehouse = location::insert(self.tx, &name("Warehouse")?, ActorId::SYSTEM).await?;
                 self.send(default, warehouse).await?;
                 self.count().await?;
             }
@@ -357,58 +355,54 @@ impl<'a> History<'a> {
         Ok(())
     }
 
-    /// A transfer that has arrived, and one that is under way.
+    /// Adds a transfer that has arrived, and a transfer that is in transit.
     async fn send(&self, from: LocationId, to: LocationId) -> Result<(), DemoError> {
         for (at, arrives) in [(0, true), (3, false)] {
             let new = NewTransfer {
-                id: TransferId::new(),
-                has_chosen_id: false,
+                request: Requested::by_program(TransferId::new()),
                 from,
                 to,
-                lines: vec![(self.goods[at].id, quantity("5")?)],
+                lines: vec![(self.goods[at].id, positive("5")?)],
                 note: Some(Note::parse("for the weekend").map_err(data)?),
-                request_hash: Vec::new(),
             };
-            transfer::send(self.tx, &new, None).await?;
+            transfer::send(self.tx, &new, ActorId::SYSTEM).await?;
             if arrives {
                 let step = transfer::NewStep {
-                    id: inventory::StepId::new(),
-                    has_chosen_id: false,
-                    transfer_id: new.id,
+                    request: Requested::by_program(inventory::StepId::new()),
+                    transfer_id: new.request.id,
                     kind: transfer::StepKind::Receive(Vec::new()),
-                    request_hash: Vec::new(),
                 };
-                transfer::step(self.tx, &step, None).await?;
+                transfer::step(self.tx, &step, ActorId::SYSTEM).await?;
             }
         }
         Ok(())
     }
 
-    /// A posted count that found some pieces less, and one that is open.
+    /// Adds a posted stock count that found missing units, and an open stock count.
     async fn count(&self) -> Result<(), DemoError> {
         let goods = &self.goods[0];
         let stored = inventory::variant::find(self.tx, goods.id).await?;
-        let a_count = || NewCount { id: CountId::new(), has_chosen_id: false, location_id: None, note: None };
+        let a_count =
+            || NewCount { request: Requested::by_program(CountId::new()), location_id: None, note: None };
         let posted = a_count();
-        count::open(self.tx, &posted, None).await?;
-        if let Some(variant) = stored.filter(|variant| variant.available() > Quantity::ZERO) {
-            let level = variant.available().plus(quantity("-6")?);
-            if !level.is_negative() {
-                count::count(self.tx, posted.id, &[(goods.id, level)], None).await?;
-                count::post(self.tx, posted.id, None).await?;
-            }
+        count::open(self.tx, &posted, ActorId::SYSTEM).await?;
+        if let Some(variant) = stored
+            && let Ok(counted) = NonNegative::new(variant.available() - quantity("6")?)
+        {
+            count::count(self.tx, posted.request.id, &[(goods.id, counted)], ActorId::SYSTEM).await?;
+            count::post(self.tx, posted.request.id, ActorId::SYSTEM).await?;
         }
-        count::open(self.tx, &a_count(), None).await?;
+        count::open(self.tx, &a_count(), ActorId::SYSTEM).await?;
         Ok(())
     }
 
-    /// Reserved orders: one that waits, one of which part has left, one that was cancelled.
+    /// Adds orders with reserved stock: an open order, a partly fulfilled order and a cancelled order.
     async fn wait_for_goods(&mut self) -> Result<(), DemoError> {
         for what in ["waits", "partly", "cancelled"] {
             let line = |goods: &Goods, how_much: &str| -> Result<NewLine, DemoError> {
                 Ok(NewLine {
                     variant_id: goods.id,
-                    quantity: quantity(how_much)?,
+                    quantity: positive(how_much)?,
                     price: None,
                     discount: None,
                 })
@@ -419,17 +413,15 @@ impl<'a> History<'a> {
             match what {
                 "partly" => {
                     let new = NewFulfilment {
-                        id: FulfilmentId::new(),
-                        has_chosen_id: false,
+                        request: Requested::by_program(FulfilmentId::new()),
                         order_id: order.id,
-                        lines: vec![Part { line_id: order.lines[0].id, quantity: quantity("1")? }],
-                        request_hash: Vec::new(),
+                        lines: vec![Part { line_id: order.lines[0].id, quantity: positive("1")? }],
                     };
-                    fulfilment::post(self.tx, &new, None).await?;
+                    fulfilment::post(self.tx, &new, ActorId::SYSTEM).await?;
                 }
                 "cancelled" => {
                     let reason = Reason::parse("ordered twice").map_err(data)?;
-                    order::cancel(self.tx, order.id, Some(&reason), None).await?;
+                    order::cancel(self.tx, order.id, Some(&reason), ActorId::SYSTEM).await?;
                 }
                 _ => {}
             }
@@ -438,7 +430,7 @@ impl<'a> History<'a> {
     }
 }
 
-/// What a shop would look for, whatever the category.
+/// Tags that a shop uses to search across categories.
 fn tags_of(shelf: &Shelf) -> Result<Vec<ProductTag>, DemoError> {
     let tags: &[&str] = match shelf.category {
         "Garden" => &["outdoor", "season"],
@@ -456,10 +448,10 @@ fn variant(item: &Item) -> Result<NewVariant, DemoError> {
     Ok(NewVariant {
         sku: Sku::parse(item.sku).map_err(data)?,
         barcodes: vec![Barcode::parse(item.barcode).map_err(data)?],
-        price: money(item.price)?,
+        price: not_negative(item.price)?,
         compare_at_price: None,
-        cost: Some(money(item.cost)?),
-        reorder_level: Some(quantity(item.reorder_level)?),
+        cost: Some(not_negative(item.cost)?),
+        reorder_level: Some(NonNegative::new(quantity(item.reorder_level)?).map_err(data)?),
         options,
     })
 }
@@ -474,6 +466,14 @@ fn money(text: &str) -> Result<Money, DemoError> {
 
 fn quantity(text: &str) -> Result<Quantity, DemoError> {
     Quantity::parse(text).map_err(data)
+}
+
+fn positive(text: &str) -> Result<Positive<Quantity>, DemoError> {
+    Positive::new(quantity(text)?).map_err(data)
+}
+
+fn not_negative(text: &str) -> Result<NonNegative<Money>, DemoError> {
+    NonNegative::new(money(text)?).map_err(data)
 }
 
 fn percent(text: &str) -> Result<Percent, DemoError> {

@@ -1,11 +1,11 @@
-//! Demo data for a developer's machine: two businesses with users, products, and some weeks of trading. Running it again adds
-//! nothing.
+//! Demo data for a developer's machine: two businesses with users, products and some weeks of trading. A
+//! second run adds nothing.
 
 mod history;
 mod shelves;
 
 use chrono::Utc;
-use identity::membership::{MembershipError, Place};
+use identity::membership::{MemberOf, MembershipError};
 use identity::{Email, Password, PasswordPolicy};
 use inventory::adjustment::AdjustmentError;
 use inventory::category::CategoryError;
@@ -15,13 +15,13 @@ use inventory::location::LocationError;
 use inventory::order::OrderError;
 use inventory::product::{self, ProductError, ProductFilter};
 use inventory::purchase_order::PurchaseError;
-use inventory::settings::Currency;
 use inventory::supplier::SupplierError;
 use inventory::tax_class::TaxError;
 use inventory::transfer::TransferError;
 use secrecy::SecretString;
 use std::sync::Arc;
 use tenancy::{Database, DbError, SharedScope, Tenant, TenantSlug, tenant};
+use values::Currency;
 use values::{Name, PageRequest};
 
 use self::history::History;
@@ -30,22 +30,23 @@ use crate::onboarding::member::{MemberError, NewMember};
 use crate::onboarding::{NewBusiness, OWNER_ROLE, Onboarding, OnboardingError};
 use crate::operator::audit::Actor;
 
-/// The password of every demo user. It breaks the password policy, which is why the demo refuses to run elsewhere.
+/// The password of every demo user. The password breaks the password policy, so the demo may run only on a
+/// developer's machine.
 pub const PASSWORD: &str = "password123";
 
 /// A demo login.
 #[derive(Debug, Clone, Copy)]
 pub struct Login {
-    /// The business's slug; `None` is the platform.
+    /// The slug of the business; `None` for the platform.
     pub slug: Option<&'static str>,
     pub email: &'static str,
     pub role: &'static str,
 }
 
-/// The demo's businesses: slug and name.
+/// The slugs and names of the demo businesses.
 const BUSINESSES: [(&str, &str); 2] = [("business1", "Corner Hardware"), ("business2", "Green Grocer")];
 
-/// Everyone who can sign in; the owners come with their businesses.
+/// All users of the demo. An owner is created together with the business.
 pub const LOGINS: [Login; 6] = [
     Login { slug: Some("business1"), email: "owner1@test.com", role: OWNER_ROLE },
     Login { slug: Some("business1"), email: "manager1@test.com", role: "MANAGER" },
@@ -55,7 +56,7 @@ pub const LOGINS: [Login; 6] = [
     Login { slug: None, email: "admin@test.com", role: "super_admin" },
 ];
 
-/// The demo could not be made.
+/// The demo data could not be created.
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
     #[error(transparent)]
@@ -86,14 +87,14 @@ pub enum DemoError {
     Count(#[from] CountError),
     #[error("a demo query failed")]
     Db(#[from] DbError),
-    #[error("the demo data breaks a rule: {0}")]
+    #[error("the demo data is invalid: {0}")]
     Data(String),
 }
 
-/// Makes what is missing of the demo. Returns whether anything was.
+/// Creates the missing parts of the demo data. Returns whether a part was missing.
 ///
 /// # Errors
-/// [`DemoError`]; what was made before stays, and running again goes on from there.
+/// [`DemoError`]; the parts that were already created stay, and the next run creates the rest.
 pub async fn seed(onboarding: &Onboarding, database: &Database) -> Result<bool, DemoError> {
     let mut changed = false;
     for (slug, name) in BUSINESSES {
@@ -101,11 +102,11 @@ pub async fn seed(onboarding: &Onboarding, database: &Database) -> Result<bool, 
         changed |= is_new;
         changed |= trade(database, &tenant, if slug == "business1" { HARDWARE } else { GROCERIES }).await?;
         for login in LOGINS.iter().filter(|login| login.slug == Some(slug) && login.role != OWNER_ROLE) {
-            changed |= member(onboarding, login, Place::Business(tenant.id)).await?;
+            changed |= member(onboarding, login, MemberOf::Business(tenant.id)).await?;
         }
     }
     for login in LOGINS.iter().filter(|login| login.slug.is_none()) {
-        changed |= member(onboarding, login, Place::Platform).await?;
+        changed |= member(onboarding, login, MemberOf::Platform).await?;
     }
     Ok(changed)
 }
@@ -138,7 +139,7 @@ async fn business(
         return Ok((Arc::new(tenant), false));
     }
     let owner = LOGINS.iter().find(|login| login.slug == Some(slug) && login.role == OWNER_ROLE);
-    let owner = owner.ok_or_else(|| data("a demo business without an owner"))?;
+    let owner = owner.ok_or_else(|| data("a demo business has no owner"))?;
     let new = NewBusiness {
         slug: wanted,
         name: Name::parse(name).map_err(data)?,
@@ -147,7 +148,7 @@ async fn business(
     };
     match onboarding.create(&new, &Actor::named("seed demo")).await {
         Ok(onboarded) => Ok((onboarded.tenant, true)),
-        // The owner is left from an earlier demo whose business was dropped.
+        // The owner still exists from an earlier demo business, which was dropped.
         Err(OnboardingError::Owner(MemberError::UserExists(_))) => {
             let again = NewBusiness { owner: new_member(owner, false)?, ..new };
             Ok((onboarding.create(&again, &Actor::named("seed demo")).await?.tenant, true))
@@ -156,7 +157,7 @@ async fn business(
     }
 }
 
-async fn member(onboarding: &Onboarding, login: &Login, place: Place) -> Result<bool, DemoError> {
+async fn member(onboarding: &Onboarding, login: &Login, place: MemberOf) -> Result<bool, DemoError> {
     let actor = Actor::named("demo data");
     let mut added = onboarding.add_member(&new_member(login, true)?, place, &actor).await;
     if let Err(MemberError::UserExists(_)) = added {
@@ -169,8 +170,8 @@ async fn member(onboarding: &Onboarding, login: &Login, place: Place) -> Result<
     }
 }
 
-/// Fills an empty catalogue and lets the business trade for some weeks; a catalogue with anything in it stays as it is. All of it
-/// is one transaction: the demo of a business is there whole or not at all.
+/// Fills an empty catalogue and adds some weeks of trading. A catalogue that has a product stays unchanged.
+/// One transaction writes everything: a business has all of its demo data or none.
 async fn trade(
     database: &Database,
     tenant: &Arc<Tenant>,

@@ -1,17 +1,17 @@
-//! What the demo's businesses sell.
+//! The products of the demo businesses.
 
-/// A product of the demo, its variants, and who it is bought from.
+/// A product of the demo, with its variants and its supplier.
 pub struct Shelf {
     pub category: &'static str,
     pub name: &'static str,
-    /// The place of its supplier among the business's suppliers.
+    /// The index of the supplier in the list of the business's suppliers.
     pub supplier: usize,
     pub items: &'static [Item],
 }
 
 /// A variant of the demo. Amounts and quantities are decimal strings.
 pub struct Item {
-    /// Its size; none where a product has one variant.
+    /// The size of the variant. Empty when the product has only one variant.
     pub size: &'static str,
     pub sku: &'static str,
     pub barcode: &'static str,

@@ -1,37 +1,38 @@
-//! Members: a user, made when there is none yet, and his role in one place.
+//! Adding members. A member is a user with a role in one business or on the platform. A user who does not
+//! exist yet is created.
 
-use identity::membership::{self, MembershipError, Place};
+use identity::membership::{self, MemberOf, MembershipError};
 use identity::user::{self, NewUser, UserError};
 use identity::{Email, Hasher, Password, TooBusy, UserId};
-use tenancy::{DbError, Provisioner, SharedTx};
+use tenancy::{DbError, OwnerDatabase, SharedTx};
 
-/// Somebody who is to have a role.
+/// A member to be added.
 #[derive(Debug, Clone)]
 pub struct NewMember {
     pub email: Email,
     pub full_name: Option<String>,
-    /// For a new user. Without one a password is made up and told once.
+    /// The password of a new user. Defaults to a generated password, which is shown once.
     pub password: Option<Password>,
     pub role: String,
 }
 
-/// Somebody who has the role now.
+/// A member that was added.
 #[derive(Debug, Clone)]
 pub struct Added {
     pub user: UserId,
-    /// The password that was made up, to be shown once.
+    /// The generated password, to be shown once.
     pub made_password: Option<Password>,
 }
 
-/// Nobody was added.
+/// The member was not added.
 #[derive(Debug, thiserror::Error)]
 pub enum MemberError {
-    /// A password is a user's own: nobody else sets it.
-    #[error("the user {0} exists already and keeps the password; leave the password out")]
+    /// Adding a member must not change the password of a user who already exists.
+    #[error("the user {0} already exists and keeps the current password; do not give a password")]
     UserExists(Email),
-    #[error("the user {0} was made or deleted a moment ago; try again")]
+    #[error("the user {0} was created or deleted at the same time; try again")]
     UserChanged(Email),
-    #[error("nobody signs in with the email {0}")]
+    #[error("there is no user with the email {0}")]
     UnknownUser(Email),
     #[error(transparent)]
     Membership(#[from] MembershipError),
@@ -50,22 +51,24 @@ impl From<UserError> for MemberError {
     }
 }
 
-/// A new member whose password has been hashed, before any transaction: a hash takes longer than a lock may be held.
+/// A new member with the hashed password. The password is hashed before any transaction, because hashing
+/// takes longer than a lock may be held.
 pub(crate) struct Prepared<'a> {
     member: &'a NewMember,
-    /// `None` when the user exists already.
+    /// `None` when the user already exists and has a password.
     hash: Option<String>,
     made_password: Option<Password>,
 }
 
 impl<'a> Prepared<'a> {
     pub(crate) async fn new(
-        provisioner: &Provisioner,
+        owner_database: &OwnerDatabase,
         hasher: &Hasher,
         member: &'a NewMember,
     ) -> Result<Self, MemberError> {
-        // A user without a password, out of a backup, needs one as a new user does.
-        let known = provisioner.write_shared(async |tx| find_with_password(tx, &member.email).await).await?;
+        // A user who was restored from a backup has no password, and needs one like a new user.
+        let known =
+            owner_database.write_shared(async |tx| find_with_password(tx, &member.email).await).await?;
         let (hash, made_password) = match (&member.password, known) {
             (Some(_), Some(_)) => return Err(MemberError::UserExists(member.email.clone())),
             (None, Some(_)) => (None, None),
@@ -78,8 +81,8 @@ impl<'a> Prepared<'a> {
         Ok(Self { member, hash, made_password })
     }
 
-    /// Stores the user, unless there is one with that email, and gives him the role.
-    pub(crate) async fn add(&self, tx: &SharedTx, place: Place) -> Result<Added, MemberError> {
+    /// Creates the user, unless there is a user with this email, and gives the user the role.
+    pub(crate) async fn add(&self, tx: &SharedTx, place: MemberOf) -> Result<Added, MemberError> {
         let known = user::find_by_email(tx, &self.member.email).await?;
         if let (Some(user), Some(hash)) = (known, &self.hash)
             && !user::has_password(tx, user).await?
@@ -109,7 +112,7 @@ impl<'a> Prepared<'a> {
     }
 }
 
-/// The user with this email, if he has a password.
+/// The user with this email, if the user has a password.
 async fn find_with_password(tx: &SharedTx, email: &Email) -> Result<Option<UserId>, DbError> {
     match user::find_by_email(tx, email).await? {
         Some(user) if user::has_password(tx, user).await? => Ok(Some(user)),

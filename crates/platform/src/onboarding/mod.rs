@@ -1,6 +1,6 @@
-//! A new business, and new members of one: put together from tenancy, identity and inventory.
+//! The onboarding of new businesses and new members. It builds on tenancy, identity and inventory.
 
+pub mod business;
 pub mod member;
-pub mod onboarding;
 
-pub use onboarding::*;
+pub use business::{NewBusiness, OWNER_ROLE, Onboarded, Onboarding, OnboardingError};

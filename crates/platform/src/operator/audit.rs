@@ -1,18 +1,20 @@
-//! What the platform's staff and commands did: an append-only log, written in the transaction of the deed.
+//! The audit log of actions by the platform's staff and by commands. The log is append-only. An entry is
+//! written in the same transaction as its action.
 
 use chrono::{DateTime, Utc};
+use const_format::concatcp;
 use identity::{UserId, user};
 use serde::Serialize;
 use serde_json::Value;
 use tenancy::{DbError, SharedTx, Tenant, TenantId, TenantSlug};
-use uuid::Uuid;
+use values::Key;
 
-/// Who does something.
+/// The user, command or program that performs an action.
 #[derive(Debug, Clone)]
 pub enum Actor {
-    /// One of the platform's staff, signed in.
+    /// A signed-in member of the platform's staff.
     User(UserId),
-    /// A command, or the program itself.
+    /// The name of a command, or of the program itself.
     Named(String),
 }
 
@@ -21,7 +23,7 @@ impl Actor {
         Self::Named(name.to_owned())
     }
 
-    /// The account that runs a command on this machine.
+    /// The operating system account that runs a command on this machine.
     pub fn command_line() -> Self {
         let variables = ["SUDO_USER", "USER", "LOGNAME"];
         let named =
@@ -30,14 +32,12 @@ impl Actor {
     }
 }
 
-/// The account that this process runs as: timers and containers often set no variable.
+/// The operating system account of this process. Timers and containers often set none of the variables.
 fn own_account() -> String {
-    use std::os::unix::fs::MetadataExt;
-    let Ok(own) = std::fs::metadata("/proc/self") else { return "unknown account".to_owned() };
-    let accounts = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let of_us = |line: &&str| line.split(':').nth(2).and_then(|uid| uid.parse().ok()) == Some(own.uid());
-    let name = accounts.lines().find(of_us).and_then(|line| line.split(':').next());
-    name.map_or_else(|| format!("uid {}", own.uid()), ToOwned::to_owned)
+    match uzers::get_current_username() {
+        Some(name) => name.to_string_lossy().into_owned(),
+        None => format!("uid {}", uzers::get_current_uid()),
+    }
 }
 
 impl std::fmt::Display for Actor {
@@ -49,22 +49,29 @@ impl std::fmt::Display for Actor {
     }
 }
 
-/// One entry of the log.
+values::ids! {
+    /// The id of an entry in the audit log of the platform.
+    PlatformEntryId,
+}
+
+/// One entry of the audit log.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Entry {
-    pub id: Uuid,
+    pub id: PlatformEntryId,
     pub occurred_at: DateTime<Utc>,
     pub actor: String,
-    pub actor_id: Option<Uuid>,
-    /// Such as `tenant.suspended`.
+    pub actor_id: Option<UserId>,
+    /// The name of the action, such as `tenant.suspended`.
     pub action: String,
-    pub tenant_id: Option<Uuid>,
+    pub tenant_id: Option<TenantId>,
     pub tenant_slug: Option<String>,
     pub details: Value,
 }
 
-/// Writes an entry.
+tenancy::from_row!(Entry { id, occurred_at, actor, actor_id, action, tenant_id, tenant_slug, details });
+
+/// Writes an entry to the audit log.
 ///
 /// # Errors
 /// [`DbError`].
@@ -80,18 +87,22 @@ pub async fn record(
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
     let (name, id) = match actor {
         Actor::User(id) => {
-            (user::email(tx, *id).await?.unwrap_or_else(|| actor.to_string()), Some(id.as_uuid()))
+            let email = user::email(tx, *id).await?;
+            (email.map_or_else(|| actor.to_string(), |email| email.to_string()), Some(*id))
         }
         Actor::Named(name) => (name.clone(), None),
     };
-    let tenant_id = tenant.map(|tenant| tenant.id.as_uuid());
+    let tenant_id = tenant.map(|tenant| tenant.id);
     let tenant_slug = tenant.map(|tenant| tenant.slug.as_str());
-    tx.execute(INSERT, &[&Uuid::now_v7(), &tx.now(), &name, &id, &action, &tenant_id, &tenant_slug, &details])
-        .await
-        .map(drop)
+    tx.execute(
+        INSERT,
+        &[&PlatformEntryId::new(), &tx.now(), &name, &id, &action, &tenant_id, &tenant_slug, &details],
+    )
+    .await
+    .map(drop)
 }
 
-/// The business that had this slug last, as far as the log knows.
+/// The last business that had this slug, according to the audit log.
 ///
 /// # Errors
 /// [`DbError`].
@@ -100,49 +111,27 @@ pub async fn last_with_slug(tx: &SharedTx, slug: &TenantSlug) -> Result<Option<T
         SELECT tenant_id FROM shared.platform_audit
          WHERE tenant_slug = $1 AND tenant_id IS NOT NULL
          ORDER BY id DESC LIMIT 1";
-    let row = tx.query_opt(LAST, &[&slug.as_str()]).await?;
-    row.map(|row| row.try_get("tenant_id").map(TenantId::from_uuid).map_err(DbError::from)).transpose()
+    tx.value_opt(LAST, &[slug]).await
 }
 
-/// Up to `limit` entries, the newest first, from the one before `before` on, of one business or of all.
+/// Returns up to `limit` entries that are older than the entry `before`, newest first. Starts with the newest
+/// entry when `before` is `None`. Returns entries of all businesses when `tenant` is `None`.
 ///
 /// # Errors
 /// [`DbError`].
 pub async fn list(
     tx: &SharedTx,
     tenant: Option<TenantId>,
-    before: Option<Uuid>,
+    before: Option<PlatformEntryId>,
     limit: i64,
 ) -> Result<Vec<Entry>, DbError> {
-    const OF_ALL: &str = "
-        SELECT id, occurred_at, actor, actor_id, action, tenant_id, tenant_slug, details
-          FROM shared.platform_audit
-         WHERE id < $1
-         ORDER BY id DESC
-         LIMIT $2";
-    const OF_ONE: &str = "
-        SELECT id, occurred_at, actor, actor_id, action, tenant_id, tenant_slug, details
-          FROM shared.platform_audit
-         WHERE id < $1 AND tenant_id = $3
-         ORDER BY id DESC
-         LIMIT $2";
-    let before = before.unwrap_or(Uuid::max());
-    let rows = match tenant {
-        None => tx.query(OF_ALL, &[&before, &limit]).await?,
-        Some(tenant) => tx.query(OF_ONE, &[&before, &limit, &tenant.as_uuid()]).await?,
-    };
-    rows.iter()
-        .map(|row| {
-            Ok(Entry {
-                id: row.try_get("id")?,
-                occurred_at: row.try_get("occurred_at")?,
-                actor: row.try_get("actor")?,
-                actor_id: row.try_get("actor_id")?,
-                action: row.try_get("action")?,
-                tenant_id: row.try_get("tenant_id")?,
-                tenant_slug: row.try_get("tenant_slug")?,
-                details: row.try_get("details")?,
-            })
-        })
-        .collect()
+    const SELECT: &str = "
+        SELECT id, occurred_at, actor, actor_id, action, tenant_id, tenant_slug, details FROM shared.platform_audit ";
+    const OF_ALL: &str = concatcp!(SELECT, "WHERE id < $1 ORDER BY id DESC LIMIT $2");
+    const OF_ONE: &str = concatcp!(SELECT, "WHERE id < $1 AND tenant_id = $3 ORDER BY id DESC LIMIT $2");
+    let before = before.unwrap_or_else(PlatformEntryId::highest);
+    match tenant {
+        None => tx.rows(OF_ALL, &[&before, &limit]).await,
+        Some(tenant) => tx.rows(OF_ONE, &[&before, &limit, &tenant]).await,
+    }
 }

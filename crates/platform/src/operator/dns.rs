@@ -1,4 +1,4 @@
-//! DNS, as it is asked whether a host is a business's.
+//! DNS lookups that verify custom domains.
 
 use std::net::SocketAddr;
 
@@ -9,7 +9,8 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::RData;
 use tenancy::domain::{LookupError, TxtLookup};
 
-/// Asks the system's name servers, or one that the configuration names.
+/// Looks up DNS records. Uses the name server of the configuration; defaults to the name servers of the
+/// system.
 pub struct Dns {
     server: Option<SocketAddr>,
 }
@@ -19,7 +20,8 @@ impl Dns {
         Self { server }
     }
 
-    /// Made for each question: they are rare, and a new record must not wait for a cache of ours.
+    /// Makes a new resolver for each lookup. Lookups are rare, and a cache would hide a new record for some
+    /// time.
     fn resolver(&self) -> Result<TokioResolver, NetError> {
         let mut builder = match self.server {
             None => TokioResolver::builder_tokio()?,
@@ -41,13 +43,13 @@ impl Dns {
 impl TxtLookup for Dns {
     async fn txt(&self, name: &str) -> Result<Vec<String>, LookupError> {
         let failed = |error: NetError| LookupError(error.to_string());
-        // The dot at the end keeps the search domains of this machine out.
+        // The dot at the end keeps the resolver from trying the search domains of this machine.
         let found = match self.resolver().map_err(failed)?.txt_lookup(format!("{name}.")).await {
             Err(error) if error.is_no_records_found() || error.is_nx_domain() => return Ok(Vec::new()),
             other => other.map_err(failed)?,
         };
         let texts = found.answers().iter().filter_map(|record| match &record.data {
-            // A long text comes in pieces of 255 bytes.
+            // DNS splits a long text into pieces of 255 bytes.
             RData::TXT(txt) => Some(String::from_utf8_lossy(&txt.txt_data.concat()).into_owned()),
             _ => None,
         });

@@ -1,4 +1,5 @@
-//! What the operator does to a business after its creation, each in one transaction with its entry in the audit log.
+//! The actions of the operator on a business after its creation. Each action and its entry in the audit log
+//! are written in one transaction.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,15 +7,15 @@ use std::time::Duration;
 use identity::membership;
 use serde::Serialize;
 use serde_json::{Value, json};
+use tenancy::TenantLimits;
 use tenancy::domain::{self, Domain, DomainError, TxtLookup};
 use tenancy::lifecycle::{self, Dropped, LifecycleError, SetAside, StatusChange};
-use tenancy::tenant::TenantLimits;
-use tenancy::{DbError, HostName, Provisioner, SharedTx, Tenant, TenantId, TenantSlug};
+use tenancy::{DbError, HostName, OwnerDatabase, SharedTx, Tenant, TenantId, TenantSlug};
 
 use crate::backup::{self, Backup};
 use crate::operator::audit::{self, Actor};
 
-/// Something was refused; nothing has changed.
+/// The action was refused or failed; nothing has changed.
 #[derive(Debug, thiserror::Error)]
 pub enum OperatorError {
     #[error(transparent)]
@@ -22,20 +23,21 @@ pub enum OperatorError {
     #[error(transparent)]
     Domain(#[from] DomainError),
     #[error(
-        "{0} has no verified backup whose file is here; take one with `tenantry backup create {0} --verify`, or say --without-backup"
+        "{0} has no verified backup with an undamaged file on this machine; \
+         run `tenantry backup create {0} --verify`, or use --without-backup"
     )]
     NoBackup(TenantSlug),
-    #[error("an operator's query failed")]
+    #[error("an operator query failed")]
     Db(#[from] DbError),
 }
 
-/// One of the platform's staff, or a command, at work.
+/// Performs the actions of the operator. `actor` is a member of the platform's staff or a command.
 pub struct Operator {
-    pub provisioner: Arc<Provisioner>,
+    pub owner_database: Arc<OwnerDatabase>,
     pub actor: Actor,
 }
 
-/// What was removed with a business.
+/// The summary of the data that was removed with a business.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Removed {
@@ -45,7 +47,8 @@ pub struct Removed {
 }
 
 impl Operator {
-    /// Suspends, resumes, archives or unarchives a business. One that is so already is left alone.
+    /// Suspends, resumes, archives or unarchives a business. A business that already has the status stays
+    /// unchanged, and the audit log gets no entry.
     ///
     /// # Errors
     /// [`OperatorError`].
@@ -59,7 +62,8 @@ impl Operator {
         .await
     }
 
-    /// Gives a business another slug; the former one sends people on and stays reserved for so long.
+    /// Changes the slug of a business. The former slug redirects to the new slug, and stays reserved for
+    /// `reserve_for`.
     ///
     /// # Errors
     /// [`OperatorError`].
@@ -81,7 +85,7 @@ impl Operator {
         .await
     }
 
-    /// Gives a business limits of its own.
+    /// Sets the limits of a business. A limit that is `None` defaults to the limit of the installation.
     ///
     /// # Errors
     /// [`OperatorError`].
@@ -98,7 +102,7 @@ impl Operator {
         .await
     }
 
-    /// Changes a business over to what the last restore set aside.
+    /// Swaps the schema of a business with the schema that the last restore set aside.
     ///
     /// # Errors
     /// [`OperatorError`].
@@ -107,10 +111,10 @@ impl Operator {
             let details = json!({"setAside": tenant.schema.as_str()});
             Ok(audit::record(tx, &self.actor, "tenant.swapped", Some(tenant), &details).await?)
         };
-        Ok(self.provisioner.swap(tenant.id, record).await?)
+        Ok(self.owner_database.swap(tenant.id, record).await?)
     }
 
-    /// Drops what restores set aside for a business.
+    /// Drops the schemas that restores set aside for a business. Returns the names of these schemas.
     ///
     /// # Errors
     /// [`OperatorError`].
@@ -119,25 +123,26 @@ impl Operator {
             let details = json!({"schema": aside.schema.as_str()});
             Ok(audit::record(tx, &self.actor, "tenant.discarded", Some(tenant), &details).await?)
         };
-        Ok(self.provisioner.discard_set_asides(tenant.id, record).await?)
+        Ok(self.owner_database.discard_set_asides(tenant.id, record).await?)
     }
 
-    /// The backup by which a business that is dropped can come back; it reads the whole file.
+    /// The newest verified backup, from which a dropped business can be restored. Reads the whole backup file
+    /// to check it.
     ///
     /// # Errors
-    /// [`OperatorError::NoBackup`], unless it is meant to be dropped without.
+    /// [`OperatorError::NoBackup`] when there is no such backup and `without_backup` is not set.
     pub async fn backup_before_drop(
         &self,
         tenant: &Tenant,
         without_backup: bool,
     ) -> Result<Option<Backup>, OperatorError> {
-        match backup::newest_verified(&self.provisioner, tenant.id).await? {
+        match backup::newest_verified(&self.owner_database, tenant.id).await? {
             None if !without_backup => Err(OperatorError::NoBackup(tenant.slug.clone())),
             backup => Ok(backup),
         }
     }
 
-    /// Removes a business for good; `backup` is what [`Operator::backup_before_drop`] found.
+    /// Drops a business permanently. `backup` is the result of [`Operator::backup_before_drop`].
     ///
     /// # Errors
     /// [`OperatorError`].
@@ -148,16 +153,16 @@ impl Operator {
     ) -> Result<Removed, OperatorError> {
         let backup = backup.map(|backup| backup.file.display().to_string());
         let members =
-            self.provisioner.write_shared(async |tx| membership::list(tx, tenant.id).await).await?.len();
+            self.owner_database.write_shared(async |tx| membership::list(tx, tenant.id).await).await?.len();
         let record = async |tx: &SharedTx, dropped: &Dropped| {
             let details = json!({"removed": dropped, "members": members, "backup": backup});
             Ok(audit::record(tx, &self.actor, "tenant.dropped", Some(tenant), &details).await?)
         };
-        let dropped = self.provisioner.drop_tenant(tenant.id, record).await?;
+        let dropped = self.owner_database.drop_tenant(tenant.id, record).await?;
         Ok(Removed { dropped, members })
     }
 
-    /// Gives a business a host that is still to be verified.
+    /// Adds a custom domain to a business. The domain must still be verified.
     ///
     /// # Errors
     /// [`OperatorError`].
@@ -178,10 +183,11 @@ impl Operator {
         .await
     }
 
-    /// Asks DNS whether the host is the business's, and serves it from then on.
+    /// Verifies a custom domain by the challenge in its DNS records. The business answers at a verified
+    /// domain.
     ///
     /// # Errors
-    /// [`OperatorError`], with what DNS holds instead.
+    /// [`OperatorError`], with the DNS records that were found instead of the challenge.
     pub async fn verify_domain(
         &self,
         id: TenantId,
@@ -190,7 +196,7 @@ impl Operator {
     ) -> Result<Domain, OperatorError> {
         let domain = self.act(id, async |tx, _| Ok(domain::find(tx, id, host).await?)).await?;
         let found = domain::look_for_challenge(&domain, lookup).await;
-        // That it was looked for is kept, whatever came of it.
+        // The registry records successful and failed checks.
         let checked = self
             .act(id, async |tx, tenant| {
                 let checked = domain::record_check(tx, id, host, found.is_ok()).await?;
@@ -204,7 +210,8 @@ impl Operator {
         Ok(checked)
     }
 
-    /// Makes a verified host the one that stands for all; `None` leaves the business without.
+    /// Makes a verified custom domain the primary domain of a business; with `None` the business has no
+    /// primary domain. With `redirects` the other addresses of the business redirect to the primary domain.
     ///
     /// # Errors
     /// [`OperatorError`].
@@ -223,7 +230,7 @@ impl Operator {
         .await
     }
 
-    /// Takes a host from a business.
+    /// Removes a custom domain from a business.
     ///
     /// # Errors
     /// [`OperatorError`].
@@ -235,13 +242,13 @@ impl Operator {
         .await
     }
 
-    /// One transaction with the business locked.
+    /// Runs `deed` in one transaction that locks the business.
     async fn act<T>(
         &self,
         id: TenantId,
         deed: impl AsyncFn(&SharedTx, &Tenant) -> Result<T, OperatorError>,
     ) -> Result<T, OperatorError> {
-        self.provisioner
+        self.owner_database
             .write_shared(async |tx| {
                 let tenant = lifecycle::lock(tx, id).await?;
                 deed(tx, &tenant).await

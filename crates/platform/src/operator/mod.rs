@@ -1,4 +1,4 @@
-//! What the operator does to a business after onboarding, and the log of it.
+//! The actions of the operator on a business after its onboarding, and their audit log.
 
 pub mod audit;
 pub mod dns;

@@ -1,4 +1,4 @@
-//! What is well with an installation and what is not, each with its cure.
+//! The doctor checks an installation. Each problem that it finds has a cure.
 
 use std::path::PathBuf;
 
@@ -7,11 +7,11 @@ use serde::Serialize;
 use tenancy::fleet::RunOptions;
 use tenancy::health::{self, CatalogueSize, Drifted, Pooling};
 use tenancy::jobs::{self, JobState};
-use tenancy::{Database, DatabaseUrl, DbError, Provisioner, TenantStatus, tenant};
+use tenancy::{Database, DatabaseUrl, DbError, OwnerDatabase, TenantStatus, tenant};
 
 use crate::backup::{self, Backup};
 
-/// How it is.
+/// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Health {
@@ -20,23 +20,23 @@ pub enum Health {
     Fail,
 }
 
-/// One thing that was looked at.
+/// The outcome of one check.
 #[derive(Debug, Clone, Serialize)]
 pub struct Finding {
     pub name: &'static str,
     pub health: Health,
     pub message: String,
-    /// What to do; none when all is well.
+    /// The action that solves the problem. `None` when the check found no problem.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cure: Option<String>,
 }
 
-/// All that was looked at.
+/// The outcome of all checks.
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
     pub findings: Vec<Finding>,
-    /// Schemas that are not what their versions should be.
+    /// The schemas that differ from the definition of their version.
     pub drift: Vec<Drifted>,
 }
 
@@ -60,38 +60,38 @@ impl Report {
     }
 }
 
-/// What is looked at.
+/// The installation to be checked.
 pub struct Patient {
-    pub provisioner: Provisioner,
-    /// The pool as servers use it.
+    pub owner_database: OwnerDatabase,
+    /// A connection pool like that of a server process.
     pub server: Database,
     pub server_url: DatabaseUrl,
-    /// An administrator's URL, where one is given: some things only he may see.
+    /// The URL of a PostgreSQL administrator, if given. Only an administrator may read pg_hba.conf.
     pub admin_url: Option<DatabaseUrl>,
     pub pool_connections: usize,
     pub spare_schemas: usize,
     pub backup_folder: PathBuf,
-    /// Whether to leave out the comparison of every schema with its version.
+    /// Whether to skip the comparison of every schema with its version.
     pub skip_drift: bool,
 }
 
-/// Measured on PostgreSQL 15: beyond these, connections remember too much of the catalogue, and new roles and
-/// whole-catalogue queries take seconds.
+/// Measured on PostgreSQL 15. Above these limits, connections cache too much of the catalogue. New roles and
+/// queries of the whole catalogue then take seconds.
 const MOST_SCHEMAS: i64 = 5_000;
 const MOST_RELATIONS: i64 = 500_000;
 const BIGGEST_CATALOGUE: i64 = 2 << 30;
-/// PostgreSQL's default of 8 KiB pages; less than this and every query reads the disk.
+/// The default of PostgreSQL: 16,384 pages of 8 KiB. With less memory, every query reads from the disk.
 const LEAST_SHARED_BUFFERS: i64 = 128 << 20;
 const LEAST_DISK_BYTES: u64 = 1 << 30;
 const OLDEST_BACKUP_HOURS: i64 = 26;
 
-/// Looks at everything.
+/// Runs all checks.
 ///
 /// # Errors
-/// [`DbError`] when the database cannot be asked at all; everything else is a finding.
+/// [`DbError`] when the database cannot be queried. Every other problem is a finding.
 pub async fn examine(patient: &Patient) -> Result<Report, DbError> {
     let mut report = Report::default();
-    let size = patient.provisioner.catalogue_size().await?;
+    let size = patient.owner_database.catalogue_size().await?;
     server_settings(patient, &size, &mut report).await?;
     sign_in(patient, &mut report).await;
     roles(patient, &mut report).await?;
@@ -110,21 +110,25 @@ async fn server_settings(
     size: &CatalogueSize,
     report: &mut Report,
 ) -> Result<(), DbError> {
-    let settings = patient.provisioner.server_settings().await?;
+    let settings = patient.owner_database.server_settings().await?;
     report.ok("server", format!("PostgreSQL {}", settings.version));
 
     let usable = settings.max_connections - settings.reserved_connections;
     let wanted = i64::try_from(patient.pool_connections).unwrap_or(i64::MAX) + 10;
     let told = format!(
-        "{} of {usable} connections in use; one server process takes up to {}",
+        "{} of {usable} connections are in use; one server process uses up to {}",
         settings.connections, patient.pool_connections
     );
     if wanted > usable {
-        report.fail("connections", told, "raise max_connections, or lower database.max_connections");
+        let cure = "raise max_connections of PostgreSQL, or lower database.max_connections of Tenantry";
+        report.fail("connections", told, cure);
     } else if settings.connections + wanted > usable {
-        let cure =
-            "raise max_connections, or run fewer server processes: another one might find no connection";
-        report.warn("connections", told, cure);
+        report.warn(
+            "connections",
+            told,
+            "raise max_connections of PostgreSQL, or run fewer server processes; \
+             another server process may get no connections",
+        );
     } else {
         report.ok("connections", told);
     }
@@ -132,16 +136,21 @@ async fn server_settings(
     let slots =
         settings.max_locks_per_transaction * (settings.max_connections + settings.max_prepared_transactions);
     let per_schema = size.relations_per_schema.max(1);
-    let told = format!("{slots} locks; making or dropping one business takes about {per_schema}");
+    let told =
+        format!("{slots} locks are available; creating or dropping a business takes about {per_schema}");
     if slots < per_schema * 12 {
-        report.fail("locks", told, "raise max_locks_per_transaction to 256 and restart PostgreSQL");
+        report.fail("locks", told, "set max_locks_per_transaction to 256, and restart PostgreSQL");
     } else {
         report.ok("locks", told);
     }
 
-    let told = format!("shared_buffers {} MiB", settings.shared_buffers_bytes >> 20);
+    let told = format!("shared_buffers is {} MiB", settings.shared_buffers_bytes >> 20);
     if settings.shared_buffers_bytes < LEAST_SHARED_BUFFERS {
-        report.warn("memory", told, "set shared_buffers to a quarter of the machine's memory");
+        report.warn(
+            "memory",
+            told,
+            "set shared_buffers to a quarter of the machine's memory, and restart PostgreSQL",
+        );
     } else {
         report.ok("memory", told);
     }
@@ -149,30 +158,32 @@ async fn server_settings(
     if settings.off.is_empty() {
         report.ok("durability", "fsync, full_page_writes and synchronous_commit are on");
     } else {
-        let told =
-            format!("{} is off: what was acknowledged may be lost in a crash", settings.off.join(" and "));
-        report.fail("durability", told, "turn it on, unless this data may be lost");
+        let told = format!("off: {}; a crash may lose committed data", settings.off.join(", "));
+        report.fail("durability", told, "turn on each of these settings, unless this data may be lost");
     }
 
     match settings.log_statement.as_str() {
         "all" | "mod" => report.warn(
             "log",
             format!(
-                "log_statement = {}: businesses' data goes into the server's log",
+                "log_statement is {}; PostgreSQL writes the data of businesses to its log",
                 settings.log_statement
             ),
-            "set log_statement = none or ddl, and log_min_duration_statement for slow statements",
+            "set log_statement to none or ddl; set log_min_duration_statement to log slow statements",
         ),
-        quiet => report.ok("log", format!("log_statement = {quiet}")),
+        quiet => report.ok("log", format!("log_statement is {quiet}")),
     }
 
     let ahead = settings.clock_ahead;
-    let told = format!("PostgreSQL's clock is {} ms from ours", ahead.num_milliseconds().abs());
+    let told = format!(
+        "the clocks of PostgreSQL and of this machine differ by {} ms",
+        ahead.num_milliseconds().abs()
+    );
     if ahead.abs() > TimeDelta::seconds(30) {
         report.fail(
             "clock",
             told,
-            "synchronise both machines with NTP; tokens and times are wrong meanwhile",
+            "synchronise both machines with NTP; until then, tokens and times are wrong",
         );
     } else if ahead.abs() > TimeDelta::seconds(1) {
         report.warn("clock", told, "synchronise both machines with NTP");
@@ -181,11 +192,11 @@ async fn server_settings(
     }
 
     match settings.password_encryption.as_str() {
-        "scram-sha-256" => report.ok("passwords", "new passwords are kept as SCRAM-SHA-256"),
+        "scram-sha-256" => report.ok("passwords", "PostgreSQL stores new passwords as SCRAM-SHA-256"),
         other => report.warn(
             "passwords",
-            format!("new passwords are kept as {other}"),
-            "set password_encryption = scram-sha-256 and set the passwords again",
+            format!("PostgreSQL stores new passwords as {other}"),
+            "set password_encryption to scram-sha-256, then set the password of each login again",
         ),
     }
     Ok(())
@@ -195,55 +206,55 @@ async fn sign_in(patient: &Patient, report: &mut Report) {
     match &patient.admin_url {
         None => report.ok(
             "authentication",
-            "only an administrator sees pg_hba.conf; give --admin-url to have it looked at",
+            "pg_hba.conf was not checked; only `tenantry doctor --admin-url URL` can check it",
         ),
         Some(admin) => match health::weak_sign_in(admin).await {
             Ok(weak) if weak.is_empty() => {
-                report.ok("authentication", "no rule of pg_hba.conf is weaker than SCRAM")
+                report.ok("authentication", "no rule in pg_hba.conf is weaker than SCRAM")
             }
             Ok(weak) => report.warn(
                 "authentication",
-                weak.join("; "),
-                "use scram-sha-256 (or peer for local administration) in pg_hba.conf, and reload",
+                format!("weak rules in pg_hba.conf: {}", weak.join("; ")),
+                "use scram-sha-256 in pg_hba.conf (or peer for local administration), and reload PostgreSQL",
             ),
             Err(error) => report.warn(
                 "authentication",
-                format!("pg_hba.conf could not be looked at: {}", tenancy::chain(&error)),
-                "give the URL of a superuser",
+                format!("could not read pg_hba.conf: {}", tenancy::chain(&error)),
+                "run `tenantry doctor --admin-url URL` with the URL of a superuser",
             ),
         },
     }
     match health::pooling(&patient.server_url).await {
-        Ok(Pooling::None) => report.ok("pooler", "each connection has a backend of its own"),
+        Ok(Pooling::None) => report.ok("pooler", "each connection has its own PostgreSQL backend"),
         Ok(Pooling::SharesBackends) => report.fail(
             "pooler",
-            "a pooler between us and PostgreSQL shares backends between clients",
-            "connect to PostgreSQL itself; Tenantry pools connections by itself",
+            "a pooler between Tenantry and PostgreSQL shares backends among clients",
+            "connect directly to PostgreSQL; Tenantry has its own connection pool",
         ),
         Ok(Pooling::DropsSettings) => report.fail(
             "pooler",
-            "a pooler between us and PostgreSQL drops our connections' settings, timeouts among them",
-            "connect to PostgreSQL itself, or let the pooler pass the startup parameter `options` on",
+            "a pooler between Tenantry and PostgreSQL drops connection settings, such as timeouts",
+            "connect directly to PostgreSQL, or let the pooler forward the startup parameter `options`",
         ),
         Err(error) => report.fail(
             "pooler",
-            format!("two connections at once failed: {}", tenancy::chain(&error)),
-            "see whether the server's login has a connection limit",
+            format!("opening two connections at the same time failed: {}", tenancy::chain(&error)),
+            "check whether the login of database.url has a connection limit",
         ),
     }
 }
 
 async fn roles(patient: &Patient, report: &mut Report) -> Result<(), DbError> {
-    let complaints = patient.provisioner.role_complaints().await?;
+    let complaints = patient.owner_database.role_complaints().await?;
     if complaints.is_empty() {
-        report.ok("roles", "the server's login owns and inherits nothing; every business has its role");
+        report.ok("roles", "the server's login owns nothing and inherits nothing; each business has a role");
     } else {
         let more =
             if complaints.len() > 5 { format!(" and {} more", complaints.len() - 5) } else { String::new() };
         let told = complaints.iter().take(5).cloned().collect::<Vec<_>>().join("; ") + &more;
-        report.fail("roles", told, "run `tenantry db init --admin-url ...` again");
+        report.fail("roles", told, "run `tenantry db init --admin-url URL` again");
     }
-    let open = patient.provisioner.tables_without_row_security().await?;
+    let open = patient.owner_database.tables_without_row_security().await?;
     if open.is_empty() {
         report.ok("row security", "on for every shared table with rows of businesses or users");
     } else {
@@ -251,43 +262,50 @@ async fn roles(patient: &Patient, report: &mut Report) -> Result<(), DbError> {
         report.fail(
             "row security",
             told,
-            "ALTER TABLE ... ENABLE ROW LEVEL SECURITY on each, and find out who turned it off",
+            "run `ALTER TABLE NAME ENABLE ROW LEVEL SECURITY` for each table, and find out why it was off",
         );
     }
     Ok(())
 }
 
 async fn isolation(patient: &Patient, report: &mut Report) {
-    match patient.provisioner.probe_isolation(&patient.server).await {
+    match patient.owner_database.probe_isolation(&patient.server).await {
         Ok(probed) => report.ok(
             "isolation",
             format!(
-                "no canary crossed: {} committed, {} rolled back, {} failed, {} cancelled in two schemas",
+                "no test row was visible in another schema: \
+                 {} transactions committed, {} rolled back, {} failed, {} cancelled",
                 probed.committed, probed.rolled_back, probed.failed, probed.cancelled
             ),
         ),
         Err(error) => report.fail(
             "isolation",
             tenancy::chain(&error),
-            "if it says BROKEN, stop the servers and tell the developers; otherwise mend the cause and try again",
+            "if the message says BROKEN, stop all servers and inform the developers; \
+             otherwise fix the cause and run `tenantry doctor` again",
         ),
     }
 }
 
 async fn migrations(patient: &Patient, report: &mut Report) -> Result<(), DbError> {
-    let plan = patient.provisioner.plan(&RunOptions::default()).await?;
+    let plan = patient.owner_database.plan(&RunOptions::default()).await?;
     let failed = plan.behind.iter().filter(|schema| schema.failure.is_some()).count();
     if plan.is_empty() {
         report.ok("migrations", "every schema has the newest version");
     } else if failed > 0 {
-        let told = format!("{} schemas are behind, and {failed} of them failed", plan.behind.len());
-        report.fail("migrations", told, "`tenantry migrate status` shows why; then `tenantry migrate run`");
+        let told =
+            format!("{} schemas have an old version; {failed} of them failed to migrate", plan.behind.len());
+        report.fail(
+            "migrations",
+            told,
+            "run `tenantry migrate status` to see the reasons, fix them, then run `tenantry migrate run`",
+        );
     } else {
         let shared = if plan.shared { "the shared schema and " } else { "" };
         report.warn(
             "migrations",
-            format!("{shared}{} schemas are behind", plan.behind.len()),
-            "`tenantry migrate run`",
+            format!("{shared}{} schemas have an old version", plan.behind.len()),
+            "run `tenantry migrate run`",
         );
     }
     Ok(())
@@ -297,31 +315,31 @@ async fn drift(patient: &Patient, report: &mut Report) {
     if patient.skip_drift {
         return;
     }
-    match patient.provisioner.drifted().await {
-        Ok(drifted) if drifted.is_empty() => report.ok("drift", "every schema is what its version should be"),
+    match patient.owner_database.drifted().await {
+        Ok(drifted) if drifted.is_empty() => report.ok("drift", "every schema matches its version"),
         Ok(drifted) => {
             let names: Vec<&str> = drifted.iter().take(5).map(|schema| schema.schema.as_str()).collect();
             let told = format!(
-                "schemas that are not what their versions should be: {}, {} in all",
+                "schemas that do not match their version: {} ({} in total)",
                 names.join(", "),
                 drifted.len()
             );
             report.fail(
                 "drift",
                 told,
-                "undo what was changed by hand: `tenantry doctor` lists what is missing and what is unexpected",
+                "undo the manual changes; `tenantry doctor` lists the missing and the unexpected objects",
             );
             report.drift = drifted;
         }
         Err(error) => {
-            report.fail("drift", tenancy::chain(&error), "mend the cause and try again");
+            report.fail("drift", tenancy::chain(&error), "fix the cause, then run `tenantry doctor` again");
         }
     }
 }
 
 fn catalogue(size: &CatalogueSize, report: &mut Report) {
     let told = format!(
-        "{} schemas (measured up to {MOST_SCHEMAS}), {} relations ({MOST_RELATIONS}), {} MiB",
+        "{} schemas (tested up to {MOST_SCHEMAS}), {} relations (tested up to {MOST_RELATIONS}), {} MiB",
         size.schemas,
         size.relations,
         size.size_bytes >> 20
@@ -332,7 +350,8 @@ fn catalogue(size: &CatalogueSize, report: &mut Report) {
         report.warn(
             "catalogue",
             told,
-            "put new businesses into another database; drop what is archived and backed up",
+            "create new businesses in another database; \
+             run `tenantry tenant drop SLUG` for archived businesses that have a backup",
         );
     } else {
         report.ok("catalogue", told);
@@ -340,32 +359,36 @@ fn catalogue(size: &CatalogueSize, report: &mut Report) {
 }
 
 async fn background(patient: &Patient, report: &mut Report) -> Result<(), DbError> {
-    let provisioner = &patient.provisioner;
-    let ready = provisioner.spares_ready().await?;
+    let owner_database = &patient.owner_database;
+    let ready = owner_database.spares_ready().await?;
     let told = format!("{ready} of {} spare schemas are ready", patient.spare_schemas);
     if patient.spare_schemas > 0 && ready == 0 {
         report.warn(
             "spare schemas",
             told,
-            "onboarding builds each schema meanwhile; see whether background jobs run",
+            "run `tenantry job run` if no process runs background jobs; until then, onboarding is slower",
         );
     } else {
         report.ok("spare schemas", told);
     }
-    if provisioner.has_job_runner().await? {
+    if owner_database.has_job_runner().await? {
         report.ok("jobs", "a process runs background jobs");
     } else {
-        let cure = "run `tenantry job run`, or a server with provisioning.in_server and jobs.in_server";
-        report.warn("jobs", "no process runs background jobs", cure);
+        report.warn(
+            "jobs",
+            "no process runs background jobs",
+            "run `tenantry job run`, or set provisioning.in_server and jobs.in_server to true for a server",
+        );
     }
-    let failed =
-        provisioner.write_shared(async |tx| jobs::list(tx, Some(JobState::Failed), None, 100).await).await?;
+    let failed = owner_database
+        .write_shared(async |tx| jobs::list(tx, Some(JobState::Failed), None, 100).await)
+        .await?;
     let recent = failed.iter().filter(|job| job.created_at > Utc::now() - TimeDelta::days(7)).count();
     if recent > 0 {
         report.warn(
             "failed jobs",
-            format!("{recent} in the last seven days"),
-            "`tenantry job list --state failed`",
+            format!("{recent} jobs failed in the last 7 days"),
+            "run `tenantry job list --state failed` to see the jobs and their errors",
         );
     }
     Ok(())
@@ -373,15 +396,15 @@ async fn background(patient: &Patient, report: &mut Report) -> Result<(), DbErro
 
 async fn backups(patient: &Patient, report: &mut Report) -> Result<(), DbError> {
     let (tenants, backups) = patient
-        .provisioner
+        .owner_database
         .write_shared(async |tx| Ok::<_, DbError>((tenant::all(tx).await?, backup::list(tx, None).await?)))
         .await?;
-    // A file that is gone brings nothing back, whatever the registry says.
+    // A backup without its file is useless, even if the registry lists it as verified.
     let (backups, missing): (Vec<_>, Vec<_>) = backups.into_iter().partition(Backup::has_its_size);
     if !missing.is_empty() {
         let named = missing.iter().take(3).map(|backup| backup.file.display().to_string());
         let told = format!(
-            "{} of {} files are not here, or not as long as they were: {}",
+            "{} of {} backup files are missing or have the wrong size: {}",
             missing.len(),
             missing.len() + backups.len(),
             named.collect::<Vec<_>>().join(", ")
@@ -389,7 +412,7 @@ async fn backups(patient: &Patient, report: &mut Report) -> Result<(), DbError> 
         report.warn(
             "backup files",
             told,
-            "look where backups lie for the files; `tenantry backup list` names them",
+            "put the files back at the paths that `tenantry backup list` prints, or create new backups",
         );
     }
     let recent = Utc::now() - TimeDelta::hours(OLDEST_BACKUP_HOURS);
@@ -404,18 +427,19 @@ async fn backups(patient: &Patient, report: &mut Report) -> Result<(), DbError> 
         })
         .map(|tenant| tenant.slug.as_str())
         .collect();
-    let cure = "run scripts/backup every night: see scripts/systemd";
+    let cure = "run `scripts/backup` every night; scripts/systemd contains a systemd timer for it";
     if without.is_empty() {
         report.ok(
             "backups",
             format!(
-                "every business has a verified one of the last {OLDEST_BACKUP_HOURS} hours, or is younger"
+                "every business has a verified backup of the last {OLDEST_BACKUP_HOURS} hours, \
+                 unless the business is new or archived"
             ),
         );
     } else {
         let named = without.iter().take(5).copied().collect::<Vec<_>>().join(", ");
         let told = format!(
-            "{} of {} businesses have no verified one of the last {OLDEST_BACKUP_HOURS} hours: {named}",
+            "{} of {} businesses have no verified backup of the last {OLDEST_BACKUP_HOURS} hours: {named}",
             without.len(),
             open.len()
         );
@@ -426,31 +450,36 @@ async fn backups(patient: &Patient, report: &mut Report) -> Result<(), DbError> 
     {
         report.warn(
             "installation backup",
-            "the shared schema has no recent one",
-            "`tenantry backup create --installation`",
+            format!("the shared schema has no backup of the last {OLDEST_BACKUP_HOURS} hours"),
+            "run `tenantry backup create --installation`",
         );
     }
     Ok(())
 }
 
 fn disk(patient: &Patient, report: &mut Report) {
-    // The folder is made with the first backup; until then its parent tells.
+    // The first backup creates the folder. Before that, an existing parent folder is checked.
     let folder = patient.backup_folder.ancestors().find(|folder| folder.exists());
     let folder = folder.filter(|folder| !folder.as_os_str().is_empty()).map_or(".".into(), PathBuf::from);
     match rustix::fs::statvfs(&folder) {
         Ok(space) => {
             let free = space.f_bavail.saturating_mul(space.f_frsize);
-            let told = format!("{} MiB free for backups in {}", free >> 20, folder.display());
+            let told = format!("{} MiB are free for backups in {}", free >> 20, folder.display());
             if free < LEAST_DISK_BYTES {
-                report.warn("disk", told, "make room, prune backups, or set backup.folder to another disk");
+                report.warn(
+                    "disk",
+                    told,
+                    "free disk space, remove old backups with `tenantry backup prune --keep-days 30`, \
+                     or set backup.folder to a folder on another disk",
+                );
             } else {
                 report.ok("disk", told);
             }
         }
         Err(error) => report.warn(
             "disk",
-            format!("{}: {error}", folder.display()),
-            "see whether the folder can be read",
+            format!("could not read the free space of {}: {error}", folder.display()),
+            "check that this account may read the folder",
         ),
     }
 }

@@ -1,4 +1,4 @@
-//! The kinds of background work. Each can be run twice without harm, for a job that was cut off is run again.
+//! The kinds of background jobs. Every kind must be safe to run twice, because an interrupted job runs again.
 
 use std::cell::RefCell;
 use std::num::NonZeroUsize;
@@ -28,29 +28,29 @@ const FORGET_KEYS: &str = "keys.forget";
 const PRUNE_OUTBOX: &str = "outbox.prune";
 const REVIEW_ALERTS: &str = "alerts.review";
 
-/// What background work is told by the configuration.
+/// The settings of background jobs.
 #[derive(Debug, Clone)]
 pub struct JobSettings {
-    /// Spare schemas that are kept; 0 turns the pool off.
+    /// The number of spare schemas to keep ready; 0 turns the pool off.
     pub spare_schemas: usize,
     pub backup_folder: PathBuf,
-    /// Days for which jobs that have ended are kept.
+    /// The retention of ended jobs, in days.
     pub keep_days: u32,
 }
 
-/// What a backup job is asked for.
+/// The parameters of a backup job.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct BackUp {
     verify: bool,
 }
 
-/// A job that migrates the fleet.
+/// A job that migrates the `shared` schema and all other schemas.
 pub fn migrate(requested_by: String) -> NewJob {
     NewJob { kind: MIGRATE, tenant_id: None, parameters: json!({}), max_attempts: 1, requested_by }
 }
 
-/// A job that backs one business up, or all.
+/// A job that backs up one business, or all businesses when `tenant` is `None`.
 pub fn back_up(tenant: Option<TenantId>, verify: bool, requested_by: String) -> NewJob {
     NewJob {
         kind: BACK_UP,
@@ -61,12 +61,12 @@ pub fn back_up(tenant: Option<TenantId>, verify: bool, requested_by: String) -> 
     }
 }
 
-/// A job that verifies the ledger of every business.
+/// A job that verifies the stock ledger of every business.
 pub fn verify_ledgers(requested_by: String) -> NewJob {
     NewJob { kind: VERIFY_LEDGERS, tenant_id: None, parameters: json!({}), max_attempts: 1, requested_by }
 }
 
-/// All kinds.
+/// All kinds of background jobs.
 pub fn kinds(settings: JobSettings) -> Vec<JobKind> {
     let JobSettings { spare_schemas, backup_folder, keep_days } = settings;
     let mut kinds = vec![
@@ -89,15 +89,15 @@ pub fn kinds(settings: JobSettings) -> Vec<JobKind> {
 }
 
 async fn fill_spares(context: JobContext, wanted: usize) -> Result<Value, JobError> {
-    Ok(json!({"made": context.provisioner.fill_spares(wanted).await?}))
+    Ok(json!({"made": context.owner_database.fill_spares(wanted).await?}))
 }
 
 async fn end_maintenance(context: JobContext) -> Result<Value, JobError> {
-    Ok(json!({"opened": context.provisioner.end_abandoned_maintenance().await?}))
+    Ok(json!({"opened": context.owner_database.end_abandoned_maintenance().await?}))
 }
 
 async fn sample_sizes(context: JobContext) -> Result<Value, JobError> {
-    Ok(json!({"businesses": context.provisioner.write_shared(async |tx| stats::sample(tx).await).await?}))
+    Ok(json!({"businesses": context.owner_database.write_shared(async |tx| stats::sample(tx).await).await?}))
 }
 
 async fn forget_jobs(context: JobContext, keep_days: u32) -> Result<Value, JobError> {
@@ -105,7 +105,7 @@ async fn forget_jobs(context: JobContext, keep_days: u32) -> Result<Value, JobEr
         DELETE FROM shared.jobs
          WHERE state IN ('succeeded', 'failed', 'cancelled') AND finished_at < $1";
     let forgotten = context
-        .provisioner
+        .owner_database
         .write_shared(async |tx| {
             tx.execute(FORGET, &[&(tx.now() - chrono::TimeDelta::days(keep_days.into()))]).await
         })
@@ -113,7 +113,8 @@ async fn forget_jobs(context: JobContext, keep_days: u32) -> Result<Value, JobEr
     Ok(json!({"forgotten": forgotten}))
 }
 
-/// Queues that were offline send again for days; after that a document's own id still tells a repetition.
+/// The retention of idempotency keys. A client that was offline may repeat its requests for days. After that,
+/// the id of a document still identifies a repeated request.
 const KEEP_KEYS_DAYS: u32 = 7;
 
 async fn forget_keys(context: JobContext) -> Result<Value, JobError> {
@@ -122,35 +123,40 @@ async fn forget_keys(context: JobContext) -> Result<Value, JobError> {
     Ok(json!({"forgotten": forgotten, "businessesLeftOut": left_out}))
 }
 
-/// Days end at other times in other businesses, so it looks more often than daily.
+/// Runs more often than daily, because the day ends at different times in different businesses.
 async fn review_alerts(context: JobContext) -> Result<Value, JobError> {
     let review = async |tx: &TenantTx| alert::review_overdue(tx).await;
     let (reviewed, left_out) = in_every_business(&context, review).await?;
     Ok(json!({"reviewed": reviewed, "businessesLeftOut": left_out}))
 }
 
-/// Does something in every business, each in a transaction of its own; returns the sum of what it returned, and how many
-/// businesses were left out: one may be in the middle of a restore, or wait for its migration, and the next time will do.
+/// Runs `work` in every business, each in its own transaction. Returns the sum of the results and the number
+/// of skipped businesses. A business is skipped when its transaction fails, for example during a restore or
+/// before a migration. The next run includes the business again.
 async fn in_every_business(
     context: &JobContext,
     work: impl AsyncFn(&TenantTx) -> Result<u64, DbError>,
 ) -> Result<(u64, usize), JobError> {
-    let tenants = context.provisioner.write_shared(async |tx| tenant::all(tx).await).await?;
+    let tenants = context.owner_database.write_shared(async |tx| tenant::all(tx).await).await?;
     let (mut sum, mut left_out) = (0, 0);
     for tenant in &tenants {
-        match context.provisioner.write_tenant(tenant, &work).await {
+        match context.owner_database.write_tenant(tenant, &work).await {
             Ok(count) => sum += count,
             Err(error) => {
                 left_out += 1;
                 let kind = &context.job.kind;
-                tracing::debug!(tenant.slug = %tenant.slug, error = %tenancy::chain(&error), "{kind} left it out");
+                tracing::debug!(
+                    tenant.slug = %tenant.slug,
+                    error = %tenancy::chain(&error),
+                    "{kind} skipped the business"
+                );
             }
         }
     }
     Ok((sum, left_out))
 }
 
-/// Fails when a ledger does not hold, and names the businesses.
+/// Fails when stock levels differ from the stock ledger, and names the businesses.
 async fn verify_all_ledgers(context: JobContext) -> Result<Value, JobError> {
     let drifting = RefCell::new(Vec::new());
     let verify = async |tx: &TenantTx| {
@@ -163,23 +169,23 @@ async fn verify_all_ledgers(context: JobContext) -> Result<Value, JobError> {
     let (verified, left_out) = in_every_business(&context, verify).await?;
     let drifting = drifting.into_inner();
     if !drifting.is_empty() {
-        return Err(format!("the ledger does not hold in: {}", drifting.join(", ")).into());
+        return Err(format!("stock levels differ from the ledger in: {}", drifting.join(", ")).into());
     }
     Ok(json!({"verified": verified, "businessesLeftOut": left_out}))
 }
 
-/// What nobody has fetched for so long nobody waits for.
+/// The retention of outbox events. No consumer still waits for an event that was not fetched for this long.
 const KEEP_OUTBOX_DAYS: u32 = 7;
 
 async fn prune_outbox(context: JobContext) -> Result<Value, JobError> {
     let prune = async |tx: &SharedTx| outbox::prune(tx, KEEP_OUTBOX_DAYS).await;
-    Ok(json!({"pruned": context.provisioner.write_shared(prune).await?}))
+    Ok(json!({"pruned": context.owner_database.write_shared(prune).await?}))
 }
 
 async fn run_migrations(context: JobContext) -> Result<Value, JobError> {
     let options = RunOptions::default();
     let (tell, told) = follow(&context);
-    let run = context.provisioner.migrate_fleet(&options, |progress| {
+    let run = context.owner_database.migrate_fleet(&options, |progress| {
         tell(progress.done, progress.total, progress.schema.label());
     });
     let report = tokio::select! {
@@ -188,7 +194,7 @@ async fn run_migrations(context: JobContext) -> Result<Value, JobError> {
     };
     if report.failed + report.left > 0 {
         let text = format!(
-            "{} migrated, {} failed, {} left; `tenantry migrate status` shows the reasons",
+            "{} schemas migrated, {} failed, {} not started; run `tenantry migrate status` for the reasons",
             report.migrated, report.failed, report.left
         );
         return Err(text.into());
@@ -202,8 +208,13 @@ async fn back_businesses_up(context: JobContext, folder: PathBuf) -> Result<Valu
     let (tell, told) = follow(&context);
     let files = RefCell::new(Vec::new());
     let failures = RefCell::new(Vec::new());
-    let run =
-        backup::create_all(&context.provisioner, &tenants, &folder, NonZeroUsize::MIN, verify, |progress| {
+    let run = backup::create_all(
+        &context.owner_database,
+        &tenants,
+        &folder,
+        NonZeroUsize::MIN,
+        verify,
+        |progress| {
             tell(progress.done, progress.total, progress.tenant.slug.as_str());
             match progress.outcome {
                 Ok(backup) => files.borrow_mut().push(backup.file.display().to_string()),
@@ -212,7 +223,8 @@ async fn back_businesses_up(context: JobContext, folder: PathBuf) -> Result<Valu
                     failures.borrow_mut().push(failure);
                 }
             }
-        });
+        },
+    );
     let failed = tokio::select! {
         failed = run => failed,
         never = told => never,
@@ -223,10 +235,10 @@ async fn back_businesses_up(context: JobContext, folder: PathBuf) -> Result<Valu
     Ok(json!({"files": files.into_inner()}))
 }
 
-/// The job's business, or all of them.
+/// The business of the job, or all businesses.
 async fn businesses(context: &JobContext) -> Result<Vec<Arc<Tenant>>, DbError> {
     context
-        .provisioner
+        .owner_database
         .write_shared(async |tx| match context.job.tenant_id {
             Some(id) => Ok(tenant::find_by_id(tx, id).await?.map(Arc::new).into_iter().collect()),
             None => tenant::all(tx).await,
@@ -234,7 +246,8 @@ async fn businesses(context: &JobContext) -> Result<Vec<Arc<Tenant>>, DbError> {
         .await
 }
 
-/// A function that notes how far the work is, and a future without end that writes the last note down every second.
+/// Returns a function that takes the progress of a job, and an endless future that stores the latest progress
+/// every second.
 fn follow<T>(context: &JobContext) -> (impl Fn(usize, usize, &str) + 'static, impl Future<Output = T>) {
     let noted: Rc<RefCell<Option<(usize, usize, String)>>> = Rc::default();
     let note = {
@@ -249,7 +262,7 @@ fn follow<T>(context: &JobContext) -> (impl Fn(usize, usize, &str) + 'static, im
             if let Some((done, total, what)) = last
                 && let Err(error) = context.progress(done, Some(total), &what).await
             {
-                tracing::debug!(error = %tenancy::chain(&error), "a job's progress could not be written");
+                tracing::debug!(error = %tenancy::chain(&error), "could not store the progress of a job");
             }
         }
     };

@@ -1,4 +1,4 @@
-//! What keeps an installation well: background jobs, the doctor, and sizes.
+//! The upkeep of an installation: background jobs, the doctor, and the sizes of businesses.
 
 pub mod doctor;
 pub mod jobs;

@@ -1,11 +1,13 @@
-//! JSON bodies: read once, and every refusal says which field and why.
+//! JSON bodies: each is read once, and every refusal names the field and the reason.
 
-use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap};
+use inventory::pricing::DiscountError;
 use serde::de::{Deserialize, DeserializeOwned, Deserializer};
 use serde_json::error::Category;
 use serde_path_to_error::{Path, Segment};
+use values::SignError;
 
+use crate::http::codes::Code;
 use crate::http::problem::Problem;
 
 /// `application/json`, or a type that ends in `+json` such as `application/merge-patch+json`.
@@ -15,21 +17,19 @@ pub fn check_content_type(headers: &HeaderMap) -> Result<(), Problem> {
     if essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json")) {
         return Ok(());
     }
-    Err(Problem::new(
-        StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        "unsupported_media_type",
-        "Send JSON, with Content-Type: application/json.",
-    ))
+    let detail = "Send JSON with the header Content-Type: application/json.";
+    Err(Problem::new(Code::UnsupportedMediaType, detail))
 }
 
 /// Reads a body as `T`.
 ///
-/// 400 when it is no JSON or a value has another type than it must, 422 when a field is unknown, missing or breaks its
-/// rule. serde_json bounds the depth at 128.
+/// # Errors
+/// 400 when the body is not JSON or a value has the wrong type; 422 when a field is unknown, missing or breaks its rule.
+/// serde_json limits the depth to 128.
 pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    // serde reads an array into a struct as well, field by field; nobody means that.
+    // serde reads an array into a struct as well, field by field, which no client means.
     if bytes.iter().find(|byte| !byte.is_ascii_whitespace()).is_some_and(|first| *first == b'[') {
-        return Err(Problem::malformed("invalid_type", "The body has to be a JSON object, not an array."));
+        return Err(Problem::new(Code::InvalidType, "The body must be a JSON object, not an array."));
     }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer)
@@ -39,16 +39,16 @@ pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
 }
 
 fn not_json(error: &serde_json::Error) -> Problem {
-    Problem::malformed("malformed_json", format!("The body is not valid JSON: {error}."))
+    Problem::new(Code::MalformedJson, format!("The body is not valid JSON: {error}."))
 }
 
-/// serde tells kinds of refusals apart by these beginnings alone; its own code fixes them (`serde::de::Error`).
+/// serde distinguishes its refusals only by the beginnings of their texts, which `serde::de::Error` fixes.
 fn refusal(error: &serde_json::Error, path: &Path) -> Problem {
     if error.classify() != Category::Data {
         return not_json(error);
     }
     let full = error.to_string();
-    // "... at line 1 column 7" means nothing to whoever sent one line.
+    // "... at line 1 column 7" means nothing to a client that sent one line.
     let text = full.rsplit_once(" at line ").map_or(full.as_str(), |(text, _)| text);
     let quoted = || text.split('`').nth(1).unwrap_or_default().to_owned();
     let pointer = pointer(path);
@@ -56,20 +56,31 @@ fn refusal(error: &serde_json::Error, path: &Path) -> Problem {
         let field = quoted();
         // The path may or may not end in the field already.
         let parent = pointer.strip_suffix(&format!("/{field}")).unwrap_or(&pointer);
-        Problem::invalid(format!("{parent}/{field}"), "unknown_field", text)
+        Problem::invalid(format!("{parent}/{field}"), Code::UnknownField, text)
     } else if text.starts_with("missing field") {
-        Problem::invalid(format!("{pointer}/{}", quoted()), "missing_field", text)
+        Problem::invalid(format!("{pointer}/{}", quoted()), Code::MissingField, text)
     } else if ["invalid type", "invalid length", "duplicate field"]
         .iter()
         .any(|start| text.starts_with(start))
     {
-        Problem::malformed("invalid_type", "A value has the wrong type; see errors.").at(
-            pointer,
-            "invalid_type",
-            text,
-        )
+        let detail = "A value has the wrong type; see errors.";
+        Problem::new(Code::InvalidType, detail).at(pointer, Code::InvalidType, text)
     } else {
-        Problem::invalid(pointer, "invalid_value", text)
+        Problem::invalid(pointer, broken_rule(text), text)
+    }
+}
+
+/// The code of the rule that a value breaks. serde carries nothing but the text of the value type's error.
+fn broken_rule(text: &str) -> Code {
+    let is = |error: &dyn std::fmt::Display| error.to_string() == text;
+    if is(&SignError::NotPositive) {
+        Code::QuantityNotPositive
+    } else if is(&SignError::Negative) {
+        Code::Negative
+    } else if is(&DiscountError) {
+        Code::InvalidDiscount
+    } else {
+        Code::InvalidValue
     }
 }
 
@@ -89,10 +100,10 @@ fn pointer(path: &Path) -> String {
     pointer
 }
 
-/// For merge patches: a field that cannot be removed, so that null is refused where `Option` alone would ignore it.
+/// For merge patches: a field that cannot be removed. It refuses null, which `Option` alone would ignore.
 ///
 /// # Errors
-/// Those of `T`, which knows no null.
+/// Those of `T`, to which null is not a value.
 pub fn required<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {

@@ -1,11 +1,14 @@
-//! Entity tags: the row's version, and behind a point what else changes that is shown but not edited: the stock's position, or
-//! whether an order is overdue.
+//! Entity tags: the version of the row, and behind a point whatever else is shown but not edited, such as the position
+//! of the stock ledger or whether an order is overdue.
 
-use actix_web::HttpResponse;
+use std::fmt;
+
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderMap};
+use actix_web::http::header::{self, EntityTag, Header as _, IfNoneMatch};
+use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 
+use crate::http::codes::Code;
 use crate::http::problem::Problem;
 
 /// A resource's tag: `"3"`, or `"3.17"` where more is shown than the row.
@@ -23,62 +26,64 @@ impl Tag {
     pub fn with_shown(version: i32, shown: i64) -> Self {
         Self { version, shown: Some(shown) }
     }
-}
 
-impl std::fmt::Display for Tag {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.shown {
-            Some(position) => write!(f, "\"{}.{position}\"", self.version),
-            None => write!(f, "\"{}\"", self.version),
-        }
+    fn entity_tag(self) -> EntityTag {
+        EntityTag::new_strong(match self.shown {
+            Some(position) => format!("{}.{position}", self.version),
+            None => self.version.to_string(),
+        })
     }
 }
 
-/// The version that If-Match asks for. Stock that moved since does not stand in the way of an edit.
+impl fmt::Display for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.entity_tag().fmt(f)
+    }
+}
+
+/// The version that If-Match requires; `None` without the header or with `*`. A change of the part behind the point does
+/// not prevent an edit.
 ///
 /// # Errors
-/// 400 for anything but `*` or one tag as we give them.
-pub fn if_match(headers: &HeaderMap) -> Result<Option<i32>, Problem> {
-    let mut values = headers.get_all(header::IF_MATCH);
-    let Some(value) = values.next() else { return Ok(None) };
-    let text = value.to_str().unwrap_or_default().trim();
-    if text == "*" {
+/// 400 for anything but `*` or one tag of this API.
+pub fn if_match(request: &HttpRequest) -> Result<Option<i32>, Problem> {
+    if !request.headers().contains_key(header::IF_MATCH) {
         return Ok(None);
     }
-    let tag = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or_default();
+    let malformed = || {
+        Problem::new(Code::InvalidIfMatch, "Send the ETag of the last response in If-Match, with its quotes.")
+    };
+    match header::IfMatch::parse(request).map_err(|_| malformed())? {
+        header::IfMatch::Any => Ok(None),
+        header::IfMatch::Items(tags) => match tags.as_slice() {
+            [tag] if !tag.weak => version(tag.tag()).map(Some).ok_or_else(malformed),
+            _ => Err(malformed()),
+        },
+    }
+}
+
+fn version(tag: &str) -> Option<i32> {
     let (version, position) = tag.split_once('.').unwrap_or((tag, "0"));
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    match version.parse() {
-        Ok(number) if is_number(version) && is_number(position) && values.next().is_none() => {
-            Ok(Some(number))
-        }
-        _ => Err(Problem::malformed(
-            "invalid_if_match",
-            "Send the ETag that you were given in If-Match, quotes included.",
-        )),
-    }
+    if is_number(version) && is_number(position) { version.parse().ok() } else { None }
 }
 
 /// Answers 200 with the tag and the new state, after a change.
 pub fn changed(tag: Tag, view: &impl Serialize) -> HttpResponse {
-    HttpResponse::Ok().insert_header((header::ETAG, tag.to_string())).json(view)
+    HttpResponse::Ok().insert_header(header::ETag(tag.entity_tag())).json(view)
 }
 
 /// Answers 200 with the tag, or 304 when the client has this state already.
-pub fn respond(request: &HeaderMap, tag: Tag, view: &impl Serialize) -> HttpResponse {
-    let tag = tag.to_string();
-    let known = request.get_all(header::IF_NONE_MATCH).filter_map(|value| value.to_str().ok()).any(|list| {
-        list.split(',')
-            .map(|known| known.trim().trim_start_matches("W/"))
-            .any(|known| known == "*" || known == tag)
-    });
-    // Caches may keep it, if they ask each time.
-    let revalidate = (header::CACHE_CONTROL, "private, no-cache");
-    if known {
-        return HttpResponse::build(StatusCode::NOT_MODIFIED)
-            .insert_header((header::ETAG, tag))
-            .insert_header(revalidate)
-            .finish();
-    }
-    HttpResponse::Ok().insert_header((header::ETAG, tag)).insert_header(revalidate).json(view)
+pub fn respond(request: &HttpRequest, tag: Tag, view: &impl Serialize) -> HttpResponse {
+    let tag = tag.entity_tag();
+    let is_known = match IfNoneMatch::parse(request) {
+        Ok(IfNoneMatch::Any) => true,
+        Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|known| known.weak_eq(&tag)),
+        Err(_) => false,
+    };
+    let status = if is_known { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
+    let mut response = HttpResponse::build(status);
+    // A cache may keep the response if it asks each time.
+    response.insert_header(header::ETag(tag)).insert_header((header::CACHE_CONTROL, "private, no-cache"));
+    if is_known { response.finish() } else { response.json(view) }
 }

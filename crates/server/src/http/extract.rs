@@ -1,4 +1,4 @@
-//! What a handler's signature can ask for: who calls, on whose host, with what.
+//! What a handler's signature can require: the caller, the host's owner, parameters, a body.
 
 use std::future::{Future, Ready, ready};
 use std::marker::PhantomData;
@@ -14,52 +14,54 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use identity::{Permission, Principal};
 use serde::de::DeserializeOwned;
 use tenancy::{Tenant, TenantScope};
+use values::ActorId;
 
 use crate::http::body;
+use crate::http::codes::Code;
 use crate::http::problem::Problem;
 use crate::http::state::State;
-use crate::middleware::tenant::Site;
+use crate::middleware::tenant::HostOwner;
 
 fn state(request: &HttpRequest) -> Result<&web::Data<State>, Problem> {
     request.app_data::<web::Data<State>>().ok_or_else(|| Problem::internal("the application has no state"))
 }
 
-fn site(request: &HttpRequest) -> Result<Site, Problem> {
-    request.extensions().get::<Site>().cloned().ok_or_else(Problem::not_found)
+fn host_owner(request: &HttpRequest) -> Result<HostOwner, Problem> {
+    request.extensions().get::<HostOwner>().cloned().ok_or_else(Problem::not_found)
 }
 
-impl FromRequest for Site {
+impl FromRequest for HostOwner {
     type Error = Problem;
     type Future = Ready<Result<Self, Problem>>;
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(site(request))
+        ready(host_owner(request))
     }
 }
 
-/// Anybody with a token that is valid on this host.
+/// A caller with a token that is valid on this host.
 pub struct SignedIn {
-    pub site: Site,
+    pub host_owner: HostOwner,
     pub principal: Principal,
 }
 
 impl SignedIn {
     fn extract(request: &HttpRequest) -> Result<Self, Problem> {
-        let site = site(request)?;
+        let host_owner = host_owner(request)?;
         let token = bearer_token(request.headers())?;
-        let tenant = match &site {
-            Site::Business(tenant) => Some(tenant.id),
-            Site::Platform => None,
+        let tenant = match &host_owner {
+            HostOwner::Business(tenant) => Some(tenant.id),
+            HostOwner::Platform => None,
         };
         let principal = state(request)?.tokens.verify(token, tenant)?;
-        Ok(Self { site, principal })
+        Ok(Self { host_owner, principal })
     }
 
     fn may(self, permission: Permission) -> Result<Self, Problem> {
         if self.principal.may(permission) {
             return Ok(self);
         }
-        Err(Problem::forbidden(
-            "permission_denied",
+        Err(Problem::new(
+            Code::PermissionDenied,
             format!("Your role does not include the permission {permission}. Ask the owner for it."),
         ))
     }
@@ -77,8 +79,8 @@ impl FromRequest for SignedIn {
 fn bearer_token(headers: &HeaderMap) -> Result<&str, Problem> {
     let missing = || {
         Problem::unauthorized(
-            "token_missing",
-            "Send an access token: Authorization: Bearer ... (POST /api/v1/auth/login gives one).",
+            Code::TokenMissing,
+            "Send an access token: Authorization: Bearer TOKEN. POST /api/v1/auth/login returns one.",
             r#"Bearer realm="tenantry""#,
         )
     };
@@ -100,13 +102,13 @@ pub trait Allows {
     const PERMISSION: Permission;
 }
 
-/// The permissions that handlers ask for.
+/// The permissions that handlers require.
 pub mod may {
     use super::{Allows, Permission};
 
     macro_rules! markers {
         ($($name:ident),*) => {$(
-            #[doc = concat!("Asks for [`Permission::", stringify!($name), "`].")]
+            #[doc = concat!("Requires [`Permission::", stringify!($name), "`].")]
             pub struct $name;
             impl Allows for $name {
                 const PERMISSION: Permission = Permission::$name;
@@ -148,9 +150,21 @@ impl<P> Caller<P> {
         self.tenant.scope()
     }
 
-    /// Who does it, as documents and the audit log keep it.
-    pub fn actor(&self) -> Option<uuid::Uuid> {
-        Some(self.principal.user.as_uuid())
+    /// The caller, as documents and the audit log store it.
+    pub fn actor(&self) -> ActorId {
+        ActorId::person(self.principal.user)
+    }
+}
+
+impl<P: Allows> Caller<P> {
+    /// The caller of a request.
+    ///
+    /// # Errors
+    /// 401 without a valid token, 403 without the permission, 404 on the platform's host.
+    pub(crate) fn extract(request: &HttpRequest) -> Result<Self, Problem> {
+        let HostOwner::Business(tenant) = host_owner(request)? else { return Err(Problem::not_found()) };
+        let signed_in = SignedIn::extract(request)?.may(P::PERMISSION)?;
+        Ok(Self { tenant, principal: signed_in.principal, permission: PhantomData })
     }
 }
 
@@ -158,12 +172,7 @@ impl<P: Allows> FromRequest for Caller<P> {
     type Error = Problem;
     type Future = Ready<Result<Self, Problem>>;
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let extract = || {
-            let Site::Business(tenant) = site(request)? else { return Err(Problem::not_found()) };
-            let signed_in = SignedIn::extract(request)?.may(P::PERMISSION)?;
-            Ok(Self { tenant, principal: signed_in.principal, permission: PhantomData })
-        };
-        ready(extract())
+        ready(Self::extract(request))
     }
 }
 
@@ -178,7 +187,7 @@ impl<P: Allows> FromRequest for Staff<P> {
     type Future = Ready<Result<Self, Problem>>;
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let extract = || {
-            let Site::Platform = site(request)? else { return Err(Problem::not_found()) };
+            let HostOwner::Platform = host_owner(request)? else { return Err(Problem::not_found()) };
             let signed_in = SignedIn::extract(request)?.may(P::PERMISSION)?;
             Ok(Self { principal: signed_in.principal, permission: PhantomData })
         };
@@ -189,7 +198,7 @@ impl<P: Allows> FromRequest for Staff<P> {
 /// A JSON body, read and checked.
 pub struct Json<T> {
     pub value: T,
-    /// As it arrived, to tell a repeated request from another.
+    /// The body as it arrived, to distinguish a repeated request from another one.
     pub bytes: Bytes,
 }
 
@@ -206,15 +215,11 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
             let bytes = tokio::time::timeout(Duration::from_millis(patience?), bytes)
                 .await
                 .map_err(|_| {
-                    Problem::new(
-                        StatusCode::REQUEST_TIMEOUT,
-                        "body_timeout",
-                        "The request's body did not arrive in time.",
-                    )
+                    Problem::new(Code::BodyTimeout, "The body of the request did not arrive in time.")
                 })?
                 .map_err(|error| match error.as_response_error().status_code() {
                     StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large(),
-                    _ => Problem::malformed("malformed_body", "The request's body cannot be read."),
+                    _ => Problem::new(Code::MalformedBody, "The body of the request cannot be read."),
                 })?;
             Ok(Self { value: body::read(&bytes)?, bytes })
         })
@@ -232,10 +237,10 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
         let read = serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(pairs));
         ready(read.map(Self).map_err(|error| {
             let name = error.path().to_string();
-            // The path is "." where no parameter is at fault but the lack of one, which the text names.
-            let which = if name == "." { "".to_owned() } else { format!(" {name}") };
+            // The path is "." where a parameter is missing; then the text names it.
+            let which = if name == "." { String::new() } else { format!(" {name}") };
             let text = error.inner();
-            Problem::malformed("invalid_query", format!("The query parameter{which} cannot be read: {text}."))
+            Problem::new(Code::InvalidQuery, format!("The query parameter{which} cannot be read: {text}."))
         }))
     }
 }
@@ -249,53 +254,19 @@ impl<T: DeserializeOwned + 'static> FromRequest for PathId<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let read = web::Path::<T>::from_request(request, payload).into_inner();
         ready(read.map(|path| Self(path.into_inner())).map_err(|_| {
-            Problem::malformed(
-                "invalid_path",
-                "The key in the path is malformed; a key is a UUID, a barcode up to 64 characters.",
-            )
+            let detail = "The path is malformed. An id is a UUID; a barcode has at most 64 characters.";
+            Problem::new(Code::InvalidPath, detail)
         }))
     }
 }
 
-/// The version that an If-Match header asks for; `None` without one or with `*`.
+/// The version that an If-Match header requires; `None` without the header or with `*`.
 pub struct IfMatch(pub Option<i32>);
 
 impl FromRequest for IfMatch {
     type Error = Problem;
     type Future = Ready<Result<Self, Problem>>;
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(crate::http::etag::if_match(request.headers()).map(Self))
+        ready(crate::http::etag::if_match(request).map(Self))
     }
-}
-
-/// The Idempotency-Key header and the request that it stands for.
-pub struct Idempotency {
-    pub key: Option<String>,
-    /// Method and path.
-    pub target: String,
-}
-
-impl FromRequest for Idempotency {
-    type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(
-            idempotency_key(request.headers())
-                .map(|key| Self { key, target: format!("{} {}", request.method(), request.uri().path()) }),
-        )
-    }
-}
-
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
-    let mut values = headers.get_all("idempotency-key");
-    let Some(value) = values.next() else { return Ok(None) };
-    let key = value.to_str().unwrap_or_default();
-    let well_formed = (1..=200).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic());
-    if !well_formed || values.next().is_some() {
-        return Err(Problem::malformed(
-            "idempotency_key_invalid",
-            "An Idempotency-Key is one text of 1 to 200 visible ASCII characters, such as a new UUID.",
-        ));
-    }
-    Ok(Some(key.to_owned()))
 }

@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use values::{Cursor, Limit, Page, PageRequest, SearchText};
+use values::{Cursor, Key, Limit, Page, PageRequest, SearchText};
 
+use crate::http::codes::Code;
 use crate::http::problem::Problem;
 
 /// A page of a list.
@@ -11,43 +12,61 @@ use crate::http::problem::Problem;
 #[serde(rename_all = "camelCase")]
 pub struct PageView<T> {
     pub data: Vec<T>,
-    /// Ask for the next page with `?cursor=`; null on the last one.
-    pub next_cursor: Option<String>,
+    /// Request the next page with `?cursor=`; null on the last page.
+    pub next_cursor: Option<Cursor>,
 }
 
 impl<T> PageView<T> {
-    pub fn new<R, const N: usize>(page: Page<R, N>, view: impl Fn(R) -> T) -> Self {
-        Self { data: page.data.into_iter().map(view).collect(), next_cursor: page.next.map(String::from) }
+    pub fn new<R>(page: Page<R>, view: impl Fn(R) -> T) -> Self {
+        Self { data: page.data.into_iter().map(view).collect(), next_cursor: page.next }
+    }
+
+    /// A list that fits one page.
+    pub fn whole<R>(rows: Vec<R>, view: impl Fn(R) -> T) -> Self {
+        Self { data: rows.into_iter().map(view).collect(), next_cursor: None }
     }
 }
 
-/// Which page is wanted, of a list that takes no other parameters.
+/// The parameters of a list that has no others.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct Paging {
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
+    /// How many rows the page has; defaults to 50.
     pub limit: Option<Limit>,
-    #[param(value_type = Option<String>)]
-    pub cursor: Option<Cursor<1>>,
+    /// nextCursor of the page before.
+    pub cursor: Option<Cursor>,
 }
 
-/// For what takes no parameters at all.
+/// No parameters.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NoParameters {}
 
-pub fn page_request<const N: usize>(limit: Option<Limit>, cursor: Option<Cursor<N>>) -> PageRequest<N> {
-    PageRequest { limit: limit.unwrap_or_default(), after: cursor }
+/// The page that the parameters choose.
+///
+/// # Errors
+/// 400 when the cursor is of another list.
+pub fn page_request<K: Key>(
+    limit: Option<Limit>,
+    cursor: Option<&Cursor>,
+) -> Result<PageRequest<K>, Problem> {
+    let after = cursor.map(Cursor::key).transpose().map_err(|error| {
+        Problem::new(Code::InvalidQuery, format!("The query parameter cursor cannot be read: {error}."))
+    })?;
+    Ok(PageRequest { limit: limit.unwrap_or_default(), after })
 }
 
-/// What somebody looks for; an empty search box asks for everything.
+/// The text to search for. An empty search box searches for everything.
+///
+/// # Errors
+/// 400 when the text is not a search text.
 pub fn search_text(text: Option<&str>) -> Result<Option<SearchText>, Problem> {
     match text.map(str::trim) {
         None | Some("") => Ok(None),
         Some(text) => match SearchText::parse(text) {
             Ok(text) => Ok(Some(text)),
-            Err(error) => Err(Problem::malformed("invalid_query", format!("q: {error}."))),
+            Err(error) => Err(Problem::new(Code::InvalidQuery, format!("q: {error}."))),
         },
     }
 }

@@ -2,11 +2,12 @@
 //! No route lives here.
 
 pub mod body;
+pub mod codes;
 pub mod etag;
 pub mod extract;
 pub mod lists;
 pub mod metrics;
 pub mod money;
-pub mod once;
 pub mod problem;
 pub mod state;
+pub mod submission;

@@ -1,18 +1,15 @@
-//! How amounts are shown: in the business's currency, or with every decimal that they have.
+//! Amounts in the currency of the business.
 
 use inventory::settings;
-use inventory::settings::Currency;
-use tenancy::{DbError, TenantTx, both};
-use values::Money;
+use tenancy::{DbError, TenantTx, all};
+use values::Currency;
 
 use crate::http::problem::Problem;
 
-/// A cost with all the decimals that it has: it may be finer than the currency.
-pub fn plain(cost: Money) -> String {
-    cost.as_decimal().normalize().to_string()
-}
-
-/// The currency that amounts are told in, asked for in the same flight as the first statement of `work`.
+/// The currency of the business, read in the same flight as the first statement of `work`.
+///
+/// # Errors
+/// Those of `work`, and of the database.
 pub async fn with_currency<T, E>(
     tx: &TenantTx,
     work: impl Future<Output = Result<T, E>>,
@@ -21,5 +18,5 @@ where
     Problem: From<E>,
 {
     let currency = async { settings::currency(tx).await.map_err(<Problem as From<DbError>>::from) };
-    both(currency, async { work.await.map_err(Problem::from) }).await
+    all((currency, async { work.await.map_err(Problem::from) })).await
 }

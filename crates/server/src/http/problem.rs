@@ -9,12 +9,15 @@ use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use crate::http::codes::Code;
+
 /// What is wrong with one field of a request.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct FieldProblem {
-    /// A JSON Pointer (RFC 6901) into the request's body.
+    /// A JSON Pointer (RFC 6901) into the body of the request.
     pub pointer: String,
-    pub code: &'static str,
+    #[schema(value_type = String)]
+    pub code: Code,
     pub message: String,
 }
 
@@ -22,11 +25,10 @@ pub struct FieldProblem {
 #[derive(Debug)]
 pub struct Problem(Box<Contents>);
 
-/// Boxed, so that a `Result` with a problem in it stays small where there is none.
+/// Boxed, so that a `Result` with a problem stays small.
 #[derive(Debug)]
 struct Contents {
-    status: StatusCode,
-    code: &'static str,
+    code: Code,
     detail: String,
     errors: Vec<FieldProblem>,
     members: Map<String, Value>,
@@ -36,29 +38,32 @@ struct Contents {
     cause: Option<Box<dyn Error + Send + Sync>>,
 }
 
-/// A problem document, as OpenAPI describes it.
+/// A problem document, as the API document describes it.
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = Problem, rename_all = "camelCase")]
 pub struct ProblemDocument {
-    /// A URN that ends in the code.
+    /// The address of the code's explanation.
     r#type: String,
+    /// A summary that is the same for every problem with this code.
     title: String,
+    /// The HTTP status.
     status: u16,
-    /// Stable: match on this.
+    /// Stable; match on this.
     code: String,
-    /// What is wrong, and what to do about it.
+    /// What is wrong with this request, and what to do about it.
     detail: String,
     /// The path of the request.
     instance: String,
+    /// The fields that are wrong.
     #[schema(nullable = false)]
     errors: Option<Vec<FieldProblem>>,
+    /// Tell support this id.
     request_id: String,
 }
 
 impl Problem {
-    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
         Self(Box::new(Contents {
-            status,
             code,
             detail: detail.into(),
             errors: Vec::new(),
@@ -70,58 +75,56 @@ impl Problem {
         }))
     }
 
-    /// 400: the request cannot be read.
-    pub fn malformed(code: &'static str, detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, code, detail)
+    /// A problem whose detail is the error's text, as a sentence.
+    pub fn because(code: Code, error: &impl fmt::Display) -> Self {
+        Self::new(code, sentence(error))
+    }
+
+    /// A field breaks a rule, or conflicts with what is stored.
+    pub fn invalid(pointer: impl Into<String>, code: Code, message: impl fmt::Display) -> Self {
+        let detail = if code.status() == StatusCode::UNPROCESSABLE_ENTITY {
+            "The request breaks a rule; see errors.".to_owned()
+        } else {
+            sentence(&message)
+        };
+        Self::new(code, detail).at(pointer, code, message)
     }
 
     /// 401: there is no token that is valid here. `challenge` is the WWW-Authenticate header (RFC 6750).
-    pub fn unauthorized(code: &'static str, detail: impl Into<String>, challenge: &'static str) -> Self {
-        let mut problem = Self::new(StatusCode::UNAUTHORIZED, code, detail);
+    pub fn unauthorized(code: Code, detail: impl Into<String>, challenge: &'static str) -> Self {
+        let mut problem = Self::new(code, detail);
         problem.0.challenge = Some(challenge);
         problem
     }
 
-    /// 403.
-    pub fn forbidden(code: &'static str, detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::FORBIDDEN, code, detail)
-    }
-
-    /// 404: absent, or another business's; nobody can tell which.
+    /// 404: the resource is absent, or it belongs to another business. The answer is the same.
     pub fn not_found() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not_found", "There is nothing here that you can see.")
+        Self::new(Code::NotFound, "The resource does not exist, or it belongs to another business.")
     }
 
-    /// 409: the request is at odds with what is stored.
-    pub fn conflict(code: &'static str, detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::CONFLICT, code, detail)
+    /// 404: a field names a resource that is absent.
+    pub fn not_found_at(pointer: impl Into<String>, message: impl fmt::Display) -> Self {
+        Self::not_found().at(pointer, Code::NotFound, message)
     }
 
-    /// 412: someone else changed the row meanwhile.
-    pub fn stale() -> Self {
-        let detail = "Someone else has changed this meanwhile. Read it again and repeat your change.";
-        Self::new(StatusCode::PRECONDITION_FAILED, "stale", detail)
+    /// The same request may succeed after `retry_after_s` seconds.
+    pub fn unavailable(code: Code, detail: impl Into<String>, retry_after_s: u32) -> Self {
+        Self::new(code, detail).retry_after(retry_after_s)
     }
 
-    /// 422: a field breaks a rule.
-    pub fn invalid(pointer: impl Into<String>, code: &'static str, message: impl fmt::Display) -> Self {
-        let detail = "The request breaks a rule; see errors.";
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail).at(pointer, code, message)
-    }
-
-    /// 503: the same request may succeed a little later.
-    pub fn unavailable(code: &'static str, detail: impl Into<String>, retry_after_s: u32) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).retry_after(retry_after_s)
-    }
-
-    /// 500: our fault. The document says nothing but the request id.
+    /// 500: a fault of the server. The document contains nothing but the request id.
     pub fn internal(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        let detail = "Something went wrong here. Tell support the request id.";
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail).caused_by(cause)
+        let detail = "The server failed. Tell support the request id.";
+        Self::new(Code::Internal, detail).caused_by(cause)
+    }
+
+    /// 413.
+    pub fn too_large() -> Self {
+        Self::new(Code::BodyTooLarge, "The body of the request is too large.")
     }
 
     #[must_use]
-    pub fn at(mut self, pointer: impl Into<String>, code: &'static str, message: impl fmt::Display) -> Self {
+    pub fn at(mut self, pointer: impl Into<String>, code: Code, message: impl fmt::Display) -> Self {
         self.0.errors.push(FieldProblem { pointer: pointer.into(), code, message: message.to_string() });
         self
     }
@@ -139,7 +142,7 @@ impl Problem {
         self
     }
 
-    /// The methods that a 405 has to name.
+    /// The methods that a 405 must name.
     #[must_use]
     pub fn allow(mut self, methods: &str) -> Self {
         self.0.allow = Some(methods.to_owned());
@@ -153,42 +156,38 @@ impl Problem {
     }
 
     pub fn status(&self) -> StatusCode {
-        self.0.status
+        self.0.code.status()
     }
 
-    /// A problem for an answer of the framework's own that has none.
+    /// A problem for an answer of the framework that has none.
     pub fn from_status(status: StatusCode) -> Self {
         match status {
             StatusCode::NOT_FOUND => Self::not_found(),
             StatusCode::PAYLOAD_TOO_LARGE => Self::too_large(),
             StatusCode::METHOD_NOT_ALLOWED => {
-                Self::new(status, "method_not_allowed", "This address does not know that method.")
+                Self::new(Code::MethodNotAllowed, "This address does not support the method.")
             }
             status if status.is_server_error() => Self::internal("the framework answered with an error"),
-            status => Self::new(status, "malformed", "The request cannot be read."),
+            _ => Self::new(Code::Malformed, "The request cannot be read."),
         }
-    }
-
-    /// 413.
-    pub fn too_large() -> Self {
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "The request's body is too large.")
     }
 
     /// The whole chain of causes, for the log.
     pub fn chain(&self) -> String {
-        let told = format!("{}: {}", self.0.code, self.0.detail);
+        let summary = format!("{}: {}", self.0.code.as_str(), self.0.detail);
         match &self.0.cause {
-            Some(cause) => format!("{told}: {}", tenancy::chain(cause.as_ref())),
-            None => told,
+            Some(cause) => format!("{summary}: {}", tenancy::chain(cause.as_ref())),
+            None => summary,
         }
     }
 
     fn document(&self, instance: &str, request_id: &str) -> Value {
+        let code = self.0.code;
         let mut document = json!({
-            "type": format!("urn:tenantry:problem:{}", self.0.code),
-            "title": self.0.status.canonical_reason().unwrap_or("Error"),
-            "status": self.0.status.as_u16(),
-            "code": self.0.code,
+            "type": code.address(),
+            "title": code.title(),
+            "status": code.status().as_u16(),
+            "code": code,
             "detail": self.0.detail,
             "instance": instance,
             "requestId": request_id,
@@ -204,7 +203,7 @@ impl Problem {
 
     /// The answer to the request `request_id` for `instance`.
     pub fn respond(&self, instance: &str, request_id: &str) -> HttpResponse {
-        let mut response = HttpResponse::build(self.0.status);
+        let mut response = HttpResponse::build(self.status());
         response.insert_header((header::CONTENT_TYPE, "application/problem+json"));
         if let Some(seconds) = self.0.retry_after_s {
             response.insert_header((header::RETRY_AFTER, seconds));
@@ -221,7 +220,7 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.0.status.as_u16(), self.0.code)
+        write!(f, "{} {}", self.status().as_u16(), self.0.code.as_str())
     }
 }
 
@@ -233,12 +232,22 @@ impl Error for Problem {
 
 impl ResponseError for Problem {
     fn status_code(&self) -> StatusCode {
-        self.0.status
+        self.status()
     }
 
-    /// Only the outermost middleware knows the request's id and path; it finds the problem again through
-    /// `Response::error` and writes the document.
+    /// Only the outermost middleware knows the id and the path of the request. It finds the problem again through
+    /// `Response::error`, and writes the document.
     fn error_response(&self) -> HttpResponse {
         self.respond("", "")
+    }
+}
+
+/// An error's text as a sentence.
+pub fn sentence(error: &impl fmt::Display) -> String {
+    let text = error.to_string();
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(first) => format!("{}{}.", first.to_uppercase(), letters.as_str()),
+        None => text,
     }
 }

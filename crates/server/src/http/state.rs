@@ -10,6 +10,7 @@ use platform::{Actor, Onboarding, Operator};
 use settings::wiring::{self, WiringError};
 use tenancy::{Database, Resolver};
 
+use crate::http::codes::Code;
 use crate::http::metrics::Metrics;
 use crate::http::problem::Problem;
 use crate::middleware::rate::RateLimits;
@@ -82,11 +83,9 @@ impl State {
     /// A problem that says where it is done instead.
     pub fn onboarding(&self) -> Result<&Onboarding, Problem> {
         self.onboarding.as_ref().ok_or_else(|| {
-            Problem::conflict(
-                "provisioning_elsewhere",
-                "This server does not hold the owner's login. Use the command line where it is, or set \
-                 provisioning.in_server.",
-            )
+            let detail = "This server does not have the owner's login. Use the command line on the machine that has it, or \
+                          set provisioning.in_server.";
+            Problem::new(Code::ProvisioningElsewhere, detail)
         })
     }
 
@@ -95,7 +94,7 @@ impl State {
     /// # Errors
     /// As [`State::onboarding`].
     pub fn operator(&self, user: UserId) -> Result<Operator, Problem> {
-        let provisioner = self.onboarding()?.provisioner().clone();
-        Ok(Operator { provisioner, actor: Actor::User(user) })
+        let owner_database = self.onboarding()?.owner_database().clone();
+        Ok(Operator { owner_database, actor: Actor::User(user) })
     }
 }

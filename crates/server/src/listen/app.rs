@@ -13,11 +13,12 @@ use actix_web::middleware::from_fn;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use serde::Deserialize;
 use tenancy::jobs::JobRunner;
-use tenancy::{Destination, HostName};
+use tenancy::{HostName, HostTarget};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use utoipa_actix_web::AppExt;
 
+use crate::http::codes::Code;
 use crate::http::problem::Problem;
 use crate::http::state::State;
 use crate::middleware::{request, tenant};
@@ -161,7 +162,7 @@ pub fn start(state: State) -> Result<Running, StartError> {
     let background = match &state.onboarding {
         Some(onboarding) if state.settings.jobs.in_server => {
             let kinds = platform::jobs::kinds(state.settings.background());
-            Some(Background::start(JobRunner::new(onboarding.provisioner().clone(), kinds))?)
+            Some(Background::start(JobRunner::new(onboarding.owner_database().clone(), kinds))?)
         }
         _ => None,
     };
@@ -271,7 +272,7 @@ async fn tls_ask(state: web::Data<State>, asked: web::Query<TlsAsk>) -> HttpResp
     if state.resolver.base().is_of_the_platform(&host) {
         return HttpResponse::Ok().finish();
     }
-    let Destination::Business { address, .. } = state.resolver.destination(&host, "/") else {
+    let HostTarget::Business { address, .. } = state.resolver.target(&host, "/") else {
         return HttpResponse::NotFound().finish();
     };
     match state.resolver.tenant(&address).await {
@@ -303,16 +304,8 @@ async fn no_route(request: HttpRequest, methods: web::Data<Methods>) -> Result<H
         .collect::<Vec<_>>()
         .join(", ");
     if known.is_empty() {
-        return Err(Problem::new(
-            actix_web::http::StatusCode::NOT_FOUND,
-            "route_not_found",
-            "There is no such address. See /docs for all of them.",
-        ));
+        let detail = "There is no such address. /docs lists all addresses.";
+        return Err(Problem::new(Code::RouteNotFound, detail));
     }
-    Err(Problem::new(
-        actix_web::http::StatusCode::METHOD_NOT_ALLOWED,
-        "method_not_allowed",
-        format!("This address answers {known}."),
-    )
-    .allow(&known))
+    Err(Problem::new(Code::MethodNotAllowed, format!("This address supports {known}.")).allow(&known))
 }

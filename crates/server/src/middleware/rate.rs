@@ -1,10 +1,9 @@
-//! How often one client address may call at one business: a token bucket for each pair.
+//! How often one client address may call one business: a token bucket for each pair.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use governor::clock::{Clock, DefaultClock};
 use governor::middleware::StateInformationMiddleware;
@@ -12,9 +11,10 @@ use governor::state::keyed::DefaultKeyedStateStore;
 use governor::{Quota, RateLimiter};
 use tenancy::TenantId;
 
+use crate::http::codes::Code;
 use crate::http::problem::Problem;
 
-/// Whom a bucket is for. The platform's own host has no business.
+/// The business and the client address of a bucket. The platform's host has no business.
 type Caller = (Option<TenantId>, IpAddr);
 
 type Limiter = RateLimiter<Caller, DefaultKeyedStateStore<Caller>, DefaultClock, StateInformationMiddleware>;
@@ -36,7 +36,7 @@ pub struct Allowance {
 }
 
 impl RateLimits {
-    /// `None` when there is to be no limit.
+    /// `None` when there is no limit.
     pub fn new(per_second: u32, burst: u32) -> Option<Self> {
         let (per_second, burst) = (NonZeroU32::new(per_second)?, NonZeroU32::new(burst)?);
         let limiter = RateLimiter::keyed(Quota::per_second(per_second).allow_burst(burst)).with_middleware();
@@ -52,11 +52,8 @@ impl RateLimits {
             Ok(state) => Ok(self.allowance(state.remaining_burst_capacity())),
             Err(not_until) => {
                 let wait = not_until.wait_time_from(DefaultClock::default().now());
-                let problem = Problem::new(
-                    StatusCode::TOO_MANY_REQUESTS,
-                    "rate_limited",
-                    "Too many requests from your address. Wait as long as Retry-After says.",
-                );
+                let detail = "Too many requests come from your address. Wait for the time in Retry-After.";
+                let problem = Problem::new(Code::RateLimited, detail);
                 Err((problem.retry_after(whole_seconds(wait)), self.allowance(0)))
             }
         }
@@ -76,7 +73,7 @@ impl RateLimits {
 }
 
 impl Allowance {
-    /// Tells what is left.
+    /// Adds the headers that state what is left.
     pub fn add_headers(self, headers: &mut HeaderMap) {
         for (name, value) in [
             ("ratelimit-limit", self.limit),

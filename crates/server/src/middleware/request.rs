@@ -16,6 +16,7 @@ use tracing::Instrument;
 use tracing::field::Empty;
 use uuid::Uuid;
 
+use crate::http::codes::Code;
 use crate::http::problem::Problem;
 use crate::http::state::State;
 
@@ -78,8 +79,8 @@ pub async fn layer(
         Ok(Ok(answer)) => answer.map(ServiceResponse::map_into_boxed_body),
         Ok(Err(panic)) => Err(Problem::internal(panic_text(panic.as_ref())).into()),
         Err(_) => {
-            Err(Problem::unavailable("deadline_exceeded", "The request took too long and was given up.", 1)
-                .into())
+            let detail = "The request took too long and was cancelled.";
+            Err(Problem::unavailable(Code::DeadlineExceeded, detail, 1).into())
         }
     };
 

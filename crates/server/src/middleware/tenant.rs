@@ -11,8 +11,9 @@ use actix_web::http::uri::{PathAndQuery, Uri};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpResponse, web};
 use ipnet::IpNet;
-use tenancy::{Address, Destination, HostName, Tenant, TenantStatus};
+use tenancy::{Address, HostName, HostTarget, Tenant, TenantStatus};
 
+use crate::http::codes::Code;
 use crate::http::problem::Problem;
 use crate::http::state::State;
 use crate::middleware::rate::Allowance;
@@ -20,7 +21,7 @@ use crate::middleware::request::RequestSpan;
 
 /// On whose host the request arrived.
 #[derive(Debug, Clone)]
-pub enum Site {
+pub enum HostOwner {
     Platform,
     Business(Arc<Tenant>),
 }
@@ -34,14 +35,14 @@ pub async fn layer(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let prefix = match resolve(&mut request).await {
-        Ok(Resolved::Here { prefix }) => prefix,
-        Ok(Resolved::At(address)) => {
+        Ok(Routing::Here { prefix }) => prefix,
+        Ok(Routing::Redirect(address)) => {
             let moved = HttpResponse::PermanentRedirect().insert_header((LOCATION, address)).finish();
             return Ok(request.into_response(moved));
         }
         Err(problem) => return Ok(request.error_response(problem)),
     };
-    let allowance = match take_token(&request) {
+    let allowance = match check_rate(&request) {
         Ok(allowance) => allowance,
         Err((problem, allowance)) => {
             let mut answer = request.error_response(problem);
@@ -49,11 +50,11 @@ pub async fn layer(
             return Ok(answer);
         }
     };
-    let resolution = request.extensions().get::<Resolution>().cloned();
+    let found = request.extensions().get::<FoundTenant>().cloned();
     let mut answer = next.call(request).await?.map_into_boxed_body();
     if answer.status() == StatusCode::INTERNAL_SERVER_ERROR
-        && let Some(resolution) = resolution
-        && let Some(problem) = changed_meanwhile(&answer, &resolution).await
+        && let Some(found) = found
+        && let Some(problem) = changed_meanwhile(&answer, &found).await
     {
         return Ok(answer.into_response(HttpResponse::from_error(problem)));
     }
@@ -72,15 +73,15 @@ pub async fn layer(
 }
 
 /// Where a request is answered.
-enum Resolved {
+enum Routing {
     /// Here; `prefix` is the part of the path that only named the business, which the request has no longer.
     Here { prefix: String },
     /// At this address, for the business was renamed, or wants all to come by its primary host.
-    At(String),
+    Redirect(String),
 }
 
-async fn resolve(request: &mut ServiceRequest) -> Result<Resolved, Problem> {
-    let nobody = || Ok(Resolved::Here { prefix: String::new() });
+async fn resolve(request: &mut ServiceRequest) -> Result<Routing, Problem> {
+    let nobody = || Ok(Routing::Here { prefix: String::new() });
     let state = request
         .app_data::<web::Data<State>>()
         .cloned()
@@ -89,38 +90,38 @@ async fn resolve(request: &mut ServiceRequest) -> Result<Resolved, Problem> {
     if is_served_everywhere(request.path()) {
         return nobody();
     }
-    match state.resolver.destination(&host, request.path()) {
-        Destination::Nowhere => Err(unknown_host()),
-        Destination::Platform => {
-            request.extensions_mut().insert(Site::Platform);
+    match state.resolver.target(&host, request.path()) {
+        HostTarget::Nowhere => Err(unknown_host()),
+        HostTarget::Platform => {
+            request.extensions_mut().insert(HostOwner::Platform);
             nobody()
         }
-        Destination::Business { address, prefix } => {
+        HostTarget::Business { address, prefix } => {
             let tenant = state.resolver.tenant(&address).await?.ok_or_else(unknown_host)?;
             if let Some(span) = request.extensions().get::<RequestSpan>() {
                 span.record_tenant(tenant.slug.as_str());
             }
             if let Some(address) = moved_to(&state, &tenant, &address, prefix) {
                 let rest = request.uri().path_and_query().map_or("/", PathAndQuery::as_str);
-                return Ok(Resolved::At(format!("{address}{}", rest.get(prefix..).unwrap_or_default())));
+                return Ok(Routing::Redirect(format!("{address}{}", rest.get(prefix..).unwrap_or_default())));
             }
             check_open(&tenant, &state)?;
             let prefix = strip_prefix(request, prefix)?;
-            request.extensions_mut().insert(Resolution { address, tenant: tenant.clone() });
-            request.extensions_mut().insert(Site::Business(tenant));
-            Ok(Resolved::Here { prefix })
+            request.extensions_mut().insert(FoundTenant { address, tenant: tenant.clone() });
+            request.extensions_mut().insert(HostOwner::Business(tenant));
+            Ok(Routing::Here { prefix })
         }
     }
 }
 
 /// Takes a token from the bucket of this client at this business; what is served on any host takes none.
-fn take_token(request: &ServiceRequest) -> Result<Option<Allowance>, (Problem, Allowance)> {
+fn check_rate(request: &ServiceRequest) -> Result<Option<Allowance>, (Problem, Allowance)> {
     let Some(state) = request.app_data::<web::Data<State>>() else { return Ok(None) };
     let Some(limits) = &state.rate_limits else { return Ok(None) };
-    let tenant = match request.extensions().get::<Site>() {
+    let tenant = match request.extensions().get::<HostOwner>() {
         None => return Ok(None),
-        Some(Site::Platform) => None,
-        Some(Site::Business(tenant)) => Some(tenant.id),
+        Some(HostOwner::Platform) => None,
+        Some(HostOwner::Business(tenant)) => Some(tenant.id),
     };
     let Some(address) = client_address(request, &state.settings.server.trusted_proxies) else {
         return Ok(None);
@@ -163,28 +164,22 @@ fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
 
 /// How the request found its business.
 #[derive(Clone)]
-struct Resolution {
+struct FoundTenant {
     address: Address,
     tenant: Arc<Tenant>,
 }
 
 /// What to answer instead of a failure, when the business was closed, moved or dropped while the request was under way:
 /// then it failed because its role may not enter that schema any more.
-async fn changed_meanwhile(answer: &ServiceResponse<BoxBody>, before: &Resolution) -> Option<Problem> {
+async fn changed_meanwhile(answer: &ServiceResponse<BoxBody>, before: &FoundTenant) -> Option<Problem> {
     let state = answer.request().app_data::<web::Data<State>>()?;
     state.resolver.forget(&before.address).await;
     let now = state.resolver.tenant(&before.address).await.ok()?;
     let is_same = now.as_ref().is_some_and(|now| {
         (now.id, now.number, now.status) == (before.tenant.id, before.tenant.number, before.tenant.status)
     });
-    let changed = || {
-        Problem::unavailable(
-            "business_changed",
-            "This business is being changed at this moment. Try again.",
-            1,
-        )
-    };
-    (!is_same).then(changed)
+    let detail = "This business is being changed at this moment. Repeat the request.";
+    (!is_same).then(|| Problem::unavailable(Code::BusinessChanged, detail, 1))
 }
 
 /// The address to go to instead, without the rest of the path: of a renamed business, or of its primary host.
@@ -210,18 +205,15 @@ fn is_served_everywhere(path: &str) -> bool {
 }
 
 fn unknown_host() -> Problem {
-    Problem::new(
-        actix_web::http::StatusCode::NOT_FOUND,
-        "unknown_host",
-        "No business answers at this address. A business's address is its slug before the platform's domain, such as \
-         acme.example.com.",
-    )
+    let detail = "No business has this address. The address of a business is its slug before the domain of the platform, \
+                  such as acme.example.com.";
+    Problem::new(Code::UnknownHost, detail)
 }
 
 /// The Host header and nothing else, unless a trusted proxy says which host it was asked for; and no absolute URI that says
 /// otherwise.
 fn requested_host(request: &ServiceRequest, trusted: &[IpNet]) -> Result<HostName, Problem> {
-    let malformed = |detail: &str| Problem::malformed("invalid_host", detail);
+    let malformed = |detail: &str| Problem::new(Code::InvalidHost, detail);
     let forwarded = request.headers().contains_key("x-forwarded-host")
         && request.peer_addr().is_some_and(|peer| is_trusted(peer.ip(), trusted));
     let header = if forwarded { HeaderName::from_static("x-forwarded-host") } else { HOST };
@@ -244,25 +236,19 @@ fn requested_host(request: &ServiceRequest, trusted: &[IpNet]) -> Result<HostNam
 fn check_open(tenant: &Tenant, state: &State) -> Result<(), Problem> {
     match tenant.status {
         TenantStatus::Active if state.served.includes(tenant) => Ok(()),
-        // The others go on: only this one waits for its migration, or for a server of another release.
-        TenantStatus::Active => Err(Problem::unavailable(
-            "business_being_upgraded",
-            "This business is being upgraded. Try again soon.",
-            10,
-        )),
-        TenantStatus::Suspended => {
-            Err(Problem::forbidden("business_suspended", "This business is suspended. Its owner knows more."))
+        // Only this business waits, for its migration or for a server of another release. The others go on.
+        TenantStatus::Active => {
+            let detail = "This business is being upgraded. Repeat the request soon.";
+            Err(Problem::unavailable(Code::BusinessBeingUpgraded, detail, 10))
         }
-        TenantStatus::Archived => Err(Problem::new(
-            actix_web::http::StatusCode::GONE,
-            "business_archived",
-            "This business has been closed.",
-        )),
-        TenantStatus::Migrating | TenantStatus::Restoring => Err(Problem::unavailable(
-            "business_in_maintenance",
-            "This business is in maintenance. Try again soon.",
-            10,
-        )),
+        TenantStatus::Suspended => {
+            Err(Problem::new(Code::BusinessSuspended, "This business is suspended. Ask its owner."))
+        }
+        TenantStatus::Archived => Err(Problem::new(Code::BusinessArchived, "This business has been closed.")),
+        TenantStatus::Migrating | TenantStatus::Restoring => {
+            let detail = "This business is in maintenance. Repeat the request soon.";
+            Err(Problem::unavailable(Code::BusinessInMaintenance, detail, 10))
+        }
     }
 }
 
@@ -275,8 +261,7 @@ fn strip_prefix(request: &mut ServiceRequest, prefix: usize) -> Result<String, P
     let rest =
         request.uri().path_and_query().map_or("/", PathAndQuery::as_str).get(prefix..).unwrap_or_default();
     let rest = if rest.starts_with('/') { rest.to_owned() } else { format!("/{rest}") };
-    let uri: Uri =
-        rest.parse().map_err(|_| Problem::malformed("invalid_path", "The path cannot be read."))?;
+    let uri: Uri = rest.parse().map_err(|_| Problem::new(Code::InvalidPath, "The path cannot be read."))?;
     request.match_info_mut().get_mut().update(&uri);
     request.head_mut().uri = uri;
     Ok(stripped)

@@ -1,4 +1,4 @@
-//! The OpenAPI document and a page to browse it, which loads nothing from elsewhere.
+//! The OpenAPI document, a page to browse it that loads nothing from elsewhere, and the list of error codes.
 
 use std::sync::Arc;
 
@@ -7,13 +7,14 @@ use actix_web::{HttpResponse, web};
 use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::Config;
 
+use crate::http::codes::Code;
 use crate::http::problem::Problem;
 
-/// The page's own scripts and styles and nothing else; it sets style attributes on its elements.
+/// Only scripts and styles of the page itself are allowed. The page sets style attributes on its elements.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
                                        img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'";
 
-/// The document as it is sent, and the page's configuration.
+/// The document as it is sent, and the configuration of the page.
 pub struct Docs {
     document: String,
     page: Arc<Config<'static>>,
@@ -28,12 +29,13 @@ impl Docs {
     }
 }
 
-/// Registers `/openapi.json`, `/docs` and the way there from `/`.
+/// Registers `/openapi.json`, `/docs`, `/docs/errors` and the redirect from `/`.
 pub fn configure(config: &mut web::ServiceConfig) {
     config
         .route("/", web::get().to(async || see_docs()))
         .route("/docs", web::get().to(async || see_docs()))
         .route("/openapi.json", web::get().to(document))
+        .route("/docs/errors", web::get().to(async || errors()))
         .route("/docs/{file:.*}", web::get().to(page));
 }
 
@@ -58,4 +60,30 @@ async fn page(docs: web::Data<Docs>, file: web::Path<String>) -> Result<HttpResp
         .insert_header((header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
         .insert_header((header::CACHE_CONTROL, "public, max-age=300"))
         .body(found.bytes.into_owned()))
+}
+
+/// The list of error codes; each code is an anchor, to which `type` of a problem document leads.
+fn errors() -> HttpResponse {
+    let rows: String = Code::ALL
+        .iter()
+        .map(|code| {
+            let (name, status) = (code.as_str(), code.status().as_u16());
+            let (title, advice) = (code.title(), code.advice());
+            format!(
+                "<tr id=\"{name}\"><td><code>{name}</code></td><td>{status}</td><td>{title}</td><td>{advice}</td></tr>\n"
+            )
+        })
+        .collect();
+    let page = format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>Tenantry: error codes</title>\n\
+         <style>body {{ font-family: sans-serif; margin: 2em }} td, th {{ text-align: left; padding: 0.3em 1em 0.3em 0 }} \
+         tr:target {{ background: #ffc }}</style></head>\n<body><h1>Error codes</h1>\n\
+         <p>Every error is a problem document (RFC 9457). Match on <code>code</code>: a code keeps its name and its status.</p>\n\
+         <table>\n<tr><th>Code</th><th>Status</th><th>Meaning</th><th>What to do</th></tr>\n{rows}</table></body></html>\n"
+    );
+    HttpResponse::Ok()
+        .content_type("text/html; charset=utf-8")
+        .insert_header((header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
+        .insert_header((header::CACHE_CONTROL, "public, max-age=300"))
+        .body(page)
 }

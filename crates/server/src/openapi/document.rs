@@ -2,29 +2,39 @@
 
 use actix_web::App;
 use actix_web::http::StatusCode;
+use insight::sales_report::SalesBy;
+use insight::stock_report::StockBy;
+use inventory::alert::AlertState;
+use platform::backup::BackupId;
+use tenancy::HostName;
+use tenancy::jobs::JobState;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::Type;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
-use utoipa::openapi::{ContentBuilder, Info, ObjectBuilder, OpenApi, PathItem, Ref, RefOr, ResponseBuilder};
+use utoipa::openapi::{
+    ContentBuilder, Info, ObjectBuilder, OpenApi, PathItem, Ref, RefOr, ResponseBuilder, Schema,
+};
 use utoipa::{PartialSchema, ToSchema};
 use utoipa_actix_web::AppExt;
+use values::{Barcode, Cursor, Limit, ProductTag};
 
 use crate::http::problem::{FieldProblem, ProblemDocument};
 use crate::openapi::examples;
 use crate::routes;
+use crate::routes::insight::reports::Format;
 
-/// The groups of routes, in the order in which one meets them.
+/// The groups of routes, in the order in which a client needs them.
 const TAGS: [(&str, &str); 9] = [
-    ("auth", "Sign in, and ask who one is"),
-    ("catalogue", "Categories, products with their variants, barcodes"),
-    ("stock", "Levels, the ledger of movements, adjustments"),
-    ("orders", "Customers and their orders: placed, fulfilled, cancelled, returned"),
-    ("purchasing", "Suppliers, orders to them, and the receipts of their goods"),
-    ("insight", "Figures at a glance"),
-    ("business", "What a business keeps about itself"),
-    ("platform", "For the platform's own staff, on the host admin.<base domain>"),
-    ("health", "For probes; on any host"),
+    ("auth", "Sign in, and read the signed-in user"),
+    ("catalogue", "Categories, products with their variants, barcodes, tax classes"),
+    ("stock", "Stock levels, the ledger, adjustments, locations, transfers, counts"),
+    ("orders", "Customers, and their orders: placed, fulfilled, cancelled, returned"),
+    ("purchasing", "Suppliers, purchase orders, goods receipts"),
+    ("insight", "The dashboard, alerts, reports"),
+    ("business", "Settings, the audit log, and jobs of a business"),
+    ("platform", "For the staff of the platform, on the host admin.<base domain>"),
+    ("health", "For probes, on any host"),
 ];
 
 /// The document of all routes.
@@ -35,13 +45,13 @@ pub fn document() -> OpenApi {
     document
 }
 
-/// Adds what every operation shares: the bearer token, and problems as the answer to whatever goes wrong.
+/// Adds the parts that every operation shares: the bearer token, the headers, and problems as the answer to every error.
 fn complete(mut document: OpenApi) -> OpenApi {
     let mut info = Info::new("Tenantry", env!("CARGO_PKG_VERSION"));
     info.description = Some(
-        "Inventory and stock for shops. Each business answers at its own host; sign in there with POST \
-         /api/v1/auth/login and send the token as `Authorization: Bearer ...`. Amounts are decimal strings, times are \
-         UTC, errors are problem documents (RFC 9457)."
+        "The backend of shops: catalogue, stock, orders and purchasing. Each business has its own host. Sign in there with POST \
+         /api/v1/auth/login, and send the token as `Authorization: Bearer TOKEN`. Amounts and quantities are decimal \
+         strings. Times are in UTC. Errors are problem documents (RFC 9457); /docs/errors lists their codes."
             .to_owned(),
     );
     document.info = info;
@@ -50,13 +60,14 @@ fn complete(mut document: OpenApi) -> OpenApi {
     let components = document.components.get_or_insert_default();
     components.schemas.insert("Problem".to_owned(), ProblemDocument::schema());
     components.schemas.insert(FieldProblem::name().into_owned(), FieldProblem::schema());
+    components.schemas.extend(schemas_of_parameters());
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
     for (template, path) in &mut document.paths.paths {
         describe_headers(template, path);
         for operation in operations(path) {
             let problem = ResponseBuilder::new()
-                .description("A problem")
+                .description("An error; /docs/errors lists the codes")
                 .content(
                     "application/problem+json",
                     ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build(),
@@ -83,7 +94,27 @@ fn complete(mut document: OpenApi) -> OpenApi {
     document
 }
 
-/// The headers by which repetitions and other editors are told apart.
+/// The schemas that only parameters refer to: utoipa collects those of bodies by itself.
+fn schemas_of_parameters() -> Vec<(String, RefOr<Schema>)> {
+    fn of<T: ToSchema>() -> (String, RefOr<Schema>) {
+        (T::name().into_owned(), T::schema())
+    }
+    vec![
+        of::<AlertState>(),
+        of::<BackupId>(),
+        of::<Barcode>(),
+        of::<Cursor>(),
+        of::<Format>(),
+        of::<HostName>(),
+        of::<JobState>(),
+        of::<Limit>(),
+        of::<ProductTag>(),
+        of::<SalesBy>(),
+        of::<StockBy>(),
+    ]
+}
+
+/// The headers that make repeated requests safe and detect changes by others.
 fn describe_headers(template: &str, path: &mut PathItem) {
     let header = |name: &str, text: &str| -> RefOr<Parameter> {
         ParameterBuilder::new()
@@ -104,18 +135,19 @@ fn describe_headers(template: &str, path: &mut PathItem) {
         let parameters = post.parameters.get_or_insert_default();
         if !parameters.iter().any(|known| matches!(known, RefOr::T(known) if known.name == "Idempotency-Key"))
         {
-            parameters.push(header("Idempotency-Key", "A new UUID, and the same one for a repetition"));
+            parameters
+                .push(header("Idempotency-Key", "A new UUID; the same one when the request is repeated"));
         }
     }
     for change in [&mut path.patch, &mut path.delete].into_iter().flatten() {
-        let text = "The ETag that you were given; 412 when someone else has changed the row since";
+        let text = "The ETag of the last response; the answer is 412 if another request changed the resource";
         change.parameters.get_or_insert_default().push(header("If-Match", text));
     }
-    // What can be changed has an ETag.
+    // A resource that can be changed has an ETag.
     if let (Some(get), Some(_)) = (&mut path.get, &path.patch) {
-        let text = "An ETag that you have; 304 when nothing has changed";
+        let text = "The ETag of an earlier response; the answer is 304 if nothing has changed";
         get.parameters.get_or_insert_default().push(header("If-None-Match", text));
-        let unchanged = ResponseBuilder::new().description("Nothing has changed since").build();
+        let unchanged = ResponseBuilder::new().description("Nothing has changed").build();
         get.responses.responses.insert("304".to_owned(), unchanged.into());
     }
 }
@@ -139,4 +171,51 @@ pub fn routes(document: &OpenApi) -> Vec<(&'static str, String)> {
         routes.extend(known.map(|(method, _)| (method, template.clone())));
     }
     routes
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn each_operation_has_an_id_of_its_own() {
+        let mut document = document();
+        let operations: Vec<_> = document.paths.paths.values_mut().flat_map(operations).collect();
+        let ids: HashSet<_> = operations
+            .iter()
+            .map(|operation| operation.operation_id.clone().unwrap_or_default())
+            .filter(|id| id.chars().all(|c| c.is_ascii_alphabetic()) && id.starts_with(char::is_lowercase))
+            .collect();
+        assert_eq!(ids.len(), operations.len());
+    }
+
+    fn collect_references(value: &Value, found: &mut HashSet<String>) {
+        match value {
+            Value::Object(fields) => {
+                if let Some(Value::String(reference)) = fields.get("$ref") {
+                    found.insert(reference.clone());
+                }
+                fields.values().for_each(|value| collect_references(value, found));
+            }
+            Value::Array(items) => items.iter().for_each(|item| collect_references(item, found)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn every_reference_leads_to_a_schema() {
+        let document = json!(document());
+        let mut references = HashSet::new();
+        collect_references(&document, &mut references);
+        let schemas = &document["components"]["schemas"];
+        let dangling: Vec<_> = references
+            .iter()
+            .filter(|reference| schemas[reference.trim_start_matches("#/components/schemas/")].is_null())
+            .collect();
+        assert!(references.len() > 100 && dangling.is_empty(), "{dangling:?}");
+    }
 }

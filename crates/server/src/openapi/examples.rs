@@ -1,5 +1,5 @@
-//! Examples for the OpenAPI document: made of the schemas, so that there is one for every body and none is forgotten. A test sends
-//! those of the requests and compares the answers with theirs.
+//! Examples for the OpenAPI document. They are made from the schemas, so every body has one. A test sends the examples of the
+//! requests, and compares the answers with the examples of the responses.
 
 use serde_json::{Map, Value, json};
 use utoipa::openapi::path::Operation;
@@ -33,7 +33,7 @@ fn bodies(operation: &mut Operation) -> (Vec<&mut Content>, Vec<&mut Content>) {
     )
 }
 
-/// What stands here, and is not a reference.
+/// The value itself, unless it is a reference.
 fn here<T>(value: &mut RefOr<T>) -> Option<&mut T> {
     match value {
         RefOr::T(value) => Some(value),
@@ -46,7 +46,7 @@ fn example_of(content: &Content, maker: &Maker<'_>) -> Option<Value> {
     own.or_else(|| content.schema.as_ref().map(|schema| maker.make("", &json!(schema))))
 }
 
-/// What a client chooses instead of something else, or only to send it again.
+/// Fields that a client sends instead of others, or only for a repeated request.
 const LEFT_OUT_OF_REQUESTS: [&str; 2] = ["id", "reverses"];
 
 struct Maker<'a> {
@@ -55,7 +55,7 @@ struct Maker<'a> {
 }
 
 impl Maker<'_> {
-    /// The example of a schema that stands under this name.
+    /// The example of a schema that a field with this name has.
     fn make(&self, name: &str, schema: &Value) -> Value {
         if let Some(example) = schema.get("example") {
             return example.clone();
@@ -78,6 +78,9 @@ impl Maker<'_> {
                 return self.make(name, first);
             }
         }
+        if let Some(word) = schema["enum"].as_array().and_then(|words| words.first()) {
+            return word.clone();
+        }
         let types = match &schema["type"] {
             Value::Array(types) => types.iter().find(|kind| *kind != "null").cloned().unwrap_or_default(),
             one => one.clone(),
@@ -91,6 +94,7 @@ impl Maker<'_> {
                 Some("uuid") => json!("019a8c4e-7a10-7c3d-9f2b-6d5e4c3b2a10"),
                 Some("date-time") => json!("2026-11-25T09:30:00Z"),
                 Some("date") => json!("2026-12-01"),
+                Some("decimal") => known(name).unwrap_or_else(|| json!("1")),
                 _ => known(name).unwrap_or_else(|| json!("")),
             },
             _ => known(name).unwrap_or_else(|| json!({})),
@@ -108,7 +112,7 @@ impl Maker<'_> {
     }
 }
 
-/// What a field of this name holds, where its schema has no example of its own.
+/// The example of a field with this name, where the schema has none.
 fn known(name: &str) -> Option<Value> {
     Some(match name {
         "accessToken" => json!("eyJhbGciOiJFZERTQSJ9..."),
@@ -124,7 +128,7 @@ fn known(name: &str) -> Option<Value> {
         "phone" => json!("+254 700 000000"),
         "fullName" => json!("Ann Smith"),
         "password" => json!("correct horse battery"),
-        "note" => json!("by noon"),
+        "note" => json!("Deliver before noon"),
         "reason" => json!("damaged"),
         "priceReason" => json!("scratched"),
         "deliveryNote" => json!("D-1001"),
@@ -147,19 +151,19 @@ fn known(name: &str) -> Option<Value> {
         "leadTimeDays" => json!(7),
         "maxTransactions" => json!(5),
         "statementTimeoutMs" => json!(5000),
-        "warnings" => json!(["4006381333930: the check digit is not that of a GTIN"]),
+        "warnings" => json!(["the check digit of 4006381333930 should be 1; check the barcode"]),
         "changes" => json!({"price": {"from": "0.45", "to": "0.49"}}),
         "file" => json!("backups/acme-20261125T093000Z.tenantry"),
         "sha256" => json!("9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"),
         "failure" => json!("stock_movements: 1 row differs"),
-        "message" => json!("there is not enough stock"),
+        "message" => json!("only 3 of the line are left"),
         "pointer" => json!("/lines/0/quantity"),
         "code" => json!("insufficient_stock"),
         "detail" => json!("There is not enough stock; see shortages."),
         "instance" => json!("/api/v1/orders"),
         "requestId" => json!("019a8c4e-7a10-7c3d-9f2b-6d5e4c3b2a10"),
-        "title" => json!("Conflict"),
-        "type" => json!("urn:tenantry:problem:insufficient_stock"),
+        "title" => json!("Not enough stock"),
+        "type" => json!("/docs/errors#insufficient_stock"),
         "status" => json!(409),
         "nextCursor" => json!("AZqMTnoQfD2fK21eTDsqEA"),
         "permissions" => json!(["catalogue.read", "orders.place"]),

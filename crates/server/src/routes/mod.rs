@@ -1,11 +1,11 @@
 //! The routes of the API, a room for each room of the domain.
 //!
-//! A handler's signature says who may call it and with what; its body only joins functions of the domain. What several
-//! handlers share lives in `http`.
+//! The signature of a handler states who may call it and with what. The body of a handler only joins functions of the domain.
+//! Code that several handlers share lives in `http`.
 
 mod business;
 mod catalogue;
-mod insight;
+pub mod insight;
 mod orders;
 mod platform;
 mod probes;

@@ -1,5 +1,6 @@
-//! Work apart from requests: jobs, and the outbox of events.
-//! This room knows no kind of job and no topic; the crates above bring them.
+//! Work outside of requests: background jobs, and the outbox of events. This module knows no kind of job and
+//! no topic. The crates above define them.
 
+mod job_runner;
 pub mod jobs;
 pub mod outbox;

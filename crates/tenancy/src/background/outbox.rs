@@ -1,32 +1,88 @@
-//! What happened in a business and is still to be told outside: rows of `shared.outbox`, written with the change.
+//! The outbox: events of a business. An event is stored together with the change that it reports, and is read
+//! by the process that delivers it.
 
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::connection::error::DbError;
-use crate::scope::scope::{SharedTx, TenantTx};
+use crate::scope::transactions::{SharedTx, TenantTx};
 
-/// Writes what is to be told, in the transaction of the change; told is what was committed, and nothing else.
+/// A topic of the outbox: its name, the version of its payload, and the schema of the payload.
+pub struct Topic {
+    /// The kind of event, such as `order.placed`.
+    pub name: &'static str,
+    /// The version of the payload's format. A change that a subscriber could notice must have a new version.
+    pub version: i16,
+    pub schema: fn() -> utoipa::openapi::RefOr<utoipa::openapi::Schema>,
+}
+
+/// An event of a business, as subscribers receive it. Each crate defines one enum for its own events, with
+/// [`events!`](crate::events). This module knows no topic.
+pub trait OutboxEvent {
+    /// Every topic of the enum.
+    const TOPICS: &'static [Topic];
+
+    fn topic(&self) -> &'static Topic;
+
+    /// # Errors
+    /// [`serde_json::Error`] when the payload cannot be written as JSON.
+    fn payload(&self) -> Result<Value, serde_json::Error>;
+}
+
+/// Defines an enum of events, each with its payload, its topic and the version of the payload.
+#[macro_export]
+macro_rules! events {
+    ($(#[$doc:meta])* $visibility:vis enum $name:ident {
+        $($event:ident($payload:ty) = $topic:literal version $version:literal,)+
+    }) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        $visibility enum $name { $($event($payload),)+ }
+
+        impl $crate::outbox::OutboxEvent for $name {
+            const TOPICS: &'static [$crate::outbox::Topic] = &[$($crate::outbox::Topic {
+                name: $topic,
+                version: $version,
+                schema: <$payload as utoipa::PartialSchema>::schema,
+            },)+];
+
+            fn topic(&self) -> &'static $crate::outbox::Topic {
+                /// The positions of the topics.
+                enum Position { $($event,)+ }
+                let position = match self { $(Self::$event(_) => Position::$event as usize,)+ };
+                &Self::TOPICS[position]
+            }
+
+            fn payload(&self) -> Result<serde_json::Value, serde_json::Error> {
+                match self { $(Self::$event(payload) => serde_json::to_value(payload),)+ }
+            }
+        }
+    };
+}
+
+/// Stores an event in the transaction of the change, so that only events of committed changes are delivered.
 ///
-/// The one table outside of its schema that a business writes to, and it reads none of it: a NOTIFY here would cost
-/// everybody's commits a lock.
+/// The outbox is the only table outside its schema that a business may write to, and a business may not read
+/// it. No NOTIFY is sent here, because a NOTIFY would make every commit of the installation wait for a lock.
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn write(tx: &TenantTx, topic: &str, payload: &Value) -> Result<(), DbError> {
+pub async fn write(tx: &TenantTx, event: &impl OutboxEvent) -> Result<(), DbError> {
     const INSERT: &str = "
-        INSERT INTO shared.outbox (id, tenant_role, tenant_id, topic, payload, created_at)
-        VALUES ($1, current_user, $2, $3, $4, $5)";
-    let tenant = tx.tenant().id.as_uuid();
-    tx.execute(INSERT, &[&Uuid::now_v7(), &tenant, &topic, payload, &tx.now()]).await.map(drop)
+        INSERT INTO shared.outbox (id, tenant_role, tenant_id, topic, version, payload, created_at)
+        VALUES ($1, current_user, $2, $3, $4, $5, $6)";
+    let topic = event.topic();
+    let payload = event.payload().map_err(DbError::Payload)?;
+    let (id, tenant) = (Uuid::now_v7(), tx.tenant().id);
+    tx.execute(INSERT, &[&id, &tenant, &topic.name, &topic.version, &payload, &tx.now()]).await.map(drop)
 }
 
-/// Forgets what is older than so many days; returns how many rows that were.
+/// Deletes events that are older than `keep_days` days. Returns the number of deleted events.
 ///
 /// # Errors
 /// [`DbError`].
 pub async fn prune(tx: &SharedTx, keep_days: u32) -> Result<u64, DbError> {
-    // Read from the oldest on, and only until the first that stays.
+    // The subquery reads from the oldest event, and stops at the first event that is kept.
     const PRUNE: &str = "
         DELETE FROM shared.outbox
          WHERE transaction_id < coalesce((SELECT transaction_id FROM shared.outbox WHERE created_at >= $1

@@ -1,4 +1,5 @@
-//! From a `postgres://` URL to an open connection: every sslmode, TLS by rustls, and errors that say what to do.
+//! Opens connections from a `postgres://` URL. Supports every sslmode, uses rustls for TLS, and returns
+//! errors that say what to do.
 
 use std::future::poll_fn;
 use std::path::PathBuf;
@@ -23,7 +24,8 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::connection::error::chain;
 
-/// A checked `postgres://user:password@host:port/database?sslmode=...` URL. Its `Debug` shows no password.
+/// A checked `postgres://user:password@host:port/database?sslmode=...` URL. The `Debug` output omits the
+/// password.
 #[derive(Clone)]
 pub struct DatabaseUrl {
     config: Config,
@@ -31,7 +33,7 @@ pub struct DatabaseUrl {
     root_certificate: Option<PathBuf>,
 }
 
-/// libpq's six values of `sslmode`, with libpq's meaning.
+/// The six values of `sslmode`, with the same meaning as in libpq.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum SslMode {
     Disable,
@@ -42,18 +44,18 @@ enum SslMode {
     VerifyFull,
 }
 
-/// Why a database URL was refused.
+/// A database URL was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum UrlError {
-    #[error("a database URL looks like postgres://user:password@host:5432/database")]
+    #[error("a database URL must have the form postgres://user:password@host:5432/database")]
     Scheme,
     #[error("sslmode \"{0}\" is unknown; use disable, allow, prefer, require, verify-ca or verify-full")]
     SslMode(String),
-    #[error("sslrootcert=system needs sslmode=verify-full")]
+    #[error("sslrootcert=system requires sslmode=verify-full")]
     SystemRoots,
-    #[error("the database URL names no {0}")]
+    #[error("the database URL has no {0}")]
     Missing(&'static str),
-    #[error("the database URL cannot be read")]
+    #[error("the database URL is malformed")]
     Syntax(#[source] tokio_postgres::Error),
 }
 
@@ -64,7 +66,8 @@ impl FromStr for DatabaseUrl {
         if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
             return Err(UrlError::Scheme);
         }
-        // tokio-postgres knows three of the six modes and no root certificate, so those two are read here.
+        // tokio-postgres supports only three of the six modes and no root certificate. Both parameters are
+        // therefore read here.
         let (base, query) = url.split_once('?').unwrap_or((url, ""));
         let (mut ssl_mode, mut system_roots) = (None, false);
         let mut root_certificate = None;
@@ -89,7 +92,8 @@ impl FromStr for DatabaseUrl {
                 _ => rest.push(pair),
             }
         }
-        // libpq: the authorities that everyone trusts say something only together with the host's name.
+        // As in libpq: anybody can get a certificate from the system's certificate authorities. Such a
+        // certificate proves something only if the host name is checked, too.
         let ssl_mode = match (ssl_mode, system_roots) {
             (None, true) => SslMode::VerifyFull,
             (Some(mode), true) if mode != SslMode::VerifyFull => return Err(UrlError::SystemRoots),
@@ -129,7 +133,7 @@ impl DatabaseUrl {
         self.config.get_password()
     }
 
-    /// The same server and login, another database.
+    /// The same URL with another database name; server and login stay the same.
     #[must_use]
     pub fn with_database(&self, database: &str) -> Self {
         let mut other = self.clone();
@@ -149,7 +153,8 @@ impl DatabaseUrl {
     }
 }
 
-/// A connection could not be opened; the text names the cause and the cure, so there is no source to tell again.
+/// A connection could not be opened. The text names the cause and the solution. There is no `source()`,
+/// because a source would repeat the cause.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot connect to {address}: {problem}. {cure}")]
 pub struct ConnectError {
@@ -159,7 +164,7 @@ pub struct ConnectError {
 }
 
 impl ConnectError {
-    /// Explains a connection failure to the person who has to mend it.
+    /// Describes a connection failure and its solution for the person who must fix it.
     fn explain(url: &DatabaseUrl, error: &tokio_postgres::Error) -> Self {
         let user = url.user();
         let database = url.database();
@@ -174,7 +179,8 @@ impl ConnectError {
             Some(code) if *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION => (
                 text,
                 format!(
-                    "Check that the role \"{user}\" exists and that pg_hba.conf lets it in; `tenantry db init` makes the roles"
+                    "Check that the role \"{user}\" exists and that pg_hba.conf allows its connections; \
+                     `tenantry db init` creates the roles"
                 ),
             ),
             Some(code) if *code == SqlState::INVALID_CATALOG_NAME => (
@@ -182,28 +188,28 @@ impl ConnectError {
                 "Create it with `tenantry db init --admin-url ...`".to_owned(),
             ),
             Some(code) if *code == SqlState::INSUFFICIENT_PRIVILEGE => (
-                format!("\"{user}\" may not connect to \"{database}\""),
-                "Run `tenantry db init --admin-url ...`, which grants it".to_owned(),
+                format!("\"{user}\" has no permission to connect to \"{database}\""),
+                "Run `tenantry db init --admin-url ...`, which grants the permission".to_owned(),
             ),
             Some(code) if *code == SqlState::TOO_MANY_CONNECTIONS => (
-                "the server has no connection left".to_owned(),
-                "Lower database.max_connections or raise max_connections of PostgreSQL".to_owned(),
+                "the server has no free connection".to_owned(),
+                "Lower database.max_connections, or raise max_connections of PostgreSQL".to_owned(),
             ),
             Some(code) if *code == SqlState::CANNOT_CONNECT_NOW => (
                 "the server is starting up or shutting down".to_owned(),
                 "Try again in a few seconds".to_owned(),
             ),
-            Some(_) => (text, "See the message and the log of PostgreSQL".to_owned()),
+            Some(_) => (text, "See this message and the PostgreSQL log".to_owned()),
             None if text.contains("refused") || text.contains("No such file") => (
-                "nothing listens there".to_owned(),
-                "Start PostgreSQL, or correct host and port in the URL".to_owned(),
+                "no server is listening there".to_owned(),
+                "Start PostgreSQL, or correct the host and port in the URL".to_owned(),
             ),
             None if text.contains("lookup") || text.contains("Name or service") => {
                 ("the host name is unknown".to_owned(), "Correct the host in the URL".to_owned())
             }
             None if text.contains("timed out") => (
-                "no answer in time".to_owned(),
-                "Check host, port and firewall between here and the server".to_owned(),
+                "the server did not answer in time".to_owned(),
+                "Check the host, the port and the firewalls between this machine and the server".to_owned(),
             ),
             None if text.contains("does not support TLS") => (
                 "the server does not offer TLS".to_owned(),
@@ -212,26 +218,25 @@ impl ConnectError {
             None if text.contains("certificate") || text.contains("tls") || text.contains("TLS") => {
                 (text, "Check sslmode and sslrootcert in the URL against the server's certificate".to_owned())
             }
-            None => (text, "Check the URL and the log of PostgreSQL".to_owned()),
+            None => (text, "Check the URL and the PostgreSQL log".to_owned()),
         };
         Self { address: url.address(), problem, cure }
     }
 }
 
-/// The TLS settings could not be made.
+/// TLS could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     #[error("cannot read the root certificate {0}")]
     RootCertificate(PathBuf, #[source] rustls::pki_types::pem::Error),
-    #[error(
-        "no usable root certificate for sslmode=verify-ca or verify-full; name one with sslrootcert=/path"
-    )]
+    #[error("no usable root certificate for sslmode=verify-ca or verify-full; set sslrootcert=/path")]
     NoRoots,
     #[error("cannot set up TLS")]
     Setup(#[source] rustls::Error),
 }
 
-/// This program, as the database and those who wait for it see it: PostgreSQL keeps 63 bytes.
+/// The application name of this process, of which PostgreSQL keeps 63 bytes. People who wait for a lock of
+/// this process see the name.
 fn program() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let host: String = host.trim().chars().take(30).collect();
@@ -242,17 +247,19 @@ fn program() -> String {
     )
 }
 
-/// Opens connections to one URL, and cancels what runs on them.
+/// Opens connections to one URL, and cancels statements on them.
 #[derive(Clone)]
 pub(crate) struct Connector {
     url: DatabaseUrl,
     tls: Option<MakeRustlsConnect>,
-    /// Where connections live. Not with whoever opens one: a server's worker thread ends while others still work.
+    /// The runtime on which connections run. A connection must not run on the runtime of its caller: a
+    /// server's worker thread may end while other threads still use the connection.
     runtime: Option<Handle>,
 }
 
 impl Connector {
-    /// `options` are the session's settings, such as `statement_timeout`, sent with the connection's first message.
+    /// `settings` are the session's settings, such as `statement_timeout`. The first message of each
+    /// connection contains them.
     pub(crate) fn new(url: &DatabaseUrl, settings: &[(&str, String)]) -> Result<Self, TlsError> {
         let mut url = url.clone();
         let mut options = url.config.get_options().unwrap_or_default().to_owned();
@@ -274,7 +281,8 @@ impl Connector {
         Ok(Self { url, tls, runtime: Handle::try_current().ok() })
     }
 
-    /// One connection, for commands that need no pool. It ends with its client.
+    /// Opens one connection, for commands that need no pool. The connection closes when its client is
+    /// dropped.
     pub(crate) async fn connect(&self) -> Result<Client, ConnectError> {
         match self.open_here(None).await {
             Ok((client, _task)) => Ok(client),
@@ -282,12 +290,14 @@ impl Connector {
         }
     }
 
-    /// One connection for a pool; it lives where the connector was made.
+    /// Opens one connection for a pool. The connection runs on the runtime on which the connector was
+    /// created.
     pub(crate) async fn open(&self) -> Result<ClientWrapper, tokio_postgres::Error> {
         self.open_telling(None).await
     }
 
-    /// A connection that passes the payloads of its notifications on to `listener`, which hears the end when it closes.
+    /// Opens a connection that sends the payloads of its notifications to `listener`. The channel closes when
+    /// the connection closes.
     pub(crate) async fn open_telling(
         &self,
         listener: Option<UnboundedSender<String>>,
@@ -296,7 +306,7 @@ impl Connector {
         let (client, task) = match &self.runtime {
             Some(runtime) => match runtime.spawn(async move { connector.open_here(listener).await }).await {
                 Ok(opened) => opened?,
-                // Only a runtime that shuts down gives a task up.
+                // The task is cancelled only when the runtime shuts down.
                 Err(_) => std::future::pending().await,
             },
             None => self.open_here(listener).await?,
@@ -311,7 +321,7 @@ impl Connector {
         let config = &self.url.config;
         let Some(tls) = &self.tls else { return open_with(config, NoTls, listener).await };
         match open_with(config, tls.clone(), listener.clone()).await {
-            // sslmode=allow: first in the clear, then, when the server insists, with TLS.
+            // sslmode=allow: first without TLS, then with TLS if the server requires it.
             Err(error) if self.url.ssl_mode == SslMode::Allow && error.code().is_some() => {
                 let mut config = config.clone();
                 let config = config.ssl_mode(WireSslMode::Require);
@@ -321,14 +331,15 @@ impl Connector {
         }
     }
 
-    /// Asks the server to stop what the token's connection is doing.
+    /// Asks the server to cancel the statement that runs on the token's connection.
     pub(crate) async fn cancel(&self, token: CancelToken) {
         let cancelled = match &self.tls {
             Some(tls) => token.cancel_query(tls.clone()).await,
             None => token.cancel_query(NoTls).await,
         };
         if let Err(error) = cancelled {
-            // The connection is closed either way, and PostgreSQL rolls back when it notices.
+            // The connection is closed in any case. PostgreSQL rolls back when it notices the closed
+            // connection.
             tracing::debug!(error = %chain(&error), "cancelling an abandoned statement failed");
         }
     }
@@ -348,7 +359,7 @@ where
         while let Some(message) = poll_fn(|cx| connection.poll_message(cx)).await {
             match (message, &listener) {
                 (Ok(AsyncMessage::Notification(told)), Some(listener)) => {
-                    // A listener that is gone hears nothing any more.
+                    // Sending fails only when the listener is gone, and then nobody needs the payload.
                     let _ = listener.send(told.payload().to_owned());
                 }
                 (Ok(_), _) => {}
@@ -367,7 +378,7 @@ fn tls(url: &DatabaseUrl) -> Result<MakeRustlsConnect, TlsError> {
     let verification = match url.ssl_mode {
         SslMode::VerifyFull => Verification::ChainAndName,
         SslMode::VerifyCa => Verification::Chain,
-        // libpq: with a root certificate, `require` behaves as `verify-ca`.
+        // As in libpq: with a root certificate, `require` means the same as `verify-ca`.
         SslMode::Require if url.root_certificate.is_some() => Verification::Chain,
         SslMode::Disable | SslMode::Allow | SslMode::Prefer | SslMode::Require => Verification::None,
     };
@@ -414,7 +425,7 @@ enum Verification {
     ChainAndName,
 }
 
-/// Checks the server's certificate as far as the sslmode asks for.
+/// Checks the server's certificate to the extent that the sslmode requires.
 #[derive(Debug)]
 struct Verifier {
     verification: Verification,
@@ -434,7 +445,8 @@ impl ServerCertVerifier for Verifier {
         let Some(chain) = &self.chain else { return Ok(ServerCertVerified::assertion()) };
         let verified = chain.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
         match (self.verification, verified) {
-            // The name is checked last, after the chain: a wrong name alone is what verify-ca forgives.
+            // The name is checked last, after the chain. An error about the name therefore means that the
+            // chain is valid, and verify-ca ignores the name.
             (
                 Verification::Chain,
                 Err(rustls::Error::InvalidCertificate(
@@ -473,7 +485,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_sslmode_of_libpq_is_understood() {
+    fn every_sslmode_of_libpq_is_supported() {
         for (text, mode) in [
             ("disable", SslMode::Disable),
             ("allow", SslMode::Allow),
@@ -493,13 +505,13 @@ mod tests {
     }
 
     #[test]
-    fn a_url_shows_no_password() {
+    fn the_debug_output_of_a_url_has_no_password() {
         let url: DatabaseUrl = "postgres://shop:s3cret@db.internal:6432/shops".parse().unwrap();
         assert_eq!(format!("{url:?}"), "shop@db.internal:6432/shops");
     }
 
     #[test]
-    fn a_url_names_user_host_and_database() {
+    fn a_url_must_have_a_user_a_host_and_a_database() {
         for url in ["mysql://u@h/d", "postgres://h/d?host=", "host=h dbname=d"] {
             assert!(url.parse::<DatabaseUrl>().is_err(), "{url}");
         }

@@ -1,55 +1,78 @@
-//! What can go wrong between a domain function and PostgreSQL, and which of it is worth another try.
+//! Database errors, and the errors after which a retry may succeed.
 
 use std::time::Duration;
 
 use tokio_postgres::error::SqlState;
+use values::NewerWord;
 
-/// A failure of the database or of the way to it.
+/// A failure of the database or of the connection to it.
 #[derive(Debug, thiserror::Error)]
 pub enum DbError {
     /// The cause says which statement failed and why.
-    #[error("database query failed")]
+    #[error("a database query failed")]
     Query(#[source] tokio_postgres::Error),
     #[error("cannot connect to the database")]
     Connect(#[source] tokio_postgres::Error),
-    /// All connections were busy for the whole waiting time.
-    #[error("no database connection came free within {0:?}")]
+    /// All connections were busy for the whole wait timeout.
+    #[error("no database connection became available within {0:?}")]
     Exhausted(Duration),
-    /// The business has as many transactions at work as it may, and enough that wait.
-    #[error("the business has too many transactions at the same time")]
+    /// The business has reached its limit of concurrent transactions, and the queue is full or the wait for a
+    /// turn timed out.
+    #[error("the business has too many concurrent transactions")]
     BusinessBusy,
-    /// A statement's future was dropped half-way, so nobody knows what it did.
-    #[error("a statement of this transaction was abandoned in flight")]
+    /// The future of a statement was dropped before the answer arrived, so the effect of the statement is
+    /// unknown.
+    #[error("a statement of this transaction was cancelled before its answer arrived")]
     Abandoned,
-    /// A statement failed and the work went on regardless: COMMIT would have been a silent ROLLBACK.
-    #[error("the transaction failed before its commit")]
+    /// A statement failed, and the work continued after the failure. PostgreSQL would have executed COMMIT as
+    /// ROLLBACK and returned no error.
+    #[error("a statement failed, so the transaction cannot be committed")]
     Failed,
+    /// A newer release stored a word that this release does not know.
+    #[error(transparent)]
+    NewerData(NewerWord),
+    /// The payload of an event is not JSON.
+    #[error("the payload of an event cannot be written as JSON")]
+    Payload(#[source] serde_json::Error),
+    /// The columns of the statement do not match the type that reads its rows.
+    #[error("the query result has no column {0}")]
+    Column(&'static str),
 }
 
 impl From<tokio_postgres::Error> for DbError {
     fn from(error: tokio_postgres::Error) -> Self {
-        Self::Query(error)
+        match std::error::Error::source(&error).and_then(|cause| cause.downcast_ref::<NewerWord>()) {
+            Some(word) => Self::NewerData(word.clone()),
+            None => Self::Query(error),
+        }
     }
 }
 
 impl DbError {
-    /// PostgreSQL's error code, when PostgreSQL answered at all.
+    /// PostgreSQL's error code, if PostgreSQL sent an answer.
     pub fn sqlstate(&self) -> Option<&SqlState> {
         match self {
             Self::Query(error) | Self::Connect(error) => error.code(),
-            Self::Exhausted(_) | Self::BusinessBusy | Self::Abandoned | Self::Failed => None,
+            Self::Exhausted(_)
+            | Self::BusinessBusy
+            | Self::Abandoned
+            | Self::Failed
+            | Self::NewerData(_)
+            | Self::Payload(_)
+            | Self::Column(_) => None,
         }
     }
 
     /// The name of the constraint that refused a row.
     ///
-    /// A sharding extension may append a shard number to it; that is removed here, and nowhere else.
+    /// A sharding extension may append a shard number to the name. Only this function removes that number.
     pub fn constraint(&self) -> Option<&str> {
         let Self::Query(error) = self else { return None };
         error.as_db_error()?.constraint().map(without_shard_number)
     }
 
-    /// Whether the same request may succeed a little later: no connection, or the server is going down or full.
+    /// Whether the same request may succeed a little later: there is no connection, or the server is shutting
+    /// down or out of resources.
     pub fn is_unavailable(&self) -> bool {
         match self {
             Self::Exhausted(_) | Self::BusinessBusy | Self::Connect(_) => true,
@@ -58,11 +81,12 @@ impl DbError {
                     || std::error::Error::source(error).is_some_and(|cause| cause.is::<std::io::Error>())
                     || error.code().is_some_and(|code| {
                         let class = &code.code()[..2];
-                        // 57014 (statement timeout or cancel) among class 57: the server gave up on this work.
+                        // Class 57 includes 57014 (statement timeout or cancel): the server stopped this
+                        // work.
                         matches!(class, "08" | "53" | "57") || may_succeed_again(code)
                     })
             }
-            Self::Abandoned | Self::Failed => false,
+            Self::Abandoned | Self::Failed | Self::NewerData(_) | Self::Payload(_) | Self::Column(_) => false,
         }
     }
 }
@@ -74,18 +98,19 @@ fn without_shard_number(name: &str) -> &str {
     }
 }
 
-/// Serialization failure, deadlock, lock timeout: the same work may succeed when run again.
+/// Serialization failure, deadlock or lock timeout: a retry of the same work may succeed.
 pub(crate) fn may_succeed_again(code: &SqlState) -> bool {
     [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED, SqlState::LOCK_NOT_AVAILABLE]
         .contains(code)
 }
 
-/// "cached plan must not change result type": a migration changed a table under a prepared statement.
+/// "cached plan must not change result type": a migration changed a table after a statement had been
+/// prepared.
 pub(crate) fn is_stale_plan(code: &SqlState) -> bool {
     *code == SqlState::FEATURE_NOT_SUPPORTED
 }
 
-/// The code of the PostgreSQL error at the root of `error`, however many domain errors wrap it.
+/// The code of the PostgreSQL error at the root of `error`, even if several domain errors wrap it.
 pub(crate) fn root_sqlstate<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a SqlState> {
     let mut cause = Some(error);
     while let Some(error) = cause {
@@ -97,7 +122,7 @@ pub(crate) fn root_sqlstate<'a>(error: &'a (dyn std::error::Error + 'static)) ->
     None
 }
 
-/// `error` with its causes in one line; a cause that its effect has quoted already is not told twice.
+/// Joins `error` and its causes in one line. A cause whose text is already in the line is left out.
 pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -117,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_shard_number_is_no_part_of_a_constraint_name() {
+    fn a_shard_number_is_removed_from_a_constraint_name() {
         assert_eq!(without_shard_number("variants_sku_key_102008"), "variants_sku_key");
         assert_eq!(without_shard_number("variants_sku_key"), "variants_sku_key");
         assert_eq!(without_shard_number("key_"), "key_");

@@ -1,7 +1,12 @@
-//! From a database URL to one connection in one transaction: connecting, pooling, turns and statements.
-//! Nothing here knows a tenant's tables or the registry.
+//! Database connections: URLs, pools, turns, transactions and statements. Nothing here depends on the tables
+//! of a tenant or on the registry.
 
+pub(crate) mod all;
 pub mod connect;
-pub mod error;
-pub mod pool;
-pub mod transaction;
+pub(crate) mod copy_stream;
+pub(crate) mod error;
+pub(crate) mod pool;
+pub(crate) mod probe;
+pub(crate) mod row;
+pub(crate) mod transaction;
+pub(crate) mod turns;

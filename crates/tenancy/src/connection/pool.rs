@@ -1,9 +1,11 @@
-//! The connections of one login: deadpools of connections that remember their prepared statements.
+//! The connection pools of one login. Each pool is a deadpool pool, and each connection caches its prepared
+//! statements.
 //!
-//! There are several small pools, and a business's number chooses its own: a connection then sees a share of the
-//! businesses, so its statements are still there when a business comes back, and its backend remembers fewer tables.
+//! There are several small pools, and the number of a business selects its pool. Each connection therefore
+//! serves only a share of the businesses. When a business sends its next request, the connection still has
+//! the prepared statements in its cache. Each PostgreSQL backend also caches fewer tables.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,36 +16,44 @@ use deadpool::managed::{self, Metrics, Object, PoolError, QueueMode, RecycleErro
 use deadpool_postgres::ClientWrapper;
 use futures_util::FutureExt;
 use lru::LruCache;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_postgres::{Client, Statement};
 
 use crate::connection::connect::{Connector, DatabaseUrl, TlsError};
 use crate::connection::error::DbError;
-use crate::names::tenant_names::BusinessNumber;
+use crate::connection::turns::Turns;
+use crate::names::database::BusinessNumber;
 
-/// Limits of one login's connections. Every duration and count is configured, none is guessed here.
+/// Limits for the connections of one login. The configuration supplies every duration and every count.
 #[derive(Debug, Clone)]
 pub struct PoolSettings {
-    /// Connections for all tenants together.
+    /// Maximum number of connections for all tenants together.
     pub max_connections: usize,
-    /// Among how many pools they are divided; at most one for each connection.
+    /// Number of pools that share the connections. There is at most one pool per connection.
     pub pools: usize,
-    /// Transactions of one business at the same time, unless it has a limit of its own.
+    /// Maximum number of concurrent transactions of one business. A business may have its own limit instead.
     pub max_transactions_per_business: usize,
-    /// How many more may wait for a turn, and how long, before they are refused.
+    /// Maximum number of transactions of one business that wait for their turn. Further transactions are
+    /// refused.
     pub max_waiting_per_business: usize,
+    /// Maximum time that a transaction waits for its turn before it is refused.
     pub business_wait_timeout: Duration,
-    /// How long a request waits for a free connection before it is refused.
+    /// Maximum time that a request waits for a free connection before it is refused.
     pub wait_timeout: Duration,
-    /// Age after which a connection is replaced: a backend never gives back what it learned of a catalogue.
+    /// Age after which a connection is replaced, because a PostgreSQL backend never frees its catalogue
+    /// cache.
     pub max_lifetime: Duration,
-    /// Distinct businesses after which a connection is replaced, for the same reason (about 0.4 MiB each).
+    /// Number of distinct businesses after which a connection is replaced, because each business adds about
+    /// 0.4 MiB to the catalogue cache.
     pub max_businesses_per_connection: usize,
-    /// Prepared statements kept on a connection; the least recently used go first.
+    /// Maximum number of prepared statements per connection. The least recently used statement is removed
+    /// first.
     pub max_statements_per_connection: NonZeroUsize,
-    /// Bounds of one statement, of waiting for a lock, and of a transaction that idles.
+    /// Maximum duration of one statement.
     pub statement_timeout: Duration,
+    /// Maximum time that a statement waits for a lock.
     pub lock_timeout: Duration,
+    /// Maximum time that an open transaction may be idle.
     pub idle_in_transaction_timeout: Duration,
 }
 
@@ -66,7 +76,7 @@ impl Default for PoolSettings {
     }
 }
 
-/// How full a pool is.
+/// The connection counts of all pools of one login, added up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PoolStatus {
     pub max_connections: usize,
@@ -75,17 +85,17 @@ pub struct PoolStatus {
     pub waiting: usize,
 }
 
-/// Whose tables a statement was planned for.
+/// The schema whose tables a statement was planned for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Realm {
+pub(crate) enum SchemaKey {
     Shared,
     Business(BusinessNumber),
 }
 
-/// The part of a connection that outlives a loan by a moment.
+/// The part of a connection that the ROLLBACK task may still use for a moment after the loan ends.
 struct Link {
     client: ClientWrapper,
-    /// Whether the last transaction still waits for its ROLLBACK.
+    /// Whether the ROLLBACK of the last transaction must still be sent.
     unfinished: Mutex<bool>,
 }
 
@@ -94,7 +104,8 @@ impl Link {
         self.unfinished.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends the ROLLBACK, if nobody has; held against whoever opens the next transaction meanwhile.
+    /// Sends the ROLLBACK if it has not been sent yet. The lock on `unfinished` is held until then, so that
+    /// no other transaction can begin before the ROLLBACK.
     fn roll_back(&self) {
         let mut unfinished = self.unfinished();
         if std::mem::take(&mut *unfinished) {
@@ -106,11 +117,12 @@ impl Link {
 /// One pooled connection.
 pub(crate) struct Connection {
     link: Arc<Link>,
-    /// Keyed by realm too: a statement planned for one schema is planned anew whenever it runs in another.
-    statements: Mutex<LruCache<(Realm, &'static str), Statement>>,
+    /// The schema is part of the key, because PostgreSQL plans a statement again whenever the statement runs
+    /// in another schema.
+    statements: Mutex<LruCache<(SchemaKey, &'static str), Statement>>,
     visited: HashSet<BusinessNumber>,
     migrations_seen: usize,
-    /// It is not to be lent again.
+    /// The connection must not be lent again.
     is_worn_out: AtomicBool,
 }
 
@@ -119,15 +131,16 @@ impl Connection {
         &self.link.client
     }
 
-    /// Keeps the connection from being lent again.
+    /// Marks the connection so that it is not lent again.
     pub(crate) fn wear_out(&self) {
         self.is_worn_out.store(true, Ordering::Relaxed);
     }
 
-    /// Ends the transaction with a ROLLBACK that nobody waits for.
+    /// Ends the transaction with a ROLLBACK and does not wait for its answer.
     ///
-    /// Under load the next user takes it along in the message that opens his own: that saves the server an answer, and
-    /// a sixth of the cost of a small read. Otherwise it is sent as soon as what is ready to run has run.
+    /// Under load, the next transaction sends the ROLLBACK in the same message as its own opening. The common
+    /// message saves the server one answer, and saves a sixth of the cost of a small read. Otherwise the
+    /// ROLLBACK is sent as soon as all tasks that are ready now have run.
     pub(crate) fn roll_back_soon(&self) {
         *self.link.unfinished() = true;
         match tokio::runtime::Handle::try_current() {
@@ -142,52 +155,57 @@ impl Connection {
         }
     }
 
-    /// Whether the one who opens a transaction now has to end the last one in the same message.
+    /// Returns whether the next transaction must send the ROLLBACK of the last one in its opening message,
+    /// and clears that mark.
     pub(crate) fn take_unfinished(&self) -> bool {
         std::mem::take(&mut *self.link.unfinished())
     }
 
-    pub(crate) fn statement(&self, realm: Realm, sql: &'static str) -> Option<Statement> {
-        self.statements().get(&(realm, sql)).cloned()
+    pub(crate) fn statement(&self, schema_key: SchemaKey, sql: &'static str) -> Option<Statement> {
+        self.statements().get(&(schema_key, sql)).cloned()
     }
 
-    pub(crate) fn remember(&self, realm: Realm, sql: &'static str, statement: &Statement) {
-        self.statements().put((realm, sql), statement.clone());
+    pub(crate) fn remember(&self, schema_key: SchemaKey, sql: &'static str, statement: &Statement) {
+        self.statements().put((schema_key, sql), statement.clone());
     }
 
-    fn forget(&self, realm: Realm) {
+    fn forget(&self, schema_key: SchemaKey) {
         let mut statements = self.statements();
-        let stale: Vec<_> =
-            statements.iter().map(|(key, _)| *key).filter(|(planned_for, _)| *planned_for == realm).collect();
+        let stale: Vec<_> = statements
+            .iter()
+            .map(|(key, _)| *key)
+            .filter(|(planned_for, _)| *planned_for == schema_key)
+            .collect();
         for key in stale {
             statements.pop(&key);
         }
     }
 
-    fn statements(&self) -> std::sync::MutexGuard<'_, LruCache<(Realm, &'static str), Statement>> {
-        // The cache is whole at every step, so a panic elsewhere leaves it usable.
+    fn statements(&self) -> std::sync::MutexGuard<'_, LruCache<(SchemaKey, &'static str), Statement>> {
+        // The cache is consistent at every step, so it stays usable after a panic elsewhere.
         self.statements.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The realms whose tables changed under prepared statements, in the order in which that was found out.
+/// Schemas whose tables changed after statements had been prepared for them, in the order of discovery.
 ///
-/// A connection compares its position with the end when it is handed out: one atomic load while nothing migrates.
+/// When a connection is lent, it compares its position in this list with the end of the list. While nothing
+/// migrates, the comparison costs one atomic load.
 #[derive(Default)]
-pub(crate) struct MigratedRealms {
+pub(crate) struct MigratedSchemas {
     count: AtomicUsize,
-    realms: Mutex<Vec<Realm>>,
+    schema_keys: Mutex<Vec<SchemaKey>>,
 }
 
-impl MigratedRealms {
-    fn push(&self, realm: Realm) {
-        let mut realms = self.realms.lock().unwrap_or_else(PoisonError::into_inner);
-        realms.push(realm);
-        self.count.store(realms.len(), Ordering::Release);
+impl MigratedSchemas {
+    fn push(&self, schema_key: SchemaKey) {
+        let mut schema_keys = self.schema_keys.lock().unwrap_or_else(PoisonError::into_inner);
+        schema_keys.push(schema_key);
+        self.count.store(schema_keys.len(), Ordering::Release);
     }
 
-    fn since(&self, position: usize) -> Vec<Realm> {
-        self.realms.lock().unwrap_or_else(PoisonError::into_inner)[position..].to_vec()
+    fn since(&self, position: usize) -> Vec<SchemaKey> {
+        self.schema_keys.lock().unwrap_or_else(PoisonError::into_inner)[position..].to_vec()
     }
 }
 
@@ -196,7 +214,7 @@ pub(crate) struct Manager {
     max_statements: NonZeroUsize,
     max_lifetime: Duration,
     max_businesses: usize,
-    migrated: Arc<MigratedRealms>,
+    migrated: Arc<MigratedSchemas>,
 }
 
 impl managed::Manager for Manager {
@@ -221,43 +239,43 @@ impl managed::Manager for Manager {
         let is_worn_out = *connection.is_worn_out.get_mut();
         if is_worn_out || metrics.age() > self.max_lifetime || connection.visited.len() >= self.max_businesses
         {
-            return Err(RecycleError::message("retired: it has served its time"));
+            return Err(RecycleError::message("the connection is retired"));
         }
-        // No query asks whether it works: a scope begins with its own BEGIN, and a connection that was abandoned in
-        // flight never comes back.
+        // No query tests the connection. A scope begins with its own BEGIN, and a connection that was dropped
+        // with a statement in flight never returns to the pool.
         if connection.client().is_closed() {
-            return Err(RecycleError::message("closed"));
+            return Err(RecycleError::message("the connection is closed"));
         }
         Ok(())
     }
 }
 
-/// A connection on loan; it goes back to the pool when dropped.
+/// A borrowed connection, which returns to the pool when it is dropped.
 pub(crate) type Loan = Object<Manager>;
 
 /// The pools of one login.
 pub(crate) struct Pool {
-    /// A business's number chooses one of them.
+    /// The number of a business selects one of these pools.
     pools: Vec<managed::Pool<Manager>>,
     turns: Turns,
     connector: Connector,
-    migrated: Arc<MigratedRealms>,
+    migrated: Arc<MigratedSchemas>,
     wait_timeout: Duration,
 }
 
-/// How long a business waits for a connection of its own pool before another pool helps out.
+/// Time that a business waits for a connection of its own pool before it may take one of another pool.
 const HELP_AFTER: Duration = Duration::from_millis(1);
 
 impl Pool {
-    /// Opens no connection yet.
+    /// Creates the pools. Connections are opened on first use.
     pub(crate) fn new(url: &DatabaseUrl, settings: &PoolSettings) -> Result<Self, TlsError> {
         let milliseconds = |duration: Duration| duration.as_millis().to_string();
-        // Empty, so that a query outside of a scope finds no table at all.
+        // The search_path is empty, so that a query outside a scope finds no table.
         let mut search_path = String::new();
         if cfg!(feature = "unscoped") {
             assert!(
                 std::env::var_os("TENANTRY_UNSCOPED").is_some(),
-                "this build serves one business's rows to everybody; it is for scripts/bench alone"
+                "this build serves one business's rows to everybody; use it only in scripts/bench"
             );
             search_path.push_str("business_1,extensions");
         }
@@ -265,20 +283,21 @@ impl Pool {
             url,
             &[
                 ("search_path", search_path),
-                // What the domain's locking relies on, whatever a DBA has set.
+                // The locking of the domain code relies on this level, whatever default a DBA has set.
                 ("default_transaction_isolation", r"read\ committed".to_owned()),
-                // One plan for each statement, made once: planning anew for each value costs a rarely seen business
-                // more than the query, and no test could tell which plan production will change to.
+                // Each statement gets one plan, made once. For a business with few requests, a new plan for
+                // each value costs more than the query. With changing plans, no test could know which plan
+                // production will use.
                 ("plan_cache_mode", "force_generic_plan".to_owned()),
-                // One plan for all values supposes more rows than there are, and the default (4, for discs that turn) then
-                // reads tables whole that are in memory.
+                // A plan for all values assumes more rows than the tables have. With the default of 4, made
+                // for spinning disks, PostgreSQL then scans whole tables that are in memory.
                 ("random_page_cost", "1.1".to_owned()),
                 ("statement_timeout", milliseconds(settings.statement_timeout)),
                 ("lock_timeout", milliseconds(settings.lock_timeout)),
                 ("idle_in_transaction_session_timeout", milliseconds(settings.idle_in_transaction_timeout)),
             ],
         )?;
-        let migrated = Arc::new(MigratedRealms::default());
+        let migrated = Arc::new(MigratedSchemas::default());
         let count = settings.pools.clamp(1, settings.max_connections.max(1));
         let pools = (0..count).map(|index| {
             let manager = Manager {
@@ -288,10 +307,11 @@ impl Pool {
                 max_businesses: settings.max_businesses_per_connection,
                 migrated: migrated.clone(),
             };
-            // The first ones take what cannot be divided.
+            // The first pools get the remainder of the division.
             let size =
                 settings.max_connections / count + usize::from(index < settings.max_connections % count);
-            // The connection that was used last has the most in its caches, and those left over are never opened.
+            // LIFO: the connection that was used last has the fullest caches, and surplus connections are
+            // never opened.
             let builder = managed::Pool::builder(manager).max_size(size).queue_mode(QueueMode::Lifo);
             let built = builder.runtime(Runtime::Tokio1).build();
             #[expect(
@@ -302,20 +322,24 @@ impl Pool {
         });
         Ok(Self {
             pools: pools.collect(),
-            turns: Turns::new(settings),
+            turns: Turns::new(
+                settings.max_transactions_per_business,
+                settings.max_waiting_per_business,
+                settings.business_wait_timeout,
+            ),
             connector,
             migrated,
             wait_timeout: settings.wait_timeout,
         })
     }
 
-    /// A connection for `realm`; `limit` is the business's own limit of transactions at the same time.
-    pub(crate) async fn lend(&self, realm: Realm, limit: Option<usize>) -> Result<Lent, DbError> {
-        let turn = match realm {
-            Realm::Business(number) => Some(self.turns.take(number, limit).await?),
-            Realm::Shared => None,
+    /// Lends a connection for `schema_key`. `limit` is the business's own limit of concurrent transactions.
+    pub(crate) async fn lend(&self, schema_key: SchemaKey, limit: Option<usize>) -> Result<Lent, DbError> {
+        let turn = match schema_key {
+            SchemaKey::Business(number) => Some(self.turns.take(number, limit).await?),
+            SchemaKey::Shared => None,
         };
-        let mut loan = self.borrow(realm).await.map_err(|error| match error {
+        let mut loan = self.borrow(schema_key).await.map_err(|error| match error {
             PoolError::Backend(error) => DbError::Connect(error),
             PoolError::Timeout(_)
             | PoolError::Closed
@@ -326,20 +350,21 @@ impl Pool {
         if seen < self.migrated.count.load(Ordering::Acquire) {
             let migrated = self.migrated.since(seen);
             loan.migrations_seen += migrated.len();
-            migrated.into_iter().for_each(|realm| loan.forget(realm));
+            migrated.into_iter().for_each(|schema_key| loan.forget(schema_key));
         }
-        if let Realm::Business(number) = realm {
+        if let SchemaKey::Business(number) = schema_key {
             loan.visited.insert(number);
         }
         Ok(Lent { loan, _turn: turn })
     }
 
-    /// From the realm's own pool; from another one when none comes free in a moment; else whoever is first in its own.
-    async fn borrow(&self, realm: Realm) -> Result<Loan, PoolError<tokio_postgres::Error>> {
+    /// Borrows a connection of the schema's own pool. If none is free after `HELP_AFTER`, tries the other
+    /// pools. If all are busy, waits in the queue of the schema's own pool.
+    async fn borrow(&self, schema_key: SchemaKey) -> Result<Loan, PoolError<tokio_postgres::Error>> {
         let count = self.pools.len();
-        let own = match realm {
-            Realm::Shared => 0,
-            Realm::Business(number) => usize::try_from(number.get()).unwrap_or_default() % count,
+        let own = match schema_key {
+            SchemaKey::Shared => 0,
+            SchemaKey::Business(number) => usize::try_from(number.get()).unwrap_or_default() % count,
         };
         let waiting =
             |wait| Timeouts { wait: Some(wait), create: Some(Duration::from_secs(10)), recycle: None };
@@ -356,9 +381,10 @@ impl Pool {
         get(&self.pools[own], waiting(self.wait_timeout)).await
     }
 
-    /// Every connection forgets the statements of `realm` before it is used again.
-    pub(crate) fn forget_statements(&self, realm: Realm) {
-        self.migrated.push(realm);
+    /// Makes every connection drop its prepared statements of `schema_key` before the connection is used
+    /// again.
+    pub(crate) fn forget_statements(&self, schema_key: SchemaKey) {
+        self.migrated.push(schema_key);
     }
 
     pub(crate) fn connector(&self) -> &Connector {
@@ -377,8 +403,8 @@ impl Pool {
     }
 }
 
-/// A connection that exists, or one that has to be opened: by a task of its own, so that it is there for the next one
-/// when whoever asked for it gives up meanwhile.
+/// Takes an existing connection or opens a new one. A separate task opens the connection, so that the
+/// connection is available to the next caller if this caller stops waiting.
 #[expect(clippy::disallowed_methods, reason = "the one place that takes a connection")]
 async fn get(
     pool: &managed::Pool<Manager>,
@@ -390,88 +416,12 @@ async fn get(
     }
     let pool = pool.clone();
     let opening = tokio::spawn(async move { pool.timeout_get(&timeouts).await });
-    // The task ends early only with the runtime, and then nobody is served.
+    // The task ends early only when the runtime shuts down, and then no request is served any more.
     opening.await.unwrap_or(Err(PoolError::Closed))
 }
 
-/// A connection and its business's turn.
+/// A borrowed connection and the turn of its business.
 pub(crate) struct Lent {
     pub(crate) loan: Loan,
     pub(crate) _turn: Option<OwnedSemaphorePermit>,
-}
-
-/// Sees to it that one business does not take all connections: so many transactions at the same time, a short queue
-/// behind them, and nobody else.
-struct Turns {
-    businesses: Mutex<HashMap<BusinessNumber, Arc<Turn>>>,
-    most: usize,
-    most_waiting: usize,
-    wait_timeout: Duration,
-}
-
-struct Turn {
-    /// What the semaphore was made for; a business whose limit has changed gets another one.
-    most: usize,
-    permits: Arc<Semaphore>,
-    waiting: AtomicUsize,
-}
-
-/// Businesses that are remembered before those at rest are forgotten.
-const REMEMBERED: usize = 4096;
-
-impl Turns {
-    fn new(settings: &PoolSettings) -> Self {
-        Self {
-            businesses: Mutex::default(),
-            most: settings.max_transactions_per_business,
-            most_waiting: settings.max_waiting_per_business,
-            wait_timeout: settings.business_wait_timeout,
-        }
-    }
-
-    async fn take(
-        &self,
-        number: BusinessNumber,
-        limit: Option<usize>,
-    ) -> Result<OwnedSemaphorePermit, DbError> {
-        let turn = self.turn(number, limit.unwrap_or(self.most));
-        if let Ok(permit) = turn.permits.clone().try_acquire_owned() {
-            return Ok(permit);
-        }
-        let _waiting = Waiting::join(&turn.waiting, self.most_waiting).ok_or(DbError::BusinessBusy)?;
-        match tokio::time::timeout(self.wait_timeout, turn.permits.clone().acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(permit),
-            _ => Err(DbError::BusinessBusy),
-        }
-    }
-
-    fn turn(&self, number: BusinessNumber, most: usize) -> Arc<Turn> {
-        let mut businesses = self.businesses.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(turn) = businesses.get(&number).filter(|turn| turn.most == most) {
-            return turn.clone();
-        }
-        if businesses.len() >= REMEMBERED {
-            businesses.retain(|_, turn| turn.permits.available_permits() < turn.most);
-        }
-        let turn =
-            Arc::new(Turn { most, permits: Arc::new(Semaphore::new(most)), waiting: AtomicUsize::new(0) });
-        businesses.insert(number, turn.clone());
-        turn
-    }
-}
-
-/// A place in a queue, given up when dropped.
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl<'a> Waiting<'a> {
-    fn join(waiting: &'a AtomicUsize, most: usize) -> Option<Self> {
-        let place = Self(waiting);
-        (waiting.fetch_add(1, Ordering::Relaxed) < most).then_some(place)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
 }

@@ -1,64 +1,69 @@
-//! One connection inside one transaction: statements, the commit, and what happens when any of it is dropped.
+//! A transaction on one connection: its statements, its commit, and its end when it is dropped early.
 
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::task::Poll;
 
-use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use futures_util::FutureExt;
 use futures_util::future::join;
-use futures_util::{FutureExt, SinkExt, StreamExt};
+use postgres_types::FromSql;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row, Statement};
 
+use crate::connection::copy_stream::{CopyIn, CopyOut};
 use crate::connection::error::DbError;
-use crate::connection::pool::{Lent, Loan, Pool, Realm};
+use crate::connection::pool::{Lent, Loan, Pool, SchemaKey};
+use crate::connection::row::{FromRow, read_rows};
 
 /// The values bound to a statement's `$1`, `$2` ...
 pub type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
 
-/// What the opening of every transaction begins with: the end of the one before, if that is still open.
+/// The start of every opening message: ends the previous transaction on the connection, if that transaction
+/// is still open.
 pub(crate) const ROLLBACK: &str = "ROLLBACK; ";
 
-/// A transaction's connection.
+/// An open transaction and its connection.
 ///
-/// Nothing is sent when it is made. The first statement takes `opening` (BEGIN and the scope) with it in the same
-/// flight; PostgreSQL runs them in order, and when the opening fails the statement fails too.
+/// The constructor sends nothing. The first statement is sent in one flight with `opening` (BEGIN and the
+/// scope). PostgreSQL runs both in order. If the opening fails, the statement fails, too.
 ///
-/// SQL is `&'static str`: text built at run time does not fit, so every value has to be bound.
-pub struct Session {
-    /// `None` only after the session has ended or has been handed on.
+/// SQL is `&'static str`. Text that is built at run time does not compile, so every value must be a bound
+/// parameter.
+pub struct Transaction {
+    /// `None` only after the transaction has ended or has been passed on.
     loan: Option<Loan>,
-    /// The business's turn; another transaction of it may begin when this one has gone.
+    /// The business's turn. Another transaction of the business may begin when this one ends.
     _turn: Option<OwnedSemaphorePermit>,
     pool: Arc<Pool>,
-    realm: Realm,
-    /// [`ROLLBACK`], BEGIN and the scope; the first is left out where there is nothing to roll back.
+    schema_key: SchemaKey,
+    /// [`ROLLBACK`], BEGIN and the scope. The ROLLBACK is not sent if there is nothing to roll back.
     opening: Arc<str>,
     opened: AtomicBool,
-    /// Held by a statement until it has been sent.
+    /// A statement holds this lock until the statement has been sent.
     turns: tokio::sync::Mutex<()>,
-    /// A statement was refused, so PostgreSQL will turn COMMIT into ROLLBACK without saying so.
-    failed: AtomicBool,
-    /// The role was refused; see [`Session::was_refused_its_role`].
+    /// A statement failed, so PostgreSQL will execute COMMIT as ROLLBACK and return no error.
+    pub(crate) failed: AtomicBool,
+    /// PostgreSQL refused the role; see [`Transaction::was_refused_its_role`].
     refused: AtomicBool,
     /// A statement's future was dropped between its first poll and its answer.
     abandoned: AtomicBool,
-    /// Microseconds since 1970, as PostgreSQL keeps them; a finer value would not compare equal after a round trip.
+    /// Microseconds since 1970, the precision of PostgreSQL. A more precise value would not be equal to
+    /// itself after it was stored and read back.
     now: AtomicI64,
 }
 
-impl Session {
-    pub(crate) fn new(lent: Lent, pool: Arc<Pool>, realm: Realm, opening: Arc<str>) -> Self {
+impl Transaction {
+    pub(crate) fn new(lent: Lent, pool: Arc<Pool>, schema_key: SchemaKey, opening: Arc<str>) -> Self {
         Self {
             loan: Some(lent.loan),
             _turn: lent._turn,
             pool,
-            realm,
+            schema_key,
             opening,
             opened: AtomicBool::new(false),
             turns: tokio::sync::Mutex::new(()),
@@ -69,12 +74,13 @@ impl Session {
         }
     }
 
-    /// The transaction's one moment: a parameter for every statement that records a time.
+    /// The time of the transaction. Every statement that records a time must use this value as a parameter.
     pub fn now(&self) -> DateTime<Utc> {
         DateTime::from_timestamp_micros(self.now.load(Ordering::Relaxed)).unwrap_or_default()
     }
 
-    /// What follows happened at this moment and is entered now: a history that is taken over, or made up.
+    /// Sets the time of the transaction, for events of the past that are entered now: imported history or
+    /// demo data.
     pub fn set_now(&self, moment: DateTime<Utc>) {
         self.now.store(moment.timestamp_micros(), Ordering::Relaxed);
     }
@@ -82,7 +88,8 @@ impl Session {
     /// Runs a query and returns its rows.
     ///
     /// # Errors
-    /// [`DbError::Query`] when PostgreSQL refuses it, [`DbError::Abandoned`] after a statement was dropped in flight.
+    /// [`DbError::Query`] when PostgreSQL refuses the query; [`DbError::Abandoned`] after a statement of this
+    /// transaction was dropped in flight.
     pub async fn query(&self, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>, DbError> {
         Box::pin(self.run(sql, async |client, statement| client.query(statement, params).await)).await
     }
@@ -90,7 +97,7 @@ impl Session {
     /// Runs a query that returns at most one row.
     ///
     /// # Errors
-    /// As [`Session::query`], and when there is more than one row.
+    /// As [`Transaction::query`], and when there is more than one row.
     pub async fn query_opt(&self, sql: &'static str, params: Params<'_>) -> Result<Option<Row>, DbError> {
         Box::pin(self.run(sql, async |client, statement| client.query_opt(statement, params).await)).await
     }
@@ -98,7 +105,7 @@ impl Session {
     /// Runs a query that returns exactly one row.
     ///
     /// # Errors
-    /// As [`Session::query`], and when there is not exactly one row.
+    /// As [`Transaction::query`], and when there is not exactly one row.
     pub async fn query_one(&self, sql: &'static str, params: Params<'_>) -> Result<Row, DbError> {
         Box::pin(self.run(sql, async |client, statement| client.query_one(statement, params).await)).await
     }
@@ -106,13 +113,80 @@ impl Session {
     /// Runs a statement and returns the number of rows it changed.
     ///
     /// # Errors
-    /// As [`Session::query`].
+    /// As [`Transaction::query`].
     pub async fn execute(&self, sql: &'static str, params: Params<'_>) -> Result<u64, DbError> {
         Box::pin(self.run(sql, async |client, statement| client.execute(statement, params).await)).await
     }
 
-    /// Its future is boxed by who calls it: documents send a dozen statements in one flight, and the futures of all of them
-    /// side by side would be moved about on the stack.
+    /// Runs a query and reads its rows.
+    ///
+    /// # Errors
+    /// As [`Transaction::query`], and when a row cannot be read as a `T`.
+    pub async fn rows<T: FromRow>(&self, sql: &'static str, params: Params<'_>) -> Result<Vec<T>, DbError> {
+        read_rows(&self.query(sql, params).await?)
+    }
+
+    /// Runs a query that returns at most one row, and reads it.
+    ///
+    /// # Errors
+    /// As [`Transaction::query_opt`], and when the row cannot be read as a `T`.
+    pub async fn row_opt<T: FromRow>(
+        &self,
+        sql: &'static str,
+        params: Params<'_>,
+    ) -> Result<Option<T>, DbError> {
+        let row = self.query_opt(sql, params).await?;
+        Ok(read_rows(row.as_slice())?.pop())
+    }
+
+    /// Runs a query that returns exactly one row, and reads it.
+    ///
+    /// # Errors
+    /// As [`Transaction::query_one`], and when the row cannot be read as a `T`.
+    pub async fn row<T: FromRow>(&self, sql: &'static str, params: Params<'_>) -> Result<T, DbError> {
+        let row = self.query_one(sql, params).await?;
+        // `read_rows` returns one value per row, so there is always one value here.
+        read_rows(std::slice::from_ref(&row))?.pop().ok_or(DbError::Failed)
+    }
+
+    /// Runs a query that returns rows of one column, and reads them.
+    ///
+    /// # Errors
+    /// As [`Transaction::query`], and when a cell cannot be read as a `T`.
+    pub async fn values<T: for<'a> FromSql<'a>>(
+        &self,
+        sql: &'static str,
+        params: Params<'_>,
+    ) -> Result<Vec<T>, DbError> {
+        self.query(sql, params).await?.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    }
+
+    /// Runs a query that returns at most one row of one column, and reads it.
+    ///
+    /// # Errors
+    /// As [`Transaction::query_opt`], and when the cell cannot be read as a `T`.
+    pub async fn value_opt<T: for<'a> FromSql<'a>>(
+        &self,
+        sql: &'static str,
+        params: Params<'_>,
+    ) -> Result<Option<T>, DbError> {
+        self.query_opt(sql, params).await?.map(|row| Ok(row.try_get(0)?)).transpose()
+    }
+
+    /// Runs a query that returns exactly one row of one column, and reads it.
+    ///
+    /// # Errors
+    /// As [`Transaction::query_one`], and when the cell cannot be read as a `T`.
+    pub async fn value<T: for<'a> FromSql<'a>>(
+        &self,
+        sql: &'static str,
+        params: Params<'_>,
+    ) -> Result<T, DbError> {
+        Ok(self.query_one(sql, params).await?.try_get(0)?)
+    }
+
+    /// Runs one statement. Callers must box the future of this function. A document sends a dozen statements
+    /// in one flight, and the futures of all of them would otherwise be moved around together on the stack.
     async fn run<T>(
         &self,
         sql: &'static str,
@@ -121,21 +195,21 @@ impl Session {
         let flight = self.take_off()?;
         let connection = flight.connection;
         let client = connection.client();
-        // Pipelined statements are sent in the order in which they were first polled: one that has to be prepared
-        // keeps its turn meanwhile, or a later one would overtake it.
+        // Pipelined statements are sent in the order of their first polls. A statement that must first be
+        // prepared therefore keeps its turn; otherwise a later statement would overtake it.
         let turn = self.turns.lock().await;
-        let statement = match connection.statement(self.realm, sql) {
+        let statement = match connection.statement(self.schema_key, sql) {
             Some(statement) => statement,
             None => match self.after_opening(flight.connection, client.prepare(sql)).await {
                 Ok(statement) => {
-                    connection.remember(self.realm, sql, &statement);
+                    connection.remember(self.schema_key, sql, &statement);
                     statement
                 }
                 Err(error) => return flight.land(Err(error)),
             },
         };
         let mut answer = pin!(self.after_opening(connection, send(client, &statement)));
-        // The first poll sends; from then on the next statement may follow.
+        // The first poll sends the statement. From then on, the next statement may be sent.
         let answer = match poll_fn(|cx| Poll::Ready(answer.as_mut().poll(cx))).await {
             Poll::Ready(answer) => answer,
             Poll::Pending => {
@@ -146,7 +220,7 @@ impl Session {
         flight.land(answer)
     }
 
-    /// Runs SQL text that takes no parameters, in the simple protocol: DDL and settings.
+    /// Runs SQL text without parameters, in the simple query protocol. Used for DDL and settings.
     pub(crate) async fn batch(&self, sql: &str) -> Result<(), DbError> {
         let flight = self.take_off()?;
         let client = flight.connection.client();
@@ -154,7 +228,7 @@ impl Session {
         flight.land(answer)
     }
 
-    /// Runs a query whose text is not known at compile time: refinery's history of a schema.
+    /// Runs a query whose text is not known at compile time. Used for refinery's history of a schema.
     pub(crate) async fn query_text(&self, sql: &str) -> Result<Vec<Row>, DbError> {
         let flight = self.take_off()?;
         let client = flight.connection.client();
@@ -167,7 +241,7 @@ impl Session {
         let flight = self.take_off()?;
         let client = flight.connection.client();
         match self.after_opening(flight.connection, client.copy_out(sql)).await {
-            Ok(stream) => Ok(CopyOut { flight: Some(flight), stream: Box::pin(stream) }),
+            Ok(stream) => Ok(CopyOut::new(flight, stream)),
             Err(error) => flight.land(Err(error)),
         }
     }
@@ -177,15 +251,16 @@ impl Session {
         let flight = self.take_off()?;
         let client = flight.connection.client();
         match self.after_opening(flight.connection, client.copy_in(sql)).await {
-            Ok(sink) => Ok(CopyIn { flight, sink: Box::pin(sink) }),
+            Ok(sink) => Ok(CopyIn::new(flight, sink)),
             Err(error) => flight.land(Err(error)),
         }
     }
 
-    /// Runs `statements` one by one, but sends each without waiting for the answer to the one before.
+    /// Runs `statements` in order. Each statement is sent without waiting for the answer to the previous one.
     ///
     /// # Errors
-    /// The first refusal, with the index of its statement; those after it fail only because of it.
+    /// The error of the first statement that failed, with its index. Later statements fail only because of
+    /// that one.
     pub(crate) async fn pipeline(&self, statements: &[&str]) -> Result<(), (usize, DbError)> {
         let flight = self.take_off().map_err(|error| (0, error))?;
         let client = flight.connection.client();
@@ -199,7 +274,7 @@ impl Session {
                 outcome = Err((index, error));
             }
         };
-        // The first poll sends; awaiting all of them in order collects the answers.
+        // The first poll sends each statement. The answers are then awaited in order.
         let early: Vec<_> = answers.iter_mut().map(|answer| answer.now_or_never()).collect();
         for (index, (early, answer)) in early.into_iter().zip(answers).enumerate() {
             let answer = match early {
@@ -214,7 +289,8 @@ impl Session {
         }
     }
 
-    /// Sends the opening, the first time, and `statement` right behind it; the opening's error is the one to tell.
+    /// Sends `statement`. Before the transaction's first statement, also sends the opening in the same
+    /// flight. If the opening fails, its error is returned, because it is the cause of the statement's error.
     async fn after_opening<T>(
         &self,
         connection: &Loan,
@@ -243,11 +319,12 @@ impl Session {
         answer
     }
 
-    /// Whether PostgreSQL refused the role of the scope, so that another connection may be granted it.
+    /// Whether PostgreSQL refused the role of the scope. A retry on another connection may then succeed.
     ///
-    /// A backend keeps a list of the roles that its login may take. One that was making that list when a role was created
-    /// may keep it without that role until the next one is created (PostgreSQL 15, `roles_is_member_of`): the first requests of
-    /// a business would be refused on that connection. It is not lent again.
+    /// A backend caches the list of roles that its login may take. If a role is created while the backend
+    /// builds that list, the list may lack the new role. The list then stays incomplete until the next role
+    /// is created (PostgreSQL 15, `roles_is_member_of`). The first requests of a new business would be
+    /// refused on that connection, so the connection is not lent again.
     pub(crate) fn was_refused_its_role(&self) -> bool {
         self.refused.load(Ordering::Relaxed)
     }
@@ -257,15 +334,16 @@ impl Session {
             return Err(DbError::Abandoned);
         }
         match &self.loan {
-            Some(connection) => Ok(Flight { session: self, connection, landed: false }),
+            Some(connection) => Ok(Flight { transaction: self, connection, landed: false }),
             None => Err(DbError::Abandoned),
         }
     }
 
-    /// Commits, and gives the connection back to the pool.
+    /// Commits, and returns the connection to the pool.
     ///
     /// # Errors
-    /// [`DbError::Failed`] when a statement was refused before; [`DbError::Query`] when PostgreSQL refuses the commit.
+    /// [`DbError::Failed`] when an earlier statement failed; [`DbError::Query`] when PostgreSQL refuses the
+    /// commit.
     pub(crate) async fn commit(mut self) -> Result<(), DbError> {
         if !*self.opened.get_mut() {
             return Ok(());
@@ -280,25 +358,29 @@ impl Session {
         Ok(())
     }
 
-    /// The same transaction under another scope, whose settings are already in force.
-    pub(crate) fn into_realm(mut self, realm: Realm) -> Self {
-        self.realm = realm;
+    /// Moves the transaction to another scope, whose settings must already be in force.
+    pub(crate) fn into_schema(mut self, schema_key: SchemaKey) -> Self {
+        self.schema_key = schema_key;
         self
     }
 }
 
-impl Drop for Session {
-    /// Without a statement in flight: a ROLLBACK that nobody waits for; whatever the next user sends comes after it.
+impl Drop for Transaction {
+    /// Without a statement in flight, sends a ROLLBACK and does not wait for its answer. PostgreSQL runs the
+    /// ROLLBACK before anything that the next user of the connection sends.
     ///
-    /// With one in flight the connection never goes back: its next user would wait for the statement, and a COMMIT
-    /// of theirs would keep what it left open. It is taken out of the pool, cancelled on the server, and closed.
+    /// With a statement in flight, the connection does not return to the pool. The next user of the
+    /// connection would have to wait for that statement, and the next COMMIT would store the unfinished work.
+    /// The connection is therefore taken out of the pool, the statement is cancelled on the server, and the
+    /// connection is closed.
     fn drop(&mut self) {
         let Some(loan) = self.loan.take() else { return };
         if *self.abandoned.get_mut() {
             let connection = Loan::take(loan);
             let token = connection.client().cancel_token();
             drop(connection);
-            // Outside of a runtime, at the end of the process, closing has to do.
+            // Without a runtime, at the end of the process, the statement cannot be cancelled, so the
+            // connection is only closed.
             if let Ok(runtime) = tokio::runtime::Handle::try_current() {
                 let pool = self.pool.clone();
                 runtime.spawn(async move { pool.connector().cancel(token).await });
@@ -309,91 +391,18 @@ impl Drop for Session {
     }
 }
 
-/// Runs two steps of one transaction so that their first statements leave in one flight; PostgreSQL runs them in order.
-///
-/// Both are always awaited: a step given up because the other failed would be abandoned in flight, and cost the
-/// connection.
-///
-/// # Errors
-/// The first step's error before the second's, which often only says that the transaction had failed.
-pub fn both<A, B, E>(
-    first: impl Future<Output = Result<A, E>>,
-    second: impl Future<Output = Result<B, E>>,
-) -> impl Future<Output = Result<(A, B), E>> {
-    // `join` polls the first one first, and a session sends statements in the order of their first polls. Not an `async fn`:
-    // that would hold both steps twice, as its arguments and as what it awaits, and steps within steps double at each depth.
-    join(first, second).map(|(first, second)| Ok((first?, second?)))
-}
-
-/// The rows of a table on their way out, in PostgreSQL's text format. Dropped early, it costs the connection.
-pub struct CopyOut<'a> {
-    /// `None` once all has come.
-    flight: Option<Flight<'a>>,
-    stream: Pin<Box<tokio_postgres::CopyOutStream>>,
-}
-
-impl CopyOut<'_> {
-    /// The next piece; `None` after the last.
-    ///
-    /// # Errors
-    /// [`DbError`].
-    pub async fn next(&mut self) -> Result<Option<Bytes>, DbError> {
-        if self.flight.is_none() {
-            return Ok(None);
-        }
-        let piece = self.stream.next().await.transpose();
-        match (piece, self.flight.take()) {
-            (Ok(Some(piece)), flight) => {
-                self.flight = flight;
-                Ok(Some(piece))
-            }
-            (answer, Some(flight)) => flight.land(answer.map(|_| None)),
-            (answer, None) => Ok(answer.map(|_| None)?),
-        }
-    }
-}
-
-/// The rows of a table on their way in. Dropped before its end, it costs the connection, and nothing is kept.
-pub struct CopyIn<'a> {
-    flight: Flight<'a>,
-    sink: Pin<Box<tokio_postgres::CopyInSink<Bytes>>>,
-}
-
-impl CopyIn<'_> {
-    /// Sends a piece on.
-    ///
-    /// # Errors
-    /// [`DbError`] when PostgreSQL refuses what came before.
-    pub async fn send(&mut self, piece: Bytes) -> Result<(), DbError> {
-        let Err(error) = self.sink.send(piece).await else { return Ok(()) };
-        self.flight.session.failed.store(true, Ordering::Relaxed);
-        // A refusal comes as an answer out of turn; what it says stands in the answer to the end.
-        let refusal = self.sink.as_mut().finish().await.err();
-        Err(DbError::Query(refusal.filter(|refusal| refusal.as_db_error().is_some()).unwrap_or(error)))
-    }
-
-    /// Ends the copy; returns the number of rows.
-    ///
-    /// # Errors
-    /// [`DbError`] when PostgreSQL refuses a row.
-    pub async fn finish(mut self) -> Result<u64, DbError> {
-        let answer = self.sink.as_mut().finish().await;
-        self.flight.land(answer)
-    }
-}
-
 /// A statement between its first poll and its answer.
-struct Flight<'a> {
-    session: &'a Session,
+pub(crate) struct Flight<'a> {
+    pub(crate) transaction: &'a Transaction,
     connection: &'a Loan,
     landed: bool,
 }
 
 impl Flight<'_> {
-    fn land<T>(mut self, answer: Result<T, tokio_postgres::Error>) -> Result<T, DbError> {
+    pub(crate) fn land<T>(mut self, answer: Result<T, tokio_postgres::Error>) -> Result<T, DbError> {
         self.landed = true;
         answer.map_err(|error| {
-            self.session.failed.store(true, Ordering::Relaxed);
+            self.transaction.failed.store(true, Ordering::Relaxed);
             DbError::Query(error)
         })
     }
@@ -402,7 +411,7 @@ impl Flight<'_> {
 impl Drop for Flight<'_> {
     fn drop(&mut self) {
         if !self.landed {
-            self.session.abandoned.store(true, Ordering::Relaxed);
+            self.transaction.abandoned.store(true, Ordering::Relaxed);
         }
     }
 }

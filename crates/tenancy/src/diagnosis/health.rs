@@ -1,18 +1,23 @@
-//! What a living installation looks like from inside the database: settings, roles, row level security, catalogue.
+//! The state of a running installation, as the database shows it: settings, roles, row level security and the
+//! system catalogue.
 
 use chrono::{DateTime, Utc};
+use const_format::concatcp;
 use serde::Serialize;
 use tokio_postgres::SimpleQueryMessage;
 
 use crate::connection::connect::DatabaseUrl;
 use crate::connection::error::DbError;
+use crate::connection::row::read_row;
 use crate::diagnosis::system_catalogue::Drift;
-use crate::names::tenant_names::{SchemaName, TENANT_GROUP, TenantSlug};
-use crate::owner::provisioning::{ProvisionError, Provisioner};
-use crate::registry::schema::{JOBS_LOCK, Schema, is_our_lock};
+use crate::names::database::{SchemaName, TENANT_GROUP};
+use crate::names::tenant::TenantSlug;
+use crate::owner::provisioning::{OwnerDatabase, ProvisionError};
+use crate::registry::locks::{IS_OUR_LOCK, JOBS_LOCK};
+use crate::registry::schema::Schema;
 use crate::scope::database::Database;
 
-/// Settings of the server that matter here, as text and in PostgreSQL's own units.
+/// The settings of the PostgreSQL server that matter here, as text or in PostgreSQL's own units.
 #[derive(Debug, Clone)]
 pub struct ServerSettings {
     pub version: String,
@@ -24,27 +29,27 @@ pub struct ServerSettings {
     pub shared_buffers_bytes: i64,
     pub password_encryption: String,
     pub log_statement: String,
-    /// Those of fsync, full_page_writes and synchronous_commit that are off.
+    /// The settings among fsync, full_page_writes and synchronous_commit that are off.
     pub off: Vec<String>,
-    /// How far the server's clock is ahead of ours.
+    /// The time by which the server's clock is ahead of ours.
     pub clock_ahead: chrono::TimeDelta,
 }
 
-/// How big the catalogue is.
+/// The size of the system catalogue.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CatalogueSize {
     pub schemas: i64,
     pub relations: i64,
     pub size_bytes: i64,
-    /// Tables, indexes and their like of one business; each takes a lock when the schema is dropped.
+    /// Tables, indexes and similar objects of one business. Each takes a lock when the schema is dropped.
     pub relations_per_schema: i64,
 }
 
-/// What is wrong with roles and privileges, a sentence each.
+/// Problems with roles and privileges, one sentence each.
 pub type Complaints = Vec<String>;
 
-/// A schema that is not what its version should be.
+/// A schema that does not match its version.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Drifted {
@@ -55,8 +60,8 @@ pub struct Drifted {
     pub drift: Drift,
 }
 
-impl Provisioner {
-    /// The server's settings.
+impl OwnerDatabase {
+    /// Reads the server's settings.
     ///
     /// # Errors
     /// [`DbError`].
@@ -74,11 +79,11 @@ impl Provisioner {
                    ARRAY(SELECT name FROM pg_settings
                           WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') AND setting = 'off') AS off,
                    clock_timestamp() AS clock";
-        let session = self.owner.begin_unscoped().await?;
+        let transaction = self.owner.begin_unscoped().await?;
         let asked = Utc::now();
-        let row = session.query_one(SETTINGS, &[]).await?;
+        let row = transaction.query_one(SETTINGS, &[]).await?;
         let answered = Utc::now();
-        // The server looked at its clock somewhere between.
+        // The server read its clock between these two moments, so the middle is the best estimate.
         let clock: DateTime<Utc> = row.try_get("clock")?;
         let middle = asked + (answered - asked) / 2;
         Ok(ServerSettings {
@@ -96,7 +101,7 @@ impl Provisioner {
         })
     }
 
-    /// What is wrong with the two logins, the groups and the businesses' roles.
+    /// Lists the problems with the two logins, the groups and the roles of businesses.
     ///
     /// # Errors
     /// [`DbError`].
@@ -117,10 +122,10 @@ impl Provisioner {
             SELECT has_database_privilege('public', current_database(), 'TEMP') AS temporary,
                    has_database_privilege('public', current_database(), 'CONNECT') AS connect,
                    has_schema_privilege('public', 'public', 'CREATE') AS creates";
-        let session = self.owner.begin_unscoped().await?;
+        let transaction = self.owner.begin_unscoped().await?;
         let server = &self.installed.server_login;
         let mut complaints = Vec::new();
-        for row in session.query(LOGINS, &[server]).await? {
+        for row in transaction.query(LOGINS, &[server]).await? {
             let login: String = row.try_get("login")?;
             for (power, name) in [
                 ("rolsuper", "is a superuser"),
@@ -132,28 +137,28 @@ impl Provisioner {
                 }
             }
             if login == *server && row.try_get("rolinherit")? {
-                complaints.push(format!("{login} inherits its roles' rights without taking them"));
+                complaints.push(format!("{login} inherits the rights of its roles, but must have NOINHERIT"));
             }
         }
-        let owned: i64 = session.query_one(OWNED, &[server]).await?.try_get("owned")?;
+        let owned: i64 = transaction.query_one(OWNED, &[server]).await?.try_get("owned")?;
         if owned > 0 {
-            complaints.push(format!("{server} owns {owned} tables or indexes, and should own nothing"));
+            complaints.push(format!("{server} owns {owned} tables or indexes, but must own nothing"));
         }
-        for row in session.query(ROLES, &[server, &TENANT_GROUP]).await? {
+        for row in transaction.query(ROLES, &[server, &TENANT_GROUP]).await? {
             let role: String = row.try_get("role_name")?;
             if row.try_get("missing")? {
                 complaints.push(format!("the role {role} is missing"));
             } else if row.try_get("outside")? {
-                complaints.push(format!("the role {role} is not in {TENANT_GROUP}"));
+                complaints.push(format!("the role {role} is missing from the group {TENANT_GROUP}"));
             } else if row.try_get("unreachable")? {
-                complaints.push(format!("{server} is no member of {role}"));
+                complaints.push(format!("{server} is not a member of {role}"));
             }
         }
-        let row = session.query_one(PUBLIC, &[]).await?;
+        let row = transaction.query_one(PUBLIC, &[]).await?;
         for (right, text) in [
-            ("temporary", "everybody may make temporary tables in this database"),
-            ("connect", "everybody may connect to this database"),
-            ("creates", "everybody may create in the schema public"),
+            ("temporary", "every login may create temporary tables in this database"),
+            ("connect", "every login may connect to this database"),
+            ("creates", "every login may create objects in the schema public"),
         ] {
             if row.try_get(right)? {
                 complaints.push(text.to_owned());
@@ -162,7 +167,8 @@ impl Provisioner {
         Ok(complaints)
     }
 
-    /// Tables of the `shared` schema that hold rows of businesses or users, and have no row level security.
+    /// Lists the tables of the `shared` schema that contain rows of businesses or users, but have no row
+    /// level security.
     ///
     /// # Errors
     /// [`DbError`].
@@ -174,12 +180,12 @@ impl Provisioner {
              WHERE c.relnamespace = 'shared'::regnamespace AND c.relkind = 'r' AND NOT c.relrowsecurity
                AND (a.attname IN ('tenant_id', 'user_id', 'membership_id') OR c.relname IN ('tenants', 'users', 'schemas'))
              ORDER BY 1";
-        let session = self.owner.begin_unscoped().await?;
-        let rows = session.query(OPEN, &[]).await?;
+        let transaction = self.owner.begin_unscoped().await?;
+        let rows = transaction.query(OPEN, &[]).await?;
         rows.iter().map(|row| row.try_get("name").map_err(DbError::from)).collect()
     }
 
-    /// How big the catalogue is.
+    /// Returns the size of the system catalogue.
     ///
     /// # Errors
     /// [`DbError`].
@@ -194,8 +200,8 @@ impl Provisioner {
                    (SELECT count(*) FROM pg_class
                      WHERE relnamespace = (SELECT n.oid FROM pg_namespace n JOIN shared.schemas s ON s.name = n.nspname
                                             ORDER BY s.number DESC LIMIT 1)) AS relations_per_schema";
-        let session = self.owner.begin_unscoped().await?;
-        let row = session.query_one(SIZE, &[]).await?;
+        let transaction = self.owner.begin_unscoped().await?;
+        let row = transaction.query_one(SIZE, &[]).await?;
         Ok(CatalogueSize {
             schemas: row.try_get("schemas")?,
             relations: row.try_get("relations")?,
@@ -204,33 +210,33 @@ impl Provisioner {
         })
     }
 
-    /// Spare schemas of the newest version.
+    /// Returns the number of spare schemas at the newest version.
     ///
     /// # Errors
     /// [`DbError`].
     pub async fn spares_ready(&self) -> Result<i64, DbError> {
         const READY: &str =
             "SELECT count(*) AS ready FROM shared.schemas WHERE state = 'spare' AND version = $1";
-        let session = self.owner.begin_unscoped().await?;
-        Ok(session.query_one(READY, &[&self.tenant.latest()]).await?.try_get("ready")?)
+        let transaction = self.owner.begin_unscoped().await?;
+        Ok(transaction.query_one(READY, &[&self.tenant.latest()]).await?.try_get("ready")?)
     }
 
-    /// Whether some process runs background jobs.
+    /// Whether a process runs background jobs.
     ///
     /// # Errors
     /// [`DbError`].
     pub async fn has_job_runner(&self) -> Result<bool, DbError> {
-        const RUNNER: &str = concat!(
+        const RUNNER: &str = concatcp!(
             "SELECT EXISTS (SELECT FROM pg_locks l WHERE l.objid = $1::bigint::oid AND ",
-            is_our_lock!(),
+            IS_OUR_LOCK,
             ") AS there"
         );
-        let session = self.owner.begin_unscoped().await?;
+        let transaction = self.owner.begin_unscoped().await?;
         let key = i64::from(JOBS_LOCK.cast_unsigned());
-        Ok(session.query_one(RUNNER, &[&key]).await?.try_get("there")?)
+        Ok(transaction.query_one(RUNNER, &[&key]).await?.try_get("there")?)
     }
 
-    /// The schemas that are not what their versions should be, and how they differ.
+    /// Lists the schemas that do not match their versions, with the differences.
     ///
     /// # Errors
     /// [`ProvisionError`].
@@ -245,38 +251,33 @@ impl Provisioner {
         let mut reference = None;
         let mut drifted = Vec::new();
         for row in &rows {
-            let schema = Schema::from_row(row)?;
+            let schema: Schema = read_row(row)?;
             let known = match &reference {
                 Some((version, catalogue)) if *version == schema.version => catalogue,
                 _ => &reference.insert((schema.version, self.reference_catalogue(schema.version).await?)).1,
             };
             let drift = self.catalogue(&schema.name, &schema.role).await?.drift_from(known);
             if !drift.is_none() {
-                let slug: Option<String> = row.try_get("slug").map_err(DbError::from)?;
-                drifted.push(Drifted {
-                    business: slug.map(TenantSlug::from_registry),
-                    schema: schema.name,
-                    version: schema.version,
-                    drift,
-                });
+                let business = row.try_get("slug").map_err(DbError::from)?;
+                drifted.push(Drifted { business, schema: schema.name, version: schema.version, drift });
             }
         }
         Ok(drifted)
     }
 }
 
-/// What something between us and the server does to our connections.
+/// The effect of a pooler, if there is one, on our connections to PostgreSQL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pooling {
-    /// Nothing: each has a backend of its own, with our settings.
+    /// No effect: each connection has its own backend, with our settings.
     None,
-    /// One backend serves several clients: session state, LISTEN and advisory locks do not hold.
+    /// Several clients share one backend. Session state, LISTEN and advisory locks do not work.
     SharesBackends,
-    /// The settings that a connection begins with do not arrive: timeouts, isolation, the empty search_path.
+    /// The settings that a connection starts with are lost: timeouts, isolation, the empty search_path.
     DropsSettings,
 }
 
-/// Tries what a pooler, if there is one, does to two connections.
+/// Tests the effect of a pooler, if there is one, with two connections.
 ///
 /// # Errors
 /// [`DbError`].
@@ -287,7 +288,7 @@ pub async fn pooling(url: &DatabaseUrl) -> Result<Pooling, DbError> {
     let Ok(database) = Database::new(url, &settings) else { return Ok(Pooling::None) };
     let (one, other) = (database.connect().await?, database.connect().await?);
     let before: i32 = one.query_one(BACKEND, &[]).await?.try_get("pid")?;
-    // While the other holds a transaction open, one of the two has to move if backends are shared.
+    // While `other` holds a transaction open, one of the two must change its backend if backends are shared.
     let hold = format!("BEGIN; {BACKEND}");
     let held: Vec<_> = other.simple_query(&hold).await?.into_iter().filter_map(pid_of).collect();
     let after: i32 = one.query_one(BACKEND, &[]).await?.try_get("pid")?;
@@ -298,10 +299,11 @@ pub async fn pooling(url: &DatabaseUrl) -> Result<Pooling, DbError> {
     Ok(if search_path.is_empty() { Pooling::None } else { Pooling::DropsSettings })
 }
 
-/// How clients may sign in, as far as an administrator can see it: rules of pg_hba.conf that are weaker than SCRAM.
+/// Lists the rules of pg_hba.conf that allow a weaker sign-in than SCRAM, as far as an administrator can see
+/// them.
 ///
 /// # Errors
-/// [`DbError`], when the login may not look.
+/// [`DbError`] when the login may not read the rules.
 pub async fn weak_sign_in(admin: &DatabaseUrl) -> Result<Vec<String>, DbError> {
     const WEAK: &str = "
         SELECT format('line %s: %s %s %s %s', line_number, type, array_to_string(database, ','),
@@ -316,7 +318,7 @@ pub async fn weak_sign_in(admin: &DatabaseUrl) -> Result<Vec<String>, DbError> {
     rows.iter().map(|row| row.try_get("rule").map_err(DbError::from)).collect()
 }
 
-/// The first column of a row of the simple protocol, as a process number.
+/// Reads the first column of a row of the simple protocol as a process number.
 fn pid_of(message: SimpleQueryMessage) -> Option<i32> {
     match message {
         SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),

@@ -1,6 +1,7 @@
-//! A test of isolation on a living installation: canaries in two schemas of their own, through the very pool that serves
-//! businesses, under commit, rollback, error and cancellation. None may be seen in the other schema, and none that was
-//! not committed may be seen at all.
+//! A test of isolation on a running installation. Each transaction of the test writes a canary row into one
+//! of two schemas that the test creates. All transactions use the connection pool that serves businesses.
+//! Each transaction ends with a commit, a rollback, an error or a cancellation. A canary must never be
+//! visible in the other schema. An uncommitted canary must never be visible at all.
 
 use std::collections::BTreeSet;
 use std::future::poll_fn;
@@ -14,28 +15,30 @@ use uuid::Uuid;
 
 use crate::connection::error::DbError;
 use crate::migration::files::{FileError, Migrations};
-use crate::names::tenant_names::TenantSlug;
-use crate::owner::provisioning::{AS_OWNER, NewTenant, ProvisionError, Provisioner};
+use crate::names::tenant::TenantSlug;
+use crate::owner::provisioning::{AS_OWNER, OwnerDatabase, ProvisionError};
+use crate::registry::locks;
 use crate::registry::schema::{self, Schema, SchemaState};
-use crate::registry::tenant::Tenant;
+use crate::registry::tenant::NewTenant;
 use crate::scope::database::Database;
-use crate::scope::scope::TenantTx;
+use crate::scope::tenant::Tenant;
+use crate::scope::transactions::TenantTx;
 
-/// Isolation does not hold, or could not be tried.
+/// Isolation is broken, or could not be tested.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeFailure {
-    /// The loud one.
+    /// Isolation is broken. The text has capitals so that nobody overlooks it.
     #[error("ISOLATION IS BROKEN: {0}")]
     Crossed(String),
-    #[error("the probe schemas could not be made")]
+    #[error("the probe schemas could not be created")]
     Provision(#[from] ProvisionError),
     #[error("a probe query failed")]
     Db(#[from] DbError),
-    #[error("the probe's own table cannot be made")]
+    #[error("the probe's own table cannot be created")]
     File(#[from] FileError),
 }
 
-/// What was tried.
+/// The number of transactions that were tested, for each way to end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Probed {
     pub committed: usize,
@@ -47,17 +50,17 @@ pub struct Probed {
 const ROUNDS: usize = 40;
 const AT_ONCE: usize = 8;
 
-impl Provisioner {
-    /// Tries isolation with the pool of `server`. The schemas are gone afterwards; what a killed trial left is
-    /// removed first.
+impl OwnerDatabase {
+    /// Tests isolation with the pool of `server`. Drops the schemas of an interrupted test first, and its own
+    /// schemas afterwards.
     ///
     /// # Errors
-    /// [`ProbeFailure::Crossed`] when a canary is where it must not be.
+    /// [`ProbeFailure::Crossed`] when isolation is broken. Any other error means that the test itself failed.
     pub async fn probe_isolation(&self, server: &Database) -> Result<Probed, ProbeFailure> {
-        // Two trials at once would remove each other's schemas; the second waits.
+        // Two tests at the same time would drop each other's schemas, so the second test waits.
         let turn = self.owner.begin_patient().await?;
         turn.batch("SET LOCAL lock_timeout = '60s'").await?;
-        schema::lock(&turn, schema::PROBES_LOCK).await?;
+        locks::lock(&turn, locks::PROBES_LOCK).await?;
         self.remove_probes().await?;
         let probes = [self.make_probe("probe-one").await?, self.make_probe("probe-two").await?];
         let outcome = try_isolation(server, &probes).await;
@@ -65,7 +68,7 @@ impl Provisioner {
         outcome
     }
 
-    /// A schema with one table, known to nobody but the registry.
+    /// Creates a schema with one table. Only the registry knows this schema.
     async fn make_probe(&self, slug: &str) -> Result<Arc<Tenant>, ProbeFailure> {
         const TABLE: &str = "
             CREATE TABLE canaries (
@@ -73,26 +76,24 @@ impl Provisioner {
                 of text NOT NULL
             )";
         let migrations = Migrations::of_tenant(Vec::new())?.and("V0001__canaries.sql", TABLE)?;
-        let session = self.owner.begin_unscoped().await?;
-        let schema = schema::insert(&session, &self.installed, SchemaState::Probe, &migrations).await?;
-        self.build_schema(&session, &schema, &migrations).await?;
-        session.batch(AS_OWNER).await?;
-        schema::admit_role(&session, &schema).await?;
-        session.commit().await?;
-        let new =
-            NewTenant { slug: TenantSlug::from_registry(slug.to_owned()), name: slug.to_owned(), id: None };
-        Ok(Arc::new(Tenant::new(&new, &schema, migrations.needs_code(schema.version), Utc::now())))
+        let transaction = self.owner.begin_unscoped().await?;
+        let schema = schema::insert(&transaction, &self.installed, SchemaState::Probe, &migrations).await?;
+        self.build_schema(&transaction, &schema, &migrations).await?;
+        transaction.batch(AS_OWNER).await?;
+        schema::admit_role(&transaction, &schema).await?;
+        transaction.commit().await?;
+        let new = NewTenant { slug: TenantSlug::of_probe(slug), name: slug.to_owned(), id: None };
+        Ok(Arc::new(new.tenant(&schema, migrations.needs_code(schema.version), Utc::now())))
     }
 
     async fn remove_probes(&self) -> Result<(), DbError> {
         const PROBES: &str =
             "SELECT number, name, role_name, version FROM shared.schemas WHERE state = 'probe'";
-        let session = self.owner.begin_unscoped().await?;
-        for row in session.query(PROBES, &[]).await? {
-            let probe = Schema::from_row(&row)?;
-            schema::drop_schema(&session, &probe.name, probe.number).await?;
+        let transaction = self.owner.begin_unscoped().await?;
+        for probe in transaction.rows::<Schema>(PROBES, &[]).await? {
+            schema::drop_schema(&transaction, &probe.name, probe.number).await?;
         }
-        session.commit().await
+        transaction.commit().await
     }
 }
 
@@ -100,7 +101,7 @@ async fn try_isolation(server: &Database, probes: &[Arc<Tenant>; 2]) -> Result<P
     let mut probed = Probed::default();
     let mut committed: [BTreeSet<Uuid>; 2] = Default::default();
     for round in 0..ROUNDS {
-        // Both schemas and all ways to end, interleaved on few connections.
+        // Transactions of both schemas, with all ways to end, run at the same time on few connections.
         let work = (0..AT_ONCE).map(|worker| {
             let whose = (round + worker) % 2;
             write_canary(server, &probes[whose], whose, End::of(round * AT_ONCE + worker))
@@ -130,7 +131,7 @@ enum End {
     Commit,
     RollBack,
     Fail,
-    /// Given up after so many polls.
+    /// The future is dropped after this number of polls.
     Cancel(usize),
 }
 
@@ -180,7 +181,8 @@ async fn write_canary(
     }
 }
 
-/// Looks for what must not be there.
+/// Checks that the schema contains exactly the committed canaries, and that its role cannot enter the other
+/// schema.
 async fn check(
     server: &Database,
     probe: &Arc<Tenant>,
@@ -197,7 +199,10 @@ async fn check(
         })
         .await?;
     if may_enter {
-        return Err(ProbeFailure::Crossed(format!("{} may enter {name}", probe.role.as_str())));
+        return Err(ProbeFailure::Crossed(format!(
+            "the role {} may enter the schema {name}",
+            probe.role.as_str()
+        )));
     }
     let mut found = BTreeSet::new();
     for row in rows {
@@ -209,10 +214,16 @@ async fn check(
         found.insert(id);
     }
     if let Some(ghost) = found.difference(committed).next() {
-        return Err(ProbeFailure::Crossed(format!("row {ghost} of {} was never committed", probe.slug)));
+        return Err(ProbeFailure::Crossed(format!(
+            "row {ghost} of {} is visible but was never committed",
+            probe.slug
+        )));
     }
     if let Some(lost) = committed.difference(&found).next() {
-        return Err(ProbeFailure::Crossed(format!("row {lost} of {} was committed and is gone", probe.slug)));
+        return Err(ProbeFailure::Crossed(format!(
+            "row {lost} of {} was committed but is missing",
+            probe.slug
+        )));
     }
     Ok(())
 }

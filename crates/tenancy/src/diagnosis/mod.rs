@@ -1,5 +1,5 @@
-//! Whether an installation is as it should be: health, isolation, and what a schema consists of.
-//! Nothing here repairs anything.
+//! Checks of an installation: health, isolation, and the objects of each schema. Nothing in this module
+//! repairs anything.
 
 pub mod health;
 pub mod isolation;

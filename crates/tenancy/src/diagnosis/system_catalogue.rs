@@ -1,20 +1,21 @@
-//! What a schema consists of, to compare it with what its version should be.
+//! The objects of a schema, for comparison with the objects that its version must have.
 
 use std::collections::BTreeSet;
 
 use serde::Serialize;
 
 use crate::connection::error::DbError;
-use crate::connection::transaction::Session;
-use crate::names::tenant_names::{RoleName, SchemaName};
-use crate::owner::provisioning::{AS_OWNER, ProvisionError, Provisioner};
+use crate::connection::transaction::Transaction;
+use crate::names::database::{RoleName, SchemaName};
+use crate::owner::provisioning::{AS_OWNER, OwnerDatabase, ProvisionError};
 use crate::registry::schema::{self, SchemaState};
 
-/// Tables, columns, constraints, indexes and grants of one schema, a line each; the same for every schema of one version.
+/// The tables, columns, constraints, indexes and grants of one schema, one line each. All schemas of one
+/// version must have the same lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Catalogue(BTreeSet<String>);
 
-/// How a schema differs from what its version should be; nothing when both are empty.
+/// The differences between a schema and its version. Without a difference, both lists are empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Drift {
     pub missing: Vec<String>,
@@ -28,7 +29,7 @@ impl Drift {
 }
 
 impl Catalogue {
-    /// How `self` differs from the `reference`.
+    /// Returns the differences between `self` and the `reference`.
     pub fn drift_from(&self, reference: &Self) -> Drift {
         Drift {
             missing: reference.0.difference(&self.0).cloned().collect(),
@@ -36,34 +37,35 @@ impl Catalogue {
         }
     }
 
-    async fn read(session: &Session, schema: &SchemaName, role: &RoleName) -> Result<Self, DbError> {
+    async fn read(transaction: &Transaction, schema: &SchemaName, role: &RoleName) -> Result<Self, DbError> {
         const LINES: &str = include_str!("system_catalogue/lines.sql");
-        let rows = session.query(LINES, &[&schema.as_str(), &role.as_str()]).await?;
+        let rows = transaction.query(LINES, &[&schema.as_str(), &role.as_str()]).await?;
         rows.iter().map(|row| row.try_get("text").map_err(DbError::from)).collect::<Result<_, _>>().map(Self)
     }
 }
 
-impl Provisioner {
-    /// The catalogue of a schema as it is.
+impl OwnerDatabase {
+    /// Reads the catalogue of a schema.
     ///
     /// # Errors
     /// [`DbError`].
     pub async fn catalogue(&self, schema: &SchemaName, role: &RoleName) -> Result<Catalogue, DbError> {
-        let session = self.owner.begin_unscoped().await?;
-        Catalogue::read(&session, schema, role).await
+        let transaction = self.owner.begin_unscoped().await?;
+        Catalogue::read(&transaction, schema, role).await
     }
 
-    /// The catalogue that a schema of this version should have: one is made, looked at, and never committed.
+    /// Returns the catalogue that a schema of this version must have. Builds such a schema in a transaction
+    /// that is never committed.
     ///
     /// # Errors
     /// [`ProvisionError`].
     pub async fn reference_catalogue(&self, version: i32) -> Result<Catalogue, ProvisionError> {
-        let session = self.owner.begin_unscoped().await?;
+        let transaction = self.owner.begin_unscoped().await?;
         let migrations = self.tenant.up_to(version);
-        let made = schema::insert(&session, &self.installed, SchemaState::Spare, &migrations).await?;
-        self.build_schema(&session, &made, &migrations).await?;
-        session.batch(AS_OWNER).await?;
-        schema::admit_role(&session, &made).await?;
-        Ok(Catalogue::read(&session, &made.name, &made.role).await?)
+        let made = schema::insert(&transaction, &self.installed, SchemaState::Spare, &migrations).await?;
+        self.build_schema(&transaction, &made, &migrations).await?;
+        transaction.batch(AS_OWNER).await?;
+        schema::admit_role(&transaction, &made).await?;
+        Ok(Catalogue::read(&transaction, &made.name, &made.role).await?)
     }
 }

@@ -1,4 +1,4 @@
-//! refinery's migrations, run statement by statement inside a transaction of ours.
+//! Runs the migrations of refinery statement by statement, inside a transaction of our own.
 
 use refinery_core::traits::r#async::{AsyncMigrate, AsyncQuery, AsyncTransaction};
 use refinery_core::{Migration, Runner};
@@ -6,21 +6,21 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::connection::error::DbError;
-use crate::connection::transaction::Session;
+use crate::connection::transaction::Transaction;
 use crate::migration::script::{self, ScriptError};
 
-/// A checked set of migration files and the table that remembers which of them a schema has.
+/// A checked set of migration files, and the history table that records which of them a schema has.
 #[derive(Clone)]
 pub struct Migrations {
     files: Vec<Migration>,
     history: &'static str,
 }
 
-/// The tables that remember the migrations of a business schema and of the `shared` schema, by their bare names.
+/// The history tables of a business schema and of the `shared` schema, as names without a schema.
 pub(crate) const HISTORY: &str = "migrations";
 pub(crate) const SHARED_HISTORY: &str = "shared_migrations";
 
-/// What a file says to servers that run older code; see [`Migrations::needs_code`].
+/// The comment with which a file excludes servers that run older code; see [`Migrations::needs_code`].
 pub(crate) const NEEDS_CODE: &str = "-- needs code:";
 
 /// A migration file is malformed.
@@ -33,18 +33,19 @@ pub struct FileError {
 }
 
 impl Migrations {
-    /// The files of the `shared` schema; they write names qualified.
+    /// The files of the `shared` schema, whose SQL must use qualified names.
     ///
     /// # Errors
-    /// [`FileError`] when a file cannot be taken apart into statements.
+    /// [`FileError`] when a file cannot be split into statements.
     pub fn of_shared(files: Vec<Migration>) -> Result<Self, FileError> {
         Self::checked(files, "shared.shared_migrations")
     }
 
-    /// The files of a business schema; they write names unqualified, and search_path decides.
+    /// The files of a business schema, whose SQL must use unqualified names. The search_path selects the
+    /// schema.
     ///
     /// # Errors
-    /// [`FileError`] when a file cannot be taken apart into statements.
+    /// [`FileError`] when a file cannot be split into statements.
     pub fn of_tenant(files: Vec<Migration>) -> Result<Self, FileError> {
         Self::checked(files, HISTORY)
     }
@@ -58,19 +59,20 @@ impl Migrations {
         Ok(Self { files, history })
     }
 
-    /// The version that a schema has after all files.
+    /// The version of a schema after all files have been applied.
     pub fn latest(&self) -> i32 {
         self.files.iter().map(Migration::version).max().unwrap_or_default()
     }
 
-    /// The same files without those after `version`.
+    /// The same files, up to and including `version`.
     #[must_use]
     pub fn up_to(&self, version: i32) -> Self {
         let files = self.files.iter().filter(|file| file.version() <= version).cloned().collect();
         Self { files, history: self.history }
     }
 
-    /// The same files and one more, named as a file is: `V0012__name.sql`. For tests of what a later release does.
+    /// The same files and one more, with a file name such as `V0012__name.sql`. For tests that simulate a
+    /// later release.
     ///
     /// # Errors
     /// [`FileError`] when the name or the text cannot be used.
@@ -83,15 +85,16 @@ impl Migrations {
         Self::checked(files, self.history)
     }
 
-    /// Versions and names, oldest first.
+    /// The version and the name of each file, oldest first.
     pub fn files(&self) -> impl Iterator<Item = (i32, &str)> {
         self.files.iter().map(|file| (file.version(), file.name()))
     }
 
-    /// The newest migration that code has to know to serve a schema at `version`.
+    /// The newest migration that code must know to serve a schema at `version`.
     ///
-    /// Migrations only add, so old code serves new schemas. A file that takes something away says so in a line
-    /// `-- needs code: 12`: code whose newest migration is older than 12 still uses what goes.
+    /// Most migrations only add, so old code can serve new schemas. A file that removes something must
+    /// contain a line such as `-- needs code: 12`. Code whose newest migration is older than 12 still uses
+    /// the removed part.
     pub fn needs_code(&self, version: i32) -> i32 {
         let told = |file: &Migration| {
             let lines = file.sql().unwrap_or_default().lines();
@@ -100,7 +103,8 @@ impl Migrations {
         self.files.iter().filter(|file| file.version() <= version).filter_map(told).max().unwrap_or(0)
     }
 
-    /// Whether a history of these versions and checksums is this very set, with nothing left to do.
+    /// Whether a history with these versions and checksums matches this set exactly, with no file left to
+    /// apply.
     pub(crate) fn is_complete(&self, history: &[(i32, String)]) -> bool {
         history.len() == self.files.len()
             && self.files.iter().all(|file| {
@@ -109,21 +113,22 @@ impl Migrations {
             })
     }
 
-    /// Brings the schema that `session` sees to the newest version; returns the versions applied.
-    pub(crate) async fn run(&self, session: &Session) -> Result<Vec<i32>, MigrationError> {
+    /// Migrates the schema that `transaction` sees to the newest version. Returns the versions that were
+    /// applied.
+    pub(crate) async fn run(&self, transaction: &Transaction) -> Result<Vec<i32>, MigrationError> {
         let mut runner = Runner::new(&self.files).set_grouped(true);
         runner.set_migration_table_name(self.history);
-        let report = runner.run_async(&mut OpenTransaction(session)).await?;
+        let report = runner.run_async(&mut OpenTransaction(transaction)).await?;
         Ok(report.applied_migrations().iter().map(Migration::version).collect())
     }
 }
 
-/// A migration failed; nothing of it stays.
+/// A migration failed. None of its changes are kept.
 #[derive(Debug, thiserror::Error)]
-#[error("migrating failed")]
+#[error("the migration failed")]
 pub struct MigrationError(#[from] refinery_core::Error);
 
-/// A statement of a migration was refused.
+/// A statement of a migration failed.
 #[derive(Debug, thiserror::Error)]
 #[error("statement `{statement}` failed")]
 struct StatementError {
@@ -132,8 +137,8 @@ struct StatementError {
     source: DbError,
 }
 
-/// refinery runs within the transaction that is already open, instead of opening one per file.
-struct OpenTransaction<'a>(&'a Session);
+/// Makes refinery use the transaction that is already open, instead of one transaction per file.
+struct OpenTransaction<'a>(&'a Transaction);
 
 impl AsyncTransaction for OpenTransaction<'_> {
     type Error = MigrationFault;
@@ -176,20 +181,20 @@ impl AsyncQuery<Vec<Migration>> for OpenTransaction<'_> {
 
 impl AsyncMigrate for OpenTransaction<'_> {}
 
-/// What refinery is told; it reaches the caller as the cause of a [`MigrationError`].
+/// The error that refinery receives. The caller gets this error as the source of a [`MigrationError`].
 #[derive(Debug, thiserror::Error)]
 enum MigrationFault {
     #[error(transparent)]
     Statement(StatementError),
     #[error("the migration history cannot be read")]
     Query(#[from] DbError),
-    #[error("the migration history holds a row that refinery did not write")]
+    #[error("the migration history has a row that refinery did not write")]
     History,
     #[error(transparent)]
     Script(#[from] ScriptError),
 }
 
-/// The first line that is no comment, for messages.
+/// The first line that is not a comment, for error messages.
 fn first_line(statement: &str) -> String {
     let line = statement.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with("--"));
     line.unwrap_or_default().chars().take(100).collect()

@@ -1,8 +1,8 @@
-//! What a migration must not hold, statement by statement, and what to write instead.
+//! The rules that every statement of a migration must follow, and what to write instead.
 //!
-//! Two kinds of rules: what keeps a business schema ready for copying, comparing and sharding; and what would keep
-//! everybody waiting while thousands of schemas are migrated under traffic. The second kind gives way to a stated
-//! reason: a comment `-- reason: ...` above the statement.
+//! There are two kinds of rules. The first kind keeps a business schema ready for copying, comparing and
+//! sharding. The second kind prevents statements that block other queries while thousands of schemas are
+//! migrated under traffic. A comment `-- reason: ...` above a statement exempts it from the second kind.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -12,12 +12,12 @@ use squawk_lexer::{TokenKind, tokenize};
 use crate::migration::files::NEEDS_CODE;
 use crate::migration::script::{self, ScriptError};
 
-/// Which schema a file is for.
+/// The kind of schema that a file is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum For {
-    /// A business schema: names unqualified.
+    /// A business schema, whose files use unqualified names.
     Tenant,
-    /// The `shared` schema: names qualified.
+    /// The `shared` schema, whose files use qualified names.
     Shared,
 }
 
@@ -31,18 +31,19 @@ pub struct Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}: {}\n    cure: {}", self.line, self.rule, self.cure)
+        write!(f, "line {}: {}\n    fix: {}", self.line, self.rule, self.cure)
     }
 }
 
-/// The rules that the statements of a file break.
+/// Returns the rules that the statements of a file break.
 ///
 /// # Errors
-/// [`ScriptError`] when the file cannot be taken apart.
+/// [`ScriptError`] when the file cannot be split into statements.
 pub fn check(sql: &str, file_is_for: For) -> Result<Vec<Finding>, ScriptError> {
     let takes_away = sql.lines().any(|line| line.trim().starts_with(NEEDS_CODE));
     let mut findings = Vec::new();
-    // What a file makes is empty and unknown to everybody else: it may be locked and scanned.
+    // A table that the file itself creates is empty and invisible to everybody else, so it may be locked and
+    // scanned.
     let mut made_here = HashSet::new();
     for text in script::statements(sql)? {
         let statement = Statement::read(text);
@@ -62,7 +63,7 @@ pub fn check(sql: &str, file_is_for: For) -> Result<Vec<Finding>, ScriptError> {
     Ok(findings)
 }
 
-/// The line of the statement's first word, from 1.
+/// The line of the statement's first word. The first line is 1.
 fn line_of(sql: &str, statement: &str) -> usize {
     let start = statement.as_ptr() as usize - sql.as_ptr() as usize;
     let comments = statement
@@ -72,80 +73,97 @@ fn line_of(sql: &str, statement: &str) -> usize {
     sql[..start].lines().count() + comments + usize::from(sql[..start].ends_with('\n') || start == 0)
 }
 
-/// What is broken, and the cure.
+/// A rule, and the fix for a statement that breaks it.
 type Rule = (&'static str, &'static str);
 
-const TRIGGER: Rule =
-    ("no triggers or rules in a business schema", "let the statement that changes the row do it");
-const VIEW: Rule = ("no views in a business schema", "write the query where it is used");
-const INHERITANCE: Rule = ("no inheritance in a business schema", "give each table its own columns");
-const MERGE: Rule = ("no MERGE", "use INSERT ... ON CONFLICT, or UPDATE and INSERT");
+const TRIGGER: Rule = (
+    "a business schema must not have triggers or rules",
+    "do this work in the statement that changes the row",
+);
+const VIEW: Rule = ("a business schema must not have views", "write the query where it is used");
+const INHERITANCE: Rule = ("a business schema must not use inheritance", "give each table its own columns");
+const MERGE: Rule = ("MERGE is not allowed", "use INSERT ... ON CONFLICT, or UPDATE and INSERT");
 const TYPE: Rule = (
-    "no types or domains in a business schema: a prepared statement outlives the schema it was prepared in",
+    "a business schema must not have types or domains: a prepared statement outlives the schema in which it \
+     was prepared",
     "use text with a named CHECK",
 );
 const SEQUENCE: Rule = (
-    "no sequences, serial or identity columns",
-    "make uuids in the program; take numbers for people from a counter row",
+    "sequences, serial columns and identity columns are not allowed",
+    "create uuids in the program; take numbers for people from a counter row",
 );
 const VOLATILE: Rule = (
-    "no volatile value in a business schema: clock, random number, new uuid or setting",
-    "the program passes it as a parameter",
+    "a business schema must not use volatile values: clock, random number, new uuid or setting",
+    "pass the value from the program as a parameter",
 );
-const NO_KEY: Rule = ("every table has a primary key", "add CONSTRAINT <table>_pkey PRIMARY KEY");
+const NO_KEY: Rule = ("every table must have a primary key", "add CONSTRAINT <table>_pkey PRIMARY KEY");
 const UNNAMED: Rule =
-    ("every constraint has a name", "write CONSTRAINT <table>_<columns>_<key|fkey|check> before it");
+    ("every constraint must have a name", "write CONSTRAINT <table>_<columns>_<key|fkey|check> before it");
 const NUMBERED: Rule = (
-    "no name ends in _<digits>: a sharding extension appends such numbers",
+    "a name must not end in _<digits>, because a sharding extension appends such numbers",
     "choose a name that ends in a word",
 );
-const SEVERAL: Rule = ("one ADD CONSTRAINT to an ALTER TABLE", "write an ALTER TABLE for each");
-const HIDDEN: Rule =
-    ("no DO blocks or functions in a business schema", "write the statements themselves, at top level");
-const QUALIFIED: Rule = (
-    "a file for business schemas names no schema, and refers to no shared table",
-    "leave the schema out: search_path decides; keep a shared row's id in a plain column",
+const SEVERAL: Rule =
+    ("an ALTER TABLE may have only one ADD CONSTRAINT", "write one ALTER TABLE for each constraint");
+const HIDDEN: Rule = (
+    "a business schema must not have DO blocks or functions",
+    "write the statements themselves, at top level",
 );
-const UNQUALIFIED: Rule = ("a file for the shared schema names it", "write shared.<table>");
+const QUALIFIED: Rule = (
+    "a file for business schemas must not name a schema or refer to a shared table",
+    "leave out the schema, because the search_path selects it; store a shared row's id in a plain column",
+);
+const UNQUALIFIED: Rule = ("a file for the shared schema must name the schema", "write shared.<table>");
 const TRANSACTION: Rule = (
-    "a migration runs inside a transaction that is not its own",
+    "a migration runs inside a transaction that is already open",
     "leave out BEGIN, COMMIT, SET and CONCURRENTLY",
 );
-const CONFLICT: Rule = ("ON CONFLICT DO UPDATE uses EXCLUDED", "take the new values from EXCLUDED");
-const EXTENSION: Rule = ("extensions belong to the installation", "put it into the bootstrap");
+const CONFLICT: Rule = ("ON CONFLICT DO UPDATE must use EXCLUDED", "take the new values from EXCLUDED");
+const EXTENSION: Rule = (
+    "a migration must not create an extension, because extensions belong to the installation",
+    "create the extension in the bootstrap",
+);
 
 const TAKES_AWAY: Rule = (
-    "something that servers of the last release may still use is taken away or renamed",
-    "let the release before stop using it, then say in a line `-- needs code: <version>` which code knows that",
+    "removes or renames something that servers of the last release may still use",
+    "stop using it one release earlier; then add a line `-- needs code: <version>` with the newest migration \
+     of that release",
 );
 const REWRITE: Rule = (
-    "rewrites the table while nobody can use it",
-    "add a column, fill it in steps, and drop the old one a release later; or say why not with `-- reason: ...`",
+    "rewrites the table while the table is locked",
+    "add a column, fill it in steps, and drop the old column one release later; or explain the exception \
+     with `-- reason: ...`",
 );
 const SCAN: Rule = (
-    "reads the whole table while nobody can use it",
-    "add the constraint NOT VALID, and VALIDATE it in a later file; or say why not with `-- reason: ...`",
+    "reads the whole table while the table is locked",
+    "add the constraint NOT VALID, and VALIDATE it in a later file; or explain the exception with \
+     `-- reason: ...`",
 );
 const NOT_NULL: Rule = (
-    "SET NOT NULL reads the whole table while nobody can use it",
-    "add CHECK (... IS NOT NULL) NOT VALID, VALIDATE it, then SET NOT NULL; or say why not with `-- reason: ...`",
+    "SET NOT NULL reads the whole table while the table is locked",
+    "add CHECK (... IS NOT NULL) NOT VALID, VALIDATE it, then SET NOT NULL; or explain the exception with \
+     `-- reason: ...`",
 );
 const KEY: Rule = (
-    "builds an index while nobody can use the table",
-    "make a unique index in one file and ADD CONSTRAINT ... USING INDEX in the next; or say why not with `-- reason: ...`",
+    "builds an index while the table is locked",
+    "create a unique index in one file, and ADD CONSTRAINT ... USING INDEX in the next; or explain the \
+     exception with `-- reason: ...`",
 );
 const INDEX: Rule = (
-    "builds an index on a table that is in use: nobody can write meanwhile",
-    "make it in the file that makes the table; or say why it is short with `-- reason: ...`",
+    "builds an index on a table that is in use, and blocks all writes to the table during that time",
+    "create the index in the file that creates the table; or explain with `-- reason: ...` why the index is \
+     built quickly",
 );
-const LOCK: Rule =
-    ("locks the table for everybody", "find another way; or say why not with `-- reason: ...`");
+const LOCK: Rule = (
+    "locks the table and blocks all other queries on it",
+    "find another way; or explain the exception with `-- reason: ...`",
+);
 const ROWS: Rule = (
-    "changes rows of a table that is in use: each stays locked until the migration ends",
-    "let the program do it in steps; or say why it is short with `-- reason: ...`",
+    "changes rows of a table that is in use; each row stays locked until the migration ends",
+    "change the rows in steps from the program; or explain with `-- reason: ...` why the lock is short",
 );
 
-/// Functions whose value is another one each time.
+/// Functions that return a different value each time.
 const VOLATILE_WORDS: [&str; 12] = [
     "now",
     "clock_timestamp",
@@ -161,7 +179,7 @@ const VOLATILE_WORDS: [&str; 12] = [
     "current_setting",
 ];
 
-/// A statement as the rules look at it: lower-case words and signs, without comments.
+/// A statement in the form that the rules check: lower-case words and signs, without comments.
 struct Statement<'a> {
     words: Vec<Word<'a>>,
     has_reason: bool,
@@ -172,7 +190,7 @@ enum Word<'a> {
     /// A keyword or a name.
     Plain(String),
     Quoted(&'a str),
-    /// A literal, whatever it holds.
+    /// A literal with any content.
     Literal,
     Sign(&'a str),
 }
@@ -246,7 +264,7 @@ impl<'a> Statement<'a> {
         self.starts(&["create", "index"]) || self.starts(&["create", "unique", "index"])
     }
 
-    /// The name after `words` at the start, without its schema and the words that may stand before it.
+    /// The name at or after position `start`, without its schema and without words such as IF NOT EXISTS.
     fn name_after(&self, start: usize) -> Option<&str> {
         let mut position = self.skip_to_name(start);
         if self.words.get(position + 1).is_some_and(|word| word.sign(".")) {
@@ -255,7 +273,7 @@ impl<'a> Statement<'a> {
         self.words.get(position)?.name()
     }
 
-    /// The position of a name, behind the words that may stand before it.
+    /// The position of the name after words such as IF NOT EXISTS.
     fn skip_to_name(&self, start: usize) -> usize {
         const BEFORE: [&str; 6] = ["if", "not", "exists", "only", "concurrently", "table"];
         let is_before = |word: &Word<'_>| BEFORE.iter().any(|before| word.is(before));
@@ -282,7 +300,7 @@ impl<'a> Statement<'a> {
         }
     }
 
-    /// What the statement must not be, whatever the reason.
+    /// The rules of the first kind that the statement breaks. A reason does not exempt it.
     fn rules_of_form(&self, file_is_for: For) -> Vec<Rule> {
         let mut broken = Vec::new();
         let mut when = |is_broken: bool, rule: Rule| {
@@ -324,7 +342,8 @@ impl<'a> Statement<'a> {
         broken
     }
 
-    /// What keeps others waiting, on tables that this file did not make.
+    /// The rules of the second kind that the statement breaks. These rules apply only to tables that this
+    /// file did not create.
     fn rules_of_waiting(&self, made_here: &HashSet<String>) -> Vec<Rule> {
         let mut broken = Vec::new();
         if self.starts(&["vacuum"]) {
@@ -363,14 +382,14 @@ impl<'a> Statement<'a> {
         broken
     }
 
-    /// Whether code that has not heard of it breaks.
+    /// Whether the statement breaks code that does not know this migration.
     fn takes_away(&self) -> bool {
         self.starts(&["drop", "table"])
             || self.is_alter_table()
                 && (self.has(&["rename"]) || self.has(&["drop", "column"]) || self.drops_a_bare_column())
     }
 
-    /// `DROP name`, where COLUMN is left out.
+    /// Whether the statement has `DROP name` without the word COLUMN.
     fn drops_a_bare_column(&self) -> bool {
         let kept = ["column", "constraint", "not", "default", "identity", "expression"];
         (0..self.words.len()).any(|at| {
@@ -389,7 +408,7 @@ impl<'a> Statement<'a> {
             })
     }
 
-    /// A default that is another one for each row fills the table row by row.
+    /// A default that differs for each row makes PostgreSQL rewrite the table row by row.
     fn adds_a_column_of_many_values(&self) -> bool {
         self.has(&["add"]) && self.has(&["default"]) && self.has_volatile_value()
     }
@@ -436,7 +455,7 @@ impl<'a> Statement<'a> {
         })
     }
 
-    /// Whether the REFERENCES at this place belongs to a FOREIGN KEY (...) before it.
+    /// Whether the REFERENCES at this position belongs to a FOREIGN KEY (...) before it.
     fn is_in_foreign_key(&self, references: usize) -> bool {
         let closed = references.checked_sub(1).filter(|at| self.words[*at].sign(")"));
         let Some(closed) = closed else { return false };
@@ -444,7 +463,7 @@ impl<'a> Statement<'a> {
         opened.is_some_and(|opened| opened >= 2 && self.at(opened - 2, &["foreign", "key"]))
     }
 
-    /// The names that the statement gives: tables, indexes, constraints.
+    /// The names that the statement creates: tables, indexes and constraints.
     fn made_names(&self) -> impl Iterator<Item = &str> {
         let table = self.made_table();
         let index = self
@@ -479,7 +498,7 @@ mod tests {
     }
 
     #[test]
-    fn what_hinders_copying_comparing_and_sharding_is_refused() {
+    fn a_statement_that_hinders_copying_comparing_or_sharding_is_refused() {
         for (sql, rule) in [
             ("CREATE TRIGGER t AFTER INSERT ON a FOR EACH ROW EXECUTE FUNCTION f()", TRIGGER),
             ("CREATE OR REPLACE RULE r AS ON INSERT TO a DO NOTHING", TRIGGER),
@@ -528,7 +547,7 @@ mod tests {
             ("CREATE EXTENSION pg_trgm", EXTENSION),
         ] {
             breaks(sql, rule);
-            // No reason helps here.
+            // A reason does not exempt these statements.
             breaks(&format!("-- reason: because\n{sql}"), rule);
         }
         let unqualified =
@@ -537,7 +556,7 @@ mod tests {
     }
 
     #[test]
-    fn what_keeps_others_waiting_needs_a_reason() {
+    fn a_statement_that_blocks_other_queries_needs_a_reason() {
         for (sql, rule) in [
             ("ALTER TABLE a ALTER COLUMN b TYPE bigint", REWRITE),
             ("ALTER TABLE a ALTER b SET DATA TYPE bigint", REWRITE),
@@ -570,7 +589,7 @@ mod tests {
             "ALTER TABLE a ADD CONSTRAINT a_b_key UNIQUE USING INDEX a_b_idx",
             "REVOKE UPDATE ON a FROM tenantry_tenant",
             "INSERT INTO a (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET id = EXCLUDED.id",
-            // What the file itself makes may be indexed and constrained at will.
+            // A table that the file itself creates may get any index and constraint.
             "CREATE TABLE a (id uuid CONSTRAINT a_pkey PRIMARY KEY); CREATE INDEX a_idx ON a (id);
              ALTER TABLE a ADD CONSTRAINT a_id_key UNIQUE (id); UPDATE a SET id = NULL",
         ] {
@@ -579,7 +598,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_taken_away_says_which_code_does_without() {
+    fn a_removal_must_name_the_code_that_it_needs() {
         for sql in [
             "DROP TABLE a",
             "ALTER TABLE a DROP COLUMN b",

@@ -1,5 +1,5 @@
-//! Migration files: reading them, taking them apart into statements, and refusing dangerous ones.
-//! Running them over all tenants is the owner room's work.
+//! Migration files: reads them, splits them into statements, and refuses dangerous statements. The `owner`
+//! module runs the migrations of all tenants.
 
 pub mod files;
 pub mod guard;

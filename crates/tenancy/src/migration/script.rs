@@ -1,19 +1,20 @@
-//! SQL files taken apart into statements, by a real lexer.
+//! Splits SQL files into statements with a real lexer.
 
 use squawk_lexer::{LiteralKind, TokenKind, tokenize};
 
-/// The file cannot be sent statement by statement.
+/// The file cannot be split into statements.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ScriptError {
-    #[error("the file's name is not of the form V0012__name.sql")]
+    #[error("the file name must have the form V0012__name.sql")]
     Name,
     #[error("a quoted text, name or comment in the SQL is not closed")]
     Unterminated,
-    #[error("BEGIN ATOMIC hides semicolons; write the function's body as a dollar-quoted string")]
+    #[error("a BEGIN ATOMIC body has inner semicolons; write the function body as a dollar-quoted string")]
     AtomicBody,
 }
 
-/// The statements of `sql` in order, without their semicolons; comments stay with the statement they precede.
+/// Returns the statements of `sql` in order, without their semicolons. A comment belongs to the statement
+/// that follows it.
 ///
 /// # Errors
 /// [`ScriptError`].
@@ -87,12 +88,12 @@ mod tests {
     }
 
     #[test]
-    fn comments_alone_are_no_statement() {
+    fn comments_alone_are_not_a_statement() {
         assert_eq!(statements("-- nothing\n ; /* here */ ;"), Ok(vec![]));
     }
 
     #[test]
-    fn what_cannot_be_split_is_refused() {
+    fn a_file_that_cannot_be_split_is_refused() {
         assert_eq!(statements("SELECT 'a; SELECT 1"), Err(ScriptError::Unterminated));
         assert_eq!(statements("SELECT $x$ ; SELECT 1"), Err(ScriptError::Unterminated));
         assert_eq!(statements("SELECT 1 /* ;"), Err(ScriptError::Unterminated));

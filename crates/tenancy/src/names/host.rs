@@ -1,27 +1,38 @@
-//! What a request's host and path ask for, before anyone looks into the registry.
+//! Host names, and the target of a request by its host and path. Nothing here reads the registry.
 
 use std::fmt;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::names::tenant_names::TenantSlug;
+use crate::names::tenant::TenantSlug;
 
-/// A host name as DNS compares it: lower case, without port and trailing dot.
+/// A host name in the form in which DNS compares names: lower case, without port and without trailing dot.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct HostName(String);
 
-/// The text is no host name.
+impl utoipa::PartialSchema for HostName {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        values::macros::text_schema("A host name; letters of any script become punycode", None, Some(253))
+    }
+}
+
+impl utoipa::ToSchema for HostName {}
+
+values::column_as!(HostName, String);
+
+/// The text is not a host name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the host is not a valid host name")]
+#[error("this is not a valid host name")]
 pub struct HostError;
 
 impl HostName {
-    /// Reads the value of a Host header: a DNS name (IDN as punycode) or an IP address, perhaps with a port.
+    /// Reads the value of a Host header: a DNS name (IDN as punycode) or an IP address, with an optional
+    /// port.
     ///
     /// # Errors
-    /// [`HostError`] for anything else, user information and empty labels among it.
+    /// [`HostError`] for anything else, such as user information or an empty label.
     pub fn parse(text: &str) -> Result<Self, HostError> {
         if let Some(rest) = text.strip_prefix('[') {
             let (address, port) = rest.split_once(']').ok_or(HostError)?;
@@ -45,10 +56,10 @@ impl HostName {
         Ok(Self(name.to_ascii_lowercase()))
     }
 
-    /// Reads a name as people write it: letters of any script become punycode, as DNS has them.
+    /// Reads a host name as people write it. Letters of any script become punycode, the form that DNS uses.
     ///
     /// # Errors
-    /// [`HostError`] for what is no host name, and for what no registry would register.
+    /// [`HostError`] if the text is not a host name, or if no domain registry would accept the name.
     pub fn from_people(text: &str) -> Result<Self, HostError> {
         let text = text.trim();
         let text = text.strip_suffix('.').unwrap_or(text);
@@ -56,16 +67,11 @@ impl HostName {
         Self::parse(&ascii)
     }
 
-    /// A host that was checked when it was stored.
-    pub(crate) fn from_registry(host: String) -> Self {
-        Self(host)
-    }
-
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether the host is `domain` or lies below it.
+    /// Whether the host is `domain` or a subdomain of `domain`.
     pub fn is_at_or_below(&self, domain: &Self) -> bool {
         self.0.strip_suffix(&domain.0).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     }
@@ -113,26 +119,27 @@ fn is_label(label: &str) -> bool {
         && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
-/// Where a business can be looked up.
+/// A key by which a business can be looked up.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Address {
     Slug(TenantSlug),
-    /// A host of the business's own, outside of the base domain.
+    /// A custom domain of the business, outside the base domain.
     Host(HostName),
 }
 
-/// What host and path ask for.
+/// The target of a request, by its host and path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Destination {
-    /// `admin.<base domain>`
+pub enum HostTarget {
+    /// The platform itself: `admin.<base domain>`.
     Platform,
-    /// A business, and the number of bytes at the start of the path that only named it (`/acme` at the app host).
+    /// A business. `prefix` is the number of bytes at the start of the path that only name the business, such
+    /// as `/acme` at the app host.
     Business { address: Address, prefix: usize },
-    /// A host under which nothing can ever answer; no look-up needed.
+    /// A host that can never serve anything, so that no lookup is needed.
     Nowhere,
 }
 
-/// The installation's domain, below which every business has its label.
+/// The base domain of the installation, with a subdomain for every business.
 #[derive(Debug, Clone)]
 pub struct BaseDomain(HostName);
 
@@ -145,23 +152,24 @@ impl BaseDomain {
         &self.0
     }
 
-    /// Whether the platform itself answers at this host: the domain, and its labels for staff and for businesses by path.
+    /// Whether the host belongs to the platform: the base domain itself, `admin.` for staff, and `app.` for
+    /// businesses by path.
     pub fn is_of_the_platform(&self, host: &HostName) -> bool {
         let below = host.as_str().strip_suffix(self.0.as_str());
         below.is_some_and(|label| ["", "admin.", "app."].contains(&label))
     }
 
-    /// Reads `<slug>.<base>`, `admin.<base>`, `app.<base>/<slug>/...` and hosts of a business's own.
-    pub fn destination(&self, host: &HostName, path: &str) -> Destination {
+    /// Reads `<slug>.<base>`, `admin.<base>`, `app.<base>/<slug>/...` and custom domains.
+    pub fn target(&self, host: &HostName, path: &str) -> HostTarget {
         let label = match host.as_str().strip_suffix(self.0.as_str()) {
-            Some("") => return Destination::Nowhere,
+            Some("") => return HostTarget::Nowhere,
             Some(below) => below.strip_suffix('.'),
             None => None,
         };
         match label {
-            None if host.is_address() => Destination::Nowhere,
-            None => Destination::Business { address: Address::Host(host.clone()), prefix: 0 },
-            Some("admin") => Destination::Platform,
+            None if host.is_address() => HostTarget::Nowhere,
+            None => HostTarget::Business { address: Address::Host(host.clone()), prefix: 0 },
+            Some("admin") => HostTarget::Platform,
             Some("app") => {
                 let first =
                     path.strip_prefix('/').and_then(|rest| rest.split('/').next()).unwrap_or_default();
@@ -172,10 +180,10 @@ impl BaseDomain {
     }
 }
 
-fn by_slug(text: &str, prefix: usize) -> Destination {
+fn by_slug(text: &str, prefix: usize) -> HostTarget {
     match TenantSlug::parse(text) {
-        Ok(slug) => Destination::Business { address: Address::Slug(slug), prefix },
-        Err(_) => Destination::Nowhere,
+        Ok(slug) => HostTarget::Business { address: Address::Slug(slug), prefix },
+        Err(_) => HostTarget::Nowhere,
     }
 }
 
@@ -183,13 +191,12 @@ fn by_slug(text: &str, prefix: usize) -> Destination {
 mod tests {
     use super::*;
 
-    fn destination(host: &str, path: &str) -> Destination {
-        BaseDomain::new(HostName::parse("example.com").unwrap())
-            .destination(&HostName::parse(host).unwrap(), path)
+    fn target(host: &str, path: &str) -> HostTarget {
+        BaseDomain::new(HostName::parse("example.com").unwrap()).target(&HostName::parse(host).unwrap(), path)
     }
 
-    fn slug(text: &str, prefix: usize) -> Destination {
-        Destination::Business { address: Address::Slug(TenantSlug::parse(text).unwrap()), prefix }
+    fn slug(text: &str, prefix: usize) -> HostTarget {
+        HostTarget::Business { address: Address::Slug(TenantSlug::parse(text).unwrap()), prefix }
     }
 
     #[test]
@@ -201,12 +208,12 @@ mod tests {
             "acme.example.com.",
             "acme.example.com.:80",
         ] {
-            assert_eq!(destination(host, "/"), slug("acme", 0), "{host}");
+            assert_eq!(target(host, "/"), slug("acme", 0), "{host}");
         }
     }
 
     #[test]
-    fn names_of_any_script_are_punycode() {
+    fn names_of_any_script_become_punycode() {
         let host = |text| HostName::from_people(text).map(String::from);
         assert_eq!(host("Bücher.example"), Ok("xn--bcher-kva.example".to_owned()));
         assert_eq!(host("shop.例え.jp"), Ok("shop.xn--r8jz45g.jp".to_owned()));
@@ -248,7 +255,7 @@ mod tests {
 
     #[test]
     fn only_a_slug_below_the_base_domain_is_a_business() {
-        assert_eq!(destination("admin.example.com", "/"), Destination::Platform);
+        assert_eq!(target("admin.example.com", "/"), HostTarget::Platform);
         for host in [
             "example.com",
             "www.example.com",
@@ -258,26 +265,26 @@ mod tests {
             "[::1]:80",
             "xn--a.example.com",
         ] {
-            assert_eq!(destination(host, "/"), Destination::Nowhere, "{host}");
+            assert_eq!(target(host, "/"), HostTarget::Nowhere, "{host}");
         }
         let own = HostName::parse("shop.acme.test").unwrap();
         assert_eq!(
-            destination("shop.acme.test", "/"),
-            Destination::Business { address: Address::Host(own), prefix: 0 }
+            target("shop.acme.test", "/"),
+            HostTarget::Business { address: Address::Host(own), prefix: 0 }
         );
-        // A suffix of the text is not a parent domain.
+        // `evilexample.com` ends with the text `example.com`, but is not a subdomain of it.
         assert!(matches!(
-            destination("evilexample.com", "/"),
-            Destination::Business { address: Address::Host(_), .. }
+            target("evilexample.com", "/"),
+            HostTarget::Business { address: Address::Host(_), .. }
         ));
     }
 
     #[test]
     fn the_app_host_takes_the_slug_from_the_path() {
-        assert_eq!(destination("app.example.com", "/acme/api/v1/products"), slug("acme", 5));
-        assert_eq!(destination("app.example.com", "/acme"), slug("acme", 5));
+        assert_eq!(target("app.example.com", "/acme/api/v1/products"), slug("acme", 5));
+        assert_eq!(target("app.example.com", "/acme"), slug("acme", 5));
         for path in ["/", "", "/AC/", "//acme", "/admin/x"] {
-            assert_eq!(destination("app.example.com", path), Destination::Nowhere, "{path}");
+            assert_eq!(target("app.example.com", path), HostTarget::Nowhere, "{path}");
         }
     }
 }

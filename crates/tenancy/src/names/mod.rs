@@ -1,5 +1,7 @@
-//! Names of tenants: slugs and hosts that people choose, and the schema and role names that the database uses.
-//! No query lives here; every other room may use it.
+//! Names of tenants: slugs and hosts that people choose, and the schema and role names in the database. The
+//! module has no queries, and every other module of the crate may use it.
 
-pub mod host;
-pub mod tenant_names;
+pub(crate) mod database;
+pub(crate) mod host;
+pub(crate) mod quoting;
+pub(crate) mod tenant;

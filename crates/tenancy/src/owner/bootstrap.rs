@@ -1,63 +1,55 @@
-//! What an administrator does once for an installation: logins, groups, schemas, grants, and the functions that make
-//! tenant roles. Running it again changes nothing.
+//! The bootstrap of an installation, which an administrator runs once. The bootstrap creates the logins,
+//! groups, schemas and grants, and the functions that create tenant roles. Running the bootstrap again
+//! changes nothing.
 
 use std::fmt::Write as _;
 
 use crate::connection::connect::{ConnectError, Connector, DatabaseUrl, TlsError};
 use crate::connection::error::DbError;
+use crate::connection::probe::{ProbeError, ServerVersion, probe};
 use crate::migration::script::{self, ScriptError};
-use crate::names::tenant_names::{BusinessNumber, Installation, PLATFORM_GROUP, SHARED_GROUP, TENANT_GROUP};
-use crate::names::tenant_names::{quote_identifier, quote_literal};
-use crate::scope::database::{ProbeError, ServerVersion, probe};
+use crate::names::database::Installed;
+use crate::names::database::{Installation, PLATFORM_GROUP, SHARED_GROUP, TENANT_GROUP};
+use crate::names::quoting::{quote_identifier, quote_literal};
 
 const CLUSTER: &str = include_str!("bootstrap/cluster.sql");
 const DATABASE: &str = include_str!("bootstrap/database.sql");
 
-/// An installation as later code has to know it.
-#[derive(Debug, Clone)]
-pub struct Installed {
-    pub installation: Installation,
-    /// The login of `database.url`, which becomes a member of every tenant role.
-    pub server_login: String,
-}
-
-impl Installation {
-    /// The name of a tenant role, as `shared.make_tenant_role` makes it.
-    pub(crate) fn tenant_role(&self, number: BusinessNumber) -> String {
-        format!("{}_business_{number}", self.as_str())
-    }
-}
-
-/// Everything that the bootstrap has to know.
+/// The input of the bootstrap.
 #[derive(Debug, Clone)]
 pub struct Bootstrap {
     pub installation: Installation,
-    /// The server's login: owns nothing, inherits nothing.
+    /// The server's login, which owns nothing and inherits nothing.
     pub server: DatabaseUrl,
     /// The login that owns the schemas.
     pub owner: DatabaseUrl,
 }
 
-/// The bootstrap could not be done; the text names the cure.
+/// The bootstrap failed. The text names a solution.
 #[derive(Debug, thiserror::Error)]
 pub enum BootstrapError {
     #[error(
-        "database.url and database.owner_url name the same login \"{0}\"; the server's must own nothing, so make them two"
+        "database.url and database.owner_url name the same login \"{0}\"; \
+         the server's login must own nothing, so use two different logins"
     )]
     OneLogin(String),
-    #[error("database.url and database.owner_url name different databases (\"{0}\" and \"{1}\")")]
+    #[error(
+        "database.url and database.owner_url name different databases (\"{0}\" and \"{1}\"); \
+         both must name the same database"
+    )]
     TwoDatabases(String, String),
-    #[error("{0} has no password; the bootstrap needs it to create the login")]
+    #[error("{0} has no password; the bootstrap needs the password to create the login")]
     NoPassword(&'static str),
-    #[error("PostgreSQL {found} is too old; version {} or newer is needed", ServerVersion::OLDEST)]
+    #[error("PostgreSQL {found} is too old; version {} or newer is required", ServerVersion::OLDEST)]
     TooOld { found: ServerVersion },
     #[error(
-        "\"{user}\" may not do this: {message}. Give an administrator's URL: a superuser, or a role with CREATEROLE and CREATEDB"
+        "the login \"{user}\" lacks a privilege: {message}; use the URL of an administrator: \
+         a superuser, or a role with CREATEROLE and CREATEDB"
     )]
     Privilege { user: String, message: String },
     #[error("the statement `{statement}` failed")]
     Statement { statement: String, source: DbError },
-    #[error("the bootstrap's own SQL cannot be taken apart")]
+    #[error("the bootstrap's own SQL cannot be split into statements")]
     Script(#[from] ScriptError),
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -70,7 +62,7 @@ pub enum BootstrapError {
 }
 
 impl Bootstrap {
-    /// Checks that the two logins can be what they have to be.
+    /// Checks that the two URLs name two different logins with passwords, and the same database.
     ///
     /// # Errors
     /// [`BootstrapError::OneLogin`], [`BootstrapError::TwoDatabases`], [`BootstrapError::NoPassword`].
@@ -96,10 +88,10 @@ impl Bootstrap {
         Installed { installation: self.installation.clone(), server_login: self.server.user().to_owned() }
     }
 
-    /// The SQL for a DBA who runs it with psql instead. Passwords appear as SCRAM verifiers only.
+    /// Returns the SQL for a DBA who runs it with psql. Passwords appear only as SCRAM verifiers.
     ///
     /// # Errors
-    /// As [`Bootstrap::check`].
+    /// The errors of [`Bootstrap::check`].
     pub fn script(&self) -> Result<String, BootstrapError> {
         self.check()?;
         let database = self.server.database();
@@ -108,7 +100,7 @@ impl Bootstrap {
         );
         script.push_str(&self.fill(CLUSTER));
         script.push_str("COMMIT;\n");
-        // CREATE DATABASE knows no IF NOT EXISTS; psql's \gexec runs what the query returns.
+        // CREATE DATABASE has no IF NOT EXISTS. psql's \gexec runs the statement that the query returns.
         let _ = write!(
             script,
             "\nSELECT {} WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = {}) \\gexec\n\\connect {}\n",
@@ -122,10 +114,11 @@ impl Bootstrap {
         Ok(script)
     }
 
-    /// Does it, as the administrator of `admin`; the database in that URL does not matter.
+    /// Runs the bootstrap with the administrator's login in `admin`. The database in that URL does not
+    /// matter.
     ///
     /// # Errors
-    /// [`BootstrapError`]; what was done before stays, and running again goes on from there.
+    /// [`BootstrapError`]. The finished steps remain, and another run continues after them.
     pub async fn run(&self, admin: &DatabaseUrl) -> Result<(), BootstrapError> {
         self.check()?;
         let found = probe(admin).await?;
@@ -155,14 +148,15 @@ impl Bootstrap {
     async fn run_script(&self, url: &DatabaseUrl, script: &str) -> Result<(), BootstrapError> {
         let mut client = Connector::new(url, &[])?.connect().await?;
         let transaction = client.transaction().await.map_err(|error| refused(url, "BEGIN", error))?;
-        // Our own text, taken apart so that an error names its statement.
+        // The SQL is our own. It is split so that an error can name the statement that failed.
         for statement in script::statements(script)? {
             transaction.batch_execute(statement).await.map_err(|error| refused(url, statement, error))?;
         }
         transaction.commit().await.map_err(|error| refused(url, "COMMIT", error))
     }
 
-    /// Puts the names into a script, in psql's notation: `:"name"` is an identifier, `:'name'` a literal.
+    /// Inserts the names into a script. The notation is that of psql: `:"name"` is an identifier, `:'name'` a
+    /// literal.
     fn fill(&self, script: &str) -> String {
         let names = [
             ("database", self.server.database().to_owned()),
@@ -187,7 +181,8 @@ impl Bootstrap {
     }
 }
 
-/// A SCRAM-SHA-256 verifier, so that the password itself reaches no log of the server.
+/// Returns a SCRAM-SHA-256 verifier, so that the password itself never appears in a log of the PostgreSQL
+/// server.
 fn verifier(url: &DatabaseUrl) -> String {
     postgres_protocol::password::scram_sha_256(url.password().unwrap_or_default())
 }

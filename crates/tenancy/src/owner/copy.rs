@@ -1,58 +1,84 @@
-//! One business's data on the move: a consistent picture of a schema to read from, and a new schema to load into.
+//! Copies of a business's data: a consistent snapshot of a schema to read from, and a new schema to load
+//! into.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::connection::copy_stream::{CopyIn, CopyOut};
 use crate::connection::error::DbError;
-use crate::connection::transaction::{CopyIn, CopyOut, Session};
+use crate::connection::transaction::Transaction;
 use crate::failpoint;
-use crate::migration::files::{HISTORY, SHARED_HISTORY};
-use crate::names::tenant_names::{BusinessNumber, RoleName, SchemaName, TenantId, quote_identifier};
+use crate::migration::files::{HISTORY, Migrations, SHARED_HISTORY};
+use crate::names::database::{BusinessNumber, SchemaName};
+use crate::names::quoting::quote_identifier;
+use crate::names::tenant::TenantId;
 use crate::owner::lifecycle::LifecycleError;
-use crate::owner::provisioning::{AS_OWNER, NewTenant, ProvisionError, Provisioner};
+use crate::owner::provisioning::{AS_OWNER, OwnerDatabase, ProvisionError};
+use crate::registry::locks;
+use crate::registry::maintenance;
 use crate::registry::schema::{self, Schema, SchemaState};
-use crate::registry::tenant::{self, Tenant};
-use crate::scope::scope::{ScopedTx, SharedScope, SharedTx};
+use crate::registry::tenant::NewTenant;
+use crate::registry::tenant::{self};
+use crate::scope::opening::search_path;
+use crate::scope::tenant::Tenant;
+use crate::scope::transactions::{ScopedTx, SharedScope, SharedTx};
 
-/// A table and its columns, in the order in which a copy writes them.
+/// A table and its columns, in the order in which a copy writes the columns.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Table {
     pub name: String,
     pub columns: Vec<String>,
 }
 
-/// A business's data, and the `shared` schema, as they were at one moment.
+/// The data of a business and of the `shared` schema, at one moment.
 ///
-/// Reads in one REPEATABLE READ transaction that nothing waits for but migrations of this one schema.
+/// Reads in one REPEATABLE READ transaction. Only migrations of this schema must wait for this transaction.
 pub struct Snapshot {
     tx: SharedTx,
     schema: SchemaName,
     version: i32,
 }
 
-/// A new schema that is being filled; dropped, it never was.
+/// A new schema that is being filled. If this value is dropped, the schema is rolled back.
 pub struct Loading {
     tx: SharedTx,
-    schema: Schema,
+    target: Target,
 }
 
-/// The table that refuses to be emptied; it is empty in a fresh installation.
+/// The schema that is filled.
+enum Target {
+    /// A new schema, for a business or for none.
+    Business(Schema),
+    /// The `shared` schema of a fresh installation, at this version.
+    Shared(SchemaName, i32),
+}
+
+impl Target {
+    fn name(&self) -> &SchemaName {
+        match self {
+            Self::Business(schema) => &schema.name,
+            Self::Shared(name, _) => name,
+        }
+    }
+}
+
+/// The table that refuses deletes, and is empty in a fresh installation.
 const APPEND_ONLY: &str = "platform_audit";
 
 impl Snapshot {
-    /// The `shared` schema at the same moment.
+    /// Access to the `shared` schema at the same moment.
     pub fn shared(&self) -> &SharedTx {
         &self.tx
     }
 
-    /// The last migration that the schema has.
+    /// The version of the schema, which is that of its last migration.
     pub fn version(&self) -> i32 {
         self.version
     }
 
-    /// The tables, each after those that it refers to.
+    /// Lists the tables. Each table comes after the tables that it refers to.
     ///
     /// # Errors
     /// [`DbError`].
@@ -60,7 +86,7 @@ impl Snapshot {
         tables(&self.tx, &self.schema).await
     }
 
-    /// All rows of a table, in PostgreSQL's text format.
+    /// Reads all rows of a table, in PostgreSQL's text format.
     ///
     /// # Errors
     /// [`DbError`].
@@ -68,7 +94,7 @@ impl Snapshot {
         self.tx.copy_out(&copy(&self.schema, table, "TO STDOUT")).await
     }
 
-    /// The server's version, for people.
+    /// Returns the version of the PostgreSQL server, for display.
     ///
     /// # Errors
     /// [`DbError`].
@@ -79,39 +105,44 @@ impl Snapshot {
 }
 
 impl Loading {
-    /// The version at which the schema was made.
+    /// The version at which the schema was created.
     pub fn version(&self) -> i32 {
-        self.schema.version
+        match &self.target {
+            Target::Business(schema) => schema.version,
+            Target::Shared(_, version) => *version,
+        }
     }
 
-    /// The tables, each after those that it refers to.
+    /// Lists the tables. Each table comes after the tables that it refers to.
     ///
     /// # Errors
     /// [`DbError`].
     pub async fn tables(&self) -> Result<Vec<Table>, DbError> {
-        tables(&self.tx, &self.schema.name).await
+        tables(&self.tx, self.target.name()).await
     }
 
-    /// Rows for a table, in PostgreSQL's text format and in the order of `table.columns`.
+    /// Writes rows into a table. The rows must have PostgreSQL's text format and the order of
+    /// `table.columns`.
     ///
     /// # Errors
     /// [`DbError`].
     pub async fn copy_in(&self, table: &Table) -> Result<CopyIn<'_>, DbError> {
-        self.tx.copy_in(&copy(&self.schema.name, table, "FROM STDIN")).await
+        self.tx.copy_in(&copy(self.target.name(), table, "FROM STDIN")).await
     }
 
-    /// What was loaded, for comparing.
+    /// Reads the loaded rows of a table, for comparison.
     ///
     /// # Errors
     /// [`DbError`].
     pub async fn copy_out(&self, table: &Table) -> Result<CopyOut<'_>, DbError> {
-        self.tx.copy_out(&copy(&self.schema.name, table, "TO STDOUT")).await
+        self.tx.copy_out(&copy(self.target.name(), table, "TO STDOUT")).await
     }
 }
 
-impl Provisioner {
-    /// A consistent picture of a business and of the `shared` schema, and the business as it was at that moment; `None`
-    /// when there is no such business any more. Waits for a migration of the business to end.
+impl OwnerDatabase {
+    /// Opens a snapshot of a business and of the `shared` schema. Also returns the business as it was at that
+    /// moment. Returns `None` when the business no longer exists. Waits for a running migration of the
+    /// business to end.
     ///
     /// # Errors
     /// [`DbError`].
@@ -119,11 +150,12 @@ impl Provisioner {
         let find = async |tx: &SharedTx| tenant::find_by_id(tx, id).await;
         let Some(mut expected) = self.write_shared(find).await? else { return Ok(None) };
         loop {
-            let session = self.owner.begin_snapshot().await?;
+            let transaction = self.owner.begin_snapshot().await?;
             let history = format!("{}.{HISTORY}", expected.schema.quoted());
-            let locked = session.batch(&keep_migrations_out(&history)).await;
-            let tx = SharedTx::over(session, &SharedScope::Platform);
-            // Until the lock was taken, a restore may have given the business another schema, and this one be gone.
+            let locked = transaction.batch(&keep_migrations_out(&history)).await;
+            let tx = SharedTx::over(transaction, &SharedScope::Platform);
+            // Before the lock was taken, a restore may have given the business another schema, and the old
+            // schema may have been dropped.
             let now = if locked.is_ok() { find(&tx).await? } else { self.write_shared(find).await? };
             let Some(now) = now else { return Ok(None) };
             if now.number == expected.number {
@@ -135,43 +167,59 @@ impl Provisioner {
         }
     }
 
-    /// A consistent picture of the `shared` schema alone.
+    /// Opens a snapshot of the `shared` schema alone.
     ///
     /// # Errors
     /// [`DbError`].
     pub async fn snapshot_shared(&self) -> Result<Snapshot, DbError> {
         const VERSION: &str = "SELECT max(version) AS version FROM shared.shared_migrations";
-        let session = self.owner.begin_snapshot().await?;
-        session.batch(&keep_migrations_out(&format!("shared.{SHARED_HISTORY}"))).await?;
-        let version = session.query_one(VERSION, &[]).await?.try_get("version")?;
-        let tx = SharedTx::over(session, &SharedScope::Platform);
+        let transaction = self.owner.begin_snapshot().await?;
+        transaction.batch(&keep_migrations_out(&format!("shared.{SHARED_HISTORY}"))).await?;
+        let version = transaction.query_one(VERSION, &[]).await?.try_get("version")?;
+        let tx = SharedTx::over(transaction, &SharedScope::Platform);
         Ok(Snapshot { tx, schema: SchemaName::shared(), version })
     }
 
-    /// An empty schema at `version`, to be filled for a business that is not there yet, or for nobody.
+    /// Creates an empty schema at `version` that belongs to no business, to be filled.
     ///
     /// # Errors
-    /// [`ProvisionError`], with the slug when it is taken.
-    pub async fn begin_loading(
-        &self,
-        version: i32,
-        new: Option<&NewTenant>,
-    ) -> Result<(Loading, Option<Arc<Tenant>>), ProvisionError> {
-        let session = self.owner.begin_patient().await?;
+    /// [`ProvisionError`].
+    pub async fn begin_loading(&self, version: i32) -> Result<Loading, ProvisionError> {
+        let transaction = self.owner.begin_patient().await?;
         let migrations = self.tenant.up_to(version);
-        let state = if new.is_some() { SchemaState::Live } else { SchemaState::Spare };
-        let schema = schema::insert(&session, &self.installed, state, &migrations).await?;
-        let tenant = match new {
-            Some(new) => Some(Arc::new(self.insert_row(&session, new, &schema).await?)),
-            None => None,
-        };
-        self.build_schema(&session, &schema, &migrations).await?;
-        session.batch(AS_OWNER).await?;
-        let tx = SharedTx::over(session, &SharedScope::Platform);
-        Ok((Loading { tx, schema }, tenant))
+        let schema = schema::insert(&transaction, &self.installed, SchemaState::Spare, &migrations).await?;
+        self.build_to_load(transaction, schema, &migrations).await
     }
 
-    /// Whether the `shared` schema holds nothing but what its migrations put there.
+    /// Creates an empty schema at `version`, to be filled, and the new business that it belongs to.
+    ///
+    /// # Errors
+    /// [`ProvisionError`]; [`ProvisionError::SlugTaken`] when the slug is taken.
+    pub async fn begin_loading_for(
+        &self,
+        version: i32,
+        new: &NewTenant,
+    ) -> Result<(Loading, Arc<Tenant>), ProvisionError> {
+        let transaction = self.owner.begin_patient().await?;
+        let migrations = self.tenant.up_to(version);
+        let schema = schema::insert(&transaction, &self.installed, SchemaState::Live, &migrations).await?;
+        let tenant = Arc::new(self.insert_row(&transaction, new, &schema).await?);
+        Ok((self.build_to_load(transaction, schema, &migrations).await?, tenant))
+    }
+
+    async fn build_to_load(
+        &self,
+        transaction: Transaction,
+        schema: Schema,
+        migrations: &Migrations,
+    ) -> Result<Loading, ProvisionError> {
+        self.build_schema(&transaction, &schema, migrations).await?;
+        transaction.batch(AS_OWNER).await?;
+        let tx = SharedTx::over(transaction, &SharedScope::Platform);
+        Ok(Loading { tx, target: Target::Business(schema) })
+    }
+
+    /// Whether the `shared` schema contains only the rows that its migrations inserted.
     ///
     /// # Errors
     /// [`DbError`].
@@ -179,23 +227,24 @@ impl Provisioner {
         is_fresh(&self.owner.begin_unscoped().await?).await
     }
 
-    /// The `shared` schema of a fresh installation, emptied of what its migrations put there; `None` when it is in use.
-    /// Spare schemas go: what is loaded may know businesses by their numbers.
+    /// Deletes the rows that migrations inserted into the `shared` schema of a fresh installation, so that it
+    /// can be filled. Returns `None` when the installation is in use. Also drops all spare schemas, because
+    /// their numbers may belong to businesses in the loaded data.
     ///
     /// # Errors
     /// [`DbError`].
     pub async fn begin_loading_shared(&self) -> Result<Option<Loading>, DbError> {
         const SPARES: &str = "SELECT number, name, role_name, version FROM shared.schemas";
-        let session = self.owner.begin_patient().await?;
-        // Nobody fills the pool meanwhile.
-        schema::lock(&session, schema::SPARES_LOCK).await?;
-        let tx = SharedTx::over(session, &SharedScope::Platform);
+        let transaction = self.owner.begin_patient().await?;
+        // The lock prevents other processes from adding spare schemas.
+        locks::lock(&transaction, locks::SPARES_LOCK).await?;
+        let tx = SharedTx::over(transaction, &SharedScope::Platform);
         if !is_fresh(&tx).await? {
             return Ok(None);
         }
-        for row in tx.query(SPARES, &[]).await? {
-            let spare = Schema::from_row(&row)?;
-            // One schema to a transaction, for a transaction holds a lock on each table that it drops.
+        for spare in tx.rows::<Schema>(SPARES, &[]).await? {
+            // Each schema is dropped in its own transaction, because a transaction holds a lock on each table
+            // that it drops.
             let dropping = self.owner.begin_unscoped().await?;
             schema::drop_schema(&dropping, &spare.name, spare.number).await?;
             dropping.commit().await?;
@@ -204,32 +253,33 @@ impl Provisioner {
         for table in tables(&tx, &schema).await?.iter().rev().filter(|table| table.name != APPEND_ONLY) {
             tx.batch(&format!("DELETE FROM {}.{}", schema.quoted(), quote_identifier(&table.name))).await?;
         }
-        let version = self.shared.latest();
-        let (number, role) = (BusinessNumber::from_sequence(0), RoleName::from_registry(String::new()));
-        Ok(Some(Loading { tx, schema: Schema { number, name: schema, role, version } }))
+        Ok(Some(Loading { tx, target: Target::Shared(schema, self.shared.latest()) }))
     }
 
-    /// Brings what was loaded to the newest version, tells the planner about it, and makes its role. What follows has to
-    /// be short.
+    /// Migrates the loaded schema to the newest version, updates the planner's statistics, and creates the
+    /// schema's role. The caller must commit soon afterwards, because other new roles may wait until then.
     ///
     /// # Errors
     /// [`ProvisionError`].
     pub async fn finish_loading(&self, loading: &Loading) -> Result<(), ProvisionError> {
-        loading.tx.batch(&schema::search_path(&loading.schema.name)).await?;
+        // The `shared` schema is loaded at its newest version, and has no role of its own.
+        let Target::Business(schema) = &loading.target else { return Ok(()) };
+        loading.tx.batch(&search_path(&schema.name)).await?;
         self.tenant.run(&loading.tx).await?;
         for table in loading.tables().await? {
             loading.tx.batch(&format!("ANALYZE {}", quote_identifier(&table.name))).await?;
         }
         loading.tx.batch(AS_OWNER).await?;
-        schema::record_version(&loading.tx, loading.schema.number, &self.tenant).await?;
-        schema::admit_role(&loading.tx, &loading.schema).await?;
+        schema::record_version(&loading.tx, schema.number, &self.tenant).await?;
+        schema::admit_role(&loading.tx, schema).await?;
         Ok(())
     }
 
-    /// Keeps what was loaded for a new business, once `register` has written what else the `shared` schema has to know.
+    /// Commits the loaded schema of a new business, after `register` has written the other rows that the
+    /// `shared` schema needs.
     ///
     /// # Errors
-    /// What `register` returns; nothing stays then.
+    /// The error of `register`, and [`DbError`] when the commit fails. Nothing remains then.
     pub async fn keep_loaded<T, E>(
         &self,
         loading: Loading,
@@ -239,14 +289,15 @@ impl Provisioner {
         E: std::error::Error + From<DbError>,
     {
         let done = register(&loading.tx).await?;
-        loading.tx.into_session().commit().await?;
+        loading.tx.into_transaction().commit().await?;
         Ok(done)
     }
 
-    /// Gives what was loaded to the business in place of its own schema, which is set aside, and opens it again.
+    /// Gives the loaded schema to the business, sets aside the earlier schema of the business, and opens the
+    /// business again.
     ///
     /// # Errors
-    /// What `register` returns; nothing has changed then.
+    /// The error of `register`, and [`DbError`] when a query fails. Nothing has changed then.
     pub async fn replace_by_loaded<E>(
         &self,
         loading: Loading,
@@ -259,31 +310,36 @@ impl Provisioner {
         const EXISTS: &str = "SELECT to_regnamespace($1) IS NOT NULL AS there";
         const FORGET: &str = "DELETE FROM shared.schemas WHERE number = $1";
         let (tx, tenant) = (&loading.tx, &maintenance.tenant);
-        schema::point_tenant(tx, tenant.id, loading.schema.number).await?;
+        if let Target::Business(schema) = &loading.target {
+            schema::point_tenant(tx, tenant.id, schema.number).await?;
+        }
         let row = tx.query_one(EXISTS, &[&tenant.schema.as_str()]).await?;
         if row.try_get("there").map_err(DbError::from)? {
             schema::set_aside(tx, tenant).await?;
         } else {
-            // The `shared` schema came out of a backup of its own: the business has had no schema since.
+            // The `shared` schema was restored from its own backup. The business has had no schema since
+            // then.
             tx.execute(FORGET, &[&tenant.number.get()]).await?;
         }
         register(tx).await?;
         failpoint::reach("before_replacing");
-        loading.tx.into_session().commit().await?;
+        loading.tx.into_transaction().commit().await?;
         Ok(())
     }
 
-    /// Holds the business's lock, so that nothing comes between, and closes the business for as long as the guard lives.
+    /// Takes the business's lock, so that no other process works on the business, and closes the business
+    /// until the guard is ended.
     ///
     /// # Errors
     /// [`LifecycleError`].
     pub async fn begin_maintenance(&self, id: TenantId) -> Result<Maintenance<'_>, LifecycleError> {
-        let close = async |tx: &SharedTx| schema::begin_maintenance(tx, id).await;
+        let close = async |tx: &SharedTx| maintenance::begin_maintenance(tx, id).await;
         let (tenant, lock) = self.hold(id, close).await?;
-        Ok(Maintenance { provisioner: self, tenant, _lock: lock })
+        Ok(Maintenance { owner_database: self, tenant, _lock: lock })
     }
 
-    /// Opens businesses whose maintenance was cut off: their status says so, and nobody holds their lock.
+    /// Opens businesses whose maintenance was interrupted: they have a status of maintenance, but no process
+    /// holds their lock. Returns the number of these businesses.
     ///
     /// # Errors
     /// [`DbError`].
@@ -294,55 +350,55 @@ impl Provisioner {
         let rows = self.write_shared(async |tx| tx.query(IN_MAINTENANCE, &[]).await).await?;
         let mut ended = 0;
         for row in rows {
-            let number = BusinessNumber::from_sequence(row.try_get("number")?);
-            let session = self.owner.begin_unscoped().await?;
-            if schema::try_lock(&session, schema::lock_key(number)).await? {
-                let tenant = TenantId::from_uuid(row.try_get("id")?);
-                let tx = SharedTx::over(session, &SharedScope::Platform);
-                ended += usize::from(schema::end_maintenance(&tx, tenant).await?);
-                tx.into_session().commit().await?;
+            let number: BusinessNumber = row.try_get("number")?;
+            let transaction = self.owner.begin_unscoped().await?;
+            if locks::try_lock(&transaction, locks::lock_key(number)).await? {
+                let tenant = row.try_get("id")?;
+                let tx = SharedTx::over(transaction, &SharedScope::Platform);
+                ended += usize::from(maintenance::end_maintenance(&tx, tenant).await?);
+                tx.into_transaction().commit().await?;
             }
         }
         Ok(ended)
     }
 }
 
-/// A business that is closed while something is done to its schema. End it with [`Maintenance::end`]; when the process
-/// dies instead, [`Provisioner::end_abandoned_maintenance`] opens the business again.
+/// A business that is closed while its schema is changed. The caller must call [`Maintenance::end`]. If the
+/// process dies before that, [`OwnerDatabase::end_abandoned_maintenance`] opens the business again.
 pub struct Maintenance<'a> {
-    provisioner: &'a Provisioner,
-    /// As it was when the lock had been taken.
+    owner_database: &'a OwnerDatabase,
+    /// The business as it was when the lock was taken.
     tenant: Arc<Tenant>,
-    /// Keeps the business's advisory lock.
-    _lock: Session,
+    /// Holds the business's advisory lock.
+    _lock: Transaction,
 }
 
 impl Maintenance<'_> {
-    /// The business that is closed.
+    /// Returns the closed business.
     pub fn tenant(&self) -> &Tenant {
         &self.tenant
     }
 
-    /// Opens the business again, as it was before.
+    /// Opens the business again, with its earlier status.
     ///
     /// # Errors
     /// [`DbError`].
     pub async fn end(self) -> Result<(), DbError> {
-        self.provisioner
-            .write_shared(async |tx| schema::end_maintenance(tx, self.tenant.id).await.map(drop))
+        self.owner_database
+            .write_shared(async |tx| maintenance::end_maintenance(tx, self.tenant.id).await.map(drop))
             .await
     }
 }
 
-async fn is_fresh(session: &Session) -> Result<bool, DbError> {
+async fn is_fresh(transaction: &Transaction) -> Result<bool, DbError> {
     const IS_FRESH: &str = "
         SELECT NOT EXISTS (SELECT FROM shared.tenants) AND NOT EXISTS (SELECT FROM shared.users)
                AND NOT EXISTS (SELECT FROM shared.platform_audit) AS fresh";
-    Ok(session.query_one(IS_FRESH, &[]).await?.try_get("fresh")?)
+    Ok(transaction.query_one(IS_FRESH, &[]).await?.try_get("fresh")?)
 }
 
-/// Waits for a migration to end, and lets none begin. The lock takes no snapshot of the data yet, as a query would: what
-/// is read afterwards is what the migration left.
+/// Returns the statements that wait for a running migration to end, and prevent a new one. LOCK TABLE takes
+/// no snapshot of the data, unlike a query. Later reads therefore see the result of the migration.
 fn keep_migrations_out(history: &str) -> String {
     format!("SET LOCAL lock_timeout = '60s'; LOCK TABLE {history} IN SHARE MODE")
 }
@@ -352,8 +408,9 @@ fn copy(schema: &SchemaName, table: &Table, direction: &str) -> String {
     format!("COPY {}.{} ({}) {direction}", schema.quoted(), quote_identifier(&table.name), columns.join(", "))
 }
 
-/// The tables of a schema but the history of its migrations, each after those that it refers to.
-async fn tables(session: &Session, schema: &SchemaName) -> Result<Vec<Table>, DbError> {
+/// Lists the tables of a schema, except the history of its migrations. Each table comes after the tables that
+/// it refers to.
+async fn tables(transaction: &Transaction, schema: &SchemaName) -> Result<Vec<Table>, DbError> {
     const TABLES: &str = "
         SELECT c.relname::text AS name,
                (SELECT array_agg(a.attname::text ORDER BY a.attnum) FROM pg_attribute a
@@ -361,13 +418,14 @@ async fn tables(session: &Session, schema: &SchemaName) -> Result<Vec<Table>, Db
                ARRAY(SELECT r.relname::text FROM pg_constraint k JOIN pg_class r ON r.oid = k.confrelid
                       WHERE k.conrelid = c.oid AND k.contype = 'f' AND k.confrelid <> c.oid) AS refers_to
           FROM pg_namespace n
-          -- pg_class has no index by schema; what stands in one depends on it, and that has.
+          -- pg_class has no index on the schema. pg_depend has an index, and each object depends on its
+          -- schema.
           JOIN pg_depend d ON d.refclassid = 'pg_namespace'::regclass AND d.refobjid = n.oid
                           AND d.classid = 'pg_class'::regclass
           JOIN pg_class c ON c.oid = d.objid
          WHERE n.nspname = $1 AND c.relkind IN ('r', 'p')
          ORDER BY c.relname";
-    let rows = session.query(TABLES, &[&schema.as_str()]).await?;
+    let rows = transaction.query(TABLES, &[&schema.as_str()]).await?;
     let mut waiting: Vec<(Table, Vec<String>)> = Vec::new();
     for row in &rows {
         let name: String = row.try_get("name")?;
@@ -383,7 +441,8 @@ async fn tables(session: &Session, schema: &SchemaName) -> Result<Vec<Table>, Db
         let (ready, later): (Vec<_>, Vec<_>) = waiting
             .into_iter()
             .partition(|(_, refers_to)| refers_to.iter().all(|name| placed.contains(name)));
-        // Migrations are checked for cycles of foreign keys; without this a cycle would loop for ever.
+        // A check of the migrations refuses cycles of foreign keys. Without this line, a cycle would cause an
+        // endless loop.
         let (ready, later) = if ready.is_empty() { (later, Vec::new()) } else { (ready, later) };
         placed.extend(ready.iter().map(|(table, _)| table.name.clone()));
         ordered.extend(ready.into_iter().map(|(table, _)| table));

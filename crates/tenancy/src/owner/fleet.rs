@@ -1,13 +1,17 @@
-//! Migrating all schemas: who is behind, a run over them, and where things stand.
+//! The fleet is all schemas. This module lists the schemas that are behind, migrates them, and reports the
+//! status of the fleet.
 //!
-//! The registry keeps each schema's version and how its last migration went, so "who is behind" is one query, whatever
-//! the number of businesses. Each schema is migrated in a transaction of its own, under an advisory lock of its own:
-//! a run that is killed leaves each schema as it was or done, and two runs at once share the work.
+//! The registry stores each schema's version and the result of its last migration. One query therefore lists
+//! the schemas that are behind, for any number of businesses. Each schema is migrated in its own transaction,
+//! under its own advisory lock. After a run is killed, each schema is either unchanged or fully migrated. Two
+//! runs at the same time share the work.
 
+use const_format::concatcp;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use futures_util::StreamExt;
 use futures_util::stream;
 use serde::Serialize;
@@ -15,25 +19,30 @@ use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 
 use crate::connection::error::{DbError, chain, may_succeed_again, root_sqlstate};
-use crate::connection::transaction::Session;
+use crate::connection::row::{Cells, FromRow, read_row};
+use crate::connection::transaction::Transaction;
 use crate::failpoint;
 use crate::migration::files::HISTORY;
-use crate::names::tenant_names::{BusinessNumber, SchemaName, TenantSlug};
-use crate::owner::provisioning::{ProvisionError, Provisioner};
-use crate::registry::schema::{self, Failure, SHARED_LOCK, is_our_lock, search_path};
+use crate::names::database::{BusinessNumber, SchemaName};
+use crate::names::tenant::TenantSlug;
+use crate::owner::provisioning::{OwnerDatabase, ProvisionError};
+use crate::registry::locks;
+use crate::registry::locks::{IS_OUR_LOCK, SHARED_LOCK};
+use crate::registry::schema::{self, Failure};
+use crate::scope::opening::search_path;
 
-/// What to migrate, and when to give up.
+/// The schemas to migrate, and the limits of a run.
 #[derive(Debug, Clone)]
 pub struct RunOptions {
-    /// Schemas migrated at the same time.
+    /// Number of schemas to migrate at the same time.
     pub jobs: NonZeroUsize,
-    /// These businesses alone; empty for all, spare schemas among them.
+    /// Only these businesses. If empty, all businesses and all spare schemas.
     pub tenants: Vec<TenantSlug>,
     /// Only schemas whose last migration failed.
     pub since_failed: bool,
-    /// So many schemas go first, and the others only when all of them succeeded.
+    /// Number of schemas to migrate first. The others are migrated only if all of these succeed.
     pub canary: usize,
-    /// After more failures than this no further schema is begun.
+    /// After more failures than this, the run starts no further schema.
     pub max_failures: Option<usize>,
 }
 
@@ -53,11 +62,11 @@ impl Default for RunOptions {
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Behind {
-    /// Whose it is; a spare schema is nobody's.
+    /// The business that uses the schema. `None` for a spare schema.
     pub business: Option<TenantSlug>,
     pub schema: SchemaName,
     pub version: i32,
-    /// How the last migration went, if it did not succeed.
+    /// The failure of the last migration, if it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
     #[serde(skip)]
@@ -65,29 +74,39 @@ pub struct Behind {
 }
 
 impl Behind {
-    /// The business's slug, or the schema's name.
+    /// Returns the business's slug. For a spare schema, returns the schema's name.
     pub fn label(&self) -> &str {
         self.business.as_ref().map_or(self.schema.as_str(), TenantSlug::as_str)
     }
+}
 
-    fn from_row(row: &Row) -> Result<Self, DbError> {
-        Ok(Self {
-            business: row.try_get::<_, Option<String>>("slug")?.map(TenantSlug::from_registry),
-            schema: SchemaName::from_registry(row.try_get("name")?),
-            version: row.try_get("version")?,
-            failure: Failure::from_row(row)?,
-            number: BusinessNumber::from_sequence(row.try_get("number")?),
-        })
+impl FromRow for Behind {
+    const COLUMNS: &'static [&'static str] =
+        &["slug", "name", "version", "number", "failure", "failed_version", "attempts", "failed_at"];
+
+    fn from_cells(cells: &mut Cells<'_>) -> Result<Self, tokio_postgres::Error> {
+        let (business, schema, version, number) =
+            (cells.read()?, cells.read()?, cells.read()?, cells.read()?);
+        let reason: Option<String> = cells.read()?;
+        let (failed_version, attempts): (Option<i32>, i32) = (cells.read()?, cells.read()?);
+        let failed_at: Option<DateTime<Utc>> = cells.read()?;
+        let failure = reason.zip(failed_at).map(|(reason, failed_at)| Failure {
+            reason,
+            version: failed_version.unwrap_or_default(),
+            attempts,
+            failed_at,
+        });
+        Ok(Self { business, schema, version, failure, number })
     }
 }
 
-/// What a run would do.
+/// The schemas that a run would migrate.
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Plan {
-    /// Whether the `shared` schema has to be migrated; it goes first.
+    /// Whether the `shared` schema must be migrated, which happens before all others.
     pub shared: bool,
-    /// In the order in which they would be begun: businesses before spare schemas.
+    /// In the order of the run: businesses before spare schemas.
     pub behind: Vec<Behind>,
 }
 
@@ -97,32 +116,34 @@ impl Plan {
     }
 }
 
-/// One schema is done with.
+/// The result of one schema, while a run is in progress.
 #[derive(Debug)]
 pub struct Progress<'a> {
     pub schema: &'a Behind,
     pub outcome: &'a Outcome,
-    /// Schemas done with so far, this one among them, of how many.
+    /// Number of schemas finished so far, including this one.
     pub done: usize,
+    /// Number of schemas in the run.
     pub total: usize,
     pub duration: Duration,
 }
 
-/// How migrating one schema ended.
+/// The result of one schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     Migrated {
         to: i32,
     },
-    /// Another run did it, or is at it; the text says who.
+    /// The schema was migrated by another run, is being migrated by another run, or no longer exists. The
+    /// text names the case.
     Elsewhere(String),
-    /// The reason. It is in the registry too.
+    /// The reason, which the registry also stores.
     Failed(String),
-    /// Not begun, because too much had failed before.
+    /// Not started, because too many others had failed.
     Left,
 }
 
-/// What a run did.
+/// The result of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
@@ -131,11 +152,11 @@ pub struct Report {
     pub migrated: usize,
     pub elsewhere: usize,
     pub failed: usize,
-    /// Not begun, because a canary or too many others had failed.
+    /// Not started, because a canary or too many others had failed.
     pub left: usize,
 }
 
-/// Where the fleet stands.
+/// The status of the fleet.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
@@ -158,35 +179,39 @@ impl Status {
     }
 }
 
-/// How many schemas have a version.
+/// The number of schemas at one version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct VersionStatus {
     pub version: i32,
     pub businesses: i64,
     pub spare: i64,
-    /// Of both, those whose last migration failed.
+    /// The businesses and spare schemas whose last migration failed.
     pub failed: i64,
-    /// Of both, those that are being migrated at this moment.
+    /// The businesses and spare schemas that are being migrated at this moment.
     pub running: i64,
 }
 
-/// A schema that is being worked on at this moment.
+crate::from_row!(VersionStatus { version, businesses, spare, failed, running });
+
+/// A schema whose lock is held at this moment.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Running {
     pub business: Option<TenantSlug>,
     pub schema: SchemaName,
-    /// Who: the program, its host and process, as it told PostgreSQL.
+    /// The process that holds the lock: its `application_name`, which names program, host and process, and
+    /// its backend.
     pub by: String,
 }
 
-/// While it waits for a table, everybody who comes after it waits too: not long, but often.
+/// A migration that waits for a table lock blocks every later query on that table. It therefore waits briefly
+/// and retries often.
 const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '500ms'";
 const ATTEMPTS: u32 = 8;
 
-impl Provisioner {
-    /// What a run with these options would do. One query.
+impl OwnerDatabase {
+    /// Returns the schemas that a run with these options would migrate. Needs one query.
     ///
     /// # Errors
     /// [`DbError`].
@@ -204,14 +229,14 @@ impl Provisioner {
                             AND (t.slug = ANY ($2) OR cardinality($2) = 0)
                             AND (s.failure IS NOT NULL OR NOT $3)) AS behind ON true
              ORDER BY behind.state, behind.number";
-        let session = self.owner.begin_unscoped().await?;
+        let transaction = self.owner.begin_unscoped().await?;
         let slugs: Vec<&str> = options.tenants.iter().map(TenantSlug::as_str).collect();
-        let rows = match session.query(BEHIND, &[&self.tenant.latest(), &slugs, &options.since_failed]).await
-        {
-            // Not even the registry is there, or it is older than the one that the query knows.
-            Err(error) if is_undefined(&error) => return Ok(Plan { shared: true, behind: Vec::new() }),
-            other => other?,
-        };
+        let rows =
+            match transaction.query(BEHIND, &[&self.tenant.latest(), &slugs, &options.since_failed]).await {
+                // The registry does not exist yet, or is older than this query expects.
+                Err(error) if is_undefined(&error) => return Ok(Plan { shared: true, behind: Vec::new() }),
+                other => other?,
+            };
         let mut plan = Plan::default();
         for row in &rows {
             let versions: Option<Vec<i32>> = row.try_get("versions")?;
@@ -220,19 +245,20 @@ impl Provisioner {
                 versions.unwrap_or_default().into_iter().zip(checksums.unwrap_or_default()).collect();
             plan.shared = !self.shared.is_complete(&history);
             if row.try_get::<_, Option<i64>>("number")?.is_some() {
-                plan.behind.push(Behind::from_row(row)?);
+                plan.behind.push(read_row(row)?);
             }
         }
         Ok(plan)
     }
 
-    /// Brings the `shared` schema and then all others to the newest version, and goes on past those that fail.
+    /// Migrates the `shared` schema and then all others to the newest version. Continues after a schema
+    /// fails.
     ///
-    /// `tell` hears of each schema as it is done with. A run that has nothing to do is one query.
+    /// `tell` is called after each schema. A run that has nothing to do needs one query.
     ///
     /// # Errors
-    /// [`ProvisionError`] when the `shared` schema cannot be migrated or the registry cannot be read; what failed in
-    /// one schema is in the report.
+    /// [`ProvisionError`] when the `shared` schema cannot be migrated or the registry cannot be read. A
+    /// failure of any other schema is counted in the report.
     pub async fn migrate_fleet(
         &self,
         options: &RunOptions,
@@ -244,7 +270,7 @@ impl Provisioner {
             report.shared = self.migrate_shared().await?;
             plan = self.plan(options).await?;
         }
-        let run = Run { provisioner: self, tell, done: AtomicUsize::new(0), total: plan.behind.len() };
+        let run = Run { owner_database: self, tell, done: AtomicUsize::new(0), total: plan.behind.len() };
         let (canaries, others) = plan.behind.split_at(options.canary.min(plan.behind.len()));
         run.migrate(canaries, options.jobs, Some(0), &mut report).await;
         if report.failed == 0 {
@@ -255,10 +281,10 @@ impl Provisioner {
         Ok(report)
     }
 
-    /// Brings the `shared` schema to its newest version; returns the versions applied.
+    /// Migrates the `shared` schema to its newest version. Returns the versions that were applied.
     ///
     /// # Errors
-    /// [`ProvisionError`]; nothing of a failed run stays.
+    /// [`ProvisionError`]. A failed run changes nothing.
     pub async fn migrate_shared(&self) -> Result<Vec<i32>, ProvisionError> {
         let mut attempt = 0;
         loop {
@@ -271,23 +297,24 @@ impl Provisioner {
     }
 
     async fn attempt_shared(&self) -> Result<Vec<i32>, ProvisionError> {
-        let session = self.owner.begin_unscoped().await?;
-        // Two runs at once: the second waits, however long, and then finds nothing to do.
-        session.batch("SET LOCAL lock_timeout = 0").await?;
-        schema::lock(&session, SHARED_LOCK).await?;
-        // A table of `shared` that a backup is reading: every sign-in would queue behind a wait for it.
-        session.batch(LOCK_TIMEOUT).await?;
-        let applied = self.shared.run(&session).await?;
-        session.commit().await?;
+        let transaction = self.owner.begin_unscoped().await?;
+        // If two runs start at the same time, the second waits without a limit and then finds nothing to do.
+        transaction.batch("SET LOCAL lock_timeout = 0").await?;
+        locks::lock(&transaction, SHARED_LOCK).await?;
+        // A backup may be reading a table of `shared`. While a migration waits for that table, every sign-in
+        // waits behind the migration, so the wait must be short.
+        transaction.batch(LOCK_TIMEOUT).await?;
+        let applied = self.shared.run(&transaction).await?;
+        transaction.commit().await?;
         Ok(applied)
     }
 
-    /// Where the fleet stands.
+    /// Returns the status of the fleet.
     ///
     /// # Errors
     /// [`DbError`].
     pub async fn fleet_status(&self) -> Result<Status, DbError> {
-        const VERSIONS: &str = concat!(
+        const VERSIONS: &str = concatcp!(
             "
             SELECT s.version,
                    count(*) FILTER (WHERE s.state = 'live') AS businesses,
@@ -295,7 +322,7 @@ impl Provisioner {
                    count(*) FILTER (WHERE s.failure IS NOT NULL) AS failed,
                    count(*) FILTER (WHERE EXISTS (
                        SELECT FROM pg_locks l WHERE l.objid = s.number::oid AND ",
-            is_our_lock!(),
+            IS_OUR_LOCK,
             ")) AS running
               FROM shared.schemas s
              WHERE s.state IN ('live', 'spare')
@@ -308,7 +335,7 @@ impl Provisioner {
               LEFT JOIN shared.tenants t ON t.number = s.number
              WHERE s.failure IS NOT NULL AND s.state IN ('live', 'spare')
              ORDER BY s.number";
-        const RUNNING: &str = concat!(
+        const RUNNING: &str = concatcp!(
             "
             SELECT t.slug, s.name, a.pid, a.application_name
               FROM pg_locks l
@@ -316,38 +343,27 @@ impl Provisioner {
               LEFT JOIN shared.tenants t ON t.number = s.number
               LEFT JOIN pg_stat_activity a ON a.pid = l.pid
              WHERE ",
-            is_our_lock!(),
+            IS_OUR_LOCK,
             "
              ORDER BY s.number"
         );
         const SHARED: &str = "SELECT coalesce(max(version), 0) AS version FROM shared.shared_migrations";
-        let session = self.owner.begin_unscoped().await?;
-        let versions = session.query(VERSIONS, &[]).await?;
-        let failed = session.query(FAILED, &[]).await?;
-        let running = session.query(RUNNING, &[]).await?;
+        let transaction = self.owner.begin_unscoped().await?;
+        let versions = transaction.rows(VERSIONS, &[]).await?;
+        let failed = transaction.rows(FAILED, &[]).await?;
+        let running = transaction.query(RUNNING, &[]).await?;
         Ok(Status {
             latest: self.tenant.latest(),
-            shared_version: session.query_one(SHARED, &[]).await?.try_get("version")?,
+            shared_version: transaction.value(SHARED, &[]).await?,
             shared_latest: self.shared.latest(),
-            versions: versions
-                .iter()
-                .map(|row| {
-                    Ok(VersionStatus {
-                        version: row.try_get("version")?,
-                        businesses: row.try_get("businesses")?,
-                        spare: row.try_get("spare")?,
-                        failed: row.try_get("failed")?,
-                        running: row.try_get("running")?,
-                    })
-                })
-                .collect::<Result<_, DbError>>()?,
-            failed: failed.iter().map(Behind::from_row).collect::<Result<_, _>>()?,
+            versions,
+            failed,
             running: running
                 .iter()
                 .map(|row| {
                     Ok(Running {
-                        business: row.try_get::<_, Option<String>>("slug")?.map(TenantSlug::from_registry),
-                        schema: SchemaName::from_registry(row.try_get("name")?),
+                        business: row.try_get("slug")?,
+                        schema: row.try_get("name")?,
                         by: holder(row)?,
                     })
                 })
@@ -358,7 +374,7 @@ impl Provisioner {
 
 /// One run over the fleet.
 struct Run<'a, Tell> {
-    provisioner: &'a Provisioner,
+    owner_database: &'a OwnerDatabase,
     tell: Tell,
     done: AtomicUsize,
     total: usize,
@@ -405,7 +421,7 @@ impl<Tell: Fn(Progress<'_>)> Run<'_, Tell> {
         outcome
     }
 
-    /// Migrates one schema, waits for its tables again and again, and records a failure.
+    /// Migrates one schema. Retries while a table is in use, and records a failure.
     async fn migrate_one(&self, schema: &Behind) -> Outcome {
         let mut attempt = 0;
         let error = loop {
@@ -427,33 +443,35 @@ impl<Tell: Fn(Progress<'_>)> Run<'_, Tell> {
     }
 
     async fn attempt(&self, behind: &Behind) -> Result<Outcome, ProvisionError> {
-        let session = self.provisioner.owner.begin_unscoped().await?;
-        if !schema::try_lock(&session, schema::lock_key(behind.number)).await? {
-            return Ok(Outcome::Elsewhere(who_holds(&session, behind.number).await?));
+        let transaction = self.owner_database.owner.begin_unscoped().await?;
+        if !locks::try_lock(&transaction, locks::lock_key(behind.number)).await? {
+            return Ok(Outcome::Elsewhere(who_holds(&transaction, behind.number).await?));
         }
-        match schema::lock_version(&session, behind.number).await? {
-            None => Ok(Outcome::Elsewhere("dropped meanwhile".to_owned())),
-            Some(version) if version >= self.provisioner.tenant.latest() => {
+        match schema::lock_version(&transaction, behind.number).await? {
+            None => Ok(Outcome::Elsewhere("the schema no longer exists".to_owned())),
+            Some(version) if version >= self.owner_database.tenant.latest() => {
                 Ok(Outcome::Elsewhere("migrated by another run".to_owned()))
             }
             Some(_) => {
-                let migrations = &self.provisioner.tenant;
-                session.batch(&format!("{LOCK_TIMEOUT}; {}", search_path(&behind.schema))).await?;
-                // A backup holds the history while it reads: wait for it before any table is locked.
-                session.batch(&format!("LOCK TABLE {HISTORY} IN SHARE ROW EXCLUSIVE MODE")).await?;
-                migrations.run(&session).await?;
-                schema::record_version(&session, behind.number, migrations).await?;
+                let migrations = &self.owner_database.tenant;
+                transaction.batch(&format!("{LOCK_TIMEOUT}; {}", search_path(&behind.schema))).await?;
+                // A backup locks the history while it reads. Wait for the backup before any other table is
+                // locked.
+                transaction.batch(&format!("LOCK TABLE {HISTORY} IN SHARE ROW EXCLUSIVE MODE")).await?;
+                migrations.run(&transaction).await?;
+                schema::record_version(&transaction, behind.number, migrations).await?;
                 failpoint::reach("before_migration_commit");
-                session.commit().await?;
+                transaction.commit().await?;
                 Ok(Outcome::Migrated { to: migrations.latest() })
             }
         }
     }
 
     async fn record(&self, schema: &Behind, reason: &str) -> Result<(), DbError> {
-        let session = self.provisioner.owner.begin_unscoped().await?;
-        schema::record_failure(&session, schema.number, self.provisioner.tenant.latest(), reason).await?;
-        session.commit().await
+        let transaction = self.owner_database.owner.begin_unscoped().await?;
+        schema::record_failure(&transaction, schema.number, self.owner_database.tenant.latest(), reason)
+            .await?;
+        transaction.commit().await
     }
 }
 
@@ -461,7 +479,7 @@ fn may_be_tried_again(error: &ProvisionError, attempt: u32) -> bool {
     attempt < ATTEMPTS && root_sqlstate(error).is_some_and(may_succeed_again)
 }
 
-/// 0.1, 0.2, 0.4 s ..., give or take half.
+/// Waits 0.1 s, 0.2 s, 0.4 s and so on, plus or minus half at random.
 async fn pause(attempt: u32) {
     tokio::time::sleep(Duration::from_millis(50 << attempt).mul_f64(0.5 + fastrand::f64())).await;
 }
@@ -477,33 +495,33 @@ impl Report {
     }
 }
 
-async fn who_holds(session: &Session, number: BusinessNumber) -> Result<String, DbError> {
-    const WHO: &str = concat!(
+async fn who_holds(transaction: &Transaction, number: BusinessNumber) -> Result<String, DbError> {
+    const WHO: &str = concatcp!(
         "
         SELECT a.pid, a.application_name
           FROM pg_locks l
           JOIN pg_stat_activity a ON a.pid = l.pid
          WHERE l.objid = $1::bigint::oid AND ",
-        is_our_lock!(),
+        IS_OUR_LOCK,
         "
          LIMIT 1"
     );
-    let row = session.query_opt(WHO, &[&number.get()]).await?;
+    let row = transaction.query_opt(WHO, &[&number.get()]).await?;
     Ok(match row {
         Some(row) => format!("being migrated by {}", holder(&row)?),
         None => "migrated by another run".to_owned(),
     })
 }
 
-/// Who a row of pg_stat_activity is.
+/// Describes the process in a row of pg_stat_activity.
 fn holder(row: &Row) -> Result<String, DbError> {
     let name: Option<String> = row.try_get("application_name")?;
     let pid: Option<i32> = row.try_get("pid")?;
-    let name = name.filter(|name| !name.is_empty()).unwrap_or_else(|| "somebody".to_owned());
+    let name = name.filter(|name| !name.is_empty()).unwrap_or_else(|| "an unnamed process".to_owned());
     Ok(format!("{name} (backend {})", pid.unwrap_or_default()))
 }
 
-/// A table or column that does not exist (yet).
+/// Whether the query named a schema, table or column that does not exist (yet).
 fn is_undefined(error: &DbError) -> bool {
     error.sqlstate().is_some_and(|code| {
         [SqlState::UNDEFINED_TABLE, SqlState::UNDEFINED_COLUMN, SqlState::INVALID_SCHEMA_NAME].contains(code)

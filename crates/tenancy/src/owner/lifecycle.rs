@@ -1,7 +1,9 @@
-//! What becomes of a business after its creation: suspended, archived, renamed, given its former data back, dropped.
+//! Changes of a business after its creation: suspend, archive, rename, swap with the schema that a restore
+//! set aside, and drop.
 //!
-//! All of it is registry rows, so that it takes effect in every server as soon as they hear of it. The schema is only
-//! touched when it is dropped, and when the business changes between the one it has and the one that a restore set aside.
+//! Almost every change affects registry rows only, so each server applies the change as soon as the registry
+//! announces it. A schema itself is touched only by a drop, and by a swap with the schema that a restore set
+//! aside.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,14 +12,18 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::connection::error::DbError;
-use crate::connection::transaction::Session;
-use crate::names::tenant_names::{RoleName, SchemaName, TenantId, TenantSlug};
-use crate::owner::provisioning::Provisioner;
+use crate::connection::row::read_row;
+use crate::connection::transaction::Transaction;
+use crate::names::database::{RoleName, SchemaName};
+use crate::names::tenant::{TenantId, TenantSlug};
+use crate::owner::provisioning::OwnerDatabase;
+use crate::registry::locks;
 use crate::registry::schema::{self, Schema};
-use crate::registry::tenant::{self, Tenant, TenantStatus};
-use crate::scope::scope::{ScopedTx, SharedScope, SharedTx};
+use crate::registry::tenant::{self};
+use crate::scope::tenant::{Tenant, TenantLimits, TenantStatus};
+use crate::scope::transactions::{ScopedTx, SharedScope, SharedTx};
 
-/// A business cannot be changed like that; nothing has changed.
+/// A change of a business was refused. Nothing has changed.
 #[derive(Debug, thiserror::Error)]
 pub enum LifecycleError {
     #[error("there is no such business")]
@@ -26,11 +32,11 @@ pub enum LifecycleError {
     WrongStatus { status: TenantStatus, wanted: &'static str, cure: &'static str },
     #[error("the slug \"{0}\" is taken; choose another")]
     SlugTaken(TenantSlug),
-    #[error("nothing was set aside for this business: it was never restored, or that was discarded")]
+    #[error("no data is set aside for this business: it was never restored, or the data was discarded")]
     NothingSetAside,
-    #[error("the business is being migrated or restored at this moment; try again when that has ended")]
+    #[error("the business is being migrated or restored; try again after the migration or restore has ended")]
     Busy,
-    #[error("changing the business failed in the database")]
+    #[error("a query that changes a business failed")]
     Db(#[from] DbError),
 }
 
@@ -44,7 +50,7 @@ pub enum StatusChange {
 }
 
 impl StatusChange {
-    /// The past participle, for messages and the audit log.
+    /// Returns the past participle, for messages and the audit log.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Suspend => "suspended",
@@ -72,17 +78,17 @@ impl StatusChange {
     }
 }
 
-/// The business, locked until the transaction ends.
+/// Returns the business, and locks its row until the transaction ends.
 ///
 /// # Errors
 /// [`LifecycleError::NotFound`].
 pub async fn lock(tx: &SharedTx, id: TenantId) -> Result<Tenant, LifecycleError> {
     const LOCK: &str = "SELECT FROM shared.tenants WHERE id = $1 FOR NO KEY UPDATE";
-    tx.query_opt(LOCK, &[&id.as_uuid()]).await?;
+    tx.query_opt(LOCK, &[&id]).await?;
     tenant::find_by_id(tx, id).await?.ok_or(LifecycleError::NotFound)
 }
 
-/// Changes a business's status; one that it has already is left alone. Returns whether anything changed.
+/// Changes the status of a business. Returns `false` if the business already has the new status.
 ///
 /// # Errors
 /// [`LifecycleError`].
@@ -97,11 +103,11 @@ pub async fn change_status(
                archived_from = CASE WHEN $2::text = 'archived' THEN status END,
                archived_at = CASE WHEN $2::text = 'archived' THEN $3::timestamptz END, updated_at = $3
          WHERE id = $1";
-    // Who was suspended before he was archived is suspended again: unarchiving forgives nothing.
+    // A business that was suspended before it was archived is suspended again when it is unarchived.
     const WAS_SUSPENDED: &str = "SELECT FROM shared.tenants WHERE id = $1 AND archived_from = 'suspended'";
     let tenant = lock(tx, id).await?;
     let mut target = change.target();
-    if change == StatusChange::Unarchive && tx.query_opt(WAS_SUSPENDED, &[&id.as_uuid()]).await?.is_some() {
+    if change == StatusChange::Unarchive && tx.query_opt(WAS_SUSPENDED, &[&id]).await?.is_some() {
         target = TenantStatus::Suspended;
     }
     if tenant.status == target {
@@ -109,21 +115,23 @@ pub async fn change_status(
     }
     if !change.allows(tenant.status) {
         let cure = match tenant.status {
-            TenantStatus::Migrating | TenantStatus::Restoring => "wait until its maintenance has ended",
+            TenantStatus::Migrating | TenantStatus::Restoring => "wait until the maintenance has ended",
             TenantStatus::Archived => "unarchive it first",
             TenantStatus::Suspended => "resume it first",
-            TenantStatus::Active => "it is open",
+            TenantStatus::Active => "it is active already",
         };
         return Err(LifecycleError::WrongStatus { status: tenant.status, wanted: change.as_str(), cure });
     }
-    tx.execute(CHANGE, &[&id.as_uuid(), &target.as_str(), &tx.now()]).await?;
+    tx.execute(CHANGE, &[&id, &target.as_str(), &tx.now()]).await?;
     Ok(true)
 }
 
-/// Gives a business another slug. The former one sends people on, and stays reserved for so long.
+/// Changes the slug of a business. The former slug redirects to the new one, and stays reserved for the time
+/// `reserve_for`.
 ///
 /// # Errors
-/// [`LifecycleError`], with the slug when another business has it or had it a short time ago.
+/// [`LifecycleError`]; [`LifecycleError::SlugTaken`] when the slug belongs to another business, or is still
+/// reserved for another business.
 pub async fn rename(
     tx: &SharedTx,
     id: TenantId,
@@ -142,7 +150,7 @@ pub async fn rename(
     if matches!(tenant.status, TenantStatus::Migrating | TenantStatus::Restoring) {
         return Err(LifecycleError::Busy);
     }
-    match tx.execute(RENAME, &[&id.as_uuid(), &slug.as_str(), &tx.now()]).await {
+    match tx.execute(RENAME, &[&id, &slug.as_str(), &tx.now()]).await {
         Err(error) if error.constraint() == Some("tenants_slug_key") => {
             return Err(LifecycleError::SlugTaken(slug.clone()));
         }
@@ -152,30 +160,27 @@ pub async fn rename(
         return Err(LifecycleError::SlugTaken(slug.clone()));
     }
     let until = tx.now() + reserve_for;
-    tx.execute(RESERVE, &[&tenant.slug.as_str(), &id.as_uuid(), &until]).await?;
+    tx.execute(RESERVE, &[&tenant.slug.as_str(), &id, &until]).await?;
     tenant::find_by_id(tx, id).await?.ok_or(LifecycleError::NotFound)
 }
 
-/// A business's own limits, in place of the installation's; `None` goes back to those.
+/// Sets a business's own limits, which replace those of the installation. `None` restores the limit of the
+/// installation.
 ///
 /// # Errors
 /// [`LifecycleError`].
-pub async fn set_limits(
-    tx: &SharedTx,
-    id: TenantId,
-    limits: tenant::TenantLimits,
-) -> Result<(), LifecycleError> {
+pub async fn set_limits(tx: &SharedTx, id: TenantId, limits: TenantLimits) -> Result<(), LifecycleError> {
     const SET: &str = "
         UPDATE shared.tenants SET statement_timeout_ms = $2, max_transactions = $3, updated_at = $4 WHERE id = $1";
     let timeout =
         limits.statement_timeout.map(|timeout| i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX));
     let transactions = limits.max_transactions.map(|count| i32::try_from(count).unwrap_or(i32::MAX));
     lock(tx, id).await?;
-    tx.execute(SET, &[&id.as_uuid(), &timeout, &transactions, &tx.now()]).await?;
+    tx.execute(SET, &[&id, &timeout, &transactions, &tx.now()]).await?;
     Ok(())
 }
 
-/// What a restore set aside.
+/// A schema that a restore set aside.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SetAside {
@@ -188,7 +193,7 @@ pub struct SetAside {
     pub(crate) number: crate::BusinessNumber,
 }
 
-/// The schemas that were set aside for a business, the latest first.
+/// Lists the schemas that were set aside for a business, newest first.
 ///
 /// # Errors
 /// [`DbError`].
@@ -198,38 +203,39 @@ pub async fn set_asides(tx: &SharedTx, id: TenantId) -> Result<Vec<SetAside>, Db
           FROM shared.schemas
          WHERE state = 'set_aside' AND set_aside_from = $1
          ORDER BY set_aside_at DESC";
-    let rows = tx.query(SET_ASIDES, &[&id.as_uuid()]).await?;
+    let rows = tx.query(SET_ASIDES, &[&id]).await?;
     rows.iter()
         .map(|row| {
-            let Schema { number, name, role, version } = Schema::from_row(row)?;
+            let Schema { number, name, role, version } = read_row(row)?;
             Ok(SetAside { schema: name, version, set_aside_at: row.try_get("set_aside_at")?, role, number })
         })
         .collect()
 }
 
-/// What was removed with a business.
+/// The objects that were removed with a business.
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Dropped {
-    /// Its own, and those that were set aside.
+    /// The schema of the business, and the schemas that were set aside for it.
     pub schemas: Vec<String>,
     pub tables: i64,
     pub size_bytes: i64,
     pub domains: i64,
 }
 
-impl Provisioner {
-    /// Changes a business over to what the last restore set aside, and sets aside what it has: again, and all is as before.
+impl OwnerDatabase {
+    /// Swaps the schema of a business with the schema that the last restore set aside. A second swap undoes
+    /// the first.
     ///
     /// # Errors
-    /// [`LifecycleError`]; nothing has changed then.
+    /// [`LifecycleError`]. Nothing has changed then.
     pub async fn swap(
         &self,
         id: TenantId,
         record: impl AsyncFn(&SharedTx) -> Result<(), LifecycleError>,
     ) -> Result<SetAside, LifecycleError> {
-        let session = self.owner.begin_unscoped().await?;
-        let tx = SharedTx::over(session, &SharedScope::Platform);
+        let transaction = self.owner.begin_unscoped().await?;
+        let tx = SharedTx::over(transaction, &SharedScope::Platform);
         let tenant = lock(&tx, id).await?;
         take_lock(&tx, &tenant).await?;
         let aside = set_asides(&tx, id).await?.into_iter().next().ok_or(LifecycleError::NothingSetAside)?;
@@ -237,15 +243,15 @@ impl Provisioner {
         schema::set_aside(&tx, &tenant).await?;
         tx.batch(&schema::admission(&aside.schema, &aside.role)).await?;
         record(&tx).await?;
-        tx.into_session().commit().await?;
+        tx.into_transaction().commit().await?;
         Ok(aside)
     }
 
-    /// Drops what restores set aside for a business, one schema to a transaction, in which `record` writes as well;
-    /// returns the schemas' names.
+    /// Drops the schemas that restores set aside for a business, each in its own transaction. `record` writes
+    /// in the same transaction. Returns the names of the schemas.
     ///
     /// # Errors
-    /// [`LifecycleError`]; what was dropped before stays dropped.
+    /// [`LifecycleError`]. Schemas that were dropped before the error stay dropped.
     pub async fn discard_set_asides(
         &self,
         id: TenantId,
@@ -254,30 +260,32 @@ impl Provisioner {
         let mut discarded = Vec::new();
         loop {
             let tx = SharedTx::over(self.owner.begin_unscoped().await?, &SharedScope::Platform);
-            // Nobody swaps one of them in meanwhile.
+            // The lock prevents a swap with one of these schemas.
             lock(&tx, id).await?;
             let Some(aside) = set_asides(&tx, id).await?.into_iter().next() else { return Ok(discarded) };
             schema::drop_schema(&tx, &aside.schema, aside.number).await?;
             record(&tx, &aside).await?;
-            tx.into_session().commit().await?;
+            tx.into_transaction().commit().await?;
             discarded.push(aside.schema.to_string());
         }
     }
 
-    /// Closes a business for good and removes everything of it: its schemas, its role, its rows in the registry.
+    /// Closes a business permanently, and removes its schemas, its role and its registry rows.
     ///
-    /// One schema to a transaction, for a transaction holds a lock on each table that it drops. `record` writes in the
-    /// last one, while the rows are still there. Run again, it goes on where it was interrupted; until then the business
-    /// is archived.
+    /// Each schema is dropped in its own transaction, because a transaction holds a lock on each table that
+    /// it drops. `record` writes in the last transaction, while the rows still exist. After an interruption,
+    /// the business stays archived, and another call continues the drop.
     ///
     /// # Errors
-    /// [`LifecycleError`]; before anything is removed, when something else is at work in the business.
+    /// [`LifecycleError`]; [`LifecycleError::Busy`] when another process is working on the business. Nothing
+    /// has been removed in that case.
     pub async fn drop_tenant(
         &self,
         id: TenantId,
         record: impl AsyncFn(&SharedTx, &Dropped) -> Result<(), LifecycleError>,
     ) -> Result<Dropped, LifecycleError> {
-        // Maintenance that nobody is at work in any more was cut off.
+        // This process holds the lock of the business, so a status of maintenance is left over from an
+        // interrupted process.
         const CLOSE: &str = "
             UPDATE shared.tenants
                SET status = 'archived', archived_at = coalesce(archived_at, $2), updated_at = $2, status_before = NULL,
@@ -293,49 +301,50 @@ impl Provisioner {
              WHERE d.refclassid = 'pg_namespace'::regclass AND d.refobjid = to_regnamespace($2)
                AND d.classid = 'pg_class'::regclass";
         const DELETE: &str = "DELETE FROM shared.tenants WHERE id = $1";
-        // First nobody comes in any more; who is in has the time of the lock timeout to end.
-        let close = async |tx: &SharedTx| tx.execute(CLOSE, &[&id.as_uuid(), &tx.now()]).await.map(drop);
+        // New requests are refused first. Running transactions may end within the lock timeout of the drop.
+        let close = async |tx: &SharedTx| tx.execute(CLOSE, &[&id, &tx.now()]).await.map(drop);
         let (tenant, _lock) = self.hold(id, close).await?;
         let mut dropped = Dropped {
             schemas: self.discard_set_asides(id, async |_, _| Ok(())).await?,
             ..Dropped::default()
         };
         let tx = SharedTx::over(self.owner.begin_unscoped().await?, &SharedScope::Platform);
-        let row = tx.query_one(COUNT, &[&id.as_uuid(), &tenant.schema.as_str()]).await?;
+        let row = tx.query_one(COUNT, &[&id, &tenant.schema.as_str()]).await?;
         let figure = |name: &str| row.try_get::<_, i64>(name).map_err(DbError::from);
         (dropped.tables, dropped.size_bytes) = (figure("tables")?, figure("size_bytes")?);
         dropped.domains = figure("domains")?;
         dropped.schemas.insert(0, tenant.schema.to_string());
         record(&tx, &dropped).await?;
-        tx.execute(DELETE, &[&id.as_uuid()]).await?;
+        tx.execute(DELETE, &[&id]).await?;
         schema::drop_schema(&tx, &tenant.schema, tenant.number).await?;
-        tx.into_session().commit().await?;
+        tx.into_transaction().commit().await?;
         Ok(dropped)
     }
 
-    /// Takes the business's lock, which is held for as long as the session lives, and changes the business in a
-    /// transaction of its own, so that everybody sees that at once. Returns the business as it was before.
+    /// Takes the business's lock, which is held as long as the returned transaction lives. Changes the
+    /// business in a separate transaction, so that all processes see the change immediately. Returns the
+    /// business as it was before the change.
     pub(crate) async fn hold(
         &self,
         id: TenantId,
         change: impl AsyncFn(&SharedTx) -> Result<(), DbError>,
-    ) -> Result<(Arc<Tenant>, Session), LifecycleError> {
-        let session = self.owner.begin_patient().await?;
+    ) -> Result<(Arc<Tenant>, Transaction), LifecycleError> {
+        let transaction = self.owner.begin_patient().await?;
         let tenant = self
             .write_shared(async |tx| {
                 let tenant = lock(tx, id).await?;
-                take_lock(&session, &tenant).await?;
+                take_lock(&transaction, &tenant).await?;
                 change(tx).await?;
                 Ok::<_, LifecycleError>(tenant)
             })
             .await?;
-        Ok((Arc::new(tenant), session))
+        Ok((Arc::new(tenant), transaction))
     }
 }
 
-/// Takes the business's lock, which migrations and restores hold while they are at work.
-async fn take_lock(session: &Session, tenant: &Tenant) -> Result<(), LifecycleError> {
-    match schema::try_lock(session, schema::lock_key(tenant.number)).await? {
+/// Takes the business's lock, which migrations and restores hold while they run.
+async fn take_lock(transaction: &Transaction, tenant: &Tenant) -> Result<(), LifecycleError> {
+    match locks::try_lock(transaction, locks::lock_key(tenant.number)).await? {
         true => Ok(()),
         false => Err(LifecycleError::Busy),
     }

@@ -1,5 +1,5 @@
-//! What the owner's login does: installing, provisioning, migrating the fleet, lifecycle and copies.
-//! The server's own login never runs code of this room.
+//! Work that needs the owner's login: bootstrap, provisioning, migration of the fleet, lifecycle and copies.
+//! The server's own login never runs the code of this module.
 
 pub mod bootstrap;
 pub mod copy;

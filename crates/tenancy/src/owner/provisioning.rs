@@ -1,57 +1,61 @@
-//! A business is born: role, schema, migrations, defaults and registry row in one transaction, or nothing at all.
+//! Creates businesses. The role, schema, migrations, defaults and registry row are created in one
+//! transaction, or not at all.
 
 use std::error::Error;
 use std::sync::Arc;
 
 use crate::connection::connect::{DatabaseUrl, TlsError};
 use crate::connection::error::DbError;
-use crate::connection::pool::{PoolSettings, Realm};
-use crate::connection::transaction::Session;
+use crate::connection::pool::{PoolSettings, SchemaKey};
+use crate::connection::transaction::Transaction;
 use crate::failpoint;
 use crate::migration::files::{MigrationError, Migrations};
-use crate::names::tenant_names::{TenantId, TenantSlug};
-use crate::owner::bootstrap::Installed;
+use crate::names::database::Installed;
+use crate::names::tenant::TenantSlug;
+use crate::registry::locks;
 use crate::registry::schema::{self, Schema, SchemaState};
-use crate::registry::tenant::{self, Tenant};
+use crate::registry::tenant::{self, NewTenant};
 use crate::scope::database::Database;
-use crate::scope::scope::{ScopedTx, SharedScope, SharedTx, TenantTx};
+use crate::scope::tenant::Tenant;
+use crate::scope::transactions::{ScopedTx, SharedScope, SharedTx, TenantTx};
 
-/// What a business needs to exist.
-#[derive(Debug, Clone)]
-pub struct NewTenant {
-    pub slug: TenantSlug,
-    /// The business's name, for people.
-    pub name: String,
-    /// The id of a business that was dropped and comes back; another one gets a new id.
-    pub id: Option<TenantId>,
-}
-
-/// A business could not be made; nothing of it stays.
+/// A business or a schema could not be created or migrated. Nothing of the failed transaction remains.
 #[derive(Debug, thiserror::Error)]
 pub enum ProvisionError {
     #[error("the slug \"{0}\" is taken; choose another")]
     SlugTaken(TenantSlug),
-    #[error("provisioning failed in the database")]
+    #[error("a provisioning query failed")]
     Db(#[from] DbError),
-    #[error("provisioning failed in a migration")]
+    #[error("a migration failed")]
     Migration(#[from] MigrationError),
 }
 
-/// Makes, migrates and moves schemas, as the login that owns them.
-pub struct Provisioner {
+/// Creates, migrates and moves schemas, with the login that owns them.
+pub struct OwnerDatabase {
     pub(crate) owner: Database,
     pub(crate) installed: Installed,
     pub(crate) tenant: Migrations,
     pub(crate) shared: Migrations,
 }
 
-impl Provisioner {
-    /// `owner` is the login of `database.owner_url`.
-    pub fn new(owner: Database, installed: Installed, tenant: Migrations, shared: Migrations) -> Self {
-        Self { owner, installed, tenant, shared }
+impl OwnerDatabase {
+    /// Opens the database at `url`, with at most `max_connections` connections. The login in `url` must own
+    /// the schemas.
+    ///
+    /// # Errors
+    /// [`TlsError`] when the URL requires TLS that cannot be set up.
+    pub fn new(
+        url: &DatabaseUrl,
+        max_connections: usize,
+        installed: Installed,
+        tenant: Migrations,
+        shared: Migrations,
+    ) -> Result<Self, TlsError> {
+        let owner = Database::new(url, &Self::pool_settings(max_connections))?;
+        Ok(Self { owner, installed, tenant, shared })
     }
 
-    /// The files of a business schema.
+    /// The migration files of a business schema.
     pub fn tenant_migrations(&self) -> &Migrations {
         &self.tenant
     }
@@ -61,18 +65,20 @@ impl Provisioner {
         self.shared.latest()
     }
 
-    /// The version that a new business has.
+    /// The schema version of a new business.
     pub fn latest_version(&self) -> i32 {
         self.tenant.latest()
     }
 
-    /// Creates a business in one transaction, in a spare schema when there is one.
+    /// Creates a business in one transaction, in a spare schema if there is one.
     ///
-    /// `seed` fills the new schema, acting as the new tenant; `register` writes what the `shared` schema has to know.
-    /// Two calls with one slug: the second waits for the first and is then refused.
+    /// `seed` fills the new schema, with the role of the new tenant. `register` writes the rows that the
+    /// `shared` schema needs for the business. If two calls use the same slug, the second waits for the first
+    /// and is then refused.
     ///
     /// # Errors
-    /// [`ProvisionError`], or what `seed` and `register` return. Nothing stays then, and calling again is safe.
+    /// [`ProvisionError`], or the error of `seed` or `register`. Nothing remains then, and the call may be
+    /// repeated.
     pub async fn create<T, E>(
         &self,
         new: &NewTenant,
@@ -82,65 +88,60 @@ impl Provisioner {
     where
         E: Error + From<ProvisionError>,
     {
-        let session = self.owner.begin_unscoped().await.map_err(ProvisionError::from)?;
-        let (schema, is_spare) = self.claim_or_register(&session).await?;
-        let tenant = Arc::new(self.insert_row(&session, new, &schema).await?);
+        let transaction = self.owner.begin_unscoped().await.map_err(ProvisionError::from)?;
+        let (schema, is_spare) = self.claim_or_register(&transaction).await?;
+        let tenant = Arc::new(self.insert_row(&transaction, new, &schema).await?);
         failpoint::reach("after_registry");
         if !is_spare {
-            self.build_schema(&session, &schema, &self.tenant).await?;
-            schema::admit_role(&session, &schema).await.map_err(ProvisionError::from)?;
+            self.build_schema(&transaction, &schema, &self.tenant).await?;
+            schema::admit_role(&transaction, &schema).await.map_err(ProvisionError::from)?;
             failpoint::reach("after_role");
         }
         failpoint::reach("after_migrations");
 
         let scope = tenant.scope();
-        session.batch(tenant.openings.settings()).await.map_err(ProvisionError::from)?;
-        let tx = TenantTx::over(session.into_realm(Realm::Business(tenant.number)), &scope);
+        transaction.batch(tenant.openings.settings()).await.map_err(ProvisionError::from)?;
+        let tx = TenantTx::over(transaction.into_schema(SchemaKey::Business(tenant.number)), &scope);
         seed(&tx).await?;
         failpoint::reach("after_seed");
 
-        let session = tx.into_session().into_realm(Realm::Shared);
-        session.batch(AS_OWNER).await.map_err(ProvisionError::from)?;
-        let tx = SharedTx::over(session, &SharedScope::Platform);
+        let transaction = tx.into_transaction().into_schema(SchemaKey::Shared);
+        transaction.batch(AS_OWNER).await.map_err(ProvisionError::from)?;
+        let tx = SharedTx::over(transaction, &SharedScope::Platform);
         let registered = register(&tenant, &tx).await?;
         failpoint::reach("before_commit");
-        tx.into_session().commit().await.map_err(ProvisionError::from)?;
+        tx.into_transaction().commit().await.map_err(ProvisionError::from)?;
         failpoint::reach("after_commit");
         tracing::info!(tenant.slug = %tenant.slug, tenant.number = tenant.number.get(), "created business {}", tenant.slug);
         Ok((tenant, registered))
     }
 
-    /// A spare schema of the newest version, or else the row of one that is still to be built.
-    async fn claim_or_register(&self, session: &Session) -> Result<(Schema, bool), ProvisionError> {
-        if let Some(spare) = schema::claim_spare(session, self.tenant.latest()).await? {
+    /// Takes a spare schema of the newest version, and returns it with `true`. If there is none, registers a
+    /// schema that must still be built, and returns it with `false`.
+    async fn claim_or_register(&self, transaction: &Transaction) -> Result<(Schema, bool), ProvisionError> {
+        if let Some(spare) = schema::claim_spare(transaction, self.tenant.latest()).await? {
             return Ok((spare, true));
         }
-        let fresh = schema::insert(session, &self.installed, SchemaState::Live, &self.tenant).await?;
+        let fresh = schema::insert(transaction, &self.installed, SchemaState::Live, &self.tenant).await?;
         Ok((fresh, false))
     }
 
-    /// Takes the slug before the schema is built, so that a second sign-up for it waits here and not in front of half
-    /// a schema.
+    /// Inserts the row of the tenant, which takes the slug, before the schema is built. A second sign-up with
+    /// the same slug then waits here, before it has built part of a schema.
     pub(crate) async fn insert_row(
         &self,
-        session: &Session,
+        transaction: &Transaction,
         new: &NewTenant,
         schema: &Schema,
     ) -> Result<Tenant, ProvisionError> {
         const INSERT: &str = "
             INSERT INTO shared.tenants (id, number, slug, name, status, created_at, updated_at)
             VALUES ($1, $2, $3, $4, 'active', $5, $5)";
-        let tenant = Tenant::new(new, schema, self.tenant.needs_code(schema.version), session.now());
-        let inserted = session
+        let tenant = new.tenant(schema, self.tenant.needs_code(schema.version), transaction.now());
+        let inserted = transaction
             .execute(
                 INSERT,
-                &[
-                    &tenant.id.as_uuid(),
-                    &tenant.number.get(),
-                    &tenant.slug.as_str(),
-                    &tenant.name,
-                    &tenant.created_at,
-                ],
+                &[&tenant.id, &tenant.number.get(), &tenant.slug.as_str(), &tenant.name, &tenant.created_at],
             )
             .await;
         let taken = || ProvisionError::SlugTaken(new.slug.clone());
@@ -148,59 +149,60 @@ impl Provisioner {
             Err(error) if error.constraint() == Some("tenants_slug_key") => return Err(taken()),
             other => other?,
         };
-        if tenant::is_slug_reserved(session, &new.slug, None).await? {
+        if tenant::is_slug_reserved(transaction, &new.slug, None).await? {
             return Err(taken());
         }
         Ok(tenant)
     }
 
-    /// Makes a registered `schema`, and runs `migrations` in it. The session sees it afterwards; its role is still to be
-    /// admitted.
+    /// Creates a registered `schema` and runs `migrations` in it. Afterwards, the transaction sees the
+    /// schema, but the schema's role must still be admitted with `schema::admit_role`.
     pub(crate) async fn build_schema(
         &self,
-        session: &Session,
+        transaction: &Transaction,
         schema: &Schema,
         migrations: &Migrations,
     ) -> Result<(), ProvisionError> {
         let statements = schema.creation(&self.installed.installation);
         let statements: Vec<&str> = statements.iter().map(String::as_str).collect();
-        session.pipeline(&statements).await.map_err(|(_, error)| error)?;
+        transaction.pipeline(&statements).await.map_err(|(_, error)| error)?;
         failpoint::reach("after_schema");
-        migrations.run(session).await?;
+        migrations.run(transaction).await?;
         Ok(())
     }
 
-    /// Fills the pool of spare schemas up to `wanted`, a batch to a transaction; returns how many were made.
+    /// Fills the pool of spare schemas up to `wanted`, in batches of one transaction each. Returns the number
+    /// of schemas that were created.
     ///
-    /// Every new role makes each backend rebuild its list of roles, so a batch shares that cost. When somebody else
-    /// is filling already, this does nothing.
+    /// Every new role forces each backend to rebuild its list of roles, so the schemas of a batch share that
+    /// cost. If another process is already filling the pool, this function does nothing.
     ///
     /// # Errors
-    /// [`ProvisionError`]; the batches before stay.
+    /// [`ProvisionError`]. The finished batches remain.
     pub async fn fill_spares(&self, wanted: usize) -> Result<usize, ProvisionError> {
         let mut made = 0;
         loop {
-            let session = self.owner.begin_unscoped().await?;
-            if !schema::try_lock(&session, schema::SPARES_LOCK).await? {
+            let transaction = self.owner.begin_unscoped().await?;
+            if !locks::try_lock(&transaction, locks::SPARES_LOCK).await? {
                 return Ok(made);
             }
-            let missing = wanted.saturating_sub(schema::count_spares(&session).await?);
+            let missing = wanted.saturating_sub(schema::count_spares(&transaction).await?);
             if missing == 0 {
                 return Ok(made);
             }
             for _ in 0..missing.min(SPARES_PER_BATCH) {
                 let spare =
-                    schema::insert(&session, &self.installed, SchemaState::Spare, &self.tenant).await?;
-                self.build_schema(&session, &spare, &self.tenant).await?;
-                session.batch(AS_OWNER).await?;
-                schema::admit_role(&session, &spare).await?;
+                    schema::insert(&transaction, &self.installed, SchemaState::Spare, &self.tenant).await?;
+                self.build_schema(&transaction, &spare, &self.tenant).await?;
+                transaction.batch(AS_OWNER).await?;
+                schema::admit_role(&transaction, &spare).await?;
             }
-            session.commit().await?;
+            transaction.commit().await?;
             made += missing.min(SPARES_PER_BATCH);
         }
     }
 
-    /// The pool settings that suit the owner's work: few connections, long statements.
+    /// The pool settings for the owner's work: few connections, and no time limit for a statement.
     pub fn pool_settings(max_connections: usize) -> PoolSettings {
         PoolSettings {
             max_connections,
@@ -211,10 +213,11 @@ impl Provisioner {
         }
     }
 
-    /// Runs `work` as a business, with the owner's login: for background work over all businesses.
+    /// Runs `work` in one transaction with the role of a business, on a connection of the owner's login. For
+    /// background work over all businesses.
     ///
     /// # Errors
-    /// What `work` returns.
+    /// The error of `work`, and [`DbError`] when there is no connection or the commit fails.
     pub async fn write_tenant<T, E>(
         &self,
         tenant: &Arc<Tenant>,
@@ -223,41 +226,35 @@ impl Provisioner {
     where
         E: Error + From<DbError>,
     {
-        let session = self.owner.begin_unscoped().await?;
-        session.batch(tenant.openings.settings()).await?;
-        let realm = Realm::Business(tenant.number);
-        let tx = TenantTx::over(session.into_realm(realm), &tenant.scope());
+        let transaction = self.owner.begin_unscoped().await?;
+        transaction.batch(tenant.openings.settings()).await?;
+        let schema_key = SchemaKey::Business(tenant.number);
+        let tx = TenantTx::over(transaction.into_schema(schema_key), &tenant.scope());
         let done = work(&tx).await?;
-        tx.into_session().commit().await?;
+        tx.into_transaction().commit().await?;
         Ok(done)
     }
 
-    /// The owner's own view of the `shared` schema, for commands that run where the owner's login is.
+    /// Runs `work` in one transaction on the `shared` schema, with the owner's login. For commands on a
+    /// machine that has the owner's login.
     ///
     /// # Errors
-    /// What `work` returns.
+    /// The error of `work`, and [`DbError`] when there is no connection or the commit fails.
     pub async fn write_shared<T, E>(&self, work: impl AsyncFn(&SharedTx) -> Result<T, E>) -> Result<T, E>
     where
         E: Error + From<DbError>,
     {
-        let session = self.owner.begin_unscoped().await?;
-        let tx = SharedTx::over(session, &SharedScope::Platform);
+        let transaction = self.owner.begin_unscoped().await?;
+        let tx = SharedTx::over(transaction, &SharedScope::Platform);
         let done = work(&tx).await?;
-        tx.into_session().commit().await?;
+        tx.into_transaction().commit().await?;
         Ok(done)
     }
 }
 
-/// Back from a tenant's role and schema to the owner's own, within a transaction.
+/// Changes from a tenant's role and schema back to the owner's own, within a transaction.
 pub(crate) const AS_OWNER: &str = "SET LOCAL ROLE NONE; SET LOCAL search_path = ''";
 
-/// A transaction keeps a lock on each table and index it makes; PostgreSQL's lock table has room for some 60 schemas.
+/// A transaction holds a lock on each table and index that it creates. PostgreSQL's lock table has room for
+/// about 60 schemas.
 const SPARES_PER_BATCH: usize = 10;
-
-/// The owner's database, with the settings that suit its work and this many connections.
-///
-/// # Errors
-/// [`TlsError`] when the URL asks for TLS that cannot be set up.
-pub fn owner_database(url: &DatabaseUrl, max_connections: usize) -> Result<Database, TlsError> {
-    Database::new(url, &Provisioner::pool_settings(max_connections))
-}

@@ -1,25 +1,26 @@
-//! Hosts of a business's own, outside of the base domain. One is served once its owner has shown that it is his.
+//! Custom domains of businesses, outside the base domain. A custom domain is served only after the business
+//! has proved that it controls the domain.
 
 use chrono::{DateTime, Utc};
+use const_format::concatcp;
 use serde::{Deserialize, Serialize};
-use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::connection::error::DbError;
 use crate::names::host::HostName;
-use crate::names::tenant_names::TenantId;
-use crate::scope::scope::SharedTx;
+use crate::names::tenant::TenantId;
+use crate::scope::transactions::SharedTx;
 
-/// A host of a business's own.
+/// A custom domain of a business.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Domain {
     pub host: HostName,
-    /// The one that stands for all the business's addresses.
+    /// Whether this is the primary domain, the main address of the business.
     pub is_primary: bool,
-    /// What has to stand in the TXT record of [`Domain::challenge_name`].
+    /// The text that the TXT record at [`Domain::challenge_name`] must hold.
     pub challenge: String,
-    /// Served since; `None` until the record was found.
+    /// The time since which the domain is served. `None` until the TXT record has been found.
     pub verified_at: Option<DateTime<Utc>>,
     pub checked_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
@@ -27,43 +28,34 @@ pub struct Domain {
     pub tenant_id: TenantId,
 }
 
+crate::from_row!(Domain { host, is_primary, challenge, verified_at, checked_at, created_at, tenant_id });
+
 impl Domain {
-    /// The name of the TXT record by which the owner of the zone shows that the host is his.
+    /// The name of the TXT record that proves control of the DNS zone.
     pub fn challenge_name(&self) -> String {
         format!("_tenantry-challenge.{}", self.host)
     }
-
-    fn from_row(row: &Row) -> Result<Self, DbError> {
-        Ok(Self {
-            host: HostName::from_registry(row.try_get("host")?),
-            is_primary: row.try_get("is_primary")?,
-            challenge: row.try_get("challenge")?,
-            verified_at: row.try_get("verified_at")?,
-            checked_at: row.try_get("checked_at")?,
-            created_at: row.try_get("created_at")?,
-            tenant_id: TenantId::from_uuid(row.try_get("tenant_id")?),
-        })
-    }
 }
 
-/// A host cannot be a business's like that.
+/// A request about a custom domain was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum DomainError {
     #[error(
-        "{0} is a business's already, verified or waiting to be; take it from there first (`tenantry domain remove`)"
+        "{0} already belongs to a business, verified or not; remove it from that business first \
+         (`tenantry domain remove`)"
     )]
     Taken(HostName),
-    #[error("{0} lies below the platform's own domain; a business answers there by its slug")]
+    #[error("{0} is below the platform's own domain, where every business is reached by its slug")]
     OfThePlatform(HostName),
-    #[error("an IP address cannot be a business's host; give a name")]
+    #[error("an IP address cannot be a custom domain; use a host name")]
     AnAddress,
-    #[error("the business does not have this host")]
+    #[error("the business has no such custom domain")]
     NotFound,
-    #[error("{0} has to be verified before it can be the primary host")]
+    #[error("{0} must be verified before it can become the primary domain")]
     NotVerified(HostName),
     #[error("{}", no_record(.name, .challenge, .found))]
     NoRecord { name: String, challenge: String, found: Vec<String> },
-    #[error("DNS could not be asked for {name}; try again")]
+    #[error("the DNS lookup of {name} failed; try again")]
     Lookup { name: String, source: LookupError },
     #[error("a domain query failed")]
     Db(#[from] DbError),
@@ -72,89 +64,80 @@ pub enum DomainError {
 fn no_record(name: &str, challenge: &str, found: &[String]) -> String {
     let found = match found {
         [] => "nothing".to_owned(),
-        // Whoever owns the zone may write anything there.
+        // The owner of the zone can store any text there.
         some => some.join(", ").chars().filter(|letter| !letter.is_control()).collect(),
     };
     format!(
-        "the TXT record of {name} has to hold {challenge}, and holds {found}; a new record may take a while to be seen"
+        "the TXT record of {name} must hold {challenge}, but holds {found}; a new record may take a while to \
+         become visible"
     )
 }
 
-/// DNS did not answer.
+/// A DNS lookup failed.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct LookupError(pub String);
 
-/// Asks DNS for TXT records.
+/// Looks up TXT records in DNS.
 pub trait TxtLookup {
-    /// The texts at `name`; none when there is no such record.
+    /// Returns the texts of the TXT records at `name`, or an empty list if there are none.
     fn txt(&self, name: &str) -> impl Future<Output = Result<Vec<String>, LookupError>>;
 }
 
-/// What a backup keeps of a host.
+/// The part of a custom domain that a backup stores.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SavedDomain {
     pub host: String,
 }
 
-macro_rules! with_domain_columns {
-    ($before:literal, $after:literal) => {
-        concat!(
-            $before,
-            " host, tenant_id, is_primary, challenge, verified_at, checked_at, created_at ",
-            $after
-        )
-    };
-}
+/// The columns of a [`Domain`].
+const COLUMNS: &str = "host, tenant_id, is_primary, challenge, verified_at, checked_at, created_at";
 
-/// A business's own hosts, the primary one first.
+/// Lists the custom domains of a business, the primary domain first.
 ///
 /// # Errors
 /// [`DbError`].
 pub async fn list(tx: &SharedTx, tenant: TenantId) -> Result<Vec<Domain>, DbError> {
-    const LIST: &str = with_domain_columns!(
-        "SELECT",
-        "FROM shared.domains WHERE tenant_id = $1 ORDER BY is_primary DESC, host"
+    const LIST: &str = concatcp!(
+        "SELECT ",
+        COLUMNS,
+        " FROM shared.domains WHERE tenant_id = $1 ORDER BY is_primary DESC, host"
     );
-    tx.query(LIST, &[&tenant.as_uuid()]).await?.iter().map(Domain::from_row).collect()
+    tx.rows(LIST, &[&tenant]).await
 }
 
-/// A business's own host.
+/// Finds a custom domain of a business.
 ///
 /// # Errors
 /// [`DomainError::NotFound`].
 pub async fn find(tx: &SharedTx, tenant: TenantId, host: &HostName) -> Result<Domain, DomainError> {
     const FIND: &str =
-        with_domain_columns!("SELECT", "FROM shared.domains WHERE tenant_id = $1 AND host = $2");
-    let row = tx.query_opt(FIND, &[&tenant.as_uuid(), &host.as_str()]).await?;
-    Ok(Domain::from_row(&row.ok_or(DomainError::NotFound)?)?)
+        concatcp!("SELECT ", COLUMNS, " FROM shared.domains WHERE tenant_id = $1 AND host = $2");
+    tx.row_opt(FIND, &[&tenant, host]).await?.ok_or(DomainError::NotFound)
 }
 
-/// Gives a business a host that is still to be verified.
+/// Adds a custom domain to a business. The domain must still be verified.
 ///
 /// # Errors
 /// [`DomainError`].
 pub async fn insert(tx: &SharedTx, tenant: TenantId, host: &HostName) -> Result<Domain, DomainError> {
-    const INSERT: &str = with_domain_columns!(
+    const INSERT: &str = concatcp!(
         "INSERT INTO shared.domains (host, tenant_id, challenge, created_at)
          VALUES ($1, $2, $3, $4)
              ON CONFLICT (host) DO NOTHING
-      RETURNING",
-        ""
+      RETURNING ",
+        COLUMNS
     );
     if host.is_address() {
         return Err(DomainError::AnAddress);
     }
     let challenge = format!("tenantry-{}", Uuid::new_v4().simple());
-    let row = tx.query_opt(INSERT, &[&host.as_str(), &tenant.as_uuid(), &challenge, &tx.now()]).await?;
-    match row {
-        Some(row) => Ok(Domain::from_row(&row)?),
-        None => Err(DomainError::Taken(host.clone())),
-    }
+    let domain = tx.row_opt(INSERT, &[host, &tenant, &challenge, &tx.now()]).await?;
+    domain.ok_or_else(|| DomainError::Taken(host.clone()))
 }
 
-/// Records that DNS was asked, and what came of it.
+/// Records the time and the result of a DNS lookup.
 ///
 /// # Errors
 /// [`DomainError`].
@@ -164,19 +147,15 @@ pub async fn record_check(
     host: &HostName,
     verified: bool,
 ) -> Result<Domain, DomainError> {
-    const RECORD: &str = with_domain_columns!(
-        "UPDATE shared.domains
+    const RECORD: &str = concatcp!("UPDATE shared.domains
             SET checked_at = $3, verified_at = CASE WHEN $4 THEN coalesce(verified_at, $3) ELSE verified_at END
           WHERE tenant_id = $1 AND host = $2
-      RETURNING",
-        ""
-    );
-    let row = tx.query_opt(RECORD, &[&tenant.as_uuid(), &host.as_str(), &tx.now(), &verified]).await?;
-    Ok(Domain::from_row(&row.ok_or(DomainError::NotFound)?)?)
+      RETURNING ", COLUMNS);
+    tx.row_opt(RECORD, &[&tenant, host, &tx.now(), &verified]).await?.ok_or(DomainError::NotFound)
 }
 
-/// Makes a verified host the primary one; `None` leaves the business without. `redirects` says whether its other
-/// addresses send people there.
+/// Makes a verified custom domain the primary domain. With `None`, the business has no primary domain.
+/// `redirects` says whether all other addresses of the business redirect to the primary domain.
 ///
 /// # Errors
 /// [`DomainError`].
@@ -190,30 +169,30 @@ pub async fn set_primary(
     const SET: &str = "UPDATE shared.domains SET is_primary = true WHERE tenant_id = $1 AND host = $2";
     const REDIRECT: &str =
         "UPDATE shared.tenants SET redirects_to_primary = $2, updated_at = $3 WHERE id = $1";
-    tx.execute(UNSET, &[&tenant.as_uuid()]).await?;
+    tx.execute(UNSET, &[&tenant]).await?;
     if let Some(host) = host {
         if find(tx, tenant, host).await?.verified_at.is_none() {
             return Err(DomainError::NotVerified(host.clone()));
         }
-        tx.execute(SET, &[&tenant.as_uuid(), &host.as_str()]).await?;
+        tx.execute(SET, &[&tenant, &host]).await?;
     }
-    tx.execute(REDIRECT, &[&tenant.as_uuid(), &(redirects && host.is_some()), &tx.now()]).await?;
+    tx.execute(REDIRECT, &[&tenant, &(redirects && host.is_some()), &tx.now()]).await?;
     Ok(())
 }
 
-/// Takes a host from a business.
+/// Removes a custom domain from a business.
 ///
 /// # Errors
 /// [`DomainError`].
 pub async fn delete(tx: &SharedTx, tenant: TenantId, host: &HostName) -> Result<(), DomainError> {
     const DELETE: &str = "DELETE FROM shared.domains WHERE tenant_id = $1 AND host = $2";
-    match tx.execute(DELETE, &[&tenant.as_uuid(), &host.as_str()]).await? {
+    match tx.execute(DELETE, &[&tenant, &host]).await? {
         0 => Err(DomainError::NotFound),
         _ => Ok(()),
     }
 }
 
-/// Asks DNS whether the challenge of `domain` is published.
+/// Looks up in DNS whether the challenge of `domain` is published.
 ///
 /// # Errors
 /// [`DomainError::NoRecord`] and [`DomainError::Lookup`].

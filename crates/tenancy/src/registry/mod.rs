@@ -1,7 +1,9 @@
-//! The registry in schema `shared`: which tenants, schemas and domains exist, and which tenant a host names.
-//! Code that makes or drops schemas lives in the owner room.
+//! The registry in the `shared` schema: tenants, schemas and custom domains, and the lookup of a tenant by
+//! its host. Only the `owner` module creates and drops schemas.
 
 pub mod domain;
-pub mod resolver;
-pub mod schema;
+pub(crate) mod locks;
+pub(crate) mod maintenance;
+pub(crate) mod resolver;
+pub(crate) mod schema;
 pub mod tenant;

@@ -1,8 +1,8 @@
-//! Address -> business, from a bounded in-process cache: no query when warm.
+//! Finds the business at an address, from a bounded in-process cache. A cached business needs no query.
 //!
-//! The registry tells of its changes (LISTEN), so what is in memory is right until then. While nobody listens, for the
-//! connection broke, it is looked at again after a second. Where the registry cannot be read at all, known businesses
-//! are served from memory.
+//! The registry announces its changes (LISTEN), so a cached business is correct until a change is announced.
+//! While the listening connection is broken, a cached business is read again after half a second. While the
+//! registry cannot be read at all, known businesses are served from the cache.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -13,22 +13,23 @@ use moka::future::Cache;
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::connection::error::{DbError, chain};
-use crate::names::host::{Address, BaseDomain, Destination, HostName};
-use crate::registry::tenant::{self, Tenant};
+use crate::names::host::{Address, BaseDomain, HostName, HostTarget};
+use crate::registry::tenant::{self};
 use crate::scope::database::Database;
-use crate::scope::scope::SharedScope;
+use crate::scope::tenant::Tenant;
+use crate::scope::transactions::SharedScope;
 
-/// Bounds of the cache.
+/// Limits of the cache.
 #[derive(Debug, Clone)]
 pub struct ResolverSettings {
-    /// Known businesses, and as many unknown addresses.
+    /// Maximum number of known businesses, and also of unknown addresses.
     pub capacity: u64,
-    /// How long a business is served from memory without asking again, while changes are told.
+    /// Time that a business is served from the cache without a query, while changes are announced.
     pub known_for: Duration,
-    /// How long an unknown address is answered from memory; a new business whose address was asked for too early
-    /// appears this much later at most.
+    /// Time that an unknown address stays in the cache. If the address of a new business was requested before
+    /// the business existed, the business appears with this delay at most.
     pub unknown_for: Duration,
-    /// How long a business is served from memory while the registry cannot be read.
+    /// Time that a business is served from the cache while the registry cannot be read.
     pub stale_for: Duration,
 }
 
@@ -49,26 +50,29 @@ pub struct Resolver {
     base: BaseDomain,
     settings: ResolverSettings,
     known: Cache<Address, Arc<Known>>,
-    /// Apart from the known ones, so that a flood of random hosts cannot push them out.
+    /// A separate cache, so that a flood of random hosts cannot evict known businesses.
     unknown: Cache<Address, ()>,
-    /// Bounds what such a flood can ask of the database.
+    /// Limits the concurrent lookups of unknown addresses, so that a flood of random hosts cannot overload
+    /// the database.
     lookups: Semaphore,
-    /// Businesses that are known are looked at again beside that flood, not behind it.
+    /// A separate limit for known businesses that are read again, so that they do not queue behind a flood of
+    /// random hosts.
     renewals: Semaphore,
-    /// Counted up with every change that is told, so that a look-up under way notices that it may be too late.
+    /// Incremented with every announced change, so that a lookup in progress notices that its result may be
+    /// out of date.
     changes: AtomicU64,
     is_listening: AtomicBool,
 }
 
-/// A business, as it was read.
+/// A business, as it was read from the registry.
 struct Known {
     tenant: Arc<Tenant>,
     read_at: Instant,
-    /// How many changes had been told before.
+    /// Number of changes that had been announced before the read.
     read_after: u64,
-    /// Changes may have gone unheard since.
+    /// Changes may have been missed since the read.
     is_doubted: AtomicBool,
-    /// Somebody is looking again.
+    /// A request is reading the business again.
     is_renewing: AtomicBool,
 }
 
@@ -78,7 +82,7 @@ impl Known {
     }
 }
 
-/// Somebody who looks again; a request that is given up meanwhile leaves it to the next one.
+/// A request that reads the business again. If that request is dropped, the next request may read.
 struct Renewing<'a>(&'a Known);
 
 impl Drop for Renewing<'_> {
@@ -87,17 +91,18 @@ impl Drop for Renewing<'_> {
     }
 }
 
-/// No answer, for now.
+/// The registry could not answer. A later attempt may succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum ResolveError {
     #[error("too many unknown hosts are being looked up")]
     Busy,
-    /// Shared by all requests that waited for the same look-up.
-    #[error("looking up a host failed")]
+    /// All requests that waited for the same lookup share this error.
+    #[error("the lookup of a host failed")]
     Database(#[source] Arc<DbError>),
 }
 
-/// Why the cache has no business to keep. What requests share, they share by pointer.
+/// The reason why a lookup returned no business. Requests that wait for the same lookup share its error by
+/// pointer.
 enum Miss {
     Unknown,
     Busy,
@@ -112,9 +117,10 @@ impl From<DbError> for Miss {
 
 const CONCURRENT_LOOKUPS: usize = 4;
 const LOOKUP_WAIT: Duration = Duration::from_secs(2);
-/// While changes are not told.
+/// Time that a business is served from the cache while changes are not announced.
 const KNOWN_UNTOLD: Duration = Duration::from_millis(500);
-/// The listening connection is tried this often, and given up when it does not answer for as long.
+/// Interval between tests of the listening connection. The connection is closed if it does not answer within
+/// the same time.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 const RECONNECT: Duration = Duration::from_millis(200);
 
@@ -144,24 +150,26 @@ impl Resolver {
         &self.base
     }
 
-    /// What host and path ask for; no look-up.
-    pub fn destination(&self, host: &HostName, path: &str) -> Destination {
-        self.base.destination(host, path)
+    /// The target of a request, by its host and path. Needs no lookup.
+    pub fn target(&self, host: &HostName, path: &str) -> HostTarget {
+        self.base.target(host, path)
     }
 
-    /// Whether changes of the registry are told to this process at the moment.
+    /// Whether this process receives the changes of the registry at the moment.
     pub fn is_listening(&self) -> bool {
         self.is_listening.load(Ordering::Relaxed)
     }
 
-    /// The business at `address`. Requests for the same unknown address share one query.
+    /// Finds the business at `address`. Requests for the same address that is not in the cache share one
+    /// query.
     ///
     /// # Errors
-    /// [`ResolveError`] when the registry cannot be asked; `None` when there is no such business.
+    /// [`ResolveError`] when the registry cannot be read. Returns `None` when there is no such business.
     pub async fn tenant(&self, address: &Address) -> Result<Option<Arc<Tenant>>, ResolveError> {
         if let Some(known) = self.known.get(address).await {
             let fresh_for = if self.is_listening() { self.settings.known_for } else { self.known_untold() };
-            // One request looks again; the others are served meanwhile, and all of them when it is of no avail.
+            // One request reads the business again. Until then, and if the read fails, all other requests are
+            // served from the cache.
             if known.is_fresh(fresh_for) || known.is_renewing.swap(true, Ordering::Relaxed) {
                 return Ok(Some(known.tenant.clone()));
             }
@@ -180,7 +188,10 @@ impl Resolver {
                 }
                 Err(Miss::Busy) => Ok(Some(known.tenant.clone())),
                 Err(Miss::Database(error)) => {
-                    tracing::warn!(error = %chain(&*error), "the registry cannot be read; known businesses are served from memory");
+                    tracing::warn!(
+                        error = %chain(&*error),
+                        "the registry cannot be read; known businesses are served from the cache"
+                    );
                     Ok(Some(known.tenant.clone()))
                 }
             };
@@ -204,14 +215,15 @@ impl Resolver {
         }
     }
 
-    /// A change that was told between the look-up and its entry here found nothing to forget.
+    /// A change that was announced between the lookup and its entry in the cache found no entry to remove.
+    /// The entry is therefore removed here.
     async fn forget_if_late(&self, address: &Address, known: &Known) {
         if known.read_after != self.changes.load(Ordering::Acquire) {
             self.known.invalidate(address).await;
         }
     }
 
-    /// The next request for this address asks the registry again.
+    /// Removes `address` from the cache, so that the next request for it reads the registry again.
     pub async fn forget(&self, address: &Address) {
         self.changes.fetch_add(1, Ordering::AcqRel);
         self.known.invalidate(address).await;
@@ -236,7 +248,8 @@ impl Resolver {
                 .read_shared(SharedScope::Public, async |tx| tenant::find_by_address(tx, host, slug).await)
                 .await
                 .map_err(Miss::from)?;
-            // A change that was told meanwhile may be newer than what was read; in a storm of them a second is enough.
+            // A change that was announced during the read may be newer than the result, so the read is
+            // repeated. If changes never stop, one second of repeated reads is enough.
             if changes == self.changes.load(Ordering::Acquire) || read_at.elapsed() > Duration::from_secs(1) {
                 let tenant = found.map(Arc::new).ok_or(Miss::Unknown)?;
                 return Ok(Arc::new(Known {
@@ -250,12 +263,12 @@ impl Resolver {
         }
     }
 
-    /// Hears of the registry's changes for as long as it is polled. Connects again whenever the connection breaks, and
-    /// then takes nothing in memory for granted.
+    /// Receives the registry's changes for as long as the future is polled. Connects again whenever the
+    /// connection breaks, and then treats every cached business as out of date.
     pub async fn listen(&self) {
         loop {
             if let Err(error) = self.listen_once().await {
-                tracing::warn!(error = %chain(&error), "changes of the registry are not told; connecting again");
+                tracing::warn!(error = %chain(&error), "registry changes are not received; connecting again");
             }
             self.is_listening.store(false, Ordering::Relaxed);
             tokio::time::sleep(RECONNECT).await;
@@ -267,7 +280,7 @@ impl Resolver {
         let (sender, mut told) = mpsc::unbounded_channel();
         let client = self.database.connect_telling(sender).await?;
         client.batch_execute(LISTEN).await?;
-        // What changed before this moment was not told.
+        // Changes before this moment were not announced to this connection.
         self.doubt_everything();
         self.is_listening.store(true, Ordering::Relaxed);
         let mut changed = Vec::new();
@@ -291,7 +304,8 @@ impl Resolver {
         }
     }
 
-    /// The payloads are businesses' ids, or the numbers of their schemas.
+    /// Removes changed businesses from the cache. A payload is the id of a business, or the number of its
+    /// schema.
     async fn forget_changed(&self, changed: &HashSet<String>) {
         self.changes.fetch_add(1, Ordering::AcqRel);
         self.unknown.invalidate_all();

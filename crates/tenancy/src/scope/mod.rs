@@ -1,5 +1,8 @@
-//! Who a transaction acts as, and the only ways to open one: [`Database::read`](database::Database::read) and
-//! [`Database::write`](database::Database::write). The registry's queries live in the registry room.
+//! Scopes of transactions, and the only two ways to open a scoped transaction:
+//! [`Database::read`](database::Database::read) and [`Database::write`](database::Database::write). The
+//! queries of the registry are in the `registry` module.
 
-pub mod database;
-pub mod scope;
+pub(crate) mod database;
+pub(crate) mod opening;
+pub(crate) mod tenant;
+pub(crate) mod transactions;

@@ -1,4 +1,4 @@
-//! The business's audit log.
+//! The audit log of a business.
 
 use actix_web::{HttpResponse, get, web};
 use chrono::{DateTime, Utc};
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
-use values::{Cursor, Limit};
+use values::{ActorId, Cursor, Limit};
 
 use crate::http::extract::{Caller, Query, may};
 use crate::http::lists::{PageView, page_request};
@@ -19,28 +19,24 @@ use crate::http::state::State;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub struct ListChanges {
-    /// The product, order or other thing whose changes are wanted; those of all when left out.
+    /// The id of a product, an order or another record. Defaults to the changes of all records.
     subject_id: Option<Uuid>,
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
     limit: Option<Limit>,
-    #[param(value_type = Option<String>)]
-    cursor: Option<Cursor<1>>,
+    cursor: Option<Cursor>,
 }
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ChangeView {
-    #[schema(value_type = Uuid)]
     id: EntryId,
     occurred_at: DateTime<Utc>,
-    /// The user's id; null is the platform.
-    actor: Option<Uuid>,
+    actor: ActorId,
     #[schema(example = "variant.changed")]
     action: String,
     #[schema(example = "variant")]
     subject_type: String,
     subject_id: Uuid,
-    /// Fields with what they were and what they are; of something new only what they are.
+    /// Each changed field with its old and its new value. A new record has new values only.
     #[schema(value_type = Object, example = json!({"price": {"from": "10", "to": "12"}}))]
     changes: Value,
 }
@@ -59,17 +55,17 @@ impl From<Entry> for ChangeView {
     }
 }
 
-/// Read the audit log
+/// List changes
 ///
-/// Who changed what, from what to what; the latest first.
-#[utoipa::path(tag = "business", params(ListChanges), responses((status = 200, body = PageView<ChangeView>)))]
+/// Returns who changed which fields, from which value to which, latest first.
+#[utoipa::path(tag = "business", operation_id = "listChanges", params(ListChanges), responses((status = 200, body = PageView<ChangeView>)))]
 #[get("/audit")]
 pub async fn list(
     state: web::Data<State>,
     caller: Caller<may::AuditRead>,
     Query(query): Query<ListChanges>,
 ) -> Result<HttpResponse, Problem> {
-    let page = page_request(query.limit, query.cursor);
+    let page = page_request(query.limit, query.cursor.as_ref())?;
     let read = async |tx: &tenancy::TenantTx| audit::list(tx, query.subject_id, &page).await;
     let page = state.database.read(&caller.scope(), read).await?;
     Ok(HttpResponse::Ok().json(PageView::new(page, ChangeView::from)))

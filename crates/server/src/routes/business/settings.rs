@@ -1,11 +1,10 @@
-//! A business's settings.
+//! The settings of a business.
 
 use actix_web::{HttpRequest, HttpResponse, get, patch, web};
-use inventory::pricing::Rounding;
 use inventory::settings::{self, Settings, SettingsChange};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use values::{Percent, Reason, ShortText};
+use values::{Percent, Reason, Rounding, TimeZone};
 
 use crate::http::etag::{self, Tag};
 use crate::http::extract::{Caller, IfMatch, Json, Query, may};
@@ -16,29 +15,29 @@ use crate::http::state::State;
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ChangeSettings {
-    /// half_away_from_zero or half_even.
+    /// How amounts are rounded to the currency.
     #[serde(default, deserialize_with = "crate::http::body::required")]
-    #[schema(nullable = false, value_type = Option<String>, example = "half_even")]
+    #[schema(nullable = false)]
     rounding: Option<Rounding>,
-    /// Whether an order is fulfilled when it is placed, unless it says otherwise.
+    /// Whether an order is fulfilled when it is placed, unless the order states otherwise.
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     fulfils_at_once: Option<bool>,
-    /// How much a role without catalogue.write takes off an order at most, in percent of what its prices come to.
+    /// The largest discount on an order, in percent, for members without the permission catalogue.write.
     #[serde(default, deserialize_with = "crate::http::body::required")]
-    #[schema(nullable = false, value_type = Option<String>, example = "10")]
+    #[schema(nullable = false)]
     discount_limit_percent: Option<Percent>,
-    /// A name of the IANA time zone database: where the business's days begin and end.
+    /// A name of the IANA time zone database. It determines when the days of the business begin and end.
     #[serde(default, deserialize_with = "crate::http::body::required")]
-    #[schema(nullable = false, value_type = Option<String>, example = "Africa/Nairobi")]
-    time_zone: Option<ShortText>,
-    /// How much more than ordered a goods receipt may bring, in percent of the line.
+    #[schema(nullable = false)]
+    time_zone: Option<TimeZone>,
+    /// The over-receipt tolerance: how much more than ordered may be received, in percent of the line.
     #[serde(default, deserialize_with = "crate::http::body::required")]
-    #[schema(nullable = false, value_type = Option<String>, example = "5")]
+    #[schema(nullable = false)]
     over_receipt_percent: Option<Percent>,
-    /// The reasons that an adjustment may give; any when there are none.
+    /// The reasons that an adjustment may have. Any reason is allowed if the list is empty.
     #[serde(default, deserialize_with = "crate::http::body::required")]
-    #[schema(nullable = false, value_type = Option<Vec<String>>, example = json!(["damaged", "lost", "found"]))]
+    #[schema(nullable = false)]
     adjustment_reasons: Option<Vec<Reason>>,
 }
 
@@ -47,18 +46,14 @@ pub struct ChangeSettings {
 pub struct SettingsView {
     #[schema(example = "EUR")]
     currency: String,
-    /// The decimals that amounts are told with.
+    /// The number of decimals of amounts.
     currency_decimals: u32,
-    #[schema(value_type = String, example = "half_away_from_zero")]
     rounding: Rounding,
     fulfils_at_once: bool,
-    #[schema(value_type = String)]
     discount_limit_percent: Percent,
-    #[schema(example = "Africa/Nairobi")]
-    time_zone: String,
-    #[schema(value_type = String)]
+    time_zone: TimeZone,
     over_receipt_percent: Percent,
-    adjustment_reasons: Vec<String>,
+    adjustment_reasons: Vec<Reason>,
 }
 
 impl From<Settings> for SettingsView {
@@ -77,7 +72,7 @@ impl From<Settings> for SettingsView {
 }
 
 /// Read the settings
-#[utoipa::path(tag = "business", responses((status = 200, body = SettingsView)))]
+#[utoipa::path(tag = "business", operation_id = "readSettings", responses((status = 200, body = SettingsView)))]
 #[get("/settings")]
 pub async fn show(
     state: web::Data<State>,
@@ -86,13 +81,13 @@ pub async fn show(
     _: Query<NoParameters>,
 ) -> Result<HttpResponse, Problem> {
     let settings = state.database.read(&caller.scope(), async |tx| settings::read(tx).await).await?;
-    Ok(etag::respond(request.headers(), Tag::of_version(settings.version), &SettingsView::from(settings)))
+    Ok(etag::respond(&request, Tag::of_version(settings.version), &SettingsView::from(settings)))
 }
 
 /// Change the settings
 ///
-/// The currency stays as it is: amounts would mean something else.
-#[utoipa::path(tag = "business", request_body = ChangeSettings, responses((status = 200, body = SettingsView)))]
+/// The currency cannot change, because the stored amounts would change their meaning.
+#[utoipa::path(tag = "business", operation_id = "changeSettings", request_body = ChangeSettings, responses((status = 200, body = SettingsView)))]
 #[patch("/settings")]
 pub async fn edit(
     state: web::Data<State>,

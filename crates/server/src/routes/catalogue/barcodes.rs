@@ -1,4 +1,4 @@
-//! What a scanner asks.
+//! Finding variants by barcode.
 
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use values::Barcode;
@@ -9,8 +9,8 @@ use crate::http::problem::Problem;
 use crate::http::state::State;
 use crate::routes::catalogue::variants::{self, VariantView};
 
-/// Find the variant under a barcode
-#[utoipa::path(tag = "catalogue", responses((status = 200, body = VariantView)),
+/// Find a variant by barcode
+#[utoipa::path(tag = "catalogue", operation_id = "findVariantByBarcode", responses((status = 200, body = VariantView)),
     params(("code" = String, Path, example = "4006381333931")))]
 #[get("/barcodes/{code}")]
 pub async fn show(
@@ -21,5 +21,5 @@ pub async fn show(
 ) -> Result<HttpResponse, Problem> {
     let (tag, view) =
         state.database.read(&caller.scope(), async |tx| variants::read_by_barcode(tx, &code).await).await?;
-    Ok(etag::respond(request.headers(), tag, &view))
+    Ok(etag::respond(&request, tag, &view))
 }

@@ -9,18 +9,16 @@ use utoipa::ToSchema;
 use values::Name;
 
 use crate::http::etag::{self, Tag};
-use crate::http::extract::{Caller, Idempotency, IfMatch, Json, PathId, Query, may};
+use crate::http::extract::{Caller, IfMatch, Json, PathId, Query, may};
 use crate::http::lists::{PageView, Paging, page_request};
-use crate::http::once::{self, Answer, Key};
 use crate::http::problem::Problem;
 use crate::http::state::State;
+use crate::http::submission::{Answer, Key, Submission};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CreateCategory {
-    #[schema(value_type = String, max_length = 200, example = "Fasteners")]
     name: Name,
-    #[schema(value_type = Option<uuid::Uuid>)]
     parent_id: Option<CategoryId>,
 }
 
@@ -28,10 +26,9 @@ pub struct CreateCategory {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ChangeCategory {
     #[serde(default, deserialize_with = "crate::http::body::required")]
-    #[schema(nullable = false, value_type = Option<String>, max_length = 200)]
+    #[schema(nullable = false)]
     name: Option<Name>,
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
-    #[schema(value_type = Option<uuid::Uuid>)]
     parent_id: Option<Option<CategoryId>>,
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
@@ -41,10 +38,8 @@ pub struct ChangeCategory {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CategoryView {
-    #[schema(value_type = uuid::Uuid)]
     id: CategoryId,
-    name: String,
-    #[schema(value_type = Option<uuid::Uuid>)]
+    name: Name,
     parent_id: Option<CategoryId>,
     archived: bool,
     created_at: DateTime<Utc>,
@@ -57,7 +52,7 @@ impl From<Category> for CategoryView {
             id: category.id,
             name: category.name,
             parent_id: category.parent_id,
-            archived: category.is_archived,
+            archived: category.archived_at.is_some(),
             created_at: category.created_at,
             updated_at: category.updated_at,
         }
@@ -66,31 +61,29 @@ impl From<Category> for CategoryView {
 
 /// List categories
 ///
-/// Those in use, newest first.
-#[utoipa::path(tag = "catalogue", params(Paging), responses((status = 200, body = PageView<CategoryView>)))]
+/// Returns the categories that are not archived, newest first.
+#[utoipa::path(tag = "catalogue", operation_id = "listCategories", params(Paging), responses((status = 200, body = PageView<CategoryView>)))]
 #[get("/categories")]
 pub async fn list(
     state: web::Data<State>,
     caller: Caller<may::CatalogueRead>,
     Query(query): Query<Paging>,
 ) -> Result<HttpResponse, Problem> {
-    let page = page_request(query.limit, query.cursor);
+    let page = page_request(query.limit, query.cursor.as_ref())?;
     let page = state.database.read(&caller.scope(), async |tx| category::list(tx, &page).await).await?;
     Ok(HttpResponse::Ok().json(PageView::new(page, CategoryView::from)))
 }
 
 /// Create a category
-#[utoipa::path(tag = "catalogue", request_body = CreateCategory, responses((status = 201, body = CategoryView)))]
+#[utoipa::path(tag = "catalogue", operation_id = "createCategory", request_body = CreateCategory, responses((status = 201, body = CategoryView)))]
 #[post("/categories")]
 pub async fn create(
     state: web::Data<State>,
-    caller: Caller<may::CatalogueWrite>,
-    request: Idempotency,
-    body: Json<CreateCategory>,
+    Submission { once, body }: Submission<may::CatalogueWrite, CreateCategory>,
 ) -> Result<HttpResponse, Problem> {
-    let new = NewCategory { name: body.value.name, parent_id: body.value.parent_id };
-    once::run(&state.database, &caller, &request, &body.bytes, Key::Optional, async |tx| {
-        let id = category::insert(tx, &new).await?;
+    let new = NewCategory { name: body.name, parent_id: body.parent_id };
+    once.run(&state.database, Key::Optional, async |tx| {
+        let id = category::insert(tx, &new, once.actor()).await?;
         let category = category::find(tx, id).await?.ok_or_else(Problem::not_found)?;
         let tag = Tag::of_version(category.version);
         Answer::created(format!("/api/v1/categories/{id}"), tag, &CategoryView::from(category))
@@ -99,7 +92,7 @@ pub async fn create(
 }
 
 /// Read a category
-#[utoipa::path(tag = "catalogue", responses((status = 200, body = CategoryView)), params(("id" = uuid::Uuid, Path,)))]
+#[utoipa::path(tag = "catalogue", operation_id = "readCategory", responses((status = 200, body = CategoryView)), params(("id" = CategoryId, Path,)))]
 #[get("/categories/{id}")]
 pub async fn show(
     state: web::Data<State>,
@@ -109,12 +102,12 @@ pub async fn show(
 ) -> Result<HttpResponse, Problem> {
     let category = state.database.read(&caller.scope(), async |tx| category::find(tx, id).await).await?;
     let category = category.ok_or_else(Problem::not_found)?;
-    Ok(etag::respond(request.headers(), Tag::of_version(category.version), &CategoryView::from(category)))
+    Ok(etag::respond(&request, Tag::of_version(category.version), &CategoryView::from(category)))
 }
 
 /// Change a category
-#[utoipa::path(tag = "catalogue", request_body = ChangeCategory, responses((status = 200, body = CategoryView)),
-    params(("id" = uuid::Uuid, Path,)))]
+#[utoipa::path(tag = "catalogue", operation_id = "changeCategory", request_body = ChangeCategory, responses((status = 200, body = CategoryView)),
+    params(("id" = CategoryId, Path,)))]
 #[patch("/categories/{id}")]
 pub async fn edit(
     state: web::Data<State>,
@@ -131,8 +124,8 @@ pub async fn edit(
 
 /// Archive a category
 ///
-/// It leaves the lists; products keep it. PATCH `{"archived": false}` brings it back.
-#[utoipa::path(tag = "catalogue", responses((status = 204, description = "Archived")), params(("id" = uuid::Uuid, Path,)))]
+/// Lists leave it out; products keep it. PATCH `{"archived": false}` restores it.
+#[utoipa::path(tag = "catalogue", operation_id = "archiveCategory", responses((status = 204, description = "Archived")), params(("id" = CategoryId, Path,)))]
 #[delete("/categories/{id}")]
 pub async fn archive(
     state: web::Data<State>,
@@ -152,7 +145,7 @@ async fn update(
     change: &CategoryChange,
 ) -> Result<Category, Problem> {
     let work = async |tx: &tenancy::TenantTx| {
-        category::update(tx, id, change).await?;
+        category::update(tx, id, change, caller.actor()).await?;
         category::find(tx, id).await?.ok_or_else(Problem::not_found)
     };
     state.database.write(&caller.scope(), work).await

@@ -3,39 +3,32 @@
 use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post, web};
 use chrono::{DateTime, Utc};
 use inventory::product::{self, NewProduct, Product, ProductChange, ProductFilter};
-use inventory::settings::Currency;
 use inventory::{CategoryId, ProductId, TaxClassId, settings, variant};
 use serde::{Deserialize, Serialize};
-use tenancy::{TenantTx, both};
+use tenancy::{TenantTx, all};
 use utoipa::{IntoParams, ToSchema};
-use values::{Cursor, Limit, Name, Note, OptionText, ProductTag};
+use values::{Currency, Cursor, Limit, Name, Note, OptionText, ProductTag};
 
 use crate::http::etag::{self, Tag};
-use crate::http::extract::{Caller, Idempotency, IfMatch, Json, PathId, Query, may};
+use crate::http::extract::{Caller, IfMatch, Json, PathId, Query, may};
 use crate::http::lists::{PageView, page_request, search_text};
-use crate::http::once::{self, Answer, Key};
 use crate::http::problem::Problem;
 use crate::http::state::State;
+use crate::http::submission::{Answer, Key, Submission};
 use crate::routes::catalogue::variants::{self, CreateVariant, VariantView};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CreateProduct {
-    #[schema(value_type = String, max_length = 200, example = "Hex bolt")]
     name: Name,
-    #[schema(value_type = Option<uuid::Uuid>)]
     category_id: Option<CategoryId>,
-    /// How its prices are taxed; not at all without one.
-    #[schema(value_type = Option<uuid::Uuid>)]
+    /// How its prices are taxed. Without a tax class there is no tax.
     tax_class_id: Option<TaxClassId>,
-    #[schema(value_type = Option<String>, max_length = 2000)]
     description: Option<Note>,
-    /// The names of up to three option axes; left out, they are those of the first variant.
-    #[schema(value_type = Option<Vec<String>>, example = json!(["Size"]))]
+    /// Up to three options, such as size and colour. Defaults to those of the first variant.
     options: Option<Vec<OptionText>>,
-    /// Words by which it is found; at most twenty.
+    /// Words by which the product can be found; at most twenty.
     #[serde(default)]
-    #[schema(value_type = Vec<String>, example = json!(["new", "outdoor"]))]
     tags: Vec<ProductTag>,
     #[schema(min_items = 1, max_items = 500)]
     variants: Vec<CreateVariant>,
@@ -45,20 +38,17 @@ pub struct CreateProduct {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ChangeProduct {
     #[serde(default, deserialize_with = "crate::http::body::required")]
-    #[schema(nullable = false, value_type = Option<String>, max_length = 200)]
+    #[schema(nullable = false)]
     name: Option<Name>,
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
-    #[schema(value_type = Option<uuid::Uuid>)]
     category_id: Option<Option<CategoryId>>,
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
-    #[schema(value_type = Option<uuid::Uuid>)]
     tax_class_id: Option<Option<TaxClassId>>,
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
-    #[schema(value_type = Option<String>, max_length = 2000)]
     description: Option<Option<Note>>,
-    /// All tags that it has from now on.
+    /// All tags that the product has from now on.
     #[serde(default, deserialize_with = "crate::http::body::required")]
-    #[schema(nullable = false, value_type = Option<Vec<String>>, example = json!(["outdoor"]))]
+    #[schema(nullable = false)]
     tags: Option<Vec<ProductTag>>,
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
@@ -68,17 +58,14 @@ pub struct ChangeProduct {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ProductView {
-    #[schema(value_type = uuid::Uuid)]
     id: ProductId,
-    name: String,
-    #[schema(value_type = Option<uuid::Uuid>)]
+    name: Name,
     category_id: Option<CategoryId>,
-    #[schema(value_type = Option<uuid::Uuid>)]
     tax_class_id: Option<TaxClassId>,
-    description: Option<String>,
-    options: Vec<String>,
+    description: Option<Note>,
+    options: Vec<OptionText>,
     #[schema(example = json!(["new", "outdoor"]))]
-    tags: Vec<String>,
+    tags: Vec<ProductTag>,
     archived: bool,
     variants: Vec<VariantView>,
     created_at: DateTime<Utc>,
@@ -95,7 +82,7 @@ impl ProductView {
             description: product.description,
             options: product.option_names,
             tags: product.tags,
-            archived: product.is_archived,
+            archived: product.archived_at.is_some(),
             variants: product
                 .variants
                 .into_iter()
@@ -111,32 +98,27 @@ impl ProductView {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub struct ListProducts {
-    /// Anywhere in the name, a SKU or a barcode, whatever the letter case.
-    #[param(value_type = Option<String>, max_length = 100)]
+    /// A part of the name, of a SKU or of a barcode, in upper or lower case.
     q: Option<String>,
-    #[param(value_type = Option<uuid::Uuid>)]
     category_id: Option<CategoryId>,
-    #[param(value_type = Option<String>, max_length = 50)]
     tag: Option<ProductTag>,
-    /// Archived products instead of those in use.
+    /// true returns archived products instead of the others.
     archived: Option<bool>,
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
     limit: Option<Limit>,
-    #[param(value_type = Option<String>)]
-    cursor: Option<Cursor<1>>,
+    cursor: Option<Cursor>,
 }
 
 /// List products
 ///
-/// With variants and stock, newest first.
-#[utoipa::path(tag = "catalogue", params(ListProducts), responses((status = 200, body = PageView<ProductView>)))]
+/// Returns products with their variants and stock, newest first.
+#[utoipa::path(tag = "catalogue", operation_id = "listProducts", params(ListProducts), responses((status = 200, body = PageView<ProductView>)))]
 #[get("/products")]
 pub async fn list(
     state: web::Data<State>,
     caller: Caller<may::CatalogueRead>,
     Query(query): Query<ListProducts>,
 ) -> Result<HttpResponse, Problem> {
-    let page = page_request(query.limit, query.cursor);
+    let page = page_request(query.limit, query.cursor.as_ref())?;
     let filter = ProductFilter {
         search: search_text(query.q.as_deref())?,
         category_id: query.category_id,
@@ -146,7 +128,7 @@ pub async fn list(
     let (currency, page) = state
         .database
         .read(&caller.scope(), async |tx| {
-            both(settings::currency(tx), product::list(tx, &filter, &page)).await
+            all((settings::currency(tx), product::list(tx, &filter, &page))).await
         })
         .await?;
     Ok(HttpResponse::Ok().json(PageView::new(page, |product| ProductView::new(product, &currency))))
@@ -154,16 +136,14 @@ pub async fn list(
 
 /// Create a product
 ///
-/// With all of its variants, or not at all.
-#[utoipa::path(tag = "catalogue", request_body = CreateProduct, responses((status = 201, body = ProductView)))]
+/// Creates the product with all of its variants, or nothing.
+#[utoipa::path(tag = "catalogue", operation_id = "createProduct", request_body = CreateProduct, responses((status = 201, body = ProductView)))]
 #[post("/products")]
 pub async fn create(
     state: web::Data<State>,
-    caller: Caller<may::CatalogueWrite>,
-    request: Idempotency,
-    body: Json<CreateProduct>,
+    Submission { once, body }: Submission<may::CatalogueWrite, CreateProduct>,
 ) -> Result<HttpResponse, Problem> {
-    let CreateProduct { name, category_id, tax_class_id, description, options, tags, variants } = body.value;
+    let CreateProduct { name, category_id, tax_class_id, description, options, tags, variants } = body;
     let new = NewProduct {
         name,
         category_id,
@@ -173,8 +153,8 @@ pub async fn create(
         tags,
         variants: variants.into_iter().map(CreateVariant::into_new).collect(),
     };
-    let actor = caller.actor();
-    once::run(&state.database, &caller, &request, &body.bytes, Key::Optional, async |tx| {
+    let actor = once.actor();
+    once.run(&state.database, Key::Optional, async |tx| {
         let id = product::insert(tx, &new, actor).await?;
         let (tag, view) = read(tx, id).await?;
         Answer::created(format!("/api/v1/products/{id}"), tag, &view)
@@ -182,15 +162,15 @@ pub async fn create(
     .await
 }
 
-/// The product as clients see it.
+/// The product as the API shows it.
 async fn read(tx: &TenantTx, id: ProductId) -> Result<(Tag, ProductView), Problem> {
-    let (currency, product) = both(settings::currency(tx), product::find(tx, id)).await?;
+    let (currency, product) = all((settings::currency(tx), product::find(tx, id))).await?;
     let product = product.ok_or_else(Problem::not_found)?;
     Ok((Tag::with_shown(product.version, product.stock_position()), ProductView::new(product, &currency)))
 }
 
 /// Read a product
-#[utoipa::path(tag = "catalogue", responses((status = 200, body = ProductView)), params(("id" = uuid::Uuid, Path,)))]
+#[utoipa::path(tag = "catalogue", operation_id = "readProduct", responses((status = 200, body = ProductView)), params(("id" = ProductId, Path,)))]
 #[get("/products/{id}")]
 pub async fn show(
     state: web::Data<State>,
@@ -199,14 +179,14 @@ pub async fn show(
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let (tag, view) = state.database.read(&caller.scope(), async |tx| read(tx, id).await).await?;
-    Ok(etag::respond(request.headers(), tag, &view))
+    Ok(etag::respond(&request, tag, &view))
 }
 
 /// Change a product
 ///
-/// A JSON Merge Patch (RFC 7396). Variants change through their own routes.
-#[utoipa::path(tag = "catalogue", request_body = ChangeProduct, responses((status = 200, body = ProductView)),
-    params(("id" = uuid::Uuid, Path,)))]
+/// The body is a JSON Merge Patch (RFC 7396). Variants change through their own routes.
+#[utoipa::path(tag = "catalogue", operation_id = "changeProduct", request_body = ChangeProduct, responses((status = 200, body = ProductView)),
+    params(("id" = ProductId, Path,)))]
 #[patch("/products/{id}")]
 pub async fn edit(
     state: web::Data<State>,
@@ -236,8 +216,8 @@ pub async fn edit(
 
 /// Archive a product
 ///
-/// It leaves the lists and the dashboard's count; its stock and history stay. PATCH `{"archived": false}` brings it back.
-#[utoipa::path(tag = "catalogue", responses((status = 204, description = "Archived")), params(("id" = uuid::Uuid, Path,)))]
+/// Lists and the dashboard leave it out; its stock and its history remain. PATCH `{"archived": false}` restores it.
+#[utoipa::path(tag = "catalogue", operation_id = "archiveProduct", responses((status = 204, description = "Archived")), params(("id" = ProductId, Path,)))]
 #[delete("/products/{id}")]
 pub async fn archive(
     state: web::Data<State>,
@@ -253,19 +233,17 @@ pub async fn archive(
 }
 
 /// Add a variant to a product
-#[utoipa::path(tag = "catalogue", request_body = CreateVariant, responses((status = 201, body = VariantView)),
-    params(("id" = uuid::Uuid, Path,)))]
+#[utoipa::path(tag = "catalogue", operation_id = "addVariant", request_body = CreateVariant, responses((status = 201, body = VariantView)),
+    params(("id" = ProductId, Path,)))]
 #[post("/products/{id}/variants")]
 pub async fn create_variant(
     state: web::Data<State>,
-    caller: Caller<may::CatalogueWrite>,
+    Submission { once, body }: Submission<may::CatalogueWrite, CreateVariant>,
     PathId(product): PathId<ProductId>,
-    request: Idempotency,
-    body: Json<CreateVariant>,
 ) -> Result<HttpResponse, Problem> {
-    let new = body.value.into_new();
-    let actor = caller.actor();
-    once::run(&state.database, &caller, &request, &body.bytes, Key::Optional, async |tx| {
+    let new = body.into_new();
+    let actor = once.actor();
+    once.run(&state.database, Key::Optional, async |tx| {
         let id = variant::insert(tx, product, &new, actor).await?;
         let (tag, view) = variants::read(tx, id).await?;
         Answer::created(format!("/api/v1/variants/{id}"), tag, &view)

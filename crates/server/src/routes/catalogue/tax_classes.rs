@@ -1,4 +1,4 @@
-//! Tax classes: how prices are taxed.
+//! Tax classes: how the prices of a product are taxed.
 
 use actix_web::{HttpRequest, HttpResponse, get, patch, post, web};
 use chrono::{DateTime, Utc};
@@ -6,53 +6,37 @@ use inventory::TaxClassId;
 use inventory::tax_class::{self, NewTaxClass, Rate, TaxClass, TaxClassChange, Taxation};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use values::{Name, Percent};
+use values::Name;
 
 use crate::http::etag::{self, Tag};
-use crate::http::extract::{Caller, Idempotency, IfMatch, Json, PathId, Query, may};
+use crate::http::extract::{Caller, IfMatch, Json, PathId, Query, may};
 use crate::http::lists::{PageView, Paging, page_request};
-use crate::http::once::{self, Answer, Key};
 use crate::http::problem::Problem;
 use crate::http::state::State;
+use crate::http::submission::{Answer, Key, Submission};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CreateTaxClass {
-    #[schema(value_type = String, max_length = 200, example = "Standard")]
     name: Name,
-    /// Whether prices have the taxes in them already.
+    /// Whether prices include the taxes.
     inclusive: bool,
     #[schema(min_items = 1, max_items = 5)]
-    rates: Vec<RateText>,
-}
-
-#[derive(Deserialize, Serialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RateText {
-    #[schema(example = "VAT")]
-    name: String,
-    #[schema(value_type = String, example = "16")]
-    percent: Percent,
-}
-
-impl From<RateText> for Rate {
-    fn from(rate: RateText) -> Self {
-        Self { name: rate.name.trim().to_owned(), percent: rate.percent }
-    }
+    rates: Vec<Rate>,
 }
 
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ChangeTaxClass {
     #[serde(default, deserialize_with = "crate::http::body::required")]
-    #[schema(nullable = false, value_type = Option<String>, max_length = 200)]
+    #[schema(nullable = false)]
     name: Option<Name>,
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     inclusive: Option<bool>,
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
-    rates: Option<Vec<RateText>>,
+    rates: Option<Vec<Rate>>,
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     archived: Option<bool>,
@@ -61,11 +45,10 @@ pub struct ChangeTaxClass {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TaxClassView {
-    #[schema(value_type = uuid::Uuid)]
     id: TaxClassId,
-    name: String,
+    name: Name,
     inclusive: bool,
-    rates: Vec<RateText>,
+    rates: Vec<Rate>,
     archived: bool,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
@@ -73,13 +56,12 @@ pub struct TaxClassView {
 
 impl From<TaxClass> for TaxClassView {
     fn from(class: TaxClass) -> Self {
-        let rate = |rate: Rate| RateText { name: rate.name, percent: rate.percent };
         Self {
             id: class.id,
             name: class.name,
-            inclusive: class.taxation.is_inclusive,
-            rates: class.taxation.rates.into_iter().map(rate).collect(),
-            archived: class.is_archived,
+            inclusive: class.is_inclusive,
+            rates: class.rates.0,
+            archived: class.archived_at.is_some(),
             created_at: class.created_at,
             updated_at: class.updated_at,
         }
@@ -88,33 +70,30 @@ impl From<TaxClass> for TaxClassView {
 
 /// List tax classes
 ///
-/// Those in use, the oldest first.
-#[utoipa::path(tag = "catalogue", params(Paging), responses((status = 200, body = PageView<TaxClassView>)))]
+/// Returns the tax classes that are not archived, oldest first.
+#[utoipa::path(tag = "catalogue", operation_id = "listTaxClasses", params(Paging), responses((status = 200, body = PageView<TaxClassView>)))]
 #[get("/tax-classes")]
 pub async fn list(
     state: web::Data<State>,
     caller: Caller<may::CatalogueRead>,
     Query(query): Query<Paging>,
 ) -> Result<HttpResponse, Problem> {
-    let page = page_request(query.limit, query.cursor);
+    let page = page_request(query.limit, query.cursor.as_ref())?;
     let page = state.database.read(&caller.scope(), async |tx| tax_class::list(tx, &page).await).await?;
     Ok(HttpResponse::Ok().json(PageView::new(page, TaxClassView::from)))
 }
 
 /// Create a tax class
-#[utoipa::path(tag = "catalogue", request_body = CreateTaxClass, responses((status = 201, body = TaxClassView)))]
+#[utoipa::path(tag = "catalogue", operation_id = "createTaxClass", request_body = CreateTaxClass, responses((status = 201, body = TaxClassView)))]
 #[post("/tax-classes")]
 pub async fn create(
     state: web::Data<State>,
-    caller: Caller<may::SettingsWrite>,
-    request: Idempotency,
-    body: Json<CreateTaxClass>,
+    Submission { once, body }: Submission<may::SettingsWrite, CreateTaxClass>,
 ) -> Result<HttpResponse, Problem> {
-    let CreateTaxClass { name, inclusive, rates } = body.value;
-    let rates = rates.into_iter().map(Rate::from).collect();
+    let CreateTaxClass { name, inclusive, rates } = body;
     let new = NewTaxClass { name, taxation: Taxation { is_inclusive: inclusive, rates } };
-    let actor = caller.actor();
-    once::run(&state.database, &caller, &request, &body.bytes, Key::Optional, async |tx| {
+    let actor = once.actor();
+    once.run(&state.database, Key::Optional, async |tx| {
         let id = tax_class::insert(tx, &new, actor).await?;
         let class = tax_class::find(tx, id).await?.ok_or_else(Problem::not_found)?;
         let tag = Tag::of_version(class.version);
@@ -124,7 +103,7 @@ pub async fn create(
 }
 
 /// Read a tax class
-#[utoipa::path(tag = "catalogue", responses((status = 200, body = TaxClassView)), params(("id" = uuid::Uuid, Path,)))]
+#[utoipa::path(tag = "catalogue", operation_id = "readTaxClass", responses((status = 200, body = TaxClassView)), params(("id" = TaxClassId, Path,)))]
 #[get("/tax-classes/{id}")]
 pub async fn show(
     state: web::Data<State>,
@@ -134,14 +113,14 @@ pub async fn show(
 ) -> Result<HttpResponse, Problem> {
     let class = state.database.read(&caller.scope(), async |tx| tax_class::find(tx, id).await).await?;
     let class = class.ok_or_else(Problem::not_found)?;
-    Ok(etag::respond(request.headers(), Tag::of_version(class.version), &TaxClassView::from(class)))
+    Ok(etag::respond(&request, Tag::of_version(class.version), &TaxClassView::from(class)))
 }
 
 /// Change a tax class
 ///
-/// Orders that were placed keep what they were charged.
-#[utoipa::path(tag = "catalogue", request_body = ChangeTaxClass, responses((status = 200, body = TaxClassView)),
-    params(("id" = uuid::Uuid, Path,)))]
+/// Orders that were placed keep their taxes.
+#[utoipa::path(tag = "catalogue", operation_id = "changeTaxClass", request_body = ChangeTaxClass, responses((status = 200, body = TaxClassView)),
+    params(("id" = TaxClassId, Path,)))]
 #[patch("/tax-classes/{id}")]
 pub async fn edit(
     state: web::Data<State>,
@@ -151,13 +130,7 @@ pub async fn edit(
     body: Json<ChangeTaxClass>,
 ) -> Result<HttpResponse, Problem> {
     let ChangeTaxClass { name, inclusive, rates, archived } = body.value;
-    let change = TaxClassChange {
-        name,
-        is_inclusive: inclusive,
-        rates: rates.map(|rates| rates.into_iter().map(Rate::from).collect()),
-        is_archived: archived,
-        if_version,
-    };
+    let change = TaxClassChange { name, is_inclusive: inclusive, rates, is_archived: archived, if_version };
     let actor = caller.actor();
     let work = async |tx: &tenancy::TenantTx| {
         tax_class::update(tx, id, &change, actor).await?;

@@ -1,17 +1,16 @@
-//! Variants: the stock-keeping units.
+//! Variants: what is sold, counted and reordered.
 
 use std::collections::BTreeMap;
 
 use actix_web::{HttpRequest, HttpResponse, get, patch, web};
 use chrono::{DateTime, Utc};
-use inventory::settings::Currency;
 use inventory::variant::{self, NewVariant, Variant, VariantChange};
-use inventory::{ProductId, VariantId, settings};
+use inventory::{ProductId, VariantId, price_history, settings};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tenancy::{TenantTx, both};
+use tenancy::{TenantTx, all};
 use utoipa::ToSchema;
-use values::{Barcode, Money, OptionText, Quantity, Sku, gtin};
+use values::{ActorId, Barcode, Currency, Money, NonNegative, OptionText, Quantity, Sku, gtin};
 
 use crate::http::etag::{self, Tag};
 use crate::http::extract::{Caller, IfMatch, Json, PathId, Query, may};
@@ -23,24 +22,18 @@ use crate::http::state::State;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CreateVariant {
     /// Unique within the business.
-    #[schema(value_type = String, max_length = 64, example = "BOLT-M8")]
     sku: Sku,
     #[serde(default)]
-    #[schema(value_type = Vec<String>, example = json!(["4006381333931"]))]
     barcodes: Vec<Barcode>,
-    /// The sale price, a decimal string.
-    #[schema(value_type = String, example = "0.45")]
-    price: Money,
+    /// The sale price.
+    price: NonNegative<Money>,
     /// A former or recommended price, for comparison.
-    #[schema(value_type = Option<String>, example = "0.55")]
-    compare_at_price: Option<Money>,
-    #[schema(value_type = Option<String>, example = "0.16")]
-    cost: Option<Money>,
-    #[schema(value_type = Option<String>, example = "200")]
-    reorder_level: Option<Quantity>,
-    /// A value on each of the product's options.
+    compare_at_price: Option<NonNegative<Money>>,
+    cost: Option<NonNegative<Money>>,
+    /// Stock at this level or below it opens an alert.
+    reorder_level: Option<NonNegative<Quantity>>,
+    /// A value for each option of the product.
     #[serde(default)]
-    #[schema(value_type = BTreeMap<String, String>, example = json!({"Size": "M8"}))]
     options: BTreeMap<OptionText, OptionText>,
 }
 
@@ -62,24 +55,21 @@ impl CreateVariant {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ChangeVariant {
     #[serde(default, deserialize_with = "crate::http::body::required")]
-    #[schema(nullable = false, value_type = Option<String>, max_length = 64)]
+    #[schema(nullable = false)]
     sku: Option<Sku>,
     #[serde(default, deserialize_with = "crate::http::body::required")]
     /// All barcodes that the variant has from now on.
-    #[schema(nullable = false, value_type = Option<Vec<String>>)]
+    #[schema(nullable = false)]
     barcodes: Option<Vec<Barcode>>,
     #[serde(default, deserialize_with = "crate::http::body::required")]
-    #[schema(nullable = false, value_type = Option<String>, example = "0.49")]
-    price: Option<Money>,
+    #[schema(nullable = false)]
+    price: Option<NonNegative<Money>>,
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
-    #[schema(value_type = Option<String>)]
-    compare_at_price: Option<Option<Money>>,
+    compare_at_price: Option<Option<NonNegative<Money>>>,
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
-    #[schema(value_type = Option<String>)]
-    cost: Option<Option<Money>>,
+    cost: Option<Option<NonNegative<Money>>>,
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
-    #[schema(value_type = Option<String>)]
-    reorder_level: Option<Option<Quantity>>,
+    reorder_level: Option<Option<NonNegative<Quantity>>>,
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     archived: Option<bool>,
@@ -88,28 +78,22 @@ pub struct ChangeVariant {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct VariantView {
-    #[schema(value_type = uuid::Uuid)]
     id: VariantId,
-    #[schema(value_type = uuid::Uuid)]
     product_id: ProductId,
-    sku: String,
-    barcodes: Vec<String>,
+    sku: Sku,
+    barcodes: Vec<Barcode>,
     #[schema(example = "0.45")]
     price: String,
     compare_at_price: Option<String>,
     cost: Option<String>,
-    #[schema(value_type = Option<String>)]
     reorder_level: Option<Quantity>,
     options: Value,
-    /// Over all locations.
-    #[schema(value_type = String)]
+    /// At all locations together.
     on_hand: Quantity,
-    #[schema(value_type = String)]
     reserved: Quantity,
-    #[schema(value_type = String)]
     available: Quantity,
     archived: bool,
-    /// What looks wrong and was taken all the same, such as a barcode whose check digit does not fit.
+    /// Values that look wrong and were stored nevertheless, such as a barcode with a wrong check digit.
     warnings: Vec<String>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
@@ -121,7 +105,7 @@ impl VariantView {
             id: variant.id,
             product_id: variant.product_id,
             available: variant.available(),
-            warnings: variant.barcodes.iter().filter_map(|code| gtin_warning(code)).collect(),
+            warnings: variant.barcodes.iter().filter_map(gtin_warning).collect(),
             sku: variant.sku,
             barcodes: variant.barcodes,
             price: currency.format(variant.price),
@@ -131,7 +115,7 @@ impl VariantView {
             options: variant.options,
             on_hand: variant.on_hand,
             reserved: variant.reserved,
-            archived: variant.is_archived,
+            archived: variant.archived_at.is_some(),
             created_at: variant.created_at,
             updated_at: variant.updated_at,
         }
@@ -142,10 +126,11 @@ impl VariantView {
     }
 }
 
-/// Nothing for what is no GTIN at all: shops print codes of their own.
-fn gtin_warning(code: &str) -> Option<String> {
-    let right = gtin::check_digit(code)?;
-    (!code.ends_with(right)).then(|| format!("the check digit of {code} should be {right}: was it mistyped?"))
+/// A code that is not a GTIN has no warning: shops print their own codes.
+fn gtin_warning(code: &Barcode) -> Option<String> {
+    let expected = gtin::check_digit(code.as_str())?;
+    let is_wrong = !code.as_str().ends_with(expected);
+    is_wrong.then(|| format!("the check digit of {code} should be {expected}; check the barcode"))
 }
 
 #[derive(Serialize, ToSchema)]
@@ -154,15 +139,14 @@ pub struct PriceChangeView {
     price: String,
     compare_at_price: Option<String>,
     cost: Option<String>,
-    /// The user's id; null is the platform.
-    actor: Option<uuid::Uuid>,
+    actor: ActorId,
     changed_at: DateTime<Utc>,
 }
 
-/// Read a variant's prices
+/// List the prices of a variant
 ///
-/// Since when it has had which, the latest first.
-#[utoipa::path(tag = "catalogue", params(Paging, ("id" = uuid::Uuid, Path,)),
+/// Returns the prices that the variant has and had, latest first.
+#[utoipa::path(tag = "catalogue", operation_id = "listVariantPrices", params(Paging, ("id" = VariantId, Path,)),
     responses((status = 200, body = PageView<PriceChangeView>)))]
 #[get("/variants/{id}/prices")]
 pub async fn list_prices(
@@ -171,11 +155,12 @@ pub async fn list_prices(
     PathId(id): PathId<VariantId>,
     Query(query): Query<Paging>,
 ) -> Result<HttpResponse, Problem> {
-    let page = page_request(query.limit, query.cursor);
+    let page = page_request(query.limit, query.cursor.as_ref())?;
     let (currency, (variant, page)) = state
         .database
         .read(&caller.scope(), async |tx| {
-            both(settings::currency(tx), both(variant::find(tx, id), variant::prices(tx, id, &page))).await
+            all((settings::currency(tx), all((variant::find(tx, id), price_history::list(tx, id, &page)))))
+                .await
         })
         .await?;
     variant.ok_or_else(Problem::not_found)?;
@@ -188,20 +173,20 @@ pub async fn list_prices(
     })))
 }
 
-/// The variant as clients see it.
+/// The variant as the API shows it.
 pub(crate) async fn read(tx: &TenantTx, id: VariantId) -> Result<(Tag, VariantView), Problem> {
-    let (currency, variant) = both(settings::currency(tx), variant::find(tx, id)).await?;
+    let (currency, variant) = all((settings::currency(tx), variant::find(tx, id))).await?;
     Ok(VariantView::tagged(variant.ok_or_else(Problem::not_found)?, &currency))
 }
 
-/// The variant under a barcode as clients see it.
+/// The variant with a barcode, as the API shows it.
 pub(crate) async fn read_by_barcode(tx: &TenantTx, code: &Barcode) -> Result<(Tag, VariantView), Problem> {
-    let (currency, variant) = both(settings::currency(tx), variant::find_by_barcode(tx, code)).await?;
+    let (currency, variant) = all((settings::currency(tx), variant::find_by_barcode(tx, code))).await?;
     Ok(VariantView::tagged(variant.ok_or_else(Problem::not_found)?, &currency))
 }
 
 /// Read a variant
-#[utoipa::path(tag = "catalogue", responses((status = 200, body = VariantView)), params(("id" = uuid::Uuid, Path,)))]
+#[utoipa::path(tag = "catalogue", operation_id = "readVariant", responses((status = 200, body = VariantView)), params(("id" = VariantId, Path,)))]
 #[get("/variants/{id}")]
 pub async fn show(
     state: web::Data<State>,
@@ -210,14 +195,14 @@ pub async fn show(
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let (tag, view) = state.database.read(&caller.scope(), async |tx| read(tx, id).await).await?;
-    Ok(etag::respond(request.headers(), tag, &view))
+    Ok(etag::respond(&request, tag, &view))
 }
 
 /// Change a variant
 ///
-/// A JSON Merge Patch (RFC 7396).
-#[utoipa::path(tag = "catalogue", request_body = ChangeVariant, responses((status = 200, body = VariantView)),
-    params(("id" = uuid::Uuid, Path,)))]
+/// The body is a JSON Merge Patch (RFC 7396).
+#[utoipa::path(tag = "catalogue", operation_id = "changeVariant", request_body = ChangeVariant, responses((status = 200, body = VariantView)),
+    params(("id" = VariantId, Path,)))]
 #[patch("/variants/{id}")]
 pub async fn edit(
     state: web::Data<State>,

@@ -3,13 +3,12 @@
 use actix_web::{HttpResponse, get, web};
 use chrono::NaiveDate;
 use insight::dashboard::{self, Dashboard, MovementsOfDay, TopVariant};
-use inventory::settings::Currency;
 use inventory::{VariantId, settings};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tenancy::{TenantTx, both};
+use tenancy::{TenantTx, all};
 use utoipa::ToSchema;
-use values::Quantity;
+use values::{Currency, Quantity, Sku};
 
 use crate::http::extract::{Caller, Query, may};
 use crate::http::lists::NoParameters;
@@ -24,49 +23,46 @@ pub struct DashboardView {
     #[schema(example = 1250)]
     total_items: i64,
     /// On hand, over all variants and locations.
-    #[schema(value_type = String, example = "2715.5")]
     total_stock: Quantity,
     /// On hand times sale price.
     #[schema(example = "10350.40")]
     inventory_value: String,
-    /// On hand times what it cost, on average.
+    /// On hand times average cost.
     #[schema(example = "4920.15")]
     inventory_cost: String,
     #[schema(example = "EUR")]
     currency: String,
     low_stock: LowStockView,
-    /// What sold most in the last 30 days, at most five.
+    /// The variants that sold most in the last 30 days, at most five.
     top_variants: Vec<TopVariantView>,
-    /// What each of the last seven days has changed of the stock, today last, by the business's own days.
+    /// The changes of stock on each of the last seven days of the business; today is last.
     movements: Vec<MovementsOfDayView>,
 }
 
 #[derive(Serialize, ToSchema)]
 pub struct LowStockView {
-    /// At the reorder level or below, and not covered by what is on order.
+    /// At the reorder level or below it, and not covered by incoming stock.
     #[schema(example = 3)]
     low: i64,
-    /// Nothing is available.
+    /// No stock is available.
     #[schema(example = 1)]
     out: i64,
-    /// At the reorder level or below, and covered by what is on order.
+    /// At the reorder level or below it, and covered by incoming stock.
     #[schema(example = 2)]
     covered: i64,
-    /// The latest alerts of what is low or out, at most five; GET /api/v1/alerts/low-stock lists all.
+    /// The latest alerts that are low or out, at most five. GET /api/v1/alerts/low-stock returns all of them.
     items: Vec<AlertView>,
 }
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TopVariantView {
-    #[schema(value_type = uuid::Uuid)]
     variant_id: VariantId,
     #[schema(example = "BOLT-M8")]
-    sku: String,
+    sku: Sku,
     #[schema(example = "Hex bolt")]
     name: String,
-    /// Less what came back.
-    #[schema(value_type = String, example = "420")]
+    /// Sold less returned.
     sold: Quantity,
 }
 
@@ -74,17 +70,13 @@ pub struct TopVariantView {
 pub struct MovementsOfDayView {
     #[schema(example = "2026-12-01")]
     day: NaiveDate,
-    /// Received from suppliers, less what was taken back.
-    #[schema(value_type = String, example = "100")]
+    /// Received from suppliers, less reversed receipts.
     purchased: Quantity,
-    /// Sold, less what came back.
-    #[schema(value_type = String, example = "34")]
+    /// Sold less returned.
     sold: Quantity,
     /// Adjustments, counts and transfers.
-    #[schema(value_type = String, example = "-2")]
     adjusted: Quantity,
-    /// The change over the day.
-    #[schema(value_type = String, example = "64")]
+    /// The change of stock on this day.
     net: Quantity,
 }
 
@@ -122,22 +114,22 @@ impl DashboardView {
     }
 }
 
-/// The dashboard
+/// Read the dashboard
 ///
-/// Each figure as the books have it at this moment; returns are subtracted.
-#[utoipa::path(tag = "insight", responses((status = 200, body = DashboardView)))]
+/// Returns the figures as of now. Returns are subtracted from sales.
+#[utoipa::path(tag = "insight", operation_id = "readDashboard", responses((status = 200, body = DashboardView)))]
 #[get("/dashboard")]
 pub async fn show(
     state: web::Data<State>,
     caller: Caller<may::DashboardRead>,
     _: Query<NoParameters>,
 ) -> Result<HttpResponse, Problem> {
-    let read = async |tx: &TenantTx| both(settings::currency(tx), dashboard::read(tx)).await;
+    let read = async |tx: &TenantTx| all((settings::currency(tx), dashboard::read(tx))).await;
     let (currency, dashboard) = state.database.read(&caller.scope(), read).await?;
     Ok(HttpResponse::Ok().json(DashboardView::new(dashboard, &currency)))
 }
 
-/// Three figures, as JSON numbers written exactly: the digits are never those of a float.
+/// Three figures as JSON numbers with exact digits, never those of a float.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PlainDashboardView {
@@ -148,16 +140,16 @@ pub struct PlainDashboardView {
     inventory_value: Box<RawValue>,
 }
 
-/// The dashboard, for clients of an older contract
+/// Read the dashboard in its older form
 ///
-/// Exactly three figures, as JSON numbers.
-#[utoipa::path(tag = "insight", responses((status = 200, body = PlainDashboardView)))]
+/// Returns three figures as JSON numbers, for clients of the older contract.
+#[utoipa::path(tag = "insight", operation_id = "readPlainDashboard", responses((status = 200, body = PlainDashboardView)))]
 #[get("/api/dashboard")]
 pub async fn show_plain(
     state: web::Data<State>,
     caller: Caller<may::DashboardRead>,
 ) -> Result<HttpResponse, Problem> {
-    let read = async |tx: &TenantTx| both(settings::currency(tx), dashboard::totals(tx)).await;
+    let read = async |tx: &TenantTx| all((settings::currency(tx), dashboard::totals(tx))).await;
     let (currency, totals) = state.database.read(&caller.scope(), read).await?;
     let number = |digits: String| RawValue::from_string(digits).map_err(Problem::internal);
     Ok(HttpResponse::Ok().json(PlainDashboardView {

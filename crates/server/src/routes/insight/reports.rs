@@ -1,4 +1,4 @@
-//! Reports: what was sold, what was written off, what the stock is worth, and what to order again.
+//! Reports: sales, adjustments, the value of the stock, and reorder suggestions.
 
 use actix_web::http::header;
 use actix_web::{HttpResponse, get, web};
@@ -8,20 +8,19 @@ use insight::report::{MaxRows, Report, Span};
 use insight::sales_report::{self, Sales, SalesBy};
 use insight::stock_report::{self, Stock, StockBy};
 use inventory::movement::Kind;
-use inventory::reorder::{self, SuggestedLine, Suggestion};
-use inventory::settings::Currency;
+use inventory::reorder::{self, SuggestedLine, Suggestion, Suggestions};
 use inventory::{LocationId, SupplierId, VariantId, settings};
 use serde::{Deserialize, Serialize};
-use tenancy::{DbError, TenantScope, TenantTx, both};
+use tenancy::{DbError, TenantScope, TenantTx, all};
 use utoipa::{IntoParams, ToSchema};
-use values::Quantity;
+use values::{Currency, Quantity, Sku};
 
+use crate::http::codes::Code;
 use crate::http::extract::{Caller, Query, may};
-use crate::http::money::plain;
 use crate::http::problem::Problem;
 use crate::http::state::State;
 
-/// A report of some days.
+/// A report over a period of days.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SpanReportView<T> {
@@ -29,10 +28,10 @@ pub struct SpanReportView<T> {
     to: NaiveDate,
     #[schema(example = "EUR")]
     currency: String,
-    /// All together, whatever the rows.
+    /// The sum of all rows, including those that are not in data.
     total: T,
     data: Vec<T>,
-    /// There are more rows than are told.
+    /// Whether there are more rows than data has.
     more: bool,
 }
 
@@ -41,14 +40,14 @@ pub struct SpanReportView<T> {
 pub struct StockReportView {
     #[schema(example = "EUR")]
     currency: String,
-    /// All together, whatever the rows.
+    /// The sum of all rows, including those that are not in data.
     total: StockView,
     data: Vec<StockView>,
-    /// There are more rows than are told.
+    /// Whether there are more rows than data has.
     more: bool,
 }
 
-/// What was sold and came back; its key is the day, the hour, or the id of what it is of, and null in the total.
+/// Sales and returns of one group. The key is a day, an hour or an id; it is null in the total.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SalesView {
@@ -56,29 +55,27 @@ pub struct SalesView {
     key: Option<String>,
     name: Option<String>,
     sku: Option<String>,
-    /// Of which something was sold or came back.
+    /// Orders of which goods were sold or returned.
     #[schema(example = 12)]
     orders: i64,
-    #[schema(value_type = String, example = "20")]
     sold: Quantity,
-    #[schema(value_type = String)]
     returned: Quantity,
-    /// Taken off.
+    /// Discounts on what was sold.
     discount: String,
-    /// To be paid for what was sold, taxes included.
+    /// The amount due for what was sold, taxes included.
     total: String,
-    /// Given back of it.
+    /// The part of the total that was refunded.
     #[schema(example = "0.00")]
     refunded: String,
-    /// What is left of the total.
+    /// Total less refunded.
     #[schema(example = "11.60")]
     net: String,
-    /// The taxes in that.
+    /// The taxes in net.
     tax: String,
-    /// What had been paid for the goods, at their average cost when they left.
+    /// The cost of the goods, at their average cost when they left.
     #[schema(example = "3.20")]
     cost: String,
-    /// What is earned: net less tax and cost.
+    /// Net less tax and cost.
     #[schema(example = "6.80")]
     margin: String,
 }
@@ -103,21 +100,17 @@ impl SalesView {
     }
 }
 
-/// What adjustments for one reason, or counts, have changed; without either in the total.
+/// Changes of stock by adjustments with one reason, or by counts. Kind and reason are null in the total.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AdjustedView {
-    /// adjustment or count
-    #[schema(value_type = Option<String>, example = "adjustment")]
-    kind: Option<&'static str>,
+    kind: Option<Kind>,
     reason: Option<String>,
     #[schema(example = 3)]
     movements: i64,
-    #[schema(value_type = String, example = "0")]
     added: Quantity,
-    #[schema(value_type = String, example = "5")]
     removed: Quantity,
-    /// Added less removed, at cost; negative where the business has lost.
+    /// Added less removed, at cost. A negative value is a loss.
     #[schema(example = "-0.80")]
     value: String,
 }
@@ -125,8 +118,8 @@ pub struct AdjustedView {
 impl AdjustedView {
     fn new(adjusted: Adjusted, currency: &Currency) -> Self {
         Self {
-            kind: adjusted.kind.map(Kind::as_str),
-            reason: adjusted.reason,
+            kind: adjusted.kind,
+            reason: adjusted.reason.map(|reason| reason.to_string()),
             movements: adjusted.movements,
             added: adjusted.added,
             removed: adjusted.removed,
@@ -135,16 +128,15 @@ impl AdjustedView {
     }
 }
 
-/// The stock of one category, location or variant; the key is its id, and null in the total.
+/// The stock of one category, location or variant. The key is its id; it is null in the total.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StockView {
     key: Option<String>,
     name: Option<String>,
     sku: Option<String>,
-    #[schema(value_type = String)]
     on_hand: Quantity,
-    /// At the moving average, or at what the catalogue says where there is none.
+    /// At the average cost; at the cost in the catalogue where no average is known.
     #[schema(example = "156.80")]
     cost: String,
     /// At the sale price.
@@ -165,14 +157,14 @@ impl StockView {
     }
 }
 
-/// How a report is told.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Format {
-    #[default]
-    Json,
-    /// The rows as a table (RFC 4180), for spreadsheets.
-    Csv,
+values::words! {
+    /// The format of a report.
+    pub enum Format {
+        /// A JSON document.
+        Json = "json",
+        /// The rows as a table for spreadsheets (RFC 4180).
+        Csv = "csv",
+    }
 }
 
 impl Format {
@@ -188,31 +180,29 @@ impl Format {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct ReportSales {
-    /// The first day, as the business counts its days; 29 days before the last one when left out.
+    /// The first day, in the time zone of the business. Defaults to 29 days before the last day.
     from: Option<NaiveDate>,
-    /// The last day; today when left out.
+    /// The last day. Defaults to today.
     to: Option<NaiveDate>,
-    /// day, hour, variant, category, customer, seller or location; day when left out.
-    #[param(value_type = Option<String>)]
+    /// How the sales are grouped. Defaults to day.
     by: Option<SalesBy>,
-    /// json or csv
-    #[param(value_type = Option<String>)]
+    /// Defaults to json.
     format: Option<Format>,
 }
 
 /// Report sales
 ///
-/// As goods leave and come back, with discounts, taxes and costs. Days and hours come in order, of all else what brings most
-/// first; a thousand rows at most, and all of them in a table. What is behind a row of a variant:
-/// `GET stock/movements?variantId=`. What nobody knows a cost of counts as costing nothing.
-#[utoipa::path(tag = "insight", params(ReportSales), responses((status = 200, body = SpanReportView<SalesView>)))]
+/// Counts sales when goods leave and returns when goods come back, with discounts, taxes and costs. Days and hours are in
+/// order; other groups start with the largest net amount. JSON has at most a thousand rows; CSV has all of them. The movements
+/// behind a row of a variant are at `GET stock/movements?variantId=`. Goods without a known cost have the cost zero.
+#[utoipa::path(tag = "insight", operation_id = "reportSales", params(ReportSales), responses((status = 200, body = SpanReportView<SalesView>)))]
 #[get("/reports/sales")]
 pub async fn show_sales(
     state: web::Data<State>,
     caller: Caller<may::ReportsRead>,
     Query(query): Query<ReportSales>,
 ) -> Result<HttpResponse, Problem> {
-    let (by, format) = (query.by.unwrap_or(SalesBy::Day), query.format.unwrap_or_default());
+    let (by, format) = (query.by.unwrap_or(SalesBy::Day), query.format.unwrap_or(Format::Json));
     let read = async |tx: &TenantTx, span| sales_report::read(tx, span, by, format.max_rows()).await;
     let days = (query.from, query.to);
     let view = SpanReportView::read(&state, &caller.scope(), days, read, SalesView::new).await?;
@@ -228,20 +218,19 @@ pub async fn show_sales(
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct ReportAdjustments {
-    /// The first day, as the business counts its days; 29 days before the last one when left out.
+    /// The first day, in the time zone of the business. Defaults to 29 days before the last day.
     from: Option<NaiveDate>,
-    /// The last day; today when left out.
+    /// The last day. Defaults to today.
     to: Option<NaiveDate>,
-    /// json or csv
-    #[param(value_type = Option<String>)]
+    /// Defaults to json.
     format: Option<Format>,
 }
 
 /// Report adjustments
 ///
-/// What was put in and written off by hand, by returns that were wasted and by counts, for each reason; what has cost most
-/// comes first.
-#[utoipa::path(tag = "insight", params(ReportAdjustments),
+/// Adds up, for each reason, the stock that adjustments, scrapped returns and counts added or removed. The largest loss is
+/// first.
+#[utoipa::path(tag = "insight", operation_id = "reportAdjustments", params(ReportAdjustments),
     responses((status = 200, body = SpanReportView<AdjustedView>)))]
 #[get("/reports/adjustments")]
 pub async fn show_adjustments(
@@ -249,7 +238,7 @@ pub async fn show_adjustments(
     caller: Caller<may::ReportsRead>,
     Query(query): Query<ReportAdjustments>,
 ) -> Result<HttpResponse, Problem> {
-    let format = query.format.unwrap_or_default();
+    let format = query.format.unwrap_or(Format::Json);
     let read = async |tx: &TenantTx, span| adjustment_report::read(tx, span, format.max_rows()).await;
     let days = (query.from, query.to);
     let view = SpanReportView::read(&state, &caller.scope(), days, read, AdjustedView::new).await?;
@@ -263,28 +252,26 @@ pub async fn show_adjustments(
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct ReportStock {
-    /// category, location or variant; category when left out.
-    #[param(value_type = Option<String>)]
+    /// How the stock is grouped. Defaults to category.
     by: Option<StockBy>,
-    /// json or csv
-    #[param(value_type = Option<String>)]
+    /// Defaults to json.
     format: Option<Format>,
 }
 
-/// Report what the stock is worth
+/// Report the value of the stock
 ///
-/// At this moment, at cost and at the sale price; what has cost most comes first, a thousand rows at most, and all
-/// of them in a table.
-#[utoipa::path(tag = "insight", params(ReportStock), responses((status = 200, body = StockReportView)))]
+/// Values the stock as of now, at cost and at the sale price. The largest cost is first. JSON has at most a thousand rows; CSV
+/// has all of them.
+#[utoipa::path(tag = "insight", operation_id = "reportStock", params(ReportStock), responses((status = 200, body = StockReportView)))]
 #[get("/reports/stock")]
 pub async fn show_stock(
     state: web::Data<State>,
     caller: Caller<may::ReportsRead>,
     Query(query): Query<ReportStock>,
 ) -> Result<HttpResponse, Problem> {
-    let (by, format) = (query.by.unwrap_or(StockBy::Category), query.format.unwrap_or_default());
+    let (by, format) = (query.by.unwrap_or(StockBy::Category), query.format.unwrap_or(Format::Json));
     let max = format.max_rows();
-    let read = async |tx: &TenantTx| both(settings::currency(tx), stock_report::read(tx, by, max)).await;
+    let read = async |tx: &TenantTx| all((settings::currency(tx), stock_report::read(tx, by, max))).await;
     let (currency, report) = state.database.read(&caller.scope(), read).await?;
     let row = |stock| StockView::new(stock, &currency);
     let (total, data): (_, Vec<_>) = (row(report.total), report.rows.into_iter().map(row).collect());
@@ -298,7 +285,7 @@ pub async fn show_stock(
 }
 
 impl<T> SpanReportView<T> {
-    /// Reads a report of the days that are asked for, from the first to the last.
+    /// Reads a report over the requested days.
     async fn read<R>(
         state: &State,
         scope: &TenantScope,
@@ -307,9 +294,9 @@ impl<T> SpanReportView<T> {
         row: impl Fn(R, &Currency) -> T,
     ) -> Result<Self, Problem> {
         let work = async |tx: &TenantTx| {
-            let (currency, today) = both(settings::currency(tx), settings::today(tx)).await?;
+            let (currency, today) = all((settings::currency(tx), settings::today(tx))).await?;
             let span = Span::of(from, to, today).map_err(|error| {
-                Problem::malformed("invalid_query", format!("Change from or to: {error}."))
+                Problem::new(Code::InvalidQuery, format!("The query parameters from and to: {error}."))
             })?;
             Ok::<_, Problem>((currency, span, read(tx, span).await?))
         };
@@ -325,8 +312,8 @@ impl<T> SpanReportView<T> {
     }
 }
 
-/// The rows as a file for spreadsheets, its columns named as in JSON. Those that people have written are shown and not
-/// reckoned: a text that would be a formula gets an apostrophe (OWASP, CSV Injection).
+/// The rows as a file for spreadsheets, with the column names of the JSON document. A text that people wrote must not become
+/// a formula, so a text that would be one gets an apostrophe (OWASP, CSV Injection).
 fn csv<T: Serialize>(
     name: &str,
     mut rows: Vec<T>,
@@ -335,8 +322,8 @@ fn csv<T: Serialize>(
     texts: impl Fn(&mut T) -> Vec<&mut Option<String>>,
 ) -> Result<HttpResponse, Problem> {
     if has_more {
-        let detail = "There are more rows than a table holds; ask for fewer days, or by something else.";
-        return Err(Problem::malformed("invalid_query", detail));
+        let detail = "The report has more rows than a table may have. Choose fewer days or another grouping.";
+        return Err(Problem::new(Code::InvalidQuery, detail));
     }
     for text in rows.iter_mut().flat_map(&texts).filter_map(Option::as_mut) {
         let shown =
@@ -353,7 +340,7 @@ fn csv<T: Serialize>(
         rows.iter().try_for_each(|row| writer.serialize(row)).map_err(Problem::internal)?;
         writer.into_inner().map_err(|error| Problem::internal(error.into_error()))
     };
-    // The names of the columns are there when no row is.
+    // A table without rows still has its column names.
     let body = match rows.as_slice() {
         [] => table(&[total])?.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default().to_vec(),
         rows => table(rows)?,
@@ -368,20 +355,18 @@ fn csv<T: Serialize>(
 #[serde(rename_all = "camelCase")]
 pub struct ReorderView {
     data: Vec<SuggestionView>,
-    /// There is more than is suggested at once; order this, and ask again.
+    /// Whether there are more suggestions. Order these first, and read the report again.
     more: bool,
 }
 
-/// One order to a supplier, as it could be drafted.
+/// A purchase order that could be drafted.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SuggestionView {
-    /// Null for what no supplier has a price for.
-    #[schema(value_type = Option<Uuid>)]
+    /// null for variants for which no supplier has a price.
     supplier_id: Option<SupplierId>,
     #[schema(example = "Bolts & Co")]
     supplier: Option<String>,
-    #[schema(value_type = Uuid)]
     location_id: LocationId,
     lines: Vec<SuggestedLineView>,
 }
@@ -389,33 +374,26 @@ pub struct SuggestionView {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SuggestedLineView {
-    #[schema(value_type = Uuid)]
     variant_id: VariantId,
     #[schema(example = "BOLT-M8")]
-    sku: String,
+    sku: Sku,
     #[schema(example = "Hex bolt")]
     name: String,
-    #[schema(value_type = String, example = "12")]
     available: Quantity,
-    /// On order, and not overdue.
-    #[schema(value_type = String, example = "0")]
+    /// Ordered from suppliers, not received yet, and not overdue.
     incoming: Quantity,
-    #[schema(value_type = String, example = "20")]
     reorder_level: Quantity,
-    /// Sold in the last 30 days, less what came back.
-    #[schema(value_type = String, example = "55")]
+    /// Sold in the last 30 days, less returns.
     sold: Quantity,
-    /// How much to order: then the reorder level is there, and a month's sales.
-    #[schema(value_type = String, example = "63")]
+    /// The quantity to order, so that the reorder level and the sales of a month are in stock.
     quantity: Quantity,
-    /// What the supplier asked last, in its currency.
+    /// The price of the supplier, in the currency of the price.
     #[schema(example = "0.12")]
     unit_cost: Option<String>,
     #[schema(example = "EUR")]
     currency: Option<String>,
     #[schema(example = "HB-M8-100")]
-    supplier_sku: Option<String>,
-    #[schema(value_type = Option<String>, example = "50")]
+    supplier_sku: Option<Sku>,
     minimum_quantity: Option<Quantity>,
     #[schema(example = 7)]
     lead_time_days: Option<i16>,
@@ -439,7 +417,7 @@ impl From<SuggestedLine> for SuggestedLineView {
             reorder_level: line.reorder_level,
             sold: line.sold,
             quantity: line.quantity,
-            unit_cost: price.map(|price| plain(price.cost)),
+            unit_cost: price.map(|price| price.cost.plain()),
             currency: price.map(|price| price.currency.clone()),
             supplier_sku: price.and_then(|price| price.supplier_sku.clone()),
             minimum_quantity: price.and_then(|price| price.minimum_quantity),
@@ -454,16 +432,15 @@ impl From<SuggestedLine> for SuggestedLineView {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub struct Reorder {
-    #[param(value_type = Option<Uuid>)]
     location_id: Option<LocationId>,
 }
 
-/// What to order again
+/// Suggest purchase orders
 ///
-/// What is low or out and not covered by orders under way, grouped by supplier, location and currency: each group can be one
-/// order, of its `supplierId`, its `locationId`, and of each line `variantId`, `quantity` and `unitCost`. Of several suppliers, the
-/// one that asks least.
-#[utoipa::path(tag = "insight", params(Reorder), responses((status = 200, body = ReorderView)))]
+/// Suggests quantities for variants that are low or out and not covered by incoming stock, grouped by supplier, location and
+/// currency. Each group can become one purchase order with its `supplierId`, its `locationId`, and the `variantId`, `quantity` and
+/// `unitCost` of each line. The cheapest supplier is suggested.
+#[utoipa::path(tag = "insight", operation_id = "suggestPurchaseOrders", params(Reorder), responses((status = 200, body = ReorderView)))]
 #[get("/reports/reorder")]
 pub async fn suggest_orders(
     state: web::Data<State>,
@@ -471,7 +448,7 @@ pub async fn suggest_orders(
     Query(query): Query<Reorder>,
 ) -> Result<HttpResponse, Problem> {
     let suggest = async |tx: &TenantTx| reorder::suggest(tx, query.location_id).await;
-    let (suggestions, more) = state.database.read(&caller.scope(), suggest).await?;
+    let Suggestions { suggestions, has_more: more } = state.database.read(&caller.scope(), suggest).await?;
     let data = suggestions.into_iter().map(SuggestionView::from).collect();
     Ok(HttpResponse::Ok().json(ReorderView { data, more }))
 }

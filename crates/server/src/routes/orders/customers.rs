@@ -1,4 +1,4 @@
-//! Customers: who buys.
+//! Customers.
 
 use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post, web};
 use chrono::{DateTime, Utc};
@@ -9,22 +9,18 @@ use utoipa::{IntoParams, ToSchema};
 use values::{Cursor, Limit, Name, Note, ShortText};
 
 use crate::http::etag::{self, Tag};
-use crate::http::extract::{Caller, Idempotency, IfMatch, Json, PathId, Query, may};
+use crate::http::extract::{Caller, IfMatch, Json, PathId, Query, may};
 use crate::http::lists::{PageView, page_request, search_text};
-use crate::http::once::{self, Answer, Key};
 use crate::http::problem::Problem;
 use crate::http::state::State;
+use crate::http::submission::{Answer, Key, Submission};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CreateCustomer {
-    #[schema(value_type = String, max_length = 200, example = "Ann Smith")]
     name: Name,
-    #[schema(value_type = Option<String>, max_length = 200, example = "ann@example.com")]
     email: Option<ShortText>,
-    #[schema(value_type = Option<String>, max_length = 200)]
     phone: Option<ShortText>,
-    #[schema(value_type = Option<String>, max_length = 2000)]
     note: Option<Note>,
 }
 
@@ -32,16 +28,13 @@ pub struct CreateCustomer {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ChangeCustomer {
     #[serde(default, deserialize_with = "crate::http::body::required")]
-    #[schema(nullable = false, value_type = Option<String>, max_length = 200)]
+    #[schema(nullable = false)]
     name: Option<Name>,
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
-    #[schema(value_type = Option<String>, max_length = 200)]
     email: Option<Option<ShortText>>,
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
-    #[schema(value_type = Option<String>, max_length = 200)]
     phone: Option<Option<ShortText>>,
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
-    #[schema(value_type = Option<String>, max_length = 2000)]
     note: Option<Option<Note>>,
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
@@ -51,12 +44,11 @@ pub struct ChangeCustomer {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CustomerView {
-    #[schema(value_type = uuid::Uuid)]
     id: CustomerId,
-    name: String,
-    email: Option<String>,
-    phone: Option<String>,
-    note: Option<String>,
+    name: Name,
+    email: Option<ShortText>,
+    phone: Option<ShortText>,
+    note: Option<Note>,
     archived: bool,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
@@ -70,7 +62,7 @@ impl From<Customer> for CustomerView {
             email: customer.email,
             phone: customer.phone,
             note: customer.note,
-            archived: customer.is_archived,
+            archived: customer.archived_at.is_some(),
             created_at: customer.created_at,
             updated_at: customer.updated_at,
         }
@@ -81,26 +73,23 @@ impl From<Customer> for CustomerView {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct ListCustomers {
-    /// Anywhere in the name, whatever the letter case.
-    #[param(value_type = Option<String>, max_length = 100)]
+    /// A part of the name, in upper or lower case.
     q: Option<String>,
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
     limit: Option<Limit>,
-    #[param(value_type = Option<String>)]
-    cursor: Option<Cursor<1>>,
+    cursor: Option<Cursor>,
 }
 
 /// List customers
 ///
-/// Those in use, newest first.
-#[utoipa::path(tag = "orders", params(ListCustomers), responses((status = 200, body = PageView<CustomerView>)))]
+/// Returns the customers that are not archived, newest first.
+#[utoipa::path(tag = "orders", operation_id = "listCustomers", params(ListCustomers), responses((status = 200, body = PageView<CustomerView>)))]
 #[get("/customers")]
 pub async fn list(
     state: web::Data<State>,
     caller: Caller<may::OrdersRead>,
     Query(query): Query<ListCustomers>,
 ) -> Result<HttpResponse, Problem> {
-    let page = page_request(query.limit, query.cursor);
+    let page = page_request(query.limit, query.cursor.as_ref())?;
     let search = search_text(query.q.as_deref())?;
     let page = state
         .database
@@ -110,18 +99,16 @@ pub async fn list(
 }
 
 /// Create a customer
-#[utoipa::path(tag = "orders", request_body = CreateCustomer, responses((status = 201, body = CustomerView)))]
+#[utoipa::path(tag = "orders", operation_id = "createCustomer", request_body = CreateCustomer, responses((status = 201, body = CustomerView)))]
 #[post("/customers")]
 pub async fn create(
     state: web::Data<State>,
-    caller: Caller<may::OrdersPlace>,
-    request: Idempotency,
-    body: Json<CreateCustomer>,
+    Submission { once, body }: Submission<may::OrdersPlace, CreateCustomer>,
 ) -> Result<HttpResponse, Problem> {
-    let CreateCustomer { name, email, phone, note } = body.value;
+    let CreateCustomer { name, email, phone, note } = body;
     let new = NewCustomer { name, email, phone, note };
-    let actor = caller.actor();
-    once::run(&state.database, &caller, &request, &body.bytes, Key::Optional, async |tx| {
+    let actor = once.actor();
+    once.run(&state.database, Key::Optional, async |tx| {
         let id = customer::insert(tx, &new, actor).await?;
         let customer = customer::find(tx, id).await?.ok_or_else(Problem::not_found)?;
         let tag = Tag::of_version(customer.version);
@@ -131,7 +118,7 @@ pub async fn create(
 }
 
 /// Read a customer
-#[utoipa::path(tag = "orders", responses((status = 200, body = CustomerView)), params(("id" = uuid::Uuid, Path,)))]
+#[utoipa::path(tag = "orders", operation_id = "readCustomer", responses((status = 200, body = CustomerView)), params(("id" = CustomerId, Path,)))]
 #[get("/customers/{id}")]
 pub async fn show(
     state: web::Data<State>,
@@ -141,12 +128,12 @@ pub async fn show(
 ) -> Result<HttpResponse, Problem> {
     let customer = state.database.read(&caller.scope(), async |tx| customer::find(tx, id).await).await?;
     let customer = customer.ok_or_else(Problem::not_found)?;
-    Ok(etag::respond(request.headers(), Tag::of_version(customer.version), &CustomerView::from(customer)))
+    Ok(etag::respond(&request, Tag::of_version(customer.version), &CustomerView::from(customer)))
 }
 
 /// Change a customer
-#[utoipa::path(tag = "orders", request_body = ChangeCustomer, responses((status = 200, body = CustomerView)),
-    params(("id" = uuid::Uuid, Path,)))]
+#[utoipa::path(tag = "orders", operation_id = "changeCustomer", request_body = ChangeCustomer, responses((status = 200, body = CustomerView)),
+    params(("id" = CustomerId, Path,)))]
 #[patch("/customers/{id}")]
 pub async fn edit(
     state: web::Data<State>,
@@ -163,8 +150,8 @@ pub async fn edit(
 
 /// Archive a customer
 ///
-/// He leaves the lists; orders keep him. PATCH `{"archived": false}` brings him back.
-#[utoipa::path(tag = "orders", responses((status = 204, description = "Archived")), params(("id" = uuid::Uuid, Path,)))]
+/// Lists leave the customer out; orders keep the customer. PATCH `{"archived": false}` restores the customer.
+#[utoipa::path(tag = "orders", operation_id = "archiveCustomer", responses((status = 204, description = "Archived")), params(("id" = CustomerId, Path,)))]
 #[delete("/customers/{id}")]
 pub async fn archive(
     state: web::Data<State>,

@@ -1,7 +1,9 @@
 //! Customers and their orders.
 
+pub mod customer_orders;
 pub mod customers;
-pub mod orders;
+pub mod fulfilments;
+pub mod returns;
 
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -13,11 +15,11 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(customers::show)
         .service(customers::edit)
         .service(customers::archive)
-        .service(orders::list)
-        .service(orders::place)
-        .service(orders::show)
-        .service(orders::cancel)
-        .service(orders::fulfil)
-        .service(orders::take_back)
-        .service(orders::list_returns);
+        .service(customer_orders::list)
+        .service(customer_orders::place)
+        .service(customer_orders::show)
+        .service(customer_orders::cancel)
+        .service(fulfilments::fulfil)
+        .service(returns::take_back)
+        .service(returns::list);
 }

@@ -1,4 +1,4 @@
-//! Hosts of a business's own, for the platform's staff.
+//! Hosts of businesses, for the platform's staff.
 
 use actix_web::{HttpResponse, delete, get, post, put, web};
 use chrono::{DateTime, Utc};
@@ -17,15 +17,15 @@ use crate::routes::platform::tenants::TenantView;
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DomainView {
-    /// In punycode, as DNS has it.
+    /// In punycode.
     #[schema(example = "shop.acme.example")]
     host: String,
     is_primary: bool,
-    /// Served since; null until the record below was found.
+    /// The host is served since this moment; null until the TXT record was found.
     verified_at: Option<DateTime<Utc>>,
     checked_at: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
-    /// The TXT record that shows that the host is the business's.
+    /// The TXT record that proves that the host belongs to the business.
     record: RecordView,
 }
 
@@ -55,11 +55,11 @@ impl From<Domain> for DomainView {
     }
 }
 
-/// List a business's hosts
+/// List the hosts of a business
 ///
-/// Those of its own, the primary one first.
-#[utoipa::path(tag = "platform", responses((status = 200, body = PageView<DomainView>)),
-    params(("id" = uuid::Uuid, Path,)))]
+/// Returns all hosts, the primary host first.
+#[utoipa::path(tag = "platform", operation_id = "listDomains", responses((status = 200, body = PageView<DomainView>)),
+    params(("id" = TenantId, Path,)))]
 #[get("/platform/tenants/{id}/domains")]
 pub async fn list(
     state: web::Data<State>,
@@ -77,16 +77,15 @@ pub async fn list(
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AddDomain {
-    /// Letters of any script; they become punycode.
-    #[schema(value_type = String, example = "shop.acme.example")]
+    /// Letters of any script are allowed; they become punycode.
     host: HostName,
 }
 
-/// Give a business a host of its own
+/// Add a host
 ///
-/// It is served once its TXT record has been found; see verify.
-#[utoipa::path(tag = "platform", request_body = AddDomain, responses((status = 201, body = DomainView)),
-    params(("id" = uuid::Uuid, Path,)))]
+/// The host is served after its TXT record has been verified.
+#[utoipa::path(tag = "platform", operation_id = "addDomain", request_body = AddDomain, responses((status = 201, body = DomainView)),
+    params(("id" = TenantId, Path,)))]
 #[post("/platform/tenants/{id}/domains")]
 pub async fn add(
     state: web::Data<State>,
@@ -101,9 +100,9 @@ pub async fn add(
 
 /// Verify a host
 ///
-/// Asks DNS for the TXT record; 409 says what it holds instead.
-#[utoipa::path(tag = "platform", responses((status = 200, body = DomainView)),
-    params(("id" = uuid::Uuid, Path,), ("host" = String, Path,)))]
+/// Looks the TXT record up in DNS. If it differs, the answer is 409 and states what DNS has.
+#[utoipa::path(tag = "platform", operation_id = "verifyDomain", responses((status = 200, body = DomainView)),
+    params(("id" = TenantId, Path,), ("host" = HostName, Path,)))]
 #[post("/platform/tenants/{id}/domains/{host}/verify")]
 pub async fn verify(
     state: web::Data<State>,
@@ -115,9 +114,9 @@ pub async fn verify(
     Ok(HttpResponse::Ok().json(DomainView::from(domain)))
 }
 
-/// Take a host from a business
-#[utoipa::path(tag = "platform", responses((status = 204, description = "It is")),
-    params(("id" = uuid::Uuid, Path,), ("host" = String, Path,)))]
+/// Remove a host
+#[utoipa::path(tag = "platform", operation_id = "removeDomain", responses((status = 204, description = "Removed")),
+    params(("id" = TenantId, Path,), ("host" = HostName, Path,)))]
 #[delete("/platform/tenants/{id}/domains/{host}")]
 pub async fn remove(
     state: web::Data<State>,
@@ -131,17 +130,16 @@ pub async fn remove(
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SetPrimary {
-    /// A verified host; null for none.
-    #[schema(value_type = Option<String>, example = "shop.acme.example")]
+    /// A verified host, or null for none.
     host: Option<HostName>,
-    /// Whether the business's other addresses answer 308 with this one, or serve themselves.
+    /// true: the other addresses of the business redirect to this host (308). false: they serve requests themselves.
     #[serde(default)]
     redirects: bool,
 }
 
-/// Choose the host that stands for all
-#[utoipa::path(tag = "platform", request_body = SetPrimary, responses((status = 200, body = TenantView)),
-    params(("id" = uuid::Uuid, Path,)))]
+/// Set the primary host
+#[utoipa::path(tag = "platform", operation_id = "setPrimaryDomain", request_body = SetPrimary, responses((status = 200, body = TenantView)),
+    params(("id" = TenantId, Path,)))]
 #[put("/platform/tenants/{id}/primary-domain")]
 pub async fn set_primary(
     state: web::Data<State>,

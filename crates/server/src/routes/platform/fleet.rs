@@ -1,16 +1,17 @@
-//! The fleet, for the platform's staff: versions of schemas, backups, the audit log.
+//! The whole fleet, for the platform's staff: schema versions, backups, the audit log.
 
 use actix_web::{HttpResponse, get, post, web};
 use chrono::{DateTime, Utc};
+use identity::UserId;
 use inventory::ledger;
-use platform::audit::{self, Entry};
-use platform::{Actor, Backup, backup};
+use platform::audit::{self, Entry, PlatformEntryId};
+use platform::backup::{self, BackupId};
+use platform::{Actor, Backup};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tenancy::jobs;
 use tenancy::{SharedScope, TenantId, tenant};
 use utoipa::{IntoParams, ToSchema};
-use uuid::Uuid;
 use values::{Cursor, Limit};
 
 use crate::http::extract::{Json, PathId, Query, Staff, may};
@@ -21,10 +22,10 @@ use crate::routes::business::jobs::JobView;
 use crate::routes::platform::lifecycle::find;
 use crate::routes::stock::levels::LedgerView;
 
-/// Where the fleet's migrations stand
+/// Read the migration status
 ///
-/// How many schemas have which version, which failed and why, and which are at work.
-#[utoipa::path(tag = "platform", responses((status = 200, body = Object, example = json!({
+/// Returns how many schemas have each version, which schemas failed and why, and which are being migrated.
+#[utoipa::path(tag = "platform", operation_id = "readMigrationStatus", responses((status = 200, body = Object, example = json!({
     "latest": 10, "sharedLatest": 7, "sharedVersion": 7, "versions": [{"version": 10, "businesses": 1200, "spare": 10, "failed": 0, "running": 0}],
     "failed": [], "running": [],
 }))))]
@@ -33,13 +34,13 @@ pub async fn migrations(
     state: web::Data<State>,
     _staff: Staff<may::TenantsRead>,
 ) -> Result<HttpResponse, Problem> {
-    Ok(HttpResponse::Ok().json(state.onboarding()?.provisioner().fleet_status().await?))
+    Ok(HttpResponse::Ok().json(state.onboarding()?.owner_database().fleet_status().await?))
 }
 
 /// Migrate all schemas
 ///
-/// As a job; answers at once.
-#[utoipa::path(tag = "platform", responses((status = 202, body = JobView)))]
+/// Queues a job and answers at once.
+#[utoipa::path(tag = "platform", operation_id = "migrateFleet", responses((status = 202, body = JobView)))]
 #[post("/platform/migrations")]
 pub async fn migrate(
     state: web::Data<State>,
@@ -51,8 +52,9 @@ pub async fn migrate(
 
 /// Verify all ledgers
 ///
-/// As a job; answers at once. The job fails when a business's stock is not the sum of its movements, and names it.
-#[utoipa::path(tag = "platform", responses((status = 202, body = JobView)))]
+/// Queues a job and answers at once. The job fails if the stock of a business is not the sum of its movements, and names
+/// the business.
+#[utoipa::path(tag = "platform", operation_id = "verifyAllLedgers", responses((status = 202, body = JobView)))]
 #[post("/platform/ledger")]
 pub async fn verify_ledgers(
     state: web::Data<State>,
@@ -62,10 +64,10 @@ pub async fn verify_ledgers(
     queue(&state, &staff, "ledgers.verification_requested", &new).await
 }
 
-/// Verify a business's ledger
+/// Verify the ledger of a business
 ///
-/// Recomputes every level from all movements, and every reservation from what orders have open.
-#[utoipa::path(tag = "platform", responses((status = 200, body = LedgerView)), params(("id" = Uuid, Path,)))]
+/// Computes every stock level again from all movements, and every reserved quantity from the open orders.
+#[utoipa::path(tag = "platform", operation_id = "verifyLedgerOfBusiness", responses((status = 200, body = LedgerView)), params(("id" = TenantId, Path,)))]
 #[get("/platform/tenants/{id}/ledger")]
 pub async fn verify_ledger(
     state: web::Data<State>,
@@ -80,10 +82,9 @@ pub async fn verify_ledger(
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BackupView {
-    id: Uuid,
-    #[schema(value_type = Option<Uuid>)]
+    id: BackupId,
     tenant_id: Option<TenantId>,
-    /// Null for a backup of the shared schema.
+    /// null for a backup of the shared schema.
     slug: Option<String>,
     file: String,
     size_bytes: i64,
@@ -92,9 +93,9 @@ pub struct BackupView {
     rows: i64,
     duration_ms: i64,
     taken_at: DateTime<Utc>,
-    /// When it was last restored into a scratch schema and compared.
+    /// The moment at which the backup was last restored into a scratch schema and compared.
     verified_at: Option<DateTime<Utc>>,
-    /// What was wrong then.
+    /// The difference that the comparison found.
     failure: Option<String>,
 }
 
@@ -121,59 +122,53 @@ impl From<Backup> for BackupView {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct OfABusiness {
-    /// What is about this business alone.
-    #[param(value_type = Option<Uuid>)]
-    tenant_id: Option<Uuid>,
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
+    /// Only those of this business.
+    tenant_id: Option<TenantId>,
     limit: Option<Limit>,
-    #[param(value_type = Option<String>)]
-    cursor: Option<Cursor<1>>,
+    cursor: Option<Cursor>,
 }
 
 /// List backups
 ///
-/// The newest first.
-#[utoipa::path(tag = "platform", params(OfABusiness), responses((status = 200, body = PageView<BackupView>)))]
+/// Returns backups, newest first.
+#[utoipa::path(tag = "platform", operation_id = "listBackups", params(OfABusiness), responses((status = 200, body = PageView<BackupView>)))]
 #[get("/platform/backups")]
 pub async fn backups(
     state: web::Data<State>,
     _staff: Staff<may::TenantsRead>,
     Query(query): Query<OfABusiness>,
 ) -> Result<HttpResponse, Problem> {
-    let page = page_request(query.limit, query.cursor);
-    let before = page.after.as_ref().map(|cursor| cursor.key()[0]);
-    let tenant = query.tenant_id.map(TenantId::from_uuid);
+    let page = page_request::<BackupId>(query.limit, query.cursor.as_ref())?;
     let backups = state
         .database
         .read_shared(SharedScope::Platform, async |tx| {
-            backup::page(tx, tenant, before, page.limit.and_one()).await
+            backup::page(tx, query.tenant_id, page.after, page.limit.and_one()).await
         })
         .await?;
-    let page = page.page(backups, |backup| [backup.id]);
+    let page = page.page(backups, |backup| backup.id);
     Ok(HttpResponse::Ok().json(PageView::new(page, BackupView::from)))
 }
 
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CreateBackup {
-    /// The business; all of them when left out.
-    #[schema(value_type = Option<Uuid>)]
-    tenant_id: Option<Uuid>,
-    /// Restore each into a scratch schema and compare, right after it was taken; true unless said otherwise.
+    /// Defaults to all businesses.
+    tenant_id: Option<TenantId>,
+    /// Whether each backup is restored into a scratch schema and compared. Defaults to true.
     verify: Option<bool>,
 }
 
-/// Back up one business, or all
+/// Back up one business or all businesses
 ///
-/// As a job; answers at once.
-#[utoipa::path(tag = "platform", request_body = CreateBackup, responses((status = 202, body = JobView)))]
+/// Queues a job and answers at once.
+#[utoipa::path(tag = "platform", operation_id = "createBackups", request_body = CreateBackup, responses((status = 202, body = JobView)))]
 #[post("/platform/backups")]
 pub async fn back_up(
     state: web::Data<State>,
     staff: Staff<may::TenantsWrite>,
     body: Json<CreateBackup>,
 ) -> Result<HttpResponse, Problem> {
-    let tenant = body.value.tenant_id.map(TenantId::from_uuid);
+    let tenant = body.value.tenant_id;
     if let Some(id) = tenant {
         find(&state, id).await?;
     }
@@ -191,7 +186,7 @@ async fn queue(
     let actor = Actor::User(staff.principal.user);
     let job = state
         .onboarding()?
-        .provisioner()
+        .owner_database()
         .write_shared(async |tx| {
             let job = jobs::insert(tx, new).await?;
             let tenant = match new.tenant_id {
@@ -209,13 +204,13 @@ async fn queue(
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EntryView {
-    id: Uuid,
+    id: PlatformEntryId,
     occurred_at: DateTime<Utc>,
     actor: String,
-    actor_id: Option<Uuid>,
+    actor_id: Option<UserId>,
     #[schema(example = "tenant.suspended")]
     action: String,
-    tenant_id: Option<Uuid>,
+    tenant_id: Option<TenantId>,
     tenant_slug: Option<String>,
     #[schema(value_type = Object)]
     details: Value,
@@ -228,25 +223,23 @@ impl From<Entry> for EntryView {
     }
 }
 
-/// Read the audit log
+/// List changes of the platform
 ///
-/// What staff and commands did, the latest first.
-#[utoipa::path(tag = "platform", params(OfABusiness), responses((status = 200, body = PageView<EntryView>)))]
+/// Returns the operations of staff and of commands, latest first.
+#[utoipa::path(tag = "platform", operation_id = "listPlatformChanges", params(OfABusiness), responses((status = 200, body = PageView<EntryView>)))]
 #[get("/platform/audit")]
 pub async fn list_audit(
     state: web::Data<State>,
     _staff: Staff<may::TenantsRead>,
     Query(query): Query<OfABusiness>,
 ) -> Result<HttpResponse, Problem> {
-    let page = page_request(query.limit, query.cursor);
-    let before = page.after.as_ref().map(|cursor| cursor.key()[0]);
-    let tenant = query.tenant_id.map(TenantId::from_uuid);
+    let page = page_request::<PlatformEntryId>(query.limit, query.cursor.as_ref())?;
     let entries = state
         .database
         .read_shared(SharedScope::Platform, async |tx| {
-            audit::list(tx, tenant, before, page.limit.and_one()).await
+            audit::list(tx, query.tenant_id, page.after, page.limit.and_one()).await
         })
         .await?;
-    let page = page.page(entries, |entry| [entry.id]);
+    let page = page.page(entries, |entry| entry.id);
     Ok(HttpResponse::Ok().json(PageView::new(page, EntryView::from)))
 }

@@ -1,4 +1,4 @@
-//! What the platform's staff does to a business after its creation. Each deed is in the audit log.
+//! Operations of the platform's staff on existing businesses. The audit log records each of them.
 
 use actix_web::{HttpResponse, post, put, web};
 use platform::{Actor, backup};
@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
 use tenancy::lifecycle::StatusChange;
-use tenancy::tenant::TenantLimits;
-use tenancy::{SharedScope, Tenant, TenantId, TenantSlug, tenant};
+use tenancy::{SharedScope, Tenant, TenantId, TenantLimits, TenantSlug, tenant};
 use utoipa::ToSchema;
 use values::Name;
 
+use crate::http::codes::Code;
 use crate::http::extract::{Json, PathId, Staff, may};
 use crate::http::problem::Problem;
 use crate::http::state::State;
@@ -28,8 +28,8 @@ async fn change(
 
 /// Suspend a business
 ///
-/// Nobody gets in, in every running server within a second; all its data stays.
-#[utoipa::path(tag = "platform", responses((status = 200, body = TenantView)), params(("id" = uuid::Uuid, Path,)))]
+/// Every server refuses its requests within a second. All its data remains.
+#[utoipa::path(tag = "platform", operation_id = "suspendBusiness", responses((status = 200, body = TenantView)), params(("id" = TenantId, Path,)))]
 #[post("/platform/tenants/{id}/suspend")]
 pub async fn suspend(
     state: web::Data<State>,
@@ -39,8 +39,8 @@ pub async fn suspend(
     change(&state, &staff, id, StatusChange::Suspend).await
 }
 
-/// Open a suspended business again
-#[utoipa::path(tag = "platform", responses((status = 200, body = TenantView)), params(("id" = uuid::Uuid, Path,)))]
+/// Resume a suspended business
+#[utoipa::path(tag = "platform", operation_id = "resumeBusiness", responses((status = 200, body = TenantView)), params(("id" = TenantId, Path,)))]
 #[post("/platform/tenants/{id}/resume")]
 pub async fn resume(
     state: web::Data<State>,
@@ -52,8 +52,8 @@ pub async fn resume(
 
 /// Archive a business
 ///
-/// Closed for good; all its data stays until it is dropped.
-#[utoipa::path(tag = "platform", responses((status = 200, body = TenantView)), params(("id" = uuid::Uuid, Path,)))]
+/// Closes the business. All its data remains until the business is dropped.
+#[utoipa::path(tag = "platform", operation_id = "archiveBusiness", responses((status = 200, body = TenantView)), params(("id" = TenantId, Path,)))]
 #[post("/platform/tenants/{id}/archive")]
 pub async fn archive(
     state: web::Data<State>,
@@ -63,8 +63,8 @@ pub async fn archive(
     change(&state, &staff, id, StatusChange::Archive).await
 }
 
-/// Open an archived business again
-#[utoipa::path(tag = "platform", responses((status = 200, body = TenantView)), params(("id" = uuid::Uuid, Path,)))]
+/// Reopen an archived business
+#[utoipa::path(tag = "platform", operation_id = "unarchiveBusiness", responses((status = 200, body = TenantView)), params(("id" = TenantId, Path,)))]
 #[post("/platform/tenants/{id}/unarchive")]
 pub async fn unarchive(
     state: web::Data<State>,
@@ -77,15 +77,15 @@ pub async fn unarchive(
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RenameTenant {
-    #[schema(value_type = String, pattern = "^[a-z][a-z0-9-]{1,38}[a-z0-9]$", example = "acme-2")]
     slug: TenantSlug,
 }
 
-/// Give a business another address
+/// Rename a business
 ///
-/// The former one answers 308 with the new one, and is nobody else's for a while. Whoever is signed in stays so.
-#[utoipa::path(tag = "platform", request_body = RenameTenant, responses((status = 200, body = TenantView)),
-    params(("id" = uuid::Uuid, Path,)))]
+/// Gives the business another slug. Its former address redirects to the new one (308), and is reserved for a time. Signed-in
+/// users stay signed in.
+#[utoipa::path(tag = "platform", operation_id = "renameBusiness", request_body = RenameTenant, responses((status = 200, body = TenantView)),
+    params(("id" = TenantId, Path,)))]
 #[post("/platform/tenants/{id}/rename")]
 pub async fn rename(
     state: web::Data<State>,
@@ -101,15 +101,15 @@ pub async fn rename(
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SetLimits {
-    /// 100 to 600000; null or left out for the installation's own.
+    /// 100 to 600000. Defaults to the limit of the installation.
     statement_timeout_ms: Option<u32>,
-    /// Transactions at the same time, 1 to 500; null or left out for the installation's own.
+    /// Concurrent transactions, 1 to 500. Defaults to the limit of the installation.
     max_transactions: Option<u32>,
 }
 
-/// Give a business limits of its own
-#[utoipa::path(tag = "platform", request_body = SetLimits, responses((status = 200, body = TenantView)),
-    params(("id" = uuid::Uuid, Path,)))]
+/// Set the limits of a business
+#[utoipa::path(tag = "platform", operation_id = "setBusinessLimits", request_body = SetLimits, responses((status = 200, body = TenantView)),
+    params(("id" = TenantId, Path,)))]
 #[put("/platform/tenants/{id}/limits")]
 pub async fn limit(
     state: web::Data<State>,
@@ -119,9 +119,11 @@ pub async fn limit(
 ) -> Result<HttpResponse, Problem> {
     let SetLimits { statement_timeout_ms, max_transactions } = body.value;
     let check = |field: &str, value: Option<u32>, low, high| match value {
-        Some(value) if !(low..=high).contains(&value) => {
-            Err(Problem::invalid(format!("/{field}"), "out_of_range", format!("{low} to {high} is accepted")))
-        }
+        Some(value) if !(low..=high).contains(&value) => Err(Problem::invalid(
+            format!("/{field}"),
+            Code::OutOfRange,
+            format!("the value must be {low} to {high}"),
+        )),
         _ => Ok(()),
     };
     check("statementTimeoutMs", statement_timeout_ms, 100, 600_000)?;
@@ -137,18 +139,16 @@ pub async fn limit(
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CloneTenant {
-    #[schema(value_type = String, pattern = "^[a-z][a-z0-9-]{1,38}[a-z0-9]$", example = "acme-copy")]
     slug: TenantSlug,
-    #[schema(value_type = String, max_length = 200, example = "Acme, copy")]
     name: Name,
     owner: CreateOwner,
 }
 
-/// Copy a business into a new one
+/// Copy a business
 ///
-/// With all its data as it is at this moment, and an owner of its own. Goes on when the client does not wait for it.
-#[utoipa::path(tag = "platform", request_body = CloneTenant, responses((status = 201, body = OnboardedView)),
-    params(("id" = uuid::Uuid, Path,)))]
+/// Creates a business with a copy of all data as of now, and with its own owner. The work continues if the client disconnects.
+#[utoipa::path(tag = "platform", operation_id = "cloneBusiness", request_body = CloneTenant, responses((status = 201, body = OnboardedView)),
+    params(("id" = TenantId, Path,)))]
 #[post("/platform/tenants/{id}/clone")]
 pub async fn clone_business(
     state: web::Data<State>,
@@ -161,8 +161,9 @@ pub async fn clone_business(
     let from = find(&state, id).await?;
     let actor = Actor::User(staff.principal.user);
     to_its_end(async move {
-        let (onboarding, name) = (state.onboarding()?, name.to_string());
-        let (tenant, added) = backup::clone_business(onboarding, &from, &slug, &name, &owner, &actor).await?;
+        let onboarding = state.onboarding()?;
+        let (tenant, added) =
+            backup::clone_business(onboarding, &from, &slug, name.as_str(), &owner, &actor).await?;
         let location = format!("/api/v1/platform/tenants/{}", tenant.id);
         let view = OnboardedView::new(&tenant, added, &owner, &state);
         Ok(HttpResponse::Created().insert_header(("location", location)).json(view))
@@ -170,8 +171,8 @@ pub async fn clone_business(
     .await
 }
 
-/// Work that takes its time, and goes on when the request is given up: a big business would never be copied within the
-/// time of one request, and one that is half removed has to be removed again.
+/// Runs work to its end, even if the request is cancelled. A large business takes longer to copy than one request may take, and
+/// a business that was removed only in part would have to be removed again.
 async fn to_its_end(
     work: impl Future<Output = Result<HttpResponse, Problem>> + 'static,
 ) -> Result<HttpResponse, Problem> {
@@ -181,9 +182,9 @@ async fn to_its_end(
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DropTenant {
-    /// The business's slug, once more.
+    /// The slug of the business, as a confirmation.
     slug: String,
-    /// Say true to drop a business that has no verified backup.
+    /// true drops a business that has no verified backup.
     #[serde(default)]
     without_backup: bool,
 }
@@ -198,12 +199,12 @@ pub struct RemovedView {
     domains: i64,
 }
 
-/// Remove a business for good
+/// Drop a business
 ///
-/// With its schemas, its members' access and its hosts. Users stay. Needs a verified backup unless told otherwise. Goes on
-/// when the client does not wait for it.
-#[utoipa::path(tag = "platform", request_body = DropTenant, responses((status = 200, body = RemovedView)),
-    params(("id" = uuid::Uuid, Path,)))]
+/// Removes its schemas, its memberships and its hosts for good. Users remain. Requires a verified backup unless withoutBackup is
+/// true. The work continues if the client disconnects.
+#[utoipa::path(tag = "platform", operation_id = "dropBusiness", request_body = DropTenant, responses((status = 200, body = RemovedView)),
+    params(("id" = TenantId, Path,)))]
 #[post("/platform/tenants/{id}/drop")]
 pub async fn drop_business(
     state: web::Data<State>,
@@ -215,7 +216,7 @@ pub async fn drop_business(
     let tenant = find(&state, id).await?;
     if body.value.slug != tenant.slug.as_str() {
         let message = format!("the slug of this business is {}; nothing was removed", tenant.slug);
-        return Err(Problem::invalid("/slug", "not_confirmed", message));
+        return Err(Problem::invalid("/slug", Code::NotConfirmed, message));
     }
     to_its_end(async move {
         let backup = operator.backup_before_drop(&tenant, body.value.without_backup).await?;

@@ -1,17 +1,17 @@
-//! The businesses, for the platform's staff.
+//! Businesses, for the platform's staff.
 
 use actix_web::{HttpResponse, get, post, web};
 use chrono::{DateTime, Utc};
 use identity::{Email, Password, UserId};
-use inventory::settings::Currency;
 use platform::onboarding::OWNER_ROLE;
 use platform::{Actor, Added, NewBusiness, NewMember};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use tenancy::{SharedScope, Tenant, TenantId, TenantSlug, TenantStatus, tenant};
 use utoipa::{IntoParams, ToSchema};
-use values::{Cursor, Limit, Name};
+use values::{Currency, Cursor, Limit, Name};
 
+use crate::http::codes::Code;
 use crate::http::extract::{Json, PathId, Query, Staff, may};
 use crate::http::lists::{PageView, page_request};
 use crate::http::problem::Problem;
@@ -20,13 +20,10 @@ use crate::http::state::State;
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CreateTenant {
-    /// The label in the business's address.
-    #[schema(value_type = String, pattern = "^[a-z][a-z0-9-]{1,38}[a-z0-9]$", example = "acme")]
+    /// The first label of the address of the business.
     slug: TenantSlug,
-    #[schema(value_type = String, max_length = 200, example = "Acme Ltd")]
     name: Name,
-    /// ISO 4217; USD unless named.
-    #[schema(value_type = Option<String>, example = "EUR")]
+    /// Defaults to USD.
     currency: Option<Currency>,
     owner: CreateOwner,
 }
@@ -34,11 +31,9 @@ pub struct CreateTenant {
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CreateOwner {
-    #[schema(value_type = String, format = Email, example = "ann@acme.example")]
     email: Email,
-    #[schema(value_type = Option<String>, max_length = 200)]
     full_name: Option<Name>,
-    /// For a new user; left out, one is made up and told once.
+    /// The password of a new user. Without it, the response contains a generated one.
     #[schema(value_type = Option<String>, format = Password)]
     password: Option<SecretString>,
 }
@@ -49,10 +44,10 @@ impl CreateOwner {
             .password
             .map(|text| Password::parse(text, &state.password_policy))
             .transpose()
-            .map_err(|error| Problem::invalid("/owner/password", "weak_password", error))?;
+            .map_err(|error| Problem::invalid("/owner/password", Code::WeakPassword, error))?;
         Ok(NewMember {
             email: self.email,
-            full_name: self.full_name.map(String::from),
+            full_name: self.full_name.map(|name| name.to_string()),
             password,
             role: OWNER_ROLE.to_owned(),
         })
@@ -62,19 +57,17 @@ impl CreateOwner {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TenantView {
-    #[schema(value_type = uuid::Uuid)]
     id: TenantId,
     slug: String,
     name: String,
-    #[schema(value_type = String, example = "active")]
     status: TenantStatus,
     schema_version: i32,
     #[schema(example = "https://acme.example.com")]
     address: String,
-    /// The verified host of its own that stands for all its addresses.
+    /// The verified host that stands for all addresses of the business.
     primary_host: Option<String>,
     archived_at: Option<DateTime<Utc>>,
-    /// Of its own, where it has one.
+    /// The limit of the business, if it has its own.
     statement_timeout_ms: Option<u64>,
     max_transactions: Option<usize>,
     created_at: DateTime<Utc>,
@@ -117,10 +110,9 @@ impl OnboardedView {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OwnerView {
-    #[schema(value_type = uuid::Uuid)]
     user_id: UserId,
     email: String,
-    /// The password that was made up; it is not told again.
+    /// The generated password. It is never shown again.
     password: Option<String>,
 }
 
@@ -128,36 +120,35 @@ pub struct OwnerView {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct ListTenants {
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
     limit: Option<Limit>,
-    #[param(value_type = Option<String>)]
-    cursor: Option<Cursor<1>>,
+    cursor: Option<Cursor>,
 }
 
 /// List businesses
 ///
-/// In the order in which they were made.
-#[utoipa::path(tag = "platform", params(ListTenants), responses((status = 200, body = PageView<TenantView>)))]
+/// Returns the businesses, oldest first.
+#[utoipa::path(tag = "platform", operation_id = "listBusinesses", params(ListTenants), responses((status = 200, body = PageView<TenantView>)))]
 #[get("/platform/tenants")]
 pub async fn list(
     state: web::Data<State>,
     _staff: Staff<may::TenantsRead>,
     Query(query): Query<ListTenants>,
 ) -> Result<HttpResponse, Problem> {
-    let page = page_request(query.limit, query.cursor);
-    let after = page.after.map(|cursor| TenantId::from_uuid(cursor.key()[0]));
+    let page = page_request::<TenantId>(query.limit, query.cursor.as_ref())?;
     let tenants = state
         .database
-        .read_shared(SharedScope::Platform, async |tx| tenant::list(tx, after, page.limit.and_one()).await)
+        .read_shared(SharedScope::Platform, async |tx| {
+            tenant::list(tx, page.after, page.limit.and_one()).await
+        })
         .await?;
-    let page = page.page(tenants, |tenant| [tenant.id.as_uuid()]);
+    let page = page.page(tenants, |tenant| tenant.id);
     Ok(HttpResponse::Ok().json(PageView::new(page, |tenant| TenantView::new(&tenant, &state))))
 }
 
-/// Onboard a business
+/// Create a business
 ///
-/// With its schema, defaults and owner, whole or not at all; it can be used at once.
-#[utoipa::path(tag = "platform", request_body = CreateTenant, responses((status = 201, body = OnboardedView)))]
+/// Creates the business with its schema, its defaults and its owner, or nothing. The business can be used at once.
+#[utoipa::path(tag = "platform", operation_id = "createBusiness", request_body = CreateTenant, responses((status = 201, body = OnboardedView)))]
 #[post("/platform/tenants")]
 pub async fn create(
     state: web::Data<State>,
@@ -176,7 +167,7 @@ pub async fn create(
 }
 
 /// Read a business
-#[utoipa::path(tag = "platform", responses((status = 200, body = TenantView)), params(("id" = uuid::Uuid, Path,)))]
+#[utoipa::path(tag = "platform", operation_id = "readBusiness", responses((status = 200, body = TenantView)), params(("id" = TenantId, Path,)))]
 #[get("/platform/tenants/{id}")]
 pub async fn show(
     state: web::Data<State>,

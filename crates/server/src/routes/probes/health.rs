@@ -1,4 +1,4 @@
-//! Whether the process lives, and whether it can work.
+//! Whether the process runs, and whether it can serve requests.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -6,35 +6,34 @@ use std::time::Duration;
 use actix_web::{HttpResponse, get, web};
 use serde_json::json;
 
+use crate::http::codes::Code;
 use crate::http::problem::Problem;
 use crate::http::state::State;
 
-/// Alive?
+/// Check that the process runs
 ///
-/// 200 as long as the process answers at all.
-#[utoipa::path(tag = "health", responses((status = 200, description = "It is")), security(()))]
+/// Answers 200 as long as the process answers at all.
+#[utoipa::path(tag = "health", operation_id = "checkAlive",
+    responses((status = 200, description = "The process runs")), security(()))]
 #[get("/livez")]
 pub async fn livez() -> HttpResponse {
     HttpResponse::Ok().json(json!({"status": "ok"}))
 }
 
-/// Ready for work?
+/// Check that the server can serve requests
 ///
-/// 503 while the database does not answer or the server is shutting down.
-#[utoipa::path(tag = "health", responses((status = 200, description = "It is")), security(()))]
+/// Answers 503 while the database is not reachable or the server is shutting down.
+#[utoipa::path(tag = "health", operation_id = "checkReady",
+    responses((status = 200, description = "The server can serve requests")), security(()))]
 #[get("/readyz")]
 pub async fn readyz(state: web::Data<State>) -> Result<HttpResponse, Problem> {
     if state.draining.load(Ordering::Relaxed) {
-        return Err(Problem::unavailable("shutting_down", "This server is shutting down.", 5));
+        return Err(Problem::unavailable(Code::ShuttingDown, "This server is shutting down.", 5));
     }
+    let unavailable = |detail| Problem::unavailable(Code::DatabaseUnavailable, detail, 2);
     match tokio::time::timeout(Duration::from_secs(2), state.database.ping()).await {
         Ok(Ok(())) => Ok(HttpResponse::Ok().json(json!({"status": "ok"}))),
-        Ok(Err(error)) => {
-            Err(Problem::unavailable("database_unavailable", "The database does not answer.", 2)
-                .caused_by(error))
-        }
-        Err(_) => {
-            Err(Problem::unavailable("database_unavailable", "The database does not answer in time.", 2))
-        }
+        Ok(Err(error)) => Err(unavailable("The database cannot be reached.").caused_by(error)),
+        Err(_) => Err(unavailable("The database did not answer in time.")),
     }
 }

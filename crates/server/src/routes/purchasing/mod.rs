@@ -1,6 +1,7 @@
 //! Suppliers, purchase orders and their receipts.
 
 pub mod purchase_orders;
+pub mod receipts;
 pub mod suppliers;
 
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -23,6 +24,6 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(purchase_orders::confirm)
         .service(purchase_orders::cancel)
         .service(purchase_orders::close)
-        .service(purchase_orders::receive)
-        .service(purchase_orders::list_receipts);
+        .service(receipts::receive)
+        .service(receipts::list);
 }

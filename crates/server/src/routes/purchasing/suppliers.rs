@@ -1,36 +1,32 @@
-//! Suppliers and what they ask.
+//! Suppliers and their prices.
 
 use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post, web};
 use chrono::{DateTime, Utc};
-use inventory::settings::Currency;
-use inventory::supplier::{self, NewPrice, Supplier, SupplierChange, SupplierPrice};
-use inventory::{SupplierId, VariantId, settings};
+use inventory::supplier::{self, NewSupplier, Supplier, SupplierChange};
+use inventory::supplier_price::{self, NewPrice, SupplierPrice};
+use inventory::{SupplierId, SupplierPriceId, VariantId, settings};
 use serde::{Deserialize, Serialize};
-use tenancy::{TenantTx, both};
+use tenancy::{TenantTx, all};
 use utoipa::{IntoParams, ToSchema};
-use uuid::Uuid;
-use values::{Cursor, Limit, Money, Name, Note, Quantity, ShortText, Sku};
+use values::{
+    ActorId, Currency, Cursor, Limit, Money, Name, NonNegative, Note, Positive, Quantity, ShortText, Sku,
+};
 
 use crate::http::etag::{self, Tag};
-use crate::http::extract::{Caller, Idempotency, IfMatch, Json, PathId, Query, may};
+use crate::http::extract::{Caller, IfMatch, Json, PathId, Query, may};
 use crate::http::lists::{PageView, Paging, page_request};
-use crate::http::money::plain;
-use crate::http::once::{self, Answer, Key};
 use crate::http::problem::Problem;
 use crate::http::state::State;
+use crate::http::submission::{Answer, Key, Submission};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CreateSupplier {
-    #[schema(value_type = String, max_length = 200, example = "Bolts & Co")]
     name: Name,
-    #[schema(value_type = Option<String>, max_length = 200)]
     email: Option<ShortText>,
-    #[schema(value_type = Option<String>, max_length = 200)]
     phone: Option<ShortText>,
-    #[schema(value_type = Option<String>, max_length = 2000)]
     note: Option<Note>,
-    /// Days from sending an order to its arrival.
+    /// Days from sending a purchase order to its arrival.
     #[schema(minimum = 0, maximum = 1000)]
     lead_time_days: Option<i16>,
 }
@@ -39,19 +35,15 @@ pub struct CreateSupplier {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ChangeSupplier {
     #[serde(default, deserialize_with = "crate::http::body::required")]
-    #[schema(nullable = false, value_type = Option<String>, max_length = 200)]
+    #[schema(nullable = false)]
     name: Option<Name>,
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
-    #[schema(value_type = Option<String>, max_length = 200)]
     email: Option<Option<ShortText>>,
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
-    #[schema(value_type = Option<String>, max_length = 200)]
     phone: Option<Option<ShortText>>,
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
-    #[schema(value_type = Option<String>, max_length = 2000)]
     note: Option<Option<Note>>,
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
-    #[schema(value_type = Option<i16>)]
     lead_time_days: Option<Option<i16>>,
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
@@ -61,12 +53,11 @@ pub struct ChangeSupplier {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SupplierView {
-    #[schema(value_type = Uuid)]
     id: SupplierId,
-    name: String,
-    email: Option<String>,
-    phone: Option<String>,
-    note: Option<String>,
+    name: Name,
+    email: Option<ShortText>,
+    phone: Option<ShortText>,
+    note: Option<Note>,
     lead_time_days: Option<i16>,
     archived: bool,
     created_at: DateTime<Utc>,
@@ -82,7 +73,7 @@ impl From<Supplier> for SupplierView {
             phone: supplier.phone,
             note: supplier.note,
             lead_time_days: supplier.lead_time_days,
-            archived: supplier.is_archived,
+            archived: supplier.archived_at.is_some(),
             created_at: supplier.created_at,
             updated_at: supplier.updated_at,
         }
@@ -91,41 +82,31 @@ impl From<Supplier> for SupplierView {
 
 /// List suppliers
 ///
-/// Those in use, newest first.
-#[utoipa::path(tag = "purchasing", params(Paging), responses((status = 200, body = PageView<SupplierView>)))]
+/// Returns the suppliers that are not archived, newest first.
+#[utoipa::path(tag = "purchasing", operation_id = "listSuppliers", params(Paging), responses((status = 200, body = PageView<SupplierView>)))]
 #[get("/suppliers")]
 pub async fn list(
     state: web::Data<State>,
     caller: Caller<may::PurchasingReceive>,
     Query(query): Query<Paging>,
 ) -> Result<HttpResponse, Problem> {
-    let page = page_request(query.limit, query.cursor);
+    let page = page_request(query.limit, query.cursor.as_ref())?;
     let read = async |tx: &TenantTx| supplier::list(tx, &page).await;
     let page = state.database.read(&caller.scope(), read).await?;
     Ok(HttpResponse::Ok().json(PageView::new(page, SupplierView::from)))
 }
 
 /// Create a supplier
-#[utoipa::path(tag = "purchasing", request_body = CreateSupplier, responses((status = 201, body = SupplierView)))]
+#[utoipa::path(tag = "purchasing", operation_id = "createSupplier", request_body = CreateSupplier, responses((status = 201, body = SupplierView)))]
 #[post("/suppliers")]
 pub async fn create(
     state: web::Data<State>,
-    caller: Caller<may::PurchasingWrite>,
-    request: Idempotency,
-    body: Json<CreateSupplier>,
+    Submission { once, body }: Submission<may::PurchasingWrite, CreateSupplier>,
 ) -> Result<HttpResponse, Problem> {
-    let CreateSupplier { name, email, phone, note, lead_time_days } = body.value;
-    let new = SupplierChange {
-        name: Some(name),
-        email: Some(email),
-        phone: Some(phone),
-        note: Some(note),
-        lead_time_days: Some(lead_time_days),
-        ..SupplierChange::default()
-    };
-    let actor = caller.actor();
-    once::run(&state.database, &caller, &request, &body.bytes, Key::Optional, async |tx| {
-        let id = supplier::insert(tx, &new, actor).await?;
+    let CreateSupplier { name, email, phone, note, lead_time_days } = body;
+    let new = NewSupplier { name, email, phone, note, lead_time_days };
+    once.run(&state.database, Key::Optional, async |tx| {
+        let id = supplier::insert(tx, &new, once.actor()).await?;
         let supplier = supplier::find(tx, id).await?.ok_or_else(Problem::not_found)?;
         let tag = Tag::of_version(supplier.version);
         Answer::created(format!("/api/v1/suppliers/{id}"), tag, &SupplierView::from(supplier))
@@ -134,7 +115,7 @@ pub async fn create(
 }
 
 /// Read a supplier
-#[utoipa::path(tag = "purchasing", responses((status = 200, body = SupplierView)), params(("id" = Uuid, Path,)))]
+#[utoipa::path(tag = "purchasing", operation_id = "readSupplier", responses((status = 200, body = SupplierView)), params(("id" = SupplierId, Path,)))]
 #[get("/suppliers/{id}")]
 pub async fn show(
     state: web::Data<State>,
@@ -144,12 +125,12 @@ pub async fn show(
 ) -> Result<HttpResponse, Problem> {
     let supplier = state.database.read(&caller.scope(), async |tx| supplier::find(tx, id).await).await?;
     let supplier = supplier.ok_or_else(Problem::not_found)?;
-    Ok(etag::respond(request.headers(), Tag::of_version(supplier.version), &SupplierView::from(supplier)))
+    Ok(etag::respond(&request, Tag::of_version(supplier.version), &SupplierView::from(supplier)))
 }
 
 /// Change a supplier
-#[utoipa::path(tag = "purchasing", request_body = ChangeSupplier, responses((status = 200, body = SupplierView)),
-    params(("id" = Uuid, Path,)))]
+#[utoipa::path(tag = "purchasing", operation_id = "changeSupplier", request_body = ChangeSupplier, responses((status = 200, body = SupplierView)),
+    params(("id" = SupplierId, Path,)))]
 #[patch("/suppliers/{id}")]
 pub async fn edit(
     state: web::Data<State>,
@@ -167,8 +148,8 @@ pub async fn edit(
 
 /// Archive a supplier
 ///
-/// It leaves the lists; orders keep it. PATCH `{"archived": false}` brings it back.
-#[utoipa::path(tag = "purchasing", responses((status = 204, description = "Archived")), params(("id" = Uuid, Path,)))]
+/// Lists leave it out; purchase orders keep it. PATCH `{"archived": false}` restores it.
+#[utoipa::path(tag = "purchasing", operation_id = "archiveSupplier", responses((status = 204, description = "Archived")), params(("id" = SupplierId, Path,)))]
 #[delete("/suppliers/{id}")]
 pub async fn archive(
     state: web::Data<State>,
@@ -198,18 +179,13 @@ async fn update(
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SetPrice {
-    #[schema(value_type = Uuid)]
     variant_id: VariantId,
-    /// How the supplier calls it.
-    #[schema(value_type = Option<String>, max_length = 64)]
+    /// The supplier's own code of the variant.
     supplier_sku: Option<Sku>,
-    #[schema(value_type = String, example = "0.12")]
-    cost: Money,
-    /// The business's own unless given.
-    #[schema(value_type = Option<String>, example = "EUR")]
+    cost: NonNegative<Money>,
+    /// Defaults to the currency of the business.
     currency: Option<Currency>,
-    #[schema(value_type = Option<String>, example = "100")]
-    minimum_quantity: Option<Quantity>,
+    minimum_quantity: Option<Positive<Quantity>>,
     #[schema(minimum = 0, maximum = 1000)]
     lead_time_days: Option<i16>,
 }
@@ -217,19 +193,17 @@ pub struct SetPrice {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SupplierPriceView {
-    id: Uuid,
-    #[schema(value_type = Uuid)]
+    id: SupplierPriceId,
     variant_id: VariantId,
-    supplier_sku: Option<String>,
-    /// Exactly as it was given.
+    supplier_sku: Option<Sku>,
+    /// Exactly as it was entered.
     #[schema(example = "0.12")]
     cost: String,
     #[schema(example = "EUR")]
     currency: String,
-    #[schema(value_type = Option<String>)]
     minimum_quantity: Option<Quantity>,
     lead_time_days: Option<i16>,
-    actor: Option<Uuid>,
+    actor: ActorId,
     valid_from: DateTime<Utc>,
 }
 
@@ -239,7 +213,7 @@ impl From<SupplierPrice> for SupplierPriceView {
             id: price.id,
             variant_id: price.variant_id,
             supplier_sku: price.supplier_sku,
-            cost: plain(price.cost),
+            cost: price.cost.plain(),
             currency: price.currency,
             minimum_quantity: price.minimum_quantity,
             lead_time_days: price.lead_time_days,
@@ -249,22 +223,19 @@ impl From<SupplierPrice> for SupplierPriceView {
     }
 }
 
-/// Set what a supplier asks
+/// Set a supplier price
 ///
-/// For a variant, from now on; what was asked before stays as its history.
-#[utoipa::path(tag = "purchasing", request_body = SetPrice, responses((status = 201, body = SupplierPriceView)),
-    params(("id" = Uuid, Path,)))]
+/// Stores the price that a supplier asks for a variant from now on. Earlier prices remain as its history.
+#[utoipa::path(tag = "purchasing", operation_id = "setSupplierPrice", request_body = SetPrice, responses((status = 201, body = SupplierPriceView)),
+    params(("id" = SupplierId, Path,)))]
 #[post("/suppliers/{id}/prices")]
 pub async fn set_price(
     state: web::Data<State>,
-    caller: Caller<may::PurchasingWrite>,
+    Submission { once, body }: Submission<may::PurchasingWrite, SetPrice>,
     PathId(id): PathId<SupplierId>,
-    request: Idempotency,
-    body: Json<SetPrice>,
 ) -> Result<HttpResponse, Problem> {
-    let SetPrice { variant_id, supplier_sku, cost, currency, minimum_quantity, lead_time_days } = body.value;
-    let actor = caller.actor();
-    once::run(&state.database, &caller, &request, &body.bytes, Key::Optional, async |tx| {
+    let SetPrice { variant_id, supplier_sku, cost, currency, minimum_quantity, lead_time_days } = body;
+    once.run(&state.database, Key::Optional, async |tx| {
         let own = settings::currency(tx).await?;
         let new = NewPrice {
             variant_id,
@@ -274,7 +245,7 @@ pub async fn set_price(
             minimum_quantity,
             lead_time_days,
         };
-        let price = supplier::set_price(tx, id, &new, actor).await?;
+        let price = supplier_price::set(tx, id, &new, once.actor()).await?;
         let location = format!("/api/v1/suppliers/{id}/prices");
         Answer::created(location, Tag::of_version(1), &SupplierPriceView::from(price))
     })
@@ -285,18 +256,15 @@ pub async fn set_price(
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub struct ListSupplierPrices {
-    #[param(value_type = Option<Uuid>)]
     variant_id: Option<VariantId>,
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
     limit: Option<Limit>,
-    #[param(value_type = Option<String>)]
-    cursor: Option<Cursor<1>>,
+    cursor: Option<Cursor>,
 }
 
-/// Read what a supplier asks
+/// List supplier prices
 ///
-/// The latest first: the first one of each variant counts, the others are its history.
-#[utoipa::path(tag = "purchasing", params(ListSupplierPrices, ("id" = Uuid, Path,)),
+/// Returns the prices of a supplier, latest first. The first price of each variant is in force; the others are its history.
+#[utoipa::path(tag = "purchasing", operation_id = "listSupplierPrices", params(ListSupplierPrices, ("id" = SupplierId, Path,)),
     responses((status = 200, body = PageView<SupplierPriceView>)))]
 #[get("/suppliers/{id}/prices")]
 pub async fn list_prices(
@@ -305,11 +273,11 @@ pub async fn list_prices(
     PathId(id): PathId<SupplierId>,
     Query(query): Query<ListSupplierPrices>,
 ) -> Result<HttpResponse, Problem> {
-    let page = page_request(query.limit, query.cursor);
+    let page = page_request(query.limit, query.cursor.as_ref())?;
     let (supplier, page) = state
         .database
         .read(&caller.scope(), async |tx| {
-            both(supplier::find(tx, id), supplier::prices(tx, id, query.variant_id, &page)).await
+            all((supplier::find(tx, id), supplier_price::list(tx, id, query.variant_id, &page))).await
         })
         .await?;
     supplier.ok_or_else(Problem::not_found)?;

@@ -1,30 +1,31 @@
-//! Signing in, and asking who one is.
+//! Signing in, and reading the signed-in user.
 
 use actix_web::{HttpResponse, get, post, web};
 use identity::login::authenticate;
-use identity::membership::{self, Place};
-use identity::{Email, UserId, user};
+use identity::membership::{self, MemberOf};
+use identity::user::{self, UserStatus};
+use identity::{Email, UserId};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use tenancy::{SharedScope, TenantId};
 use utoipa::ToSchema;
 
+use crate::http::codes::Code;
 use crate::http::extract::{Json, SignedIn};
 use crate::http::problem::Problem;
 use crate::http::state::State;
-use crate::middleware::tenant::Site;
+use crate::middleware::tenant::HostOwner;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Login {
-    #[schema(value_type = String, format = Email, example = "owner1@test.com")]
     email: Email,
-    #[schema(value_type = String, format = Password, example = "password123")]
+    #[schema(value_type = String, format = Password)]
     password: SecretString,
-    /// The app to sign in to; each host has one.
+    /// The app to sign in to. Each host has one app; defaults to it.
     #[schema(example = "inventory")]
     app: Option<String>,
-    /// What the user calls this device.
+    /// The user's name for this device.
     #[serde(rename = "device")]
     #[schema(example = "Till 1")]
     _device: Option<String>,
@@ -36,7 +37,7 @@ pub struct LoginView {
     access_token: String,
     #[schema(example = "Bearer")]
     token_type: &'static str,
-    /// Seconds.
+    /// In seconds.
     expires_in: u64,
     user: UserView,
     membership: MembershipView,
@@ -45,9 +46,8 @@ pub struct LoginView {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UserView {
-    #[schema(value_type = uuid::Uuid)]
     id: UserId,
-    email: String,
+    email: Email,
     full_name: Option<String>,
 }
 
@@ -63,7 +63,6 @@ pub struct MembershipView {
 
 #[derive(Serialize, ToSchema)]
 pub struct BusinessView {
-    #[schema(value_type = uuid::Uuid)]
     id: TenantId,
     slug: String,
     name: String,
@@ -75,17 +74,17 @@ pub struct MeView {
     membership: MembershipView,
 }
 
-fn place(site: &Site) -> Place {
-    match site {
-        Site::Platform => Place::Platform,
-        Site::Business(tenant) => Place::Business(tenant.id),
+fn member_of(host_owner: &HostOwner) -> MemberOf {
+    match host_owner {
+        HostOwner::Platform => MemberOf::Platform,
+        HostOwner::Business(tenant) => MemberOf::Business(tenant.id),
     }
 }
 
-fn business(site: &Site) -> Option<BusinessView> {
-    match site {
-        Site::Platform => None,
-        Site::Business(tenant) => {
+fn business(host_owner: &HostOwner) -> Option<BusinessView> {
+    match host_owner {
+        HostOwner::Platform => None,
+        HostOwner::Business(tenant) => {
             Some(BusinessView { id: tenant.id, slug: tenant.slug.to_string(), name: tenant.name.clone() })
         }
     }
@@ -93,21 +92,25 @@ fn business(site: &Site) -> Option<BusinessView> {
 
 /// Sign in
 ///
-/// With the email and password of a user who is a member of the business on whose host the request arrives; on the
-/// platform's host, of its staff. The token is good on this host alone.
-#[utoipa::path(tag = "auth", request_body = Login, responses((status = 200, body = LoginView)), security(()))]
+/// Returns an access token for a member of the business whose host receives the request, or for a member of the platform's
+/// staff on the platform's host. The token is valid on this host only.
+#[utoipa::path(tag = "auth", operation_id = "signIn", request_body = Login, responses((status = 200, body = LoginView)), security(()))]
 #[post("/auth/login")]
-pub async fn login(state: web::Data<State>, site: Site, body: Json<Login>) -> Result<HttpResponse, Problem> {
-    let place = place(&site);
+pub async fn login(
+    state: web::Data<State>,
+    host_owner: HostOwner,
+    body: Json<Login>,
+) -> Result<HttpResponse, Problem> {
+    let member_of = member_of(&host_owner);
     let Login { email, password, app, .. } = body.value;
-    if app.is_some_and(|app| app != place.app()) {
+    if app.is_some_and(|app| app != member_of.app()) {
         return Err(Problem::invalid(
             "/app",
-            "unknown_app",
-            format!("the app of this host is {}", place.app()),
+            Code::UnknownApp,
+            format!("the app of this host is {}", member_of.app()),
         ));
     }
-    let signed_in = authenticate(&state.database, &state.hasher, &email, &password, place).await?;
+    let signed_in = authenticate(&state.database, &state.hasher, &email, &password, member_of).await?;
     let token = state.tokens.issue(&signed_in);
     Ok(HttpResponse::Ok().json(LoginView {
         access_token: token.token,
@@ -115,35 +118,36 @@ pub async fn login(state: web::Data<State>, site: Site, body: Json<Login>) -> Re
         expires_in: token.expires_in.as_secs(),
         user: UserView { id: signed_in.user, email: signed_in.email, full_name: signed_in.full_name },
         membership: MembershipView {
-            app: place.app(),
-            business: business(&site),
+            app: member_of.app(),
+            business: business(&host_owner),
             roles: signed_in.roles,
             permissions: signed_in.permissions,
         },
     }))
 }
 
-/// Who am I?
+/// Read the signed-in user
 ///
-/// The user of the token, and what he is here as of now.
-#[utoipa::path(tag = "auth", responses((status = 200, body = MeView)))]
+/// Returns the user of the token, with the current roles.
+#[utoipa::path(tag = "auth", operation_id = "readSignedInUser", responses((status = 200, body = MeView)))]
 #[get("/auth/me")]
 pub async fn me(state: web::Data<State>, caller: SignedIn) -> Result<HttpResponse, Problem> {
-    let place = place(&caller.site);
+    let member_of = member_of(&caller.host_owner);
     let id = caller.principal.user;
     let (user, roles) = state
         .database
-        .read_shared(SharedScope::User(id.as_uuid()), async |tx| {
-            tenancy::both(user::find(tx, id), membership::roles(tx, id, place)).await
+        .read_shared(SharedScope::User(id.into()), async |tx| {
+            tenancy::all((user::find(tx, id), membership::roles(tx, id, member_of))).await
         })
         .await?;
-    let no_membership = || Problem::forbidden("no_membership", "You have no access here any more.");
-    let user = user.filter(|user| user.is_active).ok_or_else(no_membership)?;
+    let no_membership =
+        || Problem::new(Code::NoMembership, "You are not a member of this business any more.");
+    let user = user.filter(|user| user.status == UserStatus::Active).ok_or_else(no_membership)?;
     Ok(HttpResponse::Ok().json(MeView {
         user: UserView { id, email: user.email, full_name: user.full_name },
         membership: MembershipView {
-            app: place.app(),
-            business: business(&caller.site),
+            app: member_of.app(),
+            business: business(&caller.host_owner),
             roles: roles.ok_or_else(no_membership)?,
             permissions: caller.principal.permissions().map(|permission| permission.to_string()).collect(),
         },

@@ -1,4 +1,4 @@
-//! What other programs need in order to trust our tokens.
+//! The keys with which other programs verify access tokens.
 
 use actix_web::http::header;
 use actix_web::{HttpResponse, get, web};
@@ -6,10 +6,10 @@ use serde_json::json;
 
 use crate::http::state::State;
 
-/// Public keys
+/// List public keys
 ///
-/// The keys that sign access tokens (RFC 7517).
-#[utoipa::path(tag = "auth", responses((status = 200, description = "A JSON Web Key Set")), security(()))]
+/// Returns the keys that verify access tokens (RFC 7517).
+#[utoipa::path(tag = "auth", operation_id = "listPublicKeys", responses((status = 200, description = "A JSON Web Key Set")), security(()))]
 #[get("/.well-known/jwks.json")]
 pub async fn jwks(state: web::Data<State>) -> HttpResponse {
     HttpResponse::Ok()

@@ -16,31 +16,21 @@ use crate::http::state::State;
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AlertView {
-    #[schema(value_type = Uuid)]
     id: AlertId,
-    #[schema(value_type = Uuid)]
     variant_id: VariantId,
-    #[schema(value_type = Uuid)]
     location_id: LocationId,
     #[schema(example = "BOLT-M8")]
     sku: String,
     #[schema(example = "Hex bolt")]
     name: String,
-    /// low, covered or out: available is at the reorder level or below, and what is on order does not change that; it does;
-    /// or nothing is available, whether more is on order or not.
-    #[schema(value_type = String, example = "low")]
     state: AlertState,
-    /// Whether what is on order brings it above the reorder level.
+    /// Whether incoming stock will bring available stock above the reorder level.
     covered: bool,
-    #[schema(value_type = String, example = "12")]
     available: Quantity,
-    #[schema(value_type = String, example = "20")]
     reorder_level: Quantity,
-    /// On order, and not overdue.
-    #[schema(value_type = String, example = "5")]
+    /// Ordered from suppliers, not received yet, and not overdue.
     incoming: Quantity,
-    /// When the first of that is expected.
-    #[schema(example = "2026-12-01")]
+    /// The first day on which incoming stock is expected.
     arrives_on: Option<NaiveDate>,
     opened_at: DateTime<Utc>,
 }
@@ -68,21 +58,17 @@ impl From<Alert> for AlertView {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub struct ListAlerts {
-    /// low, covered or out; what is low or out when left out.
-    #[param(value_type = Option<String>)]
+    /// Defaults to low and out.
     state: Option<AlertState>,
-    #[param(value_type = Option<Uuid>)]
     location_id: Option<LocationId>,
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
     limit: Option<Limit>,
-    #[param(value_type = Option<String>)]
-    cursor: Option<Cursor<1>>,
+    cursor: Option<Cursor>,
 }
 
 /// List low-stock alerts
 ///
-/// The open ones, the latest first: one for each variant and location. They open and close by themselves.
-#[utoipa::path(tag = "insight", params(ListAlerts), responses((status = 200, body = PageView<AlertView>)))]
+/// Returns the open alerts, latest first: at most one for each variant and location. Alerts open and close automatically.
+#[utoipa::path(tag = "insight", operation_id = "listLowStockAlerts", params(ListAlerts), responses((status = 200, body = PageView<AlertView>)))]
 #[get("/alerts/low-stock")]
 pub async fn list(
     state: web::Data<State>,
@@ -90,7 +76,7 @@ pub async fn list(
     Query(query): Query<ListAlerts>,
 ) -> Result<HttpResponse, Problem> {
     let filter = AlertFilter { state: query.state, location_id: query.location_id };
-    let page = page_request(query.limit, query.cursor);
+    let page = page_request(query.limit, query.cursor.as_ref())?;
     let page = state.database.read(&caller.scope(), async |tx| alert::list(tx, &filter, &page).await).await?;
     Ok(HttpResponse::Ok().json(PageView::new(page, AlertView::from)))
 }

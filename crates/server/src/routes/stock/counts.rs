@@ -1,32 +1,29 @@
-//! Counts of stock.
+//! Stock counts.
 
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use chrono::{DateTime, Utc};
-use inventory::count::{self, Count, CountLine, CountStatus, NewCount, Outcome};
-use inventory::{CountId, CountLineId, LocationId, VariantId, counter};
+use inventory::count::{self, Count, CountLine, CountStatus, NewCount};
+use inventory::counter::Counter;
+use inventory::{CountId, CountLineId, LocationId, VariantId};
 use serde::{Deserialize, Serialize};
 use tenancy::TenantTx;
 use utoipa::ToSchema;
-use uuid::Uuid;
-use values::{Note, Quantity};
+use values::{ActorId, NonNegative, Note, Quantity};
 
 use crate::http::etag::{self, Tag};
-use crate::http::extract::{Caller, Idempotency, Json, PathId, Query, may};
+use crate::http::extract::{Caller, PathId, Query, may};
 use crate::http::lists::{PageView, Paging, page_request};
-use crate::http::once::{self, Answer, Key};
 use crate::http::problem::Problem;
 use crate::http::state::State;
+use crate::http::submission::{Answer, Key, Submission};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct OpenCount {
-    /// Chosen by the client.
-    #[schema(value_type = Option<Uuid>)]
+    /// Chosen by the client, so that a repeated request is recognised after its Idempotency-Key has expired.
     id: Option<CountId>,
-    /// The default location unless named.
-    #[schema(value_type = Option<Uuid>)]
+    /// Defaults to the default location.
     location_id: Option<LocationId>,
-    #[schema(value_type = Option<String>, max_length = 2000)]
     note: Option<Note>,
 }
 
@@ -40,11 +37,9 @@ pub struct CountedLines {
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CountedLine {
-    #[schema(value_type = Uuid)]
     variant_id: VariantId,
-    /// What is really there.
-    #[schema(value_type = String, example = "41")]
-    counted: Quantity,
+    /// The quantity that was counted.
+    counted: NonNegative<Quantity>,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -54,20 +49,17 @@ pub struct Nothing {}
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CountView {
-    #[schema(value_type = Uuid)]
     id: CountId,
     /// Counts up from 1 without a gap.
     number: i64,
     #[schema(example = "SC-000002")]
     reference: String,
-    #[schema(value_type = String, example = "open")]
     status: CountStatus,
-    #[schema(value_type = Uuid)]
     location_id: LocationId,
-    note: Option<String>,
-    /// Left out of lists.
+    note: Option<Note>,
+    /// Empty in lists.
     lines: Vec<CountLineView>,
-    opened_by: Option<Uuid>,
+    opened_by: ActorId,
     opened_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
 }
@@ -75,19 +67,14 @@ pub struct CountView {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CountLineView {
-    #[schema(value_type = Uuid)]
     id: CountLineId,
-    #[schema(value_type = Uuid)]
     variant_id: VariantId,
-    #[schema(value_type = String)]
     counted: Quantity,
     /// On hand at the moment of counting.
-    #[schema(value_type = String)]
     expected: Quantity,
-    /// What the books change by when the count is posted.
-    #[schema(value_type = String)]
+    /// The change of stock that posting the count makes.
     difference: Quantity,
-    counted_by: Option<Uuid>,
+    counted_by: ActorId,
     counted_at: DateTime<Utc>,
 }
 
@@ -105,7 +92,7 @@ impl From<Count> for CountView {
         Self {
             id: count.id,
             number: count.number,
-            reference: counter::Counter::Count.reference(count.number),
+            reference: Counter::Count.reference(count.number),
             status: count.status,
             location_id: count.location_id,
             note: count.note,
@@ -122,111 +109,88 @@ fn ok(count: Count) -> Result<Answer, Problem> {
 }
 
 /// Open a count
-#[utoipa::path(tag = "stock", request_body = OpenCount, responses((status = 201, body = CountView)))]
+#[utoipa::path(tag = "stock", operation_id = "openCount", request_body = OpenCount, responses((status = 201, body = CountView)))]
 #[post("/stock/counts")]
 pub async fn open(
     state: web::Data<State>,
-    caller: Caller<may::StockCount>,
-    request: Idempotency,
-    body: Json<OpenCount>,
+    Submission { once, body }: Submission<may::StockCount, OpenCount>,
 ) -> Result<HttpResponse, Problem> {
-    let OpenCount { id, location_id, note } = body.value;
-    let has_chosen_id = id.is_some();
-    let (id, actor) = (id.unwrap_or_else(CountId::new), caller.actor());
-    let new = NewCount { id, has_chosen_id, location_id, note };
-    once::run(&state.database, &caller, &request, &body.bytes, Key::Required, async |tx| {
-        let created = |count: Count| {
-            let (location, tag) = (format!("/api/v1/stock/counts/{id}"), Tag::of_version(count.version));
-            Answer::created(location, tag, &CountView::from(count))
-        };
-        match count::open(tx, &new, actor).await? {
-            Outcome::Opened(count) => created(count),
-            Outcome::Repeated(count) => Ok(created(count)?.repeated()),
-        }
+    let OpenCount { id, location_id, note } = body;
+    let new = NewCount { request: once.requested(id, CountId::new), location_id, note };
+    once.run(&state.database, Key::Required, async |tx| {
+        Answer::to(count::open(tx, &new, once.actor()).await?, |count| {
+            let location = format!("/api/v1/stock/counts/{}", count.id);
+            Answer::created(location, Tag::of_version(count.version), &CountView::from(count))
+        })
     })
     .await
 }
 
-/// Enter what was counted
+/// Enter counted quantities
 ///
-/// Beside what the books expect at this moment; counted again, a variant's line is replaced. What is sold or bought until
-/// the count is posted is not lost.
-#[utoipa::path(tag = "stock", request_body = CountedLines, responses((status = 200, body = CountView)),
-    params(("id" = Uuid, Path,)))]
+/// Stores each counted quantity beside the quantity that the books expect now. A variant that is counted again replaces its
+/// line. Movements between counting and posting are not lost. Requires an Idempotency-Key header.
+#[utoipa::path(tag = "stock", operation_id = "enterCountedLines", request_body = CountedLines, responses((status = 200, body = CountView)),
+    params(("id" = CountId, Path,)))]
 #[post("/stock/counts/{id}/lines")]
 pub async fn enter(
     state: web::Data<State>,
-    caller: Caller<may::StockCount>,
+    Submission { once, body }: Submission<may::StockCount, CountedLines>,
     PathId(id): PathId<CountId>,
-    request: Idempotency,
-    body: Json<CountedLines>,
 ) -> Result<HttpResponse, Problem> {
-    let found: Vec<_> = body.value.lines.iter().map(|line| (line.variant_id, line.counted)).collect();
-    let actor = caller.actor();
-    once::run(&state.database, &caller, &request, &body.bytes, Key::Required, async |tx| {
-        ok(count::count(tx, id, &found, actor).await?)
+    let counted: Vec<_> = body.lines.iter().map(|line| (line.variant_id, line.counted)).collect();
+    once.run(&state.database, Key::Required, async |tx| {
+        ok(count::count(tx, id, &counted, once.actor()).await?)
     })
     .await
 }
 
 /// Post a count
 ///
-/// The books change by counted less expected. Needs an Idempotency-Key header.
-#[utoipa::path(tag = "stock", request_body = Nothing, responses((status = 200, body = CountView)),
-    params(("id" = Uuid, Path,)))]
+/// Changes the stock by the differences between counted and expected. Requires an Idempotency-Key header.
+#[utoipa::path(tag = "stock", operation_id = "postCount", request_body = Nothing, responses((status = 200, body = CountView)),
+    params(("id" = CountId, Path,)))]
 #[post("/stock/counts/{id}/post")]
 pub async fn post_count(
     state: web::Data<State>,
-    caller: Caller<may::StockCount>,
+    Submission { once, .. }: Submission<may::StockCount, Nothing>,
     PathId(id): PathId<CountId>,
-    request: Idempotency,
-    body: Json<Nothing>,
 ) -> Result<HttpResponse, Problem> {
-    let actor = caller.actor();
-    once::run(&state.database, &caller, &request, &body.bytes, Key::Required, async |tx| {
-        ok(count::post(tx, id, actor).await?)
-    })
-    .await
+    once.run(&state.database, Key::Required, async |tx| ok(count::post(tx, id, once.actor()).await?)).await
 }
 
-/// Give a count up
+/// Cancel a count
 ///
-/// Nothing of it is posted.
-#[utoipa::path(tag = "stock", request_body = Nothing, responses((status = 200, body = CountView)),
-    params(("id" = Uuid, Path,)))]
+/// Nothing is posted.
+#[utoipa::path(tag = "stock", operation_id = "cancelCount", request_body = Nothing, responses((status = 200, body = CountView)),
+    params(("id" = CountId, Path,)))]
 #[post("/stock/counts/{id}/cancel")]
 pub async fn cancel(
     state: web::Data<State>,
-    caller: Caller<may::StockCount>,
+    Submission { once, .. }: Submission<may::StockCount, Nothing>,
     PathId(id): PathId<CountId>,
-    request: Idempotency,
-    body: Json<Nothing>,
 ) -> Result<HttpResponse, Problem> {
-    let actor = caller.actor();
-    once::run(&state.database, &caller, &request, &body.bytes, Key::Optional, async |tx| {
-        ok(count::cancel(tx, id, actor).await?)
-    })
-    .await
+    once.run(&state.database, Key::Optional, async |tx| ok(count::cancel(tx, id, once.actor()).await?)).await
 }
 
 /// List counts
 ///
-/// Without their lines, the latest first.
-#[utoipa::path(tag = "stock", params(Paging), responses((status = 200, body = PageView<CountView>)))]
+/// Returns counts without their lines, latest first.
+#[utoipa::path(tag = "stock", operation_id = "listCounts", params(Paging), responses((status = 200, body = PageView<CountView>)))]
 #[get("/stock/counts")]
 pub async fn list(
     state: web::Data<State>,
     caller: Caller<may::StockRead>,
     Query(query): Query<Paging>,
 ) -> Result<HttpResponse, Problem> {
-    let page = page_request(query.limit, query.cursor);
+    let page = page_request(query.limit, query.cursor.as_ref())?;
     let read = async |tx: &TenantTx| count::list(tx, &page).await;
     let page = state.database.read(&caller.scope(), read).await?;
     Ok(HttpResponse::Ok().json(PageView::new(page, CountView::from)))
 }
 
 /// Read a count
-#[utoipa::path(tag = "stock", responses((status = 200, body = CountView)), params(("id" = Uuid, Path,)))]
+#[utoipa::path(tag = "stock", operation_id = "readCount", responses((status = 200, body = CountView)), params(("id" = CountId, Path,)))]
 #[get("/stock/counts/{id}")]
 pub async fn show(
     state: web::Data<State>,
@@ -236,5 +200,5 @@ pub async fn show(
 ) -> Result<HttpResponse, Problem> {
     let count = state.database.read_snapshot(&caller.scope(), async |tx| count::find(tx, id).await).await?;
     let count = count.ok_or_else(Problem::not_found)?;
-    Ok(etag::respond(request.headers(), Tag::of_version(count.version), &CountView::from(count)))
+    Ok(etag::respond(&request, Tag::of_version(count.version), &CountView::from(count)))
 }

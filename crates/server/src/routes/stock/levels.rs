@@ -1,37 +1,31 @@
-//! Stock: levels, the ledger and whether it holds, adjustments.
+//! Stock levels, the ledger, and adjustments.
 
 use actix_web::{HttpResponse, get, post, web};
 use chrono::{DateTime, Utc};
-use inventory::adjustment::{self, Adjustment, NewAdjustment, Outcome};
+use inventory::adjustment::{self, Adjustment, NewAdjustment};
 use inventory::ledger::{self, Drift, Verdict};
-use inventory::movement::{self, Movement};
-use inventory::stock::{self, LevelFilter, StockLevel};
+use inventory::movement::{self, Kind, Movement, SourceKind};
+use inventory::stock::level::{self, LevelFilter, StockLevel};
 use inventory::{AdjustmentId, LocationId, MovementId, VariantId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
-use values::{Cursor, Limit, Money, Note, Quantity, Reason};
+use values::{ActorId, Cursor, Limit, Money, NonNegative, Note, Quantity, Reason};
 
 use crate::http::etag::Tag;
-use crate::http::extract::{Caller, Idempotency, Json, PathId, Query, may};
+use crate::http::extract::{Caller, PathId, Query, may};
 use crate::http::lists::{NoParameters, PageView, page_request};
-use crate::http::money::plain;
-use crate::http::once::{self, Answer, Key};
 use crate::http::problem::Problem;
 use crate::http::state::State;
+use crate::http::submission::{Answer, Key, Submission};
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StockLevelView {
-    #[schema(value_type = Uuid)]
     variant_id: VariantId,
-    #[schema(value_type = Uuid)]
     location_id: LocationId,
-    #[schema(value_type = String)]
     on_hand: Quantity,
-    #[schema(value_type = String)]
     reserved: Quantity,
-    #[schema(value_type = String)]
     available: Quantity,
     updated_at: DateTime<Utc>,
 }
@@ -53,20 +47,16 @@ impl From<StockLevel> for StockLevelView {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub struct ListLevels {
-    #[param(value_type = Option<Uuid>)]
     variant_id: Option<VariantId>,
-    #[param(value_type = Option<Uuid>)]
     location_id: Option<LocationId>,
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
     limit: Option<Limit>,
-    #[param(value_type = Option<String>)]
-    cursor: Option<Cursor<2>>,
+    cursor: Option<Cursor>,
 }
 
 /// List stock levels
 ///
-/// By variant and location.
-#[utoipa::path(tag = "stock", params(ListLevels), responses((status = 200, body = PageView<StockLevelView>)))]
+/// Returns one level for each variant and location.
+#[utoipa::path(tag = "stock", operation_id = "listStockLevels", params(ListLevels), responses((status = 200, body = PageView<StockLevelView>)))]
 #[get("/stock")]
 pub async fn list_levels(
     state: web::Data<State>,
@@ -74,42 +64,33 @@ pub async fn list_levels(
     Query(query): Query<ListLevels>,
 ) -> Result<HttpResponse, Problem> {
     let filter = LevelFilter { variant_id: query.variant_id, location_id: query.location_id };
-    let page = page_request(query.limit, query.cursor);
-    let page = state.database.read(&caller.scope(), async |tx| stock::list(tx, &filter, &page).await).await?;
+    let page = page_request(query.limit, query.cursor.as_ref())?;
+    let page = state.database.read(&caller.scope(), async |tx| level::list(tx, &filter, &page).await).await?;
     Ok(HttpResponse::Ok().json(PageView::new(page, StockLevelView::from)))
 }
 
-/// The document behind a movement.
+/// The document that caused a movement.
 #[derive(Serialize, ToSchema)]
 pub struct SourceView {
-    #[schema(example = "adjustment")]
-    r#type: String,
+    r#type: SourceKind,
     id: Uuid,
 }
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MovementView {
-    #[schema(value_type = Uuid)]
     id: MovementId,
-    #[schema(value_type = Uuid)]
     variant_id: VariantId,
-    #[schema(value_type = Uuid)]
     location_id: LocationId,
-    #[schema(example = "adjustment")]
-    kind: String,
-    /// Negative went out.
-    #[schema(value_type = String)]
+    kind: Kind,
+    /// Negative where stock left.
     quantity: Quantity,
-    #[schema(value_type = String)]
     balance_after: Quantity,
-    /// What one unit cost, exactly, where anything was known of that.
-    #[schema(value_type = Option<String>, example = "4.25")]
+    /// The exact cost of one unit, if known.
     unit_cost: Option<String>,
     reason: Option<String>,
     source: SourceView,
-    /// The user's id; null is the platform.
-    actor: Option<Uuid>,
+    actor: ActorId,
     occurred_at: DateTime<Utc>,
 }
 
@@ -122,7 +103,7 @@ impl From<Movement> for MovementView {
             kind: movement.kind,
             quantity: movement.quantity,
             balance_after: movement.balance_after,
-            unit_cost: movement.unit_cost.map(plain),
+            unit_cost: movement.unit_cost.map(Money::plain),
             reason: movement.reason,
             source: SourceView { r#type: movement.source_type, id: movement.source_id },
             actor: movement.actor_id,
@@ -135,25 +116,22 @@ impl From<Movement> for MovementView {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub struct ListMovements {
-    #[param(value_type = Option<Uuid>)]
     variant_id: Option<VariantId>,
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
     limit: Option<Limit>,
-    #[param(value_type = Option<String>)]
-    cursor: Option<Cursor<1>>,
+    cursor: Option<Cursor>,
 }
 
-/// Read the stock ledger
+/// List stock movements
 ///
-/// Of one variant or of all, newest first.
-#[utoipa::path(tag = "stock", params(ListMovements), responses((status = 200, body = PageView<MovementView>)))]
+/// Returns the ledger of one variant or of all variants, latest first.
+#[utoipa::path(tag = "stock", operation_id = "listStockMovements", params(ListMovements), responses((status = 200, body = PageView<MovementView>)))]
 #[get("/stock/movements")]
 pub async fn list_movements(
     state: web::Data<State>,
     caller: Caller<may::StockRead>,
     Query(query): Query<ListMovements>,
 ) -> Result<HttpResponse, Problem> {
-    let page = page_request(query.limit, query.cursor);
+    let page = page_request(query.limit, query.cursor.as_ref())?;
     let page = state
         .database
         .read(&caller.scope(), async |tx| movement::list(tx, query.variant_id, &page).await)
@@ -164,47 +142,35 @@ pub async fn list_movements(
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CreateAdjustment {
-    /// Chosen by the client, so that a repetition is recognised even after its Idempotency-Key has expired.
-    #[schema(value_type = Option<Uuid>)]
+    /// Chosen by the client, so that a repeated request is recognised after its Idempotency-Key has expired.
     id: Option<AdjustmentId>,
-    #[schema(value_type = Uuid)]
     variant_id: VariantId,
-    /// The default location unless named.
-    #[schema(value_type = Option<Uuid>)]
+    /// Defaults to the default location.
     location_id: Option<LocationId>,
-    /// The change, a decimal string; negative takes out.
-    #[schema(value_type = String, example = "12")]
+    /// The change of stock; negative removes stock.
     quantity: Quantity,
-    /// What one unit of what is put in cost; the average of what is there unless given.
-    #[schema(value_type = Option<String>)]
-    unit_cost: Option<Money>,
-    /// Free text, in the shop's own words.
-    #[schema(value_type = String, max_length = 100, example = "damaged")]
+    /// The cost of one unit of added stock. Defaults to the average cost of the stock.
+    unit_cost: Option<NonNegative<Money>>,
+    /// One of the reasons in the settings; any text if the settings have none.
     reason: Reason,
-    #[schema(value_type = Option<String>, max_length = 2000)]
     note: Option<Note>,
 }
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AdjustmentView {
-    #[schema(value_type = Uuid)]
     id: AdjustmentId,
-    #[schema(value_type = Uuid)]
     variant_id: VariantId,
-    #[schema(value_type = Uuid)]
     location_id: LocationId,
-    #[schema(value_type = String)]
     quantity: Quantity,
-    /// On hand at the location afterwards.
-    #[schema(value_type = String)]
+    /// On hand at the location after the adjustment.
     balance_after: Quantity,
-    /// What one unit cost, where anything is known of that.
+    /// The cost of one unit, if known.
     #[schema(example = "0.16")]
     unit_cost: Option<String>,
-    reason: String,
-    note: Option<String>,
-    actor: Option<Uuid>,
+    reason: Reason,
+    note: Option<Note>,
+    actor: ActorId,
     created_at: DateTime<Utc>,
 }
 
@@ -216,7 +182,7 @@ impl From<Adjustment> for AdjustmentView {
             location_id: adjustment.location_id,
             quantity: adjustment.quantity,
             balance_after: adjustment.balance_after,
-            unit_cost: adjustment.unit_cost.map(plain),
+            unit_cost: adjustment.unit_cost.map(Money::plain),
             reason: adjustment.reason,
             note: adjustment.note,
             actor: adjustment.actor_id,
@@ -227,37 +193,28 @@ impl From<Adjustment> for AdjustmentView {
 
 /// Adjust stock
 ///
-/// By hand, with a reason. Needs an Idempotency-Key header. Taking out more than is available is a 409 with
-/// `shortages`.
-#[utoipa::path(tag = "stock", request_body = CreateAdjustment, responses((status = 201, body = AdjustmentView)),
-    params(("Idempotency-Key" = String, Header, description = "A new UUID, and the same one for a repetition")))]
+/// Changes the stock of a variant by hand, with a reason. If less stock is available than is to be removed, the answer is 409
+/// with `shortages`. Requires an Idempotency-Key header.
+#[utoipa::path(tag = "stock", operation_id = "adjustStock", request_body = CreateAdjustment, responses((status = 201, body = AdjustmentView)))]
 #[post("/stock/adjustments")]
 pub async fn adjust(
     state: web::Data<State>,
-    caller: Caller<may::StockAdjust>,
-    request: Idempotency,
-    body: Json<CreateAdjustment>,
+    Submission { once, body }: Submission<may::StockAdjust, CreateAdjustment>,
 ) -> Result<HttpResponse, Problem> {
-    let CreateAdjustment { id, variant_id, location_id, quantity, unit_cost, reason, note } = body.value;
-    let has_chosen_id = id.is_some();
-    let id = id.unwrap_or_else(AdjustmentId::new);
-    let new = NewAdjustment { id, has_chosen_id, variant_id, location_id, quantity, unit_cost, reason, note };
-    let actor = caller.actor();
-    once::run(&state.database, &caller, &request, &body.bytes, Key::Required, async |tx| {
-        let created = |adjustment| {
-            let location = format!("/api/v1/stock/adjustments/{id}");
+    let CreateAdjustment { id, variant_id, location_id, quantity, unit_cost, reason, note } = body;
+    let request = once.requested(id, AdjustmentId::new);
+    let new = NewAdjustment { request, variant_id, location_id, quantity, unit_cost, reason, note };
+    once.run(&state.database, Key::Required, async |tx| {
+        Answer::to(adjustment::post(tx, &new, once.actor()).await?, |adjustment| {
+            let location = format!("/api/v1/stock/adjustments/{}", adjustment.id);
             Answer::created(location, Tag::of_version(1), &AdjustmentView::from(adjustment))
-        };
-        match adjustment::post(tx, &new, actor).await? {
-            Outcome::Posted(adjustment) => created(adjustment),
-            Outcome::Repeated(adjustment) => Ok(created(adjustment)?.repeated()),
-        }
+        })
     })
     .await
 }
 
 /// Read an adjustment
-#[utoipa::path(tag = "stock", responses((status = 200, body = AdjustmentView)), params(("id" = Uuid, Path,)))]
+#[utoipa::path(tag = "stock", operation_id = "readAdjustment", responses((status = 200, body = AdjustmentView)), params(("id" = AdjustmentId, Path,)))]
 #[get("/stock/adjustments/{id}")]
 pub async fn show_adjustment(
     state: web::Data<State>,
@@ -271,7 +228,7 @@ pub async fn show_adjustment(
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LedgerView {
-    /// Whether every level is the sum of its movements, and every reservation what orders have open.
+    /// Whether every stock level is the sum of its movements, and every reserved quantity is what open orders reserve.
     holds: bool,
     levels: i64,
     movements: i64,
@@ -281,19 +238,13 @@ pub struct LedgerView {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DriftView {
-    #[schema(value_type = Uuid)]
     variant_id: VariantId,
-    #[schema(value_type = Uuid)]
     location_id: LocationId,
-    #[schema(value_type = String)]
     on_hand: Quantity,
     /// The sum of the movements.
-    #[schema(value_type = String)]
     ledger: Quantity,
-    #[schema(value_type = String)]
     reserved: Quantity,
-    /// What orders have open.
-    #[schema(value_type = String)]
+    /// The quantity that open orders reserve.
     promised: Quantity,
     broken_movements: i64,
 }
@@ -320,8 +271,8 @@ impl From<Verdict> for LedgerView {
 
 /// Verify the ledger
 ///
-/// Recomputes every level from all movements, and every reservation from what orders have open.
-#[utoipa::path(tag = "stock", responses((status = 200, body = LedgerView)))]
+/// Computes every stock level again from all movements, and every reserved quantity from the open orders.
+#[utoipa::path(tag = "stock", operation_id = "verifyLedger", responses((status = 200, body = LedgerView)))]
 #[get("/stock/ledger")]
 pub async fn verify_ledger(
     state: web::Data<State>,

@@ -1,4 +1,4 @@
-//! Where stock is kept.
+//! Locations: where stock is kept.
 
 use actix_web::{HttpRequest, HttpResponse, get, patch, post, web};
 use inventory::LocationId;
@@ -8,16 +8,15 @@ use utoipa::ToSchema;
 use values::Name;
 
 use crate::http::etag::{self, Tag};
-use crate::http::extract::{Caller, Idempotency, IfMatch, Json, PathId, Query, may};
+use crate::http::extract::{Caller, IfMatch, Json, PathId, Query, may};
 use crate::http::lists::{PageView, Paging, page_request};
-use crate::http::once::{self, Answer, Key};
 use crate::http::problem::Problem;
 use crate::http::state::State;
+use crate::http::submission::{Answer, Key, Submission};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateLocation {
-    #[schema(value_type = String, max_length = 200, example = "Warehouse")]
     name: Name,
 }
 
@@ -25,9 +24,9 @@ pub struct CreateLocation {
 #[serde(deny_unknown_fields)]
 pub struct ChangeLocation {
     #[serde(default, deserialize_with = "crate::http::body::required")]
-    #[schema(nullable = false, value_type = Option<String>, max_length = 200)]
+    #[schema(nullable = false)]
     name: Option<Name>,
-    /// An empty location only, and not the default one.
+    /// Only an empty location can be archived, and never the default location.
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     archived: Option<bool>,
@@ -36,9 +35,8 @@ pub struct ChangeLocation {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LocationView {
-    #[schema(value_type = uuid::Uuid)]
     id: LocationId,
-    name: String,
+    name: Name,
     is_default: bool,
     archived: bool,
 }
@@ -49,38 +47,36 @@ impl From<Location> for LocationView {
             id: location.id,
             name: location.name,
             is_default: location.is_default,
-            archived: location.is_archived,
+            archived: location.archived_at.is_some(),
         }
     }
 }
 
 /// List locations
 ///
-/// Those in use, the oldest first: that is the default one.
-#[utoipa::path(tag = "stock", params(Paging), responses((status = 200, body = PageView<LocationView>)))]
+/// Returns the locations that are not archived, oldest first. The first one is the default location.
+#[utoipa::path(tag = "stock", operation_id = "listLocations", params(Paging), responses((status = 200, body = PageView<LocationView>)))]
 #[get("/locations")]
 pub async fn list(
     state: web::Data<State>,
     caller: Caller<may::StockRead>,
     Query(query): Query<Paging>,
 ) -> Result<HttpResponse, Problem> {
-    let page = page_request(query.limit, query.cursor);
+    let page = page_request(query.limit, query.cursor.as_ref())?;
     let page = state.database.read(&caller.scope(), async |tx| location::list(tx, &page).await).await?;
     Ok(HttpResponse::Ok().json(PageView::new(page, LocationView::from)))
 }
 
 /// Create a location
-#[utoipa::path(tag = "stock", request_body = CreateLocation, responses((status = 201, body = LocationView)))]
+#[utoipa::path(tag = "stock", operation_id = "createLocation", request_body = CreateLocation, responses((status = 201, body = LocationView)))]
 #[post("/locations")]
 pub async fn create(
     state: web::Data<State>,
-    caller: Caller<may::SettingsWrite>,
-    request: Idempotency,
-    body: Json<CreateLocation>,
+    Submission { once, body }: Submission<may::SettingsWrite, CreateLocation>,
 ) -> Result<HttpResponse, Problem> {
-    let (name, actor) = (body.value.name, caller.actor());
-    once::run(&state.database, &caller, &request, &body.bytes, Key::Optional, async |tx| {
-        let id = location::insert(tx, &name, actor).await?;
+    let name = body.name;
+    once.run(&state.database, Key::Optional, async |tx| {
+        let id = location::insert(tx, &name, once.actor()).await?;
         let location = location::find(tx, id).await?.ok_or_else(Problem::not_found)?;
         let tag = Tag::of_version(location.version);
         Answer::created(format!("/api/v1/locations/{id}"), tag, &LocationView::from(location))
@@ -89,7 +85,7 @@ pub async fn create(
 }
 
 /// Read a location
-#[utoipa::path(tag = "stock", responses((status = 200, body = LocationView)), params(("id" = uuid::Uuid, Path,)))]
+#[utoipa::path(tag = "stock", operation_id = "readLocation", responses((status = 200, body = LocationView)), params(("id" = LocationId, Path,)))]
 #[get("/locations/{id}")]
 pub async fn show(
     state: web::Data<State>,
@@ -99,12 +95,12 @@ pub async fn show(
 ) -> Result<HttpResponse, Problem> {
     let location = state.database.read(&caller.scope(), async |tx| location::find(tx, id).await).await?;
     let location = location.ok_or_else(Problem::not_found)?;
-    Ok(etag::respond(request.headers(), Tag::of_version(location.version), &LocationView::from(location)))
+    Ok(etag::respond(&request, Tag::of_version(location.version), &LocationView::from(location)))
 }
 
 /// Change a location
-#[utoipa::path(tag = "stock", request_body = ChangeLocation, responses((status = 200, body = LocationView)),
-    params(("id" = uuid::Uuid, Path,)))]
+#[utoipa::path(tag = "stock", operation_id = "changeLocation", request_body = ChangeLocation, responses((status = 200, body = LocationView)),
+    params(("id" = LocationId, Path,)))]
 #[patch("/locations/{id}")]
 pub async fn edit(
     state: web::Data<State>,

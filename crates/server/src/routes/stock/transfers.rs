@@ -2,67 +2,55 @@
 
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use chrono::{DateTime, Utc};
-use inventory::document::Part;
-use inventory::transfer::{
-    self, NewStep, NewTransfer, Outcome, StepKind, Transfer, TransferLine, TransferStatus,
-};
-use inventory::{LocationId, StepId, TransferId, TransferLineId, VariantId, counter};
+use inventory::counter::Counter;
+use inventory::transfer::{self, NewStep, NewTransfer, StepKind, Transfer, TransferLine, TransferStatus};
+use inventory::{LocationId, Outcome, Part, StepId, TransferId, TransferLineId, VariantId};
 use serde::{Deserialize, Serialize};
 use tenancy::TenantTx;
 use utoipa::{IntoParams, ToSchema};
-use uuid::Uuid;
-use values::{Cursor, Limit, Note, Quantity};
+use values::{ActorId, Cursor, Limit, Note, Positive, Quantity};
 
+use crate::http::codes::Code;
 use crate::http::etag::{self, Tag};
-use crate::http::extract::{Caller, Idempotency, Json, PathId, Query, may};
+use crate::http::extract::{Caller, PathId, Query, may};
 use crate::http::lists::{PageView, page_request};
-use crate::http::once::{self, Answer, Key};
 use crate::http::problem::Problem;
 use crate::http::state::State;
+use crate::http::submission::{Answer, Key, Submission};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SendTransfer {
-    /// Chosen by the client, so that a repetition is recognised even after its Idempotency-Key has expired.
-    #[schema(value_type = Option<Uuid>)]
+    /// Chosen by the client, so that a repeated request is recognised after its Idempotency-Key has expired.
     id: Option<TransferId>,
-    #[schema(value_type = Uuid)]
     from_location_id: LocationId,
-    #[schema(value_type = Uuid)]
     to_location_id: LocationId,
     #[schema(min_items = 1, max_items = 200)]
     lines: Vec<SendLine>,
-    #[schema(value_type = Option<String>, max_length = 2000)]
     note: Option<Note>,
 }
 
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SendLine {
-    #[schema(value_type = Uuid)]
     variant_id: VariantId,
-    #[schema(value_type = String, example = "5")]
-    quantity: Quantity,
+    quantity: Positive<Quantity>,
 }
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TransferView {
-    #[schema(value_type = Uuid)]
     id: TransferId,
     /// Counts up from 1 without a gap.
     number: i64,
     #[schema(example = "ST-000003")]
     reference: String,
-    #[schema(value_type = String, example = "in_transit")]
     status: TransferStatus,
-    #[schema(value_type = Uuid)]
     from_location_id: LocationId,
-    #[schema(value_type = Uuid)]
     to_location_id: LocationId,
     lines: Vec<TransferLineView>,
-    note: Option<String>,
-    sent_by: Option<Uuid>,
+    note: Option<Note>,
+    sent_by: ActorId,
     sent_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
 }
@@ -70,18 +58,12 @@ pub struct TransferView {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TransferLineView {
-    #[schema(value_type = Uuid)]
     id: TransferLineId,
-    #[schema(value_type = Uuid)]
     variant_id: VariantId,
-    #[schema(value_type = String)]
     quantity: Quantity,
-    #[schema(value_type = String)]
     received: Quantity,
-    /// What never arrived and went back.
-    #[schema(value_type = String)]
+    /// The quantity that did not arrive and went back to the sender.
     sent_back: Quantity,
-    #[schema(value_type = String)]
     in_transit: Quantity,
 }
 
@@ -98,7 +80,7 @@ impl From<Transfer> for TransferView {
         Self {
             id: transfer.id,
             number: transfer.number,
-            reference: counter::Counter::Transfer.reference(transfer.number),
+            reference: Counter::Transfer.reference(transfer.number),
             status: transfer.status,
             from_location_id: transfer.from,
             to_location_id: transfer.to,
@@ -111,165 +93,130 @@ impl From<Transfer> for TransferView {
     }
 }
 
-fn answer(outcome: Outcome) -> Result<Answer, Problem> {
-    let created = |transfer: Transfer| {
+fn answer(outcome: Outcome<Transfer>) -> Result<Answer, Problem> {
+    Answer::to(outcome, |transfer| {
         let location = format!("/api/v1/stock/transfers/{}", transfer.id);
         Answer::created(location, Tag::of_version(transfer.version), &TransferView::from(transfer))
-    };
-    match outcome {
-        Outcome::Posted(transfer) => created(transfer),
-        Outcome::Repeated(transfer) => Ok(created(transfer)?.repeated()),
-    }
+    })
 }
 
 /// Send a transfer
 ///
-/// Its stock leaves the one location now, and is at no location until it is received. Needs an Idempotency-Key header.
-#[utoipa::path(tag = "stock", request_body = SendTransfer, responses((status = 201, body = TransferView)))]
+/// The stock leaves the first location now, and is in transit until the other location receives it. Requires an
+/// Idempotency-Key header.
+#[utoipa::path(tag = "stock", operation_id = "sendTransfer", request_body = SendTransfer, responses((status = 201, body = TransferView)))]
 #[post("/stock/transfers")]
 pub async fn send(
     state: web::Data<State>,
-    caller: Caller<may::StockTransfer>,
-    request: Idempotency,
-    body: Json<SendTransfer>,
+    Submission { once, body }: Submission<may::StockTransfer, SendTransfer>,
 ) -> Result<HttpResponse, Problem> {
-    let request_hash = once::fingerprint(&request.target, &body.bytes);
-    let SendTransfer { id, from_location_id, to_location_id, lines, note } = body.value;
+    let SendTransfer { id, from_location_id, to_location_id, lines, note } = body;
     let new = NewTransfer {
-        id: id.unwrap_or_else(TransferId::new),
-        has_chosen_id: id.is_some(),
+        request: once.requested(id, TransferId::new),
         from: from_location_id,
         to: to_location_id,
         lines: lines.into_iter().map(|line| (line.variant_id, line.quantity)).collect(),
         note,
-        request_hash,
     };
-    let actor = caller.actor();
-    once::run(&state.database, &caller, &request, &body.bytes, Key::Required, async |tx| {
-        answer(transfer::send(tx, &new, actor).await?)
-    })
-    .await
+    once.run(&state.database, Key::Required, async |tx| answer(transfer::send(tx, &new, once.actor()).await?))
+        .await
 }
 
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ReceiveTransfer {
-    /// Chosen by the client, so that a repetition is recognised even after its Idempotency-Key has expired.
-    #[schema(value_type = Option<Uuid>)]
+    /// Chosen by the client, so that a repeated request is recognised after its Idempotency-Key has expired.
     id: Option<StepId>,
-    /// How much of which lines has arrived; all that is on its way when left out.
+    /// The quantities that arrived. Defaults to everything that is in transit.
     lines: Option<Vec<ReceivedPart>>,
 }
 
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ReceivedPart {
-    #[schema(value_type = Uuid)]
     line_id: TransferLineId,
-    #[schema(value_type = String, example = "5")]
-    quantity: Quantity,
+    quantity: Positive<Quantity>,
 }
 
 /// Receive a transfer
 ///
-/// All that is on its way, or part of it; as often as it takes. Needs an Idempotency-Key header.
-#[utoipa::path(tag = "stock", request_body = ReceiveTransfer, responses((status = 201, body = TransferView)),
-    params(("id" = Uuid, Path,)))]
+/// Receives everything that is in transit, or a part of it. A transfer can be received in several parts. Requires an
+/// Idempotency-Key header.
+#[utoipa::path(tag = "stock", operation_id = "receiveTransfer", request_body = ReceiveTransfer, responses((status = 201, body = TransferView)),
+    params(("id" = TransferId, Path,)))]
 #[post("/stock/transfers/{id}/receive")]
 pub async fn receive(
     state: web::Data<State>,
-    caller: Caller<may::StockTransfer>,
+    Submission { once, body }: Submission<may::StockTransfer, ReceiveTransfer>,
     PathId(transfer_id): PathId<TransferId>,
-    request: Idempotency,
-    body: Json<ReceiveTransfer>,
 ) -> Result<HttpResponse, Problem> {
-    let request_hash = once::fingerprint(&request.target, &body.bytes);
-    let ReceiveTransfer { id, lines } = body.value;
+    let ReceiveTransfer { id, lines } = body;
     if lines.as_ref().is_some_and(Vec::is_empty) {
-        let message = "name lines, or leave them out to receive all that is on its way";
-        return Err(Problem::invalid("/lines", "invalid_line_count", message));
+        let message =
+            "at least one line is required; leave lines out to receive everything that is in transit";
+        return Err(Problem::invalid("/lines", Code::InvalidLineCount, message));
     }
     let part = |part: ReceivedPart| Part { line_id: part.line_id, quantity: part.quantity };
     let new = NewStep {
-        id: id.unwrap_or_else(StepId::new),
-        has_chosen_id: id.is_some(),
+        request: once.requested(id, StepId::new),
         transfer_id,
         kind: StepKind::Receive(lines.unwrap_or_default().into_iter().map(part).collect()),
-        request_hash,
     };
-    let actor = caller.actor();
-    once::run(&state.database, &caller, &request, &body.bytes, Key::Required, async |tx| {
-        answer(transfer::step(tx, &new, actor).await?)
-    })
-    .await
+    once.run(&state.database, Key::Required, async |tx| answer(transfer::step(tx, &new, once.actor()).await?))
+        .await
 }
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SendBackTransfer {
-    /// Chosen by the client, so that a repetition is recognised even after its Idempotency-Key has expired.
-    #[schema(value_type = Option<Uuid>)]
+    /// Chosen by the client, so that a repeated request is recognised after its Idempotency-Key has expired.
     id: Option<StepId>,
 }
 
 /// Send the rest of a transfer back
 ///
-/// What has not arrived is at the location again that it came from. Needs an Idempotency-Key header.
-#[utoipa::path(tag = "stock", request_body = SendBackTransfer, responses((status = 201, body = TransferView)),
-    params(("id" = Uuid, Path,)))]
+/// Everything that is in transit returns to the location that sent it. Requires an Idempotency-Key header.
+#[utoipa::path(tag = "stock", operation_id = "sendTransferBack", request_body = SendBackTransfer, responses((status = 201, body = TransferView)),
+    params(("id" = TransferId, Path,)))]
 #[post("/stock/transfers/{id}/send-back")]
 pub async fn send_back(
     state: web::Data<State>,
-    caller: Caller<may::StockTransfer>,
+    Submission { once, body }: Submission<may::StockTransfer, SendBackTransfer>,
     PathId(transfer_id): PathId<TransferId>,
-    request: Idempotency,
-    body: Json<SendBackTransfer>,
 ) -> Result<HttpResponse, Problem> {
-    let new = NewStep {
-        id: body.value.id.unwrap_or_else(StepId::new),
-        has_chosen_id: body.value.id.is_some(),
-        transfer_id,
-        kind: StepKind::SendBack,
-        request_hash: once::fingerprint(&request.target, &body.bytes),
-    };
-    let actor = caller.actor();
-    once::run(&state.database, &caller, &request, &body.bytes, Key::Required, async |tx| {
-        answer(transfer::step(tx, &new, actor).await?)
-    })
-    .await
+    let new =
+        NewStep { request: once.requested(body.id, StepId::new), transfer_id, kind: StepKind::SendBack };
+    once.run(&state.database, Key::Required, async |tx| answer(transfer::step(tx, &new, once.actor()).await?))
+        .await
 }
 
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct ListTransfers {
-    /// in_transit, partly_received, received or closed.
-    #[param(value_type = Option<String>)]
     status: Option<TransferStatus>,
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
     limit: Option<Limit>,
-    #[param(value_type = Option<String>)]
-    cursor: Option<Cursor<1>>,
+    cursor: Option<Cursor>,
 }
 
 /// List transfers
 ///
-/// With their lines, the latest first.
-#[utoipa::path(tag = "stock", params(ListTransfers), responses((status = 200, body = PageView<TransferView>)))]
+/// Returns transfers with their lines, latest first.
+#[utoipa::path(tag = "stock", operation_id = "listTransfers", params(ListTransfers), responses((status = 200, body = PageView<TransferView>)))]
 #[get("/stock/transfers")]
 pub async fn list(
     state: web::Data<State>,
     caller: Caller<may::StockRead>,
     Query(query): Query<ListTransfers>,
 ) -> Result<HttpResponse, Problem> {
-    let page = page_request(query.limit, query.cursor);
+    let page = page_request(query.limit, query.cursor.as_ref())?;
     let read = async |tx: &TenantTx| transfer::list(tx, query.status, &page).await;
     let page = state.database.read_snapshot(&caller.scope(), read).await?;
     Ok(HttpResponse::Ok().json(PageView::new(page, TransferView::from)))
 }
 
 /// Read a transfer
-#[utoipa::path(tag = "stock", responses((status = 200, body = TransferView)), params(("id" = Uuid, Path,)))]
+#[utoipa::path(tag = "stock", operation_id = "readTransfer", responses((status = 200, body = TransferView)), params(("id" = TransferId, Path,)))]
 #[get("/stock/transfers/{id}")]
 pub async fn show(
     state: web::Data<State>,
@@ -280,5 +227,5 @@ pub async fn show(
     let transfer =
         state.database.read_snapshot(&caller.scope(), async |tx| transfer::find(tx, id).await).await?;
     let transfer = transfer.ok_or_else(Problem::not_found)?;
-    Ok(etag::respond(request.headers(), Tag::of_version(transfer.version), &TransferView::from(transfer)))
+    Ok(etag::respond(&request, Tag::of_version(transfer.version), &TransferView::from(transfer)))
 }

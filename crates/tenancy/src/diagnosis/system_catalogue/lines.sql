@@ -1,16 +1,17 @@
--- Everything in one schema that a migration can make, a line each, without the names of the schema and its role.
--- $1 is the schema's name, $2 its role's. Every look-up goes by the schema's or a table's oid, never through all schemas.
+-- Lists every object in one schema that a migration can create, one line each, without the names of the
+-- schema and its role. $1 is the name of the schema, $2 the name of its role. Every lookup uses the oid of
+-- the schema or of a table, and never reads all schemas.
 WITH here AS (
     SELECT oid, nspacl, quote_ident(nspname) || '.' AS prefix FROM pg_catalog.pg_namespace WHERE nspname = $1
 ), relation AS (
     SELECT c.oid, c.relname, c.relkind, c.relacl, c.reloptions, c.relrowsecurity, c.relforcerowsecurity, here.prefix
       FROM here
-      -- pg_class has no index by schema; what stands in one depends on it, and that has.
+      -- pg_class has no index on the schema. pg_depend has an index, and each object depends on its schema.
       JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_namespace'::regclass AND d.refobjid = here.oid
                                  AND d.classid = 'pg_class'::regclass
       JOIN pg_catalog.pg_class c ON c.oid = d.objid
 ), line AS (
-    -- Grants a line each: their order in the catalogue is that in which they were given.
+    -- Each grant has its own line, because the catalogue keeps grants in the order in which they were given.
     SELECT 'schema grant ' || replace(acl::text, $2, '<role>') AS text FROM here, unnest(nspacl) AS acl
      UNION ALL
     SELECT 'grant ' || relname || ' ' || replace(acl::text, $2, '<role>') FROM relation, unnest(relacl) AS acl
@@ -27,7 +28,7 @@ WITH here AS (
            || CASE WHEN relforcerowsecurity THEN ' forced' ELSE '' END
       FROM relation
      UNION ALL
-    -- The order of the columns counts too: it is the order in which a copy writes them.
+    -- The order of the columns matters too, because a copy writes them in this order.
     SELECT 'column ' || r.relname || ' ' || row_number() OVER (PARTITION BY r.oid ORDER BY a.attnum) || ' ' || a.attname
            || ' ' || format_type(a.atttypid, a.atttypmod) || CASE WHEN a.attnotnull THEN ' not null' ELSE '' END
            || coalesce(' default ' || replace(pg_get_expr(d.adbin, d.adrelid), r.prefix, ''), '')

@@ -1,4 +1,4 @@
--- Roles belong to the whole cluster. The three groups are the same for every installation in it.
+-- Roles belong to the whole cluster. All installations in the cluster share the three groups.
 DO $do$
 DECLARE
     wanted text;
@@ -8,7 +8,7 @@ BEGIN
             EXECUTE format('CREATE ROLE %I NOLOGIN', wanted);
         END IF;
     END LOOP;
-    -- Nobody is a member of the role maker. It owns two functions, and they alone use its CREATEROLE.
+    -- The role maker has no members. It owns two functions, and only these functions use its CREATEROLE.
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'role_maker') THEN
         EXECUTE format('CREATE ROLE %I NOLOGIN CREATEROLE', :'role_maker');
     END IF;
@@ -24,7 +24,7 @@ BEGIN
         RAISE EXCEPTION 'a login of the installation is a superuser, or has CREATEROLE or BYPASSRLS'
               USING HINT = 'name logins of their own in database.url and database.owner_url';
     END IF;
-    -- What the server may do, it may do only after SET ROLE.
+    -- The server login must have the rights of a role only after SET ROLE.
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = :'server' AND rolinherit) THEN
         EXECUTE format('ALTER ROLE %I NOINHERIT', :'server');
     END IF;

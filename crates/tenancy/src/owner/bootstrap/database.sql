@@ -1,10 +1,12 @@
--- TEMP and CONNECT go only to those who need them: a temporary table could outlive a business's turn on a connection.
+-- Only the logins and the reader of the installation may connect. None of them may create temporary tables,
+-- because a temporary table could remain on a connection after the transaction of a business.
 REVOKE CONNECT, TEMPORARY ON DATABASE :"database" FROM PUBLIC;
 GRANT CONNECT, CREATE ON DATABASE :"database" TO :"owner";
 GRANT CONNECT ON DATABASE :"database" TO :"server", :"reader";
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 
--- An administrator who is no superuser takes leave to act for the two roles, and gives it back at the end.
+-- An administrator without superuser rights must be a member of the two roles. The membership is granted here
+-- and revoked at the end.
 DO $do$
 BEGIN
     IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
@@ -20,7 +22,8 @@ CREATE SCHEMA IF NOT EXISTS extensions;
 GRANT USAGE ON SCHEMA extensions TO :"owner", :"tenant_group";
 CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA extensions;
 
--- No login has CREATEROLE. The name is built from the number here, so a caller can make no other role.
+-- No login has CREATEROLE. The function builds the role name from the number, so a caller can create no other
+-- role.
 GRANT CREATE ON SCHEMA shared TO :"role_maker";
 CREATE OR REPLACE FUNCTION shared.make_tenant_role(number bigint) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
@@ -30,7 +33,7 @@ BEGIN
     IF number IS NULL OR number < 1 THEN
         RAISE EXCEPTION 'a business number starts at 1' USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    -- A role of that name can only be left over from a database that was dropped, and owns nothing any more.
+    -- An existing role with this name is left over from a dropped database, and owns nothing.
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = tenant_role) THEN
         EXECUTE format('CREATE ROLE %I NOLOGIN', tenant_role);
     END IF;

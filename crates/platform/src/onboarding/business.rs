@@ -1,69 +1,69 @@
-//! Onboarding: a business with its schema, defaults and owner, whole or not at all. Command line, API, demo data and
-//! tests all come through here.
+//! Onboarding: creates a business with its schema, defaults and owner, completely or not at all. The command
+//! line, the API, the demo data and the tests all use this module.
 
 use std::sync::Arc;
 
-use identity::membership::Place;
+use identity::membership::MemberOf;
 use identity::{Email, Hasher, Password, user};
 use inventory::defaults;
-use inventory::settings::Currency;
 use serde_json::json;
-use tenancy::{DbError, NewTenant, ProvisionError, Provisioner, Tenant, TenantSlug, tenant};
+use tenancy::{DbError, NewTenant, OwnerDatabase, ProvisionError, Tenant, TenantSlug, tenant};
+use values::Currency;
 use values::Name;
 
 use crate::onboarding::member::{Added, MemberError, NewMember, Prepared};
 use crate::operator::audit::{self, Actor};
 
-/// The role of whoever a business belongs to.
+/// The role of the owner of a business.
 pub const OWNER_ROLE: &str = "OWNER";
 
-/// A business to be made.
+/// A business to be created.
 #[derive(Debug, Clone)]
 pub struct NewBusiness {
     pub slug: TenantSlug,
     pub name: Name,
     pub currency: Currency,
-    /// The role is [`OWNER_ROLE`].
+    /// The owner, whose role must be [`OWNER_ROLE`].
     pub owner: NewMember,
 }
 
-/// A business that was made.
+/// A business that was created.
 #[derive(Debug, Clone)]
 pub struct Onboarded {
     pub tenant: Arc<Tenant>,
     pub owner: Added,
 }
 
-/// A business was not made; nothing of it stays.
+/// The business was not created; no part of it remains.
 #[derive(Debug, thiserror::Error)]
 pub enum OnboardingError {
     #[error(transparent)]
     Provision(#[from] ProvisionError),
     #[error(transparent)]
     Owner(#[from] MemberError),
-    #[error("filling the new business failed")]
+    #[error("storing the default data of the new business failed")]
     Defaults(#[source] DbError),
 }
 
-/// Makes businesses and members, as the login that owns the schemas.
+/// Creates businesses and members. Uses the database login that owns the schemas.
 pub struct Onboarding {
-    provisioner: Arc<Provisioner>,
+    owner_database: Arc<OwnerDatabase>,
     hasher: Hasher,
 }
 
 impl Onboarding {
-    pub fn new(provisioner: Arc<Provisioner>, hasher: Hasher) -> Self {
-        Self { provisioner, hasher }
+    pub fn new(owner_database: Arc<OwnerDatabase>, hasher: Hasher) -> Self {
+        Self { owner_database, hasher }
     }
 
-    pub fn provisioner(&self) -> &Arc<Provisioner> {
-        &self.provisioner
+    pub fn owner_database(&self) -> &Arc<OwnerDatabase> {
+        &self.owner_database
     }
 
-    /// Makes a business; it can be used as soon as this returns.
+    /// Creates a business. The business can be used as soon as this function returns.
     ///
     /// # Errors
-    /// [`OnboardingError`]: the slug is taken, or the owner exists and a password was given too.
+    /// [`OnboardingError`] when the slug is taken, or when the owner already exists and a password was given.
     pub async fn create(&self, new: &NewBusiness, actor: &Actor) -> Result<Onboarded, OnboardingError> {
         let owner = self.prepare(&new.owner).await?;
         let tenant = NewTenant { slug: new.slug.clone(), name: new.name.to_string(), id: None };
@@ -75,21 +75,22 @@ impl Onboarding {
             audit::record(tx, actor, "tenant.created", Some(tenant), &details)
                 .await
                 .map_err(ProvisionError::from)?;
-            Ok(owner.add(tx, Place::Business(tenant.id)).await?)
+            Ok(owner.add(tx, MemberOf::Business(tenant.id)).await?)
         };
-        let (tenant, owner) = self.provisioner.create(&tenant, seed, register).await?;
+        let (tenant, owner) = self.owner_database.create(&tenant, seed, register).await?;
         Ok(Onboarded { tenant, owner })
     }
 
-    /// Hashes the password of somebody who is about to be added.
+    /// Hashes the password of a member to be added.
     pub(crate) async fn prepare<'a>(&self, member: &'a NewMember) -> Result<Prepared<'a>, MemberError> {
-        Prepared::new(&self.provisioner, &self.hasher, member).await
+        Prepared::new(&self.owner_database, &self.hasher, member).await
     }
 
-    /// Gives a user a new password: this one, or one that is made up and returned, to be shown once.
+    /// Sets the password of a user. `password` defaults to a generated password, which is returned to be
+    /// shown once.
     ///
     /// # Errors
-    /// [`MemberError`]; `None` in it when nobody has that email.
+    /// [`MemberError`]; [`MemberError::UnknownUser`] when no user has this email.
     pub async fn reset_password(
         &self,
         email: &Email,
@@ -102,7 +103,7 @@ impl Onboarding {
             Some(password) => self.hasher.hash(password).await?,
             None => return Err(unknown()),
         };
-        self.provisioner
+        self.owner_database
             .write_shared(async |tx| {
                 let user = user::find_by_email(tx, email).await?.ok_or_else(unknown)?;
                 user::set_password(tx, user, &hash).await?;
@@ -114,24 +115,24 @@ impl Onboarding {
         Ok(made)
     }
 
-    /// Gives somebody a role in a business or on the platform.
+    /// Adds a member to a business or to the platform.
     ///
     /// # Errors
     /// [`MemberError`].
     pub async fn add_member(
         &self,
         new: &NewMember,
-        place: Place,
+        place: MemberOf,
         actor: &Actor,
     ) -> Result<Added, MemberError> {
         let member = self.prepare(new).await?;
         let details = json!({"email": new.email.to_string(), "role": new.role});
-        self.provisioner
+        self.owner_database
             .write_shared(async |tx| {
                 let added = member.add(tx, place).await?;
                 let tenant = match place {
-                    Place::Business(id) => tenant::find_by_id(tx, id).await?,
-                    Place::Platform => None,
+                    MemberOf::Business(id) => tenant::find_by_id(tx, id).await?,
+                    MemberOf::Platform => None,
                 };
                 audit::record(tx, actor, "member.added", tenant.as_ref(), &details).await?;
                 Ok::<_, MemberError>(added)

@@ -1,0 +1,52 @@
+//! The price history of variants: the prices that a variant had, each from a moment on.
+
+use chrono::{DateTime, Utc};
+use tenancy::{DbError, TenantTx};
+use values::{ActorId, Money, Page, PageRequest};
+
+use crate::ids::{PriceChangeId, VariantId};
+
+/// The prices that a variant has had since a moment.
+#[derive(Debug, Clone)]
+pub struct PriceChange {
+    pub id: PriceChangeId,
+    pub price: Money,
+    pub compare_at_price: Option<Money>,
+    pub cost: Option<Money>,
+    pub actor_id: ActorId,
+    pub changed_at: DateTime<Utc>,
+}
+
+tenancy::from_row!(PriceChange { id, price, compare_at_price, cost, actor_id, changed_at });
+
+/// Stores the prices that variants have now.
+///
+/// # Errors
+/// [`DbError`].
+pub(crate) async fn record(tx: &TenantTx, variants: &[VariantId], actor: ActorId) -> Result<(), DbError> {
+    const RECORD: &str = "
+        INSERT INTO price_changes (id, variant_id, price, compare_at_price, cost, actor_id, changed_at)
+        SELECT new.id, v.id, v.price, v.compare_at_price, v.cost, $3, $4
+          FROM unnest($1::uuid[], $2::uuid[]) AS new (id, variant_id) JOIN variants v ON v.id = new.variant_id";
+    let ids: Vec<PriceChangeId> = variants.iter().map(|_| PriceChangeId::new()).collect();
+    tx.execute(RECORD, &[&ids, &variants, &actor, &tx.now()]).await.map(drop)
+}
+
+/// A page of a variant's prices, newest first.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn list(
+    tx: &TenantTx,
+    id: VariantId,
+    page: &PageRequest<PriceChangeId>,
+) -> Result<Page<PriceChange>, DbError> {
+    const LIST: &str = "
+        SELECT id, price, compare_at_price, cost, actor_id, changed_at
+          FROM price_changes
+         WHERE variant_id = $1 AND id < $2
+         ORDER BY id DESC
+         LIMIT $3";
+    let changes = tx.rows(LIST, &[&id, &page.below(), &page.limit.and_one()]).await?;
+    Ok(page.page(changes, |change: &PriceChange| change.id))
+}

@@ -1,0 +1,119 @@
+//! Reading products: one with its variants, or a page of a list that may be searched.
+
+use const_format::concatcp;
+use tenancy::{DbError, TenantTx, read_rows};
+use tokio_postgres::Row;
+use values::{Page, PageRequest, ProductTag, SearchText};
+
+use crate::catalogue::product::{self, Product};
+use crate::catalogue::variant::{self, Variant};
+use crate::ids::{CategoryId, ProductId};
+
+/// Which products a list holds.
+#[derive(Debug, Clone, Default)]
+pub struct ProductFilter {
+    /// Any part of the name, of a SKU or of a barcode, in any letter case.
+    pub search: Option<SearchText>,
+    pub category_id: Option<CategoryId>,
+    pub tag: Option<ProductTag>,
+    /// Archived products instead of those in use.
+    pub archived: bool,
+}
+
+/// Begins a statement that reads the products of `page`; a condition follows, and then [`VARIANTS`].
+const PAGE: &str = concatcp!("WITH page AS (SELECT ", product::COLUMNS, " FROM products WHERE ");
+
+/// Ends the statement: one row for each variant of the products, newest product first.
+const VARIANTS: &str = concatcp!(
+    ")
+    SELECT p.id, p.name, p.description, p.category_id, p.tax_class_id, p.option_names, p.tags, p.archived_at, p.version,
+           p.created_at, p.updated_at, ",
+    variant::COLUMNS,
+    " FROM page p JOIN variants v ON v.product_id = p.id",
+    variant::STOCK,
+    "ORDER BY p.id DESC, v.id"
+);
+
+/// Puts the rows of each product together.
+fn from_rows(rows: &[Row]) -> Result<Vec<Product>, DbError> {
+    let variants: Vec<Variant> = read_rows(rows)?;
+    let mut products: Vec<Product> = Vec::new();
+    for (product, variant) in read_rows::<Product>(rows)?.into_iter().zip(variants) {
+        match products.last_mut() {
+            Some(last) if last.id == product.id => last.variants.push(variant),
+            _ => products.push(Product { variants: vec![variant], ..product }),
+        }
+    }
+    Ok(products)
+}
+
+/// The product with this id.
+///
+/// # Errors
+/// [`DbError`]; an unknown id is `None`.
+pub async fn find(tx: &TenantTx, id: ProductId) -> Result<Option<Product>, DbError> {
+    const FIND: &str = concatcp!(PAGE, "id = $1", VARIANTS);
+    Ok(from_rows(&tx.query(FIND, &[&id]).await?)?.pop())
+}
+
+/// A page of products with their variants, newest first: one query, whatever their number.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn list(
+    tx: &TenantTx,
+    filter: &ProductFilter,
+    page: &PageRequest<ProductId>,
+) -> Result<Page<Product>, DbError> {
+    const ORDER: &str = " ORDER BY id DESC LIMIT $2";
+    // One text for each filter, because a prepared statement has one plan: `$4 IS NULL OR ..` would use no index.
+    const IN_USE_OR_NOT: &str = "id < $1 AND (archived_at IS NOT NULL) = $3";
+    const OPTIONAL_CATEGORY: &str = " AND ($4::uuid IS NULL OR category_id = $4)";
+    const LIST: &str = concatcp!(PAGE, IN_USE_OR_NOT, ORDER, VARIANTS);
+    const OF_CATEGORY: &str = concatcp!(PAGE, IN_USE_OR_NOT, " AND category_id = $4", ORDER, VARIANTS);
+    const TAGGED: &str =
+        concatcp!(PAGE, IN_USE_OR_NOT, OPTIONAL_CATEGORY, " AND tags @> ARRAY[$5::text]", ORDER, VARIANTS);
+    // An array, because the ids are few: for a subquery, a plan that knows no values would read the whole table.
+    const FOUND: &str = concatcp!(
+        "id = ANY (ARRAY(
+             SELECT p.id FROM products p WHERE p.name ILIKE $5
+              UNION SELECT v.product_id FROM variants v WHERE v.sku ILIKE $5
+              UNION SELECT v.product_id FROM barcodes b JOIN variants v ON v.id = b.variant_id WHERE b.code ILIKE $5))
+         AND ",
+        IN_USE_OR_NOT,
+        OPTIONAL_CATEGORY
+    );
+    // A text of less than three characters has no trigram, and reading a whole trigram index costs more than reading the
+    // table. The empty string that is appended keeps the index out.
+    const FOUND_SHORT: &str = concatcp!(
+        "id = ANY (ARRAY(
+             SELECT p.id FROM products p WHERE p.name || '' ILIKE $5
+              UNION SELECT v.product_id FROM variants v WHERE v.sku || '' ILIKE $5
+              UNION SELECT v.product_id FROM barcodes b JOIN variants v ON v.id = b.variant_id
+                     WHERE b.code || '' ILIKE $5))
+         AND ",
+        IN_USE_OR_NOT,
+        OPTIONAL_CATEGORY
+    );
+    const AND_TAGGED: &str = " AND tags @> ARRAY[$6::text]";
+    const SEARCH: &str = concatcp!(PAGE, FOUND, ORDER, VARIANTS);
+    const SEARCH_TAGGED: &str = concatcp!(PAGE, FOUND, AND_TAGGED, ORDER, VARIANTS);
+    const SEARCH_SHORT: &str = concatcp!(PAGE, FOUND_SHORT, ORDER, VARIANTS);
+    const SEARCH_SHORT_TAGGED: &str = concatcp!(PAGE, FOUND_SHORT, AND_TAGGED, ORDER, VARIANTS);
+    let (below, limit) = (page.below(), page.limit.and_one());
+    let ProductFilter { search, category_id, tag, archived } = filter;
+    let rows = match (search, tag, category_id) {
+        (None, None, None) => tx.query(LIST, &[&below, &limit, archived]).await?,
+        (None, None, Some(category)) => tx.query(OF_CATEGORY, &[&below, &limit, archived, category]).await?,
+        (None, Some(tag), category) => tx.query(TAGGED, &[&below, &limit, archived, category, tag]).await?,
+        (Some(text), None, category) => {
+            let search = if text.has_trigram() { SEARCH } else { SEARCH_SHORT };
+            tx.query(search, &[&below, &limit, archived, category, &text.pattern()]).await?
+        }
+        (Some(text), Some(tag), category) => {
+            let search = if text.has_trigram() { SEARCH_TAGGED } else { SEARCH_SHORT_TAGGED };
+            tx.query(search, &[&below, &limit, archived, category, &text.pattern(), tag]).await?
+        }
+    };
+    Ok(page.page(from_rows(&rows)?, |product| product.id))
+}

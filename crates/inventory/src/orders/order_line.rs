@@ -1,0 +1,115 @@
+//! Lines of an order, and the money that belongs to a part of a line.
+
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+use tokio_postgres::types::Json;
+use values::{Money, Name, Quantity, Reason, Sku};
+
+use crate::business::settings::Terms;
+use crate::catalogue::tax_class::Rate;
+use crate::ids::{OrderId, OrderLineId, VariantId};
+
+/// A line of a stored order.
+#[derive(Debug, Clone)]
+pub struct OrderLine {
+    pub id: OrderLineId,
+    pub(crate) order_id: OrderId,
+    pub variant_id: VariantId,
+    /// SKU and name are those of the moment when the order was placed.
+    pub sku: Sku,
+    pub name: Name,
+    pub quantity: Quantity,
+    pub price: Money,
+    /// The catalogue's price.
+    pub list_price: Money,
+    pub price_reason: Option<Reason>,
+    /// The line's own discount and its share of the order's discount.
+    pub discount: Money,
+    pub taxes: Json<Vec<ChargedTax>>,
+    pub tax: Money,
+    pub total: Money,
+    pub fulfilled: Quantity,
+    pub cancelled: Quantity,
+    pub returned: Quantity,
+    pub credited: Money,
+    /// The average cost of one unit of the goods that were fulfilled and not returned.
+    pub unit_cost: Option<Money>,
+}
+
+tenancy::from_row!(OrderLine {
+    id,
+    order_id,
+    variant_id,
+    sku,
+    name,
+    quantity,
+    price,
+    list_price,
+    price_reason,
+    discount,
+    taxes,
+    tax,
+    total,
+    fulfilled,
+    cancelled,
+    returned,
+    credited,
+    unit_cost,
+});
+
+/// A tax rate with its amount on a line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChargedTax {
+    #[serde(flatten)]
+    pub rate: Rate,
+    pub amount: Decimal,
+}
+
+/// The money that belongs to a part of a line.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LineShare {
+    pub total: Money,
+    pub tax: Money,
+    pub discount: Money,
+}
+
+impl OrderLine {
+    /// Neither fulfilled nor cancelled.
+    pub fn open(&self) -> Quantity {
+        self.quantity - self.fulfilled - self.cancelled
+    }
+
+    /// Fulfilled and not returned.
+    pub fn returnable(&self) -> Quantity {
+        self.fulfilled - self.returned
+    }
+
+    /// The share of the line's total, tax and discount that belongs to `quantity` units that are fulfilled next: the
+    /// amount of the unfulfilled rest before, less the amount of the rest after, each rounded. So the shares add up, and
+    /// cancelling the rest credits exactly the rest.
+    pub(crate) fn share_of(&self, quantity: Quantity, terms: &Terms) -> LineShare {
+        let left = self.quantity - self.fulfilled;
+        let after = left - quantity;
+        let share = |amount: Money| self.part_of(amount, left, terms) - self.part_of(amount, after, terms);
+        LineShare { total: share(self.total), tax: share(self.tax), discount: share(self.discount) }
+    }
+
+    /// The tax in the credit for `quantity` units that are cancelled or returned next.
+    pub(crate) fn tax_credit_for(&self, quantity: Quantity, terms: &Terms) -> Money {
+        let gone = self.cancelled + self.returned;
+        self.part_of(self.tax, gone + quantity, terms) - self.part_of(self.tax, gone, terms)
+    }
+
+    /// The credit for `quantity` units that are cancelled or returned next: the share of everything that is cancelled or
+    /// returned then, less what was credited before. So the number of parts makes no difference.
+    pub(crate) fn credit_for(&self, quantity: Quantity, terms: &Terms) -> Money {
+        let worth = self.part_of(self.total, self.cancelled + self.returned + quantity, terms);
+        (worth.min(self.total) - self.credited).max(Money::ZERO)
+    }
+
+    /// The part of one of the line's amounts that belongs to `quantity` units, rounded.
+    fn part_of(&self, amount: Money, quantity: Quantity, terms: &Terms) -> Money {
+        let part = amount.as_decimal() * quantity.as_decimal() / self.quantity.as_decimal();
+        Money::from_decimal(terms.round(part))
+    }
+}

@@ -1,0 +1,179 @@
+//! Reading orders with their lines, one or a page of a list, and saving what a step changed of an order.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use const_format::concatcp;
+use tenancy::{DbError, TenantTx, all};
+use values::{Money, Page, PageRequest, Quantity, SearchText};
+
+use crate::ids::{CustomerId, OrderId, OrderLineId};
+use crate::orders::order::Order;
+use crate::orders::order_line::OrderLine;
+use crate::statuses::OrderStatus;
+
+const SELECT: &str = "
+    SELECT id, number, customer_id, location_id, status, subtotal, discount, tax, total, credited, note, placed_by,
+           version, placed_at, updated_at
+      FROM orders ";
+
+const LINES: &str = "
+    SELECT id, order_id, variant_id, sku, name, quantity, price, list_price, price_reason, discount, taxes, tax, total,
+           fulfilled, cancelled, returned, credited, unit_cost
+      FROM order_lines
+     WHERE order_id = ANY ($1)
+     ORDER BY order_id, position";
+
+/// Gives orders their lines: one query, whatever their number.
+async fn with_lines(tx: &TenantTx, mut orders: Vec<Order>) -> Result<Vec<Order>, DbError> {
+    let ids: Vec<OrderId> = orders.iter().map(|order| order.id).collect();
+    let mut lines: HashMap<OrderId, Vec<OrderLine>> = HashMap::new();
+    for line in tx.rows::<OrderLine>(LINES, &[&ids]).await? {
+        lines.entry(line.order_id).or_default().push(line);
+    }
+    for order in &mut orders {
+        order.lines = lines.remove(&order.id).unwrap_or_default();
+    }
+    Ok(orders)
+}
+
+/// The order with this id.
+///
+/// # Errors
+/// [`DbError`]; an unknown id is `None`.
+pub async fn find(tx: &TenantTx, id: OrderId) -> Result<Option<Order>, DbError> {
+    const FIND: &str = concatcp!(SELECT, "WHERE id = $1");
+    read_one(tx, id, FIND).await
+}
+
+/// As [`find`], with the row locked until the transaction ends. The lines are read under the lock.
+pub(crate) async fn lock(tx: &TenantTx, id: OrderId) -> Result<Option<Order>, DbError> {
+    const LOCK: &str = concatcp!(SELECT, "WHERE id = $1 FOR NO KEY UPDATE");
+    read_one(tx, id, LOCK).await
+}
+
+async fn read_one(tx: &TenantTx, id: OrderId, sql: &'static str) -> Result<Option<Order>, DbError> {
+    let ids = [id];
+    let order = async { tx.row_opt::<Order>(sql, &[&id]).await };
+    let lines = async { tx.rows::<OrderLine>(LINES, &[&ids.as_slice()]).await };
+    let (order, lines) = all((order, lines)).await?;
+    Ok(order.map(|order| Order { lines, ..order }))
+}
+
+/// Which orders a list holds.
+#[derive(Debug, Clone, Default)]
+pub struct OrderFilter {
+    pub status: Option<OrderStatus>,
+    pub customer_id: Option<CustomerId>,
+    /// An order's number, or any part of a customer's name.
+    pub search: Option<SearchText>,
+    /// Placed at this moment or later.
+    pub from: Option<DateTime<Utc>>,
+    /// Placed before this moment.
+    pub until: Option<DateTime<Utc>>,
+}
+
+impl OrderFilter {
+    /// The number in a search text such as `42` or `SO-000042`.
+    fn typed_number(&self) -> Option<i64> {
+        let text = self.search.as_ref()?.as_str();
+        text.trim_start_matches(|c: char| c.is_ascii_alphabetic() || c == '-').parse().ok()
+    }
+}
+
+/// A page of orders with their lines, newest first.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn list(
+    tx: &TenantTx,
+    filter: &OrderFilter,
+    page: &PageRequest<(DateTime<Utc>, i64)>,
+) -> Result<Page<Order>, DbError> {
+    const IN_SPAN: &str = "WHERE (placed_at, number) < ($1, $2) AND placed_at >= $3 AND placed_at < $4";
+    const ORDER: &str = " ORDER BY placed_at DESC, number DESC LIMIT $5";
+    const OPTIONAL_STATUS: &str = " AND ($7::text IS NULL OR status = $7)";
+    // One text for each filter, because a prepared statement has one plan.
+    const ALL: &str = concatcp!(SELECT, IN_SPAN, ORDER);
+    const OF_STATUS: &str = concatcp!(SELECT, IN_SPAN, " AND status = $6", ORDER);
+    const OF_CUSTOMER: &str = concatcp!(SELECT, IN_SPAN, " AND customer_id = $6", OPTIONAL_STATUS, ORDER);
+    const NUMBERED: &str = concatcp!(
+        SELECT,
+        IN_SPAN,
+        " AND number = $6",
+        OPTIONAL_STATUS,
+        " AND ($8::uuid IS NULL OR customer_id = $8)",
+        ORDER
+    );
+    const SEARCH: &str = concatcp!(
+        SELECT,
+        IN_SPAN,
+        " AND customer_id IN (SELECT id FROM customers WHERE name ILIKE $6)",
+        OPTIONAL_STATUS,
+        ORDER
+    );
+    const SEARCH_OF_CUSTOMER: &str = concatcp!(
+        SELECT,
+        IN_SPAN,
+        " AND customer_id = (SELECT id FROM customers WHERE id = $8 AND name ILIKE $6)",
+        OPTIONAL_STATUS,
+        ORDER
+    );
+    // No order is outside this span.
+    let (earliest, latest) = (DateTime::UNIX_EPOCH, tx.now() + TimeDelta::days(1));
+    let (moment, number) = page.after.unwrap_or((latest, i64::MAX));
+    let from = filter.from.unwrap_or(earliest).max(earliest);
+    let until = filter.until.unwrap_or(latest).max(earliest);
+    let limit = page.limit.and_one();
+    let (status, customer) = (filter.status, filter.customer_id);
+    let orders: Vec<Order> = match (&filter.search, filter.typed_number(), customer, status) {
+        (_, Some(wanted), ..) => {
+            tx.rows(NUMBERED, &[&moment, &number, &from, &until, &limit, &wanted, &status, &customer]).await?
+        }
+        (Some(text), _, Some(_), _) => {
+            let pattern = text.pattern();
+            let params: tenancy::Params<'_> =
+                &[&moment, &number, &from, &until, &limit, &pattern, &status, &customer];
+            tx.rows(SEARCH_OF_CUSTOMER, params).await?
+        }
+        (Some(text), _, None, _) => {
+            tx.rows(SEARCH, &[&moment, &number, &from, &until, &limit, &text.pattern(), &status]).await?
+        }
+        (None, _, Some(customer), _) => {
+            tx.rows(OF_CUSTOMER, &[&moment, &number, &from, &until, &limit, &customer, &status]).await?
+        }
+        (None, _, None, Some(status)) => {
+            tx.rows(OF_STATUS, &[&moment, &number, &from, &until, &limit, &status]).await?
+        }
+        (None, _, None, None) => tx.rows(ALL, &[&moment, &number, &from, &until, &limit]).await?,
+    };
+    let page = page.page(orders, |order| (order.placed_at, order.number));
+    Ok(Page { data: with_lines(tx, page.data).await?, next: page.next })
+}
+
+/// Saves what a step changed of an order and its lines.
+///
+/// # Errors
+/// [`DbError`].
+pub(crate) async fn save(tx: &TenantTx, order: &Order) -> Result<(), DbError> {
+    const SAVE: &str = "
+        UPDATE orders SET status = $2, credited = $3, version = version + 1, updated_at = $4 WHERE id = $1";
+    const SAVE_LINES: &str = "
+        UPDATE order_lines l
+           SET fulfilled = new.fulfilled, cancelled = new.cancelled, returned = new.returned, credited = new.credited,
+               unit_cost = new.unit_cost
+          FROM unnest($1::uuid[], $2::numeric[], $3::numeric[], $4::numeric[], $5::numeric[], $6::numeric[])
+               AS new (id, fulfilled, cancelled, returned, credited, unit_cost)
+         WHERE l.id = new.id";
+    let lines = &order.lines;
+    let ids: Vec<OrderLineId> = lines.iter().map(|line| line.id).collect();
+    let fulfilled: Vec<Quantity> = lines.iter().map(|line| line.fulfilled).collect();
+    let cancelled: Vec<Quantity> = lines.iter().map(|line| line.cancelled).collect();
+    let returned: Vec<Quantity> = lines.iter().map(|line| line.returned).collect();
+    let credited: Vec<Money> = lines.iter().map(|line| line.credited).collect();
+    let costs: Vec<Option<Money>> = lines.iter().map(|line| line.unit_cost).collect();
+    let head = async { tx.execute(SAVE, &[&order.id, &order.status, &order.credited, &tx.now()]).await };
+    let lines =
+        async { tx.execute(SAVE_LINES, &[&ids, &fulfilled, &cancelled, &returned, &credited, &costs]).await };
+    all((head, lines)).await.map(drop)
+}

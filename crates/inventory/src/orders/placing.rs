@@ -1,0 +1,325 @@
+//! Placing an order: it takes or reserves the stock of all its lines, or of none.
+
+use std::collections::HashMap;
+
+use const_format::concatcp;
+use rust_decimal::Decimal;
+use serde_json::json;
+use tenancy::{DbError, TenantTx, all, outbox};
+use tokio_postgres::types::Json;
+use values::{ActorId, Money, Name, NonNegative, Note, Positive, Quantity, Reason, Sku};
+
+use crate::business::settings::{self, Terms};
+use crate::catalogue::tax_class::{Rate, Taxation};
+use crate::ids::{CustomerId, LocationId, OrderId, OrderLineId, VariantId};
+use crate::orders::order::{Order, OrderError};
+use crate::orders::order_line::{ChargedTax, OrderLine};
+use crate::orders::order_list;
+use crate::orders::pricing::{self, Discount, Priced, PricedLine};
+use crate::records::audit::{self, Action, Subject};
+use crate::records::counter::{self, Counter};
+use crate::records::document::{self, IdTaken, Outcome, Requested};
+use crate::records::event::{Event, OrderChanged};
+use crate::statuses::OrderStatus;
+use crate::stock::location;
+use crate::stock::movement::{Kind, Source};
+use crate::stock::posting::{Decided, Posting, UnitCost, decide};
+
+/// An order to be placed.
+#[derive(Debug, Clone)]
+pub struct NewOrder {
+    pub request: Requested<OrderId>,
+    pub customer_id: Option<CustomerId>,
+    /// Defaults to the default location.
+    pub location_id: Option<LocationId>,
+    /// Whether the order is fulfilled at once. Defaults to the business's setting.
+    pub fulfils_at_once: Option<bool>,
+    pub lines: Vec<NewLine>,
+    /// A discount on the whole order, after the discounts of the lines.
+    pub discount: Option<Discount>,
+    pub note: Option<Note>,
+    /// Whether the person who places the order may set prices. Then the discount limit does not apply.
+    pub may_set_prices: bool,
+}
+
+/// A line of an order to be placed.
+#[derive(Debug, Clone)]
+pub struct NewLine {
+    pub variant_id: VariantId,
+    pub quantity: Positive<Quantity>,
+    /// Another price than the catalogue's, with the reason.
+    pub price: Option<(NonNegative<Money>, Reason)>,
+    pub discount: Option<Discount>,
+}
+
+/// The largest number of lines of an order.
+pub const MAX_LINES: usize = 200;
+
+/// What the catalogue has of a variant that is sold.
+struct Sold {
+    id: VariantId,
+    sku: Sku,
+    name: Name,
+    price: Money,
+    is_archived: bool,
+    is_inclusive: Option<bool>,
+    rates: Option<Json<Vec<Rate>>>,
+}
+
+tenancy::from_row!(Sold { id, sku, name, price, is_archived, is_inclusive, rates });
+
+impl Sold {
+    fn taxation(&self) -> Option<Taxation> {
+        let rates = self.rates.as_ref().map(|rates| rates.0.clone());
+        self.is_inclusive.zip(rates).map(|(is_inclusive, rates)| Taxation { is_inclusive, rates })
+    }
+}
+
+/// An order that has its prices, and is not stored yet: it has no number.
+struct PricedOrder {
+    location_id: LocationId,
+    status: OrderStatus,
+    subtotal: Money,
+    discount: Money,
+    tax: Money,
+    total: Money,
+    lines: Vec<OrderLine>,
+}
+
+/// Places an order.
+///
+/// # Errors
+/// [`OrderError`]; the caller rolls back.
+pub async fn place(tx: &TenantTx, new: &NewOrder, actor: ActorId) -> Result<Outcome<Order>, OrderError> {
+    if new.lines.is_empty() || new.lines.len() > MAX_LINES {
+        return Err(OrderError::LineCount);
+    }
+    document::once(tx, &new.request, find_repeated(tx, &new.request), place_new(tx, new, actor)).await
+}
+
+async fn find_repeated(tx: &TenantTx, request: &Requested<OrderId>) -> Result<Option<Order>, OrderError> {
+    const IS_SAME: &str = "SELECT request_hash = $2 FROM orders WHERE id = $1";
+    let params: tenancy::Params<'_> = &[&request.id, &request.fingerprint];
+    if document::is_repeated::<OrderError>(tx, request.id, IS_SAME, params).await? {
+        Ok(order_list::find(tx, request.id).await?)
+    } else {
+        Ok(None)
+    }
+}
+
+async fn place_new(tx: &TenantTx, new: &NewOrder, actor: ActorId) -> Result<Order, OrderError> {
+    let location = location::find_or_default(tx, new.location_id);
+    let (terms, location, sold) = all((settings::terms(tx), location, find_sold(tx, &new.lines))).await?;
+    let location_id = location.ok_or(OrderError::UnknownLocation)?;
+    let mut order = price(new, &terms, &sold, location_id)?;
+    let is_at_once = order.status == OrderStatus::Fulfilled;
+    let posting = |line: &OrderLine| Posting {
+        kind: Kind::Sale,
+        variant_id: line.variant_id,
+        location_id,
+        quantity: if is_at_once { -line.quantity } else { Quantity::ZERO },
+        reserved: if is_at_once { Quantity::ZERO } else { line.quantity },
+        unit_cost: UnitCost::Average,
+        reason: None,
+        line_id: line.id.into(),
+    };
+    let postings: Vec<Posting> = order.lines.iter().map(posting).collect();
+    let decided = decide(tx, &postings).await?;
+    if is_at_once {
+        for (line, posted) in order.lines.iter_mut().zip(&decided.posted) {
+            line.unit_cost = posted.unit_cost;
+        }
+    }
+    store(tx, new, order, &decided, actor).await
+}
+
+async fn find_sold(tx: &TenantTx, lines: &[NewLine]) -> Result<HashMap<VariantId, Sold>, DbError> {
+    const SOLD: &str = "
+        SELECT v.id, v.sku, p.name, v.price, v.archived_at IS NOT NULL OR p.archived_at IS NOT NULL AS is_archived,
+               t.is_inclusive, t.rates
+          FROM variants v
+          JOIN products p ON p.id = v.product_id
+          LEFT JOIN tax_classes t ON t.id = p.tax_class_id
+         WHERE v.id = ANY ($1)";
+    let ids: Vec<VariantId> = lines.iter().map(|line| line.variant_id).collect();
+    Ok(tx.rows::<Sold>(SOLD, &[&ids]).await?.into_iter().map(|sold| (sold.id, sold)).collect())
+}
+
+/// Prices the order. The server decides prices, not the client.
+fn price(
+    new: &NewOrder,
+    terms: &Terms,
+    sold: &HashMap<VariantId, Sold>,
+    location_id: LocationId,
+) -> Result<PricedOrder, OrderError> {
+    let mut found = Vec::with_capacity(new.lines.len());
+    for (index, line) in new.lines.iter().enumerate() {
+        let sold = sold.get(&line.variant_id).ok_or(OrderError::UnknownVariant { index })?;
+        if sold.is_archived {
+            return Err(OrderError::Archived { index });
+        }
+        found.push((line, sold));
+    }
+    let taxations: Vec<Option<Taxation>> = found.iter().map(|(_, sold)| sold.taxation()).collect();
+    let to_price: Vec<pricing::Line<'_>> = found
+        .iter()
+        .zip(&taxations)
+        .map(|((line, sold), taxation)| pricing::Line {
+            quantity: line.quantity.get(),
+            price: line.price.as_ref().map_or(sold.price, |(price, _)| price.get()),
+            discount: line.discount,
+            taxation: taxation.as_ref(),
+        })
+        .collect();
+    let priced = pricing::price(&to_price, new.discount, terms.rounding, terms.currency.decimals())?;
+    if !new.may_set_prices && priced.discount > largest_discount(&priced, terms) {
+        return Err(OrderError::DiscountLimit(terms.discount_limit));
+    }
+    let is_at_once = new.fulfils_at_once.unwrap_or(terms.fulfils_at_once);
+    let lines = found.iter().zip(&to_price).zip(priced.lines).map(|(((line, sold), asked), priced)| {
+        let PricedLine { discount, taxes, tax, total, .. } = priced;
+        OrderLine {
+            id: OrderLineId::new(),
+            order_id: new.request.id,
+            variant_id: line.variant_id,
+            sku: sold.sku.clone(),
+            name: sold.name.clone(),
+            quantity: asked.quantity,
+            price: asked.price,
+            list_price: sold.price,
+            price_reason: line.price.as_ref().map(|(_, reason)| reason.clone()),
+            discount: Money::from_decimal(discount),
+            taxes: Json(taxes.into_iter().map(|(rate, amount)| ChargedTax { rate, amount }).collect()),
+            tax: Money::from_decimal(tax),
+            total: Money::from_decimal(total),
+            fulfilled: if is_at_once { asked.quantity } else { Quantity::ZERO },
+            cancelled: Quantity::ZERO,
+            returned: Quantity::ZERO,
+            credited: Money::ZERO,
+            unit_cost: None,
+        }
+    });
+    Ok(PricedOrder {
+        location_id,
+        status: if is_at_once { OrderStatus::Fulfilled } else { OrderStatus::Reserved },
+        subtotal: Money::from_decimal(priced.subtotal),
+        discount: Money::from_decimal(priced.discount),
+        tax: Money::from_decimal(priced.tax),
+        total: Money::from_decimal(priced.total),
+        lines: lines.collect(),
+    })
+}
+
+/// The largest discount for staff who may not set prices: the limit of the subtotal, or the sum of the limits of the
+/// lines, where rounding makes that more.
+fn largest_discount(priced: &Priced, terms: &Terms) -> Decimal {
+    let of_lines: Decimal = priced.lines.iter().map(|line| terms.discount_limit_of(line.gross)).sum();
+    of_lines.max(terms.discount_limit_of(priced.subtotal))
+}
+
+/// Writes the order and everything that belongs to it in one flight. The number is taken in the last step.
+async fn store(
+    tx: &TenantTx,
+    new: &NewOrder,
+    order: PricedOrder,
+    decided: &Decided,
+    actor: ActorId,
+) -> Result<Order, OrderError> {
+    let id = new.request.id;
+    let placed = json!({"status": {"to": order.status}, "total": {"to": order.total.plain()}});
+    let event = Event::OrderPlaced(OrderChanged { order_id: id, status: order.status });
+    let written = all((
+        decided.write(tx, Source::Order(id), actor),
+        audit::record(tx, actor, Action::OrderPlaced, Subject::Order(id), &placed),
+        outbox::write(tx, &event),
+        insert(tx, new, &order, actor),
+        insert_lines(tx, id, &order.lines),
+    ));
+    let ((), (), (), number, ()) = written.await.map_err(|error| match error.constraint() {
+        Some("orders_customer_id_fkey") => OrderError::UnknownCustomer,
+        Some("orders_pkey") => IdTaken(id.into()).into(),
+        _ => error.into(),
+    })?;
+    let PricedOrder { location_id, status, subtotal, discount, tax, total, lines } = order;
+    Ok(Order {
+        id,
+        number,
+        customer_id: new.customer_id,
+        location_id,
+        status,
+        subtotal,
+        discount,
+        tax,
+        total,
+        credited: Money::ZERO,
+        note: new.note.clone(),
+        placed_by: actor,
+        version: 1,
+        placed_at: tx.now(),
+        updated_at: tx.now(),
+        lines,
+    })
+}
+
+async fn insert(tx: &TenantTx, new: &NewOrder, order: &PricedOrder, actor: ActorId) -> Result<i64, DbError> {
+    const INSERT: &str = concatcp!(
+        "INSERT INTO orders (id, number, customer_id, location_id, status, subtotal, discount, tax, total, note,
+                             request_hash, placed_by, placed_at, updated_at)
+         SELECT $2, ",
+        counter::TAKEN,
+        ", $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13
+         RETURNING number"
+    );
+    let params: tenancy::Params<'_> = &[
+        &Counter::Order,
+        &new.request.id,
+        &new.customer_id,
+        &order.location_id,
+        &order.status,
+        &order.subtotal,
+        &order.discount,
+        &order.tax,
+        &order.total,
+        &new.note,
+        &new.request.fingerprint,
+        &actor,
+        &tx.now(),
+    ];
+    counter::insert_numbered(tx, Counter::Order, INSERT, params).await
+}
+
+async fn insert_lines(tx: &TenantTx, order: OrderId, lines: &[OrderLine]) -> Result<(), DbError> {
+    const INSERT: &str = "
+        INSERT INTO order_lines (id, order_id, position, variant_id, sku, name, quantity, price, list_price, price_reason,
+                                 discount, taxes, tax, total, fulfilled, unit_cost)
+        SELECT id, $1, position, variant_id, sku, name, quantity, price, list_price, price_reason, discount, taxes, tax,
+               total, fulfilled, unit_cost
+          FROM unnest($2::uuid[], $3::smallint[], $4::uuid[], $5::text[], $6::text[], $7::numeric[], $8::numeric[],
+                      $9::numeric[], $10::text[], $11::numeric[], $12::jsonb[], $13::numeric[], $14::numeric[],
+                      $15::numeric[], $16::numeric[])
+               AS new (id, position, variant_id, sku, name, quantity, price, list_price, price_reason, discount, taxes,
+                       tax, total, fulfilled, unit_cost)";
+    fn column<'a, T>(lines: &'a [OrderLine], value: impl Fn(&'a OrderLine) -> T) -> Vec<T> {
+        lines.iter().map(value).collect()
+    }
+    let positions: Vec<i16> = (1..).take(lines.len()).collect();
+    let params: tenancy::Params<'_> = &[
+        &order,
+        &column(lines, |line| line.id),
+        &positions,
+        &column(lines, |line| line.variant_id),
+        &column(lines, |line| &line.sku),
+        &column(lines, |line| &line.name),
+        &column(lines, |line| line.quantity),
+        &column(lines, |line| line.price),
+        &column(lines, |line| line.list_price),
+        &column(lines, |line| line.price_reason.as_ref()),
+        &column(lines, |line| line.discount),
+        &column(lines, |line| &line.taxes),
+        &column(lines, |line| line.tax),
+        &column(lines, |line| line.total),
+        &column(lines, |line| line.fulfilled),
+        &column(lines, |line| line.unit_cost),
+    ];
+    tx.execute(INSERT, params).await.map(drop)
+}

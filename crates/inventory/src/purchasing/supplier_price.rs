@@ -1,0 +1,118 @@
+//! Supplier prices: what a supplier asks for a variant, each price from a moment on.
+
+use chrono::{DateTime, Utc};
+use const_format::concatcp;
+use tenancy::{DbError, TenantTx};
+use values::{ActorId, Currency, Money, NonNegative, Page, PageRequest, Positive, Quantity, Sku};
+
+use crate::ids::{SupplierId, SupplierPriceId, VariantId};
+use crate::purchasing::supplier::{SupplierError, check_lead_time};
+
+/// A price to be stored.
+#[derive(Debug, Clone)]
+pub struct NewPrice {
+    pub variant_id: VariantId,
+    /// The supplier's own code of the variant.
+    pub supplier_sku: Option<Sku>,
+    pub cost: NonNegative<Money>,
+    pub currency: Currency,
+    pub minimum_quantity: Option<Positive<Quantity>>,
+    pub lead_time_days: Option<i16>,
+}
+
+/// A price that a supplier has asked since a moment.
+#[derive(Debug, Clone)]
+pub struct SupplierPrice {
+    pub id: SupplierPriceId,
+    pub variant_id: VariantId,
+    pub supplier_sku: Option<Sku>,
+    pub cost: Money,
+    /// The code of the currency.
+    pub currency: String,
+    pub minimum_quantity: Option<Quantity>,
+    pub lead_time_days: Option<i16>,
+    pub actor_id: ActorId,
+    pub valid_from: DateTime<Utc>,
+}
+
+tenancy::from_row!(SupplierPrice {
+    id,
+    variant_id,
+    supplier_sku,
+    cost,
+    currency,
+    minimum_quantity,
+    lead_time_days,
+    actor_id,
+    valid_from,
+});
+
+/// Stores the price that a supplier asks for a variant from now on. Earlier prices remain as its history.
+///
+/// # Errors
+/// [`SupplierError`].
+pub async fn set(
+    tx: &TenantTx,
+    supplier: SupplierId,
+    new: &NewPrice,
+    actor: ActorId,
+) -> Result<SupplierPrice, SupplierError> {
+    const INSERT: &str = "
+        INSERT INTO supplier_prices (id, supplier_id, variant_id, supplier_sku, cost, currency, minimum_quantity,
+                                     lead_time_days, actor_id, valid_from)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    check_lead_time(new.lead_time_days)?;
+    let price = SupplierPrice {
+        id: SupplierPriceId::new(),
+        variant_id: new.variant_id,
+        supplier_sku: new.supplier_sku.clone(),
+        cost: new.cost.get(),
+        currency: new.currency.code().to_owned(),
+        minimum_quantity: new.minimum_quantity.map(Positive::get),
+        lead_time_days: new.lead_time_days,
+        actor_id: actor,
+        valid_from: tx.now(),
+    };
+    let params: tenancy::Params<'_> = &[
+        &price.id,
+        &supplier,
+        &price.variant_id,
+        &price.supplier_sku,
+        &price.cost,
+        &price.currency,
+        &price.minimum_quantity,
+        &price.lead_time_days,
+        &price.actor_id,
+        &price.valid_from,
+    ];
+    tx.execute(INSERT, params).await.map_err(|error| match error.constraint() {
+        Some("supplier_prices_supplier_id_fkey") => SupplierError::NotFound,
+        Some("supplier_prices_variant_id_fkey") => SupplierError::UnknownVariant,
+        _ => error.into(),
+    })?;
+    Ok(price)
+}
+
+/// A page of a supplier's prices, newest first: of one variant, or of all. The first price of each variant is in force.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn list(
+    tx: &TenantTx,
+    supplier: SupplierId,
+    variant: Option<VariantId>,
+    page: &PageRequest<SupplierPriceId>,
+) -> Result<Page<SupplierPrice>, DbError> {
+    const SELECT: &str = "
+        SELECT id, variant_id, supplier_sku, cost, currency, minimum_quantity, lead_time_days, actor_id, valid_from
+          FROM supplier_prices ";
+    const ALL: &str = concatcp!(SELECT, "WHERE supplier_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3");
+    const OF_VARIANT: &str =
+        concatcp!(SELECT, "WHERE supplier_id = $1 AND variant_id = $4 AND id < $2 ORDER BY id DESC LIMIT $3");
+    let (below, limit) = (page.below(), page.limit.and_one());
+    let prices = match variant {
+        None => tx.rows(ALL, &[&supplier, &below, &limit]).await?,
+        Some(variant) => tx.rows(OF_VARIANT, &[&supplier, &below, &limit, &variant]).await?,
+    };
+    Ok(page.page(prices, |price: &SupplierPrice| price.id))
+}

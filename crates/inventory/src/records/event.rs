@@ -1,0 +1,124 @@
+//! The events of the inventory: what subscribers of a business learn. A change of a payload that a subscriber could
+//! notice needs a new version.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+use values::Quantity;
+
+use crate::ids::{AdjustmentId, CountId, LocationId, OrderId, PurchaseOrderId, TransferId, VariantId};
+use crate::statuses::{OrderStatus, PurchaseStatus, TransferStatus};
+
+tenancy::events! {
+    /// What happened in a business's inventory.
+    pub enum Event {
+        OrderPlaced(OrderChanged) = "order.placed" version 1,
+        OrderFulfilled(OrderChanged) = "order.fulfilled" version 1,
+        OrderCancelled(OrderChanged) = "order.cancelled" version 1,
+        OrderReturned(OrderChanged) = "order.returned" version 1,
+        TransferSent(TransferChanged) = "transfer.sent" version 1,
+        TransferReceived(TransferChanged) = "transfer.received" version 1,
+        TransferSentBack(TransferChanged) = "transfer.sent_back" version 1,
+        CountPosted(CountPosted) = "count.posted" version 1,
+        StockAdjusted(StockAdjusted) = "stock.adjusted" version 1,
+        LowStockChanged(LowStockChanged) = "low_stock.changed" version 1,
+        PurchaseOrderMoved(PurchaseOrderChanged) = "purchase_order.moved" version 1,
+        PurchaseOrderReceived(PurchaseOrderChanged) = "purchase_order.received" version 1,
+        PurchaseOrderReceiptReversed(PurchaseOrderChanged) = "purchase_order.receipt_reversed" version 1,
+    }
+}
+
+/// An order, and the status that it has now.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OrderChanged {
+    pub order_id: OrderId,
+    pub status: OrderStatus,
+}
+
+/// A transfer, and the status that it has now.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TransferChanged {
+    pub transfer_id: TransferId,
+    pub status: TransferStatus,
+}
+
+/// A stock count whose differences were posted.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CountPosted {
+    pub count_id: CountId,
+    /// How many variants had another quantity than expected.
+    pub differences: usize,
+}
+
+/// A stock adjustment.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StockAdjusted {
+    pub adjustment_id: AdjustmentId,
+    pub variant_id: VariantId,
+    /// The change; negative takes stock out.
+    pub quantity: Quantity,
+}
+
+/// Low-stock alerts that were opened, changed or closed.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LowStockChanged {
+    pub alerts: Vec<ChangedAlert>,
+}
+
+/// The state that an alert has now.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ChangedAlert {
+    pub variant_id: VariantId,
+    pub location_id: LocationId,
+    pub state: ChangedState,
+}
+
+values::words! {
+    /// The state of an alert after a change.
+    pub enum ChangedState {
+        /// Available stock is at the reorder level or below it.
+        Low = "low",
+        /// It is, but incoming stock will bring it above.
+        Covered = "covered",
+        /// No stock is available.
+        Out = "out",
+        /// Available stock is above the reorder level again, or nobody watches it any more.
+        Closed = "closed",
+    }
+}
+
+/// A purchase order, and the status that it has now.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PurchaseOrderChanged {
+    pub purchase_order_id: PurchaseOrderId,
+    pub status: PurchaseStatus,
+}
+
+#[cfg(test)]
+mod tests {
+    use tenancy::outbox::OutboxEvent as _;
+
+    use super::*;
+
+    #[test]
+    fn every_topic_is_listed_once_and_has_a_schema() {
+        let mut topics: Vec<&str> = Event::TOPICS.iter().map(|topic| topic.name).collect();
+        assert_eq!(topics.len(), 13);
+        topics.sort_unstable();
+        topics.dedup();
+        assert_eq!(topics.len(), Event::TOPICS.len(), "a topic is listed twice: {topics:?}");
+        for topic in Event::TOPICS {
+            assert!(
+                serde_json::to_string(&(topic.schema)()).unwrap().contains("properties"),
+                "{}",
+                topic.name
+            );
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Stock levels: how much of a variant is at a location.
+
+use chrono::{DateTime, Utc};
+use const_format::concatcp;
+use tenancy::{DbError, TenantTx};
+use values::{Page, PageRequest, Quantity};
+
+use crate::ids::{LocationId, VariantId};
+
+/// How much of a variant is at a location.
+#[derive(Debug, Clone)]
+pub struct StockLevel {
+    pub variant_id: VariantId,
+    pub location_id: LocationId,
+    pub on_hand: Quantity,
+    /// Part of on hand that orders have reserved.
+    pub reserved: Quantity,
+    pub updated_at: DateTime<Utc>,
+}
+
+tenancy::from_row!(StockLevel { variant_id, location_id, on_hand, reserved, updated_at });
+
+impl StockLevel {
+    /// On hand and not reserved.
+    pub fn available(&self) -> Quantity {
+        self.on_hand - self.reserved
+    }
+}
+
+/// The key of a stock level: levels are listed and locked in this order.
+pub(crate) type Key = (VariantId, LocationId);
+
+/// A row that holds the key of a stock level.
+pub(crate) struct KeyRow {
+    variant_id: VariantId,
+    location_id: LocationId,
+}
+
+tenancy::from_row!(KeyRow { variant_id, location_id });
+
+impl From<KeyRow> for Key {
+    fn from(row: KeyRow) -> Self {
+        (row.variant_id, row.location_id)
+    }
+}
+
+/// Reads keys of stock levels.
+///
+/// # Errors
+/// [`DbError`].
+pub(crate) async fn keys(
+    tx: &TenantTx,
+    sql: &'static str,
+    params: tenancy::Params<'_>,
+) -> Result<Vec<Key>, DbError> {
+    Ok(tx.rows::<KeyRow>(sql, params).await?.into_iter().map(Key::from).collect())
+}
+
+/// Which stock levels a list holds.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LevelFilter {
+    pub variant_id: Option<VariantId>,
+    pub location_id: Option<LocationId>,
+}
+
+/// A page of stock levels, by variant and location.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn list(
+    tx: &TenantTx,
+    filter: &LevelFilter,
+    page: &PageRequest<(VariantId, LocationId)>,
+) -> Result<Page<StockLevel>, DbError> {
+    const SELECT: &str = "SELECT variant_id, location_id, on_hand, reserved, updated_at FROM stock_levels ";
+    // One text for each filter, because a prepared statement has one plan.
+    const ALL: &str = concatcp!(
+        SELECT,
+        "WHERE (variant_id, location_id) > ($1, $2) ORDER BY variant_id, location_id LIMIT $3"
+    );
+    const OF_LOCATION: &str =
+        concatcp!(SELECT, "WHERE variant_id > $1 AND location_id = $3 ORDER BY variant_id LIMIT $2");
+    const OF_VARIANT: &str = concatcp!(
+        SELECT,
+        "WHERE (variant_id, location_id) > ($1, $2) AND ($3::uuid IS NULL OR location_id = $3) AND variant_id = $5
+         ORDER BY variant_id, location_id
+         LIMIT $4"
+    );
+    let ((variant, after), limit) = (page.above(), page.limit.and_one());
+    let levels = match (filter.variant_id, filter.location_id) {
+        (None, None) => tx.rows(ALL, &[&variant, &after, &limit]).await?,
+        (None, Some(location)) => tx.rows(OF_LOCATION, &[&variant, &limit, &location]).await?,
+        (Some(only), location) => tx.rows(OF_VARIANT, &[&variant, &after, &location, &limit, &only]).await?,
+    };
+    Ok(page.page(levels, |level: &StockLevel| (level.variant_id, level.location_id)))
+}

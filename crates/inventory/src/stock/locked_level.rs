@@ -1,0 +1,196 @@
+//! Stock levels that the transaction has locked, and how a posting changes one of them.
+
+use std::collections::BTreeMap;
+
+use rust_decimal::{Decimal, RoundingStrategy};
+use tenancy::{DbError, TenantTx, all};
+use values::Money;
+
+use crate::ids::{LocationId, VariantId};
+use crate::stock::level::Key;
+use crate::stock::posting::{Posting, StockError, UnitCost};
+
+/// A stock level whose row is locked until the transaction ends.
+pub(crate) struct LockedLevel {
+    pub on_hand: Decimal,
+    pub reserved: Decimal,
+    /// The position of its last movement in the level's ledger.
+    pub position: i64,
+    /// How often its reserved quantity has changed.
+    pub reservations: i64,
+    pub average_cost: Option<Decimal>,
+    /// The catalogue's unit cost, for stock that came in at no known cost.
+    pub catalogue_cost: Option<Decimal>,
+    /// At this quantity or below, stock is low. `None` where nobody watches: no reorder level is set, or the variant,
+    /// its product or the location is archived.
+    pub reorder_level: Option<Decimal>,
+    /// Whether its location is archived.
+    pub is_closed: bool,
+}
+
+struct LevelRow {
+    variant_id: VariantId,
+    location_id: LocationId,
+    on_hand: Decimal,
+    reserved: Decimal,
+    position: i64,
+    reservations: i64,
+    average_cost: Option<Decimal>,
+}
+
+tenancy::from_row!(LevelRow {
+    variant_id,
+    location_id,
+    on_hand,
+    reserved,
+    position,
+    reservations,
+    average_cost,
+});
+
+struct CatalogueRow {
+    variant_id: VariantId,
+    location_id: LocationId,
+    cost: Option<Decimal>,
+    is_closed: bool,
+    reorder_level: Option<Decimal>,
+}
+
+tenancy::from_row!(CatalogueRow { variant_id, location_id, cost, is_closed, reorder_level });
+
+/// Makes the levels that are missing, in key order. Their locations are locked first, before any level, so that nobody
+/// archives a location while a document is posted there.
+///
+/// # Errors
+/// [`StockError::UnknownVariant`].
+pub(crate) async fn make(tx: &TenantTx, keys: &[Key]) -> Result<(), StockError> {
+    const MAKE: &str = "
+        INSERT INTO stock_levels (variant_id, location_id, on_hand, reserved, position, updated_at)
+        SELECT wanted.variant_id, l.id, 0, 0, 0, $3
+          FROM unnest($1::uuid[], $2::uuid[]) AS wanted (variant_id, location_id)
+          JOIN locations l ON l.id = wanted.location_id
+         ORDER BY wanted.variant_id, l.id
+           FOR KEY SHARE OF l
+            ON CONFLICT (variant_id, location_id) DO NOTHING";
+    let (variants, locations): (Vec<VariantId>, Vec<LocationId>) = keys.iter().copied().unzip();
+    let made = tx.execute(MAKE, &[&variants, &locations, &tx.now()]).await;
+    made.map(drop).map_err(|error| match error.constraint() {
+        Some("stock_levels_variant_id_fkey") => StockError::UnknownVariant,
+        _ => error.into(),
+    })
+}
+
+/// Locks the levels that exist, in key order. This is a statement of its own: it must see what [`make`], or another
+/// transaction that it waited for, has made.
+///
+/// # Errors
+/// [`DbError`].
+pub(crate) async fn lock(tx: &TenantTx, keys: &[Key]) -> Result<BTreeMap<Key, LockedLevel>, DbError> {
+    const LOCK: &str = "
+        SELECT l.variant_id, l.location_id, l.on_hand, l.reserved, l.position, l.reservations, l.average_cost
+          FROM stock_levels l
+          JOIN unnest($1::uuid[], $2::uuid[]) AS wanted (variant_id, location_id)
+            ON l.variant_id = wanted.variant_id AND l.location_id = wanted.location_id
+         ORDER BY l.variant_id, l.location_id
+           FOR NO KEY UPDATE OF l";
+    // A second statement: PostgreSQL reads a row again after it has waited for its lock, but not the rows joined to it.
+    // Code that changes these columns locks the levels afterwards, and reviews their alerts.
+    const CATALOGUE: &str = "
+        SELECT wanted.variant_id, wanted.location_id, v.cost, l.archived_at IS NOT NULL AS is_closed,
+               CASE WHEN v.archived_at IS NULL AND p.archived_at IS NULL AND l.archived_at IS NULL
+                    THEN v.reorder_level END AS reorder_level
+          FROM unnest($1::uuid[], $2::uuid[]) AS wanted (variant_id, location_id)
+          JOIN variants v ON v.id = wanted.variant_id
+          JOIN products p ON p.id = v.product_id
+          JOIN locations l ON l.id = wanted.location_id";
+    let (variants, locations): (Vec<VariantId>, Vec<LocationId>) = keys.iter().copied().unzip();
+    let lock = async { tx.rows::<LevelRow>(LOCK, &[&variants, &locations]).await };
+    let catalogue = async { tx.rows::<CatalogueRow>(CATALOGUE, &[&variants, &locations]).await };
+    let (locked, catalogue) = all((lock, catalogue)).await?;
+    let mut levels: BTreeMap<Key, LockedLevel> =
+        locked.into_iter().map(|row| ((row.variant_id, row.location_id), row.into())).collect();
+    for row in catalogue {
+        if let Some(level) = levels.get_mut(&(row.variant_id, row.location_id)) {
+            level.catalogue_cost = row.cost;
+            level.reorder_level = row.reorder_level;
+            level.is_closed = row.is_closed;
+        }
+    }
+    Ok(levels)
+}
+
+impl From<LevelRow> for LockedLevel {
+    fn from(row: LevelRow) -> Self {
+        Self {
+            on_hand: row.on_hand,
+            reserved: row.reserved,
+            position: row.position,
+            reservations: row.reservations,
+            average_cost: row.average_cost,
+            catalogue_cost: None,
+            reorder_level: None,
+            is_closed: false,
+        }
+    }
+}
+
+impl LockedLevel {
+    pub fn available(&self) -> Decimal {
+        self.on_hand - self.reserved
+    }
+
+    pub fn is_low(&self) -> bool {
+        self.reorder_level.is_some_and(|level| self.available() <= level)
+    }
+
+    /// Changes the level and its average cost; returns the unit cost of the posting.
+    pub fn apply(&mut self, posting: &Posting) -> Option<Decimal> {
+        let change = posting.quantity.as_decimal();
+        let given = match posting.unit_cost {
+            UnitCost::Known(cost) | UnitCost::Passing(Some(cost)) => Some(cost.as_decimal()),
+            UnitCost::KnownSince(cost, position) if position == self.position => Some(cost.as_decimal()),
+            UnitCost::Average | UnitCost::KnownSince(..) | UnitCost::Passing(None) => None,
+        };
+        let average = self.average_cost.map(|cost| Money::rounded(cost).as_decimal());
+        let unit_cost = given.or(average).or(self.catalogue_cost);
+        if !matches!(posting.unit_cost, UnitCost::Passing(_)) {
+            self.average_cost = match change {
+                change if change > Decimal::ZERO => self.average_with(change, unit_cost),
+                change if change < Decimal::ZERO => self.average_without(-change, given),
+                _ => self.average_cost,
+            };
+        }
+        if !change.is_zero() {
+            self.position += 1;
+        }
+        if !posting.reserved.is_zero() {
+            self.reservations += 1;
+        }
+        self.on_hand += change;
+        self.reserved += posting.reserved.as_decimal();
+        unit_cost
+    }
+
+    /// The average cost after `quantity` has come in. Stock that came in at no known cost counts at this cost, too.
+    fn average_with(&self, quantity: Decimal, unit_cost: Option<Decimal>) -> Option<Decimal> {
+        let before = self.average_cost.or(self.catalogue_cost).or(unit_cost);
+        let value = self.on_hand * before? + quantity * unit_cost?;
+        Some(average(value / (self.on_hand + quantity)))
+    }
+
+    /// The average cost after `quantity` that came in at `unit_cost` is taken back, as if it had never come.
+    fn average_without(&self, quantity: Decimal, unit_cost: Option<Decimal>) -> Option<Decimal> {
+        let left = self.on_hand - quantity;
+        let (Some(now), Some(cost)) = (self.average_cost, unit_cost) else { return self.average_cost };
+        if left <= Decimal::ZERO {
+            return None;
+        }
+        let without = average((self.on_hand * now - quantity * cost) / left);
+        Some(without).filter(|cost| *cost >= Decimal::ZERO).or(self.average_cost)
+    }
+}
+
+/// An average cost as a level stores it: so fine that it times a large quantity is right to the cent.
+fn average(value: Decimal) -> Decimal {
+    value.round_dp_with_strategy(14, RoundingStrategy::MidpointAwayFromZero)
+}

@@ -1,0 +1,42 @@
+//! Copies a business into a new one.
+
+use std::sync::Arc;
+
+use archive::transfer;
+use identity::membership::MemberOf;
+use serde_json::json;
+use tenancy::{NewTenant, SharedTx, Tenant, TenantSlug};
+
+use crate::backup::error::BackupError;
+use crate::onboarding::Onboarding;
+use crate::onboarding::member::{Added, NewMember};
+use crate::operator::audit::{self, Actor};
+
+/// Copies the current data of a business into a new business, which has its own owner.
+///
+/// # Errors
+/// [`BackupError`]; no part of the new business remains.
+pub async fn clone_business(
+    onboarding: &Onboarding,
+    from: &Tenant,
+    slug: &TenantSlug,
+    name: &str,
+    owner: &NewMember,
+    actor: &Actor,
+) -> Result<(Arc<Tenant>, Added), BackupError> {
+    let owner_database = onboarding.owner_database();
+    let owner = onboarding.prepare(owner).await?;
+    let (snapshot, from) = owner_database.snapshot(from.id).await?.ok_or(BackupError::Gone)?;
+    let new = NewTenant { slug: slug.clone(), name: name.to_owned(), id: None };
+    let (loading, tenant) = owner_database.begin_loading_for(snapshot.version(), &new).await?;
+    transfer::pipe(&snapshot, &loading).await?;
+    drop(snapshot);
+    owner_database.finish_loading(&loading).await?;
+    let register = async |tx: &SharedTx| {
+        let details = json!({"from": from.slug.to_string()});
+        audit::record(tx, actor, "tenant.cloned", Some(&tenant), &details).await?;
+        Ok::<_, BackupError>(owner.add(tx, MemberOf::Business(tenant.id)).await?)
+    };
+    let added = owner_database.keep_loaded(loading, register).await?;
+    Ok((tenant, added))
+}

@@ -1,0 +1,56 @@
+//! Problems of customers and their orders.
+
+use inventory::customer::CustomerError;
+use inventory::order::OrderError;
+use inventory::pricing::PricingError;
+use serde_json::json;
+
+use crate::http::codes::Code;
+use crate::http::problem::Problem;
+use crate::problems::line;
+
+impl From<CustomerError> for Problem {
+    fn from(error: CustomerError) -> Self {
+        match error {
+            CustomerError::NotFound => Self::not_found(),
+            CustomerError::Stale(error) => error.into(),
+            CustomerError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<OrderError> for Problem {
+    fn from(error: OrderError) -> Self {
+        match error {
+            OrderError::NotFound => Self::not_found(),
+            OrderError::LineCount => Self::invalid("/lines", Code::InvalidLineCount, error),
+            OrderError::UnknownVariant { index } => Self::not_found_at(line(index, "variantId"), error),
+            OrderError::Archived { index } => {
+                Self::invalid(line(index, "variantId"), Code::VariantArchived, error)
+            }
+            OrderError::DiscountLimit(_) => Self::because(Code::DiscountOverLimit, &error),
+            OrderError::UnknownCustomer => Self::not_found_at("/customerId", error),
+            OrderError::UnknownLocation => Self::not_found_at("/locationId", error),
+            OrderError::NothingOpen(status) => {
+                Self::because(Code::WrongStatus, &error).with("documentStatus", json!(status))
+            }
+            OrderError::Part(error) => error.into(),
+            OrderError::IdTaken(error) => error.into(),
+            OrderError::Pricing(error) => error.into(),
+            OrderError::Stock(error) => error.into(),
+            OrderError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<PricingError> for Problem {
+    fn from(error: PricingError) -> Self {
+        match error {
+            PricingError::LineDiscount { index } => {
+                Self::invalid(line(index, "discount"), Code::DiscountTooLarge, error)
+            }
+            PricingError::OrderDiscount => Self::invalid("/discount", Code::DiscountTooLarge, error),
+            PricingError::TooMuch => Self::invalid("/lines", Code::AmountTooLarge, error),
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Problems of the operators' work: onboarding, members, backups.
+
+use archive::TransferError;
+use identity::membership::MembershipError;
+use platform::{BackupError, MemberError, OnboardingError, OperatorError};
+
+use crate::http::codes::Code;
+use crate::http::problem::Problem;
+
+impl From<MemberError> for Problem {
+    fn from(error: MemberError) -> Self {
+        match error {
+            MemberError::UserExists(_) => Self::invalid("/owner/password", Code::UserExists, error),
+            MemberError::UnknownUser(_) => Self::not_found(),
+            MemberError::UserChanged(_) => Self::because(Code::UserChanged, &error).retry_after(1),
+            MemberError::Membership(error) => error.into(),
+            MemberError::TooBusy(error) => Self::because(Code::TooBusy, &error).retry_after(2),
+            MemberError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<MembershipError> for Problem {
+    fn from(error: MembershipError) -> Self {
+        match error {
+            MembershipError::AlreadyMember => Self::because(Code::AlreadyMember, &error),
+            MembershipError::UnknownRole { .. } => Self::invalid("/role", Code::UnknownRole, error),
+            MembershipError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<OperatorError> for Problem {
+    fn from(error: OperatorError) -> Self {
+        match error {
+            OperatorError::Lifecycle(error) => error.into(),
+            OperatorError::Domain(error) => error.into(),
+            OperatorError::NoBackup(_) => {
+                let detail = "The business has no verified backup with an undamaged file on this server. Take and verify a \
+                              backup, or send withoutBackup.";
+                Self::new(Code::NoVerifiedBackup, detail)
+            }
+            OperatorError::Db(error) => error.into(),
+        }
+    }
+}
+
+/// Cloning is the only operation on backups that answers a request. The others are jobs and commands.
+impl From<BackupError> for Problem {
+    fn from(error: BackupError) -> Self {
+        match error {
+            BackupError::Provision(error) => error.into(),
+            BackupError::Owner(error) => error.into(),
+            BackupError::Db(error) | BackupError::Transfer(TransferError::Db(error)) => error.into(),
+            BackupError::Lifecycle(error) => error.into(),
+            BackupError::Gone => Self::not_found(),
+            BackupError::AnotherBusiness(_) => Self::because(Code::AnotherBusiness, &error),
+            BackupError::Name(_)
+            | BackupError::Folder(..)
+            | BackupError::Transfer(TransferError::File(_) | TransferError::Differs { .. })
+            | BackupError::TooNew { .. }
+            | BackupError::OfTheInstallation
+            | BackupError::OfABusiness
+            | BackupError::NotFresh
+            | BackupError::Shared(_) => Self::internal(error),
+        }
+    }
+}
+
+impl From<OnboardingError> for Problem {
+    fn from(error: OnboardingError) -> Self {
+        match error {
+            OnboardingError::Provision(error) => error.into(),
+            OnboardingError::Owner(error) => error.into(),
+            OnboardingError::Defaults(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Problems of the stock.
+
+use inventory::adjustment::AdjustmentError;
+use inventory::count::CountError;
+use inventory::location::LocationError;
+use inventory::stock::StockError;
+use inventory::transfer::TransferError;
+use serde_json::json;
+
+use crate::http::codes::Code;
+use crate::http::problem::Problem;
+use crate::problems::line;
+
+impl From<StockError> for Problem {
+    fn from(error: StockError) -> Self {
+        match error {
+            StockError::Insufficient(shortages) => {
+                let shortages: Vec<_> = shortages
+                    .iter()
+                    .map(|shortage| {
+                        json!({
+                            "variantId": shortage.variant_id,
+                            "locationId": shortage.location_id,
+                            "requested": shortage.requested,
+                            "available": shortage.available,
+                        })
+                    })
+                    .collect();
+                Self::new(Code::InsufficientStock, "There is not enough stock; see shortages.")
+                    .with("shortages", json!(shortages))
+            }
+            StockError::UnknownVariant => Self::not_found_at("/variantId", error),
+            StockError::ClosedLocation => Self::because(Code::LocationArchived, &error),
+            StockError::TooMuch => Self::invalid("/quantity", Code::QuantityTooLarge, error),
+            StockError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<AdjustmentError> for Problem {
+    fn from(error: AdjustmentError) -> Self {
+        match error {
+            AdjustmentError::Cost => Self::invalid("/unitCost", Code::InvalidCost, error),
+            AdjustmentError::Zero => Self::invalid("/quantity", Code::ZeroQuantity, error),
+            AdjustmentError::UnknownReason(_) => Self::invalid("/reason", Code::UnknownReason, error),
+            AdjustmentError::UnknownLocation => Self::not_found_at("/locationId", error),
+            AdjustmentError::IdTaken(error) => error.into(),
+            AdjustmentError::Stock(error) => error.into(),
+            AdjustmentError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<LocationError> for Problem {
+    fn from(error: LocationError) -> Self {
+        match error {
+            LocationError::NotFound => Self::not_found(),
+            LocationError::Stale(error) => error.into(),
+            LocationError::DuplicateName(_) => Self::invalid("/name", Code::DuplicateName, error),
+            LocationError::Default => Self::because(Code::DefaultLocation, &error),
+            LocationError::NotEmpty => Self::because(Code::LocationNotEmpty, &error),
+            LocationError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<TransferError> for Problem {
+    fn from(error: TransferError) -> Self {
+        match error {
+            TransferError::NotFound => Self::not_found(),
+            TransferError::LineCount => Self::invalid("/lines", Code::InvalidLineCount, error),
+            TransferError::SameLocation => Self::invalid("/toLocationId", Code::SameLocation, error),
+            TransferError::UnknownLocation { is_source } => {
+                Self::not_found_at(if is_source { "/fromLocationId" } else { "/toLocationId" }, error)
+            }
+            TransferError::NothingInTransit(status) => {
+                Self::because(Code::WrongStatus, &error).with("documentStatus", json!(status))
+            }
+            TransferError::IdTaken(error) => error.into(),
+            TransferError::Part(error) => error.into(),
+            TransferError::Stock(error) => error.into(),
+            TransferError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<CountError> for Problem {
+    fn from(error: CountError) -> Self {
+        match error {
+            CountError::NotFound => Self::not_found(),
+            CountError::UnknownLocation => Self::not_found_at("/locationId", error),
+            CountError::UnknownVariant { index } => Self::not_found_at(line(index, "variantId"), error),
+            CountError::LineCount => Self::invalid("/lines", Code::InvalidLineCount, error),
+            CountError::Twice { index } => Self::invalid(line(index, "variantId"), Code::CountedTwice, error),
+            CountError::NotOpen(status) => {
+                Self::because(Code::WrongStatus, &error).with("documentStatus", json!(status))
+            }
+            CountError::Empty => Self::because(Code::NothingCounted, &error),
+            CountError::IdTaken(error) => error.into(),
+            CountError::Stock(error) => error.into(),
+            CountError::Db(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Problems of the tenancy: the database, the registry, the state of a business, its hosts and its jobs.
+
+use tenancy::domain::DomainError;
+use tenancy::jobs::JobChangeError;
+use tenancy::lifecycle::LifecycleError;
+use tenancy::{DbError, ProvisionError, ResolveError};
+
+use crate::http::codes::Code;
+use crate::http::problem::Problem;
+
+impl From<DbError> for Problem {
+    fn from(error: DbError) -> Self {
+        if let DbError::BusinessBusy = error {
+            let detail = "This business has too many requests at the same time. Repeat the request.";
+            return Self::new(Code::BusinessBusy, detail).retry_after(1);
+        }
+        if error.is_unavailable() {
+            return Self::unavailable(Code::Unavailable, "The database is busy. Repeat the request.", 1)
+                .caused_by(error);
+        }
+        Self::internal(error)
+    }
+}
+
+impl From<ResolveError> for Problem {
+    fn from(error: ResolveError) -> Self {
+        let unavailable = |detail, seconds| Self::unavailable(Code::Unavailable, detail, seconds);
+        let problem = match &error {
+            ResolveError::Busy => unavailable("The server is busy. Repeat the request.", 1),
+            ResolveError::Database(cause) if cause.is_unavailable() => {
+                unavailable("The database is busy. Repeat the request.", 1)
+            }
+            // Known businesses are served from memory. Others cannot be found until the database is back.
+            ResolveError::Database(_) => unavailable("The registry cannot be read. Repeat the request.", 5),
+        };
+        problem.caused_by(error)
+    }
+}
+
+impl From<ProvisionError> for Problem {
+    fn from(error: ProvisionError) -> Self {
+        match error {
+            ProvisionError::SlugTaken(_) => Self::invalid("/slug", Code::SlugTaken, error),
+            ProvisionError::Db(error) => error.into(),
+            ProvisionError::Migration(error) => Self::internal(error),
+        }
+    }
+}
+
+impl From<LifecycleError> for Problem {
+    fn from(error: LifecycleError) -> Self {
+        match error {
+            LifecycleError::NotFound => Self::not_found(),
+            LifecycleError::WrongStatus { .. } => Self::because(Code::WrongStatus, &error),
+            LifecycleError::SlugTaken(_) => Self::invalid("/slug", Code::SlugTaken, error),
+            LifecycleError::NothingSetAside => Self::because(Code::NothingSetAside, &error),
+            LifecycleError::Busy => Self::because(Code::OperationInProgress, &error).retry_after(10),
+            LifecycleError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<DomainError> for Problem {
+    fn from(error: DomainError) -> Self {
+        match error {
+            DomainError::Taken(_) => Self::invalid("/host", Code::DomainTaken, error),
+            DomainError::OfThePlatform(_) => Self::invalid("/host", Code::DomainOfThePlatform, error),
+            DomainError::AnAddress => Self::invalid("/host", Code::NotAName, error),
+            DomainError::NotFound => Self::not_found(),
+            DomainError::NotVerified(_) | DomainError::NoRecord { .. } => {
+                Self::because(Code::DomainNotVerified, &error)
+            }
+            DomainError::Lookup { .. } => {
+                Self::unavailable(Code::DnsUnavailable, "The DNS lookup failed. Repeat the request.", 5)
+                    .caused_by(error)
+            }
+            DomainError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<JobChangeError> for Problem {
+    fn from(error: JobChangeError) -> Self {
+        match error {
+            JobChangeError::NotFound => Self::not_found(),
+            JobChangeError::Ended(_) | JobChangeError::NotFailed(_) => {
+                Self::because(Code::WrongJobState, &error)
+            }
+            JobChangeError::Db(error) => error.into(),
+        }
+    }
+}

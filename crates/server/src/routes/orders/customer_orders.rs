@@ -1,0 +1,352 @@
+//! Orders of customers: placed, read, cancelled.
+
+use actix_web::{HttpRequest, HttpResponse, get, post, web};
+use chrono::{DateTime, Utc};
+use identity::Permission;
+use inventory::counter::Counter;
+use inventory::order::{self, ChargedTax, NewLine, NewOrder, Order, OrderFilter, OrderLine, OrderStatus};
+use inventory::pricing::Discount;
+use inventory::{CustomerId, LocationId, OrderId, OrderLineId, VariantId, settings};
+use serde::{Deserialize, Serialize};
+use tenancy::all;
+use utoipa::{IntoParams, ToSchema};
+use values::{
+    ActorId, Currency, Cursor, Limit, Money, Name, NonNegative, Note, Percent, Positive, Quantity, Reason,
+    Sku,
+};
+
+use crate::http::codes::Code;
+use crate::http::etag::{self, Tag};
+use crate::http::extract::{Caller, PathId, Query, may};
+use crate::http::lists::{PageView, page_request, search_text};
+use crate::http::money::with_currency;
+use crate::http::problem::Problem;
+use crate::http::state::State;
+use crate::http::submission::{Answer, Key, Submission};
+
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PlaceOrder {
+    /// Chosen by the client, so that a repeated request is recognised after its Idempotency-Key has expired.
+    id: Option<OrderId>,
+    customer_id: Option<CustomerId>,
+    /// Defaults to the default location.
+    location_id: Option<LocationId>,
+    /// true: the goods leave now. false: they are reserved until the order is fulfilled. Defaults to the setting
+    /// fulfilsAtOnce.
+    fulfil: Option<bool>,
+    #[schema(min_items = 1, max_items = 200)]
+    lines: Vec<PlaceLine>,
+    /// A discount on the whole order.
+    discount: Option<DiscountText>,
+    note: Option<Note>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PlaceLine {
+    variant_id: VariantId,
+    quantity: Positive<Quantity>,
+    /// Another price than that of the catalogue. It needs the permission catalogue.write and a price reason. Defaults to
+    /// the price of the catalogue.
+    price: Option<NonNegative<Money>>,
+    price_reason: Option<Reason>,
+    /// A discount on the line.
+    discount: Option<DiscountText>,
+}
+
+/// A discount: an amount such as "1.50", or a percentage such as "10%".
+#[derive(Deserialize, ToSchema)]
+#[serde(try_from = "String")]
+#[schema(value_type = String, example = "10%")]
+pub struct DiscountText(Discount);
+
+impl TryFrom<String> for DiscountText {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        let discount = match text.strip_suffix('%') {
+            Some(percent) => {
+                Discount::percent(Percent::parse(percent.trim_end()).map_err(|error| error.to_string())?)
+            }
+            None => Discount::amount(Money::parse(&text).map_err(|error| error.to_string())?),
+        };
+        discount.map(Self).map_err(|error| error.to_string())
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OrderView {
+    id: OrderId,
+    /// Counts up from 1 without a gap.
+    number: i64,
+    #[schema(example = "SO-000042")]
+    reference: String,
+    status: OrderStatus,
+    customer_id: Option<CustomerId>,
+    location_id: LocationId,
+    #[schema(example = "EUR")]
+    currency: String,
+    /// Before discounts.
+    subtotal: String,
+    discount: String,
+    /// Included in the prices or added to them, as the tax classes of the lines say.
+    tax: String,
+    /// The amount due when the order was placed.
+    total: String,
+    /// The part of the total that was cancelled or refunded.
+    credited: String,
+    /// The total less what was credited.
+    amount_due: String,
+    note: Option<Note>,
+    placed_by: ActorId,
+    lines: Vec<OrderLineView>,
+    placed_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OrderLineView {
+    id: OrderLineId,
+    variant_id: VariantId,
+    /// SKU and name are those of the moment when the order was placed.
+    sku: Sku,
+    name: Name,
+    quantity: Quantity,
+    price: String,
+    /// The price of the catalogue.
+    list_price: String,
+    price_reason: Option<Reason>,
+    /// The discount on the line, and its share of the discount on the order.
+    discount: String,
+    taxes: Vec<ChargedTaxView>,
+    tax: String,
+    total: String,
+    fulfilled: Quantity,
+    cancelled: Quantity,
+    returned: Quantity,
+    /// Neither fulfilled nor cancelled.
+    open: Quantity,
+    credited: String,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct ChargedTaxView {
+    name: Name,
+    percent: Percent,
+    amount: String,
+}
+
+impl OrderView {
+    pub(super) fn new(order: Order, currency: &Currency) -> Self {
+        Self {
+            id: order.id,
+            number: order.number,
+            reference: Counter::Order.reference(order.number),
+            status: order.status,
+            customer_id: order.customer_id,
+            location_id: order.location_id,
+            currency: currency.code().to_owned(),
+            subtotal: currency.format(order.subtotal),
+            discount: currency.format(order.discount),
+            tax: currency.format(order.tax),
+            total: currency.format(order.total),
+            credited: currency.format(order.credited),
+            amount_due: currency.format(order.total - order.credited),
+            note: order.note,
+            placed_by: order.placed_by,
+            lines: order.lines.into_iter().map(|line| OrderLineView::new(line, currency)).collect(),
+            placed_at: order.placed_at,
+            updated_at: order.updated_at,
+        }
+    }
+}
+
+impl OrderLineView {
+    fn new(line: OrderLine, currency: &Currency) -> Self {
+        let open = line.open();
+        let charged = |tax: ChargedTax| ChargedTaxView {
+            name: tax.rate.name,
+            percent: tax.rate.percent,
+            amount: currency.format(Money::from_decimal(tax.amount)),
+        };
+        Self {
+            id: line.id,
+            variant_id: line.variant_id,
+            sku: line.sku,
+            name: line.name,
+            quantity: line.quantity,
+            price: currency.format(line.price),
+            list_price: currency.format(line.list_price),
+            price_reason: line.price_reason,
+            discount: currency.format(line.discount),
+            taxes: line.taxes.0.into_iter().map(charged).collect(),
+            tax: currency.format(line.tax),
+            total: currency.format(line.total),
+            fulfilled: line.fulfilled,
+            cancelled: line.cancelled,
+            returned: line.returned,
+            open,
+            credited: currency.format(line.credited),
+        }
+    }
+}
+
+/// Place an order
+///
+/// Takes or reserves the stock of all lines, or of none. If stock is missing, the answer is 409 and `shortages` lists every
+/// short line. Prices come from the catalogue. Another price, or a discount over the limit in the settings, needs the
+/// permission catalogue.write. Requires an Idempotency-Key header.
+#[utoipa::path(tag = "orders", operation_id = "placeOrder", request_body = PlaceOrder,
+    responses((status = 201, body = OrderView)))]
+#[post("/orders")]
+pub async fn place(
+    state: web::Data<State>,
+    Submission { once, body }: Submission<may::OrdersPlace, PlaceOrder>,
+) -> Result<HttpResponse, Problem> {
+    let PlaceOrder { id, customer_id, location_id, fulfil: fulfils_at_once, lines, discount, note } = body;
+    let may_set_prices = once.caller.principal.may(Permission::CatalogueWrite);
+    let lines: Vec<_> = lines
+        .into_iter()
+        .enumerate()
+        .map(|(index, line)| line.checked(index, may_set_prices))
+        .collect::<Result<_, _>>()?;
+    let new = NewOrder {
+        request: once.requested(id, OrderId::new),
+        customer_id,
+        location_id,
+        fulfils_at_once,
+        lines,
+        discount: discount.map(|text| text.0),
+        note,
+        may_set_prices,
+    };
+    once.run(&state.database, Key::Required, async |tx| {
+        let (currency, outcome) = with_currency(tx, order::place(tx, &new, once.actor())).await?;
+        Answer::to(outcome, |order| {
+            let (location, tag) = (format!("/api/v1/orders/{}", order.id), Tag::of_version(order.version));
+            Answer::created(location, tag, &OrderView::new(order, &currency))
+        })
+    })
+    .await
+}
+
+impl PlaceLine {
+    /// The server decides the price. Another price needs a permission and a reason.
+    fn checked(self, index: usize, may_set_prices: bool) -> Result<NewLine, Problem> {
+        let field = |name: &str| format!("/lines/{index}/{name}");
+        let price = match (self.price, self.price_reason) {
+            (None, None) => None,
+            (None, Some(_)) => {
+                let message = "a price reason needs a price";
+                return Err(Problem::invalid(field("price"), Code::PriceMissing, message));
+            }
+            (Some(_), _) if !may_set_prices => {
+                let detail = "Your role does not include the permission catalogue.write. Leave the price out to use the price of \
+                              the catalogue.";
+                return Err(Problem::new(Code::PermissionDenied, detail));
+            }
+            (Some(_), None) => {
+                let message = "a price other than that of the catalogue needs a reason";
+                return Err(Problem::invalid(field("priceReason"), Code::PriceReasonMissing, message));
+            }
+            (Some(price), Some(reason)) => Some((price, reason)),
+        };
+        Ok(NewLine {
+            variant_id: self.variant_id,
+            quantity: self.quantity,
+            price,
+            discount: self.discount.map(|text| text.0),
+        })
+    }
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub struct ListOrders {
+    status: Option<OrderStatus>,
+    customer_id: Option<CustomerId>,
+    /// The number or the reference of an order, or a part of the name of a customer.
+    #[param(max_length = 100)]
+    q: Option<String>,
+    /// Placed at this moment or later.
+    from: Option<DateTime<Utc>>,
+    /// Placed before this moment.
+    until: Option<DateTime<Utc>>,
+    /// How many rows the page has; defaults to 50.
+    limit: Option<Limit>,
+    /// nextCursor of the page before.
+    cursor: Option<Cursor>,
+}
+
+/// List orders
+///
+/// Returns orders with their lines, latest first.
+#[utoipa::path(tag = "orders", operation_id = "listOrders", params(ListOrders),
+    responses((status = 200, body = PageView<OrderView>)))]
+#[get("/orders")]
+pub async fn list(
+    state: web::Data<State>,
+    caller: Caller<may::OrdersRead>,
+    Query(query): Query<ListOrders>,
+) -> Result<HttpResponse, Problem> {
+    let filter = OrderFilter {
+        status: query.status,
+        customer_id: query.customer_id,
+        search: search_text(query.q.as_deref())?,
+        from: query.from,
+        until: query.until,
+    };
+    let page = page_request(query.limit, query.cursor.as_ref())?;
+    let (currency, page) = state
+        .database
+        .read_snapshot(&caller.scope(), async |tx| {
+            all((settings::currency(tx), order::list(tx, &filter, &page))).await
+        })
+        .await?;
+    Ok(HttpResponse::Ok().json(PageView::new(page, |order| OrderView::new(order, &currency))))
+}
+
+/// Read an order
+#[utoipa::path(tag = "orders", operation_id = "readOrder", responses((status = 200, body = OrderView)),
+    params(("id" = OrderId, Path,)))]
+#[get("/orders/{id}")]
+pub async fn show(
+    state: web::Data<State>,
+    caller: Caller<may::OrdersRead>,
+    PathId(id): PathId<OrderId>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let read = async |tx: &tenancy::TenantTx| all((settings::currency(tx), order::find(tx, id))).await;
+    let (currency, order) = state.database.read_snapshot(&caller.scope(), read).await?;
+    let order = order.ok_or_else(Problem::not_found)?;
+    Ok(etag::respond(&request, Tag::of_version(order.version), &OrderView::new(order, &currency)))
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CancelOrder {
+    reason: Option<Reason>,
+}
+
+/// Cancel an order
+///
+/// Cancels what is still open: its stock is released, and its amount is credited. Goods that have left come back with a
+/// return.
+#[utoipa::path(tag = "orders", operation_id = "cancelOrder", request_body = CancelOrder,
+    responses((status = 200, body = OrderView)), params(("id" = OrderId, Path,)))]
+#[post("/orders/{id}/cancel")]
+pub async fn cancel(
+    state: web::Data<State>,
+    Submission { once, body }: Submission<may::OrdersCancel, CancelOrder>,
+    PathId(id): PathId<OrderId>,
+) -> Result<HttpResponse, Problem> {
+    once.run(&state.database, Key::Optional, async |tx| {
+        let cancel = order::cancel(tx, id, body.reason.as_ref(), once.actor());
+        let (currency, order) = with_currency(tx, cancel).await?;
+        Answer::ok(Tag::of_version(order.version), &OrderView::new(order, &currency))
+    })
+    .await
+}

@@ -1,0 +1,139 @@
+//! Returns: goods of an order that come back.
+
+use actix_web::{HttpResponse, get, post, web};
+use chrono::{DateTime, Utc};
+use inventory::counter::Counter;
+use inventory::order_return::{self, NewReturn, NewReturnLine, Return, ReturnLine};
+use inventory::{OrderId, OrderLineId, Part, ReturnId};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use values::{ActorId, Currency, Positive, Quantity, Reason};
+
+use crate::http::etag::Tag;
+use crate::http::extract::{Caller, PathId, Query, may};
+use crate::http::lists::{NoParameters, PageView};
+use crate::http::money::with_currency;
+use crate::http::problem::Problem;
+use crate::http::state::State;
+use crate::http::submission::{Answer, Key, Submission};
+use crate::routes::orders::customer_orders::OrderView;
+
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ReturnGoods {
+    /// Chosen by the client, so that a repeated request is recognised after its Idempotency-Key has expired.
+    id: Option<ReturnId>,
+    reason: Reason,
+    #[schema(min_items = 1, max_items = 200)]
+    lines: Vec<ReturnPart>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ReturnPart {
+    line_id: OrderLineId,
+    quantity: Positive<Quantity>,
+    /// true: the goods can be sold again. false: they are scrapped. Defaults to true.
+    restock: Option<bool>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReturnView {
+    id: ReturnId,
+    /// Counts up from 1 without a gap.
+    number: i64,
+    #[schema(example = "RT-000007")]
+    reference: String,
+    reason: Reason,
+    /// The amount that the customer gets back.
+    refund: String,
+    lines: Vec<ReturnLineView>,
+    actor: ActorId,
+    returned_at: DateTime<Utc>,
+    /// The order after the return.
+    order: OrderView,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReturnLineView {
+    line_id: OrderLineId,
+    quantity: Quantity,
+    restocked: bool,
+    refund: String,
+}
+
+impl ReturnView {
+    fn new(posted: Return, currency: &Currency) -> Self {
+        let line = |line: ReturnLine| ReturnLineView {
+            line_id: line.line_id,
+            quantity: line.quantity,
+            restocked: line.is_restocked,
+            refund: currency.format(line.refund),
+        };
+        Self {
+            id: posted.id,
+            number: posted.number,
+            reference: Counter::Return.reference(posted.number),
+            reason: posted.reason,
+            refund: currency.format(posted.refund),
+            lines: posted.lines.into_iter().map(line).collect(),
+            actor: posted.actor_id,
+            returned_at: posted.returned_at,
+            order: OrderView::new(posted.order, currency),
+        }
+    }
+}
+
+/// Return goods
+///
+/// Takes back goods of an order, at most what was fulfilled and not returned yet. Requires an Idempotency-Key header.
+#[utoipa::path(tag = "orders", operation_id = "returnGoods", request_body = ReturnGoods,
+    responses((status = 201, body = ReturnView)), params(("id" = OrderId, Path,)))]
+#[post("/orders/{id}/returns")]
+pub async fn take_back(
+    state: web::Data<State>,
+    Submission { once, body }: Submission<may::OrdersReturn, ReturnGoods>,
+    PathId(order_id): PathId<OrderId>,
+) -> Result<HttpResponse, Problem> {
+    let ReturnGoods { id, reason, lines } = body;
+    let line = |line: ReturnPart| NewReturnLine {
+        part: Part { line_id: line.line_id, quantity: line.quantity },
+        is_restocked: line.restock.unwrap_or(true),
+    };
+    let new = NewReturn {
+        request: once.requested(id, ReturnId::new),
+        order_id,
+        reason,
+        lines: lines.into_iter().map(line).collect(),
+    };
+    once.run(&state.database, Key::Required, async |tx| {
+        let (currency, outcome) = with_currency(tx, order_return::post(tx, &new, once.actor())).await?;
+        Answer::to(outcome, |posted| {
+            let tag = Tag::of_version(posted.order.version);
+            let location = format!("/api/v1/orders/{order_id}/returns");
+            Answer::created(location, tag, &ReturnView::new(posted, &currency))
+        })
+    })
+    .await
+}
+
+/// List the returns of an order
+///
+/// Returns all of them, earliest first.
+#[utoipa::path(tag = "orders", operation_id = "listReturns",
+    responses((status = 200, body = PageView<ReturnView>)), params(("id" = OrderId, Path,)))]
+#[get("/orders/{id}/returns")]
+pub async fn list(
+    state: web::Data<State>,
+    caller: Caller<may::OrdersRead>,
+    PathId(id): PathId<OrderId>,
+    _: Query<NoParameters>,
+) -> Result<HttpResponse, Problem> {
+    let (currency, returns) = state
+        .database
+        .read_snapshot(&caller.scope(), async |tx| with_currency(tx, order_return::of_order(tx, id)).await)
+        .await?;
+    Ok(HttpResponse::Ok().json(PageView::whole(returns, |posted| ReturnView::new(posted, &currency))))
+}

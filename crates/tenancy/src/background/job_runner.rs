@@ -1,0 +1,261 @@
+//! Runs background jobs, in one elected process at a time.
+//!
+//! The process that holds an advisory lock runs the jobs. When that process dies, PostgreSQL frees the lock
+//! and another process takes over. There is only one runner, so a new runner treats every job in the state
+//! `running` as interrupted, and runs it again. The work of a job must therefore do no harm when it runs
+//! twice. A job is cancelled by dropping its future, which rolls its transaction back.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::Utc;
+use const_format::concatcp;
+use futures_util::future::LocalBoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use serde_json::Value;
+use tokio::sync::watch;
+
+use crate::background::jobs::{COLUMNS, Job, JobId, JobState};
+use crate::connection::error::DbError;
+use crate::connection::row::read_rows;
+use crate::owner::provisioning::OwnerDatabase;
+use crate::registry::locks::{JOBS_LOCK, LOCK_CLASS};
+
+/// The reason why a job failed. The text is for the operator.
+pub type JobError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The job, and the database for its work.
+#[derive(Clone)]
+pub struct JobContext {
+    pub job: Rc<Job>,
+    pub owner_database: Arc<OwnerDatabase>,
+}
+
+impl JobContext {
+    /// Stores the progress of the job.
+    ///
+    /// # Errors
+    /// [`DbError`].
+    pub async fn progress(&self, done: usize, total: Option<usize>, message: &str) -> Result<(), DbError> {
+        const PROGRESS: &str =
+            "UPDATE shared.jobs SET done = $2, total = $3, message = $4 WHERE id = $1 AND state = 'running'";
+        let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        self.owner_database
+            .write_shared(async |tx| {
+                tx.execute(PROGRESS, &[&self.job.id, &count(done), &total.map(count), &message])
+                    .await
+                    .map(drop)
+            })
+            .await
+    }
+}
+
+type Work = Box<dyn Fn(JobContext) -> LocalBoxFuture<'static, Result<Value, JobError>> + Send>;
+
+/// A kind of job: its name and its work.
+pub struct JobKind {
+    name: &'static str,
+    period: Option<Duration>,
+    work: Work,
+}
+
+impl JobKind {
+    /// A kind of job that runs when it is requested.
+    pub fn new<F>(name: &'static str, work: impl Fn(JobContext) -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = Result<Value, JobError>> + 'static,
+    {
+        Self { name, period: None, work: Box::new(move |context| Box::pin(work(context))) }
+    }
+
+    /// Makes the job recurring, with empty parameters. The next run starts `period` after the last run has
+    /// ended.
+    #[must_use]
+    pub fn every(self, period: Duration) -> Self {
+        Self { period: Some(period), ..self }
+    }
+}
+
+/// Runs jobs while this process is the elected one.
+pub struct JobRunner {
+    owner_database: Arc<OwnerDatabase>,
+    kinds: HashMap<&'static str, JobKind>,
+}
+
+/// Number of requested jobs that run at the same time. Each may use several connections of the owner.
+const CONCURRENT: usize = 2;
+/// Number of recurring jobs that run at the same time. Recurring jobs are short, and do not wait behind
+/// requested jobs.
+const CONCURRENT_REPEATED: usize = 1;
+const POLL: Duration = Duration::from_millis(500);
+
+impl JobRunner {
+    pub fn new(owner_database: Arc<OwnerDatabase>, kinds: Vec<JobKind>) -> Self {
+        Self { owner_database, kinds: kinds.into_iter().map(|kind| (kind.name, kind)).collect() }
+    }
+
+    /// Runs jobs on the calling thread until `stop` is set. The next elected process runs the interrupted
+    /// jobs again.
+    pub async fn run(&self, mut stop: watch::Receiver<bool>) {
+        let stopped = async {
+            // A dropped sender also means stop.
+            let _ = stop.wait_for(|stop| *stop).await;
+        };
+        let elections = async {
+            loop {
+                if let Err(error) = self.stand_for_election().await {
+                    tracing::warn!(error = %crate::chain(&error), "background jobs were interrupted");
+                }
+                tokio::time::sleep(POLL * 4).await;
+            }
+        };
+        tokio::select! {
+            () = stopped => {}
+            () = elections => {}
+        }
+    }
+
+    /// Becomes the runner if there is none, and stays the runner until its connection breaks.
+    async fn stand_for_election(&self) -> Result<(), DbError> {
+        const STAND: &str = "SELECT pg_try_advisory_lock($1, $2) AS elected";
+        let client = self.owner_database.owner.connect().await?;
+        let row = client.query_one(STAND, &[&LOCK_CLASS, &JOBS_LOCK]).await?;
+        if !row.try_get::<_, bool>("elected")? {
+            return Ok(());
+        }
+        self.take_over().await?;
+        let mut asked: FuturesUnordered<LocalBoxFuture<'_, ()>> = FuturesUnordered::new();
+        let mut repeated: FuturesUnordered<LocalBoxFuture<'_, ()>> = FuturesUnordered::new();
+        loop {
+            for (running, most, is_repeated) in
+                [(&asked, CONCURRENT, false), (&repeated, CONCURRENT_REPEATED, true)]
+            {
+                while running.len() < most {
+                    let Some(job) = self.claim(&client, is_repeated).await? else { break };
+                    running.push(Box::pin(self.run_one(job)));
+                }
+            }
+            tokio::select! {
+                Some(()) = asked.next(), if !asked.is_empty() => {}
+                Some(()) = repeated.next(), if !repeated.is_empty() => {}
+                // The lock lasts only as long as this connection, so every poll tests the connection.
+                () = tokio::time::sleep(POLL) => client.simple_query("").await.map(drop)?,
+            }
+        }
+    }
+
+    /// Queues the jobs that the last runner left unfinished, and the recurring jobs.
+    async fn take_over(&self) -> Result<(), DbError> {
+        const INTERRUPTED: &str = "
+            UPDATE shared.jobs
+               SET state = CASE WHEN cancel_requested THEN 'cancelled'
+                                WHEN attempts >= max_attempts AND period_s IS NULL THEN 'failed'
+                                ELSE 'queued' END,
+                   finished_at = CASE WHEN cancel_requested OR attempts >= max_attempts AND period_s IS NULL
+                                      THEN $1::timestamptz END,
+                   message = 'the process that ran it ended'
+             WHERE state = 'running'";
+        const REPEAT: &str = "
+            INSERT INTO shared.jobs
+                   (id, kind, parameters, state, max_attempts, period_s, run_at, requested_by, created_at)
+            VALUES ($1, $2, '{}', 'queued', 1, $3, $4, 'schedule', $4)
+                ON CONFLICT (kind) WHERE period_s IS NOT NULL DO UPDATE SET period_s = EXCLUDED.period_s";
+        const FORGET: &str = "DELETE FROM shared.jobs WHERE period_s IS NOT NULL AND kind <> ALL ($1)";
+        let repeated: Vec<(&str, i32)> = self
+            .kinds
+            .values()
+            .filter_map(|kind| Some((kind.name, i32::try_from(kind.period?.as_secs()).unwrap_or(i32::MAX))))
+            .collect();
+        self.owner_database
+            .write_shared(async |tx| {
+                tx.execute(INTERRUPTED, &[&tx.now()]).await?;
+                for (kind, period_s) in &repeated {
+                    tx.execute(REPEAT, &[&JobId::new(), kind, period_s, &tx.now()]).await?;
+                }
+                let kinds: Vec<&str> = repeated.iter().map(|(kind, _)| *kind).collect();
+                tx.execute(FORGET, &[&kinds]).await.map(drop)
+            })
+            .await
+    }
+
+    /// Claims the next job, on the runner's own connection. Jobs may hold all connections of the pool, and no
+    /// job makes progress while the runner waits here.
+    async fn claim(
+        &self,
+        client: &tokio_postgres::Client,
+        is_repeated: bool,
+    ) -> Result<Option<Job>, DbError> {
+        const CLAIM: &str = concatcp!("UPDATE shared.jobs
+                SET state = 'running', started_at = $1, finished_at = NULL, attempts = attempts + 1, message = NULL
+              WHERE id = (SELECT id FROM shared.jobs
+                           WHERE state = 'queued' AND run_at <= $1 AND kind = ANY ($2) AND (period_s IS NOT NULL) = $3
+                           ORDER BY run_at, id
+                           LIMIT 1
+                             FOR UPDATE SKIP LOCKED)
+          RETURNING ", COLUMNS);
+        let kinds: Vec<&str> = self.kinds.keys().copied().collect();
+        let row = client.query_opt(CLAIM, &[&Utc::now(), &kinds, &is_repeated]).await?;
+        Ok(read_rows(row.as_slice())?.pop())
+    }
+
+    async fn run_one(&self, job: Job) {
+        let Some(kind) = self.kinds.get(job.kind.as_str()) else { return };
+        let job = Rc::new(job);
+        let context = JobContext { job: job.clone(), owner_database: self.owner_database.clone() };
+        let outcome = tokio::select! {
+            outcome = (kind.work)(context) => Some(outcome),
+            () = self.cancelled(job.id) => None,
+        };
+        if let Some(Err(error)) = &outcome {
+            tracing::warn!(job.kind = job.kind, job.id = %job.id, error = %crate::chain(error.as_ref()), "a job failed");
+        }
+        if let Err(error) = self.record(&job, outcome).await {
+            tracing::warn!(job.id = %job.id, error = %crate::chain(&error), "storing the outcome of a job failed");
+        }
+    }
+
+    async fn cancelled(&self, id: JobId) {
+        const WANTED: &str = "SELECT cancel_requested FROM shared.jobs WHERE id = $1";
+        loop {
+            tokio::time::sleep(POLL).await;
+            let wanted =
+                self.owner_database.write_shared(async |tx| tx.query_opt(WANTED, &[&id]).await).await;
+            match wanted {
+                Ok(Some(row)) if !row.try_get::<_, bool>("cancel_requested").unwrap_or(false) => {}
+                // If the database cannot be reached for a moment, no job is cancelled.
+                Err(_) => {}
+                // A cancellation was requested, or the job's row was deleted when its business was dropped.
+                Ok(_) => return,
+            }
+        }
+    }
+
+    async fn record(&self, job: &Job, outcome: Option<Result<Value, JobError>>) -> Result<(), DbError> {
+        const RECORD: &str = "
+            UPDATE shared.jobs
+               SET state = $2, result = $3, message = $4, run_at = $5, finished_at = $6,
+                   done = CASE WHEN $3::jsonb IS NULL THEN done ELSE coalesce(total, done) END
+             WHERE id = $1";
+        let (mut state, result, message) = match outcome {
+            Some(Ok(result)) => (JobState::Succeeded, Some(result), None),
+            Some(Err(error)) => (JobState::Failed, None, Some(crate::chain(error.as_ref()))),
+            None => (JobState::Cancelled, None, Some("cancelled".to_owned())),
+        };
+        let mut run_in = Duration::ZERO;
+        if let Some(period) = job.period_s {
+            (state, run_in) = (JobState::Queued, Duration::from_secs(period.unsigned_abs().into()));
+        } else if state == JobState::Failed && job.attempts < job.max_attempts {
+            // The job runs again after 10 s, 20 s, 40 s and so on.
+            (state, run_in) =
+                (JobState::Queued, Duration::from_secs(5 << job.attempts.clamp(1, 10).unsigned_abs()));
+        }
+        self.owner_database
+            .write_shared(async |tx| {
+                let run_at = tx.now() + run_in;
+                tx.execute(RECORD, &[&job.id, &state, &result, &message, &run_at, &tx.now()]).await.map(drop)
+            })
+            .await
+    }
+}

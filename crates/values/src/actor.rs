@@ -1,0 +1,76 @@
+//! Who did something, as documents and the audit log store it.
+
+use postgres_types::private::BytesMut;
+use postgres_types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
+use serde::{Serialize, Serializer};
+use utoipa::openapi::{RefOr, Schema};
+use uuid::Uuid;
+
+use crate::macros::text_schema;
+
+/// Who did something: a person or an API key, by their id, or the system. The system is NULL in SQL and null in JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ActorId(Option<Uuid>);
+
+impl ActorId {
+    /// The platform itself: commands, background jobs, demo data.
+    pub const SYSTEM: Self = Self(None);
+
+    /// A signed-in person, by the id of the user.
+    pub fn person(id: impl Into<Uuid>) -> Self {
+        Self(Some(id.into()))
+    }
+
+    /// An API key, by its id. Users and keys share no id: both are UUIDv7.
+    pub fn api_key(id: impl Into<Uuid>) -> Self {
+        Self(Some(id.into()))
+    }
+}
+
+impl ToSql for ActorId {
+    fn to_sql(
+        &self,
+        kind: &Type,
+        out: &mut BytesMut,
+    ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        self.0.to_sql(kind, out)
+    }
+
+    fn accepts(kind: &Type) -> bool {
+        <Option<Uuid> as ToSql>::accepts(kind)
+    }
+
+    to_sql_checked!();
+}
+
+impl<'a> FromSql<'a> for ActorId {
+    fn from_sql(kind: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+        Uuid::from_sql(kind, raw).map(|id| Self(Some(id)))
+    }
+
+    fn from_sql_null(_: &Type) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+        Ok(Self::SYSTEM)
+    }
+
+    fn accepts(kind: &Type) -> bool {
+        <Uuid as FromSql>::accepts(kind)
+    }
+}
+
+impl Serialize for ActorId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl utoipa::PartialSchema for ActorId {
+    fn schema() -> RefOr<Schema> {
+        utoipa::openapi::OneOfBuilder::new()
+            .item(utoipa::openapi::ObjectBuilder::new().schema_type(utoipa::openapi::schema::Type::Null))
+            .item(text_schema("", Some("uuid"), None))
+            .description(Some("The id of the user or the API key; null for the system"))
+            .into()
+    }
+}
+
+impl utoipa::ToSchema for ActorId {}

@@ -1,0 +1,121 @@
+//! Currencies of ISO 4217, and how amounts are shown in them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use rust_decimal::{Decimal, RoundingStrategy};
+use serde::de::{Deserialize, Deserializer};
+use serde::{Serialize, Serializer};
+use utoipa::openapi::{RefOr, Schema};
+
+use crate::decimal::Money;
+use crate::macros::text_schema;
+use crate::word::from_text;
+
+/// A currency (ISO 4217) and the number of decimals with which its amounts are shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Currency {
+    code: String,
+    decimals: u32,
+}
+
+/// The text is not the code of a currency.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a currency must be a code of ISO 4217 in capital letters, such as EUR or KES")]
+pub struct CurrencyError;
+
+impl Currency {
+    /// # Errors
+    /// [`CurrencyError`] for a code that ISO 4217 does not list, and for gold and the like, which have no decimals.
+    pub fn parse(code: &str) -> Result<Self, CurrencyError> {
+        let known = iso_currency::Currency::from_code(code).ok_or(CurrencyError)?;
+        let decimals = known.exponent().ok_or(CurrencyError)?;
+        Ok(Self { code: code.to_owned(), decimals: decimals.into() })
+    }
+
+    /// A currency as a business stores it: the decimals with which it began stay, whatever ISO 4217 says later.
+    pub fn stored(code: String, decimals: i16) -> Self {
+        Self { code, decimals: decimals.unsigned_abs().into() }
+    }
+
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+
+    pub fn decimals(&self) -> u32 {
+        self.decimals
+    }
+
+    /// The amount as clients see it: rounded half away from zero to the currency's decimals, with all of them written.
+    pub fn format(&self, amount: Money) -> String {
+        let mut amount: Decimal =
+            amount.as_decimal().round_dp_with_strategy(self.decimals, RoundingStrategy::MidpointAwayFromZero);
+        amount.rescale(self.decimals);
+        amount.to_string()
+    }
+}
+
+impl Default for Currency {
+    fn default() -> Self {
+        Self { code: "USD".to_owned(), decimals: 2 }
+    }
+}
+
+impl FromStr for Currency {
+    type Err = CurrencyError;
+    fn from_str(code: &str) -> Result<Self, CurrencyError> {
+        Self::parse(code)
+    }
+}
+
+impl fmt::Display for Currency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.code)
+    }
+}
+
+impl Serialize for Currency {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.code)
+    }
+}
+
+impl<'de> Deserialize<'de> for Currency {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        from_text(deserializer, "a string")
+    }
+}
+
+impl utoipa::PartialSchema for Currency {
+    fn schema() -> RefOr<Schema> {
+        text_schema("A currency code (ISO 4217), such as EUR", None, Some(3))
+    }
+}
+
+impl utoipa::ToSchema for Currency {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_shown_with_the_decimals_of_the_currency() {
+        let format =
+            |code: &str, amount: &str| Currency::parse(code).unwrap().format(Money::parse(amount).unwrap());
+        assert_eq!(format("EUR", "12.5"), "12.50");
+        assert_eq!(format("EUR", "0.005"), "0.01");
+        assert_eq!(format("EUR", "-0.005"), "-0.01");
+        assert_eq!(format("JPY", "99.5"), "100");
+        assert_eq!(format("KWD", "1.0005"), "1.001");
+        assert_eq!(format("CLF", "1.5"), "1.5000");
+        assert_eq!(format("UYW", "1"), "1.0000");
+        assert_eq!(format("EUR", "0"), "0.00");
+    }
+
+    #[test]
+    fn a_currency_is_one_that_iso_4217_lists() {
+        for code in ["", "eur", "EURO", "E1R", "€", "ABC", "XAU", "XXX"] {
+            assert_eq!(Currency::parse(code), Err(CurrencyError), "{code}");
+        }
+    }
+}

