@@ -73,7 +73,7 @@ async fn an_invalid_parameter_is_named() {
     let acme = app.tenant("acme").await;
     let order = Uuid::now_v7();
     for (query, told) in [
-        ("products?limit=0", "parameter limit cannot be read: limit is a number from 1 to 100"),
+        ("products?limit=0", "parameter limit cannot be read: limit must be a number from 1 to 100"),
         ("products?limit=many", "parameter limit "),
         ("orders?customerId=ann", "parameter customerId "),
         ("orders?from=yesterday", "parameter from "),

@@ -17,9 +17,12 @@ async fn taxes_follow_the_tax_class_and_stay_unchanged_on_a_placed_order() {
         class("Sales", false, json!([{"name": "State", "percent": "5"}, {"name": "City", "percent": "2.5"}]))
             .await;
     assert_eq!((vat.status, sales.status), (201, 201), "{vat:?} {sales:?}");
-    for rates in [json!([]), json!([{"name": "A", "percent": "101"}]), json!([{"name": " ", "percent": "1"}])]
-    {
-        assert_eq!(class("Bad", true, rates).await.code(), "invalid_rates");
+    for (rates, code) in [
+        (json!([]), "invalid_rates"),
+        (json!([{"name": "A", "percent": "101"}]), "invalid_rates"),
+        (json!([{"name": " ", "percent": "1"}]), "invalid_value"),
+    ] {
+        assert_eq!(class("Bad", true, rates).await.code(), code);
     }
     assert_eq!(class("VAT", true, json!([{"name": "VAT", "percent": "8"}])).await.code(), "duplicate_name");
 

@@ -6,12 +6,14 @@ pub mod demo;
 pub mod migrations;
 pub mod onboarding;
 mod operator;
+mod records;
 mod upkeep;
 
 pub use backup::{Backup, BackupError};
 pub use onboarding::member::{Added, MemberError, NewMember};
 pub use onboarding::{NewBusiness, Onboarded, Onboarding, OnboardingError};
-pub use operator::audit::Actor;
 pub use operator::lifecycle::{Operator, OperatorError};
-pub use operator::{audit, dns, lifecycle};
+pub use operator::{dns, lifecycle};
+pub use records::audit;
+pub use records::audit::Actor;
 pub use upkeep::{doctor, jobs, stats};

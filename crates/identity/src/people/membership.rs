@@ -43,7 +43,7 @@ impl MemberOf {
 /// A membership was not stored.
 #[derive(Debug, thiserror::Error)]
 pub enum MembershipError {
-    #[error("the user is a member already, and roles cannot be changed yet")]
+    #[error("the user is already a member; roles cannot be changed yet")]
     AlreadyMember,
     #[error("there is no role \"{role}\" {}", member_of.roles_text())]
     UnknownRole { role: String, member_of: MemberOf },

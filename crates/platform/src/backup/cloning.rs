@@ -10,7 +10,7 @@ use tenancy::{NewTenant, SharedTx, Tenant, TenantSlug};
 use crate::backup::error::BackupError;
 use crate::onboarding::Onboarding;
 use crate::onboarding::member::{Added, NewMember};
-use crate::operator::audit::{self, Actor};
+use crate::records::audit::{self, Actor};
 
 /// Copies the current data of a business into a new business, which has its own owner.
 ///

@@ -6,7 +6,7 @@ use serde_json::json;
 use tenancy::{DbError, OwnerDatabase, SharedTx};
 
 use crate::backup::error::BackupError;
-use crate::operator::audit::{self, Actor};
+use crate::records::audit::{self, Actor};
 
 /// Restores the `shared` schema into a fresh installation. Each business stays in maintenance until it is
 /// restored from its own backup. Returns the number of businesses.

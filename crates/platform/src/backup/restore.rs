@@ -18,7 +18,7 @@ use crate::backup::create::SharedRows;
 use crate::backup::error::BackupError;
 use crate::onboarding::Onboarding;
 use crate::onboarding::member::{Added, NewMember, Prepared};
-use crate::operator::audit::{self, Actor};
+use crate::records::audit::{self, Actor};
 
 /// The target of a restore.
 #[derive(Debug, Clone)]

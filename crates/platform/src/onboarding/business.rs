@@ -12,7 +12,7 @@ use values::Currency;
 use values::Name;
 
 use crate::onboarding::member::{Added, MemberError, NewMember, Prepared};
-use crate::operator::audit::{self, Actor};
+use crate::records::audit::{self, Actor};
 
 /// The role of the owner of a business.
 pub const OWNER_ROLE: &str = "OWNER";

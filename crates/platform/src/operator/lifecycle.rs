@@ -13,7 +13,7 @@ use tenancy::lifecycle::{self, Dropped, LifecycleError, SetAside, StatusChange};
 use tenancy::{DbError, HostName, OwnerDatabase, SharedTx, Tenant, TenantId, TenantSlug};
 
 use crate::backup::{self, Backup};
-use crate::operator::audit::{self, Actor};
+use crate::records::audit::{self, Actor};
 
 /// The action was refused or failed; nothing has changed.
 #[derive(Debug, thiserror::Error)]

@@ -1,5 +1,4 @@
-//! The actions of the operator on a business after its onboarding, and their audit log.
+//! The actions of the operator on a business after its onboarding.
 
-pub mod audit;
 pub mod dns;
 pub mod lifecycle;

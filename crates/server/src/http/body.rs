@@ -5,7 +5,7 @@ use inventory::pricing::DiscountError;
 use serde::de::{Deserialize, DeserializeOwned, Deserializer};
 use serde_json::error::Category;
 use serde_path_to_error::{Path, Segment};
-use values::SignError;
+use values::{SignError, TimeZoneError};
 
 use crate::http::codes::Code;
 use crate::http::problem::Problem;
@@ -79,6 +79,8 @@ fn broken_rule(text: &str) -> Code {
         Code::Negative
     } else if is(&DiscountError) {
         Code::InvalidDiscount
+    } else if is(&TimeZoneError) {
+        Code::UnknownTimeZone
     } else {
         Code::InvalidValue
     }

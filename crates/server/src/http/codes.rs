@@ -171,6 +171,18 @@ impl Code {
     }
 }
 
+impl utoipa::PartialSchema for Code {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        let words: Vec<_> = Self::ALL.iter().map(|code| (code.as_str(), code.title())).collect();
+        values::macros::words_schema(
+            "What is wrong. Stable; match on it. /docs/errors lists the codes.",
+            &words,
+        )
+    }
+}
+
+impl utoipa::ToSchema for Code {}
+
 impl Serialize for Code {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())

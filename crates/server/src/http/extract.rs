@@ -20,7 +20,13 @@ use crate::http::body;
 use crate::http::codes::Code;
 use crate::http::problem::Problem;
 use crate::http::state::State;
-use crate::middleware::tenant::HostOwner;
+
+/// On whose host the request arrived.
+#[derive(Debug, Clone)]
+pub enum HostOwner {
+    Platform,
+    Business(Arc<Tenant>),
+}
 
 fn state(request: &HttpRequest) -> Result<&web::Data<State>, Problem> {
     request.app_data::<web::Data<State>>().ok_or_else(|| Problem::internal("the application has no state"))

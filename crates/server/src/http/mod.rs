@@ -9,5 +9,6 @@ pub mod lists;
 pub mod metrics;
 pub mod money;
 pub mod problem;
+pub mod rate_limits;
 pub mod state;
 pub mod submission;

@@ -16,7 +16,6 @@ use crate::http::codes::Code;
 pub struct FieldProblem {
     /// A JSON Pointer (RFC 6901) into the body of the request.
     pub pointer: String,
-    #[schema(value_type = String)]
     pub code: Code,
     pub message: String,
 }
@@ -49,7 +48,7 @@ pub struct ProblemDocument {
     /// The HTTP status.
     status: u16,
     /// Stable; match on this.
-    code: String,
+    code: Code,
     /// What is wrong with this request, and what to do about it.
     detail: String,
     /// The path of the request.

@@ -13,7 +13,7 @@ use tenancy::{Database, Resolver};
 use crate::http::codes::Code;
 use crate::http::metrics::Metrics;
 use crate::http::problem::Problem;
-use crate::middleware::rate::RateLimits;
+use crate::http::rate_limits::RateLimits;
 use settings::{Settings, SettingsError};
 
 /// The server's parts, put together from the settings.

@@ -1,5 +1,4 @@
 //! What happens around every handler.
 
-pub mod rate;
 pub mod request;
 pub mod tenant;

@@ -14,17 +14,12 @@ use ipnet::IpNet;
 use tenancy::{Address, HostName, HostTarget, Tenant, TenantStatus};
 
 use crate::http::codes::Code;
+use crate::http::extract::HostOwner;
 use crate::http::problem::Problem;
+use crate::http::rate_limits::Allowance;
 use crate::http::state::State;
-use crate::middleware::rate::Allowance;
-use crate::middleware::request::RequestSpan;
 
-/// On whose host the request arrived.
-#[derive(Debug, Clone)]
-pub enum HostOwner {
-    Platform,
-    Business(Arc<Tenant>),
-}
+use crate::middleware::request::RequestSpan;
 
 /// Resolves the host, or answers for it: 400 malformed, 404 unknown, 403 suspended, 410 archived, 503 in maintenance.
 ///

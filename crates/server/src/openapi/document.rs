@@ -5,7 +5,6 @@ use actix_web::http::StatusCode;
 use insight::sales_report::SalesBy;
 use insight::stock_report::StockBy;
 use inventory::alert::AlertState;
-use platform::backup::BackupId;
 use tenancy::HostName;
 use tenancy::jobs::JobState;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
@@ -19,6 +18,7 @@ use utoipa::{PartialSchema, ToSchema};
 use utoipa_actix_web::AppExt;
 use values::{Barcode, Cursor, Limit, ProductTag};
 
+use crate::http::codes::Code;
 use crate::http::problem::{FieldProblem, ProblemDocument};
 use crate::openapi::examples;
 use crate::routes;
@@ -60,7 +60,7 @@ fn complete(mut document: OpenApi) -> OpenApi {
     let components = document.components.get_or_insert_default();
     components.schemas.insert("Problem".to_owned(), ProblemDocument::schema());
     components.schemas.insert(FieldProblem::name().into_owned(), FieldProblem::schema());
-    components.schemas.extend(schemas_of_parameters());
+    components.schemas.extend(schemas_beyond_bodies());
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
     for (template, path) in &mut document.paths.paths {
@@ -94,15 +94,15 @@ fn complete(mut document: OpenApi) -> OpenApi {
     document
 }
 
-/// The schemas that only parameters refer to: utoipa collects those of bodies by itself.
-fn schemas_of_parameters() -> Vec<(String, RefOr<Schema>)> {
+/// The schemas that only parameters and problems refer to. utoipa collects those of bodies itself.
+fn schemas_beyond_bodies() -> Vec<(String, RefOr<Schema>)> {
     fn of<T: ToSchema>() -> (String, RefOr<Schema>) {
         (T::name().into_owned(), T::schema())
     }
     vec![
         of::<AlertState>(),
-        of::<BackupId>(),
         of::<Barcode>(),
+        of::<Code>(),
         of::<Cursor>(),
         of::<Format>(),
         of::<HostName>(),

@@ -175,6 +175,11 @@ fn known(name: &str) -> Option<Value> {
         "schemas" => json!(["business_7"]),
         "primaryHost" => json!("shop.acme.example"),
         "value" => json!("tenantry-verification=3f1c..."),
+        "currency" => json!("EUR"),
+        "timeZone" => json!("Africa/Nairobi"),
+        "host" => json!("shop.acme.example"),
+        "tags" => json!(["new", "outdoor"]),
+        "percent" => json!("16"),
         "parentId" => json!("019a8c4e-7a10-7c3d-9f2b-6d5e4c3b2a10"),
         _ => return None,
     })

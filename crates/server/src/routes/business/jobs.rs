@@ -9,11 +9,10 @@ use tenancy::{SharedScope, TenantId};
 use utoipa::{IntoParams, ToSchema};
 use values::{Cursor, Limit};
 
-use crate::http::extract::{PathId, Query, SignedIn, Staff, may};
+use crate::http::extract::{HostOwner, PathId, Query, SignedIn, Staff, may};
 use crate::http::lists::{PageView, page_request};
 use crate::http::problem::Problem;
 use crate::http::state::State;
-use crate::middleware::tenant::HostOwner;
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]

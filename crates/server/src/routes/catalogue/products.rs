@@ -26,6 +26,7 @@ pub struct CreateProduct {
     tax_class_id: Option<TaxClassId>,
     description: Option<Note>,
     /// Up to three options, such as size and colour. Defaults to those of the first variant.
+    #[schema(example = json!(["Size"]))]
     options: Option<Vec<OptionText>>,
     /// Words by which the product can be found; at most twenty.
     #[serde(default)]
@@ -63,6 +64,7 @@ pub struct ProductView {
     category_id: Option<CategoryId>,
     tax_class_id: Option<TaxClassId>,
     description: Option<Note>,
+    #[schema(example = json!(["Size"]))]
     options: Vec<OptionText>,
     #[schema(example = json!(["new", "outdoor"]))]
     tags: Vec<ProductTag>,

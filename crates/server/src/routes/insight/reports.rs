@@ -296,7 +296,7 @@ impl<T> SpanReportView<T> {
         let work = async |tx: &TenantTx| {
             let (currency, today) = all((settings::currency(tx), settings::today(tx))).await?;
             let span = Span::of(from, to, today).map_err(|error| {
-                Problem::new(Code::InvalidQuery, format!("The query parameters from and to: {error}."))
+                Problem::new(Code::InvalidQuery, format!("Change the query parameter from or to: {error}."))
             })?;
             Ok::<_, Problem>((currency, span, read(tx, span).await?))
         };

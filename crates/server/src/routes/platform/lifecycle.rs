@@ -76,6 +76,7 @@ pub async fn unarchive(
 
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({"slug": "acme-2"}))]
 pub struct RenameTenant {
     slug: TenantSlug,
 }
@@ -138,6 +139,7 @@ pub async fn limit(
 
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({"slug": "acme-copy", "name": "Acme, copy", "owner": {"email": "ann@acme.example"}}))]
 pub struct CloneTenant {
     slug: TenantSlug,
     name: Name,

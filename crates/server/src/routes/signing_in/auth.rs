@@ -11,10 +11,9 @@ use tenancy::{SharedScope, TenantId};
 use utoipa::ToSchema;
 
 use crate::http::codes::Code;
-use crate::http::extract::{Json, SignedIn};
+use crate::http::extract::{HostOwner, Json, SignedIn};
 use crate::http::problem::Problem;
 use crate::http::state::State;
-use crate::middleware::tenant::HostOwner;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

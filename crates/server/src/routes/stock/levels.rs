@@ -12,6 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 use values::{ActorId, Cursor, Limit, Money, NonNegative, Note, Quantity, Reason};
 
+use crate::http::codes::Code;
 use crate::http::etag::Tag;
 use crate::http::extract::{Caller, PathId, Query, may};
 use crate::http::lists::{NoParameters, PageView, page_request};
@@ -150,7 +151,7 @@ pub struct CreateAdjustment {
     /// The change of stock; negative removes stock.
     quantity: Quantity,
     /// The cost of one unit of added stock. Defaults to the average cost of the stock.
-    unit_cost: Option<NonNegative<Money>>,
+    unit_cost: Option<Money>,
     /// One of the reasons in the settings; any text if the settings have none.
     reason: Reason,
     note: Option<Note>,
@@ -202,6 +203,10 @@ pub async fn adjust(
     Submission { once, body }: Submission<may::StockAdjust, CreateAdjustment>,
 ) -> Result<HttpResponse, Problem> {
     let CreateAdjustment { id, variant_id, location_id, quantity, unit_cost, reason, note } = body;
+    let unit_cost = unit_cost
+        .map(NonNegative::new)
+        .transpose()
+        .map_err(|error| Problem::invalid("/unitCost", Code::InvalidCost, error))?;
     let request = once.requested(id, AdjustmentId::new);
     let new = NewAdjustment { request, variant_id, location_id, quantity, unit_cost, reason, note };
     once.run(&state.database, Key::Required, async |tx| {

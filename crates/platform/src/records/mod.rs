@@ -1,0 +1,3 @@
+//! The audit log of the platform.
+
+pub mod audit;
