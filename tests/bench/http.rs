@@ -1,5 +1,5 @@
-//! HTTP: the handlers are compared with the same handlers without scopes, and with their SQL alone, run by
-//! pgbench. The last measurement shows how a flood of requests to one business affects another business.
+//! HTTP: the handlers are compared with their SQL alone, run by pgbench, and their SQL in scoped transactions with
+//! the same SQL without scopes. The last measurement shows how a flood of requests to one business affects another business.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tenancy::Tenant;
 
 use crate::fleet::PASSWORD;
+use crate::isolation;
 use crate::process::Server;
 use crate::replay;
 use crate::report::Report;
@@ -147,53 +148,23 @@ pub async fn measure_all(report: &mut Report, database: &TestDatabase, tenants: 
     fill(database, tenants).await;
     let server = Server::start(database, "tenantry");
     let targets = targets(&server, database, tenants).await;
-    // Without scopes, all requests read the tables of the first business, so only its variant exists.
     let variant = targets[0].rsplit(' ').next().unwrap().to_owned();
-    let one_variant: Vec<String> =
-        targets.iter().map(|line| format!("{} {variant}", line.rsplit_once(' ').unwrap().0)).collect();
     let admin = database.as_admin().await;
-    let login = "tenantry_test_server";
-    // Without scopes, a connection does not take a business's role. The login must therefore inherit the
-    // rights of the roles.
-    let inherit = async |on: bool| {
-        let sql = format!("ALTER ROLE {login} {}INHERIT", if on { "" } else { "NO" });
-        admin.batch_execute(&sql).await.unwrap();
-    };
-    let unscoped_exists = crate::process::binary("tenantry-unscoped").exists();
 
     let url = database.by_socket(&database.owner_url()).await;
     let search_path = format!("{},extensions", tenants[0].schema);
     for (what, path, bar) in [
-        ("product list of 50 with variants and stock", "/api/v1/products", Some(0.8)),
+        ("product list of 50 with variants and stock", "/api/v1/products", Some(0.7)),
         ("one variant", "/api/v1/variants/VARIANT", None),
         ("dashboard", "/api/v1/dashboard", None),
     ] {
-        if unscoped_exists {
-            inherit(true).await;
-            let unscoped = Server::start(database, "tenantry-unscoped");
-            drive(unscoped.port, &one_variant, path, CONNECTIONS, WARM_UP_SECONDS);
-            drive(server.port, &targets, path, CONNECTIONS, WARM_UP_SECONDS);
-            let rounds = (0..ROUNDS)
-                .map(|_| {
-                    let without = drive(unscoped.port, &one_variant, path, CONNECTIONS, SECONDS).0;
-                    (drive(server.port, &targets, path, CONNECTIONS, SECONDS).0, without)
-                })
-                .collect();
-            let (scoped, without) = median(rounds);
-            drop(unscoped);
-            inherit(false).await;
-            report.ratio(
-                &format!("HTTP {what}, 100 businesses, 16 connections / unscoped"),
-                scoped,
-                without,
-                "/s",
-                bar,
-            );
-        }
+        drive(server.port, &targets, path, CONNECTIONS, WARM_UP_SECONDS);
         let logged = replay::statements_of(database, &admin, |client, port, _| {
             request(client, port, &targets[0], "GET", &path.replace("VARIANT", &variant))
         })
         .await;
+        let statements = replay::literal_queries(&logged);
+        isolation::measure_statements(report, what, database, tenants, &statements, bar).await;
         let script = [replay::queries(&logged)];
         let rounds = (0..ROUNDS)
             .map(|_| {

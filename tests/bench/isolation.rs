@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use futures_util::future::try_join_all;
 use harness::TestDatabase;
 use tenancy::{Database, DbError, PoolSettings, Tenant, TenantTx};
 use tokio_postgres::NoTls;
@@ -70,6 +71,74 @@ pub fn measure_all(report: &mut Report, database: &TestDatabase, tenants: &[Arc<
         let whose = if businesses == 1 { "one business" } else { "100 businesses in turn" };
         report.ratio(&format!("scoped / bare: {what}, {whose}"), scoped, bare, "/s", Some(bar));
     }
+}
+
+/// Compares a request's statements in scoped transactions of the businesses in turn with the same statements on
+/// connections without a scope, which see one schema.
+pub async fn measure_statements(
+    report: &mut Report,
+    what: &str,
+    database: &TestDatabase,
+    tenants: &[Arc<Tenant>],
+    statements: &[&'static str],
+    bar: Option<f64>,
+) {
+    let (url, owner_url) =
+        (database.by_socket(&database.url()).await, database.by_socket(&database.owner_url()).await);
+    let mut rounds: Vec<(f64, f64)> = (0..ROUNDS)
+        .map(|_| {
+            let bare =
+                measure(|stop, count| bare_statements(&owner_url, &tenants[0], statements, stop, count));
+            let scoped = measure(|stop, count| scoped_statements(&url, tenants, statements, stop, count));
+            (scoped, bare)
+        })
+        .collect();
+    rounds.sort_by(|one, other| (one.0 / one.1).total_cmp(&(other.0 / other.1)));
+    let (scoped, bare) = rounds[ROUNDS / 2];
+    report.ratio(&format!("scoped / bare: SQL of {what}, 100 businesses"), scoped, bare, "/s", bar);
+}
+
+async fn bare_statements(
+    url: &str,
+    tenant: &Tenant,
+    statements: &[&'static str],
+    stop: Arc<AtomicBool>,
+    count: Arc<AtomicU64>,
+) {
+    let connection = async || {
+        let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+        tokio::spawn(connection);
+        client.batch_execute(&format!("SET search_path = {}, extensions", tenant.schema)).await.unwrap();
+        let prepared = try_join_all(statements.iter().map(|sql| client.prepare(sql))).await.unwrap();
+        while !stop.load(Ordering::Relaxed) {
+            try_join_all(prepared.iter().map(|statement| client.query(statement, &[]))).await.unwrap();
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    };
+    tokio::join!(connection(), connection(), connection(), connection());
+}
+
+async fn scoped_statements(
+    url: &str,
+    tenants: &[Arc<Tenant>],
+    statements: &[&'static str],
+    stop: Arc<AtomicBool>,
+    count: Arc<AtomicU64>,
+) {
+    let settings = PoolSettings { max_connections: CONNECTIONS_PER_THREAD, ..PoolSettings::default() };
+    let database = Database::new(&url.parse().unwrap(), &settings).unwrap();
+    let next = AtomicU64::new(0);
+    let client = async || {
+        while !stop.load(Ordering::Relaxed) {
+            let turn = next.fetch_add(1, Ordering::Relaxed) as usize % tenants.len();
+            let work =
+                async |tx: &TenantTx| try_join_all(statements.iter().map(|sql| tx.query(sql, &[]))).await;
+            let rows: Result<_, DbError> = database.read(&tenants[turn].scope(), work).await;
+            rows.unwrap();
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    };
+    tokio::join!(client(), client(), client(), client());
 }
 
 async fn prepare(database: &TestDatabase, tenants: &[Arc<Tenant>]) -> Vec<Shop> {

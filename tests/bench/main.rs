@@ -1,6 +1,7 @@
 //! Benchmarks of isolation, HTTP, onboarding, migrations, backups and memory. Speeds are measured as ratios
 //! within one run. `scripts/bench` builds the binaries and starts a PostgreSQL for this program.
 
+mod against;
 mod archive;
 mod fleet;
 mod http;
@@ -17,6 +18,11 @@ use crate::report::Report;
 fn main() -> std::process::ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let mut report = Report::default();
+    let path = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/bench.json"));
+    if let Some(other) = std::env::var_os("TENANTRY_BENCH_AGAINST") {
+        runtime.block_on(against::measure_all(&mut report, std::path::Path::new(&other)));
+        return exit_code(report.finish(path));
+    }
     let database = runtime.block_on(TestDatabase::new());
     let only = std::env::var("TENANTRY_BENCH").unwrap_or_default();
     let wanted = |part: &str| only.is_empty() || only.split(',').any(|name| name == part);
@@ -45,7 +51,9 @@ fn main() -> std::process::ExitCode {
         runtime.block_on(fleet::measure_all(&mut report, &database));
     }
     drop(database);
-    let met =
-        report.finish(std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/bench.json")));
+    exit_code(report.finish(path))
+}
+
+fn exit_code(met: bool) -> std::process::ExitCode {
     if met { std::process::ExitCode::SUCCESS } else { std::process::ExitCode::FAILURE }
 }

@@ -25,7 +25,6 @@ pub fn command(database: &TestDatabase, name: &str) -> Command {
     }
     command
         .current_dir(std::env::temp_dir())
-        .env("TENANTRY_UNSCOPED", "1")
         .env("TENANTRY__DATABASE__URL", database.url())
         .env("TENANTRY__DATABASE__OWNER_URL", database.owner_url())
         .env("TENANTRY__SERVER__METRICS_LISTEN", "")
@@ -129,7 +128,7 @@ pub fn start_up(report: &mut Report, database: &TestDatabase) {
     report.below("idle server, resident memory", best.1, "MiB", Some(40.0));
 }
 
-fn is_ready(port: u16) -> bool {
+pub fn is_ready(port: u16) -> bool {
     let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
     let mut answer = String::new();
     let sent = stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");

@@ -144,6 +144,22 @@ pub fn queries(logged: &[Logged]) -> Script {
     script
 }
 
+/// The queries alone, with their values as literals.
+pub fn literal_queries(logged: &[Logged]) -> Vec<&'static str> {
+    let is_query =
+        |text: &str| !["BEGIN", "SET LOCAL", "COMMIT", "ROLLBACK"].iter().any(|word| text.starts_with(word));
+    let texts = logged.iter().map(|statement| (in_one_line(&statement.text), &statement.values));
+    let literal = |(mut text, values): (String, &Vec<Option<String>>)| -> &'static str {
+        for (index, value) in values.iter().enumerate().rev() {
+            let literal = value.as_deref().map_or("NULL".to_owned(), quoted);
+            text = text.replace(&format!("${}", index + 1), &literal);
+        }
+        // The statements of a scope live as long as the program; this one ends soon.
+        text.leak()
+    };
+    texts.filter(|(text, _)| is_query(text)).map(literal).collect()
+}
+
 /// A pgbench script: its text, and the values of its variables `:p1`, `:p2` and so on.
 #[derive(Default)]
 pub struct Script {

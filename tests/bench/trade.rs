@@ -19,7 +19,7 @@ use crate::report::Report;
 const BUSINESSES: usize = 50;
 /// The number of variants of each business. Each line of an order of `n` lines takes one of its own `VARIANTS
 /// / n` variants.
-const VARIANTS: usize = 400;
+pub const VARIANTS: usize = 400;
 const HOT: usize = 50;
 
 pub fn variant(number: usize) -> Uuid {
@@ -27,7 +27,7 @@ pub fn variant(number: usize) -> Uuid {
 }
 
 /// Adds variants whose ids can be computed, with enough stock for the whole run.
-async fn fill(admin: &Client, tenant: &Tenant) {
+pub async fn fill(admin: &Client, schema: impl std::fmt::Display) {
     let sql = format!(
         "SET search_path = {}, extensions;
          INSERT INTO products (id, name, option_names, created_at, updated_at)
@@ -37,7 +37,7 @@ async fn fill(admin: &Client, tenant: &Tenant) {
          SELECT id, id, 'T-' || name, 12.5, 4, '{{}}', now(), now() FROM products WHERE name LIKE 'Thing %';
          INSERT INTO stock_levels (variant_id, location_id, on_hand, reserved, position, average_cost, updated_at)
          SELECT v.id, l.id, 10000000000, 0, 0, 4, now() FROM variants v, locations l WHERE v.sku LIKE 'T-%'",
-        tenant.schema
+        schema
     );
     admin.batch_execute(&sql).await.unwrap();
     admin.batch_execute("RESET search_path").await.unwrap();
@@ -45,7 +45,7 @@ async fn fill(admin: &Client, tenant: &Tenant) {
 
 /// Runs wrk, which places orders of `lines` lines, in random order, at the businesses in turn. Returns the
 /// orders per second.
-fn drive_orders(
+pub fn drive_orders(
     port: u16,
     targets: &[String],
     lines: usize,
@@ -111,7 +111,7 @@ pub async fn measure_all(report: &mut Report, database: &TestDatabase, tenants: 
     let tenants = &tenants[..BUSINESSES];
     let admin = database.as_admin().await;
     for tenant in tenants {
-        fill(&admin, tenant).await;
+        fill(&admin, &tenant.schema).await;
     }
     admin.batch_execute("VACUUM ANALYZE").await.unwrap();
     let server = Server::start(database, "tenantry");

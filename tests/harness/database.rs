@@ -43,6 +43,29 @@ fn bootstrap_of(database: &str) -> Bootstrap {
     }
 }
 
+/// The URLs of a database that a program under test creates, for its logins and for the administrator.
+pub struct ServerUrls {
+    pub server: String,
+    pub owner: String,
+    pub admin: String,
+    database: String,
+}
+
+impl ServerUrls {
+    pub fn of(database: &str) -> Self {
+        Self {
+            server: url_of(SERVER_LOGIN, LOGIN_PASSWORD, database),
+            owner: url_of(OWNER_LOGIN, LOGIN_PASSWORD, database),
+            admin: admin_url(),
+            database: database.to_owned(),
+        }
+    }
+
+    pub async fn as_admin(&self) -> Client {
+        connect_admin(&self.database).await
+    }
+}
+
 /// A connection for checks and changes that the API does not offer.
 pub(crate) async fn connect(url: &str) -> Client {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();

@@ -18,7 +18,7 @@ pub mod volume;
 
 pub use app::{PASSWORD, Reply, TestApp};
 pub use business::{Business, Client, a_product};
-pub use database::TestDatabase;
+pub use database::{ServerUrls, TestDatabase};
 pub use dns::TestDns;
 pub use pooler::Pooler;
 pub use program::{Program, Ran, Serving};

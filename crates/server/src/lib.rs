@@ -1,6 +1,6 @@
 //! The HTTP server: middleware, extractors, routes, problem documents, OpenAPI.
 
-// A request's future holds those of every layer below it.
+// The future of a request contains the futures of all inner layers, so its type is deeply nested.
 #![recursion_limit = "256"]
 
 mod http;

@@ -1,4 +1,4 @@
-//! How often one client address may call one business: a token bucket for each pair.
+//! Rate limits: a token bucket for each pair of a business and a client address.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
@@ -14,7 +14,7 @@ use tenancy::TenantId;
 use crate::http::codes::Code;
 use crate::http::problem::Problem;
 
-/// The business and the client address of a bucket. The platform's host has no business.
+/// The key of a bucket: a business and a client address. Requests to the platform's host have no business.
 type Caller = (Option<TenantId>, IpAddr);
 
 type Limiter = RateLimiter<Caller, DefaultKeyedStateStore<Caller>, DefaultClock, StateInformationMiddleware>;
@@ -26,40 +26,41 @@ pub struct RateLimits {
     per_second: NonZeroU32,
 }
 
-/// What is left in a bucket, for the answer's headers.
+/// The state of a bucket, for the `ratelimit-*` headers of the answer.
 #[derive(Debug, Clone, Copy)]
 pub struct Allowance {
+    /// The number of tokens of a full bucket.
     limit: u32,
     remaining: u32,
-    /// Seconds until the bucket is full again.
+    /// The number of seconds until the bucket is full again.
     reset_s: u32,
 }
 
 impl RateLimits {
-    /// `None` when there is no limit.
+    /// `None` if a rate is zero, which means that there is no limit.
     pub fn new(per_second: u32, burst: u32) -> Option<Self> {
         let (per_second, burst) = (NonZeroU32::new(per_second)?, NonZeroU32::new(burst)?);
         let limiter = RateLimiter::keyed(Quota::per_second(per_second).allow_burst(burst)).with_middleware();
         Some(Self { limiter, burst, per_second })
     }
 
-    /// Takes a token.
+    /// Takes a token from the bucket of this business and client address.
     ///
     /// # Errors
-    /// 429 with Retry-After, and the headers' values, when there is none.
+    /// 429 with Retry-After, and the values for the headers, when the bucket is empty.
     pub fn take(&self, tenant: Option<TenantId>, address: IpAddr) -> Result<Allowance, (Problem, Allowance)> {
         match self.limiter.check_key(&(tenant, of_one_customer(address))) {
             Ok(state) => Ok(self.allowance(state.remaining_burst_capacity())),
             Err(not_until) => {
                 let wait = not_until.wait_time_from(DefaultClock::default().now());
-                let detail = "Too many requests come from your address. Wait for the time in Retry-After.";
+                let detail = "Your address sends too many requests. Wait for the time in Retry-After.";
                 let problem = Problem::new(Code::RateLimited, detail);
                 Err((problem.retry_after(whole_seconds(wait)), self.allowance(0)))
             }
         }
     }
 
-    /// Forgets buckets that are full again.
+    /// Deletes the buckets that are full again.
     pub fn tidy(&self) {
         self.limiter.retain_recent();
         self.limiter.shrink_to_fit();
@@ -73,7 +74,7 @@ impl RateLimits {
 }
 
 impl Allowance {
-    /// Adds the headers that state what is left.
+    /// Adds the `ratelimit-*` headers.
     pub fn add_headers(self, headers: &mut HeaderMap) {
         for (name, value) in [
             ("ratelimit-limit", self.limit),
@@ -85,7 +86,8 @@ impl Allowance {
     }
 }
 
-/// An IPv6 customer has a whole network of addresses.
+/// The address by which a customer is counted. An IPv6 customer controls a whole /64 network, so only the
+/// network counts.
 fn of_one_customer(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {

@@ -1,4 +1,4 @@
-//! The server, put together and run.
+//! Puts the server together, starts it and stops it.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -27,22 +27,22 @@ use crate::openapi::document as openapi;
 use crate::routes;
 use settings::SettingsError;
 
-/// The server could not be started; the text says what to do.
+/// The server could not be started. The text says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error(transparent)]
     Settings(#[from] SettingsError),
-    #[error("cannot listen on {address} ({key}): {cause}. Stop what uses it, or set another {key}")]
+    #[error("cannot listen on {address} ({key}): {cause}; stop the program that uses it, or change {key}")]
     Listen { key: &'static str, address: SocketAddr, cause: io::Error },
-    #[error("the API document cannot be written")]
+    #[error("the OpenAPI document cannot be written as JSON")]
     Document(#[from] serde_json::Error),
-    #[error("the server cannot run")]
+    #[error("the server cannot be started")]
     Run(#[from] io::Error),
 }
 
-/// A server that answers.
+/// A server that accepts requests.
 pub struct Running {
-    /// Where the API listens; the port is known even when 0 was asked for.
+    /// The address of the API listener. It holds the real port, even if the settings ask for port 0.
     pub address: SocketAddr,
     pub metrics_address: Option<SocketAddr>,
     state: web::Data<State>,
@@ -59,7 +59,7 @@ impl Drop for Running {
 }
 
 impl Running {
-    /// Stops taking requests, waits for those at work as long as the settings say, and ends.
+    /// Accepts no more requests, waits for running requests up to `server.shutdown_timeout_s`, and ends.
     ///
     /// # Errors
     /// [`io::Error`] when a listener failed.
@@ -74,7 +74,7 @@ impl Running {
         self.wait().await
     }
 
-    /// Waits until the server ends by itself, which it does only when something is broken.
+    /// Waits until the server ends by itself. It ends by itself only after a failure.
     ///
     /// # Errors
     /// [`io::Error`] when a listener failed.
@@ -85,7 +85,7 @@ impl Running {
         Ok(())
     }
 
-    /// Whether the server is still there.
+    /// Whether all listeners are still running.
     pub fn is_running(&self) -> bool {
         self.tasks.iter().all(|task| !task.is_finished())
     }
@@ -95,7 +95,7 @@ impl Running {
     }
 }
 
-/// Starts a server. It listens when this returns.
+/// Starts a server. The server accepts requests when this function returns.
 ///
 /// # Errors
 /// [`StartError`].
@@ -132,7 +132,8 @@ pub fn start(state: State) -> Result<Running, StartError> {
             .configure(docs::configure)
             .default_service(web::to(no_route))
     })
-    // The framework's answer to a slow client has no document; a slow body meets our own limit first.
+    // The framework answers a slow client without a problem document. Its limit is one second longer, so a
+    // slow body reaches our own limit first.
     .client_request_timeout(client_timeout + Duration::from_secs(1))
     .client_disconnect_timeout(client_timeout)
     .shutdown_timeout(shutdown_timeout)
@@ -188,7 +189,7 @@ pub fn start(state: State) -> Result<Running, StartError> {
     })
 }
 
-/// The thread that runs background jobs, apart from the ones that answer requests.
+/// The thread that runs background jobs, separate from the threads that answer requests.
 struct Background {
     stop: watch::Sender<bool>,
     thread: Option<std::thread::JoinHandle<()>>,
@@ -222,7 +223,7 @@ fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartEr
     TcpListener::bind(address).map_err(|cause| StartError::Listen { key, address, cause })
 }
 
-/// Origins that the settings name may call the API with a bearer token; no cookies cross.
+/// Allows the origins in the settings to call the API with a bearer token. Browsers send no cookies.
 fn cors(origins: &[String]) -> Cors {
     let cors = Cors::default()
         .allowed_methods(["GET", "POST", "PUT", "PATCH", "DELETE"])
@@ -244,7 +245,8 @@ fn cors(origins: &[String]) -> Cors {
             "ratelimit-remaining",
             "ratelimit-reset",
         ])
-        // A request of another origin is answered without a word on CORS, and browsers keep the answer from the page.
+        // A request from another origin gets an answer without CORS headers. The browser then hides the
+        // answer from the page.
         .block_on_origin_mismatch(false)
         .max_age(600);
     origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin))
@@ -264,9 +266,9 @@ struct TlsAsk {
     domain: String,
 }
 
-/// Whether a certificate may be had for this host: 200 when somebody answers there, 404 when not. What Caddy's on-demand TLS
-/// asks (`on_demand_tls { ask http://127.0.0.1:9090/tls-ask }`), so that strangers cannot make it fetch certificates for
-/// hosts of theirs.
+/// Answers 200 if a certificate may be issued for this host, and 404 if not. Caddy's on-demand TLS asks here
+/// (`on_demand_tls { ask http://127.0.0.1:9090/tls-ask }`), so that strangers cannot make Caddy fetch
+/// certificates for their own hosts.
 async fn tls_ask(state: web::Data<State>, asked: web::Query<TlsAsk>) -> HttpResponse {
     let Ok(host) = HostName::parse(&asked.domain) else { return HttpResponse::BadRequest().finish() };
     if state.resolver.base().is_of_the_platform(&host) {
@@ -282,7 +284,7 @@ async fn tls_ask(state: web::Data<State>, asked: web::Query<TlsAsk>) -> HttpResp
     }
 }
 
-/// Which methods each path knows, to tell 405 from 404.
+/// The methods of each path, to distinguish 405 from 404.
 struct Methods(Vec<(ResourceDef, Vec<&'static str>)>);
 
 impl Methods {
@@ -304,8 +306,8 @@ async fn no_route(request: HttpRequest, methods: web::Data<Methods>) -> Result<H
         .collect::<Vec<_>>()
         .join(", ");
     if known.is_empty() {
-        let detail = "There is no such address. /docs lists all addresses.";
+        let detail = "The API has no such path. /docs lists all paths.";
         return Err(Problem::new(Code::RouteNotFound, detail));
     }
-    Err(Problem::new(Code::MethodNotAllowed, format!("This address supports {known}.")).allow(&known))
+    Err(Problem::new(Code::MethodNotAllowed, format!("This path supports only {known}.")).allow(&known))
 }

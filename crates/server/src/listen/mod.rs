@@ -1,3 +1,3 @@
-//! The server put together: listeners, middleware in their order, background work, and the orderly stop.
+//! Starts and stops the server: its listeners, its middleware in their order, and its background work.
 
 pub mod app;

@@ -1,4 +1,4 @@
-//! What happens around every handler.
+//! Middleware: the layers around every handler.
 
 pub mod request;
 pub mod tenant;

@@ -1,4 +1,5 @@
-//! The outermost layer: request id and trace, one span and one log line, deadline, panics, problem documents, headers.
+//! The outermost layer: request id and trace, one span and one log line, deadline, panics, problem documents,
+//! headers.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -23,7 +24,8 @@ use crate::http::state::State;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
-/// Sent with every answer. The API answers data, not pages; `/docs` brings a policy of its own.
+/// The headers of every answer. The API returns data, not pages. `/docs` sets its own content security
+/// policy.
 const SECURITY_HEADERS: [(&str, &str); 6] = [
     ("x-content-type-options", "nosniff"),
     ("x-frame-options", "DENY"),
@@ -33,7 +35,7 @@ const SECURITY_HEADERS: [(&str, &str); 6] = [
     ("cache-control", "no-store"),
 ];
 
-/// The span of the request that is being answered, for whoever learns something about it.
+/// The span of the running request. Inner layers record fields in it.
 #[derive(Clone)]
 pub struct RequestSpan(tracing::Span);
 
@@ -43,10 +45,10 @@ impl RequestSpan {
     }
 }
 
-/// Wraps everything; see the module.
+/// Wraps all other layers; see the module.
 ///
 /// # Errors
-/// None of its own: an error of the inner layers becomes a problem document here.
+/// No error of its own: an error of an inner layer becomes a problem document here.
 pub async fn layer(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -55,7 +57,7 @@ pub async fn layer(
     let request_id = request_id(request.headers());
     let traceparent = traceparent(request.headers());
     let method = request.method().clone();
-    // Answered as GET; the framework leaves the body out, for it read HEAD before us.
+    // HEAD is answered as GET. The framework has already read the method, so it leaves the body out.
     if method == Method::HEAD {
         request.head_mut().method = Method::GET;
     }
@@ -79,13 +81,13 @@ pub async fn layer(
         Ok(Ok(answer)) => answer.map(ServiceResponse::map_into_boxed_body),
         Ok(Err(panic)) => Err(Problem::internal(panic_text(panic.as_ref())).into()),
         Err(_) => {
-            let detail = "The request took too long and was cancelled.";
+            let detail = "The request took too long, so the server cancelled it. Repeat the request.";
             Err(Problem::unavailable(Code::DeadlineExceeded, detail, 1).into())
         }
     };
 
     let _entered = span.enter();
-    // Where a layer gave up, the request is gone with it, and the answer has to travel inside an error.
+    // After an error of a layer the request no longer exists, so the answer must be returned inside an error.
     let (request, response) = match answer {
         Ok(answer) => {
             let (request, response) = answer.into_parts();
@@ -105,11 +107,11 @@ pub async fn layer(
     tell(&span, method.as_str(), &route, &path, status, duration);
     match request {
         Some(request) => Ok(ServiceResponse::new(request, response)),
-        None => Err(InternalError::from_response("the request was given up", response).into()),
+        None => Err(InternalError::from_response("the request was abandoned", response).into()),
     }
 }
 
-/// Replaces the body of an error answer by its problem document; what other layers put into the head stays.
+/// Replaces the body of an error answer with its problem document. Keeps the headers that other layers set.
 fn with_document(response: HttpResponse, path: &str, request_id: &str) -> HttpResponse {
     let general;
     let problem = match response.error().and_then(|error| error.as_error::<Problem>()) {
@@ -119,11 +121,12 @@ fn with_document(response: HttpResponse, path: &str, request_id: &str) -> HttpRe
             &general
         }
     };
-    // Logged once, here. A 5xx that says "try again" is the system coping; the others ask for a person.
+    // An error is logged once, here. A 500 needs a person. Every other 5xx is temporary, so it is only a
+    // warning.
     if problem.status().as_u16() == 500 {
         tracing::error!(error = %problem.chain(), "request failed");
     } else if problem.status().is_server_error() {
-        tracing::warn!(error = %problem.chain(), "request refused for now");
+        tracing::warn!(error = %problem.chain(), "request refused temporarily");
     }
     let mut document = problem.respond(path, request_id);
     let own: Vec<HeaderName> = document.headers().keys().cloned().collect();
@@ -133,13 +136,13 @@ fn with_document(response: HttpResponse, path: &str, request_id: &str) -> HttpRe
     document
 }
 
-/// One line in the log, and the fields of the span.
+/// Writes the log line of the request and the fields of its span.
 fn tell(span: &tracing::Span, method: &str, route: &str, path: &str, status: u16, duration: Duration) {
     let duration_ms = duration.as_micros() as f64 / 1000.0;
     span.record("http.route", route);
     span.record("http.status_code", status);
     span.record("duration_ms", duration_ms);
-    // Probes come every few seconds and tell nothing while they succeed.
+    // Probes come every few seconds. A successful probe is worth no log line above debug.
     if status < 400 && matches!(path, "/livez" | "/readyz") {
         tracing::debug!("{method} {path} {status}");
     } else {
@@ -162,7 +165,7 @@ fn add_headers(headers: &mut HeaderMap, request_id: &str, traceparent: Option<&H
     }
 }
 
-/// The client's id when it is harmless in logs and headers, else a new one.
+/// The client's request id if it is safe in logs and headers; otherwise a new id.
 fn request_id(headers: &HeaderMap) -> String {
     let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok());
     let harmless = |id: &&str| {
@@ -172,7 +175,7 @@ fn request_id(headers: &HeaderMap) -> String {
     given.filter(harmless).map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
 }
 
-/// A well-formed W3C trace context, version 00.
+/// The trace context of the client if it is well-formed (W3C Trace Context, version 00).
 fn traceparent(headers: &HeaderMap) -> Option<HeaderValue> {
     let value = headers.get(TRACEPARENT)?;
     let parts: Vec<&str> = value.to_str().ok()?.split('-').collect();

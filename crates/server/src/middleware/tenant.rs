@@ -1,4 +1,4 @@
-//! Host and path -> business, before any route is looked for.
+//! Finds the business of a request by its host and its path, before the router runs.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -21,10 +21,11 @@ use crate::http::state::State;
 
 use crate::middleware::request::RequestSpan;
 
-/// Resolves the host, or answers for it: 400 malformed, 404 unknown, 403 suspended, 410 archived, 503 in maintenance.
+/// Finds the owner of the host, or refuses the request: 400 malformed host, 403 suspended business, 404
+/// unknown host, 410 archived business, 429 too many requests, 503 business in maintenance.
 ///
 /// # Errors
-/// None of its own: a refusal is an answer, so that the layers around it can add to it.
+/// No error of its own: a refusal is an answer, so that outer layers can add headers to it.
 pub async fn layer(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -56,7 +57,8 @@ pub async fn layer(
     if let Some(allowance) = allowance {
         allowance.add_headers(answer.headers_mut());
     }
-    // Handlers know nothing of the path that only named the business; who follows their addresses needs it again.
+    // A handler does not see the part of the path that names the business. A client that follows the Location
+    // header needs that part.
     let location = answer.headers().get(LOCATION).and_then(|value| value.to_str().ok());
     let location = location
         .filter(|location| location.starts_with("/api/"))
@@ -67,11 +69,11 @@ pub async fn layer(
     Ok(answer)
 }
 
-/// Where a request is answered.
+/// The place where a request is answered.
 enum Routing {
-    /// Here; `prefix` is the part of the path that only named the business, which the request has no longer.
+    /// Here. `prefix` is the part of the path that named the business. It has been removed from the request.
     Here { prefix: String },
-    /// At this address, for the business was renamed, or wants all to come by its primary host.
+    /// At this address, because the business was renamed, or because it redirects to its primary domain.
     Redirect(String),
 }
 
@@ -109,7 +111,8 @@ async fn resolve(request: &mut ServiceRequest) -> Result<Routing, Problem> {
     }
 }
 
-/// Takes a token from the bucket of this client at this business; what is served on any host takes none.
+/// Takes a token from the bucket of this business and client address. A path that every host serves needs no
+/// token.
 fn check_rate(request: &ServiceRequest) -> Result<Option<Allowance>, (Problem, Allowance)> {
     let Some(state) = request.app_data::<web::Data<State>>() else { return Ok(None) };
     let Some(limits) = &state.rate_limits else { return Ok(None) };
@@ -124,8 +127,8 @@ fn check_rate(request: &ServiceRequest) -> Result<Option<Allowance>, (Problem, A
     limits.take(tenant, address).map(Some)
 }
 
-/// The address that the request came from: the peer, or, where that is a trusted proxy, the last address in
-/// X-Forwarded-For that is none.
+/// The client's address: the peer, or, if the peer is a trusted proxy, the last address in X-Forwarded-For
+/// that is not a trusted proxy.
 fn client_address(request: &ServiceRequest, trusted: &[IpNet]) -> Option<IpAddr> {
     let peer = request.peer_addr()?.ip();
     if !is_trusted(peer, trusted) {
@@ -133,7 +136,8 @@ fn client_address(request: &ServiceRequest, trusted: &[IpNet]) -> Option<IpAddr>
     }
     let headers: Vec<&str> =
         request.headers().get_all("x-forwarded-for").filter_map(|value| value.to_str().ok()).collect();
-    // From the right, for each proxy adds whom it heard; what stands left of an unreadable one anybody may have written.
+    // Read from the right, because each proxy appends the address from which it got the request. An
+    // unreadable entry ends the search: a client may have forged everything to the left of it.
     let named = headers.iter().rev().flat_map(|value| value.rsplit(',')).map_while(forwarded_address);
     let mut last = peer;
     for address in named {
@@ -145,7 +149,7 @@ fn client_address(request: &ServiceRequest, trusted: &[IpNet]) -> Option<IpAddr>
     Some(last)
 }
 
-/// An address as proxies write it, some of them with the port.
+/// Reads an address of X-Forwarded-For. Some proxies append the port.
 fn forwarded_address(text: &str) -> Option<IpAddr> {
     let text = text.trim();
     let bare = text.trim_start_matches('[').trim_end_matches(']');
@@ -157,15 +161,15 @@ fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
     trusted.iter().any(|network| network.contains(&address))
 }
 
-/// How the request found its business.
+/// The business of the request, and the address by which it was found.
 #[derive(Clone)]
 struct FoundTenant {
     address: Address,
     tenant: Arc<Tenant>,
 }
 
-/// What to answer instead of a failure, when the business was closed, moved or dropped while the request was under way:
-/// then it failed because its role may not enter that schema any more.
+/// The answer to a request that failed because its business was closed, moved or dropped while the request
+/// was running. Such a request fails because its role may no longer use the schema.
 async fn changed_meanwhile(answer: &ServiceResponse<BoxBody>, before: &FoundTenant) -> Option<Problem> {
     let state = answer.request().app_data::<web::Data<State>>()?;
     state.resolver.forget(&before.address).await;
@@ -173,14 +177,15 @@ async fn changed_meanwhile(answer: &ServiceResponse<BoxBody>, before: &FoundTena
     let is_same = now.as_ref().is_some_and(|now| {
         (now.id, now.number, now.status) == (before.tenant.id, before.tenant.number, before.tenant.status)
     });
-    let detail = "This business is being changed at this moment. Repeat the request.";
+    let detail = "The business was changed while the request was running. Repeat the request.";
     (!is_same).then(|| Problem::unavailable(Code::BusinessChanged, detail, 1))
 }
 
-/// The address to go to instead, without the rest of the path: of a renamed business, or of its primary host.
+/// The address to redirect to, without the rest of the path: the new address of a renamed business, or its
+/// primary domain. `None` if the request needs no redirect.
 fn moved_to(state: &State, tenant: &Tenant, asked: &Address, prefix: usize) -> Option<String> {
     let was_renamed = matches!(asked, Address::Slug(slug) if *slug != tenant.slug);
-    // Who names the business in the path has no host of its own to go to.
+    // A request that names the business in the path stays on the shared host.
     if prefix > 0 {
         return was_renamed.then(|| format!("{}/{}", state.settings.app_address(), tenant.slug));
     }
@@ -192,7 +197,7 @@ fn moved_to(state: &State, tenant: &Tenant, asked: &Address, prefix: usize) -> O
     }
 }
 
-/// Answered on any host, known or not.
+/// Whether every host serves this path, even an unknown host.
 fn is_served_everywhere(path: &str) -> bool {
     matches!(path, "/" | "/livez" | "/readyz" | "/openapi.json" | "/docs")
         || path.starts_with("/docs/")
@@ -200,29 +205,28 @@ fn is_served_everywhere(path: &str) -> bool {
 }
 
 fn unknown_host() -> Problem {
-    let detail = "No business has this address. The address of a business is its slug before the domain of the platform, \
-                  such as acme.example.com.";
+    let detail = "No business has this host. Use the address of the business, such as acme.example.com.";
     Problem::new(Code::UnknownHost, detail)
 }
 
-/// The Host header and nothing else, unless a trusted proxy says which host it was asked for; and no absolute URI that says
-/// otherwise.
+/// The host of the request: the Host header, or X-Forwarded-Host if a trusted proxy sent it. An absolute URI
+/// must name the same host.
 fn requested_host(request: &ServiceRequest, trusted: &[IpNet]) -> Result<HostName, Problem> {
     let malformed = |detail: &str| Problem::new(Code::InvalidHost, detail);
     let forwarded = request.headers().contains_key("x-forwarded-host")
         && request.peer_addr().is_some_and(|peer| is_trusted(peer.ip(), trusted));
     let header = if forwarded { HeaderName::from_static("x-forwarded-host") } else { HOST };
     let mut values = request.headers().get_all(header);
-    let value = values.next().ok_or_else(|| malformed("The request names no host."))?;
+    let value = values.next().ok_or_else(|| malformed("The request has no Host header."))?;
     if values.next().is_some() {
-        return Err(malformed("The request names more than one host."));
+        return Err(malformed("The request has more than one Host header."));
     }
     let text = value.to_str().map_err(|_| malformed("The Host header is not a valid host name."))?;
     let host = HostName::parse(text).map_err(|_| malformed("The Host header is not a valid host name."))?;
     if let Some(authority) = request.uri().authority().filter(|_| !forwarded) {
         // Compared as host names: case and port do not choose a business.
         if HostName::parse(authority.as_str()).ok().as_ref() != Some(&host) {
-            return Err(malformed("The request's URI and its Host header name different hosts."));
+            return Err(malformed("The URI and the Host header name different hosts."));
         }
     }
     Ok(host)
@@ -231,23 +235,25 @@ fn requested_host(request: &ServiceRequest, trusted: &[IpNet]) -> Result<HostNam
 fn check_open(tenant: &Tenant, state: &State) -> Result<(), Problem> {
     match tenant.status {
         TenantStatus::Active if state.served.includes(tenant) => Ok(()),
-        // Only this business waits, for its migration or for a server of another release. The others go on.
+        // Only this business must wait, for its migration or for a server of another release. Other
+        // businesses are served.
         TenantStatus::Active => {
-            let detail = "This business is being upgraded. Repeat the request soon.";
+            let detail = "This business is being upgraded. Repeat the request after the time in Retry-After.";
             Err(Problem::unavailable(Code::BusinessBeingUpgraded, detail, 10))
         }
         TenantStatus::Suspended => {
-            Err(Problem::new(Code::BusinessSuspended, "This business is suspended. Ask its owner."))
+            let detail = "This business is suspended. The operator of the platform can resume it.";
+            Err(Problem::new(Code::BusinessSuspended, detail))
         }
-        TenantStatus::Archived => Err(Problem::new(Code::BusinessArchived, "This business has been closed.")),
+        TenantStatus::Archived => Err(Problem::new(Code::BusinessArchived, "This business is closed.")),
         TenantStatus::Migrating | TenantStatus::Restoring => {
-            let detail = "This business is in maintenance. Repeat the request soon.";
+            let detail = "This business is in maintenance. Repeat the request after the time in Retry-After.";
             Err(Problem::unavailable(Code::BusinessInMaintenance, detail, 10))
         }
     }
 }
 
-/// Takes the part of the path that only named the business off, so that routes are the same on both forms of address.
+/// Removes the part of the path that names the business, so that both forms of address have the same routes.
 fn strip_prefix(request: &mut ServiceRequest, prefix: usize) -> Result<String, Problem> {
     if prefix == 0 {
         return Ok(String::new());

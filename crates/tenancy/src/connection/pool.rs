@@ -271,14 +271,7 @@ impl Pool {
     pub(crate) fn new(url: &DatabaseUrl, settings: &PoolSettings) -> Result<Self, TlsError> {
         let milliseconds = |duration: Duration| duration.as_millis().to_string();
         // The search_path is empty, so that a query outside a scope finds no table.
-        let mut search_path = String::new();
-        if cfg!(feature = "unscoped") {
-            assert!(
-                std::env::var_os("TENANTRY_UNSCOPED").is_some(),
-                "this build serves one business's rows to everybody; use it only in scripts/bench"
-            );
-            search_path.push_str("business_1,extensions");
-        }
+        let search_path = String::new();
         let connector = Connector::new(
             url,
             &[

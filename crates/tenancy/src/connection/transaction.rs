@@ -296,12 +296,6 @@ impl Transaction {
         connection: &Loan,
         statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, tokio_postgres::Error> {
-        if cfg!(feature = "unscoped") && self.opening.is_empty() {
-            if connection.take_unfinished() {
-                connection.client().batch_execute("ROLLBACK").await?;
-            }
-            return statement.await;
-        }
         if self.opened.swap(true, Ordering::Relaxed) {
             return statement.await;
         }

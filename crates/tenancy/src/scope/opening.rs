@@ -61,9 +61,6 @@ impl Openings {
     }
 
     pub(crate) fn of(&self, mode: Mode) -> Arc<str> {
-        if cfg!(feature = "unscoped") && mode != Mode::Write {
-            return Arc::default();
-        }
         match mode {
             Mode::Read => self.read.clone(),
             Mode::Snapshot => self.snapshot.clone(),

@@ -115,9 +115,7 @@ pub(crate) trait ScopedTx: Deref<Target = Transaction> + Sized {
 impl ScopedTx for TenantTx {
     type Scope = TenantScope;
     fn schema_key(scope: &TenantScope) -> SchemaKey {
-        // In a build with the feature `unscoped`, all businesses read the same tables with the same
-        // statements.
-        if cfg!(feature = "unscoped") { SchemaKey::Shared } else { SchemaKey::Business(scope.0.number) }
+        SchemaKey::Business(scope.0.number)
     }
     fn limit(scope: &TenantScope) -> Option<usize> {
         scope.0.limits.max_transactions

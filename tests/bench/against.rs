@@ -1,0 +1,171 @@
+//! This revision against another one, in one run. Each revision has its own database, which its own binary made,
+//! and its own server. Rounds of both alternate, and the report shows the median of the rounds' ratios.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use harness::ServerUrls;
+use identity::SigningKey;
+use serde_json::{Value, json};
+
+use crate::http::{WARM_UP_SECONDS, drive, median};
+use crate::process::{binary, is_ready};
+use crate::report::Report;
+use crate::trade::{self, VARIANTS, drive_orders};
+
+const SHOPS: usize = 20;
+const CONNECTIONS: usize = 8;
+const ROUNDS: usize = 10;
+const SECONDS: usize = 3;
+const LINES: usize = 3;
+const PASSWORD: &str = "correct horse battery";
+/// No median ratio may be below this one.
+const LIMIT: f64 = 0.95;
+
+/// A revision with its database and its server. The server is killed when it is dropped.
+struct Revision {
+    binary: PathBuf,
+    urls: ServerUrls,
+    key_file: PathBuf,
+    port: u16,
+    server: Option<Child>,
+}
+
+impl Revision {
+    async fn start(name: &str, binary: PathBuf) -> Self {
+        let database = format!("bench_{name}_{}", std::process::id());
+        let key_file = std::env::temp_dir().join(format!("{database}.pem"));
+        std::fs::write(&key_file, SigningKey::generate_pem()).unwrap();
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut revision = Self { binary, urls: ServerUrls::of(&database), key_file, port, server: None };
+        revision.run(&["db", "init", "--admin-url", &revision.urls.admin], "");
+        for n in 0..SHOPS {
+            let slug = format!("shop{n}");
+            let owner = ["--owner-email", "owner@shops.test", "--owner-password-stdin"];
+            let password = if n == 0 { PASSWORD } else { "" };
+            let arguments: Vec<&str> = ["tenant", "create", &slug, "--name", "Shop"]
+                .into_iter()
+                .chain(owner.into_iter().take(if n == 0 { 3 } else { 2 }))
+                .collect();
+            revision.run(&arguments, password);
+        }
+        revision.fill().await;
+        revision.server = Some(
+            revision
+                .command(&["serve"])
+                .env("TENANTRY__SERVER__LISTEN", format!("127.0.0.1:{port}"))
+                .spawn()
+                .unwrap(),
+        );
+        let started = Instant::now();
+        while !is_ready(port) {
+            assert!(
+                started.elapsed() < Duration::from_secs(30),
+                "the server of {name} does not become ready"
+            );
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        revision
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.binary);
+        for (variable, _) in std::env::vars().filter(|(variable, _)| variable.starts_with("TENANTRY__")) {
+            command.env_remove(variable);
+        }
+        command
+            .args(arguments)
+            .current_dir(std::env::temp_dir())
+            .env("TENANTRY__DATABASE__URL", &self.urls.server)
+            .env("TENANTRY__DATABASE__OWNER_URL", &self.urls.owner)
+            .env("TENANTRY__SERVER__METRICS_LISTEN", "")
+            .env("TENANTRY__SERVER__REQUESTS_PER_SECOND", "0")
+            .env("TENANTRY__SERVER__PUBLIC_SCHEME", "http")
+            .env("TENANTRY__IDENTITY__ISSUER", "http://bench")
+            .env("TENANTRY__IDENTITY__SIGNING_KEY_FILE", &self.key_file)
+            .env("TENANTRY__IDENTITY__PASSWORD_KEY", "a password key of the benchmark, long")
+            .env("TENANTRY__IDENTITY__BCRYPT_COST", "4")
+            .env("TENANTRY__IDENTITY__ACCESS_TOKEN_TTL_S", "3600")
+            .env("TENANTRY__LOG__FILTER", "error")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null());
+        command
+    }
+
+    fn run(&self, arguments: &[&str], input: &str) {
+        let mut child = self.command(arguments).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        assert!(child.wait().unwrap().success(), "{} {arguments:?} failed", self.binary.display());
+    }
+
+    /// Gives each business the same variants, so that one script of orders serves all of them.
+    async fn fill(&self) {
+        let admin = self.urls.as_admin().await;
+        let schemas = admin
+            .query("SELECT nspname::text FROM pg_namespace WHERE nspname ~ '^business_[0-9]+$'", &[])
+            .await
+            .unwrap();
+        for row in &schemas {
+            trade::fill(&admin, row.get::<_, String>(0)).await;
+        }
+        admin.batch_execute("RESET search_path; VACUUM ANALYZE").await.unwrap();
+    }
+
+    /// One line for each business: its host, a token, and the id of one of its variants.
+    async fn targets(&self) -> Vec<String> {
+        let client = reqwest::Client::new();
+        let mut lines = Vec::new();
+        for n in 0..SHOPS {
+            let host = format!("shop{n}.localhost");
+            let body = json!({"email": "owner@shops.test", "password": PASSWORD});
+            let url = format!("http://127.0.0.1:{}/api/v1/auth/login", self.port);
+            let answer = client.post(url).header("host", &host).json(&body).send().await.unwrap();
+            let answer: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+            let token = answer["accessToken"].as_str().unwrap();
+            lines.push(format!("{host} {token} {}", trade::variant(1)));
+        }
+        lines
+    }
+}
+
+impl Drop for Revision {
+    fn drop(&mut self) {
+        if let Some(server) = &mut self.server {
+            let _ = (server.kill(), server.wait());
+        }
+    }
+}
+
+/// Compares this revision with the binary `other` of another revision.
+pub async fn measure_all(report: &mut Report, other: &Path) {
+    let this = Revision::start("this", binary("tenantry")).await;
+    let that = Revision::start("other", other.to_owned()).await;
+    let targets = [this.targets().await, that.targets().await];
+    for (what, path) in [
+        ("product list of 50 with variants and stock", "/api/v1/products"),
+        ("one variant", "/api/v1/variants/VARIANT"),
+        ("dashboard", "/api/v1/dashboard"),
+    ] {
+        compare(report, what, [&this, &that], &targets, |port, targets, seconds| {
+            drive(port, targets, path, CONNECTIONS, seconds).0
+        });
+    }
+    compare(report, "orders of 3 lines", [&this, &that], &targets, |port, targets, seconds| {
+        drive_orders(port, targets, LINES, VARIANTS, CONNECTIONS, seconds)
+    });
+}
+
+fn compare(
+    report: &mut Report,
+    what: &str,
+    [this, that]: [&Revision; 2],
+    targets: &[Vec<String>; 2],
+    drive: impl Fn(u16, &[String], usize) -> f64,
+) {
+    let each = |seconds| (drive(this.port, &targets[0], seconds), drive(that.port, &targets[1], seconds));
+    each(WARM_UP_SECONDS);
+    let (one, other) = median((0..ROUNDS).map(|_| each(SECONDS)).collect());
+    report.ratio(&format!("{what}: this revision / the other"), one, other, "/s", Some(LIMIT));
+}
