@@ -3,6 +3,7 @@
 
 pub mod goods_receipt;
 pub mod purchase_order;
+mod purchase_order_line;
 pub mod purchase_order_list;
 pub mod reorder;
 pub mod supplier;

@@ -1,4 +1,4 @@
-//! JSON bodies: each is read once, and every refusal names the field and the reason.
+//! JSON bodies. Each body is read once. Every refusal names the field and the reason.
 
 use actix_web::http::header::{self, HeaderMap};
 use inventory::pricing::DiscountError;
@@ -10,7 +10,7 @@ use values::{SignError, TimeZoneError};
 use crate::http::codes::Code;
 use crate::http::problem::Problem;
 
-/// `application/json`, or a type that ends in `+json` such as `application/merge-patch+json`.
+/// Accepts `application/json`, and types that end in `+json`, such as `application/merge-patch+json`.
 pub fn check_content_type(headers: &HeaderMap) -> Result<(), Problem> {
     let text = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -24,10 +24,10 @@ pub fn check_content_type(headers: &HeaderMap) -> Result<(), Problem> {
 /// Reads a body as `T`.
 ///
 /// # Errors
-/// 400 when the body is not JSON or a value has the wrong type; 422 when a field is unknown, missing or breaks its rule.
-/// serde_json limits the depth to 128.
+/// 400 when the body is not JSON or a value has the wrong type; 422 when a field is unknown, missing or
+/// breaks its rule. serde_json limits the depth to 128.
 pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    // serde reads an array into a struct as well, field by field, which no client means.
+    // serde also reads an array into a struct, field by field. No client means that.
     if bytes.iter().find(|byte| !byte.is_ascii_whitespace()).is_some_and(|first| *first == b'[') {
         return Err(Problem::new(Code::InvalidType, "The body must be a JSON object, not an array."));
     }
@@ -42,19 +42,20 @@ fn not_json(error: &serde_json::Error) -> Problem {
     Problem::new(Code::MalformedJson, format!("The body is not valid JSON: {error}."))
 }
 
-/// serde distinguishes its refusals only by the beginnings of their texts, which `serde::de::Error` fixes.
+/// serde gives its errors no kind. Only the beginning of the text, which `serde::de::Error` fixes,
+/// distinguishes them.
 fn refusal(error: &serde_json::Error, path: &Path) -> Problem {
     if error.classify() != Category::Data {
         return not_json(error);
     }
     let full = error.to_string();
-    // "... at line 1 column 7" means nothing to a client that sent one line.
+    // "... at line 1 column 7" does not help a client that sent one line.
     let text = full.rsplit_once(" at line ").map_or(full.as_str(), |(text, _)| text);
     let quoted = || text.split('`').nth(1).unwrap_or_default().to_owned();
     let pointer = pointer(path);
     if text.starts_with("unknown field") {
         let field = quoted();
-        // The path may or may not end in the field already.
+        // The path may already end in the field.
         let parent = pointer.strip_suffix(&format!("/{field}")).unwrap_or(&pointer);
         Problem::invalid(format!("{parent}/{field}"), Code::UnknownField, text)
     } else if text.starts_with("missing field") {
@@ -70,7 +71,7 @@ fn refusal(error: &serde_json::Error, path: &Path) -> Problem {
     }
 }
 
-/// The code of the rule that a value breaks. serde carries nothing but the text of the value type's error.
+/// The code of the rule that a value breaks. serde passes on only the text of the error.
 fn broken_rule(text: &str) -> Code {
     let is = |error: &dyn std::fmt::Display| error.to_string() == text;
     if is(&SignError::NotPositive) {
@@ -102,17 +103,17 @@ fn pointer(path: &Path) -> String {
     pointer
 }
 
-/// For merge patches: a field that cannot be removed. It refuses null, which `Option` alone would ignore.
+/// Reads a field of a merge patch that cannot be removed. Refuses null, which `Option` alone would ignore.
 ///
 /// # Errors
-/// Those of `T`, to which null is not a value.
+/// Those of `T`. null is not a value of `T`.
 pub fn required<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 
-/// For merge patches: a field that is absent stays `None`, one that is null becomes `Some(None)`.
+/// Reads a field of a merge patch that can be removed. An absent field is `None`, and null is `Some(None)`.
 ///
 /// # Errors
 /// Those of `T`.

@@ -1,5 +1,5 @@
-//! Entity tags: the version of the row, and behind a point whatever else is shown but not edited, such as the position
-//! of the stock ledger or whether an order is overdue.
+//! Entity tags. A tag is the version of the row. After a point follows a number for values that are shown but
+//! not edited, such as the position of the stock ledger, or whether a purchase order is overdue.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::http::codes::Code;
 use crate::http::problem::Problem;
 
-/// A resource's tag: `"3"`, or `"3.17"` where more is shown than the row.
+/// The tag of a resource: `"3"`, or `"3.17"` if the resource shows more than its row.
 #[derive(Debug, Clone, Copy)]
 pub struct Tag {
     pub version: i32,
@@ -41,8 +41,8 @@ impl fmt::Display for Tag {
     }
 }
 
-/// The version that If-Match requires; `None` without the header or with `*`. A change of the part behind the point does
-/// not prevent an edit.
+/// The version in the If-Match header; `None` without the header or with `*`. The number after the point is
+/// ignored, so a change of stock does not prevent an edit.
 ///
 /// # Errors
 /// 400 for anything but `*` or one tag of this API.
@@ -83,7 +83,7 @@ pub fn respond(request: &HttpRequest, tag: Tag, view: &impl Serialize) -> HttpRe
     };
     let status = if is_known { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
     let mut response = HttpResponse::build(status);
-    // A cache may keep the response if it asks each time.
+    // A cache may store the response, but must ask the server each time.
     response.insert_header(header::ETag(tag)).insert_header((header::CACHE_CONTROL, "private, no-cache"));
     if is_known { response.finish() } else { response.json(view) }
 }

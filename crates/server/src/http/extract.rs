@@ -1,4 +1,5 @@
-//! What a handler's signature can require: the caller, the host's owner, parameters, a body.
+//! Extractors: the parts that the signature of a handler can require, such as the caller, parameters and a
+//! body.
 
 use std::future::{Future, Ready, ready};
 use std::marker::PhantomData;
@@ -21,7 +22,7 @@ use crate::http::codes::Code;
 use crate::http::problem::Problem;
 use crate::http::state::State;
 
-/// On whose host the request arrived.
+/// The owner of the host at which the request arrived.
 #[derive(Debug, Clone)]
 pub enum HostOwner {
     Platform,
@@ -68,7 +69,7 @@ impl SignedIn {
         }
         Err(Problem::new(
             Code::PermissionDenied,
-            format!("Your role does not include the permission {permission}. Ask the owner for it."),
+            format!("Your role does not include the permission {permission}. Ask an owner for it."),
         ))
     }
 }
@@ -86,7 +87,7 @@ fn bearer_token(headers: &HeaderMap) -> Result<&str, Problem> {
     let missing = || {
         Problem::unauthorized(
             Code::TokenMissing,
-            "Send an access token: Authorization: Bearer TOKEN. POST /api/v1/auth/login returns one.",
+            "Send the header Authorization: Bearer TOKEN. POST /api/v1/auth/login returns a token.",
             r#"Bearer realm="tenantry""#,
         )
     };
@@ -232,7 +233,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
     }
 }
 
-/// The query parameters; an unknown one is refused.
+/// The query parameters. An unknown parameter is refused.
 pub struct Query<T>(pub T);
 
 impl<T: DeserializeOwned> FromRequest for Query<T> {
@@ -243,7 +244,7 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
         let read = serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(pairs));
         ready(read.map(Self).map_err(|error| {
             let name = error.path().to_string();
-            // The path is "." where a parameter is missing; then the text names it.
+            // The path is "." if a parameter is missing. The text then names the parameter.
             let which = if name == "." { String::new() } else { format!(" {name}") };
             let text = error.inner();
             Problem::new(Code::InvalidQuery, format!("The query parameter{which} cannot be read: {text}."))
@@ -260,7 +261,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for PathId<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let read = web::Path::<T>::from_request(request, payload).into_inner();
         ready(read.map(|path| Self(path.into_inner())).map_err(|_| {
-            let detail = "The path is malformed. An id is a UUID; a barcode has at most 64 characters.";
+            let detail = "The path is malformed. An id must be a UUID; a barcode has at most 64 characters.";
             Problem::new(Code::InvalidPath, detail)
         }))
     }

@@ -11,8 +11,9 @@ use crate::http::problem::Problem;
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PageView<T> {
+    /// The rows of this page.
     pub data: Vec<T>,
-    /// Request the next page with `?cursor=`; null on the last page.
+    /// Send this value as the query parameter cursor to read the next page. null on the last page.
     pub next_cursor: Option<Cursor>,
 }
 
@@ -27,14 +28,14 @@ impl<T> PageView<T> {
     }
 }
 
-/// The parameters of a list that has no others.
+/// The parameters of a list that has no other parameters.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct Paging {
-    /// How many rows the page has; defaults to 50.
+    /// The number of rows on a page, 1 to 100. Defaults to 50.
     pub limit: Option<Limit>,
-    /// nextCursor of the page before.
+    /// The nextCursor of the previous page. Defaults to the first page.
     pub cursor: Option<Cursor>,
 }
 
@@ -43,10 +44,10 @@ pub struct Paging {
 #[serde(deny_unknown_fields)]
 pub struct NoParameters {}
 
-/// The page that the parameters choose.
+/// The requested page.
 ///
 /// # Errors
-/// 400 when the cursor is of another list.
+/// 400 when the cursor belongs to another list.
 pub fn page_request<K: Key>(
     limit: Option<Limit>,
     cursor: Option<&Cursor>,
@@ -57,7 +58,7 @@ pub fn page_request<K: Key>(
     Ok(PageRequest { limit: limit.unwrap_or_default(), after })
 }
 
-/// The text to search for. An empty search box searches for everything.
+/// The text to search for. An empty text finds all rows.
 ///
 /// # Errors
 /// 400 when the text is not a search text.
@@ -66,7 +67,7 @@ pub fn search_text(text: Option<&str>) -> Result<Option<SearchText>, Problem> {
         None | Some("") => Ok(None),
         Some(text) => match SearchText::parse(text) {
             Ok(text) => Ok(Some(text)),
-            Err(error) => Err(Problem::new(Code::InvalidQuery, format!("q: {error}."))),
+            Err(error) => Err(Problem::new(Code::InvalidQuery, format!("The query parameter q: {error}."))),
         },
     }
 }

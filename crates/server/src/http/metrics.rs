@@ -1,4 +1,5 @@
-//! What `/metrics` tells, in the OpenMetrics text format. Labels come from bounded sets only: never a host or a path.
+//! The metrics of `/metrics`, in the OpenMetrics text format. Labels come only from bounded sets, never from
+//! a host or a path.
 
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ struct ConnectionState {
     state: &'static str,
 }
 
-/// One server's counters.
+/// The metrics of one server.
 pub struct Metrics {
     registry: Registry,
     requests: Family<Answered, Counter>,
@@ -46,20 +47,20 @@ impl Metrics {
             Histogram::new(exponential_buckets(0.0005, 2.0, 16))
         });
         let connections = Family::<ConnectionState, Gauge>::default();
-        registry.register("http_requests", "Requests answered", requests.clone());
+        registry.register("http_requests", "Answered requests", requests.clone());
         registry.register("http_request_duration_seconds", "Time to answer a request", durations.clone());
-        registry.register("database_connections", "Connections of the pool by state", connections.clone());
+        registry.register("database_connections", "Database connections by state", connections.clone());
         let registry_listening = Gauge::default();
         registry.register(
             "registry_listening",
-            "1 while changes of the registry are told to this server",
+            "1 while this server receives the changes of the registry",
             registry_listening.clone(),
         );
         Self { registry, requests, durations, connections, registry_listening }
     }
 
     pub fn record(&self, method: &str, route: &str, status: u16, duration: Duration) {
-        // Clients can invent methods without bound.
+        // A client can send any method, so all unknown methods share one label.
         let method = match method {
             "GET" | "POST" | "PUT" | "PATCH" | "DELETE" | "HEAD" | "OPTIONS" => method,
             _ => "other",

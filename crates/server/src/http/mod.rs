@@ -1,5 +1,5 @@
-//! What every handler uses: extractors, bodies, entity tags, idempotency, problems, and the server's state.
-//! No route lives here.
+//! Parts that all handlers share: extractors, bodies, entity tags, idempotency, problems, and the state of
+//! the server. No route is defined here.
 
 pub mod body;
 pub mod codes;

@@ -6,7 +6,7 @@ use values::Currency;
 
 use crate::http::problem::Problem;
 
-/// The currency of the business, read in the same flight as the first statement of `work`.
+/// The currency of the business, read in the same round trip as the first statement of `work`.
 ///
 /// # Errors
 /// Those of `work`, and of the database.

@@ -11,12 +11,14 @@ use serde_json::{Map, Value, json};
 
 use crate::http::codes::Code;
 
-/// What is wrong with one field of a request.
+/// A problem with one field of a request.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct FieldProblem {
-    /// A JSON Pointer (RFC 6901) into the body of the request.
+    /// The field, as a JSON Pointer (RFC 6901) into the body of the request.
     pub pointer: String,
+    /// The stable name of the problem with this field.
     pub code: Code,
+    /// The rule that the field breaks, as a text for people.
     pub message: String,
 }
 
@@ -37,26 +39,27 @@ struct Contents {
     cause: Option<Box<dyn Error + Send + Sync>>,
 }
 
-/// A problem document, as the API document describes it.
+/// A problem document (RFC 9457), the answer to every request that fails. Some codes add members, such as
+/// shortages, documentStatus or allowed.
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = Problem, rename_all = "camelCase")]
 pub struct ProblemDocument {
-    /// The address of the code's explanation.
+    /// The path of the explanation of the code, on the same host.
     r#type: String,
-    /// A summary that is the same for every problem with this code.
+    /// A short summary. It is the same for every problem with this code.
     title: String,
-    /// The HTTP status.
+    /// The HTTP status code.
     status: u16,
-    /// Stable; match on this.
+    /// The stable name of the problem. Clients must match on this field.
     code: Code,
-    /// What is wrong with this request, and what to do about it.
+    /// An explanation of this problem for people, often with the action to take.
     detail: String,
     /// The path of the request.
     instance: String,
-    /// The fields that are wrong.
+    /// The fields with problems. Left out if the problem does not concern a field.
     #[schema(nullable = false)]
     errors: Option<Vec<FieldProblem>>,
-    /// Tell support this id.
+    /// The id of the request. Send it to support with a question about this request.
     request_id: String,
 }
 
@@ -79,17 +82,18 @@ impl Problem {
         Self::new(code, sentence(error))
     }
 
-    /// A field breaks a rule, or conflicts with what is stored.
+    /// A field breaks a rule, or conflicts with stored data.
     pub fn invalid(pointer: impl Into<String>, code: Code, message: impl fmt::Display) -> Self {
         let detail = if code.status() == StatusCode::UNPROCESSABLE_ENTITY {
-            "The request breaks a rule; see errors.".to_owned()
+            "A field of the request breaks a rule; see errors.".to_owned()
         } else {
             sentence(&message)
         };
         Self::new(code, detail).at(pointer, code, message)
     }
 
-    /// 401: there is no token that is valid here. `challenge` is the WWW-Authenticate header (RFC 6750).
+    /// 401: the request has no token that is valid on this host. `challenge` is the WWW-Authenticate header
+    /// (RFC 6750).
     pub fn unauthorized(code: Code, detail: impl Into<String>, challenge: &'static str) -> Self {
         let mut problem = Self::new(code, detail);
         problem.0.challenge = Some(challenge);
@@ -113,7 +117,7 @@ impl Problem {
 
     /// 500: a fault of the server. The document contains nothing but the request id.
     pub fn internal(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        let detail = "The server failed. Tell support the request id.";
+        let detail = "The server failed. Send the requestId to support.";
         Self::new(Code::Internal, detail).caused_by(cause)
     }
 
@@ -128,7 +132,7 @@ impl Problem {
         self
     }
 
-    /// Adds a member of its own to the document, such as `shortages`.
+    /// Adds a member to the document, such as `shortages`.
     #[must_use]
     pub fn with(mut self, name: &str, value: Value) -> Self {
         self.0.members.insert(name.to_owned(), value);
@@ -158,16 +162,16 @@ impl Problem {
         self.0.code.status()
     }
 
-    /// A problem for an answer of the framework that has none.
+    /// The problem for an error answer of the framework.
     pub fn from_status(status: StatusCode) -> Self {
         match status {
             StatusCode::NOT_FOUND => Self::not_found(),
             StatusCode::PAYLOAD_TOO_LARGE => Self::too_large(),
             StatusCode::METHOD_NOT_ALLOWED => {
-                Self::new(Code::MethodNotAllowed, "This address does not support the method.")
+                Self::new(Code::MethodNotAllowed, "This path does not support the method.")
             }
             status if status.is_server_error() => Self::internal("the framework answered with an error"),
-            _ => Self::new(Code::Malformed, "The request cannot be read."),
+            _ => Self::new(Code::Malformed, "The server cannot read the request."),
         }
     }
 
@@ -234,8 +238,8 @@ impl ResponseError for Problem {
         self.status()
     }
 
-    /// Only the outermost middleware knows the id and the path of the request. It finds the problem again through
-    /// `Response::error`, and writes the document.
+    /// Only the outermost middleware knows the id and the path of the request. It takes the problem from
+    /// `Response::error`, and writes the document again.
     fn error_response(&self) -> HttpResponse {
         self.respond("", "")
     }

@@ -1,4 +1,4 @@
-//! What all requests share.
+//! The state that all requests share.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -16,7 +16,7 @@ use crate::http::problem::Problem;
 use crate::http::rate_limits::RateLimits;
 use settings::{Settings, SettingsError};
 
-/// The server's parts, put together from the settings.
+/// The parts of the server, made from the settings.
 pub struct State {
     pub settings: Settings,
     pub database: Database,
@@ -25,20 +25,21 @@ pub struct State {
     pub hasher: Hasher,
     pub password_policy: PasswordPolicy,
     pub rate_limits: Option<RateLimits>,
-    /// Which schema versions this server can work with.
+    /// The schema versions that this server supports.
     pub served: Served,
-    /// Only where this server holds the owner's login.
+    /// Present only if this server has the owner's login.
     pub onboarding: Option<Onboarding>,
     pub metrics: Metrics,
-    /// Shutting down: `/readyz` says so, and no new work should come.
+    /// Whether the server is shutting down. `/readyz` then answers 503, so that load balancers send no new
+    /// requests.
     pub draining: AtomicBool,
 }
 
 impl State {
-    /// Opens no connection yet.
+    /// Makes the parts. Opens no connection.
     ///
     /// # Errors
-    /// [`WiringError`], with the key.
+    /// [`WiringError`], which names the key.
     pub fn new(settings: Settings) -> Result<Self, WiringError> {
         let database = Database::new(&settings.database_url()?, &settings.pool())?;
         let resolver =
@@ -46,11 +47,11 @@ impl State {
         let identity = &settings.identity;
         let issuer = identity.issuer.clone().ok_or(SettingsError::Missing {
             key: "identity.issuer",
-            cure: "set TENANTRY__IDENTITY__ISSUER to the one URL that names this installation",
+            cure: "set TENANTRY__IDENTITY__ISSUER to the URL that identifies this installation",
         })?;
         let key_file = identity.signing_key_file.as_ref().ok_or(SettingsError::Missing {
             key: "identity.signing_key_file",
-            cure: "make one with `openssl genpkey -algorithm ed25519 -out FILE` and set \
+            cure: "create a key with `openssl genpkey -algorithm ed25519 -out FILE` and set \
                    TENANTRY__IDENTITY__SIGNING_KEY_FILE=FILE",
         })?;
         let tokens = TokenIssuer::new(
@@ -77,19 +78,19 @@ impl State {
 }
 
 impl State {
-    /// Onboarding, where this server can do it.
+    /// The onboarding of this server.
     ///
     /// # Errors
-    /// A problem that says where it is done instead.
+    /// 409 if this server does not have the owner's login. The text names the alternatives.
     pub fn onboarding(&self) -> Result<&Onboarding, Problem> {
         self.onboarding.as_ref().ok_or_else(|| {
-            let detail = "This server does not have the owner's login. Use the command line on the machine that has it, or \
-                          set provisioning.in_server.";
+            let detail = "This server does not have the owner's login. Use the command line on the machine \
+                          that has it, or set provisioning.in_server to true.";
             Problem::new(Code::ProvisioningElsewhere, detail)
         })
     }
 
-    /// One of the platform's staff at work.
+    /// The operations of a member of the platform's staff.
     ///
     /// # Errors
     /// As [`State::onboarding`].

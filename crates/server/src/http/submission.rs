@@ -1,4 +1,5 @@
-//! POSTs that a client may send twice: the first answer is stored with its effect, and returned again.
+//! POST requests that a client may repeat. The first answer is stored together with its effect, and a
+//! repeated request gets the same answer.
 
 use std::pin::Pin;
 
@@ -26,7 +27,7 @@ pub struct Submission<P, T> {
     pub body: T,
 }
 
-/// Runs the work of one submission once, however often the client sends it.
+/// Runs the work of one submission once, even if the client repeats the request.
 pub struct Once<P> {
     pub caller: Caller<P>,
     /// The Idempotency-Key header.
@@ -53,7 +54,7 @@ impl<P: Allows + 'static, T: DeserializeOwned + 'static> FromRequest for Submiss
     }
 }
 
-/// Whether a POST may come without an Idempotency-Key.
+/// Whether a POST must have an Idempotency-Key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Key {
     Optional,
@@ -78,8 +79,8 @@ impl<P> Once<P> {
     /// Runs `work` in a transaction of the caller's business.
     ///
     /// # Errors
-    /// The problem that `work` returns; 400 without a required key, 422 when the key was used for another request, 409
-    /// while the first request is still running.
+    /// The problem that `work` returns; 400 without a required key, 422 when the key was used for another
+    /// request, 409 while the first request is still running.
     pub async fn run(
         &self,
         database: &Database,
@@ -89,8 +90,8 @@ impl<P> Once<P> {
         let scope = self.caller.scope();
         let Some(key) = &self.key else {
             if requirement == Key::Required {
-                let detail = "Send an Idempotency-Key header with a new UUID. Send the same key when you repeat the \
-                              request; then it takes effect once.";
+                let detail = "Send an Idempotency-Key header with a new UUID. Send the same key when you \
+                              repeat the request, so that it takes effect only once.";
                 return Err(Problem::new(Code::IdempotencyKeyRequired, detail));
             }
             return Ok(database.write(&scope, work).await?.respond());
@@ -143,7 +144,8 @@ impl Answer {
         Ok(Self { status: StatusCode::OK, headers, body })
     }
 
-    /// The answer to a request for a document; marked when an earlier request posted the document.
+    /// The answer to a request for a document. If an earlier request posted the document, the answer has the
+    /// header `idempotent-replayed`.
     ///
     /// # Errors
     /// What `answer` returns.
@@ -196,14 +198,13 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let key = value.to_str().unwrap_or_default();
     let is_well_formed = (1..=200).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic());
     if !is_well_formed || values.next().is_some() {
-        let detail =
-            "An Idempotency-Key is one text of 1 to 200 visible ASCII characters, such as a new UUID.";
+        let detail = "Send one Idempotency-Key of 1 to 200 visible ASCII characters, such as a new UUID.";
         return Err(Problem::new(Code::IdempotencyKeyInvalid, detail));
     }
     Ok(Some(key.to_owned()))
 }
 
-/// SHA-256 of method, path and body. White space and the order of fields do not make another request.
+/// SHA-256 of method, path and body. White space and the order of fields do not change the fingerprint.
 fn fingerprint(target: &str, body: &[u8]) -> Fingerprint {
     // The objects of serde_json are sorted by key.
     let canonical = serde_json::from_slice::<Value>(body)

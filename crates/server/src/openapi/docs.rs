@@ -1,4 +1,5 @@
-//! The OpenAPI document, a page to browse it that loads nothing from elsewhere, and the list of error codes.
+//! The OpenAPI document, a page that shows it and loads nothing from other hosts, and the list of error
+//! codes.
 
 use std::sync::Arc;
 
@@ -10,7 +11,8 @@ use utoipa_swagger_ui::Config;
 use crate::http::codes::Code;
 use crate::http::problem::Problem;
 
-/// Only scripts and styles of the page itself are allowed. The page sets style attributes on its elements.
+/// Allows only scripts and styles of the page itself. `unsafe-inline` is necessary because the page sets
+/// style attributes on its elements.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
                                        img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'";
 
@@ -62,7 +64,7 @@ async fn page(docs: web::Data<Docs>, file: web::Path<String>) -> Result<HttpResp
         .body(found.bytes.into_owned()))
 }
 
-/// The list of error codes; each code is an anchor, to which `type` of a problem document leads.
+/// The page of error codes. Each code is an anchor, and `type` of a problem document links to it.
 fn errors() -> HttpResponse {
     let rows: String = Code::ALL
         .iter()
@@ -78,7 +80,8 @@ fn errors() -> HttpResponse {
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>Tenantry: error codes</title>\n\
          <style>body {{ font-family: sans-serif; margin: 2em }} td, th {{ text-align: left; padding: 0.3em 1em 0.3em 0 }} \
          tr:target {{ background: #ffc }}</style></head>\n<body><h1>Error codes</h1>\n\
-         <p>Every error is a problem document (RFC 9457). Match on <code>code</code>: a code keeps its name and its status.</p>\n\
+         <p>Every error is a problem document (RFC 9457). Clients must match on <code>code</code>. \
+         The name and the status of a code never change.</p>\n\
          <table>\n<tr><th>Code</th><th>Status</th><th>Meaning</th><th>What to do</th></tr>\n{rows}</table></body></html>\n"
     );
     HttpResponse::Ok()

@@ -1,4 +1,4 @@
-//! The OpenAPI document: collected from the routes themselves, completed here.
+//! The OpenAPI document. It is collected from the routes, and completed here.
 
 use actix_web::App;
 use actix_web::http::StatusCode;
@@ -28,13 +28,13 @@ use crate::routes::insight::reports::Format;
 const TAGS: [(&str, &str); 9] = [
     ("auth", "Sign in, and read the signed-in user"),
     ("catalogue", "Categories, products with their variants, barcodes, tax classes"),
-    ("stock", "Stock levels, the ledger, adjustments, locations, transfers, counts"),
-    ("orders", "Customers, and their orders: placed, fulfilled, cancelled, returned"),
+    ("stock", "Stock levels, the ledger, adjustments, locations, transfers, stock counts"),
+    ("orders", "Customers, and their orders, fulfilments and returns"),
     ("purchasing", "Suppliers, purchase orders, goods receipts"),
-    ("insight", "The dashboard, alerts, reports"),
-    ("business", "Settings, the audit log, and jobs of a business"),
-    ("platform", "For the staff of the platform, on the host admin.<base domain>"),
-    ("health", "For probes, on any host"),
+    ("insight", "The dashboard, low-stock alerts, reports"),
+    ("business", "The settings, the audit log and the jobs of a business"),
+    ("platform", "For the staff of the platform, on its own host, such as admin.example.com"),
+    ("health", "Probes for load balancers, on every host"),
 ];
 
 /// The document of all routes.
@@ -45,13 +45,17 @@ pub fn document() -> OpenApi {
     document
 }
 
-/// Adds the parts that every operation shares: the bearer token, the headers, and problems as the answer to every error.
+/// Adds the parts that all operations share: the bearer token, the headers, and problems as the answer to
+/// every error.
 fn complete(mut document: OpenApi) -> OpenApi {
     let mut info = Info::new("Tenantry", env!("CARGO_PKG_VERSION"));
     info.description = Some(
-        "The backend of shops: catalogue, stock, orders and purchasing. Each business has its own host. Sign in there with POST \
-         /api/v1/auth/login, and send the token as `Authorization: Bearer TOKEN`. Amounts and quantities are decimal \
-         strings. Times are in UTC. Errors are problem documents (RFC 9457); /docs/errors lists their codes."
+        "A backend for shops: catalogue, stock, orders, purchasing and reports. Each business has its own \
+         host. Sign in on that host with POST /api/v1/auth/login, and send the token in the header \
+         `Authorization: Bearer TOKEN`. Amounts and quantities are decimal strings, such as \"12.50\". \
+         Amounts are in the currency of the business, and quantities in sale units. Times are in UTC. A list \
+         is read page by page: send nextCursor as the parameter cursor. Errors are problem documents (RFC \
+         9457). /docs/errors lists the error codes."
             .to_owned(),
     );
     document.info = info;
@@ -67,7 +71,7 @@ fn complete(mut document: OpenApi) -> OpenApi {
         describe_headers(template, path);
         for operation in operations(path) {
             let problem = ResponseBuilder::new()
-                .description("An error; /docs/errors lists the codes")
+                .description("An error. /docs/errors lists the codes")
                 .content(
                     "application/problem+json",
                     ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build(),
@@ -135,19 +139,21 @@ fn describe_headers(template: &str, path: &mut PathItem) {
         let parameters = post.parameters.get_or_insert_default();
         if !parameters.iter().any(|known| matches!(known, RefOr::T(known) if known.name == "Idempotency-Key"))
         {
-            parameters
-                .push(header("Idempotency-Key", "A new UUID; the same one when the request is repeated"));
+            let text = "A new UUID. Send the same key when you repeat the request, so that it takes effect \
+                        only once. The server keeps a key for at least 7 days.";
+            parameters.push(header("Idempotency-Key", text));
         }
     }
     for change in [&mut path.patch, &mut path.delete].into_iter().flatten() {
-        let text = "The ETag of the last response; the answer is 412 if another request changed the resource";
+        let text = "The ETag of the last response. If another request has changed the resource, the answer \
+                    is 412. Without this header, the request is not checked.";
         change.parameters.get_or_insert_default().push(header("If-Match", text));
     }
     // A resource that can be changed has an ETag.
     if let (Some(get), Some(_)) = (&mut path.get, &path.patch) {
-        let text = "The ETag of an earlier response; the answer is 304 if nothing has changed";
+        let text = "The ETag of an earlier response. If the resource has not changed, the answer is 304.";
         get.parameters.get_or_insert_default().push(header("If-None-Match", text));
-        let unchanged = ResponseBuilder::new().description("Nothing has changed").build();
+        let unchanged = ResponseBuilder::new().description("The resource has not changed").build();
         get.responses.responses.insert("304".to_owned(), unchanged.into());
     }
 }

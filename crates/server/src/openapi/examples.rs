@@ -1,5 +1,5 @@
-//! Examples for the OpenAPI document. They are made from the schemas, so every body has one. A test sends the examples of the
-//! requests, and compares the answers with the examples of the responses.
+//! Examples for the OpenAPI document. They are made from the schemas, so every body has an example. A test
+//! sends the examples of the requests, and compares the answers with the examples of the responses.
 
 use serde_json::{Map, Value, json};
 use utoipa::openapi::path::Operation;
@@ -33,7 +33,7 @@ fn bodies(operation: &mut Operation) -> (Vec<&mut Content>, Vec<&mut Content>) {
     )
 }
 
-/// The value itself, unless it is a reference.
+/// The value itself; `None` if it is a reference.
 fn here<T>(value: &mut RefOr<T>) -> Option<&mut T> {
     match value {
         RefOr::T(value) => Some(value),
@@ -46,7 +46,7 @@ fn example_of(content: &Content, maker: &Maker<'_>) -> Option<Value> {
     own.or_else(|| content.schema.as_ref().map(|schema| maker.make("", &json!(schema))))
 }
 
-/// Fields that a client sends instead of others, or only for a repeated request.
+/// Fields that a client sends instead of other fields, or only to make a repeated request safe.
 const LEFT_OUT_OF_REQUESTS: [&str; 2] = ["id", "reverses"];
 
 struct Maker<'a> {
@@ -55,7 +55,7 @@ struct Maker<'a> {
 }
 
 impl Maker<'_> {
-    /// The example of a schema that a field with this name has.
+    /// The example for a field with this name and this schema.
     fn make(&self, name: &str, schema: &Value) -> Value {
         if let Some(example) = schema.get("example") {
             return example.clone();
@@ -112,7 +112,7 @@ impl Maker<'_> {
     }
 }
 
-/// The example of a field with this name, where the schema has none.
+/// The example for a field with this name, if the schema has no example.
 fn known(name: &str) -> Option<Value> {
     Some(match name {
         "accessToken" => json!("eyJhbGciOiJFZERTQSJ9..."),
@@ -156,7 +156,7 @@ fn known(name: &str) -> Option<Value> {
         "file" => json!("backups/acme-20261125T093000Z.tenantry"),
         "sha256" => json!("9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"),
         "failure" => json!("stock_movements: 1 row differs"),
-        "message" => json!("only 3 of the line are left"),
+        "message" => json!("only 3 units of the line are left"),
         "pointer" => json!("/lines/0/quantity"),
         "code" => json!("insufficient_stock"),
         "detail" => json!("There is not enough stock; see shortages."),

@@ -12,11 +12,12 @@ impl From<IdempotencyError> for Problem {
         match error {
             IdempotencyError::OtherRequest => {
                 let detail =
-                    "This Idempotency-Key was used for another request. Make a new key for each new request.";
+                    "This Idempotency-Key was used for another request. Use a new key for each new request.";
                 Self::new(Code::IdempotencyKeyReused, detail)
             }
             IdempotencyError::InProgress => {
-                let detail = "The first request with this Idempotency-Key is still running.";
+                let detail =
+                    "The first request with this Idempotency-Key is still running. Repeat the request later.";
                 Self::new(Code::RequestInProgress, detail).retry_after(1)
             }
             IdempotencyError::Db(error) => error.into(),
@@ -26,7 +27,8 @@ impl From<IdempotencyError> for Problem {
 
 impl From<Stale> for Problem {
     fn from(_: Stale) -> Self {
-        let detail = "Another request has changed this resource. Read it again, and repeat your change.";
+        let detail =
+            "Another request has changed this resource. Read the resource again, and repeat your change.";
         Self::new(Code::Stale, detail)
     }
 }

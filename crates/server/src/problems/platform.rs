@@ -36,8 +36,8 @@ impl From<OperatorError> for Problem {
             OperatorError::Lifecycle(error) => error.into(),
             OperatorError::Domain(error) => error.into(),
             OperatorError::NoBackup(_) => {
-                let detail = "The business has no verified backup with an undamaged file on this server. Take and verify a \
-                              backup, or send withoutBackup.";
+                let detail = "The business has no verified backup with an undamaged file on this server. \
+                              Create and verify a backup, or send withoutBackup with the value true.";
                 Self::new(Code::NoVerifiedBackup, detail)
             }
             OperatorError::Db(error) => error.into(),
@@ -45,7 +45,7 @@ impl From<OperatorError> for Problem {
     }
 }
 
-/// Cloning is the only operation on backups that answers a request. The others are jobs and commands.
+/// Cloning is the only backup operation that a request runs. Jobs and commands run all others.
 impl From<BackupError> for Problem {
     fn from(error: BackupError) -> Self {
         match error {

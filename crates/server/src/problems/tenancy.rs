@@ -1,4 +1,5 @@
-//! Problems of the tenancy: the database, the registry, the state of a business, its hosts and its jobs.
+//! Problems of the tenancy: the database, the registry, and the status, custom domains and jobs of a
+//! business.
 
 use tenancy::domain::DomainError;
 use tenancy::jobs::JobChangeError;
@@ -11,7 +12,7 @@ use crate::http::problem::Problem;
 impl From<DbError> for Problem {
     fn from(error: DbError) -> Self {
         if let DbError::BusinessBusy = error {
-            let detail = "This business has too many requests at the same time. Repeat the request.";
+            let detail = "This business sends too many requests at the same time. Repeat the request later.";
             return Self::new(Code::BusinessBusy, detail).retry_after(1);
         }
         if error.is_unavailable() {
@@ -30,8 +31,9 @@ impl From<ResolveError> for Problem {
             ResolveError::Database(cause) if cause.is_unavailable() => {
                 unavailable("The database is busy. Repeat the request.", 1)
             }
-            // Known businesses are served from memory. Others cannot be found until the database is back.
-            ResolveError::Database(_) => unavailable("The registry cannot be read. Repeat the request.", 5),
+            // Cached businesses are still served. Other businesses cannot be found until the database answers
+            // again.
+            ResolveError::Database(_) => unavailable("The host cannot be looked up. Repeat the request.", 5),
         };
         problem.caused_by(error)
     }

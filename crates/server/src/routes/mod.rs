@@ -1,7 +1,7 @@
-//! The routes of the API, a room for each room of the domain.
+//! The routes of the API: one room for each room of the domain.
 //!
-//! The signature of a handler states who may call it and with what. The body of a handler only joins functions of the domain.
-//! Code that several handlers share lives in `http`.
+//! The signature of a handler states the permission and the parameters that the handler needs. The body of a
+//! handler only joins functions of the domain. Code that several handlers share is in `http`.
 
 mod business;
 mod catalogue;

@@ -8,5 +8,6 @@ pub(crate) mod error;
 pub(crate) mod pool;
 pub(crate) mod probe;
 pub(crate) mod row;
+mod tls;
 pub(crate) mod transaction;
 pub(crate) mod turns;

@@ -8,28 +8,22 @@
 
 use const_format::concatcp;
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use futures_util::StreamExt;
-use futures_util::stream;
 use serde::Serialize;
-use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 
-use crate::connection::error::{DbError, chain, may_succeed_again, root_sqlstate};
+use crate::connection::error::DbError;
 use crate::connection::row::{Cells, FromRow, read_row};
-use crate::connection::transaction::Transaction;
-use crate::failpoint;
-use crate::migration::files::HISTORY;
 use crate::names::database::{BusinessNumber, SchemaName};
 use crate::names::tenant::TenantSlug;
+use crate::owner::fleet_run::{LOCK_TIMEOUT, Run, holder, persist};
 use crate::owner::provisioning::{OwnerDatabase, ProvisionError};
-use crate::registry::locks;
-use crate::registry::locks::{IS_OUR_LOCK, SHARED_LOCK};
-use crate::registry::schema::{self, Failure};
-use crate::scope::opening::search_path;
+
+use crate::registry::locks::{self, IS_OUR_LOCK, SHARED_LOCK};
+use crate::registry::schema::Failure;
 
 /// The schemas to migrate, and the limits of a run.
 #[derive(Debug, Clone)]
@@ -205,11 +199,6 @@ pub struct Running {
     pub by: String,
 }
 
-/// A migration that waits for a table lock blocks every later query on that table. It therefore waits briefly
-/// and retries often.
-const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '500ms'";
-const ATTEMPTS: u32 = 8;
-
 impl OwnerDatabase {
     /// Returns the schemas that a run with these options would migrate. Needs one query.
     ///
@@ -286,14 +275,7 @@ impl OwnerDatabase {
     /// # Errors
     /// [`ProvisionError`]. A failed run changes nothing.
     pub async fn migrate_shared(&self) -> Result<Vec<i32>, ProvisionError> {
-        let mut attempt = 0;
-        loop {
-            attempt += 1;
-            match self.attempt_shared().await {
-                Err(error) if may_be_tried_again(&error, attempt) => pause(attempt).await,
-                other => return other,
-            }
-        }
+        persist(|| self.attempt_shared()).await.map_err(|(error, _)| error)
     }
 
     async fn attempt_shared(&self) -> Result<Vec<i32>, ProvisionError> {
@@ -372,120 +354,8 @@ impl OwnerDatabase {
     }
 }
 
-/// One run over the fleet.
-struct Run<'a, Tell> {
-    owner_database: &'a OwnerDatabase,
-    tell: Tell,
-    done: AtomicUsize,
-    total: usize,
-}
-
-impl<Tell: Fn(Progress<'_>)> Run<'_, Tell> {
-    async fn migrate(
-        &self,
-        schemas: &[Behind],
-        jobs: NonZeroUsize,
-        max_failures: Option<usize>,
-        report: &mut Report,
-    ) {
-        let failures = AtomicUsize::new(0);
-        let too_many = || max_failures.is_some_and(|most| failures.load(Ordering::Relaxed) > most);
-        let outcomes = stream::iter(schemas)
-            .map(|schema| async {
-                if too_many() {
-                    return self.end(schema, Outcome::Left, Duration::ZERO);
-                }
-                let started = std::time::Instant::now();
-                let outcome = self.migrate_one(schema).await;
-                if matches!(outcome, Outcome::Failed(_)) {
-                    failures.fetch_add(1, Ordering::Relaxed);
-                }
-                self.end(schema, outcome, started.elapsed())
-            })
-            .buffer_unordered(jobs.get());
-        let mut outcomes = std::pin::pin!(outcomes);
-        while let Some(outcome) = outcomes.next().await {
-            report.count(&outcome);
-        }
-    }
-
-    fn leave(&self, schemas: &[Behind], report: &mut Report) {
-        for schema in schemas {
-            report.count(&self.end(schema, Outcome::Left, Duration::ZERO));
-        }
-    }
-
-    fn end(&self, schema: &Behind, outcome: Outcome, duration: Duration) -> Outcome {
-        let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
-        (self.tell)(Progress { schema, outcome: &outcome, done, total: self.total, duration });
-        outcome
-    }
-
-    /// Migrates one schema. Retries while a table is in use, and records a failure.
-    async fn migrate_one(&self, schema: &Behind) -> Outcome {
-        let mut attempt = 0;
-        let error = loop {
-            attempt += 1;
-            match self.attempt(schema).await {
-                Ok(outcome) => return outcome,
-                Err(error) if may_be_tried_again(&error, attempt) => pause(attempt).await,
-                Err(error) => break error,
-            }
-        };
-        let mut reason = chain(&error);
-        if root_sqlstate(&error) == Some(&SqlState::LOCK_NOT_AVAILABLE) {
-            reason = format!("a table was in use at each of {attempt} attempts: {reason}");
-        }
-        match self.record(schema, &reason).await {
-            Ok(()) => Outcome::Failed(reason),
-            Err(unrecorded) => Outcome::Failed(format!("{reason} (not recorded: {})", chain(&unrecorded))),
-        }
-    }
-
-    async fn attempt(&self, behind: &Behind) -> Result<Outcome, ProvisionError> {
-        let transaction = self.owner_database.owner.begin_unscoped().await?;
-        if !locks::try_lock(&transaction, locks::lock_key(behind.number)).await? {
-            return Ok(Outcome::Elsewhere(who_holds(&transaction, behind.number).await?));
-        }
-        match schema::lock_version(&transaction, behind.number).await? {
-            None => Ok(Outcome::Elsewhere("the schema no longer exists".to_owned())),
-            Some(version) if version >= self.owner_database.tenant.latest() => {
-                Ok(Outcome::Elsewhere("migrated by another run".to_owned()))
-            }
-            Some(_) => {
-                let migrations = &self.owner_database.tenant;
-                transaction.batch(&format!("{LOCK_TIMEOUT}; {}", search_path(&behind.schema))).await?;
-                // A backup locks the history while it reads. Wait for the backup before any other table is
-                // locked.
-                transaction.batch(&format!("LOCK TABLE {HISTORY} IN SHARE ROW EXCLUSIVE MODE")).await?;
-                migrations.run(&transaction).await?;
-                schema::record_version(&transaction, behind.number, migrations).await?;
-                failpoint::reach("before_migration_commit");
-                transaction.commit().await?;
-                Ok(Outcome::Migrated { to: migrations.latest() })
-            }
-        }
-    }
-
-    async fn record(&self, schema: &Behind, reason: &str) -> Result<(), DbError> {
-        let transaction = self.owner_database.owner.begin_unscoped().await?;
-        schema::record_failure(&transaction, schema.number, self.owner_database.tenant.latest(), reason)
-            .await?;
-        transaction.commit().await
-    }
-}
-
-fn may_be_tried_again(error: &ProvisionError, attempt: u32) -> bool {
-    attempt < ATTEMPTS && root_sqlstate(error).is_some_and(may_succeed_again)
-}
-
-/// Waits 0.1 s, 0.2 s, 0.4 s and so on, plus or minus half at random.
-async fn pause(attempt: u32) {
-    tokio::time::sleep(Duration::from_millis(50 << attempt).mul_f64(0.5 + fastrand::f64())).await;
-}
-
 impl Report {
-    fn count(&mut self, outcome: &Outcome) {
+    pub(super) fn count(&mut self, outcome: &Outcome) {
         match outcome {
             Outcome::Migrated { .. } => self.migrated += 1,
             Outcome::Elsewhere(_) => self.elsewhere += 1,
@@ -493,32 +363,6 @@ impl Report {
             Outcome::Left => self.left += 1,
         }
     }
-}
-
-async fn who_holds(transaction: &Transaction, number: BusinessNumber) -> Result<String, DbError> {
-    const WHO: &str = concatcp!(
-        "
-        SELECT a.pid, a.application_name
-          FROM pg_locks l
-          JOIN pg_stat_activity a ON a.pid = l.pid
-         WHERE l.objid = $1::bigint::oid AND ",
-        IS_OUR_LOCK,
-        "
-         LIMIT 1"
-    );
-    let row = transaction.query_opt(WHO, &[&number.get()]).await?;
-    Ok(match row {
-        Some(row) => format!("being migrated by {}", holder(&row)?),
-        None => "migrated by another run".to_owned(),
-    })
-}
-
-/// Describes the process in a row of pg_stat_activity.
-fn holder(row: &Row) -> Result<String, DbError> {
-    let name: Option<String> = row.try_get("application_name")?;
-    let pid: Option<i32> = row.try_get("pid")?;
-    let name = name.filter(|name| !name.is_empty()).unwrap_or_else(|| "an unnamed process".to_owned());
-    Ok(format!("{name} (backend {})", pid.unwrap_or_default()))
 }
 
 /// Whether the query named a schema, table or column that does not exist (yet).

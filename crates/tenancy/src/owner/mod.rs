@@ -4,5 +4,6 @@
 pub mod bootstrap;
 pub mod copy;
 pub mod fleet;
+mod fleet_run;
 pub mod lifecycle;
 pub mod provisioning;

@@ -5,8 +5,11 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use const_format::concatcp;
 use deadpool_postgres::ClientWrapper;
 use tokio::sync::mpsc::UnboundedSender;
+use tokio_postgres::error::SqlState;
 
 use crate::connection::connect::{DatabaseUrl, TlsError};
 use crate::connection::error::{DbError, is_stale_plan, may_succeed_again, root_sqlstate};
@@ -16,14 +19,10 @@ use crate::failpoint;
 use crate::scope::opening::Mode;
 use crate::scope::transactions::{ScopedTx, SharedScope, SharedTx, TenantScope, TenantTx};
 
-const MAX_RETRIES: u32 = 3;
+const MAX_RETRIES: usize = 3;
 
 /// The setting of a transaction that may be idle for any time.
-macro_rules! stay_open {
-    () => {
-        "SET LOCAL idle_in_transaction_session_timeout = 0"
-    };
-}
+const STAY_OPEN: &str = "SET LOCAL idle_in_transaction_session_timeout = 0";
 
 /// The database, as seen by one login. Cheap to clone.
 #[derive(Clone)]
@@ -131,12 +130,12 @@ impl Database {
     /// As [`Database::begin_unscoped`], for long work that reads and writes files between its statements. The
     /// transaction may be idle for any time.
     pub(crate) async fn begin_patient(&self) -> Result<Transaction, DbError> {
-        self.begin_as_login(concat!("BEGIN; ", stay_open!())).await
+        self.begin_as_login(concatcp!("BEGIN; ", STAY_OPEN)).await
     }
 
     /// As [`Database::begin_patient`], for reads only. All statements see the same moment.
     pub(crate) async fn begin_snapshot(&self) -> Result<Transaction, DbError> {
-        self.begin_as_login(concat!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; ", stay_open!())).await
+        self.begin_as_login(concatcp!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; ", STAY_OPEN)).await
     }
 
     async fn begin_as_login(&self, opening: &str) -> Result<Transaction, DbError> {
@@ -178,7 +177,7 @@ impl Database {
     where
         E: Error + From<DbError> + 'static,
     {
-        let mut attempt = 0;
+        let mut pauses = pauses();
         let mut replanned = false;
         loop {
             let refused;
@@ -196,16 +195,16 @@ impl Database {
                 }
             };
             let Err(error) = outcome else { return outcome };
-            if refused && attempt < MAX_RETRIES {
-                attempt += 1;
+            let code = root_sqlstate(&error);
+            if refused || code.is_some_and(may_succeed_again) {
+                let Some(pause) = pauses.next() else { return Err(error) };
+                tracing::debug!(sqlstate = code.map(SqlState::code), "running a transaction again");
+                if !refused {
+                    tokio::time::sleep(pause).await;
+                }
                 continue;
             }
-            match root_sqlstate(&error) {
-                Some(code) if may_succeed_again(code) && attempt < MAX_RETRIES => {
-                    attempt += 1;
-                    tracing::debug!(sqlstate = code.code(), attempt, "running a transaction again");
-                    tokio::time::sleep(pause(attempt)).await;
-                }
+            match code {
                 Some(code) if is_stale_plan(code) && !replanned => {
                     replanned = true;
                     self.pool.forget_statements(Tx::schema_key(scope));
@@ -216,8 +215,11 @@ impl Database {
     }
 }
 
-/// 10, 20 or 40 ms, plus or minus half at random, so that transactions that collided do not collide again.
-fn pause(attempt: u32) -> Duration {
-    let base = Duration::from_millis(5 << attempt);
-    base.mul_f64(0.5 + fastrand::f64())
+/// 10, 20 and 40 ms, each lengthened at random, so that transactions that collided do not collide again.
+fn pauses() -> ExponentialBackoff {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(10))
+        .with_max_times(MAX_RETRIES)
+        .with_jitter()
+        .build()
 }

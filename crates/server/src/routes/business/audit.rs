@@ -21,7 +21,9 @@ use crate::http::state::State;
 pub struct ListChanges {
     /// The id of a product, an order or another record. Defaults to the changes of all records.
     subject_id: Option<Uuid>,
+    /// The number of rows on a page, 1 to 100. Defaults to 50.
     limit: Option<Limit>,
+    /// The nextCursor of the previous page. Defaults to the first page.
     cursor: Option<Cursor>,
 }
 
@@ -30,13 +32,18 @@ pub struct ListChanges {
 pub struct ChangeView {
     id: EntryId,
     occurred_at: DateTime<Utc>,
+    /// The user or API key that made the change; null for the system.
     actor: ActorId,
+    /// The name of the action.
     #[schema(example = "variant.changed")]
     action: String,
+    /// The type of the changed record.
     #[schema(example = "variant")]
     subject_type: String,
+    /// The id of the changed record.
     subject_id: Uuid,
-    /// Each changed field with its old and its new value. A new record has new values only.
+    /// Each changed field with its old value in `from` and its new value in `to`. A new record has only new
+    /// values.
     #[schema(value_type = Object, example = json!({"price": {"from": "10", "to": "12"}}))]
     changes: Value,
 }
@@ -57,7 +64,8 @@ impl From<Entry> for ChangeView {
 
 /// List changes
 ///
-/// Returns who changed which fields, from which value to which, latest first.
+/// Returns the entries of the audit log, newest first. Each entry names the actor, the record and the changed
+/// fields.
 #[utoipa::path(tag = "business", operation_id = "listChanges", params(ListChanges), responses((status = 200, body = PageView<ChangeView>)))]
 #[get("/audit")]
 pub async fn list(

@@ -1,4 +1,4 @@
-//! Background jobs: a business reads its own jobs, and the platform's staff reads all of them.
+//! Background jobs. A business reads its own jobs, and the platform's staff reads all jobs.
 
 use actix_web::{HttpResponse, get, post, web};
 use chrono::{DateTime, Utc};
@@ -18,18 +18,22 @@ use crate::http::state::State;
 #[serde(rename_all = "camelCase")]
 pub struct JobView {
     id: JobId,
+    /// The name of the work.
     #[schema(example = "backups.create")]
     kind: String,
+    /// The business; null for a job of the whole platform.
     tenant_id: Option<TenantId>,
     state: JobState,
-    /// The finished part of the total.
+    /// The number of finished items, such as businesses.
     done: i64,
-    /// null while the total is not known.
+    /// The number of all items; null while it is not known.
     total: Option<i64>,
     /// The current step, or the reason of the failure.
     message: Option<String>,
+    /// The result of a finished job. Its fields depend on the kind.
     #[schema(value_type = Option<Object>)]
     result: Option<Value>,
+    /// The number of times that the job has been started.
     attempts: i32,
     created_at: DateTime<Utc>,
     started_at: Option<DateTime<Utc>>,
@@ -56,6 +60,8 @@ impl From<Job> for JobView {
 }
 
 /// Read a job of the business
+///
+/// Returns the state and the progress of the job. Its message and its result are always null.
 #[utoipa::path(tag = "business", operation_id = "readOwnJob", responses((status = 200, body = JobView)), params(("id" = JobId, Path,)))]
 #[get("/jobs/{id}")]
 pub async fn show_own(
@@ -65,7 +71,7 @@ pub async fn show_own(
 ) -> Result<HttpResponse, Problem> {
     let HostOwner::Business(tenant) = signed_in.host_owner else { return Err(Problem::not_found()) };
     let mut job = find_in(&state, SharedScope::Tenant(tenant.id), id).await?;
-    // Results and failures may name files of the platform, which a business must not see.
+    // Results and messages may name files of the platform, which a business must not see.
     (job.result, job.message) = (None, None);
     Ok(HttpResponse::Ok().json(job))
 }
@@ -79,8 +85,11 @@ async fn find_in(state: &State, scope: SharedScope, id: JobId) -> Result<JobView
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct ListJobs {
+    /// Returns only jobs in this state. Defaults to all.
     state: Option<JobState>,
+    /// The number of rows on a page, 1 to 100. Defaults to 50.
     limit: Option<Limit>,
+    /// The nextCursor of the previous page. Defaults to the first page.
     cursor: Option<Cursor>,
 }
 
@@ -118,7 +127,7 @@ pub async fn show(
 
 /// Cancel a job
 ///
-/// A queued job is cancelled at once, a running job within a second. Unfinished work is undone.
+/// A queued job is cancelled immediately, and a running job within one second. Unfinished work is undone.
 #[utoipa::path(tag = "platform", operation_id = "cancelJob", responses((status = 200, body = JobView)), params(("id" = JobId, Path,)))]
 #[post("/platform/jobs/{id}/cancel")]
 pub async fn cancel(
@@ -132,6 +141,8 @@ pub async fn cancel(
 }
 
 /// Repeat a failed or cancelled job
+///
+/// Queues the job again.
 #[utoipa::path(tag = "platform", operation_id = "retryJob", responses((status = 200, body = JobView)), params(("id" = JobId, Path,)))]
 #[post("/platform/jobs/{id}/retry")]
 pub async fn retry(

@@ -1,4 +1,4 @@
-//! What a business keeps about itself: settings, audit log, jobs.
+//! Data of a business about itself: settings, audit log, jobs.
 
 pub mod audit;
 pub mod jobs;

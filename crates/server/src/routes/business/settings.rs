@@ -19,23 +19,27 @@ pub struct ChangeSettings {
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     rounding: Option<Rounding>,
-    /// Whether an order is fulfilled when it is placed, unless the order states otherwise.
+    /// Whether an order is fulfilled when it is placed. An order may override this setting with its field
+    /// fulfil.
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     fulfils_at_once: Option<bool>,
-    /// The largest discount on an order, in percent, for members without the permission catalogue.write.
+    /// The discount limit: the largest discount on an order, in percent, for members without the permission
+    /// catalogue.write.
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     discount_limit_percent: Option<Percent>,
-    /// A name of the IANA time zone database. It determines when the days of the business begin and end.
+    /// The time zone of the business, as a name of the IANA time zone database. It determines when a day
+    /// begins and ends.
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     time_zone: Option<TimeZone>,
-    /// The over-receipt tolerance: how much more than ordered may be received, in percent of the line.
+    /// The over-receipt tolerance: the quantity that may be received beyond the ordered quantity, in percent
+    /// of the line.
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     over_receipt_percent: Option<Percent>,
-    /// The reasons that an adjustment may have. Any reason is allowed if the list is empty.
+    /// The reasons that an adjustment may have. If the list is empty, any reason is allowed.
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     adjustment_reasons: Option<Vec<Reason>>,
@@ -44,15 +48,26 @@ pub struct ChangeSettings {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SettingsView {
+    /// The currency of all amounts. It cannot be changed.
     #[schema(example = "EUR")]
     currency: String,
-    /// The number of decimals of amounts.
+    /// The number of decimals in amounts of the currency.
     currency_decimals: u32,
+    /// How amounts are rounded to the currency.
     rounding: Rounding,
+    /// Whether an order is fulfilled when it is placed. An order may override this setting with its field
+    /// fulfil.
     fulfils_at_once: bool,
+    /// The discount limit: the largest discount on an order, in percent, for members without the permission
+    /// catalogue.write.
     discount_limit_percent: Percent,
+    /// The time zone of the business, as a name of the IANA time zone database. It determines when a day
+    /// begins and ends.
     time_zone: TimeZone,
+    /// The over-receipt tolerance: the quantity that may be received beyond the ordered quantity, in percent
+    /// of the line.
     over_receipt_percent: Percent,
+    /// The reasons that an adjustment may have. If the list is empty, any reason is allowed.
     adjustment_reasons: Vec<Reason>,
 }
 
@@ -86,7 +101,8 @@ pub async fn show(
 
 /// Change the settings
 ///
-/// The currency cannot change, because the stored amounts would change their meaning.
+/// A setting that is left out stays unchanged. The currency cannot change, because stored amounts would
+/// change their meaning.
 #[utoipa::path(tag = "business", operation_id = "changeSettings", request_body = ChangeSettings, responses((status = 200, body = SettingsView)))]
 #[patch("/settings")]
 pub async fn edit(

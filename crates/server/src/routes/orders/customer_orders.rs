@@ -1,4 +1,4 @@
-//! Orders of customers: placed, read, cancelled.
+//! Orders of customers: placed, listed, read, cancelled.
 
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use chrono::{DateTime, Utc};
@@ -27,17 +27,20 @@ use crate::http::submission::{Answer, Key, Submission};
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PlaceOrder {
-    /// Chosen by the client, so that a repeated request is recognised after its Idempotency-Key has expired.
+    /// Chosen by the client. The server recognises a repeated request by this id, even after its
+    /// Idempotency-Key has expired. Defaults to a new id.
     id: Option<OrderId>,
+    /// Defaults to no customer.
     customer_id: Option<CustomerId>,
-    /// Defaults to the default location.
+    /// The location that the goods leave. Defaults to the default location of the business.
     location_id: Option<LocationId>,
-    /// true: the goods leave now. false: they are reserved until the order is fulfilled. Defaults to the setting
-    /// fulfilsAtOnce.
+    /// true: the goods leave now. false: the goods are reserved until the order is fulfilled. Defaults to the
+    /// setting fulfilsAtOnce.
     fulfil: Option<bool>,
+    /// The goods that the customer buys.
     #[schema(min_items = 1, max_items = 200)]
     lines: Vec<PlaceLine>,
-    /// A discount on the whole order.
+    /// A discount on the whole order, after the discounts on the lines. Defaults to no discount.
     discount: Option<DiscountText>,
     note: Option<Note>,
 }
@@ -46,12 +49,14 @@ pub struct PlaceOrder {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PlaceLine {
     variant_id: VariantId,
+    /// The quantity in sale units, greater than zero.
     quantity: Positive<Quantity>,
-    /// Another price than that of the catalogue. It needs the permission catalogue.write and a price reason. Defaults to
-    /// the price of the catalogue.
+    /// The price of one unit, instead of the list price. Requires the permission catalogue.write and a
+    /// priceReason. Defaults to the list price.
     price: Option<NonNegative<Money>>,
+    /// The reason for another price. Required with price.
     price_reason: Option<Reason>,
-    /// A discount on the line.
+    /// A discount on the line. Defaults to no discount.
     discount: Option<DiscountText>,
 }
 
@@ -78,27 +83,33 @@ impl TryFrom<String> for DiscountText {
 #[serde(rename_all = "camelCase")]
 pub struct OrderView {
     id: OrderId,
-    /// Counts up from 1 without a gap.
+    /// The sequential number: it starts at 1 and has no gaps.
     number: i64,
+    /// The number as it is printed on documents.
     #[schema(example = "SO-000042")]
     reference: String,
     status: OrderStatus,
     customer_id: Option<CustomerId>,
+    /// The location that the goods leave.
     location_id: LocationId,
+    /// The currency of all amounts of the order.
     #[schema(example = "EUR")]
     currency: String,
-    /// Before discounts.
+    /// The sum of quantity times price over all lines, before discounts.
     subtotal: String,
+    /// The sum of all discounts, of the lines and of the order.
     discount: String,
-    /// Included in the prices or added to them, as the tax classes of the lines say.
+    /// The sum of all taxes. The tax class of each product decides whether they are included in the prices or
+    /// added to them.
     tax: String,
-    /// The amount due when the order was placed.
+    /// The amount due when the order was placed, including taxes.
     total: String,
     /// The part of the total that was cancelled or refunded.
     credited: String,
-    /// The total less what was credited.
+    /// The total minus the credited amount.
     amount_due: String,
     note: Option<Note>,
+    /// The user or API key that placed the order; null for the system.
     placed_by: ActorId,
     lines: Vec<OrderLineView>,
     placed_at: DateTime<Utc>,
@@ -110,31 +121,45 @@ pub struct OrderView {
 pub struct OrderLineView {
     id: OrderLineId,
     variant_id: VariantId,
-    /// SKU and name are those of the moment when the order was placed.
+    /// The SKU when the order was placed.
     sku: Sku,
+    /// The name of the product when the order was placed.
     name: Name,
+    /// The ordered quantity, in sale units.
     quantity: Quantity,
+    /// The price of one unit.
     price: String,
-    /// The price of the catalogue.
+    /// The list price of one unit when the order was placed.
     list_price: String,
+    /// The reason for a price other than the list price.
     price_reason: Option<Reason>,
-    /// The discount on the line, and its share of the discount on the order.
+    /// The discount on the line plus the line's share of the discount on the order.
     discount: String,
+    /// The taxes of the line, one entry for each rate.
     taxes: Vec<ChargedTaxView>,
+    /// The sum of the taxes of the line.
     tax: String,
+    /// The amount due for the line, including discounts and taxes.
     total: String,
+    /// The quantity that has left, in sale units, including returned goods.
     fulfilled: Quantity,
+    /// The quantity that was cancelled, in sale units.
     cancelled: Quantity,
+    /// The quantity that came back, in sale units.
     returned: Quantity,
-    /// Neither fulfilled nor cancelled.
+    /// The quantity that is neither fulfilled nor cancelled, in sale units.
     open: Quantity,
+    /// The part of the total that was cancelled or refunded.
     credited: String,
 }
 
 #[derive(Serialize, ToSchema)]
 pub struct ChargedTaxView {
+    /// The name of the tax rate, such as VAT.
     name: Name,
+    /// The tax rate, in percent.
     percent: Percent,
+    /// The amount of the tax.
     amount: String,
 }
 
@@ -195,9 +220,9 @@ impl OrderLineView {
 
 /// Place an order
 ///
-/// Takes or reserves the stock of all lines, or of none. If stock is missing, the answer is 409 and `shortages` lists every
-/// short line. Prices come from the catalogue. Another price, or a discount over the limit in the settings, needs the
-/// permission catalogue.write. Requires an Idempotency-Key header.
+/// Takes or reserves the stock of all lines, or of none. If stock is missing, the answer is 409, and
+/// shortages lists every short variant. Prices come from the catalogue. Another price, or a discount above
+/// the limit in the settings, requires the permission catalogue.write. Requires an Idempotency-Key header.
 #[utoipa::path(tag = "orders", operation_id = "placeOrder", request_body = PlaceOrder,
     responses((status = 201, body = OrderView)))]
 #[post("/orders")]
@@ -239,16 +264,16 @@ impl PlaceLine {
         let price = match (self.price, self.price_reason) {
             (None, None) => None,
             (None, Some(_)) => {
-                let message = "a price reason needs a price";
+                let message = "send a price with the price reason, or leave both out";
                 return Err(Problem::invalid(field("price"), Code::PriceMissing, message));
             }
             (Some(_), _) if !may_set_prices => {
-                let detail = "Your role does not include the permission catalogue.write. Leave the price out to use the price of \
-                              the catalogue.";
+                let detail = "Your role does not include the permission catalogue.write. Leave the price out to use the \
+                              list price.";
                 return Err(Problem::new(Code::PermissionDenied, detail));
             }
             (Some(_), None) => {
-                let message = "a price other than that of the catalogue needs a reason";
+                let message = "send the reason for the price in priceReason, or leave price out";
                 return Err(Problem::invalid(field("priceReason"), Code::PriceReasonMissing, message));
             }
             (Some(price), Some(reason)) => Some((price, reason)),
@@ -266,24 +291,27 @@ impl PlaceLine {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub struct ListOrders {
+    /// Returns only orders with this status. Defaults to all.
     status: Option<OrderStatus>,
+    /// Returns only orders of this customer. Defaults to all.
     customer_id: Option<CustomerId>,
-    /// The number or the reference of an order, or a part of the name of a customer.
+    /// The number or the reference of an order, or a part of the name of a customer. The search ignores upper
+    /// and lower case.
     #[param(max_length = 100)]
     q: Option<String>,
-    /// Placed at this moment or later.
+    /// Returns only orders placed at this time or later.
     from: Option<DateTime<Utc>>,
-    /// Placed before this moment.
+    /// Returns only orders placed before this time.
     until: Option<DateTime<Utc>>,
-    /// How many rows the page has; defaults to 50.
+    /// The number of rows on a page, 1 to 100. Defaults to 50.
     limit: Option<Limit>,
-    /// nextCursor of the page before.
+    /// The nextCursor of the previous page. Defaults to the first page.
     cursor: Option<Cursor>,
 }
 
 /// List orders
 ///
-/// Returns orders with their lines, latest first.
+/// Returns orders with their lines, newest first.
 #[utoipa::path(tag = "orders", operation_id = "listOrders", params(ListOrders),
     responses((status = 200, body = PageView<OrderView>)))]
 #[get("/orders")]
@@ -328,13 +356,14 @@ pub async fn show(
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CancelOrder {
+    /// The reason of the cancellation. Defaults to none.
     reason: Option<Reason>,
 }
 
 /// Cancel an order
 ///
-/// Cancels what is still open: its stock is released, and its amount is credited. Goods that have left come back with a
-/// return.
+/// Cancels everything that is still open: the reserved stock is released, and the amount is credited. Post a
+/// return for goods that have already left.
 #[utoipa::path(tag = "orders", operation_id = "cancelOrder", request_body = CancelOrder,
     responses((status = 200, body = OrderView)), params(("id" = OrderId, Path,)))]
 #[post("/orders/{id}/cancel")]

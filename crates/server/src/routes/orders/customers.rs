@@ -21,6 +21,7 @@ pub struct CreateCustomer {
     name: Name,
     email: Option<ShortText>,
     phone: Option<ShortText>,
+    /// A note about the customer, for members of the business.
     note: Option<Note>,
 }
 
@@ -34,8 +35,10 @@ pub struct ChangeCustomer {
     email: Option<Option<ShortText>>,
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
     phone: Option<Option<ShortText>>,
+    /// A note about the customer, for members of the business.
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
     note: Option<Option<Note>>,
+    /// true archives the customer. false restores it.
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     archived: Option<bool>,
@@ -48,7 +51,9 @@ pub struct CustomerView {
     name: Name,
     email: Option<ShortText>,
     phone: Option<ShortText>,
+    /// A note about the customer, for members of the business.
     note: Option<Note>,
+    /// Whether the customer is archived.
     archived: bool,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
@@ -73,9 +78,11 @@ impl From<Customer> for CustomerView {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct ListCustomers {
-    /// A part of the name, in upper or lower case.
+    /// A part of the name. The search ignores upper and lower case. Defaults to all customers.
     q: Option<String>,
+    /// The number of rows on a page, 1 to 100. Defaults to 50.
     limit: Option<Limit>,
+    /// The nextCursor of the previous page. Defaults to the first page.
     cursor: Option<Cursor>,
 }
 
@@ -132,6 +139,9 @@ pub async fn show(
 }
 
 /// Change a customer
+///
+/// The body is a JSON Merge Patch (RFC 7396): a field that is left out stays unchanged, and null removes a
+/// value.
 #[utoipa::path(tag = "orders", operation_id = "changeCustomer", request_body = ChangeCustomer, responses((status = 200, body = CustomerView)),
     params(("id" = CustomerId, Path,)))]
 #[patch("/customers/{id}")]
@@ -150,7 +160,8 @@ pub async fn edit(
 
 /// Archive a customer
 ///
-/// Lists leave the customer out; orders keep the customer. PATCH `{"archived": false}` restores the customer.
+/// Archived customers are left out of lists; their orders keep them. PATCH `{"archived": false}` restores the
+/// customer.
 #[utoipa::path(tag = "orders", operation_id = "archiveCustomer", responses((status = 204, description = "Archived")), params(("id" = CustomerId, Path,)))]
 #[delete("/customers/{id}")]
 pub async fn archive(

@@ -20,7 +20,8 @@ use crate::routes::orders::customer_orders::OrderView;
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FulfilOrder {
-    /// Chosen by the client, so that a repeated request is recognised after its Idempotency-Key has expired.
+    /// Chosen by the client. The server recognises a repeated request by this id, even after its
+    /// Idempotency-Key has expired. Defaults to a new id.
     id: Option<FulfilmentId>,
     /// The quantities that leave. Defaults to everything that is open.
     lines: Option<Vec<FulfilLine>>,
@@ -29,7 +30,9 @@ pub struct FulfilOrder {
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FulfilLine {
+    /// The line of the order.
     line_id: OrderLineId,
+    /// The quantity that leaves, in sale units, greater than zero.
     quantity: Positive<Quantity>,
 }
 
@@ -37,7 +40,9 @@ pub struct FulfilLine {
 #[serde(rename_all = "camelCase")]
 pub struct FulfilmentView {
     id: FulfilmentId,
+    /// The quantities that left.
     lines: Vec<FulfilmentLineView>,
+    /// The user or API key that posted the fulfilment; null for the system.
     actor: ActorId,
     fulfilled_at: DateTime<Utc>,
     /// The order after the fulfilment.
@@ -47,7 +52,9 @@ pub struct FulfilmentView {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FulfilmentLineView {
+    /// The line of the order.
     line_id: OrderLineId,
+    /// The quantity that left, in sale units.
     quantity: Quantity,
 }
 
@@ -67,8 +74,8 @@ impl FulfilmentView {
 
 /// Fulfil an order
 ///
-/// Fulfils everything that is open of a reserved order, or a part of it. An order can be fulfilled in several parts.
-/// Requires an Idempotency-Key header.
+/// Fulfils everything that is open, or a part of it. An order can be fulfilled in several parts. Requires an
+/// Idempotency-Key header.
 #[utoipa::path(tag = "orders", operation_id = "fulfilOrder", request_body = FulfilOrder,
     responses((status = 201, body = FulfilmentView)), params(("id" = OrderId, Path,)))]
 #[post("/orders/{id}/fulfil")]

@@ -21,9 +21,12 @@ use crate::routes::orders::customer_orders::OrderView;
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ReturnGoods {
-    /// Chosen by the client, so that a repeated request is recognised after its Idempotency-Key has expired.
+    /// Chosen by the client. The server recognises a repeated request by this id, even after its
+    /// Idempotency-Key has expired. Defaults to a new id.
     id: Option<ReturnId>,
+    /// The reason of the return.
     reason: Reason,
+    /// The goods that come back.
     #[schema(min_items = 1, max_items = 200)]
     lines: Vec<ReturnPart>,
 }
@@ -31,9 +34,12 @@ pub struct ReturnGoods {
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ReturnPart {
+    /// The line of the order.
     line_id: OrderLineId,
+    /// The quantity that comes back, in sale units, greater than zero.
     quantity: Positive<Quantity>,
-    /// true: the goods can be sold again. false: they are scrapped. Defaults to true.
+    /// true: the goods can be sold again and are added to the stock. false: the goods are scrapped. Defaults
+    /// to true.
     restock: Option<bool>,
 }
 
@@ -41,14 +47,16 @@ pub struct ReturnPart {
 #[serde(rename_all = "camelCase")]
 pub struct ReturnView {
     id: ReturnId,
-    /// Counts up from 1 without a gap.
+    /// The sequential number: it starts at 1 and has no gaps.
     number: i64,
+    /// The number as it is printed on documents.
     #[schema(example = "RT-000007")]
     reference: String,
     reason: Reason,
-    /// The amount that the customer gets back.
+    /// The amount that the customer gets back, including taxes.
     refund: String,
     lines: Vec<ReturnLineView>,
+    /// The user or API key that posted the return; null for the system.
     actor: ActorId,
     returned_at: DateTime<Utc>,
     /// The order after the return.
@@ -58,9 +66,13 @@ pub struct ReturnView {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReturnLineView {
+    /// The line of the order.
     line_id: OrderLineId,
+    /// The quantity that came back, in sale units.
     quantity: Quantity,
+    /// Whether the goods were added to the stock again.
     restocked: bool,
+    /// The amount that the customer gets back for this line, including taxes.
     refund: String,
 }
 
@@ -88,7 +100,8 @@ impl ReturnView {
 
 /// Return goods
 ///
-/// Takes back goods of an order, at most what was fulfilled and not returned yet. Requires an Idempotency-Key header.
+/// Takes back goods of an order: at most the quantity that was fulfilled and has not been returned. Requires
+/// an Idempotency-Key header.
 #[utoipa::path(tag = "orders", operation_id = "returnGoods", request_body = ReturnGoods,
     responses((status = 201, body = ReturnView)), params(("id" = OrderId, Path,)))]
 #[post("/orders/{id}/returns")]
@@ -121,7 +134,7 @@ pub async fn take_back(
 
 /// List the returns of an order
 ///
-/// Returns all of them, earliest first.
+/// Returns all returns on one page, oldest first.
 #[utoipa::path(tag = "orders", operation_id = "listReturns",
     responses((status = 200, body = PageView<ReturnView>)), params(("id" = OrderId, Path,)))]
 #[get("/orders/{id}/returns")]

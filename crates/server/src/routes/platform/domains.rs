@@ -1,4 +1,4 @@
-//! Hosts of businesses, for the platform's staff.
+//! Custom domains of businesses, for the platform's staff.
 
 use actix_web::{HttpResponse, delete, get, post, put, web};
 use chrono::{DateTime, Utc};
@@ -17,24 +17,28 @@ use crate::routes::platform::tenants::TenantView;
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DomainView {
-    /// In punycode.
+    /// The host name, in punycode.
     #[schema(example = "shop.acme.example")]
     host: String,
+    /// Whether this is the primary domain: the main address of the business.
     is_primary: bool,
-    /// The host is served since this moment; null until the TXT record was found.
+    /// The time since which the domain is served. null until the TXT record has been found.
     verified_at: Option<DateTime<Utc>>,
+    /// The time of the last DNS lookup. null before the first lookup.
     checked_at: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
-    /// The TXT record that proves that the host belongs to the business.
+    /// The TXT record that proves that the domain belongs to the business.
     record: RecordView,
 }
 
 #[derive(Serialize, ToSchema)]
 pub struct RecordView {
+    /// The name of the record in DNS.
     #[schema(example = "_tenantry-challenge.shop.acme.example")]
     name: String,
     #[schema(example = "TXT")]
     r#type: &'static str,
+    /// The text that the record must hold.
     value: String,
 }
 
@@ -55,9 +59,9 @@ impl From<Domain> for DomainView {
     }
 }
 
-/// List the hosts of a business
+/// List the custom domains of a business
 ///
-/// Returns all hosts, the primary host first.
+/// Returns all custom domains, the primary domain first.
 #[utoipa::path(tag = "platform", operation_id = "listDomains", responses((status = 200, body = PageView<DomainView>)),
     params(("id" = TenantId, Path,)))]
 #[get("/platform/tenants/{id}/domains")]
@@ -77,13 +81,13 @@ pub async fn list(
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AddDomain {
-    /// Letters of any script are allowed; they become punycode.
+    /// The host name. Letters of any script are allowed; the server converts them to punycode.
     host: HostName,
 }
 
-/// Add a host
+/// Add a custom domain
 ///
-/// The host is served after its TXT record has been verified.
+/// The domain is served after its TXT record has been verified.
 #[utoipa::path(tag = "platform", operation_id = "addDomain", request_body = AddDomain, responses((status = 201, body = DomainView)),
     params(("id" = TenantId, Path,)))]
 #[post("/platform/tenants/{id}/domains")]
@@ -98,9 +102,10 @@ pub async fn add(
     Ok(HttpResponse::Created().json(DomainView::from(domain)))
 }
 
-/// Verify a host
+/// Verify a custom domain
 ///
-/// Looks the TXT record up in DNS. If it differs, the answer is 409 and states what DNS has.
+/// Looks up the TXT record in DNS. If the record is missing or differs, the answer is 409, and detail states
+/// the content of DNS.
 #[utoipa::path(tag = "platform", operation_id = "verifyDomain", responses((status = 200, body = DomainView)),
     params(("id" = TenantId, Path,), ("host" = HostName, Path,)))]
 #[post("/platform/tenants/{id}/domains/{host}/verify")]
@@ -114,7 +119,9 @@ pub async fn verify(
     Ok(HttpResponse::Ok().json(DomainView::from(domain)))
 }
 
-/// Remove a host
+/// Remove a custom domain
+///
+/// The domain is no longer served. Its verification is lost.
 #[utoipa::path(tag = "platform", operation_id = "removeDomain", responses((status = 204, description = "Removed")),
     params(("id" = TenantId, Path,), ("host" = HostName, Path,)))]
 #[delete("/platform/tenants/{id}/domains/{host}")]
@@ -130,14 +137,17 @@ pub async fn remove(
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SetPrimary {
-    /// A verified host, or null for none.
+    /// A verified custom domain. null removes the primary domain.
     host: Option<HostName>,
-    /// true: the other addresses of the business redirect to this host (308). false: they serve requests themselves.
+    /// true: the other addresses of the business redirect to this domain (308). false: they serve requests
+    /// themselves. Defaults to false.
     #[serde(default)]
     redirects: bool,
 }
 
-/// Set the primary host
+/// Set the primary domain
+///
+/// Makes a verified custom domain the main address of the business.
 #[utoipa::path(tag = "platform", operation_id = "setPrimaryDomain", request_body = SetPrimary, responses((status = 200, body = TenantView)),
     params(("id" = TenantId, Path,)))]
 #[put("/platform/tenants/{id}/primary-domain")]

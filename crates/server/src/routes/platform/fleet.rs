@@ -1,4 +1,4 @@
-//! The whole fleet, for the platform's staff: schema versions, backups, the audit log.
+//! All businesses together, for the platform's staff: schema versions, backups, the audit log.
 
 use actix_web::{HttpResponse, get, post, web};
 use chrono::{DateTime, Utc};
@@ -24,7 +24,8 @@ use crate::routes::stock::levels::LedgerView;
 
 /// Read the migration status
 ///
-/// Returns how many schemas have each version, which schemas failed and why, and which are being migrated.
+/// Returns the number of schemas at each version, the failed schemas with the reasons, and the schemas that
+/// are being migrated.
 #[utoipa::path(tag = "platform", operation_id = "readMigrationStatus", responses((status = 200, body = Object, example = json!({
     "latest": 10, "sharedLatest": 7, "sharedVersion": 7, "versions": [{"version": 10, "businesses": 1200, "spare": 10, "failed": 0, "running": 0}],
     "failed": [], "running": [],
@@ -39,7 +40,7 @@ pub async fn migrations(
 
 /// Migrate all schemas
 ///
-/// Queues a job and answers at once.
+/// Queues a job that brings every schema to the newest version, and answers immediately.
 #[utoipa::path(tag = "platform", operation_id = "migrateFleet", responses((status = 202, body = JobView)))]
 #[post("/platform/migrations")]
 pub async fn migrate(
@@ -52,8 +53,8 @@ pub async fn migrate(
 
 /// Verify all ledgers
 ///
-/// Queues a job and answers at once. The job fails if the stock of a business is not the sum of its movements, and names
-/// the business.
+/// Queues a job and answers immediately. The job fails if the stock of a business is not the sum of its
+/// movements. Its message names the business.
 #[utoipa::path(tag = "platform", operation_id = "verifyAllLedgers", responses((status = 202, body = JobView)))]
 #[post("/platform/ledger")]
 pub async fn verify_ledgers(
@@ -83,19 +84,27 @@ pub async fn verify_ledger(
 #[serde(rename_all = "camelCase")]
 pub struct BackupView {
     id: BackupId,
+    /// The business; null for a backup of the shared schema.
     tenant_id: Option<TenantId>,
-    /// null for a backup of the shared schema.
+    /// The slug of the business when the backup was created; null for a backup of the shared schema.
     slug: Option<String>,
+    /// The path of the file on the server.
     file: String,
+    /// The size of the file, in bytes.
     size_bytes: i64,
+    /// The SHA-256 digest of the file, in hexadecimal.
     sha256: String,
+    /// The schema version of the data.
     schema_version: i32,
+    /// The number of rows in the backup.
     rows: i64,
+    /// The time that the backup took, in milliseconds.
     duration_ms: i64,
     taken_at: DateTime<Utc>,
-    /// The moment at which the backup was last restored into a scratch schema and compared.
+    /// The time of the last verification, which restores the backup into a scratch schema and compares all
+    /// rows. null before the first verification.
     verified_at: Option<DateTime<Utc>>,
-    /// The difference that the comparison found.
+    /// The difference that the last verification found; null if it found none.
     failure: Option<String>,
 }
 
@@ -122,9 +131,11 @@ impl From<Backup> for BackupView {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct OfABusiness {
-    /// Only those of this business.
+    /// Returns only rows of this business. Defaults to all businesses.
     tenant_id: Option<TenantId>,
+    /// The number of rows on a page, 1 to 100. Defaults to 50.
     limit: Option<Limit>,
+    /// The nextCursor of the previous page. Defaults to the first page.
     cursor: Option<Cursor>,
 }
 
@@ -152,15 +163,16 @@ pub async fn backups(
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CreateBackup {
-    /// Defaults to all businesses.
+    /// The business to back up. Defaults to all businesses.
     tenant_id: Option<TenantId>,
-    /// Whether each backup is restored into a scratch schema and compared. Defaults to true.
+    /// Whether the job verifies each backup: it restores the backup into a scratch schema and compares all
+    /// rows. Defaults to true.
     verify: Option<bool>,
 }
 
 /// Back up one business or all businesses
 ///
-/// Queues a job and answers at once.
+/// Queues a job and answers immediately.
 #[utoipa::path(tag = "platform", operation_id = "createBackups", request_body = CreateBackup, responses((status = 202, body = JobView)))]
 #[post("/platform/backups")]
 pub async fn back_up(
@@ -206,12 +218,18 @@ async fn queue(
 pub struct EntryView {
     id: PlatformEntryId,
     occurred_at: DateTime<Utc>,
+    /// The user or the command that made the change, as a text.
     actor: String,
+    /// The user; null for a command.
     actor_id: Option<UserId>,
+    /// The name of the action.
     #[schema(example = "tenant.suspended")]
     action: String,
+    /// The business; null for a change of the whole platform.
     tenant_id: Option<TenantId>,
+    /// The slug that the business had at that time.
     tenant_slug: Option<String>,
+    /// The details of the action, such as a new slug. The fields depend on the action.
     #[schema(value_type = Object)]
     details: Value,
 }
@@ -225,7 +243,7 @@ impl From<Entry> for EntryView {
 
 /// List changes of the platform
 ///
-/// Returns the operations of staff and of commands, latest first.
+/// Returns the operations of the platform's staff and of commands, newest first.
 #[utoipa::path(tag = "platform", operation_id = "listPlatformChanges", params(OfABusiness), responses((status = 200, body = PageView<EntryView>)))]
 #[get("/platform/audit")]
 pub async fn list_audit(

@@ -1,4 +1,5 @@
-//! Operations of the platform's staff on existing businesses. The audit log records each of them.
+//! Operations of the platform's staff on existing businesses. The audit log of the platform records each
+//! operation.
 
 use actix_web::{HttpResponse, post, put, web};
 use platform::{Actor, backup};
@@ -28,7 +29,7 @@ async fn change(
 
 /// Suspend a business
 ///
-/// Every server refuses its requests within a second. All its data remains.
+/// Within one second, all servers refuse the requests of the business. All data is kept.
 #[utoipa::path(tag = "platform", operation_id = "suspendBusiness", responses((status = 200, body = TenantView)), params(("id" = TenantId, Path,)))]
 #[post("/platform/tenants/{id}/suspend")]
 pub async fn suspend(
@@ -40,6 +41,8 @@ pub async fn suspend(
 }
 
 /// Resume a suspended business
+///
+/// All servers serve the business again.
 #[utoipa::path(tag = "platform", operation_id = "resumeBusiness", responses((status = 200, body = TenantView)), params(("id" = TenantId, Path,)))]
 #[post("/platform/tenants/{id}/resume")]
 pub async fn resume(
@@ -52,7 +55,7 @@ pub async fn resume(
 
 /// Archive a business
 ///
-/// Closes the business. All its data remains until the business is dropped.
+/// Closes the business. All data is kept until the business is dropped.
 #[utoipa::path(tag = "platform", operation_id = "archiveBusiness", responses((status = 200, body = TenantView)), params(("id" = TenantId, Path,)))]
 #[post("/platform/tenants/{id}/archive")]
 pub async fn archive(
@@ -64,6 +67,8 @@ pub async fn archive(
 }
 
 /// Reopen an archived business
+///
+/// The business gets the status back that it had before it was archived.
 #[utoipa::path(tag = "platform", operation_id = "unarchiveBusiness", responses((status = 200, body = TenantView)), params(("id" = TenantId, Path,)))]
 #[post("/platform/tenants/{id}/unarchive")]
 pub async fn unarchive(
@@ -78,13 +83,14 @@ pub async fn unarchive(
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({"slug": "acme-2"}))]
 pub struct RenameTenant {
+    /// The new slug.
     slug: TenantSlug,
 }
 
 /// Rename a business
 ///
-/// Gives the business another slug. Its former address redirects to the new one (308), and is reserved for a time. Signed-in
-/// users stay signed in.
+/// Gives the business another slug. The former address redirects to the new address (308) and stays reserved
+/// for some time. Signed-in users stay signed in.
 #[utoipa::path(tag = "platform", operation_id = "renameBusiness", request_body = RenameTenant, responses((status = 200, body = TenantView)),
     params(("id" = TenantId, Path,)))]
 #[post("/platform/tenants/{id}/rename")]
@@ -102,13 +108,17 @@ pub async fn rename(
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SetLimits {
-    /// 100 to 600000. Defaults to the limit of the installation.
+    /// The longest time that one SQL statement of the business may take, in milliseconds, 100 to 600000.
+    /// Defaults to the limit of the installation.
     statement_timeout_ms: Option<u32>,
-    /// Concurrent transactions, 1 to 500. Defaults to the limit of the installation.
+    /// The largest number of concurrent transactions of the business, 1 to 500. Defaults to the limit of the
+    /// installation.
     max_transactions: Option<u32>,
 }
 
 /// Set the limits of a business
+///
+/// Replaces both limits. A limit that is left out returns to the limit of the installation.
 #[utoipa::path(tag = "platform", operation_id = "setBusinessLimits", request_body = SetLimits, responses((status = 200, body = TenantView)),
     params(("id" = TenantId, Path,)))]
 #[put("/platform/tenants/{id}/limits")]
@@ -123,7 +133,7 @@ pub async fn limit(
         Some(value) if !(low..=high).contains(&value) => Err(Problem::invalid(
             format!("/{field}"),
             Code::OutOfRange,
-            format!("the value must be {low} to {high}"),
+            format!("the value must be from {low} to {high}"),
         )),
         _ => Ok(()),
     };
@@ -141,14 +151,18 @@ pub async fn limit(
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({"slug": "acme-copy", "name": "Acme, copy", "owner": {"email": "ann@acme.example"}}))]
 pub struct CloneTenant {
+    /// The slug of the copy.
     slug: TenantSlug,
+    /// The name of the copy.
     name: Name,
+    /// The owner of the copy. Other members are not copied.
     owner: CreateOwner,
 }
 
 /// Copy a business
 ///
-/// Creates a business with a copy of all data as of now, and with its own owner. The work continues if the client disconnects.
+/// Creates a business with a copy of all current data, and with its own owner. The work continues if the
+/// client disconnects.
 #[utoipa::path(tag = "platform", operation_id = "cloneBusiness", request_body = CloneTenant, responses((status = 201, body = OnboardedView)),
     params(("id" = TenantId, Path,)))]
 #[post("/platform/tenants/{id}/clone")]
@@ -173,8 +187,8 @@ pub async fn clone_business(
     .await
 }
 
-/// Runs work to its end, even if the request is cancelled. A large business takes longer to copy than one request may take, and
-/// a business that was removed only in part would have to be removed again.
+/// Runs work to its end, even if the request is cancelled. Copying a large business takes longer than one
+/// request may take. A business that was dropped only in part would have to be dropped again.
 async fn to_its_end(
     work: impl Future<Output = Result<HttpResponse, Problem>> + 'static,
 ) -> Result<HttpResponse, Problem> {
@@ -186,7 +200,7 @@ async fn to_its_end(
 pub struct DropTenant {
     /// The slug of the business, as a confirmation.
     slug: String,
-    /// true drops a business that has no verified backup.
+    /// true drops the business even if it has no verified backup. Defaults to false.
     #[serde(default)]
     without_backup: bool,
 }
@@ -194,17 +208,22 @@ pub struct DropTenant {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RemovedView {
+    /// The names of the dropped schemas.
     schemas: Vec<String>,
+    /// The number of dropped tables.
     tables: i64,
+    /// The size of the dropped tables with their indexes, in bytes.
     size_bytes: i64,
+    /// The number of removed memberships.
     members: usize,
+    /// The number of removed custom domains.
     domains: i64,
 }
 
 /// Drop a business
 ///
-/// Removes its schemas, its memberships and its hosts for good. Users remain. Requires a verified backup unless withoutBackup is
-/// true. The work continues if the client disconnects.
+/// Removes the schemas, the memberships and the custom domains of the business permanently. Users are kept.
+/// Requires a verified backup, unless withoutBackup is true. The work continues if the client disconnects.
 #[utoipa::path(tag = "platform", operation_id = "dropBusiness", request_body = DropTenant, responses((status = 200, body = RemovedView)),
     params(("id" = TenantId, Path,)))]
 #[post("/platform/tenants/{id}/drop")]
@@ -217,7 +236,7 @@ pub async fn drop_business(
     let operator = state.operator(staff.principal.user)?;
     let tenant = find(&state, id).await?;
     if body.value.slug != tenant.slug.as_str() {
-        let message = format!("the slug of this business is {}; nothing was removed", tenant.slug);
+        let message = format!("the slug of this business is {}; send it to confirm", tenant.slug);
         return Err(Problem::invalid("/slug", Code::NotConfirmed, message));
     }
     to_its_end(async move {

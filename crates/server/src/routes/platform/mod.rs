@@ -1,4 +1,4 @@
-//! The platform's own routes, on the host `admin.<base domain>`.
+//! The routes of the platform, on the host `admin.<base domain>`.
 
 pub mod domains;
 pub mod fleet;

@@ -20,20 +20,25 @@ use crate::http::state::State;
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CreateTenant {
-    /// The first label of the address of the business.
+    /// The first label of the address of the business: 3 to 40 characters of a-z, 0-9 and '-'. It must start
+    /// with a letter and must not end with '-'.
     slug: TenantSlug,
+    /// The name of the business.
     name: Name,
-    /// Defaults to USD.
+    /// The currency of all amounts. It cannot be changed later. Defaults to USD.
     currency: Option<Currency>,
+    /// The first member of the business, with the role OWNER.
     owner: CreateOwner,
 }
 
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CreateOwner {
+    /// The email address of a new or an existing user.
     email: Email,
+    /// The name of a new user.
     full_name: Option<Name>,
-    /// The password of a new user. Without it, the response contains a generated one.
+    /// The password of a new user. Without it, the response contains a generated password.
     #[schema(value_type = Option<String>, format = Password)]
     password: Option<SecretString>,
 }
@@ -58,17 +63,24 @@ impl CreateOwner {
 #[serde(rename_all = "camelCase")]
 pub struct TenantView {
     id: TenantId,
+    /// The first label of the address.
     slug: String,
     name: String,
     status: TenantStatus,
+    /// The version of the schema of the business.
     schema_version: i32,
+    /// The address of the business, from its slug.
     #[schema(example = "https://acme.example.com")]
     address: String,
-    /// The verified host that stands for all addresses of the business.
+    /// The primary domain: the verified custom domain that is the main address of the business.
     primary_host: Option<String>,
+    /// The time when the business was archived; null if it is not archived.
     archived_at: Option<DateTime<Utc>>,
-    /// The limit of the business, if it has its own.
+    /// The longest time that one SQL statement of the business may take, in milliseconds. null: the limit of
+    /// the installation applies.
     statement_timeout_ms: Option<u64>,
+    /// The largest number of concurrent transactions of the business. null: the limit of the installation
+    /// applies.
     max_transactions: Option<usize>,
     created_at: DateTime<Utc>,
 }
@@ -112,7 +124,8 @@ impl OnboardedView {
 pub struct OwnerView {
     user_id: UserId,
     email: String,
-    /// The generated password. It is never shown again.
+    /// The generated password of a new user. No later response contains it. null if the request had a
+    /// password, or if the user existed.
     password: Option<String>,
 }
 
@@ -120,13 +133,15 @@ pub struct OwnerView {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct ListTenants {
+    /// The number of rows on a page, 1 to 100. Defaults to 50.
     limit: Option<Limit>,
+    /// The nextCursor of the previous page. Defaults to the first page.
     cursor: Option<Cursor>,
 }
 
 /// List businesses
 ///
-/// Returns the businesses, oldest first.
+/// Returns all businesses, oldest first.
 #[utoipa::path(tag = "platform", operation_id = "listBusinesses", params(ListTenants), responses((status = 200, body = PageView<TenantView>)))]
 #[get("/platform/tenants")]
 pub async fn list(
@@ -147,7 +162,8 @@ pub async fn list(
 
 /// Create a business
 ///
-/// Creates the business with its schema, its defaults and its owner, or nothing. The business can be used at once.
+/// Creates the business with its schema, its default data and its owner, or nothing. The business can be used
+/// immediately.
 #[utoipa::path(tag = "platform", operation_id = "createBusiness", request_body = CreateTenant, responses((status = 201, body = OnboardedView)))]
 #[post("/platform/tenants")]
 pub async fn create(

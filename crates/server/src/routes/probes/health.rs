@@ -1,4 +1,4 @@
-//! Whether the process runs, and whether it can serve requests.
+//! Probes: whether the process runs, and whether it can serve requests.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::http::state::State;
 
 /// Check that the process runs
 ///
-/// Answers 200 as long as the process answers at all.
+/// Answers 200 while the process runs.
 #[utoipa::path(tag = "health", operation_id = "checkAlive",
     responses((status = 200, description = "The process runs")), security(()))]
 #[get("/livez")]

@@ -21,10 +21,11 @@ pub struct Login {
     email: Email,
     #[schema(value_type = String, format = Password)]
     password: SecretString,
-    /// The app to sign in to. Each host has one app; defaults to it.
+    /// The app to sign in to. Each host has one app: inventory on the host of a business, and platform on the
+    /// host of the platform. Defaults to the app of the host.
     #[schema(example = "inventory")]
     app: Option<String>,
-    /// The user's name for this device.
+    /// A name for the device. The server does not store it.
     #[serde(rename = "device")]
     #[schema(example = "Till 1")]
     _device: Option<String>,
@@ -33,12 +34,14 @@ pub struct Login {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LoginView {
+    /// The access token. Send it in the header `Authorization: Bearer TOKEN`.
     access_token: String,
     #[schema(example = "Bearer")]
     token_type: &'static str,
-    /// In seconds.
+    /// The lifetime of the token, in seconds.
     expires_in: u64,
     user: UserView,
+    /// The membership of the user on this host.
     membership: MembershipView,
 }
 
@@ -47,22 +50,28 @@ pub struct LoginView {
 pub struct UserView {
     id: UserId,
     email: Email,
+    /// The name of the user; null if it is not known.
     full_name: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MembershipView {
+    /// The app of this host.
     #[schema(example = "inventory")]
     app: &'static str,
+    /// The business; null on the host of the platform.
     business: Option<BusinessView>,
+    /// The roles of the user, such as OWNER, MANAGER or STAFF.
     roles: Vec<String>,
+    /// The permissions of the access token.
     permissions: Vec<String>,
 }
 
 #[derive(Serialize, ToSchema)]
 pub struct BusinessView {
     id: TenantId,
+    /// The first label of the address of the business.
     slug: String,
     name: String,
 }
@@ -91,8 +100,8 @@ fn business(host_owner: &HostOwner) -> Option<BusinessView> {
 
 /// Sign in
 ///
-/// Returns an access token for a member of the business whose host receives the request, or for a member of the platform's
-/// staff on the platform's host. The token is valid on this host only.
+/// Returns an access token for a member of the business at this host. On the host of the platform, it returns
+/// a token for a member of the platform's staff. The token is valid only on this host.
 #[utoipa::path(tag = "auth", operation_id = "signIn", request_body = Login, responses((status = 200, body = LoginView)), security(()))]
 #[post("/auth/login")]
 pub async fn login(
@@ -106,7 +115,7 @@ pub async fn login(
         return Err(Problem::invalid(
             "/app",
             Code::UnknownApp,
-            format!("the app of this host is {}", member_of.app()),
+            format!("the app of this host is {}; leave app out", member_of.app()),
         ));
     }
     let signed_in = authenticate(&state.database, &state.hasher, &email, &password, member_of).await?;
@@ -140,7 +149,7 @@ pub async fn me(state: web::Data<State>, caller: SignedIn) -> Result<HttpRespons
         })
         .await?;
     let no_membership =
-        || Problem::new(Code::NoMembership, "You are not a member of this business any more.");
+        || Problem::new(Code::NoMembership, "You are no longer a member of this business.");
     let user = user.filter(|user| user.status == UserStatus::Active).ok_or_else(no_membership)?;
     Ok(HttpResponse::Ok().json(MeView {
         user: UserView { id, email: user.email, full_name: user.full_name },

@@ -1,4 +1,4 @@
-//! The keys with which other programs verify access tokens.
+//! The public keys with which other programs verify access tokens.
 
 use actix_web::http::header;
 use actix_web::{HttpResponse, get, web};

@@ -1,0 +1,176 @@
+//! Lines of a purchase order: checked, priced, stored.
+
+use std::collections::HashMap;
+
+use rust_decimal::RoundingStrategy;
+use tenancy::{DbError, TenantTx};
+use values::{Money, Name, NonNegative, Percent, Positive, Quantity, Sku};
+
+use crate::business::settings::Terms;
+use crate::ids::{PurchaseOrderId, PurchaseOrderLineId, VariantId};
+use crate::purchasing::purchase_order::PurchaseError;
+
+/// The largest number of lines of a purchase order.
+pub const MAX_LINES: usize = 500;
+
+/// A line of a purchase order to be drafted.
+#[derive(Debug, Clone)]
+pub struct NewLine {
+    pub variant_id: VariantId,
+    pub quantity: Positive<Quantity>,
+    pub unit_cost: NonNegative<Money>,
+    /// The tax that the supplier charges on top.
+    pub tax_percent: Percent,
+}
+
+/// A line of a stored purchase order.
+#[derive(Debug, Clone)]
+pub struct PurchaseOrderLine {
+    pub id: PurchaseOrderLineId,
+    pub(crate) purchase_order_id: PurchaseOrderId,
+    pub variant_id: VariantId,
+    /// SKU and name are those of the moment when the line was written.
+    pub sku: Sku,
+    pub name: Name,
+    pub quantity: Quantity,
+    pub unit_cost: Money,
+    pub tax_percent: Percent,
+    pub tax: Money,
+    /// Includes the tax.
+    pub total: Money,
+    pub received: Quantity,
+    /// How much more than ordered may be received.
+    pub tolerance: Quantity,
+}
+
+tenancy::from_row!(PurchaseOrderLine {
+    id,
+    purchase_order_id,
+    variant_id,
+    sku,
+    name,
+    quantity,
+    unit_cost,
+    tax_percent,
+    tax,
+    total,
+    received,
+    tolerance,
+});
+
+impl PurchaseOrderLine {
+    /// Ordered and not received yet.
+    pub fn open(&self) -> Quantity {
+        (self.quantity - self.received).max(Quantity::ZERO)
+    }
+
+    /// What may still be received, including the over-receipt tolerance.
+    pub(crate) fn receivable(&self) -> Quantity {
+        (self.quantity + self.tolerance - self.received).max(Quantity::ZERO)
+    }
+}
+
+/// The tax and the total of a purchase order with these lines.
+pub(super) fn sums(lines: &[PurchaseOrderLine]) -> Result<(Money, Money), PurchaseError> {
+    let total: Money = lines.iter().map(|line| line.total).sum();
+    if total > Money::MAX {
+        return Err(PurchaseError::TooMuch);
+    }
+    Ok((lines.iter().map(|line| line.tax).sum(), total))
+}
+
+struct Bought {
+    id: VariantId,
+    sku: Sku,
+    name: Name,
+}
+
+tenancy::from_row!(Bought { id, sku, name });
+
+/// Checks the lines, and computes their taxes, totals and tolerances.
+pub(super) async fn make_lines(
+    tx: &TenantTx,
+    purchase_order_id: PurchaseOrderId,
+    lines: &[NewLine],
+    terms: &Terms,
+    over_receipt: Percent,
+) -> Result<Vec<PurchaseOrderLine>, PurchaseError> {
+    const BOUGHT: &str = "
+        SELECT v.id, v.sku, p.name FROM variants v JOIN products p ON p.id = v.product_id WHERE v.id = ANY ($1)";
+    if lines.is_empty() || lines.len() > MAX_LINES {
+        return Err(PurchaseError::LineCount);
+    }
+    let ids: Vec<VariantId> = lines.iter().map(|line| line.variant_id).collect();
+    let bought = tx.rows::<Bought>(BOUGHT, &[&ids]).await?;
+    let mut known: HashMap<VariantId, Bought> = bought.into_iter().map(|row| (row.id, row)).collect();
+    let mut made = Vec::with_capacity(lines.len());
+    for (index, line) in lines.iter().enumerate() {
+        if !line.tax_percent.is_share() {
+            return Err(PurchaseError::Tax { index });
+        }
+        // The first line of a variant takes its entry; a second line finds none.
+        let Some(Bought { sku, name, .. }) = known.remove(&line.variant_id) else {
+            return Err(match ids[..index].contains(&line.variant_id) {
+                true => PurchaseError::Twice { index },
+                false => PurchaseError::UnknownVariant { index },
+            });
+        };
+        let (quantity, unit_cost) = (line.quantity.get(), line.unit_cost.get());
+        let net = quantity
+            .as_decimal()
+            .checked_mul(unit_cost.as_decimal())
+            .filter(|net| *net <= Money::MAX.as_decimal());
+        let net = terms.round(net.ok_or(PurchaseError::TooMuch)?);
+        let tax = terms.round(line.tax_percent.of(net));
+        // No more than the column of the received quantity can hold.
+        let more = over_receipt.of(quantity.as_decimal()).min((Quantity::MAX - quantity).as_decimal());
+        made.push(PurchaseOrderLine {
+            id: PurchaseOrderLineId::new(),
+            purchase_order_id,
+            variant_id: line.variant_id,
+            sku,
+            name,
+            quantity,
+            unit_cost,
+            tax_percent: line.tax_percent,
+            tax: Money::from_decimal(tax),
+            total: Money::from_decimal(net + tax),
+            received: Quantity::ZERO,
+            tolerance: Quantity::from_decimal(more.round_dp_with_strategy(3, RoundingStrategy::ToZero)),
+        });
+    }
+    Ok(made)
+}
+
+pub(super) async fn insert_lines(
+    tx: &TenantTx,
+    order: PurchaseOrderId,
+    lines: &[PurchaseOrderLine],
+) -> Result<(), DbError> {
+    const INSERT: &str = "
+        INSERT INTO purchase_order_lines (id, purchase_order_id, position, variant_id, sku, name, quantity, unit_cost,
+                                          tax_percent, tax, total, tolerance)
+        SELECT id, $1, position, variant_id, sku, name, quantity, unit_cost, tax_percent, tax, total, tolerance
+          FROM unnest($2::uuid[], $3::smallint[], $4::uuid[], $5::text[], $6::text[], $7::numeric[], $8::numeric[],
+                      $9::numeric[], $10::numeric[], $11::numeric[], $12::numeric[])
+               AS new (id, position, variant_id, sku, name, quantity, unit_cost, tax_percent, tax, total, tolerance)";
+    fn column<'a, T>(lines: &'a [PurchaseOrderLine], value: impl Fn(&'a PurchaseOrderLine) -> T) -> Vec<T> {
+        lines.iter().map(value).collect()
+    }
+    let positions: Vec<i16> = (1..).take(lines.len()).collect();
+    let params: tenancy::Params<'_> = &[
+        &order,
+        &column(lines, |line| line.id),
+        &positions,
+        &column(lines, |line| line.variant_id),
+        &column(lines, |line| &line.sku),
+        &column(lines, |line| &line.name),
+        &column(lines, |line| line.quantity),
+        &column(lines, |line| line.unit_cost),
+        &column(lines, |line| line.tax_percent),
+        &column(lines, |line| line.tax),
+        &column(lines, |line| line.total),
+        &column(lines, |line| line.tolerance),
+    ];
+    tx.execute(INSERT, params).await.map(drop)
+}
