@@ -110,7 +110,8 @@ impl Revision {
         for row in &schemas {
             trade::fill(&admin, row.get::<_, String>(0)).await;
         }
-        admin.batch_execute("RESET search_path; VACUUM ANALYZE").await.unwrap();
+        admin.batch_execute("RESET search_path").await.unwrap();
+        admin.batch_execute("VACUUM ANALYZE").await.unwrap();
     }
 
     /// One line for each business: its host, a token, and the id of one of its variants.

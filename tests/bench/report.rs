@@ -64,7 +64,7 @@ impl Report {
         self.rows.push(row);
     }
 
-    /// Prints the table for the README and writes the JSON. Returns whether every limit was met.
+    /// Prints the table for docs/performance.md and writes the JSON. Returns whether every limit was met.
     pub fn finish(self, path: &std::path::Path) -> bool {
         println!("\n| measured | result | values | limit |\n|---|---|---|---|");
         for row in &self.rows {

@@ -4,20 +4,20 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use harness::{Business, PASSWORD, Program, Ran, TestApp, TestDatabase, a_product};
+use harness::{Business, Program, Ran, TestApp, TestDatabase, a_product};
 use platform::migrations;
 use serde_json::{Value, json};
 use tenancy::{NewTenant, ProvisionError, TenantSlug};
 
 /// A folder for the backups of one test. It is removed when it is dropped.
-struct Folder(PathBuf);
+pub struct Folder(pub PathBuf);
 
 impl Folder {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self(std::env::temp_dir().join(format!("tenantry-backups-{}", uuid::Uuid::now_v7())))
     }
 
-    fn program(&self, app: &TestApp) -> Program {
+    pub fn program(&self, app: &TestApp) -> Program {
         Program::beside(app).with("TENANTRY__BACKUP__FOLDER", &self.0.display().to_string())
     }
 }
@@ -29,13 +29,13 @@ impl Drop for Folder {
 }
 
 #[track_caller]
-fn done(ran: &Ran) -> String {
+pub fn done(ran: &Ran) -> String {
     assert_eq!(ran.code, Some(0), "{ran:?}");
     ran.out.trim().to_owned()
 }
 
 /// The data that a business shows: products, stock, categories, dashboard and stock movements.
-async fn picture(business: &Business<'_>) -> Vec<Value> {
+pub async fn picture(business: &Business<'_>) -> Vec<Value> {
     let mut shown = Vec::new();
     for path in ["products?limit=100", "stock?limit=100", "categories?limit=100", "dashboard"] {
         shown.push(business.get(&format!("/api/v1/{path}")).await.body);
@@ -48,7 +48,7 @@ async fn picture(business: &Business<'_>) -> Vec<Value> {
     shown
 }
 
-async fn stock_up(business: &Business<'_>) {
+pub async fn stock_up(business: &Business<'_>) {
     for n in 0..3 {
         let mut product = a_product(&format!("SKU-{n}"));
         // Characters that a text format must escape.
@@ -61,7 +61,7 @@ async fn stock_up(business: &Business<'_>) {
 }
 
 /// Adds this number of categories to the first business.
-async fn fill(app: &TestApp, categories: u32) {
+pub async fn fill(app: &TestApp, categories: u32) {
     let fill = format!(
         "INSERT INTO business_1.categories (id, name, created_at, updated_at)
          SELECT gen_random_uuid(), md5(n::text), now(), now() FROM generate_series(1, {categories}) n"
@@ -170,7 +170,7 @@ async fn a_business_is_read_again_under_its_lock() {
 }
 
 /// Reads the picture until it is as wanted, because the server needs a moment to notice the change.
-async fn again(business: &Business<'_>, wanted: &[Value]) -> Vec<Value> {
+pub async fn again(business: &Business<'_>, wanted: &[Value]) -> Vec<Value> {
     for _ in 0..100 {
         let now = picture(business).await;
         if now == wanted {
@@ -285,99 +285,6 @@ async fn a_damaged_backup_is_refused_before_any_change() {
         .unwrap()
         .get(0);
     assert_eq!(schemas, 1, "no schema may be left behind");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_backup_can_be_restored_as_another_business_with_another_owner() {
-    let (app, folder) = (TestApp::start().await, Folder::new());
-    let acme = app.tenant("acme").await;
-    stock_up(&acme).await;
-    let before = picture(&acme).await;
-    let program = folder.program(&app);
-    let file = done(&program.run(&["backup", "create", "acme"]));
-    let made =
-        done(&program.run(&["backup", "restore", &file, "--as", "copy", "--owner-email", "new@copy.test"]));
-    let password = made.lines().find_map(|line| line.split("password ").nth(1)).unwrap();
-    let password = password.split(' ').next().unwrap();
-    let login = app
-        .stranger("copy.localhost")
-        .post("/api/v1/auth/login", &json!({"email": "new@copy.test", "password": password}))
-        .await;
-    assert_eq!(login.status, 200, "{login:?}");
-    let token = login.body["accessToken"].as_str().unwrap();
-    let copy =
-        Business { tenant: acme.tenant.clone(), client: acme.on("copy.localhost").with_token(Some(token)) };
-    assert_eq!(picture(&copy).await, before);
-    // The owner of the original business is not a member of the copy.
-    let stranger = app
-        .stranger("copy.localhost")
-        .post("/api/v1/auth/login", &json!({"email": "owner@acme.test", "password": PASSWORD}))
-        .await;
-    assert_eq!(stranger.code(), "no_membership");
-    let taken = program.run(&["backup", "restore", &file, "--as", "copy", "--owner-email", "x@copy.test"]);
-    assert_eq!(taken.code, Some(4), "{taken:?}");
-    // The two businesses are independent: a change of the copy does not change the original.
-    copy.create_product(&a_product("ONLY-COPY")).await;
-    assert_eq!(picture(&acme).await, before);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_dropped_business_comes_back_without_passwords_from_the_file() {
-    let (app, folder) = (TestApp::start().await, Folder::new());
-    let acme = app.tenant("acme").await;
-    let other = app.tenant("other").await;
-    let staff = app.member_of(&acme.tenant, "STAFF").await;
-    stock_up(&acme).await;
-    let before = picture(&acme).await;
-    let program = folder.program(&app);
-    let file = done(&program.run(&["backup", "create", "acme"]));
-
-    let refused = program.run(&["tenant", "drop", "acme", "--yes"]);
-    assert_eq!(refused.code, Some(4), "an unverified backup must not count: {refused:?}");
-    assert!(refused.err.contains("--without-backup"), "{refused:?}");
-    assert_eq!(acme.get("/api/v1/products").await.status, 200);
-    done(&program.run(&["backup", "verify", &file]));
-    assert!(program.run(&["tenant", "drop", "acme", "--dry-run"]).err.contains("nothing was changed"));
-    let dropped = done(&program.run(&["tenant", "drop", "acme", "--yes"]));
-    assert!(dropped.contains("business_1") && dropped.contains("members  2"), "{dropped}");
-    let admin = app.database.as_admin().await;
-    let left: i64 = admin
-        .query_one(
-            "SELECT (SELECT count(*) FROM pg_namespace WHERE nspname = 'business_1')
-                  + (SELECT count(*) FROM pg_roles WHERE rolname = current_database() || '_business_1')
-                  + (SELECT count(*) FROM shared.tenants WHERE slug = 'acme')
-                  + (SELECT count(*) FROM shared.schemas WHERE number = 1)",
-            &[],
-        )
-        .await
-        .unwrap()
-        .get(0);
-    assert_eq!(left, 0);
-    // The user of one member is deleted. The user of the other member still exists.
-    admin
-        .batch_execute("DELETE FROM shared.users WHERE id IN (SELECT user_id FROM shared.user_logins WHERE value = 'owner@acme.test')")
-        .await
-        .unwrap();
-
-    let ran = program.run(&["backup", "restore", &file]);
-    done(&ran);
-    assert!(ran.err.contains("new users without a password: 1."), "{ran:?}");
-    let login = json!({"email": "owner@acme.test", "password": PASSWORD});
-    let host = app.stranger("acme.localhost");
-    let mut refused = host.post("/api/v1/auth/login", &login).await;
-    for _ in 0..50 {
-        if refused.status != 404 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        refused = host.post("/api/v1/auth/login", &login).await;
-    }
-    assert_eq!(refused.code(), "invalid_credentials", "{refused:?}");
-    // The remaining user keeps the password, and the user's token is still valid, because it is the same
-    // business.
-    let staff = Business { tenant: staff.tenant.clone(), client: staff.client.clone() };
-    assert_eq!(picture(&staff).await, before);
-    assert_eq!(other.get("/api/v1/products").await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -500,32 +407,6 @@ async fn the_shared_schema_is_restored_into_a_fresh_installation_before_the_busi
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_killed_restore_leaves_the_business_unchanged() {
-    let (app, folder) = (TestApp::start_with("[tenancy]\ncache_known_ms = 100").await, Folder::new());
-    let acme = app.tenant("acme").await;
-    stock_up(&acme).await;
-    let before = picture(&acme).await;
-    let program = folder.program(&app);
-    let file = done(&program.run(&["backup", "create", "acme"]));
-    let killed = folder
-        .program(&app)
-        .with("TENANTRY_FAILPOINT", "before_replacing")
-        .run(&["backup", "restore", &file, "--yes"]);
-    assert_eq!(killed.code, None, "killed by a signal: {killed:?}");
-    // Nobody must repair anything: the process that runs background jobs opens the business again.
-    let owner_database = app.onboarding().owner_database();
-    for _ in 0..100 {
-        if owner_database.end_abandoned_maintenance().await.unwrap() > 0 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    assert_eq!(again(&acme, &before).await, before);
-    done(&program.run(&["backup", "restore", &file, "--yes"]));
-    assert_eq!(again(&acme, &before).await, before);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_scripts_back_up_all_businesses_and_restore_one() {
     let (app, folder) = (TestApp::start().await, Folder::new());
     let acme = app.tenant("acme").await;
@@ -548,23 +429,6 @@ async fn the_scripts_back_up_all_businesses_and_restore_one() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_new_business_does_not_get_the_data_of_the_former_owner_of_its_slug() {
-    let (app, folder) = (TestApp::start().await, Folder::new());
-    let acme = app.tenant("acme").await;
-    stock_up(&acme).await;
-    let program = folder.program(&app);
-    let file = done(&program.run(&["backup", "create", "acme", "--verify"]));
-    done(&program.run(&["tenant", "drop", "acme", "--yes"]));
-    let other = app.onboard("acme", "somebody@else.test").await;
-    let refused = program.run(&["backup", "restore", &file, "--yes"]);
-    assert_eq!(refused.code, Some(4), "{refused:?}");
-    assert!(refused.err.contains("--as"), "{refused:?}");
-    let theirs = app.member_of(&other, "OWNER").await;
-    assert_eq!(theirs.get("/api/v1/products").await.body["data"], json!([]));
-    done(&program.run(&["backup", "restore", &file, "--as", "acme-again"]));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_that_was_damaged_after_its_verification_does_not_count() {
     let (app, folder) = (TestApp::start().await, Folder::new());
     app.tenant("acme").await;
@@ -583,43 +447,4 @@ async fn a_backup_that_was_damaged_after_its_verification_does_not_count() {
         let refused = program.run(&[&["tenant", "drop", "acme"][..], dry].concat());
         assert_eq!(refused.code, Some(4), "{refused:?}");
     }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_restored_business_keeps_its_status_and_its_members_get_new_passwords() {
-    let (app, folder) = (TestApp::start().await, Folder::new());
-    app.tenant("acme").await;
-    let program = folder.program(&app);
-    done(&program.run(&["tenant", "suspend", "acme"]));
-    done(&program.run(&["backup", "create", "acme", "--verify"]));
-    done(&program.run(&["tenant", "drop", "acme", "--yes"]));
-    let admin = app.database.as_admin().await;
-    admin.batch_execute("DELETE FROM shared.users").await.unwrap();
-    assert!(done(&program.run(&["tenant", "history", "acme"])).contains("tenant.dropped"));
-    assert!(done(&program.run(&["backup", "list", "acme"])).contains("verified"));
-    done(&program.run(&["backup", "restore", "--newest", "acme"]));
-    let status = || {
-        let shown = program.run(&["tenant", "show", "acme", "-o", "json"]);
-        serde_json::from_str::<Value>(&shown.out).unwrap()["status"].clone()
-    };
-    assert_eq!(status(), "suspended");
-    done(&program.run(&["tenant", "archive", "acme"]));
-    done(&program.run(&["tenant", "unarchive", "acme"]));
-    assert_eq!(status(), "suspended", "unarchiving must not end the suspension");
-    done(&program.run(&["tenant", "resume", "acme"]));
-
-    let made = done(&program.run(&["user", "reset-password", "owner@acme.test"]));
-    let password = made.split(' ').next().unwrap();
-    let login = json!({"email": "owner@acme.test", "password": password});
-    let host = app.stranger("acme.localhost");
-    let mut reply = host.post("/api/v1/auth/login", &login).await;
-    for _ in 0..50 {
-        if reply.status == 200 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        reply = host.post("/api/v1/auth/login", &login).await;
-    }
-    assert_eq!(reply.status, 200, "{reply:?}");
-    assert_eq!(program.run(&["user", "reset-password", "nobody@acme.test"]).code, Some(3));
 }

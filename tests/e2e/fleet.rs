@@ -186,7 +186,9 @@ async fn a_migration_waits_for_a_table_that_is_in_use() {
     user.batch_execute("BEGIN; LOCK TABLE business_1.products IN ACCESS SHARE MODE").await.unwrap();
     let newer = database.provisioner_with(extra);
     let release = async {
-        tokio::time::sleep(std::time::Duration::from_millis(1200)).await;
+        // The first attempt waits for the table, and gives up.
+        database.until_a_lock_is_awaited().await;
+        database.until_no_lock_is_awaited().await;
         user.batch_execute("COMMIT").await.unwrap();
     };
     let options = RunOptions::default();

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use harness::TestApp;
+use harness::{TestApp, until};
 
 /// Sends these bytes and returns the status and the body of the response. The call blocks its thread, so the
 /// server's database connections need another thread. Such tests are therefore multi-threaded.
@@ -127,7 +127,7 @@ async fn a_closed_business_returns_its_own_problem_code() {
         ("active", 200, ""),
     ] {
         owner.execute("UPDATE shared.tenants SET status = $1", &[&state]).await.unwrap();
-        tokio::time::sleep(std::time::Duration::from_millis(250)).await;
+        until(state, async || acme.get("/api/v1/products").await.code() == code).await;
         let reply = acme.get("/api/v1/products").await;
         assert_eq!((reply.status, reply.code()), (status, code), "{state}");
         assert_eq!(reply.headers.contains_key("retry-after"), status == 503, "{state}");
@@ -166,6 +166,6 @@ async fn a_custom_domain_is_served_after_verification() {
     owner.execute(insert, &[&acme.tenant.id]).await.unwrap();
     assert_eq!(acme.on("shop.acme.test").get("/api/v1/products").await.code(), "unknown_host");
     owner.execute("UPDATE shared.domains SET verified_at = now()", &[]).await.unwrap();
-    tokio::time::sleep(std::time::Duration::from_millis(250)).await;
-    assert_eq!(acme.on("Shop.Acme.Test:80").get("/api/v1/products").await.status, 200);
+    let is_served = async || acme.on("Shop.Acme.Test:80").get("/api/v1/products").await.status == 200;
+    until("the domain is served", is_served).await;
 }

@@ -103,7 +103,12 @@ async fn one_process_runs_jobs_and_another_takes_over_when_it_stops() {
     until(&one, &work, JobState::Running).await;
     // A second process waits and does not touch the job.
     let _second = Runner::start(other.clone(), kinds(false));
-    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let admin = database.as_admin().await;
+    const STAND: &str = "
+        SELECT count(DISTINCT pid) FROM pg_stat_activity
+         WHERE datname = current_database() AND query LIKE '%pg_try_advisory_lock%'";
+    let has_tried = async || admin.query_one(STAND, &[]).await.unwrap().get::<_, i64>(0) > 0;
+    harness::until("the second process tries to run jobs", has_tried).await;
     until(&one, &work, JobState::Running).await;
     drop(first);
     let done = until(&one, &work, JobState::Succeeded).await;

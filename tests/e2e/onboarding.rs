@@ -214,7 +214,7 @@ async fn a_refused_onboarding_returns_its_spare_schema() {
     assert_eq!(owner_database.fill_spares(1).await.unwrap(), 0, "the spare schema must still exist");
     // The refused onboarding does not wait for its ROLLBACK. Until the ROLLBACK has run, other onboardings
     // skip the schema.
-    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    app.database.until_no_transaction_is_open().await;
     let next = app.tenant("zenith").await;
     assert_eq!(next.tenant.number.get(), acme.tenant.number.get() + 1);
 }

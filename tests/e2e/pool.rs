@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use harness::{TestApp, TestDatabase, drop_after_polls, join_all};
+use harness::{TestApp, TestDatabase, drop_after_polls, join_all, until};
 use tenancy::{Database, DbError, PoolSettings, Tenant, TenantTx};
 use uuid::Uuid;
 
@@ -315,14 +315,14 @@ async fn broken_connections_are_replaced() {
     let acme = app.tenant("acme").await;
     assert_eq!(acme.get("/api/v1/products").await.status, 200);
     let admin = app.database.as_admin().await;
-    admin
-        .batch_execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-              WHERE datname = current_database() AND usename = 'tenantry_test_server'",
-        )
-        .await
-        .unwrap();
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    const BREAK: &str = "
+        SELECT coalesce(array_agg(pid) FILTER (WHERE pg_terminate_backend(pid)), '{}') FROM pg_stat_activity
+         WHERE datname = current_database() AND usename = 'tenantry_test_server'";
+    let broken: Vec<i32> = admin.query_one(BREAK, &[]).await.unwrap().get(0);
+    assert!(!broken.is_empty(), "the test must break a connection");
+    const LEFT: &str = "SELECT count(*) FROM pg_stat_activity WHERE pid = ANY ($1)";
+    let is_broken = async || admin.query_one(LEFT, &[&broken]).await.unwrap().get::<_, i64>(0) == 0;
+    until("the connections are broken", is_broken).await;
     for _ in 0..20 {
         assert_eq!(acme.get("/api/v1/products").await.status, 200);
     }

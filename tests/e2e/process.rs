@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
-use harness::{Program, TestApp, a_product};
+use harness::{Program, TestApp, a_product, until};
 use serde_json::json;
 use tenancy::Tenant;
 use tokio_postgres::{Client, Transaction};
@@ -52,10 +52,12 @@ async fn a_running_request_completes_after_sigterm() {
         stream.read_to_string(&mut answer).unwrap();
         answer
     });
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    app.database.until_a_lock_is_awaited().await;
     serving.signal("TERM");
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "a draining server must accept no connection");
+    until("a draining server accepts no connection", async || {
+        TcpStream::connect(("127.0.0.1", port)).is_err()
+    })
+    .await;
     blocker.rollback().await.unwrap();
     let answer = request.await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use harness::{Program, Serving, TestApp, a_product};
+use harness::{Program, Serving, TestApp, a_product, until};
 
 /// A second server, in its own process.
 struct Second {
@@ -100,12 +100,15 @@ async fn a_server_listens_again_after_its_listening_connection_breaks() {
 async fn known_businesses_are_served_while_the_registry_cannot_be_read() {
     let app = TestApp::start_with("[tenancy]\ncache_known_ms = 100").await;
     let (acme, zenith) = (app.tenant("acme").await, app.tenant("zenith").await);
-    // By then the server has received the notices of their creation. The next requests cache them again.
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    let admin = app.database.as_admin().await;
+    // Notices arrive in order. After this one, the server has received the notices of their creation.
+    for (status, answered) in [("suspended", 403), ("active", 200)] {
+        admin.execute("UPDATE shared.tenants SET status = $1", &[&status]).await.unwrap();
+        until(status, async || zenith.get("/api/v1/products").await.status == answered).await;
+    }
     for business in [&acme, &zenith] {
         assert_eq!(business.get("/api/v1/products").await.status, 200);
     }
-    let admin = app.database.as_admin().await;
     admin.batch_execute("REVOKE USAGE ON SCHEMA shared FROM tenantry_shared").await.unwrap();
     for _ in 0..5 {
         tokio::time::sleep(Duration::from_millis(150)).await;

@@ -1,6 +1,6 @@
 //! TLS to PostgreSQL: every sslmode behaves as in libpq.
 
-use harness::TestDatabase;
+use harness::{TestDatabase, until};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tenancy::probe;
 
@@ -39,7 +39,8 @@ async fn every_sslmode_behaves_as_in_libpq() {
     }
     admin.batch_execute("ALTER SYSTEM SET ssl = on").await.unwrap();
     admin.batch_execute("SELECT pg_reload_conf()").await.unwrap();
-    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    let is_on = async || admin.query_one("SHOW ssl", &[]).await.unwrap().get::<_, String>(0) == "on";
+    until("TLS is on", is_on).await;
     let root = std::env::temp_dir().join(format!("{}-root.crt", database.name));
     std::fs::write(&root, authority.pem()).unwrap();
     let root = root.display().to_string();

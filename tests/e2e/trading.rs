@@ -269,7 +269,7 @@ async fn order_numbers_have_no_gap_after_rollbacks_and_killed_servers() {
     };
     join_all((0..8).map(lane).collect()).await;
     // Requests of clients that disconnected may still be running.
-    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    app.database.until_no_transaction_is_open().await;
     let acknowledged = acknowledged.take();
     assert!(acknowledged.len() > 50);
     for id in &acknowledged {

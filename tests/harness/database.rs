@@ -150,6 +150,30 @@ impl TestDatabase {
         Database::new(&self.url().parse::<DatabaseUrl>().unwrap(), &settings).unwrap()
     }
 
+    /// Waits until a statement on this database waits for a lock.
+    pub async fn until_a_lock_is_awaited(&self) {
+        self.until_activity("wait_event_type = 'Lock'", true).await;
+    }
+
+    pub async fn until_no_lock_is_awaited(&self) {
+        self.until_activity("wait_event_type = 'Lock'", false).await;
+    }
+
+    /// Waits until no transaction is open on this database.
+    pub async fn until_no_transaction_is_open(&self) {
+        self.until_activity("xact_start IS NOT NULL AND pid <> pg_backend_pid()", false).await;
+    }
+
+    /// Waits until the rows of pg_stat_activity that match `condition` exist, or until none exists.
+    async fn until_activity(&self, condition: &str, wanted: bool) {
+        let admin = self.as_admin().await;
+        let sql = format!(
+            "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND {condition})"
+        );
+        let found = async || admin.query_one(&sql, &[]).await.unwrap().get::<_, bool>(0) == wanted;
+        crate::until(condition, found).await;
+    }
+
     pub fn owner_database(&self) -> Arc<OwnerDatabase> {
         self.provisioner_with(migrations::of_tenant().unwrap())
     }

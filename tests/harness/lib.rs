@@ -38,6 +38,25 @@ pub async fn drop_after_polls<F: Future>(work: F, polls: usize) -> Option<F::Out
     .await
 }
 
+/// Waits until the condition is true, for at most ten seconds.
+#[track_caller]
+pub fn until<Check: Future<Output = bool>>(
+    what: &str,
+    condition: impl Fn() -> Check,
+) -> impl Future<Output = ()> {
+    let caller = std::panic::Location::caller();
+    async move {
+        let started = std::time::Instant::now();
+        while !condition().await {
+            assert!(
+                started.elapsed() < std::time::Duration::from_secs(10),
+                "{caller}: {what} did not happen"
+            );
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    }
+}
+
 /// Runs all futures at the same time and returns their outputs in order.
 pub async fn join_all<F: Future>(work: Vec<F>) -> Vec<F::Output> {
     let mut running: Vec<_> = work.into_iter().map(|work| (Box::pin(work), None)).collect();

@@ -4,6 +4,8 @@
 use std::io::Write as _;
 
 use clap::ValueEnum;
+use comfy_table::{ContentArrangement, Table, presets};
+use indicatif::HumanBytes;
 use serde::Serialize;
 
 /// The format of printed data.
@@ -39,16 +41,7 @@ pub fn rows<T: Serialize, const N: usize>(
     match output.format {
         Format::Json => line(&serde_json::to_string_pretty(rows)?),
         Format::Table => {
-            let lines: Vec<[String; N]> =
-                std::iter::once(columns.map(str::to_uppercase)).chain(rows.iter().map(cells)).collect();
-            let width =
-                |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
-            let widths: [usize; N] = std::array::from_fn(width);
-            for cells in &lines {
-                let padded: Vec<String> =
-                    cells.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-                line(padded.join("  ").trim_end());
-            }
+            print_table(std::iter::once(columns.map(str::to_uppercase)).chain(rows.iter().map(cells)));
         }
     }
     Ok(())
@@ -59,21 +52,23 @@ pub fn one<T: Serialize>(output: Output, value: &T, lines: &[(&str, String)]) ->
     match output.format {
         Format::Json => line(&serde_json::to_string_pretty(value)?),
         Format::Table => {
-            let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-            for (name, value) in lines {
-                line(&format!("{name:<width$}  {value}"));
-            }
+            print_table(lines.iter().map(|(name, value)| [(*name).to_owned(), value.clone()]));
         }
     }
     Ok(())
 }
 
-/// Formats a number of bytes for people, such as `1.5 MiB`.
-pub fn size(bytes: i64) -> String {
-    match bytes {
-        0..1024 => format!("{bytes} B"),
-        1024..1_048_576 => format!("{:.1} KiB", bytes as f64 / 1024.0),
-        1_048_576..1_073_741_824 => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
-        _ => format!("{:.1} GiB", bytes as f64 / 1_073_741_824.0),
+/// Prints a table without lines, with two spaces between its columns.
+fn print_table<const N: usize>(rows: impl Iterator<Item = [String; N]>) {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled).add_rows(rows);
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
     }
+    line(&table.trim_fmt());
+}
+
+/// Formats a number of bytes for people, such as `1.50 MiB`.
+pub fn size(bytes: i64) -> String {
+    HumanBytes(bytes.unsigned_abs()).to_string()
 }

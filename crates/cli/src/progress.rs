@@ -1,8 +1,6 @@
 //! The progress of a long command. A terminal shows a bar with the remaining time; other outputs show no bar.
 //! Lines of text appear on both.
 
-use std::time::Duration;
-
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// The progress of one command over many businesses.
@@ -49,14 +47,5 @@ impl Progress {
     /// Whether no bar is visible. In that case the commands print one line for each business.
     pub fn is_hidden(&self) -> bool {
         self.bar.is_hidden()
-    }
-}
-
-/// Formats a duration for people, such as `1.5 s`.
-pub fn told(duration: Duration) -> String {
-    match duration.as_millis() {
-        ms if ms < 1000 => format!("{ms} ms"),
-        ms if ms < 60_000 => format!("{}.{} s", ms / 1000, ms % 1000 / 100),
-        ms => format!("{} min {} s", ms / 60_000, ms / 1000 % 60),
     }
 }

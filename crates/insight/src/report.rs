@@ -13,9 +13,7 @@ pub struct Span {
 
 /// A report cannot cover this span.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "a report must cover 1 to {MAX_DAYS} days in the years 2000 to 9999, and the first day must not be after the last"
-)]
+#[error("a report must cover 1 to {MAX_DAYS} days in the years 2000 to 9999, and from must not be after to")]
 pub struct SpanError;
 
 /// The largest number of days of a report: a leap year.

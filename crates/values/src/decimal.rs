@@ -15,9 +15,7 @@ use crate::{column_as, from_text};
 /// The text is not an amount of this kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecimalError {
-    #[error(
-        "a decimal string must consist of digits, with an optional leading '-' and an optional decimal point, such as \"12.50\""
-    )]
+    #[error("a number must be a decimal string such as \"12.50\" or \"-3\"")]
     Malformed,
     #[error("at most {0} decimals are allowed")]
     TooFine(u32),
@@ -234,9 +232,9 @@ pub trait Signed {
 /// The amount has a sign that is not allowed here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SignError {
-    #[error("the amount must be greater than zero")]
+    #[error("the value must be greater than zero")]
     NotPositive,
-    #[error("the amount must not be negative")]
+    #[error("the value must not be negative")]
     Negative,
 }
 

@@ -70,7 +70,7 @@ pub struct Cursor(String);
 
 /// The text is not a cursor of this list.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the cursor is not one of this list; use nextCursor of the page before")]
+#[error("the cursor does not belong to this list; use the nextCursor of the previous page")]
 pub struct CursorError;
 
 impl Cursor {

@@ -93,19 +93,19 @@ texts! {
     Name: "a name", 200, "", printable;
     /// The code of a variant (stock-keeping unit), as the shop writes it.
     Sku: "a SKU", 64, "", printable;
-    /// What a scanner reads.
+    /// The code that a barcode scanner reads.
     Barcode: "a barcode", 64, " or spaces", |c| !c.is_control() && !c.is_whitespace();
     /// The name of an option, or a variant's value of it.
     OptionText: "an option", 60, "", printable;
     /// A line of text, such as an address or a telephone number.
     ShortText: "a line of text", 200, "", printable;
-    /// A word by which products are found.
+    /// A word by which a product can be found.
     ProductTag: "a tag", 50, "", printable;
-    /// Why stock, a price or an order was changed by hand.
+    /// The reason for a change of stock, of a price or of an order.
     Reason: "a reason", 100, "", printable;
     /// Free text of several lines.
     Note: "a text", 2000, " except line breaks and tabs", |c| !c.is_control() || matches!(c, '\n' | '\r' | '\t');
-    /// What somebody looks for.
+    /// The text to search for.
     SearchText: "a search text", 100, "", printable;
 }
 

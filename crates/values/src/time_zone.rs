@@ -19,7 +19,7 @@ column_as!(TimeZone, String);
 
 /// The text is not the name of a time zone.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a time zone must be a name of the IANA database, such as Africa/Nairobi")]
+#[error("a time zone must be a name of the IANA time zone database, such as Africa/Nairobi")]
 pub struct TimeZoneError;
 
 impl TimeZone {

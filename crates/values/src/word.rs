@@ -16,9 +16,7 @@ pub struct UnknownWord {
 
 /// A stored word that this release does not know, so a later release wrote it. Never read as a word that is known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the database holds \"{text}\" as {set}, which this release does not know: the data is newer than the release"
-)]
+#[error("the database contains the unknown word \"{text}\" for {set}; the data is newer than the release")]
 pub struct NewerWord {
     set: &'static str,
     text: String,

@@ -15,7 +15,7 @@ use crate::commands::jobs_at_once;
 use crate::context;
 use crate::failure::{DRIFT, PARTIAL};
 use crate::output::{self, Format, Output};
-use crate::progress::{Progress, told};
+use crate::progress::Progress;
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -98,32 +98,29 @@ pub async fn migrate(settings: &Settings, options: &RunOptions) -> anyhow::Resul
     let started = Instant::now();
     let progress = Progress::new("migrating");
     let report = owner_database
-        .migrate_fleet(options, |told_of| {
-            let label = told_of.schema.label();
-            match told_of.outcome {
+        .migrate_fleet(options, |finished| {
+            let label = finished.schema.label();
+            match finished.outcome {
                 Outcome::Migrated { to } if progress.is_hidden() => progress.line(&format!(
-                    "{label}: {} -> {to} ({}/{}, {})",
-                    told_of.schema.version,
-                    told_of.done,
-                    told_of.total,
-                    told(told_of.duration)
+                    "{label}: {} -> {to} ({}/{}, {:.1?})",
+                    finished.schema.version, finished.done, finished.total, finished.duration
                 )),
                 Outcome::Migrated { .. } | Outcome::Left => {}
                 Outcome::Elsewhere(who) => progress.line(&format!("{label}: {who}")),
                 Outcome::Failed(reason) => progress.line(&format!("{label}: FAILED: {reason}")),
             }
-            progress.advance(told_of.done, told_of.total, label);
+            progress.advance(finished.done, finished.total, label);
         })
         .await?;
     progress.finish();
-    let took = told(started.elapsed());
+    let took = started.elapsed();
     if let Some(version) = report.shared.last() {
         eprintln!("shared schema: now at version {version}");
     }
     let Report { migrated, elsewhere, failed, left, .. } = report;
     if migrated + elsewhere + failed + left > 0 {
         eprintln!(
-            "{migrated} migrated, {elsewhere} by another run, {failed} failed, {left} not started, in {took}"
+            "{migrated} migrated, {elsewhere} by another run, {failed} failed, {left} not started, in {took:.1?}"
         );
     } else if report.shared.is_empty() {
         eprintln!("nothing to do: every schema has the newest version");

@@ -10,6 +10,7 @@ pub mod job;
 pub mod ledger;
 pub mod migrate;
 pub mod openapi;
+mod restore;
 pub mod seed;
 pub mod serve;
 pub mod stats;

@@ -45,7 +45,7 @@ pub struct NewUser {
 /// A user was not stored.
 #[derive(Debug, thiserror::Error)]
 pub enum UserError {
-    #[error("a user with the email {0} exists already")]
+    #[error("a user with the email {0} already exists")]
     EmailTaken(Email),
     #[error("a user query failed")]
     Db(#[from] DbError),

@@ -27,7 +27,7 @@ pub enum LoginError {
     /// Unknown email, wrong password or disabled user. The client does not learn which.
     #[error("the email or the password is wrong")]
     InvalidCredentials,
-    #[error("the user has no active membership here")]
+    #[error("the user has no active membership on this host")]
     NoMembership,
     #[error(transparent)]
     TooBusy(#[from] TooBusy),

@@ -24,9 +24,9 @@ const MAX_BYTES: usize = 1024;
 pub enum PasswordError {
     #[error("a password must have at least {0} characters")]
     TooShort(usize),
-    #[error("a password must have at most {MAX_BYTES} bytes")]
+    #[error("a password must have at most {MAX_BYTES} bytes; a letter outside a-z and A-Z takes two or more")]
     TooLong,
-    #[error("this password is too easy to guess; choose another")]
+    #[error("this password is too easy to guess; choose another password")]
     TooCommon,
 }
 
@@ -104,7 +104,7 @@ impl PasswordKey {
 
 /// Too many hashes were waiting, so this one was not begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("too many passwords are being checked at the same time")]
+#[error("too many passwords are being checked at the same time; try again later")]
 pub struct TooBusy;
 
 /// Hashes and verifies passwords.

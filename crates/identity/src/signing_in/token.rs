@@ -34,10 +34,11 @@ pub struct SigningKey {
 /// The signing key cannot be used. The message says how to make one.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    #[error("cannot read the signing key {0}; make one with: openssl genpkey -algorithm ed25519 -out {0}")]
+    #[error("cannot read the signing key {0}; create one with: openssl genpkey -algorithm ed25519 -out {0}")]
     Read(PathBuf, #[source] std::io::Error),
     #[error(
-        "{0} does not contain an Ed25519 key in PKCS #8 PEM; make one with: openssl genpkey -algorithm ed25519 -out {0}"
+        "{0} does not contain an Ed25519 key in PKCS #8 PEM; create one with: \
+         openssl genpkey -algorithm ed25519 -out {0}"
     )]
     Format(PathBuf, #[source] jsonwebtoken::errors::Error),
 }

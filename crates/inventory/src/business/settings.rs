@@ -64,13 +64,13 @@ pub struct SettingsChange {
 pub enum SettingsError {
     #[error(transparent)]
     Stale(#[from] Stale),
-    #[error("PostgreSQL does not know this time zone; use one such as Africa/Nairobi")]
+    #[error("the database does not know this time zone; use an IANA name such as Africa/Nairobi")]
     UnknownTimeZone,
-    #[error("the discount limit must be 0 to 100 percent, with at most two decimals")]
+    #[error("the discount limit must be from 0 to 100 percent, with at most two decimals")]
     DiscountLimit,
-    #[error("the over-receipt tolerance must be 0 to 100 percent, with at most two decimals")]
+    #[error("the over-receipt tolerance must be from 0 to 100 percent, with at most two decimals")]
     Tolerance,
-    #[error("at most {MAX_REASONS} reasons are allowed, each once")]
+    #[error("at most {MAX_REASONS} reasons are allowed, and all reasons must differ")]
     Reasons,
     #[error("a settings query failed")]
     Db(#[from] DbError),

@@ -48,11 +48,11 @@ pub enum CategoryError {
     NotFound,
     #[error(transparent)]
     Stale(#[from] Stale),
-    #[error("a category named \"{0}\" exists there already")]
+    #[error("a category named \"{0}\" already exists below the same parent; choose another name")]
     DuplicateName(Name),
     #[error("there is no such parent category")]
     UnknownParent,
-    #[error("a category cannot be moved below itself")]
+    #[error("a category cannot be moved below itself; choose another parent")]
     Cycle,
     #[error("a category query failed")]
     Db(#[from] DbError),

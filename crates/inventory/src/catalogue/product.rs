@@ -87,9 +87,9 @@ pub enum ProductError {
     UnknownCategory,
     #[error("there is no such tax class")]
     UnknownTaxClass,
-    #[error("a product may have at most {MAX_OPTIONS} options, each with a different name")]
+    #[error("a product may have at most {MAX_OPTIONS} options, and all names must differ")]
     Options,
-    #[error("a product may have at most {MAX_TAGS} tags, each once")]
+    #[error("a product may have at most {MAX_TAGS} tags, and all tags must differ")]
     Tags,
     #[error(transparent)]
     Variant(#[from] VariantError),

@@ -69,11 +69,11 @@ pub enum TaxError {
     NotFound,
     #[error(transparent)]
     Stale(#[from] Stale),
-    #[error("a tax class named \"{0}\" exists already")]
+    #[error("a tax class named \"{0}\" already exists; choose another name")]
     DuplicateName(Name),
-    #[error("a tax class must have 1 to {MAX_RATES} rates of 0 to 100 percent, each with a different name")]
+    #[error("a tax class must have 1 to {MAX_RATES} rates of 0 to 100 percent, and all names must differ")]
     Rates,
-    #[error("a tax query failed")]
+    #[error("a tax class query failed")]
     Db(#[from] DbError),
 }
 

@@ -121,13 +121,13 @@ pub enum VariantError {
     UnknownProduct,
     #[error(transparent)]
     Stale(#[from] Stale),
-    #[error("a variant with the SKU {sku} exists already")]
+    #[error("the SKU {sku} is already in use; choose another SKU")]
     DuplicateSku { index: usize, sku: Sku },
-    #[error("the barcode {0} belongs to another variant already")]
+    #[error("the barcode {0} is already in use; a barcode can belong to only one variant")]
     DuplicateBarcode(Barcode),
-    #[error("two variants of a product cannot have the same options")]
+    #[error("another variant of the product has the same option values; choose other values")]
     DuplicateOptions,
-    #[error("each variant must have a value of every option of its product, and of no other option")]
+    #[error("a variant must have one value for each option of its product, and no other options")]
     OptionsMismatch { index: usize },
     #[error("a product must have 1 to {MAX_PER_PRODUCT} variants")]
     Count,

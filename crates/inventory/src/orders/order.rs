@@ -68,14 +68,15 @@ tenancy::from_row!(Order {
 pub enum OrderError {
     #[error("there is no such order")]
     NotFound,
-    #[error("there must be 1 to {MAX_LINES} lines")]
+    #[error("the request must have 1 to {MAX_LINES} lines")]
     LineCount,
     #[error("there is no such variant")]
     UnknownVariant { index: usize },
-    #[error("the variant is archived and cannot be sold")]
+    #[error("the variant or its product is archived and cannot be sold; restore it, or remove the line")]
     Archived { index: usize },
     #[error(
-        "the discount exceeds {0} % of the order; somebody with the permission catalogue.write must place this order"
+        "the discount exceeds the limit of {0} %; reduce the discount, or ask a member with the permission \
+         catalogue.write to place the order"
     )]
     DiscountLimit(Percent),
     #[error("there is no such customer")]
@@ -85,7 +86,7 @@ pub enum OrderError {
     /// A part that cannot be fulfilled or returned.
     #[error(transparent)]
     Part(#[from] PartError),
-    #[error("nothing of the order is open; its status is {0}")]
+    #[error("the order has nothing open, because its status is {0}")]
     NothingOpen(OrderStatus),
     #[error(transparent)]
     IdTaken(#[from] IdTaken),

@@ -20,7 +20,7 @@ enum DiscountKind {
 
 /// The value is not a discount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a discount must be an amount that is not negative, or 0 to 100 percent")]
+#[error("a discount must be an amount of at least zero, or a percentage from 0% to 100%")]
 pub struct DiscountError;
 
 impl Discount {
@@ -81,11 +81,11 @@ pub struct Priced {
 /// An order cannot be priced. `index` is the line's position in the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PricingError {
-    #[error("the discount exceeds the amount of the line")]
+    #[error("the discount exceeds the amount of the line; reduce the discount")]
     LineDiscount { index: usize },
-    #[error("the discount exceeds the amount of the order")]
+    #[error("the discount exceeds the amount of the order; reduce the discount")]
     OrderDiscount,
-    #[error("the total exceeds the largest amount, 9,999,999,999.9999")]
+    #[error("the total exceeds the largest amount, 9999999999.9999; split the order")]
     TooMuch,
 }
 

@@ -83,15 +83,15 @@ pub struct Received {
 pub enum ReceiptError {
     #[error("there is no such purchase order")]
     NotFound,
-    #[error("the purchase order has no such receipt, or the receipt is a reversal itself")]
+    #[error("the purchase order has no such receipt, or the receipt is itself a reversal")]
     UnknownReceipt,
-    #[error("the receipt has been reversed already")]
+    #[error("the receipt has already been reversed")]
     Reversed,
-    #[error("goods cannot be received for a purchase order with the status {0}")]
+    #[error("a purchase order with the status {0} accepts neither receipts nor reversals")]
     NotOpen(PurchaseStatus),
     #[error("all goods of the purchase order have been received")]
     NothingOpen,
-    #[error("the delivery note {0} of this supplier has been booked already")]
+    #[error("the delivery note {0} of this supplier has already been booked")]
     DeliveryNote(ShortText),
     #[error(transparent)]
     IdTaken(#[from] IdTaken),

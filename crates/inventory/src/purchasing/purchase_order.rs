@@ -126,11 +126,11 @@ pub enum PurchaseError {
     Stale(#[from] Stale),
     #[error("a purchase order must have 1 to {MAX_LINES} lines")]
     LineCount,
-    #[error("the tax must be 0 to 100 percent")]
+    #[error("the tax must be from 0 to 100 percent")]
     Tax { index: usize },
-    #[error("the expected day must be in the years 2000 to 9999")]
+    #[error("the expected day must be from 2000-01-01 to 9999-12-31")]
     Day,
-    #[error("the variant is on another line already; add up the quantities on one line")]
+    #[error("the variant is already on another line; send one line with the sum of the quantities")]
     Twice { index: usize },
     #[error("there is no such variant")]
     UnknownVariant { index: usize },
@@ -138,11 +138,11 @@ pub enum PurchaseError {
     UnknownSupplier,
     #[error("there is no such location")]
     UnknownLocation,
-    #[error("the total exceeds the largest amount, 9,999,999,999.9999")]
+    #[error("the total exceeds the largest amount, 9999999999.9999; split the purchase order")]
     TooMuch,
-    #[error("a purchase order with the status {from} cannot become {to}")]
+    #[error("the status of a purchase order cannot change from {from} to {to}")]
     IllegalMove { from: PurchaseStatus, to: PurchaseStatus, legal: &'static [PurchaseStatus] },
-    #[error("the lines of a purchase order with the status {0} cannot be changed")]
+    #[error("the lines cannot be changed, because the status of the purchase order is {0}")]
     Frozen(PurchaseStatus),
     #[error(transparent)]
     IdTaken(#[from] IdTaken),

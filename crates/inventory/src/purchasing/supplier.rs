@@ -70,7 +70,7 @@ pub enum SupplierError {
     NotFound,
     #[error(transparent)]
     Stale(#[from] Stale),
-    #[error("a supplier named \"{0}\" exists already")]
+    #[error("a supplier named \"{0}\" already exists; choose another name")]
     DuplicateName(Name),
     #[error("the lead time must be 0 to 1000 days")]
     LeadTime,

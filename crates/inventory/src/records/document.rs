@@ -49,7 +49,7 @@ impl<T> Outcome<T> {
 
 /// A document with the chosen id exists, and another request made it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("another document has the id {0} already")]
+#[error("another document already has the id {0}; choose a new id")]
 pub struct IdTaken(pub Uuid);
 
 /// Posts a document once.
@@ -113,7 +113,7 @@ pub struct Part<Id> {
 pub enum PartError {
     #[error("the document has no such line")]
     UnknownLine { index: usize },
-    #[error("only {left} of the line are left")]
+    #[error("only {left} units of the line are left")]
     MoreThanLeft { index: usize, left: Quantity },
 }
 

@@ -10,7 +10,7 @@ use crate::records::audit::{self, Action, Changes, Subject};
 
 /// The row has another version than the one that the client read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("somebody else has changed this since it was read")]
+#[error("another request has changed this resource; read it again, and repeat the change")]
 pub struct Stale;
 
 /// A change of a row that the transaction has locked.

@@ -33,7 +33,7 @@ pub enum Claim {
 /// A key cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum IdempotencyError {
-    #[error("the idempotency key was used for another request")]
+    #[error("the idempotency key was used for another request; use a new key")]
     OtherRequest,
     /// The cause is left out on purpose: this lock timeout must not be retried.
     #[error("the first request with this idempotency key is still running")]

@@ -63,7 +63,7 @@ tenancy::from_row!(Adjustment {
 pub enum AdjustmentError {
     #[error("the quantity must not be zero")]
     Zero,
-    #[error("a unit cost is allowed only where stock is put in")]
+    #[error("a unit cost is allowed only if stock is added; leave unitCost out")]
     Cost,
     #[error("there is no such location")]
     UnknownLocation,

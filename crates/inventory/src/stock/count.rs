@@ -73,25 +73,25 @@ impl CountLine {
 /// A stock count was not opened or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum CountError {
-    #[error("there is no such count")]
+    #[error("there is no such stock count")]
     NotFound,
     #[error("there is no such location")]
     UnknownLocation,
     #[error("there is no such variant")]
     UnknownVariant { index: usize },
-    #[error("1 to {MAX_LINES} lines are allowed in one request")]
+    #[error("a request must have 1 to {MAX_LINES} lines")]
     LineCount,
-    #[error("the variant is counted twice in this request")]
+    #[error("the request has the variant twice; send each variant once")]
     Twice { index: usize },
-    #[error("the count cannot be changed; its status is {0}")]
+    #[error("the stock count cannot be changed, because its status is {0}")]
     NotOpen(CountStatus),
-    #[error("nothing has been counted yet")]
+    #[error("the stock count has no lines; enter counted quantities before you post it")]
     Empty,
     #[error(transparent)]
     IdTaken(#[from] IdTaken),
     #[error(transparent)]
     Stock(#[from] StockError),
-    #[error("a count query failed")]
+    #[error("a stock count query failed")]
     Db(#[from] DbError),
 }
 

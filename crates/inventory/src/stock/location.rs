@@ -39,7 +39,7 @@ pub enum LocationError {
     NotFound,
     #[error(transparent)]
     Stale(#[from] Stale),
-    #[error("a location named \"{0}\" exists already")]
+    #[error("a location named \"{0}\" already exists; choose another name")]
     DuplicateName(Name),
     #[error("the default location cannot be archived")]
     Default,

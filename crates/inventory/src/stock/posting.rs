@@ -77,7 +77,7 @@ pub enum StockError {
     /// It was archived, perhaps a moment ago.
     #[error("the location is archived, so no stock can be put there; restore the location first")]
     ClosedLocation,
-    #[error("the stock would exceed the largest quantity, 99,999,999,999.999")]
+    #[error("the stock would exceed the largest quantity, 99999999999.999")]
     TooMuch,
     #[error("a stock query failed")]
     Db(#[from] DbError),

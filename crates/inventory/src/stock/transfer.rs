@@ -109,11 +109,11 @@ pub enum TransferError {
     NotFound,
     #[error("a transfer must have 1 to {MAX_LINES} lines")]
     LineCount,
-    #[error("a transfer must go from one location to another")]
+    #[error("the two locations of a transfer must differ")]
     SameLocation,
     #[error("there is no such location")]
     UnknownLocation { is_source: bool },
-    #[error("nothing of the transfer is in transit; its status is {0}")]
+    #[error("the transfer has nothing in transit, because its status is {0}")]
     NothingInTransit(TransferStatus),
     #[error(transparent)]
     IdTaken(#[from] IdTaken),

@@ -158,6 +158,7 @@ codes! {
     BusinessInMaintenance = "business_in_maintenance", SERVICE_UNAVAILABLE, "Business in maintenance", "Repeat the request after the time in Retry-After.";
     BusinessBeingUpgraded = "business_being_upgraded", SERVICE_UNAVAILABLE, "Business being upgraded", "Repeat the request after the time in Retry-After.";
     BusinessChanged = "business_changed", SERVICE_UNAVAILABLE, "Business changed", "Repeat the request after the time in Retry-After.";
+    NewerRelease = "newer_release", SERVICE_UNAVAILABLE, "Data of a newer release", "Repeat the request. A server of the newer release can read the data.";
     DnsUnavailable = "dns_unavailable", SERVICE_UNAVAILABLE, "DNS not reachable", "Repeat the request after the time in Retry-After.";
     DatabaseUnavailable = "database_unavailable", SERVICE_UNAVAILABLE, "Database not reachable", "Repeat the request after the time in Retry-After. If the problem lasts, check the database server.";
     ShuttingDown = "shutting_down", SERVICE_UNAVAILABLE, "Server shutting down", "Send requests to another server.";

@@ -15,6 +15,10 @@ impl From<DbError> for Problem {
             let detail = "This business sends too many requests at the same time. Repeat the request later.";
             return Self::new(Code::BusinessBusy, detail).retry_after(1);
         }
+        if let DbError::NewerData(_) = error {
+            let detail = "This server is older than the data. Repeat the request.";
+            return Self::unavailable(Code::NewerRelease, detail, 5).caused_by(error);
+        }
         if error.is_unavailable() {
             return Self::unavailable(Code::Unavailable, "The database is busy. Repeat the request.", 1)
                 .caused_by(error);

@@ -3,4 +3,6 @@
 
 pub mod files;
 pub mod guard;
+mod rules;
 pub mod script;
+mod statement;

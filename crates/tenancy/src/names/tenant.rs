@@ -103,7 +103,7 @@ impl fmt::Display for TenantSlug {
 }
 
 values::ids! {
-    /// A tenant's key in the registry.
+    /// The id of a business.
     TenantId,
 }
 

@@ -36,7 +36,9 @@ pub struct JobView {
     /// The number of times that the job has been started.
     attempts: i32,
     created_at: DateTime<Utc>,
+    /// The time of the last start; null before the first start.
     started_at: Option<DateTime<Utc>>,
+    /// The time when the job ended; null until then.
     finished_at: Option<DateTime<Utc>>,
 }
 

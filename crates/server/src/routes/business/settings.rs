@@ -15,7 +15,6 @@ use crate::http::state::State;
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ChangeSettings {
-    /// How amounts are rounded to the currency.
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     rounding: Option<Rounding>,
@@ -53,7 +52,6 @@ pub struct SettingsView {
     currency: String,
     /// The number of decimals in amounts of the currency.
     currency_decimals: u32,
-    /// How amounts are rounded to the currency.
     rounding: Rounding,
     /// Whether an order is fulfilled when it is placed. An order may override this setting with its field
     /// fulfil.

@@ -1,4 +1,4 @@
-//! Finding variants by barcode.
+//! Finds variants by barcode.
 
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use values::Barcode;
@@ -10,6 +10,8 @@ use crate::http::state::State;
 use crate::routes::catalogue::variants::{self, VariantView};
 
 /// Find a variant by barcode
+///
+/// Returns the variant with exactly this barcode.
 #[utoipa::path(tag = "catalogue", operation_id = "findVariantByBarcode", responses((status = 200, body = VariantView)),
     params(("code" = String, Path, example = "4006381333931")))]
 #[get("/barcodes/{code}")]

@@ -18,18 +18,23 @@ use crate::http::submission::{Answer, Key, Submission};
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CreateCategory {
+    /// The name of the category. It must be unique below the same parent.
     name: Name,
+    /// The category above this one. Defaults to none: a category at the top.
     parent_id: Option<CategoryId>,
 }
 
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ChangeCategory {
+    /// The name of the category. It must be unique below the same parent.
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     name: Option<Name>,
+    /// The category above this one. null moves the category to the top.
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
     parent_id: Option<Option<CategoryId>>,
+    /// true archives the category. false restores it.
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     archived: Option<bool>,
@@ -39,8 +44,11 @@ pub struct ChangeCategory {
 #[serde(rename_all = "camelCase")]
 pub struct CategoryView {
     id: CategoryId,
+    /// The name of the category. It must be unique below the same parent.
     name: Name,
+    /// The category above this one; null at the top.
     parent_id: Option<CategoryId>,
+    /// Whether the category is archived.
     archived: bool,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
@@ -106,6 +114,9 @@ pub async fn show(
 }
 
 /// Change a category
+///
+/// The body is a JSON Merge Patch (RFC 7396): a field that is left out stays unchanged, and null removes a
+/// value.
 #[utoipa::path(tag = "catalogue", operation_id = "changeCategory", request_body = ChangeCategory, responses((status = 200, body = CategoryView)),
     params(("id" = CategoryId, Path,)))]
 #[patch("/categories/{id}")]
@@ -124,7 +135,8 @@ pub async fn edit(
 
 /// Archive a category
 ///
-/// Lists leave it out; products keep it. PATCH `{"archived": false}` restores it.
+/// Archived categories are left out of lists; their products keep them. PATCH `{"archived": false}` restores
+/// the category.
 #[utoipa::path(tag = "catalogue", operation_id = "archiveCategory", responses((status = 204, description = "Archived")), params(("id" = CategoryId, Path,)))]
 #[delete("/categories/{id}")]
 pub async fn archive(

@@ -20,17 +20,22 @@ use crate::routes::catalogue::variants::{self, CreateVariant, VariantView};
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CreateProduct {
+    /// The name of the product.
     name: Name,
+    /// Defaults to no category.
     category_id: Option<CategoryId>,
-    /// How its prices are taxed. Without a tax class there is no tax.
+    /// The tax class of all variants. Without a tax class, no tax is charged.
     tax_class_id: Option<TaxClassId>,
+    /// A description of the product, of one or more lines.
     description: Option<Note>,
-    /// Up to three options, such as size and colour. Defaults to those of the first variant.
+    /// The names of up to three options, such as size and colour. Defaults to the option names of the first
+    /// variant.
     #[schema(example = json!(["Size"]))]
     options: Option<Vec<OptionText>>,
-    /// Words by which the product can be found; at most twenty.
+    /// Words by which the product can be found, at most twenty. Defaults to none.
     #[serde(default)]
     tags: Vec<ProductTag>,
+    /// The variants, at least one. A product without options has one variant.
     #[schema(min_items = 1, max_items = 500)]
     variants: Vec<CreateVariant>,
 }
@@ -38,19 +43,24 @@ pub struct CreateProduct {
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ChangeProduct {
+    /// The name of the product.
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     name: Option<Name>,
+    /// null removes the product from its category.
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
     category_id: Option<Option<CategoryId>>,
+    /// null removes the tax class, so that no tax is charged.
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
     tax_class_id: Option<Option<TaxClassId>>,
+    /// A description of the product, of one or more lines.
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
     description: Option<Option<Note>>,
-    /// All tags that the product has from now on.
+    /// The new tags. They replace all present tags.
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     tags: Option<Vec<ProductTag>>,
+    /// true archives the product. false restores it.
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     archived: Option<bool>,
@@ -60,15 +70,22 @@ pub struct ChangeProduct {
 #[serde(rename_all = "camelCase")]
 pub struct ProductView {
     id: ProductId,
+    /// The name of the product.
     name: Name,
     category_id: Option<CategoryId>,
+    /// The tax class of all variants. null: no tax is charged.
     tax_class_id: Option<TaxClassId>,
+    /// A description of the product, of one or more lines.
     description: Option<Note>,
+    /// The names of the options, such as size and colour.
     #[schema(example = json!(["Size"]))]
     options: Vec<OptionText>,
+    /// Words by which the product can be found.
     #[schema(example = json!(["new", "outdoor"]))]
     tags: Vec<ProductTag>,
+    /// Whether the product is archived.
     archived: bool,
+    /// The variants, oldest first.
     variants: Vec<VariantView>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
@@ -100,13 +117,18 @@ impl ProductView {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub struct ListProducts {
-    /// A part of the name, of a SKU or of a barcode, in upper or lower case.
+    /// A part of the name, of a SKU or of a barcode. The search ignores upper and lower case.
     q: Option<String>,
+    /// Returns only products of this category. Defaults to all.
     category_id: Option<CategoryId>,
+    /// Returns only products with this tag. Defaults to all.
     tag: Option<ProductTag>,
-    /// true returns archived products instead of the others.
+    /// true returns only archived products. false returns only products that are not archived. Defaults to
+    /// false.
     archived: Option<bool>,
+    /// The number of rows on a page, 1 to 100. Defaults to 50.
     limit: Option<Limit>,
+    /// The nextCursor of the previous page. Defaults to the first page.
     cursor: Option<Cursor>,
 }
 
@@ -138,7 +160,7 @@ pub async fn list(
 
 /// Create a product
 ///
-/// Creates the product with all of its variants, or nothing.
+/// Creates the product with all its variants, or nothing.
 #[utoipa::path(tag = "catalogue", operation_id = "createProduct", request_body = CreateProduct, responses((status = 201, body = ProductView)))]
 #[post("/products")]
 pub async fn create(
@@ -186,7 +208,8 @@ pub async fn show(
 
 /// Change a product
 ///
-/// The body is a JSON Merge Patch (RFC 7396). Variants change through their own routes.
+/// The body is a JSON Merge Patch (RFC 7396): a field that is left out stays unchanged, and null removes a
+/// value. Use PATCH /api/v1/variants/{id} to change a variant.
 #[utoipa::path(tag = "catalogue", operation_id = "changeProduct", request_body = ChangeProduct, responses((status = 200, body = ProductView)),
     params(("id" = ProductId, Path,)))]
 #[patch("/products/{id}")]
@@ -218,7 +241,8 @@ pub async fn edit(
 
 /// Archive a product
 ///
-/// Lists and the dashboard leave it out; its stock and its history remain. PATCH `{"archived": false}` restores it.
+/// Archived products are left out of lists and of totalItems on the dashboard, and cannot be sold. Their
+/// stock and their history are kept. PATCH `{"archived": false}` restores the product.
 #[utoipa::path(tag = "catalogue", operation_id = "archiveProduct", responses((status = 204, description = "Archived")), params(("id" = ProductId, Path,)))]
 #[delete("/products/{id}")]
 pub async fn archive(

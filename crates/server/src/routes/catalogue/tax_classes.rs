@@ -18,9 +18,11 @@ use crate::http::submission::{Answer, Key, Submission};
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CreateTaxClass {
+    /// The name of the tax class. It must be unique in the business.
     name: Name,
-    /// Whether prices include the taxes.
+    /// true: prices include the taxes. false: the taxes are added to the prices.
     inclusive: bool,
+    /// The tax rates, one to five, each with a different name.
     #[schema(min_items = 1, max_items = 5)]
     rates: Vec<Rate>,
 }
@@ -28,15 +30,19 @@ pub struct CreateTaxClass {
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ChangeTaxClass {
+    /// The name of the tax class. It must be unique in the business.
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     name: Option<Name>,
+    /// true: prices include the taxes. false: the taxes are added to the prices.
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     inclusive: Option<bool>,
+    /// The new tax rates. They replace all present rates.
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     rates: Option<Vec<Rate>>,
+    /// true archives the tax class. false restores it.
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     archived: Option<bool>,
@@ -46,9 +52,13 @@ pub struct ChangeTaxClass {
 #[serde(rename_all = "camelCase")]
 pub struct TaxClassView {
     id: TaxClassId,
+    /// The name of the tax class. It must be unique in the business.
     name: Name,
+    /// true: prices include the taxes. false: the taxes are added to the prices.
     inclusive: bool,
+    /// The tax rates.
     rates: Vec<Rate>,
+    /// Whether the tax class is archived.
     archived: bool,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
@@ -118,7 +128,8 @@ pub async fn show(
 
 /// Change a tax class
 ///
-/// Orders that were placed keep their taxes.
+/// The body is a JSON Merge Patch (RFC 7396): a field that is left out stays unchanged. Placed orders keep
+/// their taxes.
 #[utoipa::path(tag = "catalogue", operation_id = "changeTaxClass", request_body = ChangeTaxClass, responses((status = 200, body = TaxClassView)),
     params(("id" = TaxClassId, Path,)))]
 #[patch("/tax-classes/{id}")]

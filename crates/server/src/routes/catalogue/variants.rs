@@ -1,4 +1,4 @@
-//! Variants: what is sold, counted and reordered.
+//! Variants: the units that are sold, counted and reordered.
 
 use std::collections::BTreeMap;
 
@@ -21,18 +21,21 @@ use crate::http::state::State;
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CreateVariant {
-    /// Unique within the business.
+    /// The code of the variant. It must be unique in the business.
     sku: Sku,
+    /// The barcodes, at most 50. Each must be unique in the business. Defaults to none.
     #[serde(default)]
     barcodes: Vec<Barcode>,
-    /// The sale price.
+    /// The list price of one unit.
     price: NonNegative<Money>,
-    /// A former or recommended price, for comparison.
+    /// A former or recommended price of one unit, for comparison. Defaults to none.
     compare_at_price: Option<NonNegative<Money>>,
+    /// The cost of one unit in the catalogue. It counts where no average cost is known. Defaults to none.
     cost: Option<NonNegative<Money>>,
-    /// Stock at this level or below it opens an alert.
+    /// The reorder level, in sale units. If the available stock at a location is at or below this level, a
+    /// low-stock alert opens. Defaults to no alert.
     reorder_level: Option<NonNegative<Quantity>>,
-    /// A value for each option of the product.
+    /// One value for each option of the product, by the name of the option. Defaults to none.
     #[serde(default)]
     options: BTreeMap<OptionText, OptionText>,
 }
@@ -54,22 +57,29 @@ impl CreateVariant {
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ChangeVariant {
+    /// The code of the variant. It must be unique in the business.
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     sku: Option<Sku>,
+    /// The new barcodes, at most 50. They replace all present barcodes.
     #[serde(default, deserialize_with = "crate::http::body::required")]
-    /// All barcodes that the variant has from now on.
     #[schema(nullable = false)]
     barcodes: Option<Vec<Barcode>>,
+    /// The list price of one unit.
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     price: Option<NonNegative<Money>>,
+    /// A former or recommended price of one unit, for comparison.
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
     compare_at_price: Option<Option<NonNegative<Money>>>,
+    /// The cost of one unit in the catalogue. It counts where no average cost is known.
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
     cost: Option<Option<NonNegative<Money>>>,
+    /// The reorder level, in sale units. If the available stock at a location is at or below this level, a
+    /// low-stock alert opens. null turns the alert off.
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
     reorder_level: Option<Option<NonNegative<Quantity>>>,
+    /// true archives the variant. false restores it.
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     archived: Option<bool>,
@@ -80,20 +90,31 @@ pub struct ChangeVariant {
 pub struct VariantView {
     id: VariantId,
     product_id: ProductId,
+    /// The code of the variant.
     sku: Sku,
+    /// The barcodes of the variant.
     barcodes: Vec<Barcode>,
+    /// The list price of one unit.
     #[schema(example = "0.45")]
     price: String,
+    /// A former or recommended price of one unit, for comparison.
     compare_at_price: Option<String>,
+    /// The cost of one unit in the catalogue. It counts where no average cost is known.
     cost: Option<String>,
+    /// The reorder level, in sale units. If the available stock at a location is at or below this level, a
+    /// low-stock alert opens. null: no alert.
     reorder_level: Option<Quantity>,
+    /// The value of each option of the product, by the name of the option.
     options: Value,
-    /// At all locations together.
+    /// The stock on hand at all locations, in sale units.
     on_hand: Quantity,
+    /// The part of the stock on hand that is reserved for orders, in sale units.
     reserved: Quantity,
+    /// The stock on hand minus the reserved stock, in sale units.
     available: Quantity,
+    /// Whether the variant is archived.
     archived: bool,
-    /// Values that look wrong and were stored nevertheless, such as a barcode with a wrong check digit.
+    /// Values that look wrong but were stored, such as a barcode with a wrong check digit.
     warnings: Vec<String>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
@@ -126,7 +147,7 @@ impl VariantView {
     }
 }
 
-/// A code that is not a GTIN has no warning: shops print their own codes.
+/// A code that is not a GTIN gets no warning, because shops print their own codes.
 fn gtin_warning(code: &Barcode) -> Option<String> {
     let expected = gtin::check_digit(code.as_str())?;
     let is_wrong = !code.as_str().ends_with(expected);
@@ -136,16 +157,21 @@ fn gtin_warning(code: &Barcode) -> Option<String> {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PriceChangeView {
+    /// The list price of one unit.
     price: String,
+    /// A former or recommended price of one unit, for comparison.
     compare_at_price: Option<String>,
+    /// The cost of one unit in the catalogue.
     cost: Option<String>,
+    /// The user or API key that set the prices; null for the system.
     actor: ActorId,
+    /// The time since which these prices applied.
     changed_at: DateTime<Utc>,
 }
 
 /// List the prices of a variant
 ///
-/// Returns the prices that the variant has and had, latest first.
+/// Returns the current prices and all earlier prices, newest first.
 #[utoipa::path(tag = "catalogue", operation_id = "listVariantPrices", params(Paging, ("id" = VariantId, Path,)),
     responses((status = 200, body = PageView<PriceChangeView>)))]
 #[get("/variants/{id}/prices")]
@@ -200,7 +226,8 @@ pub async fn show(
 
 /// Change a variant
 ///
-/// The body is a JSON Merge Patch (RFC 7396).
+/// The body is a JSON Merge Patch (RFC 7396): a field that is left out stays unchanged, and null removes a
+/// value.
 #[utoipa::path(tag = "catalogue", operation_id = "changeVariant", request_body = ChangeVariant, responses((status = 200, body = VariantView)),
     params(("id" = VariantId, Path,)))]
 #[patch("/variants/{id}")]

@@ -19,38 +19,45 @@ use crate::routes::stock::alerts::AlertView;
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DashboardView {
-    /// Active variants.
+    /// The number of variants that are not archived.
     #[schema(example = 1250)]
     total_items: i64,
-    /// On hand, over all variants and locations.
+    /// The stock on hand of all variants at all locations, in sale units.
     total_stock: Quantity,
-    /// On hand times sale price.
+    /// The stock on hand at list prices.
     #[schema(example = "10350.40")]
     inventory_value: String,
-    /// On hand times average cost.
+    /// The stock on hand at average cost. Where no average cost is known, the cost in the catalogue counts;
+    /// without either, zero.
     #[schema(example = "4920.15")]
     inventory_cost: String,
+    /// The currency of all amounts.
     #[schema(example = "EUR")]
     currency: String,
+    /// The open low-stock alerts.
     low_stock: LowStockView,
     /// The variants that sold most in the last 30 days, at most five.
     top_variants: Vec<TopVariantView>,
-    /// The changes of stock on each of the last seven days of the business; today is last.
+    /// The changes of stock on each of the last seven days, in the time zone of the business. Today is the
+    /// last day.
     movements: Vec<MovementsOfDayView>,
 }
 
 #[derive(Serialize, ToSchema)]
 pub struct LowStockView {
-    /// At the reorder level or below it, and not covered by incoming stock.
+    /// The number of alerts in the state low: available stock is at or below the reorder level, and incoming
+    /// stock does not cover it.
     #[schema(example = 3)]
     low: i64,
-    /// No stock is available.
+    /// The number of alerts in the state out: no stock is available.
     #[schema(example = 1)]
     out: i64,
-    /// At the reorder level or below it, and covered by incoming stock.
+    /// The number of alerts in the state covered: available stock is at or below the reorder level, and
+    /// incoming stock covers it.
     #[schema(example = 2)]
     covered: i64,
-    /// The latest alerts that are low or out, at most five. GET /api/v1/alerts/low-stock returns all of them.
+    /// The newest alerts in the states low and out, at most five. GET /api/v1/alerts/low-stock returns all of
+    /// them.
     items: Vec<AlertView>,
 }
 
@@ -60,23 +67,26 @@ pub struct TopVariantView {
     variant_id: VariantId,
     #[schema(example = "BOLT-M8")]
     sku: Sku,
+    /// The name of the product.
     #[schema(example = "Hex bolt")]
     name: String,
-    /// Sold less returned.
+    /// The quantity sold minus the quantity returned, in sale units.
     sold: Quantity,
 }
 
 #[derive(Serialize, ToSchema)]
 pub struct MovementsOfDayView {
+    /// The day, in the time zone of the business.
     #[schema(example = "2026-12-01")]
     day: NaiveDate,
-    /// Received from suppliers, less reversed receipts.
+    /// The quantity received from suppliers, minus reversed receipts, in sale units.
     purchased: Quantity,
-    /// Sold less returned.
+    /// The quantity sold minus the quantity returned, in sale units.
     sold: Quantity,
-    /// Adjustments, counts and transfers.
+    /// The change by adjustments, stock counts and transfers, in sale units. Negative if more stock left than
+    /// arrived.
     adjusted: Quantity,
-    /// The change of stock on this day.
+    /// The change of stock on this day, in sale units.
     net: Quantity,
 }
 
@@ -116,7 +126,7 @@ impl DashboardView {
 
 /// Read the dashboard
 ///
-/// Returns the figures as of now. Returns are subtracted from sales.
+/// Returns the current figures. Returns are subtracted from sales.
 #[utoipa::path(tag = "insight", operation_id = "readDashboard", responses((status = 200, body = DashboardView)))]
 #[get("/dashboard")]
 pub async fn show(
@@ -129,13 +139,16 @@ pub async fn show(
     Ok(HttpResponse::Ok().json(DashboardView::new(dashboard, &currency)))
 }
 
-/// Three figures as JSON numbers with exact digits, never those of a float.
+/// Three figures as JSON numbers. The digits are exact, because they never pass through a float.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PlainDashboardView {
+    /// The number of variants that are not archived.
     total_items: i64,
+    /// The stock on hand of all variants at all locations, in sale units.
     #[schema(value_type = f64, example = 2715.5)]
     total_stock: Box<RawValue>,
+    /// The stock on hand at list prices, in the currency of the business.
     #[schema(value_type = f64, example = 10350.40)]
     inventory_value: Box<RawValue>,
 }

@@ -24,58 +24,71 @@ use crate::http::state::State;
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SpanReportView<T> {
+    /// The first day, in the time zone of the business.
     from: NaiveDate,
+    /// The last day, which is included.
     to: NaiveDate,
+    /// The currency of all amounts.
     #[schema(example = "EUR")]
     currency: String,
-    /// The sum of all rows, including those that are not in data.
+    /// The sum of all rows, including rows that are not in data.
     total: T,
+    /// The rows of the report.
     data: Vec<T>,
-    /// Whether there are more rows than data has.
+    /// Whether the report has more rows than data.
     more: bool,
 }
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StockReportView {
+    /// The currency of all amounts.
     #[schema(example = "EUR")]
     currency: String,
-    /// The sum of all rows, including those that are not in data.
+    /// The sum of all rows, including rows that are not in data.
     total: StockView,
+    /// The rows of the report.
     data: Vec<StockView>,
-    /// Whether there are more rows than data has.
+    /// Whether the report has more rows than data.
     more: bool,
 }
 
-/// Sales and returns of one group. The key is a day, an hour or an id; it is null in the total.
+/// Sales and returns of one group, such as a day or a variant.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SalesView {
+    /// The day, the hour (00 to 23) or the id of the group. null in the total, and for sales without a
+    /// category or a customer.
     #[schema(example = "2026-11-25")]
     key: Option<String>,
+    /// The name of the product, category, customer or location. null for other groups.
     name: Option<String>,
+    /// The SKU, if the report is grouped by variant.
     sku: Option<String>,
-    /// Orders of which goods were sold or returned.
+    /// The number of orders with sold or returned goods.
     #[schema(example = 12)]
     orders: i64,
+    /// The quantity sold, in sale units.
     sold: Quantity,
+    /// The quantity returned, in sale units.
     returned: Quantity,
-    /// Discounts on what was sold.
+    /// The discounts on the sold goods.
     discount: String,
-    /// The amount due for what was sold, taxes included.
+    /// The amount due for the sold goods, including taxes.
     total: String,
-    /// The part of the total that was refunded.
+    /// The amount refunded for the returned goods, including taxes.
     #[schema(example = "0.00")]
     refunded: String,
-    /// Total less refunded.
+    /// total minus refunded.
     #[schema(example = "11.60")]
     net: String,
     /// The taxes in net.
     tax: String,
-    /// The cost of the goods, at their average cost when they left.
+    /// The cost of the sold goods, at their average cost when they left, minus the cost of the returned
+    /// goods.
     #[schema(example = "3.20")]
     cost: String,
-    /// Net less tax and cost.
+    /// net minus tax minus cost.
     #[schema(example = "6.80")]
     margin: String,
 }
@@ -100,17 +113,22 @@ impl SalesView {
     }
 }
 
-/// Changes of stock by adjustments with one reason, or by counts. Kind and reason are null in the total.
+/// Changes of stock by adjustments with one reason, or by stock counts.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AdjustedView {
+    /// adjustment or count; null in the total.
     kind: Option<Kind>,
+    /// The reason of the adjustments; null for stock counts and in the total.
     reason: Option<String>,
+    /// The number of stock movements.
     #[schema(example = 3)]
     movements: i64,
+    /// The quantity added, in sale units.
     added: Quantity,
+    /// The quantity removed, in sale units.
     removed: Quantity,
-    /// Added less removed, at cost. A negative value is a loss.
+    /// The added stock minus the removed stock, at cost. A negative value is a loss.
     #[schema(example = "-0.80")]
     value: String,
 }
@@ -128,18 +146,23 @@ impl AdjustedView {
     }
 }
 
-/// The stock of one category, location or variant. The key is its id; it is null in the total.
+/// The stock of one category, location or variant.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StockView {
+    /// The id of the group. null in the total, and for products without a category.
     key: Option<String>,
+    /// The name of the category, location or product.
     name: Option<String>,
+    /// The SKU, if the report is grouped by variant.
     sku: Option<String>,
+    /// The stock on hand, in sale units.
     on_hand: Quantity,
-    /// At the average cost; at the cost in the catalogue where no average is known.
+    /// The stock at average cost. Where no average cost is known, the cost in the catalogue counts; without
+    /// either, zero.
     #[schema(example = "156.80")]
     cost: String,
-    /// At the sale price.
+    /// The stock at list prices.
     #[schema(example = "441.00")]
     value: String,
 }
@@ -182,19 +205,20 @@ impl Format {
 pub struct ReportSales {
     /// The first day, in the time zone of the business. Defaults to 29 days before the last day.
     from: Option<NaiveDate>,
-    /// The last day. Defaults to today.
+    /// The last day, which is included. Defaults to today.
     to: Option<NaiveDate>,
-    /// How the sales are grouped. Defaults to day.
+    /// The group of sales for each row. Defaults to day.
     by: Option<SalesBy>,
-    /// Defaults to json.
+    /// The format of the response. Defaults to json.
     format: Option<Format>,
 }
 
 /// Report sales
 ///
-/// Counts sales when goods leave and returns when goods come back, with discounts, taxes and costs. Days and hours are in
-/// order; other groups start with the largest net amount. JSON has at most a thousand rows; CSV has all of them. The movements
-/// behind a row of a variant are at `GET stock/movements?variantId=`. Goods without a known cost have the cost zero.
+/// A sale counts on the day when the goods leave, and a return on the day when the goods come back. Days and
+/// hours are in order; other groups start with the largest net amount. Goods without a known cost have the
+/// cost zero. JSON returns at most 1000 rows; CSV returns all rows, at most 100000. The movements of a
+/// variant are at `/api/v1/stock/movements?variantId=`.
 #[utoipa::path(tag = "insight", operation_id = "reportSales", params(ReportSales), responses((status = 200, body = SpanReportView<SalesView>)))]
 #[get("/reports/sales")]
 pub async fn show_sales(
@@ -220,16 +244,16 @@ pub async fn show_sales(
 pub struct ReportAdjustments {
     /// The first day, in the time zone of the business. Defaults to 29 days before the last day.
     from: Option<NaiveDate>,
-    /// The last day. Defaults to today.
+    /// The last day, which is included. Defaults to today.
     to: Option<NaiveDate>,
-    /// Defaults to json.
+    /// The format of the response. Defaults to json.
     format: Option<Format>,
 }
 
 /// Report adjustments
 ///
-/// Adds up, for each reason, the stock that adjustments, scrapped returns and counts added or removed. The largest loss is
-/// first.
+/// Adds up the stock that adjustments, scrapped returns and stock counts added or removed, for each reason.
+/// The row with the largest loss is first.
 #[utoipa::path(tag = "insight", operation_id = "reportAdjustments", params(ReportAdjustments),
     responses((status = 200, body = SpanReportView<AdjustedView>)))]
 #[get("/reports/adjustments")]
@@ -252,16 +276,16 @@ pub async fn show_adjustments(
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct ReportStock {
-    /// How the stock is grouped. Defaults to category.
+    /// The group of stock for each row. Defaults to category.
     by: Option<StockBy>,
-    /// Defaults to json.
+    /// The format of the response. Defaults to json.
     format: Option<Format>,
 }
 
 /// Report the value of the stock
 ///
-/// Values the stock as of now, at cost and at the sale price. The largest cost is first. JSON has at most a thousand rows; CSV
-/// has all of them.
+/// Values the current stock at cost and at list prices. The row with the largest cost is first. JSON returns
+/// at most 1000 rows; CSV returns all rows, at most 100000.
 #[utoipa::path(tag = "insight", operation_id = "reportStock", params(ReportStock), responses((status = 200, body = StockReportView)))]
 #[get("/reports/stock")]
 pub async fn show_stock(
@@ -312,8 +336,9 @@ impl<T> SpanReportView<T> {
     }
 }
 
-/// The rows as a file for spreadsheets, with the column names of the JSON document. A text that people wrote must not become
-/// a formula, so a text that would be one gets an apostrophe (OWASP, CSV Injection).
+/// The rows as a file for spreadsheets, with the column names of the JSON document. A text that a person
+/// wrote must not run as a formula, so a text that looks like a formula gets an apostrophe in front (OWASP,
+/// CSV Injection).
 fn csv<T: Serialize>(
     name: &str,
     mut rows: Vec<T>,
@@ -322,7 +347,7 @@ fn csv<T: Serialize>(
     texts: impl Fn(&mut T) -> Vec<&mut Option<String>>,
 ) -> Result<HttpResponse, Problem> {
     if has_more {
-        let detail = "The report has more rows than a table may have. Choose fewer days or another grouping.";
+        let detail = "The report has too many rows for a CSV file. Choose fewer days or another grouping.";
         return Err(Problem::new(Code::InvalidQuery, detail));
     }
     for text in rows.iter_mut().flat_map(&texts).filter_map(Option::as_mut) {
@@ -354,19 +379,22 @@ fn csv<T: Serialize>(
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReorderView {
+    /// The suggested purchase orders.
     data: Vec<SuggestionView>,
     /// Whether there are more suggestions. Order these first, and read the report again.
     more: bool,
 }
 
-/// A purchase order that could be drafted.
+/// A suggested purchase order: one supplier, one location, one currency.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SuggestionView {
-    /// null for variants for which no supplier has a price.
+    /// The cheapest supplier. null for variants without a supplier price.
     supplier_id: Option<SupplierId>,
+    /// The name of the supplier.
     #[schema(example = "Bolts & Co")]
     supplier: Option<String>,
+    /// The location that needs the goods.
     location_id: LocationId,
     lines: Vec<SuggestedLineView>,
 }
@@ -377,24 +405,32 @@ pub struct SuggestedLineView {
     variant_id: VariantId,
     #[schema(example = "BOLT-M8")]
     sku: Sku,
+    /// The name of the product.
     #[schema(example = "Hex bolt")]
     name: String,
+    /// The stock on hand minus the reserved stock at the location, in sale units.
     available: Quantity,
-    /// Ordered from suppliers, not received yet, and not overdue.
+    /// The quantity ordered from suppliers that has not been received and is not overdue, in sale units.
     incoming: Quantity,
+    /// The reorder level of the variant, in sale units.
     reorder_level: Quantity,
-    /// Sold in the last 30 days, less returns.
+    /// The quantity sold at the location in the last 30 days, minus the quantity returned, in sale units.
     sold: Quantity,
-    /// The quantity to order, so that the reorder level and the sales of a month are in stock.
+    /// The suggested quantity, in whole sale units. It brings the stock to the reorder level plus the sales
+    /// of 30 days, or to twice the reorder level if that is more. It is at least minimumQuantity.
     quantity: Quantity,
-    /// The price of the supplier, in the currency of the price.
+    /// The supplier's price for one unit, in currency. null without a supplier price.
     #[schema(example = "0.12")]
     unit_cost: Option<String>,
+    /// The currency of the supplier's price.
     #[schema(example = "EUR")]
     currency: Option<String>,
+    /// The supplier's code for the variant.
     #[schema(example = "HB-M8-100")]
     supplier_sku: Option<Sku>,
+    /// The smallest quantity that the supplier sells, in sale units.
     minimum_quantity: Option<Quantity>,
+    /// The number of days from sending the purchase order to the arrival of the goods.
     #[schema(example = 7)]
     lead_time_days: Option<i16>,
 }
@@ -432,14 +468,16 @@ impl From<SuggestedLine> for SuggestedLineView {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub struct Reorder {
+    /// Returns only suggestions for this location. Defaults to all locations.
     location_id: Option<LocationId>,
 }
 
 /// Suggest purchase orders
 ///
-/// Suggests quantities for variants that are low or out and not covered by incoming stock, grouped by supplier, location and
-/// currency. Each group can become one purchase order with its `supplierId`, its `locationId`, and the `variantId`, `quantity` and
-/// `unitCost` of each line. The cheapest supplier is suggested.
+/// Suggests quantities for variants whose stock is low or out and not covered by incoming stock. The
+/// suggestions are grouped by supplier, location and currency. To draft a purchase order from a group, send
+/// its `supplierId`, its `locationId`, and the `variantId`, `quantity` and `unitCost` of each line. For each
+/// variant, the cheapest supplier is suggested.
 #[utoipa::path(tag = "insight", operation_id = "suggestPurchaseOrders", params(Reorder), responses((status = 200, body = ReorderView)))]
 #[get("/reports/reorder")]
 pub async fn suggest_orders(

@@ -42,6 +42,7 @@ pub struct PlaceOrder {
     lines: Vec<PlaceLine>,
     /// A discount on the whole order, after the discounts on the lines. Defaults to no discount.
     discount: Option<DiscountText>,
+    /// A note on the order. Defaults to none.
     note: Option<Note>,
 }
 
@@ -268,8 +269,8 @@ impl PlaceLine {
                 return Err(Problem::invalid(field("price"), Code::PriceMissing, message));
             }
             (Some(_), _) if !may_set_prices => {
-                let detail = "Your role does not include the permission catalogue.write. Leave the price out to use the \
-                              list price.";
+                let detail = "Your role does not include the permission catalogue.write. Leave the price out \
+                              to use the list price.";
                 return Err(Problem::new(Code::PermissionDenied, detail));
             }
             (Some(_), None) => {

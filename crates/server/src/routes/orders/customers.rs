@@ -18,24 +18,30 @@ use crate::http::submission::{Answer, Key, Submission};
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CreateCustomer {
+    /// The name of the customer.
     name: Name,
+    /// The email address of the customer. The server does not check it.
     email: Option<ShortText>,
+    /// The telephone number of the customer. The server does not check it.
     phone: Option<ShortText>,
-    /// A note about the customer, for members of the business.
+    /// A note about the customer.
     note: Option<Note>,
 }
 
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ChangeCustomer {
+    /// The name of the customer.
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     name: Option<Name>,
+    /// The email address of the customer. The server does not check it.
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
     email: Option<Option<ShortText>>,
+    /// The telephone number of the customer. The server does not check it.
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
     phone: Option<Option<ShortText>>,
-    /// A note about the customer, for members of the business.
+    /// A note about the customer.
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
     note: Option<Option<Note>>,
     /// true archives the customer. false restores it.
@@ -48,10 +54,13 @@ pub struct ChangeCustomer {
 #[serde(rename_all = "camelCase")]
 pub struct CustomerView {
     id: CustomerId,
+    /// The name of the customer.
     name: Name,
+    /// The email address of the customer. The server does not check it.
     email: Option<ShortText>,
+    /// The telephone number of the customer. The server does not check it.
     phone: Option<ShortText>,
-    /// A note about the customer, for members of the business.
+    /// A note about the customer.
     note: Option<Note>,
     /// Whether the customer is archived.
     archived: bool,

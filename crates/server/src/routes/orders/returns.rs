@@ -52,9 +52,11 @@ pub struct ReturnView {
     /// The number as it is printed on documents.
     #[schema(example = "RT-000007")]
     reference: String,
+    /// The reason of the return.
     reason: Reason,
     /// The amount that the customer gets back, including taxes.
     refund: String,
+    /// The goods that came back.
     lines: Vec<ReturnLineView>,
     /// The user or API key that posted the return; null for the system.
     actor: ActorId,

@@ -36,6 +36,7 @@ pub struct RecordView {
     /// The name of the record in DNS.
     #[schema(example = "_tenantry-challenge.shop.acme.example")]
     name: String,
+    /// The type of the record: always TXT.
     #[schema(example = "TXT")]
     r#type: &'static str,
     /// The text that the record must hold.

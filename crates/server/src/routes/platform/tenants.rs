@@ -65,6 +65,7 @@ pub struct TenantView {
     id: TenantId,
     /// The first label of the address.
     slug: String,
+    /// The name of the business.
     name: String,
     status: TenantStatus,
     /// The version of the schema of the business.
@@ -108,6 +109,7 @@ impl TenantView {
 pub struct OnboardedView {
     #[serde(flatten)]
     tenant: TenantView,
+    /// The first member of the business.
     owner: OwnerView,
 }
 
@@ -122,6 +124,7 @@ impl OnboardedView {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OwnerView {
+    /// The id of the new or existing user.
     user_id: UserId,
     email: String,
     /// The generated password of a new user. No later response contains it. null if the request had a

@@ -27,15 +27,18 @@ use crate::http::submission::{Answer, Key, Once, Submission};
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DraftPurchaseOrder {
-    /// Chosen by the client, so that a repeated request is recognised after its Idempotency-Key has expired.
+    /// Chosen by the client. The server recognises a repeated request by this id, even after its
+    /// Idempotency-Key has expired. Defaults to a new id.
     id: Option<PurchaseOrderId>,
     supplier_id: SupplierId,
-    /// Where the goods arrive. Defaults to the default location.
+    /// The location at which the goods arrive. Defaults to the default location of the business.
     location_id: Option<LocationId>,
-    /// The day on which the goods are expected.
+    /// The day on which the goods are expected. Defaults to no day.
     expected_on: Option<NaiveDate>,
+    /// The ordered variants, each once.
     #[schema(min_items = 1, max_items = 500)]
     lines: Vec<DraftLine>,
+    /// A note on the purchase order. Defaults to none.
     note: Option<Note>,
 }
 
@@ -43,9 +46,11 @@ pub struct DraftPurchaseOrder {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DraftLine {
     variant_id: VariantId,
+    /// The ordered quantity, in sale units, greater than zero.
     quantity: Positive<Quantity>,
+    /// The cost of one unit, without tax, in the currency of the business.
     unit_cost: NonNegative<Money>,
-    /// The tax that the supplier charges on top of the cost. Defaults to 0.
+    /// The tax that the supplier charges on top of the cost, in percent, 0 to 100. Defaults to 0.
     tax_percent: Option<Percent>,
 }
 
@@ -63,11 +68,13 @@ impl From<DraftLine> for NewLine {
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ChangePurchaseOrder {
+    /// The day on which the goods are expected. null removes the day.
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
     expected_on: Option<Option<NaiveDate>>,
+    /// null removes the note.
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
     note: Option<Option<Note>>,
-    /// All lines that the purchase order has from now on. Only the lines of a draft can change.
+    /// The new lines. They replace all present lines. Allowed only for a draft.
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     lines: Option<Vec<DraftLine>>,
@@ -81,25 +88,32 @@ pub struct MovePurchaseOrder {}
 #[serde(rename_all = "camelCase")]
 pub struct PurchaseOrderView {
     id: PurchaseOrderId,
-    /// Counts up from 1 without a gap.
+    /// The sequential number: it starts at 1 and has no gaps.
     number: i64,
+    /// The number as it is printed on documents.
     #[schema(example = "PO-000009")]
     reference: String,
     status: PurchaseStatus,
+    /// The received part of the goods: none, partial or full.
     receipt_state: ReceiptState,
     supplier_id: SupplierId,
+    /// The location at which the goods arrive.
     location_id: LocationId,
+    /// The day on which the goods are expected; null if no day is known.
     expected_on: Option<NaiveDate>,
-    /// Whether the goods were expected on an earlier day and have not all arrived.
+    /// Whether the expected day has passed and goods are still missing.
     overdue: bool,
+    /// The currency of all amounts.
     #[schema(example = "EUR")]
     currency: String,
-    /// The total less the tax.
+    /// The total minus the tax.
     subtotal: String,
+    /// The sum of the taxes of all lines.
     tax: String,
-    /// Includes the tax.
+    /// The total of all lines, including tax.
     total: String,
     note: Option<Note>,
+    /// The user or API key that drafted the purchase order; null for the system.
     created_by: ActorId,
     lines: Vec<PurchaseOrderLineView>,
     created_at: DateTime<Utc>,
@@ -111,17 +125,23 @@ pub struct PurchaseOrderView {
 pub struct PurchaseOrderLineView {
     id: PurchaseOrderLineId,
     variant_id: VariantId,
+    /// The SKU when the line was written.
     sku: Sku,
+    /// The name of the product when the line was written.
     name: Name,
+    /// The ordered quantity, in sale units.
     quantity: Quantity,
-    /// Exactly as it was entered.
+    /// The cost of one unit, without tax, with all decimals that were entered.
     unit_cost: String,
+    /// The tax that the supplier charges on top of the cost, in percent, 0 to 100.
     tax_percent: Percent,
+    /// The tax of the line.
     tax: String,
-    /// Includes the tax.
+    /// The total of the line, including tax.
     total: String,
+    /// The received quantity, in sale units.
     received: Quantity,
-    /// Ordered and not received yet.
+    /// The ordered quantity that has not been received, in sale units.
     open: Quantity,
 }
 
@@ -163,12 +183,14 @@ impl PurchaseOrderView {
     }
 }
 
-/// An order that becomes overdue gets another tag, although its row does not change.
+/// The tag changes when a purchase order becomes overdue, although the row does not change.
 pub(super) fn tag(order: &PurchaseOrder) -> Tag {
     Tag::with_shown(order.version, order.is_overdue.into())
 }
 
 /// Draft a purchase order
+///
+/// A draft changes no stock. Send the purchase order when its lines are complete.
 #[utoipa::path(tag = "purchasing", operation_id = "draftPurchaseOrder", request_body = DraftPurchaseOrder,
     responses((status = 201, body = PurchaseOrderView)))]
 #[post("/purchase-orders")]
@@ -199,17 +221,19 @@ pub async fn draft(
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub struct ListPurchaseOrders {
+    /// Returns only purchase orders with this status. Defaults to all.
     status: Option<PurchaseStatus>,
+    /// Returns only purchase orders of this supplier. Defaults to all.
     supplier_id: Option<SupplierId>,
-    /// How many rows the page has; defaults to 50.
+    /// The number of rows on a page, 1 to 100. Defaults to 50.
     limit: Option<Limit>,
-    /// nextCursor of the page before.
+    /// The nextCursor of the previous page. Defaults to the first page.
     cursor: Option<Cursor>,
 }
 
 /// List purchase orders
 ///
-/// Returns purchase orders with their lines, latest first.
+/// Returns purchase orders with their lines, newest first.
 #[utoipa::path(tag = "purchasing", operation_id = "listPurchaseOrders", params(ListPurchaseOrders),
     responses((status = 200, body = PageView<PurchaseOrderView>)))]
 #[get("/purchase-orders")]
@@ -245,7 +269,8 @@ pub async fn show(
 
 /// Change a purchase order
 ///
-/// Changes the expected day and the note of an open purchase order, and the lines of a draft.
+/// Changes the expected day and the note of an open purchase order, and the lines of a draft. The body is a
+/// JSON Merge Patch (RFC 7396): a field that is left out stays unchanged, and null removes a value.
 #[utoipa::path(tag = "purchasing", operation_id = "changePurchaseOrder", request_body = ChangePurchaseOrder,
     responses((status = 200, body = PurchaseOrderView)), params(("id" = PurchaseOrderId, Path,)))]
 #[patch("/purchase-orders/{id}")]
@@ -282,7 +307,8 @@ async fn move_to(
 
 /// Send a purchase order
 ///
-/// Only a draft can be sent. Its lines cannot change afterwards.
+/// Changes the status from DRAFT to SENT. The lines cannot change afterwards. The server does not contact the
+/// supplier.
 #[utoipa::path(tag = "purchasing", operation_id = "sendPurchaseOrder", request_body = MovePurchaseOrder,
     responses((status = 200, body = PurchaseOrderView)), params(("id" = PurchaseOrderId, Path,)))]
 #[post("/purchase-orders/{id}/send")]
@@ -296,7 +322,7 @@ pub async fn send(
 
 /// Confirm a purchase order
 ///
-/// The supplier has confirmed it.
+/// Records that the supplier has confirmed the purchase order.
 #[utoipa::path(tag = "purchasing", operation_id = "confirmPurchaseOrder", request_body = MovePurchaseOrder,
     responses((status = 200, body = PurchaseOrderView)), params(("id" = PurchaseOrderId, Path,)))]
 #[post("/purchase-orders/{id}/confirm")]
@@ -310,7 +336,7 @@ pub async fn confirm(
 
 /// Cancel a purchase order
 ///
-/// Only a purchase order without receipts can be cancelled.
+/// Allowed only before any goods have been received.
 #[utoipa::path(tag = "purchasing", operation_id = "cancelPurchaseOrder", request_body = MovePurchaseOrder,
     responses((status = 200, body = PurchaseOrderView)), params(("id" = PurchaseOrderId, Path,)))]
 #[post("/purchase-orders/{id}/cancel")]
@@ -324,7 +350,8 @@ pub async fn cancel(
 
 /// Close a purchase order short
 ///
-/// Part of the goods has been received, and no more will come.
+/// Records that the rest of the goods will not come. Allowed only after a part of the goods has been
+/// received.
 #[utoipa::path(tag = "purchasing", operation_id = "closePurchaseOrder", request_body = MovePurchaseOrder,
     responses((status = 200, body = PurchaseOrderView)), params(("id" = PurchaseOrderId, Path,)))]
 #[post("/purchase-orders/{id}/close")]

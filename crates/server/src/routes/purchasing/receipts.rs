@@ -23,13 +23,15 @@ use crate::routes::purchasing::purchase_orders::{PurchaseOrderView, tag};
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ReceiveGoods {
-    /// Chosen by the client, so that a repeated request is recognised after its Idempotency-Key has expired.
+    /// Chosen by the client. The server recognises a repeated request by this id, even after its
+    /// Idempotency-Key has expired. Defaults to a new id.
     id: Option<ReceiptId>,
     /// The quantities that arrived. Defaults to everything that is open.
     lines: Option<Vec<ArrivedPart>>,
-    /// The number of the supplier's delivery note. Each number is booked once.
+    /// The number of the supplier's delivery note. Each number can be booked once. Defaults to none.
     delivery_note: Option<ShortText>,
-    /// Instead of lines: an earlier receipt that was wrong and is taken back. Needs the permission purchasing.write.
+    /// The id of an earlier receipt that was wrong. The whole receipt is taken back, so lines must be left
+    /// out. Requires the permission purchasing.write.
     reverses: Option<ReceiptId>,
 }
 
@@ -38,7 +40,7 @@ impl ReceiveGoods {
         let part = |part: ArrivedPart| Part { line_id: part.line_id, quantity: part.quantity };
         let content = match (self.reverses, self.lines) {
             (Some(_), Some(_)) => {
-                let message = "a receipt is reversed as a whole, so lines must be left out";
+                let message = "a receipt can only be reversed as a whole; leave lines out";
                 return Err(Problem::invalid("/lines", Code::LinesNotAllowed, message));
             }
             (Some(receipt), None) => Content::Reversal(receipt),
@@ -59,7 +61,9 @@ impl ReceiveGoods {
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ArrivedPart {
+    /// The line of the purchase order.
     line_id: PurchaseOrderLineId,
+    /// The quantity that arrived, in sale units, greater than zero.
     quantity: Positive<Quantity>,
 }
 
@@ -67,20 +71,24 @@ pub struct ArrivedPart {
 #[serde(rename_all = "camelCase")]
 pub struct ReceiptView {
     id: ReceiptId,
-    /// Counts up from 1 without a gap.
+    /// The sequential number: it starts at 1 and has no gaps.
     number: i64,
+    /// The number as it is printed on documents.
     #[schema(example = "GR-000012")]
     reference: String,
     purchase_order_id: PurchaseOrderId,
+    /// The number of the supplier's delivery note.
     delivery_note: Option<ShortText>,
-    /// The receipt that this one takes back.
+    /// The receipt that this receipt takes back; null for a receipt of goods.
     reverses: Option<ReceiptId>,
-    /// Whether a later receipt takes this one back.
+    /// Whether a later receipt takes this receipt back.
     reversed: bool,
+    /// The received quantities.
     lines: Vec<ArrivedPartView>,
+    /// The user or API key that posted the receipt; null for the system.
     actor: ActorId,
     received_at: DateTime<Utc>,
-    /// The purchase order after the receipt. Lists leave it out.
+    /// The purchase order after the receipt. Left out in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     order: Option<PurchaseOrderView>,
 }
@@ -88,8 +96,9 @@ pub struct ReceiptView {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ArrivedPartView {
+    /// The line of the purchase order.
     line_id: PurchaseOrderLineId,
-    /// Negative where goods are taken back.
+    /// The received quantity, in sale units. Negative if goods are taken back.
     quantity: Quantity,
 }
 
@@ -114,8 +123,9 @@ impl ReceiptView {
 
 /// Receive goods
 ///
-/// Receives everything that is open of a purchase order, or a part of it. A purchase order can be received in several parts,
-/// and never beyond the ordered quantity plus the over-receipt tolerance. Requires an Idempotency-Key header.
+/// Receives everything that is open, or a part of it. A purchase order can be received in several parts. At
+/// most the ordered quantity plus the over-receipt tolerance can be received. Requires an Idempotency-Key
+/// header.
 #[utoipa::path(tag = "purchasing", operation_id = "receiveGoods", request_body = ReceiveGoods,
     responses((status = 201, body = ReceiptView)), params(("id" = PurchaseOrderId, Path,)))]
 #[post("/purchase-orders/{id}/receipts")]
@@ -125,7 +135,7 @@ pub async fn receive(
     PathId(order_id): PathId<PurchaseOrderId>,
 ) -> Result<HttpResponse, Problem> {
     if body.reverses.is_some() && !once.caller.principal.may(Permission::PurchasingWrite) {
-        let detail = "Your role does not include the permission purchasing.write, which is needed to reverse a receipt.";
+        let detail = "To reverse a receipt, your role must include the permission purchasing.write.";
         return Err(Problem::new(Code::PermissionDenied, detail));
     }
     let (id, content) = body.into_content()?;
@@ -144,7 +154,7 @@ pub async fn receive(
 
 /// List the receipts of a purchase order
 ///
-/// Returns all of them, earliest first.
+/// Returns all receipts on one page, oldest first.
 #[utoipa::path(tag = "purchasing", operation_id = "listReceipts",
     responses((status = 200, body = PageView<ReceiptView>)), params(("id" = PurchaseOrderId, Path,)))]
 #[get("/purchase-orders/{id}/receipts")]

@@ -22,11 +22,16 @@ use crate::http::submission::{Answer, Key, Submission};
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CreateSupplier {
+    /// The name of the supplier. It must be unique in the business.
     name: Name,
+    /// The email address of the supplier. The server does not check it.
     email: Option<ShortText>,
+    /// The telephone number of the supplier. The server does not check it.
     phone: Option<ShortText>,
+    /// A note about the supplier.
     note: Option<Note>,
-    /// Days from sending a purchase order to its arrival.
+    /// The lead time: the number of days from sending a purchase order to the arrival of the goods, 0 to
+    /// 1000. Defaults to unknown.
     #[schema(minimum = 0, maximum = 1000)]
     lead_time_days: Option<i16>,
 }
@@ -34,17 +39,24 @@ pub struct CreateSupplier {
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ChangeSupplier {
+    /// The name of the supplier. It must be unique in the business.
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     name: Option<Name>,
+    /// The email address of the supplier. The server does not check it.
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
     email: Option<Option<ShortText>>,
+    /// The telephone number of the supplier. The server does not check it.
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
     phone: Option<Option<ShortText>>,
+    /// A note about the supplier.
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
     note: Option<Option<Note>>,
+    /// The lead time: the number of days from sending a purchase order to the arrival of the goods, 0 to
+    /// 1000.
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
     lead_time_days: Option<Option<i16>>,
+    /// true archives the supplier. false restores it.
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     archived: Option<bool>,
@@ -54,11 +66,18 @@ pub struct ChangeSupplier {
 #[serde(rename_all = "camelCase")]
 pub struct SupplierView {
     id: SupplierId,
+    /// The name of the supplier. It must be unique in the business.
     name: Name,
+    /// The email address of the supplier. The server does not check it.
     email: Option<ShortText>,
+    /// The telephone number of the supplier. The server does not check it.
     phone: Option<ShortText>,
+    /// A note about the supplier.
     note: Option<Note>,
+    /// The lead time: the number of days from sending a purchase order to the arrival of the goods, 0 to
+    /// 1000. null if unknown.
     lead_time_days: Option<i16>,
+    /// Whether the supplier is archived.
     archived: bool,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
@@ -129,6 +148,9 @@ pub async fn show(
 }
 
 /// Change a supplier
+///
+/// The body is a JSON Merge Patch (RFC 7396): a field that is left out stays unchanged, and null removes a
+/// value.
 #[utoipa::path(tag = "purchasing", operation_id = "changeSupplier", request_body = ChangeSupplier, responses((status = 200, body = SupplierView)),
     params(("id" = SupplierId, Path,)))]
 #[patch("/suppliers/{id}")]
@@ -148,7 +170,8 @@ pub async fn edit(
 
 /// Archive a supplier
 ///
-/// Lists leave it out; purchase orders keep it. PATCH `{"archived": false}` restores it.
+/// Archived suppliers are left out of lists; their purchase orders keep them. PATCH `{"archived": false}`
+/// restores the supplier.
 #[utoipa::path(tag = "purchasing", operation_id = "archiveSupplier", responses((status = 204, description = "Archived")), params(("id" = SupplierId, Path,)))]
 #[delete("/suppliers/{id}")]
 pub async fn archive(
@@ -180,12 +203,15 @@ async fn update(
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SetPrice {
     variant_id: VariantId,
-    /// The supplier's own code of the variant.
+    /// The supplier's code for the variant. Defaults to none.
     supplier_sku: Option<Sku>,
+    /// The cost of one unit.
     cost: NonNegative<Money>,
-    /// Defaults to the currency of the business.
+    /// The currency of the cost. Defaults to the currency of the business.
     currency: Option<Currency>,
+    /// The smallest quantity that the supplier sells, in sale units. Defaults to no minimum.
     minimum_quantity: Option<Positive<Quantity>>,
+    /// The lead time for this variant, in days, 0 to 1000. Defaults to the lead time of the supplier.
     #[schema(minimum = 0, maximum = 1000)]
     lead_time_days: Option<i16>,
 }
@@ -195,15 +221,21 @@ pub struct SetPrice {
 pub struct SupplierPriceView {
     id: SupplierPriceId,
     variant_id: VariantId,
+    /// The supplier's code for the variant.
     supplier_sku: Option<Sku>,
-    /// Exactly as it was entered.
+    /// The cost of one unit, with all decimals that were entered.
     #[schema(example = "0.12")]
     cost: String,
+    /// The currency of the cost.
     #[schema(example = "EUR")]
     currency: String,
+    /// The smallest quantity that the supplier sells, in sale units.
     minimum_quantity: Option<Quantity>,
+    /// The lead time for this variant, in days. null: the lead time of the supplier applies.
     lead_time_days: Option<i16>,
+    /// The user or API key that set the price; null for the system.
     actor: ActorId,
+    /// The time since which the price applies.
     valid_from: DateTime<Utc>,
 }
 
@@ -225,7 +257,8 @@ impl From<SupplierPrice> for SupplierPriceView {
 
 /// Set a supplier price
 ///
-/// Stores the price that a supplier asks for a variant from now on. Earlier prices remain as its history.
+/// Stores the price of a supplier for a variant. The price applies from now on. Earlier prices are kept as
+/// its history.
 #[utoipa::path(tag = "purchasing", operation_id = "setSupplierPrice", request_body = SetPrice, responses((status = 201, body = SupplierPriceView)),
     params(("id" = SupplierId, Path,)))]
 #[post("/suppliers/{id}/prices")]
@@ -256,14 +289,18 @@ pub async fn set_price(
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub struct ListSupplierPrices {
+    /// Returns only prices of this variant. Defaults to all.
     variant_id: Option<VariantId>,
+    /// The number of rows on a page, 1 to 100. Defaults to 50.
     limit: Option<Limit>,
+    /// The nextCursor of the previous page. Defaults to the first page.
     cursor: Option<Cursor>,
 }
 
 /// List supplier prices
 ///
-/// Returns the prices of a supplier, latest first. The first price of each variant is in force; the others are its history.
+/// Returns the prices of a supplier, newest first. The first price of each variant applies now. The other
+/// prices are its history.
 #[utoipa::path(tag = "purchasing", operation_id = "listSupplierPrices", params(ListSupplierPrices, ("id" = SupplierId, Path,)),
     responses((status = 200, body = PageView<SupplierPriceView>)))]
 #[get("/suppliers/{id}/prices")]

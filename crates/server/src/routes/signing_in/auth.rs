@@ -18,7 +18,9 @@ use crate::http::state::State;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Login {
+    /// The email address of the user. Upper and lower case make no difference.
     email: Email,
+    /// The password of the user.
     #[schema(value_type = String, format = Password)]
     password: SecretString,
     /// The app to sign in to. Each host has one app: inventory on the host of a business, and platform on the
@@ -36,10 +38,12 @@ pub struct Login {
 pub struct LoginView {
     /// The access token. Send it in the header `Authorization: Bearer TOKEN`.
     access_token: String,
+    /// The type of the token: always Bearer.
     #[schema(example = "Bearer")]
     token_type: &'static str,
     /// The lifetime of the token, in seconds.
     expires_in: u64,
+    /// The signed-in user.
     user: UserView,
     /// The membership of the user on this host.
     membership: MembershipView,
@@ -73,12 +77,15 @@ pub struct BusinessView {
     id: TenantId,
     /// The first label of the address of the business.
     slug: String,
+    /// The name of the business.
     name: String,
 }
 
 #[derive(Serialize, ToSchema)]
 pub struct MeView {
+    /// The signed-in user.
     user: UserView,
+    /// The membership of the user on this host.
     membership: MembershipView,
 }
 
@@ -148,8 +155,7 @@ pub async fn me(state: web::Data<State>, caller: SignedIn) -> Result<HttpRespons
             tenancy::all((user::find(tx, id), membership::roles(tx, id, member_of))).await
         })
         .await?;
-    let no_membership =
-        || Problem::new(Code::NoMembership, "You are no longer a member of this business.");
+    let no_membership = || Problem::new(Code::NoMembership, "You are no longer a member of this business.");
     let user = user.filter(|user| user.status == UserStatus::Active).ok_or_else(no_membership)?;
     Ok(HttpResponse::Ok().json(MeView {
         user: UserView { id, email: user.email, full_name: user.full_name },

@@ -21,16 +21,19 @@ pub struct AlertView {
     location_id: LocationId,
     #[schema(example = "BOLT-M8")]
     sku: String,
+    /// The name of the product.
     #[schema(example = "Hex bolt")]
     name: String,
     state: AlertState,
-    /// Whether incoming stock will bring available stock above the reorder level.
+    /// Whether incoming stock will bring the available stock above the reorder level.
     covered: bool,
+    /// The stock on hand minus the reserved stock at the location, in sale units.
     available: Quantity,
+    /// The reorder level of the variant, in sale units.
     reorder_level: Quantity,
-    /// Ordered from suppliers, not received yet, and not overdue.
+    /// The quantity ordered from suppliers that has not been received and is not overdue, in sale units.
     incoming: Quantity,
-    /// The first day on which incoming stock is expected.
+    /// The first day on which incoming stock is expected; null if no day is known.
     arrives_on: Option<NaiveDate>,
     opened_at: DateTime<Utc>,
 }
@@ -58,16 +61,20 @@ impl From<Alert> for AlertView {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub struct ListAlerts {
-    /// Defaults to low and out.
+    /// Returns only alerts in this state. Defaults to the states low and out.
     state: Option<AlertState>,
+    /// Returns only alerts of this location. Defaults to all.
     location_id: Option<LocationId>,
+    /// The number of rows on a page, 1 to 100. Defaults to 50.
     limit: Option<Limit>,
+    /// The nextCursor of the previous page. Defaults to the first page.
     cursor: Option<Cursor>,
 }
 
 /// List low-stock alerts
 ///
-/// Returns the open alerts, latest first: at most one for each variant and location. Alerts open and close automatically.
+/// Returns the open alerts, newest first. Each variant has at most one alert at each location. Alerts open
+/// and close automatically.
 #[utoipa::path(tag = "insight", operation_id = "listLowStockAlerts", params(ListAlerts), responses((status = 200, body = PageView<AlertView>)))]
 #[get("/alerts/low-stock")]
 pub async fn list(

@@ -1,4 +1,4 @@
-//! Stock counts.
+//! Stock counts: counted quantities against the expected quantities.
 
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use chrono::{DateTime, Utc};
@@ -20,16 +20,19 @@ use crate::http::submission::{Answer, Key, Submission};
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct OpenCount {
-    /// Chosen by the client, so that a repeated request is recognised after its Idempotency-Key has expired.
+    /// Chosen by the client. The server recognises a repeated request by this id, even after its
+    /// Idempotency-Key has expired. Defaults to a new id.
     id: Option<CountId>,
-    /// Defaults to the default location.
+    /// The location that is counted. Defaults to the default location of the business.
     location_id: Option<LocationId>,
+    /// A note on the stock count. Defaults to none.
     note: Option<Note>,
 }
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CountedLines {
+    /// The counted variants, each once.
     #[schema(min_items = 1, max_items = 500)]
     lines: Vec<CountedLine>,
 }
@@ -38,7 +41,7 @@ pub struct CountedLines {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CountedLine {
     variant_id: VariantId,
-    /// The quantity that was counted.
+    /// The counted quantity, in sale units, zero or more.
     counted: NonNegative<Quantity>,
 }
 
@@ -50,15 +53,18 @@ pub struct Nothing {}
 #[serde(rename_all = "camelCase")]
 pub struct CountView {
     id: CountId,
-    /// Counts up from 1 without a gap.
+    /// The sequential number: it starts at 1 and has no gaps.
     number: i64,
+    /// The number as it is printed on documents.
     #[schema(example = "SC-000002")]
     reference: String,
     status: CountStatus,
+    /// The location that is counted.
     location_id: LocationId,
     note: Option<Note>,
-    /// Empty in lists.
+    /// The counted variants. Always empty in lists.
     lines: Vec<CountLineView>,
+    /// The user or API key that opened the stock count; null for the system.
     opened_by: ActorId,
     opened_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
@@ -69,11 +75,13 @@ pub struct CountView {
 pub struct CountLineView {
     id: CountLineId,
     variant_id: VariantId,
+    /// The counted quantity, in sale units.
     counted: Quantity,
-    /// On hand at the moment of counting.
+    /// The stock on hand at the time of counting, in sale units.
     expected: Quantity,
-    /// The change of stock that posting the count makes.
+    /// The change of stock that posting the stock count makes, in sale units: counted minus expected.
     difference: Quantity,
+    /// The user or API key that entered the quantity; null for the system.
     counted_by: ActorId,
     counted_at: DateTime<Utc>,
 }
@@ -108,7 +116,9 @@ fn ok(count: Count) -> Result<Answer, Problem> {
     Answer::ok(Tag::of_version(count.version), &CountView::from(count))
 }
 
-/// Open a count
+/// Open a stock count
+///
+/// Enter counted quantities next, and then post the stock count. Requires an Idempotency-Key header.
 #[utoipa::path(tag = "stock", operation_id = "openCount", request_body = OpenCount, responses((status = 201, body = CountView)))]
 #[post("/stock/counts")]
 pub async fn open(
@@ -128,7 +138,7 @@ pub async fn open(
 
 /// Enter counted quantities
 ///
-/// Stores each counted quantity beside the quantity that the books expect now. A variant that is counted again replaces its
+/// Stores each counted quantity with the quantity that is expected now. Counting a variant again replaces its
 /// line. Movements between counting and posting are not lost. Requires an Idempotency-Key header.
 #[utoipa::path(tag = "stock", operation_id = "enterCountedLines", request_body = CountedLines, responses((status = 200, body = CountView)),
     params(("id" = CountId, Path,)))]
@@ -145,9 +155,10 @@ pub async fn enter(
     .await
 }
 
-/// Post a count
+/// Post a stock count
 ///
-/// Changes the stock by the differences between counted and expected. Requires an Idempotency-Key header.
+/// Changes the stock by the differences between counted and expected quantities. Requires an Idempotency-Key
+/// header.
 #[utoipa::path(tag = "stock", operation_id = "postCount", request_body = Nothing, responses((status = 200, body = CountView)),
     params(("id" = CountId, Path,)))]
 #[post("/stock/counts/{id}/post")]
@@ -159,9 +170,9 @@ pub async fn post_count(
     once.run(&state.database, Key::Required, async |tx| ok(count::post(tx, id, once.actor()).await?)).await
 }
 
-/// Cancel a count
+/// Cancel a stock count
 ///
-/// Nothing is posted.
+/// Closes the stock count without a change of stock.
 #[utoipa::path(tag = "stock", operation_id = "cancelCount", request_body = Nothing, responses((status = 200, body = CountView)),
     params(("id" = CountId, Path,)))]
 #[post("/stock/counts/{id}/cancel")]
@@ -173,9 +184,9 @@ pub async fn cancel(
     once.run(&state.database, Key::Optional, async |tx| ok(count::cancel(tx, id, once.actor()).await?)).await
 }
 
-/// List counts
+/// List stock counts
 ///
-/// Returns counts without their lines, latest first.
+/// Returns stock counts without their lines, newest first.
 #[utoipa::path(tag = "stock", operation_id = "listCounts", params(Paging), responses((status = 200, body = PageView<CountView>)))]
 #[get("/stock/counts")]
 pub async fn list(
@@ -189,7 +200,7 @@ pub async fn list(
     Ok(HttpResponse::Ok().json(PageView::new(page, CountView::from)))
 }
 
-/// Read a count
+/// Read a stock count
 #[utoipa::path(tag = "stock", operation_id = "readCount", responses((status = 200, body = CountView)), params(("id" = CountId, Path,)))]
 #[get("/stock/counts/{id}")]
 pub async fn show(

@@ -25,8 +25,11 @@ use crate::http::submission::{Answer, Key, Submission};
 pub struct StockLevelView {
     variant_id: VariantId,
     location_id: LocationId,
+    /// The stock on hand at the location, in sale units.
     on_hand: Quantity,
+    /// The part of the stock on hand that is reserved for orders, in sale units.
     reserved: Quantity,
+    /// The stock on hand minus the reserved stock, in sale units.
     available: Quantity,
     updated_at: DateTime<Utc>,
 }
@@ -48,15 +51,19 @@ impl From<StockLevel> for StockLevelView {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub struct ListLevels {
+    /// Returns only levels of this variant. Defaults to all.
     variant_id: Option<VariantId>,
+    /// Returns only levels of this location. Defaults to all.
     location_id: Option<LocationId>,
+    /// The number of rows on a page, 1 to 100. Defaults to 50.
     limit: Option<Limit>,
+    /// The nextCursor of the previous page. Defaults to the first page.
     cursor: Option<Cursor>,
 }
 
 /// List stock levels
 ///
-/// Returns one level for each variant and location.
+/// Returns one stock level for each variant at each location.
 #[utoipa::path(tag = "stock", operation_id = "listStockLevels", params(ListLevels), responses((status = 200, body = PageView<StockLevelView>)))]
 #[get("/stock")]
 pub async fn list_levels(
@@ -73,7 +80,9 @@ pub async fn list_levels(
 /// The document that caused a movement.
 #[derive(Serialize, ToSchema)]
 pub struct SourceView {
+    /// The type of the document.
     r#type: SourceKind,
+    /// The id of the document.
     id: Uuid,
 }
 
@@ -84,13 +93,17 @@ pub struct MovementView {
     variant_id: VariantId,
     location_id: LocationId,
     kind: Kind,
-    /// Negative where stock left.
+    /// The change of the stock on hand, in sale units. Negative if stock left.
     quantity: Quantity,
+    /// The stock on hand at the location after the movement, in sale units.
     balance_after: Quantity,
     /// The exact cost of one unit, if known.
     unit_cost: Option<String>,
+    /// The reason of an adjustment or a return; null for other movements.
     reason: Option<String>,
+    /// The document that caused the movement.
     source: SourceView,
+    /// The user or API key that caused the movement; null for the system.
     actor: ActorId,
     occurred_at: DateTime<Utc>,
 }
@@ -117,14 +130,17 @@ impl From<Movement> for MovementView {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub struct ListMovements {
+    /// Returns only movements of this variant. Defaults to all.
     variant_id: Option<VariantId>,
+    /// The number of rows on a page, 1 to 100. Defaults to 50.
     limit: Option<Limit>,
+    /// The nextCursor of the previous page. Defaults to the first page.
     cursor: Option<Cursor>,
 }
 
 /// List stock movements
 ///
-/// Returns the ledger of one variant or of all variants, latest first.
+/// Returns the ledger of one variant or of all variants, newest first.
 #[utoipa::path(tag = "stock", operation_id = "listStockMovements", params(ListMovements), responses((status = 200, body = PageView<MovementView>)))]
 #[get("/stock/movements")]
 pub async fn list_movements(
@@ -143,17 +159,19 @@ pub async fn list_movements(
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CreateAdjustment {
-    /// Chosen by the client, so that a repeated request is recognised after its Idempotency-Key has expired.
+    /// Chosen by the client. The server recognises a repeated request by this id, even after its
+    /// Idempotency-Key has expired. Defaults to a new id.
     id: Option<AdjustmentId>,
     variant_id: VariantId,
-    /// Defaults to the default location.
+    /// Defaults to the default location of the business.
     location_id: Option<LocationId>,
-    /// The change of stock; negative removes stock.
+    /// The change of the stock on hand, in sale units. Positive adds stock, and negative removes stock.
     quantity: Quantity,
-    /// The cost of one unit of added stock. Defaults to the average cost of the stock.
+    /// The cost of one unit of added stock. Defaults to the average cost. Not allowed if stock is removed.
     unit_cost: Option<Money>,
-    /// One of the reasons in the settings; any text if the settings have none.
+    /// One of the adjustmentReasons in the settings. Any reason is allowed if the settings have none.
     reason: Reason,
+    /// A note on the adjustment. Defaults to none.
     note: Option<Note>,
 }
 
@@ -163,14 +181,17 @@ pub struct AdjustmentView {
     id: AdjustmentId,
     variant_id: VariantId,
     location_id: LocationId,
+    /// The change of the stock on hand, in sale units.
     quantity: Quantity,
-    /// On hand at the location after the adjustment.
+    /// The stock on hand at the location after the adjustment, in sale units.
     balance_after: Quantity,
     /// The cost of one unit, if known.
     #[schema(example = "0.16")]
     unit_cost: Option<String>,
+    /// The reason of the adjustment.
     reason: Reason,
     note: Option<Note>,
+    /// The user or API key that made the adjustment; null for the system.
     actor: ActorId,
     created_at: DateTime<Utc>,
 }
@@ -194,8 +215,8 @@ impl From<Adjustment> for AdjustmentView {
 
 /// Adjust stock
 ///
-/// Changes the stock of a variant by hand, with a reason. If less stock is available than is to be removed, the answer is 409
-/// with `shortages`. Requires an Idempotency-Key header.
+/// Adds or removes stock of a variant by hand, with a reason. If more stock is removed than is available, the
+/// answer is 409 with shortages. Requires an Idempotency-Key header.
 #[utoipa::path(tag = "stock", operation_id = "adjustStock", request_body = CreateAdjustment, responses((status = 201, body = AdjustmentView)))]
 #[post("/stock/adjustments")]
 pub async fn adjust(
@@ -233,10 +254,14 @@ pub async fn show_adjustment(
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LedgerView {
-    /// Whether every stock level is the sum of its movements, and every reserved quantity is what open orders reserve.
+    /// Whether every stock level is the sum of its movements, and every reserved quantity is the open
+    /// quantity of the orders.
     holds: bool,
+    /// The number of compared stock levels.
     levels: i64,
+    /// The number of compared movements.
     movements: i64,
+    /// The stock levels that differ, at most 1000.
     drifts: Vec<DriftView>,
 }
 
@@ -245,12 +270,15 @@ pub struct LedgerView {
 pub struct DriftView {
     variant_id: VariantId,
     location_id: LocationId,
+    /// The stock on hand of the stock level, in sale units.
     on_hand: Quantity,
-    /// The sum of the movements.
+    /// The sum of the movements, in sale units.
     ledger: Quantity,
+    /// The reserved quantity of the stock level, in sale units.
     reserved: Quantity,
-    /// The quantity that open orders reserve.
+    /// The quantity that open orders reserve, in sale units.
     promised: Quantity,
+    /// The number of movements with a wrong balance or a wrong position.
     broken_movements: i64,
 }
 

@@ -17,16 +17,19 @@ use crate::http::submission::{Answer, Key, Submission};
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateLocation {
+    /// The name of the location. It must be unique in the business.
     name: Name,
 }
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeLocation {
+    /// The name of the location. It must be unique in the business.
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     name: Option<Name>,
-    /// Only an empty location can be archived, and never the default location.
+    /// true archives the location. false restores it. A location with stock, and the default location, cannot
+    /// be archived.
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     archived: Option<bool>,
@@ -36,8 +39,11 @@ pub struct ChangeLocation {
 #[serde(rename_all = "camelCase")]
 pub struct LocationView {
     id: LocationId,
+    /// The name of the location. It must be unique in the business.
     name: Name,
+    /// Whether documents without a location use this location.
     is_default: bool,
+    /// Whether the location is archived.
     archived: bool,
 }
 
@@ -54,7 +60,7 @@ impl From<Location> for LocationView {
 
 /// List locations
 ///
-/// Returns the locations that are not archived, oldest first. The first one is the default location.
+/// Returns the locations that are not archived, oldest first. The first location is the default location.
 #[utoipa::path(tag = "stock", operation_id = "listLocations", params(Paging), responses((status = 200, body = PageView<LocationView>)))]
 #[get("/locations")]
 pub async fn list(
@@ -99,6 +105,8 @@ pub async fn show(
 }
 
 /// Change a location
+///
+/// The body is a JSON Merge Patch (RFC 7396): a field that is left out stays unchanged.
 #[utoipa::path(tag = "stock", operation_id = "changeLocation", request_body = ChangeLocation, responses((status = 200, body = LocationView)),
     params(("id" = LocationId, Path,)))]
 #[patch("/locations/{id}")]

@@ -21,12 +21,17 @@ use crate::http::submission::{Answer, Key, Submission};
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SendTransfer {
-    /// Chosen by the client, so that a repeated request is recognised after its Idempotency-Key has expired.
+    /// Chosen by the client. The server recognises a repeated request by this id, even after its
+    /// Idempotency-Key has expired. Defaults to a new id.
     id: Option<TransferId>,
+    /// The location that the stock leaves.
     from_location_id: LocationId,
+    /// The location that receives the stock.
     to_location_id: LocationId,
+    /// The variants to send.
     #[schema(min_items = 1, max_items = 200)]
     lines: Vec<SendLine>,
+    /// A note on the transfer. Defaults to none.
     note: Option<Note>,
 }
 
@@ -34,6 +39,7 @@ pub struct SendTransfer {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SendLine {
     variant_id: VariantId,
+    /// The quantity to send, in sale units, greater than zero.
     quantity: Positive<Quantity>,
 }
 
@@ -41,15 +47,19 @@ pub struct SendLine {
 #[serde(rename_all = "camelCase")]
 pub struct TransferView {
     id: TransferId,
-    /// Counts up from 1 without a gap.
+    /// The sequential number: it starts at 1 and has no gaps.
     number: i64,
+    /// The number as it is printed on documents.
     #[schema(example = "ST-000003")]
     reference: String,
     status: TransferStatus,
+    /// The location that the stock leaves.
     from_location_id: LocationId,
+    /// The location that receives the stock.
     to_location_id: LocationId,
     lines: Vec<TransferLineView>,
     note: Option<Note>,
+    /// The user or API key that sent the transfer; null for the system.
     sent_by: ActorId,
     sent_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
@@ -60,10 +70,13 @@ pub struct TransferView {
 pub struct TransferLineView {
     id: TransferLineId,
     variant_id: VariantId,
+    /// The sent quantity, in sale units.
     quantity: Quantity,
+    /// The quantity that has arrived, in sale units.
     received: Quantity,
-    /// The quantity that did not arrive and went back to the sender.
+    /// The quantity that did not arrive and returned to the sender, in sale units.
     sent_back: Quantity,
+    /// The quantity that has neither arrived nor returned, in sale units.
     in_transit: Quantity,
 }
 
@@ -102,8 +115,8 @@ fn answer(outcome: Outcome<Transfer>) -> Result<Answer, Problem> {
 
 /// Send a transfer
 ///
-/// The stock leaves the first location now, and is in transit until the other location receives it. Requires an
-/// Idempotency-Key header.
+/// The stock leaves the first location now, and is in transit until the other location receives it. Requires
+/// an Idempotency-Key header.
 #[utoipa::path(tag = "stock", operation_id = "sendTransfer", request_body = SendTransfer, responses((status = 201, body = TransferView)))]
 #[post("/stock/transfers")]
 pub async fn send(
@@ -125,7 +138,8 @@ pub async fn send(
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ReceiveTransfer {
-    /// Chosen by the client, so that a repeated request is recognised after its Idempotency-Key has expired.
+    /// Chosen by the client. The server recognises a repeated request by this id, even after its
+    /// Idempotency-Key has expired. Defaults to a new id.
     id: Option<StepId>,
     /// The quantities that arrived. Defaults to everything that is in transit.
     lines: Option<Vec<ReceivedPart>>,
@@ -134,14 +148,16 @@ pub struct ReceiveTransfer {
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ReceivedPart {
+    /// The line of the transfer.
     line_id: TransferLineId,
+    /// The quantity that arrived, in sale units, greater than zero.
     quantity: Positive<Quantity>,
 }
 
 /// Receive a transfer
 ///
-/// Receives everything that is in transit, or a part of it. A transfer can be received in several parts. Requires an
-/// Idempotency-Key header.
+/// Receives everything that is in transit, or a part of it. A transfer can be received in several parts.
+/// Requires an Idempotency-Key header.
 #[utoipa::path(tag = "stock", operation_id = "receiveTransfer", request_body = ReceiveTransfer, responses((status = 201, body = TransferView)),
     params(("id" = TransferId, Path,)))]
 #[post("/stock/transfers/{id}/receive")]
@@ -169,7 +185,8 @@ pub async fn receive(
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SendBackTransfer {
-    /// Chosen by the client, so that a repeated request is recognised after its Idempotency-Key has expired.
+    /// Chosen by the client. The server recognises a repeated request by this id, even after its
+    /// Idempotency-Key has expired. Defaults to a new id.
     id: Option<StepId>,
 }
 
@@ -194,14 +211,17 @@ pub async fn send_back(
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct ListTransfers {
+    /// Returns only transfers with this status. Defaults to all.
     status: Option<TransferStatus>,
+    /// The number of rows on a page, 1 to 100. Defaults to 50.
     limit: Option<Limit>,
+    /// The nextCursor of the previous page. Defaults to the first page.
     cursor: Option<Cursor>,
 }
 
 /// List transfers
 ///
-/// Returns transfers with their lines, latest first.
+/// Returns transfers with their lines, newest first.
 #[utoipa::path(tag = "stock", operation_id = "listTransfers", params(ListTransfers), responses((status = 200, body = PageView<TransferView>)))]
 #[get("/stock/transfers")]
 pub async fn list(

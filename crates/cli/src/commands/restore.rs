@@ -1,0 +1,245 @@
+//! `tenantry backup restore`, `swap` and `discard`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use archive::{Checked, Subject};
+use chrono::{SecondsFormat, Utc};
+use identity::Email;
+use indicatif::HumanDuration;
+use platform::backup::{self, Target};
+use platform::onboarding::OWNER_ROLE;
+use platform::{Actor, Backup, BackupError, NewMember};
+use secrecy::ExposeSecret;
+use settings::Settings;
+use tenancy::fleet::RunOptions;
+use tenancy::{DbError, OwnerDatabase, ProvisionError, SharedScope, SharedTx, TenantSlug, tenant};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::commands::migrate;
+use crate::confirm::confirm;
+use crate::context;
+use crate::failure::{INTERRUPTED, NotFound};
+use crate::output;
+
+pub(super) async fn restore(
+    settings: &Settings,
+    file: &Path,
+    new_slug: Option<TenantSlug>,
+    owner_email: Option<Email>,
+    yes: bool,
+    dry_run: bool,
+) -> anyhow::Result<ExitCode> {
+    let onboarding = context::onboarding(settings).await?;
+    // All checks run before the question, so that nobody confirms a restore that is then refused.
+    let backup = inspect(onboarding.owner_database(), file).await?;
+    let described = describe(&backup);
+    let subject = &backup.manifest.header.subject;
+    let Subject::Business { slug: own_slug, .. } = subject else {
+        return Err(BackupError::OfTheInstallation.into());
+    };
+    let existing = match &new_slug {
+        Some(_) => None,
+        None => {
+            let find = async |tx: &SharedTx| backup::find_subject(tx, subject).await;
+            onboarding.owner_database().write_shared(find).await?
+        }
+    };
+    let (target, plan, name) = match (new_slug, existing) {
+        (Some(slug), _) => {
+            let owner = owner_email.clone().map(|email| NewMember {
+                email,
+                full_name: None,
+                password: None,
+                role: OWNER_ROLE.to_owned(),
+            });
+            let mut plan = format!("This creates the business {slug} from {described}.");
+            if owner.is_none() {
+                plan.push_str(" The members in the backup are added too; --owner-email adds only an owner.");
+            }
+            (Target::New { slug: slug.clone(), owner }, plan, slug)
+        }
+        (None, Some(tenant)) => {
+            let slug = tenant.slug.clone();
+            let plan = format!(
+                "This replaces the data of {slug} with {described}. {slug} is in maintenance during the \
+                 restore. Its current data is set aside; `tenantry backup swap {slug}` brings it back."
+            );
+            (Target::Over(tenant), plan, slug)
+        }
+        (None, None) => {
+            let slug = TenantSlug::parse(own_slug)?;
+            let plan = format!("This creates the business {slug} again from {described}.");
+            (Target::New { slug: slug.clone(), owner: None }, plan, slug)
+        }
+    };
+    if let Target::New { slug, .. } = &target {
+        let taken = onboarding
+            .owner_database()
+            .write_shared(async |tx| tenant::find(tx, slug).await)
+            .await?
+            .is_some();
+        if taken {
+            return Err(ProvisionError::SlugTaken(slug.clone()).into());
+        }
+    }
+    if dry_run {
+        eprintln!("{plan}\nDry run: nothing was changed.");
+        return Ok(ExitCode::SUCCESS);
+    }
+    // A new business overwrites nothing, so it needs no confirmation.
+    let asks = matches!(target, Target::Over(_));
+    if !asks {
+        eprintln!("{plan}");
+    }
+    confirm(&plan, name.as_str(), yes || !asks)?;
+    let actor = Actor::command_line();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let restored = tokio::select! {
+        restored = backup::restore(&onboarding, &backup, &target, &actor) => restored?,
+        () = async { tokio::select! { _ = tokio::signal::ctrl_c() => {} _ = terminate.recv() => {} } } => {
+            // The loaded data was rolled back with its transaction. Only the maintenance of the business must
+            // be ended.
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            onboarding.owner_database().end_abandoned_maintenance().await?;
+            eprintln!("interrupted; the business is unchanged");
+            return Ok(ExitCode::from(INTERRUPTED));
+        }
+    };
+    eprintln!("restored {} rows in {:.1?}", backup.manifest.rows(), restored.duration);
+    output::line(&settings.address_of(&restored.slug));
+    if let (Some(owner), Some(email)) = (&restored.owner, &owner_email) {
+        match &owner.made_password {
+            Some(made) => output::line(&format!(
+                "owner {email}, password {}   (shown once)",
+                made.secret().expose_secret()
+            )),
+            None => output::line(&format!("owner {email}, password unchanged")),
+        }
+    }
+    if restored.new_users > 0 {
+        eprintln!(
+            "new users without a password: {}. Set a password with `tenantry user reset-password EMAIL`",
+            restored.new_users
+        );
+    }
+    if asks {
+        eprintln!("`tenantry backup swap {name}` brings the previous data back");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Reads and checks the whole file. An error names the file.
+async fn inspect(owner_database: &OwnerDatabase, file: &Path) -> anyhow::Result<Checked> {
+    if !file.exists() {
+        let text =
+            format!("{}: no such file; `tenantry backup list` shows the paths of backups", file.display());
+        return Err(NotFound(text).into());
+    }
+    backup::inspect(owner_database, file).await.with_context(|| file.display().to_string())
+}
+
+/// Describes a backup for a question: its time, the slug at that time, its age, its rows and its path.
+fn describe(backup: &Checked) -> String {
+    let header = &backup.manifest.header;
+    let of = match &header.subject {
+        Subject::Business { slug, .. } => format!("slug {slug} at that time, "),
+        Subject::Installation => String::new(),
+    };
+    let age = (Utc::now() - header.taken_at).to_std().unwrap_or_default();
+    let age = HumanDuration(age);
+    format!(
+        "the backup of {} ({of}{age} ago, {} rows) in {}",
+        header.taken_at.to_rfc3339_opts(SecondsFormat::Secs, true),
+        backup.manifest.rows(),
+        backup.path.display()
+    )
+}
+
+/// The newest verified backup of the business that has this slug now, whatever its slug was then. The backups
+/// of a dropped business are found by the slug in the backup.
+pub(super) async fn newest_verified(settings: &Settings, slug: &TenantSlug) -> anyhow::Result<PathBuf> {
+    let (ids, tenant, backups) = context::database(settings)
+        .await?
+        .read_shared(SharedScope::Platform, async |tx| {
+            let ids: Vec<_> = tenant::all(tx).await?.iter().map(|tenant| tenant.id).collect();
+            Ok::<_, DbError>((ids, tenant::find(tx, slug).await?, backup::list(tx, None).await?))
+        })
+        .await?;
+    let is_of_it = |backup: &Backup| match &tenant {
+        Some(tenant) => backup.tenant_id == Some(tenant.id),
+        None => {
+            let is_gone = backup.tenant_id.is_some_and(|id| !ids.contains(&id));
+            is_gone && backup.slug.as_deref() == Some(slug.as_str())
+        }
+    };
+    let is_wanted = |backup: &Backup| is_of_it(backup) && backup.is_verified() && backup.file.exists();
+    let newest = backups.iter().filter(|backup| is_of_it(backup)).position(is_wanted);
+    let found = backups.iter().find(|backup| is_wanted(backup));
+    let Some(found) = found else {
+        // For the former slug of a renamed business, this error names the new slug.
+        if tenant.is_none() && !backups.iter().any(is_of_it) {
+            context::find_tenant(settings, slug).await?;
+        }
+        let text =
+            format!("{slug} has no verified backup on this machine; `tenantry backup list` lists backups");
+        return Err(NotFound(text).into());
+    };
+    if let Some(passed_over @ 1..) = newest {
+        eprintln!("skipped {passed_over} newer backups: not verified, or the file is not on this machine");
+    }
+    Ok(found.file.clone())
+}
+
+pub(super) async fn restore_installation(
+    settings: &Settings,
+    file: &Path,
+    yes: bool,
+    dry_run: bool,
+) -> anyhow::Result<ExitCode> {
+    let owner_database = context::owner_database(settings, 3).await?;
+    let backup = inspect(&owner_database, file).await?;
+    let plan = format!(
+        "This restores the shared schema of a fresh installation from {}: users, roles and the registry.",
+        describe(&backup)
+    );
+    if !owner_database.is_fresh().await? {
+        return Err(BackupError::NotFresh.into());
+    }
+    if dry_run {
+        eprintln!("{plan}\nDry run: nothing was changed.");
+        return Ok(ExitCode::SUCCESS);
+    }
+    confirm(&plan, "installation", yes)?;
+    let businesses = backup::restore_installation(&owner_database, &backup, &Actor::command_line()).await?;
+    eprintln!(
+        "restored; {businesses} businesses are in maintenance. Restore each: `tenantry backup restore FILE`"
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) async fn swap(settings: &Settings, slug: &TenantSlug, yes: bool) -> anyhow::Result<ExitCode> {
+    let tenant = context::find_tenant(settings, slug).await?;
+    let plan = format!("This exchanges the data of {slug} with the data that the last restore set aside.");
+    confirm(&plan, slug.as_str(), yes)?;
+    let operator = context::operator(settings).await?;
+    let aside = operator.swap(&tenant).await?;
+    eprintln!("{slug} now uses the schema {}; `tenantry backup swap {slug}` undoes this", aside.schema);
+    if aside.version == operator.owner_database.latest_version() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    // The data that was set aside has the schema version of an older release.
+    migrate::migrate(settings, &RunOptions { tenants: vec![slug.clone()], ..RunOptions::default() }).await
+}
+
+pub(super) async fn discard(settings: &Settings, slug: &TenantSlug, yes: bool) -> anyhow::Result<ExitCode> {
+    let tenant = context::find_tenant(settings, slug).await?;
+    confirm(&format!("This drops all data that restores set aside for {slug}."), slug.as_str(), yes)?;
+    match context::operator(settings).await?.discard(&tenant).await?.as_slice() {
+        [] => eprintln!("nothing to do: no data is set aside for {slug}"),
+        some => output::line(&format!("dropped {}", some.join(", "))),
+    }
+    Ok(ExitCode::SUCCESS)
+}

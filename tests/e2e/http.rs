@@ -1,0 +1,97 @@
+//! HTTP: malformed requests, the request id, origins, the listener of the metrics.
+
+use harness::TestApp;
+use serde_json::json;
+
+#[tokio::test]
+async fn malformed_requests_get_a_client_error() {
+    let app = TestApp::start_with("[server]\nbody_limit_bytes = 2048").await;
+    let acme = app.tenant("acme").await;
+    for (method, path, status, code) in [
+        ("GET", "/api/v1/nothing", 404, "route_not_found"),
+        ("GET", "/api/v1/products/not-a-key", 400, "invalid_path"),
+        ("GET", "/api/v1/barcodes/%00", 400, "invalid_path"),
+        ("GET", "/api/v1/products?limit=0", 400, "invalid_query"),
+        ("GET", "/api/v1/products?limit=101", 400, "invalid_query"),
+        ("GET", "/api/v1/products?limit=ten", 400, "invalid_query"),
+        ("GET", "/api/v1/products?unknown=1", 400, "invalid_query"),
+        ("GET", "/api/v1/products?cursor=zzz", 400, "invalid_query"),
+        ("GET", "/api/v1/products?q=%00", 400, "invalid_query"),
+        ("GET", "/api/v1/stock?variantId=1", 400, "invalid_query"),
+        ("DELETE", "/api/v1/products", 405, "method_not_allowed"),
+        ("PUT", "/api/v1/auth/login", 405, "method_not_allowed"),
+    ] {
+        let reply = acme.send(method, path, None).await;
+        assert_eq!((reply.status, reply.code()), (status, code), "{method} {path}: {reply:?}");
+        assert_eq!(reply.header("content-type"), "application/problem+json", "{method} {path}");
+        assert_eq!(reply.header("x-request-id"), reply.body["requestId"].as_str().unwrap());
+        assert_eq!(reply.headers.contains_key("allow"), status == 405);
+    }
+    for path in ["/api/v1/products", "/livez", "/docs/"] {
+        let (head, get) = (acme.send("HEAD", path, None).await, acme.get(path).await);
+        assert_eq!((head.status, head.body.as_str()), (get.status, Some("")), "HEAD {path}");
+    }
+    let large = json!({"name": "x".repeat(3000), "variants": []});
+    assert_eq!(acme.post("/api/v1/products", &large).await.code(), "body_too_large");
+    let form = acme.with("content-type", "text/plain").send("POST", "/api/v1/products", None).await;
+    assert_eq!((form.status, form.code()), (415, "unsupported_media_type"));
+}
+
+#[tokio::test]
+async fn request_id_and_trace_are_returned() {
+    let app = TestApp::start().await;
+    let client = app.stranger("localhost");
+    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let reply = client.with("x-request-id", "Shop-7.a_b").with("traceparent", trace).get("/livez").await;
+    assert_eq!((reply.header("x-request-id"), reply.header("traceparent")), ("Shop-7.a_b", trace));
+    for bad in ["a b", &"x".repeat(65), "<script>"] {
+        let reply = client.with("x-request-id", bad).with("traceparent", "nonsense").get("/livez").await;
+        assert_ne!(reply.header("x-request-id"), bad);
+        assert_eq!(reply.header("traceparent"), "");
+    }
+}
+
+#[tokio::test]
+async fn only_configured_origins_are_allowed() {
+    let app = TestApp::start_with("[server]\ncors_origins = [\"https://shop.example\"]").await;
+    let acme = app.tenant("acme").await;
+    let allowed = acme.with("origin", "https://shop.example").get("/api/v1/products").await;
+    assert_eq!(allowed.header("access-control-allow-origin"), "https://shop.example");
+    for refused in [acme.on("nobody.localhost"), acme.with_token(None)] {
+        let reply = refused.with("origin", "https://shop.example").get("/api/v1/products").await;
+        assert_eq!(
+            reply.header("access-control-allow-origin"),
+            "https://shop.example",
+            "the page must be able to read the reason: {reply:?}"
+        );
+    }
+    let other = acme.with("origin", "https://evil.example").get("/api/v1/products").await;
+    assert_eq!(other.header("access-control-allow-origin"), "");
+    let preflight = acme
+        .with_token(None)
+        .with("origin", "https://shop.example")
+        .with("access-control-request-method", "PATCH")
+        .with("access-control-request-headers", "authorization,if-match")
+        .send("OPTIONS", "/api/v1/products/x", None)
+        .await;
+    assert_eq!(preflight.status, 200, "{preflight:?}");
+}
+
+#[tokio::test]
+async fn metrics_have_their_own_listener() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    acme.get("/api/v1/products").await;
+    acme.get("/api/v1/nothing/at/all").await;
+    let url = format!("http://{}/metrics", app.running().metrics_address.unwrap());
+    let text = reqwest::get(url).await.unwrap().text().await.unwrap();
+    assert!(
+        text.contains(
+            r#"tenantry_http_requests_total{method="GET",route="/api/v1/products",status="200"} 1"#
+        ),
+        "{text}"
+    );
+    assert!(text.contains(r#"tenantry_database_connections{state="max"} 8"#), "{text}");
+    assert!(!text.contains("nothing"), "no label may come from a client");
+    assert_eq!(acme.get("/metrics").await.status, 404);
+}

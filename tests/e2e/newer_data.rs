@@ -1,0 +1,103 @@
+//! Words that a later release wrote: each is an error that says so, and is never read as a known word.
+
+use std::collections::BTreeSet;
+
+use harness::{PASSWORD, TestApp, a_product};
+use identity::membership;
+use serde_json::json;
+use tenancy::{DbError, SharedScope, jobs, tenant};
+
+/// Each closed set of a business schema, with an address that reads it.
+const OF_A_BUSINESS: [(&str, &str, &str); 6] = [
+    ("orders", "status", "/api/v1/orders"),
+    ("purchase_orders", "status", "/api/v1/purchase-orders"),
+    ("stock_transfers", "status", "/api/v1/stock/transfers"),
+    ("stock_counts", "status", "/api/v1/stock/counts"),
+    ("stock_movements", "kind", "/api/v1/stock/movements"),
+    ("settings", "rounding", "/api/v1/settings"),
+];
+
+/// Closed sets that the program writes or compares in SQL and never reads.
+const NEVER_READ: [&str; 3] = ["schemas.state", "stock_transfer_steps.kind", "user_logins.kind"];
+
+/// The closed sets of the `shared` schema that the test reads one by one.
+const SHARED: [&str; 4] = ["jobs.state", "memberships.status", "tenants.status", "users.status"];
+
+#[tokio::test]
+async fn a_word_of_a_later_release_is_an_error_in_every_column() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let admin = app.database.as_admin().await;
+    let schema = acme.tenant.schema.as_str();
+    const CLOSED_SETS: &str = r"
+        SELECT DISTINCT r.relname || '.' || a.attname
+          FROM pg_constraint c
+          JOIN pg_class r ON r.oid = c.conrelid
+          JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = ANY (c.conkey)
+         WHERE c.contype = 'c' AND cardinality(c.conkey) = 1 AND a.atttypid = 'text'::regtype
+           AND r.relnamespace::regnamespace::text IN ($1, 'shared')
+           AND pg_get_constraintdef(c.oid) LIKE '%ANY (ARRAY[%'";
+    let stored = admin.query(CLOSED_SETS, &[&schema]).await.unwrap();
+    let stored: BTreeSet<String> = stored.iter().map(|row| row.get(0)).collect();
+    let known: BTreeSet<String> = OF_A_BUSINESS
+        .iter()
+        .map(|(table, column, _)| format!("{table}.{column}"))
+        .chain(NEVER_READ.iter().chain(&SHARED).map(ToString::to_string))
+        .collect();
+    assert_eq!(stored, known, "add each closed set to this test");
+
+    let product = acme.create_product(&a_product("BOLT")).await;
+    let bolt = &product["variants"][0]["id"];
+    assert_eq!(acme.adjust(bolt, "10").await.status, 201);
+    let main = acme.get("/api/v1/locations").await.body["data"][0]["id"].clone();
+    let shed = acme.post("/api/v1/locations", &json!({"name": "Shed"})).await.body["id"].clone();
+    let supplier = acme.post("/api/v1/suppliers", &json!({"name": "Bolts & Co"})).await.body["id"].clone();
+    let line = json!([{"variantId": bolt, "quantity": "1"}]);
+    let bought = json!([{"variantId": bolt, "quantity": "1", "unitCost": "1"}]);
+    for (path, body) in [
+        ("orders", json!({"lines": line})),
+        ("purchase-orders", json!({"supplierId": supplier, "lines": bought})),
+        ("stock/transfers", json!({"fromLocationId": main, "toLocationId": shed, "lines": line})),
+        ("stock/counts", json!({})),
+    ] {
+        assert_eq!(acme.submit(path, &body).await.status, 201, "{path}");
+    }
+    let write_word = async |schema: &str, table: &str, column: &str| {
+        let sql = format!(
+            "ALTER TABLE {schema}.{table} DROP CONSTRAINT {table}_{column}_check;
+             UPDATE {schema}.{table} SET {column} = 'of_a_later_release'"
+        );
+        admin.batch_execute(&sql).await.unwrap();
+    };
+    for (table, column, path) in OF_A_BUSINESS {
+        write_word(schema, table, column).await;
+        let reply = acme.get(path).await;
+        assert_eq!((reply.status, reply.code()), (503, "newer_release"), "{table}.{column}: {reply:?}");
+        assert!(!reply.header("retry-after").is_empty());
+    }
+
+    let owner_database = app.database.owner_database();
+    let job = platform::jobs::verify_ledgers("the test".to_owned());
+    owner_database.write_shared(async |tx| jobs::insert(tx, &job).await).await.unwrap();
+    write_word("shared", "jobs", "state").await;
+    let database = app.database.pool(1);
+    let listed =
+        database.read_shared(SharedScope::Platform, async |tx| jobs::list(tx, None, None, 10).await).await;
+    assert!(matches!(listed, Err(DbError::NewerData(_))), "{listed:?}");
+
+    let sign_in = json!({"email": format!("owner@{}.test", acme.tenant.slug), "password": PASSWORD});
+    write_word("shared", "users", "status").await;
+    let reply = acme.post("/api/v1/auth/login", &sign_in).await;
+    assert_eq!((reply.status, reply.code()), (503, "newer_release"), "{reply:?}");
+
+    // Sign-in requires the word `active`, so every other word gives no access. Backups read the word.
+    write_word("shared", "memberships", "status").await;
+    let id = acme.tenant.id;
+    let members = owner_database.write_shared(async |tx| membership::list(tx, id).await).await;
+    assert!(matches!(members, Err(DbError::NewerData(_))), "{members:?}");
+
+    write_word("shared", "tenants", "status").await;
+    let slug = acme.tenant.slug.clone();
+    let found = database.read_shared(SharedScope::Platform, async |tx| tenant::find(tx, &slug).await).await;
+    assert!(matches!(found, Err(DbError::NewerData(_))), "{found:?}");
+}
