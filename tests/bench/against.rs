@@ -1,5 +1,5 @@
-//! This revision against another one, in one run. Each revision has its own database, which its own binary made,
-//! and its own server. Rounds of both alternate, and the report shows the median of the rounds' ratios.
+//! This revision against another one, in one run. Each revision has its own database, which its own binary
+//! made, and its own server. Rounds of both alternate, and the report shows the median of the rounds' ratios.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

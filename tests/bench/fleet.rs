@@ -162,7 +162,8 @@ pub async fn measure_all(report: &mut Report, database: &TestDatabase) {
 /// grow without limit.
 async fn memory(report: &mut Report, database: &TestDatabase, owner_database: &tenancy::OwnerDatabase) {
     const TOUCH: &str = "
-        SELECT (SELECT count(*) FROM products) + (SELECT count(*) FROM variants) + (SELECT count(*) FROM barcodes)
+        SELECT (SELECT count(*) FROM products) + (SELECT count(*) FROM variants)
+             + (SELECT count(*) FROM barcodes)
              + (SELECT count(*) FROM categories) + (SELECT count(*) FROM stock_levels)
              + (SELECT count(*) FROM stock_movements) + (SELECT count(*) FROM locations) AS rows";
     owner_database.fill_spares(900).await.unwrap();

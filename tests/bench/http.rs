@@ -1,5 +1,6 @@
-//! HTTP: the handlers are compared with their SQL alone, run by pgbench, and their SQL in scoped transactions with
-//! the same SQL without scopes. The last measurement shows how a flood of requests to one business affects another business.
+//! HTTP: the handlers are compared with their SQL alone, run by pgbench, and their SQL in scoped transactions
+//! with the same SQL without scopes. The last measurement shows how a flood of requests to one business
+//! affects another business.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -29,11 +30,14 @@ async fn fill(database: &TestDatabase, tenants: &[Arc<Tenant>]) {
         let sql = format!(
             "SET search_path = {}, extensions;
              INSERT INTO products (id, name, option_names, created_at, updated_at)
-             SELECT gen_random_uuid(), 'Product ' || n, '{{Size}}', now(), now() FROM generate_series(1, {PRODUCTS}) n;
+             SELECT gen_random_uuid(), 'Product ' || n, '{{Size}}', now(), now()
+               FROM generate_series(1, {PRODUCTS}) n;
              INSERT INTO variants (id, product_id, sku, price, cost, options, created_at, updated_at)
-             SELECT gen_random_uuid(), p.id, p.name || '-' || size, 12.5, 4, jsonb_build_object('Size', size), now(), now()
+             SELECT gen_random_uuid(), p.id, p.name || '-' || size, 12.5, 4, jsonb_build_object('Size', size),
+                    now(), now()
                FROM products p, unnest(ARRAY['S', 'L']) size;
-             INSERT INTO barcodes (code, variant_id, created_at) SELECT md5(id::text), id, now() FROM variants;
+             INSERT INTO barcodes (code, variant_id, created_at)
+             SELECT md5(id::text), id, now() FROM variants;
              INSERT INTO stock_levels (variant_id, location_id, on_hand, reserved, position, updated_at)
              SELECT v.id, l.id, 7, 0, 1, now() FROM variants v, locations l",
             tenant.schema
@@ -86,7 +90,8 @@ pub fn drive(port: u16, targets: &[String], path: &str, connections: usize, seco
          function init(args)
             for n, target in ipairs(targets) do
                local path = string.gsub('{path}', 'VARIANT', target.variant)
-               requests[n] = wrk.format('GET', path, {{Host = target.host, authorization = target.authorization}})
+               requests[n] = wrk.format('GET', path,
+                  {{Host = target.host, authorization = target.authorization}})
             end
             turn = math.random(#requests)
          end

@@ -26,7 +26,8 @@ const ROUND: Duration = Duration::from_millis(1200);
 
 const ONE: &str = "SELECT id, name, parent_id, version FROM categories WHERE id = $1";
 const PAGE: &str = "
-    SELECT id, name, parent_id, archived_at, version, created_at, updated_at FROM categories ORDER BY id DESC LIMIT 50";
+    SELECT id, name, parent_id, archived_at, version, created_at, updated_at
+      FROM categories ORDER BY id DESC LIMIT 50";
 const FILL: &str = "
     INSERT INTO categories (id, name, created_at, updated_at)
     SELECT id, 'Category ' || n, $2, $2 FROM unnest($1::uuid[]) WITH ORDINALITY AS new (id, n)";
@@ -73,8 +74,8 @@ pub fn measure_all(report: &mut Report, database: &TestDatabase, tenants: &[Arc<
     }
 }
 
-/// Compares a request's statements in scoped transactions of the businesses in turn with the same statements on
-/// connections without a scope, which see one schema.
+/// Compares a request's statements in scoped transactions of the businesses in turn with the same statements
+/// on connections without a scope, which see one schema.
 pub async fn measure_statements(
     report: &mut Report,
     what: &str,

@@ -28,7 +28,9 @@ impl Report {
             detail: format!("{} / {} {unit}", figure(one), figure(other)),
             bar: bar.map_or(String::new(), |bar| format!("at least {bar}")),
             is_missed: bar.is_some_and(|bar| ratio < bar),
-            json: json!({"what": what, "ratio": ratio, "one": one, "other": other, "unit": unit, "atLeast": bar}),
+            json: json!({
+                "what": what, "ratio": ratio, "one": one, "other": other, "unit": unit, "atLeast": bar,
+            }),
         });
     }
 
@@ -41,7 +43,9 @@ impl Report {
             detail: format!("{} / {} {unit}", figure(one), figure(other)),
             bar: bar.map_or(String::new(), |bar| format!("at most {bar}")),
             is_missed: bar.is_some_and(|bar| ratio > bar),
-            json: json!({"what": what, "ratio": ratio, "one": one, "other": other, "unit": unit, "atMost": bar}),
+            json: json!({
+                "what": what, "ratio": ratio, "one": one, "other": other, "unit": unit, "atMost": bar,
+            }),
         });
     }
 

@@ -31,11 +31,13 @@ pub async fn fill(admin: &Client, schema: impl std::fmt::Display) {
     let sql = format!(
         "SET search_path = {}, extensions;
          INSERT INTO products (id, name, option_names, created_at, updated_at)
-         SELECT ('00000000-0000-7000-8000-' || lpad(n::text, 12, '0'))::uuid, 'Thing ' || n, '{{}}', now(), now()
+         SELECT ('00000000-0000-7000-8000-' || lpad(n::text, 12, '0'))::uuid, 'Thing ' || n, '{{}}',
+                now(), now()
            FROM generate_series(1, {VARIANTS}) n;
          INSERT INTO variants (id, product_id, sku, price, cost, options, created_at, updated_at)
          SELECT id, id, 'T-' || name, 12.5, 4, '{{}}', now(), now() FROM products WHERE name LIKE 'Thing %';
-         INSERT INTO stock_levels (variant_id, location_id, on_hand, reserved, position, average_cost, updated_at)
+         INSERT INTO stock_levels (variant_id, location_id, on_hand, reserved, position, average_cost,
+                                   updated_at)
          SELECT v.id, l.id, 10000000000, 0, 0, 4, now() FROM variants v, locations l WHERE v.sku LIKE 'T-%'",
         schema
     );
@@ -72,9 +74,11 @@ pub fn drive_orders(
                local variant = string.format('00000000-0000-7000-8000-%012d', line * part + math.random(part))
                order[n] = '{{\"variantId\":\"' .. variant .. '\",\"quantity\":\"1\"}}'
             end
-            local headers = {{Host = target.host, authorization = target.authorization, ['content-type'] = 'application/json',
+            local headers = {{Host = target.host, authorization = target.authorization,
+                              ['content-type'] = 'application/json',
                               ['idempotency-key'] = key .. count}}
-            return wrk.format('POST', '/api/v1/orders', headers, '{{\"lines\":[' .. table.concat(order, ',') .. ']}}')
+            return wrk.format('POST', '/api/v1/orders', headers,
+                              '{{\"lines\":[' .. table.concat(order, ',') .. ']}}')
          end",
         part = variants / lines,
     );

@@ -341,7 +341,8 @@ async fn the_review_corrects_every_wrong_alert() {
         format!("UPDATE business_1.low_stock_alerts SET is_covered = true WHERE {}", of(&nut)),
         format!("UPDATE business_1.low_stock_alerts SET closed_at = now() WHERE {}", of(&nut)),
         "INSERT INTO business_1.low_stock_alerts
-         SELECT gen_random_uuid(), variant_id, location_id, false, false, NULL, now(), now() FROM business_1.stock_levels
+         SELECT gen_random_uuid(), variant_id, location_id, false, false, NULL, now(), now()
+           FROM business_1.stock_levels
           WHERE on_hand = 9"
             .to_owned(),
     ] {

@@ -10,10 +10,11 @@ async fn a_product_is_read_as_it_was_created() {
     let acme = app.tenant("acme").await;
     let category = acme.post("/api/v1/categories", &json!({"name": "Shirts"})).await.body;
     let body = json!({
-        "name": "  T-shirt ", "categoryId": category["id"], "description": "Cotton,\nlight", "options": ["Size", "Colour"],
+        "name": "  T-shirt ", "categoryId": category["id"], "description": "Cotton,\nlight",
+        "options": ["Size", "Colour"],
         "variants": [
-            {"sku": "TS-M-RED", "barcodes": ["4006381333931", "123"], "price": "19.9", "cost": "7.1234", "reorderLevel": "5.50",
-             "options": {"Size": "M", "Colour": "Red"}},
+            {"sku": "TS-M-RED", "barcodes": ["4006381333931", "123"], "price": "19.9", "cost": "7.1234",
+             "reorderLevel": "5.50", "options": {"Size": "M", "Colour": "Red"}},
             {"sku": "TS-L-RED", "price": "21", "options": {"Colour": "Red", "Size": "L"}}]});
     let made = acme.post("/api/v1/products", &body).await;
     assert_eq!(made.status, 201, "{made:?}");
@@ -41,7 +42,11 @@ async fn a_product_is_read_as_it_was_created() {
 async fn search_finds_products_by_name_sku_and_barcode() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
-    acme.create_product(&json!({"name": "Whole Milk 1 l", "variants": [{"sku": "DAIRY-1", "price": "1", "barcodes": ["5449000000996"]}]})).await;
+    acme.create_product(&json!({
+        "name": "Whole Milk 1 l",
+        "variants": [{"sku": "DAIRY-1", "price": "1", "barcodes": ["5449000000996"]}],
+    }))
+    .await;
     acme.create_product(&json!({"name": "Butter 100%", "variants": [{"sku": "MILKY-2", "price": "2"}]}))
         .await;
     acme.create_product(&json!({"name": "Bread", "variants": [{"sku": "BREAD_3", "price": "3"}]})).await;
@@ -135,7 +140,10 @@ async fn a_broken_catalogue_rule_is_reported_with_its_field() {
             "/options",
         ),
         (
-            json!({"name": "P", "variants": [{"sku": "A", "price": "1", "options": {"Size": "M"}}, {"sku": "B", "price": "1", "options": {"Size": "M"}}]}),
+            json!({"name": "P", "variants": [
+                {"sku": "A", "price": "1", "options": {"Size": "M"}},
+                {"sku": "B", "price": "1", "options": {"Size": "M"}},
+            ]}),
             409,
             "duplicate_options",
             "",
@@ -167,7 +175,12 @@ async fn two_businesses_may_use_the_same_sku_and_barcode() {
 async fn a_patch_changes_only_the_named_fields() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
-    let product = acme.create_product(&json!({"name": "Bolt", "description": "Steel", "variants": [{"sku": "B", "price": "1", "cost": "0.5", "barcodes": ["1"]}]})).await;
+    let product = acme
+        .create_product(&json!({
+            "name": "Bolt", "description": "Steel",
+            "variants": [{"sku": "B", "price": "1", "cost": "0.5", "barcodes": ["1"]}],
+        }))
+        .await;
     let path = format!("/api/v1/products/{}", product["id"].as_str().unwrap());
     let changed = acme.patch(&path, &json!({"name": "Bolt M8"})).await;
     assert_eq!((&changed.body["name"], &changed.body["description"]), (&json!("Bolt M8"), &json!("Steel")));
@@ -245,7 +258,12 @@ async fn archived_products_are_not_listed_until_they_are_restored() {
 async fn a_variant_is_added_with_the_options_of_its_product() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
-    let product = acme.create_product(&json!({"name": "Bolt", "options": ["Size"], "variants": [{"sku": "M6", "price": "1", "options": {"Size": "M6"}}]})).await;
+    let product = acme
+        .create_product(&json!({
+            "name": "Bolt", "options": ["Size"],
+            "variants": [{"sku": "M6", "price": "1", "options": {"Size": "M6"}}],
+        }))
+        .await;
     let path = format!("/api/v1/products/{}/variants", product["id"].as_str().unwrap());
     let made = acme.post(&path, &json!({"sku": "M8", "price": "1", "options": {"Size": "M8"}})).await;
     assert_eq!(made.status, 201, "{made:?}");
@@ -306,7 +324,8 @@ async fn search_and_barcode_scan_use_their_indexes() {
     admin
         .batch_execute(
             "INSERT INTO products (id, name, option_names, created_at, updated_at)
-             SELECT gen_random_uuid(), 'Product number ' || md5(n::text), '{}', now(), now() FROM generate_series(1, 10000) n;
+             SELECT gen_random_uuid(), 'Product number ' || md5(n::text), '{}', now(), now()
+               FROM generate_series(1, 10000) n;
              INSERT INTO variants (id, product_id, sku, price, options, created_at, updated_at)
              SELECT gen_random_uuid(), id, 'SKU-' || md5(name), 1, '{}', now(), now() FROM products;
              INSERT INTO barcodes (code, variant_id, created_at) SELECT md5(sku), id, now() FROM variants;

@@ -12,7 +12,8 @@ async fn the_dashboard_of_an_empty_business_shows_zeros() {
     assert_eq!(
         body,
         json!({
-            "totalItems": 0, "totalStock": "0", "inventoryValue": "0.00", "inventoryCost": "0.00", "currency": "EUR",
+            "totalItems": 0, "totalStock": "0", "inventoryValue": "0.00", "inventoryCost": "0.00",
+            "currency": "EUR",
             "lowStock": {"low": 0, "out": 0, "covered": 0, "items": []}, "topVariants": [], "movements": null,
         })
     );
@@ -47,12 +48,21 @@ async fn figures_equal_the_stock_ledger_to_the_cent() {
         }
     }
     zenith.create_product(&a_product("OTHER")).await;
-    let truth = app.database.as_admin().await
-        .query_one(&format!(
-            "SELECT count(*)::text, trim_scale(sum(m.total))::text, round(sum(m.total * v.price), 2)::text, round(sum(m.total * v.cost), 2)::text
-               FROM {0}.variants v
-               LEFT JOIN (SELECT variant_id, sum(quantity) AS total FROM {0}.stock_movements GROUP BY 1) m ON m.variant_id = v.id",
-            acme.tenant.schema), &[])
+    let truth = app
+        .database
+        .as_admin()
+        .await
+        .query_one(
+            &format!(
+                "SELECT count(*)::text, trim_scale(sum(m.total))::text,
+                        round(sum(m.total * v.price), 2)::text, round(sum(m.total * v.cost), 2)::text
+                   FROM {0}.variants v
+                   LEFT JOIN (SELECT variant_id, sum(quantity) AS total FROM {0}.stock_movements GROUP BY 1) m
+                     ON m.variant_id = v.id",
+                acme.tenant.schema
+            ),
+            &[],
+        )
         .await
         .unwrap();
     let figure = |column: usize| truth.get::<_, String>(column);
@@ -98,14 +108,20 @@ async fn sales_and_movements_of_each_day_of_the_business_equal_independent_sql()
     let admin = app.database.as_admin().await;
     let schema = &acme.tenant.schema;
     for sql in [
-        "UPDATE {}.stock_movements SET occurred_at = now() - interval '1 day' * (('x' || md5(id::text))::bit(16)::integer % 40)",
-        "UPDATE {}.stock_movements m SET occurred_at = ((now() AT TIME ZONE 'Asia/Kolkata')::date - border.ago)::timestamp
+        "UPDATE {}.stock_movements
+            SET occurred_at = now() - interval '1 day' * (('x' || md5(id::text))::bit(16)::integer % 40)",
+        "UPDATE {}.stock_movements m
+            SET occurred_at = ((now() AT TIME ZONE 'Asia/Kolkata')::date - border.ago)::timestamp
                 AT TIME ZONE 'Asia/Kolkata' + border.shift
-           FROM (SELECT id, row_number() OVER (ORDER BY id) AS n FROM {}.stock_movements WHERE kind = 'sale') s
-           JOIN (VALUES (1, 6, interval '0'), (2, 6, interval '-1 ms'), (3, 29, interval '0'), (4, 29, interval '-1 ms'),
-                        (5, 0, interval '0'), (6, 0, interval '-1 ms')) AS border (n, ago, shift) ON border.n = s.n
+           FROM (SELECT id, row_number() OVER (ORDER BY id) AS n
+                   FROM {}.stock_movements WHERE kind = 'sale') s
+           JOIN (VALUES (1, 6, interval '0'), (2, 6, interval '-1 ms'),
+                        (3, 29, interval '0'), (4, 29, interval '-1 ms'),
+                        (5, 0, interval '0'), (6, 0, interval '-1 ms')) AS border (n, ago, shift)
+             ON border.n = s.n
           WHERE m.id = s.id",
-        "UPDATE {}.stock_movements SET occurred_at = '2020-01-01' WHERE kind = 'adjustment' AND quantity = 100",
+        "UPDATE {}.stock_movements SET occurred_at = '2020-01-01'
+          WHERE kind = 'adjustment' AND quantity = 100",
     ] {
         admin.batch_execute(&sql.replace("{}", schema.as_str())).await.unwrap();
     }
@@ -113,10 +129,12 @@ async fn sales_and_movements_of_each_day_of_the_business_equal_independent_sql()
 
     let top = format!(
         "SELECT v.sku || ' ' || trim_scale(x.sold) FROM (
-            SELECT l.variant_id, sum(CASE WHEN m.kind = 'sale' THEN -m.quantity ELSE -abs(m.quantity) END) AS sold
+            SELECT l.variant_id,
+                   sum(CASE WHEN m.kind = 'sale' THEN -m.quantity ELSE -abs(m.quantity) END) AS sold
               FROM {schema}.stock_levels l JOIN {schema}.stock_movements m USING (variant_id)
              WHERE m.kind IN ('sale', 'return')
-               AND (m.occurred_at AT TIME ZONE 'Asia/Kolkata')::date > (now() AT TIME ZONE 'Asia/Kolkata')::date - 30
+               AND (m.occurred_at AT TIME ZONE 'Asia/Kolkata')::date
+                   > (now() AT TIME ZONE 'Asia/Kolkata')::date - 30
              GROUP BY 1) x JOIN {schema}.variants v ON v.id = x.variant_id
           WHERE x.sold > 0 ORDER BY x.sold DESC, v.id LIMIT 5"
     );
@@ -135,7 +153,8 @@ async fn sales_and_movements_of_each_day_of_the_business_equal_independent_sql()
             "SELECT {DAY}, trim_scale(coalesce(sum(quantity) FILTER (WHERE kind = 'purchase'), 0))::text,
                     trim_scale(coalesce(sum(-quantity) FILTER (WHERE kind IN ('sale', 'return')), 0))::text,
                     trim_scale(coalesce(sum(quantity), 0))::text
-               FROM {schema}.stock_movements WHERE (occurred_at AT TIME ZONE 'Asia/Kolkata')::date::text = {DAY}"
+               FROM {schema}.stock_movements
+              WHERE (occurred_at AT TIME ZONE 'Asia/Kolkata')::date::text = {DAY}"
         );
         let truth = admin.query_one(&sql, &[&ago]).await.unwrap();
         for (column, name) in ["day", "purchased", "sold", "net"].into_iter().enumerate() {

@@ -10,7 +10,8 @@ use tenancy::{DbError, TenantTx};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flooding_business_gets_429_and_the_others_are_served() {
     let app = TestApp::start_with(
-        "[database]\nmax_transactions_per_business = 2\nmax_waiting_per_business = 2\nbusiness_wait_timeout_ms = 100",
+        "[database]\nmax_transactions_per_business = 2\nmax_waiting_per_business = 2\n\
+         business_wait_timeout_ms = 100",
     )
     .await;
     let (flooder, other) = (app.tenant("flooder").await, app.tenant("other").await);
@@ -82,7 +83,8 @@ async fn a_client_over_the_rate_limit_of_one_business_is_served_by_another() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn behind_a_trusted_proxy_each_client_has_its_own_rate_limit() {
     let app = TestApp::start_with(
-        "[server]\nrequests_per_second = 1\nrequest_burst = 2\ntrusted_proxies = [\"127.0.0.1/32\", \"10.0.0.0/8\"]",
+        "[server]\nrequests_per_second = 1\nrequest_burst = 2\n\
+         trusted_proxies = [\"127.0.0.1/32\", \"10.0.0.0/8\"]",
     )
     .await;
     app.onboard("acme", "a@acme.test").await;

@@ -232,7 +232,15 @@ async fn a_schema_upgraded_step_by_step_equals_a_fresh_one_and_a_spare_one() {
         assert!(drift.is_none(), "{}: {drift:?}", tenant.slug);
     }
     // The comparison can fail: it reports a change that was made by hand.
-    database.as_owner().await.batch_execute("ALTER TABLE business_1.products DROP COLUMN description; CREATE INDEX by_hand ON business_1.products (name)").await.unwrap();
+    database
+        .as_owner()
+        .await
+        .batch_execute(
+            "ALTER TABLE business_1.products DROP COLUMN description;
+             CREATE INDEX by_hand ON business_1.products (name)",
+        )
+        .await
+        .unwrap();
     let changed = database
         .pool(1)
         .read_shared(tenancy::SharedScope::Platform, async |tx| tenancy::tenant::list(tx, None, 1).await)

@@ -146,7 +146,8 @@ async fn every_shared_table_with_a_tenant_or_a_user_has_row_level_security() {
         .query(
             "SELECT DISTINCT c.relname::text FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
               WHERE c.relnamespace = 'shared'::regnamespace AND c.relkind = 'r' AND NOT c.relrowsecurity
-                AND (a.attname IN ('tenant_id', 'user_id', 'membership_id') OR c.relname IN ('tenants', 'users'))",
+                AND (a.attname IN ('tenant_id', 'user_id', 'membership_id')
+                     OR c.relname IN ('tenants', 'users'))",
             &[],
         )
         .await
@@ -165,41 +166,70 @@ async fn a_business_schema_can_be_sharded_and_copied() {
         let names: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
         assert!(names.is_empty(), "{what}: {names:?}");
     };
-    found("a table without a primary key",
-        "SELECT c.relname::text FROM pg_class c WHERE c.relnamespace = $1::text::regnamespace AND c.relkind = 'r'
-            AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary)").await;
+    found(
+        "a table without a primary key",
+        "SELECT c.relname::text FROM pg_class c
+          WHERE c.relnamespace = $1::text::regnamespace AND c.relkind = 'r'
+            AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary)",
+    )
+    .await;
     found(
         "a trigger",
         "SELECT t.tgname::text FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
           WHERE c.relnamespace = $1::text::regnamespace AND NOT t.tgisinternal",
     )
     .await;
-    found("a type in the schema",
-        "SELECT t.typname::text FROM pg_type t WHERE t.typnamespace = $1::text::regnamespace AND t.typtype IN ('e', 'd')").await;
-    found("a sequence",
-        "SELECT c.relname::text FROM pg_class c WHERE c.relnamespace = $1::text::regnamespace AND c.relkind = 'S'").await;
+    found(
+        "a type in the schema",
+        "SELECT t.typname::text FROM pg_type t
+          WHERE t.typnamespace = $1::text::regnamespace AND t.typtype IN ('e', 'd')",
+    )
+    .await;
+    found(
+        "a sequence",
+        "SELECT c.relname::text FROM pg_class c
+          WHERE c.relnamespace = $1::text::regnamespace AND c.relkind = 'S'",
+    )
+    .await;
     found(
         "a foreign key to another schema",
         "SELECT k.conname::text FROM pg_constraint k JOIN pg_class c ON c.oid = k.confrelid
           WHERE k.connamespace = $1::text::regnamespace AND c.relnamespace <> k.connamespace",
     )
     .await;
-    found("a constraint whose name ends in a number",
-        "SELECT k.conname::text FROM pg_constraint k WHERE k.connamespace = $1::text::regnamespace AND k.conname ~ '_[0-9]+$'").await;
-    found("a table whose name is also in shared",
-        "SELECT c.relname::text FROM pg_class c JOIN pg_class s ON s.relname = c.relname AND s.relnamespace = 'shared'::regnamespace
-          WHERE c.relnamespace = $1::text::regnamespace AND c.relkind = 'r' AND s.relkind = 'r'").await;
-    found("a foreign key without an index",
-        "SELECT k.conname::text FROM pg_constraint k WHERE k.connamespace = $1::text::regnamespace AND k.contype = 'f'
+    found(
+        "a constraint whose name ends in a number",
+        "SELECT k.conname::text FROM pg_constraint k
+          WHERE k.connamespace = $1::text::regnamespace AND k.conname ~ '_[0-9]+$'",
+    )
+    .await;
+    found(
+        "a table whose name is also in shared",
+        "SELECT c.relname::text FROM pg_class c
+           JOIN pg_class s ON s.relname = c.relname AND s.relnamespace = 'shared'::regnamespace
+          WHERE c.relnamespace = $1::text::regnamespace AND c.relkind = 'r' AND s.relkind = 'r'",
+    )
+    .await;
+    found(
+        "a foreign key without an index",
+        "SELECT k.conname::text FROM pg_constraint k
+          WHERE k.connamespace = $1::text::regnamespace AND k.contype = 'f'
             AND k.conname <> 'categories_parent_id_fkey' AND k.conname NOT LIKE 'stock_adjustments_location%'
-            AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = k.conrelid AND i.indkey[0] = k.conkey[1])").await;
+            AND NOT EXISTS (SELECT FROM pg_index i
+                             WHERE i.indrelid = k.conrelid AND i.indkey[0] = k.conkey[1])",
+    )
+    .await;
     // A table may refer to itself, but foreign keys must not form a longer cycle.
-    found("a cycle of foreign keys",
+    found(
+        "a cycle of foreign keys",
         "WITH RECURSIVE edge AS (SELECT conrelid, confrelid FROM pg_constraint
-                                  WHERE connamespace = $1::text::regnamespace AND contype = 'f' AND conrelid <> confrelid),
+                                  WHERE connamespace = $1::text::regnamespace AND contype = 'f'
+                                    AND conrelid <> confrelid),
               walk AS (SELECT conrelid AS start, confrelid AS at FROM edge
                         UNION SELECT w.start, e.confrelid FROM walk w JOIN edge e ON e.conrelid = w.at)
-         SELECT start::regclass::text FROM walk WHERE start = at").await;
+         SELECT start::regclass::text FROM walk WHERE start = at",
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -211,7 +241,8 @@ async fn no_login_can_make_roles() {
         .await
         .query(
             "SELECT rolname::text FROM pg_roles
-              WHERE rolname LIKE 'tenantry%' AND (rolcreaterole AND rolcanlogin OR rolsuper OR rolbypassrls OR rolcreatedb)",
+              WHERE rolname LIKE 'tenantry%'
+                AND (rolcreaterole AND rolcanlogin OR rolsuper OR rolbypassrls OR rolcreatedb)",
             &[],
         )
         .await

@@ -39,7 +39,10 @@ async fn an_existing_user_becomes_owner_and_keeps_the_password() {
     let app = TestApp::start().await;
     let first = app.tenant("acme").await;
     let staff = app.staff("super_admin").await;
-    let with_password = json!({"slug": "zenith", "name": "Z", "owner": {"email": "owner@acme.test", "password": "a new password 1"}});
+    let with_password = json!({
+        "slug": "zenith", "name": "Z",
+        "owner": {"email": "owner@acme.test", "password": "a new password 1"},
+    });
     let refused = staff.post("/api/v1/platform/tenants", &with_password).await;
     assert_eq!((refused.status, refused.code()), (409, "user_exists"));
     let without = json!({"slug": "zenith", "name": "Z", "owner": {"email": "OWNER@acme.test"}});

@@ -42,8 +42,9 @@ pub async fn assert_books_hold(app: &TestApp, business: &Business<'_>) {
         (
             "stock levels that differ from the sums of their movements",
             format!(
-                "SELECT count(*) FROM {schema}.stock_levels l WHERE on_hand <> (SELECT coalesce(sum(quantity), 0)
-                   FROM {schema}.stock_movements m WHERE (m.variant_id, m.location_id) = (l.variant_id, l.location_id))"
+                "SELECT count(*) FROM {schema}.stock_levels l WHERE on_hand <> (
+                   SELECT coalesce(sum(quantity), 0) FROM {schema}.stock_movements m
+                    WHERE (m.variant_id, m.location_id) = (l.variant_id, l.location_id))"
             ),
         ),
         (
@@ -63,13 +64,11 @@ pub async fn assert_books_hold(app: &TestApp, business: &Business<'_>) {
             "orders whose totals differ from those of their lines",
             format!(
                 "SELECT count(*) FROM {schema}.orders d WHERE (total, tax, credited) <> (
-                   SELECT sum(total), sum(tax), sum(credited) FROM {schema}.order_lines WHERE order_id = d.id)"
+                   SELECT sum(total), sum(tax), sum(credited) FROM {schema}.order_lines
+                    WHERE order_id = d.id)"
             ),
         ),
-        (
-            "deadlocks",
-            "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()".to_owned(),
-        ),
+        ("deadlocks", "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()".to_owned()),
     ] {
         let count: i64 = admin.query_one(&sql, &[]).await.unwrap().get(0);
         assert_eq!(count, 0, "{what}");
@@ -85,7 +84,10 @@ async fn an_order_takes_its_stock_at_once_and_a_repeated_request_changes_nothing
     let id = Uuid::now_v7();
     let body = json!({
         "id": id, "customerId": customer["id"], "discount": "10%", "note": "by noon",
-        "lines": [{"variantId": bolt, "quantity": "3"}, {"variantId": nut, "quantity": "0.5", "discount": "1.00"}],
+        "lines": [
+            {"variantId": bolt, "quantity": "3"},
+            {"variantId": nut, "quantity": "0.5", "discount": "1.00"},
+        ],
     });
     let keyed = acme.with("idempotency-key", "once");
     let order = made(keyed.post("/api/v1/orders", &body).await);
@@ -140,8 +142,8 @@ async fn a_shortage_lists_every_short_variant_and_takes_no_stock() {
     );
     // The quantities of two lines with the same variant are added up.
     let body = json!({"lines": [
-        {"variantId": bolt, "quantity": "2"}, {"variantId": nut, "quantity": "4"}, {"variantId": bolt, "quantity": "1"},
-        {"variantId": washer, "quantity": "1"},
+        {"variantId": bolt, "quantity": "2"}, {"variantId": nut, "quantity": "4"},
+        {"variantId": bolt, "quantity": "1"}, {"variantId": washer, "quantity": "1"},
     ]});
     let refused = acme.submit("orders", &body).await;
     assert_eq!((refused.status, refused.code()), (409, "insufficient_stock"));
@@ -230,7 +232,11 @@ async fn the_server_enforces_the_rules_for_prices_and_discounts() {
     let bolt = stocked(&acme, "BOLT", "10").await;
     let staff = app.member_of(&acme.tenant, "STAFF").await;
     let manager = app.member_of(&acme.tenant, "MANAGER").await;
-    let at = |price: Value, reason: Value| json!({"lines": [{"variantId": bolt, "quantity": "1", "price": price, "priceReason": reason}]});
+    let at = |price: Value, reason: Value| {
+        json!({
+            "lines": [{"variantId": bolt, "quantity": "1", "price": price, "priceReason": reason}],
+        })
+    };
     let refused = staff.submit("orders", &at(json!("8.00"), json!("friend"))).await;
     assert_eq!((refused.status, refused.code()), (403, "permission_denied"));
     let refused = manager.submit("orders", &at(json!("8.00"), json!(null))).await;
@@ -307,7 +313,12 @@ async fn stock_is_sold_exactly_once_and_order_numbers_have_no_gap() {
     let orders: Vec<Value> = (0..60)
         .map(|_| {
             let lines: Vec<Value> = (0..random.usize(1..4))
-                .map(|_| json!({"variantId": variants[random.usize(0..6)], "quantity": random.u32(1..3).to_string()}))
+                .map(|_| {
+                    json!({
+                        "variantId": variants[random.usize(0..6)],
+                        "quantity": random.u32(1..3).to_string(),
+                    })
+                })
                 .collect();
             json!({"lines": lines, "fulfil": random.bool()})
         })

@@ -46,8 +46,14 @@ async fn a_running_request_completes_after_sigterm() {
     let request = tokio::task::spawn_blocking(move || {
         let body = json!({"variantId": variant, "quantity": "-1", "reason": "x"}).to_string();
         let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-        write!(stream, "POST /api/v1/stock/adjustments HTTP/1.1\r\nhost: acme.localhost\r\nauthorization: Bearer {token}\r\n\
-            idempotency-key: k\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len()).unwrap();
+        write!(
+            stream,
+            "POST /api/v1/stock/adjustments HTTP/1.1\r\nhost: acme.localhost\r\n\
+             authorization: Bearer {token}\r\nidempotency-key: k\r\ncontent-type: application/json\r\n\
+             content-length: {}\r\nconnection: close\r\n\r\n{body}",
+            body.len()
+        )
+        .unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         answer
@@ -149,7 +155,8 @@ async fn slow_clients_are_disconnected() {
     let half_a_head = read("GET /livez HTTP/1.1\r\nhost: loc");
     assert!(half_a_head.is_empty() || half_a_head.contains("408"), "{half_a_head}");
     let half_a_body = read(
-        "POST /api/v1/auth/login HTTP/1.1\r\nhost: acme.localhost\r\ncontent-type: application/json\r\ncontent-length: 50\r\n\r\n{\"email\"",
+        "POST /api/v1/auth/login HTTP/1.1\r\nhost: acme.localhost\r\ncontent-type: application/json\r\n\
+         content-length: 50\r\n\r\n{\"email\"",
     );
     assert!(half_a_body.starts_with("HTTP/1.1 408") && half_a_body.contains("body_timeout"), "{half_a_body}");
 }

@@ -11,7 +11,10 @@ async fn ordered(business: &Business<'_>, quantity: &str) -> (Value, Value, Valu
     assert_eq!(supplier.status, 201, "{supplier:?}");
     let product = business.create_product(&a_product(&format!("SKU-{}", Uuid::now_v7()))).await;
     let variant = product["variants"][0]["id"].clone();
-    let body = json!({"supplierId": supplier.body["id"], "lines": [{"variantId": variant, "quantity": quantity, "unitCost": "2.50"}]});
+    let body = json!({
+        "supplierId": supplier.body["id"],
+        "lines": [{"variantId": variant, "quantity": quantity, "unitCost": "2.50"}],
+    });
     let order = business.submit("purchase-orders", &body).await;
     assert_eq!((order.status, &order.body["status"]), (201, &json!("DRAFT")), "{order:?}");
     let sent = business.submit(&format!("purchase-orders/{}/send", id(&order.body)), &json!({})).await;
@@ -32,7 +35,10 @@ async fn goods_are_received_in_parts_and_only_a_receipt_changes_stock() {
     assert_eq!((&order["total"], &order["receiptState"]), (&json!("25.00"), &json!("none")));
     let receipts = format!("purchase-orders/{}/receipts", id(&order));
     let line = &order["lines"][0]["id"];
-    let part = json!({"deliveryNote": "D-1", "lines": [{"lineId": line, "quantity": "1"}, {"lineId": line, "quantity": "3"}]});
+    let part = json!({
+        "deliveryNote": "D-1",
+        "lines": [{"lineId": line, "quantity": "1"}, {"lineId": line, "quantity": "3"}],
+    });
     let first = acme.submit(&receipts, &part).await;
     assert_eq!((first.status, &first.body["number"]), (201, &json!(1)), "{first:?}");
     assert_eq!(
@@ -67,7 +73,10 @@ async fn goods_are_received_in_parts_and_only_a_receipt_changes_stock() {
 
     let prices = format!("suppliers/{}/prices", supplier.as_str().unwrap());
     for cost in ["2.50", "2.375"] {
-        let price = json!({"variantId": bolt, "cost": cost, "supplierSku": "B-8", "minimumQuantity": "100", "leadTimeDays": 7});
+        let price = json!({
+            "variantId": bolt, "cost": cost, "supplierSku": "B-8", "minimumQuantity": "100",
+            "leadTimeDays": 7,
+        });
         assert_eq!(acme.submit(&prices, &price).await.status, 201);
     }
     let told = acme.get(&format!("/api/v1/{prices}?variantId={}", bolt.as_str().unwrap())).await;
@@ -111,7 +120,8 @@ async fn a_purchase_order_refuses_changes_that_its_status_does_not_allow() {
         assert_eq!(listed.body["data"].as_array().unwrap().len(), count, "{status}");
     }
     let twice = json!({"supplierId": order["supplierId"], "lines": [
-        {"variantId": variant, "quantity": "1", "unitCost": "1"}, {"variantId": variant, "quantity": "1", "unitCost": "1"}]});
+        {"variantId": variant, "quantity": "1", "unitCost": "1"},
+        {"variantId": variant, "quantity": "1", "unitCost": "1"}]});
     assert_eq!(acme.submit("purchase-orders", &twice).await.code(), "ordered_twice");
     // The supplier's tax is rounded for each line and added to the total.
     let taxed = acme
@@ -130,7 +140,9 @@ async fn a_purchase_order_refuses_changes_that_its_status_does_not_allow() {
         json!({"lines": [{"variantId": variant, "quantity": "1", "unitCost": "1", "taxPercent": "101"}]});
     let path = format!("/api/v1/purchase-orders/{}", id(&taxed.body));
     assert_eq!(acme.patch(&path, &too_much).await.code(), "invalid_tax");
-    let nobody = json!({"supplierId": Uuid::now_v7(), "lines": [{"variantId": variant, "quantity": "1", "unitCost": "1"}]});
+    let nobody = json!({
+        "supplierId": Uuid::now_v7(), "lines": [{"variantId": variant, "quantity": "1", "unitCost": "1"}],
+    });
     assert_eq!(acme.submit("purchase-orders", &nobody).await.status, 404);
 }
 
@@ -274,7 +286,11 @@ async fn the_taxes_and_the_expected_day_of_a_draft_can_be_changed_within_limits(
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let (supplier, bolt, _) = ordered(&acme, "1").await;
-    let lines = |tax: &str, quantity: &str, cost: &str| json!([{"variantId": bolt, "quantity": quantity, "unitCost": cost, "taxPercent": tax}]);
+    let lines = |tax: &str, quantity: &str, cost: &str| {
+        json!([
+            {"variantId": bolt, "quantity": quantity, "unitCost": cost, "taxPercent": tax},
+        ])
+    };
     let draft = json!({"supplierId": supplier, "lines": lines("0", "10", "1.00")});
     let order = acme.submit("purchase-orders", &draft).await.body;
     let path = format!("/api/v1/purchase-orders/{}", id(&order));

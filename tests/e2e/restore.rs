@@ -75,7 +75,10 @@ async fn a_dropped_business_comes_back_without_passwords_from_the_file() {
     assert_eq!(left, 0);
     // The user of one member is deleted. The user of the other member still exists.
     admin
-        .batch_execute("DELETE FROM shared.users WHERE id IN (SELECT user_id FROM shared.user_logins WHERE value = 'owner@acme.test')")
+        .batch_execute(
+            "DELETE FROM shared.users
+              WHERE id IN (SELECT user_id FROM shared.user_logins WHERE value = 'owner@acme.test')",
+        )
         .await
         .unwrap();
 

@@ -43,7 +43,9 @@ async fn a_scrapped_return_leaves_the_average_cost_unchanged() {
     };
     let before = cost_of_next().await;
     assert_eq!(before, "6.3333");
-    let back = json!({"reason": "broken", "lines": [{"lineId": order["lines"][0]["id"], "quantity": "1", "restock": false}]});
+    let back = json!({
+        "reason": "broken", "lines": [{"lineId": order["lines"][0]["id"], "quantity": "1", "restock": false}],
+    });
     made(acme.submit(&format!("orders/{}/returns", order["id"].as_str().unwrap()), &back).await);
     // The unit was sold at the cost 4, and it is scrapped at the cost 4.
     assert_eq!(cost_of_next().await, before);

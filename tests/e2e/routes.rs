@@ -42,9 +42,9 @@ fn table() -> Vec<(&'static str, &'static str, Who, Option<Value>)> {
             "POST",
             "/api/v1/products",
             Member("catalogue.write"),
-            Some(
-                json!({"name": "New", "categoryId": "{category}", "variants": [{"sku": "NEW", "price": "1"}]}),
-            ),
+            Some(json!({
+                "name": "New", "categoryId": "{category}", "variants": [{"sku": "NEW", "price": "1"}],
+            })),
         ),
         ("GET", "/api/v1/products/{id}", Member("catalogue.read"), None),
         ("PATCH", "/api/v1/products/{id}", Member("catalogue.write"), Some(json!({"name": "Changed"}))),
@@ -127,7 +127,8 @@ fn table() -> Vec<(&'static str, &'static str, Who, Option<Value>)> {
             "/api/v1/purchase-orders",
             Member("purchasing.write"),
             Some(json!({
-                "supplierId": "{supplier}", "lines": [{"variantId": "{variant}", "quantity": "1", "unitCost": "1"}],
+                "supplierId": "{supplier}",
+                "lines": [{"variantId": "{variant}", "quantity": "1", "unitCost": "1"}],
             })),
         ),
         ("GET", "/api/v1/purchase-orders/{id}", Member("purchasing.receive"), None),
@@ -337,13 +338,15 @@ async fn fill(business: &Business<'_>) -> BTreeMap<&'static str, Value> {
     let bought = business.post("/api/v1/purchase-orders", &bought).await.body;
     let shed = business.post("/api/v1/locations", &json!({"name": "Shed"})).await.body;
     let transfer = json!({
-        "fromLocationId": location, "toLocationId": shed["id"], "lines": [{"variantId": variant, "quantity": "1"}]});
+        "fromLocationId": location, "toLocationId": shed["id"],
+        "lines": [{"variantId": variant, "quantity": "1"}]});
     let transfer =
         business.with("idempotency-key", "t").post("/api/v1/stock/transfers", &transfer).await.body;
     let count = business.with("idempotency-key", "c").post("/api/v1/stock/counts", &json!({})).await.body;
     let tax_class = json!({"name": "VAT", "inclusive": true, "rates": [{"name": "VAT", "percent": "16"}]});
     let tax_class = business.post("/api/v1/tax-classes", &tax_class).await.body;
-    let order = json!({"fulfil": false, "customerId": customer["id"], "lines": [{"variantId": variant, "quantity": "1"}]});
+    let order = json!({
+        "fulfil": false, "customerId": customer["id"], "lines": [{"variantId": variant, "quantity": "1"}]});
     let order = business.with("idempotency-key", "order").post("/api/v1/orders", &order).await.body;
     BTreeMap::from([
         ("category", category["id"].clone()),
@@ -439,7 +442,9 @@ async fn keys_of_another_business_find_nothing_on_any_route() {
     ] {
         assert_eq!(acme.get(&path).await.body["data"], json!([]), "{path}");
     }
-    let at_theirs = json!({"variantId": theirs["variant"], "locationId": theirs["location"], "quantity": "1", "reason": "x"});
+    let at_theirs = json!({
+        "variantId": theirs["variant"], "locationId": theirs["location"], "quantity": "1", "reason": "x",
+    });
     assert_eq!(
         acme.with("idempotency-key", "k").post("/api/v1/stock/adjustments", &at_theirs).await.status,
         404

@@ -20,7 +20,8 @@ async fn assert_ledger_holds(app: &TestApp, business: &Business<'_>) {
     let admin = app.database.as_admin().await;
     let sql = format!(
         "SELECT count(*) FROM {0}.stock_levels l
-           LEFT JOIN (SELECT variant_id, location_id, sum(quantity) AS total, count(*) AS movements, max(position) AS last
+           LEFT JOIN (SELECT variant_id, location_id, sum(quantity) AS total, count(*) AS movements,
+                             max(position) AS last
                         FROM {0}.stock_movements GROUP BY 1, 2) m USING (variant_id, location_id)
           WHERE l.on_hand <> COALESCE(m.total, 0) OR l.position <> COALESCE(m.last, 0)
              OR COALESCE(m.movements, 0) <> COALESCE(m.last, 0) OR l.on_hand < 0",
@@ -30,7 +31,8 @@ async fn assert_ledger_holds(app: &TestApp, business: &Business<'_>) {
     assert_eq!(drift, 0);
     let sql = format!(
         "SELECT count(*) FROM (SELECT balance_after - quantity AS before,
-                lag(balance_after, 1, 0) OVER (PARTITION BY variant_id, location_id ORDER BY position) AS expected
+                lag(balance_after, 1, 0) OVER (PARTITION BY variant_id, location_id
+                                               ORDER BY position) AS expected
            FROM {}.stock_movements) chain WHERE before <> expected",
         business.tenant.schema
     );
@@ -294,7 +296,11 @@ async fn only_an_increase_has_a_unit_cost_and_another_unit_cost_is_another_adjus
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let bolt = stocked(&acme, "BOLT", "5").await;
-    let costing = |id: Uuid, quantity: &str, cost: &str| json!({"id": id, "variantId": bolt, "quantity": quantity, "unitCost": cost, "reason": "found"});
+    let costing = |id: Uuid, quantity: &str, cost: &str| {
+        json!({
+            "id": id, "variantId": bolt, "quantity": quantity, "unitCost": cost, "reason": "found",
+        })
+    };
     for (quantity, cost) in [("1", "-0.01"), ("-1", "4.00")] {
         let refused = acme.submit("stock/adjustments", &costing(Uuid::now_v7(), quantity, cost)).await;
         assert_eq!((refused.status, refused.code()), (422, "invalid_cost"), "{refused:?}");

@@ -39,9 +39,13 @@ async fn stock_in_transit_is_at_no_location_and_arrives_only_once() {
     );
     let again = acme.submit("stock/transfers", &body).await;
     assert_eq!((again.header("idempotent-replayed"), &again.body), ("true", &sent.body));
-    let short = json!({"fromLocationId": main, "toLocationId": shed, "lines": [{"variantId": bolt, "quantity": "3"}]});
+    let short = json!({
+        "fromLocationId": main, "toLocationId": shed, "lines": [{"variantId": bolt, "quantity": "3"}],
+    });
     assert_eq!(acme.submit("stock/transfers", &short).await.code(), "insufficient_stock");
-    let same = json!({"fromLocationId": main, "toLocationId": main, "lines": [{"variantId": bolt, "quantity": "1"}]});
+    let same = json!({
+        "fromLocationId": main, "toLocationId": main, "lines": [{"variantId": bolt, "quantity": "1"}],
+    });
     assert_eq!(acme.submit("stock/transfers", &same).await.code(), "same_location");
 
     let line = &sent.body["lines"][0]["id"];

@@ -44,7 +44,10 @@ async fn taxes_follow_the_tax_class_and_stay_unchanged_on_a_placed_order() {
     assert_eq!((&order["tax"], &order["total"]), (&json!("2.13"), &json!("20.75")), "{order}");
     assert_eq!(
         order["lines"][1]["taxes"],
-        json!([{"name": "State", "percent": "5", "amount": "0.50"}, {"name": "City", "percent": "2.5", "amount": "0.25"}])
+        json!([
+            {"name": "State", "percent": "5", "amount": "0.50"},
+            {"name": "City", "percent": "2.5", "amount": "0.25"},
+        ])
     );
     let path = format!("/api/v1/tax-classes/{}", vat.body["id"].as_str().unwrap());
     let changed = acme.patch(&path, &json!({"rates": [{"name": "VAT", "percent": "8"}]})).await;
@@ -119,7 +122,9 @@ async fn settings_control_orders_and_adjustments() {
     acme.adjust(variant, "10").await;
     let before = acme.get("/api/v1/settings").await;
     assert_eq!((&before.body["fulfilsAtOnce"], &before.body["timeZone"]), (&json!(true), &json!("UTC")));
-    let change = json!({"fulfilsAtOnce": false, "timeZone": "Africa/Nairobi", "adjustmentReasons": ["damaged", "found"]});
+    let change = json!({
+        "fulfilsAtOnce": false, "timeZone": "Africa/Nairobi", "adjustmentReasons": ["damaged", "found"],
+    });
     let changed = acme.with("if-match", before.header("etag")).patch("/api/v1/settings", &change).await;
     assert_eq!((changed.status, &changed.body["timeZone"]), (200, &json!("Africa/Nairobi")), "{changed:?}");
     let stale = acme.with("if-match", before.header("etag")).patch("/api/v1/settings", &change).await;
@@ -156,7 +161,10 @@ async fn only_an_empty_location_can_be_archived() {
     assert_eq!(acme.post("/api/v1/locations", &json!({"name": "Shed"})).await.code(), "duplicate_name");
     let path = format!("/api/v1/locations/{}", shed.body["id"].as_str().unwrap());
     let put = async |quantity: &str, cost: Value| {
-        let body = json!({"variantId": variant, "locationId": shed.body["id"], "quantity": quantity, "reason": "test", "unitCost": cost});
+        let body = json!({
+            "variantId": variant, "locationId": shed.body["id"], "quantity": quantity, "reason": "test",
+            "unitCost": cost,
+        });
         acme.with("idempotency-key", &Uuid::now_v7().to_string())
             .post("/api/v1/stock/adjustments", &body)
             .await

@@ -35,7 +35,8 @@ async fn assert_books_hold(app: &TestApp, business: &Business<'_>) {
     assert_eq!(verdict["holds"], true, "{verdict}");
     let admin = app.database.as_admin().await;
     let sql = format!(
-        "SELECT count(*), coalesce(max(number), 0), coalesce((SELECT next - 1 FROM {0}.counters WHERE kind = 'order'), 0)
+        "SELECT count(*), coalesce(max(number), 0),
+                coalesce((SELECT next - 1 FROM {0}.counters WHERE kind = 'order'), 0)
            FROM {0}.orders",
         business.tenant.schema
     );
@@ -394,7 +395,11 @@ async fn changes_of_the_catalogue_the_locations_and_the_stock_never_deadlock() {
         match seed % 8 {
             // The barn is empty most of the time. It is archived and restored again and again.
             0..3 => {
-                let of = |quantity: &str| json!({"variantId": variant, "locationId": barn, "quantity": quantity, "reason": "test"});
+                let of = |quantity: &str| {
+                    json!({
+                        "variantId": variant, "locationId": barn, "quantity": quantity, "reason": "test",
+                    })
+                };
                 let put = acme.submit("stock/adjustments", &of("1")).await;
                 if put.status != 201 {
                     return put;
@@ -421,7 +426,9 @@ async fn changes_of_the_catalogue_the_locations_and_the_stock_never_deadlock() {
             }
             _ => {
                 let main = acme.get("/api/v1/locations?limit=1").await.body["data"][0]["id"].clone();
-                let lines = json!([{"variantId": variant, "quantity": "1"}, {"variantId": variants[0], "quantity": "1"}]);
+                let lines = json!([
+                    {"variantId": variant, "quantity": "1"}, {"variantId": variants[0], "quantity": "1"},
+                ]);
                 // Some transfers go to the barn and are sent back at once, so that the barn is empty again.
                 let to = if random.bool() { shed } else { barn };
                 let body = json!({"fromLocationId": main, "toLocationId": to, "lines": lines});

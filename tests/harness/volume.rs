@@ -21,7 +21,8 @@ pub const LARGE: Volume =
 pub async fn fill(admin: &Client, schema: &str, volume: &Volume) {
     let Volume { products, orders, customers, purchase_orders } = volume;
     // UUIDs in order of time, as the application creates them.
-    let key = "(lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7' || substr(md5(random()::text), 1, 3)
+    let key = "(lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0')
+                || '7' || substr(md5(random()::text), 1, 3)
                 || '8' || substr(md5(random()::text), 1, 15))::uuid";
     let sql = format!(
         "BEGIN;
@@ -31,63 +32,75 @@ pub async fn fill(admin: &Client, schema: &str, volume: &Volume) {
 
          INSERT INTO products (id, name, option_names, created_at, updated_at)
          SELECT {key}, 'Product ' || n || ' ' || md5(n::text), '{{Size}}', at, at
-           FROM generate_series(1, {products}) n, LATERAL (SELECT now() - interval '400 days' + n * interval '1 ms' AS at) t;
-         INSERT INTO variants (id, product_id, sku, price, cost, reorder_level, options, created_at, updated_at)
+           FROM generate_series(1, {products}) n,
+                LATERAL (SELECT now() - interval '400 days' + n * interval '1 ms' AS at) t;
+         INSERT INTO variants (id, product_id, sku, price, cost, reorder_level, options, created_at,
+                               updated_at)
          SELECT gen_random_uuid(), p.id, upper(substr(md5(p.id::text), 1, 10)) || '-' || size, 12.5, 4, 20,
                 jsonb_build_object('Size', size), p.created_at, p.created_at
            FROM products p, unnest(ARRAY['S', 'L']) size;
          INSERT INTO barcodes (code, variant_id, created_at) SELECT md5(id::text), id, now() FROM variants;
 
-         INSERT INTO stock_movements (id, variant_id, location_id, position, kind, quantity, balance_after, unit_cost,
-                                      source_type, source_id, source_line_id, occurred_at)
+         INSERT INTO stock_movements (id, variant_id, location_id, position, kind, quantity, balance_after,
+                                      unit_cost, source_type, source_id, source_line_id, occurred_at)
          SELECT {key}, v.id, location_id, n,
                 CASE WHEN n = 1 THEN 'purchase' WHEN n % 10 = 0 THEN 'return' ELSE 'sale' END,
                 CASE WHEN n = 1 THEN stock + 39 WHEN n % 10 = 0 THEN 1 ELSE -1 END,
                 stock + 39 - (n - 1) + 2 * (n / 10), 4, 'order', gen_random_uuid(), gen_random_uuid(), at
-           FROM (SELECT id, CASE WHEN row_number() OVER (ORDER BY id) % 10 = 0 THEN 7 ELSE 100 END AS stock FROM variants) v
+           FROM (SELECT id, CASE WHEN row_number() OVER (ORDER BY id) % 10 = 0 THEN 7 ELSE 100 END AS stock
+                   FROM variants) v
           CROSS JOIN place CROSS JOIN generate_series(1, 50) n
-          CROSS JOIN LATERAL (SELECT now() - (51 - n) * interval '8 days' + random() * interval '8 days' AS at) t;
-         INSERT INTO stock_levels (variant_id, location_id, on_hand, reserved, position, average_cost, updated_at)
-         SELECT variant_id, location_id, balance_after, 0, 50, 4, now() FROM stock_movements WHERE position = 50;
+          CROSS JOIN LATERAL (SELECT now() - (51 - n) * interval '8 days'
+                                     + random() * interval '8 days' AS at) t;
+         INSERT INTO stock_levels (variant_id, location_id, on_hand, reserved, position, average_cost,
+                                   updated_at)
+         SELECT variant_id, location_id, balance_after, 0, 50, 4, now()
+           FROM stock_movements WHERE position = 50;
 
          INSERT INTO customers (id, name, created_at, updated_at)
-         SELECT gen_random_uuid(), 'Customer ' || md5(n::text), now(), now() FROM generate_series(1, {customers}) n;
+         SELECT gen_random_uuid(), 'Customer ' || md5(n::text), now(), now()
+           FROM generate_series(1, {customers}) n;
          CREATE TEMP TABLE buyer ON COMMIT DROP AS SELECT row_number() OVER () AS n, id FROM customers;
          CREATE TEMP TABLE sold ON COMMIT DROP AS SELECT row_number() OVER () AS n, id, sku FROM variants;
          CREATE INDEX ON buyer (n); CREATE INDEX ON sold (n);
-         INSERT INTO orders (id, number, customer_id, location_id, status, subtotal, discount, tax, total, request_hash,
-                             placed_at, updated_at)
-         SELECT {key}, o.n, buyer.id, location_id, CASE WHEN o.n % 100 = 0 THEN 'cancelled' ELSE 'fulfilled' END,
+         INSERT INTO orders (id, number, customer_id, location_id, status, subtotal, discount, tax, total,
+                             request_hash, placed_at, updated_at)
+         SELECT {key}, o.n, buyer.id, location_id,
+                CASE WHEN o.n % 100 = 0 THEN 'cancelled' ELSE 'fulfilled' END,
                 25, 0, 0, 25, '', at, at
            FROM (SELECT n, now() - (({orders} - n) * 400.0 / {orders}) * interval '1 day' AS at
                    FROM generate_series(1, {orders}) n) o
            JOIN buyer ON buyer.n = 1 + o.n % {customers}
           CROSS JOIN place;
-         INSERT INTO order_lines (id, order_id, position, variant_id, sku, name, quantity, price, list_price, discount, taxes,
-                                  tax, total, fulfilled, cancelled, unit_cost)
+         INSERT INTO order_lines (id, order_id, position, variant_id, sku, name, quantity, price, list_price,
+                                  discount, taxes, tax, total, fulfilled, cancelled, unit_cost)
          SELECT gen_random_uuid(), o.id, p, sold.id, sold.sku, 'Product', 1, 12.5, 12.5, 0, '[]', 0, 12.5,
                 (o.status = 'fulfilled')::integer, (o.status = 'cancelled')::integer, 4
            FROM orders o CROSS JOIN generate_series(1, 2) p
            JOIN sold ON sold.n = 1 + (o.number * 7 + p) % (2 * {products});
-         INSERT INTO counters (kind, series, next) VALUES ('order', '', {orders} + 1), ('purchase_order', '', {purchase_orders} + 1);
+         INSERT INTO counters (kind, series, next)
+         VALUES ('order', '', {orders} + 1), ('purchase_order', '', {purchase_orders} + 1);
 
          INSERT INTO suppliers (id, name, created_at, updated_at)
          SELECT gen_random_uuid(), 'Supplier ' || n, now(), now() FROM generate_series(1, 50) n;
          CREATE TEMP TABLE seller ON COMMIT DROP AS SELECT row_number() OVER () AS n, id FROM suppliers;
-         INSERT INTO purchase_orders (id, number, supplier_id, location_id, status, total, request_hash, created_at, updated_at)
-         SELECT {key}, o.n, seller.id, location_id, CASE WHEN o.n % 50 = 0 THEN 'SENT' ELSE 'RECEIVED' END, 40, '', at, at
+         INSERT INTO purchase_orders (id, number, supplier_id, location_id, status, total, request_hash,
+                                      created_at, updated_at)
+         SELECT {key}, o.n, seller.id, location_id, CASE WHEN o.n % 50 = 0 THEN 'SENT' ELSE 'RECEIVED' END,
+                40, '', at, at
            FROM (SELECT n, now() - ({purchase_orders} - n) * interval '2 hours' AS at
                    FROM generate_series(1, {purchase_orders}) n) o
            JOIN seller ON seller.n = 1 + o.n % 50
           CROSS JOIN place;
-         INSERT INTO purchase_order_lines (id, purchase_order_id, position, variant_id, sku, name, quantity, unit_cost, total,
-                                           received, tolerance)
+         INSERT INTO purchase_order_lines (id, purchase_order_id, position, variant_id, sku, name, quantity,
+                                           unit_cost, total, received, tolerance)
          SELECT gen_random_uuid(), o.id, p, sold.id, sold.sku, 'Product', 10, 4, 40,
                 CASE WHEN o.status = 'RECEIVED' THEN 10 ELSE 0 END, 0
            FROM purchase_orders o CROSS JOIN generate_series(1, 5) p
            JOIN sold ON sold.n = 1 + (o.number * 13 + p) % (2 * {products});
          INSERT INTO low_stock_alerts (id, variant_id, location_id, is_out, is_covered, opened_at, updated_at)
-         SELECT gen_random_uuid(), variant_id, location_id, false, false, now(), now() FROM stock_levels WHERE on_hand <= 20;
+         SELECT gen_random_uuid(), variant_id, location_id, false, false, now(), now()
+           FROM stock_levels WHERE on_hand <= 20;
          COMMIT;"
     );
     admin.batch_execute(&sql).await.unwrap();

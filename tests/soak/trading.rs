@@ -117,7 +117,10 @@ impl<'a> Shop<'a> {
     /// One to five lines with random variants. A variant may occur twice.
     fn lines(&self, random: &mut fastrand::Rng, more: &Value) -> Value {
         let line = |random: &mut fastrand::Rng| {
-            let mut line = json!({"variantId": random.choice(&self.variants).unwrap(), "quantity": random.u32(1..4).to_string()});
+            let mut line = json!({
+                "variantId": random.choice(&self.variants).unwrap(),
+                "quantity": random.u32(1..4).to_string(),
+            });
             line.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
             line
         };
@@ -175,8 +178,10 @@ impl Soak<'_> {
             }
             8 | 9 => {
                 let quantity = random.i32(-3..12);
-                let body = json!({"id": Uuid::now_v7(), "variantId": random.choice(&shop.variants), "quantity": quantity.to_string(),
-                                  "reason": "found"});
+                let body = json!({
+                    "id": Uuid::now_v7(), "variantId": random.choice(&shop.variants),
+                    "quantity": quantity.to_string(), "reason": "found",
+                });
                 if quantity != 0
                     && let Some(made) = self.post(number, "stock/adjustments", &body, random).await
                 {
@@ -186,7 +191,10 @@ impl Soak<'_> {
             10 => {
                 let (from, to) =
                     if random.bool() { (&shop.main, &shop.shed) } else { (&shop.shed, &shop.main) };
-                let body = json!({"id": Uuid::now_v7(), "fromLocationId": from, "toLocationId": to, "lines": shop.lines(random, &nothing)});
+                let body = json!({
+                    "id": Uuid::now_v7(), "fromLocationId": from, "toLocationId": to,
+                    "lines": shop.lines(random, &nothing),
+                });
                 if let Some(sent) = self.post(number, "stock/transfers", &body, random).await {
                     self.keep(number, format!("stock/transfers/{}", id(&sent)), &sent);
                     shop.sent.borrow_mut().push(sent);
@@ -201,7 +209,9 @@ impl Soak<'_> {
                 let body = json!({"id": Uuid::now_v7()});
                 let Some(count) = self.post(number, "stock/counts", &body, random).await else { return };
                 self.keep(number, format!("stock/counts/{}", id(&count)), &count);
-                let counted = json!({"lines": [{"variantId": random.choice(&shop.variants), "counted": random.u32(20..60).to_string()}]});
+                let counted = json!({"lines": [{
+                    "variantId": random.choice(&shop.variants), "counted": random.u32(20..60).to_string(),
+                }]});
                 let path = format!("stock/counts/{}", id(&count));
                 if self.post(number, &format!("{path}/lines"), &counted, random).await.is_some() {
                     self.post(number, &format!("{path}/post"), &nothing, random).await;
@@ -209,7 +219,8 @@ impl Soak<'_> {
             }
             13 => {
                 let body = json!({"id": Uuid::now_v7(), "supplierId": shop.supplier, "lines": [
-                    {"variantId": random.choice(&shop.variants), "quantity": random.u32(5..40).to_string(), "unitCost": "2.5"}]});
+                    {"variantId": random.choice(&shop.variants), "quantity": random.u32(5..40).to_string(),
+                     "unitCost": "2.5"}]});
                 let Some(order) = self.post(number, "purchase-orders", &body, random).await else { return };
                 self.keep(number, format!("purchase-orders/{}", id(&order)), &order);
                 if self
@@ -361,27 +372,36 @@ impl Soak<'_> {
             println!("{}: {} stock movements are correct", shop.business.host, verdict["movements"]);
             let schema = &shop.business.tenant.schema;
             for (what, sql) in [
-                ("negative stock", format!("SELECT count(*) FROM {schema}.stock_levels WHERE on_hand < reserved OR reserved < 0")),
+                (
+                    "negative stock",
+                    format!(
+                        "SELECT count(*) FROM {schema}.stock_levels WHERE on_hand < reserved OR reserved < 0"
+                    ),
+                ),
                 (
                     "orders without an event",
                     format!(
                         "SELECT count(*) FROM {schema}.orders o WHERE NOT EXISTS (
-                           SELECT FROM shared.outbox e WHERE e.payload ->> 'orderId' = o.id::text AND topic = 'order.placed')"
+                           SELECT FROM shared.outbox e
+                            WHERE e.payload ->> 'orderId' = o.id::text AND topic = 'order.placed')"
                     ),
                 ),
                 (
                     "orders without an entry in the audit log",
                     format!(
                         "SELECT count(*) FROM {schema}.orders o WHERE NOT EXISTS (
-                           SELECT FROM {schema}.audit_log a WHERE a.subject_id = o.id AND action = 'order.placed')"
+                           SELECT FROM {schema}.audit_log a
+                            WHERE a.subject_id = o.id AND action = 'order.placed')"
                     ),
                 ),
                 (
                     "alerts that are missing, or that contradict the stock levels",
                     format!(
-                        "SELECT count(*) FROM {schema}.stock_levels s JOIN {schema}.variants v ON v.id = s.variant_id
-                           LEFT JOIN {schema}.low_stock_alerts a ON (a.variant_id, a.location_id) = (s.variant_id, s.location_id)
-                                AND a.closed_at IS NULL
+                        "SELECT count(*) FROM {schema}.stock_levels s
+                           JOIN {schema}.variants v ON v.id = s.variant_id
+                           LEFT JOIN {schema}.low_stock_alerts a
+                             ON (a.variant_id, a.location_id) = (s.variant_id, s.location_id)
+                            AND a.closed_at IS NULL
                           WHERE (s.on_hand - s.reserved <= v.reorder_level) <> (a.id IS NOT NULL)"
                     ),
                 ),

@@ -1,5 +1,5 @@
-//! Adjustments and counts in a span of days, by reason: what was put in and what was written off, scrapped returns
-//! included.
+//! Adjustments and counts in a span of days, by reason: what was put in and what was written off, scrapped
+//! returns included.
 
 use const_format::concatcp;
 use inventory::movement::Kind;

@@ -27,8 +27,8 @@ pub struct Totals {
     pub stock: Quantity,
     /// On hand times sale price.
     pub value: Money,
-    /// On hand times average cost, or the catalogue's cost where nothing has come in at a cost. A variant without either
-    /// counts as nothing.
+    /// On hand times average cost, or the catalogue's cost where nothing has come in at a cost. A variant
+    /// without either counts as nothing.
     pub cost: Money,
 }
 
@@ -132,8 +132,8 @@ const MIDNIGHT: &str =
     "(SELECT time_zone, date_trunc('day', $1::timestamptz AT TIME ZONE time_zone) AS midnight
                            FROM settings) s";
 
-/// Whether movement `m` was made in the 7 days that end with the day of [`MIDNIGHT`]. Bounded on both sides: a plan that
-/// knows no values takes an open range for a third of the ledger.
+/// Whether movement `m` was made in the 7 days that end with the day of [`MIDNIGHT`]. Bounded on both sides:
+/// a plan that knows no values takes an open range for a third of the ledger.
 const IN_7_DAYS: &str = "m.occurred_at >= (s.midnight - interval '6 days') AT TIME ZONE s.time_zone
                  AND m.occurred_at < (s.midnight + interval '1 day') AT TIME ZONE s.time_zone";
 
@@ -173,7 +173,8 @@ async fn movements(tx: &TenantTx) -> Result<Vec<MovementsOfDay>, DbError> {
          SELECT today.today - ago AS day,
                 coalesce(sum(quantity) FILTER (WHERE kind = 'purchase'), 0) AS purchased,
                 coalesce(-sum(quantity) FILTER (WHERE kind IN ('sale', 'return')), 0) AS sold,
-                coalesce(sum(quantity) FILTER (WHERE kind IN ('adjustment', 'count', 'transfer')), 0) AS adjusted
+                coalesce(sum(quantity) FILTER (WHERE kind IN ('adjustment', 'count', 'transfer')), 0)
+                AS adjusted
            FROM ",
         TODAY,
         " CROSS JOIN generate_series(0, 6) ago

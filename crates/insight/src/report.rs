@@ -23,7 +23,8 @@ pub const MAX_DAYS: u64 = 366;
 const DEFAULT_DAYS: u64 = 30;
 
 impl Span {
-    /// The days from `first` to `last`. `last` defaults to today, and `first` to the day that makes thirty days.
+    /// The days from `first` to `last`. `last` defaults to today, and `first` to the day that makes thirty
+    /// days.
     ///
     /// # Errors
     /// [`SpanError`].
@@ -82,9 +83,9 @@ impl<T: Default> Report<T> {
     }
 }
 
-/// The condition that movement `m` was made from day `$1` on and before day `$2`, in the time zone of `settings s`. The
-/// index is searched by moments: bounded on both sides, because a plan that knows no values needs that, and two hours
-/// wider, because clocks may show a midnight twice.
+/// The condition that movement `m` was made from day `$1` on and before day `$2`, in the time zone of
+/// `settings s`. The index is searched by moments: bounded on both sides, because a plan that knows no values
+/// needs that, and two hours wider, because clocks may show a midnight twice.
 pub(crate) const IN_SPAN: &str =
     "m.occurred_at >= $1::date::timestamp AT TIME ZONE s.time_zone - interval '2 hours'
          AND m.occurred_at < $2::date::timestamp AT TIME ZONE s.time_zone + interval '2 hours'

@@ -38,8 +38,8 @@ pub struct Sales {
     pub refunded: Money,
     /// The taxes in the total, less the taxes in the refunds.
     pub tax: Money,
-    /// The cost of what was sold, at the average cost when it left, less the cost of what was returned. Goods of unknown
-    /// cost count as nothing.
+    /// The cost of what was sold, at the average cost when it left, less the cost of what was returned. Goods
+    /// of unknown cost count as nothing.
     pub cost: Money,
 }
 
@@ -57,15 +57,17 @@ impl Sales {
     }
 }
 
-/// Begins the statement with everything that was sold and returned in the span, as table `traded`. The columns `key`,
-/// `name` and `sku` follow, then [`FROM`] and joins, and then [`SUMS`].
+/// Begins the statement with everything that was sold and returned in the span, as table `traded`. The
+/// columns `key`, `name` and `sku` follow, then [`FROM`] and joins, and then [`SUMS`].
 ///
-/// Sales count when goods leave: those of a reserved order when they are fulfilled. Returns count when goods come back.
-/// All amounts have the currency's decimals, and costs are rounded for each movement, so that rows add up to the total.
+/// Sales count when goods leave: those of a reserved order when they are fulfilled. Returns count when goods
+/// come back. All amounts have the currency's decimals, and costs are rounded for each movement, so that rows
+/// add up to the total.
 const TRADED: &str = concatcp!(
     "WITH moved AS (
         SELECT m.occurred_at AT TIME ZONE s.time_zone AS moment, m.variant_id, m.location_id, m.kind,
-               m.source_type, m.source_line_id, -m.quantity AS quantity, m.unit_cost, s.currency_decimals::integer AS decimals
+               m.source_type, m.source_line_id, -m.quantity AS quantity, m.unit_cost,
+               s.currency_decimals::integer AS decimals
           FROM stock_movements m CROSS JOIN settings s
          WHERE ",
     IN_SPAN,
@@ -83,7 +85,8 @@ const TRADED: &str = concatcp!(
          UNION ALL
         SELECT m.moment, m.variant_id, m.location_id, l.order_id, 0, -m.quantity, 0, 0, r.refund,
                -coalesce(r.tax, l.tax * r.refund / nullif(l.total, 0), 0),
-               round(m.quantity * coalesce(r.unit_cost, CASE WHEN r.tax IS NULL THEN m.unit_cost END, 0), m.decimals)
+               round(m.quantity * coalesce(r.unit_cost, CASE WHEN r.tax IS NULL THEN m.unit_cost END, 0),
+                     m.decimals)
           FROM moved m
           JOIN order_return_lines r ON r.id = m.source_line_id
           JOIN order_lines l ON l.id = r.order_line_id

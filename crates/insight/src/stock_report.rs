@@ -34,7 +34,8 @@ tenancy::from_row!(Stock { key, name, sku, on_hand, cost, value });
 /// Begins the statement; the columns `key`, `name` and `sku` follow, and then [`FROM`].
 const SELECT: &str = "
     SELECT grouping(key) = 1 AS is_sum, key, name, sku, coalesce(sum(on_hand), 0) AS on_hand,
-           round(coalesce(sum(on_hand * cost), 0), 4) AS cost, round(coalesce(sum(on_hand * price), 0), 4) AS value
+           round(coalesce(sum(on_hand * cost), 0), 4) AS cost,
+           round(coalesce(sum(on_hand * price), 0), 4) AS value
       FROM (SELECT ";
 
 /// Goes on with the levels and their variants; joins follow, and then [`END`].

@@ -189,10 +189,51 @@ mod tests {
         }
     }
 
+    /// The keys of the default file whose comment states a range: section, key, lowest and highest value.
+    fn documented_ranges() -> Vec<(String, String, i64, i64)> {
+        let (mut section, mut comment, mut found) = (String::new(), String::new(), Vec::new());
+        for line in DEFAULTS.lines() {
+            if let Some(text) = line.strip_prefix("# ") {
+                comment = format!("{comment} {text}");
+                continue;
+            }
+            if let Some(name) = line.strip_prefix('[') {
+                section = name.trim_end_matches(']').to_owned();
+            }
+            if let Some((_, range)) = comment.split_once("Range: ") {
+                let (low, rest) = range.split_once(" to ").unwrap();
+                let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+                let low = if range.contains("or 0 ") { 0 } else { low.parse().unwrap() };
+                let key = line.split(' ').next().unwrap().to_owned();
+                found.push((section.clone(), key, low, digits.parse().unwrap()));
+            }
+            comment.clear();
+        }
+        found
+    }
+
+    #[test]
+    fn the_ranges_in_the_default_file_are_those_that_the_code_checks() {
+        let ranges = documented_ranges();
+        let checks = include_str!("settings.rs").matches("range(").count();
+        // The function itself is not a check.
+        assert_eq!(ranges.len(), checks, "state the range of every checked key in config/default.toml");
+        for (section, key, low, high) in ranges {
+            let with = |value: i64| load(&format!("[{section}]\n{key} = {value}"));
+            for value in [low, high] {
+                assert!(with(value).is_ok(), "{section}.{key} = {value}: {:?}", with(value).err());
+            }
+            for value in [low - 1, high + 1] {
+                assert!(with(value).is_err(), "{section}.{key} = {value}");
+            }
+        }
+    }
+
     #[test]
     fn shown_values_have_a_source_and_hide_secrets() {
         let (sources, path) = sources(
-            "[database]\nurl = \"postgres://app:s3cret@db:5432/shop?sslmode=require\"\n[identity]\npassword_key = \"s3cret\"",
+            "[database]\nurl = \"postgres://app:s3cret@db:5432/shop?sslmode=require\"\n\
+             [identity]\npassword_key = \"s3cret\"",
         );
         let shown = sources.show().unwrap();
         std::fs::remove_file(&path).unwrap();

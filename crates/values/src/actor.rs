@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 use crate::macros::text_schema;
 
-/// Who did something: a person or an API key, by their id, or the system. The system is NULL in SQL and null in JSON.
+/// Who did something: a person or an API key, by their id, or the system. The system is NULL in SQL and null
+/// in JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ActorId(Option<Uuid>);
 

@@ -26,14 +26,16 @@ pub struct CurrencyError;
 
 impl Currency {
     /// # Errors
-    /// [`CurrencyError`] for a code that ISO 4217 does not list, and for gold and the like, which have no decimals.
+    /// [`CurrencyError`] for a code that ISO 4217 does not list, and for gold and the like, which have no
+    /// decimals.
     pub fn parse(code: &str) -> Result<Self, CurrencyError> {
         let known = iso_currency::Currency::from_code(code).ok_or(CurrencyError)?;
         let decimals = known.exponent().ok_or(CurrencyError)?;
         Ok(Self { code: code.to_owned(), decimals: decimals.into() })
     }
 
-    /// A currency as a business stores it: the decimals with which it began stay, whatever ISO 4217 says later.
+    /// A currency as a business stores it: the decimals with which it began stay, whatever ISO 4217 says
+    /// later.
     pub fn stored(code: String, decimals: i16) -> Self {
         Self { code, decimals: decimals.unsigned_abs().into() }
     }
@@ -46,7 +48,8 @@ impl Currency {
         self.decimals
     }
 
-    /// The amount as clients see it: rounded half away from zero to the currency's decimals, with all of them written.
+    /// The amount as clients see it: rounded half away from zero to the currency's decimals, with all of them
+    /// written.
     pub fn format(&self, amount: Money) -> String {
         let mut amount: Decimal =
             amount.as_decimal().round_dp_with_strategy(self.decimals, RoundingStrategy::MidpointAwayFromZero);

@@ -180,7 +180,8 @@ impl Money {
         Self(value.round_dp_with_strategy(4, RoundingStrategy::MidpointAwayFromZero))
     }
 
-    /// The amount with every decimal that it has, and no trailing zeros: costs may be finer than the currency.
+    /// The amount with every decimal that it has, and no trailing zeros: costs may be finer than the
+    /// currency.
     pub fn plain(self) -> String {
         self.0.normalize().to_string()
     }

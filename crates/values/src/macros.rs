@@ -1,6 +1,7 @@
 //! Macros that give a value type its column, its JSON and its schema, written once.
 //!
-//! The crates that use them need no dependency of their own for it: the macros reach theirs through this module.
+//! The crates that use them need no dependency of their own for it: the macros reach theirs through this
+//! module.
 
 pub use postgres_types;
 pub use serde;
@@ -33,7 +34,8 @@ pub fn words_schema(doc: &str, words: &[(&'static str, &str)]) -> RefOr<Schema> 
         .into()
 }
 
-/// Lets a type travel to and from PostgreSQL as the type that it wraps, whose values were checked when they were stored.
+/// Lets a type travel to and from PostgreSQL as the type that it wraps, whose values were checked when they
+/// were stored.
 #[macro_export]
 macro_rules! column_as {
     ($name:ident, $inner:ty) => {
@@ -69,7 +71,8 @@ macro_rules! column_as {
     };
 }
 
-/// Makes types for keys of rows: each a UUIDv7 in a type of its own, so that swapping two arguments does not compile.
+/// Makes types for keys of rows: each a UUIDv7 in a type of its own, so that swapping two arguments does not
+/// compile.
 #[macro_export]
 macro_rules! ids {
     ($($(#[doc = $doc:literal])+ $name:ident,)*) => {$(
@@ -126,7 +129,8 @@ macro_rules! ids {
         }
 
         impl $crate::macros::utoipa::PartialSchema for $name {
-            fn schema() -> $crate::macros::utoipa::openapi::RefOr<$crate::macros::utoipa::openapi::schema::Schema> {
+            fn schema()
+            -> $crate::macros::utoipa::openapi::RefOr<$crate::macros::utoipa::openapi::schema::Schema> {
                 $crate::macros::text_schema(concat!($($doc, "\n"),+), Some("uuid"), None)
             }
         }
@@ -135,10 +139,11 @@ macro_rules! ids {
     )*};
 }
 
-/// Makes a closed set: an enum with one spelling of each word, in the database, in JSON and in the API document.
+/// Makes a closed set: an enum with one spelling of each word, in the database, in JSON and in the API
+/// document.
 ///
-/// A word in the database that is not in the set is an [`UnknownWord`](crate::UnknownWord): a later release wrote it, and
-/// this one must not take it for a word that it knows.
+/// A word in the database that is not in the set is an [`UnknownWord`](crate::UnknownWord): a later release
+/// wrote it, and this one must not take it for a word that it knows.
 #[macro_export]
 macro_rules! words {
     ($(
@@ -177,13 +182,18 @@ macro_rules! words {
         }
 
         impl $crate::macros::serde::Serialize for $name {
-            fn serialize<S: $crate::macros::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            fn serialize<S: $crate::macros::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
                 serializer.serialize_str(self.as_str())
             }
         }
 
         impl<'de> $crate::macros::serde::Deserialize<'de> for $name {
-            fn deserialize<D: $crate::macros::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            fn deserialize<D: $crate::macros::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
                 $crate::from_text(deserializer, "a string")
             }
         }
@@ -219,7 +229,8 @@ macro_rules! words {
         }
 
         impl $crate::macros::utoipa::PartialSchema for $name {
-            fn schema() -> $crate::macros::utoipa::openapi::RefOr<$crate::macros::utoipa::openapi::schema::Schema> {
+            fn schema()
+            -> $crate::macros::utoipa::openapi::RefOr<$crate::macros::utoipa::openapi::schema::Schema> {
                 $crate::macros::words_schema(
                     concat!($($doc, "\n"),+),
                     &[$(($word, concat!("", $($meaning, " "),*))),+],

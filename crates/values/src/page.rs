@@ -100,7 +100,8 @@ impl utoipa::ToSchema for Cursor {}
 
 /// What a list is ordered by: an id, a number, a moment, or a tuple of them.
 pub trait Key: Serialize + DeserializeOwned + Clone {
-    /// Below every key. The first page starts here, so that every page is the same statement and uses the same index.
+    /// Below every key. The first page starts here, so that every page is the same statement and uses the
+    /// same index.
     fn lowest() -> Self;
     /// Above every key.
     fn highest() -> Self;

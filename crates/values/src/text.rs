@@ -19,7 +19,8 @@ pub struct TextError {
     more: &'static str,
 }
 
-/// Trims `text` and checks its length and characters. PostgreSQL stores no NUL, and nobody can see other controls.
+/// Trims `text` and checks its length and characters. PostgreSQL stores no NUL, and nobody can see other
+/// controls.
 fn check(text: &str, error: TextError, allowed: fn(char) -> bool) -> Result<String, TextError> {
     let text = text.trim();
     if (1..=error.max).contains(&text.chars().count()) && text.chars().all(allowed) {
@@ -30,7 +31,10 @@ fn check(text: &str, error: TextError, allowed: fn(char) -> bool) -> Result<Stri
 }
 
 macro_rules! texts {
-    ($($(#[doc = $doc:literal])+ $name:ident: $what:literal, $max:literal, $more:literal, $allowed:expr;)*) => {$(
+    ($(
+        $(#[doc = $doc:literal])+
+        $name:ident: $what:literal, $max:literal, $more:literal, $allowed:expr;
+    )*) => {$(
         $(#[doc = $doc])+
         #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $name(String);
@@ -104,7 +108,8 @@ texts! {
     /// The reason for a change of stock, of a price or of an order.
     Reason: "a reason", 100, "", printable;
     /// Free text of several lines.
-    Note: "a text", 2000, " except line breaks and tabs", |c| !c.is_control() || matches!(c, '\n' | '\r' | '\t');
+    Note: "a text", 2000, " except line breaks and tabs",
+        |c| !c.is_control() || matches!(c, '\n' | '\r' | '\t');
     /// The text to search for.
     SearchText: "a search text", 100, "", printable;
 }

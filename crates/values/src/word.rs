@@ -14,7 +14,8 @@ pub struct UnknownWord {
     words: &'static [&'static str],
 }
 
-/// A stored word that this release does not know, so a later release wrote it. Never read as a word that is known.
+/// A stored word that this release does not know, so a later release wrote it. Never read as a word that is
+/// known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the database contains the unknown word \"{text}\" for {set}; the data is newer than the release")]
 pub struct NewerWord {
@@ -38,7 +39,8 @@ impl UnknownWord {
     }
 }
 
-/// Reads a value from a JSON string with its own parser. A number is refused: it has been a float in somebody's hands.
+/// Reads a value from a JSON string with its own parser. A number is refused: it has been a float in
+/// somebody's hands.
 ///
 /// # Errors
 /// The parser's own message.

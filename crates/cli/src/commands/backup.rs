@@ -26,7 +26,8 @@ pub enum Command {
     /// Back up one business, all businesses, or the shared schema. Each backup is a file of its own.
     ///
     /// Prints the path of each file. A backup does not block requests. The file holds the data of one moment.
-    #[command(group(ArgGroup::new("what").required(true).args(["slug", "all", "installation"])), after_help = "Examples:\n  \
+    #[command(group(ArgGroup::new("what").required(true).args(["slug", "all", "installation"])),
+        after_help = "Examples:\n  \
         tenantry backup create acme --verify\n  \
         tenantry backup create --all --jobs 4 --verify     exit code 5 if some businesses failed\n  \
         tenantry backup create --installation              \
@@ -121,7 +122,8 @@ pub enum Command {
     /// Remove old backups that a newer verified backup of the same business supersedes.
     ///
     /// A backup stays if at least one rule keeps it.
-    #[command(group(ArgGroup::new("rule").required(true).multiple(true).args(["keep_days", "keep_last"])), after_help = "Examples:\n  \
+    #[command(group(ArgGroup::new("rule").required(true).multiple(true).args(["keep_days", "keep_last"])),
+        after_help = "Examples:\n  \
         tenantry backup prune --keep-days 30 --keep-last 7 --dry-run")]
     Prune {
         /// Keep backups that are younger than this number of days.

@@ -120,7 +120,8 @@ pub async fn migrate(settings: &Settings, options: &RunOptions) -> anyhow::Resul
     let Report { migrated, elsewhere, failed, left, .. } = report;
     if migrated + elsewhere + failed + left > 0 {
         eprintln!(
-            "{migrated} migrated, {elsewhere} by another run, {failed} failed, {left} not started, in {took:.1?}"
+            "{migrated} migrated, {elsewhere} by another run, {failed} failed, {left} not started, \
+             in {took:.1?}"
         );
     } else if report.shared.is_empty() {
         eprintln!("nothing to do: every schema has the newest version");

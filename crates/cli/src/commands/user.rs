@@ -17,7 +17,8 @@ use crate::output::{self, Output};
 #[derive(Subcommand)]
 pub enum Command {
     /// Give a user a role in a business or on the platform. Creates the user if there is none.
-    #[command(group(ArgGroup::new("place").required(true).args(["tenant", "platform"])), after_help = "Examples:\n  \
+    #[command(group(ArgGroup::new("place").required(true).args(["tenant", "platform"])),
+        after_help = "Examples:\n  \
         tenantry user create --email bob@acme.example --tenant acme --role STAFF\n  \
         tenantry user create --email ops@example.com --platform --role super_admin")]
     Create {

@@ -88,7 +88,8 @@ pub async fn insert(
 /// [`DbError`].
 pub async fn roles(tx: &SharedTx, user: UserId, member_of: MemberOf) -> Result<Option<Vec<String>>, DbError> {
     const ROLES: &str = "
-        SELECT ARRAY(SELECT r.role FROM shared.membership_roles r WHERE r.membership_id = m.id ORDER BY r.role)
+        SELECT ARRAY(SELECT r.role FROM shared.membership_roles r
+                      WHERE r.membership_id = m.id ORDER BY r.role)
           FROM shared.memberships m
          WHERE m.user_id = $1 AND m.app = $2 AND m.tenant_id IS NOT DISTINCT FROM $3 AND m.status = 'active'";
     tx.value_opt(ROLES, &[&user, &member_of.app(), &member_of.tenant()]).await
@@ -126,7 +127,8 @@ tenancy::from_row!(Member { user_id, email, full_name, app, status, roles });
 pub async fn list(tx: &SharedTx, tenant: TenantId) -> Result<Vec<Member>, DbError> {
     const LIST: &str = "
         SELECT m.user_id, l.value AS email, u.full_name, m.app, m.status,
-               ARRAY(SELECT r.role FROM shared.membership_roles r WHERE r.membership_id = m.id ORDER BY r.role) AS roles
+               ARRAY(SELECT r.role FROM shared.membership_roles r
+                      WHERE r.membership_id = m.id ORDER BY r.role) AS roles
           FROM shared.memberships m
           JOIN shared.users u ON u.id = m.user_id
           JOIN shared.user_logins l ON l.user_id = u.id AND l.kind = 'email'
@@ -135,8 +137,8 @@ pub async fn list(tx: &SharedTx, tenant: TenantId) -> Result<Vec<Member>, DbErro
     tx.rows(LIST, &[&tenant]).await
 }
 
-/// Makes a person from a backup a member of `tenant`: the user with that email, or a new user without a password. Roles
-/// that no longer exist are left out. Returns whether the user is new.
+/// Makes a person from a backup a member of `tenant`: the user with that email, or a new user without a
+/// password. Roles that no longer exist are left out. Returns whether the user is new.
 ///
 /// # Errors
 /// [`DbError`].

@@ -60,7 +60,8 @@ const INSERT_LOGIN: &str = "
 /// [`UserError::EmailTaken`], in any letter case.
 pub async fn insert(tx: &SharedTx, new: &NewUser) -> Result<UserId, UserError> {
     const INSERT_USER: &str = "
-        INSERT INTO shared.users (id, full_name, status, password_hash, password_changed_at, created_at, updated_at)
+        INSERT INTO shared.users (id, full_name, status, password_hash, password_changed_at, created_at,
+                                  updated_at)
         VALUES ($1, $2, 'active', $3, $4, $4, $4)";
     let id = UserId::new();
     tx.execute(INSERT_USER, &[&id, &new.full_name, &new.password_hash, &tx.now()]).await?;
@@ -73,8 +74,8 @@ pub async fn insert(tx: &SharedTx, new: &NewUser) -> Result<UserId, UserError> {
     }
 }
 
-/// Stores a user from a backup, without a password. The user keeps the former id if it is free, because the business's
-/// books refer to people by id.
+/// Stores a user from a backup, without a password. The user keeps the former id if it is free, because the
+/// business's books refer to people by id.
 ///
 /// # Errors
 /// [`DbError`].

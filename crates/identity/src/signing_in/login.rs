@@ -73,7 +73,8 @@ pub async fn authenticate(
     const FIND_CREDENTIALS: &str = "
         SELECT user_id, full_name, email, password_hash, user_status, membership_version, roles, permissions
           FROM shared.find_credentials($1, $2, $3)";
-    // The password is checked after the transaction: a hash takes longer than any query may hold a connection.
+    // The password is checked after the transaction: a hash takes longer than any query may hold a
+    // connection.
     let found: Option<Credentials> = database
         .read_shared(SharedScope::Public, async |tx| {
             tx.row_opt(FIND_CREDENTIALS, &[email, &member_of.app(), &member_of.tenant()]).await

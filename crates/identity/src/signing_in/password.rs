@@ -30,7 +30,8 @@ pub enum PasswordError {
     TooCommon,
 }
 
-/// A new password that meets the policy. It may have any Unicode characters in any composition (NIST SP 800-63B).
+/// A new password that meets the policy. It may have any Unicode characters in any composition (NIST SP
+/// 800-63B).
 #[derive(Debug, Clone)]
 pub struct Password(SecretString);
 
@@ -84,8 +85,8 @@ impl Password {
     }
 }
 
-/// The key of the hash that runs before bcrypt. Without this key nobody can guess passwords from a stolen table of
-/// hashes.
+/// The key of the hash that runs before bcrypt. Without this key nobody can guess passwords from a stolen
+/// table of hashes.
 #[derive(Clone)]
 pub struct PasswordKey(hmac::Key);
 
@@ -118,8 +119,8 @@ pub struct Hasher {
 const WAIT: Duration = Duration::from_secs(5);
 
 impl Hasher {
-    /// `cost` is the cost of bcrypt: each step doubles the work. `concurrency` is the largest number of hashes at the
-    /// same time.
+    /// `cost` is the cost of bcrypt: each step doubles the work. `concurrency` is the largest number of
+    /// hashes at the same time.
     pub fn new(key: PasswordKey, cost: u32, concurrency: usize) -> Self {
         Self { key, cost, turns: Arc::new(Semaphore::new(concurrency)) }
     }
@@ -134,7 +135,8 @@ impl Hasher {
         self.in_turn(move || bcrypt::hash(input, cost)).await?.map_err(|_| TooBusy)
     }
 
-    /// Whether `password` belongs to `stored`. `None`, for an unknown user, takes the same time and returns false.
+    /// Whether `password` belongs to `stored`. `None`, for an unknown user, takes the same time and returns
+    /// false.
     ///
     /// # Errors
     /// [`TooBusy`].

@@ -180,7 +180,8 @@ impl TokenIssuer {
         AccessToken { token, expires_in: self.lifetime }
     }
 
-    /// Verifies signature, type, issuer, audience and expiry, and that the token is for `tenant`; `None` is the platform.
+    /// Verifies signature, type, issuer, audience and expiry, and that the token is for `tenant`; `None` is
+    /// the platform.
     ///
     /// # Errors
     /// [`TokenError`].

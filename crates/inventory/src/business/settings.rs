@@ -39,7 +39,8 @@ pub struct Settings {
     pub terms: Terms,
     /// Where the business's days begin and end.
     pub time_zone: TimeZone,
-    /// The over-receipt tolerance: how much more than ordered a goods receipt may bring, in percent of the line.
+    /// The over-receipt tolerance: how much more than ordered a goods receipt may bring, in percent of the
+    /// line.
     pub over_receipt: Percent,
     /// The reasons that an adjustment may have; any reason when there are none.
     pub adjustment_reasons: Vec<Reason>,

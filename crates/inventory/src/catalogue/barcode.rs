@@ -8,7 +8,8 @@ use values::Barcode;
 use crate::catalogue::variant::VariantError;
 use crate::ids::VariantId;
 
-/// Stores barcodes of variants, in their order: two writers of the same codes wait for each other in one direction only.
+/// Stores barcodes of variants, in their order: two writers of the same codes wait for each other in one
+/// direction only.
 ///
 /// # Errors
 /// [`VariantError::DuplicateBarcode`] for the first one that is taken.

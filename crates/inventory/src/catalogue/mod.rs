@@ -1,5 +1,6 @@
 //! What a business sells: categories, products, variants, barcodes, prices and tax classes.
-//! The catalogue makes the first stock levels of a variant and asks for alerts to be reviewed; it moves no stock.
+//! The catalogue makes the first stock levels of a variant and asks for alerts to be reviewed; it moves no
+//! stock.
 
 pub mod barcode;
 pub mod category;

@@ -27,7 +27,8 @@ pub(crate) async fn record(tx: &TenantTx, variants: &[VariantId], actor: ActorId
     const RECORD: &str = "
         INSERT INTO price_changes (id, variant_id, price, compare_at_price, cost, actor_id, changed_at)
         SELECT new.id, v.id, v.price, v.compare_at_price, v.cost, $3, $4
-          FROM unnest($1::uuid[], $2::uuid[]) AS new (id, variant_id) JOIN variants v ON v.id = new.variant_id";
+          FROM unnest($1::uuid[], $2::uuid[]) AS new (id, variant_id)
+          JOIN variants v ON v.id = new.variant_id";
     let ids: Vec<PriceChangeId> = variants.iter().map(|_| PriceChangeId::new()).collect();
     tx.execute(RECORD, &[&ids, &variants, &actor, &tx.now()]).await.map(drop)
 }

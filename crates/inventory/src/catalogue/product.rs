@@ -48,12 +48,14 @@ pub struct Product {
 }
 
 tenancy::from_row!(Product {
-    id, name, description, category_id, tax_class_id, option_names, tags, archived_at, version, created_at, updated_at,
+    id, name, description, category_id, tax_class_id, option_names, tags, archived_at, version, created_at,
+    updated_at,
 } with { variants: Vec::new() });
 
 /// The columns of a product.
 pub(crate) const COLUMNS: &str = "
-    id, name, description, category_id, tax_class_id, option_names, tags, archived_at, version, created_at, updated_at";
+    id, name, description, category_id, tax_class_id, option_names, tags, archived_at, version, created_at,
+    updated_at";
 
 impl Product {
     /// The number of changes of the stock of its variants.
@@ -113,7 +115,8 @@ fn check_tags(tags: &[ProductTag]) -> Result<(), ProductError> {
 /// [`ProductError`].
 pub async fn insert(tx: &TenantTx, new: &NewProduct, actor: ActorId) -> Result<ProductId, ProductError> {
     const INSERT: &str = "
-        INSERT INTO products (id, name, description, category_id, tax_class_id, option_names, tags, created_at, updated_at)
+        INSERT INTO products (id, name, description, category_id, tax_class_id, option_names, tags,
+                              created_at, updated_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)";
     let option_names = match &new.option_names {
         Some(names) => names.clone(),

@@ -26,8 +26,8 @@ const PAGE: &str = concatcp!("WITH page AS (SELECT ", product::COLUMNS, " FROM p
 /// Ends the statement: one row for each variant of the products, newest product first.
 const VARIANTS: &str = concatcp!(
     ")
-    SELECT p.id, p.name, p.description, p.category_id, p.tax_class_id, p.option_names, p.tags, p.archived_at, p.version,
-           p.created_at, p.updated_at, ",
+    SELECT p.id, p.name, p.description, p.category_id, p.tax_class_id, p.option_names, p.tags, p.archived_at,
+           p.version, p.created_at, p.updated_at, ",
     variant::COLUMNS,
     " FROM page p JOIN variants v ON v.product_id = p.id",
     variant::STOCK,
@@ -66,25 +66,28 @@ pub async fn list(
     page: &PageRequest<ProductId>,
 ) -> Result<Page<Product>, DbError> {
     const ORDER: &str = " ORDER BY id DESC LIMIT $2";
-    // One text for each filter, because a prepared statement has one plan: `$4 IS NULL OR ..` would use no index.
+    // One text for each filter, because a prepared statement has one plan: `$4 IS NULL OR ..` would use no
+    // index.
     const IN_USE_OR_NOT: &str = "id < $1 AND (archived_at IS NOT NULL) = $3";
     const OPTIONAL_CATEGORY: &str = " AND ($4::uuid IS NULL OR category_id = $4)";
     const LIST: &str = concatcp!(PAGE, IN_USE_OR_NOT, ORDER, VARIANTS);
     const OF_CATEGORY: &str = concatcp!(PAGE, IN_USE_OR_NOT, " AND category_id = $4", ORDER, VARIANTS);
     const TAGGED: &str =
         concatcp!(PAGE, IN_USE_OR_NOT, OPTIONAL_CATEGORY, " AND tags @> ARRAY[$5::text]", ORDER, VARIANTS);
-    // An array, because the ids are few: for a subquery, a plan that knows no values would read the whole table.
+    // An array, because the ids are few: for a subquery, a plan that knows no values would read the whole
+    // table.
     const FOUND: &str = concatcp!(
         "id = ANY (ARRAY(
              SELECT p.id FROM products p WHERE p.name ILIKE $5
               UNION SELECT v.product_id FROM variants v WHERE v.sku ILIKE $5
-              UNION SELECT v.product_id FROM barcodes b JOIN variants v ON v.id = b.variant_id WHERE b.code ILIKE $5))
+              UNION SELECT v.product_id FROM barcodes b JOIN variants v ON v.id = b.variant_id
+                     WHERE b.code ILIKE $5))
          AND ",
         IN_USE_OR_NOT,
         OPTIONAL_CATEGORY
     );
-    // A text of less than three characters has no trigram, and reading a whole trigram index costs more than reading the
-    // table. The empty string that is appended keeps the index out.
+    // A text of less than three characters has no trigram, and reading a whole trigram index costs more than
+    // reading the table. The empty string that is appended keeps the index out.
     const FOUND_SHORT: &str = concatcp!(
         "id = ANY (ARRAY(
              SELECT p.id FROM products p WHERE p.name || '' ILIKE $5

@@ -96,7 +96,8 @@ fn check(rates: &[Rate]) -> Result<(), TaxError> {
 /// [`TaxError`].
 pub async fn insert(tx: &TenantTx, new: &NewTaxClass, actor: ActorId) -> Result<TaxClassId, TaxError> {
     const INSERT: &str = "
-        INSERT INTO tax_classes (id, name, is_inclusive, rates, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $5)";
+        INSERT INTO tax_classes (id, name, is_inclusive, rates, created_at, updated_at)
+        VALUES ($1, $2, $3, $4, $5, $5)";
     check(&new.taxation.rates)?;
     let id = TaxClassId::new();
     let rates = Json(&new.taxation.rates);
@@ -147,7 +148,8 @@ pub async fn update(
     const LOCK: &str = concatcp!(SELECT, "WHERE id = $1 FOR NO KEY UPDATE");
     const UPDATE: &str = "
         UPDATE tax_classes
-           SET name = $2, is_inclusive = $3, rates = $4, archived_at = $5, version = version + 1, updated_at = $6
+           SET name = $2, is_inclusive = $3, rates = $4, archived_at = $5, version = version + 1,
+               updated_at = $6
          WHERE id = $1";
     let stored: TaxClass = tx.row_opt(LOCK, &[&id]).await?.ok_or(TaxError::NotFound)?;
     let mut edit = Edit::begin(tx, actor, change.if_version, stored.version)?;

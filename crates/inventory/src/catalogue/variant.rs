@@ -212,13 +212,14 @@ async fn insert_rows(
     ids: &[VariantId],
     variants: &[NewVariant],
 ) -> Result<(), VariantError> {
-    // One statement for all, in the order of the SKUs, so that two writers of the same SKUs wait in one direction only.
-    // A variant that is missing from the answer met an existing SKU.
+    // One statement for all, in the order of the SKUs, so that two writers of the same SKUs wait in one
+    // direction only. A variant that is missing from the answer met an existing SKU.
     const INSERT: &str = "
-        INSERT INTO variants (id, product_id, sku, price, compare_at_price, cost, reorder_level, options, created_at,
-                              updated_at)
+        INSERT INTO variants (id, product_id, sku, price, compare_at_price, cost, reorder_level, options,
+                              created_at, updated_at)
         SELECT id, $1, sku, price, compare_at_price, cost, reorder_level, options, $9, $9
-          FROM unnest($2::uuid[], $3::text[], $4::numeric[], $5::numeric[], $6::numeric[], $7::numeric[], $8::jsonb[])
+          FROM unnest($2::uuid[], $3::text[], $4::numeric[], $5::numeric[], $6::numeric[], $7::numeric[],
+                      $8::jsonb[])
                AS new (id, sku, price, compare_at_price, cost, reorder_level, options)
          ORDER BY sku
             ON CONFLICT (sku) DO NOTHING
@@ -350,8 +351,8 @@ pub async fn update(
     if edit.is_empty() {
         return Ok(());
     }
-    // The levels are locked before the row changes: a new SKU makes transactions wait that hold levels of this variant
-    // and refer to it.
+    // The levels are locked before the row changes: a new SKU makes transactions wait that hold levels of
+    // this variant and refer to it.
     let is_watched_otherwise =
         *reorder_level != stored.reorder_level || archived_at.is_some() != stored.archived_at.is_some();
     let levels = match is_watched_otherwise {
@@ -376,12 +377,14 @@ pub async fn update(
     Ok(())
 }
 
-/// Locks the variant, and its product first, as everywhere: two writers of one product then cannot wait for each other.
+/// Locks the variant, and its product first, as everywhere: two writers of one product then cannot wait for
+/// each other.
 async fn lock(tx: &TenantTx, id: VariantId) -> Result<(ProductId, Locked), VariantError> {
     const PRODUCT_OF: &str = "SELECT product_id FROM variants WHERE id = $1";
     const LOCK: &str = "
-        SELECT sku, ARRAY(SELECT b.code FROM barcodes b WHERE b.variant_id = v.id ORDER BY b.code) AS barcodes, price,
-               compare_at_price, cost, reorder_level, archived_at, version
+        SELECT sku,
+               ARRAY(SELECT b.code FROM barcodes b WHERE b.variant_id = v.id ORDER BY b.code) AS barcodes,
+               price, compare_at_price, cost, reorder_level, archived_at, version
           FROM variants v WHERE id = $1 FOR NO KEY UPDATE";
     let product: ProductId = tx.value_opt(PRODUCT_OF, &[&id]).await?.ok_or(VariantError::NotFound)?;
     let lock = async { tx.row::<Locked>(LOCK, &[&id]).await };

@@ -67,7 +67,8 @@ const SELECT: &str =
 /// [`DbError`].
 pub async fn insert(tx: &TenantTx, new: &NewCustomer, actor: ActorId) -> Result<CustomerId, DbError> {
     const INSERT: &str = "
-        INSERT INTO customers (id, name, email, phone, note, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $6)";
+        INSERT INTO customers (id, name, email, phone, note, created_at, updated_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $6)";
     let id = CustomerId::new();
     tx.execute(INSERT, &[&id, &new.name, &new.email, &new.phone, &new.note, &tx.now()]).await?;
     let created = json!({"name": {"to": new.name}});
@@ -84,7 +85,8 @@ pub async fn find(tx: &TenantTx, id: CustomerId) -> Result<Option<Customer>, DbE
     tx.row_opt(FIND, &[&id]).await
 }
 
-/// A page of the customers that are not archived, newest first: all of them, or those whose name contains `search`.
+/// A page of the customers that are not archived, newest first: all of them, or those whose name contains
+/// `search`.
 ///
 /// # Errors
 /// [`DbError`].
@@ -119,7 +121,8 @@ pub async fn update(
     const LOCK: &str = concatcp!(SELECT, "WHERE id = $1 FOR NO KEY UPDATE");
     const UPDATE: &str = "
         UPDATE customers
-           SET name = $2, email = $3, phone = $4, note = $5, archived_at = $6, version = version + 1, updated_at = $7
+           SET name = $2, email = $3, phone = $4, note = $5, archived_at = $6,
+               version = version + 1, updated_at = $7
          WHERE id = $1";
     let stored: Customer = tx.row_opt(LOCK, &[&id]).await?.ok_or(CustomerError::NotFound)?;
     let mut edit = Edit::begin(tx, actor, change.if_version, stored.version)?;

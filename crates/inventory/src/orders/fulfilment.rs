@@ -146,7 +146,8 @@ async fn insert(
     actor: ActorId,
 ) -> Result<(), DbError> {
     const INSERT: &str = "
-        INSERT INTO fulfilments (id, order_id, request_hash, actor_id, fulfilled_at) VALUES ($1, $2, $3, $4, $5)";
+        INSERT INTO fulfilments (id, order_id, request_hash, actor_id, fulfilled_at)
+        VALUES ($1, $2, $3, $4, $5)";
     const INSERT_LINES: &str = "
         INSERT INTO fulfilment_lines (id, fulfilment_id, order_line_id, quantity, total, tax, discount)
         SELECT id, $1, line, quantity, total, tax, discount

@@ -59,8 +59,8 @@ pub struct Order {
 }
 
 tenancy::from_row!(Order {
-    id, number, customer_id, location_id, status, subtotal, discount, tax, total, credited, note, placed_by, version,
-    placed_at, updated_at,
+    id, number, customer_id, location_id, status, subtotal, discount, tax, total, credited, note, placed_by,
+    version, placed_at, updated_at,
 } with { lines: Vec::new() });
 
 /// An order was not placed or changed. `index` is the line's position in the request.

@@ -84,9 +84,9 @@ impl OrderLine {
         self.fulfilled - self.returned
     }
 
-    /// The share of the line's total, tax and discount that belongs to `quantity` units that are fulfilled next: the
-    /// amount of the unfulfilled rest before, less the amount of the rest after, each rounded. So the shares add up, and
-    /// cancelling the rest credits exactly the rest.
+    /// The share of the line's total, tax and discount that belongs to `quantity` units that are fulfilled
+    /// next: the amount of the unfulfilled rest before, less the amount of the rest after, each rounded. So
+    /// the shares add up, and cancelling the rest credits exactly the rest.
     pub(crate) fn share_of(&self, quantity: Quantity, terms: &Terms) -> LineShare {
         let left = self.quantity - self.fulfilled;
         let after = left - quantity;
@@ -100,8 +100,8 @@ impl OrderLine {
         self.part_of(self.tax, gone + quantity, terms) - self.part_of(self.tax, gone, terms)
     }
 
-    /// The credit for `quantity` units that are cancelled or returned next: the share of everything that is cancelled or
-    /// returned then, less what was credited before. So the number of parts makes no difference.
+    /// The credit for `quantity` units that are cancelled or returned next: the share of everything that is
+    /// cancelled or returned then, less what was credited before. So the number of parts makes no difference.
     pub(crate) fn credit_for(&self, quantity: Quantity, terms: &Terms) -> Money {
         let worth = self.part_of(self.total, self.cancelled + self.returned + quantity, terms);
         (worth.min(self.total) - self.credited).max(Money::ZERO)

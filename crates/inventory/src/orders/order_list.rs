@@ -13,13 +13,13 @@ use crate::orders::order_line::OrderLine;
 use crate::statuses::OrderStatus;
 
 const SELECT: &str = "
-    SELECT id, number, customer_id, location_id, status, subtotal, discount, tax, total, credited, note, placed_by,
-           version, placed_at, updated_at
+    SELECT id, number, customer_id, location_id, status, subtotal, discount, tax, total, credited, note,
+           placed_by, version, placed_at, updated_at
       FROM orders ";
 
 const LINES: &str = "
-    SELECT id, order_id, variant_id, sku, name, quantity, price, list_price, price_reason, discount, taxes, tax, total,
-           fulfilled, cancelled, returned, credited, unit_cost
+    SELECT id, order_id, variant_id, sku, name, quantity, price, list_price, price_reason, discount, taxes,
+           tax, total, fulfilled, cancelled, returned, credited, unit_cost
       FROM order_lines
      WHERE order_id = ANY ($1)
      ORDER BY order_id, position";
@@ -160,8 +160,8 @@ pub(crate) async fn save(tx: &TenantTx, order: &Order) -> Result<(), DbError> {
         UPDATE orders SET status = $2, credited = $3, version = version + 1, updated_at = $4 WHERE id = $1";
     const SAVE_LINES: &str = "
         UPDATE order_lines l
-           SET fulfilled = new.fulfilled, cancelled = new.cancelled, returned = new.returned, credited = new.credited,
-               unit_cost = new.unit_cost
+           SET fulfilled = new.fulfilled, cancelled = new.cancelled, returned = new.returned,
+               credited = new.credited, unit_cost = new.unit_cost
           FROM unnest($1::uuid[], $2::numeric[], $3::numeric[], $4::numeric[], $5::numeric[], $6::numeric[])
                AS new (id, fulfilled, cancelled, returned, credited, unit_cost)
          WHERE l.id = new.id";

@@ -61,8 +61,8 @@ pub struct ReturnLine {
 
 tenancy::from_row!(ReturnLine { return_id, line_id: "order_line_id", quantity, is_restocked, refund });
 
-/// Posts a return. Restocked goods are on hand again at the cost at which they were sold. Scrapped goods arrive and leave
-/// in one step, so that the ledger shows both.
+/// Posts a return. Restocked goods are on hand again at the cost at which they were sold. Scrapped goods
+/// arrive and leave in one step, so that the ledger shows both.
 ///
 /// # Errors
 /// [`OrderError`]; the caller rolls back.
@@ -184,9 +184,11 @@ async fn insert(
         ", $4, $5, $6, $7, $8 RETURNING number"
     );
     const INSERT_LINES: &str = "
-        INSERT INTO order_return_lines (id, return_id, order_line_id, quantity, is_restocked, refund, tax, unit_cost)
+        INSERT INTO order_return_lines (id, return_id, order_line_id, quantity, is_restocked, refund, tax,
+                                        unit_cost)
         SELECT id, $1, line, quantity, is_restocked, refund, tax, unit_cost
-          FROM unnest($2::uuid[], $3::uuid[], $4::numeric[], $5::boolean[], $6::numeric[], $7::numeric[], $8::numeric[])
+          FROM unnest($2::uuid[], $3::uuid[], $4::numeric[], $5::boolean[], $6::numeric[],
+                      $7::numeric[], $8::numeric[])
                AS new (id, line, quantity, is_restocked, refund, tax, unit_cost)";
     fn column<T>(lines: &[PostedLine], value: impl Fn(&PostedLine) -> T) -> Vec<T> {
         lines.iter().map(value).collect()

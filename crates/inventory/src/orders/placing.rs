@@ -135,8 +135,8 @@ async fn place_new(tx: &TenantTx, new: &NewOrder, actor: ActorId) -> Result<Orde
 
 async fn find_sold(tx: &TenantTx, lines: &[NewLine]) -> Result<HashMap<VariantId, Sold>, DbError> {
     const SOLD: &str = "
-        SELECT v.id, v.sku, p.name, v.price, v.archived_at IS NOT NULL OR p.archived_at IS NOT NULL AS is_archived,
-               t.is_inclusive, t.rates
+        SELECT v.id, v.sku, p.name, v.price,
+               v.archived_at IS NOT NULL OR p.archived_at IS NOT NULL AS is_archived, t.is_inclusive, t.rates
           FROM variants v
           JOIN products p ON p.id = v.product_id
           LEFT JOIN tax_classes t ON t.id = p.tax_class_id
@@ -210,8 +210,8 @@ fn price(
     })
 }
 
-/// The largest discount for staff who may not set prices: the limit of the subtotal, or the sum of the limits of the
-/// lines, where rounding makes that more.
+/// The largest discount for staff who may not set prices: the limit of the subtotal, or the sum of the limits
+/// of the lines, where rounding makes that more.
 fn largest_discount(priced: &Priced, terms: &Terms) -> Decimal {
     let of_lines: Decimal = priced.lines.iter().map(|line| terms.discount_limit_of(line.gross)).sum();
     of_lines.max(terms.discount_limit_of(priced.subtotal))
@@ -263,8 +263,8 @@ async fn store(
 
 async fn insert(tx: &TenantTx, new: &NewOrder, order: &PricedOrder, actor: ActorId) -> Result<i64, DbError> {
     const INSERT: &str = concatcp!(
-        "INSERT INTO orders (id, number, customer_id, location_id, status, subtotal, discount, tax, total, note,
-                             request_hash, placed_by, placed_at, updated_at)
+        "INSERT INTO orders (id, number, customer_id, location_id, status, subtotal, discount, tax, total,
+                             note, request_hash, placed_by, placed_at, updated_at)
          SELECT $2, ",
         counter::TAKEN,
         ", $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13
@@ -290,15 +290,15 @@ async fn insert(tx: &TenantTx, new: &NewOrder, order: &PricedOrder, actor: Actor
 
 async fn insert_lines(tx: &TenantTx, order: OrderId, lines: &[OrderLine]) -> Result<(), DbError> {
     const INSERT: &str = "
-        INSERT INTO order_lines (id, order_id, position, variant_id, sku, name, quantity, price, list_price, price_reason,
-                                 discount, taxes, tax, total, fulfilled, unit_cost)
-        SELECT id, $1, position, variant_id, sku, name, quantity, price, list_price, price_reason, discount, taxes, tax,
-               total, fulfilled, unit_cost
-          FROM unnest($2::uuid[], $3::smallint[], $4::uuid[], $5::text[], $6::text[], $7::numeric[], $8::numeric[],
-                      $9::numeric[], $10::text[], $11::numeric[], $12::jsonb[], $13::numeric[], $14::numeric[],
-                      $15::numeric[], $16::numeric[])
-               AS new (id, position, variant_id, sku, name, quantity, price, list_price, price_reason, discount, taxes,
-                       tax, total, fulfilled, unit_cost)";
+        INSERT INTO order_lines (id, order_id, position, variant_id, sku, name, quantity, price, list_price,
+                                 price_reason, discount, taxes, tax, total, fulfilled, unit_cost)
+        SELECT id, $1, position, variant_id, sku, name, quantity, price, list_price, price_reason, discount,
+               taxes, tax, total, fulfilled, unit_cost
+          FROM unnest($2::uuid[], $3::smallint[], $4::uuid[], $5::text[], $6::text[], $7::numeric[],
+                      $8::numeric[], $9::numeric[], $10::text[], $11::numeric[], $12::jsonb[],
+                      $13::numeric[], $14::numeric[], $15::numeric[], $16::numeric[])
+               AS new (id, position, variant_id, sku, name, quantity, price, list_price, price_reason,
+                       discount, taxes, tax, total, fulfilled, unit_cost)";
     fn column<'a, T>(lines: &'a [OrderLine], value: impl Fn(&'a OrderLine) -> T) -> Vec<T> {
         lines.iter().map(value).collect()
     }

@@ -157,8 +157,8 @@ fn tax(
         .collect();
     let sum: Decimal = taxes.iter().map(|(_, amount)| amount).sum();
     if taxation.is_inclusive {
-        // The tax in a price is the price less its net amount. Each rate gets the amount by which it raises the rounded sum,
-        // so that the rates add up to the tax and none is negative.
+        // The tax in a price is the price less its net amount. Each rate gets the amount by which it raises
+        // the rounded sum, so that the rates add up to the tax and none is negative.
         let whole = base - round(net);
         let (mut rates_so_far, mut so_far) = (Decimal::ZERO, Decimal::ZERO);
         for (rate, amount) in taxes.iter_mut().filter(|_| !percent.is_zero()) {
@@ -172,8 +172,9 @@ fn tax(
     (taxes, sum, base + sum)
 }
 
-/// Divides `amount` among `weights` in steps of the currency, so that the shares add up to `amount` and no share exceeds
-/// its weight. Each weight gets its share rounded down, and those with the largest remainders get one step more.
+/// Divides `amount` among `weights` in steps of the currency, so that the shares add up to `amount` and no
+/// share exceeds its weight. Each weight gets its share rounded down, and those with the largest remainders
+/// get one step more.
 fn share_out(amount: Decimal, weights: &[Decimal], decimals: u32) -> Vec<Decimal> {
     let sum: Decimal = weights.iter().sum();
     if amount.is_zero() || sum.is_zero() {

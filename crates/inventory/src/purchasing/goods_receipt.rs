@@ -103,8 +103,8 @@ pub enum ReceiptError {
     Db(#[from] DbError),
 }
 
-/// Posts a receipt under the lock of its purchase order: never more than ordered plus the over-receipt tolerance,
-/// whoever else receives at the same time.
+/// Posts a receipt under the lock of its purchase order: never more than ordered plus the over-receipt
+/// tolerance, whoever else receives at the same time.
 ///
 /// # Errors
 /// [`ReceiptError`]; the caller rolls back.
@@ -274,9 +274,9 @@ async fn reversal_of(
     Ok(receipt.lines.iter().filter_map(change).collect())
 }
 
-/// The variants of which nothing has left at the average cost since a receipt, each with the last position in its ledger.
-/// The effect of the receipt on their average cost can be taken back. Goods that were taken back or scrapped have not
-/// left at the average cost.
+/// The variants of which nothing has left at the average cost since a receipt, each with the last position in
+/// its ledger. The effect of the receipt on their average cost can be taken back. Goods that were taken back
+/// or scrapped have not left at the average cost.
 async fn untouched_since(tx: &TenantTx, id: ReceiptId) -> Result<HashMap<VariantId, i64>, DbError> {
     struct Untouched {
         variant_id: VariantId,
@@ -325,8 +325,8 @@ async fn insert(
     actor: ActorId,
 ) -> Result<i64, DbError> {
     const INSERT: &str = concatcp!(
-        "INSERT INTO goods_receipts (id, number, purchase_order_id, supplier_id, delivery_note, reverses, request_hash,
-                                     actor_id, received_at)
+        "INSERT INTO goods_receipts (id, number, purchase_order_id, supplier_id, delivery_note, reverses,
+                                     request_hash, actor_id, received_at)
          SELECT $2, ",
         counter::TAKEN,
         ", $3, $4, $5, $6, $7, $8, $9 RETURNING number"

@@ -1,4 +1,5 @@
-//! Purchase orders: drafted, sent, confirmed, and received in parts. A purchase order changes no stock; its receipts do.
+//! Purchase orders: drafted, sent, confirmed, and received in parts. A purchase order changes no stock; its
+//! receipts do.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use const_format::concatcp;
@@ -39,8 +40,8 @@ impl PurchaseStatus {
         matches!(self, Self::Sent | Self::Confirmed)
     }
 
-    /// The statuses to which somebody may move a purchase order, given whether any goods have been received. RECEIVED
-    /// follows from the last receipt.
+    /// The statuses to which somebody may move a purchase order, given whether any goods have been received.
+    /// RECEIVED follows from the last receipt.
     pub fn moves(self, has_received: bool) -> &'static [Self] {
         match (self, has_received) {
             (Self::Draft, _) => &[Self::Sent, Self::Cancelled],
@@ -230,8 +231,8 @@ async fn insert(
     actor: ActorId,
 ) -> Result<i64, DbError> {
     const INSERT: &str = concatcp!(
-        "INSERT INTO purchase_orders (id, number, supplier_id, location_id, status, expected_on, note, tax, total,
-                                      request_hash, created_by, created_at, updated_at)
+        "INSERT INTO purchase_orders (id, number, supplier_id, location_id, status, expected_on, note, tax,
+                                      total, request_hash, created_by, created_at, updated_at)
          SELECT $2, ",
         counter::TAKEN,
         ", $3, $4, 'DRAFT', $5, $6, $7, $8, $9, $10, $11, $11 RETURNING number"

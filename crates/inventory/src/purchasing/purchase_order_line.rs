@@ -96,7 +96,8 @@ pub(super) async fn make_lines(
     over_receipt: Percent,
 ) -> Result<Vec<PurchaseOrderLine>, PurchaseError> {
     const BOUGHT: &str = "
-        SELECT v.id, v.sku, p.name FROM variants v JOIN products p ON p.id = v.product_id WHERE v.id = ANY ($1)";
+        SELECT v.id, v.sku, p.name FROM variants v JOIN products p ON p.id = v.product_id
+         WHERE v.id = ANY ($1)";
     if lines.is_empty() || lines.len() > MAX_LINES {
         return Err(PurchaseError::LineCount);
     }
@@ -148,12 +149,14 @@ pub(super) async fn insert_lines(
     lines: &[PurchaseOrderLine],
 ) -> Result<(), DbError> {
     const INSERT: &str = "
-        INSERT INTO purchase_order_lines (id, purchase_order_id, position, variant_id, sku, name, quantity, unit_cost,
-                                          tax_percent, tax, total, tolerance)
-        SELECT id, $1, position, variant_id, sku, name, quantity, unit_cost, tax_percent, tax, total, tolerance
-          FROM unnest($2::uuid[], $3::smallint[], $4::uuid[], $5::text[], $6::text[], $7::numeric[], $8::numeric[],
-                      $9::numeric[], $10::numeric[], $11::numeric[], $12::numeric[])
-               AS new (id, position, variant_id, sku, name, quantity, unit_cost, tax_percent, tax, total, tolerance)";
+        INSERT INTO purchase_order_lines (id, purchase_order_id, position, variant_id, sku, name, quantity,
+                                          unit_cost, tax_percent, tax, total, tolerance)
+        SELECT id, $1, position, variant_id, sku, name, quantity, unit_cost, tax_percent, tax, total,
+               tolerance
+          FROM unnest($2::uuid[], $3::smallint[], $4::uuid[], $5::text[], $6::text[], $7::numeric[],
+                      $8::numeric[], $9::numeric[], $10::numeric[], $11::numeric[], $12::numeric[])
+               AS new (id, position, variant_id, sku, name, quantity, unit_cost, tax_percent, tax, total,
+                       tolerance)";
     fn column<'a, T>(lines: &'a [PurchaseOrderLine], value: impl Fn(&'a PurchaseOrderLine) -> T) -> Vec<T> {
         lines.iter().map(value).collect()
     }

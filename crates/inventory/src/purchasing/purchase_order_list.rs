@@ -67,15 +67,15 @@ impl OrderRow {
 }
 
 const SELECT: &str = "
-    SELECT id, number, supplier_id, location_id, status, expected_on, note, tax, total, created_by, version, created_at,
-           updated_at
+    SELECT id, number, supplier_id, location_id, status, expected_on, note, tax, total, created_by, version,
+           created_at, updated_at
       FROM purchase_orders ";
 
 /// Gives purchase orders their lines: two queries, whatever their number.
 async fn with_lines(tx: &TenantTx, rows: Vec<OrderRow>) -> Result<Vec<PurchaseOrder>, DbError> {
     const LINES: &str = "
-        SELECT id, purchase_order_id, variant_id, sku, name, quantity, unit_cost, tax_percent, tax, total, received,
-               tolerance
+        SELECT id, purchase_order_id, variant_id, sku, name, quantity, unit_cost, tax_percent, tax, total,
+               received, tolerance
           FROM purchase_order_lines
          WHERE purchase_order_id = ANY ($1)
          ORDER BY purchase_order_id, position";

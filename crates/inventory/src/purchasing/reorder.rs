@@ -1,5 +1,5 @@
-//! Reorder suggestions: for each variant that is low or out and not covered, how many to order, from whom and at what
-//! price.
+//! Reorder suggestions: for each variant that is low or out and not covered, how many to order, from whom and
+//! at what price.
 
 use chrono::TimeDelta;
 use const_format::concatcp;
@@ -98,7 +98,8 @@ tenancy::from_row!(Row {
 
 /// Suggestions by supplier and location: for one location, or for all.
 ///
-/// Of several suppliers the cheapest in the business's currency is chosen, and without one the cheapest in any currency.
+/// Of several suppliers the cheapest in the business's currency is chosen, and without one the cheapest in
+/// any currency.
 ///
 /// # Errors
 /// [`DbError`].
@@ -118,8 +119,9 @@ pub async fn suggest(tx: &TenantTx, location: Option<LocationId>) -> Result<Sugg
             LIMIT $3
         ), asked AS (
             SELECT DISTINCT ON (sp.variant_id, sp.supplier_id)
-                   sp.variant_id, sp.supplier_id, s.name AS supplier_name, sp.cost, sp.currency, sp.supplier_sku,
-                   sp.minimum_quantity, coalesce(sp.lead_time_days, s.lead_time_days) AS lead_time_days
+                   sp.variant_id, sp.supplier_id, s.name AS supplier_name, sp.cost, sp.currency,
+                   sp.supplier_sku, sp.minimum_quantity,
+                   coalesce(sp.lead_time_days, s.lead_time_days) AS lead_time_days
               FROM supplier_prices sp JOIN suppliers s ON s.id = sp.supplier_id AND s.archived_at IS NULL
              WHERE sp.variant_id IN (SELECT variant_id FROM needed)
              ORDER BY sp.variant_id, sp.supplier_id, sp.id DESC
@@ -129,8 +131,8 @@ pub async fn suggest(tx: &TenantTx, location: Option<LocationId>) -> Result<Sugg
              ORDER BY asked.variant_id, asked.currency = settings.currency DESC, asked.cost, asked.supplier_id
         )
         SELECT n.variant_id, n.location_id, v.sku, p.name, s.on_hand - s.reserved AS available, n.incoming,
-               coalesce(v.reorder_level, 0) AS reorder_level, sales.sold, b.supplier_id, b.supplier_name, b.cost, b.currency,
-               b.supplier_sku, b.minimum_quantity, b.lead_time_days
+               coalesce(v.reorder_level, 0) AS reorder_level, sales.sold, b.supplier_id, b.supplier_name,
+               b.cost, b.currency, b.supplier_sku, b.minimum_quantity, b.lead_time_days
           FROM needed n
           JOIN variants v ON v.id = n.variant_id
           JOIN products p ON p.id = v.product_id
@@ -138,7 +140,8 @@ pub async fn suggest(tx: &TenantTx, location: Option<LocationId>) -> Result<Sugg
           LEFT JOIN best b ON b.variant_id = n.variant_id
          CROSS JOIN LATERAL (
                SELECT coalesce(-sum(m.quantity), 0) AS sold FROM stock_movements m
-                WHERE m.variant_id = n.variant_id AND m.location_id = n.location_id AND m.kind IN ('sale', 'return')
+                WHERE m.variant_id = n.variant_id AND m.location_id = n.location_id
+                  AND m.kind IN ('sale', 'return')
                   AND m.occurred_at >= $2) sales
          ORDER BY b.supplier_name, b.supplier_id, n.location_id, b.currency, n.id"
     );
@@ -160,8 +163,8 @@ pub async fn suggest(tx: &TenantTx, location: Option<LocationId>) -> Result<Sugg
 }
 
 impl Suggestion {
-    /// Whether one purchase order can hold this line, too: for one location, in one currency, and with no more lines
-    /// than a purchase order may have.
+    /// Whether one purchase order can hold this line, too: for one location, in one currency, and with no
+    /// more lines than a purchase order may have.
     fn takes(&self, location_id: LocationId, line: &SuggestedLine) -> bool {
         fn currency(line: &SuggestedLine) -> Option<&str> {
             line.price.as_ref().map(|price| price.currency.as_str())
@@ -199,8 +202,8 @@ impl Row {
     }
 }
 
-/// The quantity that fills stock up to the reorder level plus one month of sales, or plus the reorder level again when
-/// fewer were sold. In whole units, at least one, and at least the supplier's minimum quantity.
+/// The quantity that fills stock up to the reorder level plus one month of sales, or plus the reorder level
+/// again when fewer were sold. In whole units, at least one, and at least the supplier's minimum quantity.
 fn to_order(
     available: Quantity,
     incoming: Quantity,

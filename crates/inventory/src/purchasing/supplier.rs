@@ -92,7 +92,8 @@ fn on_write(error: DbError, name: &Name) -> SupplierError {
 }
 
 const SELECT: &str = "
-    SELECT id, name, email, phone, note, lead_time_days, archived_at, version, created_at, updated_at FROM suppliers ";
+    SELECT id, name, email, phone, note, lead_time_days, archived_at, version, created_at, updated_at
+      FROM suppliers ";
 
 /// Stores a supplier.
 ///

@@ -58,8 +58,8 @@ pub async fn set(
     actor: ActorId,
 ) -> Result<SupplierPrice, SupplierError> {
     const INSERT: &str = "
-        INSERT INTO supplier_prices (id, supplier_id, variant_id, supplier_sku, cost, currency, minimum_quantity,
-                                     lead_time_days, actor_id, valid_from)
+        INSERT INTO supplier_prices (id, supplier_id, variant_id, supplier_sku, cost, currency,
+                                     minimum_quantity, lead_time_days, actor_id, valid_from)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
     check_lead_time(new.lead_time_days)?;
     let price = SupplierPrice {
@@ -93,7 +93,8 @@ pub async fn set(
     Ok(price)
 }
 
-/// A page of a supplier's prices, newest first: of one variant, or of all. The first price of each variant is in force.
+/// A page of a supplier's prices, newest first: of one variant, or of all. The first price of each variant is
+/// in force.
 ///
 /// # Errors
 /// [`DbError`].
@@ -104,7 +105,8 @@ pub async fn list(
     page: &PageRequest<SupplierPriceId>,
 ) -> Result<Page<SupplierPrice>, DbError> {
     const SELECT: &str = "
-        SELECT id, variant_id, supplier_sku, cost, currency, minimum_quantity, lead_time_days, actor_id, valid_from
+        SELECT id, variant_id, supplier_sku, cost, currency, minimum_quantity, lead_time_days, actor_id,
+               valid_from
           FROM supplier_prices ";
     const ALL: &str = concatcp!(SELECT, "WHERE supplier_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3");
     const OF_VARIANT: &str =

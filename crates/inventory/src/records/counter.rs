@@ -1,7 +1,7 @@
 //! Document numbers: consecutive for each kind of document, without a gap.
 //!
-//! A counter is a row that stays locked until the transaction ends, and a rollback gives the number back. A document
-//! therefore takes its number last, when it has nothing left to wait for.
+//! A counter is a row that stays locked until the transaction ends, and a rollback gives the number back. A
+//! document therefore takes its number last, when it has nothing left to wait for.
 
 use tenancy::{DbError, TenantTx, all};
 use tokio_postgres::types::ToSql;
@@ -54,5 +54,6 @@ pub(crate) async fn insert_numbered(
     Ok(number)
 }
 
-/// The number that [`insert_numbered`] has taken, for the statement that stores the document; `$1` is the counter.
+/// The number that [`insert_numbered`] has taken, for the statement that stores the document; `$1` is the
+/// counter.
 pub(crate) const TAKEN: &str = "(SELECT next - 1 FROM counters WHERE kind = $1 AND series = '')";

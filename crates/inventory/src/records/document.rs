@@ -1,5 +1,5 @@
-//! What documents have in common: ids that clients may choose, requests that are sent twice, and lines that are
-//! completed in parts.
+//! What documents have in common: ids that clients may choose, requests that are sent twice, and lines that
+//! are completed in parts.
 
 use std::fmt;
 
@@ -54,8 +54,8 @@ pub struct IdTaken(pub Uuid);
 
 /// Posts a document once.
 ///
-/// Requests with one chosen id take turns until the transaction ends: the second one finds the document of the first,
-/// and returns it.
+/// Requests with one chosen id take turns until the transaction ends: the second one finds the document of
+/// the first, and returns it.
 ///
 /// # Errors
 /// What `find_repeated` and `post` return.
@@ -80,8 +80,8 @@ where
     post.await.map(Outcome::Posted)
 }
 
-/// Whether the document with the chosen id exists. `compare` returns, for that id, whether the stored document is the
-/// requested one.
+/// Whether the document with the chosen id exists. `compare` returns, for that id, whether the stored
+/// document is the requested one.
 ///
 /// # Errors
 /// [`IdTaken`] when it is another one.

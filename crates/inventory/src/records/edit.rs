@@ -1,5 +1,5 @@
-//! A change of one stored row: the version is compared, each field takes its new or its stored value, and the audit log
-//! gets what changed.
+//! A change of one stored row: the version is compared, each field takes its new or its stored value, and the
+//! audit log gets what changed.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -21,7 +21,8 @@ pub(crate) struct Edit<'a> {
 }
 
 impl<'a> Edit<'a> {
-    /// Begins a change of the row with the version `stored`; `wanted` is the version that the client read, if it says.
+    /// Begins a change of the row with the version `stored`; `wanted` is the version that the client read, if
+    /// it says.
     ///
     /// # Errors
     /// [`Stale`] when they differ.
@@ -52,8 +53,8 @@ impl<'a> Edit<'a> {
         taken
     }
 
-    /// When the row was archived: now, or not at all, or as stored when the client does not say. Archiving an archived
-    /// row changes nothing.
+    /// When the row was archived: now, or not at all, or as stored when the client does not say. Archiving an
+    /// archived row changes nothing.
     pub fn archiving(
         &mut self,
         stored: Option<DateTime<Utc>>,

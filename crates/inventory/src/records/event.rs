@@ -1,5 +1,5 @@
-//! The events of the inventory: what subscribers of a business learn. A change of a payload that a subscriber could
-//! notice needs a new version.
+//! The events of the inventory: what subscribers of a business learn. A change of a payload that a subscriber
+//! could notice needs a new version.
 
 use serde::Serialize;
 use utoipa::ToSchema;

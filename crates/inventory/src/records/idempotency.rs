@@ -1,7 +1,8 @@
 //! Idempotency keys: a request that is sent twice has one effect, and gets the same answer twice.
 //!
-//! The row is written in the transaction of the effect, so that the effect and the stored answer are committed together
-//! or not at all. A second request with the key waits at the row until the first has ended.
+//! The row is written in the transaction of the effect, so that the effect and the stored answer are
+//! committed together or not at all. A second request with the key waits at the row until the first has
+//! ended.
 
 use chrono::TimeDelta;
 use serde_json::Value;
@@ -65,7 +66,8 @@ pub async fn claim(
         INSERT INTO idempotency_keys (principal_id, key, request_hash, created_at) VALUES ($1, $2, $3, $4)
             ON CONFLICT (principal_id, key) DO NOTHING";
     const FIND: &str = "
-        SELECT request_hash, status, headers, body FROM idempotency_keys WHERE principal_id = $1 AND key = $2";
+        SELECT request_hash, status, headers, body FROM idempotency_keys
+         WHERE principal_id = $1 AND key = $2";
     let claimed = tx.execute(CLAIM, &[&principal, &key, fingerprint, &tx.now()]).await;
     let claimed = claimed.map_err(|error| match error.sqlstate() {
         Some(code) if *code == SqlState::LOCK_NOT_AVAILABLE => IdempotencyError::InProgress,
@@ -101,7 +103,8 @@ pub async fn forget(tx: &TenantTx, keep_days: u32) -> Result<u64, DbError> {
 /// [`DbError`].
 pub async fn store(tx: &TenantTx, principal: Uuid, key: &str, answer: &StoredAnswer) -> Result<(), DbError> {
     const STORE: &str = "
-        UPDATE idempotency_keys SET status = $3, headers = $4, body = $5 WHERE principal_id = $1 AND key = $2";
+        UPDATE idempotency_keys SET status = $3, headers = $4, body = $5
+         WHERE principal_id = $1 AND key = $2";
     let status = i16::try_from(answer.status).unwrap_or(200);
     tx.execute(STORE, &[&principal, &key, &status, &answer.headers, &answer.body]).await.map(drop)
 }

@@ -125,7 +125,9 @@ async fn post_new(tx: &TenantTx, new: &NewAdjustment, actor: ActorId) -> Result<
     let posted = decided.posted.first();
     let balance_after = posted.map_or(Quantity::ZERO, |posted| posted.balance_after);
     let changes = json!({
-        "variantId": {"to": new.variant_id}, "quantity": {"to": new.quantity}, "balanceAfter": {"to": balance_after},
+        "variantId": {"to": new.variant_id},
+        "quantity": {"to": new.quantity},
+        "balanceAfter": {"to": balance_after},
         "reason": {"to": new.reason},
     });
     let event = Event::StockAdjusted(StockAdjusted {
@@ -157,7 +159,8 @@ async fn post_new(tx: &TenantTx, new: &NewAdjustment, actor: ActorId) -> Result<
 
 async fn insert(tx: &TenantTx, new: &Adjustment) -> Result<(), DbError> {
     const INSERT: &str = "
-        INSERT INTO stock_adjustments (id, variant_id, location_id, quantity, reason, note, actor_id, created_at)
+        INSERT INTO stock_adjustments (id, variant_id, location_id, quantity, reason, note, actor_id,
+                                       created_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
     let params: tenancy::Params<'_> = &[
         &new.id,
@@ -190,11 +193,12 @@ impl NewAdjustment {
 /// [`DbError`]; an unknown id is `None`.
 pub async fn find(tx: &TenantTx, id: AdjustmentId) -> Result<Option<Adjustment>, DbError> {
     const FIND: &str = "
-        SELECT a.id, a.variant_id, a.location_id, a.quantity, m.balance_after, m.unit_cost, a.reason, a.note, a.actor_id,
-               a.created_at
+        SELECT a.id, a.variant_id, a.location_id, a.quantity, m.balance_after, m.unit_cost, a.reason, a.note,
+               a.actor_id, a.created_at
           FROM stock_adjustments a
           JOIN stock_movements m
-            ON m.source_type = 'adjustment' AND m.source_id = a.id AND m.source_line_id = a.id AND m.kind = 'adjustment'
+            ON m.source_type = 'adjustment' AND m.source_id = a.id AND m.source_line_id = a.id
+           AND m.kind = 'adjustment'
          WHERE a.id = $1";
     tx.row_opt(FIND, &[&id]).await
 }

@@ -28,7 +28,8 @@ pub struct Alert {
     pub sku: String,
     pub name: String,
     pub state: AlertState,
-    /// Whether incoming stock will bring available stock above the reorder level. May be true for a variant that is out.
+    /// Whether incoming stock will bring available stock above the reorder level. May be true for a variant
+    /// that is out.
     pub is_covered: bool,
     pub available: Quantity,
     pub reorder_level: Quantity,
@@ -78,7 +79,8 @@ pub(crate) const COMING: &str = "LATERAL (
              SELECT coalesce(sum(ol.quantity - ol.received), 0) AS incoming, min(o.expected_on) AS arrives_on
                FROM purchase_order_lines ol
                JOIN purchase_orders o ON o.id = ol.purchase_order_id
-              WHERE ol.variant_id = a.variant_id AND ol.received < ol.quantity AND o.location_id = a.location_id
+              WHERE ol.variant_id = a.variant_id AND ol.received < ol.quantity
+                AND o.location_id = a.location_id
                 AND o.status IN ('SENT', 'CONFIRMED')
                 AND (o.expected_on IS NULL OR o.expected_on >= today.today)) coming";
 
@@ -107,8 +109,8 @@ pub async fn list(
             LIMIT $3
         )
         SELECT a.id, a.variant_id, a.location_id, v.sku, p.name, a.state, a.is_covered,
-               s.on_hand - s.reserved AS available, coalesce(v.reorder_level, 0) AS reorder_level, coming.incoming,
-               coming.arrives_on, a.opened_at
+               s.on_hand - s.reserved AS available, coalesce(v.reorder_level, 0) AS reorder_level,
+               coming.incoming, coming.arrives_on, a.opened_at
           FROM page a
           JOIN variants v ON v.id = a.variant_id
           JOIN products p ON p.id = v.product_id

@@ -1,8 +1,8 @@
 //! Reviewing low-stock alerts: opened, changed and closed where stock levels are locked.
 //!
-//! Whatever changes a level, incoming stock or a reorder level reviews the alerts in the same transaction, so no job has
-//! to search for them. Only the passing of time changes an alert by itself: each alert stores the day until which
-//! incoming stock covers it.
+//! Whatever changes a level, incoming stock or a reorder level reviews the alerts in the same transaction, so
+//! no job has to search for them. Only the passing of time changes an alert by itself: each alert stores the
+//! day until which incoming stock covers it.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -48,7 +48,8 @@ impl Watched {
         self.reorder_level.is_some_and(|level| self.available <= level)
     }
 
-    /// The alert that the level should have, given its incoming stock; `None` when there is enough, or nobody watches.
+    /// The alert that the level should have, given its incoming stock; `None` when there is enough, or nobody
+    /// watches.
     fn standing(&self, incoming: &[Incoming], today: NaiveDate) -> Option<Standing> {
         let level = self.reorder_level.filter(|level| self.available <= *level)?;
         // Goods that are expected on a day cover until the end of that day.
@@ -99,8 +100,8 @@ tenancy::from_row!(IncomingRow { variant_id, location_id, expected_on, quantity 
 
 /// Compares the alerts of levels that this transaction has locked with the alerts that they should have.
 ///
-/// Incoming stock is read here, under the locks. Code that changes incoming stock reviews the same levels afterwards,
-/// under the same locks, so that the later of two transactions sees what the earlier one did.
+/// Incoming stock is read here, under the locks. Code that changes incoming stock reviews the same levels
+/// afterwards, under the same locks, so that the later of two transactions sees what the earlier one did.
 ///
 /// # Errors
 /// [`DbError`].
@@ -109,7 +110,8 @@ pub(crate) async fn review(tx: &TenantTx, watched: &[Watched]) -> Result<AlertCh
         SELECT a.variant_id, a.location_id, a.is_out, a.is_covered, a.covered_until
           FROM unnest($1::uuid[], $2::uuid[]) AS wanted (variant_id, location_id)
           JOIN low_stock_alerts a
-            ON a.variant_id = wanted.variant_id AND a.location_id = wanted.location_id AND a.closed_at IS NULL";
+            ON a.variant_id = wanted.variant_id AND a.location_id = wanted.location_id
+           AND a.closed_at IS NULL";
     const INCOMING: &str = "
         SELECT l.variant_id, o.location_id, o.expected_on, sum(l.quantity - l.received) AS quantity
           FROM unnest($1::uuid[], $2::uuid[]) AS wanted (variant_id, location_id)
@@ -184,9 +186,9 @@ pub(crate) async fn lock_location(tx: &TenantTx, location: LocationId) -> Result
     level::keys(tx, LOCK, &[&location]).await
 }
 
-/// Reviews alerts that no transaction has reviewed: alerts whose cover has ended with a day, levels that were low before
-/// there were alerts, and alerts that are wrong for any other reason, such as those of a level that was made while
-/// incoming stock changed. Returns how many levels it reviewed.
+/// Reviews alerts that no transaction has reviewed: alerts whose cover has ended with a day, levels that were
+/// low before there were alerts, and alerts that are wrong for any other reason, such as those of a level
+/// that was made while incoming stock changed. Returns how many levels it reviewed.
 ///
 /// # Errors
 /// [`DbError`].
@@ -237,8 +239,8 @@ impl AlertChanges {
 
     async fn write_set(&self, tx: &TenantTx) -> Result<(), DbError> {
         const SET: &str = "
-            INSERT INTO low_stock_alerts (id, variant_id, location_id, is_out, is_covered, covered_until, opened_at,
-                                          updated_at)
+            INSERT INTO low_stock_alerts (id, variant_id, location_id, is_out, is_covered, covered_until,
+                                          opened_at, updated_at)
             SELECT id, variant_id, location_id, is_out, is_covered, covered_until, $7, $7
               FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::boolean[], $5::boolean[], $6::date[])
                    AS new (id, variant_id, location_id, is_out, is_covered, covered_until)
@@ -261,7 +263,8 @@ impl AlertChanges {
         const CLOSE: &str = "
             UPDATE low_stock_alerts a SET closed_at = $3, updated_at = $3
               FROM unnest($1::uuid[], $2::uuid[]) AS closed (variant_id, location_id)
-             WHERE a.variant_id = closed.variant_id AND a.location_id = closed.location_id AND a.closed_at IS NULL";
+             WHERE a.variant_id = closed.variant_id AND a.location_id = closed.location_id
+               AND a.closed_at IS NULL";
         if self.closed.is_empty() {
             return Ok(());
         }

@@ -1,5 +1,5 @@
-//! Stock counts: the quantities that were counted, against the quantities that the books expected at that moment.
-//! Movements between counting and posting are not lost.
+//! Stock counts: the quantities that were counted, against the quantities that the books expected at that
+//! moment. Movements between counting and posting are not lost.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -158,8 +158,8 @@ struct LevelRow {
 
 tenancy::from_row!(LevelRow { variant_id, on_hand, position });
 
-/// Stores counted quantities, each with the quantity that the books expect at this moment. Counting a variant again
-/// replaces its line.
+/// Stores counted quantities, each with the quantity that the books expect at this moment. Counting a variant
+/// again replaces its line.
 ///
 /// # Errors
 /// [`CountError`].
@@ -169,7 +169,8 @@ pub async fn count(
     found: &[(VariantId, NonNegative<Quantity>)],
     actor: ActorId,
 ) -> Result<Count, CountError> {
-    // Under locks in key order, as everywhere: the expected quantity and the position in the ledger belong together.
+    // Under locks in key order, as everywhere: the expected quantity and the position in the ledger belong
+    // together.
     const EXPECTED: &str = "
         SELECT variant_id, on_hand, position FROM stock_levels
          WHERE location_id = $1 AND variant_id = ANY ($2)
@@ -204,7 +205,8 @@ async fn store_lines(
     actor: ActorId,
 ) -> Result<(), DbError> {
     const INSERT: &str = "
-        INSERT INTO stock_count_lines (id, count_id, variant_id, counted, expected, position, counted_by, counted_at)
+        INSERT INTO stock_count_lines (id, count_id, variant_id, counted, expected, position, counted_by,
+                                       counted_at)
         SELECT id, $1, variant_id, counted, expected, position, $7, $8
           FROM unnest($2::uuid[], $3::uuid[], $4::numeric[], $5::numeric[], $6::bigint[])
                AS new (id, variant_id, counted, expected, position)
@@ -224,8 +226,8 @@ async fn store_lines(
     tx.execute(INSERT, params).await.map(drop)
 }
 
-/// Posts the differences of a stock count: counted less expected at the moment of counting, so that movements since then
-/// keep their effect.
+/// Posts the differences of a stock count: counted less expected at the moment of counting, so that movements
+/// since then keep their effect.
 ///
 /// # Errors
 /// [`CountError`]; a shortage when more has left since than was there.
@@ -287,7 +289,8 @@ async fn set_status(tx: &TenantTx, id: CountId, status: CountStatus) -> Result<(
 }
 
 const SELECT: &str = "
-    SELECT id, number, location_id, status, note, opened_by, version, opened_at, updated_at FROM stock_counts ";
+    SELECT id, number, location_id, status, note, opened_by, version, opened_at, updated_at
+      FROM stock_counts ";
 
 /// The count, locked until the transaction ends, if it is open. Its lines are read under the lock.
 async fn lock_open(tx: &TenantTx, id: CountId) -> Result<Count, CountError> {

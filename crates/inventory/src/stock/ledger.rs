@@ -1,5 +1,5 @@
-//! Verifying the books: every stock level is the sum of its movements, and every balance is the sum of the movements up
-//! to it.
+//! Verifying the books: every stock level is the sum of its movements, and every balance is the sum of the
+//! movements up to it.
 
 use serde::Serialize;
 use tenancy::{DbError, TenantTx};

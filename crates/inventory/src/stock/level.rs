@@ -82,7 +82,8 @@ pub async fn list(
         concatcp!(SELECT, "WHERE variant_id > $1 AND location_id = $3 ORDER BY variant_id LIMIT $2");
     const OF_VARIANT: &str = concatcp!(
         SELECT,
-        "WHERE (variant_id, location_id) > ($1, $2) AND ($3::uuid IS NULL OR location_id = $3) AND variant_id = $5
+        "WHERE (variant_id, location_id) > ($1, $2) AND ($3::uuid IS NULL OR location_id = $3)
+           AND variant_id = $5
          ORDER BY variant_id, location_id
          LIMIT $4"
     );

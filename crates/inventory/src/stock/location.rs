@@ -51,8 +51,8 @@ pub enum LocationError {
 
 const SELECT: &str = "SELECT id, name, is_default, archived_at, version FROM locations ";
 
-/// A page of the locations that are not archived, oldest first. The first one is the default location, with which a
-/// business starts.
+/// A page of the locations that are not archived, oldest first. The first one is the default location, with
+/// which a business starts.
 ///
 /// # Errors
 /// [`DbError`].
@@ -113,12 +113,13 @@ pub async fn update(
     change: &LocationChange,
     actor: ActorId,
 ) -> Result<(), LocationError> {
-    // The strongest lock on the row, taken before the levels: a document that is posted at the location locks the row
-    // first, too, with a lock that waits for this one.
+    // The strongest lock on the row, taken before the levels: a document that is posted at the location locks
+    // the row first, too, with a lock that waits for this one.
     const LOCK: &str = concatcp!(SELECT, "WHERE id = $1 FOR UPDATE");
     const HAS_STOCK: &str = "SELECT EXISTS (SELECT FROM stock_levels WHERE location_id = $1 AND on_hand > 0)";
     const UPDATE: &str = "
-        UPDATE locations SET name = $2, archived_at = $3, version = version + 1, updated_at = $4 WHERE id = $1";
+        UPDATE locations SET name = $2, archived_at = $3, version = version + 1, updated_at = $4
+         WHERE id = $1";
     let stored: Location = tx.row_opt(LOCK, &[&id]).await?.ok_or(LocationError::NotFound)?;
     let mut edit = Edit::begin(tx, actor, change.if_version, stored.version)?;
     let name = edit.field("name", &stored.name, change.name.as_ref());

@@ -21,8 +21,8 @@ pub(crate) struct LockedLevel {
     pub average_cost: Option<Decimal>,
     /// The catalogue's unit cost, for stock that came in at no known cost.
     pub catalogue_cost: Option<Decimal>,
-    /// At this quantity or below, stock is low. `None` where nobody watches: no reorder level is set, or the variant,
-    /// its product or the location is archived.
+    /// At this quantity or below, stock is low. `None` where nobody watches: no reorder level is set, or the
+    /// variant, its product or the location is archived.
     pub reorder_level: Option<Decimal>,
     /// Whether its location is archived.
     pub is_closed: bool,
@@ -58,8 +58,8 @@ struct CatalogueRow {
 
 tenancy::from_row!(CatalogueRow { variant_id, location_id, cost, is_closed, reorder_level });
 
-/// Makes the levels that are missing, in key order. Their locations are locked first, before any level, so that nobody
-/// archives a location while a document is posted there.
+/// Makes the levels that are missing, in key order. Their locations are locked first, before any level, so
+/// that nobody archives a location while a document is posted there.
 ///
 /// # Errors
 /// [`StockError::UnknownVariant`].
@@ -80,8 +80,8 @@ pub(crate) async fn make(tx: &TenantTx, keys: &[Key]) -> Result<(), StockError> 
     })
 }
 
-/// Locks the levels that exist, in key order. This is a statement of its own: it must see what [`make`], or another
-/// transaction that it waited for, has made.
+/// Locks the levels that exist, in key order. This is a statement of its own: it must see what [`make`], or
+/// another transaction that it waited for, has made.
 ///
 /// # Errors
 /// [`DbError`].
@@ -93,8 +93,8 @@ pub(crate) async fn lock(tx: &TenantTx, keys: &[Key]) -> Result<BTreeMap<Key, Lo
             ON l.variant_id = wanted.variant_id AND l.location_id = wanted.location_id
          ORDER BY l.variant_id, l.location_id
            FOR NO KEY UPDATE OF l";
-    // A second statement: PostgreSQL reads a row again after it has waited for its lock, but not the rows joined to it.
-    // Code that changes these columns locks the levels afterwards, and reviews their alerts.
+    // A second statement: PostgreSQL reads a row again after it has waited for its lock, but not the rows
+    // joined to it. Code that changes these columns locks the levels afterwards, and reviews their alerts.
     const CATALOGUE: &str = "
         SELECT wanted.variant_id, wanted.location_id, v.cost, l.archived_at IS NOT NULL AS is_closed,
                CASE WHEN v.archived_at IS NULL AND p.archived_at IS NULL AND l.archived_at IS NULL
@@ -171,7 +171,8 @@ impl LockedLevel {
         unit_cost
     }
 
-    /// The average cost after `quantity` has come in. Stock that came in at no known cost counts at this cost, too.
+    /// The average cost after `quantity` has come in. Stock that came in at no known cost counts at this
+    /// cost, too.
     fn average_with(&self, quantity: Decimal, unit_cost: Option<Decimal>) -> Option<Decimal> {
         let before = self.average_cost.or(self.catalogue_cost).or(unit_cost);
         let value = self.on_hand * before? + quantity * unit_cost?;

@@ -1,5 +1,6 @@
 //! Locations, stock levels, the ledger of movements, and the documents that move stock by hand.
-//! Every change of stock in the whole crate goes through [`posting`]; prices and customers do not belong here.
+//! Every change of stock in the whole crate goes through [`posting`]; prices and customers do not belong
+//! here.
 
 pub mod adjustment;
 pub mod alert;

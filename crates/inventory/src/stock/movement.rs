@@ -115,8 +115,8 @@ pub async fn list(
     page: &PageRequest<MovementId>,
 ) -> Result<Page<Movement>, DbError> {
     const SELECT: &str = "
-        SELECT id, variant_id, location_id, kind, quantity, balance_after, unit_cost, reason, source_type, source_id,
-               actor_id, occurred_at
+        SELECT id, variant_id, location_id, kind, quantity, balance_after, unit_cost, reason, source_type,
+               source_id, actor_id, occurred_at
           FROM stock_movements ";
     const ALL: &str = concatcp!(SELECT, "WHERE id < $1 ORDER BY id DESC LIMIT $2");
     const OF_VARIANT: &str = concatcp!(SELECT, "WHERE variant_id = $3 AND id < $1 ORDER BY id DESC LIMIT $2");

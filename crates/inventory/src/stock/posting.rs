@@ -35,11 +35,11 @@ pub enum UnitCost {
     /// The average cost at that moment.
     Average,
     Known(Money),
-    /// The unit cost, if known, of goods that arrive and leave in one step, such as a scrapped return. Leaves the average
-    /// cost unchanged.
+    /// The unit cost, if known, of goods that arrive and leave in one step, such as a scrapped return. Leaves
+    /// the average cost unchanged.
     Passing(Option<Money>),
-    /// This cost if the level's last movement is still at this position; otherwise the average cost, because goods may
-    /// have left at it since.
+    /// This cost if the level's last movement is still at this position; otherwise the average cost, because
+    /// goods may have left at it since.
     KnownSince(Money, i64),
 }
 
@@ -92,11 +92,11 @@ pub struct Decided {
     alerts: AlertChanges,
 }
 
-/// Locks the levels in key order and decides from the locked rows. Everything that changes stock goes through here, and
-/// then through [`Decided::write`], which may share a flight with the rows of its document.
+/// Locks the levels in key order and decides from the locked rows. Everything that changes stock goes through
+/// here, and then through [`Decided::write`], which may share a flight with the rows of its document.
 ///
-/// The rows stay locked until `tx` ends (PostgreSQL manual, 13.3.2 Row-Level Locks). All transactions lock them in one
-/// order, so no two wait for each other.
+/// The rows stay locked until `tx` ends (PostgreSQL manual, 13.3.2 Row-Level Locks). All transactions lock
+/// them in one order, so no two wait for each other.
 ///
 /// # Errors
 /// [`StockError`]; the caller rolls back.
@@ -133,8 +133,8 @@ fn post(level: &mut LockedLevel, posting: &Posting, movements: &mut Movements) -
     if level.on_hand > Quantity::MAX.as_decimal() {
         return Err(StockError::TooMuch);
     }
-    // There may be enough stock for the sum of a document and not for one step of it: goods must be there before they
-    // leave.
+    // There may be enough stock for the sum of a document and not for one step of it: goods must be there
+    // before they leave.
     if level.available() < Decimal::ZERO || level.reserved < Decimal::ZERO {
         return Err(StockError::Insufficient(vec![Shortage {
             variant_id: posting.variant_id,
@@ -221,7 +221,8 @@ async fn change_levels(tx: &TenantTx, levels: &BTreeMap<Key, LockedLevel>) -> Re
         UPDATE stock_levels l
            SET on_hand = new.on_hand, reserved = new.reserved, position = new.position,
                reservations = new.reservations, average_cost = new.average_cost, updated_at = $8
-          FROM unnest($1::uuid[], $2::uuid[], $3::numeric[], $4::numeric[], $5::bigint[], $6::bigint[], $7::numeric[])
+          FROM unnest($1::uuid[], $2::uuid[], $3::numeric[], $4::numeric[], $5::bigint[], $6::bigint[],
+                      $7::numeric[])
                AS new (variant_id, location_id, on_hand, reserved, position, reservations, average_cost)
          WHERE l.variant_id = new.variant_id AND l.location_id = new.location_id";
     let (variants, locations): (Vec<VariantId>, Vec<LocationId>) = levels.keys().copied().unzip();
@@ -252,7 +253,8 @@ struct Movements {
 
 impl Movements {
     fn push(&mut self, position: i64, balance: Quantity, posting: &Posting, unit_cost: Option<Money>) {
-        // Made under the lock, so that on one server ids follow the ledger; `position` does so on all servers.
+        // Made under the lock, so that on one server ids follow the ledger; `position` does so on all
+        // servers.
         self.ids.push(MovementId::new());
         self.variants.push(posting.variant_id);
         self.locations.push(posting.location_id);
@@ -267,14 +269,15 @@ impl Movements {
 
     async fn insert(&self, tx: &TenantTx, source: Source, actor: ActorId) -> Result<(), DbError> {
         const INSERT: &str = "
-            INSERT INTO stock_movements (id, variant_id, location_id, position, kind, quantity, balance_after, unit_cost,
-                                         reason, source_type, source_id, source_line_id, actor_id, occurred_at)
-            SELECT id, variant_id, location_id, position, kind, quantity, balance_after, unit_cost, reason, $11, $12,
-                   line_id, $13, $14
-              FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::text[], $6::numeric[], $7::numeric[],
-                          $8::numeric[], $9::text[], $10::uuid[])
-                   AS new (id, variant_id, location_id, position, kind, quantity, balance_after, unit_cost, reason,
-                           line_id)";
+            INSERT INTO stock_movements (id, variant_id, location_id, position, kind, quantity, balance_after,
+                                         unit_cost, reason, source_type, source_id, source_line_id, actor_id,
+                                         occurred_at)
+            SELECT id, variant_id, location_id, position, kind, quantity, balance_after, unit_cost, reason,
+                   $11, $12, line_id, $13, $14
+              FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::text[], $6::numeric[],
+                          $7::numeric[], $8::numeric[], $9::text[], $10::uuid[])
+                   AS new (id, variant_id, location_id, position, kind, quantity, balance_after, unit_cost,
+                           reason, line_id)";
         if self.ids.is_empty() {
             return Ok(());
         }

@@ -59,7 +59,8 @@ pub struct Transfer {
 }
 
 tenancy::from_row!(Transfer {
-    id, number, from: "from_location_id", to: "to_location_id", status, note, sent_by, version, sent_at, updated_at,
+    id, number, from: "from_location_id", to: "to_location_id", status, note, sent_by, version, sent_at,
+    updated_at,
 } with { lines: Vec::new() });
 
 /// A line of a stored transfer.
@@ -190,8 +191,8 @@ async fn send_new(tx: &TenantTx, new: &NewTransfer, actor: ActorId) -> Result<Tr
     })
 }
 
-/// Refuses locations that do not exist or are archived. Both are locked, before any level, so that they stay open until
-/// the goods are in transit.
+/// Refuses locations that do not exist or are archived. Both are locked, before any level, so that they stay
+/// open until the goods are in transit.
 async fn check_locations(tx: &TenantTx, new: &NewTransfer) -> Result<(), TransferError> {
     const OPEN: &str = "
         SELECT id FROM locations WHERE id = ANY ($1) AND archived_at IS NULL ORDER BY id FOR KEY SHARE";
@@ -247,8 +248,8 @@ async fn insert(
     actor: ActorId,
 ) -> Result<i64, DbError> {
     const INSERT: &str = concatcp!(
-        "INSERT INTO stock_transfers (id, number, from_location_id, to_location_id, status, note, request_hash, sent_by,
-                                      sent_at, updated_at)
+        "INSERT INTO stock_transfers (id, number, from_location_id, to_location_id, status, note,
+                                      request_hash, sent_by, sent_at, updated_at)
          SELECT $2, ",
         counter::TAKEN,
         ", $3, $4, 'in_transit', $5, $6, $7, $8, $8 RETURNING number"
@@ -256,7 +257,8 @@ async fn insert(
     const INSERT_LINES: &str = "
         INSERT INTO stock_transfer_lines (id, transfer_id, variant_id, quantity, unit_cost)
         SELECT id, $1, variant_id, quantity, unit_cost
-          FROM unnest($2::uuid[], $3::uuid[], $4::numeric[], $5::numeric[]) AS new (id, variant_id, quantity, unit_cost)";
+          FROM unnest($2::uuid[], $3::uuid[], $4::numeric[], $5::numeric[])
+               AS new (id, variant_id, quantity, unit_cost)";
     let request = &new.request;
     let head: tenancy::Params<'_> = &[
         &Counter::Transfer,

@@ -83,7 +83,8 @@ pub async fn record(
     details: &Value,
 ) -> Result<(), DbError> {
     const INSERT: &str = "
-        INSERT INTO shared.platform_audit (id, occurred_at, actor, actor_id, action, tenant_id, tenant_slug, details)
+        INSERT INTO shared.platform_audit
+               (id, occurred_at, actor, actor_id, action, tenant_id, tenant_slug, details)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
     let (name, id) = match actor {
         Actor::User(id) => {
@@ -126,7 +127,8 @@ pub async fn list(
     limit: i64,
 ) -> Result<Vec<Entry>, DbError> {
     const SELECT: &str = "
-        SELECT id, occurred_at, actor, actor_id, action, tenant_id, tenant_slug, details FROM shared.platform_audit ";
+        SELECT id, occurred_at, actor, actor_id, action, tenant_id, tenant_slug, details
+          FROM shared.platform_audit ";
     const OF_ALL: &str = concatcp!(SELECT, "WHERE id < $1 ORDER BY id DESC LIMIT $2");
     const OF_ONE: &str = concatcp!(SELECT, "WHERE id < $1 AND tenant_id = $3 ORDER BY id DESC LIMIT $2");
     let before = before.unwrap_or_else(PlatformEntryId::highest);

@@ -50,16 +50,20 @@ const SIZE: &str = "
 /// # Errors
 /// [`DbError`].
 pub async fn sizes(tx: &SharedTx) -> Result<Vec<Size>, DbError> {
-    const SIZES: &str = concatcp!(SIZE, "
+    const SIZES: &str = concatcp!(
+        SIZE,
+        "
         SELECT size.slug, size.name, size.rows, size.size_bytes, past.sampled_on,
                size.size_bytes - past.size_bytes AS grown_bytes, size.rows - past.rows AS grown_rows
           FROM size
           LEFT JOIN LATERAL (SELECT p.sampled_on, p.size_bytes, p.rows
                                FROM shared.tenant_sizes p
-                              WHERE p.tenant_id = size.id AND p.sampled_on BETWEEN $1::date - 30 AND $1::date - 1
+                              WHERE p.tenant_id = size.id
+                                AND p.sampled_on BETWEEN $1::date - 30 AND $1::date - 1
                               ORDER BY p.sampled_on
                               LIMIT 1) AS past ON true
-         ORDER BY size.size_bytes DESC, size.slug");
+         ORDER BY size.size_bytes DESC, size.slug"
+    );
     tx.rows(SIZES, &[&tx.now().date_naive()]).await
 }
 

@@ -44,124 +44,218 @@ macro_rules! codes {
 codes! {
     // The request cannot be read.
     Malformed = "malformed", BAD_REQUEST, "Malformed request", "Send a valid HTTP request.";
-    MalformedBody = "malformed_body", BAD_REQUEST, "Unreadable body", "Send the complete body. Its length must match the Content-Length header.";
-    MalformedJson = "malformed_json", BAD_REQUEST, "Invalid JSON", "Correct the JSON at the position that detail names.";
-    InvalidType = "invalid_type", BAD_REQUEST, "Wrong JSON type", "Send each field with the type that the API document states. Amounts and quantities are strings.";
-    InvalidPath = "invalid_path", BAD_REQUEST, "Invalid path", "Use an id or a barcode that the API returned.";
-    InvalidQuery = "invalid_query", BAD_REQUEST, "Invalid query parameter", "Correct or remove the parameter that detail names.";
-    InvalidHost = "invalid_host", BAD_REQUEST, "Invalid host", "Send one Host header with the address of the business.";
-    InvalidIfMatch = "invalid_if_match", BAD_REQUEST, "Invalid If-Match header", "Send the ETag of the last response, with its quotes.";
-    IdempotencyKeyRequired = "idempotency_key_required", BAD_REQUEST, "Idempotency-Key missing", "Send an Idempotency-Key header with a new UUID. Send the same key when you repeat the request.";
-    IdempotencyKeyInvalid = "idempotency_key_invalid", BAD_REQUEST, "Invalid Idempotency-Key", "Send one key of 1 to 200 visible ASCII characters, such as a new UUID.";
-    BodyTimeout = "body_timeout", REQUEST_TIMEOUT, "Body too slow", "Repeat the request on a faster connection.";
-    BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "Body too large", "Split the request into several smaller requests.";
-    UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "Unsupported media type", "Send JSON with the header Content-Type: application/json.";
+    MalformedBody = "malformed_body", BAD_REQUEST,
+        "Unreadable body", "Send the complete body. Its length must match the Content-Length header.";
+    MalformedJson = "malformed_json", BAD_REQUEST,
+        "Invalid JSON", "Correct the JSON at the position that detail names.";
+    InvalidType = "invalid_type", BAD_REQUEST, "Wrong JSON type",
+        "Send each field with the type that the API document states. Amounts and quantities are strings.";
+    InvalidPath = "invalid_path", BAD_REQUEST,
+        "Invalid path", "Use an id or a barcode that the API returned.";
+    InvalidQuery = "invalid_query", BAD_REQUEST,
+        "Invalid query parameter", "Correct or remove the parameter that detail names.";
+    InvalidHost = "invalid_host", BAD_REQUEST,
+        "Invalid host", "Send one Host header with the address of the business.";
+    InvalidIfMatch = "invalid_if_match", BAD_REQUEST,
+        "Invalid If-Match header", "Send the ETag of the last response, with its quotes.";
+    IdempotencyKeyRequired = "idempotency_key_required", BAD_REQUEST, "Idempotency-Key missing",
+        "Send an Idempotency-Key header with a new UUID. Send the same key when you repeat the request.";
+    IdempotencyKeyInvalid = "idempotency_key_invalid", BAD_REQUEST,
+        "Invalid Idempotency-Key", "Send one key of 1 to 200 visible ASCII characters, such as a new UUID.";
+    BodyTimeout = "body_timeout", REQUEST_TIMEOUT,
+        "Body too slow", "Repeat the request on a faster connection.";
+    BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE,
+        "Body too large", "Split the request into several smaller requests.";
+    UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE,
+        "Unsupported media type", "Send JSON with the header Content-Type: application/json.";
 
     // The caller may not do this.
-    TokenMissing = "token_missing", UNAUTHORIZED, "Access token missing", "Sign in with POST /api/v1/auth/login and send the token as Authorization: Bearer TOKEN.";
+    TokenMissing = "token_missing", UNAUTHORIZED, "Access token missing",
+        "Sign in with POST /api/v1/auth/login and send the token as Authorization: Bearer TOKEN.";
     TokenInvalid = "token_invalid", UNAUTHORIZED, "Invalid access token", "Sign in again.";
     TokenExpired = "token_expired", UNAUTHORIZED, "Access token expired", "Sign in again.";
-    TokenWrongBusiness = "token_wrong_business", UNAUTHORIZED, "Access token of another business", "Sign in at the address of this business.";
-    InvalidCredentials = "invalid_credentials", UNAUTHORIZED, "Wrong email or password", "Check the email and the password.";
-    NoMembership = "no_membership", FORBIDDEN, "Not a member", "Ask the owner of the business to add you as a member.";
-    PermissionDenied = "permission_denied", FORBIDDEN, "Permission missing", "Ask an owner of the business for the permission that detail names.";
-    DiscountOverLimit = "discount_over_limit", FORBIDDEN, "Discount over the limit", "Reduce the discount, or ask a member with the permission catalogue.write to place the order.";
-    BusinessSuspended = "business_suspended", FORBIDDEN, "Business suspended", "Ask the owner of the business. The operator of the platform can resume the business.";
+    TokenWrongBusiness = "token_wrong_business", UNAUTHORIZED,
+        "Access token of another business", "Sign in at the address of this business.";
+    InvalidCredentials = "invalid_credentials", UNAUTHORIZED,
+        "Wrong email or password", "Check the email and the password.";
+    NoMembership = "no_membership", FORBIDDEN,
+        "Not a member", "Ask the owner of the business to add you as a member.";
+    PermissionDenied = "permission_denied", FORBIDDEN,
+        "Permission missing", "Ask an owner of the business for the permission that detail names.";
+    DiscountOverLimit = "discount_over_limit", FORBIDDEN, "Discount over the limit",
+        "Reduce the discount, or ask a member with the permission catalogue.write to place the order.";
+    BusinessSuspended = "business_suspended", FORBIDDEN, "Business suspended",
+        "Ask the owner of the business. The operator of the platform can resume the business.";
 
     // Nothing is found.
-    NotFound = "not_found", NOT_FOUND, "Not found", "Check the id. The resource does not exist, or it belongs to another business.";
+    NotFound = "not_found", NOT_FOUND,
+        "Not found", "Check the id. The resource does not exist, or it belongs to another business.";
     RouteNotFound = "route_not_found", NOT_FOUND, "Unknown path", "Look the path up in /docs.";
-    UnknownHost = "unknown_host", NOT_FOUND, "Unknown host", "Use the address of the business, such as acme.example.com.";
-    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "Method not allowed", "Use one of the methods in the Allow header.";
-    BusinessArchived = "business_archived", GONE, "Business closed", "Ask the operator of the platform to reopen the business, or to hand over its data.";
+    UnknownHost = "unknown_host", NOT_FOUND,
+        "Unknown host", "Use the address of the business, such as acme.example.com.";
+    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED,
+        "Method not allowed", "Use one of the methods in the Allow header.";
+    BusinessArchived = "business_archived", GONE, "Business closed",
+        "Ask the operator of the platform to reopen the business, or to hand over its data.";
 
     // A field breaks a rule.
-    InvalidValue = "invalid_value", UNPROCESSABLE_ENTITY, "Invalid value", "Correct the field that errors names.";
+    InvalidValue = "invalid_value", UNPROCESSABLE_ENTITY,
+        "Invalid value", "Correct the field that errors names.";
     MissingField = "missing_field", UNPROCESSABLE_ENTITY, "Field missing", "Add the field that errors names.";
-    UnknownField = "unknown_field", UNPROCESSABLE_ENTITY, "Unknown field", "Remove the field that errors names, or correct its spelling.";
-    OutOfRange = "out_of_range", UNPROCESSABLE_ENTITY, "Value out of range", "Send a value in the range that errors states.";
+    UnknownField = "unknown_field", UNPROCESSABLE_ENTITY,
+        "Unknown field", "Remove the field that errors names, or correct its spelling.";
+    OutOfRange = "out_of_range", UNPROCESSABLE_ENTITY,
+        "Value out of range", "Send a value in the range that errors states.";
     Negative = "negative", UNPROCESSABLE_ENTITY, "Negative value", "Send a value of zero or more.";
-    AmountTooLarge = "amount_too_large", UNPROCESSABLE_ENTITY, "Amount too large", "Split the document into several smaller documents.";
-    QuantityNotPositive = "quantity_not_positive", UNPROCESSABLE_ENTITY, "Quantity not positive", "Send a quantity greater than zero.";
-    QuantityTooLarge = "quantity_too_large", UNPROCESSABLE_ENTITY, "Quantity too large", "Send a smaller quantity.";
-    ZeroQuantity = "zero_quantity", UNPROCESSABLE_ENTITY, "Quantity is zero", "Send a positive quantity to add stock, or a negative quantity to remove stock.";
-    InvalidCost = "invalid_cost", UNPROCESSABLE_ENTITY, "Invalid unit cost", "Send a unit cost only if stock is added. The unit cost must not be negative.";
-    InvalidDay = "invalid_day", UNPROCESSABLE_ENTITY, "Invalid day", "Send a day from 2000-01-01 to 9999-12-31.";
-    InvalidDiscount = "invalid_discount", UNPROCESSABLE_ENTITY, "Invalid discount", "Send an amount such as \"1.50\" or a percentage such as \"10%\".";
-    DiscountTooLarge = "discount_too_large", UNPROCESSABLE_ENTITY, "Discount too large", "Send a discount that does not exceed the amount.";
+    AmountTooLarge = "amount_too_large", UNPROCESSABLE_ENTITY,
+        "Amount too large", "Split the document into several smaller documents.";
+    QuantityNotPositive = "quantity_not_positive", UNPROCESSABLE_ENTITY,
+        "Quantity not positive", "Send a quantity greater than zero.";
+    QuantityTooLarge = "quantity_too_large", UNPROCESSABLE_ENTITY,
+        "Quantity too large", "Send a smaller quantity.";
+    ZeroQuantity = "zero_quantity", UNPROCESSABLE_ENTITY,
+        "Quantity is zero", "Send a positive quantity to add stock, or a negative quantity to remove stock.";
+    InvalidCost = "invalid_cost", UNPROCESSABLE_ENTITY,
+        "Invalid unit cost", "Send a unit cost only if stock is added. The unit cost must not be negative.";
+    InvalidDay = "invalid_day", UNPROCESSABLE_ENTITY,
+        "Invalid day", "Send a day from 2000-01-01 to 9999-12-31.";
+    InvalidDiscount = "invalid_discount", UNPROCESSABLE_ENTITY,
+        "Invalid discount", "Send an amount such as \"1.50\" or a percentage such as \"10%\".";
+    DiscountTooLarge = "discount_too_large", UNPROCESSABLE_ENTITY,
+        "Discount too large", "Send a discount that does not exceed the amount.";
     InvalidTax = "invalid_tax", UNPROCESSABLE_ENTITY, "Invalid tax", "Send a tax of 0 to 100 percent.";
-    InvalidRates = "invalid_rates", UNPROCESSABLE_ENTITY, "Invalid tax rates", "Send 1 to 5 rates of 0 to 100 percent, each with a different name.";
-    InvalidLineCount = "invalid_line_count", UNPROCESSABLE_ENTITY, "Wrong number of lines", "Send a number of lines in the range that errors states.";
-    LinesNotAllowed = "lines_not_allowed", UNPROCESSABLE_ENTITY, "Lines not allowed", "Leave lines out when you reverse a receipt.";
-    OrderedTwice = "ordered_twice", UNPROCESSABLE_ENTITY, "Variant on two lines", "Send one line for the variant, with the sum of the quantities.";
+    InvalidRates = "invalid_rates", UNPROCESSABLE_ENTITY,
+        "Invalid tax rates", "Send 1 to 5 rates of 0 to 100 percent, each with a different name.";
+    InvalidLineCount = "invalid_line_count", UNPROCESSABLE_ENTITY,
+        "Wrong number of lines", "Send a number of lines in the range that errors states.";
+    LinesNotAllowed = "lines_not_allowed", UNPROCESSABLE_ENTITY,
+        "Lines not allowed", "Leave lines out when you reverse a receipt.";
+    OrderedTwice = "ordered_twice", UNPROCESSABLE_ENTITY,
+        "Variant on two lines", "Send one line for the variant, with the sum of the quantities.";
     CountedTwice = "counted_twice", UNPROCESSABLE_ENTITY, "Variant counted twice", "Send each variant once.";
-    PriceMissing = "price_missing", UNPROCESSABLE_ENTITY, "Price missing", "Send a price with the price reason, or leave both out.";
-    PriceReasonMissing = "price_reason_missing", UNPROCESSABLE_ENTITY, "Price reason missing", "Send the reason for the changed price.";
+    PriceMissing = "price_missing", UNPROCESSABLE_ENTITY,
+        "Price missing", "Send a price with the price reason, or leave both out.";
+    PriceReasonMissing = "price_reason_missing", UNPROCESSABLE_ENTITY,
+        "Price reason missing", "Send the reason for the changed price.";
     SameLocation = "same_location", UNPROCESSABLE_ENTITY, "Same location", "Choose two different locations.";
-    UnknownReason = "unknown_reason", UNPROCESSABLE_ENTITY, "Unknown reason", "Use one of the adjustment reasons in the settings of the business.";
-    InvalidReasons = "invalid_reasons", UNPROCESSABLE_ENTITY, "Invalid adjustment reasons", "Send different reasons, and no more reasons than errors allows.";
-    UnknownTimeZone = "unknown_time_zone", UNPROCESSABLE_ENTITY, "Unknown time zone", "Use a name of the IANA time zone database, such as Africa/Nairobi.";
-    InvalidOptions = "invalid_options", UNPROCESSABLE_ENTITY, "Invalid options", "Send at most three option names. All names must differ.";
-    OptionsMismatch = "options_mismatch", UNPROCESSABLE_ENTITY, "Options do not match", "Send one value for each option of the product.";
-    InvalidTags = "invalid_tags", UNPROCESSABLE_ENTITY, "Invalid tags", "Send at most twenty tags. All tags must differ.";
-    VariantCount = "variant_count", UNPROCESSABLE_ENTITY, "Wrong number of variants", "Send a number of variants in the range that errors states.";
-    TooManyBarcodes = "too_many_barcodes", UNPROCESSABLE_ENTITY, "Too many barcodes", "Send fewer barcodes for the variant.";
-    CategoryCycle = "category_cycle", UNPROCESSABLE_ENTITY, "Category below itself", "Choose a parent that is not below this category.";
-    WeakPassword = "weak_password", UNPROCESSABLE_ENTITY, "Weak password", "Choose a password that meets the rule in errors.";
-    UnknownApp = "unknown_app", UNPROCESSABLE_ENTITY, "Unknown app", "Use the app of this host, or leave app out.";
-    UnknownRole = "unknown_role", UNPROCESSABLE_ENTITY, "Unknown role", "Use one of the roles that errors names.";
+    UnknownReason = "unknown_reason", UNPROCESSABLE_ENTITY,
+        "Unknown reason", "Use one of the adjustment reasons in the settings of the business.";
+    InvalidReasons = "invalid_reasons", UNPROCESSABLE_ENTITY,
+        "Invalid adjustment reasons", "Send different reasons, and no more reasons than errors allows.";
+    UnknownTimeZone = "unknown_time_zone", UNPROCESSABLE_ENTITY,
+        "Unknown time zone", "Use a name of the IANA time zone database, such as Africa/Nairobi.";
+    InvalidOptions = "invalid_options", UNPROCESSABLE_ENTITY,
+        "Invalid options", "Send at most three option names. All names must differ.";
+    OptionsMismatch = "options_mismatch", UNPROCESSABLE_ENTITY,
+        "Options do not match", "Send one value for each option of the product.";
+    InvalidTags = "invalid_tags", UNPROCESSABLE_ENTITY,
+        "Invalid tags", "Send at most twenty tags. All tags must differ.";
+    VariantCount = "variant_count", UNPROCESSABLE_ENTITY,
+        "Wrong number of variants", "Send a number of variants in the range that errors states.";
+    TooManyBarcodes = "too_many_barcodes", UNPROCESSABLE_ENTITY,
+        "Too many barcodes", "Send fewer barcodes for the variant.";
+    CategoryCycle = "category_cycle", UNPROCESSABLE_ENTITY,
+        "Category below itself", "Choose a parent that is not below this category.";
+    WeakPassword = "weak_password", UNPROCESSABLE_ENTITY,
+        "Weak password", "Choose a password that meets the rule in errors.";
+    UnknownApp = "unknown_app", UNPROCESSABLE_ENTITY,
+        "Unknown app", "Use the app of this host, or leave app out.";
+    UnknownRole = "unknown_role", UNPROCESSABLE_ENTITY,
+        "Unknown role", "Use one of the roles that errors names.";
     NotAName = "not_a_name", UNPROCESSABLE_ENTITY, "Not a host name", "Send a host name, not an IP address.";
-    DomainOfThePlatform = "domain_of_the_platform", UNPROCESSABLE_ENTITY, "Domain of the platform", "Send a host name that is not below the domain of the platform.";
-    NotConfirmed = "not_confirmed", UNPROCESSABLE_ENTITY, "Not confirmed", "Send the slug of the business as the confirmation.";
-    IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY, "Idempotency-Key reused", "Make a new key for each new request.";
+    DomainOfThePlatform = "domain_of_the_platform", UNPROCESSABLE_ENTITY,
+        "Domain of the platform", "Send a host name that is not below the domain of the platform.";
+    NotConfirmed = "not_confirmed", UNPROCESSABLE_ENTITY,
+        "Not confirmed", "Send the slug of the business as the confirmation.";
+    IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY,
+        "Idempotency-Key reused", "Make a new key for each new request.";
 
     // The request conflicts with the stored data.
-    Stale = "stale", PRECONDITION_FAILED, "Changed by another request", "Read the resource again, and repeat the change with its new ETag.";
-    InsufficientStock = "insufficient_stock", CONFLICT, "Not enough stock", "Reduce the quantities that shortages names, or add stock first.";
+    Stale = "stale", PRECONDITION_FAILED,
+        "Changed by another request", "Read the resource again, and repeat the change with its new ETag.";
+    InsufficientStock = "insufficient_stock", CONFLICT,
+        "Not enough stock", "Reduce the quantities that shortages names, or add stock first.";
     IdTaken = "id_taken", CONFLICT, "Id in use", "Choose a new id.";
-    RequestInProgress = "request_in_progress", CONFLICT, "Request in progress", "Repeat the request after the time in Retry-After.";
-    WrongStatus = "wrong_status", CONFLICT, "Wrong status", "Read the resource again. Its status does not allow this operation. If the document has a status, documentStatus names it.";
-    IllegalMove = "illegal_move", CONFLICT, "Status change not allowed", "Change the status to one of the statuses in allowed.";
-    LinesFrozen = "lines_frozen", CONFLICT, "Lines cannot be changed", "Cancel the purchase order, and draft a new purchase order.";
-    NothingOpen = "nothing_open", CONFLICT, "Nothing open", "Read the purchase order again. All its goods have been received.";
-    NothingCounted = "nothing_counted", CONFLICT, "Nothing counted", "Enter at least one line before you post the count.";
-    MoreThanLeft = "more_than_left", CONFLICT, "Quantity larger than the rest of the line", "Reduce the quantity to the rest that errors names.";
-    ReceiptReversed = "receipt_reversed", CONFLICT, "Receipt already reversed", "Read the receipts of the purchase order again.";
-    DeliveryNoteBooked = "delivery_note_booked", CONFLICT, "Delivery note already booked", "Check whether this delivery has already been received.";
+    RequestInProgress = "request_in_progress", CONFLICT,
+        "Request in progress", "Repeat the request after the time in Retry-After.";
+    WrongStatus = "wrong_status", CONFLICT, "Wrong status",
+        "Read the resource again. Its status does not allow this operation. If the document has a status, \
+         documentStatus names it.";
+    IllegalMove = "illegal_move", CONFLICT,
+        "Status change not allowed", "Change the status to one of the statuses in allowed.";
+    LinesFrozen = "lines_frozen", CONFLICT,
+        "Lines cannot be changed", "Cancel the purchase order, and draft a new purchase order.";
+    NothingOpen = "nothing_open", CONFLICT,
+        "Nothing open", "Read the purchase order again. All its goods have been received.";
+    NothingCounted = "nothing_counted", CONFLICT,
+        "Nothing counted", "Enter at least one line before you post the count.";
+    MoreThanLeft = "more_than_left", CONFLICT,
+        "Quantity larger than the rest of the line", "Reduce the quantity to the rest that errors names.";
+    ReceiptReversed = "receipt_reversed", CONFLICT,
+        "Receipt already reversed", "Read the receipts of the purchase order again.";
+    DeliveryNoteBooked = "delivery_note_booked", CONFLICT,
+        "Delivery note already booked", "Check whether this delivery has already been received.";
     DuplicateName = "duplicate_name", CONFLICT, "Name in use", "Choose another name.";
     DuplicateSku = "duplicate_sku", CONFLICT, "SKU in use", "Choose another SKU.";
-    DuplicateBarcode = "duplicate_barcode", CONFLICT, "Barcode in use", "Remove the barcode from the other variant first.";
-    DuplicateOptions = "duplicate_options", CONFLICT, "Option values in use", "Choose other option values for the variant.";
-    VariantArchived = "variant_archived", CONFLICT, "Variant archived", "Restore the variant, or leave it out.";
-    LocationArchived = "location_archived", CONFLICT, "Location archived", "Restore the location, or choose another one.";
-    DefaultLocation = "default_location", CONFLICT, "Default location", "Archive another location. The default location cannot be archived.";
-    LocationNotEmpty = "location_not_empty", CONFLICT, "Location has stock", "Move the stock before you archive the location.";
+    DuplicateBarcode = "duplicate_barcode", CONFLICT,
+        "Barcode in use", "Remove the barcode from the other variant first.";
+    DuplicateOptions = "duplicate_options", CONFLICT,
+        "Option values in use", "Choose other option values for the variant.";
+    VariantArchived = "variant_archived", CONFLICT,
+        "Variant archived", "Restore the variant, or leave it out.";
+    LocationArchived = "location_archived", CONFLICT,
+        "Location archived", "Restore the location, or choose another one.";
+    DefaultLocation = "default_location", CONFLICT,
+        "Default location", "Archive another location. The default location cannot be archived.";
+    LocationNotEmpty = "location_not_empty", CONFLICT,
+        "Location has stock", "Move the stock before you archive the location.";
     SlugTaken = "slug_taken", CONFLICT, "Slug in use", "Choose another slug.";
-    UserExists = "user_exists", CONFLICT, "User exists", "Leave the password out. Existing users keep their password.";
+    UserExists = "user_exists", CONFLICT,
+        "User exists", "Leave the password out. Existing users keep their password.";
     UserChanged = "user_changed", CONFLICT, "User changed", "Repeat the request.";
     AlreadyMember = "already_member", CONFLICT, "Already a member", "No action is necessary.";
-    DomainTaken = "domain_taken", CONFLICT, "Custom domain in use", "Remove the custom domain from the other business first.";
-    DomainNotVerified = "domain_not_verified", CONFLICT, "Custom domain not verified", "Publish the TXT record of the custom domain, and verify the custom domain again.";
-    NoVerifiedBackup = "no_verified_backup", CONFLICT, "No verified backup", "Create and verify a backup, or send withoutBackup with the value true.";
-    NothingSetAside = "nothing_set_aside", CONFLICT, "No schema set aside", "No action is possible. The business has no earlier schema to return to.";
-    AnotherBusiness = "another_business", CONFLICT, "Slug of another business", "Restore the backup under another slug.";
-    OperationInProgress = "operation_in_progress", CONFLICT, "Another operation is running", "Repeat the request when the other operation on this business has ended.";
-    WrongJobState = "wrong_job_state", CONFLICT, "Wrong job state", "Read the job again. Its state does not allow this operation.";
-    ProvisioningElsewhere = "provisioning_elsewhere", CONFLICT, "Not possible on this server", "Use the command line on the machine that has the owner's login, or set provisioning.in_server to true.";
+    DomainTaken = "domain_taken", CONFLICT,
+        "Custom domain in use", "Remove the custom domain from the other business first.";
+    DomainNotVerified = "domain_not_verified", CONFLICT, "Custom domain not verified",
+        "Publish the TXT record of the custom domain, and verify the custom domain again.";
+    NoVerifiedBackup = "no_verified_backup", CONFLICT,
+        "No verified backup", "Create and verify a backup, or send withoutBackup with the value true.";
+    NothingSetAside = "nothing_set_aside", CONFLICT,
+        "No schema set aside", "No action is possible. The business has no earlier schema to return to.";
+    AnotherBusiness = "another_business", CONFLICT,
+        "Slug of another business", "Restore the backup under another slug.";
+    OperationInProgress = "operation_in_progress", CONFLICT, "Another operation is running",
+        "Repeat the request when the other operation on this business has ended.";
+    WrongJobState = "wrong_job_state", CONFLICT,
+        "Wrong job state", "Read the job again. Its state does not allow this operation.";
+    ProvisioningElsewhere = "provisioning_elsewhere", CONFLICT, "Not possible on this server",
+        "Use the command line on the machine that has the owner's login, or set provisioning.in_server to \
+         true.";
 
     // The same request may succeed later.
     RateLimited = "rate_limited", TOO_MANY_REQUESTS, "Too many requests", "Wait for the time in Retry-After.";
-    BusinessBusy = "business_busy", TOO_MANY_REQUESTS, "Business busy", "Repeat the request after the time in Retry-After. Send fewer requests at the same time.";
-    Unavailable = "unavailable", SERVICE_UNAVAILABLE, "Temporarily unavailable", "Repeat the request after the time in Retry-After.";
-    TooBusy = "too_busy", SERVICE_UNAVAILABLE, "Too many sign-ins", "Repeat the request after the time in Retry-After.";
-    DeadlineExceeded = "deadline_exceeded", SERVICE_UNAVAILABLE, "Request took too long", "Repeat the request. Send the same Idempotency-Key, if the request had one.";
-    BusinessInMaintenance = "business_in_maintenance", SERVICE_UNAVAILABLE, "Business in maintenance", "Repeat the request after the time in Retry-After.";
-    BusinessBeingUpgraded = "business_being_upgraded", SERVICE_UNAVAILABLE, "Business being upgraded", "Repeat the request after the time in Retry-After.";
-    BusinessChanged = "business_changed", SERVICE_UNAVAILABLE, "Business changed", "Repeat the request after the time in Retry-After.";
-    NewerRelease = "newer_release", SERVICE_UNAVAILABLE, "Data of a newer release", "Repeat the request. A server of the newer release can read the data.";
-    DnsUnavailable = "dns_unavailable", SERVICE_UNAVAILABLE, "DNS not reachable", "Repeat the request after the time in Retry-After.";
-    DatabaseUnavailable = "database_unavailable", SERVICE_UNAVAILABLE, "Database not reachable", "Repeat the request after the time in Retry-After. If the problem lasts, check the database server.";
-    ShuttingDown = "shutting_down", SERVICE_UNAVAILABLE, "Server shutting down", "Send requests to another server.";
+    BusinessBusy = "business_busy", TOO_MANY_REQUESTS, "Business busy",
+        "Repeat the request after the time in Retry-After. Send fewer requests at the same time.";
+    Unavailable = "unavailable", SERVICE_UNAVAILABLE,
+        "Temporarily unavailable", "Repeat the request after the time in Retry-After.";
+    TooBusy = "too_busy", SERVICE_UNAVAILABLE,
+        "Too many sign-ins", "Repeat the request after the time in Retry-After.";
+    DeadlineExceeded = "deadline_exceeded", SERVICE_UNAVAILABLE,
+        "Request took too long", "Repeat the request. Send the same Idempotency-Key, if the request had one.";
+    BusinessInMaintenance = "business_in_maintenance", SERVICE_UNAVAILABLE,
+        "Business in maintenance", "Repeat the request after the time in Retry-After.";
+    BusinessBeingUpgraded = "business_being_upgraded", SERVICE_UNAVAILABLE,
+        "Business being upgraded", "Repeat the request after the time in Retry-After.";
+    BusinessChanged = "business_changed", SERVICE_UNAVAILABLE,
+        "Business changed", "Repeat the request after the time in Retry-After.";
+    NewerRelease = "newer_release", SERVICE_UNAVAILABLE,
+        "Data of a newer release", "Repeat the request. A server of the newer release can read the data.";
+    DnsUnavailable = "dns_unavailable", SERVICE_UNAVAILABLE,
+        "DNS not reachable", "Repeat the request after the time in Retry-After.";
+    DatabaseUnavailable = "database_unavailable", SERVICE_UNAVAILABLE, "Database not reachable",
+        "Repeat the request after the time in Retry-After. If the problem lasts, check the database server.";
+    ShuttingDown = "shutting_down", SERVICE_UNAVAILABLE,
+        "Server shutting down", "Send requests to another server.";
     Internal = "internal", INTERNAL_SERVER_ERROR, "Internal error", "Send the request id to support.";
 }
 

@@ -67,7 +67,10 @@ pub async fn layer(
     let span = tracing::info_span!(
         "request",
         request.id = %request_id,
-        trace.id = traceparent.as_ref().and_then(|value| value.to_str().ok()).and_then(|text| text.get(3..35)),
+        trace.id = traceparent
+            .as_ref()
+            .and_then(|value| value.to_str().ok())
+            .and_then(|text| text.get(3..35)),
         http.method = %method,
         http.route = Empty,
         tenant.slug = Empty,

@@ -13,7 +13,8 @@ use crate::http::problem::Problem;
 
 /// Allows only scripts and styles of the page itself. `unsafe-inline` is necessary because the page sets
 /// style attributes on its elements.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; \
+                                       style-src 'self' 'unsafe-inline'; \
                                        img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'";
 
 /// The document as it is sent, and the configuration of the page.
@@ -66,27 +67,18 @@ async fn page(docs: web::Data<Docs>, file: web::Path<String>) -> Result<HttpResp
 
 /// The page of error codes. Each code is an anchor, and `type` of a problem document links to it.
 fn errors() -> HttpResponse {
-    let rows: String = Code::ALL
-        .iter()
-        .map(|code| {
-            let (name, status) = (code.as_str(), code.status().as_u16());
-            let (title, advice) = (code.title(), code.advice());
-            format!(
-                "<tr id=\"{name}\"><td><code>{name}</code></td><td>{status}</td><td>{title}</td><td>{advice}</td></tr>\n"
-            )
-        })
-        .collect();
-    let page = format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>Tenantry: error codes</title>\n\
-         <style>body {{ font-family: sans-serif; margin: 2em }} td, th {{ text-align: left; padding: 0.3em 1em 0.3em 0 }} \
-         tr:target {{ background: #ffc }}</style></head>\n<body><h1>Error codes</h1>\n\
-         <p>Every error is a problem document (RFC 9457). Clients must match on <code>code</code>. \
-         The name and the status of a code never change.</p>\n\
-         <table>\n<tr><th>Code</th><th>Status</th><th>Meaning</th><th>What to do</th></tr>\n{rows}</table></body></html>\n"
-    );
+    let row = |code: &Code| {
+        let (name, status, title, advice) =
+            (code.as_str(), code.status().as_u16(), code.title(), code.advice());
+        format!(
+            "<tr id=\"{name}\"><td><code>{name}</code></td><td>{status}</td>\
+             <td>{title}</td><td>{advice}</td></tr>\n"
+        )
+    };
+    let rows: String = Code::ALL.iter().map(row).collect();
     HttpResponse::Ok()
         .content_type("text/html; charset=utf-8")
         .insert_header((header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
         .insert_header((header::CACHE_CONTROL, "public, max-age=300"))
-        .body(page)
+        .body(include_str!("errors.html").replace("ROWS", &rows))
 }

@@ -187,14 +187,19 @@ impl JobRunner {
         client: &tokio_postgres::Client,
         is_repeated: bool,
     ) -> Result<Option<Job>, DbError> {
-        const CLAIM: &str = concatcp!("UPDATE shared.jobs
-                SET state = 'running', started_at = $1, finished_at = NULL, attempts = attempts + 1, message = NULL
+        const CLAIM: &str = concatcp!(
+            "UPDATE shared.jobs
+                SET state = 'running', started_at = $1, finished_at = NULL,
+                    attempts = attempts + 1, message = NULL
               WHERE id = (SELECT id FROM shared.jobs
-                           WHERE state = 'queued' AND run_at <= $1 AND kind = ANY ($2) AND (period_s IS NOT NULL) = $3
+                           WHERE state = 'queued' AND run_at <= $1 AND kind = ANY ($2)
+                             AND (period_s IS NOT NULL) = $3
                            ORDER BY run_at, id
                            LIMIT 1
                              FOR UPDATE SKIP LOCKED)
-          RETURNING ", COLUMNS);
+          RETURNING ",
+            COLUMNS
+        );
         let kinds: Vec<&str> = self.kinds.keys().copied().collect();
         let row = client.query_opt(CLAIM, &[&Utc::now(), &kinds, &is_repeated]).await?;
         Ok(read_rows(row.as_slice())?.pop())
@@ -209,10 +214,19 @@ impl JobRunner {
             () = self.cancelled(job.id) => None,
         };
         if let Some(Err(error)) = &outcome {
-            tracing::warn!(job.kind = job.kind, job.id = %job.id, error = %crate::chain(error.as_ref()), "a job failed");
+            tracing::warn!(
+                job.kind = job.kind,
+                job.id = %job.id,
+                error = %crate::chain(error.as_ref()),
+                "a job failed"
+            );
         }
         if let Err(error) = self.record(&job, outcome).await {
-            tracing::warn!(job.id = %job.id, error = %crate::chain(&error), "storing the outcome of a job failed");
+            tracing::warn!(
+                job.id = %job.id,
+                error = %crate::chain(&error),
+                "storing the outcome of a job failed"
+            );
         }
     }
 

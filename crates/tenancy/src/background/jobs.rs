@@ -96,11 +96,20 @@ pub struct NewJob {
 /// # Errors
 /// [`DbError`].
 pub async fn insert(tx: &SharedTx, new: &NewJob) -> Result<Job, DbError> {
-    const INSERT: &str = concatcp!("INSERT INTO shared.jobs (id, kind, tenant_id, parameters, state, max_attempts, run_at, requested_by, created_at)
+    const INSERT: &str = concatcp!(
+        "INSERT INTO shared.jobs
+                (id, kind, tenant_id, parameters, state, max_attempts, run_at, requested_by, created_at)
          VALUES ($1, $2, $3, $4, 'queued', $5, $6, $7, $6)
-      RETURNING ", COLUMNS);
-    const WAITING: &str = concatcp!("SELECT ", COLUMNS, " FROM shared.jobs
-          WHERE state = 'queued' AND kind = $1 AND tenant_id IS NOT DISTINCT FROM $2 AND parameters = $3 LIMIT 1");
+      RETURNING ",
+        COLUMNS
+    );
+    const WAITING: &str = concatcp!(
+        "SELECT ",
+        COLUMNS,
+        " FROM shared.jobs
+          WHERE state = 'queued' AND kind = $1 AND tenant_id IS NOT DISTINCT FROM $2 AND parameters = $3
+          LIMIT 1"
+    );
     let tenant = new.tenant_id;
     if let Some(waiting) = tx.row_opt(WAITING, &[&new.kind, &tenant, &new.parameters]).await? {
         return Ok(waiting);
@@ -189,11 +198,14 @@ pub async fn cancel(tx: &SharedTx, id: JobId) -> Result<Job, JobChangeError> {
 /// # Errors
 /// [`JobChangeError`].
 pub async fn retry(tx: &SharedTx, id: JobId) -> Result<Job, JobChangeError> {
-    const RETRY: &str = concatcp!("UPDATE shared.jobs
-            SET state = 'queued', attempts = 0, done = 0, total = NULL, message = NULL, cancel_requested = false,
-                run_at = $2, started_at = NULL, finished_at = NULL
+    const RETRY: &str = concatcp!(
+        "UPDATE shared.jobs
+            SET state = 'queued', attempts = 0, done = 0, total = NULL, message = NULL,
+                cancel_requested = false, run_at = $2, started_at = NULL, finished_at = NULL
           WHERE id = $1 AND state IN ('failed', 'cancelled')
-      RETURNING ", COLUMNS);
+      RETURNING ",
+        COLUMNS
+    );
     match tx.row_opt(RETRY, &[&id, &tx.now()]).await? {
         Some(job) => Ok(job),
         None => Err(find(tx, id)

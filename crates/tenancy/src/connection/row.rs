@@ -80,7 +80,10 @@ fn positions(row: &Row, wanted: &[&'static str]) -> Result<Vec<usize>, DbError> 
 /// ```
 #[macro_export]
 macro_rules! from_row {
-    ($name:ident { $($field:ident $(: $column:literal)?),+ $(,)? } $(with { $($extra:ident: $value:expr),+ $(,)? })?) => {
+    (
+        $name:ident { $($field:ident $(: $column:literal)?),+ $(,)? }
+        $(with { $($extra:ident: $value:expr),+ $(,)? })?
+    ) => {
         impl $crate::FromRow for $name {
             const COLUMNS: &'static [&'static str] = &[$($crate::from_row!(@column $field $($column)?)),+];
 

@@ -70,14 +70,16 @@ impl OwnerDatabase {
             SELECT current_setting('server_version') AS version,
                    current_setting('max_connections')::bigint AS max_connections,
                    current_setting('superuser_reserved_connections')::bigint AS reserved,
-                   (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend') AS connections,
+                   (SELECT count(*) FROM pg_stat_activity
+                     WHERE backend_type = 'client backend') AS connections,
                    current_setting('max_locks_per_transaction')::bigint AS locks,
                    current_setting('max_prepared_transactions')::bigint AS prepared,
                    pg_size_bytes(current_setting('shared_buffers')) AS shared_buffers,
                    current_setting('password_encryption') AS password_encryption,
                    current_setting('log_statement') AS log_statement,
                    ARRAY(SELECT name FROM pg_settings
-                          WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') AND setting = 'off') AS off,
+                          WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit')
+                            AND setting = 'off') AS off,
                    clock_timestamp() AS clock";
         let transaction = self.owner.begin_unscoped().await?;
         let asked = Utc::now();
@@ -110,7 +112,10 @@ impl OwnerDatabase {
             SELECT rolname::text AS login, rolsuper, rolcreaterole, rolbypassrls, rolcreatedb, rolinherit
               FROM pg_roles WHERE rolname IN ($1, current_user)";
         const OWNED: &str = "
-            SELECT count(*) AS owned FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner WHERE r.rolname = $1";
+            SELECT count(*) AS owned
+              FROM pg_class c
+              JOIN pg_roles r ON r.oid = c.relowner
+             WHERE r.rolname = $1";
         const ROLES: &str = "
             SELECT s.role_name, r.oid IS NULL AS missing,
                    coalesce(NOT pg_has_role(r.oid, $2, 'MEMBER'), true) AS outside,
@@ -178,7 +183,8 @@ impl OwnerDatabase {
               FROM pg_class c
               JOIN pg_attribute a ON a.attrelid = c.oid
              WHERE c.relnamespace = 'shared'::regnamespace AND c.relkind = 'r' AND NOT c.relrowsecurity
-               AND (a.attname IN ('tenant_id', 'user_id', 'membership_id') OR c.relname IN ('tenants', 'users', 'schemas'))
+               AND (a.attname IN ('tenant_id', 'user_id', 'membership_id')
+                    OR c.relname IN ('tenants', 'users', 'schemas'))
              ORDER BY 1";
         let transaction = self.owner.begin_unscoped().await?;
         let rows = transaction.query(OPEN, &[]).await?;
@@ -194,11 +200,12 @@ impl OwnerDatabase {
             SELECT (SELECT count(*) FROM shared.schemas) AS schemas,
                    (SELECT count(*) FROM pg_class) AS relations,
                    (SELECT sum(pg_total_relation_size(oid))::bigint FROM pg_class
-                     WHERE relname IN ('pg_class', 'pg_attribute', 'pg_index', 'pg_constraint', 'pg_depend', 'pg_type',
-                                       'pg_statistic', 'pg_shdepend')
+                     WHERE relname IN ('pg_class', 'pg_attribute', 'pg_index', 'pg_constraint', 'pg_depend',
+                                       'pg_type', 'pg_statistic', 'pg_shdepend')
                        AND relnamespace = 'pg_catalog'::regnamespace) AS size_bytes,
                    (SELECT count(*) FROM pg_class
-                     WHERE relnamespace = (SELECT n.oid FROM pg_namespace n JOIN shared.schemas s ON s.name = n.nspname
+                     WHERE relnamespace = (SELECT n.oid FROM pg_namespace n
+                                             JOIN shared.schemas s ON s.name = n.nspname
                                             ORDER BY s.number DESC LIMIT 1)) AS relations_per_schema";
         let transaction = self.owner.begin_unscoped().await?;
         let row = transaction.query_one(SIZE, &[]).await?;

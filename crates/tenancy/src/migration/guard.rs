@@ -115,21 +115,24 @@ mod tests {
             ("CREATE TABLE a (id uuid CONSTRAINT a_pkey PRIMARY KEY, b uuid REFERENCES c (id))", UNNAMED),
             ("CREATE TABLE a (id uuid, CONSTRAINT a_pkey PRIMARY KEY (id), UNIQUE (id))", UNNAMED),
             (
-                "CREATE TABLE a (id uuid, CONSTRAINT a_pkey PRIMARY KEY (id), FOREIGN KEY (id) REFERENCES c (id))",
+                "CREATE TABLE a (id uuid, CONSTRAINT a_pkey PRIMARY KEY (id), \
+                 FOREIGN KEY (id) REFERENCES c (id))",
                 UNNAMED,
             ),
             ("CREATE TABLE a_2 (id uuid CONSTRAINT a_pkey PRIMARY KEY)", NUMBERED),
             ("CREATE TABLE a (id uuid CONSTRAINT a_pkey_1 PRIMARY KEY)", NUMBERED),
             ("CREATE INDEX a_idx_3 ON a (id)", NUMBERED),
             (
-                "ALTER TABLE a ADD CONSTRAINT x CHECK (true) NOT VALID, ADD CONSTRAINT y CHECK (true) NOT VALID",
+                "ALTER TABLE a ADD CONSTRAINT x CHECK (true) NOT VALID, \
+                 ADD CONSTRAINT y CHECK (true) NOT VALID",
                 SEVERAL,
             ),
             ("DO $$ BEGIN CREATE TABLE a (id int); END $$", HIDDEN),
             ("CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'", HIDDEN),
             ("ALTER TABLE shared.users ADD COLUMN a int", QUALIFIED),
             (
-                "CREATE TABLE a (id uuid CONSTRAINT a_pkey PRIMARY KEY CONSTRAINT a_id_fkey REFERENCES shared.users (id))",
+                "CREATE TABLE a (id uuid CONSTRAINT a_pkey PRIMARY KEY \
+                 CONSTRAINT a_id_fkey REFERENCES shared.users (id))",
                 QUALIFIED,
             ),
             ("SELECT 1 FROM business_7.products", QUALIFIED),
@@ -208,7 +211,8 @@ mod tests {
 
     #[test]
     fn a_finding_names_the_line() {
-        let sql = "-- A comment.\nCREATE TABLE a (id uuid CONSTRAINT a_pkey PRIMARY KEY);\n\n-- Why.\nCREATE VIEW v AS SELECT 1;\n";
+        let sql = "-- A comment.\nCREATE TABLE a (id uuid CONSTRAINT a_pkey PRIMARY KEY);\n\n\
+                   -- Why.\nCREATE VIEW v AS SELECT 1;\n";
         assert_eq!(check(sql, For::Tenant).unwrap()[0].line, 5);
     }
 }

@@ -96,14 +96,16 @@ impl Bootstrap {
         self.check()?;
         let database = self.server.database();
         let mut script = String::from(
-            "-- Run with psql as an administrator, connected to any database of the cluster.\n\\set ON_ERROR_STOP on\nBEGIN;\n",
+            "-- Run with psql as an administrator, connected to any database of the cluster.\n\
+             \\set ON_ERROR_STOP on\nBEGIN;\n",
         );
         script.push_str(&self.fill(CLUSTER));
         script.push_str("COMMIT;\n");
         // CREATE DATABASE has no IF NOT EXISTS. psql's \gexec runs the statement that the query returns.
         let _ = write!(
             script,
-            "\nSELECT {} WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = {}) \\gexec\n\\connect {}\n",
+            "\nSELECT {} WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = {}) \\gexec\n\
+             \\connect {}\n",
             quote_literal(&create_database(database)),
             quote_literal(database),
             quote_identifier(database)

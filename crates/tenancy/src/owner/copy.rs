@@ -346,7 +346,8 @@ impl OwnerDatabase {
     pub async fn end_abandoned_maintenance(&self) -> Result<usize, DbError> {
         const IN_MAINTENANCE: &str =
             "SELECT t.id, t.number FROM shared.tenants t WHERE t.status IN ('migrating', 'restoring')
-                AND EXISTS (SELECT FROM pg_namespace n JOIN shared.schemas s ON s.name = n.nspname WHERE s.number = t.number)";
+                AND EXISTS (SELECT FROM pg_namespace n JOIN shared.schemas s ON s.name = n.nspname
+                             WHERE s.number = t.number)";
         let rows = self.write_shared(async |tx| tx.query(IN_MAINTENANCE, &[]).await).await?;
         let mut ended = 0;
         for row in rows {

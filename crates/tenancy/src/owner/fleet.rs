@@ -210,8 +210,8 @@ impl OwnerDatabase {
               FROM (SELECT array_agg(version ORDER BY version) AS versions,
                            array_agg(checksum::text ORDER BY version) AS checksums
                       FROM shared.shared_migrations) AS history
-              LEFT JOIN (SELECT s.number, s.name, s.version, s.state, s.failure, s.failed_version, s.failed_at,
-                                s.attempts, t.slug
+              LEFT JOIN (SELECT s.number, s.name, s.version, s.state, s.failure, s.failed_version,
+                                s.failed_at, s.attempts, t.slug
                            FROM shared.schemas s
                            LEFT JOIN shared.tenants t ON t.number = s.number
                           WHERE s.state IN ('live', 'spare') AND s.version < $1

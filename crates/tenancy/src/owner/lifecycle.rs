@@ -142,7 +142,8 @@ pub async fn rename(
     const RESERVE: &str = "
         INSERT INTO shared.former_slugs (slug, tenant_id, reserved_until)
         VALUES ($1, $2, $3)
-            ON CONFLICT (slug) DO UPDATE SET tenant_id = EXCLUDED.tenant_id, reserved_until = EXCLUDED.reserved_until";
+            ON CONFLICT (slug) DO UPDATE
+               SET tenant_id = EXCLUDED.tenant_id, reserved_until = EXCLUDED.reserved_until";
     let tenant = lock(tx, id).await?;
     if tenant.slug == *slug {
         return Ok(tenant);
@@ -171,7 +172,9 @@ pub async fn rename(
 /// [`LifecycleError`].
 pub async fn set_limits(tx: &SharedTx, id: TenantId, limits: TenantLimits) -> Result<(), LifecycleError> {
     const SET: &str = "
-        UPDATE shared.tenants SET statement_timeout_ms = $2, max_transactions = $3, updated_at = $4 WHERE id = $1";
+        UPDATE shared.tenants
+           SET statement_timeout_ms = $2, max_transactions = $3, updated_at = $4
+         WHERE id = $1";
     let timeout =
         limits.statement_timeout.map(|timeout| i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX));
     let transactions = limits.max_transactions.map(|count| i32::try_from(count).unwrap_or(i32::MAX));
@@ -288,7 +291,8 @@ impl OwnerDatabase {
         // interrupted process.
         const CLOSE: &str = "
             UPDATE shared.tenants
-               SET status = 'archived', archived_at = coalesce(archived_at, $2), updated_at = $2, status_before = NULL,
+               SET status = 'archived', archived_at = coalesce(archived_at, $2), updated_at = $2,
+                   status_before = NULL,
                    archived_from = CASE WHEN status = 'archived' THEN archived_from
                                         WHEN status IN ('active', 'suspended') THEN status
                                         ELSE status_before END

@@ -112,7 +112,12 @@ impl OwnerDatabase {
         failpoint::reach("before_commit");
         tx.into_transaction().commit().await.map_err(ProvisionError::from)?;
         failpoint::reach("after_commit");
-        tracing::info!(tenant.slug = %tenant.slug, tenant.number = tenant.number.get(), "created business {}", tenant.slug);
+        tracing::info!(
+            tenant.slug = %tenant.slug,
+            tenant.number = tenant.number.get(),
+            "created business {}",
+            tenant.slug
+        );
         Ok((tenant, registered))
     }
 

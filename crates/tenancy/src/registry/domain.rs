@@ -147,10 +147,14 @@ pub async fn record_check(
     host: &HostName,
     verified: bool,
 ) -> Result<Domain, DomainError> {
-    const RECORD: &str = concatcp!("UPDATE shared.domains
-            SET checked_at = $3, verified_at = CASE WHEN $4 THEN coalesce(verified_at, $3) ELSE verified_at END
+    const RECORD: &str = concatcp!(
+        "UPDATE shared.domains
+            SET checked_at = $3,
+                verified_at = CASE WHEN $4 THEN coalesce(verified_at, $3) ELSE verified_at END
           WHERE tenant_id = $1 AND host = $2
-      RETURNING ", COLUMNS);
+      RETURNING ",
+        COLUMNS
+    );
     tx.row_opt(RECORD, &[&tenant, host, &tx.now(), &verified]).await?.ok_or(DomainError::NotFound)
 }
 

@@ -48,7 +48,8 @@ impl Schema {
             format!("CREATE SCHEMA {schema}"),
             format!("GRANT USAGE ON SCHEMA {schema} TO {reader}"),
             format!(
-                "ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {TENANT_GROUP}"
+                "ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} \
+                 GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {TENANT_GROUP}"
             ),
             format!("ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT SELECT ON TABLES TO {reader}"),
             search_path(&self.name),

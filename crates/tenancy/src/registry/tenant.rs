@@ -199,8 +199,9 @@ pub(crate) async fn find_by_address(
     slug: Option<&str>,
 ) -> Result<Option<Tenant>, DbError> {
     const FIND_BY_ADDRESS: &str = "
-        SELECT id, number, slug, name, status, schema_name, role_name, schema_version, needs_code, primary_host,
-               redirects_to_primary, statement_timeout_ms, max_transactions, archived_at, created_at
+        SELECT id, number, slug, name, status, schema_name, role_name, schema_version, needs_code,
+               primary_host, redirects_to_primary, statement_timeout_ms, max_transactions, archived_at,
+               created_at
           FROM shared.find_tenant($1, $2)";
     Ok(tx.row_opt::<TenantRow>(FIND_BY_ADDRESS, &[&host, &slug]).await?.map(Tenant::from))
 }

@@ -66,7 +66,8 @@ impl From<Entry> for ChangeView {
 ///
 /// Returns the entries of the audit log, newest first. Each entry names the actor, the record and the changed
 /// fields.
-#[utoipa::path(tag = "business", operation_id = "listChanges", params(ListChanges), responses((status = 200, body = PageView<ChangeView>)))]
+#[utoipa::path(tag = "business", operation_id = "listChanges", params(ListChanges),
+    responses((status = 200, body = PageView<ChangeView>)))]
 #[get("/audit")]
 pub async fn list(
     state: web::Data<State>,

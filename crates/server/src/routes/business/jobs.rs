@@ -64,7 +64,8 @@ impl From<Job> for JobView {
 /// Read a job of the business
 ///
 /// Returns the state and the progress of the job. Its message and its result are always null.
-#[utoipa::path(tag = "business", operation_id = "readOwnJob", responses((status = 200, body = JobView)), params(("id" = JobId, Path,)))]
+#[utoipa::path(tag = "business", operation_id = "readOwnJob", responses((status = 200, body = JobView)),
+    params(("id" = JobId, Path,)))]
 #[get("/jobs/{id}")]
 pub async fn show_own(
     state: web::Data<State>,
@@ -98,7 +99,8 @@ pub struct ListJobs {
 /// List jobs
 ///
 /// Returns jobs, newest first.
-#[utoipa::path(tag = "platform", operation_id = "listJobs", params(ListJobs), responses((status = 200, body = PageView<JobView>)))]
+#[utoipa::path(tag = "platform", operation_id = "listJobs", params(ListJobs),
+    responses((status = 200, body = PageView<JobView>)))]
 #[get("/platform/jobs")]
 pub async fn list(
     state: web::Data<State>,
@@ -117,7 +119,8 @@ pub async fn list(
 }
 
 /// Read a job
-#[utoipa::path(tag = "platform", operation_id = "readJob", responses((status = 200, body = JobView)), params(("id" = JobId, Path,)))]
+#[utoipa::path(tag = "platform", operation_id = "readJob", responses((status = 200, body = JobView)),
+    params(("id" = JobId, Path,)))]
 #[get("/platform/jobs/{id}")]
 pub async fn show(
     state: web::Data<State>,
@@ -130,7 +133,8 @@ pub async fn show(
 /// Cancel a job
 ///
 /// A queued job is cancelled immediately, and a running job within one second. Unfinished work is undone.
-#[utoipa::path(tag = "platform", operation_id = "cancelJob", responses((status = 200, body = JobView)), params(("id" = JobId, Path,)))]
+#[utoipa::path(tag = "platform", operation_id = "cancelJob", responses((status = 200, body = JobView)),
+    params(("id" = JobId, Path,)))]
 #[post("/platform/jobs/{id}/cancel")]
 pub async fn cancel(
     state: web::Data<State>,
@@ -145,7 +149,8 @@ pub async fn cancel(
 /// Repeat a failed or cancelled job
 ///
 /// Queues the job again.
-#[utoipa::path(tag = "platform", operation_id = "retryJob", responses((status = 200, body = JobView)), params(("id" = JobId, Path,)))]
+#[utoipa::path(tag = "platform", operation_id = "retryJob", responses((status = 200, body = JobView)),
+    params(("id" = JobId, Path,)))]
 #[post("/platform/jobs/{id}/retry")]
 pub async fn retry(
     state: web::Data<State>,

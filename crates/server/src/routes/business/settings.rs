@@ -85,7 +85,8 @@ impl From<Settings> for SettingsView {
 }
 
 /// Read the settings
-#[utoipa::path(tag = "business", operation_id = "readSettings", responses((status = 200, body = SettingsView)))]
+#[utoipa::path(tag = "business", operation_id = "readSettings",
+    responses((status = 200, body = SettingsView)))]
 #[get("/settings")]
 pub async fn show(
     state: web::Data<State>,
@@ -101,7 +102,8 @@ pub async fn show(
 ///
 /// A setting that is left out stays unchanged. The currency cannot change, because stored amounts would
 /// change their meaning.
-#[utoipa::path(tag = "business", operation_id = "changeSettings", request_body = ChangeSettings, responses((status = 200, body = SettingsView)))]
+#[utoipa::path(tag = "business", operation_id = "changeSettings", request_body = ChangeSettings,
+    responses((status = 200, body = SettingsView)))]
 #[patch("/settings")]
 pub async fn edit(
     state: web::Data<State>,

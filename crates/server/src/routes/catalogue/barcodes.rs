@@ -12,7 +12,8 @@ use crate::routes::catalogue::variants::{self, VariantView};
 /// Find a variant by barcode
 ///
 /// Returns the variant with exactly this barcode.
-#[utoipa::path(tag = "catalogue", operation_id = "findVariantByBarcode", responses((status = 200, body = VariantView)),
+#[utoipa::path(tag = "catalogue", operation_id = "findVariantByBarcode",
+    responses((status = 200, body = VariantView)),
     params(("code" = String, Path, example = "4006381333931")))]
 #[get("/barcodes/{code}")]
 pub async fn show(

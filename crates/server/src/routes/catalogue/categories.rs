@@ -70,7 +70,8 @@ impl From<Category> for CategoryView {
 /// List categories
 ///
 /// Returns the categories that are not archived, newest first.
-#[utoipa::path(tag = "catalogue", operation_id = "listCategories", params(Paging), responses((status = 200, body = PageView<CategoryView>)))]
+#[utoipa::path(tag = "catalogue", operation_id = "listCategories", params(Paging),
+    responses((status = 200, body = PageView<CategoryView>)))]
 #[get("/categories")]
 pub async fn list(
     state: web::Data<State>,
@@ -83,7 +84,8 @@ pub async fn list(
 }
 
 /// Create a category
-#[utoipa::path(tag = "catalogue", operation_id = "createCategory", request_body = CreateCategory, responses((status = 201, body = CategoryView)))]
+#[utoipa::path(tag = "catalogue", operation_id = "createCategory", request_body = CreateCategory,
+    responses((status = 201, body = CategoryView)))]
 #[post("/categories")]
 pub async fn create(
     state: web::Data<State>,
@@ -100,7 +102,8 @@ pub async fn create(
 }
 
 /// Read a category
-#[utoipa::path(tag = "catalogue", operation_id = "readCategory", responses((status = 200, body = CategoryView)), params(("id" = CategoryId, Path,)))]
+#[utoipa::path(tag = "catalogue", operation_id = "readCategory",
+    responses((status = 200, body = CategoryView)), params(("id" = CategoryId, Path,)))]
 #[get("/categories/{id}")]
 pub async fn show(
     state: web::Data<State>,
@@ -117,8 +120,8 @@ pub async fn show(
 ///
 /// The body is a JSON Merge Patch (RFC 7396): a field that is left out stays unchanged, and null removes a
 /// value.
-#[utoipa::path(tag = "catalogue", operation_id = "changeCategory", request_body = ChangeCategory, responses((status = 200, body = CategoryView)),
-    params(("id" = CategoryId, Path,)))]
+#[utoipa::path(tag = "catalogue", operation_id = "changeCategory", request_body = ChangeCategory,
+    responses((status = 200, body = CategoryView)), params(("id" = CategoryId, Path,)))]
 #[patch("/categories/{id}")]
 pub async fn edit(
     state: web::Data<State>,
@@ -137,7 +140,8 @@ pub async fn edit(
 ///
 /// Archived categories are left out of lists; their products keep them. PATCH `{"archived": false}` restores
 /// the category.
-#[utoipa::path(tag = "catalogue", operation_id = "archiveCategory", responses((status = 204, description = "Archived")), params(("id" = CategoryId, Path,)))]
+#[utoipa::path(tag = "catalogue", operation_id = "archiveCategory",
+    responses((status = 204, description = "Archived")), params(("id" = CategoryId, Path,)))]
 #[delete("/categories/{id}")]
 pub async fn archive(
     state: web::Data<State>,

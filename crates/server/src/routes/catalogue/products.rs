@@ -135,7 +135,8 @@ pub struct ListProducts {
 /// List products
 ///
 /// Returns products with their variants and stock, newest first.
-#[utoipa::path(tag = "catalogue", operation_id = "listProducts", params(ListProducts), responses((status = 200, body = PageView<ProductView>)))]
+#[utoipa::path(tag = "catalogue", operation_id = "listProducts", params(ListProducts),
+    responses((status = 200, body = PageView<ProductView>)))]
 #[get("/products")]
 pub async fn list(
     state: web::Data<State>,
@@ -161,7 +162,8 @@ pub async fn list(
 /// Create a product
 ///
 /// Creates the product with all its variants, or nothing.
-#[utoipa::path(tag = "catalogue", operation_id = "createProduct", request_body = CreateProduct, responses((status = 201, body = ProductView)))]
+#[utoipa::path(tag = "catalogue", operation_id = "createProduct", request_body = CreateProduct,
+    responses((status = 201, body = ProductView)))]
 #[post("/products")]
 pub async fn create(
     state: web::Data<State>,
@@ -194,7 +196,8 @@ async fn read(tx: &TenantTx, id: ProductId) -> Result<(Tag, ProductView), Proble
 }
 
 /// Read a product
-#[utoipa::path(tag = "catalogue", operation_id = "readProduct", responses((status = 200, body = ProductView)), params(("id" = ProductId, Path,)))]
+#[utoipa::path(tag = "catalogue", operation_id = "readProduct", responses((status = 200, body = ProductView)),
+    params(("id" = ProductId, Path,)))]
 #[get("/products/{id}")]
 pub async fn show(
     state: web::Data<State>,
@@ -210,8 +213,8 @@ pub async fn show(
 ///
 /// The body is a JSON Merge Patch (RFC 7396): a field that is left out stays unchanged, and null removes a
 /// value. Use PATCH /api/v1/variants/{id} to change a variant.
-#[utoipa::path(tag = "catalogue", operation_id = "changeProduct", request_body = ChangeProduct, responses((status = 200, body = ProductView)),
-    params(("id" = ProductId, Path,)))]
+#[utoipa::path(tag = "catalogue", operation_id = "changeProduct", request_body = ChangeProduct,
+    responses((status = 200, body = ProductView)), params(("id" = ProductId, Path,)))]
 #[patch("/products/{id}")]
 pub async fn edit(
     state: web::Data<State>,
@@ -243,7 +246,8 @@ pub async fn edit(
 ///
 /// Archived products are left out of lists and of totalItems on the dashboard, and cannot be sold. Their
 /// stock and their history are kept. PATCH `{"archived": false}` restores the product.
-#[utoipa::path(tag = "catalogue", operation_id = "archiveProduct", responses((status = 204, description = "Archived")), params(("id" = ProductId, Path,)))]
+#[utoipa::path(tag = "catalogue", operation_id = "archiveProduct",
+    responses((status = 204, description = "Archived")), params(("id" = ProductId, Path,)))]
 #[delete("/products/{id}")]
 pub async fn archive(
     state: web::Data<State>,
@@ -259,8 +263,8 @@ pub async fn archive(
 }
 
 /// Add a variant to a product
-#[utoipa::path(tag = "catalogue", operation_id = "addVariant", request_body = CreateVariant, responses((status = 201, body = VariantView)),
-    params(("id" = ProductId, Path,)))]
+#[utoipa::path(tag = "catalogue", operation_id = "addVariant", request_body = CreateVariant,
+    responses((status = 201, body = VariantView)), params(("id" = ProductId, Path,)))]
 #[post("/products/{id}/variants")]
 pub async fn create_variant(
     state: web::Data<State>,

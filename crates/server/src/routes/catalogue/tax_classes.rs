@@ -81,7 +81,8 @@ impl From<TaxClass> for TaxClassView {
 /// List tax classes
 ///
 /// Returns the tax classes that are not archived, oldest first.
-#[utoipa::path(tag = "catalogue", operation_id = "listTaxClasses", params(Paging), responses((status = 200, body = PageView<TaxClassView>)))]
+#[utoipa::path(tag = "catalogue", operation_id = "listTaxClasses", params(Paging),
+    responses((status = 200, body = PageView<TaxClassView>)))]
 #[get("/tax-classes")]
 pub async fn list(
     state: web::Data<State>,
@@ -94,7 +95,8 @@ pub async fn list(
 }
 
 /// Create a tax class
-#[utoipa::path(tag = "catalogue", operation_id = "createTaxClass", request_body = CreateTaxClass, responses((status = 201, body = TaxClassView)))]
+#[utoipa::path(tag = "catalogue", operation_id = "createTaxClass", request_body = CreateTaxClass,
+    responses((status = 201, body = TaxClassView)))]
 #[post("/tax-classes")]
 pub async fn create(
     state: web::Data<State>,
@@ -113,7 +115,8 @@ pub async fn create(
 }
 
 /// Read a tax class
-#[utoipa::path(tag = "catalogue", operation_id = "readTaxClass", responses((status = 200, body = TaxClassView)), params(("id" = TaxClassId, Path,)))]
+#[utoipa::path(tag = "catalogue", operation_id = "readTaxClass",
+    responses((status = 200, body = TaxClassView)), params(("id" = TaxClassId, Path,)))]
 #[get("/tax-classes/{id}")]
 pub async fn show(
     state: web::Data<State>,
@@ -130,8 +133,8 @@ pub async fn show(
 ///
 /// The body is a JSON Merge Patch (RFC 7396): a field that is left out stays unchanged. Placed orders keep
 /// their taxes.
-#[utoipa::path(tag = "catalogue", operation_id = "changeTaxClass", request_body = ChangeTaxClass, responses((status = 200, body = TaxClassView)),
-    params(("id" = TaxClassId, Path,)))]
+#[utoipa::path(tag = "catalogue", operation_id = "changeTaxClass", request_body = ChangeTaxClass,
+    responses((status = 200, body = TaxClassView)), params(("id" = TaxClassId, Path,)))]
 #[patch("/tax-classes/{id}")]
 pub async fn edit(
     state: web::Data<State>,

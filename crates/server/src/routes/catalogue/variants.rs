@@ -172,8 +172,8 @@ pub struct PriceChangeView {
 /// List the prices of a variant
 ///
 /// Returns the current prices and all earlier prices, newest first.
-#[utoipa::path(tag = "catalogue", operation_id = "listVariantPrices", params(Paging, ("id" = VariantId, Path,)),
-    responses((status = 200, body = PageView<PriceChangeView>)))]
+#[utoipa::path(tag = "catalogue", operation_id = "listVariantPrices",
+    params(Paging, ("id" = VariantId, Path,)), responses((status = 200, body = PageView<PriceChangeView>)))]
 #[get("/variants/{id}/prices")]
 pub async fn list_prices(
     state: web::Data<State>,
@@ -212,7 +212,8 @@ pub(crate) async fn read_by_barcode(tx: &TenantTx, code: &Barcode) -> Result<(Ta
 }
 
 /// Read a variant
-#[utoipa::path(tag = "catalogue", operation_id = "readVariant", responses((status = 200, body = VariantView)), params(("id" = VariantId, Path,)))]
+#[utoipa::path(tag = "catalogue", operation_id = "readVariant", responses((status = 200, body = VariantView)),
+    params(("id" = VariantId, Path,)))]
 #[get("/variants/{id}")]
 pub async fn show(
     state: web::Data<State>,
@@ -228,8 +229,8 @@ pub async fn show(
 ///
 /// The body is a JSON Merge Patch (RFC 7396): a field that is left out stays unchanged, and null removes a
 /// value.
-#[utoipa::path(tag = "catalogue", operation_id = "changeVariant", request_body = ChangeVariant, responses((status = 200, body = VariantView)),
-    params(("id" = VariantId, Path,)))]
+#[utoipa::path(tag = "catalogue", operation_id = "changeVariant", request_body = ChangeVariant,
+    responses((status = 200, body = VariantView)), params(("id" = VariantId, Path,)))]
 #[patch("/variants/{id}")]
 pub async fn edit(
     state: web::Data<State>,

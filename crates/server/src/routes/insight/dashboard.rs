@@ -127,7 +127,8 @@ impl DashboardView {
 /// Read the dashboard
 ///
 /// Returns the current figures. Returns are subtracted from sales.
-#[utoipa::path(tag = "insight", operation_id = "readDashboard", responses((status = 200, body = DashboardView)))]
+#[utoipa::path(tag = "insight", operation_id = "readDashboard",
+    responses((status = 200, body = DashboardView)))]
 #[get("/dashboard")]
 pub async fn show(
     state: web::Data<State>,
@@ -156,7 +157,8 @@ pub struct PlainDashboardView {
 /// Read the dashboard in its older form
 ///
 /// Returns three figures as JSON numbers, for clients of the older contract.
-#[utoipa::path(tag = "insight", operation_id = "readPlainDashboard", responses((status = 200, body = PlainDashboardView)))]
+#[utoipa::path(tag = "insight", operation_id = "readPlainDashboard",
+    responses((status = 200, body = PlainDashboardView)))]
 #[get("/api/dashboard")]
 pub async fn show_plain(
     state: web::Data<State>,

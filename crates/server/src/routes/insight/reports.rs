@@ -219,7 +219,8 @@ pub struct ReportSales {
 /// hours are in order; other groups start with the largest net amount. Goods without a known cost have the
 /// cost zero. JSON returns at most 1000 rows; CSV returns all rows, at most 100000. The movements of a
 /// variant are at `/api/v1/stock/movements?variantId=`.
-#[utoipa::path(tag = "insight", operation_id = "reportSales", params(ReportSales), responses((status = 200, body = SpanReportView<SalesView>)))]
+#[utoipa::path(tag = "insight", operation_id = "reportSales", params(ReportSales),
+    responses((status = 200, body = SpanReportView<SalesView>)))]
 #[get("/reports/sales")]
 pub async fn show_sales(
     state: web::Data<State>,
@@ -286,7 +287,8 @@ pub struct ReportStock {
 ///
 /// Values the current stock at cost and at list prices. The row with the largest cost is first. JSON returns
 /// at most 1000 rows; CSV returns all rows, at most 100000.
-#[utoipa::path(tag = "insight", operation_id = "reportStock", params(ReportStock), responses((status = 200, body = StockReportView)))]
+#[utoipa::path(tag = "insight", operation_id = "reportStock", params(ReportStock),
+    responses((status = 200, body = StockReportView)))]
 #[get("/reports/stock")]
 pub async fn show_stock(
     state: web::Data<State>,
@@ -478,7 +480,8 @@ pub struct Reorder {
 /// suggestions are grouped by supplier, location and currency. To draft a purchase order from a group, send
 /// its `supplierId`, its `locationId`, and the `variantId`, `quantity` and `unitCost` of each line. For each
 /// variant, the cheapest supplier is suggested.
-#[utoipa::path(tag = "insight", operation_id = "suggestPurchaseOrders", params(Reorder), responses((status = 200, body = ReorderView)))]
+#[utoipa::path(tag = "insight", operation_id = "suggestPurchaseOrders", params(Reorder),
+    responses((status = 200, body = ReorderView)))]
 #[get("/reports/reorder")]
 pub async fn suggest_orders(
     state: web::Data<State>,

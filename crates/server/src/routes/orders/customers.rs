@@ -98,7 +98,8 @@ pub struct ListCustomers {
 /// List customers
 ///
 /// Returns the customers that are not archived, newest first.
-#[utoipa::path(tag = "orders", operation_id = "listCustomers", params(ListCustomers), responses((status = 200, body = PageView<CustomerView>)))]
+#[utoipa::path(tag = "orders", operation_id = "listCustomers", params(ListCustomers),
+    responses((status = 200, body = PageView<CustomerView>)))]
 #[get("/customers")]
 pub async fn list(
     state: web::Data<State>,
@@ -115,7 +116,8 @@ pub async fn list(
 }
 
 /// Create a customer
-#[utoipa::path(tag = "orders", operation_id = "createCustomer", request_body = CreateCustomer, responses((status = 201, body = CustomerView)))]
+#[utoipa::path(tag = "orders", operation_id = "createCustomer", request_body = CreateCustomer,
+    responses((status = 201, body = CustomerView)))]
 #[post("/customers")]
 pub async fn create(
     state: web::Data<State>,
@@ -134,7 +136,8 @@ pub async fn create(
 }
 
 /// Read a customer
-#[utoipa::path(tag = "orders", operation_id = "readCustomer", responses((status = 200, body = CustomerView)), params(("id" = CustomerId, Path,)))]
+#[utoipa::path(tag = "orders", operation_id = "readCustomer", responses((status = 200, body = CustomerView)),
+    params(("id" = CustomerId, Path,)))]
 #[get("/customers/{id}")]
 pub async fn show(
     state: web::Data<State>,
@@ -151,8 +154,8 @@ pub async fn show(
 ///
 /// The body is a JSON Merge Patch (RFC 7396): a field that is left out stays unchanged, and null removes a
 /// value.
-#[utoipa::path(tag = "orders", operation_id = "changeCustomer", request_body = ChangeCustomer, responses((status = 200, body = CustomerView)),
-    params(("id" = CustomerId, Path,)))]
+#[utoipa::path(tag = "orders", operation_id = "changeCustomer", request_body = ChangeCustomer,
+    responses((status = 200, body = CustomerView)), params(("id" = CustomerId, Path,)))]
 #[patch("/customers/{id}")]
 pub async fn edit(
     state: web::Data<State>,
@@ -171,7 +174,8 @@ pub async fn edit(
 ///
 /// Archived customers are left out of lists; their orders keep them. PATCH `{"archived": false}` restores the
 /// customer.
-#[utoipa::path(tag = "orders", operation_id = "archiveCustomer", responses((status = 204, description = "Archived")), params(("id" = CustomerId, Path,)))]
+#[utoipa::path(tag = "orders", operation_id = "archiveCustomer",
+    responses((status = 204, description = "Archived")), params(("id" = CustomerId, Path,)))]
 #[delete("/customers/{id}")]
 pub async fn archive(
     state: web::Data<State>,

@@ -63,8 +63,8 @@ impl From<Domain> for DomainView {
 /// List the custom domains of a business
 ///
 /// Returns all custom domains, the primary domain first.
-#[utoipa::path(tag = "platform", operation_id = "listDomains", responses((status = 200, body = PageView<DomainView>)),
-    params(("id" = TenantId, Path,)))]
+#[utoipa::path(tag = "platform", operation_id = "listDomains",
+    responses((status = 200, body = PageView<DomainView>)), params(("id" = TenantId, Path,)))]
 #[get("/platform/tenants/{id}/domains")]
 pub async fn list(
     state: web::Data<State>,
@@ -89,8 +89,8 @@ pub struct AddDomain {
 /// Add a custom domain
 ///
 /// The domain is served after its TXT record has been verified.
-#[utoipa::path(tag = "platform", operation_id = "addDomain", request_body = AddDomain, responses((status = 201, body = DomainView)),
-    params(("id" = TenantId, Path,)))]
+#[utoipa::path(tag = "platform", operation_id = "addDomain", request_body = AddDomain,
+    responses((status = 201, body = DomainView)), params(("id" = TenantId, Path,)))]
 #[post("/platform/tenants/{id}/domains")]
 pub async fn add(
     state: web::Data<State>,
@@ -123,7 +123,8 @@ pub async fn verify(
 /// Remove a custom domain
 ///
 /// The domain is no longer served. Its verification is lost.
-#[utoipa::path(tag = "platform", operation_id = "removeDomain", responses((status = 204, description = "Removed")),
+#[utoipa::path(tag = "platform", operation_id = "removeDomain",
+    responses((status = 204, description = "Removed")),
     params(("id" = TenantId, Path,), ("host" = HostName, Path,)))]
 #[delete("/platform/tenants/{id}/domains/{host}")]
 pub async fn remove(
@@ -149,8 +150,8 @@ pub struct SetPrimary {
 /// Set the primary domain
 ///
 /// Makes a verified custom domain the main address of the business.
-#[utoipa::path(tag = "platform", operation_id = "setPrimaryDomain", request_body = SetPrimary, responses((status = 200, body = TenantView)),
-    params(("id" = TenantId, Path,)))]
+#[utoipa::path(tag = "platform", operation_id = "setPrimaryDomain", request_body = SetPrimary,
+    responses((status = 200, body = TenantView)), params(("id" = TenantId, Path,)))]
 #[put("/platform/tenants/{id}/primary-domain")]
 pub async fn set_primary(
     state: web::Data<State>,

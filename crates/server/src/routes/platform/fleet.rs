@@ -26,10 +26,12 @@ use crate::routes::stock::levels::LedgerView;
 ///
 /// Returns the number of schemas at each version, the failed schemas with the reasons, and the schemas that
 /// are being migrated.
-#[utoipa::path(tag = "platform", operation_id = "readMigrationStatus", responses((status = 200, body = Object, example = json!({
-    "latest": 10, "sharedLatest": 7, "sharedVersion": 7, "versions": [{"version": 10, "businesses": 1200, "spare": 10, "failed": 0, "running": 0}],
-    "failed": [], "running": [],
-}))))]
+#[utoipa::path(tag = "platform", operation_id = "readMigrationStatus",
+    responses((status = 200, body = Object, example = json!({
+        "latest": 10, "sharedLatest": 7, "sharedVersion": 7,
+        "versions": [{"version": 10, "businesses": 1200, "spare": 10, "failed": 0, "running": 0}],
+        "failed": [], "running": [],
+    }))))]
 #[get("/platform/migrations")]
 pub async fn migrations(
     state: web::Data<State>,
@@ -55,7 +57,8 @@ pub async fn migrate(
 ///
 /// Queues a job and answers immediately. The job fails if the stock of a business is not the sum of its
 /// movements. Its message names the business.
-#[utoipa::path(tag = "platform", operation_id = "verifyAllLedgers", responses((status = 202, body = JobView)))]
+#[utoipa::path(tag = "platform", operation_id = "verifyAllLedgers",
+    responses((status = 202, body = JobView)))]
 #[post("/platform/ledger")]
 pub async fn verify_ledgers(
     state: web::Data<State>,
@@ -68,7 +71,8 @@ pub async fn verify_ledgers(
 /// Verify the ledger of a business
 ///
 /// Computes every stock level again from all movements, and every reserved quantity from the open orders.
-#[utoipa::path(tag = "platform", operation_id = "verifyLedgerOfBusiness", responses((status = 200, body = LedgerView)), params(("id" = TenantId, Path,)))]
+#[utoipa::path(tag = "platform", operation_id = "verifyLedgerOfBusiness",
+    responses((status = 200, body = LedgerView)), params(("id" = TenantId, Path,)))]
 #[get("/platform/tenants/{id}/ledger")]
 pub async fn verify_ledger(
     state: web::Data<State>,
@@ -142,7 +146,8 @@ pub struct OfABusiness {
 /// List backups
 ///
 /// Returns backups, newest first.
-#[utoipa::path(tag = "platform", operation_id = "listBackups", params(OfABusiness), responses((status = 200, body = PageView<BackupView>)))]
+#[utoipa::path(tag = "platform", operation_id = "listBackups", params(OfABusiness),
+    responses((status = 200, body = PageView<BackupView>)))]
 #[get("/platform/backups")]
 pub async fn backups(
     state: web::Data<State>,
@@ -173,7 +178,8 @@ pub struct CreateBackup {
 /// Back up one business or all businesses
 ///
 /// Queues a job and answers immediately.
-#[utoipa::path(tag = "platform", operation_id = "createBackups", request_body = CreateBackup, responses((status = 202, body = JobView)))]
+#[utoipa::path(tag = "platform", operation_id = "createBackups", request_body = CreateBackup,
+    responses((status = 202, body = JobView)))]
 #[post("/platform/backups")]
 pub async fn back_up(
     state: web::Data<State>,
@@ -244,7 +250,8 @@ impl From<Entry> for EntryView {
 /// List changes of the platform
 ///
 /// Returns the operations of the platform's staff and of commands, newest first.
-#[utoipa::path(tag = "platform", operation_id = "listPlatformChanges", params(OfABusiness), responses((status = 200, body = PageView<EntryView>)))]
+#[utoipa::path(tag = "platform", operation_id = "listPlatformChanges", params(OfABusiness),
+    responses((status = 200, body = PageView<EntryView>)))]
 #[get("/platform/audit")]
 pub async fn list_audit(
     state: web::Data<State>,

@@ -30,7 +30,8 @@ async fn change(
 /// Suspend a business
 ///
 /// Within one second, all servers refuse the requests of the business. All data is kept.
-#[utoipa::path(tag = "platform", operation_id = "suspendBusiness", responses((status = 200, body = TenantView)), params(("id" = TenantId, Path,)))]
+#[utoipa::path(tag = "platform", operation_id = "suspendBusiness",
+    responses((status = 200, body = TenantView)), params(("id" = TenantId, Path,)))]
 #[post("/platform/tenants/{id}/suspend")]
 pub async fn suspend(
     state: web::Data<State>,
@@ -43,7 +44,8 @@ pub async fn suspend(
 /// Resume a suspended business
 ///
 /// All servers serve the business again.
-#[utoipa::path(tag = "platform", operation_id = "resumeBusiness", responses((status = 200, body = TenantView)), params(("id" = TenantId, Path,)))]
+#[utoipa::path(tag = "platform", operation_id = "resumeBusiness",
+    responses((status = 200, body = TenantView)), params(("id" = TenantId, Path,)))]
 #[post("/platform/tenants/{id}/resume")]
 pub async fn resume(
     state: web::Data<State>,
@@ -56,7 +58,8 @@ pub async fn resume(
 /// Archive a business
 ///
 /// Closes the business. All data is kept until the business is dropped.
-#[utoipa::path(tag = "platform", operation_id = "archiveBusiness", responses((status = 200, body = TenantView)), params(("id" = TenantId, Path,)))]
+#[utoipa::path(tag = "platform", operation_id = "archiveBusiness",
+    responses((status = 200, body = TenantView)), params(("id" = TenantId, Path,)))]
 #[post("/platform/tenants/{id}/archive")]
 pub async fn archive(
     state: web::Data<State>,
@@ -69,7 +72,8 @@ pub async fn archive(
 /// Reopen an archived business
 ///
 /// The business gets the status back that it had before it was archived.
-#[utoipa::path(tag = "platform", operation_id = "unarchiveBusiness", responses((status = 200, body = TenantView)), params(("id" = TenantId, Path,)))]
+#[utoipa::path(tag = "platform", operation_id = "unarchiveBusiness",
+    responses((status = 200, body = TenantView)), params(("id" = TenantId, Path,)))]
 #[post("/platform/tenants/{id}/unarchive")]
 pub async fn unarchive(
     state: web::Data<State>,
@@ -91,8 +95,8 @@ pub struct RenameTenant {
 ///
 /// Gives the business another slug. The former address redirects to the new address (308) and stays reserved
 /// for some time. Signed-in users stay signed in.
-#[utoipa::path(tag = "platform", operation_id = "renameBusiness", request_body = RenameTenant, responses((status = 200, body = TenantView)),
-    params(("id" = TenantId, Path,)))]
+#[utoipa::path(tag = "platform", operation_id = "renameBusiness", request_body = RenameTenant,
+    responses((status = 200, body = TenantView)), params(("id" = TenantId, Path,)))]
 #[post("/platform/tenants/{id}/rename")]
 pub async fn rename(
     state: web::Data<State>,
@@ -119,8 +123,8 @@ pub struct SetLimits {
 /// Set the limits of a business
 ///
 /// Replaces both limits. A limit that is left out returns to the limit of the installation.
-#[utoipa::path(tag = "platform", operation_id = "setBusinessLimits", request_body = SetLimits, responses((status = 200, body = TenantView)),
-    params(("id" = TenantId, Path,)))]
+#[utoipa::path(tag = "platform", operation_id = "setBusinessLimits", request_body = SetLimits,
+    responses((status = 200, body = TenantView)), params(("id" = TenantId, Path,)))]
 #[put("/platform/tenants/{id}/limits")]
 pub async fn limit(
     state: web::Data<State>,
@@ -149,7 +153,9 @@ pub async fn limit(
 
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schema(example = json!({"slug": "acme-copy", "name": "Acme, copy", "owner": {"email": "ann@acme.example"}}))]
+#[schema(example = json!({
+    "slug": "acme-copy", "name": "Acme, copy", "owner": {"email": "ann@acme.example"},
+}))]
 pub struct CloneTenant {
     /// The slug of the copy.
     slug: TenantSlug,
@@ -163,8 +169,8 @@ pub struct CloneTenant {
 ///
 /// Creates a business with a copy of all current data, and with its own owner. The work continues if the
 /// client disconnects.
-#[utoipa::path(tag = "platform", operation_id = "cloneBusiness", request_body = CloneTenant, responses((status = 201, body = OnboardedView)),
-    params(("id" = TenantId, Path,)))]
+#[utoipa::path(tag = "platform", operation_id = "cloneBusiness", request_body = CloneTenant,
+    responses((status = 201, body = OnboardedView)), params(("id" = TenantId, Path,)))]
 #[post("/platform/tenants/{id}/clone")]
 pub async fn clone_business(
     state: web::Data<State>,
@@ -224,8 +230,8 @@ pub struct RemovedView {
 ///
 /// Removes the schemas, the memberships and the custom domains of the business permanently. Users are kept.
 /// Requires a verified backup, unless withoutBackup is true. The work continues if the client disconnects.
-#[utoipa::path(tag = "platform", operation_id = "dropBusiness", request_body = DropTenant, responses((status = 200, body = RemovedView)),
-    params(("id" = TenantId, Path,)))]
+#[utoipa::path(tag = "platform", operation_id = "dropBusiness", request_body = DropTenant,
+    responses((status = 200, body = RemovedView)), params(("id" = TenantId, Path,)))]
 #[post("/platform/tenants/{id}/drop")]
 pub async fn drop_business(
     state: web::Data<State>,

@@ -145,7 +145,8 @@ pub struct ListTenants {
 /// List businesses
 ///
 /// Returns all businesses, oldest first.
-#[utoipa::path(tag = "platform", operation_id = "listBusinesses", params(ListTenants), responses((status = 200, body = PageView<TenantView>)))]
+#[utoipa::path(tag = "platform", operation_id = "listBusinesses", params(ListTenants),
+    responses((status = 200, body = PageView<TenantView>)))]
 #[get("/platform/tenants")]
 pub async fn list(
     state: web::Data<State>,
@@ -167,7 +168,8 @@ pub async fn list(
 ///
 /// Creates the business with its schema, its default data and its owner, or nothing. The business can be used
 /// immediately.
-#[utoipa::path(tag = "platform", operation_id = "createBusiness", request_body = CreateTenant, responses((status = 201, body = OnboardedView)))]
+#[utoipa::path(tag = "platform", operation_id = "createBusiness", request_body = CreateTenant,
+    responses((status = 201, body = OnboardedView)))]
 #[post("/platform/tenants")]
 pub async fn create(
     state: web::Data<State>,
@@ -186,7 +188,8 @@ pub async fn create(
 }
 
 /// Read a business
-#[utoipa::path(tag = "platform", operation_id = "readBusiness", responses((status = 200, body = TenantView)), params(("id" = TenantId, Path,)))]
+#[utoipa::path(tag = "platform", operation_id = "readBusiness", responses((status = 200, body = TenantView)),
+    params(("id" = TenantId, Path,)))]
 #[get("/platform/tenants/{id}")]
 pub async fn show(
     state: web::Data<State>,

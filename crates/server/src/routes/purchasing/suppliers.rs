@@ -102,7 +102,8 @@ impl From<Supplier> for SupplierView {
 /// List suppliers
 ///
 /// Returns the suppliers that are not archived, newest first.
-#[utoipa::path(tag = "purchasing", operation_id = "listSuppliers", params(Paging), responses((status = 200, body = PageView<SupplierView>)))]
+#[utoipa::path(tag = "purchasing", operation_id = "listSuppliers", params(Paging),
+    responses((status = 200, body = PageView<SupplierView>)))]
 #[get("/suppliers")]
 pub async fn list(
     state: web::Data<State>,
@@ -116,7 +117,8 @@ pub async fn list(
 }
 
 /// Create a supplier
-#[utoipa::path(tag = "purchasing", operation_id = "createSupplier", request_body = CreateSupplier, responses((status = 201, body = SupplierView)))]
+#[utoipa::path(tag = "purchasing", operation_id = "createSupplier", request_body = CreateSupplier,
+    responses((status = 201, body = SupplierView)))]
 #[post("/suppliers")]
 pub async fn create(
     state: web::Data<State>,
@@ -134,7 +136,8 @@ pub async fn create(
 }
 
 /// Read a supplier
-#[utoipa::path(tag = "purchasing", operation_id = "readSupplier", responses((status = 200, body = SupplierView)), params(("id" = SupplierId, Path,)))]
+#[utoipa::path(tag = "purchasing", operation_id = "readSupplier",
+    responses((status = 200, body = SupplierView)), params(("id" = SupplierId, Path,)))]
 #[get("/suppliers/{id}")]
 pub async fn show(
     state: web::Data<State>,
@@ -151,8 +154,8 @@ pub async fn show(
 ///
 /// The body is a JSON Merge Patch (RFC 7396): a field that is left out stays unchanged, and null removes a
 /// value.
-#[utoipa::path(tag = "purchasing", operation_id = "changeSupplier", request_body = ChangeSupplier, responses((status = 200, body = SupplierView)),
-    params(("id" = SupplierId, Path,)))]
+#[utoipa::path(tag = "purchasing", operation_id = "changeSupplier", request_body = ChangeSupplier,
+    responses((status = 200, body = SupplierView)), params(("id" = SupplierId, Path,)))]
 #[patch("/suppliers/{id}")]
 pub async fn edit(
     state: web::Data<State>,
@@ -172,7 +175,8 @@ pub async fn edit(
 ///
 /// Archived suppliers are left out of lists; their purchase orders keep them. PATCH `{"archived": false}`
 /// restores the supplier.
-#[utoipa::path(tag = "purchasing", operation_id = "archiveSupplier", responses((status = 204, description = "Archived")), params(("id" = SupplierId, Path,)))]
+#[utoipa::path(tag = "purchasing", operation_id = "archiveSupplier",
+    responses((status = 204, description = "Archived")), params(("id" = SupplierId, Path,)))]
 #[delete("/suppliers/{id}")]
 pub async fn archive(
     state: web::Data<State>,
@@ -259,8 +263,8 @@ impl From<SupplierPrice> for SupplierPriceView {
 ///
 /// Stores the price of a supplier for a variant. The price applies from now on. Earlier prices are kept as
 /// its history.
-#[utoipa::path(tag = "purchasing", operation_id = "setSupplierPrice", request_body = SetPrice, responses((status = 201, body = SupplierPriceView)),
-    params(("id" = SupplierId, Path,)))]
+#[utoipa::path(tag = "purchasing", operation_id = "setSupplierPrice", request_body = SetPrice,
+    responses((status = 201, body = SupplierPriceView)), params(("id" = SupplierId, Path,)))]
 #[post("/suppliers/{id}/prices")]
 pub async fn set_price(
     state: web::Data<State>,
@@ -301,7 +305,8 @@ pub struct ListSupplierPrices {
 ///
 /// Returns the prices of a supplier, newest first. The first price of each variant applies now. The other
 /// prices are its history.
-#[utoipa::path(tag = "purchasing", operation_id = "listSupplierPrices", params(ListSupplierPrices, ("id" = SupplierId, Path,)),
+#[utoipa::path(tag = "purchasing", operation_id = "listSupplierPrices",
+    params(ListSupplierPrices, ("id" = SupplierId, Path,)),
     responses((status = 200, body = PageView<SupplierPriceView>)))]
 #[get("/suppliers/{id}/prices")]
 pub async fn list_prices(

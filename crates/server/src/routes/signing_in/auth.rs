@@ -109,7 +109,8 @@ fn business(host_owner: &HostOwner) -> Option<BusinessView> {
 ///
 /// Returns an access token for a member of the business at this host. On the host of the platform, it returns
 /// a token for a member of the platform's staff. The token is valid only on this host.
-#[utoipa::path(tag = "auth", operation_id = "signIn", request_body = Login, responses((status = 200, body = LoginView)), security(()))]
+#[utoipa::path(tag = "auth", operation_id = "signIn", request_body = Login,
+    responses((status = 200, body = LoginView)), security(()))]
 #[post("/auth/login")]
 pub async fn login(
     state: web::Data<State>,

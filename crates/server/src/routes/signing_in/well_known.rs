@@ -9,7 +9,8 @@ use crate::http::state::State;
 /// List public keys
 ///
 /// Returns the keys that verify access tokens (RFC 7517).
-#[utoipa::path(tag = "auth", operation_id = "listPublicKeys", responses((status = 200, description = "A JSON Web Key Set")), security(()))]
+#[utoipa::path(tag = "auth", operation_id = "listPublicKeys",
+    responses((status = 200, description = "A JSON Web Key Set")), security(()))]
 #[get("/.well-known/jwks.json")]
 pub async fn jwks(state: web::Data<State>) -> HttpResponse {
     HttpResponse::Ok()

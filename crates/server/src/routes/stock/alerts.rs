@@ -75,7 +75,8 @@ pub struct ListAlerts {
 ///
 /// Returns the open alerts, newest first. Each variant has at most one alert at each location. Alerts open
 /// and close automatically.
-#[utoipa::path(tag = "insight", operation_id = "listLowStockAlerts", params(ListAlerts), responses((status = 200, body = PageView<AlertView>)))]
+#[utoipa::path(tag = "insight", operation_id = "listLowStockAlerts", params(ListAlerts),
+    responses((status = 200, body = PageView<AlertView>)))]
 #[get("/alerts/low-stock")]
 pub async fn list(
     state: web::Data<State>,

@@ -119,7 +119,8 @@ fn ok(count: Count) -> Result<Answer, Problem> {
 /// Open a stock count
 ///
 /// Enter counted quantities next, and then post the stock count. Requires an Idempotency-Key header.
-#[utoipa::path(tag = "stock", operation_id = "openCount", request_body = OpenCount, responses((status = 201, body = CountView)))]
+#[utoipa::path(tag = "stock", operation_id = "openCount", request_body = OpenCount,
+    responses((status = 201, body = CountView)))]
 #[post("/stock/counts")]
 pub async fn open(
     state: web::Data<State>,
@@ -140,8 +141,8 @@ pub async fn open(
 ///
 /// Stores each counted quantity with the quantity that is expected now. Counting a variant again replaces its
 /// line. Movements between counting and posting are not lost. Requires an Idempotency-Key header.
-#[utoipa::path(tag = "stock", operation_id = "enterCountedLines", request_body = CountedLines, responses((status = 200, body = CountView)),
-    params(("id" = CountId, Path,)))]
+#[utoipa::path(tag = "stock", operation_id = "enterCountedLines", request_body = CountedLines,
+    responses((status = 200, body = CountView)), params(("id" = CountId, Path,)))]
 #[post("/stock/counts/{id}/lines")]
 pub async fn enter(
     state: web::Data<State>,
@@ -159,8 +160,8 @@ pub async fn enter(
 ///
 /// Changes the stock by the differences between counted and expected quantities. Requires an Idempotency-Key
 /// header.
-#[utoipa::path(tag = "stock", operation_id = "postCount", request_body = Nothing, responses((status = 200, body = CountView)),
-    params(("id" = CountId, Path,)))]
+#[utoipa::path(tag = "stock", operation_id = "postCount", request_body = Nothing,
+    responses((status = 200, body = CountView)), params(("id" = CountId, Path,)))]
 #[post("/stock/counts/{id}/post")]
 pub async fn post_count(
     state: web::Data<State>,
@@ -173,8 +174,8 @@ pub async fn post_count(
 /// Cancel a stock count
 ///
 /// Closes the stock count without a change of stock.
-#[utoipa::path(tag = "stock", operation_id = "cancelCount", request_body = Nothing, responses((status = 200, body = CountView)),
-    params(("id" = CountId, Path,)))]
+#[utoipa::path(tag = "stock", operation_id = "cancelCount", request_body = Nothing,
+    responses((status = 200, body = CountView)), params(("id" = CountId, Path,)))]
 #[post("/stock/counts/{id}/cancel")]
 pub async fn cancel(
     state: web::Data<State>,
@@ -187,7 +188,8 @@ pub async fn cancel(
 /// List stock counts
 ///
 /// Returns stock counts without their lines, newest first.
-#[utoipa::path(tag = "stock", operation_id = "listCounts", params(Paging), responses((status = 200, body = PageView<CountView>)))]
+#[utoipa::path(tag = "stock", operation_id = "listCounts", params(Paging),
+    responses((status = 200, body = PageView<CountView>)))]
 #[get("/stock/counts")]
 pub async fn list(
     state: web::Data<State>,
@@ -201,7 +203,8 @@ pub async fn list(
 }
 
 /// Read a stock count
-#[utoipa::path(tag = "stock", operation_id = "readCount", responses((status = 200, body = CountView)), params(("id" = CountId, Path,)))]
+#[utoipa::path(tag = "stock", operation_id = "readCount", responses((status = 200, body = CountView)),
+    params(("id" = CountId, Path,)))]
 #[get("/stock/counts/{id}")]
 pub async fn show(
     state: web::Data<State>,

@@ -64,7 +64,8 @@ pub struct ListLevels {
 /// List stock levels
 ///
 /// Returns one stock level for each variant at each location.
-#[utoipa::path(tag = "stock", operation_id = "listStockLevels", params(ListLevels), responses((status = 200, body = PageView<StockLevelView>)))]
+#[utoipa::path(tag = "stock", operation_id = "listStockLevels", params(ListLevels),
+    responses((status = 200, body = PageView<StockLevelView>)))]
 #[get("/stock")]
 pub async fn list_levels(
     state: web::Data<State>,
@@ -141,7 +142,8 @@ pub struct ListMovements {
 /// List stock movements
 ///
 /// Returns the ledger of one variant or of all variants, newest first.
-#[utoipa::path(tag = "stock", operation_id = "listStockMovements", params(ListMovements), responses((status = 200, body = PageView<MovementView>)))]
+#[utoipa::path(tag = "stock", operation_id = "listStockMovements", params(ListMovements),
+    responses((status = 200, body = PageView<MovementView>)))]
 #[get("/stock/movements")]
 pub async fn list_movements(
     state: web::Data<State>,
@@ -217,7 +219,8 @@ impl From<Adjustment> for AdjustmentView {
 ///
 /// Adds or removes stock of a variant by hand, with a reason. If more stock is removed than is available, the
 /// answer is 409 with shortages. Requires an Idempotency-Key header.
-#[utoipa::path(tag = "stock", operation_id = "adjustStock", request_body = CreateAdjustment, responses((status = 201, body = AdjustmentView)))]
+#[utoipa::path(tag = "stock", operation_id = "adjustStock", request_body = CreateAdjustment,
+    responses((status = 201, body = AdjustmentView)))]
 #[post("/stock/adjustments")]
 pub async fn adjust(
     state: web::Data<State>,
@@ -240,7 +243,8 @@ pub async fn adjust(
 }
 
 /// Read an adjustment
-#[utoipa::path(tag = "stock", operation_id = "readAdjustment", responses((status = 200, body = AdjustmentView)), params(("id" = AdjustmentId, Path,)))]
+#[utoipa::path(tag = "stock", operation_id = "readAdjustment",
+    responses((status = 200, body = AdjustmentView)), params(("id" = AdjustmentId, Path,)))]
 #[get("/stock/adjustments/{id}")]
 pub async fn show_adjustment(
     state: web::Data<State>,

@@ -61,7 +61,8 @@ impl From<Location> for LocationView {
 /// List locations
 ///
 /// Returns the locations that are not archived, oldest first. The first location is the default location.
-#[utoipa::path(tag = "stock", operation_id = "listLocations", params(Paging), responses((status = 200, body = PageView<LocationView>)))]
+#[utoipa::path(tag = "stock", operation_id = "listLocations", params(Paging),
+    responses((status = 200, body = PageView<LocationView>)))]
 #[get("/locations")]
 pub async fn list(
     state: web::Data<State>,
@@ -74,7 +75,8 @@ pub async fn list(
 }
 
 /// Create a location
-#[utoipa::path(tag = "stock", operation_id = "createLocation", request_body = CreateLocation, responses((status = 201, body = LocationView)))]
+#[utoipa::path(tag = "stock", operation_id = "createLocation", request_body = CreateLocation,
+    responses((status = 201, body = LocationView)))]
 #[post("/locations")]
 pub async fn create(
     state: web::Data<State>,
@@ -91,7 +93,8 @@ pub async fn create(
 }
 
 /// Read a location
-#[utoipa::path(tag = "stock", operation_id = "readLocation", responses((status = 200, body = LocationView)), params(("id" = LocationId, Path,)))]
+#[utoipa::path(tag = "stock", operation_id = "readLocation", responses((status = 200, body = LocationView)),
+    params(("id" = LocationId, Path,)))]
 #[get("/locations/{id}")]
 pub async fn show(
     state: web::Data<State>,
@@ -107,8 +110,8 @@ pub async fn show(
 /// Change a location
 ///
 /// The body is a JSON Merge Patch (RFC 7396): a field that is left out stays unchanged.
-#[utoipa::path(tag = "stock", operation_id = "changeLocation", request_body = ChangeLocation, responses((status = 200, body = LocationView)),
-    params(("id" = LocationId, Path,)))]
+#[utoipa::path(tag = "stock", operation_id = "changeLocation", request_body = ChangeLocation,
+    responses((status = 200, body = LocationView)), params(("id" = LocationId, Path,)))]
 #[patch("/locations/{id}")]
 pub async fn edit(
     state: web::Data<State>,

@@ -117,7 +117,8 @@ fn answer(outcome: Outcome<Transfer>) -> Result<Answer, Problem> {
 ///
 /// The stock leaves the first location now, and is in transit until the other location receives it. Requires
 /// an Idempotency-Key header.
-#[utoipa::path(tag = "stock", operation_id = "sendTransfer", request_body = SendTransfer, responses((status = 201, body = TransferView)))]
+#[utoipa::path(tag = "stock", operation_id = "sendTransfer", request_body = SendTransfer,
+    responses((status = 201, body = TransferView)))]
 #[post("/stock/transfers")]
 pub async fn send(
     state: web::Data<State>,
@@ -158,8 +159,8 @@ pub struct ReceivedPart {
 ///
 /// Receives everything that is in transit, or a part of it. A transfer can be received in several parts.
 /// Requires an Idempotency-Key header.
-#[utoipa::path(tag = "stock", operation_id = "receiveTransfer", request_body = ReceiveTransfer, responses((status = 201, body = TransferView)),
-    params(("id" = TransferId, Path,)))]
+#[utoipa::path(tag = "stock", operation_id = "receiveTransfer", request_body = ReceiveTransfer,
+    responses((status = 201, body = TransferView)), params(("id" = TransferId, Path,)))]
 #[post("/stock/transfers/{id}/receive")]
 pub async fn receive(
     state: web::Data<State>,
@@ -193,8 +194,8 @@ pub struct SendBackTransfer {
 /// Send the rest of a transfer back
 ///
 /// Everything that is in transit returns to the location that sent it. Requires an Idempotency-Key header.
-#[utoipa::path(tag = "stock", operation_id = "sendTransferBack", request_body = SendBackTransfer, responses((status = 201, body = TransferView)),
-    params(("id" = TransferId, Path,)))]
+#[utoipa::path(tag = "stock", operation_id = "sendTransferBack", request_body = SendBackTransfer,
+    responses((status = 201, body = TransferView)), params(("id" = TransferId, Path,)))]
 #[post("/stock/transfers/{id}/send-back")]
 pub async fn send_back(
     state: web::Data<State>,
@@ -222,7 +223,8 @@ pub struct ListTransfers {
 /// List transfers
 ///
 /// Returns transfers with their lines, newest first.
-#[utoipa::path(tag = "stock", operation_id = "listTransfers", params(ListTransfers), responses((status = 200, body = PageView<TransferView>)))]
+#[utoipa::path(tag = "stock", operation_id = "listTransfers", params(ListTransfers),
+    responses((status = 200, body = PageView<TransferView>)))]
 #[get("/stock/transfers")]
 pub async fn list(
     state: web::Data<State>,
@@ -236,7 +238,8 @@ pub async fn list(
 }
 
 /// Read a transfer
-#[utoipa::path(tag = "stock", operation_id = "readTransfer", responses((status = 200, body = TransferView)), params(("id" = TransferId, Path,)))]
+#[utoipa::path(tag = "stock", operation_id = "readTransfer", responses((status = 200, body = TransferView)),
+    params(("id" = TransferId, Path,)))]
 #[get("/stock/transfers/{id}")]
 pub async fn show(
     state: web::Data<State>,
