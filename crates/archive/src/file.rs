@@ -13,7 +13,7 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use bytes::Bytes;
@@ -38,7 +38,7 @@ const ZSTD_FRAME: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 const LONGEST: u32 = 1 << 30;
 
 /// Rows are collected into pieces of about this size, in bytes.
-const PIECE: usize = 256 << 10;
+pub(crate) const PIECE: usize = 256 << 10;
 
 /// A fast level that still compresses text to a fifth of its size.
 const COMPRESSION_LEVEL: i32 = 3;
@@ -151,7 +151,7 @@ impl Default for Tally {
     }
 }
 
-fn hex(digest: Context) -> String {
+pub(crate) fn hex(digest: Context) -> String {
     digest.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -383,56 +383,17 @@ impl Reader {
         serde_json::from_slice(content).map_err(|error| self.damaged(error))
     }
 
-    fn damaged(&self, problem: impl ToString) -> FileError {
+    pub(crate) fn damaged(&self, problem: impl ToString) -> FileError {
         FileError::Damaged { place: self.place.clone(), problem: problem.to_string() }
-    }
-}
-
-/// A checked backup file: every byte was read and compared with the digests.
-#[derive(Debug, Clone)]
-pub struct Checked {
-    pub path: PathBuf,
-    pub manifest: Manifest,
-    /// The data of the `shared` schema about the subject.
-    pub shared: Value,
-}
-
-/// Reads a whole file and compares every table with its digest.
-///
-/// # Errors
-/// [`FileError`], with the first table that is damaged.
-pub fn check(path: &Path) -> Result<Checked, FileError> {
-    let mut reader = Reader::open(path)?;
-    let (mut manifest, mut shared) = (None, Value::Null);
-    while let Some(piece) = reader.next_piece()? {
-        match piece {
-            Piece::Shared(rows) => shared = rows,
-            Piece::Manifest(found) => manifest = Some(found),
-            Piece::Header(_) | Piece::Table(_) | Piece::Rows(_) | Piece::EndOfTable(_) => {}
-        }
-    }
-    let manifest = manifest.ok_or_else(|| reader.damaged("there is no manifest"))?;
-    Ok(Checked { path: path.to_owned(), manifest, shared })
-}
-
-/// The SHA-256 of a whole file, in hexadecimal.
-///
-/// # Errors
-/// [`FileError::Io`].
-pub fn digest(path: &Path) -> Result<String, FileError> {
-    let mut file = File::open(path)?;
-    let (mut digest, mut buffer) = (Context::new(&SHA256), vec![0; PIECE]);
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(hex(digest)),
-            read => digest.update(&buffer[..read]),
-        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
+    use crate::check::check;
 
     fn header_of(slug: &str) -> Header {
         Header {

@@ -5,8 +5,10 @@
 //!
 //! [`transfer`] moves rows between a backup file, a snapshot of a schema, and a new schema.
 
+pub mod check;
 pub mod file;
 pub mod transfer;
 
-pub use file::{Checked, FileError, Header, Manifest, Subject, TableSummary};
+pub use check::Checked;
+pub use file::{FileError, Header, Manifest, Subject, TableSummary};
 pub use transfer::TransferError;

@@ -55,7 +55,7 @@ pub fn settings() -> anyhow::Result<Settings> {
     settings_from(&sources())
 }
 
-/// Like [`settings`], from sources that the command has already read.
+/// Like [`settings()`], from sources that the command has already read.
 pub fn settings_from(sources: &Sources) -> anyhow::Result<Settings> {
     let settings = load(sources)?;
     settings::logging::start(&LogSettings { format: LogFormat::Pretty, filter: "warn".to_owned() })?;

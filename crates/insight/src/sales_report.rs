@@ -97,7 +97,7 @@ const TRADED: &str = concatcp!(
 
 const FROM: &str = ", t.* FROM traded t ";
 
-/// Ends the statement with the sums of each key and of all; the order of the rows and [`LIMIT`] follow.
+/// Ends the statement with the sums of each key and of all; the order of the rows and the limit follow.
 const SUMS: &str = ")
     SELECT grouping(key) = 1 AS is_sum, key, name, sku, count(DISTINCT order_id) AS orders,
            coalesce(sum(sold), 0) AS sold, coalesce(sum(returned), 0) AS returned,

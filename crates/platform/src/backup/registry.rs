@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use archive::file;
 use chrono::{DateTime, Utc};
 use const_format::concatcp;
 use serde::Serialize;
@@ -45,7 +44,7 @@ impl Backup {
 
     /// Whether every byte of the file is unchanged. Reads the whole file.
     pub fn is_whole(&self) -> bool {
-        self.has_its_size() && file::digest(&self.file).is_ok_and(|digest| digest == self.sha256)
+        self.has_its_size() && archive::check::digest(&self.file).is_ok_and(|digest| digest == self.sha256)
     }
 
     /// The slug of the business, or `(installation)` for a backup of the `shared` schema.

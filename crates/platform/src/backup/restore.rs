@@ -44,7 +44,7 @@ pub struct Restored {
     pub duration: Duration,
 }
 
-/// Restores one business from a file that [`inspect`] has read.
+/// Restores one business from a file that [`inspect`](crate::backup::inspect) has read.
 ///
 /// An existing business is in maintenance during the restore; other businesses are not affected. Its current
 /// schema is set aside. Its members and custom domains stay unchanged.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use archive::transfer::{self, Tables};
-use archive::{Checked, FileError, Manifest, Subject, file};
+use archive::{Checked, FileError, Manifest, Subject};
 use tenancy::OwnerDatabase;
 
 use crate::backup::error::BackupError;
@@ -45,7 +45,7 @@ async fn verify_unrecorded(owner_database: &OwnerDatabase, path: &Path) -> Resul
 /// [`BackupError`].
 pub async fn inspect(owner_database: &OwnerDatabase, path: &Path) -> Result<Checked, BackupError> {
     let path = path.to_owned();
-    let checked = tokio::task::spawn_blocking(move || file::check(&path)).await;
+    let checked = tokio::task::spawn_blocking(move || archive::check::check(&path)).await;
     let checked = checked.map_err(std::io::Error::other).map_err(FileError::from)??;
     let header = &checked.manifest.header;
     let program = match header.subject {
