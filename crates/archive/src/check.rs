@@ -12,7 +12,9 @@ use crate::file::{FileError, Manifest, PIECE, Piece, Reader, hex};
 /// A checked backup file: every byte was read and compared with the digests.
 #[derive(Debug, Clone)]
 pub struct Checked {
+    /// The path of the file.
     pub path: PathBuf,
+    /// The header of the file and the summary of each table.
     pub manifest: Manifest,
     /// The data of the `shared` schema about the subject.
     pub shared: Value,

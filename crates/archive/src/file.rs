@@ -48,7 +48,14 @@ const COMPRESSION_LEVEL: i32 = 3;
 #[serde(tag = "kind", rename_all = "camelCase")]
 pub enum Subject {
     /// One business.
-    Business { id: TenantId, slug: String, name: String },
+    Business {
+        /// The id of the business, which a rename does not change.
+        id: TenantId,
+        /// The slug at the time of the backup.
+        slug: String,
+        /// The name at the time of the backup.
+        name: String,
+    },
     /// The `shared` schema: the registry, users and their roles.
     Installation,
 }
@@ -57,21 +64,27 @@ pub enum Subject {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Header {
+    /// The business or the installation whose data the file contains.
     #[serde(flatten)]
     pub subject: Subject,
     /// The number of the last migration of the schema.
     pub schema_version: i32,
+    /// The version of the PostgreSQL server that the rows came from, for display.
     pub postgres_version: String,
     /// The version of the program that wrote the file.
     pub program_version: String,
+    /// When the program started to read the rows.
     pub taken_at: DateTime<Utc>,
 }
 
 /// The summary of a table, which is known after its last row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableSummary {
+    /// The name of the table, without its schema.
     pub name: String,
+    /// The number of rows.
     pub rows: u64,
+    /// The size of the rows in the text format of COPY, before compression.
     pub bytes: u64,
     /// The SHA-256 of the rows in the text format of COPY, in hexadecimal.
     pub sha256: String,
@@ -80,8 +93,10 @@ pub struct TableSummary {
 /// The last record of a backup file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
+    /// The header again. Both must be equal.
     #[serde(flatten)]
     pub header: Header,
+    /// The tables, in the order of the file.
     pub tables: Vec<TableSummary>,
 }
 
@@ -95,10 +110,18 @@ impl Manifest {
 /// A backup file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
+    /// The file, named by its path, does not start like a backup file.
     #[error("{0} is not a Tenantry backup file")]
     NotABackup(String),
+    /// The file is a backup, but it is incomplete or its bytes have changed.
     #[error("the backup is damaged in {place}: {problem}; use another backup")]
-    Damaged { place: String, problem: String },
+    Damaged {
+        /// The damaged part of the file, such as `table orders`.
+        place: String,
+        /// The check that failed.
+        problem: String,
+    },
+    /// A file operation failed, for example because the disk is full.
     #[error("the backup file cannot be read or written")]
     Io(#[from] io::Error),
 }
@@ -106,12 +129,17 @@ pub enum FileError {
 /// One record of a backup file. The variants are in the order of the file.
 #[derive(Debug, Clone)]
 pub enum Piece {
+    /// The start of the file.
     Header(Header),
     /// The data of the `shared` schema about the subject.
     Shared(Value),
+    /// The start of a table.
     Table(Table),
+    /// Some rows of the current table, in the text format of COPY.
     Rows(Bytes),
+    /// The end of the current table, with the count and digest of its rows.
     EndOfTable(TableSummary),
+    /// The end of the file.
     Manifest(Manifest),
 }
 
@@ -123,6 +151,7 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// Starts at zero rows.
     pub fn new() -> Self {
         Self { digest: Context::new(&SHA256), rows: 0, bytes: 0 }
     }
@@ -134,6 +163,7 @@ impl Tally {
         self.rows += count_rows(rows);
     }
 
+    /// Returns the summary of the added rows, for the table `name`.
     pub fn finish(self, name: &str) -> TableSummary {
         TableSummary { name: name.to_owned(), rows: self.rows, bytes: self.bytes, sha256: hex(self.digest) }
     }
@@ -177,7 +207,9 @@ impl Write for Hashed {
 /// The size and digest of a whole file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Written {
+    /// The size of the compressed file.
     pub bytes: u64,
+    /// The SHA-256 of the compressed file, in hexadecimal.
     pub sha256: String,
 }
 

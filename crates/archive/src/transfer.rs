@@ -20,12 +20,20 @@ use crate::file::{
 /// Rows could not be moved.
 #[derive(Debug, thiserror::Error)]
 pub enum TransferError {
+    /// The backup file cannot be read or written, or it is damaged.
     #[error(transparent)]
     File(#[from] FileError),
+    /// A query or a copy failed in PostgreSQL, or the connection was lost.
     #[error("a database query for the backup failed")]
     Db(#[from] DbError),
+    /// The tables or rows of the new schema are not those of the original.
     #[error("table {table} differs from the original: {problem}")]
-    Differs { table: String, problem: String },
+    Differs {
+        /// The name of the first table that differs.
+        table: String,
+        /// The difference, such as the number of rows.
+        problem: String,
+    },
 }
 
 /// The maximum number of pieces that are queued between the database and the disk.
@@ -113,7 +121,9 @@ async fn read_snapshot(
 /// The tables of a schema that a file must contain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tables {
+    /// Every table of the schema. A table that is absent from the file is an error.
     All,
+    /// Any tables of the schema. A table that is absent from the file is left unchanged.
     Some,
 }
 

@@ -15,8 +15,11 @@ pub struct Adjusted {
     pub kind: Option<Kind>,
     /// `None` for counts and for the total.
     pub reason: Option<Reason>,
+    /// The number of stock movements.
     pub movements: i64,
+    /// The sum of all increases, in sale units.
     pub added: Quantity,
+    /// The sum of all decreases, in sale units, as a positive number.
     pub removed: Quantity,
     /// Added less removed, at cost: negative where the business has lost value.
     pub value: Money,

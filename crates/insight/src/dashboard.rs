@@ -10,7 +10,9 @@ use values::{Limit, Money, PageRequest, Quantity, Sku};
 /// All figures.
 #[derive(Debug, Clone)]
 pub struct Dashboard {
+    /// The quantity and the value of the stock on hand.
     pub totals: Totals,
+    /// The open low-stock alerts.
     pub low_stock: LowStock,
     /// The variants that sold most in the last 30 days, at most five.
     pub top_variants: Vec<TopVariant>,
@@ -37,17 +39,25 @@ tenancy::from_row!(Totals { items, stock, value, cost });
 /// The number of open alerts, and the newest ones that need a decision.
 #[derive(Debug, Clone)]
 pub struct LowStock {
+    /// The alerts in the state low: available stock is at or below the reorder level, and incoming stock
+    /// does not cover it.
     pub low: i64,
+    /// The alerts in the state out: no stock is available.
     pub out: i64,
+    /// The alerts in the state covered: incoming stock covers the low stock.
     pub covered: i64,
+    /// The newest alerts in the states low and out, at most five.
     pub items: Vec<Alert>,
 }
 
 /// A variant with its sales.
 #[derive(Debug, Clone)]
 pub struct TopVariant {
+    /// The id of the variant.
     pub variant_id: VariantId,
+    /// The SKU of the variant.
     pub sku: Sku,
+    /// The name of the product.
     pub name: String,
     /// Sold, less what was returned.
     pub sold: Quantity,
@@ -58,6 +68,7 @@ tenancy::from_row!(TopVariant { variant_id, sku, name, sold });
 /// The changes of stock on one day, where the business is.
 #[derive(Debug, Clone)]
 pub struct MovementsOfDay {
+    /// The day in the business's time zone.
     pub day: NaiveDate,
     /// Received from suppliers, less what was taken back.
     pub purchased: Quantity,

@@ -6,6 +6,7 @@ use values::is_plain_day;
 /// A span of days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
+    /// Included.
     pub first: NaiveDate,
     /// Included.
     pub last: NaiveDate,
@@ -49,7 +50,9 @@ impl Span {
 /// A total and its rows.
 #[derive(Debug, Clone)]
 pub struct Report<T> {
+    /// The sums over all rows, including rows beyond the limit.
     pub total: T,
+    /// The rows without the total, in the order of the report.
     pub rows: Vec<T>,
     /// Whether there are more rows than requested.
     pub has_more: bool,

@@ -9,14 +9,19 @@ use crate::report::{IN_SPAN, MaxRows, Report, Span};
 values::words! {
     /// What each row of the report stands for.
     pub enum SalesBy {
+        /// The day on which the goods left or came back, in the time zone of the business.
         Day = "day",
         /// The hour of the day, over all days together.
         Hour = "hour",
+        /// The variant that was sold or returned.
         Variant = "variant",
+        /// The category of the product. Products without a category share one row.
         Category = "category",
+        /// The customer of the order. Orders without a customer share one row.
         Customer = "customer",
         /// The person who placed the order.
         Seller = "seller",
+        /// The location that the goods left or came back to.
         Location = "location",
     }
 }
@@ -26,15 +31,21 @@ values::words! {
 pub struct Sales {
     /// The day, the hour or the id; `None` where there is none, such as no category, and for the total.
     pub key: Option<String>,
+    /// The name of the product, category, customer or location. `None` for other keys and for the total.
     pub name: Option<String>,
+    /// The SKU, if the rows are variants. `None` for other keys and for the total.
     pub sku: Option<String>,
     /// The number of orders of which something was sold or returned.
     pub orders: i64,
+    /// The quantity that left, in sale units.
     pub sold: Quantity,
+    /// The quantity that came back, in sale units.
     pub returned: Quantity,
+    /// The discounts on what was sold.
     pub discount: Money,
     /// The amount of what was sold, taxes included.
     pub total: Money,
+    /// The amount refunded for what was returned, taxes included.
     pub refunded: Money,
     /// The taxes in the total, less the taxes in the refunds.
     pub tax: Money,

@@ -9,8 +9,11 @@ use crate::report::{MaxRows, Report};
 values::words! {
     /// What each row of the report stands for.
     pub enum StockBy {
+        /// The category of the product. Products without a category share one row.
         Category = "category",
+        /// The location that holds the stock.
         Location = "location",
+        /// The variant, with its stock at all locations.
         Variant = "variant",
     }
 }
@@ -20,8 +23,11 @@ values::words! {
 pub struct Stock {
     /// The id; `None` for products without a category, and for the total.
     pub key: Option<String>,
+    /// The name of the category or location, or of the product of a variant. `None` for the total.
     pub name: Option<String>,
+    /// The SKU, if the rows are variants. `None` for other keys and for the total.
     pub sku: Option<String>,
+    /// The stock on hand, in sale units.
     pub on_hand: Quantity,
     /// At the average cost, or at the catalogue's cost where there is none.
     pub cost: Money,

@@ -78,6 +78,7 @@ impl Settings {
         }
     }
 
+    /// The settings of the connection pools, from the section `[database]`.
     pub fn pool(&self) -> PoolSettings {
         let database = &self.database;
         PoolSettings {
@@ -110,6 +111,7 @@ impl Settings {
         Duration::from_secs(u64::from(self.tenancy.former_slug_days) * 86_400)
     }
 
+    /// The settings of the cache of businesses, from the section `[tenancy]`.
     pub fn resolver(&self) -> ResolverSettings {
         ResolverSettings {
             capacity: self.tenancy.cache_capacity,

@@ -13,108 +13,185 @@ use tenancy::Installation;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
+    /// The section `[server]`: addresses, limits of requests, and trusted proxies.
     pub server: ServerSettings,
+    /// The section `[database]`: logins, connections and timeouts.
     pub database: DatabaseSettings,
+    /// The section `[tenancy]`: former slugs, and the cache of businesses.
     pub tenancy: TenancySettings,
+    /// The section `[identity]`: access tokens and passwords.
     pub identity: IdentitySettings,
+    /// The section `[provisioning]`: the creation of businesses.
     pub provisioning: ProvisioningSettings,
+    /// The section `[backup]`: the folder of backup files.
     pub backup: BackupSettings,
+    /// The section `[jobs]`: background jobs.
     pub jobs: JobSettings,
+    /// The section `[domains]`: the verification of custom domains.
     pub domains: DomainSettings,
+    /// The section `[log]`: the format and the filter of log lines.
     pub log: LogSettings,
 }
 
+/// The section `[server]`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServerSettings {
+    /// Address and port of the API.
     pub listen: SocketAddr,
+    /// Address and port of a second listener, for `/metrics` and for `/tls-ask`. An empty text turns the
+    /// listener off.
     pub metrics_listen: String,
+    /// Domain of the installation. A business answers at `<slug>.<base_domain>`, the platform at
+    /// `admin.<base_domain>`.
     pub base_domain: String,
+    /// Scheme of the printed addresses, as clients reach the server: `http` or `https`.
     pub public_scheme: String,
+    /// Port of the printed addresses. Range: 1 to 65535.
     pub public_port: u16,
+    /// Threads that answer requests. Range: 1 to 64, or 0 for one thread per core.
     pub workers: usize,
+    /// A request that takes longer is cancelled, and the client gets 503. Range: 100 to 600000.
     pub request_timeout_ms: u64,
+    /// Time for a client to send the head of a request, and again for the body. After that, 408.
+    /// Range: 100 to 600000.
     pub client_timeout_ms: u64,
+    /// Time for running requests to end after SIGTERM. Range: 1 to 600.
     pub shutdown_timeout_s: u64,
+    /// A larger request body is refused with 413. Range: 1024 to 67108864.
     pub body_limit_bytes: usize,
+    /// Origins whose web pages may call the API (CORS).
     pub cors_origins: Vec<String>,
+    /// Networks of proxies whose `X-Forwarded-Host` and `X-Forwarded-For` headers are trusted.
     pub trusted_proxies: Vec<IpNet>,
+    /// Rate limit of one client address at one business, in requests per second. Above it, 429.
+    /// Range: 1 to 1000000, or 0 for no limit.
     pub requests_per_second: u32,
+    /// Requests that one client address may send at once before the rate limit applies. Range: 1 to 1000000.
     pub request_burst: u32,
 }
 
+/// The section `[database]`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DatabaseSettings {
+    /// URL of the server's login, which owns nothing. `None` when it is not set.
     pub url: Option<SecretString>,
+    /// URL of the login that owns the schemas, for provisioning, migrations and backups. `None` when it is
+    /// not set.
     pub owner_url: Option<SecretString>,
+    /// Prefix of this installation's roles. `None` means the database's name.
     pub installation: Option<Installation>,
+    /// Connections of one server process, shared by all businesses. Range: 1 to 500.
     pub max_connections: usize,
+    /// Pools that share these connections. Each business prefers one pool. Range: 1 to 100.
     pub pools: usize,
+    /// Concurrent transactions of one business. Range: 1 to 500.
     pub max_transactions_per_business: usize,
+    /// Transactions of one business that may wait for their turn. Further ones get 429 immediately.
+    /// Range: 0 to 10000.
     pub max_waiting_per_business: usize,
+    /// A transaction that waits longer for its turn gets 429. Range: 1 to 60000.
     pub business_wait_timeout_ms: u64,
+    /// A request that waits longer for a free connection gets 503. Range: 10 to 60000.
     pub wait_timeout_ms: u64,
+    /// A connection is replaced at this age. Range: 10 to 86400.
     pub max_lifetime_s: u64,
+    /// A connection is also replaced after it has served this number of businesses. Range: 1 to 100000.
     pub max_businesses_per_connection: usize,
+    /// Prepared statements kept on one connection. Range: 10 to 10000.
     pub max_statements_per_connection: NonZeroUsize,
+    /// PostgreSQL cancels a statement that runs longer. Range: 100 to 600000.
     pub statement_timeout_ms: u64,
+    /// PostgreSQL cancels a statement that waits longer for a lock. Range: 10 to 60000.
     pub lock_timeout_ms: u64,
+    /// PostgreSQL ends a connection whose open transaction is idle for longer. Range: 100 to 600000.
     pub idle_in_transaction_timeout_ms: u64,
 }
 
+/// The section `[tenancy]`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TenancySettings {
+    /// Days for which the former address of a renamed business redirects and stays reserved.
+    /// Range: 0 to 3650.
     pub former_slug_days: u32,
+    /// Businesses kept in memory, and the same number of unknown hosts. Range: 10 to 1000000.
     pub cache_capacity: u64,
+    /// Without a change, a business is read again after this time. Range: 100 to 600000.
     pub cache_known_ms: u64,
+    /// An unknown host is looked up again after this time. Range: 100 to 600000.
     pub cache_unknown_ms: u64,
+    /// Time for which businesses are served from memory while the registry cannot be read. Range: 1 to 86400.
     pub cache_stale_s: u64,
 }
 
+/// The section `[identity]`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IdentitySettings {
+    /// The `iss` claim of every access token: one URL for the whole installation. The server does not start
+    /// without it.
     pub issuer: Option<String>,
+    /// Private key (Ed25519) that signs access tokens. The server does not start without it.
     pub signing_key_file: Option<PathBuf>,
+    /// Secret that protects the password hashes; 32 bytes or more. Must never change: without it, no stored
+    /// password can be verified.
     pub password_key: Option<SecretString>,
+    /// Lifetime of an access token. Range: 60 to 3600.
     pub access_token_ttl_s: u64,
+    /// Minimum length of new passwords, in characters. Range: 8 to 64.
     pub password_min_length: usize,
+    /// Cost of a password hash. Each step doubles the work. Range: 4 to 16.
     pub bcrypt_cost: u32,
+    /// Password hashes computed at the same time. Range: 1 to 64.
     pub concurrent_hashes: usize,
 }
 
+/// The section `[provisioning]`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProvisioningSettings {
+    /// Whether the server uses `database.owner_url` to create and manage businesses over HTTP.
     pub in_server: bool,
+    /// Finished schemas that are kept ready for new businesses. Range: 1 to 1000, or 0 for none.
     pub spare_schemas: usize,
 }
 
+/// The section `[backup]`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BackupSettings {
+    /// Folder for the files of `tenantry backup create` and of backup jobs.
     pub folder: PathBuf,
 }
 
+/// The section `[jobs]`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JobSettings {
+    /// Whether a server with `provisioning.in_server = true` runs background jobs.
     pub in_server: bool,
+    /// Days after which finished jobs are deleted. Range: 1 to 3650.
     pub keep_days: u32,
 }
 
+/// The section `[domains]`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DomainSettings {
+    /// Name server that verifies custom domains, such as `192.0.2.53:53`. An empty text means the name
+    /// servers of the system.
     pub name_server: String,
 }
 
+/// The section `[log]`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LogSettings {
+    /// Format of log lines.
     pub format: LogFormat,
+    /// Log filter in the syntax of `RUST_LOG`.
     pub filter: String,
 }
 
@@ -122,19 +199,35 @@ pub struct LogSettings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
+    /// One JSON object a line, for machines.
     Json,
+    /// Text for people, with colours on a terminal.
     Pretty,
 }
 
 /// The configuration is invalid. The text names the key.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
+    /// A value is malformed or out of range, or its key is unknown.
     #[error("{key}: {problem}")]
-    Value { key: String, problem: String },
+    Value {
+        /// The key, with its section, such as `server.listen`.
+        key: String,
+        /// The reason for the refusal, such as the allowed range.
+        problem: String,
+    },
+    /// A key without a default is not set, and a part of the program needs it.
     #[error("{key} is missing: {cure}")]
-    Missing { key: &'static str, cure: &'static str },
+    Missing {
+        /// The key, with its section, such as `database.url`.
+        key: &'static str,
+        /// How to set the key.
+        cure: &'static str,
+    },
+    /// `TENANTRY_CONFIG_DIR` names a folder that does not exist.
     #[error("the folder {0} does not exist; TENANTRY_CONFIG_DIR must name the configuration folder")]
     Folder(PathBuf),
+    /// A file or a variable cannot be read, such as a file that is not valid TOML.
     #[error("the configuration cannot be read: {0}")]
     Read(#[from] config::ConfigError),
 }

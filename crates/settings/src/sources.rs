@@ -28,15 +28,20 @@ const WITHOUT_DEFAULT: [&str; 6] = [
 pub struct Sources {
     /// The environment: `development`, `production`, or the name of another file of the folder.
     pub environment: String,
+    /// The folder with `default.toml` and the file of the environment. The default folder may be absent.
     pub folder: PathBuf,
+    /// More files, the strongest last. A file that does not exist is ignored.
     pub more: Vec<PathBuf>,
 }
 
 /// One configured value for display.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct ShownValue {
+    /// The key, with its section, such as `server.listen`.
     pub key: String,
+    /// The value, with secrets masked, or `(not set)` for a key without a default.
     pub value: String,
+    /// The file or the environment that set the value, `built-in default`, or `no default`.
     pub source: String,
 }
 

@@ -14,12 +14,16 @@ use crate::settings::{Settings, SettingsError};
 /// A part cannot be built from the settings. The text names the key.
 #[derive(Debug, thiserror::Error)]
 pub enum WiringError {
+    /// A key is missing, or its value is invalid.
     #[error(transparent)]
     Settings(#[from] SettingsError),
+    /// TLS to the database cannot be set up, for example without a root certificate.
     #[error("database.url: {0}")]
     Tls(#[from] TlsError),
+    /// The file with the signing key cannot be read or does not contain an Ed25519 key.
     #[error("identity.signing_key_file: {0}")]
     Key(#[from] KeyError),
+    /// A migration file of this program is invalid.
     #[error(transparent)]
     Migrations(#[from] FileError),
 }

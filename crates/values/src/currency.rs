@@ -40,10 +40,12 @@ impl Currency {
         Self { code, decimals: decimals.unsigned_abs().into() }
     }
 
+    /// The ISO 4217 code, such as `KES`.
     pub fn code(&self) -> &str {
         &self.code
     }
 
+    /// The number of decimals of an amount, such as 2 for EUR and 0 for JPY.
     pub fn decimals(&self) -> u32 {
         self.decimals
     }

@@ -15,10 +15,13 @@ use crate::{column_as, from_text};
 /// The text is not an amount of this kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecimalError {
+    /// The text is not plain digits with at most one sign and one decimal point.
     #[error("a number must be a decimal string such as \"12.50\" or \"-3\"")]
     Malformed,
+    /// The text has more decimals than the type stores. The value is the number allowed.
     #[error("at most {0} decimals are allowed")]
     TooFine(u32),
+    /// The text has too many digits before the decimal point. The value is the number allowed.
     #[error("at most {0} digits are allowed before the decimal point")]
     TooLarge(u32),
 }
@@ -61,6 +64,7 @@ macro_rules! decimals {
         column_as!($name, Decimal);
 
         impl $name {
+            /// Zero, which is also the default.
             pub const ZERO: Self = Self(Decimal::ZERO);
             /// The largest amount that the column holds.
             pub const MAX: Self = Self(largest($scale));
@@ -76,18 +80,22 @@ macro_rules! decimals {
                 Self(value)
             }
 
+            /// The number, for exact arithmetic.
             pub const fn as_decimal(self) -> Decimal {
                 self.0
             }
 
+            /// Whether the number is less than zero.
             pub fn is_negative(self) -> bool {
                 self.0 < Decimal::ZERO
             }
 
+            /// Whether the number is greater than zero.
             pub fn is_positive(self) -> bool {
                 self.0 > Decimal::ZERO
             }
 
+            /// Whether the number is zero, whatever its number of decimals.
             pub const fn is_zero(self) -> bool {
                 self.0.is_zero()
             }
@@ -188,6 +196,7 @@ impl Money {
 }
 
 impl Percent {
+    /// 100 percent: the whole amount.
     pub const HUNDRED: Self = Self(Decimal::ONE_HUNDRED);
 
     /// Whether it is from 0 to 100.
@@ -226,15 +235,19 @@ trimmed!(Quantity, Percent);
 
 /// An amount that has a sign.
 pub trait Signed {
+    /// Whether the amount is less than zero.
     fn is_negative(&self) -> bool;
+    /// Whether the amount is zero.
     fn is_zero(&self) -> bool;
 }
 
 /// The amount has a sign that is not allowed here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SignError {
+    /// The value is zero or negative where it must be positive.
     #[error("the value must be greater than zero")]
     NotPositive,
+    /// The value is less than zero where zero is the minimum.
     #[error("the value must not be negative")]
     Negative,
 }

@@ -22,6 +22,7 @@ pub struct Limit(u32);
 pub struct LimitError;
 
 impl Limit {
+    /// The largest number of rows that a client may request for one page.
     pub const MAX: u32 = 100;
 
     /// A limit that the code chooses.
@@ -157,7 +158,9 @@ impl<A: Key, B: Key> Key for (A, B) {
 /// Which page of a list that is ordered by `K` is wanted.
 #[derive(Debug, Clone, Copy)]
 pub struct PageRequest<K> {
+    /// The largest number of rows on the page. Defaults to 50.
     pub limit: Limit,
+    /// The key of the last row of the previous page. `None` for the first page.
     pub after: Option<K>,
 }
 
@@ -191,7 +194,9 @@ impl<K: Key> PageRequest<K> {
 /// Some rows of a list, and where the next page starts.
 #[derive(Debug, Clone)]
 pub struct Page<T> {
+    /// The rows of the page, in the order of the list.
     pub data: Vec<T>,
+    /// The cursor for the next page. `None` on the last page.
     pub next: Option<Cursor>,
 }
 

@@ -48,6 +48,7 @@ macro_rules! texts {
                 check(text, TextError { what: $what, max: $max, more: $more }, $allowed).map(Self)
             }
 
+            /// The text, without spaces at either end.
             pub fn as_str(&self) -> &str {
                 &self.0
             }

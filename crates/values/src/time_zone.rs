@@ -33,6 +33,7 @@ impl TimeZone {
         }
     }
 
+    /// The name in the IANA database, such as `Africa/Nairobi`.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -34,6 +34,7 @@ impl Email {
         if well_formed { Ok(Self(text.to_lowercase())) } else { Err(EmailError) }
     }
 
+    /// The address, in lower case.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -18,6 +18,7 @@ pub enum MemberOf {
 }
 
 impl MemberOf {
+    /// The slug of the app: `inventory` for a business, `platform` for the platform.
     pub fn app(self) -> &'static str {
         match self {
             Self::Business(_) => INVENTORY_APP,
@@ -32,6 +33,7 @@ impl MemberOf {
         }
     }
 
+    /// The id of the business; `None` for the platform.
     pub fn tenant(self) -> Option<TenantId> {
         match self {
             Self::Business(tenant) => Some(tenant),
@@ -43,10 +45,18 @@ impl MemberOf {
 /// A membership was not stored.
 #[derive(Debug, thiserror::Error)]
 pub enum MembershipError {
+    /// The user already has a membership there, whatever its status.
     #[error("the user is already a member; roles cannot be changed yet")]
     AlreadyMember,
+    /// The app has no such role.
     #[error("there is no role \"{role}\" {}", member_of.roles_text())]
-    UnknownRole { role: String, member_of: MemberOf },
+    UnknownRole {
+        /// The unknown key, as the caller gave it.
+        role: String,
+        /// The place whose roles are valid.
+        member_of: MemberOf,
+    },
+    /// PostgreSQL refused a query, or the connection failed.
     #[error("a membership query failed")]
     Db(#[from] DbError),
 }
@@ -100,6 +110,7 @@ values::words! {
     pub enum MembershipStatus {
         /// Invited, and not accepted yet.
         Invited = "invited",
+        /// The member may sign in.
         Active = "active",
         /// The business has withdrawn access.
         Suspended = "suspended",
@@ -110,11 +121,17 @@ values::words! {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Member {
+    /// The id of the user when the backup was created. A new user gets it if it is free.
     pub user_id: UserId,
+    /// The email of the user, by which a restore finds the user.
     pub email: Email,
+    /// The name of the user, if known.
     pub full_name: Option<String>,
+    /// The slug of the app, such as `inventory`.
     pub app: String,
+    /// Whether the member may sign in. A restore keeps the status.
     pub status: MembershipStatus,
+    /// The keys of the roles of the member in the app, sorted.
     pub roles: Vec<String>,
 }
 

@@ -15,6 +15,7 @@ values::ids! {
 values::words! {
     /// Whether a user may sign in at all.
     pub enum UserStatus {
+        /// The user may sign in where the user has an active membership.
         Active = "active",
         /// The platform has closed the account.
         Disabled = "disabled",
@@ -24,10 +25,15 @@ values::words! {
 /// A user, without any secret.
 #[derive(Debug, Clone)]
 pub struct User {
+    /// The id of the user.
     pub id: UserId,
+    /// The email with which the user signs in.
     pub email: Email,
+    /// The name of the user, if known.
     pub full_name: Option<String>,
+    /// Whether the user may sign in at all.
     pub status: UserStatus,
+    /// When the row was stored.
     pub created_at: DateTime<Utc>,
 }
 
@@ -36,7 +42,9 @@ tenancy::from_row!(User { id, email, full_name, status, created_at });
 /// A user to be stored.
 #[derive(Debug, Clone)]
 pub struct NewUser {
+    /// The email to sign in with. No other user may have it.
     pub email: Email,
+    /// The name of the user, if known.
     pub full_name: Option<String>,
     /// From [`Hasher::hash`](crate::Hasher::hash).
     pub password_hash: String,
@@ -45,8 +53,10 @@ pub struct NewUser {
 /// A user was not stored.
 #[derive(Debug, thiserror::Error)]
 pub enum UserError {
+    /// Another user signs in with this email. Letter case makes no difference.
     #[error("a user with the email {0} already exists")]
     EmailTaken(Email),
+    /// PostgreSQL refused a query, or the connection failed.
     #[error("a user query failed")]
     Db(#[from] DbError),
 }

@@ -11,11 +11,17 @@ use crate::signing_in::password::{Hasher, TooBusy};
 /// Somebody who gave the right password and has an active membership.
 #[derive(Debug, Clone)]
 pub struct SignedIn {
+    /// The id of the user.
     pub user: UserId,
+    /// The email with which the user signed in.
     pub email: Email,
+    /// The name of the user, if known.
     pub full_name: Option<String>,
+    /// The business or the platform that the user signed in to.
     pub member_of: MemberOf,
+    /// Counts the changes of the membership; tokens carry it.
     pub membership_version: i32,
+    /// The keys of the roles of the membership, sorted.
     pub roles: Vec<String>,
     /// Keys of all permissions of these roles.
     pub permissions: Vec<String>,
@@ -27,10 +33,13 @@ pub enum LoginError {
     /// Unknown email, wrong password or disabled user. The client does not learn which.
     #[error("the email or the password is wrong")]
     InvalidCredentials,
+    /// The password is right, but the user is not an active member of this place.
     #[error("the user has no active membership on this host")]
     NoMembership,
+    /// The password was not checked, because too many others are being checked.
     #[error(transparent)]
     TooBusy(#[from] TooBusy),
+    /// PostgreSQL refused a query, or the connection failed.
     #[error("a login query failed")]
     Db(#[from] DbError),
 }

@@ -22,10 +22,13 @@ const MAX_BYTES: usize = 1024;
 /// The password is refused. The message says what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PasswordError {
+    /// Shorter than [`PasswordPolicy::min_length`], which the variant contains.
     #[error("a password must have at least {0} characters")]
     TooShort(usize),
+    /// Longer than the server is willing to hash.
     #[error("a password must have at most {MAX_BYTES} bytes; a letter outside a-z and A-Z takes two or more")]
     TooLong,
+    /// On the list of well-known passwords, in any letter case.
     #[error("this password is too easy to guess; choose another password")]
     TooCommon,
 }
@@ -80,6 +83,7 @@ impl Password {
         Self(SecretString::from(password))
     }
 
+    /// The password in plain text, for hashing or for showing it once.
     pub fn secret(&self) -> &SecretString {
         &self.0
     }

@@ -34,8 +34,10 @@ pub struct SigningKey {
 /// The signing key cannot be used. The message says how to make one.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
+    /// The file is missing or cannot be read.
     #[error("cannot read the signing key {0}; create one with: openssl genpkey -algorithm ed25519 -out {0}")]
     Read(PathBuf, #[source] std::io::Error),
+    /// The file contains another kind of key, or no key.
     #[error(
         "{0} does not contain an Ed25519 key in PKCS #8 PEM; create one with: \
          openssl genpkey -algorithm ed25519 -out {0}"
@@ -84,24 +86,31 @@ pub struct TokenIssuer {
 /// A signed token and its lifetime.
 #[derive(Debug, Clone)]
 pub struct AccessToken {
+    /// The signed JWT, which the client sends as a bearer token.
     pub token: String,
+    /// The lifetime of the token, from the moment when it was issued.
     pub expires_in: Duration,
 }
 
 /// The person for whom a valid token was issued.
 #[derive(Debug, Clone)]
 pub struct Principal {
+    /// The id of the user.
     pub user: UserId,
+    /// The business or the platform for which the token is valid.
     pub member_of: MemberOf,
+    /// The keys of the roles of the user when the token was issued.
     pub roles: Vec<String>,
     permissions: Vec<Permission>,
 }
 
 impl Principal {
+    /// The permissions in the token, without those that this release does not know.
     pub fn permissions(&self) -> impl Iterator<Item = Permission> + '_ {
         self.permissions.iter().copied()
     }
 
+    /// Whether the token grants `permission`.
     pub fn may(&self, permission: Permission) -> bool {
         self.permissions.contains(&permission)
     }
@@ -110,10 +119,13 @@ impl Principal {
 /// A token was refused. The answer is always 401.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
+    /// The lifetime of the token is over.
     #[error("the access token has expired; sign in again")]
     Expired,
+    /// The token is malformed, or its signature, type, issuer or audience is wrong.
     #[error("the access token is not valid; sign in again")]
     Invalid,
+    /// The token is valid, but for another business, or for the platform instead of a business.
     #[error("the access token was issued for another business; sign in at the address of this business")]
     WrongBusiness,
 }
@@ -219,6 +231,7 @@ impl TokenIssuer {
         &self.key.public
     }
 
+    /// The `iss` of every token: one URL for the whole installation.
     pub fn issuer(&self) -> &str {
         &self.issuer
     }

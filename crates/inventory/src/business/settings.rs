@@ -13,7 +13,9 @@ use crate::records::edit::{Edit, Stale};
 /// The settings about prices and orders.
 #[derive(Debug, Clone)]
 pub struct Terms {
+    /// The currency of every amount. Set when the business is created, and never changed.
     pub currency: Currency,
+    /// How amounts are rounded to the currency.
     pub rounding: Rounding,
     /// Whether an order is fulfilled when it is placed, unless the order says otherwise.
     pub fulfils_at_once: bool,
@@ -36,6 +38,7 @@ impl Terms {
 /// All settings.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// The settings about prices and orders.
     pub terms: Terms,
     /// Where the business's days begin and end.
     pub time_zone: TimeZone,
@@ -44,17 +47,24 @@ pub struct Settings {
     pub over_receipt: Percent,
     /// The reasons that an adjustment may have; any reason when there are none.
     pub adjustment_reasons: Vec<Reason>,
+    /// Counts the changes of the row; clients see it as the ETag.
     pub version: i32,
 }
 
 /// What to change; `None` leaves a setting as it is. The currency stays: amounts would mean something else.
 #[derive(Debug, Clone, Default)]
 pub struct SettingsChange {
+    /// How amounts are rounded to the currency from now on.
     pub rounding: Option<Rounding>,
+    /// Whether new orders are fulfilled when they are placed, by default.
     pub fulfils_at_once: Option<bool>,
+    /// The discount limit: from 0 to 100 percent, with at most two decimals.
     pub discount_limit: Option<Percent>,
+    /// An IANA name that the database must know.
     pub time_zone: Option<TimeZone>,
+    /// The over-receipt tolerance: from 0 to 100 percent, with at most two decimals.
     pub over_receipt: Option<Percent>,
+    /// Replaces the whole list; an empty list allows any reason.
     pub adjustment_reasons: Option<Vec<Reason>>,
     /// Change the row only if it has this version.
     pub if_version: Option<i32>,
@@ -63,16 +73,22 @@ pub struct SettingsChange {
 /// The settings were not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
+    /// The settings have another version than `if_version`.
     #[error(transparent)]
     Stale(#[from] Stale),
+    /// `pg_timezone_names` does not list the time zone.
     #[error("the database does not know this time zone; use an IANA name such as Africa/Nairobi")]
     UnknownTimeZone,
+    /// The discount limit is out of range or has too many decimals.
     #[error("the discount limit must be from 0 to 100 percent, with at most two decimals")]
     DiscountLimit,
+    /// The over-receipt tolerance is out of range or has too many decimals.
     #[error("the over-receipt tolerance must be from 0 to 100 percent, with at most two decimals")]
     Tolerance,
+    /// The list of reasons is too long or has a reason twice.
     #[error("at most {MAX_REASONS} reasons are allowed, and all reasons must differ")]
     Reasons,
+    /// A query failed.
     #[error("a settings query failed")]
     Db(#[from] DbError),
 }

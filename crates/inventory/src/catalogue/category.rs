@@ -13,19 +13,28 @@ use crate::records::edit::{Edit, Stale};
 /// A category to be stored.
 #[derive(Debug, Clone)]
 pub struct NewCategory {
+    /// The name, unique below the same parent.
     pub name: Name,
+    /// The category above it; `None` for one at the top level.
     pub parent_id: Option<CategoryId>,
 }
 
 /// A stored category.
 #[derive(Debug, Clone)]
 pub struct Category {
+    /// The id of the category.
     pub id: CategoryId,
+    /// The name, unique below the same parent.
     pub name: Name,
+    /// The category above it; `None` for one at the top level.
     pub parent_id: Option<CategoryId>,
+    /// When the category was archived; `None` while it is in use.
     pub archived_at: Option<DateTime<Utc>>,
+    /// Counts the changes of the row; clients see it as the ETag.
     pub version: i32,
+    /// When the row was stored.
     pub created_at: DateTime<Utc>,
+    /// When the row last changed; at first the same as `created_at`.
     pub updated_at: DateTime<Utc>,
 }
 
@@ -34,8 +43,11 @@ tenancy::from_row!(Category { id, name, parent_id, archived_at, version, created
 /// What to change; `None` leaves a field as it is.
 #[derive(Debug, Clone, Default)]
 pub struct CategoryChange {
+    /// The new name.
     pub name: Option<Name>,
+    /// The new parent; `Some(None)` moves the category to the top level.
     pub parent_id: Option<Option<CategoryId>>,
+    /// `true` archives the category, and `false` restores it.
     pub is_archived: Option<bool>,
     /// Change the row only if it has this version.
     pub if_version: Option<i32>,
@@ -44,16 +56,22 @@ pub struct CategoryChange {
 /// A category was not stored or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum CategoryError {
+    /// The business has no category with this id.
     #[error("there is no such category")]
     NotFound,
+    /// The row no longer has the version that the change expects.
     #[error(transparent)]
     Stale(#[from] Stale),
+    /// Another category with the same parent has the name, archived or not.
     #[error("a category named \"{0}\" already exists below the same parent; choose another name")]
     DuplicateName(Name),
+    /// The business has no category with the id of the parent.
     #[error("there is no such parent category")]
     UnknownParent,
+    /// The new parent is the category itself or stands below it.
     #[error("a category cannot be moved below itself; choose another parent")]
     Cycle,
+    /// The database returned an error that no other variant describes.
     #[error("a category query failed")]
     Db(#[from] DbError),
 }

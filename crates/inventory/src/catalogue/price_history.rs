@@ -9,11 +9,17 @@ use crate::ids::{PriceChangeId, VariantId};
 /// The prices that a variant has had since a moment.
 #[derive(Debug, Clone)]
 pub struct PriceChange {
+    /// The id of the change; later changes have greater ids.
     pub id: PriceChangeId,
+    /// The list price of one unit.
     pub price: Money,
+    /// A former or recommended price of one unit; `None` if there was none.
     pub compare_at_price: Option<Money>,
+    /// The unit cost in the catalogue; `None` if there was none.
     pub cost: Option<Money>,
+    /// Who set the prices.
     pub actor_id: ActorId,
+    /// When the prices came into force. They remain in force until the next change.
     pub changed_at: DateTime<Utc>,
 }
 

@@ -18,30 +18,46 @@ use crate::stock::alert_review;
 /// A product to be stored.
 #[derive(Debug, Clone)]
 pub struct NewProduct {
+    /// The name; other products may have the same name.
     pub name: Name,
+    /// The category; `None` for a product without one.
     pub category_id: Option<CategoryId>,
     /// How its prices are taxed; not at all without one.
     pub tax_class_id: Option<TaxClassId>,
+    /// The text that describes the product; `None` for no text.
     pub description: Option<Note>,
     /// The options, such as size and colour. Defaults to those of the first variant.
     pub option_names: Option<Vec<OptionText>>,
+    /// At most [`MAX_TAGS`] tags, all of them different.
     pub tags: Vec<ProductTag>,
+    /// At least one variant, and at most [`variant::MAX_PER_PRODUCT`].
     pub variants: Vec<NewVariant>,
 }
 
 /// A stored product with its variants.
 #[derive(Debug, Clone)]
 pub struct Product {
+    /// The id of the product.
     pub id: ProductId,
+    /// The name; other products may have the same name.
     pub name: Name,
+    /// The text that describes the product; `None` for no text.
     pub description: Option<Note>,
+    /// The category; `None` for a product without one.
     pub category_id: Option<CategoryId>,
+    /// The tax class of its prices; `None` if they are not taxed.
     pub tax_class_id: Option<TaxClassId>,
+    /// The options, such as size and colour. Each variant has one value for each of them.
     pub option_names: Vec<OptionText>,
+    /// The tags, all of them different; empty for no tags.
     pub tags: Vec<ProductTag>,
+    /// When the product was archived; `None` while it is in use.
     pub archived_at: Option<DateTime<Utc>>,
+    /// Counts the changes of the product and of its variants; clients see it in the ETag.
     pub version: i32,
+    /// When the row was stored.
     pub created_at: DateTime<Utc>,
+    /// When the product or one of its variants last changed.
     pub updated_at: DateTime<Utc>,
     /// Oldest first.
     pub variants: Vec<Variant>,
@@ -67,12 +83,17 @@ impl Product {
 /// What to change; `None` leaves a field as it is.
 #[derive(Debug, Clone, Default)]
 pub struct ProductChange {
+    /// The new name.
     pub name: Option<Name>,
+    /// The new category; `Some(None)` removes the product from its category.
     pub category_id: Option<Option<CategoryId>>,
+    /// The new tax class; `Some(None)` means that its prices are not taxed from now on.
     pub tax_class_id: Option<Option<TaxClassId>>,
+    /// The new description; `Some(None)` removes it.
     pub description: Option<Option<Note>>,
     /// All tags that the product has from now on.
     pub tags: Option<Vec<ProductTag>>,
+    /// `true` archives the product, and `false` restores it.
     pub is_archived: Option<bool>,
     /// Change the row only if it has this version.
     pub if_version: Option<i32>,
@@ -81,20 +102,28 @@ pub struct ProductChange {
 /// A product was not stored or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum ProductError {
+    /// The business has no product with this id.
     #[error("there is no such product")]
     NotFound,
+    /// The row no longer has the version that the change expects.
     #[error(transparent)]
     Stale(#[from] Stale),
+    /// The business has no category with the id in the request.
     #[error("there is no such category")]
     UnknownCategory,
+    /// The business has no tax class with the id in the request.
     #[error("there is no such tax class")]
     UnknownTaxClass,
+    /// There are more than [`MAX_OPTIONS`] options, or two have the same name.
     #[error("a product may have at most {MAX_OPTIONS} options, and all names must differ")]
     Options,
+    /// There are more than [`MAX_TAGS`] tags, or two are the same.
     #[error("a product may have at most {MAX_TAGS} tags, and all tags must differ")]
     Tags,
+    /// A variant of the new product breaks a rule, or its SKU or barcode is in use.
     #[error(transparent)]
     Variant(#[from] VariantError),
+    /// The database returned an error that no other variant describes.
     #[error("a product query failed")]
     Db(#[from] DbError),
 }

@@ -14,7 +14,9 @@ use crate::ids::{CategoryId, ProductId};
 pub struct ProductFilter {
     /// Any part of the name, of a SKU or of a barcode, in any letter case.
     pub search: Option<SearchText>,
+    /// Only products directly in this category; `None` for products of all categories.
     pub category_id: Option<CategoryId>,
+    /// Only products with this tag; `None` for products with any tags or none.
     pub tag: Option<ProductTag>,
     /// Archived products instead of those in use.
     pub archived: bool,

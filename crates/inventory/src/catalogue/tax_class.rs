@@ -17,7 +17,9 @@ use crate::records::edit::{Edit, Stale};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = TaxRate)]
 pub struct Rate {
+    /// The name of the tax, such as VAT. It must be unique in the tax class.
     pub name: Name,
+    /// The tax rate in percent, 0 to 100.
     pub percent: Percent,
 }
 
@@ -26,26 +28,37 @@ pub struct Rate {
 pub struct Taxation {
     /// Whether the price includes the taxes.
     pub is_inclusive: bool,
+    /// The tax rates that apply together.
     pub rates: Vec<Rate>,
 }
 
 /// A tax class to be stored.
 #[derive(Debug, Clone)]
 pub struct NewTaxClass {
+    /// The name, unique in the business.
     pub name: Name,
+    /// The tax rates, 1 to [`MAX_RATES`], and whether prices include them.
     pub taxation: Taxation,
 }
 
 /// A stored tax class.
 #[derive(Debug, Clone)]
 pub struct TaxClass {
+    /// The id of the tax class.
     pub id: TaxClassId,
+    /// The name, unique in the business.
     pub name: Name,
+    /// Whether prices of this tax class include the taxes.
     pub is_inclusive: bool,
+    /// The tax rates that apply together, 1 to [`MAX_RATES`].
     pub rates: Json<Vec<Rate>>,
+    /// When the tax class was archived; `None` while it is in use.
     pub archived_at: Option<DateTime<Utc>>,
+    /// Counts the changes of the row; clients see it as the ETag.
     pub version: i32,
+    /// When the row was stored.
     pub created_at: DateTime<Utc>,
+    /// When the row last changed; at first the same as `created_at`.
     pub updated_at: DateTime<Utc>,
 }
 
@@ -54,9 +67,13 @@ tenancy::from_row!(TaxClass { id, name, is_inclusive, rates, archived_at, versio
 /// What to change; `None` leaves a field as it is. Orders that were placed keep their taxes.
 #[derive(Debug, Clone, Default)]
 pub struct TaxClassChange {
+    /// The new name.
     pub name: Option<Name>,
+    /// Whether prices include the taxes from now on.
     pub is_inclusive: Option<bool>,
+    /// All tax rates that the tax class has from now on.
     pub rates: Option<Vec<Rate>>,
+    /// `true` archives the tax class, and `false` restores it.
     pub is_archived: Option<bool>,
     /// Change the row only if it has this version.
     pub if_version: Option<i32>,
@@ -65,14 +82,19 @@ pub struct TaxClassChange {
 /// A tax class was not stored or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum TaxError {
+    /// The business has no tax class with this id.
     #[error("there is no such tax class")]
     NotFound,
+    /// The row no longer has the version that the change expects.
     #[error(transparent)]
     Stale(#[from] Stale),
+    /// Another tax class of the business has the name, archived or not.
     #[error("a tax class named \"{0}\" already exists; choose another name")]
     DuplicateName(Name),
+    /// There are no rates or too many, a rate is out of range, or two have the same name.
     #[error("a tax class must have 1 to {MAX_RATES} rates of 0 to 100 percent, and all names must differ")]
     Rates,
+    /// The database returned an error that no other variant describes.
     #[error("a tax class query failed")]
     Db(#[from] DbError),
 }

@@ -21,36 +21,58 @@ pub type Options = BTreeMap<OptionText, OptionText>;
 /// A variant to be stored.
 #[derive(Debug, Clone)]
 pub struct NewVariant {
+    /// The code of the variant, unique in the business.
     pub sku: Sku,
+    /// At most [`MAX_BARCODES`] barcodes, each unique in the business.
     pub barcodes: Vec<Barcode>,
+    /// The list price of one unit.
     pub price: NonNegative<Money>,
     /// A former or recommended price, for comparison.
     pub compare_at_price: Option<NonNegative<Money>>,
+    /// The unit cost in the catalogue. It counts where no average cost is known.
     pub cost: Option<NonNegative<Money>>,
+    /// If the available stock at a location is at or below this level, a low-stock alert opens;
+    /// `None` for no alert.
     pub reorder_level: Option<NonNegative<Quantity>>,
+    /// One value for each option of the product.
     pub options: Options,
 }
 
 /// A stored variant, with its stock at all locations together.
 #[derive(Debug, Clone)]
 pub struct Variant {
+    /// The id of the variant.
     pub id: VariantId,
+    /// The product to which the variant belongs. It never changes.
     pub product_id: ProductId,
+    /// The code of the variant, unique in the business.
     pub sku: Sku,
+    /// The barcodes in the order of their codes, each unique in the business.
     pub barcodes: Vec<Barcode>,
+    /// The list price of one unit.
     pub price: Money,
+    /// A former or recommended price of one unit; `None` for no such price.
     pub compare_at_price: Option<Money>,
+    /// The unit cost in the catalogue. It counts where no average cost is known.
     pub cost: Option<Money>,
+    /// If the available stock at a location is at or below this level, a low-stock alert opens;
+    /// `None` for no alert.
     pub reorder_level: Option<Quantity>,
     /// The value of each option, as a JSON object.
     pub options: Value,
+    /// The stock on hand at all locations, in sale units.
     pub on_hand: Quantity,
+    /// The part of the stock on hand that is reserved for orders, in sale units.
     pub reserved: Quantity,
     /// The number of changes of its stock.
     pub stock_position: i64,
+    /// When the variant was archived; `None` while it is in use.
     pub archived_at: Option<DateTime<Utc>>,
+    /// Counts the changes of the row; clients see it in the ETag.
     pub version: i32,
+    /// When the row was stored.
     pub created_at: DateTime<Utc>,
+    /// When the row last changed; at first the same as `created_at`.
     pub updated_at: DateTime<Utc>,
 }
 
@@ -100,13 +122,19 @@ impl Variant {
 /// What to change; `None` leaves a field as it is.
 #[derive(Debug, Clone, Default)]
 pub struct VariantChange {
+    /// The new code.
     pub sku: Option<Sku>,
     /// All barcodes that the variant has from now on.
     pub barcodes: Option<Vec<Barcode>>,
+    /// The new list price of one unit.
     pub price: Option<NonNegative<Money>>,
+    /// The new price for comparison; `Some(None)` removes it.
     pub compare_at_price: Option<Option<NonNegative<Money>>>,
+    /// The new unit cost in the catalogue; `Some(None)` removes it.
     pub cost: Option<Option<NonNegative<Money>>>,
+    /// The new reorder level; `Some(None)` turns the low-stock alerts off.
     pub reorder_level: Option<Option<NonNegative<Quantity>>>,
+    /// `true` archives the variant, and `false` restores it.
     pub is_archived: Option<bool>,
     /// Change the row only if it has this version.
     pub if_version: Option<i32>,
@@ -115,24 +143,45 @@ pub struct VariantChange {
 /// Variants were not stored or changed. `index` is the variant's position in the request.
 #[derive(Debug, thiserror::Error)]
 pub enum VariantError {
+    /// The business has no variant with this id.
     #[error("there is no such variant")]
     NotFound,
+    /// The business has no product to which the new variant could belong.
     #[error("there is no such product")]
     UnknownProduct,
+    /// The row no longer has the version that the change expects.
     #[error(transparent)]
     Stale(#[from] Stale),
+    /// Another variant of the business or of the request has the SKU.
     #[error("the SKU {sku} is already in use; choose another SKU")]
-    DuplicateSku { index: usize, sku: Sku },
+    DuplicateSku {
+        /// The position of the variant in the request; 0 for a request about one variant.
+        index: usize,
+        /// The SKU that is in use.
+        sku: Sku,
+    },
+    /// The barcode belongs to another variant, or occurs twice in the request.
     #[error("the barcode {0} is already in use; a barcode can belong to only one variant")]
     DuplicateBarcode(Barcode),
+    /// Another variant of the product or of the request has the same value for every option.
     #[error("another variant of the product has the same option values; choose other values")]
     DuplicateOptions,
+    /// The variant lacks a value for an option, or has a value for another option.
     #[error("a variant must have one value for each option of its product, and no other options")]
-    OptionsMismatch { index: usize },
+    OptionsMismatch {
+        /// The position of the variant in the request; 0 for a request about one variant.
+        index: usize,
+    },
+    /// The product would have no variants, or more than [`MAX_PER_PRODUCT`].
     #[error("a product must have 1 to {MAX_PER_PRODUCT} variants")]
     Count,
+    /// The variant would have more than [`MAX_BARCODES`] barcodes.
     #[error("a variant may have at most {MAX_BARCODES} barcodes")]
-    TooManyBarcodes { index: usize },
+    TooManyBarcodes {
+        /// The position of the variant in the request; 0 for a request about one variant.
+        index: usize,
+    },
+    /// The database returned an error that no other variant describes.
     #[error("a variant query failed")]
     Db(#[from] DbError),
 }

@@ -13,23 +13,36 @@ use crate::records::edit::{Edit, Stale};
 /// A customer to be stored.
 #[derive(Debug, Clone)]
 pub struct NewCustomer {
+    /// The name of the person or business; two customers may have the same name.
     pub name: Name,
+    /// The email address, stored unchecked.
     pub email: Option<ShortText>,
+    /// The telephone number, stored unchecked.
     pub phone: Option<ShortText>,
+    /// A note about the customer for staff.
     pub note: Option<Note>,
 }
 
 /// A stored customer.
 #[derive(Debug, Clone)]
 pub struct Customer {
+    /// The id of the customer; never changes.
     pub id: CustomerId,
+    /// The name of the person or business; two customers may have the same name.
     pub name: Name,
+    /// The email address, stored unchecked.
     pub email: Option<ShortText>,
+    /// The telephone number, stored unchecked.
     pub phone: Option<ShortText>,
+    /// A note about the customer for staff.
     pub note: Option<Note>,
+    /// When the customer was archived; `None` if the customer is not archived.
     pub archived_at: Option<DateTime<Utc>>,
+    /// Counts the changes of the row; clients see it as the ETag.
     pub version: i32,
+    /// When the row was stored.
     pub created_at: DateTime<Utc>,
+    /// When the row last changed; at first the same as `created_at`.
     pub updated_at: DateTime<Utc>,
 }
 
@@ -38,10 +51,15 @@ tenancy::from_row!(Customer { id, name, email, phone, note, archived_at, version
 /// What to change; `None` leaves a field as it is.
 #[derive(Debug, Clone, Default)]
 pub struct CustomerChange {
+    /// The new name.
     pub name: Option<Name>,
+    /// The new email address; `Some(None)` removes it.
     pub email: Option<Option<ShortText>>,
+    /// The new telephone number; `Some(None)` removes it.
     pub phone: Option<Option<ShortText>>,
+    /// The new note; `Some(None)` removes it.
     pub note: Option<Option<Note>>,
+    /// `true` archives the customer, `false` restores it.
     pub is_archived: Option<bool>,
     /// Change the row only if it has this version.
     pub if_version: Option<i32>,
@@ -50,10 +68,13 @@ pub struct CustomerChange {
 /// A customer was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum CustomerError {
+    /// The business has no customer with this id.
     #[error("there is no such customer")]
     NotFound,
+    /// The stored version differs from `if_version`.
     #[error(transparent)]
     Stale(#[from] Stale),
+    /// A query failed, or the database could not be reached.
     #[error("a customer query failed")]
     Db(#[from] DbError),
 }

@@ -21,7 +21,9 @@ use crate::stock::posting::{Posting, UnitCost, decide};
 /// A fulfilment to be posted.
 #[derive(Debug, Clone)]
 pub struct NewFulfilment {
+    /// The id of the new fulfilment, and the fingerprint that recognises a repeated request.
     pub request: Requested<FulfilmentId>,
+    /// The order whose goods leave; it must be reserved or partly fulfilled.
     pub order_id: OrderId,
     /// The quantities that leave; everything that is open when there are none.
     pub lines: Vec<Part<OrderLineId>>,
@@ -30,10 +32,15 @@ pub struct NewFulfilment {
 /// A posted fulfilment, and the order as it is afterwards.
 #[derive(Debug, Clone)]
 pub struct Fulfilment {
+    /// The id of the fulfilment, chosen by the client or by the server.
     pub id: FulfilmentId,
+    /// The goods that left, with one entry for each order line.
     pub lines: Vec<FulfilmentLine>,
+    /// The user, API key or system that posted the fulfilment.
     pub actor_id: ActorId,
+    /// When the fulfilment was posted.
     pub fulfilled_at: DateTime<Utc>,
+    /// The order with its new status; for a repeated request, the order as it is now.
     pub order: Order,
 }
 
@@ -42,6 +49,7 @@ pub struct Fulfilment {
 pub struct FulfilmentLine {
     /// The line of the order.
     pub line_id: OrderLineId,
+    /// The quantity that left, in sale units.
     pub quantity: Quantity,
 }
 

@@ -36,13 +36,19 @@ impl OrderStatus {
 /// A stored order with its lines.
 #[derive(Debug, Clone)]
 pub struct Order {
+    /// The id of the order, chosen by the client or by the server.
     pub id: OrderId,
+    /// Counts up from 1 without a gap, for each business.
     pub number: i64,
+    /// The customer who buys; `None` for a sale without a named customer.
     pub customer_id: Option<CustomerId>,
+    /// The location that the goods leave, and to which returned goods come back.
     pub location_id: LocationId,
+    /// Follows from the open and the fulfilled quantities of the lines.
     pub status: OrderStatus,
     /// Before discounts.
     pub subtotal: Money,
+    /// The sum of all discounts, of the lines and of the order.
     pub discount: Money,
     /// Included in the prices or added to them, as the tax classes of the lines say.
     pub tax: Money,
@@ -50,11 +56,17 @@ pub struct Order {
     pub total: Money,
     /// The part of the total that was cancelled or refunded.
     pub credited: Money,
+    /// A note about the order, set when the order is placed.
     pub note: Option<Note>,
+    /// The user, API key or system that placed the order.
     pub placed_by: ActorId,
+    /// Counts the changes of the row; clients see it as the ETag.
     pub version: i32,
+    /// When the order was placed.
     pub placed_at: DateTime<Utc>,
+    /// When the order was last fulfilled, cancelled or returned in part or whole; at first `placed_at`.
     pub updated_at: DateTime<Utc>,
+    /// The lines in the sequence of the request that placed the order.
     pub lines: Vec<OrderLine>,
 }
 
@@ -66,34 +78,52 @@ tenancy::from_row!(Order {
 /// An order was not placed or changed. `index` is the line's position in the request.
 #[derive(Debug, thiserror::Error)]
 pub enum OrderError {
+    /// The business has no order with this id.
     #[error("there is no such order")]
     NotFound,
+    /// An order or a return has no lines, or more than [`MAX_LINES`].
     #[error("the request must have 1 to {MAX_LINES} lines")]
     LineCount,
+    /// A line names a variant that the business does not have.
     #[error("there is no such variant")]
-    UnknownVariant { index: usize },
+    UnknownVariant {
+        /// The position of the line, from 0.
+        index: usize,
+    },
+    /// A line sells an archived variant, or a variant of an archived product.
     #[error("the variant or its product is archived and cannot be sold; restore it, or remove the line")]
-    Archived { index: usize },
+    Archived {
+        /// The position of the line, from 0.
+        index: usize,
+    },
+    /// The discounts exceed the limit of the business, and the actor may not set prices.
     #[error(
         "the discount exceeds the limit of {0} %; reduce the discount, or ask a member with the permission \
          catalogue.write to place the order"
     )]
     DiscountLimit(Percent),
+    /// The order names a customer that the business does not have.
     #[error("there is no such customer")]
     UnknownCustomer,
+    /// The order names a location that the business does not have or that is archived.
     #[error("there is no such location")]
     UnknownLocation,
     /// A part that cannot be fulfilled or returned.
     #[error(transparent)]
     Part(#[from] PartError),
+    /// No quantity of the order is left to fulfil or to cancel.
     #[error("the order has nothing open, because its status is {0}")]
     NothingOpen(OrderStatus),
+    /// A different request has already stored a document with the chosen id.
     #[error(transparent)]
     IdTaken(#[from] IdTaken),
+    /// A discount or the total of the order is too large.
     #[error(transparent)]
     Pricing(#[from] PricingError),
+    /// The stock cannot change as the order requires, for example because too little is available.
     #[error(transparent)]
     Stock(#[from] StockError),
+    /// A query failed, or the database could not be reached.
     #[error("an order query failed")]
     Db(#[from] DbError),
 }

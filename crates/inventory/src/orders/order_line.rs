@@ -12,25 +12,38 @@ use crate::ids::{OrderId, OrderLineId, VariantId};
 /// A line of a stored order.
 #[derive(Debug, Clone)]
 pub struct OrderLine {
+    /// The id of the line, by which fulfilments and returns name it.
     pub id: OrderLineId,
     pub(crate) order_id: OrderId,
+    /// The variant that is sold.
     pub variant_id: VariantId,
     /// SKU and name are those of the moment when the order was placed.
     pub sku: Sku,
+    /// The name of the product.
     pub name: Name,
+    /// The ordered quantity, in sale units; never changes.
     pub quantity: Quantity,
+    /// The price of one unit, before discounts.
     pub price: Money,
     /// The catalogue's price.
     pub list_price: Money,
+    /// The reason for a price that replaces the list price; `None` if the list price applies.
     pub price_reason: Option<Reason>,
     /// The line's own discount and its share of the order's discount.
     pub discount: Money,
+    /// Each tax rate of the product when the order was placed, with its amount; empty for an untaxed line.
     pub taxes: Json<Vec<ChargedTax>>,
+    /// The sum of the amounts in `taxes`.
     pub tax: Money,
+    /// The amount due for the line, including discounts and taxes.
     pub total: Money,
+    /// The quantity that has left, in sale units, including goods that were returned later.
     pub fulfilled: Quantity,
+    /// The quantity that was cancelled before it left, in sale units.
     pub cancelled: Quantity,
+    /// The part of `fulfilled` that came back, in sale units, restocked or scrapped.
     pub returned: Quantity,
+    /// The part of `total` that was cancelled or refunded.
     pub credited: Money,
     /// The average cost of one unit of the goods that were fulfilled and not returned.
     pub unit_cost: Option<Money>,
@@ -60,8 +73,10 @@ tenancy::from_row!(OrderLine {
 /// A tax rate with its amount on a line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChargedTax {
+    /// The rate when the order was placed; later changes of the tax class leave it unchanged.
     #[serde(flatten)]
     pub rate: Rate,
+    /// The tax on the line at this rate, rounded to the order's currency.
     pub amount: Decimal,
 }
 

@@ -63,7 +63,9 @@ async fn read_one(tx: &TenantTx, id: OrderId, sql: &'static str) -> Result<Optio
 /// Which orders a list holds.
 #[derive(Debug, Clone, Default)]
 pub struct OrderFilter {
+    /// Only orders with this status; `None` means any status.
     pub status: Option<OrderStatus>,
+    /// Only orders of this customer; `None` means all orders, with or without a customer.
     pub customer_id: Option<CustomerId>,
     /// An order's number, or any part of a customer's name.
     pub search: Option<SearchText>,

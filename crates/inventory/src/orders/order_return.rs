@@ -21,15 +21,20 @@ use crate::stock::posting::{Posting, UnitCost, decide};
 /// A return to be posted.
 #[derive(Debug, Clone)]
 pub struct NewReturn {
+    /// The id of the new return, and the fingerprint that recognises a repeated request.
     pub request: Requested<ReturnId>,
+    /// The order whose goods come back.
     pub order_id: OrderId,
+    /// The reason of the return, which the ledger stores too.
     pub reason: Reason,
+    /// 1 to [`order::MAX_LINES`] parts; one order line may have several.
     pub lines: Vec<NewReturnLine>,
 }
 
 /// A part of a line that comes back.
 #[derive(Debug, Clone, Copy)]
 pub struct NewReturnLine {
+    /// The order line and the quantity that comes back, in sale units.
     pub part: Part<OrderLineId>,
     /// Whether the goods can be sold again.
     pub is_restocked: bool,
@@ -38,13 +43,21 @@ pub struct NewReturnLine {
 /// A posted return, and the order as it is afterwards.
 #[derive(Debug, Clone)]
 pub struct Return {
+    /// The id of the return, chosen by the client or by the server.
     pub id: ReturnId,
+    /// Counts up from 1 without a gap, for each business.
     pub number: i64,
+    /// The reason of the return.
     pub reason: Reason,
+    /// The amount that the customer gets back, including taxes: the sum of the lines.
     pub refund: Money,
+    /// The goods that came back.
     pub lines: Vec<ReturnLine>,
+    /// The user, API key or system that posted the return.
     pub actor_id: ActorId,
+    /// When the return was posted.
     pub returned_at: DateTime<Utc>,
+    /// The order with the new credited amount; in a list or for a repeated request, the order as it is now.
     pub order: Order,
 }
 
@@ -54,8 +67,11 @@ pub struct ReturnLine {
     return_id: ReturnId,
     /// The line of the order.
     pub line_id: OrderLineId,
+    /// The quantity that came back, in sale units.
     pub quantity: Quantity,
+    /// Whether the goods are on hand again; `false` means that they were scrapped.
     pub is_restocked: bool,
+    /// The amount that the customer gets back for this line, including taxes.
     pub refund: Money,
 }
 

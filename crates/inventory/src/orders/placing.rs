@@ -28,15 +28,19 @@ use crate::stock::posting::{Decided, Posting, UnitCost, decide};
 /// An order to be placed.
 #[derive(Debug, Clone)]
 pub struct NewOrder {
+    /// The id of the new order, and the fingerprint that recognises a repeated request.
     pub request: Requested<OrderId>,
+    /// The customer who buys; `None` for a sale without a named customer.
     pub customer_id: Option<CustomerId>,
     /// Defaults to the default location.
     pub location_id: Option<LocationId>,
     /// Whether the order is fulfilled at once. Defaults to the business's setting.
     pub fulfils_at_once: Option<bool>,
+    /// 1 to [`MAX_LINES`] lines; several lines may sell the same variant.
     pub lines: Vec<NewLine>,
     /// A discount on the whole order, after the discounts of the lines.
     pub discount: Option<Discount>,
+    /// A note about the order for staff.
     pub note: Option<Note>,
     /// Whether the person who places the order may set prices. Then the discount limit does not apply.
     pub may_set_prices: bool,
@@ -45,10 +49,13 @@ pub struct NewOrder {
 /// A line of an order to be placed.
 #[derive(Debug, Clone)]
 pub struct NewLine {
+    /// The variant to sell; it and its product must not be archived.
     pub variant_id: VariantId,
+    /// The quantity to sell, in sale units.
     pub quantity: Positive<Quantity>,
     /// Another price than the catalogue's, with the reason.
     pub price: Option<(NonNegative<Money>, Reason)>,
+    /// A discount on this line alone, taken off before the discount of the order.
     pub discount: Option<Discount>,
 }
 

@@ -48,9 +48,13 @@ impl Discount {
 /// A line to be priced.
 #[derive(Debug, Clone)]
 pub struct Line<'a> {
+    /// The quantity to sell, in sale units.
     pub quantity: Quantity,
+    /// The price of one unit, before discounts.
     pub price: Money,
+    /// A discount on quantity times price; `None` means no discount on the line.
     pub discount: Option<Discount>,
+    /// The taxes of the product's tax class; `None` means that the line is not taxed.
     pub taxation: Option<&'a Taxation>,
 }
 
@@ -63,6 +67,7 @@ pub struct PricedLine {
     pub discount: Decimal,
     /// Each tax rate with its amount.
     pub taxes: Vec<(Rate, Decimal)>,
+    /// The sum of the amounts in `taxes`.
     pub tax: Decimal,
     /// The amount that the customer pays for the line.
     pub total: Decimal,
@@ -71,20 +76,31 @@ pub struct PricedLine {
 /// An order's totals; each is the sum of its lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Priced {
+    /// The priced lines, in the sequence of the request.
     pub lines: Vec<PricedLine>,
+    /// The sum of quantity times price, before discounts.
     pub subtotal: Decimal,
+    /// The sum of all discounts, of the lines and of the order.
     pub discount: Decimal,
+    /// The sum of all taxes, included in the prices or added to them.
     pub tax: Decimal,
+    /// The amount that the customer pays, including discounts and taxes.
     pub total: Decimal,
 }
 
 /// An order cannot be priced. `index` is the line's position in the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PricingError {
+    /// The discount of a line exceeds its quantity times price.
     #[error("the discount exceeds the amount of the line; reduce the discount")]
-    LineDiscount { index: usize },
+    LineDiscount {
+        /// The position of the line, from 0.
+        index: usize,
+    },
+    /// The discount on the order exceeds the sum of the lines after their own discounts.
     #[error("the discount exceeds the amount of the order; reduce the discount")]
     OrderDiscount,
+    /// The amount of a line, the subtotal or the total exceeds [`Money::MAX`].
     #[error("the total exceeds the largest amount, 9999999999.9999; split the order")]
     TooMuch,
 }

@@ -22,8 +22,11 @@ use crate::stock::posting::{Posting, StockError, UnitCost, decide};
 /// A receipt to be posted.
 #[derive(Debug, Clone)]
 pub struct NewReceipt {
+    /// The id of the new receipt, and the fingerprint that shows whether the request is repeated.
     pub request: Requested<ReceiptId>,
+    /// The purchase order whose goods arrived.
     pub order_id: PurchaseOrderId,
+    /// The goods that arrived, or the earlier receipt that is reversed.
     pub content: Content,
 }
 
@@ -32,6 +35,7 @@ pub struct NewReceipt {
 pub enum Content {
     /// These quantities have arrived; everything that is still open when there are none.
     Goods {
+        /// The lines of the purchase order with the quantities that arrived.
         parts: Vec<Part<PurchaseOrderLineId>>,
         /// The supplier's number of the delivery. Each is booked once.
         delivery_note: Option<ShortText>,
@@ -43,15 +47,23 @@ pub enum Content {
 /// A posted receipt.
 #[derive(Debug, Clone)]
 pub struct Receipt {
+    /// The id of the receipt.
     pub id: ReceiptId,
+    /// Counts up from 1 without a gap, for each business.
     pub number: i64,
+    /// The purchase order whose goods arrived or were taken back.
     pub order_id: PurchaseOrderId,
+    /// The supplier's number of the delivery; `None` if the request had none.
     pub delivery_note: Option<ShortText>,
     /// The receipt that this one takes back.
     pub reverses: Option<ReceiptId>,
+    /// Whether a later receipt takes this one back.
     pub is_reversed: bool,
+    /// Who posted the receipt.
     pub actor_id: ActorId,
+    /// When the receipt was posted.
     pub received_at: DateTime<Utc>,
+    /// One line for each line of the purchase order that the receipt changed.
     pub lines: Vec<ReceiptLine>,
 }
 
@@ -74,31 +86,44 @@ tenancy::from_row!(ReceiptLine { receipt_id, line_id: "purchase_order_line_id", 
 /// A receipt with its purchase order as it is afterwards.
 #[derive(Debug)]
 pub struct Received {
+    /// The receipt that was posted, now or by an earlier request with the same id.
     pub receipt: Receipt,
+    /// The purchase order with its received quantities and its status after the receipt.
     pub order: PurchaseOrder,
 }
 
 /// A receipt was not posted.
 #[derive(Debug, thiserror::Error)]
 pub enum ReceiptError {
+    /// The business has no purchase order with this id.
     #[error("there is no such purchase order")]
     NotFound,
+    /// The receipt to reverse belongs to another purchase order, does not exist or is a reversal.
     #[error("the purchase order has no such receipt, or the receipt is itself a reversal")]
     UnknownReceipt,
+    /// Another receipt has already reversed the receipt, perhaps a moment ago.
     #[error("the receipt has already been reversed")]
     Reversed,
+    /// Goods were sent for a purchase order that is neither sent nor confirmed, or a reversal for one that
+    /// was closed short.
     #[error("a purchase order with the status {0} accepts neither receipts nor reversals")]
     NotOpen(PurchaseStatus),
+    /// The request names no lines, and no line has an open quantity.
     #[error("all goods of the purchase order have been received")]
     NothingOpen,
+    /// A receipt of the same supplier has the delivery note, and has not been reversed.
     #[error("the delivery note {0} of this supplier has already been booked")]
     DeliveryNote(ShortText),
+    /// Another request has posted a receipt with the id that the client chose.
     #[error(transparent)]
     IdTaken(#[from] IdTaken),
+    /// A line is unknown, or more arrived than ordered plus the over-receipt tolerance.
     #[error(transparent)]
     Part(#[from] PartError),
+    /// The stock cannot change so: for example, a reversal takes back goods that are not available.
     #[error(transparent)]
     Stock(#[from] StockError),
+    /// The database returned an error that no other variant describes.
     #[error("a receipt query failed")]
     Db(#[from] DbError),
 }

@@ -25,12 +25,17 @@ use crate::stock::{alert_review, location};
 /// A purchase order to be drafted.
 #[derive(Debug, Clone)]
 pub struct NewPurchaseOrder {
+    /// The id of the new purchase order, and the fingerprint that shows whether the request is repeated.
     pub request: Requested<PurchaseOrderId>,
+    /// The supplier; it must not be archived.
     pub supplier_id: SupplierId,
     /// Defaults to the default location.
     pub location_id: Option<LocationId>,
+    /// The day on which the goods are expected; `None` if no day is known.
     pub expected_on: Option<NaiveDate>,
+    /// 1 to [`MAX_LINES`] lines, all for different variants.
     pub lines: Vec<NewLine>,
+    /// A text about the purchase order; `None` for no text.
     pub note: Option<Note>,
 }
 
@@ -57,8 +62,11 @@ impl PurchaseStatus {
 values::words! {
     /// How much of a purchase order has been received.
     pub enum ReceiptState {
+        /// No goods have been received.
         None = "none",
+        /// Some goods have been received, and at least one line is still open.
         Partial = "partial",
+        /// The ordered quantity of every line has been received.
         Full = "full",
     }
 }
@@ -66,26 +74,40 @@ values::words! {
 /// A stored purchase order with its lines.
 #[derive(Debug, Clone)]
 pub struct PurchaseOrder {
+    /// The id of the purchase order.
     pub id: PurchaseOrderId,
+    /// Counts up from 1 without a gap, for each business.
     pub number: i64,
+    /// The supplier of the goods. It never changes.
     pub supplier_id: SupplierId,
+    /// The location that receives the goods. It never changes.
     pub location_id: LocationId,
+    /// Changes on request, or when goods are received or a receipt is reversed.
     pub status: PurchaseStatus,
+    /// The day on which the goods are expected; `None` if no day is known.
     pub expected_on: Option<NaiveDate>,
     /// Open, and expected on a day that has passed where the business is.
     pub is_overdue: bool,
+    /// A text about the purchase order; `None` for no text.
     pub note: Option<Note>,
+    /// The sum of the taxes of the lines.
     pub tax: Money,
     /// Includes the tax.
     pub total: Money,
+    /// Who drafted the purchase order.
     pub created_by: ActorId,
+    /// Counts the changes of the row; clients see it in the ETag.
     pub version: i32,
+    /// When the row was stored.
     pub created_at: DateTime<Utc>,
+    /// When the row last changed; at first the same as `created_at`.
     pub updated_at: DateTime<Utc>,
+    /// The lines in the order of the request.
     pub lines: Vec<PurchaseOrderLine>,
 }
 
 impl PurchaseOrder {
+    /// How much has been received, computed from the received quantities of the lines.
     pub fn receipt_state(&self) -> ReceiptState {
         let has_received = self.lines.iter().any(|line| !line.received.is_zero());
         let is_open = self.lines.iter().any(|line| !line.open().is_zero());
@@ -110,7 +132,9 @@ impl PurchaseOrder {
 /// What to change; `None` leaves a field as it is. Lines change in drafts only.
 #[derive(Debug, Clone, Default)]
 pub struct PurchaseOrderChange {
+    /// The new expected day; `Some(None)` removes it.
     pub expected_on: Option<Option<NaiveDate>>,
+    /// The new note; `Some(None)` removes it.
     pub note: Option<Option<Note>>,
     /// All lines that the purchase order has from now on.
     pub lines: Option<Vec<NewLine>>,
@@ -121,32 +145,63 @@ pub struct PurchaseOrderChange {
 /// A purchase order was not stored or changed. `index` is the line's position in the request.
 #[derive(Debug, thiserror::Error)]
 pub enum PurchaseError {
+    /// The business has no purchase order with this id.
     #[error("there is no such purchase order")]
     NotFound,
+    /// The row no longer has the version that the change expects.
     #[error(transparent)]
     Stale(#[from] Stale),
+    /// There are no lines, or more than [`MAX_LINES`].
     #[error("a purchase order must have 1 to {MAX_LINES} lines")]
     LineCount,
+    /// The tax of a line is out of range.
     #[error("the tax must be from 0 to 100 percent")]
-    Tax { index: usize },
+    Tax {
+        /// The position of the line in the request.
+        index: usize,
+    },
+    /// The expected day is out of range.
     #[error("the expected day must be from 2000-01-01 to 9999-12-31")]
     Day,
+    /// Two lines are for the same variant.
     #[error("the variant is already on another line; send one line with the sum of the quantities")]
-    Twice { index: usize },
+    Twice {
+        /// The position of the second of the two lines in the request.
+        index: usize,
+    },
+    /// The business has no variant with the id in a line.
     #[error("there is no such variant")]
-    UnknownVariant { index: usize },
+    UnknownVariant {
+        /// The position of the line in the request.
+        index: usize,
+    },
+    /// The supplier does not exist or is archived.
     #[error("there is no such supplier")]
     UnknownSupplier,
+    /// The location does not exist or is archived.
     #[error("there is no such location")]
     UnknownLocation,
+    /// A line or the purchase order exceeds the largest amount of money.
     #[error("the total exceeds the largest amount, 9999999999.9999; split the purchase order")]
     TooMuch,
+    /// The purchase order cannot move to the status from the status that it has.
     #[error("the status of a purchase order cannot change from {from} to {to}")]
-    IllegalMove { from: PurchaseStatus, to: PurchaseStatus, legal: &'static [PurchaseStatus] },
+    IllegalMove {
+        /// The status that the purchase order has.
+        from: PurchaseStatus,
+        /// The status that was requested.
+        to: PurchaseStatus,
+        /// The statuses that may be requested instead; empty if the status is final.
+        legal: &'static [PurchaseStatus],
+    },
+    /// Lines can change only in a draft, and the expected day and the note only in a draft or in an open
+    /// purchase order.
     #[error("the lines cannot be changed, because the status of the purchase order is {0}")]
     Frozen(PurchaseStatus),
+    /// Another request has drafted a purchase order with the id that the client chose.
     #[error(transparent)]
     IdTaken(#[from] IdTaken),
+    /// The database returned an error that no other variant describes.
     #[error("a purchase order query failed")]
     Db(#[from] DbError),
 }

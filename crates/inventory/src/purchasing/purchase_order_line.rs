@@ -16,8 +16,11 @@ pub const MAX_LINES: usize = 500;
 /// A line of a purchase order to be drafted.
 #[derive(Debug, Clone)]
 pub struct NewLine {
+    /// The variant to buy. No other line of the purchase order may have it.
     pub variant_id: VariantId,
+    /// How many to order, in sale units.
     pub quantity: Positive<Quantity>,
+    /// The cost of one unit without tax, in the currency of the business.
     pub unit_cost: NonNegative<Money>,
     /// The tax that the supplier charges on top.
     pub tax_percent: Percent,
@@ -26,18 +29,26 @@ pub struct NewLine {
 /// A line of a stored purchase order.
 #[derive(Debug, Clone)]
 pub struct PurchaseOrderLine {
+    /// The id of the line.
     pub id: PurchaseOrderLineId,
     pub(crate) purchase_order_id: PurchaseOrderId,
+    /// The variant that is bought.
     pub variant_id: VariantId,
     /// SKU and name are those of the moment when the line was written.
     pub sku: Sku,
+    /// The name of the variant's product.
     pub name: Name,
+    /// The ordered quantity, in sale units.
     pub quantity: Quantity,
+    /// The cost of one unit without tax. Received goods enter the average cost at this cost.
     pub unit_cost: Money,
+    /// The tax that the supplier charges on top, in percent, 0 to 100.
     pub tax_percent: Percent,
+    /// The tax on the ordered quantity, rounded to the currency of the business.
     pub tax: Money,
     /// Includes the tax.
     pub total: Money,
+    /// How many have arrived, in sale units. A reversed receipt does not count.
     pub received: Quantity,
     /// How much more than ordered may be received.
     pub tolerance: Quantity,

@@ -111,7 +111,9 @@ pub(crate) async fn lock(tx: &TenantTx, id: PurchaseOrderId) -> Result<Option<Pu
 /// Which purchase orders a list holds.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PurchaseOrderFilter {
+    /// Only purchase orders with this status; `None` for any status.
     pub status: Option<PurchaseStatus>,
+    /// Only purchase orders with this supplier; `None` for any supplier.
     pub supplier_id: Option<SupplierId>,
 }
 

@@ -16,41 +16,56 @@ use crate::stock::alert::{COMING, IS_COVERED, TODAY};
 pub struct Suggestion {
     /// `None` for variants for which no supplier has a price.
     pub supplier: Option<(SupplierId, String)>,
+    /// The location where stock is needed.
     pub location_id: LocationId,
+    /// Lines in one currency, at most as many as a purchase order may have.
     pub lines: Vec<SuggestedLine>,
 }
 
 /// A line of a suggestion.
 #[derive(Debug, Clone)]
 pub struct SuggestedLine {
+    /// The variant to order.
     pub variant_id: VariantId,
+    /// The business's own code of the variant.
     pub sku: Sku,
+    /// The name of the variant's product.
     pub name: String,
+    /// The available stock at the location, in sale units.
     pub available: Quantity,
+    /// The open quantity of purchase orders for the location, without those that are overdue.
     pub incoming: Quantity,
+    /// The reorder level of the variant; zero if it has none.
     pub reorder_level: Quantity,
     /// Sold in the last 30 days, less what was returned.
     pub sold: Quantity,
     /// How many to order.
     pub quantity: Quantity,
+    /// `None` if no supplier has a price for the variant.
     pub price: Option<SuggestedPrice>,
 }
 
 /// The price in force of the cheapest supplier.
 #[derive(Debug, Clone)]
 pub struct SuggestedPrice {
+    /// The cost of one unit, in `currency`.
     pub cost: Money,
     /// The code of the currency.
     pub currency: String,
+    /// The supplier's own code of the variant; `None` if the price has none.
     pub supplier_sku: Option<Sku>,
+    /// The smallest quantity that the supplier sells; `None` for no minimum.
     pub minimum_quantity: Option<Quantity>,
+    /// Days from order to arrival: those of the price, or else of the supplier; `None` if unknown.
     pub lead_time_days: Option<i16>,
 }
 
 /// Suggestions, and whether there are more than [`MAX_LINES`] lines.
 #[derive(Debug, Clone)]
 pub struct Suggestions {
+    /// Ordered by the supplier's name; those without a supplier come last.
     pub suggestions: Vec<Suggestion>,
+    /// Whether lines were left out, because there are more than [`MAX_LINES`].
     pub has_more: bool,
 }
 

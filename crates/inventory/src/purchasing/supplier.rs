@@ -13,9 +13,13 @@ use crate::records::edit::{Edit, Stale};
 /// A supplier to be stored.
 #[derive(Debug, Clone)]
 pub struct NewSupplier {
+    /// The name, unique in the business.
     pub name: Name,
+    /// The email address; the server does not check it.
     pub email: Option<ShortText>,
+    /// The telephone number; the server does not check it.
     pub phone: Option<ShortText>,
+    /// A text about the supplier; `None` for no text.
     pub note: Option<Note>,
     /// Days from sending a purchase order to its arrival.
     pub lead_time_days: Option<i16>,
@@ -24,16 +28,25 @@ pub struct NewSupplier {
 /// A stored supplier.
 #[derive(Debug, Clone)]
 pub struct Supplier {
+    /// The id of the supplier.
     pub id: SupplierId,
+    /// The name, unique in the business.
     pub name: Name,
+    /// The email address; the server does not check it.
     pub email: Option<ShortText>,
+    /// The telephone number; the server does not check it.
     pub phone: Option<ShortText>,
+    /// A text about the supplier; `None` for no text.
     pub note: Option<Note>,
     /// Days from sending a purchase order to its arrival, unless a price has another lead time.
     pub lead_time_days: Option<i16>,
+    /// When the supplier was archived; `None` while it is in use.
     pub archived_at: Option<DateTime<Utc>>,
+    /// Counts the changes of the row; clients see it as the ETag.
     pub version: i32,
+    /// When the row was stored.
     pub created_at: DateTime<Utc>,
+    /// When the row last changed; at first the same as `created_at`.
     pub updated_at: DateTime<Utc>,
 }
 
@@ -53,11 +66,17 @@ tenancy::from_row!(Supplier {
 /// What to change; `None` leaves a field as it is.
 #[derive(Debug, Clone, Default)]
 pub struct SupplierChange {
+    /// The new name.
     pub name: Option<Name>,
+    /// The new email address; `Some(None)` removes it.
     pub email: Option<Option<ShortText>>,
+    /// The new telephone number; `Some(None)` removes it.
     pub phone: Option<Option<ShortText>>,
+    /// The new note; `Some(None)` removes it.
     pub note: Option<Option<Note>>,
+    /// The new lead time in days, 0 to 1000; `Some(None)` removes it.
     pub lead_time_days: Option<Option<i16>>,
+    /// `true` archives the supplier, and `false` restores it.
     pub is_archived: Option<bool>,
     /// Change the row only if it has this version.
     pub if_version: Option<i32>,
@@ -66,16 +85,22 @@ pub struct SupplierChange {
 /// A supplier was not stored or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum SupplierError {
+    /// The business has no supplier with this id.
     #[error("there is no such supplier")]
     NotFound,
+    /// The row no longer has the version that the change expects.
     #[error(transparent)]
     Stale(#[from] Stale),
+    /// Another supplier of the business has the name, archived or not.
     #[error("a supplier named \"{0}\" already exists; choose another name")]
     DuplicateName(Name),
+    /// The lead time of a supplier or of a supplier's price is out of range.
     #[error("the lead time must be 0 to 1000 days")]
     LeadTime,
+    /// The business has no variant with the id in a price.
     #[error("there is no such variant")]
     UnknownVariant,
+    /// The database returned an error that no other variant describes.
     #[error("a supplier query failed")]
     Db(#[from] DbError),
 }

@@ -11,27 +11,40 @@ use crate::purchasing::supplier::{SupplierError, check_lead_time};
 /// A price to be stored.
 #[derive(Debug, Clone)]
 pub struct NewPrice {
+    /// The variant that the supplier sells.
     pub variant_id: VariantId,
     /// The supplier's own code of the variant.
     pub supplier_sku: Option<Sku>,
+    /// The cost of one unit, in `currency`.
     pub cost: NonNegative<Money>,
+    /// The currency of the cost; it may differ from the currency of the business.
     pub currency: Currency,
+    /// The smallest quantity that the supplier sells, in sale units; `None` for no minimum.
     pub minimum_quantity: Option<Positive<Quantity>>,
+    /// Days from order to arrival, 0 to 1000; `None` if the lead time of the supplier applies.
     pub lead_time_days: Option<i16>,
 }
 
 /// A price that a supplier has asked since a moment.
 #[derive(Debug, Clone)]
 pub struct SupplierPrice {
+    /// The id of the price; later prices have greater ids.
     pub id: SupplierPriceId,
+    /// The variant that the supplier sells.
     pub variant_id: VariantId,
+    /// The supplier's own code of the variant; `None` if there is none.
     pub supplier_sku: Option<Sku>,
+    /// The cost of one unit, in `currency`.
     pub cost: Money,
     /// The code of the currency.
     pub currency: String,
+    /// The smallest quantity that the supplier sells, in sale units; `None` for no minimum.
     pub minimum_quantity: Option<Quantity>,
+    /// Days from order to arrival; `None` if the lead time of the supplier applies.
     pub lead_time_days: Option<i16>,
+    /// Who stored the price.
     pub actor_id: ActorId,
+    /// When the price was stored. It is in force until the next price of the same variant.
     pub valid_from: DateTime<Utc>,
 }
 

@@ -16,19 +16,31 @@ use crate::ids::{
 /// What was changed.
 #[derive(Debug, Clone, Copy)]
 pub enum Subject {
+    /// A stock adjustment.
     Adjustment(AdjustmentId),
+    /// A category of products.
     Category(CategoryId),
+    /// A stock count.
     Count(CountId),
+    /// A customer of the business.
     Customer(CustomerId),
+    /// A location where stock is kept.
     Location(LocationId),
+    /// An order, with its fulfilments and returns.
     Order(OrderId),
+    /// A product; its variants are subjects of their own.
     Product(ProductId),
+    /// A purchase order, with its goods receipts.
     PurchaseOrder(PurchaseOrderId),
     /// There is one row of settings, and its subject is the business.
     Settings(TenantId),
+    /// A supplier, with the details that the business keeps.
     Supplier(SupplierId),
+    /// A tax class of products.
     TaxClass(TaxClassId),
+    /// A transfer between two locations, with its steps.
     Transfer(TransferId),
+    /// A variant of a product.
     Variant(VariantId),
 }
 
@@ -56,36 +68,67 @@ impl Subject {
 values::words! {
     /// What was done, as the log has it.
     pub enum Action {
+        /// A category was stored.
         CategoryCreated = "category.created",
+        /// Fields of a category changed.
         CategoryChanged = "category.changed",
+        /// A stock count was opened.
         CountOpened = "count.opened",
+        /// The differences of a stock count were posted.
         CountPosted = "count.posted",
+        /// A stock count was cancelled; no stock changed.
         CountCancelled = "count.cancelled",
+        /// A customer was stored.
         CustomerCreated = "customer.created",
+        /// Fields of a customer changed.
         CustomerChanged = "customer.changed",
+        /// A location was stored.
         LocationCreated = "location.created",
+        /// A location was renamed, archived or restored.
         LocationChanged = "location.changed",
+        /// An order was placed, and perhaps fulfilled at once.
         OrderPlaced = "order.placed",
+        /// Goods of an order left the location.
         OrderFulfilled = "order.fulfilled",
+        /// The open quantities of an order were cancelled.
         OrderCancelled = "order.cancelled",
+        /// Goods of an order came back.
         OrderReturned = "order.returned",
+        /// A product was stored.
         ProductCreated = "product.created",
+        /// Fields of a product changed.
         ProductChanged = "product.changed",
+        /// A purchase order was stored as a draft.
         PurchaseOrderCreated = "purchase_order.created",
+        /// Fields of a purchase order changed.
         PurchaseOrderChanged = "purchase_order.changed",
+        /// A purchase order got another status by request, without a goods receipt.
         PurchaseOrderMoved = "purchase_order.moved",
+        /// Goods of a purchase order were received.
         PurchaseOrderReceived = "purchase_order.received",
+        /// A goods receipt was taken back.
         PurchaseOrderReceiptReversed = "purchase_order.receipt_reversed",
+        /// Settings of the business changed.
         SettingsChanged = "settings.changed",
+        /// A stock adjustment was posted.
         StockAdjusted = "stock.adjusted",
+        /// A supplier was stored.
         SupplierCreated = "supplier.created",
+        /// Fields of a supplier changed.
         SupplierChanged = "supplier.changed",
+        /// A tax class was stored.
         TaxClassCreated = "tax_class.created",
+        /// Fields of a tax class changed.
         TaxClassChanged = "tax_class.changed",
+        /// The goods of a transfer left the source location.
         TransferSent = "transfer.sent",
+        /// Goods of a transfer arrived, all or part of them.
         TransferReceived = "transfer.received",
+        /// The goods still in transit went back to the source location.
         TransferSentBack = "transfer.sent_back",
+        /// A variant was stored.
         VariantCreated = "variant.created",
+        /// Fields of a variant changed.
         VariantChanged = "variant.changed",
     }
 }
@@ -93,12 +136,17 @@ values::words! {
 /// An entry of the log.
 #[derive(Debug, Clone)]
 pub struct Entry {
+    /// The id of the entry; the log is sorted by it.
     pub id: EntryId,
+    /// The time of the transaction that made the change.
     pub occurred_at: DateTime<Utc>,
+    /// The user or API key that made the change, or the system.
     pub actor_id: ActorId,
     /// An [`Action`], perhaps one of a later release: the log is shown and not acted on.
     pub action: String,
+    /// The kind of the subject, such as `product` or `purchase_order`.
     pub subject_type: String,
+    /// The id of the subject; for settings, the id of the business.
     pub subject_id: Uuid,
     /// `{"field": {"from": ..., "to": ...}}`; `from` is left out for something new.
     pub changes: Value,
@@ -118,10 +166,12 @@ impl Changes {
         }
     }
 
+    /// Whether no field has been noted.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
+    /// The JSON object that [`record`] stores as [`Entry::changes`].
     pub fn into_value(self) -> Value {
         Value::Object(self.0)
     }

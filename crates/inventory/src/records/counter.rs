@@ -9,11 +9,17 @@ use tokio_postgres::types::ToSql;
 values::words! {
     /// What is numbered.
     pub enum Counter {
+        /// Orders: `SO-000042`.
         Order = "order",
+        /// Returns of orders: `RT-000042`.
         Return = "return",
+        /// Transfers of stock: `ST-000042`.
         Transfer = "transfer",
+        /// Stock counts: `SC-000042`.
         Count = "count",
+        /// Purchase orders: `PO-000042`.
         PurchaseOrder = "purchase_order",
+        /// Goods receipts: `GR-000042`.
         GoodsReceipt = "goods_receipt",
     }
 }

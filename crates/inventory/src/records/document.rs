@@ -15,6 +15,7 @@ pub type Fingerprint = Vec<u8>;
 /// A request for a document.
 #[derive(Debug, Clone)]
 pub struct Requested<Id> {
+    /// The id of the document to be posted.
     pub id: Id,
     /// Whether the client chose the id, so that a request before this one may have used it.
     pub is_chosen: bool,
@@ -104,17 +105,29 @@ where
 /// A quantity of one line of a document.
 #[derive(Debug, Clone, Copy)]
 pub struct Part<Id> {
+    /// The line of the document.
     pub line_id: Id,
+    /// How much of the line, in sale units.
     pub quantity: Positive<Quantity>,
 }
 
 /// A part that cannot be taken, with its position in the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PartError {
+    /// The part names a line that the document does not have.
     #[error("the document has no such line")]
-    UnknownLine { index: usize },
+    UnknownLine {
+        /// The position of the part in the request, from 0.
+        index: usize,
+    },
+    /// The parts of a line add up to more than is left of the line.
     #[error("only {left} units of the line are left")]
-    MoreThanLeft { index: usize, left: Quantity },
+    MoreThanLeft {
+        /// The position of the part in the request, from 0.
+        index: usize,
+        /// What was left of the line before the request.
+        left: Quantity,
+    },
 }
 
 /// A quantity of the line at a position in its document.

@@ -11,18 +11,31 @@ use crate::statuses::{OrderStatus, PurchaseStatus, TransferStatus};
 tenancy::events! {
     /// What happened in a business's inventory.
     pub enum Event {
+        /// An order was placed.
         OrderPlaced(OrderChanged) = "order.placed" version 1,
+        /// Goods left for an order.
         OrderFulfilled(OrderChanged) = "order.fulfilled" version 1,
+        /// The open part of an order was cancelled.
         OrderCancelled(OrderChanged) = "order.cancelled" version 1,
+        /// Goods of an order came back.
         OrderReturned(OrderChanged) = "order.returned" version 1,
+        /// Stock left for another location.
         TransferSent(TransferChanged) = "transfer.sent" version 1,
+        /// Stock of a transfer arrived.
         TransferReceived(TransferChanged) = "transfer.received" version 1,
+        /// The rest of a transfer went back to the location that sent it.
         TransferSentBack(TransferChanged) = "transfer.sent_back" version 1,
+        /// The differences of a stock count were posted.
         CountPosted(CountPosted) = "count.posted" version 1,
+        /// Stock was changed by hand.
         StockAdjusted(StockAdjusted) = "stock.adjusted" version 1,
+        /// Low-stock alerts opened, closed or changed their state.
         LowStockChanged(LowStockChanged) = "low_stock.changed" version 1,
+        /// A purchase order was sent, confirmed, cancelled or closed short.
         PurchaseOrderMoved(PurchaseOrderChanged) = "purchase_order.moved" version 1,
+        /// Goods of a purchase order arrived.
         PurchaseOrderReceived(PurchaseOrderChanged) = "purchase_order.received" version 1,
+        /// A goods receipt was reversed.
         PurchaseOrderReceiptReversed(PurchaseOrderChanged) = "purchase_order.receipt_reversed" version 1,
     }
 }
@@ -31,7 +44,9 @@ tenancy::events! {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OrderChanged {
+    /// The id of the order.
     pub order_id: OrderId,
+    /// The status after the change.
     pub status: OrderStatus,
 }
 
@@ -39,7 +54,9 @@ pub struct OrderChanged {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TransferChanged {
+    /// The id of the transfer.
     pub transfer_id: TransferId,
+    /// The status after the change.
     pub status: TransferStatus,
 }
 
@@ -47,6 +64,7 @@ pub struct TransferChanged {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CountPosted {
+    /// The id of the stock count.
     pub count_id: CountId,
     /// How many variants had another quantity than expected.
     pub differences: usize,
@@ -56,7 +74,9 @@ pub struct CountPosted {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StockAdjusted {
+    /// The id of the adjustment.
     pub adjustment_id: AdjustmentId,
+    /// The variant whose stock changed.
     pub variant_id: VariantId,
     /// The change; negative takes stock out.
     pub quantity: Quantity,
@@ -66,6 +86,7 @@ pub struct StockAdjusted {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LowStockChanged {
+    /// One entry for each variant and location whose alert changed.
     pub alerts: Vec<ChangedAlert>,
 }
 
@@ -73,8 +94,11 @@ pub struct LowStockChanged {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ChangedAlert {
+    /// The variant that the alert is about.
     pub variant_id: VariantId,
+    /// The location that the alert is about.
     pub location_id: LocationId,
+    /// The state after the change.
     pub state: ChangedState,
 }
 
@@ -96,7 +120,9 @@ values::words! {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PurchaseOrderChanged {
+    /// The id of the purchase order.
     pub purchase_order_id: PurchaseOrderId,
+    /// The status after the change.
     pub status: PurchaseStatus,
 }
 

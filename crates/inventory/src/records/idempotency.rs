@@ -19,6 +19,7 @@ pub struct StoredAnswer {
     pub status: u16,
     /// Names and values of HTTP headers, as a JSON object.
     pub headers: Value,
+    /// The body of the HTTP answer, byte for byte.
     pub body: Vec<u8>,
 }
 
@@ -34,11 +35,13 @@ pub enum Claim {
 /// A key cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum IdempotencyError {
+    /// The key was claimed by a request with another fingerprint.
     #[error("the idempotency key was used for another request; use a new key")]
     OtherRequest,
     /// The cause is left out on purpose: this lock timeout must not be retried.
     #[error("the first request with this idempotency key is still running")]
     InProgress,
+    /// A query failed.
     #[error("an idempotency query failed")]
     Db(#[from] DbError),
 }

@@ -17,7 +17,9 @@ use crate::stock::posting::{Posting, StockError, UnitCost, decide};
 /// An adjustment to be posted.
 #[derive(Debug, Clone)]
 pub struct NewAdjustment {
+    /// The chosen or new id of the adjustment, and the fingerprint of the request.
     pub request: Requested<AdjustmentId>,
+    /// The variant whose stock changes.
     pub variant_id: VariantId,
     /// Defaults to the default location.
     pub location_id: Option<LocationId>,
@@ -25,23 +27,34 @@ pub struct NewAdjustment {
     pub quantity: Quantity,
     /// The unit cost of stock that is put in; defaults to the average cost.
     pub unit_cost: Option<NonNegative<Money>>,
+    /// One of the reasons in the settings; any reason when the settings have none.
     pub reason: Reason,
+    /// Free text; `None` without a note.
     pub note: Option<Note>,
 }
 
 /// A posted adjustment.
 #[derive(Debug, Clone)]
 pub struct Adjustment {
+    /// The id that the request chose or was given.
     pub id: AdjustmentId,
+    /// The variant whose stock changed.
     pub variant_id: VariantId,
+    /// The location where the stock changed.
     pub location_id: LocationId,
+    /// The change of on hand, in sale units; negative took stock out.
     pub quantity: Quantity,
+    /// On hand at the location after the adjustment, in sale units.
     pub balance_after: Quantity,
     /// The cost of one unit, if known.
     pub unit_cost: Option<Money>,
+    /// Why the stock changed.
     pub reason: Reason,
+    /// Free text; `None` without a note.
     pub note: Option<Note>,
+    /// The user or API key that made the adjustment, or the system.
     pub actor_id: ActorId,
+    /// When the row was stored.
     pub created_at: DateTime<Utc>,
 }
 
@@ -61,18 +74,25 @@ tenancy::from_row!(Adjustment {
 /// An adjustment was not posted.
 #[derive(Debug, thiserror::Error)]
 pub enum AdjustmentError {
+    /// The quantity is zero.
     #[error("the quantity must not be zero")]
     Zero,
+    /// A unit cost came with a negative quantity.
     #[error("a unit cost is allowed only if stock is added; leave unitCost out")]
     Cost,
+    /// The location does not exist or is archived.
     #[error("there is no such location")]
     UnknownLocation,
+    /// The settings list the allowed reasons, and the reason is not among them. Holds the allowed reasons.
     #[error("the reason must be one of: {}", .0.iter().map(Reason::as_str).collect::<Vec<_>>().join(", "))]
     UnknownReason(Vec<Reason>),
+    /// Another adjustment already has the chosen id.
     #[error(transparent)]
     IdTaken(#[from] IdTaken),
+    /// The posting was refused, for example because stock is short.
     #[error(transparent)]
     Stock(#[from] StockError),
+    /// A query failed.
     #[error("an adjustment query failed")]
     Db(#[from] DbError),
 }

@@ -22,21 +22,30 @@ impl AlertState {
 /// An open alert, with the stock and the incoming stock of its variant.
 #[derive(Debug, Clone)]
 pub struct Alert {
+    /// The id of the alert; lists of alerts are sorted by it.
     pub id: AlertId,
+    /// The variant whose stock is low.
     pub variant_id: VariantId,
+    /// The location where the stock is low.
     pub location_id: LocationId,
+    /// The SKU of the variant.
     pub sku: String,
+    /// The name of the product.
     pub name: String,
+    /// The state on the present day of the business.
     pub state: AlertState,
     /// Whether incoming stock will bring available stock above the reorder level. May be true for a variant
     /// that is out.
     pub is_covered: bool,
+    /// On hand less reserved at the location, in sale units.
     pub available: Quantity,
+    /// The variant's reorder level, in sale units; zero if none is set.
     pub reorder_level: Quantity,
     /// Ordered from suppliers, not received yet, and not overdue.
     pub incoming: Quantity,
     /// The first day on which incoming stock is expected.
     pub arrives_on: Option<NaiveDate>,
+    /// When the alert was opened; a change of its state keeps this time.
     pub opened_at: DateTime<Utc>,
 }
 
@@ -60,6 +69,7 @@ tenancy::from_row!(Alert {
 pub struct AlertFilter {
     /// Defaults to low and out.
     pub state: Option<AlertState>,
+    /// Only the alerts of this location; `None` lists those of all locations.
     pub location_id: Option<LocationId>,
 }
 

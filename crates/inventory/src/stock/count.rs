@@ -33,15 +33,25 @@ values::words! {
 /// A stored stock count with its lines.
 #[derive(Debug, Clone)]
 pub struct Count {
+    /// The id that the request chose or was given.
     pub id: CountId,
+    /// Counts up from 1 without a gap, for each business.
     pub number: i64,
+    /// The location that is counted.
     pub location_id: LocationId,
+    /// How far the count is; only an open count may change.
     pub status: CountStatus,
+    /// Free text; `None` without a note.
     pub note: Option<Note>,
+    /// The user or API key that opened the count, or the system.
     pub opened_by: ActorId,
+    /// Counts the changes of the row; clients see it as the ETag.
     pub version: i32,
+    /// When the row was stored.
     pub opened_at: DateTime<Utc>,
+    /// When lines were last entered, or the status last changed.
     pub updated_at: DateTime<Utc>,
+    /// The counted variants, each once. Empty in lists.
     pub lines: Vec<CountLine>,
 }
 
@@ -52,12 +62,17 @@ tenancy::from_row!(Count {
 /// The quantity that was counted of a variant.
 #[derive(Debug, Clone)]
 pub struct CountLine {
+    /// The id of the line; counting the variant again keeps it.
     pub id: CountLineId,
+    /// The variant that was counted.
     pub variant_id: VariantId,
+    /// The quantity that was found, in sale units.
     pub counted: Quantity,
     /// On hand at the moment of counting.
     pub expected: Quantity,
+    /// The user or API key that entered the quantity, or the system.
     pub counted_by: ActorId,
+    /// When the quantity was entered.
     pub counted_at: DateTime<Utc>,
 }
 
@@ -73,24 +88,40 @@ impl CountLine {
 /// A stock count was not opened or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum CountError {
+    /// No stock count has this id.
     #[error("there is no such stock count")]
     NotFound,
+    /// The location does not exist or is archived.
     #[error("there is no such location")]
     UnknownLocation,
+    /// A line names a variant that does not exist.
     #[error("there is no such variant")]
-    UnknownVariant { index: usize },
+    UnknownVariant {
+        /// The position of the line in the request, from 0.
+        index: usize,
+    },
+    /// The request has no lines or too many lines.
     #[error("a request must have 1 to {MAX_LINES} lines")]
     LineCount,
+    /// Two lines name the same variant.
     #[error("the request has the variant twice; send each variant once")]
-    Twice { index: usize },
+    Twice {
+        /// The position of the second line in the request, from 0.
+        index: usize,
+    },
+    /// The count has been posted or cancelled.
     #[error("the stock count cannot be changed, because its status is {0}")]
     NotOpen(CountStatus),
+    /// No quantity has been counted, so there is nothing to post.
     #[error("the stock count has no lines; enter counted quantities before you post it")]
     Empty,
+    /// Another stock count already has the chosen id.
     #[error(transparent)]
     IdTaken(#[from] IdTaken),
+    /// The differences could not be posted, for example because stock is short.
     #[error(transparent)]
     Stock(#[from] StockError),
+    /// A query failed.
     #[error("a stock count query failed")]
     Db(#[from] DbError),
 }
@@ -101,9 +132,11 @@ pub const MAX_LINES: usize = 500;
 /// A stock count to be opened.
 #[derive(Debug, Clone)]
 pub struct NewCount {
+    /// The chosen or new id of the count, and the fingerprint of the request.
     pub request: Requested<CountId>,
     /// Defaults to the default location.
     pub location_id: Option<LocationId>,
+    /// Free text; `None` without a note.
     pub note: Option<Note>,
 }
 

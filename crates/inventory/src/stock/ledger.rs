@@ -13,11 +13,15 @@ use crate::ids::{LocationId, VariantId};
 #[serde(rename_all = "camelCase")]
 #[schema(as = LedgerDrift)]
 pub struct Drift {
+    /// The variant of the stock level.
     pub variant_id: VariantId,
+    /// The location of the stock level.
     pub location_id: LocationId,
+    /// The stock on hand that the stock level stores; 0 if the stock level is missing.
     pub on_hand: Quantity,
     /// The sum of its movements.
     pub ledger: Quantity,
+    /// The reserved quantity that the stock level stores; 0 if the stock level is missing.
     pub reserved: Quantity,
     /// What orders have reserved and not yet fulfilled.
     pub promised: Quantity,
@@ -31,8 +35,11 @@ tenancy::from_row!(Drift { variant_id, location_id, on_hand, ledger, reserved, p
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Verdict {
+    /// How many stock levels the business has.
     pub levels: i64,
+    /// How many movements the ledger has.
     pub movements: i64,
+    /// By variant and location, at most 1000.
     pub drifts: Vec<Drift>,
 }
 

@@ -10,11 +10,15 @@ use crate::ids::{LocationId, VariantId};
 /// How much of a variant is at a location.
 #[derive(Debug, Clone)]
 pub struct StockLevel {
+    /// The variant that is kept.
     pub variant_id: VariantId,
+    /// The location that keeps the variant.
     pub location_id: LocationId,
+    /// The stock at the location, in sale units: the sum of the movements.
     pub on_hand: Quantity,
     /// Part of on hand that orders have reserved.
     pub reserved: Quantity,
+    /// When a document last changed the stock level.
     pub updated_at: DateTime<Utc>,
 }
 
@@ -59,7 +63,9 @@ pub(crate) async fn keys(
 /// Which stock levels a list holds.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct LevelFilter {
+    /// Only levels of this variant; `None` lists those of all variants.
     pub variant_id: Option<VariantId>,
+    /// Only levels of this location; `None` lists those of all locations.
     pub location_id: Option<LocationId>,
 }
 

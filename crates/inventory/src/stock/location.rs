@@ -14,10 +14,15 @@ use crate::stock::alert_review;
 /// A location.
 #[derive(Debug, Clone)]
 pub struct Location {
+    /// The id of the location; ids sort by age.
     pub id: LocationId,
+    /// The name, which no other location of the business has.
     pub name: Name,
+    /// Whether documents use this location when they name none.
     pub is_default: bool,
+    /// When the location was archived; `None` while it is in use.
     pub archived_at: Option<DateTime<Utc>>,
+    /// Counts the changes of the row; clients see it as the ETag.
     pub version: i32,
 }
 
@@ -26,7 +31,9 @@ tenancy::from_row!(Location { id, name, is_default, archived_at, version });
 /// What to change; `None` leaves a field as it is.
 #[derive(Debug, Clone, Default)]
 pub struct LocationChange {
+    /// The new name, which no other location may have.
     pub name: Option<Name>,
+    /// `true` archives the location, and `false` restores it.
     pub is_archived: Option<bool>,
     /// Change the row only if it has this version.
     pub if_version: Option<i32>,
@@ -35,16 +42,22 @@ pub struct LocationChange {
 /// A location was not stored or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum LocationError {
+    /// No location has this id.
     #[error("there is no such location")]
     NotFound,
+    /// The location has another version than `if_version`.
     #[error(transparent)]
     Stale(#[from] Stale),
+    /// Another location has this name.
     #[error("a location named \"{0}\" already exists; choose another name")]
     DuplicateName(Name),
+    /// The change would archive the default location, which documents use when they name none.
     #[error("the default location cannot be archived")]
     Default,
+    /// The change would archive a location that has stock on hand.
     #[error("the location still has stock; move the stock before you archive the location")]
     NotEmpty,
+    /// A query failed.
     #[error("a location query failed")]
     Db(#[from] DbError),
 }

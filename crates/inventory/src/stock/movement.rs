@@ -30,13 +30,21 @@ values::words! {
 
     /// Which document caused a movement.
     pub enum SourceKind {
+        /// A stock adjustment.
         Adjustment = "adjustment",
+        /// A stock count whose differences were posted.
         Count = "count",
+        /// A fulfilment of an order.
         Fulfilment = "fulfilment",
+        /// A goods receipt, or the reversal of one.
         GoodsReceipt = "goods_receipt",
+        /// An order that was fulfilled when it was placed.
         Order = "order",
+        /// A return of goods of an order.
         Return = "return",
+        /// A transfer whose goods left the source location.
         Transfer = "transfer",
+        /// A step of a transfer: goods that arrived or were sent back.
         TransferStep = "transfer_step",
     }
 }
@@ -44,13 +52,21 @@ values::words! {
 /// The document that causes a movement.
 #[derive(Debug, Clone, Copy)]
 pub enum Source {
+    /// A stock adjustment.
     Adjustment(AdjustmentId),
+    /// A stock count, when its differences are posted.
     Count(CountId),
+    /// A fulfilment of an order that was placed earlier.
     Fulfilment(FulfilmentId),
+    /// A goods receipt, or the reversal of one.
     GoodsReceipt(ReceiptId),
+    /// An order that is placed or cancelled. It moves stock only if it is fulfilled when it is placed.
     Order(OrderId),
+    /// A return of goods of an order.
     Return(ReturnId),
+    /// A transfer, when its goods leave the source location.
     Transfer(TransferId),
+    /// A step of a transfer: goods arrive or are sent back.
     TransferStep(StepId),
 }
 
@@ -73,9 +89,13 @@ impl Source {
 /// A movement of the ledger.
 #[derive(Debug, Clone)]
 pub struct Movement {
+    /// The id of the movement; lists of movements are sorted by it.
     pub id: MovementId,
+    /// The variant that moved.
     pub variant_id: VariantId,
+    /// The location that the stock left or reached.
     pub location_id: LocationId,
+    /// What moved the stock.
     pub kind: Kind,
     /// The change of on hand; negative where stock left.
     pub quantity: Quantity,
@@ -83,10 +103,15 @@ pub struct Movement {
     pub balance_after: Quantity,
     /// The cost of one unit, if known.
     pub unit_cost: Option<Money>,
+    /// The reason of an adjustment or a return; `None` for other movements.
     pub reason: Option<String>,
+    /// The kind of the document that caused the movement.
     pub source_type: SourceKind,
+    /// The id of the document that caused the movement.
     pub source_id: Uuid,
+    /// The user or API key that caused the movement, or the system.
     pub actor_id: ActorId,
+    /// The time of the transaction that posted the document.
     pub occurred_at: DateTime<Utc>,
 }
 

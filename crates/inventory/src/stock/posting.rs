@@ -16,14 +16,19 @@ use crate::stock::movement::{Kind, Source};
 /// One change of stock that a document wants.
 #[derive(Debug, Clone)]
 pub struct Posting {
+    /// What moves the stock; the ledger stores it.
     pub kind: Kind,
+    /// The variant that moves.
     pub variant_id: VariantId,
+    /// The location that the stock leaves or reaches.
     pub location_id: LocationId,
     /// The change of on hand, in sale units. Negative takes stock out; zero makes no movement.
     pub quantity: Quantity,
     /// The change of the reserved quantity.
     pub reserved: Quantity,
+    /// The cost at which the stock moves.
     pub unit_cost: UnitCost,
+    /// Why the stock moves, for adjustments and returns; the ledger stores it.
     pub reason: Option<Reason>,
     /// The document's line, or the document itself when it has no lines.
     pub line_id: Uuid,
@@ -34,6 +39,7 @@ pub struct Posting {
 pub enum UnitCost {
     /// The average cost at that moment.
     Average,
+    /// The cost that the document gives.
     Known(Money),
     /// The unit cost, if known, of goods that arrive and leave in one step, such as a scrapped return. Leaves
     /// the average cost unchanged.
@@ -52,6 +58,7 @@ impl From<Option<Money>> for UnitCost {
 /// A posting that was carried out.
 #[derive(Debug, Clone, Copy)]
 pub struct Posted {
+    /// On hand at the location after the posting.
     pub balance_after: Quantity,
     /// The cost of one unit, if known.
     pub unit_cost: Option<Money>,
@@ -60,9 +67,13 @@ pub struct Posted {
 /// A variant with less available stock than requested.
 #[derive(Debug, Clone)]
 pub struct Shortage {
+    /// The variant that is short.
     pub variant_id: VariantId,
+    /// The location where the variant is short.
     pub location_id: LocationId,
+    /// The quantity to be taken or reserved, in sale units.
     pub requested: Quantity,
+    /// On hand less reserved before the change, in sale units.
     pub available: Quantity,
 }
 
@@ -72,13 +83,16 @@ pub enum StockError {
     /// Every variant that is short, not only the first.
     #[error("there is not enough stock")]
     Insufficient(Vec<Shortage>),
+    /// A posting names a variant that does not exist.
     #[error("there is no such variant")]
     UnknownVariant,
     /// It was archived, perhaps a moment ago.
     #[error("the location is archived, so no stock can be put there; restore the location first")]
     ClosedLocation,
+    /// On hand at a location would exceed [`Quantity::MAX`].
     #[error("the stock would exceed the largest quantity, 99999999999.999")]
     TooMuch,
+    /// A query failed.
     #[error("a stock query failed")]
     Db(#[from] DbError),
 }

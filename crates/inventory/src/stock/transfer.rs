@@ -21,10 +21,15 @@ pub use crate::stock::transfer_step::{NewStep, StepKind, step};
 /// A transfer to be sent.
 #[derive(Debug, Clone)]
 pub struct NewTransfer {
+    /// The chosen or new id of the transfer, and the fingerprint of the request.
     pub request: Requested<TransferId>,
+    /// The source location, which the stock leaves.
     pub from: LocationId,
+    /// The location that receives the stock.
     pub to: LocationId,
+    /// The variants to send, with quantities in sale units. Lines of one variant are added up.
     pub lines: Vec<(VariantId, Positive<Quantity>)>,
+    /// Free text; `None` without a note.
     pub note: Option<Note>,
 }
 
@@ -45,16 +50,27 @@ impl TransferStatus {
 /// A stored transfer with its lines.
 #[derive(Debug, Clone)]
 pub struct Transfer {
+    /// The id that the request chose or was given.
     pub id: TransferId,
+    /// Counts up from 1 without a gap, for each business.
     pub number: i64,
+    /// The source location, which the stock left.
     pub from: LocationId,
+    /// The location that receives the stock.
     pub to: LocationId,
+    /// How far the transfer is; it follows from the lines.
     pub status: TransferStatus,
+    /// Free text; `None` without a note.
     pub note: Option<Note>,
+    /// The user or API key that sent the transfer, or the system.
     pub sent_by: ActorId,
+    /// Counts the changes of the row; clients see it as the ETag.
     pub version: i32,
+    /// When the row was stored and the stock left.
     pub sent_at: DateTime<Utc>,
+    /// When goods last left, arrived or went back.
     pub updated_at: DateTime<Utc>,
+    /// One line for each variant.
     pub lines: Vec<TransferLine>,
 }
 
@@ -66,11 +82,16 @@ tenancy::from_row!(Transfer {
 /// A line of a stored transfer.
 #[derive(Debug, Clone)]
 pub struct TransferLine {
+    /// The id of the line, which a step names.
     pub id: TransferLineId,
     pub(crate) transfer_id: TransferId,
+    /// The variant that was sent.
     pub variant_id: VariantId,
+    /// The quantity that was sent, in sale units.
     pub quantity: Quantity,
+    /// The quantity that has arrived, in sale units.
     pub received: Quantity,
+    /// The quantity that went back to the source location, in sale units.
     pub sent_back: Quantity,
     /// The unit cost at the location that sent it. The goods arrive at this cost.
     pub unit_cost: Option<Money>,
@@ -106,22 +127,34 @@ impl TransferLine {
 /// A transfer was not sent or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum TransferError {
+    /// No transfer has this id.
     #[error("there is no such transfer")]
     NotFound,
+    /// The request has no lines or too many lines.
     #[error("a transfer must have 1 to {MAX_LINES} lines")]
     LineCount,
+    /// The source location is also the receiving location.
     #[error("the two locations of a transfer must differ")]
     SameLocation,
+    /// One of the locations does not exist or is archived.
     #[error("there is no such location")]
-    UnknownLocation { is_source: bool },
+    UnknownLocation {
+        /// Whether it is the source location; otherwise it is the receiving location.
+        is_source: bool,
+    },
+    /// Everything has arrived or gone back, so no step is left.
     #[error("the transfer has nothing in transit, because its status is {0}")]
     NothingInTransit(TransferStatus),
+    /// Another transfer or another step already has the chosen id.
     #[error(transparent)]
     IdTaken(#[from] IdTaken),
+    /// A received quantity names an unknown line or exceeds what is in transit.
     #[error(transparent)]
     Part(#[from] PartError),
+    /// The posting was refused, for example because stock is short.
     #[error(transparent)]
     Stock(#[from] StockError),
+    /// A query failed.
     #[error("a transfer query failed")]
     Db(#[from] DbError),
 }

@@ -15,8 +15,11 @@ use crate::stock::transfer::{self, Transfer, TransferError};
 /// A step of a transfer that is in transit.
 #[derive(Debug, Clone)]
 pub struct NewStep {
+    /// The chosen or new id of the step, and the fingerprint of the request.
     pub request: Requested<StepId>,
+    /// The transfer that the step belongs to.
     pub transfer_id: TransferId,
+    /// Whether goods arrive or go back.
     pub kind: StepKind,
 }
 

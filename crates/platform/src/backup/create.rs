@@ -120,9 +120,13 @@ fn new_file(folder: &Path, label: &str) -> Result<PathBuf, BackupError> {
 /// The progress of [`create_all`] after each business.
 #[derive(Debug)]
 pub struct Progress<'a> {
+    /// The business whose backup has just ended.
     pub tenant: &'a Tenant,
+    /// The created backup, or the reason why the backup failed.
     pub outcome: &'a Result<Backup, BackupError>,
+    /// The number of businesses so far, including the failed ones.
     pub done: usize,
+    /// The number of businesses of the whole run.
     pub total: usize,
 }
 

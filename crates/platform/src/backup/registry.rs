@@ -12,17 +12,25 @@ use values::Key;
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Backup {
+    /// The id of the backup.
     pub id: BackupId,
     /// `None` for a backup of the `shared` schema.
     pub tenant_id: Option<TenantId>,
+    /// The slug of the business when the backup was created. `None` for the `shared` schema.
     pub slug: Option<String>,
+    /// The absolute path of the file on the machine that created it.
     pub file: PathBuf,
+    /// The size of the file when the backup was created, in bytes.
     pub size_bytes: i64,
     /// The SHA-256 of the file, in hexadecimal.
     pub sha256: String,
+    /// The number of the last migration of the schema in the backup.
     pub schema_version: i32,
+    /// The number of rows of all tables in the backup.
     pub rows: i64,
+    /// The time that it took to create the backup, in milliseconds.
     pub duration_ms: i64,
+    /// When the data was read. Later changes are not in the backup.
     pub taken_at: DateTime<Utc>,
     /// The time of the last verification, which restores the backup into a scratch schema and compares the
     /// rows.
@@ -32,6 +40,7 @@ pub struct Backup {
 }
 
 impl Backup {
+    /// Whether the backup was verified and the last verification found no problem.
     pub fn is_verified(&self) -> bool {
         self.verified_at.is_some() && self.failure.is_none()
     }

@@ -27,6 +27,7 @@ pub enum Target {
     Over(Arc<Tenant>),
     /// A new business.
     New {
+        /// The slug of the new business, which may differ from the slug in the backup.
         slug: TenantSlug,
         /// The only member. Without an owner, the members in the backup are restored and matched by email.
         owner: Option<NewMember>,
@@ -36,11 +37,13 @@ pub enum Target {
 /// The result of a restore.
 #[derive(Debug)]
 pub struct Restored {
+    /// The slug of the restored business.
     pub slug: TenantSlug,
     /// The owner of a new business, if one was given.
     pub owner: Option<Added>,
     /// The number of members for whom a new user was created. A new user has no password yet.
     pub new_users: usize,
+    /// The time that the whole restore took, including migrations.
     pub duration: Duration,
 }
 

@@ -39,7 +39,9 @@ pub const PASSWORD: &str = "password123";
 pub struct Login {
     /// The slug of the business; `None` for the platform.
     pub slug: Option<&'static str>,
+    /// The email to sign in with.
     pub email: &'static str,
+    /// The role of the user, such as `OWNER`.
     pub role: &'static str,
 }
 
@@ -59,34 +61,49 @@ pub const LOGINS: [Login; 6] = [
 /// The demo data could not be created.
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
+    /// A demo business was not created.
     #[error(transparent)]
     Onboarding(#[from] OnboardingError),
+    /// A demo user was not added to a business or to the platform.
     #[error(transparent)]
     Member(#[from] MemberError),
+    /// A demo category was refused.
     #[error(transparent)]
     Category(#[from] CategoryError),
+    /// A demo product was refused.
     #[error(transparent)]
     Product(#[from] ProductError),
+    /// A demo adjustment was refused.
     #[error(transparent)]
     Adjustment(#[from] AdjustmentError),
+    /// A demo tax class was refused.
     #[error(transparent)]
     Tax(#[from] TaxError),
+    /// A demo location was refused.
     #[error(transparent)]
     Location(#[from] LocationError),
+    /// A demo supplier was refused.
     #[error(transparent)]
     Supplier(#[from] SupplierError),
+    /// A demo purchase order was refused.
     #[error(transparent)]
     Purchase(#[from] PurchaseError),
+    /// A demo goods receipt was refused.
     #[error(transparent)]
     Receipt(#[from] ReceiptError),
+    /// A demo order, fulfilment or cancellation was refused.
     #[error(transparent)]
     Order(#[from] OrderError),
+    /// A demo transfer was refused.
     #[error(transparent)]
     Transfer(#[from] TransferError),
+    /// A demo stock count was refused.
     #[error(transparent)]
     Count(#[from] CountError),
+    /// PostgreSQL refused a query, or the connection failed.
     #[error("a demo query failed")]
     Db(#[from] DbError),
+    /// A value in the code of the demo breaks a rule, such as a malformed email.
     #[error("the demo data is invalid: {0}")]
     Data(String),
 }

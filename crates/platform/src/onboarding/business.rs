@@ -20,8 +20,11 @@ pub const OWNER_ROLE: &str = "OWNER";
 /// A business to be created.
 #[derive(Debug, Clone)]
 pub struct NewBusiness {
+    /// The label of the business in its host name. No other business may have it.
     pub slug: TenantSlug,
+    /// The name of the business, as people see it.
     pub name: Name,
+    /// The currency of all amounts of the business.
     pub currency: Currency,
     /// The owner, whose role must be [`OWNER_ROLE`].
     pub owner: NewMember,
@@ -30,17 +33,22 @@ pub struct NewBusiness {
 /// A business that was created.
 #[derive(Debug, Clone)]
 pub struct Onboarded {
+    /// The business as it is stored.
     pub tenant: Arc<Tenant>,
+    /// The user of the owner, with the password if one was generated.
     pub owner: Added,
 }
 
 /// The business was not created; no part of it remains.
 #[derive(Debug, thiserror::Error)]
 pub enum OnboardingError {
+    /// The slug is taken, or the schema of the business cannot be created.
     #[error(transparent)]
     Provision(#[from] ProvisionError),
+    /// The owner cannot be added, for example because the user exists and a password was given.
     #[error(transparent)]
     Owner(#[from] MemberError),
+    /// PostgreSQL refused the default data, such as the settings of the business.
     #[error("storing the default data of the new business failed")]
     Defaults(#[source] DbError),
 }
@@ -52,10 +60,12 @@ pub struct Onboarding {
 }
 
 impl Onboarding {
+    /// Onboards with the login of `owner_database`; `hasher` hashes the passwords of new users.
     pub fn new(owner_database: Arc<OwnerDatabase>, hasher: Hasher) -> Self {
         Self { owner_database, hasher }
     }
 
+    /// The database, opened with the login that owns the schemas.
     pub fn owner_database(&self) -> &Arc<OwnerDatabase> {
         &self.owner_database
     }

@@ -9,16 +9,20 @@ use tenancy::{DbError, OwnerDatabase, SharedTx};
 /// A member to be added.
 #[derive(Debug, Clone)]
 pub struct NewMember {
+    /// The email to sign in with. An existing user with this email is used.
     pub email: Email,
+    /// The name of a new user, if known. An existing user keeps the current name.
     pub full_name: Option<String>,
     /// The password of a new user. Defaults to a generated password, which is shown once.
     pub password: Option<Password>,
+    /// The key of the role, such as `OWNER` or `STAFF`.
     pub role: String,
 }
 
 /// A member that was added.
 #[derive(Debug, Clone)]
 pub struct Added {
+    /// The new or existing user.
     pub user: UserId,
     /// The generated password, to be shown once.
     pub made_password: Option<Password>,
@@ -30,14 +34,19 @@ pub enum MemberError {
     /// Adding a member must not change the password of a user who already exists.
     #[error("the user {0} already exists and keeps the current password; do not give a password")]
     UserExists(Email),
+    /// The user was created or deleted while the password was being hashed.
     #[error("the user {0} was created or deleted at the same time; try again")]
     UserChanged(Email),
+    /// The password of a user who does not exist was to be set.
     #[error("there is no user with the email {0}")]
     UnknownUser(Email),
+    /// The user is already a member, or the role does not exist.
     #[error(transparent)]
     Membership(#[from] MembershipError),
+    /// The password was not hashed, because too many others are being hashed.
     #[error(transparent)]
     TooBusy(#[from] TooBusy),
+    /// PostgreSQL refused a query, or the connection failed.
     #[error("a member query failed")]
     Db(#[from] DbError),
 }

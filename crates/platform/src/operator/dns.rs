@@ -16,6 +16,7 @@ pub struct Dns {
 }
 
 impl Dns {
+    /// Uses the name server `server`, or the name servers of the system when `server` is `None`.
     pub fn new(server: Option<SocketAddr>) -> Self {
         Self { server }
     }

@@ -18,22 +18,28 @@ use crate::records::audit::{self, Actor};
 /// The action was refused or failed; nothing has changed.
 #[derive(Debug, thiserror::Error)]
 pub enum OperatorError {
+    /// The business does not exist or is busy, or its status or slug does not allow the action.
     #[error(transparent)]
     Lifecycle(#[from] LifecycleError),
+    /// The custom domain is taken or unknown, or its verification failed.
     #[error(transparent)]
     Domain(#[from] DomainError),
+    /// A business without a verified backup was to be dropped, and `without_backup` is not set.
     #[error(
         "{0} has no verified backup with an undamaged file on this machine; \
          run `tenantry backup create {0} --verify`, or use --without-backup"
     )]
     NoBackup(TenantSlug),
+    /// PostgreSQL refused a query, or the connection failed.
     #[error("an operator query failed")]
     Db(#[from] DbError),
 }
 
 /// Performs the actions of the operator. `actor` is a member of the platform's staff or a command.
 pub struct Operator {
+    /// The database, opened with the login that owns the schemas.
     pub owner_database: Arc<OwnerDatabase>,
+    /// The user or command that the audit log stores with each action.
     pub actor: Actor,
 }
 
@@ -41,8 +47,10 @@ pub struct Operator {
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Removed {
+    /// The schemas and domains of the business.
     #[serde(flatten)]
     pub dropped: Dropped,
+    /// The number of members that the business had. Their users still exist.
     pub members: usize,
 }
 

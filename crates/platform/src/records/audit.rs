@@ -19,6 +19,7 @@ pub enum Actor {
 }
 
 impl Actor {
+    /// The actor of a command, or of the program itself, by its name.
     pub fn named(name: &str) -> Self {
         Self::Named(name.to_owned())
     }
@@ -58,14 +59,21 @@ values::ids! {
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Entry {
+    /// The id of the entry. Later entries have higher ids.
     pub id: PlatformEntryId,
+    /// When the action was performed.
     pub occurred_at: DateTime<Utc>,
+    /// The email of the user, or the name of the command or program.
     pub actor: String,
+    /// The user. `None` for a command or program.
     pub actor_id: Option<UserId>,
     /// The name of the action, such as `tenant.suspended`.
     pub action: String,
+    /// The business that the action concerns. `None` when it concerns no business.
     pub tenant_id: Option<TenantId>,
+    /// The slug of the business at the time of the action. `None` when `tenant_id` is `None`.
     pub tenant_slug: Option<String>,
+    /// A JSON object with further facts. Its keys depend on the action.
     pub details: Value,
 }
 

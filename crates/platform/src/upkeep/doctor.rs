@@ -15,16 +15,22 @@ use crate::backup::{self, Backup};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Health {
+    /// The check found no problem.
     Ok,
+    /// A problem or a risk. `tenantry doctor` still succeeds.
     Warn,
+    /// A problem that makes `tenantry doctor` fail.
     Fail,
 }
 
 /// The outcome of one check.
 #[derive(Debug, Clone, Serialize)]
 pub struct Finding {
+    /// The short name of the check, such as `locks`.
     pub name: &'static str,
+    /// The result of the check.
     pub health: Health,
+    /// The state that the check found, as a text for the operator.
     pub message: String,
     /// The action that solves the problem. `None` when the check found no problem.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -35,12 +41,14 @@ pub struct Finding {
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
+    /// The findings of all checks, in the order in which they ran.
     pub findings: Vec<Finding>,
     /// The schemas that differ from the definition of their version.
     pub drift: Vec<Drifted>,
 }
 
 impl Report {
+    /// The worst result of all findings; [`Health::Ok`] without findings.
     pub fn worst(&self) -> Health {
         self.findings.iter().map(|finding| finding.health).max().unwrap_or(Health::Ok)
     }
@@ -62,14 +70,19 @@ impl Report {
 
 /// The installation to be checked.
 pub struct Patient {
+    /// The database, opened with the login that owns the schemas.
     pub owner_database: OwnerDatabase,
     /// A connection pool like that of a server process.
     pub server: Database,
+    /// The URL with which a server process connects to PostgreSQL.
     pub server_url: DatabaseUrl,
     /// The URL of a PostgreSQL administrator, if given. Only an administrator may read pg_hba.conf.
     pub admin_url: Option<DatabaseUrl>,
+    /// The maximum number of connections of one server process.
     pub pool_connections: usize,
+    /// The number of spare schemas that the settings require; 0 turns the pool off.
     pub spare_schemas: usize,
+    /// The folder for backups, whose free disk space is checked.
     pub backup_folder: PathBuf,
     /// Whether to skip the comparison of every schema with its version.
     pub skip_drift: bool,

@@ -33,6 +33,7 @@ const REVIEW_ALERTS: &str = "alerts.review";
 pub struct JobSettings {
     /// The number of spare schemas to keep ready; 0 turns the pool off.
     pub spare_schemas: usize,
+    /// The folder for the files of backup jobs.
     pub backup_folder: PathBuf,
     /// The retention of ended jobs, in days.
     pub keep_days: u32,

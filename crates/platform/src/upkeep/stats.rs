@@ -9,7 +9,9 @@ use tenancy::{DbError, SharedTx};
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Size {
+    /// The slug of the business.
     pub slug: String,
+    /// The name of the schema of the business.
     pub schema: String,
     /// The live rows of all tables, as estimated by the statistics of PostgreSQL.
     pub rows: i64,
@@ -19,6 +21,7 @@ pub struct Size {
     pub since: Option<NaiveDate>,
     /// The growth since that day.
     pub grown_bytes: Option<i64>,
+    /// The growth of the estimated rows since that day. `None` when `since` is `None`.
     pub grown_rows: Option<i64>,
 }
 

@@ -18,17 +18,25 @@ use settings::{Settings, SettingsError};
 
 /// The parts of the server, made from the settings.
 pub struct State {
+    /// The settings from which the other parts were made.
     pub settings: Settings,
+    /// The pool of connections that serves the requests.
     pub database: Database,
+    /// Finds the business behind the host and path of a request.
     pub resolver: Arc<Resolver>,
+    /// Issues and verifies access tokens.
     pub tokens: TokenIssuer,
+    /// Hashes and verifies passwords.
     pub hasher: Hasher,
+    /// The rule for new passwords.
     pub password_policy: PasswordPolicy,
+    /// The rate limits. `None` if the settings set a rate of zero, which means no limit.
     pub rate_limits: Option<RateLimits>,
     /// The schema versions that this server supports.
     pub served: Served,
     /// Present only if this server has the owner's login.
     pub onboarding: Option<Onboarding>,
+    /// The counters behind `/metrics`.
     pub metrics: Metrics,
     /// Whether the server is shutting down. `/readyz` then answers 503, so that load balancers send no new
     /// requests.

@@ -30,12 +30,23 @@ use settings::SettingsError;
 /// The server could not be started. The text says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// A setting cannot be used, such as an invalid address in `server.metrics_listen`.
     #[error(transparent)]
     Settings(#[from] SettingsError),
+    /// The address of a listener cannot be bound, often because another program uses it.
     #[error("cannot listen on {address} ({key}): {cause}; stop the program that uses it, or change {key}")]
-    Listen { key: &'static str, address: SocketAddr, cause: io::Error },
+    Listen {
+        /// The key of the setting that holds the address, such as `server.listen`.
+        key: &'static str,
+        /// The address from the settings.
+        address: SocketAddr,
+        /// The operating system's reason.
+        cause: io::Error,
+    },
+    /// The OpenAPI document cannot be prepared for `/docs`.
     #[error("the OpenAPI document cannot be written as JSON")]
     Document(#[from] serde_json::Error),
+    /// A listener or the thread for background jobs cannot be started.
     #[error("the server cannot be started")]
     Run(#[from] io::Error),
 }
@@ -44,6 +55,7 @@ pub enum StartError {
 pub struct Running {
     /// The address of the API listener. It holds the real port, even if the settings ask for port 0.
     pub address: SocketAddr,
+    /// The address of the listener for `/metrics` and `/tls-ask`. `None` if the settings turn it off.
     pub metrics_address: Option<SocketAddr>,
     state: web::Data<State>,
     handles: Vec<ServerHandle>,
@@ -90,6 +102,7 @@ impl Running {
         self.tasks.iter().all(|task| !task.is_finished())
     }
 
+    /// The state that the server shares with its requests.
     pub fn state(&self) -> &State {
         &self.state
     }

@@ -29,7 +29,9 @@ pub type JobError = Box<dyn std::error::Error + Send + Sync>;
 /// The job, and the database for its work.
 #[derive(Clone)]
 pub struct JobContext {
+    /// The job as it was when this run started.
     pub job: Rc<Job>,
+    /// The database, opened with the login that owns the schemas.
     pub owner_database: Arc<OwnerDatabase>,
 }
 
@@ -92,6 +94,7 @@ const CONCURRENT_REPEATED: usize = 1;
 const POLL: Duration = Duration::from_millis(500);
 
 impl JobRunner {
+    /// Returns a runner of these kinds of jobs, which starts no job before [`JobRunner::run`].
     pub fn new(owner_database: Arc<OwnerDatabase>, kinds: Vec<JobKind>) -> Self {
         Self { owner_database, kinds: kinds.into_iter().map(|kind| (kind.name, kind)).collect() }
     }

@@ -20,9 +20,13 @@ values::words! {
     pub enum JobState {
         /// The job waits for its turn.
         Queued = "queued",
+        /// A process works on the job.
         Running = "running",
+        /// The job ended without an error.
         Succeeded = "succeeded",
+        /// The last allowed attempt ended with an error or was interrupted.
         Failed = "failed",
+        /// The job was cancelled before it ended.
         Cancelled = "cancelled",
     }
 }
@@ -31,26 +35,41 @@ values::words! {
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Job {
+    /// The id of the job.
     pub id: JobId,
+    /// The name of the work, such as `backups.create`.
     pub kind: String,
+    /// The business; `None` for a job of the whole platform.
     pub tenant_id: Option<TenantId>,
+    /// The input of the work, a JSON object whose fields depend on the kind.
     pub parameters: Value,
+    /// The state; the runner, [`cancel`] and [`retry`] change it.
     pub state: JobState,
+    /// The number of finished items, such as businesses.
     pub done: i64,
     /// `None` while the total is not known.
     pub total: Option<i64>,
     /// The current step, or the reason of a failure.
     pub message: Option<String>,
+    /// The output of the last run that ended; `None` if that run failed. Its fields depend on the kind.
     pub result: Option<Value>,
+    /// The number of times that the job has been started. [`retry`] resets the number to 0.
     pub attempts: i32,
+    /// A failed job runs again until it has been started this many times. Ignored for a recurring job.
     pub max_attempts: i32,
     /// For a recurring job: the number of seconds between the end of one run and the start of the next.
     pub period_s: Option<i32>,
+    /// Whether somebody cancelled the job. If the job is running, the runner then stops it.
     pub cancel_requested: bool,
+    /// The earliest time of the next start.
     pub run_at: DateTime<Utc>,
+    /// The time of the last start; `None` before the first start.
     pub started_at: Option<DateTime<Utc>>,
+    /// The time when the last run ended or the job was cancelled; `None` until then and during a run.
     pub finished_at: Option<DateTime<Utc>>,
+    /// The person or program that requested the job, for display; `schedule` for a recurring job.
     pub requested_by: String,
+    /// When the row was stored.
     pub created_at: DateTime<Utc>,
 }
 
@@ -83,9 +102,13 @@ pub(crate) const COLUMNS: &str = "
 /// A job to be queued.
 #[derive(Debug, Clone)]
 pub struct NewJob {
+    /// The name of a [`JobKind`]. A job of an unknown kind stays queued.
     pub kind: &'static str,
+    /// The business; `None` for a job of the whole platform.
     pub tenant_id: Option<TenantId>,
+    /// The input of the work, a JSON object whose fields depend on the kind.
     pub parameters: Value,
+    /// The highest number of starts; 1 means that a failed job does not run again.
     pub max_attempts: i32,
     /// The person or program that requests the job, for display.
     pub requested_by: String,
@@ -161,12 +184,16 @@ pub async fn list(
 /// A job cannot be cancelled or run again.
 #[derive(Debug, thiserror::Error)]
 pub enum JobChangeError {
+    /// No job has this id, or the scope may not see the job.
     #[error("there is no such job")]
     NotFound,
+    /// The job cannot be cancelled. The text is the state of the job, or `recurring`.
     #[error("the job is {0}; only a queued or running job that is not recurring can be cancelled")]
     Ended(&'static str),
+    /// The job cannot be run again. The text is the state of the job.
     #[error("the job is {0}; only a failed or cancelled job can be run again")]
     NotFailed(&'static str),
+    /// The job could not be read or changed.
     #[error("a job query failed")]
     Db(#[from] DbError),
 }

@@ -13,6 +13,7 @@ pub struct Topic {
     pub name: &'static str,
     /// The version of the payload's format. A change that a subscriber could notice must have a new version.
     pub version: i16,
+    /// Returns the OpenAPI schema of the payload.
     pub schema: fn() -> utoipa::openapi::RefOr<utoipa::openapi::Schema>,
 }
 
@@ -22,22 +23,25 @@ pub trait OutboxEvent {
     /// Every topic of the enum.
     const TOPICS: &'static [Topic];
 
+    /// The topic of this event, one of [`Self::TOPICS`].
     fn topic(&self) -> &'static Topic;
 
+    /// The event as JSON, without its topic and version.
+    ///
     /// # Errors
     /// [`serde_json::Error`] when the payload cannot be written as JSON.
     fn payload(&self) -> Result<Value, serde_json::Error>;
 }
 
-/// Defines an enum of events, each with its payload, its topic and the version of the payload.
+/// Defines an enum of events, each with its meaning, its payload, its topic and the version of the payload.
 #[macro_export]
 macro_rules! events {
     ($(#[$doc:meta])* $visibility:vis enum $name:ident {
-        $($event:ident($payload:ty) = $topic:literal version $version:literal,)+
+        $($(#[$meaning:meta])+ $event:ident($payload:ty) = $topic:literal version $version:literal,)+
     }) => {
         $(#[$doc])*
         #[derive(Debug)]
-        $visibility enum $name { $($event($payload),)+ }
+        $visibility enum $name { $($(#[$meaning])+ $event($payload),)+ }
 
         impl $crate::outbox::OutboxEvent for $name {
             const TOPICS: &'static [$crate::outbox::Topic] = &[$($crate::outbox::Topic {

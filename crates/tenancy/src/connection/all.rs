@@ -5,8 +5,14 @@ use futures_util::future::{join, join3, join4, join5};
 
 /// Steps that can be awaited together: a tuple of two to six futures with one type of error.
 pub trait Steps {
+    /// The tuple of the results, in the order of the steps.
     type Output;
+    /// The type of error that all steps share.
     type Error;
+    /// Awaits every step and returns their results. [`all`] calls this method.
+    ///
+    /// # Errors
+    /// The error of the first step that failed, in the order of the tuple.
     fn join_all(self) -> impl Future<Output = Result<Self::Output, Self::Error>>;
 }
 

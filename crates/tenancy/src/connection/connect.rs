@@ -42,14 +42,19 @@ pub(super) enum SslMode {
 /// A database URL was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum UrlError {
+    /// The URL does not start with `postgres://` or `postgresql://`.
     #[error("a database URL must have the form postgres://user:password@host:5432/database")]
     Scheme,
+    /// The value of `sslmode` is none of the six that libpq knows.
     #[error("sslmode \"{0}\" is unknown; use disable, allow, prefer, require, verify-ca or verify-full")]
     SslMode(String),
+    /// The URL trusts the system's certificate authorities, but its `sslmode` does not check the host name.
     #[error("sslrootcert=system requires sslmode=verify-full")]
     SystemRoots,
+    /// The URL lacks the user, the database or the host. The text names the missing part.
     #[error("the database URL has no {0}")]
     Missing(&'static str),
+    /// A part of the URL, such as the port or a parameter, cannot be read. The source names the cause.
     #[error("the database URL is malformed")]
     Syntax(#[source] tokio_postgres::Error),
 }
@@ -116,10 +121,12 @@ impl std::fmt::Debug for DatabaseUrl {
 }
 
 impl DatabaseUrl {
+    /// The name of the login.
     pub fn user(&self) -> &str {
         self.config.get_user().unwrap_or_default()
     }
 
+    /// The name of the database.
     pub fn database(&self) -> &str {
         self.config.get_dbname().unwrap_or_default()
     }

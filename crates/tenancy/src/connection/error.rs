@@ -11,6 +11,7 @@ pub enum DbError {
     /// The cause says which statement failed and why.
     #[error("a database query failed")]
     Query(#[source] tokio_postgres::Error),
+    /// No connection could be opened. The cause says why.
     #[error("cannot connect to the database")]
     Connect(#[source] tokio_postgres::Error),
     /// All connections were busy for the whole wait timeout.

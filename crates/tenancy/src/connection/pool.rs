@@ -79,9 +79,13 @@ impl Default for PoolSettings {
 /// The connection counts of all pools of one login, added up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PoolStatus {
+    /// The highest number of connections that may be open at the same time.
     pub max_connections: usize,
+    /// Open connections, both idle and in use.
     pub open: usize,
+    /// Open connections that no transaction uses.
     pub idle: usize,
+    /// Callers that wait for a connection.
     pub waiting: usize,
 }
 

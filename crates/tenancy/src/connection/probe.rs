@@ -34,10 +34,13 @@ impl std::fmt::Display for ServerVersion {
 /// A database URL cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
+    /// The TLS that the URL requires cannot be set up.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The connection could not be opened.
     #[error(transparent)]
     Connect(#[from] ConnectError),
+    /// The version of the server could not be read.
     #[error(transparent)]
     Query(#[from] DbError),
 }

@@ -16,10 +16,13 @@ use crate::connection::connect::{DatabaseUrl, SslMode};
 /// TLS could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
+    /// The file of `sslrootcert` cannot be opened or is not valid PEM.
     #[error("cannot read the root certificate {0}")]
     RootCertificate(PathBuf, #[source] rustls::pki_types::pem::Error),
+    /// The `sslmode` verifies certificates, but neither file nor system has a usable root certificate.
     #[error("no usable root certificate for sslmode=verify-ca or verify-full; set sslrootcert=/path")]
     NoRoots,
+    /// rustls refused a root certificate or the protocol versions.
     #[error("cannot set up TLS")]
     Setup(#[source] rustls::Error),
 }

@@ -20,14 +20,23 @@ use crate::scope::database::Database;
 /// The settings of the PostgreSQL server that matter here, as text or in PostgreSQL's own units.
 #[derive(Debug, Clone)]
 pub struct ServerSettings {
+    /// The text of `server_version`, such as `17.5`.
     pub version: String,
+    /// The limit of connections to the whole PostgreSQL server.
     pub max_connections: i64,
+    /// The part of `max_connections` that only superusers may use.
     pub reserved_connections: i64,
+    /// Client connections that are open now, in all databases of the server.
     pub connections: i64,
+    /// The room for locks that each connection and each prepared transaction adds to the lock table.
     pub max_locks_per_transaction: i64,
+    /// The limit of prepared transactions. Each adds `max_locks_per_transaction` locks to the lock table.
     pub max_prepared_transactions: i64,
+    /// The size of PostgreSQL's own cache.
     pub shared_buffers_bytes: i64,
+    /// The form in which PostgreSQL stores new passwords: `scram-sha-256` or `md5`.
     pub password_encryption: String,
+    /// The statements that PostgreSQL logs: `none`, `ddl`, `mod` or `all`.
     pub log_statement: String,
     /// The settings among fsync, full_page_writes and synchronous_commit that are off.
     pub off: Vec<String>,
@@ -39,8 +48,11 @@ pub struct ServerSettings {
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CatalogueSize {
+    /// Schemas in the registry, whatever their state.
     pub schemas: i64,
+    /// Tables, indexes and similar objects of the whole database.
     pub relations: i64,
+    /// The size of the catalogue tables that grow with each schema, with their indexes.
     pub size_bytes: i64,
     /// Tables, indexes and similar objects of one business. Each takes a lock when the schema is dropped.
     pub relations_per_schema: i64,
@@ -53,9 +65,13 @@ pub type Complaints = Vec<String>;
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Drifted {
+    /// The business of the schema; `None` for a spare schema.
     pub business: Option<TenantSlug>,
+    /// The name of the schema.
     pub schema: SchemaName,
+    /// The version of the schema in the registry.
     pub version: i32,
+    /// The differences from a new schema of that version.
     #[serde(flatten)]
     pub drift: Drift,
 }

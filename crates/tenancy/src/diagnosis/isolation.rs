@@ -30,10 +30,13 @@ pub enum ProbeFailure {
     /// Isolation is broken. The text has capitals so that nobody overlooks it.
     #[error("ISOLATION IS BROKEN: {0}")]
     Crossed(String),
+    /// A probe schema or its tables could not be created.
     #[error("the probe schemas could not be created")]
     Provision(#[from] ProvisionError),
+    /// A query failed, so the test has no result.
     #[error("a probe query failed")]
     Db(#[from] DbError),
+    /// The migration that creates the table of the test was refused.
     #[error("the probe's own table cannot be created")]
     File(#[from] FileError),
 }
@@ -41,9 +44,13 @@ pub enum ProbeFailure {
 /// The number of transactions that were tested, for each way to end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Probed {
+    /// Transactions that committed their canary.
     pub committed: usize,
+    /// Transactions that were rolled back without a failed statement.
     pub rolled_back: usize,
+    /// Transactions that ended because a statement failed.
     pub failed: usize,
+    /// Transactions that were cancelled by dropping their future.
     pub cancelled: usize,
 }
 

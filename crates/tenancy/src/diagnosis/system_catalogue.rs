@@ -18,11 +18,14 @@ pub struct Catalogue(BTreeSet<String>);
 /// The differences between a schema and its version. Without a difference, both lists are empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Drift {
+    /// Objects that the version has, but the schema does not.
     pub missing: Vec<String>,
+    /// Objects that the schema has, but the version does not.
     pub unexpected: Vec<String>,
 }
 
 impl Drift {
+    /// Whether the schema matches its version.
     pub fn is_none(&self) -> bool {
         self.missing.is_empty() && self.unexpected.is_empty()
     }

@@ -24,8 +24,11 @@ pub enum For {
 /// A statement that breaks a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
+    /// The line of the statement's first word. The first line of the file is 1.
     pub line: usize,
+    /// The rule that the statement breaks.
     pub rule: &'static str,
+    /// The change to the file that follows the rule.
     pub cure: &'static str,
 }
 

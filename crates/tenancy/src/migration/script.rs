@@ -5,10 +5,13 @@ use squawk_lexer::{LiteralKind, TokenKind, tokenize};
 /// The file cannot be split into statements.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ScriptError {
+    /// The version or the name of the migration cannot be read from the file name.
     #[error("the file name must have the form V0012__name.sql")]
     Name,
+    /// A quote or a block comment is still open at the end of the file.
     #[error("a quoted text, name or comment in the SQL is not closed")]
     Unterminated,
+    /// A function body starts with BEGIN ATOMIC, so its semicolons would split it.
     #[error("a BEGIN ATOMIC body has inner semicolons; write the function body as a dollar-quoted string")]
     AtomicBody,
 }

@@ -25,6 +25,7 @@ pub struct BusinessNumber(i64);
 values::column_as!(BusinessNumber, i64);
 
 impl BusinessNumber {
+    /// The number as an integer, 1 or greater.
     pub fn get(self) -> i64 {
         self.0
     }
@@ -55,6 +56,7 @@ impl SchemaName {
         Self("shared".to_owned())
     }
 
+    /// The name without quotes. SQL text needs [`SchemaName::quoted`].
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -85,6 +87,8 @@ impl RoleName {
     pub(crate) fn numbered(installation: &Installation, n: BusinessNumber) -> Self {
         Self(format!("{}_business_{n}", installation.0))
     }
+
+    /// The name without quotes. SQL text needs [`RoleName::quoted`].
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -113,6 +117,7 @@ impl Installation {
         if well_formed { Ok(Self(text.to_owned())) } else { Err(NameError::Installation) }
     }
 
+    /// The name, such as `tenantry_dev`.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -144,6 +149,7 @@ impl From<Installation> for String {
 /// The names of an installation that later steps need.
 #[derive(Debug, Clone)]
 pub struct Installed {
+    /// The name of the installation, with which the names of its roles start.
     pub installation: Installation,
     /// The login of `database.url`, which becomes a member of every tenant role.
     pub server_login: String,

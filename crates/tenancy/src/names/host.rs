@@ -67,6 +67,7 @@ impl HostName {
         Self::parse(&ascii)
     }
 
+    /// The name in lower case and punycode. An IPv6 address is in square brackets.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -122,6 +123,7 @@ fn is_label(label: &str) -> bool {
 /// A key by which a business can be looked up.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Address {
+    /// The slug of the business, from a subdomain of the base domain or from the path at the app host.
     Slug(TenantSlug),
     /// A custom domain of the business, outside the base domain.
     Host(HostName),
@@ -132,9 +134,14 @@ pub enum Address {
 pub enum HostTarget {
     /// The platform itself: `admin.<base domain>`.
     Platform,
-    /// A business. `prefix` is the number of bytes at the start of the path that only name the business, such
-    /// as `/acme` at the app host.
-    Business { address: Address, prefix: usize },
+    /// A business, which the registry may or may not know.
+    Business {
+        /// The key for the lookup of the business.
+        address: Address,
+        /// The number of bytes at the start of the path that only name the business, such as `/acme` at the
+        /// app host. 0 at any other host.
+        prefix: usize,
+    },
     /// A host that can never serve anything, so that no lookup is needed.
     Nowhere,
 }
@@ -144,10 +151,12 @@ pub enum HostTarget {
 pub struct BaseDomain(HostName);
 
 impl BaseDomain {
+    /// Makes `host` the base domain, such as `example.com`.
     pub fn new(host: HostName) -> Self {
         Self(host)
     }
 
+    /// The host name of the base domain itself, such as `example.com`.
     pub fn host(&self) -> &HostName {
         &self.0
     }

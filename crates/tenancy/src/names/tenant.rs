@@ -14,10 +14,13 @@ const SLUG_RULE: &str =
 /// A name was refused. The text says which names are allowed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
+    /// The text breaks the rule of [`TenantSlug`].
     #[error("{SLUG_RULE}")]
     Slug,
+    /// The slug is one of `RESERVED_SLUGS`, or starts with `xn--`.
     #[error("the slug \"{0}\" is reserved for the platform; choose another slug")]
     ReservedSlug(String),
+    /// The text breaks the rule for the name of an installation.
     #[error("an installation name must have 1 to 40 characters of a-z, 0-9 and '_' and start with a letter")]
     Installation,
 }
@@ -71,6 +74,7 @@ impl TenantSlug {
         Self(label.to_owned())
     }
 
+    /// The slug, as the registry and host names contain it.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -18,6 +18,7 @@ const DATABASE: &str = include_str!("bootstrap/database.sql");
 /// The input of the bootstrap.
 #[derive(Debug, Clone)]
 pub struct Bootstrap {
+    /// The name of the installation to create.
     pub installation: Installation,
     /// The server's login, which owns nothing and inherits nothing.
     pub server: DatabaseUrl,
@@ -28,35 +29,64 @@ pub struct Bootstrap {
 /// The bootstrap failed. The text names a solution.
 #[derive(Debug, thiserror::Error)]
 pub enum BootstrapError {
+    /// Both URLs have the same login. The text is the name of the login.
     #[error(
         "database.url and database.owner_url name the same login \"{0}\"; \
          the server's login must own nothing, so use two different logins"
     )]
     OneLogin(String),
+    /// The two URLs name different databases. The server's database comes first.
     #[error(
         "database.url and database.owner_url name different databases (\"{0}\" and \"{1}\"); \
          both must name the same database"
     )]
     TwoDatabases(String, String),
+    /// The URL of one login has no password. Contains the name of the setting.
     #[error("{0} has no password; the bootstrap needs the password to create the login")]
     NoPassword(&'static str),
+    /// The server is older than [`ServerVersion::OLDEST`]. Nothing has been created.
     #[error("PostgreSQL {found} is too old; version {} or newer is required", ServerVersion::OLDEST)]
-    TooOld { found: ServerVersion },
+    TooOld {
+        /// The version of the server.
+        found: ServerVersion,
+    },
+    /// PostgreSQL refused a statement of the bootstrap, because the login may not run it.
     #[error(
         "the login \"{user}\" lacks a privilege: {message}; use the URL of an administrator: \
          a superuser, or a role with CREATEROLE and CREATEDB"
     )]
-    Privilege { user: String, message: String },
+    Privilege {
+        /// The name of the login.
+        user: String,
+        /// PostgreSQL's message, such as `permission denied to create role`.
+        message: String,
+    },
+    /// A statement failed for any reason other than a missing privilege.
     #[error("the statement `{statement}` failed")]
-    Statement { statement: String, source: DbError },
+    Statement {
+        /// The first line of the statement.
+        statement: String,
+        /// The error of PostgreSQL or of the connection.
+        source: DbError,
+    },
+    /// The SQL files of the program are malformed. The administrator cannot repair this error.
     #[error("the bootstrap's own SQL cannot be split into statements")]
     Script(#[from] ScriptError),
+    /// A URL requires TLS that cannot be set up.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The administrator's login cannot connect to the server.
     #[error(transparent)]
     Connect(#[from] ConnectError),
+    /// The bootstrap has ended, but a login that it created cannot connect.
     #[error("the login of {setting} cannot sign in after the bootstrap")]
-    Login { setting: &'static str, source: ProbeError },
+    Login {
+        /// The setting that holds the URL of the login.
+        setting: &'static str,
+        /// The error of the first connection.
+        source: ProbeError,
+    },
+    /// The version of the server cannot be read with the administrator's login.
     #[error(transparent)]
     Probe(#[from] ProbeError),
 }
@@ -84,6 +114,7 @@ impl Bootstrap {
         Ok(())
     }
 
+    /// Returns the names that [`OwnerDatabase`](crate::OwnerDatabase) needs after the bootstrap.
     pub fn installed(&self) -> Installed {
         Installed { installation: self.installation.clone(), server_login: self.server.user().to_owned() }
     }

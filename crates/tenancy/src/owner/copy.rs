@@ -28,7 +28,9 @@ use crate::scope::transactions::{ScopedTx, SharedScope, SharedTx};
 /// A table and its columns, in the order in which a copy writes the columns.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Table {
+    /// The name of the table, without its schema.
     pub name: String,
+    /// The names of the columns, unquoted.
     pub columns: Vec<String>,
 }
 

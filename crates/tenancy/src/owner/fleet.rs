@@ -58,11 +58,14 @@ impl Default for RunOptions {
 pub struct Behind {
     /// The business that uses the schema. `None` for a spare schema.
     pub business: Option<TenantSlug>,
+    /// The name of the schema.
     pub schema: SchemaName,
+    /// The version of the newest migration in the schema.
     pub version: i32,
     /// The failure of the last migration, if it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
+    /// The number of the schema, from which the key of its advisory lock is made.
     #[serde(skip)]
     pub number: BusinessNumber,
 }
@@ -105,6 +108,7 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Whether a run would find nothing to migrate.
     pub fn is_empty(&self) -> bool {
         !self.shared && self.behind.is_empty()
     }
@@ -113,19 +117,24 @@ impl Plan {
 /// The result of one schema, while a run is in progress.
 #[derive(Debug)]
 pub struct Progress<'a> {
+    /// The schema, as it was before the run.
     pub schema: &'a Behind,
+    /// The result of the schema.
     pub outcome: &'a Outcome,
     /// Number of schemas finished so far, including this one.
     pub done: usize,
     /// Number of schemas in the run.
     pub total: usize,
+    /// The time that the schema took, retries included. Zero if the schema was not started.
     pub duration: Duration,
 }
 
 /// The result of one schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
+    /// This run migrated the schema.
     Migrated {
+        /// The version that the schema has now.
         to: i32,
     },
     /// The schema was migrated by another run, is being migrated by another run, or no longer exists. The
@@ -143,8 +152,11 @@ pub enum Outcome {
 pub struct Report {
     /// Versions applied to the `shared` schema.
     pub shared: Vec<i32>,
+    /// Number of schemas that this run migrated.
     pub migrated: usize,
+    /// Number of schemas that another run migrated or is migrating, or that no longer exist.
     pub elsewhere: usize,
+    /// Number of schemas whose migration failed.
     pub failed: usize,
     /// Not started, because a canary or too many others had failed.
     pub left: usize,
@@ -156,11 +168,15 @@ pub struct Report {
 pub struct Status {
     /// The newest version that this program knows.
     pub latest: i32,
+    /// The version of the `shared` schema. 0 before its first migration.
     pub shared_version: i32,
+    /// The newest version of the `shared` schema that this program knows.
     pub shared_latest: i32,
     /// Newest first.
     pub versions: Vec<VersionStatus>,
+    /// The schemas whose last migration failed.
     pub failed: Vec<Behind>,
+    /// The schemas that a process has locked at this moment, for example for a migration or a restore.
     pub running: Vec<Running>,
 }
 
@@ -177,8 +193,11 @@ impl Status {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct VersionStatus {
+    /// The version that these schemas share.
     pub version: i32,
+    /// The schemas that businesses use.
     pub businesses: i64,
+    /// The spare schemas, which new businesses will use.
     pub spare: i64,
     /// The businesses and spare schemas whose last migration failed.
     pub failed: i64,
@@ -192,7 +211,9 @@ crate::from_row!(VersionStatus { version, businesses, spare, failed, running });
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Running {
+    /// The business that uses the schema. `None` if no business uses it.
     pub business: Option<TenantSlug>,
+    /// The name of the schema.
     pub schema: SchemaName,
     /// The process that holds the lock: its `application_name`, which names program, host and process, and
     /// its backend.

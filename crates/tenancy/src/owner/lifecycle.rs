@@ -26,16 +26,29 @@ use crate::scope::transactions::{ScopedTx, SharedScope, SharedTx};
 /// A change of a business was refused. Nothing has changed.
 #[derive(Debug, thiserror::Error)]
 pub enum LifecycleError {
+    /// The registry has no business with this id.
     #[error("there is no such business")]
     NotFound,
+    /// The current status of the business does not allow the change.
     #[error("the business is {status}, so it cannot be {wanted}; {cure}")]
-    WrongStatus { status: TenantStatus, wanted: &'static str, cure: &'static str },
+    WrongStatus {
+        /// The current status.
+        status: TenantStatus,
+        /// The change that was refused, as a past participle.
+        wanted: &'static str,
+        /// The step that must come first, for the error text.
+        cure: &'static str,
+    },
+    /// Another business uses the slug, or the slug is still reserved for its former business.
     #[error("the slug \"{0}\" is taken; choose another")]
     SlugTaken(TenantSlug),
+    /// A swap found no schema that a restore set aside.
     #[error("no data is set aside for this business: it was never restored, or the data was discarded")]
     NothingSetAside,
+    /// Another process holds the lock of the business, or the business is in maintenance.
     #[error("the business is being migrated or restored; try again after the migration or restore has ended")]
     Busy,
+    /// A query failed, or no connection was available.
     #[error("a query that changes a business failed")]
     Db(#[from] DbError),
 }
@@ -43,9 +56,13 @@ pub enum LifecycleError {
 /// A change of status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StatusChange {
+    /// Closes an active business temporarily.
     Suspend,
+    /// Opens a suspended business again.
     Resume,
+    /// Closes an active or suspended business, and keeps its data until it is dropped.
     Archive,
+    /// Gives an archived business back the status that it had before.
     Unarchive,
 }
 
@@ -187,8 +204,11 @@ pub async fn set_limits(tx: &SharedTx, id: TenantId, limits: TenantLimits) -> Re
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SetAside {
+    /// The name of the schema.
     pub schema: SchemaName,
+    /// The version of the newest migration in the schema. No run migrates the schema while it is set aside.
     pub version: i32,
+    /// When a restore or a swap replaced the schema.
     pub set_aside_at: DateTime<Utc>,
     #[serde(skip)]
     pub(crate) role: RoleName,
@@ -221,8 +241,11 @@ pub async fn set_asides(tx: &SharedTx, id: TenantId) -> Result<Vec<SetAside>, Db
 pub struct Dropped {
     /// The schema of the business, and the schemas that were set aside for it.
     pub schemas: Vec<String>,
+    /// Number of tables in the schema of the business. Schemas that were set aside are not counted.
     pub tables: i64,
+    /// The size of these tables, indexes included, in bytes.
     pub size_bytes: i64,
+    /// Number of custom domains, verified or not.
     pub domains: i64,
 }
 

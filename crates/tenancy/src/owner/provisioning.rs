@@ -22,10 +22,13 @@ use crate::scope::transactions::{ScopedTx, SharedScope, SharedTx, TenantTx};
 /// A business or a schema could not be created or migrated. Nothing of the failed transaction remains.
 #[derive(Debug, thiserror::Error)]
 pub enum ProvisionError {
+    /// Another business uses the slug, or the slug is still reserved for its former business.
     #[error("the slug \"{0}\" is taken; choose another")]
     SlugTaken(TenantSlug),
+    /// A query failed, or no connection was available.
     #[error("a provisioning query failed")]
     Db(#[from] DbError),
+    /// A migration of the `shared` schema or of a business schema failed.
     #[error("a migration failed")]
     Migration(#[from] MigrationError),
 }

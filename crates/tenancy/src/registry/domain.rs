@@ -15,6 +15,7 @@ use crate::scope::transactions::SharedTx;
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Domain {
+    /// The host name, which belongs to at most one business.
     pub host: HostName,
     /// Whether this is the primary domain, the main address of the business.
     pub is_primary: bool,
@@ -22,8 +23,11 @@ pub struct Domain {
     pub challenge: String,
     /// The time since which the domain is served. `None` until the TXT record has been found.
     pub verified_at: Option<DateTime<Utc>>,
+    /// The time of the last check of the TXT record, successful or not. `None` before the first check.
     pub checked_at: Option<DateTime<Utc>>,
+    /// When the row was stored.
     pub created_at: DateTime<Utc>,
+    /// The business that added the domain.
     #[serde(skip)]
     pub tenant_id: TenantId,
 }
@@ -40,23 +44,43 @@ impl Domain {
 /// A request about a custom domain was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum DomainError {
+    /// A business has already added the domain. It may be the same business.
     #[error(
         "{0} already belongs to a business, verified or not; remove it from that business first \
          (`tenantry domain remove`)"
     )]
     Taken(HostName),
+    /// The host name is the base domain, or a name below it.
     #[error("{0} is below the platform's own domain, where every business is reached by its slug")]
     OfThePlatform(HostName),
+    /// An IP address was given in place of a host name.
     #[error("an IP address cannot be a custom domain; use a host name")]
     AnAddress,
+    /// The business has not added the domain, or has removed it.
     #[error("the business has no such custom domain")]
     NotFound,
+    /// The TXT record of the domain has never been found.
     #[error("{0} must be verified before it can become the primary domain")]
     NotVerified(HostName),
+    /// The DNS lookup succeeded, but no TXT record holds the challenge.
     #[error("{}", no_record(.name, .challenge, .found))]
-    NoRecord { name: String, challenge: String, found: Vec<String> },
+    NoRecord {
+        /// The name of the TXT record.
+        name: String,
+        /// The text that the record must hold.
+        challenge: String,
+        /// The texts of the records at `name`. Empty if there are none.
+        found: Vec<String>,
+    },
+    /// The DNS lookup did not return an answer.
     #[error("the DNS lookup of {name} failed; try again")]
-    Lookup { name: String, source: LookupError },
+    Lookup {
+        /// The name of the TXT record.
+        name: String,
+        /// The error of the DNS resolver.
+        source: LookupError,
+    },
+    /// A query failed, or no connection was available.
     #[error("a domain query failed")]
     Db(#[from] DbError),
 }
@@ -88,6 +112,7 @@ pub trait TxtLookup {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SavedDomain {
+    /// The host name in lower case.
     pub host: String,
 }
 

@@ -94,6 +94,7 @@ impl Drop for Renewing<'_> {
 /// The registry could not answer. A later attempt may succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum ResolveError {
+    /// The address is not in the cache, and its lookup waited too long for its turn.
     #[error("too many unknown hosts are being looked up")]
     Busy,
     /// All requests that waited for the same lookup share this error.
@@ -125,6 +126,7 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 const RECONNECT: Duration = Duration::from_millis(200);
 
 impl Resolver {
+    /// Creates a resolver with empty caches. It does not listen for changes yet.
     pub fn new(database: Database, base: BaseDomain, settings: &ResolverSettings) -> Self {
         Self {
             database,

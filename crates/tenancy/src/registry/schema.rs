@@ -225,9 +225,12 @@ pub(crate) async fn drop_schema(
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Failure {
+    /// The error and all its causes, in one line.
     pub reason: String,
     /// The version that the migration should have reached.
     pub version: i32,
+    /// Number of runs that failed since the last migration that succeeded.
     pub attempts: i32,
+    /// When the last of these runs failed.
     pub failed_at: DateTime<Utc>,
 }

@@ -20,6 +20,7 @@ use crate::scope::transactions::SharedTx;
 /// The data of a business that is to be created.
 #[derive(Debug, Clone)]
 pub struct NewTenant {
+    /// The slug, which no other business may use or have reserved.
     pub slug: TenantSlug,
     /// The display name of the business.
     pub name: String,

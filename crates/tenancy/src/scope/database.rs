@@ -118,6 +118,7 @@ impl Database {
         self.read_shared(SharedScope::Public, async |tx| tx.query_one("SELECT 1", &[]).await.map(drop)).await
     }
 
+    /// Returns the connection counts at this moment, for the metrics.
     pub fn pool_status(&self) -> PoolStatus {
         self.pool.status()
     }

@@ -32,13 +32,19 @@ values::words! {
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Tenant {
+    /// The id. A rename, a swap or a restore of the business does not change it.
     pub id: TenantId,
     /// The number of the business's schema.
     pub number: BusinessNumber,
+    /// The short name in the addresses of the business. Changes when the business is renamed.
     pub slug: TenantSlug,
+    /// The display name.
     pub name: String,
+    /// Whether the business is open, closed or in maintenance.
     pub status: TenantStatus,
+    /// The schema that holds the data. A restore or a swap gives the business another schema.
     pub schema: SchemaName,
+    /// The PostgreSQL role that may use the schema.
     pub role: RoleName,
     /// The version of the newest migration in the schema.
     pub schema_version: i32,
@@ -52,10 +58,13 @@ pub struct Tenant {
     /// Whether all other addresses of the business redirect to the primary domain.
     #[serde(skip)]
     pub redirects_to_primary: bool,
+    /// The business's own limits, which the platform's staff set.
     #[serde(skip)]
     pub limits: TenantLimits,
+    /// When the business was archived. `None` if the business is not archived.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub archived_at: Option<DateTime<Utc>>,
+    /// When the row was stored.
     pub created_at: DateTime<Utc>,
     #[serde(skip)]
     pub(crate) openings: Openings,
@@ -65,13 +74,16 @@ pub struct Tenant {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TenantLimits {
+    /// The longest time that one SQL statement of the business may run.
     #[serde(skip)]
     pub statement_timeout: Option<Duration>,
+    /// Number of transactions of the business that may run at the same time, in each process.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_transactions: Option<usize>,
 }
 
 impl TenantLimits {
+    /// Returns the statement timeout in milliseconds. `None` if the business has no own timeout.
     pub fn statement_timeout_ms(&self) -> Option<u64> {
         self.statement_timeout.map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX))
     }

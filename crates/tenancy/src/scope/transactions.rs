@@ -22,6 +22,7 @@ impl TenantScope {
         Self(tenant)
     }
 
+    /// The tenant as it was when the registry read it.
     pub fn tenant(&self) -> &Tenant {
         &self.0
     }
@@ -51,6 +52,7 @@ pub struct TenantTx {
 }
 
 impl TenantTx {
+    /// The tenant of the scope, without a query.
     pub fn tenant(&self) -> &Tenant {
         self.scope.tenant()
     }
