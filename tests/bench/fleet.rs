@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use harness::TestDatabase;
 use identity::{Email, Hasher, Password, PasswordKey, PasswordPolicy};
-use platform::{Actor, NewBusiness, NewMember, Onboarding, migrations};
+use platform::{Actor, NewMember, Onboarding, OnboardingRequest, migrations};
 use secrecy::SecretString;
 use tenancy::fleet::RunOptions;
 use tenancy::{Database, DbError, PoolSettings, Tenant, TenantSlug, TenantTx};
@@ -29,7 +29,7 @@ fn onboarding(database: &TestDatabase) -> Onboarding {
 /// Onboards a business. All businesses have one owner, so only the first onboarding hashes a password.
 async fn onboard(onboarding: &Onboarding, slug: &str, first: bool) -> Arc<Tenant> {
     let password = Password::parse(SecretString::from(PASSWORD), &PasswordPolicy { min_length: 12 }).unwrap();
-    let new = NewBusiness {
+    let new = OnboardingRequest {
         slug: TenantSlug::parse(slug).unwrap(),
         name: Name::parse("Shop").unwrap(),
         currency: Currency::default(),

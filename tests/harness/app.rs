@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use identity::membership::MemberOf;
 use identity::{Email, Password, PasswordPolicy, SigningKey};
-use platform::{Actor, NewBusiness, NewMember, Onboarding};
+use platform::{Actor, NewMember, Onboarding, OnboardingRequest};
 use reqwest::Method;
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -124,7 +124,7 @@ impl TestApp {
 
     /// Onboards a business. `owner` is the owner's email.
     pub async fn onboard(&self, slug: &str, owner: &str) -> Arc<Tenant> {
-        let new = NewBusiness {
+        let new = OnboardingRequest {
             slug: TenantSlug::parse(slug).unwrap(),
             name: values::Name::parse(&format!("{slug} Ltd")).unwrap(),
             currency: values::Currency::parse("EUR").unwrap(),
@@ -137,7 +137,7 @@ impl TestApp {
     pub async fn member_of(&self, tenant: &Arc<Tenant>, role: &str) -> Business<'_> {
         let email = format!("{}-{}@{}.test", role.to_lowercase(), Uuid::now_v7().simple(), tenant.slug);
         self.onboarding
-            .add_member(&member(&email, role), MemberOf::Business(tenant.id), &Actor::named("test"))
+            .add_member(&member(&email, role), MemberOf::Tenant(tenant.id), &Actor::named("test"))
             .await
             .unwrap();
         self.signed_in(tenant.clone(), &email).await

@@ -65,7 +65,7 @@ fn code_of(error: &(dyn std::error::Error + 'static)) -> Option<u8> {
             BackupError::Provision(error) => code_of(error),
             BackupError::Owner(error) => code_of(error),
             BackupError::Lifecycle(error) => code_of(error),
-            BackupError::AnotherBusiness(_) | BackupError::NotFresh => Some(CONFLICT),
+            BackupError::AnotherTenant(_) | BackupError::NotFresh => Some(CONFLICT),
             BackupError::Gone => Some(NOT_FOUND),
             _ => None,
         };

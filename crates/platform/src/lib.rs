@@ -11,7 +11,7 @@ mod upkeep;
 
 pub use backup::{Backup, BackupError};
 pub use onboarding::member::{Added, MemberError, NewMember};
-pub use onboarding::{NewBusiness, Onboarded, Onboarding, OnboardingError};
+pub use onboarding::{Onboarded, Onboarding, OnboardingError, OnboardingRequest};
 pub use operator::lifecycle::{Operator, OperatorError};
 pub use operator::{dns, lifecycle};
 pub use records::audit;

@@ -30,7 +30,7 @@
 //! let resolver = Resolver::new(database.clone(), base, &Default::default());
 //!
 //! let host = HostName::parse("acme.notes.example")?; // from the request
-//! let tenancy::HostTarget::Business { address, .. } = resolver.target(&host, "/") else { return Ok(()) };
+//! let tenancy::HostTarget::Tenant { address, .. } = resolver.target(&host, "/") else { return Ok(()) };
 //! let Some(tenant) = resolver.tenant(&address).await? else { return Ok(()) };
 //! let notes = database
 //!     .write(&tenant.scope(), async |tx| {
@@ -63,7 +63,7 @@ pub use connection::row::{Cells, FromRow, read_row, read_rows};
 pub use connection::transaction::{Params, Transaction};
 pub use diagnosis::{health, isolation, system_catalogue};
 pub use migration::{files as migrations, guard, script};
-pub use names::database::{BusinessNumber, Installation, Installed, RoleName, SchemaName};
+pub use names::database::{Installation, Installed, RoleName, SchemaName, TenantNumber};
 pub use names::host::{Address, BaseDomain, HostError, HostName, HostTarget};
 pub use names::tenant::{NameError, TenantId, TenantSlug};
 pub use owner::provisioning::{OwnerDatabase, ProvisionError};

@@ -7,7 +7,7 @@ use chrono::SecondsFormat;
 use clap::Subcommand;
 use identity::{Email, UserId};
 use platform::onboarding::OWNER_ROLE;
-use platform::{Actor, Added, NewBusiness, NewMember, audit, backup};
+use platform::{Actor, Added, NewMember, OnboardingRequest, audit, backup};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use settings::Settings;
@@ -172,7 +172,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
                 password,
                 role: OWNER_ROLE.to_owned(),
             };
-            create(&settings, &NewBusiness { slug, name, currency, owner }, output).await?;
+            create(&settings, &OnboardingRequest { slug, name, currency, owner }, output).await?;
         }
         Command::List(output) => {
             let tenants = context::all_tenants(&context::database(&settings).await?).await?;
@@ -203,7 +203,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
             eprintln!("{} redirects to the new address", settings.address_of(&slug));
         }
         Command::Clone { slug, new_slug, owner_email, name, output } => {
-            clone_business(&settings, &slug, &new_slug, owner_email, name, output).await?;
+            clone_tenant(&settings, &slug, &new_slug, owner_email, name, output).await?;
         }
         Command::Limit { slug, statement_timeout_ms, max_transactions, reset } => {
             let tenant = context::find_tenant(&settings, &slug).await?;
@@ -219,14 +219,14 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
             output::line(&limits_in_words(&slug, &limits));
         }
         Command::Drop { slug, without_backup, yes, dry_run, output } => {
-            drop_business(&settings, &slug, without_backup, yes, dry_run, output).await?;
+            drop_tenant(&settings, &slug, without_backup, yes, dry_run, output).await?;
         }
         Command::History { slug, output } => history(&settings, &slug, output).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn create(settings: &Settings, new: &NewBusiness, output: Output) -> anyhow::Result<()> {
+async fn create(settings: &Settings, new: &OnboardingRequest, output: Output) -> anyhow::Result<()> {
     let onboarded = context::onboarding(settings).await?.create(new, &Actor::command_line()).await?;
     print_owned(settings, &onboarded.tenant, &new.owner, onboarded.owner, output)
 }
@@ -266,7 +266,7 @@ async fn change_status(settings: &Settings, slug: &TenantSlug, change: StatusCha
     Ok(())
 }
 
-async fn clone_business(
+async fn clone_tenant(
     settings: &Settings,
     slug: &TenantSlug,
     new_slug: &TenantSlug,
@@ -280,11 +280,11 @@ async fn clone_business(
         NewMember { email: owner_email, full_name: None, password: None, role: OWNER_ROLE.to_owned() };
     let onboarding = context::onboarding(settings).await?;
     let (tenant, added) =
-        backup::clone_business(&onboarding, &from, new_slug, &name, &owner, &Actor::command_line()).await?;
+        backup::clone_tenant(&onboarding, &from, new_slug, &name, &owner, &Actor::command_line()).await?;
     print_owned(settings, &tenant, &owner, added, output)
 }
 
-async fn drop_business(
+async fn drop_tenant(
     settings: &Settings,
     slug: &TenantSlug,
     without_backup: bool,

@@ -84,7 +84,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         None => (MemberOf::Platform, settings.platform_address()),
         Some(slug) => {
             let found = context::find_tenant(&settings, &slug).await?;
-            (MemberOf::Business(found.id), settings.address_of(&slug))
+            (MemberOf::Tenant(found.id), settings.address_of(&slug))
         }
     };
     let password = password_stdin.then(|| password_from_stdin(&settings)).transpose()?;

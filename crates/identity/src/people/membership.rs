@@ -12,7 +12,7 @@ use crate::{INVENTORY_APP, PLATFORM_APP};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MemberOf {
     /// The inventory app of one business.
-    Business(TenantId),
+    Tenant(TenantId),
     /// The platform's own app.
     Platform,
 }
@@ -21,14 +21,14 @@ impl MemberOf {
     /// The slug of the app: `inventory` for a business, `platform` for the platform.
     pub fn app(self) -> &'static str {
         match self {
-            Self::Business(_) => INVENTORY_APP,
+            Self::Tenant(_) => INVENTORY_APP,
             Self::Platform => PLATFORM_APP,
         }
     }
 
     fn roles_text(self) -> &'static str {
         match self {
-            Self::Business(_) => "in a business; use OWNER, MANAGER or STAFF",
+            Self::Tenant(_) => "in a business; use OWNER, MANAGER or STAFF",
             Self::Platform => "on the platform; use super_admin or support",
         }
     }
@@ -36,7 +36,7 @@ impl MemberOf {
     /// The id of the business; `None` for the platform.
     pub fn tenant(self) -> Option<TenantId> {
         match self {
-            Self::Business(tenant) => Some(tenant),
+            Self::Tenant(tenant) => Some(tenant),
             Self::Platform => None,
         }
     }

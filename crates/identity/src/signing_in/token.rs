@@ -127,7 +127,7 @@ pub enum TokenError {
     Invalid,
     /// The token is valid, but for another business, or for the platform instead of a business.
     #[error("the access token was issued for another business; sign in at the address of this business")]
-    WrongBusiness,
+    WrongTenant,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -211,12 +211,12 @@ impl TokenIssuer {
         }
         let claims = decoded.claims;
         let member_of = match (claims.tid, claims.aud.as_str()) {
-            (Some(id), INVENTORY_APP) => MemberOf::Business(id),
+            (Some(id), INVENTORY_APP) => MemberOf::Tenant(id),
             (None, PLATFORM_APP) => MemberOf::Platform,
             _ => return Err(TokenError::Invalid),
         };
         if member_of.tenant() != tenant {
-            return Err(TokenError::WrongBusiness);
+            return Err(TokenError::WrongTenant);
         }
         Ok(Principal {
             user: claims.sub,
@@ -271,7 +271,7 @@ mod tests {
     fn a_token_says_who_and_what() {
         let issuer = issuer_of(&SigningKey::generate_pem(), 600);
         let tenant = business();
-        let who = signed_in(MemberOf::Business(tenant));
+        let who = signed_in(MemberOf::Tenant(tenant));
         let principal = issuer.verify(&issuer.issue(&who).token, Some(tenant)).unwrap();
         assert_eq!(principal.user, who.user);
         assert!(principal.may(Permission::CatalogueRead));
@@ -281,11 +281,11 @@ mod tests {
     #[test]
     fn a_token_is_good_for_one_business_alone() {
         let issuer = issuer_of(&SigningKey::generate_pem(), 600);
-        let token = issuer.issue(&signed_in(MemberOf::Business(business()))).token;
-        assert_eq!(issuer.verify(&token, Some(business())).unwrap_err(), TokenError::WrongBusiness);
-        assert_eq!(issuer.verify(&token, None).unwrap_err(), TokenError::WrongBusiness);
+        let token = issuer.issue(&signed_in(MemberOf::Tenant(business()))).token;
+        assert_eq!(issuer.verify(&token, Some(business())).unwrap_err(), TokenError::WrongTenant);
+        assert_eq!(issuer.verify(&token, None).unwrap_err(), TokenError::WrongTenant);
         let platform = issuer.issue(&signed_in(MemberOf::Platform)).token;
-        assert_eq!(issuer.verify(&platform, Some(business())).unwrap_err(), TokenError::WrongBusiness);
+        assert_eq!(issuer.verify(&platform, Some(business())).unwrap_err(), TokenError::WrongTenant);
         assert!(issuer.verify(&platform, None).is_ok());
     }
 
@@ -294,7 +294,7 @@ mod tests {
         let pem = SigningKey::generate_pem();
         let issuer = issuer_of(&pem, 600);
         let tenant = business();
-        let good = issuer.issue(&signed_in(MemberOf::Business(tenant))).token;
+        let good = issuer.issue(&signed_in(MemberOf::Tenant(tenant))).token;
         let decoded =
             jsonwebtoken::decode::<Claims>(&good, &issuer.key.decoding, &issuer.validation).unwrap();
         let (header, claims) = (decoded.header, decoded.claims);

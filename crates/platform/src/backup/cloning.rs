@@ -16,7 +16,7 @@ use crate::records::audit::{self, Actor};
 ///
 /// # Errors
 /// [`BackupError`]; no part of the new business remains.
-pub async fn clone_business(
+pub async fn clone_tenant(
     onboarding: &Onboarding,
     from: &Tenant,
     slug: &TenantSlug,
@@ -35,7 +35,7 @@ pub async fn clone_business(
     let register = async |tx: &SharedTx| {
         let details = json!({"from": from.slug.to_string()});
         audit::record(tx, actor, "tenant.cloned", Some(&tenant), &details).await?;
-        Ok::<_, BackupError>(owner.add(tx, MemberOf::Business(tenant.id)).await?)
+        Ok::<_, BackupError>(owner.add(tx, MemberOf::Tenant(tenant.id)).await?)
     };
     let added = owner_database.keep_loaded(loading, register).await?;
     Ok((tenant, added))

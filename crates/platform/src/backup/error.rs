@@ -32,7 +32,7 @@ pub enum BackupError {
     OfTheInstallation,
     /// The `shared` schema was to be restored from a backup of a business.
     #[error("the file is a backup of a business; run `tenantry backup restore FILE` without --installation")]
-    OfABusiness,
+    OfATenant,
     /// The restore of the `shared` schema was refused, because it would overwrite data.
     #[error(
         "the shared schema already contains businesses or users; \
@@ -44,7 +44,7 @@ pub enum BackupError {
         "the business of this backup was dropped, and another business now has the slug {0}; \
          run `tenantry backup restore FILE --as SLUG` with a new slug"
     )]
-    AnotherBusiness(TenantSlug),
+    AnotherTenant(TenantSlug),
     /// The name in the file breaks the rules for names. The file may come from any source.
     #[error("the name of the business in the backup is invalid: {0}")]
     Name(String),

@@ -20,7 +20,7 @@ pub async fn restore_installation(
 ) -> Result<usize, BackupError> {
     let header = &backup.manifest.header;
     if header.subject != Subject::Installation {
-        return Err(BackupError::OfABusiness);
+        return Err(BackupError::OfATenant);
     }
     let last_number = backup.shared["lastBusinessNumber"].as_i64().unwrap_or(1);
     let Some(loading) = owner_database.begin_loading_shared().await? else {

@@ -9,7 +9,7 @@ mod restore;
 mod retention;
 mod verify;
 
-pub use cloning::clone_business;
+pub use cloning::clone_tenant;
 pub use create::{Progress, create, create_all, create_installation};
 pub use error::BackupError;
 pub use installation::restore_installation;

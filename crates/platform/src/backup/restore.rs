@@ -131,7 +131,7 @@ async fn restore_new(
     let register = async |tx: &SharedTx| {
         audit::record(tx, actor, "tenant.restored", Some(&tenant), details).await?;
         if let Some(owner) = owner {
-            return Ok((Some(owner.add(tx, MemberOf::Business(tenant.id)).await?), 0));
+            return Ok((Some(owner.add(tx, MemberOf::Tenant(tenant.id)).await?), 0));
         }
         let mut new_users = 0;
         for member in &rows.members {
@@ -181,7 +181,7 @@ async fn load(
 /// The business that a backup belongs to, if the business still exists.
 ///
 /// # Errors
-/// [`BackupError`], such as [`BackupError::AnotherBusiness`] when another business now has the slug.
+/// [`BackupError`], such as [`BackupError::AnotherTenant`] when another business now has the slug.
 pub async fn find_subject(tx: &SharedTx, subject: &Subject) -> Result<Option<Arc<Tenant>>, BackupError> {
     let Subject::Business { id, slug, .. } = subject else { return Err(BackupError::OfTheInstallation) };
     if let Some(tenant) = tenant::find_by_id(tx, *id).await? {
@@ -190,7 +190,7 @@ pub async fn find_subject(tx: &SharedTx, subject: &Subject) -> Result<Option<Arc
     let Ok(slug) = TenantSlug::parse(slug) else { return Ok(None) };
     match tenant::find(tx, &slug).await? {
         // Another business has the slug now, and must not get the data of this backup.
-        Some(other) => Err(BackupError::AnotherBusiness(other.slug)),
+        Some(other) => Err(BackupError::AnotherTenant(other.slug)),
         None => Ok(None),
     }
 }

@@ -27,7 +27,7 @@ use values::{Name, PageRequest};
 use self::history::History;
 use self::shelves::{GROCERIES, HARDWARE, Shelf};
 use crate::onboarding::member::{MemberError, NewMember};
-use crate::onboarding::{NewBusiness, OWNER_ROLE, Onboarding, OnboardingError};
+use crate::onboarding::{OWNER_ROLE, Onboarding, OnboardingError, OnboardingRequest};
 use crate::records::audit::Actor;
 
 /// The password of every demo user. The password breaks the password policy, so the demo may run only on a
@@ -119,7 +119,7 @@ pub async fn seed(onboarding: &Onboarding, database: &Database) -> Result<bool, 
         changed |= is_new;
         changed |= trade(database, &tenant, if slug == "business1" { HARDWARE } else { GROCERIES }).await?;
         for login in LOGINS.iter().filter(|login| login.slug == Some(slug) && login.role != OWNER_ROLE) {
-            changed |= member(onboarding, login, MemberOf::Business(tenant.id)).await?;
+            changed |= member(onboarding, login, MemberOf::Tenant(tenant.id)).await?;
         }
     }
     for login in LOGINS.iter().filter(|login| login.slug.is_none()) {
@@ -157,7 +157,7 @@ async fn business(
     }
     let owner = LOGINS.iter().find(|login| login.slug == Some(slug) && login.role == OWNER_ROLE);
     let owner = owner.ok_or_else(|| data("a demo business has no owner"))?;
-    let new = NewBusiness {
+    let new = OnboardingRequest {
         slug: wanted,
         name: Name::parse(name).map_err(data)?,
         currency: Currency::parse("EUR").map_err(data)?,
@@ -167,7 +167,7 @@ async fn business(
         Ok(onboarded) => Ok((onboarded.tenant, true)),
         // The owner still exists from an earlier demo business, which was dropped.
         Err(OnboardingError::Owner(MemberError::UserExists(_))) => {
-            let again = NewBusiness { owner: new_member(owner, false)?, ..new };
+            let again = OnboardingRequest { owner: new_member(owner, false)?, ..new };
             Ok((onboarding.create(&again, &Actor::named("seed demo")).await?.tenant, true))
         }
         Err(error) => Err(error.into()),

@@ -19,7 +19,7 @@ pub const OWNER_ROLE: &str = "OWNER";
 
 /// A business to be created.
 #[derive(Debug, Clone)]
-pub struct NewBusiness {
+pub struct OnboardingRequest {
     /// The label of the business in its host name. No other business may have it.
     pub slug: TenantSlug,
     /// The name of the business, as people see it.
@@ -74,7 +74,7 @@ impl Onboarding {
     ///
     /// # Errors
     /// [`OnboardingError`] when the slug is taken, or when the owner already exists and a password was given.
-    pub async fn create(&self, new: &NewBusiness, actor: &Actor) -> Result<Onboarded, OnboardingError> {
+    pub async fn create(&self, new: &OnboardingRequest, actor: &Actor) -> Result<Onboarded, OnboardingError> {
         let owner = self.prepare(&new.owner).await?;
         let tenant = NewTenant { slug: new.slug.clone(), name: new.name.to_string(), id: None };
         let seed = async |tx: &tenancy::TenantTx| {
@@ -85,7 +85,7 @@ impl Onboarding {
             audit::record(tx, actor, "tenant.created", Some(tenant), &details)
                 .await
                 .map_err(ProvisionError::from)?;
-            Ok(owner.add(tx, MemberOf::Business(tenant.id)).await?)
+            Ok(owner.add(tx, MemberOf::Tenant(tenant.id)).await?)
         };
         let (tenant, owner) = self.owner_database.create(&tenant, seed, register).await?;
         Ok(Onboarded { tenant, owner })
@@ -141,7 +141,7 @@ impl Onboarding {
             .write_shared(async |tx| {
                 let added = member.add(tx, place).await?;
                 let tenant = match place {
-                    MemberOf::Business(id) => tenant::find_by_id(tx, id).await?,
+                    MemberOf::Tenant(id) => tenant::find_by_id(tx, id).await?,
                     MemberOf::Platform => None,
                 };
                 audit::record(tx, actor, "member.added", tenant.as_ref(), &details).await?;

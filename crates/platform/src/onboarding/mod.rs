@@ -3,4 +3,4 @@
 pub mod business;
 pub mod member;
 
-pub use business::{NewBusiness, OWNER_ROLE, Onboarded, Onboarding, OnboardingError};
+pub use business::{OWNER_ROLE, Onboarded, Onboarding, OnboardingError, OnboardingRequest};

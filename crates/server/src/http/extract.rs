@@ -26,7 +26,7 @@ use crate::http::state::State;
 #[derive(Debug, Clone)]
 pub enum HostOwner {
     Platform,
-    Business(Arc<Tenant>),
+    Tenant(Arc<Tenant>),
 }
 
 fn state(request: &HttpRequest) -> Result<&web::Data<State>, Problem> {
@@ -56,7 +56,7 @@ impl SignedIn {
         let host_owner = host_owner(request)?;
         let token = bearer_token(request.headers())?;
         let tenant = match &host_owner {
-            HostOwner::Business(tenant) => Some(tenant.id),
+            HostOwner::Tenant(tenant) => Some(tenant.id),
             HostOwner::Platform => None,
         };
         let principal = state(request)?.tokens.verify(token, tenant)?;
@@ -169,7 +169,7 @@ impl<P: Allows> Caller<P> {
     /// # Errors
     /// 401 without a valid token, 403 without the permission, 404 on the platform's host.
     pub(crate) fn extract(request: &HttpRequest) -> Result<Self, Problem> {
-        let HostOwner::Business(tenant) = host_owner(request)? else { return Err(Problem::not_found()) };
+        let HostOwner::Tenant(tenant) = host_owner(request)? else { return Err(Problem::not_found()) };
         let signed_in = SignedIn::extract(request)?.may(P::PERMISSION)?;
         Ok(Self { tenant, principal: signed_in.principal, permission: PhantomData })
     }

@@ -287,7 +287,7 @@ async fn tls_ask(state: web::Data<State>, asked: web::Query<TlsAsk>) -> HttpResp
     if state.resolver.base().is_of_the_platform(&host) {
         return HttpResponse::Ok().finish();
     }
-    let HostTarget::Business { address, .. } = state.resolver.target(&host, "/") else {
+    let HostTarget::Tenant { address, .. } = state.resolver.target(&host, "/") else {
         return HttpResponse::NotFound().finish();
     };
     match state.resolver.tenant(&address).await {

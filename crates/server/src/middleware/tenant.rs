@@ -93,7 +93,7 @@ async fn resolve(request: &mut ServiceRequest) -> Result<Routing, Problem> {
             request.extensions_mut().insert(HostOwner::Platform);
             nobody()
         }
-        HostTarget::Business { address, prefix } => {
+        HostTarget::Tenant { address, prefix } => {
             let tenant = state.resolver.tenant(&address).await?.ok_or_else(unknown_host)?;
             if let Some(span) = request.extensions().get::<RequestSpan>() {
                 span.record_tenant(tenant.slug.as_str());
@@ -105,7 +105,7 @@ async fn resolve(request: &mut ServiceRequest) -> Result<Routing, Problem> {
             check_open(&tenant, &state)?;
             let prefix = strip_prefix(request, prefix)?;
             request.extensions_mut().insert(FoundTenant { address, tenant: tenant.clone() });
-            request.extensions_mut().insert(HostOwner::Business(tenant));
+            request.extensions_mut().insert(HostOwner::Tenant(tenant));
             Ok(Routing::Here { prefix })
         }
     }
@@ -119,7 +119,7 @@ fn check_rate(request: &ServiceRequest) -> Result<Option<Allowance>, (Problem, A
     let tenant = match request.extensions().get::<HostOwner>() {
         None => return Ok(None),
         Some(HostOwner::Platform) => None,
-        Some(HostOwner::Business(tenant)) => Some(tenant.id),
+        Some(HostOwner::Tenant(tenant)) => Some(tenant.id),
     };
     let Some(address) = client_address(request, &state.settings.server.trusted_proxies) else {
         return Ok(None);

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::{Content, OpenApi, RefOr};
 
+use crate::http::codes::Code;
 use crate::openapi::document::operations;
 
 /// Gives every JSON body of the document an example.
@@ -158,12 +159,12 @@ fn known(name: &str) -> Option<Value> {
         "failure" => json!("stock_movements: 1 row differs"),
         "message" => json!("only 3 units of the line are left"),
         "pointer" => json!("/lines/0/quantity"),
-        "code" => json!("insufficient_stock"),
+        "code" => json!(Code::InsufficientStock),
         "detail" => json!("There is not enough stock; see shortages."),
         "instance" => json!("/api/v1/orders"),
         "requestId" => json!("019a8c4e-7a10-7c3d-9f2b-6d5e4c3b2a10"),
-        "title" => json!("Not enough stock"),
-        "type" => json!("/docs/errors#insufficient_stock"),
+        "title" => json!(Code::InsufficientStock.title()),
+        "type" => json!(Code::InsufficientStock.address()),
         "status" => json!(409),
         "nextCursor" => json!("AZqMTnoQfD2fK21eTDsqEA"),
         "permissions" => json!(["catalogue.read", "orders.place"]),

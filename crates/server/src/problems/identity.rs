@@ -14,7 +14,7 @@ impl From<TokenError> for Problem {
                 r#"Bearer realm="tenantry", error="invalid_token", error_description="expired""#,
             ),
             TokenError::Invalid => (Code::TokenInvalid, r#"Bearer realm="tenantry", error="invalid_token""#),
-            TokenError::WrongBusiness => (
+            TokenError::WrongTenant => (
                 Code::TokenWrongBusiness,
                 r#"Bearer realm="tenantry", error="invalid_token", error_description="wrong business""#,
             ),

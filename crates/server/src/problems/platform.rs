@@ -54,13 +54,13 @@ impl From<BackupError> for Problem {
             BackupError::Db(error) | BackupError::Transfer(TransferError::Db(error)) => error.into(),
             BackupError::Lifecycle(error) => error.into(),
             BackupError::Gone => Self::not_found(),
-            BackupError::AnotherBusiness(_) => Self::because(Code::AnotherBusiness, &error),
+            BackupError::AnotherTenant(_) => Self::because(Code::AnotherBusiness, &error),
             BackupError::Name(_)
             | BackupError::Folder(..)
             | BackupError::Transfer(TransferError::File(_) | TransferError::Differs { .. })
             | BackupError::TooNew { .. }
             | BackupError::OfTheInstallation
-            | BackupError::OfABusiness
+            | BackupError::OfATenant
             | BackupError::NotFresh
             | BackupError::Shared(_) => Self::internal(error),
         }

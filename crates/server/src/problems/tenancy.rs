@@ -11,7 +11,7 @@ use crate::http::problem::Problem;
 
 impl From<DbError> for Problem {
     fn from(error: DbError) -> Self {
-        if let DbError::BusinessBusy = error {
+        if let DbError::TenantBusy = error {
             let detail = "This business sends too many requests at the same time. Repeat the request later.";
             return Self::new(Code::BusinessBusy, detail).retry_after(1);
         }

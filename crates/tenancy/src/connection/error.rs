@@ -20,7 +20,7 @@ pub enum DbError {
     /// The business has reached its limit of concurrent transactions, and the queue is full or the wait for a
     /// turn timed out.
     #[error("the business has too many concurrent transactions")]
-    BusinessBusy,
+    TenantBusy,
     /// The future of a statement was dropped before the answer arrived, so the effect of the statement is
     /// unknown.
     #[error("a statement of this transaction was cancelled before its answer arrived")]
@@ -55,7 +55,7 @@ impl DbError {
         match self {
             Self::Query(error) | Self::Connect(error) => error.code(),
             Self::Exhausted(_)
-            | Self::BusinessBusy
+            | Self::TenantBusy
             | Self::Abandoned
             | Self::Failed
             | Self::NewerData(_)
@@ -76,7 +76,7 @@ impl DbError {
     /// down or out of resources.
     pub fn is_unavailable(&self) -> bool {
         match self {
-            Self::Exhausted(_) | Self::BusinessBusy | Self::Connect(_) => true,
+            Self::Exhausted(_) | Self::TenantBusy | Self::Connect(_) => true,
             Self::Query(error) => {
                 error.is_closed()
                     || std::error::Error::source(error).is_some_and(|cause| cause.is::<std::io::Error>())

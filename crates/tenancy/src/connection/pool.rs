@@ -22,7 +22,7 @@ use tokio_postgres::{Client, Statement};
 use crate::connection::connect::{Connector, DatabaseUrl, TlsError};
 use crate::connection::error::DbError;
 use crate::connection::turns::Turns;
-use crate::names::database::BusinessNumber;
+use crate::names::database::TenantNumber;
 
 /// Limits for the connections of one login. The configuration supplies every duration and every count.
 #[derive(Debug, Clone)]
@@ -93,7 +93,7 @@ pub struct PoolStatus {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum SchemaKey {
     Shared,
-    Business(BusinessNumber),
+    Tenant(TenantNumber),
 }
 
 /// The part of a connection that the ROLLBACK task may still use for a moment after the loan ends.
@@ -124,7 +124,7 @@ pub(crate) struct Connection {
     /// The schema is part of the key, because PostgreSQL plans a statement again whenever the statement runs
     /// in another schema.
     statements: Mutex<LruCache<(SchemaKey, &'static str), Statement>>,
-    visited: HashSet<BusinessNumber>,
+    visited: HashSet<TenantNumber>,
     migrations_seen: usize,
     /// The connection must not be lent again.
     is_worn_out: AtomicBool,
@@ -333,7 +333,7 @@ impl Pool {
     /// Lends a connection for `schema_key`. `limit` is the business's own limit of concurrent transactions.
     pub(crate) async fn lend(&self, schema_key: SchemaKey, limit: Option<usize>) -> Result<Lent, DbError> {
         let turn = match schema_key {
-            SchemaKey::Business(number) => Some(self.turns.take(number, limit).await?),
+            SchemaKey::Tenant(number) => Some(self.turns.take(number, limit).await?),
             SchemaKey::Shared => None,
         };
         let mut loan = self.borrow(schema_key).await.map_err(|error| match error {
@@ -349,7 +349,7 @@ impl Pool {
             loan.migrations_seen += migrated.len();
             migrated.into_iter().for_each(|schema_key| loan.forget(schema_key));
         }
-        if let SchemaKey::Business(number) = schema_key {
+        if let SchemaKey::Tenant(number) = schema_key {
             loan.visited.insert(number);
         }
         Ok(Lent { loan, _turn: turn })
@@ -361,7 +361,7 @@ impl Pool {
         let count = self.pools.len();
         let own = match schema_key {
             SchemaKey::Shared => 0,
-            SchemaKey::Business(number) => usize::try_from(number.get()).unwrap_or_default() % count,
+            SchemaKey::Tenant(number) => usize::try_from(number.get()).unwrap_or_default() % count,
         };
         let waiting =
             |wait| Timeouts { wait: Some(wait), create: Some(Duration::from_secs(10)), recycle: None };

@@ -8,12 +8,12 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::connection::error::DbError;
-use crate::names::database::BusinessNumber;
+use crate::names::database::TenantNumber;
 
 /// Prevents one business from taking all connections. Each business has a limit of concurrent transactions
 /// and a short queue. Further transactions are refused.
 pub(crate) struct Turns {
-    businesses: Mutex<HashMap<BusinessNumber, Arc<Turn>>>,
+    businesses: Mutex<HashMap<TenantNumber, Arc<Turn>>>,
     most: usize,
     most_waiting: usize,
     wait_timeout: Duration,
@@ -38,21 +38,21 @@ impl Turns {
 
     pub(crate) async fn take(
         &self,
-        number: BusinessNumber,
+        number: TenantNumber,
         limit: Option<usize>,
     ) -> Result<OwnedSemaphorePermit, DbError> {
         let turn = self.turn(number, limit.unwrap_or(self.most));
         if let Ok(permit) = turn.permits.clone().try_acquire_owned() {
             return Ok(permit);
         }
-        let _waiting = Waiting::join(&turn.waiting, self.most_waiting).ok_or(DbError::BusinessBusy)?;
+        let _waiting = Waiting::join(&turn.waiting, self.most_waiting).ok_or(DbError::TenantBusy)?;
         match tokio::time::timeout(self.wait_timeout, turn.permits.clone().acquire_owned()).await {
             Ok(Ok(permit)) => Ok(permit),
-            _ => Err(DbError::BusinessBusy),
+            _ => Err(DbError::TenantBusy),
         }
     }
 
-    fn turn(&self, number: BusinessNumber, most: usize) -> Arc<Turn> {
+    fn turn(&self, number: TenantNumber, most: usize) -> Arc<Turn> {
         let mut businesses = self.businesses.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(turn) = businesses.get(&number).filter(|turn| turn.most == most) {
             return turn.clone();

@@ -20,18 +20,18 @@ pub const PLATFORM_GROUP: &str = "tenantry_platform";
 /// schema never changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
-pub struct BusinessNumber(i64);
+pub struct TenantNumber(i64);
 
-values::column_as!(BusinessNumber, i64);
+values::column_as!(TenantNumber, i64);
 
-impl BusinessNumber {
+impl TenantNumber {
     /// The number as an integer, 1 or greater.
     pub fn get(self) -> i64 {
         self.0
     }
 }
 
-impl fmt::Display for BusinessNumber {
+impl fmt::Display for TenantNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
@@ -47,7 +47,7 @@ values::column_as!(SchemaName, String);
 impl SchemaName {
     /// Builds the name of schema number `n`. Only the creation of the schema calls this function; afterwards,
     /// the name is always read from the registry.
-    pub(crate) fn numbered(n: BusinessNumber) -> Self {
+    pub(crate) fn numbered(n: TenantNumber) -> Self {
         Self(format!("business_{n}"))
     }
 
@@ -84,7 +84,7 @@ values::column_as!(RoleName, String);
 impl RoleName {
     /// Builds the name of the role of business number `n`, exactly as `shared.make_tenant_role` does.
     /// Afterwards, the name is always read from the registry.
-    pub(crate) fn numbered(installation: &Installation, n: BusinessNumber) -> Self {
+    pub(crate) fn numbered(installation: &Installation, n: TenantNumber) -> Self {
         Self(format!("{}_business_{n}", installation.0))
     }
 

@@ -135,7 +135,7 @@ pub enum HostTarget {
     /// The platform itself: `admin.<base domain>`.
     Platform,
     /// A business, which the registry may or may not know.
-    Business {
+    Tenant {
         /// The key for the lookup of the business.
         address: Address,
         /// The number of bytes at the start of the path that only name the business, such as `/acme` at the
@@ -177,7 +177,7 @@ impl BaseDomain {
         };
         match label {
             None if host.is_address() => HostTarget::Nowhere,
-            None => HostTarget::Business { address: Address::Host(host.clone()), prefix: 0 },
+            None => HostTarget::Tenant { address: Address::Host(host.clone()), prefix: 0 },
             Some("admin") => HostTarget::Platform,
             Some("app") => {
                 let first =
@@ -191,7 +191,7 @@ impl BaseDomain {
 
 fn by_slug(text: &str, prefix: usize) -> HostTarget {
     match TenantSlug::parse(text) {
-        Ok(slug) => HostTarget::Business { address: Address::Slug(slug), prefix },
+        Ok(slug) => HostTarget::Tenant { address: Address::Slug(slug), prefix },
         Err(_) => HostTarget::Nowhere,
     }
 }
@@ -205,7 +205,7 @@ mod tests {
     }
 
     fn slug(text: &str, prefix: usize) -> HostTarget {
-        HostTarget::Business { address: Address::Slug(TenantSlug::parse(text).unwrap()), prefix }
+        HostTarget::Tenant { address: Address::Slug(TenantSlug::parse(text).unwrap()), prefix }
     }
 
     #[test]
@@ -279,12 +279,12 @@ mod tests {
         let own = HostName::parse("shop.acme.test").unwrap();
         assert_eq!(
             target("shop.acme.test", "/"),
-            HostTarget::Business { address: Address::Host(own), prefix: 0 }
+            HostTarget::Tenant { address: Address::Host(own), prefix: 0 }
         );
         // `evilexample.com` ends with the text `example.com`, but is not a subdomain of it.
         assert!(matches!(
             target("evilexample.com", "/"),
-            HostTarget::Business { address: Address::Host(_), .. }
+            HostTarget::Tenant { address: Address::Host(_), .. }
         ));
     }
 

@@ -11,7 +11,7 @@ use crate::connection::error::DbError;
 use crate::connection::transaction::Transaction;
 use crate::failpoint;
 use crate::migration::files::{HISTORY, Migrations, SHARED_HISTORY};
-use crate::names::database::{BusinessNumber, SchemaName};
+use crate::names::database::{SchemaName, TenantNumber};
 use crate::names::quoting::quote_identifier;
 use crate::names::tenant::TenantId;
 use crate::owner::lifecycle::LifecycleError;
@@ -52,7 +52,7 @@ pub struct Loading {
 /// The schema that is filled.
 enum Target {
     /// A new schema, for a business or for none.
-    Business(Schema),
+    Tenant(Schema),
     /// The `shared` schema of a fresh installation, at this version.
     Shared(SchemaName, i32),
 }
@@ -60,7 +60,7 @@ enum Target {
 impl Target {
     fn name(&self) -> &SchemaName {
         match self {
-            Self::Business(schema) => &schema.name,
+            Self::Tenant(schema) => &schema.name,
             Self::Shared(name, _) => name,
         }
     }
@@ -110,7 +110,7 @@ impl Loading {
     /// The version at which the schema was created.
     pub fn version(&self) -> i32 {
         match &self.target {
-            Target::Business(schema) => schema.version,
+            Target::Tenant(schema) => schema.version,
             Target::Shared(_, version) => *version,
         }
     }
@@ -218,7 +218,7 @@ impl OwnerDatabase {
         self.build_schema(&transaction, &schema, migrations).await?;
         transaction.batch(AS_OWNER).await?;
         let tx = SharedTx::over(transaction, &SharedScope::Platform);
-        Ok(Loading { tx, target: Target::Business(schema) })
+        Ok(Loading { tx, target: Target::Tenant(schema) })
     }
 
     /// Whether the `shared` schema contains only the rows that its migrations inserted.
@@ -265,7 +265,7 @@ impl OwnerDatabase {
     /// [`ProvisionError`].
     pub async fn finish_loading(&self, loading: &Loading) -> Result<(), ProvisionError> {
         // The `shared` schema is loaded at its newest version, and has no role of its own.
-        let Target::Business(schema) = &loading.target else { return Ok(()) };
+        let Target::Tenant(schema) = &loading.target else { return Ok(()) };
         loading.tx.batch(&search_path(&schema.name)).await?;
         self.tenant.run(&loading.tx).await?;
         for table in loading.tables().await? {
@@ -312,7 +312,7 @@ impl OwnerDatabase {
         const EXISTS: &str = "SELECT to_regnamespace($1) IS NOT NULL AS there";
         const FORGET: &str = "DELETE FROM shared.schemas WHERE number = $1";
         let (tx, tenant) = (&loading.tx, &maintenance.tenant);
-        if let Target::Business(schema) = &loading.target {
+        if let Target::Tenant(schema) = &loading.target {
             schema::point_tenant(tx, tenant.id, schema.number).await?;
         }
         let row = tx.query_one(EXISTS, &[&tenant.schema.as_str()]).await?;
@@ -353,7 +353,7 @@ impl OwnerDatabase {
         let rows = self.write_shared(async |tx| tx.query(IN_MAINTENANCE, &[]).await).await?;
         let mut ended = 0;
         for row in rows {
-            let number: BusinessNumber = row.try_get("number")?;
+            let number: TenantNumber = row.try_get("number")?;
             let transaction = self.owner.begin_unscoped().await?;
             if locks::try_lock(&transaction, locks::lock_key(number)).await? {
                 let tenant = row.try_get("id")?;

@@ -17,7 +17,7 @@ use tokio_postgres::error::SqlState;
 
 use crate::connection::error::DbError;
 use crate::connection::row::{Cells, FromRow, read_row};
-use crate::names::database::{BusinessNumber, SchemaName};
+use crate::names::database::{SchemaName, TenantNumber};
 use crate::names::tenant::TenantSlug;
 use crate::owner::fleet_run::{LOCK_TIMEOUT, Run, holder, persist};
 use crate::owner::provisioning::{OwnerDatabase, ProvisionError};
@@ -67,7 +67,7 @@ pub struct Behind {
     pub failure: Option<Failure>,
     /// The number of the schema, from which the key of its advisory lock is made.
     #[serde(skip)]
-    pub number: BusinessNumber,
+    pub number: TenantNumber,
 }
 
 impl Behind {

@@ -14,7 +14,7 @@ use crate::connection::error::{DbError, chain, may_succeed_again, root_sqlstate}
 use crate::connection::transaction::Transaction;
 use crate::failpoint;
 use crate::migration::files::HISTORY;
-use crate::names::database::BusinessNumber;
+use crate::names::database::TenantNumber;
 use crate::owner::fleet::{Behind, Outcome, Progress, Report};
 use crate::owner::provisioning::{OwnerDatabase, ProvisionError};
 use crate::registry::locks::{self, IS_OUR_LOCK};
@@ -149,7 +149,7 @@ pub(super) async fn persist<T, Attempt: Future<Output = Result<T, ProvisionError
     attempt().await.map_err(|error| (error, attempts))
 }
 
-async fn who_holds(transaction: &Transaction, number: BusinessNumber) -> Result<String, DbError> {
+async fn who_holds(transaction: &Transaction, number: TenantNumber) -> Result<String, DbError> {
     const WHO: &str = concatcp!(
         "
         SELECT a.pid, a.application_name

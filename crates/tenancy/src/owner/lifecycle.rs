@@ -213,7 +213,7 @@ pub struct SetAside {
     #[serde(skip)]
     pub(crate) role: RoleName,
     #[serde(skip)]
-    pub(crate) number: crate::BusinessNumber,
+    pub(crate) number: crate::TenantNumber,
 }
 
 /// Lists the schemas that were set aside for a business, newest first.

@@ -104,7 +104,7 @@ impl OwnerDatabase {
 
         let scope = tenant.scope();
         transaction.batch(tenant.openings.settings()).await.map_err(ProvisionError::from)?;
-        let tx = TenantTx::over(transaction.into_schema(SchemaKey::Business(tenant.number)), &scope);
+        let tx = TenantTx::over(transaction.into_schema(SchemaKey::Tenant(tenant.number)), &scope);
         seed(&tx).await?;
         failpoint::reach("after_seed");
 
@@ -236,7 +236,7 @@ impl OwnerDatabase {
     {
         let transaction = self.owner.begin_unscoped().await?;
         transaction.batch(tenant.openings.settings()).await?;
-        let schema_key = SchemaKey::Business(tenant.number);
+        let schema_key = SchemaKey::Tenant(tenant.number);
         let tx = TenantTx::over(transaction.into_schema(schema_key), &tenant.scope());
         let done = work(&tx).await?;
         tx.into_transaction().commit().await?;

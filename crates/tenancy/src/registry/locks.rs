@@ -5,7 +5,7 @@ use const_format::concatcp;
 
 use crate::connection::error::DbError;
 use crate::connection::transaction::Transaction;
-use crate::names::database::BusinessNumber;
+use crate::names::database::TenantNumber;
 
 /// Keys of advisory locks, used together with [`LOCK_CLASS`]. The key of a schema's own lock is the number of
 /// the schema.
@@ -39,7 +39,7 @@ pub(crate) async fn lock(transaction: &Transaction, key: i32) -> Result<(), DbEr
 }
 
 /// The key of a schema's own lock.
-pub(crate) fn lock_key(number: BusinessNumber) -> i32 {
+pub(crate) fn lock_key(number: TenantNumber) -> i32 {
     // PostgreSQL cannot hold two billion schemas, so every number fits.
     i32::try_from(number.get()).unwrap_or(i32::MAX)
 }

@@ -7,7 +7,7 @@ use crate::connection::error::DbError;
 use crate::connection::transaction::Transaction;
 use crate::migration::files::Migrations;
 use crate::names::database::Installed;
-use crate::names::database::{BusinessNumber, Installation, RoleName, SchemaName, TENANT_GROUP};
+use crate::names::database::{Installation, RoleName, SchemaName, TENANT_GROUP, TenantNumber};
 use crate::names::quoting::quote_identifier;
 use crate::names::tenant::TenantId;
 use crate::scope::opening::search_path;
@@ -28,7 +28,7 @@ values::words! {
 /// A schema and its role, with their names from the registry.
 #[derive(Debug, Clone)]
 pub(crate) struct Schema {
-    pub(crate) number: BusinessNumber,
+    pub(crate) number: TenantNumber,
     pub(crate) name: SchemaName,
     pub(crate) role: RoleName,
     pub(crate) version: i32,
@@ -84,7 +84,7 @@ pub(crate) async fn insert(
         INSERT INTO shared.schemas
                (number, name, role_name, login, state, version, needs_code, created_at, updated_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)";
-    let number: BusinessNumber = transaction.value(NEXT_NUMBER, &[]).await?;
+    let number: TenantNumber = transaction.value(NEXT_NUMBER, &[]).await?;
     let schema = Schema {
         number,
         name: SchemaName::numbered(number),
@@ -135,7 +135,7 @@ pub(crate) async fn count_spares(transaction: &Transaction) -> Result<usize, DbE
 /// schema no longer exists.
 pub(crate) async fn lock_version(
     transaction: &Transaction,
-    number: BusinessNumber,
+    number: TenantNumber,
 ) -> Result<Option<i32>, DbError> {
     const VERSION: &str = "SELECT version FROM shared.schemas WHERE number = $1 FOR NO KEY UPDATE";
     let row = transaction.query_opt(VERSION, &[&number.get()]).await?;
@@ -145,7 +145,7 @@ pub(crate) async fn lock_version(
 /// Records that the schema now has the newest version of `migrations`, and clears any recorded failure.
 pub(crate) async fn record_version(
     transaction: &Transaction,
-    number: BusinessNumber,
+    number: TenantNumber,
     migrations: &Migrations,
 ) -> Result<(), DbError> {
     const RECORD: &str = "
@@ -161,7 +161,7 @@ pub(crate) async fn record_version(
 /// Records that a migration of the schema failed.
 pub(crate) async fn record_failure(
     transaction: &Transaction,
-    number: BusinessNumber,
+    number: TenantNumber,
     failed_version: i32,
     failure: &str,
 ) -> Result<(), DbError> {
@@ -180,7 +180,7 @@ pub(crate) async fn record_failure(
 pub(crate) async fn point_tenant(
     transaction: &Transaction,
     tenant: TenantId,
-    number: BusinessNumber,
+    number: TenantNumber,
 ) -> Result<(), DbError> {
     const LIVE: &str = "
         UPDATE shared.schemas
@@ -211,7 +211,7 @@ pub(crate) async fn set_aside(transaction: &Transaction, tenant: &Tenant) -> Res
 pub(crate) async fn drop_schema(
     transaction: &Transaction,
     schema: &SchemaName,
-    number: BusinessNumber,
+    number: TenantNumber,
 ) -> Result<(), DbError> {
     const DROP_ROLE: &str = "SELECT shared.drop_tenant_role($1)";
     const FORGET: &str = "DELETE FROM shared.schemas WHERE number = $1";

@@ -9,7 +9,7 @@ use values::Key;
 
 use crate::connection::error::DbError;
 use crate::connection::transaction::Transaction;
-use crate::names::database::{BusinessNumber, RoleName, SchemaName};
+use crate::names::database::{RoleName, SchemaName, TenantNumber};
 use crate::names::host::HostName;
 use crate::names::tenant::{TenantId, TenantSlug};
 use crate::registry::schema::Schema;
@@ -54,7 +54,7 @@ impl NewTenant {
 /// A tenant, as the registry's queries return it.
 struct TenantRow {
     id: TenantId,
-    number: BusinessNumber,
+    number: TenantNumber,
     slug: TenantSlug,
     name: String,
     status: TenantStatus,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::names::database::{BusinessNumber, RoleName, SchemaName};
+use crate::names::database::{RoleName, SchemaName, TenantNumber};
 use crate::names::host::HostName;
 use crate::names::tenant::{TenantId, TenantSlug};
 use crate::scope::opening::Openings;
@@ -35,7 +35,7 @@ pub struct Tenant {
     /// The id. A rename, a swap or a restore of the business does not change it.
     pub id: TenantId,
     /// The number of the business's schema.
-    pub number: BusinessNumber,
+    pub number: TenantNumber,
     /// The short name in the addresses of the business. Changes when the business is renamed.
     pub slug: TenantSlug,
     /// The display name.

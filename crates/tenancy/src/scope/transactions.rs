@@ -117,7 +117,7 @@ pub(crate) trait ScopedTx: Deref<Target = Transaction> + Sized {
 impl ScopedTx for TenantTx {
     type Scope = TenantScope;
     fn schema_key(scope: &TenantScope) -> SchemaKey {
-        SchemaKey::Business(scope.0.number)
+        SchemaKey::Tenant(scope.0.number)
     }
     fn limit(scope: &TenantScope) -> Option<usize> {
         scope.0.limits.max_transactions

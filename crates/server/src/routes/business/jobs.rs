@@ -72,7 +72,7 @@ pub async fn show_own(
     signed_in: SignedIn,
     PathId(id): PathId<JobId>,
 ) -> Result<HttpResponse, Problem> {
-    let HostOwner::Business(tenant) = signed_in.host_owner else { return Err(Problem::not_found()) };
+    let HostOwner::Tenant(tenant) = signed_in.host_owner else { return Err(Problem::not_found()) };
     let mut job = find_in(&state, SharedScope::Tenant(tenant.id), id).await?;
     // Results and messages may name files of the platform, which a business must not see.
     (job.result, job.message) = (None, None);

@@ -172,7 +172,7 @@ pub struct CloneTenant {
 #[utoipa::path(tag = "platform", operation_id = "cloneBusiness", request_body = CloneTenant,
     responses((status = 201, body = OnboardedView)), params(("id" = TenantId, Path,)))]
 #[post("/platform/tenants/{id}/clone")]
-pub async fn clone_business(
+pub async fn clone_tenant(
     state: web::Data<State>,
     staff: Staff<may::TenantsWrite>,
     PathId(id): PathId<TenantId>,
@@ -185,7 +185,7 @@ pub async fn clone_business(
     to_its_end(async move {
         let onboarding = state.onboarding()?;
         let (tenant, added) =
-            backup::clone_business(onboarding, &from, &slug, name.as_str(), &owner, &actor).await?;
+            backup::clone_tenant(onboarding, &from, &slug, name.as_str(), &owner, &actor).await?;
         let location = format!("/api/v1/platform/tenants/{}", tenant.id);
         let view = OnboardedView::new(&tenant, added, &owner, &state);
         Ok(HttpResponse::Created().insert_header(("location", location)).json(view))
@@ -233,7 +233,7 @@ pub struct RemovedView {
 #[utoipa::path(tag = "platform", operation_id = "dropBusiness", request_body = DropTenant,
     responses((status = 200, body = RemovedView)), params(("id" = TenantId, Path,)))]
 #[post("/platform/tenants/{id}/drop")]
-pub async fn drop_business(
+pub async fn drop_tenant(
     state: web::Data<State>,
     staff: Staff<may::TenantsWrite>,
     PathId(id): PathId<TenantId>,

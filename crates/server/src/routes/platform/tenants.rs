@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, get, post, web};
 use chrono::{DateTime, Utc};
 use identity::{Email, Password, UserId};
 use platform::onboarding::OWNER_ROLE;
-use platform::{Actor, Added, NewBusiness, NewMember};
+use platform::{Actor, Added, NewMember, OnboardingRequest};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use tenancy::{SharedScope, Tenant, TenantId, TenantSlug, TenantStatus, tenant};
@@ -179,7 +179,7 @@ pub async fn create(
     let onboarding = state.onboarding()?;
     let CreateTenant { slug, name, currency, owner } = body.value;
     let owner = owner.checked(&state)?;
-    let new = NewBusiness { slug, name, currency: currency.unwrap_or_default(), owner };
+    let new = OnboardingRequest { slug, name, currency: currency.unwrap_or_default(), owner };
     let onboarded = onboarding.create(&new, &Actor::User(staff.principal.user)).await?;
     state.resolver.forget(&tenancy::Address::Slug(new.slug)).await;
     let view = OnboardedView::new(&onboarded.tenant, onboarded.owner, &new.owner, &state);

@@ -92,14 +92,14 @@ pub struct MeView {
 fn member_of(host_owner: &HostOwner) -> MemberOf {
     match host_owner {
         HostOwner::Platform => MemberOf::Platform,
-        HostOwner::Business(tenant) => MemberOf::Business(tenant.id),
+        HostOwner::Tenant(tenant) => MemberOf::Tenant(tenant.id),
     }
 }
 
 fn business(host_owner: &HostOwner) -> Option<BusinessView> {
     match host_owner {
         HostOwner::Platform => None,
-        HostOwner::Business(tenant) => {
+        HostOwner::Tenant(tenant) => {
             Some(BusinessView { id: tenant.id, slug: tenant.slug.to_string(), name: tenant.name.clone() })
         }
     }
