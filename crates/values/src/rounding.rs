@@ -13,7 +13,7 @@ crate::words! {
 }
 
 impl Rounding {
-    /// The amount with at most so many decimals.
+    /// The amount, rounded to `decimals` decimals.
     pub fn round(self, amount: Decimal, decimals: u32) -> Decimal {
         let strategy = match self {
             Self::HalfAwayFromZero => RoundingStrategy::MidpointAwayFromZero,

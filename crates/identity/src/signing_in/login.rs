@@ -8,7 +8,7 @@ use crate::people::membership::MemberOf;
 use crate::people::user::{UserId, UserStatus};
 use crate::signing_in::password::{Hasher, TooBusy};
 
-/// Somebody who gave the right password and has an active membership.
+/// A user with the right password and an active membership.
 #[derive(Debug, Clone)]
 pub struct SignedIn {
     /// The id of the user.

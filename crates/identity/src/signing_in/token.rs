@@ -165,7 +165,7 @@ impl TokenIssuer {
         Self { key, issuer, lifetime, validation }
     }
 
-    /// Issues a token for somebody who has just signed in.
+    /// Issues a token for a user who has just signed in.
     pub fn issue(&self, signed_in: &SignedIn) -> AccessToken {
         let now = Utc::now().timestamp();
         let claims = Claims {

@@ -105,7 +105,8 @@ pub enum PricingError {
     TooMuch,
 }
 
-/// Prices an order with these lines and a discount on the whole order, in a currency with so many `decimals`.
+/// Prices an order with these lines and a discount on the whole order, in a currency with this number of
+/// `decimals`.
 ///
 /// # Errors
 /// [`PricingError`].

@@ -129,7 +129,7 @@ pub enum ReceiptError {
 }
 
 /// Posts a receipt under the lock of its purchase order: never more than ordered plus the over-receipt
-/// tolerance, whoever else receives at the same time.
+/// tolerance, even if several people receive at the same time.
 ///
 /// # Errors
 /// [`ReceiptError`]; the caller rolls back.

@@ -91,7 +91,7 @@ pub async fn claim(
     }
 }
 
-/// Deletes keys that are older than so many days; returns how many.
+/// Deletes keys that are older than `keep_days` days; returns the number of deleted keys.
 ///
 /// # Errors
 /// [`DbError`].
