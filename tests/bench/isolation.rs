@@ -15,6 +15,7 @@ use tenancy::{Database, DbError, PoolSettings, Tenant, TenantTx};
 use tokio_postgres::NoTls;
 use uuid::Uuid;
 
+use crate::http::median;
 use crate::report::Report;
 
 const BUSINESSES: usize = 100;
@@ -56,15 +57,14 @@ pub fn measure_all(report: &mut Report, database: &TestDatabase, tenants: &[Arc<
         (Query::One, BUSINESSES, 0.45),
         (Query::Page, BUSINESSES, 0.55),
     ] {
-        let mut rounds: Vec<(f64, f64)> = (0..ROUNDS)
+        let rounds = (0..ROUNDS)
             .map(|_| {
                 let bare = measure(|stop, count| bare(&owner_url, &shops[0], query, stop, count));
                 let scoped = measure(|stop, count| scoped(&url, &shops, businesses, query, stop, count));
                 (scoped, bare)
             })
             .collect();
-        rounds.sort_by(|one, other| (one.0 / one.1).total_cmp(&(other.0 / other.1)));
-        let (scoped, bare) = rounds[ROUNDS / 2];
+        let (scoped, bare) = median(rounds);
         let what = match query {
             Query::One => "one row",
             Query::Page => "page of 50 rows",
@@ -86,7 +86,7 @@ pub async fn measure_statements(
 ) {
     let (url, owner_url) =
         (database.by_socket(&database.url()).await, database.by_socket(&database.owner_url()).await);
-    let mut rounds: Vec<(f64, f64)> = (0..ROUNDS)
+    let rounds = (0..ROUNDS)
         .map(|_| {
             let bare =
                 measure(|stop, count| bare_statements(&owner_url, &tenants[0], statements, stop, count));
@@ -94,8 +94,7 @@ pub async fn measure_statements(
             (scoped, bare)
         })
         .collect();
-    rounds.sort_by(|one, other| (one.0 / one.1).total_cmp(&(other.0 / other.1)));
-    let (scoped, bare) = rounds[ROUNDS / 2];
+    let (scoped, bare) = median(rounds);
     report.ratio(&format!("scoped / bare: SQL of {what}, 100 businesses"), scoped, bare, "/s", bar);
 }
 

@@ -102,13 +102,13 @@ async fn one_process_runs_jobs_and_another_takes_over_when_it_stops() {
     let work = queue(&one, job("work", 5)).await;
     until(&one, &work, JobState::Running).await;
     // A second process waits and does not touch the job.
-    let _second = Runner::start(other.clone(), kinds(false));
     let admin = database.as_admin().await;
-    const STAND: &str = "
-        SELECT count(DISTINCT pid) FROM pg_stat_activity
-         WHERE datname = current_database() AND query LIKE '%pg_try_advisory_lock%'";
-    let has_tried = async || admin.query_one(STAND, &[]).await.unwrap().get::<_, i64>(0) > 0;
-    harness::until("the second process tries to run jobs", has_tried).await;
+    // A process opens a new session for each attempt to become the runner.
+    const SESSIONS: &str = "SELECT sessions FROM pg_stat_database WHERE datname = current_database()";
+    let sessions = async || admin.query_one(SESSIONS, &[]).await.unwrap().get::<_, i64>(0);
+    let before = sessions().await;
+    let _second = Runner::start(other.clone(), kinds(false));
+    harness::until("a second attempt of the other process", async || sessions().await >= before + 2).await;
     until(&one, &work, JobState::Running).await;
     drop(first);
     let done = until(&one, &work, JobState::Succeeded).await;

@@ -1,4 +1,4 @@
-//! Who somebody is and what they may do: users, apps, roles, memberships, passwords and access tokens.
+//! People and their permissions: users, apps, roles, memberships, passwords and access tokens.
 //!
 //! Everything lives in the `shared` schema, behind row level security. A user is one person on the whole
 //! platform. A membership gives that person roles in one app of one business, and a role is a set of

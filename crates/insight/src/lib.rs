@@ -1,4 +1,4 @@
-//! What the books of a business say: the dashboard, and reports of a span of days.
+//! Figures from the books of a business: the dashboard, and reports over a period of days.
 //!
 //! Every figure is read from the tables of `inventory` at one moment. Nothing here writes.
 

@@ -32,3 +32,8 @@ pub use stock::{adjustment, alert, count, ledger, location, movement, transfer};
 fn are_distinct<T: PartialEq>(items: &[T]) -> bool {
     items.iter().enumerate().all(|(index, item)| !items[..index].contains(item))
 }
+
+/// One value of each row, as the parameter of an INSERT that stores all rows at once.
+fn column<'a, Row, T>(rows: &'a [Row], value: impl Fn(&'a Row) -> T) -> Vec<T> {
+    rows.iter().map(value).collect()
+}

@@ -8,7 +8,7 @@ use crate::people::email::Email;
 use crate::people::user::{self, UserId};
 use crate::{INVENTORY_APP, PLATFORM_APP};
 
-/// What somebody is a member of.
+/// The business or the platform that has the member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MemberOf {
     /// The inventory app of one business.

@@ -1,4 +1,4 @@
-//! Who somebody is and what they may do: users, emails, memberships, permissions.
+//! People and their permissions: users, emails, memberships, permissions.
 //! Proving who somebody is belongs to the signing-in room.
 
 pub mod email;

@@ -1,5 +1,5 @@
 //! Proving who somebody is: passwords, login and access tokens.
-//! What a signed-in person may do is decided by the people room.
+//! The people room decides about permissions.
 
 pub mod login;
 pub mod password;

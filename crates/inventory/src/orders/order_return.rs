@@ -7,6 +7,7 @@ use tenancy::{DbError, TenantTx, all};
 use values::{ActorId, Money, Quantity, Reason};
 
 use crate::business::settings::{self, Terms};
+use crate::column;
 use crate::ids::{OrderId, OrderLineId, ReturnId, ReturnLineId};
 use crate::orders::order::{self, Order, OrderError, Step};
 use crate::orders::order_line::OrderLine;
@@ -206,9 +207,6 @@ async fn insert(
           FROM unnest($2::uuid[], $3::uuid[], $4::numeric[], $5::boolean[], $6::numeric[],
                       $7::numeric[], $8::numeric[])
                AS new (id, line, quantity, is_restocked, refund, tax, unit_cost)";
-    fn column<T>(lines: &[PostedLine], value: impl Fn(&PostedLine) -> T) -> Vec<T> {
-        lines.iter().map(value).collect()
-    }
     let Requested { id, fingerprint, .. } = &new.request;
     let head: tenancy::Params<'_> =
         &[&Counter::Return, id, &new.order_id, &new.reason, &refund, fingerprint, &actor, &tx.now()];

@@ -11,6 +11,7 @@ use values::{ActorId, Money, Name, NonNegative, Note, Positive, Quantity, Reason
 
 use crate::business::settings::{self, Terms};
 use crate::catalogue::tax_class::{Rate, Taxation};
+use crate::column;
 use crate::ids::{CustomerId, LocationId, OrderId, OrderLineId, VariantId};
 use crate::orders::order::{Order, OrderError};
 use crate::orders::order_line::{ChargedTax, OrderLine};
@@ -306,9 +307,6 @@ async fn insert_lines(tx: &TenantTx, order: OrderId, lines: &[OrderLine]) -> Res
                       $13::numeric[], $14::numeric[], $15::numeric[], $16::numeric[])
                AS new (id, position, variant_id, sku, name, quantity, price, list_price, price_reason,
                        discount, taxes, tax, total, fulfilled, unit_cost)";
-    fn column<'a, T>(lines: &'a [OrderLine], value: impl Fn(&'a OrderLine) -> T) -> Vec<T> {
-        lines.iter().map(value).collect()
-    }
     let positions: Vec<i16> = (1..).take(lines.len()).collect();
     let params: tenancy::Params<'_> = &[
         &order,

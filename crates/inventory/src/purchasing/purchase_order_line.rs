@@ -7,6 +7,7 @@ use tenancy::{DbError, TenantTx};
 use values::{Money, Name, NonNegative, Percent, Positive, Quantity, Sku};
 
 use crate::business::settings::Terms;
+use crate::column;
 use crate::ids::{PurchaseOrderId, PurchaseOrderLineId, VariantId};
 use crate::purchasing::purchase_order::PurchaseError;
 
@@ -168,9 +169,6 @@ pub(super) async fn insert_lines(
                       $8::numeric[], $9::numeric[], $10::numeric[], $11::numeric[], $12::numeric[])
                AS new (id, position, variant_id, sku, name, quantity, unit_cost, tax_percent, tax, total,
                        tolerance)";
-    fn column<'a, T>(lines: &'a [PurchaseOrderLine], value: impl Fn(&'a PurchaseOrderLine) -> T) -> Vec<T> {
-        lines.iter().map(value).collect()
-    }
     let positions: Vec<i16> = (1..).take(lines.len()).collect();
     let params: tenancy::Params<'_> = &[
         &order,
