@@ -30,7 +30,7 @@ fn main() -> std::process::ExitCode {
     // From few businesses to many, because some costs grow with PostgreSQL's system catalogue.
     let tenants = runtime.block_on(fleet::onboard_first(&mut report, &database));
     if wanted("isolation") {
-        isolation::measure_all(&mut report, &database, &tenants);
+        runtime.block_on(isolation::measure_all(&mut report, &database, &tenants));
     }
     if wanted("start") {
         process::start_up(&mut report, &database);

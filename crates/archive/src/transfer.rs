@@ -130,7 +130,7 @@ pub enum Tables {
 /// Loads the rows of a file into a new schema.
 ///
 /// # Errors
-/// [`TransferError`]; the caller must drop the schema.
+/// [`TransferError`]; the caller must then drop `loading`, which rolls the schema back.
 pub async fn load(path: &Path, loading: &Loading, tables: Tables) -> Result<(), TransferError> {
     let (mut pieces, reading) = read(path);
     let loaded = load_pieces(&mut pieces, loading, tables).await;
@@ -199,7 +199,7 @@ fn differs(table: &str, problem: &str) -> TransferError {
 /// Copies all rows of a snapshot directly into a new schema of the same version.
 ///
 /// # Errors
-/// [`TransferError`]; the caller must drop the schema.
+/// [`TransferError`]; the caller must then drop `loading`, which rolls the schema back.
 pub async fn pipe(snapshot: &Snapshot, loading: &Loading) -> Result<(), TransferError> {
     for table in snapshot.tables().await? {
         let mut out = snapshot.copy_out(&table).await?;
@@ -217,7 +217,7 @@ pub async fn pipe(snapshot: &Snapshot, loading: &Loading) -> Result<(), Transfer
 /// Compares the loaded rows with the backup, byte for byte. Must run before the loaded schema is migrated.
 ///
 /// # Errors
-/// [`TransferError::Differs`] with the table.
+/// [`TransferError::Differs`] with the table, and [`TransferError::Db`] when a query fails.
 pub async fn compare(loading: &Loading, tables: &[TableSummary]) -> Result<(), TransferError> {
     let found = loading.tables().await?;
     for table in &found {

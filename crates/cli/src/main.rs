@@ -60,7 +60,7 @@ enum Command {
     /// Add, verify and remove the custom domains of a business.
     #[command(subcommand)]
     Domain(domain::Command),
-    /// Compare stock levels with the stock movements.
+    /// Compare stock levels with the stock movements and with open orders.
     #[command(subcommand)]
     Ledger(ledger::Command),
     /// Show, cancel, retry and run background jobs.

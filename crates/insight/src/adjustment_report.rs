@@ -1,5 +1,5 @@
-//! Adjustments and counts in a span of days, by reason: what was put in and what was written off, scrapped
-//! returns included.
+//! Adjustments and stock counts in a span of days, by reason: what was put in and what was written off,
+//! including scrapped returns.
 
 use const_format::concatcp;
 use inventory::movement::Kind;
@@ -13,7 +13,7 @@ use crate::report::{IN_SPAN, MaxRows, Report, Span};
 pub struct Adjusted {
     /// Adjustment or count; `None` for the total.
     pub kind: Option<Kind>,
-    /// `None` for counts and for the total.
+    /// The reason of the adjustments; `None` for counts and for the total.
     pub reason: Option<Reason>,
     /// The number of stock movements.
     pub movements: i64,
@@ -21,7 +21,8 @@ pub struct Adjusted {
     pub added: Quantity,
     /// The sum of all decreases, in sale units, as a positive number.
     pub removed: Quantity,
-    /// Added less removed, at cost: negative where the business has lost value.
+    /// Added less removed, at the unit cost of each movement. Negative where the business has lost value.
+    /// Stock of unknown cost counts as nothing.
     pub value: Money,
 }
 

@@ -7,50 +7,51 @@ use inventory::alert::{self, Alert, AlertFilter, IS_COVERED, TODAY};
 use tenancy::{DbError, TenantTx, all};
 use values::{Limit, Money, PageRequest, Quantity, Sku};
 
-/// All figures.
+/// All figures of the dashboard.
 #[derive(Debug, Clone)]
 pub struct Dashboard {
-    /// The quantity and the value of the stock on hand.
+    /// The number of variants, and the quantity and the value of the stock on hand.
     pub totals: Totals,
     /// The open low-stock alerts.
     pub low_stock: LowStock,
     /// The variants that sold most in the last 30 days, at most five.
     pub top_variants: Vec<TopVariant>,
-    /// The last seven days, today last.
+    /// The changes of stock on each of the last seven days, today last.
     pub movements: Vec<MovementsOfDay>,
 }
 
-/// The quantity and the value of the stock.
+/// The number of variants, and the quantity and the value of the stock.
 #[derive(Debug, Clone)]
 pub struct Totals {
-    /// Variants that are not archived, of products that are not archived.
+    /// The number of variants that are not archived, of products that are not archived.
     pub items: i64,
-    /// On hand, over all variants and locations.
+    /// On hand, over all variants and locations, archived ones included, in sale units.
     pub stock: Quantity,
-    /// On hand times sale price.
+    /// On hand times list price.
     pub value: Money,
-    /// On hand times average cost, or the catalogue's cost where nothing has come in at a cost. A variant
-    /// without either counts as nothing.
+    /// On hand times average cost, or the catalogue's cost where no average cost is known. A variant without
+    /// either counts as nothing.
     pub cost: Money,
 }
 
 tenancy::from_row!(Totals { items, stock, value, cost });
 
-/// The number of open alerts, and the newest ones that need a decision.
+/// The number of open low-stock alerts in each state, and the newest alerts in the states low and out.
 #[derive(Debug, Clone)]
 pub struct LowStock {
-    /// The alerts in the state low: available stock is at or below the reorder level, and incoming stock
-    /// does not cover it.
+    /// The number of alerts in the state low: stock is available, but not more than the reorder level, and
+    /// incoming stock does not cover it.
     pub low: i64,
-    /// The alerts in the state out: no stock is available.
+    /// The number of alerts in the state out: no stock is available.
     pub out: i64,
-    /// The alerts in the state covered: incoming stock covers the low stock.
+    /// The number of alerts in the state covered: stock is available, but not more than the reorder level,
+    /// and incoming stock covers it.
     pub covered: i64,
     /// The newest alerts in the states low and out, at most five.
     pub items: Vec<Alert>,
 }
 
-/// A variant with its sales.
+/// A variant with its sales of the last 30 days, today included.
 #[derive(Debug, Clone)]
 pub struct TopVariant {
     /// The id of the variant.
@@ -59,35 +60,36 @@ pub struct TopVariant {
     pub sku: Sku,
     /// The name of the product.
     pub name: String,
-    /// Sold, less what was returned.
+    /// The quantity sold, less the quantity returned, in sale units.
     pub sold: Quantity,
 }
 
 tenancy::from_row!(TopVariant { variant_id, sku, name, sold });
 
-/// The changes of stock on one day, where the business is.
+/// The changes of stock on one day, at all locations together.
 #[derive(Debug, Clone)]
 pub struct MovementsOfDay {
     /// The day in the business's time zone.
     pub day: NaiveDate,
-    /// Received from suppliers, less what was taken back.
+    /// The quantity received from suppliers, less reversed receipts, in sale units.
     pub purchased: Quantity,
-    /// Sold, less what was returned.
+    /// The quantity sold, less the quantity returned, in sale units.
     pub sold: Quantity,
-    /// Adjustments, counts and transfers; negative where more left than arrived.
+    /// The change by adjustments, stock counts and transfers, in sale units; negative where more left than
+    /// arrived.
     pub adjusted: Quantity,
 }
 
 tenancy::from_row!(MovementsOfDay { day, purchased, sold, adjusted });
 
 impl MovementsOfDay {
-    /// The change of stock over the day.
+    /// The change of stock on the day, in sale units: purchased less sold, plus adjusted.
     pub fn net(&self) -> Quantity {
         self.purchased - self.sold + self.adjusted
     }
 }
 
-/// The totals alone.
+/// Reads the totals without the other figures.
 ///
 /// # Errors
 /// [`DbError`].
@@ -105,7 +107,7 @@ pub async fn totals(tx: &TenantTx) -> Result<Totals, DbError> {
     tx.row(TOTALS, &[]).await
 }
 
-/// All figures, in one round trip.
+/// Reads all figures in one round trip.
 ///
 /// # Errors
 /// [`DbError`].

@@ -1,6 +1,8 @@
-//! Figures from the books of a business: the dashboard, and reports over a period of days.
+//! Figures from the books of a business: the dashboard, reports over a period of days, and the present value
+//! of the stock.
 //!
-//! Every figure is read from the tables of `inventory` at one moment. Nothing here writes.
+//! Every figure is read from the tables of `inventory`. A report is one statement, so its rows and its total
+//! agree. Nothing here writes.
 
 pub mod adjustment_report;
 pub mod dashboard;

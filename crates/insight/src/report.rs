@@ -3,12 +3,12 @@
 use chrono::{Days, NaiveDate};
 use values::is_plain_day;
 
-/// A span of days.
+/// A span of days, in the time zone of the business.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
-    /// Included.
+    /// The first day, which is included.
     pub first: NaiveDate,
-    /// Included.
+    /// The last day, which is included.
     pub last: NaiveDate,
 }
 
@@ -28,7 +28,8 @@ impl Span {
     /// days.
     ///
     /// # Errors
-    /// [`SpanError`].
+    /// [`SpanError`] when `first` is after `last`, the span has more than [`MAX_DAYS`] days, or a day lies
+    /// outside the years 2000 to 9999.
     pub fn of(
         first: Option<NaiveDate>,
         last: Option<NaiveDate>,
@@ -47,25 +48,25 @@ impl Span {
     }
 }
 
-/// A total and its rows.
+/// The rows of a report, and their total.
 #[derive(Debug, Clone)]
 pub struct Report<T> {
     /// The sums over all rows, including rows beyond the limit.
     pub total: T,
     /// The rows without the total, in the order of the report.
     pub rows: Vec<T>,
-    /// Whether there are more rows than requested.
+    /// Whether the report has more rows than `rows` holds.
     pub has_more: bool,
 }
 
-/// The largest number of rows of a report.
+/// The largest number of rows that a report returns, without the total.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MaxRows(usize);
 
 impl MaxRows {
-    /// For a person who reads it.
+    /// 1000 rows, for a person who reads the report.
     pub const PAGE: Self = Self(1000);
-    /// For a table that should hold all rows.
+    /// 100,000 rows, for a table that should hold all rows.
     pub const TABLE: Self = Self(100_000);
 
     /// The number of rows to read: the total, which comes first, and one row more than the report holds.

@@ -11,7 +11,7 @@ values::words! {
     pub enum SalesBy {
         /// The day on which the goods left or came back, in the time zone of the business.
         Day = "day",
-        /// The hour of the day, over all days together.
+        /// The hour of the day in the time zone of the business, over all days together.
         Hour = "hour",
         /// The variant that was sold or returned.
         Variant = "variant",
@@ -19,7 +19,7 @@ values::words! {
         Category = "category",
         /// The customer of the order. Orders without a customer share one row.
         Customer = "customer",
-        /// The person who placed the order.
+        /// The user who placed the order. Orders that the system placed share one row.
         Seller = "seller",
         /// The location that the goods left or came back to.
         Location = "location",
@@ -29,9 +29,11 @@ values::words! {
 /// The sales and returns of one day, variant or other key, or of all.
 #[derive(Debug, Clone, Default)]
 pub struct Sales {
-    /// The day, the hour or the id; `None` where there is none, such as no category, and for the total.
+    /// The day, the hour (00 to 23) or the id. `None` for the total, and for sales without a category, a
+    /// customer or a seller.
     pub key: Option<String>,
-    /// The name of the product, category, customer or location. `None` for other keys and for the total.
+    /// The name of the product, category, customer or location. `None` for other keys, and where `key` is
+    /// `None`.
     pub name: Option<String>,
     /// The SKU, if the rows are variants. `None` for other keys and for the total.
     pub sku: Option<String>,
@@ -57,12 +59,12 @@ pub struct Sales {
 tenancy::from_row!(Sales { key, name, sku, orders, sold, returned, discount, total, refunded, tax, cost });
 
 impl Sales {
-    /// The total less refunds.
+    /// The total less the refunds, taxes included.
     pub fn net(&self) -> Money {
         self.total - self.refunded
     }
 
-    /// Net less taxes and cost.
+    /// The net amount less taxes and cost.
     pub fn margin(&self) -> Money {
         self.net() - self.tax - self.cost
     }
@@ -72,8 +74,8 @@ impl Sales {
 /// columns `key`, `name` and `sku` follow, then [`FROM`] and joins, and then [`SUMS`].
 ///
 /// Sales count when goods leave: those of a reserved order when they are fulfilled. Returns count when goods
-/// come back. All amounts have the currency's decimals, and costs are rounded for each movement, so that rows
-/// add up to the total.
+/// come back. Amounts have the currency's decimals, and costs are rounded for each movement, so that rows add
+/// up to the total. Only a fulfilment that was stored without its amounts has more decimals.
 const TRADED: &str = concatcp!(
     "WITH moved AS (
         SELECT m.occurred_at AT TIME ZONE s.time_zone AS moment, m.variant_id, m.location_id, m.kind,

@@ -21,17 +21,19 @@ values::words! {
 /// The stock of one category, location or variant, or of all.
 #[derive(Debug, Clone, Default)]
 pub struct Stock {
-    /// The id; `None` for products without a category, and for the total.
+    /// The id of the category, location or variant. `None` for products without a category and for the total.
     pub key: Option<String>,
-    /// The name of the category or location, or of the product of a variant. `None` for the total.
+    /// The name of the category or location, or of the product of a variant. `None` where `key` is
+    /// `None`.
     pub name: Option<String>,
     /// The SKU, if the rows are variants. `None` for other keys and for the total.
     pub sku: Option<String>,
     /// The stock on hand, in sale units.
     pub on_hand: Quantity,
-    /// At the average cost, or at the catalogue's cost where there is none.
+    /// The stock on hand at the average cost, or at the catalogue's cost where no average cost is known. A
+    /// variant without either counts as nothing.
     pub cost: Money,
-    /// At the sale price.
+    /// The stock on hand at the list price.
     pub value: Money,
 }
 
@@ -56,7 +58,8 @@ const END: &str = "
      ORDER BY is_sum DESC, cost DESC, key
      LIMIT $1";
 
-/// Reads the report, the highest cost first. Its totals are those of the dashboard.
+/// Reads the report, the highest cost first. Levels without stock are left out. The total has the same stock,
+/// cost and value as the dashboard.
 ///
 /// # Errors
 /// [`DbError`].

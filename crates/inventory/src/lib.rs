@@ -1,8 +1,8 @@
 //! The domain of a trading business, inside its own schema: catalogue, stock, purchasing and orders.
 //!
-//! Every function takes a [`tenancy::TenantTx`], so no function can choose whose tables it touches. One file
-//! is one noun with its types, its rules and its SQL. Rooms import one way: records, business, stock,
-//! catalogue, purchasing, orders.
+//! Every function that runs a query takes a [`tenancy::TenantTx`], so no function can choose whose tables it
+//! touches. One file is one noun with its types, its rules and its SQL. A room imports only from rooms that
+//! stand before it: records, business, stock, catalogue, purchasing, orders.
 
 mod business;
 mod catalogue;

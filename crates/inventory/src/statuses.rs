@@ -1,41 +1,42 @@
 //! Statuses that documents and their events share, so that they stand below both.
 
 values::words! {
-    /// How far an order is.
+    /// How far an order has progressed.
     pub enum OrderStatus {
-        /// Its stock is reserved; nothing has been fulfilled yet.
+        /// The stock of the order is reserved, and nothing has been fulfilled yet.
         Reserved = "reserved",
-        /// Part of it has been fulfilled, and part of it is still open.
+        /// Part of the order has been fulfilled, and part of it is still open.
         PartlyFulfilled = "partly_fulfilled",
         /// Everything that was not cancelled has been fulfilled.
         Fulfilled = "fulfilled",
-        /// All of it was cancelled before anything was fulfilled.
+        /// The whole order was cancelled before anything was fulfilled.
         Cancelled = "cancelled",
     }
 
-    /// How far a transfer is.
+    /// How far a transfer has progressed.
     pub enum TransferStatus {
-        /// Sent, and nothing has arrived yet.
+        /// The goods were sent, and nothing has arrived yet.
         InTransit = "in_transit",
-        /// Part of it has arrived, and part of it is still in transit.
+        /// Part of the goods has arrived, and part of them is still in transit.
         PartlyReceived = "partly_received",
-        /// Everything has arrived.
+        /// All goods have arrived.
         Received = "received",
-        /// Nothing is in transit any more, and part of it went back to the sender.
+        /// Nothing is in transit any more, and all or part of the goods went back to the source location.
         Closed = "closed",
     }
 
-    /// How far a purchase order is.
+    /// How far a purchase order has progressed.
     pub enum PurchaseStatus {
-        /// Not sent yet; its lines may change.
+        /// Not sent to the supplier yet. Only now may its lines change.
         Draft = "DRAFT",
         /// Sent to the supplier.
         Sent = "SENT",
-        /// Confirmed by the supplier.
+        /// Confirmed by the supplier. A received purchase order gets this status when one of its receipts is
+        /// reversed.
         Confirmed = "CONFIRMED",
         /// All goods have been received.
         Received = "RECEIVED",
-        /// Cancelled before any goods were received.
+        /// Cancelled without any received goods. Reversed receipts do not count.
         Cancelled = "CANCELLED",
         /// Part of the goods has been received, and no more will come.
         ClosedShort = "CLOSED_SHORT",
@@ -43,9 +44,11 @@ values::words! {
 
     /// How urgent a low-stock alert is.
     pub enum AlertState {
-        /// Available stock is at the reorder level or below it, and incoming stock does not change that.
+        /// Stock is available, but not more than the reorder level, and incoming stock will not bring it
+        /// above that level.
         Low = "low",
-        /// Available stock is at the reorder level or below it, and incoming stock will bring it above.
+        /// Stock is available, but not more than the reorder level, and incoming stock will bring it above
+        /// that level.
         Covered = "covered",
         /// No stock is available, whether more is incoming or not.
         Out = "out",

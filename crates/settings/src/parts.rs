@@ -68,7 +68,8 @@ impl Settings {
     /// The prefix of this installation's roles. Defaults to the name of the database.
     ///
     /// # Errors
-    /// [`SettingsError`] when the prefix defaults to a database name that is not a valid prefix.
+    /// [`SettingsError`] when the prefix is not set, and `database.url` is missing or malformed or names a
+    /// database whose name is not a valid prefix.
     pub fn installation(&self) -> Result<Installation, SettingsError> {
         match &self.database.installation {
             Some(installation) => Ok(installation.clone()),

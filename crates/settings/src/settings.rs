@@ -116,7 +116,7 @@ pub struct TenancySettings {
     /// Days for which the former address of a renamed business redirects and stays reserved.
     /// Range: 0 to 3650.
     pub former_slug_days: u32,
-    /// Businesses kept in memory, and the same number of unknown hosts. Range: 10 to 1000000.
+    /// Addresses of businesses kept in memory, and the same number of unknown hosts. Range: 10 to 1000000.
     pub cache_capacity: u64,
     /// Without a change, a business is read again after this time. Range: 100 to 600000.
     pub cache_known_ms: u64,
@@ -172,7 +172,7 @@ pub struct BackupSettings {
 pub struct JobSettings {
     /// Whether a server with `provisioning.in_server = true` runs background jobs.
     pub in_server: bool,
-    /// Days after which finished jobs are deleted. Range: 1 to 3650.
+    /// Days after which ended jobs are deleted, also failed and cancelled ones. Range: 1 to 3650.
     pub keep_days: u32,
 }
 
@@ -205,7 +205,7 @@ pub enum LogFormat {
     Pretty,
 }
 
-/// The configuration is invalid. The text names the key.
+/// The configuration is invalid. The text names the key, if one key is the cause.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
     /// A value is malformed or out of range, or its key is unknown.

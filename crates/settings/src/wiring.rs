@@ -11,13 +11,14 @@ use tenancy::{Installed, OwnerDatabase};
 
 use crate::settings::{Settings, SettingsError};
 
-/// A part cannot be built from the settings. The text names the key.
+/// A part cannot be built from the settings. Except for [`WiringError::Migrations`], the text names the key.
 #[derive(Debug, thiserror::Error)]
 pub enum WiringError {
     /// A key is missing, or its value is invalid.
     #[error(transparent)]
     Settings(#[from] SettingsError),
-    /// TLS to the database cannot be set up, for example without a root certificate.
+    /// TLS to the database cannot be set up, for example without a root certificate. The text always names
+    /// `database.url`, also when the URL of `database.owner_url` is the cause.
     #[error("database.url: {0}")]
     Tls(#[from] TlsError),
     /// The file with the signing key cannot be read or does not contain an Ed25519 key.
@@ -49,7 +50,7 @@ pub fn hasher(settings: &Settings) -> Result<Hasher, SettingsError> {
 /// Builds onboarding with the owner's login.
 ///
 /// # Errors
-/// [`WiringError`] when the owner's login is not configured.
+/// [`WiringError`], such as when `database.owner_url`, `database.url` or `identity.password_key` is missing.
 pub fn onboarding(settings: &Settings) -> Result<Onboarding, WiringError> {
     Ok(Onboarding::new(Arc::new(owner_database(settings, OWNER_CONNECTIONS)?), hasher(settings)?))
 }
@@ -57,10 +58,10 @@ pub fn onboarding(settings: &Settings) -> Result<Onboarding, WiringError> {
 /// The maximum number of connections that onboarding and background jobs use at the same time.
 const OWNER_CONNECTIONS: usize = 16;
 
-/// Opens the database with the owner's login and at most `connections` connections.
+/// Prepares the database with the owner's login and at most `connections` connections. Does not connect yet.
 ///
 /// # Errors
-/// [`WiringError`] when the owner's login is not configured.
+/// [`WiringError`], such as when `database.owner_url` or `database.url` is missing.
 pub fn owner_database(settings: &Settings, connections: usize) -> Result<OwnerDatabase, WiringError> {
     let installed = Installed {
         installation: settings.installation()?,

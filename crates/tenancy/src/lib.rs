@@ -4,8 +4,8 @@
 //! A tenant is a row of `shared.tenants`, a schema and a database role. The server's login owns nothing and
 //! inherits no rights. The login reaches a tenant's tables only inside a transaction that has set the
 //! tenant's role and search_path. A query without a tenant therefore fails and never returns another tenant's
-//! rows. In Rust, that transaction is a [`TenantTx`]. Only [`Database::read`] and [`Database::write`] provide
-//! one: no scope, no query.
+//! rows. In Rust, that transaction is a [`TenantTx`]. A server gets one only from [`Database::read`],
+//! [`Database::read_snapshot`] and [`Database::write`]: no scope, no query.
 //!
 //! Example of another product that is built on this crate:
 //!

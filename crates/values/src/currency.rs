@@ -34,8 +34,8 @@ impl Currency {
         Ok(Self { code: code.to_owned(), decimals: decimals.into() })
     }
 
-    /// A currency as a business stores it: the decimals with which it began stay, whatever ISO 4217 says
-    /// later.
+    /// A currency as a business stores it. The business keeps the number of decimals with which it began,
+    /// whatever ISO 4217 says later. Nothing is checked.
     pub fn stored(code: String, decimals: i16) -> Self {
         Self { code, decimals: decimals.unsigned_abs().into() }
     }
@@ -45,7 +45,7 @@ impl Currency {
         &self.code
     }
 
-    /// The number of decimals of an amount, such as 2 for EUR and 0 for JPY.
+    /// The number of decimals with which amounts are shown, such as 2 for EUR and 0 for JPY.
     pub fn decimals(&self) -> u32 {
         self.decimals
     }

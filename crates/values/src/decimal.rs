@@ -15,13 +15,16 @@ use crate::{column_as, from_text};
 /// The text is not an amount of this kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecimalError {
-    /// The text is not plain digits with at most one sign and one decimal point.
+    /// The text is not plain digits with at most a leading minus sign and one decimal point between digits.
+    /// A text of more than 40 characters is refused, too.
     #[error("a number must be a decimal string such as \"12.50\" or \"-3\"")]
     Malformed,
-    /// The text has more decimals than the type stores. The value is the number allowed.
+    /// The text has more decimals than the type stores. Zeros at the end do not count. The value is the
+    /// number allowed.
     #[error("at most {0} decimals are allowed")]
     TooFine(u32),
-    /// The text has too many digits before the decimal point. The value is the number allowed.
+    /// The text has too many digits before the decimal point. Zeros at the start do not count. The value is
+    /// the number allowed.
     #[error("at most {0} digits are allowed before the decimal point")]
     TooLarge(u32),
 }
@@ -66,16 +69,16 @@ macro_rules! decimals {
         impl $name {
             /// Zero, which is also the default.
             pub const ZERO: Self = Self(Decimal::ZERO);
-            /// The largest amount that the column holds.
+            /// The largest value: fourteen nines.
             pub const MAX: Self = Self(largest($scale));
 
             /// # Errors
-            /// [`DecimalError`] unless the text is plain digits that fit the column.
+            /// [`DecimalError`] unless the text is a plain decimal number that fits the type.
             pub fn parse(text: &str) -> Result<Self, DecimalError> {
                 parse(text, $scale).map(Self)
             }
 
-            /// A value that exact arithmetic made.
+            /// Wraps a value that exact arithmetic made. The value is not checked.
             pub const fn from_decimal(value: Decimal) -> Self {
                 Self(value)
             }
@@ -204,7 +207,7 @@ impl Percent {
         (Decimal::ZERO..=Decimal::ONE_HUNDRED).contains(&self.0)
     }
 
-    /// Whether it is a share that the settings can hold: numeric(5, 2).
+    /// Whether the settings can hold it: it is from 0 to 100 and has at most two decimals.
     pub fn is_setting(self) -> bool {
         self.is_share() && self.0.normalize().scale() <= 2
     }
@@ -260,7 +263,7 @@ macro_rules! bounded {
 
         impl<T: Signed + Copy> $name<T> {
             /// # Errors
-            /// [`SignError`] when the amount has another sign.
+            /// [`SignError`] when the amount is not in the range of this type.
             pub fn new(amount: T) -> Result<Self, SignError> {
                 let is_refused: fn(&T) -> bool = $is_refused;
                 if is_refused(&amount) { Err(SignError::$error) } else { Ok(Self(amount)) }
@@ -281,9 +284,9 @@ macro_rules! bounded {
 }
 
 bounded! {
-    /// An amount that is greater than zero: checked once, and trusted from there on.
+    /// An amount that is greater than zero.
     Positive, NotPositive, |amount| amount.is_negative() || amount.is_zero();
-    /// An amount that is not negative: checked once, and trusted from there on.
+    /// An amount that is zero or greater.
     NonNegative, Negative, |amount| amount.is_negative();
 }
 

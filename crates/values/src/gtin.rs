@@ -1,6 +1,7 @@
 //! Global trade item numbers, as barcodes hold them (GS1 General Specifications, section 7.9).
 
-/// The check digit that a code of 8, 12, 13 or 14 digits should end with; `None` for a code that is no GTIN.
+/// The check digit with which a code of 8, 12, 13 or 14 digits should end. The last digit of `code` has no
+/// effect. `None` if the code has another length, or a character that is no digit.
 pub fn check_digit(code: &str) -> Option<char> {
     let digits: Vec<u32> = code.chars().map(|c| c.to_digit(10)).collect::<Option<_>>()?;
     if !matches!(digits.len(), 8 | 12 | 13 | 14) {

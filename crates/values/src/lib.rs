@@ -1,8 +1,9 @@
-//! Values that every crate shares: amounts, texts, currencies, article numbers, closed sets and pages of
-//! lists.
+//! Values that the crates share: amounts, texts, currencies, time zones, article numbers, closed sets and
+//! pages of lists.
 //!
-//! A leaf: no queries and no HTTP. A value is checked once, when it is parsed; afterwards its type is the
-//! proof. Each type knows its column in PostgreSQL, its JSON and its schema in the API document.
+//! This crate uses no other crate of the workspace, makes no queries and knows no HTTP. A value is checked
+//! once, when it is parsed; afterwards its type is the proof. A type that is stored knows its column in
+//! PostgreSQL. A type that clients see knows its JSON and its schema in the API document.
 
 // The macros name this crate by its name, also where they are used in it.
 extern crate self as values;

@@ -1,6 +1,6 @@
 //! Macros that give a value type its column, its JSON and its schema, written once.
 //!
-//! The crates that use them need no dependency of their own for it: the macros reach theirs through this
+//! A crate that uses the macros needs no dependency for them: the macros reach other libraries through this
 //! module.
 
 pub use postgres_types;
@@ -71,8 +71,8 @@ macro_rules! column_as {
     };
 }
 
-/// Makes types for keys of rows: each a UUIDv7 in a type of its own, so that swapping two arguments does not
-/// compile.
+/// Makes types for keys of rows: each a UUID in a type of its own, so that swapping two arguments does not
+/// compile. The server makes UUIDv7; a client may choose any UUID.
 #[macro_export]
 macro_rules! ids {
     ($($(#[doc = $doc:literal])+ $name:ident,)*) => {$(
@@ -87,7 +87,7 @@ macro_rules! ids {
         $crate::column_as!($name, $crate::macros::Uuid);
 
         impl $name {
-            /// A new key; later keys sort after earlier ones.
+            /// A new UUIDv7. Keys that one process makes later sort after its earlier ones.
             #[expect(clippy::new_without_default, reason = "a default would be another value each time")]
             pub fn new() -> Self {
                 Self($crate::macros::Uuid::now_v7())

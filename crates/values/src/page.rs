@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::macros::text_schema;
 
-/// How many rows a page has: 1 to 100; defaults to 50.
+/// How many rows a page has at most: 1 to 100; defaults to 50.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "u32")]
 pub struct Limit(u32);
@@ -26,6 +26,9 @@ impl Limit {
     pub const MAX: u32 = 100;
 
     /// A limit that the code chooses.
+    ///
+    /// # Panics
+    /// If `rows` is not from 1 to [`Limit::MAX`].
     pub const fn of(rows: u32) -> Self {
         assert!(rows >= 1 && rows <= Self::MAX);
         Self(rows)
@@ -83,7 +86,8 @@ impl Cursor {
     /// The key of a list that is ordered by `K`.
     ///
     /// # Errors
-    /// [`CursorError`] when the cursor belongs to a list of another order.
+    /// [`CursorError`] when the cursor is malformed, belongs to a list of another order, or holds a key that
+    /// PostgreSQL cannot store.
     pub fn key<K: Key>(&self) -> Result<K, CursorError> {
         let bytes = URL_SAFE_NO_PAD.decode(&self.0).map_err(|_| CursorError)?;
         let key: K = serde_json::from_slice(&bytes).map_err(|_| CursorError)?;
@@ -99,7 +103,7 @@ impl utoipa::PartialSchema for Cursor {
 
 impl utoipa::ToSchema for Cursor {}
 
-/// What a list is ordered by: an id, a number, a moment, or a tuple of them.
+/// What a list is ordered by: an id, a number, a moment, or a pair of such keys.
 pub trait Key: Serialize + DeserializeOwned + Clone {
     /// Below every key. The first page starts here, so that every page is the same statement and uses the
     /// same index.

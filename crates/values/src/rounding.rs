@@ -3,7 +3,7 @@
 use rust_decimal::{Decimal, RoundingStrategy};
 
 crate::words! {
-    /// How amounts are rounded to the currency.
+    /// How amounts are rounded to the currency. The examples are for a currency with two decimals.
     pub enum Rounding {
         /// 0.125 becomes 0.13, and -0.125 becomes -0.13.
         HalfAwayFromZero = "half_away_from_zero",

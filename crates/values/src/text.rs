@@ -43,12 +43,12 @@ macro_rules! texts {
 
         impl $name {
             /// # Errors
-            /// [`TextError`].
+            /// [`TextError`] when the trimmed text is empty or too long, or has a forbidden character.
             pub fn parse(text: &str) -> Result<Self, TextError> {
                 check(text, TextError { what: $what, max: $max, more: $more }, $allowed).map(Self)
             }
 
-            /// The text, without spaces at either end.
+            /// The text, without white space at either end.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -94,21 +94,21 @@ fn printable(c: char) -> bool {
 }
 
 texts! {
-    /// The name of a product, a category, a person or a business.
+    /// The name of a thing, a person or a business, such as a product, a location or a customer.
     Name: "a name", 200, "", printable;
-    /// The code of a variant (stock-keeping unit), as the shop writes it.
+    /// The code of a variant (stock-keeping unit), as the business or a supplier writes it.
     Sku: "a SKU", 64, "", printable;
     /// The code that a barcode scanner reads.
     Barcode: "a barcode", 64, " or spaces", |c| !c.is_control() && !c.is_whitespace();
     /// The name of an option, or a variant's value of it.
     OptionText: "an option", 60, "", printable;
-    /// A line of text, such as an address or a telephone number.
+    /// A line of text, such as an email address, a telephone number or the number of a delivery note.
     ShortText: "a line of text", 200, "", printable;
     /// A word by which a product can be found.
     ProductTag: "a tag", 50, "", printable;
     /// The reason for a change of stock, of a price or of an order.
     Reason: "a reason", 100, "", printable;
-    /// Free text of several lines.
+    /// Free text. It may have several lines.
     Note: "a text", 2000, " except line breaks and tabs",
         |c| !c.is_control() || matches!(c, '\n' | '\r' | '\t');
     /// The text to search for.
@@ -116,7 +116,7 @@ texts! {
 }
 
 impl SearchText {
-    /// Whether the text has three characters: a trigram index finds nothing shorter.
+    /// Whether the text has at least three characters. A trigram index finds nothing shorter.
     pub fn has_trigram(&self) -> bool {
         self.0.chars().nth(2).is_some()
     }

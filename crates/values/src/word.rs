@@ -1,4 +1,4 @@
-//! Closed sets: a text that is no word of its set.
+//! Closed sets: the errors of a text that is no word of its set, and how a value is read from JSON text.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,8 +14,8 @@ pub struct UnknownWord {
     words: &'static [&'static str],
 }
 
-/// A stored word that this release does not know, so a later release wrote it. Never read as a word that is
-/// known.
+/// A stored word that this release does not know, so a later release wrote it. It is never read as a word
+/// that is known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the database contains the unknown word \"{text}\" for {set}; the data is newer than the release")]
 pub struct NewerWord {
@@ -32,18 +32,18 @@ impl UnknownWord {
         Self { set, text: text.chars().take(QUOTED_CHARACTERS).collect(), words }
     }
 
-    /// The same for a word that the database holds.
+    /// The error for the same text, if the text was read from the database.
     #[must_use]
     pub fn in_database(self) -> NewerWord {
         NewerWord { set: self.set, text: self.text }
     }
 }
 
-/// Reads a value from a JSON string with its own parser. A number is refused: it has been a float in
-/// somebody's hands.
+/// Reads a value from a JSON string with its own parser. A number is refused, because a program may have held
+/// it as a float.
 ///
 /// # Errors
-/// The parser's own message.
+/// The error of the parser; for JSON that is no string, an error that names what was `expected`.
 pub fn from_text<'de, D: Deserializer<'de>, T>(deserializer: D, expected: &'static str) -> Result<T, D::Error>
 where
     T: FromStr,

@@ -45,7 +45,8 @@ pub enum Command {
         /// The folder for the files. Defaults to the setting backup.folder.
         #[arg(long)]
         dir: Option<PathBuf>,
-        /// Verify each backup immediately: restore it into a scratch schema and compare every table.
+        /// Verify each backup immediately: restore it into a scratch schema and compare every table. A backup
+        /// of the shared schema is only compared with its digests.
         #[arg(long)]
         verify: bool,
         /// Number of businesses to back up at the same time, 1 to 64.
@@ -61,7 +62,8 @@ pub enum Command {
     },
     /// Verify backups: restore each into a scratch schema, compare every table, and drop the scratch schema.
     ///
-    /// A backup of the shared schema is not restored. Its data is compared with its digests.
+    /// A backup of the shared schema is not restored. Its data is compared with its digests. The exit code is
+    /// 5 if some files failed, and 1 if all failed.
     Verify {
         /// The backup files.
         #[arg(required = true)]
@@ -70,8 +72,8 @@ pub enum Command {
     /// Restore a business from a backup, over the existing business or as a new business.
     ///
     /// Over the existing business: only this business is in maintenance during the restore. Its current data
-    /// is set aside, and `backup swap` brings that data back. A file that is damaged, or newer than this
-    /// program, is refused before anything is changed.
+    /// is set aside, and `backup swap` brings that data back. A dropped business comes back under its own
+    /// slug. A file that is damaged, or newer than this program, is refused before anything is changed.
     #[command(after_help = "Examples:\n  \
         tenantry backup restore backups/acme-20260101T020000Z-1a2b3c.tenantry\n  \
         tenantry backup restore --newest acme --yes\n  \
@@ -102,8 +104,8 @@ pub enum Command {
         #[arg(long)]
         dry_run: bool,
     },
-    /// Exchange the data of a business with the data that the last restore set aside. A second swap undoes
-    /// the first.
+    /// Exchange the data of a business with the data that was set aside last, by a restore or a swap. A
+    /// second swap undoes the first.
     Swap {
         /// The slug of the business.
         slug: TenantSlug,
@@ -111,7 +113,7 @@ pub enum Command {
         #[arg(long)]
         yes: bool,
     },
-    /// Drop all data that restores set aside for a business.
+    /// Drop all data that restores and swaps set aside for a business.
     Discard {
         /// The slug of the business.
         slug: TenantSlug,
@@ -119,7 +121,7 @@ pub enum Command {
         #[arg(long)]
         yes: bool,
     },
-    /// Remove old backups that a newer verified backup of the same business supersedes.
+    /// Remove old backups, if a newer verified backup of the same business has an undamaged file.
     ///
     /// A backup stays if at least one rule keeps it.
     #[command(group(ArgGroup::new("rule").required(true).multiple(true).args(["keep_days", "keep_last"])),
@@ -129,7 +131,7 @@ pub enum Command {
         /// Keep backups that are younger than this number of days.
         #[arg(long)]
         keep_days: Option<u32>,
-        /// Keep this number of the newest backups of each business.
+        /// Keep this number of the newest backups of each business and of the shared schema.
         #[arg(long)]
         keep_last: Option<usize>,
         /// Print what would be removed, and remove nothing.

@@ -16,7 +16,8 @@ use crate::output::{self, Output};
 pub enum Command {
     /// Create logins, roles, schemas and grants, then migrate the shared schema. May be run again.
     ///
-    /// The logins and their passwords are those of database.url and database.owner_url.
+    /// The logins and their passwords are those of database.url and database.owner_url. A login that exists
+    /// already keeps its password.
     #[command(after_help = "Examples:\n  \
         tenantry db init --admin-url postgres://postgres:PASSWORD@localhost/postgres\n  \
         tenantry db init --print-sql > bootstrap.sql     for a DBA with psql; then `tenantry migrate run`")]

@@ -38,7 +38,8 @@ pub struct Args {
 
 #[derive(Subcommand)]
 enum Action {
-    /// Run a command with a throwaway PostgreSQL. TENANTRY_TEST_ADMIN_URL holds the URL of its administrator.
+    /// Run a command with a throwaway PostgreSQL, which is removed afterwards. TENANTRY_TEST_ADMIN_URL holds
+    /// the URL of its administrator.
     Run {
         /// The command and its arguments.
         #[arg(trailing_var_arg = true, required = true)]

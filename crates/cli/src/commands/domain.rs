@@ -41,7 +41,8 @@ pub enum Command {
         #[command(flatten)]
         output: Output,
     },
-    /// Set the primary domain of a business. Without a host, the business has no primary domain.
+    /// Set the primary domain of a business. Without a host, the business has no primary domain. Without
+    /// --redirect, the other addresses of the business serve requests themselves.
     Primary {
         /// The slug of the business.
         slug: TenantSlug,

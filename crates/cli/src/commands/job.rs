@@ -35,17 +35,18 @@ pub enum Command {
         #[command(flatten)]
         output: Output,
     },
-    /// Cancel a job. A queued job is cancelled immediately, a running job within a second.
+    /// Cancel a job. A queued job is cancelled immediately, a running job within a second. A recurring job
+    /// cannot be cancelled.
     Cancel {
         /// The id of the job.
         id: JobId,
     },
-    /// Run a failed or cancelled job again.
+    /// Queue a failed or cancelled job again, with its full number of attempts.
     Retry {
         /// The id of the job.
         id: JobId,
     },
-    /// Run background jobs until SIGTERM or Ctrl-C. Needed if no server has the owner's login.
+    /// Run background jobs until SIGTERM or Ctrl-C. Needed if no server runs background jobs.
     ///
     /// Any number of these processes may run, also beside servers. One process is elected to run the jobs.
     /// When it ends, another one takes over.

@@ -16,7 +16,8 @@ use crate::output::{self, Output};
 pub enum Command {
     /// Recompute every stock level from the stock movements and from open orders.
     ///
-    /// The exit code is 6 if a stored stock level differs from the recomputed one.
+    /// The exit code is 6 if a stock level, a reserved quantity or the balance of a movement differs from the
+    /// recomputed one.
     #[command(group(ArgGroup::new("whose").required(true).args(["slug", "all"])), after_help = "Examples:\n  \
         tenantry ledger verify acme\n  \
         tenantry ledger verify --all -o json")]

@@ -21,14 +21,16 @@ use crate::progress::Progress;
 pub enum Command {
     /// Migrate the shared schema, every business's schema and the spare schemas to the newest version.
     ///
-    /// The run continues after a business fails; the exit code is then 5. A run may be interrupted and
+    /// The shared schema is migrated first; if that fails, the run ends. The run continues after another
+    /// schema fails. The exit code is 5 if a schema failed or was not started. A run may be interrupted and
     /// repeated. Two runs at the same time share the work.
     #[command(after_help = "Examples:\n  \
         tenantry migrate run --canary 5 --max-failures 10\n  \
         tenantry migrate run --tenant acme\n  \
         tenantry migrate run --since-failed          only schemas whose last migration failed")]
     Run(Options),
-    /// Show the migrations that `migrate run` with the same options would apply.
+    /// Show the migrations that `migrate run` with the same options would apply to the schemas of businesses
+    /// and to spare schemas, and whether it would migrate the shared schema.
     Plan {
         #[command(flatten)]
         options: Options,
@@ -38,7 +40,8 @@ pub enum Command {
     /// Show the number of schemas at each version, the failures with their reasons, and the schemas in
     /// progress.
     ///
-    /// The exit code is 6 if a migration failed or a schema does not have the version of this program.
+    /// The exit code is 6 if a last migration failed or a schema, the shared schema included, does not have
+    /// the version of this program.
     Status(Output),
 }
 
@@ -47,7 +50,8 @@ pub struct Options {
     /// Number of schemas to migrate at the same time, each on its own connection; 1 to 64.
     #[arg(long, default_value_t = RunOptions::default().jobs, value_parser = jobs_at_once)]
     jobs: NonZeroUsize,
-    /// Migrate only this business. May be given more than once.
+    /// Migrate only this business, after the shared schema. May be given more than once. Defaults to all
+    /// businesses and all spare schemas.
     #[arg(long)]
     tenant: Vec<TenantSlug>,
     /// Migrate N schemas first, and the others only if all N succeed.

@@ -12,8 +12,8 @@ use crate::output;
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// Create two businesses with users, products and stock. A second run adds nothing. Requires
-    /// TENANTRY_ENV=development.
+    /// Create two businesses with users, products, stock and six weeks of trading. A second run adds nothing.
+    /// Requires TENANTRY_ENV=development.
     Demo,
 }
 

@@ -31,8 +31,8 @@ pub enum Command {
         printf %s \"$PASSWORD\" | tenantry tenant create acme --name Acme --owner-email ann@acme.example \
         --owner-password-stdin")]
     Create {
-        /// The label in the business's address: 3 to 40 of a-z, 0-9 and '-'. Starts with a letter and does
-        /// not end with '-'.
+        /// The label in the business's address: 3 to 40 characters of a-z, 0-9 and '-'. Must start with a
+        /// letter and must not end with '-'. Some labels, such as admin, are reserved.
         slug: TenantSlug,
         /// The display name of the business.
         #[arg(long, value_parser = Name::parse)]
@@ -40,11 +40,11 @@ pub enum Command {
         /// The email of the owner. An existing user keeps their password.
         #[arg(long)]
         owner_email: Email,
-        /// The full name of the owner.
+        /// The full name of a new owner. An existing user keeps their name.
         #[arg(long)]
         owner_name: Option<String>,
         /// Read the password of a new owner from standard input. Defaults to a generated password, which is
-        /// shown once.
+        /// shown once. Refused if the user exists and has a password.
         #[arg(long)]
         owner_password_stdin: bool,
         /// The currency of the business, as an ISO 4217 code.
@@ -57,11 +57,12 @@ pub enum Command {
     Suspend(One),
     /// Resume a suspended business.
     Resume(One),
-    /// Archive a business that is closed permanently. All its data stays until the business is dropped.
+    /// Archive a business: it is closed, and its requests get 410. All its data stays until the business is
+    /// dropped. It can be unarchived.
     Archive(One),
     /// Unarchive a business. A business that was suspended before it was archived is suspended again.
     Unarchive(One),
-    /// Change the slug of a business. The former address redirects, and stays reserved for
+    /// Change the slug of a business. The former address redirects and stays reserved for
     /// tenancy.former_slug_days.
     Rename {
         /// The current slug of the business.
@@ -92,7 +93,7 @@ pub enum Command {
         /// cancelled.
         #[arg(long, value_parser = clap::value_parser!(u32).range(100..=600_000))]
         statement_timeout_ms: Option<u32>,
-        /// Maximum number of concurrent transactions, 1 to 500.
+        /// Maximum number of concurrent transactions at each server, 1 to 500.
         #[arg(long, value_parser = clap::value_parser!(u32).range(1..=500))]
         max_transactions: Option<u32>,
         /// Reset the limits that are not given to the limits of the installation.
@@ -101,7 +102,8 @@ pub enum Command {
     },
     /// Remove a business permanently: its schemas, its members' access and its custom domains. Users stay.
     ///
-    /// Requires a verified backup whose file is on this machine, unless --without-backup is given.
+    /// Requires a verified backup whose undamaged file is on this machine, unless --without-backup is given.
+    /// If a drop is interrupted, the business stays archived. Run the command again to finish the drop.
     Drop {
         /// The slug of the business.
         slug: TenantSlug,
@@ -117,7 +119,7 @@ pub enum Command {
         #[command(flatten)]
         output: Output,
     },
-    /// Show the audit log of a business, newest entry first.
+    /// Show the platform's audit log of a business, newest entry first, at most 1000 entries.
     History {
         /// The slug of the business. A dropped business is found by its last slug.
         slug: TenantSlug,

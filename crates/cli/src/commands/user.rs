@@ -25,7 +25,7 @@ pub enum Command {
         /// The email for signing in. An existing user keeps their password.
         #[arg(long)]
         email: Email,
-        /// The full name of the user.
+        /// The full name of a new user. An existing user keeps their name.
         #[arg(long)]
         name: Option<String>,
         /// The slug of the business in which the role applies.
@@ -38,7 +38,7 @@ pub enum Command {
         #[arg(long)]
         role: String,
         /// Read the password of a new user from standard input. Defaults to a generated password, which is
-        /// shown once.
+        /// shown once. Refused if the user exists and has a password.
         #[arg(long)]
         password_stdin: bool,
         #[command(flatten)]

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::de::{Deserialize, Deserializer};
 use serde::{Serialize, Serializer};
 
-/// An email address in lower case, with one `@` and a dot-separated domain; at most 254 bytes (RFC 5321).
+/// An email address in lower case, with one `@` and a domain; at most 254 bytes (RFC 5321).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Email(String);
 
@@ -18,8 +18,10 @@ values::column_as!(Email, String);
 pub struct EmailError;
 
 impl Email {
+    /// Reads an email address. Does not check whether mail arrives there.
+    ///
     /// # Errors
-    /// [`EmailError`]. Only a mail can show whether mail arrives there.
+    /// [`EmailError`] when the text does not look like an email address.
     pub fn parse(text: &str) -> Result<Self, EmailError> {
         let text = text.trim();
         let (local, domain) = text.rsplit_once('@').ok_or(EmailError)?;

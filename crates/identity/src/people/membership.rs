@@ -106,7 +106,7 @@ pub async fn roles(tx: &SharedTx, user: UserId, member_of: MemberOf) -> Result<O
 }
 
 values::words! {
-    /// Whether a member may sign in.
+    /// The status of a membership. Only an active member may sign in.
     pub enum MembershipStatus {
         /// Invited, and not accepted yet.
         Invited = "invited",
@@ -137,7 +137,7 @@ pub struct Member {
 
 tenancy::from_row!(Member { user_id, email, full_name, app, status, roles });
 
-/// All members of a business, in all its apps.
+/// All members of a business who have an email, in all its apps.
 ///
 /// # Errors
 /// [`DbError`].
@@ -155,7 +155,8 @@ pub async fn list(tx: &SharedTx, tenant: TenantId) -> Result<Vec<Member>, DbErro
 }
 
 /// Makes a person from a backup a member of `tenant`: the user with that email, or a new user without a
-/// password. Roles that no longer exist are left out. Returns whether the user is new.
+/// password. Roles that no longer exist are left out. An existing membership stays unchanged. Returns
+/// whether the user is new.
 ///
 /// # Errors
 /// [`DbError`].

@@ -1,5 +1,5 @@
-//! People and their permissions: users, emails, memberships, permissions.
-//! Proving who somebody is belongs to the signing-in room.
+//! People and their permissions: users, emails, memberships, permissions. The `signing_in` module proves who
+//! somebody is.
 
 pub mod email;
 pub mod membership;

@@ -3,11 +3,11 @@
 values::words! {
     /// One thing that a role may allow.
     pub enum Permission {
-        /// Read products, variants, categories, tax classes and the settings of the business.
+        /// Read products, variants, barcodes, categories, tax classes and the settings of the business.
         CatalogueRead = "catalogue.read",
         /// Change products, variants and categories. In orders, set prices and exceed the discount limit.
         CatalogueWrite = "catalogue.write",
-        /// Read stock levels, stock movements, locations, transfers, stock counts and alerts.
+        /// Read stock levels, movements and adjustments, locations, transfers, stock counts and alerts.
         StockRead = "stock.read",
         /// Adjust stock, for example after damage or loss.
         StockAdjust = "stock.adjust",
@@ -39,9 +39,9 @@ values::words! {
         DataExport = "data.export",
         /// Read the audit log of the business.
         AuditRead = "audit.read",
-        /// Read businesses, custom domains, backups, jobs and the audit log of the platform.
+        /// Read businesses, custom domains, backups, jobs, migrations and the audit log of the platform.
         TenantsRead = "tenants.read",
-        /// Create, change, back up and drop businesses, and start and cancel jobs.
+        /// Create, change, back up and drop businesses, and start, cancel and retry jobs.
         TenantsWrite = "tenants.write",
     }
 }

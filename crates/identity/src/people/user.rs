@@ -125,7 +125,7 @@ pub async fn set_password(tx: &SharedTx, id: UserId, password_hash: &str) -> Res
 /// The email with which a user signs in.
 ///
 /// # Errors
-/// [`DbError`]; an unknown user is `None`.
+/// [`DbError`]; an unknown user, or a user without an email, is `None`.
 pub async fn email(tx: &SharedTx, id: UserId) -> Result<Option<Email>, DbError> {
     const EMAIL: &str = "SELECT value FROM shared.user_logins WHERE user_id = $1 AND kind = 'email'";
     tx.value_opt(EMAIL, &[&id]).await

@@ -30,13 +30,13 @@ pub struct SignedIn {
 /// Nobody was signed in.
 #[derive(Debug, thiserror::Error)]
 pub enum LoginError {
-    /// Unknown email, wrong password or disabled user. The client does not learn which.
+    /// Unknown email, wrong or missing password, or disabled user. The client does not learn which.
     #[error("the email or the password is wrong")]
     InvalidCredentials,
     /// The password is right, but the user is not an active member of this place.
     #[error("the user has no active membership on this host")]
     NoMembership,
-    /// The password was not checked, because too many others are being checked.
+    /// The password was not checked, because too many others were being checked.
     #[error(transparent)]
     TooBusy(#[from] TooBusy),
     /// PostgreSQL refused a query, or the connection failed.

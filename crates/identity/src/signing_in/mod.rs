@@ -1,5 +1,5 @@
-//! Proving who somebody is: passwords, login and access tokens.
-//! The people room decides about permissions.
+//! Proving who somebody is: passwords, login and access tokens. The `people` module stores what a person
+//! may do.
 
 pub mod login;
 pub mod password;

@@ -51,6 +51,8 @@ const COMMON: [&str; 8] = [
 ];
 
 impl Password {
+    /// Checks a new password against the policy.
+    ///
     /// # Errors
     /// [`PasswordError`].
     pub fn parse(text: SecretString, policy: &PasswordPolicy) -> Result<Self, PasswordError> {
@@ -95,6 +97,8 @@ impl Password {
 pub struct PasswordKey(hmac::Key);
 
 impl PasswordKey {
+    /// Makes the key from a secret text.
+    ///
     /// # Errors
     /// The smallest number of bytes, when `secret` is shorter.
     pub fn new(secret: &SecretString) -> Result<Self, usize> {
@@ -107,7 +111,7 @@ impl PasswordKey {
     }
 }
 
-/// Too many hashes were waiting, so this one was not begun.
+/// The hash did not get its turn within five seconds, or could not be computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("too many passwords are being checked at the same time; try again later")]
 pub struct TooBusy;
@@ -140,7 +144,7 @@ impl Hasher {
     }
 
     /// Whether `password` belongs to `stored`. `None`, for an unknown user, takes the same time and returns
-    /// false.
+    /// false. A password of more than 1024 bytes returns false at once.
     ///
     /// # Errors
     /// [`TooBusy`].

@@ -46,6 +46,8 @@ pub enum KeyError {
 }
 
 impl SigningKey {
+    /// Reads the key from a PEM file.
+    ///
     /// # Errors
     /// [`KeyError`].
     pub fn from_file(path: &Path) -> Result<Self, KeyError> {
@@ -122,10 +124,10 @@ pub enum TokenError {
     /// The lifetime of the token is over.
     #[error("the access token has expired; sign in again")]
     Expired,
-    /// The token is malformed, or its signature, type, issuer or audience is wrong.
+    /// The token is malformed, or its key, signature, type, issuer or audience is wrong.
     #[error("the access token is not valid; sign in again")]
     Invalid,
-    /// The token is valid, but for another business, or for the platform instead of a business.
+    /// The token is valid, but for another business, or for a business instead of the platform or vice versa.
     #[error("the access token was issued for another business; sign in at the address of this business")]
     WrongTenant,
 }

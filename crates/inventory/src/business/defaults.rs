@@ -5,10 +5,11 @@ use values::Currency;
 
 use crate::ids::LocationId;
 
-/// Fills a new schema.
+/// Stores the settings of a new business, with this currency and the time zone UTC, and its default location,
+/// which has the name Main.
 ///
 /// # Errors
-/// [`DbError`].
+/// [`DbError`]; also if the business has settings already.
 pub async fn seed(tx: &TenantTx, currency: &Currency) -> Result<(), DbError> {
     const INSERT_SETTINGS: &str = "
         INSERT INTO settings (id, currency, currency_decimals, time_zone, updated_at)

@@ -19,12 +19,12 @@ pub struct Terms {
     pub rounding: Rounding,
     /// Whether an order is fulfilled when it is placed, unless the order says otherwise.
     pub fulfils_at_once: bool,
-    /// The largest discount, in percent of an order, for staff who may not set prices.
+    /// The largest discount on an order, in percent of its subtotal, for members who may not set prices.
     pub discount_limit: Percent,
 }
 
 impl Terms {
-    /// The largest discount on this amount for staff who may not set prices, rounded as discounts are.
+    /// The largest discount on this amount for members who may not set prices, rounded as discounts are.
     pub(crate) fn discount_limit_of(&self, amount: Decimal) -> Decimal {
         self.round(self.discount_limit.of(amount))
     }
@@ -40,14 +40,14 @@ impl Terms {
 pub struct Settings {
     /// The settings about prices and orders.
     pub terms: Terms,
-    /// Where the business's days begin and end.
+    /// The time zone in which the business's days begin and end.
     pub time_zone: TimeZone,
-    /// The over-receipt tolerance: how much more than ordered a goods receipt may bring, in percent of the
-    /// line.
+    /// The over-receipt tolerance: how much more than ordered may be received, in percent of the ordered
+    /// quantity of a line. A purchase order keeps the tolerance with which its lines were written.
     pub over_receipt: Percent,
-    /// The reasons that an adjustment may have; any reason when there are none.
+    /// The reasons that an adjustment may have. If the list is empty, any reason is allowed.
     pub adjustment_reasons: Vec<Reason>,
-    /// Counts the changes of the row; clients see it as the ETag.
+    /// Starts at 1 and counts the changes of the row; clients see it as the ETag.
     pub version: i32,
 }
 
@@ -60,13 +60,13 @@ pub struct SettingsChange {
     pub fulfils_at_once: Option<bool>,
     /// The discount limit: from 0 to 100 percent, with at most two decimals.
     pub discount_limit: Option<Percent>,
-    /// An IANA name that the database must know.
+    /// The time zone, which PostgreSQL must know, too.
     pub time_zone: Option<TimeZone>,
     /// The over-receipt tolerance: from 0 to 100 percent, with at most two decimals.
     pub over_receipt: Option<Percent>,
     /// Replaces the whole list; an empty list allows any reason.
     pub adjustment_reasons: Option<Vec<Reason>>,
-    /// Change the row only if it has this version.
+    /// Change the settings only if they have this version.
     pub if_version: Option<i32>,
 }
 
@@ -76,7 +76,7 @@ pub enum SettingsError {
     /// The settings have another version than `if_version`.
     #[error(transparent)]
     Stale(#[from] Stale),
-    /// `pg_timezone_names` does not list the time zone.
+    /// PostgreSQL does not know the time zone: `pg_timezone_names` does not list it.
     #[error("the database does not know this time zone; use an IANA name such as Africa/Nairobi")]
     UnknownTimeZone,
     /// The discount limit is out of range or has too many decimals.
@@ -171,7 +171,7 @@ const SELECT: &str = "
            over_receipt_percent, adjustment_reasons, version
       FROM settings WHERE id = 1";
 
-/// The settings as they are.
+/// Reads all settings.
 ///
 /// # Errors
 /// [`DbError`].
@@ -179,7 +179,7 @@ pub async fn read(tx: &TenantTx) -> Result<Settings, DbError> {
     Ok(tx.row::<SettingsRow>(SELECT, &[]).await?.into())
 }
 
-/// Changes settings; a change that changes nothing leaves the version as it is.
+/// Changes settings, with the row locked; a change that changes nothing leaves the version as it is.
 ///
 /// # Errors
 /// [`SettingsError`].
@@ -225,7 +225,7 @@ pub async fn update(tx: &TenantTx, change: &SettingsChange, actor: ActorId) -> R
     Ok(())
 }
 
-/// The settings about prices and orders.
+/// Reads the settings about prices and orders, without the others.
 ///
 /// # Errors
 /// [`DbError`].
@@ -236,7 +236,7 @@ pub async fn terms(tx: &TenantTx) -> Result<Terms, DbError> {
     Ok(tx.row::<TermsRow>(TERMS, &[]).await?.into())
 }
 
-/// What day it is where the business is.
+/// The day at the time of the transaction, in the time zone of the business.
 ///
 /// # Errors
 /// [`DbError`].
@@ -254,7 +254,7 @@ pub(crate) async fn over_receipt(tx: &TenantTx) -> Result<Percent, DbError> {
     tx.value(OVER_RECEIPT, &[]).await
 }
 
-/// The reasons that an adjustment may have; any reason when there are none.
+/// The reasons that an adjustment may have. If the list is empty, any reason is allowed.
 ///
 /// # Errors
 /// [`DbError`].

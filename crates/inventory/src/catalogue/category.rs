@@ -13,9 +13,9 @@ use crate::records::edit::{Edit, Stale};
 /// A category to be stored.
 #[derive(Debug, Clone)]
 pub struct NewCategory {
-    /// The name, unique below the same parent.
+    /// The name. No other category below the same parent has it, archived or not.
     pub name: Name,
-    /// The category above it; `None` for one at the top level.
+    /// The category above this one; `None` at the top level.
     pub parent_id: Option<CategoryId>,
 }
 
@@ -24,9 +24,9 @@ pub struct NewCategory {
 pub struct Category {
     /// The id of the category.
     pub id: CategoryId,
-    /// The name, unique below the same parent.
+    /// The name. No other category below the same parent has it, archived or not.
     pub name: Name,
-    /// The category above it; `None` for one at the top level.
+    /// The category above this one; `None` at the top level.
     pub parent_id: Option<CategoryId>,
     /// When the category was archived; `None` while it is in use.
     pub archived_at: Option<DateTime<Utc>>,
@@ -45,7 +45,8 @@ tenancy::from_row!(Category { id, name, parent_id, archived_at, version, created
 pub struct CategoryChange {
     /// The new name.
     pub name: Option<Name>,
-    /// The new parent; `Some(None)` moves the category to the top level.
+    /// The new parent, which must be neither this category nor one below it; `Some(None)` moves the category
+    /// to the top level.
     pub parent_id: Option<Option<CategoryId>>,
     /// `true` archives the category, and `false` restores it.
     pub is_archived: Option<bool>,
@@ -71,7 +72,7 @@ pub enum CategoryError {
     /// The new parent is the category itself or stands below it.
     #[error("a category cannot be moved below itself; choose another parent")]
     Cycle,
-    /// The database returned an error that no other variant describes.
+    /// A query failed, for a reason that no other variant describes.
     #[error("a category query failed")]
     Db(#[from] DbError),
 }
@@ -82,7 +83,7 @@ const SELECT: &str =
 /// Stores a category.
 ///
 /// # Errors
-/// [`CategoryError::DuplicateName`], [`CategoryError::UnknownParent`].
+/// [`CategoryError::DuplicateName`], [`CategoryError::UnknownParent`], [`CategoryError::Db`].
 pub async fn insert(tx: &TenantTx, new: &NewCategory, actor: ActorId) -> Result<CategoryId, CategoryError> {
     const INSERT: &str = "
         INSERT INTO categories (id, name, parent_id, created_at, updated_at) VALUES ($1, $2, $3, $4, $4)";

@@ -6,7 +6,7 @@ use values::{ActorId, Money, Page, PageRequest};
 
 use crate::ids::{PriceChangeId, VariantId};
 
-/// The prices that a variant has had since a moment.
+/// The prices of a variant that came into force at one moment.
 #[derive(Debug, Clone)]
 pub struct PriceChange {
     /// The id of the change; later changes have greater ids.
@@ -17,7 +17,7 @@ pub struct PriceChange {
     pub compare_at_price: Option<Money>,
     /// The unit cost in the catalogue; `None` if there was none.
     pub cost: Option<Money>,
-    /// Who set the prices.
+    /// The user or API key that set the prices, or the system.
     pub actor_id: ActorId,
     /// When the prices came into force. They remain in force until the next change.
     pub changed_at: DateTime<Utc>,
@@ -39,7 +39,7 @@ pub(crate) async fn record(tx: &TenantTx, variants: &[VariantId], actor: ActorId
     tx.execute(RECORD, &[&ids, &variants, &actor, &tx.now()]).await.map(drop)
 }
 
-/// A page of a variant's prices, newest first.
+/// A page of a variant's prices, newest first. An unknown variant has none.
 ///
 /// # Errors
 /// [`DbError`].

@@ -22,11 +22,11 @@ pub struct NewProduct {
     pub name: Name,
     /// The category; `None` for a product without one.
     pub category_id: Option<CategoryId>,
-    /// How its prices are taxed; not at all without one.
+    /// The tax class of its prices; `None` if they are not taxed.
     pub tax_class_id: Option<TaxClassId>,
     /// The text that describes the product; `None` for no text.
     pub description: Option<Note>,
-    /// The options, such as size and colour. Defaults to those of the first variant.
+    /// The options, such as size and colour: at most [`MAX_OPTIONS`]. Defaults to those of the first variant.
     pub option_names: Option<Vec<OptionText>>,
     /// At most [`MAX_TAGS`] tags, all of them different.
     pub tags: Vec<ProductTag>,
@@ -59,7 +59,7 @@ pub struct Product {
     pub created_at: DateTime<Utc>,
     /// When the product or one of its variants last changed.
     pub updated_at: DateTime<Utc>,
-    /// Oldest first.
+    /// The variants, oldest first; at least one.
     pub variants: Vec<Variant>,
 }
 
@@ -74,7 +74,7 @@ pub(crate) const COLUMNS: &str = "
     updated_at";
 
 impl Product {
-    /// The number of changes of the stock of its variants.
+    /// The number of changes of the on-hand and reserved stock of its variants; clients see it in the ETag.
     pub fn stock_position(&self) -> i64 {
         self.variants.iter().map(|variant| variant.stock_position).sum()
     }
@@ -95,7 +95,7 @@ pub struct ProductChange {
     pub tags: Option<Vec<ProductTag>>,
     /// `true` archives the product, and `false` restores it.
     pub is_archived: Option<bool>,
-    /// Change the row only if it has this version.
+    /// Change the product only if it has this version.
     pub if_version: Option<i32>,
 }
 
@@ -123,7 +123,7 @@ pub enum ProductError {
     /// A variant of the new product breaks a rule, or its SKU or barcode is in use.
     #[error(transparent)]
     Variant(#[from] VariantError),
-    /// The database returned an error that no other variant describes.
+    /// A query failed, for a reason that no other variant describes.
     #[error("a product query failed")]
     Db(#[from] DbError),
 }
@@ -138,7 +138,7 @@ fn check_tags(tags: &[ProductTag]) -> Result<(), ProductError> {
     if tags.len() <= MAX_TAGS && are_distinct(tags) { Ok(()) } else { Err(ProductError::Tags) }
 }
 
-/// Stores a product with its variants.
+/// Stores a product with its variants, and makes a stock level for each variant at the default location.
 ///
 /// # Errors
 /// [`ProductError`].
@@ -220,7 +220,7 @@ pub(crate) async fn touch(tx: &TenantTx, id: ProductId) -> Result<(), DbError> {
     tx.execute(TOUCH, &[&id, &tx.now()]).await.map(drop)
 }
 
-/// Changes a product; a change that changes nothing leaves the version as it is.
+/// Changes a product, with the row locked; a change that changes nothing leaves the version as it is.
 ///
 /// # Errors
 /// [`ProductError`].

@@ -12,13 +12,13 @@ use crate::ids::{CategoryId, ProductId};
 /// Which products a list holds.
 #[derive(Debug, Clone, Default)]
 pub struct ProductFilter {
-    /// Any part of the name, of a SKU or of a barcode, in any letter case.
+    /// Any part of the name, of a SKU or of a barcode, in any letter case; `None` for all products.
     pub search: Option<SearchText>,
     /// Only products directly in this category; `None` for products of all categories.
     pub category_id: Option<CategoryId>,
     /// Only products with this tag; `None` for products with any tags or none.
     pub tag: Option<ProductTag>,
-    /// Archived products instead of those in use.
+    /// `true` for archived products only, and `false` for products in use only.
     pub archived: bool,
 }
 
@@ -49,7 +49,7 @@ fn from_rows(rows: &[Row]) -> Result<Vec<Product>, DbError> {
     Ok(products)
 }
 
-/// The product with this id.
+/// The product with this id and its variants, archived or not.
 ///
 /// # Errors
 /// [`DbError`]; an unknown id is `None`.

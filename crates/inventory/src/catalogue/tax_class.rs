@@ -28,14 +28,14 @@ pub struct Rate {
 pub struct Taxation {
     /// Whether the price includes the taxes.
     pub is_inclusive: bool,
-    /// The tax rates that apply together.
+    /// The tax rates that apply together, each to the price without taxes.
     pub rates: Vec<Rate>,
 }
 
 /// A tax class to be stored.
 #[derive(Debug, Clone)]
 pub struct NewTaxClass {
-    /// The name, unique in the business.
+    /// The name. No other tax class of the business has it, archived or not.
     pub name: Name,
     /// The tax rates, 1 to [`MAX_RATES`], and whether prices include them.
     pub taxation: Taxation,
@@ -46,7 +46,7 @@ pub struct NewTaxClass {
 pub struct TaxClass {
     /// The id of the tax class.
     pub id: TaxClassId,
-    /// The name, unique in the business.
+    /// The name. No other tax class of the business has it, archived or not.
     pub name: Name,
     /// Whether prices of this tax class include the taxes.
     pub is_inclusive: bool,
@@ -94,7 +94,7 @@ pub enum TaxError {
     /// There are no rates or too many, a rate is out of range, or two have the same name.
     #[error("a tax class must have 1 to {MAX_RATES} rates of 0 to 100 percent, and all names must differ")]
     Rates,
-    /// The database returned an error that no other variant describes.
+    /// A query failed, for a reason that no other variant describes.
     #[error("a tax class query failed")]
     Db(#[from] DbError),
 }

@@ -27,12 +27,12 @@ pub struct NewVariant {
     pub barcodes: Vec<Barcode>,
     /// The list price of one unit.
     pub price: NonNegative<Money>,
-    /// A former or recommended price, for comparison.
+    /// A former or recommended price of one unit, for comparison; `None` for no such price.
     pub compare_at_price: Option<NonNegative<Money>>,
-    /// The unit cost in the catalogue. It counts where no average cost is known.
+    /// The unit cost in the catalogue. It counts where no average cost is known. `None` for no such cost.
     pub cost: Option<NonNegative<Money>>,
-    /// If the available stock at a location is at or below this level, a low-stock alert opens;
-    /// `None` for no alert.
+    /// The reorder level. If the available stock at a location is at or below it, a low-stock alert opens.
+    /// `None` for no alerts.
     pub reorder_level: Option<NonNegative<Quantity>>,
     /// One value for each option of the product.
     pub options: Options,
@@ -53,18 +53,18 @@ pub struct Variant {
     pub price: Money,
     /// A former or recommended price of one unit; `None` for no such price.
     pub compare_at_price: Option<Money>,
-    /// The unit cost in the catalogue. It counts where no average cost is known.
+    /// The unit cost in the catalogue. It counts where no average cost is known. `None` for no such cost.
     pub cost: Option<Money>,
-    /// If the available stock at a location is at or below this level, a low-stock alert opens;
-    /// `None` for no alert.
+    /// The reorder level. If the available stock at a location is at or below it, a low-stock alert opens.
+    /// `None` for no alerts.
     pub reorder_level: Option<Quantity>,
     /// The value of each option, as a JSON object.
     pub options: Value,
     /// The stock on hand at all locations, in sale units.
     pub on_hand: Quantity,
-    /// The part of the stock on hand that is reserved for orders, in sale units.
+    /// The part of the stock on hand that is reserved for orders at all locations, in sale units.
     pub reserved: Quantity,
-    /// The number of changes of its stock.
+    /// The number of changes of its on-hand and reserved stock; clients see it in the ETag.
     pub stock_position: i64,
     /// When the variant was archived; `None` while it is in use.
     pub archived_at: Option<DateTime<Utc>>,
@@ -113,7 +113,7 @@ pub(crate) const STOCK: &str = "
 const SELECT: &str = concatcp!("SELECT ", COLUMNS, " FROM variants v", STOCK);
 
 impl Variant {
-    /// On hand and not reserved.
+    /// The stock on hand less the reserved stock, at all locations together.
     pub fn available(&self) -> Quantity {
         self.on_hand - self.reserved
     }
@@ -122,9 +122,9 @@ impl Variant {
 /// What to change; `None` leaves a field as it is.
 #[derive(Debug, Clone, Default)]
 pub struct VariantChange {
-    /// The new code.
+    /// The new SKU.
     pub sku: Option<Sku>,
-    /// All barcodes that the variant has from now on.
+    /// All barcodes that the variant has from now on. A repeated barcode counts once.
     pub barcodes: Option<Vec<Barcode>>,
     /// The new list price of one unit.
     pub price: Option<NonNegative<Money>>,
@@ -140,7 +140,7 @@ pub struct VariantChange {
     pub if_version: Option<i32>,
 }
 
-/// Variants were not stored or changed. `index` is the variant's position in the request.
+/// Variants were not stored or changed. `index` is the variant's position in the request, from 0.
 #[derive(Debug, thiserror::Error)]
 pub enum VariantError {
     /// The business has no variant with this id.
@@ -160,10 +160,11 @@ pub enum VariantError {
         /// The SKU that is in use.
         sku: Sku,
     },
-    /// The barcode belongs to another variant, or occurs twice in the request.
+    /// The barcode belongs to another variant, or occurs twice among the new variants of a request.
     #[error("the barcode {0} is already in use; a barcode can belong to only one variant")]
     DuplicateBarcode(Barcode),
-    /// Another variant of the product or of the request has the same value for every option.
+    /// Another variant of the product or of the request has the same value for every option. A product
+    /// without options may have several variants.
     #[error("another variant of the product has the same option values; choose other values")]
     DuplicateOptions,
     /// The variant lacks a value for an option, or has a value for another option.
@@ -181,7 +182,7 @@ pub enum VariantError {
         /// The position of the variant in the request; 0 for a request about one variant.
         index: usize,
     },
-    /// The database returned an error that no other variant describes.
+    /// A query failed, for a reason that no other variant describes.
     #[error("a variant query failed")]
     Db(#[from] DbError),
 }
@@ -191,7 +192,8 @@ pub const MAX_PER_PRODUCT: usize = 500;
 /// The largest number of barcodes of a variant.
 pub const MAX_BARCODES: usize = 50;
 
-/// Checks what needs no database: the options, repeated SKUs and repeated barcodes.
+/// Checks what needs no database: the number of variants and of barcodes, the options, and SKUs and barcodes
+/// that occur twice.
 ///
 /// # Errors
 /// [`VariantError`].
@@ -298,7 +300,7 @@ async fn insert_rows(
     }
 }
 
-/// Adds a variant to a product and returns its id.
+/// Adds a variant to a product, with the product locked, and returns its id.
 ///
 /// # Errors
 /// [`VariantError`].
@@ -325,7 +327,7 @@ pub async fn insert(
     Ok(id)
 }
 
-/// The variant with this id.
+/// The variant with this id, archived or not, with its stock.
 ///
 /// # Errors
 /// [`DbError`]; an unknown id is `None`.
@@ -334,7 +336,7 @@ pub async fn find(tx: &TenantTx, id: VariantId) -> Result<Option<Variant>, DbErr
     tx.row_opt(FIND, &[&id]).await
 }
 
-/// The variant with this barcode.
+/// The variant with this barcode, archived or not, with its stock.
 ///
 /// # Errors
 /// [`DbError`]; an unknown code is `None`.
@@ -366,7 +368,8 @@ tenancy::from_row!(Locked {
     version,
 });
 
-/// Changes a variant; a change that changes nothing leaves the version as it is.
+/// Changes a variant, with the row and its product locked. A change that changes nothing leaves the versions
+/// as they are; any other change counts up the version of the product, too.
 ///
 /// # Errors
 /// [`VariantError`].

@@ -15,9 +15,9 @@ use crate::records::edit::{Edit, Stale};
 pub struct NewCustomer {
     /// The name of the person or business; two customers may have the same name.
     pub name: Name,
-    /// The email address, stored unchecked.
+    /// The email address; the server does not check its form.
     pub email: Option<ShortText>,
-    /// The telephone number, stored unchecked.
+    /// The telephone number; the server does not check its form.
     pub phone: Option<ShortText>,
     /// A note about the customer for staff.
     pub note: Option<Note>,
@@ -30,9 +30,9 @@ pub struct Customer {
     pub id: CustomerId,
     /// The name of the person or business; two customers may have the same name.
     pub name: Name,
-    /// The email address, stored unchecked.
+    /// The email address; the server does not check its form.
     pub email: Option<ShortText>,
-    /// The telephone number, stored unchecked.
+    /// The telephone number; the server does not check its form.
     pub phone: Option<ShortText>,
     /// A note about the customer for staff.
     pub note: Option<Note>,
@@ -59,7 +59,7 @@ pub struct CustomerChange {
     pub phone: Option<Option<ShortText>>,
     /// The new note; `Some(None)` removes it.
     pub note: Option<Option<Note>>,
-    /// `true` archives the customer, `false` restores it.
+    /// `true` archives the customer, and `false` restores the customer.
     pub is_archived: Option<bool>,
     /// Change the row only if it has this version.
     pub if_version: Option<i32>,
@@ -107,7 +107,7 @@ pub async fn find(tx: &TenantTx, id: CustomerId) -> Result<Option<Customer>, DbE
 }
 
 /// A page of the customers that are not archived, newest first: all of them, or those whose name contains
-/// `search`.
+/// `search` in any letter case.
 ///
 /// # Errors
 /// [`DbError`].

@@ -25,7 +25,7 @@ pub struct NewFulfilment {
     pub request: Requested<FulfilmentId>,
     /// The order whose goods leave; it must be reserved or partly fulfilled.
     pub order_id: OrderId,
-    /// The quantities that leave; everything that is open when there are none.
+    /// The quantities that leave. If the list is empty, everything that is open leaves.
     pub lines: Vec<Part<OrderLineId>>,
 }
 
@@ -55,7 +55,8 @@ pub struct FulfilmentLine {
 
 tenancy::from_row!(FulfilmentLine { line_id: "order_line_id", quantity });
 
-/// Posts a fulfilment: on hand and reserved fall by what leaves.
+/// Posts a fulfilment, with the order locked: on hand and reserved fall by what leaves. A repeated request
+/// changes nothing.
 ///
 /// # Errors
 /// [`OrderError`]; the caller rolls back.

@@ -46,13 +46,13 @@ pub struct Order {
     pub location_id: LocationId,
     /// Follows from the open and the fulfilled quantities of the lines.
     pub status: OrderStatus,
-    /// Before discounts.
+    /// The sum of quantity times price over all lines, before discounts.
     pub subtotal: Money,
     /// The sum of all discounts, of the lines and of the order.
     pub discount: Money,
-    /// Included in the prices or added to them, as the tax classes of the lines say.
+    /// The sum of all taxes. Each tax class decides whether they are included in the prices or added to them.
     pub tax: Money,
-    /// The amount due when the order was placed.
+    /// The amount due when the order was placed, including taxes.
     pub total: Money,
     /// The part of the total that was cancelled or refunded.
     pub credited: Money,
@@ -87,16 +87,17 @@ pub enum OrderError {
     /// A line names a variant that the business does not have.
     #[error("there is no such variant")]
     UnknownVariant {
-        /// The position of the line, from 0.
+        /// The position of the line in the request, from 0.
         index: usize,
     },
     /// A line sells an archived variant, or a variant of an archived product.
     #[error("the variant or its product is archived and cannot be sold; restore it, or remove the line")]
     Archived {
-        /// The position of the line, from 0.
+        /// The position of the line in the request, from 0.
         index: usize,
     },
-    /// The discounts exceed the limit of the business, and the actor may not set prices.
+    /// The discounts exceed the limit of the business, and the actor may not set prices. Holds the limit, in
+    /// percent.
     #[error(
         "the discount exceeds the limit of {0} %; reduce the discount, or ask a member with the permission \
          catalogue.write to place the order"
@@ -108,7 +109,7 @@ pub enum OrderError {
     /// The order names a location that the business does not have or that is archived.
     #[error("there is no such location")]
     UnknownLocation,
-    /// A part that cannot be fulfilled or returned.
+    /// A part of a line cannot be fulfilled or returned.
     #[error(transparent)]
     Part(#[from] PartError),
     /// No quantity of the order is left to fulfil or to cancel.
@@ -128,7 +129,8 @@ pub enum OrderError {
     Db(#[from] DbError),
 }
 
-/// Cancels what is open of an order: its stock is released, and its amount is credited.
+/// Cancels what is open of an order, with the order locked: the stock is released, and the amount is
+/// credited.
 ///
 /// # Errors
 /// [`OrderError`]; the caller rolls back.

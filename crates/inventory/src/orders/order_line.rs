@@ -17,15 +17,15 @@ pub struct OrderLine {
     pub(crate) order_id: OrderId,
     /// The variant that is sold.
     pub variant_id: VariantId,
-    /// SKU and name are those of the moment when the order was placed.
+    /// The SKU when the order was placed.
     pub sku: Sku,
-    /// The name of the product.
+    /// The name of the product when the order was placed.
     pub name: Name,
     /// The ordered quantity, in sale units; never changes.
     pub quantity: Quantity,
     /// The price of one unit, before discounts.
     pub price: Money,
-    /// The catalogue's price.
+    /// The list price of one unit when the order was placed.
     pub list_price: Money,
     /// The reason for a price that replaces the list price; `None` if the list price applies.
     pub price_reason: Option<Reason>,
@@ -45,7 +45,8 @@ pub struct OrderLine {
     pub returned: Quantity,
     /// The part of `total` that was cancelled or refunded.
     pub credited: Money,
-    /// The average cost of one unit of the goods that were fulfilled and not returned.
+    /// The average cost of one unit of the goods that were fulfilled and not returned. `None` before the
+    /// first fulfilment, and if no cost is known.
     pub unit_cost: Option<Money>,
 }
 
@@ -76,7 +77,7 @@ pub struct ChargedTax {
     /// The rate when the order was placed; later changes of the tax class leave it unchanged.
     #[serde(flatten)]
     pub rate: Rate,
-    /// The tax on the line at this rate, rounded to the order's currency.
+    /// The tax on the line at this rate, rounded to the currency of the business.
     pub amount: Decimal,
 }
 
@@ -89,12 +90,12 @@ pub(crate) struct LineShare {
 }
 
 impl OrderLine {
-    /// Neither fulfilled nor cancelled.
+    /// The quantity that is neither fulfilled nor cancelled.
     pub fn open(&self) -> Quantity {
         self.quantity - self.fulfilled - self.cancelled
     }
 
-    /// Fulfilled and not returned.
+    /// The quantity that was fulfilled and not returned.
     pub fn returnable(&self) -> Quantity {
         self.fulfilled - self.returned
     }

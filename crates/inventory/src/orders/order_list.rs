@@ -67,11 +67,12 @@ pub struct OrderFilter {
     pub status: Option<OrderStatus>,
     /// Only orders of this customer; `None` means all orders, with or without a customer.
     pub customer_id: Option<CustomerId>,
-    /// An order's number, or any part of a customer's name.
+    /// An order's number, alone or after letters and hyphens, such as `42` or `SO-000042`. Any other text
+    /// finds the orders of customers whose name contains it, in any letter case.
     pub search: Option<SearchText>,
-    /// Placed at this moment or later.
+    /// Only orders placed at this moment or later; `None` means no limit.
     pub from: Option<DateTime<Utc>>,
-    /// Placed before this moment.
+    /// Only orders placed before this moment; `None` means no limit.
     pub until: Option<DateTime<Utc>>,
 }
 

@@ -37,7 +37,7 @@ pub struct NewReturn {
 pub struct NewReturnLine {
     /// The order line and the quantity that comes back, in sale units.
     pub part: Part<OrderLineId>,
-    /// Whether the goods can be sold again.
+    /// Whether the goods can be sold again; `false` scraps them.
     pub is_restocked: bool,
 }
 
@@ -78,8 +78,8 @@ pub struct ReturnLine {
 
 tenancy::from_row!(ReturnLine { return_id, line_id: "order_line_id", quantity, is_restocked, refund });
 
-/// Posts a return. Restocked goods are on hand again at the cost at which they were sold. Scrapped goods
-/// arrive and leave in one step, so that the ledger shows both.
+/// Posts a return, with the order locked. Restocked goods are on hand again at the average cost at which they
+/// were sold. Scrapped goods arrive and leave in one step, so that the ledger shows both.
 ///
 /// # Errors
 /// [`OrderError`]; the caller rolls back.
@@ -229,7 +229,7 @@ async fn insert(
 /// The returns of an order, oldest first.
 ///
 /// # Errors
-/// [`OrderError::NotFound`].
+/// [`OrderError::NotFound`] for an unknown order; [`OrderError::Db`].
 pub async fn of_order(tx: &TenantTx, id: OrderId) -> Result<Vec<Return>, OrderError> {
     struct Head {
         id: ReturnId,

@@ -43,7 +43,7 @@ pub struct NewOrder {
     pub discount: Option<Discount>,
     /// A note about the order for staff.
     pub note: Option<Note>,
-    /// Whether the person who places the order may set prices. Then the discount limit does not apply.
+    /// Whether the actor may set prices. If so, the discount limit does not apply.
     pub may_set_prices: bool,
 }
 
@@ -54,7 +54,8 @@ pub struct NewLine {
     pub variant_id: VariantId,
     /// The quantity to sell, in sale units.
     pub quantity: Positive<Quantity>,
-    /// Another price than the catalogue's, with the reason.
+    /// Another price of one unit than the list price, with the reason. [`place`] does not check whether the
+    /// actor may set prices; the caller must check it.
     pub price: Option<(NonNegative<Money>, Reason)>,
     /// A discount on this line alone, taken off before the discount of the order.
     pub discount: Option<Discount>,
@@ -94,7 +95,8 @@ struct PricedOrder {
     lines: Vec<OrderLine>,
 }
 
-/// Places an order.
+/// Places an order: sets its prices, takes or reserves the stock of all lines or of none, and stores it. A
+/// repeated request gets the order as it is now, and changes nothing.
 ///
 /// # Errors
 /// [`OrderError`]; the caller rolls back.

@@ -1,6 +1,7 @@
-//! Pricing an order: discounts, taxes and totals of its lines, computed exactly and rounded once per line.
+//! Pricing an order: discounts, taxes and totals of its lines. Each amount of a line is computed exactly and
+//! then rounded to the currency; the totals are the sums of the rounded amounts.
 //!
-//! There is no query here: the same lines always have the same totals.
+//! There is no query here: the same lines, discount, rounding and decimals always have the same totals.
 
 use rust_decimal::Decimal;
 
@@ -24,12 +25,16 @@ enum DiscountKind {
 pub struct DiscountError;
 
 impl Discount {
+    /// A discount of a fixed amount.
+    ///
     /// # Errors
     /// [`DiscountError`] for a negative amount.
     pub fn amount(amount: Money) -> Result<Self, DiscountError> {
         if amount.is_negative() { Err(DiscountError) } else { Ok(Self(DiscountKind::Amount(amount))) }
     }
 
+    /// A discount in percent.
+    ///
     /// # Errors
     /// [`DiscountError`] for a percentage below 0 or above 100.
     pub fn percent(percent: Percent) -> Result<Self, DiscountError> {
@@ -61,7 +66,7 @@ pub struct Line<'a> {
 /// A line with its discount, taxes and total.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PricedLine {
-    /// Quantity times price.
+    /// Quantity times price, rounded to the currency.
     pub gross: Decimal,
     /// The line's own discount and its share of the order's discount.
     pub discount: Decimal,
@@ -69,7 +74,7 @@ pub struct PricedLine {
     pub taxes: Vec<(Rate, Decimal)>,
     /// The sum of the amounts in `taxes`.
     pub tax: Decimal,
-    /// The amount that the customer pays for the line.
+    /// The amount that the customer pays for the line, including discounts and taxes.
     pub total: Decimal,
 }
 
@@ -94,7 +99,7 @@ pub enum PricingError {
     /// The discount of a line exceeds its quantity times price.
     #[error("the discount exceeds the amount of the line; reduce the discount")]
     LineDiscount {
-        /// The position of the line, from 0.
+        /// The position of the line in the request, from 0.
         index: usize,
     },
     /// The discount on the order exceeds the sum of the lines after their own discounts.
@@ -105,8 +110,8 @@ pub enum PricingError {
     TooMuch,
 }
 
-/// Prices an order with these lines and a discount on the whole order, in a currency with this number of
-/// `decimals`.
+/// Prices an order with these lines and a discount on the whole order. The discount is shared out among the
+/// lines. All amounts are rounded with `rounding` to `decimals`, the decimals of the currency.
 ///
 /// # Errors
 /// [`PricingError`].

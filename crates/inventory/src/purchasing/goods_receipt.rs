@@ -33,14 +33,15 @@ pub struct NewReceipt {
 /// What a receipt books.
 #[derive(Debug, Clone)]
 pub enum Content {
-    /// These quantities have arrived; everything that is still open when there are none.
+    /// These quantities have arrived. If `parts` is empty, everything that is still open has arrived.
     Goods {
         /// The lines of the purchase order with the quantities that arrived.
         parts: Vec<Part<PurchaseOrderLineId>>,
-        /// The supplier's number of the delivery. Each is booked once.
+        /// The number of the supplier's delivery note. A number is booked once for each supplier, unless the
+        /// receipt with it was reversed.
         delivery_note: Option<ShortText>,
     },
-    /// An earlier receipt was wrong: all of it is taken back.
+    /// This earlier receipt was wrong: all of it is taken back.
     Reversal(ReceiptId),
 }
 
@@ -53,13 +54,13 @@ pub struct Receipt {
     pub number: i64,
     /// The purchase order whose goods arrived or were taken back.
     pub order_id: PurchaseOrderId,
-    /// The supplier's number of the delivery; `None` if the request had none.
+    /// The number of the supplier's delivery note; `None` if the request had none.
     pub delivery_note: Option<ShortText>,
-    /// The receipt that this one takes back.
+    /// The receipt that this one takes back; `None` for a receipt of goods.
     pub reverses: Option<ReceiptId>,
     /// Whether a later receipt takes this one back.
     pub is_reversed: bool,
-    /// Who posted the receipt.
+    /// The user or API key that posted the receipt, or the system.
     pub actor_id: ActorId,
     /// When the receipt was posted.
     pub received_at: DateTime<Utc>,
@@ -77,7 +78,7 @@ pub struct ReceiptLine {
     receipt_id: ReceiptId,
     /// The line of the purchase order.
     pub line_id: PurchaseOrderLineId,
-    /// Negative where goods are taken back.
+    /// The quantity that arrived, in sale units; negative where goods are taken back.
     pub quantity: Quantity,
 }
 
@@ -88,7 +89,8 @@ tenancy::from_row!(ReceiptLine { receipt_id, line_id: "purchase_order_line_id", 
 pub struct Received {
     /// The receipt that was posted, now or by an earlier request with the same id.
     pub receipt: Receipt,
-    /// The purchase order with its received quantities and its status after the receipt.
+    /// The purchase order with its received quantities and its status after the receipt; for a repeated
+    /// request, the purchase order as it is now.
     pub order: PurchaseOrder,
 }
 
@@ -123,13 +125,13 @@ pub enum ReceiptError {
     /// The stock cannot change so: for example, a reversal takes back goods that are not available.
     #[error(transparent)]
     Stock(#[from] StockError),
-    /// The database returned an error that no other variant describes.
+    /// A query failed, for a reason that no other variant describes.
     #[error("a receipt query failed")]
     Db(#[from] DbError),
 }
 
 /// Posts a receipt under the lock of its purchase order: never more than ordered plus the over-receipt
-/// tolerance, even if several people receive at the same time.
+/// tolerance, even if several people receive at the same time. A repeated request changes nothing.
 ///
 /// # Errors
 /// [`ReceiptError`]; the caller rolls back.
@@ -388,7 +390,7 @@ async fn insert(
     Ok(number)
 }
 
-/// The receipts of a purchase order, oldest first.
+/// The receipts of a purchase order with their lines, oldest first. An unknown purchase order has none.
 ///
 /// # Errors
 /// [`DbError`].

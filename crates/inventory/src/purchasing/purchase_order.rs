@@ -35,18 +35,18 @@ pub struct NewPurchaseOrder {
     pub expected_on: Option<NaiveDate>,
     /// 1 to [`MAX_LINES`] lines, all for different variants.
     pub lines: Vec<NewLine>,
-    /// A text about the purchase order; `None` for no text.
+    /// A note on the purchase order; `None` for no note.
     pub note: Option<Note>,
 }
 
 impl PurchaseStatus {
-    /// Whether goods may be received.
+    /// Whether goods may be received: the status is SENT or CONFIRMED.
     pub fn is_open(self) -> bool {
         matches!(self, Self::Sent | Self::Confirmed)
     }
 
-    /// The statuses to which somebody may move a purchase order, given whether any goods have been received.
-    /// RECEIVED follows from the last receipt.
+    /// The statuses to which a member may move a purchase order, given whether any goods have been received.
+    /// RECEIVED is not among them: the receipt of the last goods sets it.
     pub fn moves(self, has_received: bool) -> &'static [Self] {
         match (self, has_received) {
             (Self::Draft, _) => &[Self::Sent, Self::Cancelled],
@@ -86,15 +86,15 @@ pub struct PurchaseOrder {
     pub status: PurchaseStatus,
     /// The day on which the goods are expected; `None` if no day is known.
     pub expected_on: Option<NaiveDate>,
-    /// Open, and expected on a day that has passed where the business is.
+    /// Whether the purchase order is open, and its expected day has passed in the time zone of the business.
     pub is_overdue: bool,
-    /// A text about the purchase order; `None` for no text.
+    /// A note on the purchase order; `None` for no note.
     pub note: Option<Note>,
     /// The sum of the taxes of the lines.
     pub tax: Money,
-    /// Includes the tax.
+    /// The sum of the totals of the lines, tax included.
     pub total: Money,
-    /// Who drafted the purchase order.
+    /// The user or API key that drafted the purchase order, or the system.
     pub created_by: ActorId,
     /// Counts the changes of the row; clients see it in the ETag.
     pub version: i32,
@@ -123,7 +123,7 @@ impl PurchaseOrder {
         self.lines.iter().map(|line| (line.variant_id, self.location_id)).collect()
     }
 
-    /// The statuses to which somebody may move it.
+    /// The statuses to which a member may move the purchase order now.
     pub fn moves(&self) -> &'static [PurchaseStatus] {
         self.status.moves(self.receipt_state() != ReceiptState::None)
     }
@@ -157,7 +157,7 @@ pub enum PurchaseError {
     /// The tax of a line is out of range.
     #[error("the tax must be from 0 to 100 percent")]
     Tax {
-        /// The position of the line in the request.
+        /// The position of the line in the request, from 0.
         index: usize,
     },
     /// The expected day is out of range.
@@ -166,13 +166,13 @@ pub enum PurchaseError {
     /// Two lines are for the same variant.
     #[error("the variant is already on another line; send one line with the sum of the quantities")]
     Twice {
-        /// The position of the second of the two lines in the request.
+        /// The position of the second of the two lines in the request, from 0.
         index: usize,
     },
     /// The business has no variant with the id in a line.
     #[error("there is no such variant")]
     UnknownVariant {
-        /// The position of the line in the request.
+        /// The position of the line in the request, from 0.
         index: usize,
     },
     /// The supplier does not exist or is archived.
@@ -191,22 +191,22 @@ pub enum PurchaseError {
         from: PurchaseStatus,
         /// The status that was requested.
         to: PurchaseStatus,
-        /// The statuses that may be requested instead; empty if the status is final.
+        /// The statuses that may be requested instead; empty if there are none.
         legal: &'static [PurchaseStatus],
     },
-    /// Lines can change only in a draft, and the expected day and the note only in a draft or in an open
-    /// purchase order.
+    /// The change is not allowed in this status. Lines can change only in a draft, and the expected day and
+    /// the note only in a draft or in an open purchase order.
     #[error("the lines cannot be changed, because the status of the purchase order is {0}")]
     Frozen(PurchaseStatus),
     /// Another request has drafted a purchase order with the id that the client chose.
     #[error(transparent)]
     IdTaken(#[from] IdTaken),
-    /// The database returned an error that no other variant describes.
+    /// A query failed, for a reason that no other variant describes.
     #[error("a purchase order query failed")]
     Db(#[from] DbError),
 }
 
-/// Drafts a purchase order.
+/// Stores a purchase order as a draft. A repeated request gets the purchase order as it is now.
 ///
 /// # Errors
 /// [`PurchaseError`].
@@ -312,7 +312,8 @@ fn check_day(day: Option<NaiveDate>) -> Result<(), PurchaseError> {
     if day.is_none_or(is_plain_day) { Ok(()) } else { Err(PurchaseError::Day) }
 }
 
-/// Changes a purchase order: its expected day and note while it is open, its lines while it is a draft.
+/// Changes a purchase order, with the row locked: its lines while it is a draft, and its expected day and
+/// note while it is a draft or open. A change that changes nothing leaves the version as it is.
 ///
 /// # Errors
 /// [`PurchaseError`].
@@ -376,10 +377,11 @@ async fn replace_lines(
     Ok(sums)
 }
 
-/// Moves a purchase order to another status: sent, confirmed, cancelled or closed short.
+/// Moves a purchase order to another status, with the row locked: sent, confirmed, cancelled or closed short.
 ///
 /// # Errors
-/// [`PurchaseError::IllegalMove`] with the moves that are allowed.
+/// [`PurchaseError::NotFound`]; [`PurchaseError::IllegalMove`] with the statuses that are allowed;
+/// [`PurchaseError::Db`].
 pub async fn move_to(
     tx: &TenantTx,
     id: PurchaseOrderId,

@@ -19,11 +19,11 @@ pub const MAX_LINES: usize = 500;
 pub struct NewLine {
     /// The variant to buy. No other line of the purchase order may have it.
     pub variant_id: VariantId,
-    /// How many to order, in sale units.
+    /// The quantity to order, in sale units.
     pub quantity: Positive<Quantity>,
     /// The cost of one unit without tax, in the currency of the business.
     pub unit_cost: NonNegative<Money>,
-    /// The tax that the supplier charges on top.
+    /// The tax that the supplier charges on top, in percent, 0 to 100.
     pub tax_percent: Percent,
 }
 
@@ -35,23 +35,25 @@ pub struct PurchaseOrderLine {
     pub(crate) purchase_order_id: PurchaseOrderId,
     /// The variant that is bought.
     pub variant_id: VariantId,
-    /// SKU and name are those of the moment when the line was written.
+    /// The SKU of the variant when the line was written.
     pub sku: Sku,
-    /// The name of the variant's product.
+    /// The name of the variant's product when the line was written.
     pub name: Name,
     /// The ordered quantity, in sale units.
     pub quantity: Quantity,
-    /// The cost of one unit without tax. Received goods enter the average cost at this cost.
+    /// The cost of one unit without tax, in the currency of the business. Received goods enter the average
+    /// cost at this cost.
     pub unit_cost: Money,
     /// The tax that the supplier charges on top, in percent, 0 to 100.
     pub tax_percent: Percent,
     /// The tax on the ordered quantity, rounded to the currency of the business.
     pub tax: Money,
-    /// Includes the tax.
+    /// The cost of the ordered quantity, tax included.
     pub total: Money,
-    /// How many have arrived, in sale units. A reversed receipt does not count.
+    /// The quantity that has arrived, in sale units. A reversed receipt does not count.
     pub received: Quantity,
-    /// How much more than ordered may be received.
+    /// How much more than ordered may be received, in sale units. It follows from the setting when the line
+    /// was written.
     pub tolerance: Quantity,
 }
 
@@ -71,7 +73,7 @@ tenancy::from_row!(PurchaseOrderLine {
 });
 
 impl PurchaseOrderLine {
-    /// Ordered and not received yet.
+    /// The quantity that was ordered and has not been received; zero if more than ordered was received.
     pub fn open(&self) -> Quantity {
         (self.quantity - self.received).max(Quantity::ZERO)
     }

@@ -93,7 +93,7 @@ async fn with_lines(tx: &TenantTx, rows: Vec<OrderRow>) -> Result<Vec<PurchaseOr
     Ok(rows.into_iter().map(with_lines).collect())
 }
 
-/// The purchase order with this id.
+/// The purchase order with this id and its lines.
 ///
 /// # Errors
 /// [`DbError`]; an unknown id is `None`.

@@ -1,5 +1,5 @@
-//! Reorder suggestions: for each variant that is low or out and not covered, how many to order, from whom and
-//! at what price.
+//! Reorder suggestions: for each variant and location with a low-stock alert that incoming stock does not
+//! cover, how many to order, from whom and at what price.
 
 use chrono::TimeDelta;
 use const_format::concatcp;
@@ -14,7 +14,8 @@ use crate::stock::alert::{COMING, IS_COVERED, TODAY};
 /// A purchase order that could be placed with one supplier.
 #[derive(Debug, Clone)]
 pub struct Suggestion {
-    /// `None` for variants for which no supplier has a price.
+    /// The id and the name of the supplier. `None` for variants for which no supplier has a price. An
+    /// archived supplier does not count.
     pub supplier: Option<(SupplierId, String)>,
     /// The location where stock is needed.
     pub location_id: LocationId,
@@ -33,28 +34,29 @@ pub struct SuggestedLine {
     pub name: String,
     /// The available stock at the location, in sale units.
     pub available: Quantity,
-    /// The open quantity of purchase orders for the location, without those that are overdue.
+    /// The quantity that is still to come to the location, in sale units: the open quantity of purchase
+    /// orders that are sent or confirmed and not overdue.
     pub incoming: Quantity,
-    /// The reorder level of the variant; zero if it has none.
+    /// The reorder level of the variant, in sale units; zero if it has none.
     pub reorder_level: Quantity,
-    /// Sold in the last 30 days, less what was returned.
+    /// The quantity sold at the location in the last 30 days, less the quantity returned, in sale units.
     pub sold: Quantity,
-    /// How many to order.
+    /// The quantity to order, in sale units: at least one, and at least the supplier's minimum quantity.
     pub quantity: Quantity,
-    /// `None` if no supplier has a price for the variant.
+    /// The supplier's price; `None` if no supplier has a price for the variant.
     pub price: Option<SuggestedPrice>,
 }
 
-/// The price in force of the cheapest supplier.
+/// The price in force of the chosen supplier.
 #[derive(Debug, Clone)]
 pub struct SuggestedPrice {
     /// The cost of one unit, in `currency`.
     pub cost: Money,
-    /// The code of the currency.
+    /// The code of the currency (ISO 4217), such as EUR.
     pub currency: String,
     /// The supplier's own code of the variant; `None` if the price has none.
     pub supplier_sku: Option<Sku>,
-    /// The smallest quantity that the supplier sells; `None` for no minimum.
+    /// The smallest quantity that the supplier sells, in sale units; `None` for no minimum.
     pub minimum_quantity: Option<Quantity>,
     /// Days from order to arrival: those of the price, or else of the supplier; `None` if unknown.
     pub lead_time_days: Option<i16>,
@@ -63,13 +65,13 @@ pub struct SuggestedPrice {
 /// Suggestions, and whether there are more than [`MAX_LINES`] lines.
 #[derive(Debug, Clone)]
 pub struct Suggestions {
-    /// Ordered by the supplier's name; those without a supplier come last.
+    /// In the order of the suppliers' names; suggestions without a supplier come last.
     pub suggestions: Vec<Suggestion>,
     /// Whether lines were left out, because there are more than [`MAX_LINES`].
     pub has_more: bool,
 }
 
-/// The largest number of suggested lines. Variants that have been low for longest come first.
+/// The largest number of suggested lines. They are taken from the oldest alerts.
 pub const MAX_LINES: i64 = 1000;
 
 /// The number of days of sales for which an order should last.
@@ -111,7 +113,7 @@ tenancy::from_row!(Row {
     lead_time_days,
 });
 
-/// Suggestions by supplier and location: for one location, or for all.
+/// Suggestions by supplier, location and currency: for one location, or for all.
 ///
 /// Of several suppliers the cheapest in the business's currency is chosen, and without one the cheapest in
 /// any currency.
@@ -217,8 +219,9 @@ impl Row {
     }
 }
 
-/// The quantity that fills stock up to the reorder level plus one month of sales, or plus the reorder level
-/// again when fewer were sold. In whole units, at least one, and at least the supplier's minimum quantity.
+/// The quantity that fills stock up to the reorder level plus the sales of [`DAYS`] days, or plus the reorder
+/// level again when fewer were sold. It is rounded up to whole units, and then raised to one unit and to the
+/// supplier's minimum quantity if it is less.
 fn to_order(
     available: Quantity,
     incoming: Quantity,

@@ -13,15 +13,16 @@ use crate::records::edit::{Edit, Stale};
 /// A supplier to be stored.
 #[derive(Debug, Clone)]
 pub struct NewSupplier {
-    /// The name, unique in the business.
+    /// The name. No other supplier of the business has it, archived or not.
     pub name: Name,
-    /// The email address; the server does not check it.
+    /// The email address; the server does not check its form.
     pub email: Option<ShortText>,
-    /// The telephone number; the server does not check it.
+    /// The telephone number; the server does not check its form.
     pub phone: Option<ShortText>,
-    /// A text about the supplier; `None` for no text.
+    /// A note on the supplier; `None` for no note.
     pub note: Option<Note>,
-    /// Days from sending a purchase order to its arrival.
+    /// The days from sending a purchase order to its arrival, 0 to 1000, unless a price has another lead
+    /// time. `None` if unknown.
     pub lead_time_days: Option<i16>,
 }
 
@@ -30,15 +31,16 @@ pub struct NewSupplier {
 pub struct Supplier {
     /// The id of the supplier.
     pub id: SupplierId,
-    /// The name, unique in the business.
+    /// The name. No other supplier of the business has it, archived or not.
     pub name: Name,
-    /// The email address; the server does not check it.
+    /// The email address; the server does not check its form.
     pub email: Option<ShortText>,
-    /// The telephone number; the server does not check it.
+    /// The telephone number; the server does not check its form.
     pub phone: Option<ShortText>,
-    /// A text about the supplier; `None` for no text.
+    /// A note on the supplier; `None` for no note.
     pub note: Option<Note>,
-    /// Days from sending a purchase order to its arrival, unless a price has another lead time.
+    /// The days from sending a purchase order to its arrival, unless a price has another lead time. `None` if
+    /// unknown.
     pub lead_time_days: Option<i16>,
     /// When the supplier was archived; `None` while it is in use.
     pub archived_at: Option<DateTime<Utc>>,
@@ -100,7 +102,7 @@ pub enum SupplierError {
     /// The business has no variant with the id in a price.
     #[error("there is no such variant")]
     UnknownVariant,
-    /// The database returned an error that no other variant describes.
+    /// A query failed, for a reason that no other variant describes.
     #[error("a supplier query failed")]
     Db(#[from] DbError),
 }

@@ -13,7 +13,7 @@ use crate::purchasing::supplier::{SupplierError, check_lead_time};
 pub struct NewPrice {
     /// The variant that the supplier sells.
     pub variant_id: VariantId,
-    /// The supplier's own code of the variant.
+    /// The supplier's own code of the variant; `None` if there is none.
     pub supplier_sku: Option<Sku>,
     /// The cost of one unit, in `currency`.
     pub cost: NonNegative<Money>,
@@ -36,15 +36,15 @@ pub struct SupplierPrice {
     pub supplier_sku: Option<Sku>,
     /// The cost of one unit, in `currency`.
     pub cost: Money,
-    /// The code of the currency.
+    /// The code of the currency (ISO 4217), such as EUR.
     pub currency: String,
     /// The smallest quantity that the supplier sells, in sale units; `None` for no minimum.
     pub minimum_quantity: Option<Quantity>,
     /// Days from order to arrival; `None` if the lead time of the supplier applies.
     pub lead_time_days: Option<i16>,
-    /// Who stored the price.
+    /// The user or API key that stored the price, or the system.
     pub actor_id: ActorId,
-    /// When the price was stored. It is in force until the next price of the same variant.
+    /// When the price was stored. It is in force until the supplier's next price of the same variant.
     pub valid_from: DateTime<Utc>,
 }
 
@@ -63,7 +63,8 @@ tenancy::from_row!(SupplierPrice {
 /// Stores the price that a supplier asks for a variant from now on. Earlier prices remain as its history.
 ///
 /// # Errors
-/// [`SupplierError`].
+/// [`SupplierError::NotFound`], [`SupplierError::UnknownVariant`], [`SupplierError::LeadTime`],
+/// [`SupplierError::Db`].
 pub async fn set(
     tx: &TenantTx,
     supplier: SupplierId,
@@ -106,8 +107,8 @@ pub async fn set(
     Ok(price)
 }
 
-/// A page of a supplier's prices, newest first: of one variant, or of all. The first price of each variant is
-/// in force.
+/// A page of a supplier's prices, newest first: of one variant, or of all. The newest price of each variant
+/// is in force; the others are its history. An unknown supplier has none.
 ///
 /// # Errors
 /// [`DbError`].

@@ -94,19 +94,19 @@ values::words! {
         OrderCancelled = "order.cancelled",
         /// Goods of an order came back.
         OrderReturned = "order.returned",
-        /// A product was stored.
+        /// A product was stored with its variants.
         ProductCreated = "product.created",
         /// Fields of a product changed.
         ProductChanged = "product.changed",
         /// A purchase order was stored as a draft.
         PurchaseOrderCreated = "purchase_order.created",
-        /// Fields of a purchase order changed.
+        /// The lines, the expected day or the note of a purchase order changed.
         PurchaseOrderChanged = "purchase_order.changed",
-        /// A purchase order got another status by request, without a goods receipt.
+        /// A purchase order was sent, confirmed, cancelled or closed short.
         PurchaseOrderMoved = "purchase_order.moved",
         /// Goods of a purchase order were received.
         PurchaseOrderReceived = "purchase_order.received",
-        /// A goods receipt was taken back.
+        /// A goods receipt was reversed.
         PurchaseOrderReceiptReversed = "purchase_order.receipt_reversed",
         /// Settings of the business changed.
         SettingsChanged = "settings.changed",
@@ -124,9 +124,9 @@ values::words! {
         TransferSent = "transfer.sent",
         /// Goods of a transfer arrived, all or part of them.
         TransferReceived = "transfer.received",
-        /// The goods still in transit went back to the source location.
+        /// The goods of a transfer that were still in transit went back to the source location.
         TransferSentBack = "transfer.sent_back",
-        /// A variant was stored.
+        /// A variant was added to a product that existed already.
         VariantCreated = "variant.created",
         /// Fields of a variant changed.
         VariantChanged = "variant.changed",
@@ -148,7 +148,7 @@ pub struct Entry {
     pub subject_type: String,
     /// The id of the subject; for settings, the id of the business.
     pub subject_id: Uuid,
-    /// `{"field": {"from": ..., "to": ...}}`; `from` is left out for something new.
+    /// `{"field": {"from": ..., "to": ...}}`; `from` is left out where there was no value before.
     pub changes: Value,
 }
 
@@ -159,7 +159,7 @@ tenancy::from_row!(Entry { id, occurred_at, actor_id, action, subject_type, subj
 pub struct Changes(Map<String, Value>);
 
 impl Changes {
-    /// Notes a field, unless it keeps its value.
+    /// Notes the old and the new value of a field, unless they are equal.
     pub fn note<T: PartialEq + Serialize>(&mut self, field: &str, from: T, to: T) {
         if from != to {
             self.0.insert(field.to_owned(), json!({"from": from, "to": to}));
@@ -195,7 +195,7 @@ pub async fn record(
     tx.execute(INSERT, &[&EntryId::new(), &tx.now(), &actor, &action, &kind, &id, changes]).await.map(drop)
 }
 
-/// A page of the log, newest first: of one document, or of the whole business.
+/// A page of the log, newest first: of the subject with this id, or of the whole business.
 ///
 /// # Errors
 /// [`DbError`].

@@ -7,7 +7,7 @@ use tenancy::{DbError, TenantTx, all};
 use tokio_postgres::types::ToSql;
 
 values::words! {
-    /// What is numbered.
+    /// The kinds of documents that have numbers. Each kind counts from 1.
     pub enum Counter {
         /// Orders: `SO-000042`.
         Order = "order",

@@ -9,10 +9,10 @@ use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 use values::{Positive, Quantity};
 
-/// SHA-256 of a request: method, path and body. Two requests with one fingerprint mean the same.
+/// SHA-256 of a request: its method, path and body. Two requests with one fingerprint mean the same.
 pub type Fingerprint = Vec<u8>;
 
-/// A request for a document.
+/// The part of a request for a document by which a repetition is recognised.
 #[derive(Debug, Clone)]
 pub struct Requested<Id> {
     /// The id of the document to be posted.
@@ -24,7 +24,7 @@ pub struct Requested<Id> {
 }
 
 impl<Id> Requested<Id> {
-    /// A request of a program of ours, which is never repeated.
+    /// A request that no client sent, such as one for demo data. It is never repeated.
     pub fn by_program(id: Id) -> Self {
         Self { id, is_chosen: false, fingerprint: Fingerprint::new() }
     }
@@ -35,7 +35,7 @@ impl<Id> Requested<Id> {
 pub enum Outcome<T> {
     /// It was posted now.
     Posted(T),
-    /// An earlier request with the same id posted it. Nothing was changed again.
+    /// An earlier request with the same id posted it. This request changed nothing.
     Repeated(T),
 }
 
@@ -85,7 +85,7 @@ where
 /// document is the requested one.
 ///
 /// # Errors
-/// [`IdTaken`] when it is another one.
+/// [`IdTaken`] when it is another one, and [`DbError`].
 pub(crate) async fn is_repeated<E>(
     tx: &TenantTx,
     id: impl Into<Uuid>,

@@ -40,7 +40,7 @@ tenancy::events! {
     }
 }
 
-/// An order, and the status that it has now.
+/// An order, and its status after the change.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OrderChanged {
@@ -50,7 +50,7 @@ pub struct OrderChanged {
     pub status: OrderStatus,
 }
 
-/// A transfer, and the status that it has now.
+/// A transfer, and its status after the change.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TransferChanged {
@@ -66,7 +66,7 @@ pub struct TransferChanged {
 pub struct CountPosted {
     /// The id of the stock count.
     pub count_id: CountId,
-    /// How many variants had another quantity than expected.
+    /// The number of variants whose counted quantity differed from the expected quantity.
     pub differences: usize,
 }
 
@@ -78,7 +78,7 @@ pub struct StockAdjusted {
     pub adjustment_id: AdjustmentId,
     /// The variant whose stock changed.
     pub variant_id: VariantId,
-    /// The change; negative takes stock out.
+    /// The change of the stock on hand, in sale units. Negative if stock was removed.
     pub quantity: Quantity,
 }
 
@@ -90,7 +90,7 @@ pub struct LowStockChanged {
     pub alerts: Vec<ChangedAlert>,
 }
 
-/// The state that an alert has now.
+/// A low-stock alert, and its state after the change.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ChangedAlert {
@@ -105,18 +105,21 @@ pub struct ChangedAlert {
 values::words! {
     /// The state of an alert after a change.
     pub enum ChangedState {
-        /// Available stock is at the reorder level or below it.
+        /// Stock is available, but not more than the reorder level, and incoming stock will not bring it
+        /// above that level.
         Low = "low",
-        /// It is, but incoming stock will bring it above.
+        /// Stock is available, but not more than the reorder level, and incoming stock will bring it above
+        /// that level.
         Covered = "covered",
         /// No stock is available.
         Out = "out",
-        /// Available stock is above the reorder level again, or nobody watches it any more.
+        /// Available stock is above the reorder level again, the variant has no reorder level any more, or
+        /// the variant, its product or the location was archived.
         Closed = "closed",
     }
 }
 
-/// A purchase order, and the status that it has now.
+/// A purchase order, and its status after the change.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PurchaseOrderChanged {

@@ -2,7 +2,7 @@
 //!
 //! The row is written in the transaction of the effect, so that the effect and the stored answer are
 //! committed together or not at all. A second request with the key waits at the row until the first has
-//! ended.
+//! ended, but no longer than the lock timeout.
 
 use chrono::TimeDelta;
 use serde_json::Value;
@@ -38,7 +38,8 @@ pub enum IdempotencyError {
     /// The key was claimed by a request with another fingerprint.
     #[error("the idempotency key was used for another request; use a new key")]
     OtherRequest,
-    /// The cause is left out on purpose: this lock timeout must not be retried.
+    /// The first request with the key has not ended. The error has no cause on purpose: with the lock timeout
+    /// as its cause, the transaction would run again.
     #[error("the first request with this idempotency key is still running")]
     InProgress,
     /// A query failed.
@@ -55,7 +56,8 @@ struct Row {
 
 tenancy::from_row!(Row { request_hash, status, headers, body });
 
-/// Claims `key` for `principal`. `fingerprint` decides whether a second use means the same request.
+/// Claims `key` for `principal` until the transaction ends; its commit makes the claim last. `fingerprint`
+/// decides whether a second use means the same request. Waits while another transaction holds the key.
 ///
 /// # Errors
 /// [`IdempotencyError`].

@@ -1,5 +1,5 @@
-//! What every document needs: the audit log, events, document numbers, idempotency keys, and ids that clients
-//! choose. No noun of the business lives here.
+//! What documents and other rows need: the audit log, events, document numbers, idempotency keys, changes of
+//! a row, and ids that clients choose. No noun of the business lives here.
 
 pub mod audit;
 pub mod counter;

@@ -23,11 +23,12 @@ pub struct NewAdjustment {
     pub variant_id: VariantId,
     /// Defaults to the default location.
     pub location_id: Option<LocationId>,
-    /// The change; negative takes stock out.
+    /// The change of on hand, in sale units; negative takes stock out. It must not be zero.
     pub quantity: Quantity,
-    /// The unit cost of stock that is put in; defaults to the average cost.
+    /// The unit cost of stock that is put in. Defaults to the average cost, or to the catalogue's cost where
+    /// no average cost is known. It must be `None` if stock is taken out.
     pub unit_cost: Option<NonNegative<Money>>,
-    /// One of the reasons in the settings; any reason when the settings have none.
+    /// One of the reasons in the settings. If the settings have none, any reason is allowed.
     pub reason: Reason,
     /// Free text; `None` without a note.
     pub note: Option<Note>,
@@ -86,7 +87,7 @@ pub enum AdjustmentError {
     /// The settings list the allowed reasons, and the reason is not among them. Holds the allowed reasons.
     #[error("the reason must be one of: {}", .0.iter().map(Reason::as_str).collect::<Vec<_>>().join(", "))]
     UnknownReason(Vec<Reason>),
-    /// Another adjustment already has the chosen id.
+    /// A different adjustment already has the chosen id.
     #[error(transparent)]
     IdTaken(#[from] IdTaken),
     /// The posting was refused, for example because stock is short.
@@ -97,7 +98,8 @@ pub enum AdjustmentError {
     Db(#[from] DbError),
 }
 
-/// Posts an adjustment: the document, its movement and the change of the stock level.
+/// Posts an adjustment: the document, its movement and the change of the stock level. A repeated request gets
+/// the adjustment of the first one, and changes nothing.
 ///
 /// # Errors
 /// [`AdjustmentError`]; the caller rolls back.

@@ -19,7 +19,7 @@ impl AlertState {
     }
 }
 
-/// An open alert, with the stock and the incoming stock of its variant.
+/// An open alert, with the stock and the incoming stock of its variant at its location.
 #[derive(Debug, Clone)]
 pub struct Alert {
     /// The id of the alert; lists of alerts are sorted by it.
@@ -32,7 +32,7 @@ pub struct Alert {
     pub sku: String,
     /// The name of the product.
     pub name: String,
-    /// The state on the present day of the business.
+    /// The state today, in the time zone of the business.
     pub state: AlertState,
     /// Whether incoming stock will bring available stock above the reorder level. May be true for a variant
     /// that is out.
@@ -41,9 +41,9 @@ pub struct Alert {
     pub available: Quantity,
     /// The variant's reorder level, in sale units; zero if none is set.
     pub reorder_level: Quantity,
-    /// Ordered from suppliers, not received yet, and not overdue.
+    /// Ordered from suppliers for the location, not received yet, and not overdue, in sale units.
     pub incoming: Quantity,
-    /// The first day on which incoming stock is expected.
+    /// The first day on which incoming stock is expected; `None` if no day is known or nothing is incoming.
     pub arrives_on: Option<NaiveDate>,
     /// When the alert was opened; a change of its state keeps this time.
     pub opened_at: DateTime<Utc>,
@@ -67,7 +67,7 @@ tenancy::from_row!(Alert {
 /// Which alerts a list holds.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct AlertFilter {
-    /// Defaults to low and out.
+    /// Only alerts in this state; `None` lists those in the states low and out.
     pub state: Option<AlertState>,
     /// Only the alerts of this location; `None` lists those of all locations.
     pub location_id: Option<LocationId>,

@@ -186,9 +186,9 @@ pub(crate) async fn lock_location(tx: &TenantTx, location: LocationId) -> Result
     level::keys(tx, LOCK, &[&location]).await
 }
 
-/// Reviews alerts that no transaction has reviewed: alerts whose cover has ended with a day, levels that were
-/// low before there were alerts, and alerts that are wrong for any other reason, such as those of a level
-/// that was made while incoming stock changed. Returns how many levels it reviewed.
+/// Finds levels whose alerts are missing or wrong, locks these levels, and opens, changes or closes their
+/// alerts. An alert becomes wrong when its cover ends with a day, or when its level was made while incoming
+/// stock changed. Returns the number of levels that were reviewed.
 ///
 /// # Errors
 /// [`DbError`].

@@ -19,13 +19,13 @@ use crate::stock::movement::{Kind, Source};
 use crate::stock::posting::{Posting, StockError, UnitCost, decide};
 
 values::words! {
-    /// How far a stock count is.
+    /// How far a stock count has progressed.
     pub enum CountStatus {
         /// Variants may be counted.
         Open = "open",
         /// The differences have been posted.
         Posted = "posted",
-        /// Given up; nothing was posted.
+        /// The count was given up, and nothing was posted.
         Cancelled = "cancelled",
     }
 }
@@ -51,7 +51,7 @@ pub struct Count {
     pub opened_at: DateTime<Utc>,
     /// When lines were last entered, or the status last changed.
     pub updated_at: DateTime<Utc>,
-    /// The counted variants, each once. Empty in lists.
+    /// The counted variants, each once. Empty if the count comes from a page of counts.
     pub lines: Vec<CountLine>,
 }
 
@@ -68,7 +68,7 @@ pub struct CountLine {
     pub variant_id: VariantId,
     /// The quantity that was found, in sale units.
     pub counted: Quantity,
-    /// On hand at the moment of counting.
+    /// On hand when the counted quantity was entered, in sale units.
     pub expected: Quantity,
     /// The user or API key that entered the quantity, or the system.
     pub counted_by: ActorId,
@@ -79,7 +79,7 @@ pub struct CountLine {
 tenancy::from_row!(CountLine { id, variant_id, counted, expected, counted_by, counted_at });
 
 impl CountLine {
-    /// The change of stock that posting the count makes.
+    /// The change of stock that posting the count makes, in sale units: counted less expected.
     pub fn difference(&self) -> Quantity {
         self.counted - self.expected
     }
@@ -94,7 +94,7 @@ pub enum CountError {
     /// The location does not exist or is archived.
     #[error("there is no such location")]
     UnknownLocation,
-    /// A line names a variant that does not exist.
+    /// A line of the request names a variant that does not exist.
     #[error("there is no such variant")]
     UnknownVariant {
         /// The position of the line in the request, from 0.
@@ -115,7 +115,7 @@ pub enum CountError {
     /// No quantity has been counted, so there is nothing to post.
     #[error("the stock count has no lines; enter counted quantities before you post it")]
     Empty,
-    /// Another stock count already has the chosen id.
+    /// A different stock count already has the chosen id, or another user opened it.
     #[error(transparent)]
     IdTaken(#[from] IdTaken),
     /// The differences could not be posted, for example because stock is short.
@@ -149,7 +149,7 @@ impl NewCount {
     }
 }
 
-/// Opens a stock count. A repeated request gets the same count, whatever its status is by then.
+/// Opens a stock count without lines. A repeated request gets the same count as it is now, in any status.
 ///
 /// # Errors
 /// [`CountError`].
@@ -192,7 +192,7 @@ struct LevelRow {
 tenancy::from_row!(LevelRow { variant_id, on_hand, position });
 
 /// Stores counted quantities, each with the quantity that the books expect at this moment. Counting a variant
-/// again replaces its line.
+/// again replaces its quantities. Locks the count and the stock levels.
 ///
 /// # Errors
 /// [`CountError`].
@@ -260,10 +260,10 @@ async fn store_lines(
 }
 
 /// Posts the differences of a stock count: counted less expected at the moment of counting, so that movements
-/// since then keep their effect.
+/// since then keep their effect. Variants without a difference get no movement.
 ///
 /// # Errors
-/// [`CountError`]; a shortage when more has left since than was there.
+/// [`CountError`]; a shortage when a difference takes out more than is available now.
 pub async fn post(tx: &TenantTx, id: CountId, actor: ActorId) -> Result<Count, CountError> {
     let stored = lock_open(tx, id).await?;
     if stored.lines.is_empty() {

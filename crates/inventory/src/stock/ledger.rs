@@ -1,5 +1,5 @@
-//! Verifying the books: every stock level is the sum of its movements, and every balance is the sum of the
-//! movements up to it.
+//! Verifying the books: on hand of every stock level is the sum of its movements, reserved is what open
+//! orders have reserved, and every balance is the sum of the movements up to it.
 
 use serde::Serialize;
 use tenancy::{DbError, TenantTx};
@@ -8,7 +8,7 @@ use values::Quantity;
 
 use crate::ids::{LocationId, VariantId};
 
-/// A stock level that differs from its movements or from what orders have reserved.
+/// A stock level that differs from its movements or from what open orders have reserved.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = LedgerDrift)]
@@ -17,15 +17,16 @@ pub struct Drift {
     pub variant_id: VariantId,
     /// The location of the stock level.
     pub location_id: LocationId,
-    /// The stock on hand that the stock level stores; 0 if the stock level is missing.
+    /// The stock on hand that the stock level stores, in sale units; 0 if the stock level is missing.
     pub on_hand: Quantity,
-    /// The sum of its movements.
+    /// The sum of its movements, in sale units.
     pub ledger: Quantity,
-    /// The reserved quantity that the stock level stores; 0 if the stock level is missing.
+    /// The reserved quantity that the stock level stores, in sale units; 0 if the stock level is missing.
     pub reserved: Quantity,
-    /// What orders have reserved and not yet fulfilled.
+    /// The quantity that open orders reserve, in sale units: ordered, and neither fulfilled nor cancelled.
     pub promised: Quantity,
-    /// Movements whose balance is not the sum up to them, or whose position is not the next one.
+    /// The number of movements whose balance is not the sum up to them, or whose position is not the next
+    /// one.
     pub broken_movements: i64,
 }
 
@@ -39,7 +40,7 @@ pub struct Verdict {
     pub levels: i64,
     /// How many movements the ledger has.
     pub movements: i64,
-    /// By variant and location, at most 1000.
+    /// The stock levels that differ, in the order of variant and location, at most 1000.
     pub drifts: Vec<Drift>,
 }
 

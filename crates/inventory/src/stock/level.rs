@@ -16,16 +16,16 @@ pub struct StockLevel {
     pub location_id: LocationId,
     /// The stock at the location, in sale units: the sum of the movements.
     pub on_hand: Quantity,
-    /// Part of on hand that orders have reserved.
+    /// The part of on hand that orders have reserved, in sale units.
     pub reserved: Quantity,
-    /// When a document last changed the stock level.
+    /// When a document last changed the stock level; at first, when the stock level was made.
     pub updated_at: DateTime<Utc>,
 }
 
 tenancy::from_row!(StockLevel { variant_id, location_id, on_hand, reserved, updated_at });
 
 impl StockLevel {
-    /// On hand and not reserved.
+    /// On hand less reserved, in sale units.
     pub fn available(&self) -> Quantity {
         self.on_hand - self.reserved
     }

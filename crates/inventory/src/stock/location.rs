@@ -11,14 +11,14 @@ use crate::records::audit::{self, Action, Subject};
 use crate::records::edit::{Edit, Stale};
 use crate::stock::alert_review;
 
-/// A location.
+/// A place where the business keeps stock.
 #[derive(Debug, Clone)]
 pub struct Location {
     /// The id of the location; ids sort by age.
     pub id: LocationId,
-    /// The name, which no other location of the business has.
+    /// The name. No other location of the business has it, archived or not.
     pub name: Name,
-    /// Whether documents use this location when they name none.
+    /// Whether documents use this location when they name none. This never changes.
     pub is_default: bool,
     /// When the location was archived; `None` while it is in use.
     pub archived_at: Option<DateTime<Utc>>,
@@ -31,11 +31,11 @@ tenancy::from_row!(Location { id, name, is_default, archived_at, version });
 /// What to change; `None` leaves a field as it is.
 #[derive(Debug, Clone, Default)]
 pub struct LocationChange {
-    /// The new name, which no other location may have.
+    /// The new name. No other location may have it, archived or not.
     pub name: Option<Name>,
     /// `true` archives the location, and `false` restores it.
     pub is_archived: Option<bool>,
-    /// Change the row only if it has this version.
+    /// Change the location only if it has this version.
     pub if_version: Option<i32>,
 }
 
@@ -64,8 +64,8 @@ pub enum LocationError {
 
 const SELECT: &str = "SELECT id, name, is_default, archived_at, version FROM locations ";
 
-/// A page of the locations that are not archived, oldest first. The first one is the default location, with
-/// which a business starts.
+/// A page of the locations that are not archived, oldest first. The first page starts with the default
+/// location, with which a business starts.
 ///
 /// # Errors
 /// [`DbError`].
@@ -84,7 +84,7 @@ pub async fn find(tx: &TenantTx, id: LocationId) -> Result<Option<Location>, DbE
     tx.row_opt(FIND, &[&id]).await
 }
 
-/// The location with this id, or the default location without one.
+/// The id of the location to use: the given one, or that of the default location. Nothing is locked.
 ///
 /// # Errors
 /// [`DbError`]; an unknown or archived location is `None`.
@@ -95,10 +95,10 @@ pub async fn find_or_default(tx: &TenantTx, id: Option<LocationId>) -> Result<Op
     tx.value_opt(FIND, &[&id]).await
 }
 
-/// Stores a location.
+/// Stores a location that is not the default location.
 ///
 /// # Errors
-/// [`LocationError::DuplicateName`].
+/// [`LocationError::DuplicateName`], [`LocationError::Db`].
 pub async fn insert(tx: &TenantTx, name: &Name, actor: ActorId) -> Result<LocationId, LocationError> {
     const INSERT: &str = "
         INSERT INTO locations (id, name, is_default, created_at, updated_at) VALUES ($1, $2, false, $3, $3)";
@@ -116,7 +116,8 @@ fn on_write(error: DbError, name: &Name) -> LocationError {
     }
 }
 
-/// Changes a location; a change that changes nothing leaves the version as it is.
+/// Changes a location, with the row locked; a change that changes nothing leaves the version as it is.
+/// Archiving and restoring also review the low-stock alerts of the location.
 ///
 /// # Errors
 /// [`LocationError`].

@@ -1,4 +1,5 @@
-//! Locations, stock levels, the ledger of movements, and the documents that move stock by hand.
+//! Locations, stock levels, the ledger of movements, low-stock alerts, and the documents that move stock by
+//! hand.
 //! Every change of stock in the whole crate goes through [`posting`]; prices and customers do not belong
 //! here.
 

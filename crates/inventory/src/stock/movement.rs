@@ -14,15 +14,15 @@ use crate::ids::{
 values::words! {
     /// What moved the stock.
     pub enum Kind {
-        /// Goods received from a supplier, or taken back from the books.
+        /// Goods received from a supplier, or taken out again because the receipt was reversed.
         Purchase = "purchase",
         /// Goods that left for an order.
         Sale = "sale",
-        /// A change by hand, with a reason; also the write-off of a return that is not restocked.
+        /// A change by hand, with a reason; also the goods of a return that are scrapped.
         Adjustment = "adjustment",
         /// Goods of an order that came back.
         Return = "return",
-        /// Goods that left for another location, or arrived from one.
+        /// Goods that left for another location, arrived from one, or came back without having arrived.
         Transfer = "transfer",
         /// The difference that a stock count found.
         Count = "count",
@@ -95,11 +95,11 @@ pub struct Movement {
     pub variant_id: VariantId,
     /// The location that the stock left or reached.
     pub location_id: LocationId,
-    /// What moved the stock.
+    /// What moved the stock, such as a sale.
     pub kind: Kind,
-    /// The change of on hand; negative where stock left.
+    /// The change of on hand, in sale units; negative where stock left.
     pub quantity: Quantity,
-    /// On hand at the location after the movement.
+    /// On hand at the location after the movement, in sale units.
     pub balance_after: Quantity,
     /// The cost of one unit, if known.
     pub unit_cost: Option<Money>,

@@ -24,7 +24,7 @@ pub struct Posting {
     pub location_id: LocationId,
     /// The change of on hand, in sale units. Negative takes stock out; zero makes no movement.
     pub quantity: Quantity,
-    /// The change of the reserved quantity.
+    /// The change of the reserved quantity, in sale units. Negative releases stock.
     pub reserved: Quantity,
     /// The cost at which the stock moves.
     pub unit_cost: UnitCost,
@@ -37,7 +37,7 @@ pub struct Posting {
 /// The cost of one unit of a posting.
 #[derive(Debug, Clone, Copy)]
 pub enum UnitCost {
-    /// The average cost at that moment.
+    /// The average cost at that moment, or the catalogue's cost where no average cost is known.
     Average,
     /// The cost that the document gives.
     Known(Money),
@@ -58,13 +58,13 @@ impl From<Option<Money>> for UnitCost {
 /// A posting that was carried out.
 #[derive(Debug, Clone, Copy)]
 pub struct Posted {
-    /// On hand at the location after the posting.
+    /// On hand at the location after the posting, in sale units.
     pub balance_after: Quantity,
     /// The cost of one unit, if known.
     pub unit_cost: Option<Money>,
 }
 
-/// A variant with less available stock than requested.
+/// A variant that has less stock available at a location than a document takes or reserves.
 #[derive(Debug, Clone)]
 pub struct Shortage {
     /// The variant that is short.
@@ -80,13 +80,14 @@ pub struct Shortage {
 /// Stock was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum StockError {
-    /// Every variant that is short, not only the first.
+    /// Less stock is available than is to be taken or reserved. Holds every variant that is short in the sum
+    /// of the postings. If the sums suffice, holds the first posting that takes goods before they are there.
     #[error("there is not enough stock")]
     Insufficient(Vec<Shortage>),
-    /// A posting names a variant that does not exist.
+    /// A posting names a variant, or a location, that does not exist.
     #[error("there is no such variant")]
     UnknownVariant,
-    /// It was archived, perhaps a moment ago.
+    /// Stock would be put in a location that is archived, perhaps since a moment ago.
     #[error("the location is archived, so no stock can be put there; restore the location first")]
     ClosedLocation,
     /// On hand at a location would exceed [`Quantity::MAX`].
@@ -99,15 +100,16 @@ pub enum StockError {
 
 /// Changes of stock that were decided under locks and must still be written.
 pub struct Decided {
-    /// In the order of the postings.
+    /// The result of each posting, in the order of the postings.
     pub posted: Vec<Posted>,
     levels: BTreeMap<Key, LockedLevel>,
     movements: Movements,
     alerts: AlertChanges,
 }
 
-/// Locks the levels in key order and decides from the locked rows. Everything that changes stock goes through
-/// here, and then through [`Decided::write`], which may share a flight with the rows of its document.
+/// Makes the levels that are missing, locks the levels in key order, and decides from the locked rows.
+/// Everything that changes stock goes through here, and then through [`Decided::write`], which may share a
+/// flight with the rows of its document.
 ///
 /// The rows stay locked until `tx` ends (PostgreSQL manual, 13.3.2 Row-Level Locks). All transactions lock
 /// them in one order, so no two wait for each other.
@@ -165,7 +167,8 @@ fn post(level: &mut LockedLevel, posting: &Posting, movements: &mut Movements) -
 }
 
 impl Decided {
-    /// Changes the levels, writes the movements, and opens, changes and closes alerts.
+    /// Changes the levels, writes the movements, opens, changes and closes alerts, and stores the event about
+    /// the alerts. It must run in the transaction that decided.
     ///
     /// # Errors
     /// [`DbError`].

@@ -1,4 +1,4 @@
-//! Transfers: stock that leaves one location, is in transit, and arrives at another location in parts.
+//! Transfers: stock that leaves one location, is in transit, and arrives at another location, also in parts.
 
 use std::collections::BTreeMap;
 
@@ -58,7 +58,7 @@ pub struct Transfer {
     pub from: LocationId,
     /// The location that receives the stock.
     pub to: LocationId,
-    /// How far the transfer is; it follows from the lines.
+    /// How far the transfer has progressed; it follows from the lines.
     pub status: TransferStatus,
     /// Free text; `None` without a note.
     pub note: Option<Note>,
@@ -93,14 +93,15 @@ pub struct TransferLine {
     pub received: Quantity,
     /// The quantity that went back to the source location, in sale units.
     pub sent_back: Quantity,
-    /// The unit cost at the location that sent it. The goods arrive at this cost.
+    /// The unit cost at the source location when the goods left; `None` if unknown. The goods arrive or go
+    /// back at this cost, or at the average cost there if it is unknown.
     pub unit_cost: Option<Money>,
 }
 
 tenancy::from_row!(TransferLine { id, transfer_id, variant_id, quantity, received, sent_back, unit_cost });
 
 impl TransferLine {
-    /// Neither received nor sent back.
+    /// The quantity that is neither received nor sent back, in sale units.
     pub fn in_transit(&self) -> Quantity {
         self.quantity - self.received - self.sent_back
     }
@@ -145,7 +146,7 @@ pub enum TransferError {
     /// Everything has arrived or gone back, so no step is left.
     #[error("the transfer has nothing in transit, because its status is {0}")]
     NothingInTransit(TransferStatus),
-    /// Another transfer or another step already has the chosen id.
+    /// A different transfer, or a different step of a transfer, already has the chosen id.
     #[error(transparent)]
     IdTaken(#[from] IdTaken),
     /// A received quantity names an unknown line or exceeds what is in transit.
@@ -162,7 +163,8 @@ pub enum TransferError {
 /// The largest number of lines of a transfer.
 pub const MAX_LINES: usize = 200;
 
-/// Sends a transfer: its stock leaves the source location now, and is at no location until it arrives.
+/// Sends a transfer: its stock leaves the source location now, and is at no location until it arrives or goes
+/// back. A repeated request gets the transfer as it is now, and changes nothing.
 ///
 /// # Errors
 /// [`TransferError`]; the caller rolls back.
@@ -334,7 +336,7 @@ async fn with_lines(tx: &TenantTx, mut transfers: Vec<Transfer>) -> Result<Vec<T
     Ok(transfers)
 }
 
-/// The transfer with this id.
+/// The transfer with this id and its lines.
 ///
 /// # Errors
 /// [`DbError`]; an unknown id is `None`.

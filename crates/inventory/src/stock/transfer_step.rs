@@ -26,7 +26,7 @@ pub struct NewStep {
 /// What a step does.
 #[derive(Debug, Clone)]
 pub enum StepKind {
-    /// These quantities have arrived; everything that is in transit when there are none.
+    /// These quantities have arrived. If the list is empty, everything that is in transit has arrived.
     Receive(Vec<Part<TransferLineId>>),
     /// Everything that is still in transit goes back to the location that sent it.
     SendBack,
@@ -49,7 +49,8 @@ impl StepKind {
     }
 }
 
-/// Receives part of a transfer, or sends back what is left of it.
+/// Receives all or part of a transfer, or sends back what is still in transit, with the transfer locked. A
+/// repeated request gets the transfer as it is now, and changes nothing.
 ///
 /// # Errors
 /// [`TransferError`]; the caller rolls back.

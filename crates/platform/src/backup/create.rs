@@ -29,10 +29,10 @@ pub(super) struct SharedRows {
     pub status: Option<String>,
 }
 
-/// Backs up one business into a new file in `folder`.
+/// Backs up one business into a new file in `folder`, and registers the backup.
 ///
 /// # Errors
-/// [`BackupError`]; no file is left behind.
+/// [`BackupError`]; no file is left behind, unless only the registration failed.
 pub async fn create(
     owner_database: &OwnerDatabase,
     tenant: &Tenant,
@@ -56,9 +56,10 @@ pub async fn create(
 }
 
 /// Backs up the `shared` schema: the registry, users with their password hashes, roles and the audit log.
+/// Registers the backup.
 ///
 /// # Errors
-/// [`BackupError`]; no file is left behind.
+/// [`BackupError`]; no file is left behind, unless only the registration failed.
 pub async fn create_installation(
     owner_database: &OwnerDatabase,
     folder: &Path,
@@ -122,7 +123,7 @@ fn new_file(folder: &Path, label: &str) -> Result<PathBuf, BackupError> {
 pub struct Progress<'a> {
     /// The business whose backup has just ended.
     pub tenant: &'a Tenant,
-    /// The created backup, or the reason why the backup failed.
+    /// The created backup, or the reason why its creation or its verification failed.
     pub outcome: &'a Result<Backup, BackupError>,
     /// The number of businesses so far, including the failed ones.
     pub done: usize,

@@ -14,10 +14,10 @@ pub enum BackupError {
     /// The folder for backups cannot be created or opened.
     #[error("the folder {0} cannot be used for backups")]
     Folder(PathBuf, #[source] std::io::Error),
-    /// The backup file cannot be written or read, or differs from the data.
+    /// The backup file cannot be written or read, differs from the data, or a query for its rows failed.
     #[error(transparent)]
     Transfer(#[from] TransferError),
-    /// A newer release created the backup, and this release cannot migrate its schema.
+    /// A newer release created the backup, and this release does not know its schema version.
     #[error(
         "the backup has schema version {backup}, but this release knows only {program}; use a newer release"
     )]

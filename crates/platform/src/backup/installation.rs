@@ -12,7 +12,7 @@ use crate::records::audit::{self, Actor};
 /// restored from its own backup. Returns the number of businesses.
 ///
 /// # Errors
-/// [`BackupError`]; nothing has changed.
+/// [`BackupError`]; nothing has changed, except that spare schemas may have been dropped.
 pub async fn restore_installation(
     owner_database: &OwnerDatabase,
     backup: &Checked,

@@ -32,10 +32,10 @@ pub struct Backup {
     pub duration_ms: i64,
     /// When the data was read. Later changes are not in the backup.
     pub taken_at: DateTime<Utc>,
-    /// The time of the last verification, which restores the backup into a scratch schema and compares the
-    /// rows.
+    /// The time of the last verification; `None` before the first one. A backup of a business is restored
+    /// into a scratch schema and compared. A backup of the `shared` schema is only compared with its digests.
     pub verified_at: Option<DateTime<Utc>>,
-    /// The problem that the last verification found.
+    /// The problem that the last verification found; `None` if it found none.
     pub failure: Option<String>,
 }
 
@@ -151,7 +151,7 @@ pub async fn list(tx: &SharedTx, tenant: Option<TenantId>) -> Result<Vec<Backup>
 }
 
 /// Returns up to `limit` backups that are older than the backup `before`, newest first. Starts with the
-/// newest backup when `before` is `None`.
+/// newest backup when `before` is `None`. Returns all backups when `tenant` is `None`.
 ///
 /// # Errors
 /// [`DbError`].

@@ -52,9 +52,10 @@ pub struct Restored {
 /// An existing business is in maintenance during the restore; other businesses are not affected. Its current
 /// schema is set aside. Its members and custom domains stay unchanged.
 ///
-/// A new business gets the schema and the members of the backup. Members are matched by email, and a new user
-/// has no password. A dropped business that is restored under its own slug also gets its custom domains,
-/// which must be verified again.
+/// A new business gets the schema of the backup. If an owner is given, the owner is the only member.
+/// Otherwise, the business also gets the members of the backup. Members are matched by email, and a new user
+/// has no password. A dropped business that is restored under its own slug keeps its id. Without a given
+/// owner, it also gets back its status and its custom domains, which must be verified again.
 ///
 /// # Errors
 /// [`BackupError`]; the business is unchanged.

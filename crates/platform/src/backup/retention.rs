@@ -20,7 +20,7 @@ pub struct Retention {
 
 impl Retention {
     /// The backups that may be pruned: neither rule keeps them, and a newer verified backup of the same
-    /// business exists. Reads whole files, on a thread that may block.
+    /// business has an undamaged file. Reads whole files, on a thread that may block.
     pub async fn prunable(self, backups: Vec<Backup>, now: DateTime<Utc>) -> Vec<Backup> {
         tokio::task::spawn_blocking(move || self.choose(&backups, now)).await.unwrap_or_default()
     }

@@ -9,8 +9,8 @@ use tenancy::OwnerDatabase;
 use crate::backup::error::BackupError;
 
 /// Verifies a backup: restores it into a scratch schema of its version, compares every table byte for byte,
-/// and drops the schema. A backup of the `shared` schema is only read to its end and compared with its
-/// digests.
+/// and rolls the schema back. A backup of the `shared` schema is only read to its end and compared with its
+/// digests. Stores the result in the registry, unless the verification itself could not be done.
 ///
 /// # Errors
 /// [`BackupError`], with the first table that is damaged or different.

@@ -73,7 +73,8 @@ impl Onboarding {
     /// Creates a business. The business can be used as soon as this function returns.
     ///
     /// # Errors
-    /// [`OnboardingError`] when the slug is taken, or when the owner already exists and a password was given.
+    /// [`OnboardingError`], such as when the slug is taken, or when the owner already has a password and
+    /// another one was given.
     pub async fn create(&self, new: &OnboardingRequest, actor: &Actor) -> Result<Onboarded, OnboardingError> {
         let owner = self.prepare(&new.owner).await?;
         let tenant = NewTenant { slug: new.slug.clone(), name: new.name.to_string(), id: None };
@@ -97,7 +98,7 @@ impl Onboarding {
     }
 
     /// Sets the password of a user. `password` defaults to a generated password, which is returned to be
-    /// shown once.
+    /// shown once. Returns `None` if a password was given.
     ///
     /// # Errors
     /// [`MemberError`]; [`MemberError::UnknownUser`] when no user has this email.

@@ -13,7 +13,8 @@ pub struct NewMember {
     pub email: Email,
     /// The name of a new user, if known. An existing user keeps the current name.
     pub full_name: Option<String>,
-    /// The password of a new user. Defaults to a generated password, which is shown once.
+    /// The password of a new user, or of a user without a password. Defaults to a generated password, which
+    /// is shown once. Must be `None` for a user who has a password.
     pub password: Option<Password>,
     /// The key of the role, such as `OWNER` or `STAFF`.
     pub role: String,
@@ -24,7 +25,7 @@ pub struct NewMember {
 pub struct Added {
     /// The new or existing user.
     pub user: UserId,
-    /// The generated password, to be shown once.
+    /// The generated password, to be shown once. `None` if no password was generated.
     pub made_password: Option<Password>,
 }
 
@@ -40,7 +41,7 @@ pub enum MemberError {
     /// The password of a user who does not exist was to be set.
     #[error("there is no user with the email {0}")]
     UnknownUser(Email),
-    /// The user is already a member, or the role does not exist.
+    /// The user is already a member, or the role does not exist for this kind of membership.
     #[error(transparent)]
     Membership(#[from] MembershipError),
     /// The password was not hashed, because too many others are being hashed.

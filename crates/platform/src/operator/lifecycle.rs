@@ -15,7 +15,8 @@ use tenancy::{DbError, HostName, OwnerDatabase, SharedTx, Tenant, TenantId, Tena
 use crate::backup::{self, Backup};
 use crate::records::audit::{self, Actor};
 
-/// The action was refused or failed; nothing has changed.
+/// The action was refused or failed. Nothing has changed, except for schemas that a discard or a drop has
+/// already removed, the closing of a business by a drop, and the time of a failed domain check.
 #[derive(Debug, thiserror::Error)]
 pub enum OperatorError {
     /// The business does not exist or is busy, or its status or slug does not allow the action.
@@ -70,8 +71,8 @@ impl Operator {
         .await
     }
 
-    /// Changes the slug of a business. The former slug redirects to the new slug, and stays reserved for
-    /// `reserve_for`.
+    /// Changes the slug of a business. For `reserve_for`, the former slug redirects to the new slug and stays
+    /// reserved.
     ///
     /// # Errors
     /// [`OperatorError`].
@@ -110,7 +111,8 @@ impl Operator {
         .await
     }
 
-    /// Swaps the schema of a business with the schema that the last restore set aside.
+    /// Swaps the schema of a business with the schema that was set aside last. Returns the schema that the
+    /// business uses now.
     ///
     /// # Errors
     /// [`OperatorError`].
@@ -135,10 +137,11 @@ impl Operator {
     }
 
     /// The newest verified backup, from which a dropped business can be restored. Reads the whole backup file
-    /// to check it.
+    /// to check it. Returns `None` when there is no such backup and `without_backup` is set.
     ///
     /// # Errors
-    /// [`OperatorError::NoBackup`] when there is no such backup and `without_backup` is not set.
+    /// [`OperatorError::NoBackup`] when there is no such backup and `without_backup` is not set;
+    /// [`OperatorError::Db`].
     pub async fn backup_before_drop(
         &self,
         tenant: &Tenant,

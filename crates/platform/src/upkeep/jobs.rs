@@ -175,7 +175,7 @@ async fn verify_all_ledgers(context: JobContext) -> Result<Value, JobError> {
     Ok(json!({"verified": verified, "businessesLeftOut": left_out}))
 }
 
-/// The retention of outbox events. No consumer still waits for an event that was not fetched for this long.
+/// The retention of outbox events, in days. Nothing reads the events yet, so they must not pile up.
 const KEEP_OUTBOX_DAYS: u32 = 7;
 
 async fn prune_outbox(context: JobContext) -> Result<Value, JobError> {

@@ -27,7 +27,7 @@ use crate::openapi::document as openapi;
 use crate::routes;
 use settings::SettingsError;
 
-/// The server could not be started. The text says what to do.
+/// The server could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// A setting cannot be used, such as an invalid address in `server.metrics_listen`.
@@ -279,7 +279,8 @@ struct TlsAsk {
     domain: String,
 }
 
-/// Answers 200 if a certificate may be issued for this host, and 404 if not. Caddy's on-demand TLS asks here
+/// Answers 200 if a certificate may be issued for this host, and 404 if not. Answers 400 if the text is not a
+/// host name, and 503 if the registry cannot be read. Caddy's on-demand TLS asks here
 /// (`on_demand_tls { ask http://127.0.0.1:9090/tls-ask }`), so that strangers cannot make Caddy fetch
 /// certificates for their own hosts.
 async fn tls_ask(state: web::Data<State>, asked: web::Query<TlsAsk>) -> HttpResponse {

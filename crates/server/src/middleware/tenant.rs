@@ -21,8 +21,10 @@ use crate::http::state::State;
 
 use crate::middleware::request::RequestSpan;
 
-/// Finds the owner of the host, or refuses the request: 400 malformed host, 403 suspended business, 404
-/// unknown host, 410 archived business, 429 too many requests, 503 business in maintenance.
+/// Finds the owner of the host. A former address of a business redirects (308), and so does any other
+/// address of a business that redirects to its primary domain. Refuses a request with 400 for a malformed
+/// host, 403 for a suspended business, 404 for an unknown host, 410 for an archived business, 429 for too
+/// many requests, and 503 for a business that is in maintenance or whose schema this server cannot serve.
 ///
 /// # Errors
 /// No error of its own: a refusal is an answer, so that outer layers can add headers to it.

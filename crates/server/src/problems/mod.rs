@@ -1,4 +1,4 @@
-//! Errors of the domain as problems: one file for each crate, or for each room of the domain.
+//! Errors of the domain as problems: one file for each crate, or for each module of the inventory crate.
 //!
 //! Every `match` lists every variant. A new variant does not compile until it has a code.
 

@@ -1,4 +1,4 @@
-//! The routes of the API: one room for each room of the domain.
+//! The routes of the API: one module for each part of the domain.
 //!
 //! The signature of a handler states the permission and the parameters that the handler needs. The body of a
 //! handler only joins functions of the domain. Code that several handlers share is in `http`.

@@ -49,9 +49,10 @@ pub struct Job {
     pub done: i64,
     /// `None` while the total is not known.
     pub total: Option<i64>,
-    /// The current step, or the reason of a failure.
+    /// The current step, or the reason why the last run did not succeed.
     pub message: Option<String>,
-    /// The output of the last run that ended; `None` if that run failed. Its fields depend on the kind.
+    /// The output of the last run, if that run succeeded; otherwise `None`, also before the first run ends.
+    /// Its fields depend on the kind.
     pub result: Option<Value>,
     /// The number of times that the job has been started. [`retry`] resets the number to 0.
     pub attempts: i32,
@@ -61,9 +62,9 @@ pub struct Job {
     pub period_s: Option<i32>,
     /// Whether somebody cancelled the job. If the job is running, the runner then stops it.
     pub cancel_requested: bool,
-    /// The earliest time of the next start.
+    /// For a queued job: the earliest time of the next start.
     pub run_at: DateTime<Utc>,
-    /// The time of the last start; `None` before the first start.
+    /// The time of the last start; `None` before the first start and after [`retry`].
     pub started_at: Option<DateTime<Utc>>,
     /// The time when the last run ended or the job was cancelled; `None` until then and during a run.
     pub finished_at: Option<DateTime<Utc>>,
@@ -114,7 +115,10 @@ pub struct NewJob {
     pub requested_by: String,
 }
 
-/// Queues a job as part of the transaction. If an equal job is queued already, returns that job instead.
+/// Queues a job as part of the transaction.
+///
+/// If a job of the same kind, business and parameters is queued already, returns that job instead and
+/// ignores the other fields of `new`.
 ///
 /// # Errors
 /// [`DbError`].

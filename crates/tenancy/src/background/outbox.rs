@@ -1,5 +1,5 @@
-//! The outbox: events of a business. An event is stored together with the change that it reports, and is read
-//! by the process that delivers it.
+//! The outbox: events of a business. An event is stored in the same transaction as the change that it
+//! reports. Nothing delivers the events yet.
 
 use serde_json::Value;
 use uuid::Uuid;

@@ -8,7 +8,8 @@ use values::NewerWord;
 /// A failure of the database or of the connection to it.
 #[derive(Debug, thiserror::Error)]
 pub enum DbError {
-    /// The cause says which statement failed and why.
+    /// A statement failed, the connection broke, or a column could not be read as the expected type. The
+    /// cause says why.
     #[error("a database query failed")]
     Query(#[source] tokio_postgres::Error),
     /// No connection could be opened. The cause says why.
@@ -72,8 +73,9 @@ impl DbError {
         error.as_db_error()?.constraint().map(without_shard_number)
     }
 
-    /// Whether the same request may succeed a little later: there is no connection, or the server is shutting
-    /// down or out of resources.
+    /// Whether the same request may succeed a little later. This is so if there is no connection or no turn,
+    /// if the server is shutting down or out of resources, if the server cancelled the statement, and after a
+    /// serialization failure, a deadlock or a lock timeout.
     pub fn is_unavailable(&self) -> bool {
         match self {
             Self::Exhausted(_) | Self::TenantBusy | Self::Connect(_) => true,

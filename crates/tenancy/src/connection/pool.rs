@@ -27,7 +27,7 @@ use crate::names::database::TenantNumber;
 /// Limits for the connections of one login. The configuration supplies every duration and every count.
 #[derive(Debug, Clone)]
 pub struct PoolSettings {
-    /// Maximum number of connections for all tenants together.
+    /// Maximum number of connections of this login, for all businesses and the shared schema together.
     pub max_connections: usize,
     /// Number of pools that share the connections. There is at most one pool per connection.
     pub pools: usize,

@@ -19,7 +19,8 @@ pub enum TlsError {
     /// The file of `sslrootcert` cannot be opened or is not valid PEM.
     #[error("cannot read the root certificate {0}")]
     RootCertificate(PathBuf, #[source] rustls::pki_types::pem::Error),
-    /// The `sslmode` verifies certificates, but neither file nor system has a usable root certificate.
+    /// The `sslmode` verifies certificates, but there is no usable root certificate in the file of
+    /// `sslrootcert`, or, without `sslrootcert`, in the system.
     #[error("no usable root certificate for sslmode=verify-ca or verify-full; set sslrootcert=/path")]
     NoRoots,
     /// rustls refused a root certificate or the protocol versions.

@@ -17,7 +17,7 @@ use crate::registry::locks::{IS_OUR_LOCK, JOBS_LOCK};
 use crate::registry::schema::Schema;
 use crate::scope::database::Database;
 
-/// The settings of the PostgreSQL server that matter here, as text or in PostgreSQL's own units.
+/// The settings and the state of the PostgreSQL server that matter here.
 #[derive(Debug, Clone)]
 pub struct ServerSettings {
     /// The text of `server_version`, such as `17.5`.
@@ -40,7 +40,7 @@ pub struct ServerSettings {
     pub log_statement: String,
     /// The settings among fsync, full_page_writes and synchronous_commit that are off.
     pub off: Vec<String>,
-    /// The time by which the server's clock is ahead of ours.
+    /// The time by which the server's clock is ahead of ours; negative if the server's clock is behind.
     pub clock_ahead: chrono::TimeDelta,
 }
 
@@ -54,7 +54,8 @@ pub struct CatalogueSize {
     pub relations: i64,
     /// The size of the catalogue tables that grow with each schema, with their indexes.
     pub size_bytes: i64,
-    /// Tables, indexes and similar objects of one business. Each takes a lock when the schema is dropped.
+    /// Tables, indexes and similar objects of the newest schema. Each takes a lock when the schema is
+    /// dropped.
     pub relations_per_schema: i64,
 }
 
@@ -119,7 +120,8 @@ impl OwnerDatabase {
         })
     }
 
-    /// Lists the problems with the two logins, the groups and the roles of businesses.
+    /// Lists the problems with the two logins, with the roles of live and spare schemas, and with the
+    /// privileges of every login.
     ///
     /// # Errors
     /// [`DbError`].
@@ -259,7 +261,7 @@ impl OwnerDatabase {
         Ok(transaction.query_one(RUNNER, &[&key]).await?.try_get("there")?)
     }
 
-    /// Lists the schemas that do not match their versions, with the differences.
+    /// Lists the live and spare schemas that do not match their versions, with the differences.
     ///
     /// # Errors
     /// [`ProvisionError`].
@@ -322,11 +324,11 @@ pub async fn pooling(url: &DatabaseUrl) -> Result<Pooling, DbError> {
     Ok(if search_path.is_empty() { Pooling::None } else { Pooling::DropsSettings })
 }
 
-/// Lists the rules of pg_hba.conf that allow a weaker sign-in than SCRAM, as far as an administrator can see
-/// them.
+/// Lists the rules of pg_hba.conf with a method that is weaker than SCRAM: trust, md5 or password. Returns
+/// none if the TLS of the URL cannot be set up.
 ///
 /// # Errors
-/// [`DbError`] when the login may not read the rules.
+/// [`DbError`] when the login cannot connect or may not read the rules.
 pub async fn weak_sign_in(admin: &DatabaseUrl) -> Result<Vec<String>, DbError> {
     const WEAK: &str = "
         SELECT format('line %s: %s %s %s %s', line_number, type, array_to_string(database, ','),

@@ -50,7 +50,7 @@ pub struct Probed {
     pub rolled_back: usize,
     /// Transactions that ended because a statement failed.
     pub failed: usize,
-    /// Transactions that were cancelled by dropping their future.
+    /// Transactions whose future was to be dropped. A fast one may have been rolled back before.
     pub cancelled: usize,
 }
 

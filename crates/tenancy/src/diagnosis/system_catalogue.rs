@@ -10,8 +10,8 @@ use crate::names::database::{RoleName, SchemaName};
 use crate::owner::provisioning::{AS_OWNER, OwnerDatabase, ProvisionError};
 use crate::registry::schema::{self, SchemaState};
 
-/// The tables, columns, constraints, indexes and grants of one schema, one line each. All schemas of one
-/// version must have the same lines.
+/// The objects of one schema and the grants on them, one line each. The lines contain neither the name of
+/// the schema nor the name of its role, so all schemas of one version must have the same lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Catalogue(BTreeSet<String>);
 
@@ -48,7 +48,7 @@ impl Catalogue {
 }
 
 impl OwnerDatabase {
-    /// Reads the catalogue of a schema.
+    /// Reads the catalogue of a schema. `role` is the role of its business.
     ///
     /// # Errors
     /// [`DbError`].

@@ -71,8 +71,7 @@ impl Migrations {
         Self { files, history: self.history }
     }
 
-    /// The same files and one more, with a file name such as `V0012__name.sql`. For tests that simulate a
-    /// later release.
+    /// The same files and one more, with a file name such as `V0012__name.sql`.
     ///
     /// # Errors
     /// [`FileError`] when the name or the text cannot be used.

@@ -1,8 +1,11 @@
 //! The rules that every statement of a migration must follow, and what to write instead.
 //!
-//! There are two kinds of rules. The first kind keeps a business schema ready for copying, comparing and
+//! There are three kinds of rules. The first kind keeps a business schema ready for copying, comparing and
 //! sharding. The second kind prevents statements that block other queries while thousands of schemas are
-//! migrated under traffic. A comment `-- reason: ...` above a statement exempts it from the second kind.
+//! migrated under traffic. A comment `-- reason: ...` above a statement exempts it from the second kind. The
+//! third kind is about statements that remove something: the file must have a line `-- needs code: 12`, with
+//! the newest migration that code must know. In a file for the `shared` schema, a reason above the statement
+//! is enough.
 
 use std::collections::HashSet;
 use std::fmt;

@@ -10,8 +10,8 @@ use crate::names::tenant::NameError;
 /// The NOLOGIN role that has every tenant role as a member and that receives the table privileges in business
 /// schemas.
 pub const TENANT_GROUP: &str = "tenantry_tenant";
-/// The NOLOGIN role with which the server reads and writes the `shared` schema, subject to row level
-/// security.
+/// The NOLOGIN role with which the server reads the `shared` schema and calls its functions, subject to row
+/// level security.
 pub const SHARED_GROUP: &str = "tenantry_shared";
 /// The NOLOGIN role of the platform's staff and commands, which sees every row of the `shared` schema.
 pub const PLATFORM_GROUP: &str = "tenantry_platform";
@@ -106,6 +106,8 @@ impl RoleName {
 pub struct Installation(String);
 
 impl Installation {
+    /// Checks the name of an installation.
+    ///
     /// # Errors
     /// [`NameError::Installation`] unless the name has 1 to 40 characters of `a-z`, `0-9` and `_` and starts
     /// with a letter. The limit is 40 because PostgreSQL cuts role names off after 63 bytes.
@@ -122,7 +124,7 @@ impl Installation {
         &self.0
     }
 
-    /// The role for reporting logins, with SELECT on every business schema and no other privilege.
+    /// The role for reporting logins. It may read the tables of every business, and may write nothing.
     pub fn reader_role(&self) -> String {
         format!("{}_reader", self.0)
     }
@@ -146,7 +148,7 @@ impl From<Installation> for String {
     }
 }
 
-/// The names of an installation that later steps need.
+/// An installation and the login of its server.
 #[derive(Debug, Clone)]
 pub struct Installed {
     /// The name of the installation, with which the names of its roles start.

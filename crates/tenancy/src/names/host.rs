@@ -142,7 +142,7 @@ pub enum HostTarget {
         /// app host. 0 at any other host.
         prefix: usize,
     },
-    /// A host that can never serve anything, so that no lookup is needed.
+    /// The host and path can never belong to a business, so that no lookup is needed.
     Nowhere,
 }
 
@@ -168,7 +168,8 @@ impl BaseDomain {
         below.is_some_and(|label| ["", "admin.", "app."].contains(&label))
     }
 
-    /// Reads `<slug>.<base>`, `admin.<base>`, `app.<base>/<slug>/...` and custom domains.
+    /// Returns the target of a request. Knows `<slug>.<base>`, `admin.<base>`, `app.<base>/<slug>/...` and
+    /// custom domains.
     pub fn target(&self, host: &HostName, path: &str) -> HostTarget {
         let label = match host.as_str().strip_suffix(self.0.as_str()) {
             Some("") => return HostTarget::Nowhere,

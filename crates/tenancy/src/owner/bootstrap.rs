@@ -1,6 +1,6 @@
 //! The bootstrap of an installation, which an administrator runs once. The bootstrap creates the logins,
-//! groups, schemas and grants, and the functions that create tenant roles. Running the bootstrap again
-//! changes nothing.
+//! groups, schemas and grants, and the functions that create tenant roles. Running the bootstrap again adds
+//! what is missing. An existing login keeps its password.
 
 use std::fmt::Write as _;
 
@@ -26,7 +26,7 @@ pub struct Bootstrap {
     pub owner: DatabaseUrl,
 }
 
-/// The bootstrap failed. The text names a solution.
+/// The bootstrap failed.
 #[derive(Debug, thiserror::Error)]
 pub enum BootstrapError {
     /// Both URLs have the same login. The text is the name of the login.
@@ -75,7 +75,7 @@ pub enum BootstrapError {
     /// A URL requires TLS that cannot be set up.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// The administrator's login cannot connect to the server.
+    /// The administrator's login could connect at first, but not for a later step.
     #[error(transparent)]
     Connect(#[from] ConnectError),
     /// The bootstrap has ended, but a login that it created cannot connect.
@@ -86,7 +86,7 @@ pub enum BootstrapError {
         /// The error of the first connection.
         source: ProbeError,
     },
-    /// The version of the server cannot be read with the administrator's login.
+    /// The administrator's login cannot connect to the server, or cannot read its version.
     #[error(transparent)]
     Probe(#[from] ProbeError),
 }
@@ -147,8 +147,8 @@ impl Bootstrap {
         Ok(script)
     }
 
-    /// Runs the bootstrap with the administrator's login in `admin`. The database in that URL does not
-    /// matter.
+    /// Runs the bootstrap with the administrator's login in `admin`. The URL may name any existing database
+    /// of the cluster.
     ///
     /// # Errors
     /// [`BootstrapError`]. The finished steps remain, and another run continues after them.

@@ -36,7 +36,8 @@ pub struct Table {
 
 /// The data of a business and of the `shared` schema, at one moment.
 ///
-/// Reads in one REPEATABLE READ transaction. Only migrations of this schema must wait for this transaction.
+/// Reads in one REPEATABLE READ transaction. Only a migration and a drop of this schema must wait for this
+/// transaction.
 pub struct Snapshot {
     tx: SharedTx,
     schema: SchemaName,
@@ -143,11 +144,11 @@ impl Loading {
 
 impl OwnerDatabase {
     /// Opens a snapshot of a business and of the `shared` schema. Also returns the business as it was at that
-    /// moment. Returns `None` when the business no longer exists. Waits for a running migration of the
-    /// business to end.
+    /// moment. Returns `None` when the business no longer exists. Waits up to 60 seconds for a running
+    /// migration of the business to end.
     ///
     /// # Errors
-    /// [`DbError`].
+    /// [`DbError`], also when the migration takes longer.
     pub async fn snapshot(&self, id: TenantId) -> Result<Option<(Snapshot, Arc<Tenant>)>, DbError> {
         let find = async |tx: &SharedTx| tenant::find_by_id(tx, id).await;
         let Some(mut expected) = self.write_shared(find).await? else { return Ok(None) };
@@ -169,10 +170,11 @@ impl OwnerDatabase {
         }
     }
 
-    /// Opens a snapshot of the `shared` schema alone.
+    /// Opens a snapshot of the `shared` schema alone. Waits up to 60 seconds for a running migration of that
+    /// schema to end.
     ///
     /// # Errors
-    /// [`DbError`].
+    /// [`DbError`], also when the migration takes longer.
     pub async fn snapshot_shared(&self) -> Result<Snapshot, DbError> {
         const VERSION: &str = "SELECT max(version) AS version FROM shared.shared_migrations";
         let transaction = self.owner.begin_snapshot().await?;
@@ -221,7 +223,7 @@ impl OwnerDatabase {
         Ok(Loading { tx, target: Target::Tenant(schema) })
     }
 
-    /// Whether the `shared` schema contains only the rows that its migrations inserted.
+    /// Whether the installation has no business, no user and no entry in the platform's audit log.
     ///
     /// # Errors
     /// [`DbError`].
@@ -229,9 +231,11 @@ impl OwnerDatabase {
         is_fresh(&self.owner.begin_unscoped().await?).await
     }
 
-    /// Deletes the rows that migrations inserted into the `shared` schema of a fresh installation, so that it
-    /// can be filled. Returns `None` when the installation is in use. Also drops all spare schemas, because
-    /// their numbers may belong to businesses in the loaded data.
+    /// Deletes all rows of the `shared` schema of a fresh installation, so that it can be filled. Returns
+    /// `None` when the installation is in use.
+    ///
+    /// Also drops all spare schemas, because their numbers may belong to businesses in the loaded data. Each
+    /// spare schema is dropped in its own transaction, and stays dropped if the loading is given up.
     ///
     /// # Errors
     /// [`DbError`].
@@ -260,6 +264,7 @@ impl OwnerDatabase {
 
     /// Migrates the loaded schema to the newest version, updates the planner's statistics, and creates the
     /// schema's role. The caller must commit soon afterwards, because other new roles may wait until then.
+    /// Does nothing for the `shared` schema.
     ///
     /// # Errors
     /// [`ProvisionError`].
@@ -277,8 +282,8 @@ impl OwnerDatabase {
         Ok(())
     }
 
-    /// Commits the loaded schema of a new business, after `register` has written the other rows that the
-    /// `shared` schema needs.
+    /// Commits the loaded schema of a new business, or the loaded `shared` schema. Before that, `register`
+    /// writes the other rows that the `shared` schema needs.
     ///
     /// # Errors
     /// The error of `register`, and [`DbError`] when the commit fails. Nothing remains then.
@@ -295,8 +300,8 @@ impl OwnerDatabase {
         Ok(done)
     }
 
-    /// Gives the loaded schema to the business, sets aside the earlier schema of the business, and opens the
-    /// business again.
+    /// Gives the loaded schema to the business, and opens the business again. Sets aside the earlier schema
+    /// of the business if that schema still exists. `register` writes in the same transaction.
     ///
     /// # Errors
     /// The error of `register`, and [`DbError`] when a query fails. Nothing has changed then.
@@ -333,7 +338,8 @@ impl OwnerDatabase {
     /// until the guard is ended.
     ///
     /// # Errors
-    /// [`LifecycleError`].
+    /// [`LifecycleError::NotFound`]; [`LifecycleError::Busy`] when another process holds the lock;
+    /// [`LifecycleError::Db`].
     pub async fn begin_maintenance(&self, id: TenantId) -> Result<Maintenance<'_>, LifecycleError> {
         let close = async |tx: &SharedTx| maintenance::begin_maintenance(tx, id).await;
         let (tenant, lock) = self.hold(id, close).await?;
@@ -341,7 +347,8 @@ impl OwnerDatabase {
     }
 
     /// Opens businesses whose maintenance was interrupted: they have a status of maintenance, but no process
-    /// holds their lock. Returns the number of these businesses.
+    /// holds their lock. Returns the number of these businesses. A business whose schema does not exist stays
+    /// closed.
     ///
     /// # Errors
     /// [`DbError`].
@@ -377,12 +384,12 @@ pub struct Maintenance<'a> {
 }
 
 impl Maintenance<'_> {
-    /// Returns the closed business.
+    /// Returns the business as it was before it was closed.
     pub fn tenant(&self) -> &Tenant {
         &self.tenant
     }
 
-    /// Opens the business again, with its earlier status.
+    /// Opens the business again, with its earlier status. Does nothing if the business is open already.
     ///
     /// # Errors
     /// [`DbError`].

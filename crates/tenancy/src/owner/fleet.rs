@@ -52,7 +52,7 @@ impl Default for RunOptions {
     }
 }
 
-/// A schema that does not have the newest version.
+/// A schema that is older than the newest version, or whose last migration failed.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Behind {
@@ -137,12 +137,12 @@ pub enum Outcome {
         /// The version that the schema has now.
         to: i32,
     },
-    /// The schema was migrated by another run, is being migrated by another run, or no longer exists. The
-    /// text names the case.
+    /// Another run migrated the schema, another process holds its lock, or it no longer exists. The text
+    /// names the case.
     Elsewhere(String),
-    /// The reason, which the registry also stores.
+    /// The migration failed. The text is the reason, which the registry also stores.
     Failed(String),
-    /// Not started, because too many others had failed.
+    /// Not started, because a canary or too many others had failed.
     Left,
 }
 
@@ -154,7 +154,7 @@ pub struct Report {
     pub shared: Vec<i32>,
     /// Number of schemas that this run migrated.
     pub migrated: usize,
-    /// Number of schemas that another run migrated or is migrating, or that no longer exist.
+    /// Number of schemas that another run migrated, that another process has locked, or that no longer exist.
     pub elsewhere: usize,
     /// Number of schemas whose migration failed.
     pub failed: usize,
@@ -172,7 +172,7 @@ pub struct Status {
     pub shared_version: i32,
     /// The newest version of the `shared` schema that this program knows.
     pub shared_latest: i32,
-    /// Newest first.
+    /// The versions that schemas have, newest first.
     pub versions: Vec<VersionStatus>,
     /// The schemas whose last migration failed.
     pub failed: Vec<Behind>,
@@ -181,7 +181,7 @@ pub struct Status {
 }
 
 impl Status {
-    /// Whether every schema has exactly the version of this program.
+    /// Whether every schema has exactly the version of this program, and no last migration failed.
     pub fn is_current(&self) -> bool {
         self.shared_version == self.shared_latest
             && self.failed.is_empty()
@@ -195,13 +195,13 @@ impl Status {
 pub struct VersionStatus {
     /// The version that these schemas share.
     pub version: i32,
-    /// The schemas that businesses use.
+    /// The number of schemas that businesses use.
     pub businesses: i64,
-    /// The spare schemas, which new businesses will use.
+    /// The number of spare schemas, which new businesses will use.
     pub spare: i64,
-    /// The businesses and spare schemas whose last migration failed.
+    /// The number of these schemas whose last migration failed.
     pub failed: i64,
-    /// The businesses and spare schemas that are being migrated at this moment.
+    /// The number of these schemas that a process has locked at this moment, for a migration or a restore.
     pub running: i64,
 }
 
@@ -261,8 +261,8 @@ impl OwnerDatabase {
         Ok(plan)
     }
 
-    /// Migrates the `shared` schema and then all others to the newest version. Continues after a schema
-    /// fails.
+    /// Migrates the `shared` schema, and then the schemas that the options select, to the newest version.
+    /// Continues after a schema fails, within the limits of the options.
     ///
     /// `tell` is called after each schema. A run that has nothing to do needs one query.
     ///

@@ -23,7 +23,7 @@ use crate::registry::tenant::{self};
 use crate::scope::tenant::{Tenant, TenantLimits, TenantStatus};
 use crate::scope::transactions::{ScopedTx, SharedScope, SharedTx};
 
-/// A change of a business was refused. Nothing has changed.
+/// A change of a business was refused or failed.
 #[derive(Debug, thiserror::Error)]
 pub enum LifecycleError {
     /// The registry has no business with this id.
@@ -98,7 +98,7 @@ impl StatusChange {
 /// Returns the business, and locks its row until the transaction ends.
 ///
 /// # Errors
-/// [`LifecycleError::NotFound`].
+/// [`LifecycleError::NotFound`] and [`LifecycleError::Db`].
 pub async fn lock(tx: &SharedTx, id: TenantId) -> Result<Tenant, LifecycleError> {
     const LOCK: &str = "SELECT FROM shared.tenants WHERE id = $1 FOR NO KEY UPDATE";
     tx.query_opt(LOCK, &[&id]).await?;
@@ -108,7 +108,8 @@ pub async fn lock(tx: &SharedTx, id: TenantId) -> Result<Tenant, LifecycleError>
 /// Changes the status of a business. Returns `false` if the business already has the new status.
 ///
 /// # Errors
-/// [`LifecycleError`].
+/// [`LifecycleError::NotFound`]; [`LifecycleError::WrongStatus`] when the current status does not allow the
+/// change; [`LifecycleError::Db`].
 pub async fn change_status(
     tx: &SharedTx,
     id: TenantId,
@@ -143,12 +144,12 @@ pub async fn change_status(
     Ok(true)
 }
 
-/// Changes the slug of a business. The former slug redirects to the new one, and stays reserved for the time
-/// `reserve_for`.
+/// Changes the slug of a business. For the time `reserve_for`, the former slug redirects to the new one and
+/// stays reserved. If the business has this slug already, nothing changes.
 ///
 /// # Errors
 /// [`LifecycleError`]; [`LifecycleError::SlugTaken`] when the slug belongs to another business, or is still
-/// reserved for another business.
+/// reserved for another business; [`LifecycleError::Busy`] when the business is in maintenance.
 pub async fn rename(
     tx: &SharedTx,
     id: TenantId,
@@ -250,8 +251,8 @@ pub struct Dropped {
 }
 
 impl OwnerDatabase {
-    /// Swaps the schema of a business with the schema that the last restore set aside. A second swap undoes
-    /// the first.
+    /// Swaps the schema of a business with the schema that was set aside last. A second swap undoes the
+    /// first. `record` writes in the same transaction. Returns the schema that the business uses now.
     ///
     /// # Errors
     /// [`LifecycleError`]. Nothing has changed then.
@@ -296,15 +297,15 @@ impl OwnerDatabase {
         }
     }
 
-    /// Closes a business permanently, and removes its schemas, its role and its registry rows.
+    /// Closes a business permanently, and removes its schemas, their roles and its registry rows.
     ///
     /// Each schema is dropped in its own transaction, because a transaction holds a lock on each table that
-    /// it drops. `record` writes in the last transaction, while the rows still exist. After an interruption,
-    /// the business stays archived, and another call continues the drop.
+    /// it drops. `record` writes in the last transaction, while the rows still exist. After an error or an
+    /// interruption, the business stays archived, and another call continues the drop.
     ///
     /// # Errors
     /// [`LifecycleError`]; [`LifecycleError::Busy`] when another process is working on the business. Nothing
-    /// has been removed in that case.
+    /// has changed in that case.
     pub async fn drop_tenant(
         &self,
         id: TenantId,

@@ -33,7 +33,7 @@ pub enum ProvisionError {
     Migration(#[from] MigrationError),
 }
 
-/// Creates, migrates and moves schemas, with the login that owns them.
+/// Creates, migrates, copies and drops schemas, with the login that owns them.
 pub struct OwnerDatabase {
     pub(crate) owner: Database,
     pub(crate) installed: Installed,
@@ -221,8 +221,8 @@ impl OwnerDatabase {
         }
     }
 
-    /// Runs `work` in one transaction with the role of a business, on a connection of the owner's login. For
-    /// background work over all businesses.
+    /// Runs `work` once, in one transaction with the role of a business, on a connection of the owner's
+    /// login. For background work over all businesses.
     ///
     /// # Errors
     /// The error of `work`, and [`DbError`] when there is no connection or the commit fails.
@@ -243,8 +243,7 @@ impl OwnerDatabase {
         Ok(done)
     }
 
-    /// Runs `work` in one transaction on the `shared` schema, with the owner's login. For commands on a
-    /// machine that has the owner's login.
+    /// Runs `work` once, in one transaction on the `shared` schema, with the owner's login. Sees every row.
     ///
     /// # Errors
     /// The error of `work`, and [`DbError`] when there is no connection or the commit fails.

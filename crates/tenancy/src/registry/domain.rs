@@ -135,17 +135,18 @@ pub async fn list(tx: &SharedTx, tenant: TenantId) -> Result<Vec<Domain>, DbErro
 /// Finds a custom domain of a business.
 ///
 /// # Errors
-/// [`DomainError::NotFound`].
+/// [`DomainError::NotFound`] and [`DomainError::Db`].
 pub async fn find(tx: &SharedTx, tenant: TenantId, host: &HostName) -> Result<Domain, DomainError> {
     const FIND: &str =
         concatcp!("SELECT ", COLUMNS, " FROM shared.domains WHERE tenant_id = $1 AND host = $2");
     tx.row_opt(FIND, &[&tenant, host]).await?.ok_or(DomainError::NotFound)
 }
 
-/// Adds a custom domain to a business. The domain must still be verified.
+/// Adds a custom domain to a business. The domain must still be verified. The caller must check that the
+/// domain is not the platform's own.
 ///
 /// # Errors
-/// [`DomainError`].
+/// [`DomainError::AnAddress`], [`DomainError::Taken`] and [`DomainError::Db`].
 pub async fn insert(tx: &SharedTx, tenant: TenantId, host: &HostName) -> Result<Domain, DomainError> {
     const INSERT: &str = concatcp!(
         "INSERT INTO shared.domains (host, tenant_id, challenge, created_at)
@@ -162,10 +163,10 @@ pub async fn insert(tx: &SharedTx, tenant: TenantId, host: &HostName) -> Result<
     domain.ok_or_else(|| DomainError::Taken(host.clone()))
 }
 
-/// Records the time and the result of a DNS lookup.
+/// Records the time and the result of a DNS lookup. A domain that was verified once stays verified.
 ///
 /// # Errors
-/// [`DomainError`].
+/// [`DomainError::NotFound`] and [`DomainError::Db`].
 pub async fn record_check(
     tx: &SharedTx,
     tenant: TenantId,
@@ -187,7 +188,7 @@ pub async fn record_check(
 /// `redirects` says whether all other addresses of the business redirect to the primary domain.
 ///
 /// # Errors
-/// [`DomainError`].
+/// [`DomainError::NotFound`], [`DomainError::NotVerified`] and [`DomainError::Db`].
 pub async fn set_primary(
     tx: &SharedTx,
     tenant: TenantId,
@@ -212,7 +213,7 @@ pub async fn set_primary(
 /// Removes a custom domain from a business.
 ///
 /// # Errors
-/// [`DomainError`].
+/// [`DomainError::NotFound`] and [`DomainError::Db`].
 pub async fn delete(tx: &SharedTx, tenant: TenantId, host: &HostName) -> Result<(), DomainError> {
     const DELETE: &str = "DELETE FROM shared.domains WHERE tenant_id = $1 AND host = $2";
     match tx.execute(DELETE, &[&tenant, &host]).await? {

@@ -22,7 +22,7 @@ use crate::scope::transactions::SharedScope;
 /// Limits of the cache.
 #[derive(Debug, Clone)]
 pub struct ResolverSettings {
-    /// Maximum number of known businesses, and also of unknown addresses.
+    /// Maximum number of cached addresses of businesses, and also of cached unknown addresses.
     pub capacity: u64,
     /// Time that a business is served from the cache without a query, while changes are announced.
     pub known_for: Duration,
@@ -97,7 +97,7 @@ pub enum ResolveError {
     /// The address is not in the cache, and its lookup waited too long for its turn.
     #[error("too many unknown hosts are being looked up")]
     Busy,
-    /// All requests that waited for the same lookup share this error.
+    /// The lookup failed. All requests that waited for the same lookup share this error.
     #[error("the lookup of a host failed")]
     Database(#[source] Arc<DbError>),
 }
@@ -147,7 +147,7 @@ impl Resolver {
         }
     }
 
-    /// The installation's domain.
+    /// The base domain of the installation.
     pub fn base(&self) -> &BaseDomain {
         &self.base
     }

@@ -134,7 +134,7 @@ pub async fn find(tx: &SharedTx, slug: &TenantSlug) -> Result<Option<Tenant>, Db
     Ok(tx.row_opt::<TenantRow>(FIND, &[&slug.as_str()]).await?.map(Tenant::from))
 }
 
-/// Finds the business that had this slug before it was renamed.
+/// Finds the business that had this slug before it was renamed, also after the reservation has ended.
 ///
 /// # Errors
 /// [`DbError`]; a slug that no business had is `None`.
@@ -189,8 +189,8 @@ pub(crate) async fn is_slug_reserved(
     Ok(transaction.query_opt(RESERVED, &[&slug.as_str()]).await?.is_some())
 }
 
-/// Finds the business with this custom domain. Otherwise, finds the business that has this slug, or had it
-/// before a rename.
+/// Finds the business with this verified custom domain. Otherwise, finds the business that has this slug, or
+/// for which the slug is still reserved after a rename.
 ///
 /// # Errors
 /// [`DbError`]; no such business is `None`.

@@ -1,5 +1,5 @@
-//! The only access to scoped transactions: `read` and `write` run a closure inside one, and run the closure
-//! again when a retry may help.
+//! The server's only access to scoped transactions: `read`, `write` and their variants run a closure inside
+//! one, and run the closure again when a retry may help.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -48,7 +48,8 @@ impl Database {
     /// throughput.
     ///
     /// # Errors
-    /// The error of `work`, and [`DbError`] when there is no connection.
+    /// The error of `work`, and [`DbError`] when there is no connection or the business has too many
+    /// transactions.
     pub async fn read<T, E>(
         &self,
         scope: &TenantScope,
@@ -79,11 +80,13 @@ impl Database {
 
     /// Runs `work` in one transaction of `scope` and commits it. Any error rolls the transaction back.
     ///
-    /// After a serialization failure, a deadlock or a lock timeout, `work` runs again, up to three times.
-    /// `work` must therefore do nothing except database work.
+    /// After a serialization failure, a deadlock or a lock timeout, `work` runs again, up to three times. It
+    /// also runs again when a prepared statement is out of date after a migration, and when a connection does
+    /// not know the role of a new business yet. `work` must therefore do nothing except database work.
     ///
     /// # Errors
-    /// The error of `work`, and [`DbError`] when there is no connection or the commit fails.
+    /// The error of `work`, and [`DbError`] when there is no connection, the business has too many
+    /// transactions or the commit fails.
     pub async fn write<T, E>(
         &self,
         scope: &TenantScope,

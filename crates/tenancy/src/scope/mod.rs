@@ -1,6 +1,6 @@
-//! Scopes of transactions, and the only two ways to open a scoped transaction:
-//! [`Database::read`](database::Database::read) and [`Database::write`](database::Database::write). The
-//! queries of the registry are in the `registry` module.
+//! Scopes of transactions, and the functions with which a server opens a scoped transaction:
+//! [`Database::read`](database::Database::read), [`Database::write`](database::Database::write) and their
+//! variants. The queries of the registry are in the `registry` module.
 
 pub(crate) mod database;
 pub(crate) mod opening;

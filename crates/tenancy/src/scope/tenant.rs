@@ -19,7 +19,7 @@ values::words! {
         Active = "active",
         /// Closed by the platform temporarily. The data is kept, and nobody can sign in.
         Suspended = "suspended",
-        /// Closed permanently. The data is kept until the business is dropped.
+        /// Closed until the business is unarchived. The data is kept until the business is dropped.
         Archived = "archived",
         /// In maintenance: a migration is changing the schema.
         Migrating = "migrating",

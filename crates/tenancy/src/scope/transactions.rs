@@ -31,8 +31,8 @@ impl TenantScope {
 /// A transaction that has one tenant's role and sees only that tenant's schema.
 ///
 /// Domain functions take `&TenantTx`. Only [`Database::read`](crate::Database::read),
-/// [`Database::write`](crate::Database::write) and the [`OwnerDatabase`](crate::OwnerDatabase) create one. A
-/// query without a tenant does not compile:
+/// [`Database::read_snapshot`](crate::Database::read_snapshot), [`Database::write`](crate::Database::write)
+/// and the [`OwnerDatabase`](crate::OwnerDatabase) create one. A query without a tenant does not compile:
 ///
 /// ```compile_fail
 /// let tx = tenancy::TenantTx { transaction: todo!(), scope: todo!() };
@@ -68,7 +68,8 @@ impl Deref for TenantTx {
 /// The rows of the `shared` schema that a transaction may see. Row level security hides all other rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SharedScope {
-    /// No rows, only the lookup functions for hosts and credentials. Used before the tenant is known.
+    /// No rows of businesses or users, only the lookup functions for hosts and credentials. Used before the
+    /// tenant is known.
     Public,
     /// The rows of one tenant.
     Tenant(TenantId),
@@ -90,7 +91,7 @@ impl SharedScope {
     }
 }
 
-/// A transaction in the `shared` schema, which cannot see a business schema.
+/// A transaction in the `shared` schema. With the server's login, it cannot see a business schema.
 pub struct SharedTx {
     transaction: Transaction,
 }

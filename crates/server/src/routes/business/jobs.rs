@@ -28,17 +28,18 @@ pub struct JobView {
     done: i64,
     /// The number of all items; null while it is not known.
     total: Option<i64>,
-    /// The current step, or the reason of the failure.
+    /// The current step, or the reason why the last run did not succeed. Always null for a business.
     message: Option<String>,
-    /// The result of a finished job. Its fields depend on the kind.
+    /// The result of the last run; null if that run failed, and before the first run ends. Its fields depend
+    /// on the kind. Always null for a business.
     #[schema(value_type = Option<Object>)]
     result: Option<Value>,
-    /// The number of times that the job has been started.
+    /// The number of times that the job has been started. A repeated job starts again with 0.
     attempts: i32,
     created_at: DateTime<Utc>,
-    /// The time of the last start; null before the first start.
+    /// The time of the last start; null before the first start and after the job was queued again.
     started_at: Option<DateTime<Utc>>,
-    /// The time when the job ended; null until then.
+    /// The time when the last run ended or the job was cancelled; null until then and during a run.
     finished_at: Option<DateTime<Utc>>,
 }
 
@@ -132,7 +133,8 @@ pub async fn show(
 
 /// Cancel a job
 ///
-/// A queued job is cancelled immediately, and a running job within one second. Unfinished work is undone.
+/// A queued job is cancelled immediately, and a running job within one second. Unfinished work is undone;
+/// finished items, such as backups of other businesses, stay. A recurring job cannot be cancelled.
 #[utoipa::path(tag = "platform", operation_id = "cancelJob", responses((status = 200, body = JobView)),
     params(("id" = JobId, Path,)))]
 #[post("/platform/jobs/{id}/cancel")]
@@ -148,7 +150,7 @@ pub async fn cancel(
 
 /// Repeat a failed or cancelled job
 ///
-/// Queues the job again.
+/// Queues the job again, with its full number of attempts.
 #[utoipa::path(tag = "platform", operation_id = "retryJob", responses((status = 200, body = JobView)),
     params(("id" = JobId, Path,)))]
 #[post("/platform/jobs/{id}/retry")]

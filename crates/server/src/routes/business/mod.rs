@@ -6,7 +6,7 @@ pub mod settings;
 
 use utoipa_actix_web::service_config::ServiceConfig;
 
-/// Registers the routes of this room.
+/// Registers the routes of this module.
 pub fn configure(config: &mut ServiceConfig) {
     config
         .service(settings::show)

@@ -8,7 +8,7 @@ pub mod variants;
 
 use utoipa_actix_web::service_config::ServiceConfig;
 
-/// Registers the routes of this room.
+/// Registers the routes of this module.
 pub fn configure(config: &mut ServiceConfig) {
     config
         .service(categories::list)

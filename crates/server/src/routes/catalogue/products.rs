@@ -32,7 +32,7 @@ pub struct CreateProduct {
     /// variant.
     #[schema(example = json!(["Size"]))]
     options: Option<Vec<OptionText>>,
-    /// Words by which the product can be found, at most twenty. Defaults to none.
+    /// Words by which the product can be found, at most twenty, all different. Defaults to none.
     #[serde(default)]
     tags: Vec<ProductTag>,
     /// The variants, at least one. A product without options has one variant.
@@ -56,7 +56,7 @@ pub struct ChangeProduct {
     /// A description of the product, of one or more lines.
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
     description: Option<Option<Note>>,
-    /// The new tags. They replace all present tags.
+    /// The new tags, at most twenty, all different. They replace all present tags.
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     tags: Option<Vec<ProductTag>>,
@@ -85,7 +85,7 @@ pub struct ProductView {
     tags: Vec<ProductTag>,
     /// Whether the product is archived.
     archived: bool,
-    /// The variants, oldest first.
+    /// The variants, oldest first. Archived variants are included.
     variants: Vec<VariantView>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
@@ -119,7 +119,7 @@ impl ProductView {
 pub struct ListProducts {
     /// A part of the name, of a SKU or of a barcode. The search ignores upper and lower case.
     q: Option<String>,
-    /// Returns only products of this category. Defaults to all.
+    /// Returns only products of this category itself, not of categories below it. Defaults to all.
     category_id: Option<CategoryId>,
     /// Returns only products with this tag. Defaults to all.
     tag: Option<ProductTag>,

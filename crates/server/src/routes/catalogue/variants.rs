@@ -92,7 +92,7 @@ pub struct VariantView {
     product_id: ProductId,
     /// The code of the variant.
     sku: Sku,
-    /// The barcodes of the variant.
+    /// The barcodes of the variant, sorted.
     barcodes: Vec<Barcode>,
     /// The list price of one unit.
     #[schema(example = "0.45")]
@@ -114,7 +114,7 @@ pub struct VariantView {
     available: Quantity,
     /// Whether the variant is archived.
     archived: bool,
-    /// Values that look wrong but were stored, such as a barcode with a wrong check digit.
+    /// Stored values that look wrong, such as a barcode with a wrong check digit.
     warnings: Vec<String>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,

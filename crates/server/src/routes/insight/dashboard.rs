@@ -19,10 +19,10 @@ use crate::routes::stock::alerts::AlertView;
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DashboardView {
-    /// The number of variants that are not archived.
+    /// The number of variants that are not archived and whose product is not archived.
     #[schema(example = 1250)]
     total_items: i64,
-    /// The stock on hand of all variants at all locations, in sale units.
+    /// The stock on hand of all variants at all locations, in sale units. Archived variants are included.
     total_stock: Quantity,
     /// The stock on hand at list prices.
     #[schema(example = "10350.40")]
@@ -45,14 +45,14 @@ pub struct DashboardView {
 
 #[derive(Serialize, ToSchema)]
 pub struct LowStockView {
-    /// The number of alerts in the state low: available stock is at or below the reorder level, and incoming
-    /// stock does not cover it.
+    /// The number of alerts in the state low: stock is available, but at or below the reorder level, and
+    /// incoming stock does not cover it.
     #[schema(example = 3)]
     low: i64,
     /// The number of alerts in the state out: no stock is available.
     #[schema(example = 1)]
     out: i64,
-    /// The number of alerts in the state covered: available stock is at or below the reorder level, and
+    /// The number of alerts in the state covered: stock is available, but at or below the reorder level, and
     /// incoming stock covers it.
     #[schema(example = 2)]
     covered: i64,
@@ -79,7 +79,7 @@ pub struct MovementsOfDayView {
     /// The day, in the time zone of the business.
     #[schema(example = "2026-12-01")]
     day: NaiveDate,
-    /// The quantity received from suppliers, minus reversed receipts, in sale units.
+    /// The quantity received from suppliers, minus reversed goods receipts, in sale units.
     purchased: Quantity,
     /// The quantity sold minus the quantity returned, in sale units.
     sold: Quantity,
@@ -144,9 +144,9 @@ pub async fn show(
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PlainDashboardView {
-    /// The number of variants that are not archived.
+    /// The number of variants that are not archived and whose product is not archived.
     total_items: i64,
-    /// The stock on hand of all variants at all locations, in sale units.
+    /// The stock on hand of all variants at all locations, in sale units. Archived variants are included.
     #[schema(value_type = f64, example = 2715.5)]
     total_stock: Box<RawValue>,
     /// The stock on hand at list prices, in the currency of the business.

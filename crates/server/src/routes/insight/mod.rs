@@ -5,7 +5,7 @@ pub mod reports;
 
 use utoipa_actix_web::service_config::ServiceConfig;
 
-/// Registers the routes of this room.
+/// Registers the routes of this module.
 pub fn configure(config: &mut ServiceConfig) {
     config
         .service(dashboard::show)

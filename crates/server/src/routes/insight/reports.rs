@@ -58,10 +58,10 @@ pub struct StockReportView {
 #[serde(rename_all = "camelCase")]
 pub struct SalesView {
     /// The day, the hour (00 to 23) or the id of the group. null in the total, and for sales without a
-    /// category or a customer.
+    /// category, a customer or a seller.
     #[schema(example = "2026-11-25")]
     key: Option<String>,
-    /// The name of the product, category, customer or location. null for other groups.
+    /// The name of the product, category, customer or location. null for other groups and where key is null.
     name: Option<String>,
     /// The SKU, if the report is grouped by variant.
     sku: Option<String>,
@@ -128,7 +128,8 @@ pub struct AdjustedView {
     added: Quantity,
     /// The quantity removed, in sale units.
     removed: Quantity,
-    /// The added stock minus the removed stock, at cost. A negative value is a loss.
+    /// The added stock minus the removed stock, at the cost of each movement. A negative value is a loss.
+    /// Stock without a known cost has the cost zero.
     #[schema(example = "-0.80")]
     value: String,
 }
@@ -152,7 +153,7 @@ impl AdjustedView {
 pub struct StockView {
     /// The id of the group. null in the total, and for products without a category.
     key: Option<String>,
-    /// The name of the category, location or product.
+    /// The name of the category, location or product. null where key is null.
     name: Option<String>,
     /// The SKU, if the report is grouped by variant.
     sku: Option<String>,
@@ -217,8 +218,9 @@ pub struct ReportSales {
 ///
 /// A sale counts on the day when the goods leave, and a return on the day when the goods come back. Days and
 /// hours are in order; other groups start with the largest net amount. Goods without a known cost have the
-/// cost zero. JSON returns at most 1000 rows; CSV returns all rows, at most 100000. The movements of a
-/// variant are at `/api/v1/stock/movements?variantId=`.
+/// cost zero. A report covers 1 to 366 days. JSON returns at most 1000 rows. CSV returns all rows, and a
+/// report of more than 100000 rows is refused. The movements of a variant are at
+/// `/api/v1/stock/movements?variantId=`.
 #[utoipa::path(tag = "insight", operation_id = "reportSales", params(ReportSales),
     responses((status = 200, body = SpanReportView<SalesView>)))]
 #[get("/reports/sales")]
@@ -254,7 +256,7 @@ pub struct ReportAdjustments {
 /// Report adjustments
 ///
 /// Adds up the stock that adjustments, scrapped returns and stock counts added or removed, for each reason.
-/// The row with the largest loss is first.
+/// The row with the largest loss is first. A report covers 1 to 366 days.
 #[utoipa::path(tag = "insight", operation_id = "reportAdjustments", params(ReportAdjustments),
     responses((status = 200, body = SpanReportView<AdjustedView>)))]
 #[get("/reports/adjustments")]
@@ -286,7 +288,7 @@ pub struct ReportStock {
 /// Report the value of the stock
 ///
 /// Values the current stock at cost and at list prices. The row with the largest cost is first. JSON returns
-/// at most 1000 rows; CSV returns all rows, at most 100000.
+/// at most 1000 rows. CSV returns all rows, and a report of more than 100000 rows is refused.
 #[utoipa::path(tag = "insight", operation_id = "reportStock", params(ReportStock),
     responses((status = 200, body = StockReportView)))]
 #[get("/reports/stock")]
@@ -383,7 +385,8 @@ fn csv<T: Serialize>(
 pub struct ReorderView {
     /// The suggested purchase orders.
     data: Vec<SuggestionView>,
-    /// Whether there are more suggestions. Order these first, and read the report again.
+    /// Whether there are more than 1000 lines, of which the report has 1000. Order these first, and read the
+    /// report again.
     more: bool,
 }
 
@@ -391,7 +394,7 @@ pub struct ReorderView {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SuggestionView {
-    /// The cheapest supplier. null for variants without a supplier price.
+    /// The suggested supplier. null for variants without a price of a supplier that is not archived.
     supplier_id: Option<SupplierId>,
     /// The name of the supplier.
     #[schema(example = "Bolts & Co")]
@@ -414,12 +417,13 @@ pub struct SuggestedLineView {
     available: Quantity,
     /// The quantity ordered from suppliers that has not been received and is not overdue, in sale units.
     incoming: Quantity,
-    /// The reorder level of the variant, in sale units.
+    /// The reorder level of the variant, in sale units. Zero if the variant has none.
     reorder_level: Quantity,
     /// The quantity sold at the location in the last 30 days, minus the quantity returned, in sale units.
     sold: Quantity,
-    /// The suggested quantity, in whole sale units. It brings the stock to the reorder level plus the sales
-    /// of 30 days, or to twice the reorder level if that is more. It is at least minimumQuantity.
+    /// The suggested quantity, in sale units. It brings available and incoming stock to the reorder level
+    /// plus the sales of 30 days, or to twice the reorder level if that is more. It is rounded up to whole
+    /// units, and is at least 1 and at least minimumQuantity.
     quantity: Quantity,
     /// The supplier's price for one unit, in currency. null without a supplier price.
     #[schema(example = "0.12")]
@@ -430,9 +434,10 @@ pub struct SuggestedLineView {
     /// The supplier's code for the variant.
     #[schema(example = "HB-M8-100")]
     supplier_sku: Option<Sku>,
-    /// The smallest quantity that the supplier sells, in sale units.
+    /// The smallest quantity that the supplier sells, in sale units. null for no minimum.
     minimum_quantity: Option<Quantity>,
-    /// The number of days from sending the purchase order to the arrival of the goods.
+    /// The number of days from sending the purchase order to the arrival of the goods: that of the supplier's
+    /// price, or else that of the supplier. null if unknown.
     #[schema(example = 7)]
     lead_time_days: Option<i16>,
 }
@@ -476,10 +481,12 @@ pub struct Reorder {
 
 /// Suggest purchase orders
 ///
-/// Suggests quantities for variants whose stock is low or out and not covered by incoming stock. The
-/// suggestions are grouped by supplier, location and currency. To draft a purchase order from a group, send
-/// its `supplierId`, its `locationId`, and the `variantId`, `quantity` and `unitCost` of each line. For each
-/// variant, the cheapest supplier is suggested.
+/// Suggests quantities for variants whose stock is low or out and not covered by incoming stock. For each
+/// variant, the supplier with the lowest price in the currency of the business is suggested, or, without such
+/// a price, the supplier with the lowest price in any currency. The suggestions are grouped by supplier,
+/// location and currency. To draft a purchase order from a group, send its `supplierId`, its `locationId`,
+/// and the `variantId`, `quantity` and `unitCost` of each line. A purchase order is in the currency of the
+/// business, so a `unitCost` in another currency must be converted first.
 #[utoipa::path(tag = "insight", operation_id = "suggestPurchaseOrders", params(Reorder),
     responses((status = 200, body = ReorderView)))]
 #[get("/reports/reorder")]

@@ -24,8 +24,8 @@ use crate::routes::stock::levels::LedgerView;
 
 /// Read the migration status
 ///
-/// Returns the number of schemas at each version, the failed schemas with the reasons, and the schemas that
-/// are being migrated.
+/// Returns the number of schemas at each version, the failed schemas with the reasons, and in `running` the
+/// schemas that a migration or a restore has locked.
 #[utoipa::path(tag = "platform", operation_id = "readMigrationStatus",
     responses((status = 200, body = Object, example = json!({
         "latest": 10, "sharedLatest": 7, "sharedVersion": 7,
@@ -42,7 +42,8 @@ pub async fn migrations(
 
 /// Migrate all schemas
 ///
-/// Queues a job that brings every schema to the newest version, and answers immediately.
+/// Queues a job that brings every schema to the newest version, and answers immediately. If such a job is
+/// queued already, returns that job.
 #[utoipa::path(tag = "platform", operation_id = "migrateFleet", responses((status = 202, body = JobView)))]
 #[post("/platform/migrations")]
 pub async fn migrate(
@@ -55,8 +56,10 @@ pub async fn migrate(
 
 /// Verify all ledgers
 ///
-/// Queues a job and answers immediately. The job fails if the stock of a business is not the sum of its
-/// movements. Its message names the business.
+/// Queues a job and answers immediately. If such a job is queued already, returns that job. The job fails if
+/// the stock of a business is not the sum of its movements, or if the reserved quantities do not match the
+/// open orders. Its message names the business. A business that cannot be read, such as before its migration,
+/// is skipped; the result of the job has the number of skipped businesses.
 #[utoipa::path(tag = "platform", operation_id = "verifyAllLedgers",
     responses((status = 202, body = JobView)))]
 #[post("/platform/ledger")]
@@ -106,9 +109,10 @@ pub struct BackupView {
     duration_ms: i64,
     taken_at: DateTime<Utc>,
     /// The time of the last verification, which restores the backup into a scratch schema and compares all
-    /// rows. null before the first verification.
+    /// rows. For a backup of the shared schema, it only compares the file with its digests. null before the
+    /// first verification.
     verified_at: Option<DateTime<Utc>>,
-    /// The difference that the last verification found; null if it found none.
+    /// The damage or the difference that the last verification found; null if it found none.
     failure: Option<String>,
 }
 
@@ -177,7 +181,8 @@ pub struct CreateBackup {
 
 /// Back up one business or all businesses
 ///
-/// Queues a job and answers immediately.
+/// Queues a job and answers immediately. If an equal job is queued already, returns that job. A backup of all
+/// businesses does not include the shared schema.
 #[utoipa::path(tag = "platform", operation_id = "createBackups", request_body = CreateBackup,
     responses((status = 202, body = JobView)))]
 #[post("/platform/backups")]

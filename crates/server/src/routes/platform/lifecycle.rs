@@ -57,7 +57,8 @@ pub async fn resume(
 
 /// Archive a business
 ///
-/// Closes the business. All data is kept until the business is dropped.
+/// Closes the business: its requests get 410. All data is kept until the business is dropped. An archived
+/// business can be reopened.
 #[utoipa::path(tag = "platform", operation_id = "archiveBusiness",
     responses((status = 200, body = TenantView)), params(("id" = TenantId, Path,)))]
 #[post("/platform/tenants/{id}/archive")]
@@ -93,8 +94,8 @@ pub struct RenameTenant {
 
 /// Rename a business
 ///
-/// Gives the business another slug. The former address redirects to the new address (308) and stays reserved
-/// for some time. Signed-in users stay signed in.
+/// Gives the business another slug. For some time, the former address redirects to the new address (308) and
+/// stays reserved. Signed-in users stay signed in.
 #[utoipa::path(tag = "platform", operation_id = "renameBusiness", request_body = RenameTenant,
     responses((status = 200, body = TenantView)), params(("id" = TenantId, Path,)))]
 #[post("/platform/tenants/{id}/rename")]
@@ -115,8 +116,8 @@ pub struct SetLimits {
     /// The longest time that one SQL statement of the business may take, in milliseconds, 100 to 600000.
     /// Defaults to the limit of the installation.
     statement_timeout_ms: Option<u32>,
-    /// The largest number of concurrent transactions of the business, 1 to 500. Defaults to the limit of the
-    /// installation.
+    /// The largest number of concurrent transactions of the business at each server, 1 to 500. Defaults to
+    /// the limit of the installation.
     max_transactions: Option<u32>,
 }
 
@@ -206,7 +207,7 @@ async fn to_its_end(
 pub struct DropTenant {
     /// The slug of the business, as a confirmation.
     slug: String,
-    /// true drops the business even if it has no verified backup. Defaults to false.
+    /// true drops the business even if it has no verified backup whose file is undamaged. Defaults to false.
     #[serde(default)]
     without_backup: bool,
 }
@@ -214,11 +215,11 @@ pub struct DropTenant {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RemovedView {
-    /// The names of the dropped schemas.
+    /// The names of the dropped schemas: that of the business, and those that restores set aside for it.
     schemas: Vec<String>,
-    /// The number of dropped tables.
+    /// The number of dropped tables, without those of schemas that were set aside.
     tables: i64,
-    /// The size of the dropped tables with their indexes, in bytes.
+    /// The size of these tables with their indexes, in bytes.
     size_bytes: i64,
     /// The number of removed memberships.
     members: usize,
@@ -229,7 +230,8 @@ pub struct RemovedView {
 /// Drop a business
 ///
 /// Removes the schemas, the memberships and the custom domains of the business permanently. Users are kept.
-/// Requires a verified backup, unless withoutBackup is true. The work continues if the client disconnects.
+/// Requires a verified backup whose file is undamaged, unless withoutBackup is true. The work continues if
+/// the client disconnects.
 #[utoipa::path(tag = "platform", operation_id = "dropBusiness", request_body = DropTenant,
     responses((status = 200, body = RemovedView)), params(("id" = TenantId, Path,)))]
 #[post("/platform/tenants/{id}/drop")]

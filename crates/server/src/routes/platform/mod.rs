@@ -7,7 +7,7 @@ pub mod tenants;
 
 use utoipa_actix_web::service_config::ServiceConfig;
 
-/// Registers the routes of this room.
+/// Registers the routes of this module.
 pub fn configure(config: &mut ServiceConfig) {
     config
         .service(tenants::list)

@@ -21,7 +21,7 @@ use crate::http::state::State;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CreateTenant {
     /// The first label of the address of the business: 3 to 40 characters of a-z, 0-9 and '-'. It must start
-    /// with a letter and must not end with '-'.
+    /// with a letter and must not end with '-'. Some labels, such as admin, are reserved.
     slug: TenantSlug,
     /// The name of the business.
     name: Name,
@@ -36,9 +36,10 @@ pub struct CreateTenant {
 pub struct CreateOwner {
     /// The email address of a new or an existing user.
     email: Email,
-    /// The name of a new user.
+    /// The name of a new user. An existing user keeps the current name.
     full_name: Option<Name>,
-    /// The password of a new user. Without it, the response contains a generated password.
+    /// The password of a new user, or of an existing user without a password. Without it, the response
+    /// contains a generated password. It must be left out for a user who has a password.
     #[schema(value_type = Option<String>, format = Password)]
     password: Option<SecretString>,
 }
@@ -80,8 +81,8 @@ pub struct TenantView {
     /// The longest time that one SQL statement of the business may take, in milliseconds. null: the limit of
     /// the installation applies.
     statement_timeout_ms: Option<u64>,
-    /// The largest number of concurrent transactions of the business. null: the limit of the installation
-    /// applies.
+    /// The largest number of concurrent transactions of the business at each server. null: the limit of the
+    /// installation applies.
     max_transactions: Option<usize>,
     created_at: DateTime<Utc>,
 }
@@ -127,8 +128,8 @@ pub struct OwnerView {
     /// The id of the new or existing user.
     user_id: UserId,
     email: String,
-    /// The generated password of a new user. No later response contains it. null if the request had a
-    /// password, or if the user existed.
+    /// The generated password. No later response contains it. null if the request had a password, or if the
+    /// user already had one.
     password: Option<String>,
 }
 

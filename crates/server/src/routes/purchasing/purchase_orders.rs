@@ -269,8 +269,9 @@ pub async fn show(
 
 /// Change a purchase order
 ///
-/// Changes the expected day and the note of an open purchase order, and the lines of a draft. The body is a
-/// JSON Merge Patch (RFC 7396): a field that is left out stays unchanged, and null removes a value.
+/// Changes the expected day and the note of a draft or of an open purchase order, and the lines of a draft.
+/// The body is a JSON Merge Patch (RFC 7396): a field that is left out stays unchanged, and null removes a
+/// value.
 #[utoipa::path(tag = "purchasing", operation_id = "changePurchaseOrder", request_body = ChangePurchaseOrder,
     responses((status = 200, body = PurchaseOrderView)), params(("id" = PurchaseOrderId, Path,)))]
 #[patch("/purchase-orders/{id}")]
@@ -322,7 +323,7 @@ pub async fn send(
 
 /// Confirm a purchase order
 ///
-/// Records that the supplier has confirmed the purchase order.
+/// Records that the supplier has confirmed the purchase order. Changes the status from SENT to CONFIRMED.
 #[utoipa::path(tag = "purchasing", operation_id = "confirmPurchaseOrder", request_body = MovePurchaseOrder,
     responses((status = 200, body = PurchaseOrderView)), params(("id" = PurchaseOrderId, Path,)))]
 #[post("/purchase-orders/{id}/confirm")]
@@ -336,7 +337,7 @@ pub async fn confirm(
 
 /// Cancel a purchase order
 ///
-/// Allowed only before any goods have been received.
+/// Allowed for a draft, and for an open purchase order before any goods have been received.
 #[utoipa::path(tag = "purchasing", operation_id = "cancelPurchaseOrder", request_body = MovePurchaseOrder,
     responses((status = 200, body = PurchaseOrderView)), params(("id" = PurchaseOrderId, Path,)))]
 #[post("/purchase-orders/{id}/cancel")]

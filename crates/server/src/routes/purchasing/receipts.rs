@@ -28,10 +28,11 @@ pub struct ReceiveGoods {
     id: Option<ReceiptId>,
     /// The quantities that arrived. Defaults to everything that is open.
     lines: Option<Vec<ArrivedPart>>,
-    /// The number of the supplier's delivery note. Each number can be booked once. Defaults to none.
+    /// The number of the supplier's delivery note. Each number of a supplier can be booked once, and again
+    /// after its receipt was reversed. Defaults to none.
     delivery_note: Option<ShortText>,
     /// The id of an earlier receipt that was wrong. The whole receipt is taken back, so lines must be left
-    /// out. Requires the permission purchasing.write.
+    /// out, and deliveryNote is ignored. Requires the permission purchasing.write.
     reverses: Option<ReceiptId>,
 }
 
@@ -124,8 +125,8 @@ impl ReceiptView {
 /// Receive goods
 ///
 /// Receives everything that is open, or a part of it. A purchase order can be received in several parts. At
-/// most the ordered quantity plus the over-receipt tolerance can be received. Requires an Idempotency-Key
-/// header.
+/// most the ordered quantity plus the over-receipt tolerance can be received. The tolerance is the one of
+/// the settings when the line was written. Requires an Idempotency-Key header.
 #[utoipa::path(tag = "purchasing", operation_id = "receiveGoods", request_body = ReceiveGoods,
     responses((status = 201, body = ReceiptView)), params(("id" = PurchaseOrderId, Path,)))]
 #[post("/purchase-orders/{id}/receipts")]

@@ -53,7 +53,7 @@ pub struct ChangeSupplier {
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
     note: Option<Option<Note>>,
     /// The lead time: the number of days from sending a purchase order to the arrival of the goods, 0 to
-    /// 1000.
+    /// 1000. null removes the lead time.
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
     lead_time_days: Option<Option<i16>>,
     /// true archives the supplier. false restores it.
@@ -233,7 +233,7 @@ pub struct SupplierPriceView {
     /// The currency of the cost.
     #[schema(example = "EUR")]
     currency: String,
-    /// The smallest quantity that the supplier sells, in sale units.
+    /// The smallest quantity that the supplier sells, in sale units; null for no minimum.
     minimum_quantity: Option<Quantity>,
     /// The lead time for this variant, in days. null: the lead time of the supplier applies.
     lead_time_days: Option<i16>,

@@ -5,7 +5,7 @@ pub mod well_known;
 
 use utoipa_actix_web::service_config::ServiceConfig;
 
-/// Registers the routes of this room.
+/// Registers the routes of this module.
 pub fn configure(config: &mut ServiceConfig) {
     config.service(auth::login).service(auth::me);
 }

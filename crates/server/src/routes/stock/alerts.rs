@@ -29,11 +29,11 @@ pub struct AlertView {
     covered: bool,
     /// The stock on hand minus the reserved stock at the location, in sale units.
     available: Quantity,
-    /// The reorder level of the variant, in sale units.
+    /// The reorder level of the variant, in sale units; zero if the variant has none.
     reorder_level: Quantity,
     /// The quantity ordered from suppliers that has not been received and is not overdue, in sale units.
     incoming: Quantity,
-    /// The first day on which incoming stock is expected; null if no day is known.
+    /// The first day on which incoming stock is expected; null if no day is known or nothing is incoming.
     arrives_on: Option<NaiveDate>,
     opened_at: DateTime<Utc>,
 }
@@ -73,8 +73,8 @@ pub struct ListAlerts {
 
 /// List low-stock alerts
 ///
-/// Returns the open alerts, newest first. Each variant has at most one alert at each location. Alerts open
-/// and close automatically.
+/// Returns open alerts, newest first: by default those in the states low and out. Each variant has at most
+/// one alert at each location. Alerts open and close automatically.
 #[utoipa::path(tag = "insight", operation_id = "listLowStockAlerts", params(ListAlerts),
     responses((status = 200, body = PageView<AlertView>)))]
 #[get("/alerts/low-stock")]

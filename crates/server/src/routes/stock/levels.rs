@@ -100,7 +100,7 @@ pub struct MovementView {
     balance_after: Quantity,
     /// The exact cost of one unit, if known.
     unit_cost: Option<String>,
-    /// The reason of an adjustment or a return; null for other movements.
+    /// The reason of an adjustment or a return, scrapped goods included; null for other movements.
     reason: Option<String>,
     /// The document that caused the movement.
     source: SourceView,
@@ -169,7 +169,8 @@ pub struct CreateAdjustment {
     location_id: Option<LocationId>,
     /// The change of the stock on hand, in sale units. Positive adds stock, and negative removes stock.
     quantity: Quantity,
-    /// The cost of one unit of added stock. Defaults to the average cost. Not allowed if stock is removed.
+    /// The cost of one unit of added stock. Defaults to the average cost, or to the cost in the catalogue
+    /// where no average cost is known. Not allowed if stock is removed.
     unit_cost: Option<Money>,
     /// One of the adjustmentReasons in the settings. Any reason is allowed if the settings have none.
     reason: Reason,
