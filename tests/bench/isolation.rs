@@ -1,12 +1,13 @@
 //! The cost of isolation: statements in scoped transactions are compared with the same prepared statements
 //! without a scope, in one run.
 //!
-//! Both sides use a Unix socket and have the same number of clients. The scoped side has the pools of a server
-//! with default settings. The machine is noisy, so rounds of both sides alternate, and the
-//! report shows the median of the rounds' ratios.
+//! Both sides use a Unix socket, and two threads with four connections each, as two server workers would. The
+//! machine is noisy, so rounds of both sides alternate, and the report shows the median of the rounds'
+//! ratios.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::cell::Cell;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
 use futures_util::future::{join_all, try_join_all};
@@ -19,7 +20,7 @@ use crate::report::Report;
 
 const BUSINESSES: usize = 100;
 const THREADS: usize = 2;
-const CLIENTS: usize = 16;
+const CONNECTIONS_PER_THREAD: usize = 4;
 const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_millis(1500);
 
@@ -64,29 +65,59 @@ pub async fn measure(
 ) {
     let bare_url = database.by_socket(&database.owner_url()).await;
     let url = database.by_socket(&database.url()).await;
-    let bare: Vec<Bare> =
-        join_all((0..CLIENTS).map(|_| Bare::open(&bare_url, &tenants[0], statements))).await;
-    let settings = PoolSettings { max_transactions_per_business: CLIENTS, ..PoolSettings::default() };
-    let pools = Database::new(&url.parse().unwrap(), &settings).unwrap();
-    let next = AtomicUsize::new(0);
-    let scoped = async |_| {
-        let turn = next.fetch_add(1, Ordering::Relaxed) % tenants.len();
-        let work = async |tx: &TenantTx| try_join_all(statements.iter().map(|sql| tx.query(sql, &[]))).await;
-        let rows: Result<_, DbError> = pools.read(&tenants[turn].scope(), work).await;
-        assert!(!rows.unwrap().is_empty());
-    };
-    // Each connection plans the statements of each business.
-    per_second(Duration::from_secs(WARM_UP_SECONDS as u64), scoped);
-    let rounds = (0..ROUNDS).map(|_| {
-        let without = per_second(ROUND, async |client| bare[client].request().await);
-        (per_second(ROUND, scoped), without)
+    let start = Barrier::new(THREADS);
+    let rounds = std::thread::scope(|threads| {
+        let worker = || worker(&bare_url, &url, tenants, statements, &start);
+        let workers: Vec<_> = (0..THREADS).map(|_| threads.spawn(worker)).collect();
+        let rounds: Vec<Vec<_>> = workers.into_iter().map(|worker| worker.join().unwrap()).collect();
+        let sum = |round: usize| {
+            rounds.iter().map(|of| of[round]).fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+        };
+        (0..ROUNDS).map(sum).collect()
     });
-    let (scoped, bare) = median(rounds.collect());
+    let (scoped, bare) = median(rounds);
     report.ratio(&format!("scoped / bare: {what}"), scoped, bare, "/s", Some(bar));
 }
 
-/// A connection with prepared statements in one fixed schema. Its speed is the upper limit. As with a
-/// server's connections, its socket belongs to another thread than its client.
+/// Measures on one thread. Returns the requests per second of each round, with scopes and without.
+#[tokio::main(flavor = "current_thread")]
+async fn worker(
+    bare_url: &str,
+    url: &str,
+    tenants: &[Arc<Tenant>],
+    statements: &[&'static str],
+    start: &Barrier,
+) -> Vec<(f64, f64)> {
+    let bare = (0..CONNECTIONS_PER_THREAD).map(|_| Bare::open(bare_url, &tenants[0], statements));
+    let bare: Vec<Bare> = join_all(bare).await;
+    let settings = PoolSettings {
+        max_connections: CONNECTIONS_PER_THREAD,
+        pools: 1,
+        // Enough for all statements of all businesses.
+        max_statements_per_connection: NonZeroUsize::MIN.saturating_add(tenants.len() * statements.len()),
+        ..PoolSettings::default()
+    };
+    let database = Database::new(&url.parse().unwrap(), &settings).unwrap();
+    let next = Cell::new(0);
+    let scoped = async |_| {
+        let tenant = &tenants[next.replace(next.get() + 1) % tenants.len()];
+        let work = async |tx: &TenantTx| try_join_all(statements.iter().map(|sql| tx.query(sql, &[]))).await;
+        let rows: Result<_, DbError> = database.read(&tenant.scope(), work).await;
+        assert!(!rows.unwrap().is_empty());
+    };
+    // Each connection plans the statements of each business.
+    per_second(Duration::from_secs(WARM_UP_SECONDS as u64), scoped).await;
+    let mut rounds = Vec::new();
+    for _ in 0..ROUNDS {
+        start.wait();
+        let without = per_second(ROUND, async |client| bare[client].request().await).await;
+        start.wait();
+        rounds.push((per_second(ROUND, scoped).await, without));
+    }
+    rounds
+}
+
+/// A connection with prepared statements in one fixed schema. Its speed is the upper limit.
 struct Bare {
     client: Client,
     statements: Vec<Statement>,
@@ -107,28 +138,16 @@ impl Bare {
     }
 }
 
-/// Lets all clients repeat `request`, which gets the client's number. Returns the requests per second.
-fn per_second(duration: Duration, request: impl AsyncFn(usize) + Sync) -> f64 {
-    let (is_over, requests) = (AtomicBool::new(false), AtomicU64::new(0));
+/// Lets the clients of this thread repeat `request`, which gets the client's number. Returns the requests per
+/// second.
+async fn per_second(duration: Duration, request: impl AsyncFn(usize)) -> f64 {
+    let (started, requests) = (Instant::now(), Cell::new(0_u32));
     let client = async |number| {
-        while !is_over.load(Ordering::Relaxed) {
+        while started.elapsed() < duration {
             request(number).await;
-            requests.fetch_add(1, Ordering::Relaxed);
+            requests.set(requests.get() + 1);
         }
     };
-    std::thread::scope(|threads| {
-        for thread in 0..THREADS {
-            threads.spawn(move || {
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-                runtime.block_on(join_all((thread..CLIENTS).step_by(THREADS).map(client)));
-            });
-        }
-        // The first requests open connections and plan statements.
-        std::thread::sleep(Duration::from_millis(700));
-        let (before, started) = (requests.load(Ordering::Relaxed), Instant::now());
-        std::thread::sleep(duration);
-        let counted = requests.load(Ordering::Relaxed) - before;
-        is_over.store(true, Ordering::Relaxed);
-        counted as f64 / started.elapsed().as_secs_f64()
-    })
+    join_all((0..CONNECTIONS_PER_THREAD).map(client)).await;
+    f64::from(requests.get()) / started.elapsed().as_secs_f64()
 }

@@ -33,8 +33,8 @@ pub const EXTENSION: &str = "tenantry";
 /// The first bytes of every zstd stream.
 const ZSTD_FRAME: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
-/// The maximum length of a record; a longer record is damage. A piece of rows has about [`PIECE`] bytes or
-/// one row, and a row of PostgreSQL has at most 1 GiB.
+/// The maximum length of a record; a longer record means that the file is damaged. A piece of rows has about
+/// [`PIECE`] bytes or one row, and a row of PostgreSQL has at most 1 GiB.
 const LONGEST: u32 = 1 << 30;
 
 /// Rows are collected into pieces of about this size, in bytes.

@@ -11,7 +11,7 @@ pub fn confirm(plan: &str, name: &str, yes: bool) -> anyhow::Result<()> {
     }
     anyhow::ensure!(
         std::io::stdin().is_terminal(),
-        "this command needs confirmation, and there is no terminal to ask on; pass --yes to confirm"
+        "this command needs a confirmation, and standard input is not a terminal; pass --yes to confirm"
     );
     eprint!("Type {name} to continue: ");
     let mut typed = String::new();

@@ -94,7 +94,8 @@ impl MovementsOfDay {
 /// # Errors
 /// [`DbError`].
 pub async fn totals(tx: &TenantTx) -> Result<Totals, DbError> {
-    // Summed exactly and rounded once, to four decimals: a sum of products has more than its column type.
+    // The sums are exact and are rounded once, to four decimals: a quantity times a price has more decimals
+    // than an amount of money.
     const TOTALS: &str = "
         SELECT (SELECT count(*)
                   FROM variants v JOIN products p ON p.id = v.product_id
@@ -145,8 +146,8 @@ const MIDNIGHT: &str =
     "(SELECT time_zone, date_trunc('day', $1::timestamptz AT TIME ZONE time_zone) AS midnight
                            FROM settings) s";
 
-/// Whether movement `m` was made in the 7 days that end with the day of [`MIDNIGHT`]. Bounded on both sides:
-/// a plan that knows no values takes an open range for a third of the ledger.
+/// Whether movement `m` was made in the 7 days that end with the day of [`MIDNIGHT`]. The range has two
+/// bounds: without the second one, PostgreSQL assumes that it contains a third of the ledger.
 const IN_7_DAYS: &str = "m.occurred_at >= (s.midnight - interval '6 days') AT TIME ZONE s.time_zone
                  AND m.occurred_at < (s.midnight + interval '1 day') AT TIME ZONE s.time_zone";
 

@@ -24,8 +24,7 @@ pub const MAX_DAYS: u64 = 366;
 const DEFAULT_DAYS: u64 = 30;
 
 impl Span {
-    /// The days from `first` to `last`. `last` defaults to today, and `first` to the day that makes thirty
-    /// days.
+    /// The days from `first` to `last`. `last` defaults to today, and `first` to 29 days before `last`.
     ///
     /// # Errors
     /// [`SpanError`] when `first` is after `last`, the span has more than [`MAX_DAYS`] days, or a day lies

@@ -74,7 +74,10 @@ impl Settings {
         match &self.database.installation {
             Some(installation) => Ok(installation.clone()),
             None => Installation::parse(self.database_url()?.database()).map_err(|error| {
-                refuse("database.installation", format!("the database's name is not valid here: {error}"))
+                refuse(
+                    "database.installation",
+                    format!("it is not set, and the name of the database cannot replace it: {error}"),
+                )
             }),
         }
     }

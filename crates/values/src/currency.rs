@@ -34,8 +34,8 @@ impl Currency {
         Ok(Self { code: code.to_owned(), decimals: decimals.into() })
     }
 
-    /// A currency as a business stores it. The business keeps the number of decimals with which it began,
-    /// whatever ISO 4217 says later. Nothing is checked.
+    /// A currency as a business stores it. The number of decimals is the stored one, even if ISO 4217
+    /// has changed since. Nothing is checked.
     pub fn stored(code: String, decimals: i16) -> Self {
         Self { code, decimals: decimals.unsigned_abs().into() }
     }

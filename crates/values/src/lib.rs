@@ -2,7 +2,7 @@
 //! pages of lists.
 //!
 //! This crate uses no other crate of the workspace, makes no queries and knows no HTTP. A value is checked
-//! once, when it is parsed; afterwards its type is the proof. A type that is stored knows its column in
+//! once, when it is parsed; afterwards its type shows that it is valid. A stored type knows its column in
 //! PostgreSQL. A type that clients see knows its JSON and its schema in the API document.
 
 // The macros name this crate by its name, also where they are used in it.

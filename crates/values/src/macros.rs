@@ -1,7 +1,7 @@
-//! Macros that give a value type its column, its JSON and its schema, written once.
+//! Macros that implement the SQL column, the JSON and the API schema of a value type.
 //!
-//! A crate that uses the macros needs no dependency for them: the macros reach other libraries through this
-//! module.
+//! A crate that uses them needs no dependency on postgres-types, serde or utoipa for that: this module
+//! re-exports these libraries.
 
 pub use postgres_types;
 pub use serde;

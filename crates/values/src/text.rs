@@ -19,8 +19,8 @@ pub struct TextError {
     more: &'static str,
 }
 
-/// Trims `text` and checks its length and characters. PostgreSQL stores no NUL, and nobody can see other
-/// controls.
+/// Trims `text` and checks its length and characters. PostgreSQL stores no NUL, and other control
+/// characters are invisible.
 fn check(text: &str, error: TextError, allowed: fn(char) -> bool) -> Result<String, TextError> {
     let text = text.trim();
     if (1..=error.max).contains(&text.chars().count()) && text.chars().all(allowed) {

@@ -17,7 +17,10 @@ pub struct UnknownWord {
 /// A stored word that this release does not know, so a later release wrote it. It is never read as a word
 /// that is known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the database contains the unknown word \"{text}\" for {set}; the data is newer than the release")]
+#[error(
+    "the database contains the word \"{text}\" for {set}, which this release does not know; \
+     use a newer release"
+)]
 pub struct NewerWord {
     set: &'static str,
     text: String,
@@ -39,8 +42,8 @@ impl UnknownWord {
     }
 }
 
-/// Reads a value from a JSON string with its own parser. A number is refused, because a program may have held
-/// it as a float.
+/// Reads a value from a JSON string with its own parser. A number is refused, because the client may have
+/// computed it as a float.
 ///
 /// # Errors
 /// The error of the parser; for JSON that is no string, an error that names what was `expected`.

@@ -91,9 +91,6 @@ pub(super) async fn restore(
     }
     // A new business overwrites nothing, so it needs no confirmation.
     let asks = matches!(target, Target::Over(_));
-    if !asks {
-        eprintln!("{plan}");
-    }
     confirm(&plan, name.as_str(), yes || !asks)?;
     let actor = Actor::command_line();
     let mut terminate = signal(SignalKind::terminate())?;
@@ -104,7 +101,7 @@ pub(super) async fn restore(
             // be ended.
             tokio::time::sleep(Duration::from_millis(200)).await;
             onboarding.owner_database().end_abandoned_maintenance().await?;
-            eprintln!("interrupted; the business is unchanged");
+            eprintln!("interrupted; nothing was changed");
             return Ok(ExitCode::from(INTERRUPTED));
         }
     };
@@ -188,7 +185,10 @@ pub(super) async fn newest_verified(settings: &Settings, slug: &TenantSlug) -> a
         return Err(NotFound(text).into());
     };
     if let Some(passed_over @ 1..) = newest {
-        eprintln!("skipped {passed_over} newer backups: not verified, or the file is not on this machine");
+        eprintln!(
+            "newer backups that were skipped: {passed_over}. They are not verified, or their files are not \
+             on this machine"
+        );
     }
     Ok(found.file.clone())
 }

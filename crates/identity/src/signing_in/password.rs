@@ -77,7 +77,7 @@ impl Password {
         while password.len() < 20 {
             #[expect(clippy::expect_used, reason = "nothing may go on without random numbers")]
             rand::fill(&mut bytes).expect("the operating system gives random numbers");
-            // 216 is 4 x 54: bytes above it would make some letters more likely.
+            // 216 is 4 x 54. Bytes from 216 on would make some letters more likely.
             let letters =
                 bytes.iter().filter(|byte| **byte < 216).map(|byte| ALPHABET[usize::from(*byte) % 54]);
             password.extend(letters.map(char::from).take(20 - password.len()));

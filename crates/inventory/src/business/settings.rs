@@ -51,7 +51,8 @@ pub struct Settings {
     pub version: i32,
 }
 
-/// What to change; `None` leaves a setting as it is. The currency stays: amounts would mean something else.
+/// What to change; `None` leaves a setting as it is. The currency cannot change, because all
+/// stored amounts are in it.
 #[derive(Debug, Clone, Default)]
 pub struct SettingsChange {
     /// How amounts are rounded to the currency from now on.

@@ -8,8 +8,8 @@ use values::Barcode;
 use crate::catalogue::variant::VariantError;
 use crate::ids::VariantId;
 
-/// Stores barcodes of variants, in their order: two writers of the same codes wait for each other in one
-/// direction only.
+/// Stores barcodes of variants in the order of the codes, so that two writers of the same codes cannot
+/// deadlock.
 ///
 /// # Errors
 /// [`VariantError::DuplicateBarcode`] for the first one that is taken.

@@ -161,7 +161,8 @@ pub async fn update(
     Ok(())
 }
 
-/// Lets moves within the tree take turns: two moves at once could close a circle that neither of them sees.
+/// Only one transaction moves categories at a time. Two concurrent moves could make a category its own
+/// ancestor, because neither transaction sees the other's change.
 async fn lock_tree(tx: &TenantTx) -> Result<(), DbError> {
     const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtext($1))";
     tx.query(LOCK, &[&format!("{}.categories", tx.tenant().schema)]).await.map(drop)

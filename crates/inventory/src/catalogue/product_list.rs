@@ -88,8 +88,8 @@ pub async fn list(
         IN_USE_OR_NOT,
         OPTIONAL_CATEGORY
     );
-    // A text of less than three characters has no trigram, and reading a whole trigram index costs more than
-    // reading the table. The empty string that is appended keeps the index out.
+    // A text of fewer than three characters has no trigram, and reading a whole trigram index costs more than
+    // reading the table. The appended empty string prevents the use of the index.
     const FOUND_SHORT: &str = concatcp!(
         "id = ANY (ARRAY(
              SELECT p.id FROM products p WHERE p.name || '' ILIKE $5

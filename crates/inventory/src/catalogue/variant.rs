@@ -263,8 +263,8 @@ async fn insert_rows(
     ids: &[VariantId],
     variants: &[NewVariant],
 ) -> Result<(), VariantError> {
-    // One statement for all, in the order of the SKUs, so that two writers of the same SKUs wait in one
-    // direction only. A variant that is missing from the answer met an existing SKU.
+    // One statement inserts all variants in the order of their SKUs, so two writers of the same SKUs cannot
+    // deadlock. A variant whose id is not returned has a SKU that exists already.
     const INSERT: &str = "
         INSERT INTO variants (id, product_id, sku, price, compare_at_price, cost, reorder_level, options,
                               created_at, updated_at)
@@ -403,8 +403,8 @@ pub async fn update(
     if edit.is_empty() {
         return Ok(());
     }
-    // The levels are locked before the row changes: a new SKU makes transactions wait that hold levels of
-    // this variant and refer to it.
+    // The levels are locked before the row. A document that holds the levels and refers to the variant waits
+    // for a change of its SKU; locking the levels after the row could therefore be a deadlock.
     let is_watched_otherwise =
         *reorder_level != stored.reorder_level || archived_at.is_some() != stored.archived_at.is_some();
     let levels = match is_watched_otherwise {
@@ -429,8 +429,7 @@ pub async fn update(
     Ok(())
 }
 
-/// Locks the variant, and its product first, as everywhere: two writers of one product then cannot wait for
-/// each other.
+/// Locks the product, and then the variant. All writers lock in this order, so that they never deadlock.
 async fn lock(tx: &TenantTx, id: VariantId) -> Result<(ProductId, Locked), VariantError> {
     const PRODUCT_OF: &str = "SELECT product_id FROM variants WHERE id = $1";
     const LOCK: &str = "

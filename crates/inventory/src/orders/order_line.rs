@@ -100,9 +100,9 @@ impl OrderLine {
         self.fulfilled - self.returned
     }
 
-    /// The share of the line's total, tax and discount that belongs to `quantity` units that are fulfilled
-    /// next: the amount of the unfulfilled rest before, less the amount of the rest after, each rounded. So
-    /// the shares add up, and cancelling the rest credits exactly the rest.
+    /// The part of the line's total, tax and discount for the next `quantity` units that are fulfilled. It is
+    /// the rounded amount of all unfulfilled units, minus the rounded amount of those that remain. So the
+    /// parts add up, and cancelling the remaining units credits exactly what is left.
     pub(crate) fn share_of(&self, quantity: Quantity, terms: &Terms) -> LineShare {
         let left = self.quantity - self.fulfilled;
         let after = left - quantity;

@@ -179,8 +179,8 @@ fn tax(
         .collect();
     let sum: Decimal = taxes.iter().map(|(_, amount)| amount).sum();
     if taxation.is_inclusive {
-        // The tax in a price is the price less its net amount. Each rate gets the amount by which it raises
-        // the rounded sum, so that the rates add up to the tax and none is negative.
+        // The tax in a price is the price less its net amount. Each rate gets the rounded tax of all rates up
+        // to it, minus what the earlier rates got. So the rates add up to the tax, and none is negative.
         let whole = base - round(net);
         let (mut rates_so_far, mut so_far) = (Decimal::ZERO, Decimal::ZERO);
         for (rate, amount) in taxes.iter_mut().filter(|_| !percent.is_zero()) {

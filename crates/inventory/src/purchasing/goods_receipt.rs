@@ -328,7 +328,7 @@ fn status_after(order: &PurchaseOrder, content: &Content) -> PurchaseStatus {
     let is_complete = order.lines.iter().all(|line| line.open().is_zero());
     match content {
         Content::Goods { .. } if is_complete => PurchaseStatus::Received,
-        // It waits for its goods again.
+        // The purchase order waits for goods again.
         Content::Reversal(_) if order.status == PurchaseStatus::Received => PurchaseStatus::Confirmed,
         Content::Goods { .. } | Content::Reversal(_) => order.status,
     }

@@ -123,7 +123,7 @@ pub(super) async fn make_lines(
         if !line.tax_percent.is_share() {
             return Err(PurchaseError::Tax { index });
         }
-        // The first line of a variant takes its entry; a second line finds none.
+        // The first line of a variant removes it from `known`, so a second line does not find it.
         let Some(Bought { sku, name, .. }) = known.remove(&line.variant_id) else {
             return Err(match ids[..index].contains(&line.variant_id) {
                 true => PurchaseError::Twice { index },

@@ -219,9 +219,9 @@ impl Row {
     }
 }
 
-/// The quantity that fills stock up to the reorder level plus the sales of [`DAYS`] days, or plus the reorder
-/// level again when fewer were sold. It is rounded up to whole units, and then raised to one unit and to the
-/// supplier's minimum quantity if it is less.
+/// The quantity that brings stock and incoming goods to the reorder level plus the sales of [`DAYS`] days, or
+/// to twice the reorder level if that is more. It is rounded up to whole units, and is at least one and at
+/// least the supplier's minimum quantity.
 fn to_order(
     available: Quantity,
     incoming: Quantity,

@@ -130,7 +130,7 @@ pub enum PartError {
     },
 }
 
-/// A quantity of the line at a position in its document.
+/// A quantity of one line. `at` is the position of the line in its document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Share {
     pub at: usize,

@@ -53,8 +53,8 @@ impl<'a> Edit<'a> {
         taken
     }
 
-    /// When the row was archived: now, or not at all, or as stored when the client does not say. Archiving an
-    /// archived row changes nothing.
+    /// The time of archiving to store. `Some(true)` keeps a stored time, and otherwise returns now.
+    /// `Some(false)` returns `None`. `None` returns the stored time.
     pub fn archiving(
         &mut self,
         stored: Option<DateTime<Utc>>,

@@ -24,7 +24,7 @@ use crate::stock::locked_level::{self, LockedLevel};
 pub(crate) struct Watched {
     key: Key,
     available: Decimal,
-    /// `None` where nobody watches.
+    /// `None` if no alert can open.
     reorder_level: Option<Decimal>,
 }
 
@@ -48,8 +48,8 @@ impl Watched {
         self.reorder_level.is_some_and(|level| self.available <= level)
     }
 
-    /// The alert that the level should have, given its incoming stock; `None` when there is enough, or nobody
-    /// watches.
+    /// The alert that the level should have, given its incoming stock; `None` when there is enough, or
+    /// when no alert can open.
     fn standing(&self, incoming: &[Incoming], today: NaiveDate) -> Option<Standing> {
         let level = self.reorder_level.filter(|level| self.available <= *level)?;
         // Goods that are expected on a day cover until the end of that day.

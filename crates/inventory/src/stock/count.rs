@@ -263,7 +263,7 @@ async fn store_lines(
 /// since then keep their effect. Variants without a difference get no movement.
 ///
 /// # Errors
-/// [`CountError`]; a shortage when a difference takes out more than is available now.
+/// [`CountError`]; a shortage if the count removes more than is available now.
 pub async fn post(tx: &TenantTx, id: CountId, actor: ActorId) -> Result<Count, CountError> {
     let stored = lock_open(tx, id).await?;
     if stored.lines.is_empty() {

@@ -127,8 +127,8 @@ pub async fn update(
     change: &LocationChange,
     actor: ActorId,
 ) -> Result<(), LocationError> {
-    // The strongest lock on the row, taken before the levels: a document that is posted at the location locks
-    // the row first, too, with a lock that waits for this one.
+    // FOR UPDATE comes before the levels are locked. A document that is posted at the location takes FOR KEY
+    // SHARE on this row first, and that waits for FOR UPDATE.
     const LOCK: &str = concatcp!(SELECT, "WHERE id = $1 FOR UPDATE");
     const HAS_STOCK: &str = "SELECT EXISTS (SELECT FROM stock_levels WHERE location_id = $1 AND on_hand > 0)";
     const UPDATE: &str = "

@@ -21,8 +21,8 @@ pub(crate) struct LockedLevel {
     pub average_cost: Option<Decimal>,
     /// The catalogue's unit cost, for stock that came in at no known cost.
     pub catalogue_cost: Option<Decimal>,
-    /// At this quantity or below, stock is low. `None` where nobody watches: no reorder level is set, or the
-    /// variant, its product or the location is archived.
+    /// At this quantity or below, stock is low. `None` if no alert can open: no reorder level is set, or
+    /// the variant, its product or the location is archived.
     pub reorder_level: Option<Decimal>,
     /// Whether its location is archived.
     pub is_closed: bool,
@@ -191,7 +191,7 @@ impl LockedLevel {
     }
 }
 
-/// An average cost as a level stores it: so fine that it times a large quantity is right to the cent.
+/// Rounds an average cost to 14 decimals. Multiplied by a large quantity, it is still correct to the cent.
 fn average(value: Decimal) -> Decimal {
     value.round_dp_with_strategy(14, RoundingStrategy::MidpointAwayFromZero)
 }

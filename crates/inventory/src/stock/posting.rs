@@ -112,7 +112,7 @@ pub struct Decided {
 /// flight with the rows of its document.
 ///
 /// The rows stay locked until `tx` ends (PostgreSQL manual, 13.3.2 Row-Level Locks). All transactions lock
-/// them in one order, so no two wait for each other.
+/// them in one order, so they never deadlock.
 ///
 /// # Errors
 /// [`StockError`]; the caller rolls back.
@@ -270,8 +270,8 @@ struct Movements {
 
 impl Movements {
     fn push(&mut self, position: i64, balance: Quantity, posting: &Posting, unit_cost: Option<Money>) {
-        // Made under the lock, so that on one server ids follow the ledger; `position` does so on all
-        // servers.
+        // The id is made under the lock, so on one server later movements have greater ids. Across servers
+        // only `position` gives the order.
         self.ids.push(MovementId::new());
         self.variants.push(posting.variant_id);
         self.locations.push(posting.location_id);

@@ -79,9 +79,10 @@ codes! {
     InvalidCredentials = "invalid_credentials", UNAUTHORIZED,
         "Wrong email or password", "Check the email and the password.";
     NoMembership = "no_membership", FORBIDDEN,
-        "Not a member", "Ask the owner of the business to add you as a member.";
+        "Not a member", "Ask the operator of the platform to add you as a member.";
     PermissionDenied = "permission_denied", FORBIDDEN,
-        "Permission missing", "Ask an owner of the business for the permission that detail names.";
+        "Permission missing",
+        "Ask the operator of the platform for a role with the permission that detail names.";
     DiscountOverLimit = "discount_over_limit", FORBIDDEN, "Discount over the limit",
         "Reduce the discount, or ask a member with the permission catalogue.write to place the order.";
     BusinessSuspended = "business_suspended", FORBIDDEN, "Business suspended",
@@ -164,7 +165,7 @@ codes! {
         "Unknown role", "Use one of the roles that errors names.";
     NotAName = "not_a_name", UNPROCESSABLE_ENTITY, "Not a host name", "Send a host name, not an IP address.";
     DomainOfThePlatform = "domain_of_the_platform", UNPROCESSABLE_ENTITY,
-        "Domain of the platform", "Send a host name that is not below the domain of the platform.";
+        "Domain of the platform", "Send a host name outside the platform's own domain.";
     NotConfirmed = "not_confirmed", UNPROCESSABLE_ENTITY,
         "Not confirmed", "Send the slug of the business as the confirmation.";
     IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY,
@@ -213,9 +214,10 @@ codes! {
     UserExists = "user_exists", CONFLICT,
         "User exists", "Leave the password out. Existing users keep their password.";
     UserChanged = "user_changed", CONFLICT, "User changed", "Repeat the request.";
-    AlreadyMember = "already_member", CONFLICT, "Already a member", "No action is necessary.";
+    AlreadyMember = "already_member", CONFLICT, "Already a member",
+        "The user keeps the present role. Roles cannot be changed yet.";
     DomainTaken = "domain_taken", CONFLICT,
-        "Custom domain in use", "Remove the custom domain from the other business first.";
+        "Custom domain in use", "Remove the custom domain from the business that has it.";
     DomainNotVerified = "domain_not_verified", CONFLICT, "Custom domain not verified",
         "Publish the TXT record of the custom domain, and verify the custom domain again.";
     NoVerifiedBackup = "no_verified_backup", CONFLICT,

@@ -1,5 +1,5 @@
-//! Entity tags. A tag is the version of the row. After a point follows a number for values that are shown but
-//! not edited, such as the position of the stock ledger, or whether a purchase order is overdue.
+//! Entity tags. A tag is the version of the row. If the answer also shows values that are not edited, a point
+//! and a number follow, such as the position of the stock ledger, or whether a purchase order is overdue.
 
 use std::fmt;
 

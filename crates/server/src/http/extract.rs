@@ -69,7 +69,10 @@ impl SignedIn {
         }
         Err(Problem::new(
             Code::PermissionDenied,
-            format!("Your role does not include the permission {permission}. Ask an owner for it."),
+            format!(
+                "Your role does not include the permission {permission}. Ask the operator of the platform \
+                 for another role."
+            ),
         ))
     }
 }

@@ -31,7 +31,7 @@ impl From<LoginError> for Problem {
             }
             LoginError::NoMembership => Self::new(
                 Code::NoMembership,
-                "You are not a member of this business. Ask its owner to add you.",
+                "You are not a member here. Ask the operator of the platform to add you.",
             ),
             LoginError::TooBusy(error) => Self::because(Code::TooBusy, &error).retry_after(2),
             LoginError::Db(error) => error.into(),

@@ -31,7 +31,7 @@ impl From<StockError> for Problem {
             }
             StockError::UnknownVariant => Self::not_found_at("/variantId", error),
             StockError::ClosedLocation => Self::because(Code::LocationArchived, &error),
-            StockError::TooMuch => Self::invalid("/quantity", Code::QuantityTooLarge, error),
+            StockError::TooMuch => Self::because(Code::QuantityTooLarge, &error),
             StockError::Db(error) => error.into(),
         }
     }

@@ -297,7 +297,8 @@ impl Connector {
         let (client, task) = match &self.runtime {
             Some(runtime) => match runtime.spawn(async move { connector.open_here(listener).await }).await {
                 Ok(opened) => opened?,
-                // The task is cancelled only when the runtime shuts down.
+                Err(failed) if failed.is_panic() => std::panic::resume_unwind(failed.into_panic()),
+                // Otherwise the runtime is shutting down, and nobody waits for the connection.
                 Err(_) => std::future::pending().await,
             },
             None => self.open_here(listener).await?,

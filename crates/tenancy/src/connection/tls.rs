@@ -21,7 +21,10 @@ pub enum TlsError {
     RootCertificate(PathBuf, #[source] rustls::pki_types::pem::Error),
     /// The `sslmode` verifies certificates, but there is no usable root certificate in the file of
     /// `sslrootcert`, or, without `sslrootcert`, in the system.
-    #[error("no usable root certificate for sslmode=verify-ca or verify-full; set sslrootcert=/path")]
+    #[error(
+        "no usable root certificate was found, and sslmode=verify-ca and verify-full need one; \
+         set sslrootcert=/path"
+    )]
     NoRoots,
     /// rustls refused a root certificate or the protocol versions.
     #[error("cannot set up TLS")]

@@ -12,8 +12,8 @@ pub(super) const INHERITANCE: Rule =
     ("a business schema must not use inheritance", "give each table its own columns");
 pub(super) const MERGE: Rule = ("MERGE is not allowed", "use INSERT ... ON CONFLICT, or UPDATE and INSERT");
 pub(super) const TYPE: Rule = (
-    "a business schema must not have types or domains: a prepared statement outlives the schema in which it \
-     was prepared",
+    "a business schema must not have types or domains, because a statement that was prepared in one schema \
+     is used in others, too",
     "use text with a named CHECK",
 );
 pub(super) const SEQUENCE: Rule = (
@@ -95,7 +95,7 @@ pub(super) const ROWS: Rule = (
 );
 
 /// Functions that return a different value each time.
-pub(super) const VOLATILE_WORDS: [&str; 12] = [
+pub(super) const VOLATILE_WORDS: [&str; 15] = [
     "now",
     "clock_timestamp",
     "statement_timestamp",
@@ -103,6 +103,9 @@ pub(super) const VOLATILE_WORDS: [&str; 12] = [
     "current_timestamp",
     "current_date",
     "localtimestamp",
+    "localtime",
+    "current_time",
+    "timeofday",
     "random",
     "gen_random_uuid",
     "uuid_generate_v4",

@@ -135,8 +135,7 @@ pub async fn change_status(
         let cure = match tenant.status {
             TenantStatus::Migrating | TenantStatus::Restoring => "wait until the maintenance has ended",
             TenantStatus::Archived => "unarchive it first",
-            TenantStatus::Suspended => "resume it first",
-            TenantStatus::Active => "it is active already",
+            TenantStatus::Suspended | TenantStatus::Active => "it is not archived",
         };
         return Err(LifecycleError::WrongStatus { status: tenant.status, wanted: change.as_str(), cure });
     }

@@ -46,12 +46,12 @@ impl Domain {
 pub enum DomainError {
     /// A business has already added the domain. It may be the same business.
     #[error(
-        "{0} already belongs to a business, verified or not; remove it from that business first \
+        "{0} is already a custom domain of a business, perhaps of this one; remove it there first \
          (`tenantry domain remove`)"
     )]
     Taken(HostName),
     /// The host name is the base domain, or a name below it.
-    #[error("{0} is below the platform's own domain, where every business is reached by its slug")]
+    #[error("{0} is the platform's own domain or a name below it; use a host name outside it")]
     OfThePlatform(HostName),
     /// An IP address was given in place of a host name.
     #[error("an IP address cannot be a custom domain; use a host name")]

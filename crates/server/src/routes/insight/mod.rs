@@ -11,6 +11,5 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(dashboard::show)
         .service(reports::show_sales)
         .service(reports::show_adjustments)
-        .service(reports::show_stock)
-        .service(reports::suggest_orders);
+        .service(reports::show_stock);
 }

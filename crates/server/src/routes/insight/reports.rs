@@ -1,4 +1,4 @@
-//! Reports: sales, adjustments, the value of the stock, and reorder suggestions.
+//! Reports: sales, adjustments, and the value of the stock.
 
 use actix_web::http::header;
 use actix_web::{HttpResponse, get, web};
@@ -8,12 +8,11 @@ use insight::report::{MaxRows, Report, Span};
 use insight::sales_report::{self, Sales, SalesBy};
 use insight::stock_report::{self, Stock, StockBy};
 use inventory::movement::Kind;
-use inventory::reorder::{self, SuggestedLine, Suggestion, Suggestions};
-use inventory::{LocationId, SupplierId, VariantId, settings};
+use inventory::settings;
 use serde::{Deserialize, Serialize};
 use tenancy::{DbError, TenantScope, TenantTx, all};
 use utoipa::{IntoParams, ToSchema};
-use values::{Currency, Quantity, Sku};
+use values::{Currency, Quantity};
 
 use crate::http::codes::Code;
 use crate::http::extract::{Caller, Query, may};
@@ -378,125 +377,4 @@ fn csv<T: Serialize>(
         .insert_header((header::CONTENT_TYPE, "text/csv; charset=utf-8"))
         .insert_header((header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}.csv\"")))
         .body(body))
-}
-
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ReorderView {
-    /// The suggested purchase orders.
-    data: Vec<SuggestionView>,
-    /// Whether there are more than 1000 lines, of which the report has 1000. Order these first, and read the
-    /// report again.
-    more: bool,
-}
-
-/// A suggested purchase order: one supplier, one location, one currency.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct SuggestionView {
-    /// The suggested supplier. null for variants without a price of a supplier that is not archived.
-    supplier_id: Option<SupplierId>,
-    /// The name of the supplier.
-    #[schema(example = "Bolts & Co")]
-    supplier: Option<String>,
-    /// The location that needs the goods.
-    location_id: LocationId,
-    lines: Vec<SuggestedLineView>,
-}
-
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct SuggestedLineView {
-    variant_id: VariantId,
-    #[schema(example = "BOLT-M8")]
-    sku: Sku,
-    /// The name of the product.
-    #[schema(example = "Hex bolt")]
-    name: String,
-    /// The stock on hand minus the reserved stock at the location, in sale units.
-    available: Quantity,
-    /// The quantity ordered from suppliers that has not been received and is not overdue, in sale units.
-    incoming: Quantity,
-    /// The reorder level of the variant, in sale units. Zero if the variant has none.
-    reorder_level: Quantity,
-    /// The quantity sold at the location in the last 30 days, minus the quantity returned, in sale units.
-    sold: Quantity,
-    /// The suggested quantity, in sale units. It brings available and incoming stock to the reorder level
-    /// plus the sales of 30 days, or to twice the reorder level if that is more. It is rounded up to whole
-    /// units, and is at least 1 and at least minimumQuantity.
-    quantity: Quantity,
-    /// The supplier's price for one unit, in currency. null without a supplier price.
-    #[schema(example = "0.12")]
-    unit_cost: Option<String>,
-    /// The currency of the supplier's price.
-    #[schema(example = "EUR")]
-    currency: Option<String>,
-    /// The supplier's code for the variant.
-    #[schema(example = "HB-M8-100")]
-    supplier_sku: Option<Sku>,
-    /// The smallest quantity that the supplier sells, in sale units. null for no minimum.
-    minimum_quantity: Option<Quantity>,
-    /// The number of days from sending the purchase order to the arrival of the goods: that of the supplier's
-    /// price, or else that of the supplier. null if unknown.
-    #[schema(example = 7)]
-    lead_time_days: Option<i16>,
-}
-
-impl From<Suggestion> for SuggestionView {
-    fn from(suggestion: Suggestion) -> Self {
-        let (supplier_id, supplier) = suggestion.supplier.unzip();
-        let lines = suggestion.lines.into_iter().map(SuggestedLineView::from).collect();
-        Self { supplier_id, supplier, location_id: suggestion.location_id, lines }
-    }
-}
-
-impl From<SuggestedLine> for SuggestedLineView {
-    fn from(line: SuggestedLine) -> Self {
-        let price = line.price.as_ref();
-        Self {
-            variant_id: line.variant_id,
-            available: line.available,
-            incoming: line.incoming,
-            reorder_level: line.reorder_level,
-            sold: line.sold,
-            quantity: line.quantity,
-            unit_cost: price.map(|price| price.cost.plain()),
-            currency: price.map(|price| price.currency.clone()),
-            supplier_sku: price.and_then(|price| price.supplier_sku.clone()),
-            minimum_quantity: price.and_then(|price| price.minimum_quantity),
-            lead_time_days: price.and_then(|price| price.lead_time_days),
-            sku: line.sku,
-            name: line.name,
-        }
-    }
-}
-
-#[derive(Deserialize, IntoParams)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[into_params(parameter_in = Query, rename_all = "camelCase")]
-pub struct Reorder {
-    /// Returns only suggestions for this location. Defaults to all locations.
-    location_id: Option<LocationId>,
-}
-
-/// Suggest purchase orders
-///
-/// Suggests quantities for variants whose stock is low or out and not covered by incoming stock. For each
-/// variant, the supplier with the lowest price in the currency of the business is suggested, or, without such
-/// a price, the supplier with the lowest price in any currency. The suggestions are grouped by supplier,
-/// location and currency. To draft a purchase order from a group, send its `supplierId`, its `locationId`,
-/// and the `variantId`, `quantity` and `unitCost` of each line. A purchase order is in the currency of the
-/// business, so a `unitCost` in another currency must be converted first.
-#[utoipa::path(tag = "insight", operation_id = "suggestPurchaseOrders", params(Reorder),
-    responses((status = 200, body = ReorderView)))]
-#[get("/reports/reorder")]
-pub async fn suggest_orders(
-    state: web::Data<State>,
-    caller: Caller<may::ReportsRead>,
-    Query(query): Query<Reorder>,
-) -> Result<HttpResponse, Problem> {
-    let suggest = async |tx: &TenantTx| reorder::suggest(tx, query.location_id).await;
-    let Suggestions { suggestions, has_more: more } = state.database.read(&caller.scope(), suggest).await?;
-    let data = suggestions.into_iter().map(SuggestionView::from).collect();
-    Ok(HttpResponse::Ok().json(ReorderView { data, more }))
 }

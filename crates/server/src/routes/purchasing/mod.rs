@@ -1,7 +1,8 @@
-//! Suppliers, purchase orders and their receipts.
+//! Suppliers, purchase orders, their receipts, and reorder suggestions.
 
 pub mod purchase_orders;
 pub mod receipts;
+pub mod reorder;
 pub mod suppliers;
 
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -25,5 +26,6 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(purchase_orders::cancel)
         .service(purchase_orders::close)
         .service(receipts::receive)
-        .service(receipts::list);
+        .service(receipts::list)
+        .service(reorder::suggest);
 }
