@@ -159,9 +159,9 @@ pub async fn measure_all(report: &mut Report, database: &TestDatabase, tenants: 
     let url = database.by_socket(&database.owner_url()).await;
     let search_path = format!("{},extensions", tenants[0].schema);
     for (what, path, bar) in [
-        ("product list of 50 with variants and stock", "/api/v1/products", 0.7),
+        ("product list of 50 with variants and stock", "/api/v1/products", 0.65),
         ("one variant", "/api/v1/variants/VARIANT", 0.4),
-        ("dashboard", "/api/v1/dashboard", 0.4),
+        ("dashboard", "/api/v1/dashboard", 0.6),
     ] {
         drive(server.port, &targets, path, CONNECTIONS, WARM_UP_SECONDS);
         let logged = replay::statements_of(database, &admin, |client, port, _| {
