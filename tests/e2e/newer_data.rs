@@ -77,7 +77,7 @@ async fn a_word_of_a_later_release_is_an_error_in_every_column() {
     }
 
     let owner_database = app.database.owner_database();
-    let job = platform::jobs::verify_ledgers("the test".to_owned());
+    let job = platform::job_kinds::verify_ledgers("the test".to_owned());
     owner_database.write_shared(async |tx| jobs::insert(tx, &job).await).await.unwrap();
     write_word("shared", "jobs", "state").await;
     let database = app.database.pool(1);

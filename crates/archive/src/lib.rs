@@ -3,12 +3,12 @@
 //! [`file`](mod@file) is the format of a backup file: a stream of tables. Writing and reading need the same
 //! memory for a file of any size.
 //!
-//! [`transfer`] moves rows between a backup file, a snapshot of a schema, and a new schema.
+//! [`contents`] moves rows between a backup file, a snapshot of a schema, and a new schema.
 
 pub mod check;
+pub mod contents;
 pub mod file;
-pub mod transfer;
 
 pub use check::Checked;
+pub use contents::ContentsError;
 pub use file::{FileError, Header, Manifest, Subject, TableSummary};
-pub use transfer::TransferError;

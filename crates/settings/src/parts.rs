@@ -102,8 +102,8 @@ impl Settings {
     }
 
     /// The settings of background jobs.
-    pub fn background(&self) -> platform::jobs::JobSettings {
-        platform::jobs::JobSettings {
+    pub fn background(&self) -> platform::job_kinds::JobSettings {
+        platform::job_kinds::JobSettings {
             spare_schemas: self.provisioning.spare_schemas,
             backup_folder: self.backup.folder.clone(),
             keep_days: self.jobs.keep_days,

@@ -144,7 +144,7 @@ fn show(job: &Job, output: Output) -> anyhow::Result<()> {
 
 async fn work(settings: &Settings) -> anyhow::Result<()> {
     let runner =
-        JobRunner::new(Arc::new(owner(settings).await?), platform::jobs::kinds(settings.background()));
+        JobRunner::new(Arc::new(owner(settings).await?), platform::job_kinds::kinds(settings.background()));
     let mut terminate = signal(SignalKind::terminate())?;
     let (stop, stopped) = watch::channel(false);
     eprintln!("running background jobs; press Ctrl-C to stop");

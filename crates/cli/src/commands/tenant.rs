@@ -7,7 +7,7 @@ use chrono::SecondsFormat;
 use clap::Subcommand;
 use identity::{Email, UserId};
 use platform::onboarding::OWNER_ROLE;
-use platform::{Actor, Added, NewMember, OnboardingRequest, audit, backup};
+use platform::{Actor, Added, NewMember, OnboardingRequest, backup, platform_audit};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use settings::Settings;
@@ -333,10 +333,10 @@ async fn history(settings: &Settings, slug: &TenantSlug, output: Output) -> anyh
         .read_shared(SharedScope::Platform, async |tx| {
             let id = match tenant::find(tx, slug).await? {
                 Some(tenant) => Some(tenant.id),
-                None => audit::last_with_slug(tx, slug).await?,
+                None => platform_audit::last_with_slug(tx, slug).await?,
             };
             match id {
-                Some(id) => audit::list(tx, Some(id), None, 1000).await,
+                Some(id) => platform_audit::list(tx, Some(id), None, 1000).await,
                 None => Ok(Vec::new()),
             }
         })

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use archive::transfer;
+use archive::contents;
 use identity::membership::MemberOf;
 use serde_json::json;
 use tenancy::{NewTenant, SharedTx, Tenant, TenantSlug};
@@ -10,7 +10,7 @@ use tenancy::{NewTenant, SharedTx, Tenant, TenantSlug};
 use crate::backup::error::BackupError;
 use crate::onboarding::Onboarding;
 use crate::onboarding::member::{Added, NewMember};
-use crate::records::audit::{self, Actor};
+use crate::records::platform_audit::{self, Actor};
 
 /// Copies the current data of a business into a new business, which has its own owner.
 ///
@@ -29,12 +29,12 @@ pub async fn clone_tenant(
     let (snapshot, from) = owner_database.snapshot(from.id).await?.ok_or(BackupError::Gone)?;
     let new = NewTenant { slug: slug.clone(), name: name.to_owned(), id: None };
     let (loading, tenant) = owner_database.begin_loading_for(snapshot.version(), &new).await?;
-    transfer::pipe(&snapshot, &loading).await?;
+    contents::pipe(&snapshot, &loading).await?;
     drop(snapshot);
     owner_database.finish_loading(&loading).await?;
     let register = async |tx: &SharedTx| {
         let details = json!({"from": from.slug.to_string()});
-        audit::record(tx, actor, "tenant.cloned", Some(&tenant), &details).await?;
+        platform_audit::record(tx, actor, "tenant.cloned", Some(&tenant), &details).await?;
         Ok::<_, BackupError>(owner.add(tx, MemberOf::Tenant(tenant.id)).await?)
     };
     let added = owner_database.keep_loaded(loading, register).await?;

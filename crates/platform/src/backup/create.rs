@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use archive::{Subject, file, transfer};
+use archive::{Subject, contents, file};
 use chrono::Utc;
 use identity::membership::{self, Member};
 use serde::{Deserialize, Serialize};
@@ -81,7 +81,7 @@ async fn write(
     path: &Path,
     started: Instant,
 ) -> Result<Backup, BackupError> {
-    let (manifest, written) = transfer::write(snapshot, subject, shared, path).await?;
+    let (manifest, written) = contents::write(snapshot, subject, shared, path).await?;
     let (tenant_id, slug) = match &manifest.header.subject {
         Subject::Business { id, slug, .. } => (Some(*id), Some(slug.clone())),
         Subject::Installation => (None, None),
@@ -147,7 +147,7 @@ pub async fn create_all(
     use futures_util::StreamExt;
     // An error is ignored here. A missing folder has no files to remove; for an unusable folder, each backup
     // returns the error.
-    if let Ok(removed @ 1..) = transfer::remove_abandoned(folder) {
+    if let Ok(removed @ 1..) = contents::remove_abandoned(folder) {
         tracing::warn!("removed {removed} unfinished backup files from {}", folder.display());
     }
     let (mut done, mut failed) = (0, 0);

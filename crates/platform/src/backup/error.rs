@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use archive::{FileError, TransferError};
+use archive::{ContentsError, FileError};
 use tenancy::lifecycle::LifecycleError;
 use tenancy::{DbError, ProvisionError, TenantSlug};
 
@@ -16,7 +16,7 @@ pub enum BackupError {
     Folder(PathBuf, #[source] std::io::Error),
     /// The backup file cannot be written or read, differs from the data, or a query for its rows failed.
     #[error(transparent)]
-    Transfer(#[from] TransferError),
+    Contents(#[from] ContentsError),
     /// A newer release created the backup, and this release does not know its schema version.
     #[error(
         "the backup has schema version {backup}, but this release knows only {program}; use a newer release"
@@ -73,9 +73,9 @@ impl BackupError {
     pub(super) fn is_about_the_file(&self) -> bool {
         matches!(
             self,
-            Self::Transfer(
-                TransferError::File(FileError::NotABackup(_) | FileError::Damaged { .. })
-                    | TransferError::Differs { .. }
+            Self::Contents(
+                ContentsError::File(FileError::NotABackup(_) | FileError::Damaged { .. })
+                    | ContentsError::Differs { .. }
             )
         )
     }
@@ -83,6 +83,6 @@ impl BackupError {
 
 impl From<FileError> for BackupError {
     fn from(error: FileError) -> Self {
-        Self::Transfer(error.into())
+        Self::Contents(error.into())
     }
 }

@@ -1,12 +1,12 @@
 //! Restores the `shared` schema of an installation.
 
-use archive::transfer::{self, Tables};
+use archive::contents::{self, Tables};
 use archive::{Checked, Subject};
 use serde_json::json;
 use tenancy::{DbError, OwnerDatabase, SharedTx};
 
 use crate::backup::error::BackupError;
-use crate::records::audit::{self, Actor};
+use crate::records::platform_audit::{self, Actor};
 
 /// Restores the `shared` schema into a fresh installation. Each business stays in maintenance until it is
 /// restored from its own backup. Returns the number of businesses.
@@ -27,7 +27,7 @@ pub async fn restore_installation(
         return Err(BackupError::NotFresh);
     };
     // A file of an older release may contain fewer tables.
-    transfer::load(&backup.path, &loading, Tables::Some).await?;
+    contents::load(&backup.path, &loading, Tables::Some).await?;
     let register = async |tx: &SharedTx| {
         const CLOSE: &str = "
             UPDATE shared.tenants SET status_before = coalesce(status_before, status), status = 'restoring'";
@@ -38,7 +38,7 @@ pub async fn restore_installation(
         tx.execute(FORGET, &[]).await?;
         tx.execute(NUMBERS, &[&last_number]).await?;
         let details = json!({"from": backup.path.display().to_string(), "takenAt": header.taken_at});
-        audit::record(tx, actor, "installation.restored", None, &details).await?;
+        platform_audit::record(tx, actor, "installation.restored", None, &details).await?;
         Ok::<_, DbError>(usize::try_from(closed).unwrap_or_default())
     };
     Ok(owner_database.keep_loaded(loading, register).await?)

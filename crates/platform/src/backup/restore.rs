@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use archive::transfer::{self, Tables};
+use archive::contents::{self, Tables};
 use archive::{Checked, Subject};
 use identity::membership::{self, MemberOf};
 use serde::Deserialize;
@@ -18,7 +18,7 @@ use crate::backup::create::SharedRows;
 use crate::backup::error::BackupError;
 use crate::onboarding::Onboarding;
 use crate::onboarding::member::{Added, NewMember, Prepared};
-use crate::records::audit::{self, Actor};
+use crate::records::platform_audit::{self, Actor};
 
 /// The target of a restore.
 #[derive(Debug, Clone)]
@@ -106,8 +106,9 @@ async fn restore_over(
         let loading = owner_database.begin_loading(backup.manifest.header.schema_version).await?;
         load(owner_database, backup, &loading).await?;
         let tenant = maintenance.tenant();
-        let record =
-            async |tx: &SharedTx| audit::record(tx, actor, "tenant.restored", Some(tenant), details).await;
+        let record = async |tx: &SharedTx| {
+            platform_audit::record(tx, actor, "tenant.restored", Some(tenant), details).await
+        };
         owner_database.replace_by_loaded(loading, &maintenance, record).await?;
         Ok(tenant.slug.clone())
     };
@@ -130,7 +131,7 @@ async fn restore_new(
     let (loading, tenant) = owner_database.begin_loading_for(version, new).await?;
     load(owner_database, backup, &loading).await?;
     let register = async |tx: &SharedTx| {
-        audit::record(tx, actor, "tenant.restored", Some(&tenant), details).await?;
+        platform_audit::record(tx, actor, "tenant.restored", Some(&tenant), details).await?;
         if let Some(owner) = owner {
             return Ok((Some(owner.add(tx, MemberOf::Tenant(tenant.id)).await?), 0));
         }
@@ -175,7 +176,7 @@ async fn load(
     backup: &Checked,
     loading: &Loading,
 ) -> Result<(), BackupError> {
-    transfer::load(&backup.path, loading, Tables::All).await?;
+    contents::load(&backup.path, loading, Tables::All).await?;
     Ok(owner_database.finish_loading(loading).await?)
 }
 

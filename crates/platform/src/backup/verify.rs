@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use archive::transfer::{self, Tables};
+use archive::contents::{self, Tables};
 use archive::{Checked, FileError, Manifest, Subject};
 use tenancy::OwnerDatabase;
 
@@ -33,8 +33,8 @@ async fn verify_unrecorded(owner_database: &OwnerDatabase, path: &Path) -> Resul
     let Checked { manifest, .. } = inspect(owner_database, path).await?;
     if manifest.header.subject != Subject::Installation {
         let loading = owner_database.begin_loading(manifest.header.schema_version).await?;
-        transfer::load(path, &loading, Tables::All).await?;
-        transfer::compare(&loading, &manifest.tables).await?;
+        contents::load(path, &loading, Tables::All).await?;
+        contents::compare(&loading, &manifest.tables).await?;
     }
     Ok(manifest)
 }

@@ -28,7 +28,7 @@ use self::history::History;
 use self::shelves::{GROCERIES, HARDWARE, Shelf};
 use crate::onboarding::member::{MemberError, NewMember};
 use crate::onboarding::{OWNER_ROLE, Onboarding, OnboardingError, OnboardingRequest};
-use crate::records::audit::Actor;
+use crate::records::platform_audit::Actor;
 
 /// The password of every demo user. The password breaks the password policy, so the demo may run only on a
 /// developer's machine.

@@ -12,7 +12,7 @@ use values::Currency;
 use values::Name;
 
 use crate::onboarding::member::{Added, MemberError, NewMember, Prepared};
-use crate::records::audit::{self, Actor};
+use crate::records::platform_audit::{self, Actor};
 
 /// The role of the owner of a business.
 pub const OWNER_ROLE: &str = "OWNER";
@@ -83,7 +83,7 @@ impl Onboarding {
         };
         let register = async |tenant: &Tenant, tx: &tenancy::SharedTx| {
             let details = json!({"name": new.name.to_string(), "owner": new.owner.email.to_string()});
-            audit::record(tx, actor, "tenant.created", Some(tenant), &details)
+            platform_audit::record(tx, actor, "tenant.created", Some(tenant), &details)
                 .await
                 .map_err(ProvisionError::from)?;
             Ok(owner.add(tx, MemberOf::Tenant(tenant.id)).await?)
@@ -119,7 +119,7 @@ impl Onboarding {
                 let user = user::find_by_email(tx, email).await?.ok_or_else(unknown)?;
                 user::set_password(tx, user, &hash).await?;
                 let details = json!({"email": email.to_string()});
-                audit::record(tx, actor, "user.password_reset", None, &details).await?;
+                platform_audit::record(tx, actor, "user.password_reset", None, &details).await?;
                 Ok::<_, MemberError>(())
             })
             .await?;
@@ -145,7 +145,7 @@ impl Onboarding {
                     MemberOf::Tenant(id) => tenant::find_by_id(tx, id).await?,
                     MemberOf::Platform => None,
                 };
-                audit::record(tx, actor, "member.added", tenant.as_ref(), &details).await?;
+                platform_audit::record(tx, actor, "member.added", tenant.as_ref(), &details).await?;
                 Ok::<_, MemberError>(added)
             })
             .await

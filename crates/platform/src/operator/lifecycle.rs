@@ -13,7 +13,7 @@ use tenancy::lifecycle::{self, Dropped, LifecycleError, SetAside, StatusChange};
 use tenancy::{DbError, HostName, OwnerDatabase, SharedTx, Tenant, TenantId, TenantSlug};
 
 use crate::backup::{self, Backup};
-use crate::records::audit::{self, Actor};
+use crate::records::platform_audit::{self, Actor};
 
 /// The action was refused or failed. Nothing has changed, except for schemas that a discard or a drop has
 /// already removed, the closing of a business by a drop, and the time of a failed domain check.
@@ -119,7 +119,7 @@ impl Operator {
     pub async fn swap(&self, tenant: &Tenant) -> Result<SetAside, OperatorError> {
         let record = async |tx: &SharedTx| {
             let details = json!({"setAside": tenant.schema.as_str()});
-            Ok(audit::record(tx, &self.actor, "tenant.swapped", Some(tenant), &details).await?)
+            Ok(platform_audit::record(tx, &self.actor, "tenant.swapped", Some(tenant), &details).await?)
         };
         Ok(self.owner_database.swap(tenant.id, record).await?)
     }
@@ -131,7 +131,7 @@ impl Operator {
     pub async fn discard(&self, tenant: &Tenant) -> Result<Vec<String>, OperatorError> {
         let record = async |tx: &SharedTx, aside: &SetAside| {
             let details = json!({"schema": aside.schema.as_str()});
-            Ok(audit::record(tx, &self.actor, "tenant.discarded", Some(tenant), &details).await?)
+            Ok(platform_audit::record(tx, &self.actor, "tenant.discarded", Some(tenant), &details).await?)
         };
         Ok(self.owner_database.discard_set_asides(tenant.id, record).await?)
     }
@@ -167,7 +167,7 @@ impl Operator {
             self.owner_database.write_shared(async |tx| membership::list(tx, tenant.id).await).await?.len();
         let record = async |tx: &SharedTx, dropped: &Dropped| {
             let details = json!({"removed": dropped, "members": members, "backup": backup});
-            Ok(audit::record(tx, &self.actor, "tenant.dropped", Some(tenant), &details).await?)
+            Ok(platform_audit::record(tx, &self.actor, "tenant.dropped", Some(tenant), &details).await?)
         };
         let dropped = self.owner_database.drop_tenant(tenant.id, record).await?;
         Ok(Removed { dropped, members })
@@ -274,6 +274,6 @@ impl Operator {
         tenant: &Tenant,
         details: &Value,
     ) -> Result<(), DbError> {
-        audit::record(tx, &self.actor, action, Some(tenant), details).await
+        platform_audit::record(tx, &self.actor, action, Some(tenant), details).await
     }
 }

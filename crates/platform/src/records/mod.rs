@@ -1,3 +1,3 @@
 //! The audit log of the platform.
 
-pub mod audit;
+pub mod platform_audit;

@@ -175,7 +175,7 @@ pub fn start(state: State) -> Result<Running, StartError> {
     }
     let background = match &state.onboarding {
         Some(onboarding) if state.settings.jobs.in_server => {
-            let kinds = platform::jobs::kinds(state.settings.background());
+            let kinds = platform::job_kinds::kinds(state.settings.background());
             Some(Background::start(JobRunner::new(onboarding.owner_database().clone(), kinds))?)
         }
         _ => None,

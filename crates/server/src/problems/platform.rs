@@ -1,6 +1,6 @@
 //! Problems of the operators' work: onboarding, members, backups.
 
-use archive::TransferError;
+use archive::ContentsError;
 use identity::membership::MembershipError;
 use platform::{BackupError, MemberError, OnboardingError, OperatorError};
 
@@ -51,13 +51,13 @@ impl From<BackupError> for Problem {
         match error {
             BackupError::Provision(error) => error.into(),
             BackupError::Owner(error) => error.into(),
-            BackupError::Db(error) | BackupError::Transfer(TransferError::Db(error)) => error.into(),
+            BackupError::Db(error) | BackupError::Contents(ContentsError::Db(error)) => error.into(),
             BackupError::Lifecycle(error) => error.into(),
             BackupError::Gone => Self::not_found(),
             BackupError::AnotherTenant(_) => Self::because(Code::AnotherBusiness, &error),
             BackupError::Name(_)
             | BackupError::Folder(..)
-            | BackupError::Transfer(TransferError::File(_) | TransferError::Differs { .. })
+            | BackupError::Contents(ContentsError::File(_) | ContentsError::Differs { .. })
             | BackupError::TooNew { .. }
             | BackupError::OfTheInstallation
             | BackupError::OfATenant

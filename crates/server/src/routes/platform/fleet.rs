@@ -4,8 +4,8 @@ use actix_web::{HttpResponse, get, post, web};
 use chrono::{DateTime, Utc};
 use identity::UserId;
 use inventory::ledger;
-use platform::audit::{self, Entry, PlatformEntryId};
 use platform::backup::{self, BackupId};
+use platform::platform_audit::{self, Entry, PlatformEntryId};
 use platform::{Actor, Backup};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -50,7 +50,7 @@ pub async fn migrate(
     state: web::Data<State>,
     staff: Staff<may::TenantsWrite>,
 ) -> Result<HttpResponse, Problem> {
-    let new = platform::jobs::migrate(Actor::User(staff.principal.user).to_string());
+    let new = platform::job_kinds::migrate(Actor::User(staff.principal.user).to_string());
     queue(&state, &staff, "migrations.requested", &new).await
 }
 
@@ -67,7 +67,7 @@ pub async fn verify_ledgers(
     state: web::Data<State>,
     staff: Staff<may::TenantsWrite>,
 ) -> Result<HttpResponse, Problem> {
-    let new = platform::jobs::verify_ledgers(Actor::User(staff.principal.user).to_string());
+    let new = platform::job_kinds::verify_ledgers(Actor::User(staff.principal.user).to_string());
     queue(&state, &staff, "ledgers.verification_requested", &new).await
 }
 
@@ -196,7 +196,7 @@ pub async fn back_up(
         find(&state, id).await?;
     }
     let requested_by = Actor::User(staff.principal.user).to_string();
-    let new = platform::jobs::back_up(tenant, body.value.verify.unwrap_or(true), requested_by);
+    let new = platform::job_kinds::back_up(tenant, body.value.verify.unwrap_or(true), requested_by);
     queue(&state, &staff, "backups.requested", &new).await
 }
 
@@ -216,7 +216,8 @@ async fn queue(
                 Some(id) => tenant::find_by_id(tx, id).await?,
                 None => None,
             };
-            audit::record(tx, &actor, action, tenant.as_ref(), &serde_json::json!({"job": job.id})).await?;
+            platform_audit::record(tx, &actor, action, tenant.as_ref(), &serde_json::json!({"job": job.id}))
+                .await?;
             Ok::<_, tenancy::DbError>(job)
         })
         .await?;
@@ -267,7 +268,7 @@ pub async fn list_audit(
     let entries = state
         .database
         .read_shared(SharedScope::Platform, async |tx| {
-            audit::list(tx, query.tenant_id, page.after, page.limit.and_one()).await
+            platform_audit::list(tx, query.tenant_id, page.after, page.limit.and_one()).await
         })
         .await?;
     let page = page.page(entries, |entry| entry.id);

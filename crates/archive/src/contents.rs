@@ -19,7 +19,7 @@ use crate::file::{
 
 /// Rows could not be moved.
 #[derive(Debug, thiserror::Error)]
-pub enum TransferError {
+pub enum ContentsError {
     /// The backup file cannot be read or written, or it is damaged.
     #[error(transparent)]
     File(#[from] FileError),
@@ -45,13 +45,13 @@ const UNDER_WAY: usize = 8;
 /// The file appears at `path` only after all of it is on the disk.
 ///
 /// # Errors
-/// [`TransferError`]; no file is left behind.
+/// [`ContentsError`]; no file is left behind.
 pub async fn write(
     snapshot: &Snapshot,
     subject: Subject,
     shared: Value,
     path: &Path,
-) -> Result<(Manifest, Written), TransferError> {
+) -> Result<(Manifest, Written), ContentsError> {
     let unfinished = Unfinished::new(path);
     let file = unfinished.create().map_err(FileError::from)?;
     let (pieces, mut received) = mpsc::channel::<Piece>(UNDER_WAY);
@@ -83,7 +83,7 @@ async fn read_snapshot(
     subject: Subject,
     shared: Value,
     pieces: &mpsc::Sender<Piece>,
-) -> Result<Option<Manifest>, TransferError> {
+) -> Result<Option<Manifest>, ContentsError> {
     let header = Header {
         subject,
         schema_version: snapshot.version(),
@@ -130,8 +130,8 @@ pub enum Tables {
 /// Loads the rows of a file into a new schema.
 ///
 /// # Errors
-/// [`TransferError`]; the caller must then drop `loading`, which rolls the schema back.
-pub async fn load(path: &Path, loading: &Loading, tables: Tables) -> Result<(), TransferError> {
+/// [`ContentsError`]; the caller must then drop `loading`, which rolls the schema back.
+pub async fn load(path: &Path, loading: &Loading, tables: Tables) -> Result<(), ContentsError> {
     let (mut pieces, reading) = read(path);
     let loaded = load_pieces(&mut pieces, loading, tables).await;
     drop(pieces);
@@ -162,7 +162,7 @@ async fn load_pieces(
     pieces: &mut mpsc::Receiver<Piece>,
     loading: &Loading,
     tables: Tables,
-) -> Result<(), TransferError> {
+) -> Result<(), ContentsError> {
     let mut missing: Vec<String> = loading.tables().await?.into_iter().map(|table| table.name).collect();
     while let Some(piece) = pieces.recv().await {
         let Piece::Table(table) = piece else { continue };
@@ -192,15 +192,15 @@ async fn load_pieces(
 const NOT_IN_THE_SCHEMA: &str = "a schema of the backup's version does not have this table";
 const NOT_IN_THE_BACKUP: &str = "the backup does not contain this table";
 
-fn differs(table: &str, problem: &str) -> TransferError {
-    TransferError::Differs { table: table.to_owned(), problem: problem.to_owned() }
+fn differs(table: &str, problem: &str) -> ContentsError {
+    ContentsError::Differs { table: table.to_owned(), problem: problem.to_owned() }
 }
 
 /// Copies all rows of a snapshot directly into a new schema of the same version.
 ///
 /// # Errors
-/// [`TransferError`]; the caller must then drop `loading`, which rolls the schema back.
-pub async fn pipe(snapshot: &Snapshot, loading: &Loading) -> Result<(), TransferError> {
+/// [`ContentsError`]; the caller must then drop `loading`, which rolls the schema back.
+pub async fn pipe(snapshot: &Snapshot, loading: &Loading) -> Result<(), ContentsError> {
     for table in snapshot.tables().await? {
         let mut out = snapshot.copy_out(&table).await?;
         let mut into = loading.copy_in(&table).await?;
@@ -217,8 +217,8 @@ pub async fn pipe(snapshot: &Snapshot, loading: &Loading) -> Result<(), Transfer
 /// Compares the loaded rows with the backup, byte for byte. Must run before the loaded schema is migrated.
 ///
 /// # Errors
-/// [`TransferError::Differs`] with the table, and [`TransferError::Db`] when a query fails.
-pub async fn compare(loading: &Loading, tables: &[TableSummary]) -> Result<(), TransferError> {
+/// [`ContentsError::Differs`] with the table, and [`ContentsError::Db`] when a query fails.
+pub async fn compare(loading: &Loading, tables: &[TableSummary]) -> Result<(), ContentsError> {
     let found = loading.tables().await?;
     for table in &found {
         let mut tally = Tally::new();
@@ -239,7 +239,7 @@ pub async fn compare(loading: &Loading, tables: &[TableSummary]) -> Result<(), T
     }
 }
 
-fn same_count(table: &Table, loaded: u64, expected: u64) -> Result<(), TransferError> {
+fn same_count(table: &Table, loaded: u64, expected: u64) -> Result<(), ContentsError> {
     if loaded == expected {
         return Ok(());
     }
