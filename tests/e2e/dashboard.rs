@@ -13,7 +13,7 @@ async fn the_dashboard_of_an_empty_business_shows_zeros() {
         body,
         json!({
             "totalItems": 0, "totalStock": "0", "inventoryValue": "0.00", "inventoryCost": "0.00",
-            "currency": "EUR",
+            "inTransit": {"quantity": "0", "cost": "0.00", "value": "0.00"}, "currency": "EUR",
             "lowStock": {"low": 0, "out": 0, "covered": 0, "items": []}, "topVariants": [], "movements": null,
         })
     );

@@ -3,6 +3,7 @@
 mod alerts;
 mod auth;
 mod backup;
+mod books;
 mod bootstrap;
 mod catalogue;
 mod command_line;

@@ -229,7 +229,7 @@ async fn many_requests_for_few_units_take_exactly_those_units() {
 #[tokio::test]
 async fn documents_with_lines_in_any_order_neither_deadlock_nor_oversell() {
     use inventory::movement::Kind;
-    use inventory::stock::{self, Posting, Source, StockError, UnitCost};
+    use inventory::stock::{self, Cost, Posting, Source, StockError};
     use inventory::{AdjustmentId, LocationId, VariantId};
     use values::{ActorId, Quantity};
 
@@ -262,7 +262,7 @@ async fn documents_with_lines_in_any_order_neither_deadlock_nor_oversell() {
                     .map(|variant_id| Posting {
                         kind: Kind::Adjustment,
                         reserved: Quantity::ZERO,
-                        unit_cost: UnitCost::Average,
+                        cost: Cost::Average,
                         variant_id: *variant_id,
                         location_id: location,
                         quantity: Quantity::parse("-1").unwrap(),

@@ -14,6 +14,7 @@ mod database;
 mod dns;
 mod pooler;
 mod program;
+pub mod sequences;
 pub mod volume;
 
 pub use app::{PASSWORD, Reply, TestApp};

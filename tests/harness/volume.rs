@@ -42,19 +42,19 @@ pub async fn fill(admin: &Client, schema: &str, volume: &Volume) {
          INSERT INTO barcodes (code, variant_id, created_at) SELECT md5(id::text), id, now() FROM variants;
 
          INSERT INTO stock_movements (id, variant_id, location_id, position, kind, quantity, balance_after,
-                                      unit_cost, source_type, source_id, source_line_id, occurred_at)
+                                      value, source_type, source_id, source_line_id, occurred_at)
          SELECT {key}, v.id, location_id, n,
                 CASE WHEN n = 1 THEN 'purchase' WHEN n % 10 = 0 THEN 'return' ELSE 'sale' END,
                 CASE WHEN n = 1 THEN stock + 39 WHEN n % 10 = 0 THEN 1 ELSE -1 END,
-                stock + 39 - (n - 1) + 2 * (n / 10), 4, 'order', gen_random_uuid(), gen_random_uuid(), at
+                stock + 39 - (n - 1) + 2 * (n / 10),
+                4 * CASE WHEN n = 1 THEN stock + 39 WHEN n % 10 = 0 THEN 1 ELSE -1 END, 'order', gen_random_uuid(), gen_random_uuid(), at
            FROM (SELECT id, CASE WHEN row_number() OVER (ORDER BY id) % 10 = 0 THEN 7 ELSE 100 END AS stock
                    FROM variants) v
           CROSS JOIN place CROSS JOIN generate_series(1, 50) n
           CROSS JOIN LATERAL (SELECT now() - (51 - n) * interval '8 days'
                                      + random() * interval '8 days' AS at) t;
-         INSERT INTO stock_levels (variant_id, location_id, on_hand, reserved, position, average_cost,
-                                   updated_at)
-         SELECT variant_id, location_id, balance_after, 0, 50, 4, now()
+         INSERT INTO stock_levels (variant_id, location_id, on_hand, reserved, position, value, updated_at)
+         SELECT variant_id, location_id, balance_after, 0, 50, 4 * balance_after, now()
            FROM stock_movements WHERE position = 50;
 
          INSERT INTO customers (id, name, created_at, updated_at)
@@ -73,7 +73,7 @@ pub async fn fill(admin: &Client, schema: &str, volume: &Volume) {
            JOIN buyer ON buyer.n = 1 + o.n % {customers}
           CROSS JOIN place;
          INSERT INTO order_lines (id, order_id, position, variant_id, sku, name, quantity, price, list_price,
-                                  discount, taxes, tax, total, fulfilled, cancelled, unit_cost)
+                                  discount, taxes, tax, total, fulfilled, cancelled, cost)
          SELECT gen_random_uuid(), o.id, p, sold.id, sold.sku, 'Product', 1, 12.5, 12.5, 0, '[]', 0, 12.5,
                 (o.status = 'fulfilled')::integer, (o.status = 'cancelled')::integer, 4
            FROM orders o CROSS JOIN generate_series(1, 2) p

@@ -7,11 +7,15 @@ use inventory::alert::{self, Alert, AlertFilter, IS_COVERED, TODAY};
 use tenancy::{DbError, TenantTx, all};
 use values::{Limit, Money, PageRequest, Quantity, Sku};
 
+use crate::stock_report::{InTransit, in_transit};
+
 /// All figures of the dashboard.
 #[derive(Debug, Clone)]
 pub struct Dashboard {
     /// The number of variants, and the quantity and the value of the stock on hand.
     pub totals: Totals,
+    /// The goods that left one location and have not arrived at another.
+    pub in_transit: InTransit,
     /// The open low-stock alerts.
     pub low_stock: LowStock,
     /// The variants that sold most in the last 30 days, at most five.
@@ -27,10 +31,9 @@ pub struct Totals {
     pub items: i64,
     /// On hand, over all variants and locations, archived ones included, in sale units.
     pub stock: Quantity,
-    /// On hand times list price.
+    /// On hand times list price, with every decimal.
     pub value: Money,
-    /// On hand times average cost, or the catalogue's cost where no average cost is known. A variant without
-    /// either counts as nothing.
+    /// What the stock on hand cost, with up to eight decimals. Stock of unknown cost counts as nothing.
     pub cost: Money,
 }
 
@@ -94,15 +97,12 @@ impl MovementsOfDay {
 /// # Errors
 /// [`DbError`].
 pub async fn totals(tx: &TenantTx) -> Result<Totals, DbError> {
-    // The sums are exact and are rounded once, to four decimals: a quantity times a price has more decimals
-    // than an amount of money.
     const TOTALS: &str = "
         SELECT (SELECT count(*)
                   FROM variants v JOIN products p ON p.id = v.product_id
                  WHERE v.archived_at IS NULL AND p.archived_at IS NULL) AS items,
                coalesce(sum(l.on_hand), 0) AS stock,
-               round(coalesce(sum(l.on_hand * v.price), 0), 4) AS value,
-               round(coalesce(sum(l.on_hand * coalesce(l.average_cost, v.cost)), 0), 4) AS cost
+               coalesce(sum(l.on_hand * v.price), 0) AS value, coalesce(sum(l.value), 0) AS cost
           FROM stock_levels l
           JOIN variants v ON v.id = l.variant_id";
     tx.row(TOTALS, &[]).await
@@ -113,9 +113,9 @@ pub async fn totals(tx: &TenantTx) -> Result<Totals, DbError> {
 /// # Errors
 /// [`DbError`].
 pub async fn read(tx: &TenantTx) -> Result<Dashboard, DbError> {
-    let figures = (totals(tx), low_stock(tx), top_variants(tx), movements(tx));
-    let (totals, low_stock, top_variants, movements) = all(figures).await?;
-    Ok(Dashboard { totals, low_stock, top_variants, movements })
+    let figures = (totals(tx), in_transit(tx), low_stock(tx), top_variants(tx), movements(tx));
+    let (totals, in_transit, low_stock, top_variants, movements) = all(figures).await?;
+    Ok(Dashboard { totals, in_transit, low_stock, top_variants, movements })
 }
 
 async fn low_stock(tx: &TenantTx) -> Result<LowStock, DbError> {

@@ -7,5 +7,6 @@
 pub mod adjustment_report;
 pub mod dashboard;
 pub mod report;
+pub mod rounding;
 pub mod sales_report;
 pub mod stock_report;

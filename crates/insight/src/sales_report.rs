@@ -1,10 +1,12 @@
 //! Sales in a span of days, by day, variant, category and more, with taxes and cost.
 
 use const_format::concatcp;
+use inventory::movement;
 use tenancy::{DbError, TenantTx};
 use values::{Money, Quantity};
 
 use crate::report::{IN_SPAN, MaxRows, Report, Span};
+use crate::rounding::Exact;
 
 values::words! {
     /// What each row of the report stands for.
@@ -51,12 +53,18 @@ pub struct Sales {
     pub refunded: Money,
     /// The taxes in the total, less the taxes in the refunds.
     pub tax: Money,
-    /// The cost of what was sold, at the average cost when it left, less the cost of what was returned. Goods
-    /// of unknown cost count as nothing.
+    /// The cost of what was sold, at the average cost when it left, less the cost of what was returned, with up
+    /// to eight decimals. Goods of unknown cost count as nothing.
     pub cost: Money,
 }
 
 tenancy::from_row!(Sales { key, name, sku, orders, sold, returned, discount, total, refunded, tax, cost });
+
+impl Exact for Sales {
+    fn amounts(&mut self) -> Vec<&mut Money> {
+        vec![&mut self.discount, &mut self.total, &mut self.refunded, &mut self.tax, &mut self.cost]
+    }
+}
 
 impl Sales {
     /// The total less the refunds, taxes included.
@@ -74,13 +82,14 @@ impl Sales {
 /// columns `key`, `name` and `sku` follow, then [`FROM`] and joins, and then [`SUMS`].
 ///
 /// Sales count when goods leave: those of a reserved order when they are fulfilled. Returns count when goods
-/// come back. Amounts have the currency's decimals, and costs are rounded for each movement, so that rows add
-/// up to the total. Only a fulfilment that was stored without its amounts has more decimals.
+/// come back. Amounts have the currency's decimals, except in a fulfilment that was stored without its amounts.
+/// Costs are exact.
 const TRADED: &str = concatcp!(
     "WITH moved AS (
         SELECT m.occurred_at AT TIME ZONE s.time_zone AS moment, m.variant_id, m.location_id, m.kind,
-               m.source_type, m.source_line_id, -m.quantity AS quantity, m.unit_cost,
-               s.currency_decimals::integer AS decimals
+               m.source_type, m.source_line_id, -m.quantity AS quantity, -coalesce(",
+    movement::VALUE,
+    ", 0) AS cost
           FROM stock_movements m CROSS JOIN settings s
          WHERE ",
     IN_SPAN,
@@ -89,17 +98,14 @@ const TRADED: &str = concatcp!(
         SELECT m.moment, m.variant_id, m.location_id, l.order_id, m.quantity AS sold, 0 AS returned,
                coalesce(f.discount, l.discount * m.quantity / l.quantity) AS discount,
                coalesce(f.total, l.total * m.quantity / l.quantity) AS total, 0 AS refunded,
-               coalesce(f.tax, l.tax * m.quantity / l.quantity) AS tax,
-               round(m.quantity * coalesce(m.unit_cost, 0), m.decimals) AS cost
+               coalesce(f.tax, l.tax * m.quantity / l.quantity) AS tax, m.cost
           FROM moved m
           LEFT JOIN fulfilment_lines f ON m.source_type = 'fulfilment' AND f.id = m.source_line_id
           JOIN order_lines l ON l.id = coalesce(f.order_line_id, m.source_line_id)
          WHERE m.kind = 'sale'
          UNION ALL
         SELECT m.moment, m.variant_id, m.location_id, l.order_id, 0, -m.quantity, 0, 0, r.refund,
-               -coalesce(r.tax, l.tax * r.refund / nullif(l.total, 0), 0),
-               round(m.quantity * coalesce(r.unit_cost, CASE WHEN r.tax IS NULL THEN m.unit_cost END, 0),
-                     m.decimals)
+               -coalesce(r.tax, l.tax * r.refund / nullif(l.total, 0), 0), m.cost
           FROM moved m
           JOIN order_return_lines r ON r.id = m.source_line_id
           JOIN order_lines l ON l.id = r.order_line_id
@@ -116,7 +122,7 @@ const SUMS: &str = ")
            coalesce(sum(sold), 0) AS sold, coalesce(sum(returned), 0) AS returned,
            round(coalesce(sum(discount), 0), 4) AS discount, round(coalesce(sum(total), 0), 4) AS total,
            round(coalesce(sum(refunded), 0), 4) AS refunded, round(coalesce(sum(tax), 0), 4) AS tax,
-           round(coalesce(sum(cost), 0), 4) AS cost
+           coalesce(sum(cost), 0) AS cost
       FROM keyed
      GROUP BY GROUPING SETS ((key, name, sku), ())
      ORDER BY is_sum DESC, ";

@@ -5,6 +5,7 @@ use tenancy::{DbError, TenantTx};
 use values::{Money, Quantity};
 
 use crate::report::{MaxRows, Report};
+use crate::rounding::Exact;
 
 values::words! {
     /// What each row of the report stands for.
@@ -30,24 +31,57 @@ pub struct Stock {
     pub sku: Option<String>,
     /// The stock on hand, in sale units.
     pub on_hand: Quantity,
-    /// The stock on hand at the average cost, or at the catalogue's cost where no average cost is known. A
-    /// variant without either counts as nothing.
+    /// What the stock on hand cost, with up to eight decimals. Stock of unknown cost counts as nothing.
     pub cost: Money,
-    /// The stock on hand at the list price.
+    /// The stock on hand at the list price, with every decimal.
     pub value: Money,
 }
 
 tenancy::from_row!(Stock { key, name, sku, on_hand, cost, value });
 
+impl Exact for Stock {
+    fn amounts(&mut self) -> Vec<&mut Money> {
+        vec![&mut self.cost, &mut self.value]
+    }
+}
+
+/// Goods that left one location and have not arrived at another.
+#[derive(Debug, Clone, Default)]
+pub struct InTransit {
+    /// The quantity in transit, in sale units.
+    pub quantity: Quantity,
+    /// What the goods cost, with up to eight decimals. Goods of unknown cost count as nothing.
+    pub cost: Money,
+    /// The goods at the list price, with every decimal.
+    pub value: Money,
+}
+
+tenancy::from_row!(InTransit { quantity, cost, value });
+
+/// Reads the goods in transit.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn in_transit(tx: &TenantTx) -> Result<InTransit, DbError> {
+    const IN_TRANSIT: &str = "
+        SELECT coalesce(sum(l.quantity - l.received - l.sent_back), 0) AS quantity,
+               coalesce(sum(l.transit_value), 0) AS cost,
+               coalesce(sum((l.quantity - l.received - l.sent_back) * v.price), 0) AS value
+          FROM stock_transfers t
+          JOIN stock_transfer_lines l ON l.transfer_id = t.id
+          JOIN variants v ON v.id = l.variant_id
+         WHERE t.status IN ('in_transit', 'partly_received')";
+    tx.row(IN_TRANSIT, &[]).await
+}
+
 /// Begins the statement; the columns `key`, `name` and `sku` follow, and then [`FROM`].
 const SELECT: &str = "
     SELECT grouping(key) = 1 AS is_sum, key, name, sku, coalesce(sum(on_hand), 0) AS on_hand,
-           round(coalesce(sum(on_hand * cost), 0), 4) AS cost,
-           round(coalesce(sum(on_hand * price), 0), 4) AS value
+           coalesce(sum(cost), 0) AS cost, coalesce(sum(on_hand * price), 0) AS value
       FROM (SELECT ";
 
 /// Goes on with the levels and their variants; joins follow, and then [`END`].
-const FROM: &str = ", s.on_hand, coalesce(s.average_cost, v.cost) AS cost, v.price
+const FROM: &str = ", s.on_hand, s.value AS cost, v.price
               FROM stock_levels s
               JOIN variants v ON v.id = s.variant_id
               JOIN products p ON p.id = v.product_id ";

@@ -94,6 +94,6 @@ mod tests {
     fn a_stored_word_that_is_not_known_is_newer_than_the_release() {
         assert_eq!(Ripeness::from_sql(&Type::TEXT, b"ripe").unwrap(), Ripeness::Ripe);
         let error = Ripeness::from_sql(&Type::TEXT, b"rotten").unwrap_err().to_string();
-        assert!(error.contains("\"rotten\"") && error.contains("newer than the release"), "{error}");
+        assert!(error.contains("\"rotten\"") && error.contains("use a newer release"), "{error}");
     }
 }

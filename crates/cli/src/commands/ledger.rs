@@ -64,7 +64,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         for drift in &row.verdict.drifts {
             eprintln!(
                 "{}: variant {} at location {}: on hand {} (ledger {}), reserved {} (open orders {}), \
-                 broken movements {}",
+                 value {} (ledger {}), broken movements {}",
                 row.business,
                 drift.variant_id,
                 drift.location_id,
@@ -72,6 +72,8 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
                 drift.ledger,
                 drift.reserved,
                 drift.promised,
+                drift.value.plain(),
+                drift.ledger_value.plain(),
                 drift.broken_movements
             );
         }

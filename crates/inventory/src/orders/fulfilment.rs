@@ -1,7 +1,6 @@
 //! Fulfilments: goods that leave for a reserved order, in parts.
 
 use chrono::{DateTime, Utc};
-use rust_decimal::Decimal;
 use serde_json::json;
 use tenancy::{DbError, TenantTx, all};
 use values::{ActorId, Money, Quantity};
@@ -9,14 +8,14 @@ use values::{ActorId, Money, Quantity};
 use crate::business::settings;
 use crate::ids::{FulfilmentId, FulfilmentLineId, OrderId, OrderLineId};
 use crate::orders::order::{self, Order, OrderError, Step};
-use crate::orders::order_line::LineShare;
+use crate::orders::order_line::Amounts;
 use crate::orders::order_list;
 use crate::records::audit::Action;
 use crate::records::document::{self, Outcome, Part, Requested, Share};
 use crate::records::event::Event;
 use crate::statuses::OrderStatus;
 use crate::stock::movement::{Kind, Source};
-use crate::stock::posting::{Posting, UnitCost, decide};
+use crate::stock::posting::{Cost, Posting, decide};
 
 /// A fulfilment to be posted.
 #[derive(Debug, Clone)]
@@ -109,19 +108,16 @@ async fn post_new(tx: &TenantTx, new: &NewFulfilment, actor: ActorId) -> Result<
         location_id: order.location_id,
         quantity: -share.quantity,
         reserved: -share.quantity,
-        unit_cost: UnitCost::Average,
+        cost: Cost::Average,
         reason: None,
         line_id: (*id).into(),
     };
     let postings: Vec<Posting> = shares.iter().zip(&ids).map(posting).collect();
     let decided = decide(tx, &postings).await?;
-    let amounts: Vec<LineShare> =
-        shares.iter().map(|share| order.lines[share.at].share_of(share.quantity, &terms)).collect();
-    for (share, posted) in shares.iter().zip(&decided.posted) {
-        let line = &mut order.lines[share.at];
-        line.unit_cost = average(line.unit_cost, line.returnable(), posted.unit_cost, share.quantity);
-        line.fulfilled += share.quantity;
-    }
+    let fulfilled = shares.iter().zip(&decided.posted);
+    let amounts: Vec<Amounts> = fulfilled
+        .map(|(share, posted)| order.lines[share.at].fulfil(share.quantity, posted.cost, &terms))
+        .collect();
     order.status = OrderStatus::of(&order.lines);
     let lines: Vec<FulfilmentLine> = shares
         .iter()
@@ -138,20 +134,12 @@ async fn post_new(tx: &TenantTx, new: &NewFulfilment, actor: ActorId) -> Result<
     Ok(Fulfilment { id, lines, actor_id: actor, fulfilled_at: tx.now(), order })
 }
 
-/// The average cost of one unit of the goods that are out, after `quantity` more units have left at `cost`.
-fn average(before: Option<Money>, out: Quantity, cost: Option<Money>, quantity: Quantity) -> Option<Money> {
-    let (Some(before), Some(cost)) = (before, cost) else { return before.or(cost) };
-    let (old, new) = (out.as_decimal(), quantity.as_decimal());
-    let value: Decimal = before.as_decimal() * old + cost.as_decimal() * new;
-    Some(Money::rounded(value / (old + new)))
-}
-
 async fn insert(
     tx: &TenantTx,
     new: &NewFulfilment,
     ids: &[FulfilmentLineId],
     lines: &[FulfilmentLine],
-    amounts: &[LineShare],
+    amounts: &[Amounts],
     actor: ActorId,
 ) -> Result<(), DbError> {
     const INSERT: &str = "

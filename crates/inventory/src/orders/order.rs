@@ -17,7 +17,7 @@ use crate::records::document::{IdTaken, PartError};
 use crate::records::event::{Event, OrderChanged};
 pub use crate::statuses::OrderStatus;
 use crate::stock::movement::{Kind, Source};
-use crate::stock::posting::{Decided, Posting, StockError, UnitCost, decide};
+use crate::stock::posting::{Cost, Decided, Posting, StockError, decide};
 
 impl OrderStatus {
     /// The status of an order with these lines.
@@ -152,14 +152,11 @@ pub async fn cancel(
             location_id: order.location_id,
             quantity: Quantity::ZERO,
             reserved: -open,
-            unit_cost: UnitCost::Average,
+            cost: Cost::Average,
             reason: None,
             line_id: line.id.into(),
         });
-        let credit = line.credit_for(open, &terms);
-        line.credited += credit;
-        line.cancelled += open;
-        order.credited += credit;
+        order.credited += line.cancel(open, &terms).total;
     }
     if postings.is_empty() {
         return Err(OrderError::NothingOpen(was));

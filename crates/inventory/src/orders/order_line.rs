@@ -3,7 +3,7 @@
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::types::Json;
-use values::{Money, Name, Quantity, Reason, Sku};
+use values::{Money, Name, Quantity, Reason, Sku, StockValue};
 
 use crate::business::settings::Terms;
 use crate::catalogue::tax_class::Rate;
@@ -45,9 +45,16 @@ pub struct OrderLine {
     pub returned: Quantity,
     /// The part of `total` that was cancelled or refunded.
     pub credited: Money,
-    /// The average cost of one unit of the goods that were fulfilled and not returned. `None` before the
-    /// first fulfilment, and if no cost is known.
-    pub unit_cost: Option<Money>,
+    /// The cost of the goods that were fulfilled and not returned. `None` before the first fulfilment, and if
+    /// no cost is known.
+    pub cost: Option<StockValue>,
+    /// The part of total, tax and discount that is neither fulfilled nor cancelled.
+    pub(crate) open_total: Money,
+    pub(crate) open_tax: Money,
+    pub(crate) open_discount: Money,
+    /// The part of total and tax that is fulfilled and not returned.
+    pub(crate) out_total: Money,
+    pub(crate) out_tax: Money,
 }
 
 tenancy::from_row!(OrderLine {
@@ -68,7 +75,12 @@ tenancy::from_row!(OrderLine {
     cancelled,
     returned,
     credited,
-    unit_cost,
+    cost,
+    open_total,
+    open_tax,
+    open_discount,
+    out_total,
+    out_tax,
 });
 
 /// A tax rate with its amount on a line.
@@ -81,12 +93,36 @@ pub struct ChargedTax {
     pub amount: Decimal,
 }
 
-/// The money that belongs to a part of a line.
+/// The money of a part of a line.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct LineShare {
+pub(crate) struct Amounts {
     pub total: Money,
     pub tax: Money,
     pub discount: Money,
+}
+
+/// A part of the units of a line.
+#[derive(Clone, Copy)]
+struct Units<'a> {
+    part: Quantity,
+    whole: Quantity,
+    terms: &'a Terms,
+}
+
+impl Units<'_> {
+    /// Takes the amount of the part out of the amount of the whole: rounded, or all that is left if all units
+    /// go. So whatever the parts are, and however the rounding changes, they add up.
+    fn take_from(self, amount: &mut Money) -> Money {
+        let taken = match self.part == self.whole {
+            true => *amount,
+            false => {
+                let exact = amount.as_decimal() * self.part.as_decimal() / self.whole.as_decimal();
+                Money::from_decimal(self.terms.round(exact))
+            }
+        };
+        *amount -= taken;
+        taken
+    }
 }
 
 impl OrderLine {
@@ -100,32 +136,57 @@ impl OrderLine {
         self.fulfilled - self.returned
     }
 
-    /// The part of the line's total, tax and discount for the next `quantity` units that are fulfilled. It is
-    /// the rounded amount of all unfulfilled units, minus the rounded amount of those that remain. So the
-    /// parts add up, and cancelling the remaining units credits exactly what is left.
-    pub(crate) fn share_of(&self, quantity: Quantity, terms: &Terms) -> LineShare {
-        let left = self.quantity - self.fulfilled;
-        let after = left - quantity;
-        let share = |amount: Money| self.part_of(amount, left, terms) - self.part_of(amount, after, terms);
-        LineShare { total: share(self.total), tax: share(self.tax), discount: share(self.discount) }
+    /// Fulfils `quantity` units, which cost `cost`. Returns their amounts.
+    pub(crate) fn fulfil(&mut self, quantity: Quantity, cost: Option<StockValue>, terms: &Terms) -> Amounts {
+        let amounts = self.take_open(quantity, terms);
+        self.fulfilled += quantity;
+        self.out_total += amounts.total;
+        self.out_tax += amounts.tax;
+        if let Some(cost) = cost {
+            self.cost = Some(self.cost.unwrap_or_default() + cost);
+        }
+        amounts
     }
 
-    /// The tax in the credit for `quantity` units that are cancelled or returned next.
-    pub(crate) fn tax_credit_for(&self, quantity: Quantity, terms: &Terms) -> Money {
-        let gone = self.cancelled + self.returned;
-        self.part_of(self.tax, gone + quantity, terms) - self.part_of(self.tax, gone, terms)
+    /// Cancels `quantity` open units. Returns their amounts, of which the total is credited.
+    pub(crate) fn cancel(&mut self, quantity: Quantity, terms: &Terms) -> Amounts {
+        let amounts = self.take_open(quantity, terms);
+        self.cancelled += quantity;
+        self.credited += amounts.total;
+        amounts
     }
 
-    /// The credit for `quantity` units that are cancelled or returned next: the share of everything that is
-    /// cancelled or returned then, less what was credited before. So the number of parts makes no difference.
-    pub(crate) fn credit_for(&self, quantity: Quantity, terms: &Terms) -> Money {
-        let worth = self.part_of(self.total, self.cancelled + self.returned + quantity, terms);
-        (worth.min(self.total) - self.credited).max(Money::ZERO)
+    fn take_open(&mut self, quantity: Quantity, terms: &Terms) -> Amounts {
+        let units = Units { part: quantity, whole: self.open(), terms };
+        Amounts {
+            total: units.take_from(&mut self.open_total),
+            tax: units.take_from(&mut self.open_tax),
+            discount: units.take_from(&mut self.open_discount),
+        }
     }
 
-    /// The part of one of the line's amounts that belongs to `quantity` units, rounded.
-    fn part_of(&self, amount: Money, quantity: Quantity, terms: &Terms) -> Money {
-        let part = amount.as_decimal() * quantity.as_decimal() / self.quantity.as_decimal();
-        Money::from_decimal(terms.round(part))
+    /// Takes `quantity` fulfilled units back.
+    pub(crate) fn take_back(&mut self, quantity: Quantity, terms: &Terms) -> TakenBack {
+        let whole = self.returnable();
+        let units = Units { part: quantity, whole, terms };
+        let taken = TakenBack {
+            refund: units.take_from(&mut self.out_total),
+            tax: units.take_from(&mut self.out_tax),
+            cost: self.cost.map(|cost| cost.part(quantity, whole)),
+        };
+        self.cost = self.cost.zip(taken.cost).map(|(all, part)| all - part);
+        self.returned += quantity;
+        self.credited += taken.refund;
+        taken
     }
+}
+
+/// What belongs to units that came back.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TakenBack {
+    pub refund: Money,
+    /// The tax in the refund.
+    pub tax: Money,
+    /// What the units had cost, if known.
+    pub cost: Option<StockValue>,
 }

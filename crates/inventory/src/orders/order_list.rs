@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use const_format::concatcp;
 use tenancy::{DbError, TenantTx, all};
-use values::{Money, Page, PageRequest, Quantity, SearchText};
+use values::{Page, PageRequest, SearchText};
 
-use crate::ids::{CustomerId, OrderId, OrderLineId};
+use crate::column;
+use crate::ids::{CustomerId, OrderId};
 use crate::orders::order::Order;
 use crate::orders::order_line::OrderLine;
 use crate::statuses::OrderStatus;
@@ -17,9 +18,16 @@ const SELECT: &str = "
            placed_by, version, placed_at, updated_at
       FROM orders ";
 
+/// Until a part of a line is fulfilled, cancelled or returned, all of its amounts are open, or, if the order was
+/// fulfilled when it was placed, out.
 const LINES: &str = "
     SELECT id, order_id, variant_id, sku, name, quantity, price, list_price, price_reason, discount, taxes,
-           tax, total, fulfilled, cancelled, returned, credited, unit_cost
+           tax, total, fulfilled, cancelled, returned, credited, cost,
+           coalesce(open_total, CASE WHEN fulfilled = 0 THEN total ELSE 0 END) AS open_total,
+           coalesce(open_tax, CASE WHEN fulfilled = 0 THEN tax ELSE 0 END) AS open_tax,
+           coalesce(open_discount, CASE WHEN fulfilled = 0 THEN discount ELSE 0 END) AS open_discount,
+           coalesce(out_total, CASE WHEN fulfilled = 0 THEN 0 ELSE total END) AS out_total,
+           coalesce(out_tax, CASE WHEN fulfilled = 0 THEN 0 ELSE tax END) AS out_tax
       FROM order_lines
      WHERE order_id = ANY ($1)
      ORDER BY order_id, position";
@@ -164,19 +172,29 @@ pub(crate) async fn save(tx: &TenantTx, order: &Order) -> Result<(), DbError> {
     const SAVE_LINES: &str = "
         UPDATE order_lines l
            SET fulfilled = new.fulfilled, cancelled = new.cancelled, returned = new.returned,
-               credited = new.credited, unit_cost = new.unit_cost
-          FROM unnest($1::uuid[], $2::numeric[], $3::numeric[], $4::numeric[], $5::numeric[], $6::numeric[])
-               AS new (id, fulfilled, cancelled, returned, credited, unit_cost)
+               credited = new.credited, cost = new.cost, open_total = new.open_total,
+               open_tax = new.open_tax, open_discount = new.open_discount, out_total = new.out_total,
+               out_tax = new.out_tax
+          FROM unnest($1::uuid[], $2::numeric[], $3::numeric[], $4::numeric[], $5::numeric[], $6::numeric[],
+                      $7::numeric[], $8::numeric[], $9::numeric[], $10::numeric[], $11::numeric[])
+               AS new (id, fulfilled, cancelled, returned, credited, cost, open_total, open_tax,
+                       open_discount, out_total, out_tax)
          WHERE l.id = new.id";
     let lines = &order.lines;
-    let ids: Vec<OrderLineId> = lines.iter().map(|line| line.id).collect();
-    let fulfilled: Vec<Quantity> = lines.iter().map(|line| line.fulfilled).collect();
-    let cancelled: Vec<Quantity> = lines.iter().map(|line| line.cancelled).collect();
-    let returned: Vec<Quantity> = lines.iter().map(|line| line.returned).collect();
-    let credited: Vec<Money> = lines.iter().map(|line| line.credited).collect();
-    let costs: Vec<Option<Money>> = lines.iter().map(|line| line.unit_cost).collect();
+    let params: tenancy::Params<'_> = &[
+        &column(lines, |line| line.id),
+        &column(lines, |line| line.fulfilled),
+        &column(lines, |line| line.cancelled),
+        &column(lines, |line| line.returned),
+        &column(lines, |line| line.credited),
+        &column(lines, |line| line.cost),
+        &column(lines, |line| line.open_total),
+        &column(lines, |line| line.open_tax),
+        &column(lines, |line| line.open_discount),
+        &column(lines, |line| line.out_total),
+        &column(lines, |line| line.out_tax),
+    ];
     let head = async { tx.execute(SAVE, &[&order.id, &order.status, &order.credited, &tx.now()]).await };
-    let lines =
-        async { tx.execute(SAVE_LINES, &[&ids, &fulfilled, &cancelled, &returned, &credited, &costs]).await };
+    let lines = async { tx.execute(SAVE_LINES, params).await };
     all((head, lines)).await.map(drop)
 }

@@ -4,20 +4,20 @@ use chrono::{DateTime, Utc};
 use const_format::concatcp;
 use serde_json::json;
 use tenancy::{DbError, TenantTx, all};
-use values::{ActorId, Money, Quantity, Reason};
+use values::{ActorId, Money, Quantity, Reason, StockValue};
 
 use crate::business::settings::{self, Terms};
 use crate::column;
 use crate::ids::{OrderId, OrderLineId, ReturnId, ReturnLineId};
 use crate::orders::order::{self, Order, OrderError, Step};
-use crate::orders::order_line::OrderLine;
+use crate::orders::order_line::{OrderLine, TakenBack};
 use crate::orders::order_list;
 use crate::records::audit::Action;
 use crate::records::counter::{self, Counter};
 use crate::records::document::{self, Outcome, Part, Requested};
 use crate::records::event::Event;
 use crate::stock::movement::{Kind, Source};
-use crate::stock::posting::{Posting, UnitCost, decide};
+use crate::stock::posting::{Cost, Posting, decide};
 
 /// A return to be posted.
 #[derive(Debug, Clone)]
@@ -78,8 +78,8 @@ pub struct ReturnLine {
 
 tenancy::from_row!(ReturnLine { return_id, line_id: "order_line_id", quantity, is_restocked, refund });
 
-/// Posts a return, with the order locked. Restocked goods are on hand again at the average cost at which they
-/// were sold. Scrapped goods arrive and leave in one step, so that the ledger shows both.
+/// Posts a return, with the order locked. Restocked goods are on hand again at the cost at which they were
+/// sold. Scrapped goods arrive and leave in one step, so that the ledger shows both.
 ///
 /// # Errors
 /// [`OrderError`]; the caller rolls back.
@@ -105,7 +105,7 @@ struct PostedLine {
     id: ReturnLineId,
     line: ReturnLine,
     tax: Money,
-    unit_cost: Option<Money>,
+    cost: Option<StockValue>,
 }
 
 async fn post_new(tx: &TenantTx, new: &NewReturn, actor: ActorId) -> Result<Return, OrderError> {
@@ -129,9 +129,9 @@ async fn post_new(tx: &TenantTx, new: &NewReturn, actor: ActorId) -> Result<Retu
             location_id,
             quantity: posted.line.quantity,
             reserved: Quantity::ZERO,
-            unit_cost: match posted.unit_cost {
-                cost if !asked.is_restocked => UnitCost::Passing(cost),
-                cost => cost.into(),
+            cost: match asked.is_restocked {
+                true => Cost::Whole(posted.cost),
+                false => Cost::Passing(posted.cost),
             },
             reason: Some(new.reason.clone()),
             line_id: posted.id.into(),
@@ -173,18 +173,15 @@ async fn post_new(tx: &TenantTx, new: &NewReturn, actor: ActorId) -> Result<Retu
 /// Takes a part of an order line back, and credits it.
 fn take_back(new: &NewReturn, asked: &NewReturnLine, line: &mut OrderLine, terms: &Terms) -> PostedLine {
     let quantity = asked.part.quantity.get();
-    let refund = line.credit_for(quantity, terms);
-    let tax = line.tax_credit_for(quantity, terms);
-    line.credited += refund;
-    line.returned += quantity;
-    let returned = ReturnLine {
+    let TakenBack { refund, tax, cost } = line.take_back(quantity, terms);
+    let line = ReturnLine {
         return_id: new.request.id,
         line_id: line.id,
         quantity,
         is_restocked: asked.is_restocked,
         refund,
     };
-    PostedLine { id: ReturnLineId::new(), line: returned, tax, unit_cost: line.unit_cost }
+    PostedLine { id: ReturnLineId::new(), line, tax, cost }
 }
 
 async fn insert(
@@ -201,12 +198,10 @@ async fn insert(
         ", $4, $5, $6, $7, $8 RETURNING number"
     );
     const INSERT_LINES: &str = "
-        INSERT INTO order_return_lines (id, return_id, order_line_id, quantity, is_restocked, refund, tax,
-                                        unit_cost)
-        SELECT id, $1, line, quantity, is_restocked, refund, tax, unit_cost
-          FROM unnest($2::uuid[], $3::uuid[], $4::numeric[], $5::boolean[], $6::numeric[],
-                      $7::numeric[], $8::numeric[])
-               AS new (id, line, quantity, is_restocked, refund, tax, unit_cost)";
+        INSERT INTO order_return_lines (id, return_id, order_line_id, quantity, is_restocked, refund, tax)
+        SELECT id, $1, line, quantity, is_restocked, refund, tax
+          FROM unnest($2::uuid[], $3::uuid[], $4::numeric[], $5::boolean[], $6::numeric[], $7::numeric[])
+               AS new (id, line, quantity, is_restocked, refund, tax)";
     let Requested { id, fingerprint, .. } = &new.request;
     let head: tenancy::Params<'_> =
         &[&Counter::Return, id, &new.order_id, &new.reason, &refund, fingerprint, &actor, &tx.now()];
@@ -218,7 +213,6 @@ async fn insert(
         &column(lines, |posted| posted.line.is_restocked),
         &column(lines, |posted| posted.line.refund),
         &column(lines, |posted| posted.tax),
-        &column(lines, |posted| posted.unit_cost),
     ];
     let head = counter::insert_numbered(tx, Counter::Return, INSERT, head);
     let lines = async { tx.execute(INSERT_LINES, columns).await };

@@ -24,7 +24,7 @@ use crate::records::event::{Event, OrderChanged};
 use crate::statuses::OrderStatus;
 use crate::stock::location;
 use crate::stock::movement::{Kind, Source};
-use crate::stock::posting::{Decided, Posting, UnitCost, decide};
+use crate::stock::posting::{Cost, Decided, Posting, decide};
 
 /// An order to be placed.
 #[derive(Debug, Clone)]
@@ -129,7 +129,7 @@ async fn place_new(tx: &TenantTx, new: &NewOrder, actor: ActorId) -> Result<Orde
         location_id,
         quantity: if is_at_once { -line.quantity } else { Quantity::ZERO },
         reserved: if is_at_once { Quantity::ZERO } else { line.quantity },
-        unit_cost: UnitCost::Average,
+        cost: Cost::Average,
         reason: None,
         line_id: line.id.into(),
     };
@@ -137,7 +137,7 @@ async fn place_new(tx: &TenantTx, new: &NewOrder, actor: ActorId) -> Result<Orde
     let decided = decide(tx, &postings).await?;
     if is_at_once {
         for (line, posted) in order.lines.iter_mut().zip(&decided.posted) {
-            line.unit_cost = posted.unit_cost;
+            line.cost = posted.cost;
         }
     }
     store(tx, new, order, &decided, actor).await
@@ -206,7 +206,12 @@ fn price(
             cancelled: Quantity::ZERO,
             returned: Quantity::ZERO,
             credited: Money::ZERO,
-            unit_cost: None,
+            cost: None,
+            open_total: if is_at_once { Money::ZERO } else { Money::from_decimal(total) },
+            open_tax: if is_at_once { Money::ZERO } else { Money::from_decimal(tax) },
+            open_discount: if is_at_once { Money::ZERO } else { Money::from_decimal(discount) },
+            out_total: if is_at_once { Money::from_decimal(total) } else { Money::ZERO },
+            out_tax: if is_at_once { Money::from_decimal(tax) } else { Money::ZERO },
         }
     });
     Ok(PricedOrder {
@@ -301,14 +306,14 @@ async fn insert(tx: &TenantTx, new: &NewOrder, order: &PricedOrder, actor: Actor
 async fn insert_lines(tx: &TenantTx, order: OrderId, lines: &[OrderLine]) -> Result<(), DbError> {
     const INSERT: &str = "
         INSERT INTO order_lines (id, order_id, position, variant_id, sku, name, quantity, price, list_price,
-                                 price_reason, discount, taxes, tax, total, fulfilled, unit_cost)
+                                 price_reason, discount, taxes, tax, total, fulfilled, cost)
         SELECT id, $1, position, variant_id, sku, name, quantity, price, list_price, price_reason, discount,
-               taxes, tax, total, fulfilled, unit_cost
+               taxes, tax, total, fulfilled, cost
           FROM unnest($2::uuid[], $3::smallint[], $4::uuid[], $5::text[], $6::text[], $7::numeric[],
                       $8::numeric[], $9::numeric[], $10::text[], $11::numeric[], $12::jsonb[],
                       $13::numeric[], $14::numeric[], $15::numeric[], $16::numeric[])
                AS new (id, position, variant_id, sku, name, quantity, price, list_price, price_reason,
-                       discount, taxes, tax, total, fulfilled, unit_cost)";
+                       discount, taxes, tax, total, fulfilled, cost)";
     let positions: Vec<i16> = (1..).take(lines.len()).collect();
     let params: tenancy::Params<'_> = &[
         &order,
@@ -326,7 +331,7 @@ async fn insert_lines(tx: &TenantTx, order: OrderId, lines: &[OrderLine]) -> Res
         &column(lines, |line| line.tax),
         &column(lines, |line| line.total),
         &column(lines, |line| line.fulfilled),
-        &column(lines, |line| line.unit_cost),
+        &column(lines, |line| line.cost),
     ];
     tx.execute(INSERT, params).await.map(drop)
 }

@@ -1,14 +1,12 @@
 //! Goods receipts: goods of a purchase order that arrived, and the reversal of a receipt that was wrong.
 
-use std::collections::HashMap;
-
 use chrono::{DateTime, Utc};
 use const_format::concatcp;
 use futures_util::TryFutureExt as _;
 use tenancy::{DbError, TenantTx, all};
 use values::{ActorId, Quantity, ShortText};
 
-use crate::ids::{PurchaseOrderId, PurchaseOrderLineId, ReceiptId, ReceiptLineId, VariantId};
+use crate::ids::{PurchaseOrderId, PurchaseOrderLineId, ReceiptId, ReceiptLineId};
 use crate::purchasing::purchase_order::{self, PurchaseOrder};
 use crate::purchasing::purchase_order_list;
 use crate::records::audit::Action;
@@ -17,7 +15,7 @@ use crate::records::document::{self, IdTaken, Outcome, Part, PartError, Requeste
 use crate::records::event::Event;
 use crate::statuses::PurchaseStatus;
 use crate::stock::movement::{Kind, Source};
-use crate::stock::posting::{Posting, StockError, UnitCost, decide};
+use crate::stock::posting::{Cost, Posting, StockError, decide};
 
 /// A receipt to be posted.
 #[derive(Debug, Clone)]
@@ -162,7 +160,6 @@ struct Change {
     at: usize,
     /// Negative where goods are taken back.
     quantity: Quantity,
-    unit_cost: UnitCost,
 }
 
 async fn post_new(tx: &TenantTx, new: &NewReceipt, actor: ActorId) -> Result<Received, ReceiptError> {
@@ -178,7 +175,7 @@ async fn post_new(tx: &TenantTx, new: &NewReceipt, actor: ActorId) -> Result<Rec
         location_id: order.location_id,
         quantity: change.quantity,
         reserved: Quantity::ZERO,
-        unit_cost: change.unit_cost,
+        cost: Cost::PerUnit(order.lines[change.at].unit_cost),
         reason: None,
         line_id: (*id).into(),
     };
@@ -266,12 +263,7 @@ fn arrival_of(
     if shares.is_empty() {
         return Err(ReceiptError::NothingOpen);
     }
-    let change = |Share { at, quantity }| Change {
-        at,
-        quantity,
-        unit_cost: UnitCost::Known(order.lines[at].unit_cost),
-    };
-    Ok(shares.into_iter().map(change).collect())
+    Ok(shares.into_iter().map(|Share { at, quantity }| Change { at, quantity }).collect())
 }
 
 /// The changes that take an earlier receipt back.
@@ -283,7 +275,7 @@ async fn reversal_of(
     if order.status == PurchaseStatus::ClosedShort {
         return Err(ReceiptError::NotOpen(order.status));
     }
-    let (receipts, untouched) = all((of_order(tx, order.id), untouched_since(tx, id))).await?;
+    let receipts = of_order(tx, order.id).await?;
     let receipt = receipts.iter().find(|receipt| receipt.id == id && receipt.reverses.is_none());
     let receipt = receipt.ok_or(ReceiptError::UnknownReceipt)?;
     if receipt.is_reversed {
@@ -291,37 +283,9 @@ async fn reversal_of(
     }
     let change = |received: &ReceiptLine| {
         let at = order.lines.iter().position(|line| line.id == received.line_id)?;
-        let line = &order.lines[at];
-        let unit_cost = match untouched.get(&line.variant_id) {
-            Some(position) => UnitCost::KnownSince(line.unit_cost, *position),
-            None => UnitCost::Average,
-        };
-        Some(Change { at, quantity: -received.quantity, unit_cost })
+        Some(Change { at, quantity: -received.quantity })
     };
     Ok(receipt.lines.iter().filter_map(change).collect())
-}
-
-/// The variants of which nothing has left at the average cost since a receipt, each with the last position in
-/// its ledger. The effect of the receipt on their average cost can be taken back. Goods that were taken back
-/// or scrapped have not left at the average cost.
-async fn untouched_since(tx: &TenantTx, id: ReceiptId) -> Result<HashMap<VariantId, i64>, DbError> {
-    struct Untouched {
-        variant_id: VariantId,
-        last: i64,
-    }
-    tenancy::from_row!(Untouched { variant_id, last });
-    const UNTOUCHED: &str = "
-        SELECT came.variant_id, max(later.position) AS last
-          FROM stock_movements came
-          JOIN stock_movements later
-            ON later.variant_id = came.variant_id AND later.location_id = came.location_id
-           AND later.position >= came.position
-         WHERE came.source_type = 'goods_receipt' AND came.source_id = $1
-         GROUP BY came.variant_id
-        HAVING count(*) FILTER (WHERE later.quantity < 0 AND later.kind <> 'purchase'
-                                  AND NOT (later.kind = 'adjustment' AND later.source_type = 'return')) = 0";
-    let rows = tx.rows::<Untouched>(UNTOUCHED, &[&id]).await?;
-    Ok(rows.into_iter().map(|row| (row.variant_id, row.last)).collect())
 }
 
 fn status_after(order: &PurchaseOrder, content: &Content) -> PurchaseStatus {

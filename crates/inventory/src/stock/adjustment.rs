@@ -1,6 +1,7 @@
 //! Stock adjustments: changes of stock that somebody enters by hand, with a reason.
 
 use chrono::{DateTime, Utc};
+use const_format::concatcp;
 use serde_json::json;
 use tenancy::{DbError, TenantTx, all, outbox};
 use values::{ActorId, Money, NonNegative, Note, Quantity, Reason};
@@ -11,8 +12,8 @@ use crate::records::audit::{self, Action, Subject};
 use crate::records::document::{self, IdTaken, Outcome, Requested};
 use crate::records::event::{Event, StockAdjusted};
 use crate::stock::location;
-use crate::stock::movement::{Kind, Source};
-use crate::stock::posting::{Posting, StockError, UnitCost, decide};
+use crate::stock::movement::{self, Kind, Source};
+use crate::stock::posting::{Cost, Posting, StockError, decide};
 
 /// An adjustment to be posted.
 #[derive(Debug, Clone)]
@@ -139,7 +140,7 @@ async fn post_new(tx: &TenantTx, new: &NewAdjustment, actor: ActorId) -> Result<
         location_id,
         quantity: new.quantity,
         reserved: Quantity::ZERO,
-        unit_cost: new.unit_cost.map_or(UnitCost::Average, |cost| UnitCost::Known(cost.get())),
+        cost: new.unit_cost.map_or(Cost::Average, |cost| Cost::PerUnit(cost.get())),
         reason: Some(new.reason.clone()),
         line_id: id.into(),
     };
@@ -157,13 +158,14 @@ async fn post_new(tx: &TenantTx, new: &NewAdjustment, actor: ActorId) -> Result<
         variant_id: new.variant_id,
         quantity: new.quantity,
     });
+    let quantity = if new.quantity.is_negative() { -new.quantity } else { new.quantity };
     let adjustment = Adjustment {
         id,
         variant_id: new.variant_id,
         location_id,
         quantity: new.quantity,
         balance_after,
-        unit_cost: posted.and_then(|posted| posted.unit_cost),
+        unit_cost: posted.and_then(|posted| posted.cost).map(|cost| cost.per_unit(quantity)),
         reason: new.reason.clone(),
         note: new.note.clone(),
         actor_id: actor,
@@ -214,13 +216,15 @@ impl NewAdjustment {
 /// # Errors
 /// [`DbError`]; an unknown id is `None`.
 pub async fn find(tx: &TenantTx, id: AdjustmentId) -> Result<Option<Adjustment>, DbError> {
-    const FIND: &str = "
-        SELECT a.id, a.variant_id, a.location_id, a.quantity, m.balance_after, m.unit_cost, a.reason, a.note,
-               a.actor_id, a.created_at
+    const FIND: &str = concatcp!(
+        "SELECT a.id, a.variant_id, a.location_id, a.quantity, m.balance_after, ",
+        movement::UNIT_COST,
+        " AS unit_cost, a.reason, a.note, a.actor_id, a.created_at
           FROM stock_adjustments a
           JOIN stock_movements m
             ON m.source_type = 'adjustment' AND m.source_id = a.id AND m.source_line_id = a.id
            AND m.kind = 'adjustment'
-         WHERE a.id = $1";
+         WHERE a.id = $1"
+    );
     tx.row_opt(FIND, &[&id]).await
 }

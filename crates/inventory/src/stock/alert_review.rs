@@ -8,8 +8,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use chrono::NaiveDate;
 use const_format::concatcp;
-use rust_decimal::Decimal;
 use tenancy::{DbError, TenantTx, all, outbox};
+use values::Quantity;
 
 use crate::business::settings;
 use crate::ids::{AlertId, LocationId, VariantId};
@@ -23,9 +23,9 @@ use crate::stock::locked_level::{self, LockedLevel};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Watched {
     key: Key,
-    available: Decimal,
+    available: Quantity,
     /// `None` if no alert can open.
-    reorder_level: Option<Decimal>,
+    reorder_level: Option<Quantity>,
 }
 
 /// An alert as it should be.
@@ -37,7 +37,7 @@ struct Standing {
 }
 
 /// A quantity that is incoming for one level, with the day when it is expected.
-type Incoming = (Option<NaiveDate>, Decimal);
+type Incoming = (Option<NaiveDate>, Quantity);
 
 impl Watched {
     pub(crate) fn of(key: Key, level: &LockedLevel) -> Self {
@@ -59,13 +59,13 @@ impl Watched {
                 (Some(expected), None) => *expected >= today,
                 (None, _) => true,
             });
-            self.available + still.map(|(_, quantity)| *quantity).sum::<Decimal>() > level
+            self.available + still.map(|(_, quantity)| *quantity).sum::<Quantity>() > level
         };
         let is_covered = covers_after(None);
         let days: BTreeSet<NaiveDate> = incoming.iter().filter_map(|(expected, _)| *expected).collect();
         let last = days.into_iter().find(|day| *day >= today && !covers_after(Some(*day)));
         Some(Standing {
-            is_out: self.available <= Decimal::ZERO,
+            is_out: !self.available.is_positive(),
             is_covered,
             covered_until: last.filter(|_| is_covered),
         })
@@ -93,7 +93,7 @@ struct IncomingRow {
     variant_id: VariantId,
     location_id: LocationId,
     expected_on: Option<NaiveDate>,
-    quantity: Decimal,
+    quantity: Quantity,
 }
 
 tenancy::from_row!(IncomingRow { variant_id, location_id, expected_on, quantity });
@@ -289,13 +289,14 @@ mod tests {
     use super::*;
 
     fn standing(available: i64, level: Option<i64>, incoming: &[(Option<u32>, i64)]) -> Option<Standing> {
+        let quantity = |whole: i64| Quantity::from_decimal(whole.into());
         let watched = Watched {
             key: (VariantId::new(), LocationId::new()),
-            available: available.into(),
-            reorder_level: level.map(Decimal::from),
+            available: quantity(available),
+            reorder_level: level.map(quantity),
         };
         let incoming: Vec<Incoming> =
-            incoming.iter().map(|(day, quantity)| (day.and_then(december), (*quantity).into())).collect();
+            incoming.iter().map(|(day, coming)| (day.and_then(december), quantity(*coming))).collect();
         watched.standing(&incoming, december(10).unwrap())
     }
 

@@ -16,7 +16,7 @@ use crate::records::document::{self, IdTaken, Outcome, Requested};
 use crate::records::event::{CountPosted, Event};
 use crate::stock::location;
 use crate::stock::movement::{Kind, Source};
-use crate::stock::posting::{Posting, StockError, UnitCost, decide};
+use crate::stock::posting::{Cost, Posting, StockError, decide};
 
 values::words! {
     /// How far a stock count has progressed.
@@ -279,7 +279,7 @@ pub async fn post(tx: &TenantTx, id: CountId, actor: ActorId) -> Result<Count, C
             location_id: stored.location_id,
             quantity: line.difference(),
             reserved: Quantity::ZERO,
-            unit_cost: UnitCost::Average,
+            cost: Cost::Average,
             reason: None,
             line_id: line.id.into(),
         })

@@ -1,17 +1,15 @@
-//! Verifying the books: on hand of every stock level is the sum of its movements, reserved is what open
+//! Verifying the books: on hand and value of every stock level are the sums of its movements, reserved is what open
 //! orders have reserved, and every balance is the sum of the movements up to it.
 
 use serde::Serialize;
 use tenancy::{DbError, TenantTx};
-use utoipa::ToSchema;
-use values::Quantity;
+use values::{Quantity, StockValue};
 
 use crate::ids::{LocationId, VariantId};
 
 /// A stock level that differs from its movements or from what open orders have reserved.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[schema(as = LedgerDrift)]
 pub struct Drift {
     /// The variant of the stock level.
     pub variant_id: VariantId,
@@ -25,12 +23,26 @@ pub struct Drift {
     pub reserved: Quantity,
     /// The quantity that open orders reserve, in sale units: ordered, and neither fulfilled nor cancelled.
     pub promised: Quantity,
+    /// The cost of the stock on hand that the stock level stores; 0 if it is not known.
+    pub value: StockValue,
+    /// The sum of the values of its movements.
+    pub ledger_value: StockValue,
     /// The number of movements whose balance is not the sum up to them, or whose position is not the next
     /// one.
     pub broken_movements: i64,
 }
 
-tenancy::from_row!(Drift { variant_id, location_id, on_hand, ledger, reserved, promised, broken_movements });
+tenancy::from_row!(Drift {
+    variant_id,
+    location_id,
+    on_hand,
+    ledger,
+    reserved,
+    promised,
+    value,
+    ledger_value,
+    broken_movements,
+});
 
 /// What was compared, and every difference that was found.
 #[derive(Debug, Clone, Serialize)]

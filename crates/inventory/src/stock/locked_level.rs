@@ -2,28 +2,26 @@
 
 use std::collections::BTreeMap;
 
-use rust_decimal::{Decimal, RoundingStrategy};
 use tenancy::{DbError, TenantTx, all};
-use values::Money;
+use values::{Money, Quantity, StockValue};
 
 use crate::ids::{LocationId, VariantId};
 use crate::stock::level::Key;
-use crate::stock::posting::{Posting, StockError, UnitCost};
+use crate::stock::level_value::{LevelValue, Moved};
+use crate::stock::posting::{Posting, StockError};
 
 /// A stock level whose row is locked until the transaction ends.
 pub(crate) struct LockedLevel {
-    pub on_hand: Decimal,
-    pub reserved: Decimal,
+    /// The goods on hand and their value.
+    pub goods: LevelValue,
+    pub reserved: Quantity,
     /// The position of its last movement in the level's ledger.
     pub position: i64,
     /// How often its reserved quantity has changed.
     pub reservations: i64,
-    pub average_cost: Option<Decimal>,
-    /// The catalogue's unit cost, for stock that came in at no known cost.
-    pub catalogue_cost: Option<Decimal>,
     /// At this quantity or below, stock is low. `None` if no alert can open: no reorder level is set, or
     /// the variant, its product or the location is archived.
-    pub reorder_level: Option<Decimal>,
+    pub reorder_level: Option<Quantity>,
     /// Whether its location is archived.
     pub is_closed: bool,
 }
@@ -31,11 +29,12 @@ pub(crate) struct LockedLevel {
 struct LevelRow {
     variant_id: VariantId,
     location_id: LocationId,
-    on_hand: Decimal,
-    reserved: Decimal,
+    on_hand: Quantity,
+    reserved: Quantity,
     position: i64,
     reservations: i64,
-    average_cost: Option<Decimal>,
+    value: Option<StockValue>,
+    last_cost: Option<StockValue>,
 }
 
 tenancy::from_row!(LevelRow {
@@ -45,15 +44,16 @@ tenancy::from_row!(LevelRow {
     reserved,
     position,
     reservations,
-    average_cost,
+    value,
+    last_cost,
 });
 
 struct CatalogueRow {
     variant_id: VariantId,
     location_id: LocationId,
-    cost: Option<Decimal>,
+    cost: Option<Money>,
     is_closed: bool,
-    reorder_level: Option<Decimal>,
+    reorder_level: Option<Quantity>,
 }
 
 tenancy::from_row!(CatalogueRow { variant_id, location_id, cost, is_closed, reorder_level });
@@ -87,7 +87,8 @@ pub(crate) async fn make(tx: &TenantTx, keys: &[Key]) -> Result<(), StockError> 
 /// [`DbError`].
 pub(crate) async fn lock(tx: &TenantTx, keys: &[Key]) -> Result<BTreeMap<Key, LockedLevel>, DbError> {
     const LOCK: &str = "
-        SELECT l.variant_id, l.location_id, l.on_hand, l.reserved, l.position, l.reservations, l.average_cost
+        SELECT l.variant_id, l.location_id, l.on_hand, l.reserved, l.position, l.reservations, l.value,
+               l.last_cost
           FROM stock_levels l
           JOIN unnest($1::uuid[], $2::uuid[]) AS wanted (variant_id, location_id)
             ON l.variant_id = wanted.variant_id AND l.location_id = wanted.location_id
@@ -111,7 +112,7 @@ pub(crate) async fn lock(tx: &TenantTx, keys: &[Key]) -> Result<BTreeMap<Key, Lo
         locked.into_iter().map(|row| ((row.variant_id, row.location_id), row.into())).collect();
     for row in catalogue {
         if let Some(level) = levels.get_mut(&(row.variant_id, row.location_id)) {
-            level.catalogue_cost = row.cost;
+            level.goods.catalogue_cost = row.cost;
             level.reorder_level = row.reorder_level;
             level.is_closed = row.is_closed;
         }
@@ -122,12 +123,15 @@ pub(crate) async fn lock(tx: &TenantTx, keys: &[Key]) -> Result<BTreeMap<Key, Lo
 impl From<LevelRow> for LockedLevel {
     fn from(row: LevelRow) -> Self {
         Self {
-            on_hand: row.on_hand,
+            goods: LevelValue {
+                on_hand: row.on_hand,
+                value: row.value,
+                last_cost: row.last_cost,
+                catalogue_cost: None,
+            },
             reserved: row.reserved,
             position: row.position,
             reservations: row.reservations,
-            average_cost: row.average_cost,
-            catalogue_cost: None,
             reorder_level: None,
             is_closed: false,
         }
@@ -135,63 +139,28 @@ impl From<LevelRow> for LockedLevel {
 }
 
 impl LockedLevel {
-    pub fn available(&self) -> Decimal {
-        self.on_hand - self.reserved
+    pub fn available(&self) -> Quantity {
+        self.goods.on_hand - self.reserved
     }
 
     pub fn is_low(&self) -> bool {
         self.reorder_level.is_some_and(|level| self.available() <= level)
     }
 
-    /// Changes the level and its average cost; returns the unit cost of the posting.
-    pub fn apply(&mut self, posting: &Posting) -> Option<Decimal> {
-        let change = posting.quantity.as_decimal();
-        let given = match posting.unit_cost {
-            UnitCost::Known(cost) | UnitCost::Passing(Some(cost)) => Some(cost.as_decimal()),
-            UnitCost::KnownSince(cost, position) if position == self.position => Some(cost.as_decimal()),
-            UnitCost::Average | UnitCost::KnownSince(..) | UnitCost::Passing(None) => None,
+    /// Changes the level, and returns the cost of the goods.
+    pub fn apply(&mut self, posting: &Posting) -> Moved {
+        let moved = match posting.quantity {
+            change if change.is_positive() => self.goods.arrive(change, posting.cost),
+            change if change.is_negative() => self.goods.leave(-change, posting.cost),
+            _ => Moved::default(),
         };
-        let average = self.average_cost.map(|cost| Money::rounded(cost).as_decimal());
-        let unit_cost = given.or(average).or(self.catalogue_cost);
-        if !matches!(posting.unit_cost, UnitCost::Passing(_)) {
-            self.average_cost = match change {
-                change if change > Decimal::ZERO => self.average_with(change, unit_cost),
-                change if change < Decimal::ZERO => self.average_without(-change, given),
-                _ => self.average_cost,
-            };
-        }
-        if !change.is_zero() {
+        if !posting.quantity.is_zero() {
             self.position += 1;
         }
         if !posting.reserved.is_zero() {
             self.reservations += 1;
         }
-        self.on_hand += change;
-        self.reserved += posting.reserved.as_decimal();
-        unit_cost
+        self.reserved += posting.reserved;
+        moved
     }
-
-    /// The average cost after `quantity` has come in. Stock that came in at no known cost counts at this
-    /// cost, too.
-    fn average_with(&self, quantity: Decimal, unit_cost: Option<Decimal>) -> Option<Decimal> {
-        let before = self.average_cost.or(self.catalogue_cost).or(unit_cost);
-        let value = self.on_hand * before? + quantity * unit_cost?;
-        Some(average(value / (self.on_hand + quantity)))
-    }
-
-    /// The average cost after `quantity` that came in at `unit_cost` is taken back, as if it had never come.
-    fn average_without(&self, quantity: Decimal, unit_cost: Option<Decimal>) -> Option<Decimal> {
-        let left = self.on_hand - quantity;
-        let (Some(now), Some(cost)) = (self.average_cost, unit_cost) else { return self.average_cost };
-        if left <= Decimal::ZERO {
-            return None;
-        }
-        let without = average((self.on_hand * now - quantity * cost) / left);
-        Some(without).filter(|cost| *cost >= Decimal::ZERO).or(self.average_cost)
-    }
-}
-
-/// Rounds an average cost to 14 decimals. Multiplied by a large quantity, it is still correct to the cent.
-fn average(value: Decimal) -> Decimal {
-    value.round_dp_with_strategy(14, RoundingStrategy::MidpointAwayFromZero)
 }

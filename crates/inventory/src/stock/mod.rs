@@ -9,6 +9,7 @@ pub(crate) mod alert_review;
 pub mod count;
 pub mod ledger;
 pub mod level;
+pub mod level_value;
 pub mod location;
 mod locked_level;
 pub mod movement;
@@ -18,4 +19,4 @@ pub mod transfer_step;
 
 pub use level::{LevelFilter, StockLevel, list};
 pub use movement::Source;
-pub use posting::{Decided, Posted, Posting, Shortage, StockError, UnitCost, decide};
+pub use posting::{Cost, Decided, Posted, Posting, Shortage, StockError, decide};

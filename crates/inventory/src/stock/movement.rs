@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use const_format::concatcp;
 use tenancy::{DbError, TenantTx};
 use uuid::Uuid;
-use values::{ActorId, Money, Page, PageRequest, Quantity};
+use values::{ActorId, Money, Page, PageRequest, Quantity, StockValue};
 
 use crate::ids::{
     AdjustmentId, CountId, FulfilmentId, LocationId, MovementId, OrderId, ReceiptId, ReturnId, StepId,
@@ -26,6 +26,9 @@ values::words! {
         Transfer = "transfer",
         /// The difference that a stock count found.
         Count = "count",
+        /// The value of the stock changed, and no goods moved: goods of unknown cost met goods of known cost,
+        /// or a receipt was reversed after some of its goods had left at the average cost.
+        Revaluation = "revaluation",
     }
 
     /// Which document caused a movement.
@@ -38,6 +41,8 @@ values::words! {
         Fulfilment = "fulfilment",
         /// A goods receipt, or the reversal of one.
         GoodsReceipt = "goods_receipt",
+        /// The update of the software that began to keep exact values.
+        Migration = "migration",
         /// An order that was fulfilled when it was placed.
         Order = "order",
         /// A return of goods of an order.
@@ -101,7 +106,10 @@ pub struct Movement {
     pub quantity: Quantity,
     /// On hand at the location after the movement, in sale units.
     pub balance_after: Quantity,
-    /// The cost of one unit, if known.
+    /// The cost of the goods, with the sign of the quantity, if known. For a revaluation, the change of the
+    /// value.
+    pub value: Option<StockValue>,
+    /// The cost of one unit, rounded to four decimals, if known; `None` for a revaluation.
     pub unit_cost: Option<Money>,
     /// The reason of an adjustment or a return; `None` for other movements.
     pub reason: Option<String>,
@@ -122,6 +130,7 @@ tenancy::from_row!(Movement {
     kind,
     quantity,
     balance_after,
+    value,
     unit_cost,
     reason,
     source_type,
@@ -129,6 +138,12 @@ tenancy::from_row!(Movement {
     actor_id,
     occurred_at,
 });
+
+/// The value of movement `m`. Movements of earlier releases have a unit cost instead.
+pub const VALUE: &str = "coalesce(m.value, m.quantity * m.unit_cost)";
+
+/// The cost of one unit of movement `m`, rounded to four decimals.
+pub const UNIT_COST: &str = "coalesce(round(m.value / nullif(m.quantity, 0), 4), m.unit_cost)";
 
 /// A page of the ledger, newest first: of one variant, or of all.
 ///
@@ -139,10 +154,14 @@ pub async fn list(
     variant: Option<VariantId>,
     page: &PageRequest<MovementId>,
 ) -> Result<Page<Movement>, DbError> {
-    const SELECT: &str = "
-        SELECT id, variant_id, location_id, kind, quantity, balance_after, unit_cost, reason, source_type,
-               source_id, actor_id, occurred_at
-          FROM stock_movements ";
+    const SELECT: &str = concatcp!(
+        "SELECT m.id, m.variant_id, m.location_id, m.kind, m.quantity, m.balance_after, ",
+        VALUE,
+        " AS value, ",
+        UNIT_COST,
+        " AS unit_cost, m.reason, m.source_type, m.source_id, m.actor_id, m.occurred_at
+          FROM stock_movements m "
+    );
     const ALL: &str = concatcp!(SELECT, "WHERE id < $1 ORDER BY id DESC LIMIT $2");
     const OF_VARIANT: &str = concatcp!(SELECT, "WHERE variant_id = $3 AND id < $1 ORDER BY id DESC LIMIT $2");
     let (below, limit) = (page.below(), page.limit.and_one());

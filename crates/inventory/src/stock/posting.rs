@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rust_decimal::Decimal;
 use tenancy::{DbError, TenantTx, all};
 use uuid::Uuid;
-use values::{ActorId, Money, Quantity, Reason};
+use values::{ActorId, Quantity, Reason, StockValue};
 
 use crate::ids::{LocationId, MovementId, VariantId};
 use crate::stock::alert_review::{self, AlertChanges, Watched};
 use crate::stock::level::Key;
+pub use crate::stock::level_value::Cost;
+use crate::stock::level_value::Moved;
 use crate::stock::locked_level::{self, LockedLevel};
 use crate::stock::movement::{Kind, Source};
 
@@ -26,33 +27,12 @@ pub struct Posting {
     pub quantity: Quantity,
     /// The change of the reserved quantity, in sale units. Negative releases stock.
     pub reserved: Quantity,
-    /// The cost at which the stock moves.
-    pub unit_cost: UnitCost,
+    /// What the goods cost.
+    pub cost: Cost,
     /// Why the stock moves, for adjustments and returns; the ledger stores it.
     pub reason: Option<Reason>,
     /// The document's line, or the document itself when it has no lines.
     pub line_id: Uuid,
-}
-
-/// The cost of one unit of a posting.
-#[derive(Debug, Clone, Copy)]
-pub enum UnitCost {
-    /// The average cost at that moment, or the catalogue's cost where no average cost is known.
-    Average,
-    /// The cost that the document gives.
-    Known(Money),
-    /// The unit cost, if known, of goods that arrive and leave in one step, such as a scrapped return. Leaves
-    /// the average cost unchanged.
-    Passing(Option<Money>),
-    /// This cost if the level's last movement is still at this position; otherwise the average cost, because
-    /// goods may have left at it since.
-    KnownSince(Money, i64),
-}
-
-impl From<Option<Money>> for UnitCost {
-    fn from(cost: Option<Money>) -> Self {
-        cost.map_or(Self::Average, Self::Known)
-    }
 }
 
 /// A posting that was carried out.
@@ -60,8 +40,8 @@ impl From<Option<Money>> for UnitCost {
 pub struct Posted {
     /// On hand at the location after the posting, in sale units.
     pub balance_after: Quantity,
-    /// The cost of one unit, if known.
-    pub unit_cost: Option<Money>,
+    /// The cost of all the goods that moved, not negative; `None` if it is not known.
+    pub cost: Option<StockValue>,
 }
 
 /// A variant that has less stock available at a location than a document takes or reserves.
@@ -93,6 +73,11 @@ pub enum StockError {
     /// On hand at a location would exceed [`Quantity::MAX`].
     #[error("the stock would exceed the largest quantity, 99999999999.999")]
     TooMuch,
+    /// The value at a location would exceed [`StockValue::MAX`].
+    #[error(
+        "the value of the stock would exceed the largest amount, 99999999999999; check quantity and cost"
+    )]
+    TooValuable,
     /// A query failed.
     #[error("a stock query failed")]
     Db(#[from] DbError),
@@ -145,25 +130,28 @@ pub async fn decide(tx: &TenantTx, postings: &[Posting]) -> Result<Decided, Stoc
 /// Applies one posting to its level.
 fn post(level: &mut LockedLevel, posting: &Posting, movements: &mut Movements) -> Result<Posted, StockError> {
     let available_before = level.available();
-    let unit_cost = level.apply(posting).map(Money::from_decimal);
-    if level.on_hand > Quantity::MAX.as_decimal() {
+    let moved = level.apply(posting);
+    if level.goods.on_hand > Quantity::MAX {
         return Err(StockError::TooMuch);
+    }
+    if level.goods.value > Some(StockValue::MAX) || moved.cost > Some(StockValue::MAX) {
+        return Err(StockError::TooValuable);
     }
     // There may be enough stock for the sum of a document and not for one step of it: goods must be there
     // before they leave.
-    if level.available() < Decimal::ZERO || level.reserved < Decimal::ZERO {
+    if level.available().is_negative() || level.reserved.is_negative() {
         return Err(StockError::Insufficient(vec![Shortage {
             variant_id: posting.variant_id,
             location_id: posting.location_id,
-            requested: Quantity::from_decimal(available_before - level.available()),
-            available: Quantity::from_decimal(available_before),
+            requested: available_before - level.available(),
+            available: available_before,
         }]));
     }
-    let balance_after = Quantity::from_decimal(level.on_hand);
+    let balance_after = level.goods.on_hand;
     if !posting.quantity.is_zero() {
-        movements.push(level.position, balance_after, posting, unit_cost);
+        movements.push(level, posting, &moved);
     }
-    Ok(Posted { balance_after, unit_cost })
+    Ok(Posted { balance_after, cost: moved.cost })
 }
 
 impl Decided {
@@ -210,7 +198,7 @@ fn refuse_shortages(
     let mut shortages = Vec::new();
     for ((variant_id, location_id), change) in wanted {
         let level = levels.get(&(*variant_id, *location_id)).ok_or(StockError::UnknownVariant)?;
-        let available = Quantity::from_decimal(level.available());
+        let available = level.available();
         let requested = change.reserved - change.on_hand;
         if requested.is_positive() && requested > available {
             shortages.push(Shortage {
@@ -237,19 +225,21 @@ async fn change_levels(tx: &TenantTx, levels: &BTreeMap<Key, LockedLevel>) -> Re
     const CHANGE: &str = "
         UPDATE stock_levels l
            SET on_hand = new.on_hand, reserved = new.reserved, position = new.position,
-               reservations = new.reservations, average_cost = new.average_cost, updated_at = $8
+               reservations = new.reservations, value = new.value, last_cost = new.last_cost,
+               updated_at = $9
           FROM unnest($1::uuid[], $2::uuid[], $3::numeric[], $4::numeric[], $5::bigint[], $6::bigint[],
-                      $7::numeric[])
-               AS new (variant_id, location_id, on_hand, reserved, position, reservations, average_cost)
+                      $7::numeric[], $8::numeric[])
+               AS new (variant_id, location_id, on_hand, reserved, position, reservations, value, last_cost)
          WHERE l.variant_id = new.variant_id AND l.location_id = new.location_id";
     let (variants, locations): (Vec<VariantId>, Vec<LocationId>) = levels.keys().copied().unzip();
-    let on_hand: Vec<Decimal> = levels.values().map(|level| level.on_hand).collect();
-    let reserved: Vec<Decimal> = levels.values().map(|level| level.reserved).collect();
+    let on_hand: Vec<Quantity> = levels.values().map(|level| level.goods.on_hand).collect();
+    let reserved: Vec<Quantity> = levels.values().map(|level| level.reserved).collect();
     let positions: Vec<i64> = levels.values().map(|level| level.position).collect();
     let reservations: Vec<i64> = levels.values().map(|level| level.reservations).collect();
-    let costs: Vec<Option<Decimal>> = levels.values().map(|level| level.average_cost).collect();
+    let values: Vec<Option<StockValue>> = levels.values().map(|level| level.goods.value).collect();
+    let costs: Vec<Option<StockValue>> = levels.values().map(|level| level.goods.last_cost).collect();
     let levels: tenancy::Params<'_> =
-        &[&variants, &locations, &on_hand, &reserved, &positions, &reservations, &costs, &tx.now()];
+        &[&variants, &locations, &on_hand, &reserved, &positions, &reservations, &values, &costs, &tx.now()];
     tx.execute(CHANGE, levels).await.map(drop)
 }
 
@@ -263,23 +253,40 @@ struct Movements {
     kinds: Vec<Kind>,
     quantities: Vec<Quantity>,
     balances: Vec<Quantity>,
-    costs: Vec<Option<Money>>,
+    values: Vec<Option<StockValue>>,
     reasons: Vec<Option<Reason>>,
     lines: Vec<Uuid>,
 }
 
 impl Movements {
-    fn push(&mut self, position: i64, balance: Quantity, posting: &Posting, unit_cost: Option<Money>) {
+    /// Adds the movement of a posting, and the revaluation that it causes.
+    fn push(&mut self, level: &mut LockedLevel, posting: &Posting, moved: &Moved) {
+        let signed = |cost: StockValue| if posting.quantity.is_negative() { -cost } else { cost };
+        self.push_one(level, posting, posting.kind, posting.quantity, moved.cost.map(signed));
+        if !moved.revaluation.is_zero() {
+            level.position += 1;
+            self.push_one(level, posting, Kind::Revaluation, Quantity::ZERO, Some(moved.revaluation));
+        }
+    }
+
+    fn push_one(
+        &mut self,
+        level: &LockedLevel,
+        posting: &Posting,
+        kind: Kind,
+        quantity: Quantity,
+        value: Option<StockValue>,
+    ) {
         // The id is made under the lock, so on one server later movements have greater ids. Across servers
         // only `position` gives the order.
         self.ids.push(MovementId::new());
         self.variants.push(posting.variant_id);
         self.locations.push(posting.location_id);
-        self.positions.push(position);
-        self.kinds.push(posting.kind);
-        self.quantities.push(posting.quantity);
-        self.balances.push(balance);
-        self.costs.push(unit_cost);
+        self.positions.push(level.position);
+        self.kinds.push(kind);
+        self.quantities.push(quantity);
+        self.balances.push(level.goods.on_hand);
+        self.values.push(value);
         self.reasons.push(posting.reason.clone());
         self.lines.push(posting.line_id);
     }
@@ -287,13 +294,13 @@ impl Movements {
     async fn insert(&self, tx: &TenantTx, source: Source, actor: ActorId) -> Result<(), DbError> {
         const INSERT: &str = "
             INSERT INTO stock_movements (id, variant_id, location_id, position, kind, quantity, balance_after,
-                                         unit_cost, reason, source_type, source_id, source_line_id, actor_id,
+                                         value, reason, source_type, source_id, source_line_id, actor_id,
                                          occurred_at)
-            SELECT id, variant_id, location_id, position, kind, quantity, balance_after, unit_cost, reason,
+            SELECT id, variant_id, location_id, position, kind, quantity, balance_after, value, reason,
                    $11, $12, line_id, $13, $14
               FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::text[], $6::numeric[],
                           $7::numeric[], $8::numeric[], $9::text[], $10::uuid[])
-                   AS new (id, variant_id, location_id, position, kind, quantity, balance_after, unit_cost,
+                   AS new (id, variant_id, location_id, position, kind, quantity, balance_after, value,
                            reason, line_id)";
         if self.ids.is_empty() {
             return Ok(());
@@ -309,7 +316,7 @@ impl Movements {
                 &self.kinds,
                 &self.quantities,
                 &self.balances,
-                &self.costs,
+                &self.values,
                 &self.reasons,
                 &self.lines,
                 &source_type,

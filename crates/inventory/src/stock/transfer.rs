@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use const_format::concatcp;
 use serde_json::json;
 use tenancy::{DbError, TenantTx, all, outbox};
-use values::{ActorId, Money, Note, Page, PageRequest, Positive, Quantity};
+use values::{ActorId, Note, Page, PageRequest, Positive, Quantity, StockValue};
 
 use crate::ids::{LocationId, TransferId, TransferLineId, VariantId};
 use crate::records::audit::{self, Action, Subject};
@@ -15,7 +15,7 @@ use crate::records::document::{self, IdTaken, Outcome, PartError, Requested};
 use crate::records::event::{Event, TransferChanged};
 pub use crate::statuses::TransferStatus;
 use crate::stock::movement::{Kind, Source};
-use crate::stock::posting::{Posting, StockError, decide};
+use crate::stock::posting::{Cost, Posting, StockError, decide};
 pub use crate::stock::transfer_step::{NewStep, StepKind, step};
 
 /// A transfer to be sent.
@@ -93,12 +93,22 @@ pub struct TransferLine {
     pub received: Quantity,
     /// The quantity that went back to the source location, in sale units.
     pub sent_back: Quantity,
-    /// The unit cost at the source location when the goods left; `None` if unknown. The goods arrive or go
-    /// back at this cost, or at the average cost there if it is unknown.
-    pub unit_cost: Option<Money>,
+    /// The cost of the goods when they were sent; `None` if it is not known.
+    pub sent_value: Option<StockValue>,
+    /// The cost of the goods that are in transit; `None` if it is not known.
+    pub transit_value: Option<StockValue>,
 }
 
-tenancy::from_row!(TransferLine { id, transfer_id, variant_id, quantity, received, sent_back, unit_cost });
+tenancy::from_row!(TransferLine {
+    id,
+    transfer_id,
+    variant_id,
+    quantity,
+    received,
+    sent_back,
+    sent_value,
+    transit_value,
+});
 
 impl TransferLine {
     /// The quantity that is neither received nor sent back, in sale units.
@@ -106,19 +116,19 @@ impl TransferLine {
         self.quantity - self.received - self.sent_back
     }
 
-    pub(crate) fn posting(
-        &self,
-        location_id: LocationId,
-        quantity: Quantity,
-        unit_cost: Option<Money>,
-    ) -> Posting {
+    /// What so many of the goods in transit cost.
+    pub(crate) fn value_of(&self, quantity: Quantity) -> Option<StockValue> {
+        self.transit_value.map(|value| value.part(quantity, self.in_transit()))
+    }
+
+    pub(crate) fn posting(&self, location_id: LocationId, quantity: Quantity, cost: Cost) -> Posting {
         Posting {
             kind: Kind::Transfer,
             variant_id: self.variant_id,
             location_id,
             quantity,
             reserved: Quantity::ZERO,
-            unit_cost: unit_cost.into(),
+            cost,
             reason: None,
             line_id: self.id.into(),
         }
@@ -200,10 +210,10 @@ async fn send_new(tx: &TenantTx, new: &NewTransfer, actor: ActorId) -> Result<Tr
     let id = new.request.id;
     let mut lines = lines_of(new);
     let postings: Vec<Posting> =
-        lines.iter().map(|line| line.posting(new.from, -line.quantity, None)).collect();
+        lines.iter().map(|line| line.posting(new.from, -line.quantity, Cost::Average)).collect();
     let decided = decide(tx, &postings).await?;
     for (line, posted) in lines.iter_mut().zip(&decided.posted) {
-        line.unit_cost = posted.unit_cost;
+        (line.sent_value, line.transit_value) = (posted.cost, posted.cost);
     }
     let status = TransferStatus::InTransit;
     let source = Source::Transfer(id);
@@ -254,7 +264,8 @@ fn lines_of(new: &NewTransfer) -> Vec<TransferLine> {
             quantity,
             received: Quantity::ZERO,
             sent_back: Quantity::ZERO,
-            unit_cost: None,
+            sent_value: None,
+            transit_value: None,
         })
         .collect()
 }
@@ -290,10 +301,10 @@ async fn insert(
         ", $3, $4, 'in_transit', $5, $6, $7, $8, $8 RETURNING number"
     );
     const INSERT_LINES: &str = "
-        INSERT INTO stock_transfer_lines (id, transfer_id, variant_id, quantity, unit_cost)
-        SELECT id, $1, variant_id, quantity, unit_cost
+        INSERT INTO stock_transfer_lines (id, transfer_id, variant_id, quantity, sent_value, transit_value)
+        SELECT id, $1, variant_id, quantity, value, value
           FROM unnest($2::uuid[], $3::uuid[], $4::numeric[], $5::numeric[])
-               AS new (id, variant_id, quantity, unit_cost)";
+               AS new (id, variant_id, quantity, value)";
     let request = &new.request;
     let head: tenancy::Params<'_> = &[
         &Counter::Transfer,
@@ -308,10 +319,10 @@ async fn insert(
     let ids: Vec<TransferLineId> = lines.iter().map(|line| line.id).collect();
     let variants: Vec<VariantId> = lines.iter().map(|line| line.variant_id).collect();
     let quantities: Vec<Quantity> = lines.iter().map(|line| line.quantity).collect();
-    let costs: Vec<Option<Money>> = lines.iter().map(|line| line.unit_cost).collect();
+    let values: Vec<Option<StockValue>> = lines.iter().map(|line| line.sent_value).collect();
     let head = counter::insert_numbered(tx, Counter::Transfer, INSERT, head);
     let lines =
-        async { tx.execute(INSERT_LINES, &[&request.id, &ids, &variants, &quantities, &costs]).await };
+        async { tx.execute(INSERT_LINES, &[&request.id, &ids, &variants, &quantities, &values]).await };
     let (number, _) = all((head, lines)).await?;
     Ok(number)
 }
@@ -323,7 +334,7 @@ const SELECT: &str = "
 /// Gives transfers their lines: one query, whatever their number.
 async fn with_lines(tx: &TenantTx, mut transfers: Vec<Transfer>) -> Result<Vec<Transfer>, DbError> {
     const LINES: &str = "
-        SELECT id, transfer_id, variant_id, quantity, received, sent_back, unit_cost
+        SELECT id, transfer_id, variant_id, quantity, received, sent_back, sent_value, transit_value
           FROM stock_transfer_lines
          WHERE transfer_id = ANY ($1)
          ORDER BY transfer_id, variant_id";

@@ -1,7 +1,7 @@
 //! Steps of a transfer: goods that arrive in parts, or go back to the location that sent them.
 
 use tenancy::{DbError, TenantTx, all};
-use values::{ActorId, Quantity};
+use values::{ActorId, Quantity, StockValue};
 
 use crate::ids::{StepId, TransferId, TransferLineId};
 use crate::records::audit::Action;
@@ -9,7 +9,7 @@ use crate::records::document::{self, Outcome, Part, Requested};
 use crate::records::event::Event;
 use crate::statuses::TransferStatus;
 use crate::stock::movement::Source;
-use crate::stock::posting::{Posting, decide};
+use crate::stock::posting::{Cost, Posting, decide};
 use crate::stock::transfer::{self, Transfer, TransferError};
 
 /// A step of a transfer that is in transit.
@@ -86,12 +86,14 @@ async fn step_new(tx: &TenantTx, new: &NewStep, actor: ActorId) -> Result<Transf
     };
     let posting = |share: &document::Share| {
         let line = &transfer.lines[share.at];
-        line.posting(location, share.quantity, line.unit_cost)
+        line.posting(location, share.quantity, Cost::Whole(line.value_of(share.quantity)))
     };
     let postings: Vec<Posting> = shares.iter().map(posting).collect();
     let decided = decide(tx, &postings).await?;
     for share in &shares {
         let line = &mut transfer.lines[share.at];
+        let left = line.value_of(share.quantity).zip(line.transit_value).map(|(gone, value)| value - gone);
+        line.transit_value = left;
         match new.kind {
             StepKind::Receive(_) => line.received += share.quantity,
             StepKind::SendBack => line.sent_back += share.quantity,
@@ -131,13 +133,15 @@ async fn save(tx: &TenantTx, transfer: &Transfer) -> Result<(), DbError> {
         UPDATE stock_transfers SET status = $2, version = version + 1, updated_at = $3 WHERE id = $1";
     const SAVE_LINES: &str = "
         UPDATE stock_transfer_lines l
-           SET received = new.received, sent_back = new.sent_back
-          FROM unnest($1::uuid[], $2::numeric[], $3::numeric[]) AS new (id, received, sent_back)
+           SET received = new.received, sent_back = new.sent_back, transit_value = new.value
+          FROM unnest($1::uuid[], $2::numeric[], $3::numeric[], $4::numeric[])
+               AS new (id, received, sent_back, value)
          WHERE l.id = new.id";
     let ids: Vec<TransferLineId> = transfer.lines.iter().map(|line| line.id).collect();
     let received: Vec<Quantity> = transfer.lines.iter().map(|line| line.received).collect();
     let sent_back: Vec<Quantity> = transfer.lines.iter().map(|line| line.sent_back).collect();
+    let values: Vec<Option<StockValue>> = transfer.lines.iter().map(|line| line.transit_value).collect();
     let head = async { tx.execute(SAVE, &[&transfer.id, &transfer.status, &tx.now()]).await };
-    let lines = async { tx.execute(SAVE_LINES, &[&ids, &received, &sent_back]).await };
+    let lines = async { tx.execute(SAVE_LINES, &[&ids, &received, &sent_back, &values]).await };
     all((head, lines)).await.map(drop)
 }

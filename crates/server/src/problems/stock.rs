@@ -32,6 +32,7 @@ impl From<StockError> for Problem {
             StockError::UnknownVariant => Self::not_found_at("/variantId", error),
             StockError::ClosedLocation => Self::because(Code::LocationArchived, &error),
             StockError::TooMuch => Self::because(Code::QuantityTooLarge, &error),
+            StockError::TooValuable => Self::because(Code::AmountTooLarge, &error),
             StockError::Db(error) => error.into(),
         }
     }
@@ -45,6 +46,9 @@ impl From<AdjustmentError> for Problem {
             AdjustmentError::UnknownReason(_) => Self::invalid("/reason", Code::UnknownReason, error),
             AdjustmentError::UnknownLocation => Self::not_found_at("/locationId", error),
             AdjustmentError::IdTaken(error) => error.into(),
+            AdjustmentError::Stock(error @ StockError::TooMuch) => {
+                Self::invalid("/quantity", Code::QuantityTooLarge, error)
+            }
             AdjustmentError::Stock(error) => error.into(),
             AdjustmentError::Db(error) => error.into(),
         }

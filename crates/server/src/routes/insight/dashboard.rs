@@ -14,6 +14,7 @@ use crate::http::extract::{Caller, Query, may};
 use crate::http::lists::NoParameters;
 use crate::http::problem::Problem;
 use crate::http::state::State;
+use crate::routes::insight::reports::InTransitView;
 use crate::routes::stock::alerts::AlertView;
 
 #[derive(Serialize, ToSchema)]
@@ -27,10 +28,12 @@ pub struct DashboardView {
     /// The stock on hand at list prices.
     #[schema(example = "10350.40")]
     inventory_value: String,
-    /// The stock on hand at average cost. Where no average cost is known, the cost in the catalogue counts;
-    /// without either, zero.
+    /// What the stock on hand cost. Stock without a known cost has the cost zero.
     #[schema(example = "4920.15")]
     inventory_cost: String,
+    /// The goods that left one location and have not arrived at another. The stock on hand does not include
+    /// them.
+    in_transit: InTransitView,
     /// The currency of all amounts.
     #[schema(example = "EUR")]
     currency: String,
@@ -99,7 +102,7 @@ impl From<MovementsOfDay> for MovementsOfDayView {
 
 impl DashboardView {
     fn new(dashboard: Dashboard, currency: &Currency) -> Self {
-        let Dashboard { totals, low_stock, top_variants, movements } = dashboard;
+        let Dashboard { totals, in_transit, low_stock, top_variants, movements } = dashboard;
         let top = |top: TopVariant| TopVariantView {
             variant_id: top.variant_id,
             sku: top.sku,
@@ -111,6 +114,7 @@ impl DashboardView {
             total_stock: totals.stock,
             inventory_value: currency.format(totals.value),
             inventory_cost: currency.format(totals.cost),
+            in_transit: InTransitView::new(&in_transit, currency),
             currency: currency.code().to_owned(),
             low_stock: LowStockView {
                 low: low_stock.low,
@@ -136,7 +140,7 @@ pub async fn show(
     _: Query<NoParameters>,
 ) -> Result<HttpResponse, Problem> {
     let read = async |tx: &TenantTx| all((settings::currency(tx), dashboard::read(tx))).await;
-    let (currency, dashboard) = state.database.read(&caller.scope(), read).await?;
+    let (currency, dashboard) = state.database.read_snapshot(&caller.scope(), read).await?;
     Ok(HttpResponse::Ok().json(DashboardView::new(dashboard, &currency)))
 }
 

@@ -5,8 +5,9 @@ use actix_web::{HttpResponse, get, web};
 use chrono::NaiveDate;
 use insight::adjustment_report::{self, Adjusted};
 use insight::report::{MaxRows, Report, Span};
+use insight::rounding::Exact;
 use insight::sales_report::{self, Sales, SalesBy};
-use insight::stock_report::{self, Stock, StockBy};
+use insight::stock_report::{self, InTransit, Stock, StockBy};
 use inventory::movement::Kind;
 use inventory::settings;
 use serde::{Deserialize, Serialize};
@@ -44,12 +45,34 @@ pub struct StockReportView {
     /// The currency of all amounts.
     #[schema(example = "EUR")]
     currency: String,
-    /// The sum of all rows, including rows that are not in data.
+    /// The sum of all rows, including rows that are not in data. It has no goods in transit.
     total: StockView,
+    /// The goods that left one location and have not arrived at another.
+    in_transit: InTransitView,
     /// The rows of the report.
     data: Vec<StockView>,
     /// Whether the report has more rows than data.
     more: bool,
+}
+
+/// Goods in transit between locations.
+#[derive(Serialize, ToSchema)]
+pub struct InTransitView {
+    /// The quantity in transit, in sale units.
+    quantity: Quantity,
+    /// What the goods cost. Goods without a known cost have the cost zero.
+    #[schema(example = "3.20")]
+    cost: String,
+    /// The goods at list prices.
+    #[schema(example = "9.00")]
+    value: String,
+}
+
+impl InTransitView {
+    pub(in crate::routes) fn new(goods: &InTransit, currency: &Currency) -> Self {
+        let (cost, value) = (currency.format(goods.cost), currency.format(goods.value));
+        Self { quantity: goods.quantity, cost, value }
+    }
 }
 
 /// Sales and returns of one group, such as a day or a variant.
@@ -116,9 +139,9 @@ impl SalesView {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AdjustedView {
-    /// adjustment or count; null in the total.
+    /// adjustment, count or revaluation; null in the total.
     kind: Option<Kind>,
-    /// The reason of the adjustments; null for stock counts and in the total.
+    /// The reason of the adjustments; null for stock counts, for revaluations and in the total.
     reason: Option<String>,
     /// The number of stock movements.
     #[schema(example = 3)]
@@ -158,8 +181,7 @@ pub struct StockView {
     sku: Option<String>,
     /// The stock on hand, in sale units.
     on_hand: Quantity,
-    /// The stock at average cost. Where no average cost is known, the cost in the catalogue counts; without
-    /// either, zero.
+    /// What the stock cost. Stock without a known cost has the cost zero.
     #[schema(example = "156.80")]
     cost: String,
     /// The stock at list prices.
@@ -254,7 +276,8 @@ pub struct ReportAdjustments {
 
 /// Report adjustments
 ///
-/// Adds up the stock that adjustments, scrapped returns and stock counts added or removed, for each reason.
+/// Adds up the stock that adjustments, scrapped returns and stock counts added or removed, for each reason, and
+/// the changes of value without goods (revaluation).
 /// The row with the largest loss is first. A report covers 1 to 366 days.
 #[utoipa::path(tag = "insight", operation_id = "reportAdjustments", params(ReportAdjustments),
     responses((status = 200, body = SpanReportView<AdjustedView>)))]
@@ -298,14 +321,18 @@ pub async fn show_stock(
 ) -> Result<HttpResponse, Problem> {
     let (by, format) = (query.by.unwrap_or(StockBy::Category), query.format.unwrap_or(Format::Json));
     let max = format.max_rows();
-    let read = async |tx: &TenantTx| all((settings::currency(tx), stock_report::read(tx, by, max))).await;
-    let (currency, report) = state.database.read(&caller.scope(), read).await?;
+    let read = async |tx: &TenantTx| {
+        all((settings::currency(tx), stock_report::read(tx, by, max), stock_report::in_transit(tx))).await
+    };
+    let (currency, report, in_transit) = state.database.read_snapshot(&caller.scope(), read).await?;
+    let report = report.rounded(currency.decimals());
     let row = |stock| StockView::new(stock, &currency);
     let (total, data): (_, Vec<_>) = (row(report.total), report.rows.into_iter().map(row).collect());
     match format {
         Format::Json => {
-            let currency = currency.code().to_owned();
-            Ok(HttpResponse::Ok().json(StockReportView { currency, total, data, more: report.has_more }))
+            let in_transit = InTransitView::new(&in_transit, &currency);
+            let (currency, more) = (currency.code().to_owned(), report.has_more);
+            Ok(HttpResponse::Ok().json(StockReportView { currency, total, in_transit, data, more }))
         }
         Format::Csv => csv("stock", data, total, report.has_more, |row| vec![&mut row.name, &mut row.sku]),
     }
@@ -313,7 +340,7 @@ pub async fn show_stock(
 
 impl<T> SpanReportView<T> {
     /// Reads a report over the requested days.
-    async fn read<R>(
+    async fn read<R: Exact>(
         state: &State,
         scope: &TenantScope,
         (from, to): (Option<NaiveDate>, Option<NaiveDate>),
@@ -328,6 +355,7 @@ impl<T> SpanReportView<T> {
             Ok::<_, Problem>((currency, span, read(tx, span).await?))
         };
         let (currency, span, report) = state.database.read_snapshot(scope, work).await?;
+        let report = report.rounded(currency.decimals());
         Ok(Self {
             from: span.first,
             to: span.last,

@@ -10,7 +10,7 @@ use inventory::{AdjustmentId, LocationId, MovementId, VariantId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
-use values::{ActorId, Cursor, Limit, Money, NonNegative, Note, Quantity, Reason};
+use values::{ActorId, Cursor, Limit, Money, NonNegative, Note, Quantity, Reason, StockValue};
 
 use crate::http::codes::Code;
 use crate::http::etag::Tag;
@@ -98,7 +98,10 @@ pub struct MovementView {
     quantity: Quantity,
     /// The stock on hand at the location after the movement, in sale units.
     balance_after: Quantity,
-    /// The exact cost of one unit, if known.
+    /// The cost of the goods, with the sign of the quantity, if known. For a revaluation, the change of the
+    /// value. Exact.
+    value: Option<String>,
+    /// The cost of one unit, rounded to four decimals, if known. null for a revaluation.
     unit_cost: Option<String>,
     /// The reason of an adjustment or a return, scrapped goods included; null for other movements.
     reason: Option<String>,
@@ -118,6 +121,7 @@ impl From<Movement> for MovementView {
             kind: movement.kind,
             quantity: movement.quantity,
             balance_after: movement.balance_after,
+            value: movement.value.map(StockValue::plain),
             unit_cost: movement.unit_cost.map(Money::plain),
             reason: movement.reason,
             source: SourceView { r#type: movement.source_type, id: movement.source_id },
@@ -259,8 +263,8 @@ pub async fn show_adjustment(
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LedgerView {
-    /// Whether every stock level is the sum of its movements, and every reserved quantity is the open
-    /// quantity of the orders.
+    /// Whether every stock level and its value are the sums of its movements, and every reserved quantity is
+    /// the open quantity of the orders.
     holds: bool,
     /// The number of compared stock levels.
     levels: i64,
@@ -283,6 +287,12 @@ pub struct DriftView {
     reserved: Quantity,
     /// The quantity that open orders reserve, in sale units.
     promised: Quantity,
+    /// The cost of the stock on hand that the stock level stores.
+    #[schema(example = "156.8")]
+    value: String,
+    /// The sum of the values of the movements.
+    #[schema(example = "156.8")]
+    ledger_value: String,
     /// The number of movements with a wrong balance or a wrong position.
     broken_movements: i64,
 }
@@ -296,6 +306,8 @@ impl From<Verdict> for LedgerView {
             ledger: drift.ledger,
             reserved: drift.reserved,
             promised: drift.promised,
+            value: drift.value.plain(),
+            ledger_value: drift.ledger_value.plain(),
             broken_movements: drift.broken_movements,
         };
         Self {
