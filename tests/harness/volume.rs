@@ -47,7 +47,8 @@ pub async fn fill(admin: &Client, schema: &str, volume: &Volume) {
                 CASE WHEN n = 1 THEN 'purchase' WHEN n % 10 = 0 THEN 'return' ELSE 'sale' END,
                 CASE WHEN n = 1 THEN stock + 39 WHEN n % 10 = 0 THEN 1 ELSE -1 END,
                 stock + 39 - (n - 1) + 2 * (n / 10),
-                4 * CASE WHEN n = 1 THEN stock + 39 WHEN n % 10 = 0 THEN 1 ELSE -1 END, 'order', gen_random_uuid(), gen_random_uuid(), at
+                4 * CASE WHEN n = 1 THEN stock + 39 WHEN n % 10 = 0 THEN 1 ELSE -1 END,
+                'order', gen_random_uuid(), gen_random_uuid(), at
            FROM (SELECT id, CASE WHEN row_number() OVER (ORDER BY id) % 10 = 0 THEN 7 ELSE 100 END AS stock
                    FROM variants) v
           CROSS JOIN place CROSS JOIN generate_series(1, 50) n

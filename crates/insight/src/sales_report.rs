@@ -53,8 +53,8 @@ pub struct Sales {
     pub refunded: Money,
     /// The taxes in the total, less the taxes in the refunds.
     pub tax: Money,
-    /// The cost of what was sold, at the average cost when it left, less the cost of what was returned, with up
-    /// to eight decimals. Goods of unknown cost count as nothing.
+    /// The cost of what was sold, at the average cost when it left, less the cost of what was returned. Up to
+    /// eight decimals. Goods of unknown cost count as nothing.
     pub cost: Money,
 }
 
@@ -82,8 +82,8 @@ impl Sales {
 /// columns `key`, `name` and `sku` follow, then [`FROM`] and joins, and then [`SUMS`].
 ///
 /// Sales count when goods leave: those of a reserved order when they are fulfilled. Returns count when goods
-/// come back. Amounts have the currency's decimals, except in a fulfilment that was stored without its amounts.
-/// Costs are exact.
+/// come back. Amounts have the currency's decimals, except in a fulfilment that was stored without its
+/// amounts. Costs are exact.
 const TRADED: &str = concatcp!(
     "WITH moved AS (
         SELECT m.occurred_at AT TIME ZONE s.time_zone AS moment, m.variant_id, m.location_id, m.kind,

@@ -18,8 +18,8 @@ const SELECT: &str = "
            placed_by, version, placed_at, updated_at
       FROM orders ";
 
-/// Until a part of a line is fulfilled, cancelled or returned, all of its amounts are open, or, if the order was
-/// fulfilled when it was placed, out.
+/// Until a part of a line is fulfilled, cancelled or returned, all of its amounts are open, or, if the order
+/// was fulfilled when it was placed, out.
 const LINES: &str = "
     SELECT id, order_id, variant_id, sku, name, quantity, price, list_price, price_reason, discount, taxes,
            tax, total, fulfilled, cancelled, returned, credited, cost,

@@ -1,5 +1,5 @@
-//! Verifying the books: on hand and value of every stock level are the sums of its movements, reserved is what open
-//! orders have reserved, and every balance is the sum of the movements up to it.
+//! Verifying the books: on hand and value of every stock level are the sums of its movements, reserved is
+//! what open orders have reserved, and every balance is the sum of the movements up to it.
 
 use serde::Serialize;
 use tenancy::{DbError, TenantTx};

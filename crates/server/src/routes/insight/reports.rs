@@ -276,9 +276,9 @@ pub struct ReportAdjustments {
 
 /// Report adjustments
 ///
-/// Adds up the stock that adjustments, scrapped returns and stock counts added or removed, for each reason, and
-/// the changes of value without goods (revaluation).
-/// The row with the largest loss is first. A report covers 1 to 366 days.
+/// Adds up the stock that adjustments, scrapped returns and stock counts added or removed, for each reason.
+/// Changes of value without goods (revaluation) are a row, too. The row with the largest loss is first. A
+/// report covers 1 to 366 days.
 #[utoipa::path(tag = "insight", operation_id = "reportAdjustments", params(ReportAdjustments),
     responses((status = 200, body = SpanReportView<AdjustedView>)))]
 #[get("/reports/adjustments")]
