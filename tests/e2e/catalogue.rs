@@ -23,7 +23,7 @@ async fn a_product_is_read_as_it_was_created() {
     let variant = &product["variants"][0];
     assert_eq!(
         (&variant["price"], &variant["cost"], &variant["reorderLevel"]),
-        (&json!("19.90"), &json!("7.12"), &json!("5.5"))
+        (&json!("19.90"), &json!("7.1234"), &json!("5.5"))
     );
     assert_eq!((&variant["barcodes"], &variant["onHand"]), (&json!(["123", "4006381333931"]), &json!("0")));
     assert_eq!(product["variants"][1]["cost"], Value::Null);
@@ -389,5 +389,56 @@ async fn products_are_found_by_their_tags() {
         let refused = acme.patch(&path, &json!({"tags": tags})).await;
         let pointer = refused.body["errors"][0]["pointer"].as_str().unwrap_or_default();
         assert!(refused.status == 422 && pointer.starts_with("/tags"), "{tags}: {refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn no_amount_is_rounded_silently_and_what_is_shown_can_be_sent_back() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let with = |name: &str, amount: &str| {
+        let mut product = a_product(&format!("SKU-{}", Uuid::now_v7()));
+        product["variants"][0][name] = json!(amount);
+        product
+    };
+    for name in ["price", "compareAtPrice"] {
+        let refused = acme.post("/api/v1/products", &with(name, "0.335")).await;
+        assert_eq!((refused.status, refused.code()), (422, "too_many_decimals"), "{refused:?}");
+        assert_eq!(refused.body["errors"][0]["pointer"], format!("/variants/0/{name}"));
+    }
+    // A unit cost may be finer than the currency, and is shown as it is.
+    let product = acme.create_product(&with("cost", "0.3355")).await;
+    let variant = &product["variants"][0];
+    assert_eq!(variant["cost"], "0.3355");
+    let path = format!("/api/v1/variants/{}", variant["id"].as_str().unwrap());
+    assert_eq!(acme.patch(&path, &json!({"price": "0.001"})).await.code(), "too_many_decimals");
+
+    // A price of an earlier release is finer. It is shown, may stay, and is sold at.
+    let admin = app.database.as_admin().await;
+    admin.batch_execute("UPDATE business_1.variants SET price = 0.335").await.unwrap();
+    let shown = acme.get(&path).await;
+    assert_eq!(shown.body["price"], "0.335");
+    let same = json!({"price": shown.body["price"], "cost": shown.body["cost"]});
+    let again = acme.patch(&path, &same).await;
+    assert_eq!((again.status, again.header("etag")), (200, shown.header("etag")), "{again:?}");
+    assert_eq!(acme.adjust(&variant["id"], "10").await.status, 201);
+    let line = |more: Value| {
+        let mut line = json!({"variantId": variant["id"], "quantity": "3"});
+        line.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json!({"lines": [line]})
+    };
+    let sold = acme.submit("orders", &line(json!({}))).await.body;
+    assert_eq!((&sold["lines"][0]["price"], &sold["lines"][0]["total"]), (&json!("0.335"), &json!("1.01")));
+
+    let fine_price = line(json!({"price": "0.015", "priceReason": "scratched"}));
+    let fine_discount = line(json!({"discount": "0.005"}));
+    let mut of_order = line(json!({}));
+    of_order["discount"] = json!("0.001");
+    for (body, pointer) in
+        [(fine_price, "/lines/0/price"), (fine_discount, "/lines/0/discount"), (of_order, "/discount")]
+    {
+        let refused = acme.submit("orders", &body).await;
+        assert_eq!(refused.code(), "too_many_decimals", "{refused:?}");
+        assert_eq!(refused.body["errors"][0]["pointer"], pointer);
     }
 }

@@ -32,7 +32,7 @@ async fn figures_equal_the_stock_ledger_to_the_cent() {
     let (acme, zenith) = (app.tenant("acme").await, app.tenant("zenith").await);
     for (n, (price, cost, quantity)) in [
         ("19.99", "7.3333", "3"),
-        ("0.0001", "0", "12345.678"),
+        ("0.01", "0", "12345.678"),
         ("9999999999.99", "1", "0.001"),
         ("5", "2.5", "0"),
     ]

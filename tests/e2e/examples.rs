@@ -66,14 +66,9 @@ impl<'a> Stage<'a> {
         let transfer = json!({"fromLocationId": from, "toLocationId": to, "lines": lines});
         let transfer = stage.make("transfer", "stock/transfers", transfer).await;
         let count = stage.make("count", "stock/counts", json!({})).await;
-        stage
-            .step(
-                &count,
-                "stock/counts",
-                "lines",
-                json!({"lines": [{"variantId": variant, "counted": "979"}]}),
-            )
-            .await;
+        let lines = json!({"lines": [{"variantId": variant, "counted": "979"}]});
+        let counted = stage.step(&count, "stock/counts", "lines", lines).await;
+        stage.keys.insert("count line", counted["lines"][0]["id"].clone());
         let lines = json!([{"variantId": variant, "quantity": "100", "unitCost": "0.50"}]);
         let order =
             json!({"supplierId": stage.keys["supplierId"], "expectedOn": "2999-01-01", "lines": lines});
@@ -108,10 +103,11 @@ impl<'a> Stage<'a> {
         reply.body
     }
 
-    async fn step(&self, document: &Value, path: &str, step: &str, body: Value) {
+    async fn step(&self, document: &Value, path: &str, step: &str, body: Value) -> Value {
         let path = format!("{path}/{}/{step}", document["id"].as_str().unwrap());
         let reply = self.business.submit(&path, &body).await;
         assert!(matches!(reply.status, 200 | 201), "{path}: {reply:?}");
+        reply.body
     }
 
     /// The id for this path, and the line id for its body.
@@ -252,6 +248,7 @@ async fn every_example_of_the_api_document_matches_a_real_response() {
             stage.fill_in(&mut body, line);
             let subject = subject.as_str().unwrap_or_default();
             to = to.replace("{id}", subject).replace("{code}", subject);
+            to = to.replace("{lineId}", stage.keys["count line"].as_str().unwrap_or_default());
             if *path == "/api/v1/jobs/{id}" {
                 let job = queue(app, Some(stage.business.tenant.id)).await;
                 to = path.replace("{id}", &job);

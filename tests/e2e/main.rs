@@ -7,6 +7,7 @@ mod books;
 mod bootstrap;
 mod catalogue;
 mod command_line;
+mod counts;
 mod dashboard;
 mod doctor;
 mod domains;

@@ -266,8 +266,11 @@ async fn the_server_enforces_the_rules_for_prices_and_discounts() {
         let refused = manager.submit("orders", &body).await;
         assert_eq!((refused.status, refused.code()), (status, code), "{body}: {refused:?}");
     }
-    // A discount lowers the price too. A discount limit applies to staff, but not to a manager.
+    // A discount lowers the price too. A discount limit applies to staff, but not to a manager. At first it
+    // is 10 %.
     let free = line(json!({"discount": "100%"}));
+    assert_eq!(staff.submit("orders", &free).await.code(), "discount_over_limit");
+    acme.patch("/api/v1/settings", &json!({"discountLimitPercent": "100"})).await;
     made(staff.submit("orders", &free).await);
     let limit = json!({"discountLimitPercent": "10.5"});
     assert_eq!(acme.patch("/api/v1/settings", &limit).await.body["discountLimitPercent"], "10.5");
@@ -281,11 +284,14 @@ async fn the_server_enforces_the_rules_for_prices_and_discounts() {
     made(manager.submit("orders", &free).await);
     // The limit is rounded like the discount: 10 percent of 9.95 is 1.00, for each of three lines.
     acme.patch("/api/v1/settings", &json!({"discountLimitPercent": "10"})).await;
-    let uneven =
-        acme.patch(&format!("/api/v1/variants/{}", bolt.as_str().unwrap()), &json!({"price": "9.95"})).await;
-    assert_eq!(uneven.status, 200, "{uneven:?}");
-    let one = json!({"variantId": bolt, "quantity": "1", "discount": "10%"});
-    let tenth = json!({"lines": [one, one, one]});
+    let mut lines = Vec::new();
+    for sku in ["A", "B", "C"] {
+        let variant = stocked(&acme, sku, "10").await;
+        let path = format!("/api/v1/variants/{}", variant.as_str().unwrap());
+        assert_eq!(acme.patch(&path, &json!({"price": "9.95"})).await.status, 200);
+        lines.push(json!({"variantId": variant, "quantity": "1", "discount": "10%"}));
+    }
+    let tenth = json!({"lines": lines});
     assert_eq!(made(staff.submit("orders", &tenth).await)["discount"], "3.00");
     let mut more = tenth.clone();
     more["discount"] = json!("0.01");
@@ -467,4 +473,25 @@ async fn orders_are_found_by_customer_and_text_together() {
     assert_eq!(found(&format!("q=1&customerId={jones}")).await, [0; 0]);
     assert_eq!(found("from=-4713-11-24T00:00:00Z&until=%2B262142-12-31T00:00:00Z").await, [2, 1]);
     assert_eq!(found("until=-262143-01-01T00:00:00Z").await, [0; 0]);
+}
+
+#[tokio::test]
+async fn equal_lines_become_one_line_before_rounding() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let bolt = stocked(&acme, "BOLT", "100").await;
+    let third = json!({"variantId": bolt, "quantity": "0.333"});
+    let off = |discount: &str| json!({"variantId": bolt, "quantity": "1", "discount": discount});
+    let lines = json!([third, off("10%"), third, off("0.50"), third, off("10%"), off("0.25")]);
+    let order = made(acme.submit("orders", &json!({"lines": lines})).await);
+    let told: Vec<String> = order["lines"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|line| {
+            let text = |name: &str| line[name].as_str().unwrap().to_owned();
+            format!("{} {} {}", text("quantity"), text("discount"), text("total"))
+        })
+        .collect();
+    assert_eq!(told, ["0.999 0.00 9.99", "2 2.00 18.00", "2 0.75 19.25"]);
 }

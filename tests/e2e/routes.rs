@@ -107,6 +107,7 @@ fn table() -> Vec<(&'static str, &'static str, Who, Option<Value>)> {
             Member("stock.count"),
             Some(json!({"lines": [{"variantId": "{variant}", "counted": "1"}]})),
         ),
+        ("DELETE", "/api/v1/stock/counts/{id}/lines/{lineId}", Member("stock.count"), None),
         ("POST", "/api/v1/stock/counts/{id}/post", Member("stock.count"), Some(json!({}))),
         ("POST", "/api/v1/stock/counts/{id}/cancel", Member("stock.count"), Some(json!({}))),
         ("GET", "/api/v1/suppliers", Member("purchasing.receive"), None),
@@ -277,6 +278,7 @@ async fn every_route_refuses_callers_without_access() {
         let body = body.as_ref().filter(|_| method != "GET");
         let path = path
             .replace("{id}", "00000000-0000-7000-8000-000000000000")
+            .replace("{lineId}", "00000000-0000-7000-8000-000000000000")
             .replace("{code}", "4006381333931")
             .replace("{host}", "shop.acme.test");
         let (right, wrong) =
@@ -403,6 +405,7 @@ async fn keys_of_another_business_find_nothing_on_any_route() {
         let ask = async |key: &dyn Fn(&str) -> Value| {
             let path = template
                 .replace("{id}", key(own_key).as_str().unwrap_or_default())
+                .replace("{lineId}", absent.as_str().unwrap_or_default())
                 .replace("{code}", "4006381333931")
                 .replace("{host}", "shop.acme.test");
             let body = body.as_ref().map(|body| {

@@ -138,7 +138,11 @@ impl<'a> Client<'a> {
     }
 }
 
-/// A product with one variant, which has this SKU, the price 10.00 and the cost 4.
+/// A product with one variant, which has this SKU, the price 10.00 and the cost 4, and is sold in parts of a
+/// thousandth.
 pub fn a_product(sku: &str) -> Value {
-    json!({"name": format!("Product {sku}"), "variants": [{"sku": sku, "price": "10.00", "cost": "4"}]})
+    json!({
+        "name": format!("Product {sku}"), "quantityDecimals": 3,
+        "variants": [{"sku": sku, "price": "10.00", "cost": "4"}],
+    })
 }

@@ -21,7 +21,7 @@ pub use ids::{
     ReceiptId, ReturnId, StepId, SupplierId, SupplierPriceId, TaxClassId, TransferId, TransferLineId,
     VariantId,
 };
-pub use orders::{customer, fulfilment, order, order_return, pricing};
+pub use orders::{customer, fulfilment, order, order_return, pricing, short_order};
 pub use purchasing::{goods_receipt, purchase_order, purchase_order_list, reorder, supplier, supplier_price};
 pub use records::document::{Fingerprint, IdTaken, Outcome, Part, PartError, Requested};
 pub use records::edit::Stale;

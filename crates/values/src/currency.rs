@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use rust_decimal::{Decimal, RoundingStrategy};
+use rust_decimal::RoundingStrategy;
 use serde::de::{Deserialize, Deserializer};
 use serde::{Serialize, Serializer};
 use utoipa::openapi::{RefOr, Schema};
@@ -50,14 +50,38 @@ impl Currency {
         self.decimals
     }
 
-    /// The amount as clients see it: rounded half away from zero to the currency's decimals, with all of them
-    /// written.
+    /// The amount as clients see it: exact, with at least the decimals of the currency.
     pub fn format(&self, amount: Money) -> String {
-        let mut amount: Decimal =
-            amount.as_decimal().round_dp_with_strategy(self.decimals, RoundingStrategy::MidpointAwayFromZero);
-        amount.rescale(self.decimals);
+        let mut amount = amount.as_decimal().normalize();
+        amount.rescale(amount.scale().max(self.decimals));
         amount.to_string()
     }
+
+    /// As [`Currency::format`], for a sum that is finer than the currency: rounded half away from zero.
+    pub fn format_rounded(&self, amount: Money) -> String {
+        let rounded =
+            amount.as_decimal().round_dp_with_strategy(self.decimals, RoundingStrategy::MidpointAwayFromZero);
+        self.format(Money::from_decimal(rounded))
+    }
+
+    /// Checks that an amount is not finer than the currency.
+    ///
+    /// # Errors
+    /// [`TooFine`] when it has more decimals.
+    pub fn check(&self, amount: Money) -> Result<(), TooFine> {
+        match amount.as_decimal().normalize().scale() <= self.decimals {
+            true => Ok(()),
+            false => Err(TooFine { code: self.code.clone(), decimals: self.decimals }),
+        }
+    }
+}
+
+/// An amount is finer than the currency.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the amount has too many decimals; an amount in {code} may have {decimals}")]
+pub struct TooFine {
+    code: String,
+    decimals: u32,
 }
 
 impl Default for Currency {
@@ -108,13 +132,32 @@ mod tests {
         let format =
             |code: &str, amount: &str| Currency::parse(code).unwrap().format(Money::parse(amount).unwrap());
         assert_eq!(format("EUR", "12.5"), "12.50");
-        assert_eq!(format("EUR", "0.005"), "0.01");
-        assert_eq!(format("EUR", "-0.005"), "-0.01");
-        assert_eq!(format("JPY", "99.5"), "100");
-        assert_eq!(format("KWD", "1.0005"), "1.001");
+        assert_eq!(format("EUR", "0.005"), "0.005");
+        assert_eq!(format("KWD", "1.2"), "1.200");
         assert_eq!(format("CLF", "1.5"), "1.5000");
         assert_eq!(format("UYW", "1"), "1.0000");
         assert_eq!(format("EUR", "0"), "0.00");
+        let rounded = |code: &str, amount: &str| {
+            Currency::parse(code).unwrap().format_rounded(Money::parse(amount).unwrap())
+        };
+        assert_eq!(rounded("EUR", "0.005"), "0.01");
+        assert_eq!(rounded("EUR", "-0.005"), "-0.01");
+        assert_eq!(rounded("JPY", "99.5"), "100");
+        assert_eq!(rounded("KWD", "1.0005"), "1.001");
+    }
+
+    #[test]
+    fn an_amount_that_is_finer_than_the_currency_is_refused() {
+        let check = |code: &str, amount: &str| {
+            let checked = Currency::parse(code).unwrap().check(Money::parse(amount).unwrap());
+            checked.map_err(|error| error.to_string())
+        };
+        assert_eq!(
+            (check("EUR", "12.5000"), check("KWD", "1.005"), check("JPY", "7")),
+            (Ok(()), Ok(()), Ok(()))
+        );
+        let told = "the amount has too many decimals; an amount in JPY may have 0";
+        assert_eq!(check("JPY", "7.5"), Err(told.to_owned()));
     }
 
     #[test]

@@ -185,6 +185,14 @@ decimals! {
     Percent with 4 decimals,
 }
 
+impl Positive<Quantity> {
+    /// The sum of two quantities. It may be larger than [`Quantity::MAX`].
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self(self.0 + other.0)
+    }
+}
+
 impl Money {
     /// The cost of one unit as the books store it: 4 decimals, rounded half away from zero.
     pub fn rounded(value: Decimal) -> Self {

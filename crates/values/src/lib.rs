@@ -16,6 +16,7 @@ pub mod gtin;
 #[doc(hidden)]
 pub mod macros;
 mod page;
+mod quantity_decimals;
 mod rounding;
 mod stock_value;
 mod text;
@@ -23,10 +24,11 @@ mod time_zone;
 mod word;
 
 pub use actor::ActorId;
-pub use currency::{Currency, CurrencyError};
+pub use currency::{Currency, CurrencyError, TooFine};
 pub use day::is_plain_day;
 pub use decimal::{DecimalError, Money, NonNegative, Percent, Positive, Quantity, SignError, Signed};
 pub use page::{Cursor, CursorError, Key, Limit, LimitError, Page, PageRequest};
+pub use quantity_decimals::{QuantityDecimals, QuantityDecimalsError};
 pub use rounding::Rounding;
 pub use stock_value::StockValue;
 pub use text::{Barcode, Name, Note, OptionText, ProductTag, Reason, SearchText, ShortText, Sku, TextError};

@@ -5,15 +5,15 @@ use values::Currency;
 
 use crate::ids::LocationId;
 
-/// Stores the settings of a new business, with this currency and the time zone UTC, and its default location,
-/// which has the name Main.
+/// Stores the settings of a new business, with this currency, the time zone UTC and a discount limit of 10 %
+/// for staff, and its default location, which has the name Main.
 ///
 /// # Errors
 /// [`DbError`]; also if the business has settings already.
 pub async fn seed(tx: &TenantTx, currency: &Currency) -> Result<(), DbError> {
     const INSERT_SETTINGS: &str = "
-        INSERT INTO settings (id, currency, currency_decimals, time_zone, updated_at)
-        VALUES (1, $1, $2, 'UTC', $3)";
+        INSERT INTO settings (id, currency, currency_decimals, time_zone, discount_limit_percent, updated_at)
+        VALUES (1, $1, $2, 'UTC', 10, $3)";
     const INSERT_LOCATION: &str = "
         INSERT INTO locations (id, name, is_default, created_at, updated_at)
         VALUES ($1, 'Main', true, $2, $2)";

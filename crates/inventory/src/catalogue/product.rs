@@ -5,7 +5,7 @@ use const_format::concatcp;
 use futures_util::TryFutureExt as _;
 use serde_json::json;
 use tenancy::{DbError, TenantTx, all};
-use values::{ActorId, Name, Note, OptionText, ProductTag};
+use values::{ActorId, Name, Note, OptionText, ProductTag, QuantityDecimals};
 
 use crate::are_distinct;
 pub use crate::catalogue::product_list::{ProductFilter, find, list};
@@ -30,6 +30,8 @@ pub struct NewProduct {
     pub option_names: Option<Vec<OptionText>>,
     /// At most [`MAX_TAGS`] tags, all of them different.
     pub tags: Vec<ProductTag>,
+    /// How finely the product is divided.
+    pub quantity_decimals: QuantityDecimals,
     /// At least one variant, and at most [`variant::MAX_PER_PRODUCT`].
     pub variants: Vec<NewVariant>,
 }
@@ -51,6 +53,8 @@ pub struct Product {
     pub option_names: Vec<OptionText>,
     /// The tags, all of them different; empty for no tags.
     pub tags: Vec<ProductTag>,
+    /// How finely the product is divided.
+    pub quantity_decimals: QuantityDecimals,
     /// When the product was archived; `None` while it is in use.
     pub archived_at: Option<DateTime<Utc>>,
     /// Counts the changes of the product and of its variants; clients see it in the ETag.
@@ -64,14 +68,14 @@ pub struct Product {
 }
 
 tenancy::from_row!(Product {
-    id, name, description, category_id, tax_class_id, option_names, tags, archived_at, version, created_at,
-    updated_at,
+    id, name, description, category_id, tax_class_id, option_names, tags, quantity_decimals, archived_at,
+    version, created_at, updated_at,
 } with { variants: Vec::new() });
 
 /// The columns of a product.
 pub(crate) const COLUMNS: &str = "
-    id, name, description, category_id, tax_class_id, option_names, tags, archived_at, version, created_at,
-    updated_at";
+    id, name, description, category_id, tax_class_id, option_names, tags, quantity_decimals, archived_at,
+    version, created_at, updated_at";
 
 impl Product {
     /// The number of changes of the on-hand and reserved stock of its variants; clients see it in the ETag.
@@ -93,6 +97,8 @@ pub struct ProductChange {
     pub description: Option<Option<Note>>,
     /// All tags that the product has from now on.
     pub tags: Option<Vec<ProductTag>>,
+    /// How finely the product is divided from now on.
+    pub quantity_decimals: Option<QuantityDecimals>,
     /// `true` archives the product, and `false` restores it.
     pub is_archived: Option<bool>,
     /// Change the product only if it has this version.
@@ -120,6 +126,12 @@ pub enum ProductError {
     /// There are more than [`MAX_TAGS`] tags, or two are the same.
     #[error("a product may have at most {MAX_TAGS} tags, and all tags must differ")]
     Tags,
+    /// Stock or an open document of the product has a quantity with more decimals than that.
+    #[error(
+        "a quantity of the product has more decimals, on hand, reserved, in transit or on order; use up, \
+         cancel or adjust it first"
+    )]
+    QuantitiesInUse,
     /// A variant of the new product breaks a rule, or its SKU or barcode is in use.
     #[error(transparent)]
     Variant(#[from] VariantError),
@@ -145,8 +157,8 @@ fn check_tags(tags: &[ProductTag]) -> Result<(), ProductError> {
 pub async fn insert(tx: &TenantTx, new: &NewProduct, actor: ActorId) -> Result<ProductId, ProductError> {
     const INSERT: &str = "
         INSERT INTO products (id, name, description, category_id, tax_class_id, option_names, tags,
-                              created_at, updated_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)";
+                              quantity_decimals, created_at, updated_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)";
     let option_names = match &new.option_names {
         Some(names) => names.clone(),
         None => new.variants.first().map(|first| first.options.keys().cloned().collect()).unwrap_or_default(),
@@ -166,6 +178,7 @@ pub async fn insert(tx: &TenantTx, new: &NewProduct, actor: ActorId) -> Result<P
         &new.tax_class_id,
         &option_names,
         &new.tags,
+        &new.quantity_decimals,
         &tx.now(),
     ];
     all((
@@ -193,6 +206,7 @@ pub(crate) struct LockedProduct {
     tax_class_id: Option<TaxClassId>,
     pub(crate) option_names: Vec<OptionText>,
     tags: Vec<ProductTag>,
+    quantity_decimals: QuantityDecimals,
     archived_at: Option<DateTime<Utc>>,
     version: i32,
 }
@@ -204,6 +218,7 @@ tenancy::from_row!(LockedProduct {
     tax_class_id,
     option_names,
     tags,
+    quantity_decimals,
     archived_at,
     version,
 });
@@ -233,9 +248,23 @@ pub async fn update(
     const UPDATE: &str = "
         UPDATE products
            SET name = $2, description = $3, category_id = $4, tax_class_id = $5, archived_at = $6, tags = $7,
-               version = version + 1, updated_at = $8
+               quantity_decimals = $8, version = version + 1, updated_at = $9
          WHERE id = $1";
     const VARIANTS: &str = "SELECT id FROM variants WHERE product_id = $1";
+    const HAS_FINER: &str = "
+        SELECT EXISTS (
+            SELECT FROM (SELECT on_hand AS quantity FROM stock_levels WHERE variant_id = ANY ($1)
+                         UNION ALL
+                         SELECT reserved FROM stock_levels WHERE variant_id = ANY ($1)
+                         UNION ALL
+                         SELECT l.quantity
+                           FROM stock_transfer_lines l JOIN stock_transfers t ON t.id = l.transfer_id
+                          WHERE l.variant_id = ANY ($1) AND t.status IN ('in_transit', 'partly_received')
+                         UNION ALL
+                         SELECT l.quantity
+                           FROM purchase_order_lines l JOIN purchase_orders o ON o.id = l.purchase_order_id
+                          WHERE l.variant_id = ANY ($1) AND o.status IN ('DRAFT', 'SENT', 'CONFIRMED')) used
+             WHERE quantity <> round(quantity, $2::smallint::integer))";
     let stored = lock(tx, id).await?.ok_or(ProductError::NotFound)?;
     let mut edit = Edit::begin(tx, actor, change.if_version, stored.version)?;
     if let Some(tags) = &change.tags {
@@ -246,16 +275,22 @@ pub async fn update(
     let category = edit.field("categoryId", &stored.category_id, change.category_id.as_ref());
     let tax_class = edit.field("taxClassId", &stored.tax_class_id, change.tax_class_id.as_ref());
     let tags = edit.field("tags", &stored.tags, change.tags.as_ref());
+    let decimals =
+        edit.field("quantityDecimals", &stored.quantity_decimals, change.quantity_decimals.as_ref());
     let archived_at = edit.archiving(stored.archived_at, change.is_archived);
     if edit.is_empty() {
         return Ok(());
     }
-    tx.execute(UPDATE, &[&id, name, description, category, tax_class, &archived_at, tags, &tx.now()])
-        .await
-        .map_err(on_write)?;
-    if archived_at.is_some() != stored.archived_at.is_some() {
+    let params: tenancy::Params<'_> =
+        &[&id, name, description, category, tax_class, &archived_at, tags, decimals, &tx.now()];
+    tx.execute(UPDATE, params).await.map_err(on_write)?;
+    // Postings read both under the lock of their levels.
+    if archived_at.is_some() != stored.archived_at.is_some() || *decimals != stored.quantity_decimals {
         let variants: Vec<VariantId> = tx.values(VARIANTS, &[&id]).await?;
         let levels = alert_review::lock_variants(tx, &variants).await?;
+        if tx.value::<bool>(HAS_FINER, &[&variants, decimals]).await? {
+            return Err(ProductError::QuantitiesInUse);
+        }
         alert_review::reconsider(tx, &levels).await?;
     }
     edit.record(Action::ProductChanged, Subject::Product(id)).await?;

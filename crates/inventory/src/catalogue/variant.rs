@@ -7,8 +7,9 @@ use const_format::concatcp;
 use futures_util::TryFutureExt as _;
 use serde_json::{Value, json};
 use tenancy::{DbError, TenantTx, all};
-use values::{ActorId, Barcode, Money, NonNegative, OptionText, Quantity, Sku};
+use values::{ActorId, Barcode, Currency, Money, NonNegative, OptionText, Quantity, Sku, TooFine};
 
+use crate::business::settings;
 use crate::catalogue::{barcode, price_history, product};
 use crate::ids::{ProductId, VariantId};
 use crate::records::audit::{self, Action, Subject};
@@ -173,6 +174,16 @@ pub enum VariantError {
         /// The position of the variant in the request; 0 for a request about one variant.
         index: usize,
     },
+    /// A price is finer than the currency.
+    #[error("{reason}")]
+    TooFine {
+        /// The position of the variant in the request; 0 for a request about one variant.
+        index: usize,
+        /// The field with the price, as clients name it.
+        field: &'static str,
+        /// The number of decimals of the currency.
+        reason: TooFine,
+    },
     /// The product would have no variants, or more than [`MAX_PER_PRODUCT`].
     #[error("a product must have 1 to {MAX_PER_PRODUCT} variants")]
     Count,
@@ -241,7 +252,8 @@ pub(crate) async fn insert_all(
          WHERE l.is_default
      RETURNING variant_id, location_id";
     let ids: Vec<VariantId> = variants.iter().map(|_| VariantId::new()).collect();
-    insert_rows(tx, product, &ids, variants).await?;
+    let check = async { check_prices(&settings::currency(tx).await?, variants) };
+    all((check, insert_rows(tx, product, &ids, variants))).await?;
     let codes: Vec<(VariantId, Barcode)> = ids
         .iter()
         .zip(variants)
@@ -255,6 +267,20 @@ pub(crate) async fn insert_all(
         alert_review::reconsider(tx, &levels).await?;
     }
     Ok(ids)
+}
+
+/// Refuses prices that are finer than the currency.
+fn check_prices(currency: &Currency, variants: &[NewVariant]) -> Result<(), VariantError> {
+    for (index, variant) in variants.iter().enumerate() {
+        for (field, amount) in [("price", Some(variant.price)), ("compareAtPrice", variant.compare_at_price)]
+        {
+            if let Some(amount) = amount {
+                let refuse = |reason| VariantError::TooFine { index, field, reason };
+                currency.check(amount.get()).map_err(refuse)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 async fn insert_rows(
@@ -402,6 +428,19 @@ pub async fn update(
     }
     if edit.is_empty() {
         return Ok(());
+    }
+    // A price of an earlier release may be finer than the currency. It may stay, and be sent back unchanged.
+    let is_new = (price, compare_at) != (Some(stored.price), stored.compare_at_price);
+    if is_new {
+        let currency = settings::currency(tx).await?;
+        let of_fields =
+            [("price", price, Some(stored.price)), ("compareAtPrice", compare_at, stored.compare_at_price)];
+        for (field, new, old) in of_fields {
+            if let Some(new) = new.filter(|_| new != old) {
+                let refuse = |reason| VariantError::TooFine { index: 0, field, reason };
+                currency.check(new).map_err(refuse)?;
+            }
+        }
     }
     // The levels are locked before the row. A document that holds the levels and refers to the variant waits
     // for a change of its SKU; locking the levels after the row could therefore be a deadlock.

@@ -9,3 +9,4 @@ mod order_list;
 pub mod order_return;
 mod placing;
 pub mod pricing;
+pub mod short_order;

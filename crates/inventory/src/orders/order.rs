@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use tenancy::{DbError, TenantTx, all, outbox};
-use values::{ActorId, Money, Note, Percent, Quantity, Reason};
+use values::{ActorId, Money, Note, Percent, Quantity, QuantityDecimals, Reason, TooFine};
 
 use crate::business::settings;
 use crate::ids::{CustomerId, LocationId, OrderId};
@@ -95,6 +95,24 @@ pub enum OrderError {
     Archived {
         /// The position of the line in the request, from 0.
         index: usize,
+    },
+    /// The quantity of a line has more decimals than the product.
+    #[error("the quantity has too many decimals; the product has {decimals}")]
+    QuantityTooFine {
+        /// The position of the line in the request, from 0.
+        index: usize,
+        /// The number of decimals of the product's quantities.
+        decimals: QuantityDecimals,
+    },
+    /// The price or the discount of a line, or the discount of the order, is finer than the currency.
+    #[error("{reason}")]
+    TooFine {
+        /// The position of the line in the request, from 0; `None` for the discount of the order.
+        index: Option<usize>,
+        /// The field with the amount, as clients name it.
+        field: &'static str,
+        /// The number of decimals of the currency.
+        reason: TooFine,
     },
     /// The discounts exceed the limit of the business, and the actor may not set prices. Holds the limit, in
     /// percent.

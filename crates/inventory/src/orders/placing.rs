@@ -7,7 +7,9 @@ use rust_decimal::Decimal;
 use serde_json::json;
 use tenancy::{DbError, TenantTx, all, outbox};
 use tokio_postgres::types::Json;
-use values::{ActorId, Money, Name, NonNegative, Note, Positive, Quantity, Reason, Sku};
+use values::{
+    ActorId, Currency, Money, Name, NonNegative, Note, Positive, Quantity, QuantityDecimals, Reason, Sku,
+};
 
 use crate::business::settings::{self, Terms};
 use crate::catalogue::tax_class::{Rate, Taxation};
@@ -71,11 +73,12 @@ struct Sold {
     name: Name,
     price: Money,
     is_archived: bool,
+    quantity_decimals: QuantityDecimals,
     is_inclusive: Option<bool>,
     rates: Option<Json<Vec<Rate>>>,
 }
 
-tenancy::from_row!(Sold { id, sku, name, price, is_archived, is_inclusive, rates });
+tenancy::from_row!(Sold { id, sku, name, price, is_archived, quantity_decimals, is_inclusive, rates });
 
 impl Sold {
     fn taxation(&self) -> Option<Taxation> {
@@ -121,6 +124,7 @@ async fn place_new(tx: &TenantTx, new: &NewOrder, actor: ActorId) -> Result<Orde
     let location = location::find_or_default(tx, new.location_id);
     let (terms, location, sold) = all((settings::terms(tx), location, find_sold(tx, &new.lines))).await?;
     let location_id = location.ok_or(OrderError::UnknownLocation)?;
+    check_decimals(new, &terms.currency)?;
     let mut order = price(new, &terms, &sold, location_id)?;
     let is_at_once = order.status == OrderStatus::Fulfilled;
     let posting = |line: &OrderLine| Posting {
@@ -146,7 +150,8 @@ async fn place_new(tx: &TenantTx, new: &NewOrder, actor: ActorId) -> Result<Orde
 async fn find_sold(tx: &TenantTx, lines: &[NewLine]) -> Result<HashMap<VariantId, Sold>, DbError> {
     const SOLD: &str = "
         SELECT v.id, v.sku, p.name, v.price,
-               v.archived_at IS NOT NULL OR p.archived_at IS NOT NULL AS is_archived, t.is_inclusive, t.rates
+               v.archived_at IS NOT NULL OR p.archived_at IS NOT NULL AS is_archived,
+               p.quantity_decimals, t.is_inclusive, t.rates
           FROM variants v
           JOIN products p ON p.id = v.product_id
           LEFT JOIN tax_classes t ON t.id = p.tax_class_id
@@ -162,11 +167,17 @@ fn price(
     sold: &HashMap<VariantId, Sold>,
     location_id: LocationId,
 ) -> Result<PricedOrder, OrderError> {
-    let mut found = Vec::with_capacity(new.lines.len());
-    for (index, line) in new.lines.iter().enumerate() {
+    let lines = merged(&new.lines);
+    let mut found = Vec::with_capacity(lines.len());
+    for (index, line) in &lines {
+        let index = *index;
         let sold = sold.get(&line.variant_id).ok_or(OrderError::UnknownVariant { index })?;
         if sold.is_archived {
             return Err(OrderError::Archived { index });
+        }
+        let decimals = sold.quantity_decimals;
+        if !decimals.allows(line.quantity.get()) {
+            return Err(OrderError::QuantityTooFine { index, decimals });
         }
         found.push((line, sold));
     }
@@ -223,6 +234,44 @@ fn price(
         total: Money::from_decimal(priced.total),
         lines: lines.collect(),
     })
+}
+
+/// The lines of the order, each with the position of its first line in the request. Lines of the same variant
+/// at the same price and the same discount become one line, so that it is rounded once. Their amounts of
+/// discount are added up.
+fn merged(lines: &[NewLine]) -> Vec<(usize, NewLine)> {
+    let mut merged: Vec<(usize, NewLine)> = Vec::with_capacity(lines.len());
+    for (index, line) in lines.iter().enumerate() {
+        let same = |(_, other): &&mut (usize, NewLine)| {
+            other.variant_id == line.variant_id && other.price == line.price
+        };
+        let before = merged.iter_mut().filter(same).find_map(|(_, other)| {
+            let discount = Discount::together(other.discount, line.discount)?;
+            Some((other, discount))
+        });
+        match before {
+            Some((other, discount)) => {
+                // A sum beyond the largest quantity is refused as too much.
+                other.quantity = other.quantity.plus(line.quantity);
+                other.discount = discount;
+            }
+            None => merged.push((index, line.clone())),
+        }
+    }
+    merged
+}
+
+/// Refuses amounts of the request that are finer than the currency.
+fn check_decimals(new: &NewOrder, currency: &Currency) -> Result<(), OrderError> {
+    let check = |index, field, amount: Option<Money>| match amount.map(|amount| currency.check(amount)) {
+        Some(Err(reason)) => Err(OrderError::TooFine { index, field, reason }),
+        _ => Ok(()),
+    };
+    for (index, line) in new.lines.iter().enumerate() {
+        check(Some(index), "price", line.price.as_ref().map(|(price, _)| price.get()))?;
+        check(Some(index), "discount", line.discount.and_then(Discount::as_amount))?;
+    }
+    check(None, "discount", new.discount.and_then(Discount::as_amount))
 }
 
 /// The largest discount for staff who may not set prices: the limit of the subtotal, or the sum of the limits

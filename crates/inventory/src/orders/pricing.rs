@@ -41,6 +41,31 @@ impl Discount {
         if percent.is_share() { Ok(Self(DiscountKind::Percent(percent))) } else { Err(DiscountError) }
     }
 
+    /// The amount of a discount that is not a percentage.
+    pub(crate) fn as_amount(self) -> Option<Money> {
+        match self.0 {
+            DiscountKind::Amount(off) => Some(off),
+            DiscountKind::Percent(_) => None,
+        }
+    }
+
+    /// The discount of two lines that become one; `None` if their discounts are of different kinds.
+    #[expect(clippy::option_option, reason = "a line without a discount is no failure")]
+    pub(crate) fn together(one: Option<Self>, other: Option<Self>) -> Option<Option<Self>> {
+        match (one.map(|one| one.0), other.map(|other| other.0)) {
+            (None, None) => Some(None),
+            (Some(DiscountKind::Amount(one)), Some(DiscountKind::Amount(other))) => {
+                Some(Some(Self(DiscountKind::Amount(one + other))))
+            }
+            (Some(DiscountKind::Percent(percent)), Some(DiscountKind::Percent(other)))
+                if percent == other =>
+            {
+                Some(one)
+            }
+            _ => None,
+        }
+    }
+
     /// The discount on an amount, not rounded.
     fn on(self, amount: Decimal) -> Decimal {
         match self.0 {

@@ -5,7 +5,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use const_format::concatcp;
 use serde_json::{Value, json};
 use tenancy::{DbError, TenantTx, all, outbox};
-use values::{ActorId, Money, Note, is_plain_day};
+use values::{ActorId, Money, Note, QuantityDecimals, is_plain_day};
 
 use crate::business::settings;
 use crate::ids::{LocationId, PurchaseOrderId, SupplierId};
@@ -181,6 +181,14 @@ pub enum PurchaseError {
     /// The location does not exist or is archived.
     #[error("there is no such location")]
     UnknownLocation,
+    /// The quantity of a line has more decimals than the product.
+    #[error("the quantity has too many decimals; the product has {decimals}")]
+    QuantityTooFine {
+        /// The position of the line in the request, from 0.
+        index: usize,
+        /// The number of decimals of the product's quantities.
+        decimals: QuantityDecimals,
+    },
     /// A line or the purchase order exceeds the largest amount of money.
     #[error("the total exceeds the largest amount, 9999999999.9999; split the purchase order")]
     TooMuch,

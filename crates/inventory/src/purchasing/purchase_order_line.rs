@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use rust_decimal::RoundingStrategy;
 use tenancy::{DbError, TenantTx};
-use values::{Money, Name, NonNegative, Percent, Positive, Quantity, Sku};
+use values::{Money, Name, NonNegative, Percent, Positive, Quantity, QuantityDecimals, Sku};
 
 use crate::business::settings::Terms;
 use crate::column;
@@ -97,9 +97,10 @@ struct Bought {
     id: VariantId,
     sku: Sku,
     name: Name,
+    quantity_decimals: QuantityDecimals,
 }
 
-tenancy::from_row!(Bought { id, sku, name });
+tenancy::from_row!(Bought { id, sku, name, quantity_decimals });
 
 /// Checks the lines, and computes their taxes, totals and tolerances.
 pub(super) async fn make_lines(
@@ -110,7 +111,7 @@ pub(super) async fn make_lines(
     over_receipt: Percent,
 ) -> Result<Vec<PurchaseOrderLine>, PurchaseError> {
     const BOUGHT: &str = "
-        SELECT v.id, v.sku, p.name FROM variants v JOIN products p ON p.id = v.product_id
+        SELECT v.id, v.sku, p.name, p.quantity_decimals FROM variants v JOIN products p ON p.id = v.product_id
          WHERE v.id = ANY ($1)";
     if lines.is_empty() || lines.len() > MAX_LINES {
         return Err(PurchaseError::LineCount);
@@ -124,13 +125,17 @@ pub(super) async fn make_lines(
             return Err(PurchaseError::Tax { index });
         }
         // The first line of a variant removes it from `known`, so a second line does not find it.
-        let Some(Bought { sku, name, .. }) = known.remove(&line.variant_id) else {
+        let Some(Bought { sku, name, quantity_decimals: decimals, .. }) = known.remove(&line.variant_id)
+        else {
             return Err(match ids[..index].contains(&line.variant_id) {
                 true => PurchaseError::Twice { index },
                 false => PurchaseError::UnknownVariant { index },
             });
         };
         let (quantity, unit_cost) = (line.quantity.get(), line.unit_cost.get());
+        if !decimals.allows(quantity) {
+            return Err(PurchaseError::QuantityTooFine { index, decimals });
+        }
         let net = quantity
             .as_decimal()
             .checked_mul(unit_cost.as_decimal())

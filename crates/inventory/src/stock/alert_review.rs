@@ -210,7 +210,7 @@ pub async fn review_overdue(tx: &TenantTx) -> Result<u64, DbError> {
         " CROSS JOIN ",
         COMING,
         " WHERE a.closed_at IS NULL
-            AND (w.reorder_level IS NULL OR w.available > w.reorder_level OR a.is_out <> (w.available = 0)
+            AND (w.reorder_level IS NULL OR w.available > w.reorder_level OR a.is_out <> (w.available <= 0)
                  OR a.is_covered <> (w.available + coming.incoming > w.reorder_level))
           UNION
          SELECT w.variant_id, w.location_id

@@ -1,22 +1,21 @@
 //! Stock counts: the quantities that were counted, against the quantities that the books expected at that
 //! moment. Movements between counting and posting are not lost.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use const_format::concatcp;
 use serde_json::json;
-use tenancy::{DbError, TenantTx, all, outbox};
-use values::{ActorId, NonNegative, Note, Page, PageRequest, Quantity};
+use tenancy::{DbError, TenantTx, all};
+use values::{ActorId, NonNegative, Note, Page, PageRequest, Quantity, QuantityDecimals};
 
 use crate::ids::{CountId, CountLineId, LocationId, VariantId};
 use crate::records::audit::{self, Action, Subject};
 use crate::records::counter::{self, Counter};
 use crate::records::document::{self, IdTaken, Outcome, Requested};
-use crate::records::event::{CountPosted, Event};
+pub use crate::stock::count_posting::post;
 use crate::stock::location;
-use crate::stock::movement::{Kind, Source};
-use crate::stock::posting::{Cost, Posting, StockError, decide};
+use crate::stock::posting::StockError;
 
 values::words! {
     /// How far a stock count has progressed.
@@ -27,6 +26,16 @@ values::words! {
         Posted = "posted",
         /// The count was given up, and nothing was posted.
         Cancelled = "cancelled",
+    }
+}
+
+values::words! {
+    /// Why a line of a stock count was not posted.
+    pub enum CountRefusal {
+        /// More goods have left since the counting than were counted. Count the variant again.
+        MovedSince = "moved_since",
+        /// More was found than expected, and the location has been archived. Restore the location first.
+        LocationArchived = "location_archived",
     }
 }
 
@@ -70,16 +79,21 @@ pub struct CountLine {
     pub counted: Quantity,
     /// On hand when the counted quantity was entered, in sale units.
     pub expected: Quantity,
+    /// The change of stock that posting the line made, in sale units. `None` while the count is open, and if
+    /// the line could not be posted.
+    pub posted: Option<Quantity>,
+    /// Why the line could not be posted.
+    pub refusal: Option<CountRefusal>,
     /// The user or API key that entered the quantity, or the system.
     pub counted_by: ActorId,
     /// When the quantity was entered.
     pub counted_at: DateTime<Utc>,
 }
 
-tenancy::from_row!(CountLine { id, variant_id, counted, expected, counted_by, counted_at });
+tenancy::from_row!(CountLine { id, variant_id, counted, expected, posted, refusal, counted_by, counted_at });
 
 impl CountLine {
-    /// The change of stock that posting the count makes, in sale units: counted less expected.
+    /// What the counting found more or less than expected, in sale units: counted less expected.
     pub fn difference(&self) -> Quantity {
         self.counted - self.expected
     }
@@ -91,6 +105,17 @@ pub enum CountError {
     /// No stock count has this id.
     #[error("there is no such stock count")]
     NotFound,
+    /// The stock count has no line with this id.
+    #[error("the stock count has no such line")]
+    NoSuchLine,
+    /// The counted quantity has more decimals than the product.
+    #[error("the quantity has too many decimals; the product has {decimals}")]
+    TooFine {
+        /// The position of the line in the request, from 0.
+        index: usize,
+        /// The number of decimals of the product's quantities.
+        decimals: QuantityDecimals,
+    },
     /// The location does not exist or is archived.
     #[error("there is no such location")]
     UnknownLocation,
@@ -191,6 +216,13 @@ struct LevelRow {
 
 tenancy::from_row!(LevelRow { variant_id, on_hand, position });
 
+struct Known {
+    id: VariantId,
+    quantity_decimals: QuantityDecimals,
+}
+
+tenancy::from_row!(Known { id, quantity_decimals });
+
 /// Stores counted quantities, each with the quantity that the books expect at this moment. Counting a variant
 /// again replaces its quantities. Locks the count and the stock levels.
 ///
@@ -209,7 +241,9 @@ pub async fn count(
          WHERE location_id = $1 AND variant_id = ANY ($2)
          ORDER BY variant_id, location_id
            FOR NO KEY UPDATE";
-    const KNOWN: &str = "SELECT id FROM variants WHERE id = ANY ($1)";
+    const KNOWN: &str = "
+        SELECT v.id, p.quantity_decimals FROM variants v JOIN products p ON p.id = v.product_id
+         WHERE v.id = ANY ($1)";
     if found.is_empty() || found.len() > MAX_LINES {
         return Err(CountError::LineCount);
     }
@@ -219,11 +253,15 @@ pub async fn count(
     }
     let stored = lock_open(tx, id).await?;
     let expected = async { tx.rows::<LevelRow>(EXPECTED, &[&stored.location_id, &variants]).await };
-    let known = async { tx.values::<VariantId>(KNOWN, &[&variants]).await };
+    let known = async { tx.rows::<Known>(KNOWN, &[&variants]).await };
     let (levels, known) = all((expected, known)).await?;
-    let known: BTreeSet<VariantId> = known.into_iter().collect();
-    if let Some(index) = variants.iter().position(|variant| !known.contains(variant)) {
-        return Err(CountError::UnknownVariant { index });
+    let known: BTreeMap<VariantId, QuantityDecimals> =
+        known.into_iter().map(|known| (known.id, known.quantity_decimals)).collect();
+    for (index, (variant, counted)) in found.iter().enumerate() {
+        let decimals = *known.get(variant).ok_or(CountError::UnknownVariant { index })?;
+        if !decimals.allows(counted.get()) {
+            return Err(CountError::TooFine { index, decimals });
+        }
     }
     store_lines(tx, id, found, &levels, actor).await?;
     set_status(tx, id, CountStatus::Open).await?;
@@ -259,44 +297,18 @@ async fn store_lines(
     tx.execute(INSERT, params).await.map(drop)
 }
 
-/// Posts the differences of a stock count: counted less expected at the moment of counting, so that movements
-/// since then keep their effect. Variants without a difference get no movement.
+/// Removes a line from an open stock count.
 ///
 /// # Errors
-/// [`CountError`]; a shortage if the count removes more than is available now.
-pub async fn post(tx: &TenantTx, id: CountId, actor: ActorId) -> Result<Count, CountError> {
-    let stored = lock_open(tx, id).await?;
-    if stored.lines.is_empty() {
-        return Err(CountError::Empty);
+/// [`CountError`].
+pub async fn remove_line(tx: &TenantTx, id: CountId, line: CountLineId) -> Result<Count, CountError> {
+    const REMOVE: &str = "DELETE FROM stock_count_lines WHERE id = $2 AND count_id = $1";
+    lock_open(tx, id).await?;
+    let (removed, ()) =
+        all((tx.execute(REMOVE, &[&id, &line]), set_status(tx, id, CountStatus::Open))).await?;
+    if removed == 0 {
+        return Err(CountError::NoSuchLine);
     }
-    let postings: Vec<Posting> = stored
-        .lines
-        .iter()
-        .filter(|line| !line.difference().is_zero())
-        .map(|line| Posting {
-            kind: Kind::Count,
-            variant_id: line.variant_id,
-            location_id: stored.location_id,
-            quantity: line.difference(),
-            reserved: Quantity::ZERO,
-            cost: Cost::Average,
-            reason: None,
-            line_id: line.id.into(),
-        })
-        .collect();
-    let decided = decide(tx, &postings).await?;
-    let changes = json!({
-        "status": {"from": CountStatus::Open, "to": CountStatus::Posted}, "lines": {"to": stored.lines.len()},
-        "differences": {"to": postings.len()},
-    });
-    let event = Event::CountPosted(CountPosted { count_id: id, differences: postings.len() });
-    all((
-        decided.write(tx, Source::Count(id), actor),
-        set_status(tx, id, CountStatus::Posted),
-        audit::record(tx, actor, Action::CountPosted, Subject::Count(id), &changes),
-        outbox::write(tx, &event),
-    ))
-    .await?;
     find(tx, id).await?.ok_or(CountError::NotFound)
 }
 
@@ -315,7 +327,7 @@ pub async fn cancel(tx: &TenantTx, id: CountId, actor: ActorId) -> Result<Count,
     find(tx, id).await?.ok_or(CountError::NotFound)
 }
 
-async fn set_status(tx: &TenantTx, id: CountId, status: CountStatus) -> Result<(), DbError> {
+pub(super) async fn set_status(tx: &TenantTx, id: CountId, status: CountStatus) -> Result<(), DbError> {
     const SET: &str =
         "UPDATE stock_counts SET status = $2, version = version + 1, updated_at = $3 WHERE id = $1";
     tx.execute(SET, &[&id, &status, &tx.now()]).await.map(drop)
@@ -326,7 +338,7 @@ const SELECT: &str = "
       FROM stock_counts ";
 
 /// The count, locked until the transaction ends, if it is open. Its lines are read under the lock.
-async fn lock_open(tx: &TenantTx, id: CountId) -> Result<Count, CountError> {
+pub(super) async fn lock_open(tx: &TenantTx, id: CountId) -> Result<Count, CountError> {
     const LOCK: &str = concatcp!(SELECT, "WHERE id = $1 FOR NO KEY UPDATE");
     let mut count: Count = tx.row_opt(LOCK, &[&id]).await?.ok_or(CountError::NotFound)?;
     if count.status != CountStatus::Open {
@@ -338,7 +350,7 @@ async fn lock_open(tx: &TenantTx, id: CountId) -> Result<Count, CountError> {
 
 async fn lines(tx: &TenantTx, id: CountId) -> Result<Vec<CountLine>, DbError> {
     const LINES: &str = "
-        SELECT id, variant_id, counted, expected, counted_by, counted_at
+        SELECT id, variant_id, counted, expected, posted, refusal, counted_by, counted_at
           FROM stock_count_lines WHERE count_id = $1 ORDER BY variant_id";
     tx.rows(LINES, &[&id]).await
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tenancy::{DbError, TenantTx, all};
-use values::{Money, Quantity, StockValue};
+use values::{Money, Quantity, QuantityDecimals, StockValue};
 
 use crate::ids::{LocationId, VariantId};
 use crate::stock::level::Key;
@@ -24,6 +24,8 @@ pub(crate) struct LockedLevel {
     pub reorder_level: Option<Quantity>,
     /// Whether its location is archived.
     pub is_closed: bool,
+    /// How finely the product is divided.
+    pub quantity_decimals: QuantityDecimals,
 }
 
 struct LevelRow {
@@ -54,9 +56,17 @@ struct CatalogueRow {
     cost: Option<Money>,
     is_closed: bool,
     reorder_level: Option<Quantity>,
+    quantity_decimals: QuantityDecimals,
 }
 
-tenancy::from_row!(CatalogueRow { variant_id, location_id, cost, is_closed, reorder_level });
+tenancy::from_row!(CatalogueRow {
+    variant_id,
+    location_id,
+    cost,
+    is_closed,
+    reorder_level,
+    quantity_decimals,
+});
 
 /// Makes the levels that are missing, in key order. Their locations are locked first, before any level, so
 /// that nobody archives a location while a document is posted there.
@@ -99,7 +109,7 @@ pub(crate) async fn lock(tx: &TenantTx, keys: &[Key]) -> Result<BTreeMap<Key, Lo
     const CATALOGUE: &str = "
         SELECT wanted.variant_id, wanted.location_id, v.cost, l.archived_at IS NOT NULL AS is_closed,
                CASE WHEN v.archived_at IS NULL AND p.archived_at IS NULL AND l.archived_at IS NULL
-                    THEN v.reorder_level END AS reorder_level
+                    THEN v.reorder_level END AS reorder_level, p.quantity_decimals
           FROM unnest($1::uuid[], $2::uuid[]) AS wanted (variant_id, location_id)
           JOIN variants v ON v.id = wanted.variant_id
           JOIN products p ON p.id = v.product_id
@@ -115,6 +125,7 @@ pub(crate) async fn lock(tx: &TenantTx, keys: &[Key]) -> Result<BTreeMap<Key, Lo
             level.goods.catalogue_cost = row.cost;
             level.reorder_level = row.reorder_level;
             level.is_closed = row.is_closed;
+            level.quantity_decimals = row.quantity_decimals;
         }
     }
     Ok(levels)
@@ -134,6 +145,7 @@ impl From<LevelRow> for LockedLevel {
             reservations: row.reservations,
             reorder_level: None,
             is_closed: false,
+            quantity_decimals: QuantityDecimals::THREE,
         }
     }
 }

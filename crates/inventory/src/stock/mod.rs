@@ -7,6 +7,7 @@ pub mod adjustment;
 pub mod alert;
 pub(crate) mod alert_review;
 pub mod count;
+mod count_posting;
 pub mod ledger;
 pub mod level;
 pub mod level_value;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tenancy::{DbError, TenantTx, all};
 use uuid::Uuid;
-use values::{ActorId, Quantity, Reason, StockValue};
+use values::{ActorId, Quantity, QuantityDecimals, Reason, StockValue};
 
 use crate::ids::{LocationId, MovementId, VariantId};
 use crate::stock::alert_review::{self, AlertChanges, Watched};
@@ -73,6 +73,14 @@ pub enum StockError {
     /// On hand at a location would exceed [`Quantity::MAX`].
     #[error("the stock would exceed the largest quantity, 99999999999.999")]
     TooMuch,
+    /// The quantity has more decimals than the product.
+    #[error("the quantity has too many decimals; the product has {decimals}")]
+    TooFine {
+        /// The variant that moves.
+        variant_id: VariantId,
+        /// The number of decimals of the product's quantities.
+        decimals: QuantityDecimals,
+    },
     /// The value at a location would exceed [`StockValue::MAX`].
     #[error(
         "the value of the stock would exceed the largest amount, 99999999999999; check quantity and cost"
@@ -138,14 +146,25 @@ fn post(level: &mut LockedLevel, posting: &Posting, movements: &mut Movements) -
         return Err(StockError::TooValuable);
     }
     // There may be enough stock for the sum of a document and not for one step of it: goods must be there
-    // before they leave.
-    if level.available().is_negative() || level.reserved.is_negative() {
+    // before they leave. Only a count may find fewer goods than are reserved.
+    let takes_reserved = level.available().is_negative()
+        && level.available() < available_before
+        && posting.kind != Kind::Count;
+    if takes_reserved || level.goods.on_hand.is_negative() || level.reserved.is_negative() {
         return Err(StockError::Insufficient(vec![Shortage {
             variant_id: posting.variant_id,
             location_id: posting.location_id,
-            requested: available_before - level.available(),
+            requested: -posting.quantity.min(-posting.reserved),
             available: available_before,
         }]));
+    }
+    // Goods that were sold with more decimals may come back, and what they leave may be taken away.
+    let decimals = level.quantity_decimals;
+    let is_finer = |change: Quantity, after: Quantity| !decimals.allows(change) && !decimals.allows(after);
+    let is_refused = posting.kind != Kind::Return
+        && (is_finer(posting.quantity, level.goods.on_hand) || is_finer(posting.reserved, level.reserved));
+    if is_refused {
+        return Err(StockError::TooFine { variant_id: posting.variant_id, decimals });
     }
     let balance_after = level.goods.on_hand;
     if !posting.quantity.is_zero() {
@@ -184,6 +203,10 @@ impl Wanted {
         let mut wanted: BTreeMap<Key, Self> = BTreeMap::new();
         for posting in postings {
             let sum = wanted.entry(posting.key()).or_default();
+            // A count books what is there, whatever is reserved.
+            if posting.kind == Kind::Count && posting.quantity.is_negative() {
+                continue;
+            }
             sum.on_hand += posting.quantity;
             sum.reserved += posting.reserved;
         }
@@ -200,6 +223,11 @@ fn refuse_shortages(
         let level = levels.get(&(*variant_id, *location_id)).ok_or(StockError::UnknownVariant)?;
         let available = level.available();
         let requested = change.reserved - change.on_hand;
+        // If a count has found fewer goods than are reserved, not everything that is reserved is there.
+        let (requested, available) = match requested.is_positive() {
+            true => (requested, available),
+            false => (-change.on_hand, level.goods.on_hand),
+        };
         if requested.is_positive() && requested > available {
             shortages.push(Shortage {
                 variant_id: *variant_id,

@@ -28,7 +28,7 @@ use inventory::{
 use tenancy::TenantTx;
 use values::{
     ActorId, Barcode, Currency, Money, Name, NonNegative, Note, OptionText, Percent, Positive, ProductTag,
-    Quantity, Reason, ShortText, Sku,
+    Quantity, QuantityDecimals, Reason, ShortText, Sku,
 };
 
 use super::shelves::{Item, Shelf};
@@ -146,6 +146,10 @@ impl<'a> History<'a> {
                 description: None,
                 option_names: None,
                 tags: tags_of(shelf)?,
+                quantity_decimals: match shelf.items.iter().any(|item| item.opening_stock.contains('.')) {
+                    true => QuantityDecimals::THREE,
+                    false => QuantityDecimals::default(),
+                },
                 variants: shelf.items.iter().map(variant).collect::<Result<_, _>>()?,
             };
             let id = product::insert(tx, &new, ActorId::SYSTEM).await?;

@@ -102,6 +102,10 @@ codes! {
     // A field breaks a rule.
     InvalidValue = "invalid_value", UNPROCESSABLE_ENTITY,
         "Invalid value", "Correct the field that errors names.";
+    TooManyDecimals = "too_many_decimals", UNPROCESSABLE_ENTITY,
+        "Too many decimals", "Send the value with fewer decimals; detail names the number.";
+    QuantitiesInUse = "quantities_in_use", CONFLICT, "Quantities with decimals in use",
+        "Fulfil, receive, cancel or adjust the quantities with decimals first.";
     MissingField = "missing_field", UNPROCESSABLE_ENTITY, "Field missing", "Add the field that errors names.";
     UnknownField = "unknown_field", UNPROCESSABLE_ENTITY,
         "Unknown field", "Remove the field that errors names, or correct its spelling.";

@@ -30,6 +30,7 @@ impl From<ProductError> for Problem {
             ProductError::UnknownCategory => Self::not_found_at("/categoryId", error),
             ProductError::Options => Self::invalid("/options", Code::InvalidOptions, error),
             ProductError::Tags => Self::invalid("/tags", Code::InvalidTags, error),
+            ProductError::QuantitiesInUse => Self::invalid("/quantityDecimals", Code::QuantitiesInUse, error),
             ProductError::Variant(error) => of_variant(error, |index| format!("/variants/{index}")),
             ProductError::Db(error) => error.into(),
         }
@@ -55,6 +56,9 @@ fn of_variant(error: VariantError, pointer: impl Fn(usize) -> String) -> Problem
         VariantError::DuplicateOptions => Problem::because(Code::DuplicateOptions, &error),
         VariantError::OptionsMismatch { index } => {
             Problem::invalid(field(index, "options"), Code::OptionsMismatch, error)
+        }
+        VariantError::TooFine { index, field: name, .. } => {
+            Problem::invalid(field(index, name), Code::TooManyDecimals, error)
         }
         VariantError::Count => Problem::invalid("/variants", Code::VariantCount, error),
         VariantError::TooManyBarcodes { index } => {

@@ -28,6 +28,13 @@ impl From<OrderError> for Problem {
             OrderError::Archived { index } => {
                 Self::invalid(line(index, "variantId"), Code::VariantArchived, error)
             }
+            OrderError::TooFine { index, field, .. } => {
+                let pointer = index.map_or(format!("/{field}"), |index| line(index, field));
+                Self::invalid(pointer, Code::TooManyDecimals, error)
+            }
+            OrderError::QuantityTooFine { index, .. } => {
+                Self::invalid(line(index, "quantity"), Code::TooManyDecimals, error)
+            }
             OrderError::DiscountLimit(_) => Self::because(Code::DiscountOverLimit, &error),
             OrderError::UnknownCustomer => Self::not_found_at("/customerId", error),
             OrderError::UnknownLocation => Self::not_found_at("/locationId", error),

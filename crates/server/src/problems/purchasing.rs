@@ -29,6 +29,9 @@ impl From<PurchaseError> for Problem {
             PurchaseError::Stale(error) => error.into(),
             PurchaseError::LineCount => Self::invalid("/lines", Code::InvalidLineCount, error),
             PurchaseError::Day => Self::invalid("/expectedOn", Code::InvalidDay, error),
+            PurchaseError::QuantityTooFine { index, .. } => {
+                Self::invalid(line(index, "quantity"), Code::TooManyDecimals, error)
+            }
             PurchaseError::Tax { index } => Self::invalid(line(index, "taxPercent"), Code::InvalidTax, error),
             PurchaseError::Twice { index } => {
                 Self::invalid(line(index, "variantId"), Code::OrderedTwice, error)

@@ -32,6 +32,9 @@ impl From<StockError> for Problem {
             StockError::UnknownVariant => Self::not_found_at("/variantId", error),
             StockError::ClosedLocation => Self::because(Code::LocationArchived, &error),
             StockError::TooMuch => Self::because(Code::QuantityTooLarge, &error),
+            StockError::TooFine { variant_id, .. } => {
+                Self::because(Code::TooManyDecimals, &error).with("variantId", json!(variant_id))
+            }
             StockError::TooValuable => Self::because(Code::AmountTooLarge, &error),
             StockError::Db(error) => error.into(),
         }
@@ -46,6 +49,9 @@ impl From<AdjustmentError> for Problem {
             AdjustmentError::UnknownReason(_) => Self::invalid("/reason", Code::UnknownReason, error),
             AdjustmentError::UnknownLocation => Self::not_found_at("/locationId", error),
             AdjustmentError::IdTaken(error) => error.into(),
+            AdjustmentError::Stock(error @ StockError::TooFine { .. }) => {
+                Self::invalid("/quantity", Code::TooManyDecimals, error)
+            }
             AdjustmentError::Stock(error @ StockError::TooMuch) => {
                 Self::invalid("/quantity", Code::QuantityTooLarge, error)
             }
@@ -91,7 +97,10 @@ impl From<TransferError> for Problem {
 impl From<CountError> for Problem {
     fn from(error: CountError) -> Self {
         match error {
-            CountError::NotFound => Self::not_found(),
+            CountError::NotFound | CountError::NoSuchLine => Self::not_found(),
+            CountError::TooFine { index, .. } => {
+                Self::invalid(line(index, "counted"), Code::TooManyDecimals, error)
+            }
             CountError::UnknownLocation => Self::not_found_at("/locationId", error),
             CountError::UnknownVariant { index } => Self::not_found_at(line(index, "variantId"), error),
             CountError::LineCount => Self::invalid("/lines", Code::InvalidLineCount, error),

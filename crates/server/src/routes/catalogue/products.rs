@@ -7,7 +7,7 @@ use inventory::{CategoryId, ProductId, TaxClassId, settings, variant};
 use serde::{Deserialize, Serialize};
 use tenancy::{TenantTx, all};
 use utoipa::{IntoParams, ToSchema};
-use values::{Currency, Cursor, Limit, Name, Note, OptionText, ProductTag};
+use values::{Currency, Cursor, Limit, Name, Note, OptionText, ProductTag, QuantityDecimals};
 
 use crate::http::etag::{self, Tag};
 use crate::http::extract::{Caller, IfMatch, Json, PathId, Query, may};
@@ -35,6 +35,9 @@ pub struct CreateProduct {
     /// Words by which the product can be found, at most twenty, all different. Defaults to none.
     #[serde(default)]
     tags: Vec<ProductTag>,
+    /// How finely the product is counted, bought and sold. Defaults to whole units.
+    #[serde(default)]
+    quantity_decimals: QuantityDecimals,
     /// The variants, at least one. A product without options has one variant.
     #[schema(min_items = 1, max_items = 500)]
     variants: Vec<CreateVariant>,
@@ -60,6 +63,11 @@ pub struct ChangeProduct {
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     tags: Option<Vec<ProductTag>>,
+    /// How finely the product is counted, bought and sold from now on. Fewer decimals are refused while the
+    /// product has stock or an open document with more.
+    #[serde(default, deserialize_with = "crate::http::body::required")]
+    #[schema(nullable = false)]
+    quantity_decimals: Option<QuantityDecimals>,
     /// true archives the product. false restores it.
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
@@ -83,6 +91,8 @@ pub struct ProductView {
     /// Words by which the product can be found.
     #[schema(example = json!(["new", "outdoor"]))]
     tags: Vec<ProductTag>,
+    /// How finely the product is counted, bought and sold.
+    quantity_decimals: QuantityDecimals,
     /// Whether the product is archived.
     archived: bool,
     /// The variants, oldest first. Archived variants are included.
@@ -101,6 +111,7 @@ impl ProductView {
             description: product.description,
             options: product.option_names,
             tags: product.tags,
+            quantity_decimals: product.quantity_decimals,
             archived: product.archived_at.is_some(),
             variants: product
                 .variants
@@ -169,15 +180,15 @@ pub async fn create(
     state: web::Data<State>,
     Submission { once, body }: Submission<may::CatalogueWrite, CreateProduct>,
 ) -> Result<HttpResponse, Problem> {
-    let CreateProduct { name, category_id, tax_class_id, description, options, tags, variants } = body;
     let new = NewProduct {
-        name,
-        category_id,
-        tax_class_id,
-        description,
-        option_names: options,
-        tags,
-        variants: variants.into_iter().map(CreateVariant::into_new).collect(),
+        name: body.name,
+        category_id: body.category_id,
+        tax_class_id: body.tax_class_id,
+        description: body.description,
+        option_names: body.options,
+        tags: body.tags,
+        quantity_decimals: body.quantity_decimals,
+        variants: body.variants.into_iter().map(CreateVariant::into_new).collect(),
     };
     let actor = once.actor();
     once.run(&state.database, Key::Optional, async |tx| {
@@ -223,14 +234,15 @@ pub async fn edit(
     IfMatch(if_version): IfMatch,
     body: Json<ChangeProduct>,
 ) -> Result<HttpResponse, Problem> {
-    let ChangeProduct { name, category_id, tax_class_id, description, tags, archived } = body.value;
+    let body = body.value;
     let change = ProductChange {
-        name,
-        category_id,
-        tax_class_id,
-        description,
-        tags,
-        is_archived: archived,
+        name: body.name,
+        category_id: body.category_id,
+        tax_class_id: body.tax_class_id,
+        description: body.description,
+        tags: body.tags,
+        quantity_decimals: body.quantity_decimals,
+        is_archived: body.archived,
         if_version,
     };
     let actor = caller.actor();

@@ -112,8 +112,8 @@ impl DashboardView {
         Self {
             total_items: totals.items,
             total_stock: totals.stock,
-            inventory_value: currency.format(totals.value),
-            inventory_cost: currency.format(totals.cost),
+            inventory_value: currency.format_rounded(totals.value),
+            inventory_cost: currency.format_rounded(totals.cost),
             in_transit: InTransitView::new(&in_transit, currency),
             currency: currency.code().to_owned(),
             low_stock: LowStockView {
@@ -174,6 +174,6 @@ pub async fn show_plain(
     Ok(HttpResponse::Ok().json(PlainDashboardView {
         total_items: totals.items,
         total_stock: number(totals.stock.to_string())?,
-        inventory_value: number(currency.format(totals.value))?,
+        inventory_value: number(currency.format_rounded(totals.value))?,
     }))
 }

@@ -70,7 +70,7 @@ pub struct InTransitView {
 
 impl InTransitView {
     pub(in crate::routes) fn new(goods: &InTransit, currency: &Currency) -> Self {
-        let (cost, value) = (currency.format(goods.cost), currency.format(goods.value));
+        let (cost, value) = (currency.format_rounded(goods.cost), currency.format_rounded(goods.value));
         Self { quantity: goods.quantity, cost, value }
     }
 }

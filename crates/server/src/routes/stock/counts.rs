@@ -1,10 +1,11 @@
 //! Stock counts: counted quantities against the expected quantities.
 
-use actix_web::{HttpRequest, HttpResponse, get, post, web};
+use actix_web::{HttpRequest, HttpResponse, delete, get, post, web};
 use chrono::{DateTime, Utc};
-use inventory::count::{self, Count, CountLine, CountStatus, NewCount};
+use inventory::count::{self, Count, CountLine, CountRefusal, CountStatus, NewCount};
 use inventory::counter::Counter;
-use inventory::{CountId, CountLineId, LocationId, VariantId};
+use inventory::short_order::{self, ShortOrder};
+use inventory::{CountId, CountLineId, LocationId, OrderId, VariantId};
 use serde::{Deserialize, Serialize};
 use tenancy::TenantTx;
 use utoipa::ToSchema;
@@ -79,8 +80,14 @@ pub struct CountLineView {
     counted: Quantity,
     /// The stock on hand at the time of counting, in sale units.
     expected: Quantity,
-    /// The change of stock that posting the stock count makes, in sale units: counted minus expected.
+    /// What the counting found more or less than expected, in sale units: counted minus expected.
     difference: Quantity,
+    /// The change of stock that posting the stock count made, in sale units. It is not the difference if
+    /// another stock count of the variant was posted after the counting. null until the stock count is
+    /// posted, and for a refused line.
+    posted: Option<Quantity>,
+    /// Why the line was not posted. null for all other lines.
+    refusal: Option<CountRefusal>,
     /// The user or API key that entered the quantity; null for the system.
     counted_by: ActorId,
     counted_at: DateTime<Utc>,
@@ -94,6 +101,8 @@ impl From<Count> for CountView {
             variant_id: line.variant_id,
             counted: line.counted,
             expected: line.expected,
+            posted: line.posted,
+            refusal: line.refusal,
             counted_by: line.counted_by,
             counted_at: line.counted_at,
         };
@@ -109,6 +118,36 @@ impl From<Count> for CountView {
             opened_at: count.opened_at,
             updated_at: count.updated_at,
         }
+    }
+}
+
+/// A posted stock count.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PostedCountView {
+    #[serde(flatten)]
+    count: CountView,
+    /// The orders that have reserved more than the stock count found, in the order in which they were placed.
+    short_orders: Vec<ShortOrderView>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ShortOrderView {
+    order_id: OrderId,
+    /// The number as it is printed on documents.
+    #[schema(example = "SO-000042")]
+    reference: String,
+    variant_id: VariantId,
+    /// The reserved quantity that is not there, in sale units.
+    missing: Quantity,
+}
+
+impl From<ShortOrder> for ShortOrderView {
+    fn from(order: ShortOrder) -> Self {
+        let reference = Counter::Order.reference(order.number);
+        let ShortOrder { order_id, variant_id, missing, .. } = order;
+        Self { order_id, reference, variant_id, missing }
     }
 }
 
@@ -156,19 +195,46 @@ pub async fn enter(
     .await
 }
 
+/// Remove a line from a stock count
+///
+/// The stock count must be open.
+#[utoipa::path(tag = "stock", operation_id = "removeCountedLine",
+    responses((status = 200, body = CountView)),
+    params(("id" = CountId, Path,), ("lineId" = CountLineId, Path,)))]
+#[delete("/stock/counts/{id}/lines/{lineId}")]
+pub async fn remove(
+    state: web::Data<State>,
+    caller: Caller<may::StockCount>,
+    PathId((id, line)): PathId<(CountId, CountLineId)>,
+) -> Result<HttpResponse, Problem> {
+    let work = async |tx: &TenantTx| count::remove_line(tx, id, line).await;
+    let count = state.database.write(&caller.scope(), work).await?;
+    Ok(HttpResponse::Ok().json(CountView::from(count)))
+}
+
 /// Post a stock count
 ///
-/// Changes the stock by the differences between counted and expected quantities. Requires an Idempotency-Key
-/// header.
+/// Changes the stock to what was counted. Goods that moved since the counting keep their effect. If another
+/// stock count of the same variant is posted already, the later counting holds. A line that cannot be posted
+/// does not hold up the other lines: it keeps its `refusal`. If the stock count finds less than orders have
+/// reserved, `shortOrders` lists the orders that cannot be fulfilled. Requires an Idempotency-Key header.
 #[utoipa::path(tag = "stock", operation_id = "postCount", request_body = Nothing,
-    responses((status = 200, body = CountView)), params(("id" = CountId, Path,)))]
+    responses((status = 200, body = PostedCountView)), params(("id" = CountId, Path,)))]
 #[post("/stock/counts/{id}/post")]
 pub async fn post_count(
     state: web::Data<State>,
     Submission { once, .. }: Submission<may::StockCount, Nothing>,
     PathId(id): PathId<CountId>,
 ) -> Result<HttpResponse, Problem> {
-    once.run(&state.database, Key::Required, async |tx| ok(count::post(tx, id, once.actor()).await?)).await
+    once.run(&state.database, Key::Required, async |tx| {
+        let count = count::post(tx, id, once.actor()).await?;
+        let variants: Vec<VariantId> = count.lines.iter().map(|line| line.variant_id).collect();
+        let short = short_order::at(tx, count.location_id, &variants).await?;
+        let tag = Tag::of_version(count.version);
+        let short_orders = short.into_iter().map(ShortOrderView::from).collect();
+        Answer::ok(tag, &PostedCountView { count: CountView::from(count), short_orders })
+    })
+    .await
 }
 
 /// Cancel a stock count

@@ -29,6 +29,7 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(counts::open)
         .service(counts::show)
         .service(counts::enter)
+        .service(counts::remove)
         .service(counts::post_count)
         .service(counts::cancel)
         .service(alerts::list);
