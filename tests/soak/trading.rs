@@ -2,6 +2,8 @@
 //! recovers. Clients behave well: each chooses the id of a document, and repeats a request with its
 //! idempotency key until it gets a response.
 //!
+//! Before that, random sequences of documents are replayed, after each of which the books must add up.
+//!
 //! At the end every acknowledged document exists with its number, the stock ledger is correct, no document
 //! number is missing or used twice, and no deadlock has happened.
 
@@ -11,6 +13,7 @@ use std::net::TcpListener;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use harness::sequences::{parts, value};
 use harness::{Business, Program, Serving, TestApp, a_product, contest, join_all};
 use serde_json::{Value, json};
 use tokio_postgres::Client;
@@ -19,6 +22,8 @@ use uuid::Uuid;
 const BUSINESSES: usize = 4;
 const VARIANTS: usize = 30;
 const CLIENTS: usize = 24;
+/// The number of random sequences of each kind.
+const SEQUENCES: usize = 2000;
 const SETTINGS: &str = "
     [identity]
     access_token_ttl_s = 3600
@@ -61,13 +66,16 @@ fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// Runs for this number of minutes, after a hundred rounds of the contest for the last unit.
+/// Runs for this number of minutes, after a hundred rounds of the contest for the last unit and the random
+/// sequences.
 pub async fn soak(minutes: usize) {
     let app = TestApp::start_with(SETTINGS).await;
     println!("two requests compete for the last unit, a hundred times in each pair of ways");
     let contested = app.tenant("contest").await;
     contest::last_unit(&contested, 100).await;
     assert_eq!(contested.get("/api/v1/stock/ledger").await.body["holds"], true);
+
+    replay_sequences(&app).await;
 
     let admin = app.database.as_admin().await;
     // An acknowledged document must survive a crash. The throwaway PostgreSQL turns synchronous_commit off.
@@ -94,6 +102,18 @@ pub async fn soak(minutes: usize) {
         println!("{what:<28} {status} {count:>8}");
     }
     soak.verify(&app, deadlocks.get()).await;
+}
+
+/// Replays random sequences of documents, a hundred in each business, because the reports read all of them.
+async fn replay_sequences(app: &TestApp) {
+    let seed = fastrand::u64(..1 << 32);
+    println!("{SEQUENCES} random sequences of documents of each kind, seed {seed}");
+    for part in 0..SEQUENCES / 100 {
+        let seed = seed + part as u64;
+        let (valued, parted) =
+            (app.tenant(&format!("values-{part}")).await, app.tenant(&format!("parts-{part}")).await);
+        tokio::join!(value::is_conserved(&valued, 100, seed), parts::add_up(&parted, 100, seed));
+    }
 }
 
 impl<'a> Shop<'a> {

@@ -13,9 +13,27 @@ pub fn check_digit(code: &str) -> Option<char> {
     char::from_digit((10 - sum % 10) % 10, 10)
 }
 
+/// The 14-digit form of a GTIN, which is the same for all of its forms: GTIN-8, UPC-A, EAN-13 and GTIN-14.
+/// `None` for a code that is no GTIN, or whose check digit is wrong.
+pub fn number(code: &str) -> Option<String> {
+    let is_gtin = check_digit(code).is_some_and(|expected| code.ends_with(expected));
+    is_gtin.then(|| format!("{code:0>14}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_forms_of_a_number_are_one_number() {
+        for code in ["036000291452", "0036000291452", "00036000291452"] {
+            assert_eq!(number(code).as_deref(), Some("00036000291452"), "{code}");
+        }
+        assert_eq!(number("96385074").as_deref(), Some("00000096385074"));
+        for code in ["036000291453", "12345", "SHELF-1", ""] {
+            assert_eq!(number(code), None, "{code}");
+        }
+    }
 
     #[test]
     fn the_last_digit_checks_the_others() {

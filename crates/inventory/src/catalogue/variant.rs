@@ -7,7 +7,7 @@ use const_format::concatcp;
 use futures_util::TryFutureExt as _;
 use serde_json::{Value, json};
 use tenancy::{DbError, TenantTx, all};
-use values::{ActorId, Barcode, Currency, Money, NonNegative, OptionText, Quantity, Sku, TooFine};
+use values::{ActorId, Barcode, Currency, Money, NonNegative, OptionText, Quantity, Sku, TooFine, gtin};
 
 use crate::business::settings;
 use crate::catalogue::{barcode, price_history, product};
@@ -228,7 +228,7 @@ pub fn check(variants: &[NewVariant], option_names: &[OptionText]) -> Result<(),
         if !skus.insert(&variant.sku) {
             return Err(VariantError::DuplicateSku { index, sku: variant.sku.clone() });
         }
-        if let Some(code) = variant.barcodes.iter().find(|code| !codes.insert(*code)) {
+        if let Some(code) = variant.barcodes.iter().find(|code| !codes.insert(barcode::identity(code))) {
             return Err(VariantError::DuplicateBarcode(code.clone()));
         }
     }
@@ -362,13 +362,18 @@ pub async fn find(tx: &TenantTx, id: VariantId) -> Result<Option<Variant>, DbErr
     tx.row_opt(FIND, &[&id]).await
 }
 
-/// The variant with this barcode, archived or not, with its stock.
+/// The variant with this barcode, archived or not, with its stock. Every form of a GTIN finds it.
 ///
 /// # Errors
 /// [`DbError`]; an unknown code is `None`.
 pub async fn find_by_barcode(tx: &TenantTx, code: &Barcode) -> Result<Option<Variant>, DbError> {
-    const FIND: &str = concatcp!(SELECT, "WHERE v.id = (SELECT variant_id FROM barcodes WHERE code = $1)");
-    tx.row_opt(FIND, &[code]).await
+    // The code itself comes first: variants from before all forms were one number may have different forms.
+    const FIND: &str = concatcp!(
+        SELECT,
+        "WHERE v.id = coalesce((SELECT variant_id FROM barcodes WHERE code = $1),
+                               (SELECT variant_id FROM barcodes WHERE number = $2))"
+    );
+    tx.row_opt(FIND, &[code, &gtin::number(code.as_str())]).await
 }
 
 /// A variant whose row is locked.
@@ -457,7 +462,7 @@ pub async fn update(
             _ => error.into(),
         })?;
     if let Some(codes) = &change.barcodes {
-        barcode::replace(tx, id, codes).await?;
+        barcode::replace(tx, id, &stored.barcodes, codes).await?;
     }
     if (price, compare_at, cost) != (Some(stored.price), stored.compare_at_price, stored.cost) {
         price_history::record(tx, &[id], actor).await?;

@@ -11,7 +11,7 @@ use crate::routes::catalogue::variants::{self, VariantView};
 
 /// Find a variant by barcode
 ///
-/// Returns the variant with exactly this barcode.
+/// Returns the variant with this barcode. Every form of a GTIN finds it: UPC-A, EAN-13 and GTIN-14.
 #[utoipa::path(tag = "catalogue", operation_id = "findVariantByBarcode",
     responses((status = 200, body = VariantView)),
     params(("code" = String, Path, example = "4006381333931")))]
