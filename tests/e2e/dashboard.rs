@@ -195,3 +195,48 @@ async fn the_older_dashboard_returns_exact_numbers() {
         .unwrap();
     assert_eq!(text, r#"{"totalItems":1,"totalStock":1000000.001,"inventoryValue":1234567101234.57}"#);
 }
+
+#[tokio::test]
+async fn a_day_of_25_hours_and_a_day_of_23_are_days_like_others() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let bolt = crate::orders::stocked(&acme, "BOLT", "100").await;
+    let sold = json!({"lines": [{"variantId": bolt, "quantity": "1"}]});
+    for _ in 0..4 {
+        assert_eq!(acme.submit("orders", &sold).await.status, 201);
+    }
+    acme.patch("/api/v1/settings", &json!({"timeZone": "America/Havana"})).await;
+    let admin = app.database.as_admin().await;
+    let pool = app.database.pool(1);
+    // The clocks go back from 01:00 to 00:00, and forward from 00:00 to 01:00. Each list has the last moment
+    // of the day before, two moments of the day, and the first of the day after.
+    for (day, moments) in [
+        (
+            "2026-11-01",
+            ["2026-11-01T03:59:59Z", "2026-11-01T04:00:00Z", "2026-11-02T04:59:59Z", "2026-11-02T05:00:00Z"],
+        ),
+        (
+            "2026-03-08",
+            ["2026-03-08T04:59:59Z", "2026-03-08T05:00:00Z", "2026-03-09T03:59:59Z", "2026-03-09T04:00:00Z"],
+        ),
+    ] {
+        let sales = "SELECT id FROM business_1.stock_movements WHERE kind = 'sale' ORDER BY id";
+        for (row, moment) in admin.query(sales, &[]).await.unwrap().iter().zip(moments) {
+            let id: uuid::Uuid = row.get(0);
+            let set =
+                format!("UPDATE business_1.stock_movements SET occurred_at = '{moment}' WHERE id = '{id}'");
+            admin.batch_execute(&set).await.unwrap();
+        }
+        let day: chrono::NaiveDate = day.parse().unwrap();
+        for later in 0..7 {
+            let now = (day + chrono::Days::new(later)).and_hms_opt(17, 0, 0).unwrap().and_utc();
+            let read = async |tx: &tenancy::TenantTx| {
+                tx.set_now(now);
+                insight::dashboard::read(tx).await
+            };
+            let dashboard = pool.read(&acme.tenant.scope(), read).await.unwrap();
+            let of_day = dashboard.movements.iter().find(|of| of.day == day).unwrap();
+            assert_eq!(of_day.sold.to_string(), "2", "{day}, {later} days later");
+        }
+    }
+}

@@ -160,12 +160,12 @@ async fn every_access_path_uses_its_index() {
         plans.go_by(path, &[index], async |tx| order::list(tx, &filter, &PageRequest::default()).await).await;
     }
     plans
-        .go_by("movements of a variant", &["stock_movements_variant_id_id_idx"], async |tx| {
+        .go_by("movements of a variant", &["stock_movements_variant_id_occurred_at_idx"], async |tx| {
             movement::list(tx, Some(variant), &PageRequest::default()).await
         })
         .await;
     plans
-        .go_by("movements", &["stock_movements_pkey"], async |tx| {
+        .go_by("movements", &["stock_movements_occurred_at_idx"], async |tx| {
             movement::list(tx, None, &PageRequest::default()).await
         })
         .await;

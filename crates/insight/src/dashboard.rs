@@ -141,26 +141,31 @@ async fn low_stock(tx: &TenantTx) -> Result<LowStock, DbError> {
     Ok(LowStock { low, out, covered, items: first.data })
 }
 
-/// The business's midnight that began the day of the moment `$1`, as table `s` with its time zone.
-const MIDNIGHT: &str =
-    "(SELECT time_zone, date_trunc('day', $1::timestamptz AT TIME ZONE time_zone) AS midnight
-                           FROM settings) s";
+/// The day of the moment `$1` in the time zone of the business, as table `s` with the time zone.
+const DAY: &str =
+    "(SELECT time_zone, ($1::timestamptz AT TIME ZONE time_zone)::date AS today FROM settings) s";
 
-/// Whether movement `m` was made in the 7 days that end with the day of [`MIDNIGHT`]. The range has two
-/// bounds: without the second one, PostgreSQL assumes that it contains a third of the ledger.
-const IN_7_DAYS: &str = "m.occurred_at >= (s.midnight - interval '6 days') AT TIME ZONE s.time_zone
-                 AND m.occurred_at < (s.midnight + interval '1 day') AT TIME ZONE s.time_zone";
+/// Whether movement `m` was made in the 7 days that end with [`DAY`]. The day of each movement decides,
+/// because a day may have 23 or 25 hours. The index is searched by moments. That range has two bounds: with
+/// one, PostgreSQL assumes that it contains a third of the ledger. It is two hours wider, because clocks may
+/// show a midnight twice.
+const IN_7_DAYS: &str =
+    "m.occurred_at >= (s.today - 6)::timestamp AT TIME ZONE s.time_zone - interval '2 hours'
+                 AND m.occurred_at < (s.today + 1)::timestamp AT TIME ZONE s.time_zone + interval '2 hours'
+                 AND (m.occurred_at AT TIME ZONE s.time_zone)::date BETWEEN s.today - 6 AND s.today";
 
 /// As [`IN_7_DAYS`], for 30 days.
-const IN_30_DAYS: &str = "m.occurred_at >= (s.midnight - interval '29 days') AT TIME ZONE s.time_zone
-                 AND m.occurred_at < (s.midnight + interval '1 day') AT TIME ZONE s.time_zone";
+const IN_30_DAYS: &str =
+    "m.occurred_at >= (s.today - 29)::timestamp AT TIME ZONE s.time_zone - interval '2 hours'
+                 AND m.occurred_at < (s.today + 1)::timestamp AT TIME ZONE s.time_zone + interval '2 hours'
+                 AND (m.occurred_at AT TIME ZONE s.time_zone)::date BETWEEN s.today - 29 AND s.today";
 
 async fn top_variants(tx: &TenantTx) -> Result<Vec<TopVariant>, DbError> {
     const TOP: &str = concatcp!(
         "SELECT top.variant_id, v.sku, p.name, top.sold
            FROM (SELECT m.variant_id, -sum(m.quantity) AS sold
                    FROM stock_movements m CROSS JOIN ",
-        MIDNIGHT,
+        DAY,
         "         WHERE ",
         IN_30_DAYS,
         "         AND m.kind IN ('sale', 'return')
@@ -180,7 +185,7 @@ async fn movements(tx: &TenantTx) -> Result<Vec<MovementsOfDay>, DbError> {
         "WITH moved AS (
              SELECT (m.occurred_at AT TIME ZONE s.time_zone)::date AS day, m.kind, sum(m.quantity) AS quantity
                FROM stock_movements m CROSS JOIN ",
-        MIDNIGHT,
+        DAY,
         "     WHERE ",
         IN_7_DAYS,
         "     GROUP BY 1, 2)

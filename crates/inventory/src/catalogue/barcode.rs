@@ -1,7 +1,7 @@
 //! Barcodes: what a scanner reads. A variant may have many, and each belongs to one variant of the business.
 //!
-//! The forms of one GTIN (GTIN-8, UPC-A, EAN-13, GTIN-14) are one barcode: whichever is stored, all of them find
-//! the variant. Other codes are a shop's own and stay as they are.
+//! The forms of one GTIN (GTIN-8, UPC-A, EAN-13, GTIN-14) are one barcode: whichever is stored, all of them
+//! find the variant. Other codes are a shop's own and stay as they are.
 
 use std::collections::HashSet;
 

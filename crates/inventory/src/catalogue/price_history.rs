@@ -46,14 +46,15 @@ pub(crate) async fn record(tx: &TenantTx, variants: &[VariantId], actor: ActorId
 pub async fn list(
     tx: &TenantTx,
     id: VariantId,
-    page: &PageRequest<PriceChangeId>,
+    page: &PageRequest<(DateTime<Utc>, PriceChangeId)>,
 ) -> Result<Page<PriceChange>, DbError> {
     const LIST: &str = "
         SELECT id, price, compare_at_price, cost, actor_id, changed_at
           FROM price_changes
-         WHERE variant_id = $1 AND id < $2
-         ORDER BY id DESC
-         LIMIT $3";
-    let changes = tx.rows(LIST, &[&id, &page.below(), &page.limit.and_one()]).await?;
-    Ok(page.page(changes, |change: &PriceChange| change.id))
+         WHERE variant_id = $1 AND (changed_at, id) < ($2, $3)
+         ORDER BY changed_at DESC, id DESC
+         LIMIT $4";
+    let (moment, before) = page.below();
+    let changes = tx.rows(LIST, &[&id, &moment, &before, &page.limit.and_one()]).await?;
+    Ok(page.page(changes, |change: &PriceChange| (change.changed_at, change.id)))
 }

@@ -141,7 +141,7 @@ pub async fn suggest(tx: &TenantTx, location: Option<LocationId>) -> Result<Sugg
                    coalesce(sp.lead_time_days, s.lead_time_days) AS lead_time_days
               FROM supplier_prices sp JOIN suppliers s ON s.id = sp.supplier_id AND s.archived_at IS NULL
              WHERE sp.variant_id IN (SELECT variant_id FROM needed)
-             ORDER BY sp.variant_id, sp.supplier_id, sp.id DESC
+             ORDER BY sp.variant_id, sp.supplier_id, sp.valid_from DESC, sp.id DESC
         ), best AS (
             SELECT DISTINCT ON (asked.variant_id) asked.*
               FROM asked CROSS JOIN settings

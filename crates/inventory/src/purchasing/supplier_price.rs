@@ -1,8 +1,8 @@
 //! Supplier prices: what a supplier asks for a variant, each price from a moment on.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use const_format::concatcp;
-use tenancy::{DbError, TenantTx};
+use tenancy::{DbError, TenantTx, all};
 use values::{ActorId, Currency, Money, NonNegative, Page, PageRequest, Positive, Quantity, Sku};
 
 use crate::ids::{SupplierId, SupplierPriceId, VariantId};
@@ -75,7 +75,15 @@ pub async fn set(
         INSERT INTO supplier_prices (id, supplier_id, variant_id, supplier_sku, cost, currency,
                                      minimum_quantity, lead_time_days, actor_id, valid_from)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    // Under the lock of the supplier, so that a price that is set later is valid later.
+    const LOCK: &str = "SELECT 1 FROM suppliers WHERE id = $1 FOR NO KEY UPDATE";
+    const LAST: &str = "
+        SELECT max(valid_from) AS valid_from FROM supplier_prices WHERE supplier_id = $1 AND variant_id = $2";
     check_lead_time(new.lead_time_days)?;
+    let lock = async { tx.execute(LOCK, &[&supplier]).await };
+    let last = async { tx.value::<Option<DateTime<Utc>>>(LAST, &[&supplier, &new.variant_id]).await };
+    let (_, last) = all((lock, last)).await?;
+    let after_last = last.map(|last| last + TimeDelta::microseconds(1));
     let price = SupplierPrice {
         id: SupplierPriceId::new(),
         variant_id: new.variant_id,
@@ -85,7 +93,7 @@ pub async fn set(
         minimum_quantity: new.minimum_quantity.map(Positive::get),
         lead_time_days: new.lead_time_days,
         actor_id: actor,
-        valid_from: tx.now(),
+        valid_from: tx.now().max(after_last.unwrap_or_default()),
     };
     let params: tenancy::Params<'_> = &[
         &price.id,
@@ -116,19 +124,19 @@ pub async fn list(
     tx: &TenantTx,
     supplier: SupplierId,
     variant: Option<VariantId>,
-    page: &PageRequest<SupplierPriceId>,
+    page: &PageRequest<(DateTime<Utc>, SupplierPriceId)>,
 ) -> Result<Page<SupplierPrice>, DbError> {
     const SELECT: &str = "
         SELECT id, variant_id, supplier_sku, cost, currency, minimum_quantity, lead_time_days, actor_id,
                valid_from
           FROM supplier_prices ";
-    const ALL: &str = concatcp!(SELECT, "WHERE supplier_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3");
-    const OF_VARIANT: &str =
-        concatcp!(SELECT, "WHERE supplier_id = $1 AND variant_id = $4 AND id < $2 ORDER BY id DESC LIMIT $3");
-    let (below, limit) = (page.below(), page.limit.and_one());
+    const BEFORE: &str = "(valid_from, id) < ($2, $3) ORDER BY valid_from DESC, id DESC LIMIT $4";
+    const ALL: &str = concatcp!(SELECT, "WHERE supplier_id = $1 AND ", BEFORE);
+    const OF_VARIANT: &str = concatcp!(SELECT, "WHERE supplier_id = $1 AND variant_id = $5 AND ", BEFORE);
+    let ((moment, id), limit) = (page.below(), page.limit.and_one());
     let prices = match variant {
-        None => tx.rows(ALL, &[&supplier, &below, &limit]).await?,
-        Some(variant) => tx.rows(OF_VARIANT, &[&supplier, &below, &limit, &variant]).await?,
+        None => tx.rows(ALL, &[&supplier, &moment, &id, &limit]).await?,
+        Some(variant) => tx.rows(OF_VARIANT, &[&supplier, &moment, &id, &limit, &variant]).await?,
     };
-    Ok(page.page(prices, |price: &SupplierPrice| price.id))
+    Ok(page.page(prices, |price: &SupplierPrice| (price.valid_from, price.id)))
 }

@@ -1,9 +1,9 @@
 //! Posting a stock count: the books change to what the counting found.
 //!
-//! Counts may overlap. What a count found holds until a later counting of the same shelf, and goods that moved
-//! since the counting keep their effect. So a line changes stock by what it found more or less than expected,
-//! without what other counts have corrected since. A line that was counted before a line that is already posted
-//! changes nothing.
+//! Counts may overlap. What a count found holds until a later counting of the same shelf, and goods that
+//! moved since the counting keep their effect. So a line changes stock by what it found more or less than
+//! expected, without what other counts have corrected since. A line that was counted before a line that is
+//! already posted changes nothing.
 
 use serde_json::json;
 use tenancy::{TenantTx, all, outbox};

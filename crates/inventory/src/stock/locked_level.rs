@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use tenancy::{DbError, TenantTx, all};
 use values::{Money, Quantity, QuantityDecimals, StockValue};
 
@@ -26,6 +27,8 @@ pub(crate) struct LockedLevel {
     pub is_closed: bool,
     /// How finely the product is divided.
     pub quantity_decimals: QuantityDecimals,
+    /// When the level last changed. Time never goes back within one level.
+    pub updated_at: DateTime<Utc>,
 }
 
 struct LevelRow {
@@ -37,6 +40,7 @@ struct LevelRow {
     reservations: i64,
     value: Option<StockValue>,
     last_cost: Option<StockValue>,
+    updated_at: DateTime<Utc>,
 }
 
 tenancy::from_row!(LevelRow {
@@ -48,6 +52,7 @@ tenancy::from_row!(LevelRow {
     reservations,
     value,
     last_cost,
+    updated_at,
 });
 
 struct CatalogueRow {
@@ -98,7 +103,7 @@ pub(crate) async fn make(tx: &TenantTx, keys: &[Key]) -> Result<(), StockError> 
 pub(crate) async fn lock(tx: &TenantTx, keys: &[Key]) -> Result<BTreeMap<Key, LockedLevel>, DbError> {
     const LOCK: &str = "
         SELECT l.variant_id, l.location_id, l.on_hand, l.reserved, l.position, l.reservations, l.value,
-               l.last_cost
+               l.last_cost, l.updated_at
           FROM stock_levels l
           JOIN unnest($1::uuid[], $2::uuid[]) AS wanted (variant_id, location_id)
             ON l.variant_id = wanted.variant_id AND l.location_id = wanted.location_id
@@ -146,6 +151,7 @@ impl From<LevelRow> for LockedLevel {
             reorder_level: None,
             is_closed: false,
             quantity_decimals: QuantityDecimals::THREE,
+            updated_at: row.updated_at,
         }
     }
 }
@@ -157,6 +163,11 @@ impl LockedLevel {
 
     pub fn is_low(&self) -> bool {
         self.reorder_level.is_some_and(|level| self.available() <= level)
+    }
+
+    /// The moment of a change that is decided now: after the last one, whichever transaction began first.
+    pub fn moment(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        now.max(self.updated_at + TimeDelta::microseconds(1))
     }
 
     /// Changes the level, and returns the cost of the goods.

@@ -94,7 +94,7 @@ impl Source {
 /// A movement of the ledger.
 #[derive(Debug, Clone)]
 pub struct Movement {
-    /// The id of the movement; lists of movements are sorted by it.
+    /// The id of the movement.
     pub id: MovementId,
     /// The variant that moved.
     pub variant_id: VariantId,
@@ -119,7 +119,7 @@ pub struct Movement {
     pub source_id: Uuid,
     /// The user or API key that caused the movement, or the system.
     pub actor_id: ActorId,
-    /// The time of the transaction that posted the document.
+    /// When the document was posted, by the database's clock. Within one stock level, time never goes back.
     pub occurred_at: DateTime<Utc>,
 }
 
@@ -152,7 +152,7 @@ pub const UNIT_COST: &str = "coalesce(round(m.value / nullif(m.quantity, 0), 4),
 pub async fn list(
     tx: &TenantTx,
     variant: Option<VariantId>,
-    page: &PageRequest<MovementId>,
+    page: &PageRequest<(DateTime<Utc>, MovementId)>,
 ) -> Result<Page<Movement>, DbError> {
     const SELECT: &str = concatcp!(
         "SELECT m.id, m.variant_id, m.location_id, m.kind, m.quantity, m.balance_after, ",
@@ -162,12 +162,13 @@ pub async fn list(
         " AS unit_cost, m.reason, m.source_type, m.source_id, m.actor_id, m.occurred_at
           FROM stock_movements m "
     );
-    const ALL: &str = concatcp!(SELECT, "WHERE id < $1 ORDER BY id DESC LIMIT $2");
-    const OF_VARIANT: &str = concatcp!(SELECT, "WHERE variant_id = $3 AND id < $1 ORDER BY id DESC LIMIT $2");
-    let (below, limit) = (page.below(), page.limit.and_one());
+    const BEFORE: &str = "(occurred_at, id) < ($1, $2) ORDER BY occurred_at DESC, id DESC LIMIT $3";
+    const ALL: &str = concatcp!(SELECT, "WHERE ", BEFORE);
+    const OF_VARIANT: &str = concatcp!(SELECT, "WHERE variant_id = $4 AND ", BEFORE);
+    let ((moment, id), limit) = (page.below(), page.limit.and_one());
     let movements = match variant {
-        None => tx.rows(ALL, &[&below, &limit]).await?,
-        Some(variant) => tx.rows(OF_VARIANT, &[&below, &limit, &variant]).await?,
+        None => tx.rows(ALL, &[&moment, &id, &limit]).await?,
+        Some(variant) => tx.rows(OF_VARIANT, &[&moment, &id, &limit, &variant]).await?,
     };
-    Ok(page.page(movements, |movement: &Movement| movement.id))
+    Ok(page.page(movements, |movement: &Movement| (movement.occurred_at, movement.id)))
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::{DateTime, Utc};
 use tenancy::{DbError, TenantTx, all};
 use uuid::Uuid;
 use values::{ActorId, Quantity, QuantityDecimals, Reason, StockValue};
@@ -121,6 +122,9 @@ pub async fn decide(tx: &TenantTx, postings: &[Posting]) -> Result<Decided, Stoc
     // A level that was low or will be low has an alert to be opened, changed or closed.
     let is_low = |(key, level): (&Key, &LockedLevel)| level.is_low().then_some(*key);
     let mut low: BTreeSet<Key> = levels.iter().filter_map(is_low).collect();
+    for level in levels.values_mut() {
+        level.updated_at = level.moment(tx.now());
+    }
     let mut posted = Vec::with_capacity(postings.len());
     let mut movements = Movements::default();
     for posting in postings {
@@ -254,10 +258,11 @@ async fn change_levels(tx: &TenantTx, levels: &BTreeMap<Key, LockedLevel>) -> Re
         UPDATE stock_levels l
            SET on_hand = new.on_hand, reserved = new.reserved, position = new.position,
                reservations = new.reservations, value = new.value, last_cost = new.last_cost,
-               updated_at = $9
+               updated_at = new.moment
           FROM unnest($1::uuid[], $2::uuid[], $3::numeric[], $4::numeric[], $5::bigint[], $6::bigint[],
-                      $7::numeric[], $8::numeric[])
-               AS new (variant_id, location_id, on_hand, reserved, position, reservations, value, last_cost)
+                      $7::numeric[], $8::numeric[], $9::timestamptz[])
+               AS new (variant_id, location_id, on_hand, reserved, position, reservations, value, last_cost,
+                       moment)
          WHERE l.variant_id = new.variant_id AND l.location_id = new.location_id";
     let (variants, locations): (Vec<VariantId>, Vec<LocationId>) = levels.keys().copied().unzip();
     let on_hand: Vec<Quantity> = levels.values().map(|level| level.goods.on_hand).collect();
@@ -266,8 +271,9 @@ async fn change_levels(tx: &TenantTx, levels: &BTreeMap<Key, LockedLevel>) -> Re
     let reservations: Vec<i64> = levels.values().map(|level| level.reservations).collect();
     let values: Vec<Option<StockValue>> = levels.values().map(|level| level.goods.value).collect();
     let costs: Vec<Option<StockValue>> = levels.values().map(|level| level.goods.last_cost).collect();
+    let moments: Vec<DateTime<Utc>> = levels.values().map(|level| level.updated_at).collect();
     let levels: tenancy::Params<'_> =
-        &[&variants, &locations, &on_hand, &reserved, &positions, &reservations, &values, &costs, &tx.now()];
+        &[&variants, &locations, &on_hand, &reserved, &positions, &reservations, &values, &costs, &moments];
     tx.execute(CHANGE, levels).await.map(drop)
 }
 
@@ -284,6 +290,7 @@ struct Movements {
     values: Vec<Option<StockValue>>,
     reasons: Vec<Option<Reason>>,
     lines: Vec<Uuid>,
+    moments: Vec<DateTime<Utc>>,
 }
 
 impl Movements {
@@ -305,8 +312,7 @@ impl Movements {
         quantity: Quantity,
         value: Option<StockValue>,
     ) {
-        // The id is made under the lock, so on one server later movements have greater ids. Across servers
-        // only `position` gives the order.
+        // The moments of two transactions on one level differ. Within one transaction, later ids are greater.
         self.ids.push(MovementId::new());
         self.variants.push(posting.variant_id);
         self.locations.push(posting.location_id);
@@ -317,6 +323,7 @@ impl Movements {
         self.values.push(value);
         self.reasons.push(posting.reason.clone());
         self.lines.push(posting.line_id);
+        self.moments.push(level.updated_at);
     }
 
     async fn insert(&self, tx: &TenantTx, source: Source, actor: ActorId) -> Result<(), DbError> {
@@ -325,11 +332,11 @@ impl Movements {
                                          value, reason, source_type, source_id, source_line_id, actor_id,
                                          occurred_at)
             SELECT id, variant_id, location_id, position, kind, quantity, balance_after, value, reason,
-                   $11, $12, line_id, $13, $14
+                   $12, $13, line_id, $14, moment
               FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::text[], $6::numeric[],
-                          $7::numeric[], $8::numeric[], $9::text[], $10::uuid[])
+                          $7::numeric[], $8::numeric[], $9::text[], $10::uuid[], $11::timestamptz[])
                    AS new (id, variant_id, location_id, position, kind, quantity, balance_after, value,
-                           reason, line_id)";
+                           reason, line_id, moment)";
         if self.ids.is_empty() {
             return Ok(());
         }
@@ -347,10 +354,10 @@ impl Movements {
                 &self.values,
                 &self.reasons,
                 &self.lines,
+                &self.moments,
                 &source_type,
                 &source_id,
                 &actor,
-                &tx.now(),
             ],
         )
         .await

@@ -2,6 +2,7 @@
 //! of a tenant or on the registry.
 
 pub(crate) mod all;
+mod clock;
 pub mod connect;
 pub(crate) mod copy_stream;
 pub(crate) mod error;

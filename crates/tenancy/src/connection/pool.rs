@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use deadpool::Runtime;
 use deadpool::managed::{self, Metrics, Object, PoolError, QueueMode, RecycleError, RecycleResult, Timeouts};
 use deadpool_postgres::ClientWrapper;
@@ -19,8 +20,10 @@ use lru::LruCache;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_postgres::{Client, Statement};
 
+use crate::connection::clock::Clock;
 use crate::connection::connect::{Connector, DatabaseUrl, TlsError};
 use crate::connection::error::DbError;
+use crate::connection::transaction::ROLLBACK;
 use crate::connection::turns::Turns;
 use crate::names::database::TenantNumber;
 
@@ -126,6 +129,7 @@ pub(crate) struct Connection {
     statements: Mutex<LruCache<(SchemaKey, &'static str), Statement>>,
     visited: HashSet<TenantNumber>,
     migrations_seen: usize,
+    clock: Clock,
     /// The connection must not be lent again.
     is_worn_out: AtomicBool,
 }
@@ -157,6 +161,11 @@ impl Connection {
             }
             Err(_) => self.link.roll_back(),
         }
+    }
+
+    /// What the database's clock shows now.
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
     }
 
     /// Returns whether the next transaction must send the ROLLBACK of the last one in its opening message,
@@ -226,11 +235,14 @@ impl managed::Manager for Manager {
     type Error = tokio_postgres::Error;
 
     async fn create(&self) -> Result<Connection, tokio_postgres::Error> {
+        let client = self.connector.open().await?;
+        let clock = Clock::read(&client, "").await?;
         Ok(Connection {
-            link: Arc::new(Link { client: self.connector.open().await?, unfinished: Mutex::new(false) }),
+            link: Arc::new(Link { client, unfinished: Mutex::new(false) }),
             statements: Mutex::new(LruCache::new(self.max_statements)),
             visited: HashSet::new(),
             migrations_seen: self.migrated.count.load(Ordering::Acquire),
+            clock,
             is_worn_out: AtomicBool::new(false),
         })
     }
@@ -249,6 +261,10 @@ impl managed::Manager for Manager {
         // with a statement in flight never returns to the pool.
         if connection.client().is_closed() {
             return Err(RecycleError::message("the connection is closed"));
+        }
+        if connection.clock.is_old() {
+            let before = if connection.take_unfinished() { ROLLBACK } else { "" };
+            connection.clock = Clock::read(connection.client(), before).await?;
         }
         Ok(())
     }

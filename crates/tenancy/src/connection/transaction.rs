@@ -59,6 +59,7 @@ pub struct Transaction {
 
 impl Transaction {
     pub(crate) fn new(lent: Lent, pool: Arc<Pool>, schema_key: SchemaKey, opening: Arc<str>) -> Self {
+        let now = AtomicI64::new(lent.loan.now().timestamp_micros());
         Self {
             loan: Some(lent.loan),
             _turn: lent._turn,
@@ -70,11 +71,12 @@ impl Transaction {
             failed: AtomicBool::new(false),
             refused: AtomicBool::new(false),
             abandoned: AtomicBool::new(false),
-            now: AtomicI64::new(Utc::now().timestamp_micros()),
+            now,
         }
     }
 
-    /// The time of the transaction. Every statement that records a time must use this value as a parameter.
+    /// The time of the transaction, by the database's clock. Every statement that records a time must use
+    /// this value as a parameter.
     pub fn now(&self) -> DateTime<Utc> {
         DateTime::from_timestamp_micros(self.now.load(Ordering::Relaxed)).unwrap_or_default()
     }

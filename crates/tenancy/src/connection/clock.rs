@@ -1,0 +1,45 @@
+//! The database's clock, read now and then on each connection.
+//!
+//! Servers have clocks of their own, which differ. A time that is stored is the database's, so that two servers
+//! agree on what is later.
+
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio_postgres::{Client, SimpleQueryMessage};
+
+/// What the database's clock showed at a moment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Clock {
+    shown: DateTime<Utc>,
+    read_at: Instant,
+}
+
+/// Age after which the clock is read again.
+const KEPT: Duration = Duration::from_secs(60);
+
+impl Clock {
+    /// Reads the clock in one round trip. `before` ends an earlier transaction; it may be empty.
+    pub(crate) async fn read(client: &Client, before: &str) -> Result<Self, tokio_postgres::Error> {
+        const MICROSECONDS: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+        let asked = Instant::now();
+        let answers = client.simple_query(&format!("{before}{MICROSECONDS}")).await?;
+        let microseconds = answers.iter().find_map(|answer| match answer {
+            SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
+            _ => None,
+        });
+        let shown = microseconds.and_then(DateTime::from_timestamp_micros).unwrap_or_else(Utc::now);
+        // Half of the round trip is the likely time since the database read its clock.
+        Ok(Self { shown, read_at: asked + asked.elapsed() / 2 })
+    }
+
+    /// What the database's clock shows now, in whole microseconds.
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        let since = i64::try_from(self.read_at.elapsed().as_micros()).unwrap_or(i64::MAX);
+        self.shown + TimeDelta::microseconds(since)
+    }
+
+    pub(crate) fn is_old(&self) -> bool {
+        self.read_at.elapsed() > KEPT
+    }
+}
