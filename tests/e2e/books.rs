@@ -1,9 +1,13 @@
 //! Random sequences of documents, after each of which the books must add up.
 
+use std::process::Stdio;
+
 use harness::sequences::{parts, value};
 use harness::{Program, TestApp, TestDatabase};
 use platform::migrations;
 use tenancy::{NewTenant, ProvisionError, TenantSlug, TenantTx};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::process::Command;
 use values::Currency;
 
 const SEQUENCES: usize = 100;
@@ -21,6 +25,41 @@ async fn the_parts_of_an_order_add_up() {
 }
 
 const OLD_BOOKS: &str = include_str!("old_books.sql");
+
+/// Runs `tests/model/month.py`, which keeps the books a second time.
+#[tokio::test]
+async fn an_independent_model_agrees_with_every_figure_of_a_month() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let admin = app.database.as_admin().await;
+    let older = format!(
+        "UPDATE {}.stock_movements SET occurred_at = occurred_at - interval '1 day'",
+        acme.tenant.schema
+    );
+    let model = concat!(env!("CARGO_MANIFEST_DIR"), "/model/month.py");
+    let mut month = Command::new("python3")
+        .args(["-B", model, "--url", &format!("http://127.0.0.1:{}", app.port())])
+        .args(["--host", &acme.host, "--token", acme.token.as_deref().unwrap()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("python3 is missing; scripts/test installs it");
+    let (mut input, output) = (month.stdin.take().unwrap(), month.stdout.take().unwrap());
+    let mut lines = BufReader::new(output).lines();
+    let mut told = String::new();
+    while let Some(line) = lines.next_line().await.unwrap() {
+        if line == "end of day" {
+            admin.batch_execute(&older).await.unwrap();
+            input.write_all(b"\n").await.unwrap();
+        } else {
+            told.push_str(&line);
+            told.push('\n');
+        }
+    }
+    assert!(month.wait().await.unwrap().success(), "{told}");
+    assert!(told.starts_with("all figures agree"), "{told}");
+}
 
 #[tokio::test]
 async fn an_older_business_gets_values_and_the_difference_is_booked_once() {

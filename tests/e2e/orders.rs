@@ -254,8 +254,8 @@ async fn the_server_enforces_the_rules_for_prices_and_discounts() {
     };
     for (body, status, code) in [
         (json!({"lines": []}), 422, "invalid_line_count"),
-        (line(json!({"quantity": "0"})), 422, "quantity_not_positive"),
-        (line(json!({"quantity": "-1"})), 422, "quantity_not_positive"),
+        (line(json!({"quantity": "0"})), 422, "not_positive"),
+        (line(json!({"quantity": "-1"})), 422, "not_positive"),
         (line(json!({"discount": "10.01"})), 422, "discount_too_large"),
         (line(json!({"discount": "101%"})), 422, "invalid_discount"),
         (line(json!({"discount": "-1"})), 422, "invalid_discount"),

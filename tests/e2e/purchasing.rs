@@ -339,3 +339,70 @@ async fn a_purchase_order_that_becomes_overdue_no_longer_matches_its_cached_resp
     let changed = acme.with("if-match", read.header("etag")).patch(&path, &json!({"note": "late"})).await;
     assert_eq!(changed.status, 200, "{changed:?}");
 }
+
+#[tokio::test]
+async fn a_purchase_order_has_one_currency_and_goods_are_converted_when_they_arrive() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let (supplier, bolt, _) = ordered(&acme, "1").await;
+    let body = |more: Value| {
+        let lines = json!([{"variantId": bolt, "quantity": "4", "unitCost": "0.3333", "taxPercent": "10"}]);
+        let mut body = json!({"supplierId": supplier, "lines": lines});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    for (more, code) in [
+        (json!({"currency": "USD"}), "invalid_exchange_rate"),
+        (json!({"currency": "EUR", "exchangeRate": "2"}), "invalid_exchange_rate"),
+        (json!({"exchangeRate": "2"}), "invalid_exchange_rate"),
+        (json!({"currency": "USD", "exchangeRate": "0"}), "not_positive"),
+        (json!({"currency": "ABC", "exchangeRate": "2"}), "invalid_value"),
+    ] {
+        let refused = acme.submit("purchase-orders", &body(more.clone())).await;
+        assert_eq!((refused.status, refused.code()), (422, code), "{more}: {refused:?}");
+    }
+    // Amounts of the purchase order have the decimals of its currency.
+    let yen =
+        acme.submit("purchase-orders", &body(json!({"currency": "JPY", "exchangeRate": "0.0061"}))).await;
+    assert_eq!((&yen.body["currency"], &yen.body["total"]), (&json!("JPY"), &json!("1")), "{yen:?}");
+    let order =
+        acme.submit("purchase-orders", &body(json!({"currency": "USD", "exchangeRate": "0.92"}))).await;
+    let told = |name: &str| order.body[name].as_str().unwrap().to_owned();
+    assert_eq!(
+        (told("currency"), told("exchangeRate"), told("subtotal"), told("total")),
+        ("USD".into(), "0.92".into(), "1.33".into(), "1.46".into())
+    );
+    let path = format!("purchase-orders/{}", id(&order.body));
+    acme.submit(&format!("{path}/send"), &json!({})).await;
+
+    // Each receipt is converted at the rate of its day. A reversal takes back what its receipt brought.
+    let receipts = format!("{path}/receipts");
+    let line = &order.body["lines"][0]["id"];
+    let one = json!({"lines": [{"lineId": line, "quantity": "1"}]});
+    let first = acme.submit(&receipts, &one).await.body;
+    assert_eq!((&first["currency"], &first["lines"][0]["value"]), (&json!("EUR"), &json!("0.306636")));
+    let changed = acme.patch(&format!("/api/v1/{path}"), &json!({"exchangeRate": "0.5"})).await;
+    assert_eq!(changed.body["exchangeRate"], "0.5", "{changed:?}");
+    let second = acme.submit(&receipts, &one).await.body;
+    assert_eq!(second["lines"][0]["value"], "0.16665");
+    let back = acme.submit(&receipts, &json!({"reverses": first["id"]})).await.body;
+    assert_eq!(back["lines"][0]["value"], "-0.306636");
+    let stock = acme.get("/api/v1/reports/stock").await.body;
+    assert_eq!((&stock["total"]["onHand"], &stock["total"]["cost"]), (&json!("1"), &json!("0.17")));
+    assert_eq!(acme.get("/api/v1/stock/ledger").await.body["holds"], true);
+}
+
+#[tokio::test]
+async fn a_reversal_leaves_a_purchase_order_received_if_enough_has_arrived() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    acme.patch("/api/v1/settings", &json!({"overReceiptPercent": "5"})).await;
+    let (_, _, order) = ordered(&acme, "100").await;
+    let receipts = format!("purchase-orders/{}/receipts", id(&order));
+    let line = &order["lines"][0]["id"];
+    let part = |quantity: &str| json!({"lines": [{"lineId": line, "quantity": quantity}]});
+    let few = acme.submit(&receipts, &part("3")).await.body;
+    assert_eq!(acme.submit(&receipts, &part("102")).await.body["order"]["status"], "RECEIVED");
+    let back = acme.submit(&receipts, &json!({"reverses": few["id"]})).await;
+    assert_eq!((back.status, &back.body["order"]["status"]), (201, &json!("RECEIVED")), "{back:?}");
+}

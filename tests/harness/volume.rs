@@ -85,10 +85,10 @@ pub async fn fill(admin: &Client, schema: &str, volume: &Volume) {
          INSERT INTO suppliers (id, name, created_at, updated_at)
          SELECT gen_random_uuid(), 'Supplier ' || n, now(), now() FROM generate_series(1, 50) n;
          CREATE TEMP TABLE seller ON COMMIT DROP AS SELECT row_number() OVER () AS n, id FROM suppliers;
-         INSERT INTO purchase_orders (id, number, supplier_id, location_id, status, total, request_hash,
-                                      created_at, updated_at)
+         INSERT INTO purchase_orders (id, number, supplier_id, location_id, status, currency, total,
+                                      request_hash, created_at, updated_at)
          SELECT {key}, o.n, seller.id, location_id, CASE WHEN o.n % 50 = 0 THEN 'SENT' ELSE 'RECEIVED' END,
-                40, '', at, at
+                'EUR', 40, '', at, at
            FROM (SELECT n, now() - ({purchase_orders} - n) * interval '2 hours' AS at
                    FROM generate_series(1, {purchase_orders}) n) o
            JOIN seller ON seller.n = 1 + o.n % 50

@@ -181,6 +181,9 @@ decimals! {
     Money with 4 decimals,
     /// A quantity in sale units as a decimal string: up to 11 digits before the decimal point and 3 after it.
     Quantity with 3 decimals,
+    /// The price of one unit of a currency in another currency, as a decimal string: up to 6 digits before
+    /// the decimal point and 8 after it.
+    ExchangeRate with 8 decimals,
     /// A percentage as a decimal string, such as the rate of a tax or a discount.
     Percent with 4 decimals,
 }
@@ -204,6 +207,11 @@ impl Money {
     pub fn plain(self) -> String {
         self.0.normalize().to_string()
     }
+}
+
+impl ExchangeRate {
+    /// The rate of a currency to itself.
+    pub const ONE: Self = Self(Decimal::ONE);
 }
 
 impl Percent {
@@ -242,7 +250,7 @@ macro_rules! trimmed {
         }
     )*};
 }
-trimmed!(Quantity, Percent);
+trimmed!(Quantity, Percent, ExchangeRate);
 
 /// An amount that has a sign.
 pub trait Signed {

@@ -26,7 +26,9 @@ mod word;
 pub use actor::ActorId;
 pub use currency::{Currency, CurrencyError, TooFine};
 pub use day::is_plain_day;
-pub use decimal::{DecimalError, Money, NonNegative, Percent, Positive, Quantity, SignError, Signed};
+pub use decimal::{
+    DecimalError, ExchangeRate, Money, NonNegative, Percent, Positive, Quantity, SignError, Signed,
+};
 pub use page::{Cursor, CursorError, Key, Limit, LimitError, Page, PageRequest};
 pub use quantity_decimals::{QuantityDecimals, QuantityDecimalsError};
 pub use rounding::Rounding;

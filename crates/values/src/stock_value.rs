@@ -6,7 +6,7 @@ use std::ops::{Add, AddAssign, Neg, Sub, SubAssign};
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::{Serialize, Serializer};
 
-use crate::{Money, Quantity, column_as};
+use crate::{ExchangeRate, Money, Quantity, column_as};
 
 /// The cost of some goods: numeric(22, 8). It is finer than an amount of money, so that a quantity of three
 /// decimals times a unit cost of four decimals is exact.
@@ -27,6 +27,16 @@ impl StockValue {
     /// The cost of `quantity` units at `unit_cost`, exactly.
     pub fn of(quantity: Quantity, unit_cost: Money) -> Self {
         Self(quantity.as_decimal() * unit_cost.as_decimal())
+    }
+
+    /// This value of another currency, at a rate to the currency of the business, rounded to 8 decimals.
+    #[must_use]
+    pub fn converted(self, rate: ExchangeRate) -> Self {
+        if rate == ExchangeRate::ONE {
+            return self;
+        }
+        let exact = self.0 * rate.as_decimal();
+        Self(exact.round_dp_with_strategy(DECIMALS, RoundingStrategy::MidpointAwayFromZero))
     }
 
     /// What `part` units cost if `whole` units cost this value. It is rounded to 8 decimals, unless `part` is

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use const_format::concatcp;
 use futures_util::TryFutureExt as _;
 use tenancy::{DbError, TenantTx, all};
-use values::{ActorId, Quantity, ShortText};
+use values::{ActorId, Quantity, ShortText, StockValue};
 
 use crate::ids::{PurchaseOrderId, PurchaseOrderLineId, ReceiptId, ReceiptLineId};
 use crate::purchasing::purchase_order::{self, PurchaseOrder};
@@ -78,9 +78,12 @@ pub struct ReceiptLine {
     pub line_id: PurchaseOrderLineId,
     /// The quantity that arrived, in sale units; negative where goods are taken back.
     pub quantity: Quantity,
+    /// What the goods cost, in the currency of the business, converted when they arrived; negative where
+    /// goods are taken back.
+    pub value: StockValue,
 }
 
-tenancy::from_row!(ReceiptLine { receipt_id, line_id: "purchase_order_line_id", quantity });
+tenancy::from_row!(ReceiptLine { receipt_id, line_id: "purchase_order_line_id", quantity, value });
 
 /// A receipt with its purchase order as it is afterwards.
 #[derive(Debug)]
@@ -160,6 +163,8 @@ struct Change {
     at: usize,
     /// Negative where goods are taken back.
     quantity: Quantity,
+    /// The cost of the goods, in the currency of the business, not negative.
+    cost: StockValue,
 }
 
 async fn post_new(tx: &TenantTx, new: &NewReceipt, actor: ActorId) -> Result<Received, ReceiptError> {
@@ -175,7 +180,7 @@ async fn post_new(tx: &TenantTx, new: &NewReceipt, actor: ActorId) -> Result<Rec
         location_id: order.location_id,
         quantity: change.quantity,
         reserved: Quantity::ZERO,
-        cost: Cost::PerUnit(order.lines[change.at].unit_cost),
+        cost: Cost::Whole(Some(change.cost)),
         reason: None,
         line_id: (*id).into(),
     };
@@ -191,6 +196,7 @@ async fn post_new(tx: &TenantTx, new: &NewReceipt, actor: ActorId) -> Result<Rec
             receipt_id: new.request.id,
             line_id: order.lines[change.at].id,
             quantity: change.quantity,
+            value: if change.quantity.is_negative() { -change.cost } else { change.cost },
         })
         .collect();
     let step: (_, fn(_) -> _) = match new.content {
@@ -263,7 +269,11 @@ fn arrival_of(
     if shares.is_empty() {
         return Err(ReceiptError::NothingOpen);
     }
-    Ok(shares.into_iter().map(|Share { at, quantity }| Change { at, quantity }).collect())
+    let change = |Share { at, quantity }| {
+        let cost = StockValue::of(quantity, order.lines[at].unit_cost).converted(order.exchange_rate);
+        Change { at, quantity, cost }
+    };
+    Ok(shares.into_iter().map(change).collect())
 }
 
 /// The changes that take an earlier receipt back.
@@ -283,7 +293,7 @@ async fn reversal_of(
     }
     let change = |received: &ReceiptLine| {
         let at = order.lines.iter().position(|line| line.id == received.line_id)?;
-        Some(Change { at, quantity: -received.quantity })
+        Some(Change { at, quantity: -received.quantity, cost: received.value })
     };
     Ok(receipt.lines.iter().filter_map(change).collect())
 }
@@ -293,7 +303,9 @@ fn status_after(order: &PurchaseOrder, content: &Content) -> PurchaseStatus {
     match content {
         Content::Goods { .. } if is_complete => PurchaseStatus::Received,
         // The purchase order waits for goods again.
-        Content::Reversal(_) if order.status == PurchaseStatus::Received => PurchaseStatus::Confirmed,
+        Content::Reversal(_) if order.status == PurchaseStatus::Received && !is_complete => {
+            PurchaseStatus::Confirmed
+        }
         Content::Goods { .. } | Content::Reversal(_) => order.status,
     }
 }
@@ -323,9 +335,10 @@ async fn insert(
         ", $3, $4, $5, $6, $7, $8, $9 RETURNING number"
     );
     const INSERT_LINES: &str = "
-        INSERT INTO goods_receipt_lines (id, receipt_id, purchase_order_line_id, quantity)
-        SELECT id, $1, line, quantity
-          FROM unnest($2::uuid[], $3::uuid[], $4::numeric[]) AS new (id, line, quantity)";
+        INSERT INTO goods_receipt_lines (id, receipt_id, purchase_order_line_id, quantity, value)
+        SELECT id, $1, line, quantity, value
+          FROM unnest($2::uuid[], $3::uuid[], $4::numeric[], $5::numeric[])
+               AS new (id, line, quantity, value)";
     const MARK: &str = "UPDATE goods_receipts SET is_reversed = true WHERE id = $1";
     let (delivery_note, reverses) = new.content.columns();
     let Requested { id, fingerprint, .. } = &new.request;
@@ -343,7 +356,8 @@ async fn insert(
     let order_lines: Vec<PurchaseOrderLineId> = lines.iter().map(|line| line.line_id).collect();
     let quantities: Vec<Quantity> = lines.iter().map(|line| line.quantity).collect();
     let head = counter::insert_numbered(tx, Counter::GoodsReceipt, INSERT, head);
-    let lines = async { tx.execute(INSERT_LINES, &[id, &ids, &order_lines, &quantities]).await };
+    let values: Vec<StockValue> = lines.iter().map(|line| line.value).collect();
+    let lines = async { tx.execute(INSERT_LINES, &[id, &ids, &order_lines, &quantities, &values]).await };
     let mark = async {
         match reverses {
             Some(reversed) => tx.execute(MARK, &[&reversed]).await,
@@ -363,7 +377,7 @@ pub async fn of_order(tx: &TenantTx, order: PurchaseOrderId) -> Result<Vec<Recei
         SELECT id, number, purchase_order_id, delivery_note, reverses, is_reversed, actor_id, received_at
           FROM goods_receipts WHERE purchase_order_id = $1 ORDER BY number";
     const LINES: &str = "
-        SELECT l.receipt_id, l.purchase_order_line_id, l.quantity
+        SELECT l.receipt_id, l.purchase_order_line_id, l.quantity, coalesce(l.value, 0) AS value
           FROM goods_receipt_lines l JOIN goods_receipts r ON r.id = l.receipt_id
          WHERE r.purchase_order_id = $1 ORDER BY l.id";
     let receipts = async { tx.rows::<Receipt>(RECEIPTS, &[&order]).await };

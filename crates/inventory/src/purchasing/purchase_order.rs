@@ -5,7 +5,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use const_format::concatcp;
 use serde_json::{Value, json};
 use tenancy::{DbError, TenantTx, all, outbox};
-use values::{ActorId, Money, Note, QuantityDecimals, is_plain_day};
+use values::{ActorId, Currency, ExchangeRate, Money, Note, Positive, QuantityDecimals, is_plain_day};
 
 use crate::business::settings;
 use crate::ids::{LocationId, PurchaseOrderId, SupplierId};
@@ -33,6 +33,10 @@ pub struct NewPurchaseOrder {
     pub location_id: Option<LocationId>,
     /// The day on which the goods are expected; `None` if no day is known.
     pub expected_on: Option<NaiveDate>,
+    /// The currency of all amounts. Defaults to the currency of the business.
+    pub currency: Option<Currency>,
+    /// The price of one unit of `currency` in the currency of the business; `None` if they are the same.
+    pub exchange_rate: Option<Positive<ExchangeRate>>,
     /// 1 to [`MAX_LINES`] lines, all for different variants.
     pub lines: Vec<NewLine>,
     /// A note on the purchase order; `None` for no note.
@@ -90,6 +94,11 @@ pub struct PurchaseOrder {
     pub is_overdue: bool,
     /// A note on the purchase order; `None` for no note.
     pub note: Option<Note>,
+    /// The currency of all amounts. It never changes.
+    pub currency: Currency,
+    /// The price of one unit of `currency` in the currency of the business, for goods that are received from
+    /// now on.
+    pub exchange_rate: ExchangeRate,
     /// The sum of the taxes of the lines.
     pub tax: Money,
     /// The sum of the totals of the lines, tax included.
@@ -136,6 +145,8 @@ pub struct PurchaseOrderChange {
     pub expected_on: Option<Option<NaiveDate>>,
     /// The new note; `Some(None)` removes it.
     pub note: Option<Option<Note>>,
+    /// The new exchange rate.
+    pub exchange_rate: Option<Positive<ExchangeRate>>,
     /// All lines that the purchase order has from now on.
     pub lines: Option<Vec<NewLine>>,
     /// Change the row only if it has this version.
@@ -202,10 +213,25 @@ pub enum PurchaseError {
         /// The statuses that may be requested instead; empty if there are none.
         legal: &'static [PurchaseStatus],
     },
-    /// The change is not allowed in this status. Lines can change only in a draft, and the expected day and
-    /// the note only in a draft or in an open purchase order.
+    /// The currency is not that of the business, and the exchange rate is missing.
+    #[error("the exchange rate is required: the price of one {currency} in {business}")]
+    RateMissing {
+        /// The currency of the purchase order.
+        currency: Currency,
+        /// The currency of the business.
+        business: Currency,
+    },
+    /// The currency is that of the business, and the exchange rate is another than 1.
+    #[error(
+        "the exchange rate of {0} is 1, because it is the currency of the business; leave exchangeRate out"
+    )]
+    RateNotOne(Currency),
+    /// The lines change, and the purchase order is no draft.
     #[error("the lines cannot be changed, because the status of the purchase order is {0}")]
     Frozen(PurchaseStatus),
+    /// The purchase order is neither a draft nor open.
+    #[error("the purchase order cannot be changed, because its status is {0}")]
+    Closed(PurchaseStatus),
     /// Another request has drafted a purchase order with the id that the client chose.
     #[error(transparent)]
     IdTaken(#[from] IdTaken),
@@ -257,12 +283,16 @@ async fn draft_new(
         return Err(PurchaseError::UnknownSupplier);
     }
     let id = new.request.id;
-    let lines = make_lines(tx, id, &new.lines, &terms, tolerance).await?;
+    let currency = new.currency.clone().unwrap_or_else(|| terms.currency.clone());
+    // The business keeps the decimals of its own currency, whatever ISO 4217 says later.
+    let currency = if currency.code() == terms.currency.code() { terms.currency.clone() } else { currency };
+    let exchange_rate = check_rate(&currency, &terms.currency, new.exchange_rate)?;
+    let lines = make_lines(tx, id, &new.lines, (terms.rounding, &currency), tolerance).await?;
     let (tax, total) = sums(&lines)?;
     let created = json!({"status": {"to": PurchaseStatus::Draft}, "total": {"to": total.plain()}});
     // The number is taken in the last flight, and held no longer than that.
     let (number, (), ()) = all((
-        insert(tx, new, location_id, (tax, total), actor),
+        insert(tx, new, location_id, (&currency, exchange_rate), (tax, total), actor),
         insert_lines(tx, id, &lines),
         audit::record(tx, actor, Action::PurchaseOrderCreated, Subject::PurchaseOrder(id), &created),
     ))
@@ -276,6 +306,8 @@ async fn draft_new(
         expected_on: new.expected_on,
         is_overdue: false,
         note: new.note.clone(),
+        currency,
+        exchange_rate,
         tax,
         total,
         created_by: actor,
@@ -290,15 +322,17 @@ async fn insert(
     tx: &TenantTx,
     new: &NewPurchaseOrder,
     location_id: LocationId,
+    (currency, exchange_rate): (&Currency, ExchangeRate),
     (tax, total): (Money, Money),
     actor: ActorId,
 ) -> Result<i64, DbError> {
     const INSERT: &str = concatcp!(
-        "INSERT INTO purchase_orders (id, number, supplier_id, location_id, status, expected_on, note, tax,
-                                      total, request_hash, created_by, created_at, updated_at)
+        "INSERT INTO purchase_orders (id, number, supplier_id, location_id, status, expected_on, note,
+                                      currency, exchange_rate, tax, total, request_hash, created_by,
+                                      created_at, updated_at)
          SELECT $2, ",
         counter::TAKEN,
-        ", $3, $4, 'DRAFT', $5, $6, $7, $8, $9, $10, $11, $11 RETURNING number"
+        ", $3, $4, 'DRAFT', $5, $6, $7, $8, $9, $10, $11, $12, $13, $13 RETURNING number"
     );
     let params: tenancy::Params<'_> = &[
         &Counter::PurchaseOrder,
@@ -307,6 +341,8 @@ async fn insert(
         &location_id,
         &new.expected_on,
         &new.note,
+        &currency.code(),
+        &exchange_rate,
         &tax,
         &total,
         &new.request.fingerprint,
@@ -316,12 +352,30 @@ async fn insert(
     counter::insert_numbered(tx, Counter::PurchaseOrder, INSERT, params).await
 }
 
+/// The rate of a purchase order in `currency` of a business with the currency `business`.
+fn check_rate(
+    currency: &Currency,
+    business: &Currency,
+    rate: Option<Positive<ExchangeRate>>,
+) -> Result<ExchangeRate, PurchaseError> {
+    let rate = rate.map(Positive::get);
+    match rate {
+        Some(rate) if currency == business && rate != ExchangeRate::ONE => {
+            Err(PurchaseError::RateNotOne(currency.clone()))
+        }
+        None if currency != business => {
+            Err(PurchaseError::RateMissing { currency: currency.clone(), business: business.clone() })
+        }
+        rate => Ok(rate.unwrap_or(ExchangeRate::ONE)),
+    }
+}
+
 fn check_day(day: Option<NaiveDate>) -> Result<(), PurchaseError> {
     if day.is_none_or(is_plain_day) { Ok(()) } else { Err(PurchaseError::Day) }
 }
 
-/// Changes a purchase order, with the row locked: its lines while it is a draft, and its expected day and
-/// note while it is a draft or open. A change that changes nothing leaves the version as it is.
+/// Changes a purchase order, with the row locked: its lines while it is a draft, and its expected day, note
+/// and exchange rate while it is a draft or open. A change that changes nothing leaves the version as it is.
 ///
 /// # Errors
 /// [`PurchaseError`].
@@ -333,14 +387,23 @@ pub async fn update(
 ) -> Result<PurchaseOrder, PurchaseError> {
     const UPDATE: &str = "
         UPDATE purchase_orders
-           SET expected_on = $2, note = $3, tax = $4, total = $5, version = version + 1, updated_at = $6
+           SET expected_on = $2, note = $3, tax = $4, total = $5, exchange_rate = $6, version = version + 1,
+               updated_at = $7
          WHERE id = $1";
     let stored = lock(tx, id).await?.ok_or(PurchaseError::NotFound)?;
     let mut edit = Edit::begin(tx, actor, change.if_version, stored.version)?;
     let is_draft = stored.status == PurchaseStatus::Draft;
-    if !is_draft && (change.lines.is_some() || !stored.status.is_open()) {
+    if !is_draft && change.lines.is_some() {
         return Err(PurchaseError::Frozen(stored.status));
     }
+    if !is_draft && !stored.status.is_open() {
+        return Err(PurchaseError::Closed(stored.status));
+    }
+    let rate = match change.exchange_rate {
+        None => None,
+        rate => Some(check_rate(&stored.currency, &settings::currency(tx).await?, rate)?),
+    };
+    let rate = *edit.field("exchangeRate", &stored.exchange_rate, rate.as_ref());
     check_day(change.expected_on.flatten())?;
     let expected_on = edit.field("expectedOn", &stored.expected_on, change.expected_on.as_ref());
     let note = edit.field("note", &stored.note, change.note.as_ref());
@@ -349,7 +412,7 @@ pub async fn update(
         None => (stored.tax, stored.total),
     };
     if !edit.is_empty() {
-        tx.execute(UPDATE, &[&id, expected_on, note, &tax, &total, &tx.now()]).await?;
+        tx.execute(UPDATE, &[&id, expected_on, note, &tax, &total, &rate, &tx.now()]).await?;
         edit.record(Action::PurchaseOrderChanged, Subject::PurchaseOrder(id)).await?;
         if stored.status.is_open() && *expected_on != stored.expected_on {
             alert_review::reconsider(tx, &stored.stock_keys()).await?;
@@ -367,7 +430,8 @@ async fn replace_lines(
 ) -> Result<(Money, Money), PurchaseError> {
     const DELETE: &str = "DELETE FROM purchase_order_lines WHERE purchase_order_id = $1";
     let (terms, tolerance) = all((settings::terms(tx), settings::over_receipt(tx))).await?;
-    let lines = make_lines(tx, stored.id, lines, &terms, tolerance).await?;
+    let money = (terms.rounding, &stored.currency);
+    let lines = make_lines(tx, stored.id, lines, money, tolerance).await?;
     let sums = sums(&lines)?;
     let shown = |lines: &[PurchaseOrderLine]| -> Vec<Value> {
         let line = |line: &PurchaseOrderLine| {

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 
 use rust_decimal::RoundingStrategy;
 use tenancy::{DbError, TenantTx};
-use values::{Money, Name, NonNegative, Percent, Positive, Quantity, QuantityDecimals, Sku};
+use values::{
+    Currency, Money, Name, NonNegative, Percent, Positive, Quantity, QuantityDecimals, Rounding, Sku,
+};
 
-use crate::business::settings::Terms;
 use crate::column;
 use crate::ids::{PurchaseOrderId, PurchaseOrderLineId, VariantId};
 use crate::purchasing::purchase_order::PurchaseError;
@@ -21,7 +22,7 @@ pub struct NewLine {
     pub variant_id: VariantId,
     /// The quantity to order, in sale units.
     pub quantity: Positive<Quantity>,
-    /// The cost of one unit without tax, in the currency of the business.
+    /// The cost of one unit without tax, in the currency of the purchase order.
     pub unit_cost: NonNegative<Money>,
     /// The tax that the supplier charges on top, in percent, 0 to 100.
     pub tax_percent: Percent,
@@ -41,12 +42,12 @@ pub struct PurchaseOrderLine {
     pub name: Name,
     /// The ordered quantity, in sale units.
     pub quantity: Quantity,
-    /// The cost of one unit without tax, in the currency of the business. Received goods enter the average
-    /// cost at this cost.
+    /// The cost of one unit without tax, in the currency of the purchase order. Received goods have this
+    /// cost, converted to the currency of the business.
     pub unit_cost: Money,
     /// The tax that the supplier charges on top, in percent, 0 to 100.
     pub tax_percent: Percent,
-    /// The tax on the ordered quantity, rounded to the currency of the business.
+    /// The tax on the ordered quantity, rounded to the currency of the purchase order.
     pub tax: Money,
     /// The cost of the ordered quantity, tax included.
     pub total: Money,
@@ -107,7 +108,7 @@ pub(super) async fn make_lines(
     tx: &TenantTx,
     purchase_order_id: PurchaseOrderId,
     lines: &[NewLine],
-    terms: &Terms,
+    (rounding, currency): (Rounding, &Currency),
     over_receipt: Percent,
 ) -> Result<Vec<PurchaseOrderLine>, PurchaseError> {
     const BOUGHT: &str = "
@@ -116,6 +117,7 @@ pub(super) async fn make_lines(
     if lines.is_empty() || lines.len() > MAX_LINES {
         return Err(PurchaseError::LineCount);
     }
+    let round = |amount| rounding.round(amount, currency.decimals());
     let ids: Vec<VariantId> = lines.iter().map(|line| line.variant_id).collect();
     let bought = tx.rows::<Bought>(BOUGHT, &[&ids]).await?;
     let mut known: HashMap<VariantId, Bought> = bought.into_iter().map(|row| (row.id, row)).collect();
@@ -140,8 +142,8 @@ pub(super) async fn make_lines(
             .as_decimal()
             .checked_mul(unit_cost.as_decimal())
             .filter(|net| *net <= Money::MAX.as_decimal());
-        let net = terms.round(net.ok_or(PurchaseError::TooMuch)?);
-        let tax = terms.round(line.tax_percent.of(net));
+        let net = round(net.ok_or(PurchaseError::TooMuch)?);
+        let tax = round(line.tax_percent.of(net));
         // No more than the column of the received quantity can hold.
         let more = over_receipt.of(quantity.as_decimal()).min((Quantity::MAX - quantity).as_decimal());
         made.push(PurchaseOrderLine {

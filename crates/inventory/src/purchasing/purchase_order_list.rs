@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, NaiveDate, Utc};
 use const_format::concatcp;
 use tenancy::{DbError, TenantTx, all};
-use values::{ActorId, Money, Note, Page, PageRequest};
+use values::{ActorId, Currency, ExchangeRate, Money, Note, Page, PageRequest};
 
 use crate::business::settings;
 use crate::ids::{LocationId, PurchaseOrderId, SupplierId};
@@ -20,6 +20,8 @@ struct OrderRow {
     status: PurchaseStatus,
     expected_on: Option<NaiveDate>,
     note: Option<Note>,
+    currency: String,
+    exchange_rate: ExchangeRate,
     tax: Money,
     total: Money,
     created_by: ActorId,
@@ -36,6 +38,8 @@ tenancy::from_row!(OrderRow {
     status,
     expected_on,
     note,
+    currency,
+    exchange_rate,
     tax,
     total,
     created_by,
@@ -45,8 +49,13 @@ tenancy::from_row!(OrderRow {
 });
 
 impl OrderRow {
-    fn with(self, lines: Vec<PurchaseOrderLine>, today: NaiveDate) -> PurchaseOrder {
+    fn with(self, lines: Vec<PurchaseOrderLine>, today: NaiveDate, business: &Currency) -> PurchaseOrder {
         PurchaseOrder {
+            currency: match Currency::parse(&self.currency) {
+                Ok(other) if other.code() != business.code() => other,
+                _ => business.clone(),
+            },
+            exchange_rate: self.exchange_rate,
             id: self.id,
             number: self.number,
             supplier_id: self.supplier_id,
@@ -67,8 +76,8 @@ impl OrderRow {
 }
 
 const SELECT: &str = "
-    SELECT id, number, supplier_id, location_id, status, expected_on, note, tax, total, created_by, version,
-           created_at, updated_at
+    SELECT id, number, supplier_id, location_id, status, expected_on, note, currency, exchange_rate, tax,
+           total, created_by, version, created_at, updated_at
       FROM purchase_orders ";
 
 /// Gives purchase orders their lines: two queries, whatever their number.
@@ -81,14 +90,14 @@ async fn with_lines(tx: &TenantTx, rows: Vec<OrderRow>) -> Result<Vec<PurchaseOr
          ORDER BY purchase_order_id, position";
     let ids: Vec<PurchaseOrderId> = rows.iter().map(|row| row.id).collect();
     let lines = async { tx.rows::<PurchaseOrderLine>(LINES, &[&ids]).await };
-    let (lines, today) = all((lines, settings::today(tx))).await?;
+    let (lines, today, business) = all((lines, settings::today(tx), settings::currency(tx))).await?;
     let mut lines_of: HashMap<PurchaseOrderId, Vec<PurchaseOrderLine>> = HashMap::new();
     for line in lines {
         lines_of.entry(line.purchase_order_id).or_default().push(line);
     }
     let with_lines = |row: OrderRow| {
         let lines = lines_of.remove(&row.id).unwrap_or_default();
-        row.with(lines, today)
+        row.with(lines, today, &business)
     };
     Ok(rows.into_iter().map(with_lines).collect())
 }

@@ -289,6 +289,8 @@ impl<'a> History<'a> {
             supplier_id: self.suppliers[supplier],
             location_id: None,
             expected_on,
+            currency: None,
+            exchange_rate: None,
             lines,
             note: None,
         };

@@ -75,7 +75,7 @@ fn refusal(error: &serde_json::Error, path: &Path) -> Problem {
 fn broken_rule(text: &str) -> Code {
     let is = |error: &dyn std::fmt::Display| error.to_string() == text;
     if is(&SignError::NotPositive) {
-        Code::QuantityNotPositive
+        Code::NotPositive
     } else if is(&SignError::Negative) {
         Code::Negative
     } else if is(&DiscountError) {

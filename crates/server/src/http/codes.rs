@@ -102,6 +102,8 @@ codes! {
     // A field breaks a rule.
     InvalidValue = "invalid_value", UNPROCESSABLE_ENTITY,
         "Invalid value", "Correct the field that errors names.";
+    InvalidExchangeRate = "invalid_exchange_rate", UNPROCESSABLE_ENTITY, "Invalid exchange rate",
+        "Send the price of one unit of the purchase order's currency in the currency of the business.";
     TooManyDecimals = "too_many_decimals", UNPROCESSABLE_ENTITY,
         "Too many decimals", "Send the value with fewer decimals; detail names the number.";
     QuantitiesInUse = "quantities_in_use", CONFLICT, "Quantities with decimals in use",
@@ -114,8 +116,7 @@ codes! {
     Negative = "negative", UNPROCESSABLE_ENTITY, "Negative value", "Send a value of zero or more.";
     AmountTooLarge = "amount_too_large", UNPROCESSABLE_ENTITY,
         "Amount too large", "Split the document into several smaller documents.";
-    QuantityNotPositive = "quantity_not_positive", UNPROCESSABLE_ENTITY,
-        "Quantity not positive", "Send a quantity greater than zero.";
+    NotPositive = "not_positive", UNPROCESSABLE_ENTITY, "Not positive", "Send a value greater than zero.";
     QuantityTooLarge = "quantity_too_large", UNPROCESSABLE_ENTITY,
         "Quantity too large", "Send a smaller quantity.";
     ZeroQuantity = "zero_quantity", UNPROCESSABLE_ENTITY,

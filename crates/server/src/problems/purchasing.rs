@@ -43,6 +43,12 @@ impl From<PurchaseError> for Problem {
             PurchaseError::IllegalMove { from, legal, .. } => Self::because(Code::IllegalMove, &error)
                 .with("documentStatus", json!(from))
                 .with("allowed", json!(legal)),
+            PurchaseError::RateMissing { .. } | PurchaseError::RateNotOne(_) => {
+                Self::invalid("/exchangeRate", Code::InvalidExchangeRate, error)
+            }
+            PurchaseError::Closed(status) => {
+                Self::because(Code::WrongStatus, &error).with("documentStatus", json!(status))
+            }
             PurchaseError::Frozen(status) => {
                 Self::because(Code::LinesFrozen, &error).with("documentStatus", json!(status))
             }

@@ -1,7 +1,7 @@
 //! The database's clock, read now and then on each connection.
 //!
-//! Servers have clocks of their own, which differ. A time that is stored is the database's, so that two servers
-//! agree on what is later.
+//! Servers have clocks of their own, which differ. A time that is stored is the database's, so that two
+//! servers agree on what is later.
 
 use std::time::{Duration, Instant};
 

@@ -8,18 +8,18 @@ use inventory::purchase_order::{
     ReceiptState,
 };
 use inventory::purchase_order_list::{self, PurchaseOrderFilter};
-use inventory::{LocationId, PurchaseOrderId, PurchaseOrderLineId, SupplierId, VariantId, settings};
+use inventory::{LocationId, PurchaseOrderId, PurchaseOrderLineId, SupplierId, VariantId};
 use serde::{Deserialize, Serialize};
-use tenancy::{TenantTx, all};
+use tenancy::TenantTx;
 use utoipa::{IntoParams, ToSchema};
 use values::{
-    ActorId, Currency, Cursor, Limit, Money, Name, NonNegative, Note, Percent, Positive, Quantity, Sku,
+    ActorId, Currency, Cursor, ExchangeRate, Limit, Money, Name, NonNegative, Note, Percent, Positive,
+    Quantity, Sku,
 };
 
 use crate::http::etag::{self, Tag};
 use crate::http::extract::{Caller, IfMatch, Json, PathId, Query, may};
 use crate::http::lists::{PageView, page_request};
-use crate::http::money::with_currency;
 use crate::http::problem::Problem;
 use crate::http::state::State;
 use crate::http::submission::{Answer, Key, Once, Submission};
@@ -35,6 +35,13 @@ pub struct DraftPurchaseOrder {
     location_id: Option<LocationId>,
     /// The day on which the goods are expected. Defaults to no day.
     expected_on: Option<NaiveDate>,
+    /// The currency of all amounts (ISO 4217). Defaults to the currency of the business.
+    #[schema(value_type = Option<String>, example = "USD")]
+    currency: Option<Currency>,
+    /// The price of one unit of the currency in the currency of the business. Required if the currencies
+    /// differ. Received goods are valued at this rate.
+    #[schema(example = "0.92")]
+    exchange_rate: Option<Positive<ExchangeRate>>,
     /// The ordered variants, each once.
     #[schema(min_items = 1, max_items = 500)]
     lines: Vec<DraftLine>,
@@ -48,7 +55,7 @@ pub struct DraftLine {
     variant_id: VariantId,
     /// The ordered quantity, in sale units, greater than zero.
     quantity: Positive<Quantity>,
-    /// The cost of one unit, without tax, in the currency of the business.
+    /// The cost of one unit, without tax, in the currency of the purchase order.
     unit_cost: NonNegative<Money>,
     /// The tax that the supplier charges on top of the cost, in percent, 0 to 100. Defaults to 0.
     tax_percent: Option<Percent>,
@@ -74,6 +81,10 @@ pub struct ChangePurchaseOrder {
     /// null removes the note.
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
     note: Option<Option<Note>>,
+    /// The exchange rate for goods that are received from now on.
+    #[serde(default, deserialize_with = "crate::http::body::required")]
+    #[schema(nullable = false)]
+    exchange_rate: Option<Positive<ExchangeRate>>,
     /// The new lines. They replace all present lines. Allowed only for a draft.
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
@@ -106,6 +117,8 @@ pub struct PurchaseOrderView {
     /// The currency of all amounts.
     #[schema(example = "EUR")]
     currency: String,
+    /// The price of one unit of the currency in the currency of the business. 1 if they are the same.
+    exchange_rate: ExchangeRate,
     /// The total minus the tax.
     subtotal: String,
     /// The sum of the taxes of all lines.
@@ -146,7 +159,9 @@ pub struct PurchaseOrderLineView {
 }
 
 impl PurchaseOrderView {
-    pub(super) fn new(order: PurchaseOrder, currency: &Currency) -> Self {
+    pub(super) fn new(order: PurchaseOrder) -> Self {
+        let receipt_state = order.receipt_state();
+        let currency = order.currency;
         let line = |line: PurchaseOrderLine| PurchaseOrderLineView {
             open: line.open(),
             id: line.id,
@@ -165,12 +180,13 @@ impl PurchaseOrderView {
             number: order.number,
             reference: Counter::PurchaseOrder.reference(order.number),
             status: order.status,
-            receipt_state: order.receipt_state(),
+            receipt_state,
             supplier_id: order.supplier_id,
             location_id: order.location_id,
             expected_on: order.expected_on,
             overdue: order.is_overdue,
             currency: currency.code().to_owned(),
+            exchange_rate: order.exchange_rate,
             subtotal: currency.format(order.total - order.tax),
             tax: currency.format(order.tax),
             total: currency.format(order.total),
@@ -198,20 +214,20 @@ pub async fn draft(
     state: web::Data<State>,
     Submission { once, body }: Submission<may::PurchasingWrite, DraftPurchaseOrder>,
 ) -> Result<HttpResponse, Problem> {
-    let DraftPurchaseOrder { id, supplier_id, location_id, expected_on, lines, note } = body;
     let new = NewPurchaseOrder {
-        request: once.requested(id, PurchaseOrderId::new),
-        supplier_id,
-        location_id,
-        expected_on,
-        lines: lines.into_iter().map(NewLine::from).collect(),
-        note,
+        request: once.requested(body.id, PurchaseOrderId::new),
+        supplier_id: body.supplier_id,
+        location_id: body.location_id,
+        expected_on: body.expected_on,
+        currency: body.currency,
+        exchange_rate: body.exchange_rate,
+        lines: body.lines.into_iter().map(NewLine::from).collect(),
+        note: body.note,
     };
     once.run(&state.database, Key::Optional, async |tx| {
-        let (currency, outcome) = with_currency(tx, purchase_order::draft(tx, &new, once.actor())).await?;
-        Answer::to(outcome, |order| {
+        Answer::to(purchase_order::draft(tx, &new, once.actor()).await?, |order| {
             let location = format!("/api/v1/purchase-orders/{}", order.id);
-            Answer::created(location, tag(&order), &PurchaseOrderView::new(order, &currency))
+            Answer::created(location, tag(&order), &PurchaseOrderView::new(order))
         })
     })
     .await
@@ -244,11 +260,9 @@ pub async fn list(
 ) -> Result<HttpResponse, Problem> {
     let filter = PurchaseOrderFilter { status: query.status, supplier_id: query.supplier_id };
     let page = page_request(query.limit, query.cursor.as_ref())?;
-    let read = async |tx: &TenantTx| {
-        all((settings::currency(tx), purchase_order_list::list(tx, &filter, &page))).await
-    };
-    let (currency, page) = state.database.read_snapshot(&caller.scope(), read).await?;
-    Ok(HttpResponse::Ok().json(PageView::new(page, |order| PurchaseOrderView::new(order, &currency))))
+    let read = async |tx: &TenantTx| purchase_order_list::list(tx, &filter, &page).await;
+    let page = state.database.read_snapshot(&caller.scope(), read).await?;
+    Ok(HttpResponse::Ok().json(PageView::new(page, PurchaseOrderView::new)))
 }
 
 /// Read a purchase order
@@ -261,15 +275,16 @@ pub async fn show(
     PathId(id): PathId<PurchaseOrderId>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let read = async |tx: &TenantTx| all((settings::currency(tx), purchase_order_list::find(tx, id))).await;
-    let (currency, order) = state.database.read_snapshot(&caller.scope(), read).await?;
+    let read = async |tx: &TenantTx| purchase_order_list::find(tx, id).await;
+    let order = state.database.read_snapshot(&caller.scope(), read).await?;
     let order = order.ok_or_else(Problem::not_found)?;
-    Ok(etag::respond(&request, tag(&order), &PurchaseOrderView::new(order, &currency)))
+    Ok(etag::respond(&request, tag(&order), &PurchaseOrderView::new(order)))
 }
 
 /// Change a purchase order
 ///
-/// Changes the expected day and the note of a draft or of an open purchase order, and the lines of a draft.
+/// Changes the expected day, the note and the exchange rate of a draft or of an open purchase order, and the
+/// lines of a draft.
 /// The body is a JSON Merge Patch (RFC 7396): a field that is left out stays unchanged, and null removes a
 /// value.
 #[utoipa::path(tag = "purchasing", operation_id = "changePurchaseOrder", request_body = ChangePurchaseOrder,
@@ -282,14 +297,12 @@ pub async fn edit(
     IfMatch(if_version): IfMatch,
     body: Json<ChangePurchaseOrder>,
 ) -> Result<HttpResponse, Problem> {
-    let ChangePurchaseOrder { expected_on, note, lines } = body.value;
+    let ChangePurchaseOrder { expected_on, note, exchange_rate, lines } = body.value;
     let lines = lines.map(|lines| lines.into_iter().map(NewLine::from).collect());
-    let change = PurchaseOrderChange { expected_on, note, lines, if_version };
-    let update = async |tx: &TenantTx| {
-        with_currency(tx, purchase_order::update(tx, id, &change, caller.actor())).await
-    };
-    let (currency, order) = state.database.write(&caller.scope(), update).await?;
-    Ok(etag::changed(tag(&order), &PurchaseOrderView::new(order, &currency)))
+    let change = PurchaseOrderChange { expected_on, note, exchange_rate, lines, if_version };
+    let update = async |tx: &TenantTx| purchase_order::update(tx, id, &change, caller.actor()).await;
+    let order = state.database.write(&caller.scope(), update).await?;
+    Ok(etag::changed(tag(&order), &PurchaseOrderView::new(order)))
 }
 
 /// Changes the status of a purchase order, for the four routes below.
@@ -300,8 +313,8 @@ async fn move_to(
     to: PurchaseStatus,
 ) -> Result<HttpResponse, Problem> {
     once.run(&state.database, Key::Optional, async |tx| {
-        let (currency, order) = with_currency(tx, purchase_order::move_to(tx, id, to, once.actor())).await?;
-        Answer::ok(tag(&order), &PurchaseOrderView::new(order, &currency))
+        let order = purchase_order::move_to(tx, id, to, once.actor()).await?;
+        Answer::ok(tag(&order), &PurchaseOrderView::new(order))
     })
     .await
 }

@@ -5,11 +5,11 @@ use chrono::{DateTime, Utc};
 use identity::Permission;
 use inventory::counter::Counter;
 use inventory::goods_receipt::{self, Content, NewReceipt, Receipt, ReceiptLine, Received};
-use inventory::{Part, PurchaseOrderId, PurchaseOrderLineId, ReceiptId, purchase_order_list};
+use inventory::{Part, PurchaseOrderId, PurchaseOrderLineId, ReceiptId, purchase_order_list, settings};
 use serde::{Deserialize, Serialize};
 use tenancy::{TenantTx, all};
 use utoipa::ToSchema;
-use values::{ActorId, Positive, Quantity, ShortText};
+use values::{ActorId, Currency, Positive, Quantity, ShortText};
 
 use crate::http::codes::Code;
 use crate::http::extract::{Caller, PathId, Query, may};
@@ -84,6 +84,9 @@ pub struct ReceiptView {
     reverses: Option<ReceiptId>,
     /// Whether a later receipt takes this receipt back.
     reversed: bool,
+    /// The currency of the values: that of the business.
+    #[schema(example = "EUR")]
+    currency: String,
     /// The received quantities.
     lines: Vec<ArrivedPartView>,
     /// The user or API key that posted the receipt; null for the system.
@@ -101,11 +104,19 @@ pub struct ArrivedPartView {
     line_id: PurchaseOrderLineId,
     /// The received quantity, in sale units. Negative if goods are taken back.
     quantity: Quantity,
+    /// What the goods cost, exactly, in the currency of the business: quantity times the unit cost of the
+    /// purchase order, times the exchange rate when the goods arrived. Negative if goods are taken back.
+    #[schema(example = "12.5")]
+    value: String,
 }
 
 impl ReceiptView {
-    fn new(receipt: Receipt, order: Option<PurchaseOrderView>) -> Self {
-        let part = |line: ReceiptLine| ArrivedPartView { line_id: line.line_id, quantity: line.quantity };
+    fn new(receipt: Receipt, currency: &Currency, order: Option<PurchaseOrderView>) -> Self {
+        let part = |line: ReceiptLine| ArrivedPartView {
+            line_id: line.line_id,
+            quantity: line.quantity,
+            value: line.value.plain(),
+        };
         Self {
             id: receipt.id,
             number: receipt.number,
@@ -114,6 +125,7 @@ impl ReceiptView {
             delivery_note: receipt.delivery_note,
             reverses: receipt.reverses,
             reversed: receipt.is_reversed,
+            currency: currency.code().to_owned(),
             lines: receipt.lines.into_iter().map(part).collect(),
             actor: receipt.actor_id,
             received_at: receipt.received_at,
@@ -146,8 +158,8 @@ pub async fn receive(
         Answer::to(outcome, |Received { receipt, order }| {
             let location = format!("/api/v1/purchase-orders/{order_id}/receipts");
             let tag = tag(&order);
-            let order = PurchaseOrderView::new(order, &currency);
-            Answer::created(location, tag, &ReceiptView::new(receipt, Some(order)))
+            let order = PurchaseOrderView::new(order);
+            Answer::created(location, tag, &ReceiptView::new(receipt, &currency, Some(order)))
         })
     })
     .await
@@ -165,9 +177,12 @@ pub async fn list(
     PathId(id): PathId<PurchaseOrderId>,
     _: Query<NoParameters>,
 ) -> Result<HttpResponse, Problem> {
-    let read =
-        async |tx: &TenantTx| all((purchase_order_list::find(tx, id), goods_receipt::of_order(tx, id))).await;
-    let (order, receipts) = state.database.read_snapshot(&caller.scope(), read).await?;
+    let read = async |tx: &TenantTx| {
+        let order = purchase_order_list::find(tx, id);
+        all((settings::currency(tx), order, goods_receipt::of_order(tx, id))).await
+    };
+    let (currency, order, receipts) = state.database.read_snapshot(&caller.scope(), read).await?;
     order.ok_or_else(Problem::not_found)?;
-    Ok(HttpResponse::Ok().json(PageView::whole(receipts, |receipt| ReceiptView::new(receipt, None))))
+    let view = |receipt| ReceiptView::new(receipt, &currency, None);
+    Ok(HttpResponse::Ok().json(PageView::whole(receipts, view)))
 }

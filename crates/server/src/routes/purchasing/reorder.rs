@@ -33,6 +33,9 @@ pub struct SuggestionView {
     supplier: Option<String>,
     /// The location that needs the goods.
     location_id: LocationId,
+    /// The currency of the supplier's prices, and of the purchase order to draft. null without a supplier.
+    #[schema(example = "EUR")]
+    currency: Option<String>,
     lines: Vec<SuggestedLineView>,
 }
 
@@ -77,8 +80,9 @@ pub struct SuggestedLineView {
 impl From<Suggestion> for SuggestionView {
     fn from(suggestion: Suggestion) -> Self {
         let (supplier_id, supplier) = suggestion.supplier.unzip();
-        let lines = suggestion.lines.into_iter().map(SuggestedLineView::from).collect();
-        Self { supplier_id, supplier, location_id: suggestion.location_id, lines }
+        let lines: Vec<_> = suggestion.lines.into_iter().map(SuggestedLineView::from).collect();
+        let currency = lines.first().and_then(|line| line.currency.clone());
+        Self { supplier_id, supplier, location_id: suggestion.location_id, currency, lines }
     }
 }
 
@@ -117,8 +121,8 @@ pub struct Reorder {
 /// variant, the supplier with the lowest price in the currency of the business is suggested, or, without such
 /// a price, the supplier with the lowest price in any currency. The suggestions are grouped by supplier,
 /// location and currency. To draft a purchase order from a group, send its `supplierId`, its `locationId`,
-/// and the `variantId`, `quantity` and `unitCost` of each line. A purchase order is in the currency of the
-/// business, so a `unitCost` in another currency must be converted first.
+/// its `currency`, and the `variantId`, `quantity` and `unitCost` of each line. Add the `exchangeRate` if the
+/// currency is not that of the business.
 #[utoipa::path(tag = "insight", operation_id = "suggestPurchaseOrders", params(Reorder),
     responses((status = 200, body = ReorderView)))]
 #[get("/reports/reorder")]
