@@ -135,9 +135,26 @@ impl SearchText {
     }
 }
 
+impl SearchText {
+    /// A pattern for LIKE that finds the digits of a telephone number, however it is written. `None` for a
+    /// text with other characters than those of a telephone number, or with fewer than three digits.
+    pub fn pattern_of_digits(&self) -> Option<String> {
+        let is_number = self.0.chars().all(|c| c.is_ascii_digit() || " +-/().".contains(c));
+        let digits: String = self.0.chars().filter(char::is_ascii_digit).collect();
+        (is_number && digits.len() >= 3).then(|| format!("%{digits}%"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_telephone_number_is_its_digits() {
+        let pattern = |text: &str| SearchText::parse(text).unwrap().pattern_of_digits();
+        assert_eq!(pattern("+254 (700) 000-001").as_deref(), Some("%254700000001%"));
+        assert_eq!((pattern("12"), pattern("Ann 700")), (None, None));
+    }
 
     #[test]
     fn texts_are_trimmed_and_bounded() {

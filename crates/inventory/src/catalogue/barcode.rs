@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use tenancy::TenantTx;
 use values::{Barcode, gtin};
 
+use crate::catalogue::holder::{self, Holder};
 use crate::catalogue::variant::VariantError;
 use crate::ids::VariantId;
 
@@ -33,7 +34,10 @@ pub(crate) async fn insert_all(tx: &TenantTx, codes: &[(VariantId, Barcode)]) ->
     let inserted: Vec<Barcode> = tx.values(INSERT, &[&texts, &numbers, &variants, &tx.now()]).await?;
     let inserted: HashSet<&Barcode> = inserted.iter().collect();
     match texts.into_iter().find(|code| !inserted.contains(code)) {
-        Some(taken) => Err(VariantError::DuplicateBarcode(taken.clone())),
+        Some(taken) => {
+            let holder = holder::of_barcode(tx, taken).await?.unwrap_or(Holder { is_archived: false });
+            Err(VariantError::DuplicateBarcode(taken.clone(), holder))
+        }
         None => Ok(()),
     }
 }

@@ -4,6 +4,7 @@
 
 pub mod barcode;
 pub mod category;
+mod holder;
 pub mod price_history;
 pub mod product;
 mod product_list;

@@ -120,6 +120,12 @@ pub enum ProductError {
     /// The business has no tax class with the id in the request.
     #[error("there is no such tax class")]
     UnknownTaxClass,
+    /// The category is archived.
+    #[error("the category is archived; restore it, or choose another category")]
+    ArchivedCategory,
+    /// The tax class is archived.
+    #[error("the tax class is archived; restore it, or choose another tax class")]
+    ArchivedTaxClass,
     /// There are more than [`MAX_OPTIONS`] options, or two have the same name.
     #[error("a product may have at most {MAX_OPTIONS} options, and all names must differ")]
     Options,
@@ -182,12 +188,35 @@ pub async fn insert(tx: &TenantTx, new: &NewProduct, actor: ActorId) -> Result<P
         &tx.now(),
     ];
     all((
+        check_in_use(tx, new.category_id, new.tax_class_id),
         async { tx.execute(INSERT, params).await.map_err(on_write) },
         audit::record(tx, actor, Action::ProductCreated, Subject::Product(id), &created).err_into(),
         variant::insert_all(tx, id, &new.variants, actor).err_into(),
     ))
     .await?;
     Ok(id)
+}
+
+/// Refuses an archived category or tax class.
+async fn check_in_use(
+    tx: &TenantTx,
+    category: Option<CategoryId>,
+    tax_class: Option<TaxClassId>,
+) -> Result<(), ProductError> {
+    const CATEGORY: &str = "SELECT EXISTS (SELECT FROM categories WHERE id = $1 AND archived_at IS NOT NULL)";
+    const TAX_CLASS: &str =
+        "SELECT EXISTS (SELECT FROM tax_classes WHERE id = $1 AND archived_at IS NOT NULL)";
+    if let Some(category) = category
+        && tx.value::<bool>(CATEGORY, &[&category]).await?
+    {
+        return Err(ProductError::ArchivedCategory);
+    }
+    match tax_class {
+        Some(tax_class) if tx.value::<bool>(TAX_CLASS, &[&tax_class]).await? => {
+            Err(ProductError::ArchivedTaxClass)
+        }
+        _ => Ok(()),
+    }
 }
 
 fn on_write(error: DbError) -> ProductError {
@@ -281,6 +310,10 @@ pub async fn update(
     if edit.is_empty() {
         return Ok(());
     }
+    // A product may keep what has been archived since.
+    let new_category = category.filter(|_| *category != stored.category_id);
+    let new_tax_class = tax_class.filter(|_| *tax_class != stored.tax_class_id);
+    check_in_use(tx, new_category, new_tax_class).await?;
     let params: tenancy::Params<'_> =
         &[&id, name, description, category, tax_class, &archived_at, tags, decimals, &tx.now()];
     tx.execute(UPDATE, params).await.map_err(on_write)?;

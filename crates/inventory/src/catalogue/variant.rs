@@ -10,6 +10,7 @@ use tenancy::{DbError, TenantTx, all};
 use values::{ActorId, Barcode, Currency, Money, NonNegative, OptionText, Quantity, Sku, TooFine, gtin};
 
 use crate::business::settings;
+use crate::catalogue::holder::{self, Holder};
 use crate::catalogue::{barcode, price_history, product};
 use crate::ids::{ProductId, VariantId};
 use crate::records::audit::{self, Action, Subject};
@@ -69,6 +70,8 @@ pub struct Variant {
     pub stock_position: i64,
     /// When the variant was archived; `None` while it is in use.
     pub archived_at: Option<DateTime<Utc>>,
+    /// Whether the product is archived, so that none of its variants can be sold.
+    pub is_product_archived: bool,
     /// Counts the changes of the row; clients see it in the ETag.
     pub version: i32,
     /// When the row was stored.
@@ -91,18 +94,19 @@ tenancy::from_row!(Variant {
     reserved,
     stock_position,
     archived_at: "variant_archived_at",
+    is_product_archived,
     version: "variant_version",
     created_at: "variant_created_at",
     updated_at: "variant_updated_at",
 });
 
-/// The columns of variant `v` with its barcodes and its stock; [`STOCK`] must be joined.
+/// The columns of variant `v` of product `p` with its barcodes and its stock; [`STOCK`] must be joined.
 pub(crate) const COLUMNS: &str = "
     v.id AS variant_id, v.product_id, v.sku,
     ARRAY(SELECT b.code FROM barcodes b WHERE b.variant_id = v.id ORDER BY b.code) AS barcodes,
     v.price, v.compare_at_price, v.cost, v.reorder_level, v.options, s.on_hand, s.reserved, s.stock_position,
-    v.archived_at AS variant_archived_at, v.version AS variant_version, v.created_at AS variant_created_at,
-    v.updated_at AS variant_updated_at";
+    v.archived_at AS variant_archived_at, p.archived_at IS NOT NULL AS is_product_archived,
+    v.version AS variant_version, v.created_at AS variant_created_at, v.updated_at AS variant_updated_at";
 
 /// Joins the stock of variant `v` at all locations together, as `s`.
 pub(crate) const STOCK: &str = "
@@ -111,7 +115,8 @@ pub(crate) const STOCK: &str = "
                  coalesce(sum(l.position + l.reservations), 0)::bigint AS stock_position
             FROM stock_levels l WHERE l.variant_id = v.id) s ";
 
-const SELECT: &str = concatcp!("SELECT ", COLUMNS, " FROM variants v", STOCK);
+const SELECT: &str =
+    concatcp!("SELECT ", COLUMNS, " FROM variants v JOIN products p ON p.id = v.product_id", STOCK);
 
 impl Variant {
     /// The stock on hand less the reserved stock, at all locations together.
@@ -154,16 +159,18 @@ pub enum VariantError {
     #[error(transparent)]
     Stale(#[from] Stale),
     /// Another variant of the business or of the request has the SKU.
-    #[error("the SKU {sku} is already in use; choose another SKU")]
+    #[error("the SKU {sku} is already in use{holder}; choose another SKU")]
     DuplicateSku {
         /// The position of the variant in the request; 0 for a request about one variant.
         index: usize,
         /// The SKU that is in use.
         sku: Sku,
+        /// The variant that has it.
+        holder: Holder,
     },
     /// The barcode belongs to another variant, or occurs twice among the new variants of a request.
-    #[error("the barcode {0} is already in use; a barcode can belong to only one variant")]
-    DuplicateBarcode(Barcode),
+    #[error("the barcode {0} is already in use{1}; a barcode can belong to only one variant")]
+    DuplicateBarcode(Barcode, Holder),
     /// Another variant of the product or of the request has the same value for every option. A product
     /// without options may have several variants.
     #[error("another variant of the product has the same option values; choose other values")]
@@ -226,10 +233,11 @@ pub fn check(variants: &[NewVariant], option_names: &[OptionText]) -> Result<(),
             return Err(VariantError::DuplicateOptions);
         }
         if !skus.insert(&variant.sku) {
-            return Err(VariantError::DuplicateSku { index, sku: variant.sku.clone() });
+            let (sku, holder) = (variant.sku.clone(), Holder { is_archived: false });
+            return Err(VariantError::DuplicateSku { index, sku, holder });
         }
         if let Some(code) = variant.barcodes.iter().find(|code| !codes.insert(barcode::identity(code))) {
-            return Err(VariantError::DuplicateBarcode(code.clone()));
+            return Err(VariantError::DuplicateBarcode(code.clone(), Holder { is_archived: false }));
         }
     }
     Ok(())
@@ -321,7 +329,11 @@ async fn insert_rows(
         })?;
     let inserted: HashSet<VariantId> = inserted.into_iter().collect();
     match ids.iter().position(|id| !inserted.contains(id)) {
-        Some(index) => Err(VariantError::DuplicateSku { index, sku: variants[index].sku.clone() }),
+        Some(index) => {
+            let sku = variants[index].sku.clone();
+            let holder = holder::of_sku(tx, &sku).await?.unwrap_or(Holder { is_archived: false });
+            Err(VariantError::DuplicateSku { index, sku, holder })
+        }
         None => Ok(()),
     }
 }
@@ -447,6 +459,11 @@ pub async fn update(
             }
         }
     }
+    if *sku != stored.sku
+        && let Some(holder) = holder::of_sku(tx, sku).await?
+    {
+        return Err(VariantError::DuplicateSku { index: 0, sku: sku.clone(), holder });
+    }
     // The levels are locked before the row. A document that holds the levels and refers to the variant waits
     // for a change of its SKU; locking the levels after the row could therefore be a deadlock.
     let is_watched_otherwise =
@@ -458,7 +475,10 @@ pub async fn update(
     tx.execute(UPDATE, &[&id, sku, &price, &compare_at, &cost, reorder_level, &archived_at, &tx.now()])
         .await
         .map_err(|error| match error.constraint() {
-            Some("variants_sku_key") => VariantError::DuplicateSku { index: 0, sku: sku.clone() },
+            Some("variants_sku_key") => {
+                let holder = Holder { is_archived: false };
+                VariantError::DuplicateSku { index: 0, sku: sku.clone(), holder }
+            }
             _ => error.into(),
         })?;
     if let Some(codes) = &change.barcodes {

@@ -106,8 +106,8 @@ pub async fn find(tx: &TenantTx, id: CustomerId) -> Result<Option<Customer>, DbE
     tx.row_opt(FIND, &[&id]).await
 }
 
-/// A page of the customers that are not archived, newest first: all of them, or those whose name contains
-/// `search` in any letter case.
+/// A page of the customers that are not archived, newest first: all of them, or those whose name or email
+/// contains `search` in any letter case, or whose telephone number contains its digits.
 ///
 /// # Errors
 /// [`DbError`].
@@ -119,12 +119,14 @@ pub async fn list(
     const ALL: &str = concatcp!(SELECT, "WHERE archived_at IS NULL AND id < $1 ORDER BY id DESC LIMIT $2");
     const SEARCH: &str = concatcp!(
         SELECT,
-        "WHERE archived_at IS NULL AND id < $1 AND name ILIKE $3 ORDER BY id DESC LIMIT $2"
+        "WHERE archived_at IS NULL AND id < $1
+           AND (name ILIKE $3 OR email ILIKE $3 OR regexp_replace(phone, '[^0-9]', '', 'g') LIKE $4)
+         ORDER BY id DESC LIMIT $2"
     );
     let (below, limit) = (page.below(), page.limit.and_one());
     let customers = match search {
         None => tx.rows(ALL, &[&below, &limit]).await?,
-        Some(text) => tx.rows(SEARCH, &[&below, &limit, &text.pattern()]).await?,
+        Some(text) => tx.rows(SEARCH, &[&below, &limit, &text.pattern(), &text.pattern_of_digits()]).await?,
     };
     Ok(page.page(customers, |customer: &Customer| customer.id))
 }

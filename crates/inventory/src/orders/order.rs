@@ -124,6 +124,9 @@ pub enum OrderError {
     /// The order names a customer that the business does not have.
     #[error("there is no such customer")]
     UnknownCustomer,
+    /// The order names an archived customer.
+    #[error("the customer is archived; restore the customer, or choose another one")]
+    ArchivedCustomer,
     /// The order names a location that the business does not have or that is archived.
     #[error("there is no such location")]
     UnknownLocation,

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use const_format::concatcp;
 use tenancy::{DbError, TenantTx, all};
+use tokio_postgres::types::ToSql;
 use values::{Page, PageRequest, SearchText};
 
 use crate::column;
@@ -75,8 +76,8 @@ pub struct OrderFilter {
     pub status: Option<OrderStatus>,
     /// Only orders of this customer; `None` means all orders, with or without a customer.
     pub customer_id: Option<CustomerId>,
-    /// An order's number, alone or after letters and hyphens, such as `42` or `SO-000042`. Any other text
-    /// finds the orders of customers whose name contains it, in any letter case.
+    /// An order's number or reference, such as `#42` or `SO-000042`. Any other text finds the orders of
+    /// customers whose name contains it, in any letter case. Digits alone may be either.
     pub search: Option<SearchText>,
     /// Only orders placed at this moment or later; `None` means no limit.
     pub from: Option<DateTime<Utc>>,
@@ -84,11 +85,23 @@ pub struct OrderFilter {
     pub until: Option<DateTime<Utc>>,
 }
 
-impl OrderFilter {
-    /// The number in a search text such as `42` or `SO-000042`.
-    fn typed_number(&self) -> Option<i64> {
-        let text = self.search.as_ref()?.as_str();
-        text.trim_start_matches(|c: char| c.is_ascii_alphabetic() || c == '-').parse().ok()
+/// What a text may find.
+struct Wanted {
+    /// The order with this number.
+    number: Option<i64>,
+    /// The orders of customers with such a name.
+    is_name: bool,
+}
+
+impl Wanted {
+    fn of(text: &SearchText) -> Self {
+        let text = text.as_str();
+        let prefix = text.get(..3).filter(|prefix| prefix.eq_ignore_ascii_case("SO-"));
+        let reference = text.strip_prefix('#').or(prefix.map(|prefix| &text[prefix.len()..]));
+        let digits = reference.unwrap_or(text);
+        let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        let number = digits.parse().ok().filter(|_| is_number);
+        Self { number, is_name: reference.is_none() || number.is_none() }
     }
 }
 
@@ -137,29 +150,47 @@ pub async fn list(
     let until = filter.until.unwrap_or(latest).max(earliest);
     let limit = page.limit.and_one();
     let (status, customer) = (filter.status, filter.customer_id);
-    let orders: Vec<Order> = match (&filter.search, filter.typed_number(), customer, status) {
-        (_, Some(wanted), ..) => {
-            tx.rows(NUMBERED, &[&moment, &number, &from, &until, &limit, &wanted, &status, &customer]).await?
+    let numbered = async |wanted: i64| {
+        let params: tenancy::Params<'_> =
+            &[&moment, &number, &from, &until, &limit, &wanted, &status, &customer];
+        tx.rows::<Order>(NUMBERED, params).await
+    };
+    let named = async |text: &SearchText| {
+        let pattern = text.pattern();
+        let params: [&(dyn ToSql + Sync); 8] =
+            [&moment, &number, &from, &until, &limit, &pattern, &status, &customer];
+        match customer {
+            Some(_) => tx.rows::<Order>(SEARCH_OF_CUSTOMER, &params).await,
+            None => tx.rows(SEARCH, &params[..7]).await,
         }
-        (Some(text), _, Some(_), _) => {
-            let pattern = text.pattern();
-            let params: tenancy::Params<'_> =
-                &[&moment, &number, &from, &until, &limit, &pattern, &status, &customer];
-            tx.rows(SEARCH_OF_CUSTOMER, params).await?
-        }
-        (Some(text), _, None, _) => {
-            tx.rows(SEARCH, &[&moment, &number, &from, &until, &limit, &text.pattern(), &status]).await?
-        }
-        (None, _, Some(customer), _) => {
+    };
+    let orders: Vec<Order> = match (&filter.search, customer, status) {
+        (Some(text), ..) => match Wanted::of(text) {
+            Wanted { number: Some(wanted), is_name: false } => numbered(wanted).await?,
+            Wanted { number: Some(wanted), is_name: true } => {
+                let (one, others) = all((numbered(wanted), named(text))).await?;
+                merged(one, others)
+            }
+            Wanted { number: None, .. } => named(text).await?,
+        },
+        (None, Some(customer), _) => {
             tx.rows(OF_CUSTOMER, &[&moment, &number, &from, &until, &limit, &customer, &status]).await?
         }
-        (None, _, None, Some(status)) => {
+        (None, None, Some(status)) => {
             tx.rows(OF_STATUS, &[&moment, &number, &from, &until, &limit, &status]).await?
         }
-        (None, _, None, None) => tx.rows(ALL, &[&moment, &number, &from, &until, &limit]).await?,
+        (None, None, None) => tx.rows(ALL, &[&moment, &number, &from, &until, &limit]).await?,
     };
     let page = page.page(orders, |order| (order.placed_at, order.number));
     Ok(Page { data: with_lines(tx, page.data).await?, next: page.next })
+}
+
+/// Two lists of orders as one, newest first.
+fn merged(one: Vec<Order>, mut others: Vec<Order>) -> Vec<Order> {
+    others.retain(|other| one.iter().all(|order| order.id != other.id));
+    others.extend(one);
+    others.sort_by_key(|order| std::cmp::Reverse((order.placed_at, order.number)));
+    others
 }
 
 /// Saves what a step changed of an order and its lines.

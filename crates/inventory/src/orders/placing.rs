@@ -122,7 +122,12 @@ async fn find_repeated(tx: &TenantTx, request: &Requested<OrderId>) -> Result<Op
 
 async fn place_new(tx: &TenantTx, new: &NewOrder, actor: ActorId) -> Result<Order, OrderError> {
     let location = location::find_or_default(tx, new.location_id);
-    let (terms, location, sold) = all((settings::terms(tx), location, find_sold(tx, &new.lines))).await?;
+    let sold = find_sold(tx, &new.lines);
+    let customer = is_archived(tx, new.customer_id);
+    let (terms, location, sold, is_archived) = all((settings::terms(tx), location, sold, customer)).await?;
+    if is_archived {
+        return Err(OrderError::ArchivedCustomer);
+    }
     let location_id = location.ok_or(OrderError::UnknownLocation)?;
     check_decimals(new, &terms.currency)?;
     let mut order = price(new, &terms, &sold, location_id)?;
@@ -145,6 +150,15 @@ async fn place_new(tx: &TenantTx, new: &NewOrder, actor: ActorId) -> Result<Orde
         }
     }
     store(tx, new, order, &decided, actor).await
+}
+
+async fn is_archived(tx: &TenantTx, customer: Option<CustomerId>) -> Result<bool, DbError> {
+    const IS_ARCHIVED: &str =
+        "SELECT EXISTS (SELECT FROM customers WHERE id = $1 AND archived_at IS NOT NULL)";
+    match customer {
+        Some(customer) => tx.value(IS_ARCHIVED, &[&customer]).await,
+        None => Ok(false),
+    }
 }
 
 async fn find_sold(tx: &TenantTx, lines: &[NewLine]) -> Result<HashMap<VariantId, Sold>, DbError> {

@@ -209,6 +209,12 @@ codes! {
         "Option values in use", "Choose other option values for the variant.";
     VariantArchived = "variant_archived", CONFLICT,
         "Variant archived", "Restore the variant, or leave it out.";
+    CategoryArchived = "category_archived", CONFLICT,
+        "Category archived", "Restore the category, or choose another one.";
+    TaxClassArchived = "tax_class_archived", CONFLICT,
+        "Tax class archived", "Restore the tax class, or choose another one.";
+    CustomerArchived = "customer_archived", CONFLICT,
+        "Customer archived", "Restore the customer, or choose another one.";
     LocationArchived = "location_archived", CONFLICT,
         "Location archived", "Restore the location, or choose another one.";
     DefaultLocation = "default_location", CONFLICT,

@@ -30,6 +30,8 @@ impl From<ProductError> for Problem {
             ProductError::UnknownCategory => Self::not_found_at("/categoryId", error),
             ProductError::Options => Self::invalid("/options", Code::InvalidOptions, error),
             ProductError::Tags => Self::invalid("/tags", Code::InvalidTags, error),
+            ProductError::ArchivedCategory => Self::invalid("/categoryId", Code::CategoryArchived, error),
+            ProductError::ArchivedTaxClass => Self::invalid("/taxClassId", Code::TaxClassArchived, error),
             ProductError::QuantitiesInUse => Self::invalid("/quantityDecimals", Code::QuantitiesInUse, error),
             ProductError::Variant(error) => of_variant(error, |index| format!("/variants/{index}")),
             ProductError::Db(error) => error.into(),
@@ -52,7 +54,7 @@ fn of_variant(error: VariantError, pointer: impl Fn(usize) -> String) -> Problem
         VariantError::DuplicateSku { index, .. } => {
             Problem::invalid(field(index, "sku"), Code::DuplicateSku, error)
         }
-        VariantError::DuplicateBarcode(_) => Problem::because(Code::DuplicateBarcode, &error),
+        VariantError::DuplicateBarcode(..) => Problem::because(Code::DuplicateBarcode, &error),
         VariantError::DuplicateOptions => Problem::because(Code::DuplicateOptions, &error),
         VariantError::OptionsMismatch { index } => {
             Problem::invalid(field(index, "options"), Code::OptionsMismatch, error)

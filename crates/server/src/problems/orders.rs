@@ -36,6 +36,7 @@ impl From<OrderError> for Problem {
                 Self::invalid(line(index, "quantity"), Code::TooManyDecimals, error)
             }
             OrderError::DiscountLimit(_) => Self::because(Code::DiscountOverLimit, &error),
+            OrderError::ArchivedCustomer => Self::invalid("/customerId", Code::CustomerArchived, error),
             OrderError::UnknownCustomer => Self::not_found_at("/customerId", error),
             OrderError::UnknownLocation => Self::not_found_at("/locationId", error),
             OrderError::NothingOpen(status) => {

@@ -114,6 +114,8 @@ pub struct VariantView {
     available: Quantity,
     /// Whether the variant is archived.
     archived: bool,
+    /// Whether the product is archived. Then none of its variants can be sold.
+    product_archived: bool,
     /// Stored values that look wrong, such as a barcode with a wrong check digit.
     warnings: Vec<String>,
     created_at: DateTime<Utc>,
@@ -137,6 +139,7 @@ impl VariantView {
             on_hand: variant.on_hand,
             reserved: variant.reserved,
             archived: variant.archived_at.is_some(),
+            product_archived: variant.is_product_archived,
             created_at: variant.created_at,
             updated_at: variant.updated_at,
         }

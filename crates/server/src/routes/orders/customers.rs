@@ -87,7 +87,8 @@ impl From<Customer> for CustomerView {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct ListCustomers {
-    /// A part of the name. The search ignores upper and lower case. Defaults to all customers.
+    /// A part of the name, of the email or of the telephone number. The search ignores upper and lower case,
+    /// and how a telephone number is written. Defaults to all customers.
     q: Option<String>,
     /// The number of rows on a page, 1 to 100. Defaults to 50.
     limit: Option<Limit>,
