@@ -1,8 +1,10 @@
 //! End-to-end tests: a real server and a real PostgreSQL, one file per noun.
 
 mod alerts;
+mod archiving;
 mod auth;
 mod backup;
+mod barcodes;
 mod books;
 mod bootstrap;
 mod catalogue;
@@ -31,6 +33,7 @@ mod reports;
 mod restore;
 mod returns;
 mod routes;
+mod search;
 mod servers;
 mod stock;
 mod stock_documents;

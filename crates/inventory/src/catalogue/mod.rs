@@ -10,3 +10,4 @@ pub mod product;
 mod product_list;
 pub mod tax_class;
 pub mod variant;
+mod variant_change;

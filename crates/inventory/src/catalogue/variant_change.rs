@@ -1,0 +1,156 @@
+//! Changing a variant: its SKU, barcodes, prices and reorder level, and archiving it.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+use tenancy::{TenantTx, all};
+use values::{ActorId, Barcode, Money, NonNegative, Quantity, Sku};
+
+use crate::business::settings;
+use crate::catalogue::holder::{self, Holder};
+use crate::catalogue::variant::{MAX_BARCODES, VariantError};
+use crate::catalogue::{barcode, price_history, product};
+use crate::ids::{ProductId, VariantId};
+use crate::records::audit::{Action, Subject};
+use crate::records::edit::Edit;
+use crate::stock::alert_review;
+
+/// What to change; `None` leaves a field as it is.
+#[derive(Debug, Clone, Default)]
+pub struct VariantChange {
+    /// The new SKU.
+    pub sku: Option<Sku>,
+    /// All barcodes that the variant has from now on. A repeated barcode counts once.
+    pub barcodes: Option<Vec<Barcode>>,
+    /// The new list price of one unit.
+    pub price: Option<NonNegative<Money>>,
+    /// The new price for comparison; `Some(None)` removes it.
+    pub compare_at_price: Option<Option<NonNegative<Money>>>,
+    /// The new unit cost in the catalogue; `Some(None)` removes it.
+    pub cost: Option<Option<NonNegative<Money>>>,
+    /// The new reorder level; `Some(None)` turns the low-stock alerts off.
+    pub reorder_level: Option<Option<NonNegative<Quantity>>>,
+    /// `true` archives the variant, and `false` restores it.
+    pub is_archived: Option<bool>,
+    /// Change the row only if it has this version.
+    pub if_version: Option<i32>,
+}
+
+/// A variant whose row is locked.
+struct Locked {
+    sku: Sku,
+    barcodes: Vec<Barcode>,
+    price: Money,
+    compare_at_price: Option<Money>,
+    cost: Option<Money>,
+    reorder_level: Option<Quantity>,
+    archived_at: Option<DateTime<Utc>>,
+    version: i32,
+}
+
+tenancy::from_row!(Locked {
+    sku,
+    barcodes,
+    price,
+    compare_at_price,
+    cost,
+    reorder_level,
+    archived_at,
+    version,
+});
+
+/// Changes a variant, with the row and its product locked. A change that changes nothing leaves the versions
+/// as they are; any other change counts up the version of the product, too.
+///
+/// # Errors
+/// [`VariantError`].
+pub async fn update(
+    tx: &TenantTx,
+    id: VariantId,
+    change: &VariantChange,
+    actor: ActorId,
+) -> Result<(), VariantError> {
+    const UPDATE: &str = "
+        UPDATE variants
+           SET sku = $2, price = $3, compare_at_price = $4, cost = $5, reorder_level = $6, archived_at = $7,
+               version = version + 1, updated_at = $8
+         WHERE id = $1";
+    if change.barcodes.as_ref().is_some_and(|codes| codes.len() > MAX_BARCODES) {
+        return Err(VariantError::TooManyBarcodes { index: 0 });
+    }
+    let (product, stored) = lock(tx, id).await?;
+    let mut edit = Edit::begin(tx, actor, change.if_version, stored.version)?;
+    let amount = |new: Option<Option<NonNegative<Money>>>| new.map(|new| new.map(NonNegative::get));
+    let reorder_level = change.reorder_level.map(|new| new.map(NonNegative::get));
+    let sku = edit.field("sku", &stored.sku, change.sku.as_ref());
+    let price = edit.amount("price", Some(stored.price), amount(change.price.map(Some)));
+    let compare_at = edit.amount("compareAtPrice", stored.compare_at_price, amount(change.compare_at_price));
+    let cost = edit.amount("cost", stored.cost, amount(change.cost));
+    let reorder_level = edit.field("reorderLevel", &stored.reorder_level, reorder_level.as_ref());
+    let archived_at = edit.archiving(stored.archived_at, change.is_archived);
+    if let Some(codes) = &change.barcodes {
+        edit.note("barcodes", stored.barcodes.iter().collect::<BTreeSet<_>>(), codes.iter().collect());
+    }
+    if edit.is_empty() {
+        return Ok(());
+    }
+    // A price of an earlier release may be finer than the currency. It may stay, and be sent back unchanged.
+    let is_new = (price, compare_at) != (Some(stored.price), stored.compare_at_price);
+    if is_new {
+        let currency = settings::currency(tx).await?;
+        let of_fields =
+            [("price", price, Some(stored.price)), ("compareAtPrice", compare_at, stored.compare_at_price)];
+        for (field, new, old) in of_fields {
+            if let Some(new) = new.filter(|_| new != old) {
+                let refuse = |reason| VariantError::TooFine { index: 0, field, reason };
+                currency.check(new).map_err(refuse)?;
+            }
+        }
+    }
+    if *sku != stored.sku
+        && let Some(holder) = holder::of_sku(tx, sku).await?
+    {
+        return Err(VariantError::DuplicateSku { index: 0, sku: sku.clone(), holder });
+    }
+    // The levels are locked before the row. A document that holds the levels and refers to the variant waits
+    // for a change of its SKU; locking the levels after the row could therefore be a deadlock.
+    let is_watched_otherwise =
+        *reorder_level != stored.reorder_level || archived_at.is_some() != stored.archived_at.is_some();
+    let levels = match is_watched_otherwise {
+        true => alert_review::lock_variants(tx, &[id]).await?,
+        false => Vec::new(),
+    };
+    tx.execute(UPDATE, &[&id, sku, &price, &compare_at, &cost, reorder_level, &archived_at, &tx.now()])
+        .await
+        .map_err(|error| match error.constraint() {
+            Some("variants_sku_key") => {
+                let holder = Holder { is_archived: false };
+                VariantError::DuplicateSku { index: 0, sku: sku.clone(), holder }
+            }
+            _ => error.into(),
+        })?;
+    if let Some(codes) = &change.barcodes {
+        barcode::replace(tx, id, &stored.barcodes, codes).await?;
+    }
+    if (price, compare_at, cost) != (Some(stored.price), stored.compare_at_price, stored.cost) {
+        price_history::record(tx, &[id], actor).await?;
+    }
+    alert_review::reconsider(tx, &levels).await?;
+    let record = edit.record(Action::VariantChanged, Subject::Variant(id));
+    all((product::touch(tx, product), record)).await?;
+    Ok(())
+}
+
+/// Locks the product, and then the variant. All writers lock in this order, so that they never deadlock.
+async fn lock(tx: &TenantTx, id: VariantId) -> Result<(ProductId, Locked), VariantError> {
+    const PRODUCT_OF: &str = "SELECT product_id FROM variants WHERE id = $1";
+    const LOCK: &str = "
+        SELECT sku,
+               ARRAY(SELECT b.code FROM barcodes b WHERE b.variant_id = v.id ORDER BY b.code) AS barcodes,
+               price, compare_at_price, cost, reorder_level, archived_at, version
+          FROM variants v WHERE id = $1 FOR NO KEY UPDATE";
+    let product: ProductId = tx.value_opt(PRODUCT_OF, &[&id]).await?.ok_or(VariantError::NotFound)?;
+    let lock = async { tx.row::<Locked>(LOCK, &[&id]).await };
+    let (_, locked) = all((product::lock(tx, product), lock)).await?;
+    Ok((product, locked))
+}
