@@ -1,4 +1,5 @@
-//! Archived products, categories, tax classes and customers: not used for anything new, and named as the reason.
+//! Archived products, categories, tax classes and customers: not used for anything new, and named as the
+//! reason.
 
 use harness::{TestApp, a_product};
 use serde_json::{Value, json};

@@ -42,8 +42,13 @@ impl From<QuantityDecimals> for i16 {
 }
 
 impl std::fmt::Display for QuantityDecimals {
+    /// As the end of the sentence "the product is sold ...".
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(f)
+        match self.0 {
+            0 => f.write_str("in whole units"),
+            1 => f.write_str("with up to 1 decimal"),
+            several => write!(f, "with up to {several} decimals"),
+        }
     }
 }
 
@@ -72,6 +77,10 @@ mod tests {
         assert!(none.allows(quantity("7.000")) && !none.allows(quantity("0.5")));
         assert!(two.allows(quantity("-0.25")) && !two.allows(quantity("0.125")));
         assert!(QuantityDecimals::THREE.allows(quantity("0.125")));
+        assert_eq!(
+            (none.to_string(), two.to_string()),
+            ("in whole units".into(), "with up to 2 decimals".into())
+        );
         assert!(QuantityDecimals::try_from(4).is_err() && QuantityDecimals::try_from(-1).is_err());
     }
 }

@@ -97,7 +97,7 @@ pub enum OrderError {
         index: usize,
     },
     /// The quantity of a line has more decimals than the product.
-    #[error("the quantity has too many decimals; the product has {decimals}")]
+    #[error("the quantity has too many decimals; the product is sold {decimals}")]
     QuantityTooFine {
         /// The position of the line in the request, from 0.
         index: usize,

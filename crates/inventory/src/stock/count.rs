@@ -109,7 +109,7 @@ pub enum CountError {
     #[error("the stock count has no such line")]
     NoSuchLine,
     /// The counted quantity has more decimals than the product.
-    #[error("the quantity has too many decimals; the product has {decimals}")]
+    #[error("the quantity has too many decimals; the product is sold {decimals}")]
     TooFine {
         /// The position of the line in the request, from 0.
         index: usize,

@@ -75,7 +75,7 @@ pub enum StockError {
     #[error("the stock would exceed the largest quantity, 99999999999.999")]
     TooMuch,
     /// The quantity has more decimals than the product.
-    #[error("the quantity has too many decimals; the product has {decimals}")]
+    #[error("the quantity has too many decimals; the product is sold {decimals}")]
     TooFine {
         /// The variant that moves.
         variant_id: VariantId,
