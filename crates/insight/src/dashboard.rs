@@ -33,7 +33,7 @@ pub struct Totals {
     pub stock: Quantity,
     /// On hand times list price, with every decimal.
     pub value: Money,
-    /// What the stock on hand cost, with up to eight decimals. Stock of unknown cost counts as nothing.
+    /// The cost of the stock on hand, with up to eight decimals. Stock of unknown cost counts as nothing.
     pub cost: Money,
 }
 
@@ -141,33 +141,31 @@ async fn low_stock(tx: &TenantTx) -> Result<LowStock, DbError> {
     Ok(LowStock { low, out, covered, items: first.data })
 }
 
-/// The day of the moment `$1` in the time zone of the business, as table `s` with the time zone.
-const DAY: &str =
-    "(SELECT time_zone, ($1::timestamptz AT TIME ZONE time_zone)::date AS today FROM settings) s";
+/// The last 7 days of the business until the moment `$1`, as table `s` with its time zone.
+const LAST_7_DAYS: &str = concatcp!(DAYS_FROM, "6 AS first, ", TODAY_OF_SETTINGS);
 
-/// Whether movement `m` was made in the 7 days that end with [`DAY`]. The day of each movement decides,
-/// because a day may have 23 or 25 hours. The index is searched by moments. That range has two bounds: with
-/// one, PostgreSQL assumes that it contains a third of the ledger. It is two hours wider, because clocks may
-/// show a midnight twice.
-const IN_7_DAYS: &str =
-    "m.occurred_at >= (s.today - 6)::timestamp AT TIME ZONE s.time_zone - interval '2 hours'
-                 AND m.occurred_at < (s.today + 1)::timestamp AT TIME ZONE s.time_zone + interval '2 hours'
-                 AND (m.occurred_at AT TIME ZONE s.time_zone)::date BETWEEN s.today - 6 AND s.today";
+/// As [`LAST_7_DAYS`], for 30 days.
+const LAST_30_DAYS: &str = concatcp!(DAYS_FROM, "29 AS first, ", TODAY_OF_SETTINGS);
 
-/// As [`IN_7_DAYS`], for 30 days.
-const IN_30_DAYS: &str =
-    "m.occurred_at >= (s.today - 29)::timestamp AT TIME ZONE s.time_zone - interval '2 hours'
+const DAYS_FROM: &str = "(SELECT time_zone, today - ";
+const TODAY_OF_SETTINGS: &str = "today
+     FROM settings, LATERAL (SELECT ($1::timestamptz AT TIME ZONE time_zone)::date AS today) t) s";
+
+/// Whether movement `m` was made in the days of `s`. The day of each movement decides, because a day may have
+/// 23 or 25 hours. The index is searched by moments. That range has two bounds: with one, PostgreSQL assumes
+/// that it contains a third of the ledger. It is two hours wider, because clocks may show a midnight twice.
+const IN_DAYS: &str = "m.occurred_at >= s.first::timestamp AT TIME ZONE s.time_zone - interval '2 hours'
                  AND m.occurred_at < (s.today + 1)::timestamp AT TIME ZONE s.time_zone + interval '2 hours'
-                 AND (m.occurred_at AT TIME ZONE s.time_zone)::date BETWEEN s.today - 29 AND s.today";
+                 AND (m.occurred_at AT TIME ZONE s.time_zone)::date BETWEEN s.first AND s.today";
 
 async fn top_variants(tx: &TenantTx) -> Result<Vec<TopVariant>, DbError> {
     const TOP: &str = concatcp!(
         "SELECT top.variant_id, v.sku, p.name, top.sold
            FROM (SELECT m.variant_id, -sum(m.quantity) AS sold
                    FROM stock_movements m CROSS JOIN ",
-        DAY,
+        LAST_30_DAYS,
         "         WHERE ",
-        IN_30_DAYS,
+        IN_DAYS,
         "         AND m.kind IN ('sale', 'return')
                 GROUP BY m.variant_id
                HAVING sum(m.quantity) < 0
@@ -185,9 +183,9 @@ async fn movements(tx: &TenantTx) -> Result<Vec<MovementsOfDay>, DbError> {
         "WITH moved AS (
              SELECT (m.occurred_at AT TIME ZONE s.time_zone)::date AS day, m.kind, sum(m.quantity) AS quantity
                FROM stock_movements m CROSS JOIN ",
-        DAY,
+        LAST_7_DAYS,
         "     WHERE ",
-        IN_7_DAYS,
+        IN_DAYS,
         "     GROUP BY 1, 2)
          SELECT today.today - ago AS day,
                 coalesce(sum(quantity) FILTER (WHERE kind = 'purchase'), 0) AS purchased,

@@ -31,7 +31,7 @@ pub struct Stock {
     pub sku: Option<String>,
     /// The stock on hand, in sale units.
     pub on_hand: Quantity,
-    /// What the stock on hand cost, with up to eight decimals. Stock of unknown cost counts as nothing.
+    /// The cost of the stock on hand, with up to eight decimals. Stock of unknown cost counts as nothing.
     pub cost: Money,
     /// The stock on hand at the list price, with every decimal.
     pub value: Money,
@@ -50,7 +50,7 @@ impl Exact for Stock {
 pub struct InTransit {
     /// The quantity in transit, in sale units.
     pub quantity: Quantity,
-    /// What the goods cost, with up to eight decimals. Goods of unknown cost count as nothing.
+    /// The cost of the goods, with up to eight decimals. Goods of unknown cost count as nothing.
     pub cost: Money,
     /// The goods at the list price, with every decimal.
     pub value: Money,

@@ -86,6 +86,11 @@ impl<'a, 'app> Shop<'a, 'app> {
     }
 }
 
+/// The quantity of an order's line that is neither fulfilled nor cancelled.
+fn open(line: &Value) -> Decimal {
+    decimal(&line["quantity"]) - decimal(&line["fulfilled"]) - decimal(&line["cancelled"])
+}
+
 /// The quantity of an order's line that is out.
 fn returnable(line: &Value) -> Decimal {
     decimal(&line["fulfilled"]) - decimal(&line["returned"])

@@ -5,7 +5,7 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Shop, decimal, line, returnable, text};
+use super::{Shop, decimal, line, open, returnable, text};
 use crate::business::{Business, a_product};
 
 const PRICES: [&str; 6] = ["0.01", "0.99", "3.33", "9.99", "100", "1249.95"];
@@ -141,9 +141,6 @@ impl Orders<'_, '_> {
             }
             _ => {
                 let order = self.shop.report(path).await;
-                let open = |line: &Value| {
-                    decimal(&line["quantity"]) - decimal(&line["fulfilled"]) - decimal(&line["cancelled"])
-                };
                 let lines = self.shop.parts(&order, open);
                 if !lines.is_empty() {
                     self.shop.post(&format!("{path}/fulfil"), &json!({"lines": lines})).await;

@@ -5,7 +5,7 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Shop, decimal, line, text};
+use super::{Shop, decimal, line, open, text};
 use crate::business::{Business, a_product};
 
 const COSTS: [&str; 10] =
@@ -170,9 +170,6 @@ impl Trade<'_, '_> {
             return;
         }
         let order = self.shop.report(&path).await;
-        let open = |line: &Value| {
-            decimal(&line["quantity"]) - decimal(&line["fulfilled"]) - decimal(&line["cancelled"])
-        };
         let body = self.some_parts(&order, open);
         self.shop.post(&format!("{path}/fulfil"), &body).await;
     }

@@ -35,7 +35,7 @@ pub(crate) async fn insert_all(tx: &TenantTx, codes: &[(VariantId, Barcode)]) ->
     let inserted: HashSet<&Barcode> = inserted.iter().collect();
     match texts.into_iter().find(|code| !inserted.contains(code)) {
         Some(taken) => {
-            let holder = holder::of_barcode(tx, taken).await?.unwrap_or(Holder { is_archived: false });
+            let holder = holder::of_barcode(tx, taken).await?.unwrap_or(Holder::IN_USE);
             Err(VariantError::DuplicateBarcode(taken.clone(), holder))
         }
         None => Ok(()),
@@ -62,7 +62,7 @@ pub(crate) async fn replace(
     insert_all(tx, &new).await
 }
 
-/// What a code is: the number of a GTIN, in whatever form, or the code itself.
+/// The identity of a code: the number of a GTIN, whose forms are all one, or the code itself.
 pub(crate) fn identity(code: &Barcode) -> String {
     gtin::number(code.as_str()).unwrap_or_else(|| code.as_str().to_owned())
 }

@@ -12,6 +12,11 @@ pub struct Holder {
     pub is_archived: bool,
 }
 
+impl Holder {
+    /// A variant in use, or one of the same request.
+    pub(crate) const IN_USE: Self = Self { is_archived: false };
+}
+
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.is_archived { " by an archived variant" } else { "" })

@@ -203,19 +203,21 @@ async fn check_in_use(
     category: Option<CategoryId>,
     tax_class: Option<TaxClassId>,
 ) -> Result<(), ProductError> {
-    const CATEGORY: &str = "SELECT EXISTS (SELECT FROM categories WHERE id = $1 AND archived_at IS NOT NULL)";
-    const TAX_CLASS: &str =
-        "SELECT EXISTS (SELECT FROM tax_classes WHERE id = $1 AND archived_at IS NOT NULL)";
-    if let Some(category) = category
-        && tx.value::<bool>(CATEGORY, &[&category]).await?
-    {
-        return Err(ProductError::ArchivedCategory);
+    struct Archived {
+        category: bool,
+        tax_class: bool,
     }
-    match tax_class {
-        Some(tax_class) if tx.value::<bool>(TAX_CLASS, &[&tax_class]).await? => {
-            Err(ProductError::ArchivedTaxClass)
-        }
-        _ => Ok(()),
+    tenancy::from_row!(Archived { category, tax_class });
+    const ARCHIVED: &str = "
+        SELECT EXISTS (SELECT FROM categories WHERE id = $1 AND archived_at IS NOT NULL) AS category,
+               EXISTS (SELECT FROM tax_classes WHERE id = $2 AND archived_at IS NOT NULL) AS tax_class";
+    if category.is_none() && tax_class.is_none() {
+        return Ok(());
+    }
+    match tx.row(ARCHIVED, &[&category, &tax_class]).await? {
+        Archived { category: true, .. } => Err(ProductError::ArchivedCategory),
+        Archived { tax_class: true, .. } => Err(ProductError::ArchivedTaxClass),
+        Archived { .. } => Ok(()),
     }
 }
 

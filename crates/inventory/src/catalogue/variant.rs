@@ -213,11 +213,11 @@ pub fn check(variants: &[NewVariant], option_names: &[OptionText]) -> Result<(),
             return Err(VariantError::DuplicateOptions);
         }
         if !skus.insert(&variant.sku) {
-            let (sku, holder) = (variant.sku.clone(), Holder { is_archived: false });
+            let (sku, holder) = (variant.sku.clone(), Holder::IN_USE);
             return Err(VariantError::DuplicateSku { index, sku, holder });
         }
         if let Some(code) = variant.barcodes.iter().find(|code| !codes.insert(barcode::identity(code))) {
-            return Err(VariantError::DuplicateBarcode(code.clone(), Holder { is_archived: false }));
+            return Err(VariantError::DuplicateBarcode(code.clone(), Holder::IN_USE));
         }
     }
     Ok(())
@@ -260,15 +260,21 @@ pub(crate) async fn insert_all(
 /// Refuses prices that are finer than the currency.
 fn check_prices(currency: &Currency, variants: &[NewVariant]) -> Result<(), VariantError> {
     for (index, variant) in variants.iter().enumerate() {
-        for (field, amount) in [("price", Some(variant.price)), ("compareAtPrice", variant.compare_at_price)]
-        {
-            if let Some(amount) = amount {
-                let refuse = |reason| VariantError::TooFine { index, field, reason };
-                currency.check(amount.get()).map_err(refuse)?;
-            }
-        }
+        check_price(currency, index, "price", Some(variant.price.get()))?;
+        check_price(currency, index, "compareAtPrice", variant.compare_at_price.map(NonNegative::get))?;
     }
     Ok(())
+}
+
+/// Refuses a price that is finer than the currency.
+pub(super) fn check_price(
+    currency: &Currency,
+    index: usize,
+    field: &'static str,
+    price: Option<Money>,
+) -> Result<(), VariantError> {
+    let checked = price.map_or(Ok(()), |price| currency.check(price));
+    checked.map_err(|reason| VariantError::TooFine { index, field, reason })
 }
 
 async fn insert_rows(
@@ -311,7 +317,7 @@ async fn insert_rows(
     match ids.iter().position(|id| !inserted.contains(id)) {
         Some(index) => {
             let sku = variants[index].sku.clone();
-            let holder = holder::of_sku(tx, &sku).await?.unwrap_or(Holder { is_archived: false });
+            let holder = holder::of_sku(tx, &sku).await?.unwrap_or(Holder::IN_USE);
             Err(VariantError::DuplicateSku { index, sku, holder })
         }
         None => Ok(()),

@@ -8,7 +8,7 @@ use values::{ActorId, Barcode, Money, NonNegative, Quantity, Sku};
 
 use crate::business::settings;
 use crate::catalogue::holder::{self, Holder};
-use crate::catalogue::variant::{MAX_BARCODES, VariantError};
+use crate::catalogue::variant::{MAX_BARCODES, VariantError, check_price};
 use crate::catalogue::{barcode, price_history, product};
 use crate::ids::{ProductId, VariantId};
 use crate::records::audit::{Action, Subject};
@@ -95,17 +95,12 @@ pub async fn update(
         return Ok(());
     }
     // A price of an earlier release may be finer than the currency. It may stay, and be sent back unchanged.
-    let is_new = (price, compare_at) != (Some(stored.price), stored.compare_at_price);
-    if is_new {
+    let new_price = price.filter(|price| *price != stored.price);
+    let new_compare_at = compare_at.filter(|price| Some(*price) != stored.compare_at_price);
+    if new_price.or(new_compare_at).is_some() {
         let currency = settings::currency(tx).await?;
-        let of_fields =
-            [("price", price, Some(stored.price)), ("compareAtPrice", compare_at, stored.compare_at_price)];
-        for (field, new, old) in of_fields {
-            if let Some(new) = new.filter(|_| new != old) {
-                let refuse = |reason| VariantError::TooFine { index: 0, field, reason };
-                currency.check(new).map_err(refuse)?;
-            }
-        }
+        check_price(&currency, 0, "price", new_price)?;
+        check_price(&currency, 0, "compareAtPrice", new_compare_at)?;
     }
     if *sku != stored.sku
         && let Some(holder) = holder::of_sku(tx, sku).await?
@@ -124,7 +119,7 @@ pub async fn update(
         .await
         .map_err(|error| match error.constraint() {
             Some("variants_sku_key") => {
-                let holder = Holder { is_archived: false };
+                let holder = Holder::IN_USE;
                 VariantError::DuplicateSku { index: 0, sku: sku.clone(), holder }
             }
             _ => error.into(),

@@ -78,7 +78,7 @@ pub struct ReceiptLine {
     pub line_id: PurchaseOrderLineId,
     /// The quantity that arrived, in sale units; negative where goods are taken back.
     pub quantity: Quantity,
-    /// What the goods cost, in the currency of the business, converted when they arrived; negative where
+    /// The cost of the goods, in the currency of the business, converted when they arrived; negative where
     /// goods are taken back.
     pub value: StockValue,
 }

@@ -283,9 +283,7 @@ async fn draft_new(
         return Err(PurchaseError::UnknownSupplier);
     }
     let id = new.request.id;
-    let currency = new.currency.clone().unwrap_or_else(|| terms.currency.clone());
-    // The business keeps the decimals of its own currency, whatever ISO 4217 says later.
-    let currency = if currency.code() == terms.currency.code() { terms.currency.clone() } else { currency };
+    let currency = currency_of(new.currency.clone(), &terms.currency);
     let exchange_rate = check_rate(&currency, &terms.currency, new.exchange_rate)?;
     let lines = make_lines(tx, id, &new.lines, (terms.rounding, &currency), tolerance).await?;
     let (tax, total) = sums(&lines)?;
@@ -350,6 +348,12 @@ async fn insert(
         &tx.now(),
     ];
     counter::insert_numbered(tx, Counter::PurchaseOrder, INSERT, params).await
+}
+
+/// The currency of a purchase order. The business keeps the decimals of its own currency, whatever ISO 4217
+/// says later.
+pub(super) fn currency_of(given: Option<Currency>, business: &Currency) -> Currency {
+    given.filter(|given| given.code() != business.code()).unwrap_or_else(|| business.clone())
 }
 
 /// The rate of a purchase order in `currency` of a business with the currency `business`.

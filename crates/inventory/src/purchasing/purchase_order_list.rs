@@ -9,7 +9,7 @@ use values::{ActorId, Currency, ExchangeRate, Money, Note, Page, PageRequest};
 
 use crate::business::settings;
 use crate::ids::{LocationId, PurchaseOrderId, SupplierId};
-use crate::purchasing::purchase_order::{PurchaseOrder, PurchaseOrderLine};
+use crate::purchasing::purchase_order::{PurchaseOrder, PurchaseOrderLine, currency_of};
 use crate::statuses::PurchaseStatus;
 
 struct OrderRow {
@@ -51,10 +51,7 @@ tenancy::from_row!(OrderRow {
 impl OrderRow {
     fn with(self, lines: Vec<PurchaseOrderLine>, today: NaiveDate, business: &Currency) -> PurchaseOrder {
         PurchaseOrder {
-            currency: match Currency::parse(&self.currency) {
-                Ok(other) if other.code() != business.code() => other,
-                _ => business.clone(),
-            },
+            currency: currency_of(Currency::parse(&self.currency).ok(), business),
             exchange_rate: self.exchange_rate,
             id: self.id,
             number: self.number,

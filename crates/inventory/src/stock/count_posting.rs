@@ -17,7 +17,7 @@ use crate::stock::count::{self, Count, CountError, CountLine, CountRefusal, Coun
 use crate::stock::level::Key;
 use crate::stock::locked_level::{self, LockedLevel};
 use crate::stock::movement::{Kind, Source};
-use crate::stock::posting::{Cost, Posting, decide};
+use crate::stock::posting::{Cost, Posting, decide_among};
 
 /// What happened to a line since it was counted.
 struct Since {
@@ -41,8 +41,7 @@ pub async fn post(tx: &TenantTx, id: CountId, actor: ActorId) -> Result<Count, C
         return Err(CountError::Empty);
     }
     let keys: Vec<Key> = stored.lines.iter().map(|line| (line.variant_id, stored.location_id)).collect();
-    let lock = async { Ok(locked_level::lock(tx, &keys).await?) };
-    let ((), levels) = all((locked_level::make(tx, &keys), lock)).await?;
+    let levels = locked_level::make_and_lock(tx, &keys).await?;
     // Read under the locks: whoever posts another count of these levels has finished.
     for since in since(tx, &stored).await? {
         let lines = stored.lines.iter_mut().zip(&keys);
@@ -62,7 +61,7 @@ pub async fn post(tx: &TenantTx, id: CountId, actor: ActorId) -> Result<Count, C
     };
     let postings: Vec<Posting> =
         stored.lines.iter().map(posting).filter(|posting| !posting.quantity.is_zero()).collect();
-    let decided = decide(tx, &postings).await?;
+    let decided = decide_among(tx, levels, &postings).await?;
     let refused = stored.lines.iter().filter(|line| line.refusal.is_some()).count();
     let changes = json!({
         "status": {"from": CountStatus::Open, "to": CountStatus::Posted}, "lines": {"to": stored.lines.len()},

@@ -78,7 +78,7 @@ tenancy::from_row!(CatalogueRow {
 ///
 /// # Errors
 /// [`StockError::UnknownVariant`].
-pub(crate) async fn make(tx: &TenantTx, keys: &[Key]) -> Result<(), StockError> {
+async fn make(tx: &TenantTx, keys: &[Key]) -> Result<(), StockError> {
     const MAKE: &str = "
         INSERT INTO stock_levels (variant_id, location_id, on_hand, reserved, position, updated_at)
         SELECT wanted.variant_id, l.id, 0, 0, 0, $3
@@ -93,6 +93,19 @@ pub(crate) async fn make(tx: &TenantTx, keys: &[Key]) -> Result<(), StockError> 
         Some("stock_levels_variant_id_fkey") => StockError::UnknownVariant,
         _ => error.into(),
     })
+}
+
+/// Makes the levels that are missing, and locks all of them, in key order and in one flight.
+///
+/// # Errors
+/// [`StockError::UnknownVariant`], [`StockError::Db`].
+pub(crate) async fn make_and_lock(
+    tx: &TenantTx,
+    keys: &[Key],
+) -> Result<BTreeMap<Key, LockedLevel>, StockError> {
+    let lock = async { Ok(lock(tx, keys).await?) };
+    let ((), levels) = all((make(tx, keys), lock)).await?;
+    Ok(levels)
 }
 
 /// Locks the levels that exist, in key order. This is a statement of its own: it must see what [`make`], or

@@ -28,7 +28,7 @@ pub struct Posting {
     pub quantity: Quantity,
     /// The change of the reserved quantity, in sale units. Negative releases stock.
     pub reserved: Quantity,
-    /// What the goods cost.
+    /// The cost of the goods.
     pub cost: Cost,
     /// Why the stock moves, for adjustments and returns; the ledger stores it.
     pub reason: Option<Reason>,
@@ -111,11 +111,25 @@ pub struct Decided {
 /// # Errors
 /// [`StockError`]; the caller rolls back.
 pub async fn decide(tx: &TenantTx, postings: &[Posting]) -> Result<Decided, StockError> {
+    let keys: BTreeSet<Key> = postings.iter().map(Posting::key).collect();
+    // A BTreeSet iterates in key order.
+    let keys: Vec<Key> = keys.into_iter().collect();
+    let levels = locked_level::make_and_lock(tx, &keys).await?;
+    decide_among(tx, levels, postings).await
+}
+
+/// As [`decide`], among levels that the transaction has locked already. Levels without a posting stay as they
+/// are.
+///
+/// # Errors
+/// [`StockError`]; the caller rolls back.
+pub(crate) async fn decide_among(
+    tx: &TenantTx,
+    mut levels: BTreeMap<Key, LockedLevel>,
+    postings: &[Posting],
+) -> Result<Decided, StockError> {
     let wanted = Wanted::of(postings);
-    // A BTreeMap iterates in key order.
-    let keys: Vec<Key> = wanted.keys().copied().collect();
-    let lock = async { Ok(locked_level::lock(tx, &keys).await?) };
-    let ((), mut levels) = all((locked_level::make(tx, &keys), lock)).await?;
+    levels.retain(|key, _| wanted.contains_key(key));
     refuse_shortages(&levels, &wanted)?;
     refuse_closed_locations(&levels, &wanted)?;
 

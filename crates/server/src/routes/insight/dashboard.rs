@@ -28,7 +28,7 @@ pub struct DashboardView {
     /// The stock on hand at list prices.
     #[schema(example = "10350.40")]
     inventory_value: String,
-    /// What the stock on hand cost. Stock without a known cost has the cost zero.
+    /// The cost of the stock on hand. Stock without a known cost has the cost zero.
     #[schema(example = "4920.15")]
     inventory_cost: String,
     /// The goods that left one location and have not arrived at another. The stock on hand does not include

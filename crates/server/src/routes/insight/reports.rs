@@ -60,7 +60,7 @@ pub struct StockReportView {
 pub struct InTransitView {
     /// The quantity in transit, in sale units.
     quantity: Quantity,
-    /// What the goods cost. Goods without a known cost have the cost zero.
+    /// The cost of the goods. Goods without a known cost have the cost zero.
     #[schema(example = "3.20")]
     cost: String,
     /// The goods at list prices.
@@ -181,7 +181,7 @@ pub struct StockView {
     sku: Option<String>,
     /// The stock on hand, in sale units.
     on_hand: Quantity,
-    /// What the stock cost. Stock without a known cost has the cost zero.
+    /// The cost of the stock. Stock without a known cost has the cost zero.
     #[schema(example = "156.80")]
     cost: String,
     /// The stock at list prices.

@@ -104,7 +104,7 @@ pub struct ArrivedPartView {
     line_id: PurchaseOrderLineId,
     /// The received quantity, in sale units. Negative if goods are taken back.
     quantity: Quantity,
-    /// What the goods cost, exactly, in the currency of the business: quantity times the unit cost of the
+    /// The cost of the goods, exactly, in the currency of the business: quantity times the unit cost of the
     /// purchase order, times the exchange rate when the goods arrived. Negative if goods are taken back.
     #[schema(example = "12.5")]
     value: String,
