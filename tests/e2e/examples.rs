@@ -249,6 +249,7 @@ async fn every_example_of_the_api_document_matches_a_real_response() {
             let subject = subject.as_str().unwrap_or_default();
             to = to.replace("{id}", subject).replace("{code}", subject);
             to = to.replace("{lineId}", stage.keys["count line"].as_str().unwrap_or_default());
+            to = to.replace("{locationId}", stage.keys["toLocationId"].as_str().unwrap_or_default());
             if *path == "/api/v1/jobs/{id}" {
                 let job = queue(app, Some(stage.business.tenant.id)).await;
                 to = path.replace("{id}", &job);

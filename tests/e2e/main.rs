@@ -29,6 +29,7 @@ mod plans;
 mod pool;
 mod process;
 mod purchasing;
+mod reordering;
 mod reports;
 mod restore;
 mod returns;

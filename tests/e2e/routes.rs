@@ -98,6 +98,19 @@ fn table() -> Vec<(&'static str, &'static str, Who, Option<Value>)> {
         ("GET", "/api/v1/stock/transfers/{id}", Member("stock.read"), None),
         ("POST", "/api/v1/stock/transfers/{id}/receive", Member("stock.transfer"), Some(json!({}))),
         ("POST", "/api/v1/stock/transfers/{id}/send-back", Member("stock.transfer"), Some(json!({}))),
+        (
+            "POST",
+            "/api/v1/stock/transfers/{id}/write-off",
+            Member("stock.adjust"),
+            Some(json!({"reason": "lost"})),
+        ),
+        ("GET", "/api/v1/variants/{id}/locations/{locationId}", Member("stock.read"), None),
+        (
+            "PATCH",
+            "/api/v1/variants/{id}/locations/{locationId}",
+            Member("catalogue.write"),
+            Some(json!({"reorderLevel": "2"})),
+        ),
         ("GET", "/api/v1/stock/counts", Member("stock.read"), None),
         ("POST", "/api/v1/stock/counts", Member("stock.count"), Some(json!({"locationId": "{location}"}))),
         ("GET", "/api/v1/stock/counts/{id}", Member("stock.read"), None),
@@ -279,6 +292,7 @@ async fn every_route_refuses_callers_without_access() {
         let path = path
             .replace("{id}", "00000000-0000-7000-8000-000000000000")
             .replace("{lineId}", "00000000-0000-7000-8000-000000000000")
+            .replace("{locationId}", "00000000-0000-7000-8000-000000000000")
             .replace("{code}", "4006381333931")
             .replace("{host}", "shop.acme.test");
         let (right, wrong) =
@@ -406,6 +420,7 @@ async fn keys_of_another_business_find_nothing_on_any_route() {
             let path = template
                 .replace("{id}", key(own_key).as_str().unwrap_or_default())
                 .replace("{lineId}", absent.as_str().unwrap_or_default())
+                .replace("{locationId}", key("location").as_str().unwrap_or_default())
                 .replace("{code}", "4006381333931")
                 .replace("{host}", "shop.acme.test");
             let body = body.as_ref().map(|body| {

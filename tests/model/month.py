@@ -240,15 +240,20 @@ class Shop:
         if not transfer or not transfer[5]:
             return
         id, line, variant, source, target, left, value = transfer
-        goes_back = self.random.random() < 0.3
-        quantity = left if goes_back else self.part_of(left)
+        step = self.random.choice(("receive", "receive", "receive", "send-back", "write-off"))
+        quantity = left if step == "send-back" else self.part_of(left)
         part = share(value, quantity, left, TINY)
-        if goes_back:
+        lines = [{"lineId": line, "quantity": plain(quantity)}]
+        if step == "send-back":
             self.post(f"stock/transfers/{id}/send-back", {})
+            self.books.arrive("transfer", variant, source, quantity, part)
+        elif step == "write-off":
+            self.post(f"stock/transfers/{id}/write-off", {"lines": lines, "reason": "lost"})
+            self.books.move("transfer", variant, source, quantity, part)
+            self.books.move("adjustment", variant, source, -quantity, -part, reason="lost")
         else:
-            lines = [{"lineId": line, "quantity": plain(quantity)}]
             self.post(f"stock/transfers/{id}/receive", {"lines": lines})
-        self.books.arrive("transfer", variant, source if goes_back else target, quantity, part)
+            self.books.arrive("transfer", variant, target, quantity, part)
         transfer[5:] = [left - quantity, value - part]
 
     def count(self):

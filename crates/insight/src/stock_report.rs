@@ -64,9 +64,9 @@ tenancy::from_row!(InTransit { quantity, cost, value });
 /// [`DbError`].
 pub async fn in_transit(tx: &TenantTx) -> Result<InTransit, DbError> {
     const IN_TRANSIT: &str = "
-        SELECT coalesce(sum(l.quantity - l.received - l.sent_back), 0) AS quantity,
+        SELECT coalesce(sum(l.quantity - l.received - l.sent_back - l.written_off), 0) AS quantity,
                coalesce(sum(l.transit_value), 0) AS cost,
-               coalesce(sum((l.quantity - l.received - l.sent_back) * v.price), 0) AS value
+               coalesce(sum((l.quantity - l.received - l.sent_back - l.written_off) * v.price), 0) AS value
           FROM stock_transfers t
           JOIN stock_transfer_lines l ON l.transfer_id = t.id
           JOIN variants v ON v.id = l.variant_id

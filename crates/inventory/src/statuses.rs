@@ -21,7 +21,8 @@ values::words! {
         PartlyReceived = "partly_received",
         /// All goods have arrived.
         Received = "received",
-        /// Nothing is in transit any more, and all or part of the goods went back to the source location.
+        /// Nothing is in transit any more, and all or part of the goods went back to the source location or
+        /// were written off.
         Closed = "closed",
     }
 

@@ -212,11 +212,16 @@ impl Trade<'_, '_> {
         }
         let transfer = self.shop.one_of(&goods.transfers).clone();
         let path = format!("stock/transfers/{}", text(&transfer["id"]));
-        if self.shop.random.u8(..3) == 0 {
+        if self.shop.random.u8(..4) == 0 {
             self.shop.post(&format!("{path}/send-back"), &json!({})).await;
+            return;
+        }
+        let transfer = self.shop.report(&path).await;
+        let mut body = self.some_parts(&transfer, |line| decimal(&line["inTransit"]));
+        if self.shop.random.u8(..3) == 0 {
+            body["reason"] = json!("lost");
+            self.shop.post(&format!("{path}/write-off"), &body).await;
         } else {
-            let transfer = self.shop.report(&path).await;
-            let body = self.some_parts(&transfer, |line| decimal(&line["inTransit"]));
             self.shop.post(&format!("{path}/receive"), &body).await;
         }
     }

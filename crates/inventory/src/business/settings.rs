@@ -255,13 +255,23 @@ pub(crate) async fn over_receipt(tx: &TenantTx) -> Result<Percent, DbError> {
     tx.value(OVER_RECEIPT, &[]).await
 }
 
-/// The reasons that an adjustment may have. If the list is empty, any reason is allowed.
+/// The settings list the allowed reasons, and the reason is not among them. Holds the allowed reasons.
+#[derive(Debug, thiserror::Error)]
+#[error("the reason must be one of: {}", .0.iter().map(Reason::as_str).collect::<Vec<_>>().join(", "))]
+pub struct UnknownReason(pub Vec<Reason>);
+
+/// Checks the reason of an adjustment or a write-off. If the settings list no reasons, any reason is allowed.
 ///
 /// # Errors
-/// [`DbError`].
-pub(crate) async fn adjustment_reasons(tx: &TenantTx) -> Result<Vec<Reason>, DbError> {
+/// [`DbError`]. The inner result is [`UnknownReason`] if the reason is not allowed.
+pub(crate) async fn check_reason(
+    tx: &TenantTx,
+    reason: &Reason,
+) -> Result<Result<(), UnknownReason>, DbError> {
     const REASONS: &str = "SELECT adjustment_reasons FROM settings WHERE id = 1";
-    tx.value(REASONS, &[]).await
+    let reasons: Vec<Reason> = tx.value(REASONS, &[]).await?;
+    let is_allowed = reasons.is_empty() || reasons.contains(reason);
+    Ok(if is_allowed { Ok(()) } else { Err(UnknownReason(reasons)) })
 }
 
 /// The business's currency.

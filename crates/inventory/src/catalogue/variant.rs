@@ -37,6 +37,8 @@ pub struct NewVariant {
     /// The reorder level. If the available stock at a location is at or below it, a low-stock alert opens.
     /// `None` for no alerts.
     pub reorder_level: Option<NonNegative<Quantity>>,
+    /// The stock that a reorder restores, in sale units. `None` for the reorder level plus a month of sales.
+    pub target_quantity: Option<NonNegative<Quantity>>,
     /// One value for each option of the product.
     pub options: Options,
 }
@@ -61,6 +63,8 @@ pub struct Variant {
     /// The reorder level. If the available stock at a location is at or below it, a low-stock alert opens.
     /// `None` for no alerts.
     pub reorder_level: Option<Quantity>,
+    /// The stock that a reorder restores, in sale units. `None` for the reorder level plus a month of sales.
+    pub target_quantity: Option<Quantity>,
     /// The value of each option, as a JSON object.
     pub options: Value,
     /// The stock on hand at all locations, in sale units.
@@ -90,6 +94,7 @@ tenancy::from_row!(Variant {
     compare_at_price,
     cost,
     reorder_level,
+    target_quantity,
     options,
     on_hand,
     reserved,
@@ -105,7 +110,8 @@ tenancy::from_row!(Variant {
 pub(crate) const COLUMNS: &str = "
     v.id AS variant_id, v.product_id, v.sku,
     ARRAY(SELECT b.code FROM barcodes b WHERE b.variant_id = v.id ORDER BY b.code) AS barcodes,
-    v.price, v.compare_at_price, v.cost, v.reorder_level, v.options, s.on_hand, s.reserved, s.stock_position,
+    v.price, v.compare_at_price, v.cost, v.reorder_level, v.target_quantity, v.options, s.on_hand, s.reserved,
+    s.stock_position,
     v.archived_at AS variant_archived_at, p.archived_at IS NOT NULL AS is_product_archived,
     v.version AS variant_version, v.created_at AS variant_created_at, v.updated_at AS variant_updated_at";
 
@@ -286,12 +292,12 @@ async fn insert_rows(
     // One statement inserts all variants in the order of their SKUs, so two writers of the same SKUs cannot
     // deadlock. A variant whose id is not returned has a SKU that exists already.
     const INSERT: &str = "
-        INSERT INTO variants (id, product_id, sku, price, compare_at_price, cost, reorder_level, options,
-                              created_at, updated_at)
-        SELECT id, $1, sku, price, compare_at_price, cost, reorder_level, options, $9, $9
+        INSERT INTO variants (id, product_id, sku, price, compare_at_price, cost, reorder_level,
+                              target_quantity, options, created_at, updated_at)
+        SELECT id, $1, sku, price, compare_at_price, cost, reorder_level, target_quantity, options, $10, $10
           FROM unnest($2::uuid[], $3::text[], $4::numeric[], $5::numeric[], $6::numeric[], $7::numeric[],
-                      $8::jsonb[])
-               AS new (id, sku, price, compare_at_price, cost, reorder_level, options)
+                      $8::numeric[], $9::jsonb[])
+               AS new (id, sku, price, compare_at_price, cost, reorder_level, target_quantity, options)
          ORDER BY sku
             ON CONFLICT (sku) DO NOTHING
      RETURNING id";
@@ -304,9 +310,21 @@ async fn insert_rows(
     let costs = amounts(|variant| variant.cost);
     let reorder_levels: Vec<Option<Quantity>> =
         variants.iter().map(|variant| variant.reorder_level.map(NonNegative::get)).collect();
+    let targets: Vec<Option<Quantity>> =
+        variants.iter().map(|variant| variant.target_quantity.map(NonNegative::get)).collect();
     let options: Vec<Value> = variants.iter().map(|variant| json!(variant.options)).collect();
-    let params: tenancy::Params<'_> =
-        &[&product, &ids, &skus, &prices, &compare_at, &costs, &reorder_levels, &options, &tx.now()];
+    let params: tenancy::Params<'_> = &[
+        &product,
+        &ids,
+        &skus,
+        &prices,
+        &compare_at,
+        &costs,
+        &reorder_levels,
+        &targets,
+        &options,
+        &tx.now(),
+    ];
     let inserted: Vec<VariantId> =
         tx.values(INSERT, params).await.map_err(|error| match error.constraint() {
             Some("variants_product_id_options_key") => VariantError::DuplicateOptions,

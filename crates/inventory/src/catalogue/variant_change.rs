@@ -30,6 +30,8 @@ pub struct VariantChange {
     pub cost: Option<Option<NonNegative<Money>>>,
     /// The new reorder level; `Some(None)` turns the low-stock alerts off.
     pub reorder_level: Option<Option<NonNegative<Quantity>>>,
+    /// The stock that a reorder restores, in sale units; `Some(None)` removes it.
+    pub target_quantity: Option<Option<NonNegative<Quantity>>>,
     /// `true` archives the variant, and `false` restores it.
     pub is_archived: Option<bool>,
     /// Change the row only if it has this version.
@@ -44,6 +46,7 @@ struct Locked {
     compare_at_price: Option<Money>,
     cost: Option<Money>,
     reorder_level: Option<Quantity>,
+    target_quantity: Option<Quantity>,
     archived_at: Option<DateTime<Utc>>,
     version: i32,
 }
@@ -55,6 +58,7 @@ tenancy::from_row!(Locked {
     compare_at_price,
     cost,
     reorder_level,
+    target_quantity,
     archived_at,
     version,
 });
@@ -73,7 +77,7 @@ pub async fn update(
     const UPDATE: &str = "
         UPDATE variants
            SET sku = $2, price = $3, compare_at_price = $4, cost = $5, reorder_level = $6, archived_at = $7,
-               version = version + 1, updated_at = $8
+               target_quantity = $8, version = version + 1, updated_at = $9
          WHERE id = $1";
     if change.barcodes.as_ref().is_some_and(|codes| codes.len() > MAX_BARCODES) {
         return Err(VariantError::TooManyBarcodes { index: 0 });
@@ -82,11 +86,13 @@ pub async fn update(
     let mut edit = Edit::begin(tx, actor, change.if_version, stored.version)?;
     let amount = |new: Option<Option<NonNegative<Money>>>| new.map(|new| new.map(NonNegative::get));
     let reorder_level = change.reorder_level.map(|new| new.map(NonNegative::get));
+    let target = change.target_quantity.map(|new| new.map(NonNegative::get));
     let sku = edit.field("sku", &stored.sku, change.sku.as_ref());
     let price = edit.amount("price", Some(stored.price), amount(change.price.map(Some)));
     let compare_at = edit.amount("compareAtPrice", stored.compare_at_price, amount(change.compare_at_price));
     let cost = edit.amount("cost", stored.cost, amount(change.cost));
     let reorder_level = edit.field("reorderLevel", &stored.reorder_level, reorder_level.as_ref());
+    let target = edit.field("targetQuantity", &stored.target_quantity, target.as_ref());
     let archived_at = edit.archiving(stored.archived_at, change.is_archived);
     if let Some(codes) = &change.barcodes {
         edit.note("barcodes", stored.barcodes.iter().collect::<BTreeSet<_>>(), codes.iter().collect());
@@ -115,15 +121,15 @@ pub async fn update(
         true => alert_review::lock_variants(tx, &[id]).await?,
         false => Vec::new(),
     };
-    tx.execute(UPDATE, &[&id, sku, &price, &compare_at, &cost, reorder_level, &archived_at, &tx.now()])
-        .await
-        .map_err(|error| match error.constraint() {
-            Some("variants_sku_key") => {
-                let holder = Holder::IN_USE;
-                VariantError::DuplicateSku { index: 0, sku: sku.clone(), holder }
-            }
-            _ => error.into(),
-        })?;
+    let params: tenancy::Params<'_> =
+        &[&id, sku, &price, &compare_at, &cost, reorder_level, &archived_at, target, &tx.now()];
+    tx.execute(UPDATE, params).await.map_err(|error| match error.constraint() {
+        Some("variants_sku_key") => {
+            let holder = Holder::IN_USE;
+            VariantError::DuplicateSku { index: 0, sku: sku.clone(), holder }
+        }
+        _ => error.into(),
+    })?;
     if let Some(codes) = &change.barcodes {
         barcode::replace(tx, id, &stored.barcodes, codes).await?;
     }
@@ -142,7 +148,7 @@ async fn lock(tx: &TenantTx, id: VariantId) -> Result<(ProductId, Locked), Varia
     const LOCK: &str = "
         SELECT sku,
                ARRAY(SELECT b.code FROM barcodes b WHERE b.variant_id = v.id ORDER BY b.code) AS barcodes,
-               price, compare_at_price, cost, reorder_level, archived_at, version
+               price, compare_at_price, cost, reorder_level, target_quantity, archived_at, version
           FROM variants v WHERE id = $1 FOR NO KEY UPDATE";
     let product: ProductId = tx.value_opt(PRODUCT_OF, &[&id]).await?.ok_or(VariantError::NotFound)?;
     let lock = async { tx.row::<Locked>(LOCK, &[&id]).await };

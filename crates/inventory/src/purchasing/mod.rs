@@ -8,3 +8,4 @@ pub mod purchase_order_list;
 pub mod reorder;
 pub mod supplier;
 pub mod supplier_price;
+mod surplus;

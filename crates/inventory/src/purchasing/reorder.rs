@@ -1,5 +1,7 @@
 //! Reorder suggestions: for each variant and location with a low-stock alert that incoming stock does not
-//! cover, how many to order, from whom and at what price.
+//! cover, how many to order, from whom and at what price, or from which location to transfer them.
+
+use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
 use const_format::concatcp;
@@ -9,6 +11,7 @@ use values::{Money, Quantity, Sku};
 
 use crate::ids::{LocationId, SupplierId, VariantId};
 use crate::purchasing::purchase_order;
+use crate::purchasing::surplus::{self, SOLD, Surpluses};
 use crate::stock::alert::{COMING, IS_COVERED, TODAY};
 
 /// A purchase order that could be placed with one supplier.
@@ -34,17 +37,31 @@ pub struct SuggestedLine {
     pub name: String,
     /// The available stock at the location, in sale units.
     pub available: Quantity,
-    /// The quantity that is still to come to the location, in sale units: the open quantity of purchase
-    /// orders that are sent or confirmed and not overdue.
+    /// The quantity on its way to the location, in sale units: the open quantity of purchase orders that are
+    /// sent or confirmed and not overdue, and the quantity in transit from other locations.
     pub incoming: Quantity,
-    /// The reorder level of the variant, in sale units; zero if it has none.
+    /// The reorder level of the variant at the location, in sale units; zero if it has none.
     pub reorder_level: Quantity,
+    /// The target quantity of the variant at the location, in sale units. `None` if none is set.
+    pub target_quantity: Option<Quantity>,
     /// The quantity sold at the location in the last 30 days, less the quantity returned, in sale units.
     pub sold: Quantity,
-    /// The quantity to order, in sale units: at least one, and at least the supplier's minimum quantity.
+    /// Whether to buy the goods or to transfer them.
+    pub source: Source,
+    /// The quantity to order or to transfer, in sale units: at least one. A quantity to order is at least the
+    /// supplier's minimum quantity.
     pub quantity: Quantity,
     /// The supplier's price; `None` if no supplier has a price for the variant.
     pub price: Option<SuggestedPrice>,
+}
+
+/// From where the goods of a line come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// The supplier.
+    Purchase,
+    /// This location, which has more than it needs.
+    Transfer(LocationId),
 }
 
 /// The price in force of the chosen supplier.
@@ -85,6 +102,7 @@ struct Row {
     available: Quantity,
     incoming: Quantity,
     reorder_level: Quantity,
+    target_quantity: Option<Quantity>,
     sold: Quantity,
     supplier_id: Option<SupplierId>,
     supplier_name: Option<String>,
@@ -103,6 +121,7 @@ tenancy::from_row!(Row {
     available,
     incoming,
     reorder_level,
+    target_quantity,
     sold,
     supplier_id,
     supplier_name,
@@ -148,32 +167,38 @@ pub async fn suggest(tx: &TenantTx, location: Option<LocationId>) -> Result<Sugg
              ORDER BY asked.variant_id, asked.currency = settings.currency DESC, asked.cost, asked.supplier_id
         )
         SELECT n.variant_id, n.location_id, v.sku, p.name, s.on_hand - s.reserved AS available, n.incoming,
-               coalesce(v.reorder_level, 0) AS reorder_level, sales.sold, b.supplier_id, b.supplier_name,
-               b.cost, b.currency, b.supplier_sku, b.minimum_quantity, b.lead_time_days
-          FROM needed n
+               coalesce(s.reorder_level, v.reorder_level, 0) AS reorder_level,
+               coalesce(s.target_quantity, v.target_quantity) AS target_quantity, sales.sold, b.supplier_id,
+               b.supplier_name, b.cost, b.currency, b.supplier_sku, b.minimum_quantity, b.lead_time_days
+            FROM needed n
           JOIN variants v ON v.id = n.variant_id
           JOIN products p ON p.id = v.product_id
           JOIN stock_levels s ON s.variant_id = n.variant_id AND s.location_id = n.location_id
           LEFT JOIN best b ON b.variant_id = n.variant_id
-         CROSS JOIN LATERAL (
-               SELECT coalesce(-sum(m.quantity), 0) AS sold FROM stock_movements m
-                WHERE m.variant_id = n.variant_id AND m.location_id = n.location_id
-                  AND m.kind IN ('sale', 'return')
-                  AND m.occurred_at >= $2) sales
-         ORDER BY b.supplier_name, b.supplier_id, n.location_id, b.currency, n.id"
+         CROSS JOIN ",
+        SOLD,
+        "ORDER BY b.supplier_name, b.supplier_id, n.location_id, b.currency, n.id"
     );
     let since = tx.now() - TimeDelta::days(DAYS);
     let mut rows = tx.rows::<Row>(SUGGEST, &[&tx.now(), &since, &(MAX_LINES + 1), &location]).await?;
     let has_more = rows.len() as i64 > MAX_LINES;
     rows.truncate(MAX_LINES as usize);
+    let variants: BTreeSet<VariantId> = rows.iter().map(|row| row.variant_id).collect();
+    let mut surpluses = Surpluses::read(tx, since, &variants).await?;
     let mut suggestions: Vec<Suggestion> = Vec::new();
     for row in rows {
-        let (supplier, location_id, line) = row.into_parts();
-        match suggestions.last_mut() {
-            Some(last) if last.supplier == supplier && last.takes(location_id, &line) => {
-                last.lines.push(line)
+        let (supplier, location_id, lines) = row.into_parts(&mut surpluses);
+        for line in lines {
+            match suggestions.last_mut() {
+                Some(last) if last.supplier == supplier && last.takes(location_id, &line) => {
+                    last.lines.push(line)
+                }
+                _ => suggestions.push(Suggestion {
+                    supplier: supplier.clone(),
+                    location_id,
+                    lines: vec![line],
+                }),
             }
-            _ => suggestions.push(Suggestion { supplier, location_id, lines: vec![line] }),
         }
     }
     Ok(Suggestions { suggestions, has_more })
@@ -193,9 +218,14 @@ impl Suggestion {
 }
 
 impl Row {
-    fn into_parts(self) -> (Option<(SupplierId, String)>, LocationId, SuggestedLine) {
-        let quantity =
-            to_order(self.available, self.incoming, self.reorder_level, self.sold, self.minimum_quantity);
+    /// The supplier, the location and the lines: one line, or two where another location has a part of what
+    /// is needed.
+    fn into_parts(
+        self,
+        surpluses: &mut Surpluses,
+    ) -> (Option<(SupplierId, String)>, LocationId, Vec<SuggestedLine>) {
+        let target = surplus::target(self.reorder_level, self.target_quantity, self.sold);
+        let needed = needed(target - self.available - self.incoming);
         let (supplier_sku, minimum_quantity) = (self.supplier_sku, self.minimum_quantity);
         let price = self.cost.zip(self.currency).map(|(cost, currency)| SuggestedPrice {
             cost,
@@ -204,58 +234,30 @@ impl Row {
             minimum_quantity,
             lead_time_days: self.lead_time_days,
         });
-        let line = SuggestedLine {
+        let transfer = surpluses.take(self.variant_id, self.location_id, needed);
+        let rest = needed - transfer.map_or(Quantity::ZERO, |(_, quantity)| quantity);
+        let purchase = rest.is_positive().then(|| rest.max(minimum_quantity.unwrap_or_default()));
+        let purchase = purchase.map(|quantity| (Source::Purchase, quantity));
+        let transfer = transfer.map(|(location, quantity)| (Source::Transfer(location), quantity));
+        let line = |(source, quantity)| SuggestedLine {
             variant_id: self.variant_id,
-            sku: self.sku,
-            name: self.name,
+            sku: self.sku.clone(),
+            name: self.name.clone(),
             available: self.available,
             incoming: self.incoming,
             reorder_level: self.reorder_level,
+            target_quantity: self.target_quantity,
             sold: self.sold,
+            source,
             quantity,
-            price,
+            price: price.clone(),
         };
-        (self.supplier_id.zip(self.supplier_name), self.location_id, line)
+        let lines = transfer.into_iter().chain(purchase).map(line).collect();
+        (self.supplier_id.zip(self.supplier_name), self.location_id, lines)
     }
 }
 
-/// The quantity that brings stock and incoming goods to the reorder level plus the sales of [`DAYS`] days, or
-/// to twice the reorder level if that is more. It is rounded up to whole units, and is at least one and at
-/// least the supplier's minimum quantity.
-fn to_order(
-    available: Quantity,
-    incoming: Quantity,
-    reorder_level: Quantity,
-    sold: Quantity,
-    minimum: Option<Quantity>,
-) -> Quantity {
-    let missing = reorder_level + sold.max(reorder_level) - available - incoming;
-    let least = minimum.map_or(Decimal::ONE, |minimum| minimum.as_decimal().max(Decimal::ONE));
-    Quantity::from_decimal(missing.as_decimal().ceil().max(least))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_order_lasts_for_a_month_of_sales() {
-        let quantity = |text: &str| Quantity::parse(text).unwrap();
-        let to_order = |available, incoming, level, sold, minimum: Option<&str>| {
-            super::to_order(
-                quantity(available),
-                quantity(incoming),
-                quantity(level),
-                quantity(sold),
-                minimum.map(quantity),
-            )
-            .to_string()
-        };
-        assert_eq!(to_order("3", "0", "10", "25", None), "32");
-        assert_eq!(to_order("3", "4", "10", "25", None), "28");
-        assert_eq!(to_order("3", "0", "10", "2", None), "17", "few are sold, so the level again");
-        assert_eq!(to_order("2.5", "0", "5", "0", None), "8", "whole units");
-        assert_eq!(to_order("3", "0", "10", "25", Some("100")), "100");
-        assert_eq!(to_order("0", "0", "0", "-4", None), "1", "more were returned than sold");
-    }
+/// What is missing, rounded up to whole units: at least one.
+fn needed(missing: Quantity) -> Quantity {
+    Quantity::from_decimal(missing.as_decimal().ceil().max(Decimal::ONE))
 }

@@ -108,6 +108,9 @@ values::words! {
         PurchaseOrderReceived = "purchase_order.received",
         /// A goods receipt was reversed.
         PurchaseOrderReceiptReversed = "purchase_order.receipt_reversed",
+        /// The reorder level or the target quantity of a variant at a location changed, or whether the
+        /// location keeps the variant.
+        ReorderingChanged = "reordering.changed",
         /// Settings of the business changed.
         SettingsChanged = "settings.changed",
         /// A stock adjustment was posted.
@@ -126,6 +129,8 @@ values::words! {
         TransferReceived = "transfer.received",
         /// The goods of a transfer that were still in transit went back to the source location.
         TransferSentBack = "transfer.sent_back",
+        /// Goods of a transfer were lost in transit and written off.
+        TransferWrittenOff = "transfer.written_off",
         /// A variant was added to a product that existed already.
         VariantCreated = "variant.created",
         /// Fields of a variant changed.

@@ -25,6 +25,8 @@ tenancy::events! {
         TransferReceived(TransferChanged) = "transfer.received" version 1,
         /// The rest of a transfer went back to the location that sent it.
         TransferSentBack(TransferChanged) = "transfer.sent_back" version 1,
+        /// Goods of a transfer were lost in transit and written off.
+        TransferWrittenOff(TransferChanged) = "transfer.written_off" version 1,
         /// The differences of a stock count were posted.
         CountPosted(CountPosted) = "count.posted" version 1,
         /// Stock was changed by hand.
@@ -138,7 +140,7 @@ mod tests {
     #[test]
     fn every_topic_is_listed_once_and_has_a_schema() {
         let mut topics: Vec<&str> = Event::TOPICS.iter().map(|topic| topic.name).collect();
-        assert_eq!(topics.len(), 13);
+        assert_eq!(topics.len(), 14);
         topics.sort_unstable();
         topics.dedup();
         assert_eq!(topics.len(), Event::TOPICS.len(), "a topic is listed twice: {topics:?}");

@@ -6,7 +6,7 @@ use serde_json::json;
 use tenancy::{DbError, TenantTx, all, outbox};
 use values::{ActorId, Money, NonNegative, Note, Quantity, Reason};
 
-use crate::business::settings;
+use crate::business::settings::{self, UnknownReason};
 use crate::ids::{AdjustmentId, LocationId, VariantId};
 use crate::records::audit::{self, Action, Subject};
 use crate::records::document::{self, IdTaken, Outcome, Requested};
@@ -85,9 +85,9 @@ pub enum AdjustmentError {
     /// The location does not exist or is archived.
     #[error("there is no such location")]
     UnknownLocation,
-    /// The settings list the allowed reasons, and the reason is not among them. Holds the allowed reasons.
-    #[error("the reason must be one of: {}", .0.iter().map(Reason::as_str).collect::<Vec<_>>().join(", "))]
-    UnknownReason(Vec<Reason>),
+    /// The settings do not allow the reason.
+    #[error(transparent)]
+    UnknownReason(#[from] UnknownReason),
     /// A different adjustment already has the chosen id.
     #[error(transparent)]
     IdTaken(#[from] IdTaken),
@@ -128,11 +128,9 @@ async fn find_repeated(tx: &TenantTx, new: &NewAdjustment) -> Result<Option<Adju
 
 async fn post_new(tx: &TenantTx, new: &NewAdjustment, actor: ActorId) -> Result<Adjustment, AdjustmentError> {
     let location = location::find_or_default(tx, new.location_id);
-    let (location, reasons) = all((location, settings::adjustment_reasons(tx))).await?;
+    let (location, reason) = all((location, settings::check_reason(tx, &new.reason))).await?;
     let location_id = location.ok_or(AdjustmentError::UnknownLocation)?;
-    if !reasons.is_empty() && !reasons.contains(&new.reason) {
-        return Err(AdjustmentError::UnknownReason(reasons));
-    }
+    reason?;
     let id = new.request.id;
     let posting = Posting {
         kind: Kind::Adjustment,

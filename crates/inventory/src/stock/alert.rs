@@ -39,9 +39,10 @@ pub struct Alert {
     pub is_covered: bool,
     /// On hand less reserved at the location, in sale units.
     pub available: Quantity,
-    /// The variant's reorder level, in sale units; zero if none is set.
+    /// The reorder level of the variant at the location, in sale units; zero if none is set.
     pub reorder_level: Quantity,
-    /// Ordered from suppliers for the location, not received yet, and not overdue, in sale units.
+    /// The quantity on its way to the location, in sale units: ordered from suppliers, not received yet and
+    /// not overdue, or in transit from another location.
     pub incoming: Quantity,
     /// The first day on which incoming stock is expected; `None` if no day is known or nothing is incoming.
     pub arrives_on: Option<NaiveDate>,
@@ -84,15 +85,31 @@ const STATE: &str =
 pub const TODAY: &str =
     "(SELECT ($1::timestamptz AT TIME ZONE time_zone)::date AS today FROM settings) today";
 
+/// The goods on their way to the location of `a`, which is any table with a variant and a location: the open
+/// lines of purchase orders with the day on which they are expected, and the lines of transfers in transit.
+pub(crate) const ON_ITS_WAY: &str = "
+         SELECT ol.quantity - ol.received AS quantity, o.expected_on
+           FROM purchase_order_lines ol
+           JOIN purchase_orders o ON o.id = ol.purchase_order_id
+          WHERE ol.variant_id = a.variant_id AND ol.received < ol.quantity
+            AND o.location_id = a.location_id
+            AND o.status IN ('SENT', 'CONFIRMED')
+          UNION ALL
+         SELECT tl.quantity - tl.received - tl.sent_back - tl.written_off, NULL
+           FROM stock_transfer_lines tl
+           JOIN stock_transfers t ON t.id = tl.transfer_id
+          WHERE tl.variant_id = a.variant_id AND tl.received + tl.sent_back + tl.written_off < tl.quantity
+            AND t.to_location_id = a.location_id";
+
 /// The incoming stock of alert `a` that is not overdue on the day of [`TODAY`], as table `coming`.
-pub(crate) const COMING: &str = "LATERAL (
-             SELECT coalesce(sum(ol.quantity - ol.received), 0) AS incoming, min(o.expected_on) AS arrives_on
-               FROM purchase_order_lines ol
-               JOIN purchase_orders o ON o.id = ol.purchase_order_id
-              WHERE ol.variant_id = a.variant_id AND ol.received < ol.quantity
-                AND o.location_id = a.location_id
-                AND o.status IN ('SENT', 'CONFIRMED')
-                AND (o.expected_on IS NULL OR o.expected_on >= today.today)) coming";
+pub(crate) const COMING: &str = concatcp!(
+    "LATERAL (
+         SELECT coalesce(sum(quantity), 0) AS incoming, min(expected_on) AS arrives_on
+           FROM (",
+    ON_ITS_WAY,
+    ") on_its_way
+          WHERE expected_on IS NULL OR expected_on >= today.today) coming"
+);
 
 /// A page of the open alerts, newest first.
 ///
@@ -119,8 +136,9 @@ pub async fn list(
             LIMIT $3
         )
         SELECT a.id, a.variant_id, a.location_id, v.sku, p.name, a.state, a.is_covered,
-               s.on_hand - s.reserved AS available, coalesce(v.reorder_level, 0) AS reorder_level,
-               coming.incoming, coming.arrives_on, a.opened_at
+               s.on_hand - s.reserved AS available,
+               coalesce(s.reorder_level, v.reorder_level, 0) AS reorder_level, coming.incoming,
+               coming.arrives_on, a.opened_at
           FROM page a
           JOIN variants v ON v.id = a.variant_id
           JOIN products p ON p.id = v.product_id

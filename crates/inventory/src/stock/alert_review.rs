@@ -15,7 +15,7 @@ use crate::business::settings;
 use crate::ids::{AlertId, LocationId, VariantId};
 use crate::records::event::{ChangedAlert, ChangedState, Event, LowStockChanged};
 use crate::statuses::AlertState;
-use crate::stock::alert::{COMING, TODAY};
+use crate::stock::alert::{COMING, ON_ITS_WAY, TODAY};
 use crate::stock::level::{self, Key};
 use crate::stock::locked_level::{self, LockedLevel};
 
@@ -112,13 +112,14 @@ pub(crate) async fn review(tx: &TenantTx, watched: &[Watched]) -> Result<AlertCh
           JOIN low_stock_alerts a
             ON a.variant_id = wanted.variant_id AND a.location_id = wanted.location_id
            AND a.closed_at IS NULL";
-    const INCOMING: &str = "
-        SELECT l.variant_id, o.location_id, o.expected_on, sum(l.quantity - l.received) AS quantity
-          FROM unnest($1::uuid[], $2::uuid[]) AS wanted (variant_id, location_id)
-          JOIN purchase_order_lines l ON l.variant_id = wanted.variant_id AND l.received < l.quantity
-          JOIN purchase_orders o ON o.id = l.purchase_order_id AND o.location_id = wanted.location_id
-         WHERE o.status IN ('SENT', 'CONFIRMED')
-         GROUP BY l.variant_id, o.location_id, o.expected_on";
+    const INCOMING: &str = concatcp!(
+        "SELECT a.variant_id, a.location_id, coming.expected_on, sum(coming.quantity) AS quantity
+           FROM unnest($1::uuid[], $2::uuid[]) AS a (variant_id, location_id)
+          CROSS JOIN LATERAL (",
+        ON_ITS_WAY,
+        ") coming
+          GROUP BY a.variant_id, a.location_id, coming.expected_on"
+    );
     if watched.is_empty() {
         return Ok(AlertChanges::default());
     }
@@ -196,8 +197,9 @@ pub async fn review_overdue(tx: &TenantTx) -> Result<u64, DbError> {
     const OVERDUE: &str = concatcp!(
         "WITH watched AS (
             SELECT s.variant_id, s.location_id, s.on_hand - s.reserved AS available,
-                   CASE WHEN v.archived_at IS NULL AND p.archived_at IS NULL AND l.archived_at IS NULL
-                        THEN v.reorder_level END AS reorder_level
+                   CASE WHEN s.is_kept AND v.archived_at IS NULL AND p.archived_at IS NULL
+                             AND l.archived_at IS NULL
+                        THEN coalesce(s.reorder_level, v.reorder_level) END AS reorder_level
               FROM stock_levels s
               JOIN variants v ON v.id = s.variant_id
               JOIN products p ON p.id = v.product_id

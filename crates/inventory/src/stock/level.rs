@@ -18,11 +18,28 @@ pub struct StockLevel {
     pub on_hand: Quantity,
     /// The part of on hand that orders have reserved, in sale units.
     pub reserved: Quantity,
+    /// Whether the location keeps the variant, so that low stock opens an alert.
+    pub is_kept: bool,
+    /// The reorder level of the variant at the location, in sale units: the location's own, or else that of
+    /// the variant. `None` if neither is set.
+    pub reorder_level: Option<Quantity>,
+    /// The stock that a reorder restores, in sale units: the location's own target, or else that of the
+    /// variant. `None` if neither is set.
+    pub target_quantity: Option<Quantity>,
     /// When a document last changed the stock level; at first, when the stock level was made.
     pub updated_at: DateTime<Utc>,
 }
 
-tenancy::from_row!(StockLevel { variant_id, location_id, on_hand, reserved, updated_at });
+tenancy::from_row!(StockLevel {
+    variant_id,
+    location_id,
+    on_hand,
+    reserved,
+    is_kept,
+    reorder_level,
+    target_quantity,
+    updated_at,
+});
 
 impl StockLevel {
     /// On hand less reserved, in sale units.
@@ -78,19 +95,23 @@ pub async fn list(
     filter: &LevelFilter,
     page: &PageRequest<(VariantId, LocationId)>,
 ) -> Result<Page<StockLevel>, DbError> {
-    const SELECT: &str = "SELECT variant_id, location_id, on_hand, reserved, updated_at FROM stock_levels ";
+    const SELECT: &str = "
+        SELECT s.variant_id, s.location_id, s.on_hand, s.reserved, s.is_kept,
+               coalesce(s.reorder_level, v.reorder_level) AS reorder_level,
+               coalesce(s.target_quantity, v.target_quantity) AS target_quantity, s.updated_at
+          FROM stock_levels s JOIN variants v ON v.id = s.variant_id ";
     // One text for each filter, because a prepared statement has one plan.
     const ALL: &str = concatcp!(
         SELECT,
-        "WHERE (variant_id, location_id) > ($1, $2) ORDER BY variant_id, location_id LIMIT $3"
+        "WHERE (s.variant_id, s.location_id) > ($1, $2) ORDER BY s.variant_id, s.location_id LIMIT $3"
     );
     const OF_LOCATION: &str =
-        concatcp!(SELECT, "WHERE variant_id > $1 AND location_id = $3 ORDER BY variant_id LIMIT $2");
+        concatcp!(SELECT, "WHERE s.variant_id > $1 AND s.location_id = $3 ORDER BY s.variant_id LIMIT $2");
     const OF_VARIANT: &str = concatcp!(
         SELECT,
-        "WHERE (variant_id, location_id) > ($1, $2) AND ($3::uuid IS NULL OR location_id = $3)
-           AND variant_id = $5
-         ORDER BY variant_id, location_id
+        "WHERE (s.variant_id, s.location_id) > ($1, $2) AND ($3::uuid IS NULL OR s.location_id = $3)
+           AND s.variant_id = $5
+         ORDER BY s.variant_id, s.location_id
          LIMIT $4"
     );
     let ((variant, after), limit) = (page.above(), page.limit.and_one());

@@ -1,6 +1,6 @@
 //! Stock levels that the transaction has locked, and how a posting changes one of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tenancy::{DbError, TenantTx, all};
@@ -20,8 +20,8 @@ pub(crate) struct LockedLevel {
     pub position: i64,
     /// How often its reserved quantity has changed.
     pub reservations: i64,
-    /// At this quantity or below, stock is low. `None` if no alert can open: no reorder level is set, or
-    /// the variant, its product or the location is archived.
+    /// At this quantity or below, stock is low. `None` if no alert can open: no reorder level is set, the
+    /// location does not keep the variant, or the variant, its product or the location is archived.
     pub reorder_level: Option<Quantity>,
     /// Whether its location is archived.
     pub is_closed: bool,
@@ -40,6 +40,8 @@ struct LevelRow {
     reservations: i64,
     value: Option<StockValue>,
     last_cost: Option<StockValue>,
+    is_kept: bool,
+    reorder_level: Option<Quantity>,
     updated_at: DateTime<Utc>,
 }
 
@@ -52,6 +54,8 @@ tenancy::from_row!(LevelRow {
     reservations,
     value,
     last_cost,
+    is_kept,
+    reorder_level,
     updated_at,
 });
 
@@ -60,6 +64,7 @@ struct CatalogueRow {
     location_id: LocationId,
     cost: Option<Money>,
     is_closed: bool,
+    is_watched: bool,
     reorder_level: Option<Quantity>,
     quantity_decimals: QuantityDecimals,
 }
@@ -69,6 +74,7 @@ tenancy::from_row!(CatalogueRow {
     location_id,
     cost,
     is_closed,
+    is_watched,
     reorder_level,
     quantity_decimals,
 });
@@ -78,7 +84,7 @@ tenancy::from_row!(CatalogueRow {
 ///
 /// # Errors
 /// [`StockError::UnknownVariant`].
-async fn make(tx: &TenantTx, keys: &[Key]) -> Result<(), StockError> {
+pub(crate) async fn make(tx: &TenantTx, keys: &[Key]) -> Result<(), StockError> {
     const MAKE: &str = "
         INSERT INTO stock_levels (variant_id, location_id, on_hand, reserved, position, updated_at)
         SELECT wanted.variant_id, l.id, 0, 0, 0, $3
@@ -116,7 +122,7 @@ pub(crate) async fn make_and_lock(
 pub(crate) async fn lock(tx: &TenantTx, keys: &[Key]) -> Result<BTreeMap<Key, LockedLevel>, DbError> {
     const LOCK: &str = "
         SELECT l.variant_id, l.location_id, l.on_hand, l.reserved, l.position, l.reservations, l.value,
-               l.last_cost, l.updated_at
+               l.last_cost, l.is_kept, l.reorder_level, l.updated_at
           FROM stock_levels l
           JOIN unnest($1::uuid[], $2::uuid[]) AS wanted (variant_id, location_id)
             ON l.variant_id = wanted.variant_id AND l.location_id = wanted.location_id
@@ -126,8 +132,8 @@ pub(crate) async fn lock(tx: &TenantTx, keys: &[Key]) -> Result<BTreeMap<Key, Lo
     // joined to it. Code that changes these columns locks the levels afterwards, and reviews their alerts.
     const CATALOGUE: &str = "
         SELECT wanted.variant_id, wanted.location_id, v.cost, l.archived_at IS NOT NULL AS is_closed,
-               CASE WHEN v.archived_at IS NULL AND p.archived_at IS NULL AND l.archived_at IS NULL
-                    THEN v.reorder_level END AS reorder_level, p.quantity_decimals
+               v.archived_at IS NULL AND p.archived_at IS NULL AND l.archived_at IS NULL AS is_watched,
+               v.reorder_level, p.quantity_decimals
           FROM unnest($1::uuid[], $2::uuid[]) AS wanted (variant_id, location_id)
           JOIN variants v ON v.id = wanted.variant_id
           JOIN products p ON p.id = v.product_id
@@ -136,40 +142,35 @@ pub(crate) async fn lock(tx: &TenantTx, keys: &[Key]) -> Result<BTreeMap<Key, Lo
     let lock = async { tx.rows::<LevelRow>(LOCK, &[&variants, &locations]).await };
     let catalogue = async { tx.rows::<CatalogueRow>(CATALOGUE, &[&variants, &locations]).await };
     let (locked, catalogue) = all((lock, catalogue)).await?;
-    let mut levels: BTreeMap<Key, LockedLevel> =
-        locked.into_iter().map(|row| ((row.variant_id, row.location_id), row.into())).collect();
-    for row in catalogue {
-        if let Some(level) = levels.get_mut(&(row.variant_id, row.location_id)) {
-            level.goods.catalogue_cost = row.cost;
-            level.reorder_level = row.reorder_level;
-            level.is_closed = row.is_closed;
-            level.quantity_decimals = row.quantity_decimals;
-        }
-    }
-    Ok(levels)
+    let mut catalogue: HashMap<Key, CatalogueRow> =
+        catalogue.into_iter().map(|row| ((row.variant_id, row.location_id), row)).collect();
+    let level = |row: LevelRow| {
+        let key = (row.variant_id, row.location_id);
+        Some((key, LockedLevel::of(row, catalogue.remove(&key)?)))
+    };
+    Ok(locked.into_iter().filter_map(level).collect())
 }
 
-impl From<LevelRow> for LockedLevel {
-    fn from(row: LevelRow) -> Self {
+impl LockedLevel {
+    fn of(row: LevelRow, catalogue: CatalogueRow) -> Self {
+        let is_watched = catalogue.is_watched && row.is_kept;
         Self {
             goods: LevelValue {
                 on_hand: row.on_hand,
                 value: row.value,
                 last_cost: row.last_cost,
-                catalogue_cost: None,
+                catalogue_cost: catalogue.cost,
             },
             reserved: row.reserved,
             position: row.position,
             reservations: row.reservations,
-            reorder_level: None,
-            is_closed: false,
-            quantity_decimals: QuantityDecimals::THREE,
+            reorder_level: row.reorder_level.or(catalogue.reorder_level).filter(|_| is_watched),
+            is_closed: catalogue.is_closed,
+            quantity_decimals: catalogue.quantity_decimals,
             updated_at: row.updated_at,
         }
     }
-}
 
-impl LockedLevel {
     pub fn available(&self) -> Quantity {
         self.goods.on_hand - self.reserved
     }

@@ -15,6 +15,7 @@ pub mod location;
 mod locked_level;
 pub mod movement;
 pub mod posting;
+pub mod reordering;
 pub mod transfer;
 pub mod transfer_step;
 

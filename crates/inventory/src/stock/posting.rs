@@ -164,10 +164,12 @@ fn post(level: &mut LockedLevel, posting: &Posting, movements: &mut Movements) -
         return Err(StockError::TooValuable);
     }
     // There may be enough stock for the sum of a document and not for one step of it: goods must be there
-    // before they leave. Only a count may find fewer goods than are reserved.
+    // before they leave. Only a count may find fewer goods than are reserved. Goods that arrive and leave in
+    // one step take nothing.
     let takes_reserved = level.available().is_negative()
         && level.available() < available_before
-        && posting.kind != Kind::Count;
+        && posting.kind != Kind::Count
+        && !matches!(posting.cost, Cost::Passing(_));
     if takes_reserved || level.goods.on_hand.is_negative() || level.reserved.is_negative() {
         return Err(StockError::Insufficient(vec![Shortage {
             variant_id: posting.variant_id,

@@ -1,6 +1,6 @@
 //! Transfers: stock that leaves one location, is in transit, and arrives at another location, also in parts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use const_format::concatcp;
@@ -8,14 +8,18 @@ use serde_json::json;
 use tenancy::{DbError, TenantTx, all, outbox};
 use values::{ActorId, Note, Page, PageRequest, Positive, Quantity, StockValue};
 
+use crate::business::settings::UnknownReason;
 use crate::ids::{LocationId, TransferId, TransferLineId, VariantId};
 use crate::records::audit::{self, Action, Subject};
 use crate::records::counter::{self, Counter};
 use crate::records::document::{self, IdTaken, Outcome, PartError, Requested};
 use crate::records::event::{Event, TransferChanged};
 pub use crate::statuses::TransferStatus;
+use crate::stock::alert_review;
+use crate::stock::level::Key;
+use crate::stock::locked_level::{self, LockedLevel};
 use crate::stock::movement::{Kind, Source};
-use crate::stock::posting::{Cost, Posting, StockError, decide};
+use crate::stock::posting::{Cost, Posting, StockError, decide_among};
 pub use crate::stock::transfer_step::{NewStep, StepKind, step};
 
 /// A transfer to be sent.
@@ -36,9 +40,9 @@ pub struct NewTransfer {
 impl TransferStatus {
     pub(crate) fn of(lines: &[TransferLine]) -> Self {
         let is_in_transit = lines.iter().any(|line| !line.in_transit().is_zero());
-        let went_back = lines.iter().any(|line| !line.sent_back.is_zero());
+        let is_incomplete = lines.iter().any(|line| line.received < line.quantity);
         let has_arrived = lines.iter().any(|line| !line.received.is_zero());
-        match (is_in_transit, went_back, has_arrived) {
+        match (is_in_transit, is_incomplete, has_arrived) {
             (true, _, false) => Self::InTransit,
             (true, _, true) => Self::PartlyReceived,
             (false, true, _) => Self::Closed,
@@ -93,6 +97,8 @@ pub struct TransferLine {
     pub received: Quantity,
     /// The quantity that went back to the source location, in sale units.
     pub sent_back: Quantity,
+    /// The quantity that was lost in transit, in sale units.
+    pub written_off: Quantity,
     /// The cost of the goods when they were sent; `None` if it is not known.
     pub sent_value: Option<StockValue>,
     /// The cost of the goods that are in transit; `None` if it is not known.
@@ -106,14 +112,15 @@ tenancy::from_row!(TransferLine {
     quantity,
     received,
     sent_back,
+    written_off,
     sent_value,
     transit_value,
 });
 
 impl TransferLine {
-    /// The quantity that is neither received nor sent back, in sale units.
+    /// The quantity that is neither received, sent back nor written off, in sale units.
     pub fn in_transit(&self) -> Quantity {
-        self.quantity - self.received - self.sent_back
+        self.quantity - self.received - self.sent_back - self.written_off
     }
 
     /// What so many of the goods in transit cost.
@@ -153,7 +160,7 @@ pub enum TransferError {
         /// Whether it is the source location; otherwise it is the receiving location.
         is_source: bool,
     },
-    /// Everything has arrived or gone back, so no step is left.
+    /// Everything has arrived, gone back or been written off, so no step is left.
     #[error("the transfer has nothing in transit, because its status is {0}")]
     NothingInTransit(TransferStatus),
     /// A different transfer, or a different step of a transfer, already has the chosen id.
@@ -162,6 +169,9 @@ pub enum TransferError {
     /// A received quantity names an unknown line or exceeds what is in transit.
     #[error(transparent)]
     Part(#[from] PartError),
+    /// The settings do not allow the reason of a write-off.
+    #[error(transparent)]
+    UnknownReason(#[from] UnknownReason),
     /// The posting was refused, for example because stock is short.
     #[error(transparent)]
     Stock(#[from] StockError),
@@ -211,7 +221,8 @@ async fn send_new(tx: &TenantTx, new: &NewTransfer, actor: ActorId) -> Result<Tr
     let mut lines = lines_of(new);
     let postings: Vec<Posting> =
         lines.iter().map(|line| line.posting(new.from, -line.quantity, Cost::Average)).collect();
-    let decided = decide(tx, &postings).await?;
+    let levels = lock_levels(tx, &lines, new.from, new.to).await?;
+    let decided = decide_among(tx, levels, &postings).await?;
     for (line, posted) in lines.iter_mut().zip(&decided.posted) {
         (line.sent_value, line.transit_value) = (posted.cost, posted.cost);
     }
@@ -221,6 +232,7 @@ async fn send_new(tx: &TenantTx, new: &NewTransfer, actor: ActorId) -> Result<Tr
     // The number is taken in the last step, and held no longer than that.
     let stock = decided.write(tx, source, actor);
     let ((), (), number) = all((stock, tell, insert(tx, new, &lines, actor))).await?;
+    alert_review::reconsider(tx, &keys(&lines, new.to)).await?;
     Ok(Transfer {
         id,
         number,
@@ -250,6 +262,28 @@ async fn check_locations(tx: &TenantTx, new: &NewTransfer) -> Result<(), Transfe
     Ok(())
 }
 
+/// The stock levels of the lines at a location, in no order.
+pub(crate) fn keys(lines: &[TransferLine], location: LocationId) -> Vec<Key> {
+    lines.iter().map(|line| (line.variant_id, location)).collect()
+}
+
+/// Makes the levels at the location where goods are posted, and locks them together with the levels at the
+/// location to which goods are incoming: the transfer changes the alerts there.
+pub(crate) async fn lock_levels(
+    tx: &TenantTx,
+    lines: &[TransferLine],
+    posted_at: LocationId,
+    incoming_at: LocationId,
+) -> Result<BTreeMap<Key, LockedLevel>, StockError> {
+    let made: BTreeSet<Key> = keys(lines, posted_at).into_iter().collect();
+    let made: Vec<Key> = made.into_iter().collect();
+    let mut locked = made.clone();
+    locked.extend(keys(lines, incoming_at).into_iter().filter(|_| posted_at != incoming_at));
+    let lock = async { Ok(locked_level::lock(tx, &locked).await?) };
+    let ((), levels) = all((locked_level::make(tx, &made), lock)).await?;
+    Ok(levels)
+}
+
 /// The lines to be stored. Two lines of one variant become one.
 fn lines_of(new: &NewTransfer) -> Vec<TransferLine> {
     let mut sums: BTreeMap<VariantId, Quantity> = BTreeMap::new();
@@ -264,6 +298,7 @@ fn lines_of(new: &NewTransfer) -> Vec<TransferLine> {
             quantity,
             received: Quantity::ZERO,
             sent_back: Quantity::ZERO,
+            written_off: Quantity::ZERO,
             sent_value: None,
             transit_value: None,
         })
@@ -334,7 +369,8 @@ const SELECT: &str = "
 /// Gives transfers their lines: one query, whatever their number.
 async fn with_lines(tx: &TenantTx, mut transfers: Vec<Transfer>) -> Result<Vec<Transfer>, DbError> {
     const LINES: &str = "
-        SELECT id, transfer_id, variant_id, quantity, received, sent_back, sent_value, transit_value
+        SELECT id, transfer_id, variant_id, quantity, received, sent_back, written_off, sent_value,
+               transit_value
           FROM stock_transfer_lines
          WHERE transfer_id = ANY ($1)
          ORDER BY transfer_id, variant_id";

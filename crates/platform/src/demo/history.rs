@@ -458,6 +458,7 @@ fn variant(item: &Item) -> Result<NewVariant, DemoError> {
         compare_at_price: None,
         cost: Some(not_negative(item.cost)?),
         reorder_level: Some(NonNegative::new(quantity(item.reorder_level)?).map_err(data)?),
+        target_quantity: None,
         options,
     })
 }

@@ -3,6 +3,8 @@
 use inventory::adjustment::AdjustmentError;
 use inventory::count::CountError;
 use inventory::location::LocationError;
+use inventory::reordering::ReorderingError;
+use inventory::settings::UnknownReason;
 use inventory::stock::StockError;
 use inventory::transfer::TransferError;
 use serde_json::json;
@@ -46,7 +48,7 @@ impl From<AdjustmentError> for Problem {
         match error {
             AdjustmentError::Cost => Self::invalid("/unitCost", Code::InvalidCost, error),
             AdjustmentError::Zero => Self::invalid("/quantity", Code::ZeroQuantity, error),
-            AdjustmentError::UnknownReason(_) => Self::invalid("/reason", Code::UnknownReason, error),
+            AdjustmentError::UnknownReason(error) => error.into(),
             AdjustmentError::UnknownLocation => Self::not_found_at("/locationId", error),
             AdjustmentError::IdTaken(error) => error.into(),
             AdjustmentError::Stock(error @ StockError::TooFine { .. }) => {
@@ -57,6 +59,22 @@ impl From<AdjustmentError> for Problem {
             }
             AdjustmentError::Stock(error) => error.into(),
             AdjustmentError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<UnknownReason> for Problem {
+    fn from(error: UnknownReason) -> Self {
+        Self::invalid("/reason", Code::UnknownReason, error)
+    }
+}
+
+impl From<ReorderingError> for Problem {
+    fn from(error: ReorderingError) -> Self {
+        match error {
+            ReorderingError::NotFound => Self::not_found(),
+            ReorderingError::Stale(error) => error.into(),
+            ReorderingError::Db(error) => error.into(),
         }
     }
 }
@@ -87,6 +105,7 @@ impl From<TransferError> for Problem {
                 Self::because(Code::WrongStatus, &error).with("documentStatus", json!(status))
             }
             TransferError::IdTaken(error) => error.into(),
+            TransferError::UnknownReason(error) => error.into(),
             TransferError::Part(error) => error.into(),
             TransferError::Stock(error) => error.into(),
             TransferError::Db(error) => error.into(),

@@ -33,8 +33,11 @@ pub struct CreateVariant {
     /// The cost of one unit in the catalogue. It counts where no average cost is known. Defaults to none.
     cost: Option<NonNegative<Money>>,
     /// The reorder level, in sale units. If the available stock at a location is at or below this level, a
-    /// low-stock alert opens. Defaults to no alert.
+    /// low-stock alert opens. A location may have its own reorder level. Defaults to no alert.
     reorder_level: Option<NonNegative<Quantity>>,
+    /// The stock that a reorder restores, in sale units. A location may have its own target. Defaults to the
+    /// reorder level plus the sales of 30 days.
+    target_quantity: Option<NonNegative<Quantity>>,
     /// One value for each option of the product, by the name of the option. Defaults to none.
     #[serde(default)]
     options: BTreeMap<OptionText, OptionText>,
@@ -49,6 +52,7 @@ impl CreateVariant {
             compare_at_price: self.compare_at_price,
             cost: self.cost,
             reorder_level: self.reorder_level,
+            target_quantity: self.target_quantity,
             options: self.options,
         }
     }
@@ -79,6 +83,9 @@ pub struct ChangeVariant {
     /// low-stock alert opens. null turns the alert off.
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
     reorder_level: Option<Option<NonNegative<Quantity>>>,
+    /// The stock that a reorder restores, in sale units. null: the reorder level plus the sales of 30 days.
+    #[serde(default, deserialize_with = "crate::http::body::nullable")]
+    target_quantity: Option<Option<NonNegative<Quantity>>>,
     /// true archives the variant. false restores it.
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
@@ -104,6 +111,8 @@ pub struct VariantView {
     /// The reorder level, in sale units. If the available stock at a location is at or below this level, a
     /// low-stock alert opens. null: no alert.
     reorder_level: Option<Quantity>,
+    /// The stock that a reorder restores, in sale units. null: the reorder level plus the sales of 30 days.
+    target_quantity: Option<Quantity>,
     /// The value of each option of the product, by the name of the option.
     options: Value,
     /// The stock on hand at all locations, in sale units.
@@ -135,6 +144,7 @@ impl VariantView {
             compare_at_price: variant.compare_at_price.map(|price| currency.format(price)),
             cost: variant.cost.map(|cost| currency.format(cost)),
             reorder_level: variant.reorder_level,
+            target_quantity: variant.target_quantity,
             options: variant.options,
             on_hand: variant.on_hand,
             reserved: variant.reserved,
@@ -242,7 +252,16 @@ pub async fn edit(
     IfMatch(if_version): IfMatch,
     body: Json<ChangeVariant>,
 ) -> Result<HttpResponse, Problem> {
-    let ChangeVariant { sku, barcodes, price, compare_at_price, cost, reorder_level, archived } = body.value;
+    let ChangeVariant {
+        sku,
+        barcodes,
+        price,
+        compare_at_price,
+        cost,
+        reorder_level,
+        target_quantity,
+        archived,
+    } = body.value;
     let change = VariantChange {
         sku,
         barcodes,
@@ -250,6 +269,7 @@ pub async fn edit(
         compare_at_price,
         cost,
         reorder_level,
+        target_quantity,
         is_archived: archived,
         if_version,
     };

@@ -1,7 +1,7 @@
 //! Suggested purchase orders for stock that is low.
 
 use actix_web::{HttpResponse, get, web};
-use inventory::reorder::{self, SuggestedLine, Suggestion, Suggestions};
+use inventory::reorder::{self, Source, SuggestedLine, Suggestion, Suggestions};
 use inventory::{LocationId, SupplierId, VariantId};
 use serde::{Deserialize, Serialize};
 use tenancy::TenantTx;
@@ -39,6 +39,16 @@ pub struct SuggestionView {
     lines: Vec<SuggestedLineView>,
 }
 
+values::words! {
+    /// From where the goods of a suggested line come.
+    pub enum ReorderSource {
+        /// From the supplier.
+        Purchase = "purchase",
+        /// From another location.
+        Transfer = "transfer",
+    }
+}
+
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SuggestedLineView {
@@ -50,15 +60,25 @@ pub struct SuggestedLineView {
     name: String,
     /// The stock on hand minus the reserved stock at the location, in sale units.
     available: Quantity,
-    /// The quantity ordered from suppliers that has not been received and is not overdue, in sale units.
+    /// The quantity on its way to the location, in sale units: ordered from suppliers, not received and not
+    /// overdue, or in transit from other locations.
     incoming: Quantity,
-    /// The reorder level of the variant, in sale units. Zero if the variant has none.
+    /// The reorder level of the variant at the location, in sale units. Zero if it has none.
     reorder_level: Quantity,
+    /// The stock that a reorder restores, in sale units. null: the reorder level plus the sales of 30 days.
+    target_quantity: Option<Quantity>,
     /// The quantity sold at the location in the last 30 days, minus the quantity returned, in sale units.
     sold: Quantity,
-    /// The suggested quantity, in sale units. It brings available and incoming stock to the reorder level
-    /// plus the sales of 30 days, or to twice the reorder level if that is more. It is rounded up to whole
-    /// units, and is at least 1 and at least minimumQuantity.
+    /// Whether to buy the goods or to transfer them. If another location has only a part of what is needed,
+    /// the variant has two lines: one to transfer and one to buy.
+    source: ReorderSource,
+    /// The location to transfer the goods from: the one that has the most above its own target. null for a
+    /// line to buy.
+    from_location_id: Option<LocationId>,
+    /// The suggested quantity, in sale units. It brings available and incoming stock to targetQuantity.
+    /// Without a target, it brings them to the reorder level plus the sales of 30 days, or to twice the
+    /// reorder level if that is more. It is rounded up to whole units, and is at least 1. A quantity to buy
+    /// is at least minimumQuantity.
     quantity: Quantity,
     /// The supplier's price for one unit, in currency. null without a supplier price.
     #[schema(example = "0.12")]
@@ -94,7 +114,16 @@ impl From<SuggestedLine> for SuggestedLineView {
             available: line.available,
             incoming: line.incoming,
             reorder_level: line.reorder_level,
+            target_quantity: line.target_quantity,
             sold: line.sold,
+            source: match line.source {
+                Source::Purchase => ReorderSource::Purchase,
+                Source::Transfer(_) => ReorderSource::Transfer,
+            },
+            from_location_id: match line.source {
+                Source::Purchase => None,
+                Source::Transfer(location) => Some(location),
+            },
             quantity: line.quantity,
             unit_cost: price.map(|price| price.cost.plain()),
             currency: price.map(|price| price.currency.clone()),
@@ -121,8 +150,10 @@ pub struct Reorder {
 /// variant, the supplier with the lowest price in the currency of the business is suggested, or, without such
 /// a price, the supplier with the lowest price in any currency. The suggestions are grouped by supplier,
 /// location and currency. To draft a purchase order from a group, send its `supplierId`, its `locationId`,
-/// its `currency`, and the `variantId`, `quantity` and `unitCost` of each line. Add the `exchangeRate` if the
-/// currency is not that of the business.
+/// its `currency`, and the `variantId`, `quantity` and `unitCost` of each line with the source `purchase`.
+/// Add the `exchangeRate` if the currency is not that of the business. To transfer the goods of a line with
+/// the source `transfer`, send its `fromLocationId`, the `locationId` of the group as `toLocationId`, and the
+/// `variantId` and the `quantity` of the line.
 #[utoipa::path(tag = "insight", operation_id = "suggestPurchaseOrders", params(Reorder),
     responses((status = 200, body = ReorderView)))]
 #[get("/reports/reorder")]

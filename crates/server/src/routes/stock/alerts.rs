@@ -29,9 +29,10 @@ pub struct AlertView {
     covered: bool,
     /// The stock on hand minus the reserved stock at the location, in sale units.
     available: Quantity,
-    /// The reorder level of the variant, in sale units; zero if the variant has none.
+    /// The reorder level of the variant at the location, in sale units; zero if it has none.
     reorder_level: Quantity,
-    /// The quantity ordered from suppliers that has not been received and is not overdue, in sale units.
+    /// The quantity on its way to the location, in sale units: ordered from suppliers, not received and not
+    /// overdue, or in transit from other locations.
     incoming: Quantity,
     /// The first day on which incoming stock is expected; null if no day is known or nothing is incoming.
     arrives_on: Option<NaiveDate>,

@@ -31,6 +31,13 @@ pub struct StockLevelView {
     reserved: Quantity,
     /// The stock on hand minus the reserved stock, in sale units.
     available: Quantity,
+    /// Whether the location keeps the variant. Low stock opens an alert only there.
+    kept: bool,
+    /// The reorder level, in sale units: that of the location, or else that of the variant. null: no alert.
+    reorder_level: Option<Quantity>,
+    /// The stock that a reorder restores, in sale units: the target of the location, or else that of the
+    /// variant. null: the reorder level plus the sales of 30 days.
+    target_quantity: Option<Quantity>,
     updated_at: DateTime<Utc>,
 }
 
@@ -42,6 +49,9 @@ impl From<StockLevel> for StockLevelView {
             on_hand: level.on_hand,
             reserved: level.reserved,
             available: level.available(),
+            kept: level.is_kept,
+            reorder_level: level.reorder_level,
+            target_quantity: level.target_quantity,
             updated_at: level.updated_at,
         }
     }

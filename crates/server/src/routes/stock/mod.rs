@@ -4,6 +4,7 @@ pub mod alerts;
 pub mod counts;
 pub mod levels;
 pub mod locations;
+pub mod reordering;
 pub mod transfers;
 
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -20,11 +21,14 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(levels::adjust)
         .service(levels::show_adjustment)
         .service(levels::verify_ledger)
+        .service(reordering::show)
+        .service(reordering::edit)
         .service(transfers::list)
         .service(transfers::send)
         .service(transfers::show)
         .service(transfers::receive)
         .service(transfers::send_back)
+        .service(transfers::write_off)
         .service(counts::list)
         .service(counts::open)
         .service(counts::show)

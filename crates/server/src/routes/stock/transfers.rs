@@ -8,7 +8,7 @@ use inventory::{LocationId, Outcome, Part, StepId, TransferId, TransferLineId, V
 use serde::{Deserialize, Serialize};
 use tenancy::TenantTx;
 use utoipa::{IntoParams, ToSchema};
-use values::{ActorId, Cursor, Limit, Note, Positive, Quantity};
+use values::{ActorId, Cursor, Limit, Note, Positive, Quantity, Reason};
 
 use crate::http::codes::Code;
 use crate::http::etag::{self, Tag};
@@ -76,7 +76,9 @@ pub struct TransferLineView {
     received: Quantity,
     /// The quantity that did not arrive and returned to the sender, in sale units.
     sent_back: Quantity,
-    /// The quantity that has neither arrived nor returned, in sale units.
+    /// The quantity that was lost in transit and written off, in sale units.
+    written_off: Quantity,
+    /// The quantity that has neither arrived, returned nor been written off, in sale units.
     in_transit: Quantity,
 }
 
@@ -89,6 +91,7 @@ impl From<Transfer> for TransferView {
             quantity: line.quantity,
             received: line.received,
             sent_back: line.sent_back,
+            written_off: line.written_off,
         };
         Self {
             id: transfer.id,
@@ -104,6 +107,16 @@ impl From<Transfer> for TransferView {
             updated_at: transfer.updated_at,
         }
     }
+}
+
+/// The parts that a step names. Without lines, everything that is in transit is meant.
+fn parts(lines: Option<Vec<TransferPart>>) -> Result<Vec<Part<TransferLineId>>, Problem> {
+    if lines.as_ref().is_some_and(Vec::is_empty) {
+        let message = "at least one line is required; leave lines out for everything that is in transit";
+        return Err(Problem::invalid("/lines", Code::InvalidLineCount, message));
+    }
+    let part = |part: TransferPart| Part { line_id: part.line_id, quantity: part.quantity };
+    Ok(lines.unwrap_or_default().into_iter().map(part).collect())
 }
 
 fn answer(outcome: Outcome<Transfer>) -> Result<Answer, Problem> {
@@ -143,15 +156,15 @@ pub struct ReceiveTransfer {
     /// Idempotency-Key has expired. Defaults to a new id.
     id: Option<StepId>,
     /// The quantities that arrived. Defaults to everything that is in transit.
-    lines: Option<Vec<ReceivedPart>>,
+    lines: Option<Vec<TransferPart>>,
 }
 
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ReceivedPart {
+pub struct TransferPart {
     /// The line of the transfer.
     line_id: TransferLineId,
-    /// The quantity that arrived, in sale units, greater than zero.
+    /// The quantity that arrived or was lost, in sale units, greater than zero.
     quantity: Positive<Quantity>,
 }
 
@@ -168,17 +181,8 @@ pub async fn receive(
     PathId(transfer_id): PathId<TransferId>,
 ) -> Result<HttpResponse, Problem> {
     let ReceiveTransfer { id, lines } = body;
-    if lines.as_ref().is_some_and(Vec::is_empty) {
-        let message =
-            "at least one line is required; leave lines out to receive everything that is in transit";
-        return Err(Problem::invalid("/lines", Code::InvalidLineCount, message));
-    }
-    let part = |part: ReceivedPart| Part { line_id: part.line_id, quantity: part.quantity };
-    let new = NewStep {
-        request: once.requested(id, StepId::new),
-        transfer_id,
-        kind: StepKind::Receive(lines.unwrap_or_default().into_iter().map(part).collect()),
-    };
+    let kind = StepKind::Receive(parts(lines)?);
+    let new = NewStep { request: once.requested(id, StepId::new), transfer_id, kind };
     once.run(&state.database, Key::Required, async |tx| answer(transfer::step(tx, &new, once.actor()).await?))
         .await
 }
@@ -204,6 +208,38 @@ pub async fn send_back(
 ) -> Result<HttpResponse, Problem> {
     let new =
         NewStep { request: once.requested(body.id, StepId::new), transfer_id, kind: StepKind::SendBack };
+    once.run(&state.database, Key::Required, async |tx| answer(transfer::step(tx, &new, once.actor()).await?))
+        .await
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WriteOffTransfer {
+    /// Chosen by the client. The server recognises a repeated request by this id, even after its
+    /// Idempotency-Key has expired. Defaults to a new id.
+    id: Option<StepId>,
+    /// The lost quantities. Defaults to everything that is in transit.
+    #[schema(min_items = 1)]
+    lines: Option<Vec<TransferPart>>,
+    /// One of the adjustmentReasons in the settings. Any reason is allowed if the settings have none.
+    reason: Reason,
+}
+
+/// Write off goods that were lost in transit
+///
+/// Writes off everything that is in transit, or a part of it. The loss is an adjustment of the location that
+/// sent the goods: the ledger shows their return and their write-off. Requires an Idempotency-Key header.
+#[utoipa::path(tag = "stock", operation_id = "writeOffTransfer", request_body = WriteOffTransfer,
+    responses((status = 201, body = TransferView)), params(("id" = TransferId, Path,)))]
+#[post("/stock/transfers/{id}/write-off")]
+pub async fn write_off(
+    state: web::Data<State>,
+    Submission { once, body }: Submission<may::StockAdjust, WriteOffTransfer>,
+    PathId(transfer_id): PathId<TransferId>,
+) -> Result<HttpResponse, Problem> {
+    let WriteOffTransfer { id, lines, reason } = body;
+    let kind = StepKind::WriteOff { parts: parts(lines)?, reason };
+    let new = NewStep { request: once.requested(id, StepId::new), transfer_id, kind };
     once.run(&state.database, Key::Required, async |tx| answer(transfer::step(tx, &new, once.actor()).await?))
         .await
 }
