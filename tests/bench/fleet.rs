@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use harness::TestDatabase;
-use identity::{Email, Hasher, Password, PasswordKey, PasswordPolicy};
+use identity::{Hasher, Password, PasswordKey, PasswordPolicy};
 use platform::{Actor, NewMember, Onboarding, OnboardingRequest, migrations};
 use secrecy::SecretString;
 use tenancy::fleet::RunOptions;
 use tenancy::{Database, DbError, PoolSettings, Tenant, TenantSlug, TenantTx};
 use values::Currency;
+use values::Email;
 use values::Name;
 
 use crate::process::{self, Server, status_of};

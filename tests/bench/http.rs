@@ -32,9 +32,9 @@ async fn fill(database: &TestDatabase, tenants: &[Arc<Tenant>]) {
              INSERT INTO products (id, name, option_names, created_at, updated_at)
              SELECT gen_random_uuid(), 'Product ' || n, '{{Size}}', now(), now()
                FROM generate_series(1, {PRODUCTS}) n;
-             INSERT INTO variants (id, product_id, sku, price, cost, options, created_at, updated_at)
-             SELECT gen_random_uuid(), p.id, p.name || '-' || size, 12.5, 4, jsonb_build_object('Size', size),
-                    now(), now()
+             INSERT INTO variants (id, product_id, sku, sku_key, price, cost, options, created_at, updated_at)
+             SELECT gen_random_uuid(), p.id, p.name || '-' || size, lower(p.name || '-' || size), 12.5, 4,
+                    jsonb_build_object('Size', size), now(), now()
                FROM products p, unnest(ARRAY['S', 'L']) size;
              INSERT INTO barcodes (code, variant_id, created_at)
              SELECT md5(id::text), id, now() FROM variants;

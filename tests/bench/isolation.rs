@@ -26,8 +26,8 @@ const ROUND: Duration = Duration::from_millis(1500);
 
 /// 60 categories with the same ids in each business.
 const FILL: &str = "
-    INSERT INTO categories (id, name, created_at, updated_at)
-    SELECT ('00000000-0000-7000-8000-0000000000' || n)::uuid, 'Category ' || n, $1, $1
+    INSERT INTO categories (id, name, name_key, created_at, updated_at)
+    SELECT ('00000000-0000-7000-8000-0000000000' || n)::uuid, 'Category ' || n, 'category ' || n, $1, $1
       FROM generate_series(10, 69) AS n";
 const ONE: &str = "
     SELECT id, name, parent_id, version FROM categories WHERE id = '00000000-0000-7000-8000-000000000040'";

@@ -28,20 +28,26 @@ pub fn variant(number: usize) -> Uuid {
 
 /// Adds variants whose ids can be computed, with enough stock for the whole run.
 pub async fn fill(admin: &Client, schema: impl std::fmt::Display) {
-    // `--against` also fills the schemas of an earlier release, whose levels have an average cost.
+    // `--against` also fills the schemas of an earlier release, whose levels have an average cost, and whose
+    // SKUs have no keys.
     const COST: &str = "
         SELECT CASE WHEN count(*) > 0 THEN 'value' ELSE 'average_cost' END FROM information_schema.columns
          WHERE table_name = 'stock_levels' AND column_name = 'value'";
     let column: String = admin.query_one(COST, &[]).await.unwrap().get(0);
     let cost = if column == "value" { "40000000000" } else { "4" };
+    const HAS_KEYS: &str = "
+        SELECT EXISTS (SELECT FROM information_schema.columns
+                        WHERE table_name = 'variants' AND column_name = 'sku_key')";
+    let has_keys: bool = admin.query_one(HAS_KEYS, &[]).await.unwrap().get(0);
+    let (keys, key) = if has_keys { (", sku_key", ", 't-' || lower(name)") } else { ("", "") };
     let sql = format!(
         "SET search_path = {}, extensions;
          INSERT INTO products (id, name, option_names, created_at, updated_at)
          SELECT ('00000000-0000-7000-8000-' || lpad(n::text, 12, '0'))::uuid, 'Thing ' || n, '{{}}',
                 now(), now()
            FROM generate_series(1, {VARIANTS}) n;
-         INSERT INTO variants (id, product_id, sku, price, cost, options, created_at, updated_at)
-         SELECT id, id, 'T-' || name, 12.5, 4, '{{}}', now(), now() FROM products
+         INSERT INTO variants (id, product_id, sku, price, cost, options, created_at, updated_at{keys})
+         SELECT id, id, 'T-' || name, 12.5, 4, '{{}}', now(), now(){key} FROM products
           WHERE name LIKE 'Thing %';
          INSERT INTO stock_levels (variant_id, location_id, on_hand, reserved, position, {column}, updated_at)
          SELECT v.id, l.id, 10000000000, 0, 0, {cost}, now()

@@ -63,8 +63,9 @@ pub async fn stock_up(business: &Business<'_>) {
 /// Adds this number of categories to the first business.
 pub async fn fill(app: &TestApp, categories: u32) {
     let fill = format!(
-        "INSERT INTO business_1.categories (id, name, created_at, updated_at)
-         SELECT gen_random_uuid(), md5(n::text), now(), now() FROM generate_series(1, {categories}) n"
+        "INSERT INTO business_1.categories (id, name, name_key, created_at, updated_at)
+         SELECT gen_random_uuid(), md5(n::text), md5(n::text), now(), now()
+           FROM generate_series(1, {categories}) n"
     );
     app.database.as_admin().await.batch_execute(&fill).await.unwrap();
 }
@@ -119,8 +120,8 @@ async fn a_business_is_read_again_under_its_lock() {
     let file = done(&program.run(&["backup", "create", "acme"]));
     done(&program.run(&["backup", "restore", &file, "--yes"]));
     let (owner_database, stale) = (app.onboarding().owner_database(), &acme.tenant);
-    let shop = "INSERT INTO business_2.categories (id, name, created_at, updated_at)
-                VALUES (gen_random_uuid(), 'Now', now(), now())";
+    let shop = "INSERT INTO business_2.categories (id, name, name_key, created_at, updated_at)
+                VALUES (gen_random_uuid(), 'Now', 'now', now(), now())";
     let admin = app.database.as_admin().await;
     admin.batch_execute(shop).await.unwrap();
 

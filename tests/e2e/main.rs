@@ -22,6 +22,7 @@ mod isolation;
 mod jobs;
 mod lifecycle;
 mod lists;
+mod names;
 mod newer_data;
 mod onboarding;
 mod orders;

@@ -10,7 +10,8 @@ use harness::{TestApp, TestDatabase, drop_after_polls, join_all, until};
 use tenancy::{Database, DbError, PoolSettings, Tenant, TenantTx};
 use uuid::Uuid;
 
-const INSERT: &str = "INSERT INTO categories (id, name, created_at, updated_at) VALUES ($1, $2, $3, $3)";
+const INSERT: &str =
+    "INSERT INTO categories (id, name, name_key, created_at, updated_at) VALUES ($1, $2, $2, $3, $3)";
 const NAMES: &str = "SELECT name FROM categories ORDER BY name";
 const SLEEP: &str = "SELECT pg_sleep(5)";
 const FAIL: &str = "SELECT 1 / (SELECT 0)";

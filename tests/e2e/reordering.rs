@@ -1,5 +1,5 @@
-//! Reordering: goods in transit are incoming, each location has its own reorder level and target, and what one
-//! location has too much of is suggested to another one. Goods that are lost in transit are written off.
+//! Reordering: goods in transit are incoming, each location has its own reorder level and target, and what
+//! one location has too much of is suggested to another one. Goods that are lost in transit are written off.
 
 use harness::{Business, TestApp, a_product, join_all};
 use serde_json::{Value, json};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use identity::membership::MemberOf;
-use identity::{Email, Password, PasswordPolicy, SigningKey};
+use identity::{Password, PasswordPolicy, SigningKey};
 use platform::{Actor, NewMember, Onboarding, OnboardingRequest};
 use reqwest::Method;
 use secrecy::SecretString;
@@ -15,6 +15,7 @@ use settings::wiring;
 use settings::{Settings, Sources};
 use tenancy::{Tenant, TenantSlug};
 use uuid::Uuid;
+use values::Email;
 
 use crate::business::{Business, Client};
 use crate::database::TestDatabase;

@@ -34,12 +34,17 @@ pub async fn fill(admin: &Client, schema: &str, volume: &Volume) {
          SELECT {key}, 'Product ' || n || ' ' || md5(n::text), '{{Size}}', at, at
            FROM generate_series(1, {products}) n,
                 LATERAL (SELECT now() - interval '400 days' + n * interval '1 ms' AS at) t;
-         INSERT INTO variants (id, product_id, sku, price, cost, reorder_level, options, created_at,
+         INSERT INTO variants (id, product_id, sku, sku_key, price, cost, reorder_level, options, created_at,
                                updated_at)
-         SELECT gen_random_uuid(), p.id, upper(substr(md5(p.id::text), 1, 10)) || '-' || size, 12.5, 4, 20,
-                jsonb_build_object('Size', size), p.created_at, p.created_at
-           FROM products p, unnest(ARRAY['S', 'L']) size;
+         SELECT gen_random_uuid(), id, upper(sku), sku, 12.5, 4, 20, jsonb_build_object('Size', size),
+                created_at, created_at
+           FROM (SELECT id, created_at, size, substr(md5(id::text), 1, 10) || '-' || lower(size) AS sku
+                   FROM products, unnest(ARRAY['S', 'L']) size) p;
          INSERT INTO barcodes (code, variant_id, created_at) SELECT md5(id::text), id, now() FROM variants;
+         UPDATE products p
+            SET search_text = lower(p.name) || (
+                SELECT string_agg(' ' || v.sku_key || ' ' || b.code, '')
+                  FROM variants v JOIN barcodes b ON b.variant_id = v.id WHERE v.product_id = p.id);
 
          INSERT INTO stock_movements (id, variant_id, location_id, position, kind, quantity, balance_after,
                                       value, source_type, source_id, source_line_id, occurred_at)
@@ -58,8 +63,9 @@ pub async fn fill(admin: &Client, schema: &str, volume: &Volume) {
          SELECT variant_id, location_id, balance_after, 0, 50, 4 * balance_after, now()
            FROM stock_movements WHERE position = 50;
 
-         INSERT INTO customers (id, name, created_at, updated_at)
-         SELECT gen_random_uuid(), 'Customer ' || md5(n::text), now(), now()
+         INSERT INTO customers (id, name, search_text, created_at, updated_at)
+         SELECT gen_random_uuid(), 'Customer ' || md5(n::text), 'customer ' || md5(n::text) || chr(10),
+                now(), now()
            FROM generate_series(1, {customers}) n;
          CREATE TEMP TABLE buyer ON COMMIT DROP AS SELECT row_number() OVER () AS n, id FROM customers;
          CREATE TEMP TABLE sold ON COMMIT DROP AS SELECT row_number() OVER () AS n, id, sku FROM variants;
@@ -82,8 +88,9 @@ pub async fn fill(admin: &Client, schema: &str, volume: &Volume) {
          INSERT INTO counters (kind, series, next)
          VALUES ('order', '', {orders} + 1), ('purchase_order', '', {purchase_orders} + 1);
 
-         INSERT INTO suppliers (id, name, created_at, updated_at)
-         SELECT gen_random_uuid(), 'Supplier ' || n, now(), now() FROM generate_series(1, 50) n;
+         INSERT INTO suppliers (id, name, name_key, created_at, updated_at)
+         SELECT gen_random_uuid(), 'Supplier ' || n, 'supplier ' || n, now(), now()
+           FROM generate_series(1, 50) n;
          CREATE TEMP TABLE seller ON COMMIT DROP AS SELECT row_number() OVER () AS n, id FROM suppliers;
          INSERT INTO purchase_orders (id, number, supplier_id, location_id, status, currency, total,
                                       request_hash, created_at, updated_at)

@@ -7,7 +7,6 @@
 mod people;
 mod signing_in;
 
-pub use people::email::{Email, EmailError};
 pub use people::permission::Permission;
 pub use people::user::UserId;
 pub use people::{membership, user};

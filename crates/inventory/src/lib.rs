@@ -14,7 +14,7 @@ mod statuses;
 pub mod stock;
 
 pub use business::{defaults, settings};
-pub use catalogue::{barcode, category, price_history, product, tax_class, variant};
+pub use catalogue::{barcode, category, options, price_history, product, tax_class, variant};
 pub use ids::{
     AdjustmentId, AlertId, CategoryId, CountId, CountLineId, CustomerId, EntryId, FulfilmentId, LocationId,
     MovementId, OrderId, OrderLineId, PriceChangeId, ProductId, PurchaseOrderId, PurchaseOrderLineId,
@@ -25,7 +25,7 @@ pub use orders::{customer, fulfilment, order, order_return, pricing, short_order
 pub use purchasing::{goods_receipt, purchase_order, purchase_order_list, reorder, supplier, supplier_price};
 pub use records::document::{Fingerprint, IdTaken, Outcome, Part, PartError, Requested};
 pub use records::edit::Stale;
-pub use records::{audit, counter, event, idempotency};
+pub use records::{audit, counter, event, idempotency, look_alike};
 pub use stock::{adjustment, alert, count, ledger, location, movement, reordering, transfer};
 
 /// Whether no two items are equal; for lists of some dozens.

@@ -20,9 +20,24 @@ pub fn number(code: &str) -> Option<String> {
     is_gtin.then(|| format!("{code:0>14}"))
 }
 
+/// The forms of a GTIN whose 14-digit form is `number`: that form itself, and the shorter ones without the
+/// leading zeros.
+pub fn forms(number: &str) -> Vec<&str> {
+    let starts = [0, 1, 2, 6].into_iter();
+    let forms = starts.filter_map(|start| Some((number.get(..start)?, number.get(start..)?)));
+    forms.filter(|(zeros, _)| zeros.bytes().all(|digit| digit == b'0')).map(|(_, form)| form).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_has_all_its_forms() {
+        assert_eq!(forms("00036000291452"), ["00036000291452", "0036000291452", "036000291452"]);
+        assert_eq!(forms("00000096385074"), ["00000096385074", "0000096385074", "000096385074", "96385074"]);
+        assert_eq!(forms("10614141000415"), ["10614141000415"]);
+    }
 
     #[test]
     fn all_forms_of_a_number_are_one_number() {

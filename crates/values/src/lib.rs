@@ -12,6 +12,8 @@ mod actor;
 mod currency;
 mod day;
 mod decimal;
+mod email;
+pub mod folding;
 pub mod gtin;
 #[doc(hidden)]
 pub mod macros;
@@ -29,10 +31,13 @@ pub use day::is_plain_day;
 pub use decimal::{
     DecimalError, ExchangeRate, Money, NonNegative, Percent, Positive, Quantity, SignError, Signed,
 };
+pub use email::{Email, EmailError};
 pub use page::{Cursor, CursorError, Key, Limit, LimitError, Page, PageRequest};
 pub use quantity_decimals::{QuantityDecimals, QuantityDecimalsError};
 pub use rounding::Rounding;
 pub use stock_value::StockValue;
-pub use text::{Barcode, Name, Note, OptionText, ProductTag, Reason, SearchText, ShortText, Sku, TextError};
+pub use text::{
+    Barcode, Name, Note, OptionText, ProductTag, Reason, SearchText, SearchWords, ShortText, Sku, TextError,
+};
 pub use time_zone::{TimeZone, TimeZoneError};
 pub use word::{NewerWord, UnknownWord, from_text};

@@ -7,20 +7,21 @@ use serde::de::{Deserialize, Deserializer};
 use serde::{Serialize, Serializer};
 
 use crate::column_as;
+use crate::folding::{self, is_invisible};
 use crate::macros::text_schema;
 use crate::word::from_text;
 
 /// The text is refused; the message says what is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{what} must have 1 to {max} characters and no control characters{more}")]
+#[error("{what} must have 1 to {max} characters, and no control or invisible characters{more}")]
 pub struct TextError {
     what: &'static str,
     max: usize,
     more: &'static str,
 }
 
-/// Trims `text` and checks its length and characters. PostgreSQL stores no NUL, and other control
-/// characters are invisible.
+/// Trims `text` and checks its length and characters. PostgreSQL stores no NUL, and texts that differ in
+/// invisible characters look the same.
 fn check(text: &str, error: TextError, allowed: fn(char) -> bool) -> Result<String, TextError> {
     let text = text.trim();
     if (1..=error.max).contains(&text.chars().count()) && text.chars().all(allowed) {
@@ -51,6 +52,11 @@ macro_rules! texts {
             /// The text, without white space at either end.
             pub fn as_str(&self) -> &str {
                 &self.0
+            }
+
+            /// The key by which the text is compared: equal texts have equal keys.
+            pub fn key(&self) -> String {
+                folding::equal_key(&self.0)
             }
         }
 
@@ -90,7 +96,7 @@ macro_rules! texts {
 }
 
 fn printable(c: char) -> bool {
-    !c.is_control()
+    !is_invisible(c)
 }
 
 texts! {
@@ -99,7 +105,7 @@ texts! {
     /// The code of a variant (stock-keeping unit), as the business or a supplier writes it.
     Sku: "a SKU", 64, "", printable;
     /// The code that a barcode scanner reads.
-    Barcode: "a barcode", 64, " or spaces", |c| !c.is_control() && !c.is_whitespace();
+    Barcode: "a barcode", 64, " or spaces", |c| !is_invisible(c) && !c.is_whitespace();
     /// The name of an option, or a variant's value of it.
     OptionText: "an option", 60, "", printable;
     /// A line of text, such as an email address, a telephone number or the number of a delivery note.
@@ -110,29 +116,57 @@ texts! {
     Reason: "a reason", 100, "", printable;
     /// Free text. It may have several lines.
     Note: "a text", 2000, " except line breaks and tabs",
-        |c| !c.is_control() || matches!(c, '\n' | '\r' | '\t');
+        |c| !is_invisible(c) || matches!(c, '\n' | '\r' | '\t');
     /// The text to search for.
     SearchText: "a search text", 100, "", printable;
 }
 
 impl SearchText {
-    /// Whether the text has at least three characters. A trigram index finds nothing shorter.
+    /// The words of the text, as they are searched.
+    pub fn words(&self) -> SearchWords {
+        let key = folding::search_key(&self.0);
+        let mut words: Vec<&str> = key.split(' ').collect();
+        words.sort_by_key(|word| word.chars().count());
+        let longest = words.pop().unwrap_or_default();
+        SearchWords {
+            has_trigram: longest.chars().nth(2).is_some(),
+            longest: pattern(longest),
+            others: words.into_iter().map(pattern).collect(),
+        }
+    }
+}
+
+/// Words, each of which a found text contains, in any order.
+#[derive(Debug, Clone)]
+pub struct SearchWords {
+    longest: String,
+    others: Vec<String>,
+    has_trigram: bool,
+}
+
+impl SearchWords {
+    /// Whether the longest word has at least three characters. A trigram index finds nothing shorter.
     pub fn has_trigram(&self) -> bool {
-        self.0.chars().nth(2).is_some()
+        self.has_trigram
     }
 
-    /// A pattern for ILIKE that finds the text anywhere; `%`, `_` and `\` of the text stand for themselves.
-    pub fn pattern(&self) -> String {
-        let mut pattern = String::from("%");
-        for c in self.0.chars() {
-            if matches!(c, '%' | '_' | '\\') {
-                pattern.push('\\');
-            }
-            pattern.push(c);
-        }
-        pattern.push('%');
-        pattern
+    /// The pattern of the longest word, and those of the other words, for LIKE.
+    pub fn patterns(&self) -> (&String, &[String]) {
+        (&self.longest, &self.others)
     }
+}
+
+/// A pattern that finds a word anywhere; `%`, `_` and `\` of the word stand for themselves.
+fn pattern(word: &str) -> String {
+    let mut pattern = String::from("%");
+    for c in word.chars() {
+        if matches!(c, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern.push('%');
+    pattern
 }
 
 impl SearchText {
@@ -159,7 +193,7 @@ mod tests {
     #[test]
     fn texts_are_trimmed_and_bounded() {
         assert_eq!(Name::parse("  Bolt M8 ").unwrap().as_str(), "Bolt M8");
-        for text in ["", "   ", "a\0b", "a\nb", &"x".repeat(201)] {
+        for text in ["", "   ", "a\0b", "a\nb", "a\u{200B}b", "a\u{202E}b", "a\u{FEFF}", &"x".repeat(201)] {
             assert!(Name::parse(text).is_err(), "{text:?}");
         }
         assert!(Note::parse("two\nlines").is_ok());
@@ -168,6 +202,7 @@ mod tests {
 
     #[test]
     fn a_search_text_means_itself() {
-        assert_eq!(SearchText::parse(r"100%_a\b").unwrap().pattern(), r"%100\%\_a\\b%");
+        let words = SearchText::parse(r"\É 100%_a").unwrap().words();
+        assert_eq!(words.patterns(), (&r"%100\%\_a%".to_owned(), [r"%\\e%".to_owned()].as_slice()));
     }
 }

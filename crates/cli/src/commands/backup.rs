@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use chrono::{SecondsFormat, Utc};
 use clap::{ArgGroup, Subcommand};
-use identity::Email;
 use platform::Backup;
 use platform::backup::{self, Retention};
 use serde::Serialize;
 use settings::Settings;
 use tenancy::{DbError, OwnerDatabase, SharedScope, TenantSlug, chain, tenant};
+use values::Email;
 
 use crate::commands::{jobs_at_once, restore};
 use crate::context;

@@ -18,8 +18,8 @@ pub struct Args {
     /// stored.
     #[arg(long, env = "TENANTRY_ADMIN_URL", hide_env_values = true)]
     admin_url: Option<DatabaseUrl>,
-    /// Skip the comparison of every schema with its version. The comparison takes some milliseconds for each
-    /// schema.
+    /// Skip the comparison of every schema with its version, and the search for equal names. Both take some
+    /// milliseconds for each schema.
     #[arg(long)]
     skip_drift: bool,
     #[command(flatten)]
@@ -58,6 +58,9 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
             output::line(&format!("\n{whose} ({}, version {}):", drifted.schema, drifted.version));
             drifted.drift.missing.iter().for_each(|line| output::line(&format!("  - {line}")));
             drifted.drift.unexpected.iter().for_each(|line| output::line(&format!("  + {line}")));
+        }
+        for found in &report.look_alikes {
+            output::line(&format!("{}: {} {}", found.business, found.kind, found.text));
         }
     }
     Ok(match report.worst() {

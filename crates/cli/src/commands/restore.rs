@@ -7,7 +7,6 @@ use std::time::Duration;
 use anyhow::Context as _;
 use archive::{Checked, Subject};
 use chrono::{SecondsFormat, Utc};
-use identity::Email;
 use indicatif::HumanDuration;
 use platform::backup::{self, Target};
 use platform::onboarding::OWNER_ROLE;
@@ -17,6 +16,7 @@ use settings::Settings;
 use tenancy::fleet::RunOptions;
 use tenancy::{DbError, OwnerDatabase, ProvisionError, SharedScope, SharedTx, TenantSlug, tenant};
 use tokio::signal::unix::{SignalKind, signal};
+use values::Email;
 
 use crate::commands::migrate;
 use crate::confirm::confirm;

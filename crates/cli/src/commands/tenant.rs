@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::SecondsFormat;
 use clap::Subcommand;
-use identity::{Email, UserId};
+use identity::UserId;
 use platform::onboarding::OWNER_ROLE;
 use platform::{Actor, Added, NewMember, OnboardingRequest, backup, platform_audit};
 use secrecy::ExposeSecret;
@@ -13,6 +13,7 @@ use serde::Serialize;
 use settings::Settings;
 use tenancy::lifecycle::StatusChange;
 use tenancy::{SharedScope, Tenant, TenantLimits, TenantSlug, tenant};
+use values::Email;
 use values::{Currency, Name};
 
 use crate::commands::password_from_stdin;
@@ -41,8 +42,8 @@ pub enum Command {
         #[arg(long)]
         owner_email: Email,
         /// The full name of a new owner. An existing user keeps their name.
-        #[arg(long)]
-        owner_name: Option<String>,
+        #[arg(long, value_parser = Name::parse)]
+        owner_name: Option<Name>,
         /// Read the password of a new owner from standard input. Defaults to a generated password, which is
         /// shown once. Refused if the user exists and has a password.
         #[arg(long)]

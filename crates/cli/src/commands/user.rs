@@ -3,12 +3,12 @@
 use std::process::ExitCode;
 
 use clap::{ArgGroup, Subcommand};
-use identity::Email;
 use identity::membership::MemberOf;
 use platform::{Actor, NewMember};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use tenancy::TenantSlug;
+use values::{Email, Name};
 
 use crate::commands::password_from_stdin;
 use crate::context;
@@ -26,8 +26,8 @@ pub enum Command {
         #[arg(long)]
         email: Email,
         /// The full name of a new user. An existing user keeps their name.
-        #[arg(long)]
-        name: Option<String>,
+        #[arg(long, value_parser = Name::parse)]
+        name: Option<Name>,
         /// The slug of the business in which the role applies.
         #[arg(long)]
         tenant: Option<TenantSlug>,

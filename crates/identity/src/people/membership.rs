@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 use tenancy::{DbError, SharedTx, TenantId};
 use uuid::Uuid;
 
-use crate::people::email::Email;
 use crate::people::user::{self, UserId};
 use crate::{INVENTORY_APP, PLATFORM_APP};
+use values::Email;
 
 /// The business or the platform that has the member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,6 @@
 //! People and their permissions: users, emails, memberships, permissions. The `signing_in` module proves who
 //! somebody is.
 
-pub mod email;
 pub mod membership;
 pub mod permission;
 pub mod user;

@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 use tenancy::{DbError, SharedTx};
 use uuid::Uuid;
 
-use crate::people::email::Email;
 use crate::people::membership::Member;
+use values::{Email, Name};
 
 values::ids! {
     /// The id of a user.
@@ -45,7 +45,7 @@ pub struct NewUser {
     /// The email to sign in with. No other user may have it.
     pub email: Email,
     /// The name of the user, if known.
-    pub full_name: Option<String>,
+    pub full_name: Option<Name>,
     /// From [`Hasher::hash`](crate::Hasher::hash).
     pub password_hash: String,
 }

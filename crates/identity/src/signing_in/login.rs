@@ -3,10 +3,10 @@
 use secrecy::SecretString;
 use tenancy::{Database, DbError, SharedScope};
 
-use crate::people::email::Email;
 use crate::people::membership::MemberOf;
 use crate::people::user::{UserId, UserStatus};
 use crate::signing_in::password::{Hasher, TooBusy};
+use values::Email;
 
 /// A user with the right password and an active membership.
 #[derive(Debug, Clone)]

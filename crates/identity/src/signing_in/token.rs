@@ -251,7 +251,7 @@ mod tests {
     fn signed_in(member_of: MemberOf) -> SignedIn {
         SignedIn {
             user: UserId::new(),
-            email: crate::Email::parse("ann@example.com").unwrap(),
+            email: values::Email::parse("ann@example.com").unwrap(),
             full_name: None,
             member_of,
             membership_version: 1,

@@ -15,8 +15,8 @@ pub async fn seed(tx: &TenantTx, currency: &Currency) -> Result<(), DbError> {
         INSERT INTO settings (id, currency, currency_decimals, time_zone, discount_limit_percent, updated_at)
         VALUES (1, $1, $2, 'UTC', 10, $3)";
     const INSERT_LOCATION: &str = "
-        INSERT INTO locations (id, name, is_default, created_at, updated_at)
-        VALUES ($1, 'Main', true, $2, $2)";
+        INSERT INTO locations (id, name, name_key, is_default, created_at, updated_at)
+        VALUES ($1, 'Main', 'main', true, $2, $2)";
     let decimals = i16::try_from(currency.decimals()).unwrap_or(2);
     let settings = async { tx.execute(INSERT_SETTINGS, &[&currency.code(), &decimals, &tx.now()]).await };
     let location = async { tx.execute(INSERT_LOCATION, &[&LocationId::new(), &tx.now()]).await };

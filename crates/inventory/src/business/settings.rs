@@ -205,8 +205,13 @@ pub async fn update(tx: &TenantTx, change: &SettingsChange, actor: ActorId) -> R
     if change.discount_limit.is_some_and(|percent| !percent.is_setting()) {
         return Err(SettingsError::DiscountLimit);
     }
-    if change.adjustment_reasons.as_ref().is_some_and(|all| all.len() > MAX_REASONS || !are_distinct(all)) {
-        return Err(SettingsError::Reasons);
+    // Reasons of an earlier release may be equal. They may stay, and be sent back unchanged.
+    if let Some(reasons) = change.adjustment_reasons.as_ref().filter(|all| **all != stored.adjustment_reasons)
+    {
+        let keys: Vec<String> = reasons.iter().map(Reason::key).collect();
+        if keys.len() > MAX_REASONS || !are_distinct(&keys) {
+            return Err(SettingsError::Reasons);
+        }
     }
     let terms = &stored.terms;
     let rounding = edit.field("rounding", &terms.rounding, change.rounding.as_ref());
@@ -260,18 +265,22 @@ pub(crate) async fn over_receipt(tx: &TenantTx) -> Result<Percent, DbError> {
 #[error("the reason must be one of: {}", .0.iter().map(Reason::as_str).collect::<Vec<_>>().join(", "))]
 pub struct UnknownReason(pub Vec<Reason>);
 
-/// Checks the reason of an adjustment or a write-off. If the settings list no reasons, any reason is allowed.
+/// The reason of an adjustment or a write-off, as the settings write it. If the settings list no reasons, any
+/// reason is allowed.
 ///
 /// # Errors
 /// [`DbError`]. The inner result is [`UnknownReason`] if the reason is not allowed.
-pub(crate) async fn check_reason(
+pub(crate) async fn allowed_reason(
     tx: &TenantTx,
     reason: &Reason,
-) -> Result<Result<(), UnknownReason>, DbError> {
+) -> Result<Result<Reason, UnknownReason>, DbError> {
     const REASONS: &str = "SELECT adjustment_reasons FROM settings WHERE id = 1";
     let reasons: Vec<Reason> = tx.value(REASONS, &[]).await?;
-    let is_allowed = reasons.is_empty() || reasons.contains(reason);
-    Ok(if is_allowed { Ok(()) } else { Err(UnknownReason(reasons)) })
+    if reasons.is_empty() {
+        return Ok(Ok(reason.clone()));
+    }
+    let key = reason.key();
+    Ok(reasons.iter().find(|allowed| allowed.key() == key).cloned().ok_or(UnknownReason(reasons)))
 }
 
 /// The business's currency.

@@ -53,10 +53,18 @@ pub(crate) async fn replace(
     stored: &[Barcode],
     codes: &[Barcode],
 ) -> Result<(), VariantError> {
-    const DELETE: &str = "DELETE FROM barcodes WHERE variant_id = $1 AND code <> ALL ($2)";
+    const DELETE: &str = "
+        DELETE FROM barcodes WHERE variant_id = $1 AND code <> ALL ($2) RETURNING coalesce(number, '')";
+    // Another form of the number may be stored from the time before all forms were one number.
+    const GIVE_NUMBER_ON: &str = "
+        UPDATE barcodes SET number = $1
+         WHERE code = (SELECT min(code) FROM barcodes WHERE code = ANY ($2) AND number IS NULL)";
     let mut numbers = HashSet::new();
     let wanted: Vec<&Barcode> = codes.iter().filter(|code| numbers.insert(identity(code))).collect();
-    tx.execute(DELETE, &[&variant, &wanted]).await?;
+    let free: Vec<String> = tx.values(DELETE, &[&variant, &wanted]).await?;
+    for number in free.iter().filter(|number| !number.is_empty()) {
+        tx.execute(GIVE_NUMBER_ON, &[number, &gtin::forms(number)]).await?;
+    }
     let new = wanted.into_iter().filter(|code| !stored.contains(code));
     let new: Vec<(VariantId, Barcode)> = new.map(|code| (variant, code.clone())).collect();
     insert_all(tx, &new).await

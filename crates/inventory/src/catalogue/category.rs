@@ -9,6 +9,7 @@ use values::{ActorId, Name, Page, PageRequest};
 use crate::ids::CategoryId;
 use crate::records::audit::{self, Action, Subject};
 use crate::records::edit::{Edit, Stale};
+use crate::records::look_alike;
 
 /// A category to be stored.
 #[derive(Debug, Clone)]
@@ -86,9 +87,10 @@ const SELECT: &str =
 /// [`CategoryError::DuplicateName`], [`CategoryError::UnknownParent`], [`CategoryError::Db`].
 pub async fn insert(tx: &TenantTx, new: &NewCategory, actor: ActorId) -> Result<CategoryId, CategoryError> {
     const INSERT: &str = "
-        INSERT INTO categories (id, name, parent_id, created_at, updated_at) VALUES ($1, $2, $3, $4, $4)";
+        INSERT INTO categories (id, name, name_key, parent_id, created_at, updated_at)
+        VALUES ($1, $2, $3, $4, $5, $5)";
     let id = CategoryId::new();
-    tx.execute(INSERT, &[&id, &new.name, &new.parent_id, &tx.now()])
+    tx.execute(INSERT, &[&id, &new.name, &new.name.key(), &new.parent_id, &tx.now()])
         .await
         .map_err(|error| on_write(error, &new.name))?;
     let created = json!({"name": {"to": new.name}, "parentId": {"to": new.parent_id}});
@@ -136,8 +138,11 @@ pub async fn update(
     const LOCK: &str = concatcp!(SELECT, "WHERE id = $1 FOR NO KEY UPDATE");
     const UPDATE: &str = "
         UPDATE categories
-           SET name = $2, parent_id = $3, archived_at = $4, version = version + 1, updated_at = $5
+           SET name = $2, parent_id = $3, archived_at = $4, version = version + 1, updated_at = $5,
+               name_key = coalesce($6, name_key)
          WHERE id = $1";
+    const GIVE_KEY_ON: &str =
+        look_alike::give_key_on!("categories", "name_key", "parent_id IS NOT DISTINCT FROM $2");
     if let Some(Some(_)) = change.parent_id {
         lock_tree(tx).await?;
     }
@@ -154,9 +159,17 @@ pub async fn update(
     if edit.is_empty() {
         return Ok(());
     }
-    tx.execute(UPDATE, &[&id, name, parent, &archived_at, &tx.now()])
+    // Below another parent, other names are its look-alikes.
+    let key = match *parent == stored.parent_id {
+        true => look_alike::new_key(stored.name.as_str(), name.as_str()),
+        false => Some(name.key()),
+    };
+    tx.execute(UPDATE, &[&id, name, parent, &archived_at, &tx.now(), &key])
         .await
         .map_err(|error| on_write(error, name))?;
+    if key.is_some() {
+        tx.execute(GIVE_KEY_ON, &[&stored.name.key(), &stored.parent_id]).await?;
+    }
     edit.record(Action::CategoryChanged, Subject::Category(id)).await?;
     Ok(())
 }

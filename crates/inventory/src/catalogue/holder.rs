@@ -31,8 +31,8 @@ pub(crate) async fn of_sku(tx: &TenantTx, sku: &Sku) -> Result<Option<Holder>, D
     const OF_SKU: &str = "
         SELECT v.archived_at IS NOT NULL OR p.archived_at IS NOT NULL
           FROM variants v JOIN products p ON p.id = v.product_id
-         WHERE v.sku = $1";
-    Ok(tx.value_opt(OF_SKU, &[sku]).await?.map(|is_archived| Holder { is_archived }))
+         WHERE v.sku_key = $1";
+    Ok(tx.value_opt(OF_SKU, &[&sku.key()]).await?.map(|is_archived| Holder { is_archived }))
 }
 
 /// The variant with this barcode, in any form of a GTIN. `None` if there is none yet.

@@ -5,9 +5,11 @@
 pub mod barcode;
 pub mod category;
 mod holder;
+pub mod options;
 pub mod price_history;
 pub mod product;
 mod product_list;
+mod product_search;
 pub mod tax_class;
 pub mod variant;
 mod variant_change;

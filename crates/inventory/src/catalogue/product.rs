@@ -9,6 +9,7 @@ use values::{ActorId, Name, Note, OptionText, ProductTag, QuantityDecimals};
 
 use crate::are_distinct;
 pub use crate::catalogue::product_list::{ProductFilter, find, list};
+use crate::catalogue::product_search;
 use crate::catalogue::variant::{self, NewVariant, Variant, VariantError};
 use crate::ids::{CategoryId, ProductId, TaxClassId, VariantId};
 use crate::records::audit::{self, Action, Subject};
@@ -152,8 +153,10 @@ pub const MAX_OPTIONS: usize = 3;
 /// The largest number of tags of a product.
 pub const MAX_TAGS: usize = 20;
 
-fn check_tags(tags: &[ProductTag]) -> Result<(), ProductError> {
-    if tags.len() <= MAX_TAGS && are_distinct(tags) { Ok(()) } else { Err(ProductError::Tags) }
+/// The keys of the tags, which must differ.
+fn tag_keys(tags: &[ProductTag]) -> Result<Vec<String>, ProductError> {
+    let keys: Vec<String> = tags.iter().map(ProductTag::key).collect();
+    if keys.len() <= MAX_TAGS && are_distinct(&keys) { Ok(keys) } else { Err(ProductError::Tags) }
 }
 
 /// Stores a product with its variants, and makes a stock level for each variant at the default location.
@@ -163,17 +166,18 @@ fn check_tags(tags: &[ProductTag]) -> Result<(), ProductError> {
 pub async fn insert(tx: &TenantTx, new: &NewProduct, actor: ActorId) -> Result<ProductId, ProductError> {
     const INSERT: &str = "
         INSERT INTO products (id, name, description, category_id, tax_class_id, option_names, tags,
-                              quantity_decimals, created_at, updated_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)";
+                              quantity_decimals, created_at, updated_at, tag_keys)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10)";
     let option_names = match &new.option_names {
         Some(names) => names.clone(),
         None => new.variants.first().map(|first| first.options.keys().cloned().collect()).unwrap_or_default(),
     };
-    if option_names.len() > MAX_OPTIONS || !are_distinct(&option_names) {
+    let option_keys: Vec<String> = option_names.iter().map(OptionText::key).collect();
+    if option_names.len() > MAX_OPTIONS || !are_distinct(&option_keys) {
         return Err(ProductError::Options);
     }
-    check_tags(&new.tags)?;
-    variant::check(&new.variants, &option_names)?;
+    let tag_keys = tag_keys(&new.tags)?;
+    let options = variant::check(&new.variants, &option_names)?;
     let id = ProductId::new();
     let created = json!({"name": {"to": new.name}});
     let params: tenancy::Params<'_> = &[
@@ -186,12 +190,13 @@ pub async fn insert(tx: &TenantTx, new: &NewProduct, actor: ActorId) -> Result<P
         &new.tags,
         &new.quantity_decimals,
         &tx.now(),
+        &tag_keys,
     ];
     all((
         check_in_use(tx, new.category_id, new.tax_class_id),
         async { tx.execute(INSERT, params).await.map_err(on_write) },
         audit::record(tx, actor, Action::ProductCreated, Subject::Product(id), &created).err_into(),
-        variant::insert_all(tx, id, &new.variants, actor).err_into(),
+        variant::insert_all(tx, id, &new.variants, &options, actor).err_into(),
     ))
     .await?;
     Ok(id)
@@ -279,7 +284,7 @@ pub async fn update(
     const UPDATE: &str = "
         UPDATE products
            SET name = $2, description = $3, category_id = $4, tax_class_id = $5, archived_at = $6, tags = $7,
-               quantity_decimals = $8, version = version + 1, updated_at = $9
+               quantity_decimals = $8, version = version + 1, updated_at = $9, tag_keys = $10
          WHERE id = $1";
     const VARIANTS: &str = "SELECT id FROM variants WHERE product_id = $1";
     const HAS_FINER: &str = "
@@ -298,9 +303,12 @@ pub async fn update(
              WHERE quantity <> round(quantity, $2::smallint::integer))";
     let stored = lock(tx, id).await?.ok_or(ProductError::NotFound)?;
     let mut edit = Edit::begin(tx, actor, change.if_version, stored.version)?;
-    if let Some(tags) = &change.tags {
-        check_tags(tags)?;
-    }
+    // Tags of an earlier release may be equal. They may stay, and be sent back unchanged.
+    let new_tags = change.tags.as_ref().filter(|tags| **tags != stored.tags);
+    let tag_keys = match new_tags {
+        Some(tags) => tag_keys(tags)?,
+        None => stored.tags.iter().map(ProductTag::key).collect(),
+    };
     let name = edit.field("name", &stored.name, change.name.as_ref());
     let description = edit.field("description", &stored.description, change.description.as_ref());
     let category = edit.field("categoryId", &stored.category_id, change.category_id.as_ref());
@@ -317,8 +325,11 @@ pub async fn update(
     let new_tax_class = tax_class.filter(|_| *tax_class != stored.tax_class_id);
     check_in_use(tx, new_category, new_tax_class).await?;
     let params: tenancy::Params<'_> =
-        &[&id, name, description, category, tax_class, &archived_at, tags, decimals, &tx.now()];
+        &[&id, name, description, category, tax_class, &archived_at, tags, decimals, &tx.now(), &tag_keys];
     tx.execute(UPDATE, params).await.map_err(on_write)?;
+    if *name != stored.name || *tags != stored.tags {
+        product_search::refresh(tx, id).await?;
+    }
     // Postings read both under the lock of their levels.
     if archived_at.is_some() != stored.archived_at.is_some() || *decimals != stored.quantity_decimals {
         let variants: Vec<VariantId> = tx.values(VARIANTS, &[&id]).await?;

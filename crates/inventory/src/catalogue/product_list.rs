@@ -12,7 +12,8 @@ use crate::ids::{CategoryId, ProductId};
 /// Which products a list holds.
 #[derive(Debug, Clone, Default)]
 pub struct ProductFilter {
-    /// Any part of the name, of a SKU or of a barcode, in any letter case; `None` for all products.
+    /// Words of the name, the tags, the SKUs, the options or the barcodes, or parts of them, in any order.
+    /// Letter case and accents make no difference. `None` for all products.
     pub search: Option<SearchText>,
     /// Only products directly in this category; `None` for products of all categories.
     pub category_id: Option<CategoryId>,
@@ -74,50 +75,51 @@ pub async fn list(
     const OPTIONAL_CATEGORY: &str = " AND ($4::uuid IS NULL OR category_id = $4)";
     const LIST: &str = concatcp!(PAGE, IN_USE_OR_NOT, ORDER, VARIANTS);
     const OF_CATEGORY: &str = concatcp!(PAGE, IN_USE_OR_NOT, " AND category_id = $4", ORDER, VARIANTS);
-    const TAGGED: &str =
-        concatcp!(PAGE, IN_USE_OR_NOT, OPTIONAL_CATEGORY, " AND tags @> ARRAY[$5::text]", ORDER, VARIANTS);
+    const TAGGED: &str = concatcp!(
+        PAGE,
+        IN_USE_OR_NOT,
+        OPTIONAL_CATEGORY,
+        " AND tag_keys @> ARRAY[$5::text]",
+        ORDER,
+        VARIANTS
+    );
     // An array, because the ids are few: for a subquery, a plan that knows no values would read the whole
-    // table.
+    // table. The longest word uses the index.
     const FOUND: &str = concatcp!(
-        "id = ANY (ARRAY(
-             SELECT p.id FROM products p WHERE p.name ILIKE $5
-              UNION SELECT v.product_id FROM variants v WHERE v.sku ILIKE $5
-              UNION SELECT v.product_id FROM barcodes b JOIN variants v ON v.id = b.variant_id
-                     WHERE b.code ILIKE $5))
+        "id = ANY (ARRAY(SELECT id FROM products WHERE search_text LIKE $5 AND search_text LIKE ALL ($6)))
          AND ",
         IN_USE_OR_NOT,
         OPTIONAL_CATEGORY
     );
-    // A text of fewer than three characters has no trigram, and reading a whole trigram index costs more than
+    // A word of fewer than three characters has no trigram, and reading a whole trigram index costs more than
     // reading the table. The appended empty string prevents the use of the index.
     const FOUND_SHORT: &str = concatcp!(
-        "id = ANY (ARRAY(
-             SELECT p.id FROM products p WHERE p.name || '' ILIKE $5
-              UNION SELECT v.product_id FROM variants v WHERE v.sku || '' ILIKE $5
-              UNION SELECT v.product_id FROM barcodes b JOIN variants v ON v.id = b.variant_id
-                     WHERE b.code || '' ILIKE $5))
-         AND ",
+        "search_text || '' LIKE $5 AND search_text LIKE ALL ($6) AND ",
         IN_USE_OR_NOT,
         OPTIONAL_CATEGORY
     );
-    const AND_TAGGED: &str = " AND tags @> ARRAY[$6::text]";
+    const AND_TAGGED: &str = " AND tag_keys @> ARRAY[$7::text]";
     const SEARCH: &str = concatcp!(PAGE, FOUND, ORDER, VARIANTS);
     const SEARCH_TAGGED: &str = concatcp!(PAGE, FOUND, AND_TAGGED, ORDER, VARIANTS);
     const SEARCH_SHORT: &str = concatcp!(PAGE, FOUND_SHORT, ORDER, VARIANTS);
     const SEARCH_SHORT_TAGGED: &str = concatcp!(PAGE, FOUND_SHORT, AND_TAGGED, ORDER, VARIANTS);
     let (below, limit) = (page.below(), page.limit.and_one());
     let ProductFilter { search, category_id, tag, archived } = filter;
-    let rows = match (search, tag, category_id) {
+    let tag = tag.as_ref().map(ProductTag::key);
+    let words = search.as_ref().map(SearchText::words);
+    let rows = match (&words, tag, category_id) {
         (None, None, None) => tx.query(LIST, &[&below, &limit, archived]).await?,
         (None, None, Some(category)) => tx.query(OF_CATEGORY, &[&below, &limit, archived, category]).await?,
-        (None, Some(tag), category) => tx.query(TAGGED, &[&below, &limit, archived, category, tag]).await?,
-        (Some(text), None, category) => {
-            let search = if text.has_trigram() { SEARCH } else { SEARCH_SHORT };
-            tx.query(search, &[&below, &limit, archived, category, &text.pattern()]).await?
+        (None, Some(tag), category) => tx.query(TAGGED, &[&below, &limit, archived, category, &tag]).await?,
+        (Some(words), None, category) => {
+            let search = if words.has_trigram() { SEARCH } else { SEARCH_SHORT };
+            let (longest, others) = words.patterns();
+            tx.query(search, &[&below, &limit, archived, category, longest, &others]).await?
         }
-        (Some(text), Some(tag), category) => {
-            let search = if text.has_trigram() { SEARCH_TAGGED } else { SEARCH_SHORT_TAGGED };
-            tx.query(search, &[&below, &limit, archived, category, &text.pattern(), tag]).await?
+        (Some(words), Some(tag), category) => {
+            let search = if words.has_trigram() { SEARCH_TAGGED } else { SEARCH_SHORT_TAGGED };
+            let (longest, others) = words.patterns();
+            tx.query(search, &[&below, &limit, archived, category, longest, &others, &tag]).await?
         }
     };
     Ok(page.page(from_rows(&rows)?, |product| product.id))

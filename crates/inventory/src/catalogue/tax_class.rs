@@ -12,6 +12,7 @@ use values::{ActorId, Name, Page, PageRequest, Percent};
 use crate::ids::TaxClassId;
 use crate::records::audit::{self, Action, Subject};
 use crate::records::edit::{Edit, Stale};
+use crate::records::look_alike;
 
 /// One tax rate, such as VAT at 16 percent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -106,7 +107,8 @@ const SELECT: &str =
     "SELECT id, name, is_inclusive, rates, archived_at, version, created_at, updated_at FROM tax_classes ";
 
 fn check(rates: &[Rate]) -> Result<(), TaxError> {
-    let is_repeated = |index: usize, rate: &Rate| rates[..index].iter().any(|other| other.name == rate.name);
+    let is_repeated =
+        |index: usize, rate: &Rate| rates[..index].iter().any(|other| other.name.key() == rate.name.key());
     let are_allowed =
         rates.iter().enumerate().all(|(index, rate)| rate.percent.is_share() && !is_repeated(index, rate));
     if (1..=MAX_RATES).contains(&rates.len()) && are_allowed { Ok(()) } else { Err(TaxError::Rates) }
@@ -118,12 +120,12 @@ fn check(rates: &[Rate]) -> Result<(), TaxError> {
 /// [`TaxError`].
 pub async fn insert(tx: &TenantTx, new: &NewTaxClass, actor: ActorId) -> Result<TaxClassId, TaxError> {
     const INSERT: &str = "
-        INSERT INTO tax_classes (id, name, is_inclusive, rates, created_at, updated_at)
-        VALUES ($1, $2, $3, $4, $5, $5)";
+        INSERT INTO tax_classes (id, name, name_key, is_inclusive, rates, created_at, updated_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $6)";
     check(&new.taxation.rates)?;
     let id = TaxClassId::new();
     let rates = Json(&new.taxation.rates);
-    tx.execute(INSERT, &[&id, &new.name, &new.taxation.is_inclusive, &rates, &tx.now()])
+    tx.execute(INSERT, &[&id, &new.name, &new.name.key(), &new.taxation.is_inclusive, &rates, &tx.now()])
         .await
         .map_err(|error| on_write(error, &new.name))?;
     let created = json!({"name": {"to": new.name}, "rates": {"to": new.taxation.rates}});
@@ -170,9 +172,10 @@ pub async fn update(
     const LOCK: &str = concatcp!(SELECT, "WHERE id = $1 FOR NO KEY UPDATE");
     const UPDATE: &str = "
         UPDATE tax_classes
-           SET name = $2, is_inclusive = $3, rates = $4, archived_at = $5, version = version + 1,
-               updated_at = $6
+           SET name = $2, name_key = coalesce($3, name_key), is_inclusive = $4, rates = $5, archived_at = $6,
+               version = version + 1, updated_at = $7
          WHERE id = $1";
+    const GIVE_KEY_ON: &str = look_alike::give_key_on!("tax_classes", "name_key", "true");
     let stored: TaxClass = tx.row_opt(LOCK, &[&id]).await?.ok_or(TaxError::NotFound)?;
     let mut edit = Edit::begin(tx, actor, change.if_version, stored.version)?;
     if let Some(rates) = &change.rates {
@@ -185,9 +188,13 @@ pub async fn update(
     if edit.is_empty() {
         return Ok(());
     }
-    tx.execute(UPDATE, &[&id, name, is_inclusive, &Json(rates), &archived_at, &tx.now()])
+    let key = look_alike::new_key(stored.name.as_str(), name.as_str());
+    tx.execute(UPDATE, &[&id, name, &key, is_inclusive, &Json(rates), &archived_at, &tx.now()])
         .await
         .map_err(|error| on_write(error, name))?;
+    if key.is_some() {
+        tx.execute(GIVE_KEY_ON, &[&stored.name.key()]).await?;
+    }
     edit.record(Action::TaxClassChanged, Subject::TaxClass(id)).await?;
     Ok(())
 }

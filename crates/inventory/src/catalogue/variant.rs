@@ -1,6 +1,6 @@
 //! Variants: what is sold, counted and reordered (stock-keeping units).
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 use const_format::concatcp;
@@ -11,15 +11,13 @@ use values::{ActorId, Barcode, Currency, Money, NonNegative, OptionText, Quantit
 
 use crate::business::settings;
 use crate::catalogue::holder::{self, Holder};
+use crate::catalogue::options::{self, Options};
 pub use crate::catalogue::variant_change::{VariantChange, update};
-use crate::catalogue::{barcode, price_history, product};
+use crate::catalogue::{barcode, price_history, product, product_search};
 use crate::ids::{ProductId, VariantId};
 use crate::records::audit::{self, Action, Subject};
 use crate::records::edit::Stale;
 use crate::stock::{alert_review, level};
-
-/// A variant's value of each option.
-pub type Options = BTreeMap<OptionText, OptionText>;
 
 /// A variant to be stored.
 #[derive(Debug, Clone)]
@@ -197,28 +195,27 @@ pub const MAX_PER_PRODUCT: usize = 500;
 pub const MAX_BARCODES: usize = 50;
 
 /// Checks what needs no database: the number of variants and of barcodes, the options, and SKUs and barcodes
-/// that occur twice.
+/// that occur twice. Returns the options of each variant, with their names as the product writes them.
 ///
 /// # Errors
 /// [`VariantError`].
-pub fn check(variants: &[NewVariant], option_names: &[OptionText]) -> Result<(), VariantError> {
+pub fn check(variants: &[NewVariant], option_names: &[OptionText]) -> Result<Vec<Options>, VariantError> {
     if variants.is_empty() || variants.len() > MAX_PER_PRODUCT {
         return Err(VariantError::Count);
     }
     let (mut skus, mut codes, mut combinations) = (HashSet::new(), HashSet::new(), HashSet::new());
+    let mut named = Vec::with_capacity(variants.len());
     for (index, variant) in variants.iter().enumerate() {
         if variant.barcodes.len() > MAX_BARCODES {
             return Err(VariantError::TooManyBarcodes { index });
         }
-        if variant.options.len() != option_names.len()
-            || !option_names.iter().all(|name| variant.options.contains_key(name))
-        {
-            return Err(VariantError::OptionsMismatch { index });
-        }
-        if !variant.options.is_empty() && !combinations.insert(&variant.options) {
+        let options = options::named(&variant.options, option_names);
+        let options = options.ok_or(VariantError::OptionsMismatch { index })?;
+        if !options.is_empty() && !combinations.insert(options::key(&options)) {
             return Err(VariantError::DuplicateOptions);
         }
-        if !skus.insert(&variant.sku) {
+        named.push(options);
+        if !skus.insert(variant.sku.key()) {
             let (sku, holder) = (variant.sku.clone(), Holder::IN_USE);
             return Err(VariantError::DuplicateSku { index, sku, holder });
         }
@@ -226,10 +223,11 @@ pub fn check(variants: &[NewVariant], option_names: &[OptionText]) -> Result<(),
             return Err(VariantError::DuplicateBarcode(code.clone(), Holder::IN_USE));
         }
     }
-    Ok(())
+    Ok(named)
 }
 
-/// Stores `variants` of one product, each with its barcodes and an empty stock level at the default location.
+/// Stores `variants` of one product, each with its options as [`check`] returns them, its barcodes and an
+/// empty stock level at the default location.
 ///
 /// # Errors
 /// [`VariantError`]; nothing remains when the transaction ends.
@@ -237,6 +235,7 @@ pub(crate) async fn insert_all(
     tx: &TenantTx,
     product: ProductId,
     variants: &[NewVariant],
+    options: &[Options],
     actor: ActorId,
 ) -> Result<Vec<VariantId>, VariantError> {
     const INSERT_LEVELS: &str = "
@@ -247,7 +246,7 @@ pub(crate) async fn insert_all(
      RETURNING variant_id, location_id";
     let ids: Vec<VariantId> = variants.iter().map(|_| VariantId::new()).collect();
     let check = async { check_prices(&settings::currency(tx).await?, variants) };
-    all((check, insert_rows(tx, product, &ids, variants))).await?;
+    all((check, insert_rows(tx, product, &ids, variants, options))).await?;
     let codes: Vec<(VariantId, Barcode)> = ids
         .iter()
         .zip(variants)
@@ -256,6 +255,7 @@ pub(crate) async fn insert_all(
     let levels = async { level::keys(tx, INSERT_LEVELS, &[&ids, &tx.now()]).err_into().await };
     let prices = price_history::record(tx, &ids, actor).err_into();
     let (levels, (), ()) = all((levels, prices, barcode::insert_all(tx, &codes))).await?;
+    product_search::refresh(tx, product).await?;
     if variants.iter().any(|variant| variant.reorder_level.is_some()) {
         // They have no stock yet, so they are out.
         alert_review::reconsider(tx, &levels).await?;
@@ -288,18 +288,21 @@ async fn insert_rows(
     product: ProductId,
     ids: &[VariantId],
     variants: &[NewVariant],
+    options: &[Options],
 ) -> Result<(), VariantError> {
     // One statement inserts all variants in the order of their SKUs, so two writers of the same SKUs cannot
     // deadlock. A variant whose id is not returned has a SKU that exists already.
     const INSERT: &str = "
         INSERT INTO variants (id, product_id, sku, price, compare_at_price, cost, reorder_level,
-                              target_quantity, options, created_at, updated_at)
-        SELECT id, $1, sku, price, compare_at_price, cost, reorder_level, target_quantity, options, $10, $10
+                              target_quantity, options, created_at, updated_at, sku_key, options_key)
+        SELECT id, $1, sku, price, compare_at_price, cost, reorder_level, target_quantity, options, $10, $10,
+               sku_key, options_key
           FROM unnest($2::uuid[], $3::text[], $4::numeric[], $5::numeric[], $6::numeric[], $7::numeric[],
-                      $8::numeric[], $9::jsonb[])
-               AS new (id, sku, price, compare_at_price, cost, reorder_level, target_quantity, options)
-         ORDER BY sku
-            ON CONFLICT (sku) DO NOTHING
+                      $8::numeric[], $9::jsonb[], $11::text[], $12::text[])
+               AS new (id, sku, price, compare_at_price, cost, reorder_level, target_quantity, options,
+                       sku_key, options_key)
+         ORDER BY sku_key
+            ON CONFLICT (sku_key) DO NOTHING
      RETURNING id";
     let amounts = |amount: fn(&NewVariant) -> Option<NonNegative<Money>>| -> Vec<Option<Money>> {
         variants.iter().map(|variant| amount(variant).map(NonNegative::get)).collect()
@@ -312,7 +315,9 @@ async fn insert_rows(
         variants.iter().map(|variant| variant.reorder_level.map(NonNegative::get)).collect();
     let targets: Vec<Option<Quantity>> =
         variants.iter().map(|variant| variant.target_quantity.map(NonNegative::get)).collect();
-    let options: Vec<Value> = variants.iter().map(|variant| json!(variant.options)).collect();
+    let options_keys: Vec<String> = options.iter().map(options::key).collect();
+    let options: Vec<Value> = options.iter().map(|options| json!(options)).collect();
+    let sku_keys: Vec<String> = skus.iter().map(|sku| sku.key()).collect();
     let params: tenancy::Params<'_> = &[
         &product,
         &ids,
@@ -324,6 +329,8 @@ async fn insert_rows(
         &targets,
         &options,
         &tx.now(),
+        &sku_keys,
+        &options_keys,
     ];
     let inserted: Vec<VariantId> =
         tx.values(INSERT, params).await.map_err(|error| match error.constraint() {
@@ -356,12 +363,12 @@ pub async fn insert(
     // The lock on the product keeps its options and its number of variants as they are until the end.
     let option_names = product::lock(tx, product).await?.ok_or(VariantError::UnknownProduct)?.option_names;
     let variants = std::slice::from_ref(new);
-    check(variants, &option_names)?;
+    let options = check(variants, &option_names)?;
     let count: i64 = tx.value(COUNT, &[&product]).await?;
     if count >= MAX_PER_PRODUCT as i64 {
         return Err(VariantError::Count);
     }
-    let ids = insert_all(tx, product, variants, actor).await?;
+    let ids = insert_all(tx, product, variants, &options, actor).await?;
     product::touch(tx, product).await?;
     let id = ids.first().copied().ok_or(VariantError::Count)?;
     let created = json!({"sku": {"to": new.sku}, "price": {"to": new.price.get().plain()}});

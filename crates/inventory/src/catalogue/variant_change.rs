@@ -9,10 +9,11 @@ use values::{ActorId, Barcode, Money, NonNegative, Quantity, Sku};
 use crate::business::settings;
 use crate::catalogue::holder::{self, Holder};
 use crate::catalogue::variant::{MAX_BARCODES, VariantError, check_price};
-use crate::catalogue::{barcode, price_history, product};
+use crate::catalogue::{barcode, price_history, product, product_search};
 use crate::ids::{ProductId, VariantId};
 use crate::records::audit::{Action, Subject};
 use crate::records::edit::Edit;
+use crate::records::look_alike;
 use crate::stock::alert_review;
 
 /// What to change; `None` leaves a field as it is.
@@ -77,8 +78,9 @@ pub async fn update(
     const UPDATE: &str = "
         UPDATE variants
            SET sku = $2, price = $3, compare_at_price = $4, cost = $5, reorder_level = $6, archived_at = $7,
-               target_quantity = $8, version = version + 1, updated_at = $9
+               target_quantity = $8, version = version + 1, updated_at = $9, sku_key = coalesce($10, sku_key)
          WHERE id = $1";
+    const GIVE_KEY_ON: &str = look_alike::give_key_on!("variants", "sku_key", "true");
     if change.barcodes.as_ref().is_some_and(|codes| codes.len() > MAX_BARCODES) {
         return Err(VariantError::TooManyBarcodes { index: 0 });
     }
@@ -108,7 +110,8 @@ pub async fn update(
         check_price(&currency, 0, "price", new_price)?;
         check_price(&currency, 0, "compareAtPrice", new_compare_at)?;
     }
-    if *sku != stored.sku
+    let sku_key = look_alike::new_key(stored.sku.as_str(), sku.as_str());
+    if sku_key.is_some()
         && let Some(holder) = holder::of_sku(tx, sku).await?
     {
         return Err(VariantError::DuplicateSku { index: 0, sku: sku.clone(), holder });
@@ -122,7 +125,7 @@ pub async fn update(
         false => Vec::new(),
     };
     let params: tenancy::Params<'_> =
-        &[&id, sku, &price, &compare_at, &cost, reorder_level, &archived_at, target, &tx.now()];
+        &[&id, sku, &price, &compare_at, &cost, reorder_level, &archived_at, target, &tx.now(), &sku_key];
     tx.execute(UPDATE, params).await.map_err(|error| match error.constraint() {
         Some("variants_sku_key") => {
             let holder = Holder::IN_USE;
@@ -130,8 +133,14 @@ pub async fn update(
         }
         _ => error.into(),
     })?;
+    if sku_key.is_some() {
+        tx.execute(GIVE_KEY_ON, &[&stored.sku.key()]).await?;
+    }
     if let Some(codes) = &change.barcodes {
         barcode::replace(tx, id, &stored.barcodes, codes).await?;
+    }
+    if *sku != stored.sku || change.barcodes.is_some() {
+        product_search::refresh(tx, product).await?;
     }
     if (price, compare_at, cost) != (Some(stored.price), stored.compare_at_price, stored.cost) {
         price_history::record(tx, &[id], actor).await?;

@@ -4,7 +4,8 @@ use chrono::{DateTime, Utc};
 use const_format::concatcp;
 use serde_json::json;
 use tenancy::{DbError, TenantTx};
-use values::{ActorId, Name, Note, Page, PageRequest, SearchText, ShortText};
+use values::folding::search_key;
+use values::{ActorId, Email, EmailError, Name, Note, Page, PageRequest, SearchText, ShortText};
 
 use crate::ids::CustomerId;
 use crate::records::audit::{self, Action, Subject};
@@ -15,7 +16,7 @@ use crate::records::edit::{Edit, Stale};
 pub struct NewCustomer {
     /// The name of the person or business; two customers may have the same name.
     pub name: Name,
-    /// The email address; the server does not check its form.
+    /// The email address, as it was typed.
     pub email: Option<ShortText>,
     /// The telephone number; the server does not check its form.
     pub phone: Option<ShortText>,
@@ -30,7 +31,7 @@ pub struct Customer {
     pub id: CustomerId,
     /// The name of the person or business; two customers may have the same name.
     pub name: Name,
-    /// The email address; the server does not check its form.
+    /// The email address, as it was typed.
     pub email: Option<ShortText>,
     /// The telephone number; the server does not check its form.
     pub phone: Option<ShortText>,
@@ -71,6 +72,9 @@ pub enum CustomerError {
     /// The business has no customer with this id.
     #[error("there is no such customer")]
     NotFound,
+    /// The email address is malformed.
+    #[error(transparent)]
+    Email(#[from] EmailError),
     /// The stored version differs from `if_version`.
     #[error(transparent)]
     Stale(#[from] Stale),
@@ -82,16 +86,32 @@ pub enum CustomerError {
 const SELECT: &str =
     "SELECT id, name, email, phone, note, archived_at, version, created_at, updated_at FROM customers ";
 
+fn check_email(email: Option<&ShortText>) -> Result<(), EmailError> {
+    email.map_or(Ok(()), |email| Email::parse(email.as_str()).map(drop))
+}
+
+/// The text by which a customer is found: a line with the name, by which orders are found too, and a line
+/// with the email address and the telephone number, as it is written and as its digits.
+fn search_text(name: &Name, email: Option<&ShortText>, phone: Option<&ShortText>) -> String {
+    let digits: String =
+        phone.iter().flat_map(|phone| phone.as_str().chars()).filter(char::is_ascii_digit).collect();
+    let contact: Vec<&str> =
+        email.into_iter().chain(phone).map(ShortText::as_str).chain([digits.as_str()]).collect();
+    format!("{}\n{}", search_key(name.as_str()), search_key(&contact.join(" ")))
+}
+
 /// Stores a customer.
 ///
 /// # Errors
-/// [`DbError`].
-pub async fn insert(tx: &TenantTx, new: &NewCustomer, actor: ActorId) -> Result<CustomerId, DbError> {
+/// [`CustomerError::Email`], [`CustomerError::Db`].
+pub async fn insert(tx: &TenantTx, new: &NewCustomer, actor: ActorId) -> Result<CustomerId, CustomerError> {
     const INSERT: &str = "
-        INSERT INTO customers (id, name, email, phone, note, created_at, updated_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $6)";
+        INSERT INTO customers (id, name, email, phone, note, created_at, updated_at, search_text)
+        VALUES ($1, $2, $3, $4, $5, $6, $6, $7)";
+    check_email(new.email.as_ref())?;
     let id = CustomerId::new();
-    tx.execute(INSERT, &[&id, &new.name, &new.email, &new.phone, &new.note, &tx.now()]).await?;
+    let found_by = search_text(&new.name, new.email.as_ref(), new.phone.as_ref());
+    tx.execute(INSERT, &[&id, &new.name, &new.email, &new.phone, &new.note, &tx.now(), &found_by]).await?;
     let created = json!({"name": {"to": new.name}});
     audit::record(tx, actor, Action::CustomerCreated, Subject::Customer(id), &created).await?;
     Ok(id)
@@ -106,8 +126,9 @@ pub async fn find(tx: &TenantTx, id: CustomerId) -> Result<Option<Customer>, DbE
     tx.row_opt(FIND, &[&id]).await
 }
 
-/// A page of the customers that are not archived, newest first: all of them, or those whose name or email
-/// contains `search` in any letter case, or whose telephone number contains its digits.
+/// A page of the customers that are not archived, newest first: all of them, or those whose name and email
+/// contain the words of `search`, or whose telephone number contains its digits. Letter case and accents make
+/// no difference.
 ///
 /// # Errors
 /// [`DbError`].
@@ -120,13 +141,17 @@ pub async fn list(
     const SEARCH: &str = concatcp!(
         SELECT,
         "WHERE archived_at IS NULL AND id < $1
-           AND (name ILIKE $3 OR email ILIKE $3 OR regexp_replace(phone, '[^0-9]', '', 'g') LIKE $4)
+           AND (search_text LIKE $3 AND search_text LIKE ALL ($4) OR search_text LIKE $5)
          ORDER BY id DESC LIMIT $2"
     );
     let (below, limit) = (page.below(), page.limit.and_one());
     let customers = match search {
         None => tx.rows(ALL, &[&below, &limit]).await?,
-        Some(text) => tx.rows(SEARCH, &[&below, &limit, &text.pattern(), &text.pattern_of_digits()]).await?,
+        Some(text) => {
+            let words = text.words();
+            let (longest, others) = words.patterns();
+            tx.rows(SEARCH, &[&below, &limit, longest, &others, &text.pattern_of_digits()]).await?
+        }
     };
     Ok(page.page(customers, |customer: &Customer| customer.id))
 }
@@ -145,7 +170,7 @@ pub async fn update(
     const UPDATE: &str = "
         UPDATE customers
            SET name = $2, email = $3, phone = $4, note = $5, archived_at = $6,
-               version = version + 1, updated_at = $7
+               version = version + 1, updated_at = $7, search_text = $8
          WHERE id = $1";
     let stored: Customer = tx.row_opt(LOCK, &[&id]).await?.ok_or(CustomerError::NotFound)?;
     let mut edit = Edit::begin(tx, actor, change.if_version, stored.version)?;
@@ -157,7 +182,10 @@ pub async fn update(
     if edit.is_empty() {
         return Ok(());
     }
-    tx.execute(UPDATE, &[&id, name, email, phone, note, &archived_at, &tx.now()]).await?;
+    // An address of an earlier release may stay, and be sent back unchanged.
+    check_email(email.as_ref().filter(|_| *email != stored.email))?;
+    let found_by = search_text(name, email.as_ref(), phone.as_ref());
+    tx.execute(UPDATE, &[&id, name, email, phone, note, &archived_at, &tx.now(), &found_by]).await?;
     edit.record(Action::CustomerChanged, Subject::Customer(id)).await?;
     Ok(())
 }

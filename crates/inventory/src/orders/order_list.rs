@@ -77,7 +77,7 @@ pub struct OrderFilter {
     /// Only orders of this customer; `None` means all orders, with or without a customer.
     pub customer_id: Option<CustomerId>,
     /// An order's number or reference, such as `#42` or `SO-000042`. Any other text finds the orders of
-    /// customers whose name contains it, in any letter case. Digits alone may be either.
+    /// customers who are found by it. Digits alone may be either.
     pub search: Option<SearchText>,
     /// Only orders placed at this moment or later; `None` means no limit.
     pub from: Option<DateTime<Utc>>,
@@ -129,17 +129,23 @@ pub async fn list(
         " AND ($8::uuid IS NULL OR customer_id = $8)",
         ORDER
     );
+    // The first line of the text is the name.
+    const IS_NAME: &str = "split_part(search_text, chr(10), 1) LIKE ALL ($6::text || $8::text[])";
     const SEARCH: &str = concatcp!(
         SELECT,
         IN_SPAN,
-        " AND customer_id IN (SELECT id FROM customers WHERE name ILIKE $6)",
+        " AND customer_id IN (SELECT id FROM customers WHERE search_text LIKE $6 AND ",
+        IS_NAME,
+        ")",
         OPTIONAL_STATUS,
         ORDER
     );
     const SEARCH_OF_CUSTOMER: &str = concatcp!(
         SELECT,
         IN_SPAN,
-        " AND customer_id = (SELECT id FROM customers WHERE id = $8 AND name ILIKE $6)",
+        " AND customer_id = (SELECT id FROM customers WHERE id = $9 AND ",
+        IS_NAME,
+        ")",
         OPTIONAL_STATUS,
         ORDER
     );
@@ -156,12 +162,13 @@ pub async fn list(
         tx.rows::<Order>(NUMBERED, params).await
     };
     let named = async |text: &SearchText| {
-        let pattern = text.pattern();
-        let params: [&(dyn ToSql + Sync); 8] =
-            [&moment, &number, &from, &until, &limit, &pattern, &status, &customer];
+        let words = text.words();
+        let (longest, others) = words.patterns();
+        let params: [&(dyn ToSql + Sync); 9] =
+            [&moment, &number, &from, &until, &limit, longest, &status, &others, &customer];
         match customer {
             Some(_) => tx.rows::<Order>(SEARCH_OF_CUSTOMER, &params).await,
-            None => tx.rows(SEARCH, &params[..7]).await,
+            None => tx.rows(SEARCH, &params[..8]).await,
         }
     };
     let orders: Vec<Order> = match (&filter.search, customer, status) {

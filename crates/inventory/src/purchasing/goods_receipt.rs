@@ -13,6 +13,7 @@ use crate::records::audit::Action;
 use crate::records::counter::{self, Counter};
 use crate::records::document::{self, IdTaken, Outcome, Part, PartError, Requested, Share};
 use crate::records::event::Event;
+use crate::records::look_alike;
 use crate::statuses::PurchaseStatus;
 use crate::stock::movement::{Kind, Source};
 use crate::stock::posting::{Cost, Posting, StockError, decide};
@@ -329,17 +330,23 @@ async fn insert(
 ) -> Result<i64, DbError> {
     const INSERT: &str = concatcp!(
         "INSERT INTO goods_receipts (id, number, purchase_order_id, supplier_id, delivery_note, reverses,
-                                     request_hash, actor_id, received_at)
+                                     request_hash, actor_id, received_at, delivery_note_key)
          SELECT $2, ",
         counter::TAKEN,
-        ", $3, $4, $5, $6, $7, $8, $9 RETURNING number"
+        ", $3, $4, $5, $6, $7, $8, $9, $10 RETURNING number"
     );
     const INSERT_LINES: &str = "
         INSERT INTO goods_receipt_lines (id, receipt_id, purchase_order_line_id, quantity, value)
         SELECT id, $1, line, quantity, value
           FROM unnest($2::uuid[], $3::uuid[], $4::numeric[], $5::numeric[])
                AS new (id, line, quantity, value)";
-    const MARK: &str = "UPDATE goods_receipts SET is_reversed = true WHERE id = $1";
+    const MARK: &str = "
+        UPDATE goods_receipts SET is_reversed = true WHERE id = $1 RETURNING delivery_note_key";
+    const GIVE_KEY_ON: &str = look_alike::give_key_on!(
+        "goods_receipts",
+        "delivery_note_key",
+        "supplier_id = $2 AND NOT is_reversed"
+    );
     let (delivery_note, reverses) = new.content.columns();
     let Requested { id, fingerprint, .. } = &new.request;
     let head: tenancy::Params<'_> = &[
@@ -352,6 +359,7 @@ async fn insert(
         fingerprint,
         &actor,
         &tx.now(),
+        &delivery_note.map(ShortText::key),
     ];
     let order_lines: Vec<PurchaseOrderLineId> = lines.iter().map(|line| line.line_id).collect();
     let quantities: Vec<Quantity> = lines.iter().map(|line| line.quantity).collect();
@@ -360,7 +368,10 @@ async fn insert(
     let lines = async { tx.execute(INSERT_LINES, &[id, &ids, &order_lines, &quantities, &values]).await };
     let mark = async {
         match reverses {
-            Some(reversed) => tx.execute(MARK, &[&reversed]).await,
+            Some(reversed) => match tx.value::<Option<String>>(MARK, &[&reversed]).await? {
+                Some(key) => tx.execute(GIVE_KEY_ON, &[&key, &order.supplier_id]).await,
+                None => Ok(0),
+            },
             None => Ok(0),
         }
     };

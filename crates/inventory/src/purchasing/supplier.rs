@@ -4,11 +4,12 @@ use chrono::{DateTime, Utc};
 use const_format::concatcp;
 use serde_json::json;
 use tenancy::{DbError, TenantTx};
-use values::{ActorId, Name, Note, Page, PageRequest, ShortText};
+use values::{ActorId, Email, EmailError, Name, Note, Page, PageRequest, ShortText};
 
 use crate::ids::SupplierId;
 use crate::records::audit::{self, Action, Subject};
 use crate::records::edit::{Edit, Stale};
+use crate::records::look_alike;
 
 /// A supplier to be stored.
 #[derive(Debug, Clone)]
@@ -96,6 +97,9 @@ pub enum SupplierError {
     /// Another supplier of the business has the name, archived or not.
     #[error("a supplier named \"{0}\" already exists; choose another name")]
     DuplicateName(Name),
+    /// The email address is malformed.
+    #[error(transparent)]
+    Email(#[from] EmailError),
     /// The lead time of a supplier or of a supplier's price is out of range.
     #[error("the lead time must be 0 to 1000 days")]
     LeadTime,
@@ -109,6 +113,10 @@ pub enum SupplierError {
 
 pub(crate) fn check_lead_time(days: Option<i16>) -> Result<(), SupplierError> {
     if days.is_none_or(|days| (0..=1000).contains(&days)) { Ok(()) } else { Err(SupplierError::LeadTime) }
+}
+
+fn check_email(email: Option<&ShortText>) -> Result<(), EmailError> {
+    email.map_or(Ok(()), |email| Email::parse(email.as_str()).map(drop))
 }
 
 fn on_write(error: DbError, name: &Name) -> SupplierError {
@@ -128,12 +136,14 @@ const SELECT: &str = "
 /// [`SupplierError`].
 pub async fn insert(tx: &TenantTx, new: &NewSupplier, actor: ActorId) -> Result<SupplierId, SupplierError> {
     const INSERT: &str = "
-        INSERT INTO suppliers (id, name, email, phone, note, lead_time_days, created_at, updated_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $7)";
+        INSERT INTO suppliers (id, name, name_key, email, phone, note, lead_time_days, created_at, updated_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)";
     check_lead_time(new.lead_time_days)?;
     let id = SupplierId::new();
+    check_email(new.email.as_ref())?;
+    let key = new.name.key();
     let params: tenancy::Params<'_> =
-        &[&id, &new.name, &new.email, &new.phone, &new.note, &new.lead_time_days, &tx.now()];
+        &[&id, &new.name, &key, &new.email, &new.phone, &new.note, &new.lead_time_days, &tx.now()];
     tx.execute(INSERT, params).await.map_err(|error| on_write(error, &new.name))?;
     let created = json!({"name": {"to": new.name}});
     audit::record(tx, actor, Action::SupplierCreated, Subject::Supplier(id), &created).await?;
@@ -173,8 +183,9 @@ pub async fn update(
     const UPDATE: &str = "
         UPDATE suppliers
            SET name = $2, email = $3, phone = $4, note = $5, lead_time_days = $6, archived_at = $7,
-               version = version + 1, updated_at = $8
+               version = version + 1, updated_at = $8, name_key = coalesce($9, name_key)
          WHERE id = $1";
+    const GIVE_KEY_ON: &str = look_alike::give_key_on!("suppliers", "name_key", "true");
     let stored: Supplier = tx.row_opt(LOCK, &[&id]).await?.ok_or(SupplierError::NotFound)?;
     let mut edit = Edit::begin(tx, actor, change.if_version, stored.version)?;
     let name = edit.field("name", &stored.name, change.name.as_ref());
@@ -187,9 +198,15 @@ pub async fn update(
     if edit.is_empty() {
         return Ok(());
     }
-    tx.execute(UPDATE, &[&id, name, email, phone, note, lead_time, &archived_at, &tx.now()])
-        .await
-        .map_err(|error| on_write(error, name))?;
+    // An address of an earlier release may stay, and be sent back unchanged.
+    check_email(email.as_ref().filter(|_| *email != stored.email))?;
+    let key = look_alike::new_key(stored.name.as_str(), name.as_str());
+    let params: tenancy::Params<'_> =
+        &[&id, name, email, phone, note, lead_time, &archived_at, &tx.now(), &key];
+    tx.execute(UPDATE, params).await.map_err(|error| on_write(error, name))?;
+    if key.is_some() {
+        tx.execute(GIVE_KEY_ON, &[&stored.name.key()]).await?;
+    }
     edit.record(Action::SupplierChanged, Subject::Supplier(id)).await?;
     Ok(())
 }

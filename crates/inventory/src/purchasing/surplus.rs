@@ -17,8 +17,8 @@ pub(crate) const SOLD: &str = "LATERAL (
                   AND m.occurred_at >= $2) sales
          ";
 
-/// The stock that a reorder restores: the target that was set, but at least the reorder level. Without a target,
-/// the reorder level plus what was sold in a month, or twice the reorder level if that is more.
+/// The stock that a reorder restores: the target that was set, but at least the reorder level. Without a
+/// target, the reorder level plus what was sold in a month, or twice the reorder level if that is more.
 pub(crate) fn target(reorder_level: Quantity, target: Option<Quantity>, sold: Quantity) -> Quantity {
     match target {
         Some(target) => target.max(reorder_level),

@@ -7,3 +7,4 @@ pub mod document;
 pub mod edit;
 pub mod event;
 pub mod idempotency;
+pub mod look_alike;

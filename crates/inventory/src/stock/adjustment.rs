@@ -128,9 +128,9 @@ async fn find_repeated(tx: &TenantTx, new: &NewAdjustment) -> Result<Option<Adju
 
 async fn post_new(tx: &TenantTx, new: &NewAdjustment, actor: ActorId) -> Result<Adjustment, AdjustmentError> {
     let location = location::find_or_default(tx, new.location_id);
-    let (location, reason) = all((location, settings::check_reason(tx, &new.reason))).await?;
+    let (location, reason) = all((location, settings::allowed_reason(tx, &new.reason))).await?;
     let location_id = location.ok_or(AdjustmentError::UnknownLocation)?;
-    reason?;
+    let reason = reason?;
     let id = new.request.id;
     let posting = Posting {
         kind: Kind::Adjustment,
@@ -139,7 +139,7 @@ async fn post_new(tx: &TenantTx, new: &NewAdjustment, actor: ActorId) -> Result<
         quantity: new.quantity,
         reserved: Quantity::ZERO,
         cost: new.unit_cost.map_or(Cost::Average, |cost| Cost::PerUnit(cost.get())),
-        reason: Some(new.reason.clone()),
+        reason: Some(reason.clone()),
         line_id: id.into(),
     };
     let decided = decide(tx, &[posting]).await?;
@@ -149,7 +149,7 @@ async fn post_new(tx: &TenantTx, new: &NewAdjustment, actor: ActorId) -> Result<
         "variantId": {"to": new.variant_id},
         "quantity": {"to": new.quantity},
         "balanceAfter": {"to": balance_after},
-        "reason": {"to": new.reason},
+        "reason": {"to": reason},
     });
     let event = Event::StockAdjusted(StockAdjusted {
         adjustment_id: id,
@@ -164,7 +164,7 @@ async fn post_new(tx: &TenantTx, new: &NewAdjustment, actor: ActorId) -> Result<
         quantity: new.quantity,
         balance_after,
         unit_cost: posted.and_then(|posted| posted.cost).map(|cost| cost.per_unit(quantity)),
-        reason: new.reason.clone(),
+        reason,
         note: new.note.clone(),
         actor_id: actor,
         created_at: tx.now(),
@@ -204,7 +204,7 @@ impl NewAdjustment {
             && self.location_id.is_none_or(|location| location == stored.location_id)
             && stored.quantity == self.quantity
             && (self.unit_cost.is_none() || stored.unit_cost == self.unit_cost.map(NonNegative::get))
-            && stored.reason == self.reason
+            && stored.reason.key() == self.reason.key()
             && stored.note == self.note
     }
 }

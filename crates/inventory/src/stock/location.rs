@@ -9,6 +9,7 @@ use values::{ActorId, Name, Page, PageRequest};
 use crate::ids::LocationId;
 use crate::records::audit::{self, Action, Subject};
 use crate::records::edit::{Edit, Stale};
+use crate::records::look_alike;
 use crate::stock::alert_review;
 
 /// A place where the business keeps stock.
@@ -101,9 +102,10 @@ pub async fn find_or_default(tx: &TenantTx, id: Option<LocationId>) -> Result<Op
 /// [`LocationError::DuplicateName`], [`LocationError::Db`].
 pub async fn insert(tx: &TenantTx, name: &Name, actor: ActorId) -> Result<LocationId, LocationError> {
     const INSERT: &str = "
-        INSERT INTO locations (id, name, is_default, created_at, updated_at) VALUES ($1, $2, false, $3, $3)";
+        INSERT INTO locations (id, name, name_key, is_default, created_at, updated_at)
+        VALUES ($1, $2, $3, false, $4, $4)";
     let id = LocationId::new();
-    tx.execute(INSERT, &[&id, name, &tx.now()]).await.map_err(|error| on_write(error, name))?;
+    tx.execute(INSERT, &[&id, name, &name.key(), &tx.now()]).await.map_err(|error| on_write(error, name))?;
     let created = json!({"name": {"to": name}});
     audit::record(tx, actor, Action::LocationCreated, Subject::Location(id), &created).await?;
     Ok(id)
@@ -132,8 +134,11 @@ pub async fn update(
     const LOCK: &str = concatcp!(SELECT, "WHERE id = $1 FOR UPDATE");
     const HAS_STOCK: &str = "SELECT EXISTS (SELECT FROM stock_levels WHERE location_id = $1 AND on_hand > 0)";
     const UPDATE: &str = "
-        UPDATE locations SET name = $2, archived_at = $3, version = version + 1, updated_at = $4
+        UPDATE locations
+           SET name = $2, name_key = coalesce($3, name_key), archived_at = $4, version = version + 1,
+               updated_at = $5
          WHERE id = $1";
+    const GIVE_KEY_ON: &str = look_alike::give_key_on!("locations", "name_key", "true");
     let stored: Location = tx.row_opt(LOCK, &[&id]).await?.ok_or(LocationError::NotFound)?;
     let mut edit = Edit::begin(tx, actor, change.if_version, stored.version)?;
     let name = edit.field("name", &stored.name, change.name.as_ref());
@@ -148,7 +153,13 @@ pub async fn update(
     if edit.is_empty() {
         return Ok(());
     }
-    tx.execute(UPDATE, &[&id, name, &archived_at, &tx.now()]).await.map_err(|error| on_write(error, name))?;
+    let key = look_alike::new_key(stored.name.as_str(), name.as_str());
+    tx.execute(UPDATE, &[&id, name, &key, &archived_at, &tx.now()])
+        .await
+        .map_err(|error| on_write(error, name))?;
+    if key.is_some() {
+        tx.execute(GIVE_KEY_ON, &[&stored.name.key()]).await?;
+    }
     if archived_at.is_some() != stored.archived_at.is_some() {
         let levels = alert_review::lock_location(tx, id).await?;
         alert_review::reconsider(tx, &levels).await?;

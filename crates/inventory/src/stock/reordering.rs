@@ -1,5 +1,5 @@
-//! How a location reorders a variant: whether it keeps the variant at all, at which stock it reorders, and which
-//! stock a reorder restores.
+//! How a location reorders a variant: whether it keeps the variant at all, at which stock it reorders, and
+//! which stock a reorder restores.
 
 use serde_json::json;
 use tenancy::{DbError, TenantTx, all};
@@ -14,8 +14,8 @@ use crate::stock::{alert_review, location, locked_level};
 /// How one location reorders one variant.
 #[derive(Debug, Clone)]
 pub struct Reordering {
-    /// Whether the location keeps the variant, so that low stock there opens an alert. A location keeps a variant
-    /// as soon as it has had stock of it.
+    /// Whether the location keeps the variant, so that low stock there opens an alert. A location keeps a
+    /// variant as soon as it has had stock of it.
     pub is_kept: bool,
     /// The location's own reorder level, in sale units. `None`: that of the variant.
     pub reorder_level: Option<Quantity>,

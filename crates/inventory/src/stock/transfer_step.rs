@@ -103,8 +103,9 @@ async fn find_repeated(tx: &TenantTx, new: &NewStep) -> Result<Option<Transfer>,
 }
 
 async fn step_new(tx: &TenantTx, new: &NewStep, actor: ActorId) -> Result<Transfer, TransferError> {
-    if let StepKind::WriteOff { reason, .. } = &new.kind {
-        settings::check_reason(tx, reason).await??;
+    let mut kind = new.kind.clone();
+    if let StepKind::WriteOff { reason, .. } = &mut kind {
+        *reason = settings::allowed_reason(tx, reason).await??;
     }
     let mut transfer = transfer::lock(tx, new.transfer_id).await?.ok_or(TransferError::NotFound)?;
     let was = transfer.status;
@@ -112,21 +113,21 @@ async fn step_new(tx: &TenantTx, new: &NewStep, actor: ActorId) -> Result<Transf
     if in_transit.iter().all(|(_, left)| left.is_zero()) {
         return Err(TransferError::NothingInTransit(was));
     }
-    let shares = match new.kind.parts() {
+    let shares = match kind.parts() {
         [] => document::all_left(&in_transit),
         parts => document::merge(&in_transit, parts.iter().copied())?,
     };
-    let location = new.kind.location(&transfer);
+    let location = kind.location(&transfer);
     let mut postings = Vec::with_capacity(shares.len());
     for share in &shares {
-        end(&mut transfer, share, &new.kind, &mut postings);
+        end(&mut transfer, share, &kind, &mut postings);
     }
     transfer.status = TransferStatus::of(&transfer.lines);
     // The lines are saved before the levels are reviewed: alerts depend on incoming stock.
     save(tx, &transfer).await?;
     let levels = transfer::lock_levels(tx, &transfer.lines, location, transfer.to).await?;
     let decided = decide_among(tx, levels, &postings).await?;
-    let (_, event, action) = new.kind.words();
+    let (_, event, action) = kind.words();
     let source = Source::TransferStep(new.request.id);
     let statuses = (Some(was), transfer.status);
     all((

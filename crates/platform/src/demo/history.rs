@@ -10,6 +10,7 @@ use inventory::count::{self, NewCount};
 use inventory::customer::{self, NewCustomer};
 use inventory::fulfilment::{self, NewFulfilment};
 use inventory::goods_receipt::{self, Content, NewReceipt};
+use inventory::options::Options;
 use inventory::order::{self, NewLine, NewOrder, Order, OrderError};
 use inventory::order_return::{self, NewReturn, NewReturnLine};
 use inventory::pricing::Discount;
@@ -20,7 +21,7 @@ use inventory::supplier::{self, NewSupplier};
 use inventory::supplier_price::{self, NewPrice};
 use inventory::tax_class::{self, NewTaxClass, Rate, Taxation};
 use inventory::transfer::{self, NewTransfer};
-use inventory::variant::{NewVariant, Options};
+use inventory::variant::NewVariant;
 use inventory::{
     AdjustmentId, CountId, CustomerId, FulfilmentId, LocationId, OrderId, Part, PurchaseOrderId, ReceiptId,
     Requested, ReturnId, SupplierId, TransferId, VariantId, location,
@@ -131,7 +132,7 @@ impl<'a> History<'a> {
         }
         for customer in CUSTOMERS {
             let new = NewCustomer { name: name(customer)?, email: None, phone: None, note: None };
-            self.customers.push(customer::insert(tx, &new, ActorId::SYSTEM).await?);
+            self.customers.push(customer::insert(tx, &new, ActorId::SYSTEM).await.map_err(data)?);
         }
         let mut categories = BTreeMap::new();
         for shelf in shelves {

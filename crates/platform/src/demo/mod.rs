@@ -6,7 +6,7 @@ mod shelves;
 
 use chrono::Utc;
 use identity::membership::{MemberOf, MembershipError};
-use identity::{Email, Password, PasswordPolicy};
+use identity::{Password, PasswordPolicy};
 use inventory::adjustment::AdjustmentError;
 use inventory::category::CategoryError;
 use inventory::count::CountError;
@@ -22,7 +22,7 @@ use secrecy::SecretString;
 use std::sync::Arc;
 use tenancy::{Database, DbError, SharedScope, Tenant, TenantSlug, tenant};
 use values::Currency;
-use values::{Name, PageRequest};
+use values::{Email, Name, PageRequest};
 
 use self::history::History;
 use self::shelves::{GROCERIES, HARDWARE, Shelf};
@@ -137,7 +137,7 @@ fn new_member(login: &Login, with_password: bool) -> Result<NewMember, DemoError
     let password = Password::parse(SecretString::from(PASSWORD), &policy).map_err(data)?;
     Ok(NewMember {
         email: Email::parse(login.email).map_err(data)?,
-        full_name: login.email.split('@').next().map(str::to_owned),
+        full_name: login.email.split('@').next().and_then(|name| Name::parse(name).ok()),
         password: with_password.then_some(password),
         role: login.role.to_owned(),
     })

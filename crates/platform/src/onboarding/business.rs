@@ -4,11 +4,12 @@
 use std::sync::Arc;
 
 use identity::membership::MemberOf;
-use identity::{Email, Hasher, Password, user};
+use identity::{Hasher, Password, user};
 use inventory::defaults;
 use serde_json::json;
 use tenancy::{DbError, NewTenant, OwnerDatabase, ProvisionError, Tenant, TenantSlug, tenant};
 use values::Currency;
+use values::Email;
 use values::Name;
 
 use crate::onboarding::member::{Added, MemberError, NewMember, Prepared};

@@ -3,8 +3,9 @@
 
 use identity::membership::{self, MemberOf, MembershipError};
 use identity::user::{self, NewUser, UserError};
-use identity::{Email, Hasher, Password, TooBusy, UserId};
+use identity::{Hasher, Password, TooBusy, UserId};
 use tenancy::{DbError, OwnerDatabase, SharedTx};
+use values::{Email, Name};
 
 /// A member to be added.
 #[derive(Debug, Clone)]
@@ -12,7 +13,7 @@ pub struct NewMember {
     /// The email to sign in with. An existing user with this email is used.
     pub email: Email,
     /// The name of a new user, if known. An existing user keeps the current name.
-    pub full_name: Option<String>,
+    pub full_name: Option<Name>,
     /// The password of a new user, or of a user without a password. Defaults to a generated password, which
     /// is shown once. Must be `None` for a user who has a password.
     pub password: Option<Password>,

@@ -7,9 +7,10 @@ use serde::Serialize;
 use tenancy::fleet::RunOptions;
 use tenancy::health::{self, CatalogueSize, Drifted, Pooling};
 use tenancy::jobs::{self, JobState};
-use tenancy::{Database, DatabaseUrl, DbError, OwnerDatabase, TenantStatus, tenant};
+use tenancy::{Database, DatabaseUrl, DbError, OwnerDatabase};
 
-use crate::backup::{self, Backup};
+use crate::upkeep::backup_check;
+use crate::upkeep::look_alike_check::{self, LookAlike};
 
 /// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -45,6 +46,8 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// The schemas that differ from the definition of their version.
     pub drift: Vec<Drifted>,
+    /// Names that are equal to others of their kind.
+    pub look_alikes: Vec<LookAlike>,
 }
 
 impl Report {
@@ -53,18 +56,20 @@ impl Report {
         self.findings.iter().map(|finding| finding.health).max().unwrap_or(Health::Ok)
     }
 
-    fn ok(&mut self, name: &'static str, message: impl Into<String>) {
+    pub(super) fn ok(&mut self, name: &'static str, message: impl Into<String>) {
         self.findings.push(Finding { name, health: Health::Ok, message: message.into(), cure: None });
     }
 
-    fn warn(&mut self, name: &'static str, message: impl Into<String>, cure: impl Into<String>) {
-        let (message, cure) = (message.into(), Some(cure.into()));
-        self.findings.push(Finding { name, health: Health::Warn, message, cure });
+    pub(super) fn warn(&mut self, name: &'static str, message: impl Into<String>, cure: impl Into<String>) {
+        self.problem(name, Health::Warn, message.into(), cure.into());
     }
 
     fn fail(&mut self, name: &'static str, message: impl Into<String>, cure: impl Into<String>) {
-        let (message, cure) = (message.into(), Some(cure.into()));
-        self.findings.push(Finding { name, health: Health::Fail, message, cure });
+        self.problem(name, Health::Fail, message.into(), cure.into());
+    }
+
+    fn problem(&mut self, name: &'static str, health: Health, message: String, cure: String) {
+        self.findings.push(Finding { name, health, message, cure: Some(cure) });
     }
 }
 
@@ -84,7 +89,7 @@ pub struct Patient {
     pub spare_schemas: usize,
     /// The folder for backups, whose free disk space is checked.
     pub backup_folder: PathBuf,
-    /// Whether to skip the comparison of every schema with its version.
+    /// Whether to skip the checks that look into every business.
     pub skip_drift: bool,
 }
 
@@ -95,8 +100,6 @@ const MOST_RELATIONS: i64 = 500_000;
 const BIGGEST_CATALOGUE: i64 = 2 << 30;
 /// The default of PostgreSQL: 16,384 pages of 8 KiB. With less memory, every query reads from the disk.
 const LEAST_SHARED_BUFFERS: i64 = 128 << 20;
-const LEAST_DISK_BYTES: u64 = 1 << 30;
-const OLDEST_BACKUP_HOURS: i64 = 26;
 
 /// Runs all checks.
 ///
@@ -111,10 +114,11 @@ pub async fn examine(patient: &Patient) -> Result<Report, DbError> {
     isolation(patient, &mut report).await;
     migrations(patient, &mut report).await?;
     drift(patient, &mut report).await;
+    look_alike_check::check(patient, &mut report).await?;
     catalogue(&size, &mut report);
     background(patient, &mut report).await?;
-    backups(patient, &mut report).await?;
-    disk(patient, &mut report);
+    backup_check::backups(patient, &mut report).await?;
+    backup_check::disk(patient, &mut report);
     Ok(report)
 }
 
@@ -406,94 +410,4 @@ async fn background(patient: &Patient, report: &mut Report) -> Result<(), DbErro
         );
     }
     Ok(())
-}
-
-async fn backups(patient: &Patient, report: &mut Report) -> Result<(), DbError> {
-    let (tenants, backups) = patient
-        .owner_database
-        .write_shared(async |tx| Ok::<_, DbError>((tenant::all(tx).await?, backup::list(tx, None).await?)))
-        .await?;
-    // A backup without its file is useless, even if the registry lists it as verified.
-    let (backups, missing): (Vec<_>, Vec<_>) = backups.into_iter().partition(Backup::has_its_size);
-    if !missing.is_empty() {
-        let named = missing.iter().take(3).map(|backup| backup.file.display().to_string());
-        let told = format!(
-            "{} of {} backup files are missing or have the wrong size: {}",
-            missing.len(),
-            missing.len() + backups.len(),
-            named.collect::<Vec<_>>().join(", ")
-        );
-        report.warn(
-            "backup files",
-            told,
-            "put the files back at the paths that `tenantry backup list` prints, or create new backups",
-        );
-    }
-    let recent = Utc::now() - TimeDelta::hours(OLDEST_BACKUP_HOURS);
-    let open: Vec<_> = tenants.iter().filter(|tenant| tenant.status != TenantStatus::Archived).collect();
-    let without: Vec<&str> = open
-        .iter()
-        .filter(|tenant| {
-            tenant.created_at < recent
-                && !backups.iter().any(|backup| {
-                    backup.tenant_id == Some(tenant.id) && backup.is_verified() && backup.taken_at > recent
-                })
-        })
-        .map(|tenant| tenant.slug.as_str())
-        .collect();
-    let cure = "run `scripts/backup` every night; scripts/systemd contains a systemd timer for it";
-    if without.is_empty() {
-        report.ok(
-            "backups",
-            format!(
-                "every business has a verified backup of the last {OLDEST_BACKUP_HOURS} hours, \
-                 unless the business is new or archived"
-            ),
-        );
-    } else {
-        let named = without.iter().take(5).copied().collect::<Vec<_>>().join(", ");
-        let told = format!(
-            "{} of {} businesses have no verified backup of the last {OLDEST_BACKUP_HOURS} hours: {named}",
-            without.len(),
-            open.len()
-        );
-        report.warn("backups", told, cure);
-    }
-    // As long as no business is old enough to need a backup, the shared schema needs none.
-    let needs_one = open.iter().any(|tenant| tenant.created_at < recent);
-    if needs_one && !backups.iter().any(|backup| backup.tenant_id.is_none() && backup.taken_at > recent) {
-        report.warn(
-            "installation backup",
-            format!("the shared schema has no backup of the last {OLDEST_BACKUP_HOURS} hours"),
-            "run `tenantry backup create --installation`",
-        );
-    }
-    Ok(())
-}
-
-fn disk(patient: &Patient, report: &mut Report) {
-    // The first backup creates the folder. Before that, an existing parent folder is checked.
-    let folder = patient.backup_folder.ancestors().find(|folder| folder.exists());
-    let folder = folder.filter(|folder| !folder.as_os_str().is_empty()).map_or(".".into(), PathBuf::from);
-    match rustix::fs::statvfs(&folder) {
-        Ok(space) => {
-            let free = space.f_bavail.saturating_mul(space.f_frsize);
-            let told = format!("{} MiB are free for backups in {}", free >> 20, folder.display());
-            if free < LEAST_DISK_BYTES {
-                report.warn(
-                    "disk",
-                    told,
-                    "free disk space, remove old backups with `tenantry backup prune --keep-days 30`, \
-                     or set backup.folder to a folder on another disk",
-                );
-            } else {
-                report.ok("disk", told);
-            }
-        }
-        Err(error) => report.warn(
-            "disk",
-            format!("could not read the free space of {}: {error}", folder.display()),
-            "check that this account may read the folder",
-        ),
-    }
 }

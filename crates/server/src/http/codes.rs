@@ -148,6 +148,8 @@ codes! {
         "Unknown reason", "Use one of the adjustment reasons in the settings of the business.";
     InvalidReasons = "invalid_reasons", UNPROCESSABLE_ENTITY,
         "Invalid adjustment reasons", "Send different reasons, and no more reasons than errors allows.";
+    InvalidEmail = "invalid_email", UNPROCESSABLE_ENTITY,
+        "Invalid email address", "Send an address such as name@example.com.";
     UnknownTimeZone = "unknown_time_zone", UNPROCESSABLE_ENTITY,
         "Unknown time zone", "Use a name of the IANA time zone database, such as Africa/Nairobi.";
     InvalidOptions = "invalid_options", UNPROCESSABLE_ENTITY,

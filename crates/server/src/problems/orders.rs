@@ -13,6 +13,7 @@ impl From<CustomerError> for Problem {
     fn from(error: CustomerError) -> Self {
         match error {
             CustomerError::NotFound => Self::not_found(),
+            CustomerError::Email(_) => Self::invalid("/email", Code::InvalidEmail, error),
             CustomerError::Stale(error) => error.into(),
             CustomerError::Db(error) => error.into(),
         }

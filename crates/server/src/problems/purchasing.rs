@@ -15,6 +15,7 @@ impl From<SupplierError> for Problem {
             SupplierError::NotFound => Self::not_found(),
             SupplierError::Stale(error) => error.into(),
             SupplierError::DuplicateName(_) => Self::invalid("/name", Code::DuplicateName, error),
+            SupplierError::Email(_) => Self::invalid("/email", Code::InvalidEmail, error),
             SupplierError::LeadTime => Self::invalid("/leadTimeDays", Code::OutOfRange, error),
             SupplierError::UnknownVariant => Self::not_found_at("/variantId", error),
             SupplierError::Db(error) => error.into(),

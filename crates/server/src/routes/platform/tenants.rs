@@ -2,13 +2,14 @@
 
 use actix_web::{HttpResponse, get, post, web};
 use chrono::{DateTime, Utc};
-use identity::{Email, Password, UserId};
+use identity::{Password, UserId};
 use platform::onboarding::OWNER_ROLE;
 use platform::{Actor, Added, NewMember, OnboardingRequest};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use tenancy::{SharedScope, Tenant, TenantId, TenantSlug, TenantStatus, tenant};
 use utoipa::{IntoParams, ToSchema};
+use values::Email;
 use values::{Currency, Cursor, Limit, Name};
 
 use crate::http::codes::Code;
@@ -51,12 +52,7 @@ impl CreateOwner {
             .map(|text| Password::parse(text, &state.password_policy))
             .transpose()
             .map_err(|error| Problem::invalid("/owner/password", Code::WeakPassword, error))?;
-        Ok(NewMember {
-            email: self.email,
-            full_name: self.full_name.map(|name| name.to_string()),
-            password,
-            role: OWNER_ROLE.to_owned(),
-        })
+        Ok(NewMember { email: self.email, full_name: self.full_name, password, role: OWNER_ROLE.to_owned() })
     }
 }
 

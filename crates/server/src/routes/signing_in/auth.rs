@@ -1,14 +1,15 @@
 //! Signing in, and reading the signed-in user.
 
 use actix_web::{HttpResponse, get, post, web};
+use identity::UserId;
 use identity::login::authenticate;
 use identity::membership::{self, MemberOf};
 use identity::user::{self, UserStatus};
-use identity::{Email, UserId};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use tenancy::{SharedScope, TenantId};
 use utoipa::ToSchema;
+use values::Email;
 
 use crate::http::codes::Code;
 use crate::http::extract::{HostOwner, Json, SignedIn};

@@ -18,8 +18,8 @@ use crate::http::state::State;
 pub struct ReorderingView {
     variant_id: VariantId,
     location_id: LocationId,
-    /// Whether the location keeps the variant. Low stock opens an alert only there. A location keeps a variant as
-    /// soon as it has had stock of the variant.
+    /// Whether the location keeps the variant. Low stock opens an alert only there. A location keeps a
+    /// variant as soon as it has had stock of the variant.
     kept: bool,
     /// The location's own reorder level, in sale units. null: the reorder level of the variant.
     reorder_level: Option<Quantity>,
@@ -44,7 +44,8 @@ async fn read(
 }
 
 /// Read how a location reorders a variant
-#[utoipa::path(tag = "stock", operation_id = "readReordering", responses((status = 200, body = ReorderingView)),
+#[utoipa::path(tag = "stock", operation_id = "readReordering",
+    responses((status = 200, body = ReorderingView)),
     params(("id" = VariantId, Path,), ("locationId" = LocationId, Path,)))]
 #[get("/variants/{id}/locations/{locationId}")]
 pub async fn show(

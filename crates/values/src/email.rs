@@ -1,10 +1,12 @@
-//! Email addresses: what users sign in with.
+//! Email addresses.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::de::{Deserialize, Deserializer};
 use serde::{Serialize, Serializer};
+
+use crate::folding::is_invisible;
 
 /// An email address in lower case, with one `@` and a domain; at most 254 bytes (RFC 5321).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -32,7 +34,7 @@ impl Email {
             && !domain.starts_with(['.', '-'])
             && !domain.ends_with(['.', '-'])
             && !domain.contains("..")
-            && !text.chars().any(|c| c.is_whitespace() || c.is_control());
+            && !text.chars().any(|c| c.is_whitespace() || is_invisible(c));
         if well_formed { Ok(Self(text.to_lowercase())) } else { Err(EmailError) }
     }
 
