@@ -201,11 +201,12 @@ UPDATE variants t
 -- reason: as above.
 UPDATE variants t SET options_key = t.options_key || chr(29) || alike.n
   FROM (SELECT id, row_number() OVER (PARTITION BY product_id, options_key ORDER BY created_at, id) AS n
-          FROM variants WHERE options_key <> '') alike
+          FROM variants WHERE options_key <> '' AND archived_at IS NULL) alike
  WHERE alike.id = t.id AND alike.n > 1;
 DROP INDEX variants_product_id_options_key;
 -- reason: as above.
-CREATE UNIQUE INDEX variants_product_id_options_key ON variants (product_id, options_key) WHERE options_key <> '';
+CREATE UNIQUE INDEX variants_product_id_options_key ON variants (product_id, options_key)
+    WHERE options_key <> '' AND archived_at IS NULL;
 
 ALTER TABLE goods_receipts ADD COLUMN delivery_note_key text COLLATE "C";
 -- reason: as above.

@@ -50,6 +50,9 @@ impl<'a> Stage<'a> {
         stage.keys.insert("fromLocationId", main["id"].clone());
         stage.make("customerId", "customers", json!({"name": "Ann"})).await;
         stage.make("supplierId", "suppliers", json!({"name": "Bolts"})).await;
+        stage.make("spare supplier", "suppliers", json!({"name": "Spare"})).await;
+        let spare = json!({"name": "Spare", "variants": [{"sku": "SPARE", "price": "1.00"}]});
+        stage.make("spare product", "products", spare).await;
 
         let variant = stage.keys["variantId"].clone();
         stage
@@ -115,6 +118,9 @@ impl<'a> Stage<'a> {
         let rest = path.trim_start_matches("/api/v1/");
         let (of, line) = match rest {
             rest if rest.starts_with("categories") => ("categoryId", "sent line"),
+            // What is archived must have no documents under way.
+            "products/{id}" if method == "DELETE" => ("spare product", "sent line"),
+            "suppliers/{id}" if method == "DELETE" => ("spare supplier", "sent line"),
             rest if rest.starts_with("products") => ("productId", "sent line"),
             rest if rest.starts_with("variants") => ("variantId", "sent line"),
             rest if rest.starts_with("barcodes") => ("code", "sent line"),

@@ -163,11 +163,11 @@ class Shop:
                 self.books.levels[variant, location].reserved += quantity
         self.orders.append(document)
 
-    def fulfil_line(self, order, line, quantity, is_reserved=True):
-        location = order["location"]
+    def fulfil_line(self, order, line, quantity, is_reserved=True, location=None):
+        location = location or order["location"]
         value = self.books.levels[line.variant, location].leave(quantity)
         if is_reserved:
-            self.books.levels[line.variant, location].reserved -= quantity
+            self.books.levels[line.variant, order["location"]].reserved -= quantity
         money = line.fulfil(quantity, value)
         self.books.move("sale", line.variant, location, -quantity, -value, order=order["id"],
                         customer=order["customer"], total=money["total"], tax=money["tax"],
@@ -176,11 +176,18 @@ class Shop:
     def fulfil(self):
         order = self.random.choice(self.orders) if self.orders else None
         parts = [(id, line, self.part_of(line.open)) for id, line in order["lines"] if line.open] if order else []
-        if parts:
-            lines = [{"lineId": id, "quantity": plain(quantity)} for id, _, quantity in parts]
-            self.post(f"orders/{order['id']}/fulfil", {"lines": lines})
-            for _, line, quantity in parts:
-                self.fulfil_line(order, line, quantity)
+        if not parts:
+            return
+        lines = [{"lineId": id, "quantity": plain(quantity)} for id, _, quantity in parts]
+        location = self.random.choice(self.locations)
+        needed = {}
+        for _, line, quantity in parts:
+            needed[line.variant] = needed.get(line.variant, ZERO) + quantity
+        if any(self.books.available(variant, location) < quantity for variant, quantity in needed.items()):
+            location = order["location"]
+        self.post(f"orders/{order['id']}/fulfil", {"locationId": location, "lines": lines})
+        for _, line, quantity in parts:
+            self.fulfil_line(order, line, quantity, location=location)
 
     def cancel(self):
         order = self.random.choice(self.orders) if self.orders else None
@@ -196,7 +203,9 @@ class Shop:
         if not parts:
             return
         lines = [{"lineId": id, "quantity": plain(quantity), "restock": restock} for id, _, quantity, restock in parts]
-        answer = self.post(f"orders/{order['id']}/returns", {"reason": "returned", "lines": lines})
+        location = self.random.choice(self.locations)
+        body = {"locationId": location, "reason": "returned", "lines": lines}
+        answer = self.post(f"orders/{order['id']}/returns", body)
         refund = ZERO
         for _, line, quantity, restock in parts:
             money, cost = line.take_back(quantity)
@@ -204,10 +213,10 @@ class Shop:
             more = {"order": order["id"], "customer": order["customer"], "refunded": money["total"],
                     "tax": -money["tax"], "reason": "returned"}
             if restock:
-                self.books.arrive("return", line.variant, order["location"], quantity, cost, **more)
+                self.books.arrive("return", line.variant, location, quantity, cost, **more)
             else:
-                self.books.move("return", line.variant, order["location"], quantity, cost, **more)
-                self.books.move("adjustment", line.variant, order["location"], -quantity, -cost, reason="returned")
+                self.books.move("return", line.variant, location, quantity, cost, **more)
+                self.books.move("adjustment", line.variant, location, -quantity, -cost, reason="returned")
         assert Decimal(answer["refund"]) == refund, f"refunded {answer['refund']}, not {refund}"
 
     def adjust(self):

@@ -2,10 +2,11 @@
 //!
 //! Every function that runs a query takes a [`tenancy::TenantTx`], so no function can choose whose tables it
 //! touches. One file is one noun with its types, its rules and its SQL. A room imports only from rooms that
-//! stand before it: records, business, stock, catalogue, purchasing, orders.
+//! stand before it: records, business, stock, catalogue, purchasing, orders, closing.
 
 mod business;
 mod catalogue;
+mod closing;
 mod ids;
 mod orders;
 mod purchasing;
@@ -15,6 +16,7 @@ pub mod stock;
 
 pub use business::{defaults, settings};
 pub use catalogue::{barcode, category, options, price_history, product, tax_class, variant};
+pub use closing::under_way;
 pub use ids::{
     AdjustmentId, AlertId, CategoryId, CountId, CountLineId, CustomerId, EntryId, FulfilmentId, LocationId,
     MovementId, OrderId, OrderLineId, PriceChangeId, ProductId, PurchaseOrderId, PurchaseOrderLineId,

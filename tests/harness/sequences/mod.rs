@@ -72,15 +72,16 @@ impl<'a, 'app> Shop<'a, 'app> {
         parts
     }
 
-    /// Returns some of the goods of an order that are out, each restocked or scrapped.
-    async fn take_back(&mut self, path: &str) {
+    /// Returns some of the goods of an order that are out, each restocked or scrapped, to `location`, or to
+    /// that of the order.
+    async fn take_back(&mut self, path: &str, location: Value) {
         let order = self.report(path).await;
         let mut parts = self.parts(&order, returnable);
         for part in &mut parts {
             part["restock"] = json!(self.random.bool());
         }
         if !parts.is_empty() {
-            let body = json!({"reason": "returned", "lines": parts});
+            let body = json!({"locationId": location, "reason": "returned", "lines": parts});
             self.post(&format!("{path}/returns"), &body).await;
         }
     }

@@ -93,7 +93,7 @@ impl Orders<'_, '_> {
 
         // Everything comes back, also in parts.
         for _ in 0..3 {
-            self.shop.take_back(&path).await;
+            self.shop.take_back(&path, Value::Null).await;
         }
         self.take_all_back(&path).await;
         let order = self.shop.report(&path).await;
@@ -135,7 +135,7 @@ impl Orders<'_, '_> {
                 assert_eq!(changed.status, 200, "{changed:?}");
                 self.shop.story.push(format!("rounding {rounding}"));
             }
-            1 | 2 => self.shop.take_back(path).await,
+            1 | 2 => self.shop.take_back(path, Value::Null).await,
             3 if self.shop.random.u8(..4) == 0 => {
                 self.shop.post(&format!("{path}/cancel"), &json!({})).await;
             }

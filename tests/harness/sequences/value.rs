@@ -170,14 +170,16 @@ impl Trade<'_, '_> {
             return;
         }
         let order = self.shop.report(&path).await;
-        let body = self.some_parts(&order, open);
+        let mut body = self.some_parts(&order, open);
+        body["locationId"] = self.shop.one_of(&self.locations.clone()).clone();
         self.shop.post(&format!("{path}/fulfil"), &body).await;
     }
 
     async fn take_back(&mut self, goods: &mut Goods) {
         if !goods.orders.is_empty() {
             let path = format!("orders/{}", text(&self.shop.one_of(&goods.orders).clone()["id"]));
-            self.shop.take_back(&path).await;
+            let location = self.shop.one_of(&self.locations.clone()).clone();
+            self.shop.take_back(&path, location).await;
         }
     }
 

@@ -7,7 +7,8 @@ use values::OptionText;
 /// A variant's value of each option.
 pub type Options = BTreeMap<OptionText, OptionText>;
 
-/// The options with their names as the product writes them. `None` if they are not the options of the product.
+/// The options with their names as the product writes them. `None` if they are not the options of the
+/// product.
 pub(crate) fn named(options: &Options, names: &[OptionText]) -> Option<Options> {
     if options.len() != names.len() {
         return None;

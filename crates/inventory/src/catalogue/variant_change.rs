@@ -131,6 +131,8 @@ pub async fn update(
             let holder = Holder::IN_USE;
             VariantError::DuplicateSku { index: 0, sku: sku.clone(), holder }
         }
+        // Another variant has replaced the archived one.
+        Some("variants_product_id_options_key") => VariantError::DuplicateOptions,
         _ => error.into(),
     })?;
     if sku_key.is_some() {

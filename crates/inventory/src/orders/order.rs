@@ -16,6 +16,7 @@ use crate::records::audit::{self, Action, Subject};
 use crate::records::document::{IdTaken, PartError};
 use crate::records::event::{Event, OrderChanged};
 pub use crate::statuses::OrderStatus;
+use crate::stock::location;
 use crate::stock::movement::{Kind, Source};
 use crate::stock::posting::{Cost, Decided, Posting, StockError, decide};
 
@@ -193,6 +194,19 @@ pub async fn cancel(
     };
     finish(tx, &mut order, &decided, step, actor).await?;
     Ok(order)
+}
+
+/// The location that a fulfilment or a return names. Nothing is locked.
+///
+/// # Errors
+/// [`DbError`]. The inner result is [`OrderError::UnknownLocation`] if it does not exist or is archived.
+pub(crate) async fn named_location(
+    tx: &TenantTx,
+    named: Option<LocationId>,
+) -> Result<Result<Option<LocationId>, OrderError>, DbError> {
+    let Some(named) = named else { return Ok(Ok(None)) };
+    let found = location::find_or_default(tx, Some(named)).await?;
+    Ok(found.map(Some).ok_or(OrderError::UnknownLocation))
 }
 
 /// A step of an order, as the ledger, the audit log and subscribers see it.

@@ -8,7 +8,7 @@ use values::{ActorId, Money, Quantity, Reason, StockValue};
 
 use crate::business::settings::{self, Terms};
 use crate::column;
-use crate::ids::{OrderId, OrderLineId, ReturnId, ReturnLineId};
+use crate::ids::{LocationId, OrderId, OrderLineId, ReturnId, ReturnLineId};
 use crate::orders::order::{self, Order, OrderError, Step};
 use crate::orders::order_line::{OrderLine, TakenBack};
 use crate::orders::order_list;
@@ -26,6 +26,8 @@ pub struct NewReturn {
     pub request: Requested<ReturnId>,
     /// The order whose goods come back.
     pub order_id: OrderId,
+    /// The location that takes the goods back. `None` for the location of the order.
+    pub location_id: Option<LocationId>,
     /// The reason of the return, which the ledger stores too.
     pub reason: Reason,
     /// 1 to [`order::MAX_LINES`] parts; one order line may have several.
@@ -48,6 +50,8 @@ pub struct Return {
     pub id: ReturnId,
     /// Counts up from 1 without a gap, for each business.
     pub number: i64,
+    /// The location that took the goods back.
+    pub location_id: LocationId,
     /// The reason of the return.
     pub reason: Reason,
     /// The amount that the customer gets back, including taxes: the sum of the lines.
@@ -110,7 +114,9 @@ struct PostedLine {
 
 async fn post_new(tx: &TenantTx, new: &NewReturn, actor: ActorId) -> Result<Return, OrderError> {
     let id = new.request.id;
-    let (terms, order) = all((settings::terms(tx), order_list::lock(tx, new.order_id))).await?;
+    let location = order::named_location(tx, new.location_id);
+    let (terms, order, location) =
+        all((settings::terms(tx), order_list::lock(tx, new.order_id), location)).await?;
     let mut order = order.ok_or(OrderError::NotFound)?;
     // One line may have restocked and scrapped goods: together no more than is left of it.
     let returnable: Vec<_> = order.lines.iter().map(|line| (line.id, line.returnable())).collect();
@@ -118,7 +124,7 @@ async fn post_new(tx: &TenantTx, new: &NewReturn, actor: ActorId) -> Result<Retu
 
     let mut lines = Vec::with_capacity(new.lines.len());
     let mut postings = Vec::new();
-    let location_id = order.location_id;
+    let location_id = location?.unwrap_or(order.location_id);
     for asked in &new.lines {
         let line_id = asked.part.line_id;
         let Some(line) = order.lines.iter_mut().find(|line| line.id == line_id) else { continue };
@@ -161,6 +167,7 @@ async fn post_new(tx: &TenantTx, new: &NewReturn, actor: ActorId) -> Result<Retu
     Ok(Return {
         id,
         number,
+        location_id,
         reason: new.reason.clone(),
         refund,
         lines: lines.into_iter().map(|posted| posted.line).collect(),
@@ -192,10 +199,11 @@ async fn insert(
     actor: ActorId,
 ) -> Result<i64, DbError> {
     const INSERT: &str = concatcp!(
-        "INSERT INTO order_returns (id, order_id, number, reason, refund, request_hash, actor_id, returned_at)
+        "INSERT INTO order_returns (id, order_id, number, reason, refund, request_hash, actor_id, returned_at,
+                                    location_id)
          SELECT $2, $3, ",
         counter::TAKEN,
-        ", $4, $5, $6, $7, $8 RETURNING number"
+        ", $4, $5, $6, $7, $8, $9 RETURNING number"
     );
     const INSERT_LINES: &str = "
         INSERT INTO order_return_lines (id, return_id, order_line_id, quantity, is_restocked, refund, tax)
@@ -203,8 +211,17 @@ async fn insert(
           FROM unnest($2::uuid[], $3::uuid[], $4::numeric[], $5::boolean[], $6::numeric[], $7::numeric[])
                AS new (id, line, quantity, is_restocked, refund, tax)";
     let Requested { id, fingerprint, .. } = &new.request;
-    let head: tenancy::Params<'_> =
-        &[&Counter::Return, id, &new.order_id, &new.reason, &refund, fingerprint, &actor, &tx.now()];
+    let head: tenancy::Params<'_> = &[
+        &Counter::Return,
+        id,
+        &new.order_id,
+        &new.reason,
+        &refund,
+        fingerprint,
+        &actor,
+        &tx.now(),
+        &new.location_id,
+    ];
     let columns: tenancy::Params<'_> = &[
         id,
         &column(lines, |posted| posted.id),
@@ -228,14 +245,15 @@ pub async fn of_order(tx: &TenantTx, id: OrderId) -> Result<Vec<Return>, OrderEr
     struct Head {
         id: ReturnId,
         number: i64,
+        location_id: Option<LocationId>,
         reason: Reason,
         refund: Money,
         actor_id: ActorId,
         returned_at: DateTime<Utc>,
     }
-    tenancy::from_row!(Head { id, number, reason, refund, actor_id, returned_at });
+    tenancy::from_row!(Head { id, number, location_id, reason, refund, actor_id, returned_at });
     const RETURNS: &str = "
-        SELECT id, number, reason, refund, actor_id, returned_at
+        SELECT id, number, location_id, reason, refund, actor_id, returned_at
           FROM order_returns WHERE order_id = $1 ORDER BY number";
     const LINES: &str = "
         SELECT l.return_id, l.order_line_id, l.quantity, l.is_restocked, l.refund
@@ -248,6 +266,7 @@ pub async fn of_order(tx: &TenantTx, id: OrderId) -> Result<Vec<Return>, OrderEr
     let with_lines = |head: Head| Return {
         id: head.id,
         number: head.number,
+        location_id: head.location_id.unwrap_or(order.location_id),
         reason: head.reason,
         refund: head.refund,
         lines: lines.iter().filter(|line| line.return_id == head.id).cloned().collect(),

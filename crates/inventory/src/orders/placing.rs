@@ -153,10 +153,10 @@ async fn place_new(tx: &TenantTx, new: &NewOrder, actor: ActorId) -> Result<Orde
 }
 
 async fn is_archived(tx: &TenantTx, customer: Option<CustomerId>) -> Result<bool, DbError> {
-    const IS_ARCHIVED: &str =
-        "SELECT EXISTS (SELECT FROM customers WHERE id = $1 AND archived_at IS NOT NULL)";
+    // The lock is the one that the order needs anyway. It keeps the customer from being archived meanwhile.
+    const IS_ARCHIVED: &str = "SELECT archived_at IS NOT NULL FROM customers WHERE id = $1 FOR KEY SHARE";
     match customer {
-        Some(customer) => tx.value(IS_ARCHIVED, &[&customer]).await,
+        Some(customer) => Ok(tx.value_opt(IS_ARCHIVED, &[&customer]).await? == Some(true)),
         None => Ok(false),
     }
 }

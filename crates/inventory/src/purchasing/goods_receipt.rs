@@ -7,8 +7,9 @@ use tenancy::{DbError, TenantTx, all};
 use values::{ActorId, Quantity, ShortText, StockValue};
 
 use crate::ids::{PurchaseOrderId, PurchaseOrderLineId, ReceiptId, ReceiptLineId};
-use crate::purchasing::purchase_order::{self, PurchaseOrder};
+use crate::purchasing::purchase_order::PurchaseOrder;
 use crate::purchasing::purchase_order_list;
+use crate::purchasing::purchase_order_moves;
 use crate::records::audit::Action;
 use crate::records::counter::{self, Counter};
 use crate::records::document::{self, IdTaken, Outcome, Part, PartError, Requested, Share};
@@ -206,7 +207,8 @@ async fn post_new(tx: &TenantTx, new: &NewReceipt, actor: ActorId) -> Result<Rec
     };
     // The order's lines are saved before the levels are decided: their alerts depend on incoming stock.
     let save = save_lines(tx, &order).err_into();
-    let set_status = purchase_order::set_status(tx, order.id, step, (was, order.status), actor).err_into();
+    let set_status =
+        purchase_order_moves::set_status(tx, order.id, step, (was, order.status), actor).err_into();
     let decide = decide(tx, &postings).err_into::<ReceiptError>();
     let ((), (), decided) = all((save, set_status, decide)).await?;
     // The statement that may be refused goes first: its error is the one to return.

@@ -5,6 +5,7 @@ pub mod goods_receipt;
 pub mod purchase_order;
 mod purchase_order_line;
 pub mod purchase_order_list;
+mod purchase_order_moves;
 pub mod reorder;
 pub mod supplier;
 pub mod supplier_price;

@@ -4,7 +4,7 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use const_format::concatcp;
 use serde_json::{Value, json};
-use tenancy::{DbError, TenantTx, all, outbox};
+use tenancy::{DbError, TenantTx, all};
 use values::{ActorId, Currency, ExchangeRate, Money, Note, Positive, QuantityDecimals, is_plain_day};
 
 use crate::business::settings;
@@ -12,12 +12,12 @@ use crate::ids::{LocationId, PurchaseOrderId, SupplierId};
 pub use crate::purchasing::purchase_order_line::{MAX_LINES, NewLine, PurchaseOrderLine};
 use crate::purchasing::purchase_order_line::{insert_lines, make_lines, sums};
 use crate::purchasing::purchase_order_list::{find, lock};
+pub use crate::purchasing::purchase_order_moves::move_to;
 use crate::purchasing::supplier;
 use crate::records::audit::{self, Action, Subject};
 use crate::records::counter::{self, Counter};
 use crate::records::document::{self, IdTaken, Outcome, Requested};
 use crate::records::edit::{Edit, Stale};
-use crate::records::event::{Event, PurchaseOrderChanged};
 pub use crate::statuses::PurchaseStatus;
 use crate::stock::level::Key;
 use crate::stock::{alert_review, location};
@@ -41,26 +41,6 @@ pub struct NewPurchaseOrder {
     pub lines: Vec<NewLine>,
     /// A note on the purchase order; `None` for no note.
     pub note: Option<Note>,
-}
-
-impl PurchaseStatus {
-    /// Whether goods may be received: the status is SENT or CONFIRMED.
-    pub fn is_open(self) -> bool {
-        matches!(self, Self::Sent | Self::Confirmed)
-    }
-
-    /// The statuses to which a member may move a purchase order, given whether any goods have been received.
-    /// RECEIVED is not among them: the receipt of the last goods sets it.
-    pub fn moves(self, has_received: bool) -> &'static [Self] {
-        match (self, has_received) {
-            (Self::Draft, _) => &[Self::Sent, Self::Cancelled],
-            (Self::Sent, false) => &[Self::Confirmed, Self::Cancelled],
-            (Self::Confirmed, false) => &[Self::Cancelled],
-            (Self::Sent, true) => &[Self::Confirmed, Self::ClosedShort],
-            (Self::Confirmed, true) => &[Self::ClosedShort],
-            (Self::Received | Self::Cancelled | Self::ClosedShort, _) => &[],
-        }
-    }
 }
 
 values::words! {
@@ -128,7 +108,7 @@ impl PurchaseOrder {
     }
 
     /// The stock levels that its goods are for.
-    fn stock_keys(&self) -> Vec<Key> {
+    pub(super) fn stock_keys(&self) -> Vec<Key> {
         self.lines.iter().map(|line| (line.variant_id, self.location_id)).collect()
     }
 
@@ -183,6 +163,12 @@ pub enum PurchaseError {
     /// The business has no variant with the id in a line.
     #[error("there is no such variant")]
     UnknownVariant {
+        /// The position of the line in the request, from 0.
+        index: usize,
+    },
+    /// A line orders an archived variant, or a variant of an archived product.
+    #[error("the variant or its product is archived; restore it, or remove the line")]
+    ArchivedVariant {
         /// The position of the line in the request, from 0.
         index: usize,
     },
@@ -271,15 +257,15 @@ async fn draft_new(
     new: &NewPurchaseOrder,
     actor: ActorId,
 ) -> Result<PurchaseOrder, PurchaseError> {
-    let (location, supplier, terms, tolerance) = all((
-        location::find_or_default(tx, new.location_id),
-        supplier::find(tx, new.supplier_id),
+    let (location, has_supplier, terms, tolerance) = all((
+        location::lock_or_default(tx, new.location_id),
+        supplier::lock_in_use(tx, new.supplier_id),
         settings::terms(tx),
         settings::over_receipt(tx),
     ))
     .await?;
     let location_id = location.ok_or(PurchaseError::UnknownLocation)?;
-    if supplier.is_none_or(|supplier| supplier.archived_at.is_some()) {
+    if !has_supplier {
         return Err(PurchaseError::UnknownSupplier);
     }
     let id = new.request.id;
@@ -451,45 +437,4 @@ async fn replace_lines(
         insert_lines(tx, stored.id, &lines).await?;
     }
     Ok(sums)
-}
-
-/// Moves a purchase order to another status, with the row locked: sent, confirmed, cancelled or closed short.
-///
-/// # Errors
-/// [`PurchaseError::NotFound`]; [`PurchaseError::IllegalMove`] with the statuses that are allowed;
-/// [`PurchaseError::Db`].
-pub async fn move_to(
-    tx: &TenantTx,
-    id: PurchaseOrderId,
-    to: PurchaseStatus,
-    actor: ActorId,
-) -> Result<PurchaseOrder, PurchaseError> {
-    let stored = lock(tx, id).await?.ok_or(PurchaseError::NotFound)?;
-    let (from, legal) = (stored.status, stored.moves());
-    if !legal.contains(&to) {
-        return Err(PurchaseError::IllegalMove { from, to, legal });
-    }
-    let step = (Action::PurchaseOrderMoved, Event::PurchaseOrderMoved as fn(_) -> _);
-    set_status(tx, id, step, (from, to), actor).await?;
-    if from.is_open() != to.is_open() {
-        alert_review::reconsider(tx, &stored.stock_keys()).await?;
-    }
-    find(tx, id).await?.ok_or(PurchaseError::NotFound)
-}
-
-/// Stores a status with its audit entry and its event.
-pub(crate) async fn set_status(
-    tx: &TenantTx,
-    id: PurchaseOrderId,
-    (action, event): (Action, fn(PurchaseOrderChanged) -> Event),
-    (from, to): (PurchaseStatus, PurchaseStatus),
-    actor: ActorId,
-) -> Result<(), DbError> {
-    const SET: &str = "
-        UPDATE purchase_orders SET status = $2, version = version + 1, updated_at = $3 WHERE id = $1";
-    let set = async { tx.execute(SET, &[&id, &to, &tx.now()]).await };
-    let changes = json!({"status": {"from": from, "to": to}});
-    let event = event(PurchaseOrderChanged { purchase_order_id: id, status: to });
-    let record = audit::record(tx, actor, action, Subject::PurchaseOrder(id), &changes);
-    all((set, record, outbox::write(tx, &event))).await.map(drop)
 }

@@ -99,9 +99,10 @@ struct Bought {
     sku: Sku,
     name: Name,
     quantity_decimals: QuantityDecimals,
+    is_archived: bool,
 }
 
-tenancy::from_row!(Bought { id, sku, name, quantity_decimals });
+tenancy::from_row!(Bought { id, sku, name, quantity_decimals, is_archived });
 
 /// Checks the lines, and computes their taxes, totals and tolerances.
 pub(super) async fn make_lines(
@@ -112,8 +113,11 @@ pub(super) async fn make_lines(
     over_receipt: Percent,
 ) -> Result<Vec<PurchaseOrderLine>, PurchaseError> {
     const BOUGHT: &str = "
-        SELECT v.id, v.sku, p.name, p.quantity_decimals FROM variants v JOIN products p ON p.id = v.product_id
-         WHERE v.id = ANY ($1)";
+        SELECT v.id, v.sku, p.name, p.quantity_decimals,
+               v.archived_at IS NOT NULL OR p.archived_at IS NOT NULL AS is_archived
+          FROM variants v JOIN products p ON p.id = v.product_id
+         WHERE v.id = ANY ($1)
+           FOR KEY SHARE OF p, v";
     if lines.is_empty() || lines.len() > MAX_LINES {
         return Err(PurchaseError::LineCount);
     }
@@ -127,13 +131,17 @@ pub(super) async fn make_lines(
             return Err(PurchaseError::Tax { index });
         }
         // The first line of a variant removes it from `known`, so a second line does not find it.
-        let Some(Bought { sku, name, quantity_decimals: decimals, .. }) = known.remove(&line.variant_id)
+        let Some(Bought { sku, name, quantity_decimals: decimals, is_archived, .. }) =
+            known.remove(&line.variant_id)
         else {
             return Err(match ids[..index].contains(&line.variant_id) {
                 true => PurchaseError::Twice { index },
                 false => PurchaseError::UnknownVariant { index },
             });
         };
+        if is_archived {
+            return Err(PurchaseError::ArchivedVariant { index });
+        }
         let (quantity, unit_cost) = (line.quantity.get(), line.unit_cost.get());
         if !decimals.allows(quantity) {
             return Err(PurchaseError::QuantityTooFine { index, decimals });

@@ -159,6 +159,15 @@ pub async fn find(tx: &TenantTx, id: SupplierId) -> Result<Option<Supplier>, DbE
     tx.row_opt(FIND, &[&id]).await
 }
 
+/// Whether the supplier exists and is not archived. If so, it stays so until the transaction ends.
+///
+/// # Errors
+/// [`DbError`].
+pub(crate) async fn lock_in_use(tx: &TenantTx, id: SupplierId) -> Result<bool, DbError> {
+    const LOCK: &str = "SELECT archived_at IS NULL FROM suppliers WHERE id = $1 FOR KEY SHARE";
+    Ok(tx.value_opt(LOCK, &[&id]).await? == Some(true))
+}
+
 /// A page of the suppliers that are not archived, newest first.
 ///
 /// # Errors

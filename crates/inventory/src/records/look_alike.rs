@@ -72,7 +72,8 @@ tenancy::from_row!(LookAlike { kind, text });
 pub async fn list(tx: &TenantTx, limit: i64) -> Result<Vec<LookAlike>, DbError> {
     const LIST: &str = "
         SELECT kind, text
-          FROM (SELECT 'location' AS kind, name AS text FROM locations WHERE name_key LIKE '%' || chr(29) || '%'
+          FROM (SELECT 'location' AS kind, name AS text FROM locations
+                 WHERE name_key LIKE '%' || chr(29) || '%'
                  UNION ALL
                 SELECT 'supplier', name FROM suppliers WHERE name_key LIKE '%' || chr(29) || '%'
                  UNION ALL
@@ -91,7 +92,8 @@ pub async fn list(tx: &TenantTx, limit: i64) -> Result<Vec<LookAlike>, DbError> 
                   FROM barcodes b
                  WHERE b.number IS NULL
                    AND EXISTS (SELECT FROM barcodes other
-                                WHERE other.number = lpad(b.code, 14, '0') AND b.code ~ '^[0-9]{8,14}$')) found
+                                WHERE other.number = lpad(b.code, 14, '0')
+                                  AND b.code ~ '^[0-9]{8,14}$')) found
          ORDER BY kind, text
          LIMIT $1";
     tx.rows(LIST, &[&limit]).await

@@ -197,7 +197,7 @@ async fn open_new(tx: &TenantTx, new: &NewCount, actor: ActorId) -> Result<Count
     );
     let id = new.request.id;
     let location =
-        location::find_or_default(tx, new.location_id).await?.ok_or(CountError::UnknownLocation)?;
+        location::lock_or_default(tx, new.location_id).await?.ok_or(CountError::UnknownLocation)?;
     let params: tenancy::Params<'_> = &[&Counter::Count, &id, &location, &new.note, &actor, &tx.now()];
     let opened = json!({"status": {"to": CountStatus::Open}});
     all((

@@ -55,9 +55,6 @@ pub enum LocationError {
     /// The change would archive the default location, which documents use when they name none.
     #[error("the default location cannot be archived")]
     Default,
-    /// The change would archive a location that has stock on hand.
-    #[error("the location still has stock; move the stock before you archive the location")]
-    NotEmpty,
     /// A query failed.
     #[error("a location query failed")]
     Db(#[from] DbError),
@@ -96,6 +93,21 @@ pub async fn find_or_default(tx: &TenantTx, id: Option<LocationId>) -> Result<Op
     tx.value_opt(FIND, &[&id]).await
 }
 
+/// As [`find_or_default`]. The location stays in use until the transaction ends.
+///
+/// # Errors
+/// [`DbError`]; an unknown or archived location is `None`.
+pub(crate) async fn lock_or_default(
+    tx: &TenantTx,
+    id: Option<LocationId>,
+) -> Result<Option<LocationId>, DbError> {
+    const LOCK: &str = "
+        SELECT id FROM locations
+         WHERE archived_at IS NULL AND CASE WHEN $1::uuid IS NULL THEN is_default ELSE id = $1 END
+           FOR KEY SHARE";
+    tx.value_opt(LOCK, &[&id]).await
+}
+
 /// Stores a location that is not the default location.
 ///
 /// # Errors
@@ -119,7 +131,8 @@ fn on_write(error: DbError, name: &Name) -> LocationError {
 }
 
 /// Changes a location, with the row locked; a change that changes nothing leaves the version as it is.
-/// Archiving and restoring also review the low-stock alerts of the location.
+/// Archiving and restoring also review the low-stock alerts of the location. Call
+/// [`under_way::refuse`](crate::under_way::refuse) before you archive.
 ///
 /// # Errors
 /// [`LocationError`].
@@ -132,7 +145,6 @@ pub async fn update(
     // FOR UPDATE comes before the levels are locked. A document that is posted at the location takes FOR KEY
     // SHARE on this row first, and that waits for FOR UPDATE.
     const LOCK: &str = concatcp!(SELECT, "WHERE id = $1 FOR UPDATE");
-    const HAS_STOCK: &str = "SELECT EXISTS (SELECT FROM stock_levels WHERE location_id = $1 AND on_hand > 0)";
     const UPDATE: &str = "
         UPDATE locations
            SET name = $2, name_key = coalesce($3, name_key), archived_at = $4, version = version + 1,
@@ -146,9 +158,6 @@ pub async fn update(
     let is_archiving = archived_at.is_some() && stored.archived_at.is_none();
     if is_archiving && stored.is_default {
         return Err(LocationError::Default);
-    }
-    if is_archiving && tx.value(HAS_STOCK, &[&id]).await? {
-        return Err(LocationError::NotEmpty);
     }
     if edit.is_empty() {
         return Ok(());

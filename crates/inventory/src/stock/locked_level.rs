@@ -25,6 +25,8 @@ pub(crate) struct LockedLevel {
     pub reorder_level: Option<Quantity>,
     /// Whether its location is archived.
     pub is_closed: bool,
+    /// Whether the variant or its product is archived.
+    pub is_archived: bool,
     /// How finely the product is divided.
     pub quantity_decimals: QuantityDecimals,
     /// When the level last changed. Time never goes back within one level.
@@ -64,7 +66,7 @@ struct CatalogueRow {
     location_id: LocationId,
     cost: Option<Money>,
     is_closed: bool,
-    is_watched: bool,
+    is_archived: bool,
     reorder_level: Option<Quantity>,
     quantity_decimals: QuantityDecimals,
 }
@@ -74,7 +76,7 @@ tenancy::from_row!(CatalogueRow {
     location_id,
     cost,
     is_closed,
-    is_watched,
+    is_archived,
     reorder_level,
     quantity_decimals,
 });
@@ -132,7 +134,7 @@ pub(crate) async fn lock(tx: &TenantTx, keys: &[Key]) -> Result<BTreeMap<Key, Lo
     // joined to it. Code that changes these columns locks the levels afterwards, and reviews their alerts.
     const CATALOGUE: &str = "
         SELECT wanted.variant_id, wanted.location_id, v.cost, l.archived_at IS NOT NULL AS is_closed,
-               v.archived_at IS NULL AND p.archived_at IS NULL AND l.archived_at IS NULL AS is_watched,
+               v.archived_at IS NOT NULL OR p.archived_at IS NOT NULL AS is_archived,
                v.reorder_level, p.quantity_decimals
           FROM unnest($1::uuid[], $2::uuid[]) AS wanted (variant_id, location_id)
           JOIN variants v ON v.id = wanted.variant_id
@@ -153,7 +155,7 @@ pub(crate) async fn lock(tx: &TenantTx, keys: &[Key]) -> Result<BTreeMap<Key, Lo
 
 impl LockedLevel {
     fn of(row: LevelRow, catalogue: CatalogueRow) -> Self {
-        let is_watched = catalogue.is_watched && row.is_kept;
+        let is_watched = row.is_kept && !catalogue.is_archived && !catalogue.is_closed;
         Self {
             goods: LevelValue {
                 on_hand: row.on_hand,
@@ -166,6 +168,7 @@ impl LockedLevel {
             reservations: row.reservations,
             reorder_level: row.reorder_level.or(catalogue.reorder_level).filter(|_| is_watched),
             is_closed: catalogue.is_closed,
+            is_archived: catalogue.is_archived,
             quantity_decimals: catalogue.quantity_decimals,
             updated_at: row.updated_at,
         }

@@ -68,9 +68,14 @@ pub enum StockError {
     /// A posting names a variant, or a location, that does not exist.
     #[error("there is no such variant")]
     UnknownVariant,
-    /// Stock would be put in a location that is archived, perhaps since a moment ago.
-    #[error("the location is archived, so no stock can be put there; restore the location first")]
+    /// Stock would be put or reserved in a location that is archived, perhaps since a moment ago.
+    #[error(
+        "the location is archived, so no stock can be put or reserved there; restore it, or name another one"
+    )]
     ClosedLocation,
+    /// Stock of a variant would be reserved that was archived a moment ago.
+    #[error("the variant or its product is archived and cannot be sold; restore it, or remove the line")]
+    ArchivedVariant(VariantId),
     /// On hand at a location would exceed [`Quantity::MAX`].
     #[error("the stock would exceed the largest quantity, 99999999999.999")]
     TooMuch,
@@ -132,6 +137,7 @@ pub(crate) async fn decide_among(
     levels.retain(|key, _| wanted.contains_key(key));
     refuse_shortages(&levels, &wanted)?;
     refuse_closed_locations(&levels, &wanted)?;
+    refuse_archived_variants(&levels, &wanted)?;
 
     // A level that was low or will be low has an alert to be opened, changed or closed.
     let is_low = |(key, level): (&Key, &LockedLevel)| level.is_low().then_some(*key);
@@ -265,8 +271,21 @@ fn refuse_closed_locations(
     wanted: &BTreeMap<Key, Wanted>,
 ) -> Result<(), StockError> {
     let is_closed = |key: &Key| levels.get(key).is_some_and(|level| level.is_closed);
-    let is_refused = wanted.iter().any(|(key, change)| change.on_hand.is_positive() && is_closed(key));
+    let puts = |change: &Wanted| change.on_hand.is_positive() || change.reserved.is_positive();
+    let is_refused = wanted.iter().any(|(key, change)| puts(change) && is_closed(key));
     if is_refused { Err(StockError::ClosedLocation) } else { Ok(()) }
+}
+
+/// Refuses to reserve variants that were archived since the document looked them up.
+fn refuse_archived_variants(
+    levels: &BTreeMap<Key, LockedLevel>,
+    wanted: &BTreeMap<Key, Wanted>,
+) -> Result<(), StockError> {
+    let is_archived = |key: &Key| levels.get(key).is_some_and(|level| level.is_archived);
+    match wanted.iter().find(|(key, change)| change.reserved.is_positive() && is_archived(key)) {
+        Some(((variant_id, _), _)) => Err(StockError::ArchivedVariant(*variant_id)),
+        None => Ok(()),
+    }
 }
 
 async fn change_levels(tx: &TenantTx, levels: &BTreeMap<Key, LockedLevel>) -> Result<(), DbError> {

@@ -213,6 +213,7 @@ impl<'a> History<'a> {
             let line = &order.lines[0];
             let part = Part { line_id: line.id, quantity: positive("1")? };
             let new = NewReturn {
+                location_id: None,
                 request: Requested::by_program(ReturnId::new()),
                 order_id: order.id,
                 reason: Reason::parse("not needed").map_err(data)?,
@@ -420,6 +421,7 @@ impl<'a> History<'a> {
             match what {
                 "partly" => {
                     let new = NewFulfilment {
+                        location_id: None,
                         request: Requested::by_program(FulfilmentId::new()),
                         order_id: order.id,
                         lines: vec![Part { line_id: order.lines[0].id, quantity: positive("1")? }],

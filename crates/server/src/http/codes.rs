@@ -222,7 +222,9 @@ codes! {
     DefaultLocation = "default_location", CONFLICT,
         "Default location", "Archive another location. The default location cannot be archived.";
     LocationNotEmpty = "location_not_empty", CONFLICT,
-        "Location has stock", "Move the stock before you archive the location.";
+        "Location has stock", "Move the stock that `stock` lists before you archive the location.";
+    DocumentsUnderWay = "documents_under_way", CONFLICT,
+        "Documents under way", "Finish or cancel the documents that `documents` lists, then archive again.";
     SlugTaken = "slug_taken", CONFLICT, "Slug in use", "Choose another slug.";
     UserExists = "user_exists", CONFLICT,
         "User exists", "Leave the password out. Existing users keep their password.";

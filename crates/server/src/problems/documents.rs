@@ -1,7 +1,9 @@
 //! Problems that all documents share.
 
 use inventory::idempotency::IdempotencyError;
+use inventory::under_way::{ClosingError, OnHand, UnderWay};
 use inventory::{IdTaken, PartError, Stale};
+use serde_json::json;
 
 use crate::http::codes::Code;
 use crate::http::problem::Problem;
@@ -21,6 +23,31 @@ impl From<IdempotencyError> for Problem {
                 Self::new(Code::RequestInProgress, detail).retry_after(1)
             }
             IdempotencyError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<ClosingError> for Problem {
+    fn from(error: ClosingError) -> Self {
+        let text = error.to_string();
+        match error {
+            ClosingError::HasStock(levels) => {
+                let level = |level: OnHand| {
+                    let OnHand { variant_id, sku, on_hand } = level;
+                    json!({"variantId": variant_id, "sku": sku, "onHand": on_hand})
+                };
+                let levels: Vec<_> = levels.into_iter().map(level).collect();
+                Self::because(Code::LocationNotEmpty, &text).with("stock", json!(levels))
+            }
+            ClosingError::UnderWay(documents) => {
+                let document = |document: UnderWay| {
+                    let reference = document.kind.reference(document.number);
+                    json!({"type": document.kind, "id": document.id, "reference": reference})
+                };
+                let documents: Vec<_> = documents.into_iter().map(document).collect();
+                Self::because(Code::DocumentsUnderWay, &text).with("documents", json!(documents))
+            }
+            ClosingError::Db(error) => error.into(),
         }
     }
 }

@@ -37,6 +37,9 @@ impl From<PurchaseError> for Problem {
             PurchaseError::Twice { index } => {
                 Self::invalid(line(index, "variantId"), Code::OrderedTwice, error)
             }
+            PurchaseError::ArchivedVariant { index } => {
+                Self::invalid(line(index, "variantId"), Code::VariantArchived, error)
+            }
             PurchaseError::UnknownVariant { index } => Self::not_found_at(line(index, "variantId"), error),
             PurchaseError::UnknownSupplier => Self::not_found_at("/supplierId", error),
             PurchaseError::UnknownLocation => Self::not_found_at("/locationId", error),

@@ -32,6 +32,9 @@ impl From<StockError> for Problem {
                     .with("shortages", json!(shortages))
             }
             StockError::UnknownVariant => Self::not_found_at("/variantId", error),
+            StockError::ArchivedVariant(variant_id) => {
+                Self::because(Code::VariantArchived, &error).with("variantId", json!(variant_id))
+            }
             StockError::ClosedLocation => Self::because(Code::LocationArchived, &error),
             StockError::TooMuch => Self::because(Code::QuantityTooLarge, &error),
             StockError::TooFine { variant_id, .. } => {
@@ -86,7 +89,6 @@ impl From<LocationError> for Problem {
             LocationError::Stale(error) => error.into(),
             LocationError::DuplicateName(_) => Self::invalid("/name", Code::DuplicateName, error),
             LocationError::Default => Self::because(Code::DefaultLocation, &error),
-            LocationError::NotEmpty => Self::because(Code::LocationNotEmpty, &error),
             LocationError::Db(error) => error.into(),
         }
     }

@@ -3,11 +3,12 @@
 use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post, web};
 use chrono::{DateTime, Utc};
 use inventory::product::{self, NewProduct, Product, ProductChange, ProductFilter};
+use inventory::under_way::{self, Closing};
 use inventory::{CategoryId, ProductId, TaxClassId, settings, variant};
 use serde::{Deserialize, Serialize};
 use tenancy::{TenantTx, all};
 use utoipa::{IntoParams, ToSchema};
-use values::{Currency, Cursor, Limit, Name, Note, OptionText, ProductTag, QuantityDecimals};
+use values::{ActorId, Currency, Cursor, Limit, Name, Note, OptionText, ProductTag, QuantityDecimals};
 
 use crate::http::etag::{self, Tag};
 use crate::http::extract::{Caller, IfMatch, Json, PathId, Query, may};
@@ -247,7 +248,7 @@ pub async fn edit(
     };
     let actor = caller.actor();
     let work = async |tx: &TenantTx| {
-        product::update(tx, id, &change, actor).await?;
+        update(tx, id, &change, actor).await?;
         read(tx, id).await
     };
     let (tag, view) = state.database.write(&caller.scope(), work).await?;
@@ -269,9 +270,16 @@ pub async fn archive(
 ) -> Result<HttpResponse, Problem> {
     let change = ProductChange { is_archived: Some(true), if_version, ..ProductChange::default() };
     let actor = caller.actor();
-    let work = async |tx: &TenantTx| Ok::<_, Problem>(product::update(tx, id, &change, actor).await?);
+    let work = async |tx: &TenantTx| update(tx, id, &change, actor).await;
     state.database.write(&caller.scope(), work).await?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+async fn update(tx: &TenantTx, id: ProductId, change: &ProductChange, actor: ActorId) -> Result<(), Problem> {
+    if change.is_archived == Some(true) {
+        under_way::refuse(tx, Closing::Product(id)).await?;
+    }
+    Ok(product::update(tx, id, change, actor).await?)
 }
 
 /// Add a variant to a product

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use actix_web::{HttpRequest, HttpResponse, get, patch, web};
 use chrono::{DateTime, Utc};
+use inventory::under_way::{self, Closing};
 use inventory::variant::{self, NewVariant, Variant, VariantChange};
 use inventory::{ProductId, VariantId, price_history, settings};
 use serde::{Deserialize, Serialize};
@@ -275,6 +276,9 @@ pub async fn edit(
     };
     let actor = caller.actor();
     let work = async |tx: &TenantTx| {
+        if change.is_archived == Some(true) {
+            under_way::refuse(tx, Closing::Variant(id)).await?;
+        }
         variant::update(tx, id, &change, actor).await?;
         read(tx, id).await
     };

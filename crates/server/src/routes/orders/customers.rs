@@ -4,6 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post, web};
 use chrono::{DateTime, Utc};
 use inventory::CustomerId;
 use inventory::customer::{self, Customer, CustomerChange, NewCustomer};
+use inventory::under_way::{self, Closing};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use values::{Cursor, Limit, Name, Note, ShortText};
@@ -197,6 +198,9 @@ async fn update(
 ) -> Result<Customer, Problem> {
     let actor = caller.actor();
     let work = async |tx: &tenancy::TenantTx| {
+        if change.is_archived == Some(true) {
+            under_way::refuse(tx, Closing::Customer(id)).await?;
+        }
         customer::update(tx, id, change, actor).await?;
         customer::find(tx, id).await?.ok_or_else(Problem::not_found)
     };

@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, post, web};
 use chrono::{DateTime, Utc};
 use inventory::fulfilment::{self, Fulfilment, FulfilmentLine, NewFulfilment};
-use inventory::{FulfilmentId, OrderId, OrderLineId, Part};
+use inventory::{FulfilmentId, LocationId, OrderId, OrderLineId, Part};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use values::{ActorId, Currency, Positive, Quantity};
@@ -23,6 +23,9 @@ pub struct FulfilOrder {
     /// Chosen by the client. The server recognises a repeated request by this id, even after its
     /// Idempotency-Key has expired. Defaults to a new id.
     id: Option<FulfilmentId>,
+    /// The location that the goods leave. If it is not the location of the order, the goods that are reserved
+    /// there are released. Defaults to the location of the order.
+    location_id: Option<LocationId>,
     /// The quantities that leave. Defaults to everything that is open.
     lines: Option<Vec<FulfilLine>>,
 }
@@ -40,6 +43,8 @@ pub struct FulfilLine {
 #[serde(rename_all = "camelCase")]
 pub struct FulfilmentView {
     id: FulfilmentId,
+    /// The location that the goods left.
+    location_id: LocationId,
     /// The quantities that left.
     lines: Vec<FulfilmentLineView>,
     /// The user or API key that posted the fulfilment; null for the system.
@@ -64,6 +69,7 @@ impl FulfilmentView {
             |line: FulfilmentLine| FulfilmentLineView { line_id: line.line_id, quantity: line.quantity };
         Self {
             id: fulfilment.id,
+            location_id: fulfilment.location_id,
             lines: fulfilment.lines.into_iter().map(line).collect(),
             actor: fulfilment.actor_id,
             fulfilled_at: fulfilment.fulfilled_at,
@@ -84,7 +90,7 @@ pub async fn fulfil(
     Submission { once, body }: Submission<may::OrdersPlace, FulfilOrder>,
     PathId(order_id): PathId<OrderId>,
 ) -> Result<HttpResponse, Problem> {
-    let FulfilOrder { id, lines } = body;
+    let FulfilOrder { id, location_id, lines } = body;
     if lines.as_ref().is_some_and(Vec::is_empty) {
         let message = "at least one line is required; leave lines out to fulfil everything that is open";
         return Err(Problem::invalid("/lines", Code::InvalidLineCount, message));
@@ -93,6 +99,7 @@ pub async fn fulfil(
     let new = NewFulfilment {
         request: once.requested(id, FulfilmentId::new),
         order_id,
+        location_id,
         lines: lines.unwrap_or_default().into_iter().map(part).collect(),
     };
     once.run(&state.database, Key::Required, async |tx| {

@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, get, post, web};
 use chrono::{DateTime, Utc};
 use inventory::counter::Counter;
 use inventory::order_return::{self, NewReturn, NewReturnLine, Return, ReturnLine};
-use inventory::{OrderId, OrderLineId, Part, ReturnId};
+use inventory::{LocationId, OrderId, OrderLineId, Part, ReturnId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use values::{ActorId, Currency, Positive, Quantity, Reason};
@@ -24,6 +24,8 @@ pub struct ReturnGoods {
     /// Chosen by the client. The server recognises a repeated request by this id, even after its
     /// Idempotency-Key has expired. Defaults to a new id.
     id: Option<ReturnId>,
+    /// The location that takes the goods back. Defaults to the location of the order.
+    location_id: Option<LocationId>,
     /// The reason of the return.
     reason: Reason,
     /// The goods that come back.
@@ -52,6 +54,8 @@ pub struct ReturnView {
     /// The number as it is printed on documents.
     #[schema(example = "RT-000007")]
     reference: String,
+    /// The location that took the goods back.
+    location_id: LocationId,
     /// The reason of the return.
     reason: Reason,
     /// The amount that the customer gets back, including taxes.
@@ -90,6 +94,7 @@ impl ReturnView {
             id: posted.id,
             number: posted.number,
             reference: Counter::Return.reference(posted.number),
+            location_id: posted.location_id,
             reason: posted.reason,
             refund: currency.format(posted.refund),
             lines: posted.lines.into_iter().map(line).collect(),
@@ -112,7 +117,7 @@ pub async fn take_back(
     Submission { once, body }: Submission<may::OrdersReturn, ReturnGoods>,
     PathId(order_id): PathId<OrderId>,
 ) -> Result<HttpResponse, Problem> {
-    let ReturnGoods { id, reason, lines } = body;
+    let ReturnGoods { id, location_id, reason, lines } = body;
     let line = |line: ReturnPart| NewReturnLine {
         part: Part { line_id: line.line_id, quantity: line.quantity },
         is_restocked: line.restock.unwrap_or(true),
@@ -120,6 +125,7 @@ pub async fn take_back(
     let new = NewReturn {
         request: once.requested(id, ReturnId::new),
         order_id,
+        location_id,
         reason,
         lines: lines.into_iter().map(line).collect(),
     };

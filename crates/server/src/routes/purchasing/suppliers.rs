@@ -4,6 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post, web};
 use chrono::{DateTime, Utc};
 use inventory::supplier::{self, NewSupplier, Supplier, SupplierChange};
 use inventory::supplier_price::{self, NewPrice, SupplierPrice};
+use inventory::under_way::{self, Closing};
 use inventory::{SupplierId, SupplierPriceId, VariantId, settings};
 use serde::{Deserialize, Serialize};
 use tenancy::{TenantTx, all};
@@ -197,6 +198,9 @@ async fn update(
 ) -> Result<Supplier, Problem> {
     let actor = caller.actor();
     let work = async |tx: &TenantTx| {
+        if change.is_archived == Some(true) {
+            under_way::refuse(tx, Closing::Supplier(id)).await?;
+        }
         supplier::update(tx, id, change, actor).await?;
         supplier::find(tx, id).await?.ok_or_else(Problem::not_found)
     };

@@ -3,6 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, get, patch, post, web};
 use inventory::LocationId;
 use inventory::location::{self, Location, LocationChange};
+use inventory::under_way::{self, Closing};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use values::Name;
@@ -123,6 +124,9 @@ pub async fn edit(
     let change = LocationChange { name: body.value.name, is_archived: body.value.archived, if_version };
     let actor = caller.actor();
     let work = async |tx: &tenancy::TenantTx| {
+        if change.is_archived == Some(true) {
+            under_way::refuse(tx, Closing::Location(id)).await?;
+        }
         location::update(tx, id, &change, actor).await?;
         location::find(tx, id).await?.ok_or_else(Problem::not_found)
     };
