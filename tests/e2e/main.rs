@@ -2,6 +2,7 @@
 
 mod alerts;
 mod archiving;
+mod articles;
 mod auth;
 mod backup;
 mod barcodes;

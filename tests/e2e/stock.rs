@@ -308,7 +308,7 @@ async fn only_an_increase_has_a_unit_cost_and_another_unit_cost_is_another_adjus
     let id = Uuid::now_v7();
     let first = acme.submit("stock/adjustments", &costing(id, "1", "4.50")).await;
     assert_eq!((first.status, &first.body["unitCost"]), (201, &json!("4.5")), "{first:?}");
-    let again = acme.submit("stock/adjustments", &costing(id, "1", "4.5")).await;
+    let again = acme.submit("stock/adjustments", &costing(id, "1", "4.50")).await;
     assert_eq!((again.status, &again.body), (201, &first.body));
     assert_eq!(acme.submit("stock/adjustments", &costing(id, "1", "4.51")).await.code(), "id_taken");
     let unknown = json!({"id": id, "variantId": Uuid::now_v7(), "quantity": "1", "reason": "found"});

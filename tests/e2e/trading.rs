@@ -175,7 +175,7 @@ fn one_of(variant: &Value) -> NewOrder {
         location_id: None,
         fulfils_at_once: None,
         lines: vec![NewLine {
-            variant_id,
+            article: variant_id.into(),
             quantity: Positive::new(Quantity::parse("1").unwrap()).unwrap(),
             price: None,
             discount: None,

@@ -17,6 +17,8 @@ values::ids! {
     MovementId,
     /// The id of a stock adjustment. The client may choose it.
     AdjustmentId,
+    /// The id of a line of a stock adjustment.
+    AdjustmentLineId,
     /// The id of a low-stock alert.
     AlertId,
     /// The id of a transfer. The client may choose it.

@@ -28,7 +28,7 @@ pub use purchasing::{goods_receipt, purchase_order, purchase_order_list, reorder
 pub use records::document::{Fingerprint, IdTaken, Outcome, Part, PartError, Requested};
 pub use records::edit::Stale;
 pub use records::{audit, counter, event, idempotency, look_alike};
-pub use stock::{adjustment, alert, count, ledger, location, movement, reordering, transfer};
+pub use stock::{adjustment, alert, article, count, ledger, location, movement, reordering, transfer};
 
 /// Whether no two items are equal; for lists of some dozens.
 fn are_distinct<T: PartialEq>(items: &[T]) -> bool {

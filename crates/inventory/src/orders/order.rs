@@ -16,6 +16,7 @@ use crate::records::audit::{self, Action, Subject};
 use crate::records::document::{IdTaken, PartError};
 use crate::records::event::{Event, OrderChanged};
 pub use crate::statuses::OrderStatus;
+use crate::stock::article::ArticleError;
 use crate::stock::location;
 use crate::stock::movement::{Kind, Source};
 use crate::stock::posting::{Cost, Decided, Posting, StockError, decide};
@@ -97,6 +98,9 @@ pub enum OrderError {
         /// The position of the line in the request, from 0.
         index: usize,
     },
+    /// A line names a SKU or a barcode that no variant has.
+    #[error(transparent)]
+    Article(#[from] ArticleError),
     /// The quantity of a line has more decimals than the product.
     #[error("the quantity has too many decimals; the product is sold {decimals}")]
     QuantityTooFine {

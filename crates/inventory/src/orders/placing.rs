@@ -24,6 +24,7 @@ use crate::records::counter::{self, Counter};
 use crate::records::document::{self, IdTaken, Outcome, Requested};
 use crate::records::event::{Event, OrderChanged};
 use crate::statuses::OrderStatus;
+use crate::stock::article::{self, ArticleName};
 use crate::stock::location;
 use crate::stock::movement::{Kind, Source};
 use crate::stock::posting::{Cost, Decided, Posting, decide};
@@ -53,7 +54,7 @@ pub struct NewOrder {
 #[derive(Debug, Clone)]
 pub struct NewLine {
     /// The variant to sell; it and its product must not be archived.
-    pub variant_id: VariantId,
+    pub article: ArticleName,
     /// The quantity to sell, in sale units.
     pub quantity: Positive<Quantity>,
     /// Another price of one unit than the list price, with the reason. [`place`] does not check whether the
@@ -121,8 +122,9 @@ async fn find_repeated(tx: &TenantTx, request: &Requested<OrderId>) -> Result<Op
 }
 
 async fn place_new(tx: &TenantTx, new: &NewOrder, actor: ActorId) -> Result<Order, OrderError> {
+    let variants = article::find(tx, new.lines.iter().map(|line| &line.article)).await?;
     let location = location::find_or_default(tx, new.location_id);
-    let sold = find_sold(tx, &new.lines);
+    let sold = find_sold(tx, &variants);
     let customer = is_archived(tx, new.customer_id);
     let (terms, location, sold, is_archived) = all((settings::terms(tx), location, sold, customer)).await?;
     if is_archived {
@@ -130,7 +132,7 @@ async fn place_new(tx: &TenantTx, new: &NewOrder, actor: ActorId) -> Result<Orde
     }
     let location_id = location.ok_or(OrderError::UnknownLocation)?;
     check_decimals(new, &terms.currency)?;
-    let mut order = price(new, &terms, &sold, location_id)?;
+    let mut order = price(new, &variants, &terms, &sold, location_id)?;
     let is_at_once = order.status == OrderStatus::Fulfilled;
     let posting = |line: &OrderLine| Posting {
         kind: Kind::Sale,
@@ -161,7 +163,7 @@ async fn is_archived(tx: &TenantTx, customer: Option<CustomerId>) -> Result<bool
     }
 }
 
-async fn find_sold(tx: &TenantTx, lines: &[NewLine]) -> Result<HashMap<VariantId, Sold>, DbError> {
+async fn find_sold(tx: &TenantTx, ids: &[VariantId]) -> Result<HashMap<VariantId, Sold>, DbError> {
     const SOLD: &str = "
         SELECT v.id, v.sku, p.name, v.price,
                v.archived_at IS NOT NULL OR p.archived_at IS NOT NULL AS is_archived,
@@ -170,22 +172,22 @@ async fn find_sold(tx: &TenantTx, lines: &[NewLine]) -> Result<HashMap<VariantId
           JOIN products p ON p.id = v.product_id
           LEFT JOIN tax_classes t ON t.id = p.tax_class_id
          WHERE v.id = ANY ($1)";
-    let ids: Vec<VariantId> = lines.iter().map(|line| line.variant_id).collect();
     Ok(tx.rows::<Sold>(SOLD, &[&ids]).await?.into_iter().map(|sold| (sold.id, sold)).collect())
 }
 
 /// Prices the order. The server decides prices, not the client.
 fn price(
     new: &NewOrder,
+    variants: &[VariantId],
     terms: &Terms,
     sold: &HashMap<VariantId, Sold>,
     location_id: LocationId,
 ) -> Result<PricedOrder, OrderError> {
-    let lines = merged(&new.lines);
+    let lines = merged(&new.lines, variants);
     let mut found = Vec::with_capacity(lines.len());
     for (index, line) in &lines {
         let index = *index;
-        let sold = sold.get(&line.variant_id).ok_or(OrderError::UnknownVariant { index })?;
+        let sold = sold.get(&variants[index]).ok_or(OrderError::UnknownVariant { index })?;
         if sold.is_archived {
             return Err(OrderError::Archived { index });
         }
@@ -216,7 +218,7 @@ fn price(
         OrderLine {
             id: OrderLineId::new(),
             order_id: new.request.id,
-            variant_id: line.variant_id,
+            variant_id: sold.id,
             sku: sold.sku.clone(),
             name: sold.name.clone(),
             quantity: asked.quantity,
@@ -253,11 +255,11 @@ fn price(
 /// The lines of the order, each with the position of its first line in the request. Lines of the same variant
 /// at the same price and the same discount become one line, so that it is rounded once. Their amounts of
 /// discount are added up.
-fn merged(lines: &[NewLine]) -> Vec<(usize, NewLine)> {
+fn merged(lines: &[NewLine], variants: &[VariantId]) -> Vec<(usize, NewLine)> {
     let mut merged: Vec<(usize, NewLine)> = Vec::with_capacity(lines.len());
     for (index, line) in lines.iter().enumerate() {
-        let same = |(_, other): &&mut (usize, NewLine)| {
-            other.variant_id == line.variant_id && other.price == line.price
+        let same = |(at, other): &&mut (usize, NewLine)| {
+            variants[*at] == variants[index] && other.price == line.price
         };
         let before = merged.iter_mut().filter(same).find_map(|(_, other)| {
             let discount = Discount::together(other.discount, line.discount)?;

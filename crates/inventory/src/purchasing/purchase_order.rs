@@ -19,6 +19,7 @@ use crate::records::counter::{self, Counter};
 use crate::records::document::{self, IdTaken, Outcome, Requested};
 use crate::records::edit::{Edit, Stale};
 pub use crate::statuses::PurchaseStatus;
+use crate::stock::article::ArticleError;
 use crate::stock::level::Key;
 use crate::stock::{alert_review, location};
 
@@ -166,6 +167,9 @@ pub enum PurchaseError {
         /// The position of the line in the request, from 0.
         index: usize,
     },
+    /// A line names a SKU or a barcode that no variant has.
+    #[error(transparent)]
+    Article(#[from] ArticleError),
     /// A line orders an archived variant, or a variant of an archived product.
     #[error("the variant or its product is archived; restore it, or remove the line")]
     ArchivedVariant {

@@ -11,6 +11,7 @@ use values::{
 use crate::column;
 use crate::ids::{PurchaseOrderId, PurchaseOrderLineId, VariantId};
 use crate::purchasing::purchase_order::PurchaseError;
+use crate::stock::article::{self, ArticleName};
 
 /// The largest number of lines of a purchase order.
 pub const MAX_LINES: usize = 500;
@@ -19,7 +20,7 @@ pub const MAX_LINES: usize = 500;
 #[derive(Debug, Clone)]
 pub struct NewLine {
     /// The variant to buy. No other line of the purchase order may have it.
-    pub variant_id: VariantId,
+    pub article: ArticleName,
     /// The quantity to order, in sale units.
     pub quantity: Positive<Quantity>,
     /// The cost of one unit without tax, in the currency of the purchase order.
@@ -122,7 +123,7 @@ pub(super) async fn make_lines(
         return Err(PurchaseError::LineCount);
     }
     let round = |amount| rounding.round(amount, currency.decimals());
-    let ids: Vec<VariantId> = lines.iter().map(|line| line.variant_id).collect();
+    let ids = article::find(tx, lines.iter().map(|line| &line.article)).await?;
     let bought = tx.rows::<Bought>(BOUGHT, &[&ids]).await?;
     let mut known: HashMap<VariantId, Bought> = bought.into_iter().map(|row| (row.id, row)).collect();
     let mut made = Vec::with_capacity(lines.len());
@@ -132,9 +133,9 @@ pub(super) async fn make_lines(
         }
         // The first line of a variant removes it from `known`, so a second line does not find it.
         let Some(Bought { sku, name, quantity_decimals: decimals, is_archived, .. }) =
-            known.remove(&line.variant_id)
+            known.remove(&ids[index])
         else {
-            return Err(match ids[..index].contains(&line.variant_id) {
+            return Err(match ids[..index].contains(&ids[index]) {
                 true => PurchaseError::Twice { index },
                 false => PurchaseError::UnknownVariant { index },
             });
@@ -157,7 +158,7 @@ pub(super) async fn make_lines(
         made.push(PurchaseOrderLine {
             id: PurchaseOrderLineId::new(),
             purchase_order_id,
-            variant_id: line.variant_id,
+            variant_id: ids[index],
             sku,
             name,
             quantity,

@@ -30,7 +30,7 @@ tenancy::events! {
         /// The differences of a stock count were posted.
         CountPosted(CountPosted) = "count.posted" version 1,
         /// Stock was changed by hand.
-        StockAdjusted(StockAdjusted) = "stock.adjusted" version 1,
+        StockAdjusted(StockAdjusted) = "stock.adjusted" version 2,
         /// Low-stock alerts opened, closed or changed their state.
         LowStockChanged(LowStockChanged) = "low_stock.changed" version 1,
         /// A purchase order was sent, confirmed, cancelled or closed short.
@@ -78,6 +78,14 @@ pub struct CountPosted {
 pub struct StockAdjusted {
     /// The id of the adjustment.
     pub adjustment_id: AdjustmentId,
+    /// The changes, in the order of the request.
+    pub lines: Vec<AdjustedLine>,
+}
+
+/// A line of a stock adjustment.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AdjustedLine {
     /// The variant whose stock changed.
     pub variant_id: VariantId,
     /// The change of the stock on hand, in sale units. Negative if stock was removed.

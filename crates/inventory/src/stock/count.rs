@@ -13,6 +13,7 @@ use crate::ids::{CountId, CountLineId, LocationId, VariantId};
 use crate::records::audit::{self, Action, Subject};
 use crate::records::counter::{self, Counter};
 use crate::records::document::{self, IdTaken, Outcome, Requested};
+use crate::stock::article::{self, ArticleError, ArticleName};
 pub use crate::stock::count_posting::post;
 use crate::stock::location;
 use crate::stock::posting::StockError;
@@ -119,6 +120,9 @@ pub enum CountError {
     /// The location does not exist or is archived.
     #[error("there is no such location")]
     UnknownLocation,
+    /// A line names a SKU or a barcode that no variant has.
+    #[error(transparent)]
+    Article(#[from] ArticleError),
     /// A line of the request names a variant that does not exist.
     #[error("there is no such variant")]
     UnknownVariant {
@@ -231,7 +235,7 @@ tenancy::from_row!(Known { id, quantity_decimals });
 pub async fn count(
     tx: &TenantTx,
     id: CountId,
-    found: &[(VariantId, NonNegative<Quantity>)],
+    found: &[(ArticleName, NonNegative<Quantity>)],
     actor: ActorId,
 ) -> Result<Count, CountError> {
     // Under locks in key order, as everywhere: the expected quantity and the position in the ledger belong
@@ -247,7 +251,7 @@ pub async fn count(
     if found.is_empty() || found.len() > MAX_LINES {
         return Err(CountError::LineCount);
     }
-    let variants: Vec<VariantId> = found.iter().map(|(variant, _)| *variant).collect();
+    let variants = article::find(tx, found.iter().map(|(article, _)| article)).await?;
     if let Some(index) = (0..variants.len()).find(|index| variants[..*index].contains(&variants[*index])) {
         return Err(CountError::Twice { index });
     }
@@ -257,13 +261,14 @@ pub async fn count(
     let (levels, known) = all((expected, known)).await?;
     let known: BTreeMap<VariantId, QuantityDecimals> =
         known.into_iter().map(|known| (known.id, known.quantity_decimals)).collect();
+    let found: Vec<_> = variants.iter().copied().zip(found.iter().map(|(_, counted)| *counted)).collect();
     for (index, (variant, counted)) in found.iter().enumerate() {
         let decimals = *known.get(variant).ok_or(CountError::UnknownVariant { index })?;
         if !decimals.allows(counted.get()) {
             return Err(CountError::TooFine { index, decimals });
         }
     }
-    store_lines(tx, id, found, &levels, actor).await?;
+    store_lines(tx, id, &found, &levels, actor).await?;
     set_status(tx, id, CountStatus::Open).await?;
     find(tx, id).await?.ok_or(CountError::NotFound)
 }

@@ -6,6 +6,7 @@
 pub mod adjustment;
 pub mod alert;
 pub(crate) mod alert_review;
+pub mod article;
 pub mod count;
 mod count_posting;
 pub mod ledger;

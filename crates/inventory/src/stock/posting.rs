@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use tenancy::{DbError, TenantTx, all};
 use uuid::Uuid;
-use values::{ActorId, Quantity, QuantityDecimals, Reason, StockValue};
+use values::{ActorId, Name, Quantity, QuantityDecimals, Reason, Sku, StockValue};
 
 use crate::ids::{LocationId, MovementId, VariantId};
 use crate::stock::alert_review::{self, AlertChanges, Watched};
@@ -56,6 +56,8 @@ pub struct Shortage {
     pub requested: Quantity,
     /// On hand less reserved before the change, in sale units.
     pub available: Quantity,
+    /// The business's own code of the variant, and the name of its product.
+    pub article: Option<(Sku, Name)>,
 }
 
 /// Stock was not changed.
@@ -78,7 +80,10 @@ pub enum StockError {
     ArchivedVariant(VariantId),
     /// On hand at a location would exceed [`Quantity::MAX`].
     #[error("the stock would exceed the largest quantity, 99999999999.999")]
-    TooMuch,
+    TooMuch {
+        /// The variant that moves.
+        variant_id: VariantId,
+    },
     /// The quantity has more decimals than the product.
     #[error("the quantity has too many decimals; the product is sold {decimals}")]
     TooFine {
@@ -130,6 +135,39 @@ pub async fn decide(tx: &TenantTx, postings: &[Posting]) -> Result<Decided, Stoc
 /// [`StockError`]; the caller rolls back.
 pub(crate) async fn decide_among(
     tx: &TenantTx,
+    levels: BTreeMap<Key, LockedLevel>,
+    postings: &[Posting],
+) -> Result<Decided, StockError> {
+    match decide_from(tx, levels, postings).await {
+        Err(StockError::Insufficient(shortages)) => {
+            Err(StockError::Insufficient(named(tx, shortages).await?))
+        }
+        decided => decided,
+    }
+}
+
+/// Gives shortages the names of their variants. Only an error needs the names.
+async fn named(tx: &TenantTx, mut shortages: Vec<Shortage>) -> Result<Vec<Shortage>, DbError> {
+    struct Named {
+        id: VariantId,
+        sku: Sku,
+        name: Name,
+    }
+    tenancy::from_row!(Named { id, sku, name });
+    const NAMES: &str = "
+        SELECT v.id, v.sku, p.name FROM variants v JOIN products p ON p.id = v.product_id
+         WHERE v.id = ANY ($1)";
+    let ids: Vec<VariantId> = shortages.iter().map(|shortage| shortage.variant_id).collect();
+    let names = tx.rows::<Named>(NAMES, &[&ids]).await?;
+    for shortage in &mut shortages {
+        let named = names.iter().find(|named| named.id == shortage.variant_id);
+        shortage.article = named.map(|named| (named.sku.clone(), named.name.clone()));
+    }
+    Ok(shortages)
+}
+
+async fn decide_from(
+    tx: &TenantTx,
     mut levels: BTreeMap<Key, LockedLevel>,
     postings: &[Posting],
 ) -> Result<Decided, StockError> {
@@ -164,7 +202,7 @@ fn post(level: &mut LockedLevel, posting: &Posting, movements: &mut Movements) -
     let available_before = level.available();
     let moved = level.apply(posting);
     if level.goods.on_hand > Quantity::MAX {
-        return Err(StockError::TooMuch);
+        return Err(StockError::TooMuch { variant_id: posting.variant_id });
     }
     if level.goods.value > Some(StockValue::MAX) || moved.cost > Some(StockValue::MAX) {
         return Err(StockError::TooValuable);
@@ -182,6 +220,7 @@ fn post(level: &mut LockedLevel, posting: &Posting, movements: &mut Movements) -
             location_id: posting.location_id,
             requested: -posting.quantity.min(-posting.reserved),
             available: available_before,
+            article: None,
         }]));
     }
     // Goods that were sold with more decimals may come back, and what they leave may be taken away.
@@ -260,6 +299,7 @@ fn refuse_shortages(
                 location_id: *location_id,
                 requested,
                 available,
+                article: None,
             });
         }
     }

@@ -16,6 +16,7 @@ use crate::records::document::{self, IdTaken, Outcome, PartError, Requested};
 use crate::records::event::{Event, TransferChanged};
 pub use crate::statuses::TransferStatus;
 use crate::stock::alert_review;
+use crate::stock::article::{self, ArticleError, ArticleName};
 use crate::stock::level::Key;
 use crate::stock::locked_level::{self, LockedLevel};
 use crate::stock::movement::{Kind, Source};
@@ -32,7 +33,7 @@ pub struct NewTransfer {
     /// The location that receives the stock.
     pub to: LocationId,
     /// The variants to send, with quantities in sale units. Lines of one variant are added up.
-    pub lines: Vec<(VariantId, Positive<Quantity>)>,
+    pub lines: Vec<(ArticleName, Positive<Quantity>)>,
     /// Free text; `None` without a note.
     pub note: Option<Note>,
 }
@@ -169,6 +170,9 @@ pub enum TransferError {
     /// A received quantity names an unknown line or exceeds what is in transit.
     #[error(transparent)]
     Part(#[from] PartError),
+    /// A line names a SKU or a barcode that no variant has.
+    #[error(transparent)]
+    Article(#[from] ArticleError),
     /// The settings do not allow the reason of a write-off.
     #[error(transparent)]
     UnknownReason(#[from] UnknownReason),
@@ -218,7 +222,8 @@ async fn find_repeated(
 async fn send_new(tx: &TenantTx, new: &NewTransfer, actor: ActorId) -> Result<Transfer, TransferError> {
     check_locations(tx, new).await?;
     let id = new.request.id;
-    let mut lines = lines_of(new);
+    let variants = article::find(tx, new.lines.iter().map(|(article, _)| article)).await?;
+    let mut lines = lines_of(new, &variants);
     let postings: Vec<Posting> =
         lines.iter().map(|line| line.posting(new.from, -line.quantity, Cost::Average)).collect();
     let levels = lock_levels(tx, &lines, new.from, new.to).await?;
@@ -285,9 +290,9 @@ pub(crate) async fn lock_levels(
 }
 
 /// The lines to be stored. Two lines of one variant become one.
-fn lines_of(new: &NewTransfer) -> Vec<TransferLine> {
+fn lines_of(new: &NewTransfer, variants: &[VariantId]) -> Vec<TransferLine> {
     let mut sums: BTreeMap<VariantId, Quantity> = BTreeMap::new();
-    for (variant, quantity) in &new.lines {
+    for (variant, (_, quantity)) in variants.iter().zip(&new.lines) {
         *sums.entry(*variant).or_default() += quantity.get();
     }
     sums.into_iter()

@@ -171,16 +171,19 @@ impl<'a> History<'a> {
                 lead_time_days: None,
             };
             supplier_price::set(tx, self.suppliers[goods.supplier], &price, ActorId::SYSTEM).await?;
-            let opening = NewAdjustment {
-                request: Requested::by_program(AdjustmentId::new()),
-                variant_id: goods.id,
-                location_id: None,
+            let line = adjustment::NewLine {
+                article: goods.id.into(),
                 quantity: quantity(goods.item.opening_stock)?,
                 unit_cost: Some(not_negative(goods.item.cost)?),
-                reason: Reason::parse("opening stock").map_err(data)?,
-                note: None,
             };
-            if !opening.quantity.is_zero() {
+            if !line.quantity.is_zero() {
+                let opening = NewAdjustment {
+                    request: Requested::by_program(AdjustmentId::new()),
+                    location_id: None,
+                    lines: vec![line],
+                    reason: Reason::parse("opening stock").map_err(data)?,
+                    note: None,
+                };
                 adjustment::post(tx, &opening, ActorId::SYSTEM).await?;
             }
         }
@@ -196,7 +199,7 @@ impl<'a> History<'a> {
             // Cheap goods are sold in larger quantities.
             let most = if money(goods.item.price)? < money("1")? { 40 } else { 3 };
             let line = NewLine {
-                variant_id: goods.id,
+                article: goods.id.into(),
                 quantity: positive(&self.random.u32(1..=most).to_string())?,
                 price: None,
                 discount: None,
@@ -270,7 +273,7 @@ impl<'a> History<'a> {
         let of_supplier = self.goods.iter().filter(|goods| goods.supplier == supplier).take(count);
         let line = |goods: &Goods| {
             Ok(purchase_order::NewLine {
-                variant_id: goods.id,
+                article: goods.id.into(),
                 quantity: positive(how_much(goods.item))?,
                 unit_cost: not_negative(goods.item.cost)?,
                 tax_percent: percent("16")?,
@@ -370,7 +373,7 @@ impl<'a> History<'a> {
                 request: Requested::by_program(TransferId::new()),
                 from,
                 to,
-                lines: vec![(self.goods[at].id, positive("5")?)],
+                lines: vec![(self.goods[at].id.into(), positive("5")?)],
                 note: Some(Note::parse("for the weekend").map_err(data)?),
             };
             transfer::send(self.tx, &new, ActorId::SYSTEM).await?;
@@ -397,7 +400,7 @@ impl<'a> History<'a> {
         if let Some(variant) = stored
             && let Ok(counted) = NonNegative::new(variant.available() - quantity("6")?)
         {
-            count::count(self.tx, posted.request.id, &[(goods.id, counted)], ActorId::SYSTEM).await?;
+            count::count(self.tx, posted.request.id, &[(goods.id.into(), counted)], ActorId::SYSTEM).await?;
             count::post(self.tx, posted.request.id, ActorId::SYSTEM).await?;
         }
         count::open(self.tx, &a_count(), ActorId::SYSTEM).await?;
@@ -409,7 +412,7 @@ impl<'a> History<'a> {
         for what in ["waits", "partly", "cancelled"] {
             let line = |goods: &Goods, how_much: &str| -> Result<NewLine, DemoError> {
                 Ok(NewLine {
-                    variant_id: goods.id,
+                    article: goods.id.into(),
                     quantity: positive(how_much)?,
                     price: None,
                     discount: None,

@@ -132,6 +132,8 @@ codes! {
     InvalidTax = "invalid_tax", UNPROCESSABLE_ENTITY, "Invalid tax", "Send a tax of 0 to 100 percent.";
     InvalidRates = "invalid_rates", UNPROCESSABLE_ENTITY,
         "Invalid tax rates", "Send 1 to 5 rates of 0 to 100 percent, each with a different name.";
+    ArticleNotNamed = "article_not_named", UNPROCESSABLE_ENTITY,
+        "Variant not named", "Send exactly one of variantId, sku and barcode.";
     InvalidLineCount = "invalid_line_count", UNPROCESSABLE_ENTITY,
         "Wrong number of lines", "Send a number of lines in the range that errors states.";
     LinesNotAllowed = "lines_not_allowed", UNPROCESSABLE_ENTITY,

@@ -1,6 +1,7 @@
 //! Parts that all handlers share: extractors, bodies, entity tags, idempotency, problems, and the state of
 //! the server. No route is defined here.
 
+pub mod article;
 pub mod body;
 pub mod codes;
 pub mod etag;

@@ -132,6 +132,17 @@ impl Problem {
         self
     }
 
+    /// Names the fields of the first line as fields of the body, for a request whose only line stands there.
+    #[must_use]
+    pub fn of_only_line(mut self) -> Self {
+        for error in &mut self.0.errors {
+            if let Some(field) = error.pointer.strip_prefix("/lines/0") {
+                error.pointer = field.to_owned();
+            }
+        }
+        self
+    }
+
     /// Adds a member to the document, such as `shortages`.
     #[must_use]
     pub fn with(mut self, name: &str, value: Value) -> Self {

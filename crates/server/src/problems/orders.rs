@@ -26,6 +26,7 @@ impl From<OrderError> for Problem {
             OrderError::NotFound => Self::not_found(),
             OrderError::LineCount => Self::invalid("/lines", Code::InvalidLineCount, error),
             OrderError::UnknownVariant { index } => Self::not_found_at(line(index, "variantId"), error),
+            OrderError::Article(error) => error.into(),
             OrderError::Archived { index } => {
                 Self::invalid(line(index, "variantId"), Code::VariantArchived, error)
             }

@@ -37,6 +37,7 @@ impl From<PurchaseError> for Problem {
             PurchaseError::Twice { index } => {
                 Self::invalid(line(index, "variantId"), Code::OrderedTwice, error)
             }
+            PurchaseError::Article(error) => error.into(),
             PurchaseError::ArchivedVariant { index } => {
                 Self::invalid(line(index, "variantId"), Code::VariantArchived, error)
             }

@@ -1,6 +1,7 @@
 //! Problems of the stock.
 
 use inventory::adjustment::AdjustmentError;
+use inventory::article::ArticleError;
 use inventory::count::CountError;
 use inventory::location::LocationError;
 use inventory::reordering::ReorderingError;
@@ -20,8 +21,11 @@ impl From<StockError> for Problem {
                 let shortages: Vec<_> = shortages
                     .iter()
                     .map(|shortage| {
+                        let (sku, name) = shortage.article.clone().unzip();
                         json!({
                             "variantId": shortage.variant_id,
+                            "sku": sku,
+                            "name": name,
                             "locationId": shortage.location_id,
                             "requested": shortage.requested,
                             "available": shortage.available,
@@ -36,7 +40,9 @@ impl From<StockError> for Problem {
                 Self::because(Code::VariantArchived, &error).with("variantId", json!(variant_id))
             }
             StockError::ClosedLocation => Self::because(Code::LocationArchived, &error),
-            StockError::TooMuch => Self::because(Code::QuantityTooLarge, &error),
+            StockError::TooMuch { variant_id } => {
+                Self::because(Code::QuantityTooLarge, &error).with("variantId", json!(variant_id))
+            }
             StockError::TooFine { variant_id, .. } => {
                 Self::because(Code::TooManyDecimals, &error).with("variantId", json!(variant_id))
             }
@@ -49,19 +55,36 @@ impl From<StockError> for Problem {
 impl From<AdjustmentError> for Problem {
     fn from(error: AdjustmentError) -> Self {
         match error {
-            AdjustmentError::Cost => Self::invalid("/unitCost", Code::InvalidCost, error),
-            AdjustmentError::Zero => Self::invalid("/quantity", Code::ZeroQuantity, error),
+            AdjustmentError::LineCount => Self::invalid("/lines", Code::InvalidLineCount, error),
+            AdjustmentError::Cost { index } => {
+                Self::invalid(line(index, "unitCost"), Code::InvalidCost, error)
+            }
+            AdjustmentError::Zero { index } => {
+                Self::invalid(line(index, "quantity"), Code::ZeroQuantity, error)
+            }
+            AdjustmentError::Article(error) => error.into(),
+            AdjustmentError::Line { index, error: error @ StockError::TooFine { .. } } => {
+                Self::invalid(line(index, "quantity"), Code::TooManyDecimals, error)
+            }
+            AdjustmentError::Line { index, error: error @ StockError::TooMuch { .. } } => {
+                Self::invalid(line(index, "quantity"), Code::QuantityTooLarge, error)
+            }
+            AdjustmentError::Line { error, .. } => error.into(),
             AdjustmentError::UnknownReason(error) => error.into(),
             AdjustmentError::UnknownLocation => Self::not_found_at("/locationId", error),
             AdjustmentError::IdTaken(error) => error.into(),
-            AdjustmentError::Stock(error @ StockError::TooFine { .. }) => {
-                Self::invalid("/quantity", Code::TooManyDecimals, error)
-            }
-            AdjustmentError::Stock(error @ StockError::TooMuch) => {
-                Self::invalid("/quantity", Code::QuantityTooLarge, error)
-            }
             AdjustmentError::Stock(error) => error.into(),
             AdjustmentError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<ArticleError> for Problem {
+    fn from(error: ArticleError) -> Self {
+        match error {
+            ArticleError::UnknownSku { index, .. } => Self::not_found_at(line(index, "sku"), error),
+            ArticleError::UnknownBarcode { index, .. } => Self::not_found_at(line(index, "barcode"), error),
+            ArticleError::Db(error) => error.into(),
         }
     }
 }
@@ -107,6 +130,7 @@ impl From<TransferError> for Problem {
                 Self::because(Code::WrongStatus, &error).with("documentStatus", json!(status))
             }
             TransferError::IdTaken(error) => error.into(),
+            TransferError::Article(error) => error.into(),
             TransferError::UnknownReason(error) => error.into(),
             TransferError::Part(error) => error.into(),
             TransferError::Stock(error) => error.into(),
@@ -129,6 +153,7 @@ impl From<CountError> for Problem {
             CountError::NotOpen(status) => {
                 Self::because(Code::WrongStatus, &error).with("documentStatus", json!(status))
             }
+            CountError::Article(error) => error.into(),
             CountError::Empty => Self::because(Code::NothingCounted, &error),
             CountError::IdTaken(error) => error.into(),
             CountError::Stock(error) => error.into(),

@@ -11,10 +11,11 @@ use serde::{Deserialize, Serialize};
 use tenancy::all;
 use utoipa::{IntoParams, ToSchema};
 use values::{
-    ActorId, Currency, Cursor, Limit, Money, Name, NonNegative, Note, Percent, Positive, Quantity, Reason,
-    Sku,
+    ActorId, Barcode, Currency, Cursor, Limit, Money, Name, NonNegative, Note, Percent, Positive, Quantity,
+    Reason, Sku,
 };
 
+use crate::http::article::article;
 use crate::http::codes::Code;
 use crate::http::etag::{self, Tag};
 use crate::http::extract::{Caller, PathId, Query, may};
@@ -48,8 +49,17 @@ pub struct PlaceOrder {
 
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({
+    "variantId": "01920000-0000-7000-8000-000000000000", "quantity": "2", "price": "9.50",
+    "priceReason": "last pieces", "discount": "10%",
+}))]
 pub struct PlaceLine {
-    variant_id: VariantId,
+    /// The variant. Exactly one of variantId, sku and barcode is required.
+    variant_id: Option<VariantId>,
+    /// The SKU of the variant.
+    sku: Option<Sku>,
+    /// A barcode of the variant.
+    barcode: Option<Barcode>,
     /// The quantity in sale units, greater than zero.
     quantity: Positive<Quantity>,
     /// The price of one unit, instead of the list price. Requires the permission catalogue.write and a
@@ -280,7 +290,7 @@ impl PlaceLine {
             (Some(price), Some(reason)) => Some((price, reason)),
         };
         Ok(NewLine {
-            variant_id: self.variant_id,
+            article: article(&format!("/lines/{index}"), self.variant_id, self.sku, self.barcode)?,
             quantity: self.quantity,
             price,
             discount: self.discount.map(|text| text.0),

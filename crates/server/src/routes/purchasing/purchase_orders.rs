@@ -13,10 +13,11 @@ use serde::{Deserialize, Serialize};
 use tenancy::TenantTx;
 use utoipa::{IntoParams, ToSchema};
 use values::{
-    ActorId, Currency, Cursor, ExchangeRate, Limit, Money, Name, NonNegative, Note, Percent, Positive,
-    Quantity, Sku,
+    ActorId, Barcode, Currency, Cursor, ExchangeRate, Limit, Money, Name, NonNegative, Note, Percent,
+    Positive, Quantity, Sku,
 };
 
+use crate::http::article::article;
 use crate::http::etag::{self, Tag};
 use crate::http::extract::{Caller, IfMatch, Json, PathId, Query, may};
 use crate::http::lists::{PageView, page_request};
@@ -51,8 +52,17 @@ pub struct DraftPurchaseOrder {
 
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({
+    "variantId": "01920000-0000-7000-8000-000000000000", "quantity": "40", "unitCost": "0.16",
+    "taxPercent": "16",
+}))]
 pub struct DraftLine {
-    variant_id: VariantId,
+    /// The variant. Exactly one of variantId, sku and barcode is required.
+    variant_id: Option<VariantId>,
+    /// The SKU of the variant.
+    sku: Option<Sku>,
+    /// A barcode of the variant.
+    barcode: Option<Barcode>,
     /// The ordered quantity, in sale units, greater than zero.
     quantity: Positive<Quantity>,
     /// The cost of one unit, without tax, in the currency of the purchase order.
@@ -61,15 +71,19 @@ pub struct DraftLine {
     tax_percent: Option<Percent>,
 }
 
-impl From<DraftLine> for NewLine {
-    fn from(line: DraftLine) -> Self {
-        Self {
-            variant_id: line.variant_id,
-            quantity: line.quantity,
-            unit_cost: line.unit_cost,
-            tax_percent: line.tax_percent.unwrap_or(Percent::ZERO),
-        }
+impl DraftLine {
+    fn checked(self, index: usize) -> Result<NewLine, Problem> {
+        Ok(NewLine {
+            article: article(&format!("/lines/{index}"), self.variant_id, self.sku, self.barcode)?,
+            quantity: self.quantity,
+            unit_cost: self.unit_cost,
+            tax_percent: self.tax_percent.unwrap_or(Percent::ZERO),
+        })
     }
+}
+
+fn checked(lines: Vec<DraftLine>) -> Result<Vec<NewLine>, Problem> {
+    lines.into_iter().enumerate().map(|(index, line)| line.checked(index)).collect()
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -221,7 +235,7 @@ pub async fn draft(
         expected_on: body.expected_on,
         currency: body.currency,
         exchange_rate: body.exchange_rate,
-        lines: body.lines.into_iter().map(NewLine::from).collect(),
+        lines: checked(body.lines)?,
         note: body.note,
     };
     once.run(&state.database, Key::Optional, async |tx| {
@@ -298,7 +312,7 @@ pub async fn edit(
     body: Json<ChangePurchaseOrder>,
 ) -> Result<HttpResponse, Problem> {
     let ChangePurchaseOrder { expected_on, note, exchange_rate, lines } = body.value;
-    let lines = lines.map(|lines| lines.into_iter().map(NewLine::from).collect());
+    let lines = lines.map(checked).transpose()?;
     let change = PurchaseOrderChange { expected_on, note, exchange_rate, lines, if_version };
     let update = async |tx: &TenantTx| purchase_order::update(tx, id, &change, caller.actor()).await;
     let order = state.database.write(&caller.scope(), update).await?;

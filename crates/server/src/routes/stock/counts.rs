@@ -9,8 +9,9 @@ use inventory::{CountId, CountLineId, LocationId, OrderId, VariantId};
 use serde::{Deserialize, Serialize};
 use tenancy::TenantTx;
 use utoipa::ToSchema;
-use values::{ActorId, NonNegative, Note, Quantity};
+use values::{ActorId, Barcode, NonNegative, Note, Quantity, Sku};
 
+use crate::http::article::article;
 use crate::http::etag::{self, Tag};
 use crate::http::extract::{Caller, PathId, Query, may};
 use crate::http::lists::{PageView, Paging, page_request};
@@ -40,8 +41,14 @@ pub struct CountedLines {
 
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({"variantId": "01920000-0000-7000-8000-000000000000", "counted": "98"}))]
 pub struct CountedLine {
-    variant_id: VariantId,
+    /// The variant. Exactly one of variantId, sku and barcode is required.
+    variant_id: Option<VariantId>,
+    /// The SKU of the variant.
+    sku: Option<Sku>,
+    /// A barcode of the variant.
+    barcode: Option<Barcode>,
     /// The counted quantity, in sale units, zero or more.
     counted: NonNegative<Quantity>,
 }
@@ -188,7 +195,11 @@ pub async fn enter(
     Submission { once, body }: Submission<may::StockCount, CountedLines>,
     PathId(id): PathId<CountId>,
 ) -> Result<HttpResponse, Problem> {
-    let counted: Vec<_> = body.lines.iter().map(|line| (line.variant_id, line.counted)).collect();
+    let line = |(index, line): (usize, CountedLine)| {
+        let article = article(&format!("/lines/{index}"), line.variant_id, line.sku, line.barcode)?;
+        Ok((article, line.counted))
+    };
+    let counted: Vec<_> = body.lines.into_iter().enumerate().map(line).collect::<Result<_, Problem>>()?;
     once.run(&state.database, Key::Required, async |tx| {
         ok(count::count(tx, id, &counted, once.actor()).await?)
     })

@@ -1,24 +1,20 @@
-//! Stock levels, the ledger, and adjustments.
+//! Stock levels and the ledger.
 
-use actix_web::{HttpResponse, get, post, web};
+use actix_web::{HttpResponse, get, web};
 use chrono::{DateTime, Utc};
-use inventory::adjustment::{self, Adjustment, NewAdjustment};
 use inventory::ledger::{self, Drift, Verdict};
 use inventory::movement::{self, Kind, Movement, SourceKind};
 use inventory::stock::level::{self, LevelFilter, StockLevel};
-use inventory::{AdjustmentId, LocationId, MovementId, VariantId};
+use inventory::{LocationId, MovementId, VariantId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
-use values::{ActorId, Cursor, Limit, Money, NonNegative, Note, Quantity, Reason, StockValue};
+use values::{ActorId, Cursor, Limit, Money, Quantity, StockValue};
 
-use crate::http::codes::Code;
-use crate::http::etag::Tag;
-use crate::http::extract::{Caller, PathId, Query, may};
+use crate::http::extract::{Caller, Query, may};
 use crate::http::lists::{NoParameters, PageView, page_request};
 use crate::http::problem::Problem;
 use crate::http::state::State;
-use crate::http::submission::{Answer, Key, Submission};
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -170,104 +166,6 @@ pub async fn list_movements(
         .read(&caller.scope(), async |tx| movement::list(tx, query.variant_id, &page).await)
         .await?;
     Ok(HttpResponse::Ok().json(PageView::new(page, MovementView::from)))
-}
-
-#[derive(Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct CreateAdjustment {
-    /// Chosen by the client. The server recognises a repeated request by this id, even after its
-    /// Idempotency-Key has expired. Defaults to a new id.
-    id: Option<AdjustmentId>,
-    variant_id: VariantId,
-    /// Defaults to the default location of the business.
-    location_id: Option<LocationId>,
-    /// The change of the stock on hand, in sale units. Positive adds stock, and negative removes stock.
-    quantity: Quantity,
-    /// The cost of one unit of added stock. Defaults to the average cost, or to the cost in the catalogue
-    /// where no average cost is known. Not allowed if stock is removed.
-    unit_cost: Option<Money>,
-    /// One of the adjustmentReasons in the settings. Any reason is allowed if the settings have none.
-    reason: Reason,
-    /// A note on the adjustment. Defaults to none.
-    note: Option<Note>,
-}
-
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct AdjustmentView {
-    id: AdjustmentId,
-    variant_id: VariantId,
-    location_id: LocationId,
-    /// The change of the stock on hand, in sale units.
-    quantity: Quantity,
-    /// The stock on hand at the location after the adjustment, in sale units.
-    balance_after: Quantity,
-    /// The cost of one unit, if known.
-    #[schema(example = "0.16")]
-    unit_cost: Option<String>,
-    /// The reason of the adjustment.
-    reason: Reason,
-    note: Option<Note>,
-    /// The user or API key that made the adjustment; null for the system.
-    actor: ActorId,
-    created_at: DateTime<Utc>,
-}
-
-impl From<Adjustment> for AdjustmentView {
-    fn from(adjustment: Adjustment) -> Self {
-        Self {
-            id: adjustment.id,
-            variant_id: adjustment.variant_id,
-            location_id: adjustment.location_id,
-            quantity: adjustment.quantity,
-            balance_after: adjustment.balance_after,
-            unit_cost: adjustment.unit_cost.map(Money::plain),
-            reason: adjustment.reason,
-            note: adjustment.note,
-            actor: adjustment.actor_id,
-            created_at: adjustment.created_at,
-        }
-    }
-}
-
-/// Adjust stock
-///
-/// Adds or removes stock of a variant by hand, with a reason. If more stock is removed than is available, the
-/// answer is 409 with shortages. Requires an Idempotency-Key header.
-#[utoipa::path(tag = "stock", operation_id = "adjustStock", request_body = CreateAdjustment,
-    responses((status = 201, body = AdjustmentView)))]
-#[post("/stock/adjustments")]
-pub async fn adjust(
-    state: web::Data<State>,
-    Submission { once, body }: Submission<may::StockAdjust, CreateAdjustment>,
-) -> Result<HttpResponse, Problem> {
-    let CreateAdjustment { id, variant_id, location_id, quantity, unit_cost, reason, note } = body;
-    let unit_cost = unit_cost
-        .map(NonNegative::new)
-        .transpose()
-        .map_err(|error| Problem::invalid("/unitCost", Code::InvalidCost, error))?;
-    let request = once.requested(id, AdjustmentId::new);
-    let new = NewAdjustment { request, variant_id, location_id, quantity, unit_cost, reason, note };
-    once.run(&state.database, Key::Required, async |tx| {
-        Answer::to(adjustment::post(tx, &new, once.actor()).await?, |adjustment| {
-            let location = format!("/api/v1/stock/adjustments/{}", adjustment.id);
-            Answer::created(location, Tag::of_version(1), &AdjustmentView::from(adjustment))
-        })
-    })
-    .await
-}
-
-/// Read an adjustment
-#[utoipa::path(tag = "stock", operation_id = "readAdjustment",
-    responses((status = 200, body = AdjustmentView)), params(("id" = AdjustmentId, Path,)))]
-#[get("/stock/adjustments/{id}")]
-pub async fn show_adjustment(
-    state: web::Data<State>,
-    caller: Caller<may::StockRead>,
-    PathId(id): PathId<AdjustmentId>,
-) -> Result<HttpResponse, Problem> {
-    let adjustment = state.database.read(&caller.scope(), async |tx| adjustment::find(tx, id).await).await?;
-    Ok(HttpResponse::Ok().json(AdjustmentView::from(adjustment.ok_or_else(Problem::not_found)?)))
 }
 
 #[derive(Serialize, ToSchema)]

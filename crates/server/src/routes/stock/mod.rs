@@ -1,5 +1,6 @@
 //! Stock levels and movements, adjustments, locations, transfers, counts and alerts.
 
+pub mod adjustments;
 pub mod alerts;
 pub mod counts;
 pub mod levels;
@@ -18,8 +19,8 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(locations::edit)
         .service(levels::list_levels)
         .service(levels::list_movements)
-        .service(levels::adjust)
-        .service(levels::show_adjustment)
+        .service(adjustments::adjust)
+        .service(adjustments::show)
         .service(levels::verify_ledger)
         .service(reordering::show)
         .service(reordering::edit)

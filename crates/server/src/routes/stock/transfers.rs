@@ -8,8 +8,9 @@ use inventory::{LocationId, Outcome, Part, StepId, TransferId, TransferLineId, V
 use serde::{Deserialize, Serialize};
 use tenancy::TenantTx;
 use utoipa::{IntoParams, ToSchema};
-use values::{ActorId, Cursor, Limit, Note, Positive, Quantity, Reason};
+use values::{ActorId, Barcode, Cursor, Limit, Note, Positive, Quantity, Reason, Sku};
 
+use crate::http::article::article;
 use crate::http::codes::Code;
 use crate::http::etag::{self, Tag};
 use crate::http::extract::{Caller, PathId, Query, may};
@@ -37,8 +38,14 @@ pub struct SendTransfer {
 
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({"variantId": "01920000-0000-7000-8000-000000000000", "quantity": "2"}))]
 pub struct SendLine {
-    variant_id: VariantId,
+    /// The variant. Exactly one of variantId, sku and barcode is required.
+    variant_id: Option<VariantId>,
+    /// The SKU of the variant.
+    sku: Option<Sku>,
+    /// A barcode of the variant.
+    barcode: Option<Barcode>,
     /// The quantity to send, in sale units, greater than zero.
     quantity: Positive<Quantity>,
 }
@@ -138,11 +145,16 @@ pub async fn send(
     Submission { once, body }: Submission<may::StockTransfer, SendTransfer>,
 ) -> Result<HttpResponse, Problem> {
     let SendTransfer { id, from_location_id, to_location_id, lines, note } = body;
+    let line = |(index, line): (usize, SendLine)| {
+        let article = article(&format!("/lines/{index}"), line.variant_id, line.sku, line.barcode)?;
+        Ok((article, line.quantity))
+    };
+    let lines = lines.into_iter().enumerate().map(line).collect::<Result<_, Problem>>()?;
     let new = NewTransfer {
         request: once.requested(id, TransferId::new),
         from: from_location_id,
         to: to_location_id,
-        lines: lines.into_iter().map(|line| (line.variant_id, line.quantity)).collect(),
+        lines,
         note,
     };
     once.run(&state.database, Key::Required, async |tx| answer(transfer::send(tx, &new, once.actor()).await?))
