@@ -1,5 +1,5 @@
-//! Lines that name their variant by SKU or barcode, adjustments with several lines, and shortages that name what
-//! is short.
+//! Lines that name their variant by SKU or barcode, adjustments with several lines, and shortages that name
+//! what is short.
 
 use harness::{TestApp, a_product};
 use serde_json::json;
@@ -61,7 +61,8 @@ async fn every_line_may_name_its_variant_by_sku_or_barcode() {
     assert_eq!((counted.status, &counted.body["lines"][0]["variantId"]), (200, &nut), "{counted:?}");
     let twice = json!({"lines": [{"sku": "Nut", "counted": "8"}, {"variantId": nut, "counted": "8"}]});
     assert_eq!(acme.submit(&path, &twice).await.code(), "counted_twice");
-    let bought = json!({"supplierId": supplier, "lines": [{"barcode": "036000291452", "quantity": "4", "unitCost": "2"}]});
+    let lines = json!([{"barcode": "036000291452", "quantity": "4", "unitCost": "2"}]);
+    let bought = json!({"supplierId": supplier, "lines": lines});
     let purchase = made(acme.submit("purchase-orders", &bought).await);
     assert_eq!(purchase["lines"][0]["variantId"], bolt);
 

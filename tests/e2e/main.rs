@@ -9,6 +9,7 @@ mod barcodes;
 mod books;
 mod bootstrap;
 mod catalogue;
+mod categories_and_options;
 mod command_line;
 mod counts;
 mod dashboard;

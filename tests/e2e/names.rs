@@ -286,3 +286,48 @@ async fn look_alikes_of_an_older_business_stay_are_listed_and_no_new_ones_come()
     let next = shop.get(code).await.body;
     assert_ne!(next["id"], holder["id"], "the other form has the number now");
 }
+
+#[tokio::test]
+async fn texts_that_an_earlier_release_accepted_are_still_read() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let rates = json!([{"name": "VAT", "percent": "16"}]);
+    let class = json!({"name": "Standard", "inclusive": true, "rates": rates});
+    let class = acme.post("/api/v1/tax-classes", &class).await.body["id"].clone();
+    let mut product = a_product("BOLT");
+    product["taxClassId"] = class.clone();
+    product["variants"][0]["options"] = json!({"Size": "M"});
+    let product = acme.create_product(&product).await;
+    let bolt = product["variants"][0]["id"].clone();
+    assert_eq!(acme.adjust(&bolt, "5").await.status, 201);
+    let lines = json!([{"variantId": bolt, "quantity": "1"}]);
+    let order = acme.submit("orders", &json!({"lines": lines})).await.body;
+    let admin = app.database.as_admin().await;
+    admin
+        .batch_execute(
+            "UPDATE business_1.tax_classes SET rates = replace(rates::text, 'VAT', E'V\\u200BAT')::jsonb;
+             UPDATE business_1.order_lines SET taxes = replace(taxes::text, 'VAT', E'V\\u200BAT')::jsonb;
+             UPDATE business_1.variants SET options = E'{\"Size\": \"M\\u200B\"}';
+             UPDATE business_1.products SET name = E'Bo\\u202Elt', tags = ARRAY[E'a\\u200B'];",
+        )
+        .await
+        .unwrap();
+    for path in [
+        format!("orders/{}", order["id"].as_str().unwrap()),
+        format!("tax-classes/{}", class.as_str().unwrap()),
+        format!("products/{}", product["id"].as_str().unwrap()),
+        "products".to_owned(),
+        "orders".to_owned(),
+        "reports/sales?by=taxRate".to_owned(),
+    ] {
+        let read = acme.get(&format!("/api/v1/{path}")).await;
+        assert_eq!(read.status, 200, "{path}: {read:?}");
+    }
+    let again = acme.submit("orders", &json!({"lines": lines})).await;
+    assert_eq!(again.status, 201, "{again:?}");
+    let variant = format!("/api/v1/variants/{}", bolt.as_str().unwrap());
+    assert_eq!(acme.patch(&variant, &json!({"price": "2"})).await.status, 200);
+    let product = format!("/api/v1/products/{}", product["id"].as_str().unwrap());
+    let renamed = acme.patch(&product, &json!({"options": ["Format"]})).await;
+    assert_eq!(renamed.status, 200, "{renamed:?}");
+}

@@ -297,7 +297,7 @@ async fn a_report_is_available_as_csv_and_is_empty_without_any_trade() {
         ("sales?from=2024-01-01&to=2025-01-01", "366 days"),
         ("sales?from=-4713-11-24", "from or to"),
         ("sales?to=%2B262142-12-31", "from or to"),
-        ("sales?by=week", "parameter by"),
+        ("sales?by=decade", "parameter by"),
         ("adjustments?from=2026-02-30", "parameter from"),
         ("stock?format=xml", "parameter format"),
     ] {

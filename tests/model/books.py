@@ -192,14 +192,20 @@ class Books:
                 sums["value"] += moved.value
         return rows
 
-    def stock(self, key):
+    def stock(self, key, day=None):
+        """The rows of the stock report, now or at the end of a day."""
+        levels = {at: (level.on_hand, level.value) for at, level in self.levels.items()}
+        for moved in self.ledger:
+            if day is not None and moved.day > day:
+                on_hand, value = levels[moved.variant, moved.location]
+                levels[moved.variant, moved.location] = (on_hand - moved.quantity, value - moved.value)
         rows = defaultdict(lambda: defaultdict(lambda: ZERO))
-        for (variant, location), level in self.levels.items():
-            if level.on_hand == 0:
+        for (variant, location), (on_hand, value) in levels.items():
+            if on_hand == 0:
                 continue
             for row in (key(variant, location), "total"):
                 sums = rows[row]
-                sums["onHand"] += level.on_hand
-                sums["cost"] += level.value
-                sums["value"] += level.on_hand * self.catalogue[variant]["price"]
+                sums["onHand"] += on_hand
+                sums["cost"] += value
+                sums["value"] += on_hand * self.catalogue[variant]["price"]
         return rows

@@ -16,7 +16,7 @@ import urllib.error
 import urllib.request
 import uuid
 from collections import defaultdict
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 
 from books import TINY, ZERO, Books, Line, cents, price, share
@@ -93,6 +93,7 @@ class Shop:
             })
             catalogue[product["variants"][0]["id"]] = {
                 "price": Decimal(list_price), "cost": Decimal(cost), "tax": tax, "category": categories[number % 2],
+                "product": product["id"], "rate": (None, "VAT 16%", "Sales tax 19%")[number % 3],
             }
         self.books = Books(catalogue)
         self.variants = list(catalogue)
@@ -320,9 +321,15 @@ class Shop:
     def check(self):
         books, faults = self.books, []
         of = books.catalogue
+        received = {variant for _, _, variant, *_ in self.receipts}
         for by, key in (
             ("day", lambda moved: self.date_of(moved.day)),
+            ("week", lambda moved: "{}-W{:02}".format(*date.fromisoformat(self.date_of(moved.day)).isocalendar())),
+            ("month", lambda moved: self.date_of(moved.day)[:7]),
             ("variant", lambda moved: moved.variant),
+            ("product", lambda moved: of[moved.variant]["product"]),
+            ("supplier", lambda moved: self.supplier if moved.variant in received else None),
+            ("taxRate", lambda moved: of[moved.variant]["rate"]),
             ("category", lambda moved: of[moved.variant]["category"]),
             ("customer", lambda moved: moved.customer),
             ("seller", lambda _: self.seller),
@@ -348,6 +355,10 @@ class Shop:
             shown = self.call("GET", f"reports/stock?by={by}")
             faults += self.compare(f"stock by {by}", shown, books.stock(key), ("onHand",), ("cost", "value"))
         faults += self.check_dashboard(shown)
+        for day in range(DAYS):
+            shown = self.call("GET", f"reports/stock?by=variant&on={self.date_of(day)}")
+            expected = books.stock(lambda variant, _: variant, day)
+            faults += self.compare(f"stock on day {day}", shown, expected, ("onHand",), ("cost", "value"))
         ledger = self.call("GET", "stock/ledger")
         if not ledger["holds"]:
             faults.append(f"the ledger does not hold: {ledger}")

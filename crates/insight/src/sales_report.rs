@@ -1,4 +1,4 @@
-//! Sales in a span of days, by day, variant, category and more, with taxes and cost.
+//! Sales in a span of days, by day, month, variant, tax rate and more, with taxes and cost.
 
 use const_format::concatcp;
 use inventory::movement;
@@ -13,10 +13,22 @@ values::words! {
     pub enum SalesBy {
         /// The day on which the goods left or came back, in the time zone of the business.
         Day = "day",
+        /// The week (ISO 8601, from Monday to Sunday), such as 2026-W48.
+        Week = "week",
+        /// The month, such as 2026-11.
+        Month = "month",
         /// The hour of the day in the time zone of the business, over all days together.
         Hour = "hour",
         /// The variant that was sold or returned.
         Variant = "variant",
+        /// The product, with all its variants.
+        Product = "product",
+        /// The supplier from whom the variant was received last, or else whose price of it was set last.
+        /// Variants without a supplier share one row.
+        Supplier = "supplier",
+        /// The tax rate of the order line, or its tax rates if it has several, such as VAT 16%. Lines without
+        /// a tax share one row.
+        TaxRate = "taxRate",
         /// The category of the product. Products without a category share one row.
         Category = "category",
         /// The customer of the order. Orders without a customer share one row.
@@ -31,10 +43,11 @@ values::words! {
 /// The sales and returns of one day, variant or other key, or of all.
 #[derive(Debug, Clone, Default)]
 pub struct Sales {
-    /// The day, the hour (00 to 23) or the id. `None` for the total, and for sales without a category, a
-    /// customer or a seller.
+    /// The day, the week, the month, the hour (00 to 23), the tax rate or the id. `None` for the total, and
+    /// for sales without a category, a customer, a seller, a supplier or a tax.
     pub key: Option<String>,
-    /// The name of the product, category, customer or location. `None` for other keys, and where `key` is
+    /// The name of the product, category, supplier, customer or location. `None` for other keys, and where
+    /// `key` is
     /// `None`.
     pub name: Option<String>,
     /// The SKU, if the rows are variants. `None` for other keys and for the total.
@@ -95,7 +108,8 @@ const TRADED: &str = concatcp!(
     IN_SPAN,
     "      AND m.kind IN ('sale', 'return')
     ), traded AS (
-        SELECT m.moment, m.variant_id, m.location_id, l.order_id, m.quantity AS sold, 0 AS returned,
+        SELECT m.moment, m.variant_id, m.location_id, l.order_id, l.id AS line_id, m.quantity AS sold,
+               0 AS returned,
                coalesce(f.discount, l.discount * m.quantity / l.quantity) AS discount,
                coalesce(f.total, l.total * m.quantity / l.quantity) AS total, 0 AS refunded,
                coalesce(f.tax, l.tax * m.quantity / l.quantity) AS tax, m.cost
@@ -104,7 +118,7 @@ const TRADED: &str = concatcp!(
           JOIN order_lines l ON l.id = coalesce(f.order_line_id, m.source_line_id)
          WHERE m.kind = 'sale'
          UNION ALL
-        SELECT m.moment, m.variant_id, m.location_id, l.order_id, 0, -m.quantity, 0, 0, r.refund,
+        SELECT m.moment, m.variant_id, m.location_id, l.order_id, l.id, 0, -m.quantity, 0, 0, r.refund,
                -coalesce(r.tax, l.tax * r.refund / nullif(l.total, 0), 0), m.cost
           FROM moved m
           JOIN order_return_lines r ON r.id = m.source_line_id
@@ -130,19 +144,56 @@ const SUMS: &str = ")
 const BY_KEY: &str = concatcp!(SUMS, "key LIMIT $3");
 const BY_NET: &str = concatcp!(SUMS, "sum(total - refunded) DESC, key LIMIT $3");
 
-/// Reads the report of a span: days and hours in their order, everything else with the highest net first.
+/// Reads the report of a span: days, weeks, months and hours in their order, everything else with the highest
+/// net first.
 ///
 /// # Errors
 /// [`DbError`].
 pub async fn read(tx: &TenantTx, span: Span, by: SalesBy, max: MaxRows) -> Result<Report<Sales>, DbError> {
     const NO_NAME: &str = " AS key, NULL::text AS name, NULL::text AS sku";
     const BY_DAY: &str = concatcp!(TRADED, "to_char(t.moment, 'YYYY-MM-DD')", NO_NAME, FROM, BY_KEY);
+    const BY_WEEK: &str = concatcp!(TRADED, "to_char(t.moment, 'IYYY-\"W\"IW')", NO_NAME, FROM, BY_KEY);
+    const BY_MONTH: &str = concatcp!(TRADED, "to_char(t.moment, 'YYYY-MM')", NO_NAME, FROM, BY_KEY);
     const BY_HOUR: &str = concatcp!(TRADED, "to_char(t.moment, 'HH24')", NO_NAME, FROM, BY_KEY);
     const BY_VARIANT: &str = concatcp!(
         TRADED,
         "t.variant_id::text AS key, p.name AS name, v.sku AS sku",
         FROM,
         "JOIN variants v ON v.id = t.variant_id JOIN products p ON p.id = v.product_id",
+        BY_NET
+    );
+    const BY_PRODUCT: &str = concatcp!(
+        TRADED,
+        "p.id::text AS key, p.name AS name, NULL::text AS sku",
+        FROM,
+        "JOIN variants v ON v.id = t.variant_id JOIN products p ON p.id = v.product_id",
+        BY_NET
+    );
+    const BY_SUPPLIER: &str = concatcp!(
+        TRADED,
+        "s.id::text AS key, s.name AS name, NULL::text AS sku",
+        FROM,
+        "LEFT JOIN (SELECT variant_id, coalesce(
+                        (SELECT r.supplier_id
+                           FROM purchase_order_lines l
+                           JOIN goods_receipt_lines g ON g.purchase_order_line_id = l.id
+                           JOIN goods_receipts r ON r.id = g.receipt_id
+                          WHERE l.variant_id = sold.variant_id AND r.reverses IS NULL AND NOT r.is_reversed
+                          ORDER BY r.received_at DESC, r.number DESC LIMIT 1),
+                        (SELECT a.supplier_id FROM supplier_prices a WHERE a.variant_id = sold.variant_id
+                          ORDER BY a.valid_from DESC, a.id DESC LIMIT 1)) AS supplier_id
+                      FROM (SELECT DISTINCT variant_id FROM traded) sold) last
+                ON last.variant_id = t.variant_id
+         LEFT JOIN suppliers s ON s.id = last.supplier_id",
+        BY_NET
+    );
+    const BY_TAX_RATE: &str = concatcp!(
+        TRADED,
+        "(SELECT string_agg(concat(tax ->> 'name', ' ', tax ->> 'percent', '%'), ' + ' ORDER BY place)
+            FROM jsonb_array_elements(l.taxes) WITH ORDINALITY AS taxes (tax, place))",
+        NO_NAME,
+        FROM,
+        "JOIN order_lines l ON l.id = t.line_id",
         BY_NET
     );
     const BY_CATEGORY: &str = concatcp!(
@@ -171,8 +222,13 @@ pub async fn read(tx: &TenantTx, span: Span, by: SalesBy, max: MaxRows) -> Resul
     );
     let sql = match by {
         SalesBy::Day => BY_DAY,
+        SalesBy::Week => BY_WEEK,
+        SalesBy::Month => BY_MONTH,
         SalesBy::Hour => BY_HOUR,
         SalesBy::Variant => BY_VARIANT,
+        SalesBy::Product => BY_PRODUCT,
+        SalesBy::Supplier => BY_SUPPLIER,
+        SalesBy::TaxRate => BY_TAX_RATE,
         SalesBy::Category => BY_CATEGORY,
         SalesBy::Customer => BY_CUSTOMER,
         SalesBy::Seller => BY_SELLER,

@@ -1,6 +1,8 @@
-//! The value of the stock at this moment, by category, location or variant.
+//! The value of the stock now or at the end of a past day, by category, location or variant.
 
+use chrono::NaiveDate;
 use const_format::concatcp;
+use inventory::movement;
 use tenancy::{DbError, TenantTx};
 use values::{Money, Quantity};
 
@@ -74,23 +76,98 @@ pub async fn in_transit(tx: &TenantTx) -> Result<InTransit, DbError> {
     tx.row(IN_TRANSIT, &[]).await
 }
 
-/// Begins the statement; the columns `key`, `name` and `sku` follow, and then [`FROM`].
+/// Reads the goods in transit at the end of a day, in the time zone of the business: what left by transfers
+/// until then and did not come back or arrive.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn in_transit_on(tx: &TenantTx, day: NaiveDate) -> Result<InTransit, DbError> {
+    const IN_TRANSIT: &str = concatcp!(
+        "SELECT coalesce(-sum(moved.quantity), 0) AS quantity, coalesce(-sum(moved.cost), 0) AS cost,
+                coalesce(-sum(moved.quantity * coalesce(priced.price, v.price)), 0) AS value
+           FROM (SELECT m.variant_id, sum(m.quantity) AS quantity, sum(",
+        movement::VALUE,
+        ") AS cost
+                   FROM stock_movements m CROSS JOIN settings z
+                  WHERE m.kind = 'transfer' AND (m.occurred_at AT TIME ZONE z.time_zone)::date <= $1
+                  GROUP BY m.variant_id) moved
+           JOIN variants v ON v.id = moved.variant_id ",
+        PRICE_THEN
+    );
+    tx.row(IN_TRANSIT, &[&day]).await
+}
+
+/// Joins the list price of variant `v` at the end of day `$1`, as `priced`.
+const PRICE_THEN: &str = "
+           LEFT JOIN LATERAL (SELECT c.price FROM price_changes c CROSS JOIN settings z
+                               WHERE c.variant_id = v.id
+                                 AND (c.changed_at AT TIME ZONE z.time_zone)::date <= $1
+                               ORDER BY c.changed_at DESC, c.id DESC LIMIT 1) priced ON true ";
+
+/// Begins the statement; the columns `key`, `name` and `sku` follow, and then [`NOW`] or [`THEN`].
 const SELECT: &str = "
     SELECT grouping(key) = 1 AS is_sum, key, name, sku, coalesce(sum(on_hand), 0) AS on_hand,
            coalesce(sum(cost), 0) AS cost, coalesce(sum(on_hand * price), 0) AS value
       FROM (SELECT ";
 
 /// Goes on with the levels and their variants; joins follow, and then [`END`].
-const FROM: &str = ", s.on_hand, s.value AS cost, v.price
+const NOW: &str = ", s.on_hand, s.value AS cost, v.price
               FROM stock_levels s
               JOIN variants v ON v.id = s.variant_id
               JOIN products p ON p.id = v.product_id ";
 
-const END: &str = "
-             WHERE s.on_hand <> 0) stock
+/// As [`NOW`], at the end of day `$1`: the levels without what moved since.
+const THEN: &str = concatcp!(
+    ", s.on_hand - coalesce(since.quantity, 0) AS on_hand,
+       coalesce(s.value, 0) - coalesce(since.cost, 0) AS cost, coalesce(priced.price, v.price) AS price
+              FROM stock_levels s
+              LEFT JOIN (SELECT m.variant_id, m.location_id, sum(m.quantity) AS quantity, sum(",
+    movement::VALUE,
+    ") AS cost
+                           FROM stock_movements m CROSS JOIN settings z
+                          WHERE (m.occurred_at AT TIME ZONE z.time_zone)::date > $1
+                            AND m.occurred_at >= $1::date::timestamp AT TIME ZONE z.time_zone
+                          GROUP BY m.variant_id, m.location_id) since
+                     ON since.variant_id = s.variant_id AND since.location_id = s.location_id
+              JOIN variants v ON v.id = s.variant_id
+              JOIN products p ON p.id = v.product_id ",
+    PRICE_THEN
+);
+
+const END: &str = ") stock
+     WHERE on_hand <> 0
      GROUP BY GROUPING SETS ((key, name, sku), ())
      ORDER BY is_sum DESC, cost DESC, key
-     LIMIT $1";
+     LIMIT ";
+
+/// The statements of a report: one for each group of rows.
+macro_rules! by {
+    ($by:expr, $of:expr, $limit:literal) => {{
+        const BY_CATEGORY: &str = concatcp!(
+            SELECT,
+            "p.category_id::text AS key, c.name AS name, NULL::text AS sku",
+            $of,
+            "LEFT JOIN categories c ON c.id = p.category_id",
+            END,
+            $limit
+        );
+        const BY_LOCATION: &str = concatcp!(
+            SELECT,
+            "s.location_id::text AS key, l.name AS name, NULL::text AS sku",
+            $of,
+            "JOIN locations l ON l.id = s.location_id",
+            END,
+            $limit
+        );
+        const BY_VARIANT: &str =
+            concatcp!(SELECT, "s.variant_id::text AS key, p.name AS name, v.sku AS sku", $of, END, $limit);
+        match $by {
+            StockBy::Category => BY_CATEGORY,
+            StockBy::Location => BY_LOCATION,
+            StockBy::Variant => BY_VARIANT,
+        }
+    }};
+}
 
 /// Reads the report, the highest cost first. Levels without stock are left out. The total has the same stock,
 /// cost and value as the dashboard.
@@ -98,26 +175,18 @@ const END: &str = "
 /// # Errors
 /// [`DbError`].
 pub async fn read(tx: &TenantTx, by: StockBy, max: MaxRows) -> Result<Report<Stock>, DbError> {
-    const BY_CATEGORY: &str = concatcp!(
-        SELECT,
-        "p.category_id::text AS key, c.name AS name, NULL::text AS sku",
-        FROM,
-        "LEFT JOIN categories c ON c.id = p.category_id",
-        END
-    );
-    const BY_LOCATION: &str = concatcp!(
-        SELECT,
-        "s.location_id::text AS key, l.name AS name, NULL::text AS sku",
-        FROM,
-        "JOIN locations l ON l.id = s.location_id",
-        END
-    );
-    const BY_VARIANT: &str =
-        concatcp!(SELECT, "s.variant_id::text AS key, p.name AS name, v.sku AS sku", FROM, END);
-    let sql = match by {
-        StockBy::Category => BY_CATEGORY,
-        StockBy::Location => BY_LOCATION,
-        StockBy::Variant => BY_VARIANT,
-    };
-    Ok(Report::of(tx.rows(sql, &[&max.and_two()]).await?, max))
+    Ok(Report::of(tx.rows(by!(by, NOW, "$1"), &[&max.and_two()]).await?, max))
+}
+
+/// As [`read`], with the stock and the list prices at the end of a day in the time zone of the business.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn read_on(
+    tx: &TenantTx,
+    day: NaiveDate,
+    by: StockBy,
+    max: MaxRows,
+) -> Result<Report<Stock>, DbError> {
+    Ok(Report::of(tx.rows(by!(by, THEN, "$2"), &[&day, &max.and_two()]).await?, max))
 }

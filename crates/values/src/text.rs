@@ -54,6 +54,15 @@ macro_rules! texts {
                 &self.0
             }
 
+            /// Reads a text from a stored JSON document. It was checked when it was stored, perhaps by the
+            /// rules of an earlier release.
+            ///
+            /// # Errors
+            /// Only if the value is no string.
+            pub fn of_stored<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer).map(Self)
+            }
+
             /// The key by which the text is compared: equal texts have equal keys.
             pub fn key(&self) -> String {
                 folding::equal_key(&self.0)

@@ -5,6 +5,7 @@
 pub mod barcode;
 pub mod category;
 mod holder;
+mod option_rename;
 pub mod options;
 pub mod price_history;
 pub mod product;

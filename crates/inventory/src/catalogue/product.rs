@@ -9,8 +9,8 @@ use values::{ActorId, Name, Note, OptionText, ProductTag, QuantityDecimals};
 
 use crate::are_distinct;
 pub use crate::catalogue::product_list::{ProductFilter, find, list};
-use crate::catalogue::product_search;
 use crate::catalogue::variant::{self, NewVariant, Variant, VariantError};
+use crate::catalogue::{option_rename, product_search};
 use crate::ids::{CategoryId, ProductId, TaxClassId, VariantId};
 use crate::records::audit::{self, Action, Subject};
 use crate::records::edit::{Edit, Stale};
@@ -98,6 +98,9 @@ pub struct ProductChange {
     pub description: Option<Option<Note>>,
     /// All tags that the product has from now on.
     pub tags: Option<Vec<ProductTag>>,
+    /// The new names of the options: as many as there are. A name that stays keeps its values, wherever it
+    /// stands. Each new name takes the place of a name that is gone, in their order.
+    pub option_names: Option<Vec<OptionText>>,
     /// How finely the product is divided from now on.
     pub quantity_decimals: Option<QuantityDecimals>,
     /// `true` archives the product, and `false` restores it.
@@ -130,6 +133,9 @@ pub enum ProductError {
     /// There are more than [`MAX_OPTIONS`] options, or two have the same name.
     #[error("a product may have at most {MAX_OPTIONS} options, and all names must differ")]
     Options,
+    /// The change would add or remove an option.
+    #[error("options can be renamed, and not added or removed; send {0} names")]
+    OptionCount(usize),
     /// There are more than [`MAX_TAGS`] tags, or two are the same.
     #[error("a product may have at most {MAX_TAGS} tags, and all tags must differ")]
     Tags,
@@ -284,7 +290,8 @@ pub async fn update(
     const UPDATE: &str = "
         UPDATE products
            SET name = $2, description = $3, category_id = $4, tax_class_id = $5, archived_at = $6, tags = $7,
-               quantity_decimals = $8, version = version + 1, updated_at = $9, tag_keys = $10
+               quantity_decimals = $8, version = version + 1, updated_at = $9, tag_keys = $10,
+               option_names = $11
          WHERE id = $1";
     const VARIANTS: &str = "SELECT id FROM variants WHERE product_id = $1";
     const HAS_FINER: &str = "
@@ -314,6 +321,7 @@ pub async fn update(
     let category = edit.field("categoryId", &stored.category_id, change.category_id.as_ref());
     let tax_class = edit.field("taxClassId", &stored.tax_class_id, change.tax_class_id.as_ref());
     let tags = edit.field("tags", &stored.tags, change.tags.as_ref());
+    let option_names = edit.field("options", &stored.option_names, change.option_names.as_ref());
     let decimals =
         edit.field("quantityDecimals", &stored.quantity_decimals, change.quantity_decimals.as_ref());
     let archived_at = edit.archiving(stored.archived_at, change.is_archived);
@@ -324,8 +332,22 @@ pub async fn update(
     let new_category = category.filter(|_| *category != stored.category_id);
     let new_tax_class = tax_class.filter(|_| *tax_class != stored.tax_class_id);
     check_in_use(tx, new_category, new_tax_class).await?;
-    let params: tenancy::Params<'_> =
-        &[&id, name, description, category, tax_class, &archived_at, tags, decimals, &tx.now(), &tag_keys];
+    if *option_names != stored.option_names {
+        option_rename::rename(tx, id, &stored.option_names, option_names).await?;
+    }
+    let params: tenancy::Params<'_> = &[
+        &id,
+        name,
+        description,
+        category,
+        tax_class,
+        &archived_at,
+        tags,
+        decimals,
+        &tx.now(),
+        &tag_keys,
+        option_names,
+    ];
     tx.execute(UPDATE, params).await.map_err(on_write)?;
     if *name != stored.name || *tags != stored.tags {
         product_search::refresh(tx, id).await?;

@@ -15,7 +15,7 @@ pub struct ProductFilter {
     /// Words of the name, the tags, the SKUs, the options or the barcodes, or parts of them, in any order.
     /// Letter case and accents make no difference. `None` for all products.
     pub search: Option<SearchText>,
-    /// Only products directly in this category; `None` for products of all categories.
+    /// Only products in this category or a category below it; `None` for products of all categories.
     pub category_id: Option<CategoryId>,
     /// Only products with this tag; `None` for products with any tags or none.
     pub tag: Option<ProductTag>,
@@ -72,9 +72,16 @@ pub async fn list(
     // One text for each filter, because a prepared statement has one plan: `$4 IS NULL OR ..` would use no
     // index.
     const IN_USE_OR_NOT: &str = "id < $1 AND (archived_at IS NOT NULL) = $3";
-    const OPTIONAL_CATEGORY: &str = " AND ($4::uuid IS NULL OR category_id = $4)";
+    // An array, as for the found products below.
+    const IN_CATEGORY: &str = "category_id = ANY (ARRAY(
+             WITH RECURSIVE below AS (
+                 SELECT $4::uuid AS id
+                  UNION
+                 SELECT c.id FROM categories c JOIN below ON c.parent_id = below.id)
+             SELECT id FROM below))";
+    const OPTIONAL_CATEGORY: &str = concatcp!(" AND ($4::uuid IS NULL OR ", IN_CATEGORY, ")");
     const LIST: &str = concatcp!(PAGE, IN_USE_OR_NOT, ORDER, VARIANTS);
-    const OF_CATEGORY: &str = concatcp!(PAGE, IN_USE_OR_NOT, " AND category_id = $4", ORDER, VARIANTS);
+    const OF_CATEGORY: &str = concatcp!(PAGE, IN_USE_OR_NOT, " AND ", IN_CATEGORY, ORDER, VARIANTS);
     const TAGGED: &str = concatcp!(
         PAGE,
         IN_USE_OR_NOT,

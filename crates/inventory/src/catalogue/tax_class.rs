@@ -14,11 +14,12 @@ use crate::records::audit::{self, Action, Subject};
 use crate::records::edit::{Edit, Stale};
 use crate::records::look_alike;
 
-/// One tax rate, such as VAT at 16 percent.
+/// One tax rate, such as VAT at 16 percent. It is read from the database only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = TaxRate)]
 pub struct Rate {
     /// The name of the tax, such as VAT. It must be unique in the tax class.
+    #[serde(deserialize_with = "Name::of_stored")]
     pub name: Name,
     /// The tax rate in percent, 0 to 100.
     pub percent: Percent,

@@ -211,7 +211,7 @@ pub fn check(variants: &[NewVariant], option_names: &[OptionText]) -> Result<Vec
         }
         let options = options::named(&variant.options, option_names);
         let options = options.ok_or(VariantError::OptionsMismatch { index })?;
-        if !options.is_empty() && !combinations.insert(options::key(&options)) {
+        if !options.is_empty() && !combinations.insert(options::key(&options::stored(&options))) {
             return Err(VariantError::DuplicateOptions);
         }
         named.push(options);
@@ -315,7 +315,8 @@ async fn insert_rows(
         variants.iter().map(|variant| variant.reorder_level.map(NonNegative::get)).collect();
     let targets: Vec<Option<Quantity>> =
         variants.iter().map(|variant| variant.target_quantity.map(NonNegative::get)).collect();
-    let options_keys: Vec<String> = options.iter().map(options::key).collect();
+    let options_keys: Vec<String> =
+        options.iter().map(|options| options::key(&options::stored(options))).collect();
     let options: Vec<Value> = options.iter().map(|options| json!(options)).collect();
     let sku_keys: Vec<String> = skus.iter().map(|sku| sku.key()).collect();
     let params: tenancy::Params<'_> = &[

@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use tenancy::{TenantTx, all};
-use values::{ActorId, Barcode, Money, NonNegative, Quantity, Sku};
+use tokio_postgres::types::Json;
+use values::{ActorId, Barcode, Money, NonNegative, OptionText, Quantity, Sku};
 
 use crate::business::settings;
 use crate::catalogue::holder::{self, Holder};
+use crate::catalogue::options::{self, Options, Stored};
 use crate::catalogue::variant::{MAX_BARCODES, VariantError, check_price};
 use crate::catalogue::{barcode, price_history, product, product_search};
 use crate::ids::{ProductId, VariantId};
@@ -33,6 +35,8 @@ pub struct VariantChange {
     pub reorder_level: Option<Option<NonNegative<Quantity>>>,
     /// The stock that a reorder restores, in sale units; `Some(None)` removes it.
     pub target_quantity: Option<Option<NonNegative<Quantity>>>,
+    /// The new value of each option of the product.
+    pub options: Option<Options>,
     /// `true` archives the variant, and `false` restores it.
     pub is_archived: Option<bool>,
     /// Change the row only if it has this version.
@@ -48,6 +52,7 @@ struct Locked {
     cost: Option<Money>,
     reorder_level: Option<Quantity>,
     target_quantity: Option<Quantity>,
+    options: Json<Stored>,
     archived_at: Option<DateTime<Utc>>,
     version: i32,
 }
@@ -60,6 +65,7 @@ tenancy::from_row!(Locked {
     cost,
     reorder_level,
     target_quantity,
+    options,
     archived_at,
     version,
 });
@@ -78,13 +84,21 @@ pub async fn update(
     const UPDATE: &str = "
         UPDATE variants
            SET sku = $2, price = $3, compare_at_price = $4, cost = $5, reorder_level = $6, archived_at = $7,
-               target_quantity = $8, version = version + 1, updated_at = $9, sku_key = coalesce($10, sku_key)
+               target_quantity = $8, version = version + 1, updated_at = $9, sku_key = coalesce($10, sku_key),
+               options = $11, options_key = coalesce($12, options_key)
          WHERE id = $1";
     const GIVE_KEY_ON: &str = look_alike::give_key_on!("variants", "sku_key", "true");
     if change.barcodes.as_ref().is_some_and(|codes| codes.len() > MAX_BARCODES) {
         return Err(VariantError::TooManyBarcodes { index: 0 });
     }
-    let (product, stored) = lock(tx, id).await?;
+    let (product, option_names, stored) = lock(tx, id).await?;
+    let options = match &change.options {
+        Some(options) => {
+            let named = options::named(options, &option_names);
+            Some(options::stored(&named.ok_or(VariantError::OptionsMismatch { index: 0 })?))
+        }
+        None => None,
+    };
     let mut edit = Edit::begin(tx, actor, change.if_version, stored.version)?;
     let amount = |new: Option<Option<NonNegative<Money>>>| new.map(|new| new.map(NonNegative::get));
     let reorder_level = change.reorder_level.map(|new| new.map(NonNegative::get));
@@ -95,6 +109,7 @@ pub async fn update(
     let cost = edit.amount("cost", stored.cost, amount(change.cost));
     let reorder_level = edit.field("reorderLevel", &stored.reorder_level, reorder_level.as_ref());
     let target = edit.field("targetQuantity", &stored.target_quantity, target.as_ref());
+    let options = edit.field("options", &stored.options.0, options.as_ref());
     let archived_at = edit.archiving(stored.archived_at, change.is_archived);
     if let Some(codes) = &change.barcodes {
         edit.note("barcodes", stored.barcodes.iter().collect::<BTreeSet<_>>(), codes.iter().collect());
@@ -124,8 +139,22 @@ pub async fn update(
         true => alert_review::lock_variants(tx, &[id]).await?,
         false => Vec::new(),
     };
-    let params: tenancy::Params<'_> =
-        &[&id, sku, &price, &compare_at, &cost, reorder_level, &archived_at, target, &tx.now(), &sku_key];
+    // Equal options keep their key, so that a look-alike may stay what it is.
+    let options_key = Some(options::key(options)).filter(|key| *key != options::key(&stored.options.0));
+    let params: tenancy::Params<'_> = &[
+        &id,
+        sku,
+        &price,
+        &compare_at,
+        &cost,
+        reorder_level,
+        &archived_at,
+        target,
+        &tx.now(),
+        &sku_key,
+        &Json(options),
+        &options_key,
+    ];
     tx.execute(UPDATE, params).await.map_err(|error| match error.constraint() {
         Some("variants_sku_key") => {
             let holder = Holder::IN_USE;
@@ -141,7 +170,7 @@ pub async fn update(
     if let Some(codes) = &change.barcodes {
         barcode::replace(tx, id, &stored.barcodes, codes).await?;
     }
-    if *sku != stored.sku || change.barcodes.is_some() {
+    if *sku != stored.sku || *options != stored.options.0 || change.barcodes.is_some() {
         product_search::refresh(tx, product).await?;
     }
     if (price, compare_at, cost) != (Some(stored.price), stored.compare_at_price, stored.cost) {
@@ -154,15 +183,15 @@ pub async fn update(
 }
 
 /// Locks the product, and then the variant. All writers lock in this order, so that they never deadlock.
-async fn lock(tx: &TenantTx, id: VariantId) -> Result<(ProductId, Locked), VariantError> {
+async fn lock(tx: &TenantTx, id: VariantId) -> Result<(ProductId, Vec<OptionText>, Locked), VariantError> {
     const PRODUCT_OF: &str = "SELECT product_id FROM variants WHERE id = $1";
     const LOCK: &str = "
         SELECT sku,
                ARRAY(SELECT b.code FROM barcodes b WHERE b.variant_id = v.id ORDER BY b.code) AS barcodes,
-               price, compare_at_price, cost, reorder_level, target_quantity, archived_at, version
+               price, compare_at_price, cost, reorder_level, target_quantity, options, archived_at, version
           FROM variants v WHERE id = $1 FOR NO KEY UPDATE";
     let product: ProductId = tx.value_opt(PRODUCT_OF, &[&id]).await?.ok_or(VariantError::NotFound)?;
     let lock = async { tx.row::<Locked>(LOCK, &[&id]).await };
-    let (_, locked) = all((product::lock(tx, product), lock)).await?;
-    Ok((product, locked))
+    let (of, locked) = all((product::lock(tx, product), lock)).await?;
+    Ok((product, of.ok_or(VariantError::UnknownProduct)?.option_names, locked))
 }

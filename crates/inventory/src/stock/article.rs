@@ -48,8 +48,8 @@ pub enum ArticleError {
     Db(#[from] DbError),
 }
 
-/// The variants that lines name, in the order of the lines. Ids are returned as they are; the query is made only
-/// if a line has another name.
+/// The variants that lines name, in the order of the lines. Ids are returned as they are; the query is made
+/// only if a line has another name.
 ///
 /// # Errors
 /// [`ArticleError`] for the first unknown SKU or barcode.

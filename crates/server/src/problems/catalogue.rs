@@ -28,6 +28,7 @@ impl From<ProductError> for Problem {
             ProductError::Stale(error) => error.into(),
             ProductError::UnknownTaxClass => Self::not_found_at("/taxClassId", error),
             ProductError::UnknownCategory => Self::not_found_at("/categoryId", error),
+            ProductError::OptionCount(_) => Self::invalid("/options", Code::InvalidOptions, error),
             ProductError::Options => Self::invalid("/options", Code::InvalidOptions, error),
             ProductError::Tags => Self::invalid("/tags", Code::InvalidTags, error),
             ProductError::ArchivedCategory => Self::invalid("/categoryId", Code::CategoryArchived, error),

@@ -69,6 +69,11 @@ pub struct ChangeProduct {
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     quantity_decimals: Option<QuantityDecimals>,
+    /// The new names of the options: as many as there are. A name that stays keeps its values, wherever it
+    /// stands. Each new name takes the place of a name that is gone, in their order.
+    #[serde(default, deserialize_with = "crate::http::body::required")]
+    #[schema(nullable = false, example = json!(["Size"]))]
+    options: Option<Vec<OptionText>>,
     /// true archives the product. false restores it.
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
@@ -129,9 +134,10 @@ impl ProductView {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub struct ListProducts {
-    /// A part of the name, of a SKU or of a barcode. The search ignores upper and lower case.
+    /// Words of the name, the tags, the SKUs, the options or the barcodes, or parts of them, in any order.
+    /// The search ignores letter case and accents.
     q: Option<String>,
-    /// Returns only products of this category itself, not of categories below it. Defaults to all.
+    /// Returns only products of this category and of the categories below it. Defaults to all.
     category_id: Option<CategoryId>,
     /// Returns only products with this tag. Defaults to all.
     tag: Option<ProductTag>,
@@ -242,6 +248,7 @@ pub async fn edit(
         tax_class_id: body.tax_class_id,
         description: body.description,
         tags: body.tags,
+        option_names: body.options,
         quantity_decimals: body.quantity_decimals,
         is_archived: body.archived,
         if_version,

@@ -6,7 +6,7 @@ use inventory::TaxClassId;
 use inventory::tax_class::{self, NewTaxClass, Rate, TaxClass, TaxClassChange, Taxation};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use values::Name;
+use values::{Name, Percent};
 
 use crate::http::etag::{self, Tag};
 use crate::http::extract::{Caller, IfMatch, Json, PathId, Query, may};
@@ -14,6 +14,20 @@ use crate::http::lists::{PageView, Paging, page_request};
 use crate::http::problem::Problem;
 use crate::http::state::State;
 use crate::http::submission::{Answer, Key, Submission};
+
+/// A tax rate of a tax class.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewRate {
+    /// The name of the tax, such as VAT. It must be unique in the tax class.
+    name: Name,
+    /// The tax rate in percent, 0 to 100.
+    percent: Percent,
+}
+
+fn rates_of(rates: Vec<NewRate>) -> Vec<Rate> {
+    rates.into_iter().map(|NewRate { name, percent }| Rate { name, percent }).collect()
+}
 
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -24,7 +38,7 @@ pub struct CreateTaxClass {
     inclusive: bool,
     /// The tax rates, one to five, each with a different name.
     #[schema(min_items = 1, max_items = 5)]
-    rates: Vec<Rate>,
+    rates: Vec<NewRate>,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -41,7 +55,7 @@ pub struct ChangeTaxClass {
     /// The new tax rates. They replace all present rates.
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
-    rates: Option<Vec<Rate>>,
+    rates: Option<Vec<NewRate>>,
     /// true archives the tax class. false restores it.
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
@@ -103,7 +117,7 @@ pub async fn create(
     Submission { once, body }: Submission<may::SettingsWrite, CreateTaxClass>,
 ) -> Result<HttpResponse, Problem> {
     let CreateTaxClass { name, inclusive, rates } = body;
-    let new = NewTaxClass { name, taxation: Taxation { is_inclusive: inclusive, rates } };
+    let new = NewTaxClass { name, taxation: Taxation { is_inclusive: inclusive, rates: rates_of(rates) } };
     let actor = once.actor();
     once.run(&state.database, Key::Optional, async |tx| {
         let id = tax_class::insert(tx, &new, actor).await?;
@@ -144,6 +158,7 @@ pub async fn edit(
     body: Json<ChangeTaxClass>,
 ) -> Result<HttpResponse, Problem> {
     let ChangeTaxClass { name, inclusive, rates, archived } = body.value;
+    let rates = rates.map(rates_of);
     let change = TaxClassChange { name, is_inclusive: inclusive, rates, is_archived: archived, if_version };
     let actor = caller.actor();
     let work = async |tx: &tenancy::TenantTx| {

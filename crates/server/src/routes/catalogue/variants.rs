@@ -87,6 +87,11 @@ pub struct ChangeVariant {
     /// The stock that a reorder restores, in sale units. null: the reorder level plus the sales of 30 days.
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
     target_quantity: Option<Option<NonNegative<Quantity>>>,
+    /// The new value of each option of the product, by the name of the option. They replace all present
+    /// values.
+    #[serde(default, deserialize_with = "crate::http::body::required")]
+    #[schema(nullable = false)]
+    options: Option<BTreeMap<OptionText, OptionText>>,
     /// true archives the variant. false restores it.
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
@@ -261,6 +266,7 @@ pub async fn edit(
         cost,
         reorder_level,
         target_quantity,
+        options,
         archived,
     } = body.value;
     let change = VariantChange {
@@ -271,6 +277,7 @@ pub async fn edit(
         cost,
         reorder_level,
         target_quantity,
+        options,
         is_archived: archived,
         if_version,
     };

@@ -13,7 +13,7 @@ use inventory::settings;
 use serde::{Deserialize, Serialize};
 use tenancy::{DbError, TenantScope, TenantTx, all};
 use utoipa::{IntoParams, ToSchema};
-use values::{Currency, Quantity};
+use values::{Currency, Quantity, is_plain_day};
 
 use crate::http::codes::Code;
 use crate::http::extract::{Caller, Query, may};
@@ -79,11 +79,12 @@ impl InTransitView {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SalesView {
-    /// The day, the hour (00 to 23) or the id of the group. null in the total, and for sales without a
-    /// category, a customer or a seller.
+    /// The day, the week, the month, the hour (00 to 23), the tax rate or the id of the group. null in the
+    /// total, and for sales without a category, a customer, a seller, a supplier or a tax.
     #[schema(example = "2026-11-25")]
     key: Option<String>,
-    /// The name of the product, category, customer or location. null for other groups and where key is null.
+    /// The name of the product, category, supplier, customer or location. null for other groups and where key
+    /// is null.
     name: Option<String>,
     /// The SKU, if the report is grouped by variant.
     sku: Option<String>,
@@ -237,10 +238,10 @@ pub struct ReportSales {
 
 /// Report sales
 ///
-/// A sale counts on the day when the goods leave, and a return on the day when the goods come back. Days and
-/// hours are in order; other groups start with the largest net amount. Goods without a known cost have the
-/// cost zero. A report covers 1 to 366 days. JSON returns at most 1000 rows. CSV returns all rows, and a
-/// report of more than 100000 rows is refused. The movements of a variant are at
+/// A sale counts on the day when the goods leave, and a return on the day when the goods come back. Days,
+/// weeks, months and hours are in order; other groups start with the largest net amount. Goods without a
+/// known cost have the cost zero. A report covers 1 to 366 days. JSON returns at most 1000 rows. CSV returns
+/// all rows, and a report of more than 100000 rows is refused. The movements of a variant are at
 /// `/api/v1/stock/movements?variantId=`.
 #[utoipa::path(tag = "insight", operation_id = "reportSales", params(ReportSales),
     responses((status = 200, body = SpanReportView<SalesView>)))]
@@ -303,14 +304,17 @@ pub async fn show_adjustments(
 pub struct ReportStock {
     /// The group of stock for each row. Defaults to category.
     by: Option<StockBy>,
+    /// The day at whose end the stock is valued, in the time zone of the business. Defaults to this moment.
+    on: Option<NaiveDate>,
     /// The format of the response. Defaults to json.
     format: Option<Format>,
 }
 
 /// Report the value of the stock
 ///
-/// Values the current stock at cost and at list prices. The row with the largest cost is first. JSON returns
-/// at most 1000 rows. CSV returns all rows, and a report of more than 100000 rows is refused.
+/// Values the stock at cost and at list prices, now or at the end of a past day. The row with the largest
+/// cost is first. JSON returns at most 1000 rows. CSV returns all rows, and a report of more than 100000 rows
+/// is refused.
 #[utoipa::path(tag = "insight", operation_id = "reportStock", params(ReportStock),
     responses((status = 200, body = StockReportView)))]
 #[get("/reports/stock")]
@@ -321,8 +325,18 @@ pub async fn show_stock(
 ) -> Result<HttpResponse, Problem> {
     let (by, format) = (query.by.unwrap_or(StockBy::Category), query.format.unwrap_or(Format::Json));
     let max = format.max_rows();
-    let read = async |tx: &TenantTx| {
-        all((settings::currency(tx), stock_report::read(tx, by, max), stock_report::in_transit(tx))).await
+    if query.on.is_some_and(|day| !is_plain_day(day)) {
+        let detail = "Change the query parameter on: the day must be from 2000-01-01 to 9999-12-31.";
+        return Err(Problem::new(Code::InvalidQuery, detail));
+    }
+    let read = async |tx: &TenantTx| match query.on {
+        None => {
+            all((settings::currency(tx), stock_report::read(tx, by, max), stock_report::in_transit(tx))).await
+        }
+        Some(day) => {
+            let report = stock_report::read_on(tx, day, by, max);
+            all((settings::currency(tx), report, stock_report::in_transit_on(tx, day))).await
+        }
     };
     let (currency, report, in_transit) = state.database.read_snapshot(&caller.scope(), read).await?;
     let report = report.rounded(currency.decimals());
