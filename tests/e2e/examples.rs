@@ -63,6 +63,8 @@ impl<'a> Stage<'a> {
             )
             .await;
         let lines = json!([{"variantId": variant, "quantity": "10"}]);
+        let corrected = json!({"variantId": variant, "unitCost": "0.55", "reason": "wrong"});
+        stage.make("revaluation", "stock/revaluations", corrected).await;
         let reserved = stage.make("reserved", "orders", json!({"fulfil": false, "lines": lines})).await;
         let fulfilled = stage.make("fulfilled", "orders", json!({"fulfil": true, "lines": lines})).await;
         let (from, to) = (stage.keys["fromLocationId"].clone(), stage.keys["toLocationId"].clone());
@@ -127,6 +129,7 @@ impl<'a> Stage<'a> {
             rest if rest.starts_with("tax-classes") => ("taxClassId", "sent line"),
             rest if rest.starts_with("locations") => ("toLocationId", "sent line"),
             rest if rest.starts_with("stock/adjustments") => ("adjustment", "sent line"),
+            rest if rest.starts_with("stock/revaluations") => ("revaluation", "sent line"),
             rest if rest.starts_with("stock/transfers") => ("transfer", "transfer line"),
             rest if rest.starts_with("stock/counts") => ("count", "sent line"),
             rest if rest.starts_with("customers") => ("customerId", "sent line"),

@@ -6,221 +6,7 @@ use harness::{Business, TestApp, a_product};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Validation};
 use serde_json::{Value, json};
 
-/// The callers that a route allows.
-#[derive(Clone, Copy, PartialEq, Debug)]
-enum Who {
-    Anyone,
-    SignedIn,
-    Member(&'static str),
-    Staff,
-}
-use Who::{Anyone, Member, SignedIn, Staff};
-
-/// All routes. Tests replace `{id}` and other placeholders by ids of another business. The body is
-/// well-formed.
-fn table() -> Vec<(&'static str, &'static str, Who, Option<Value>)> {
-    let key = "00000000-0000-7000-8000-000000000000";
-    vec![
-        ("GET", "/livez", Anyone, None),
-        ("GET", "/readyz", Anyone, None),
-        ("GET", "/.well-known/jwks.json", Anyone, None),
-        ("GET", "/api/dashboard", Member("dashboard.read"), None),
-        ("POST", "/api/v1/auth/login", Anyone, Some(json!({"email": "a@b.test", "password": "x"}))),
-        ("GET", "/api/v1/auth/me", SignedIn, None),
-        ("GET", "/api/v1/categories", Member("catalogue.read"), None),
-        (
-            "POST",
-            "/api/v1/categories",
-            Member("catalogue.write"),
-            Some(json!({"name": "New", "parentId": "{category}"})),
-        ),
-        ("GET", "/api/v1/categories/{id}", Member("catalogue.read"), None),
-        ("PATCH", "/api/v1/categories/{id}", Member("catalogue.write"), Some(json!({"name": "Changed"}))),
-        ("DELETE", "/api/v1/categories/{id}", Member("catalogue.write"), None),
-        ("GET", "/api/v1/products", Member("catalogue.read"), None),
-        (
-            "POST",
-            "/api/v1/products",
-            Member("catalogue.write"),
-            Some(json!({
-                "name": "New", "categoryId": "{category}", "variants": [{"sku": "NEW", "price": "1"}],
-            })),
-        ),
-        ("GET", "/api/v1/products/{id}", Member("catalogue.read"), None),
-        ("PATCH", "/api/v1/products/{id}", Member("catalogue.write"), Some(json!({"name": "Changed"}))),
-        ("DELETE", "/api/v1/products/{id}", Member("catalogue.write"), None),
-        (
-            "POST",
-            "/api/v1/products/{id}/variants",
-            Member("catalogue.write"),
-            Some(json!({"sku": "NEW", "price": "1"})),
-        ),
-        ("GET", "/api/v1/variants/{id}", Member("catalogue.read"), None),
-        ("PATCH", "/api/v1/variants/{id}", Member("catalogue.write"), Some(json!({"price": "2"}))),
-        ("GET", "/api/v1/barcodes/{code}", Member("catalogue.read"), None),
-        ("GET", "/api/v1/variants/{id}/prices", Member("catalogue.read"), None),
-        ("GET", "/api/v1/tax-classes", Member("catalogue.read"), None),
-        (
-            "POST",
-            "/api/v1/tax-classes",
-            Member("settings.write"),
-            Some(json!({"name": "VAT", "inclusive": true, "rates": [{"name": "VAT", "percent": "16"}]})),
-        ),
-        ("GET", "/api/v1/tax-classes/{id}", Member("catalogue.read"), None),
-        ("PATCH", "/api/v1/tax-classes/{id}", Member("settings.write"), Some(json!({"name": "Changed"}))),
-        ("GET", "/api/v1/settings", Member("catalogue.read"), None),
-        ("PATCH", "/api/v1/settings", Member("settings.write"), Some(json!({"rounding": "half_even"}))),
-        ("GET", "/api/v1/audit", Member("audit.read"), None),
-        ("GET", "/api/v1/locations", Member("stock.read"), None),
-        ("POST", "/api/v1/locations", Member("settings.write"), Some(json!({"name": "New"}))),
-        ("GET", "/api/v1/locations/{id}", Member("stock.read"), None),
-        ("PATCH", "/api/v1/locations/{id}", Member("settings.write"), Some(json!({"name": "Changed"}))),
-        ("GET", "/api/v1/stock", Member("stock.read"), None),
-        ("GET", "/api/v1/stock/movements", Member("stock.read"), None),
-        (
-            "POST",
-            "/api/v1/stock/adjustments",
-            Member("stock.adjust"),
-            Some(json!({"variantId": "{variant}", "quantity": "1", "reason": "found"})),
-        ),
-        ("GET", "/api/v1/stock/adjustments/{id}", Member("stock.read"), None),
-        ("GET", "/api/v1/stock/ledger", Member("reports.read"), None),
-        ("GET", "/api/v1/stock/transfers", Member("stock.read"), None),
-        (
-            "POST",
-            "/api/v1/stock/transfers",
-            Member("stock.transfer"),
-            Some(json!({
-                "fromLocationId": "{location}", "toLocationId": "00000000-0000-7000-8000-000000000001",
-                "lines": [{"variantId": "{variant}", "quantity": "1"}],
-            })),
-        ),
-        ("GET", "/api/v1/stock/transfers/{id}", Member("stock.read"), None),
-        ("POST", "/api/v1/stock/transfers/{id}/receive", Member("stock.transfer"), Some(json!({}))),
-        ("POST", "/api/v1/stock/transfers/{id}/send-back", Member("stock.transfer"), Some(json!({}))),
-        (
-            "POST",
-            "/api/v1/stock/transfers/{id}/write-off",
-            Member("stock.adjust"),
-            Some(json!({"reason": "lost"})),
-        ),
-        ("GET", "/api/v1/variants/{id}/locations/{locationId}", Member("stock.read"), None),
-        (
-            "PATCH",
-            "/api/v1/variants/{id}/locations/{locationId}",
-            Member("catalogue.write"),
-            Some(json!({"reorderLevel": "2"})),
-        ),
-        ("GET", "/api/v1/stock/counts", Member("stock.read"), None),
-        ("POST", "/api/v1/stock/counts", Member("stock.count"), Some(json!({"locationId": "{location}"}))),
-        ("GET", "/api/v1/stock/counts/{id}", Member("stock.read"), None),
-        (
-            "POST",
-            "/api/v1/stock/counts/{id}/lines",
-            Member("stock.count"),
-            Some(json!({"lines": [{"variantId": "{variant}", "counted": "1"}]})),
-        ),
-        ("DELETE", "/api/v1/stock/counts/{id}/lines/{lineId}", Member("stock.count"), None),
-        ("POST", "/api/v1/stock/counts/{id}/post", Member("stock.count"), Some(json!({}))),
-        ("POST", "/api/v1/stock/counts/{id}/cancel", Member("stock.count"), Some(json!({}))),
-        ("GET", "/api/v1/suppliers", Member("purchasing.receive"), None),
-        ("POST", "/api/v1/suppliers", Member("purchasing.write"), Some(json!({"name": "New"}))),
-        ("GET", "/api/v1/suppliers/{id}", Member("purchasing.receive"), None),
-        ("PATCH", "/api/v1/suppliers/{id}", Member("purchasing.write"), Some(json!({"name": "Changed"}))),
-        ("DELETE", "/api/v1/suppliers/{id}", Member("purchasing.write"), None),
-        ("GET", "/api/v1/suppliers/{id}/prices", Member("purchasing.receive"), None),
-        (
-            "POST",
-            "/api/v1/suppliers/{id}/prices",
-            Member("purchasing.write"),
-            Some(json!({"variantId": "{variant}", "cost": "1"})),
-        ),
-        ("GET", "/api/v1/purchase-orders", Member("purchasing.receive"), None),
-        (
-            "POST",
-            "/api/v1/purchase-orders",
-            Member("purchasing.write"),
-            Some(json!({
-                "supplierId": "{supplier}",
-                "lines": [{"variantId": "{variant}", "quantity": "1", "unitCost": "1"}],
-            })),
-        ),
-        ("GET", "/api/v1/purchase-orders/{id}", Member("purchasing.receive"), None),
-        ("PATCH", "/api/v1/purchase-orders/{id}", Member("purchasing.write"), Some(json!({"note": "soon"}))),
-        ("POST", "/api/v1/purchase-orders/{id}/send", Member("purchasing.write"), Some(json!({}))),
-        ("POST", "/api/v1/purchase-orders/{id}/confirm", Member("purchasing.write"), Some(json!({}))),
-        ("POST", "/api/v1/purchase-orders/{id}/cancel", Member("purchasing.write"), Some(json!({}))),
-        ("POST", "/api/v1/purchase-orders/{id}/close", Member("purchasing.write"), Some(json!({}))),
-        ("GET", "/api/v1/purchase-orders/{id}/receipts", Member("purchasing.receive"), None),
-        ("POST", "/api/v1/purchase-orders/{id}/receipts", Member("purchasing.receive"), Some(json!({}))),
-        ("GET", "/api/v1/customers", Member("orders.read"), None),
-        ("POST", "/api/v1/customers", Member("orders.place"), Some(json!({"name": "New"}))),
-        ("GET", "/api/v1/customers/{id}", Member("orders.read"), None),
-        ("PATCH", "/api/v1/customers/{id}", Member("orders.place"), Some(json!({"name": "Changed"}))),
-        ("DELETE", "/api/v1/customers/{id}", Member("orders.place"), None),
-        ("GET", "/api/v1/orders", Member("orders.read"), None),
-        (
-            "POST",
-            "/api/v1/orders",
-            Member("orders.place"),
-            Some(json!({"lines": [{"variantId": "{variant}", "quantity": "1"}]})),
-        ),
-        ("GET", "/api/v1/orders/{id}", Member("orders.read"), None),
-        ("POST", "/api/v1/orders/{id}/cancel", Member("orders.cancel"), Some(json!({}))),
-        ("POST", "/api/v1/orders/{id}/fulfil", Member("orders.place"), Some(json!({}))),
-        ("GET", "/api/v1/orders/{id}/returns", Member("orders.read"), None),
-        (
-            "POST",
-            "/api/v1/orders/{id}/returns",
-            Member("orders.return"),
-            Some(json!({"reason": "wrong size", "lines": [{"lineId": key, "quantity": "1"}]})),
-        ),
-        ("GET", "/api/v1/dashboard", Member("dashboard.read"), None),
-        ("GET", "/api/v1/alerts/low-stock", Member("stock.read"), None),
-        ("GET", "/api/v1/reports/sales", Member("reports.read"), None),
-        ("GET", "/api/v1/reports/adjustments", Member("reports.read"), None),
-        ("GET", "/api/v1/reports/stock", Member("reports.read"), None),
-        ("GET", "/api/v1/reports/reorder", Member("reports.read"), None),
-        ("GET", "/api/v1/platform/tenants", Staff, None),
-        (
-            "POST",
-            "/api/v1/platform/tenants",
-            Staff,
-            Some(json!({"slug": "new-shop", "name": "New", "owner": {"email": "new@shop.test"}})),
-        ),
-        ("GET", "/api/v1/platform/tenants/{id}", Staff, Some(json!(key))),
-        ("POST", "/api/v1/platform/tenants/{id}/suspend", Staff, None),
-        ("POST", "/api/v1/platform/tenants/{id}/resume", Staff, None),
-        ("POST", "/api/v1/platform/tenants/{id}/archive", Staff, None),
-        ("POST", "/api/v1/platform/tenants/{id}/unarchive", Staff, None),
-        ("POST", "/api/v1/platform/tenants/{id}/rename", Staff, Some(json!({"slug": "new-slug"}))),
-        ("PUT", "/api/v1/platform/tenants/{id}/limits", Staff, Some(json!({"maxTransactions": 5}))),
-        (
-            "POST",
-            "/api/v1/platform/tenants/{id}/clone",
-            Staff,
-            Some(json!({"slug": "copy", "name": "Copy", "owner": {"email": "copy@shop.test"}})),
-        ),
-        ("POST", "/api/v1/platform/tenants/{id}/drop", Staff, Some(json!({"slug": "acme"}))),
-        ("GET", "/api/v1/platform/tenants/{id}/domains", Staff, None),
-        ("POST", "/api/v1/platform/tenants/{id}/domains", Staff, Some(json!({"host": "shop.acme.test"}))),
-        ("POST", "/api/v1/platform/tenants/{id}/domains/{host}/verify", Staff, None),
-        ("DELETE", "/api/v1/platform/tenants/{id}/domains/{host}", Staff, None),
-        ("PUT", "/api/v1/platform/tenants/{id}/primary-domain", Staff, Some(json!({"host": null}))),
-        ("GET", "/api/v1/platform/migrations", Staff, None),
-        ("POST", "/api/v1/platform/migrations", Staff, None),
-        ("POST", "/api/v1/platform/ledger", Staff, None),
-        ("GET", "/api/v1/platform/tenants/{id}/ledger", Staff, None),
-        ("GET", "/api/v1/platform/backups", Staff, None),
-        ("POST", "/api/v1/platform/backups", Staff, Some(json!({"verify": false}))),
-        ("GET", "/api/v1/platform/audit", Staff, None),
-        ("GET", "/api/v1/platform/jobs", Staff, None),
-        ("GET", "/api/v1/platform/jobs/{id}", Staff, None),
-        ("POST", "/api/v1/platform/jobs/{id}/cancel", Staff, None),
-        ("POST", "/api/v1/platform/jobs/{id}/retry", Staff, None),
-        ("GET", "/api/v1/jobs/{id}", SignedIn, None),
-    ]
-}
+use crate::route_table::{Anyone, Member, SignedIn, Staff, table};
 
 #[tokio::test]
 async fn every_route_of_the_api_document_is_in_the_table_and_vice_versa() {
@@ -346,6 +132,8 @@ async fn fill(business: &Business<'_>) -> BTreeMap<&'static str, Value> {
     let product = business.create_product(&product).await;
     let variant = product["variants"][0]["id"].clone();
     let adjustment = business.adjust(&variant, "5").await.body;
+    let revaluation = json!({"variantId": variant, "unitCost": "1", "reason": "wrong"});
+    let revaluation = business.submit("stock/revaluations", &revaluation).await.body;
     let location = business.get("/api/v1/locations").await.body["data"][0]["id"].clone();
     let customer = business.post("/api/v1/customers", &json!({"name": "Ann Smith"})).await.body;
     let supplier = business.post("/api/v1/suppliers", &json!({"name": "Bolts & Co"})).await.body;
@@ -369,6 +157,7 @@ async fn fill(business: &Business<'_>) -> BTreeMap<&'static str, Value> {
         ("product", product["id"].clone()),
         ("variant", variant),
         ("adjustment", adjustment["id"].clone()),
+        ("revaluation", revaluation["id"].clone()),
         ("location", location),
         ("customer", customer["id"].clone()),
         ("order", order["id"].clone()),
@@ -397,6 +186,7 @@ async fn keys_of_another_business_find_nothing_on_any_route() {
         let own_key = match (kind, template.contains("adjustments")) {
             ("stock", _) if template.contains("transfers") => "transfer",
             ("stock", _) if template.contains("counts") => "count",
+            ("stock", _) if template.contains("revaluations") => "revaluation",
             ("categories", _) => "category",
             ("products", _) => "product",
             ("variants", _) => "variant",

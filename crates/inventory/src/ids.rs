@@ -19,6 +19,8 @@ values::ids! {
     AdjustmentId,
     /// The id of a line of a stock adjustment.
     AdjustmentLineId,
+    /// The id of a revaluation of stock. The client may choose it.
+    RevaluationId,
     /// The id of a low-stock alert.
     AlertId,
     /// The id of a transfer. The client may choose it.
@@ -45,6 +47,10 @@ values::ids! {
     SupplierId,
     /// The id of a supplier's price.
     SupplierPriceId,
+    /// The id of a return of goods to a supplier. The client may choose it.
+    SupplierReturnId,
+    /// The id of a line of a return to a supplier.
+    SupplierReturnLineId,
     /// The id of a purchase order. The client may choose it.
     PurchaseOrderId,
     /// The id of a purchase order line.

@@ -20,15 +20,20 @@ pub use closing::under_way;
 pub use ids::{
     AdjustmentId, AlertId, CategoryId, CountId, CountLineId, CustomerId, EntryId, FulfilmentId, LocationId,
     MovementId, OrderId, OrderLineId, PriceChangeId, ProductId, PurchaseOrderId, PurchaseOrderLineId,
-    ReceiptId, ReturnId, StepId, SupplierId, SupplierPriceId, TaxClassId, TransferId, TransferLineId,
-    VariantId,
+    ReceiptId, ReturnId, RevaluationId, StepId, SupplierId, SupplierPriceId, SupplierReturnId, TaxClassId,
+    TransferId, TransferLineId, VariantId,
 };
 pub use orders::{customer, fulfilment, order, order_return, pricing, short_order};
-pub use purchasing::{goods_receipt, purchase_order, purchase_order_list, reorder, supplier, supplier_price};
+pub use purchasing::{
+    goods_receipt, purchase_order, purchase_order_list, reorder, reorder_draft, supplier, supplier_price,
+    supplier_return,
+};
 pub use records::document::{Fingerprint, IdTaken, Outcome, Part, PartError, Requested};
 pub use records::edit::Stale;
 pub use records::{audit, counter, event, idempotency, look_alike};
-pub use stock::{adjustment, alert, article, count, ledger, location, movement, reordering, transfer};
+pub use stock::{
+    adjustment, alert, article, count, ledger, location, movement, reordering, revaluation, transfer,
+};
 
 /// Whether no two items are equal; for lists of some dozens.
 fn are_distinct<T: PartialEq>(items: &[T]) -> bool {

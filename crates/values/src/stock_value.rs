@@ -42,11 +42,21 @@ impl StockValue {
     /// What `part` units cost if `whole` units cost this value. It is rounded to 8 decimals, unless `part` is
     /// the whole. `whole` must not be zero.
     pub fn part(self, part: Quantity, whole: Quantity) -> Self {
+        self.fraction(part.as_decimal(), whole.as_decimal())
+    }
+
+    /// As [`StockValue::part`], for any measure of the part and of the whole, such as what they cost.
+    pub fn fraction(self, part: Decimal, whole: Decimal) -> Self {
         if part == whole {
             return self;
         }
-        let exact = self.0 * part.as_decimal() / whole.as_decimal();
+        let exact = self.0 * part / whole;
         Self(exact.round_dp_with_strategy(DECIMALS, RoundingStrategy::MidpointAwayFromZero))
+    }
+
+    /// An amount of the currency of the business.
+    pub fn of_money(amount: Money) -> Self {
+        Self(amount.as_decimal())
     }
 
     /// What one of `quantity` units costs, to be shown: rounded to 4 decimals. `quantity` must not be zero.

@@ -34,7 +34,8 @@ pub(crate) async fn rename(
     const RENAME: &str = "
         UPDATE variants v
            SET options = new.options, version = version + 1, updated_at = $4,
-               options_key = new.key || coalesce(chr(29) || nullif(split_part(v.options_key, chr(29), 2), ''), '')
+               options_key = new.key
+                   || coalesce(chr(29) || nullif(split_part(v.options_key, chr(29), 2), ''), '')
           FROM unnest($1::uuid[], $2::jsonb[], $3::text[]) AS new (id, options, key)
          WHERE v.id = new.id";
     let names = new_names(from, to)?;

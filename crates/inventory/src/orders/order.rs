@@ -6,14 +6,14 @@ use tenancy::{DbError, TenantTx, all, outbox};
 use values::{ActorId, Money, Note, Percent, Quantity, QuantityDecimals, Reason, TooFine};
 
 use crate::business::settings;
-use crate::ids::{CustomerId, LocationId, OrderId};
+use crate::ids::{CustomerId, LocationId, OrderId, OrderLineId};
 pub use crate::orders::order_line::{ChargedTax, OrderLine};
 pub use crate::orders::order_list::{OrderFilter, find, list};
 use crate::orders::order_list::{lock, save};
 pub use crate::orders::placing::{MAX_LINES, NewLine, NewOrder, place};
 use crate::orders::pricing::PricingError;
 use crate::records::audit::{self, Action, Subject};
-use crate::records::document::{IdTaken, PartError};
+use crate::records::document::{self, IdTaken, Part, PartError, Share};
 use crate::records::event::{Event, OrderChanged};
 pub use crate::statuses::OrderStatus;
 use crate::stock::article::ArticleError;
@@ -155,37 +155,43 @@ pub enum OrderError {
     Db(#[from] DbError),
 }
 
-/// Cancels what is open of an order, with the order locked: the stock is released, and the amount is
-/// credited.
+/// Cancels parts of an order, or, without parts, everything that is open, with the order locked: the stock is
+/// released, and the amount is credited.
 ///
 /// # Errors
 /// [`OrderError`]; the caller rolls back.
 pub async fn cancel(
     tx: &TenantTx,
     id: OrderId,
+    parts: &[Part<OrderLineId>],
     reason: Option<&Reason>,
     actor: ActorId,
 ) -> Result<Order, OrderError> {
     let (terms, order) = all((settings::terms(tx), lock(tx, id))).await?;
     let mut order = order.ok_or(OrderError::NotFound)?;
     let was = order.status;
+    let open: Vec<_> = order.lines.iter().map(|line| (line.id, line.open())).collect();
+    if open.iter().all(|(_, open)| open.is_zero()) {
+        return Err(OrderError::NothingOpen(was));
+    }
+    let shares = match parts {
+        [] => document::all_left(&open),
+        parts => document::merge(&open, parts.iter().copied())?,
+    };
     let mut postings = Vec::new();
-    for line in order.lines.iter_mut().filter(|line| !line.open().is_zero()) {
-        let open = line.open();
+    for Share { at, quantity } in shares {
+        let line = &mut order.lines[at];
         postings.push(Posting {
             kind: Kind::Sale,
             variant_id: line.variant_id,
             location_id: order.location_id,
             quantity: Quantity::ZERO,
-            reserved: -open,
+            reserved: -quantity,
             cost: Cost::Average,
             reason: None,
             line_id: line.id.into(),
         });
-        order.credited += line.cancel(open, &terms).total;
-    }
-    if postings.is_empty() {
-        return Err(OrderError::NothingOpen(was));
+        order.credited += line.cancel(quantity, &terms).total;
     }
     order.status = OrderStatus::of(&order.lines);
     let decided = decide(tx, &postings).await?;

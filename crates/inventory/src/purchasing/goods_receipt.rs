@@ -4,18 +4,22 @@ use chrono::{DateTime, Utc};
 use const_format::concatcp;
 use futures_util::TryFutureExt as _;
 use tenancy::{DbError, TenantTx, all};
-use values::{ActorId, Quantity, ShortText, StockValue};
+use values::{ActorId, Money, Quantity, ShortText, StockValue};
 
-use crate::ids::{PurchaseOrderId, PurchaseOrderLineId, ReceiptId, ReceiptLineId};
+use crate::column;
+use crate::ids::{PurchaseOrderId, PurchaseOrderLineId, ReceiptId, ReceiptLineId, SupplierId};
 use crate::purchasing::purchase_order::PurchaseOrder;
 use crate::purchasing::purchase_order_list;
 use crate::purchasing::purchase_order_moves;
+use crate::purchasing::receipt_content::{self, Change};
+pub use crate::purchasing::receipt_content::{ArrivedPart, Content, LineName};
 use crate::records::audit::Action;
 use crate::records::counter::{self, Counter};
-use crate::records::document::{self, IdTaken, Outcome, Part, PartError, Requested, Share};
+use crate::records::document::{self, IdTaken, Outcome, PartError, Requested};
 use crate::records::event::Event;
 use crate::records::look_alike;
 use crate::statuses::PurchaseStatus;
+use crate::stock::article::ArticleError;
 use crate::stock::movement::{Kind, Source};
 use crate::stock::posting::{Cost, Posting, StockError, decide};
 
@@ -28,21 +32,6 @@ pub struct NewReceipt {
     pub order_id: PurchaseOrderId,
     /// The goods that arrived, or the earlier receipt that is reversed.
     pub content: Content,
-}
-
-/// What a receipt books.
-#[derive(Debug, Clone)]
-pub enum Content {
-    /// These quantities have arrived. If `parts` is empty, everything that is still open has arrived.
-    Goods {
-        /// The lines of the purchase order with the quantities that arrived.
-        parts: Vec<Part<PurchaseOrderLineId>>,
-        /// The number of the supplier's delivery note. A number is booked once for each supplier, unless the
-        /// receipt with it was reversed.
-        delivery_note: Option<ShortText>,
-    },
-    /// This earlier receipt was wrong: all of it is taken back.
-    Reversal(ReceiptId),
 }
 
 /// A posted receipt.
@@ -58,7 +47,7 @@ pub struct Receipt {
     pub delivery_note: Option<ShortText>,
     /// The receipt that this one takes back; `None` for a receipt of goods.
     pub reverses: Option<ReceiptId>,
-    /// Whether a later receipt takes this one back.
+    /// Whether later receipts take all of this one back.
     pub is_reversed: bool,
     /// The user or API key that posted the receipt, or the system.
     pub actor_id: ActorId,
@@ -75,17 +64,43 @@ tenancy::from_row!(Receipt {
 /// A line of a posted receipt.
 #[derive(Debug, Clone)]
 pub struct ReceiptLine {
+    pub(super) id: ReceiptLineId,
     receipt_id: ReceiptId,
     /// The line of the purchase order.
     pub line_id: PurchaseOrderLineId,
     /// The quantity that arrived, in sale units; negative where goods are taken back.
     pub quantity: Quantity,
+    /// The cost of one unit as invoiced, in the currency of the purchase order; `None`: that of the purchase
+    /// order.
+    pub unit_cost: Option<Money>,
+    /// The share of the landed cost in `value`, in the currency of the business.
+    pub landed_cost: StockValue,
     /// The cost of the goods, in the currency of the business, converted when they arrived; negative where
     /// goods are taken back.
     pub value: StockValue,
+    /// The quantity that later receipts took back, in sale units.
+    pub reversed: Quantity,
+    pub(super) reversed_value: StockValue,
 }
 
-tenancy::from_row!(ReceiptLine { receipt_id, line_id: "purchase_order_line_id", quantity, value });
+tenancy::from_row!(ReceiptLine {
+    id,
+    receipt_id,
+    line_id: "purchase_order_line_id",
+    quantity,
+    unit_cost,
+    landed_cost,
+    value,
+    reversed,
+    reversed_value,
+});
+
+impl ReceiptLine {
+    /// The quantity that arrived and was not taken back, in sale units.
+    pub(super) fn left(&self) -> Quantity {
+        self.quantity - self.reversed
+    }
+}
 
 /// A receipt with its purchase order as it is afterwards.
 #[derive(Debug)]
@@ -106,7 +121,7 @@ pub enum ReceiptError {
     /// The receipt to reverse belongs to another purchase order, does not exist or is a reversal.
     #[error("the purchase order has no such receipt, or the receipt is itself a reversal")]
     UnknownReceipt,
-    /// Another receipt has already reversed the receipt, perhaps a moment ago.
+    /// Other receipts have already reversed all of the receipt.
     #[error("the receipt has already been reversed")]
     Reversed,
     /// Goods were sent for a purchase order that is neither sent nor confirmed, or a reversal for one that
@@ -122,6 +137,9 @@ pub enum ReceiptError {
     /// Another request has posted a receipt with the id that the client chose.
     #[error(transparent)]
     IdTaken(#[from] IdTaken),
+    /// A line names a SKU or a barcode that no variant has.
+    #[error(transparent)]
+    Article(#[from] ArticleError),
     /// A line is unknown, or more arrived than ordered plus the over-receipt tolerance.
     #[error(transparent)]
     Part(#[from] PartError),
@@ -159,22 +177,9 @@ async fn find_repeated(tx: &TenantTx, new: &NewReceipt) -> Result<Option<Receive
     Ok(receipt.map(|receipt| Received { receipt, order }))
 }
 
-/// A change of one line of the purchase order.
-struct Change {
-    /// The position of the line.
-    at: usize,
-    /// Negative where goods are taken back.
-    quantity: Quantity,
-    /// The cost of the goods, in the currency of the business, not negative.
-    cost: StockValue,
-}
-
 async fn post_new(tx: &TenantTx, new: &NewReceipt, actor: ActorId) -> Result<Received, ReceiptError> {
     let mut order = purchase_order_list::lock(tx, new.order_id).await?.ok_or(ReceiptError::NotFound)?;
-    let changes = match &new.content {
-        Content::Goods { parts, .. } => arrival_of(&order, parts)?,
-        Content::Reversal(id) => reversal_of(tx, &order, *id).await?,
-    };
+    let changes = receipt_content::changes(tx, &order, &new.content).await?;
     let ids: Vec<ReceiptLineId> = changes.iter().map(|_| ReceiptLineId::new()).collect();
     let posting = |(change, id): (&Change, &ReceiptLineId)| Posting {
         kind: Kind::Purchase,
@@ -194,16 +199,24 @@ async fn post_new(tx: &TenantTx, new: &NewReceipt, actor: ActorId) -> Result<Rec
     order.status = status_after(&order, &new.content);
     let lines: Vec<ReceiptLine> = changes
         .iter()
-        .map(|change| ReceiptLine {
+        .zip(&ids)
+        .map(|(change, id)| ReceiptLine {
+            id: *id,
             receipt_id: new.request.id,
             line_id: order.lines[change.at].id,
             quantity: change.quantity,
+            unit_cost: change.unit_cost,
+            landed_cost: change.landed_cost,
             value: if change.quantity.is_negative() { -change.cost } else { change.cost },
+            reversed: Quantity::ZERO,
+            reversed_value: StockValue::ZERO,
         })
         .collect();
     let step: (_, fn(_) -> _) = match new.content {
         Content::Goods { .. } => (Action::PurchaseOrderReceived, Event::PurchaseOrderReceived),
-        Content::Reversal(_) => (Action::PurchaseOrderReceiptReversed, Event::PurchaseOrderReceiptReversed),
+        Content::Reversal { .. } => {
+            (Action::PurchaseOrderReceiptReversed, Event::PurchaseOrderReceiptReversed)
+        }
     };
     // The order's lines are saved before the levels are decided: their alerts depend on incoming stock.
     let save = save_lines(tx, &order).err_into();
@@ -212,9 +225,11 @@ async fn post_new(tx: &TenantTx, new: &NewReceipt, actor: ActorId) -> Result<Rec
     let decide = decide(tx, &postings).err_into::<ReceiptError>();
     let ((), (), decided) = all((save, set_status, decide)).await?;
     // The statement that may be refused goes first: its error is the one to return.
-    let insert = insert(tx, new, &order, &ids, &lines, actor);
-    let written = all((insert, decided.write(tx, Source::GoodsReceipt(new.request.id), actor))).await;
-    let (number, ()) = written.map_err(|error| on_insert(error, &new.content))?;
+    let insert = insert(tx, new, &order, &lines, actor);
+    let take_back = take_back(tx, &new.content, order.supplier_id, &changes);
+    let write = decided.write(tx, Source::GoodsReceipt(new.request.id), actor);
+    let written = all((insert, take_back, write)).await;
+    let (number, (), ()) = written.map_err(|error| on_insert(error, &new.content))?;
     let order = purchase_order_list::find(tx, order.id).await?.ok_or(ReceiptError::NotFound)?;
     let (delivery_note, reverses) = new.content.columns();
     let receipt = Receipt {
@@ -236,7 +251,7 @@ impl Content {
     fn columns(&self) -> (Option<&ShortText>, Option<ReceiptId>) {
         match self {
             Self::Goods { delivery_note, .. } => (delivery_note.as_ref(), None),
-            Self::Reversal(id) => (None, Some(*id)),
+            Self::Reversal { receipt, .. } => (None, Some(*receipt)),
         }
     }
 }
@@ -246,59 +261,8 @@ fn on_insert(error: DbError, content: &Content) -> ReceiptError {
         (Some("goods_receipts_delivery_note_key"), (Some(note), _)) => {
             ReceiptError::DeliveryNote(note.clone())
         }
-        (Some("goods_receipts_reverses_key"), _) => ReceiptError::Reversed,
         _ => error.into(),
     }
-}
-
-/// The changes of goods that have arrived.
-fn arrival_of(
-    order: &PurchaseOrder,
-    parts: &[Part<PurchaseOrderLineId>],
-) -> Result<Vec<Change>, ReceiptError> {
-    if !order.status.is_open() {
-        return Err(ReceiptError::NotOpen(order.status));
-    }
-    let shares = match parts {
-        [] => {
-            let open: Vec<_> = order.lines.iter().map(|line| (line.id, line.open())).collect();
-            document::all_left(&open)
-        }
-        parts => {
-            let most: Vec<_> = order.lines.iter().map(|line| (line.id, line.receivable())).collect();
-            document::merge(&most, parts.iter().copied())?
-        }
-    };
-    if shares.is_empty() {
-        return Err(ReceiptError::NothingOpen);
-    }
-    let change = |Share { at, quantity }| {
-        let cost = StockValue::of(quantity, order.lines[at].unit_cost).converted(order.exchange_rate);
-        Change { at, quantity, cost }
-    };
-    Ok(shares.into_iter().map(change).collect())
-}
-
-/// The changes that take an earlier receipt back.
-async fn reversal_of(
-    tx: &TenantTx,
-    order: &PurchaseOrder,
-    id: ReceiptId,
-) -> Result<Vec<Change>, ReceiptError> {
-    if order.status == PurchaseStatus::ClosedShort {
-        return Err(ReceiptError::NotOpen(order.status));
-    }
-    let receipts = of_order(tx, order.id).await?;
-    let receipt = receipts.iter().find(|receipt| receipt.id == id && receipt.reverses.is_none());
-    let receipt = receipt.ok_or(ReceiptError::UnknownReceipt)?;
-    if receipt.is_reversed {
-        return Err(ReceiptError::Reversed);
-    }
-    let change = |received: &ReceiptLine| {
-        let at = order.lines.iter().position(|line| line.id == received.line_id)?;
-        Some(Change { at, quantity: -received.quantity, cost: received.value })
-    };
-    Ok(receipt.lines.iter().filter_map(change).collect())
 }
 
 fn status_after(order: &PurchaseOrder, content: &Content) -> PurchaseStatus {
@@ -306,10 +270,10 @@ fn status_after(order: &PurchaseOrder, content: &Content) -> PurchaseStatus {
     match content {
         Content::Goods { .. } if is_complete => PurchaseStatus::Received,
         // The purchase order waits for goods again.
-        Content::Reversal(_) if order.status == PurchaseStatus::Received && !is_complete => {
+        Content::Reversal { .. } if order.status == PurchaseStatus::Received && !is_complete => {
             PurchaseStatus::Confirmed
         }
-        Content::Goods { .. } | Content::Reversal(_) => order.status,
+        Content::Goods { .. } | Content::Reversal { .. } => order.status,
     }
 }
 
@@ -326,7 +290,6 @@ async fn insert(
     tx: &TenantTx,
     new: &NewReceipt,
     order: &PurchaseOrder,
-    ids: &[ReceiptLineId],
     lines: &[ReceiptLine],
     actor: ActorId,
 ) -> Result<i64, DbError> {
@@ -338,17 +301,11 @@ async fn insert(
         ", $3, $4, $5, $6, $7, $8, $9, $10 RETURNING number"
     );
     const INSERT_LINES: &str = "
-        INSERT INTO goods_receipt_lines (id, receipt_id, purchase_order_line_id, quantity, value)
-        SELECT id, $1, line, quantity, value
-          FROM unnest($2::uuid[], $3::uuid[], $4::numeric[], $5::numeric[])
-               AS new (id, line, quantity, value)";
-    const MARK: &str = "
-        UPDATE goods_receipts SET is_reversed = true WHERE id = $1 RETURNING delivery_note_key";
-    const GIVE_KEY_ON: &str = look_alike::give_key_on!(
-        "goods_receipts",
-        "delivery_note_key",
-        "supplier_id = $2 AND NOT is_reversed"
-    );
+        INSERT INTO goods_receipt_lines (id, receipt_id, purchase_order_line_id, quantity, value, unit_cost,
+                                         landed_cost)
+        SELECT id, $1, line, quantity, value, unit_cost, landed_cost
+          FROM unnest($2::uuid[], $3::uuid[], $4::numeric[], $5::numeric[], $6::numeric[], $7::numeric[])
+               AS new (id, line, quantity, value, unit_cost, landed_cost)";
     let (delivery_note, reverses) = new.content.columns();
     let Requested { id, fingerprint, .. } = &new.request;
     let head: tenancy::Params<'_> = &[
@@ -363,22 +320,54 @@ async fn insert(
         &tx.now(),
         &delivery_note.map(ShortText::key),
     ];
-    let order_lines: Vec<PurchaseOrderLineId> = lines.iter().map(|line| line.line_id).collect();
-    let quantities: Vec<Quantity> = lines.iter().map(|line| line.quantity).collect();
+    let columns: tenancy::Params<'_> = &[
+        id,
+        &column(lines, |line| line.id),
+        &column(lines, |line| line.line_id),
+        &column(lines, |line| line.quantity),
+        &column(lines, |line| line.value),
+        &column(lines, |line| line.unit_cost),
+        &column(lines, |line| line.landed_cost),
+    ];
     let head = counter::insert_numbered(tx, Counter::GoodsReceipt, INSERT, head);
-    let values: Vec<StockValue> = lines.iter().map(|line| line.value).collect();
-    let lines = async { tx.execute(INSERT_LINES, &[id, &ids, &order_lines, &quantities, &values]).await };
-    let mark = async {
-        match reverses {
-            Some(reversed) => match tx.value::<Option<String>>(MARK, &[&reversed]).await? {
-                Some(key) => tx.execute(GIVE_KEY_ON, &[&key, &order.supplier_id]).await,
-                None => Ok(0),
-            },
-            None => Ok(0),
-        }
-    };
-    let (number, _, _) = all((head, lines, mark)).await?;
+    let lines = async { tx.execute(INSERT_LINES, columns).await };
+    let (number, _) = all((head, lines)).await?;
     Ok(number)
+}
+
+/// Notes on the lines of the earlier receipt what was taken back of them. A receipt of which nothing is left
+/// gives its delivery note up.
+async fn take_back(
+    tx: &TenantTx,
+    content: &Content,
+    supplier: SupplierId,
+    changes: &[Change],
+) -> Result<(), DbError> {
+    const NOTE: &str = "
+        UPDATE goods_receipt_lines l
+           SET reversed = l.reversed + back.quantity, reversed_value = l.reversed_value + back.value
+          FROM unnest($1::uuid[], $2::numeric[], $3::numeric[]) AS back (id, quantity, value)
+         WHERE l.id = back.id";
+    const MARK: &str = "
+        UPDATE goods_receipts r SET is_reversed = true
+         WHERE r.id = $1
+           AND NOT EXISTS (SELECT FROM goods_receipt_lines l
+                            WHERE l.receipt_id = r.id AND l.reversed < l.quantity)
+     RETURNING coalesce(r.delivery_note_key, '')";
+    const GIVE_KEY_ON: &str = look_alike::give_key_on!(
+        "goods_receipts",
+        "delivery_note_key",
+        "supplier_id = $2 AND NOT is_reversed"
+    );
+    let Content::Reversal { receipt, .. } = content else { return Ok(()) };
+    let ids = column(changes, |change| change.of);
+    let quantities = column(changes, |change| -change.quantity);
+    let values = column(changes, |change| change.cost);
+    tx.execute(NOTE, &[&ids, &quantities, &values]).await?;
+    match tx.value_opt::<String>(MARK, &[receipt]).await? {
+        Some(key) if !key.is_empty() => tx.execute(GIVE_KEY_ON, &[&key, &supplier]).await.map(drop),
+        _ => Ok(()),
+    }
 }
 
 /// The receipts of a purchase order with their lines, oldest first. An unknown purchase order has none.
@@ -390,7 +379,8 @@ pub async fn of_order(tx: &TenantTx, order: PurchaseOrderId) -> Result<Vec<Recei
         SELECT id, number, purchase_order_id, delivery_note, reverses, is_reversed, actor_id, received_at
           FROM goods_receipts WHERE purchase_order_id = $1 ORDER BY number";
     const LINES: &str = "
-        SELECT l.receipt_id, l.purchase_order_line_id, l.quantity, coalesce(l.value, 0) AS value
+        SELECT l.id, l.receipt_id, l.purchase_order_line_id, l.quantity, l.unit_cost, l.landed_cost,
+               coalesce(l.value, 0) AS value, l.reversed, l.reversed_value
           FROM goods_receipt_lines l JOIN goods_receipts r ON r.id = l.receipt_id
          WHERE r.purchase_order_id = $1 ORDER BY l.id";
     let receipts = async { tx.rows::<Receipt>(RECEIPTS, &[&order]).await };

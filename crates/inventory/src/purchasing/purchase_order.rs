@@ -243,7 +243,7 @@ pub async fn draft(
     document::once(tx, &new.request, find_repeated(tx, &new.request), draft_new(tx, new, actor)).await
 }
 
-async fn find_repeated(
+pub(super) async fn find_repeated(
     tx: &TenantTx,
     request: &Requested<PurchaseOrderId>,
 ) -> Result<Option<PurchaseOrder>, PurchaseError> {

@@ -115,6 +115,10 @@ values::words! {
         SettingsChanged = "settings.changed",
         /// A stock adjustment was posted.
         StockAdjusted = "stock.adjusted",
+        /// The cost of stock was corrected.
+        StockRevalued = "stock.revalued",
+        /// Goods went back to a supplier.
+        SupplierReturned = "supplier.returned",
         /// A supplier was stored.
         SupplierCreated = "supplier.created",
         /// Fields of a supplier changed.

@@ -21,6 +21,8 @@ values::words! {
         PurchaseOrder = "purchase_order",
         /// Goods receipts: `GR-000042`.
         GoodsReceipt = "goods_receipt",
+        /// Returns of goods to suppliers: `VR-000042`.
+        SupplierReturn = "supplier_return",
     }
 }
 
@@ -34,6 +36,7 @@ impl Counter {
             Self::Count => "SC",
             Self::PurchaseOrder => "PO",
             Self::GoodsReceipt => "GR",
+            Self::SupplierReturn => "VR",
         };
         format!("{prefix}-{number:06}")
     }

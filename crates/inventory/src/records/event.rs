@@ -5,7 +5,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use values::Quantity;
 
-use crate::ids::{AdjustmentId, CountId, LocationId, OrderId, PurchaseOrderId, TransferId, VariantId};
+use crate::ids::{
+    AdjustmentId, CountId, LocationId, OrderId, PurchaseOrderId, SupplierId, SupplierReturnId, TransferId,
+    VariantId,
+};
 use crate::statuses::{OrderStatus, PurchaseStatus, TransferStatus};
 
 tenancy::events! {
@@ -35,6 +38,8 @@ tenancy::events! {
         LowStockChanged(LowStockChanged) = "low_stock.changed" version 1,
         /// A purchase order was sent, confirmed, cancelled or closed short.
         PurchaseOrderMoved(PurchaseOrderChanged) = "purchase_order.moved" version 1,
+        /// Goods went back to a supplier.
+        SupplierReturned(SupplierReturned) = "supplier.returned" version 1,
         /// Goods of a purchase order arrived.
         PurchaseOrderReceived(PurchaseOrderChanged) = "purchase_order.received" version 1,
         /// A goods receipt was reversed.
@@ -139,6 +144,16 @@ pub struct PurchaseOrderChanged {
     pub status: PurchaseStatus,
 }
 
+/// Goods that went back to a supplier.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SupplierReturned {
+    /// The id of the return.
+    pub supplier_return_id: SupplierReturnId,
+    /// The supplier who takes the goods back.
+    pub supplier_id: SupplierId,
+}
+
 #[cfg(test)]
 mod tests {
     use tenancy::outbox::OutboxEvent as _;
@@ -148,7 +163,7 @@ mod tests {
     #[test]
     fn every_topic_is_listed_once_and_has_a_schema() {
         let mut topics: Vec<&str> = Event::TOPICS.iter().map(|topic| topic.name).collect();
-        assert_eq!(topics.len(), 14);
+        assert_eq!(topics.len(), 15);
         topics.sort_unstable();
         topics.dedup();
         assert_eq!(topics.len(), Event::TOPICS.len(), "a topic is listed twice: {topics:?}");

@@ -16,6 +16,8 @@ pub enum Cost {
     PerUnit(Money),
     /// The cost of all goods of the posting, if known.
     Whole(Option<StockValue>),
+    /// No goods move: this is the right cost of one unit of the goods on hand.
+    Revalued(Money),
     /// As [`Cost::Whole`], for goods that arrive and leave in one step, such as a scrapped return. The value
     /// of the level stays as it is.
     Passing(Option<StockValue>),
@@ -59,12 +61,21 @@ impl LevelValue {
             .or(self.catalogue_cost.map(|cost| StockValue::of(quantity, cost)))
     }
 
+    /// Corrects the cost of one unit of the goods on hand.
+    pub(crate) fn revalue(&mut self, unit_cost: Money) -> Moved {
+        let value = StockValue::of(self.on_hand, unit_cost);
+        let revaluation = value - self.known().unwrap_or_default();
+        self.value = Some(value);
+        Moved { cost: None, revaluation }
+    }
+
     /// Adds goods. Goods of unknown cost are valued as soon as they are together with goods of known cost.
     pub(crate) fn arrive(&mut self, quantity: Quantity, cost: Cost) -> Moved {
         let cost = match cost {
             Cost::Average => self.estimate(quantity),
             Cost::PerUnit(cost) => Some(StockValue::of(quantity, cost)),
             Cost::Whole(cost) => cost,
+            Cost::Revalued(_) => None,
             Cost::Passing(cost) => {
                 self.on_hand += quantity;
                 return Moved { cost, revaluation: StockValue::ZERO };
@@ -92,7 +103,7 @@ impl LevelValue {
             }
             Cost::PerUnit(cost) => self.leave_at(quantity, StockValue::of(quantity, cost)),
             Cost::Whole(Some(cost)) => self.leave_at(quantity, cost),
-            Cost::Average | Cost::Whole(None) => self.leave_at_average(quantity),
+            Cost::Average | Cost::Whole(None) | Cost::Revalued(_) => self.leave_at_average(quantity),
         }
     }
 
@@ -179,6 +190,18 @@ mod tests {
         let moved = level.arrive(quantity("5"), Cost::Whole(None));
         assert_eq!((moved.cost, moved.revaluation), (None, StockValue::of(quantity("5"), money("4"))));
         assert_eq!(told(&level), "20 for 80");
+    }
+
+    #[test]
+    fn a_wrong_cost_is_corrected_for_the_goods_that_are_there() {
+        let mut level = LevelValue::default();
+        level.arrive(quantity("10"), Cost::PerUnit(money("100")));
+        level.leave(quantity("4"), Cost::Average);
+        assert_eq!(
+            level.revalue(money("1.5")).revaluation,
+            StockValue::ZERO - StockValue::of(ONE, money("591"))
+        );
+        assert_eq!(told(&level), "6 for 9");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use values::{Money, Quantity, QuantityDecimals, StockValue};
 
 use crate::ids::{LocationId, VariantId};
 use crate::stock::level::Key;
-use crate::stock::level_value::{LevelValue, Moved};
+use crate::stock::level_value::{Cost, LevelValue, Moved};
 use crate::stock::posting::{Posting, StockError};
 
 /// A stock level whose row is locked until the transaction ends.
@@ -192,7 +192,10 @@ impl LockedLevel {
         let moved = match posting.quantity {
             change if change.is_positive() => self.goods.arrive(change, posting.cost),
             change if change.is_negative() => self.goods.leave(-change, posting.cost),
-            _ => Moved::default(),
+            _ => match posting.cost {
+                Cost::Revalued(cost) => self.goods.revalue(cost),
+                _ => Moved::default(),
+            },
         };
         if !posting.quantity.is_zero() {
             self.position += 1;

@@ -17,6 +17,7 @@ mod locked_level;
 pub mod movement;
 pub mod posting;
 pub mod reordering;
+pub mod revaluation;
 pub mod transfer;
 pub mod transfer_step;
 

@@ -7,8 +7,8 @@ use uuid::Uuid;
 use values::{ActorId, Money, Page, PageRequest, Quantity, StockValue};
 
 use crate::ids::{
-    AdjustmentId, CountId, FulfilmentId, LocationId, MovementId, OrderId, ReceiptId, ReturnId, StepId,
-    TransferId, VariantId,
+    AdjustmentId, CountId, FulfilmentId, LocationId, MovementId, OrderId, ReceiptId, ReturnId, RevaluationId,
+    StepId, SupplierReturnId, TransferId, VariantId,
 };
 
 values::words! {
@@ -26,8 +26,9 @@ values::words! {
         Transfer = "transfer",
         /// The difference that a stock count found.
         Count = "count",
-        /// The value of the stock changed, and no goods moved: goods of unknown cost met goods of known cost,
-        /// or a receipt was reversed after some of its goods had left at the average cost.
+        /// The value of the stock changed, and no goods moved: somebody corrected a wrong cost, goods of
+        /// unknown cost met goods of known cost, or goods went back to the supplier after others had left at
+        /// the average cost.
         Revaluation = "revaluation",
     }
 
@@ -47,6 +48,10 @@ values::words! {
         Order = "order",
         /// A return of goods of an order.
         Return = "return",
+        /// A correction of the cost of stock, with a reason.
+        Revaluation = "revaluation",
+        /// A return of goods to a supplier.
+        SupplierReturn = "supplier_return",
         /// A transfer whose goods left the source location.
         Transfer = "transfer",
         /// A step of a transfer: goods that arrived or were sent back.
@@ -69,6 +74,10 @@ pub enum Source {
     Order(OrderId),
     /// A return of goods of an order.
     Return(ReturnId),
+    /// A correction of the cost of stock.
+    Revaluation(RevaluationId),
+    /// A return of goods to a supplier.
+    SupplierReturn(SupplierReturnId),
     /// A transfer, when its goods leave the source location.
     Transfer(TransferId),
     /// A step of a transfer: goods arrive or are sent back.
@@ -85,6 +94,8 @@ impl Source {
             Self::GoodsReceipt(id) => (SourceKind::GoodsReceipt, id.into()),
             Self::Order(id) => (SourceKind::Order, id.into()),
             Self::Return(id) => (SourceKind::Return, id.into()),
+            Self::Revaluation(id) => (SourceKind::Revaluation, id.into()),
+            Self::SupplierReturn(id) => (SourceKind::SupplierReturn, id.into()),
             Self::Transfer(id) => (SourceKind::Transfer, id.into()),
             Self::TransferStep(id) => (SourceKind::TransferStep, id.into()),
         }

@@ -235,6 +235,7 @@ fn post(level: &mut LockedLevel, posting: &Posting, movements: &mut Movements) -
     if !posting.quantity.is_zero() {
         movements.push(level, posting, &moved);
     }
+    movements.push_revaluation(level, posting, &moved);
     Ok(Posted { balance_after, cost: moved.cost })
 }
 
@@ -369,10 +370,14 @@ struct Movements {
 }
 
 impl Movements {
-    /// Adds the movement of a posting, and the revaluation that it causes.
-    fn push(&mut self, level: &mut LockedLevel, posting: &Posting, moved: &Moved) {
+    /// Adds the movement of a posting.
+    fn push(&mut self, level: &LockedLevel, posting: &Posting, moved: &Moved) {
         let signed = |cost: StockValue| if posting.quantity.is_negative() { -cost } else { cost };
         self.push_one(level, posting, posting.kind, posting.quantity, moved.cost.map(signed));
+    }
+
+    /// Adds the revaluation that a posting causes, if any.
+    fn push_revaluation(&mut self, level: &mut LockedLevel, posting: &Posting, moved: &Moved) {
         if !moved.revaluation.is_zero() {
             level.position += 1;
             self.push_one(level, posting, Kind::Revaluation, Quantity::ZERO, Some(moved.revaluation));

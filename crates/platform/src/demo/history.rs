@@ -9,7 +9,7 @@ use inventory::category::{self, NewCategory};
 use inventory::count::{self, NewCount};
 use inventory::customer::{self, NewCustomer};
 use inventory::fulfilment::{self, NewFulfilment};
-use inventory::goods_receipt::{self, Content, NewReceipt};
+use inventory::goods_receipt::{self, ArrivedPart, Content, LineName, NewReceipt};
 use inventory::options::Options;
 use inventory::order::{self, NewLine, NewOrder, Order, OrderError};
 use inventory::order_return::{self, NewReturn, NewReturnLine};
@@ -316,10 +316,16 @@ impl<'a> History<'a> {
     ) -> Result<(), DemoError> {
         let number = delivery_note.map(|note| format!("{note}-{}", order.number));
         let delivery_note = number.map(|number| ShortText::parse(&number)).transpose().map_err(data)?;
+        let part = |part: Part<inventory::PurchaseOrderLineId>| ArrivedPart {
+            line: LineName::Line(part.line_id),
+            quantity: part.quantity,
+            unit_cost: None,
+        };
+        let parts = parts.into_iter().map(part).collect();
         let new = NewReceipt {
             request: Requested::by_program(ReceiptId::new()),
             order_id: order.id,
-            content: Content::Goods { parts, delivery_note },
+            content: Content::Goods { parts, delivery_note, landed_cost: None },
         };
         goods_receipt::post(self.tx, &new, ActorId::SYSTEM).await?;
         Ok(())
@@ -433,7 +439,7 @@ impl<'a> History<'a> {
                 }
                 "cancelled" => {
                     let reason = Reason::parse("ordered twice").map_err(data)?;
-                    order::cancel(self.tx, order.id, Some(&reason), ActorId::SYSTEM).await?;
+                    order::cancel(self.tx, order.id, &[], Some(&reason), ActorId::SYSTEM).await?;
                 }
                 _ => {}
             }

@@ -136,8 +136,6 @@ codes! {
         "Variant not named", "Send exactly one of variantId, sku and barcode.";
     InvalidLineCount = "invalid_line_count", UNPROCESSABLE_ENTITY,
         "Wrong number of lines", "Send a number of lines in the range that errors states.";
-    LinesNotAllowed = "lines_not_allowed", UNPROCESSABLE_ENTITY,
-        "Lines not allowed", "Leave lines out when you reverse a receipt.";
     OrderedTwice = "ordered_twice", UNPROCESSABLE_ENTITY,
         "Variant on two lines", "Send one line for the variant, with the sum of the quantities.";
     CountedTwice = "counted_twice", UNPROCESSABLE_ENTITY, "Variant counted twice", "Send each variant once.";
@@ -197,6 +195,10 @@ codes! {
         "Lines cannot be changed", "Cancel the purchase order, and draft a new purchase order.";
     NothingOpen = "nothing_open", CONFLICT,
         "Nothing open", "Read the purchase order again. All its goods have been received.";
+    NothingOnHand = "nothing_on_hand", CONFLICT,
+        "Nothing on hand", "Change the cost of the variant, or choose a location that has stock.";
+    NothingSuggested = "nothing_suggested", CONFLICT,
+        "Nothing suggested", "Read the reorder suggestions again.";
     NothingCounted = "nothing_counted", CONFLICT,
         "Nothing counted", "Enter at least one line before you post the count.";
     MoreThanLeft = "more_than_left", CONFLICT,

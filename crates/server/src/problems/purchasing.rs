@@ -2,7 +2,9 @@
 
 use inventory::goods_receipt::ReceiptError;
 use inventory::purchase_order::PurchaseError;
+use inventory::reorder_draft::DraftError;
 use inventory::supplier::SupplierError;
+use inventory::supplier_return::SupplierReturnError;
 use serde_json::json;
 
 use crate::http::codes::Code;
@@ -63,6 +65,30 @@ impl From<PurchaseError> for Problem {
     }
 }
 
+impl From<DraftError> for Problem {
+    fn from(error: DraftError) -> Self {
+        match error {
+            DraftError::NothingSuggested => Self::because(Code::NothingSuggested, &error),
+            DraftError::Purchase(error) => error.into(),
+            DraftError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<SupplierReturnError> for Problem {
+    fn from(error: SupplierReturnError) -> Self {
+        match error {
+            SupplierReturnError::LineCount => Self::invalid("/lines", Code::InvalidLineCount, error),
+            SupplierReturnError::UnknownSupplier => Self::not_found(),
+            SupplierReturnError::UnknownLocation => Self::not_found_at("/locationId", error),
+            SupplierReturnError::Article(error) => error.into(),
+            SupplierReturnError::IdTaken(error) => error.into(),
+            SupplierReturnError::Stock(error) => error.into(),
+            SupplierReturnError::Db(error) => error.into(),
+        }
+    }
+}
+
 impl From<ReceiptError> for Problem {
     fn from(error: ReceiptError) -> Self {
         match error {
@@ -75,6 +101,7 @@ impl From<ReceiptError> for Problem {
             ReceiptError::NothingOpen => Self::because(Code::NothingOpen, &error),
             ReceiptError::DeliveryNote(_) => Self::invalid("/deliveryNote", Code::DeliveryNoteBooked, error),
             ReceiptError::IdTaken(error) => error.into(),
+            ReceiptError::Article(error) => error.into(),
             ReceiptError::Part(error) => error.into(),
             ReceiptError::Stock(error) => error.into(),
             ReceiptError::Db(error) => error.into(),

@@ -5,6 +5,7 @@ use inventory::article::ArticleError;
 use inventory::count::CountError;
 use inventory::location::LocationError;
 use inventory::reordering::ReorderingError;
+use inventory::revaluation::RevaluationError;
 use inventory::settings::UnknownReason;
 use inventory::stock::StockError;
 use inventory::transfer::TransferError;
@@ -85,6 +86,20 @@ impl From<ArticleError> for Problem {
             ArticleError::UnknownSku { index, .. } => Self::not_found_at(line(index, "sku"), error),
             ArticleError::UnknownBarcode { index, .. } => Self::not_found_at(line(index, "barcode"), error),
             ArticleError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<RevaluationError> for Problem {
+    fn from(error: RevaluationError) -> Self {
+        match error {
+            RevaluationError::Article(error) => error.into(),
+            RevaluationError::UnknownLocation => Self::not_found_at("/locationId", error),
+            RevaluationError::NothingOnHand => Self::because(Code::NothingOnHand, &error),
+            RevaluationError::UnknownReason(error) => error.into(),
+            RevaluationError::IdTaken(error) => error.into(),
+            RevaluationError::Stock(error) => error.into(),
+            RevaluationError::Db(error) => error.into(),
         }
     }
 }

@@ -6,7 +6,7 @@ use identity::Permission;
 use inventory::counter::Counter;
 use inventory::order::{self, ChargedTax, NewLine, NewOrder, Order, OrderFilter, OrderLine, OrderStatus};
 use inventory::pricing::Discount;
-use inventory::{CustomerId, LocationId, OrderId, OrderLineId, VariantId, settings};
+use inventory::{CustomerId, LocationId, OrderId, OrderLineId, Part, VariantId, settings};
 use serde::{Deserialize, Serialize};
 use tenancy::all;
 use utoipa::{IntoParams, ToSchema};
@@ -369,12 +369,24 @@ pub async fn show(
 pub struct CancelOrder {
     /// The reason of the cancellation. Defaults to none.
     reason: Option<Reason>,
+    /// The quantities to cancel. Requires an Idempotency-Key header. Defaults to everything that is open.
+    #[schema(min_items = 1)]
+    lines: Option<Vec<CancelLine>>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CancelLine {
+    /// The line of the order.
+    line_id: OrderLineId,
+    /// The quantity to cancel, in sale units, greater than zero.
+    quantity: Positive<Quantity>,
 }
 
 /// Cancel an order
 ///
-/// Cancels everything that is still open: the reserved stock is released, and the amount is credited. Post a
-/// return for goods that have already left.
+/// Cancels everything that is still open, or a part of it: the reserved stock is released, and the amount is
+/// credited. Post a return for goods that have already left.
 #[utoipa::path(tag = "orders", operation_id = "cancelOrder", request_body = CancelOrder,
     responses((status = 200, body = OrderView)), params(("id" = OrderId, Path,)))]
 #[post("/orders/{id}/cancel")]
@@ -383,8 +395,16 @@ pub async fn cancel(
     Submission { once, body }: Submission<may::OrdersCancel, CancelOrder>,
     PathId(id): PathId<OrderId>,
 ) -> Result<HttpResponse, Problem> {
-    once.run(&state.database, Key::Optional, async |tx| {
-        let cancel = order::cancel(tx, id, body.reason.as_ref(), once.actor());
+    if body.lines.as_ref().is_some_and(Vec::is_empty) {
+        let message = "at least one line is required; leave lines out to cancel everything that is open";
+        return Err(Problem::invalid("/lines", Code::InvalidLineCount, message));
+    }
+    // To cancel everything twice is to cancel it once; a part would be cancelled again.
+    let key = if body.lines.is_some() { Key::Required } else { Key::Optional };
+    let part = |line: CancelLine| Part { line_id: line.line_id, quantity: line.quantity };
+    let parts: Vec<_> = body.lines.unwrap_or_default().into_iter().map(part).collect();
+    once.run(&state.database, key, async |tx| {
+        let cancel = order::cancel(tx, id, &parts, body.reason.as_ref(), once.actor());
         let (currency, order) = with_currency(tx, cancel).await?;
         Answer::ok(Tag::of_version(order.version), &OrderView::new(order, &currency))
     })

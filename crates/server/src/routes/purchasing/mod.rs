@@ -3,6 +3,7 @@
 pub mod purchase_orders;
 pub mod receipts;
 pub mod reorder;
+pub mod supplier_returns;
 pub mod suppliers;
 
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -27,5 +28,8 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(purchase_orders::close)
         .service(receipts::receive)
         .service(receipts::list)
-        .service(reorder::suggest);
+        .service(reorder::suggest)
+        .service(reorder::draft)
+        .service(supplier_returns::give_back)
+        .service(supplier_returns::list);
 }

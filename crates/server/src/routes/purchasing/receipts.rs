@@ -4,13 +4,18 @@ use actix_web::{HttpResponse, get, post, web};
 use chrono::{DateTime, Utc};
 use identity::Permission;
 use inventory::counter::Counter;
-use inventory::goods_receipt::{self, Content, NewReceipt, Receipt, ReceiptLine, Received};
-use inventory::{Part, PurchaseOrderId, PurchaseOrderLineId, ReceiptId, purchase_order_list, settings};
+use inventory::goods_receipt::{
+    self, ArrivedPart, Content, LineName, NewReceipt, Receipt, ReceiptLine, Received,
+};
+use inventory::{
+    Part, PurchaseOrderId, PurchaseOrderLineId, ReceiptId, VariantId, purchase_order_list, settings,
+};
 use serde::{Deserialize, Serialize};
 use tenancy::{TenantTx, all};
 use utoipa::ToSchema;
-use values::{ActorId, Currency, Positive, Quantity, ShortText};
+use values::{ActorId, Barcode, Currency, Money, NonNegative, Positive, Quantity, ShortText, Sku};
 
+use crate::http::article::article;
 use crate::http::codes::Code;
 use crate::http::extract::{Caller, PathId, Query, may};
 use crate::http::lists::{NoParameters, PageView};
@@ -26,33 +31,36 @@ pub struct ReceiveGoods {
     /// Chosen by the client. The server recognises a repeated request by this id, even after its
     /// Idempotency-Key has expired. Defaults to a new id.
     id: Option<ReceiptId>,
-    /// The quantities that arrived. Defaults to everything that is open.
-    lines: Option<Vec<ArrivedPart>>,
+    /// The quantities that arrived, or those of the earlier receipt that are taken back. Defaults to
+    /// everything that is open, or to all that is left of the earlier receipt.
+    lines: Option<Vec<ReceivedPart>>,
     /// The number of the supplier's delivery note. Each number of a supplier can be booked once, and again
     /// after its receipt was reversed. Defaults to none.
     delivery_note: Option<ShortText>,
-    /// The id of an earlier receipt that was wrong. The whole receipt is taken back, so lines must be left
-    /// out, and deliveryNote is ignored. Requires the permission purchasing.write.
+    /// What it cost to bring all the goods in, such as freight and customs, in the currency of the business.
+    /// It is divided among the goods by their cost, and is part of their value. Defaults to none.
+    landed_cost: Option<NonNegative<Money>>,
+    /// The id of an earlier receipt that was wrong, and whose goods are taken back. deliveryNote and
+    /// landedCost are ignored. Requires the permission purchasing.write.
     reverses: Option<ReceiptId>,
 }
 
 impl ReceiveGoods {
     fn into_content(self) -> Result<(Option<ReceiptId>, Content), Problem> {
-        let part = |part: ArrivedPart| Part { line_id: part.line_id, quantity: part.quantity };
-        let content = match (self.reverses, self.lines) {
-            (Some(_), Some(_)) => {
-                let message = "a receipt can only be reversed as a whole; leave lines out";
-                return Err(Problem::invalid("/lines", Code::LinesNotAllowed, message));
+        if self.lines.as_ref().is_some_and(Vec::is_empty) {
+            let message = "at least one line is required; leave lines out to receive or take back everything";
+            return Err(Problem::invalid("/lines", Code::InvalidLineCount, message));
+        }
+        let lines = self.lines.unwrap_or_default().into_iter().enumerate();
+        let content = match self.reverses {
+            Some(receipt) => {
+                let parts = lines.map(|(index, part)| part.taken_back(index)).collect::<Result<_, _>>()?;
+                Content::Reversal { receipt, parts }
             }
-            (Some(receipt), None) => Content::Reversal(receipt),
-            (None, Some(lines)) if lines.is_empty() => {
-                let message =
-                    "at least one line is required; leave lines out to receive everything that is open";
-                return Err(Problem::invalid("/lines", Code::InvalidLineCount, message));
-            }
-            (None, lines) => Content::Goods {
-                parts: lines.unwrap_or_default().into_iter().map(part).collect(),
+            None => Content::Goods {
+                parts: lines.map(|(index, part)| part.arrived(index)).collect::<Result<_, _>>()?,
                 delivery_note: self.delivery_note,
+                landed_cost: self.landed_cost,
             },
         };
         Ok((self.id, content))
@@ -61,11 +69,58 @@ impl ReceiveGoods {
 
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ArrivedPart {
-    /// The line of the purchase order.
-    line_id: PurchaseOrderLineId,
-    /// The quantity that arrived, in sale units, greater than zero.
+#[schema(example = json!({
+    "lineId": "01920000-0000-7000-8000-000000000000", "quantity": "2", "unitCost": "0.1650",
+}))]
+pub struct ReceivedPart {
+    /// The line of the purchase order. Exactly one of lineId, variantId, sku and barcode is required; to take
+    /// goods back, lineId is required.
+    line_id: Option<PurchaseOrderLineId>,
+    /// The variant of the line.
+    variant_id: Option<VariantId>,
+    /// The SKU of the variant.
+    sku: Option<Sku>,
+    /// A barcode of the variant.
+    barcode: Option<Barcode>,
+    /// The quantity that arrived or is taken back, in sale units, greater than zero.
     quantity: Positive<Quantity>,
+    /// The cost of one unit as invoiced, in the currency of the purchase order. Defaults to the unit cost of
+    /// the purchase order.
+    unit_cost: Option<NonNegative<Money>>,
+}
+
+impl ReceivedPart {
+    fn arrived(self, index: usize) -> Result<ArrivedPart, Problem> {
+        let at = format!("/lines/{index}");
+        let line = match (self.line_id, self.variant_id, self.sku, self.barcode) {
+            (Some(id), None, None, None) => LineName::Line(id),
+            (None, variant_id, sku, barcode) => LineName::Article(article(&at, variant_id, sku, barcode)?),
+            _ => {
+                let message = "exactly one of lineId, variantId, sku and barcode is required";
+                return Err(Problem::invalid(format!("{at}/lineId"), Code::ArticleNotNamed, message));
+            }
+        };
+        Ok(ArrivedPart { line, quantity: self.quantity, unit_cost: self.unit_cost })
+    }
+
+    fn taken_back(self, index: usize) -> Result<Part<PurchaseOrderLineId>, Problem> {
+        match self {
+            Self {
+                line_id: Some(line_id),
+                variant_id: None,
+                sku: None,
+                barcode: None,
+                quantity,
+                unit_cost: None,
+            } => Ok(Part { line_id, quantity }),
+            _ => {
+                let message =
+                    "only lineId and quantity are allowed, and both are required, to take goods back";
+                let pointer = format!("/lines/{index}/lineId");
+                Err(Problem::invalid(pointer, Code::ArticleNotNamed, message))
+            }
+        }
+    }
 }
 
 #[derive(Serialize, ToSchema)]
@@ -82,7 +137,7 @@ pub struct ReceiptView {
     delivery_note: Option<ShortText>,
     /// The receipt that this receipt takes back; null for a receipt of goods.
     reverses: Option<ReceiptId>,
-    /// Whether a later receipt takes this receipt back.
+    /// Whether later receipts take all of this receipt back.
     reversed: bool,
     /// The currency of the values: that of the business.
     #[schema(example = "EUR")]
@@ -104,10 +159,19 @@ pub struct ArrivedPartView {
     line_id: PurchaseOrderLineId,
     /// The received quantity, in sale units. Negative if goods are taken back.
     quantity: Quantity,
-    /// The cost of the goods, exactly, in the currency of the business: quantity times the unit cost of the
-    /// purchase order, times the exchange rate when the goods arrived. Negative if goods are taken back.
+    /// The cost of one unit as invoiced, in the currency of the purchase order. null: the unit cost of the
+    /// purchase order.
+    #[schema(example = "0.165")]
+    unit_cost: Option<String>,
+    /// The share of the landed cost in value.
+    #[schema(example = "0.5")]
+    landed_cost: String,
+    /// The cost of the goods, exactly, in the currency of the business: quantity times the unit cost, times
+    /// the exchange rate when the goods arrived, plus the landed cost. Negative if goods are taken back.
     #[schema(example = "12.5")]
     value: String,
+    /// The quantity that later receipts took back, in sale units.
+    reversed: Quantity,
 }
 
 impl ReceiptView {
@@ -115,7 +179,10 @@ impl ReceiptView {
         let part = |line: ReceiptLine| ArrivedPartView {
             line_id: line.line_id,
             quantity: line.quantity,
+            unit_cost: line.unit_cost.map(Money::plain),
+            landed_cost: line.landed_cost.plain(),
             value: line.value.plain(),
+            reversed: line.reversed,
         };
         Self {
             id: receipt.id,

@@ -1,16 +1,19 @@
 //! Suggested purchase orders for stock that is low.
 
-use actix_web::{HttpResponse, get, web};
+use actix_web::{HttpResponse, get, post, web};
 use inventory::reorder::{self, Source, SuggestedLine, Suggestion, Suggestions};
-use inventory::{LocationId, SupplierId, VariantId};
+use inventory::reorder_draft::{self, NewDraft};
+use inventory::{LocationId, PurchaseOrderId, SupplierId, VariantId};
 use serde::{Deserialize, Serialize};
 use tenancy::TenantTx;
 use utoipa::{IntoParams, ToSchema};
-use values::{Quantity, Sku};
+use values::{Currency, ExchangeRate, Positive, Quantity, Sku};
 
 use crate::http::extract::{Caller, Query, may};
 use crate::http::problem::Problem;
 use crate::http::state::State;
+use crate::http::submission::{Answer, Key, Submission};
+use crate::routes::purchasing::purchase_orders::{PurchaseOrderView, tag};
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -149,10 +152,10 @@ pub struct Reorder {
 /// Suggests quantities for variants whose stock is low or out and not covered by incoming stock. For each
 /// variant, the supplier with the lowest price in the currency of the business is suggested, or, without such
 /// a price, the supplier with the lowest price in any currency. The suggestions are grouped by supplier,
-/// location and currency. To draft a purchase order from a group, send its `supplierId`, its `locationId`,
-/// its `currency`, and the `variantId`, `quantity` and `unitCost` of each line with the source `purchase`.
-/// Add the `exchangeRate` if the currency is not that of the business. To transfer the goods of a line with
-/// the source `transfer`, send its `fromLocationId`, the `locationId` of the group as `toLocationId`, and the
+/// location and currency. To draft a purchase order from a group, send its `supplierId`, its `locationId`
+/// and its `currency` to `/api/v1/purchase-orders/suggested`, and the `exchangeRate` if the currency is not
+/// that of the business. To transfer the goods of a line with the source `transfer`, send its
+/// `fromLocationId`, the `locationId` of the group as `toLocationId`, and the
 /// `variantId` and the `quantity` of the line.
 #[utoipa::path(tag = "insight", operation_id = "suggestPurchaseOrders", params(Reorder),
     responses((status = 200, body = ReorderView)))]
@@ -166,4 +169,51 @@ pub async fn suggest(
     let Suggestions { suggestions, has_more: more } = state.database.read(&caller.scope(), suggest).await?;
     let data = suggestions.into_iter().map(SuggestionView::from).collect();
     Ok(HttpResponse::Ok().json(ReorderView { data, more }))
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({
+    "supplierId": "01920000-0000-7000-8000-000000000000",
+    "locationId": "01920000-0000-7000-8000-000000000000",
+}))]
+pub struct DraftSuggestion {
+    /// Chosen by the client. The server recognises a repeated request by this id, even after its
+    /// Idempotency-Key has expired. Defaults to a new id.
+    id: Option<PurchaseOrderId>,
+    /// The supplier of the suggestion.
+    supplier_id: SupplierId,
+    /// The location that needs the goods. Defaults to the default location of the business.
+    location_id: Option<LocationId>,
+    /// The currency of the suggestion. Defaults to that of the first suggestion of the supplier for the
+    /// location.
+    #[schema(value_type = Option<String>, example = "EUR")]
+    currency: Option<Currency>,
+    /// The price of one unit of the currency in the currency of the business. Required if the currencies
+    /// differ.
+    exchange_rate: Option<Positive<ExchangeRate>>,
+}
+
+/// Draft a purchase order from a suggestion
+///
+/// Drafts one purchase order of all goods that are suggested to be bought from the supplier for the location.
+/// It is expected when the goods with the longest lead time arrive. Requires an Idempotency-Key header.
+#[utoipa::path(tag = "purchasing", operation_id = "draftSuggestedPurchaseOrder",
+    request_body = DraftSuggestion,
+    responses((status = 201, body = PurchaseOrderView)))]
+#[post("/purchase-orders/suggested")]
+pub async fn draft(
+    state: web::Data<State>,
+    Submission { once, body }: Submission<may::PurchasingWrite, DraftSuggestion>,
+) -> Result<HttpResponse, Problem> {
+    let DraftSuggestion { id, supplier_id, location_id, currency, exchange_rate } = body;
+    let request = once.requested(id, PurchaseOrderId::new);
+    let new = NewDraft { request, supplier_id, location_id, currency, exchange_rate };
+    once.run(&state.database, Key::Required, async |tx| {
+        Answer::to(reorder_draft::draft(tx, &new, once.actor()).await?, |order| {
+            let location = format!("/api/v1/purchase-orders/{}", order.id);
+            Answer::created(location, tag(&order), &PurchaseOrderView::new(order))
+        })
+    })
+    .await
 }

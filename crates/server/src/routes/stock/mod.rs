@@ -6,6 +6,7 @@ pub mod counts;
 pub mod levels;
 pub mod locations;
 pub mod reordering;
+pub mod revaluations;
 pub mod transfers;
 
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -21,6 +22,8 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(levels::list_movements)
         .service(adjustments::adjust)
         .service(adjustments::show)
+        .service(revaluations::revalue)
+        .service(revaluations::show)
         .service(levels::verify_ledger)
         .service(reordering::show)
         .service(reordering::edit)
