@@ -28,6 +28,7 @@ mod names;
 mod newer_data;
 mod onboarding;
 mod orders;
+mod payments;
 mod plans;
 mod pool;
 mod process;

@@ -10,7 +10,7 @@ use insight::sales_report::{self, SalesBy};
 use insight::{adjustment_report, dashboard};
 use inventory::alert::{self, AlertFilter};
 use inventory::movement;
-use inventory::order::{self, OrderFilter, OrderStatus};
+use inventory::order::{self, OrderFilter, OrderStatus, Owing};
 use inventory::product::{self, ProductFilter};
 use inventory::purchase_order::PurchaseStatus;
 use inventory::purchase_order_list::{self, PurchaseOrderFilter};
@@ -145,6 +145,11 @@ async fn every_access_path_uses_its_index() {
             "orders of a customer",
             "orders_customer_id_idx",
             OrderFilter { customer_id: Some(customer), ..OrderFilter::default() },
+        ),
+        (
+            "orders that owe",
+            "orders_owing_idx",
+            OrderFilter { owing: Some(Owing::Due), ..OrderFilter::default() },
         ),
         (
             "an order by its number",

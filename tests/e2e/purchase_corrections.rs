@@ -84,7 +84,8 @@ async fn goods_arrive_at_the_invoiced_cost_and_with_their_share_of_the_landed_co
         .receive(
             &order,
             json!({"landedCost": "0.10", "lines": [
-                {"lineId": bolts, "quantity": "1", "unitCost": "0"}, {"lineId": nuts, "quantity": "2", "unitCost": "0"}]}),
+                {"lineId": bolts, "quantity": "1", "unitCost": "0"},
+                {"lineId": nuts, "quantity": "2", "unitCost": "0"}]}),
         )
         .await;
     let shares: Vec<&Value> =
@@ -279,7 +280,8 @@ async fn an_order_is_cancelled_in_part() {
     let lines = json!([{"variantId": shop.bolt, "quantity": "3", "discount": "1"}]);
     let order = made(shop.acme.submit("orders", &json!({"fulfil": false, "lines": lines})).await);
     let path = format!("orders/{}/cancel", id(&order));
-    let part = json!({"reason": "changed their mind", "lines": [{"lineId": order["lines"][0]["id"], "quantity": "1"}]});
+    let lines = json!([{"lineId": order["lines"][0]["id"], "quantity": "1"}]);
+    let part = json!({"reason": "changed their mind", "lines": lines});
     let refused = shop.acme.post(&format!("/api/v1/{path}"), &part).await;
     assert_eq!(refused.code(), "idempotency_key_required");
     let cancelled = shop.acme.submit(&path, &part).await;

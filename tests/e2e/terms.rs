@@ -102,7 +102,7 @@ async fn prices_have_a_history_and_every_change_has_an_actor() {
         acme.get(&format!("/api/v1/audit?subjectId={}", adjusted["id"].as_str().unwrap())).await;
     let entry = &of_document.body["data"][0];
     assert_eq!(
-        (&entry["action"], &entry["changes"]["balanceAfter"]["to"]),
+        (&entry["action"], &entry["changes"]["lines"]["to"][0]["balanceAfter"]),
         (&json!("stock.adjusted"), &json!("3")),
         "{of_document:?}"
     );

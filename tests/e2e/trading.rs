@@ -181,6 +181,7 @@ fn one_of(variant: &Value) -> NewOrder {
             discount: None,
         }],
         discount: None,
+        due_on: None,
         note: None,
         may_set_prices: false,
     }

@@ -39,6 +39,8 @@ values::ids! {
     OrderId,
     /// The id of an order line.
     OrderLineId,
+    /// The id of a payment. The client may choose it.
+    PaymentId,
     /// The id of a fulfilment. The client may choose it.
     FulfilmentId,
     /// The id of a return. The client may choose it.

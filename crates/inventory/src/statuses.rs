@@ -13,6 +13,18 @@ values::words! {
         Cancelled = "cancelled",
     }
 
+    /// How much of an order is paid.
+    pub enum PaymentStatus {
+        /// Nothing is paid, and something is due.
+        Unpaid = "unpaid",
+        /// A part of the amount due is paid.
+        PartlyPaid = "partly_paid",
+        /// The amount due is paid.
+        Paid = "paid",
+        /// More is paid than is due, for example after a return. The rest is to be paid back.
+        Overpaid = "overpaid",
+    }
+
     /// How far a transfer has progressed.
     pub enum TransferStatus {
         /// The goods were sent, and nothing has arrived yet.

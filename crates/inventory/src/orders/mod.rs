@@ -4,9 +4,11 @@
 pub mod customer;
 pub mod fulfilment;
 pub mod order;
+pub mod order_change;
 mod order_line;
 mod order_list;
 pub mod order_return;
+pub mod payment;
 mod placing;
 pub mod pricing;
 pub mod short_order;

@@ -1,6 +1,6 @@
 //! Orders of customers: placed whole or not at all, then fulfilled, cancelled and returned in parts.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::{Value, json};
 use tenancy::{DbError, TenantTx, all, outbox};
 use values::{ActorId, Money, Note, Percent, Quantity, QuantityDecimals, Reason, TooFine};
@@ -8,12 +8,13 @@ use values::{ActorId, Money, Note, Percent, Quantity, QuantityDecimals, Reason, 
 use crate::business::settings;
 use crate::ids::{CustomerId, LocationId, OrderId, OrderLineId};
 pub use crate::orders::order_line::{ChargedTax, OrderLine};
-pub use crate::orders::order_list::{OrderFilter, find, list};
+pub use crate::orders::order_list::{OrderFilter, Owing, find, list};
 use crate::orders::order_list::{lock, save};
 pub use crate::orders::placing::{MAX_LINES, NewLine, NewOrder, place};
 use crate::orders::pricing::PricingError;
 use crate::records::audit::{self, Action, Subject};
 use crate::records::document::{self, IdTaken, Part, PartError, Share};
+use crate::records::edit::Stale;
 use crate::records::event::{Event, OrderChanged};
 pub use crate::statuses::OrderStatus;
 use crate::stock::article::ArticleError;
@@ -58,7 +59,13 @@ pub struct Order {
     pub total: Money,
     /// The part of the total that was cancelled or refunded.
     pub credited: Money,
-    /// A note about the order, set when the order is placed.
+    /// The sum of the payments, less what was paid back.
+    pub paid: Money,
+    /// The day until which the order must be paid; `None` if none was agreed.
+    pub due_on: Option<NaiveDate>,
+    /// Whether that day has passed in the time zone of the business, and something is left to pay.
+    pub is_overdue: bool,
+    /// A note about the order.
     pub note: Option<Note>,
     /// The user, API key or system that placed the order.
     pub placed_by: ActorId,
@@ -73,8 +80,8 @@ pub struct Order {
 }
 
 tenancy::from_row!(Order {
-    id, number, customer_id, location_id, status, subtotal, discount, tax, total, credited, note, placed_by,
-    version, placed_at, updated_at,
+    id, number, customer_id, location_id, status, subtotal, discount, tax, total, credited, paid, due_on,
+    is_overdue, note, placed_by, version, placed_at, updated_at,
 } with { lines: Vec::new() });
 
 /// An order was not placed or changed. `index` is the line's position in the request.
@@ -138,6 +145,14 @@ pub enum OrderError {
     /// A part of a line cannot be fulfilled or returned.
     #[error(transparent)]
     Part(#[from] PartError),
+    /// The order no longer has the version that the change expects.
+    #[error(transparent)]
+    Stale(#[from] Stale),
+    /// Lines and customer may change only before a part of the order has left or was cancelled.
+    #[error(
+        "the lines and the customer cannot be changed after a part of the order was fulfilled or cancelled"
+    )]
+    Touched(OrderStatus),
     /// No quantity of the order is left to fulfil or to cancel.
     #[error("the order has nothing open, because its status is {0}")]
     NothingOpen(OrderStatus),

@@ -3,7 +3,7 @@
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::types::Json;
-use values::{Money, Name, Quantity, Reason, Sku, StockValue};
+use values::{Money, Name, NonNegative, Quantity, Reason, Sku, StockValue};
 
 use crate::business::settings::Terms;
 use crate::catalogue::tax_class::Rate;
@@ -82,6 +82,20 @@ tenancy::from_row!(OrderLine {
     out_total,
     out_tax,
 });
+
+impl OrderLine {
+    /// The agreed price of one unit, with its reason, if it replaces the list price.
+    pub(super) fn agreed_price(&self) -> Option<(NonNegative<Money>, Reason)> {
+        Some((NonNegative::new(self.price).ok()?, self.price_reason.clone()?))
+    }
+
+    /// Whether the price of the line includes its taxes: then the total has no tax on top.
+    pub(super) fn includes_tax(&self) -> bool {
+        let net = self.quantity.as_decimal() * self.price.as_decimal() - self.discount.as_decimal();
+        let (total, tax) = (self.total.as_decimal(), self.tax.as_decimal());
+        (total - net).abs() <= (total - tax - net).abs()
+    }
+}
 
 /// A tax rate with its amount on a line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -15,8 +15,12 @@ use crate::orders::order_line::OrderLine;
 use crate::statuses::OrderStatus;
 
 const SELECT: &str = "
-    SELECT id, number, customer_id, location_id, status, subtotal, discount, tax, total, credited, note,
-           placed_by, version, placed_at, updated_at
+    SELECT id, number, customer_id, location_id, status, subtotal, discount, tax, total, credited, paid,
+           due_on,
+           total - credited - paid > 0
+           AND coalesce(due_on < (SELECT (now() AT TIME ZONE time_zone)::date FROM settings), false)
+               AS is_overdue,
+           note, placed_by, version, placed_at, updated_at
       FROM orders ";
 
 /// Until a part of a line is fulfilled, cancelled or returned, all of its amounts are open, or, if the order
@@ -69,6 +73,16 @@ async fn read_one(tx: &TenantTx, id: OrderId, sql: &'static str) -> Result<Optio
     Ok(order.map(|order| Order { lines, ..order }))
 }
 
+values::words! {
+    /// Orders of which something is left to pay.
+    pub enum Owing {
+        /// All of them.
+        Due = "due",
+        /// Those that should have been paid by now, in the time zone of the business.
+        Overdue = "overdue",
+    }
+}
+
 /// Which orders a list holds.
 #[derive(Debug, Clone, Default)]
 pub struct OrderFilter {
@@ -79,6 +93,8 @@ pub struct OrderFilter {
     /// An order's number or reference, such as `#42` or `SO-000042`. Any other text finds the orders of
     /// customers who are found by it. Digits alone may be either.
     pub search: Option<SearchText>,
+    /// Only orders of which something is left to pay; `None` means all orders.
+    pub owing: Option<Owing>,
     /// Only orders placed at this moment or later; `None` means no limit.
     pub from: Option<DateTime<Utc>>,
     /// Only orders placed before this moment; `None` means no limit.
@@ -121,12 +137,26 @@ pub async fn list(
     const ALL: &str = concatcp!(SELECT, IN_SPAN, ORDER);
     const OF_STATUS: &str = concatcp!(SELECT, IN_SPAN, " AND status = $6", ORDER);
     const OF_CUSTOMER: &str = concatcp!(SELECT, IN_SPAN, " AND customer_id = $6", OPTIONAL_STATUS, ORDER);
+    // The orders that owe have an index of their own.
+    const IS_OWING: &str = "(total - credited - paid > 0 AND ($9 = 'due' OR due_on <
+                             (SELECT (now() AT TIME ZONE time_zone)::date FROM settings)))";
+    const OPTIONAL_OWING: &str = concatcp!(" AND ($9::text IS NULL OR ", IS_OWING, ")");
+    const OWING: &str = concatcp!(
+        SELECT,
+        IN_SPAN,
+        " AND total - credited - paid > 0 AND ($6::text = 'due' OR due_on <
+               (SELECT (now() AT TIME ZONE time_zone)::date FROM settings))",
+        OPTIONAL_STATUS,
+        " AND ($8::uuid IS NULL OR customer_id = $8)",
+        ORDER
+    );
     const NUMBERED: &str = concatcp!(
         SELECT,
         IN_SPAN,
         " AND number = $6",
         OPTIONAL_STATUS,
         " AND ($8::uuid IS NULL OR customer_id = $8)",
+        OPTIONAL_OWING,
         ORDER
     );
     // The first line of the text is the name.
@@ -138,15 +168,17 @@ pub async fn list(
         IS_NAME,
         ")",
         OPTIONAL_STATUS,
+        OPTIONAL_OWING,
         ORDER
     );
     const SEARCH_OF_CUSTOMER: &str = concatcp!(
         SELECT,
         IN_SPAN,
-        " AND customer_id = (SELECT id FROM customers WHERE id = $9 AND ",
+        " AND customer_id = (SELECT id FROM customers WHERE id = $10 AND ",
         IS_NAME,
         ")",
         OPTIONAL_STATUS,
+        OPTIONAL_OWING,
         ORDER
     );
     // No order is outside this span.
@@ -155,20 +187,20 @@ pub async fn list(
     let from = filter.from.unwrap_or(earliest).max(earliest);
     let until = filter.until.unwrap_or(latest).max(earliest);
     let limit = page.limit.and_one();
-    let (status, customer) = (filter.status, filter.customer_id);
+    let (status, customer, owing) = (filter.status, filter.customer_id, filter.owing);
     let numbered = async |wanted: i64| {
         let params: tenancy::Params<'_> =
-            &[&moment, &number, &from, &until, &limit, &wanted, &status, &customer];
+            &[&moment, &number, &from, &until, &limit, &wanted, &status, &customer, &owing];
         tx.rows::<Order>(NUMBERED, params).await
     };
     let named = async |text: &SearchText| {
         let words = text.words();
         let (longest, others) = words.patterns();
-        let params: [&(dyn ToSql + Sync); 9] =
-            [&moment, &number, &from, &until, &limit, longest, &status, &others, &customer];
+        let params: [&(dyn ToSql + Sync); 10] =
+            [&moment, &number, &from, &until, &limit, longest, &status, &others, &owing, &customer];
         match customer {
             Some(_) => tx.rows::<Order>(SEARCH_OF_CUSTOMER, &params).await,
-            None => tx.rows(SEARCH, &params[..8]).await,
+            None => tx.rows(SEARCH, &params[..9]).await,
         }
     };
     let orders: Vec<Order> = match (&filter.search, customer, status) {
@@ -180,6 +212,9 @@ pub async fn list(
             }
             Wanted { number: None, .. } => named(text).await?,
         },
+        (None, ..) if owing.is_some() => {
+            tx.rows(OWING, &[&moment, &number, &from, &until, &limit, &owing, &status, &customer]).await?
+        }
         (None, Some(customer), _) => {
             tx.rows(OF_CUSTOMER, &[&moment, &number, &from, &until, &limit, &customer, &status]).await?
         }

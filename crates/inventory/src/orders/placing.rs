@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use chrono::NaiveDate;
 use const_format::concatcp;
 use rust_decimal::Decimal;
 use serde_json::json;
@@ -44,6 +45,8 @@ pub struct NewOrder {
     pub lines: Vec<NewLine>,
     /// A discount on the whole order, after the discounts of the lines.
     pub discount: Option<Discount>,
+    /// The day until which the order must be paid.
+    pub due_on: Option<NaiveDate>,
     /// A note about the order for staff.
     pub note: Option<Note>,
     /// Whether the actor may set prices. If so, the discount limit does not apply.
@@ -68,7 +71,7 @@ pub struct NewLine {
 pub const MAX_LINES: usize = 200;
 
 /// What the catalogue has of a variant that is sold.
-struct Sold {
+pub(super) struct Sold {
     id: VariantId,
     sku: Sku,
     name: Name,
@@ -82,6 +85,15 @@ struct Sold {
 tenancy::from_row!(Sold { id, sku, name, price, is_archived, quantity_decimals, is_inclusive, rates });
 
 impl Sold {
+    /// Takes the names, the list price and the taxes from a line of an order that has the variant already.
+    pub(super) fn keep(&mut self, line: &OrderLine) {
+        (self.sku, self.name, self.price) = (line.sku.clone(), line.name.clone(), line.list_price);
+        self.is_archived = false;
+        let rates: Vec<Rate> = line.taxes.0.iter().map(|charged| charged.rate.clone()).collect();
+        self.is_inclusive = (!rates.is_empty()).then(|| line.includes_tax());
+        self.rates = (!rates.is_empty()).then_some(Json(rates));
+    }
+
     fn taxation(&self) -> Option<Taxation> {
         let rates = self.rates.as_ref().map(|rates| rates.0.clone());
         self.is_inclusive.zip(rates).map(|(is_inclusive, rates)| Taxation { is_inclusive, rates })
@@ -89,14 +101,14 @@ impl Sold {
 }
 
 /// An order that has its prices, and is not stored yet: it has no number.
-struct PricedOrder {
+pub(super) struct PricedOrder {
     location_id: LocationId,
     status: OrderStatus,
-    subtotal: Money,
-    discount: Money,
-    tax: Money,
-    total: Money,
-    lines: Vec<OrderLine>,
+    pub subtotal: Money,
+    pub discount: Money,
+    pub tax: Money,
+    pub total: Money,
+    pub lines: Vec<OrderLine>,
 }
 
 /// Places an order: sets its prices, takes or reserves the stock of all lines or of none, and stores it. A
@@ -154,7 +166,7 @@ async fn place_new(tx: &TenantTx, new: &NewOrder, actor: ActorId) -> Result<Orde
     store(tx, new, order, &decided, actor).await
 }
 
-async fn is_archived(tx: &TenantTx, customer: Option<CustomerId>) -> Result<bool, DbError> {
+pub(super) async fn is_archived(tx: &TenantTx, customer: Option<CustomerId>) -> Result<bool, DbError> {
     // The lock is the one that the order needs anyway. It keeps the customer from being archived meanwhile.
     const IS_ARCHIVED: &str = "SELECT archived_at IS NOT NULL FROM customers WHERE id = $1 FOR KEY SHARE";
     match customer {
@@ -163,7 +175,7 @@ async fn is_archived(tx: &TenantTx, customer: Option<CustomerId>) -> Result<bool
     }
 }
 
-async fn find_sold(tx: &TenantTx, ids: &[VariantId]) -> Result<HashMap<VariantId, Sold>, DbError> {
+pub(super) async fn find_sold(tx: &TenantTx, ids: &[VariantId]) -> Result<HashMap<VariantId, Sold>, DbError> {
     const SOLD: &str = "
         SELECT v.id, v.sku, p.name, v.price,
                v.archived_at IS NOT NULL OR p.archived_at IS NOT NULL AS is_archived,
@@ -176,7 +188,7 @@ async fn find_sold(tx: &TenantTx, ids: &[VariantId]) -> Result<HashMap<VariantId
 }
 
 /// Prices the order. The server decides prices, not the client.
-fn price(
+pub(super) fn price(
     new: &NewOrder,
     variants: &[VariantId],
     terms: &Terms,
@@ -278,7 +290,7 @@ fn merged(lines: &[NewLine], variants: &[VariantId]) -> Vec<(usize, NewLine)> {
 }
 
 /// Refuses amounts of the request that are finer than the currency.
-fn check_decimals(new: &NewOrder, currency: &Currency) -> Result<(), OrderError> {
+pub(super) fn check_decimals(new: &NewOrder, currency: &Currency) -> Result<(), OrderError> {
     let check = |index, field, amount: Option<Money>| match amount.map(|amount| currency.check(amount)) {
         Some(Err(reason)) => Err(OrderError::TooFine { index, field, reason }),
         _ => Ok(()),
@@ -321,6 +333,10 @@ async fn store(
         _ => error.into(),
     })?;
     let PricedOrder { location_id, status, subtotal, discount, tax, total, lines } = order;
+    let is_overdue = match new.due_on {
+        Some(day) => day < settings::today(tx).await? && total.is_positive(),
+        None => false,
+    };
     Ok(Order {
         id,
         number,
@@ -332,6 +348,9 @@ async fn store(
         tax,
         total,
         credited: Money::ZERO,
+        paid: Money::ZERO,
+        due_on: new.due_on,
+        is_overdue,
         note: new.note.clone(),
         placed_by: actor,
         version: 1,
@@ -344,10 +363,10 @@ async fn store(
 async fn insert(tx: &TenantTx, new: &NewOrder, order: &PricedOrder, actor: ActorId) -> Result<i64, DbError> {
     const INSERT: &str = concatcp!(
         "INSERT INTO orders (id, number, customer_id, location_id, status, subtotal, discount, tax, total,
-                             note, request_hash, placed_by, placed_at, updated_at)
+                             note, request_hash, placed_by, placed_at, updated_at, due_on)
          SELECT $2, ",
         counter::TAKEN,
-        ", $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13
+        ", $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14
          RETURNING number"
     );
     let params: tenancy::Params<'_> = &[
@@ -364,11 +383,12 @@ async fn insert(tx: &TenantTx, new: &NewOrder, order: &PricedOrder, actor: Actor
         &new.request.fingerprint,
         &actor,
         &tx.now(),
+        &new.due_on,
     ];
     counter::insert_numbered(tx, Counter::Order, INSERT, params).await
 }
 
-async fn insert_lines(tx: &TenantTx, order: OrderId, lines: &[OrderLine]) -> Result<(), DbError> {
+pub(super) async fn insert_lines(tx: &TenantTx, order: OrderId, lines: &[OrderLine]) -> Result<(), DbError> {
     const INSERT: &str = "
         INSERT INTO order_lines (id, order_id, position, variant_id, sku, name, quantity, price, list_price,
                                  price_reason, discount, taxes, tax, total, fulfilled, cost)

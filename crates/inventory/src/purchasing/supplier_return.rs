@@ -215,8 +215,8 @@ async fn insert(
     actor: ActorId,
 ) -> Result<i64, DbError> {
     const INSERT: &str = concatcp!(
-        "INSERT INTO supplier_returns (id, number, supplier_id, location_id, reason, note, request_hash, actor_id,
-                                       returned_at)
+        "INSERT INTO supplier_returns (id, number, supplier_id, location_id, reason, note, request_hash,
+                                       actor_id, returned_at)
          SELECT $2, ",
         counter::TAKEN,
         ", $3, $4, $5, $6, $7, $8, $9 RETURNING number"

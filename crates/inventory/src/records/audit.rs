@@ -88,10 +88,14 @@ values::words! {
         LocationChanged = "location.changed",
         /// An order was placed, and perhaps fulfilled at once.
         OrderPlaced = "order.placed",
+        /// The lines, the customer, the note or the due day of an order changed.
+        OrderChanged = "order.changed",
         /// Goods of an order left the location.
         OrderFulfilled = "order.fulfilled",
         /// The open quantities of an order were cancelled.
         OrderCancelled = "order.cancelled",
+        /// An order was paid, or an amount was paid back.
+        OrderPaid = "order.paid",
         /// Goods of an order came back.
         OrderReturned = "order.returned",
         /// A product was stored with its variants.

@@ -9,19 +9,23 @@ use crate::ids::{
     AdjustmentId, CountId, LocationId, OrderId, PurchaseOrderId, SupplierId, SupplierReturnId, TransferId,
     VariantId,
 };
-use crate::statuses::{OrderStatus, PurchaseStatus, TransferStatus};
+use crate::statuses::{OrderStatus, PaymentStatus, PurchaseStatus, TransferStatus};
 
 tenancy::events! {
     /// What happened in a business's inventory.
     pub enum Event {
         /// An order was placed.
         OrderPlaced(OrderChanged) = "order.placed" version 1,
+        /// The lines, the customer, the note or the due day of an order changed.
+        OrderChanged(OrderChanged) = "order.changed" version 1,
         /// Goods left for an order.
         OrderFulfilled(OrderChanged) = "order.fulfilled" version 1,
         /// The open part of an order was cancelled.
         OrderCancelled(OrderChanged) = "order.cancelled" version 1,
         /// Goods of an order came back.
         OrderReturned(OrderChanged) = "order.returned" version 1,
+        /// An order was paid, or an amount was paid back.
+        OrderPaid(OrderPaid) = "order.paid" version 1,
         /// Stock left for another location.
         TransferSent(TransferChanged) = "transfer.sent" version 1,
         /// Stock of a transfer arrived.
@@ -55,6 +59,16 @@ pub struct OrderChanged {
     pub order_id: OrderId,
     /// The status after the change.
     pub status: OrderStatus,
+}
+
+/// An order that was paid.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OrderPaid {
+    /// The id of the order.
+    pub order_id: OrderId,
+    /// How much of the order is paid after the payment.
+    pub payment_status: PaymentStatus,
 }
 
 /// A transfer, and its status after the change.
@@ -163,7 +177,7 @@ mod tests {
     #[test]
     fn every_topic_is_listed_once_and_has_a_schema() {
         let mut topics: Vec<&str> = Event::TOPICS.iter().map(|topic| topic.name).collect();
-        assert_eq!(topics.len(), 15);
+        assert_eq!(topics.len(), 17);
         topics.sort_unstable();
         topics.dedup();
         assert_eq!(topics.len(), Event::TOPICS.len(), "a topic is listed twice: {topics:?}");

@@ -236,6 +236,7 @@ impl<'a> History<'a> {
         discount: Option<Discount>,
     ) -> Result<Option<Order>, DemoError> {
         let new = NewOrder {
+            due_on: None,
             request: Requested::by_program(OrderId::new()),
             customer_id,
             location_id: None,
@@ -311,17 +312,11 @@ impl<'a> History<'a> {
     async fn receive(
         &self,
         order: &PurchaseOrder,
-        parts: Vec<Part<inventory::PurchaseOrderLineId>>,
+        parts: Vec<ArrivedPart>,
         delivery_note: Option<&str>,
     ) -> Result<(), DemoError> {
         let number = delivery_note.map(|note| format!("{note}-{}", order.number));
         let delivery_note = number.map(|number| ShortText::parse(&number)).transpose().map_err(data)?;
-        let part = |part: Part<inventory::PurchaseOrderLineId>| ArrivedPart {
-            line: LineName::Line(part.line_id),
-            quantity: part.quantity,
-            unit_cost: None,
-        };
-        let parts = parts.into_iter().map(part).collect();
         let new = NewReceipt {
             request: Requested::by_program(ReceiptId::new()),
             order_id: order.id,
@@ -335,7 +330,8 @@ impl<'a> History<'a> {
     async fn close_the_day(&mut self, ago: u64) -> Result<(), DemoError> {
         use PurchaseStatus::{Cancelled, ClosedShort, Confirmed, Sent};
         let four = |order: &PurchaseOrder| -> Result<Vec<_>, DemoError> {
-            Ok(vec![Part { line_id: order.lines[0].id, quantity: positive("4")? }])
+            let line = LineName::Line(order.lines[0].id);
+            Ok(vec![ArrivedPart { line, quantity: positive("4")?, unit_cost: None }])
         };
         self.turn_to(ago, 20);
         match ago {

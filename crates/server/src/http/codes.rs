@@ -132,6 +132,7 @@ codes! {
     InvalidTax = "invalid_tax", UNPROCESSABLE_ENTITY, "Invalid tax", "Send a tax of 0 to 100 percent.";
     InvalidRates = "invalid_rates", UNPROCESSABLE_ENTITY,
         "Invalid tax rates", "Send 1 to 5 rates of 0 to 100 percent, each with a different name.";
+    ZeroAmount = "zero_amount", UNPROCESSABLE_ENTITY, "Amount zero", "Send an amount other than zero.";
     ArticleNotNamed = "article_not_named", UNPROCESSABLE_ENTITY,
         "Variant not named", "Send exactly one of variantId, sku and barcode.";
     InvalidLineCount = "invalid_line_count", UNPROCESSABLE_ENTITY,
@@ -195,6 +196,8 @@ codes! {
         "Lines cannot be changed", "Cancel the purchase order, and draft a new purchase order.";
     NothingOpen = "nothing_open", CONFLICT,
         "Nothing open", "Read the purchase order again. All its goods have been received.";
+    PaymentTooLarge = "payment_too_large", CONFLICT,
+        "Payment too large", "Pay at most the balance of the order, or pay back at most what was paid.";
     NothingOnHand = "nothing_on_hand", CONFLICT,
         "Nothing on hand", "Change the cost of the variant, or choose a location that has stock.";
     NothingSuggested = "nothing_suggested", CONFLICT,

@@ -5,6 +5,7 @@ use actix_web::http::StatusCode;
 use insight::sales_report::SalesBy;
 use insight::stock_report::StockBy;
 use inventory::alert::AlertState;
+use inventory::order::Owing;
 use tenancy::HostName;
 use tenancy::jobs::JobState;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
@@ -113,6 +114,7 @@ fn schemas_beyond_bodies() -> Vec<(String, RefOr<Schema>)> {
         of::<JobState>(),
         of::<Limit>(),
         of::<ProductTag>(),
+        of::<Owing>(),
         of::<SalesBy>(),
         of::<StockBy>(),
     ]

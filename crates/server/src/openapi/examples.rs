@@ -133,6 +133,7 @@ fn known(name: &str) -> Option<Value> {
         "reason" => json!("damaged"),
         "priceReason" => json!("scratched"),
         "deliveryNote" => json!("D-1001"),
+        "reference" => json!("T-4711"),
         "price" | "listPrice" => json!("0.45"),
         "compareAtPrice" => json!("0.55"),
         "cost" | "unitCost" => json!("0.16"),

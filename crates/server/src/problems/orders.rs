@@ -2,6 +2,7 @@
 
 use inventory::customer::CustomerError;
 use inventory::order::OrderError;
+use inventory::payment::PaymentError;
 use inventory::pricing::PricingError;
 use serde_json::json;
 
@@ -41,7 +42,8 @@ impl From<OrderError> for Problem {
             OrderError::ArchivedCustomer => Self::invalid("/customerId", Code::CustomerArchived, error),
             OrderError::UnknownCustomer => Self::not_found_at("/customerId", error),
             OrderError::UnknownLocation => Self::not_found_at("/locationId", error),
-            OrderError::NothingOpen(status) => {
+            OrderError::Stale(error) => error.into(),
+            OrderError::Touched(status) | OrderError::NothingOpen(status) => {
                 Self::because(Code::WrongStatus, &error).with("documentStatus", json!(status))
             }
             OrderError::Part(error) => error.into(),
@@ -49,6 +51,19 @@ impl From<OrderError> for Problem {
             OrderError::Pricing(error) => error.into(),
             OrderError::Stock(error) => error.into(),
             OrderError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<PaymentError> for Problem {
+    fn from(error: PaymentError) -> Self {
+        match error {
+            PaymentError::NotFound => Self::not_found(),
+            PaymentError::Zero => Self::invalid("/amount", Code::ZeroAmount, error),
+            PaymentError::TooFine(_) => Self::invalid("/amount", Code::TooManyDecimals, error),
+            PaymentError::TooMuch(_) => Self::invalid("/amount", Code::PaymentTooLarge, error),
+            PaymentError::IdTaken(error) => error.into(),
+            PaymentError::Db(error) => error.into(),
         }
     }
 }

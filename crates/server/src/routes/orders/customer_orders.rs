@@ -1,10 +1,13 @@
 //! Orders of customers: placed, listed, read, cancelled.
 
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use identity::Permission;
 use inventory::counter::Counter;
-use inventory::order::{self, ChargedTax, NewLine, NewOrder, Order, OrderFilter, OrderLine, OrderStatus};
+use inventory::order::{
+    self, ChargedTax, NewLine, NewOrder, Order, OrderFilter, OrderLine, OrderStatus, Owing,
+};
+use inventory::payment::PaymentStatus;
 use inventory::pricing::Discount;
 use inventory::{CustomerId, LocationId, OrderId, OrderLineId, Part, VariantId, settings};
 use serde::{Deserialize, Serialize};
@@ -12,7 +15,7 @@ use tenancy::all;
 use utoipa::{IntoParams, ToSchema};
 use values::{
     ActorId, Barcode, Currency, Cursor, Limit, Money, Name, NonNegative, Note, Percent, Positive, Quantity,
-    Reason, Sku,
+    Reason, Sku, is_plain_day,
 };
 
 use crate::http::article::article;
@@ -43,6 +46,8 @@ pub struct PlaceOrder {
     lines: Vec<PlaceLine>,
     /// A discount on the whole order, after the discounts on the lines. Defaults to no discount.
     discount: Option<DiscountText>,
+    /// The day until which the order must be paid. Defaults to none.
+    due_on: Option<NaiveDate>,
     /// A note on the order. Defaults to none.
     note: Option<Note>,
 }
@@ -75,7 +80,7 @@ pub struct PlaceLine {
 #[derive(Deserialize, ToSchema)]
 #[serde(try_from = "String")]
 #[schema(value_type = String, example = "10%")]
-pub struct DiscountText(Discount);
+pub struct DiscountText(pub(super) Discount);
 
 impl TryFrom<String> for DiscountText {
     type Error = String;
@@ -119,6 +124,15 @@ pub struct OrderView {
     credited: String,
     /// The total minus the credited amount.
     amount_due: String,
+    /// The sum of the payments, minus what was paid back.
+    paid: String,
+    /// The amount due minus the paid amount. Negative if it is to be paid back.
+    balance: String,
+    payment_status: PaymentStatus,
+    /// The day until which the order must be paid. null if none was agreed.
+    due_on: Option<NaiveDate>,
+    /// Whether that day has passed in the time zone of the business, and something is left to pay.
+    overdue: bool,
     note: Option<Note>,
     /// The user or API key that placed the order; null for the system.
     placed_by: ActorId,
@@ -190,6 +204,11 @@ impl OrderView {
             total: currency.format(order.total),
             credited: currency.format(order.credited),
             amount_due: currency.format(order.total - order.credited),
+            paid: currency.format(order.paid),
+            balance: currency.format(order.balance()),
+            payment_status: order.payment_status(),
+            due_on: order.due_on,
+            overdue: order.is_overdue,
             note: order.note,
             placed_by: order.placed_by,
             lines: order.lines.into_iter().map(|line| OrderLineView::new(line, currency)).collect(),
@@ -241,7 +260,11 @@ pub async fn place(
     state: web::Data<State>,
     Submission { once, body }: Submission<may::OrdersPlace, PlaceOrder>,
 ) -> Result<HttpResponse, Problem> {
-    let PlaceOrder { id, customer_id, location_id, fulfil: fulfils_at_once, lines, discount, note } = body;
+    let PlaceOrder { id, customer_id, location_id, fulfil, lines, discount, due_on, note } = body;
+    if due_on.is_some_and(|day| !is_plain_day(day)) {
+        let message = "the day must be from 2000-01-01 to 9999-12-31";
+        return Err(Problem::invalid("/dueOn", Code::InvalidDay, message));
+    }
     let may_set_prices = once.caller.principal.may(Permission::CatalogueWrite);
     let lines: Vec<_> = lines
         .into_iter()
@@ -252,9 +275,10 @@ pub async fn place(
         request: once.requested(id, OrderId::new),
         customer_id,
         location_id,
-        fulfils_at_once,
+        fulfils_at_once: fulfil,
         lines,
         discount: discount.map(|text| text.0),
+        due_on,
         note,
         may_set_prices,
     };
@@ -270,7 +294,7 @@ pub async fn place(
 
 impl PlaceLine {
     /// The server decides the price. Another price needs a permission and a reason.
-    fn checked(self, index: usize, may_set_prices: bool) -> Result<NewLine, Problem> {
+    pub(super) fn checked(self, index: usize, may_set_prices: bool) -> Result<NewLine, Problem> {
         let field = |name: &str| format!("/lines/{index}/{name}");
         let price = match (self.price, self.price_reason) {
             (None, None) => None,
@@ -310,6 +334,8 @@ pub struct ListOrders {
     /// and lower case.
     #[param(max_length = 100)]
     q: Option<String>,
+    /// Returns only orders of which something is left to pay. Defaults to all.
+    owing: Option<Owing>,
     /// Returns only orders placed at this time or later.
     from: Option<DateTime<Utc>>,
     /// Returns only orders placed before this time.
@@ -335,6 +361,7 @@ pub async fn list(
         status: query.status,
         customer_id: query.customer_id,
         search: search_text(query.q.as_deref())?,
+        owing: query.owing,
         from: query.from,
         until: query.until,
     };

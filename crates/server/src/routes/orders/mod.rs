@@ -3,6 +3,8 @@
 pub mod customer_orders;
 pub mod customers;
 pub mod fulfilments;
+pub mod order_changes;
+pub mod payments;
 pub mod returns;
 
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -19,7 +21,10 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(customer_orders::place)
         .service(customer_orders::show)
         .service(customer_orders::cancel)
+        .service(order_changes::edit)
         .service(fulfilments::fulfil)
+        .service(payments::pay)
+        .service(payments::list)
         .service(returns::take_back)
         .service(returns::list);
 }

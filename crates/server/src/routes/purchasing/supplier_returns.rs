@@ -147,7 +147,8 @@ pub async fn give_back(
 /// List the returns to a supplier
 ///
 /// Returns them with their lines, newest first.
-#[utoipa::path(tag = "purchasing", operation_id = "listSupplierReturns", params(("id" = SupplierId, Path,), Paging),
+#[utoipa::path(tag = "purchasing", operation_id = "listSupplierReturns",
+    params(("id" = SupplierId, Path,), Paging),
     responses((status = 200, body = PageView<SupplierReturnView>)))]
 #[get("/suppliers/{id}/returns")]
 pub async fn list(

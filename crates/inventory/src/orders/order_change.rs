@@ -1,0 +1,175 @@
+//! Changing an order before its goods leave: its lines and its customer; and at any time its note and the day
+//! until which it must be paid.
+
+use chrono::NaiveDate;
+use serde_json::{Value, json};
+use tenancy::{TenantTx, all, outbox};
+use values::{ActorId, Money, Note, Quantity};
+
+use crate::business::settings;
+use crate::ids::{CustomerId, OrderId, VariantId};
+use crate::orders::order::{Order, OrderError};
+use crate::orders::order_line::OrderLine;
+use crate::orders::order_list::{find, lock};
+use crate::orders::placing::{self, NewLine, NewOrder, PricedOrder};
+use crate::orders::pricing::Discount;
+use crate::records::audit::{Action, Subject};
+use crate::records::document::Requested;
+use crate::records::edit::Edit;
+use crate::records::event::{Event, OrderChanged};
+use crate::statuses::OrderStatus;
+use crate::stock::article;
+use crate::stock::movement::{Kind, Source};
+use crate::stock::posting::{Cost, Posting, decide};
+
+/// What to change; `None` leaves a field as it is.
+#[derive(Debug, Clone, Default)]
+pub struct OrderChange {
+    /// The new customer; `Some(None)` means a sale without a named customer.
+    pub customer_id: Option<Option<CustomerId>>,
+    /// The new note; `Some(None)` removes it.
+    pub note: Option<Option<Note>>,
+    /// The new day until which the order must be paid; `Some(None)` removes it.
+    pub due_on: Option<Option<NaiveDate>>,
+    /// All lines that the order has from now on. A variant that the order has already keeps its price and its
+    /// taxes.
+    pub lines: Option<Vec<NewLine>>,
+    /// A discount on the whole order, with new lines only.
+    pub discount: Option<Discount>,
+    /// Whether the actor may set prices. If so, the discount limit does not apply.
+    pub may_set_prices: bool,
+    /// Change the order only if it has this version.
+    pub if_version: Option<i32>,
+}
+
+/// Changes an order, with the row locked. A change that changes nothing leaves the version as it is.
+///
+/// # Errors
+/// [`OrderError`]; the caller rolls back.
+pub async fn update(
+    tx: &TenantTx,
+    id: OrderId,
+    change: &OrderChange,
+    actor: ActorId,
+) -> Result<Order, OrderError> {
+    const UPDATE: &str = "
+        UPDATE orders
+           SET customer_id = $2, note = $3, due_on = $4, version = version + 1, updated_at = $5
+         WHERE id = $1";
+    let stored = lock(tx, id).await?.ok_or(OrderError::NotFound)?;
+    let mut edit = Edit::begin(tx, actor, change.if_version, stored.version)?;
+    let customer = *edit.field("customerId", &stored.customer_id, change.customer_id.as_ref());
+    let note = edit.field("note", &stored.note, change.note.as_ref());
+    let due_on = edit.field("dueOn", &stored.due_on, change.due_on.as_ref());
+    if customer != stored.customer_id {
+        check_untouched(&stored)?;
+        if placing::is_archived(tx, customer).await? {
+            return Err(OrderError::ArchivedCustomer);
+        }
+    }
+    if let Some(lines) = &change.lines {
+        replace_lines(tx, &stored, lines, change, &mut edit, actor).await?;
+    }
+    if edit.is_empty() {
+        return Ok(stored);
+    }
+    let event = Event::OrderChanged(OrderChanged { order_id: id, status: stored.status });
+    let update = async { tx.execute(UPDATE, &[&id, &customer, note, due_on, &tx.now()]).await };
+    let record = edit.record(Action::OrderChanged, Subject::Order(id));
+    all((update, record, outbox::write(tx, &event))).await.map_err(|error| match error.constraint() {
+        Some("orders_customer_id_fkey") => OrderError::UnknownCustomer,
+        _ => error.into(),
+    })?;
+    find(tx, id).await?.ok_or(OrderError::NotFound)
+}
+
+/// Refuses an order of which a part has left or was cancelled.
+fn check_untouched(order: &Order) -> Result<(), OrderError> {
+    let is_touched = order.status != OrderStatus::Reserved || !order.credited.is_zero();
+    if is_touched { Err(OrderError::Touched(order.status)) } else { Ok(()) }
+}
+
+/// Gives an order other lines, with other reserved stock and another total.
+async fn replace_lines(
+    tx: &TenantTx,
+    stored: &Order,
+    lines: &[NewLine],
+    change: &OrderChange,
+    edit: &mut Edit<'_>,
+    actor: ActorId,
+) -> Result<(), OrderError> {
+    const DELETE: &str = "DELETE FROM order_lines WHERE order_id = $1";
+    const SAVE: &str = "UPDATE orders SET subtotal = $2, discount = $3, tax = $4, total = $5 WHERE id = $1";
+    check_untouched(stored)?;
+    if lines.is_empty() || lines.len() > placing::MAX_LINES {
+        return Err(OrderError::LineCount);
+    }
+    let variants = article::find(tx, lines.iter().map(|line| &line.article)).await?;
+    let (terms, mut sold) = all((settings::terms(tx), placing::find_sold(tx, &variants))).await?;
+    let mut new = NewOrder {
+        request: Requested::by_program(stored.id),
+        customer_id: None,
+        location_id: Some(stored.location_id),
+        fulfils_at_once: Some(false),
+        lines: lines.to_vec(),
+        discount: change.discount,
+        due_on: None,
+        note: None,
+        may_set_prices: change.may_set_prices,
+    };
+    for (line, variant) in new.lines.iter_mut().zip(&variants) {
+        keep_terms(line, stored.lines.iter().find(|kept| kept.variant_id == *variant));
+    }
+    for kept in stored.lines.iter().rev() {
+        if let Some(sold) = sold.get_mut(&kept.variant_id) {
+            sold.keep(kept);
+        }
+    }
+    placing::check_decimals(&new, &terms.currency)?;
+    let priced = placing::price(&new, &variants, &terms, &sold, stored.location_id)?;
+    let (from, to) = (shown(&stored.lines), shown(&priced.lines));
+    if from == to {
+        return Ok(());
+    }
+    edit.note("lines", from, to);
+    edit.amount("total", Some(stored.total), Some(Some(priced.total)));
+    let decided = decide(tx, &moved(stored, &priced)).await?;
+    let PricedOrder { subtotal, discount, tax, total, lines, .. } = &priced;
+    decided.write(tx, Source::Order(stored.id), actor).await?;
+    tx.execute(DELETE, &[&stored.id]).await?;
+    let save = async { tx.execute(SAVE, &[&stored.id, subtotal, discount, tax, total]).await };
+    all((save, placing::insert_lines(tx, stored.id, lines))).await?;
+    Ok(())
+}
+
+/// A variant that the order has already keeps the price that was agreed, unless the request has another one.
+fn keep_terms(line: &mut NewLine, kept: Option<&OrderLine>) {
+    let agreed = kept.and_then(|kept| kept.agreed_price());
+    line.price = line.price.take().or(agreed);
+}
+
+/// The postings that release the stock of the old lines and reserve that of the new ones.
+fn moved(stored: &Order, priced: &PricedOrder) -> Vec<Posting> {
+    let posting = |line: &OrderLine, reserved: Quantity| Posting {
+        kind: Kind::Sale,
+        variant_id: line.variant_id,
+        location_id: stored.location_id,
+        quantity: Quantity::ZERO,
+        reserved,
+        cost: Cost::Average,
+        reason: None,
+        line_id: line.id.into(),
+    };
+    let released = stored.lines.iter().map(|line| posting(line, -line.open()));
+    released.chain(priced.lines.iter().map(|line| posting(line, line.quantity))).collect()
+}
+
+/// What the audit log shows of lines, and what makes them different.
+fn shown(lines: &[OrderLine]) -> Vec<Value> {
+    let amount = |amount: Money| amount.plain();
+    let line = |line: &OrderLine| {
+        let (id, quantity): (VariantId, Quantity) = (line.variant_id, line.quantity);
+        json!([id, quantity, amount(line.price), amount(line.discount), amount(line.total)])
+    };
+    lines.iter().map(line).collect()
+}

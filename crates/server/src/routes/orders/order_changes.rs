@@ -1,0 +1,86 @@
+//! Changes of orders.
+
+use actix_web::{HttpResponse, patch, web};
+use chrono::NaiveDate;
+use identity::Permission;
+use inventory::order_change::{self, OrderChange};
+use inventory::{CustomerId, OrderId};
+use serde::Deserialize;
+use tenancy::TenantTx;
+use utoipa::ToSchema;
+use values::{Note, is_plain_day};
+
+use crate::http::codes::Code;
+use crate::http::etag::{self, Tag};
+use crate::http::extract::{Caller, IfMatch, Json, PathId, may};
+use crate::http::money::with_currency;
+use crate::http::problem::Problem;
+use crate::http::state::State;
+use crate::routes::orders::customer_orders::{DiscountText, OrderView, PlaceLine};
+
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ChangeOrder {
+    /// null removes the customer. Allowed only before a part of the order is fulfilled or cancelled.
+    #[serde(default, deserialize_with = "crate::http::body::nullable")]
+    customer_id: Option<Option<CustomerId>>,
+    /// null removes the note.
+    #[serde(default, deserialize_with = "crate::http::body::nullable")]
+    note: Option<Option<Note>>,
+    /// The day until which the order must be paid. null removes the day.
+    #[serde(default, deserialize_with = "crate::http::body::nullable")]
+    due_on: Option<Option<NaiveDate>>,
+    /// The new lines. They replace all present lines and their discounts. A variant that the order has
+    /// already keeps its price and its taxes. Allowed only before a part of the order is fulfilled or
+    /// cancelled.
+    #[serde(default, deserialize_with = "crate::http::body::required")]
+    #[schema(nullable = false, min_items = 1, max_items = 200)]
+    lines: Option<Vec<PlaceLine>>,
+    /// A discount on the whole order, after the discounts on the lines. Allowed only with lines. Defaults to
+    /// no discount.
+    discount: Option<DiscountText>,
+}
+
+/// Change an order
+///
+/// Changes the lines and the customer before a part of the order is fulfilled or cancelled, and the note and
+/// the day of payment at any time. The body is a JSON Merge Patch (RFC 7396): a field that is left out stays
+/// unchanged, and null removes a value. If stock is missing for the new lines, the answer is 409 with
+/// shortages, and nothing changes.
+#[utoipa::path(tag = "orders", operation_id = "changeOrder", request_body = ChangeOrder,
+    responses((status = 200, body = OrderView)), params(("id" = OrderId, Path,)))]
+#[patch("/orders/{id}")]
+pub async fn edit(
+    state: web::Data<State>,
+    caller: Caller<may::OrdersPlace>,
+    PathId(id): PathId<OrderId>,
+    IfMatch(if_version): IfMatch,
+    body: Json<ChangeOrder>,
+) -> Result<HttpResponse, Problem> {
+    let ChangeOrder { customer_id, note, due_on, lines, discount } = body.value;
+    if due_on.flatten().is_some_and(|day| !is_plain_day(day)) {
+        let message = "the day must be from 2000-01-01 to 9999-12-31";
+        return Err(Problem::invalid("/dueOn", Code::InvalidDay, message));
+    }
+    if discount.is_some() && lines.is_none() {
+        let message = "a discount is allowed only with lines; send all lines, too";
+        return Err(Problem::invalid("/discount", Code::InvalidLineCount, message));
+    }
+    let may_set_prices = caller.principal.may(Permission::CatalogueWrite);
+    let checked = |lines: Vec<PlaceLine>| {
+        lines.into_iter().enumerate().map(|(index, line)| line.checked(index, may_set_prices)).collect()
+    };
+    let change = OrderChange {
+        customer_id,
+        note,
+        due_on,
+        lines: lines.map(checked).transpose()?,
+        discount: discount.map(|text| text.0),
+        may_set_prices,
+        if_version,
+    };
+    let actor = caller.actor();
+    let work = async |tx: &TenantTx| with_currency(tx, order_change::update(tx, id, &change, actor)).await;
+    let (currency, order) = state.database.write(&caller.scope(), work).await?;
+    Ok(etag::changed(Tag::of_version(order.version), &OrderView::new(order, &currency)))
+}
