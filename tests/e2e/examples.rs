@@ -133,7 +133,9 @@ impl<'a> Stage<'a> {
             rest if rest.starts_with("stock/transfers") => ("transfer", "transfer line"),
             rest if rest.starts_with("stock/counts") => ("count", "sent line"),
             rest if rest.starts_with("customers") => ("customerId", "sent line"),
-            "orders/{id}/returns" => ("fulfilled", "fulfilled line"),
+            "orders/{id}/returns" | "orders/{id}/refunds" | "orders/{id}/exchanges" => {
+                ("fulfilled", "fulfilled line")
+            }
             rest if rest.starts_with("orders") => ("reserved", "reserved line"),
             rest if rest.starts_with("suppliers") => ("supplierId", "sent line"),
             "purchase-orders/{id}/close" => ("partly", "sent line"),

@@ -34,6 +34,7 @@ mod pool;
 mod process;
 mod purchase_corrections;
 mod purchasing;
+mod refunds;
 mod reordering;
 mod reports;
 mod restore;

@@ -170,6 +170,21 @@ pub fn table() -> Vec<(&'static str, &'static str, Who, Option<Value>)> {
             Some(json!({"method": "cash", "amount": "1"})),
         ),
         ("GET", "/api/v1/orders/{id}/payments", Member("orders.read"), None),
+        (
+            "POST",
+            "/api/v1/orders/{id}/refunds",
+            Member("orders.return"),
+            Some(json!({"reason": "scratched", "amount": "1"})),
+        ),
+        (
+            "POST",
+            "/api/v1/orders/{id}/exchanges",
+            Member("orders.return"),
+            Some(json!({
+                "return": {"reason": "wrong size", "lines": [{"lineId": key, "quantity": "1"}]},
+                "order": {"lines": [{"variantId": "{variant}", "quantity": "1"}]},
+            })),
+        ),
         ("POST", "/api/v1/orders/{id}/cancel", Member("orders.cancel"), Some(json!({}))),
         ("POST", "/api/v1/orders/{id}/fulfil", Member("orders.place"), Some(json!({}))),
         ("GET", "/api/v1/orders/{id}/returns", Member("orders.read"), None),

@@ -95,8 +95,8 @@ impl Sales {
 /// columns `key`, `name` and `sku` follow, then [`FROM`] and joins, and then [`SUMS`].
 ///
 /// Sales count when goods leave: those of a reserved order when they are fulfilled. Returns count when goods
-/// come back. Amounts have the currency's decimals, except in a fulfilment that was stored without its
-/// amounts. Costs are exact.
+/// come back, and refunds without goods when they are given. Amounts have the currency's decimals, except in
+/// a fulfilment that was stored without its amounts. Costs are exact.
 const TRADED: &str = concatcp!(
     "WITH moved AS (
         SELECT m.occurred_at AT TIME ZONE s.time_zone AS moment, m.variant_id, m.location_id, m.kind,
@@ -124,6 +124,17 @@ const TRADED: &str = concatcp!(
           JOIN order_return_lines r ON r.id = m.source_line_id
           JOIN order_lines l ON l.id = r.order_line_id
          WHERE m.kind = 'return'
+         UNION ALL
+        SELECT m.occurred_at AT TIME ZONE s.time_zone, l.variant_id, o.location_id, l.order_id, l.id, 0, 0,
+               0, 0, r.amount, -r.tax, 0
+          FROM (SELECT id, order_id, refunded_at AS occurred_at FROM order_refunds) m
+          CROSS JOIN settings s
+          JOIN order_refund_lines r ON r.refund_id = m.id
+          JOIN order_lines l ON l.id = r.order_line_id
+          JOIN orders o ON o.id = m.order_id
+         WHERE ",
+    IN_SPAN,
+    "
     ), keyed AS (
         SELECT "
 );

@@ -39,6 +39,10 @@ values::ids! {
     OrderId,
     /// The id of an order line.
     OrderLineId,
+    /// The id of a refund without goods. The client may choose it.
+    RefundId,
+    /// The id of a line of a refund.
+    RefundLineId,
     /// The id of a payment. The client may choose it.
     PaymentId,
     /// The id of a fulfilment. The client may choose it.

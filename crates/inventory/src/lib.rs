@@ -20,10 +20,12 @@ pub use closing::under_way;
 pub use ids::{
     AdjustmentId, AlertId, CategoryId, CountId, CountLineId, CustomerId, EntryId, FulfilmentId, LocationId,
     MovementId, OrderId, OrderLineId, PaymentId, PriceChangeId, ProductId, PurchaseOrderId,
-    PurchaseOrderLineId, ReceiptId, ReturnId, RevaluationId, StepId, SupplierId, SupplierPriceId,
+    PurchaseOrderLineId, ReceiptId, RefundId, ReturnId, RevaluationId, StepId, SupplierId, SupplierPriceId,
     SupplierReturnId, TaxClassId, TransferId, TransferLineId, VariantId,
 };
-pub use orders::{customer, fulfilment, order, order_change, order_return, payment, pricing, short_order};
+pub use orders::{
+    customer, fulfilment, order, order_change, order_return, payment, pricing, refund, short_order,
+};
 pub use purchasing::{
     goods_receipt, purchase_order, purchase_order_list, reorder, reorder_draft, supplier, supplier_price,
     supplier_return,

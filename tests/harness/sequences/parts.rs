@@ -127,7 +127,9 @@ impl Orders<'_, '_> {
     }
 
     async fn step(&mut self, path: &str) {
-        match self.shop.random.u8(..6) {
+        match self.shop.random.u8(..8) {
+            6 => self.refund(path).await,
+            7 => self.cancel_part(path).await,
             0 => {
                 let rounding = self.shop.one_of(&ROUNDINGS);
                 let body = json!({"rounding": rounding});
@@ -146,6 +148,27 @@ impl Orders<'_, '_> {
                     self.shop.post(&format!("{path}/fulfil"), &json!({"lines": lines})).await;
                 }
             }
+        }
+    }
+
+    /// Refunds an amount without goods: of the order, or of one of its lines.
+    async fn refund(&mut self, path: &str) {
+        let amount = self.shop.one_of(&["0.01", "0.03", "1", "7.77"]);
+        let mut body = json!({"reason": "scratched", "amount": amount});
+        if self.shop.random.bool() {
+            let order = self.shop.report(path).await;
+            let lines = order["lines"].as_array().unwrap();
+            let line = &lines[self.shop.random.usize(..lines.len())]["id"];
+            body = json!({"reason": "scratched", "lines": [{"lineId": line, "amount": amount}]});
+        }
+        self.shop.post(&format!("{path}/refunds"), &body).await;
+    }
+
+    async fn cancel_part(&mut self, path: &str) {
+        let order = self.shop.report(path).await;
+        let lines = self.shop.parts(&order, open);
+        if !lines.is_empty() {
+            self.shop.post(&format!("{path}/cancel"), &json!({"lines": lines})).await;
         }
     }
 

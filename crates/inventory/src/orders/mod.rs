@@ -11,4 +11,5 @@ pub mod order_return;
 pub mod payment;
 mod placing;
 pub mod pricing;
+pub mod refund;
 pub mod short_order;

@@ -179,6 +179,21 @@ impl OrderLine {
         }
     }
 
+    /// Gives an amount of what is out of the line back, without goods. Returns the tax in it.
+    pub(crate) fn refund(&mut self, amount: Money, terms: &Terms) -> Money {
+        let tax = match amount == self.out_total {
+            true => self.out_tax,
+            false => {
+                let exact = self.out_tax.as_decimal() * amount.as_decimal() / self.out_total.as_decimal();
+                Money::from_decimal(terms.round(exact))
+            }
+        };
+        self.out_total -= amount;
+        self.out_tax -= tax;
+        self.credited += amount;
+        tax
+    }
+
     /// Takes `quantity` fulfilled units back.
     pub(crate) fn take_back(&mut self, quantity: Quantity, terms: &Terms) -> TakenBack {
         let whole = self.returnable();

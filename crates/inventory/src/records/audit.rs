@@ -94,6 +94,8 @@ values::words! {
         OrderFulfilled = "order.fulfilled",
         /// The open quantities of an order were cancelled.
         OrderCancelled = "order.cancelled",
+        /// A part of an order was refunded without goods.
+        OrderRefunded = "order.refunded",
         /// An order was paid, or an amount was paid back.
         OrderPaid = "order.paid",
         /// Goods of an order came back.

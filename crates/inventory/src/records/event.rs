@@ -24,6 +24,8 @@ tenancy::events! {
         OrderCancelled(OrderChanged) = "order.cancelled" version 1,
         /// Goods of an order came back.
         OrderReturned(OrderChanged) = "order.returned" version 1,
+        /// A part of an order was refunded without goods.
+        OrderRefunded(OrderChanged) = "order.refunded" version 1,
         /// An order was paid, or an amount was paid back.
         OrderPaid(OrderPaid) = "order.paid" version 1,
         /// Stock left for another location.
@@ -177,7 +179,7 @@ mod tests {
     #[test]
     fn every_topic_is_listed_once_and_has_a_schema() {
         let mut topics: Vec<&str> = Event::TOPICS.iter().map(|topic| topic.name).collect();
-        assert_eq!(topics.len(), 17);
+        assert_eq!(topics.len(), 18);
         topics.sort_unstable();
         topics.dedup();
         assert_eq!(topics.len(), Event::TOPICS.len(), "a topic is listed twice: {topics:?}");

@@ -196,6 +196,8 @@ codes! {
         "Lines cannot be changed", "Cancel the purchase order, and draft a new purchase order.";
     NothingOpen = "nothing_open", CONFLICT,
         "Nothing open", "Read the purchase order again. All its goods have been received.";
+    RefundTooLarge = "refund_too_large", CONFLICT,
+        "Refund too large", "Refund at most what was sold and has not been refunded.";
     PaymentTooLarge = "payment_too_large", CONFLICT,
         "Payment too large", "Pay at most the balance of the order, or pay back at most what was paid.";
     NothingOnHand = "nothing_on_hand", CONFLICT,

@@ -132,6 +132,15 @@ impl Problem {
         self
     }
 
+    /// Names the fields of a part of a request as fields of the body.
+    #[must_use]
+    pub fn below(mut self, pointer: &str) -> Self {
+        for error in &mut self.0.errors {
+            error.pointer.insert_str(0, pointer);
+        }
+        self
+    }
+
     /// Names the fields of the first line as fields of the body, for a request whose only line stands there.
     #[must_use]
     pub fn of_only_line(mut self) -> Self {

@@ -4,6 +4,7 @@ use inventory::customer::CustomerError;
 use inventory::order::OrderError;
 use inventory::payment::PaymentError;
 use inventory::pricing::PricingError;
+use inventory::refund::RefundError;
 use serde_json::json;
 
 use crate::http::codes::Code;
@@ -51,6 +52,19 @@ impl From<OrderError> for Problem {
             OrderError::Pricing(error) => error.into(),
             OrderError::Stock(error) => error.into(),
             OrderError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<RefundError> for Problem {
+    fn from(error: RefundError) -> Self {
+        let pointer =
+            |index: Option<usize>| index.map_or("/amount".to_owned(), |index| line(index, "amount"));
+        match error {
+            RefundError::NotPositive { index } => Self::invalid(pointer(index), Code::NotPositive, error),
+            RefundError::TooFine { index, .. } => Self::invalid(pointer(index), Code::TooManyDecimals, error),
+            RefundError::TooMuch { index, .. } => Self::invalid(pointer(index), Code::RefundTooLarge, error),
+            RefundError::Order(error) => error.into(),
         }
     }
 }

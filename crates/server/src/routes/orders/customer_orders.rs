@@ -26,7 +26,7 @@ use crate::http::lists::{PageView, page_request, search_text};
 use crate::http::money::with_currency;
 use crate::http::problem::Problem;
 use crate::http::state::State;
-use crate::http::submission::{Answer, Key, Submission};
+use crate::http::submission::{Answer, Key, Once, Submission};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -50,6 +50,28 @@ pub struct PlaceOrder {
     due_on: Option<NaiveDate>,
     /// A note on the order. Defaults to none.
     note: Option<Note>,
+}
+
+impl PlaceOrder {
+    pub(super) fn into_new<P>(self, once: &Once<P>, may_set_prices: bool) -> Result<NewOrder, Problem> {
+        if self.due_on.is_some_and(|day| !is_plain_day(day)) {
+            let message = "the day must be from 2000-01-01 to 9999-12-31";
+            return Err(Problem::invalid("/dueOn", Code::InvalidDay, message));
+        }
+        let lines = self.lines.into_iter().enumerate();
+        let lines = lines.map(|(index, line)| line.checked(index, may_set_prices));
+        Ok(NewOrder {
+            request: once.requested(self.id, OrderId::new),
+            customer_id: self.customer_id,
+            location_id: self.location_id,
+            fulfils_at_once: self.fulfil,
+            lines: lines.collect::<Result<_, _>>()?,
+            discount: self.discount.map(|text| text.0),
+            due_on: self.due_on,
+            note: self.note,
+            may_set_prices,
+        })
+    }
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -260,28 +282,7 @@ pub async fn place(
     state: web::Data<State>,
     Submission { once, body }: Submission<may::OrdersPlace, PlaceOrder>,
 ) -> Result<HttpResponse, Problem> {
-    let PlaceOrder { id, customer_id, location_id, fulfil, lines, discount, due_on, note } = body;
-    if due_on.is_some_and(|day| !is_plain_day(day)) {
-        let message = "the day must be from 2000-01-01 to 9999-12-31";
-        return Err(Problem::invalid("/dueOn", Code::InvalidDay, message));
-    }
-    let may_set_prices = once.caller.principal.may(Permission::CatalogueWrite);
-    let lines: Vec<_> = lines
-        .into_iter()
-        .enumerate()
-        .map(|(index, line)| line.checked(index, may_set_prices))
-        .collect::<Result<_, _>>()?;
-    let new = NewOrder {
-        request: once.requested(id, OrderId::new),
-        customer_id,
-        location_id,
-        fulfils_at_once: fulfil,
-        lines,
-        discount: discount.map(|text| text.0),
-        due_on,
-        note,
-        may_set_prices,
-    };
+    let new = body.into_new(&once, once.caller.principal.may(Permission::CatalogueWrite))?;
     once.run(&state.database, Key::Required, async |tx| {
         let (currency, outcome) = with_currency(tx, order::place(tx, &new, once.actor())).await?;
         Answer::to(outcome, |order| {

@@ -5,6 +5,7 @@ pub mod customers;
 pub mod fulfilments;
 pub mod order_changes;
 pub mod payments;
+pub mod refunds;
 pub mod returns;
 
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -26,5 +27,7 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(payments::pay)
         .service(payments::list)
         .service(returns::take_back)
-        .service(returns::list);
+        .service(returns::list)
+        .service(refunds::give_back)
+        .service(refunds::exchange);
 }

@@ -15,7 +15,7 @@ use crate::http::lists::{NoParameters, PageView};
 use crate::http::money::with_currency;
 use crate::http::problem::Problem;
 use crate::http::state::State;
-use crate::http::submission::{Answer, Key, Submission};
+use crate::http::submission::{Answer, Key, Once, Submission};
 use crate::routes::orders::customer_orders::OrderView;
 
 #[derive(Deserialize, ToSchema)]
@@ -31,6 +31,22 @@ pub struct ReturnGoods {
     /// The goods that come back.
     #[schema(min_items = 1, max_items = 200)]
     lines: Vec<ReturnPart>,
+}
+
+impl ReturnGoods {
+    pub(super) fn into_new<P>(self, once: &Once<P>, order_id: OrderId) -> NewReturn {
+        let line = |line: ReturnPart| NewReturnLine {
+            part: Part { line_id: line.line_id, quantity: line.quantity },
+            is_restocked: line.restock.unwrap_or(true),
+        };
+        NewReturn {
+            request: once.requested(self.id, ReturnId::new),
+            order_id,
+            location_id: self.location_id,
+            reason: self.reason,
+            lines: self.lines.into_iter().map(line).collect(),
+        }
+    }
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -83,7 +99,7 @@ pub struct ReturnLineView {
 }
 
 impl ReturnView {
-    fn new(posted: Return, currency: &Currency) -> Self {
+    pub(super) fn new(posted: Return, currency: &Currency) -> Self {
         let line = |line: ReturnLine| ReturnLineView {
             line_id: line.line_id,
             quantity: line.quantity,
@@ -117,18 +133,7 @@ pub async fn take_back(
     Submission { once, body }: Submission<may::OrdersReturn, ReturnGoods>,
     PathId(order_id): PathId<OrderId>,
 ) -> Result<HttpResponse, Problem> {
-    let ReturnGoods { id, location_id, reason, lines } = body;
-    let line = |line: ReturnPart| NewReturnLine {
-        part: Part { line_id: line.line_id, quantity: line.quantity },
-        is_restocked: line.restock.unwrap_or(true),
-    };
-    let new = NewReturn {
-        request: once.requested(id, ReturnId::new),
-        order_id,
-        location_id,
-        reason,
-        lines: lines.into_iter().map(line).collect(),
-    };
+    let new = body.into_new(&once, order_id);
     once.run(&state.database, Key::Required, async |tx| {
         let (currency, outcome) = with_currency(tx, order_return::post(tx, &new, once.actor())).await?;
         Answer::to(outcome, |posted| {

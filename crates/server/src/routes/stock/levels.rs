@@ -5,11 +5,12 @@ use chrono::{DateTime, Utc};
 use inventory::ledger::{self, Drift, Verdict};
 use inventory::movement::{self, Kind, Movement, SourceKind};
 use inventory::stock::level::{self, LevelFilter, StockLevel};
-use inventory::{LocationId, MovementId, VariantId};
+use inventory::{LocationId, MovementId, VariantId, settings};
 use serde::{Deserialize, Serialize};
+use tenancy::{TenantTx, all};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
-use values::{ActorId, Cursor, Limit, Money, Quantity, StockValue};
+use values::{ActorId, Currency, Cursor, Limit, Money, Quantity, StockValue};
 
 use crate::http::extract::{Caller, Query, may};
 use crate::http::lists::{NoParameters, PageView, page_request};
@@ -109,6 +110,8 @@ pub struct MovementView {
     value: Option<String>,
     /// The cost of one unit, rounded to four decimals, if known. null for a revaluation.
     unit_cost: Option<String>,
+    /// The currency of value and unitCost: that of the business.
+    currency: String,
     /// The reason of an adjustment or a return, scrapped goods included; null for other movements.
     reason: Option<String>,
     /// The document that caused the movement.
@@ -118,8 +121,8 @@ pub struct MovementView {
     occurred_at: DateTime<Utc>,
 }
 
-impl From<Movement> for MovementView {
-    fn from(movement: Movement) -> Self {
+impl MovementView {
+    fn new(movement: Movement, currency: &Currency) -> Self {
         Self {
             id: movement.id,
             variant_id: movement.variant_id,
@@ -129,6 +132,7 @@ impl From<Movement> for MovementView {
             balance_after: movement.balance_after,
             value: movement.value.map(StockValue::plain),
             unit_cost: movement.unit_cost.map(Money::plain),
+            currency: currency.code().to_owned(),
             reason: movement.reason,
             source: SourceView { r#type: movement.source_type, id: movement.source_id },
             actor: movement.actor_id,
@@ -161,11 +165,11 @@ pub async fn list_movements(
     Query(query): Query<ListMovements>,
 ) -> Result<HttpResponse, Problem> {
     let page = page_request(query.limit, query.cursor.as_ref())?;
-    let page = state
-        .database
-        .read(&caller.scope(), async |tx| movement::list(tx, query.variant_id, &page).await)
-        .await?;
-    Ok(HttpResponse::Ok().json(PageView::new(page, MovementView::from)))
+    let read = async |tx: &TenantTx| {
+        all((settings::currency(tx), movement::list(tx, query.variant_id, &page))).await
+    };
+    let (currency, page) = state.database.read(&caller.scope(), read).await?;
+    Ok(HttpResponse::Ok().json(PageView::new(page, |movement| MovementView::new(movement, &currency))))
 }
 
 #[derive(Serialize, ToSchema)]
