@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::http::{WARM_UP_SECONDS, drive, median};
 use crate::process::{binary, is_ready};
 use crate::report::Report;
-use crate::trade::{self, VARIANTS, drive_orders};
+use crate::trade::{self, VARIANTS, drive_orders, drive_receipts};
 
 const SHOPS: usize = 20;
 const CONNECTIONS: usize = 8;
@@ -21,6 +21,8 @@ const ROUNDS: usize = 10;
 const SECONDS: usize = 3;
 const LINES: usize = 3;
 const PASSWORD: &str = "correct horse battery";
+/// Purchase orders of each business, so that receipts do not all wait for the same one.
+const PURCHASES: usize = 10;
 /// No median ratio may be below this one.
 const LIMIT: f64 = 0.95;
 
@@ -129,6 +131,42 @@ impl Revision {
         }
         lines
     }
+
+    /// Sends `PURCHASES` purchase orders of three lines at each target, to be received one piece at a time.
+    /// Returns a target for each of them.
+    async fn purchases(&self, targets: &[String]) -> Vec<String> {
+        let client = reqwest::Client::new();
+        let mut purchases = Vec::new();
+        for (shop, target) in targets.iter().enumerate() {
+            let [host, token, _] = target.split(' ').collect::<Vec<_>>().try_into().unwrap();
+            let post = async |path: &str, body: Value| -> Value {
+                let url = format!("http://127.0.0.1:{}/api/v1/{path}", self.port);
+                let key = format!("{shop}-{}", uuid::Uuid::now_v7());
+                let request = client.post(url).header("host", host).bearer_auth(token);
+                let answer = request.header("idempotency-key", key).json(&body).send().await.unwrap();
+                let answer = answer.error_for_status().unwrap().bytes().await.unwrap();
+                serde_json::from_slice(&answer).unwrap()
+            };
+            let supplier = post("suppliers", json!({"name": "Supplier"})).await;
+            for n in 0..PURCHASES {
+                let line = |line| {
+                    let variant = trade::variant(n * LINES + line + 1);
+                    json!({"variantId": variant, "quantity": "1000000", "unitCost": "4"})
+                };
+                let lines: Vec<Value> = (0..LINES).map(line).collect();
+                let order =
+                    post("purchase-orders", json!({"supplierId": supplier["id"], "lines": lines})).await;
+                let path = format!("purchase-orders/{}", order["id"].as_str().unwrap());
+                post(&format!("{path}/send"), json!({})).await;
+                let lines = order["lines"].as_array().unwrap();
+                let lines: Vec<Value> =
+                    lines.iter().map(|line| json!({"lineId": line["id"], "quantity": "1"})).collect();
+                let receipt = json!({"lines": lines});
+                purchases.push(format!("{host} {token} /api/v1/{path}/receipts;{receipt}"));
+            }
+        }
+        purchases
+    }
 }
 
 impl Drop for Revision {
@@ -153,6 +191,10 @@ pub async fn measure_all(report: &mut Report, other: &Path) {
             drive(port, targets, path, CONNECTIONS, seconds).0
         });
     }
+    let purchases = [this.purchases(&targets[0]).await, that.purchases(&targets[1]).await];
+    compare(report, "receipts of 3 lines", [&this, &that], &purchases, |port, targets, seconds| {
+        drive_receipts(port, targets, CONNECTIONS, seconds)
+    });
     compare(report, "orders of 3 lines", [&this, &that], &targets, |port, targets, seconds| {
         drive_orders(port, targets, LINES, VARIANTS, CONNECTIONS, seconds)
     });

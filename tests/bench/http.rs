@@ -89,7 +89,7 @@ pub fn drive(port: u16, targets: &[String], path: &str, connections: usize, seco
         "local requests, turn = {{}}, 0
          function init(args)
             for n, target in ipairs(targets) do
-               local path = string.gsub('{path}', 'VARIANT', target.variant)
+               local path = string.gsub('{path}', 'VARIANT', target.subject)
                requests[n] = wrk.format('GET', path,
                   {{Host = target.host, authorization = target.authorization}})
             end
@@ -104,7 +104,7 @@ pub fn drive(port: u16, targets: &[String], path: &str, connections: usize, seco
 }
 
 /// Runs wrk with a Lua script. The script gets the lines of `targets` as tables with the fields `host`,
-/// `authorization` and `variant`.
+/// `authorization` and `subject`.
 pub fn wrk(port: u16, targets: &[String], lua: &str, connections: usize, seconds: usize) -> (f64, f64) {
     let folder = std::env::temp_dir();
     let list = folder.join(format!("tenantry-bench-{port}-{connections}.targets"));
@@ -113,8 +113,8 @@ pub fn wrk(port: u16, targets: &[String], lua: &str, connections: usize, seconds
     let read = format!(
         "local targets = {{}}
          for line in io.lines('{}') do
-            local host, token, variant = line:match('(%S+) (%S+) (%S+)')
-            targets[#targets + 1] = {{host = host, authorization = 'Bearer ' .. token, variant = variant}}
+            local host, token, subject = line:match('(%S+) (%S+) (%S+)')
+            targets[#targets + 1] = {{host = host, authorization = 'Bearer ' .. token, subject = subject}}
          end
          ",
         list.display()

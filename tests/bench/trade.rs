@@ -58,6 +58,28 @@ pub async fn fill(admin: &Client, schema: impl std::fmt::Display) {
     admin.batch_execute("RESET search_path").await.unwrap();
 }
 
+/// The part of a Lua script that posts a document to the targets in turn, each under a key of its own.
+const SUBMIT: &str = "
+    local threads, count, turn = 0, 0, 0
+    function setup(thread)
+       threads = threads + 1
+       thread:set('key', os.time() .. '-' .. threads .. '-')
+       thread:set('seed', threads)
+    end
+    function init()
+       math.randomseed(seed)
+       turn = math.random(#targets)
+    end
+    function next_target()
+       count, turn = count + 1, turn % #targets + 1
+       return targets[turn]
+    end
+    function submit(target, path, body)
+       local headers = {Host = target.host, authorization = target.authorization,
+                        ['content-type'] = 'application/json', ['idempotency-key'] = key .. count}
+       return wrk.format('POST', path, headers, body)
+    end";
+
 /// Runs wrk, which places orders of `lines` lines, in random order, at the businesses in turn. Returns the
 /// orders per second.
 pub fn drive_orders(
@@ -69,31 +91,32 @@ pub fn drive_orders(
     seconds: usize,
 ) -> f64 {
     let lua = format!(
-        "local threads, count, turn, part = 0, 0, 0, {part}
-         function setup(thread)
-            threads = threads + 1
-            thread:set('key', os.time() .. '-' .. threads .. '-')
-            thread:set('seed', threads)
-         end
-         function init()
-            math.randomseed(seed)
-            turn = math.random(#targets)
-         end
+        "{SUBMIT}
+         local part = {part}
          function request()
-            count, turn = count + 1, turn % #targets + 1
-            local target, order, first = targets[turn], {{}}, math.random({lines})
+            local order, first = {{}}, math.random({lines})
             for n = 1, {lines} do
                local line = (first + n) % {lines}
                local variant = string.format('00000000-0000-7000-8000-%012d', line * part + math.random(part))
                order[n] = '{{\"variantId\":\"' .. variant .. '\",\"quantity\":\"1\"}}'
             end
-            local headers = {{Host = target.host, authorization = target.authorization,
-                              ['content-type'] = 'application/json',
-                              ['idempotency-key'] = key .. count}}
-            return wrk.format('POST', '/api/v1/orders', headers,
-                              '{{\"lines\":[' .. table.concat(order, ',') .. ']}}')
+            local lines = '{{\"lines\":[' .. table.concat(order, ',') .. ']}}'
+            return submit(next_target(), '/api/v1/orders', lines)
          end",
         part = variants / lines,
+    );
+    http::wrk(port, targets, &lua, clients, seconds).0
+}
+
+/// Runs wrk, which receives goods of purchase orders in turn. The subject of each target is the path of its
+/// receipts and one receipt, with `;` between them. Returns the receipts per second.
+pub fn drive_receipts(port: u16, targets: &[String], clients: usize, seconds: usize) -> f64 {
+    let lua = format!(
+        "{SUBMIT}
+         function request()
+            local target = next_target()
+            return submit(target, target.subject:match('(.*);(.*)'))
+         end"
     );
     http::wrk(port, targets, &lua, clients, seconds).0
 }

@@ -98,6 +98,10 @@ async fn an_older_business_gets_values_and_the_difference_is_booked_once() {
     assert_eq!(told(booked).await, ["0.000 0.00013333 4.000 6"]);
     let in_transit = "SELECT sent_value || ' ' || transit_value FROM stock_transfer_lines";
     assert_eq!(told(in_transit).await, ["2.66660000 1.33330000"]);
+    // Nothing is owed of what was sold before payments were kept.
+    let paid = "SELECT concat_ws(' ', o.status, o.total - o.credited - o.paid, p.amount, p.method)
+                  FROM orders o LEFT JOIN order_payments p ON p.order_id = o.id ORDER BY o.number";
+    assert_eq!(told(paid).await, ["fulfilled 0.0000 6.6600 other", "partly_fulfilled 7.4900"]);
     let lines = "SELECT concat_ws(' ', cost, out_total, out_tax, open_total, open_tax)
                    FROM order_lines l JOIN orders o ON o.id = l.order_id ORDER BY o.number";
     assert_eq!(

@@ -201,6 +201,55 @@ async fn an_order_is_changed_before_its_goods_leave() {
 }
 
 #[tokio::test]
+async fn a_change_keeps_each_line_s_taxes_and_price_and_may_always_reserve_less() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let staff = app.member_of(&acme.tenant, "STAFF").await;
+    let rates = json!([{"name": "VAT", "percent": "10"}]);
+    let class = json!({"name": "Standard", "inclusive": false, "rates": rates});
+    let mut product = a_product("BOLT");
+    product["taxClassId"] = made(acme.post("/api/v1/tax-classes", &class).await)["id"].clone();
+    let bolt = acme.create_product(&product).await["variants"][0]["id"].clone();
+    assert_eq!(acme.adjust(&bolt, "10").await.status, 201);
+    let at = |order: &Value| format!("/api/v1/{}", path(order, ""));
+
+    // A tax that came to nothing is still on top of the price.
+    let free = json!({"variantId": bolt, "quantity": "1", "discount": "100%"});
+    let order = ordered(&acme, json!({"fulfil": false, "lines": [free]})).await;
+    let changed = acme.patch(&at(&order), &json!({"lines": [{"variantId": bolt, "quantity": "1"}]})).await;
+    assert_eq!((&changed.body["total"], &changed.body["tax"]), (&json!("11.00"), &json!("1.00")));
+
+    // Of two lines of one variant, each keeps its own price.
+    let lines = json!([{"variantId": bolt, "quantity": "1", "price": "5", "priceReason": "damaged"},
+                       {"variantId": bolt, "quantity": "1"}]);
+    let order = ordered(&acme, json!({"fulfil": false, "lines": lines})).await;
+    let lines = json!([{"variantId": bolt, "quantity": "1"}, {"variantId": bolt, "quantity": "2"}]);
+    let changed = staff.patch(&at(&order), &json!({"lines": lines})).await;
+    assert_eq!((changed.status, &changed.body["total"]), (200, &json!("27.50")), "{changed:?}");
+
+    // A count finds less than is reserved. The order may become smaller, and not larger.
+    let count = made(acme.submit("stock/counts", &json!({})).await);
+    let count = format!("stock/counts/{}", count["id"].as_str().unwrap());
+    let counted = json!({"lines": [{"variantId": bolt, "counted": "2"}]});
+    assert_eq!(acme.submit(&format!("{count}/lines"), &counted).await.status, 200);
+    assert_eq!(acme.submit(&format!("{count}/post"), &json!({})).await.status, 200);
+    let less = acme.patch(&at(&order), &json!({"lines": [{"variantId": bolt, "quantity": "2"}]})).await;
+    assert_eq!(less.status, 200, "{less:?}");
+    let more = acme.patch(&at(&order), &json!({"lines": [{"variantId": bolt, "quantity": "3"}]})).await;
+    assert_eq!((more.status, more.code()), (409, "insufficient_stock"), "{more:?}");
+
+    // Cancelling a part of a free line touches the order, too.
+    assert_eq!(acme.adjust(&bolt, "20").await.status, 201);
+    let free = json!({"variantId": bolt, "quantity": "10", "discount": "100%"});
+    let order = ordered(&acme, json!({"fulfil": false, "lines": [free]})).await;
+    let part = json!({"lines": [{"lineId": order["lines"][0]["id"], "quantity": "4"}]});
+    assert_eq!(acme.submit(&path(&order, "/cancel"), &part).await.status, 200);
+    let refused = acme.patch(&at(&order), &json!({"lines": [{"variantId": bolt, "quantity": "9"}]})).await;
+    assert_eq!((refused.status, refused.code()), (409, "wrong_status"), "{refused:?}");
+    assert_eq!(acme.get("/api/v1/stock/ledger").await.body["holds"], true);
+}
+
+#[tokio::test]
 async fn staff_change_no_prices_and_a_change_competes_with_a_fulfilment() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;

@@ -115,6 +115,31 @@ async fn goods_arrive_at_the_invoiced_cost_and_with_their_share_of_the_landed_co
 }
 
 #[tokio::test]
+async fn costs_beyond_the_books_are_refused_and_an_unknown_article_is_named_by_its_line() {
+    let app = TestApp::start().await;
+    let shop = shop(&app).await;
+    let most = "99999999990";
+    let lines = |cost: &str| {
+        json!([{"variantId": shop.bolt, "quantity": most, "unitCost": cost},
+               {"variantId": shop.nut, "quantity": most, "unitCost": cost}])
+    };
+    let order = made(
+        shop.acme.submit("purchase-orders", &json!({"supplierId": shop.supplier, "lines": lines("0")})).await,
+    );
+    let path = format!("purchase-orders/{}", id(&order));
+    assert_eq!(shop.acme.submit(&format!("{path}/send"), &json!({})).await.status, 200);
+    let receipts = format!("{path}/receipts");
+    let body = json!({"lines": lines("9999999999"), "landedCost": "9999999999"});
+    let refused = shop.acme.submit(&receipts, &body).await;
+    assert_eq!((refused.status, refused.code()), (422, "amount_too_large"), "{refused:?}");
+    let body = json!({"lines": [{"lineId": order["lines"][0]["id"], "quantity": "1"},
+                                {"sku": "NONE", "quantity": "1"}]});
+    let refused = shop.acme.submit(&receipts, &body).await;
+    assert_eq!(refused.body["errors"][0]["pointer"], "/lines/1/sku", "{refused:?}");
+    shop.holds().await;
+}
+
+#[tokio::test]
 async fn a_receipt_is_reversed_in_parts_and_takes_exactly_what_it_brought() {
     let app = TestApp::start().await;
     let shop = shop(&app).await;

@@ -68,7 +68,8 @@ async fn goods_are_exchanged_completely_or_not_at_all() {
     let path = format!("orders/{}/exchanges", order["id"].as_str().unwrap());
     let exchange = |variant: &Value, quantity: &str| {
         json!({
-            "return": {"reason": "wrong size", "lines": [{"lineId": order["lines"][0]["id"], "quantity": "1"}]},
+            "return": {"reason": "wrong size",
+                       "lines": [{"lineId": order["lines"][0]["id"], "quantity": "1"}]},
             "order": {"lines": [{"variantId": variant, "quantity": quantity}], "discount": "1"},
         })
     };
@@ -93,5 +94,25 @@ async fn goods_are_exchanged_completely_or_not_at_all() {
         "order": {"lines": [{"variantId": small, "quantity": "1"}]},
     });
     assert_eq!(made(acme.submit(&path, &same).await)["difference"], "0.00");
+
+    // A repeated exchange has no second effect. With one id alone, it could not be recognised as a whole.
+    assert_eq!(acme.adjust(&small, "5").await.status, 201);
+    let order = made(acme.submit("orders", &json!({"lines": [{"variantId": small, "quantity": "1"}]})).await);
+    let path = format!("orders/{}/exchanges", order["id"].as_str().unwrap());
+    let mut body = exchange(&small, "1");
+    body["return"]["lines"][0]["lineId"] = order["lines"][0]["id"].clone();
+    for document in ["return", "order"] {
+        let mut one = body.clone();
+        one[document]["id"] = json!(Uuid::now_v7());
+        let refused = acme.submit(&path, &one).await;
+        assert_eq!((refused.status, refused.code()), (422, "missing_field"), "{refused:?}");
+    }
+    for document in ["return", "order"] {
+        body[document]["id"] = json!(Uuid::now_v7());
+    }
+    let first = made(acme.submit(&path, &body).await);
+    let again = acme.submit(&path, &body).await;
+    assert_eq!((again.status, &again.body, again.header("idempotent-replayed")), (201, &first, "true"));
+    assert_eq!(acme.get("/api/v1/orders").await.body["data"].as_array().unwrap().len(), 6);
     assert_eq!(acme.get("/api/v1/stock/ledger").await.body["holds"], true);
 }

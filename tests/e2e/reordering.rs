@@ -140,6 +140,10 @@ async fn each_location_has_its_own_reorder_level_and_target_or_those_of_the_vari
     assert_eq!(acme.patch(&at_shed, &json!({})).await.status, 200);
     assert_eq!(alerts(&acme, &shed).await, Vec::<String>::new());
 
+    for nothing in [json!({"reorderLevel": null}), json!({"kept": false})] {
+        assert_eq!(acme.patch(&at_shed, &nothing).await.body, never);
+    }
+
     let own = acme.patch(&at_shed, &json!({"reorderLevel": "2", "targetQuantity": "3"})).await;
     assert_eq!((own.status, &own.body["kept"]), (200, &json!(true)), "{own:?}");
     let stale = acme.with("if-match", told.header("etag")).patch(&at_shed, &json!({"kept": false})).await;
@@ -174,6 +178,12 @@ async fn each_location_has_its_own_reorder_level_and_target_or_those_of_the_vari
     assert_eq!(acme.patch(&unknown, &json!({"kept": true})).await.status, 404);
     let refused = acme.patch(&at_shed, &json!({"reorderLevel": "-1"})).await;
     assert_eq!(refused.status, 422, "{refused:?}");
+
+    let nut = watched(&acme, "NUT", "5", None).await;
+    assert_eq!(acme.patch(&reordering(&nut, &shed), &json!({"kept": true})).await.body["kept"], true);
+    assert_eq!(alerts(&acme, &shed).await, ["out 0 0"], "the location keeps it, and has nothing");
+    let log = acme.get(&format!("/api/v1/audit?subjectId={}", nut.as_str().unwrap())).await.body;
+    assert_eq!(log["data"][0]["changes"]["kept"], json!({"from": false, "to": true}), "{log}");
 }
 
 #[tokio::test]

@@ -394,8 +394,16 @@ impl Soak<'_> {
             for (what, sql) in [
                 (
                     "negative stock",
+                    format!("SELECT count(*) FROM {schema}.stock_levels WHERE on_hand < 0 OR reserved < 0"),
+                ),
+                (
+                    "stock that is reserved twice, where no count has found less",
                     format!(
-                        "SELECT count(*) FROM {schema}.stock_levels WHERE on_hand < reserved OR reserved < 0"
+                        "SELECT count(*) FROM {schema}.stock_levels s
+                          WHERE on_hand < reserved AND NOT EXISTS (
+                           SELECT FROM {schema}.stock_movements m
+                            WHERE (m.variant_id, m.location_id) = (s.variant_id, s.location_id)
+                              AND m.kind = 'count' AND m.quantity < 0)"
                     ),
                 ),
                 (

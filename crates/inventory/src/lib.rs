@@ -24,7 +24,7 @@ pub use ids::{
     SupplierReturnId, TaxClassId, TransferId, TransferLineId, VariantId,
 };
 pub use orders::{
-    customer, fulfilment, order, order_change, order_return, payment, pricing, refund, short_order,
+    customer, exchange, fulfilment, order, order_change, order_return, payment, pricing, refund, short_order,
 };
 pub use purchasing::{
     goods_receipt, purchase_order, purchase_order_list, reorder, reorder_draft, supplier, supplier_price,

@@ -35,7 +35,7 @@ impl StockValue {
         if rate == ExchangeRate::ONE {
             return self;
         }
-        let exact = self.0 * rate.as_decimal();
+        let exact = self.0.saturating_mul(rate.as_decimal());
         Self(exact.round_dp_with_strategy(DECIMALS, RoundingStrategy::MidpointAwayFromZero))
     }
 
@@ -50,7 +50,11 @@ impl StockValue {
         if part == whole {
             return self;
         }
-        let exact = self.0 * part / whole;
+        // A product beyond the range of decimals is far beyond any value that the books accept.
+        let exact = match self.0.checked_mul(part) {
+            Some(product) => product / whole,
+            None => (self.0 / whole).saturating_mul(part),
+        };
         Self(exact.round_dp_with_strategy(DECIMALS, RoundingStrategy::MidpointAwayFromZero))
     }
 

@@ -88,6 +88,8 @@ pub async fn update(
                options = $11, options_key = coalesce($12, options_key)
          WHERE id = $1";
     const GIVE_KEY_ON: &str = look_alike::give_key_on!("variants", "sku_key", "true");
+    const GIVE_OPTIONS_KEY_ON: &str =
+        look_alike::give_key_on!("variants", "options_key", "product_id = $2 AND archived_at IS NULL");
     if change.barcodes.as_ref().is_some_and(|codes| codes.len() > MAX_BARCODES) {
         return Err(VariantError::TooManyBarcodes { index: 0 });
     }
@@ -166,6 +168,10 @@ pub async fn update(
     })?;
     if sku_key.is_some() {
         tx.execute(GIVE_KEY_ON, &[&stored.sku.key()]).await?;
+    }
+    let key_is_free = options_key.is_some() || (archived_at.is_some() && stored.archived_at.is_none());
+    if key_is_free {
+        tx.execute(GIVE_OPTIONS_KEY_ON, &[&options::key(&stored.options.0), &product]).await?;
     }
     if let Some(codes) = &change.barcodes {
         barcode::replace(tx, id, &stored.barcodes, codes).await?;

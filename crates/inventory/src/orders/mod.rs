@@ -2,6 +2,7 @@
 //! Money that customers owe is decided here and nowhere else.
 
 pub mod customer;
+pub mod exchange;
 pub mod fulfilment;
 pub mod order;
 pub mod order_change;

@@ -85,8 +85,12 @@ pub async fn update(
 
 /// Refuses an order of which a part has left or was cancelled.
 fn check_untouched(order: &Order) -> Result<(), OrderError> {
-    let is_touched = order.status != OrderStatus::Reserved || !order.credited.is_zero();
-    if is_touched { Err(OrderError::Touched(order.status)) } else { Ok(()) }
+    let is_cancelled = order.lines.iter().any(|line| !line.cancelled.is_zero());
+    if order.status != OrderStatus::Reserved || is_cancelled {
+        Err(OrderError::Touched(order.status))
+    } else {
+        Ok(())
+    }
 }
 
 /// Gives an order other lines, with other reserved stock and another total.
@@ -117,9 +121,7 @@ async fn replace_lines(
         note: None,
         may_set_prices: change.may_set_prices,
     };
-    for (line, variant) in new.lines.iter_mut().zip(&variants) {
-        keep_terms(line, stored.lines.iter().find(|kept| kept.variant_id == *variant));
-    }
+    keep_prices(&mut new.lines, &variants, &stored.lines);
     for kept in stored.lines.iter().rev() {
         if let Some(sold) = sold.get_mut(&kept.variant_id) {
             sold.keep(kept);
@@ -142,26 +144,39 @@ async fn replace_lines(
     Ok(())
 }
 
-/// A variant that the order has already keeps the price that was agreed, unless the request has another one.
-fn keep_terms(line: &mut NewLine, kept: Option<&OrderLine>) {
-    let agreed = kept.and_then(|kept| kept.agreed_price());
-    line.price = line.price.take().or(agreed);
+/// Variants that the order has already keep the prices that were agreed, in the order of their lines, unless
+/// the request has other ones.
+fn keep_prices(lines: &mut [NewLine], variants: &[VariantId], stored: &[OrderLine]) {
+    let mut stored: Vec<&OrderLine> = stored.iter().collect();
+    for (line, variant) in lines.iter_mut().zip(variants) {
+        let Some(at) = stored.iter().position(|kept| kept.variant_id == *variant) else { continue };
+        let agreed = stored.remove(at).agreed_price();
+        line.price = line.price.take().or(agreed);
+    }
 }
 
-/// The postings that release the stock of the old lines and reserve that of the new ones.
+/// The postings that reserve more or less of each variant. They have the difference alone: an order may
+/// become smaller although a count has found less than is reserved.
 fn moved(stored: &Order, priced: &PricedOrder) -> Vec<Posting> {
-    let posting = |line: &OrderLine, reserved: Quantity| Posting {
-        kind: Kind::Sale,
-        variant_id: line.variant_id,
-        location_id: stored.location_id,
-        quantity: Quantity::ZERO,
-        reserved,
-        cost: Cost::Average,
-        reason: None,
-        line_id: line.id.into(),
-    };
-    let released = stored.lines.iter().map(|line| posting(line, -line.open()));
-    released.chain(priced.lines.iter().map(|line| posting(line, line.quantity))).collect()
+    let mut postings: Vec<Posting> = Vec::new();
+    let released = stored.lines.iter().map(|line| (line, -line.open()));
+    for (line, reserved) in released.chain(priced.lines.iter().map(|line| (line, line.quantity))) {
+        match postings.iter_mut().find(|posting| posting.variant_id == line.variant_id) {
+            Some(posting) => posting.reserved += reserved,
+            None => postings.push(Posting {
+                kind: Kind::Sale,
+                variant_id: line.variant_id,
+                location_id: stored.location_id,
+                quantity: Quantity::ZERO,
+                reserved,
+                cost: Cost::Average,
+                reason: None,
+                line_id: line.id.into(),
+            }),
+        }
+    }
+    postings.retain(|posting| !posting.reserved.is_zero());
+    postings
 }
 
 /// What the audit log shows of lines, and what makes them different.

@@ -33,6 +33,8 @@ pub struct OrderLine {
     pub discount: Money,
     /// Each tax rate of the product when the order was placed, with its amount; empty for an untaxed line.
     pub taxes: Json<Vec<ChargedTax>>,
+    /// Whether the price includes the taxes. `None` if there are none, and in lines of earlier releases.
+    pub(crate) includes_tax: Option<bool>,
     /// The sum of the amounts in `taxes`.
     pub tax: Money,
     /// The amount due for the line, including discounts and taxes.
@@ -69,6 +71,7 @@ tenancy::from_row!(OrderLine {
     price_reason,
     discount,
     taxes,
+    includes_tax,
     tax,
     total,
     fulfilled,
@@ -89,11 +92,13 @@ impl OrderLine {
         Some((NonNegative::new(self.price).ok()?, self.price_reason.clone()?))
     }
 
-    /// Whether the price of the line includes its taxes: then the total has no tax on top.
-    pub(super) fn includes_tax(&self) -> bool {
+    /// Whether the price of the line includes its taxes: then the total has no tax on top. `None` if a line
+    /// of an earlier release does not tell, because its tax came to nothing.
+    pub(super) fn includes_tax(&self) -> Option<bool> {
         let net = self.quantity.as_decimal() * self.price.as_decimal() - self.discount.as_decimal();
         let (total, tax) = (self.total.as_decimal(), self.tax.as_decimal());
-        (total - net).abs() <= (total - tax - net).abs()
+        let told = (!tax.is_zero()).then(|| (total - net).abs() <= (total - tax - net).abs());
+        self.includes_tax.or(told)
     }
 }
 

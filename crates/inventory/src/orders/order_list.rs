@@ -27,7 +27,7 @@ const SELECT: &str = "
 /// was fulfilled when it was placed, out.
 const LINES: &str = "
     SELECT id, order_id, variant_id, sku, name, quantity, price, list_price, price_reason, discount, taxes,
-           tax, total, fulfilled, cancelled, returned, credited, cost,
+           includes_tax, tax, total, fulfilled, cancelled, returned, credited, cost,
            coalesce(open_total, CASE WHEN fulfilled = 0 THEN total ELSE 0 END) AS open_total,
            coalesce(open_tax, CASE WHEN fulfilled = 0 THEN tax ELSE 0 END) AS open_tax,
            coalesce(open_discount, CASE WHEN fulfilled = 0 THEN discount ELSE 0 END) AS open_discount,

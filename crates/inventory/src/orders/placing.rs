@@ -90,7 +90,7 @@ impl Sold {
         (self.sku, self.name, self.price) = (line.sku.clone(), line.name.clone(), line.list_price);
         self.is_archived = false;
         let rates: Vec<Rate> = line.taxes.0.iter().map(|charged| charged.rate.clone()).collect();
-        self.is_inclusive = (!rates.is_empty()).then(|| line.includes_tax());
+        self.is_inclusive = line.includes_tax().or(self.is_inclusive).filter(|_| !rates.is_empty());
         self.rates = (!rates.is_empty()).then_some(Json(rates));
     }
 
@@ -225,7 +225,8 @@ pub(super) fn price(
         return Err(OrderError::DiscountLimit(terms.discount_limit));
     }
     let is_at_once = new.fulfils_at_once.unwrap_or(terms.fulfils_at_once);
-    let lines = found.iter().zip(&to_price).zip(priced.lines).map(|(((line, sold), asked), priced)| {
+    let asked = found.iter().zip(&to_price).zip(&taxations);
+    let lines = asked.zip(priced.lines).map(|((((line, sold), asked), taxation), priced)| {
         let PricedLine { discount, taxes, tax, total, .. } = priced;
         OrderLine {
             id: OrderLineId::new(),
@@ -239,6 +240,7 @@ pub(super) fn price(
             price_reason: line.price.as_ref().map(|(_, reason)| reason.clone()),
             discount: Money::from_decimal(discount),
             taxes: Json(taxes.into_iter().map(|(rate, amount)| ChargedTax { rate, amount }).collect()),
+            includes_tax: taxation.as_ref().map(|taxation| taxation.is_inclusive),
             tax: Money::from_decimal(tax),
             total: Money::from_decimal(total),
             fulfilled: if is_at_once { asked.quantity } else { Quantity::ZERO },
@@ -391,14 +393,14 @@ async fn insert(tx: &TenantTx, new: &NewOrder, order: &PricedOrder, actor: Actor
 pub(super) async fn insert_lines(tx: &TenantTx, order: OrderId, lines: &[OrderLine]) -> Result<(), DbError> {
     const INSERT: &str = "
         INSERT INTO order_lines (id, order_id, position, variant_id, sku, name, quantity, price, list_price,
-                                 price_reason, discount, taxes, tax, total, fulfilled, cost)
+                                 price_reason, discount, taxes, includes_tax, tax, total, fulfilled, cost)
         SELECT id, $1, position, variant_id, sku, name, quantity, price, list_price, price_reason, discount,
-               taxes, tax, total, fulfilled, cost
+               taxes, includes_tax, tax, total, fulfilled, cost
           FROM unnest($2::uuid[], $3::smallint[], $4::uuid[], $5::text[], $6::text[], $7::numeric[],
                       $8::numeric[], $9::numeric[], $10::text[], $11::numeric[], $12::jsonb[],
-                      $13::numeric[], $14::numeric[], $15::numeric[], $16::numeric[])
+                      $13::boolean[], $14::numeric[], $15::numeric[], $16::numeric[], $17::numeric[])
                AS new (id, position, variant_id, sku, name, quantity, price, list_price, price_reason,
-                       discount, taxes, tax, total, fulfilled, cost)";
+                       discount, taxes, includes_tax, tax, total, fulfilled, cost)";
     let positions: Vec<i16> = (1..).take(lines.len()).collect();
     let params: tenancy::Params<'_> = &[
         &order,
@@ -413,6 +415,7 @@ pub(super) async fn insert_lines(tx: &TenantTx, order: OrderId, lines: &[OrderLi
         &column(lines, |line| line.price_reason.as_ref()),
         &column(lines, |line| line.discount),
         &column(lines, |line| &line.taxes),
+        &column(lines, |line| line.includes_tax),
         &column(lines, |line| line.tax),
         &column(lines, |line| line.total),
         &column(lines, |line| line.fulfilled),

@@ -10,7 +10,8 @@ use crate::purchasing::goods_receipt::{ReceiptError, ReceiptLine, of_order};
 use crate::purchasing::purchase_order::PurchaseOrder;
 use crate::records::document::{self, Part, PartError, Share};
 use crate::statuses::PurchaseStatus;
-use crate::stock::article::{self, ArticleName};
+use crate::stock::article::{self, ArticleError, ArticleName};
+use crate::stock::posting::StockError;
 
 /// What a receipt books.
 #[derive(Debug, Clone)]
@@ -84,6 +85,9 @@ pub(super) async fn changes(
     match content {
         Content::Goods { parts, landed_cost, .. } => {
             let mut changes = arrival_of(tx, order, parts).await?;
+            if changes.iter().any(|change| change.cost > StockValue::MAX) {
+                return Err(StockError::TooValuable.into());
+            }
             if let Some(landed) = landed_cost {
                 add_landed_cost(&mut changes, StockValue::of_money(landed.get()));
             }
@@ -148,11 +152,19 @@ async fn lines_of(
     order: &PurchaseOrder,
     parts: &[ArrivedPart],
 ) -> Result<Vec<PurchaseOrderLineId>, ReceiptError> {
-    let names = parts.iter().filter_map(|part| match &part.line {
+    let named = parts.iter().enumerate().filter_map(|(index, part)| match &part.line {
         LineName::Line(_) => None,
-        LineName::Article(article) => Some(article),
+        LineName::Article(article) => Some((index, article)),
     });
-    let mut variants = article::find(tx, names).await?.into_iter();
+    let (indices, names): (Vec<usize>, Vec<&ArticleName>) = named.unzip();
+    let found = article::find(tx, names).await.map_err(|error| match error {
+        ArticleError::UnknownSku { index, sku } => ArticleError::UnknownSku { index: indices[index], sku },
+        ArticleError::UnknownBarcode { index, code } => {
+            ArticleError::UnknownBarcode { index: indices[index], code }
+        }
+        ArticleError::Db(_) => error,
+    })?;
+    let mut variants = found.into_iter();
     let line = |(index, part): (usize, &ArrivedPart)| match &part.line {
         LineName::Line(id) => Ok(*id),
         LineName::Article(_) => {

@@ -123,8 +123,14 @@ impl LevelValue {
     /// an average with this cost in it, less may be left than that: then the goods that stay keep their
     /// average cost, and the difference is a revaluation.
     fn leave_at(&mut self, quantity: Quantity, cost: StockValue) -> Moved {
+        let left = self.on_hand - quantity;
+        if self.known().is_none() && left.is_positive() {
+            // What stays still has no known cost.
+            self.on_hand = left;
+            return Moved { cost: Some(cost), revaluation: cost };
+        }
         let before = self.known().unwrap_or_default();
-        let (left, rest) = (self.on_hand - quantity, before - cost);
+        let rest = before - cost;
         let stays = match () {
             () if left.is_zero() => StockValue::ZERO,
             () if rest.is_negative() => before.part(left, self.on_hand),
@@ -202,6 +208,20 @@ mod tests {
             StockValue::ZERO - StockValue::of(ONE, money("591"))
         );
         assert_eq!(told(&level), "6 for 9");
+    }
+
+    #[test]
+    fn goods_of_unknown_cost_stay_so_when_some_leave_at_a_cost() {
+        let mut level = LevelValue::default();
+        level.arrive(quantity("10"), Cost::Average);
+        let moved = level.leave(quantity("5"), Cost::PerUnit(money("4")));
+        let cost = StockValue::of(quantity("5"), money("4"));
+        assert_eq!(
+            (moved.cost, moved.revaluation, told(&level).as_str()),
+            (Some(cost), cost, "5 for unknown")
+        );
+        level.arrive(quantity("5"), Cost::PerUnit(money("4")));
+        assert_eq!(told(&level), "10 for 40");
     }
 
     #[test]

@@ -13,7 +13,7 @@ pub mod ledger;
 pub mod level;
 pub mod level_value;
 pub mod location;
-mod locked_level;
+pub(crate) mod locked_level;
 pub mod movement;
 pub mod posting;
 pub mod reordering;

@@ -112,21 +112,25 @@ pub async fn update(
          WHERE variant_id = $1 AND location_id = $2";
     let key = (variant, location);
     let before = find(tx, variant, location).await?;
-    if before.version == Reordering::NONE.version {
+    let is_new = before.version == Reordering::NONE.version;
+    if is_new {
         if change.if_version.is_some_and(|version| version != before.version) {
             return Err(Stale.into());
         }
-        if (change.is_kept, change.reorder_level, change.target_quantity) == (None, None, None) {
+        let (level, target) = (change.reorder_level.flatten(), change.target_quantity.flatten());
+        if change.is_kept != Some(true) && level.is_none() && target.is_none() {
             return Ok(());
         }
         locked_level::make(tx, &[key]).await?;
     }
-    let stored: Reordering = tx.row(LOCK, &[&variant, &location]).await?;
-    let if_version = change.if_version.filter(|_| before.version != Reordering::NONE.version);
+    let mut stored: Reordering = tx.row(LOCK, &[&variant, &location]).await?;
+    stored.is_kept &= !is_new;
+    let if_version = change.if_version.filter(|_| !is_new);
     let mut edit = Edit::begin(tx, actor, if_version, stored.version)?;
     let number = |new: Option<Option<NonNegative<Quantity>>>| new.map(|new| new.map(NonNegative::get));
     let (reorder_level, target) = (number(change.reorder_level), number(change.target_quantity));
-    let is_kept = edit.field("kept", &stored.is_kept, change.is_kept.as_ref());
+    let is_kept = change.is_kept.or(is_new.then_some(true));
+    let is_kept = edit.field("kept", &stored.is_kept, is_kept.as_ref());
     let reorder_level = edit.field("reorderLevel", &stored.reorder_level, reorder_level.as_ref());
     let target = edit.field("targetQuantity", &stored.target_quantity, target.as_ref());
     if edit.is_empty() {

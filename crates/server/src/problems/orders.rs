@@ -1,6 +1,7 @@
 //! Problems of customers and their orders.
 
 use inventory::customer::CustomerError;
+use inventory::exchange::ExchangeError;
 use inventory::order::OrderError;
 use inventory::payment::PaymentError;
 use inventory::pricing::PricingError;
@@ -52,6 +53,16 @@ impl From<OrderError> for Problem {
             OrderError::Pricing(error) => error.into(),
             OrderError::Stock(error) => error.into(),
             OrderError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<ExchangeError> for Problem {
+    fn from(error: ExchangeError) -> Self {
+        match error {
+            ExchangeError::OneId => Self::invalid("/order/id", Code::MissingField, error),
+            ExchangeError::Return(error) => Self::from(error).below("/return"),
+            ExchangeError::Order(error) => Self::from(error).below("/order"),
         }
     }
 }

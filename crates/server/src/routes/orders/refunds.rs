@@ -3,8 +3,9 @@
 use actix_web::{HttpResponse, post, web};
 use chrono::{DateTime, Utc};
 use identity::Permission;
+use inventory::exchange::NewExchange;
 use inventory::refund::{self, NewRefund, Refund, What};
-use inventory::{OrderId, OrderLineId, Outcome, RefundId, order, order_return};
+use inventory::{OrderId, OrderLineId, RefundId, order};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use values::{ActorId, Currency, Money, Reason};
@@ -134,7 +135,8 @@ pub struct ExchangeView {
 /// Exchange goods
 ///
 /// Takes goods of an order back and places a new order, both or neither. The goods that come back can be sold
-/// again in the new order. Requires an Idempotency-Key header.
+/// again in the new order. The client chooses the ids of both documents, or neither. Requires an
+/// Idempotency-Key header.
 #[utoipa::path(tag = "orders", operation_id = "exchangeGoods", request_body = ExchangeGoods,
     responses((status = 201, body = ExchangeView)), params(("id" = OrderId, Path,)))]
 #[post("/orders/{id}/exchanges")]
@@ -149,14 +151,12 @@ pub async fn exchange(
     }
     let may_set_prices = once.caller.principal.may(Permission::CatalogueWrite);
     let back = body.r#return.into_new(&once, order_id);
-    let new = body.order.into_new(&once, may_set_prices).map_err(|problem| problem.below("/order"))?;
+    let order = body.order.into_new(&once, may_set_prices).map_err(|problem| problem.below("/order"))?;
+    let new = NewExchange { back, order };
     once.run(&state.database, Key::Required, async |tx| {
-        let (Outcome::Posted(back) | Outcome::Repeated(back)) = order_return::post(tx, &back, once.actor())
-            .await
-            .map_err(|error| Problem::from(error).below("/return"))?;
-        let placed = with_currency(tx, order::place(tx, &new, once.actor())).await;
-        let (currency, outcome) = placed.map_err(|problem: Problem| problem.below("/order"))?;
-        Answer::to(outcome, |order| {
+        let (currency, outcome) =
+            with_currency(tx, inventory::exchange::post(tx, &new, once.actor())).await?;
+        Answer::to(outcome, |(back, order)| {
             let difference = currency.format(order.total - order.credited - back.refund);
             let (location, tag) = (format!("/api/v1/orders/{}", order.id), Tag::of_version(order.version));
             let view = ExchangeView {
