@@ -47,8 +47,7 @@ pub struct Sales {
     /// for sales without a category, a customer, a seller, a supplier or a tax.
     pub key: Option<String>,
     /// The name of the product, category, supplier, customer or location. `None` for other keys, and where
-    /// `key` is
-    /// `None`.
+    /// `key` is `None`.
     pub name: Option<String>,
     /// The SKU, if the rows are variants. `None` for other keys and for the total.
     pub sku: Option<String>,
@@ -166,20 +165,11 @@ pub async fn read(tx: &TenantTx, span: Span, by: SalesBy, max: MaxRows) -> Resul
     const BY_WEEK: &str = concatcp!(TRADED, "to_char(t.moment, 'IYYY-\"W\"IW')", NO_NAME, FROM, BY_KEY);
     const BY_MONTH: &str = concatcp!(TRADED, "to_char(t.moment, 'YYYY-MM')", NO_NAME, FROM, BY_KEY);
     const BY_HOUR: &str = concatcp!(TRADED, "to_char(t.moment, 'HH24')", NO_NAME, FROM, BY_KEY);
-    const BY_VARIANT: &str = concatcp!(
-        TRADED,
-        "t.variant_id::text AS key, p.name AS name, v.sku AS sku",
-        FROM,
-        "JOIN variants v ON v.id = t.variant_id JOIN products p ON p.id = v.product_id",
-        BY_NET
-    );
-    const BY_PRODUCT: &str = concatcp!(
-        TRADED,
-        "p.id::text AS key, p.name AS name, NULL::text AS sku",
-        FROM,
-        "JOIN variants v ON v.id = t.variant_id JOIN products p ON p.id = v.product_id",
-        BY_NET
-    );
+    const PRODUCTS: &str = "JOIN variants v ON v.id = t.variant_id JOIN products p ON p.id = v.product_id ";
+    const BY_VARIANT: &str =
+        concatcp!(TRADED, "t.variant_id::text AS key, p.name AS name, v.sku AS sku", FROM, PRODUCTS, BY_NET);
+    const BY_PRODUCT: &str =
+        concatcp!(TRADED, "p.id::text AS key, p.name AS name, NULL::text AS sku", FROM, PRODUCTS, BY_NET);
     const BY_SUPPLIER: &str = concatcp!(
         TRADED,
         "s.id::text AS key, s.name AS name, NULL::text AS sku",
@@ -211,8 +201,8 @@ pub async fn read(tx: &TenantTx, span: Span, by: SalesBy, max: MaxRows) -> Resul
         TRADED,
         "p.category_id::text AS key, c.name AS name, NULL::text AS sku",
         FROM,
-        "JOIN variants v ON v.id = t.variant_id JOIN products p ON p.id = v.product_id
-         LEFT JOIN categories c ON c.id = p.category_id",
+        PRODUCTS,
+        "LEFT JOIN categories c ON c.id = p.category_id",
         BY_NET
     );
     const BY_CUSTOMER: &str = concatcp!(

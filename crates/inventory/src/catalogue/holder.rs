@@ -1,4 +1,4 @@
-//! Who has a SKU or a barcode already: a variant in use, or an archived one that nobody sees.
+//! The holder of a SKU or a barcode: a variant in use, or an archived one that nobody sees.
 
 use std::fmt;
 

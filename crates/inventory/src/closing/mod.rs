@@ -1,4 +1,4 @@
-//! What still stands in the way when something is archived: goods, and documents that are under way. This
-//! room comes last, because it looks into all the others; it stores nothing.
+//! Obstacles to archiving: goods on hand, and documents that are under way. This room comes last, because it
+//! looks into all the others; it stores nothing.
 
 pub mod under_way;

@@ -8,7 +8,7 @@ use crate::ids::{CustomerId, LocationId, ProductId, SupplierId, VariantId};
 use crate::records::counter::Counter;
 use crate::stock::alert_review;
 
-/// What is to be archived.
+/// A row that is to be archived.
 #[derive(Debug, Clone, Copy)]
 pub enum Closing {
     /// A customer, whose open orders count.
@@ -68,7 +68,7 @@ pub enum ClosingError {
 pub const MAX_LISTED: i64 = 100;
 
 /// Refuses to archive what has goods or documents under way, and locks it until the transaction ends. A
-/// document that names it waits for the lock, and is then refused. What does not exist, or is archived
+/// document that names it waits for the lock, and is then refused. A row that does not exist, or is archived
 /// already, passes.
 ///
 /// # Errors

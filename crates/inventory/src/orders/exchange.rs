@@ -62,7 +62,7 @@ pub async fn post(
 /// Locks the stock levels of both documents in key order, after the order. Each document alone locks its
 /// levels in that order, but the second one would begin again from the first key.
 ///
-/// What does not exist is not locked: the document that names it is refused, or is a repeated request.
+/// An unknown row is not locked: the document that names it is refused, or is a repeated request.
 async fn lock_levels(tx: &TenantTx, new: &NewExchange) -> Result<(), DbError> {
     let sold = match article::find(tx, new.order.lines.iter().map(|line| &line.article)).await {
         Err(ArticleError::Db(error)) => return Err(error),

@@ -125,13 +125,13 @@ async fn post_new(tx: &TenantTx, new: &NewFulfilment, actor: ActorId) -> Result<
     };
     let mut postings: Vec<Posting> = shares.iter().zip(&ids).map(posting).collect();
     if is_elsewhere {
-        let release = |taken: &Posting| Posting {
+        let release = |taken: Posting| Posting {
             location_id: order.location_id,
             quantity: Quantity::ZERO,
             reserved: taken.quantity,
-            ..taken.clone()
+            ..taken
         };
-        postings.extend(postings.clone().iter().map(release));
+        postings.extend(postings.clone().into_iter().map(release));
     }
     let decided = decide(tx, &postings).await?;
     let fulfilled = shares.iter().zip(&decided.posted);

@@ -22,7 +22,7 @@ use crate::stock::article;
 use crate::stock::movement::{Kind, Source};
 use crate::stock::posting::{Cost, Posting, decide};
 
-/// What to change; `None` leaves a field as it is.
+/// The fields to change; `None` leaves a field as it is.
 #[derive(Debug, Clone, Default)]
 pub struct OrderChange {
     /// The new customer; `Some(None)` means a sale without a named customer.
@@ -137,10 +137,10 @@ async fn replace_lines(
     edit.amount("total", Some(stored.total), Some(Some(priced.total)));
     let decided = decide(tx, &moved(stored, &priced)).await?;
     let PricedOrder { subtotal, discount, tax, total, lines, .. } = &priced;
-    decided.write(tx, Source::Order(stored.id), actor).await?;
-    tx.execute(DELETE, &[&stored.id]).await?;
+    let delete = async { tx.execute(DELETE, &[&stored.id]).await };
     let save = async { tx.execute(SAVE, &[&stored.id, subtotal, discount, tax, total]).await };
-    all((save, placing::insert_lines(tx, stored.id, lines))).await?;
+    let write = decided.write(tx, Source::Order(stored.id), actor);
+    all((write, delete, save, placing::insert_lines(tx, stored.id, lines))).await?;
     Ok(())
 }
 
@@ -179,7 +179,7 @@ fn moved(stored: &Order, priced: &PricedOrder) -> Vec<Posting> {
     postings
 }
 
-/// What the audit log shows of lines, and what makes them different.
+/// Lines as the audit log shows them, and as two orders are compared.
 fn shown(lines: &[OrderLine]) -> Vec<Value> {
     let amount = |amount: Money| amount.plain();
     let line = |line: &OrderLine| {

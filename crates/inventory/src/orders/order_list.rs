@@ -14,14 +14,19 @@ use crate::orders::order::Order;
 use crate::orders::order_line::OrderLine;
 use crate::statuses::OrderStatus;
 
-const SELECT: &str = "
-    SELECT id, number, customer_id, location_id, status, subtotal, discount, tax, total, credited, paid,
+/// The day in the time zone of the business.
+const TODAY: &str = "(SELECT (now() AT TIME ZONE time_zone)::date FROM settings)";
+
+const SELECT: &str = concatcp!(
+    "SELECT id, number, customer_id, location_id, status, subtotal, discount, tax, total, credited, paid,
            due_on,
            total - credited - paid > 0
-           AND coalesce(due_on < (SELECT (now() AT TIME ZONE time_zone)::date FROM settings), false)
-               AS is_overdue,
+           AND coalesce(due_on < ",
+    TODAY,
+    ", false) AS is_overdue,
            note, placed_by, version, placed_at, updated_at
-      FROM orders ";
+      FROM orders "
+);
 
 /// Until a part of a line is fulfilled, cancelled or returned, all of its amounts are open, or, if the order
 /// was fulfilled when it was placed, out.
@@ -101,7 +106,7 @@ pub struct OrderFilter {
     pub until: Option<DateTime<Utc>>,
 }
 
-/// What a text may find.
+/// The orders that a text may find.
 struct Wanted {
     /// The order with this number.
     number: Option<i64>,
@@ -138,14 +143,17 @@ pub async fn list(
     const OF_STATUS: &str = concatcp!(SELECT, IN_SPAN, " AND status = $6", ORDER);
     const OF_CUSTOMER: &str = concatcp!(SELECT, IN_SPAN, " AND customer_id = $6", OPTIONAL_STATUS, ORDER);
     // The orders that owe have an index of their own.
-    const IS_OWING: &str = "(total - credited - paid > 0 AND ($9 = 'due' OR due_on <
-                             (SELECT (now() AT TIME ZONE time_zone)::date FROM settings)))";
-    const OPTIONAL_OWING: &str = concatcp!(" AND ($9::text IS NULL OR ", IS_OWING, ")");
+    const OPTIONAL_OWING: &str = concatcp!(
+        " AND ($9::text IS NULL OR total - credited - paid > 0 AND ($9 = 'due' OR due_on < ",
+        TODAY,
+        "))"
+    );
     const OWING: &str = concatcp!(
         SELECT,
         IN_SPAN,
-        " AND total - credited - paid > 0 AND ($6::text = 'due' OR due_on <
-               (SELECT (now() AT TIME ZONE time_zone)::date FROM settings))",
+        " AND total - credited - paid > 0 AND ($6::text = 'due' OR due_on < ",
+        TODAY,
+        ")",
         OPTIONAL_STATUS,
         " AND ($8::uuid IS NULL OR customer_id = $8)",
         ORDER

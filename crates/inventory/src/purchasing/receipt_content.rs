@@ -1,4 +1,4 @@
-//! What a receipt changes: the goods that arrived with what they cost, or the part of an earlier receipt that
+//! The content of a receipt: the goods that arrived with their costs, or the part of an earlier receipt that
 //! is taken back.
 
 use rust_decimal::Decimal;
@@ -7,7 +7,7 @@ use values::{Money, NonNegative, Positive, Quantity, ShortText, StockValue};
 
 use crate::ids::{PurchaseOrderLineId, ReceiptId, ReceiptLineId};
 use crate::purchasing::goods_receipt::{ReceiptError, ReceiptLine, of_order};
-use crate::purchasing::purchase_order::PurchaseOrder;
+use crate::purchasing::purchase_order::{PurchaseOrder, PurchaseOrderLine};
 use crate::records::document::{self, Part, PartError, Share};
 use crate::statuses::PurchaseStatus;
 use crate::stock::article::{self, ArticleError, ArticleName};
@@ -127,7 +127,7 @@ async fn arrival_of(
     let mut changes: Vec<Change> = Vec::new();
     let mut costs: Vec<(PurchaseOrderLineId, Option<Money>)> = Vec::new();
     for (part, id) in parts.iter().zip(&lines) {
-        let at = |line: &crate::purchasing::purchase_order::PurchaseOrderLine| line.id == *id;
+        let at = |line: &PurchaseOrderLine| line.id == *id;
         let Some(at) = order.lines.iter().position(at) else { continue };
         let unit_cost =
             part.unit_cost.map(NonNegative::get).filter(|cost| *cost != order.lines[at].unit_cost);

@@ -170,7 +170,7 @@ pub async fn suggest(tx: &TenantTx, location: Option<LocationId>) -> Result<Sugg
                coalesce(s.reorder_level, v.reorder_level, 0) AS reorder_level,
                coalesce(s.target_quantity, v.target_quantity) AS target_quantity, sales.sold, b.supplier_id,
                b.supplier_name, b.cost, b.currency, b.supplier_sku, b.minimum_quantity, b.lead_time_days
-            FROM needed n
+          FROM needed n
           JOIN variants v ON v.id = n.variant_id
           JOIN products p ON p.id = v.product_id
           JOIN stock_levels s ON s.variant_id = n.variant_id AND s.location_id = n.location_id
@@ -257,7 +257,7 @@ impl Row {
     }
 }
 
-/// What is missing, rounded up to whole units: at least one.
+/// The missing quantity, rounded up to whole units: at least one.
 fn needed(missing: Quantity) -> Quantity {
     Quantity::from_decimal(missing.as_decimal().ceil().max(Decimal::ONE))
 }
