@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::de::{Deserialize, Deserializer};
 use serde::{Serialize, Serializer};
 
+use crate::ShortText;
 use crate::folding::is_invisible;
 
 /// An email address in lower case, with one `@` and a domain; at most 254 bytes (RFC 5321).
@@ -36,6 +37,14 @@ impl Email {
             && !domain.contains("..")
             && !text.chars().any(|c| c.is_whitespace() || is_invisible(c));
         if well_formed { Ok(Self(text.to_lowercase())) } else { Err(EmailError) }
+    }
+
+    /// Checks an address that is stored as it was typed.
+    ///
+    /// # Errors
+    /// As [`Email::parse`]. A missing address passes.
+    pub fn check(typed: Option<&ShortText>) -> Result<(), EmailError> {
+        typed.map_or(Ok(()), |typed| Self::parse(typed.as_str()).map(drop))
     }
 
     /// The address, in lower case.

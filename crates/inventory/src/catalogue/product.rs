@@ -232,6 +232,15 @@ async fn check_in_use(
     }
 }
 
+/// The ids of all variants of a product.
+///
+/// # Errors
+/// [`DbError`].
+pub(crate) async fn variants_of(tx: &TenantTx, product: ProductId) -> Result<Vec<VariantId>, DbError> {
+    const VARIANTS: &str = "SELECT id FROM variants WHERE product_id = $1";
+    tx.values(VARIANTS, &[&product]).await
+}
+
 fn on_write(error: DbError) -> ProductError {
     match error.constraint() {
         Some("products_category_id_fkey") => ProductError::UnknownCategory,
@@ -293,7 +302,6 @@ pub async fn update(
                quantity_decimals = $8, version = version + 1, updated_at = $9, tag_keys = $10,
                option_names = $11
          WHERE id = $1";
-    const VARIANTS: &str = "SELECT id FROM variants WHERE product_id = $1";
     const HAS_FINER: &str = "
         SELECT EXISTS (
             SELECT FROM (SELECT on_hand AS quantity FROM stock_levels WHERE variant_id = ANY ($1)
@@ -354,7 +362,7 @@ pub async fn update(
     }
     // Postings read both under the lock of their levels.
     if archived_at.is_some() != stored.archived_at.is_some() || *decimals != stored.quantity_decimals {
-        let variants: Vec<VariantId> = tx.values(VARIANTS, &[&id]).await?;
+        let variants = variants_of(tx, id).await?;
         let levels = alert_review::lock_variants(tx, &variants).await?;
         if tx.value::<bool>(HAS_FINER, &[&variants, decimals]).await? {
             return Err(ProductError::QuantitiesInUse);

@@ -4,6 +4,7 @@ use tenancy::{DbError, TenantTx};
 use uuid::Uuid;
 use values::{Quantity, Sku};
 
+use crate::catalogue::product;
 use crate::ids::{CustomerId, LocationId, ProductId, SupplierId, VariantId};
 use crate::records::counter::Counter;
 use crate::stock::alert_review;
@@ -119,7 +120,7 @@ pub async fn refuse(tx: &TenantTx, closing: Closing) -> Result<(), ClosingError>
             }
             tx.rows(AT_LOCATION, &[&id, &MAX_LISTED]).await?
         }
-        Closing::Product(id) => lock_variants(tx, &variants_of(tx, id).await?).await?,
+        Closing::Product(id) => lock_variants(tx, &product::variants_of(tx, id).await?).await?,
         Closing::Variant(id) => lock_variants(tx, &[id]).await?,
     };
     if documents.is_empty() { Ok(()) } else { Err(ClosingError::UnderWay(documents)) }
@@ -145,11 +146,6 @@ async fn lock(tx: &TenantTx, closing: Closing) -> Result<bool, DbError> {
         Closing::Variant(id) => tx.value_opt(PRODUCT_OF, &[&id]).await?,
     };
     Ok(locked == Some(true))
-}
-
-async fn variants_of(tx: &TenantTx, product: ProductId) -> Result<Vec<VariantId>, DbError> {
-    const VARIANTS: &str = "SELECT id FROM variants WHERE product_id = $1";
-    tx.values(VARIANTS, &[&product]).await
 }
 
 /// Locks variants, and reads the documents of them. Their levels are locked first: a document that holds a

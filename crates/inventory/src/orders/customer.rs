@@ -86,10 +86,6 @@ pub enum CustomerError {
 const SELECT: &str =
     "SELECT id, name, email, phone, note, archived_at, version, created_at, updated_at FROM customers ";
 
-fn check_email(email: Option<&ShortText>) -> Result<(), EmailError> {
-    email.map_or(Ok(()), |email| Email::parse(email.as_str()).map(drop))
-}
-
 /// The text by which a customer is found: a line with the name, by which orders are found too, and a line
 /// with the email address and the telephone number, as it is written and as its digits.
 fn search_text(name: &Name, email: Option<&ShortText>, phone: Option<&ShortText>) -> String {
@@ -108,7 +104,7 @@ pub async fn insert(tx: &TenantTx, new: &NewCustomer, actor: ActorId) -> Result<
     const INSERT: &str = "
         INSERT INTO customers (id, name, email, phone, note, created_at, updated_at, search_text)
         VALUES ($1, $2, $3, $4, $5, $6, $6, $7)";
-    check_email(new.email.as_ref())?;
+    Email::check(new.email.as_ref())?;
     let id = CustomerId::new();
     let found_by = search_text(&new.name, new.email.as_ref(), new.phone.as_ref());
     tx.execute(INSERT, &[&id, &new.name, &new.email, &new.phone, &new.note, &tx.now(), &found_by]).await?;
@@ -124,6 +120,19 @@ pub async fn insert(tx: &TenantTx, new: &NewCustomer, actor: ActorId) -> Result<
 pub async fn find(tx: &TenantTx, id: CustomerId) -> Result<Option<Customer>, DbError> {
     const FIND: &str = concatcp!(SELECT, "WHERE id = $1");
     tx.row_opt(FIND, &[&id]).await
+}
+
+/// Whether an order names an archived customer. A customer in use stays so until the transaction ends, by the
+/// lock that the order needs anyway.
+///
+/// # Errors
+/// [`DbError`]; an unknown customer is not archived.
+pub(super) async fn is_archived(tx: &TenantTx, customer: Option<CustomerId>) -> Result<bool, DbError> {
+    const IS_ARCHIVED: &str = "SELECT archived_at IS NOT NULL FROM customers WHERE id = $1 FOR KEY SHARE";
+    match customer {
+        Some(customer) => Ok(tx.value_opt(IS_ARCHIVED, &[&customer]).await? == Some(true)),
+        None => Ok(false),
+    }
 }
 
 /// A page of the customers that are not archived, newest first: all of them, or those whose name and email
@@ -183,7 +192,7 @@ pub async fn update(
         return Ok(());
     }
     // An address of an earlier release may stay, and be sent back unchanged.
-    check_email(email.as_ref().filter(|_| *email != stored.email))?;
+    Email::check(email.as_ref().filter(|_| *email != stored.email))?;
     let found_by = search_text(name, email.as_ref(), phone.as_ref());
     tx.execute(UPDATE, &[&id, name, email, phone, note, &archived_at, &tx.now(), &found_by]).await?;
     edit.record(Action::CustomerChanged, Subject::Customer(id)).await?;

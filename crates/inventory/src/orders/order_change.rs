@@ -8,6 +8,7 @@ use values::{ActorId, Money, Note, Quantity};
 
 use crate::business::settings;
 use crate::ids::{CustomerId, OrderId, VariantId};
+use crate::orders::customer;
 use crate::orders::order::{Order, OrderError};
 use crate::orders::order_line::OrderLine;
 use crate::orders::order_list::{find, lock};
@@ -58,12 +59,12 @@ pub async fn update(
          WHERE id = $1";
     let stored = lock(tx, id).await?.ok_or(OrderError::NotFound)?;
     let mut edit = Edit::begin(tx, actor, change.if_version, stored.version)?;
-    let customer = *edit.field("customerId", &stored.customer_id, change.customer_id.as_ref());
+    let customer_id = *edit.field("customerId", &stored.customer_id, change.customer_id.as_ref());
     let note = edit.field("note", &stored.note, change.note.as_ref());
     let due_on = edit.field("dueOn", &stored.due_on, change.due_on.as_ref());
-    if customer != stored.customer_id {
+    if customer_id != stored.customer_id {
         check_untouched(&stored)?;
-        if placing::is_archived(tx, customer).await? {
+        if customer::is_archived(tx, customer_id).await? {
             return Err(OrderError::ArchivedCustomer);
         }
     }
@@ -74,7 +75,7 @@ pub async fn update(
         return Ok(stored);
     }
     let event = Event::OrderChanged(OrderChanged { order_id: id, status: stored.status });
-    let update = async { tx.execute(UPDATE, &[&id, &customer, note, due_on, &tx.now()]).await };
+    let update = async { tx.execute(UPDATE, &[&id, &customer_id, note, due_on, &tx.now()]).await };
     let record = edit.record(Action::OrderChanged, Subject::Order(id));
     all((update, record, outbox::write(tx, &event))).await.map_err(|error| match error.constraint() {
         Some("orders_customer_id_fkey") => OrderError::UnknownCustomer,

@@ -16,6 +16,7 @@ use crate::business::settings::{self, Terms};
 use crate::catalogue::tax_class::{Rate, Taxation};
 use crate::column;
 use crate::ids::{CustomerId, LocationId, OrderId, OrderLineId, VariantId};
+use crate::orders::customer;
 use crate::orders::order::{Order, OrderError};
 use crate::orders::order_line::{ChargedTax, OrderLine};
 use crate::orders::order_list;
@@ -137,7 +138,7 @@ async fn place_new(tx: &TenantTx, new: &NewOrder, actor: ActorId) -> Result<Orde
     let variants = article::find(tx, new.lines.iter().map(|line| &line.article)).await?;
     let location = location::find_or_default(tx, new.location_id);
     let sold = find_sold(tx, &variants);
-    let customer = is_archived(tx, new.customer_id);
+    let customer = customer::is_archived(tx, new.customer_id);
     let (terms, location, sold, is_archived) = all((settings::terms(tx), location, sold, customer)).await?;
     if is_archived {
         return Err(OrderError::ArchivedCustomer);
@@ -164,15 +165,6 @@ async fn place_new(tx: &TenantTx, new: &NewOrder, actor: ActorId) -> Result<Orde
         }
     }
     store(tx, new, order, &decided, actor).await
-}
-
-pub(super) async fn is_archived(tx: &TenantTx, customer: Option<CustomerId>) -> Result<bool, DbError> {
-    // The lock is the one that the order needs anyway. It keeps the customer from being archived meanwhile.
-    const IS_ARCHIVED: &str = "SELECT archived_at IS NOT NULL FROM customers WHERE id = $1 FOR KEY SHARE";
-    match customer {
-        Some(customer) => Ok(tx.value_opt(IS_ARCHIVED, &[&customer]).await? == Some(true)),
-        None => Ok(false),
-    }
 }
 
 pub(super) async fn find_sold(tx: &TenantTx, ids: &[VariantId]) -> Result<HashMap<VariantId, Sold>, DbError> {

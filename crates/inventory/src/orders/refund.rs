@@ -15,7 +15,7 @@ use crate::records::audit::Action;
 use crate::records::document::{self, IdTaken, Outcome, PartError, Requested};
 use crate::records::event::Event;
 use crate::stock::movement::Source;
-use crate::stock::posting::decide;
+use crate::stock::posting::Decided;
 
 /// A refund to be posted.
 #[derive(Debug, Clone)]
@@ -149,8 +149,7 @@ async fn post_new(tx: &TenantTx, new: &NewRefund, actor: ActorId) -> Result<Refu
     }
     let amount: Money = parts.iter().map(|part| part.amount).sum();
     order.credited += amount;
-    // No goods move.
-    let decided = decide(tx, &[]).await.map_err(OrderError::from)?;
+    let no_goods = Decided::default();
     let step = Step {
         source: Source::Order(order.id),
         action: Action::OrderRefunded,
@@ -160,7 +159,7 @@ async fn post_new(tx: &TenantTx, new: &NewRefund, actor: ActorId) -> Result<Refu
         }),
     };
     let insert = insert(tx, new, &parts, amount, actor);
-    all((order::finish(tx, &mut order, &decided, step, actor), insert)).await?;
+    all((order::finish(tx, &mut order, &no_goods, step, actor), insert)).await?;
     let (reason, refunded_at) = (new.reason.clone(), tx.now());
     Ok(Refund { id, reason, amount, actor_id: actor, refunded_at, order })
 }

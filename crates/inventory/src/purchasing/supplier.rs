@@ -115,10 +115,6 @@ pub(crate) fn check_lead_time(days: Option<i16>) -> Result<(), SupplierError> {
     if days.is_none_or(|days| (0..=1000).contains(&days)) { Ok(()) } else { Err(SupplierError::LeadTime) }
 }
 
-fn check_email(email: Option<&ShortText>) -> Result<(), EmailError> {
-    email.map_or(Ok(()), |email| Email::parse(email.as_str()).map(drop))
-}
-
 fn on_write(error: DbError, name: &Name) -> SupplierError {
     match error.constraint() {
         Some("suppliers_name_key") => SupplierError::DuplicateName(name.clone()),
@@ -140,7 +136,7 @@ pub async fn insert(tx: &TenantTx, new: &NewSupplier, actor: ActorId) -> Result<
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)";
     check_lead_time(new.lead_time_days)?;
     let id = SupplierId::new();
-    check_email(new.email.as_ref())?;
+    Email::check(new.email.as_ref())?;
     let key = new.name.key();
     let params: tenancy::Params<'_> =
         &[&id, &new.name, &key, &new.email, &new.phone, &new.note, &new.lead_time_days, &tx.now()];
@@ -208,7 +204,7 @@ pub async fn update(
         return Ok(());
     }
     // An address of an earlier release may stay, and be sent back unchanged.
-    check_email(email.as_ref().filter(|_| *email != stored.email))?;
+    Email::check(email.as_ref().filter(|_| *email != stored.email))?;
     let key = look_alike::new_key(stored.name.as_str(), name.as_str());
     let params: tenancy::Params<'_> =
         &[&id, name, email, phone, note, lead_time, &archived_at, &tx.now(), &key];

@@ -103,6 +103,7 @@ pub enum StockError {
 }
 
 /// Changes of stock that were decided under locks and must still be written.
+#[derive(Default)]
 pub struct Decided {
     /// The result of each posting, in the order of the postings.
     pub posted: Vec<Posted>,
@@ -121,6 +122,9 @@ pub struct Decided {
 /// # Errors
 /// [`StockError`]; the caller rolls back.
 pub async fn decide(tx: &TenantTx, postings: &[Posting]) -> Result<Decided, StockError> {
+    if postings.is_empty() {
+        return Ok(Decided::default());
+    }
     let keys: BTreeSet<Key> = postings.iter().map(Posting::key).collect();
     // A BTreeSet iterates in key order.
     let keys: Vec<Key> = keys.into_iter().collect();
@@ -340,6 +344,9 @@ async fn change_levels(tx: &TenantTx, levels: &BTreeMap<Key, LockedLevel>) -> Re
                AS new (variant_id, location_id, on_hand, reserved, position, reservations, value, last_cost,
                        moment)
          WHERE l.variant_id = new.variant_id AND l.location_id = new.location_id";
+    if levels.is_empty() {
+        return Ok(());
+    }
     let (variants, locations): (Vec<VariantId>, Vec<LocationId>) = levels.keys().copied().unzip();
     let on_hand: Vec<Quantity> = levels.values().map(|level| level.goods.on_hand).collect();
     let reserved: Vec<Quantity> = levels.values().map(|level| level.reserved).collect();

@@ -52,12 +52,18 @@ pub struct PlaceOrder {
     note: Option<Note>,
 }
 
+/// Refuses a day of payment that is outside the range of days.
+pub(super) fn check_due_day(day: Option<NaiveDate>) -> Result<(), Problem> {
+    if day.is_none_or(is_plain_day) {
+        return Ok(());
+    }
+    let message = "the day must be from 2000-01-01 to 9999-12-31";
+    Err(Problem::invalid("/dueOn", Code::InvalidDay, message))
+}
+
 impl PlaceOrder {
     pub(super) fn into_new<P>(self, once: &Once<P>, may_set_prices: bool) -> Result<NewOrder, Problem> {
-        if self.due_on.is_some_and(|day| !is_plain_day(day)) {
-            let message = "the day must be from 2000-01-01 to 9999-12-31";
-            return Err(Problem::invalid("/dueOn", Code::InvalidDay, message));
-        }
+        check_due_day(self.due_on)?;
         let lines = self.lines.into_iter().enumerate();
         let lines = lines.map(|(index, line)| line.checked(index, may_set_prices));
         Ok(NewOrder {

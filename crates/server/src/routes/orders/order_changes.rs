@@ -8,7 +8,7 @@ use inventory::{CustomerId, OrderId};
 use serde::Deserialize;
 use tenancy::TenantTx;
 use utoipa::ToSchema;
-use values::{Note, is_plain_day};
+use values::Note;
 
 use crate::http::codes::Code;
 use crate::http::etag::{self, Tag};
@@ -16,7 +16,7 @@ use crate::http::extract::{Caller, IfMatch, Json, PathId, may};
 use crate::http::money::with_currency;
 use crate::http::problem::Problem;
 use crate::http::state::State;
-use crate::routes::orders::customer_orders::{DiscountText, OrderView, PlaceLine};
+use crate::routes::orders::customer_orders::{DiscountText, OrderView, PlaceLine, check_due_day};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -58,10 +58,7 @@ pub async fn edit(
     body: Json<ChangeOrder>,
 ) -> Result<HttpResponse, Problem> {
     let ChangeOrder { customer_id, note, due_on, lines, discount } = body.value;
-    if due_on.flatten().is_some_and(|day| !is_plain_day(day)) {
-        let message = "the day must be from 2000-01-01 to 9999-12-31";
-        return Err(Problem::invalid("/dueOn", Code::InvalidDay, message));
-    }
+    check_due_day(due_on.flatten())?;
     if discount.is_some() && lines.is_none() {
         let message = "a discount is allowed only with lines; send all lines, too";
         return Err(Problem::invalid("/discount", Code::InvalidLineCount, message));
