@@ -38,10 +38,14 @@ async fn an_independent_model_agrees_with_every_figure_of_a_month() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let admin = app.database.as_admin().await;
-    let older = format!(
-        "UPDATE {}.stock_movements SET occurred_at = occurred_at - interval '1 day'",
-        acme.tenant.schema
-    );
+    let schema = &acme.tenant.schema;
+    let older = [
+        ("stock_movements", "occurred_at"),
+        ("unstocked_sales", "occurred_at"),
+        ("order_refunds", "refunded_at"),
+    ]
+    .map(|(table, moment)| format!("UPDATE {schema}.{table} SET {moment} = {moment} - interval '1 day';"))
+    .concat();
     let model = concat!(env!("CARGO_MANIFEST_DIR"), "/model/month.py");
     let mut month = Command::new("python3")
         .args(["-B", model, "--url", &format!("http://127.0.0.1:{}", app.port())])

@@ -48,3 +48,4 @@ mod stock_documents;
 mod terms;
 mod tls;
 mod trading;
+mod unstocked;

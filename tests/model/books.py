@@ -82,6 +82,13 @@ class Line:
         self.cost -= cost
         return taken, cost
 
+    def refund(self, amount):
+        """Gives an amount of what is out back, and returns the tax in it."""
+        tax = share(self.out_money["tax"], amount, self.out_money["total"], CENT)
+        self.out_money["total"] -= amount
+        self.out_money["tax"] -= tax
+        return tax
+
     def cancel(self):
         cancelled = self.open
         self.open = ZERO
@@ -132,7 +139,7 @@ class Books:
     """All goods, documents and movements of the shop."""
 
     def __init__(self, catalogue):
-        # variant -> {"price", "cost", "tax", "category"}
+        # variant -> {"price", "cost", "tax", "category", "has_stock"}
         self.catalogue = catalogue
         self.levels = defaultdict(Level)
         self.transit = defaultdict(lambda: [ZERO, ZERO])
@@ -154,7 +161,22 @@ class Books:
         self.move(kind, variant, location, -quantity, -value, **more)
         return value
 
+    def has_stock(self, variant):
+        return self.catalogue[variant]["has_stock"]
+
+    def reserve(self, variant, location, quantity):
+        if self.has_stock(variant):
+            self.levels[variant, location].reserved += quantity
+
+    def cost_of_sale(self, variant, location, quantity):
+        """What leaves costs: the average of goods, or the catalogue's cost of a service or a fee."""
+        if self.has_stock(variant):
+            return self.levels[variant, location].leave(quantity)
+        return self.catalogue[variant]["cost"] * quantity
+
     def available(self, variant, location):
+        if not self.has_stock(variant):
+            return Decimal("Infinity")
         level = self.levels[variant, location]
         return level.on_hand - level.reserved
 
@@ -165,7 +187,7 @@ class Books:
         rows = defaultdict(lambda: defaultdict(lambda: ZERO))
         orders = defaultdict(set)
         for moved in self.ledger:
-            if moved.kind not in ("sale", "return"):
+            if moved.kind not in ("sale", "return", "refund"):
                 continue
             for row in (key(moved), "total"):
                 sums = rows[row]
@@ -196,7 +218,7 @@ class Books:
         """The rows of the stock report, now or at the end of a day."""
         levels = {at: (level.on_hand, level.value) for at, level in self.levels.items()}
         for moved in self.ledger:
-            if day is not None and moved.day > day:
+            if day is not None and moved.day > day and self.has_stock(moved.variant):
                 on_hand, value = levels[moved.variant, moved.location]
                 levels[moved.variant, moved.location] = (on_hand - moved.quantity, value - moved.value)
         rows = defaultdict(lambda: defaultdict(lambda: ZERO))

@@ -19,7 +19,7 @@ from collections import defaultdict
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 
-from books import TINY, ZERO, Books, Line, cents, price, share
+from books import CENT, TINY, ZERO, Books, Line, cents, price, share
 
 DAYS = 30
 QUANTITIES = [Decimal(text) for text in ("0.125", "0.333", "1", "2", "3", "7", "12.5", "40")]
@@ -93,13 +93,23 @@ class Shop:
             })
             catalogue[product["variants"][0]["id"]] = {
                 "price": Decimal(list_price), "cost": Decimal(cost), "tax": tax, "category": categories[number % 2],
-                "product": product["id"], "rate": (None, "VAT 16%", "Sales tax 19%")[number % 3],
+                "product": product["id"], "rate": (None, "VAT 16%", "Sales tax 19%")[number % 3], "has_stock": True,
+            }
+        self.goods = list(catalogue)
+        for kind, list_price, cost in (("service", "45", "12.5"), ("fee", "6.50", None)):
+            product = self.post("products", {
+                "name": kind, "kind": kind, "quantityDecimals": 3, "taxClassId": taxes[1][0],
+                "variants": [{"sku": kind, "price": list_price, "cost": cost}],
+            })
+            catalogue[product["variants"][0]["id"]] = {
+                "price": Decimal(list_price), "cost": Decimal(cost or 0), "tax": taxes[1][1], "category": None,
+                "product": product["id"], "rate": "VAT 16%", "has_stock": False,
             }
         self.books = Books(catalogue)
         self.variants = list(catalogue)
 
     def some(self):
-        return self.random.choice(self.variants), self.random.choice(self.locations), self.random.choice(QUANTITIES)
+        return self.random.choice(self.goods), self.random.choice(self.locations), self.random.choice(QUANTITIES)
 
     def part_of(self, quantity):
         if self.random.random() < 0.4:
@@ -154,21 +164,21 @@ class Shop:
         assert has_enough, f"sold more than is there: {body}"
         due = sum(money["total"] for *_, money in asked)
         assert Decimal(order["total"]) == due, f"the order is due {order['total']}, not {due}: {body}"
-        document = {"id": order["id"], "location": location, "customer": customer, "lines": []}
+        document = {"id": order["id"], "location": location, "customer": customer, "paid": ZERO, "lines": []}
         for (variant, quantity, _, money), stored in zip(asked, order["lines"]):
             line = Line(variant, quantity, quantity, dict(money))
             document["lines"].append((stored["id"], line))
             if at_once:
                 self.fulfil_line(document, line, quantity, is_reserved=False)
             else:
-                self.books.levels[variant, location].reserved += quantity
+                self.books.reserve(variant, location, quantity)
         self.orders.append(document)
 
     def fulfil_line(self, order, line, quantity, is_reserved=True, location=None):
         location = location or order["location"]
-        value = self.books.levels[line.variant, location].leave(quantity)
+        value = self.books.cost_of_sale(line.variant, location, quantity)
         if is_reserved:
-            self.books.levels[line.variant, order["location"]].reserved -= quantity
+            self.books.reserve(line.variant, order["location"], -quantity)
         money = line.fulfil(quantity, value)
         self.books.move("sale", line.variant, location, -quantity, -value, order=order["id"],
                         customer=order["customer"], total=money["total"], tax=money["tax"],
@@ -195,7 +205,7 @@ class Shop:
         if order and any(line.open for _, line in order["lines"]):
             self.post(f"orders/{order['id']}/cancel", {})
             for _, line in order["lines"]:
-                self.books.levels[line.variant, order["location"]].reserved -= line.cancel()
+                self.books.reserve(line.variant, order["location"], -line.cancel())
 
     def take_back(self):
         order = self.random.choice(self.orders) if self.orders else None
@@ -213,12 +223,61 @@ class Shop:
             refund += money["total"]
             more = {"order": order["id"], "customer": order["customer"], "refunded": money["total"],
                     "tax": -money["tax"], "reason": "returned"}
-            if restock:
+            if restock and self.books.has_stock(line.variant):
                 self.books.arrive("return", line.variant, location, quantity, cost, **more)
             else:
                 self.books.move("return", line.variant, location, quantity, cost, **more)
-                self.books.move("adjustment", line.variant, location, -quantity, -cost, reason="returned")
+                if self.books.has_stock(line.variant):
+                    self.books.move("adjustment", line.variant, location, -quantity, -cost, reason="returned")
         assert Decimal(answer["refund"]) == refund, f"refunded {answer['refund']}, not {refund}"
+
+    def refund(self):
+        """Gives an amount back without goods, of one line."""
+        order = self.random.choice(self.orders) if self.orders else None
+        lines = [(id, line) for id, line in order["lines"] if line.out_money["total"] > 0] if order else []
+        if not lines:
+            return
+        id, line = self.random.choice(lines)
+        out = line.out_money["total"]
+        amount = min(out, self.random.choice((Decimal("0.01"), Decimal("0.5"), Decimal("7.77"), out)))
+        body = {"reason": "scratched", "lines": [{"lineId": id, "amount": plain(amount)}]}
+        self.post(f"orders/{order['id']}/refunds", body)
+        tax = line.refund(amount)
+        self.books.move("refund", line.variant, order["location"], ZERO, ZERO, order=order["id"],
+                        customer=order["customer"], refunded=amount, tax=-tax)
+
+    def pay(self):
+        """Pays a part of what is due, or pays back what was paid too much."""
+        order = self.random.choice(self.orders) if self.orders else None
+        if not order or not self.due(order):
+            return
+        balance = self.due(order)
+        amount = balance if balance < 0 else self.random.choice((balance, max(cents(balance / 3), CENT)))
+        told = self.post(f"orders/{order['id']}/payments", {"method": "cash", "amount": plain(amount)})
+        order["paid"] += amount
+        left = Decimal(told["order"]["balance"])
+        assert left == self.due(order), f"{left} is left to pay, not {self.due(order)}"
+
+    def due(self, order):
+        """What is left to pay: the money of what is open and of what is out, less the payments."""
+        owed = sum((line.open_money["total"] + line.out_money["total"] for _, line in order["lines"]), ZERO)
+        return owed - order["paid"]
+
+    def check_orders(self):
+        faults = []
+        for order in self.orders:
+            shown = self.call("GET", f"orders/{order['id']}")
+            due = self.due(order)
+            if due < 0:
+                status = "overpaid"
+            elif due == 0:
+                status = "paid"
+            else:
+                status = "partly_paid" if order["paid"] else "unpaid"
+            is_ = (Decimal(shown["balance"]), Decimal(shown["paid"]), shown["paymentStatus"])
+            if is_ != (due, order["paid"], status):
+                faults.append(f"order {order['id']}: {is_}, not {(due, order['paid'], status)}")
+        return faults
 
     def adjust(self):
         variant, location, quantity = self.some()
@@ -281,7 +340,8 @@ class Shop:
 
     def trade(self):
         steps = [self.buy, self.receive, self.sell, self.sell, self.sell, self.fulfil, self.fulfil, self.cancel,
-                 self.take_back, self.take_back, self.adjust, self.send, self.end_transfer, self.count]
+                 self.take_back, self.take_back, self.refund, self.pay, self.pay, self.adjust, self.send,
+                 self.end_transfer, self.count]
         for day in range(DAYS):
             self.books.day = day
             for _ in range(self.random.randint(8, 16)):
@@ -355,6 +415,7 @@ class Shop:
             shown = self.call("GET", f"reports/stock?by={by}")
             faults += self.compare(f"stock by {by}", shown, books.stock(key), ("onHand",), ("cost", "value"))
         faults += self.check_dashboard(shown)
+        faults += self.check_orders()
         for day in range(DAYS):
             shown = self.call("GET", f"reports/stock?by=variant&on={self.date_of(day)}")
             expected = books.stock(lambda variant, _: variant, day)
@@ -388,6 +449,8 @@ class Shop:
         for moved in books.ledger:
             if moved.kind in ("sale", "return"):
                 sold[moved.variant] -= moved.quantity
+            if moved.kind == "refund" or not books.has_stock(moved.variant):
+                continue
             kind = {"purchase": "purchased", "sale": "sold", "return": "sold"}.get(moved.kind, "adjusted")
             days[self.date_of(moved.day)][kind] += -moved.quantity if kind == "sold" else moved.quantity
         top = sorted((quantity for quantity in sold.values() if quantity > 0), reverse=True)[:5]

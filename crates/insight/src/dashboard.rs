@@ -4,6 +4,7 @@ use chrono::NaiveDate;
 use const_format::concatcp;
 use inventory::VariantId;
 use inventory::alert::{self, Alert, AlertFilter, IS_COVERED, TODAY};
+use inventory::movement;
 use tenancy::{DbError, TenantTx, all};
 use values::{Limit, Money, PageRequest, Quantity, Sku};
 
@@ -162,11 +163,13 @@ async fn top_variants(tx: &TenantTx) -> Result<Vec<TopVariant>, DbError> {
     const TOP: &str = concatcp!(
         "SELECT top.variant_id, v.sku, p.name, top.sold
            FROM (SELECT m.variant_id, -sum(m.quantity) AS sold
-                   FROM stock_movements m CROSS JOIN ",
+                   FROM ",
+        movement::SALES,
+        " m CROSS JOIN ",
         LAST_30_DAYS,
         "         WHERE ",
         IN_DAYS,
-        "         AND m.kind IN ('sale', 'return')
+        "
                 GROUP BY m.variant_id
                HAVING sum(m.quantity) < 0
                 ORDER BY sold DESC, m.variant_id

@@ -65,8 +65,9 @@ pub struct Sales {
     pub refunded: Money,
     /// The taxes in the total, less the taxes in the refunds.
     pub tax: Money,
-    /// The cost of what was sold, at the average cost when it left, less the cost of what was returned. Up to
-    /// eight decimals. Goods of unknown cost count as nothing.
+    /// The cost of what was sold, at the average cost when it left, less the cost of what was returned.
+    /// Services and fees have the cost of the catalogue. Up to eight decimals. An unknown cost counts as
+    /// nothing.
     pub cost: Money,
 }
 
@@ -99,13 +100,13 @@ impl Sales {
 const TRADED: &str = concatcp!(
     "WITH moved AS (
         SELECT m.occurred_at AT TIME ZONE s.time_zone AS moment, m.variant_id, m.location_id, m.kind,
-               m.source_type, m.source_line_id, -m.quantity AS quantity, -coalesce(",
-    movement::VALUE,
-    ", 0) AS cost
-          FROM stock_movements m CROSS JOIN settings s
+               m.source_type, m.source_line_id, -m.quantity AS quantity, -coalesce(m.value, 0) AS cost
+          FROM ",
+    movement::SALES,
+    " m CROSS JOIN settings s
          WHERE ",
     IN_SPAN,
-    "      AND m.kind IN ('sale', 'return')
+    "
     ), traded AS (
         SELECT m.moment, m.variant_id, m.location_id, l.order_id, l.id AS line_id, m.quantity AS sold,
                0 AS returned,

@@ -53,6 +53,8 @@ values::ids! {
     SupplierId,
     /// The id of a supplier's price.
     SupplierPriceId,
+    /// The id of a sale or a return of an article without stock.
+    UnstockedSaleId,
     /// The id of a return of goods to a supplier. The client may choose it.
     SupplierReturnId,
     /// The id of a line of a return to a supplier.

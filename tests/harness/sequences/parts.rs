@@ -40,7 +40,8 @@ pub async fn add_up(business: &Business<'_>, sequences: usize, seed: u64) {
 }
 
 impl Orders<'_, '_> {
-    /// A variant of each tax class and price, in stock at costs below a cent and above.
+    /// A variant of each tax class and price, in stock at costs below a cent and above. Each tax class has a
+    /// service and a fee, too.
     async fn stock_up(&mut self) {
         let class = |name: &str, is_inclusive: bool, percents: &[&str]| {
             let rate = |(n, percent)| json!({"name": format!("Tax {n}"), "percent": percent});
@@ -59,6 +60,15 @@ impl Orders<'_, '_> {
             classes.push(made.body["id"].clone());
         }
         for (n, class) in classes.iter().enumerate() {
+            for kind in ["service", "fee"] {
+                let mut product = a_product(&format!("SKU-{}", Uuid::now_v7()));
+                product["taxClassId"] = class.clone();
+                product["kind"] = json!(kind);
+                product["variants"][0]["price"] = json!(self.shop.one_of(&PRICES));
+                product["variants"][0]["cost"] = json!("0.3333");
+                let variant = self.shop.variant(product).await;
+                self.variants.push(variant);
+            }
             for price in PRICES {
                 let mut product = a_product(&format!("SKU-{}", Uuid::now_v7()));
                 product["taxClassId"] = class.clone();

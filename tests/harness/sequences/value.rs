@@ -15,6 +15,8 @@ const QUANTITIES: [&str; 10] = ["0.001", "0.333", "1", "2", "3", "7", "12.5", "9
 /// What one sequence works on.
 struct Goods {
     variants: Vec<Value>,
+    /// An article without stock, which is sold beside them.
+    service: Value,
     /// Purchase orders that were sent.
     purchases: Vec<Value>,
     /// Receipts that were not reversed, with their purchase orders and costs.
@@ -31,8 +33,8 @@ struct Trade<'a, 'app> {
     bought: Decimal,
 }
 
-/// Runs random sequences of receipts, sales, returns, transfers, counts, adjustments and reversals. Panics if
-/// the value is not conserved after one of them.
+/// Runs random sequences of receipts, sales, returns, transfers, counts, adjustments, corrections of costs
+/// and reversals. Panics if the value is not conserved after one of them.
 pub async fn is_conserved(business: &Business<'_>, sequences: usize, seed: u64) {
     let shed = business.post("/api/v1/locations", &json!({"name": "Shed"})).await;
     assert_eq!(shed.status, 201, "{shed:?}");
@@ -68,8 +70,14 @@ impl Trade<'_, '_> {
             };
             variants.push(self.shop.variant(product).await);
         }
+        // Its cost is no cost of goods.
+        let mut service = a_product(&format!("SKU-{}", Uuid::now_v7()));
+        service["kind"] = json!("service");
+        service["variants"][0]["cost"] = Value::Null;
+        let service = self.shop.variant(service).await;
         Goods {
             variants,
+            service,
             purchases: Vec::new(),
             receipts: Vec::new(),
             orders: Vec::new(),
@@ -83,7 +91,7 @@ impl Trade<'_, '_> {
     }
 
     async fn step(&mut self, goods: &mut Goods) {
-        match self.shop.random.u8(..14) {
+        match self.shop.random.u8(..17) {
             0 => self.buy(goods).await,
             1 | 2 => self.receive(goods).await,
             3 => self.reverse(goods).await,
@@ -93,6 +101,8 @@ impl Trade<'_, '_> {
             9 => self.adjust(goods).await,
             10 => self.send_transfer(goods).await,
             11 | 12 => self.end_transfer(goods).await,
+            13 => self.revalue(goods).await,
+            14 | 15 => self.send_back_to_supplier(goods).await,
             _ => self.count(goods).await,
         }
     }
@@ -153,7 +163,11 @@ impl Trade<'_, '_> {
     }
 
     async fn sell(&mut self, goods: &mut Goods) {
-        let lines: Vec<Value> = (0..self.shop.random.usize(1..3)).map(|_| self.some_line(goods)).collect();
+        let mut lines: Vec<Value> =
+            (0..self.shop.random.usize(1..3)).map(|_| self.some_line(goods)).collect();
+        if self.shop.random.bool() {
+            lines.push(line(&goods.service, Decimal::ONE));
+        }
         let location = self.shop.one_of(&self.locations.clone()).clone();
         let body = json!({"locationId": location, "fulfil": self.shop.random.bool(), "lines": lines});
         goods.orders.extend(self.shop.post("orders", &body).await);
@@ -194,6 +208,28 @@ impl Trade<'_, '_> {
         body["locationId"] = self.shop.one_of(&self.locations.clone()).clone();
         body["reason"] = json!("found or lost");
         self.shop.post("stock/adjustments", &body).await;
+    }
+
+    async fn revalue(&mut self, goods: &mut Goods) {
+        let body = json!({
+            "variantId": self.shop.one_of(&goods.variants), "unitCost": self.shop.one_of(&COSTS),
+            "locationId": self.shop.one_of(&self.locations.clone()), "reason": "wrong",
+        });
+        self.shop.post("stock/revaluations", &body).await;
+    }
+
+    async fn send_back_to_supplier(&mut self, goods: &mut Goods) {
+        let mut line = self.some_line(goods);
+        if self.shop.random.bool() {
+            line["unitCost"] = json!(self.shop.one_of(&COSTS));
+        }
+        let location = self.shop.one_of(&self.locations.clone()).clone();
+        let body = json!({"locationId": location, "reason": "broken", "lines": [line]});
+        let path = format!("suppliers/{}/returns", text(&self.supplier));
+        if let Some(back) = self.shop.post(&path, &body).await {
+            let value = &back["lines"][0]["value"];
+            self.bought -= if value.is_null() { Decimal::ZERO } else { decimal(value) };
+        }
     }
 
     async fn send_transfer(&mut self, goods: &mut Goods) {

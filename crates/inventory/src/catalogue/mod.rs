@@ -9,6 +9,7 @@ mod option_rename;
 pub mod options;
 pub mod price_history;
 pub mod product;
+pub mod product_kind;
 mod product_list;
 mod product_search;
 pub mod tax_class;

@@ -8,6 +8,7 @@ use tenancy::{DbError, TenantTx, all};
 use values::{ActorId, Name, Note, OptionText, ProductTag, QuantityDecimals};
 
 use crate::are_distinct;
+use crate::catalogue::product_kind::ProductKind;
 pub use crate::catalogue::product_list::{ProductFilter, find, list};
 use crate::catalogue::variant::{self, NewVariant, Variant, VariantError};
 use crate::catalogue::{option_rename, product_search};
@@ -21,6 +22,8 @@ use crate::stock::alert_review;
 pub struct NewProduct {
     /// The name; other products may have the same name.
     pub name: Name,
+    /// Whether it has stock. It never changes.
+    pub kind: ProductKind,
     /// The category; `None` for a product without one.
     pub category_id: Option<CategoryId>,
     /// The tax class of its prices; `None` if they are not taxed.
@@ -44,6 +47,8 @@ pub struct Product {
     pub id: ProductId,
     /// The name; other products may have the same name.
     pub name: Name,
+    /// Whether it has stock. It never changes.
+    pub kind: ProductKind,
     /// The text that describes the product; `None` for no text.
     pub description: Option<Note>,
     /// The category; `None` for a product without one.
@@ -69,14 +74,14 @@ pub struct Product {
 }
 
 tenancy::from_row!(Product {
-    id, name, description, category_id, tax_class_id, option_names, tags, quantity_decimals, archived_at,
-    version, created_at, updated_at,
+    id, name, kind, description, category_id, tax_class_id, option_names, tags, quantity_decimals,
+    archived_at, version, created_at, updated_at,
 } with { variants: Vec::new() });
 
 /// The columns of a product.
 pub(crate) const COLUMNS: &str = "
-    id, name, description, category_id, tax_class_id, option_names, tags, quantity_decimals, archived_at,
-    version, created_at, updated_at";
+    id, name, kind, description, category_id, tax_class_id, option_names, tags, quantity_decimals,
+    archived_at, version, created_at, updated_at";
 
 impl Product {
     /// The number of changes of the on-hand and reserved stock of its variants; clients see it in the ETag.
@@ -165,15 +170,15 @@ fn tag_keys(tags: &[ProductTag]) -> Result<Vec<String>, ProductError> {
     if keys.len() <= MAX_TAGS && are_distinct(&keys) { Ok(keys) } else { Err(ProductError::Tags) }
 }
 
-/// Stores a product with its variants, and makes a stock level for each variant at the default location.
+/// Stores a product with its variants. Goods get an empty stock level at the default location.
 ///
 /// # Errors
 /// [`ProductError`].
 pub async fn insert(tx: &TenantTx, new: &NewProduct, actor: ActorId) -> Result<ProductId, ProductError> {
     const INSERT: &str = "
         INSERT INTO products (id, name, description, category_id, tax_class_id, option_names, tags,
-                              quantity_decimals, created_at, updated_at, tag_keys)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10)";
+                              quantity_decimals, created_at, updated_at, tag_keys, kind)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10, $11)";
     let option_names = match &new.option_names {
         Some(names) => names.clone(),
         None => new.variants.first().map(|first| first.options.keys().cloned().collect()).unwrap_or_default(),
@@ -197,12 +202,13 @@ pub async fn insert(tx: &TenantTx, new: &NewProduct, actor: ActorId) -> Result<P
         &new.quantity_decimals,
         &tx.now(),
         &tag_keys,
+        &new.kind,
     ];
     all((
         check_in_use(tx, new.category_id, new.tax_class_id),
         async { tx.execute(INSERT, params).await.map_err(on_write) },
         audit::record(tx, actor, Action::ProductCreated, Subject::Product(id), &created).err_into(),
-        variant::insert_all(tx, id, &new.variants, &options, actor).err_into(),
+        variant::insert_all(tx, (id, new.kind), &new.variants, &options, actor).err_into(),
     ))
     .await?;
     Ok(id)
@@ -252,6 +258,7 @@ fn on_write(error: DbError) -> ProductError {
 /// A product whose row is locked.
 pub(crate) struct LockedProduct {
     name: Name,
+    pub(crate) kind: ProductKind,
     description: Option<Note>,
     category_id: Option<CategoryId>,
     tax_class_id: Option<TaxClassId>,
@@ -264,6 +271,7 @@ pub(crate) struct LockedProduct {
 
 tenancy::from_row!(LockedProduct {
     name,
+    kind,
     description,
     category_id,
     tax_class_id,
@@ -306,7 +314,9 @@ pub async fn update(
         SELECT EXISTS (
             SELECT FROM (SELECT on_hand AS quantity FROM stock_levels WHERE variant_id = ANY ($1)
                          UNION ALL
-                         SELECT reserved FROM stock_levels WHERE variant_id = ANY ($1)
+                         SELECT l.quantity - l.fulfilled - l.cancelled
+                           FROM order_lines l JOIN orders o ON o.id = l.order_id
+                          WHERE l.variant_id = ANY ($1) AND o.status IN ('reserved', 'partly_fulfilled')
                          UNION ALL
                          SELECT l.quantity
                            FROM stock_transfer_lines l JOIN stock_transfers t ON t.id = l.transfer_id

@@ -12,6 +12,7 @@ use values::{ActorId, Barcode, Currency, Money, NonNegative, OptionText, Quantit
 use crate::business::settings;
 use crate::catalogue::holder::{self, Holder};
 use crate::catalogue::options::{self, Options};
+use crate::catalogue::product_kind::ProductKind;
 pub use crate::catalogue::variant_change::{VariantChange, update};
 use crate::catalogue::{barcode, price_history, product, product_search};
 use crate::ids::{ProductId, VariantId};
@@ -48,6 +49,8 @@ pub struct Variant {
     pub id: VariantId,
     /// The product to which the variant belongs. It never changes.
     pub product_id: ProductId,
+    /// The kind of the product: whether the variant has stock.
+    pub kind: ProductKind,
     /// The code of the variant, unique in the business.
     pub sku: Sku,
     /// The barcodes in the order of their codes, each unique in the business.
@@ -86,6 +89,7 @@ pub struct Variant {
 tenancy::from_row!(Variant {
     id: "variant_id",
     product_id,
+    kind: "product_kind",
     sku,
     barcodes,
     price,
@@ -106,7 +110,7 @@ tenancy::from_row!(Variant {
 
 /// The columns of variant `v` of product `p` with its barcodes and its stock; [`STOCK`] must be joined.
 pub(crate) const COLUMNS: &str = "
-    v.id AS variant_id, v.product_id, v.sku,
+    v.id AS variant_id, v.product_id, p.kind AS product_kind, v.sku,
     ARRAY(SELECT b.code FROM barcodes b WHERE b.variant_id = v.id ORDER BY b.code) AS barcodes,
     v.price, v.compare_at_price, v.cost, v.reorder_level, v.target_quantity, v.options, s.on_hand, s.reserved,
     s.stock_position,
@@ -175,6 +179,14 @@ pub enum VariantError {
         /// The number of decimals of the currency.
         reason: TooFine,
     },
+    /// A service or a fee would have a reorder level or a target quantity.
+    #[error("services and fees have no stock and are not reordered; remove the field")]
+    NotStocked {
+        /// The position of the variant in the request; 0 for a request about one variant.
+        index: usize,
+        /// The field, as clients name it.
+        field: &'static str,
+    },
     /// The product would have no variants, or more than [`MAX_PER_PRODUCT`].
     #[error("a product must have 1 to {MAX_PER_PRODUCT} variants")]
     Count,
@@ -226,14 +238,14 @@ pub fn check(variants: &[NewVariant], option_names: &[OptionText]) -> Result<Vec
     Ok(named)
 }
 
-/// Stores `variants` of one product, each with its options as [`check`] returns them, its barcodes and an
-/// empty stock level at the default location.
+/// Stores `variants` of one product, each with its options as [`check`] returns them and its barcodes. Goods
+/// get an empty stock level at the default location.
 ///
 /// # Errors
 /// [`VariantError`]; nothing remains when the transaction ends.
 pub(crate) async fn insert_all(
     tx: &TenantTx,
-    product: ProductId,
+    (product, kind): (ProductId, ProductKind),
     variants: &[NewVariant],
     options: &[Options],
     actor: ActorId,
@@ -242,8 +254,11 @@ pub(crate) async fn insert_all(
         INSERT INTO stock_levels (variant_id, location_id, on_hand, reserved, position, updated_at)
         SELECT v.id, l.id, 0, 0, 0, $2
           FROM unnest($1::uuid[]) AS v (id) CROSS JOIN locations l
-         WHERE l.is_default
+         WHERE l.is_default AND $3
      RETURNING variant_id, location_id";
+    for (index, variant) in variants.iter().enumerate() {
+        check_reordering(kind, index, variant.reorder_level, variant.target_quantity)?;
+    }
     let ids: Vec<VariantId> = variants.iter().map(|_| VariantId::new()).collect();
     let check = async { check_prices(&settings::currency(tx).await?, variants) };
     all((check, insert_rows(tx, product, &ids, variants, options))).await?;
@@ -252,7 +267,8 @@ pub(crate) async fn insert_all(
         .zip(variants)
         .flat_map(|(id, variant)| variant.barcodes.iter().map(|code| (*id, code.clone())))
         .collect();
-    let levels = async { level::keys(tx, INSERT_LEVELS, &[&ids, &tx.now()]).err_into().await };
+    let levels: tenancy::Params<'_> = &[&ids, &tx.now(), &kind.has_stock()];
+    let levels = async { level::keys(tx, INSERT_LEVELS, levels).err_into().await };
     let prices = price_history::record(tx, &ids, actor).err_into();
     let (levels, (), ()) = all((levels, prices, barcode::insert_all(tx, &codes))).await?;
     product_search::refresh(tx, product).await?;
@@ -261,6 +277,20 @@ pub(crate) async fn insert_all(
         alert_review::reconsider(tx, &levels).await?;
     }
     Ok(ids)
+}
+
+/// Refuses a reorder level and a target quantity of services and fees.
+pub(super) fn check_reordering<T>(
+    kind: ProductKind,
+    index: usize,
+    reorder_level: Option<T>,
+    target_quantity: Option<T>,
+) -> Result<(), VariantError> {
+    match (kind.has_stock(), reorder_level, target_quantity) {
+        (true, ..) | (false, None, None) => Ok(()),
+        (false, Some(_), _) => Err(VariantError::NotStocked { index, field: "reorderLevel" }),
+        (false, None, Some(_)) => Err(VariantError::NotStocked { index, field: "targetQuantity" }),
+    }
 }
 
 /// Refuses prices that are finer than the currency.
@@ -362,14 +392,14 @@ pub async fn insert(
 ) -> Result<VariantId, VariantError> {
     const COUNT: &str = "SELECT count(*) FROM variants WHERE product_id = $1";
     // The lock on the product keeps its options and its number of variants as they are until the end.
-    let option_names = product::lock(tx, product).await?.ok_or(VariantError::UnknownProduct)?.option_names;
+    let locked = product::lock(tx, product).await?.ok_or(VariantError::UnknownProduct)?;
     let variants = std::slice::from_ref(new);
-    let options = check(variants, &option_names)?;
+    let options = check(variants, &locked.option_names)?;
     let count: i64 = tx.value(COUNT, &[&product]).await?;
     if count >= MAX_PER_PRODUCT as i64 {
         return Err(VariantError::Count);
     }
-    let ids = insert_all(tx, product, variants, &options, actor).await?;
+    let ids = insert_all(tx, (product, locked.kind), variants, &options, actor).await?;
     product::touch(tx, product).await?;
     let id = ids.first().copied().ok_or(VariantError::Count)?;
     let created = json!({"sku": {"to": new.sku}, "price": {"to": new.price.get().plain()}});

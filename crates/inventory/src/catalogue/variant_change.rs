@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use tenancy::{TenantTx, all};
 use tokio_postgres::types::Json;
-use values::{ActorId, Barcode, Money, NonNegative, OptionText, Quantity, Sku};
+use values::{ActorId, Barcode, Money, NonNegative, Quantity, Sku};
 
 use crate::business::settings;
 use crate::catalogue::holder::{self, Holder};
 use crate::catalogue::options::{self, Options, Stored};
-use crate::catalogue::variant::{MAX_BARCODES, VariantError, check_price};
+use crate::catalogue::product::LockedProduct;
+use crate::catalogue::variant::{MAX_BARCODES, VariantError, check_price, check_reordering};
 use crate::catalogue::{barcode, price_history, product, product_search};
 use crate::ids::{ProductId, VariantId};
 use crate::records::audit::{Action, Subject};
@@ -93,7 +94,8 @@ pub async fn update(
     if change.barcodes.as_ref().is_some_and(|codes| codes.len() > MAX_BARCODES) {
         return Err(VariantError::TooManyBarcodes { index: 0 });
     }
-    let (product, option_names, stored) = lock(tx, id).await?;
+    let (product, LockedProduct { kind, option_names, .. }, stored) = lock(tx, id).await?;
+    check_reordering(kind, 0, change.reorder_level.flatten(), change.target_quantity.flatten())?;
     let options = match &change.options {
         Some(options) => {
             let named = options::named(options, &option_names);
@@ -189,7 +191,7 @@ pub async fn update(
 }
 
 /// Locks the product, and then the variant. All writers lock in this order, so that they never deadlock.
-async fn lock(tx: &TenantTx, id: VariantId) -> Result<(ProductId, Vec<OptionText>, Locked), VariantError> {
+async fn lock(tx: &TenantTx, id: VariantId) -> Result<(ProductId, LockedProduct, Locked), VariantError> {
     const PRODUCT_OF: &str = "SELECT product_id FROM variants WHERE id = $1";
     const LOCK: &str = "
         SELECT sku,
@@ -199,5 +201,5 @@ async fn lock(tx: &TenantTx, id: VariantId) -> Result<(ProductId, Vec<OptionText
     let product: ProductId = tx.value_opt(PRODUCT_OF, &[&id]).await?.ok_or(VariantError::NotFound)?;
     let lock = async { tx.row::<Locked>(LOCK, &[&id]).await };
     let (of, locked) = all((product::lock(tx, product), lock)).await?;
-    Ok((product, of.ok_or(VariantError::UnknownProduct)?.option_names, locked))
+    Ok((product, of.ok_or(VariantError::UnknownProduct)?, locked))
 }

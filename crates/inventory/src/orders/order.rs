@@ -18,9 +18,10 @@ use crate::records::edit::Stale;
 use crate::records::event::{Event, OrderChanged};
 pub use crate::statuses::OrderStatus;
 use crate::stock::article::ArticleError;
+use crate::stock::decided::Decided;
 use crate::stock::location;
 use crate::stock::movement::{Kind, Source};
-use crate::stock::posting::{Cost, Decided, Posting, StockError, decide};
+use crate::stock::posting::{Cost, Posting, StockError, decide};
 
 impl OrderStatus {
     /// The status of an order with these lines.

@@ -6,6 +6,7 @@ use tokio_postgres::types::Json;
 use values::{Money, Name, NonNegative, Quantity, Reason, Sku, StockValue};
 
 use crate::business::settings::Terms;
+use crate::catalogue::product_kind::ProductKind;
 use crate::catalogue::tax_class::Rate;
 use crate::ids::{OrderId, OrderLineId, VariantId};
 
@@ -17,6 +18,8 @@ pub struct OrderLine {
     pub(crate) order_id: OrderId,
     /// The variant that is sold.
     pub variant_id: VariantId,
+    /// The kind of its product: whether it has stock.
+    pub kind: ProductKind,
     /// The SKU when the order was placed.
     pub sku: Sku,
     /// The name of the product when the order was placed.
@@ -63,6 +66,7 @@ tenancy::from_row!(OrderLine {
     id,
     order_id,
     variant_id,
+    kind,
     sku,
     name,
     quantity,

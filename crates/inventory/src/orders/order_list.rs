@@ -31,8 +31,8 @@ const SELECT: &str = concatcp!(
 /// Until a part of a line is fulfilled, cancelled or returned, all of its amounts are open, or, if the order
 /// was fulfilled when it was placed, out.
 const LINES: &str = "
-    SELECT id, order_id, variant_id, sku, name, quantity, price, list_price, price_reason, discount, taxes,
-           includes_tax, tax, total, fulfilled, cancelled, returned, credited, cost,
+    SELECT id, order_id, variant_id, kind, sku, name, quantity, price, list_price, price_reason, discount,
+           taxes, includes_tax, tax, total, fulfilled, cancelled, returned, credited, cost,
            coalesce(open_total, CASE WHEN fulfilled = 0 THEN total ELSE 0 END) AS open_total,
            coalesce(open_tax, CASE WHEN fulfilled = 0 THEN tax ELSE 0 END) AS open_tax,
            coalesce(open_discount, CASE WHEN fulfilled = 0 THEN discount ELSE 0 END) AS open_discount,

@@ -74,7 +74,8 @@ pub struct ReturnLine {
     pub line_id: OrderLineId,
     /// The quantity that came back, in sale units.
     pub quantity: Quantity,
-    /// Whether the goods are on hand again; `false` means that they were scrapped.
+    /// Whether the goods are on hand again; `false` means that they were scrapped, or that it is an article
+    /// without stock.
     pub is_restocked: bool,
     /// The amount that the customer gets back for this line, including taxes.
     pub refund: Money,
@@ -135,14 +136,14 @@ async fn post_new(tx: &TenantTx, new: &NewReturn, actor: ActorId) -> Result<Retu
             location_id,
             quantity: posted.line.quantity,
             reserved: Quantity::ZERO,
-            cost: match asked.is_restocked {
+            cost: match posted.line.is_restocked {
                 true => Cost::Whole(posted.cost),
                 false => Cost::Passing(posted.cost),
             },
             reason: Some(new.reason.clone()),
             line_id: posted.id.into(),
         };
-        if asked.is_restocked {
+        if posted.line.is_restocked || !line.kind.has_stock() {
             postings.push(came_back);
         } else {
             let scrapped =
@@ -185,7 +186,7 @@ fn take_back(new: &NewReturn, asked: &NewReturnLine, line: &mut OrderLine, terms
         return_id: new.request.id,
         line_id: line.id,
         quantity,
-        is_restocked: asked.is_restocked,
+        is_restocked: asked.is_restocked && line.kind.has_stock(),
         refund,
     };
     PostedLine { id: ReturnLineId::new(), line, tax, cost }

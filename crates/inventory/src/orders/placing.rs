@@ -13,6 +13,7 @@ use values::{
 };
 
 use crate::business::settings::{self, Terms};
+use crate::catalogue::product_kind::ProductKind;
 use crate::catalogue::tax_class::{Rate, Taxation};
 use crate::column;
 use crate::ids::{CustomerId, LocationId, OrderId, OrderLineId, VariantId};
@@ -27,9 +28,10 @@ use crate::records::document::{self, IdTaken, Outcome, Requested};
 use crate::records::event::{Event, OrderChanged};
 use crate::statuses::OrderStatus;
 use crate::stock::article::{self, ArticleName};
+use crate::stock::decided::Decided;
 use crate::stock::location;
 use crate::stock::movement::{Kind, Source};
-use crate::stock::posting::{Cost, Decided, Posting, decide};
+use crate::stock::posting::{Cost, Posting, decide};
 
 /// An order to be placed.
 #[derive(Debug, Clone)]
@@ -74,6 +76,7 @@ pub const MAX_LINES: usize = 200;
 /// What the catalogue has of a variant that is sold.
 pub(super) struct Sold {
     id: VariantId,
+    kind: ProductKind,
     sku: Sku,
     name: Name,
     price: Money,
@@ -83,7 +86,7 @@ pub(super) struct Sold {
     rates: Option<Json<Vec<Rate>>>,
 }
 
-tenancy::from_row!(Sold { id, sku, name, price, is_archived, quantity_decimals, is_inclusive, rates });
+tenancy::from_row!(Sold { id, kind, sku, name, price, is_archived, quantity_decimals, is_inclusive, rates });
 
 impl Sold {
     /// Takes the names, the list price and the taxes from a line of an order that has the variant already.
@@ -169,7 +172,7 @@ async fn place_new(tx: &TenantTx, new: &NewOrder, actor: ActorId) -> Result<Orde
 
 pub(super) async fn find_sold(tx: &TenantTx, ids: &[VariantId]) -> Result<HashMap<VariantId, Sold>, DbError> {
     const SOLD: &str = "
-        SELECT v.id, v.sku, p.name, v.price,
+        SELECT v.id, p.kind, v.sku, p.name, v.price,
                v.archived_at IS NOT NULL OR p.archived_at IS NOT NULL AS is_archived,
                p.quantity_decimals, t.is_inclusive, t.rates
           FROM variants v
@@ -209,6 +212,7 @@ pub(super) fn price(
             quantity: line.quantity.get(),
             price: line.price.as_ref().map_or(sold.price, |(price, _)| price.get()),
             discount: line.discount,
+            is_fee: sold.kind == ProductKind::Fee,
             taxation: taxation.as_ref(),
         })
         .collect();
@@ -224,6 +228,7 @@ pub(super) fn price(
             id: OrderLineId::new(),
             order_id: new.request.id,
             variant_id: sold.id,
+            kind: sold.kind,
             sku: sold.sku.clone(),
             name: sold.name.clone(),
             quantity: asked.quantity,
@@ -385,14 +390,16 @@ async fn insert(tx: &TenantTx, new: &NewOrder, order: &PricedOrder, actor: Actor
 pub(super) async fn insert_lines(tx: &TenantTx, order: OrderId, lines: &[OrderLine]) -> Result<(), DbError> {
     const INSERT: &str = "
         INSERT INTO order_lines (id, order_id, position, variant_id, sku, name, quantity, price, list_price,
-                                 price_reason, discount, taxes, includes_tax, tax, total, fulfilled, cost)
+                                 price_reason, discount, taxes, includes_tax, tax, total, fulfilled, cost,
+                                 kind)
         SELECT id, $1, position, variant_id, sku, name, quantity, price, list_price, price_reason, discount,
-               taxes, includes_tax, tax, total, fulfilled, cost
+               taxes, includes_tax, tax, total, fulfilled, cost, kind
           FROM unnest($2::uuid[], $3::smallint[], $4::uuid[], $5::text[], $6::text[], $7::numeric[],
                       $8::numeric[], $9::numeric[], $10::text[], $11::numeric[], $12::jsonb[],
-                      $13::boolean[], $14::numeric[], $15::numeric[], $16::numeric[], $17::numeric[])
+                      $13::boolean[], $14::numeric[], $15::numeric[], $16::numeric[], $17::numeric[],
+                      $18::text[])
                AS new (id, position, variant_id, sku, name, quantity, price, list_price, price_reason,
-                       discount, taxes, includes_tax, tax, total, fulfilled, cost)";
+                       discount, taxes, includes_tax, tax, total, fulfilled, cost, kind)";
     let positions: Vec<i16> = (1..).take(lines.len()).collect();
     let params: tenancy::Params<'_> = &[
         &order,
@@ -412,6 +419,7 @@ pub(super) async fn insert_lines(tx: &TenantTx, order: OrderId, lines: &[OrderLi
         &column(lines, |line| line.total),
         &column(lines, |line| line.fulfilled),
         &column(lines, |line| line.cost),
+        &column(lines, |line| line.kind),
     ];
     tx.execute(INSERT, params).await.map(drop)
 }

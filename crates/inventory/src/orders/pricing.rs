@@ -84,6 +84,8 @@ pub struct Line<'a> {
     pub price: Money,
     /// A discount on quantity times price; `None` means no discount on the line.
     pub discount: Option<Discount>,
+    /// Whether it is a fee, which a discount on the whole order leaves out.
+    pub is_fee: bool,
     /// The taxes of the product's tax class; `None` means that the line is not taxed.
     pub taxation: Option<&'a Taxation>,
 }
@@ -127,8 +129,8 @@ pub enum PricingError {
         /// The position of the line in the request, from 0.
         index: usize,
     },
-    /// The discount on the order exceeds the sum of the lines after their own discounts.
-    #[error("the discount exceeds the amount of the order; reduce the discount")]
+    /// The discount on the order exceeds the sum of the lines that are no fees, after their own discounts.
+    #[error("the discount exceeds the amount of the order without fees; reduce the discount")]
     OrderDiscount,
     /// The amount of a line, the subtotal or the total exceeds [`Money::MAX`].
     #[error("the total exceeds the largest amount, 9999999999.9999; split the order")]
@@ -136,7 +138,8 @@ pub enum PricingError {
 }
 
 /// Prices an order with these lines and a discount on the whole order. The discount is shared out among the
-/// lines. All amounts are rounded with `rounding` to `decimals`, the decimals of the currency.
+/// lines that are no fees. All amounts are rounded with `rounding` to `decimals`, the decimals of the
+/// currency.
 ///
 /// # Errors
 /// [`PricingError`].
@@ -163,7 +166,9 @@ pub fn price(
         gross.push(amount);
         off_line.push(discount);
     }
-    let after: Vec<Decimal> = gross.iter().zip(&off_line).map(|(gross, off)| gross - off).collect();
+    let after = lines.iter().zip(gross.iter().zip(&off_line));
+    let after = after.map(|(line, (gross, off))| if line.is_fee { Decimal::ZERO } else { gross - off });
+    let after: Vec<Decimal> = after.collect();
     let sum: Decimal = after.iter().sum();
     let off_order = off(discount, sum);
     if off_order > sum {
@@ -260,6 +265,7 @@ mod tests {
             quantity: Quantity::parse(quantity).unwrap(),
             price: Money::parse(price).unwrap(),
             discount: None,
+            is_fee: false,
             taxation: None,
         }
     }
@@ -299,6 +305,21 @@ mod tests {
     }
 
     #[test]
+    fn a_discount_on_the_order_leaves_fees_out() {
+        let lines = [line("1", "10"), Line { is_fee: true, ..line("1", "5") }];
+        let percent = |percent| Some(Discount::percent(Percent::parse(percent).unwrap()).unwrap());
+        let priced = price(&lines, percent("10"), AWAY, 2).unwrap();
+        let totals: Vec<_> = priced.lines.iter().map(|line| line.total).collect();
+        assert_eq!((totals, priced.total), (vec![decimal("9"), decimal("5")], decimal("14")));
+        assert_eq!(price(&lines, percent("100"), AWAY, 2).unwrap().total, decimal("5"));
+        let amount = |amount| Some(Discount::amount(Money::parse(amount).unwrap()).unwrap());
+        assert_eq!(price(&lines, amount("10.01"), AWAY, 2), Err(PricingError::OrderDiscount));
+        // A fee may have a discount of its own.
+        let waived = [line("1", "10"), Line { is_fee: true, discount: percent("100"), ..line("1", "5") }];
+        assert_eq!(price(&waived, None, AWAY, 2).unwrap().total, decimal("10"));
+    }
+
+    #[test]
     fn tax_is_in_the_price_or_on_top_of_it() {
         let (inclusive, exclusive) = (taxation(true, &["16"]), taxation(false, &["5", "9.975"]));
         let with = |taxation| Line { taxation: Some(taxation), ..line("1", "100") };
@@ -327,6 +348,7 @@ mod tests {
                         let percent = Decimal::new(random.i64(0..10_000), 2);
                         Discount::percent(Percent::from_decimal(percent)).unwrap()
                     }),
+                    is_fee: random.u8(0..4) == 0,
                     taxation: random.bool().then_some(&inclusive),
                 })
                 .collect();

@@ -14,8 +14,8 @@ use crate::orders::order_list;
 use crate::records::audit::Action;
 use crate::records::document::{self, IdTaken, Outcome, PartError, Requested};
 use crate::records::event::Event;
+use crate::stock::decided::Decided;
 use crate::stock::movement::Source;
-use crate::stock::posting::Decided;
 
 /// A refund to be posted.
 #[derive(Debug, Clone)]

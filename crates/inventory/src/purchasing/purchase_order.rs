@@ -176,6 +176,12 @@ pub enum PurchaseError {
         /// The position of the line in the request, from 0.
         index: usize,
     },
+    /// A line names a service or a fee.
+    #[error("the variant is a service or a fee, which has no stock; remove the line")]
+    NotStocked {
+        /// The position of the line in the request, from 0.
+        index: usize,
+    },
     /// The supplier does not exist or is archived.
     #[error("there is no such supplier")]
     UnknownSupplier,

@@ -101,9 +101,10 @@ struct Bought {
     name: Name,
     quantity_decimals: QuantityDecimals,
     is_archived: bool,
+    has_stock: bool,
 }
 
-tenancy::from_row!(Bought { id, sku, name, quantity_decimals, is_archived });
+tenancy::from_row!(Bought { id, sku, name, quantity_decimals, is_archived, has_stock });
 
 /// Checks the lines, and computes their taxes, totals and tolerances.
 pub(super) async fn make_lines(
@@ -115,7 +116,8 @@ pub(super) async fn make_lines(
 ) -> Result<Vec<PurchaseOrderLine>, PurchaseError> {
     const BOUGHT: &str = "
         SELECT v.id, v.sku, p.name, p.quantity_decimals,
-               v.archived_at IS NOT NULL OR p.archived_at IS NOT NULL AS is_archived
+               v.archived_at IS NOT NULL OR p.archived_at IS NOT NULL AS is_archived,
+               p.kind = 'goods' AS has_stock
           FROM variants v JOIN products p ON p.id = v.product_id
          WHERE v.id = ANY ($1)
            FOR KEY SHARE OF p, v";
@@ -132,16 +134,18 @@ pub(super) async fn make_lines(
             return Err(PurchaseError::Tax { index });
         }
         // The first line of a variant removes it from `known`, so a second line does not find it.
-        let Some(Bought { sku, name, quantity_decimals: decimals, is_archived, .. }) =
-            known.remove(&ids[index])
-        else {
+        let Some(bought) = known.remove(&ids[index]) else {
             return Err(match ids[..index].contains(&ids[index]) {
                 true => PurchaseError::Twice { index },
                 false => PurchaseError::UnknownVariant { index },
             });
         };
-        if is_archived {
+        let Bought { sku, name, quantity_decimals: decimals, .. } = bought;
+        if bought.is_archived {
             return Err(PurchaseError::ArchivedVariant { index });
+        }
+        if !bought.has_stock {
+            return Err(PurchaseError::NotStocked { index });
         }
         let (quantity, unit_cost) = (line.quantity.get(), line.unit_cost.get());
         if !decimals.allows(quantity) {

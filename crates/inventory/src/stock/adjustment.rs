@@ -220,9 +220,9 @@ async fn post_new(tx: &TenantTx, new: &NewAdjustment, actor: ActorId) -> Result<
 /// Names the line of an error about one variant.
 fn at_line(error: StockError, variants: &[VariantId]) -> AdjustmentError {
     let at = match &error {
-        StockError::TooFine { variant_id, .. } | StockError::TooMuch { variant_id } => {
-            variants.iter().position(|variant| variant == variant_id)
-        }
+        StockError::TooFine { variant_id, .. }
+        | StockError::TooMuch { variant_id }
+        | StockError::NotStocked { variant_id } => variants.iter().position(|variant| variant == variant_id),
         _ => None,
     };
     match at {

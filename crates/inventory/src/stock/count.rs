@@ -129,6 +129,12 @@ pub enum CountError {
         /// The position of the line in the request, from 0.
         index: usize,
     },
+    /// A line names a service or a fee.
+    #[error("the variant is a service or a fee, which has no stock; remove the line")]
+    NotStocked {
+        /// The position of the line in the request, from 0.
+        index: usize,
+    },
     /// The request has no lines or too many lines.
     #[error("a request must have 1 to {MAX_LINES} lines")]
     LineCount,
@@ -223,9 +229,10 @@ tenancy::from_row!(LevelRow { variant_id, on_hand, position });
 struct Known {
     id: VariantId,
     quantity_decimals: QuantityDecimals,
+    has_stock: bool,
 }
 
-tenancy::from_row!(Known { id, quantity_decimals });
+tenancy::from_row!(Known { id, quantity_decimals, has_stock });
 
 /// Stores counted quantities, each with the quantity that the books expect at this moment. Counting a variant
 /// again replaces its quantities. Locks the count and the stock levels.
@@ -246,7 +253,8 @@ pub async fn count(
          ORDER BY variant_id, location_id
            FOR NO KEY UPDATE";
     const KNOWN: &str = "
-        SELECT v.id, p.quantity_decimals FROM variants v JOIN products p ON p.id = v.product_id
+        SELECT v.id, p.quantity_decimals, p.kind = 'goods' AS has_stock
+          FROM variants v JOIN products p ON p.id = v.product_id
          WHERE v.id = ANY ($1)";
     if found.is_empty() || found.len() > MAX_LINES {
         return Err(CountError::LineCount);
@@ -259,11 +267,14 @@ pub async fn count(
     let expected = async { tx.rows::<LevelRow>(EXPECTED, &[&stored.location_id, &variants]).await };
     let known = async { tx.rows::<Known>(KNOWN, &[&variants]).await };
     let (levels, known) = all((expected, known)).await?;
-    let known: BTreeMap<VariantId, QuantityDecimals> =
-        known.into_iter().map(|known| (known.id, known.quantity_decimals)).collect();
+    let known: BTreeMap<VariantId, Known> = known.into_iter().map(|known| (known.id, known)).collect();
     let found: Vec<_> = variants.iter().copied().zip(found.iter().map(|(_, counted)| *counted)).collect();
     for (index, (variant, counted)) in found.iter().enumerate() {
-        let decimals = *known.get(variant).ok_or(CountError::UnknownVariant { index })?;
+        let known = known.get(variant).ok_or(CountError::UnknownVariant { index })?;
+        if !known.has_stock {
+            return Err(CountError::NotStocked { index });
+        }
+        let decimals = known.quantity_decimals;
         if !decimals.allows(counted.get()) {
             return Err(CountError::TooFine { index, decimals });
         }

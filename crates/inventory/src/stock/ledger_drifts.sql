@@ -11,7 +11,7 @@ WITH ledger AS (
 ), promised AS (
     SELECT l.variant_id, o.location_id, sum(l.quantity - l.fulfilled - l.cancelled) AS promised
       FROM order_lines l JOIN orders o ON o.id = l.order_id
-     WHERE o.status IN ('reserved', 'partly_fulfilled')
+     WHERE o.status IN ('reserved', 'partly_fulfilled') AND l.kind = 'goods'
      GROUP BY l.variant_id, o.location_id
 )
 SELECT variant_id, location_id, coalesce(s.on_hand, 0) AS on_hand, coalesce(ledger, 0) AS ledger,

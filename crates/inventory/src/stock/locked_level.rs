@@ -9,7 +9,7 @@ use values::{Money, Quantity, QuantityDecimals, StockValue};
 use crate::ids::{LocationId, VariantId};
 use crate::stock::level::Key;
 use crate::stock::level_value::{Cost, LevelValue, Moved};
-use crate::stock::posting::{Posting, StockError};
+use crate::stock::posting::Posting;
 
 /// A stock level whose row is locked until the transaction ends.
 pub(crate) struct LockedLevel {
@@ -81,38 +81,35 @@ tenancy::from_row!(CatalogueRow {
     quantity_decimals,
 });
 
-/// Makes the levels that are missing, in key order. Their locations are locked first, before any level, so
-/// that nobody archives a location while a document is posted there.
+/// Makes the levels of goods that are missing, in key order; no others have levels. Their locations are
+/// locked first, before any level, so that nobody archives a location while a document is posted there.
 ///
 /// # Errors
-/// [`StockError::UnknownVariant`].
-pub(crate) async fn make(tx: &TenantTx, keys: &[Key]) -> Result<(), StockError> {
+/// [`DbError`].
+pub(crate) async fn make(tx: &TenantTx, keys: &[Key]) -> Result<(), DbError> {
     const MAKE: &str = "
         INSERT INTO stock_levels (variant_id, location_id, on_hand, reserved, position, updated_at)
         SELECT wanted.variant_id, l.id, 0, 0, 0, $3
           FROM unnest($1::uuid[], $2::uuid[]) AS wanted (variant_id, location_id)
+          JOIN variants v ON v.id = wanted.variant_id
+          JOIN products p ON p.id = v.product_id AND p.kind = 'goods'
           JOIN locations l ON l.id = wanted.location_id
          ORDER BY wanted.variant_id, l.id
            FOR KEY SHARE OF l
             ON CONFLICT (variant_id, location_id) DO NOTHING";
     let (variants, locations): (Vec<VariantId>, Vec<LocationId>) = keys.iter().copied().unzip();
-    let made = tx.execute(MAKE, &[&variants, &locations, &tx.now()]).await;
-    made.map(drop).map_err(|error| match error.constraint() {
-        Some("stock_levels_variant_id_fkey") => StockError::UnknownVariant,
-        _ => error.into(),
-    })
+    tx.execute(MAKE, &[&variants, &locations, &tx.now()]).await.map(drop)
 }
 
 /// Makes the levels that are missing, and locks all of them, in key order and in one flight.
 ///
 /// # Errors
-/// [`StockError::UnknownVariant`], [`StockError::Db`].
+/// [`DbError`].
 pub(crate) async fn make_and_lock(
     tx: &TenantTx,
     keys: &[Key],
-) -> Result<BTreeMap<Key, LockedLevel>, StockError> {
-    let lock = async { Ok(lock(tx, keys).await?) };
-    let ((), levels) = all((make(tx, keys), lock)).await?;
+) -> Result<BTreeMap<Key, LockedLevel>, DbError> {
+    let ((), levels) = all((make(tx, keys), lock(tx, keys))).await?;
     Ok(levels)
 }
 

@@ -9,6 +9,7 @@ pub(crate) mod alert_review;
 pub mod article;
 pub mod count;
 mod count_posting;
+pub mod decided;
 pub mod ledger;
 pub mod level;
 pub mod level_value;
@@ -20,7 +21,9 @@ pub mod reordering;
 pub mod revaluation;
 pub mod transfer;
 pub mod transfer_step;
+pub(crate) mod unstocked;
 
+pub use decided::Decided;
 pub use level::{LevelFilter, StockLevel, list};
 pub use movement::Source;
-pub use posting::{Cost, Decided, Posted, Posting, Shortage, StockError, decide};
+pub use posting::{Cost, Posted, Posting, Shortage, StockError, decide};

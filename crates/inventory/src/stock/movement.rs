@@ -153,6 +153,16 @@ tenancy::from_row!(Movement {
 /// The value of movement `m`. Movements of earlier releases have a unit cost instead.
 pub const VALUE: &str = "coalesce(m.value, m.quantity * m.unit_cost)";
 
+/// Sales and returns of all articles, with and without stock, as a table to be named `m`. The columns mean
+/// what those of movements mean.
+pub const SALES: &str = "(
+    SELECT occurred_at, variant_id, location_id, kind, quantity,
+           coalesce(value, quantity * unit_cost) AS value, source_type, source_line_id
+      FROM stock_movements WHERE kind IN ('sale', 'return')
+     UNION ALL
+    SELECT occurred_at, variant_id, location_id, kind, quantity, value, source_type, source_line_id
+      FROM unstocked_sales)";
+
 /// The cost of one unit of movement `m`, rounded to four decimals.
 pub const UNIT_COST: &str = "coalesce(round(m.value / nullif(m.quantity, 0), 4), m.unit_cost)";
 

@@ -2,18 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, Utc};
-use tenancy::{DbError, TenantTx, all};
+use tenancy::{DbError, TenantTx};
 use uuid::Uuid;
-use values::{ActorId, Name, Quantity, QuantityDecimals, Reason, Sku, StockValue};
+use values::{Name, Quantity, QuantityDecimals, Reason, Sku, StockValue};
 
-use crate::ids::{LocationId, MovementId, VariantId};
-use crate::stock::alert_review::{self, AlertChanges, Watched};
+use crate::ids::{LocationId, VariantId};
+use crate::stock::alert_review::{self, Watched};
+use crate::stock::decided::{Decided, Movements};
 use crate::stock::level::Key;
 pub use crate::stock::level_value::Cost;
-use crate::stock::level_value::Moved;
 use crate::stock::locked_level::{self, LockedLevel};
-use crate::stock::movement::{Kind, Source};
+use crate::stock::movement::Kind;
+use crate::stock::unstocked;
 
 /// One change of stock that a document wants.
 #[derive(Debug, Clone)]
@@ -75,6 +75,12 @@ pub enum StockError {
         "the location is archived, so no stock can be put or reserved there; restore it, or name another one"
     )]
     ClosedLocation,
+    /// The document would move stock of a service or a fee.
+    #[error("the variant is a service or a fee, which has no stock; remove the line")]
+    NotStocked {
+        /// The variant without stock.
+        variant_id: VariantId,
+    },
     /// Stock of a variant would be reserved that was archived a moment ago.
     #[error("the variant or its product is archived and cannot be sold; restore it, or remove the line")]
     ArchivedVariant(VariantId),
@@ -102,19 +108,9 @@ pub enum StockError {
     Db(#[from] DbError),
 }
 
-/// Changes of stock that were decided under locks and must still be written.
-#[derive(Default)]
-pub struct Decided {
-    /// The result of each posting, in the order of the postings.
-    pub posted: Vec<Posted>,
-    levels: BTreeMap<Key, LockedLevel>,
-    movements: Movements,
-    alerts: AlertChanges,
-}
-
 /// Makes the levels that are missing, locks the levels in key order, and decides from the locked rows.
-/// Everything that changes stock goes through here, and then through [`Decided::write`], which may share a
-/// flight with the rows of its document.
+/// Articles without stock have no level, and only orders may post them. Everything that changes stock goes
+/// through here, and then through [`Decided::write`], which may share a flight with the rows of its document.
 ///
 /// The rows stay locked until `tx` ends (PostgreSQL manual, 13.3.2 Row-Level Locks). All transactions lock
 /// them in one order, so they never deadlock.
@@ -175,8 +171,12 @@ async fn decide_from(
     mut levels: BTreeMap<Key, LockedLevel>,
     postings: &[Posting],
 ) -> Result<Decided, StockError> {
-    let wanted = Wanted::of(postings);
+    let mut wanted = Wanted::of(postings);
     levels.retain(|key, _| wanted.contains_key(key));
+    let without_level = wanted.iter().filter(|(key, _)| !levels.contains_key(key));
+    let without_level: Vec<(Key, bool)> = without_level.map(|(key, change)| (*key, change.puts())).collect();
+    let unstocked = unstocked::lock(tx, &without_level).await?;
+    wanted.retain(|key, _| levels.contains_key(key));
     refuse_shortages(&levels, &wanted)?;
     refuse_closed_locations(&levels, &wanted)?;
     refuse_archived_variants(&levels, &wanted)?;
@@ -188,17 +188,20 @@ async fn decide_from(
         level.updated_at = level.moment(tx.now());
     }
     let mut posted = Vec::with_capacity(postings.len());
-    let mut movements = Movements::default();
+    let (mut movements, mut sales) = (Movements::default(), Vec::new());
     for posting in postings {
-        let level = levels.get_mut(&posting.key()).ok_or(StockError::UnknownVariant)?;
-        posted.push(post(level, posting, &mut movements)?);
+        posted.push(match (levels.get_mut(&posting.key()), unstocked.get(&posting.variant_id)) {
+            (Some(level), _) => post(level, posting, &mut movements)?,
+            (None, Some(article)) => article.post(posting, &mut sales)?,
+            (None, None) => return Err(StockError::UnknownVariant),
+        });
     }
     low.extend(levels.iter().filter_map(is_low));
 
     let watched: Vec<Watched> =
         low.iter().filter_map(|key| Some(Watched::of(*key, levels.get(key)?))).collect();
     let alerts = alert_review::review(tx, &watched).await?;
-    Ok(Decided { posted, levels, movements, alerts })
+    Ok(Decided { posted, levels, movements, sales, alerts })
 }
 
 /// Applies one posting to its level.
@@ -243,18 +246,6 @@ fn post(level: &mut LockedLevel, posting: &Posting, movements: &mut Movements) -
     Ok(Posted { balance_after, cost: moved.cost })
 }
 
-impl Decided {
-    /// Changes the levels, writes the movements, opens, changes and closes alerts, and stores the event about
-    /// the alerts. It must run in the transaction that decided.
-    ///
-    /// # Errors
-    /// [`DbError`].
-    pub async fn write(&self, tx: &TenantTx, source: Source, actor: ActorId) -> Result<(), DbError> {
-        let levels = change_levels(tx, &self.levels);
-        all((levels, self.movements.insert(tx, source, actor), self.alerts.write(tx))).await.map(drop)
-    }
-}
-
 impl Posting {
     fn key(&self) -> Key {
         (self.variant_id, self.location_id)
@@ -269,6 +260,11 @@ struct Wanted {
 }
 
 impl Wanted {
+    /// Whether something is ordered or comes in.
+    fn puts(&self) -> bool {
+        self.on_hand.is_positive() || self.reserved.is_positive()
+    }
+
     fn of(postings: &[Posting]) -> BTreeMap<Key, Self> {
         let mut wanted: BTreeMap<Key, Self> = BTreeMap::new();
         for posting in postings {
@@ -316,8 +312,7 @@ fn refuse_closed_locations(
     wanted: &BTreeMap<Key, Wanted>,
 ) -> Result<(), StockError> {
     let is_closed = |key: &Key| levels.get(key).is_some_and(|level| level.is_closed);
-    let puts = |change: &Wanted| change.on_hand.is_positive() || change.reserved.is_positive();
-    let is_refused = wanted.iter().any(|(key, change)| puts(change) && is_closed(key));
+    let is_refused = wanted.iter().any(|(key, change)| change.puts() && is_closed(key));
     if is_refused { Err(StockError::ClosedLocation) } else { Ok(()) }
 }
 
@@ -330,124 +325,5 @@ fn refuse_archived_variants(
     match wanted.iter().find(|(key, change)| change.reserved.is_positive() && is_archived(key)) {
         Some(((variant_id, _), _)) => Err(StockError::ArchivedVariant(*variant_id)),
         None => Ok(()),
-    }
-}
-
-async fn change_levels(tx: &TenantTx, levels: &BTreeMap<Key, LockedLevel>) -> Result<(), DbError> {
-    const CHANGE: &str = "
-        UPDATE stock_levels l
-           SET on_hand = new.on_hand, reserved = new.reserved, position = new.position,
-               reservations = new.reservations, value = new.value, last_cost = new.last_cost,
-               updated_at = new.moment
-          FROM unnest($1::uuid[], $2::uuid[], $3::numeric[], $4::numeric[], $5::bigint[], $6::bigint[],
-                      $7::numeric[], $8::numeric[], $9::timestamptz[])
-               AS new (variant_id, location_id, on_hand, reserved, position, reservations, value, last_cost,
-                       moment)
-         WHERE l.variant_id = new.variant_id AND l.location_id = new.location_id";
-    if levels.is_empty() {
-        return Ok(());
-    }
-    let (variants, locations): (Vec<VariantId>, Vec<LocationId>) = levels.keys().copied().unzip();
-    let on_hand: Vec<Quantity> = levels.values().map(|level| level.goods.on_hand).collect();
-    let reserved: Vec<Quantity> = levels.values().map(|level| level.reserved).collect();
-    let positions: Vec<i64> = levels.values().map(|level| level.position).collect();
-    let reservations: Vec<i64> = levels.values().map(|level| level.reservations).collect();
-    let values: Vec<Option<StockValue>> = levels.values().map(|level| level.goods.value).collect();
-    let costs: Vec<Option<StockValue>> = levels.values().map(|level| level.goods.last_cost).collect();
-    let moments: Vec<DateTime<Utc>> = levels.values().map(|level| level.updated_at).collect();
-    let levels: tenancy::Params<'_> =
-        &[&variants, &locations, &on_hand, &reserved, &positions, &reservations, &values, &costs, &moments];
-    tx.execute(CHANGE, levels).await.map(drop)
-}
-
-/// The columns of the movements that must still be written.
-#[derive(Default)]
-struct Movements {
-    ids: Vec<MovementId>,
-    variants: Vec<VariantId>,
-    locations: Vec<LocationId>,
-    positions: Vec<i64>,
-    kinds: Vec<Kind>,
-    quantities: Vec<Quantity>,
-    balances: Vec<Quantity>,
-    values: Vec<Option<StockValue>>,
-    reasons: Vec<Option<Reason>>,
-    lines: Vec<Uuid>,
-    moments: Vec<DateTime<Utc>>,
-}
-
-impl Movements {
-    /// Adds the movement of a posting.
-    fn push(&mut self, level: &LockedLevel, posting: &Posting, moved: &Moved) {
-        let signed = |cost: StockValue| if posting.quantity.is_negative() { -cost } else { cost };
-        self.push_one(level, posting, posting.kind, posting.quantity, moved.cost.map(signed));
-    }
-
-    /// Adds the revaluation that a posting causes, if any.
-    fn push_revaluation(&mut self, level: &mut LockedLevel, posting: &Posting, moved: &Moved) {
-        if !moved.revaluation.is_zero() {
-            level.position += 1;
-            self.push_one(level, posting, Kind::Revaluation, Quantity::ZERO, Some(moved.revaluation));
-        }
-    }
-
-    fn push_one(
-        &mut self,
-        level: &LockedLevel,
-        posting: &Posting,
-        kind: Kind,
-        quantity: Quantity,
-        value: Option<StockValue>,
-    ) {
-        // The moments of two transactions on one level differ. Within one transaction, later ids are greater.
-        self.ids.push(MovementId::new());
-        self.variants.push(posting.variant_id);
-        self.locations.push(posting.location_id);
-        self.positions.push(level.position);
-        self.kinds.push(kind);
-        self.quantities.push(quantity);
-        self.balances.push(level.goods.on_hand);
-        self.values.push(value);
-        self.reasons.push(posting.reason.clone());
-        self.lines.push(posting.line_id);
-        self.moments.push(level.updated_at);
-    }
-
-    async fn insert(&self, tx: &TenantTx, source: Source, actor: ActorId) -> Result<(), DbError> {
-        const INSERT: &str = "
-            INSERT INTO stock_movements (id, variant_id, location_id, position, kind, quantity, balance_after,
-                                         value, reason, source_type, source_id, source_line_id, actor_id,
-                                         occurred_at)
-            SELECT id, variant_id, location_id, position, kind, quantity, balance_after, value, reason,
-                   $12, $13, line_id, $14, moment
-              FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::text[], $6::numeric[],
-                          $7::numeric[], $8::numeric[], $9::text[], $10::uuid[], $11::timestamptz[])
-                   AS new (id, variant_id, location_id, position, kind, quantity, balance_after, value,
-                           reason, line_id, moment)";
-        if self.ids.is_empty() {
-            return Ok(());
-        }
-        let (source_type, source_id) = source.columns();
-        tx.execute(
-            INSERT,
-            &[
-                &self.ids,
-                &self.variants,
-                &self.locations,
-                &self.positions,
-                &self.kinds,
-                &self.quantities,
-                &self.balances,
-                &self.values,
-                &self.reasons,
-                &self.lines,
-                &self.moments,
-                &source_type,
-                &source_id,
-                &actor,
-            ],
-        )
-        .await
-        .map(drop)
     }
 }

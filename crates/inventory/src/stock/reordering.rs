@@ -8,8 +8,7 @@ use values::{ActorId, NonNegative, Quantity};
 use crate::ids::{LocationId, VariantId};
 use crate::records::audit::{Action, Subject};
 use crate::records::edit::{Edit, Stale};
-use crate::stock::posting::StockError;
-use crate::stock::{alert_review, location, locked_level};
+use crate::stock::{alert_review, location, locked_level, unstocked};
 
 /// How one location reorders one variant.
 #[derive(Debug, Clone)]
@@ -51,6 +50,9 @@ pub enum ReorderingError {
     /// The variant or the location does not exist.
     #[error("there is no such variant or location")]
     NotFound,
+    /// The variant has no stock.
+    #[error("the variant is a service or a fee, which has no stock and is not reordered")]
+    NotStocked,
     /// It has another version than `if_version`.
     #[error(transparent)]
     Stale(#[from] Stale),
@@ -59,19 +61,10 @@ pub enum ReorderingError {
     Db(#[from] DbError),
 }
 
-impl From<StockError> for ReorderingError {
-    fn from(error: StockError) -> Self {
-        match error {
-            StockError::Db(error) => Self::Db(error),
-            _ => Self::NotFound,
-        }
-    }
-}
-
 /// How a location reorders a variant.
 ///
 /// # Errors
-/// [`ReorderingError::NotFound`], [`ReorderingError::Db`].
+/// [`ReorderingError`], except [`ReorderingError::Stale`].
 pub async fn find(
     tx: &TenantTx,
     variant: VariantId,
@@ -80,14 +73,14 @@ pub async fn find(
     const FIND: &str = "
         SELECT is_kept, reorder_level, target_quantity, reordering_version
           FROM stock_levels WHERE variant_id = $1 AND location_id = $2";
-    const IS_VARIANT: &str = "SELECT EXISTS (SELECT FROM variants WHERE id = $1)";
     let stored = async { tx.row_opt(FIND, &[&variant, &location]).await };
-    let is_variant = async { tx.value::<bool>(IS_VARIANT, &[&variant]).await };
-    let (stored, is_variant, location) = all((stored, is_variant, location::find(tx, location))).await?;
-    if !is_variant || location.is_none() {
-        return Err(ReorderingError::NotFound);
+    let has_stock = unstocked::has_stock(tx, variant);
+    let (stored, has_stock, location) = all((stored, has_stock, location::find(tx, location))).await?;
+    match has_stock {
+        Some(true) if location.is_some() => Ok(stored.unwrap_or(Reordering::NONE)),
+        Some(false) => Err(ReorderingError::NotStocked),
+        _ => Err(ReorderingError::NotFound),
     }
-    Ok(stored.unwrap_or(Reordering::NONE))
 }
 
 /// Changes how a location reorders a variant, and reviews the low-stock alert there. A location that gets a

@@ -13,7 +13,7 @@ use crate::records::document::{self, IdTaken, Outcome, Requested};
 use crate::stock::article::{self, ArticleError, ArticleName};
 use crate::stock::movement::{Kind, Source};
 use crate::stock::posting::{Cost, Posting, StockError, decide_among};
-use crate::stock::{location, locked_level};
+use crate::stock::{location, locked_level, unstocked};
 
 /// A revaluation to be posted.
 #[derive(Debug, Clone)]
@@ -128,7 +128,6 @@ async fn post_new(
     new: &NewRevaluation,
     actor: ActorId,
 ) -> Result<Revaluation, RevaluationError> {
-    const IS_KNOWN: &str = "SELECT EXISTS (SELECT FROM variants WHERE id = $1)";
     let variants = article::find(tx, [&new.article]).await?;
     let location = location::find_or_default(tx, new.location_id);
     let (location, reason) = all((location, settings::allowed_reason(tx, &new.reason))).await?;
@@ -139,11 +138,10 @@ async fn post_new(
     let levels = locked_level::lock(tx, &[key]).await?;
     let goods = levels.get(&key).map(|level| level.goods).filter(|goods| goods.on_hand.is_positive());
     let Some(goods) = goods else {
-        let is_known = tx.value::<bool>(IS_KNOWN, &[&variant_id]).await?;
-        return Err(if is_known {
-            RevaluationError::NothingOnHand
-        } else {
-            StockError::UnknownVariant.into()
+        return Err(match unstocked::has_stock(tx, variant_id).await? {
+            Some(true) => RevaluationError::NothingOnHand,
+            Some(false) => StockError::NotStocked { variant_id }.into(),
+            None => StockError::UnknownVariant.into(),
         });
     };
     let posting = Posting {

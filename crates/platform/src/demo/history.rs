@@ -15,6 +15,7 @@ use inventory::order::{self, NewLine, NewOrder, Order, OrderError};
 use inventory::order_return::{self, NewReturn, NewReturnLine};
 use inventory::pricing::Discount;
 use inventory::product::{self, NewProduct};
+use inventory::product_kind::ProductKind;
 use inventory::purchase_order::{self, NewPurchaseOrder, PurchaseOrder, PurchaseStatus};
 use inventory::stock::StockError;
 use inventory::supplier::{self, NewSupplier};
@@ -24,15 +25,13 @@ use inventory::transfer::{self, NewTransfer};
 use inventory::variant::NewVariant;
 use inventory::{
     AdjustmentId, CountId, CustomerId, FulfilmentId, LocationId, OrderId, Part, PurchaseOrderId, ReceiptId,
-    Requested, ReturnId, SupplierId, TransferId, VariantId, location,
+    Requested, ReturnId, SupplierId, TaxClassId, TransferId, VariantId, location,
 };
 use tenancy::TenantTx;
-use values::{
-    ActorId, Barcode, Currency, Money, Name, NonNegative, Note, OptionText, Percent, Positive, ProductTag,
-    Quantity, QuantityDecimals, Reason, ShortText, Sku,
-};
+use values::{ActorId, Currency, NonNegative, Note, QuantityDecimals, Reason, ShortText, Sku};
 
 use super::shelves::{Item, Shelf};
+use super::texts::{money, name, not_negative, percent, positive, quantity, tags_of, variant};
 use super::{DemoError, data};
 
 const DAYS: u64 = 42;
@@ -55,6 +54,8 @@ pub struct History<'a> {
     /// Has a fixed seed, so every run generates the same trading.
     random: fastrand::Rng,
     goods: Vec<Goods>,
+    /// The fee for a delivery to the customer.
+    delivery: Option<VariantId>,
     suppliers: Vec<SupplierId>,
     customers: Vec<CustomerId>,
     /// The purchase order of which only a part will be delivered.
@@ -72,7 +73,7 @@ impl<'a> History<'a> {
     pub fn new(tx: &'a TenantTx, now: DateTime<Utc>) -> Self {
         let random = fastrand::Rng::with_seed(7);
         let (goods, suppliers, customers) = (Vec::new(), Vec::new(), Vec::new());
-        Self { tx, now, random, goods, suppliers, customers, short: None }
+        Self { tx, now, random, goods, delivery: None, suppliers, customers, short: None }
     }
 
     /// Writes the whole history.
@@ -142,6 +143,7 @@ impl<'a> History<'a> {
             }
             let new = NewProduct {
                 name: name(shelf.name)?,
+                kind: ProductKind::Goods,
                 category_id: categories.get(shelf.category).copied(),
                 tax_class_id: Some(vat),
                 description: None,
@@ -159,6 +161,7 @@ impl<'a> History<'a> {
                 self.goods.push(Goods { id: variant.id, item, supplier: shelf.supplier });
             }
         }
+        self.delivery = Some(self.add_delivery(vat).await?);
         for goods in &self.goods {
             let price = NewPrice {
                 variant_id: goods.id,
@@ -188,6 +191,34 @@ impl<'a> History<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Adds a fee, which has no stock.
+    async fn add_delivery(&self, tax_class: TaxClassId) -> Result<VariantId, DemoError> {
+        let fee = NewVariant {
+            sku: Sku::parse("DELIVERY").map_err(data)?,
+            barcodes: Vec::new(),
+            price: not_negative("6.50")?,
+            compare_at_price: None,
+            cost: Some(not_negative("4.20")?),
+            reorder_level: None,
+            target_quantity: None,
+            options: Options::new(),
+        };
+        let new = NewProduct {
+            name: name("Delivery")?,
+            kind: ProductKind::Fee,
+            category_id: None,
+            tax_class_id: Some(tax_class),
+            description: None,
+            option_names: None,
+            tags: Vec::new(),
+            quantity_decimals: QuantityDecimals::default(),
+            variants: vec![fee],
+        };
+        let id = product::insert(self.tx, &new, ActorId::SYSTEM).await?;
+        let stored = product::find(self.tx, id).await?.ok_or(product::ProductError::NotFound)?;
+        Ok(stored.variants[0].id)
     }
 
     /// Places an order with one to three lines. The order is skipped when there is not enough stock.
@@ -412,15 +443,18 @@ impl<'a> History<'a> {
     /// Adds orders with reserved stock: an open order, a partly fulfilled order and a cancelled order.
     async fn wait_for_goods(&mut self) -> Result<(), DemoError> {
         for what in ["waits", "partly", "cancelled"] {
-            let line = |goods: &Goods, how_much: &str| -> Result<NewLine, DemoError> {
+            let line = |variant: VariantId, how_much: &str| -> Result<NewLine, DemoError> {
                 Ok(NewLine {
-                    article: goods.id.into(),
+                    article: variant.into(),
                     quantity: positive(how_much)?,
                     price: None,
                     discount: None,
                 })
             };
-            let lines = vec![line(&self.goods[0], "3")?, line(&self.goods[1], "2")?];
+            let mut lines = vec![line(self.goods[0].id, "3")?, line(self.goods[1].id, "2")?];
+            if let Some(delivery) = self.delivery {
+                lines.push(line(delivery, "1")?);
+            }
             let buyer = self.customers.get(self.random.usize(..self.customers.len())).copied();
             let Some(order) = self.place(buyer, Some(false), lines, None).await? else { continue };
             match what {
@@ -442,55 +476,4 @@ impl<'a> History<'a> {
         }
         Ok(())
     }
-}
-
-/// Tags that a shop uses to search across categories.
-fn tags_of(shelf: &Shelf) -> Result<Vec<ProductTag>, DemoError> {
-    let tags: &[&str] = match shelf.category {
-        "Garden" => &["outdoor", "season"],
-        "Paint" => &["indoor"],
-        _ => &[],
-    };
-    tags.iter().map(|tag| ProductTag::parse(tag).map_err(data)).collect()
-}
-
-fn variant(item: &Item) -> Result<NewVariant, DemoError> {
-    let mut options = Options::new();
-    if !item.size.is_empty() {
-        options.insert(OptionText::parse("Size").map_err(data)?, OptionText::parse(item.size).map_err(data)?);
-    }
-    Ok(NewVariant {
-        sku: Sku::parse(item.sku).map_err(data)?,
-        barcodes: vec![Barcode::parse(item.barcode).map_err(data)?],
-        price: not_negative(item.price)?,
-        compare_at_price: None,
-        cost: Some(not_negative(item.cost)?),
-        reorder_level: Some(NonNegative::new(quantity(item.reorder_level)?).map_err(data)?),
-        target_quantity: None,
-        options,
-    })
-}
-
-fn name(text: &str) -> Result<Name, DemoError> {
-    Name::parse(text).map_err(data)
-}
-
-fn money(text: &str) -> Result<Money, DemoError> {
-    Money::parse(text).map_err(data)
-}
-
-fn quantity(text: &str) -> Result<Quantity, DemoError> {
-    Quantity::parse(text).map_err(data)
-}
-
-fn positive(text: &str) -> Result<Positive<Quantity>, DemoError> {
-    Positive::new(quantity(text)?).map_err(data)
-}
-
-fn not_negative(text: &str) -> Result<NonNegative<Money>, DemoError> {
-    NonNegative::new(money(text)?).map_err(data)
-}
-
-fn percent(text: &str) -> Result<Percent, DemoError> {
-    Percent::parse(text).map_err(data)
 }

@@ -3,6 +3,7 @@
 
 mod history;
 mod shelves;
+mod texts;
 
 use chrono::Utc;
 use identity::membership::{MemberOf, MembershipError};

@@ -200,6 +200,8 @@ codes! {
         "Refund too large", "Refund at most what was sold and has not been refunded.";
     PaymentTooLarge = "payment_too_large", CONFLICT,
         "Payment too large", "Pay at most the balance of the order, or pay back at most what was paid.";
+    NotStocked = "not_stocked", UNPROCESSABLE_ENTITY, "Article without stock",
+        "Leave the variant or the field out. A service or a fee is only sold; it has no stock.";
     NothingOnHand = "nothing_on_hand", CONFLICT,
         "Nothing on hand", "Change the cost of the variant, or choose a location that has stock.";
     NothingSuggested = "nothing_suggested", CONFLICT,

@@ -63,6 +63,9 @@ fn of_variant(error: VariantError, pointer: impl Fn(usize) -> String) -> Problem
         VariantError::TooFine { index, field: name, .. } => {
             Problem::invalid(field(index, name), Code::TooManyDecimals, error)
         }
+        VariantError::NotStocked { index, field: name } => {
+            Problem::invalid(field(index, name), Code::NotStocked, error)
+        }
         VariantError::Count => Problem::invalid("/variants", Code::VariantCount, error),
         VariantError::TooManyBarcodes { index } => {
             Problem::invalid(field(index, "barcodes"), Code::TooManyBarcodes, error)

@@ -40,6 +40,9 @@ impl From<PurchaseError> for Problem {
                 Self::invalid(line(index, "variantId"), Code::OrderedTwice, error)
             }
             PurchaseError::Article(error) => error.into(),
+            PurchaseError::NotStocked { index } => {
+                Self::invalid(line(index, "variantId"), Code::NotStocked, error)
+            }
             PurchaseError::ArchivedVariant { index } => {
                 Self::invalid(line(index, "variantId"), Code::VariantArchived, error)
             }

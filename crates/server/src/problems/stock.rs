@@ -47,6 +47,9 @@ impl From<StockError> for Problem {
             StockError::TooFine { variant_id, .. } => {
                 Self::because(Code::TooManyDecimals, &error).with("variantId", json!(variant_id))
             }
+            StockError::NotStocked { variant_id } => {
+                Self::because(Code::NotStocked, &error).with("variantId", json!(variant_id))
+            }
             StockError::TooValuable => Self::because(Code::AmountTooLarge, &error),
             StockError::Db(error) => error.into(),
         }
@@ -69,6 +72,9 @@ impl From<AdjustmentError> for Problem {
             }
             AdjustmentError::Line { index, error: error @ StockError::TooMuch { .. } } => {
                 Self::invalid(line(index, "quantity"), Code::QuantityTooLarge, error)
+            }
+            AdjustmentError::Line { index, error: error @ StockError::NotStocked { .. } } => {
+                Self::invalid(line(index, "variantId"), Code::NotStocked, error)
             }
             AdjustmentError::Line { error, .. } => error.into(),
             AdjustmentError::UnknownReason(error) => error.into(),
@@ -114,6 +120,7 @@ impl From<ReorderingError> for Problem {
     fn from(error: ReorderingError) -> Self {
         match error {
             ReorderingError::NotFound => Self::not_found(),
+            ReorderingError::NotStocked => Self::because(Code::NotStocked, &error),
             ReorderingError::Stale(error) => error.into(),
             ReorderingError::Db(error) => error.into(),
         }
@@ -163,6 +170,9 @@ impl From<CountError> for Problem {
             }
             CountError::UnknownLocation => Self::not_found_at("/locationId", error),
             CountError::UnknownVariant { index } => Self::not_found_at(line(index, "variantId"), error),
+            CountError::NotStocked { index } => {
+                Self::invalid(line(index, "variantId"), Code::NotStocked, error)
+            }
             CountError::LineCount => Self::invalid("/lines", Code::InvalidLineCount, error),
             CountError::Twice { index } => Self::invalid(line(index, "variantId"), Code::CountedTwice, error),
             CountError::NotOpen(status) => {

@@ -3,6 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post, web};
 use chrono::{DateTime, Utc};
 use inventory::product::{self, NewProduct, Product, ProductChange, ProductFilter};
+use inventory::product_kind::ProductKind;
 use inventory::under_way::{self, Closing};
 use inventory::{CategoryId, ProductId, TaxClassId, settings, variant};
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,8 @@ use crate::routes::catalogue::variants::{self, CreateVariant, VariantView};
 pub struct CreateProduct {
     /// The name of the product.
     name: Name,
+    /// Whether the product has stock. It cannot be changed later. Defaults to goods.
+    kind: Option<ProductKind>,
     /// Defaults to no category.
     category_id: Option<CategoryId>,
     /// The tax class of all variants. Without a tax class, no tax is charged.
@@ -86,6 +89,8 @@ pub struct ProductView {
     id: ProductId,
     /// The name of the product.
     name: Name,
+    /// Whether the product has stock.
+    kind: ProductKind,
     category_id: Option<CategoryId>,
     /// The tax class of all variants. null: no tax is charged.
     tax_class_id: Option<TaxClassId>,
@@ -112,6 +117,7 @@ impl ProductView {
         Self {
             id: product.id,
             name: product.name,
+            kind: product.kind,
             category_id: product.category_id,
             tax_class_id: product.tax_class_id,
             description: product.description,
@@ -189,6 +195,7 @@ pub async fn create(
 ) -> Result<HttpResponse, Problem> {
     let new = NewProduct {
         name: body.name,
+        kind: body.kind.unwrap_or(ProductKind::Goods),
         category_id: body.category_id,
         tax_class_id: body.tax_class_id,
         description: body.description,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use actix_web::{HttpRequest, HttpResponse, get, patch, web};
 use chrono::{DateTime, Utc};
+use inventory::product_kind::ProductKind;
 use inventory::under_way::{self, Closing};
 use inventory::variant::{self, NewVariant, Variant, VariantChange};
 use inventory::{ProductId, VariantId, price_history, settings};
@@ -103,6 +104,8 @@ pub struct ChangeVariant {
 pub struct VariantView {
     id: VariantId,
     product_id: ProductId,
+    /// The kind of the product: whether the variant has stock.
+    kind: ProductKind,
     /// The code of the variant.
     sku: Sku,
     /// The barcodes of the variant, sorted.
@@ -121,7 +124,7 @@ pub struct VariantView {
     target_quantity: Option<Quantity>,
     /// The value of each option of the product, by the name of the option.
     options: Value,
-    /// The stock on hand at all locations, in sale units.
+    /// The stock on hand at all locations, in sale units. Services and fees have none: 0.
     on_hand: Quantity,
     /// The part of the stock on hand that is reserved for orders, in sale units.
     reserved: Quantity,
@@ -142,6 +145,7 @@ impl VariantView {
         Self {
             id: variant.id,
             product_id: variant.product_id,
+            kind: variant.kind,
             available: variant.available(),
             warnings: variant.barcodes.iter().filter_map(gtin_warning).collect(),
             sku: variant.sku,

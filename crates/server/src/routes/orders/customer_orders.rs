@@ -9,6 +9,7 @@ use inventory::order::{
 };
 use inventory::payment::PaymentStatus;
 use inventory::pricing::Discount;
+use inventory::product_kind::ProductKind;
 use inventory::{CustomerId, LocationId, OrderId, OrderLineId, Part, VariantId, settings};
 use serde::{Deserialize, Serialize};
 use tenancy::all;
@@ -41,10 +42,11 @@ pub struct PlaceOrder {
     /// true: the goods leave now. false: the goods are reserved until the order is fulfilled. Defaults to the
     /// setting fulfilsAtOnce.
     fulfil: Option<bool>,
-    /// The goods that the customer buys.
+    /// The articles that the customer buys.
     #[schema(min_items = 1, max_items = 200)]
     lines: Vec<PlaceLine>,
-    /// A discount on the whole order, after the discounts on the lines. Defaults to no discount.
+    /// A discount on the whole order, after the discounts on the lines. Fees have no part in it. Defaults to
+    /// no discount.
     discount: Option<DiscountText>,
     /// The day until which the order must be paid. Defaults to none.
     due_on: Option<NaiveDate>,
@@ -174,6 +176,8 @@ pub struct OrderView {
 pub struct OrderLineView {
     id: OrderLineId,
     variant_id: VariantId,
+    /// The kind of the product: whether the line has goods that leave the stock.
+    kind: ProductKind,
     /// The SKU when the order was placed.
     sku: Sku,
     /// The name of the product when the order was placed.
@@ -257,6 +261,7 @@ impl OrderLineView {
         Self {
             id: line.id,
             variant_id: line.variant_id,
+            kind: line.kind,
             sku: line.sku,
             name: line.name,
             quantity: line.quantity,

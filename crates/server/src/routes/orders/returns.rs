@@ -56,8 +56,8 @@ pub struct ReturnPart {
     line_id: OrderLineId,
     /// The quantity that comes back, in sale units, greater than zero.
     quantity: Positive<Quantity>,
-    /// true: the goods can be sold again and are added to the stock. false: the goods are scrapped. Defaults
-    /// to true.
+    /// true: the goods can be sold again and are added to the stock. false: the goods are scrapped. It makes
+    /// no difference for services and fees. Defaults to true.
     restock: Option<bool>,
 }
 
@@ -92,7 +92,7 @@ pub struct ReturnLineView {
     line_id: OrderLineId,
     /// The quantity that came back, in sale units.
     quantity: Quantity,
-    /// Whether the goods were added to the stock again.
+    /// Whether the goods were added to the stock again. false for services and fees.
     restocked: bool,
     /// The amount that the customer gets back for this line, including taxes.
     refund: String,
