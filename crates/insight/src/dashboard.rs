@@ -164,12 +164,12 @@ async fn top_variants(tx: &TenantTx) -> Result<Vec<TopVariant>, DbError> {
         "SELECT top.variant_id, v.sku, p.name, top.sold
            FROM (SELECT m.variant_id, -sum(m.quantity) AS sold
                    FROM ",
-        movement::SALES,
+        movement::WITH_UNSTOCKED,
         " m CROSS JOIN ",
         LAST_30_DAYS,
         "         WHERE ",
         IN_DAYS,
-        "
+        "         AND m.kind IN ('sale', 'return')
                 GROUP BY m.variant_id
                HAVING sum(m.quantity) < 0
                 ORDER BY sold DESC, m.variant_id

@@ -102,11 +102,11 @@ const TRADED: &str = concatcp!(
         SELECT m.occurred_at AT TIME ZONE s.time_zone AS moment, m.variant_id, m.location_id, m.kind,
                m.source_type, m.source_line_id, -m.quantity AS quantity, -coalesce(m.value, 0) AS cost
           FROM ",
-    movement::SALES,
+    movement::WITH_UNSTOCKED,
     " m CROSS JOIN settings s
          WHERE ",
     IN_SPAN,
-    "
+    "      AND m.kind IN ('sale', 'return')
     ), traded AS (
         SELECT m.moment, m.variant_id, m.location_id, l.order_id, l.id AS line_id, m.quantity AS sold,
                0 AS returned,

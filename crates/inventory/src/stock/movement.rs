@@ -153,12 +153,13 @@ tenancy::from_row!(Movement {
 /// The value of movement `m`. Movements of earlier releases have a unit cost instead.
 pub const VALUE: &str = "coalesce(m.value, m.quantity * m.unit_cost)";
 
-/// Sales and returns of all articles, with and without stock, as a table to be named `m`. The columns mean
-/// what those of movements mean.
-pub const SALES: &str = "(
+/// Movements of goods, and sales and returns of articles without stock, as a table to be named `m`. The kinds
+/// `sale` and `return` together are all sales. PostgreSQL uses the indexes of both tables only while neither
+/// part has a condition of its own.
+pub const WITH_UNSTOCKED: &str = "(
     SELECT occurred_at, variant_id, location_id, kind, quantity,
            coalesce(value, quantity * unit_cost) AS value, source_type, source_line_id
-      FROM stock_movements WHERE kind IN ('sale', 'return')
+      FROM stock_movements
      UNION ALL
     SELECT occurred_at, variant_id, location_id, kind, quantity, value, source_type, source_line_id
       FROM unstocked_sales)";
