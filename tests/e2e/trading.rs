@@ -390,6 +390,9 @@ async fn changes_of_the_catalogue_the_locations_and_the_stock_never_deadlock() {
     };
     let (shed, barn) = (&place("Shed").await, &place("Barn").await);
     let supplier = &acme.post("/api/v1/suppliers", &json!({"name": "Bolts & Co"})).await.body["id"].clone();
+    let mut repair = a_product("REPAIR");
+    repair["kind"] = json!("service");
+    let repair = &acme.create_product(&repair).await;
     let work = (0..240_u64).map(|seed| async move {
         let mut random = fastrand::Rng::with_seed(seed);
         let variant = &variants[random.usize(..3)];
@@ -405,12 +408,20 @@ async fn changes_of_the_catalogue_the_locations_and_the_stock_never_deadlock() {
                 if put.status != 201 {
                     return put;
                 }
-                let order = json!({"locationId": barn, "lines": [{"variantId": variant, "quantity": "1"}]});
-                acme.submit("orders", &order).await
+                let lines = json!([
+                    {"variantId": variant, "quantity": "1"},
+                    {"variantId": repair["variants"][0]["id"], "quantity": "1"},
+                ]);
+                acme.submit("orders", &json!({"locationId": barn, "lines": lines})).await
             }
             3 | 4 => {
                 let change = json!({"archived": random.bool(), "name": format!("Barn {seed}")});
                 acme.patch(&format!("/api/v1/locations/{barn}"), &change).await
+            }
+            5 if random.bool() => {
+                let path = format!("/api/v1/products/{}", repair["id"].as_str().unwrap());
+                let change = json!({"archived": random.bool(), "quantityDecimals": random.u8(0..4)});
+                acme.patch(&path, &change).await
             }
             5 => {
                 let path = format!("/api/v1/variants/{}", variant.as_str().unwrap());

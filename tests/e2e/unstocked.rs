@@ -123,6 +123,119 @@ async fn orders_with_services_are_changed_exchanged_and_sent_from_another_locati
 }
 
 #[tokio::test]
+async fn an_archived_service_comes_back_and_is_not_sold() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let repair = without_stock(&acme, "service", "REPAIR").await;
+    let lines = json!([line(&repair, "2")]);
+    let order = made(acme.submit("orders", &json!({"fulfil": true, "lines": lines})).await);
+    let variant = format!("/api/v1/variants/{}", repair.as_str().unwrap());
+    assert_eq!(acme.patch(&variant, &json!({"archived": true})).await.status, 200);
+    assert_eq!(refused(&acme.submit("orders", &json!({"lines": lines})).await), (409, "variant_archived"));
+    let back = json!({"reason": "x", "lines": [{"lineId": order["lines"][0]["id"], "quantity": "1"}]});
+    let back = acme.submit(&format!("orders/{}/returns", order["id"].as_str().unwrap()), &back).await;
+    assert_eq!(made(back)["refund"], "10.00");
+}
+
+#[tokio::test]
+async fn a_part_of_a_service_has_no_more_decimals_than_the_product() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let mut repair = a_product("REPAIR");
+    repair["kind"] = json!("service");
+    repair["quantityDecimals"] = json!(1);
+    let repair = acme.create_product(&repair).await;
+    let product = format!("/api/v1/products/{}", repair["id"].as_str().unwrap());
+    let lines = json!([line(&repair["variants"][0]["id"], "1.5")]);
+    let order = made(acme.submit("orders", &json!({"fulfil": false, "lines": lines})).await);
+    let path = format!("orders/{}", order["id"].as_str().unwrap());
+    let fewer = acme.patch(&product, &json!({"quantityDecimals": 0})).await;
+    assert_eq!(refused(&fewer), (409, "quantities_in_use"));
+    let part = json!({"lines": [{"lineId": order["lines"][0]["id"], "quantity": "0.25"}]});
+    for step in ["fulfil", "cancel"] {
+        let reply = acme.submit(&format!("{path}/{step}"), &part).await;
+        assert_eq!(refused(&reply), (422, "too_many_decimals"), "{step}: {reply:?}");
+    }
+    made(acme.submit(&format!("{path}/fulfil"), &json!({})).await);
+    assert_eq!(acme.patch(&product, &json!({"quantityDecimals": 0})).await.status, 200);
+}
+
+#[tokio::test]
+async fn amounts_of_services_that_no_book_can_hold_are_refused() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let mut product = a_product("FREE");
+    product["kind"] = json!("service");
+    product["variants"][0]["price"] = json!("0");
+    product["variants"][0]["cost"] = json!("9999999999");
+    let free = acme.create_product(&product).await["variants"][0]["id"].clone();
+    let lines = json!([line(&free, "99999999999"), line(&free, "99999999999")]);
+    let reply = acme.submit("orders", &json!({"fulfil": false, "lines": lines})).await;
+    assert_eq!(refused(&reply), (422, "quantity_too_large"), "{reply:?}");
+    let lines = json!([line(&free, "20000")]);
+    let reply = acme.submit("orders", &json!({"fulfil": true, "lines": lines})).await;
+    assert_eq!(refused(&reply), (422, "amount_too_large"), "{reply:?}");
+    let order = made(acme.submit("orders", &json!({"fulfil": false, "lines": lines})).await);
+    let path = format!("orders/{}/fulfil", order["id"].as_str().unwrap());
+    let part = json!({"lines": [{"lineId": order["lines"][0]["id"], "quantity": "9000"}]});
+    made(acme.submit(&path, &part).await);
+    let reply = acme.submit(&path, &part).await;
+    assert_eq!(refused(&reply), (422, "amount_too_large"), "{reply:?}");
+}
+
+#[tokio::test]
+async fn fees_give_no_room_for_discounts_on_goods() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let staff = app.member_of(&acme.tenant, "STAFF").await;
+    let bolt = stocked(&acme, "BOLT", "5").await;
+    let deposit = without_stock(&acme, "fee", "DEPOSIT").await;
+    assert_eq!(acme.patch("/api/v1/settings", &json!({"discountLimitPercent": "10"})).await.status, 200);
+    let lines = json!([line(&bolt, "1"), line(&deposit, "90")]);
+    for (discount, status) in [("1.00", 201), ("1.01", 403), ("12%", 403), ("10%", 201)] {
+        let reply = staff.submit("orders", &json!({"discount": discount, "lines": lines})).await;
+        assert_eq!(reply.status, status, "{discount}: {reply:?}");
+    }
+    let mut waived = lines.clone();
+    waived[1]["discount"] = json!("10.01%");
+    assert_eq!(
+        refused(&staff.submit("orders", &json!({"lines": waived})).await),
+        (403, "discount_over_limit")
+    );
+}
+
+#[tokio::test]
+async fn kinds_are_listed_and_reported() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let bolt = stocked(&acme, "BOLT", "5").await;
+    let repair = without_stock(&acme, "service", "REPAIR").await;
+    let delivery = without_stock(&acme, "fee", "DELIVERY").await;
+    let lines = json!([line(&bolt, "1"), line(&repair, "2"), line(&delivery, "3")]);
+    made(acme.submit("orders", &json!({"fulfil": true, "lines": lines})).await);
+    for (query, names) in [
+        ("kind=fee", vec!["Product DELIVERY"]),
+        ("kind=service&q=REPAIR", vec!["Product REPAIR"]),
+        ("kind=service&q=BOLT", vec![]),
+        ("kind=goods", vec!["Product BOLT"]),
+    ] {
+        let listed = acme.get(&format!("/api/v1/products?{query}")).await.body["data"].clone();
+        let found: Vec<_> = listed.as_array().unwrap().iter().map(|product| &product["name"]).collect();
+        assert_eq!(found, names, "{query}");
+    }
+    assert_eq!(refused(&acme.get("/api/v1/products?kind=thing").await), (400, "invalid_query"));
+    let report = acme.get("/api/v1/reports/sales?by=kind").await.body["data"].clone();
+    let rows: Vec<_> = report.as_array().unwrap().iter().map(|row| (&row["key"], &row["sold"])).collect();
+    assert_eq!(
+        rows,
+        [(&json!("fee"), &json!("3")), (&json!("service"), &json!("2")), (&json!("goods"), &json!("1"))]
+    );
+    let top = acme.get("/api/v1/dashboard").await.body["topVariants"].clone();
+    let top: Vec<_> = top.as_array().unwrap().iter().map(|row| row["variantId"].clone()).collect();
+    assert_eq!(top, [repair, bolt], "fees sell with everything, and say nothing about the trade");
+}
+
+#[tokio::test]
 async fn a_discount_on_the_order_leaves_fees_out() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
@@ -160,6 +273,10 @@ async fn whatever_moves_stock_refuses_an_article_without_stock() {
         ),
         (counted.as_str(), json!({"lines": [{"variantId": repair, "counted": "1"}]})),
         ("purchase-orders", json!({"supplierId": supplier, "lines": bought})),
+        (
+            format!("suppliers/{}/prices", supplier.as_str().unwrap()).as_str(),
+            json!({"variantId": repair, "cost": "1"}),
+        ),
         (back.as_str(), json!({"reason": "broken", "lines": [line(&repair, "1")]})),
     ] {
         let reply = acme.submit(path, &body).await;

@@ -139,7 +139,7 @@ class Books:
     """All goods, documents and movements of the shop."""
 
     def __init__(self, catalogue):
-        # variant -> {"price", "cost", "tax", "category", "has_stock"}
+        # variant -> {"price", "cost", "tax", "category", "kind"}
         self.catalogue = catalogue
         self.levels = defaultdict(Level)
         self.transit = defaultdict(lambda: [ZERO, ZERO])
@@ -162,7 +162,7 @@ class Books:
         return value
 
     def has_stock(self, variant):
-        return self.catalogue[variant]["has_stock"]
+        return self.catalogue[variant]["kind"] == "goods"
 
     def reserve(self, variant, location, quantity):
         if self.has_stock(variant):

@@ -93,7 +93,7 @@ class Shop:
             })
             catalogue[product["variants"][0]["id"]] = {
                 "price": Decimal(list_price), "cost": Decimal(cost), "tax": tax, "category": categories[number % 2],
-                "product": product["id"], "rate": (None, "VAT 16%", "Sales tax 19%")[number % 3], "has_stock": True,
+                "product": product["id"], "rate": (None, "VAT 16%", "Sales tax 19%")[number % 3], "kind": "goods",
             }
         self.goods = list(catalogue)
         for kind, list_price, cost in (("service", "45", "12.5"), ("fee", "6.50", None)):
@@ -103,7 +103,7 @@ class Shop:
             })
             catalogue[product["variants"][0]["id"]] = {
                 "price": Decimal(list_price), "cost": Decimal(cost or 0), "tax": taxes[1][1], "category": None,
-                "product": product["id"], "rate": "VAT 16%", "has_stock": False,
+                "product": product["id"], "rate": "VAT 16%", "kind": kind,
             }
         self.books = Books(catalogue)
         self.variants = list(catalogue)
@@ -388,6 +388,7 @@ class Shop:
             ("month", lambda moved: self.date_of(moved.day)[:7]),
             ("variant", lambda moved: moved.variant),
             ("product", lambda moved: of[moved.variant]["product"]),
+            ("kind", lambda moved: of[moved.variant]["kind"]),
             ("supplier", lambda moved: self.supplier if moved.variant in received else None),
             ("taxRate", lambda moved: of[moved.variant]["rate"]),
             ("category", lambda moved: of[moved.variant]["category"]),
@@ -447,7 +448,7 @@ class Shop:
         sold = defaultdict(lambda: ZERO)
         days = defaultdict(lambda: defaultdict(lambda: ZERO))
         for moved in books.ledger:
-            if moved.kind in ("sale", "return"):
+            if moved.kind in ("sale", "return") and books.catalogue[moved.variant]["kind"] != "fee":
                 sold[moved.variant] -= moved.quantity
             if moved.kind == "refund" or not books.has_stock(moved.variant):
                 continue

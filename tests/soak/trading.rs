@@ -36,6 +36,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 struct Shop<'a> {
     business: Business<'a>,
     variants: Vec<Value>,
+    /// A fee, which has no stock and is in every second order.
+    fee: Value,
     main: Value,
     shed: Value,
     supplier: Value,
@@ -126,12 +128,15 @@ impl<'a> Shop<'a> {
             assert_eq!(business.adjust(&variant, "100").await.status, 201);
             variants.push(variant);
         }
+        let mut fee = a_product("DELIVERY");
+        fee["kind"] = json!("fee");
+        let fee = business.create_product(&fee).await["variants"][0]["id"].clone();
         let main = business.get("/api/v1/locations").await.body["data"][0]["id"].clone();
         let shed = business.post("/api/v1/locations", &json!({"name": "Shed"})).await.body["id"].clone();
         let supplier =
             business.post("/api/v1/suppliers", &json!({"name": "Bolts & Co"})).await.body["id"].clone();
         let (reserved, fulfilled, sent, on_order) = Default::default();
-        Self { business, variants, main, shed, supplier, reserved, fulfilled, sent, on_order }
+        Self { business, variants, fee, main, shed, supplier, reserved, fulfilled, sent, on_order }
     }
 
     /// One to five lines with random variants. A variant may occur twice.
@@ -174,8 +179,12 @@ impl Soak<'_> {
         match random.usize(..16) {
             0..5 => {
                 let at_once = random.bool();
-                let body =
-                    json!({"id": Uuid::now_v7(), "fulfil": at_once, "lines": shop.lines(random, &nothing)});
+                let mut lines = shop.lines(random, &nothing);
+                if random.bool() {
+                    let fee = json!({"variantId": shop.fee, "quantity": "1"});
+                    lines.as_array_mut().unwrap().push(fee);
+                }
+                let body = json!({"id": Uuid::now_v7(), "fulfil": at_once, "lines": lines});
                 if let Some(order) = self.post(number, "orders", &body, random).await {
                     self.keep(number, format!("orders/{}", id(&order)), &order);
                     if at_once { &shop.fulfilled } else { &shop.reserved }.borrow_mut().push(order);

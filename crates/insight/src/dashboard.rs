@@ -19,7 +19,7 @@ pub struct Dashboard {
     pub in_transit: InTransit,
     /// The open low-stock alerts.
     pub low_stock: LowStock,
-    /// The variants that sold most in the last 30 days, at most five.
+    /// The variants that sold most in the last 30 days, without fees, at most five.
     pub top_variants: Vec<TopVariant>,
     /// The changes of stock on each of the last seven days, today last.
     pub movements: Vec<MovementsOfDay>,
@@ -170,6 +170,9 @@ async fn top_variants(tx: &TenantTx) -> Result<Vec<TopVariant>, DbError> {
         "         WHERE ",
         IN_DAYS,
         "         AND m.kind IN ('sale', 'return')
+                  AND m.variant_id <> ALL (ARRAY(
+                         SELECT v.id FROM variants v JOIN products p ON p.id = v.product_id
+                          WHERE p.kind = 'fee'))
                 GROUP BY m.variant_id
                HAVING sum(m.quantity) < 0
                 ORDER BY sold DESC, m.variant_id

@@ -23,6 +23,8 @@ values::words! {
         Variant = "variant",
         /// The product, with all its variants.
         Product = "product",
+        /// The kind of the product: goods, service or fee.
+        Kind = "kind",
         /// The supplier from whom the variant was received last, or else whose price of it was set last.
         /// Variants without a supplier share one row.
         Supplier = "supplier",
@@ -43,7 +45,7 @@ values::words! {
 /// The sales and returns of one day, variant or other key, or of all.
 #[derive(Debug, Clone, Default)]
 pub struct Sales {
-    /// The day, the week, the month, the hour (00 to 23), the tax rate or the id. `None` for the total, and
+    /// The day, the week, the month, the hour (00 to 23), the kind, the tax rate or the id. `None` for the total, and
     /// for sales without a category, a customer, a seller, a supplier or a tax.
     pub key: Option<String>,
     /// The name of the product, category, supplier, customer or location. `None` for other keys, and where
@@ -171,6 +173,7 @@ pub async fn read(tx: &TenantTx, span: Span, by: SalesBy, max: MaxRows) -> Resul
         concatcp!(TRADED, "t.variant_id::text AS key, p.name AS name, v.sku AS sku", FROM, PRODUCTS, BY_NET);
     const BY_PRODUCT: &str =
         concatcp!(TRADED, "p.id::text AS key, p.name AS name, NULL::text AS sku", FROM, PRODUCTS, BY_NET);
+    const BY_KIND: &str = concatcp!(TRADED, "p.kind", NO_NAME, FROM, PRODUCTS, BY_NET);
     const BY_SUPPLIER: &str = concatcp!(
         TRADED,
         "s.id::text AS key, s.name AS name, NULL::text AS sku",
@@ -229,6 +232,7 @@ pub async fn read(tx: &TenantTx, span: Span, by: SalesBy, max: MaxRows) -> Resul
         SalesBy::Hour => BY_HOUR,
         SalesBy::Variant => BY_VARIANT,
         SalesBy::Product => BY_PRODUCT,
+        SalesBy::Kind => BY_KIND,
         SalesBy::Supplier => BY_SUPPLIER,
         SalesBy::TaxRate => BY_TAX_RATE,
         SalesBy::Category => BY_CATEGORY,

@@ -326,6 +326,7 @@ pub async fn update(
                            FROM purchase_order_lines l JOIN purchase_orders o ON o.id = l.purchase_order_id
                           WHERE l.variant_id = ANY ($1) AND o.status IN ('DRAFT', 'SENT', 'CONFIRMED')) used
              WHERE quantity <> round(quantity, $2::smallint::integer))";
+    const LOCK_FOR_ORDERS: &str = "SELECT 1 FROM products WHERE id = $1 FOR UPDATE";
     let stored = lock(tx, id).await?.ok_or(ProductError::NotFound)?;
     let mut edit = Edit::begin(tx, actor, change.if_version, stored.version)?;
     // Tags of an earlier release may be equal. They may stay, and be sent back unchanged.
@@ -370,10 +371,13 @@ pub async fn update(
     if *name != stored.name || *tags != stored.tags {
         product_search::refresh(tx, id).await?;
     }
-    // Postings read both under the lock of their levels.
+    // Postings read both under the lock of their levels. Those of articles without stock lock the product.
     if archived_at.is_some() != stored.archived_at.is_some() || *decimals != stored.quantity_decimals {
         let variants = variants_of(tx, id).await?;
         let levels = alert_review::lock_variants(tx, &variants).await?;
+        if !stored.kind.has_stock() {
+            tx.execute(LOCK_FOR_ORDERS, &[&id]).await?;
+        }
         if tx.value::<bool>(HAS_FINER, &[&variants, decimals]).await? {
             return Err(ProductError::QuantitiesInUse);
         }

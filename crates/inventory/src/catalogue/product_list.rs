@@ -6,6 +6,7 @@ use tokio_postgres::Row;
 use values::{Page, PageRequest, ProductTag, SearchText};
 
 use crate::catalogue::product::{self, Product};
+use crate::catalogue::product_kind::ProductKind;
 use crate::catalogue::variant::{self, Variant};
 use crate::ids::{CategoryId, ProductId};
 
@@ -17,6 +18,8 @@ pub struct ProductFilter {
     pub search: Option<SearchText>,
     /// Only products in this category or a category below it; `None` for products of all categories.
     pub category_id: Option<CategoryId>,
+    /// Only products of this kind; `None` for products of all kinds.
+    pub kind: Option<ProductKind>,
     /// Only products with this tag; `None` for products with any tags or none.
     pub tag: Option<ProductTag>,
     /// `true` for archived products only, and `false` for products in use only.
@@ -71,29 +74,30 @@ pub async fn list(
     const ORDER: &str = " ORDER BY id DESC LIMIT $2";
     // One text for each filter, because a prepared statement has one plan: `$4 IS NULL OR ..` would use no
     // index.
-    const IN_USE_OR_NOT: &str = "id < $1 AND (archived_at IS NOT NULL) = $3";
+    const IN_USE_OR_NOT: &str =
+        "id < $1 AND (archived_at IS NOT NULL) = $3 AND ($4::text IS NULL OR kind = $4)";
     // An array, as for the found products below.
     const IN_CATEGORY: &str = "category_id = ANY (ARRAY(
              WITH RECURSIVE below AS (
-                 SELECT $4::uuid AS id
+                 SELECT $5::uuid AS id
                   UNION
                  SELECT c.id FROM categories c JOIN below ON c.parent_id = below.id)
              SELECT id FROM below))";
-    const OPTIONAL_CATEGORY: &str = concatcp!(" AND ($4::uuid IS NULL OR ", IN_CATEGORY, ")");
+    const OPTIONAL_CATEGORY: &str = concatcp!(" AND ($5::uuid IS NULL OR ", IN_CATEGORY, ")");
     const LIST: &str = concatcp!(PAGE, IN_USE_OR_NOT, ORDER, VARIANTS);
     const OF_CATEGORY: &str = concatcp!(PAGE, IN_USE_OR_NOT, " AND ", IN_CATEGORY, ORDER, VARIANTS);
     const TAGGED: &str = concatcp!(
         PAGE,
         IN_USE_OR_NOT,
         OPTIONAL_CATEGORY,
-        " AND tag_keys @> ARRAY[$5::text]",
+        " AND tag_keys @> ARRAY[$6::text]",
         ORDER,
         VARIANTS
     );
     // An array, because the ids are few: for a subquery, a plan that knows no values would read the whole
     // table. The longest word uses the index.
     const FOUND: &str = concatcp!(
-        "id = ANY (ARRAY(SELECT id FROM products WHERE search_text LIKE $5 AND search_text LIKE ALL ($6)))
+        "id = ANY (ARRAY(SELECT id FROM products WHERE search_text LIKE $6 AND search_text LIKE ALL ($7)))
          AND ",
         IN_USE_OR_NOT,
         OPTIONAL_CATEGORY
@@ -101,32 +105,36 @@ pub async fn list(
     // A word of fewer than three characters has no trigram, and reading a whole trigram index costs more than
     // reading the table. The appended empty string prevents the use of the index.
     const FOUND_SHORT: &str = concatcp!(
-        "search_text || '' LIKE $5 AND search_text LIKE ALL ($6) AND ",
+        "search_text || '' LIKE $6 AND search_text LIKE ALL ($7) AND ",
         IN_USE_OR_NOT,
         OPTIONAL_CATEGORY
     );
-    const AND_TAGGED: &str = " AND tag_keys @> ARRAY[$7::text]";
+    const AND_TAGGED: &str = " AND tag_keys @> ARRAY[$8::text]";
     const SEARCH: &str = concatcp!(PAGE, FOUND, ORDER, VARIANTS);
     const SEARCH_TAGGED: &str = concatcp!(PAGE, FOUND, AND_TAGGED, ORDER, VARIANTS);
     const SEARCH_SHORT: &str = concatcp!(PAGE, FOUND_SHORT, ORDER, VARIANTS);
     const SEARCH_SHORT_TAGGED: &str = concatcp!(PAGE, FOUND_SHORT, AND_TAGGED, ORDER, VARIANTS);
     let (below, limit) = (page.below(), page.limit.and_one());
-    let ProductFilter { search, category_id, tag, archived } = filter;
+    let ProductFilter { search, category_id, kind, tag, archived } = filter;
     let tag = tag.as_ref().map(ProductTag::key);
     let words = search.as_ref().map(SearchText::words);
     let rows = match (&words, tag, category_id) {
-        (None, None, None) => tx.query(LIST, &[&below, &limit, archived]).await?,
-        (None, None, Some(category)) => tx.query(OF_CATEGORY, &[&below, &limit, archived, category]).await?,
-        (None, Some(tag), category) => tx.query(TAGGED, &[&below, &limit, archived, category, &tag]).await?,
+        (None, None, None) => tx.query(LIST, &[&below, &limit, archived, kind]).await?,
+        (None, None, Some(category)) => {
+            tx.query(OF_CATEGORY, &[&below, &limit, archived, kind, category]).await?
+        }
+        (None, Some(tag), category) => {
+            tx.query(TAGGED, &[&below, &limit, archived, kind, category, &tag]).await?
+        }
         (Some(words), None, category) => {
             let search = if words.has_trigram() { SEARCH } else { SEARCH_SHORT };
             let (longest, others) = words.patterns();
-            tx.query(search, &[&below, &limit, archived, category, longest, &others]).await?
+            tx.query(search, &[&below, &limit, archived, kind, category, longest, &others]).await?
         }
         (Some(words), Some(tag), category) => {
             let search = if words.has_trigram() { SEARCH_TAGGED } else { SEARCH_SHORT_TAGGED };
             let (longest, others) = words.patterns();
-            tx.query(search, &[&below, &limit, archived, category, longest, &others, &tag]).await?
+            tx.query(search, &[&below, &limit, archived, kind, category, longest, &others, &tag]).await?
         }
     };
     Ok(page.page(from_rows(&rows)?, |product| product.id))

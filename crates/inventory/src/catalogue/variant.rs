@@ -31,7 +31,8 @@ pub struct NewVariant {
     pub price: NonNegative<Money>,
     /// A former or recommended price of one unit, for comparison; `None` for no such price.
     pub compare_at_price: Option<NonNegative<Money>>,
-    /// The unit cost in the catalogue. It counts where no average cost is known. `None` for no such cost.
+    /// The unit cost in the catalogue. It counts where no average cost is known, and for each sale of a
+    /// service or a fee. `None` for no such cost.
     pub cost: Option<NonNegative<Money>>,
     /// The reorder level. If the available stock at a location is at or below it, a low-stock alert opens.
     /// `None` for no alerts.
@@ -59,7 +60,8 @@ pub struct Variant {
     pub price: Money,
     /// A former or recommended price of one unit; `None` for no such price.
     pub compare_at_price: Option<Money>,
-    /// The unit cost in the catalogue. It counts where no average cost is known. `None` for no such cost.
+    /// The unit cost in the catalogue. It counts where no average cost is known, and for each sale of a
+    /// service or a fee. `None` for no such cost.
     pub cost: Option<Money>,
     /// The reorder level. If the available stock at a location is at or below it, a low-stock alert opens.
     /// `None` for no alerts.

@@ -137,7 +137,7 @@ async fn post_new(tx: &TenantTx, new: &NewFulfilment, actor: ActorId) -> Result<
     let fulfilled = shares.iter().zip(&decided.posted);
     let amounts: Vec<Amounts> = fulfilled
         .map(|(share, posted)| order.lines[share.at].fulfil(share.quantity, posted.cost, &terms))
-        .collect();
+        .collect::<Result<_, _>>()?;
     order.status = OrderStatus::of(&order.lines);
     let lines: Vec<FulfilmentLine> = shares
         .iter()

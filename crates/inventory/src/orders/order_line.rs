@@ -9,6 +9,7 @@ use crate::business::settings::Terms;
 use crate::catalogue::product_kind::ProductKind;
 use crate::catalogue::tax_class::Rate;
 use crate::ids::{OrderId, OrderLineId, VariantId};
+use crate::stock::posting::StockError;
 
 /// A line of a stored order.
 #[derive(Debug, Clone)]
@@ -160,7 +161,15 @@ impl OrderLine {
     }
 
     /// Fulfils `quantity` units, which cost `cost`. Returns their amounts.
-    pub(crate) fn fulfil(&mut self, quantity: Quantity, cost: Option<StockValue>, terms: &Terms) -> Amounts {
+    ///
+    /// # Errors
+    /// [`StockError::TooValuable`].
+    pub(crate) fn fulfil(
+        &mut self,
+        quantity: Quantity,
+        cost: Option<StockValue>,
+        terms: &Terms,
+    ) -> Result<Amounts, StockError> {
         let amounts = self.take_open(quantity, terms);
         self.fulfilled += quantity;
         self.out_total += amounts.total;
@@ -168,7 +177,10 @@ impl OrderLine {
         if let Some(cost) = cost {
             self.cost = Some(self.cost.unwrap_or_default() + cost);
         }
-        amounts
+        if self.cost > Some(StockValue::MAX) {
+            return Err(StockError::TooValuable);
+        }
+        Ok(amounts)
     }
 
     /// Cancels `quantity` open units. Returns their amounts, of which the total is credited.

@@ -21,7 +21,7 @@ use crate::orders::customer;
 use crate::orders::order::{Order, OrderError};
 use crate::orders::order_line::{ChargedTax, OrderLine};
 use crate::orders::order_list;
-use crate::orders::pricing::{self, Discount, Priced, PricedLine};
+use crate::orders::pricing::{self, Discount, PricedLine};
 use crate::records::audit::{self, Action, Subject};
 use crate::records::counter::{self, Counter};
 use crate::records::document::{self, IdTaken, Outcome, Requested};
@@ -31,7 +31,7 @@ use crate::stock::article::{self, ArticleName};
 use crate::stock::decided::Decided;
 use crate::stock::location;
 use crate::stock::movement::{Kind, Source};
-use crate::stock::posting::{Cost, Posting, decide};
+use crate::stock::posting::{Cost, Posting, StockError, decide};
 
 /// An order to be placed.
 #[derive(Debug, Clone)]
@@ -198,6 +198,9 @@ pub(super) fn price(
         if sold.is_archived {
             return Err(OrderError::Archived { index });
         }
+        if line.quantity.get() > Quantity::MAX {
+            return Err(StockError::TooMuch { variant_id: sold.id }.into());
+        }
         let decimals = sold.quantity_decimals;
         if !decimals.allows(line.quantity.get()) {
             return Err(OrderError::QuantityTooFine { index, decimals });
@@ -217,7 +220,8 @@ pub(super) fn price(
         })
         .collect();
     let priced = pricing::price(&to_price, new.discount, terms.rounding, terms.currency.decimals())?;
-    if !new.may_set_prices && priced.discount > largest_discount(&priced, terms) {
+    let (fees, others): (Vec<_>, Vec<_>) = priced.lines.iter().zip(&to_price).partition(|(_, of)| of.is_fee);
+    if !new.may_set_prices && [fees, others].iter().any(|lines| exceeds_limit(lines, terms)) {
         return Err(OrderError::DiscountLimit(terms.discount_limit));
     }
     let is_at_once = new.fulfils_at_once.unwrap_or(terms.fulfils_at_once);
@@ -301,11 +305,13 @@ pub(super) fn check_decimals(new: &NewOrder, currency: &Currency) -> Result<(), 
     check(None, "discount", new.discount.and_then(Discount::as_amount))
 }
 
-/// The largest discount for staff who may not set prices: the limit of the subtotal, or the sum of the limits
-/// of the lines, where rounding makes that more.
-fn largest_discount(priced: &Priced, terms: &Terms) -> Decimal {
-    let of_lines: Decimal = priced.lines.iter().map(|line| terms.discount_limit_of(line.gross)).sum();
-    of_lines.max(terms.discount_limit_of(priced.subtotal))
+/// Whether the discounts on lines exceed what staff who may not set prices may give: the limit of their sum, or
+/// the sum of the limits of each, where rounding makes that more. Fees are no part of the sum for other lines,
+/// because a discount on the order leaves them out.
+fn exceeds_limit(lines: &[(&PricedLine, &pricing::Line<'_>)], terms: &Terms) -> bool {
+    let sum = |of: &dyn Fn(&PricedLine) -> Decimal| lines.iter().map(|(line, _)| of(line)).sum::<Decimal>();
+    let of_each = sum(&|line| terms.discount_limit_of(line.gross));
+    sum(&|line| line.discount) > of_each.max(terms.discount_limit_of(sum(&|line| line.gross)))
 }
 
 /// Writes the order and everything that belongs to it in one flight. The number is taken in the last step.

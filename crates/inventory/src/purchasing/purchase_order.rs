@@ -177,7 +177,7 @@ pub enum PurchaseError {
         index: usize,
     },
     /// A line names a service or a fee.
-    #[error("the variant is a service or a fee, which has no stock; remove the line")]
+    #[error("a service or a fee has no stock and is only sold; leave it out")]
     NotStocked {
         /// The position of the line in the request, from 0.
         index: usize,

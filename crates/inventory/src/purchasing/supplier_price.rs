@@ -7,6 +7,7 @@ use values::{ActorId, Currency, Money, NonNegative, Page, PageRequest, Positive,
 
 use crate::ids::{SupplierId, SupplierPriceId, VariantId};
 use crate::purchasing::supplier::{SupplierError, check_lead_time};
+use crate::stock::unstocked;
 
 /// A price to be stored.
 #[derive(Debug, Clone)]
@@ -63,8 +64,8 @@ tenancy::from_row!(SupplierPrice {
 /// Stores the price that a supplier asks for a variant from now on. Earlier prices remain as its history.
 ///
 /// # Errors
-/// [`SupplierError::NotFound`], [`SupplierError::UnknownVariant`], [`SupplierError::LeadTime`],
-/// [`SupplierError::Db`].
+/// [`SupplierError::NotFound`], [`SupplierError::UnknownVariant`], [`SupplierError::NotStocked`],
+/// [`SupplierError::LeadTime`], [`SupplierError::Db`].
 pub async fn set(
     tx: &TenantTx,
     supplier: SupplierId,
@@ -82,7 +83,11 @@ pub async fn set(
     check_lead_time(new.lead_time_days)?;
     let lock = async { tx.execute(LOCK, &[&supplier]).await };
     let last = async { tx.value::<Option<DateTime<Utc>>>(LAST, &[&supplier, &new.variant_id]).await };
-    let (_, last) = all((lock, last)).await?;
+    let has_stock = unstocked::has_stock(tx, new.variant_id);
+    let (_, last, has_stock) = all((lock, last, has_stock)).await?;
+    if has_stock == Some(false) {
+        return Err(SupplierError::NotStocked);
+    }
     let after_last = last.map(|last| last + TimeDelta::microseconds(1));
     let price = SupplierPrice {
         id: SupplierPriceId::new(),

@@ -76,7 +76,7 @@ pub enum StockError {
     )]
     ClosedLocation,
     /// The document would move stock of a service or a fee.
-    #[error("the variant is a service or a fee, which has no stock; remove the line")]
+    #[error("a service or a fee has no stock and is only sold; leave it out")]
     NotStocked {
         /// The variant without stock.
         variant_id: VariantId,
@@ -173,10 +173,9 @@ async fn decide_from(
 ) -> Result<Decided, StockError> {
     let mut wanted = Wanted::of(postings);
     levels.retain(|key, _| wanted.contains_key(key));
-    let without_level = wanted.iter().filter(|(key, _)| !levels.contains_key(key));
-    let without_level: Vec<(Key, bool)> = without_level.map(|(key, change)| (*key, change.puts())).collect();
+    let without_level: BTreeMap<Key, Wanted> =
+        wanted.extract_if(.., |key, _| !levels.contains_key(key)).collect();
     let unstocked = unstocked::lock(tx, &without_level).await?;
-    wanted.retain(|key, _| levels.contains_key(key));
     refuse_shortages(&levels, &wanted)?;
     refuse_closed_locations(&levels, &wanted)?;
     refuse_archived_variants(&levels, &wanted)?;
@@ -254,14 +253,14 @@ impl Posting {
 
 /// The changes that a document wants of one level, added up.
 #[derive(Default)]
-struct Wanted {
+pub(super) struct Wanted {
     on_hand: Quantity,
-    reserved: Quantity,
+    pub(super) reserved: Quantity,
 }
 
 impl Wanted {
     /// Whether something is ordered or comes in.
-    fn puts(&self) -> bool {
+    pub(super) fn puts(&self) -> bool {
         self.on_hand.is_positive() || self.reserved.is_positive()
     }
 

@@ -64,7 +64,7 @@ pub enum ReorderingError {
 /// How a location reorders a variant.
 ///
 /// # Errors
-/// [`ReorderingError`], except [`ReorderingError::Stale`].
+/// [`ReorderingError::NotFound`], [`ReorderingError::Db`].
 pub async fn find(
     tx: &TenantTx,
     variant: VariantId,
@@ -77,8 +77,7 @@ pub async fn find(
     let has_stock = unstocked::has_stock(tx, variant);
     let (stored, has_stock, location) = all((stored, has_stock, location::find(tx, location))).await?;
     match has_stock {
-        Some(true) if location.is_some() => Ok(stored.unwrap_or(Reordering::NONE)),
-        Some(false) => Err(ReorderingError::NotStocked),
+        Some(_) if location.is_some() => Ok(stored.unwrap_or(Reordering::NONE)),
         _ => Err(ReorderingError::NotFound),
     }
 }
@@ -116,7 +115,9 @@ pub async fn update(
         }
         locked_level::make(tx, &[key]).await?;
     }
-    let mut stored: Reordering = tx.row(LOCK, &[&variant, &location]).await?;
+    let stored = tx.row_opt::<Reordering>(LOCK, &[&variant, &location]).await?;
+    // Only goods have levels.
+    let mut stored = stored.ok_or(ReorderingError::NotStocked)?;
     stored.is_kept &= !is_new;
     let if_version = change.if_version.filter(|_| !is_new);
     let mut edit = Edit::begin(tx, actor, if_version, stored.version)?;

@@ -1,7 +1,7 @@
 //! Articles without stock: services and fees. They have no stock level, so a sale of them changes no stock and
 //! waits for no other sale. Their sales and returns have a table of their own, which reports on sales read.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use tenancy::{DbError, TenantTx, all};
 use uuid::Uuid;
@@ -11,7 +11,7 @@ use crate::column;
 use crate::ids::{LocationId, UnstockedSaleId, VariantId};
 use crate::stock::level::Key;
 use crate::stock::movement::{Kind, Source};
-use crate::stock::posting::{Cost, Posted, Posting, StockError};
+use crate::stock::posting::{Cost, Posted, Posting, StockError, Wanted};
 
 /// A variant without stock.
 pub(crate) struct Unstocked {
@@ -33,15 +33,15 @@ pub(crate) struct UnstockedSale {
     line_id: Uuid,
 }
 
-/// Reads the variants of levels that do not exist. Nobody archives them, or the locations, until the
-/// transaction ends. `puts` tells whether something is ordered or comes back there.
+/// Reads the variants of levels that do not exist, with what is wanted of each. Nobody archives them, or the
+/// locations, until the transaction ends.
 ///
 /// # Errors
 /// [`StockError::UnknownVariant`] for goods and for ids that no variant has, [`StockError::ArchivedVariant`],
 /// [`StockError::ClosedLocation`].
-pub(crate) async fn lock(
+pub(super) async fn lock(
     tx: &TenantTx,
-    keys: &[(Key, bool)],
+    wanted: &BTreeMap<Key, Wanted>,
 ) -> Result<HashMap<VariantId, Unstocked>, StockError> {
     const LOCK_LOCATIONS: &str = "SELECT FROM locations WHERE id = ANY ($1) ORDER BY id FOR KEY SHARE";
     // Writers of variants lock the product first.
@@ -56,11 +56,10 @@ pub(crate) async fn lock(
                p.quantity_decimals
           FROM variants v JOIN products p ON p.id = v.product_id
          WHERE v.id = ANY ($1) AND p.kind <> 'goods'";
-    if keys.is_empty() {
+    if wanted.is_empty() {
         return Ok(HashMap::new());
     }
-    let variants = column(keys, |((variant, _), _)| *variant);
-    let locations = column(keys, |((_, location), _)| *location);
+    let (variants, locations): (Vec<VariantId>, Vec<LocationId>) = wanted.keys().copied().unzip();
     let ((), (), (), closed, found) = all((
         async { tx.execute(LOCK_LOCATIONS, &[&locations]).await.map(drop) },
         async { tx.execute(LOCK_PRODUCTS, &[&variants]).await.map(drop) },
@@ -70,12 +69,13 @@ pub(crate) async fn lock(
     ))
     .await?;
     let found: HashMap<VariantId, Unstocked> = found.into_iter().map(|row| (row.id, row)).collect();
-    for ((variant, location), puts) in keys {
+    for ((variant, location), change) in wanted {
         let article = found.get(variant).ok_or(StockError::UnknownVariant)?;
-        if *puts && closed.contains(location) {
+        if change.puts() && closed.contains(location) {
             return Err(StockError::ClosedLocation);
         }
-        if *puts && article.is_archived {
+        // What was sold may come back.
+        if change.reserved.is_positive() && article.is_archived {
             return Err(StockError::ArchivedVariant(*variant));
         }
     }
@@ -103,8 +103,9 @@ impl Unstocked {
             return Err(StockError::NotStocked { variant_id: self.id });
         }
         let decimals = self.quantity_decimals;
-        let is_sold = posting.kind == Kind::Sale && !posting.quantity.is_zero();
-        if is_sold && !decimals.allows(posting.quantity) {
+        // What was sold with more decimals may come back.
+        let is_finer = !decimals.allows(posting.quantity) || !decimals.allows(posting.reserved);
+        if posting.kind == Kind::Sale && is_finer {
             return Err(StockError::TooFine { variant_id: self.id, decimals });
         }
         let units = if posting.quantity.is_negative() { -posting.quantity } else { posting.quantity };

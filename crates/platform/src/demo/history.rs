@@ -237,6 +237,10 @@ impl<'a> History<'a> {
             };
             lines.push(line);
         }
+        if let Some(delivery) = self.delivery.filter(|_| count == 3) {
+            let quantity = positive("1")?;
+            lines.push(NewLine { article: delivery.into(), quantity, price: None, discount: None });
+        }
         let discount =
             (self.random.u32(..9) == 0).then_some(Discount::percent(percent("10")?).map_err(data)?);
         let buyer = self.random.usize(..2 * self.customers.len());

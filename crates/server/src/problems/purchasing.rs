@@ -20,6 +20,7 @@ impl From<SupplierError> for Problem {
             SupplierError::Email(_) => Self::invalid("/email", Code::InvalidEmail, error),
             SupplierError::LeadTime => Self::invalid("/leadTimeDays", Code::OutOfRange, error),
             SupplierError::UnknownVariant => Self::not_found_at("/variantId", error),
+            SupplierError::NotStocked => Self::invalid("/variantId", Code::NotStocked, error),
             SupplierError::Db(error) => error.into(),
         }
     }

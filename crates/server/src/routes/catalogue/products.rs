@@ -145,6 +145,8 @@ pub struct ListProducts {
     q: Option<String>,
     /// Returns only products of this category and of the categories below it. Defaults to all.
     category_id: Option<CategoryId>,
+    /// Returns only products of this kind. Defaults to all.
+    kind: Option<ProductKind>,
     /// Returns only products with this tag. Defaults to all.
     tag: Option<ProductTag>,
     /// true returns only archived products. false returns only products that are not archived. Defaults to
@@ -171,6 +173,7 @@ pub async fn list(
     let filter = ProductFilter {
         search: search_text(query.q.as_deref())?,
         category_id: query.category_id,
+        kind: query.kind,
         tag: query.tag,
         archived: query.archived.unwrap_or_default(),
     };

@@ -108,7 +108,7 @@ pub struct SalesView {
     /// The taxes in net.
     tax: String,
     /// The cost of the sold goods, at their average cost when they left, minus the cost of the returned
-    /// goods.
+    /// goods. Services and fees have the cost that the catalogue had when they were sold.
     #[schema(example = "3.20")]
     cost: String,
     /// net minus tax minus cost.
@@ -241,8 +241,8 @@ pub struct ReportSales {
 /// A sale counts on the day when the goods leave, and a return on the day when the goods come back. Days,
 /// weeks, months and hours are in order; other groups start with the largest net amount. Goods without a
 /// known cost have the cost zero. A report covers 1 to 366 days. JSON returns at most 1000 rows. CSV returns
-/// all rows, and a report of more than 100000 rows is refused. The movements of a variant are at
-/// `/api/v1/stock/movements?variantId=`.
+/// all rows, and a report of more than 100000 rows is refused. The movements of goods are at
+/// `/api/v1/stock/movements?variantId=`; services and fees have none.
 #[utoipa::path(tag = "insight", operation_id = "reportSales", params(ReportSales),
     responses((status = 200, body = SpanReportView<SalesView>)))]
 #[get("/reports/sales")]

@@ -36,8 +36,8 @@ pub struct ChangeOrder {
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false, min_items = 1, max_items = 200)]
     lines: Option<Vec<PlaceLine>>,
-    /// A discount on the whole order, after the discounts on the lines. Allowed only with lines. Defaults to
-    /// no discount.
+    /// A discount on the whole order, after the discounts on the lines. Fees have no part in it. Allowed only
+    /// with lines. Defaults to no discount.
     discount: Option<DiscountText>,
 }
 
