@@ -3,10 +3,6 @@
 -- Goods have stock. Services and fees have none. The kind of a product never changes.
 ALTER TABLE products ADD COLUMN kind text NOT NULL DEFAULT 'goods';
 ALTER TABLE products ADD CONSTRAINT products_kind_check CHECK (kind IN ('goods', 'service', 'fee')) NOT VALID;
--- Articles without stock are few.
--- reason: the column is new, and no product has another value.
-CREATE INDEX products_kind_idx ON products (kind) WHERE kind <> 'goods';
-
 -- The kind of the product, as its name, so that an order can be read without the catalogue.
 ALTER TABLE order_lines ADD COLUMN kind text NOT NULL DEFAULT 'goods';
 ALTER TABLE order_lines ADD CONSTRAINT order_lines_kind_check CHECK (kind IN ('goods', 'service', 'fee')) NOT VALID;

@@ -1,5 +1,7 @@
 //! This revision against another one, in one run. Each revision has its own database, which its own binary
 //! made, and its own server. Rounds of both alternate, and the report shows the median of the rounds' ratios.
+//! Each round starts both servers anew, because one process may be faster than another of the same binary,
+//! and each of the two goes first in every second round.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -10,7 +12,7 @@ use harness::ServerUrls;
 use identity::SigningKey;
 use serde_json::{Value, json};
 
-use crate::http::{WARM_UP_SECONDS, drive, median};
+use crate::http::{drive, median};
 use crate::process::{binary, is_ready};
 use crate::report::Report;
 use crate::trade::{self, VARIANTS, drive_orders, drive_receipts};
@@ -19,6 +21,7 @@ const SHOPS: usize = 20;
 const CONNECTIONS: usize = 8;
 const ROUNDS: usize = 10;
 const SECONDS: usize = 3;
+const WARM_UP_SECONDS: usize = 1;
 const LINES: usize = 3;
 const PASSWORD: &str = "correct horse battery";
 /// Purchase orders of each business, so that receipts do not all wait for the same one.
@@ -54,22 +57,28 @@ impl Revision {
             revision.run(&arguments, password);
         }
         revision.fill().await;
-        revision.server = Some(
-            revision
-                .command(&["serve"])
-                .env("TENANTRY__SERVER__LISTEN", format!("127.0.0.1:{port}"))
-                .spawn()
-                .unwrap(),
-        );
+        revision.serve();
+        revision
+    }
+
+    /// Starts the server, and waits until it is ready. A server that runs is stopped first.
+    fn serve(&mut self) {
+        self.stop();
+        let listen = format!("127.0.0.1:{}", self.port);
+        let mut serve = self.command(&["serve"]);
+        self.server = Some(serve.env("TENANTRY__SERVER__LISTEN", listen).spawn().unwrap());
         let started = Instant::now();
-        while !is_ready(port) {
-            assert!(
-                started.elapsed() < Duration::from_secs(30),
-                "the server of {name} does not become ready"
-            );
+        while !is_ready(self.port) {
+            let waited = started.elapsed();
+            assert!(waited < Duration::from_secs(30), "{} does not become ready", self.binary.display());
             std::thread::sleep(Duration::from_millis(1));
         }
-        revision
+    }
+
+    fn stop(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            let _ = (server.kill(), server.wait());
+        }
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -171,31 +180,29 @@ impl Revision {
 
 impl Drop for Revision {
     fn drop(&mut self) {
-        if let Some(server) = &mut self.server {
-            let _ = (server.kill(), server.wait());
-        }
+        self.stop();
     }
 }
 
 /// Compares this revision with the binary `other` of another revision.
 pub async fn measure_all(report: &mut Report, other: &Path) {
-    let this = Revision::start("this", binary("tenantry")).await;
-    let that = Revision::start("other", other.to_owned()).await;
+    let mut this = Revision::start("this", binary("tenantry")).await;
+    let mut that = Revision::start("other", other.to_owned()).await;
     let targets = [this.targets().await, that.targets().await];
     for (what, path) in [
         ("product list of 50 with variants and stock", "/api/v1/products"),
         ("one variant", "/api/v1/variants/VARIANT"),
         ("dashboard", "/api/v1/dashboard"),
     ] {
-        compare(report, what, [&this, &that], &targets, |port, targets, seconds| {
+        compare(report, what, [&mut this, &mut that], &targets, |port, targets, seconds| {
             drive(port, targets, path, CONNECTIONS, seconds).0
         });
     }
     let purchases = [this.purchases(&targets[0]).await, that.purchases(&targets[1]).await];
-    compare(report, "receipts of 3 lines", [&this, &that], &purchases, |port, targets, seconds| {
+    compare(report, "receipts of 3 lines", [&mut this, &mut that], &purchases, |port, targets, seconds| {
         drive_receipts(port, targets, CONNECTIONS, seconds)
     });
-    compare(report, "orders of 3 lines", [&this, &that], &targets, |port, targets, seconds| {
+    compare(report, "orders of 3 lines", [&mut this, &mut that], &targets, |port, targets, seconds| {
         drive_orders(port, targets, LINES, VARIANTS, CONNECTIONS, seconds)
     });
 }
@@ -203,12 +210,21 @@ pub async fn measure_all(report: &mut Report, other: &Path) {
 fn compare(
     report: &mut Report,
     what: &str,
-    [this, that]: [&Revision; 2],
+    revisions: [&mut Revision; 2],
     targets: &[Vec<String>; 2],
     drive: impl Fn(u16, &[String], usize) -> f64,
 ) {
-    let each = |seconds| (drive(this.port, &targets[0], seconds), drive(that.port, &targets[1], seconds));
-    each(WARM_UP_SECONDS);
-    let (one, other) = median((0..ROUNDS).map(|_| each(SECONDS)).collect());
+    let mut rounds = Vec::new();
+    for round in 0..ROUNDS {
+        let mut rates = [0.0; 2];
+        for at in if round % 2 == 0 { [0, 1] } else { [1, 0] } {
+            revisions[at].serve();
+            drive(revisions[at].port, &targets[at], WARM_UP_SECONDS);
+            rates[at] = drive(revisions[at].port, &targets[at], SECONDS);
+            revisions[at].stop();
+        }
+        rounds.push((rates[0], rates[1]));
+    }
+    let (one, other) = median(rounds);
     report.ratio(&format!("{what}: this revision / the other"), one, other, "/s", Some(LIMIT));
 }

@@ -112,8 +112,9 @@ async fn orders_with_services_are_changed_exchanged_and_sent_from_another_locati
     let by_location = acme.get("/api/v1/reports/sales?by=location").await.body;
     assert_eq!((&by_location["data"][0]["key"], &by_location["data"][0]["net"]), (&shed, &json!("30.00")));
 
+    let repaired = &elsewhere["order"]["lines"][0]["id"];
     let exchange = json!({
-        "return": {"reason": "wrong", "lines": [{"lineId": elsewhere["order"]["lines"][0]["id"], "quantity": "2"}]},
+        "return": {"reason": "wrong", "lines": [{"lineId": repaired, "quantity": "2"}]},
         "order": {"fulfil": true, "lines": [line(&bolt, "1"), line(&repair, "1")]},
     });
     let exchanged = made(acme.submit(&format!("{path}/exchanges"), &exchange).await);

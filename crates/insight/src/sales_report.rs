@@ -45,8 +45,8 @@ values::words! {
 /// The sales and returns of one day, variant or other key, or of all.
 #[derive(Debug, Clone, Default)]
 pub struct Sales {
-    /// The day, the week, the month, the hour (00 to 23), the kind, the tax rate or the id. `None` for the total, and
-    /// for sales without a category, a customer, a seller, a supplier or a tax.
+    /// The day, the week, the month, the hour (00 to 23), the kind, the tax rate or the id. `None` for the
+    /// total, and for sales without a category, a customer, a seller, a supplier or a tax.
     pub key: Option<String>,
     /// The name of the product, category, supplier, customer or location. `None` for other keys, and where
     /// `key` is `None`.

@@ -74,8 +74,8 @@ pub struct Product {
 }
 
 tenancy::from_row!(Product {
-    id, name, kind, description, category_id, tax_class_id, option_names, tags, quantity_decimals,
-    archived_at, version, created_at, updated_at,
+    id, name, kind: "product_kind", description, category_id, tax_class_id, option_names, tags,
+    quantity_decimals, archived_at, version, created_at, updated_at,
 } with { variants: Vec::new() });
 
 /// The columns of a product.

@@ -32,7 +32,7 @@ const PAGE: &str = concatcp!("WITH page AS (SELECT ", product::COLUMNS, " FROM p
 /// Ends the statement: one row for each variant of the products, newest product first.
 const VARIANTS: &str = concatcp!(
     ")
-    SELECT p.id, p.name, p.kind, p.description, p.category_id, p.tax_class_id, p.option_names, p.tags,
+    SELECT p.id, p.name, p.description, p.category_id, p.tax_class_id, p.option_names, p.tags,
            p.quantity_decimals, p.archived_at, p.version, p.created_at, p.updated_at, ",
     variant::COLUMNS,
     " FROM page p JOIN variants v ON v.product_id = p.id",

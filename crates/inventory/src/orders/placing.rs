@@ -305,9 +305,9 @@ pub(super) fn check_decimals(new: &NewOrder, currency: &Currency) -> Result<(), 
     check(None, "discount", new.discount.and_then(Discount::as_amount))
 }
 
-/// Whether the discounts on lines exceed what staff who may not set prices may give: the limit of their sum, or
-/// the sum of the limits of each, where rounding makes that more. Fees are no part of the sum for other lines,
-/// because a discount on the order leaves them out.
+/// Whether the discounts on lines exceed what staff who may not set prices may give: the limit of their sum,
+/// or the sum of the limits of each, where rounding makes that more. Fees are no part of the sum for other
+/// lines, because a discount on the order leaves them out.
 fn exceeds_limit(lines: &[(&PricedLine, &pricing::Line<'_>)], terms: &Terms) -> bool {
     let sum = |of: &dyn Fn(&PricedLine) -> Decimal| lines.iter().map(|(line, _)| of(line)).sum::<Decimal>();
     let of_each = sum(&|line| terms.discount_limit_of(line.gross));

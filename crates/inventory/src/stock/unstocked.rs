@@ -1,5 +1,6 @@
-//! Articles without stock: services and fees. They have no stock level, so a sale of them changes no stock and
-//! waits for no other sale. Their sales and returns have a table of their own, which reports on sales read.
+//! Articles without stock: services and fees. They have no stock level, so a sale of them changes no stock
+//! and waits for no other sale. Their sales and returns have a table of their own, which reports on sales
+//! read.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -144,7 +145,8 @@ pub(crate) async fn insert(
         INSERT INTO unstocked_sales (id, variant_id, location_id, kind, quantity, value, source_type,
                                      source_id, source_line_id, actor_id, occurred_at)
         SELECT id, variant_id, location_id, kind, quantity, value, $8, $9, line_id, $10, $11
-          FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::numeric[], $6::numeric[], $7::uuid[])
+          FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::numeric[], $6::numeric[],
+                      $7::uuid[])
                AS new (id, variant_id, location_id, kind, quantity, value, line_id)";
     if sales.is_empty() {
         return Ok(());

@@ -79,8 +79,8 @@ pub struct ChangeVariant {
     /// A former or recommended price of one unit, for comparison.
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
     compare_at_price: Option<Option<NonNegative<Money>>>,
-    /// The cost of one unit in the catalogue. It counts where no average cost is known, and for each sale of a
-    /// service or a fee.
+    /// The cost of one unit in the catalogue. It counts where no average cost is known, and for each sale of
+    /// a service or a fee.
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
     cost: Option<Option<NonNegative<Money>>>,
     /// The reorder level, in sale units. If the available stock at a location is at or below this level, a
@@ -117,8 +117,8 @@ pub struct VariantView {
     price: String,
     /// A former or recommended price of one unit, for comparison.
     compare_at_price: Option<String>,
-    /// The cost of one unit in the catalogue. It counts where no average cost is known, and for each sale of a
-    /// service or a fee.
+    /// The cost of one unit in the catalogue. It counts where no average cost is known, and for each sale of
+    /// a service or a fee.
     cost: Option<String>,
     /// The reorder level, in sale units. If the available stock at a location is at or below this level, a
     /// low-stock alert opens. null: no alert.
@@ -131,8 +131,8 @@ pub struct VariantView {
     on_hand: Quantity,
     /// The part of the stock on hand that is reserved for orders, in sale units. 0 for services and fees.
     reserved: Quantity,
-    /// The stock on hand minus the reserved stock, in sale units. 0 for services and fees, which can always be
-    /// sold.
+    /// The stock on hand minus the reserved stock, in sale units. 0 for services and fees, which can always
+    /// be sold.
     available: Quantity,
     /// Whether the variant is archived.
     archived: bool,
