@@ -13,6 +13,8 @@ CREATE TABLE unstocked_sales (
     variant_id uuid NOT NULL CONSTRAINT unstocked_sales_variant_id_fkey REFERENCES variants (id),
     location_id uuid NOT NULL CONSTRAINT unstocked_sales_location_id_fkey REFERENCES locations (id),
     kind text NOT NULL CONSTRAINT unstocked_sales_kind_check CHECK (kind IN ('sale', 'return')),
+    -- Whether it is a fee and no service.
+    is_fee boolean NOT NULL,
     -- Negative for a sale.
     quantity numeric(14, 3) NOT NULL CONSTRAINT unstocked_sales_quantity_check CHECK (quantity <> 0),
     -- What the articles cost in the catalogue, with the sign of the quantity. Null: no cost is known.

@@ -198,6 +198,8 @@ pub async fn measure_all(report: &mut Report, other: &Path) {
             drive(port, targets, path, CONNECTIONS, seconds).0
         });
     }
+    this.serve();
+    that.serve();
     let purchases = [this.purchases(&targets[0]).await, that.purchases(&targets[1]).await];
     compare(report, "receipts of 3 lines", [&mut this, &mut that], &purchases, |port, targets, seconds| {
         drive_receipts(port, targets, CONNECTIONS, seconds)

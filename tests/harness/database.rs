@@ -254,6 +254,9 @@ async fn template() -> &'static str {
                 .unwrap();
                 owner_database.migrate_shared().await.unwrap();
                 drop(owner_database);
+                // Each clone has a role maker of its own.
+                let revoke = format!("REVOKE ALL ON SCHEMA shared FROM {building}_role_maker");
+                connect_admin(&building).await.batch_execute(&revoke).await.unwrap();
                 // A database can be a template only while no connection to it is open.
                 admin
                     .batch_execute(&format!(

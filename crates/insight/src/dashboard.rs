@@ -4,6 +4,7 @@ use chrono::NaiveDate;
 use const_format::concatcp;
 use inventory::VariantId;
 use inventory::alert::{self, Alert, AlertFilter, IS_COVERED, TODAY};
+use inventory::movement;
 use tenancy::{DbError, TenantTx, all};
 use values::{Limit, Money, PageRequest, Quantity, Sku};
 
@@ -162,24 +163,16 @@ async fn top_variants(tx: &TenantTx) -> Result<Vec<TopVariant>, DbError> {
     const TOP: &str = concatcp!(
         "SELECT top.variant_id, v.sku, p.name, top.sold
            FROM (SELECT m.variant_id, -sum(m.quantity) AS sold
-                   FROM stock_movements m CROSS JOIN ",
+                   FROM ",
+        movement::WITH_UNSTOCKED,
+        " m CROSS JOIN ",
         LAST_30_DAYS,
         "         WHERE ",
         IN_DAYS,
-        "         AND m.kind IN ('sale', 'return')
+        "         AND m.kind IN ('sale', 'return') AND NOT m.is_fee
                 GROUP BY m.variant_id
                HAVING sum(m.quantity) < 0
-                UNION ALL
-               SELECT m.variant_id, -sum(m.quantity)
-                 FROM unstocked_sales m
-                 JOIN variants v ON v.id = m.variant_id
-                 JOIN products p ON p.id = v.product_id AND p.kind <> 'fee' CROSS JOIN ",
-        LAST_30_DAYS,
-        "       WHERE ",
-        IN_DAYS,
-        "     GROUP BY m.variant_id
-               HAVING sum(m.quantity) < 0
-                ORDER BY sold DESC, variant_id
+                ORDER BY sold DESC, m.variant_id
                 LIMIT 5) top
            JOIN variants v ON v.id = top.variant_id
            JOIN products p ON p.id = v.product_id

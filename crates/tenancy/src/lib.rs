@@ -61,7 +61,7 @@ pub use connection::pool::{PoolSettings, PoolStatus};
 pub use connection::probe::{ProbeError, ServerVersion, probe};
 pub use connection::row::{Cells, FromRow, read_row, read_rows};
 pub use connection::transaction::{Params, Transaction};
-pub use diagnosis::{health, isolation, system_catalogue};
+pub use diagnosis::{drift, health, isolation, roles, system_catalogue};
 pub use migration::{files as migrations, guard, script};
 pub use names::database::{Installation, Installed, RoleName, SchemaName, TenantNumber};
 pub use names::host::{Address, BaseDomain, HostError, HostName, HostTarget};

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::Subcommand;
 use settings::Settings;
 use settings::wiring::owner_database;
@@ -59,7 +60,16 @@ fn bootstrap(settings: &Settings) -> anyhow::Result<Bootstrap> {
 /// Prepares the database and migrates the shared schema.
 pub async fn init(settings: &Settings, admin: &DatabaseUrl) -> anyhow::Result<()> {
     bootstrap(settings)?.run(admin).await?;
-    let applied = owner_database(settings, 1)?.migrate_shared().await?;
+    let owner_database = owner_database(settings, 2)?;
+    let applied = owner_database.migrate_shared().await?;
+    let repaired = owner_database.repair_rights().await?;
+    if repaired.roles + repaired.rights > 0 {
+        eprintln!("repaired {} roles and {} rights of businesses", repaired.roles, repaired.rights);
+    }
+    if !repaired.problems.is_empty() {
+        anyhow::bail!("rights could not be repaired: {}", repaired.problems.join("; "));
+    }
+    owner_database.rehearse().await.context("the database is prepared, but no business can be created")?;
     match applied.last() {
         Some(version) => eprintln!("the database is ready; the shared schema is at version {version}"),
         None => eprintln!("the database is ready; nothing to do"),

@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use platform::doctor::{self, Health, Patient};
-use tenancy::{DatabaseUrl, TenantSlug};
+use settings::wiring;
+use tenancy::{Database, DatabaseUrl, OwnerDatabase, TenantSlug};
 
 use crate::context;
 use crate::failure::DRIFT;
@@ -22,23 +23,33 @@ pub struct Args {
     /// milliseconds for each schema.
     #[arg(long)]
     skip_drift: bool,
+    /// Print the SQL that makes every schema match its version, and nothing else. It cannot bring lost data
+    /// back.
+    #[arg(long, conflicts_with = "skip_drift")]
+    repair_sql: bool,
     #[command(flatten)]
     output: Output,
 }
 
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let settings = context::settings()?;
+    let owner_database = wiring::owner_database(&settings, 4)?;
+    if args.repair_sql {
+        return print_repair(&owner_database).await;
+    }
+    // The doctor tries both logins by itself.
     let patient = Patient {
-        owner_database: context::owner_database(&settings, 4).await?,
-        server: context::database(&settings).await?,
+        owner_database,
+        server: Database::new(&settings.database_url()?, &settings.pool())?,
         server_url: settings.database_url()?,
+        owner_url: settings.owner_url()?,
         admin_url: args.admin_url,
         pool_connections: settings.database.max_connections,
         spare_schemas: settings.provisioning.spare_schemas,
         backup_folder: settings.backup.folder.clone(),
         skip_drift: args.skip_drift,
     };
-    let report = doctor::examine(&patient).await?;
+    let report = doctor::examine(&patient).await;
     if args.output.format == Format::Json {
         output::line(&serde_json::to_string_pretty(&report)?);
     } else {
@@ -68,4 +79,19 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Health::Fail => ExitCode::FAILURE,
         Health::Ok | Health::Warn => ExitCode::SUCCESS,
     })
+}
+
+async fn print_repair(owner_database: &OwnerDatabase) -> anyhow::Result<ExitCode> {
+    let compared = owner_database.compare_schemas().await?;
+    for drifted in &compared.drifted {
+        let whose = drifted.business.as_ref().map_or(String::new(), |slug| format!(", the business {slug}"));
+        output::line(&format!("-- {}{whose}", drifted.schema));
+        for statement in &drifted.drift.repair {
+            output::line(&format!("{};", statement.trim_end()));
+        }
+    }
+    for problem in &compared.problems {
+        eprintln!("error: {problem}");
+    }
+    Ok(if compared.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

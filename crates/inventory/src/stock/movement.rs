@@ -158,10 +158,10 @@ pub const VALUE: &str = "coalesce(m.value, m.quantity * m.unit_cost)";
 /// part has a condition of its own.
 pub const WITH_UNSTOCKED: &str = "(
     SELECT occurred_at, variant_id, location_id, kind, quantity,
-           coalesce(value, quantity * unit_cost) AS value, source_type, source_line_id
+           coalesce(value, quantity * unit_cost) AS value, source_type, source_line_id, false AS is_fee
       FROM stock_movements
      UNION ALL
-    SELECT occurred_at, variant_id, location_id, kind, quantity, value, source_type, source_line_id
+    SELECT occurred_at, variant_id, location_id, kind, quantity, value, source_type, source_line_id, is_fee
       FROM unstocked_sales)";
 
 /// The cost of one unit of movement `m`, rounded to four decimals.

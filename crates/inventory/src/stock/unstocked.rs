@@ -18,16 +18,18 @@ use crate::stock::posting::{Cost, Posted, Posting, StockError, Wanted};
 pub(crate) struct Unstocked {
     id: VariantId,
     cost: Option<Money>,
+    is_fee: bool,
     is_archived: bool,
     quantity_decimals: QuantityDecimals,
 }
 
-tenancy::from_row!(Unstocked { id, cost, is_archived, quantity_decimals });
+tenancy::from_row!(Unstocked { id, cost, is_fee, is_archived, quantity_decimals });
 
 /// A sale or a return of an article without stock, which must still be written.
 pub(crate) struct UnstockedSale {
     variant_id: VariantId,
     location_id: LocationId,
+    is_fee: bool,
     kind: Kind,
     quantity: Quantity,
     value: Option<StockValue>,
@@ -53,8 +55,8 @@ pub(super) async fn lock(
     const LOCK_VARIANTS: &str = "SELECT FROM variants WHERE id = ANY ($1) ORDER BY id FOR KEY SHARE";
     const CLOSED: &str = "SELECT id FROM locations WHERE id = ANY ($1) AND archived_at IS NOT NULL";
     const FIND: &str = "
-        SELECT v.id, v.cost, v.archived_at IS NOT NULL OR p.archived_at IS NOT NULL AS is_archived,
-               p.quantity_decimals
+        SELECT v.id, v.cost, p.kind = 'fee' AS is_fee,
+               v.archived_at IS NOT NULL OR p.archived_at IS NOT NULL AS is_archived, p.quantity_decimals
           FROM variants v JOIN products p ON p.id = v.product_id
          WHERE v.id = ANY ($1) AND p.kind <> 'goods'";
     if wanted.is_empty() {
@@ -121,6 +123,7 @@ impl Unstocked {
             sales.push(UnstockedSale {
                 variant_id: self.id,
                 location_id: posting.location_id,
+                is_fee: self.is_fee,
                 kind: posting.kind,
                 quantity: posting.quantity,
                 value: cost.map(|cost| if posting.quantity.is_negative() { -cost } else { cost }),
@@ -143,11 +146,11 @@ pub(crate) async fn insert(
 ) -> Result<(), DbError> {
     const INSERT: &str = "
         INSERT INTO unstocked_sales (id, variant_id, location_id, kind, quantity, value, source_type,
-                                     source_id, source_line_id, actor_id, occurred_at)
-        SELECT id, variant_id, location_id, kind, quantity, value, $8, $9, line_id, $10, $11
+                                     source_id, source_line_id, actor_id, occurred_at, is_fee)
+        SELECT id, variant_id, location_id, kind, quantity, value, $8, $9, line_id, $10, $11, is_fee
           FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::numeric[], $6::numeric[],
-                      $7::uuid[])
-               AS new (id, variant_id, location_id, kind, quantity, value, line_id)";
+                      $7::uuid[], $12::boolean[])
+               AS new (id, variant_id, location_id, kind, quantity, value, line_id, is_fee)";
     if sales.is_empty() {
         return Ok(());
     }
@@ -164,6 +167,7 @@ pub(crate) async fn insert(
         &source_id,
         &actor,
         &tx.now(),
+        &column(sales, |sale| sale.is_fee),
     ];
     tx.execute(INSERT, params).await.map(drop)
 }

@@ -2,6 +2,9 @@
 
 mod backup_check;
 pub mod doctor;
+mod drift_check;
 pub mod job_kinds;
 pub mod look_alike_check;
+mod role_check;
+mod server_check;
 pub mod stats;

@@ -8,13 +8,8 @@ use tokio_postgres::SimpleQueryMessage;
 
 use crate::connection::connect::DatabaseUrl;
 use crate::connection::error::DbError;
-use crate::connection::row::read_row;
-use crate::diagnosis::system_catalogue::Drift;
-use crate::names::database::{SchemaName, TENANT_GROUP};
-use crate::names::tenant::TenantSlug;
-use crate::owner::provisioning::{OwnerDatabase, ProvisionError};
+use crate::owner::provisioning::OwnerDatabase;
 use crate::registry::locks::{IS_OUR_LOCK, JOBS_LOCK};
-use crate::registry::schema::Schema;
 use crate::scope::database::Database;
 
 /// The settings and the state of the PostgreSQL server that matter here.
@@ -59,24 +54,6 @@ pub struct CatalogueSize {
     pub relations_per_schema: i64,
 }
 
-/// Problems with roles and privileges, one sentence each.
-pub type Complaints = Vec<String>;
-
-/// A schema that does not match its version.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Drifted {
-    /// The business of the schema; `None` for a spare schema.
-    pub business: Option<TenantSlug>,
-    /// The name of the schema.
-    pub schema: SchemaName,
-    /// The version of the schema in the registry.
-    pub version: i32,
-    /// The differences from a new schema of that version.
-    #[serde(flatten)]
-    pub drift: Drift,
-}
-
 impl OwnerDatabase {
     /// Reads the server's settings.
     ///
@@ -118,76 +95,6 @@ impl OwnerDatabase {
             off: row.try_get("off")?,
             clock_ahead: clock - middle,
         })
-    }
-
-    /// Lists the problems with the two logins, with the roles of live and spare schemas, and with the
-    /// privileges of every login.
-    ///
-    /// # Errors
-    /// [`DbError`].
-    pub async fn role_complaints(&self) -> Result<Complaints, DbError> {
-        const LOGINS: &str = "
-            SELECT rolname::text AS login, rolsuper, rolcreaterole, rolbypassrls, rolcreatedb, rolinherit
-              FROM pg_roles WHERE rolname IN ($1, current_user)";
-        const OWNED: &str = "
-            SELECT count(*) AS owned
-              FROM pg_class c
-              JOIN pg_roles r ON r.oid = c.relowner
-             WHERE r.rolname = $1";
-        const ROLES: &str = "
-            SELECT s.role_name, r.oid IS NULL AS missing,
-                   coalesce(NOT pg_has_role(r.oid, $2, 'MEMBER'), true) AS outside,
-                   coalesce(NOT pg_has_role($1::text::regrole, r.oid, 'MEMBER'), true) AS unreachable
-              FROM shared.schemas s
-              LEFT JOIN pg_roles r ON r.rolname = s.role_name
-             WHERE s.state IN ('live', 'spare')";
-        const PUBLIC: &str = "
-            SELECT has_database_privilege('public', current_database(), 'TEMP') AS temporary,
-                   has_database_privilege('public', current_database(), 'CONNECT') AS connect,
-                   has_schema_privilege('public', 'public', 'CREATE') AS creates";
-        let transaction = self.owner.begin_unscoped().await?;
-        let server = &self.installed.server_login;
-        let mut complaints = Vec::new();
-        for row in transaction.query(LOGINS, &[server]).await? {
-            let login: String = row.try_get("login")?;
-            for (power, name) in [
-                ("rolsuper", "is a superuser"),
-                ("rolcreaterole", "has CREATEROLE"),
-                ("rolbypassrls", "has BYPASSRLS"),
-            ] {
-                if row.try_get(power)? {
-                    complaints.push(format!("{login} {name}"));
-                }
-            }
-            if login == *server && row.try_get("rolinherit")? {
-                complaints.push(format!("{login} inherits the rights of its roles, but must have NOINHERIT"));
-            }
-        }
-        let owned: i64 = transaction.query_one(OWNED, &[server]).await?.try_get("owned")?;
-        if owned > 0 {
-            complaints.push(format!("{server} owns {owned} tables or indexes, but must own nothing"));
-        }
-        for row in transaction.query(ROLES, &[server, &TENANT_GROUP]).await? {
-            let role: String = row.try_get("role_name")?;
-            if row.try_get("missing")? {
-                complaints.push(format!("the role {role} is missing"));
-            } else if row.try_get("outside")? {
-                complaints.push(format!("the role {role} is missing from the group {TENANT_GROUP}"));
-            } else if row.try_get("unreachable")? {
-                complaints.push(format!("{server} is not a member of {role}"));
-            }
-        }
-        let row = transaction.query_one(PUBLIC, &[]).await?;
-        for (right, text) in [
-            ("temporary", "every login may create temporary tables in this database"),
-            ("connect", "every login may connect to this database"),
-            ("creates", "every login may create objects in the schema public"),
-        ] {
-            if row.try_get(right)? {
-                complaints.push(text.to_owned());
-            }
-        }
-        Ok(complaints)
     }
 
     /// Lists the tables of the `shared` schema that contain rows of businesses or users, but have no row
@@ -259,35 +166,6 @@ impl OwnerDatabase {
         let transaction = self.owner.begin_unscoped().await?;
         let key = i64::from(JOBS_LOCK.cast_unsigned());
         Ok(transaction.query_one(RUNNER, &[&key]).await?.try_get("there")?)
-    }
-
-    /// Lists the live and spare schemas that do not match their versions, with the differences.
-    ///
-    /// # Errors
-    /// [`ProvisionError`].
-    pub async fn drifted(&self) -> Result<Vec<Drifted>, ProvisionError> {
-        const SCHEMAS: &str = "
-            SELECT s.number, s.name, s.role_name, s.version, t.slug
-              FROM shared.schemas s
-              LEFT JOIN shared.tenants t ON t.number = s.number
-             WHERE s.state IN ('live', 'spare')
-             ORDER BY s.version, s.number";
-        let rows = self.owner.begin_unscoped().await?.query(SCHEMAS, &[]).await?;
-        let mut reference = None;
-        let mut drifted = Vec::new();
-        for row in &rows {
-            let schema: Schema = read_row(row)?;
-            let known = match &reference {
-                Some((version, catalogue)) if *version == schema.version => catalogue,
-                _ => &reference.insert((schema.version, self.reference_catalogue(schema.version).await?)).1,
-            };
-            let drift = self.catalogue(&schema.name, &schema.role).await?.drift_from(known);
-            if !drift.is_none() {
-                let business = row.try_get("slug").map_err(DbError::from)?;
-                drifted.push(Drifted { business, schema: schema.name, version: schema.version, drift });
-            }
-        }
-        Ok(drifted)
     }
 }
 

@@ -61,6 +61,14 @@ pub enum BootstrapError {
         /// PostgreSQL's message, such as `permission denied to create role`.
         message: String,
     },
+    /// The database or a login was prepared in a way that the bootstrap cannot use. Nothing has been changed.
+    #[error("{message}; {hint}")]
+    Unusable {
+        /// The problem.
+        message: String,
+        /// The solution.
+        hint: String,
+    },
     /// A statement failed for any reason other than a missing privilege.
     #[error("the statement `{statement}` failed")]
     Statement {
@@ -191,27 +199,41 @@ impl Bootstrap {
     /// Inserts the names into a script. The notation is that of psql: `:"name"` is an identifier, `:'name'` a
     /// literal.
     fn fill(&self, script: &str) -> String {
-        let names = [
+        let script = fill_names(script, &self.installed(), self.owner.user());
+        let more = [
             ("database", self.server.database().to_owned()),
-            ("installation", self.installation.as_str().to_owned()),
-            ("server", self.server.user().to_owned()),
-            ("owner", self.owner.user().to_owned()),
             ("server_password", verifier(&self.server)),
             ("owner_password", verifier(&self.owner)),
-            ("reader", self.installation.reader_role()),
-            ("role_maker", self.installation.role_maker()),
-            ("tenant_group", TENANT_GROUP.to_owned()),
-            ("shared_group", SHARED_GROUP.to_owned()),
-            ("platform_group", PLATFORM_GROUP.to_owned()),
         ];
-        let mut script = script.to_owned();
-        for (name, value) in names {
-            script = script
-                .replace(&format!(":\"{name}\""), &quote_identifier(&value))
-                .replace(&format!(":'{name}'"), &quote_literal(&value));
-        }
-        script
+        more.into_iter().fold(script, |script, (name, value)| fill_name(&script, name, &value))
     }
+}
+
+fn fill_names(script: &str, installed: &Installed, owner: &str) -> String {
+    let installation = &installed.installation;
+    let names = [
+        ("installation", installation.as_str()),
+        ("server", &installed.server_login),
+        ("owner", owner),
+        ("reader", &installation.reader_role()),
+        ("role_maker", &installation.role_maker()),
+        ("tenant_group", TENANT_GROUP),
+        ("shared_group", SHARED_GROUP),
+        ("platform_group", PLATFORM_GROUP),
+    ];
+    names.into_iter().fold(script.to_owned(), |script, (name, value)| fill_name(&script, name, value))
+}
+
+fn fill_name(script: &str, name: &str, value: &str) -> String {
+    script
+        .replace(&format!(":\"{name}\""), &quote_identifier(value))
+        .replace(&format!(":'{name}'"), &quote_literal(value))
+}
+
+/// The bodies of the two functions that make and drop the role of a business, as the bootstrap stores them.
+pub(crate) fn role_functions(installed: &Installed, owner: &str) -> Vec<String> {
+    let script = fill_names(DATABASE, installed, owner);
+    script.split("$function$").skip(1).step_by(2).map(str::to_owned).collect()
 }
 
 /// Returns a SCRAM-SHA-256 verifier, so that the password itself never appears in a log of the PostgreSQL
@@ -228,6 +250,11 @@ fn refused(url: &DatabaseUrl, statement: &str, error: tokio_postgres::Error) -> 
     match error.as_db_error() {
         Some(refusal) if *refusal.code() == tokio_postgres::error::SqlState::INSUFFICIENT_PRIVILEGE => {
             BootstrapError::Privilege { user: url.user().to_owned(), message: refusal.message().to_owned() }
+        }
+        // Our own SQL raises this.
+        Some(refusal) if *refusal.code() == tokio_postgres::error::SqlState::RAISE_EXCEPTION => {
+            let hint = refusal.hint().unwrap_or_default().to_owned();
+            BootstrapError::Unusable { message: refusal.message().to_owned(), hint }
         }
         _ => {
             let line =

@@ -80,11 +80,34 @@ pub(crate) async fn insert(
     migrations: &Migrations,
 ) -> Result<Schema, DbError> {
     const NEXT_NUMBER: &str = "SELECT nextval('shared.business_numbers') AS number";
+    let number: TenantNumber = transaction.value(NEXT_NUMBER, &[]).await?;
+    insert_numbered(transaction, installed, state, migrations, number).await
+}
+
+/// Registers a schema that is built in a transaction which is never committed. It uses up no number of a
+/// business.
+pub(crate) async fn insert_rehearsed(
+    transaction: &Transaction,
+    installed: &Installed,
+    migrations: &Migrations,
+) -> Result<Schema, DbError> {
+    // Two rehearsals at the same time must not wait for each other.
+    const NUMBER: &str = "SELECT 1000000000000 + pg_backend_pid()";
+    let number: TenantNumber = transaction.value(NUMBER, &[]).await?;
+    insert_numbered(transaction, installed, SchemaState::Spare, migrations, number).await
+}
+
+async fn insert_numbered(
+    transaction: &Transaction,
+    installed: &Installed,
+    state: SchemaState,
+    migrations: &Migrations,
+    number: TenantNumber,
+) -> Result<Schema, DbError> {
     const INSERT: &str = "
         INSERT INTO shared.schemas
                (number, name, role_name, login, state, version, needs_code, created_at, updated_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)";
-    let number: TenantNumber = transaction.value(NEXT_NUMBER, &[]).await?;
     let schema = Schema {
         number,
         name: SchemaName::numbered(number),

@@ -11,6 +11,8 @@ BEGIN
     -- The role maker has no members. It owns two functions, and only these functions use its CREATEROLE.
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'role_maker') THEN
         EXECUTE format('CREATE ROLE %I NOLOGIN CREATEROLE', :'role_maker');
+    ELSIF NOT (SELECT rolcreaterole FROM pg_roles WHERE rolname = :'role_maker') THEN
+        EXECUTE format('ALTER ROLE %I CREATEROLE', :'role_maker');
     END IF;
     -- An existing login keeps its password.
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'owner') THEN
@@ -22,18 +24,20 @@ BEGIN
     IF EXISTS (SELECT FROM pg_roles
                 WHERE rolname IN (:'server', :'owner') AND (rolsuper OR rolcreaterole OR rolbypassrls)) THEN
         RAISE EXCEPTION 'a login of the installation is a superuser, or has CREATEROLE or BYPASSRLS'
-              USING HINT = 'name logins of their own in database.url and database.owner_url';
+              USING HINT = 'name logins of their own in database.url and database.owner_url, or take these rights away';
     END IF;
     -- The server login must have the rights of a role only after SET ROLE.
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = :'server' AND rolinherit) THEN
         EXECUTE format('ALTER ROLE %I NOINHERIT', :'server');
     END IF;
-    IF NOT pg_has_role(:'server', :'shared_group', 'MEMBER') THEN
-        EXECUTE format('GRANT %I TO %I', :'shared_group', :'server');
-    END IF;
-    IF NOT pg_has_role(:'server', :'platform_group', 'MEMBER') THEN
-        EXECUTE format('GRANT %I TO %I', :'platform_group', :'server');
-    END IF;
+    FOREACH wanted IN ARRAY ARRAY[:'shared_group', :'platform_group'] LOOP
+        -- From PostgreSQL 16 on, a membership may lack SET ROLE.
+        IF NOT EXISTS (SELECT FROM pg_auth_members m
+                        WHERE roleid = to_regrole(quote_ident(wanted)) AND member = to_regrole(quote_ident(:'server'))
+                          AND coalesce((to_jsonb(m) ->> 'set_option')::boolean, true)) THEN
+            EXECUTE format('GRANT %I TO %I', wanted, :'server');
+        END IF;
+    END LOOP;
     IF NOT EXISTS (SELECT FROM pg_auth_members
                     WHERE roleid = to_regrole(quote_ident(:'tenant_group'))
                       AND member = to_regrole(quote_ident(:'role_maker')) AND admin_option) THEN

@@ -1,3 +1,17 @@
+DO $do$
+BEGIN
+    IF current_setting('server_encoding') <> 'UTF8' THEN
+        RAISE EXCEPTION 'the database has the encoding %, but must have UTF8', current_setting('server_encoding')
+              USING HINT = 'name another database in database.url and database.owner_url; the bootstrap creates it';
+    END IF;
+    IF EXISTS (SELECT FROM pg_class WHERE relnamespace = to_regnamespace('shared') AND relkind IN ('r', 'v'))
+       AND NOT EXISTS (SELECT FROM pg_class
+                        WHERE relnamespace = to_regnamespace('shared') AND relname = 'shared_migrations') THEN
+        RAISE EXCEPTION 'the schema "shared" of this database has tables of another program'
+              USING HINT = 'name a database of their own in database.url and database.owner_url';
+    END IF;
+END
+$do$;
 -- Only the logins and the reader of the installation may connect. None of them may create temporary tables,
 -- because a temporary table could remain on a connection after the transaction of a business.
 REVOKE CONNECT, TEMPORARY ON DATABASE :"database" FROM PUBLIC;
@@ -16,11 +30,27 @@ END
 $do$;
 
 CREATE SCHEMA IF NOT EXISTS shared AUTHORIZATION :"owner";
+-- Somebody else may have made the schemas and the extension before.
+DO $do$
+BEGIN
+    IF EXISTS (SELECT FROM pg_namespace WHERE nspname = 'shared' AND pg_get_userbyid(nspowner) <> :'owner') THEN
+        ALTER SCHEMA shared OWNER TO :"owner";
+    END IF;
+END
+$do$;
 GRANT USAGE ON SCHEMA shared TO :"shared_group", :"platform_group";
 
 CREATE SCHEMA IF NOT EXISTS extensions;
 GRANT USAGE ON SCHEMA extensions TO :"owner", :"tenant_group";
 CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA extensions;
+DO $do$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_extension
+                    WHERE extname = 'pg_trgm' AND extnamespace = to_regnamespace('extensions')) THEN
+        ALTER EXTENSION pg_trgm SET SCHEMA extensions;
+    END IF;
+END
+$do$;
 
 -- No login has CREATEROLE. The function builds the role name from the number, so a caller can create no other
 -- role.
@@ -50,7 +80,7 @@ END
 $function$;
 ALTER FUNCTION shared.make_tenant_role(bigint) OWNER TO :"role_maker";
 ALTER FUNCTION shared.drop_tenant_role(bigint) OWNER TO :"role_maker";
-REVOKE ALL ON FUNCTION shared.make_tenant_role(bigint), shared.drop_tenant_role(bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION shared.make_tenant_role(bigint), shared.drop_tenant_role(bigint) FROM PUBLIC, :"server";
 GRANT EXECUTE ON FUNCTION shared.make_tenant_role(bigint), shared.drop_tenant_role(bigint) TO :"owner";
 REVOKE CREATE ON SCHEMA shared FROM :"role_maker";
 GRANT USAGE ON SCHEMA shared TO :"role_maker";
