@@ -1,6 +1,6 @@
 //! `tenantry db init`, which the administrator runs once.
 
-use harness::{Program, TestDatabase};
+use harness::{Cluster, Program, TestDatabase};
 use std::io::Write;
 use std::process::{Command, Stdio};
 
@@ -116,4 +116,98 @@ async fn every_failure_names_a_solution() {
         &admin,
     ]);
     assert!(one.err.contains("same login"), "{one:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_somebody_prepared_is_used_or_refused_with_the_reason() {
+    let cluster = Cluster::start();
+    let admin = cluster.as_admin("postgres").await;
+    let init = |database: &str, server: &str, owner: &str| {
+        let program = cluster.program(server, owner, database);
+        let ran = program.run(&["db", "init", "--admin-url", &cluster.admin_url]);
+        (program, ran)
+    };
+    admin
+        .batch_execute("CREATE DATABASE ascii ENCODING 'SQL_ASCII' TEMPLATE template0 LOCALE 'C'")
+        .await
+        .unwrap();
+    let (_, ran) = init("ascii", "a_server", "a_owner");
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.err.contains("encoding SQL_ASCII") && ran.err.contains("name another database"), "{ran:?}");
+
+    admin.batch_execute("CREATE DATABASE theirs").await.unwrap();
+    let theirs = cluster.as_admin("theirs").await;
+    theirs.batch_execute("CREATE SCHEMA shared; CREATE TABLE shared.things (id integer)").await.unwrap();
+    let (_, ran) = init("theirs", "b_server", "b_owner");
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.err.contains("another program"), "{ran:?}");
+    let kept = theirs.query_one("SELECT count(*) FROM shared.things", &[]).await;
+    assert!(kept.is_ok(), "nothing of theirs is touched");
+
+    admin.batch_execute("CREATE ROLE mighty LOGIN SUPERUSER PASSWORD 'a-password'").await.unwrap();
+    let (_, ran) = init("c", "mighty", "c_owner");
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.err.contains("is a superuser") && ran.err.contains("logins of their own"), "{ran:?}");
+
+    // Schemas, the extension, logins and roles are there, and belong to others or lack rights.
+    admin
+        .batch_execute(
+            "CREATE ROLE d_owner LOGIN PASSWORD 'a-password';
+             CREATE ROLE d_server LOGIN INHERIT PASSWORD 'a-password';
+             CREATE ROLE prepared_role_maker NOLOGIN;
+             CREATE ROLE prepared_business_1 NOLOGIN",
+        )
+        .await
+        .unwrap();
+    admin.batch_execute("CREATE DATABASE prepared").await.unwrap();
+    cluster
+        .as_admin("prepared")
+        .await
+        .batch_execute(
+            "REVOKE ALL ON DATABASE prepared FROM PUBLIC;
+             CREATE EXTENSION pg_trgm;
+             CREATE SCHEMA shared;
+             CREATE SCHEMA extensions",
+        )
+        .await
+        .unwrap();
+    let (program, ran) = init("prepared", "d_server", "d_owner");
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let ran = program.run(&["tenant", "create", "acme", "--name", "Acme", "--owner-email", "a@b.test"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let doctor = program.run(&["doctor"]);
+    assert!(!doctor.out.contains("FAIL  roles") && !doctor.out.contains("FAIL  drift"), "{doctor:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_doctor_ends_its_report_whatever_the_logins_can_do() {
+    let cluster = Cluster::start();
+    let right = cluster.program("server", "owner", "shops");
+    let unprepared = right.run(&["doctor"]);
+    assert_eq!(unprepared.code, Some(1), "{unprepared:?}");
+    assert!(unprepared.out.contains("db init") && unprepared.out.contains("disk"), "{unprepared:?}");
+
+    let ran = right.run(&["db", "init", "--admin-url", &cluster.admin_url]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let admin = cluster.as_admin("shops").await;
+    admin.batch_execute("CREATE DATABASE empty").await.unwrap();
+    admin.batch_execute("CREATE ROLE stranger LOGIN PASSWORD 'a-password'").await.unwrap();
+    admin.batch_execute("GRANT CONNECT ON DATABASE shops TO stranger").await.unwrap();
+    for (program, words) in [
+        (cluster.program("owner", "server", "shops"), "are swapped"),
+        (cluster.program("server", "stranger", "shops"), "but owner owns the schemas"),
+        (cluster.program("server", "nobody", "shops"), "database.owner_url"),
+        (cluster.program("nobody", "owner", "shops"), "database.url"),
+        (cluster.program("server", "owner", "empty"), "is not prepared"),
+    ] {
+        let ran = program.run(&["doctor"]);
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        assert!(ran.out.contains(words) && ran.out.contains("disk"), "{words}: {ran:?}");
+    }
+    // One login cannot open a connection any more. The other checks are made.
+    admin.batch_execute("ALTER ROLE server CONNECTION LIMIT 0").await.unwrap();
+    let ran = right.run(&["doctor"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.out.contains("ALTER ROLE server CONNECTION LIMIT -1"), "{ran:?}");
+    assert!(ran.out.contains("every schema matches its version"), "{ran:?}");
 }

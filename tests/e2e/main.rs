@@ -12,6 +12,7 @@ mod catalogue;
 mod categories_and_options;
 mod command_line;
 mod counts;
+mod cures;
 mod dashboard;
 mod doctor;
 mod domains;

@@ -9,6 +9,7 @@
 
 mod app;
 mod business;
+mod cluster;
 pub mod contest;
 mod database;
 mod dns;
@@ -19,6 +20,7 @@ pub mod volume;
 
 pub use app::{PASSWORD, Reply, TestApp};
 pub use business::{Business, Client, a_product};
+pub use cluster::Cluster;
 pub use database::{ServerUrls, TestDatabase};
 pub use dns::TestDns;
 pub use pooler::Pooler;

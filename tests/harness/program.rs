@@ -71,7 +71,7 @@ impl Program {
         ended(command.spawn().unwrap())
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         self.command_of(&binary(), arguments)
     }
 

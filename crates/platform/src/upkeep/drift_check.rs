@@ -27,13 +27,12 @@ pub(super) async fn check(patient: &Patient, report: &mut Report) {
     let of = |is: fn(&Drifted) -> bool| -> Vec<&str> {
         compared.drifted.iter().filter(|drifted| is(drifted)).map(|drifted| drifted.schema.as_str()).collect()
     };
-    let gone = of(|drifted| drifted.drift.lacks_schema() && drifted.business.is_some());
-    if !gone.is_empty() {
-        report.fail(
-            "drift",
-            format!("schemas of businesses that are missing: {}", few(&gone)),
-            "restore each business with `tenantry backup restore --newest SLUG`",
-        );
+    for gone in compared.drifted.iter().filter(|drifted| drifted.drift.lacks_schema()) {
+        if let Some(business) = &gone.business {
+            let told = format!("the schema {} of the business {business} is missing", gone.schema);
+            let cure = format!("run `tenantry backup restore --newest {business} --yes`");
+            report.fail("drift", told, cure);
+        }
     }
     let rights = of(|drifted| drifted.drift.is_of_rights() || is_missing_spare(drifted));
     if !rights.is_empty() {

@@ -7,7 +7,7 @@ use crate::upkeep::doctor::{Patient, Report};
 /// The bootstrap, which cures what is wrong with roles and rights.
 pub(super) const BOOTSTRAP: &str = "run `tenantry db init --admin-url URL`, with the URL of an administrator";
 
-/// How many problems of one kind are named.
+/// How many names are told in one message.
 const NAMED: usize = 10;
 
 /// Whether the owner's login can be used for the other checks.
@@ -17,7 +17,8 @@ pub(super) async fn logins(patient: &Patient, report: &mut Report) -> bool {
     {
         if let Err(error) = tenancy::probe(url).await {
             let told = format!("{setting}: {}", tenancy::chain(&error));
-            report.fail("logins", told, "solve the problem, then run `tenantry doctor` again");
+            let cure = format!("correct {setting}; if the database was never prepared, {BOOTSTRAP}");
+            report.fail("logins", told, cure);
             works &= setting != "database.owner_url";
         }
     }
@@ -60,7 +61,7 @@ pub(super) async fn roles(patient: &Patient, report: &mut Report) -> Result<(), 
     if !texts.is_empty() {
         report.fail("roles", few(&texts), BOOTSTRAP);
     }
-    for complaint in by_hand.iter().take(NAMED) {
+    for complaint in by_hand.iter().take(100) {
         let cure = complaint.cure.as_deref().unwrap_or_default();
         report.fail("roles", &complaint.text, format!("run `{cure}` with psql, as an administrator"));
     }

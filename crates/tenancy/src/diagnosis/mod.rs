@@ -1,5 +1,5 @@
-//! Checks of an installation: health, isolation, roles, and what each schema consists of. The only repair is that
-//! of rights.
+//! Checks of an installation: health, isolation, roles, and what each schema consists of. The only repair is
+//! that of rights.
 
 pub mod drift;
 pub mod health;

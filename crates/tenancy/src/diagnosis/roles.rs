@@ -27,8 +27,8 @@ impl OwnerDatabase {
         self.owner.begin_unscoped().await?.value_opt(OWNER, &[]).await
     }
 
-    /// Lists what is wrong with the two logins, with the groups, with the roles of live and spare schemas, and
-    /// with the rights on the database. A server process opens up to `connections` connections.
+    /// Lists what is wrong with the two logins, with the groups, with the roles of live and spare schemas,
+    /// and with the rights on the database. A server process opens up to `connections` connections.
     ///
     /// # Errors
     /// [`DbError`].

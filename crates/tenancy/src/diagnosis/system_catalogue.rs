@@ -1,5 +1,5 @@
-//! What a schema consists of, for comparison with what its version must have, and the statements that undo the
-//! differences.
+//! What a schema consists of, for comparison with what its version must have, and the statements that undo
+//! the differences.
 
 use std::collections::BTreeMap;
 
@@ -13,8 +13,9 @@ use crate::owner::provisioning::{AS_OWNER, OwnerDatabase, ProvisionError};
 use crate::registry::locks;
 use crate::registry::schema;
 
-/// The objects of one schema, their properties and the rights on them, one line each. The lines contain neither
-/// the name of the schema nor the name of its role, so all schemas of one version must have the same lines.
+/// The objects of one schema, their properties and the rights on them, one line each. The lines contain
+/// neither the name of the schema nor the name of its role, so all schemas of one version must have the same
+/// lines.
 #[derive(Debug, Clone)]
 pub struct Catalogue(BTreeMap<String, Line>);
 
@@ -27,8 +28,8 @@ struct Line {
     rank: i32,
     /// Whether the line is about grants, policies or row level security.
     is_right: bool,
-    /// The statement that makes the line, with `<schema>` and `<role>`. `None` where another statement makes it,
-    /// or where no statement can.
+    /// The statement that makes the line, with `<schema>` and `<role>`. `None` where another statement makes
+    /// it, or where no statement can.
     make: Option<String>,
     /// The statement that removes the line.
     unmake: Option<String>,
@@ -79,7 +80,8 @@ impl Catalogue {
         }
         let (missing, unexpected) = (reference.without(self), self.without(reference));
         let role = role.map(RoleName::quoted).unwrap_or_default();
-        let filled = |sql: &str| sql.replace("<schema>", &schema.quoted()).replace("<role>", &role);
+        // The name of a schema needs no quotes, and a function must have it as its migration wrote it.
+        let filled = |sql: &str| sql.replace("<schema>", schema.as_str()).replace("<role>", &role);
         let unmade = unexpected.iter().rev().map(|line| (line.is_right, &line.unmake));
         let made = missing.iter().map(|line| (line.is_right, &line.make));
         let repair: Vec<(bool, String)> = unmade
