@@ -1,7 +1,11 @@
 //! HTTP: malformed requests, the request id, origins, the listener of the metrics.
 
+use std::time::Duration;
+
 use harness::TestApp;
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 #[tokio::test]
 async fn malformed_requests_get_a_client_error() {
@@ -35,6 +39,46 @@ async fn malformed_requests_get_a_client_error() {
     assert_eq!(acme.post("/api/v1/products", &large).await.code(), "body_too_large");
     let form = acme.with("content-type", "text/plain").send("POST", "/api/v1/products", None).await;
     assert_eq!((form.status, form.code()), (415, "unsupported_media_type"));
+}
+
+/// A compressed body is refused before it is read: the body of this request never comes.
+#[tokio::test]
+async fn a_compressed_body_is_refused_unread() {
+    let app = TestApp::start().await;
+    app.tenant("acme").await;
+    for (path, encoding) in [
+        ("/api/v1/auth/login", "gzip"),
+        ("/api/v1/auth/login", "br"),
+        ("/api/v1/auth/login", "deflate, gzip"),
+        ("/api/v1/auth/login", "identity"),
+        ("/api/v1/products", "zstd"),
+        ("/api/v1/nothing", "gzip"),
+        ("/livez", "GZIP"),
+    ] {
+        let mut stream = TcpStream::connect(("127.0.0.1", app.port())).await.unwrap();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: acme.localhost\r\nContent-Type: application/json\r\n\
+             Content-Encoding: {encoding}\r\nContent-Length: 2000000\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = [0; 4096];
+        let read = tokio::time::timeout(Duration::from_secs(5), stream.read(&mut answer));
+        let length = read.await.expect("the server waits for the body").unwrap();
+        let answer = String::from_utf8_lossy(&answer[..length]);
+        assert!(answer.starts_with("HTTP/1.1 415 ") && answer.contains("Content-Encoding"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn browsers_are_told_to_stay_with_https() {
+    let app = TestApp::start_with("[server]\npublic_scheme = \"https\"").await;
+    let acme = app.tenant("acme").await;
+    for path in ["/livez", "/api/v1/products", "/api/v1/nothing", "/docs/"] {
+        let reply = acme.get(path).await;
+        assert_eq!(reply.header("strict-transport-security"), "max-age=31536000", "{path}");
+    }
+    let plain = TestApp::start_with("[server]\npublic_scheme = \"http\"").await;
+    assert_eq!(plain.stranger("localhost").get("/livez").await.header("strict-transport-security"), "");
 }
 
 #[tokio::test]
@@ -75,6 +119,14 @@ async fn only_configured_origins_are_allowed() {
         .send("OPTIONS", "/api/v1/products/x", None)
         .await;
     assert_eq!(preflight.status, 200, "{preflight:?}");
+    let asked = acme
+        .with_token(None)
+        .with("origin", "https://evil.example")
+        .with("access-control-request-method", "PATCH")
+        .send("OPTIONS", "/api/v1/products/x", None)
+        .await;
+    assert_eq!((asked.status, asked.code()), (403, "origin_not_allowed"), "{asked:?}");
+    assert!(asked.body["detail"].as_str().unwrap().contains("https://evil.example"), "{asked:?}");
 }
 
 #[tokio::test]

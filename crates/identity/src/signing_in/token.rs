@@ -124,7 +124,7 @@ pub enum TokenError {
     /// The lifetime of the token is over.
     #[error("the access token has expired; sign in again")]
     Expired,
-    /// The token is malformed, or its key, signature, type, issuer or audience is wrong.
+    /// The token is malformed or not valid yet, or its key, signature, type, issuer or audience is wrong.
     #[error("the access token is not valid; sign in again")]
     Invalid,
     /// The token is valid, but for another business, or for a business instead of the platform or vice versa.
@@ -139,6 +139,9 @@ struct Claims {
     aud: String,
     exp: i64,
     iat: i64,
+    /// The moment from which the token is valid. This program issues none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    nbf: Option<i64>,
     jti: Uuid,
     auth_time: i64,
     amr: Vec<String>,
@@ -164,6 +167,7 @@ impl TokenIssuer {
         validation.set_issuer(&[&issuer]);
         validation.set_audience(&[INVENTORY_APP, PLATFORM_APP]);
         validation.leeway = LEEWAY.as_secs();
+        validation.validate_nbf = true;
         Self { key, issuer, lifetime, validation }
     }
 
@@ -176,6 +180,7 @@ impl TokenIssuer {
             aud: signed_in.member_of.app().to_owned(),
             exp: now.saturating_add_unsigned(self.lifetime.as_secs()),
             iat: now,
+            nbf: None,
             jti: Uuid::now_v7(),
             auth_time: now,
             amr: vec!["pwd".to_owned()],
@@ -207,11 +212,14 @@ impl TokenIssuer {
                     _ => TokenError::Invalid,
                 }
             })?;
-        let typed = decoded.header.typ.is_some_and(|typ| typ.eq_ignore_ascii_case(TOKEN_TYPE));
-        if !typed || decoded.header.kid.as_deref() != Some(self.key.id.as_str()) {
+        let (header, claims) = (decoded.header, decoded.claims);
+        let typed = header.typ.is_some_and(|typ| typ.eq_ignore_ascii_case(TOKEN_TYPE));
+        // An extension that must be understood (RFC 7515 section 4.1.11): this program knows none.
+        let is_known = header.crit.is_none() && header.kid.as_deref() == Some(self.key.id.as_str());
+        let is_issued = claims.iat <= Utc::now().timestamp().saturating_add_unsigned(LEEWAY.as_secs());
+        if !typed || !is_known || !is_issued {
             return Err(TokenError::Invalid);
         }
-        let claims = decoded.claims;
         let member_of = match (claims.tid, claims.aud.as_str()) {
             (Some(id), INVENTORY_APP) => MemberOf::Tenant(id),
             (None, PLATFORM_APP) => MemberOf::Platform,
@@ -319,6 +327,10 @@ mod tests {
             with(&|claims| claims.aud = "pos".into()),
             with(&|claims| claims.aud = PLATFORM_APP.into()),
             with(&|claims| claims.tid = None),
+            with(&|claims| claims.iat += 60),
+            with(&|claims| claims.nbf = Some(claims.iat + 60)),
+            forge(&pem, &Header { crit: Some(vec!["b64".into()]), ..header.clone() }, &claims),
+            forge(&pem, &Header { crit: Some(Vec::new()), ..header.clone() }, &claims),
             // `alg: none`, and the public key used as an HMAC secret.
             format!("eyJhbGciOiJub25lIiwidHlwIjoiYXQrand0In0.{}.", good.split('.').nth(1).unwrap()),
             jsonwebtoken::encode(

@@ -67,7 +67,8 @@ codes! {
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE,
         "Body too large", "Split the request into several smaller requests.";
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE,
-        "Unsupported media type", "Send JSON with the header Content-Type: application/json.";
+        "Unsupported media type",
+        "Send JSON with the header Content-Type: application/json, and without a Content-Encoding header.";
 
     // The caller may not do this.
     TokenMissing = "token_missing", UNAUTHORIZED, "Access token missing",
@@ -85,6 +86,8 @@ codes! {
         "Ask the operator of the platform for a role with the permission that detail names.";
     DiscountOverLimit = "discount_over_limit", FORBIDDEN, "Discount over the limit",
         "Reduce the discount, or ask a member with the permission catalogue.write to place the order.";
+    OriginNotAllowed = "origin_not_allowed", FORBIDDEN, "Origin not allowed",
+        "Ask the operator of the platform to add the origin of the page to server.cors_origins.";
     BusinessSuspended = "business_suspended", FORBIDDEN, "Business suspended",
         "Ask the owner of the business. The operator of the platform can resume the business.";
 

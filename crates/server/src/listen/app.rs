@@ -21,7 +21,7 @@ use utoipa_actix_web::AppExt;
 use crate::http::codes::Code;
 use crate::http::problem::Problem;
 use crate::http::state::State;
-use crate::middleware::{request, tenant};
+use crate::middleware::{origin, request, tenant};
 use crate::openapi::docs::{self, Docs};
 use crate::openapi::document as openapi;
 use crate::routes;
@@ -138,6 +138,7 @@ pub fn start(state: State) -> Result<Running, StartError> {
             .app_data(web::PayloadConfig::new(body_limit))
             .wrap(from_fn(tenant::layer))
             .wrap(cors(&data.settings.server.cors_origins))
+            .wrap(from_fn(origin::layer))
             .wrap(from_fn(request::layer))
             .into_utoipa_app()
             .configure(routes::configure)

@@ -1,4 +1,5 @@
 //! Middleware: the layers around every handler.
 
+pub mod origin;
 pub mod request;
 pub mod tenant;

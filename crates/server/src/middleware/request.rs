@@ -9,7 +9,7 @@ use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::Method;
-use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, web};
 use futures_util::FutureExt;
@@ -34,6 +34,9 @@ const SECURITY_HEADERS: [(&str, &str); 6] = [
     ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
     ("cache-control", "no-store"),
 ];
+
+/// For a year, browsers use HTTPS alone for this host. Other hosts of its domain may be somebody else's.
+const HSTS: &str = "max-age=31536000";
 
 /// The span of the running request. Inner layers record fields in it.
 #[derive(Clone)]
@@ -79,7 +82,12 @@ pub async fn layer(
     );
     request.extensions_mut().insert(RequestSpan(span.clone()));
 
-    let work = AssertUnwindSafe(next.call(request).instrument(span.clone())).catch_unwind();
+    let encoded = check_encoding(request.headers());
+    let work = async {
+        encoded?;
+        next.call(request).await
+    };
+    let work = AssertUnwindSafe(work.instrument(span.clone())).catch_unwind();
     let answer = match tokio::time::timeout(Duration::from_millis(deadline), work).await {
         Ok(Ok(answer)) => answer.map(ServiceResponse::map_into_boxed_body),
         Ok(Err(panic)) => Err(Problem::internal(panic_text(panic.as_ref())).into()),
@@ -100,7 +108,8 @@ pub async fn layer(
     };
     let mut response =
         if response.status().as_u16() < 400 { response } else { with_document(response, &path, &request_id) };
-    add_headers(response.headers_mut(), &request_id, traceparent.as_ref());
+    let is_https = state.as_ref().is_some_and(|state| state.settings.server.public_scheme == "https");
+    add_headers(response.headers_mut(), &request_id, traceparent.as_ref(), is_https);
     let route = request.as_ref().and_then(HttpRequest::match_pattern).unwrap_or_else(|| "none".to_owned());
     let status = response.status().as_u16();
     let duration = started.elapsed();
@@ -112,6 +121,15 @@ pub async fn layer(
         Some(request) => Ok(ServiceResponse::new(request, response)),
         None => Err(InternalError::from_response("the request was abandoned", response).into()),
     }
+}
+
+/// Refuses a compressed body before a byte of it is read. A few kilobytes of it could become gigabytes.
+fn check_encoding(headers: &HeaderMap) -> Result<(), Problem> {
+    if !headers.contains_key(header::CONTENT_ENCODING) {
+        return Ok(());
+    }
+    let detail = "Send the body as it is, without a Content-Encoding header.";
+    Err(Problem::new(Code::UnsupportedMediaType, detail))
 }
 
 /// Replaces the body of an error answer with its problem document. Keeps the headers that other layers set.
@@ -153,7 +171,10 @@ fn tell(span: &tracing::Span, method: &str, route: &str, path: &str, status: u16
     }
 }
 
-fn add_headers(headers: &mut HeaderMap, request_id: &str, traceparent: Option<&HeaderValue>) {
+fn add_headers(headers: &mut HeaderMap, request_id: &str, traceparent: Option<&HeaderValue>, is_https: bool) {
+    if is_https {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(HSTS));
+    }
     if let Ok(value) = HeaderValue::from_str(request_id) {
         headers.insert(REQUEST_ID, value);
     }
