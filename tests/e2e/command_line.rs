@@ -211,3 +211,58 @@ fn the_api_document_needs_no_database() {
     let document: Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!(document["info"]["title"], "Tenantry");
 }
+
+#[tokio::test]
+async fn lost_output_ends_no_work_and_loses_no_password() {
+    let app = TestApp::start().await;
+    for slug in ["acme", "zenith", "third", "fourth"] {
+        app.tenant(slug).await;
+    }
+    let folder = std::env::temp_dir().join(format!("{}-lost", app.database.name));
+    let program = Program::beside(&app).with("TENANTRY__BACKUP__FOLDER", &folder.display().to_string());
+    let backups = || -> usize {
+        let listed = program.run(&["backup", "list", "-o", "json"]).out;
+        serde_json::from_str::<Value>(&listed).unwrap().as_array().unwrap().len()
+    };
+    // The reader goes away, both of data and of messages. All businesses are backed up.
+    for (line, expected) in [
+        ("$tenantry backup create --all | head -1; exit ${PIPESTATUS[0]}", 4),
+        ("$tenantry backup create --all 2>&1 | head -1; exit ${PIPESTATUS[0]}", 8),
+        ("$tenantry backup create --all >&- 2>&-", 12),
+    ] {
+        let ran = program.run_shell(line);
+        assert_eq!((ran.code, backups()), (Some(0), expected), "{line}: {ran:?}");
+    }
+    // A full disk is a failure, although the work is done.
+    let full = program.run_shell("$tenantry backup create --all > /dev/full");
+    assert_eq!((full.code, backups()), (Some(1), 16), "{full:?}");
+    assert!(full.err.contains("standard output cannot be written"), "{full:?}");
+    let listed = program.run_shell("$tenantry tenant list > /dev/full");
+    assert_eq!(listed.code, Some(1), "{listed:?}");
+    std::fs::remove_dir_all(folder).unwrap();
+
+    for (line, code) in [
+        ("$tenantry tenant create later --name Later --owner-email new@a.test > /dev/full", 1),
+        ("$tenantry user reset-password new@a.test > /dev/full", 1),
+        ("$tenantry user create --email other@a.test --tenant later --role STAFF > /dev/full", 1),
+    ] {
+        let ran = program.run_shell(line);
+        assert_eq!(ran.code, Some(code), "{line}: {ran:?}");
+        assert!(ran.err.contains("shown once"), "the password is shown elsewhere: {line}: {ran:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_business_that_cannot_be_read_hides_no_other() {
+    let app = TestApp::start().await;
+    for slug in ["acme", "zenith"] {
+        app.tenant(slug).await;
+    }
+    let program = Program::beside(&app);
+    app.database.as_admin().await.batch_execute("DROP TABLE business_1.stock_levels CASCADE").await.unwrap();
+    let ran = program.run(&["ledger", "verify", "--all"]);
+    assert_eq!(ran.code, Some(5), "{ran:?}");
+    assert!(ran.err.contains("acme could not be read") && ran.out.contains("zenith"), "{ran:?}");
+    assert_eq!(program.run(&["ledger", "verify", "acme"]).code, Some(1));
+    assert_eq!(program.run(&["ledger", "verify", "zenith"]).code, Some(0));
+}

@@ -1,5 +1,5 @@
-//! Everything that the doctor checks is broken; the doctor finds it, and the cures that it prints, run as they are
-//! printed, solve it.
+//! Everything that the doctor checks is broken; the doctor finds it, and the cures that it prints, run as
+//! they are printed, solve it.
 
 use std::collections::BTreeSet;
 

@@ -86,6 +86,13 @@ impl Program {
         command
     }
 
+    /// Runs a line of shell, in which `$tenantry` is the binary.
+    pub fn run_shell(&self, line: &str) -> Ran {
+        let mut command = self.command_of(Path::new("/bin/bash"), &["-c", line]);
+        command.env("tenantry", binary());
+        ended(command.spawn().unwrap())
+    }
+
     pub fn run(&self, arguments: &[&str]) -> Ran {
         self.run_with_input(arguments, "")
     }

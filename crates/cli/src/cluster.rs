@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use tenancy::DatabaseUrl;
 
+use crate::output::note;
+
 /// The oldest supported major version of PostgreSQL.
 const OLDEST: u32 = 15;
 
@@ -52,7 +54,7 @@ impl Cluster {
         let folder = usable_folder(wanted, identity)?;
         let data = folder.join("data");
         if !data.exists() {
-            eprintln!("creating a PostgreSQL cluster in {}", folder.display());
+            note!("creating a PostgreSQL cluster in {}", folder.display());
             initialise(&programs, &folder, identity, password)?;
         }
         stop_leftover(&programs, &data, identity);

@@ -2,10 +2,12 @@
 
 use std::io::{BufRead as _, IsTerminal as _};
 
+use crate::output::note;
+
 /// Prints `plan` and asks the user to type `name`. `--yes` skips the question, and is required where there is
 /// no terminal.
 pub fn confirm(plan: &str, name: &str, yes: bool) -> anyhow::Result<()> {
-    eprintln!("{plan}");
+    note!("{plan}");
     if yes {
         return Ok(());
     }

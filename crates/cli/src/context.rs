@@ -11,6 +11,7 @@ use settings::{LogFormat, LogSettings, Settings, Sources};
 use tenancy::{Database, DbError, OwnerDatabase, SharedScope, Tenant, TenantSlug, tenant};
 
 use crate::failure::NotFound;
+use crate::output::note;
 
 /// The folder of `tenantry dev` in a checkout.
 pub const DEV_FOLDER: &str = ".tenantry";
@@ -27,7 +28,7 @@ pub fn sources() -> Sources {
     let here = std::env::current_dir().unwrap_or_default();
     if let Some(file) = here.ancestors().map(dev_settings).find(|file| file.exists()) {
         if std::io::stderr().is_terminal() {
-            eprintln!("using the development database of {}", file.display());
+            note!("using the development database of {}", file.display());
         }
         sources.environment = "development".to_owned();
         if std::env::var_os("TENANTRY_CONFIG_DIR").is_none()

@@ -10,6 +10,8 @@ use tenancy::domain::DomainError;
 use tenancy::jobs::JobChangeError;
 use tenancy::lifecycle::LifecycleError;
 
+use crate::output::note;
+
 /// The requested item does not exist.
 #[derive(Debug)]
 pub struct NotFound(pub String);
@@ -34,7 +36,7 @@ pub const INTERRUPTED: u8 = 130;
 
 /// Prints `error` and returns its exit code.
 pub fn report(error: &anyhow::Error) -> ExitCode {
-    eprintln!("error: {}", tenancy::chain(error.as_ref()));
+    note!("error: {}", tenancy::chain(error.as_ref()));
     ExitCode::from(code(error))
 }
 

@@ -106,10 +106,7 @@ async fn main() -> ExitCode {
         Command::Config(command) => config::run(&command),
         Command::Openapi { errors } => openapi::run(errors),
     };
-    match done {
-        Ok(code) => code,
-        Err(error) => failure::report(&error),
-    }
+    output::finish(done.unwrap_or_else(|error| failure::report(&error)))
 }
 
 #[cfg(test)]

@@ -1,8 +1,11 @@
 //! Prints data on standard output, as a table for people or as JSON for scripts. All other text goes to
 //! standard error.
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+use std::sync::OnceLock;
 
+use anyhow::Context as _;
 use clap::ValueEnum;
 use comfy_table::{ContentArrangement, Table, presets};
 use indicatif::HumanBytes;
@@ -23,11 +26,52 @@ pub struct Output {
     pub format: Format,
 }
 
-/// Prints one line of data. If the reader, such as `head`, has closed the pipe, the process exits with code
-/// 0.
+/// The first failure of standard output. Nothing is printed after it, and the work of the command goes on.
+static FAILURE: OnceLock<io::Error> = OnceLock::new();
+
+/// Prints one line of data. A failure ends no work; [`finish`] tells it.
 pub fn line(text: &str) {
-    if writeln!(std::io::stdout(), "{text}").is_err() {
-        std::process::exit(0);
+    if FAILURE.get().is_none()
+        && let Err(error) = writeln!(io::stdout(), "{text}")
+    {
+        let _ = FAILURE.set(error);
+    }
+}
+
+/// Prints a secret that was generated for this output and cannot be read again. If standard output does not
+/// take it, it goes to standard error.
+///
+/// # Errors
+/// [`io::Error`] when neither takes it.
+pub fn secret(text: &str) -> io::Result<()> {
+    line(text);
+    match FAILURE.get() {
+        None => Ok(()),
+        Some(_) => writeln!(io::stderr(), "{text}"),
+    }
+}
+
+/// Prints a message on standard error. Nobody may read it any more, so a failure is no problem.
+macro_rules! note {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($text)*);
+    }};
+}
+pub(crate) use note;
+
+/// The exit code of a command that ended with `code`. A reader that has closed the pipe, such as `head`, has
+/// what it wanted. Any other failure of standard output, such as a full disk, is a failure of the command.
+pub fn finish(code: ExitCode) -> ExitCode {
+    if let Err(error) = io::stdout().flush() {
+        let _ = FAILURE.set(error);
+    }
+    match FAILURE.get() {
+        Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            note!("error: standard output cannot be written: {error}");
+            ExitCode::FAILURE
+        }
+        _ => code,
     }
 }
 
@@ -41,7 +85,7 @@ pub fn rows<T: Serialize, const N: usize>(
     match output.format {
         Format::Json => line(&serde_json::to_string_pretty(rows)?),
         Format::Table => {
-            print_table(std::iter::once(columns.map(str::to_uppercase)).chain(rows.iter().map(cells)));
+            line(&table(std::iter::once(columns.map(str::to_uppercase)).chain(rows.iter().map(cells))));
         }
     }
     Ok(())
@@ -49,23 +93,35 @@ pub fn rows<T: Serialize, const N: usize>(
 
 /// Prints one value as lines of names and values, or as a JSON object.
 pub fn one<T: Serialize>(output: Output, value: &T, lines: &[(&str, String)]) -> anyhow::Result<()> {
-    match output.format {
-        Format::Json => line(&serde_json::to_string_pretty(value)?),
-        Format::Table => {
-            print_table(lines.iter().map(|(name, value)| [(*name).to_owned(), value.clone()]));
-        }
-    }
+    line(&text_of_one(output, value, lines)?);
     Ok(())
 }
 
-/// Prints a table without lines, with two spaces between its columns.
-fn print_table<const N: usize>(rows: impl Iterator<Item = [String; N]>) {
+/// As [`one`], for a value that holds a secret; see [`secret`].
+pub fn one_with_secret<T: Serialize>(
+    output: Output,
+    value: &T,
+    lines: &[(&str, String)],
+) -> anyhow::Result<()> {
+    secret(&text_of_one(output, value, lines)?)
+        .context("the generated password could not be shown; set another")
+}
+
+fn text_of_one<T: Serialize>(output: Output, value: &T, lines: &[(&str, String)]) -> anyhow::Result<String> {
+    Ok(match output.format {
+        Format::Json => serde_json::to_string_pretty(value)?,
+        Format::Table => table(lines.iter().map(|(name, value)| [(*name).to_owned(), value.clone()])),
+    })
+}
+
+/// A table without lines, with two spaces between its columns.
+fn table<const N: usize>(rows: impl Iterator<Item = [String; N]>) -> String {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled).add_rows(rows);
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }
-    line(&table.trim_fmt());
+    table.trim_fmt()
 }
 
 /// Formats a number of bytes for people, such as `1.50 MiB`.

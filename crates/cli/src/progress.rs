@@ -3,6 +3,8 @@
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::output::note;
+
 /// The progress of one command over many businesses.
 pub struct Progress {
     bar: ProgressBar,
@@ -28,7 +30,7 @@ impl Progress {
     /// Prints a line on standard error. The bar does not overwrite the line.
     pub fn line(&self, text: &str) {
         if self.bar.is_hidden() {
-            eprintln!("{text}");
+            note!("{text}");
         } else {
             self.bar.println(text);
         }

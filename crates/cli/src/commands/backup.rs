@@ -18,6 +18,7 @@ use values::Email;
 use crate::commands::{jobs_at_once, restore};
 use crate::context;
 use crate::failure::PARTIAL;
+use crate::output::note;
 use crate::output::{self, Output};
 use crate::progress::Progress;
 
@@ -203,7 +204,7 @@ async fn create(
     progress.finish();
     if all {
         let took = started.elapsed();
-        eprintln!("{} backed up, {failed} failed, in {took:.1?}", tenants.len() - failed);
+        note!("{} backed up, {failed} failed, in {took:.1?}", tenants.len() - failed);
     }
     Ok(match (failed, all) {
         (0, _) => ExitCode::SUCCESS,
@@ -297,7 +298,7 @@ async fn verify(settings: &Settings, files: &[PathBuf]) -> anyhow::Result<ExitCo
             )),
             Err(error) => {
                 failed += 1;
-                eprintln!("{}: FAILED: {}", file.display(), chain(&error));
+                note!("{}: FAILED: {}", file.display(), chain(&error));
             }
         }
     }
@@ -320,6 +321,6 @@ async fn prune(settings: &Settings, retention: Retention, dry_run: bool) -> anyh
         output::line(&backup.file.display().to_string());
     }
     let verb = if dry_run { "would be removed" } else { "removed" };
-    eprintln!("{} {verb}, {} kept", prunable.len(), count - prunable.len());
+    note!("{} {verb}, {} kept", prunable.len(), count - prunable.len());
     Ok(ExitCode::SUCCESS)
 }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use crate::context;
+use crate::output::note;
 use crate::output::{self, Output};
 
 #[derive(Subcommand)]
@@ -21,7 +22,7 @@ pub fn run(command: &Command) -> anyhow::Result<ExitCode> {
     })?;
     // The shown values may be invalid. A warning here helps the user to correct them.
     if let Err(error) = sources.load() {
-        eprintln!("warning: the configuration is invalid, and the server would not start: {error}");
+        note!("warning: the configuration is invalid, and the server would not start: {error}");
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -10,6 +10,7 @@ use tenancy::DatabaseUrl;
 use tenancy::bootstrap::Bootstrap;
 
 use crate::context;
+use crate::output::note;
 use crate::output::{self, Output};
 
 #[derive(Subcommand)]
@@ -64,15 +65,15 @@ pub async fn init(settings: &Settings, admin: &DatabaseUrl) -> anyhow::Result<()
     let applied = owner_database.migrate_shared().await?;
     let repaired = owner_database.repair_rights().await?;
     if repaired.roles + repaired.rights > 0 {
-        eprintln!("repaired {} roles and {} rights of businesses", repaired.roles, repaired.rights);
+        note!("repaired {} roles and {} rights of businesses", repaired.roles, repaired.rights);
     }
     if !repaired.problems.is_empty() {
         anyhow::bail!("rights could not be repaired: {}", repaired.problems.join("; "));
     }
     owner_database.rehearse().await.context("the database is prepared, but no business can be created")?;
     match applied.last() {
-        Some(version) => eprintln!("the database is ready; the shared schema is at version {version}"),
-        None => eprintln!("the database is ready; nothing to do"),
+        Some(version) => note!("the database is ready; the shared schema is at version {version}"),
+        None => note!("the database is ready; nothing to do"),
     }
     Ok(())
 }

@@ -20,6 +20,7 @@ use crate::cluster::{Cluster, write_secret};
 use crate::commands::{db, migrate, seed, serve};
 use crate::context::{self, DEV_FOLDER, dev_settings};
 use crate::failure;
+use crate::output::note;
 
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  \
@@ -114,7 +115,7 @@ async fn develop(port: u16) -> anyhow::Result<ExitCode> {
     let cluster = match std::env::var_os("TENANTRY__DATABASE__URL") {
         Some(_) => None,
         None => {
-            eprintln!("starting PostgreSQL");
+            note!("starting PostgreSQL");
             let place = folder.join("postgres");
             tokio::select! {
                 started = Cluster::start(&place, &secrets.admin_password) => Some(started?),
@@ -133,7 +134,7 @@ async fn develop(port: u16) -> anyhow::Result<ExitCode> {
         serve::until_stopped(running).await?;
     }
     if cluster.is_some() {
-        eprintln!("stopping PostgreSQL");
+        note!("stopping PostgreSQL");
     }
     drop(cluster);
     Ok(ExitCode::SUCCESS)
@@ -159,13 +160,13 @@ async fn prepare(
     // find the cause, and the server serves the other businesses.
     migrate::migrate(&settings, &RunOptions::default()).await?;
     if seed::seed(&settings).await? {
-        eprintln!("created the demo data");
+        note!("created the demo data");
     }
     let running = server::app::start(State::new(settings.clone())?)?;
-    eprintln!();
+    note!();
     seed::print_logins(&settings);
     let docs = settings.address_of(&TenantSlug::parse("business1")?);
-    eprintln!("\nAPI documentation with forms to try it: {docs}/docs   (Ctrl-C stops everything)\n");
+    note!("\nAPI documentation with forms to try it: {docs}/docs   (Ctrl-C stops everything)\n");
     Ok(running)
 }
 

@@ -8,6 +8,7 @@ use tenancy::{Database, DatabaseUrl, OwnerDatabase, TenantSlug};
 
 use crate::context;
 use crate::failure::DRIFT;
+use crate::output::note;
 use crate::output::{self, Format, Output};
 
 #[derive(clap::Args)]
@@ -91,7 +92,7 @@ async fn print_repair(owner_database: &OwnerDatabase) -> anyhow::Result<ExitCode
         }
     }
     for problem in &compared.problems {
-        eprintln!("error: {problem}");
+        note!("error: {problem}");
     }
     Ok(if compared.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -8,6 +8,7 @@ use tenancy::domain::{self, Domain};
 use tenancy::{HostName, SharedScope, TenantSlug};
 
 use crate::context;
+use crate::output::note;
 use crate::output::{self, Output};
 
 #[derive(Subcommand)]
@@ -108,7 +109,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Remove { host, .. } => {
             context::operator(&settings).await?.remove_domain(tenant.id, &host).await?;
-            eprintln!("{host} is no longer a custom domain of {}", tenant.slug);
+            note!("{host} is no longer a custom domain of {}", tenant.slug);
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use crate::context;
 use crate::failure::NotFound;
+use crate::output::note;
 use crate::output::{self, Output};
 
 #[derive(Subcommand)]
@@ -73,14 +74,14 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Cancel { id } => {
             let job = owner(&settings).await?.write_shared(async |tx| jobs::cancel(tx, id).await).await?;
-            eprintln!(
+            note!(
                 "{}",
                 if job.state == JobState::Running { "the job stops within a second" } else { "cancelled" }
             );
         }
         Command::Retry { id } => {
             owner(&settings).await?.write_shared(async |tx| jobs::retry(tx, id).await).await?;
-            eprintln!("queued");
+            note!("queued");
         }
         Command::Run => work(&settings).await?,
     }
@@ -147,7 +148,7 @@ async fn work(settings: &Settings) -> anyhow::Result<()> {
         JobRunner::new(Arc::new(owner(settings).await?), platform::job_kinds::kinds(settings.background()));
     let mut terminate = signal(SignalKind::terminate())?;
     let (stop, stopped) = watch::channel(false);
-    eprintln!("running background jobs; press Ctrl-C to stop");
+    note!("running background jobs; press Ctrl-C to stop");
     tokio::select! {
         () = runner.run(stopped) => {}
         _ = terminate.recv() => {}

@@ -9,7 +9,8 @@ use serde::Serialize;
 use tenancy::{Tenant, TenantSlug};
 
 use crate::context;
-use crate::failure::DRIFT;
+use crate::failure::{DRIFT, PARTIAL};
+use crate::output::note;
 use crate::output::{self, Output};
 
 #[derive(Subcommand)]
@@ -17,7 +18,7 @@ pub enum Command {
     /// Recompute every stock level from the stock movements and from open orders.
     ///
     /// The exit code is 6 if a stock level, a reserved quantity or the balance of a movement differs from the
-    /// recomputed one.
+    /// recomputed one, and 5 if some businesses could not be read.
     #[command(group(ArgGroup::new("whose").required(true).args(["slug", "all"])), after_help = "Examples:\n  \
         tenantry ledger verify acme\n  \
         tenantry ledger verify --all -o json")]
@@ -47,10 +48,15 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Some(slug) => vec![context::find_tenant(&settings, &slug).await?],
         None => context::all_tenants(&database).await?,
     };
-    let mut verified = Vec::with_capacity(tenants.len());
+    let (mut verified, mut unread) = (Vec::with_capacity(tenants.len()), 0);
     for tenant in tenants {
-        let verdict = database.read_snapshot(&tenant.scope(), async |tx| ledger::verify(tx).await).await?;
-        verified.push(Verified { business: tenant.slug.clone(), verdict });
+        match database.read_snapshot(&tenant.scope(), async |tx| ledger::verify(tx).await).await {
+            Ok(verdict) => verified.push(Verified { business: tenant.slug.clone(), verdict }),
+            Err(error) => {
+                unread += 1;
+                note!("error: {} could not be read: {}", tenant.slug, tenancy::chain(&error));
+            }
+        }
     }
     output::rows(output, &verified, ["business", "levels", "movements", "drifts"], |row| {
         [
@@ -62,7 +68,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     })?;
     for row in &verified {
         for drift in &row.verdict.drifts {
-            eprintln!(
+            note!(
                 "{}: variant {} at location {}: on hand {} (ledger {}), reserved {} (open orders {}), \
                  value {} (ledger {}), broken movements {}",
                 row.business,
@@ -79,5 +85,10 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
     }
     let holds = verified.iter().all(|row| row.verdict.holds());
-    Ok(if holds { ExitCode::SUCCESS } else { ExitCode::from(DRIFT) })
+    Ok(match (holds, unread, verified.len()) {
+        (false, ..) => ExitCode::from(DRIFT),
+        (true, 0, _) => ExitCode::SUCCESS,
+        (true, _, 0) => ExitCode::FAILURE,
+        (true, ..) => ExitCode::from(PARTIAL),
+    })
 }

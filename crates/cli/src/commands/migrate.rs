@@ -14,6 +14,7 @@ use tenancy::{OwnerDatabase, TenantSlug};
 use crate::commands::jobs_at_once;
 use crate::context;
 use crate::failure::{DRIFT, PARTIAL};
+use crate::output::note;
 use crate::output::{self, Format, Output};
 use crate::progress::Progress;
 
@@ -119,21 +120,21 @@ pub async fn migrate(settings: &Settings, options: &RunOptions) -> anyhow::Resul
     progress.finish();
     let took = started.elapsed();
     if let Some(version) = report.shared.last() {
-        eprintln!("shared schema: now at version {version}");
+        note!("shared schema: now at version {version}");
     }
     let Report { migrated, elsewhere, failed, left, .. } = report;
     if migrated + elsewhere + failed + left > 0 {
-        eprintln!(
+        note!(
             "{migrated} migrated, {elsewhere} by another run, {failed} failed, {left} not started, \
              in {took:.1?}"
         );
     } else if report.shared.is_empty() {
-        eprintln!("nothing to do: every schema has the newest version");
+        note!("nothing to do: every schema has the newest version");
     }
     if failed + left == 0 {
         return Ok(ExitCode::SUCCESS);
     }
-    eprintln!(
+    note!(
         "`tenantry migrate status` shows the reasons. Fix the causes, then run `tenantry migrate run` again"
     );
     Ok(ExitCode::from(PARTIAL))
@@ -178,7 +179,7 @@ async fn plan(settings: &Settings, options: &RunOptions, output: Output) -> anyh
         return Ok(ExitCode::SUCCESS);
     }
     if plan.is_empty() {
-        eprintln!("nothing to do: every schema has the newest version");
+        note!("nothing to do: every schema has the newest version");
         return Ok(ExitCode::SUCCESS);
     }
     if plan.shared {

@@ -25,6 +25,8 @@ use identity::{Password, PasswordPolicy};
 use secrecy::SecretString;
 use settings::Settings;
 
+use crate::output::note;
+
 /// Parses the number of jobs that run at the same time.
 fn jobs_at_once(text: &str) -> Result<NonZeroUsize, String> {
     let accepted = "must be 1 to 64";
@@ -34,7 +36,7 @@ fn jobs_at_once(text: &str) -> Result<NonZeroUsize, String> {
 /// Reads a password from standard input, without the line end.
 fn password_from_stdin(settings: &Settings) -> anyhow::Result<Password> {
     if std::io::stdin().is_terminal() {
-        eprintln!("Type the password, press Enter, and then press Ctrl-D:");
+        note!("Type the password, press Enter, and then press Ctrl-D:");
     }
     let mut text = String::new();
     std::io::stdin().read_to_string(&mut text).context("cannot read the password from standard input")?;

@@ -23,6 +23,7 @@ use crate::confirm::confirm;
 use crate::context;
 use crate::failure::{INTERRUPTED, NotFound};
 use crate::output;
+use crate::output::note;
 
 pub(super) async fn restore(
     settings: &Settings,
@@ -86,7 +87,7 @@ pub(super) async fn restore(
         }
     }
     if dry_run {
-        eprintln!("{plan}\nDry run: nothing was changed.");
+        note!("{plan}\nDry run: nothing was changed.");
         return Ok(ExitCode::SUCCESS);
     }
     // A new business overwrites nothing, so it needs no confirmation.
@@ -101,11 +102,11 @@ pub(super) async fn restore(
             // be ended.
             tokio::time::sleep(Duration::from_millis(200)).await;
             onboarding.owner_database().end_abandoned_maintenance().await?;
-            eprintln!("interrupted; nothing was changed");
+            note!("interrupted; nothing was changed");
             return Ok(ExitCode::from(INTERRUPTED));
         }
     };
-    eprintln!("restored {} rows in {:.1?}", backup.manifest.rows(), restored.duration);
+    note!("restored {} rows in {:.1?}", backup.manifest.rows(), restored.duration);
     output::line(&settings.address_of(&restored.slug));
     if let (Some(owner), Some(email)) = (&restored.owner, &owner_email) {
         match &owner.made_password {
@@ -117,13 +118,13 @@ pub(super) async fn restore(
         }
     }
     if restored.new_users > 0 {
-        eprintln!(
+        note!(
             "new users without a password: {}. Set a password with `tenantry user reset-password EMAIL`",
             restored.new_users
         );
     }
     if asks {
-        eprintln!("`tenantry backup swap {name}` brings the previous data back");
+        note!("`tenantry backup swap {name}` brings the previous data back");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -185,7 +186,7 @@ pub(super) async fn newest_verified(settings: &Settings, slug: &TenantSlug) -> a
         return Err(NotFound(text).into());
     };
     if let Some(passed_over @ 1..) = newest {
-        eprintln!(
+        note!(
             "newer backups that were skipped: {passed_over}. They are not verified, or their files are not \
              on this machine"
         );
@@ -209,12 +210,12 @@ pub(super) async fn restore_installation(
         return Err(BackupError::NotFresh.into());
     }
     if dry_run {
-        eprintln!("{plan}\nDry run: nothing was changed.");
+        note!("{plan}\nDry run: nothing was changed.");
         return Ok(ExitCode::SUCCESS);
     }
     confirm(&plan, "installation", yes)?;
     let businesses = backup::restore_installation(&owner_database, &backup, &Actor::command_line()).await?;
-    eprintln!(
+    note!(
         "restored; {businesses} businesses are in maintenance. Restore each: `tenantry backup restore FILE`"
     );
     Ok(ExitCode::SUCCESS)
@@ -226,7 +227,7 @@ pub(super) async fn swap(settings: &Settings, slug: &TenantSlug, yes: bool) -> a
     confirm(&plan, slug.as_str(), yes)?;
     let operator = context::operator(settings).await?;
     let aside = operator.swap(&tenant).await?;
-    eprintln!("{slug} now uses the schema {}; `tenantry backup swap {slug}` undoes this", aside.schema);
+    note!("{slug} now uses the schema {}; `tenantry backup swap {slug}` undoes this", aside.schema);
     if aside.version == operator.owner_database.latest_version() {
         return Ok(ExitCode::SUCCESS);
     }
@@ -238,7 +239,7 @@ pub(super) async fn discard(settings: &Settings, slug: &TenantSlug, yes: bool) -
     let tenant = context::find_tenant(settings, slug).await?;
     confirm(&format!("This drops all data that restores set aside for {slug}."), slug.as_str(), yes)?;
     match context::operator(settings).await?.discard(&tenant).await?.as_slice() {
-        [] => eprintln!("nothing to do: no data is set aside for {slug}"),
+        [] => note!("nothing to do: no data is set aside for {slug}"),
         some => output::line(&format!("dropped {}", some.join(", "))),
     }
     Ok(ExitCode::SUCCESS)

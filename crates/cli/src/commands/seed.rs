@@ -9,6 +9,7 @@ use tenancy::TenantSlug;
 
 use crate::context;
 use crate::output;
+use crate::output::note;
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -29,7 +30,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     }
     let settings = context::settings_from(&sources)?;
     if !seed(&settings).await? {
-        eprintln!("nothing to do: the demo data already exists");
+        note!("nothing to do: the demo data already exists");
     }
     print_logins(&settings);
     Ok(ExitCode::SUCCESS)

@@ -9,6 +9,7 @@ use tenancy::{DbError, SharedScope};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::context;
+use crate::output::note;
 
 /// Runs the server until SIGTERM or SIGINT, then waits for the running requests.
 pub async fn run() -> anyhow::Result<ExitCode> {
@@ -18,7 +19,7 @@ pub async fn run() -> anyhow::Result<ExitCode> {
     let state = State::new(settings)?;
     check_database(&state).await?;
     let running = app::start(state)?;
-    eprintln!("listening on http://{}", running.address);
+    note!("listening on http://{}", running.address);
     until_stopped(running).await?;
     Ok(ExitCode::SUCCESS)
 }

@@ -20,6 +20,7 @@ use crate::commands::password_from_stdin;
 use crate::confirm::confirm;
 use crate::context;
 use crate::failure::NotFound;
+use crate::output::note;
 use crate::output::{self, Output};
 
 #[derive(Subcommand)]
@@ -203,7 +204,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
             let reserved = settings.former_slugs_reserved_for();
             context::operator(&settings).await?.rename(tenant.id, &new_slug, reserved).await?;
             output::line(&settings.address_of(&new_slug));
-            eprintln!("{} redirects to the new address", settings.address_of(&slug));
+            note!("{} redirects to the new address", settings.address_of(&slug));
         }
         Command::Clone { slug, new_slug, owner_email, name, output } => {
             clone_tenant(&settings, &slug, &new_slug, owner_email, name, output).await?;
@@ -252,7 +253,7 @@ fn print_owned(
         lines.push(("password", format!("{password}   (shown once)")));
     }
     let owner = ShownOwner { id: added.user, email: owner.email.clone(), password };
-    output::one(output, &Shown { tenant, address, owner: Some(owner) }, &lines)
+    output::one_with_secret(output, &Shown { tenant, address, owner: Some(owner) }, &lines)
 }
 
 fn limits_in_words(slug: &TenantSlug, limits: &TenantLimits) -> String {
@@ -265,7 +266,7 @@ fn limits_in_words(slug: &TenantSlug, limits: &TenantLimits) -> String {
 async fn change_status(settings: &Settings, slug: &TenantSlug, change: StatusChange) -> anyhow::Result<()> {
     let tenant = context::find_tenant(settings, slug).await?;
     let changed = context::operator(settings).await?.change_status(tenant.id, change).await?;
-    eprintln!("{slug} is {}", changed.status);
+    note!("{slug} is {}", changed.status);
     Ok(())
 }
 
@@ -312,7 +313,7 @@ async fn drop_tenant(
         tenant.name, tenant.schema, tenant.status
     );
     if dry_run {
-        eprintln!("{plan}\nDry run: nothing was changed.");
+        note!("{plan}\nDry run: nothing was changed.");
         return Ok(());
     }
     confirm(&plan, slug.as_str(), yes)?;

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{ArgGroup, Subcommand};
 use identity::membership::MemberOf;
 use platform::{Actor, NewMember};
@@ -75,7 +76,8 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
             let password = password_stdin.then(|| password_from_stdin(&settings)).transpose()?;
             let onboarding = context::onboarding(&settings).await?;
             if let Some(made) = onboarding.reset_password(&email, password, &Actor::command_line()).await? {
-                output::line(&format!("{}   (shown once)", made.secret().expose_secret()));
+                let text = format!("{}   (shown once)", made.secret().expose_secret());
+                output::secret(&text).context("the generated password could not be shown; set another")?;
             }
             return Ok(ExitCode::SUCCESS);
         }
@@ -99,6 +101,6 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     if let Some(password) = &password {
         lines.push(("password", format!("{password}   (shown once)")));
     }
-    output::one(output, &Shown { id: added.user, email, role, address, password }, &lines)?;
+    output::one_with_secret(output, &Shown { id: added.user, email, role, address, password }, &lines)?;
     Ok(ExitCode::SUCCESS)
 }

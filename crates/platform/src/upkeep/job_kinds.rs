@@ -121,43 +121,41 @@ const KEEP_KEYS_DAYS: u32 = 7;
 async fn forget_keys(context: JobContext) -> Result<Value, JobError> {
     let forget = async |tx: &TenantTx| idempotency::forget(tx, KEEP_KEYS_DAYS).await;
     let (forgotten, left_out) = in_every_business(&context, forget).await?;
-    Ok(json!({"forgotten": forgotten, "businessesLeftOut": left_out}))
+    Ok(json!({"forgotten": forgotten, "businessesLeftOut": left_out.len()}))
 }
 
 /// Runs more often than daily, because the day ends at different times in different businesses.
 async fn review_alerts(context: JobContext) -> Result<Value, JobError> {
     let review = async |tx: &TenantTx| alert::review_overdue(tx).await;
     let (reviewed, left_out) = in_every_business(&context, review).await?;
-    Ok(json!({"reviewed": reviewed, "businessesLeftOut": left_out}))
+    Ok(json!({"reviewed": reviewed, "businessesLeftOut": left_out.len()}))
 }
 
-/// Runs `work` in every business, each in its own transaction. Returns the sum of the results and the number
-/// of skipped businesses. A business is skipped when its transaction fails, for example during a restore or
-/// before a migration. The next run includes the business again.
+/// Runs `work` in every business, each in its own transaction. Returns the sum of the results and the skipped
+/// businesses, each with the reason. A business is skipped when its transaction fails, for example during a
+/// restore or before a migration. The next run includes the business again.
 async fn in_every_business(
     context: &JobContext,
     work: impl AsyncFn(&TenantTx) -> Result<u64, DbError>,
-) -> Result<(u64, usize), JobError> {
+) -> Result<(u64, Vec<String>), JobError> {
     let tenants = context.owner_database.write_shared(async |tx| tenant::all(tx).await).await?;
-    let (mut sum, mut left_out) = (0, 0);
+    let (mut sum, mut left_out) = (0, Vec::new());
     for tenant in &tenants {
         match context.owner_database.write_tenant(tenant, &work).await {
             Ok(count) => sum += count,
             Err(error) => {
-                left_out += 1;
+                let reason = tenancy::chain(&error);
                 let kind = &context.job.kind;
-                tracing::debug!(
-                    tenant.slug = %tenant.slug,
-                    error = %tenancy::chain(&error),
-                    "{kind} skipped the business"
-                );
+                tracing::debug!(tenant.slug = %tenant.slug, error = %reason, "{kind} skipped the business");
+                left_out.push(format!("{}: {reason}", tenant.slug));
             }
         }
     }
     Ok((sum, left_out))
 }
 
-/// Fails when stock levels differ from the stock ledger, and names the businesses.
+/// Fails when stock levels differ from the stock ledger, or a business cannot be read, and names the
+/// businesses.
 async fn verify_all_ledgers(context: JobContext) -> Result<Value, JobError> {
     let drifting = RefCell::new(Vec::new());
     let verify = async |tx: &TenantTx| {
@@ -169,10 +167,14 @@ async fn verify_all_ledgers(context: JobContext) -> Result<Value, JobError> {
     };
     let (verified, left_out) = in_every_business(&context, verify).await?;
     let drifting = drifting.into_inner();
+    let mut failures = Vec::new();
     if !drifting.is_empty() {
-        return Err(format!("stock levels differ from the ledger in: {}", drifting.join(", ")).into());
+        failures.push(format!("stock levels differ from the ledger in: {}", drifting.join(", ")));
     }
-    Ok(json!({"verified": verified, "businessesLeftOut": left_out}))
+    if !left_out.is_empty() {
+        failures.push(format!("businesses that could not be read: {}", left_out.join(", ")));
+    }
+    if failures.is_empty() { Ok(json!({"verified": verified})) } else { Err(failures.join("; ").into()) }
 }
 
 /// The retention of outbox events, in days. Nothing reads the events yet, so they must not pile up.

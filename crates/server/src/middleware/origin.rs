@@ -11,8 +11,8 @@ use crate::http::codes::Code;
 use crate::http::problem::Problem;
 use crate::http::state::State;
 
-/// Refuses the question of a browser (a preflight request) for a page whose origin is not listed. Without it, the
-/// answer would be 200 without CORS headers, and nobody could tell why the browser stops.
+/// Refuses the question of a browser (a preflight request) for a page whose origin is not listed. Without it,
+/// the answer would be 200 without CORS headers, and nobody could tell why the browser stops.
 ///
 /// # Errors
 /// 403 for an origin that is not listed.
