@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use harness::{Business, Program, TestApp, TestDatabase, a_product};
 use platform::migrations;
@@ -172,9 +173,41 @@ async fn the_session_that_holds_a_business_is_reported() {
     let running = owner_database.fleet_status().await.unwrap().running;
     assert_eq!(running.len(), 1);
     assert!(running[0].by.starts_with("somebody else"), "{running:?}");
-    let ran = Program::on(&database).run(&["migrate", "run"]);
-    assert!(ran.err.contains("shop-1: being migrated by somebody else"), "{ran:?}");
-    assert_eq!(ran.code, Some(0), "{ran:?}");
+    // Nobody knows how the work of somebody else ends, so it is no success.
+    let ran = Program::on(&database).run(&["migrate", "run", "--wait", "1"]);
+    assert!(ran.err.contains("shop-1: not started: somebody else"), "{ran:?}");
+    assert_eq!(ran.code, Some(5), "{ran:?}");
+    // Once the other one has ended, this run does the work.
+    let freed = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        holder.batch_execute("SELECT pg_advisory_unlock(1952804468, 1)").await.unwrap();
+    };
+    let options = RunOptions::default();
+    let (report, ()) = tokio::join!(owner_database.migrate_fleet(&options, |_| ()), freed);
+    assert_eq!(report.unwrap().migrated, 1);
+}
+
+/// Two runs with the same limits, while one schema cannot be migrated: both know it, whoever tried it.
+#[tokio::test]
+async fn what_fails_in_another_run_counts_as_failed() {
+    for (options, left) in [
+        (RunOptions { canary: 1, ..RunOptions::default() }, 3),
+        (RunOptions { max_failures: Some(0), ..RunOptions::default() }, 0),
+    ] {
+        let database = TestDatabase::new().await;
+        make_old(&database, 4).await;
+        let obstacle = OBSTACLE.replace("business_2", "business_1");
+        database.as_owner().await.batch_execute(&obstacle).await.unwrap();
+        let (one, other) = (database.owner_database(), database.owner_database());
+        let (first, second) =
+            tokio::join!(one.migrate_fleet(&options, |_| ()), other.migrate_fleet(&options, |_| ()));
+        for report in [first.unwrap(), second.unwrap()] {
+            assert_eq!(report.failed, 1, "{report:?}");
+            assert!(report.left >= left, "{report:?}");
+        }
+        let attempts = one.fleet_status().await.unwrap().failed[0].failure.as_ref().unwrap().attempts;
+        assert_eq!(attempts, 1, "what failed in one run is not tried again by the other");
+    }
 }
 
 #[tokio::test]

@@ -158,3 +158,29 @@ async fn the_command_line_changes_the_lifecycle_too() {
     let listed: Value = serde_json::from_str(&program.run(&["tenant", "list", "-o", "json"]).out).unwrap();
     assert_eq!(listed.as_array().unwrap().len(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failed_drop_leaves_the_business_as_it_was_and_says_so() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let program = Program::beside(&app);
+    let admin = app.database.as_admin().await;
+    admin
+        .batch_execute(
+            "CREATE FUNCTION public.refuse() RETURNS event_trigger LANGUAGE plpgsql AS
+             $$ BEGIN RAISE EXCEPTION 'no schema is dropped today'; END $$;
+             CREATE EVENT TRIGGER refuse ON sql_drop EXECUTE FUNCTION public.refuse()",
+        )
+        .await
+        .unwrap();
+    let ran = program.run(&["tenant", "drop", "acme", "--without-backup", "--yes"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.err.contains("is as it was") && ran.err.contains("no schema is dropped today"), "{ran:?}");
+    assert_eq!(acme.until(200).await.status, 200);
+    let history = program.run(&["tenant", "history", "acme"]);
+    assert!(history.out.contains("tenant.drop_failed") && history.out.contains("today"), "{history:?}");
+
+    admin.batch_execute("DROP EVENT TRIGGER refuse").await.unwrap();
+    assert_eq!(program.run(&["tenant", "drop", "acme", "--without-backup", "--yes"]).code, Some(0));
+    acme.until(404).await;
+}

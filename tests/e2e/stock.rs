@@ -264,6 +264,7 @@ async fn documents_with_lines_in_any_order_neither_deadlock_nor_oversell() {
                         reserved: Quantity::ZERO,
                         cost: Cost::Average,
                         variant_id: *variant_id,
+                        has_stock: true,
                         location_id: location,
                         quantity: Quantity::parse("-1").unwrap(),
                         reason: None,

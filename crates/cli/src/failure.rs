@@ -75,7 +75,7 @@ fn code_of(error: &(dyn std::error::Error + 'static)) -> Option<u8> {
     if let Some(error) = error.downcast_ref() {
         return match error {
             LifecycleError::NotFound => Some(NOT_FOUND),
-            LifecycleError::Db(_) => None,
+            LifecycleError::Db(_) | LifecycleError::NotDropped(_) | LifecycleError::StaysArchived(_) => None,
             _ => Some(CONFLICT),
         };
     }

@@ -67,7 +67,7 @@ pub use names::database::{Installation, Installed, RoleName, SchemaName, TenantN
 pub use names::host::{Address, BaseDomain, HostError, HostName, HostTarget};
 pub use names::tenant::{NameError, TenantId, TenantSlug};
 pub use owner::provisioning::{OwnerDatabase, ProvisionError};
-pub use owner::{bootstrap, copy, fleet, lifecycle, provisioning};
+pub use owner::{bootstrap, copy, dropping, fleet, lifecycle, provisioning};
 pub use registry::resolver::{ResolveError, Resolver, ResolverSettings};
 pub use registry::schema::Failure;
 pub use registry::tenant::NewTenant;

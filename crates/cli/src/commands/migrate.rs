@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::Subcommand;
 use serde::Serialize;
@@ -61,6 +61,9 @@ pub struct Options {
     /// Start no further schema after more than N failures.
     #[arg(long, value_name = "N")]
     max_failures: Option<usize>,
+    /// Wait at most so long for a schema that another process is working on.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    wait: u64,
     /// Migrate only schemas whose last migration failed.
     #[arg(long)]
     since_failed: bool,
@@ -74,6 +77,7 @@ impl From<Options> for RunOptions {
             since_failed: options.since_failed,
             canary: options.canary,
             max_failures: options.max_failures,
+            patience: Duration::from_secs(options.wait),
         }
     }
 }
@@ -112,6 +116,7 @@ pub async fn migrate(settings: &Settings, options: &RunOptions) -> anyhow::Resul
                 )),
                 Outcome::Migrated { .. } | Outcome::Left => {}
                 Outcome::Elsewhere(who) => progress.line(&format!("{label}: {who}")),
+                Outcome::Busy(who) => progress.line(&format!("{label}: not started: {who} works on it")),
                 Outcome::Failed(reason) => progress.line(&format!("{label}: FAILED: {reason}")),
             }
             progress.advance(finished.done, finished.total, label);

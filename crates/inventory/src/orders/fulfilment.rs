@@ -116,6 +116,7 @@ async fn post_new(tx: &TenantTx, new: &NewFulfilment, actor: ActorId) -> Result<
     let posting = |(share, id): (&Share, &FulfilmentLineId)| Posting {
         kind: Kind::Sale,
         variant_id: order.lines[share.at].variant_id,
+        has_stock: order.lines[share.at].kind.has_stock(),
         location_id,
         quantity: -share.quantity,
         reserved: if is_elsewhere { Quantity::ZERO } else { -share.quantity },

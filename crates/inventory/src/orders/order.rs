@@ -200,6 +200,7 @@ pub async fn cancel(
         postings.push(Posting {
             kind: Kind::Sale,
             variant_id: line.variant_id,
+            has_stock: line.kind.has_stock(),
             location_id: order.location_id,
             quantity: Quantity::ZERO,
             reserved: -quantity,

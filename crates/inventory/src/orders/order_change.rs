@@ -167,6 +167,7 @@ fn moved(stored: &Order, priced: &PricedOrder) -> Vec<Posting> {
             None => postings.push(Posting {
                 kind: Kind::Sale,
                 variant_id: line.variant_id,
+                has_stock: line.kind.has_stock(),
                 location_id: stored.location_id,
                 quantity: Quantity::ZERO,
                 reserved,

@@ -133,6 +133,7 @@ async fn post_new(tx: &TenantTx, new: &NewReturn, actor: ActorId) -> Result<Retu
         let came_back = Posting {
             kind: Kind::Return,
             variant_id: line.variant_id,
+            has_stock: line.kind.has_stock(),
             location_id,
             quantity: posted.line.quantity,
             reserved: Quantity::ZERO,

@@ -153,6 +153,7 @@ async fn place_new(tx: &TenantTx, new: &NewOrder, actor: ActorId) -> Result<Orde
     let posting = |line: &OrderLine| Posting {
         kind: Kind::Sale,
         variant_id: line.variant_id,
+        has_stock: line.kind.has_stock(),
         location_id,
         quantity: if is_at_once { -line.quantity } else { Quantity::ZERO },
         reserved: if is_at_once { Quantity::ZERO } else { line.quantity },

@@ -184,6 +184,7 @@ async fn post_new(tx: &TenantTx, new: &NewReceipt, actor: ActorId) -> Result<Rec
     let posting = |(change, id): (&Change, &ReceiptLineId)| Posting {
         kind: Kind::Purchase,
         variant_id: order.lines[change.at].variant_id,
+        has_stock: true,
         location_id: order.location_id,
         quantity: change.quantity,
         reserved: Quantity::ZERO,

@@ -162,6 +162,7 @@ async fn post_new(
     let posting = |((line, variant), id): ((&NewLine, &VariantId), &SupplierReturnLineId)| Posting {
         kind: Kind::Purchase,
         variant_id: *variant,
+        has_stock: true,
         location_id,
         quantity: -line.quantity.get(),
         reserved: Quantity::ZERO,

@@ -180,6 +180,7 @@ async fn post_new(tx: &TenantTx, new: &NewAdjustment, actor: ActorId) -> Result<
     let posting = |((line, variant), id): ((&NewLine, &VariantId), &AdjustmentLineId)| Posting {
         kind: Kind::Adjustment,
         variant_id: *variant,
+        has_stock: true,
         location_id,
         quantity: line.quantity,
         reserved: Quantity::ZERO,

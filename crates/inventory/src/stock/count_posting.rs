@@ -52,6 +52,7 @@ pub async fn post(tx: &TenantTx, id: CountId, actor: ActorId) -> Result<Count, C
     let posting = |line: &CountLine| Posting {
         kind: Kind::Count,
         variant_id: line.variant_id,
+        has_stock: true,
         location_id: stored.location_id,
         quantity: line.posted.unwrap_or_default(),
         reserved: Quantity::ZERO,

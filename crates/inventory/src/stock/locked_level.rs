@@ -9,7 +9,7 @@ use values::{Money, Quantity, QuantityDecimals, StockValue};
 use crate::ids::{LocationId, VariantId};
 use crate::stock::level::Key;
 use crate::stock::level_value::{Cost, LevelValue, Moved};
-use crate::stock::posting::Posting;
+use crate::stock::posting::{Posting, StockError};
 
 /// A stock level whose row is locked until the transaction ends.
 pub(crate) struct LockedLevel {
@@ -27,6 +27,8 @@ pub(crate) struct LockedLevel {
     pub is_closed: bool,
     /// Whether the variant or its product is archived.
     pub is_archived: bool,
+    /// Whether the variant has stock. A level of one that has none must not stay.
+    pub has_stock: bool,
     /// How finely the product is divided.
     pub quantity_decimals: QuantityDecimals,
     /// When the level last changed. Time never goes back within one level.
@@ -67,6 +69,7 @@ struct CatalogueRow {
     cost: Option<Money>,
     is_closed: bool,
     is_archived: bool,
+    has_stock: bool,
     reorder_level: Option<Quantity>,
     quantity_decimals: QuantityDecimals,
 }
@@ -77,39 +80,45 @@ tenancy::from_row!(CatalogueRow {
     cost,
     is_closed,
     is_archived,
+    has_stock,
     reorder_level,
     quantity_decimals,
 });
 
-/// Makes the levels of goods that are missing, in key order; no others have levels. Their locations are
+/// Makes the levels that are missing, in key order. Their locations are
 /// locked first, before any level, so that nobody archives a location while a document is posted there.
 ///
+/// Only goods have levels, which [`lock`] tells: whoever made one of another article must roll it back.
+///
 /// # Errors
-/// [`DbError`].
-pub(crate) async fn make(tx: &TenantTx, keys: &[Key]) -> Result<(), DbError> {
+/// [`StockError::UnknownVariant`].
+pub(crate) async fn make(tx: &TenantTx, keys: &[Key]) -> Result<(), StockError> {
     const MAKE: &str = "
         INSERT INTO stock_levels (variant_id, location_id, on_hand, reserved, position, updated_at)
         SELECT wanted.variant_id, l.id, 0, 0, 0, $3
           FROM unnest($1::uuid[], $2::uuid[]) AS wanted (variant_id, location_id)
-          JOIN variants v ON v.id = wanted.variant_id
-          JOIN products p ON p.id = v.product_id AND p.kind = 'goods'
           JOIN locations l ON l.id = wanted.location_id
          ORDER BY wanted.variant_id, l.id
            FOR KEY SHARE OF l
             ON CONFLICT (variant_id, location_id) DO NOTHING";
     let (variants, locations): (Vec<VariantId>, Vec<LocationId>) = keys.iter().copied().unzip();
-    tx.execute(MAKE, &[&variants, &locations, &tx.now()]).await.map(drop)
+    let made = tx.execute(MAKE, &[&variants, &locations, &tx.now()]).await;
+    made.map(drop).map_err(|error| match error.constraint() {
+        Some("stock_levels_variant_id_fkey") => StockError::UnknownVariant,
+        _ => error.into(),
+    })
 }
 
 /// Makes the levels that are missing, and locks all of them, in key order and in one flight.
 ///
 /// # Errors
-/// [`DbError`].
+/// [`StockError::UnknownVariant`], [`StockError::Db`].
 pub(crate) async fn make_and_lock(
     tx: &TenantTx,
     keys: &[Key],
-) -> Result<BTreeMap<Key, LockedLevel>, DbError> {
-    let ((), levels) = all((make(tx, keys), lock(tx, keys))).await?;
+) -> Result<BTreeMap<Key, LockedLevel>, StockError> {
+    let lock = async { Ok(lock(tx, keys).await?) };
+    let ((), levels) = all((make(tx, keys), lock)).await?;
     Ok(levels)
 }
 
@@ -132,7 +141,7 @@ pub(crate) async fn lock(tx: &TenantTx, keys: &[Key]) -> Result<BTreeMap<Key, Lo
     const CATALOGUE: &str = "
         SELECT wanted.variant_id, wanted.location_id, v.cost, l.archived_at IS NOT NULL AS is_closed,
                v.archived_at IS NOT NULL OR p.archived_at IS NOT NULL AS is_archived,
-               v.reorder_level, p.quantity_decimals
+               p.kind = 'goods' AS has_stock, v.reorder_level, p.quantity_decimals
           FROM unnest($1::uuid[], $2::uuid[]) AS wanted (variant_id, location_id)
           JOIN variants v ON v.id = wanted.variant_id
           JOIN products p ON p.id = v.product_id
@@ -166,6 +175,7 @@ impl LockedLevel {
             reorder_level: row.reorder_level.or(catalogue.reorder_level).filter(|_| is_watched),
             is_closed: catalogue.is_closed,
             is_archived: catalogue.is_archived,
+            has_stock: catalogue.has_stock,
             quantity_decimals: catalogue.quantity_decimals,
             updated_at: row.updated_at,
         }

@@ -22,6 +22,8 @@ pub struct Posting {
     pub kind: Kind,
     /// The variant that moves.
     pub variant_id: VariantId,
+    /// Whether the variant has stock. Only orders post services and fees, which have none.
+    pub has_stock: bool,
     /// The location that the stock leaves or reaches.
     pub location_id: LocationId,
     /// The change of on hand, in sale units. Negative takes stock out; zero makes no movement.
@@ -109,7 +111,7 @@ pub enum StockError {
 }
 
 /// Makes the levels that are missing, locks the levels in key order, and decides from the locked rows.
-/// Articles without stock have no level, and only orders may post them. Everything that changes stock goes
+/// Articles without stock have no level. Everything that changes stock goes
 /// through here, and then through [`Decided::write`], which may share a flight with the rows of its document.
 ///
 /// The rows stay locked until `tx` ends (PostgreSQL manual, 13.3.2 Row-Level Locks). All transactions lock
@@ -121,10 +123,14 @@ pub async fn decide(tx: &TenantTx, postings: &[Posting]) -> Result<Decided, Stoc
     if postings.is_empty() {
         return Ok(Decided::default());
     }
-    let keys: BTreeSet<Key> = postings.iter().map(Posting::key).collect();
+    let stocked = postings.iter().filter(|posting| posting.has_stock);
+    let keys: BTreeSet<Key> = stocked.map(Posting::key).collect();
     // A BTreeSet iterates in key order.
     let keys: Vec<Key> = keys.into_iter().collect();
-    let levels = locked_level::make_and_lock(tx, &keys).await?;
+    let levels = match keys.is_empty() {
+        true => BTreeMap::new(),
+        false => locked_level::make_and_lock(tx, &keys).await?,
+    };
     decide_among(tx, levels, postings).await
 }
 
@@ -171,11 +177,13 @@ async fn decide_from(
     mut levels: BTreeMap<Key, LockedLevel>,
     postings: &[Posting],
 ) -> Result<Decided, StockError> {
-    let mut wanted = Wanted::of(postings);
+    let wanted = Wanted::of(postings.iter().filter(|posting| posting.has_stock));
     levels.retain(|key, _| wanted.contains_key(key));
-    let without_level: BTreeMap<Key, Wanted> =
-        wanted.extract_if(.., |key, _| !levels.contains_key(key)).collect();
-    let unstocked = unstocked::lock(tx, &without_level).await?;
+    let unstocked = Wanted::of(postings.iter().filter(|posting| !posting.has_stock));
+    let unstocked = unstocked::lock(tx, &unstocked).await?;
+    if let Some(((variant_id, _), _)) = levels.iter().find(|(_, level)| !level.has_stock) {
+        return Err(StockError::NotStocked { variant_id: *variant_id });
+    }
     refuse_shortages(&levels, &wanted)?;
     refuse_closed_locations(&levels, &wanted)?;
     refuse_archived_variants(&levels, &wanted)?;
@@ -190,10 +198,10 @@ async fn decide_from(
     let (mut movements, mut sales) = (Movements::default(), Vec::new());
     for posting in postings {
         posted.push(match (levels.get_mut(&posting.key()), unstocked.get(&posting.variant_id)) {
-            (Some(level), _) => post(level, posting, &mut movements)?,
-            (None, Some(article)) => article.post(posting, &mut sales)?,
-            (None, None) => return Err(StockError::UnknownVariant),
-        });
+            (Some(level), _) if posting.has_stock => post(level, posting, &mut movements),
+            (_, Some(article)) => article.post(posting, &mut sales),
+            _ => return Err(StockError::UnknownVariant),
+        }?);
     }
     low.extend(levels.iter().filter_map(is_low));
 
@@ -264,7 +272,7 @@ impl Wanted {
         self.on_hand.is_positive() || self.reserved.is_positive()
     }
 
-    fn of(postings: &[Posting]) -> BTreeMap<Key, Self> {
+    fn of<'a>(postings: impl Iterator<Item = &'a Posting>) -> BTreeMap<Key, Self> {
         let mut wanted: BTreeMap<Key, Self> = BTreeMap::new();
         for posting in postings {
             let sum = wanted.entry(posting.key()).or_default();

@@ -8,6 +8,7 @@ use values::{ActorId, NonNegative, Quantity};
 use crate::ids::{LocationId, VariantId};
 use crate::records::audit::{Action, Subject};
 use crate::records::edit::{Edit, Stale};
+use crate::stock::posting::StockError;
 use crate::stock::{alert_review, location, locked_level, unstocked};
 
 /// How one location reorders one variant.
@@ -59,6 +60,15 @@ pub enum ReorderingError {
     /// A query failed.
     #[error("a reordering query failed")]
     Db(#[from] DbError),
+}
+
+impl From<StockError> for ReorderingError {
+    fn from(error: StockError) -> Self {
+        match error {
+            StockError::Db(error) => Self::Db(error),
+            _ => Self::NotFound,
+        }
+    }
 }
 
 /// How a location reorders a variant.
@@ -113,11 +123,12 @@ pub async fn update(
         if change.is_kept != Some(true) && level.is_none() && target.is_none() {
             return Ok(());
         }
+        if unstocked::has_stock(tx, variant).await? == Some(false) {
+            return Err(ReorderingError::NotStocked);
+        }
         locked_level::make(tx, &[key]).await?;
     }
-    let stored = tx.row_opt::<Reordering>(LOCK, &[&variant, &location]).await?;
-    // Only goods have levels.
-    let mut stored = stored.ok_or(ReorderingError::NotStocked)?;
+    let mut stored: Reordering = tx.row(LOCK, &[&variant, &location]).await?;
     stored.is_kept &= !is_new;
     let if_version = change.if_version.filter(|_| !is_new);
     let mut edit = Edit::begin(tx, actor, if_version, stored.version)?;

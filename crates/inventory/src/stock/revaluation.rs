@@ -147,6 +147,7 @@ async fn post_new(
     let posting = Posting {
         kind: Kind::Revaluation,
         variant_id,
+        has_stock: true,
         location_id,
         quantity: Quantity::ZERO,
         reserved: Quantity::ZERO,

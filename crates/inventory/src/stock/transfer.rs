@@ -133,6 +133,7 @@ impl TransferLine {
         Posting {
             kind: Kind::Transfer,
             variant_id: self.variant_id,
+            has_stock: true,
             location_id,
             quantity,
             reserved: Quantity::ZERO,
@@ -279,12 +280,13 @@ pub(crate) async fn lock_levels(
     lines: &[TransferLine],
     posted_at: LocationId,
     incoming_at: LocationId,
-) -> Result<BTreeMap<Key, LockedLevel>, DbError> {
+) -> Result<BTreeMap<Key, LockedLevel>, StockError> {
     let made: BTreeSet<Key> = keys(lines, posted_at).into_iter().collect();
     let made: Vec<Key> = made.into_iter().collect();
     let mut locked = made.clone();
     locked.extend(keys(lines, incoming_at).into_iter().filter(|_| posted_at != incoming_at));
-    let ((), levels) = all((locked_level::make(tx, &made), locked_level::lock(tx, &locked))).await?;
+    let lock = async { Ok(locked_level::lock(tx, &locked).await?) };
+    let ((), levels) = all((locked_level::make(tx, &made), lock)).await?;
     Ok(levels)
 }
 

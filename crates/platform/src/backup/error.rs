@@ -27,6 +27,12 @@ pub enum BackupError {
         /// The newest schema version that this release knows.
         program: i32,
     },
+    /// A restore over a business failed, and the business could not be opened again.
+    #[error(
+        "the restore failed and changed nothing, but the business is still closed; \
+         a process that runs background jobs opens it again (`tenantry job run`)"
+    )]
+    StillClosed(#[source] Box<Self>),
     /// A business was to be restored from a backup of the `shared` schema.
     #[error("the file is a backup of the shared schema; run `tenantry backup restore FILE --installation`")]
     OfTheInstallation,

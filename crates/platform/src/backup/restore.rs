@@ -113,9 +113,12 @@ async fn restore_over(
         Ok(tenant.slug.clone())
     };
     let outcome = work.await;
-    // After a success the maintenance has already ended, and this call changes nothing.
-    maintenance.end().await?;
-    outcome
+    // A success has ended the maintenance already.
+    let Err(error) = outcome else { return outcome };
+    match maintenance.end().await {
+        Ok(_) => Err(error),
+        Err(_) => Err(BackupError::StillClosed(Box::new(error))),
+    }
 }
 
 async fn restore_new(

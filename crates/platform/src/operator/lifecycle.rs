@@ -9,7 +9,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tenancy::TenantLimits;
 use tenancy::domain::{self, Domain, DomainError, TxtLookup};
-use tenancy::lifecycle::{self, Dropped, LifecycleError, SetAside, StatusChange};
+use tenancy::dropping::Dropped;
+use tenancy::lifecycle::{self, LifecycleError, SetAside, StatusChange};
 use tenancy::{DbError, HostName, OwnerDatabase, SharedTx, Tenant, TenantId, TenantSlug};
 
 use crate::backup::{self, Backup};
@@ -169,7 +170,11 @@ impl Operator {
             let details = json!({"removed": dropped, "members": members, "backup": backup});
             Ok(platform_audit::record(tx, &self.actor, "tenant.dropped", Some(tenant), &details).await?)
         };
-        let dropped = self.owner_database.drop_tenant(tenant.id, record).await?;
+        let record_failure = async |tx: &SharedTx, reason: &str| {
+            let details = json!({"reason": reason});
+            Ok(platform_audit::record(tx, &self.actor, "tenant.drop_failed", Some(tenant), &details).await?)
+        };
+        let dropped = self.owner_database.drop_tenant(tenant.id, record, record_failure).await?;
         Ok(Removed { dropped, members })
     }
 

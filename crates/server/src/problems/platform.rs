@@ -53,6 +53,7 @@ impl From<BackupError> for Problem {
             BackupError::Owner(error) => error.into(),
             BackupError::Db(error) | BackupError::Contents(ContentsError::Db(error)) => error.into(),
             BackupError::Lifecycle(error) => error.into(),
+            BackupError::StillClosed(error) => Self::from(*error),
             BackupError::Gone => Self::not_found(),
             BackupError::AnotherTenant(_) => Self::because(Code::AnotherBusiness, &error),
             BackupError::Name(_)

@@ -61,6 +61,7 @@ impl From<LifecycleError> for Problem {
             LifecycleError::SlugTaken(_) => Self::invalid("/slug", Code::SlugTaken, error),
             LifecycleError::NothingSetAside => Self::because(Code::NothingSetAside, &error),
             LifecycleError::Busy => Self::because(Code::OperationInProgress, &error).retry_after(10),
+            LifecycleError::NotDropped(error) | LifecycleError::StaysArchived(error) => Self::from(*error),
             LifecycleError::Db(error) => error.into(),
         }
     }

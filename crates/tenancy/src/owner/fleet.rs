@@ -36,8 +36,11 @@ pub struct RunOptions {
     pub since_failed: bool,
     /// Number of schemas to migrate first. The others are migrated only if all of these succeed.
     pub canary: usize,
-    /// After more failures than this, the run starts no further schema.
+    /// After more failures than this, the run starts no further schema. Failures of other runs at the same time
+    /// count.
     pub max_failures: Option<usize>,
+    /// How long the run waits at most for a schema that another process is working on.
+    pub patience: Duration,
 }
 
 impl Default for RunOptions {
@@ -48,6 +51,7 @@ impl Default for RunOptions {
             since_failed: false,
             canary: 0,
             max_failures: None,
+            patience: Duration::from_secs(60),
         }
     }
 }
@@ -137,11 +141,13 @@ pub enum Outcome {
         /// The version that the schema has now.
         to: i32,
     },
-    /// Another run migrated the schema, another process holds its lock, or it no longer exists. The text
-    /// names the case.
+    /// Another run migrated the schema, or it no longer exists. The text names the case.
     Elsewhere(String),
-    /// The migration failed. The text is the reason, which the registry also stores.
+    /// The migration failed, in this run or in another one at the same time. The text is the reason, which the
+    /// registry also stores.
     Failed(String),
+    /// Not started, because another process was working on it all the time. The text names the process.
+    Busy(String),
     /// Not started, because a canary or too many others had failed.
     Left,
 }
@@ -154,11 +160,12 @@ pub struct Report {
     pub shared: Vec<i32>,
     /// Number of schemas that this run migrated.
     pub migrated: usize,
-    /// Number of schemas that another run migrated, that another process has locked, or that no longer exist.
+    /// Number of schemas that another run migrated, or that no longer exist.
     pub elsewhere: usize,
-    /// Number of schemas whose migration failed.
+    /// Number of schemas whose migration failed, in this run or in another one at the same time.
     pub failed: usize,
-    /// Not started, because a canary or too many others had failed.
+    /// Not started, because another process was working on them, or because a canary or too many others had
+    /// failed.
     pub left: usize,
 }
 
@@ -275,15 +282,18 @@ impl OwnerDatabase {
         tell: impl Fn(Progress<'_>),
     ) -> Result<Report, ProvisionError> {
         let mut report = Report::default();
+        let started = self.owner.begin_unscoped().await?.now();
         let mut plan = self.plan(options).await?;
         if plan.shared {
             report.shared = self.migrate_shared().await?;
             plan = self.plan(options).await?;
         }
-        let run = Run { owner_database: self, tell, done: AtomicUsize::new(0), total: plan.behind.len() };
+        let (done, total, patience) = (AtomicUsize::new(0), plan.behind.len(), options.patience);
+        let run = Run { owner_database: self, tell, done, total, started, patience };
         let (canaries, others) = plan.behind.split_at(options.canary.min(plan.behind.len()));
         run.migrate(canaries, options.jobs, Some(0), &mut report).await;
-        if report.failed == 0 {
+        // A canary that another process holds is no success.
+        if report.failed + report.left == 0 {
             run.migrate(others, options.jobs, options.max_failures, &mut report).await;
         } else {
             run.leave(others, &mut report);
@@ -381,7 +391,7 @@ impl Report {
             Outcome::Migrated { .. } => self.migrated += 1,
             Outcome::Elsewhere(_) => self.elsewhere += 1,
             Outcome::Failed(_) => self.failed += 1,
-            Outcome::Left => self.left += 1,
+            Outcome::Busy(_) | Outcome::Left => self.left += 1,
         }
     }
 }

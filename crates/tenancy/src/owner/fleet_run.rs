@@ -2,9 +2,10 @@
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+use chrono::{DateTime, Utc};
 use const_format::concatcp;
 use futures_util::{StreamExt, stream};
 use tokio_postgres::Row;
@@ -32,6 +33,10 @@ pub(super) struct Run<'a, Tell> {
     pub tell: Tell,
     pub done: AtomicUsize,
     pub total: usize,
+    /// When the run began. What failed since then, failed in this run or in another one at the same time.
+    pub started: DateTime<Utc>,
+    /// How long the run waits at most for a schema that another process is working on.
+    pub patience: Duration,
 }
 
 impl<Tell: Fn(Progress<'_>)> Run<'_, Tell> {
@@ -44,22 +49,44 @@ impl<Tell: Fn(Progress<'_>)> Run<'_, Tell> {
     ) {
         let failures = AtomicUsize::new(0);
         let too_many = || max_failures.is_some_and(|most| failures.load(Ordering::Relaxed) > most);
-        let outcomes = stream::iter(schemas)
-            .map(|schema| async {
-                if too_many() {
-                    return self.end(schema, Outcome::Left, Duration::ZERO);
+        let migrate = async |schema, until: Option<Instant>| {
+            if too_many() {
+                return (schema, Outcome::Left, Duration::ZERO);
+            }
+            let started = Instant::now();
+            let outcome = self.migrate_before(schema, until).await;
+            if matches!(outcome, Outcome::Failed(_)) {
+                failures.fetch_add(1, Ordering::Relaxed);
+            }
+            (schema, outcome, started.elapsed())
+        };
+        let mut busy: Vec<&Behind> = Vec::new();
+        let first = stream::iter(schemas).map(|schema| migrate(schema, None)).buffer_unordered(jobs.get());
+        let mut first = std::pin::pin!(first);
+        while let Some((schema, outcome, took)) = first.next().await {
+            match outcome {
+                Outcome::Busy(_) => busy.push(schema),
+                outcome => report.count(&self.end(schema, outcome, took)),
+            }
+        }
+        // Those that another process is working on come last. Only what that process has done is known then.
+        let until = Some(Instant::now() + self.patience);
+        let rest = stream::iter(busy).map(|schema| migrate(schema, until)).buffer_unordered(jobs.get());
+        let mut rest = std::pin::pin!(rest);
+        while let Some((schema, outcome, took)) = rest.next().await {
+            report.count(&self.end(schema, outcome, took));
+        }
+    }
+
+    /// Migrates one schema. If another process is working on it, waits for that until `until`.
+    async fn migrate_before(&self, schema: &Behind, until: Option<Instant>) -> Outcome {
+        loop {
+            match self.migrate_one(schema).await {
+                Outcome::Busy(_) if until.is_some_and(|until| Instant::now() < until) => {
+                    tokio::time::sleep(Duration::from_millis(200)).await;
                 }
-                let started = std::time::Instant::now();
-                let outcome = self.migrate_one(schema).await;
-                if matches!(outcome, Outcome::Failed(_)) {
-                    failures.fetch_add(1, Ordering::Relaxed);
-                }
-                self.end(schema, outcome, started.elapsed())
-            })
-            .buffer_unordered(jobs.get());
-        let mut outcomes = std::pin::pin!(outcomes);
-        while let Some(outcome) = outcomes.next().await {
-            report.count(&outcome);
+                outcome => return outcome,
+            }
         }
     }
 
@@ -94,12 +121,15 @@ impl<Tell: Fn(Progress<'_>)> Run<'_, Tell> {
     async fn attempt(&self, behind: &Behind) -> Result<Outcome, ProvisionError> {
         let transaction = self.owner_database.owner.begin_unscoped().await?;
         if !locks::try_lock(&transaction, locks::lock_key(behind.number)).await? {
-            return Ok(Outcome::Elsewhere(who_holds(&transaction, behind.number).await?));
+            return Ok(Outcome::Busy(who_holds(&transaction, behind.number).await?));
         }
         match schema::lock_version(&transaction, behind.number).await? {
             None => Ok(Outcome::Elsewhere("the schema no longer exists".to_owned())),
-            Some(version) if version >= self.owner_database.tenant.latest() => {
+            Some((version, _)) if version >= self.owner_database.tenant.latest() => {
                 Ok(Outcome::Elsewhere("migrated by another run".to_owned()))
+            }
+            Some((_, Some(failure))) if failure.failed_at > self.started => {
+                Ok(Outcome::Failed(format!("in another run: {}", failure.reason)))
             }
             Some(_) => {
                 let migrations = &self.owner_database.tenant;
@@ -162,8 +192,8 @@ async fn who_holds(transaction: &Transaction, number: TenantNumber) -> Result<St
     );
     let row = transaction.query_opt(WHO, &[&number.get()]).await?;
     Ok(match row {
-        Some(row) => format!("being migrated by {}", holder(&row)?),
-        None => "migrated by another run".to_owned(),
+        Some(row) => holder(&row)?,
+        None => "another process".to_owned(),
     })
 }
 

@@ -1,9 +1,8 @@
-//! Changes of a business after its creation: suspend, archive, rename, swap with the schema that a restore
-//! set aside, and drop.
+//! Changes of a business after its creation: suspend, archive, rename, and swap with the schema that a restore
+//! set aside.
 //!
 //! Almost every change affects registry rows only, so each server applies the change as soon as the registry
-//! announces it. A schema itself is touched only by a drop, and by a swap with the schema that a restore set
-//! aside.
+//! announces it. A schema itself is touched only by a swap with the schema that a restore set aside.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,6 +44,14 @@ pub enum LifecycleError {
     /// A swap found no schema that a restore set aside.
     #[error("no data is set aside for this business: it was never restored, or the data was discarded")]
     NothingSetAside,
+    /// A drop failed, and the business has its status again. Only data that restores had set aside may be gone.
+    #[error("the business was not dropped, and is as it was; solve the problem, then drop it again")]
+    NotDropped(#[source] Box<Self>),
+    /// A drop failed, and the business could not be opened again.
+    #[error(
+        "the business was not dropped, and stays archived; solve the problem, then drop it again, or unarchive it"
+    )]
+    StaysArchived(#[source] Box<Self>),
     /// Another process holds the lock of the business, or the business is in maintenance.
     #[error("the business is being migrated or restored; try again after the migration or restore has ended")]
     Busy,
@@ -235,20 +242,6 @@ pub async fn set_asides(tx: &SharedTx, id: TenantId) -> Result<Vec<SetAside>, Db
         .collect()
 }
 
-/// The objects that were removed with a business.
-#[derive(Debug, Clone, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Dropped {
-    /// The schema of the business, and the schemas that were set aside for it.
-    pub schemas: Vec<String>,
-    /// Number of tables in the schema of the business. Schemas that were set aside are not counted.
-    pub tables: i64,
-    /// The size of these tables, indexes included, in bytes.
-    pub size_bytes: i64,
-    /// Number of custom domains, verified or not.
-    pub domains: i64,
-}
-
 impl OwnerDatabase {
     /// Swaps the schema of a business with the schema that was set aside last. A second swap undoes the
     /// first. `record` writes in the same transaction. Returns the schema that the business uses now.
@@ -294,58 +287,6 @@ impl OwnerDatabase {
             tx.into_transaction().commit().await?;
             discarded.push(aside.schema.to_string());
         }
-    }
-
-    /// Closes a business permanently, and removes its schemas, their roles and its registry rows.
-    ///
-    /// Each schema is dropped in its own transaction, because a transaction holds a lock on each table that
-    /// it drops. `record` writes in the last transaction, while the rows still exist. After an error or an
-    /// interruption, the business stays archived, and another call continues the drop.
-    ///
-    /// # Errors
-    /// [`LifecycleError`]; [`LifecycleError::Busy`] when another process is working on the business. Nothing
-    /// has changed in that case.
-    pub async fn drop_tenant(
-        &self,
-        id: TenantId,
-        record: impl AsyncFn(&SharedTx, &Dropped) -> Result<(), LifecycleError>,
-    ) -> Result<Dropped, LifecycleError> {
-        // This process holds the lock of the business, so a status of maintenance is left over from an
-        // interrupted process.
-        const CLOSE: &str = "
-            UPDATE shared.tenants
-               SET status = 'archived', archived_at = coalesce(archived_at, $2), updated_at = $2,
-                   status_before = NULL,
-                   archived_from = CASE WHEN status = 'archived' THEN archived_from
-                                        WHEN status IN ('active', 'suspended') THEN status
-                                        ELSE status_before END
-             WHERE id = $1";
-        const COUNT: &str = "
-            SELECT (SELECT count(*) FROM shared.domains WHERE tenant_id = $1) AS domains,
-                   count(*) AS tables, coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint AS size_bytes
-              FROM pg_depend d
-              JOIN pg_class c ON c.oid = d.objid AND c.relkind = 'r'
-             WHERE d.refclassid = 'pg_namespace'::regclass AND d.refobjid = to_regnamespace($2)
-               AND d.classid = 'pg_class'::regclass";
-        const DELETE: &str = "DELETE FROM shared.tenants WHERE id = $1";
-        // New requests are refused first. Running transactions may end within the lock timeout of the drop.
-        let close = async |tx: &SharedTx| tx.execute(CLOSE, &[&id, &tx.now()]).await.map(drop);
-        let (tenant, _lock) = self.hold(id, close).await?;
-        let mut dropped = Dropped {
-            schemas: self.discard_set_asides(id, async |_, _| Ok(())).await?,
-            ..Dropped::default()
-        };
-        let tx = SharedTx::over(self.owner.begin_unscoped().await?, &SharedScope::Platform);
-        let row = tx.query_one(COUNT, &[&id, &tenant.schema.as_str()]).await?;
-        let figure = |name: &str| row.try_get::<_, i64>(name).map_err(DbError::from);
-        (dropped.tables, dropped.size_bytes) = (figure("tables")?, figure("size_bytes")?);
-        dropped.domains = figure("domains")?;
-        dropped.schemas.insert(0, tenant.schema.to_string());
-        record(&tx, &dropped).await?;
-        tx.execute(DELETE, &[&id]).await?;
-        schema::drop_schema(&tx, &tenant.schema, tenant.number).await?;
-        tx.into_transaction().commit().await?;
-        Ok(dropped)
     }
 
     /// Takes the business's lock, which is held as long as the returned transaction lives. Changes the

@@ -3,6 +3,7 @@
 
 pub mod bootstrap;
 pub mod copy;
+pub mod dropping;
 pub mod fleet;
 mod fleet_run;
 pub mod lifecycle;

@@ -154,15 +154,25 @@ pub(crate) async fn count_spares(transaction: &Transaction) -> Result<usize, DbE
     Ok(usize::try_from(count).unwrap_or_default())
 }
 
-/// Returns the schema's current version, and locks its row until the transaction ends. Returns `None` if the
-/// schema no longer exists.
+/// Returns the schema's current version and its last failure, and locks its row until the transaction ends.
+/// Returns `None` if the schema no longer exists.
 pub(crate) async fn lock_version(
     transaction: &Transaction,
     number: TenantNumber,
-) -> Result<Option<i32>, DbError> {
-    const VERSION: &str = "SELECT version FROM shared.schemas WHERE number = $1 FOR NO KEY UPDATE";
-    let row = transaction.query_opt(VERSION, &[&number.get()]).await?;
-    row.map(|row| row.try_get("version").map_err(DbError::from)).transpose()
+) -> Result<Option<(i32, Option<Failure>)>, DbError> {
+    const VERSION: &str = "
+        SELECT version, failure, failed_version, failed_at, attempts FROM shared.schemas
+         WHERE number = $1 FOR NO KEY UPDATE";
+    let Some(row) = transaction.query_opt(VERSION, &[&number.get()]).await? else { return Ok(None) };
+    let (reason, failed_at): (Option<String>, _) = (row.try_get("failure")?, row.try_get("failed_at")?);
+    let (version, attempts): (Option<i32>, _) = (row.try_get("failed_version")?, row.try_get("attempts")?);
+    let failure = reason.zip(failed_at).map(|(reason, failed_at)| Failure {
+        reason,
+        version: version.unwrap_or_default(),
+        attempts,
+        failed_at,
+    });
+    Ok(Some((row.try_get("version")?, failure)))
 }
 
 /// Records that the schema now has the newest version of `migrations`, and clears any recorded failure.

@@ -81,6 +81,12 @@ WITH login AS (
      WHERE oid IS NOT NULL
        AND NOT EXISTS (SELECT FROM membership m WHERE m.roleid = b.oid AND m.to_whom = login AND m.may_set)
      UNION ALL
+    -- From PostgreSQL 16 on, CREATEROLE manages only the roles that it made.
+    SELECT 33, format('the role %s may not manage %s', $2, role_name), NULL
+      FROM business b
+     WHERE oid IS NOT NULL AND current_setting('server_version_num')::integer >= 160000
+       AND NOT EXISTS (SELECT FROM membership m WHERE m.roleid = b.oid AND m.to_whom = $2 AND m.admin_option)
+     UNION ALL
     -- A business must have the rights of its own role and of the group, and nobody else may have those of a business.
     SELECT 40, format('the role %s is a member of %s', m.to_whom, m.granted),
            format('REVOKE %I FROM %I', m.granted, m.to_whom)
