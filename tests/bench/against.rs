@@ -13,6 +13,7 @@ use identity::SigningKey;
 use serde_json::{Value, json};
 
 use crate::http::{drive, median};
+use crate::is_wanted;
 use crate::process::{binary, is_ready};
 use crate::report::Report;
 use crate::trade::{self, VARIANTS, drive_orders, drive_receipts};
@@ -189,24 +190,34 @@ pub async fn measure_all(report: &mut Report, other: &Path) {
     let mut this = Revision::start("this", binary("tenantry")).await;
     let mut that = Revision::start("other", other.to_owned()).await;
     let targets = [this.targets().await, that.targets().await];
-    for (what, path) in [
-        ("product list of 50 with variants and stock", "/api/v1/products"),
-        ("one variant", "/api/v1/variants/VARIANT"),
-        ("dashboard", "/api/v1/dashboard"),
+    for (part, what, path) in [
+        ("list", "product list of 50 with variants and stock", "/api/v1/products"),
+        ("variant", "one variant", "/api/v1/variants/VARIANT"),
+        ("dashboard", "dashboard", "/api/v1/dashboard"),
     ] {
-        compare(report, what, [&mut this, &mut that], &targets, |port, targets, seconds| {
-            drive(port, targets, path, CONNECTIONS, seconds).0
+        if is_wanted(part) {
+            compare(report, what, [&mut this, &mut that], &targets, |port, targets, seconds| {
+                drive(port, targets, path, CONNECTIONS, seconds).0
+            });
+        }
+    }
+    if is_wanted("receipts") {
+        this.serve();
+        that.serve();
+        let purchases = [this.purchases(&targets[0]).await, that.purchases(&targets[1]).await];
+        compare(
+            report,
+            "receipts of 3 lines",
+            [&mut this, &mut that],
+            &purchases,
+            |port, targets, seconds| drive_receipts(port, targets, CONNECTIONS, seconds),
+        );
+    }
+    if is_wanted("orders") {
+        compare(report, "orders of 3 lines", [&mut this, &mut that], &targets, |port, targets, seconds| {
+            drive_orders(port, targets, LINES, VARIANTS, CONNECTIONS, seconds)
         });
     }
-    this.serve();
-    that.serve();
-    let purchases = [this.purchases(&targets[0]).await, that.purchases(&targets[1]).await];
-    compare(report, "receipts of 3 lines", [&mut this, &mut that], &purchases, |port, targets, seconds| {
-        drive_receipts(port, targets, CONNECTIONS, seconds)
-    });
-    compare(report, "orders of 3 lines", [&mut this, &mut that], &targets, |port, targets, seconds| {
-        drive_orders(port, targets, LINES, VARIANTS, CONNECTIONS, seconds)
-    });
 }
 
 fn compare(

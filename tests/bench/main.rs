@@ -24,34 +24,37 @@ fn main() -> std::process::ExitCode {
         return exit_code(report.finish(path));
     }
     let database = runtime.block_on(TestDatabase::new());
-    let only = std::env::var("TENANTRY_BENCH").unwrap_or_default();
-    let wanted = |part: &str| only.is_empty() || only.split(',').any(|name| name == part);
-
     // From few businesses to many, because some costs grow with PostgreSQL's system catalogue.
     let tenants = runtime.block_on(fleet::onboard_first(&mut report, &database));
-    if wanted("isolation") {
+    if is_wanted("isolation") {
         runtime.block_on(isolation::measure_all(&mut report, &database, &tenants));
     }
-    if wanted("start") {
+    if is_wanted("start") {
         process::start_up(&mut report, &database);
     }
-    if wanted("http") {
+    if is_wanted("http") {
         runtime.block_on(http::measure_all(&mut report, &database, &tenants));
     }
-    if wanted("trade") {
+    if is_wanted("trade") {
         runtime.block_on(trade::measure_all(&mut report, &database, &tenants));
     }
-    if wanted("large") {
+    if is_wanted("large") {
         runtime.block_on(trade::large_business(&mut report, &database));
     }
-    if wanted("archive") {
+    if is_wanted("archive") {
         runtime.block_on(archive::measure_all(&mut report, &database, &tenants));
     }
-    if wanted("fleet") {
+    if is_wanted("fleet") {
         runtime.block_on(fleet::measure_all(&mut report, &database));
     }
     drop(database);
     exit_code(report.finish(path))
+}
+
+/// Whether this part is measured: all are, unless TENANTRY_BENCH names some.
+fn is_wanted(part: &str) -> bool {
+    let only = std::env::var("TENANTRY_BENCH").unwrap_or_default();
+    only.is_empty() || only.split(',').any(|name| name == part)
 }
 
 fn exit_code(met: bool) -> std::process::ExitCode {

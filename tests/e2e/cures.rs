@@ -3,11 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use harness::{Cluster, Program};
+use harness::{Cluster, Program, end_membership};
 use serde_json::Value;
 use tokio_postgres::Client;
 
-/// A statement that breaks something, and words of the report about it.
+/// A statement that breaks something, and words of the report about it. `END a OF b` ends a membership.
 type Breakage = (&'static str, &'static str);
 
 /// Rights and roles. Some of them are given to others, some are taken away.
@@ -37,9 +37,9 @@ const RIGHTS: &[Breakage] = &[
         "ALTER DEFAULT PRIVILEGES FOR ROLE \"Shop owner\" GRANT USAGE ON SCHEMAS TO tenantry_tenant",
         "gets USAGE on all new SCHEMAS",
     ),
-    ("REVOKE shops_business_1 FROM \"Shop-server\"", "Shop-server is not a member of shops_business_1"),
-    ("REVOKE shops_business_2 FROM \"Shop owner\"", "Shop owner is not a member of shops_business_2"),
-    ("REVOKE tenantry_tenant FROM shops_business_1", "shops_business_1 is not in the group"),
+    ("END shops_business_1 OF \"Shop-server\"", "Shop-server is not a member of shops_business_1"),
+    ("END shops_business_2 OF \"Shop owner\"", "Shop owner is not a member of shops_business_2"),
+    ("END tenantry_tenant OF shops_business_1", "shops_business_1 is not in the group"),
     ("GRANT shops_business_1 TO shops_business_2", "shops_business_2 is a member of shops_business_1"),
     ("GRANT pg_read_all_data TO shops_business_1", "shops_business_1 is a member of pg_read_all_data"),
     (
@@ -48,7 +48,7 @@ const RIGHTS: &[Breakage] = &[
     ),
     ("GRANT pg_monitor TO tenantry_tenant", "tenantry_tenant is a member of pg_monitor"),
     ("GRANT pg_read_all_data TO \"Shop-server\"", "Shop-server is a member of pg_read_all_data"),
-    ("REVOKE tenantry_platform FROM \"Shop-server\"", "Shop-server is not a member of tenantry_platform"),
+    ("END tenantry_platform OF \"Shop-server\"", "Shop-server is not a member of tenantry_platform"),
     ("ALTER ROLE shops_business_1 LOGIN", "shops_business_1 may sign in"),
     ("ALTER ROLE tenantry_shared BYPASSRLS", "tenantry_shared has BYPASSRLS"),
     ("ALTER ROLE \"Shop-server\" INHERIT", "Shop-server inherits the rights"),
@@ -75,7 +75,7 @@ const RIGHTS: &[Breakage] = &[
 /// What the creation of a business needs. Without it, no schema can be compared.
 const CREATION: &[Breakage] = &[
     ("ALTER ROLE shops_role_maker NOCREATEROLE", "shops_role_maker lacks CREATEROLE"),
-    ("REVOKE tenantry_tenant FROM shops_role_maker", "may not add roles to tenantry_tenant"),
+    ("END tenantry_tenant OF shops_role_maker", "may not add roles to tenantry_tenant"),
     ("ALTER FUNCTION shared.make_tenant_role(bigint) SECURITY INVOKER", "roles of businesses were changed"),
     ("ALTER EXTENSION pg_trgm SET SCHEMA public", "pg_trgm is missing from the schema extensions"),
 ];
@@ -150,6 +150,10 @@ impl Patient {
 
     async fn breaks(&self, breakages: &[Breakage]) {
         for (sql, _) in breakages {
+            if let Some((role, member)) = sql.strip_prefix("END ").and_then(|of| of.split_once(" OF ")) {
+                end_membership(&self.admin, role, member).await;
+                continue;
+            }
             self.admin.batch_execute(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
         }
     }

@@ -1,6 +1,6 @@
 //! `tenantry doctor` finds problems and prints their solutions.
 
-use harness::{Pooler, Program, TestApp, a_product};
+use harness::{Pooler, Program, TestApp, a_product, end_membership};
 use serde_json::{Value, json};
 
 fn examine(program: &Program, more: &[&str]) -> (Option<i32>, Value) {
@@ -81,12 +81,8 @@ async fn the_doctor_finds_each_problem() {
     assert_eq!(health(&examine(&program, &["--skip-drift"]).1, "row security"), "fail");
     admin.batch_execute("ALTER TABLE shared.memberships ENABLE ROW LEVEL SECURITY").await.unwrap();
 
-    admin
-        .batch_execute(&format!(
-            "REVOKE {name}_business_1 FROM tenantry_test_server; GRANT TEMP ON DATABASE {name} TO PUBLIC"
-        ))
-        .await
-        .unwrap();
+    end_membership(&admin, &format!("{name}_business_1"), "tenantry_test_server").await;
+    admin.batch_execute(&format!("GRANT TEMP ON DATABASE {name} TO PUBLIC")).await.unwrap();
     let (_, report) = examine(&program, &["--skip-drift"]);
     assert_eq!(health(&report, "roles"), "fail");
     assert!(

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use harness::{TestApp, TestDatabase, drop_after_polls, join_all, until};
+use harness::{TestApp, TestDatabase, drop_after_polls, end_membership, join_all, until};
 use tenancy::{Database, DbError, PoolSettings, Tenant, TenantTx};
 use uuid::Uuid;
 
@@ -341,11 +341,11 @@ async fn a_connection_that_is_refused_a_role_is_not_used_again() {
     };
     let before = pid().await.unwrap();
     assert_eq!(pid().await.unwrap(), before);
-    // A backend may refuse a new role for a while, because it caches the list of roles. The REVOKE causes the
-    // same refusal.
+    // A backend may refuse a new role for a while, because it caches the list of roles. The end of the
+    // membership causes the same refusal.
     let admin = app.database.as_admin().await;
     let role = acme.role.quoted();
-    admin.batch_execute(&format!("REVOKE {role} FROM tenantry_test_server")).await.unwrap();
+    end_membership(&admin, &role, "tenantry_test_server").await;
     let refused = pid().await.unwrap_err();
     assert_eq!(refused.sqlstate().map(|code| code.code()), Some("42501"), "{refused:?}");
     admin.batch_execute(&format!("GRANT {role} TO tenantry_test_server")).await.unwrap();

@@ -64,3 +64,13 @@ impl Drop for Cluster {
         let _ = self.holder.wait();
     }
 }
+
+/// Takes a membership away, whoever granted it.
+pub async fn end_membership(admin: &Client, role: &str, member: &str) {
+    let sql = format!(
+        "SET allow_system_table_mods = on;
+         DELETE FROM pg_auth_members WHERE roleid = '{role}'::regrole AND member = '{member}'::regrole;
+         RESET allow_system_table_mods"
+    );
+    admin.batch_execute(&sql).await.unwrap();
+}

@@ -15,6 +15,8 @@ use crate::names::quoting::{quote_identifier, quote_literal};
 const CLUSTER: &str = include_str!("bootstrap/cluster.sql");
 const DATABASE: &str = include_str!("bootstrap/database.sql");
 
+const GROUPS: &str = const_format::formatcp!("{TENANT_GROUP}, {SHARED_GROUP}, {PLATFORM_GROUP}");
+
 /// The input of the bootstrap.
 #[derive(Debug, Clone)]
 pub struct Bootstrap {
@@ -59,6 +61,20 @@ pub enum BootstrapError {
         /// The name of the login.
         user: String,
         /// PostgreSQL's message, such as `permission denied to create role`.
+        message: String,
+    },
+    /// The administrator made none of the groups that all installations of the cluster share, and may not add
+    /// members to them. PostgreSQL has had this rule since version 16.
+    #[error(
+        "{message}: another administrator made the groups that all installations of this server share; ask that \
+         one, or a superuser, to run `GRANT {} TO {} WITH ADMIN OPTION`",
+        GROUPS,
+        quote_identifier(user)
+    )]
+    Groups {
+        /// The name of the login.
+        user: String,
+        /// PostgreSQL's message, such as `permission denied to grant role`.
         message: String,
     },
     /// The database or a login was prepared in a way that the bootstrap cannot use. Nothing has been changed.
@@ -249,7 +265,11 @@ fn create_database(name: &str) -> String {
 fn refused(url: &DatabaseUrl, statement: &str, error: tokio_postgres::Error) -> BootstrapError {
     match error.as_db_error() {
         Some(refusal) if *refusal.code() == tokio_postgres::error::SqlState::INSUFFICIENT_PRIVILEGE => {
-            BootstrapError::Privilege { user: url.user().to_owned(), message: refusal.message().to_owned() }
+            let (user, message) = (url.user().to_owned(), refusal.message().to_owned());
+            match [TENANT_GROUP, SHARED_GROUP, PLATFORM_GROUP].iter().any(|group| message.contains(group)) {
+                true => BootstrapError::Groups { user, message },
+                false => BootstrapError::Privilege { user, message },
+            }
         }
         // Our own SQL raises this.
         Some(refusal) if *refusal.code() == tokio_postgres::error::SqlState::RAISE_EXCEPTION => {

@@ -12,7 +12,11 @@ WITH login AS (
     -- set_option and inherit_option exist from PostgreSQL 16 on.
     SELECT m.roleid, m.member, g.rolname AS granted, x.rolname AS to_whom, m.admin_option,
            coalesce((to_jsonb(m) ->> 'set_option')::boolean, true) AS may_set,
-           coalesce((to_jsonb(m) ->> 'inherit_option')::boolean, x.rolinherit) AS inherits
+           coalesce((to_jsonb(m) ->> 'inherit_option')::boolean, x.rolinherit) AS inherits,
+           -- The same membership may have been granted by several roles from then on, and each must revoke its own.
+           format('%I FROM %I%s', g.rolname, x.rolname,
+                  CASE WHEN current_setting('server_version_num')::integer >= 160000
+                       THEN format(' GRANTED BY %I', pg_get_userbyid(m.grantor)) ELSE '' END) AS revoked
       FROM pg_catalog.pg_auth_members m
       JOIN pg_catalog.pg_roles g ON g.oid = m.roleid
       JOIN pg_catalog.pg_roles x ON x.oid = m.member
@@ -88,19 +92,19 @@ WITH login AS (
        AND NOT EXISTS (SELECT FROM membership m WHERE m.roleid = b.oid AND m.to_whom = $2 AND m.admin_option)
      UNION ALL
     -- A business must have the rights of its own role and of the group, and nobody else may have those of a business.
-    SELECT 40, format('the role %s is a member of %s', m.to_whom, m.granted),
-           format('REVOKE %I FROM %I', m.granted, m.to_whom)
+    SELECT 40, format('the role %s is a member of %s', m.to_whom, m.granted), 'REVOKE ' || m.revoked
       FROM membership m JOIN business b ON b.oid = m.member WHERE m.granted <> ($3::text[])[1]
      UNION ALL
-    SELECT 41, format('%s is a member of %s, the role of a business', m.to_whom, m.granted),
-           format('REVOKE %I FROM %I', m.granted, m.to_whom)
+    SELECT 41, format('%s is a member of %s, the role of a business', m.to_whom, m.granted), 'REVOKE ' || m.revoked
       FROM membership m JOIN business b ON b.oid = m.roleid WHERE m.to_whom NOT IN ($1, current_user, $2)
      UNION ALL
-    SELECT 42, format('the login %s inherits the rights of %s', $1, m.granted),
-           format('REVOKE %I FROM %I; GRANT %1$I TO %2$I', m.granted, $1)
-      FROM membership m WHERE m.to_whom = $1 AND m.inherits AND m.granted = ANY ($3 || ARRAY(SELECT rolname FROM business))
+    -- Before PostgreSQL 16, all memberships of a login inherit, or none.
+    SELECT 42, format('the login %s inherits the rights of %s', $1, m.granted), 'REVOKE INHERIT OPTION FOR ' || m.revoked
+      FROM membership m
+     WHERE m.to_whom = $1 AND m.inherits AND current_setting('server_version_num')::integer >= 160000
+       AND m.granted = ANY ($3 || ARRAY(SELECT rolname FROM business))
      UNION ALL
-    SELECT 43, format('%s is a member of %s', m.to_whom, m.granted), format('REVOKE %I FROM %I', m.granted, m.to_whom)
+    SELECT 43, format('%s is a member of %s', m.to_whom, m.granted), 'REVOKE ' || m.revoked
       FROM membership m
      WHERE m.to_whom = ANY ($3)
         OR m.to_whom = $1 AND m.granted <> ALL ($3[2:3])
