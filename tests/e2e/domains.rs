@@ -36,6 +36,12 @@ async fn a_custom_domain_is_served_after_dns_proves_its_owner() {
         ("zenith.localhost", "domain_of_the_platform"),
         ("localhost", "domain_of_the_platform"),
         ("192.0.2.1", "not_a_name"),
+        ("127.1", "not_a_name"),
+        ("2130706433", "not_a_name"),
+        ("shop.0x7f", "not_a_name"),
+        ("com", "not_a_name"),
+        ("co.uk", "not_a_name"),
+        ("github.io", "not_a_name"),
         ("a b", ""),
     ] {
         let refused = staff.post(&of(&acme.tenant), &json!({"host": host})).await;

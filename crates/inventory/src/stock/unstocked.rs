@@ -36,8 +36,8 @@ pub(crate) struct UnstockedSale {
     line_id: Uuid,
 }
 
-/// Reads variants without stock, with what is wanted of each. Nobody archives them, or the locations, until the
-/// transaction ends.
+/// Reads variants without stock, with what is wanted of each. Nobody archives them, or the locations, until
+/// the transaction ends.
 ///
 /// # Errors
 /// [`StockError::UnknownVariant`] for goods and for ids that no variant has, [`StockError::ArchivedVariant`],

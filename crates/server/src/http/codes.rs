@@ -174,7 +174,8 @@ codes! {
         "Unknown app", "Use the app of this host, or leave app out.";
     UnknownRole = "unknown_role", UNPROCESSABLE_ENTITY,
         "Unknown role", "Use one of the roles that errors names.";
-    NotAName = "not_a_name", UNPROCESSABLE_ENTITY, "Not a host name", "Send a host name, not an IP address.";
+    NotAName = "not_a_name", UNPROCESSABLE_ENTITY, "Not a host name of one owner",
+        "Send a host name that one owner can have, no IP address and no name such as com.";
     DomainOfThePlatform = "domain_of_the_platform", UNPROCESSABLE_ENTITY,
         "Domain of the platform", "Send a host name outside the platform's own domain.";
     NotConfirmed = "not_confirmed", UNPROCESSABLE_ENTITY,

@@ -72,7 +72,9 @@ impl From<DomainError> for Problem {
         match error {
             DomainError::Taken(_) => Self::invalid("/host", Code::DomainTaken, error),
             DomainError::OfThePlatform(_) => Self::invalid("/host", Code::DomainOfThePlatform, error),
-            DomainError::AnAddress => Self::invalid("/host", Code::NotAName, error),
+            DomainError::AnAddress | DomainError::PublicSuffix(_) => {
+                Self::invalid("/host", Code::NotAName, error)
+            }
             DomainError::NotFound => Self::not_found(),
             DomainError::NotVerified(_) | DomainError::NoRecord { .. } => {
                 Self::because(Code::DomainNotVerified, &error)

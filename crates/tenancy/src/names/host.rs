@@ -1,7 +1,6 @@
 //! Host names, and the target of a request by its host and path. Nothing here reads the registry.
 
 use std::fmt;
-use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
@@ -77,8 +76,19 @@ impl HostName {
         self.0.strip_suffix(&domain.0).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     }
 
+    /// Whether programs take the host for an IP address. Browsers do so if the last label is a number, such
+    /// as in
+    /// `127.1` or `1.0x7f` (WHATWG URL Standard, section 3.5).
     pub(crate) fn is_address(&self) -> bool {
-        self.0.starts_with('[') || self.0.parse::<IpAddr>().is_ok()
+        let last = self.0.rsplit('.').next().unwrap_or_default();
+        let is_hex = last.strip_prefix("0x").is_some_and(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()));
+        self.0.starts_with('[') || is_hex || last.bytes().all(|b| b.is_ascii_digit())
+    }
+
+    /// Whether nobody can own the host alone: it has one label, such as `com`, or everybody may register
+    /// names below it, such as below `co.uk` and `github.io` (Public Suffix List).
+    pub(crate) fn is_public_suffix(&self) -> bool {
+        !self.0.contains('.') || psl::suffix_str(&self.0) == Some(self.0.as_str())
     }
 }
 

@@ -66,8 +66,8 @@ pub enum BootstrapError {
     /// The administrator made none of the groups that all installations of the cluster share, and may not add
     /// members to them. PostgreSQL has had this rule since version 16.
     #[error(
-        "{message}: another administrator made the groups that all installations of this server share; ask that \
-         one, or a superuser, to run `GRANT {} TO {} WITH ADMIN OPTION`",
+        "{message}: another administrator made the groups that all installations of this server share; \
+         ask that one, or a superuser, to run `GRANT {} TO {} WITH ADMIN OPTION`",
         GROUPS,
         quote_identifier(user)
     )]

@@ -36,8 +36,8 @@ pub struct RunOptions {
     pub since_failed: bool,
     /// Number of schemas to migrate first. The others are migrated only if all of these succeed.
     pub canary: usize,
-    /// After more failures than this, the run starts no further schema. Failures of other runs at the same time
-    /// count.
+    /// After more failures than this, the run starts no further schema. Failures of other runs at the same
+    /// time count.
     pub max_failures: Option<usize>,
     /// How long the run waits at most for a schema that another process is working on.
     pub patience: Duration,
@@ -143,8 +143,8 @@ pub enum Outcome {
     },
     /// Another run migrated the schema, or it no longer exists. The text names the case.
     Elsewhere(String),
-    /// The migration failed, in this run or in another one at the same time. The text is the reason, which the
-    /// registry also stores.
+    /// The migration failed, in this run or in another one at the same time. The text is the reason, which
+    /// the registry also stores.
     Failed(String),
     /// Not started, because another process was working on it all the time. The text names the process.
     Busy(String),

@@ -1,5 +1,5 @@
-//! Changes of a business after its creation: suspend, archive, rename, and swap with the schema that a restore
-//! set aside.
+//! Changes of a business after its creation: suspend, archive, rename, and swap with the schema that a
+//! restore set aside.
 //!
 //! Almost every change affects registry rows only, so each server applies the change as soon as the registry
 //! announces it. A schema itself is touched only by a swap with the schema that a restore set aside.
@@ -44,12 +44,14 @@ pub enum LifecycleError {
     /// A swap found no schema that a restore set aside.
     #[error("no data is set aside for this business: it was never restored, or the data was discarded")]
     NothingSetAside,
-    /// A drop failed, and the business has its status again. Only data that restores had set aside may be gone.
+    /// A drop failed, and the business has its status again. Only data that restores had set aside may be
+    /// gone.
     #[error("the business was not dropped, and is as it was; solve the problem, then drop it again")]
     NotDropped(#[source] Box<Self>),
     /// A drop failed, and the business could not be opened again.
     #[error(
-        "the business was not dropped, and stays archived; solve the problem, then drop it again, or unarchive it"
+        "the business was not dropped, and stays archived; solve the problem, then drop it again, or \
+         unarchive it"
     )]
     StaysArchived(#[source] Box<Self>),
     /// Another process holds the lock of the business, or the business is in maintenance.

@@ -53,9 +53,12 @@ pub enum DomainError {
     /// The host name is the base domain, or a name below it.
     #[error("{0} is the platform's own domain or a name below it; use a host name outside it")]
     OfThePlatform(HostName),
-    /// An IP address was given in place of a host name.
-    #[error("an IP address cannot be a custom domain; use a host name")]
+    /// An IP address was given in place of a host name, or a name that browsers take for one.
+    #[error("an IP address cannot be a custom domain; use a host name whose last part is no number")]
     AnAddress,
+    /// Everybody may register names below the host.
+    #[error("{0} belongs to nobody alone; use a host name below it, such as shop.{0}")]
+    PublicSuffix(HostName),
     /// The business has not added the domain, or has removed it.
     #[error("the business has no such custom domain")]
     NotFound,
@@ -146,7 +149,7 @@ pub async fn find(tx: &SharedTx, tenant: TenantId, host: &HostName) -> Result<Do
 /// domain is not the platform's own.
 ///
 /// # Errors
-/// [`DomainError::AnAddress`], [`DomainError::Taken`] and [`DomainError::Db`].
+/// [`DomainError::AnAddress`], [`DomainError::PublicSuffix`], [`DomainError::Taken`] and [`DomainError::Db`].
 pub async fn insert(tx: &SharedTx, tenant: TenantId, host: &HostName) -> Result<Domain, DomainError> {
     const INSERT: &str = concatcp!(
         "INSERT INTO shared.domains (host, tenant_id, challenge, created_at)
@@ -157,6 +160,9 @@ pub async fn insert(tx: &SharedTx, tenant: TenantId, host: &HostName) -> Result<
     );
     if host.is_address() {
         return Err(DomainError::AnAddress);
+    }
+    if host.is_public_suffix() {
+        return Err(DomainError::PublicSuffix(host.clone()));
     }
     let challenge = format!("tenantry-{}", Uuid::new_v4().simple());
     let domain = tx.row_opt(INSERT, &[host, &tenant, &challenge, &tx.now()]).await?;
