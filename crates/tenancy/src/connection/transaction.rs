@@ -230,6 +230,13 @@ impl Transaction {
         flight.land(answer)
     }
 
+    /// Undoes everything since a savepoint, also a failed statement.
+    pub(crate) async fn roll_back_to(&self, savepoint: &str) -> Result<(), DbError> {
+        self.batch(&format!("ROLLBACK TO SAVEPOINT {savepoint}")).await?;
+        self.failed.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
     /// Runs a query whose text is not known at compile time. Used for refinery's history of a schema.
     pub(crate) async fn query_text(&self, sql: &str) -> Result<Vec<Row>, DbError> {
         let flight = self.take_off()?;

@@ -132,18 +132,35 @@ impl<Tell: Fn(Progress<'_>)> Run<'_, Tell> {
                 Ok(Outcome::Failed(format!("in another run: {}", failure.reason)))
             }
             Some(_) => {
-                let migrations = &self.owner_database.tenant;
-                transaction.batch(&format!("{LOCK_TIMEOUT}; {}", search_path(&behind.schema))).await?;
-                // A backup locks the history while it reads. Wait for the backup before any other table is
-                // locked.
-                transaction.batch(&format!("LOCK TABLE {HISTORY} IN SHARE ROW EXCLUSIVE MODE")).await?;
-                migrations.run(&transaction).await?;
-                schema::record_version(&transaction, behind.number, migrations).await?;
-                failpoint::reach("before_migration_commit");
+                transaction.batch("SAVEPOINT before_migration").await?;
+                let outcome = match self.migrate_in(&transaction, behind).await {
+                    Ok(to) => Outcome::Migrated { to },
+                    Err(error) if root_sqlstate(&error).is_some_and(may_succeed_again) => return Err(error),
+                    // Recorded under the lock of the schema, so that another run finds it and does not try
+                    // again.
+                    Err(error) => {
+                        let (reason, to) = (chain(&error), self.owner_database.tenant.latest());
+                        transaction.roll_back_to("before_migration").await?;
+                        schema::record_failure(&transaction, behind.number, to, &reason).await?;
+                        Outcome::Failed(reason)
+                    }
+                };
                 transaction.commit().await?;
-                Ok(Outcome::Migrated { to: migrations.latest() })
+                Ok(outcome)
             }
         }
+    }
+
+    /// Migrates a schema in a transaction that holds its lock. Returns its version.
+    async fn migrate_in(&self, transaction: &Transaction, behind: &Behind) -> Result<i32, ProvisionError> {
+        let migrations = &self.owner_database.tenant;
+        transaction.batch(&format!("{LOCK_TIMEOUT}; {}", search_path(&behind.schema))).await?;
+        // A backup locks the history while it reads. Wait for the backup before any other table is locked.
+        transaction.batch(&format!("LOCK TABLE {HISTORY} IN SHARE ROW EXCLUSIVE MODE")).await?;
+        migrations.run(transaction).await?;
+        schema::record_version(transaction, behind.number, migrations).await?;
+        failpoint::reach("before_migration_commit");
+        Ok(migrations.latest())
     }
 
     async fn record(&self, schema: &Behind, reason: &str) -> Result<(), DbError> {

@@ -191,7 +191,7 @@ pub(crate) async fn record_version(
     transaction.execute(RECORD, &[&number.get(), &version, &needs_code, &transaction.now()]).await.map(drop)
 }
 
-/// Records that a migration of the schema failed.
+/// Records that a migration of the schema failed just now, which may be long after the transaction began.
 pub(crate) async fn record_failure(
     transaction: &Transaction,
     number: TenantNumber,
@@ -200,12 +200,9 @@ pub(crate) async fn record_failure(
 ) -> Result<(), DbError> {
     const RECORD: &str = "
         UPDATE shared.schemas
-           SET failure = $3, failed_version = $2, failed_at = $4, attempts = attempts + 1
+           SET failure = $3, failed_version = $2, failed_at = clock_timestamp(), attempts = attempts + 1
          WHERE number = $1";
-    transaction
-        .execute(RECORD, &[&number.get(), &failed_version, &failure, &transaction.now()])
-        .await
-        .map(drop)
+    transaction.execute(RECORD, &[&number.get(), &failed_version, &failure]).await.map(drop)
 }
 
 /// Makes schema `number` the business's schema, and gives the business back its status from before
