@@ -18,8 +18,7 @@ use values::Email;
 use crate::commands::{jobs_at_once, restore};
 use crate::context;
 use crate::failure::PARTIAL;
-use crate::output::note;
-use crate::output::{self, Output};
+use crate::output::{self, Output, note};
 use crate::progress::Progress;
 
 #[derive(Subcommand)]

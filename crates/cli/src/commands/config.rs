@@ -5,8 +5,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use crate::context;
-use crate::output::note;
-use crate::output::{self, Output};
+use crate::output::{self, Output, note};
 
 #[derive(Subcommand)]
 pub enum Command {

@@ -10,8 +10,7 @@ use tenancy::DatabaseUrl;
 use tenancy::bootstrap::Bootstrap;
 
 use crate::context;
-use crate::output::note;
-use crate::output::{self, Output};
+use crate::output::{self, Output, note};
 
 #[derive(Subcommand)]
 #[expect(clippy::large_enum_variant, reason = "it is made once, from the command line")]

@@ -8,8 +8,7 @@ use tenancy::{Database, DatabaseUrl, OwnerDatabase, TenantSlug};
 
 use crate::context;
 use crate::failure::DRIFT;
-use crate::output::note;
-use crate::output::{self, Format, Output};
+use crate::output::{self, Format, Output, note};
 
 #[derive(clap::Args)]
 #[command(

@@ -8,8 +8,7 @@ use tenancy::domain::{self, Domain};
 use tenancy::{HostName, SharedScope, TenantSlug};
 
 use crate::context;
-use crate::output::note;
-use crate::output::{self, Output};
+use crate::output::{self, Output, note};
 
 #[derive(Subcommand)]
 pub enum Command {

@@ -13,8 +13,7 @@ use tokio::sync::watch;
 
 use crate::context;
 use crate::failure::NotFound;
-use crate::output::note;
-use crate::output::{self, Output};
+use crate::output::{self, Output, note};
 
 #[derive(Subcommand)]
 pub enum Command {

@@ -10,8 +10,7 @@ use tenancy::{Tenant, TenantSlug};
 
 use crate::context;
 use crate::failure::{DRIFT, PARTIAL};
-use crate::output::note;
-use crate::output::{self, Output};
+use crate::output::{self, Output, note};
 
 #[derive(Subcommand)]
 pub enum Command {

@@ -14,8 +14,7 @@ use tenancy::{OwnerDatabase, TenantSlug};
 use crate::commands::jobs_at_once;
 use crate::context;
 use crate::failure::{DRIFT, PARTIAL};
-use crate::output::note;
-use crate::output::{self, Format, Output};
+use crate::output::{self, Format, Output, note};
 use crate::progress::Progress;
 
 #[derive(Subcommand)]

@@ -22,8 +22,7 @@ use crate::commands::migrate;
 use crate::confirm::confirm;
 use crate::context;
 use crate::failure::{INTERRUPTED, NotFound};
-use crate::output;
-use crate::output::note;
+use crate::output::{self, note};
 
 pub(super) async fn restore(
     settings: &Settings,

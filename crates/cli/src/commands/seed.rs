@@ -8,8 +8,7 @@ use settings::Settings;
 use tenancy::TenantSlug;
 
 use crate::context;
-use crate::output;
-use crate::output::note;
+use crate::output::{self, note};
 
 #[derive(Subcommand)]
 pub enum Command {

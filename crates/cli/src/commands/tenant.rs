@@ -20,8 +20,7 @@ use crate::commands::password_from_stdin;
 use crate::confirm::confirm;
 use crate::context;
 use crate::failure::NotFound;
-use crate::output::note;
-use crate::output::{self, Output};
+use crate::output::{self, Output, note};
 
 #[derive(Subcommand)]
 pub enum Command {

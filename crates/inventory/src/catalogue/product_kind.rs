@@ -1,7 +1,7 @@
 //! Kinds of products: those with stock, and those without.
 
 values::words! {
-    /// What a product is, and so whether it has stock. It never changes.
+    /// The kind of a product, which decides whether it has stock. It never changes.
     pub enum ProductKind {
         /// Goods, which are kept in stock.
         Goods = "goods",

@@ -1,4 +1,4 @@
-//! What was decided under locks, and how it is written.
+//! Changes of stock that were decided under locks, and their writing.
 
 use std::collections::BTreeMap;
 

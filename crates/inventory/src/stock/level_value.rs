@@ -125,7 +125,7 @@ impl LevelValue {
     fn leave_at(&mut self, quantity: Quantity, cost: StockValue) -> Moved {
         let left = self.on_hand - quantity;
         if self.known().is_none() && left.is_positive() {
-            // What stays still has no known cost.
+            // The goods that stay still have no known cost.
             self.on_hand = left;
             return Moved { cost: Some(cost), revaluation: cost };
         }

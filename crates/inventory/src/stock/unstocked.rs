@@ -77,7 +77,7 @@ pub(super) async fn lock(
         if change.puts() && closed.contains(location) {
             return Err(StockError::ClosedLocation);
         }
-        // What was sold may come back.
+        // An archived article may come back.
         if change.reserved.is_positive() && article.is_archived {
             return Err(StockError::ArchivedVariant(*variant));
         }
@@ -106,7 +106,7 @@ impl Unstocked {
             return Err(StockError::NotStocked { variant_id: self.id });
         }
         let decimals = self.quantity_decimals;
-        // What was sold with more decimals may come back.
+        // Units that were sold with more decimals may come back.
         let is_finer = !decimals.allows(posting.quantity) || !decimals.allows(posting.reserved);
         if posting.kind == Kind::Sale && is_finer {
             return Err(StockError::TooFine { variant_id: self.id, decimals });

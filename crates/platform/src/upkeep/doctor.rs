@@ -113,12 +113,16 @@ const BIGGEST_CATALOGUE: i64 = 2 << 30;
 /// Runs all checks. A check that fails is a finding, and the others go on.
 pub async fn examine(patient: &Patient) -> Report {
     let mut report = Report::default();
-    let report = &mut report;
+    make_checks(patient, &mut report).await;
+    report
+}
+
+async fn make_checks(patient: &Patient, report: &mut Report) {
     backup_check::disk(patient, report);
     server_check::pooler(patient, report).await;
     server_check::sign_in(patient, report).await;
     if !role_check::logins(patient, report).await {
-        return std::mem::take(report);
+        return;
     }
     match patient.owner_database.catalogue_size().await {
         Ok(size) => {
@@ -140,7 +144,6 @@ pub async fn examine(patient: &Patient) -> Report {
     report.attempt("jobs", outcome);
     let outcome = backup_check::backups(patient, report).await;
     report.attempt("backups", outcome);
-    std::mem::take(report)
 }
 
 async fn migrations(patient: &Patient, report: &mut Report) -> Result<(), DbError> {

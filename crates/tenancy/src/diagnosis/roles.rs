@@ -8,7 +8,7 @@ use crate::owner::provisioning::OwnerDatabase;
 /// Something that is wrong with a role or with the rights on the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Complaint {
-    /// The problem, in words that follow "is wrong:".
+    /// The problem, in one sentence for the operator.
     pub text: String,
     /// The statements for an administrator that solve the problem. `None` if the bootstrap solves it.
     pub cure: Option<String>,

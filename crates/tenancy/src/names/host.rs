@@ -76,9 +76,8 @@ impl HostName {
         self.0.strip_suffix(&domain.0).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     }
 
-    /// Whether programs take the host for an IP address. Browsers do so if the last label is a number, such
-    /// as in
-    /// `127.1` or `1.0x7f` (WHATWG URL Standard, section 3.5).
+    /// Whether programs take the host for an IP address. Browsers do so if the last label is a number
+    /// (WHATWG URL Standard, section 3.5), such as in `127.1` or `1.0x7f`.
     pub(crate) fn is_address(&self) -> bool {
         let last = self.0.rsplit('.').next().unwrap_or_default();
         let is_hex = last.strip_prefix("0x").is_some_and(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()));
