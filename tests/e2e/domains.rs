@@ -32,6 +32,8 @@ async fn a_custom_domain_is_served_after_dns_proves_its_owner() {
 
     let taken = staff.post(&of(&zenith.tenant), &json!({"host": "shop.acme.test"})).await;
     assert_eq!((taken.status, taken.code()), (409, "domain_taken"));
+    let again = staff.post(&of(&acme.tenant), &json!({"host": "shop.acme.test"})).await;
+    assert_eq!((again.status, again.code()), (409, "domain_taken"));
     for (host, code) in [
         ("zenith.localhost", "domain_of_the_platform"),
         ("localhost", "domain_of_the_platform"),
@@ -59,6 +61,100 @@ async fn a_custom_domain_is_served_after_dns_proves_its_owner() {
     assert_eq!(staff.delete(&path).await.status, 204);
     assert_eq!(staff.delete(&path).await.status, 404);
     acme.on("xn--bcher-kva.acme.test").until(404).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_keeps_nobody_from_the_domain() {
+    let dns = TestDns::start().await;
+    let app = TestApp::start_with(&format!("[domains]\nname_server = \"{}\"", dns.address)).await;
+    let (acme, zenith) = (app.tenant("acme").await, app.tenant("zenith").await);
+    let program = Program::beside(&app).with("TENANTRY__DOMAINS__NAME_SERVER", &dns.address.to_string());
+    let add = |slug: &str| -> Value {
+        let ran = program.run(&["domain", "add", slug, "shop.test", "-o", "json"]);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        serde_json::from_str(&ran.out).unwrap()
+    };
+    let verify = |slug: &str| program.run(&["domain", "verify", slug, "shop.test"]);
+    let record = "_tenantry-challenge.shop.test";
+    let squatted = add("acme");
+    let claimed = add("zenith");
+    assert_ne!(squatted["challenge"], claimed["challenge"]);
+    assert_eq!(add("zenith")["challenge"], claimed["challenge"], "a second claim keeps the record");
+    dns.publish(record, claimed["challenge"].as_str().unwrap());
+    assert_eq!(verify("acme").code, Some(4), "the record is another one");
+    assert_eq!(verify("zenith").code, Some(0));
+    zenith.on("shop.test").until(200).await;
+
+    // The owner of the zone moves the domain to another of his businesses.
+    assert_eq!(
+        program.run(&["domain", "add", "acme", "shop.test"]).code,
+        Some(4),
+        "zenith's record is found"
+    );
+    dns.publish(record, squatted["challenge"].as_str().unwrap());
+    assert_eq!(add("acme")["challenge"], squatted["challenge"]);
+    assert_eq!(verify("acme").code, Some(0));
+    acme.on("shop.test").until(200).await;
+    assert!(!program.run(&["domain", "list", "zenith"]).out.contains("shop.test"));
+    let audit = app.staff("super_admin").await.get("/api/v1/platform/audit").await;
+    assert!(audit.body.to_string().contains("domain.lost"), "{audit:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn claims_expire_and_verified_domains_are_verified_again() {
+    let dns = TestDns::start().await;
+    let app = TestApp::start_with(&format!("[domains]\nname_server = \"{}\"", dns.address)).await;
+    let acme = app.tenant("acme").await;
+    let program = Program::beside(&app).with("TENANTRY__DOMAINS__NAME_SERVER", &dns.address.to_string());
+    for host in ["kept.test", "lost.test", "claimed.test"] {
+        let added = program.run(&["domain", "add", "acme", host, "-o", "json"]);
+        let added: Value = serde_json::from_str(&added.out).unwrap();
+        dns.publish(&format!("_tenantry-challenge.{host}"), added["challenge"].as_str().unwrap());
+    }
+    for host in ["kept.test", "lost.test"] {
+        assert_eq!(program.run(&["domain", "verify", "acme", host]).code, Some(0));
+    }
+    assert_eq!(program.run(&["domain", "primary", "acme", "lost.test", "--redirect"]).code, Some(0));
+    acme.literally().until(308).await;
+
+    let operator = platform::Operator {
+        owner_database: app.database.owner_database(),
+        actor: platform::Actor::named("test"),
+    };
+    let resolver = platform::dns::Dns::new(Some(dns.address));
+    let tend = async || {
+        let terms = platform::DomainTerms { claim_days: 14, missing_days: 7 };
+        json!(platform::domain_upkeep::tend(&operator, &resolver, terms).await.unwrap())
+    };
+    let admin = app.database.as_admin().await;
+    let days_pass = async |days: i32| {
+        let sql = "UPDATE shared.domains
+                      SET checked_at = checked_at - make_interval(days => $1),
+                          missing_since = missing_since - make_interval(days => $1),
+                          expires_at = expires_at - make_interval(days => $1)";
+        admin.execute(sql, &[&days]).await.unwrap();
+    };
+    assert_eq!(tend().await, json!({"found": 0, "missing": 0, "withdrawn": 0, "expired": 0}));
+    dns.publish("_tenantry-challenge.lost.test", "nothing of the kind");
+    days_pass(2).await;
+    assert_eq!(tend().await, json!({"found": 1, "missing": 1, "withdrawn": 0, "expired": 0}));
+    let doctor = program.run(&["doctor", "--skip-drift"]);
+    assert!(doctor.out.contains("TXT records of these custom domains are missing: lost.test"), "{doctor:?}");
+    let listed = program.run(&["domain", "list", "acme"]).out;
+    assert!(listed.contains("verified; record missing since"), "{listed}");
+    acme.on("lost.test").until(200).await;
+
+    days_pass(6).await;
+    assert_eq!(tend().await, json!({"found": 1, "missing": 1, "withdrawn": 0, "expired": 0}));
+    days_pass(7).await;
+    assert_eq!(tend().await, json!({"found": 1, "missing": 0, "withdrawn": 1, "expired": 1}));
+    acme.on("lost.test").until(404).await;
+    acme.on("kept.test").until(200).await;
+    acme.literally().until(200).await;
+    let listed = program.run(&["domain", "list", "acme"]).out;
+    assert!(listed.contains("not verified; removed after") && !listed.contains("claimed.test"), "{listed}");
+    days_pass(15).await;
+    assert_eq!(tend().await["expired"], 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

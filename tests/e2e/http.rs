@@ -130,6 +130,47 @@ async fn only_configured_origins_are_allowed() {
 }
 
 #[tokio::test]
+async fn a_business_allows_origins_of_its_own() {
+    let app = TestApp::start_with("[server]\ncors_origins = [\"https://SHOP.example/\"]").await;
+    let (acme, zenith) = (app.tenant("acme").await, app.tenant("zenith").await);
+    let asks = async |business: &harness::Business<'_>, origin: &str| {
+        let asking = business.with_token(None).with("origin", origin);
+        let asked = asking.with("access-control-request-method", "GET");
+        let answer = asked.send("OPTIONS", "/api/v1/products", None).await;
+        (answer.status, answer.header("access-control-allow-origin").to_owned())
+    };
+    assert_eq!(asks(&acme, "https://acme.example").await.0, 403);
+    let settings = acme.get("/api/v1/settings").await;
+    assert_eq!(settings.body["corsOrigins"], json!([]));
+    let change = json!({"corsOrigins": ["https://Acme.example:443", "http://localhost:3000"]});
+    let changed = acme.with("if-match", settings.header("etag")).patch("/api/v1/settings", &change).await;
+    assert_eq!(changed.body["corsOrigins"], json!(["https://acme.example", "http://localhost:3000"]));
+    harness::until("the origin is allowed", async || asks(&acme, "https://acme.example").await.0 == 200)
+        .await;
+    assert_eq!(asks(&acme, "http://localhost:3000").await.1, "http://localhost:3000");
+    let read = acme.with("origin", "https://acme.example").get("/api/v1/products").await;
+    assert_eq!(read.header("access-control-allow-origin"), "https://acme.example");
+    // Only this business allows it, and the origins of the installation go on.
+    assert_eq!(asks(&zenith, "https://acme.example").await.0, 403);
+    let read = zenith.with("origin", "https://acme.example").get("/api/v1/products").await;
+    assert_eq!((read.status, read.header("access-control-allow-origin")), (200, ""));
+    assert!(read.header("vary").contains("Origin"), "{read:?}");
+    assert_eq!(asks(&acme, "https://shop.example").await.0, 200);
+
+    for refused in ["*", "null", "https://acme.example/shop", "acme.example"] {
+        let reply = acme.patch("/api/v1/settings", &json!({"corsOrigins": [refused]})).await;
+        assert_eq!(reply.status, 422, "{refused}: {reply:?}");
+        assert!(reply.body.to_string().contains("/corsOrigins/0"), "{reply:?}");
+    }
+    let many: Vec<String> = (0..21).map(|n| format!("https://shop{n}.example")).collect();
+    let reply = acme.patch("/api/v1/settings", &json!({"corsOrigins": many})).await;
+    assert_eq!((reply.status, reply.code()), (422, "too_many_origins"), "{reply:?}");
+    acme.patch("/api/v1/settings", &json!({"corsOrigins": []})).await;
+    harness::until("the origin is refused", async || asks(&acme, "https://acme.example").await.0 == 403)
+        .await;
+}
+
+#[tokio::test]
 async fn metrics_have_their_own_listener() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;

@@ -157,6 +157,17 @@ async fn the_command_line_changes_the_lifecycle_too() {
     assert_eq!(program.run(&["tenant", "drop", "copy", "--without-backup", "--yes"]).code, Some(0));
     let listed: Value = serde_json::from_str(&program.run(&["tenant", "list", "-o", "json"]).out).unwrap();
     assert_eq!(listed.as_array().unwrap().len(), 1);
+
+    // The former slug stays reserved after the business is dropped, until its time is over.
+    assert_eq!(program.run(&["tenant", "drop", "bolts", "--without-backup", "--yes"]).code, Some(0));
+    let create =
+        |slug: &str| program.run(&["tenant", "create", slug, "--name", "x", "--owner-email", "x@x.test"]);
+    let taken = create("acme");
+    assert!(taken.code == Some(4) && taken.err.contains("\"acme\" is taken"), "{taken:?}");
+    assert_eq!(create("bolts").code, Some(0));
+    let admin = app.database.as_admin().await;
+    admin.batch_execute("UPDATE shared.former_slugs SET reserved_until = now()").await.unwrap();
+    assert_eq!(create("acme").code, Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

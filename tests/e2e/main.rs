@@ -17,6 +17,7 @@ mod dashboard;
 mod doctor;
 mod domains;
 mod examples;
+mod failover;
 mod fairness;
 mod fleet;
 mod hosts;

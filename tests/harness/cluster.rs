@@ -1,7 +1,10 @@
 //! A PostgreSQL server of its own, for a test that breaks what all databases of a server share.
 
 use std::io::{BufRead as _, BufReader};
-use std::process::Child;
+use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
 
 use tokio_postgres::{Client, NoTls};
 
@@ -46,6 +49,26 @@ impl Cluster {
         client
     }
 
+    /// The server's processes, and the first of them alone.
+    pub async fn processes(&self) -> Processes {
+        let admin = self.as_admin("postgres").await;
+        let sql = "SELECT split_part(pg_read_file('postmaster.pid'), E'\n', 1),
+                          current_setting('data_directory')";
+        let row = admin.query_one(sql, &[]).await.unwrap();
+        let (pid, data): (String, String) = (row.get(0), row.get(1));
+        let proc = PathBuf::from("/proc").join(&pid);
+        let command = std::fs::read(proc.join("cmdline")).unwrap();
+        let words = command.split(|byte| *byte == 0).filter(|word| !word.is_empty());
+        Processes {
+            program: std::fs::read_link(proc.join("exe")).unwrap(),
+            arguments: words.skip(1).map(|word| String::from_utf8(word.to_vec()).unwrap()).collect(),
+            user: std::fs::metadata(&data).unwrap().uid(),
+            group: std::fs::metadata(&data).unwrap().gid(),
+            folder: PathBuf::from(data),
+            pid,
+        }
+    }
+
     /// The program with logins and a database of these names on this server.
     pub fn program(&self, server: &str, owner: &str, database: &str) -> Program {
         Program::bare()
@@ -63,6 +86,60 @@ impl Drop for Cluster {
         drop(self.holder.stdin.take());
         let _ = self.holder.wait();
     }
+}
+
+/// The processes of a PostgreSQL server, to be stopped and started again.
+pub struct Processes {
+    program: PathBuf,
+    arguments: Vec<String>,
+    folder: PathBuf,
+    user: u32,
+    group: u32,
+    pid: String,
+}
+
+impl Processes {
+    /// Makes all processes stand still, as on a machine whose disk hangs.
+    pub fn stand_still(&self) {
+        self.signal_all("STOP");
+    }
+
+    /// Lets them go on.
+    pub fn go_on(&self) {
+        self.signal_all("CONT");
+    }
+
+    /// Stops the server: INT ends its connections, TERM waits for their clients, QUIT is a crash.
+    pub fn stop(&self, signal: &str) {
+        kill(signal, [self.pid.as_str()]);
+    }
+
+    /// Starts the server that was stopped, as soon as it has ended. Returns when it accepts connections.
+    pub fn start_again(&mut self) {
+        let pid_file = self.folder.join("postmaster.pid");
+        while pid_file.exists() {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        let mut command = Command::new(&self.program);
+        command.args(&self.arguments).uid(self.user).gid(self.group).current_dir(&self.folder);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        self.pid = command.spawn().unwrap().id().to_string();
+        let is_ready =
+            || std::fs::read_to_string(&pid_file).is_ok_and(|text| text.trim_end().ends_with("ready"));
+        while !is_ready() {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+    }
+
+    fn signal_all(&self, signal: &str) {
+        let children = Command::new("pgrep").args(["-P", &self.pid]).output().unwrap().stdout;
+        let children = String::from_utf8(children).unwrap();
+        kill(signal, std::iter::once(self.pid.as_str()).chain(children.lines()));
+    }
+}
+
+fn kill<'a>(signal: &str, pids: impl IntoIterator<Item = &'a str>) {
+    let _ = Command::new("kill").arg(format!("-{signal}")).args(pids).status().unwrap();
 }
 
 /// Takes a membership away, whoever granted it.

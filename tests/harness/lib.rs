@@ -20,7 +20,7 @@ pub mod volume;
 
 pub use app::{PASSWORD, Reply, TestApp};
 pub use business::{Business, Client, a_product};
-pub use cluster::{Cluster, end_membership};
+pub use cluster::{Cluster, Processes, end_membership};
 pub use database::{ServerUrls, TestDatabase};
 pub use dns::TestDns;
 pub use pooler::Pooler;

@@ -8,7 +8,9 @@ use anyhow::Context as _;
 use platform::{Actor, Onboarding, Operator};
 use settings::wiring;
 use settings::{LogFormat, LogSettings, Settings, Sources};
-use tenancy::{Database, DbError, OwnerDatabase, SharedScope, Tenant, TenantSlug, tenant};
+use tenancy::{
+    Database, DatabaseUrl, DbError, OwnerDatabase, SharedScope, Tenant, TenantSlug, health, tenant,
+};
 
 use crate::failure::NotFound;
 use crate::output::note;
@@ -68,6 +70,21 @@ pub async fn database(settings: &Settings) -> anyhow::Result<Database> {
     let url = settings.database_url()?;
     tenancy::probe(&url).await?;
     Ok(Database::new(&url, &settings.pool())?)
+}
+
+/// Refuses a login that reaches PostgreSQL through a pooler on which transactions, locks or announcements of
+/// changes would go wrong. For commands that stay connected.
+pub async fn refuse_pooler(key: &str, url: &DatabaseUrl) -> anyhow::Result<()> {
+    let pooling = health::pooling(url).await.with_context(|| {
+        format!(
+            "{key}: opening three connections at the same time failed; check whether the login has a \
+             connection limit"
+        )
+    })?;
+    match pooling.problem() {
+        None => Ok(()),
+        Some((problem, cure)) => anyhow::bail!("{key}: {problem}; {cure}"),
+    }
 }
 
 /// Builds onboarding with the owner's login. Tries the login first, so that a failure names its remedy.

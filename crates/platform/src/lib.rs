@@ -16,4 +16,5 @@ pub use operator::lifecycle::{Operator, OperatorError};
 pub use operator::{dns, lifecycle};
 pub use records::platform_audit;
 pub use records::platform_audit::Actor;
-pub use upkeep::{doctor, job_kinds, stats};
+pub use upkeep::domain_upkeep::DomainTerms;
+pub use upkeep::{doctor, domain_upkeep, job_kinds, stats};

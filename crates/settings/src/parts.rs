@@ -102,12 +102,20 @@ impl Settings {
     }
 
     /// The settings of background jobs.
-    pub fn background(&self) -> platform::job_kinds::JobSettings {
-        platform::job_kinds::JobSettings {
+    ///
+    /// # Errors
+    /// [`SettingsError`] when `domains.name_server` is no address.
+    pub fn background(&self) -> Result<platform::job_kinds::JobSettings, SettingsError> {
+        Ok(platform::job_kinds::JobSettings {
             spare_schemas: self.provisioning.spare_schemas,
             backup_folder: self.backup.folder.clone(),
             keep_days: self.jobs.keep_days,
-        }
+            domain_terms: platform::DomainTerms {
+                claim_days: self.domains.claim_days,
+                missing_days: self.domains.missing_days,
+            },
+            dns: self.dns()?,
+        })
     }
 
     /// How long the former slug of a renamed business redirects and stays reserved.

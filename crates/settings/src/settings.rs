@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use secrecy::SecretString;
 use serde::Deserialize;
 use tenancy::Installation;
+use values::Origin;
 
 /// All settings. `config/default.toml` documents each key.
 #[derive(Debug, Clone, Deserialize)]
@@ -61,7 +62,7 @@ pub struct ServerSettings {
     /// A larger request body is refused with 413. Range: 1024 to 67108864.
     pub body_limit_bytes: usize,
     /// Origins whose web pages may call the API (CORS).
-    pub cors_origins: Vec<String>,
+    pub cors_origins: Vec<Origin>,
     /// Networks of proxies whose `X-Forwarded-Host` and `X-Forwarded-For` headers are trusted.
     pub trusted_proxies: Vec<IpNet>,
     /// Rate limit of one client address at one business, in requests per second. Above it, 429.
@@ -183,6 +184,11 @@ pub struct DomainSettings {
     /// Name server that verifies custom domains, such as `192.0.2.53:53`. An empty text means the name
     /// servers of the system.
     pub name_server: String,
+    /// Days after which a custom domain that was added and not verified is removed. Range: 1 to 365.
+    pub claim_days: u32,
+    /// Days after which a verified domain is no longer served if its TXT record stays missing.
+    /// Range: 1 to 365.
+    pub missing_days: u32,
 }
 
 /// The section `[log]`.
@@ -294,6 +300,8 @@ impl Settings {
         range("tenancy.cache_stale_s", tenancy.cache_stale_s, 1, 86_400)?;
         range("tenancy.former_slug_days", tenancy.former_slug_days, 0, 3650)?;
         range("provisioning.spare_schemas", self.provisioning.spare_schemas, 0, 1000)?;
+        range("domains.claim_days", self.domains.claim_days, 1, 365)?;
+        range("domains.missing_days", self.domains.missing_days, 1, 365)?;
         range("jobs.keep_days", self.jobs.keep_days, 1, 3650)?;
         let identity = &self.identity;
         range("identity.access_token_ttl_s", identity.access_token_ttl_s, 60, 3600)?;

@@ -60,6 +60,7 @@ pub use connection::error::{DbError, chain};
 pub use connection::pool::{PoolSettings, PoolStatus};
 pub use connection::probe::{ProbeError, ServerVersion, probe};
 pub use connection::row::{Cells, FromRow, read_row, read_rows};
+pub use connection::server_watch::ServerState;
 pub use connection::transaction::{Params, Transaction};
 pub use diagnosis::{drift, health, isolation, roles, system_catalogue};
 pub use migration::{files as migrations, guard, script};

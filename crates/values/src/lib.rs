@@ -17,6 +17,7 @@ pub mod folding;
 pub mod gtin;
 #[doc(hidden)]
 pub mod macros;
+mod origin;
 mod page;
 mod quantity_decimals;
 mod rounding;
@@ -32,6 +33,7 @@ pub use decimal::{
     DecimalError, ExchangeRate, Money, NonNegative, Percent, Positive, Quantity, SignError, Signed,
 };
 pub use email::{Email, EmailError};
+pub use origin::{Origin, OriginError};
 pub use page::{Cursor, CursorError, Key, Limit, LimitError, Page, PageRequest};
 pub use quantity_decimals::{QuantityDecimals, QuantityDecimalsError};
 pub use rounding::Rounding;

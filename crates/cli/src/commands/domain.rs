@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use chrono::SecondsFormat;
+use chrono::{DateTime, SecondsFormat, Utc};
 use clap::Subcommand;
 use tenancy::domain::{self, Domain};
 use tenancy::{HostName, SharedScope, TenantSlug};
@@ -74,7 +74,9 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Add { host, output, .. } => {
             let base = HostName::parse(&settings.server.base_domain)?;
-            let domain = context::operator(&settings).await?.add_domain(tenant.id, &host, &base).await?;
+            let (dns, claim_days) = (settings.dns()?, settings.domains.claim_days);
+            let operator = context::operator(&settings).await?;
+            let domain = operator.add_domain(tenant.id, &host, &base, claim_days, &dns).await?;
             show(&domain, output)?;
         }
         Command::Verify { host, output, .. } => {
@@ -87,20 +89,15 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
                 .await?
                 .read_shared(SharedScope::Platform, async |tx| domain::list(tx, tenant.id).await)
                 .await?;
-            output::rows(
-                output,
-                &domains,
-                ["host", "primary", "verified", "txt record", "value"],
-                |domain| {
-                    [
-                        domain.host.to_string(),
-                        if domain.is_primary { "yes".to_owned() } else { String::new() },
-                        verified(domain),
-                        domain.challenge_name(),
-                        domain.challenge.clone(),
-                    ]
-                },
-            )?;
+            output::rows(output, &domains, ["host", "primary", "state", "txt record", "value"], |domain| {
+                [
+                    domain.host.to_string(),
+                    if domain.is_primary { "yes".to_owned() } else { String::new() },
+                    state(domain),
+                    domain.challenge_name(),
+                    domain.challenge.clone(),
+                ]
+            })?;
         }
         Command::Primary { host, redirect, .. } => {
             let operator = context::operator(&settings).await?;
@@ -114,14 +111,20 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn verified(domain: &Domain) -> String {
-    domain.verified_at.map_or_else(|| "no".to_owned(), |at| at.to_rfc3339_opts(SecondsFormat::Secs, true))
+fn state(domain: &Domain) -> String {
+    let time = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Secs, true);
+    match (domain.verified_at, domain.missing_since, domain.expires_at) {
+        (Some(_), Some(missing), _) => format!("verified; record missing since {}", time(missing)),
+        (Some(verified), None, _) => format!("verified at {}", time(verified)),
+        (None, _, Some(expires)) => format!("not verified; removed after {}", time(expires)),
+        (None, _, None) => "not verified".to_owned(),
+    }
 }
 
 fn show(domain: &Domain, output: Output) -> anyhow::Result<()> {
     let lines = [
         ("host", domain.host.to_string()),
-        ("verified", verified(domain)),
+        ("state", state(domain)),
         ("TXT record", domain.challenge_name()),
         ("value", domain.challenge.clone()),
     ];

@@ -143,13 +143,15 @@ fn show(job: &Job, output: Output) -> anyhow::Result<()> {
 }
 
 async fn work(settings: &Settings) -> anyhow::Result<()> {
-    let runner =
-        JobRunner::new(Arc::new(owner(settings).await?), platform::job_kinds::kinds(settings.background()));
+    let owner_database = Arc::new(owner(settings).await?);
+    context::refuse_pooler("database.owner_url", &settings.owner_url()?).await?;
+    let runner = JobRunner::new(owner_database.clone(), platform::job_kinds::kinds(settings.background()?));
     let mut terminate = signal(SignalKind::terminate())?;
     let (stop, stopped) = watch::channel(false);
     note!("running background jobs; press Ctrl-C to stop");
     tokio::select! {
         () = runner.run(stopped) => {}
+        () = owner_database.keep_watch() => {}
         _ = terminate.recv() => {}
         _ = tokio::signal::ctrl_c() => {}
     }

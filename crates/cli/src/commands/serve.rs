@@ -34,7 +34,12 @@ async fn check_database(state: &State) -> anyhow::Result<()> {
         .await;
     looked.context(
         "the database is not prepared; run `tenantry db init --admin-url URL` and `tenantry migrate run`",
-    )
+    )?;
+    context::refuse_pooler("database.url", &state.settings.database_url()?).await?;
+    if state.onboarding.is_some() {
+        context::refuse_pooler("database.owner_url", &state.settings.owner_url()?).await?;
+    }
+    Ok(())
 }
 
 /// Waits for SIGTERM or SIGINT, and then until the running requests have ended.

@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 use const_format::concatcp;
 use rust_decimal::Decimal;
 use tenancy::{DbError, TenantTx};
-use values::{ActorId, Currency, Percent, Reason, Rounding, TimeZone};
+use values::{ActorId, Currency, Origin, Percent, Reason, Rounding, TimeZone};
 
 use crate::are_distinct;
 use crate::records::audit::{Action, Subject};
@@ -47,6 +47,8 @@ pub struct Settings {
     pub over_receipt: Percent,
     /// The reasons that an adjustment may have. If the list is empty, any reason is allowed.
     pub adjustment_reasons: Vec<Reason>,
+    /// The origins whose web pages may call the API of this business.
+    pub cors_origins: Vec<Origin>,
     /// Starts at 1 and counts the changes of the row; clients see it as the ETag.
     pub version: i32,
 }
@@ -67,6 +69,8 @@ pub struct SettingsChange {
     pub over_receipt: Option<Percent>,
     /// Replaces the whole list; an empty list allows any reason.
     pub adjustment_reasons: Option<Vec<Reason>>,
+    /// Replaces the whole list.
+    pub cors_origins: Option<Vec<Origin>>,
     /// Change the settings only if they have this version.
     pub if_version: Option<i32>,
 }
@@ -89,6 +93,9 @@ pub enum SettingsError {
     /// The list of reasons is too long or has a reason twice.
     #[error("at most {MAX_REASONS} reasons are allowed, and all reasons must differ")]
     Reasons,
+    /// The list of origins is too long.
+    #[error("at most {MAX_ORIGINS} origins are allowed")]
+    Origins,
     /// A query failed.
     #[error("a settings query failed")]
     Db(#[from] DbError),
@@ -96,6 +103,9 @@ pub enum SettingsError {
 
 /// The largest number of reasons for adjustments.
 pub const MAX_REASONS: usize = 50;
+
+/// The largest number of origins.
+pub const MAX_ORIGINS: usize = 20;
 
 struct TermsRow {
     currency: String,
@@ -133,6 +143,7 @@ struct SettingsRow {
     time_zone: TimeZone,
     over_receipt_percent: Percent,
     adjustment_reasons: Vec<Reason>,
+    cors_origins: Vec<Origin>,
     version: i32,
 }
 
@@ -145,6 +156,7 @@ tenancy::from_row!(SettingsRow {
     time_zone,
     over_receipt_percent,
     adjustment_reasons,
+    cors_origins,
     version,
 });
 
@@ -162,6 +174,7 @@ impl From<SettingsRow> for Settings {
             time_zone: row.time_zone,
             over_receipt: row.over_receipt_percent,
             adjustment_reasons: row.adjustment_reasons,
+            cors_origins: row.cors_origins,
             version: row.version,
         }
     }
@@ -169,7 +182,7 @@ impl From<SettingsRow> for Settings {
 
 const SELECT: &str = "
     SELECT currency, currency_decimals, rounding, fulfils_at_once, discount_limit_percent, time_zone,
-           over_receipt_percent, adjustment_reasons, version
+           over_receipt_percent, adjustment_reasons, cors_origins, version
       FROM settings WHERE id = 1";
 
 /// Reads all settings.
@@ -190,7 +203,8 @@ pub async fn update(tx: &TenantTx, change: &SettingsChange, actor: ActorId) -> R
     const UPDATE: &str = "
         UPDATE settings
            SET rounding = $1, fulfils_at_once = $2, discount_limit_percent = $3, time_zone = $4,
-               over_receipt_percent = $5, adjustment_reasons = $6, version = version + 1, updated_at = $7
+               over_receipt_percent = $5, adjustment_reasons = $6, cors_origins = $7,
+               version = version + 1, updated_at = $8
          WHERE id = 1";
     let stored = Settings::from(tx.row::<SettingsRow>(LOCK, &[]).await?);
     let mut edit = Edit::begin(tx, actor, change.if_version, stored.version)?;
@@ -213,6 +227,9 @@ pub async fn update(tx: &TenantTx, change: &SettingsChange, actor: ActorId) -> R
             return Err(SettingsError::Reasons);
         }
     }
+    if change.cors_origins.as_ref().is_some_and(|origins| origins.len() > MAX_ORIGINS) {
+        return Err(SettingsError::Origins);
+    }
     let terms = &stored.terms;
     let rounding = edit.field("rounding", &terms.rounding, change.rounding.as_ref());
     let fulfils_at_once =
@@ -222,11 +239,16 @@ pub async fn update(tx: &TenantTx, change: &SettingsChange, actor: ActorId) -> R
     let over_receipt = edit.field("overReceiptPercent", &stored.over_receipt, change.over_receipt.as_ref());
     let reasons =
         edit.field("adjustmentReasons", &stored.adjustment_reasons, change.adjustment_reasons.as_ref());
+    let origins = edit.field("corsOrigins", &stored.cors_origins, change.cors_origins.as_ref());
     if edit.is_empty() {
         return Ok(());
     }
-    tx.execute(UPDATE, &[rounding, fulfils_at_once, limit, time_zone, over_receipt, reasons, &tx.now()])
-        .await?;
+    let values: tenancy::Params<'_> =
+        &[rounding, fulfils_at_once, limit, time_zone, over_receipt, reasons, origins, &tx.now()];
+    tx.execute(UPDATE, values).await?;
+    if change.cors_origins.as_ref().is_some_and(|origins| *origins != stored.cors_origins) {
+        tx.announce_change().await?;
+    }
     edit.record(Action::SettingsChanged, Subject::Settings(tx.tenant().id)).await?;
     Ok(())
 }
@@ -240,6 +262,15 @@ pub async fn terms(tx: &TenantTx) -> Result<Terms, DbError> {
         SELECT currency, currency_decimals, rounding, fulfils_at_once, discount_limit_percent
           FROM settings WHERE id = 1";
     Ok(tx.row::<TermsRow>(TERMS, &[]).await?.into())
+}
+
+/// The origins whose web pages may call the API of this business.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn origins(tx: &TenantTx) -> Result<Vec<Origin>, DbError> {
+    const ORIGINS: &str = "SELECT cors_origins FROM settings WHERE id = 1";
+    tx.value(ORIGINS, &[]).await
 }
 
 /// The day at the time of the transaction, in the time zone of the business.

@@ -150,13 +150,15 @@ async fn restore_new(
     owner_database.keep_loaded(loading, register).await
 }
 
-/// Restores the custom domains and the status of a dropped business, because the restored business has the
-/// same id. A copy of a business gets neither.
+/// The days in which the custom domains of a restored business must be verified again.
+const CLAIM_DAYS: u32 = 30;
+
+/// Restores the custom domains, as claims, and the status of a dropped business, because the restored
+/// business has the same id. A copy of a business gets neither.
 async fn come_back(tx: &SharedTx, tenant: &Tenant, rows: &SharedRows) -> Result<(), BackupError> {
     for saved in &rows.domains {
         let Ok(host) = HostName::parse(&saved.host) else { continue };
-        match domain::insert(tx, tenant.id, &host).await {
-            // A custom domain that now belongs to another business stays with that business.
+        match domain::claim(tx, tenant.id, &host, CLAIM_DAYS).await {
             Ok(_) | Err(DomainError::Taken(_)) => {}
             Err(DomainError::Db(error)) => return Err(error.into()),
             Err(error) => tracing::warn!(error = %tenancy::chain(&error), "a custom domain was not restored"),

@@ -11,6 +11,7 @@ use tenancy::domain::{LookupError, TxtLookup};
 
 /// Looks up DNS records. Uses the name server of the configuration; defaults to the name servers of the
 /// system.
+#[derive(Debug, Clone)]
 pub struct Dns {
     server: Option<SocketAddr>,
 }

@@ -8,10 +8,10 @@ use identity::membership;
 use serde::Serialize;
 use serde_json::{Value, json};
 use tenancy::TenantLimits;
-use tenancy::domain::{self, Domain, DomainError, TxtLookup};
+use tenancy::domain::DomainError;
 use tenancy::dropping::Dropped;
 use tenancy::lifecycle::{self, LifecycleError, SetAside, StatusChange};
-use tenancy::{DbError, HostName, OwnerDatabase, SharedTx, Tenant, TenantId, TenantSlug};
+use tenancy::{DbError, OwnerDatabase, SharedTx, Tenant, TenantId, TenantSlug};
 
 use crate::backup::{self, Backup};
 use crate::records::platform_audit::{self, Actor};
@@ -178,88 +178,8 @@ impl Operator {
         Ok(Removed { dropped, members })
     }
 
-    /// Adds a custom domain to a business. The domain must still be verified.
-    ///
-    /// # Errors
-    /// [`OperatorError`].
-    pub async fn add_domain(
-        &self,
-        id: TenantId,
-        host: &HostName,
-        base: &HostName,
-    ) -> Result<Domain, OperatorError> {
-        if host.is_at_or_below(base) {
-            return Err(DomainError::OfThePlatform(host.clone()).into());
-        }
-        self.act(id, async |tx, tenant| {
-            let domain = domain::insert(tx, id, host).await?;
-            self.record(tx, "domain.added", tenant, &json!({"host": host})).await?;
-            Ok(domain)
-        })
-        .await
-    }
-
-    /// Verifies a custom domain by the challenge in its DNS records. The business answers at a verified
-    /// domain.
-    ///
-    /// # Errors
-    /// [`OperatorError`], with the DNS records that were found instead of the challenge.
-    pub async fn verify_domain(
-        &self,
-        id: TenantId,
-        host: &HostName,
-        lookup: &impl TxtLookup,
-    ) -> Result<Domain, OperatorError> {
-        let domain = self.act(id, async |tx, _| Ok(domain::find(tx, id, host).await?)).await?;
-        let found = domain::look_for_challenge(&domain, lookup).await;
-        // The registry records successful and failed checks.
-        let checked = self
-            .act(id, async |tx, tenant| {
-                let checked = domain::record_check(tx, id, host, found.is_ok()).await?;
-                if domain.verified_at.is_none() && found.is_ok() {
-                    self.record(tx, "domain.verified", tenant, &json!({"host": host})).await?;
-                }
-                Ok(checked)
-            })
-            .await?;
-        found?;
-        Ok(checked)
-    }
-
-    /// Makes a verified custom domain the primary domain of a business; with `None` the business has no
-    /// primary domain. With `redirects` the other addresses of the business redirect to the primary domain.
-    ///
-    /// # Errors
-    /// [`OperatorError`].
-    pub async fn set_primary_domain(
-        &self,
-        id: TenantId,
-        host: Option<&HostName>,
-        redirects: bool,
-    ) -> Result<Tenant, OperatorError> {
-        self.act(id, async |tx, tenant| {
-            domain::set_primary(tx, id, host, redirects).await?;
-            let details = json!({"host": host, "redirects": redirects});
-            self.record(tx, "domain.primary", tenant, &details).await?;
-            Ok(lifecycle::lock(tx, id).await?)
-        })
-        .await
-    }
-
-    /// Removes a custom domain from a business.
-    ///
-    /// # Errors
-    /// [`OperatorError`].
-    pub async fn remove_domain(&self, id: TenantId, host: &HostName) -> Result<(), OperatorError> {
-        self.act(id, async |tx, tenant| {
-            domain::delete(tx, id, host).await?;
-            Ok(self.record(tx, "domain.removed", tenant, &json!({"host": host})).await?)
-        })
-        .await
-    }
-
     /// Runs `deed` in one transaction that locks the business.
-    async fn act<T>(
+    pub(super) async fn act<T>(
         &self,
         id: TenantId,
         deed: impl AsyncFn(&SharedTx, &Tenant) -> Result<T, OperatorError>,
@@ -272,7 +192,7 @@ impl Operator {
             .await
     }
 
-    async fn record(
+    pub(super) async fn record(
         &self,
         tx: &SharedTx,
         action: &str,

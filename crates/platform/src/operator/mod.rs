@@ -1,4 +1,5 @@
 //! The actions of the operator on a business after its onboarding.
 
 pub mod dns;
+mod domains;
 pub mod lifecycle;

@@ -11,7 +11,7 @@ use tenancy::jobs::{self, JobState};
 use tenancy::{Database, DatabaseUrl, DbError, OwnerDatabase};
 
 use crate::upkeep::look_alike_check::{self, LookAlike};
-use crate::upkeep::{backup_check, drift_check, role_check, server_check};
+use crate::upkeep::{backup_check, domain_check, drift_check, role_check, server_check};
 
 /// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -140,6 +140,8 @@ async fn make_checks(patient: &Patient, report: &mut Report) {
     drift_check::check(patient, report).await;
     let outcome = look_alike_check::check(patient, report).await;
     report.attempt("names", outcome);
+    let outcome = domain_check::check(patient, report).await;
+    report.attempt("domains", outcome);
     let outcome = background(patient, report).await;
     report.attempt("jobs", outcome);
     let outcome = backup_check::backups(patient, report).await;

@@ -15,6 +15,10 @@ use tenancy::jobs::{JobContext, JobError, JobKind, NewJob};
 use tenancy::{DbError, SharedTx, Tenant, TenantId, TenantTx, outbox, tenant};
 
 use crate::backup;
+use crate::operator::dns::Dns;
+use crate::operator::lifecycle::Operator;
+use crate::records::platform_audit::Actor;
+use crate::upkeep::domain_upkeep::{self, DomainTerms};
 use crate::upkeep::stats;
 
 const MIGRATE: &str = "migrations.run";
@@ -27,6 +31,7 @@ const FORGET_JOBS: &str = "jobs.forget";
 const FORGET_KEYS: &str = "keys.forget";
 const PRUNE_OUTBOX: &str = "outbox.prune";
 const REVIEW_ALERTS: &str = "alerts.review";
+const TEND_DOMAINS: &str = "domains.tend";
 
 /// The settings of background jobs.
 #[derive(Debug, Clone)]
@@ -37,6 +42,10 @@ pub struct JobSettings {
     pub backup_folder: PathBuf,
     /// The retention of ended jobs, in days.
     pub keep_days: u32,
+    /// The periods of custom domains.
+    pub domain_terms: DomainTerms,
+    /// Looks up the TXT records of custom domains.
+    pub dns: Dns,
 }
 
 /// The parameters of a backup job.
@@ -69,7 +78,7 @@ pub fn verify_ledgers(requested_by: String) -> NewJob {
 
 /// All kinds of background jobs.
 pub fn kinds(settings: JobSettings) -> Vec<JobKind> {
-    let JobSettings { spare_schemas, backup_folder, keep_days } = settings;
+    let JobSettings { spare_schemas, backup_folder, keep_days, domain_terms, dns } = settings;
     let mut kinds = vec![
         JobKind::new(MIGRATE, run_migrations),
         JobKind::new(BACK_UP, move |context| back_businesses_up(context, backup_folder.clone())),
@@ -82,6 +91,8 @@ pub fn kinds(settings: JobSettings) -> Vec<JobKind> {
     kinds.push(JobKind::new(FORGET_KEYS, forget_keys).every(Duration::from_secs(6 * 3600)));
     kinds.push(JobKind::new(PRUNE_OUTBOX, prune_outbox).every(Duration::from_secs(600)));
     kinds.push(JobKind::new(REVIEW_ALERTS, review_alerts).every(Duration::from_secs(900)));
+    let tend = JobKind::new(TEND_DOMAINS, move |context| tend_domains(context, dns.clone(), domain_terms));
+    kinds.push(tend.every(Duration::from_secs(3600)));
     if spare_schemas > 0 {
         let fill = JobKind::new(FILL_SPARES, move |context| fill_spares(context, spare_schemas));
         kinds.push(fill.every(Duration::from_secs(2)));
@@ -91,6 +102,14 @@ pub fn kinds(settings: JobSettings) -> Vec<JobKind> {
 
 async fn fill_spares(context: JobContext, wanted: usize) -> Result<Value, JobError> {
     Ok(json!({"made": context.owner_database.fill_spares(wanted).await?}))
+}
+
+/// Every hour, although a domain is verified once a day: a record that was missing is noticed soon after its
+/// return.
+async fn tend_domains(context: JobContext, dns: Dns, terms: DomainTerms) -> Result<Value, JobError> {
+    let owner_database = context.owner_database.clone();
+    let operator = Operator { owner_database, actor: Actor::named("schedule") };
+    Ok(json!(domain_upkeep::tend(&operator, &dns, terms).await?))
 }
 
 async fn end_maintenance(context: JobContext) -> Result<Value, JobError> {

@@ -2,6 +2,8 @@
 
 mod backup_check;
 pub mod doctor;
+mod domain_check;
+pub mod domain_upkeep;
 mod drift_check;
 pub mod job_kinds;
 pub mod look_alike_check;

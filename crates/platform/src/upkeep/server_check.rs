@@ -3,7 +3,7 @@
 
 use chrono::TimeDelta;
 use tenancy::DbError;
-use tenancy::health::{self, CatalogueSize, Pooling};
+use tenancy::health::{self, CatalogueSize};
 
 use crate::upkeep::doctor::{Patient, Report};
 
@@ -134,20 +134,13 @@ pub(super) async fn sign_in(patient: &Patient, report: &mut Report) {
 
 pub(super) async fn pooler(patient: &Patient, report: &mut Report) {
     match health::pooling(&patient.server_url).await {
-        Ok(Pooling::None) => report.ok("pooler", "each connection has its own PostgreSQL backend"),
-        Ok(Pooling::SharesBackends) => report.fail(
-            "pooler",
-            "a pooler between Tenantry and PostgreSQL shares backends among clients",
-            "connect directly to PostgreSQL; Tenantry has its own connection pool",
-        ),
-        Ok(Pooling::DropsSettings) => report.fail(
-            "pooler",
-            "a pooler between Tenantry and PostgreSQL drops connection settings, such as timeouts",
-            "connect directly to PostgreSQL, or let the pooler forward the startup parameter `options`",
-        ),
+        Ok(pooling) => match pooling.problem() {
+            None => report.ok("pooler", "each connection has its own PostgreSQL backend"),
+            Some((told, cure)) => report.fail("pooler", told, cure),
+        },
         Err(error) => report.fail(
             "pooler",
-            format!("opening two connections at the same time failed: {}", tenancy::chain(&error)),
+            format!("opening three connections at the same time failed: {}", tenancy::chain(&error)),
             "check whether the login of database.url has a connection limit",
         ),
     }

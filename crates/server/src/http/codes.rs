@@ -87,7 +87,7 @@ codes! {
     DiscountOverLimit = "discount_over_limit", FORBIDDEN, "Discount over the limit",
         "Reduce the discount, or ask a member with the permission catalogue.write to place the order.";
     OriginNotAllowed = "origin_not_allowed", FORBIDDEN, "Origin not allowed",
-        "Ask the operator of the platform to add the origin of the page to server.cors_origins.";
+        "Add the origin of the page to corsOrigins in the settings of the business.";
     BusinessSuspended = "business_suspended", FORBIDDEN, "Business suspended",
         "Ask the owner of the business. The operator of the platform can resume the business.";
 
@@ -152,6 +152,8 @@ codes! {
         "Unknown reason", "Use one of the adjustment reasons in the settings of the business.";
     InvalidReasons = "invalid_reasons", UNPROCESSABLE_ENTITY,
         "Invalid adjustment reasons", "Send different reasons, and no more reasons than errors allows.";
+    TooManyOrigins = "too_many_origins", UNPROCESSABLE_ENTITY,
+        "Too many origins", "Send no more origins than errors allows.";
     InvalidEmail = "invalid_email", UNPROCESSABLE_ENTITY,
         "Invalid email address", "Send an address such as name@example.com.";
     UnknownTimeZone = "unknown_time_zone", UNPROCESSABLE_ENTITY,

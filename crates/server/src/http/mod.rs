@@ -9,6 +9,7 @@ pub mod extract;
 pub mod lists;
 pub mod metrics;
 pub mod money;
+pub mod origins;
 pub mod problem;
 pub mod rate_limits;
 pub mod state;

@@ -12,6 +12,7 @@ use tenancy::{Database, Resolver};
 
 use crate::http::codes::Code;
 use crate::http::metrics::Metrics;
+use crate::http::origins::Origins;
 use crate::http::problem::Problem;
 use crate::http::rate_limits::RateLimits;
 use settings::{Settings, SettingsError};
@@ -30,6 +31,8 @@ pub struct State {
     pub hasher: Hasher,
     /// The rule for new passwords.
     pub password_policy: PasswordPolicy,
+    /// The origins of web pages that businesses allow.
+    pub origins: Origins,
     /// The rate limits. `None` if the settings set a rate of zero, which means no limit.
     pub rate_limits: Option<RateLimits>,
     /// The schema versions that this server supports.
@@ -70,16 +73,17 @@ impl State {
         let onboarding =
             if settings.provisioning.in_server { Some(wiring::onboarding(&settings)?) } else { None };
         Ok(Self {
-            database,
             resolver,
             tokens,
             hasher: wiring::hasher(&settings)?,
             password_policy: PasswordPolicy { min_length: identity.password_min_length },
+            origins: Origins::new(database.clone(), settings.tenancy.cache_capacity),
             rate_limits: RateLimits::new(settings.server.requests_per_second, settings.server.request_burst),
             served: Served::by_this_code()?,
             onboarding,
             metrics: Metrics::new(),
             draining: AtomicBool::new(false),
+            database,
             settings,
         })
     }

@@ -61,7 +61,7 @@ pub struct Running {
     handles: Vec<ServerHandle>,
     tasks: Vec<JoinHandle<io::Result<()>>>,
     background: Option<Background>,
-    own_tasks: [JoinHandle<()>; 2],
+    own_tasks: Vec<JoinHandle<()>>,
 }
 
 impl Drop for Running {
@@ -137,7 +137,7 @@ pub fn start(state: State) -> Result<Running, StartError> {
             .app_data(methods.clone())
             .app_data(web::PayloadConfig::new(body_limit))
             .wrap(from_fn(tenant::layer))
-            .wrap(cors(&data.settings.server.cors_origins))
+            .wrap(cors())
             .wrap(from_fn(origin::layer))
             .wrap(from_fn(request::layer))
             .into_utoipa_app()
@@ -176,31 +176,29 @@ pub fn start(state: State) -> Result<Running, StartError> {
     }
     let background = match &state.onboarding {
         Some(onboarding) if state.settings.jobs.in_server => {
-            let kinds = platform::job_kinds::kinds(state.settings.background());
+            let kinds = platform::job_kinds::kinds(state.settings.background()?);
             Some(Background::start(JobRunner::new(onboarding.owner_database().clone(), kinds))?)
         }
         _ => None,
     };
     let resolver = state.resolver.clone();
-    let listening = tokio::spawn(async move { resolver.listen().await });
+    let mut own_tasks = vec![tokio::spawn(async move { resolver.listen().await })];
+    let database = state.database.clone();
+    own_tasks.push(tokio::spawn(async move { database.keep_watch().await }));
+    if let Some(onboarding) = &state.onboarding {
+        let owner_database = onboarding.owner_database().clone();
+        own_tasks.push(tokio::spawn(async move { owner_database.keep_watch().await }));
+    }
     let data = state.clone();
-    let tidying = tokio::spawn(async move {
+    own_tasks.push(tokio::spawn(async move {
         loop {
             tokio::time::sleep(Duration::from_secs(60)).await;
             if let Some(limits) = &data.rate_limits {
                 limits.tidy();
             }
         }
-    });
-    Ok(Running {
-        address,
-        metrics_address,
-        state,
-        handles,
-        tasks,
-        background,
-        own_tasks: [listening, tidying],
-    })
+    }));
+    Ok(Running { address, metrics_address, state, handles, tasks, background, own_tasks })
 }
 
 /// The thread that runs background jobs, separate from the threads that answer requests.
@@ -237,9 +235,11 @@ fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartEr
     TcpListener::bind(address).map_err(|cause| StartError::Listen { key, address, cause })
 }
 
-/// Allows the origins in the settings to call the API with a bearer token. Browsers send no cookies.
-fn cors(origins: &[String]) -> Cors {
-    let cors = Cors::default()
+/// Allows the origins that `origin::layer` lets through to call the API with a bearer token. Browsers send no
+/// cookies.
+fn cors() -> Cors {
+    Cors::default()
+        .allowed_origin_fn(|_, _| true)
         .allowed_methods(["GET", "POST", "PUT", "PATCH", "DELETE"])
         .allowed_headers([
             header::AUTHORIZATION,
@@ -259,11 +259,8 @@ fn cors(origins: &[String]) -> Cors {
             "ratelimit-remaining",
             "ratelimit-reset",
         ])
-        // A request from another origin gets an answer without CORS headers. The browser then hides the
-        // answer from the page.
         .block_on_origin_mismatch(false)
-        .max_age(600);
-    origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin))
+        .max_age(600)
 }
 
 async fn metrics(state: web::Data<State>) -> HttpResponse {

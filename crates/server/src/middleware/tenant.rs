@@ -213,7 +213,7 @@ fn unknown_host() -> Problem {
 
 /// The host of the request: the Host header, or X-Forwarded-Host if a trusted proxy sent it. An absolute URI
 /// must name the same host.
-fn requested_host(request: &ServiceRequest, trusted: &[IpNet]) -> Result<HostName, Problem> {
+pub(super) fn requested_host(request: &ServiceRequest, trusted: &[IpNet]) -> Result<HostName, Problem> {
     let malformed = |detail: &str| Problem::new(Code::InvalidHost, detail);
     let forwarded = request.headers().contains_key("x-forwarded-host")
         && request.peer_addr().is_some_and(|peer| is_trusted(peer.ip(), trusted));

@@ -171,6 +171,7 @@ fn known(name: &str) -> Option<Value> {
         "permissions" => json!(["catalogue.read", "orders.place"]),
         "roles" => json!(["OWNER"]),
         "adjustmentReasons" => json!(["damaged", "lost", "found"]),
+        "corsOrigins" => json!(["https://shop.example.com"]),
         "currencyDecimals" => json!(2),
         "result" => json!({"verified": 12}),
         "details" => json!({"slug": "acme"}),

@@ -1,6 +1,8 @@
 //! Problems of the tenancy: the database, the registry, and the status, custom domains and jobs of a
 //! business.
 
+use std::sync::Arc;
+
 use tenancy::domain::DomainError;
 use tenancy::jobs::JobChangeError;
 use tenancy::lifecycle::LifecycleError;
@@ -19,25 +21,48 @@ impl From<DbError> for Problem {
             let detail = "This server is older than the data. Repeat the request.";
             return Self::unavailable(Code::NewerRelease, detail, 5).caused_by(error);
         }
-        if error.is_unavailable() {
-            return Self::unavailable(Code::Unavailable, "The database is busy. Repeat the request.", 1)
-                .caused_by(error);
+        match unavailable(&error) {
+            Some(problem) => problem.caused_by(error),
+            None => Self::internal(error),
         }
-        Self::internal(error)
     }
+}
+
+impl From<Arc<DbError>> for Problem {
+    fn from(error: Arc<DbError>) -> Self {
+        match unavailable(&error) {
+            Some(problem) => problem.caused_by(error),
+            None => Self::internal(error),
+        }
+    }
+}
+
+/// The problem of an error that may be gone a little later.
+fn unavailable(error: &DbError) -> Option<Problem> {
+    if error.is_without_server() {
+        let detail = match error.sqlstate() {
+            Some(code) if code.code() == "25006" => "The database takes no changes at the moment.",
+            _ => "The database cannot be reached at the moment.",
+        };
+        let detail = format!("{detail} Repeat the request.");
+        return Some(Problem::unavailable(Code::DatabaseUnavailable, detail, 1));
+    }
+    let busy = || Problem::unavailable(Code::Unavailable, "The database is busy. Repeat the request.", 1);
+    error.is_unavailable().then(busy)
 }
 
 impl From<ResolveError> for Problem {
     fn from(error: ResolveError) -> Self {
-        let unavailable = |detail, seconds| Self::unavailable(Code::Unavailable, detail, seconds);
         let problem = match &error {
-            ResolveError::Busy => unavailable("The server is busy. Repeat the request.", 1),
-            ResolveError::Database(cause) if cause.is_unavailable() => {
-                unavailable("The database is busy. Repeat the request.", 1)
+            ResolveError::Busy => {
+                Self::unavailable(Code::Unavailable, "The server is busy. Repeat the request.", 1)
             }
             // Cached businesses are still served. Other businesses cannot be found until the database answers
             // again.
-            ResolveError::Database(_) => unavailable("The host cannot be looked up. Repeat the request.", 5),
+            ResolveError::Database(cause) => unavailable(cause).unwrap_or_else(|| {
+                let detail = "The host cannot be looked up. Repeat the request.";
+                Problem::unavailable(Code::Unavailable, detail, 5)
+            }),
         };
         problem.caused_by(error)
     }

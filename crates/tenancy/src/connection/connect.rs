@@ -4,13 +4,14 @@
 use std::future::poll_fn;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use deadpool_postgres::ClientWrapper;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedSender;
-use tokio::task::JoinHandle;
-use tokio_postgres::config::{Host, SslMode as WireSslMode};
+use tokio::task::{AbortHandle, JoinHandle};
+use tokio_postgres::config::{Host, SslMode as WireSslMode, TargetSessionAttrs};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{AsyncMessage, CancelToken, Client, Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -71,6 +72,7 @@ impl FromStr for DatabaseUrl {
         let (base, query) = url.split_once('?').unwrap_or((url, ""));
         let (mut ssl_mode, mut system_roots) = (None, false);
         let mut root_certificate = None;
+        let mut names_session_attributes = false;
         let mut rest = Vec::new();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -87,6 +89,15 @@ impl FromStr for DatabaseUrl {
                         other => return Err(UrlError::SslMode(other.to_owned())),
                     });
                 }
+                // tokio-postgres does not know the name that libpq 14 gave to the same demand.
+                "target_session_attrs" if value == "primary" => {
+                    names_session_attributes = true;
+                    rest.push("target_session_attrs=read-write");
+                }
+                "target_session_attrs" => {
+                    names_session_attributes = true;
+                    rest.push(pair);
+                }
                 "sslrootcert" if value == "system" => system_roots = true,
                 "sslrootcert" => root_certificate = Some(PathBuf::from(value.as_ref())),
                 _ => rest.push(pair),
@@ -100,12 +111,17 @@ impl FromStr for DatabaseUrl {
             (mode, _) => mode.unwrap_or(SslMode::Prefer),
         };
         let plain = if rest.is_empty() { base.to_owned() } else { format!("{base}?{}", rest.join("&")) };
-        let config = Config::from_str(&plain).map_err(UrlError::Syntax)?;
+        let mut config = Config::from_str(&plain).map_err(UrlError::Syntax)?;
         if config.get_user().is_none() {
             return Err(UrlError::Missing("user"));
         }
         if config.get_dbname().is_none() {
             return Err(UrlError::Missing("database"));
+        }
+        // Of several servers, only the one that takes writes can do the work. With the default of libpq,
+        // every connection after a failover could lead to the standby that is first in the list.
+        if config.get_hosts().len().max(config.get_hostaddrs().len()) > 1 && !names_session_attributes {
+            config.target_session_attrs(TargetSessionAttrs::ReadWrite);
         }
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
             return Err(UrlError::Missing("host"));
@@ -143,15 +159,20 @@ impl DatabaseUrl {
         other
     }
 
-    /// `user@host:port/database`, for messages.
+    /// `user@host:port/database`, for messages. Several servers are separated by commas.
     pub fn address(&self) -> String {
-        let host = match self.config.get_hosts().first() {
-            Some(Host::Tcp(host)) => host.clone(),
-            Some(Host::Unix(path)) => path.display().to_string(),
-            None => self.config.get_hostaddrs().first().map(ToString::to_string).unwrap_or_default(),
-        };
-        let port = self.config.get_ports().first().copied().unwrap_or(5432);
-        format!("{}@{host}:{port}/{}", self.user(), self.database())
+        let hosts = self.config.get_hosts().iter().map(|host| match host {
+            Host::Tcp(host) => host.clone(),
+            Host::Unix(path) => path.display().to_string(),
+        });
+        let addresses = self.config.get_hostaddrs().iter().map(ToString::to_string);
+        let hosts: Vec<String> = if hosts.len() > 0 { hosts.collect() } else { addresses.collect() };
+        let ports = self.config.get_ports();
+        let addresses = hosts.iter().enumerate().map(|(index, host)| {
+            let port = ports.get(index).or(ports.first()).unwrap_or(&5432);
+            format!("{host}:{port}")
+        });
+        format!("{}@{}/{}", self.user(), addresses.collect::<Vec<_>>().join(","), self.database())
     }
 }
 
@@ -165,7 +186,18 @@ pub struct ConnectError {
     cure: String,
 }
 
+/// Longest time for opening a connection that a command waits for.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
 impl ConnectError {
+    fn no_answer(url: &DatabaseUrl) -> Self {
+        Self {
+            address: url.address(),
+            problem: "the server did not answer in time".to_owned(),
+            cure: "Check the host, the port and the firewalls between this machine and the server".to_owned(),
+        }
+    }
+
     /// Describes a connection failure and its solution for the person who must fix it.
     fn explain(url: &DatabaseUrl, error: &tokio_postgres::Error) -> Self {
         let user = url.user();
@@ -209,9 +241,10 @@ impl ConnectError {
             None if text.contains("lookup") || text.contains("Name or service") => {
                 ("the host name is unknown".to_owned(), "Correct the host in the URL".to_owned())
             }
-            None if text.contains("timed out") => (
-                "the server did not answer in time".to_owned(),
-                "Check the host, the port and the firewalls between this machine and the server".to_owned(),
+            None if text.contains("timed out") => return Self::no_answer(url),
+            None if text.contains("does not allow writes") => (
+                "the server takes no writes, and the URL asks for one that does".to_owned(),
+                "Promote the standby, or add the host of the primary to the URL".to_owned(),
             ),
             None if text.contains("does not support TLS") => (
                 "the server does not offer TLS".to_owned(),
@@ -238,6 +271,14 @@ fn program() -> String {
     )
 }
 
+/// The use of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Transactions,
+    /// A session lock or announcements.
+    Lasting,
+}
+
 /// Opens connections to one URL, and cancels statements on them.
 #[derive(Clone)]
 pub(crate) struct Connector {
@@ -246,6 +287,8 @@ pub(crate) struct Connector {
     /// The runtime on which connections run. A connection must not run on the runtime of its caller: a
     /// server's worker thread may end while other threads still use the connection.
     runtime: Option<Handle>,
+    /// The tasks of the connections that are open.
+    open: Arc<Mutex<Vec<(Purpose, AbortHandle)>>>,
 }
 
 impl Connector {
@@ -269,28 +312,37 @@ impl Connector {
                 SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => WireSslMode::Require,
             });
         let tls = if url.ssl_mode == SslMode::Disable { None } else { Some(tls(&url)?) };
-        Ok(Self { url, tls, runtime: Handle::try_current().ok() })
+        Ok(Self { url, tls, runtime: Handle::try_current().ok(), open: Arc::default() })
     }
 
     /// Opens one connection, for commands that need no pool. The connection closes when its client is
     /// dropped.
     pub(crate) async fn connect(&self) -> Result<Client, ConnectError> {
-        match self.open_here(None).await {
-            Ok((client, _task)) => Ok(client),
-            Err(error) => Err(ConnectError::explain(&self.url, &error)),
+        match tokio::time::timeout(CONNECT_TIMEOUT, self.open_here(None)).await {
+            Ok(Ok((client, _task))) => Ok(client),
+            Ok(Err(error)) => Err(ConnectError::explain(&self.url, &error)),
+            Err(_) => Err(ConnectError::no_answer(&self.url)),
         }
     }
 
     /// Opens one connection for a pool. The connection runs on the runtime on which the connector was
     /// created.
     pub(crate) async fn open(&self) -> Result<ClientWrapper, tokio_postgres::Error> {
-        self.open_telling(None).await
+        self.open_for(Purpose::Transactions, None).await
     }
 
-    /// Opens a connection that sends the payloads of its notifications to `listener`. The channel closes when
-    /// the connection closes.
-    pub(crate) async fn open_telling(
+    /// Opens a connection that stays with its caller. It sends the payloads of its notifications to
+    /// `listener`, and the channel closes when the connection closes.
+    pub(crate) async fn open_lasting(
         &self,
+        listener: Option<UnboundedSender<String>>,
+    ) -> Result<ClientWrapper, tokio_postgres::Error> {
+        self.open_for(Purpose::Lasting, listener).await
+    }
+
+    async fn open_for(
+        &self,
+        purpose: Purpose,
         listener: Option<UnboundedSender<String>>,
     ) -> Result<ClientWrapper, tokio_postgres::Error> {
         let connector = self.clone();
@@ -303,7 +355,31 @@ impl Connector {
             },
             None => self.open_here(listener).await?,
         };
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|(_, task)| !task.is_finished());
+        open.push((purpose, task.abort_handle()));
         Ok(ClientWrapper::new(client, task))
+    }
+
+    /// Closes all connections that are open. The statements that wait for an answer on them fail.
+    pub(crate) fn close_all(&self) {
+        self.close(|_| true);
+    }
+
+    /// Closes the connections that would otherwise stay open for as long as the server runs.
+    pub(crate) fn close_lasting(&self) {
+        self.close(|purpose| purpose == Purpose::Lasting);
+    }
+
+    fn close(&self, is_meant: impl Fn(Purpose) -> bool) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|(purpose, task)| {
+            let closes = is_meant(*purpose);
+            if closes {
+                task.abort();
+            }
+            !closes
+        });
     }
 
     async fn open_here(
@@ -390,9 +466,20 @@ mod tests {
     }
 
     #[test]
+    fn of_several_servers_the_one_that_takes_writes_is_meant() {
+        let demand = |url: &str| url.parse::<DatabaseUrl>().unwrap().config.get_target_session_attrs();
+        assert_eq!(demand("postgres://u@a/d"), TargetSessionAttrs::Any);
+        assert_eq!(demand("postgres://u@a,b/d"), TargetSessionAttrs::ReadWrite);
+        assert_eq!(demand("postgres://u@a,b/d?target_session_attrs=any"), TargetSessionAttrs::Any);
+        assert_eq!(demand("postgres://u@a/d?target_session_attrs=primary"), TargetSessionAttrs::ReadWrite);
+    }
+
+    #[test]
     fn the_debug_output_of_a_url_has_no_password() {
         let url: DatabaseUrl = "postgres://shop:s3cret@db.internal:6432/shops".parse().unwrap();
         assert_eq!(format!("{url:?}"), "shop@db.internal:6432/shops");
+        let url: DatabaseUrl = "postgres://shop:s3cret@db1:1,db2:2/shops".parse().unwrap();
+        assert_eq!(url.address(), "shop@db1:1,db2:2/shops");
     }
 
     #[test]

@@ -15,6 +15,9 @@ pub enum DbError {
     /// No connection could be opened. The cause says why.
     #[error("cannot connect to the database")]
     Connect(#[source] tokio_postgres::Error),
+    /// The server does not answer, takes no connections, or is gone.
+    #[error("the database server does not answer")]
+    NoServer,
     /// All connections were busy for the whole wait timeout.
     #[error("no database connection became available within {0:?}")]
     Exhausted(Duration),
@@ -55,7 +58,8 @@ impl DbError {
     pub fn sqlstate(&self) -> Option<&SqlState> {
         match self {
             Self::Query(error) | Self::Connect(error) => error.code(),
-            Self::Exhausted(_)
+            Self::NoServer
+            | Self::Exhausted(_)
             | Self::TenantBusy
             | Self::Abandoned
             | Self::Failed
@@ -73,25 +77,47 @@ impl DbError {
         error.as_db_error()?.constraint().map(without_shard_number)
     }
 
+    /// Whether there is no server that could do the work: none answers, or the one that answers takes no
+    /// writes.
+    pub fn is_without_server(&self) -> bool {
+        match self {
+            Self::NoServer | Self::Connect(_) => true,
+            Self::Query(error) => {
+                is_broken(error) || error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION)
+            }
+            _ => false,
+        }
+    }
+
     /// Whether the same request may succeed a little later. This is so if there is no connection or no turn,
     /// if the server is shutting down or out of resources, if the server cancelled the statement, and after a
     /// serialization failure, a deadlock or a lock timeout.
     pub fn is_unavailable(&self) -> bool {
         match self {
-            Self::Exhausted(_) | Self::TenantBusy | Self::Connect(_) => true,
+            Self::NoServer | Self::Exhausted(_) | Self::TenantBusy | Self::Connect(_) => true,
             Self::Query(error) => {
-                error.is_closed()
-                    || std::error::Error::source(error).is_some_and(|cause| cause.is::<std::io::Error>())
+                is_broken(error)
                     || error.code().is_some_and(|code| {
                         let class = &code.code()[..2];
                         // Class 57 includes 57014 (statement timeout or cancel): the server stopped this
                         // work.
-                        matches!(class, "08" | "53" | "57") || may_succeed_again(code)
+                        matches!(class, "08" | "53" | "57")
+                            || *code == SqlState::READ_ONLY_SQL_TRANSACTION
+                            || may_succeed_again(code)
                     })
             }
             Self::Abandoned | Self::Failed | Self::NewerData(_) | Self::Payload(_) | Self::Column(_) => false,
         }
     }
+}
+
+/// Whether the connection broke, or the server is ending it.
+pub(crate) fn is_broken(error: &tokio_postgres::Error) -> bool {
+    error.is_closed()
+        || std::error::Error::source(error).is_some_and(|cause| cause.is::<std::io::Error>())
+        || error.code().is_some_and(|code| {
+            [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN, SqlState::CANNOT_CONNECT_NOW].contains(code)
+        })
 }
 
 fn without_shard_number(name: &str) -> &str {

@@ -9,6 +9,7 @@ pub(crate) mod error;
 pub(crate) mod pool;
 pub(crate) mod probe;
 pub(crate) mod row;
+pub(crate) mod server_watch;
 mod tls;
 pub(crate) mod transaction;
 pub(crate) mod turns;

@@ -23,6 +23,7 @@ use tokio_postgres::{Client, Statement};
 use crate::connection::clock::Clock;
 use crate::connection::connect::{Connector, DatabaseUrl, TlsError};
 use crate::connection::error::DbError;
+use crate::connection::server_watch::{ServerState, ServerWatch};
 use crate::connection::transaction::ROLLBACK;
 use crate::connection::turns::Turns;
 use crate::names::database::TenantNumber;
@@ -130,6 +131,8 @@ pub(crate) struct Connection {
     visited: HashSet<TenantNumber>,
     migrations_seen: usize,
     clock: Clock,
+    /// The generation of [`ServerWatch`] in which the connection was opened.
+    generation: u64,
     /// The connection must not be lent again.
     is_worn_out: AtomicBool,
 }
@@ -228,30 +231,44 @@ pub(crate) struct Manager {
     max_lifetime: Duration,
     max_businesses: usize,
     migrated: Arc<MigratedSchemas>,
+    watch: Arc<ServerWatch>,
+}
+
+impl Manager {
+    async fn open(&self) -> Result<(ClientWrapper, Clock), DbError> {
+        let opening = async {
+            let client = self.connector.open().await?;
+            let clock = Clock::read(&client, "").await?;
+            Ok((client, clock))
+        };
+        tokio::select! {
+            biased;
+            () = self.watch.down() => Err(DbError::NoServer),
+            opened = opening => opened.map_err(DbError::Connect),
+        }
+    }
 }
 
 impl managed::Manager for Manager {
     type Type = Connection;
-    type Error = tokio_postgres::Error;
+    type Error = DbError;
 
-    async fn create(&self) -> Result<Connection, tokio_postgres::Error> {
-        let client = self.connector.open().await?;
-        let clock = Clock::read(&client, "").await?;
+    async fn create(&self) -> Result<Connection, DbError> {
+        let generation = self.watch.generation();
+        // Opening is rare, so its future is boxed and does not make the future of each request larger.
+        let (client, clock) = Box::pin(self.open()).await?;
         Ok(Connection {
             link: Arc::new(Link { client, unfinished: Mutex::new(false) }),
             statements: Mutex::new(LruCache::new(self.max_statements)),
             visited: HashSet::new(),
             migrations_seen: self.migrated.count.load(Ordering::Acquire),
             clock,
+            generation,
             is_worn_out: AtomicBool::new(false),
         })
     }
 
-    async fn recycle(
-        &self,
-        connection: &mut Connection,
-        metrics: &Metrics,
-    ) -> RecycleResult<tokio_postgres::Error> {
+    async fn recycle(&self, connection: &mut Connection, metrics: &Metrics) -> RecycleResult<DbError> {
         let is_worn_out = *connection.is_worn_out.get_mut();
         if is_worn_out || metrics.age() > self.max_lifetime || connection.visited.len() >= self.max_businesses
         {
@@ -259,12 +276,14 @@ impl managed::Manager for Manager {
         }
         // No query tests the connection. A scope begins with its own BEGIN, and a connection that was dropped
         // with a statement in flight never returns to the pool.
-        if connection.client().is_closed() {
-            return Err(RecycleError::message("the connection is closed"));
+        if connection.client().is_closed() || connection.generation != self.watch.generation() {
+            return Err(RecycleError::message(
+                "the connection leads nowhere, or to a server that was replaced",
+            ));
         }
         if connection.clock.is_old() {
             let before = if connection.take_unfinished() { ROLLBACK } else { "" };
-            connection.clock = Clock::read(connection.client(), before).await?;
+            connection.clock = Clock::read(connection.client(), before).await.map_err(DbError::Query)?;
         }
         Ok(())
     }
@@ -280,11 +299,15 @@ pub(crate) struct Pool {
     turns: Turns,
     connector: Connector,
     migrated: Arc<MigratedSchemas>,
+    watch: Arc<ServerWatch>,
     wait_timeout: Duration,
 }
 
 /// Time that a business waits for a connection of its own pool before it may take one of another pool.
 const HELP_AFTER: Duration = Duration::from_millis(1);
+
+/// A server that answers within this time never counts as gone, however short the wait timeout is.
+const LEAST_SILENCE: Duration = Duration::from_secs(2);
 
 impl Pool {
     /// Creates the pools. Connections are opened on first use.
@@ -311,6 +334,7 @@ impl Pool {
             ],
         )?;
         let migrated = Arc::new(MigratedSchemas::default());
+        let watch = Arc::new(ServerWatch::new());
         let count = settings.pools.clamp(1, settings.max_connections.max(1));
         let pools = (0..count).map(|index| {
             let manager = Manager {
@@ -319,6 +343,7 @@ impl Pool {
                 max_lifetime: settings.max_lifetime,
                 max_businesses: settings.max_businesses_per_connection,
                 migrated: migrated.clone(),
+                watch: watch.clone(),
             };
             // The first pools get the remainder of the division.
             let size =
@@ -342,18 +367,25 @@ impl Pool {
             ),
             connector,
             migrated,
+            watch,
             wait_timeout: settings.wait_timeout,
         })
     }
 
     /// Lends a connection for `schema_key`. `limit` is the business's own limit of concurrent transactions.
     pub(crate) async fn lend(&self, schema_key: SchemaKey, limit: Option<usize>) -> Result<Lent, DbError> {
+        if self.watch.state().is_down() {
+            return Err(DbError::NoServer);
+        }
         let turn = match schema_key {
-            SchemaKey::Tenant(number) => Some(self.turns.take(number, limit).await?),
+            SchemaKey::Tenant(number) => Some(self.turns.take(number, limit).await.map_err(|error| {
+                // The business waits for a server that does not answer, so it is not the business's fault.
+                if self.watch.is_late() { DbError::NoServer } else { error }
+            })?),
             SchemaKey::Shared => None,
         };
         let mut loan = self.borrow(schema_key).await.map_err(|error| match error {
-            PoolError::Backend(error) => DbError::Connect(error),
+            PoolError::Backend(error) => error,
             PoolError::Timeout(_)
             | PoolError::Closed
             | PoolError::NoRuntimeSpecified
@@ -373,7 +405,7 @@ impl Pool {
 
     /// Borrows a connection of the schema's own pool. If none is free after `HELP_AFTER`, tries the other
     /// pools. If all are busy, waits in the queue of the schema's own pool.
-    async fn borrow(&self, schema_key: SchemaKey) -> Result<Loan, PoolError<tokio_postgres::Error>> {
+    async fn borrow(&self, schema_key: SchemaKey) -> Result<Loan, PoolError<DbError>> {
         let count = self.pools.len();
         let own = match schema_key {
             SchemaKey::Shared => 0,
@@ -404,6 +436,26 @@ impl Pool {
         &self.connector
     }
 
+    pub(crate) fn watch(&self) -> &ServerWatch {
+        &self.watch
+    }
+
+    pub(crate) fn server_state(&self) -> ServerState {
+        if self.watch.is_late() { ServerState::Silent } else { self.watch.state() }
+    }
+
+    /// Watches the server for as long as the future is polled.
+    pub(crate) async fn keep_watch(&self) {
+        // The requests that wait must be answered within the wait timeout.
+        let longest_silence = (self.wait_timeout * 4 / 5).max(LEAST_SILENCE);
+        let close_idle = || {
+            for pool in &self.pools {
+                pool.retain(|_, _| false);
+            }
+        };
+        self.watch.keep(&self.connector, longest_silence, close_idle).await;
+    }
+
     pub(crate) fn status(&self) -> PoolStatus {
         let mut sum = PoolStatus { max_connections: 0, open: 0, idle: 0, waiting: 0 };
         for status in self.pools.iter().map(managed::Pool::status) {
@@ -419,10 +471,7 @@ impl Pool {
 /// Takes an existing connection or opens a new one. A separate task opens the connection, so that the
 /// connection is available to the next caller if this caller stops waiting.
 #[expect(clippy::disallowed_methods, reason = "the one place that takes a connection")]
-async fn get(
-    pool: &managed::Pool<Manager>,
-    timeouts: Timeouts,
-) -> Result<Loan, PoolError<tokio_postgres::Error>> {
+async fn get(pool: &managed::Pool<Manager>, timeouts: Timeouts) -> Result<Loan, PoolError<DbError>> {
     let status = pool.status();
     if status.available > 0 || status.size >= status.max_size {
         return pool.timeout_get(&timeouts).await;

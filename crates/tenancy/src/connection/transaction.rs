@@ -16,7 +16,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row, Statement};
 
 use crate::connection::copy_stream::{CopyIn, CopyOut};
-use crate::connection::error::DbError;
+use crate::connection::error::{DbError, is_broken};
 use crate::connection::pool::{Lent, Loan, Pool, SchemaKey};
 use crate::connection::row::{FromRow, read_rows};
 
@@ -48,8 +48,8 @@ pub struct Transaction {
     turns: tokio::sync::Mutex<()>,
     /// A statement failed, so PostgreSQL will execute COMMIT as ROLLBACK and return no error.
     pub(crate) failed: AtomicBool,
-    /// PostgreSQL refused the role; see [`Transaction::was_refused_its_role`].
-    refused: AtomicBool,
+    /// PostgreSQL refused the role; see [`Transaction::never_began`].
+    never_began: AtomicBool,
     /// A statement's future was dropped between its first poll and its answer.
     abandoned: AtomicBool,
     /// Microseconds since 1970, the precision of PostgreSQL. A more precise value would not be equal to
@@ -69,7 +69,7 @@ impl Transaction {
             opened: AtomicBool::new(false),
             turns: tokio::sync::Mutex::new(()),
             failed: AtomicBool::new(false),
-            refused: AtomicBool::new(false),
+            never_began: AtomicBool::new(false),
             abandoned: AtomicBool::new(false),
             now,
         }
@@ -313,23 +313,24 @@ impl Transaction {
         // `join` polls its futures in order, and the first poll of a tokio-postgres future sends its message.
         let (opened, answer) = join(connection.client().batch_execute(opening), statement).await;
         if let Err(error) = &opened
-            && error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE)
+            && (is_broken(error) || error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE))
         {
             connection.wear_out();
-            self.refused.store(true, Ordering::Relaxed);
+            self.never_began.store(true, Ordering::Relaxed);
         }
         opened?;
         answer
     }
 
-    /// Whether PostgreSQL refused the role of the scope. A retry on another connection may then succeed.
+    /// Whether the transaction could not begin on its connection. A retry on another connection may then
+    /// succeed: the connection was broken, or PostgreSQL refused the role of the scope.
     ///
     /// A backend caches the list of roles that its login may take. If a role is created while the backend
     /// builds that list, the list may lack the new role. The list then stays incomplete until the next role
     /// is created (PostgreSQL 15, `roles_is_member_of`). The first requests of a new business would be
     /// refused on that connection, so the connection is not lent again.
-    pub(crate) fn was_refused_its_role(&self) -> bool {
-        self.refused.load(Ordering::Relaxed)
+    pub(crate) fn never_began(&self) -> bool {
+        self.never_began.load(Ordering::Relaxed)
     }
 
     fn take_off(&self) -> Result<Flight<'_>, DbError> {
@@ -406,6 +407,9 @@ impl Flight<'_> {
         self.landed = true;
         answer.map_err(|error| {
             self.transaction.failed.store(true, Ordering::Relaxed);
+            if is_broken(&error) {
+                self.transaction.pool.watch().suspect();
+            }
             DbError::Query(error)
         })
     }

@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 use const_format::concatcp;
 use serde::Serialize;
-use tokio_postgres::SimpleQueryMessage;
+use tokio_postgres::{Client, SimpleQueryMessage};
 
 use crate::connection::connect::DatabaseUrl;
 use crate::connection::error::DbError;
@@ -180,7 +180,24 @@ pub enum Pooling {
     DropsSettings,
 }
 
-/// Tests the effect of a pooler, if there is one, with two connections.
+impl Pooling {
+    /// What is wrong with the pooler, and what to do. `None` if nothing is wrong.
+    pub fn problem(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::None => None,
+            Self::SharesBackends => Some((
+                "a pooler between Tenantry and PostgreSQL shares backends among clients",
+                "connect directly to PostgreSQL; Tenantry has its own connection pool",
+            )),
+            Self::DropsSettings => Some((
+                "a pooler between Tenantry and PostgreSQL drops connection settings, such as timeouts",
+                "connect directly to PostgreSQL, or let the pooler forward the startup parameter `options`",
+            )),
+        }
+    }
+}
+
+/// Tests the effect of a pooler, if there is one, with three connections.
 ///
 /// # Errors
 /// [`DbError`].
@@ -189,17 +206,33 @@ pub async fn pooling(url: &DatabaseUrl) -> Result<Pooling, DbError> {
     const SEARCH_PATH: &str = "SELECT current_setting('search_path') AS search_path";
     let settings = crate::PoolSettings { max_connections: 1, ..crate::PoolSettings::default() };
     let Ok(database) = Database::new(url, &settings) else { return Ok(Pooling::None) };
-    let (one, other) = (database.connect().await?, database.connect().await?);
-    let before: i32 = one.query_one(BACKEND, &[]).await?.try_get("pid")?;
-    // While `other` holds a transaction open, one of the two must change its backend if backends are shared.
+    let one = database.connect().await?;
+    let before = first_cell(&one, BACKEND).await?;
+    // If backends are shared, another transaction takes the backend of `one`, which has none now, or the next
+    // query of `one` gets another backend. A pooler that uses its backends in turn shows it only to the
+    // second transaction.
     let hold = format!("BEGIN; {BACKEND}");
-    let held: Vec<_> = other.simple_query(&hold).await?.into_iter().filter_map(pid_of).collect();
-    let after: i32 = one.query_one(BACKEND, &[]).await?.try_get("pid")?;
+    let others = [database.connect().await?, database.connect().await?];
+    let mut held = Vec::new();
+    for other in &others {
+        held.push(first_cell(other, &hold).await?);
+    }
+    let after = first_cell(&one, BACKEND).await?;
     if before != after || held.contains(&before) {
         return Ok(Pooling::SharesBackends);
     }
-    let search_path: String = one.query_one(SEARCH_PATH, &[]).await?.try_get("search_path")?;
-    Ok(if search_path.is_empty() { Pooling::None } else { Pooling::DropsSettings })
+    let search_path = first_cell(&one, SEARCH_PATH).await?;
+    Ok(if search_path.is_some_and(|path| path.is_empty()) { Pooling::None } else { Pooling::DropsSettings })
+}
+
+/// Runs SQL in the simple protocol, which needs no prepared statement: behind a pooler, that could be on
+/// another backend. Returns the first cell of the answer.
+async fn first_cell(client: &Client, sql: &str) -> Result<Option<String>, DbError> {
+    let messages = client.simple_query(sql).await?;
+    Ok(messages.into_iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+        _ => None,
+    }))
 }
 
 /// Lists the rules of pg_hba.conf with a method that is weaker than SCRAM: trust, md5 or password. Returns
@@ -219,12 +252,4 @@ pub async fn weak_sign_in(admin: &DatabaseUrl) -> Result<Vec<String>, DbError> {
     let client = database.connect().await?;
     let rows = client.query(WEAK, &[]).await?;
     rows.iter().map(|row| row.try_get("rule").map_err(DbError::from)).collect()
-}
-
-/// Reads the first column of a row of the simple protocol as a process number.
-fn pid_of(message: SimpleQueryMessage) -> Option<i32> {
-    match message {
-        SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
-        _ => None,
-    }
 }

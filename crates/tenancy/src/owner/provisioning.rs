@@ -58,6 +58,11 @@ impl OwnerDatabase {
         Ok(Self { owner, installed, tenant, shared })
     }
 
+    /// As [`Database::keep_watch`], for the owner's connections.
+    pub async fn keep_watch(&self) {
+        self.owner.keep_watch().await;
+    }
+
     /// The migration files of a business schema.
     pub fn tenant_migrations(&self) -> &Migrations {
         &self.tenant

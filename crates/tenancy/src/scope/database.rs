@@ -14,12 +14,16 @@ use tokio_postgres::error::SqlState;
 use crate::connection::connect::{DatabaseUrl, TlsError};
 use crate::connection::error::{DbError, is_stale_plan, may_succeed_again, root_sqlstate};
 use crate::connection::pool::{Pool, PoolSettings, PoolStatus, SchemaKey};
+use crate::connection::server_watch::ServerState;
 use crate::connection::transaction::{ROLLBACK, Transaction};
 use crate::failpoint;
 use crate::scope::opening::Mode;
 use crate::scope::transactions::{ScopedTx, SharedScope, SharedTx, TenantScope, TenantTx};
 
 const MAX_RETRIES: usize = 3;
+
+/// Longest time for opening a connection outside the pools.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The setting of a transaction that may be idle for any time.
 const STAY_OPEN: &str = "SET LOCAL idle_in_transaction_session_timeout = 0";
@@ -81,8 +85,10 @@ impl Database {
     /// Runs `work` in one transaction of `scope` and commits it. Any error rolls the transaction back.
     ///
     /// After a serialization failure, a deadlock or a lock timeout, `work` runs again, up to three times. It
-    /// also runs again when a prepared statement is out of date after a migration, and when a connection does
-    /// not know the role of a new business yet. `work` must therefore do nothing except database work.
+    /// also runs again when a prepared statement is out of date after a migration, when the connection turns
+    /// out to be broken or does not know the role of a new business yet, and when the server takes no writes
+    /// any more and another one may have taken its place. `work` must therefore do nothing except database
+    /// work.
     ///
     /// # Errors
     /// The error of `work`, and [`DbError`] when there is no connection, the business has too many
@@ -121,6 +127,17 @@ impl Database {
         self.read_shared(SharedScope::Public, async |tx| tx.query_one("SELECT 1", &[]).await.map(drop)).await
     }
 
+    /// Watches the server for as long as the future is polled, so that its failures are noticed at once:
+    /// connections that are of no use leave the pools, and requests that would wait in vain are refused.
+    pub async fn keep_watch(&self) {
+        self.pool.keep_watch().await;
+    }
+
+    /// The state of the server, which is known only while [`Database::keep_watch`] is polled.
+    pub fn server_state(&self) -> ServerState {
+        self.pool.server_state()
+    }
+
     /// Returns the connection counts at this moment, for the metrics.
     pub fn pool_status(&self) -> PoolStatus {
         self.pool.status()
@@ -154,7 +171,8 @@ impl Database {
 
     /// Opens a connection outside the pools, for uses that outlive a transaction, such as a session lock.
     pub(crate) async fn connect(&self) -> Result<ClientWrapper, DbError> {
-        self.pool.connector().open().await.map_err(DbError::Connect)
+        let opening = tokio::time::timeout(CONNECT_TIMEOUT, self.pool.connector().open_lasting(None));
+        opening.await.map_err(|_| DbError::NoServer)?.map_err(DbError::Connect)
     }
 
     /// Opens a connection outside the pools that sends its notifications to `listener`.
@@ -162,7 +180,9 @@ impl Database {
         &self,
         listener: UnboundedSender<String>,
     ) -> Result<ClientWrapper, DbError> {
-        self.pool.connector().open_telling(Some(listener)).await.map_err(DbError::Connect)
+        let opening =
+            tokio::time::timeout(CONNECT_TIMEOUT, self.pool.connector().open_lasting(Some(listener)));
+        opening.await.map_err(|_| DbError::NoServer)?.map_err(DbError::Connect)
     }
 
     async fn begin<Tx: ScopedTx>(&self, scope: &Tx::Scope, mode: Mode) -> Result<Tx, DbError> {
@@ -184,12 +204,12 @@ impl Database {
         let mut pauses = pauses();
         let mut replanned = false;
         loop {
-            let refused;
+            let never_began;
             // A failed transaction must return its connection before the pause.
             let outcome = {
                 let tx = self.begin::<Tx>(scope, mode).await?;
                 let worked = work(&tx).await;
-                refused = tx.was_refused_its_role();
+                never_began = tx.never_began();
                 failpoint::panic_now_and_then();
                 match worked {
                     Ok(value) if mode == Mode::Write => {
@@ -200,10 +220,15 @@ impl Database {
             };
             let Err(error) = outcome else { return outcome };
             let code = root_sqlstate(&error);
-            if refused || code.is_some_and(may_succeed_again) {
+            let is_read_only = mode == Mode::Write && code == Some(&SqlState::READ_ONLY_SQL_TRANSACTION);
+            if is_read_only {
+                // The server was demoted. New connections may lead to the one that took its place.
+                self.pool.watch().retire_connections();
+            }
+            if never_began || is_read_only || code.is_some_and(may_succeed_again) {
                 let Some(pause) = pauses.next() else { return Err(error) };
                 tracing::debug!(sqlstate = code.map(SqlState::code), "running a transaction again");
-                if !refused {
+                if !never_began {
                     tokio::time::sleep(pause).await;
                 }
                 continue;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use crate::connection::error::DbError;
 use crate::connection::pool::SchemaKey;
 use crate::connection::transaction::{ROLLBACK, Transaction};
 use crate::names::database::{PLATFORM_GROUP, SHARED_GROUP};
@@ -55,6 +56,16 @@ impl TenantTx {
     /// The tenant of the scope, without a query.
     pub fn tenant(&self) -> &Tenant {
         self.scope.tenant()
+    }
+
+    /// Makes all servers read the tenant from the registry again when this transaction commits, so that they
+    /// drop what they keep in memory about it.
+    ///
+    /// # Errors
+    /// [`DbError`].
+    pub async fn announce_change(&self) -> Result<(), DbError> {
+        const ANNOUNCE: &str = "SELECT pg_notify('tenantry_registry', $1)";
+        self.transaction.execute(ANNOUNCE, &[&self.tenant().number.to_string()]).await.map(drop)
     }
 }
 

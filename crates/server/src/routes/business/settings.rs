@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, get, patch, web};
 use inventory::settings::{self, Settings, SettingsChange};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use values::{Percent, Reason, Rounding, TimeZone};
+use values::{Origin, Percent, Reason, Rounding, TimeZone};
 
 use crate::http::etag::{self, Tag};
 use crate::http::extract::{Caller, IfMatch, Json, Query, may};
@@ -42,6 +42,11 @@ pub struct ChangeSettings {
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     adjustment_reasons: Option<Vec<Reason>>,
+    /// The origins whose web pages may call the API of this business in a browser (CORS), at most 20. The
+    /// operator of the platform may allow further origins for all businesses.
+    #[serde(default, deserialize_with = "crate::http::body::required")]
+    #[schema(nullable = false)]
+    cors_origins: Option<Vec<Origin>>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -67,6 +72,8 @@ pub struct SettingsView {
     over_receipt_percent: Percent,
     /// The reasons that an adjustment may have. If the list is empty, any reason is allowed.
     adjustment_reasons: Vec<Reason>,
+    /// The origins whose web pages may call the API of this business in a browser (CORS).
+    cors_origins: Vec<Origin>,
 }
 
 impl From<Settings> for SettingsView {
@@ -80,6 +87,7 @@ impl From<Settings> for SettingsView {
             time_zone: settings.time_zone,
             over_receipt_percent: settings.over_receipt,
             adjustment_reasons: settings.adjustment_reasons,
+            cors_origins: settings.cors_origins,
         }
     }
 }
@@ -118,6 +126,7 @@ pub async fn edit(
         time_zone,
         over_receipt_percent,
         adjustment_reasons,
+        cors_origins,
     } = body.value;
     let change = SettingsChange {
         rounding,
@@ -126,6 +135,7 @@ pub async fn edit(
         time_zone,
         over_receipt: over_receipt_percent,
         adjustment_reasons,
+        cors_origins,
         if_version,
     };
     let actor = caller.actor();

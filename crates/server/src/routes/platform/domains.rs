@@ -26,6 +26,11 @@ pub struct DomainView {
     verified_at: Option<DateTime<Utc>>,
     /// The time of the last DNS lookup. null before the first lookup.
     checked_at: Option<DateTime<Utc>>,
+    /// The time at which the domain is removed if it is not verified by then. null for a verified domain.
+    expires_at: Option<DateTime<Utc>>,
+    /// The time since which the TXT record of the verified domain has not been found. null if the last lookup
+    /// found it. A domain whose record stays missing is no longer served.
+    missing_since: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
     /// The TXT record that proves that the domain belongs to the business.
     record: RecordView,
@@ -55,6 +60,8 @@ impl From<Domain> for DomainView {
             is_primary: domain.is_primary,
             verified_at: domain.verified_at,
             checked_at: domain.checked_at,
+            expires_at: domain.expires_at,
+            missing_since: domain.missing_since,
             created_at: domain.created_at,
         }
     }
@@ -88,7 +95,9 @@ pub struct AddDomain {
 
 /// Add a custom domain
 ///
-/// The domain is served after its TXT record has been verified.
+/// The domain is served after its TXT record has been verified. Several businesses may add the same domain;
+/// it belongs to the one whose record is found. A domain that is not verified in time is removed. A domain of
+/// another business can be added only after its TXT record for that business was removed from DNS.
 #[utoipa::path(tag = "platform", operation_id = "addDomain", request_body = AddDomain,
     responses((status = 201, body = DomainView)), params(("id" = TenantId, Path,)))]
 #[post("/platform/tenants/{id}/domains")]
@@ -99,14 +108,17 @@ pub async fn add(
     body: Json<AddDomain>,
 ) -> Result<HttpResponse, Problem> {
     let base = state.resolver.base().host();
-    let domain = state.operator(staff.principal.user)?.add_domain(id, &body.value.host, base).await?;
+    let dns = state.settings.dns().map_err(Problem::internal)?;
+    let claim_days = state.settings.domains.claim_days;
+    let operator = state.operator(staff.principal.user)?;
+    let domain = operator.add_domain(id, &body.value.host, base, claim_days, &dns).await?;
     Ok(HttpResponse::Created().json(DomainView::from(domain)))
 }
 
 /// Verify a custom domain
 ///
-/// Looks up the TXT record in DNS. If the record is missing or differs, the answer is 409, and detail states
-/// the content of DNS.
+/// Looks up the TXT record in DNS. The record must stay published: it is looked up again every day. If the
+/// record is missing or differs, the answer is 409, and detail states the content of DNS.
 #[utoipa::path(tag = "platform", operation_id = "verifyDomain", responses((status = 200, body = DomainView)),
     params(("id" = TenantId, Path,), ("host" = HostName, Path,)))]
 #[post("/platform/tenants/{id}/domains/{host}/verify")]

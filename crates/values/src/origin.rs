@@ -1,0 +1,129 @@
+//! Origins of web pages.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::de::{Deserialize, Deserializer};
+use serde::{Serialize, Serializer};
+use url::Url;
+use utoipa::openapi::{RefOr, Schema};
+
+use crate::column_as;
+use crate::macros::text_schema;
+use crate::word::from_text;
+
+/// The origin of web pages, as browsers send it in the header `Origin`: scheme, host and, if it is not the
+/// scheme's own, the port. In lower case and without a path, such as `https://shop.example.com`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin(String);
+
+column_as!(Origin, String);
+
+/// The text is not an origin.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "an origin must be a scheme (http or https), a host and perhaps a port, without a path, such as \
+     https://shop.example.com"
+)]
+pub struct OriginError;
+
+impl Origin {
+    /// Reads an origin. The scheme and the host may have capital letters, and one slash may follow.
+    ///
+    /// # Errors
+    /// [`OriginError`] for anything else, such as `*`, `null` or an address with a path.
+    pub fn parse(text: &str) -> Result<Self, OriginError> {
+        let url = Url::parse(text).map_err(|_| OriginError)?;
+        let is_bare = url.path() == "/"
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && url.username().is_empty()
+            && url.password().is_none();
+        let is_web = matches!(url.scheme(), "http" | "https");
+        // The parser also reads texts that no browser sends, such as `https:shop.example.com`.
+        let is_written_out = text.get(url.scheme().len()..).is_some_and(|rest| rest.starts_with("://"));
+        if !is_bare || !is_web || !is_written_out || text.len() > MAX_LENGTH {
+            return Err(OriginError);
+        }
+        Ok(Self(url.origin().ascii_serialization()))
+    }
+
+    /// The text that browsers send.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The longest name of a host has 253 characters.
+const MAX_LENGTH: usize = 280;
+
+impl FromStr for Origin {
+    type Err = OriginError;
+    fn from_str(text: &str) -> Result<Self, OriginError> {
+        Self::parse(text)
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Serialize for Origin {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Origin {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        from_text(deserializer, "a string")
+    }
+}
+
+impl utoipa::PartialSchema for Origin {
+    fn schema() -> RefOr<Schema> {
+        let doc = "The origin of web pages: scheme, host and perhaps port, such as https://shop.example.com";
+        text_schema(doc, None, Some(MAX_LENGTH))
+    }
+}
+
+impl utoipa::ToSchema for Origin {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_kept_as_browsers_send_it() {
+        for (text, sent) in [
+            ("https://shop.example.com", "https://shop.example.com"),
+            ("HTTPS://Shop.Example.com/", "https://shop.example.com"),
+            ("https://shop.example.com:443", "https://shop.example.com"),
+            ("http://localhost:3000", "http://localhost:3000"),
+            ("https://bücher.example", "https://xn--bcher-kva.example"),
+            ("http://[::1]:8080", "http://[::1]:8080"),
+        ] {
+            assert_eq!(Origin::parse(text).unwrap().as_str(), sent);
+        }
+        for text in [
+            "",
+            "*",
+            "null",
+            "shop.example.com",
+            "https:shop.example.com",
+            "https://shop.example.com/path",
+            "https://shop.example.com?",
+            "https://shop.example.com#",
+            "https://user@shop.example.com",
+            "https://*.example.com",
+            "ftp://shop.example.com",
+            "file:///tmp",
+            "https://",
+            "https://shop.example.com\n",
+        ] {
+            assert!(Origin::parse(text).is_err(), "{text}");
+        }
+    }
+}
