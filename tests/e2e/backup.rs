@@ -134,7 +134,7 @@ async fn a_business_is_read_again_under_its_lock() {
     // A restore may also start with a row that was read before the operator confirmed.
     let target = platform::backup::Target::Over(stale.clone());
     let actor = platform::Actor::named("test");
-    platform::backup::restore(app.onboarding(), &checked, &target, &actor).await.unwrap();
+    platform::backup::restore(app.onboarding(), &checked, &target, &actor, &|_, _| Ok(())).await.unwrap();
     let states = "SELECT string_agg(state, ' ' ORDER BY number) FROM shared.schemas";
     let state: String = admin.query_one(states, &[]).await.unwrap().get(0);
     assert_eq!(state, "set_aside set_aside live");

@@ -250,6 +250,16 @@ async fn lost_output_ends_no_work_and_loses_no_password() {
         assert_eq!(ran.code, Some(code), "{line}: {ran:?}");
         assert!(ran.err.contains("shown once"), "the password is shown elsewhere: {line}: {ran:?}");
     }
+    // Nobody could see the password, so there is no business.
+    for line in [
+        "$tenantry tenant create unseen --name Unseen --owner-email u@u.test > /dev/full 2>&1",
+        "$tenantry tenant create unseen --name Unseen --owner-email u@u.test -o json > /dev/full 2>&1",
+        "$tenantry tenant clone acme unseen --owner-email u@u.test > /dev/full 2>&1",
+    ] {
+        let ran = program.run_shell(line);
+        assert_eq!(ran.code, Some(1), "{line}: {ran:?}");
+        assert_eq!(program.run(&["tenant", "show", "unseen"]).code, Some(3), "{line}");
+    }
 }
 
 #[tokio::test]

@@ -130,6 +130,20 @@ async fn only_configured_origins_are_allowed() {
 }
 
 #[tokio::test]
+async fn a_head_that_is_too_large_is_refused_with_the_reason() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let long = format!("/api/v1/products?q={}", "a".repeat(20_000));
+    let reply = acme.get(&long).await;
+    assert_eq!((reply.status, reply.code()), (414, "uri_too_long"), "{reply:?}");
+    assert!(!reply.body["requestId"].as_str().unwrap().is_empty());
+    let reply = acme.with("x-filler", &"a".repeat(40_000)).get("/api/v1/products").await;
+    assert_eq!((reply.status, reply.code()), (431, "headers_too_large"), "{reply:?}");
+    let reply = acme.with("x-filler", &"a".repeat(20_000)).get("/api/v1/products").await;
+    assert_eq!(reply.status, 200, "{reply:?}");
+}
+
+#[tokio::test]
 async fn a_business_allows_origins_of_its_own() {
     let app = TestApp::start_with("[server]\ncors_origins = [\"https://SHOP.example/\"]").await;
     let (acme, zenith) = (app.tenant("acme").await, app.tenant("zenith").await);

@@ -49,5 +49,6 @@ mod stock;
 mod stock_documents;
 mod terms;
 mod tls;
+mod total_loss;
 mod trading;
 mod unstocked;

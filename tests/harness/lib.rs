@@ -24,7 +24,7 @@ pub use cluster::{Cluster, Processes, end_membership};
 pub use database::{ServerUrls, TestDatabase};
 pub use dns::TestDns;
 pub use pooler::Pooler;
-pub use program::{Program, Ran, Serving};
+pub use program::{Program, Ran, Serving, Started};
 
 /// Polls `work` at most `polls` times and then drops it. Returns the output if `work` ends by then.
 pub async fn drop_after_polls<F: Future>(work: F, polls: usize) -> Option<F::Output> {

@@ -103,6 +103,11 @@ impl Program {
         ended(child)
     }
 
+    /// Starts a command that is going to be interrupted.
+    pub fn start(&self, arguments: &[&str]) -> Started {
+        Started { child: self.command(arguments).spawn().unwrap() }
+    }
+
     /// Starts `serve` on this port and waits until it accepts connections.
     pub fn serve(&self, port: u16) -> Serving {
         let mut command = self.command(&["serve"]);
@@ -128,6 +133,28 @@ fn ended(child: Child) -> Ran {
     }
 }
 
+/// A running command.
+pub struct Started {
+    child: Child,
+}
+
+impl Started {
+    /// Sends a signal by name, such as INT.
+    pub fn signal(&self, name: &str) {
+        signal(&self.child, name);
+    }
+
+    /// Waits until the command has ended.
+    pub fn ended(self) -> Ran {
+        ended(self.child)
+    }
+}
+
+fn signal(child: &Child, name: &str) {
+    let sent = Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status();
+    assert!(sent.unwrap().success());
+}
+
 /// A running `tenantry serve`. It is killed when it is dropped.
 pub struct Serving {
     child: Child,
@@ -136,8 +163,7 @@ pub struct Serving {
 impl Serving {
     /// Sends a signal by name, such as TERM.
     pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
-        assert!(sent.unwrap().success());
+        signal(&self.child, name);
     }
 
     /// Waits for the end. Returns the exit code, or `None` if a signal ended the process.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::digest::{Context, SHA256};
 use serde_json::Value;
 
-use crate::file::{FileError, Manifest, PIECE, Piece, Reader, hex};
+use crate::file::{FileError, Header, Manifest, PIECE, Piece, Reader, hex};
 
 /// A checked backup file: every byte was read and compared with the digests.
 #[derive(Debug, Clone)]
@@ -18,6 +18,18 @@ pub struct Checked {
     pub manifest: Manifest,
     /// The data of the `shared` schema about the subject.
     pub shared: Value,
+}
+
+/// Reads the header of a file, and nothing else of it.
+///
+/// # Errors
+/// [`FileError`].
+pub fn header(path: &Path) -> Result<Header, FileError> {
+    let mut reader = Reader::open(path)?;
+    match reader.next_piece()? {
+        Some(Piece::Header(header)) => Ok(header),
+        _ => Err(reader.damaged("there is no header")),
+    }
 }
 
 /// Reads a whole file and compares every table with its digest.

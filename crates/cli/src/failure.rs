@@ -51,7 +51,7 @@ fn code_of(error: &(dyn std::error::Error + 'static)) -> Option<u8> {
         return match error {
             OnboardingError::Provision(error) => code_of(error),
             OnboardingError::Owner(error) => code_of(error),
-            OnboardingError::Defaults(_) => None,
+            OnboardingError::Defaults(_) | OnboardingError::NotShown(_) => None,
         };
     }
     if let Some(error) = error.downcast_ref() {

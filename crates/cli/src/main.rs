@@ -6,6 +6,7 @@ mod commands;
 mod confirm;
 mod context;
 mod failure;
+mod interrupt;
 mod output;
 mod progress;
 

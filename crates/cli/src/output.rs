@@ -5,7 +5,6 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::sync::OnceLock;
 
-use anyhow::Context as _;
 use clap::ValueEnum;
 use comfy_table::{ContentArrangement, Table, presets};
 use indicatif::HumanBytes;
@@ -98,16 +97,18 @@ pub fn one<T: Serialize>(output: Output, value: &T, lines: &[(&str, String)]) ->
 }
 
 /// As [`one`], for a value that holds a secret; see [`secret`].
-pub fn one_with_secret<T: Serialize>(
+///
+/// # Errors
+/// [`io::Error`] when neither standard output nor standard error takes it.
+pub fn one_with_secret<T: Serialize>(output: Output, value: &T, lines: &[(&str, String)]) -> io::Result<()> {
+    secret(&text_of_one(output, value, lines)?)
+}
+
+fn text_of_one<T: Serialize>(
     output: Output,
     value: &T,
     lines: &[(&str, String)],
-) -> anyhow::Result<()> {
-    secret(&text_of_one(output, value, lines)?)
-        .context("the generated password could not be shown; set another")
-}
-
-fn text_of_one<T: Serialize>(output: Output, value: &T, lines: &[(&str, String)]) -> anyhow::Result<String> {
+) -> serde_json::Result<String> {
     Ok(match output.format {
         Format::Json => serde_json::to_string_pretty(value)?,
         Format::Table => table(lines.iter().map(|(name, value)| [(*name).to_owned(), value.clone()])),

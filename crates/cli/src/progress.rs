@@ -1,8 +1,11 @@
 //! The progress of a long command. A terminal shows a bar with the remaining time; other outputs show no bar.
 //! Lines of text appear on both.
 
+use std::process::ExitCode;
+
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::failure::INTERRUPTED;
 use crate::output::note;
 
 /// The progress of one command over many businesses.
@@ -44,6 +47,17 @@ impl Progress {
     /// Removes the bar.
     pub fn finish(self) {
         self.bar.finish_and_clear();
+    }
+
+    /// Removes the bar after Ctrl-C or SIGTERM, and says how far the command got. `rest` says what to do.
+    pub fn interrupted(self, rest: &str) -> ExitCode {
+        let (done, total) = (self.bar.position(), self.bar.length());
+        self.bar.finish_and_clear();
+        match total {
+            Some(total) => note!("interrupted: {done} of {total} finished; {rest}"),
+            None => note!("interrupted before the first one was finished; {rest}"),
+        }
+        ExitCode::from(INTERRUPTED)
     }
 
     /// Whether no bar is visible. In that case the commands print one line for each business.

@@ -10,7 +10,7 @@ mod records;
 mod upkeep;
 
 pub use backup::{Backup, BackupError};
-pub use onboarding::member::{Added, MemberError, NewMember};
+pub use onboarding::member::{Added, MemberError, NewMember, NotShown, Show};
 pub use onboarding::{Onboarded, Onboarding, OnboardingError, OnboardingRequest};
 pub use operator::lifecycle::{Operator, OperatorError};
 pub use operator::{dns, lifecycle};

@@ -15,9 +15,10 @@ use settings::Settings;
 use tenancy::{DbError, OwnerDatabase, SharedScope, TenantSlug, chain, tenant};
 use values::Email;
 
-use crate::commands::{jobs_at_once, restore};
+use crate::commands::{jobs_at_once, restore, restore_fleet};
 use crate::context;
 use crate::failure::PARTIAL;
+use crate::interrupt::unless_interrupted;
 use crate::output::{self, Output, note};
 use crate::progress::Progress;
 
@@ -78,12 +79,25 @@ pub enum Command {
         tenantry backup restore backups/acme-20260101T020000Z-1a2b3c.tenantry\n  \
         tenantry backup restore --newest acme --yes\n  \
         tenantry backup restore FILE --as acme-copy --owner-email ann@acme.example\n  \
+        tenantry backup restore --all --dir backups        \
+        after a total loss: the shared schema and every business\n  \
         tenantry backup restore FILE --installation        \
-        into a fresh installation; then restore each business from its own file")]
+        only the shared schema, into a fresh installation")]
     Restore {
         /// The backup file.
-        #[arg(required_unless_present = "newest")]
+        #[arg(required_unless_present_any = ["newest", "all"])]
         file: Option<PathBuf>,
+        /// Restore all businesses that are lost, each from its newest backup in a folder; in a fresh
+        /// installation, also the shared schema. Businesses that have their data stay as they are, so the
+        /// command can be repeated. The exit code is 5 if some businesses failed.
+        #[arg(long, conflicts_with_all = ["file", "newest", "installation", "slug"])]
+        all: bool,
+        /// The folder of the backups for --all. Defaults to the setting backup.folder.
+        #[arg(long, requires = "all")]
+        dir: Option<PathBuf>,
+        /// Number of businesses that --all restores at the same time, 1 to 64. Defaults to 2.
+        #[arg(long, requires = "all", value_parser = jobs_at_once)]
+        jobs: Option<NonZeroUsize>,
         /// Restore the newest verified backup of this business, instead of a file.
         #[arg(long, value_name = "SLUG", conflicts_with_all = ["file", "installation"])]
         newest: Option<TenantSlug>,
@@ -156,6 +170,11 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::List { slug, output } => list(&settings, slug.as_ref(), output).await,
         Command::Verify { files } => verify(&settings, &files).await,
+        Command::Restore { all: true, dir, jobs, yes, dry_run, .. } => {
+            let folder = dir.unwrap_or_else(|| settings.backup.folder.clone());
+            let jobs = jobs.unwrap_or(NonZeroUsize::MIN.saturating_add(1));
+            restore_fleet::restore(&settings, &folder, jobs, yes, dry_run).await
+        }
         Command::Restore { file: Some(file), installation: true, yes, dry_run, .. } => {
             restore::restore_installation(&settings, &file, yes, dry_run).await
         }
@@ -191,15 +210,19 @@ async fn create(
     let owner_database = owner_database(settings, jobs.get()).await?;
     let started = Instant::now();
     let progress = Progress::new("backing up");
-    let failed = backup::create_all(&owner_database, tenants, folder, jobs, verify, |step| {
+    let work = backup::create_all(&owner_database, tenants, folder, jobs, verify, |step| {
         let slug = &step.tenant.slug;
         match step.outcome {
             Ok(backup) => progress.above(|| output::line(&backup.file.display().to_string())),
             Err(error) => progress.line(&format!("{slug}: FAILED: {}", chain(error))),
         }
         progress.advance(step.done, step.total, slug.as_str());
-    })
-    .await;
+    });
+    let Some(failed) = unless_interrupted(work).await? else {
+        return Ok(
+            progress.interrupted("the finished backups are complete; run the command again for the others")
+        );
+    };
     progress.finish();
     if all {
         let took = started.elapsed();
@@ -286,21 +309,29 @@ async fn list(settings: &Settings, slug: Option<&TenantSlug>, output: Output) ->
 
 async fn verify(settings: &Settings, files: &[PathBuf]) -> anyhow::Result<ExitCode> {
     let owner_database = owner_database(settings, 1).await?;
-    let mut failed = 0;
-    for file in files {
-        match backup::verify(&owner_database, file).await {
-            Ok(manifest) => output::line(&format!(
-                "{}: ok, {} rows in {} tables",
-                file.display(),
-                manifest.rows(),
-                manifest.tables.len()
-            )),
-            Err(error) => {
-                failed += 1;
-                note!("{}: FAILED: {}", file.display(), chain(&error));
+    let progress = Progress::new("verifying");
+    let work = async {
+        let mut failed = 0;
+        for (done, file) in files.iter().enumerate() {
+            let name = file.display();
+            match backup::verify(&owner_database, file).await {
+                Ok(manifest) => progress.above(|| {
+                    let tables = manifest.tables.len();
+                    output::line(&format!("{name}: ok, {} rows in {tables} tables", manifest.rows()));
+                }),
+                Err(error) => {
+                    failed += 1;
+                    progress.line(&format!("{name}: FAILED: {}", chain(&error)));
+                }
             }
+            progress.advance(done + 1, files.len(), "");
         }
-    }
+        failed
+    };
+    let Some(failed) = unless_interrupted(work).await? else {
+        return Ok(progress.interrupted("the other files were not verified"));
+    };
+    progress.finish();
     Ok(match failed {
         0 => ExitCode::SUCCESS,
         some if some < files.len() => ExitCode::from(PARTIAL),

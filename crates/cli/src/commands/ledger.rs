@@ -1,5 +1,6 @@
 //! `tenantry ledger ...`
 
+use std::cell::{Cell, RefCell};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -9,7 +10,8 @@ use serde::Serialize;
 use tenancy::{Tenant, TenantSlug};
 
 use crate::context;
-use crate::failure::{DRIFT, PARTIAL};
+use crate::failure::{DRIFT, INTERRUPTED, PARTIAL};
+use crate::interrupt::unless_interrupted;
 use crate::output::{self, Output, note};
 
 #[derive(Subcommand)]
@@ -47,16 +49,22 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Some(slug) => vec![context::find_tenant(&settings, &slug).await?],
         None => context::all_tenants(&database).await?,
     };
-    let (mut verified, mut unread) = (Vec::with_capacity(tenants.len()), 0);
-    for tenant in tenants {
-        match database.read_snapshot(&tenant.scope(), async |tx| ledger::verify(tx).await).await {
-            Ok(verdict) => verified.push(Verified { business: tenant.slug.clone(), verdict }),
-            Err(error) => {
-                unread += 1;
-                note!("error: {} could not be read: {}", tenant.slug, tenancy::chain(&error));
+    let (verified, unread) = (RefCell::new(Vec::with_capacity(tenants.len())), Cell::new(0));
+    let work = async {
+        for tenant in &tenants {
+            match database.read_snapshot(&tenant.scope(), async |tx| ledger::verify(tx).await).await {
+                Ok(verdict) => {
+                    verified.borrow_mut().push(Verified { business: tenant.slug.clone(), verdict });
+                }
+                Err(error) => {
+                    unread.set(unread.get() + 1);
+                    note!("error: {} could not be read: {}", tenant.slug, tenancy::chain(&error));
+                }
             }
         }
-    }
+    };
+    let is_complete = unless_interrupted(work).await?.is_some();
+    let (verified, unread) = (verified.into_inner(), unread.get());
     output::rows(output, &verified, ["business", "levels", "movements", "drifts"], |row| {
         [
             row.business.to_string(),
@@ -82,6 +90,11 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
                 drift.broken_movements
             );
         }
+    }
+    if !is_complete {
+        let done = verified.len() + unread;
+        note!("interrupted: {done} of {} businesses were verified; the others were not", tenants.len());
+        return Ok(ExitCode::from(INTERRUPTED));
     }
     let holds = verified.iter().all(|row| row.verdict.holds());
     Ok(match (holds, unread, verified.len()) {

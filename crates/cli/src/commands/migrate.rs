@@ -14,6 +14,7 @@ use tenancy::{OwnerDatabase, TenantSlug};
 use crate::commands::jobs_at_once;
 use crate::context;
 use crate::failure::{DRIFT, PARTIAL};
+use crate::interrupt::unless_interrupted;
 use crate::output::{self, Format, Output, note};
 use crate::progress::Progress;
 
@@ -105,22 +106,26 @@ pub async fn migrate(settings: &Settings, options: &RunOptions) -> anyhow::Resul
     let owner_database = owner(settings, options).await?;
     let started = Instant::now();
     let progress = Progress::new("migrating");
-    let report = owner_database
-        .migrate_fleet(options, |finished| {
-            let label = finished.schema.label();
-            match finished.outcome {
-                Outcome::Migrated { to } if progress.is_hidden() => progress.line(&format!(
-                    "{label}: {} -> {to} ({}/{}, {:.1?})",
-                    finished.schema.version, finished.done, finished.total, finished.duration
-                )),
-                Outcome::Migrated { .. } | Outcome::Left => {}
-                Outcome::Elsewhere(who) => progress.line(&format!("{label}: {who}")),
-                Outcome::Busy(who) => progress.line(&format!("{label}: not started: {who} works on it")),
-                Outcome::Failed(reason) => progress.line(&format!("{label}: FAILED: {reason}")),
-            }
-            progress.advance(finished.done, finished.total, label);
-        })
-        .await?;
+    let work = owner_database.migrate_fleet(options, |finished| {
+        let label = finished.schema.label();
+        match finished.outcome {
+            Outcome::Migrated { to } if progress.is_hidden() => progress.line(&format!(
+                "{label}: {} -> {to} ({}/{}, {:.1?})",
+                finished.schema.version, finished.done, finished.total, finished.duration
+            )),
+            Outcome::Migrated { .. } | Outcome::Left => {}
+            Outcome::Elsewhere(who) => progress.line(&format!("{label}: {who}")),
+            Outcome::Busy(who) => progress.line(&format!("{label}: not started: {who} works on it")),
+            Outcome::Failed(reason) => progress.line(&format!("{label}: FAILED: {reason}")),
+        }
+        progress.advance(finished.done, finished.total, label);
+    });
+    let Some(report) = unless_interrupted(work).await? else {
+        let rest =
+            "each of the others has its version of before; run `tenantry migrate run` again to continue";
+        return Ok(progress.interrupted(rest));
+    };
+    let report = report?;
     progress.finish();
     let took = started.elapsed();
     if let Some(version) = report.shared.last() {

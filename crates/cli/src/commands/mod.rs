@@ -11,6 +11,7 @@ pub mod ledger;
 pub mod migrate;
 pub mod openapi;
 mod restore;
+mod restore_fleet;
 pub mod seed;
 pub mod serve;
 pub mod stats;

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use archive::{Checked, Subject};
@@ -10,18 +9,18 @@ use chrono::{SecondsFormat, Utc};
 use indicatif::HumanDuration;
 use platform::backup::{self, Target};
 use platform::onboarding::OWNER_ROLE;
-use platform::{Actor, Backup, BackupError, NewMember};
+use platform::{Actor, Added, Backup, BackupError, NewMember, NotShown};
 use secrecy::ExposeSecret;
 use settings::Settings;
 use tenancy::fleet::RunOptions;
-use tenancy::{DbError, OwnerDatabase, ProvisionError, SharedScope, SharedTx, TenantSlug, tenant};
-use tokio::signal::unix::{SignalKind, signal};
+use tenancy::{DbError, OwnerDatabase, ProvisionError, SharedScope, SharedTx, Tenant, TenantSlug, tenant};
 use values::Email;
 
 use crate::commands::migrate;
 use crate::confirm::confirm;
 use crate::context;
 use crate::failure::{INTERRUPTED, NotFound};
+use crate::interrupt::unless_interrupted;
 use crate::output::{self, note};
 
 pub(super) async fn restore(
@@ -93,28 +92,29 @@ pub(super) async fn restore(
     let asks = matches!(target, Target::Over(_));
     confirm(&plan, name.as_str(), yes || !asks)?;
     let actor = Actor::command_line();
-    let mut terminate = signal(SignalKind::terminate())?;
-    let restored = tokio::select! {
-        restored = backup::restore(&onboarding, &backup, &target, &actor) => restored?,
-        () = async { tokio::select! { _ = tokio::signal::ctrl_c() => {} _ = terminate.recv() => {} } } => {
-            // The loaded data was rolled back with its transaction. Only the maintenance of the business must
-            // be ended.
-            tokio::time::sleep(Duration::from_millis(200)).await;
-            onboarding.owner_database().end_abandoned_maintenance().await?;
-            note!("interrupted; nothing was changed");
-            return Ok(ExitCode::from(INTERRUPTED));
-        }
-    };
-    note!("restored {} rows in {:.1?}", backup.manifest.rows(), restored.duration);
-    output::line(&settings.address_of(&restored.slug));
-    if let (Some(owner), Some(email)) = (&restored.owner, &owner_email) {
+    let show = |tenant: &Tenant, owner: &Added| {
+        let Some(email) = &owner_email else { return Ok(()) };
+        output::line(&settings.address_of(&tenant.slug));
         match &owner.made_password {
-            Some(made) => output::line(&format!(
+            Some(made) => output::secret(&format!(
                 "owner {email}, password {}   (shown once)",
                 made.secret().expose_secret()
-            )),
-            None => output::line(&format!("owner {email}, password unchanged")),
+            ))
+            .map_err(NotShown),
+            None => {
+                output::line(&format!("owner {email}, password unchanged"));
+                Ok(())
+            }
         }
+    };
+    let work = backup::restore(&onboarding, &backup, &target, &actor, &show);
+    let Some(restored) = unless_interrupted(work).await? else {
+        return interrupted(onboarding.owner_database(), &target).await;
+    };
+    let restored = restored?;
+    note!("restored {} rows in {:.1?}", backup.manifest.rows(), restored.duration);
+    if restored.owner.is_none() {
+        output::line(&settings.address_of(&restored.slug));
     }
     if restored.new_users > 0 {
         note!(
@@ -126,6 +126,28 @@ pub(super) async fn restore(
         note!("`tenantry backup swap {name}` brings the previous data back");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says what an interrupted restore has changed: nothing, unless it was already complete.
+async fn interrupted(owner_database: &OwnerDatabase, target: &Target) -> anyhow::Result<ExitCode> {
+    // The loaded data was rolled back with its transaction. Only the maintenance of the business must be
+    // ended.
+    owner_database.end_abandoned_maintenance().await?;
+    let find = async |tx: &SharedTx| match target {
+        Target::Over(before) => tenant::find_by_id(tx, before.id).await,
+        Target::New { slug, .. } => tenant::find(tx, slug).await,
+    };
+    let now = owner_database.write_shared(find).await?;
+    let is_restored = match (target, &now) {
+        (Target::Over(before), Some(now)) => before.number != now.number,
+        (Target::New { .. }, now) => now.is_some(),
+        (Target::Over(_), None) => false,
+    };
+    match is_restored {
+        true => note!("interrupted, after the restore had succeeded"),
+        false => note!("interrupted; nothing was changed"),
+    }
+    Ok(ExitCode::from(INTERRUPTED))
 }
 
 /// Reads and checks the whole file. An error names the file.
@@ -215,7 +237,8 @@ pub(super) async fn restore_installation(
     confirm(&plan, "installation", yes)?;
     let businesses = backup::restore_installation(&owner_database, &backup, &Actor::command_line()).await?;
     note!(
-        "restored; {businesses} businesses are in maintenance. Restore each: `tenantry backup restore FILE`"
+        "restored; {businesses} businesses are in maintenance. Restore each: `tenantry backup restore FILE`, \
+         or all: `tenantry backup restore --all --dir FOLDER`"
     );
     Ok(ExitCode::SUCCESS)
 }

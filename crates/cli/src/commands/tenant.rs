@@ -7,7 +7,7 @@ use chrono::SecondsFormat;
 use clap::Subcommand;
 use identity::UserId;
 use platform::onboarding::OWNER_ROLE;
-use platform::{Actor, Added, NewMember, OnboardingRequest, backup, platform_audit};
+use platform::{Actor, Added, NewMember, NotShown, OnboardingRequest, backup, platform_audit};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use settings::Settings;
@@ -230,8 +230,9 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
 }
 
 async fn create(settings: &Settings, new: &OnboardingRequest, output: Output) -> anyhow::Result<()> {
-    let onboarded = context::onboarding(settings).await?.create(new, &Actor::command_line()).await?;
-    print_owned(settings, &onboarded.tenant, &new.owner, onboarded.owner, output)
+    let show = |tenant: &Tenant, owner: &Added| print_owned(settings, tenant, &new.owner, owner, output);
+    context::onboarding(settings).await?.create_and_show(new, &Actor::command_line(), &show).await?;
+    Ok(())
 }
 
 /// Prints a new business with its owner, and the password if it was generated.
@@ -239,10 +240,10 @@ fn print_owned(
     settings: &Settings,
     tenant: &Tenant,
     owner: &NewMember,
-    added: Added,
+    added: &Added,
     output: Output,
-) -> anyhow::Result<()> {
-    let password = added.made_password.map(|made| made.secret().expose_secret().to_owned());
+) -> Result<(), NotShown> {
+    let password = added.made_password.as_ref().map(|made| made.secret().expose_secret().to_owned());
     let address = settings.address_of(&tenant.slug);
     let mut lines = vec![("address", address.clone()), ("owner", owner.email.to_string())];
     if password.is_none() && owner.password.is_none() {
@@ -252,7 +253,8 @@ fn print_owned(
         lines.push(("password", format!("{password}   (shown once)")));
     }
     let owner = ShownOwner { id: added.user, email: owner.email.clone(), password };
-    output::one_with_secret(output, &Shown { tenant, address, owner: Some(owner) }, &lines)
+    let shown = Shown { tenant, address, owner: Some(owner) };
+    output::one_with_secret(output, &shown, &lines).map_err(NotShown)
 }
 
 fn limits_in_words(slug: &TenantSlug, limits: &TenantLimits) -> String {
@@ -282,9 +284,10 @@ async fn clone_tenant(
     let owner =
         NewMember { email: owner_email, full_name: None, password: None, role: OWNER_ROLE.to_owned() };
     let onboarding = context::onboarding(settings).await?;
-    let (tenant, added) =
-        backup::clone_tenant(&onboarding, &from, new_slug, &name, &owner, &Actor::command_line()).await?;
-    print_owned(settings, &tenant, &owner, added, output)
+    let show = |tenant: &Tenant, added: &Added| print_owned(settings, tenant, &owner, added, output);
+    let actor = Actor::command_line();
+    backup::clone_tenant(&onboarding, &from, new_slug, &name, &owner, &actor, &show).await?;
+    Ok(())
 }
 
 async fn drop_tenant(

@@ -101,6 +101,9 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     if let Some(password) = &password {
         lines.push(("password", format!("{password}   (shown once)")));
     }
-    output::one_with_secret(output, &Shown { id: added.user, email, role, address, password }, &lines)?;
+    output::one_with_secret(output, &Shown { id: added.user, email, role, address, password }, &lines)
+        .context(
+            "the generated password could not be shown; set another with `tenantry user reset-password`",
+        )?;
     Ok(ExitCode::SUCCESS)
 }

@@ -9,10 +9,11 @@ use tenancy::{NewTenant, SharedTx, Tenant, TenantSlug};
 
 use crate::backup::error::BackupError;
 use crate::onboarding::Onboarding;
-use crate::onboarding::member::{Added, NewMember};
+use crate::onboarding::member::{Added, NewMember, Show};
 use crate::records::platform_audit::{self, Actor};
 
-/// Copies the current data of a business into a new business, which has its own owner.
+/// Copies the current data of a business into a new business, which has its own owner. `show` tells the owner
+/// before the new business is kept.
 ///
 /// # Errors
 /// [`BackupError`]; no part of the new business remains.
@@ -23,6 +24,7 @@ pub async fn clone_tenant(
     name: &str,
     owner: &NewMember,
     actor: &Actor,
+    show: Show<'_>,
 ) -> Result<(Arc<Tenant>, Added), BackupError> {
     let owner_database = onboarding.owner_database();
     let owner = onboarding.prepare(owner).await?;
@@ -35,7 +37,9 @@ pub async fn clone_tenant(
     let register = async |tx: &SharedTx| {
         let details = json!({"from": from.slug.to_string()});
         platform_audit::record(tx, actor, "tenant.cloned", Some(&tenant), &details).await?;
-        Ok::<_, BackupError>(owner.add(tx, MemberOf::Tenant(tenant.id)).await?)
+        let added = owner.add(tx, MemberOf::Tenant(tenant.id)).await?;
+        show(&tenant, &added)?;
+        Ok::<_, BackupError>(added)
     };
     let added = owner_database.keep_loaded(loading, register).await?;
     Ok((tenant, added))

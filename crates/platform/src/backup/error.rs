@@ -6,7 +6,7 @@ use archive::{ContentsError, FileError};
 use tenancy::lifecycle::LifecycleError;
 use tenancy::{DbError, ProvisionError, TenantSlug};
 
-use crate::onboarding::member::MemberError;
+use crate::onboarding::member::{MemberError, NotShown};
 
 /// A backup could not be created, verified or restored.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +54,9 @@ pub enum BackupError {
     /// The name in the file breaks the rules for names. The file may come from any source.
     #[error("the name of the business in the backup is invalid: {0}")]
     Name(String),
+    /// The generated password of the owner of a new business could not be shown.
+    #[error(transparent)]
+    NotShown(#[from] NotShown),
     /// The rows of the `shared` schema in the file do not have the expected form.
     #[error("the rows of the shared schema in the backup cannot be read: {0}")]
     Shared(#[from] serde_json::Error),

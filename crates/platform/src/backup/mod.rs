@@ -3,6 +3,7 @@
 mod cloning;
 mod create;
 mod error;
+mod fleet_restore;
 mod installation;
 mod registry;
 mod restore;
@@ -12,6 +13,9 @@ mod verify;
 pub use cloning::clone_tenant;
 pub use create::{Progress, create, create_all, create_installation};
 pub use error::BackupError;
+pub use fleet_restore::{
+    Collection, FleetPlan, FleetProgress, Newest, ToRestore, collect, plan, restore_all,
+};
 pub use installation::restore_installation;
 pub use registry::{Backup, BackupId, list, newest_verified, page};
 pub use restore::{Restored, Target, find_subject, restore};

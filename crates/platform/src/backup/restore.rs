@@ -17,7 +17,7 @@ use values::Name;
 use crate::backup::create::SharedRows;
 use crate::backup::error::BackupError;
 use crate::onboarding::Onboarding;
-use crate::onboarding::member::{Added, NewMember, Prepared};
+use crate::onboarding::member::{Added, NewMember, Prepared, Show};
 use crate::records::platform_audit::{self, Actor};
 
 /// The target of a restore.
@@ -54,8 +54,10 @@ pub struct Restored {
 ///
 /// A new business gets the schema of the backup. If an owner is given, the owner is the only member.
 /// Otherwise, the business also gets the members of the backup. Members are matched by email, and a new user
-/// has no password. A dropped business that is restored under its own slug keeps its id. Without a given
-/// owner, it also gets back its status and its custom domains, which must be verified again.
+/// has no password. A dropped business that is restored under its own slug keeps its id, and gets back its
+/// status and its custom domains, which must be verified again.
+///
+/// `show` tells the given owner of a new business before the business is kept.
 ///
 /// # Errors
 /// [`BackupError`]; the business is unchanged.
@@ -64,6 +66,7 @@ pub async fn restore(
     backup: &Checked,
     target: &Target,
     actor: &Actor,
+    show: Show<'_>,
 ) -> Result<Restored, BackupError> {
     let started = Instant::now();
     let owner_database = onboarding.owner_database();
@@ -87,7 +90,7 @@ pub async fn restore(
             let name = Name::parse(name).map_err(|error| BackupError::Name(error.to_string()))?.to_string();
             let new = NewTenant { slug: wanted.clone(), name, id };
             let (owner, new_users) =
-                restore_new(owner_database, backup, &new, owner.as_ref(), actor, &details).await?;
+                restore_new(owner_database, backup, &new, owner.as_ref(), actor, &details, show).await?;
             (wanted.clone(), owner, new_users)
         }
     };
@@ -128,6 +131,7 @@ async fn restore_new(
     owner: Option<&Prepared<'_>>,
     actor: &Actor,
     details: &serde_json::Value,
+    show: Show<'_>,
 ) -> Result<(Option<Added>, usize), BackupError> {
     let rows = SharedRows::deserialize(&backup.shared)?;
     let version = backup.manifest.header.schema_version;
@@ -135,15 +139,17 @@ async fn restore_new(
     load(owner_database, backup, &loading).await?;
     let register = async |tx: &SharedTx| {
         platform_audit::record(tx, actor, "tenant.restored", Some(&tenant), details).await?;
+        if new.id.is_some() {
+            come_back(tx, &tenant, &rows).await?;
+        }
         if let Some(owner) = owner {
-            return Ok((Some(owner.add(tx, MemberOf::Tenant(tenant.id)).await?), 0));
+            let added = owner.add(tx, MemberOf::Tenant(tenant.id)).await?;
+            show(&tenant, &added)?;
+            return Ok((Some(added), 0));
         }
         let mut new_users = 0;
         for member in &rows.members {
             new_users += usize::from(membership::restore(tx, tenant.id, member).await?);
-        }
-        if new.id.is_some() {
-            come_back(tx, &tenant, &rows).await?;
         }
         Ok::<_, BackupError>((None, new_users))
     };

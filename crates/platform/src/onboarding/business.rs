@@ -12,7 +12,7 @@ use values::Currency;
 use values::Email;
 use values::Name;
 
-use crate::onboarding::member::{Added, MemberError, NewMember, Prepared};
+use crate::onboarding::member::{Added, MemberError, NewMember, NotShown, Prepared, Show};
 use crate::records::platform_audit::{self, Actor};
 
 /// The role of the owner of a business.
@@ -52,6 +52,9 @@ pub enum OnboardingError {
     /// PostgreSQL refused the default data, such as the settings of the business.
     #[error("storing the default data of the new business failed")]
     Defaults(#[source] DbError),
+    /// The generated password of the owner could not be shown.
+    #[error(transparent)]
+    NotShown(#[from] NotShown),
 }
 
 /// Creates businesses and members. Uses the database login that owns the schemas.
@@ -77,6 +80,19 @@ impl Onboarding {
     /// [`OnboardingError`], such as when the slug is taken, or when the owner already has a password and
     /// another one was given.
     pub async fn create(&self, new: &OnboardingRequest, actor: &Actor) -> Result<Onboarded, OnboardingError> {
+        self.create_and_show(new, actor, &|_, _| Ok(())).await
+    }
+
+    /// As [`Onboarding::create`]. `show` tells the owner before the business is kept.
+    ///
+    /// # Errors
+    /// As [`Onboarding::create`], and [`OnboardingError::NotShown`].
+    pub async fn create_and_show(
+        &self,
+        new: &OnboardingRequest,
+        actor: &Actor,
+        show: Show<'_>,
+    ) -> Result<Onboarded, OnboardingError> {
         let owner = self.prepare(&new.owner).await?;
         let tenant = NewTenant { slug: new.slug.clone(), name: new.name.to_string(), id: None };
         let seed = async |tx: &tenancy::TenantTx| {
@@ -87,7 +103,9 @@ impl Onboarding {
             platform_audit::record(tx, actor, "tenant.created", Some(tenant), &details)
                 .await
                 .map_err(ProvisionError::from)?;
-            Ok(owner.add(tx, MemberOf::Tenant(tenant.id)).await?)
+            let added = owner.add(tx, MemberOf::Tenant(tenant.id)).await?;
+            show(tenant, &added)?;
+            Ok(added)
         };
         let (tenant, owner) = self.owner_database.create(&tenant, seed, register).await?;
         Ok(Onboarded { tenant, owner })

@@ -4,7 +4,7 @@
 use identity::membership::{self, MemberOf, MembershipError};
 use identity::user::{self, NewUser, UserError};
 use identity::{Hasher, Password, TooBusy, UserId};
-use tenancy::{DbError, OwnerDatabase, SharedTx};
+use tenancy::{DbError, OwnerDatabase, SharedTx, Tenant};
 use values::{Email, Name};
 
 /// A member to be added.
@@ -29,6 +29,15 @@ pub struct Added {
     /// The generated password, to be shown once. `None` if no password was generated.
     pub made_password: Option<Password>,
 }
+
+/// Shows the owner of a new business, with the password if it was generated, before the business is kept. If
+/// it cannot be shown, the business is not created.
+pub type Show<'a> = &'a (dyn Fn(&Tenant, &Added) -> Result<(), NotShown> + Sync);
+
+/// The generated password of an owner could not be shown.
+#[derive(Debug, thiserror::Error)]
+#[error("the owner's password could not be shown, so nothing was created")]
+pub struct NotShown(#[source] pub std::io::Error);
 
 /// The member was not added.
 #[derive(Debug, thiserror::Error)]

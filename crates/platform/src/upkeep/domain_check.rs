@@ -14,8 +14,8 @@ pub(super) async fn check(patient: &Patient, report: &mut Report) -> Result<(), 
     report.warn(
         "domains",
         format!("the TXT records of these custom domains are missing: {}", hosts.join(", ")),
-        "ask their businesses to publish the records again, which `tenantry domain list` shows; a domain whose \
-         record stays missing is no longer served",
+        "ask their businesses to publish the records again, which `tenantry domain list` shows; a domain \
+         whose record stays missing is no longer served",
     );
     Ok(())
 }

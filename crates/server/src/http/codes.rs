@@ -64,6 +64,10 @@ codes! {
         "Invalid Idempotency-Key", "Send one key of 1 to 200 visible ASCII characters, such as a new UUID.";
     BodyTimeout = "body_timeout", REQUEST_TIMEOUT,
         "Body too slow", "Repeat the request on a faster connection.";
+    UriTooLong = "uri_too_long", URI_TOO_LONG,
+        "Address too long", "Shorten the query parameters.";
+    HeadersTooLarge = "headers_too_large", REQUEST_HEADER_FIELDS_TOO_LARGE,
+        "Headers too large", "Send fewer and shorter headers.";
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE,
         "Body too large", "Split the request into several smaller requests.";
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE,
@@ -324,6 +328,9 @@ pub fn markdown() -> String {
         "# Error codes\n\n\
          Every error is a problem document (RFC 9457). Clients must match on `code`. \
          The name and the status of a code never change.\n\n\
+         The server answers a few requests without a problem document and closes the connection, because it \
+         cannot read them as HTTP: 400 for a malformed head, 408 for a head that does not arrive in time, and \
+         431 for a head of more than 128 KiB or with more than 96 headers.\n\n\
          | Code | Status | Meaning | What to do |\n| --- | --- | --- | --- |\n",
     );
     for code in Code::ALL {

@@ -82,9 +82,9 @@ pub async fn layer(
     );
     request.extensions_mut().insert(RequestSpan(span.clone()));
 
-    let encoded = check_encoding(request.headers());
+    let checked = check_head(&request);
     let work = async {
-        encoded?;
+        checked?;
         next.call(request).await
     };
     let work = AssertUnwindSafe(work.instrument(span.clone())).catch_unwind();
@@ -123,13 +123,33 @@ pub async fn layer(
     }
 }
 
-/// Refuses a compressed body before a byte of it is read. A few kilobytes of it could become gigabytes.
-fn check_encoding(headers: &HeaderMap) -> Result<(), Problem> {
-    if !headers.contains_key(header::CONTENT_ENCODING) {
-        return Ok(());
+/// The longest address of a request, in bytes.
+const LONGEST_URI: usize = 16 << 10;
+
+/// The largest sum of the names and the values of all headers, in bytes. The framework itself refuses a head
+/// of more than 128 KiB, or with more than 96 headers, without a problem document.
+const MOST_HEADERS: usize = 32 << 10;
+
+/// Refuses a head that is too large, and a compressed body before a byte of it is read: a few kilobytes of it
+/// could become gigabytes.
+fn check_head(request: &ServiceRequest) -> Result<(), Problem> {
+    let uri = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
+    if uri > LONGEST_URI {
+        let detail =
+            format!("The address of the request has {uri} bytes; at most {LONGEST_URI} are allowed.");
+        return Err(Problem::new(Code::UriTooLong, detail));
     }
-    let detail = "Send the body as it is, without a Content-Encoding header.";
-    Err(Problem::new(Code::UnsupportedMediaType, detail))
+    let headers =
+        request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>();
+    if headers > MOST_HEADERS {
+        let detail = format!("The headers have {headers} bytes; at most {MOST_HEADERS} are allowed.");
+        return Err(Problem::new(Code::HeadersTooLarge, detail));
+    }
+    if request.headers().contains_key(header::CONTENT_ENCODING) {
+        let detail = "Send the body as it is, without a Content-Encoding header.";
+        return Err(Problem::new(Code::UnsupportedMediaType, detail));
+    }
+    Ok(())
 }
 
 /// Replaces the body of an error answer with its problem document. Keeps the headers that other layers set.

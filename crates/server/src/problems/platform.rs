@@ -63,6 +63,7 @@ impl From<BackupError> for Problem {
             | BackupError::OfTheInstallation
             | BackupError::OfATenant
             | BackupError::NotFresh
+            | BackupError::NotShown(_)
             | BackupError::Shared(_) => Self::internal(error),
         }
     }
@@ -74,6 +75,7 @@ impl From<OnboardingError> for Problem {
             OnboardingError::Provision(error) => error.into(),
             OnboardingError::Owner(error) => error.into(),
             OnboardingError::Defaults(error) => error.into(),
+            OnboardingError::NotShown(_) => Self::internal(error),
         }
     }
 }

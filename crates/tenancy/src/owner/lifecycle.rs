@@ -4,6 +4,7 @@
 //! Almost every change affects registry rows only, so each server applies the change as soon as the registry
 //! announces it. A schema itself is touched only by a swap with the schema that a restore set aside.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -245,6 +246,19 @@ pub async fn set_asides(tx: &SharedTx, id: TenantId) -> Result<Vec<SetAside>, Db
 }
 
 impl OwnerDatabase {
+    /// The businesses of the registry whose schema does not exist, such as those of a registry that was
+    /// restored into a new database.
+    ///
+    /// # Errors
+    /// [`DbError`].
+    pub async fn without_data(&self) -> Result<HashSet<TenantId>, DbError> {
+        const WITHOUT: &str = "
+            SELECT t.id FROM shared.tenants t JOIN shared.schemas s ON s.number = t.number
+             WHERE NOT EXISTS (SELECT FROM pg_namespace n WHERE n.nspname = s.name)";
+        let read = async |tx: &SharedTx| tx.values(WITHOUT, &[]).await;
+        Ok(self.write_shared(read).await?.into_iter().collect())
+    }
+
     /// Swaps the schema of a business with the schema that was set aside last. A second swap undoes the
     /// first. `record` writes in the same transaction. Returns the schema that the business uses now.
     ///

@@ -186,7 +186,8 @@ pub async fn clone_tenant(
     to_its_end(async move {
         let onboarding = state.onboarding()?;
         let (tenant, added) =
-            backup::clone_tenant(onboarding, &from, &slug, name.as_str(), &owner, &actor).await?;
+            backup::clone_tenant(onboarding, &from, &slug, name.as_str(), &owner, &actor, &|_, _| Ok(()))
+                .await?;
         let location = format!("/api/v1/platform/tenants/{}", tenant.id);
         let view = OnboardedView::new(&tenant, added, &owner, &state);
         Ok(HttpResponse::Created().insert_header(("location", location)).json(view))
