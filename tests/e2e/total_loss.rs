@@ -43,13 +43,14 @@ async fn a_lost_installation_is_restored_from_a_folder_and_a_run_can_be_repeated
     let program = folder.program(&app);
     done(&program.run(&["tenant", "suspend", "left"]));
     done(&program.run(&["backup", "create", "--all"]));
-    // A newer backup of one business, with more data.
+    // A newer backup of one business, with fewer movements.
     let acme = app.onboarding().owner_database();
     let acme = acme.write_shared(async |tx| tenancy::tenant::all(tx).await).await.unwrap()[0].clone();
     assert_eq!(acme.slug.as_str(), "acme");
     let admin = app.database.as_admin().await;
-    let twice = "DELETE FROM SCHEMA.stock_movements WHERE id = (SELECT min(id::text)::uuid FROM SCHEMA.stock_movements)";
-    admin.batch_execute(&twice.replace("SCHEMA", acme.schema.as_str())).await.unwrap();
+    let fewer = "DELETE FROM SCHEMA.stock_movements
+                  WHERE id = (SELECT min(id::text)::uuid FROM SCHEMA.stock_movements)";
+    admin.batch_execute(&fewer.replace("SCHEMA", acme.schema.as_str())).await.unwrap();
     done(&program.run(&["backup", "create", "acme"]));
     done(&program.run(&["backup", "create", "--installation"]));
     // One business has no file, one has a damaged one, and one file is no backup at all.

@@ -52,8 +52,8 @@ pub(super) async fn restore(
     };
     if is_fresh && installation.is_none() {
         told.push_str(
-            "\nThe folder has no backup of the shared schema (`tenantry backup create --installation`): members \
-             are restored by email and have no passwords.",
+            "\nThe folder has no backup of the shared schema (`tenantry backup create --installation`): \
+             members are restored by email and have no passwords.",
         );
     }
     tell_problems(&collection, &plan);

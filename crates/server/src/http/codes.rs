@@ -329,8 +329,8 @@ pub fn markdown() -> String {
          Every error is a problem document (RFC 9457). Clients must match on `code`. \
          The name and the status of a code never change.\n\n\
          The server answers a few requests without a problem document and closes the connection, because it \
-         cannot read them as HTTP: 400 for a malformed head, 408 for a head that does not arrive in time, and \
-         431 for a head of more than 128 KiB or with more than 96 headers.\n\n\
+         cannot read them as HTTP: 400 for a malformed head, 408 for a head that does not arrive in time, \
+         and 431 for a head of more than 128 KiB or with more than 96 headers.\n\n\
          | Code | Status | Meaning | What to do |\n| --- | --- | --- | --- |\n",
     );
     for code in Code::ALL {

@@ -43,17 +43,18 @@ BEGIN
                       AND member = to_regrole(quote_ident(:'role_maker')) AND admin_option) THEN
         EXECUTE format('GRANT %I TO %I WITH ADMIN OPTION', :'tenant_group', :'role_maker');
     END IF;
-    -- From PostgreSQL 16 on, CREATEROLE manages only the roles that it made, and not those of a move from 15.
-    IF current_setting('server_version_num')::integer >= 160000 THEN
-        FOR wanted IN
-            SELECT r.rolname FROM pg_roles r
-             WHERE r.rolname ~ ('^' || :'installation' || '_business_[0-9]+$')
-               AND NOT EXISTS (SELECT FROM pg_auth_members m
-                                WHERE m.roleid = r.oid AND m.member = to_regrole(quote_ident(:'role_maker'))
-                                  AND m.admin_option)
-        LOOP
-            EXECUTE format('GRANT %I TO %I WITH ADMIN TRUE, INHERIT FALSE, SET FALSE', wanted, :'role_maker');
-        END LOOP;
-    END IF;
+    -- From PostgreSQL 16 on, CREATEROLE manages only the roles of which it is an administrator. PostgreSQL 15 does not
+    -- ask for that, but an upgrade keeps it.
+    FOR wanted IN
+        SELECT r.rolname FROM pg_roles r
+         WHERE r.rolname ~ ('^' || :'installation' || '_business_[0-9]+$')
+           AND NOT EXISTS (SELECT FROM pg_auth_members m
+                            WHERE m.roleid = r.oid AND m.member = to_regrole(quote_ident(:'role_maker'))
+                              AND m.admin_option)
+    LOOP
+        EXECUTE format(CASE WHEN current_setting('server_version_num')::integer >= 160000
+                            THEN 'GRANT %I TO %I WITH ADMIN TRUE, INHERIT FALSE, SET FALSE'
+                            ELSE 'GRANT %I TO %I WITH ADMIN OPTION' END, wanted, :'role_maker');
+    END LOOP;
 END
 $do$;

@@ -66,6 +66,11 @@ BEGIN
     -- An existing role with this name is left over from a dropped database, and owns nothing.
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = tenant_role) THEN
         EXECUTE format('CREATE ROLE %I NOLOGIN', tenant_role);
+        -- From PostgreSQL 16 on, the creator of a role is its administrator. After an upgrade from 15, only an
+        -- administrator could drop it.
+        IF current_setting('server_version_num')::integer < 160000 THEN
+            EXECUTE format('GRANT %I TO %I WITH ADMIN OPTION', tenant_role, current_user);
+        END IF;
     END IF;
     EXECUTE format('GRANT %I TO %I', :'tenant_group', tenant_role);
     EXECUTE format('GRANT %I TO %I, %I', tenant_role, :'server', :'owner');
