@@ -348,7 +348,9 @@ async fn a_backup_run_continues_after_a_failure_and_old_backups_are_pruned() {
     done(&program.run(&["backup", "verify", &newer]));
     let planned = program.run(&[&prune[..], &["--dry-run"]].concat());
     assert!(planned.out.contains("acme-") && planned.err.contains("1 would be removed"), "{planned:?}");
-    let pruned = done(&program.run(&prune));
+    let unconfirmed = program.run(&prune);
+    assert!(unconfirmed.code == Some(1) && unconfirmed.err.contains("--yes"), "{unconfirmed:?}");
+    let pruned = done(&program.run(&[&prune[..], &["--yes"]].concat()));
     assert!(!std::path::Path::new(&pruned).exists(), "{pruned}");
     assert!(std::path::Path::new(&newer).exists());
     let left: Value = serde_json::from_str(&program.run(&["backup", "list", "-o", "json"]).out).unwrap();

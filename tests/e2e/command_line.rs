@@ -276,3 +276,101 @@ async fn a_business_that_cannot_be_read_hides_no_other() {
     assert_eq!(program.run(&["ledger", "verify", "acme"]).code, Some(1));
     assert_eq!(program.run(&["ledger", "verify", "zenith"]).code, Some(0));
 }
+
+#[tokio::test]
+async fn lists_are_filtered_sorted_and_printed_in_every_format() {
+    let app = TestApp::start().await;
+    for slug in ["zenith", "acme", "middle"] {
+        app.tenant(slug).await;
+    }
+    let program = Program::beside(&app);
+    let run = |arguments: &[&str]| {
+        let ran = program.run(&[&["tenant", "list"][..], arguments].concat());
+        assert_eq!(ran.code, Some(0), "{arguments:?}: {ran:?}");
+        ran.out
+    };
+    assert_eq!(run(&["-o", "name", "--sort", "slug"]), "acme\nmiddle\nzenith\n");
+    assert_eq!(run(&["-o", "name", "--sort", "number", "--desc", "--limit", "2"]), "middle\nacme\n");
+    assert_eq!(run(&["-o", "name", "--search", "MIDDLE L"]), "middle\n");
+    assert_eq!(program.run(&["tenant", "suspend", "acme"]).code, Some(0));
+    assert_eq!(run(&["-o", "name", "--status", "suspended"]), "acme\n");
+    assert_eq!(run(&["-o", "name", "--behind"]), "");
+    let csv = run(&["-o", "csv", "--limit", "1"]);
+    assert!(csv.starts_with("id,number,slug,name,status,schema,"), "{csv}");
+    assert_eq!(csv.lines().count(), 2);
+    assert!(run(&["-o", "yaml"]).contains("slug: zenith\n"));
+    let unknown = program.run(&["tenant", "list", "--sort", "size"]);
+    assert!(unknown.code == Some(1) && unknown.err.contains("the members are id, number"), "{unknown:?}");
+    assert!(program.run(&["tenant", "show", "zenit"]).err.contains("did you mean zenith?"));
+    assert!(program.run(&["tenant", "shwo", "zenith"]).err.contains("similar"));
+    program.run(&["tenant", "limit", "zenith", "--max-transactions", "3"]);
+    let shown: Value =
+        serde_json::from_str(&program.run(&["tenant", "show", "zenith", "-o", "json"]).out).unwrap();
+    assert_eq!(shown["limits"], json!({"statementTimeoutMs": null, "maxTransactions": 3}));
+    let quiet = program.run(&["-q", "tenant", "resume", "acme"]);
+    assert_eq!((quiet.code, quiet.err.as_str()), (Some(0), ""), "{quiet:?}");
+    assert!(program.run(&["-q", "tenant", "show", "nobody"]).err.contains("error: there is no business"));
+}
+
+#[tokio::test]
+async fn the_name_changes_and_the_currency_only_before_it_is_used() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let program = Program::beside(&app);
+    let set = |arguments: &[&str]| program.run(&[&["tenant", "set", "acme"][..], arguments].concat());
+    assert_eq!(set(&[]).code, Some(2));
+    assert_eq!(set(&["--name", "Acme International", "--currency", "JPY"]).code, Some(0));
+    let settings = acme.get("/api/v1/settings").await;
+    assert_eq!((&settings.body["currency"], &settings.body["currencyDecimals"]), (&json!("JPY"), &json!(0)));
+    let shown = program.run(&["tenant", "show", "acme"]).out;
+    assert!(shown.contains("Acme International"), "{shown}");
+    let history = program.run(&["tenant", "history", "acme", "--action", "tenant.currency"]).out;
+    assert!(history.contains(r#"{"from":"EUR","to":"JPY"}"#), "{history}");
+    let mut product = harness::a_product("BOLT");
+    product["variants"][0]["price"] = json!("950");
+    acme.create_product(&product).await;
+    let refused = set(&["--currency", "EUR"]);
+    assert!(refused.code == Some(4) && refused.err.contains("cannot change"), "{refused:?}");
+    assert_eq!(set(&["--currency", "JPY"]).code, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_amount_is_stored_in_the_currency_of_before() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let program = Program::beside(&app);
+    // A product with decimals is being created while the currency becomes one without.
+    for round in 0..20 {
+        let mut product = harness::a_product(&format!("SKU-{round}"));
+        product["variants"][0]["price"] = json!("9.55");
+        let (created, changed) = tokio::join!(acme.post("/api/v1/products", &product), async {
+            tokio::task::block_in_place(|| program.run(&["tenant", "set", "acme", "--currency", "JPY"]))
+        },);
+        match (created.status, changed.code) {
+            (201, Some(4)) => return,
+            (422, Some(0)) => {
+                let back = program.run(&["tenant", "set", "acme", "--currency", "EUR"]);
+                assert_eq!(back.code, Some(0), "{back:?}");
+            }
+            other => panic!("{other:?}: {created:?} {changed:?}"),
+        }
+    }
+}
+
+#[test]
+fn completions_and_man_pages_are_made() {
+    let program = Program::bare();
+    for shell in ["bash", "zsh", "fish"] {
+        let ran = program.run(&["completions", shell]);
+        assert!(ran.code == Some(0) && ran.out.contains("tenantry"), "{ran:?}");
+    }
+    let checked = program.run_shell("$tenantry completions bash | bash -n");
+    assert_eq!(checked.code, Some(0), "{checked:?}");
+    let folder = std::env::temp_dir().join(format!("tenantry-man-{}", uuid::Uuid::now_v7()));
+    assert_eq!(program.run(&["man", &folder.display().to_string()]).code, Some(1), "the folder is missing");
+    std::fs::create_dir(&folder).unwrap();
+    assert_eq!(program.run(&["man", &folder.display().to_string()]).code, Some(0));
+    let page = std::fs::read_to_string(folder.join("tenantry-tenant-create.1")).unwrap();
+    assert!(page.contains("owner\\-email"), "{page}");
+    std::fs::remove_dir_all(folder).unwrap();
+}

@@ -198,7 +198,23 @@ async fn metrics_have_their_own_listener() {
         ),
         "{text}"
     );
-    assert!(text.contains(r#"tenantry_database_connections{state="max"} 8"#), "{text}");
+    for line in [
+        r#"tenantry_database_connections{state="max"} 8"#,
+        r#"tenantry_businesses{state="active"} 1"#,
+        r#"tenantry_schemas{state="live"} 1"#,
+        "tenantry_schemas_behind 0",
+        "tenantry_migrations_failed 0",
+        r#"tenantry_jobs{state="failed"} 0"#,
+        "tenantry_job_wait_seconds 0",
+        "tenantry_businesses_without_backup 1",
+        "tenantry_backup_age_seconds 0",
+        "tenantry_outbox_events 0",
+        "tenantry_database_waits_total",
+        "tenantry_database_up 1",
+        "tenantry_database_writable 1",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
     assert!(!text.contains("nothing"), "no label may come from a client");
     assert_eq!(acme.get("/metrics").await.status, 404);
 }

@@ -34,6 +34,7 @@ mod payments;
 mod plans;
 mod pool;
 mod process;
+mod proxies;
 mod purchase_corrections;
 mod purchasing;
 mod refunds;

@@ -3,6 +3,7 @@
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use anyhow::Context as _;
 use platform::{Actor, Onboarding, Operator};
@@ -17,6 +18,23 @@ use crate::output::note;
 
 /// The folder of `tenantry dev` in a checkout.
 pub const DEV_FOLDER: &str = ".tenantry";
+
+/// How much more than warnings the commands log.
+static VERBOSITY: AtomicU8 = AtomicU8::new(0);
+
+/// Sets how much more than warnings the commands log: 0 is nothing more.
+pub fn log_more(verbosity: u8) {
+    VERBOSITY.store(verbosity, Ordering::Relaxed);
+}
+
+/// The settings of the log of a server, with what `--verbose` adds.
+pub fn log_settings(settings: &Settings) -> LogSettings {
+    let mut log = settings.log.clone();
+    if VERBOSITY.load(Ordering::Relaxed) > 0 {
+        log.filter = format!("debug,{}", log.filter.trim_start_matches("info,"));
+    }
+    log
+}
 
 /// The sources of the configuration. While `tenantry dev` runs in this checkout, they include its development
 /// database.
@@ -61,7 +79,12 @@ pub fn settings() -> anyhow::Result<Settings> {
 /// Like [`settings()`], from sources that the command has already read.
 pub fn settings_from(sources: &Sources) -> anyhow::Result<Settings> {
     let settings = load(sources)?;
-    settings::logging::start(&LogSettings { format: LogFormat::Pretty, filter: "warn".to_owned() })?;
+    let filter = match VERBOSITY.load(Ordering::Relaxed) {
+        0 => "warn",
+        1 => "info",
+        _ => "debug",
+    };
+    settings::logging::start(&LogSettings { format: LogFormat::Pretty, filter: filter.to_owned() })?;
     Ok(settings)
 }
 
@@ -108,17 +131,31 @@ pub async fn operator(settings: &Settings) -> anyhow::Result<Operator> {
 
 /// Finds the business with this slug. For a former slug, the error names the new slug.
 pub async fn find_tenant(settings: &Settings, slug: &TenantSlug) -> anyhow::Result<Arc<Tenant>> {
-    let (found, renamed) = database(settings)
-        .await?
+    let database = database(settings).await?;
+    let (found, renamed) = database
         .read_shared(SharedScope::Platform, async |tx| {
             Ok::<_, DbError>((tenant::find(tx, slug).await?, tenant::find_renamed(tx, slug).await?))
         })
         .await?;
-    let unknown = || match &renamed {
-        Some(tenant) => NotFound(format!("{slug} was renamed to {}", tenant.slug)),
-        None => NotFound(format!("there is no business {slug}; `tenantry tenant list` lists all businesses")),
+    if let Some(found) = found {
+        return Ok(Arc::new(found));
+    }
+    if let Some(renamed) = renamed {
+        return Err(NotFound(format!("{slug} was renamed to {}", renamed.slug)).into());
+    }
+    let hint = match similar(slug, &all_tenants(&database).await?) {
+        Some(similar) => format!("did you mean {similar}?"),
+        None => "`tenantry tenant list` lists all businesses".to_owned(),
     };
-    Ok(Arc::new(found.ok_or_else(unknown)?))
+    Err(NotFound(format!("there is no business {slug}; {hint}")).into())
+}
+
+/// The slug that the user may have meant.
+fn similar(slug: &TenantSlug, tenants: &[Arc<Tenant>]) -> Option<String> {
+    let likeness = |tenant: &Tenant| strsim::jaro_winkler(slug.as_str(), tenant.slug.as_str());
+    let likely = tenants.iter().filter(|tenant| likeness(tenant) > 0.8);
+    let best = likely.max_by(|one, other| likeness(one).total_cmp(&likeness(other)))?;
+    Some(best.slug.to_string())
 }
 
 /// All businesses.

@@ -4,13 +4,14 @@
 use std::process::ExitCode;
 
 use identity::membership::MembershipError;
+use inventory::settings::CurrencyChangeError;
 use platform::{BackupError, MemberError, OnboardingError, OperatorError};
 use tenancy::ProvisionError;
 use tenancy::domain::DomainError;
 use tenancy::jobs::JobChangeError;
 use tenancy::lifecycle::LifecycleError;
 
-use crate::output::note;
+use crate::output::complain;
 
 /// The requested item does not exist.
 #[derive(Debug)]
@@ -36,7 +37,7 @@ pub const INTERRUPTED: u8 = 130;
 
 /// Prints `error` and returns its exit code.
 pub fn report(error: &anyhow::Error) -> ExitCode {
-    note!("error: {}", tenancy::chain(error.as_ref()));
+    complain!("error: {}", tenancy::chain(error.as_ref()));
     ExitCode::from(code(error))
 }
 
@@ -58,7 +59,10 @@ fn code_of(error: &(dyn std::error::Error + 'static)) -> Option<u8> {
         return match error {
             OperatorError::Lifecycle(error) => code_of(error),
             OperatorError::Domain(error) => code_of(error),
-            OperatorError::NoBackup(_) => Some(CONFLICT),
+            OperatorError::NoBackup(_) | OperatorError::Currency(CurrencyChangeError::InUse) => {
+                Some(CONFLICT)
+            }
+            OperatorError::Currency(CurrencyChangeError::Db(_)) => None,
             OperatorError::Db(_) => None,
         };
     }

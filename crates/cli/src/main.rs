@@ -6,18 +6,22 @@ mod commands;
 mod confirm;
 mod context;
 mod failure;
+mod format;
 mod interrupt;
 mod output;
 mod progress;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{ArgAction, CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
 
 use crate::commands::{
-    backup, config, db, dev, doctor, domain, job, ledger, migrate, openapi, seed, serve, stats, tenant, user,
+    backup, config, db, dev, doctor, domain, job, ledger, manual, migrate, openapi, seed, serve, stats,
+    tenant, user,
 };
-use crate::output::Output;
+use crate::format::Listing;
 
 /// Inventory and stock for many businesses on one PostgreSQL server. Each business has its own schema.
 #[derive(Parser)]
@@ -37,6 +41,12 @@ use crate::output::Output;
 struct Cli {
     #[command(subcommand)]
     command: Command,
+    /// Print only data, errors and questions: no messages and no progress.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Log more of what the command does, on standard error. Twice logs still more.
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    verbose: u8,
 }
 
 #[derive(Subcommand)]
@@ -48,7 +58,7 @@ enum Command {
     /// Check the installation: server, roles, isolation, migrations, drift, catalogue, jobs, backups, disk.
     Doctor(doctor::Args),
     /// Show the size of each business and its growth in the last 30 days.
-    Stats(Output),
+    Stats(Listing),
     /// Prepare the database and check its logins.
     #[command(subcommand)]
     Db(db::Command),
@@ -79,6 +89,21 @@ enum Command {
     /// Show the configuration.
     #[command(subcommand)]
     Config(config::Command),
+    /// Print a script that completes commands and options in a shell.
+    #[command(after_help = "Examples:\n  \
+        tenantry completions bash > /etc/bash_completion.d/tenantry\n  \
+        tenantry completions zsh > \"${fpath[1]}/_tenantry\"")]
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Write the man pages of all commands into a folder.
+    #[command(after_help = "Examples:\n  \
+        tenantry man /usr/local/share/man/man1")]
+    Man {
+        /// The folder, which must exist.
+        folder: PathBuf,
+    },
     /// Print the OpenAPI 3.1 document of the API.
     Openapi {
         /// Print the table of error codes as Markdown instead.
@@ -90,11 +115,15 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
+    if cli.quiet {
+        output::be_quiet();
+    }
+    context::log_more(cli.verbose);
     let done = match cli.command {
         Command::Serve => serve::run().await,
         Command::Dev(args) => dev::run(args).await,
         Command::Doctor(args) => doctor::run(args).await,
-        Command::Stats(output) => stats::run(output).await,
+        Command::Stats(listing) => stats::run(listing).await,
         Command::Db(command) => db::run(command).await,
         Command::Migrate(command) => migrate::run(command).await,
         Command::Backup(command) => backup::run(command).await,
@@ -105,6 +134,8 @@ async fn main() -> ExitCode {
         Command::User(command) => user::run(command).await,
         Command::Seed(command) => seed::run(command).await,
         Command::Config(command) => config::run(&command),
+        Command::Completions { shell } => manual::completions(Cli::command(), shell),
+        Command::Man { folder } => manual::pages(Cli::command(), &folder),
         Command::Openapi { errors } => openapi::run(errors),
     };
     output::finish(done.unwrap_or_else(|error| failure::report(&error)))
@@ -112,7 +143,7 @@ async fn main() -> ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::CommandFactory as _;
 
     #[test]
     fn the_command_line_is_well_formed() {

@@ -1,32 +1,26 @@
-//! Prints data on standard output, as a table for people or as JSON for scripts. All other text goes to
-//! standard error.
+//! Standard output for data, standard error for all other text. What cannot be written ends no work.
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use clap::ValueEnum;
-use comfy_table::{ContentArrangement, Table, presets};
 use indicatif::HumanBytes;
-use serde::Serialize;
-
-/// The format of printed data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    Table,
-    Json,
-}
-
-/// The output option of the commands that print data.
-#[derive(Debug, Clone, Copy, clap::Args)]
-pub struct Output {
-    /// The output format.
-    #[arg(short = 'o', long = "output", value_enum, default_value = "table")]
-    pub format: Format,
-}
 
 /// The first failure of standard output. Nothing is printed after it, and the work of the command goes on.
 static FAILURE: OnceLock<io::Error> = OnceLock::new();
+
+/// Whether only data, errors and questions are printed.
+static IS_QUIET: AtomicBool = AtomicBool::new(false);
+
+/// Prints no messages and no progress from now on, only data, errors and questions.
+pub fn be_quiet() {
+    IS_QUIET.store(true, Ordering::Relaxed);
+}
+
+pub fn is_quiet() -> bool {
+    IS_QUIET.load(Ordering::Relaxed)
+}
 
 /// Prints one line of data. A failure ends no work; [`finish`] tells it.
 pub fn line(text: &str) {
@@ -50,14 +44,25 @@ pub fn secret(text: &str) -> io::Result<()> {
     }
 }
 
-/// Prints a message on standard error. Nobody may read it any more, so a failure is no problem.
+/// Prints a message on standard error, unless `--quiet` is given. Nobody may read it any more, so a failure
+/// is no problem.
 macro_rules! note {
+    ($($text:tt)*) => {
+        if !$crate::output::is_quiet() {
+            $crate::output::complain!($($text)*);
+        }
+    };
+}
+pub(crate) use note;
+
+/// Prints an error or a question on standard error, also with `--quiet`.
+macro_rules! complain {
     ($($text:tt)*) => {{
         use std::io::Write as _;
         let _ = writeln!(std::io::stderr(), $($text)*);
     }};
 }
-pub(crate) use note;
+pub(crate) use complain;
 
 /// The exit code of a command that ended with `code`. A reader that has closed the pipe, such as `head`, has
 /// what it wanted. Any other failure of standard output, such as a full disk, is a failure of the command.
@@ -67,62 +72,21 @@ pub fn finish(code: ExitCode) -> ExitCode {
     }
     match FAILURE.get() {
         Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            note!("error: standard output cannot be written: {error}");
+            complain!("error: standard output cannot be written: {error}");
             ExitCode::FAILURE
         }
         _ => code,
     }
 }
 
-/// Prints `rows` as a table with `columns`, or as a JSON array.
-pub fn rows<T: Serialize, const N: usize>(
-    output: Output,
-    rows: &[T],
-    columns: [&str; N],
-    cells: impl Fn(&T) -> [String; N],
-) -> anyhow::Result<()> {
-    match output.format {
-        Format::Json => line(&serde_json::to_string_pretty(rows)?),
-        Format::Table => {
-            line(&table(std::iter::once(columns.map(str::to_uppercase)).chain(rows.iter().map(cells))));
-        }
+/// The width of the terminal that shows the data, in characters. `None` if standard output is no terminal.
+pub fn terminal_width() -> Option<u16> {
+    let stdout = io::stdout();
+    if !stdout.is_terminal() {
+        return None;
     }
-    Ok(())
-}
-
-/// Prints one value as lines of names and values, or as a JSON object.
-pub fn one<T: Serialize>(output: Output, value: &T, lines: &[(&str, String)]) -> anyhow::Result<()> {
-    line(&text_of_one(output, value, lines)?);
-    Ok(())
-}
-
-/// As [`one`], for a value that holds a secret; see [`secret`].
-///
-/// # Errors
-/// [`io::Error`] when neither standard output nor standard error takes it.
-pub fn one_with_secret<T: Serialize>(output: Output, value: &T, lines: &[(&str, String)]) -> io::Result<()> {
-    secret(&text_of_one(output, value, lines)?)
-}
-
-fn text_of_one<T: Serialize>(
-    output: Output,
-    value: &T,
-    lines: &[(&str, String)],
-) -> serde_json::Result<String> {
-    Ok(match output.format {
-        Format::Json => serde_json::to_string_pretty(value)?,
-        Format::Table => table(lines.iter().map(|(name, value)| [(*name).to_owned(), value.clone()])),
-    })
-}
-
-/// A table without lines, with two spaces between its columns.
-fn table<const N: usize>(rows: impl Iterator<Item = [String; N]>) -> String {
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled).add_rows(rows);
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
-    table.trim_fmt()
+    let size = rustix::termios::tcgetwinsize(stdout).ok()?;
+    (size.ws_col > 0).then_some(size.ws_col)
 }
 
 /// Formats a number of bytes for people, such as `1.50 MiB`.

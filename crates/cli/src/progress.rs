@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::failure::INTERRUPTED;
-use crate::output::note;
+use crate::output::{complain, is_quiet, note};
 
 /// The progress of one command over many businesses.
 pub struct Progress {
@@ -18,7 +18,8 @@ impl Progress {
     pub fn new(verb: &'static str) -> Self {
         let style = ProgressStyle::with_template("{prefix} [{bar:30}] {pos}/{len}, {eta} left  {msg}");
         let style = style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ");
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        let target = if is_quiet() { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+        let bar = ProgressBar::with_draw_target(None, target);
         Self { bar: bar.with_style(style).with_prefix(verb) }
     }
 
@@ -39,6 +40,15 @@ impl Progress {
         }
     }
 
+    /// Prints a line about a failure, also with `--quiet`.
+    pub fn failure(&self, text: &str) {
+        if self.bar.is_hidden() {
+            complain!("{text}");
+        } else {
+            self.bar.println(text);
+        }
+    }
+
     /// Hides the bar while `write` prints to the terminal.
     pub fn above(&self, write: impl FnOnce()) {
         self.bar.suspend(write);
@@ -54,8 +64,8 @@ impl Progress {
         let (done, total) = (self.bar.position(), self.bar.length());
         self.bar.finish_and_clear();
         match total {
-            Some(total) => note!("interrupted: {done} of {total} finished; {rest}"),
-            None => note!("interrupted before the first one was finished; {rest}"),
+            Some(total) => complain!("interrupted: {done} of {total} finished; {rest}"),
+            None => complain!("interrupted before the first one was finished; {rest}"),
         }
         ExitCode::from(INTERRUPTED)
     }

@@ -17,4 +17,4 @@ pub use operator::{dns, lifecycle};
 pub use records::platform_audit;
 pub use records::platform_audit::Actor;
 pub use upkeep::domain_upkeep::DomainTerms;
-pub use upkeep::{doctor, domain_upkeep, job_kinds, stats};
+pub use upkeep::{doctor, domain_upkeep, figures, job_kinds, stats};

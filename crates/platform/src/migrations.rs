@@ -49,6 +49,11 @@ impl Served {
         Ok(Self { from: SERVES_FROM, code: of_tenant()?.latest() })
     }
 
+    /// The newest version of a business schema that this code knows.
+    pub fn latest(&self) -> i32 {
+        self.code
+    }
+
     /// Whether this code can serve the business's schema.
     pub fn includes(&self, tenant: &Tenant) -> bool {
         tenant.schema_version >= self.from && tenant.needs_code <= self.code

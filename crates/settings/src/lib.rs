@@ -6,6 +6,7 @@
 mod addresses;
 pub mod logging;
 mod parts;
+mod plain_words;
 mod settings;
 mod sources;
 pub mod wiring;

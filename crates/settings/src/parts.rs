@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use identity::PasswordKey;
 use platform::dns::Dns;
 use secrecy::ExposeSecret;
 use tenancy::{DatabaseUrl, Installation, PoolSettings, ResolverSettings};
@@ -63,6 +64,24 @@ impl Settings {
             cure: "set TENANTRY__DATABASE__OWNER_URL=postgres://tenantry_owner:PASSWORD@HOST:5432/tenantry",
         })?;
         url.expose_secret().parse().map_err(|error| refuse("database.owner_url", error))
+    }
+
+    /// The key that protects password hashes.
+    ///
+    /// # Errors
+    /// [`SettingsError`] when `identity.password_key` is missing or too short.
+    pub fn password_key(&self) -> Result<PasswordKey, SettingsError> {
+        let secret = self.identity.password_key.as_ref().ok_or(SettingsError::Missing {
+            key: "identity.password_key",
+            cure: "generate a key with `openssl rand -base64 48`, set TENANTRY__IDENTITY__PASSWORD_KEY, and \
+                   keep the key permanently: without it, no stored password can be verified",
+        })?;
+        PasswordKey::new(secret).map_err(|least| {
+            refuse(
+                "identity.password_key",
+                format!("the key is too short; it must have at least {least} bytes"),
+            )
+        })
     }
 
     /// The prefix of this installation's roles. Defaults to the name of the database.

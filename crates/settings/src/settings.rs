@@ -238,6 +238,12 @@ pub enum SettingsError {
     Read(#[from] config::ConfigError),
 }
 
+/// Whether the text is a URL of the web. A path may follow, but no white space.
+fn is_web_address(text: &str) -> bool {
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    host.is_some_and(|host| !host.is_empty() && !host.contains(char::is_whitespace))
+}
+
 pub(crate) fn refuse(key: &str, problem: impl ToString) -> SettingsError {
     SettingsError::Value { key: key.to_owned(), problem: problem.to_string() }
 }
@@ -259,6 +265,24 @@ impl Settings {
         self.base_domain()?;
         self.metrics_listen()?;
         self.dns()?;
+        if self.metrics_listen()?.is_some_and(|metrics| metrics.port() != 0 && metrics == server.listen) {
+            return Err(refuse("server.metrics_listen", "must differ from server.listen"));
+        }
+        if self.database.url.is_some() {
+            self.database_url()?;
+        }
+        if self.database.owner_url.is_some() {
+            self.owner_url()?;
+        }
+        if self.identity.password_key.is_some() {
+            self.password_key()?;
+        }
+        if self.identity.issuer.as_ref().is_some_and(|issuer| !is_web_address(issuer)) {
+            return Err(refuse("identity.issuer", "must be a URL, like https://id.example.com"));
+        }
+        if self.backup.folder.as_os_str().is_empty() {
+            return Err(refuse("backup.folder", "must be the path of a folder"));
+        }
         if !["http", "https"].contains(&server.public_scheme.as_str()) {
             return Err(refuse("server.public_scheme", "must be http or https"));
         }

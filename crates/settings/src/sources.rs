@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use config::{Config, Environment, File, FileFormat, Value, ValueKind};
 use tenancy::DatabaseUrl;
 
-use crate::settings::{Settings, SettingsError, refuse};
+use crate::plain_words::Documentation;
+use crate::settings::{Settings, SettingsError};
 
 /// The documented defaults. The binary includes them, so it runs without the configuration folder.
 const DEFAULTS: &str = include_str!("../../../config/default.toml");
@@ -85,8 +86,12 @@ impl Sources {
     /// # Errors
     /// [`SettingsError`] with the key that is unknown, malformed or out of range.
     pub fn load(&self) -> Result<Settings, SettingsError> {
-        let settings: Settings = serde_path_to_error::deserialize(self.read()?)
-            .map_err(|error| refuse(&error.path().to_string(), error.inner()))?;
+        let values = self.read()?;
+        let defaults = Config::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml)).build()?;
+        let documentation = Documentation::read(&defaults, DEFAULTS);
+        documentation.check_types(&values)?;
+        let settings: Settings = serde_path_to_error::deserialize(values)
+            .map_err(|error| documentation.explain(&error.path().to_string(), &error.inner().to_string()))?;
         settings.check()?;
         Ok(settings)
     }
@@ -188,9 +193,35 @@ mod tests {
             ("[identity]\nbcrypt_cost = 3", "identity.bcrypt_cost"),
             ("[log]\nformat = \"xml\"", "log.format"),
             ("[nonsense]\na = 1", "nonsense"),
+            ("[server]\ncors_origins = [\"*\"]", "server.cors_origins[0]: an origin must be a scheme"),
+            ("[server]\ncors_origins = 5", "server.cors_origins: \"5\" is refused: it must be a list"),
+            ("[server]\ntrusted_proxies = [\"x\"]", "server.trusted_proxies[0]: must be a network"),
+            ("[server]\nlisten = \"x\"", "server.listen: must be an address with a port"),
+            ("[server]\nlistn = \"x\"", "there is no such key"),
+            (
+                "[server]\nworkers = true",
+                "must be a whole number. Range: 1 to 64, or 0 for one thread per core",
+            ),
+            ("[server]\nworkers = 1.5", "must be a whole number"),
+            ("[server]\nworkers = -1", "must be a whole number. Range: 1 to 64"),
+            ("[server]\npublic_port = 99999999999", "must be a whole number. Range: 1 to 65535"),
+            ("[jobs]\nin_server = \"maybe\"", "\"maybe\" is refused: it must be true or false"),
+            ("[log]\nformat = \"xml\"", "log.format: the value is unknown. Values: json, pretty"),
+            ("[database]\nurl = \"mysql://x\"", "database.url: a database URL must have the form"),
+            ("[database]\nowner_url = \"x\"", "database.owner_url: a database URL must have the form"),
+            ("[identity]\nissuer = \"x y\"", "identity.issuer: must be a URL"),
+            ("[identity]\npassword_key = \"short\"", "identity.password_key: the key is too short"),
+            ("[backup]\nfolder = \"\"", "backup.folder: must be the path of a folder"),
+            (
+                "[server]\nlisten = \"127.0.0.1:9090\"",
+                "server.metrics_listen: must differ from server.listen",
+            ),
         ] {
             let error = load(toml).unwrap_err();
             assert!(error.contains(key), "{toml:?}: {error}");
+            for word in ["invalid type", "enum", "expected", "unsigned", "for key"] {
+                assert!(!error.contains(word), "{toml:?}: a library speaks: {error}");
+            }
         }
     }
 

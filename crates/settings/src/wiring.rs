@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use identity::{Hasher, KeyError, PasswordKey};
+use identity::{Hasher, KeyError};
 use platform::Onboarding;
 use platform::migrations;
 use tenancy::connect::TlsError;
@@ -35,16 +35,7 @@ pub enum WiringError {
 /// [`SettingsError`] when `identity.password_key` is missing or too short.
 pub fn hasher(settings: &Settings) -> Result<Hasher, SettingsError> {
     let identity = &settings.identity;
-    let secret = identity.password_key.as_ref().ok_or(SettingsError::Missing {
-        key: "identity.password_key",
-        cure: "generate a key with `openssl rand -base64 48`, set TENANTRY__IDENTITY__PASSWORD_KEY, and keep \
-               the key permanently: without it, no stored password can be verified",
-    })?;
-    let key = PasswordKey::new(secret).map_err(|least| SettingsError::Value {
-        key: "identity.password_key".to_owned(),
-        problem: format!("the key is too short; it must have at least {least} bytes"),
-    })?;
-    Ok(Hasher::new(key, identity.bcrypt_cost, identity.concurrent_hashes))
+    Ok(Hasher::new(settings.password_key()?, identity.bcrypt_cost, identity.concurrent_hashes))
 }
 
 /// Builds onboarding with the owner's login.

@@ -40,9 +40,17 @@ impl Origin {
             && url.username().is_empty()
             && url.password().is_none();
         let is_web = matches!(url.scheme(), "http" | "https");
-        // The parser also reads texts that no browser sends, such as `https:shop.example.com`.
-        let is_written_out = text.get(url.scheme().len()..).is_some_and(|rest| rest.starts_with("://"));
-        if !is_bare || !is_web || !is_written_out || text.len() > MAX_LENGTH {
+        // The parser leaves some characters in a host that no host has, such as the star of a pattern.
+        let is_host = |host: &str| {
+            let host = host.trim_start_matches('[').trim_end_matches(']');
+            host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.:".contains(&byte))
+        };
+        // The parser also reads texts that no browser sends, such as `https:shop.example.com`, and passes
+        // over white space.
+        let is_written_out = text.get(url.scheme().len()..).is_some_and(|rest| rest.starts_with("://"))
+            && !text.contains(|letter: char| letter.is_whitespace() || letter.is_control());
+        let is_origin = is_bare && is_web && is_written_out && url.host_str().is_some_and(is_host);
+        if !is_origin || text.len() > MAX_LENGTH {
             return Err(OriginError);
         }
         Ok(Self(url.origin().ascii_serialization()))
@@ -122,6 +130,8 @@ mod tests {
             "file:///tmp",
             "https://",
             "https://shop.example.com\n",
+            " https://shop.example.com",
+            "https://shop.exa\nmple.com",
         ] {
             assert!(Origin::parse(text).is_err(), "{text}");
         }

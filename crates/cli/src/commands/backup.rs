@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{SecondsFormat, Utc};
-use clap::{ArgGroup, Subcommand};
+use clap::{ArgGroup, Subcommand, ValueEnum};
 use platform::Backup;
 use platform::backup::{self, Retention};
 use serde::Serialize;
@@ -16,10 +16,12 @@ use tenancy::{DbError, OwnerDatabase, SharedScope, TenantSlug, chain, tenant};
 use values::Email;
 
 use crate::commands::{jobs_at_once, restore, restore_fleet};
+use crate::confirm::Consent;
 use crate::context;
 use crate::failure::PARTIAL;
+use crate::format::{self, Listing};
 use crate::interrupt::unless_interrupted;
-use crate::output::{self, Output, note};
+use crate::output::{self, note};
 use crate::progress::Progress;
 
 #[derive(Subcommand)]
@@ -55,11 +57,17 @@ pub enum Command {
         jobs: NonZeroUsize,
     },
     /// List backups, newest first.
+    #[command(after_help = "Examples:\n  \
+        tenantry backup list acme --state verified --limit 1 -o name     the newest verified file\n  \
+        tenantry backup list --sort sizeBytes --desc --limit 10")]
     List {
         /// List only the backups of this business.
         slug: Option<TenantSlug>,
+        /// List only backups in this state.
+        #[arg(long)]
+        state: Option<State>,
         #[command(flatten)]
-        output: Output,
+        listing: Listing,
     },
     /// Verify backups: restore each into a scratch schema, compare every table, and drop the scratch schema.
     ///
@@ -111,29 +119,29 @@ pub enum Command {
         /// Restore a backup of the shared schema.
         #[arg(long)]
         installation: bool,
-        /// Do not ask for confirmation.
-        #[arg(long)]
-        yes: bool,
-        /// Print what would be done, and change nothing.
-        #[arg(long)]
-        dry_run: bool,
+        #[command(flatten)]
+        consent: Consent,
     },
     /// Exchange the data of a business with the data that was set aside last, by a restore or a swap. A
     /// second swap undoes the first.
+    #[command(after_help = "Examples:\n  \
+        tenantry backup swap acme --dry-run\n  \
+        tenantry backup swap acme --yes")]
     Swap {
         /// The slug of the business.
         slug: TenantSlug,
-        /// Do not ask for confirmation.
-        #[arg(long)]
-        yes: bool,
+        #[command(flatten)]
+        consent: Consent,
     },
     /// Drop all data that restores and swaps set aside for a business.
+    #[command(after_help = "Examples:\n  \
+        tenantry backup discard acme --dry-run\n  \
+        tenantry backup discard acme --yes")]
     Discard {
         /// The slug of the business.
         slug: TenantSlug,
-        /// Do not ask for confirmation.
-        #[arg(long)]
-        yes: bool,
+        #[command(flatten)]
+        consent: Consent,
     },
     /// Remove old backups, if a newer verified backup of the same business has an undamaged file.
     ///
@@ -148,9 +156,8 @@ pub enum Command {
         /// Keep this number of the newest backups of each business and of the shared schema.
         #[arg(long)]
         keep_last: Option<usize>,
-        /// Print what would be removed, and remove nothing.
-        #[arg(long)]
-        dry_run: bool,
+        #[command(flatten)]
+        consent: Consent,
     },
 }
 
@@ -168,28 +175,28 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
             };
             create(&settings, &tenants, &folder, verify, jobs, all).await
         }
-        Command::List { slug, output } => list(&settings, slug.as_ref(), output).await,
+        Command::List { slug, state, listing } => list(&settings, slug.as_ref(), state, &listing).await,
         Command::Verify { files } => verify(&settings, &files).await,
-        Command::Restore { all: true, dir, jobs, yes, dry_run, .. } => {
+        Command::Restore { all: true, dir, jobs, consent, .. } => {
             let folder = dir.unwrap_or_else(|| settings.backup.folder.clone());
             let jobs = jobs.unwrap_or(NonZeroUsize::MIN.saturating_add(1));
-            restore_fleet::restore(&settings, &folder, jobs, yes, dry_run).await
+            restore_fleet::restore(&settings, &folder, jobs, consent).await
         }
-        Command::Restore { file: Some(file), installation: true, yes, dry_run, .. } => {
-            restore::restore_installation(&settings, &file, yes, dry_run).await
+        Command::Restore { file: Some(file), installation: true, consent, .. } => {
+            restore::restore_installation(&settings, &file, consent).await
         }
-        Command::Restore { file, newest, slug, owner_email, yes, dry_run, .. } => {
+        Command::Restore { file, newest, slug, owner_email, consent, .. } => {
             let file = match (file, newest) {
                 (Some(file), _) => file,
                 (None, Some(newest)) => restore::newest_verified(&settings, &newest).await?,
                 (None, None) => anyhow::bail!("no file was given"),
             };
-            restore::restore(&settings, &file, slug, owner_email, yes, dry_run).await
+            restore::restore(&settings, &file, slug, owner_email, consent).await
         }
-        Command::Swap { slug, yes } => restore::swap(&settings, &slug, yes).await,
-        Command::Discard { slug, yes } => restore::discard(&settings, &slug, yes).await,
-        Command::Prune { keep_days, keep_last, dry_run } => {
-            prune(&settings, Retention { keep_days, keep_last }, dry_run).await
+        Command::Swap { slug, consent } => restore::swap(&settings, &slug, consent).await,
+        Command::Discard { slug, consent } => restore::discard(&settings, &slug, consent).await,
+        Command::Prune { keep_days, keep_last, consent } => {
+            prune(&settings, Retention { keep_days, keep_last }, consent).await
         }
     }
 }
@@ -214,7 +221,7 @@ async fn create(
         let slug = &step.tenant.slug;
         match step.outcome {
             Ok(backup) => progress.above(|| output::line(&backup.file.display().to_string())),
-            Err(error) => progress.line(&format!("{slug}: FAILED: {}", chain(error))),
+            Err(error) => progress.failure(&format!("{slug}: FAILED: {}", chain(error))),
         }
         progress.advance(step.done, step.total, slug.as_str());
     });
@@ -253,21 +260,54 @@ struct Shown {
     backup: Backup,
     /// Whether the file still exists at its path.
     exists: bool,
+    state: State,
 }
 
-impl Shown {
-    fn state(&self) -> &'static str {
-        match (self.exists, self.backup.is_verified(), &self.backup.failure) {
-            (false, ..) => "MISSING",
-            _ if !self.backup.has_its_size() => "DAMAGED",
-            (_, _, Some(_)) => "DAMAGED",
-            (_, true, _) => "verified",
-            _ => "taken",
+/// The state of a backup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Restored on trial and compared, without a difference.
+    Verified,
+    /// Not verified yet.
+    Taken,
+    /// The file does not hold what was written.
+    Damaged,
+    /// There is no file at its path.
+    Missing,
+}
+
+impl State {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Verified => "verified",
+            Self::Taken => "taken",
+            Self::Damaged => "DAMAGED",
+            Self::Missing => "MISSING",
         }
     }
 }
 
-async fn list(settings: &Settings, slug: Option<&TenantSlug>, output: Output) -> anyhow::Result<ExitCode> {
+impl From<Backup> for Shown {
+    fn from(backup: Backup) -> Self {
+        let exists = backup.file.exists();
+        let state = match (exists, backup.is_verified(), &backup.failure) {
+            (false, ..) => State::Missing,
+            _ if !backup.has_its_size() => State::Damaged,
+            (_, _, Some(_)) => State::Damaged,
+            (_, true, _) => State::Verified,
+            _ => State::Taken,
+        };
+        Self { exists, state, backup }
+    }
+}
+
+async fn list(
+    settings: &Settings,
+    slug: Option<&TenantSlug>,
+    state: Option<State>,
+    listing: &Listing,
+) -> anyhow::Result<ExitCode> {
     let (tenant, backups) = context::database(settings)
         .await?
         .read_shared(SharedScope::Platform, async |tx| {
@@ -288,10 +328,13 @@ async fn list(settings: &Settings, slug: Option<&TenantSlug>, output: Output) ->
     let shown: Vec<Shown> = backups
         .into_iter()
         .filter(is_wanted)
-        .map(|backup| Shown { exists: backup.file.exists(), backup })
+        .map(Shown::from)
+        .filter(|shown| state.is_none_or(|state| state == shown.state))
         .collect();
+    let shown = listing.arrange(shown)?;
+    let name = |shown: &Shown| shown.backup.file.display().to_string();
     let columns = ["business", "taken", "size", "rows", "version", "took", "state", "file"];
-    output::rows(output, &shown, columns, |shown| {
+    format::named_rows(listing.output, &shown, name, columns, |shown| {
         let backup = &shown.backup;
         [
             backup.label().to_owned(),
@@ -300,7 +343,7 @@ async fn list(settings: &Settings, slug: Option<&TenantSlug>, output: Output) ->
             backup.rows.to_string(),
             backup.schema_version.to_string(),
             format!("{:.1?}", Duration::from_millis(backup.duration_ms.unsigned_abs())),
-            shown.state().to_owned(),
+            shown.state.text().to_owned(),
             backup.file.display().to_string(),
         ]
     })?;
@@ -321,7 +364,7 @@ async fn verify(settings: &Settings, files: &[PathBuf]) -> anyhow::Result<ExitCo
                 }),
                 Err(error) => {
                     failed += 1;
-                    progress.line(&format!("{name}: FAILED: {}", chain(&error)));
+                    progress.failure(&format!("{name}: FAILED: {}", chain(&error)));
                 }
             }
             progress.advance(done + 1, files.len(), "");
@@ -339,18 +382,29 @@ async fn verify(settings: &Settings, files: &[PathBuf]) -> anyhow::Result<ExitCo
     })
 }
 
-async fn prune(settings: &Settings, retention: Retention, dry_run: bool) -> anyhow::Result<ExitCode> {
+async fn prune(settings: &Settings, retention: Retention, consent: Consent) -> anyhow::Result<ExitCode> {
     let owner_database = owner_database(settings, 1).await?;
     let all = owner_database.write_shared(async |tx| backup::list(tx, None).await).await?;
     let count = all.len();
     let prunable = retention.prunable(all, Utc::now()).await;
+    let kept = count - prunable.len();
+    if prunable.is_empty() {
+        note!("0 removed, {kept} kept");
+        return Ok(ExitCode::SUCCESS);
+    }
+    if consent.dry_run {
+        prunable.iter().for_each(|backup| output::line(&backup.file.display().to_string()));
+        note!("{} would be removed, {kept} kept", prunable.len());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let plan = format!("This removes {} backups with their files, and keeps {kept}.", prunable.len());
+    if !consent.is_given(&plan, "prune")? {
+        return Ok(ExitCode::SUCCESS);
+    }
     for backup in &prunable {
-        if !dry_run {
-            backup::remove(&owner_database, backup).await?;
-        }
+        backup::remove(&owner_database, backup).await?;
         output::line(&backup.file.display().to_string());
     }
-    let verb = if dry_run { "would be removed" } else { "removed" };
-    note!("{} {verb}, {} kept", prunable.len(), count - prunable.len());
+    note!("{} removed, {kept} kept", prunable.len());
     Ok(ExitCode::SUCCESS)
 }

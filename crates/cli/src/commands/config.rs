@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use crate::context;
-use crate::output::{self, Output, note};
+use crate::format::{self, Output};
+use crate::output::complain;
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -16,12 +17,12 @@ pub enum Command {
 pub fn run(command: &Command) -> anyhow::Result<ExitCode> {
     let Command::Show(output) = command;
     let sources = context::sources();
-    output::rows(*output, &sources.show()?, ["key", "value", "source"], |shown| {
+    format::rows(*output, &sources.show()?, ["key", "value", "source"], |shown| {
         [shown.key.clone(), shown.value.clone(), shown.source.clone()]
     })?;
     // The shown values may be invalid. A warning here helps the user to correct them.
     if let Err(error) = sources.load() {
-        note!("warning: the configuration is invalid, and the server would not start: {error}");
+        complain!("warning: the configuration is invalid, and the server would not start: {error}");
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -10,7 +10,8 @@ use tenancy::DatabaseUrl;
 use tenancy::bootstrap::Bootstrap;
 
 use crate::context;
-use crate::output::{self, Output, note};
+use crate::format::{self, Output};
+use crate::output::{self, note};
 
 #[derive(Subcommand)]
 #[expect(clippy::large_enum_variant, reason = "it is made once, from the command line")]
@@ -101,7 +102,7 @@ async fn status(settings: &Settings, output: Output) -> anyhow::Result<()> {
             problem: probed.err(),
         });
     }
-    output::rows(output, &logins, ["login", "address", "server", "status"], |status| {
+    format::rows(output, &logins, ["login", "address", "server", "status"], |status| {
         [
             status.login.to_owned(),
             status.address.clone(),

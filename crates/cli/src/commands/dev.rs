@@ -90,18 +90,25 @@ fn random() -> String {
     Password::generate().secret().expose_secret().to_owned()
 }
 
+/// The port of the metrics: 9090 beside 8080. Near the end of the range, any free port.
+fn metrics_port(port: u16) -> u16 {
+    port.checked_add(1010).unwrap_or(0)
+}
+
 async fn develop(port: u16) -> anyhow::Result<ExitCode> {
     let checkout = std::env::current_dir()?;
     let folder = checkout.join(DEV_FOLDER);
     fs::create_dir_all(&folder).with_context(|| format!("cannot create the folder {}", folder.display()))?;
     let _lock = lock(&folder)?;
     // This check runs before anything is created. The server itself would report a used port only at the end.
-    if let Err(error) = TcpListener::bind(("127.0.0.1", port)) {
-        bail!(
-            "port {port} cannot be used ({error}); stop the program that uses it, or choose another port: \
-             scripts/dev --port {}",
-            port ^ 1
-        );
+    for (wanted, what) in [(port, ""), (metrics_port(port), ", which is for the metrics,")] {
+        if let Err(error) = TcpListener::bind(("127.0.0.1", wanted)) {
+            bail!(
+                "port {wanted}{what} cannot be used ({error}); stop the program that uses it, or choose \
+                 another port: scripts/dev --port {}",
+                port ^ 1
+            );
+        }
     }
     let secrets = Secrets::load_or_make(&folder)?;
     let key_file = folder.join("signing-key.pem");
@@ -227,7 +234,7 @@ impl SettingsFile {
         let settings = DevSettings {
             server: DevServer {
                 listen: format!("127.0.0.1:{port}"),
-                metrics_listen: format!("127.0.0.1:{}", port.checked_add(1010).unwrap_or(0)),
+                metrics_listen: format!("127.0.0.1:{}", metrics_port(port)),
                 public_port: port,
             },
             database: cluster.map(|cluster| DevDatabase {

@@ -8,7 +8,8 @@ use tenancy::{Database, DatabaseUrl, OwnerDatabase, TenantSlug};
 
 use crate::context;
 use crate::failure::DRIFT;
-use crate::output::{self, Format, Output, note};
+use crate::format::{self, Format, Output};
+use crate::output::{self, complain};
 
 #[derive(clap::Args)]
 #[command(
@@ -50,8 +51,18 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         skip_drift: args.skip_drift,
     };
     let report = doctor::examine(&patient).await;
-    if args.output.format == Format::Json {
-        output::line(&serde_json::to_string_pretty(&report)?);
+    if format::document(args.output, &report)? {
+    } else if args.output.format != Format::Table {
+        let columns = ["check", "health", "message", "cure"];
+        format::rows(args.output, &report.findings, columns, |finding| {
+            let health = format!("{:?}", finding.health).to_lowercase();
+            [
+                finding.name.to_owned(),
+                health,
+                finding.message.clone(),
+                finding.cure.clone().unwrap_or_default(),
+            ]
+        })?;
     } else {
         for finding in &report.findings {
             let mark = match finding.health {
@@ -91,7 +102,7 @@ async fn print_repair(owner_database: &OwnerDatabase) -> anyhow::Result<ExitCode
         }
     }
     for problem in &compared.problems {
-        note!("error: {problem}");
+        complain!("error: {problem}");
     }
     Ok(if compared.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -4,11 +4,14 @@ use std::process::ExitCode;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use clap::Subcommand;
+use serde::Serialize;
 use tenancy::domain::{self, Domain};
-use tenancy::{HostName, SharedScope, TenantSlug};
+use tenancy::{HostName, SharedScope, SharedTx, TenantSlug};
 
+use crate::confirm::Consent;
 use crate::context;
-use crate::output::{self, Output, note};
+use crate::format::{self, Listing, Output};
+use crate::output::note;
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -39,7 +42,7 @@ pub enum Command {
         /// The slug of the business.
         slug: TenantSlug,
         #[command(flatten)]
-        output: Output,
+        listing: Listing,
     },
     /// Set the primary domain of a business. Without a host, the business has no primary domain. Without
     /// --redirect, the other addresses of the business serve requests themselves.
@@ -52,12 +55,17 @@ pub enum Command {
         #[arg(long, requires = "host")]
         redirect: bool,
     },
-    /// Remove a custom domain from a business.
+    /// Remove a custom domain from a business. Its verification is lost.
+    #[command(after_help = "Examples:\n  \
+        tenantry domain remove acme shop.acme.example --dry-run\n  \
+        tenantry domain remove acme shop.acme.example --yes")]
     Remove {
         /// The slug of the business.
         slug: TenantSlug,
         /// The host name of the custom domain.
         host: HostName,
+        #[command(flatten)]
+        consent: Consent,
     },
 }
 
@@ -84,31 +92,62 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
             let domain = context::operator(&settings).await?.verify_domain(tenant.id, &host, &dns).await?;
             show(&domain, output)?;
         }
-        Command::List { output, .. } => {
+        Command::List { listing, .. } => {
             let domains = context::database(&settings)
                 .await?
                 .read_shared(SharedScope::Platform, async |tx| domain::list(tx, tenant.id).await)
                 .await?;
-            output::rows(output, &domains, ["host", "primary", "state", "txt record", "value"], |domain| {
-                [
-                    domain.host.to_string(),
-                    if domain.is_primary { "yes".to_owned() } else { String::new() },
-                    state(domain),
-                    domain.challenge_name(),
-                    domain.challenge.clone(),
-                ]
-            })?;
+            let domains = listing.arrange(domains.into_iter().map(Shown::from).collect())?;
+            format::rows(
+                listing.output,
+                &domains,
+                ["host", "primary", "state", "txt record", "value"],
+                |domain| {
+                    let domain = &domain.domain;
+                    [
+                        domain.host.to_string(),
+                        if domain.is_primary { "yes".to_owned() } else { String::new() },
+                        state(domain),
+                        domain.challenge_name(),
+                        domain.challenge.clone(),
+                    ]
+                },
+            )?;
         }
         Command::Primary { host, redirect, .. } => {
             let operator = context::operator(&settings).await?;
             operator.set_primary_domain(tenant.id, host.as_ref(), redirect).await?;
         }
-        Command::Remove { host, .. } => {
+        Command::Remove { host, consent, .. } => {
+            let find = async |tx: &SharedTx| domain::find(tx, tenant.id, &host).await;
+            let found = context::operator(&settings).await?.owner_database.write_shared(find).await?;
+            let plan =
+                format!("This removes the custom domain {host} of {} ({}).", tenant.slug, state(&found));
+            if !consent.is_given(&plan, host.as_str())? {
+                return Ok(ExitCode::SUCCESS);
+            }
             context::operator(&settings).await?.remove_domain(tenant.id, &host).await?;
             note!("{host} is no longer a custom domain of {}", tenant.slug);
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A custom domain in the form that the command line prints.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown {
+    #[serde(flatten)]
+    domain: Domain,
+    state: String,
+    /// The name of the TXT record, which must hold the challenge.
+    record_name: String,
+}
+
+impl From<Domain> for Shown {
+    fn from(domain: Domain) -> Self {
+        Self { state: state(&domain), record_name: domain.challenge_name(), domain }
+    }
 }
 
 fn state(domain: &Domain) -> String {
@@ -128,5 +167,5 @@ fn show(domain: &Domain, output: Output) -> anyhow::Result<()> {
         ("TXT record", domain.challenge_name()),
         ("value", domain.challenge.clone()),
     ];
-    output::one(output, domain, &lines)
+    format::one(output, &Shown::from(domain.clone()), &lines)
 }

@@ -13,20 +13,24 @@ use tokio::sync::watch;
 
 use crate::context;
 use crate::failure::NotFound;
-use crate::output::{self, Output, note};
+use crate::format::{self, Listing, Output};
+use crate::output::note;
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// List background jobs, newest first.
+    /// List background jobs, newest first. Without --limit, the 50 newest ones.
+    #[command(after_help = "Examples:\n  \
+        tenantry job list --state failed\n  \
+        tenantry job list --kind backups.create --sort finishedAt --desc -o csv")]
     List {
         /// List only jobs in this state: queued, running, succeeded, failed or cancelled.
         #[arg(long, value_parser = state)]
         state: Option<JobState>,
-        /// The maximum number of jobs, 1 to 10000.
-        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=10_000))]
-        limit: i64,
+        /// List only jobs of this kind, such as backups.create.
+        #[arg(long)]
+        kind: Option<String>,
         #[command(flatten)]
-        output: Output,
+        listing: Listing,
     },
     /// Show one job.
     Show {
@@ -63,7 +67,7 @@ fn state(text: &str) -> Result<JobState, String> {
 pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     let settings = context::settings()?;
     match command {
-        Command::List { state, limit, output } => list(&settings, state, limit, output).await?,
+        Command::List { state, kind, listing } => list(&settings, state, kind.as_deref(), &listing).await?,
         Command::Show { id, output } => {
             let found = context::database(&settings)
                 .await?
@@ -95,17 +99,26 @@ async fn owner(settings: &Settings) -> anyhow::Result<OwnerDatabase> {
     context::owner_database(settings, 16).await
 }
 
+/// The most jobs that one list reads.
+const MOST: usize = 10_000;
+
 async fn list(
     settings: &Settings,
     state: Option<JobState>,
-    limit: i64,
-    output: Output,
+    kind: Option<&str>,
+    listing: &Listing,
 ) -> anyhow::Result<()> {
+    let rows = match kind {
+        None => listing.rows_to_read(50, MOST),
+        Some(_) => i64::try_from(MOST).unwrap_or(i64::MAX),
+    };
     let found = context::database(settings)
         .await?
-        .read_shared(SharedScope::Platform, async |tx| jobs::list(tx, state, None, limit).await)
+        .read_shared(SharedScope::Platform, async |tx| jobs::list(tx, state, None, rows).await)
         .await?;
-    output::rows(output, &found, ["id", "kind", "state", "progress", "run at", "message"], |job| {
+    let is_wanted = |job: &Job| kind.is_none_or(|kind| job.kind == kind);
+    let found = listing.arrange(found.into_iter().filter(is_wanted).collect())?;
+    format::rows(listing.output, &found, ["id", "kind", "state", "progress", "run at", "message"], |job| {
         let progress = job.total.map_or_else(String::new, |total| format!("{}/{total}", job.done));
         let repeated = if job.period_s.is_some() { " (recurring)" } else { "" };
         [
@@ -139,7 +152,7 @@ fn show(job: &Job, output: Output) -> anyhow::Result<()> {
         ("finished", time(job.finished_at)),
         ("result", job.result.as_ref().map(ToString::to_string).unwrap_or_default()),
     ];
-    output::one(output, job, &lines)
+    format::one(output, job, &lines)
 }
 
 async fn work(settings: &Settings) -> anyhow::Result<()> {

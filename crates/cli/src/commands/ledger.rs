@@ -11,8 +11,9 @@ use tenancy::{Tenant, TenantSlug};
 
 use crate::context;
 use crate::failure::{DRIFT, INTERRUPTED, PARTIAL};
+use crate::format::{self, Output};
 use crate::interrupt::unless_interrupted;
-use crate::output::{self, Output, note};
+use crate::output::{complain, note};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -58,14 +59,14 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
                 }
                 Err(error) => {
                     unread.set(unread.get() + 1);
-                    note!("error: {} could not be read: {}", tenant.slug, tenancy::chain(&error));
+                    complain!("error: {} could not be read: {}", tenant.slug, tenancy::chain(&error));
                 }
             }
         }
     };
     let is_complete = unless_interrupted(work).await?.is_some();
     let (verified, unread) = (verified.into_inner(), unread.get());
-    output::rows(output, &verified, ["business", "levels", "movements", "drifts"], |row| {
+    format::rows(output, &verified, ["business", "levels", "movements", "drifts"], |row| {
         [
             row.business.to_string(),
             row.verdict.levels.to_string(),

@@ -14,8 +14,9 @@ use tenancy::{OwnerDatabase, TenantSlug};
 use crate::commands::jobs_at_once;
 use crate::context;
 use crate::failure::{DRIFT, PARTIAL};
+use crate::format::{self, Format, Output};
 use crate::interrupt::unless_interrupted;
-use crate::output::{self, Format, Output, note};
+use crate::output::{self, note};
 use crate::progress::Progress;
 
 #[derive(Subcommand)]
@@ -116,7 +117,7 @@ pub async fn migrate(settings: &Settings, options: &RunOptions) -> anyhow::Resul
             Outcome::Migrated { .. } | Outcome::Left => {}
             Outcome::Elsewhere(who) => progress.line(&format!("{label}: {who}")),
             Outcome::Busy(who) => progress.line(&format!("{label}: not started: {who} works on it")),
-            Outcome::Failed(reason) => progress.line(&format!("{label}: FAILED: {reason}")),
+            Outcome::Failed(reason) => progress.failure(&format!("{label}: FAILED: {reason}")),
         }
         progress.advance(finished.done, finished.total, label);
     });
@@ -183,20 +184,25 @@ async fn plan(settings: &Settings, options: &RunOptions, output: Output) -> anyh
         }
     }
     let files = files.into_values().collect();
-    if output.format == Format::Json {
-        output::line(&serde_json::to_string_pretty(&ShownPlan { plan: &plan, files })?);
+    let shown = ShownPlan { plan: &plan, files };
+    if format::document(output, &shown)? {
         return Ok(ExitCode::SUCCESS);
     }
+    let files = shown.files;
     if plan.is_empty() {
         note!("nothing to do: every schema has the newest version");
         return Ok(ExitCode::SUCCESS);
     }
-    if plan.shared {
+    let is_for_people = output.format == Format::Table;
+    if plan.shared && is_for_people {
         output::line("The shared schema is migrated first.");
     }
-    output::rows(output, &files, ["version", "file", "businesses", "spare"], |file| {
+    format::rows(output, &files, ["version", "file", "businesses", "spare"], |file| {
         [file.version.to_string(), file.name.clone(), file.businesses.to_string(), file.spare.to_string()]
     })?;
+    if !is_for_people {
+        return Ok(ExitCode::SUCCESS);
+    }
     for (at, schema) in plan.behind.iter().take(options.canary).enumerate() {
         output::line(&format!("canary {}: {} (at version {})", at + 1, schema.label(), schema.version));
     }
@@ -214,15 +220,16 @@ async fn plan(settings: &Settings, options: &RunOptions, output: Output) -> anyh
 
 async fn status(settings: &Settings, output: Output) -> anyhow::Result<ExitCode> {
     let status = owner(settings, &RunOptions::default()).await?.fleet_status().await?;
-    if output.format == Format::Json {
-        output::line(&serde_json::to_string_pretty(&status)?);
-    } else {
-        output::line(&format!(
-            "shared schema: version {} of {}",
-            status.shared_version, status.shared_latest
-        ));
+    if !format::document(output, &status)? {
+        let is_for_people = output.format == Format::Table;
+        if is_for_people {
+            output::line(&format!(
+                "shared schema: version {} of {}",
+                status.shared_version, status.shared_latest
+            ));
+        }
         let columns = ["version", "businesses", "spare", "failed", "running"];
-        output::rows(output, &status.versions, columns, |row| {
+        format::rows(output, &status.versions, columns, |row| {
             let newest = if row.version == status.latest { " (newest)" } else { "" };
             [
                 format!("{}{newest}", row.version),
@@ -232,7 +239,7 @@ async fn status(settings: &Settings, output: Output) -> anyhow::Result<ExitCode>
                 row.running.to_string(),
             ]
         })?;
-        for schema in &status.failed {
+        for schema in status.failed.iter().filter(|_| is_for_people) {
             let Some(failure) = &schema.failure else { continue };
             output::line(&format!(
                 "\n{} stays at version {}: {} to reach version {} failed, the last one at {}\n  {}",
@@ -248,7 +255,7 @@ async fn status(settings: &Settings, output: Output) -> anyhow::Result<ExitCode>
                 failure.reason
             ));
         }
-        for running in &status.running {
+        for running in status.running.iter().filter(|_| is_for_people) {
             let whose = running.business.as_ref().map_or(running.schema.as_str(), TenantSlug::as_str);
             output::line(&format!("\n{whose} is being worked on by {}", running.by));
         }

@@ -8,6 +8,7 @@ pub mod doctor;
 pub mod domain;
 pub mod job;
 pub mod ledger;
+pub mod manual;
 pub mod migrate;
 pub mod openapi;
 mod restore;

@@ -17,7 +17,7 @@ use tenancy::{DbError, OwnerDatabase, ProvisionError, SharedScope, SharedTx, Ten
 use values::Email;
 
 use crate::commands::migrate;
-use crate::confirm::confirm;
+use crate::confirm::Consent;
 use crate::context;
 use crate::failure::{INTERRUPTED, NotFound};
 use crate::interrupt::unless_interrupted;
@@ -28,8 +28,7 @@ pub(super) async fn restore(
     file: &Path,
     new_slug: Option<TenantSlug>,
     owner_email: Option<Email>,
-    yes: bool,
-    dry_run: bool,
+    consent: Consent,
 ) -> anyhow::Result<ExitCode> {
     let onboarding = context::onboarding(settings).await?;
     // All checks run before the question, so that nobody confirms a restore that is then refused.
@@ -84,13 +83,12 @@ pub(super) async fn restore(
             return Err(ProvisionError::SlugTaken(slug.clone()).into());
         }
     }
-    if dry_run {
-        note!("{plan}\nDry run: nothing was changed.");
-        return Ok(ExitCode::SUCCESS);
-    }
     // A new business overwrites nothing, so it needs no confirmation.
     let asks = matches!(target, Target::Over(_));
-    confirm(&plan, name.as_str(), yes || !asks)?;
+    let consent = Consent { yes: consent.yes || !asks, ..consent };
+    if !consent.is_given(&plan, name.as_str())? {
+        return Ok(ExitCode::SUCCESS);
+    }
     let actor = Actor::command_line();
     let show = |tenant: &Tenant, owner: &Added| {
         let Some(email) = &owner_email else { return Ok(()) };
@@ -218,8 +216,7 @@ pub(super) async fn newest_verified(settings: &Settings, slug: &TenantSlug) -> a
 pub(super) async fn restore_installation(
     settings: &Settings,
     file: &Path,
-    yes: bool,
-    dry_run: bool,
+    consent: Consent,
 ) -> anyhow::Result<ExitCode> {
     let owner_database = context::owner_database(settings, 3).await?;
     let backup = inspect(&owner_database, file).await?;
@@ -230,11 +227,9 @@ pub(super) async fn restore_installation(
     if !owner_database.is_fresh().await? {
         return Err(BackupError::NotFresh.into());
     }
-    if dry_run {
-        note!("{plan}\nDry run: nothing was changed.");
+    if !consent.is_given(&plan, "installation")? {
         return Ok(ExitCode::SUCCESS);
     }
-    confirm(&plan, "installation", yes)?;
     let businesses = backup::restore_installation(&owner_database, &backup, &Actor::command_line()).await?;
     note!(
         "restored; {businesses} businesses are in maintenance. Restore each: `tenantry backup restore FILE`, \
@@ -243,10 +238,16 @@ pub(super) async fn restore_installation(
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) async fn swap(settings: &Settings, slug: &TenantSlug, yes: bool) -> anyhow::Result<ExitCode> {
+pub(super) async fn swap(
+    settings: &Settings,
+    slug: &TenantSlug,
+    consent: Consent,
+) -> anyhow::Result<ExitCode> {
     let tenant = context::find_tenant(settings, slug).await?;
     let plan = format!("This exchanges the data of {slug} with the data that the last restore set aside.");
-    confirm(&plan, slug.as_str(), yes)?;
+    if !consent.is_given(&plan, slug.as_str())? {
+        return Ok(ExitCode::SUCCESS);
+    }
     let operator = context::operator(settings).await?;
     let aside = operator.swap(&tenant).await?;
     note!("{slug} now uses the schema {}; `tenantry backup swap {slug}` undoes this", aside.schema);
@@ -257,9 +258,16 @@ pub(super) async fn swap(settings: &Settings, slug: &TenantSlug, yes: bool) -> a
     migrate::migrate(settings, &RunOptions { tenants: vec![slug.clone()], ..RunOptions::default() }).await
 }
 
-pub(super) async fn discard(settings: &Settings, slug: &TenantSlug, yes: bool) -> anyhow::Result<ExitCode> {
+pub(super) async fn discard(
+    settings: &Settings,
+    slug: &TenantSlug,
+    consent: Consent,
+) -> anyhow::Result<ExitCode> {
     let tenant = context::find_tenant(settings, slug).await?;
-    confirm(&format!("This drops all data that restores set aside for {slug}."), slug.as_str(), yes)?;
+    let plan = format!("This drops all data that restores set aside for {slug}.");
+    if !consent.is_given(&plan, slug.as_str())? {
+        return Ok(ExitCode::SUCCESS);
+    }
     match context::operator(settings).await?.discard(&tenant).await?.as_slice() {
         [] => note!("nothing to do: no data is set aside for {slug}"),
         some => output::line(&format!("dropped {}", some.join(", "))),

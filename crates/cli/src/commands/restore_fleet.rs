@@ -12,11 +12,11 @@ use platform::{Actor, Onboarding};
 use settings::{Settings, wiring};
 use tenancy::chain;
 
-use crate::confirm::confirm;
+use crate::confirm::Consent;
 use crate::context;
 use crate::failure::PARTIAL;
 use crate::interrupt::unless_interrupted;
-use crate::output::{self, note};
+use crate::output::{self, complain, note};
 use crate::progress::Progress;
 
 /// Restores every lost business from its newest backup in `folder`, and before that, in a fresh installation,
@@ -25,8 +25,7 @@ pub(super) async fn restore(
     settings: &Settings,
     folder: &Path,
     jobs: NonZeroUsize,
-    yes: bool,
-    dry_run: bool,
+    consent: Consent,
 ) -> anyhow::Result<ExitCode> {
     // A restore uses one connection for the lock of the business, one for its data and one for the registry.
     let owner_database = Arc::new(context::owner_database(settings, 3 * jobs.get() + 2).await?);
@@ -57,15 +56,13 @@ pub(super) async fn restore(
         );
     }
     tell_problems(&collection, &plan);
-    if dry_run {
-        for business in &plan.restores {
-            output::line(&format!("{}: {}", business.slug, of(&business.newest)));
-        }
-        note!("{told}\nDry run: nothing was changed.");
-        return Ok(ExitCode::SUCCESS);
+    for business in plan.restores.iter().filter(|_| consent.dry_run) {
+        output::line(&format!("{}: {}", business.slug, of(&business.newest)));
     }
-    if installation.is_some() || !plan.restores.is_empty() {
-        confirm(&told, "all", yes)?;
+    let is_any = installation.is_some() || !plan.restores.is_empty();
+    let consent = Consent { yes: consent.yes || !is_any, ..consent };
+    if !consent.is_given(&told, "all")? {
+        return Ok(ExitCode::SUCCESS);
     }
     let plan = match installation {
         None => plan,
@@ -106,7 +103,7 @@ async fn run(
             }),
             Err(error) => {
                 let file = step.business.newest.file.display();
-                progress.line(&format!("{slug}: FAILED: {file}: {}", chain(error)));
+                progress.failure(&format!("{slug}: FAILED: {file}: {}", chain(error)));
             }
         }
         progress.advance(step.done, total, slug);
@@ -128,10 +125,10 @@ async fn run(
 
 fn tell_problems(collection: &Collection, plan: &FleetPlan) {
     for (file, error) in &collection.unreadable {
-        note!("{}: FAILED: {}", file.display(), chain(error));
+        complain!("{}: FAILED: {}", file.display(), chain(error));
     }
     for slug in &plan.without_backup {
-        note!("{slug}: FAILED: the folder has no backup of this business");
+        complain!("{slug}: FAILED: the folder has no backup of this business");
     }
 }
 

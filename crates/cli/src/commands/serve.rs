@@ -14,7 +14,7 @@ use crate::output::note;
 /// Runs the server until SIGTERM or SIGINT, then waits for the running requests.
 pub async fn run() -> anyhow::Result<ExitCode> {
     let settings = context::load(&context::sources())?;
-    settings::logging::start(&settings.log)?;
+    settings::logging::start(&context::log_settings(&settings))?;
     // Problems that do not need the database are reported first.
     let state = State::new(settings)?;
     check_database(&state).await?;

@@ -5,15 +5,17 @@ use std::process::ExitCode;
 use platform::stats;
 
 use crate::context;
-use crate::output::{self, Output};
+use crate::format::{self, Listing};
+use crate::output;
 
 /// Prints the size and growth of every business.
-pub async fn run(output: Output) -> anyhow::Result<ExitCode> {
+pub async fn run(listing: Listing) -> anyhow::Result<ExitCode> {
     let settings = context::settings()?;
     let sizes =
         context::owner_database(&settings, 1).await?.write_shared(async |tx| stats::sizes(tx).await).await?;
     let columns = ["business", "schema", "rows", "size", "growth", "since"];
-    output::rows(output, &sizes, columns, |size| {
+    let sizes = listing.arrange(sizes)?;
+    format::rows(listing.output, &sizes, columns, |size| {
         [
             size.slug.clone(),
             size.schema.clone(),

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use chrono::SecondsFormat;
-use clap::Subcommand;
+use clap::{ArgGroup, Subcommand};
 use identity::UserId;
 use platform::onboarding::OWNER_ROLE;
 use platform::{Actor, Added, NewMember, NotShown, OnboardingRequest, backup, platform_audit};
@@ -12,15 +12,16 @@ use secrecy::ExposeSecret;
 use serde::Serialize;
 use settings::Settings;
 use tenancy::lifecycle::StatusChange;
-use tenancy::{SharedScope, Tenant, TenantLimits, TenantSlug, tenant};
+use tenancy::{SharedScope, Tenant, TenantLimits, TenantSlug, TenantStatus, tenant};
 use values::Email;
 use values::{Currency, Name};
 
 use crate::commands::password_from_stdin;
-use crate::confirm::confirm;
+use crate::confirm::Consent;
 use crate::context;
 use crate::failure::NotFound;
-use crate::output::{self, Output, note};
+use crate::format::{self, Format, Listing, Output};
+use crate::output::{self, note};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -86,6 +87,22 @@ pub enum Command {
         #[command(flatten)]
         output: Output,
     },
+    /// Change the name of a business, or its currency before it has amounts.
+    #[command(group(ArgGroup::new("what").required(true).multiple(true).args(["name", "currency"])),
+        after_help = "Examples:\n  \
+        tenantry tenant set acme --name \"Acme International Ltd\"\n  \
+        tenantry tenant set acme --currency KES     only before the first product")]
+    Set {
+        /// The slug of the business.
+        slug: TenantSlug,
+        /// The new display name.
+        #[arg(long, value_parser = Name::parse)]
+        name: Option<Name>,
+        /// The new currency, as an ISO 4217 code. Refused once the business has a product or a purchase
+        /// order.
+        #[arg(long)]
+        currency: Option<Currency>,
+    },
     /// Set limits for one business. Without options, show its limits.
     Limit {
         /// The slug of the business.
@@ -100,23 +117,25 @@ pub enum Command {
         /// Reset the limits that are not given to the limits of the installation.
         #[arg(long)]
         reset: bool,
+        #[command(flatten)]
+        output: Output,
     },
     /// Remove a business permanently: its schemas, its members' access and its custom domains. Users stay.
     ///
     /// Requires a verified backup whose undamaged file is on this machine, unless --without-backup is given.
     /// If a drop is interrupted, the business stays archived. Run the command again to finish the drop.
+    #[command(after_help = "Examples:\n  \
+        tenantry tenant drop acme --dry-run\n  \
+        tenantry tenant drop acme --yes\n  \
+        tenantry tenant drop acme --without-backup     its data is lost")]
     Drop {
         /// The slug of the business.
         slug: TenantSlug,
         /// Do not require a backup.
         #[arg(long)]
         without_backup: bool,
-        /// Do not ask for confirmation.
-        #[arg(long)]
-        yes: bool,
-        /// Print what would be removed, and remove nothing.
-        #[arg(long)]
-        dry_run: bool,
+        #[command(flatten)]
+        consent: Consent,
         #[command(flatten)]
         output: Output,
     },
@@ -124,11 +143,30 @@ pub enum Command {
     History {
         /// The slug of the business. A dropped business is found by its last slug.
         slug: TenantSlug,
+        /// Show only entries of this action, such as tenant.suspended.
+        #[arg(long)]
+        action: Option<String>,
         #[command(flatten)]
-        output: Output,
+        listing: Listing,
     },
-    /// List all businesses.
-    List(Output),
+    /// List businesses, in the order of their creation.
+    #[command(after_help = "Examples:\n  \
+        tenantry tenant list --status suspended -o name\n  \
+        tenantry tenant list --search bolts --sort name\n  \
+        tenantry tenant list --sort createdAt --desc --limit 10")]
+    List {
+        /// List only businesses with this status: active, suspended, archived, migrating or restoring.
+        #[arg(long)]
+        status: Option<TenantStatus>,
+        /// List only businesses with this text in their slug or name, without regard to case.
+        #[arg(long, value_name = "TEXT")]
+        search: Option<String>,
+        /// List only businesses whose schema has an older version than this program.
+        #[arg(long)]
+        behind: bool,
+        #[command(flatten)]
+        listing: Listing,
+    },
     /// Show one business.
     Show {
         /// The slug of the business.
@@ -151,6 +189,9 @@ struct Shown<'a> {
     #[serde(flatten)]
     tenant: &'a Tenant,
     address: String,
+    /// The address to which the other addresses redirect, if they do.
+    redirects_to: Option<String>,
+    limits: ShownLimits,
     #[serde(skip_serializing_if = "Option::is_none")]
     owner: Option<ShownOwner>,
 }
@@ -162,6 +203,34 @@ struct ShownOwner {
     email: Email,
     #[serde(skip_serializing_if = "Option::is_none")]
     password: Option<String>,
+}
+
+/// The limits of a business of its own. A limit that is null is that of the installation.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ShownLimits {
+    statement_timeout_ms: Option<u64>,
+    max_transactions: Option<usize>,
+}
+
+impl From<TenantLimits> for ShownLimits {
+    fn from(limits: TenantLimits) -> Self {
+        let statement_timeout_ms = limits.statement_timeout_ms();
+        Self { statement_timeout_ms, max_transactions: limits.max_transactions }
+    }
+}
+
+impl<'a> Shown<'a> {
+    fn of(settings: &Settings, tenant: &'a Tenant) -> Self {
+        let primary = tenant.primary_host.as_ref().filter(|_| tenant.redirects_to_primary);
+        Self {
+            tenant,
+            address: settings.address_of(&tenant.slug),
+            redirects_to: primary.map(|host| settings.address_of_host(host)),
+            limits: tenant.limits.into(),
+            owner: None,
+        }
+    }
 }
 
 pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
@@ -177,21 +246,9 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
             };
             create(&settings, &OnboardingRequest { slug, name, currency, owner }, output).await?;
         }
-        Command::List(output) => {
-            let tenants = context::all_tenants(&context::database(&settings).await?).await?;
-            let shown: Vec<Shown<'_>> = tenants
-                .iter()
-                .map(|tenant| Shown { tenant, address: settings.address_of(&tenant.slug), owner: None })
-                .collect();
-            output::rows(output, &shown, ["slug", "name", "status", "version", "address"], |shown| {
-                [
-                    shown.tenant.slug.to_string(),
-                    shown.tenant.name.clone(),
-                    shown.tenant.status.to_string(),
-                    shown.tenant.schema_version.to_string(),
-                    shown.address.clone(),
-                ]
-            })?;
+        Command::List { status, search, behind, listing } => {
+            let search = search.map(|text| text.to_lowercase());
+            list(&settings, status, search.as_deref(), behind, &listing).await?;
         }
         Command::Show { slug, output } => show(&settings, &slug, output).await?,
         Command::Suspend(One { slug }) => change_status(&settings, &slug, StatusChange::Suspend).await?,
@@ -208,7 +265,8 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Clone { slug, new_slug, owner_email, name, output } => {
             clone_tenant(&settings, &slug, &new_slug, owner_email, name, output).await?;
         }
-        Command::Limit { slug, statement_timeout_ms, max_transactions, reset } => {
+        Command::Set { slug, name, currency } => set(&settings, &slug, name, currency).await?,
+        Command::Limit { slug, statement_timeout_ms, max_transactions, reset, output } => {
             let tenant = context::find_tenant(&settings, &slug).await?;
             let before = if reset { TenantLimits::default() } else { tenant.limits };
             let timeout = statement_timeout_ms.map(|ms| Duration::from_millis(ms.into()));
@@ -219,12 +277,18 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
             if limits != tenant.limits {
                 context::operator(&settings).await?.set_limits(tenant.id, limits).await?;
             }
-            output::line(&limits_in_words(&slug, &limits));
+            if output.format == Format::Table {
+                output::line(&limits_in_words(&slug, &limits));
+            } else {
+                format::one(output, &ShownLimits::from(limits), &[("slug", slug.to_string())])?;
+            }
         }
-        Command::Drop { slug, without_backup, yes, dry_run, output } => {
-            drop_tenant(&settings, &slug, without_backup, yes, dry_run, output).await?;
+        Command::Drop { slug, without_backup, consent, output } => {
+            drop_tenant(&settings, &slug, without_backup, consent, output).await?;
         }
-        Command::History { slug, output } => history(&settings, &slug, output).await?,
+        Command::History { slug, action, listing } => {
+            history(&settings, &slug, action.as_deref(), &listing).await?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -244,8 +308,7 @@ fn print_owned(
     output: Output,
 ) -> Result<(), NotShown> {
     let password = added.made_password.as_ref().map(|made| made.secret().expose_secret().to_owned());
-    let address = settings.address_of(&tenant.slug);
-    let mut lines = vec![("address", address.clone()), ("owner", owner.email.to_string())];
+    let mut lines = vec![("address", settings.address_of(&tenant.slug)), ("owner", owner.email.to_string())];
     if password.is_none() && owner.password.is_none() {
         lines.push(("password", "unchanged: the user already existed".to_owned()));
     }
@@ -253,8 +316,8 @@ fn print_owned(
         lines.push(("password", format!("{password}   (shown once)")));
     }
     let owner = ShownOwner { id: added.user, email: owner.email.clone(), password };
-    let shown = Shown { tenant, address, owner: Some(owner) };
-    output::one_with_secret(output, &shown, &lines).map_err(NotShown)
+    let shown = Shown { owner: Some(owner), ..Shown::of(settings, tenant) };
+    format::one_with_secret(output, &shown, &lines).map_err(NotShown)
 }
 
 fn limits_in_words(slug: &TenantSlug, limits: &TenantLimits) -> String {
@@ -294,8 +357,7 @@ async fn drop_tenant(
     settings: &Settings,
     slug: &TenantSlug,
     without_backup: bool,
-    yes: bool,
-    dry_run: bool,
+    consent: Consent,
     output: Output,
 ) -> anyhow::Result<()> {
     let tenant = context::find_tenant(settings, slug).await?;
@@ -314,11 +376,9 @@ async fn drop_tenant(
          Its current status is {}.\n{way_back}.",
         tenant.name, tenant.schema, tenant.status
     );
-    if dry_run {
-        note!("{plan}\nDry run: nothing was changed.");
+    if !consent.is_given(&plan, slug.as_str())? {
         return Ok(());
     }
-    confirm(&plan, slug.as_str(), yes)?;
     let removed = operator.drop_tenant(&tenant, backup.as_ref()).await?;
     let lines = [
         ("schemas", removed.dropped.schemas.join(", ")),
@@ -327,10 +387,15 @@ async fn drop_tenant(
         ("members", removed.members.to_string()),
         ("domains", removed.dropped.domains.to_string()),
     ];
-    output::one(output, &removed, &lines)
+    format::one(output, &removed, &lines)
 }
 
-async fn history(settings: &Settings, slug: &TenantSlug, output: Output) -> anyhow::Result<()> {
+async fn history(
+    settings: &Settings,
+    slug: &TenantSlug,
+    action: Option<&str>,
+    listing: &Listing,
+) -> anyhow::Result<()> {
     // A dropped business has no row any more. The audit log finds it by its last slug.
     let entries = context::database(settings)
         .await?
@@ -348,7 +413,9 @@ async fn history(settings: &Settings, slug: &TenantSlug, output: Output) -> anyh
     if entries.is_empty() {
         return Err(NotFound(format!("the audit log has no entry for a business {slug}")).into());
     }
-    output::rows(output, &entries, ["at", "action", "by", "details"], |entry| {
+    let is_wanted = |entry: &platform_audit::Entry| action.is_none_or(|action| entry.action == action);
+    let entries = listing.arrange(entries.into_iter().filter(is_wanted).collect())?;
+    format::rows(listing.output, &entries, ["at", "action", "by", "details"], |entry| {
         [
             entry.occurred_at.to_rfc3339_opts(SecondsFormat::Secs, true),
             entry.action.clone(),
@@ -365,14 +432,63 @@ fn limits_text(tenant: &Tenant) -> String {
     if own.is_empty() { "installation default".to_owned() } else { own.join(", ") }
 }
 
+async fn list(
+    settings: &Settings,
+    status: Option<TenantStatus>,
+    search: Option<&str>,
+    behind: bool,
+    listing: &Listing,
+) -> anyhow::Result<()> {
+    let newest = platform::migrations::of_tenant()?.latest();
+    let tenants = context::all_tenants(&context::database(settings).await?).await?;
+    let is_wanted = |tenant: &Tenant| {
+        let is_found =
+            |text: &str| tenant.slug.as_str().contains(text) || tenant.name.to_lowercase().contains(text);
+        status.is_none_or(|status| tenant.status == status)
+            && search.is_none_or(is_found)
+            && (!behind || tenant.schema_version < newest)
+    };
+    let wanted = tenants.iter().filter(|tenant| is_wanted(tenant));
+    let shown = listing.arrange(wanted.map(|tenant| Shown::of(settings, tenant)).collect())?;
+    format::rows(listing.output, &shown, ["slug", "name", "status", "version", "address"], |shown| {
+        [
+            shown.tenant.slug.to_string(),
+            shown.tenant.name.clone(),
+            shown.tenant.status.to_string(),
+            shown.tenant.schema_version.to_string(),
+            shown.address.clone(),
+        ]
+    })
+}
+
+async fn set(
+    settings: &Settings,
+    slug: &TenantSlug,
+    name: Option<Name>,
+    currency: Option<Currency>,
+) -> anyhow::Result<()> {
+    let tenant = context::find_tenant(settings, slug).await?;
+    let operator = context::operator(settings).await?;
+    // The currency first: it may be refused.
+    if let Some(currency) = &currency {
+        operator.set_currency(&tenant, currency).await?;
+        note!("{slug} has the currency {}", currency.code());
+    }
+    if let Some(name) = &name {
+        operator.set_name(tenant.id, name).await?;
+        note!("{slug} is called {name}");
+    }
+    Ok(())
+}
+
 async fn show(settings: &Settings, slug: &TenantSlug, output: Output) -> anyhow::Result<()> {
     let tenant = context::find_tenant(settings, slug).await?;
-    let address = settings.address_of(&tenant.slug);
+    let shown = Shown::of(settings, &tenant);
     let lines = [
         ("slug", tenant.slug.to_string()),
         ("name", tenant.name.clone()),
         ("status", tenant.status.to_string()),
-        ("address", address.clone()),
+        ("address", shown.address.clone()),
         ("id", tenant.id.to_string()),
         ("schema", tenant.schema.to_string()),
         ("role", tenant.role.as_str().to_owned()),
@@ -380,5 +496,5 @@ async fn show(settings: &Settings, slug: &TenantSlug, output: Output) -> anyhow:
         ("limits", limits_text(&tenant)),
         ("created", tenant.created_at.to_rfc3339_opts(SecondsFormat::Secs, true)),
     ];
-    output::one(output, &Shown { tenant: &tenant, address, owner: None }, &lines)
+    format::one(output, &shown, &lines)
 }

@@ -13,7 +13,8 @@ use values::{Email, Name};
 
 use crate::commands::password_from_stdin;
 use crate::context;
-use crate::output::{self, Output};
+use crate::format::{self, Output};
+use crate::output;
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -101,7 +102,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     if let Some(password) = &password {
         lines.push(("password", format!("{password}   (shown once)")));
     }
-    output::one_with_secret(output, &Shown { id: added.user, email, role, address, password }, &lines)
+    format::one_with_secret(output, &Shown { id: added.user, email, role, address, password }, &lines)
         .context(
             "the generated password could not be shown; set another with `tenantry user reset-password`",
         )?;

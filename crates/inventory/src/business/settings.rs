@@ -253,6 +253,46 @@ pub async fn update(tx: &TenantTx, change: &SettingsChange, actor: ActorId) -> R
     Ok(())
 }
 
+/// The currency was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum CurrencyChangeError {
+    /// Amounts are stored in the currency of before.
+    #[error("the business already has products or purchase orders, so its currency cannot change")]
+    InUse,
+    /// A query failed.
+    #[error("a settings query failed")]
+    Db(#[from] DbError),
+}
+
+/// Changes the currency of a business that has no amounts yet. Returns the code of the currency of before;
+/// `None` if it is the same.
+///
+/// # Errors
+/// [`CurrencyChangeError`].
+pub async fn change_currency(
+    tx: &TenantTx,
+    currency: &Currency,
+) -> Result<Option<String>, CurrencyChangeError> {
+    // Waits for every transaction that has read the currency, and no other can read it before this one ends.
+    // An amount that is being stored is therefore seen here, or is read with the new currency.
+    const LOCK: &str = "LOCK TABLE settings IN ACCESS EXCLUSIVE MODE";
+    const HAS_AMOUNTS: &str = "SELECT EXISTS (SELECT FROM variants) OR EXISTS (SELECT FROM purchase_orders)";
+    const CHANGE: &str = "
+        UPDATE settings SET currency = $1, currency_decimals = $2, version = version + 1, updated_at = $3
+         WHERE id = 1";
+    tx.execute(LOCK, &[]).await?;
+    let before = self::currency(tx).await?;
+    if before.code() == currency.code() {
+        return Ok(None);
+    }
+    if tx.value(HAS_AMOUNTS, &[]).await? {
+        return Err(CurrencyChangeError::InUse);
+    }
+    let decimals = i16::try_from(currency.decimals()).unwrap_or(2);
+    tx.execute(CHANGE, &[&currency.code(), &decimals, &tx.now()]).await?;
+    Ok(Some(before.code().to_owned()))
+}
+
 /// Reads the settings about prices and orders, without the others.
 ///
 /// # Errors

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use identity::membership;
+use inventory::settings::{self as inventory_settings, CurrencyChangeError};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tenancy::TenantLimits;
 use tenancy::domain::DomainError;
 use tenancy::dropping::Dropped;
 use tenancy::lifecycle::{self, LifecycleError, SetAside, StatusChange};
-use tenancy::{DbError, OwnerDatabase, SharedTx, Tenant, TenantId, TenantSlug};
+use tenancy::{DbError, OwnerDatabase, SharedTx, Tenant, TenantId, TenantSlug, TenantTx};
+use values::{Currency, Name};
 
 use crate::backup::{self, Backup};
 use crate::records::platform_audit::{self, Actor};
@@ -32,6 +34,9 @@ pub enum OperatorError {
          run `tenantry backup create {0} --verify`, or use --without-backup"
     )]
     NoBackup(TenantSlug),
+    /// The currency of a business with amounts was to be changed.
+    #[error(transparent)]
+    Currency(#[from] CurrencyChangeError),
     /// PostgreSQL refused a query, or the connection failed.
     #[error("an operator query failed")]
     Db(#[from] DbError),
@@ -93,6 +98,34 @@ impl Operator {
             Ok(renamed)
         })
         .await
+    }
+
+    /// Changes the display name of a business.
+    ///
+    /// # Errors
+    /// [`OperatorError`].
+    pub async fn set_name(&self, id: TenantId, name: &Name) -> Result<Tenant, OperatorError> {
+        self.act(id, async |tx, tenant| {
+            if tenant.name != name.as_str() {
+                lifecycle::set_name(tx, id, name.as_str()).await?;
+                let details = json!({"from": tenant.name, "to": name});
+                self.record(tx, "tenant.named", tenant, &details).await?;
+            }
+            Ok(lifecycle::lock(tx, id).await?)
+        })
+        .await
+    }
+
+    /// Changes the currency of a business that has no amounts yet.
+    ///
+    /// # Errors
+    /// [`OperatorError::Currency`] when the business has a product or a purchase order.
+    pub async fn set_currency(&self, tenant: &Arc<Tenant>, currency: &Currency) -> Result<(), OperatorError> {
+        let change = async |tx: &TenantTx| inventory_settings::change_currency(tx, currency).await;
+        let Some(before) = self.owner_database.write_tenant(tenant, change).await? else { return Ok(()) };
+        let details = json!({"from": before, "to": currency.code()});
+        let record = async |tx: &SharedTx| self.record(tx, "tenant.currency", tenant, &details).await;
+        Ok(self.owner_database.write_shared(record).await?)
     }
 
     /// Sets the limits of a business. A limit that is `None` defaults to the limit of the installation.

@@ -5,6 +5,7 @@ pub mod doctor;
 mod domain_check;
 pub mod domain_upkeep;
 mod drift_check;
+pub mod figures;
 pub mod job_kinds;
 pub mod look_alike_check;
 mod role_check;

@@ -11,9 +11,10 @@ use actix_web::dev::{ResourceDef, ServerHandle};
 use actix_web::http::header;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use platform::figures;
 use serde::Deserialize;
 use tenancy::jobs::JobRunner;
-use tenancy::{HostName, HostTarget};
+use tenancy::{HostName, HostTarget, SharedScope, SharedTx};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use utoipa_actix_web::AppExt;
@@ -264,13 +265,31 @@ fn cors() -> Cors {
 }
 
 async fn metrics(state: web::Data<State>) -> HttpResponse {
-    match state.metrics.text(state.database.pool_status(), state.resolver.is_listening()) {
+    let latest = state.served.latest();
+    let read = async |tx: &SharedTx| figures::read(tx, latest).await;
+    let reading = state.database.read_shared(SharedScope::Platform, read);
+    // The other metrics matter most while the database does not answer.
+    let figures = tokio::time::timeout(FIGURES_WITHIN, reading).await;
+    let figures = match &figures {
+        Ok(Ok(figures)) => Some(figures),
+        Ok(Err(error)) => {
+            tracing::warn!(error = %tenancy::chain(error), "the figures of the installation cannot be read");
+            None
+        }
+        Err(_) => None,
+    };
+    let database = &state.database;
+    let is_listening = state.resolver.is_listening();
+    match state.metrics.text(database.pool_status(), database.server_state(), is_listening, figures) {
         Ok(text) => HttpResponse::Ok()
             .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
             .body(text),
         Err(_) => HttpResponse::InternalServerError().finish(),
     }
 }
+
+/// Longest time for reading the figures of the installation. Monitoring gives up after ten seconds or so.
+const FIGURES_WITHIN: Duration = Duration::from_secs(3);
 
 #[derive(Deserialize)]
 struct TlsAsk {

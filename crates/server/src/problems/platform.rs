@@ -2,6 +2,7 @@
 
 use archive::ContentsError;
 use identity::membership::MembershipError;
+use inventory::settings::CurrencyChangeError;
 use platform::{BackupError, MemberError, OnboardingError, OperatorError};
 
 use crate::http::codes::Code;
@@ -40,7 +41,10 @@ impl From<OperatorError> for Problem {
                               Create and verify a backup, or send withoutBackup with the value true.";
                 Self::new(Code::NoVerifiedBackup, detail)
             }
-            OperatorError::Db(error) => error.into(),
+            OperatorError::Currency(CurrencyChangeError::Db(error)) | OperatorError::Db(error) => {
+                error.into()
+            }
+            OperatorError::Currency(error @ CurrencyChangeError::InUse) => Self::internal(error),
         }
     }
 }

@@ -7,6 +7,7 @@ pub mod connect;
 pub(crate) mod copy_stream;
 pub(crate) mod error;
 pub(crate) mod pool;
+pub(crate) mod pool_settings;
 pub(crate) mod probe;
 pub(crate) mod row;
 pub(crate) mod server_watch;

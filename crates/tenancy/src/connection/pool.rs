@@ -7,9 +7,9 @@
 
 use std::collections::HashSet;
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use deadpool::Runtime;
@@ -23,62 +23,11 @@ use tokio_postgres::{Client, Statement};
 use crate::connection::clock::Clock;
 use crate::connection::connect::{Connector, DatabaseUrl, TlsError};
 use crate::connection::error::DbError;
-use crate::connection::server_watch::{ServerState, ServerWatch};
+use crate::connection::pool_settings::PoolSettings;
+use crate::connection::server_watch::ServerWatch;
 use crate::connection::transaction::ROLLBACK;
 use crate::connection::turns::Turns;
 use crate::names::database::TenantNumber;
-
-/// Limits for the connections of one login. The configuration supplies every duration and every count.
-#[derive(Debug, Clone)]
-pub struct PoolSettings {
-    /// Maximum number of connections of this login, for all businesses and the shared schema together.
-    pub max_connections: usize,
-    /// Number of pools that share the connections. There is at most one pool per connection.
-    pub pools: usize,
-    /// Maximum number of concurrent transactions of one business. A business may have its own limit instead.
-    pub max_transactions_per_business: usize,
-    /// Maximum number of transactions of one business that wait for their turn. Further transactions are
-    /// refused.
-    pub max_waiting_per_business: usize,
-    /// Maximum time that a transaction waits for its turn before it is refused.
-    pub business_wait_timeout: Duration,
-    /// Maximum time that a request waits for a free connection before it is refused.
-    pub wait_timeout: Duration,
-    /// Age after which a connection is replaced, because a PostgreSQL backend never frees its catalogue
-    /// cache.
-    pub max_lifetime: Duration,
-    /// Number of distinct businesses after which a connection is replaced, because each business adds about
-    /// 0.4 MiB to the catalogue cache.
-    pub max_businesses_per_connection: usize,
-    /// Maximum number of prepared statements per connection. The least recently used statement is removed
-    /// first.
-    pub max_statements_per_connection: NonZeroUsize,
-    /// Maximum duration of one statement.
-    pub statement_timeout: Duration,
-    /// Maximum time that a statement waits for a lock.
-    pub lock_timeout: Duration,
-    /// Maximum time that an open transaction may be idle.
-    pub idle_in_transaction_timeout: Duration,
-}
-
-impl Default for PoolSettings {
-    fn default() -> Self {
-        Self {
-            max_connections: 20,
-            pools: 5,
-            max_transactions_per_business: 10,
-            max_waiting_per_business: 200,
-            business_wait_timeout: Duration::from_secs(3),
-            wait_timeout: Duration::from_secs(5),
-            max_lifetime: Duration::from_secs(3600),
-            max_businesses_per_connection: 200,
-            max_statements_per_connection: NonZeroUsize::MIN.saturating_add(499),
-            statement_timeout: Duration::from_secs(15),
-            lock_timeout: Duration::from_secs(2),
-            idle_in_transaction_timeout: Duration::from_secs(30),
-        }
-    }
-}
 
 /// The connection counts of all pools of one login, added up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,6 +40,10 @@ pub struct PoolStatus {
     pub idle: usize,
     /// Callers that wait for a connection.
     pub waiting: usize,
+    /// Transactions that have waited for longer than a millisecond for their turn or for a connection.
+    pub waits: u64,
+    /// The sum of these waits, in microseconds.
+    pub waited_us: u64,
 }
 
 /// The schema whose tables a statement was planned for.
@@ -301,6 +254,8 @@ pub(crate) struct Pool {
     migrated: Arc<MigratedSchemas>,
     watch: Arc<ServerWatch>,
     wait_timeout: Duration,
+    waits: AtomicU64,
+    waited_us: AtomicU64,
 }
 
 /// Time that a business waits for a connection of its own pool before it may take one of another pool.
@@ -368,12 +323,26 @@ impl Pool {
             connector,
             migrated,
             watch,
+            waits: AtomicU64::new(0),
+            waited_us: AtomicU64::new(0),
             wait_timeout: settings.wait_timeout,
         })
     }
 
     /// Lends a connection for `schema_key`. `limit` is the business's own limit of concurrent transactions.
     pub(crate) async fn lend(&self, schema_key: SchemaKey, limit: Option<usize>) -> Result<Lent, DbError> {
+        let asked = Instant::now();
+        let lent = self.lend_now(schema_key, limit).await;
+        let waited = asked.elapsed();
+        if waited > Duration::from_millis(1) {
+            self.waits.fetch_add(1, Ordering::Relaxed);
+            let waited_us = u64::try_from(waited.as_micros()).unwrap_or(u64::MAX);
+            self.waited_us.fetch_add(waited_us, Ordering::Relaxed);
+        }
+        lent
+    }
+
+    async fn lend_now(&self, schema_key: SchemaKey, limit: Option<usize>) -> Result<Lent, DbError> {
         if self.watch.state().is_down() {
             return Err(DbError::NoServer);
         }
@@ -440,10 +409,6 @@ impl Pool {
         &self.watch
     }
 
-    pub(crate) fn server_state(&self) -> ServerState {
-        if self.watch.is_late() { ServerState::Silent } else { self.watch.state() }
-    }
-
     /// Watches the server for as long as the future is polled.
     pub(crate) async fn keep_watch(&self) {
         // The requests that wait must be answered within the wait timeout.
@@ -457,7 +422,8 @@ impl Pool {
     }
 
     pub(crate) fn status(&self) -> PoolStatus {
-        let mut sum = PoolStatus { max_connections: 0, open: 0, idle: 0, waiting: 0 };
+        let (waits, waited_us) = (self.waits.load(Ordering::Relaxed), self.waited_us.load(Ordering::Relaxed));
+        let mut sum = PoolStatus { max_connections: 0, open: 0, idle: 0, waiting: 0, waits, waited_us };
         for status in self.pools.iter().map(managed::Pool::status) {
             sum.max_connections += status.max_size;
             sum.open += status.size;

@@ -192,6 +192,17 @@ pub async fn rename(
     tenant::find_by_id(tx, id).await?.ok_or(LifecycleError::NotFound)
 }
 
+/// Changes the display name of a business.
+///
+/// # Errors
+/// [`LifecycleError`].
+pub async fn set_name(tx: &SharedTx, id: TenantId, name: &str) -> Result<(), LifecycleError> {
+    const SET: &str = "UPDATE shared.tenants SET name = $2, updated_at = $3 WHERE id = $1";
+    lock(tx, id).await?;
+    tx.execute(SET, &[&id, &name, &tx.now()]).await?;
+    Ok(())
+}
+
 /// Sets a business's own limits, which replace those of the installation. `None` restores the limit of the
 /// installation.
 ///

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use crate::connection::connect::{DatabaseUrl, TlsError};
 use crate::connection::error::DbError;
-use crate::connection::pool::{PoolSettings, SchemaKey};
+use crate::connection::pool::SchemaKey;
+use crate::connection::pool_settings::PoolSettings;
 use crate::connection::transaction::Transaction;
 use crate::failpoint;
 use crate::migration::files::{MigrationError, Migrations};

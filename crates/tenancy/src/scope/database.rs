@@ -13,7 +13,8 @@ use tokio_postgres::error::SqlState;
 
 use crate::connection::connect::{DatabaseUrl, TlsError};
 use crate::connection::error::{DbError, is_stale_plan, may_succeed_again, root_sqlstate};
-use crate::connection::pool::{Pool, PoolSettings, PoolStatus, SchemaKey};
+use crate::connection::pool::{Pool, PoolStatus, SchemaKey};
+use crate::connection::pool_settings::PoolSettings;
 use crate::connection::server_watch::ServerState;
 use crate::connection::transaction::{ROLLBACK, Transaction};
 use crate::failpoint;
@@ -135,7 +136,12 @@ impl Database {
 
     /// The state of the server, which is known only while [`Database::keep_watch`] is polled.
     pub fn server_state(&self) -> ServerState {
-        self.pool.server_state()
+        self.pool.watch().state()
+    }
+
+    /// Whether the server has not answered the watch for a moment: it is slow or hangs.
+    pub fn is_server_late(&self) -> bool {
+        self.pool.watch().is_late()
     }
 
     /// Returns the connection counts at this moment, for the metrics.

@@ -44,7 +44,7 @@ pub async fn readyz(state: web::Data<State>) -> Result<HttpResponse, Problem> {
         Ok(Ok(())) => {}
         // The database answers, and all connections are at work. That is no reason to send requests
         // elsewhere.
-        Err(_) | Ok(Err(DbError::Exhausted(_))) if is_watched => {}
+        Err(_) | Ok(Err(DbError::Exhausted(_))) if is_watched && !state.database.is_server_late() => {}
         Ok(Err(error)) => return Err(unavailable("The database cannot be reached.").caused_by(error)),
         Err(_) => return Err(unavailable("The database did not answer in time.")),
     }
