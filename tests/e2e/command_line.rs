@@ -250,6 +250,11 @@ async fn lost_output_ends_no_work_and_loses_no_password() {
         assert_eq!(ran.code, Some(code), "{line}: {ran:?}");
         assert!(ran.err.contains("shown once"), "the password is shown elsewhere: {line}: {ran:?}");
     }
+    // In the format `name`, the password goes to standard error.
+    let named =
+        program.run(&["tenant", "create", "named", "--name", "N", "--owner-email", "n@n.test", "-o", "name"]);
+    assert_eq!(named.out, "named\n");
+    assert!(named.err.contains("password ") && named.err.contains("shown once"), "{named:?}");
     // Nobody could see the password, so there is no business.
     for line in [
         "$tenantry tenant create unseen --name Unseen --owner-email u@u.test > /dev/full 2>&1",
@@ -339,22 +344,24 @@ async fn no_amount_is_stored_in_the_currency_of_before() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let program = Program::beside(&app);
-    // A product with decimals is being created while the currency becomes one without.
-    for round in 0..20 {
-        let mut product = harness::a_product(&format!("SKU-{round}"));
-        product["variants"][0]["price"] = json!("9.55");
-        let (created, changed) = tokio::join!(acme.post("/api/v1/products", &product), async {
-            tokio::task::block_in_place(|| program.run(&["tenant", "set", "acme", "--currency", "JPY"]))
-        },);
-        match (created.status, changed.code) {
-            (201, Some(4)) => return,
-            (422, Some(0)) => {
-                let back = program.run(&["tenant", "set", "acme", "--currency", "EUR"]);
-                assert_eq!(back.code, Some(0), "{back:?}");
-            }
-            other => panic!("{other:?}: {created:?} {changed:?}"),
-        }
-    }
+    // A product is being stored by a transaction that has read the currency.
+    let schema = acme.tenant.schema.to_string();
+    let mut owner = app.database.as_owner().await;
+    let storing = owner.transaction().await.unwrap();
+    let sql = "SELECT currency FROM SCHEMA.settings;
+               INSERT INTO SCHEMA.products (id, name, option_names, created_at, updated_at)
+               VALUES ('01a216a2-c61a-7761-b20c-f0c30c77aa21', 'Bolt', '{}', now(), now());
+               INSERT INTO SCHEMA.variants
+                      (id, product_id, sku, sku_key, price, options, created_at, updated_at)
+               VALUES ('01a216a2-c61a-7761-b20c-f0c30c77aa22', '01a216a2-c61a-7761-b20c-f0c30c77aa21',
+                       'BOLT', 'bolt', 9.55, '{}', now(), now())";
+    storing.batch_execute(&sql.replace("SCHEMA", &schema)).await.unwrap();
+    let changing = program.start(&["tenant", "set", "acme", "--currency", "JPY"]);
+    app.database.until_a_lock_is_awaited().await;
+    storing.commit().await.unwrap();
+    let changed = tokio::task::spawn_blocking(move || changing.ended()).await.unwrap();
+    assert!(changed.code == Some(4) && changed.err.contains("cannot change"), "{changed:?}");
+    assert_eq!(acme.get("/api/v1/settings").await.body["currency"], "EUR");
 }
 
 #[test]

@@ -139,7 +139,10 @@ async fn claims_expire_and_verified_domains_are_verified_again() {
     days_pass(2).await;
     assert_eq!(tend().await, json!({"found": 1, "missing": 1, "withdrawn": 0, "expired": 0}));
     let doctor = program.run(&["doctor", "--skip-drift"]);
-    assert!(doctor.out.contains("TXT records of these custom domains are missing: lost.test"), "{doctor:?}");
+    assert!(
+        doctor.out.contains("TXT records of these custom domains are missing: lost.test of acme"),
+        "{doctor:?}"
+    );
     let listed = program.run(&["domain", "list", "acme"]).out;
     assert!(listed.contains("verified; record missing since"), "{listed}");
     acme.on("lost.test").until(200).await;

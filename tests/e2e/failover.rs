@@ -179,7 +179,7 @@ async fn a_server_that_takes_no_writes_is_told() {
     until("the server is not ready", async || !shop.is_ready().await).await;
     let (status, body) = shop.write().await;
     assert_eq!((status, body["code"].as_str()), (503, Some("database_unavailable")), "{body}");
-    assert!(body["detail"].as_str().unwrap().contains("takes no changes"), "{body}");
+    assert!(body["detail"].as_str().unwrap().contains("read-only"), "{body}");
     assert_eq!(shop.get("/api/v1/products").await.0, 200);
     admin.batch_execute("SET default_transaction_read_only = off").await.unwrap();
     set("off").await;

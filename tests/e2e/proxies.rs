@@ -60,6 +60,8 @@ fn ask(scheme: &str, host: &str, port: u16, path: &str) -> String {
     let url = format!("{scheme}://{host}:{port}{path}");
     let format = "%{http_code} %header{location}";
     let mut curl = Command::new("curl");
+    // A client may not choose another host than that of the request.
+    curl.args(["--header", "X-Forwarded-Host: nobody.localhost"]);
     curl.args(["--silent", "--insecure", "--max-time", "5", "--output", "/dev/null", "--write-out", format]);
     let ran =
         curl.args(["--resolve", &place, &url]).output().expect("curl is missing; scripts/test installs it");
@@ -79,7 +81,8 @@ async fn the_example_for_caddy_serves_businesses_and_nobody_else() {
     text = with(&text, "https:// {", &format!("https://:{port} {{"));
     // The test has no certificate authority, and ports of its own.
     let own = format!(
-        "{{\n\tadmin off\n\tlocal_certs\n\tskip_install_trust\n\thttp_port {plain}\n\thttps_port {port}\n\ton_demand_tls"
+        "{{\n\tadmin off\n\tlocal_certs\n\tskip_install_trust\n\thttp_port {plain}\n\thttps_port {port}\n\t\
+         on_demand_tls"
     );
     text = with(&text, "{\n\ton_demand_tls", &own);
     let path = folder.join("Caddyfile");

@@ -37,10 +37,13 @@ async fn movements(database: &TestDatabase, slug: &str) -> i64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_installation_is_restored_from_a_folder_and_a_run_can_be_repeated() {
     let (app, folder) = (TestApp::start().await, Folder::new());
-    for slug in ["acme", "broken", "left", "lost", "zenith"] {
+    for slug in ["acme", "broken", "gone", "left", "lost", "zenith"] {
         stock_up(&app.tenant(slug).await).await;
     }
     let program = folder.program(&app);
+    // A business that was dropped on purpose must not come back.
+    done(&program.run(&["backup", "create", "gone", "--verify"]));
+    done(&program.run(&["tenant", "drop", "gone", "--yes"]));
     done(&program.run(&["tenant", "suspend", "left"]));
     done(&program.run(&["backup", "create", "--all"]));
     // A newer backup of one business, with fewer movements.
@@ -83,6 +86,7 @@ async fn a_lost_installation_is_restored_from_a_folder_and_a_run_can_be_repeated
         "lost: FAILED: the folder has no backup of this business",
         "notes.tenantry is not a Tenantry backup file",
         "3 restored, 3 failed",
+        "gone was dropped, and stays so",
     ] {
         assert!(restored.err.contains(words), "{words}: {restored:?}");
     }
@@ -137,6 +141,16 @@ async fn without_the_shared_schema_the_businesses_come_back_with_their_members()
     assert_eq!(names, ["acme", "zenith"]);
     assert_eq!(movements(&fresh, "zenith").await, 3);
     assert_eq!(restore_all(&elsewhere, &folder, &["--yes"]).code, Some(0));
+    // An installation in use does not pass over a backup of the shared schema.
+    done(&folder.program(&app).run(&["backup", "create", "--installation"]));
+    let used = TestDatabase::new().await;
+    let there = Program::on(&used);
+    done(&there.run(&["user", "create", "--email", "ops@x.test", "--platform", "--role", "super_admin"]));
+    let refused = restore_all(&there, &folder, &["--yes"]);
+    assert_eq!(refused.code, Some(4), "{refused:?}");
+    assert!(refused.err.contains("--without-shared") && tenants(&there).is_empty(), "{refused:?}");
+    assert_eq!(restore_all(&there, &folder, &["--yes", "--without-shared"]).code, Some(0));
+    assert_eq!(tenants(&there).len(), 2);
     let missing = elsewhere.run(&["backup", "restore", "--all", "--dir", "/no/such/folder", "--yes"]);
     assert!(missing.code == Some(1) && missing.err.contains("/no/such/folder"), "{missing:?}");
     assert!(Path::new(&folder.0).is_dir());

@@ -31,7 +31,8 @@ pub fn log_more(verbosity: u8) {
 pub fn log_settings(settings: &Settings) -> LogSettings {
     let mut log = settings.log.clone();
     if VERBOSITY.load(Ordering::Relaxed) > 0 {
-        log.filter = format!("debug,{}", log.filter.trim_start_matches("info,"));
+        // The last level without a target counts.
+        log.filter.push_str(",debug");
     }
     log
 }
@@ -100,8 +101,8 @@ pub async fn database(settings: &Settings) -> anyhow::Result<Database> {
 pub async fn refuse_pooler(key: &str, url: &DatabaseUrl) -> anyhow::Result<()> {
     let pooling = health::pooling(url).await.with_context(|| {
         format!(
-            "{key}: opening three connections at the same time failed; check whether the login has a \
-             connection limit"
+            "{key}: it could not be tested whether a pooler is in between, which takes three connections at \
+             the same time; a login may have a connection limit"
         )
     })?;
     match pooling.problem() {

@@ -92,7 +92,12 @@ fn code_of(error: &(dyn std::error::Error + 'static)) -> Option<u8> {
     }
     match error.downcast_ref() {
         Some(DomainError::NotFound) => return Some(NOT_FOUND),
-        Some(DomainError::Taken(_) | DomainError::NotVerified(_) | DomainError::NoRecord { .. }) => {
+        Some(
+            DomainError::Taken(_)
+            | DomainError::Present(_)
+            | DomainError::NotVerified(_)
+            | DomainError::NoRecord { .. },
+        ) => {
             return Some(CONFLICT);
         }
         _ => {}

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 use std::fmt;
-use std::io;
+use std::io::{self, Write as _};
 
 use clap::ValueEnum;
 use comfy_table::{ColumnConstraint, ContentArrangement, Row, Table, presets};
@@ -96,24 +96,31 @@ impl Listing {
     }
 }
 
-/// The order of two values of a member: missing values first, numbers by size, all others by their text
-/// without regard to case.
+/// The order of two values of a member: missing values first, then numbers by size, then all others by their
+/// text without regard to case.
 fn compare(one: &Value, other: &Value) -> Ordering {
     let number = |value: &Value| match value {
         Value::Number(number) => number.as_f64(),
         // Quantities and amounts are decimal numbers in strings.
-        Value::String(text) => text.parse().ok(),
+        Value::String(text) if is_decimal(text) => text.parse().ok(),
         _ => None,
     };
-    match (one, other) {
-        (Value::Null, Value::Null) => Ordering::Equal,
-        (Value::Null, _) => Ordering::Less,
-        (_, Value::Null) => Ordering::Greater,
-        _ => match (number(one), number(other)) {
-            (Some(one), Some(other)) => one.total_cmp(&other),
-            _ => cell(one).to_lowercase().cmp(&cell(other).to_lowercase()),
-        },
-    }
+    let rank = |value: &Value, number: Option<f64>| match (value, number) {
+        (Value::Null, _) => 0,
+        (_, Some(_)) => 1,
+        (_, None) => 2,
+    };
+    let (low, high) = (number(one), number(other));
+    rank(one, low).cmp(&rank(other, high)).then_with(|| match (low, high) {
+        (Some(low), Some(high)) => low.total_cmp(&high),
+        _ => cell(one).to_lowercase().cmp(&cell(other).to_lowercase()),
+    })
+}
+
+fn is_decimal(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    digits.split_once('.').map_or(is_number(digits), |(whole, rest)| is_number(whole) && is_number(rest))
 }
 
 /// Prints `rows`. The table has `columns`, of which the first one is the name of a row.
@@ -143,7 +150,8 @@ pub fn named_rows<T: Serialize, const N: usize>(
         Format::Name => rows.iter().for_each(|row| output::line(&name(row))),
         Format::Table => {
             let header = columns.map(str::to_uppercase);
-            output::line(&table(std::iter::once(header).chain(rows.iter().map(cells))));
+            let cells = std::iter::once(header).chain(rows.iter().map(cells));
+            output::line(&table(cells, output::terminal_width()));
         }
     }
     Ok(())
@@ -158,16 +166,26 @@ pub fn one<T: Serialize>(output: Output, value: &T, lines: &[(&str, String)]) ->
     Ok(())
 }
 
-/// As [`one`], for a value that holds a secret; see [`output::secret`].
+/// As [`one`], for a value that holds a secret, which is also in `lines`; see [`output::secret`]. In the
+/// format
+/// `name`, the secret goes to standard error.
 ///
 /// # Errors
 /// [`io::Error`] when neither standard output nor standard error takes it.
-pub fn one_with_secret<T: Serialize>(output: Output, value: &T, lines: &[(&str, String)]) -> io::Result<()> {
-    let text = match output.format {
-        Format::Csv => csv_text(std::slice::from_ref(value)).map_err(io::Error::other)?,
-        _ => text_of_one(output, value, lines).map_err(io::Error::other)?,
-    };
-    output::secret(&text)
+pub fn one_with_secret<T: Serialize>(
+    output: Output,
+    value: &T,
+    lines: &[(&str, String)],
+    secret: Option<&str>,
+) -> io::Result<()> {
+    let text = text_of_one(output, value, lines).map_err(io::Error::other)?;
+    match (output.format, secret) {
+        (Format::Name, Some(secret)) => {
+            output::line(&text);
+            writeln!(io::stderr(), "password {secret}   (shown once)")
+        }
+        _ => output::secret(&text),
+    }
 }
 
 /// Prints a document as JSON or YAML, and returns whether the format is one of them.
@@ -186,15 +204,15 @@ fn text_of_one<T: Serialize>(output: Output, value: &T, lines: &[(&str, String)]
         Format::Yaml => serde_saphyr::to_string(value)?.trim_end().to_owned(),
         Format::Csv => csv_text(std::slice::from_ref(value))?,
         Format::Name => lines.first().map(|(_, value)| value.clone()).unwrap_or_default(),
-        Format::Table => table(lines.iter().map(|(name, value)| [(*name).to_owned(), value.clone()])),
+        // Values that people copy, such as a DNS record, must be whole.
+        Format::Table => table(lines.iter().map(|(name, value)| [(*name).to_owned(), value.clone()]), None),
     })
 }
 
-/// A table without lines, with two spaces between its columns. On a terminal, each row is one line.
-fn table<const N: usize>(rows: impl Iterator<Item = [String; N]>) -> String {
+/// A table without lines, with two spaces between its columns. With a width, each row is cut to one line.
+fn table<const N: usize>(rows: impl Iterator<Item = [String; N]>, width: Option<u16>) -> String {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    let width = output::terminal_width();
     if let Some(width) = width {
         table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
         table.set_truncation_indicator("…");
@@ -313,6 +331,8 @@ mod tests {
         assert_eq!(names(listing("n", false).arrange(rows()).unwrap()), "cAb");
         assert_eq!(names(listing("n", true).arrange(rows()).unwrap()), "bAc");
         assert_eq!(names(listing("name", false).arrange(rows()).unwrap()), "Abc");
+        let mixed = ["3M", "99", "360", "inf", "-1.5"].map(|name| json!({"name": name})).to_vec();
+        assert_eq!(names(listing("name", false).arrange(mixed).unwrap()), "-1.5993603Minf");
         let unknown = listing("size", false).arrange(rows()).unwrap_err().to_string();
         assert!(unknown.contains("the members are n, name"), "{unknown}");
     }

@@ -111,6 +111,9 @@ impl Settings {
             max_waiting_per_business: database.max_waiting_per_business,
             business_wait_timeout: Duration::from_millis(database.business_wait_timeout_ms),
             wait_timeout: Duration::from_millis(database.wait_timeout_ms),
+            // The requests that wait must be answered within the wait timeout. A server that answers within
+            // two seconds never counts as gone.
+            longest_silence: Duration::from_millis((database.wait_timeout_ms * 4 / 5).max(2000)),
             max_lifetime: Duration::from_secs(database.max_lifetime_s),
             max_businesses_per_connection: database.max_businesses_per_connection,
             max_statements_per_connection: database.max_statements_per_connection,

@@ -39,7 +39,7 @@ impl Kind {
             Self::List => {
                 "must be a list, such as [\"a\", \"b\"]; in a variable, the items are separated by commas"
             }
-            Self::Text => "must be a text",
+            Self::Text => "must be text",
         }
     }
 }
@@ -102,7 +102,7 @@ impl Documentation {
             Some(documented) if told.contains("enum") => {
                 format!("the value is unknown{}", documented.range)
             }
-            _ if told.starts_with("invalid type") => "must be a text".to_owned(),
+            _ if told.starts_with("invalid type") => "must be text".to_owned(),
             _ => told.to_owned(),
         };
         refuse(key, problem)

@@ -103,6 +103,10 @@ pub enum Command {
         /// The folder of the backups for --all. Defaults to the setting backup.folder.
         #[arg(long, requires = "all")]
         dir: Option<PathBuf>,
+        /// With --all: use no backup of the shared schema. Businesses that the registry does not know come
+        /// back with their members by email, who have no passwords.
+        #[arg(long, requires = "all")]
+        without_shared: bool,
         /// Number of businesses that --all restores at the same time, 1 to 64. Defaults to 2.
         #[arg(long, requires = "all", value_parser = jobs_at_once)]
         jobs: Option<NonZeroUsize>,
@@ -177,10 +181,10 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::List { slug, state, listing } => list(&settings, slug.as_ref(), state, &listing).await,
         Command::Verify { files } => verify(&settings, &files).await,
-        Command::Restore { all: true, dir, jobs, consent, .. } => {
+        Command::Restore { all: true, dir, jobs, without_shared, consent, .. } => {
             let folder = dir.unwrap_or_else(|| settings.backup.folder.clone());
             let jobs = jobs.unwrap_or(NonZeroUsize::MIN.saturating_add(1));
-            restore_fleet::restore(&settings, &folder, jobs, consent).await
+            restore_fleet::restore(&settings, &folder, jobs, without_shared, consent).await
         }
         Command::Restore { file: Some(file), installation: true, consent, .. } => {
             restore::restore_installation(&settings, &file, consent).await

@@ -33,7 +33,7 @@ pub enum Command {
         )]
         admin_url: Option<DatabaseUrl>,
         /// Print the SQL instead of running it.
-        #[arg(long, conflicts_with = "admin_url")]
+        #[arg(long)]
         print_sql: bool,
     },
     /// Show whether both logins can sign in, and the version of the PostgreSQL server.
@@ -43,8 +43,9 @@ pub enum Command {
 pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     let settings = context::settings()?;
     match command {
-        Command::Init { admin_url: Some(admin), .. } => init(&settings, &admin).await?,
-        Command::Init { admin_url: None, .. } => output::line(&bootstrap(&settings)?.script()?),
+        // The variable of the URL may be set all the same.
+        Command::Init { admin_url: Some(admin), print_sql: false } => init(&settings, &admin).await?,
+        Command::Init { .. } => output::line(&bootstrap(&settings)?.script()?),
         Command::Status(output) => status(&settings, output).await?,
     }
     Ok(ExitCode::SUCCESS)

@@ -93,8 +93,11 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
     }
     if !is_complete {
-        let done = verified.len() + unread;
-        note!("interrupted: {done} of {} businesses were verified; the others were not", tenants.len());
+        let done = verified.len();
+        complain!(
+            "interrupted: {done} of {} businesses were verified, and {unread} could not be read",
+            tenants.len()
+        );
         return Ok(ExitCode::from(INTERRUPTED));
     }
     let holds = verified.iter().all(|row| row.verdict.holds());

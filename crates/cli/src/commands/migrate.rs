@@ -122,8 +122,7 @@ pub async fn migrate(settings: &Settings, options: &RunOptions) -> anyhow::Resul
         progress.advance(finished.done, finished.total, label);
     });
     let Some(report) = unless_interrupted(work).await? else {
-        let rest =
-            "each of the others has its version of before; run `tenantry migrate run` again to continue";
+        let rest = "the others were not migrated; run `tenantry migrate run` again to continue";
         return Ok(progress.interrupted(rest));
     };
     let report = report?;

@@ -17,6 +17,7 @@ pub mod seed;
 pub mod serve;
 pub mod stats;
 pub mod tenant;
+mod tenant_lists;
 pub mod user;
 
 use std::io::{IsTerminal, Read};

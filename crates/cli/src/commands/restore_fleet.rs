@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use chrono::SecondsFormat;
 use platform::backup::{self, Collection, FleetPlan, Newest};
-use platform::{Actor, Onboarding};
+use platform::{Actor, BackupError, Onboarding};
 use settings::{Settings, wiring};
 use tenancy::chain;
 
@@ -25,6 +25,7 @@ pub(super) async fn restore(
     settings: &Settings,
     folder: &Path,
     jobs: NonZeroUsize,
+    without_shared: bool,
     consent: Consent,
 ) -> anyhow::Result<ExitCode> {
     // A restore uses one connection for the lock of the business, one for its data and one for the registry.
@@ -32,12 +33,23 @@ pub(super) async fn restore(
     let onboarding = Onboarding::new(owner_database.clone(), wiring::hasher(settings)?);
     let collection = backup::collect(folder).await?;
     let is_fresh = owner_database.is_fresh().await?;
-    let installation = collection.installation.as_ref().filter(|_| is_fresh);
+    let installation = collection.installation.as_ref().filter(|_| is_fresh && !without_shared);
     let plan = backup::plan(&owner_database, &collection).await?;
+    if collection.installation.is_some()
+        && !is_fresh
+        && !without_shared
+        && plan.unknown().next().is_some()
+        && !backup::has_restored_registry(&owner_database).await?
+    {
+        return Err(anyhow::Error::from(BackupError::NotFresh).context(
+            "the folder has a backup of the shared schema; without it, the businesses that are missing here \
+             come back without passwords, which --without-shared accepts",
+        ));
+    }
     let mut told = match installation {
         Some(newest) => format!(
-            "This restores users, roles and the registry {}, and then each business of the registry from its \
-             newest backup in {}.",
+            "This restores users, roles and the registry {}, and then each business from its newest backup \
+             in {}. Businesses that were dropped stay dropped.",
             of(newest),
             folder.display()
         ),
@@ -49,10 +61,12 @@ pub(super) async fn restore(
             plan.present.len()
         ),
     };
-    if is_fresh && installation.is_none() {
+    if installation.is_none() && plan.unknown().next().is_some() {
+        let slugs: Vec<&str> = plan.unknown().map(|business| business.slug.as_str()).collect();
+        told.push_str(&format!("\nThe registry does not know {}.", slugs.join(", ")));
         told.push_str(
-            "\nThe folder has no backup of the shared schema (`tenantry backup create --installation`): \
-             members are restored by email and have no passwords.",
+            " Their members are restored by email and have no passwords, because no backup of the shared \
+             schema is used (`tenantry backup create --installation`).",
         );
     }
     tell_problems(&collection, &plan);
@@ -126,6 +140,9 @@ async fn run(
 fn tell_problems(collection: &Collection, plan: &FleetPlan) {
     for (file, error) in &collection.unreadable {
         complain!("{}: FAILED: {}", file.display(), chain(error));
+    }
+    for (slug, file) in &plan.dropped {
+        note!("{slug} was dropped, and stays so; `tenantry backup restore {}` restores it", file.display());
     }
     for slug in &plan.without_backup {
         complain!("{slug}: FAILED: the folder has no backup of this business");

@@ -7,19 +7,18 @@ use chrono::SecondsFormat;
 use clap::{ArgGroup, Subcommand};
 use identity::UserId;
 use platform::onboarding::OWNER_ROLE;
-use platform::{Actor, Added, NewMember, NotShown, OnboardingRequest, backup, platform_audit};
+use platform::{Actor, Added, NewMember, NotShown, OnboardingRequest, backup};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use settings::Settings;
 use tenancy::lifecycle::StatusChange;
-use tenancy::{SharedScope, Tenant, TenantLimits, TenantSlug, TenantStatus, tenant};
+use tenancy::{Tenant, TenantLimits, TenantSlug, TenantStatus};
 use values::Email;
 use values::{Currency, Name};
 
-use crate::commands::password_from_stdin;
+use crate::commands::{password_from_stdin, tenant_lists};
 use crate::confirm::Consent;
 use crate::context;
-use crate::failure::NotFound;
 use crate::format::{self, Format, Listing, Output};
 use crate::output::{self, note};
 
@@ -185,10 +184,10 @@ pub struct One {
 /// A business in the form that the command line prints.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Shown<'a> {
+pub(super) struct Shown<'a> {
     #[serde(flatten)]
-    tenant: &'a Tenant,
-    address: String,
+    pub(super) tenant: &'a Tenant,
+    pub(super) address: String,
     /// The address to which the other addresses redirect, if they do.
     redirects_to: Option<String>,
     limits: ShownLimits,
@@ -221,7 +220,7 @@ impl From<TenantLimits> for ShownLimits {
 }
 
 impl<'a> Shown<'a> {
-    fn of(settings: &Settings, tenant: &'a Tenant) -> Self {
+    pub(super) fn of(settings: &Settings, tenant: &'a Tenant) -> Self {
         let primary = tenant.primary_host.as_ref().filter(|_| tenant.redirects_to_primary);
         Self {
             tenant,
@@ -248,7 +247,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::List { status, search, behind, listing } => {
             let search = search.map(|text| text.to_lowercase());
-            list(&settings, status, search.as_deref(), behind, &listing).await?;
+            tenant_lists::list(&settings, status, search.as_deref(), behind, &listing).await?;
         }
         Command::Show { slug, output } => show(&settings, &slug, output).await?,
         Command::Suspend(One { slug }) => change_status(&settings, &slug, StatusChange::Suspend).await?,
@@ -287,7 +286,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
             drop_tenant(&settings, &slug, without_backup, consent, output).await?;
         }
         Command::History { slug, action, listing } => {
-            history(&settings, &slug, action.as_deref(), &listing).await?;
+            tenant_lists::history(&settings, &slug, action.as_deref(), &listing).await?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -308,7 +307,12 @@ fn print_owned(
     output: Output,
 ) -> Result<(), NotShown> {
     let password = added.made_password.as_ref().map(|made| made.secret().expose_secret().to_owned());
-    let mut lines = vec![("address", settings.address_of(&tenant.slug)), ("owner", owner.email.to_string())];
+    let secret = password.clone();
+    let mut lines = vec![
+        ("slug", tenant.slug.to_string()),
+        ("address", settings.address_of(&tenant.slug)),
+        ("owner", owner.email.to_string()),
+    ];
     if password.is_none() && owner.password.is_none() {
         lines.push(("password", "unchanged: the user already existed".to_owned()));
     }
@@ -317,7 +321,7 @@ fn print_owned(
     }
     let owner = ShownOwner { id: added.user, email: owner.email.clone(), password };
     let shown = Shown { owner: Some(owner), ..Shown::of(settings, tenant) };
-    format::one_with_secret(output, &shown, &lines).map_err(NotShown)
+    format::one_with_secret(output, &shown, &lines, secret.as_deref()).map_err(NotShown)
 }
 
 fn limits_in_words(slug: &TenantSlug, limits: &TenantLimits) -> String {
@@ -390,75 +394,11 @@ async fn drop_tenant(
     format::one(output, &removed, &lines)
 }
 
-async fn history(
-    settings: &Settings,
-    slug: &TenantSlug,
-    action: Option<&str>,
-    listing: &Listing,
-) -> anyhow::Result<()> {
-    // A dropped business has no row any more. The audit log finds it by its last slug.
-    let entries = context::database(settings)
-        .await?
-        .read_shared(SharedScope::Platform, async |tx| {
-            let id = match tenant::find(tx, slug).await? {
-                Some(tenant) => Some(tenant.id),
-                None => platform_audit::last_with_slug(tx, slug).await?,
-            };
-            match id {
-                Some(id) => platform_audit::list(tx, Some(id), None, 1000).await,
-                None => Ok(Vec::new()),
-            }
-        })
-        .await?;
-    if entries.is_empty() {
-        return Err(NotFound(format!("the audit log has no entry for a business {slug}")).into());
-    }
-    let is_wanted = |entry: &platform_audit::Entry| action.is_none_or(|action| entry.action == action);
-    let entries = listing.arrange(entries.into_iter().filter(is_wanted).collect())?;
-    format::rows(listing.output, &entries, ["at", "action", "by", "details"], |entry| {
-        [
-            entry.occurred_at.to_rfc3339_opts(SecondsFormat::Secs, true),
-            entry.action.clone(),
-            entry.actor.clone(),
-            entry.details.to_string(),
-        ]
-    })
-}
-
 fn limits_text(tenant: &Tenant) -> String {
     let timeout = tenant.limits.statement_timeout_ms().map(|ms| format!("statement timeout {ms} ms"));
     let transactions = tenant.limits.max_transactions.map(|count| format!("{count} concurrent transactions"));
     let own: Vec<String> = timeout.into_iter().chain(transactions).collect();
     if own.is_empty() { "installation default".to_owned() } else { own.join(", ") }
-}
-
-async fn list(
-    settings: &Settings,
-    status: Option<TenantStatus>,
-    search: Option<&str>,
-    behind: bool,
-    listing: &Listing,
-) -> anyhow::Result<()> {
-    let newest = platform::migrations::of_tenant()?.latest();
-    let tenants = context::all_tenants(&context::database(settings).await?).await?;
-    let is_wanted = |tenant: &Tenant| {
-        let is_found =
-            |text: &str| tenant.slug.as_str().contains(text) || tenant.name.to_lowercase().contains(text);
-        status.is_none_or(|status| tenant.status == status)
-            && search.is_none_or(is_found)
-            && (!behind || tenant.schema_version < newest)
-    };
-    let wanted = tenants.iter().filter(|tenant| is_wanted(tenant));
-    let shown = listing.arrange(wanted.map(|tenant| Shown::of(settings, tenant)).collect())?;
-    format::rows(listing.output, &shown, ["slug", "name", "status", "version", "address"], |shown| {
-        [
-            shown.tenant.slug.to_string(),
-            shown.tenant.name.clone(),
-            shown.tenant.status.to_string(),
-            shown.tenant.schema_version.to_string(),
-            shown.address.clone(),
-        ]
-    })
 }
 
 async fn set(
@@ -471,7 +411,7 @@ async fn set(
     let operator = context::operator(settings).await?;
     // The currency first: it may be refused.
     if let Some(currency) = &currency {
-        operator.set_currency(&tenant, currency).await?;
+        operator.set_currency(tenant.id, currency).await?;
         note!("{slug} has the currency {}", currency.code());
     }
     if let Some(name) = &name {

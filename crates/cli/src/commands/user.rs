@@ -95,16 +95,17 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     let added =
         context::onboarding(&settings).await?.add_member(&member, place, &Actor::command_line()).await?;
     let password = added.made_password.map(|made| made.secret().expose_secret().to_owned());
-    let mut lines = vec![("address", address.clone()), ("email", email.to_string()), ("role", role.clone())];
+    let secret = password.clone();
+    let mut lines = vec![("email", email.to_string()), ("address", address.clone()), ("role", role.clone())];
     if password.is_none() && member.password.is_none() {
         lines.push(("password", "unchanged: the user already existed".to_owned()));
     }
     if let Some(password) = &password {
         lines.push(("password", format!("{password}   (shown once)")));
     }
-    format::one_with_secret(output, &Shown { id: added.user, email, role, address, password }, &lines)
-        .context(
-            "the generated password could not be shown; set another with `tenantry user reset-password`",
-        )?;
+    let shown = Shown { id: added.user, email, role, address, password };
+    format::one_with_secret(output, &shown, &lines, secret.as_deref()).context(
+        "the generated password could not be shown; set another with `tenantry user reset-password`",
+    )?;
     Ok(ExitCode::SUCCESS)
 }

@@ -280,11 +280,15 @@ pub async fn change_currency(
     const CHANGE: &str = "
         UPDATE settings SET currency = $1, currency_decimals = $2, version = version + 1, updated_at = $3
          WHERE id = 1";
-    tx.execute(LOCK, &[]).await?;
     let before = self::currency(tx).await?;
     if before.code() == currency.code() {
         return Ok(None);
     }
+    // First without the lock, which everybody has to wait for.
+    if tx.value(HAS_AMOUNTS, &[]).await? {
+        return Err(CurrencyChangeError::InUse);
+    }
+    tx.execute(LOCK, &[]).await?;
     if tx.value(HAS_AMOUNTS, &[]).await? {
         return Err(CurrencyChangeError::InUse);
     }

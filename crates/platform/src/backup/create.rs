@@ -32,7 +32,7 @@ pub(super) struct SharedRows {
 /// Backs up one business into a new file in `folder`, and registers the backup.
 ///
 /// # Errors
-/// [`BackupError`]; no file is left behind, unless only the registration failed.
+/// [`BackupError`]; no file is left behind, except with [`BackupError::NotListed`].
 pub async fn create(
     owner_database: &OwnerDatabase,
     tenant: &Tenant,
@@ -59,7 +59,7 @@ pub async fn create(
 /// Registers the backup.
 ///
 /// # Errors
-/// [`BackupError`]; no file is left behind, unless only the registration failed.
+/// [`BackupError`]; no file is left behind, except with [`BackupError::NotListed`].
 pub async fn create_installation(
     owner_database: &OwnerDatabase,
     folder: &Path,
@@ -101,8 +101,10 @@ async fn write(
         verified_at: None,
         failure: None,
     };
-    owner_database.write_shared(async |tx| registry::insert(tx, &backup).await).await?;
-    Ok(backup)
+    match owner_database.write_shared(async |tx| registry::insert(tx, &backup).await).await {
+        Ok(()) => Ok(backup),
+        Err(error) => Err(BackupError::NotListed(path.to_owned(), error)),
+    }
 }
 
 /// A new, unused path for a backup file. Creates the folder if it does not exist.

@@ -17,6 +17,12 @@ pub enum BackupError {
     /// The backup file cannot be written or read, differs from the data, or a query for its rows failed.
     #[error(transparent)]
     Contents(#[from] ContentsError),
+    /// The backup was written, and could not be added to the list of backups.
+    #[error(
+        "the backup is complete in {}, but is not in the list of backups, so it is neither verified nor \
+         pruned; restore it by its path, or remove it", .0.display()
+    )]
+    NotListed(PathBuf, #[source] DbError),
     /// A newer release created the backup, and this release does not know its schema version.
     #[error(
         "the backup has schema version {backup}, but this release knows only {program}; use a newer release"

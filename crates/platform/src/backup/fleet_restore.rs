@@ -15,7 +15,7 @@ use crate::backup::error::BackupError;
 use crate::backup::restore::{Restored, Target, restore};
 use crate::backup::verify::inspect;
 use crate::onboarding::Onboarding;
-use crate::records::platform_audit::Actor;
+use crate::records::platform_audit::{self, Actor};
 
 /// The newest backup of a subject in a folder.
 #[derive(Debug, Clone, Serialize)]
@@ -64,6 +64,23 @@ pub async fn collect(folder: &Path) -> Result<Collection, BackupError> {
     Ok(collection)
 }
 
+impl FleetPlan {
+    /// The businesses of which the registry knows nothing. They come back with members by email, who have no
+    /// passwords.
+    pub fn unknown(&self) -> impl Iterator<Item = &ToRestore> {
+        self.restores.iter().filter(|business| business.target.is_none())
+    }
+}
+
+/// Whether the registry of this installation was restored from a backup.
+///
+/// # Errors
+/// [`BackupError`] when the audit log cannot be read.
+pub async fn has_restored_registry(owner_database: &OwnerDatabase) -> Result<bool, BackupError> {
+    let read = async |tx: &SharedTx| platform_audit::has_action(tx, "installation.restored").await;
+    Ok(owner_database.write_shared(read).await?)
+}
+
 impl Collection {
     fn add(&mut self, header: Header, file: PathBuf) {
         let found = Newest { file, taken_at: header.taken_at };
@@ -105,6 +122,8 @@ pub struct FleetPlan {
     pub present: Vec<TenantSlug>,
     /// The slugs of businesses without data and without a backup in the folder.
     pub without_backup: Vec<TenantSlug>,
+    /// Businesses in the folder that were dropped, as slug and file. They are not restored.
+    pub dropped: Vec<(String, PathBuf)>,
 }
 
 /// Plans the restore of every business that is lost. A business that has data is never touched, so a run that
@@ -124,6 +143,13 @@ pub async fn plan(owner_database: &OwnerDatabase, collection: &Collection) -> Re
             (true, Some((_, newest))) => {
                 plan.restores.push(ToRestore { slug: tenant.slug.to_string(), newest, target: Some(tenant) });
             }
+        }
+    }
+    let unknown: Vec<TenantId> = waiting.keys().copied().collect();
+    let dropped = async |tx: &SharedTx| platform_audit::dropped_among(tx, &unknown).await;
+    for id in owner_database.write_shared(dropped).await? {
+        if let Some((slug, newest)) = waiting.remove(&id) {
+            plan.dropped.push((slug, newest.file));
         }
     }
     let unknown = waiting.into_values().map(|(slug, newest)| ToRestore { slug, newest, target: None });

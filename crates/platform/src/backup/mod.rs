@@ -14,7 +14,8 @@ pub use cloning::clone_tenant;
 pub use create::{Progress, create, create_all, create_installation};
 pub use error::BackupError;
 pub use fleet_restore::{
-    Collection, FleetPlan, FleetProgress, Newest, ToRestore, collect, plan, restore_all,
+    Collection, FleetPlan, FleetProgress, Newest, ToRestore, collect, has_restored_registry, plan,
+    restore_all,
 };
 pub use installation::restore_installation;
 pub use registry::{Backup, BackupId, list, newest_verified, page};

@@ -165,7 +165,7 @@ async fn come_back(tx: &SharedTx, tenant: &Tenant, rows: &SharedRows) -> Result<
     for saved in &rows.domains {
         let Ok(host) = HostName::parse(&saved.host) else { continue };
         match domain::claim(tx, tenant.id, &host, CLAIM_DAYS).await {
-            Ok(_) | Err(DomainError::Taken(_)) => {}
+            Ok(_) | Err(DomainError::Present(_)) => {}
             Err(DomainError::Db(error)) => return Err(error.into()),
             Err(error) => tracing::warn!(error = %tenancy::chain(&error), "a custom domain was not restored"),
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use identity::membership;
-use inventory::settings::{self as inventory_settings, CurrencyChangeError};
+use inventory::settings::{self, CurrencyChangeError};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tenancy::TenantLimits;
@@ -40,6 +40,21 @@ pub enum OperatorError {
     /// PostgreSQL refused a query, or the connection failed.
     #[error("an operator query failed")]
     Db(#[from] DbError),
+}
+
+/// How often a change of the currency is tried again because a lock is taken.
+const CURRENCY_TRIES: usize = 10;
+
+impl OperatorError {
+    /// Whether a lock could not be taken in time, so that the action may succeed a little later.
+    fn is_about_a_lock(&self) -> bool {
+        match self {
+            Self::Currency(CurrencyChangeError::Db(error))
+            | Self::Lifecycle(LifecycleError::Db(error))
+            | Self::Db(error) => error.is_unavailable(),
+            _ => false,
+        }
+    }
 }
 
 /// Performs the actions of the operator. `actor` is a member of the platform's staff or a command.
@@ -120,12 +135,27 @@ impl Operator {
     ///
     /// # Errors
     /// [`OperatorError::Currency`] when the business has a product or a purchase order.
-    pub async fn set_currency(&self, tenant: &Arc<Tenant>, currency: &Currency) -> Result<(), OperatorError> {
-        let change = async |tx: &TenantTx| inventory_settings::change_currency(tx, currency).await;
-        let Some(before) = self.owner_database.write_tenant(tenant, change).await? else { return Ok(()) };
-        let details = json!({"from": before, "to": currency.code()});
-        let record = async |tx: &SharedTx| self.record(tx, "tenant.currency", tenant, &details).await;
-        Ok(self.owner_database.write_shared(record).await?)
+    pub async fn set_currency(&self, id: TenantId, currency: &Currency) -> Result<(), OperatorError> {
+        let change =
+            async |tx: &TenantTx| Ok::<_, OperatorError>(settings::change_currency(tx, currency).await?);
+        let record = async |tx: &SharedTx, tenant: &Tenant, before: &Option<String>| {
+            if let Some(before) = before {
+                let details = json!({"from": before, "to": currency.code()});
+                self.record(tx, "tenant.currency", tenant, &details).await?;
+            }
+            Ok::<_, OperatorError>(())
+        };
+        let mut tries = 0;
+        loop {
+            match self.owner_database.write_both(id, change, record).await {
+                // Somebody reads the settings in a long transaction, such as a backup.
+                Err(error) if tries < CURRENCY_TRIES && error.is_about_a_lock() => {
+                    tries += 1;
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                }
+                done => return done.map(drop),
+            }
+        }
     }
 
     /// Sets the limits of a business. A limit that is `None` defaults to the limit of the installation.

@@ -111,6 +111,29 @@ pub async fn record(
     .map(drop)
 }
 
+/// Those of these businesses that were dropped and did not come back, according to the audit log.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn dropped_among(tx: &SharedTx, tenants: &[TenantId]) -> Result<Vec<TenantId>, DbError> {
+    const DROPPED: &str = "
+        SELECT tenant_id
+          FROM (SELECT DISTINCT ON (tenant_id) tenant_id, action FROM shared.platform_audit
+                 WHERE tenant_id = ANY ($1) AND action IN ('tenant.dropped', 'tenant.restored')
+                 ORDER BY tenant_id, id DESC) last
+         WHERE action = 'tenant.dropped'";
+    tx.values(DROPPED, &[&tenants]).await
+}
+
+/// Whether the audit log has an entry of this action.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn has_action(tx: &SharedTx, action: &str) -> Result<bool, DbError> {
+    const HAS: &str = "SELECT EXISTS (SELECT FROM shared.platform_audit WHERE action = $1)";
+    tx.value(HAS, &[&action]).await
+}
+
 /// The last business that had this slug, according to the audit log.
 ///
 /// # Errors

@@ -1,9 +1,12 @@
 //! The upkeep of custom domains: claims expire, and verified domains are verified again.
 
+use std::time::{Duration, Instant};
+
 use chrono::{TimeDelta, Utc};
+use futures_util::StreamExt as _;
 use serde::Serialize;
 use serde_json::json;
-use tenancy::domain::{self, Domain, TxtLookup};
+use tenancy::domain::{self, Domain, DomainError, TxtLookup};
 use tenancy::{SharedTx, tenant};
 
 use crate::operator::lifecycle::{Operator, OperatorError};
@@ -32,6 +35,13 @@ pub struct DomainsTended {
     expired: usize,
 }
 
+/// Lookups at the same time. Each uses a connection of the owner for a moment.
+const LOOKUPS_AT_ONCE: usize = 8;
+/// Longest time for one lookup.
+const LOOKUP_WITHIN: Duration = Duration::from_secs(5);
+/// Time after which a run ends.
+const WORK_FOR: Duration = Duration::from_secs(60);
+
 /// Removes expired claims, and verifies the domains again that were not verified for a day.
 ///
 /// # Errors
@@ -52,15 +62,50 @@ pub async fn tend(
     };
     tended.expired = owner_database.write_shared(expire).await?;
     let due = async |tx: &SharedTx| domain::due_for_check(tx, Utc::now() - TimeDelta::days(1)).await;
-    for domain in owner_database.write_shared(due).await? {
-        match operator.verify_domain(domain.tenant_id, &domain.host, lookup).await {
-            Ok(_) => tended.found += 1,
-            Err(OperatorError::Db(error)) => return Err(error.into()),
-            Err(_) if withdraw(operator, &domain, terms).await? => tended.withdrawn += 1,
-            Err(_) => tended.missing += 1,
+    let due = owner_database.write_shared(due).await?;
+    let mut checks = futures_util::stream::iter(&due)
+        .map(|domain| async move { (domain, check(operator, domain, lookup).await) })
+        .buffer_unordered(LOOKUPS_AT_ONCE);
+    let deadline = Instant::now() + WORK_FOR;
+    while let Some((domain, checked)) = checks.next().await {
+        match checked? {
+            Check::Found => tended.found += 1,
+            Check::Missing if withdraw(operator, domain, terms).await? => tended.withdrawn += 1,
+            Check::Missing | Check::Unknown => tended.missing += 1,
+        }
+        // The others are due in the next run. Other recurring jobs wait for this one.
+        if Instant::now() > deadline {
+            break;
         }
     }
     Ok(tended)
+}
+
+/// The result of a check.
+enum Check {
+    Found,
+    Missing,
+    /// The name servers did not answer, or the domain has gone meanwhile.
+    Unknown,
+}
+
+async fn check(
+    operator: &Operator,
+    domain: &Domain,
+    lookup: &impl TxtLookup,
+) -> Result<Check, OperatorError> {
+    let (id, host) = (domain.tenant_id, &domain.host);
+    match tokio::time::timeout(LOOKUP_WITHIN, operator.verify_domain(id, host, lookup)).await {
+        Ok(Ok(_)) => Ok(Check::Found),
+        Ok(Err(OperatorError::Domain(DomainError::NoRecord { .. }))) => Ok(Check::Missing),
+        Ok(Err(OperatorError::Db(error))) => Err(error.into()),
+        Ok(Err(_)) => Ok(Check::Unknown),
+        Err(_) => {
+            let record = async |tx: &SharedTx| domain::record_failed_lookup(tx, id, host).await;
+            operator.owner_database.write_shared(record).await?;
+            Ok(Check::Unknown)
+        }
+    }
 }
 
 async fn withdraw(operator: &Operator, domain: &Domain, terms: DomainTerms) -> Result<bool, OperatorError> {

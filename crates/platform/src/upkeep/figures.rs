@@ -75,7 +75,8 @@ pub async fn read(tx: &SharedTx, latest: i32) -> Result<Figures, DbError> {
                (SELECT count(*) FROM shared.tenants WHERE status <> 'active') AS closed,
                (SELECT count(*) FROM shared.schemas WHERE state = 'spare') AS spare,
                (SELECT count(*) FROM shared.schemas WHERE state = 'set_aside') AS set_aside,
-               (SELECT count(*) FROM shared.schemas WHERE state IN ('live', 'spare') AND version < $1) AS behind,
+               (SELECT count(*) FROM shared.schemas
+                 WHERE state IN ('live', 'spare') AND version < $1) AS behind,
                (SELECT count(*) FROM shared.schemas WHERE failure IS NOT NULL) AS failed_migrations,
                (SELECT count(*) FROM waiting) AS queued_jobs,
                (SELECT count(*) FROM shared.jobs WHERE state = 'running') AS running_jobs,

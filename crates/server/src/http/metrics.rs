@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use platform::figures::Figures;
 use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -50,8 +50,10 @@ pub struct Metrics {
     installation: Installation,
 }
 
-/// The gauges of the whole installation, which are the same at each server.
+/// The gauges of the whole installation, which are the same at each server. They have a registry of their
+/// own, to be left out while they cannot be read.
 struct Installation {
+    registry: Registry,
     businesses: Family<Label, Gauge>,
     schemas: Family<Label, Gauge>,
     schemas_behind: Gauge,
@@ -65,7 +67,7 @@ struct Installation {
 }
 
 impl Installation {
-    fn register(registry: &mut Registry) -> Self {
+    fn new() -> Self {
         fn add<M: Clone + prometheus_client::registry::Metric + Default>(
             registry: &mut Registry,
             name: &str,
@@ -75,7 +77,10 @@ impl Installation {
             registry.register(name, help, metric.clone());
             metric
         }
-        Self {
+        let mut own = Registry::with_prefix("tenantry");
+        let registry = &mut own;
+        let gauges = Self {
+            registry: Registry::default(),
             businesses: add(registry, "businesses", "Businesses by state"),
             schemas: add(registry, "schemas", "Schemas by state"),
             schemas_behind: add(registry, "schemas_behind", "Schemas with an older version than this server"),
@@ -94,7 +99,8 @@ impl Installation {
             ),
             outbox_events: add(registry, "outbox_events", "Events in the outbox, counted up to 100000"),
             outbox_age: add(registry, "outbox_age_seconds", "Age of the oldest event in the outbox"),
-        }
+        };
+        Self { registry: own, ..gauges }
     }
 
     fn set(&self, figures: &Figures) {
@@ -154,7 +160,7 @@ impl Metrics {
             "1 while the database takes writes",
             database_writable.clone(),
         );
-        let installation = Installation::register(&mut registry);
+        let installation = Installation::new();
         Self {
             registry,
             requests,
@@ -181,7 +187,7 @@ impl Metrics {
     }
 
     /// All metrics as text. Without `figures`, because the database did not answer, those of the installation
-    /// keep their last value.
+    /// are left out.
     ///
     /// # Errors
     /// [`std::fmt::Error`] when a metric cannot be written.
@@ -206,15 +212,21 @@ impl Metrics {
         self.waits.inner().store(pool.waits, Ordering::Relaxed);
         let seconds = Duration::from_micros(pool.waited_us).as_secs_f64();
         self.waited.inner().store(seconds.to_bits(), Ordering::Relaxed);
-        let is_up = matches!(server, ServerState::Ready | ServerState::ReadOnly);
-        self.database_up.set(i64::from(is_up));
-        self.database_writable.set(i64::from(server == ServerState::Ready));
+        // While the watch cannot tell, because the server has no free connection for it, the last value
+        // stays.
+        if server != ServerState::Unknown {
+            let is_up = matches!(server, ServerState::Ready | ServerState::ReadOnly);
+            self.database_up.set(i64::from(is_up));
+            self.database_writable.set(i64::from(server == ServerState::Ready));
+        }
         self.registry_listening.set(i64::from(is_listening));
+        let mut text = String::new();
+        encode_registry(&mut text, &self.registry)?;
         if let Some(figures) = figures {
             self.installation.set(figures);
+            encode_registry(&mut text, &self.installation.registry)?;
         }
-        let mut text = String::new();
-        encode(&mut text, &self.registry)?;
+        encode_eof(&mut text)?;
         Ok(text)
     }
 }

@@ -2,27 +2,30 @@
 //! and everybody can ask.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use moka::future::Cache;
-use tenancy::{Database, DbError, Tenant, TenantId};
+use tenancy::{Database, DbError, Tenant};
 use values::Origin;
 
 /// The allowed origins of the businesses that were asked for last.
 pub struct Origins {
     database: Database,
-    /// The origins, and the business as it was when they were read. A change of the settings makes the
-    /// registry give out the business anew.
-    known: Cache<TenantId, Arc<Known>>,
+    /// By the address in memory of the business, as the registry gave it out for a host. After a change of
+    /// the settings, the registry gives the business out anew.
+    known: Cache<usize, Arc<Known>>,
 }
 
 struct Known {
-    tenant: Arc<Tenant>,
+    /// As long as the business is kept here, no other one has its address in memory.
+    _tenant: Arc<Tenant>,
     origins: Vec<Origin>,
 }
 
 impl Origins {
     pub fn new(database: Database, capacity: u64) -> Self {
-        Self { database, known: Cache::new(capacity) }
+        let known = Cache::builder().max_capacity(capacity).time_to_idle(Duration::from_secs(600)).build();
+        Self { database, known }
     }
 
     /// Whether pages of this origin may call the API of the business.
@@ -30,19 +33,13 @@ impl Origins {
     /// # Errors
     /// [`DbError`] when the settings cannot be read.
     pub async fn allow(&self, tenant: &Arc<Tenant>, origin: &str) -> Result<bool, Arc<DbError>> {
-        let is_listed = |known: &Known| known.origins.iter().any(|listed| listed.as_str() == origin);
-        if let Some(known) = self.known.get(&tenant.id).await {
-            if Arc::ptr_eq(&known.tenant, tenant) {
-                return Ok(is_listed(&known));
-            }
-            self.known.invalidate(&tenant.id).await;
-        }
         let read = async {
             let read = async |tx: &tenancy::TenantTx| inventory::settings::origins(tx).await;
             let origins = self.database.read(&tenant.scope(), read).await?;
-            Ok::<_, DbError>(Arc::new(Known { tenant: tenant.clone(), origins }))
+            Ok::<_, DbError>(Arc::new(Known { _tenant: tenant.clone(), origins }))
         };
         // Requests that come at the same time share one query.
-        Ok(is_listed(&*self.known.try_get_with(tenant.id, read).await?))
+        let known = self.known.try_get_with(Arc::as_ptr(tenant).addr(), read).await?;
+        Ok(known.origins.iter().any(|listed| listed.as_str() == origin))
     }
 }

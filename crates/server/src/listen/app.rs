@@ -276,7 +276,10 @@ async fn metrics(state: web::Data<State>) -> HttpResponse {
             tracing::warn!(error = %tenancy::chain(error), "the figures of the installation cannot be read");
             None
         }
-        Err(_) => None,
+        Err(_) => {
+            tracing::warn!("reading the figures of the installation takes too long");
+            None
+        }
     };
     let database = &state.database;
     let is_listening = state.resolver.is_listening();

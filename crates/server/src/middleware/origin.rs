@@ -6,12 +6,12 @@ use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, web};
-use tenancy::HostTarget;
+use tenancy::{HostTarget, TenantStatus};
 
 use crate::http::codes::Code;
 use crate::http::problem::Problem;
 use crate::http::state::State;
-use crate::middleware::tenant::requested_host;
+use crate::middleware::tenant::{check_rate_of_questions, is_served_everywhere, requested_host};
 
 /// Decides whether the page that sends a request may read the answer. The origin of the page must be in the
 /// settings of the installation or of the business. The layer below adds the headers for every origin that it
@@ -19,7 +19,7 @@ use crate::middleware::tenant::requested_host;
 /// request) for such a page gets a clear answer.
 ///
 /// # Errors
-/// 403 for the question of a browser for an origin that is not listed.
+/// 403 for the question of a browser for an origin that is not listed, and 429 for too many questions.
 pub async fn layer<B: MessageBody>(
     mut request: ServiceRequest,
     next: Next<B>,
@@ -28,17 +28,18 @@ pub async fn layer<B: MessageBody>(
         return next.call(request).await;
     };
     let origin = origin.to_str().unwrap_or_default();
-    if is_allowed(&request, origin).await? {
-        return next.call(request).await;
-    }
     let asks = request.method() == Method::OPTIONS
         && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     if asks {
-        let detail = format!(
-            "Pages of the origin {origin} may not call this API. An owner of the business can add the origin \
-             to corsOrigins in the settings."
-        );
-        return Err(Problem::new(Code::OriginNotAllowed, detail).into());
+        // The answer comes from outside the layer that limits the rate of other requests.
+        check_rate_of_questions(&request)?;
+    }
+    match is_allowed(&request, origin).await {
+        Ok(true) => return next.call(request).await,
+        Ok(false) if asks => return Err(refusal(&request, origin).into()),
+        Err(problem) if asks => return Err(problem.into()),
+        // The request itself is answered; the page of the other origin cannot read the answer.
+        Ok(false) | Err(_) => {}
     }
     request.headers_mut().remove(header::ORIGIN);
     let mut answer = next.call(request).await?;
@@ -47,20 +48,37 @@ pub async fn layer<B: MessageBody>(
     Ok(answer)
 }
 
+fn refusal(request: &ServiceRequest, origin: &str) -> Problem {
+    let cure = match target(request) {
+        Some(HostTarget::Tenant { .. }) => {
+            "An owner of the business can add the origin to corsOrigins in the settings."
+        }
+        _ => "The operator can add the origin to server.cors_origins.",
+    };
+    let detail = format!("Pages of the origin {origin} may not call this API. {cure}");
+    Problem::new(Code::OriginNotAllowed, detail)
+}
+
+fn target(request: &ServiceRequest) -> Option<HostTarget> {
+    let state = request.app_data::<web::Data<State>>()?;
+    let host = requested_host(request, &state.settings.server.trusted_proxies).ok()?;
+    Some(state.resolver.target(&host, request.path()))
+}
+
 async fn is_allowed(request: &ServiceRequest, origin: &str) -> Result<bool, Problem> {
     let Some(state) = request.app_data::<web::Data<State>>() else { return Ok(false) };
-    let server = &state.settings.server;
-    if server.cors_origins.iter().any(|listed| listed.as_str() == origin) {
+    if state.settings.server.cors_origins.iter().any(|listed| listed.as_str() == origin) {
         return Ok(true);
     }
-    let Ok(host) = requested_host(request, &server.trusted_proxies) else { return Ok(false) };
-    let HostTarget::Tenant { address, .. } = state.resolver.target(&host, request.path()) else {
+    if is_served_everywhere(request.path()) {
         return Ok(false);
-    };
-    // A closed business answers with the reason, which its own pages may read; one that this server cannot
-    // serve has no settings that could be read.
+    }
+    let Some(HostTarget::Tenant { address, .. }) = target(request) else { return Ok(false) };
+    // A closed business answers nothing but the reason, and one in maintenance may have no settings.
     match state.resolver.tenant(&address).await? {
-        Some(tenant) if state.served.includes(&tenant) => Ok(state.origins.allow(&tenant, origin).await?),
+        Some(tenant) if tenant.status == TenantStatus::Active && state.served.includes(&tenant) => {
+            Ok(state.origins.allow(&tenant, origin).await?)
+        }
         _ => Ok(false),
     }
 }

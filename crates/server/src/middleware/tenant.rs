@@ -129,6 +129,19 @@ fn check_rate(request: &ServiceRequest) -> Result<Option<Allowance>, (Problem, A
     limits.take(tenant, address).map(Some)
 }
 
+/// Takes a token from the bucket of this client address, for the question of a browser (a preflight request).
+///
+/// # Errors
+/// 429 for too many requests.
+pub(super) fn check_rate_of_questions(request: &ServiceRequest) -> Result<(), Problem> {
+    let Some(state) = request.app_data::<web::Data<State>>() else { return Ok(()) };
+    let Some(limits) = &state.rate_limits else { return Ok(()) };
+    let Some(address) = client_address(request, &state.settings.server.trusted_proxies) else {
+        return Ok(());
+    };
+    limits.take(None, address).map(drop).map_err(|(problem, _)| problem)
+}
+
 /// The client's address: the peer, or, if the peer is a trusted proxy, the last address in X-Forwarded-For
 /// that is not a trusted proxy.
 fn client_address(request: &ServiceRequest, trusted: &[IpNet]) -> Option<IpAddr> {
@@ -200,7 +213,7 @@ fn moved_to(state: &State, tenant: &Tenant, asked: &Address, prefix: usize) -> O
 }
 
 /// Whether every host serves this path, even an unknown host.
-fn is_served_everywhere(path: &str) -> bool {
+pub(super) fn is_served_everywhere(path: &str) -> bool {
     matches!(path, "/" | "/livez" | "/readyz" | "/openapi.json" | "/docs")
         || path.starts_with("/docs/")
         || path.starts_with("/.well-known/")

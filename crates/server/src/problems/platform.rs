@@ -68,6 +68,7 @@ impl From<BackupError> for Problem {
             | BackupError::OfATenant
             | BackupError::NotFresh
             | BackupError::NotShown(_)
+            | BackupError::NotListed(..)
             | BackupError::Shared(_) => Self::internal(error),
         }
     }

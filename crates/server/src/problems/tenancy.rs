@@ -13,15 +13,7 @@ use crate::http::problem::Problem;
 
 impl From<DbError> for Problem {
     fn from(error: DbError) -> Self {
-        if let DbError::TenantBusy = error {
-            let detail = "This business sends too many requests at the same time. Repeat the request later.";
-            return Self::new(Code::BusinessBusy, detail).retry_after(1);
-        }
-        if let DbError::NewerData(_) = error {
-            let detail = "This server is older than the data. Repeat the request.";
-            return Self::unavailable(Code::NewerRelease, detail, 5).caused_by(error);
-        }
-        match unavailable(&error) {
+        match refused(&error).or_else(|| unavailable(&error)) {
             Some(problem) => problem.caused_by(error),
             None => Self::internal(error),
         }
@@ -30,10 +22,25 @@ impl From<DbError> for Problem {
 
 impl From<Arc<DbError>> for Problem {
     fn from(error: Arc<DbError>) -> Self {
-        match unavailable(&error) {
+        match refused(&error).or_else(|| unavailable(&error)) {
             Some(problem) => problem.caused_by(error),
             None => Self::internal(error),
         }
+    }
+}
+
+/// The problem of an error for which the client or the release is the reason.
+fn refused(error: &DbError) -> Option<Problem> {
+    match error {
+        DbError::TenantBusy => {
+            let detail = "This business sends too many requests at the same time. Repeat the request later.";
+            Some(Problem::new(Code::BusinessBusy, detail).retry_after(1))
+        }
+        DbError::NewerData(_) => {
+            let detail = "This server is older than the data. Repeat the request.";
+            Some(Problem::unavailable(Code::NewerRelease, detail, 5))
+        }
+        _ => None,
     }
 }
 
@@ -41,7 +48,7 @@ impl From<Arc<DbError>> for Problem {
 fn unavailable(error: &DbError) -> Option<Problem> {
     if error.is_without_server() {
         let detail = match error.sqlstate() {
-            Some(code) if code.code() == "25006" => "The database takes no changes at the moment.",
+            Some(code) if code.code() == "25006" => "The database is read-only at the moment.",
             _ => "The database cannot be reached at the moment.",
         };
         let detail = format!("{detail} Repeat the request.");
@@ -95,7 +102,9 @@ impl From<LifecycleError> for Problem {
 impl From<DomainError> for Problem {
     fn from(error: DomainError) -> Self {
         match error {
-            DomainError::Taken(_) => Self::invalid("/host", Code::DomainTaken, error),
+            DomainError::Taken(_) | DomainError::Present(_) => {
+                Self::invalid("/host", Code::DomainTaken, error)
+            }
             DomainError::OfThePlatform(_) => Self::invalid("/host", Code::DomainOfThePlatform, error),
             DomainError::AnAddress | DomainError::PublicSuffix(_) => {
                 Self::invalid("/host", Code::NotAName, error)

@@ -1,30 +1,20 @@
-//! Opens connections from a `postgres://` URL. Supports every sslmode, uses rustls for TLS, and returns
-//! errors that say what to do.
+//! URLs of databases, and errors of connections that say what to do.
 
-use std::future::poll_fn;
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use deadpool_postgres::ClientWrapper;
-use tokio::runtime::Handle;
-use tokio::sync::mpsc::UnboundedSender;
-use tokio::task::{AbortHandle, JoinHandle};
-use tokio_postgres::config::{Host, SslMode as WireSslMode, TargetSessionAttrs};
+use tokio_postgres::Config;
+use tokio_postgres::config::{Host, TargetSessionAttrs};
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{AsyncMessage, CancelToken, Client, Config, NoTls};
-use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::connection::error::chain;
 pub use crate::connection::tls::TlsError;
-use crate::connection::tls::tls;
 
 /// A checked `postgres://user:password@host:port/database?sslmode=...` URL. The `Debug` output omits the
 /// password.
 #[derive(Clone)]
 pub struct DatabaseUrl {
-    config: Config,
+    pub(super) config: Config,
     pub(super) ssl_mode: SslMode,
     pub(super) root_certificate: Option<PathBuf>,
 }
@@ -186,11 +176,8 @@ pub struct ConnectError {
     cure: String,
 }
 
-/// Longest time for opening a connection that a command waits for.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-
 impl ConnectError {
-    fn no_answer(url: &DatabaseUrl) -> Self {
+    pub(super) fn no_answer(url: &DatabaseUrl) -> Self {
         Self {
             address: url.address(),
             problem: "the server did not answer in time".to_owned(),
@@ -199,7 +186,7 @@ impl ConnectError {
     }
 
     /// Describes a connection failure and its solution for the person who must fix it.
-    fn explain(url: &DatabaseUrl, error: &tokio_postgres::Error) -> Self {
+    pub(super) fn explain(url: &DatabaseUrl, error: &tokio_postgres::Error) -> Self {
         let user = url.user();
         let database = url.database();
         let text = chain(error);
@@ -257,188 +244,6 @@ impl ConnectError {
         };
         Self { address: url.address(), problem, cure }
     }
-}
-
-/// The application name of this process, of which PostgreSQL keeps 63 bytes. People who wait for a lock of
-/// this process see the name.
-fn program() -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let host: String = host.trim().chars().take(30).collect();
-    format!(
-        "tenantry process {} on {}",
-        std::process::id(),
-        if host.is_empty() { "this host" } else { &host }
-    )
-}
-
-/// The use of a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Purpose {
-    Transactions,
-    /// A session lock or announcements.
-    Lasting,
-}
-
-/// Opens connections to one URL, and cancels statements on them.
-#[derive(Clone)]
-pub(crate) struct Connector {
-    url: DatabaseUrl,
-    tls: Option<MakeRustlsConnect>,
-    /// The runtime on which connections run. A connection must not run on the runtime of its caller: a
-    /// server's worker thread may end while other threads still use the connection.
-    runtime: Option<Handle>,
-    /// The tasks of the connections that are open.
-    open: Arc<Mutex<Vec<(Purpose, AbortHandle)>>>,
-}
-
-impl Connector {
-    /// `settings` are the session's settings, such as `statement_timeout`. The first message of each
-    /// connection contains them.
-    pub(crate) fn new(url: &DatabaseUrl, settings: &[(&str, String)]) -> Result<Self, TlsError> {
-        let mut url = url.clone();
-        let mut options = url.config.get_options().unwrap_or_default().to_owned();
-        for (name, value) in settings {
-            options.push_str(&format!(" -c {name}={value}"));
-        }
-        url.config
-            .options(options.trim())
-            .application_name(program())
-            .connect_timeout(Duration::from_secs(5))
-            .keepalives_idle(Duration::from_secs(60))
-            .tcp_user_timeout(Duration::from_secs(30))
-            .ssl_mode(match url.ssl_mode {
-                SslMode::Disable | SslMode::Allow => WireSslMode::Disable,
-                SslMode::Prefer => WireSslMode::Prefer,
-                SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => WireSslMode::Require,
-            });
-        let tls = if url.ssl_mode == SslMode::Disable { None } else { Some(tls(&url)?) };
-        Ok(Self { url, tls, runtime: Handle::try_current().ok(), open: Arc::default() })
-    }
-
-    /// Opens one connection, for commands that need no pool. The connection closes when its client is
-    /// dropped.
-    pub(crate) async fn connect(&self) -> Result<Client, ConnectError> {
-        match tokio::time::timeout(CONNECT_TIMEOUT, self.open_here(None)).await {
-            Ok(Ok((client, _task))) => Ok(client),
-            Ok(Err(error)) => Err(ConnectError::explain(&self.url, &error)),
-            Err(_) => Err(ConnectError::no_answer(&self.url)),
-        }
-    }
-
-    /// Opens one connection for a pool. The connection runs on the runtime on which the connector was
-    /// created.
-    pub(crate) async fn open(&self) -> Result<ClientWrapper, tokio_postgres::Error> {
-        self.open_for(Purpose::Transactions, None).await
-    }
-
-    /// Opens a connection that stays with its caller. It sends the payloads of its notifications to
-    /// `listener`, and the channel closes when the connection closes.
-    pub(crate) async fn open_lasting(
-        &self,
-        listener: Option<UnboundedSender<String>>,
-    ) -> Result<ClientWrapper, tokio_postgres::Error> {
-        self.open_for(Purpose::Lasting, listener).await
-    }
-
-    async fn open_for(
-        &self,
-        purpose: Purpose,
-        listener: Option<UnboundedSender<String>>,
-    ) -> Result<ClientWrapper, tokio_postgres::Error> {
-        let connector = self.clone();
-        let (client, task) = match &self.runtime {
-            Some(runtime) => match runtime.spawn(async move { connector.open_here(listener).await }).await {
-                Ok(opened) => opened?,
-                Err(failed) if failed.is_panic() => std::panic::resume_unwind(failed.into_panic()),
-                // Otherwise the runtime is shutting down, and nobody waits for the connection.
-                Err(_) => std::future::pending().await,
-            },
-            None => self.open_here(listener).await?,
-        };
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.retain(|(_, task)| !task.is_finished());
-        open.push((purpose, task.abort_handle()));
-        Ok(ClientWrapper::new(client, task))
-    }
-
-    /// Closes all connections that are open. The statements that wait for an answer on them fail.
-    pub(crate) fn close_all(&self) {
-        self.close(|_| true);
-    }
-
-    /// Closes the connections that would otherwise stay open for as long as the server runs.
-    pub(crate) fn close_lasting(&self) {
-        self.close(|purpose| purpose == Purpose::Lasting);
-    }
-
-    fn close(&self, is_meant: impl Fn(Purpose) -> bool) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.retain(|(purpose, task)| {
-            let closes = is_meant(*purpose);
-            if closes {
-                task.abort();
-            }
-            !closes
-        });
-    }
-
-    async fn open_here(
-        &self,
-        listener: Option<UnboundedSender<String>>,
-    ) -> Result<(Client, JoinHandle<()>), tokio_postgres::Error> {
-        let config = &self.url.config;
-        let Some(tls) = &self.tls else { return open_with(config, NoTls, listener).await };
-        match open_with(config, tls.clone(), listener.clone()).await {
-            // sslmode=allow: first without TLS, then with TLS if the server requires it.
-            Err(error) if self.url.ssl_mode == SslMode::Allow && error.code().is_some() => {
-                let mut config = config.clone();
-                let config = config.ssl_mode(WireSslMode::Require);
-                open_with(config, tls.clone(), listener).await.map_err(|_| error)
-            }
-            other => other,
-        }
-    }
-
-    /// Asks the server to cancel the statement that runs on the token's connection.
-    pub(crate) async fn cancel(&self, token: CancelToken) {
-        let cancelled = match &self.tls {
-            Some(tls) => token.cancel_query(tls.clone()).await,
-            None => token.cancel_query(NoTls).await,
-        };
-        if let Err(error) = cancelled {
-            // The connection is closed in any case. PostgreSQL rolls back when it notices the closed
-            // connection.
-            tracing::debug!(error = %chain(&error), "cancelling an abandoned statement failed");
-        }
-    }
-}
-
-async fn open_with<T>(
-    config: &Config,
-    tls: T,
-    listener: Option<UnboundedSender<String>>,
-) -> Result<(Client, JoinHandle<()>), tokio_postgres::Error>
-where
-    T: tokio_postgres::tls::MakeTlsConnect<tokio_postgres::Socket>,
-    T::Stream: Send + 'static,
-{
-    let (client, mut connection) = config.connect(tls).await?;
-    let task = tokio::spawn(async move {
-        while let Some(message) = poll_fn(|cx| connection.poll_message(cx)).await {
-            match (message, &listener) {
-                (Ok(AsyncMessage::Notification(told)), Some(listener)) => {
-                    // Sending fails only when the listener is gone, and then nobody needs the payload.
-                    let _ = listener.send(told.payload().to_owned());
-                }
-                (Ok(_), _) => {}
-                (Err(error), _) => {
-                    tracing::warn!(error = %chain(&error), "a database connection broke");
-                    break;
-                }
-            }
-        }
-    });
-    Ok((client, task))
 }
 
 #[cfg(test)]

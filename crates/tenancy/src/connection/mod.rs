@@ -4,6 +4,7 @@
 pub(crate) mod all;
 mod clock;
 pub mod connect;
+pub(crate) mod connector;
 pub(crate) mod copy_stream;
 pub(crate) mod error;
 pub(crate) mod pool;

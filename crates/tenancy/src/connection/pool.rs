@@ -21,7 +21,8 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_postgres::{Client, Statement};
 
 use crate::connection::clock::Clock;
-use crate::connection::connect::{Connector, DatabaseUrl, TlsError};
+use crate::connection::connect::{DatabaseUrl, TlsError};
+use crate::connection::connector::Connector;
 use crate::connection::error::DbError;
 use crate::connection::pool_settings::PoolSettings;
 use crate::connection::server_watch::ServerWatch;
@@ -93,6 +94,11 @@ pub(crate) struct Connection {
 impl Connection {
     pub(crate) fn client(&self) -> &Client {
         &self.link.client
+    }
+
+    /// The generation in which the connection was opened.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
     }
 
     /// Marks the connection so that it is not lent again.
@@ -191,13 +197,13 @@ impl Manager {
     async fn open(&self) -> Result<(ClientWrapper, Clock), DbError> {
         let opening = async {
             let client = self.connector.open().await?;
-            let clock = Clock::read(&client, "").await?;
+            let clock = Clock::read(&client, "").await.map_err(DbError::Connect)?;
             Ok((client, clock))
         };
         tokio::select! {
             biased;
             () = self.watch.down() => Err(DbError::NoServer),
-            opened = opening => opened.map_err(DbError::Connect),
+            opened = opening => opened,
         }
     }
 }
@@ -254,15 +260,13 @@ pub(crate) struct Pool {
     migrated: Arc<MigratedSchemas>,
     watch: Arc<ServerWatch>,
     wait_timeout: Duration,
+    longest_silence: Duration,
     waits: AtomicU64,
     waited_us: AtomicU64,
 }
 
 /// Time that a business waits for a connection of its own pool before it may take one of another pool.
 const HELP_AFTER: Duration = Duration::from_millis(1);
-
-/// A server that answers within this time never counts as gone, however short the wait timeout is.
-const LEAST_SILENCE: Duration = Duration::from_secs(2);
 
 impl Pool {
     /// Creates the pools. Connections are opened on first use.
@@ -326,6 +330,7 @@ impl Pool {
             waits: AtomicU64::new(0),
             waited_us: AtomicU64::new(0),
             wait_timeout: settings.wait_timeout,
+            longest_silence: settings.longest_silence,
         })
     }
 
@@ -409,10 +414,9 @@ impl Pool {
         &self.watch
     }
 
-    /// Watches the server for as long as the future is polled.
+    /// Watches the server for as long as the future is polled; see [`PoolSettings::longest_silence`].
     pub(crate) async fn keep_watch(&self) {
-        // The requests that wait must be answered within the wait timeout.
-        let longest_silence = (self.wait_timeout * 4 / 5).max(LEAST_SILENCE);
+        let longest_silence = self.longest_silence;
         let close_idle = || {
             for pool in &self.pools {
                 pool.retain(|_, _| false);

@@ -19,6 +19,9 @@ pub struct PoolSettings {
     pub business_wait_timeout: Duration,
     /// Maximum time that a request waits for a free connection before it is refused.
     pub wait_timeout: Duration,
+    /// Time without an answer after which the server counts as gone, while the database is watched. All
+    /// connections are then closed, so that nothing waits longer.
+    pub longest_silence: Duration,
     /// Age after which a connection is replaced, because a PostgreSQL backend never frees its catalogue
     /// cache.
     pub max_lifetime: Duration,
@@ -45,6 +48,7 @@ impl Default for PoolSettings {
             max_waiting_per_business: 200,
             business_wait_timeout: Duration::from_secs(3),
             wait_timeout: Duration::from_secs(5),
+            longest_silence: Duration::from_secs(4),
             max_lifetime: Duration::from_secs(3600),
             max_businesses_per_connection: 200,
             max_statements_per_connection: NonZeroUsize::MIN.saturating_add(499),

@@ -1,6 +1,7 @@
 //! Tests a database URL: whether it works, and which version the server has.
 
-use crate::connection::connect::{ConnectError, Connector, DatabaseUrl, TlsError};
+use crate::connection::connect::{ConnectError, DatabaseUrl, TlsError};
+use crate::connection::connector::Connector;
 use crate::connection::error::DbError;
 
 /// Opens one connection to `url`, reads the version of the server, and closes the connection.

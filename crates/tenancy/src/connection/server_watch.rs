@@ -1,14 +1,18 @@
 //! Watches the PostgreSQL server: whether it answers, whether it takes writes, and whether another server has
 //! taken its place. Connections that are of no use any more leave the pools at once.
 
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use deadpool_postgres::ClientWrapper;
 use tokio::sync::{Notify, watch};
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
-use crate::connection::connect::Connector;
+use crate::connection::connector::Connector;
 use crate::connection::error::{DbError, chain};
 
 /// The state of the PostgreSQL server, as the watch found it last.
@@ -52,11 +56,10 @@ const LATE_AFTER: Duration = Duration::from_millis(750);
 /// Interval between two new connections of the watch. Only a new connection shows that the server takes no
 /// connections any more, or that the address leads to another server.
 const CONNECT_EVERY: Duration = Duration::from_secs(5);
-/// Longest time for one attempt to connect. It is short, so that an attempt that began before the server came
-/// back does not delay the next one.
-const CONNECT_WITHIN: Duration = Duration::from_secs(2);
 /// Pause between two attempts to connect.
 const RECONNECT_AFTER: Duration = Duration::from_millis(200);
+/// Pause between two attempts to connect while the connection at hand answers.
+const CONNECT_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 impl ServerWatch {
     pub(crate) fn new() -> Self {
@@ -88,9 +91,11 @@ impl ServerWatch {
         self.generation.load(Ordering::Acquire)
     }
 
-    /// Makes all connections that are open now leave the pools, and makes the watch look at once.
-    pub(crate) fn retire_connections(&self) {
-        self.generation.fetch_add(1, Ordering::AcqRel);
+    /// Makes the connections of this generation leave the pools, and makes the watch look at once.
+    /// Connections that are newer stay: they were opened after the trouble.
+    pub(crate) fn retire(&self, generation: u64) {
+        let next = generation + 1;
+        let _ = self.generation.compare_exchange(generation, next, Ordering::AcqRel, Ordering::Acquire);
         self.suspect();
     }
 
@@ -102,57 +107,88 @@ impl ServerWatch {
     /// Watches the server for as long as the future is polled. A server that does not answer for
     /// `longest_silence` counts as gone; all connections of `connector` are then closed, so that the requests
     /// that wait on them end. `retired` is called whenever open connections must leave the pools.
+    ///
+    /// The watch asks on one connection, and opens the next one meanwhile. The connection at hand is what
+    /// counts: a new one may fail for reasons of its own, such as a name server that is down.
     pub(crate) async fn keep(&self, connector: &Connector, longest_silence: Duration, retired: impl Fn()) {
-        let (mut client, mut identity) = (None, None);
-        let mut connected_at = Instant::now();
-        let mut is_suspected = false;
+        let mut client: Option<Arc<ClientWrapper>> = None;
+        let mut question: Option<LocalFuture<'_, Result<Answer, DbError>>> = None;
+        let mut attempt: Option<LocalFuture<'_, Result<ClientWrapper, DbError>>> = None;
+        let (mut identity, mut told) = (None, String::new());
+        let mut next_attempt = Instant::now();
+        let mut next_question = Instant::now();
+        let mut heard_at = Instant::now();
         loop {
-            let is_due = is_suspected || connected_at.elapsed() > CONNECT_EVERY;
-            // While the server is read-only, a new connection may lead to the one that takes writes now.
-            if client.is_none() || is_due || self.state() == ServerState::ReadOnly {
-                match tokio::time::timeout(CONNECT_WITHIN, connector.open()).await {
-                    Ok(Ok(opened)) => client = Some(opened),
-                    Ok(Err(error)) => {
-                        client = None;
-                        self.see(state_after(&error), &retired);
+            if attempt.is_none() && next_attempt <= Instant::now() {
+                attempt = Some(Box::pin(connector.open()));
+            }
+            if question.is_none()
+                && next_question <= Instant::now()
+                && let Some(client) = client.clone()
+            {
+                question = Some(Box::pin(async move { Answer::ask(&client).await }));
+            }
+            tokio::select! {
+                opened = poll_optional(&mut attempt) => match opened {
+                    Ok(opened) => {
+                        (client, question) = (Some(Arc::new(opened)), None);
+                        (next_attempt, next_question) = (Instant::now() + CONNECT_EVERY, Instant::now());
+                    }
+                    Err(error) => {
+                        let is_heard = client.is_some();
+                        let pause = if is_heard { CONNECT_AGAIN_AFTER } else { RECONNECT_AFTER };
+                        next_attempt = Instant::now() + pause;
+                        let state = state_after(&error);
+                        if state == ServerState::Unreachable && is_shutting_down(&error) || !is_heard {
+                            (client, question) = (None, None);
+                            self.see(state, &retired);
+                        }
                         if self.state().is_down() {
                             // A server that is shutting down may be waiting for its clients, also for those
                             // whose last transaction has just ended.
                             retired();
                             connector.close_lasting();
-                        } else {
-                            tracing::warn!(error = %chain(&error), "the database cannot be watched");
+                        } else if told != chain(&error) {
+                            told = chain(&error);
+                            tracing::warn!(error = %told, "the watch over the database cannot connect");
                         }
-                        tokio::time::sleep(RECONNECT_AFTER).await;
-                        continue;
                     }
-                    // The connection at hand, if there is one, shows whether the server is only slow.
-                    Err(_) => {}
-                }
-                connected_at = Instant::now();
+                },
+                answer = poll_optional(&mut question) => match answer {
+                    Ok(answer) => {
+                        heard_at = Instant::now();
+                        next_question = heard_at + ASK_EVERY;
+                        told.clear();
+                        self.hear(answer, &mut identity, &retired);
+                        // A new connection may lead to the server that takes writes now.
+                        if self.state() == ServerState::ReadOnly && attempt.is_none() {
+                            next_attempt = next_attempt.min(heard_at + ASK_EVERY);
+                        }
+                    }
+                    // The connection broke. Whether the server did, a new one shows.
+                    Err(_) => {
+                        client = None;
+                        next_attempt = Instant::now();
+                    }
+                },
+                () = self.suspicion.notified() => next_attempt = Instant::now(),
+                () = tokio::time::sleep(ASK_EVERY) => {}
             }
-            let Some(asked) = &client else {
-                self.give_up(connector, &retired);
-                continue;
-            };
-            match tokio::time::timeout(longest_silence, Answer::ask(asked)).await {
-                Ok(Ok(answer)) => self.hear(answer, &mut identity, &retired),
-                Ok(Err(_)) => {
-                    client = None;
-                    tokio::time::sleep(RECONNECT_AFTER).await;
-                    continue;
-                }
-                Err(_) => {
-                    client = None;
-                    self.give_up(connector, &retired);
-                    continue;
-                }
+            if heard_at.elapsed() > longest_silence
+                && !self.state().is_down()
+                && self.waits_in_vain(&question, &attempt)
+            {
+                self.see(ServerState::Silent, &retired);
+                // Nothing that waits for the server is worth the wait.
+                connector.close_all();
+                (client, question) = (None, None);
             }
-            is_suspected = tokio::select! {
-                () = tokio::time::sleep(ASK_EVERY) => false,
-                () = self.suspicion.notified() => true,
-            };
         }
+    }
+
+    /// Whether an answer is missing, and not only a reason to ask.
+    fn waits_in_vain<A, B>(&self, question: &Option<A>, attempt: &Option<B>) -> bool {
+        question.is_some() || (attempt.is_some() && self.state() != ServerState::Unknown)
     }
 
     fn hear(&self, answer: Answer, identity: &mut Option<String>, retired: &impl Fn()) {
@@ -186,25 +222,51 @@ impl ServerWatch {
         }
     }
 
-    /// The server does not answer. Nothing that waits for it is worth the wait.
-    fn give_up(&self, connector: &Connector, retired: &impl Fn()) {
-        self.see(ServerState::Silent, retired);
-        connector.close_all();
-    }
-
     fn silence(&self) -> Duration {
         self.started.elapsed().saturating_sub(Duration::from_millis(self.heard_at.load(Ordering::Relaxed)))
     }
 }
 
 /// The state that a failed attempt to connect shows. A server that refuses only this login, or that has no
-/// free connection, may serve the connections that are open.
-fn state_after(error: &tokio_postgres::Error) -> ServerState {
-    match error.code() {
-        None => ServerState::Unreachable,
-        Some(code) if *code == SqlState::CANNOT_CONNECT_NOW => ServerState::Unreachable,
-        Some(_) => ServerState::Unknown,
+/// free connection, may serve the connections that are open. So may one whose name cannot be looked up.
+fn state_after(error: &DbError) -> ServerState {
+    let DbError::Connect(error) = error else { return ServerState::Silent };
+    if error.code() == Some(&SqlState::CANNOT_CONNECT_NOW) {
+        return ServerState::Unreachable;
     }
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<io::Error>());
+    match cause.map(io::Error::kind) {
+        // The driver's word for a server that does not meet target_session_attrs=read-write.
+        Some(io::ErrorKind::PermissionDenied) => ServerState::ReadOnly,
+        Some(
+            io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::TimedOut
+            | io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::NotFound,
+        ) => ServerState::Unreachable,
+        _ => ServerState::Unknown,
+    }
+}
+
+/// Whether the server said that it takes no connections, because it is starting up or shutting down.
+fn is_shutting_down(error: &DbError) -> bool {
+    error.sqlstate() == Some(&SqlState::CANNOT_CONNECT_NOW)
+}
+
+type LocalFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Polls a future that may be absent, and removes it when it has ended. An absent one never ends.
+async fn poll_optional<T>(future: &mut Option<LocalFuture<'_, T>>) -> T {
+    let output = match future {
+        Some(future) => future.await,
+        None => std::future::pending().await,
+    };
+    *future = None;
+    output
 }
 
 /// What the server says about itself.

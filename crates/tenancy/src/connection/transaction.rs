@@ -333,6 +333,11 @@ impl Transaction {
         self.never_began.load(Ordering::Relaxed)
     }
 
+    /// The generation of the connections to which that of this transaction belongs.
+    pub(crate) fn generation(&self) -> u64 {
+        self.loan.as_ref().map_or(0, |connection| connection.generation())
+    }
+
     fn take_off(&self) -> Result<Flight<'_>, DbError> {
         if self.abandoned.load(Ordering::Relaxed) {
             return Err(DbError::Abandoned);

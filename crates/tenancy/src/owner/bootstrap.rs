@@ -4,7 +4,8 @@
 
 use std::fmt::Write as _;
 
-use crate::connection::connect::{ConnectError, Connector, DatabaseUrl, TlsError};
+use crate::connection::connect::{ConnectError, DatabaseUrl, TlsError};
+use crate::connection::connector::Connector;
 use crate::connection::error::DbError;
 use crate::connection::probe::{ProbeError, ServerVersion, probe};
 use crate::migration::script::{self, ScriptError};

@@ -12,7 +12,8 @@ use crate::connection::transaction::Transaction;
 use crate::failpoint;
 use crate::migration::files::{MigrationError, Migrations};
 use crate::names::database::Installed;
-use crate::names::tenant::TenantSlug;
+use crate::names::tenant::{TenantId, TenantSlug};
+use crate::owner::lifecycle::{self, LifecycleError};
 use crate::registry::locks;
 use crate::registry::schema::{self, Schema, SchemaState};
 use crate::registry::tenant::{self, NewTenant};
@@ -163,7 +164,7 @@ impl OwnerDatabase {
             Err(error) if error.constraint() == Some("tenants_slug_key") => return Err(taken()),
             other => other?,
         };
-        if tenant::is_slug_reserved(transaction, &new.slug, None).await? {
+        if tenant::is_slug_reserved(transaction, &new.slug, new.id).await? {
             return Err(taken());
         }
         Ok(tenant)
@@ -223,6 +224,8 @@ impl OwnerDatabase {
             pools: 1,
             statement_timeout: std::time::Duration::ZERO,
             lock_timeout: std::time::Duration::from_secs(10),
+            // Backups and migrations run for long, and survive a server that stands still for a moment.
+            longest_silence: std::time::Duration::from_secs(60),
             ..PoolSettings::default()
         }
     }
@@ -246,6 +249,38 @@ impl OwnerDatabase {
         let tx = TenantTx::over(transaction.into_schema(schema_key), &tenant.scope());
         let done = work(&tx).await?;
         tx.into_transaction().commit().await?;
+        Ok(done)
+    }
+
+    /// Runs `work` in a business and `record` in the `shared` schema, in one transaction. The business is
+    /// locked against changes of its lifecycle. Locks are awaited for half a second only, because those who
+    /// come after wait, too.
+    ///
+    /// # Errors
+    /// The error of `work` or `record`, and [`LifecycleError`] when the business is gone or busy.
+    pub async fn write_both<T, E>(
+        &self,
+        id: TenantId,
+        work: impl AsyncFn(&TenantTx) -> Result<T, E>,
+        record: impl AsyncFn(&SharedTx, &Tenant, &T) -> Result<(), E>,
+    ) -> Result<T, E>
+    where
+        E: Error + From<LifecycleError>,
+    {
+        let transaction = self.owner.begin_unscoped().await.map_err(LifecycleError::from)?;
+        transaction.batch("SET LOCAL lock_timeout = '500ms'").await.map_err(LifecycleError::from)?;
+        let tx = SharedTx::over(transaction, &SharedScope::Platform);
+        let tenant = Arc::new(lifecycle::lock(&tx, id).await?);
+        let transaction = tx.into_transaction();
+        transaction.batch(tenant.openings.settings()).await.map_err(LifecycleError::from)?;
+        let schema_key = SchemaKey::Tenant(tenant.number);
+        let tx = TenantTx::over(transaction.into_schema(schema_key), &tenant.scope());
+        let done = work(&tx).await?;
+        let transaction = tx.into_transaction().into_schema(SchemaKey::Shared);
+        transaction.batch(AS_OWNER).await.map_err(LifecycleError::from)?;
+        let tx = SharedTx::over(transaction, &SharedScope::Platform);
+        record(&tx, &tenant, &done).await?;
+        tx.into_transaction().commit().await.map_err(LifecycleError::from)?;
         Ok(done)
     }
 

@@ -62,12 +62,15 @@ impl Domain {
 /// A request about a custom domain was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum DomainError {
-    /// The domain is verified for a business. It may be the same business.
+    /// The domain is verified for another business, whose TXT record is published or could not be looked up.
     #[error(
-        "{0} is already a custom domain of a business, perhaps of this one; remove it there first \
-         (`tenantry domain remove`), or remove its TXT record from DNS"
+        "{0} is a custom domain of another business; remove it there first (`tenantry domain remove`), or \
+         remove the TXT record of that business from DNS"
     )]
     Taken(HostName),
+    /// The domain is verified for this business.
+    #[error("{0} is already a verified custom domain of this business")]
+    Present(HostName),
     /// The host name is the base domain, or a name below it.
     #[error("{0} is the platform's own domain or a name below it; use a host name outside it")]
     OfThePlatform(HostName),
@@ -179,8 +182,8 @@ pub async fn find_verified(tx: &SharedTx, host: &HostName) -> Result<Option<Doma
 /// own, and whether it is verified for another business.
 ///
 /// # Errors
-/// [`DomainError::AnAddress`], [`DomainError::PublicSuffix`], [`DomainError::Taken`] if it is verified for
-/// the same business, and [`DomainError::Db`].
+/// [`DomainError::AnAddress`], [`DomainError::PublicSuffix`], [`DomainError::Present`] and
+/// [`DomainError::Db`].
 pub async fn claim(
     tx: &SharedTx,
     tenant: TenantId,
@@ -204,7 +207,7 @@ pub async fn claim(
     let challenge = format!("tenantry-{}", Uuid::new_v4().simple());
     let expires_at = tx.now() + TimeDelta::days(claim_days.into());
     let domain = tx.row_opt(CLAIM, &[host, &tenant, &challenge, &tx.now(), &expires_at]).await?;
-    domain.ok_or_else(|| DomainError::Taken(host.clone()))
+    domain.ok_or_else(|| DomainError::Present(host.clone()))
 }
 
 /// Records that a check found the TXT record: the domain is verified for this business. Returns the business

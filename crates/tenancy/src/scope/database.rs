@@ -23,9 +23,6 @@ use crate::scope::transactions::{ScopedTx, SharedScope, SharedTx, TenantScope, T
 
 const MAX_RETRIES: usize = 3;
 
-/// Longest time for opening a connection outside the pools.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-
 /// The setting of a transaction that may be idle for any time.
 const STAY_OPEN: &str = "SET LOCAL idle_in_transaction_session_timeout = 0";
 
@@ -177,8 +174,7 @@ impl Database {
 
     /// Opens a connection outside the pools, for uses that outlive a transaction, such as a session lock.
     pub(crate) async fn connect(&self) -> Result<ClientWrapper, DbError> {
-        let opening = tokio::time::timeout(CONNECT_TIMEOUT, self.pool.connector().open_lasting(None));
-        opening.await.map_err(|_| DbError::NoServer)?.map_err(DbError::Connect)
+        self.pool.connector().open_lasting(None).await
     }
 
     /// Opens a connection outside the pools that sends its notifications to `listener`.
@@ -186,9 +182,7 @@ impl Database {
         &self,
         listener: UnboundedSender<String>,
     ) -> Result<ClientWrapper, DbError> {
-        let opening =
-            tokio::time::timeout(CONNECT_TIMEOUT, self.pool.connector().open_lasting(Some(listener)));
-        opening.await.map_err(|_| DbError::NoServer)?.map_err(DbError::Connect)
+        self.pool.connector().open_lasting(Some(listener)).await
     }
 
     async fn begin<Tx: ScopedTx>(&self, scope: &Tx::Scope, mode: Mode) -> Result<Tx, DbError> {
@@ -210,12 +204,12 @@ impl Database {
         let mut pauses = pauses();
         let mut replanned = false;
         loop {
-            let never_began;
+            let (never_began, generation);
             // A failed transaction must return its connection before the pause.
             let outcome = {
                 let tx = self.begin::<Tx>(scope, mode).await?;
                 let worked = work(&tx).await;
-                never_began = tx.never_began();
+                (never_began, generation) = (tx.never_began(), tx.generation());
                 failpoint::panic_now_and_then();
                 match worked {
                     Ok(value) if mode == Mode::Write => {
@@ -229,7 +223,7 @@ impl Database {
             let is_read_only = mode == Mode::Write && code == Some(&SqlState::READ_ONLY_SQL_TRANSACTION);
             if is_read_only {
                 // The server was demoted. New connections may lead to the one that took its place.
-                self.pool.watch().retire_connections();
+                self.pool.watch().retire(generation);
             }
             if never_began || is_read_only || code.is_some_and(may_succeed_again) {
                 let Some(pause) = pauses.next() else { return Err(error) };

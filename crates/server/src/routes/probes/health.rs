@@ -36,7 +36,7 @@ pub async fn readyz(state: web::Data<State>) -> Result<HttpResponse, Problem> {
     let is_watched = match state.database.server_state() {
         ServerState::Unreachable => return Err(unavailable("The database cannot be reached.")),
         ServerState::Silent => return Err(unavailable("The database does not answer.")),
-        ServerState::ReadOnly => return Err(unavailable("The database takes no changes at the moment.")),
+        ServerState::ReadOnly => return Err(unavailable("The database is read-only at the moment.")),
         ServerState::Ready => true,
         ServerState::Unknown => false,
     };
