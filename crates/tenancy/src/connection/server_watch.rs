@@ -131,6 +131,8 @@ impl ServerWatch {
             tokio::select! {
                 opened = poll_optional(&mut attempt) => match opened {
                     Ok(opened) => {
+                        // The sign-in was an answer, too.
+                        heard_at = Instant::now();
                         (client, question) = (Some(Arc::new(opened)), None);
                         (next_attempt, next_question) = (Instant::now() + CONNECT_EVERY, Instant::now());
                     }
