@@ -85,7 +85,7 @@ async fn a_claim_keeps_nobody_from_the_domain() {
     assert_eq!(verify("zenith").code, Some(0));
     zenith.on("shop.test").until(200).await;
 
-    // The owner of the zone moves the domain to another of his businesses.
+    // The owner of the zone moves the domain to another of their businesses.
     assert_eq!(
         program.run(&["domain", "add", "acme", "shop.test"]).code,
         Some(4),

@@ -64,14 +64,15 @@ pub async fn tend(
     let due = async |tx: &SharedTx| domain::due_for_check(tx, Utc::now() - TimeDelta::days(1)).await;
     let due = owner_database.write_shared(due).await?;
     let mut checks = futures_util::stream::iter(&due)
-        .map(|domain| async move { (domain, check(operator, domain, lookup).await) })
+        .map(|domain| check(operator, domain, lookup, terms))
         .buffer_unordered(LOOKUPS_AT_ONCE);
     let deadline = Instant::now() + WORK_FOR;
-    while let Some((domain, checked)) = checks.next().await {
+    // Nothing may be awaited in this loop: the other checks stand still meanwhile, with their locks.
+    while let Some(checked) = checks.next().await {
         match checked? {
             Check::Found => tended.found += 1,
-            Check::Missing if withdraw(operator, domain, terms).await? => tended.withdrawn += 1,
-            Check::Missing | Check::Unknown => tended.missing += 1,
+            Check::Withdrawn => tended.withdrawn += 1,
+            Check::Missing => tended.missing += 1,
         }
         // The others are due in the next run. Other recurring jobs wait for this one.
         if Instant::now() > deadline {
@@ -84,26 +85,31 @@ pub async fn tend(
 /// The result of a check.
 enum Check {
     Found,
+    /// The record is missing, or the name servers did not answer, or the domain has gone meanwhile.
     Missing,
-    /// The name servers did not answer, or the domain has gone meanwhile.
-    Unknown,
+    /// The record was missing for too long.
+    Withdrawn,
 }
 
 async fn check(
     operator: &Operator,
     domain: &Domain,
     lookup: &impl TxtLookup,
+    terms: DomainTerms,
 ) -> Result<Check, OperatorError> {
     let (id, host) = (domain.tenant_id, &domain.host);
     match tokio::time::timeout(LOOKUP_WITHIN, operator.verify_domain(id, host, lookup)).await {
         Ok(Ok(_)) => Ok(Check::Found),
-        Ok(Err(OperatorError::Domain(DomainError::NoRecord { .. }))) => Ok(Check::Missing),
+        Ok(Err(OperatorError::Domain(DomainError::NoRecord { .. }))) => {
+            let is_withdrawn = withdraw(operator, domain, terms).await?;
+            Ok(if is_withdrawn { Check::Withdrawn } else { Check::Missing })
+        }
         Ok(Err(OperatorError::Db(error))) => Err(error.into()),
-        Ok(Err(_)) => Ok(Check::Unknown),
+        Ok(Err(_)) => Ok(Check::Missing),
         Err(_) => {
             let record = async |tx: &SharedTx| domain::record_failed_lookup(tx, id, host).await;
             operator.owner_database.write_shared(record).await?;
-            Ok(Check::Unknown)
+            Ok(Check::Missing)
         }
     }
 }
