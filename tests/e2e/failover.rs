@@ -34,7 +34,7 @@ impl Shop {
         let create = ["tenant", "create", "acme", "--name", "Acme", "--owner-email", "a@acme.test"];
         let ran = program.run_with_input(&[&create[..], &["--owner-password-stdin"]].concat(), PASSWORD);
         assert_eq!(ran.code, Some(0), "{ran:?}");
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = harness::free_port();
         let serving = program.serve(port);
         let _ = std::fs::remove_file(key_file);
         let mut shop = Self {

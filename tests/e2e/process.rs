@@ -1,17 +1,13 @@
 //! The server process: its readiness, its shutdown, its timeouts, and its sudden end.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::time::Duration;
 
-use harness::{Program, TestApp, a_product, until};
+use harness::{Program, TestApp, a_product, free_port, until};
 use serde_json::json;
 use tenancy::Tenant;
 use tokio_postgres::{Client, Transaction};
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
 
 /// Locks the stock levels of this business. Every change of stock waits until the transaction is rolled back.
 async fn lock_stock<'a>(owner: &'a mut Client, tenant: &Tenant) -> Transaction<'a> {

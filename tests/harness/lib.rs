@@ -26,6 +26,11 @@ pub use dns::TestDns;
 pub use pooler::Pooler;
 pub use program::{Program, Ran, Serving, Started};
 
+/// A port of this machine that no program listens on.
+pub fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
 /// Polls `work` at most `polls` times and then drops it. Returns the output if `work` ends by then.
 pub async fn drop_after_polls<F: Future>(work: F, polls: usize) -> Option<F::Output> {
     let mut work = Box::pin(work);

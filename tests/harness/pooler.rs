@@ -18,7 +18,7 @@ impl Pooler {
     /// Starts a pooler in front of the server of `url`. `mode` is `session`, `transaction` or `statement`.
     pub fn start(url: &str, mode: &str) -> Self {
         let config: Config = url.parse().unwrap();
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = crate::free_port();
         let folder = std::env::temp_dir().join(format!("tenantry-pooler-{port}"));
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o777)).unwrap();

@@ -159,10 +159,7 @@ pub fn named_rows<T: Serialize, const N: usize>(
 
 /// Prints one value: as lines of names and values, of which the first one is its name, or with all members.
 pub fn one<T: Serialize>(output: Output, value: &T, lines: &[(&str, String)]) -> anyhow::Result<()> {
-    match output.format {
-        Format::Csv => csv(std::slice::from_ref(value))?,
-        _ => output::line(&text_of_one(output, value, lines)?),
-    }
+    output::line(&text_of_one(output, value, lines)?);
     Ok(())
 }
 
@@ -190,22 +187,31 @@ pub fn one_with_secret<T: Serialize>(
 
 /// Prints a document as JSON or YAML, and returns whether the format is one of them.
 pub fn document<T: Serialize>(output: Output, value: &T) -> anyhow::Result<bool> {
-    match output.format {
-        Format::Json => output::line(&serde_json::to_string_pretty(value)?),
-        Format::Yaml => output::line(serde_saphyr::to_string(value)?.trim_end()),
-        Format::Table | Format::Csv | Format::Name => return Ok(false),
+    let text = document_text(output.format, value)?;
+    if let Some(text) = &text {
+        output::line(text);
     }
-    Ok(true)
+    Ok(text.is_some())
+}
+
+/// The value as JSON or YAML. `None` if the format is neither.
+fn document_text<T: Serialize>(format: Format, value: &T) -> anyhow::Result<Option<String>> {
+    Ok(match format {
+        Format::Json => Some(serde_json::to_string_pretty(value)?),
+        Format::Yaml => Some(serde_saphyr::to_string(value)?.trim_end().to_owned()),
+        Format::Table | Format::Csv | Format::Name => None,
+    })
 }
 
 fn text_of_one<T: Serialize>(output: Output, value: &T, lines: &[(&str, String)]) -> anyhow::Result<String> {
+    if let Some(text) = document_text(output.format, value)? {
+        return Ok(text);
+    }
     Ok(match output.format {
-        Format::Json => serde_json::to_string_pretty(value)?,
-        Format::Yaml => serde_saphyr::to_string(value)?.trim_end().to_owned(),
         Format::Csv => csv_text(std::slice::from_ref(value))?,
         Format::Name => lines.first().map(|(_, value)| value.clone()).unwrap_or_default(),
         // Values that people copy, such as a DNS record, must be whole.
-        Format::Table => table(lines.iter().map(|(name, value)| [(*name).to_owned(), value.clone()]), None),
+        _ => table(lines.iter().map(|(name, value)| [(*name).to_owned(), value.clone()]), None),
     })
 }
 

@@ -107,9 +107,9 @@ pub enum Command {
         /// back with their members by email, who have no passwords.
         #[arg(long, requires = "all")]
         without_shared: bool,
-        /// Number of businesses that --all restores at the same time, 1 to 64. Defaults to 2.
-        #[arg(long, requires = "all", value_parser = jobs_at_once)]
-        jobs: Option<NonZeroUsize>,
+        /// Number of businesses that --all restores at the same time, 1 to 64.
+        #[arg(long, requires = "all", default_value = "2", value_parser = jobs_at_once)]
+        jobs: NonZeroUsize,
         /// Restore the newest verified backup of this business, instead of a file.
         #[arg(long, value_name = "SLUG", conflicts_with_all = ["file", "installation"])]
         newest: Option<TenantSlug>,
@@ -183,7 +183,6 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Verify { files } => verify(&settings, &files).await,
         Command::Restore { all: true, dir, jobs, without_shared, consent, .. } => {
             let folder = dir.unwrap_or_else(|| settings.backup.folder.clone());
-            let jobs = jobs.unwrap_or(NonZeroUsize::MIN.saturating_add(1));
             restore_fleet::restore(&settings, &folder, jobs, without_shared, consent).await
         }
         Command::Restore { file: Some(file), installation: true, consent, .. } => {

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use platform::doctor::{self, Health, Patient};
+use platform::doctor::{self, Health, Patient, Report};
 use settings::wiring;
 use tenancy::{Database, DatabaseUrl, OwnerDatabase, TenantSlug};
 
@@ -51,10 +51,21 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         skip_drift: args.skip_drift,
     };
     let report = doctor::examine(&patient).await;
-    if format::document(args.output, &report)? {
-    } else if args.output.format != Format::Table {
+    print(&report, args.output)?;
+    Ok(match report.worst() {
+        _ if !report.drift.is_empty() => ExitCode::from(DRIFT),
+        Health::Fail => ExitCode::FAILURE,
+        Health::Ok | Health::Warn => ExitCode::SUCCESS,
+    })
+}
+
+fn print(report: &Report, output: Output) -> anyhow::Result<()> {
+    if format::document(output, report)? {
+        return Ok(());
+    }
+    if output.format != Format::Table {
         let columns = ["check", "health", "message", "cure"];
-        format::rows(args.output, &report.findings, columns, |finding| {
+        return format::rows(output, &report.findings, columns, |finding| {
             let health = format!("{:?}", finding.health).to_lowercase();
             [
                 finding.name.to_owned(),
@@ -62,34 +73,29 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
                 finding.message.clone(),
                 finding.cure.clone().unwrap_or_default(),
             ]
-        })?;
-    } else {
-        for finding in &report.findings {
-            let mark = match finding.health {
-                Health::Ok => "ok  ",
-                Health::Warn => "warn",
-                Health::Fail => "FAIL",
-            };
-            output::line(&format!("{mark}  {:<20} {}", finding.name, finding.message));
-            if let Some(cure) = &finding.cure {
-                output::line(&format!("      {:<20} -> {cure}", ""));
-            }
-        }
-        for drifted in &report.drift {
-            let whose = drifted.business.as_ref().map_or(drifted.schema.as_str(), TenantSlug::as_str);
-            output::line(&format!("\n{whose} ({}, version {}):", drifted.schema, drifted.version));
-            drifted.drift.missing.iter().for_each(|line| output::line(&format!("  - {line}")));
-            drifted.drift.unexpected.iter().for_each(|line| output::line(&format!("  + {line}")));
-        }
-        for found in &report.look_alikes {
-            output::line(&format!("{}: {} {}", found.business, found.kind, found.text));
+        });
+    }
+    for finding in &report.findings {
+        let mark = match finding.health {
+            Health::Ok => "ok  ",
+            Health::Warn => "warn",
+            Health::Fail => "FAIL",
+        };
+        output::line(&format!("{mark}  {:<20} {}", finding.name, finding.message));
+        if let Some(cure) = &finding.cure {
+            output::line(&format!("      {:<20} -> {cure}", ""));
         }
     }
-    Ok(match report.worst() {
-        _ if !report.drift.is_empty() => ExitCode::from(DRIFT),
-        Health::Fail => ExitCode::FAILURE,
-        Health::Ok | Health::Warn => ExitCode::SUCCESS,
-    })
+    for drifted in &report.drift {
+        let whose = drifted.business.as_ref().map_or(drifted.schema.as_str(), TenantSlug::as_str);
+        output::line(&format!("\n{whose} ({}, version {}):", drifted.schema, drifted.version));
+        drifted.drift.missing.iter().for_each(|line| output::line(&format!("  - {line}")));
+        drifted.drift.unexpected.iter().for_each(|line| output::line(&format!("  + {line}")));
+    }
+    for found in &report.look_alikes {
+        output::line(&format!("{}: {} {}", found.business, found.kind, found.text));
+    }
+    Ok(())
 }
 
 async fn print_repair(owner_database: &OwnerDatabase) -> anyhow::Result<ExitCode> {

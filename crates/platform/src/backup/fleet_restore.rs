@@ -5,10 +5,9 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use archive::{FileError, Header, Subject, check};
+use archive::{FileError, Header, Subject, check, file};
 use chrono::{DateTime, Utc};
 use futures_util::StreamExt as _;
-use serde::Serialize;
 use tenancy::{OwnerDatabase, SharedTx, Tenant, TenantId, TenantSlug, tenant};
 
 use crate::backup::error::BackupError;
@@ -18,8 +17,7 @@ use crate::onboarding::Onboarding;
 use crate::records::platform_audit::{self, Actor};
 
 /// The newest backup of a subject in a folder.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone)]
 pub struct Newest {
     /// The path of the file.
     pub file: PathBuf,
@@ -47,7 +45,7 @@ pub async fn collect(folder: &Path) -> Result<Collection, BackupError> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(unusable)? {
         let path = entry.map_err(unusable)?.path();
-        if path.extension().is_some_and(|extension| extension == "tenantry") {
+        if path.extension().is_some_and(|extension| extension == file::EXTENSION) {
             files.push(path);
         }
     }
@@ -100,21 +98,17 @@ impl Collection {
 }
 
 /// A business that is to be restored.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone)]
 pub struct ToRestore {
     /// The slug of the business now or, if it is not in the registry, at the time of the backup.
     pub slug: String,
     /// The newest backup of the business.
-    #[serde(flatten)]
     pub newest: Newest,
-    #[serde(skip)]
     target: Option<Arc<Tenant>>,
 }
 
 /// The state of all businesses that are in the folder or in the registry.
-#[derive(Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Default)]
 pub struct FleetPlan {
     /// Businesses that the registry does not have, or that have no data.
     pub restores: Vec<ToRestore>,

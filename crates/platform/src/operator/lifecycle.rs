@@ -46,8 +46,8 @@ pub enum OperatorError {
 const CURRENCY_TRIES: usize = 10;
 
 impl OperatorError {
-    /// Whether a lock could not be taken in time, so that the action may succeed a little later.
-    fn is_about_a_lock(&self) -> bool {
+    /// Whether the same action may succeed a little later, such as when a lock could not be taken in time.
+    fn may_succeed_later(&self) -> bool {
         match self {
             Self::Currency(CurrencyChangeError::Db(error))
             | Self::Lifecycle(LifecycleError::Db(error))
@@ -149,7 +149,7 @@ impl Operator {
         loop {
             match self.owner_database.write_both(id, change, record).await {
                 // Somebody reads the settings in a long transaction, such as a backup.
-                Err(error) if tries < CURRENCY_TRIES && error.is_about_a_lock() => {
+                Err(error) if tries < CURRENCY_TRIES && error.may_succeed_later() => {
                     tries += 1;
                     tokio::time::sleep(Duration::from_millis(500)).await;
                 }

@@ -27,11 +27,6 @@ struct Route {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ConnectionState {
-    state: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Label {
     state: &'static str,
 }
@@ -41,7 +36,7 @@ pub struct Metrics {
     registry: Registry,
     requests: Family<Answered, Counter>,
     durations: Family<Route, Histogram>,
-    connections: Family<ConnectionState, Gauge>,
+    connections: Family<Label, Gauge>,
     waits: Counter,
     waited: Counter<f64, AtomicU64>,
     database_up: Gauge,
@@ -79,8 +74,7 @@ impl Installation {
         }
         let mut own = Registry::with_prefix("tenantry");
         let registry = &mut own;
-        let gauges = Self {
-            registry: Registry::default(),
+        Self {
             businesses: add(registry, "businesses", "Businesses by state"),
             schemas: add(registry, "schemas", "Schemas by state"),
             schemas_behind: add(registry, "schemas_behind", "Schemas with an older version than this server"),
@@ -99,8 +93,9 @@ impl Installation {
             ),
             outbox_events: add(registry, "outbox_events", "Events in the outbox, counted up to 100000"),
             outbox_age: add(registry, "outbox_age_seconds", "Age of the oldest event in the outbox"),
-        };
-        Self { registry: own, ..gauges }
+            // The last field, because the others register themselves first.
+            registry: own,
+        }
     }
 
     fn set(&self, figures: &Figures) {
@@ -136,7 +131,7 @@ impl Metrics {
         let durations = Family::<Route, Histogram>::new_with_constructor(|| {
             Histogram::new(exponential_buckets(0.0005, 2.0, 16))
         });
-        let connections = Family::<ConnectionState, Gauge>::default();
+        let connections = Family::<Label, Gauge>::default();
         registry.register("http_requests", "Answered requests", requests.clone());
         registry.register("http_request_duration_seconds", "Time to answer a request", durations.clone());
         registry.register("database_connections", "Database connections by state", connections.clone());
@@ -205,9 +200,7 @@ impl Metrics {
             ("waiting_requests", pool.waiting),
         ];
         for (state, count) in states {
-            self.connections
-                .get_or_create(&ConnectionState { state })
-                .set(i64::try_from(count).unwrap_or(i64::MAX));
+            self.connections.get_or_create(&Label { state }).set(i64::try_from(count).unwrap_or(i64::MAX));
         }
         self.waits.inner().store(pool.waits, Ordering::Relaxed);
         let seconds = Duration::from_micros(pool.waited_us).as_secs_f64();

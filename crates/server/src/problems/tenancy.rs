@@ -47,9 +47,9 @@ fn refused(error: &DbError) -> Option<Problem> {
 /// The problem of an error that may be gone a little later.
 fn unavailable(error: &DbError) -> Option<Problem> {
     if error.is_without_server() {
-        let detail = match error.sqlstate() {
-            Some(code) if code.code() == "25006" => "The database is read-only at the moment.",
-            _ => "The database cannot be reached at the moment.",
+        let detail = match error.is_read_only() {
+            true => "The database is read-only at the moment.",
+            false => "The database cannot be reached at the moment.",
         };
         let detail = format!("{detail} Repeat the request.");
         return Some(Problem::unavailable(Code::DatabaseUnavailable, detail, 1));

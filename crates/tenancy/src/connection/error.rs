@@ -82,11 +82,14 @@ impl DbError {
     pub fn is_without_server(&self) -> bool {
         match self {
             Self::NoServer | Self::Connect(_) => true,
-            Self::Query(error) => {
-                is_broken(error) || error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION)
-            }
+            Self::Query(error) => is_broken(error) || self.is_read_only(),
             _ => false,
         }
+    }
+
+    /// Whether the server refused a write because it takes none.
+    pub fn is_read_only(&self) -> bool {
+        self.sqlstate() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION)
     }
 
     /// Whether the same request may succeed a little later. This is so if there is no connection or no turn,
@@ -96,14 +99,12 @@ impl DbError {
         match self {
             Self::NoServer | Self::Exhausted(_) | Self::TenantBusy | Self::Connect(_) => true,
             Self::Query(error) => {
-                is_broken(error)
+                self.is_without_server()
                     || error.code().is_some_and(|code| {
                         let class = &code.code()[..2];
                         // Class 57 includes 57014 (statement timeout or cancel): the server stopped this
                         // work.
-                        matches!(class, "08" | "53" | "57")
-                            || *code == SqlState::READ_ONLY_SQL_TRANSACTION
-                            || may_succeed_again(code)
+                        matches!(class, "08" | "53" | "57") || may_succeed_again(code)
                     })
             }
             Self::Abandoned | Self::Failed | Self::NewerData(_) | Self::Payload(_) | Self::Column(_) => false,

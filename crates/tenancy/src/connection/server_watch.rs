@@ -140,10 +140,9 @@ impl ServerWatch {
                         let is_heard = client.is_some();
                         let pause = if is_heard { CONNECT_AGAIN_AFTER } else { RECONNECT_AFTER };
                         next_attempt = Instant::now() + pause;
-                        let state = state_after(&error);
-                        if state == ServerState::Unreachable && is_shutting_down(&error) || !is_heard {
+                        if is_shutting_down(&error) || !is_heard {
                             (client, question) = (None, None);
-                            self.see(state, &retired);
+                            self.see(state_after(&error), &retired);
                         }
                         if self.state().is_down() {
                             // A server that is shutting down may be waiting for its clients, also for those
@@ -271,7 +270,7 @@ async fn poll_optional<T>(future: &mut Option<LocalFuture<'_, T>>) -> T {
     output
 }
 
-/// What the server says about itself.
+/// The answer of the server to the watch.
 struct Answer {
     is_read_only: bool,
     /// Different after a restart and on another server.

@@ -181,7 +181,7 @@ pub enum Pooling {
 }
 
 impl Pooling {
-    /// What is wrong with the pooler, and what to do. `None` if nothing is wrong.
+    /// The problem of the pooler and its cure. `None` if there is no problem.
     pub fn problem(self) -> Option<(&'static str, &'static str)> {
         match self {
             Self::None => None,

@@ -43,6 +43,20 @@ pub struct OwnerDatabase {
     pub(crate) shared: Migrations,
 }
 
+/// Goes on with the role and the schema of a business.
+async fn as_tenant(transaction: Transaction, tenant: &Arc<Tenant>) -> Result<TenantTx, DbError> {
+    transaction.batch(tenant.openings.settings()).await?;
+    let schema_key = SchemaKey::Tenant(tenant.number);
+    Ok(TenantTx::over(transaction.into_schema(schema_key), &tenant.scope()))
+}
+
+/// Goes on with the owner's own role, in the `shared` schema.
+async fn as_owner(tx: TenantTx) -> Result<SharedTx, DbError> {
+    let transaction = tx.into_transaction().into_schema(SchemaKey::Shared);
+    transaction.batch(AS_OWNER).await?;
+    Ok(SharedTx::over(transaction, &SharedScope::Platform))
+}
+
 impl OwnerDatabase {
     /// Opens the database at `url`, with at most `max_connections` connections. The login in `url` must own
     /// the schemas.
@@ -109,15 +123,11 @@ impl OwnerDatabase {
         }
         failpoint::reach("after_migrations");
 
-        let scope = tenant.scope();
-        transaction.batch(tenant.openings.settings()).await.map_err(ProvisionError::from)?;
-        let tx = TenantTx::over(transaction.into_schema(SchemaKey::Tenant(tenant.number)), &scope);
+        let tx = as_tenant(transaction, &tenant).await.map_err(ProvisionError::from)?;
         seed(&tx).await?;
         failpoint::reach("after_seed");
 
-        let transaction = tx.into_transaction().into_schema(SchemaKey::Shared);
-        transaction.batch(AS_OWNER).await.map_err(ProvisionError::from)?;
-        let tx = SharedTx::over(transaction, &SharedScope::Platform);
+        let tx = as_owner(tx).await.map_err(ProvisionError::from)?;
         let registered = register(&tenant, &tx).await?;
         failpoint::reach("before_commit");
         tx.into_transaction().commit().await.map_err(ProvisionError::from)?;
@@ -243,10 +253,7 @@ impl OwnerDatabase {
     where
         E: Error + From<DbError>,
     {
-        let transaction = self.owner.begin_unscoped().await?;
-        transaction.batch(tenant.openings.settings()).await?;
-        let schema_key = SchemaKey::Tenant(tenant.number);
-        let tx = TenantTx::over(transaction.into_schema(schema_key), &tenant.scope());
+        let tx = as_tenant(self.owner.begin_unscoped().await?, tenant).await?;
         let done = work(&tx).await?;
         tx.into_transaction().commit().await?;
         Ok(done)
@@ -271,14 +278,9 @@ impl OwnerDatabase {
         transaction.batch("SET LOCAL lock_timeout = '500ms'").await.map_err(LifecycleError::from)?;
         let tx = SharedTx::over(transaction, &SharedScope::Platform);
         let tenant = Arc::new(lifecycle::lock(&tx, id).await?);
-        let transaction = tx.into_transaction();
-        transaction.batch(tenant.openings.settings()).await.map_err(LifecycleError::from)?;
-        let schema_key = SchemaKey::Tenant(tenant.number);
-        let tx = TenantTx::over(transaction.into_schema(schema_key), &tenant.scope());
+        let tx = as_tenant(tx.into_transaction(), &tenant).await.map_err(LifecycleError::from)?;
         let done = work(&tx).await?;
-        let transaction = tx.into_transaction().into_schema(SchemaKey::Shared);
-        transaction.batch(AS_OWNER).await.map_err(LifecycleError::from)?;
-        let tx = SharedTx::over(transaction, &SharedScope::Platform);
+        let tx = as_owner(tx).await.map_err(LifecycleError::from)?;
         record(&tx, &tenant, &done).await?;
         tx.into_transaction().commit().await.map_err(LifecycleError::from)?;
         Ok(done)
