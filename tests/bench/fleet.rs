@@ -34,12 +34,7 @@ async fn onboard(onboarding: &Onboarding, slug: &str, first: bool) -> Arc<Tenant
         slug: TenantSlug::parse(slug).unwrap(),
         name: Name::parse("Shop").unwrap(),
         currency: Currency::default(),
-        owner: NewMember {
-            email: Email::parse("owner@shops.test").unwrap(),
-            full_name: None,
-            password: first.then_some(password),
-            role: "OWNER".into(),
-        },
+        owner: NewMember::owner(Email::parse("owner@shops.test").unwrap(), None, first.then_some(password)),
     };
     onboarding.create(&new, &Actor::named("bench")).await.unwrap().tenant
 }

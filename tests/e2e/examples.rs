@@ -265,6 +265,24 @@ async fn every_example_of_the_api_document_matches_a_real_response() {
                 let job = queue(app, Some(stage.business.tenant.id)).await;
                 to = path.replace("{id}", &job);
             }
+            to = to.replace("{app}", "inventory").replace("{key}", "buyer");
+            if path.starts_with("/api/v1/roles/") && method != "PUT" {
+                let role = json!({"name": "Buyer", "permissions": ["purchasing.write"]});
+                stage.business.put(&to, &role).await;
+            }
+            if *path == "/api/v1/auth/sessions/{id}" {
+                let sessions = stage.business.get("/api/v1/auth/sessions").await.body;
+                to = path.replace("{id}", sessions["data"][0]["id"].as_str().unwrap());
+            }
+            if *path == "/api/v1/auth/refresh" {
+                let login =
+                    json!({"email": format!("owner@stage-{number}.test"), "password": harness::PASSWORD});
+                let signed_in = stage.business.post("/api/v1/auth/login", &login).await.body;
+                body["refreshToken"] = signed_in["refreshToken"].clone();
+            }
+            if *path == "/api/v1/auth/logout" {
+                body = json!({});
+            }
             if *path == "/api/v1/auth/login" {
                 body = json!({"email": format!("owner@stage-{number}.test"), "password": harness::PASSWORD,
                               "app": body["app"], "device": body["device"]});
@@ -332,6 +350,11 @@ async fn prepare_platform(
             body["slug"] = json!("acme-copy");
             body["owner"]["email"] = json!("ben@acme.example");
         }
+        ("GET" | "DELETE", "/api/v1/platform/apps/{slug}") => {
+            let definition = json!({"name": "Payroll"});
+            let put = staff.put(&path.replace("{slug}", tenant.slug.as_str()), &definition).await;
+            assert!(matches!(put.status, 200 | 201), "{put:?}");
+        }
         ("POST", "/api/v1/platform/backups") => body["tenantId"] = json!(tenant.id),
         _ => {}
     }
@@ -343,5 +366,7 @@ async fn prepare_platform(
         }
         return path.replace("{id}", &job);
     }
-    path.replace("{id}", &tenant.id.to_string()).replace("{host}", GIVEN_UP)
+    path.replace("{id}", &tenant.id.to_string())
+        .replace("{host}", GIVEN_UP)
+        .replace("{slug}", tenant.slug.as_str())
 }

@@ -1,6 +1,7 @@
 //! End-to-end tests: a real server and a real PostgreSQL, one file per noun.
 
 mod alerts;
+mod apps;
 mod archiving;
 mod articles;
 mod auth;
@@ -46,6 +47,7 @@ mod route_table;
 mod routes;
 mod search;
 mod servers;
+mod sessions;
 mod stock;
 mod stock_documents;
 mod terms;

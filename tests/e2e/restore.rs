@@ -47,6 +47,7 @@ async fn a_dropped_business_comes_back_without_passwords_from_the_file() {
     let acme = app.tenant("acme").await;
     let other = app.tenant("other").await;
     let staff = app.member_of(&acme.tenant, "STAFF").await;
+    let email = staff.get("/api/v1/auth/me").await.body["user"]["email"].as_str().unwrap().to_owned();
     stock_up(&acme).await;
     let before = picture(&acme).await;
     let program = folder.program(&app);
@@ -96,9 +97,9 @@ async fn a_dropped_business_comes_back_without_passwords_from_the_file() {
         refused = host.post("/api/v1/auth/login", &login).await;
     }
     assert_eq!(refused.code(), "invalid_credentials", "{refused:?}");
-    // The remaining user keeps the password, and the user's token is still valid, because it is the same
-    // business.
-    let staff = Business { tenant: staff.tenant.clone(), client: staff.client.clone() };
+    // The remaining user keeps the password. The session ended with the business.
+    assert_eq!(staff.get("/api/v1/auth/me").await.code(), "session_ended");
+    let staff = app.signed_in(staff.tenant.clone(), &email).await;
     assert_eq!(picture(&staff).await, before);
     assert_eq!(other.get("/api/v1/products").await.status, 200);
 }

@@ -2,35 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use harness::{Program, Serving, TestApp, a_product, until};
-
-/// A second server, in its own process.
-struct Second {
-    _process: Serving,
-    port: u16,
-    http: reqwest::Client,
-}
-
-impl Second {
-    fn start(app: &TestApp) -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let process = Program::beside(app).with("TENANTRY__SERVER__BASE_DOMAIN", "localhost").serve(port);
-        Self { _process: process, port, http: reqwest::Client::new() }
-    }
-
-    async fn status(&self, host: &str, token: &str) -> u16 {
-        let url = format!("http://127.0.0.1:{}/api/v1/products", self.port);
-        let request = self.http.get(url).header("host", host).bearer_auth(token);
-        request.send().await.unwrap().status().as_u16()
-    }
-}
+use harness::{Program, SecondServer, TestApp, a_product, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_server_notices_a_change_by_another_process_within_a_second() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     acme.create_product(&a_product("BOLT")).await;
-    let second = Second::start(&app);
+    let second = SecondServer::start(&app);
     let token = acme.token.clone().unwrap();
     assert_eq!(second.status("acme.localhost", &token).await, 200);
     assert_eq!(second.status("later.localhost", &token).await, 404);
@@ -79,7 +58,8 @@ async fn a_server_listens_again_after_its_listening_connection_breaks() {
     let admin = app.database.as_admin().await;
     for _ in 0..2 {
         let kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-                     WHERE datname = current_database() AND query LIKE 'LISTEN%' AND pid <> pg_backend_pid()";
+                     WHERE datname = current_database() AND query LIKE 'LISTEN tenantry_registry%'
+                       AND pid <> pg_backend_pid()";
         assert_eq!(admin.query(kill, &[]).await.unwrap().len(), 1);
         // The change happens while the server does not listen. The server still notices it within a second.
         admin.batch_execute("UPDATE shared.tenants SET status = 'suspended'").await.unwrap();

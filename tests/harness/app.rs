@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use identity::membership::MemberOf;
+use identity::user::LoginName;
 use identity::{Password, PasswordPolicy, SigningKey};
 use platform::{Actor, NewMember, Onboarding, OnboardingRequest};
 use reqwest::Method;
@@ -75,7 +76,8 @@ impl TestApp {
         settings::logging::start(&settings.log).unwrap();
         let running = server::app::start(server::State::new(settings.clone()).unwrap()).unwrap();
         // A database cannot be dropped while a connection to it is still being opened.
-        while !running.state().resolver.is_listening() {
+        let state = running.state();
+        while !state.resolver.is_listening() || !state.revocations.is_up_to_date() {
             tokio::time::sleep(std::time::Duration::from_millis(2)).await;
         }
         Self {
@@ -138,13 +140,27 @@ impl TestApp {
     pub async fn member_of(&self, tenant: &Arc<Tenant>, role: &str) -> Business<'_> {
         let email = format!("{}-{}@{}.test", role.to_lowercase(), Uuid::now_v7().simple(), tenant.slug);
         self.onboarding
-            .add_member(&member(&email, role), MemberOf::Tenant(tenant.id), &Actor::named("test"))
+            .add_member(&member(&email, role), &MemberOf::business(tenant.id), &Actor::named("test"))
             .await
             .unwrap();
         self.signed_in(tenant.clone(), &email).await
     }
 
-    async fn signed_in(&self, tenant: Arc<Tenant>, email: &str) -> Business<'_> {
+    /// Adds a member with these roles to the business.
+    pub async fn member_with(&self, email: &str, tenant: &Arc<Tenant>, roles: &[&str]) {
+        self.member_of_app(email, "inventory", Some(tenant), roles).await;
+    }
+
+    /// Adds a member with these roles to an app, of a business or without one.
+    pub async fn member_of_app(&self, email: &str, app: &str, tenant: Option<&Arc<Tenant>>, roles: &[&str]) {
+        let place = MemberOf::app_of(app.parse().unwrap(), tenant.map(|tenant| tenant.id));
+        let roles = roles.iter().map(ToString::to_string).collect();
+        let new = NewMember { roles, ..member(email, "") };
+        self.onboarding.add_member(&new, &place, &Actor::named("test")).await.unwrap();
+    }
+
+    /// A member of the business, signed in.
+    pub async fn signed_in(&self, tenant: Arc<Tenant>, email: &str) -> Business<'_> {
         let host = format!("{}.localhost", tenant.slug);
         let token = self.login(&host, email).await;
         Business { tenant, client: Client::new(self, host, Some(token)) }
@@ -154,7 +170,7 @@ impl TestApp {
     pub async fn staff(&self, role: &str) -> Client<'_> {
         let email = format!("{}@platform.test", role.replace('_', "-"));
         self.onboarding
-            .add_member(&member(&email, role), MemberOf::Platform, &Actor::named("test"))
+            .add_member(&member(&email, role), &MemberOf::platform(), &Actor::named("test"))
             .await
             .unwrap();
         let token = self.login("admin.localhost", &email).await;
@@ -231,10 +247,10 @@ pub(crate) fn in_form(host: &str, path: &str) -> (String, String) {
 fn member(email: &str, role: &str) -> NewMember {
     let policy = PasswordPolicy { min_length: 12 };
     NewMember {
-        email: Email::parse(email).unwrap(),
+        login: LoginName::Email(Email::parse(email).unwrap()),
         full_name: None,
         password: Some(Password::parse(SecretString::from(PASSWORD), &policy).unwrap()),
-        role: role.to_owned(),
+        roles: vec![role.to_owned()],
     }
 }
 

@@ -86,6 +86,10 @@ impl<'a> Client<'a> {
         self.send("PATCH", path, Some(body)).await
     }
 
+    pub async fn put(&self, path: &str, body: &Value) -> Reply {
+        self.send("PUT", path, Some(body)).await
+    }
+
     pub async fn delete(&self, path: &str) -> Reply {
         self.send("DELETE", path, None).await
     }

@@ -15,6 +15,7 @@ mod database;
 mod dns;
 mod pooler;
 mod program;
+mod second;
 pub mod sequences;
 pub mod volume;
 
@@ -25,6 +26,13 @@ pub use database::{ServerUrls, TestDatabase};
 pub use dns::TestDns;
 pub use pooler::Pooler;
 pub use program::{Program, Ran, Serving, Started};
+pub use second::SecondServer;
+
+/// Reads an id from a response.
+#[track_caller]
+pub fn uuid(value: &serde_json::Value) -> uuid::Uuid {
+    value.as_str().and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("{value} is no id"))
+}
 
 /// A port of this machine that no program listens on.
 pub fn free_port() -> u16 {

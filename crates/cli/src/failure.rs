@@ -3,6 +3,7 @@
 
 use std::process::ExitCode;
 
+use identity::app::AppError;
 use identity::membership::MembershipError;
 use inventory::settings::CurrencyChangeError;
 use platform::{BackupError, MemberError, OnboardingError, OperatorError};
@@ -102,13 +103,28 @@ fn code_of(error: &(dyn std::error::Error + 'static)) -> Option<u8> {
         }
         _ => {}
     }
+    if let Some(error) = error.downcast_ref() {
+        return match error {
+            AppError::Unknown(_) => Some(NOT_FOUND),
+            AppError::Exists(_)
+            | AppError::BuiltIn(_)
+            | AppError::RoleInUse(_)
+            | AppError::RoleTaken(_)
+            | AppError::HasMembers(_)
+            | AppError::Stale => Some(CONFLICT),
+            AppError::UnknownPermission { .. }
+            | AppError::NotBorrowable(..)
+            | AppError::Twice(_)
+            | AppError::Db(_) => None,
+        };
+    }
     if let Some(MemberError::UnknownUser(_)) = error.downcast_ref() {
         return Some(NOT_FOUND);
     }
     let is_taken = matches!(error.downcast_ref(), Some(ProvisionError::SlugTaken(_)))
         || matches!(
             error.downcast_ref(),
-            Some(MemberError::UserExists(_) | MemberError::Membership(MembershipError::AlreadyMember))
+            Some(MemberError::UserExists(_) | MemberError::Membership(MembershipError::AlreadyMember(_)))
         );
     match error.is::<NotFound>() {
         true => Some(NOT_FOUND),

@@ -18,7 +18,7 @@ use clap::{ArgAction, CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::commands::{
-    backup, config, db, dev, doctor, domain, job, ledger, manual, migrate, openapi, seed, serve, stats,
+    app, backup, config, db, dev, doctor, domain, job, ledger, manual, migrate, openapi, seed, serve, stats,
     tenant, user,
 };
 use crate::format::Listing;
@@ -80,6 +80,9 @@ enum Command {
     /// Create, show, suspend, archive, rename, copy and drop businesses.
     #[command(subcommand)]
     Tenant(tenant::Command),
+    /// Register apps with their permissions and roles.
+    #[command(subcommand)]
+    App(app::Command),
     /// Create users, give them roles and reset their passwords.
     #[command(subcommand)]
     User(user::Command),
@@ -131,6 +134,7 @@ async fn main() -> ExitCode {
         Command::Job(command) => job::run(command).await,
         Command::Ledger(command) => ledger::run(command).await,
         Command::Tenant(command) => tenant::run(command).await,
+        Command::App(command) => app::run(command).await,
         Command::User(command) => user::run(command).await,
         Command::Seed(command) => seed::run(command).await,
         Command::Config(command) => config::run(&command),

@@ -1,20 +1,29 @@
-//! People and their permissions: users, apps, roles, memberships, passwords and access tokens.
+//! People and what they may do: users, apps, roles, memberships, passwords, sessions and access tokens.
 //!
 //! Everything lives in the `shared` schema, behind row level security. A user is one person on the whole
 //! platform. A membership gives that person roles in one app of one business, and a role is a set of
 //! permissions.
 
+mod names;
 mod people;
+mod records;
 mod signing_in;
 
+pub use names::ids::{SessionId, UserId};
+pub use names::keys::{AppSlug, KeyTextError, PermissionKey, RoleKey, Username};
 pub use people::permission::Permission;
-pub use people::user::UserId;
-pub use people::{membership, user};
-pub use signing_in::login;
+pub use people::{app, member_backup, membership, permission, role, user};
+pub use records::auth_event;
 pub use signing_in::password::{Hasher, Password, PasswordError, PasswordKey, PasswordPolicy, TooBusy};
+pub use signing_in::refresh_token::RefreshToken;
+pub use signing_in::revocations::Revocations;
+pub use signing_in::session::SessionTerms;
 pub use signing_in::token::{AccessToken, KeyError, Principal, SigningKey, TokenError, TokenIssuer};
+pub use signing_in::{login, refresh, session};
 
 /// The app in which a business's staff works with catalogue, stock and orders.
 pub const INVENTORY_APP: &str = "inventory";
+/// The app of the till of a business.
+pub const POS_APP: &str = "pos";
 /// The app of the platform's own staff.
 pub const PLATFORM_APP: &str = "platform";

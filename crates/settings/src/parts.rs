@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use identity::PasswordKey;
+use identity::{PasswordKey, SessionTerms};
 use platform::dns::Dns;
 use secrecy::ExposeSecret;
 use tenancy::{DatabaseUrl, Installation, PoolSettings, ResolverSettings};
@@ -138,6 +138,15 @@ impl Settings {
             },
             dns: self.dns()?,
         })
+    }
+
+    /// How long sessions last.
+    pub fn session_terms(&self) -> SessionTerms {
+        let days = |days: u32| Duration::from_secs(u64::from(days) * 86_400);
+        SessionTerms {
+            idle: days(self.identity.session_idle_days),
+            longest: days(self.identity.session_max_days),
+        }
     }
 
     /// How long the former slug of a renamed business redirects and stays reserved.

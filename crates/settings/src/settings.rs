@@ -141,6 +141,10 @@ pub struct IdentitySettings {
     pub password_key: Option<SecretString>,
     /// Lifetime of an access token. Range: 60 to 3600.
     pub access_token_ttl_s: u64,
+    /// Days after which a session that is not refreshed ends. Range: 1 to 365.
+    pub session_idle_days: u32,
+    /// Days after which a session ends, however often it is refreshed. Range: 1 to 3650.
+    pub session_max_days: u32,
     /// Minimum length of new passwords, in characters. Range: 8 to 64.
     pub password_min_length: usize,
     /// Cost of a password hash. Each step doubles the work. Range: 4 to 16.
@@ -329,6 +333,8 @@ impl Settings {
         range("jobs.keep_days", self.jobs.keep_days, 1, 3650)?;
         let identity = &self.identity;
         range("identity.access_token_ttl_s", identity.access_token_ttl_s, 60, 3600)?;
+        range("identity.session_idle_days", identity.session_idle_days, 1, 365)?;
+        range("identity.session_max_days", identity.session_max_days, 1, 3650)?;
         range("identity.password_min_length", identity.password_min_length, 8, 64)?;
         range("identity.bcrypt_cost", identity.bcrypt_cost, 4, 16)?;
         range("identity.concurrent_hashes", identity.concurrent_hashes, 1, 64)

@@ -74,6 +74,7 @@ pub use registry::resolver::{ResolveError, Resolver, ResolverSettings};
 pub use registry::schema::Failure;
 pub use registry::tenant::NewTenant;
 pub use registry::{domain, tenant};
+pub use scope::announcements::Listener;
 pub use scope::database::Database;
 pub use scope::tenant::{Tenant, TenantLimits, TenantStatus};
 pub use scope::transactions::{SharedScope, SharedTx, TenantScope, TenantTx};

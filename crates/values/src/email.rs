@@ -1,11 +1,5 @@
 //! Email addresses.
 
-use std::fmt;
-use std::str::FromStr;
-
-use serde::de::{Deserialize, Deserializer};
-use serde::{Serialize, Serializer};
-
 use crate::ShortText;
 use crate::folding::is_invisible;
 
@@ -13,7 +7,13 @@ use crate::folding::is_invisible;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Email(String);
 
-values::column_as!(Email, String);
+values::checked_text!(
+    Email,
+    EmailError,
+    "An email address; letter case makes no difference",
+    Some("email"),
+    Some(254)
+);
 
 /// The text is not an email address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -52,43 +52,6 @@ impl Email {
         &self.0
     }
 }
-
-impl FromStr for Email {
-    type Err = EmailError;
-    fn from_str(text: &str) -> Result<Self, EmailError> {
-        Self::parse(text)
-    }
-}
-
-impl fmt::Display for Email {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl Serialize for Email {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for Email {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        values::from_text(deserializer, "a string")
-    }
-}
-
-impl utoipa::PartialSchema for Email {
-    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-        values::macros::text_schema(
-            "An email address; letter case makes no difference",
-            Some("email"),
-            Some(254),
-        )
-    }
-}
-
-impl utoipa::ToSchema for Email {}
 
 #[cfg(test)]
 mod tests {

@@ -71,6 +71,54 @@ macro_rules! column_as {
     };
 }
 
+/// Implements the text form of a checked text, a tuple struct with one `String` and the functions `parse` and
+/// `as_str`: its column in PostgreSQL, its JSON, its schema in the API document, `FromStr` and `Display`.
+#[macro_export]
+macro_rules! checked_text {
+    ($name:ident, $error:ty, $doc:literal, $format:expr, $max_length:expr) => {
+        $crate::column_as!($name, String);
+
+        impl std::str::FromStr for $name {
+            type Err = $error;
+            fn from_str(text: &str) -> Result<Self, $error> {
+                Self::parse(text)
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl $crate::macros::serde::Serialize for $name {
+            fn serialize<S: $crate::macros::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+
+        impl<'de> $crate::macros::serde::Deserialize<'de> for $name {
+            fn deserialize<D: $crate::macros::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Self, D::Error> {
+                $crate::from_text(deserializer, "a string")
+            }
+        }
+
+        impl $crate::macros::utoipa::PartialSchema for $name {
+            fn schema()
+            -> $crate::macros::utoipa::openapi::RefOr<$crate::macros::utoipa::openapi::schema::Schema> {
+                $crate::macros::text_schema($doc, $format, $max_length)
+            }
+        }
+
+        impl $crate::macros::utoipa::ToSchema for $name {}
+    };
+}
+
 /// Makes types for keys of rows: each a UUID in a type of its own, so that swapping two arguments does not
 /// compile. The server makes UUIDv7; a client may choose any UUID.
 #[macro_export]

@@ -1,23 +1,19 @@
 //! Origins of web pages.
 
-use std::fmt;
-use std::str::FromStr;
-
-use serde::de::{Deserialize, Deserializer};
-use serde::{Serialize, Serializer};
 use url::Url;
-use utoipa::openapi::{RefOr, Schema};
-
-use crate::column_as;
-use crate::macros::text_schema;
-use crate::word::from_text;
 
 /// The origin of web pages, as browsers send it in the header `Origin`: scheme, host and, if it is not the
 /// scheme's own, the port. In lower case and without a path, such as `https://shop.example.com`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin(String);
 
-column_as!(Origin, String);
+values::checked_text!(
+    Origin,
+    OriginError,
+    "The origin of web pages: scheme, host and perhaps port, such as https://shop.example.com",
+    None,
+    Some(MAX_LENGTH)
+);
 
 /// The text is not an origin.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -64,40 +60,6 @@ impl Origin {
 
 /// The longest name of a host has 253 characters.
 const MAX_LENGTH: usize = 280;
-
-impl FromStr for Origin {
-    type Err = OriginError;
-    fn from_str(text: &str) -> Result<Self, OriginError> {
-        Self::parse(text)
-    }
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl Serialize for Origin {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for Origin {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        from_text(deserializer, "a string")
-    }
-}
-
-impl utoipa::PartialSchema for Origin {
-    fn schema() -> RefOr<Schema> {
-        let doc = "The origin of web pages: scheme, host and perhaps port, such as https://shop.example.com";
-        text_schema(doc, None, Some(MAX_LENGTH))
-    }
-}
-
-impl utoipa::ToSchema for Origin {}
 
 #[cfg(test)]
 mod tests {

@@ -1,21 +1,16 @@
 //! Time zones of the IANA database.
 
-use std::fmt;
-use std::str::FromStr;
-
-use serde::de::{Deserialize, Deserializer};
-use serde::{Serialize, Serializer};
-use utoipa::openapi::{RefOr, Schema};
-
-use crate::column_as;
-use crate::macros::text_schema;
-use crate::word::from_text;
-
 /// A time zone by its name in the IANA database, such as `Africa/Nairobi`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TimeZone(String);
 
-column_as!(TimeZone, String);
+values::checked_text!(
+    TimeZone,
+    TimeZoneError,
+    "A time zone of the IANA database, such as Africa/Nairobi",
+    None,
+    None
+);
 
 /// The text is not the name of a time zone.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -38,39 +33,6 @@ impl TimeZone {
         &self.0
     }
 }
-
-impl FromStr for TimeZone {
-    type Err = TimeZoneError;
-    fn from_str(name: &str) -> Result<Self, TimeZoneError> {
-        Self::parse(name)
-    }
-}
-
-impl fmt::Display for TimeZone {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl Serialize for TimeZone {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for TimeZone {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        from_text(deserializer, "a string")
-    }
-}
-
-impl utoipa::PartialSchema for TimeZone {
-    fn schema() -> RefOr<Schema> {
-        text_schema("A time zone of the IANA database, such as Africa/Nairobi", None, None)
-    }
-}
-
-impl utoipa::ToSchema for TimeZone {}
 
 #[cfg(test)]
 mod tests {

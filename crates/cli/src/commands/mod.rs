@@ -1,5 +1,6 @@
 //! One module per noun of the command line.
 
+pub mod app;
 pub mod backup;
 pub mod config;
 pub mod db;

@@ -8,7 +8,6 @@ use archive::{Checked, Subject};
 use chrono::{SecondsFormat, Utc};
 use indicatif::HumanDuration;
 use platform::backup::{self, Target};
-use platform::onboarding::OWNER_ROLE;
 use platform::{Actor, Added, Backup, BackupError, NewMember, NotShown};
 use secrecy::ExposeSecret;
 use settings::Settings;
@@ -47,12 +46,7 @@ pub(super) async fn restore(
     };
     let (target, plan, name) = match (new_slug, existing) {
         (Some(slug), _) => {
-            let owner = owner_email.clone().map(|email| NewMember {
-                email,
-                full_name: None,
-                password: None,
-                role: OWNER_ROLE.to_owned(),
-            });
+            let owner = owner_email.clone().map(|email| NewMember::owner(email, None, None));
             let mut plan = format!("This creates the business {slug} from {described}.");
             if owner.is_none() {
                 plan.push_str(" The members in the backup are added too; --owner-email adds only an owner.");

@@ -6,7 +6,6 @@ use std::time::Duration;
 use chrono::SecondsFormat;
 use clap::{ArgGroup, Subcommand};
 use identity::UserId;
-use platform::onboarding::OWNER_ROLE;
 use platform::{Actor, Added, NewMember, NotShown, OnboardingRequest, backup};
 use secrecy::ExposeSecret;
 use serde::Serialize;
@@ -199,7 +198,7 @@ pub(super) struct Shown<'a> {
 #[serde(rename_all = "camelCase")]
 struct ShownOwner {
     id: UserId,
-    email: Email,
+    email: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     password: Option<String>,
 }
@@ -237,12 +236,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Create { slug, name, owner_email, owner_name, owner_password_stdin, currency, output } => {
             let password = owner_password_stdin.then(|| password_from_stdin(&settings)).transpose()?;
-            let owner = NewMember {
-                email: owner_email,
-                full_name: owner_name,
-                password,
-                role: OWNER_ROLE.to_owned(),
-            };
+            let owner = NewMember::owner(owner_email, owner_name, password);
             create(&settings, &OnboardingRequest { slug, name, currency, owner }, output).await?;
         }
         Command::List { status, search, behind, listing } => {
@@ -311,7 +305,7 @@ fn print_owned(
     let mut lines = vec![
         ("slug", tenant.slug.to_string()),
         ("address", settings.address_of(&tenant.slug)),
-        ("owner", owner.email.to_string()),
+        ("owner", owner.login.to_value()),
     ];
     if password.is_none() && owner.password.is_none() {
         lines.push(("password", "unchanged: the user already existed".to_owned()));
@@ -319,7 +313,7 @@ fn print_owned(
     if let Some(password) = &password {
         lines.push(("password", format!("{password}   (shown once)")));
     }
-    let owner = ShownOwner { id: added.user, email: owner.email.clone(), password };
+    let owner = ShownOwner { id: added.user, email: owner.login.to_value(), password };
     let shown = Shown { owner: Some(owner), ..Shown::of(settings, tenant) };
     format::one_with_secret(output, &shown, &lines, secret.as_deref()).map_err(NotShown)
 }
@@ -348,8 +342,7 @@ async fn clone_tenant(
 ) -> anyhow::Result<()> {
     let from = context::find_tenant(settings, slug).await?;
     let name = name.map_or_else(|| from.name.clone(), |name| name.to_string());
-    let owner =
-        NewMember { email: owner_email, full_name: None, password: None, role: OWNER_ROLE.to_owned() };
+    let owner = NewMember::owner(owner_email, None, None);
     let onboarding = context::onboarding(settings).await?;
     let show = |tenant: &Tenant, added: &Added| print_owned(settings, tenant, &owner, added, output);
     let actor = Actor::command_line();

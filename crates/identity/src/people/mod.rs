@@ -1,6 +1,9 @@
-//! People and their permissions: users, emails, memberships, permissions. The `signing_in` module proves who
-//! somebody is.
+//! People and what they may do: users, apps, roles, memberships, permissions. The `signing_in` module proves
+//! who somebody is.
 
+pub mod app;
+pub mod member_backup;
 pub mod membership;
 pub mod permission;
+pub mod role;
 pub mod user;

@@ -1,5 +1,9 @@
 //! Permissions: what roles allow. Checks ask for a permission, never for the name of a role.
 
+use tenancy::{DbError, SharedTx};
+
+use crate::names::keys::{AppSlug, PermissionKey};
+
 values::words! {
     /// One thing that a role may allow.
     pub enum Permission {
@@ -31,7 +35,7 @@ values::words! {
         DashboardRead = "dashboard.read",
         /// Read reports and reorder suggestions, and verify the stock ledger.
         ReportsRead = "reports.read",
-        /// Manage the members of the business. No endpoint requires it yet.
+        /// Manage the members and the roles of the business.
         TeamManage = "team.manage",
         /// Change the settings, tax classes and locations of the business.
         SettingsWrite = "settings.write",
@@ -43,5 +47,36 @@ values::words! {
         TenantsRead = "tenants.read",
         /// Create, change, back up and drop businesses, and start, cancel and retry jobs.
         TenantsWrite = "tenants.write",
+        /// Register apps with their permissions and roles.
+        AppsWrite = "apps.write",
     }
+}
+
+/// A permission that the roles of an app may contain.
+#[derive(Debug, Clone)]
+pub struct AppPermission {
+    /// The app.
+    pub app: AppSlug,
+    /// The key.
+    pub permission: PermissionKey,
+    /// The app to which the permission belongs. It differs from `app` if `app` borrows the permission.
+    pub owner_app: AppSlug,
+    /// The actions that the permission allows.
+    pub description: String,
+}
+
+tenancy::from_row!(AppPermission { app, permission, owner_app, description });
+
+/// The permissions that roles in businesses may contain, sorted by app.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn list(tx: &SharedTx) -> Result<Vec<AppPermission>, DbError> {
+    const LIST: &str = "
+        SELECT ap.app, ap.permission, ap.owner_app, p.description
+          FROM shared.app_permissions ap
+          JOIN shared.apps a ON a.slug = ap.app AND a.has_businesses
+          JOIN shared.permissions p ON p.app = ap.owner_app AND p.key = ap.permission
+         ORDER BY ap.app, ap.owner_app <> ap.app, ap.permission";
+    tx.rows(LIST, &[]).await
 }

@@ -1,16 +1,12 @@
 //! Users: one row for each person on the whole platform, with the logins by which they sign in.
 
 use chrono::{DateTime, Utc};
-use tenancy::{DbError, SharedTx};
+use tenancy::{DbError, SharedTx, TenantId};
 use uuid::Uuid;
-
-use crate::people::membership::Member;
 use values::{Email, Name};
 
-values::ids! {
-    /// The id of a user.
-    UserId,
-}
+use crate::names::ids::UserId;
+use crate::names::keys::Username;
 
 values::words! {
     /// Whether a user may sign in at all.
@@ -19,6 +15,44 @@ values::words! {
         Active = "active",
         /// The platform has closed the account.
         Disabled = "disabled",
+        /// The account was deleted. The row stays, without a name, because the books of businesses refer to
+        /// it.
+        Deleted = "deleted",
+    }
+}
+
+/// What a user signs in with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LoginName {
+    /// An email address, which belongs to one user on the whole platform.
+    Email(Email),
+    /// A name that belongs to one user of one business, and is of use at that business alone.
+    Username(Username),
+}
+
+impl LoginName {
+    /// The columns `kind`, `tenant_id` and `value` of the login. `tenant` is the business of a username.
+    pub(crate) fn columns(&self, tenant: Option<TenantId>) -> (&'static str, Option<TenantId>, &str) {
+        match self {
+            Self::Email(email) => ("email", None, email.as_str()),
+            Self::Username(name) => ("username", tenant, name.as_str()),
+        }
+    }
+}
+
+impl LoginName {
+    /// The email or the username itself.
+    pub fn to_value(&self) -> String {
+        self.columns(None).2.to_owned()
+    }
+}
+
+impl std::fmt::Display for LoginName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Email(email) => write!(f, "the email {email}"),
+            Self::Username(name) => write!(f, "the username {name}"),
+        }
     }
 }
 
@@ -27,8 +61,10 @@ values::words! {
 pub struct User {
     /// The id of the user.
     pub id: UserId,
-    /// The email with which the user signs in.
-    pub email: Email,
+    /// The email with which the user signs in. `None` for a user who signs in with a username alone.
+    pub email: Option<Email>,
+    /// The username of the user at the business of the question, if there are both.
+    pub username: Option<Username>,
     /// The name of the user, if known.
     pub full_name: Option<String>,
     /// Whether the user may sign in at all.
@@ -37,13 +73,15 @@ pub struct User {
     pub created_at: DateTime<Utc>,
 }
 
-tenancy::from_row!(User { id, email, full_name, status, created_at });
+tenancy::from_row!(User { id, email, username, full_name, status, created_at });
 
 /// A user to be stored.
 #[derive(Debug, Clone)]
 pub struct NewUser {
-    /// The email to sign in with. No other user may have it.
-    pub email: Email,
+    /// What the user signs in with. No other user may have it.
+    pub login: LoginName,
+    /// The business of a username.
+    pub tenant: Option<TenantId>,
     /// The name of the user, if known.
     pub full_name: Option<Name>,
     /// From [`Hasher::hash`](crate::Hasher::hash).
@@ -53,54 +91,79 @@ pub struct NewUser {
 /// A user was not stored.
 #[derive(Debug, thiserror::Error)]
 pub enum UserError {
-    /// Another user signs in with this email. Letter case makes no difference.
-    #[error("a user with the email {0} already exists")]
-    EmailTaken(Email),
+    /// Another user signs in with this email or username. Letter case makes no difference.
+    #[error("a user with {0} already exists")]
+    LoginTaken(LoginName),
     /// PostgreSQL refused a query, or the connection failed.
     #[error("a user query failed")]
     Db(#[from] DbError),
 }
 
 const INSERT_LOGIN: &str = "
-    INSERT INTO shared.user_logins (id, user_id, kind, value, created_at) VALUES ($1, $2, 'email', $3, $4)";
+    INSERT INTO shared.user_logins (id, user_id, kind, tenant_id, value, created_at)
+    VALUES ($1, $2, $3, $4, $5, $6)";
 
-/// Stores a user who signs in with an email.
+/// Stores a user with one login.
 ///
 /// # Errors
-/// [`UserError::EmailTaken`], in any letter case.
+/// [`UserError::LoginTaken`], in any letter case.
 pub async fn insert(tx: &SharedTx, new: &NewUser) -> Result<UserId, UserError> {
     const INSERT_USER: &str = "
         INSERT INTO shared.users (id, full_name, status, password_hash, password_changed_at, created_at,
                                   updated_at)
         VALUES ($1, $2, 'active', $3, $4, $4, $4)";
     let id = UserId::new();
+    let (kind, tenant, value) = new.login.columns(new.tenant);
     tx.execute(INSERT_USER, &[&id, &new.full_name, &new.password_hash, &tx.now()]).await?;
-    match tx.execute(INSERT_LOGIN, &[&Uuid::now_v7(), &id, &new.email, &tx.now()]).await {
+    match tx.execute(INSERT_LOGIN, &[&Uuid::now_v7(), &id, &kind, &tenant, &value, &tx.now()]).await {
         Ok(_) => Ok(id),
         Err(error) if error.constraint() == Some("user_logins_kind_tenant_id_value_key") => {
-            Err(UserError::EmailTaken(new.email.clone()))
+            Err(UserError::LoginTaken(new.login.clone()))
         }
         Err(error) => Err(error.into()),
     }
 }
 
-/// Stores a user from a backup, without a password. The user keeps the former id if it is free, because the
-/// business's books refer to people by id.
+/// Stores a user from a backup, without a password and a login. The user keeps the former id if it is free,
+/// because the business's books refer to people by id. A user who has that id and no login is the same
+/// person, who lost the username when the business was dropped.
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn restore(tx: &SharedTx, member: &Member) -> Result<UserId, DbError> {
+pub async fn restore(tx: &SharedTx, former: UserId, full_name: Option<&str>) -> Result<UserId, DbError> {
     const INSERT_USER: &str = "
         INSERT INTO shared.users (id, full_name, status, created_at, updated_at)
         VALUES ($1, $2, 'active', $3, $3)
             ON CONFLICT (id) DO NOTHING";
-    let mut id = member.user_id;
-    if tx.execute(INSERT_USER, &[&id, &member.full_name, &tx.now()]).await? == 0 {
+    const HAS_LOGIN: &str = "SELECT EXISTS (SELECT FROM shared.user_logins WHERE user_id = $1)";
+    let mut id = former;
+    if tx.execute(INSERT_USER, &[&id, &full_name, &tx.now()]).await? == 0
+        && tx.value(HAS_LOGIN, &[&id]).await?
+    {
         id = UserId::new();
-        tx.execute(INSERT_USER, &[&id, &member.full_name, &tx.now()]).await?;
+        tx.execute(INSERT_USER, &[&id, &full_name, &tx.now()]).await?;
     }
-    tx.execute(INSERT_LOGIN, &[&Uuid::now_v7(), &id, &member.email, &tx.now()]).await?;
     Ok(id)
+}
+
+/// Gives a user a login that nobody has, unless the user has it already or has another one of its kind.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn add_missing_login(
+    tx: &SharedTx,
+    id: UserId,
+    login: &LoginName,
+    tenant: TenantId,
+) -> Result<(), DbError> {
+    const ADD: &str = "
+        INSERT INTO shared.user_logins (id, user_id, kind, tenant_id, value, created_at)
+        SELECT $1, $2, $3, $4, $5, $6
+         WHERE NOT EXISTS (SELECT FROM shared.user_logins
+                            WHERE user_id = $2 AND kind = $3 AND tenant_id IS NOT DISTINCT FROM $4)
+            ON CONFLICT (kind, tenant_id, value) DO NOTHING";
+    let (kind, tenant, value) = login.columns(Some(tenant));
+    tx.execute(ADD, &[&Uuid::now_v7(), &id, &kind, &tenant, &value, &tx.now()]).await.map(drop)
 }
 
 /// Whether the user has a password. A user from a backup has none until somebody sets one.
@@ -131,25 +194,32 @@ pub async fn email(tx: &SharedTx, id: UserId) -> Result<Option<Email>, DbError> 
     tx.value_opt(EMAIL, &[&id]).await
 }
 
-/// The user who signs in with this email.
+/// The user who signs in with this email, or with this username at `tenant`.
 ///
 /// # Errors
-/// [`DbError`]; an unknown email is `None`.
-pub async fn find_by_email(tx: &SharedTx, email: &Email) -> Result<Option<UserId>, DbError> {
-    const FIND_BY_EMAIL: &str = "
-        SELECT user_id FROM shared.user_logins WHERE kind = 'email' AND tenant_id IS NULL AND value = $1";
-    tx.value_opt(FIND_BY_EMAIL, &[email]).await
+/// [`DbError`]; an unknown login is `None`.
+pub async fn find_by_login(
+    tx: &SharedTx,
+    login: &LoginName,
+    tenant: Option<TenantId>,
+) -> Result<Option<UserId>, DbError> {
+    const FIND: &str = "
+        SELECT user_id FROM shared.user_logins
+         WHERE kind = $1 AND tenant_id IS NOT DISTINCT FROM $2 AND value = $3";
+    let (kind, tenant, value) = login.columns(tenant);
+    tx.value_opt(FIND, &[&kind, &tenant, &value]).await
 }
 
-/// The user with this id, if the scope of `tx` may see the user.
+/// The user with this id, if the scope of `tx` may see the user, with the username at `tenant`.
 ///
 /// # Errors
 /// [`DbError`]; an unknown or invisible user is `None`.
-pub async fn find(tx: &SharedTx, id: UserId) -> Result<Option<User>, DbError> {
+pub async fn find(tx: &SharedTx, id: UserId, tenant: Option<TenantId>) -> Result<Option<User>, DbError> {
     const FIND: &str = "
-        SELECT u.id, l.value AS email, u.full_name, u.status, u.created_at
+        SELECT u.id, e.value AS email, n.value AS username, u.full_name, u.status, u.created_at
           FROM shared.users u
-          JOIN shared.user_logins l ON l.user_id = u.id AND l.kind = 'email'
+          LEFT JOIN shared.user_logins e ON e.user_id = u.id AND e.kind = 'email'
+          LEFT JOIN shared.user_logins n ON n.user_id = u.id AND n.kind = 'username' AND n.tenant_id = $2
          WHERE u.id = $1";
-    tx.row_opt(FIND, &[&id]).await
+    tx.row_opt(FIND, &[&id, &tenant]).await
 }

@@ -1,4 +1,4 @@
-//! Access tokens: EdDSA-signed JWTs (RFC 9068), bound to one business and one app.
+//! Access tokens: EdDSA-signed JWTs (RFC 9068), bound to one app of one business, and to one session.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,11 +14,13 @@ use serde::{Deserialize, Serialize};
 use tenancy::TenantId;
 use uuid::Uuid;
 
+use crate::names::ids::{SessionId, UserId};
+use crate::names::keys::AppSlug;
 use crate::people::membership::MemberOf;
 use crate::people::permission::Permission;
-use crate::people::user::UserId;
 use crate::signing_in::login::SignedIn;
-use crate::{INVENTORY_APP, PLATFORM_APP};
+use crate::signing_in::session::Started;
+use crate::{INVENTORY_APP, PLATFORM_APP, POS_APP};
 
 /// The header's `typ` (RFC 9068): no other kind of JWT can be taken for an access token.
 const TOKEN_TYPE: &str = "at+jwt";
@@ -99,8 +101,12 @@ pub struct AccessToken {
 pub struct Principal {
     /// The id of the user.
     pub user: UserId,
-    /// The business or the platform for which the token is valid.
+    /// The session of the token.
+    pub session: SessionId,
+    /// The app and the business for which the token is valid.
     pub member_of: MemberOf,
+    /// The version of the membership when the token was issued.
+    pub membership_version: i32,
     /// The keys of the roles of the user when the token was issued.
     pub roles: Vec<String>,
     permissions: Vec<Permission>,
@@ -122,7 +128,7 @@ impl Principal {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
     /// The lifetime of the token is over.
-    #[error("the access token has expired; sign in again")]
+    #[error("the access token has expired; refresh the session, or sign in again")]
     Expired,
     /// The token is malformed or not valid yet, or its key, signature, type, issuer or audience is wrong.
     #[error("the access token is not valid; sign in again")]
@@ -130,19 +136,42 @@ pub enum TokenError {
     /// The token is valid, but for another business, or for a business instead of the platform or vice versa.
     #[error("the access token was issued for another business; sign in at the address of this business")]
     WrongTenant,
+    /// The token is valid, but for an app that does not use the routes of this host.
+    #[error("the access token was issued for another app, which does not use this API")]
+    WrongApp,
+    /// The session of the token has ended: its user signed out, or access was withdrawn.
+    #[error("the session has ended; sign in again")]
+    SessionEnded,
+    /// The roles of the user were changed after the token was issued.
+    #[error("the roles of the user have changed; refresh the session")]
+    RolesChanged,
+}
+
+/// The apps whose tokens a host accepts. A permission belongs to one app; the roles of `pos` may contain some
+/// of those of `inventory`.
+fn accepts(tenant: Option<TenantId>, app: &str) -> bool {
+    match tenant {
+        Some(_) => app == INVENTORY_APP || app == POS_APP,
+        None => app == PLATFORM_APP,
+    }
 }
 
 #[derive(Serialize, Deserialize)]
 struct Claims {
     iss: String,
     sub: UserId,
-    aud: String,
+    aud: AppSlug,
+    /// The program that signed the user in (RFC 9068 section 2.2): the app itself.
+    client_id: AppSlug,
     exp: i64,
     iat: i64,
     /// The moment from which the token is valid. This program issues none.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     nbf: Option<i64>,
     jti: Uuid,
+    /// The session.
+    sid: SessionId,
+    /// The moment at which the user proved who they are.
     auth_time: i64,
     amr: Vec<String>,
     /// The business. A token of the platform's own app has none.
@@ -165,24 +194,30 @@ impl TokenIssuer {
         let mut validation = Validation::new(Algorithm::EdDSA);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         validation.set_issuer(&[&issuer]);
-        validation.set_audience(&[INVENTORY_APP, PLATFORM_APP]);
+        // The audience is checked after the signature: each host accepts the tokens of its apps.
+        validation.validate_aud = false;
         validation.leeway = LEEWAY.as_secs();
         validation.validate_nbf = true;
         Self { key, issuer, lifetime, validation }
     }
 
-    /// Issues a token for a user who has just signed in.
-    pub fn issue(&self, signed_in: &SignedIn) -> AccessToken {
+    /// Issues a token for a user whose session was started or refreshed. The token does not outlive the
+    /// session.
+    pub fn issue(&self, signed_in: &SignedIn, started: &Started) -> AccessToken {
         let now = Utc::now().timestamp();
+        let left = started.expires_at.timestamp().saturating_sub(now).try_into().unwrap_or_default();
+        let expires_in = self.lifetime.min(Duration::from_secs(left));
         let claims = Claims {
             iss: self.issuer.clone(),
             sub: signed_in.user,
-            aud: signed_in.member_of.app().to_owned(),
-            exp: now.saturating_add_unsigned(self.lifetime.as_secs()),
+            aud: signed_in.member_of.app().clone(),
+            client_id: signed_in.member_of.app().clone(),
+            exp: now.saturating_add_unsigned(expires_in.as_secs()),
             iat: now,
             nbf: None,
             jti: Uuid::now_v7(),
-            auth_time: now,
+            sid: started.session,
+            auth_time: started.signed_in_at.timestamp(),
             amr: vec!["pwd".to_owned()],
             tid: signed_in.member_of.tenant(),
             roles: signed_in.roles.clone(),
@@ -196,11 +231,12 @@ impl TokenIssuer {
         };
         #[expect(clippy::expect_used, reason = "a loaded Ed25519 key signs any claims")]
         let token = jsonwebtoken::encode(&header, &claims, &self.key.encoding).expect("the key signs");
-        AccessToken { token, expires_in: self.lifetime }
+        AccessToken { token, expires_in }
     }
 
     /// Verifies signature, type, issuer, audience and expiry, and that the token is for `tenant`; `None` is
-    /// the platform.
+    /// the platform. Does not check whether the session has ended; see
+    /// [`Revocations`](crate::Revocations).
     ///
     /// # Errors
     /// [`TokenError`].
@@ -220,17 +256,17 @@ impl TokenIssuer {
         if !typed || !is_known || !is_issued {
             return Err(TokenError::Invalid);
         }
-        let member_of = match (claims.tid, claims.aud.as_str()) {
-            (Some(id), INVENTORY_APP) => MemberOf::Tenant(id),
-            (None, PLATFORM_APP) => MemberOf::Platform,
-            _ => return Err(TokenError::Invalid),
-        };
-        if member_of.tenant() != tenant {
+        if claims.tid != tenant {
             return Err(TokenError::WrongTenant);
+        }
+        if !accepts(tenant, claims.aud.as_str()) {
+            return Err(TokenError::WrongApp);
         }
         Ok(Principal {
             user: claims.sub,
-            member_of,
+            session: claims.sid,
+            member_of: MemberOf::app_of(claims.aud, claims.tid),
+            membership_version: claims.mv,
             roles: claims.roles,
             permissions: claims.scope.split(' ').filter_map(|key| key.parse().ok()).collect(),
         })
@@ -250,6 +286,7 @@ impl TokenIssuer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::signing_in::refresh_token::RefreshToken;
 
     fn issuer_of(pem: &str, lifetime: u64) -> TokenIssuer {
         let key = SigningKey::from_pem(pem.as_bytes()).unwrap();
@@ -259,7 +296,8 @@ mod tests {
     fn signed_in(member_of: MemberOf) -> SignedIn {
         SignedIn {
             user: UserId::new(),
-            email: values::Email::parse("ann@example.com").unwrap(),
+            email: values::Email::parse("ann@example.com").ok(),
+            username: None,
             full_name: None,
             member_of,
             membership_version: 1,
@@ -272,6 +310,16 @@ mod tests {
         TenantId::new()
     }
 
+    /// A session that ends in so many seconds.
+    fn session(seconds: i64) -> Started {
+        Started {
+            session: SessionId::new(),
+            signed_in_at: Utc::now(),
+            expires_at: Utc::now() + chrono::TimeDelta::seconds(seconds),
+            refresh_token: RefreshToken::generate(),
+        }
+    }
+
     /// A token with this header and these claims, signed by `pem`.
     fn forge(pem: &str, header: &Header, claims: &Claims) -> String {
         jsonwebtoken::encode(header, claims, &EncodingKey::from_ed_pem(pem.as_bytes()).unwrap()).unwrap()
@@ -281,8 +329,8 @@ mod tests {
     fn a_token_says_who_and_what() {
         let issuer = issuer_of(&SigningKey::generate_pem(), 600);
         let tenant = business();
-        let who = signed_in(MemberOf::Tenant(tenant));
-        let principal = issuer.verify(&issuer.issue(&who).token, Some(tenant)).unwrap();
+        let who = signed_in(MemberOf::business(tenant));
+        let principal = issuer.verify(&issuer.issue(&who, &session(9999)).token, Some(tenant)).unwrap();
         assert_eq!(principal.user, who.user);
         assert!(principal.may(Permission::CatalogueRead));
         assert!(!principal.may(Permission::CatalogueWrite));
@@ -291,10 +339,10 @@ mod tests {
     #[test]
     fn a_token_is_good_for_one_business_alone() {
         let issuer = issuer_of(&SigningKey::generate_pem(), 600);
-        let token = issuer.issue(&signed_in(MemberOf::Tenant(business()))).token;
+        let token = issuer.issue(&signed_in(MemberOf::business(business())), &session(9999)).token;
         assert_eq!(issuer.verify(&token, Some(business())).unwrap_err(), TokenError::WrongTenant);
         assert_eq!(issuer.verify(&token, None).unwrap_err(), TokenError::WrongTenant);
-        let platform = issuer.issue(&signed_in(MemberOf::Platform)).token;
+        let platform = issuer.issue(&signed_in(MemberOf::platform()), &session(9999)).token;
         assert_eq!(issuer.verify(&platform, Some(business())).unwrap_err(), TokenError::WrongTenant);
         assert!(issuer.verify(&platform, None).is_ok());
     }
@@ -304,7 +352,7 @@ mod tests {
         let pem = SigningKey::generate_pem();
         let issuer = issuer_of(&pem, 600);
         let tenant = business();
-        let good = issuer.issue(&signed_in(MemberOf::Tenant(tenant))).token;
+        let good = issuer.issue(&signed_in(MemberOf::business(tenant)), &session(9999)).token;
         let decoded =
             jsonwebtoken::decode::<Claims>(&good, &issuer.key.decoding, &issuer.validation).unwrap();
         let (header, claims) = (decoded.header, decoded.claims);
@@ -324,9 +372,6 @@ mod tests {
             forge(&pem, &Header { typ: None, ..header.clone() }, &claims),
             forge(&pem, &Header { kid: None, ..header.clone() }, &claims),
             with(&|claims| claims.iss = "https://other.example".into()),
-            with(&|claims| claims.aud = "pos".into()),
-            with(&|claims| claims.aud = PLATFORM_APP.into()),
-            with(&|claims| claims.tid = None),
             with(&|claims| claims.iat += 60),
             with(&|claims| claims.nbf = Some(claims.iat + 60)),
             forge(&pem, &Header { crit: Some(vec!["b64".into()]), ..header.clone() }, &claims),
@@ -347,7 +392,25 @@ mod tests {
         for token in invalid {
             assert_eq!(issuer.verify(&token, Some(tenant)).unwrap_err(), TokenError::Invalid, "{token}");
         }
+        for app in [PLATFORM_APP, "payroll"] {
+            let other = with(&|claims| claims.aud = AppSlug::parse(app).unwrap());
+            assert_eq!(issuer.verify(&other, Some(tenant)).unwrap_err(), TokenError::WrongApp, "{app}");
+        }
+        let at_the_till = with(&|claims| claims.aud = AppSlug::parse(POS_APP).unwrap());
+        assert!(issuer.verify(&at_the_till, Some(tenant)).is_ok());
+        let of_nobody = with(&|claims| claims.tid = None);
+        assert_eq!(issuer.verify(&of_nobody, Some(tenant)).unwrap_err(), TokenError::WrongTenant);
+        assert_eq!(issuer.verify(&of_nobody, None).unwrap_err(), TokenError::WrongApp);
         let old = with(&|claims| claims.exp = claims.iat - 60);
         assert_eq!(issuer.verify(&old, Some(tenant)).unwrap_err(), TokenError::Expired);
+    }
+
+    #[test]
+    fn a_token_does_not_outlive_its_session() {
+        let issuer = issuer_of(&SigningKey::generate_pem(), 600);
+        let who = signed_in(MemberOf::platform());
+        assert_eq!(issuer.issue(&who, &session(9999)).expires_in, Duration::from_secs(600));
+        assert!(issuer.issue(&who, &session(60)).expires_in <= Duration::from_secs(60));
+        assert_eq!(issuer.issue(&who, &session(-60)).expires_in, Duration::ZERO);
     }
 }

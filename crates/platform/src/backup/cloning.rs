@@ -27,7 +27,7 @@ pub async fn clone_tenant(
     show: Show<'_>,
 ) -> Result<(Arc<Tenant>, Added), BackupError> {
     let owner_database = onboarding.owner_database();
-    let owner = onboarding.prepare(owner).await?;
+    let owner = onboarding.prepare(owner, None).await?;
     let (snapshot, from) = owner_database.snapshot(from.id).await?.ok_or(BackupError::Gone)?;
     let new = NewTenant { slug: slug.clone(), name: name.to_owned(), id: None };
     let (loading, tenant) = owner_database.begin_loading_for(snapshot.version(), &new).await?;
@@ -37,7 +37,7 @@ pub async fn clone_tenant(
     let register = async |tx: &SharedTx| {
         let details = json!({"from": from.slug.to_string()});
         platform_audit::record(tx, actor, "tenant.cloned", Some(&tenant), &details).await?;
-        let added = owner.add(tx, MemberOf::Tenant(tenant.id)).await?;
+        let added = owner.add(tx, &MemberOf::business(tenant.id)).await?;
         show(&tenant, &added)?;
         Ok::<_, BackupError>(added)
     };

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use archive::{Subject, contents, file};
 use chrono::Utc;
-use identity::membership::{self, Member};
+use identity::member_backup::{self, Member};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tenancy::copy::Snapshot;
@@ -46,7 +46,7 @@ pub async fn create(
     let tx = snapshot.shared();
     let hosts = domain::list(tx, tenant.id).await?;
     let rows = SharedRows {
-        members: membership::list(tx, tenant.id).await?,
+        members: member_backup::list(tx, tenant.id).await?,
         domains: hosts.into_iter().map(|domain| SavedDomain { host: domain.host.to_string() }).collect(),
         status: Some(tenant.status.as_str().to_owned()),
     };

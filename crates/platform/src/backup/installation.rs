@@ -33,10 +33,13 @@ pub async fn restore_installation(
             UPDATE shared.tenants SET status_before = coalesce(status_before, status), status = 'restoring'";
         // Spare schemas and schemas that were set aside are not part of the backup.
         const FORGET: &str = "DELETE FROM shared.schemas WHERE state <> 'live'";
+        // The built-in apps may have changed since the release that created the backup.
+        const BUILT_IN_APPS: &str = "SELECT shared.ensure_built_in_apps()";
         const NUMBERS: &str = "SELECT setval('shared.business_numbers', $1)";
         let closed = tx.execute(CLOSE, &[]).await?;
         tx.execute(FORGET, &[]).await?;
         tx.execute(NUMBERS, &[&last_number]).await?;
+        tx.execute(BUILT_IN_APPS, &[]).await?;
         let details = json!({"from": backup.path.display().to_string(), "takenAt": header.taken_at});
         platform_audit::record(tx, actor, "installation.restored", None, &details).await?;
         Ok::<_, DbError>(usize::try_from(closed).unwrap_or_default())

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use archive::contents::{self, Tables};
 use archive::{Checked, Subject};
-use identity::membership::{self, MemberOf};
+use identity::member_backup;
+use identity::membership::MemberOf;
 use serde::Deserialize;
 use serde_json::json;
 use tenancy::copy::Loading;
@@ -81,7 +82,7 @@ pub async fn restore(
         }
         Target::New { slug: wanted, owner } => {
             let owner = match owner {
-                Some(owner) => Some(onboarding.prepare(owner).await?),
+                Some(owner) => Some(onboarding.prepare(owner, None).await?),
                 None => None,
             };
             // A dropped business that is restored under its own slug keeps its id.
@@ -143,13 +144,13 @@ async fn restore_new(
             come_back(tx, &tenant, &rows).await?;
         }
         if let Some(owner) = owner {
-            let added = owner.add(tx, MemberOf::Tenant(tenant.id)).await?;
+            let added = owner.add(tx, &MemberOf::business(tenant.id)).await?;
             show(&tenant, &added)?;
             return Ok((Some(added), 0));
         }
         let mut new_users = 0;
         for member in &rows.members {
-            new_users += usize::from(membership::restore(tx, tenant.id, member).await?);
+            new_users += usize::from(member_backup::restore(tx, tenant.id, member).await?);
         }
         Ok::<_, BackupError>((None, new_users))
     };

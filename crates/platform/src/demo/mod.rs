@@ -7,6 +7,8 @@ mod texts;
 
 use chrono::Utc;
 use identity::membership::{MemberOf, MembershipError};
+use identity::role::OWNER_ROLE;
+use identity::user::LoginName;
 use identity::{Password, PasswordPolicy};
 use inventory::adjustment::AdjustmentError;
 use inventory::category::CategoryError;
@@ -28,7 +30,7 @@ use values::{Email, Name, PageRequest};
 use self::history::History;
 use self::shelves::{GROCERIES, HARDWARE, Shelf};
 use crate::onboarding::member::{MemberError, NewMember};
-use crate::onboarding::{OWNER_ROLE, Onboarding, OnboardingError, OnboardingRequest};
+use crate::onboarding::{Onboarding, OnboardingError, OnboardingRequest};
 use crate::records::platform_audit::Actor;
 
 /// The password of every demo user. The password breaks the password policy, so the demo may run only on a
@@ -120,11 +122,11 @@ pub async fn seed(onboarding: &Onboarding, database: &Database) -> Result<bool, 
         changed |= is_new;
         changed |= trade(database, &tenant, if slug == "business1" { HARDWARE } else { GROCERIES }).await?;
         for login in LOGINS.iter().filter(|login| login.slug == Some(slug) && login.role != OWNER_ROLE) {
-            changed |= member(onboarding, login, MemberOf::Tenant(tenant.id)).await?;
+            changed |= member(onboarding, login, &MemberOf::business(tenant.id)).await?;
         }
     }
     for login in LOGINS.iter().filter(|login| login.slug.is_none()) {
-        changed |= member(onboarding, login, MemberOf::Platform).await?;
+        changed |= member(onboarding, login, &MemberOf::platform()).await?;
     }
     Ok(changed)
 }
@@ -137,10 +139,10 @@ fn new_member(login: &Login, with_password: bool) -> Result<NewMember, DemoError
     let policy = PasswordPolicy { min_length: PASSWORD.len() };
     let password = Password::parse(SecretString::from(PASSWORD), &policy).map_err(data)?;
     Ok(NewMember {
-        email: Email::parse(login.email).map_err(data)?,
+        login: LoginName::Email(Email::parse(login.email).map_err(data)?),
         full_name: login.email.split('@').next().and_then(|name| Name::parse(name).ok()),
         password: with_password.then_some(password),
-        role: login.role.to_owned(),
+        roles: vec![login.role.to_owned()],
     })
 }
 
@@ -175,7 +177,7 @@ async fn business(
     }
 }
 
-async fn member(onboarding: &Onboarding, login: &Login, place: MemberOf) -> Result<bool, DemoError> {
+async fn member(onboarding: &Onboarding, login: &Login, place: &MemberOf) -> Result<bool, DemoError> {
     let actor = Actor::named("demo data");
     let mut added = onboarding.add_member(&new_member(login, true)?, place, &actor).await;
     if let Err(MemberError::UserExists(_)) = added {
@@ -183,7 +185,7 @@ async fn member(onboarding: &Onboarding, login: &Login, place: MemberOf) -> Resu
     }
     match added {
         Ok(_) => Ok(true),
-        Err(MemberError::Membership(MembershipError::AlreadyMember)) => Ok(false),
+        Err(MemberError::Membership(MembershipError::AlreadyMember(_))) => Ok(false),
         Err(error) => Err(error.into()),
     }
 }

@@ -4,19 +4,17 @@
 use std::sync::Arc;
 
 use identity::membership::MemberOf;
-use identity::{Hasher, Password, user};
+use identity::session::{self, Which};
+use identity::user::{self, LoginName};
+use identity::{Hasher, Password};
 use inventory::defaults;
 use serde_json::json;
-use tenancy::{DbError, NewTenant, OwnerDatabase, ProvisionError, Tenant, TenantSlug, tenant};
+use tenancy::{DbError, NewTenant, OwnerDatabase, ProvisionError, Tenant, TenantId, TenantSlug, tenant};
 use values::Currency;
-use values::Email;
 use values::Name;
 
 use crate::onboarding::member::{Added, MemberError, NewMember, NotShown, Prepared, Show};
 use crate::records::platform_audit::{self, Actor};
-
-/// The role of the owner of a business.
-pub const OWNER_ROLE: &str = "OWNER";
 
 /// A business to be created.
 #[derive(Debug, Clone)]
@@ -27,7 +25,7 @@ pub struct OnboardingRequest {
     pub name: Name,
     /// The currency of all amounts of the business.
     pub currency: Currency,
-    /// The owner, whose role must be [`OWNER_ROLE`].
+    /// The owner, who must have the role [`OWNER_ROLE`](identity::role::OWNER_ROLE).
     pub owner: NewMember,
 }
 
@@ -93,17 +91,17 @@ impl Onboarding {
         actor: &Actor,
         show: Show<'_>,
     ) -> Result<Onboarded, OnboardingError> {
-        let owner = self.prepare(&new.owner).await?;
+        let owner = self.prepare(&new.owner, None).await?;
         let tenant = NewTenant { slug: new.slug.clone(), name: new.name.to_string(), id: None };
         let seed = async |tx: &tenancy::TenantTx| {
             defaults::seed(tx, &new.currency).await.map_err(OnboardingError::Defaults)
         };
         let register = async |tenant: &Tenant, tx: &tenancy::SharedTx| {
-            let details = json!({"name": new.name.to_string(), "owner": new.owner.email.to_string()});
+            let details = json!({"name": new.name.to_string(), "owner": new.owner.login.to_value()});
             platform_audit::record(tx, actor, "tenant.created", Some(tenant), &details)
                 .await
                 .map_err(ProvisionError::from)?;
-            let added = owner.add(tx, MemberOf::Tenant(tenant.id)).await?;
+            let added = owner.add(tx, &MemberOf::business(tenant.id)).await?;
             show(tenant, &added)?;
             Ok(added)
         };
@@ -111,33 +109,39 @@ impl Onboarding {
         Ok(Onboarded { tenant, owner })
     }
 
-    /// Hashes the password of a member to be added.
-    pub(crate) async fn prepare<'a>(&self, member: &'a NewMember) -> Result<Prepared<'a>, MemberError> {
-        Prepared::new(&self.owner_database, &self.hasher, member).await
+    /// Hashes the password of a member to be added. `tenant` is the business of a username.
+    pub(crate) async fn prepare<'a>(
+        &self,
+        member: &'a NewMember,
+        tenant: Option<TenantId>,
+    ) -> Result<Prepared<'a>, MemberError> {
+        Prepared::new(&self.owner_database, &self.hasher, member, tenant).await
     }
 
-    /// Sets the password of a user. `password` defaults to a generated password, which is returned to be
-    /// shown once. Returns `None` if a password was given.
+    /// Sets the password of a user, and ends all sessions of the user. `password` defaults to a generated
+    /// password, which is returned to be shown once. Returns `None` if a password was given.
     ///
     /// # Errors
-    /// [`MemberError`]; [`MemberError::UnknownUser`] when no user has this email.
+    /// [`MemberError`]; [`MemberError::UnknownUser`] when no user has this login.
     pub async fn reset_password(
         &self,
-        email: &Email,
+        login: &LoginName,
+        tenant: Option<TenantId>,
         password: Option<Password>,
         actor: &Actor,
     ) -> Result<Option<Password>, MemberError> {
         let made = password.is_none().then(Password::generate);
-        let unknown = || MemberError::UnknownUser(email.clone());
+        let unknown = || MemberError::UnknownUser(login.clone());
         let hash = match password.as_ref().or(made.as_ref()) {
             Some(password) => self.hasher.hash(password).await?,
             None => return Err(unknown()),
         };
         self.owner_database
             .write_shared(async |tx| {
-                let user = user::find_by_email(tx, email).await?.ok_or_else(unknown)?;
+                let user = user::find_by_login(tx, login, tenant).await?.ok_or_else(unknown)?;
                 user::set_password(tx, user, &hash).await?;
-                let details = json!({"email": email.to_string()});
+                session::revoke(tx, user, Which::All, "password_reset", None, None).await?;
+                let details = json!({"user": login.to_value()});
                 platform_audit::record(tx, actor, "user.password_reset", None, &details).await?;
                 Ok::<_, MemberError>(())
             })
@@ -152,17 +156,17 @@ impl Onboarding {
     pub async fn add_member(
         &self,
         new: &NewMember,
-        place: MemberOf,
+        place: &MemberOf,
         actor: &Actor,
     ) -> Result<Added, MemberError> {
-        let member = self.prepare(new).await?;
-        let details = json!({"email": new.email.to_string(), "role": new.role});
+        let member = self.prepare(new, place.tenant()).await?;
+        let details = json!({"user": new.login.to_value(), "app": place.app(), "roles": new.roles});
         self.owner_database
             .write_shared(async |tx| {
                 let added = member.add(tx, place).await?;
-                let tenant = match place {
-                    MemberOf::Tenant(id) => tenant::find_by_id(tx, id).await?,
-                    MemberOf::Platform => None,
+                let tenant = match place.tenant() {
+                    Some(id) => tenant::find_by_id(tx, id).await?,
+                    None => None,
                 };
                 platform_audit::record(tx, actor, "member.added", tenant.as_ref(), &details).await?;
                 Ok::<_, MemberError>(added)

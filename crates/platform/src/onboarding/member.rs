@@ -2,23 +2,31 @@
 //! exist yet is created.
 
 use identity::membership::{self, MemberOf, MembershipError};
-use identity::user::{self, NewUser, UserError};
+use identity::role::OWNER_ROLE;
+use identity::user::{self, LoginName, NewUser, UserError};
 use identity::{Hasher, Password, TooBusy, UserId};
-use tenancy::{DbError, OwnerDatabase, SharedTx, Tenant};
+use tenancy::{DbError, OwnerDatabase, SharedTx, Tenant, TenantId};
 use values::{Email, Name};
 
 /// A member to be added.
 #[derive(Debug, Clone)]
 pub struct NewMember {
-    /// The email to sign in with. An existing user with this email is used.
-    pub email: Email,
+    /// The email or the username to sign in with. An existing user who has it is used.
+    pub login: LoginName,
     /// The name of a new user, if known. An existing user keeps the current name.
     pub full_name: Option<Name>,
     /// The password of a new user, or of a user without a password. Defaults to a generated password, which
     /// is shown once. Must be `None` for a user who has a password.
     pub password: Option<Password>,
-    /// The key of the role, such as `OWNER` or `STAFF`.
-    pub role: String,
+    /// The keys of the roles, such as `OWNER` or `STAFF`. There must be one or more.
+    pub roles: Vec<String>,
+}
+
+impl NewMember {
+    /// The owner of a business.
+    pub fn owner(email: Email, full_name: Option<Name>, password: Option<Password>) -> Self {
+        Self { login: LoginName::Email(email), full_name, password, roles: vec![OWNER_ROLE.to_owned()] }
+    }
 }
 
 /// A member that was added.
@@ -43,14 +51,14 @@ pub struct NotShown(#[source] pub std::io::Error);
 #[derive(Debug, thiserror::Error)]
 pub enum MemberError {
     /// Adding a member must not change the password of a user who already exists.
-    #[error("the user {0} already exists and keeps the current password; do not give a password")]
-    UserExists(Email),
+    #[error("the user with {0} already exists and keeps the current password; do not give a password")]
+    UserExists(LoginName),
     /// The user was created or deleted while the password was being hashed.
-    #[error("the user {0} was created or deleted at the same time; try again")]
-    UserChanged(Email),
+    #[error("the user with {0} was created or deleted at the same time; try again")]
+    UserChanged(LoginName),
     /// The password of a user who does not exist was to be set.
-    #[error("there is no user with the email {0}")]
-    UnknownUser(Email),
+    #[error("there is no user with {0}")]
+    UnknownUser(LoginName),
     /// The user is already a member, or the role does not exist for this kind of membership.
     #[error(transparent)]
     Membership(#[from] MembershipError),
@@ -65,7 +73,7 @@ pub enum MemberError {
 impl From<UserError> for MemberError {
     fn from(error: UserError) -> Self {
         match error {
-            UserError::EmailTaken(email) => Self::UserChanged(email),
+            UserError::LoginTaken(login) => Self::UserChanged(login),
             UserError::Db(error) => Self::Db(error),
         }
     }
@@ -85,12 +93,13 @@ impl<'a> Prepared<'a> {
         owner_database: &OwnerDatabase,
         hasher: &Hasher,
         member: &'a NewMember,
+        tenant: Option<TenantId>,
     ) -> Result<Self, MemberError> {
         // A user who was restored from a backup has no password, and needs one like a new user.
-        let known =
-            owner_database.write_shared(async |tx| find_with_password(tx, &member.email).await).await?;
+        let find = async |tx: &SharedTx| find_with_password(tx, &member.login, tenant).await;
+        let known = owner_database.write_shared(find).await?;
         let (hash, made_password) = match (&member.password, known) {
-            (Some(_), Some(_)) => return Err(MemberError::UserExists(member.email.clone())),
+            (Some(_), Some(_)) => return Err(MemberError::UserExists(member.login.clone())),
             (None, Some(_)) => (None, None),
             (Some(password), None) => (Some(hasher.hash(password).await?), None),
             (None, None) => {
@@ -101,40 +110,45 @@ impl<'a> Prepared<'a> {
         Ok(Self { member, hash, made_password })
     }
 
-    /// Creates the user, unless there is a user with this email, and gives the user the role.
-    pub(crate) async fn add(&self, tx: &SharedTx, place: MemberOf) -> Result<Added, MemberError> {
-        let known = user::find_by_email(tx, &self.member.email).await?;
+    /// Creates the user, unless there is a user with this login, and gives the user the roles.
+    pub(crate) async fn add(&self, tx: &SharedTx, place: &MemberOf) -> Result<Added, MemberError> {
+        let known = user::find_by_login(tx, &self.member.login, place.tenant()).await?;
         if let (Some(user), Some(hash)) = (known, &self.hash)
             && !user::has_password(tx, user).await?
         {
             user::set_password(tx, user, hash).await?;
-            membership::insert(tx, user, place, &self.member.role).await?;
+            membership::insert(tx, user, place, &self.member.roles).await?;
             return Ok(Added { user, made_password: self.made_password.clone() });
         }
         let (user, made_password) = match (known, &self.hash) {
             (Some(user), None) => (user, None),
             (Some(_), Some(_)) if self.member.password.is_some() => {
-                return Err(MemberError::UserExists(self.member.email.clone()));
+                return Err(MemberError::UserExists(self.member.login.clone()));
             }
             (Some(user), Some(_)) => (user, None),
             (None, Some(hash)) => {
                 let new = NewUser {
-                    email: self.member.email.clone(),
+                    login: self.member.login.clone(),
+                    tenant: place.tenant(),
                     full_name: self.member.full_name.clone(),
                     password_hash: hash.clone(),
                 };
                 (user::insert(tx, &new).await?, self.made_password.clone())
             }
-            (None, None) => return Err(MemberError::UserChanged(self.member.email.clone())),
+            (None, None) => return Err(MemberError::UserChanged(self.member.login.clone())),
         };
-        membership::insert(tx, user, place, &self.member.role).await?;
+        membership::insert(tx, user, place, &self.member.roles).await?;
         Ok(Added { user, made_password })
     }
 }
 
-/// The user with this email, if the user has a password.
-async fn find_with_password(tx: &SharedTx, email: &Email) -> Result<Option<UserId>, DbError> {
-    match user::find_by_email(tx, email).await? {
+/// The user with this login, if the user has a password.
+async fn find_with_password(
+    tx: &SharedTx,
+    login: &LoginName,
+    tenant: Option<TenantId>,
+) -> Result<Option<UserId>, DbError> {
+    match user::find_by_login(tx, login, tenant).await? {
         Some(user) if user::has_password(tx, user).await? => Ok(Some(user)),
         _ => Ok(None),
     }

@@ -3,4 +3,4 @@
 pub mod business;
 pub mod member;
 
-pub use business::{OWNER_ROLE, Onboarded, Onboarding, OnboardingError, OnboardingRequest};
+pub use business::{Onboarded, Onboarding, OnboardingError, OnboardingRequest};

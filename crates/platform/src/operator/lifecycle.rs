@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use identity::membership;
+use identity::member_backup;
 use inventory::settings::{self, CurrencyChangeError};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -227,8 +227,11 @@ impl Operator {
         backup: Option<&Backup>,
     ) -> Result<Removed, OperatorError> {
         let backup = backup.map(|backup| backup.file.display().to_string());
-        let members =
-            self.owner_database.write_shared(async |tx| membership::list(tx, tenant.id).await).await?.len();
+        let members = self
+            .owner_database
+            .write_shared(async |tx| member_backup::list(tx, tenant.id).await)
+            .await?
+            .len();
         let record = async |tx: &SharedTx, dropped: &Dropped| {
             let details = json!({"removed": dropped, "members": members, "backup": backup});
             Ok(platform_audit::record(tx, &self.actor, "tenant.dropped", Some(tenant), &details).await?)

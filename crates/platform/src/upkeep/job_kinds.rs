@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use identity::session;
 use inventory::{alert, idempotency, ledger};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -32,6 +33,7 @@ const FORGET_KEYS: &str = "keys.forget";
 const PRUNE_OUTBOX: &str = "outbox.prune";
 const REVIEW_ALERTS: &str = "alerts.review";
 const TEND_DOMAINS: &str = "domains.tend";
+const PRUNE_SESSIONS: &str = "sessions.prune";
 
 /// The settings of background jobs.
 #[derive(Debug, Clone)]
@@ -93,6 +95,7 @@ pub fn kinds(settings: JobSettings) -> Vec<JobKind> {
     kinds.push(JobKind::new(REVIEW_ALERTS, review_alerts).every(Duration::from_secs(900)));
     let tend = JobKind::new(TEND_DOMAINS, move |context| tend_domains(context, dns.clone(), domain_terms));
     kinds.push(tend.every(Duration::from_secs(3600)));
+    kinds.push(JobKind::new(PRUNE_SESSIONS, prune_sessions).every(Duration::from_secs(3600)));
     if spare_schemas > 0 {
         let fill = JobKind::new(FILL_SPARES, move |context| fill_spares(context, spare_schemas));
         kinds.push(fill.every(Duration::from_secs(2)));
@@ -201,6 +204,11 @@ const KEEP_OUTBOX_DAYS: u32 = 7;
 
 async fn prune_outbox(context: JobContext) -> Result<Value, JobError> {
     let prune = async |tx: &SharedTx| outbox::prune(tx, KEEP_OUTBOX_DAYS).await;
+    Ok(json!({"pruned": context.owner_database.write_shared(prune).await?}))
+}
+
+async fn prune_sessions(context: JobContext) -> Result<Value, JobError> {
+    let prune = async |tx: &SharedTx| session::prune(tx).await;
     Ok(json!({"pruned": context.owner_database.write_shared(prune).await?}))
 }
 

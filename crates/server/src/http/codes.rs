@@ -78,16 +78,31 @@ codes! {
     TokenMissing = "token_missing", UNAUTHORIZED, "Access token missing",
         "Sign in with POST /api/v1/auth/login and send the token as Authorization: Bearer TOKEN.";
     TokenInvalid = "token_invalid", UNAUTHORIZED, "Invalid access token", "Sign in again.";
-    TokenExpired = "token_expired", UNAUTHORIZED, "Access token expired", "Sign in again.";
+    TokenExpired = "token_expired", UNAUTHORIZED, "Access token expired",
+        "Refresh the session with POST /api/v1/auth/refresh, or sign in again.";
     TokenWrongBusiness = "token_wrong_business", UNAUTHORIZED,
         "Access token of another business", "Sign in at the address of this business.";
+    TokenWrongApp = "token_wrong_app", UNAUTHORIZED,
+        "Access token of another app", "Sign in to the app of this API, which is inventory or pos.";
+    SessionEnded = "session_ended", UNAUTHORIZED, "Session ended", "Sign in again.";
+    RolesChanged = "roles_changed", UNAUTHORIZED, "Roles changed",
+        "Refresh the session with POST /api/v1/auth/refresh. The new token has the new roles.";
+    RefreshTokenInvalid = "refresh_token_invalid", UNAUTHORIZED, "Invalid refresh token", "Sign in again.";
+    RefreshTokenSuperseded = "refresh_token_superseded", UNAUTHORIZED, "Refresh token superseded",
+        "Use the refresh token that another request of the same client got, or sign in again.";
+    TokenReuseDetected = "token_reuse_detected", UNAUTHORIZED, "Refresh token used twice",
+        "Sign in again. If you did not use the token twice, somebody else has it: change the password.";
+    RefreshInProgress = "refresh_in_progress", CONFLICT, "Session is being refreshed",
+        "Use the tokens that the other requests got. Let one request at a time refresh a session.";
     InvalidCredentials = "invalid_credentials", UNAUTHORIZED,
-        "Wrong email or password", "Check the email and the password.";
+        "Wrong login or password", "Check the email or username, and the password.";
     NoMembership = "no_membership", FORBIDDEN,
-        "Not a member", "Ask the operator of the platform to add you as a member.";
+        "Not a member", "Ask an owner of the business to add you as a member.";
     PermissionDenied = "permission_denied", FORBIDDEN,
         "Permission missing",
-        "Ask the operator of the platform for a role with the permission that detail names.";
+        "Ask an owner of the business for a role with the permission that detail names.";
+    AboveOwnPermissions = "above_own_permissions", FORBIDDEN, "Above your own permissions",
+        "Ask an owner of the business. Nobody can give or take away what they do not have.";
     DiscountOverLimit = "discount_over_limit", FORBIDDEN, "Discount over the limit",
         "Reduce the discount, or ask a member with the permission catalogue.write to place the order.";
     OriginNotAllowed = "origin_not_allowed", FORBIDDEN, "Origin not allowed",
@@ -177,7 +192,10 @@ codes! {
     WeakPassword = "weak_password", UNPROCESSABLE_ENTITY,
         "Weak password", "Choose a password that meets the rule in errors.";
     UnknownApp = "unknown_app", UNPROCESSABLE_ENTITY,
-        "Unknown app", "Use the app of this host, or leave app out.";
+        "Unknown app", "Use an app of this host, or leave app out.";
+    UnknownPermission = "unknown_permission", UNPROCESSABLE_ENTITY,
+        "Unknown permission", "Use permissions that the app has or borrows.";
+    NamedTwice = "named_twice", UNPROCESSABLE_ENTITY, "Named twice", "Name each role and permission once.";
     UnknownRole = "unknown_role", UNPROCESSABLE_ENTITY,
         "Unknown role", "Use one of the roles that errors names.";
     NotAName = "not_a_name", UNPROCESSABLE_ENTITY, "Not a host name of one owner",
@@ -250,8 +268,13 @@ codes! {
     UserExists = "user_exists", CONFLICT,
         "User exists", "Leave the password out. Existing users keep their password.";
     UserChanged = "user_changed", CONFLICT, "User changed", "Repeat the request.";
-    AlreadyMember = "already_member", CONFLICT, "Already a member",
-        "The user keeps the present role. Roles cannot be changed yet.";
+    AlreadyMember = "already_member", CONFLICT, "Already a member", "Change the roles of the member instead.";
+    RolePreset = "role_preset", CONFLICT, "Role of the app", "Choose another key for a role of your own.";
+    RoleInUse = "role_in_use", CONFLICT, "Role in use",
+        "Give the members who have the role other roles first.";
+    RoleTaken = "role_taken", CONFLICT, "Key of a business's own role", "Choose another key.";
+    AppBuiltIn = "app_built_in", CONFLICT, "Built-in app", "Register an app of your own.";
+    AppHasMembers = "app_has_members", CONFLICT, "App has members", "Remove the members of the app first.";
     DomainTaken = "domain_taken", CONFLICT,
         "Custom domain in use", "Remove the custom domain from the business that has it.";
     DomainNotVerified = "domain_not_verified", CONFLICT, "Custom domain not verified",

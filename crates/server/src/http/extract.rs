@@ -12,9 +12,10 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::web::{self, Bytes};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use futures_util::future::{Either, LocalBoxFuture};
 use identity::{Permission, Principal};
 use serde::de::DeserializeOwned;
-use tenancy::{Tenant, TenantScope};
+use tenancy::{Tenant, TenantId, TenantScope};
 use values::ActorId;
 
 use crate::http::body;
@@ -27,6 +28,16 @@ use crate::http::state::State;
 pub enum HostOwner {
     Platform,
     Tenant(Arc<Tenant>),
+}
+
+impl HostOwner {
+    /// The business; `None` for the platform.
+    pub fn tenant(&self) -> Option<TenantId> {
+        match self {
+            Self::Platform => None,
+            Self::Tenant(tenant) => Some(tenant.id),
+        }
+    }
 }
 
 fn state(request: &HttpRequest) -> Result<&web::Data<State>, Problem> {
@@ -51,15 +62,39 @@ pub struct SignedIn {
     pub principal: Principal,
 }
 
+/// The outcome of checking a caller: at once, or after a query if this server may have missed that a session
+/// ended.
+pub type Checked<T> = Either<Ready<Result<T, Problem>>, LocalBoxFuture<'static, Result<T, Problem>>>;
+
+fn refused<T>(problem: Problem) -> Checked<T> {
+    Either::Left(ready(Err(problem)))
+}
+
 impl SignedIn {
-    fn extract(request: &HttpRequest) -> Result<Self, Problem> {
+    /// Checks the token of a request and its session, and then whatever else `finish` checks.
+    fn check<T: 'static>(
+        request: &HttpRequest,
+        finish: impl FnOnce(Self) -> Result<T, Problem> + 'static,
+    ) -> Checked<T> {
+        let verified = state(request).and_then(|state| Ok((state.clone(), Self::verify(request, state)?)));
+        let (state, signed_in) = match verified {
+            Ok(verified) => verified,
+            Err(problem) => return refused(problem),
+        };
+        match state.revocations.check(&signed_in.principal) {
+            Some(Ok(())) => Either::Left(ready(finish(signed_in))),
+            Some(Err(ended)) => refused(ended.into()),
+            None => Either::Right(Box::pin(async move {
+                state.revocations.ask(&signed_in.principal).await??;
+                finish(signed_in)
+            })),
+        }
+    }
+
+    fn verify(request: &HttpRequest, state: &State) -> Result<Self, Problem> {
         let host_owner = host_owner(request)?;
         let token = bearer_token(request.headers())?;
-        let tenant = match &host_owner {
-            HostOwner::Tenant(tenant) => Some(tenant.id),
-            HostOwner::Platform => None,
-        };
-        let principal = state(request)?.tokens.verify(token, tenant)?;
+        let principal = state.tokens.verify(token, host_owner.tenant())?;
         Ok(Self { host_owner, principal })
     }
 
@@ -70,8 +105,8 @@ impl SignedIn {
         Err(Problem::new(
             Code::PermissionDenied,
             format!(
-                "Your role does not include the permission {permission}. Ask the operator of the platform \
-                 for another role."
+                "Your role does not include the permission {permission}. Ask an owner of the business, or \
+                 the operator of the platform, for another role."
             ),
         ))
     }
@@ -79,9 +114,9 @@ impl SignedIn {
 
 impl FromRequest for SignedIn {
     type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
+    type Future = Checked<Self>;
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Self::extract(request))
+        Self::check(request, Ok)
     }
 }
 
@@ -141,10 +176,12 @@ pub mod may {
         PurchasingWrite,
         DashboardRead,
         ReportsRead,
+        TeamManage,
         SettingsWrite,
         AuditRead,
         TenantsRead,
-        TenantsWrite
+        TenantsWrite,
+        AppsWrite
     );
 }
 
@@ -166,23 +203,29 @@ impl<P> Caller<P> {
     }
 }
 
-impl<P: Allows> Caller<P> {
+impl<P: Allows + 'static> Caller<P> {
     /// The caller of a request.
     ///
     /// # Errors
     /// 401 without a valid token, 403 without the permission, 404 on the platform's host.
-    pub(crate) fn extract(request: &HttpRequest) -> Result<Self, Problem> {
-        let HostOwner::Tenant(tenant) = host_owner(request)? else { return Err(Problem::not_found()) };
-        let signed_in = SignedIn::extract(request)?.may(P::PERMISSION)?;
-        Ok(Self { tenant, principal: signed_in.principal, permission: PhantomData })
+    pub(crate) fn extract(request: &HttpRequest) -> Checked<Self> {
+        let tenant = match host_owner(request) {
+            Ok(HostOwner::Tenant(tenant)) => tenant,
+            Ok(HostOwner::Platform) => return refused(Problem::not_found()),
+            Err(problem) => return refused(problem),
+        };
+        SignedIn::check(request, |signed_in| {
+            let principal = signed_in.may(P::PERMISSION)?.principal;
+            Ok(Self { tenant, principal, permission: PhantomData })
+        })
     }
 }
 
-impl<P: Allows> FromRequest for Caller<P> {
+impl<P: Allows + 'static> FromRequest for Caller<P> {
     type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
+    type Future = Checked<Self>;
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Self::extract(request))
+        Self::extract(request)
     }
 }
 
@@ -192,16 +235,19 @@ pub struct Staff<P> {
     permission: PhantomData<P>,
 }
 
-impl<P: Allows> FromRequest for Staff<P> {
+impl<P: Allows + 'static> FromRequest for Staff<P> {
     type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
+    type Future = Checked<Self>;
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let extract = || {
-            let HostOwner::Platform = host_owner(request)? else { return Err(Problem::not_found()) };
-            let signed_in = SignedIn::extract(request)?.may(P::PERMISSION)?;
-            Ok(Self { principal: signed_in.principal, permission: PhantomData })
-        };
-        ready(extract())
+        match host_owner(request) {
+            Ok(HostOwner::Platform) => {}
+            Ok(HostOwner::Tenant(_)) => return refused(Problem::not_found()),
+            Err(problem) => return refused(problem),
+        }
+        SignedIn::check(request, |signed_in| {
+            let principal = signed_in.may(P::PERMISSION)?.principal;
+            Ok(Self { principal, permission: PhantomData })
+        })
     }
 }
 

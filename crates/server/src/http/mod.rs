@@ -3,6 +3,7 @@
 
 pub mod article;
 pub mod body;
+pub mod client;
 pub mod codes;
 pub mod etag;
 pub mod extract;

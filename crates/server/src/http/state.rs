@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use identity::{Hasher, PasswordPolicy, SigningKey, TokenIssuer, UserId};
+use identity::{Hasher, PasswordPolicy, Revocations, SessionTerms, SigningKey, TokenIssuer, UserId};
 use platform::migrations::Served;
 use platform::{Actor, Onboarding, Operator};
 use settings::wiring::{self, WiringError};
@@ -27,6 +27,10 @@ pub struct State {
     pub resolver: Arc<Resolver>,
     /// Issues and verifies access tokens.
     pub tokens: TokenIssuer,
+    /// The sessions whose tokens are no longer valid.
+    pub revocations: Arc<Revocations>,
+    /// How long sessions last.
+    pub session_terms: SessionTerms,
     /// Hashes and verifies passwords.
     pub hasher: Hasher,
     /// The rule for new passwords.
@@ -65,16 +69,15 @@ impl State {
             cure: "create a key with `openssl genpkey -algorithm ed25519 -out FILE` and set \
                    TENANTRY__IDENTITY__SIGNING_KEY_FILE=FILE",
         })?;
-        let tokens = TokenIssuer::new(
-            SigningKey::from_file(key_file)?,
-            issuer,
-            Duration::from_secs(identity.access_token_ttl_s),
-        );
+        let token_lifetime = Duration::from_secs(identity.access_token_ttl_s);
+        let tokens = TokenIssuer::new(SigningKey::from_file(key_file)?, issuer, token_lifetime);
         let onboarding =
             if settings.provisioning.in_server { Some(wiring::onboarding(&settings)?) } else { None };
         Ok(Self {
             resolver,
             tokens,
+            revocations: Arc::new(Revocations::new(database.clone(), token_lifetime)),
+            session_terms: settings.session_terms(),
             hasher: wiring::hasher(&settings)?,
             password_policy: PasswordPolicy { min_length: identity.password_min_length },
             origins: Origins::new(database.clone(), settings.tenancy.cache_capacity),

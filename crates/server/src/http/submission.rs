@@ -41,12 +41,12 @@ impl<P: Allows + 'static, T: DeserializeOwned + 'static> FromRequest for Submiss
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         // A caller without permission must not make the server read a body.
-        let checked =
-            Caller::extract(request).and_then(|caller| Ok((caller, idempotency_key(request.headers())?)));
+        let caller = Caller::extract(request);
+        let key = idempotency_key(request.headers());
         let body = Json::from_request(request, payload);
         let target = format!("{} {}", request.method(), request.uri().path());
         Box::pin(async move {
-            let (caller, key) = checked?;
+            let (caller, key) = (caller.await?, key?);
             let Json { value, bytes } = body.await?;
             let fingerprint = fingerprint(&target, &bytes);
             Ok(Self { once: Once { caller, key, fingerprint }, body: value })

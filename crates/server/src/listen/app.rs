@@ -184,6 +184,8 @@ pub fn start(state: State) -> Result<Running, StartError> {
     };
     let resolver = state.resolver.clone();
     let mut own_tasks = vec![tokio::spawn(async move { resolver.listen().await })];
+    let revocations = state.revocations.clone();
+    own_tasks.push(tokio::spawn(async move { revocations.listen().await }));
     let database = state.database.clone();
     own_tasks.push(tokio::spawn(async move { database.keep_watch().await }));
     if let Some(onboarding) = &state.onboarding {

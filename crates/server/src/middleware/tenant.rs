@@ -1,6 +1,5 @@
 //! Finds the business of a request by its host and its path, before the router runs.
 
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use actix_web::body::{BoxBody, MessageBody};
@@ -13,6 +12,7 @@ use actix_web::{Error, HttpMessage, HttpResponse, web};
 use ipnet::IpNet;
 use tenancy::{Address, HostName, HostTarget, Tenant, TenantStatus};
 
+use crate::http::client;
 use crate::http::codes::Code;
 use crate::http::extract::HostOwner;
 use crate::http::problem::Problem;
@@ -120,10 +120,9 @@ fn check_rate(request: &ServiceRequest) -> Result<Option<Allowance>, (Problem, A
     let Some(limits) = &state.rate_limits else { return Ok(None) };
     let tenant = match request.extensions().get::<HostOwner>() {
         None => return Ok(None),
-        Some(HostOwner::Platform) => None,
-        Some(HostOwner::Tenant(tenant)) => Some(tenant.id),
+        Some(host_owner) => host_owner.tenant(),
     };
-    let Some(address) = client_address(request, &state.settings.server.trusted_proxies) else {
+    let Some(address) = client::address(request.request(), &state.settings.server.trusted_proxies) else {
         return Ok(None);
     };
     limits.take(tenant, address).map(Some)
@@ -136,44 +135,10 @@ fn check_rate(request: &ServiceRequest) -> Result<Option<Allowance>, (Problem, A
 pub(super) fn check_rate_of_questions(request: &ServiceRequest) -> Result<(), Problem> {
     let Some(state) = request.app_data::<web::Data<State>>() else { return Ok(()) };
     let Some(limits) = &state.rate_limits else { return Ok(()) };
-    let Some(address) = client_address(request, &state.settings.server.trusted_proxies) else {
+    let Some(address) = client::address(request.request(), &state.settings.server.trusted_proxies) else {
         return Ok(());
     };
     limits.take(None, address).map(drop).map_err(|(problem, _)| problem)
-}
-
-/// The client's address: the peer, or, if the peer is a trusted proxy, the last address in X-Forwarded-For
-/// that is not a trusted proxy.
-fn client_address(request: &ServiceRequest, trusted: &[IpNet]) -> Option<IpAddr> {
-    let peer = request.peer_addr()?.ip();
-    if !is_trusted(peer, trusted) {
-        return Some(peer);
-    }
-    let headers: Vec<&str> =
-        request.headers().get_all("x-forwarded-for").filter_map(|value| value.to_str().ok()).collect();
-    // Read from the right, because each proxy appends the address from which it got the request. An
-    // unreadable entry ends the search: a client may have forged everything to the left of it.
-    let named = headers.iter().rev().flat_map(|value| value.rsplit(',')).map_while(forwarded_address);
-    let mut last = peer;
-    for address in named {
-        last = address;
-        if !is_trusted(address, trusted) {
-            break;
-        }
-    }
-    Some(last)
-}
-
-/// Reads an address of X-Forwarded-For. Some proxies append the port.
-fn forwarded_address(text: &str) -> Option<IpAddr> {
-    let text = text.trim();
-    let bare = text.trim_start_matches('[').trim_end_matches(']');
-    bare.parse().ok().or_else(|| text.parse().ok().map(|address: SocketAddr| address.ip()))
-}
-
-fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
-    let address = address.to_canonical();
-    trusted.iter().any(|network| network.contains(&address))
 }
 
 /// The business of the request, and the address by which it was found.
@@ -229,7 +194,7 @@ fn unknown_host() -> Problem {
 pub(super) fn requested_host(request: &ServiceRequest, trusted: &[IpNet]) -> Result<HostName, Problem> {
     let malformed = |detail: &str| Problem::new(Code::InvalidHost, detail);
     let forwarded = request.headers().contains_key("x-forwarded-host")
-        && request.peer_addr().is_some_and(|peer| is_trusted(peer.ip(), trusted));
+        && request.peer_addr().is_some_and(|peer| client::is_trusted(peer.ip(), trusted));
     let header = if forwarded { HeaderName::from_static("x-forwarded-host") } else { HOST };
     let mut values = request.headers().get_all(header);
     let value = values.next().ok_or_else(|| malformed("The request has no Host header."))?;

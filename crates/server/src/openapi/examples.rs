@@ -118,6 +118,8 @@ fn known(name: &str) -> Option<Value> {
     Some(match name {
         "accessToken" => json!("eyJhbGciOiJFZERTQSJ9..."),
         "actor" => json!("019a8c4e-7a10-7c3d-9f2b-6d5e4c3b2a10"),
+        "device" => json!("Till 1"),
+        "app" | "ownerApp" => json!("inventory"),
         "tenantSlug" | "slug" => json!("acme"),
         "name" => json!("Hex bolt"),
         "description" => json!("Zinc plated, DIN 933"),

@@ -1,7 +1,10 @@
 //! Problems of signing in.
 
 use identity::TokenError;
+use identity::app::AppError;
 use identity::login::LoginError;
+use identity::refresh::RefreshError;
+use identity::role::RoleError;
 
 use crate::http::codes::Code;
 use crate::http::problem::{Problem, sentence};
@@ -18,8 +21,71 @@ impl From<TokenError> for Problem {
                 Code::TokenWrongBusiness,
                 r#"Bearer realm="tenantry", error="invalid_token", error_description="wrong business""#,
             ),
+            TokenError::WrongApp => (
+                Code::TokenWrongApp,
+                r#"Bearer realm="tenantry", error="invalid_token", error_description="wrong app""#,
+            ),
+            TokenError::SessionEnded => (
+                Code::SessionEnded,
+                r#"Bearer realm="tenantry", error="invalid_token", error_description="session ended""#,
+            ),
+            TokenError::RolesChanged => (
+                Code::RolesChanged,
+                r#"Bearer realm="tenantry", error="invalid_token", error_description="roles changed""#,
+            ),
         };
         Self::unauthorized(code, sentence(&error), challenge)
+    }
+}
+
+impl From<RefreshError> for Problem {
+    fn from(error: RefreshError) -> Self {
+        let code = match error {
+            RefreshError::Invalid => Code::RefreshTokenInvalid,
+            RefreshError::Superseded => Code::RefreshTokenSuperseded,
+            RefreshError::Ended => Code::SessionEnded,
+            RefreshError::Reused => Code::TokenReuseDetected,
+            RefreshError::InProgress => {
+                return Self::because(Code::RefreshInProgress, &error).retry_after(1);
+            }
+            RefreshError::Db(error) => return error.into(),
+        };
+        Self::unauthorized(code, sentence(&error), r#"Bearer realm="tenantry", error="invalid_token""#)
+    }
+}
+
+impl From<RoleError> for Problem {
+    fn from(error: RoleError) -> Self {
+        match error {
+            RoleError::Preset(_) => Self::because(Code::RolePreset, &error),
+            RoleError::UnknownApp(_) | RoleError::Unknown(_) => Self::not_found(),
+            RoleError::UnknownPermission { .. } => {
+                Self::invalid("/permissions", Code::UnknownPermission, error)
+            }
+            RoleError::AboveMaker(_) => Self::because(Code::AboveOwnPermissions, &error),
+            RoleError::InUse(_) => Self::because(Code::RoleInUse, &error),
+            RoleError::Stale => Self::because(Code::Stale, &error),
+            RoleError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<AppError> for Problem {
+    fn from(error: AppError) -> Self {
+        match error {
+            AppError::BuiltIn(_) | AppError::Exists(_) => Self::because(Code::AppBuiltIn, &error),
+            AppError::Unknown(_) => Self::not_found(),
+            AppError::UnknownPermission { .. } => Self::invalid("/roles", Code::UnknownPermission, error),
+            AppError::NotBorrowable(..) => {
+                Self::invalid("/borrowedPermissions", Code::UnknownPermission, error)
+            }
+            AppError::Twice(_) => Self::invalid("", Code::NamedTwice, error),
+            AppError::RoleInUse(_) => Self::because(Code::RoleInUse, &error),
+            AppError::RoleTaken(_) => Self::because(Code::RoleTaken, &error),
+            AppError::HasMembers(_) => Self::because(Code::AppHasMembers, &error),
+            AppError::Stale => Self::because(Code::Stale, &error),
+            AppError::Db(error) => error.into(),
+        }
     }
 }
 
@@ -31,7 +97,7 @@ impl From<LoginError> for Problem {
             }
             LoginError::NoMembership => Self::new(
                 Code::NoMembership,
-                "You are not a member here. Ask the operator of the platform to add you.",
+                "You are not a member here. Ask an owner of the business to add you.",
             ),
             LoginError::TooBusy(error) => Self::because(Code::TooBusy, &error).retry_after(2),
             LoginError::Db(error) => error.into(),

@@ -24,8 +24,11 @@ impl From<MemberError> for Problem {
 impl From<MembershipError> for Problem {
     fn from(error: MembershipError) -> Self {
         match error {
-            MembershipError::AlreadyMember => Self::because(Code::AlreadyMember, &error),
+            MembershipError::AlreadyMember(_) => Self::because(Code::AlreadyMember, &error),
             MembershipError::UnknownRole { .. } => Self::invalid("/role", Code::UnknownRole, error),
+            MembershipError::UnknownApp(_) | MembershipError::WrongKind { .. } => {
+                Self::invalid("/app", Code::UnknownApp, error)
+            }
             MembershipError::Db(error) => error.into(),
         }
     }

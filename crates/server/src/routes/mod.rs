@@ -7,6 +7,7 @@ mod business;
 mod catalogue;
 pub mod insight;
 mod orders;
+mod people;
 mod platform;
 mod probes;
 mod purchasing;
@@ -25,6 +26,7 @@ pub fn configure(config: &mut ServiceConfig) {
     config.service(
         scope("/api/v1")
             .configure(signing_in::configure)
+            .configure(people::configure)
             .configure(catalogue::configure)
             .configure(stock::configure)
             .configure(orders::configure)

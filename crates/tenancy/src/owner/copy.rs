@@ -70,6 +70,10 @@ impl Target {
 /// The table that refuses deletes, and is empty in a fresh installation.
 const APPEND_ONLY: &str = "platform_audit";
 
+/// The tables of the `shared` schema that no backup contains: a session that has been revoked since then must
+/// not come back to life.
+const OF_THE_MOMENT: [&str; 3] = ["sessions", "refresh_tokens", "revocations"];
+
 impl Snapshot {
     /// Access to the `shared` schema at the same moment.
     pub fn shared(&self) -> &SharedTx {
@@ -418,13 +422,14 @@ fn copy(schema: &SchemaName, table: &Table, direction: &str) -> String {
     format!("COPY {}.{} ({}) {direction}", schema.quoted(), quote_identifier(&table.name), columns.join(", "))
 }
 
-/// Lists the tables of a schema, except the history of its migrations. Each table comes after the tables that
+/// Lists the tables of a schema whose rows backups contain. Each table comes after the tables that
 /// it refers to.
 async fn tables(transaction: &Transaction, schema: &SchemaName) -> Result<Vec<Table>, DbError> {
     const TABLES: &str = "
         SELECT c.relname::text AS name,
                (SELECT array_agg(a.attname::text ORDER BY a.attnum) FROM pg_attribute a
-                 WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns,
+                 WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+                   AND a.attgenerated = '') AS columns,
                ARRAY(SELECT r.relname::text FROM pg_constraint k JOIN pg_class r ON r.oid = k.confrelid
                       WHERE k.conrelid = c.oid AND k.contype = 'f' AND k.confrelid <> c.oid) AS refers_to
           FROM pg_namespace n
@@ -439,7 +444,8 @@ async fn tables(transaction: &Transaction, schema: &SchemaName) -> Result<Vec<Ta
     let mut waiting: Vec<(Table, Vec<String>)> = Vec::new();
     for row in &rows {
         let name: String = row.try_get("name")?;
-        if name == HISTORY || name == SHARED_HISTORY {
+        let is_of_the_moment = *schema == SchemaName::shared() && OF_THE_MOMENT.contains(&name.as_str());
+        if name == HISTORY || name == SHARED_HISTORY || is_of_the_moment {
             continue;
         }
         let columns: Option<Vec<String>> = row.try_get("columns")?;

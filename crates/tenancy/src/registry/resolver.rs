@@ -9,12 +9,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use futures_util::future::{BoxFuture, ready};
 use moka::future::Cache;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::Semaphore;
 
 use crate::connection::error::{DbError, chain};
 use crate::names::host::{Address, BaseDomain, HostName, HostTarget};
 use crate::registry::tenant::{self};
+use crate::scope::announcements::Listener;
 use crate::scope::database::Database;
 use crate::scope::tenant::Tenant;
 use crate::scope::transactions::SharedScope;
@@ -120,10 +122,6 @@ const CONCURRENT_LOOKUPS: usize = 4;
 const LOOKUP_WAIT: Duration = Duration::from_secs(2);
 /// Time that a business is served from the cache while changes are not announced.
 const KNOWN_UNTOLD: Duration = Duration::from_millis(500);
-/// Interval between tests of the listening connection. The connection is closed if it does not answer within
-/// the same time.
-const HEARTBEAT: Duration = Duration::from_secs(5);
-const RECONNECT: Duration = Duration::from_millis(200);
 
 impl Resolver {
     /// Creates a resolver with empty caches. It does not listen for changes yet.
@@ -268,34 +266,7 @@ impl Resolver {
     /// Receives the registry's changes for as long as the future is polled. Connects again whenever the
     /// connection breaks, and then treats every cached business as out of date.
     pub async fn listen(&self) {
-        loop {
-            if let Err(error) = self.listen_once().await {
-                tracing::warn!(error = %chain(&error), "registry changes are not received; connecting again");
-            }
-            self.is_listening.store(false, Ordering::Relaxed);
-            tokio::time::sleep(RECONNECT).await;
-        }
-    }
-
-    async fn listen_once(&self) -> Result<(), DbError> {
-        const LISTEN: &str = "LISTEN tenantry_registry";
-        let (sender, mut told) = mpsc::unbounded_channel();
-        let client = self.database.connect_telling(sender).await?;
-        client.batch_execute(LISTEN).await?;
-        // Changes before this moment were not announced to this connection.
-        self.doubt_everything();
-        self.is_listening.store(true, Ordering::Relaxed);
-        let mut changed = Vec::new();
-        loop {
-            match tokio::time::timeout(HEARTBEAT, told.recv_many(&mut changed, 10_000)).await {
-                Ok(0) => return Ok(()),
-                Ok(_) => self.forget_changed(&changed.drain(..).collect()).await,
-                Err(_) => {
-                    let alive = tokio::time::timeout(HEARTBEAT, client.batch_execute("")).await;
-                    alive.map_err(|_| DbError::Exhausted(HEARTBEAT))??;
-                }
-            }
-        }
+        self.database.listen(self).await;
     }
 
     fn doubt_everything(&self) {
@@ -317,5 +288,26 @@ impl Resolver {
                 self.known.invalidate(&*address).await;
             }
         }
+    }
+}
+
+impl Listener for Resolver {
+    const CHANNEL: &'static str = "tenantry_registry";
+    const HEARTBEAT: Duration = Duration::from_secs(5);
+
+    fn begin(&self) -> BoxFuture<'_, Result<(), DbError>> {
+        self.doubt_everything();
+        self.is_listening.store(true, Ordering::Relaxed);
+        Box::pin(ready(Ok(())))
+    }
+
+    fn hear<'a>(&'a self, announced: &'a HashSet<String>) -> BoxFuture<'a, ()> {
+        Box::pin(self.forget_changed(announced))
+    }
+
+    fn is_up_to_date(&self, _: Instant) {}
+
+    fn end(&self) {
+        self.is_listening.store(false, Ordering::Relaxed);
     }
 }

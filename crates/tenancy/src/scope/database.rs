@@ -117,6 +117,21 @@ impl Database {
         self.run(&scope, Mode::Read, work).await
     }
 
+    /// As [`Database::write`], for the `shared` schema.
+    ///
+    /// # Errors
+    /// As [`Database::write`].
+    pub async fn write_shared<T, E>(
+        &self,
+        scope: SharedScope,
+        work: impl AsyncFn(&SharedTx) -> Result<T, E>,
+    ) -> Result<T, E>
+    where
+        E: Error + From<DbError> + 'static,
+    {
+        self.run(&scope, Mode::Write, work).await
+    }
+
     /// Checks that the server answers.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 //! [`Database::read`](database::Database::read), [`Database::write`](database::Database::write) and their
 //! variants. The queries of the registry are in the `registry` module.
 
+pub(crate) mod announcements;
 pub(crate) mod database;
 pub(crate) mod opening;
 pub(crate) mod tenant;

@@ -1,5 +1,6 @@
 //! The routes of the platform, on the host `admin.<base domain>`.
 
+pub mod apps;
 pub mod domains;
 pub mod fleet;
 pub mod lifecycle;
@@ -26,6 +27,10 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(domains::verify)
         .service(domains::remove)
         .service(domains::set_primary)
+        .service(apps::list)
+        .service(apps::show)
+        .service(apps::put)
+        .service(apps::remove)
         .service(fleet::migrations)
         .service(fleet::migrate)
         .service(fleet::verify_ledgers)

@@ -3,7 +3,6 @@
 use actix_web::{HttpResponse, get, post, web};
 use chrono::{DateTime, Utc};
 use identity::{Password, UserId};
-use platform::onboarding::OWNER_ROLE;
 use platform::{Actor, Added, NewMember, OnboardingRequest};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -52,7 +51,7 @@ impl CreateOwner {
             .map(|text| Password::parse(text, &state.password_policy))
             .transpose()
             .map_err(|error| Problem::invalid("/owner/password", Code::WeakPassword, error))?;
-        Ok(NewMember { email: self.email, full_name: self.full_name, password, role: OWNER_ROLE.to_owned() })
+        Ok(NewMember::owner(self.email, self.full_name, password))
     }
 }
 
@@ -113,7 +112,7 @@ pub struct OnboardedView {
 impl OnboardedView {
     pub(super) fn new(tenant: &Tenant, added: Added, owner: &NewMember, state: &State) -> Self {
         let password = added.made_password.map(|made| made.secret().expose_secret().to_owned());
-        let owner = OwnerView { user_id: added.user, email: owner.email.to_string(), password };
+        let owner = OwnerView { user_id: added.user, email: owner.login.to_value(), password };
         Self { tenant: TenantView::new(tenant, state), owner }
     }
 }

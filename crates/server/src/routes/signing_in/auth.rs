@@ -1,16 +1,19 @@
-//! Signing in, and reading the signed-in user.
+//! Signing in, staying signed in, signing out, and reading the signed-in user.
 
+use actix_web::http::header;
 use actix_web::{HttpResponse, get, post, web};
-use identity::UserId;
-use identity::login::authenticate;
+use identity::login::{SignedIn as Account, sign_in};
 use identity::membership::{self, MemberOf};
-use identity::user::{self, UserStatus};
-use secrecy::SecretString;
+use identity::session::{self, Started, Which};
+use identity::user::{self, LoginName, UserStatus};
+use identity::{AppSlug, RefreshToken, UserId, Username, refresh as refreshing};
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use tenancy::{SharedScope, TenantId};
 use utoipa::ToSchema;
-use values::Email;
+use values::{Email, ShortText};
 
+use crate::http::client;
 use crate::http::codes::Code;
 use crate::http::extract::{HostOwner, Json, SignedIn};
 use crate::http::problem::Problem;
@@ -19,19 +22,29 @@ use crate::http::state::State;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Login {
-    /// The email address of the user. Upper and lower case make no difference.
-    email: Email,
+    /// The email address of the user. Upper and lower case make no difference. Send either email or username.
+    email: Option<Email>,
+    /// The username of the user at this business. Upper and lower case make no difference.
+    #[schema(example = json!(null))]
+    username: Option<Username>,
     /// The password of the user.
     #[schema(value_type = String, format = Password)]
     password: SecretString,
-    /// The app to sign in to. Each host has one app: inventory on the host of a business, and platform on the
-    /// host of the platform. Defaults to the app of the host.
+    /// The app to sign in to. Defaults to inventory on the host of a business, and to platform on the host of
+    /// the platform. This API accepts the tokens of inventory, pos and platform.
     #[schema(example = "inventory")]
-    app: Option<String>,
-    /// A name for the device. The server does not store it.
-    #[serde(rename = "device")]
+    app: Option<AppSlug>,
+    /// A name for the device, which the list of sessions shows.
     #[schema(example = "Till 1")]
-    _device: Option<String>,
+    device: Option<ShortText>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Refresh {
+    /// The refresh token of the last sign-in or refresh.
+    #[schema(value_type = String, example = "trt_kq3...")]
+    refresh_token: SecretString,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -42,8 +55,11 @@ pub struct LoginView {
     /// The type of the token: always Bearer.
     #[schema(example = "Bearer")]
     token_type: &'static str,
-    /// The lifetime of the token, in seconds.
+    /// The lifetime of the access token, in seconds.
     expires_in: u64,
+    /// The token for the next refresh. It can be used once, and the answer contains the next one.
+    #[schema(example = "trt_kq3...")]
+    refresh_token: String,
     /// The signed-in user.
     user: UserView,
     /// The membership of the user on this host.
@@ -54,7 +70,11 @@ pub struct LoginView {
 #[serde(rename_all = "camelCase")]
 pub struct UserView {
     id: UserId,
-    email: Email,
+    /// The email of the user; null for a user who signs in with a username.
+    email: Option<Email>,
+    /// The username of the user at this business; null for a user who signs in with an email.
+    #[schema(example = json!(null))]
+    username: Option<Username>,
     /// The name of the user; null if it is not known.
     full_name: Option<String>,
 }
@@ -62,9 +82,9 @@ pub struct UserView {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MembershipView {
-    /// The app of this host.
+    /// The app to which the user signed in.
     #[schema(example = "inventory")]
-    app: &'static str,
+    app: AppSlug,
     /// The business; null on the host of the platform.
     business: Option<BusinessView>,
     /// The roles of the user, such as OWNER, MANAGER or STAFF.
@@ -74,6 +94,7 @@ pub struct MembershipView {
 }
 
 #[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct BusinessView {
     id: TenantId,
     /// The first label of the address of the business.
@@ -90,13 +111,6 @@ pub struct MeView {
     membership: MembershipView,
 }
 
-fn member_of(host_owner: &HostOwner) -> MemberOf {
-    match host_owner {
-        HostOwner::Platform => MemberOf::Platform,
-        HostOwner::Tenant(tenant) => MemberOf::Tenant(tenant.id),
-    }
-}
-
 fn business(host_owner: &HostOwner) -> Option<BusinessView> {
     match host_owner {
         HostOwner::Platform => None,
@@ -106,41 +120,122 @@ fn business(host_owner: &HostOwner) -> Option<BusinessView> {
     }
 }
 
+/// The answer to a sign-in or a refresh. No cache may store it (RFC 6749 section 5.1).
+fn tokens(state: &State, host_owner: &HostOwner, account: Account, started: &Started) -> HttpResponse {
+    let token = state.tokens.issue(&account, started);
+    HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(LoginView {
+        access_token: token.token,
+        token_type: "Bearer",
+        expires_in: token.expires_in.as_secs(),
+        refresh_token: started.refresh_token.secret().expose_secret().to_owned(),
+        user: UserView {
+            id: account.user,
+            email: account.email,
+            username: account.username,
+            full_name: account.full_name,
+        },
+        membership: MembershipView {
+            app: account.member_of.app().clone(),
+            business: business(host_owner),
+            roles: account.roles,
+            permissions: account.permissions,
+        },
+    })
+}
+
 /// Sign in
 ///
-/// Returns an access token for a member of the business at this host. On the host of the platform, it returns
-/// a token for a member of the platform's staff. The token is valid only on this host.
+/// Starts a session for a member of the business at this host, and returns an access token and a refresh
+/// token. On the host of the platform, it starts a session for a member of the platform's staff. The tokens
+/// are valid only on this host.
 #[utoipa::path(tag = "auth", operation_id = "signIn", request_body = Login,
     responses((status = 200, body = LoginView)), security(()))]
 #[post("/auth/login")]
 pub async fn login(
     state: web::Data<State>,
     host_owner: HostOwner,
+    client::From(mut origin): client::From,
     body: Json<Login>,
 ) -> Result<HttpResponse, Problem> {
-    let member_of = member_of(&host_owner);
-    let Login { email, password, app, .. } = body.value;
-    if app.is_some_and(|app| app != member_of.app()) {
-        return Err(Problem::invalid(
-            "/app",
-            Code::UnknownApp,
-            format!("the app of this host is {}; leave app out", member_of.app()),
-        ));
+    let Login { email, username, password, app, device } = body.value;
+    let name = match (email, username) {
+        (Some(email), None) => LoginName::Email(email),
+        (None, Some(username)) => LoginName::Username(username),
+        _ => {
+            return Err(Problem::invalid("/email", Code::MissingField, "send either email or username"));
+        }
+    };
+    let member_of = match (host_owner.tenant(), app) {
+        (Some(tenant), None) => MemberOf::business(tenant),
+        (None, None) => MemberOf::platform(),
+        (tenant, Some(app)) => MemberOf::app_of(app, tenant),
+    };
+    origin.device = device.map(|device| device.to_string());
+    let (database, terms) = (&state.database, &state.session_terms);
+    let (account, started) =
+        sign_in(database, &state.hasher, &name, &password, &member_of, terms, &origin).await?;
+    Ok(tokens(&state, &host_owner, account, &started))
+}
+
+/// Refresh a session
+///
+/// Returns a new access token with the present roles, and the next refresh token. A refresh token can be used
+/// once. If a request is repeated within 30 seconds, for example because its answer was lost, it gets another
+/// refresh token, up to five times; the first of these tokens that is used ends the others. If a refresh
+/// token is used later, it may be stolen: the session is ended.
+#[utoipa::path(tag = "auth", operation_id = "refreshSession", request_body = Refresh,
+    responses((status = 200, body = LoginView)), security(()))]
+#[post("/auth/refresh")]
+pub async fn refresh(
+    state: web::Data<State>,
+    host_owner: HostOwner,
+    client::From(origin): client::From,
+    body: Json<Refresh>,
+) -> Result<HttpResponse, Problem> {
+    let presented = RefreshToken::presented(body.value.refresh_token);
+    let (database, terms) = (&state.database, &state.session_terms);
+    let (account, started) =
+        refreshing::refresh(database, &presented, host_owner.tenant(), terms, &origin).await?;
+    Ok(tokens(&state, &host_owner, account, &started))
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Logout {
+    /// The refresh token of the session, if its access token has expired. Defaults to the session of the
+    /// access token.
+    #[schema(value_type = Option<String>, example = "trt_kq3...")]
+    refresh_token: Option<SecretString>,
+}
+
+/// Sign out
+///
+/// Ends the session. Its tokens are refused from now on.
+#[utoipa::path(tag = "auth", operation_id = "signOut", request_body = Logout,
+    responses((status = 204, description = "Signed out")), security((), ("bearer" = [])))]
+#[post("/auth/logout")]
+pub async fn logout(
+    state: web::Data<State>,
+    host_owner: HostOwner,
+    client::From(origin): client::From,
+    caller: Result<SignedIn, Problem>,
+    body: Json<Logout>,
+) -> Result<HttpResponse, Problem> {
+    match body.value.refresh_token {
+        Some(token) => {
+            let presented = RefreshToken::presented(token);
+            refreshing::sign_out(&state.database, &presented, host_owner.tenant(), &origin).await?;
+        }
+        None => {
+            let principal = caller?.principal;
+            let (user, which) = (principal.user, Which::One(principal.session));
+            let revoke = async |tx: &tenancy::SharedTx| {
+                session::revoke(tx, user, which, "signed_out", Some(user), Some(&origin)).await
+            };
+            state.database.write_shared(SharedScope::User(user.into()), revoke).await?;
+        }
     }
-    let signed_in = authenticate(&state.database, &state.hasher, &email, &password, member_of).await?;
-    let token = state.tokens.issue(&signed_in);
-    Ok(HttpResponse::Ok().json(LoginView {
-        access_token: token.token,
-        token_type: "Bearer",
-        expires_in: token.expires_in.as_secs(),
-        user: UserView { id: signed_in.user, email: signed_in.email, full_name: signed_in.full_name },
-        membership: MembershipView {
-            app: member_of.app(),
-            business: business(&host_owner),
-            roles: signed_in.roles,
-            permissions: signed_in.permissions,
-        },
-    }))
+    Ok(HttpResponse::NoContent().finish())
 }
 
 /// Read the signed-in user
@@ -149,20 +244,20 @@ pub async fn login(
 #[utoipa::path(tag = "auth", operation_id = "readSignedInUser", responses((status = 200, body = MeView)))]
 #[get("/auth/me")]
 pub async fn me(state: web::Data<State>, caller: SignedIn) -> Result<HttpResponse, Problem> {
-    let member_of = member_of(&caller.host_owner);
+    let member_of = &caller.principal.member_of;
     let id = caller.principal.user;
     let (user, roles) = state
         .database
         .read_shared(SharedScope::User(id.into()), async |tx| {
-            tenancy::all((user::find(tx, id), membership::roles(tx, id, member_of))).await
+            tenancy::all((user::find(tx, id, member_of.tenant()), membership::roles(tx, id, member_of))).await
         })
         .await?;
     let no_membership = || Problem::new(Code::NoMembership, "You are no longer a member of this business.");
     let user = user.filter(|user| user.status == UserStatus::Active).ok_or_else(no_membership)?;
     Ok(HttpResponse::Ok().json(MeView {
-        user: UserView { id, email: user.email, full_name: user.full_name },
+        user: UserView { id, email: user.email, username: user.username, full_name: user.full_name },
         membership: MembershipView {
-            app: member_of.app(),
+            app: member_of.app().clone(),
             business: business(&caller.host_owner),
             roles: roles.ok_or_else(no_membership)?,
             permissions: caller.principal.permissions().map(|permission| permission.to_string()).collect(),

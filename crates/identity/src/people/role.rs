@@ -1,0 +1,256 @@
+//! Roles in one business: the presets of an app, and roles that the business defines itself.
+
+use serde_json::json;
+use tenancy::{DbError, SharedTx, TenantId};
+use values::{Name, Note};
+
+use crate::names::ids::UserId;
+use crate::names::keys::{AppSlug, PermissionKey, RoleKey};
+use crate::records::auth_event::{self, AuthAction, AuthEvent};
+
+/// The role that a business always has an active member for.
+pub const OWNER_ROLE: &str = "OWNER";
+
+/// A role that members of a business may have.
+#[derive(Debug, Clone)]
+pub struct Role {
+    /// The app in which the role applies.
+    pub app: AppSlug,
+    /// The key, which is unique in the app and the business.
+    pub key: RoleKey,
+    /// The name, as people see it.
+    pub name: String,
+    /// The purpose. Empty if there is none.
+    pub description: String,
+    /// Whether the role is a preset of the app. Only the operator can change a preset.
+    pub is_preset: bool,
+    /// The keys of its permissions, sorted.
+    pub permissions: Vec<String>,
+    /// Counts the changes.
+    pub version: i32,
+}
+
+tenancy::from_row!(Role { app, key, name, description, is_preset, permissions, version });
+
+/// A role of a business, to be made or changed.
+#[derive(Debug, Clone)]
+pub struct NewRole {
+    /// The app in which the role applies.
+    pub app: AppSlug,
+    /// The key. It must differ from the keys of the app's presets.
+    pub key: RoleKey,
+    /// The name, as people see it.
+    pub name: Name,
+    /// The purpose.
+    pub description: Option<Note>,
+    /// The keys of its permissions.
+    pub permissions: Vec<PermissionKey>,
+}
+
+/// A role was not stored or removed.
+#[derive(Debug, thiserror::Error)]
+pub enum RoleError {
+    /// The app has a preset with this key.
+    #[error(
+        "{0} is a role of the app, which only the operator of the platform can change; choose another key"
+    )]
+    Preset(RoleKey),
+    /// There is no such app, or it has no memberships in businesses.
+    #[error("there is no app {0} for businesses")]
+    UnknownApp(AppSlug),
+    /// The business has no such role.
+    #[error("there is no role {0}")]
+    Unknown(RoleKey),
+    /// The app has no such permission.
+    #[error("the app {app} has no permission {permission}")]
+    UnknownPermission {
+        /// The app.
+        app: AppSlug,
+        /// The permission.
+        permission: String,
+    },
+    /// The maker does not have a permission of the role.
+    #[error("you do not have the permission {0}, so you cannot give it, or take it away, by a role")]
+    AboveMaker(String),
+    /// Members have the role.
+    #[error("members have the role {0}; give them other roles first")]
+    InUse(RoleKey),
+    /// The role was changed since its version was read.
+    #[error("the role was changed in the meantime; read it again")]
+    Stale,
+    /// PostgreSQL refused a query, or the connection failed.
+    #[error("a role query failed")]
+    Db(#[from] DbError),
+}
+
+const SELECT: &str = "
+    SELECT r.app, r.key, r.name, r.description, r.tenant_id IS NULL AS is_preset, r.version,
+           ARRAY(SELECT p.permission FROM shared.role_permissions p
+                  WHERE p.app = r.app AND p.role_scope = r.scope AND p.role = r.key
+                  ORDER BY p.permission) AS permissions
+      FROM shared.roles r
+      JOIN shared.apps a ON a.slug = r.app AND a.has_businesses
+     WHERE (r.tenant_id IS NULL OR r.tenant_id = $1)";
+
+/// All roles that members of a business may have: presets first, then those of the business.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn list(tx: &SharedTx, tenant: TenantId) -> Result<Vec<Role>, DbError> {
+    const LIST: &str = const_format::concatcp!(SELECT, " ORDER BY r.app, r.tenant_id IS NOT NULL, r.key");
+    tx.rows(LIST, &[&tenant]).await
+}
+
+/// One role that members of a business may have.
+///
+/// # Errors
+/// [`DbError`]; an unknown role is `None`.
+pub async fn find(
+    tx: &SharedTx,
+    tenant: TenantId,
+    app: &AppSlug,
+    key: &RoleKey,
+) -> Result<Option<Role>, DbError> {
+    const FIND: &str = const_format::concatcp!(SELECT, " AND r.app = $2 AND lower(r.key) = lower($3)");
+    tx.row_opt(FIND, &[&tenant, app, key]).await
+}
+
+/// Makes a role of a business, or changes it. Returns whether the role is new. Members who have the role get
+/// its new permissions at once.
+///
+/// # Errors
+/// [`RoleError`]; nobody can put a permission into a role, or take one out, that they do not have themselves.
+pub async fn put(
+    tx: &SharedTx,
+    tenant: TenantId,
+    wanted: &NewRole,
+    maker: UserId,
+    if_version: Option<i32>,
+) -> Result<bool, RoleError> {
+    const LOCK: &str = "
+        SELECT version FROM shared.roles WHERE app = $1 AND key = $2 AND tenant_id = $3 FOR UPDATE";
+    const INSERT: &str = "
+        INSERT INTO shared.roles (app, tenant_id, key, name, description, created_at, updated_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $6)";
+    const UPDATE: &str = "
+        UPDATE shared.roles SET name = $4, description = $5, version = version + 1, updated_at = $6
+         WHERE app = $1 AND tenant_id = $2 AND key = $3";
+    const TAKE: &str = "
+        DELETE FROM shared.role_permissions
+         WHERE app = $1 AND role_scope = $2 AND role = $3 AND permission <> ALL ($4)";
+    const GIVE: &str = "
+        INSERT INTO shared.role_permissions (app, role_scope, role, permission_app, permission)
+        SELECT $1, $2, $3, a.owner_app, a.permission
+          FROM shared.app_permissions a WHERE a.app = $1 AND a.permission = ANY ($4)
+            ON CONFLICT (app, role_scope, role, permission) DO NOTHING";
+    tx.value_opt::<i32>(LOCK, &[&wanted.app, &wanted.key, &tenant]).await?;
+    let present = find(tx, tenant, &wanted.app, &wanted.key).await?;
+    if present.as_ref().is_some_and(|role| role.is_preset || role.key != wanted.key) {
+        return Err(RoleError::Preset(wanted.key.clone()));
+    }
+    if if_version.is_some() && present.as_ref().map(|role| role.version) != if_version {
+        return Err(RoleError::Stale);
+    }
+    let had = present.as_ref().map(|role| role.permissions.as_slice()).unwrap_or_default();
+    let gets: Vec<&str> = wanted.permissions.iter().map(PermissionKey::as_str).collect();
+    let given = gets.iter().copied().filter(|key| !had.iter().any(|other| other == key));
+    let taken = had.iter().map(String::as_str).filter(|key| !gets.contains(key));
+    let changed: Vec<&str> = given.chain(taken).collect();
+    refuse_above(tx, tenant, &wanted.app, &changed, maker).await?;
+
+    let description = wanted.description.as_ref().map_or("", Note::as_str);
+    let sql = if present.is_some() { UPDATE } else { INSERT };
+    let stored =
+        tx.execute(sql, &[&wanted.app, &tenant, &wanted.key, &wanted.name, &description, &tx.now()]).await;
+    stored.map_err(|error| match error.constraint() {
+        Some("roles_key_taken") => RoleError::Preset(wanted.key.clone()),
+        Some("roles_app_fkey") => RoleError::UnknownApp(wanted.app.clone()),
+        _ => error.into(),
+    })?;
+    tx.execute(TAKE, &[&wanted.app, &tenant, &wanted.key, &wanted.permissions]).await?;
+    tx.execute(GIVE, &[&wanted.app, &tenant, &wanted.key, &wanted.permissions]).await?;
+    let details = json!({"role": wanted.key, "permissions": wanted.permissions});
+    let event = AuthEvent { details, ..of(AuthAction::RoleChanged, tenant, &wanted.app, maker) };
+    auth_event::record(tx, &event).await?;
+    Ok(present.is_none())
+}
+
+/// Removes a role of a business that no member has.
+///
+/// # Errors
+/// [`RoleError`].
+pub async fn remove(
+    tx: &SharedTx,
+    tenant: TenantId,
+    app: &AppSlug,
+    key: &RoleKey,
+    remover: UserId,
+    if_version: Option<i32>,
+) -> Result<(), RoleError> {
+    const REMOVE: &str = "DELETE FROM shared.roles WHERE app = $1 AND tenant_id = $2 AND key = $3";
+    let role = find(tx, tenant, app, key).await?.ok_or_else(|| RoleError::Unknown(key.clone()))?;
+    if role.is_preset {
+        return Err(RoleError::Preset(role.key));
+    }
+    if if_version.is_some_and(|version| version != role.version) {
+        return Err(RoleError::Stale);
+    }
+    let held: Vec<&str> = role.permissions.iter().map(String::as_str).collect();
+    refuse_above(tx, tenant, app, &held, remover).await?;
+    let removed = tx.execute(REMOVE, &[app, &tenant, &role.key]).await;
+    removed.map_err(|error| match error.constraint() {
+        Some("membership_roles_role_fkey") => RoleError::InUse(role.key.clone()),
+        _ => error.into(),
+    })?;
+    let details = json!({"role": role.key});
+    let event = AuthEvent { details, ..of(AuthAction::RoleRemoved, tenant, app, remover) };
+    auth_event::record(tx, &event).await?;
+    Ok(())
+}
+
+fn of<'a>(action: AuthAction, tenant: TenantId, app: &'a AppSlug, actor: UserId) -> AuthEvent<'a> {
+    AuthEvent { tenant: Some(tenant), app: Some(app), actor: Some(actor), ..AuthEvent::new(action) }
+}
+
+/// Refuses permissions that `maker` does not have. An owner has every permission of the business's apps.
+async fn refuse_above(
+    tx: &SharedTx,
+    tenant: TenantId,
+    app: &AppSlug,
+    permissions: &[&str],
+    maker: UserId,
+) -> Result<(), RoleError> {
+    const CHECK: &str = "
+        WITH maker AS (
+            SELECT m.id FROM shared.memberships m
+             WHERE m.user_id = $4 AND m.tenant_id = $1 AND m.status = 'active')
+        SELECT wanted.key,
+               EXISTS (SELECT FROM shared.app_permissions a
+                        WHERE a.app = $2 AND a.permission = wanted.key) AS is_known,
+               EXISTS (SELECT FROM shared.membership_roles r JOIN maker ON maker.id = r.membership_id
+                        WHERE r.app = 'inventory' AND r.role = 'OWNER')
+               OR EXISTS (SELECT FROM shared.app_permissions a
+                            JOIN shared.role_permissions p
+                              ON p.permission_app = a.owner_app AND p.permission = a.permission
+                            JOIN shared.membership_roles r
+                              ON r.app = p.app AND r.role_scope = p.role_scope AND r.role = p.role
+                            JOIN maker ON maker.id = r.membership_id
+                           WHERE a.app = $2 AND a.permission = wanted.key) AS is_held
+          FROM unnest($3::text[]) AS wanted (key)
+         ORDER BY wanted.key";
+    struct Checked {
+        key: String,
+        is_known: bool,
+        is_held: bool,
+    }
+    tenancy::from_row!(Checked { key, is_known, is_held });
+    for checked in tx.rows::<Checked>(CHECK, &[&tenant, app, &permissions, &maker]).await? {
+        if !checked.is_known {
+            return Err(RoleError::UnknownPermission { app: app.clone(), permission: checked.key });
+        }
+        if !checked.is_held {
+            return Err(RoleError::AboveMaker(checked.key));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,121 @@
+//! Authentication events: what happened to accounts and access. The log is append-only. An event is written
+//! in the transaction of its change.
+
+use std::net::IpAddr;
+
+use serde_json::{Value, json};
+use tenancy::{DbError, SharedTx, TenantId};
+
+use crate::names::ids::{SessionId, UserId};
+use crate::names::keys::AppSlug;
+
+values::ids! {
+    /// The id of an authentication event.
+    AuthEventId,
+}
+
+values::words! {
+    /// What happened.
+    pub enum AuthAction {
+        /// Somebody signed in, or tried to.
+        SignIn = "session.started",
+        /// A session ended: its user signed out, or somebody revoked it.
+        SessionEnded = "session.ended",
+        /// A refresh token was used a second time, so its session was ended: the token may be stolen.
+        RefreshReused = "session.refresh_reused",
+        /// A business or the operator made a role, or changed it.
+        RoleChanged = "role.changed",
+        /// A business or the operator removed a role.
+        RoleRemoved = "role.removed",
+    }
+}
+
+/// Where a request came from, as far as it is known.
+#[derive(Debug, Clone, Default)]
+pub struct Origin {
+    /// The address of the client.
+    pub address: Option<IpAddr>,
+    /// The program of the client, as it names itself.
+    pub user_agent: Option<String>,
+    /// The device, as its user names it.
+    pub device: Option<String>,
+}
+
+/// An event to be written.
+#[derive(Debug, Clone)]
+pub struct AuthEvent<'a> {
+    /// What happened.
+    pub action: AuthAction,
+    /// The business, if there is one.
+    pub tenant: Option<TenantId>,
+    /// The person who acted, if known.
+    pub actor: Option<UserId>,
+    /// The person whose account or access it is, if known.
+    pub user: Option<UserId>,
+    /// The reason why it failed. `None` if it did not.
+    pub failure: Option<&'static str>,
+    /// The app, if there is one.
+    pub app: Option<&'a AppSlug>,
+    /// The session, if there is one.
+    pub session: Option<SessionId>,
+    /// Where the request came from.
+    pub origin: Option<&'a Origin>,
+    /// Further facts. Never a secret.
+    pub details: Value,
+}
+
+impl<'a> AuthEvent<'a> {
+    /// An event of which only the action is known.
+    pub fn new(action: AuthAction) -> Self {
+        Self {
+            action,
+            tenant: None,
+            actor: None,
+            user: None,
+            failure: None,
+            app: None,
+            session: None,
+            origin: None,
+            details: json!({}),
+        }
+    }
+
+    /// The same event of a person who acts on their own account.
+    #[must_use]
+    pub fn of(mut self, user: UserId) -> Self {
+        (self.actor, self.user) = (Some(user), Some(user));
+        self
+    }
+}
+
+/// Writes an event to the log.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn record(tx: &SharedTx, event: &AuthEvent<'_>) -> Result<(), DbError> {
+    const INSERT: &str = "
+        INSERT INTO shared.auth_events (id, occurred_at, tenant_id, actor_id, user_id, action, failure, app,
+                                        session_id, address, user_agent, device, details)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+    let origin = event.origin;
+    tx.execute(
+        INSERT,
+        &[
+            &AuthEventId::new(),
+            &tx.now(),
+            &event.tenant,
+            &event.actor,
+            &event.user,
+            &event.action,
+            &event.failure,
+            &event.app,
+            &event.session,
+            &origin.and_then(|origin| origin.address),
+            &origin.and_then(|origin| origin.user_agent.as_deref()),
+            &origin.and_then(|origin| origin.device.as_deref()),
+            &event.details,
+        ],
+    )
+    .await
+    .map(drop)
+}

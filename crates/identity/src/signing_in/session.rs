@@ -1,0 +1,238 @@
+//! Sessions: each is one sign-in to one app of one business, from one device. A session lasts until its user
+//! signs out, somebody revokes it, or it expires.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tenancy::{Database, DbError, SharedScope, SharedTx, TenantId};
+use uuid::Uuid;
+
+use crate::names::ids::{SessionId, UserId};
+use crate::names::keys::AppSlug;
+use crate::records::auth_event::{self, AuthAction, AuthEvent, Origin};
+use crate::signing_in::login::SignedIn;
+use crate::signing_in::refresh_token::RefreshToken;
+
+/// How long sessions last.
+#[derive(Debug, Clone)]
+pub struct SessionTerms {
+    /// A session that is not refreshed for so long ends.
+    pub idle: Duration,
+    /// A session ends after so long, however often it is refreshed.
+    pub longest: Duration,
+}
+
+impl SessionTerms {
+    /// The end of a session that is refreshed at `moment` and must end at `expires_at`.
+    pub(super) fn idle_end(&self, moment: DateTime<Utc>, expires_at: DateTime<Utc>) -> DateTime<Utc> {
+        (moment + delta(self.idle)).min(expires_at)
+    }
+}
+
+fn delta(duration: Duration) -> TimeDelta {
+    TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
+}
+
+/// A session that was started or refreshed.
+#[derive(Debug, Clone)]
+pub struct Started {
+    /// The id of the session.
+    pub session: SessionId,
+    /// The moment at which the user proved who they are.
+    pub signed_in_at: DateTime<Utc>,
+    /// The session ends then, even if it is refreshed.
+    pub expires_at: DateTime<Utc>,
+    /// The token for the next refresh, which is not stored.
+    pub refresh_token: RefreshToken,
+}
+
+/// A user with the right password, as it was read.
+pub(super) struct Account {
+    pub(super) signed_in: SignedIn,
+    pub(super) membership: Uuid,
+    pub(super) password_changed_at: Option<DateTime<Utc>>,
+}
+
+/// Starts a session. Returns `None` when the account or the membership has changed since it was read.
+pub(super) async fn start(
+    database: &Database,
+    account: &Account,
+    terms: &SessionTerms,
+    origin: &Origin,
+) -> Result<Option<Started>, DbError> {
+    const START: &str = "SELECT shared.start_session($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+    let Account { signed_in, membership, password_changed_at } = account;
+    let member_of = &signed_in.member_of;
+    let (session, token) = (SessionId::new(), RefreshToken::generate());
+    database
+        .write_shared(SharedScope::Public, async |tx| {
+            let expires_at = tx.now() + delta(terms.longest);
+            let event = AuthEvent {
+                tenant: member_of.tenant(),
+                app: Some(member_of.app()),
+                session: Some(session),
+                origin: Some(origin),
+                ..AuthEvent::new(AuthAction::SignIn).of(signed_in.user)
+            };
+            let (started, ()) = tenancy::all((
+                tx.value::<bool>(
+                    START,
+                    &[
+                        &session,
+                        &signed_in.user,
+                        membership,
+                        &signed_in.membership_version,
+                        password_changed_at,
+                        &origin.device,
+                        &origin.user_agent,
+                        &origin.address,
+                        &tx.now(),
+                        &expires_at,
+                        &terms.idle_end(tx.now(), expires_at),
+                        &Uuid::now_v7(),
+                        &token.hash(),
+                    ],
+                ),
+                auth_event::record(tx, &event),
+            ))
+            .await?;
+            let refresh_token = token.clone();
+            let started_session = Started { session, signed_in_at: tx.now(), expires_at, refresh_token };
+            Ok::<_, DbError>(started.then_some(started_session))
+        })
+        .await
+}
+
+/// A session that has not ended.
+#[derive(Debug, Clone)]
+pub struct Session {
+    /// The id.
+    pub id: SessionId,
+    /// The app to which the user signed in.
+    pub app: AppSlug,
+    /// The name of the business, if the app has businesses.
+    pub business: Option<String>,
+    /// The device, as its user names it.
+    pub device: Option<String>,
+    /// The program, as it names itself.
+    pub user_agent: Option<String>,
+    /// The address of the last sign-in or refresh.
+    pub address: Option<IpAddr>,
+    /// When the user signed in.
+    pub created_at: DateTime<Utc>,
+    /// When the user signed in or refreshed last.
+    pub last_seen_at: DateTime<Utc>,
+    /// When the session ends, if it is not refreshed.
+    pub idle_expires_at: DateTime<Utc>,
+}
+
+tenancy::from_row!(Session {
+    id,
+    app,
+    business,
+    device,
+    user_agent,
+    address,
+    created_at,
+    last_seen_at,
+    idle_expires_at,
+});
+
+/// The sessions of a user that have not ended, the last used first.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn list(tx: &SharedTx, user: UserId) -> Result<Vec<Session>, DbError> {
+    const LIST: &str = "
+        SELECT s.id, m.app, t.name AS business, s.device, s.user_agent, s.address, s.created_at,
+               s.last_seen_at, s.idle_expires_at
+          FROM shared.sessions s
+          JOIN shared.memberships m ON m.id = s.membership_id
+          LEFT JOIN shared.tenants t ON t.id = s.tenant_id
+         WHERE s.user_id = $1 AND s.revoked_at IS NULL AND s.idle_expires_at > $2
+         ORDER BY s.last_seen_at DESC, s.id DESC";
+    tx.rows(LIST, &[&user, &tx.now()]).await
+}
+
+/// Which sessions of a user to revoke.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// One session.
+    One(SessionId),
+    /// All sessions.
+    All,
+    /// All sessions but one.
+    AllBut(SessionId),
+}
+
+/// Revokes sessions of a user. Their tokens are refused by every server within a second. Returns the number
+/// of sessions that had not ended. `reason` is recorded.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn revoke(
+    tx: &SharedTx,
+    user: UserId,
+    which: Which,
+    reason: &'static str,
+    actor: Option<UserId>,
+    origin: Option<&Origin>,
+) -> Result<usize, DbError> {
+    // Locked in the order of their ids, so that two who revoke do not wait for each other.
+    const REVOKE: &str = "
+        WITH chosen AS (
+            SELECT s.id FROM shared.sessions s
+             WHERE s.user_id = $1 AND s.revoked_at IS NULL AND s.idle_expires_at > $4
+               AND ($2::uuid IS NULL OR s.id = $2) AND ($3::uuid IS NULL OR s.id <> $3)
+             ORDER BY s.id FOR NO KEY UPDATE)
+        UPDATE shared.sessions s SET revoked_at = $4, revoked_reason = $5
+          FROM chosen, shared.memberships m
+         WHERE s.id = chosen.id AND m.id = s.membership_id
+     RETURNING s.id, m.app, s.tenant_id";
+    let (one, but) = match which {
+        Which::One(id) => (Some(id), None),
+        Which::All => (None, None),
+        Which::AllBut(id) => (None, Some(id)),
+    };
+    let revoked: Vec<Revoked> = tx.rows(REVOKE, &[&user, &one, &but, &tx.now(), &reason]).await?;
+    for session in &revoked {
+        let event = AuthEvent {
+            tenant: session.tenant_id,
+            app: Some(&session.app),
+            session: Some(session.id),
+            actor,
+            user: Some(user),
+            origin,
+            details: serde_json::json!({"reason": reason}),
+            ..AuthEvent::new(AuthAction::SessionEnded)
+        };
+        auth_event::record(tx, &event).await?;
+    }
+    Ok(revoked.len())
+}
+
+struct Revoked {
+    id: SessionId,
+    app: AppSlug,
+    tenant_id: Option<TenantId>,
+}
+
+tenancy::from_row!(Revoked { id, app, tenant_id });
+
+/// Deletes sessions that ended days ago, expired refresh tokens and old revocations. Returns the number of
+/// sessions.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn prune(tx: &SharedTx) -> Result<u64, DbError> {
+    // An expired token is refused with or without its row.
+    const TOKENS: &str = "DELETE FROM shared.refresh_tokens WHERE expires_at < $1";
+    const SESSIONS: &str = "DELETE FROM shared.sessions WHERE least(idle_expires_at, revoked_at) < $1";
+    // No access token lives for a day.
+    const REVOCATIONS: &str = "DELETE FROM shared.revocations WHERE revoked_at < $1";
+    tx.execute(TOKENS, &[&tx.now()]).await?;
+    let sessions = tx.execute(SESSIONS, &[&(tx.now() - TimeDelta::days(7))]).await?;
+    tx.execute(REVOCATIONS, &[&(tx.now() - TimeDelta::days(1))]).await?;
+    Ok(sessions)
+}
