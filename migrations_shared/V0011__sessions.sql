@@ -186,27 +186,6 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $f
 $function$;
 REVOKE ALL ON FUNCTION shared.access_of(uuid) FROM PUBLIC;
 
--- What has to be read before anyone is signed in: the account of an email, or of a username at one business, and what
--- its user may do in one place. No row: no such login. No membership_id: no active membership there.
-CREATE FUNCTION shared.find_account(wanted_kind text, wanted_value text, wanted_app text, wanted_tenant uuid)
-RETURNS TABLE (user_id uuid, full_name text, email text, username text, password_hash text,
-               password_changed_at timestamptz, must_change_password boolean, user_status text,
-               membership_id uuid, membership_version integer, roles text[], permissions text[])
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
-    SELECT u.id, u.full_name, e.value, n.value, u.password_hash, u.password_changed_at, u.must_change_password,
-           u.status, m.id, m.version, a.roles, a.permissions
-      FROM shared.user_logins l
-      JOIN shared.users u ON u.id = l.user_id
-      LEFT JOIN shared.user_logins e ON e.user_id = u.id AND e.kind = 'email'
-      LEFT JOIN shared.user_logins n ON n.user_id = u.id AND n.kind = 'username' AND n.tenant_id = wanted_tenant
-      LEFT JOIN shared.memberships m
-             ON m.user_id = u.id AND m.app = wanted_app AND m.status = 'active'
-            AND m.tenant_id IS NOT DISTINCT FROM wanted_tenant
-      LEFT JOIN LATERAL shared.access_of(m.id) a ON m.id IS NOT NULL
-     WHERE l.kind = wanted_kind AND l.value = wanted_value
-       AND l.tenant_id IS NOT DISTINCT FROM CASE WHEN wanted_kind = 'username' THEN wanted_tenant END
-$function$;
-
 -- Starts a session, if what the caller has read of the account is still true: after a change of the password, nobody
 -- gets in with the old one.
 CREATE FUNCTION shared.start_session(
@@ -295,11 +274,9 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $f
 $function$;
 
 REVOKE ALL ON FUNCTION
-    shared.find_account(text, text, text, uuid),
     shared.start_session(uuid, uuid, uuid, integer, timestamptz, text, text, inet, timestamptz, timestamptz, timestamptz, uuid, bytea),
     shared.open_refresh_token(bytea), shared.find_session(uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
-    shared.find_account(text, text, text, uuid),
     shared.start_session(uuid, uuid, uuid, integer, timestamptz, text, text, inet, timestamptz, timestamptz, timestamptz, uuid, bytea),
     shared.open_refresh_token(bytea), shared.find_session(uuid) TO tenantry_shared;
 

@@ -280,6 +280,9 @@ async fn every_example_of_the_api_document_matches_a_real_response() {
                 let signed_in = stage.business.post("/api/v1/auth/login", &login).await.body;
                 body["refreshToken"] = signed_in["refreshToken"].clone();
             }
+            if *path == "/api/v1/auth/password/change" {
+                body["currentPassword"] = json!(harness::PASSWORD);
+            }
             if *path == "/api/v1/auth/logout" {
                 body = json!({});
             }

@@ -31,6 +31,7 @@ mod names;
 mod newer_data;
 mod onboarding;
 mod orders;
+mod passwords;
 mod payments;
 mod plans;
 mod pool;

@@ -26,7 +26,12 @@ async fn platform_staff_onboard_a_business_over_http() {
     let password = &made.body["owner"]["password"];
     let login = app
         .stranger("acme.localhost")
-        .post("/api/v1/auth/login", &json!({"email": "ann@acme.test", "password": password}))
+        .post(
+            "/api/v1/auth/login",
+            &json!({
+                "email": "ann@acme.test", "password": password, "newPassword": "kijani mlima nyota saba",
+            }),
+        )
         .await;
     assert_eq!(login.status, 200, "{login:?}");
     let id = made.body["id"].as_str().unwrap();

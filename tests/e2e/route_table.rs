@@ -25,6 +25,12 @@ pub fn table() -> Vec<(&'static str, &'static str, Who, Option<Value>)> {
         ("POST", "/api/v1/auth/refresh", Anyone, Some(json!({"refreshToken": "x"}))),
         ("POST", "/api/v1/auth/logout", SignedIn, Some(json!({}))),
         ("GET", "/api/v1/auth/me", SignedIn, None),
+        (
+            "POST",
+            "/api/v1/auth/password/change",
+            SignedIn,
+            Some(json!({"currentPassword": "x", "newPassword": "kijani mlima nyota saba"})),
+        ),
         ("GET", "/api/v1/auth/sessions", SignedIn, None),
         ("DELETE", "/api/v1/auth/sessions", SignedIn, None),
         ("DELETE", "/api/v1/auth/sessions/{id}", SignedIn, None),

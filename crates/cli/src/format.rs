@@ -179,7 +179,7 @@ pub fn one_with_secret<T: Serialize>(
     match (output.format, secret) {
         (Format::Name, Some(secret)) => {
             output::line(&text);
-            writeln!(io::stderr(), "password {secret}   (shown once)")
+            writeln!(io::stderr(), "password {secret}   (shown once; must be changed at the first sign-in)")
         }
         _ => output::secret(&text),
     }

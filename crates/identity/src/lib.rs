@@ -14,12 +14,15 @@ pub use names::keys::{AppSlug, KeyTextError, PermissionKey, RoleKey, Username};
 pub use people::permission::Permission;
 pub use people::{app, member_backup, membership, permission, role, user};
 pub use records::auth_event;
-pub use signing_in::password::{Hasher, Password, PasswordError, PasswordKey, PasswordPolicy, TooBusy};
+pub use signing_in::hash_turns::{Applicant, TooBusy};
+pub use signing_in::hasher::{Hasher, PasswordKey, PasswordKeys};
+pub use signing_in::login::{Credentials, SignIn};
+pub use signing_in::password::{Password, PasswordError, PasswordPolicy};
 pub use signing_in::refresh_token::RefreshToken;
 pub use signing_in::revocations::Revocations;
 pub use signing_in::session::SessionTerms;
 pub use signing_in::token::{AccessToken, KeyError, Principal, SigningKey, TokenError, TokenIssuer};
-pub use signing_in::{login, refresh, session};
+pub use signing_in::{login, password_change, refresh, session, throttle};
 
 /// The app in which a business's staff works with catalogue, stock and orders.
 pub const INVENTORY_APP: &str = "inventory";

@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use identity::{PasswordKey, SessionTerms};
+use identity::throttle::Allowed;
+use identity::{PasswordKey, PasswordKeys, PasswordPolicy, SessionTerms};
 use platform::dns::Dns;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use tenancy::{DatabaseUrl, Installation, PoolSettings, ResolverSettings};
 
 use crate::settings::{Settings, SettingsError, refuse};
@@ -66,22 +67,54 @@ impl Settings {
         url.expose_secret().parse().map_err(|error| refuse("database.owner_url", error))
     }
 
-    /// The key that protects password hashes.
+    /// The keys that protect password hashes.
     ///
     /// # Errors
-    /// [`SettingsError`] when `identity.password_key` is missing or too short.
-    pub fn password_key(&self) -> Result<PasswordKey, SettingsError> {
+    /// [`SettingsError`] when `identity.password_key` is missing, or a key is too short.
+    pub fn password_keys(&self) -> Result<PasswordKeys, SettingsError> {
         let secret = self.identity.password_key.as_ref().ok_or(SettingsError::Missing {
             key: "identity.password_key",
             cure: "generate a key with `openssl rand -base64 48`, set TENANTRY__IDENTITY__PASSWORD_KEY, and \
                    keep the key permanently: without it, no stored password can be verified",
         })?;
-        PasswordKey::new(secret).map_err(|least| {
-            refuse(
-                "identity.password_key",
-                format!("the key is too short; it must have at least {least} bytes"),
-            )
+        let parse = |key: &str, secret: &SecretString| {
+            PasswordKey::new(secret).map_err(|least| {
+                refuse(key, format!("the key is too short; it must have at least {least} bytes"))
+            })
+        };
+        let former = self.identity.former_password_keys.iter();
+        Ok(PasswordKeys {
+            current: parse("identity.password_key", secret)?,
+            former: former
+                .map(|secret| parse("identity.former_password_keys", secret))
+                .collect::<Result<_, _>>()?,
         })
+    }
+
+    /// The rule for new passwords.
+    ///
+    /// # Errors
+    /// [`SettingsError`] when the file of `identity.password_blocklist_file` cannot be read.
+    pub fn password_policy(&self) -> Result<PasswordPolicy, SettingsError> {
+        let file = &self.identity.password_blocklist_file;
+        let text = if file.as_os_str().is_empty() {
+            String::new()
+        } else {
+            std::fs::read_to_string(file).map_err(|error| {
+                let problem = format!("{} cannot be read: {error}", file.display());
+                refuse("identity.password_blocklist_file", problem)
+            })?
+        };
+        let blocked = text.lines().map(|line| line.trim_end_matches('\r').to_owned());
+        Ok(PasswordPolicy::new(self.identity.password_min_length, blocked))
+    }
+
+    /// The failed sign-ins after which further ones must wait.
+    pub fn allowed_failures(&self) -> Allowed {
+        Allowed {
+            per_account: self.identity.failures_per_account,
+            per_network: self.identity.failures_per_network,
+        }
     }
 
     /// The prefix of this installation's roles. Defaults to the name of the database.

@@ -136,9 +136,19 @@ pub struct IdentitySettings {
     pub issuer: Option<String>,
     /// Private key (Ed25519) that signs access tokens. The server does not start without it.
     pub signing_key_file: Option<PathBuf>,
-    /// Secret that protects the password hashes; 32 bytes or more. Must never change: without it, no stored
-    /// password can be verified.
+    /// Secret that protects the password hashes; 32 bytes or more. Without it, no stored password can be
+    /// verified. A former key must stay in `former_password_keys`.
     pub password_key: Option<SecretString>,
+    /// Former secrets, newest first. A hash is renewed with the present one when its user signs in.
+    pub former_password_keys: Vec<SecretString>,
+    /// File with passwords that are refused, one on each line. An empty text means no file.
+    pub password_blocklist_file: PathBuf,
+    /// Failed sign-ins of one account after which further ones must wait. Range: 1 to 10000, or 0 for no
+    /// limit.
+    pub failures_per_account: u32,
+    /// Failed sign-ins of one network after which further ones must wait. Range: 1 to 100000, or 0 for no
+    /// limit.
+    pub failures_per_network: u32,
     /// Lifetime of an access token. Range: 60 to 3600.
     pub access_token_ttl_s: u64,
     /// Days after which a session that is not refreshed ends. Range: 1 to 365.
@@ -279,7 +289,7 @@ impl Settings {
             self.owner_url()?;
         }
         if self.identity.password_key.is_some() {
-            self.password_key()?;
+            self.password_keys()?;
         }
         if self.identity.issuer.as_ref().is_some_and(|issuer| !is_web_address(issuer)) {
             return Err(refuse("identity.issuer", "must be a URL, like https://id.example.com"));
@@ -336,6 +346,8 @@ impl Settings {
         range("identity.session_idle_days", identity.session_idle_days, 1, 365)?;
         range("identity.session_max_days", identity.session_max_days, 1, 3650)?;
         range("identity.password_min_length", identity.password_min_length, 8, 64)?;
+        range("identity.failures_per_account", identity.failures_per_account, 0, 10_000)?;
+        range("identity.failures_per_network", identity.failures_per_network, 0, 100_000)?;
         range("identity.bcrypt_cost", identity.bcrypt_cost, 4, 16)?;
         range("identity.concurrent_hashes", identity.concurrent_hashes, 1, 64)
     }

@@ -35,7 +35,7 @@ pub enum WiringError {
 /// [`SettingsError`] when `identity.password_key` is missing or too short.
 pub fn hasher(settings: &Settings) -> Result<Hasher, SettingsError> {
     let identity = &settings.identity;
-    Ok(Hasher::new(settings.password_key()?, identity.bcrypt_cost, identity.concurrent_hashes))
+    Ok(Hasher::new(settings.password_keys()?, identity.bcrypt_cost, identity.concurrent_hashes))
 }
 
 /// Builds onboarding with the owner's login.

@@ -25,7 +25,7 @@ use std::io::{IsTerminal, Read};
 use std::num::NonZeroUsize;
 
 use anyhow::Context as _;
-use identity::{Password, PasswordPolicy};
+use identity::Password;
 use secrecy::SecretString;
 use settings::Settings;
 
@@ -46,6 +46,5 @@ fn password_from_stdin(settings: &Settings) -> anyhow::Result<Password> {
     std::io::stdin().read_to_string(&mut text).context("cannot read the password from standard input")?;
     let text = text.trim_end_matches(['\r', '\n']);
     anyhow::ensure!(!text.is_empty(), "standard input contains no password");
-    let policy = PasswordPolicy { min_length: settings.identity.password_min_length };
-    Ok(Password::parse(SecretString::from(text), &policy)?)
+    Ok(settings.password_policy()?.check(&SecretString::from(text), &[])?)
 }

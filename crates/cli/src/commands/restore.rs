@@ -89,7 +89,7 @@ pub(super) async fn restore(
         output::line(&settings.address_of(&tenant.slug));
         match &owner.made_password {
             Some(made) => output::secret(&format!(
-                "owner {email}, password {}   (shown once)",
+                "owner {email}, password {}   (shown once; must be changed at the first sign-in)",
                 made.secret().expose_secret()
             ))
             .map_err(NotShown),

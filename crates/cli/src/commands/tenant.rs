@@ -311,7 +311,7 @@ fn print_owned(
         lines.push(("password", "unchanged: the user already existed".to_owned()));
     }
     if let Some(password) = &password {
-        lines.push(("password", format!("{password}   (shown once)")));
+        lines.push(("password", format!("{password}   (shown once; must be changed at the first sign-in)")));
     }
     let owner = ShownOwner { id: added.user, email: owner.login.to_value(), password };
     let shown = Shown { owner: Some(owner), ..Shown::of(settings, tenant) };

@@ -141,7 +141,10 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
             let onboarding = context::onboarding(&settings).await?;
             let actor = Actor::command_line();
             if let Some(made) = onboarding.reset_password(&login, tenant, password, &actor).await? {
-                let text = format!("{}   (shown once)", made.secret().expose_secret());
+                let text = format!(
+                    "{}   (shown once; must be changed at the first sign-in)",
+                    made.secret().expose_secret()
+                );
                 output::secret(&text).context("the generated password could not be shown; set another")?;
             }
         }
@@ -161,7 +164,8 @@ fn print(shown: &Shown, has_own_password: bool, output: Output) -> anyhow::Resul
         ("roles", shown.roles.join(", ")),
     ];
     match &shown.password {
-        Some(password) => lines.push(("password", format!("{password}   (shown once)"))),
+        Some(password) => lines
+            .push(("password", format!("{password}   (shown once; must be changed at the first sign-in)"))),
         None if !has_own_password => {
             lines.push(("password", "unchanged: the user already existed".to_owned()));
         }

@@ -59,7 +59,7 @@ pub enum MembershipError {
         has_businesses: bool,
     },
     /// The app has no such role.
-    #[error("there is no role \"{role}\" in the app {app}; use {}", roles.join(", "))]
+    #[error("there is no role \"{role}\" in the app {app}; use {}", one_of(roles))]
     UnknownRole {
         /// The unknown key, as the caller gave it.
         role: String,
@@ -71,6 +71,13 @@ pub enum MembershipError {
     /// PostgreSQL refused a query, or the connection failed.
     #[error("a membership query failed")]
     Db(#[from] DbError),
+}
+
+fn one_of(roles: &[String]) -> String {
+    match roles {
+        [all @ .., last] if !all.is_empty() => format!("{} or {last}", all.join(", ")),
+        _ => roles.join(", "),
+    }
 }
 
 fn kind_in_words(has_businesses: bool) -> &'static str {

@@ -75,6 +75,15 @@ pub struct User {
 
 tenancy::from_row!(User { id, email, username, full_name, status, created_at });
 
+/// A password hash as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PasswordHash {
+    /// The salted bcrypt hash.
+    pub hash: String,
+    /// The name of the key. `None` for a hash from before keys had names.
+    pub key: Option<String>,
+}
+
 /// A user to be stored.
 #[derive(Debug, Clone)]
 pub struct NewUser {
@@ -85,7 +94,9 @@ pub struct NewUser {
     /// The name of the user, if known.
     pub full_name: Option<Name>,
     /// From [`Hasher::hash`](crate::Hasher::hash).
-    pub password_hash: String,
+    pub password: PasswordHash,
+    /// Whether somebody else chose the password, so that it must be changed before the first sign-in.
+    pub must_change_password: bool,
 }
 
 /// A user was not stored.
@@ -109,12 +120,13 @@ const INSERT_LOGIN: &str = "
 /// [`UserError::LoginTaken`], in any letter case.
 pub async fn insert(tx: &SharedTx, new: &NewUser) -> Result<UserId, UserError> {
     const INSERT_USER: &str = "
-        INSERT INTO shared.users (id, full_name, status, password_hash, password_changed_at, created_at,
-                                  updated_at)
-        VALUES ($1, $2, 'active', $3, $4, $4, $4)";
+        INSERT INTO shared.users (id, full_name, status, password_hash, password_key, password_changed_at,
+                                  must_change_password, created_at, updated_at)
+        VALUES ($1, $2, 'active', $3, $4, $6, $5, $6, $6)";
     let id = UserId::new();
+    let PasswordHash { hash, key } = &new.password;
     let (kind, tenant, value) = new.login.columns(new.tenant);
-    tx.execute(INSERT_USER, &[&id, &new.full_name, &new.password_hash, &tx.now()]).await?;
+    tx.execute(INSERT_USER, &[&id, &new.full_name, hash, key, &new.must_change_password, &tx.now()]).await?;
     match tx.execute(INSERT_LOGIN, &[&Uuid::now_v7(), &id, &kind, &tenant, &value, &tx.now()]).await {
         Ok(_) => Ok(id),
         Err(error) if error.constraint() == Some("user_logins_kind_tenant_id_value_key") => {
@@ -175,14 +187,34 @@ pub async fn has_password(tx: &SharedTx, id: UserId) -> Result<bool, DbError> {
     tx.value(HAS, &[&id]).await
 }
 
-/// Gives a user another password. `password_hash` comes from [`Hasher::hash`](crate::Hasher::hash).
+/// Gives a user another password. `must_change` says that somebody else chose it, so that the user must
+/// choose another one before signing in.
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn set_password(tx: &SharedTx, id: UserId, password_hash: &str) -> Result<(), DbError> {
-    const SET: &str =
-        "UPDATE shared.users SET password_hash = $2, password_changed_at = $3, updated_at = $3 WHERE id = $1";
-    tx.execute(SET, &[&id, &password_hash, &tx.now()]).await.map(drop)
+pub async fn set_password(
+    tx: &SharedTx,
+    id: UserId,
+    password: &PasswordHash,
+    must_change: bool,
+) -> Result<(), DbError> {
+    const SET: &str = "
+        UPDATE shared.users
+           SET password_hash = $2, password_key = $3, must_change_password = $4, password_changed_at = $5,
+               updated_at = $5
+         WHERE id = $1";
+    tx.execute(SET, &[&id, &password.hash, &password.key, &must_change, &tx.now()]).await.map(drop)
+}
+
+/// Replaces the hash of a password by another hash of the same password, unless the password has changed.
+pub(crate) async fn renew_password_hash(
+    tx: &SharedTx,
+    id: UserId,
+    old: &PasswordHash,
+    renewed: &PasswordHash,
+) -> Result<(), DbError> {
+    const RENEW: &str = "SELECT shared.renew_password_hash($1, $2, $3, $4)";
+    tx.execute(RENEW, &[&id, &old.hash, &renewed.hash, &renewed.key]).await.map(drop)
 }
 
 /// The email with which a user signs in.

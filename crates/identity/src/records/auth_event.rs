@@ -1,7 +1,7 @@
 //! Authentication events: what happened to accounts and access. The log is append-only. An event is written
 //! in the transaction of its change.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use serde_json::{Value, json};
 use tenancy::{DbError, SharedTx, TenantId};
@@ -23,6 +23,8 @@ values::words! {
         SessionEnded = "session.ended",
         /// A refresh token was used a second time, so its session was ended: the token may be stolen.
         RefreshReused = "session.refresh_reused",
+        /// A user changed their password.
+        PasswordChanged = "password.changed",
         /// A business or the operator made a role, or changed it.
         RoleChanged = "role.changed",
         /// A business or the operator removed a role.
@@ -39,6 +41,25 @@ pub struct Origin {
     pub user_agent: Option<String>,
     /// The device, as its user names it.
     pub device: Option<String>,
+}
+
+impl Origin {
+    /// The network of the client, by which clients are counted.
+    pub fn network(&self) -> Option<IpAddr> {
+        self.address.map(network_of)
+    }
+}
+
+/// The address by which a customer is counted. An IPv6 customer controls a whole /64 network, so only the
+/// network counts.
+pub fn network_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
+        address => address,
+    }
 }
 
 /// An event to be written.

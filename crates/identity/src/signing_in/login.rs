@@ -1,16 +1,20 @@
 //! Login: an email or a username and a password, checked for one app of one business.
 
+use chrono::{DateTime, Utc};
 use secrecy::SecretString;
-use tenancy::{Database, DbError, SharedScope};
+use tenancy::{Database, DbError, SharedScope, SharedTx};
+use uuid::Uuid;
 use values::Email;
 
 use crate::names::ids::UserId;
 use crate::names::keys::Username;
 use crate::people::membership::MemberOf;
-use crate::people::user::{LoginName, UserStatus};
+use crate::people::user::{self, LoginName, PasswordHash, UserStatus};
 use crate::records::auth_event::{self, AuthAction, AuthEvent, Origin};
-use crate::signing_in::password::{Hasher, TooBusy};
+use crate::signing_in::hash_turns::{Applicant, TooBusy};
+use crate::signing_in::hasher::{Hasher, Verdict};
 use crate::signing_in::session::{self, Account, SessionTerms, Started};
+use crate::signing_in::throttle::{Allowed, AttemptKeys};
 
 /// A user who may act in one app of one business.
 #[derive(Debug, Clone)]
@@ -42,6 +46,12 @@ pub enum LoginError {
     /// The password is right, but the user is not an active member of this place.
     #[error("the user has no active membership on this host")]
     NoMembership,
+    /// The password is right, but somebody else chose it, so the user must choose another one first.
+    #[error("the password must be changed before the first sign-in")]
+    MustChangePassword,
+    /// The account or the network has had too many failures. The client must wait for so many seconds.
+    #[error("too many attempts to sign in have failed; try again in {0} seconds")]
+    TooManyAttempts(u32),
     /// The password was not checked, because too many others were being checked.
     #[error(transparent)]
     TooBusy(#[from] TooBusy),
@@ -50,78 +60,194 @@ pub enum LoginError {
     Db(#[from] DbError),
 }
 
-/// Signs a user in: checks the password, and starts a session. Both outcomes are recorded.
-///
-/// An unknown login costs as much time as a known one.
-///
-/// # Errors
-/// [`LoginError`].
-pub async fn sign_in(
-    database: &Database,
-    hasher: &Hasher,
-    login: &LoginName,
-    password: &SecretString,
-    member_of: &MemberOf,
-    terms: &SessionTerms,
-    origin: &Origin,
-) -> Result<(SignedIn, Started), LoginError> {
-    // The account changed while its password was being checked. It hardly ever does so twice.
-    for _ in 0..3 {
-        let checked = check(database, hasher, login, password, member_of).await?;
-        let (refusal, user) = match checked {
-            Checked::Right(account) => match session::start(database, &account, terms, origin).await? {
-                Some(started) => return Ok((account.signed_in, started)),
-                None => continue,
-            },
-            Checked::NoMembership(user) => (LoginError::NoMembership, Some(user)),
-            Checked::Wrong(user) => (LoginError::InvalidCredentials, user),
-        };
-        let failure = Some(match refusal {
-            LoginError::NoMembership => "no_membership",
-            _ => "wrong_password",
-        });
+impl LoginError {
+    /// The reason, as the log of authentication events has it. `None` if nothing is recorded: attempts that
+    /// must wait do not fill the log.
+    fn recorded(&self) -> Option<&'static str> {
+        match self {
+            Self::InvalidCredentials => Some("wrong_password"),
+            Self::NoMembership => Some("no_membership"),
+            Self::MustChangePassword => Some("password_change_required"),
+            Self::TooManyAttempts(_) | Self::TooBusy(_) | Self::Db(_) => None,
+        }
+    }
+}
+
+/// The parts of the server that sign people in.
+pub struct SignIn {
+    /// The pool of connections.
+    pub database: Database,
+    /// Compares passwords.
+    pub hasher: Hasher,
+    /// How long sessions last.
+    pub terms: SessionTerms,
+    /// The failures that are allowed before attempts must wait.
+    pub allowed: Allowed,
+}
+
+/// A login and a password, as a client sends them.
+pub struct Credentials {
+    /// The email or the username.
+    pub login: LoginName,
+    /// The password.
+    pub password: SecretString,
+    /// The app and the business to sign in to.
+    pub member_of: MemberOf,
+}
+
+impl SignIn {
+    /// Signs a user in: checks the password, and starts a session. Both outcomes are recorded.
+    ///
+    /// A wrong login takes as much time as a wrong password, whatever the cost of the stored hash is.
+    ///
+    /// # Errors
+    /// [`LoginError`].
+    pub async fn sign_in(
+        &self,
+        credentials: &Credentials,
+        origin: &Origin,
+    ) -> Result<(SignedIn, Started), LoginError> {
+        // The account changed while its password was being checked. It hardly ever does so twice.
+        for _ in 0..3 {
+            let account = self.check(credentials, origin).await?;
+            if account.must_change_password {
+                self.record(
+                    credentials,
+                    Some(account.signed_in.user),
+                    &LoginError::MustChangePassword,
+                    origin,
+                )
+                .await?;
+                return Err(LoginError::MustChangePassword);
+            }
+            if let Some(started) = session::start(&self.database, &account, &self.terms, origin).await? {
+                return Ok((account.signed_in, started));
+            }
+        }
+        Err(LoginError::InvalidCredentials)
+    }
+
+    /// Checks a login and a password, and what the user may do there.
+    pub(super) async fn check(
+        &self,
+        credentials: &Credentials,
+        origin: &Origin,
+    ) -> Result<Box<Account>, LoginError> {
+        let (outcome, user) = self.compare(credentials, origin).await?;
+        if let Err(refusal) = &outcome {
+            self.record(credentials, user, refusal, origin).await?;
+        }
+        outcome
+    }
+
+    async fn record(
+        &self,
+        credentials: &Credentials,
+        user: Option<UserId>,
+        refusal: &LoginError,
+        origin: &Origin,
+    ) -> Result<(), DbError> {
+        let Some(failure) = refusal.recorded() else { return Ok(()) };
         let event = AuthEvent {
             user,
-            failure,
-            tenant: member_of.tenant(),
-            app: Some(member_of.app()),
+            failure: Some(failure),
+            tenant: credentials.member_of.tenant(),
+            app: Some(credentials.member_of.app()),
             origin: Some(origin),
             ..AuthEvent::new(AuthAction::SignIn)
         };
-        database.write_shared(SharedScope::Public, async |tx| auth_event::record(tx, &event).await).await?;
-        return Err(refusal);
+        self.database.write_shared(SharedScope::Public, async |tx| auth_event::record(tx, &event).await).await
     }
-    Err(LoginError::InvalidCredentials)
-}
 
-enum Checked {
-    Right(Box<Account>),
-    NoMembership(UserId),
-    /// The user, if the login is known.
-    Wrong(Option<UserId>),
+    async fn compare(
+        &self,
+        credentials: &Credentials,
+        origin: &Origin,
+    ) -> Result<(Result<Box<Account>, LoginError>, Option<UserId>), LoginError> {
+        let Credentials { login, password, member_of } = credentials;
+        let keys = AttemptKeys::new(login, member_of.tenant(), origin.network());
+        // The password is compared after the transaction: a hash takes longer than any query may hold a
+        // connection.
+        let found = self
+            .database
+            .write_shared(SharedScope::Public, async |tx| {
+                begin(tx, login, member_of, &keys, self.allowed, origin).await
+            })
+            .await?;
+        if found.wait > 0.0 {
+            return Err(LoginError::TooManyAttempts(found.wait.ceil() as u32));
+        }
+        // A user who may not sign in is like an unknown one.
+        let stored = found.password_hash.clone().filter(|_| found.user_status == Some(UserStatus::Active));
+        let stored = stored.map(|hash| PasswordHash { hash, key: found.password_key.clone() });
+        let highest_cost = found.highest_cost.and_then(|cost| u32::try_from(cost).ok());
+        let applicant = Applicant::client(member_of.tenant(), origin.network());
+        let verdict = self.hasher.verify(password, stored.clone(), highest_cost, &applicant).await?;
+        let (Verdict::Right(renewed), Some(user)) = (verdict, found.user_id) else {
+            return Ok((Err(LoginError::InvalidCredentials), found.user_id));
+        };
+        let Some(mut password) = stored else {
+            return Ok((Err(LoginError::InvalidCredentials), found.user_id));
+        };
+        if let Some(renewed) = renewed {
+            let renew = async |tx: &SharedTx| user::renew_password_hash(tx, user, &password, &renewed).await;
+            self.database.write_shared(SharedScope::Public, renew).await?;
+            password = renewed;
+        }
+        let (Some(membership), Some(membership_version)) = (found.membership_id, found.membership_version)
+        else {
+            return Ok((Err(LoginError::NoMembership), Some(user)));
+        };
+        let account = Account {
+            membership,
+            password_changed_at: found.password_changed_at,
+            must_change_password: found.must_change_password.unwrap_or_default(),
+            password,
+            keys,
+            signed_in: SignedIn {
+                user,
+                email: found.email,
+                username: found.username,
+                full_name: found.full_name,
+                member_of: member_of.clone(),
+                membership_version,
+                roles: found.roles.unwrap_or_default(),
+                permissions: found.permissions.unwrap_or_default(),
+            },
+        };
+        Ok((Ok(Box::new(account)), Some(user)))
+    }
 }
 
 struct Row {
-    user_id: UserId,
+    wait: f64,
+    highest_cost: Option<i32>,
+    user_id: Option<UserId>,
     full_name: Option<String>,
     email: Option<Email>,
     username: Option<Username>,
     password_hash: Option<String>,
-    password_changed_at: Option<chrono::DateTime<chrono::Utc>>,
-    user_status: UserStatus,
-    membership_id: Option<uuid::Uuid>,
+    password_key: Option<String>,
+    password_changed_at: Option<DateTime<Utc>>,
+    must_change_password: Option<bool>,
+    user_status: Option<UserStatus>,
+    membership_id: Option<Uuid>,
     membership_version: Option<i32>,
     roles: Option<Vec<String>>,
     permissions: Option<Vec<String>>,
 }
 
 tenancy::from_row!(Row {
+    wait,
+    highest_cost,
     user_id,
     full_name,
     email,
     username,
     password_hash,
+    password_key,
     password_changed_at,
+    must_change_password,
     user_status,
     membership_id,
     membership_version,
@@ -129,46 +255,35 @@ tenancy::from_row!(Row {
     permissions,
 });
 
-async fn check(
-    database: &Database,
-    hasher: &Hasher,
+async fn begin(
+    tx: &SharedTx,
     login: &LoginName,
-    password: &SecretString,
     member_of: &MemberOf,
-) -> Result<Checked, LoginError> {
-    const FIND_ACCOUNT: &str = "
-        SELECT user_id, full_name, email, username, password_hash, password_changed_at, user_status,
-               membership_id, membership_version, roles, permissions
-          FROM shared.find_account($1, $2, $3, $4)";
+    keys: &AttemptKeys,
+    allowed: Allowed,
+    origin: &Origin,
+) -> Result<Row, DbError> {
+    const BEGIN: &str = "
+        SELECT wait, highest_cost, user_id, full_name, email, username, password_hash, password_key,
+               password_changed_at, must_change_password, user_status, membership_id, membership_version,
+               roles, permissions
+          FROM shared.begin_sign_in($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
     let (kind, _, value) = login.columns(None);
-    // The password is checked after the transaction: a hash takes longer than any query may hold a
-    // connection.
-    let found: Option<Row> = database
-        .read_shared(SharedScope::Public, async |tx| {
-            tx.row_opt(FIND_ACCOUNT, &[&kind, &value, member_of.app(), &member_of.tenant()]).await
-        })
-        .await?;
-    let stored = found.as_ref().and_then(|found| found.password_hash.clone());
-    let matches = hasher.verify(password, stored).await?;
-    let Some(found) = found else { return Ok(Checked::Wrong(None)) };
-    if !matches || found.user_status != UserStatus::Active {
-        return Ok(Checked::Wrong(Some(found.user_id)));
-    }
-    let (Some(membership), Some(membership_version)) = (found.membership_id, found.membership_version) else {
-        return Ok(Checked::NoMembership(found.user_id));
-    };
-    Ok(Checked::Right(Box::new(Account {
-        membership,
-        password_changed_at: found.password_changed_at,
-        signed_in: SignedIn {
-            user: found.user_id,
-            email: found.email,
-            username: found.username,
-            full_name: found.full_name,
-            member_of: member_of.clone(),
-            membership_version,
-            roles: found.roles.unwrap_or_default(),
-            permissions: found.permissions.unwrap_or_default(),
-        },
-    })))
+    let (per_account, per_network) = allowed.counts();
+    tx.row(
+        BEGIN,
+        &[
+            &kind,
+            &value,
+            member_of.app(),
+            &member_of.tenant(),
+            &keys.account,
+            &keys.network,
+            &per_account,
+            &per_network,
+            &origin.address,
+            &tx.now(),
+        ],
+    )
+    .await
 }

@@ -1,9 +1,13 @@
 //! Proving who somebody is: passwords, login, sessions, access tokens.
 
+pub mod hash_turns;
+pub mod hasher;
 pub mod login;
 pub mod password;
+pub mod password_change;
 pub mod refresh;
 pub mod refresh_token;
 pub mod revocations;
 pub mod session;
+pub mod throttle;
 pub mod token;

@@ -1,36 +1,108 @@
-//! Passwords: bcrypt over a keyed hash, computed off the request threads, a limited number at the same time.
+//! New passwords: how they are written, and which ones are refused.
 
+use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 
-use aws_lc_rs::{hmac, rand};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
+use aws_lc_rs::rand;
+use precis_profiles::OpaqueString;
+use precis_profiles::precis_core::profile::PrecisFastInvocation as _;
 use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::Semaphore;
+use zxcvbn::Score;
 
 /// The rule for new passwords.
 #[derive(Debug, Clone)]
 pub struct PasswordPolicy {
-    /// The smallest number of characters.
-    pub min_length: usize,
+    min_length: usize,
+    /// The estimated strength that a password must have. `None` for demo data.
+    min_strength: Option<Score>,
+    blocklist: Arc<HashSet<String>>,
 }
 
 /// The largest number of bytes. Longer passwords are refused, so that nobody makes the server hash megabytes.
-const MAX_BYTES: usize = 1024;
+pub(super) const MAX_BYTES: usize = 1024;
+/// The estimate of a longer password would take too long, and says no more.
+const ESTIMATED_CHARACTERS: usize = 72;
+
+/// A password must have so many letters and digits that are not the name or the address of its user.
+const LEFT_WITHOUT_PERSONAL: usize = 8;
 
 /// The password is refused. The message says what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PasswordError {
-    /// Shorter than [`PasswordPolicy::min_length`], which the variant contains.
+    /// Shorter than the policy allows.
     #[error("a password must have at least {0} characters")]
     TooShort(usize),
     /// Longer than the server is willing to hash.
     #[error("a password must have at most {MAX_BYTES} bytes; a letter outside a-z and A-Z takes two or more")]
     TooLong,
-    /// On the list of well-known passwords, in any letter case.
-    #[error("this password is too easy to guess; choose another password")]
-    TooCommon,
+    /// Control characters, or characters that Unicode does not define.
+    #[error("a password must not contain control characters or characters that Unicode does not define")]
+    Forbidden,
+    /// A well-known password, or one that can be guessed. Contains the reason, if there is a special one.
+    #[error("this password is too easy to guess; choose a longer one, such as four words at random{0}")]
+    TooEasy(String),
+}
+
+impl PasswordPolicy {
+    /// `blocklist` contains passwords that are refused in any letter case, however strong they seem.
+    pub fn new(min_length: usize, blocklist: impl IntoIterator<Item = String>) -> Self {
+        Self {
+            min_length,
+            min_strength: Some(Score::Three),
+            blocklist: Arc::new(blocklist.into_iter().map(|text| text.to_lowercase()).collect()),
+        }
+    }
+
+    /// The rule for demo data, whose passwords everybody knows.
+    pub fn for_demo() -> Self {
+        Self { min_length: 1, min_strength: None, blocklist: Arc::default() }
+    }
+
+    /// Checks a new password. `personal` are words that others may guess first, such as the name of the user.
+    ///
+    /// # Errors
+    /// [`PasswordError`].
+    pub fn check(&self, text: &SecretString, personal: &[&str]) -> Result<Password, PasswordError> {
+        if text.expose_secret().len() > MAX_BYTES {
+            return Err(PasswordError::TooLong);
+        }
+        let written = normalised(text).ok_or(PasswordError::Forbidden)?;
+        let plain = written.expose_secret();
+        if plain.chars().count() < self.min_length {
+            return Err(PasswordError::TooShort(self.min_length));
+        }
+        let Some(min_strength) = self.min_strength else { return Ok(Password(written)) };
+        if self.blocklist.contains(&plain.to_lowercase()) {
+            return Err(PasswordError::TooEasy(String::new()));
+        }
+        let start: String = plain.chars().take(ESTIMATED_CHARACTERS).collect();
+        let words: Vec<&str> =
+            personal.iter().flat_map(|text| text.split([' ', '@', '.', '-', '_'])).collect();
+        if without(plain, &words) < LEFT_WITHOUT_PERSONAL {
+            return Err(PasswordError::TooEasy(". Leave out names and addresses".to_owned()));
+        }
+        let estimate = zxcvbn::zxcvbn(&start, &words);
+        if estimate.score() < min_strength {
+            let warning = estimate.feedback().and_then(|feedback| feedback.warning());
+            let reason = warning.map(|warning| format!(". {}", warning.to_string().trim_end_matches('.')));
+            return Err(PasswordError::TooEasy(reason.unwrap_or_default()));
+        }
+        Ok(Password(written))
+    }
+}
+
+/// The number of letters and digits that are left of a password without these words.
+fn without(plain: &str, words: &[&str]) -> usize {
+    let words = words.iter().filter(|word| word.chars().count() >= 3);
+    let left = words.fold(plain.to_lowercase(), |left, word| left.replace(&word.to_lowercase(), " "));
+    left.chars().filter(|letter| letter.is_alphanumeric()).count()
+}
+
+/// The password as RFC 8265 (OpaqueString) writes it: the same letters are the same bytes on every keyboard.
+/// `None` if it has characters that no password may have.
+pub(super) fn normalised(text: &SecretString) -> Option<SecretString> {
+    let plain = text.expose_secret();
+    OpaqueString::enforce(plain).ok().map(|written| SecretString::from(written.as_ref()))
 }
 
 /// A new password that meets the policy. It may have any Unicode characters in any composition (NIST SP
@@ -38,37 +110,7 @@ pub enum PasswordError {
 #[derive(Debug, Clone)]
 pub struct Password(SecretString);
 
-/// Passwords that are long enough for the default policy and easy to guess.
-const COMMON: [&str; 8] = [
-    "123456789012",
-    "1234567890123",
-    "password1234",
-    "passwordpassword",
-    "qwertyuiop12",
-    "qwertyqwerty",
-    "adminadminadmin",
-    "letmeinletmein",
-];
-
 impl Password {
-    /// Checks a new password against the policy.
-    ///
-    /// # Errors
-    /// [`PasswordError`].
-    pub fn parse(text: SecretString, policy: &PasswordPolicy) -> Result<Self, PasswordError> {
-        let plain = text.expose_secret();
-        if plain.chars().count() < policy.min_length {
-            return Err(PasswordError::TooShort(policy.min_length));
-        }
-        if plain.len() > MAX_BYTES {
-            return Err(PasswordError::TooLong);
-        }
-        if COMMON.contains(&plain.to_lowercase().as_str()) {
-            return Err(PasswordError::TooCommon);
-        }
-        Ok(Self(text))
-    }
-
     /// A password of 20 random letters and digits (about 115 bits), without letters that look alike.
     pub fn generate() -> Self {
         const ALPHABET: &[u8; 54] = b"abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ234567";
@@ -91,127 +133,13 @@ impl Password {
     }
 }
 
-/// The key of the hash that runs before bcrypt. Without this key nobody can guess passwords from a stolen
-/// table of hashes.
-#[derive(Clone)]
-pub struct PasswordKey(hmac::Key);
-
-impl PasswordKey {
-    /// Makes the key from a secret text.
-    ///
-    /// # Errors
-    /// The smallest number of bytes, when `secret` is shorter.
-    pub fn new(secret: &SecretString) -> Result<Self, usize> {
-        const MIN_BYTES: usize = 32;
-        let bytes = secret.expose_secret().as_bytes();
-        if bytes.len() < MIN_BYTES {
-            return Err(MIN_BYTES);
-        }
-        Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, bytes)))
-    }
-}
-
-/// The hash did not get its turn within five seconds, or could not be computed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("too many passwords are being checked at the same time; try again later")]
-pub struct TooBusy;
-
-/// Hashes and verifies passwords.
-#[derive(Clone)]
-pub struct Hasher {
-    key: PasswordKey,
-    cost: u32,
-    turns: Arc<Semaphore>,
-}
-
-const WAIT: Duration = Duration::from_secs(5);
-
-impl Hasher {
-    /// `cost` is the cost of bcrypt: each step doubles the work. `concurrency` is the largest number of
-    /// hashes at the same time.
-    pub fn new(key: PasswordKey, cost: u32, concurrency: usize) -> Self {
-        Self { key, cost, turns: Arc::new(Semaphore::new(concurrency)) }
-    }
-
-    /// A salted hash of `password`, to be stored.
-    ///
-    /// # Errors
-    /// [`TooBusy`].
-    pub async fn hash(&self, password: &Password) -> Result<String, TooBusy> {
-        let input = self.keyed(password.secret());
-        let cost = self.cost;
-        self.in_turn(move || bcrypt::hash(input, cost)).await?.map_err(|_| TooBusy)
-    }
-
-    /// Whether `password` belongs to `stored`. `None`, for an unknown user, takes the same time and returns
-    /// false. A password of more than 1024 bytes returns false at once.
-    ///
-    /// # Errors
-    /// [`TooBusy`].
-    pub async fn verify(&self, password: &SecretString, stored: Option<String>) -> Result<bool, TooBusy> {
-        if password.expose_secret().len() > MAX_BYTES {
-            return Ok(false);
-        }
-        let input = self.keyed(password);
-        let known = stored.is_some();
-        // A well-formed hash that no password has, at the same cost.
-        let stored = stored.unwrap_or_else(|| format!("$2b${:02}${}", self.cost, ".".repeat(53)));
-        let matches = self.in_turn(move || bcrypt::verify(input, &stored).unwrap_or(false)).await?;
-        Ok(matches && known)
-    }
-
-    /// bcrypt reads at most 72 bytes and stops at a zero byte. The 43 letters of a keyed hash avoid both.
-    fn keyed(&self, password: &SecretString) -> String {
-        STANDARD_NO_PAD.encode(hmac::sign(&self.key.0, password.expose_secret().as_bytes()))
-    }
-
-    async fn in_turn<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, TooBusy> {
-        let turn = tokio::time::timeout(WAIT, self.turns.clone().acquire_owned()).await;
-        let Ok(Ok(turn)) = turn else { return Err(TooBusy) };
-        let done = tokio::task::spawn_blocking(move || {
-            let done = work();
-            drop(turn);
-            done
-        });
-        done.await.map_err(|_| TooBusy)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn hasher() -> Hasher {
-        let key = PasswordKey::new(&SecretString::from("k".repeat(32))).map_err(|_| ()).unwrap();
-        Hasher::new(key, 4, 2)
-    }
-
-    fn password(text: &str) -> Password {
-        Password::parse(SecretString::from(text), &PasswordPolicy { min_length: 8 }).unwrap()
-    }
-
-    #[tokio::test]
-    async fn nothing_past_72_bytes_is_cut_off() {
-        let long = "x".repeat(100);
-        let hash = hasher().hash(&password(&format!("{long}a"))).await.unwrap();
-        assert!(hash.starts_with("$2b$04$"));
-        let verify = |text: String| {
-            let hash = hash.clone();
-            async move { hasher().verify(&SecretString::from(text), Some(hash)).await.unwrap() }
-        };
-        assert!(verify(format!("{long}a")).await);
-        assert!(!verify(format!("{long}b")).await);
-    }
-
-    #[tokio::test]
-    async fn an_unknown_user_never_matches() {
-        assert!(!hasher().verify(&SecretString::from(""), None).await.unwrap());
-        // The stand-in hash is well-formed: checking it does the work of a real one.
-        let stand_in = format!("$2b$04${}", ".".repeat(53));
-        assert!(bcrypt::verify("x", &stand_in).is_ok());
+    fn check(text: &str) -> Result<Password, PasswordError> {
+        let policy = PasswordPolicy::new(12, ["Blue Umbrella Of Kisumu".to_owned()]);
+        policy.check(&SecretString::from(text), &["ann.smith@acme.example", "Acme Hardware"])
     }
 
     #[test]
@@ -219,15 +147,45 @@ mod tests {
         let (one, two) = (Password::generate(), Password::generate());
         assert_eq!(one.secret().expose_secret().len(), 20);
         assert_ne!(one.secret().expose_secret(), two.secret().expose_secret());
+        assert!(check(one.secret().expose_secret()).is_ok());
     }
 
     #[test]
-    fn a_short_or_common_password_is_refused() {
-        let policy = PasswordPolicy { min_length: 12 };
-        let parse = |text: &str| Password::parse(SecretString::from(text), &policy).map(drop);
-        assert_eq!(parse("short"), Err(PasswordError::TooShort(12)));
-        assert_eq!(parse("Password1234"), Err(PasswordError::TooCommon));
-        assert_eq!(parse(&"x".repeat(2000)), Err(PasswordError::TooLong));
-        assert_eq!(parse("pässwörter sind schön"), Ok(()));
+    fn a_password_that_can_be_guessed_is_refused() {
+        assert_eq!(check("short").unwrap_err(), PasswordError::TooShort(12));
+        assert_eq!(check(&"x".repeat(2000)).unwrap_err(), PasswordError::TooLong);
+        assert_eq!(check("a password\u{7} with a bell").unwrap_err(), PasswordError::Forbidden);
+        for text in [
+            "Password1234",
+            "123456789012",
+            "passwordpassword",
+            "qwertyuiop12",
+            "qwertyqwerty",
+            "adminadminadmin",
+            "letmeinletmein",
+            "aaaaaaaaaaaaaaaa",
+            "ann.smith.acme",
+            "Acme Hardware 1",
+            "blue umbrella of kisumu",
+        ] {
+            assert!(matches!(check(text), Err(PasswordError::TooEasy(_))), "{text}: {:?}", check(text));
+        }
+        for text in [
+            "correct horse battery",
+            "pässwörter sind schön",
+            "kijani mlima nyota saba",
+            "비밀번호는 길어야 한다",
+        ] {
+            assert!(check(text).is_ok(), "{text}: {:?}", check(text));
+        }
+        assert!(check(&"four words at random ".repeat(48)).is_ok(), "a long password takes no longer");
+    }
+
+    #[test]
+    fn the_same_letters_are_the_same_password() {
+        let written = |text: &str| normalised(&SecretString::from(text)).unwrap().expose_secret().to_owned();
+        assert_eq!(written("pa\u{308}sswo\u{308}rter"), written("pässwörter"));
+        assert_eq!(written("two\u{3000}words"), "two words");
+        assert_ne!(written("Password"), written("password"));
     }
 }

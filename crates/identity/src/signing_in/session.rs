@@ -10,9 +10,11 @@ use uuid::Uuid;
 
 use crate::names::ids::{SessionId, UserId};
 use crate::names::keys::AppSlug;
+use crate::people::user::PasswordHash;
 use crate::records::auth_event::{self, AuthAction, AuthEvent, Origin};
 use crate::signing_in::login::SignedIn;
 use crate::signing_in::refresh_token::RefreshToken;
+use crate::signing_in::throttle::{self, AttemptKeys};
 
 /// How long sessions last.
 #[derive(Debug, Clone)]
@@ -52,6 +54,9 @@ pub(super) struct Account {
     pub(super) signed_in: SignedIn,
     pub(super) membership: Uuid,
     pub(super) password_changed_at: Option<DateTime<Utc>>,
+    pub(super) must_change_password: bool,
+    pub(super) password: PasswordHash,
+    pub(super) keys: AttemptKeys,
 }
 
 /// Starts a session. Returns `None` when the account or the membership has changed since it was read.
@@ -62,10 +67,10 @@ pub(super) async fn start(
     origin: &Origin,
 ) -> Result<Option<Started>, DbError> {
     const START: &str = "SELECT shared.start_session($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
-    let Account { signed_in, membership, password_changed_at } = account;
+    let Account { signed_in, membership, password_changed_at, keys, .. } = account;
     let member_of = &signed_in.member_of;
     let (session, token) = (SessionId::new(), RefreshToken::generate());
-    database
+    let done = database
         .write_shared(SharedScope::Public, async |tx| {
             let expires_at = tx.now() + delta(terms.longest);
             let event = AuthEvent {
@@ -75,7 +80,7 @@ pub(super) async fn start(
                 origin: Some(origin),
                 ..AuthEvent::new(AuthAction::SignIn).of(signed_in.user)
             };
-            let (started, ()) = tenancy::all((
+            let (started, (), ()) = tenancy::all((
                 tx.value::<bool>(
                     START,
                     &[
@@ -95,13 +100,28 @@ pub(super) async fn start(
                     ],
                 ),
                 auth_event::record(tx, &event),
+                throttle::forget(tx, keys),
             ))
             .await?;
             let refresh_token = token.clone();
             let started_session = Started { session, signed_in_at: tx.now(), expires_at, refresh_token };
-            Ok::<_, DbError>(started.then_some(started_session))
+            // The error undoes the event, too.
+            if started { Ok(started_session) } else { Err(StartError::Changed) }
         })
-        .await
+        .await;
+    match done {
+        Ok(started) => Ok(Some(started)),
+        Err(StartError::Changed) => Ok(None),
+        Err(StartError::Db(error)) => Err(error),
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum StartError {
+    #[error("the account has changed since it was read")]
+    Changed,
+    #[error("a session query failed")]
+    Db(#[from] DbError),
 }
 
 /// A session that has not ended.

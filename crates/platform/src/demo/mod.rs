@@ -6,10 +6,10 @@ mod shelves;
 mod texts;
 
 use chrono::Utc;
+use identity::PasswordPolicy;
 use identity::membership::{MemberOf, MembershipError};
 use identity::role::OWNER_ROLE;
 use identity::user::LoginName;
-use identity::{Password, PasswordPolicy};
 use inventory::adjustment::AdjustmentError;
 use inventory::category::CategoryError;
 use inventory::count::CountError;
@@ -136,8 +136,7 @@ fn data(error: impl std::fmt::Display) -> DemoError {
 }
 
 fn new_member(login: &Login, with_password: bool) -> Result<NewMember, DemoError> {
-    let policy = PasswordPolicy { min_length: PASSWORD.len() };
-    let password = Password::parse(SecretString::from(PASSWORD), &policy).map_err(data)?;
+    let password = PasswordPolicy::for_demo().check(&SecretString::from(PASSWORD), &[]).map_err(data)?;
     Ok(NewMember {
         login: LoginName::Email(Email::parse(login.email).map_err(data)?),
         full_name: login.email.split('@').next().and_then(|name| Name::parse(name).ok()),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use identity::membership::MemberOf;
 use identity::session::{self, Which};
 use identity::user::{self, LoginName};
-use identity::{Hasher, Password};
+use identity::{Applicant, Hasher, Password};
 use inventory::defaults;
 use serde_json::json;
 use tenancy::{DbError, NewTenant, OwnerDatabase, ProvisionError, Tenant, TenantId, TenantSlug, tenant};
@@ -133,13 +133,13 @@ impl Onboarding {
         let made = password.is_none().then(Password::generate);
         let unknown = || MemberError::UnknownUser(login.clone());
         let hash = match password.as_ref().or(made.as_ref()) {
-            Some(password) => self.hasher.hash(password).await?,
+            Some(password) => self.hasher.hash(password, &Applicant::operator()).await?,
             None => return Err(unknown()),
         };
         self.owner_database
             .write_shared(async |tx| {
                 let user = user::find_by_login(tx, login, tenant).await?.ok_or_else(unknown)?;
-                user::set_password(tx, user, &hash).await?;
+                user::set_password(tx, user, &hash, made.is_some()).await?;
                 session::revoke(tx, user, Which::All, "password_reset", None, None).await?;
                 let details = json!({"user": login.to_value()});
                 platform_audit::record(tx, actor, "user.password_reset", None, &details).await?;

@@ -3,8 +3,8 @@
 
 use identity::membership::{self, MemberOf, MembershipError};
 use identity::role::OWNER_ROLE;
-use identity::user::{self, LoginName, NewUser, UserError};
-use identity::{Hasher, Password, TooBusy, UserId};
+use identity::user::{self, LoginName, NewUser, PasswordHash, UserError};
+use identity::{Applicant, Hasher, Password, TooBusy, UserId};
 use tenancy::{DbError, OwnerDatabase, SharedTx, Tenant, TenantId};
 use values::{Email, Name};
 
@@ -34,7 +34,8 @@ impl NewMember {
 pub struct Added {
     /// The new or existing user.
     pub user: UserId,
-    /// The generated password, to be shown once. `None` if no password was generated.
+    /// The generated password, to be shown once. Its user must change it before the first sign-in. `None` if
+    /// no password was generated.
     pub made_password: Option<Password>,
 }
 
@@ -84,7 +85,7 @@ impl From<UserError> for MemberError {
 pub(crate) struct Prepared<'a> {
     member: &'a NewMember,
     /// `None` when the user already exists and has a password.
-    hash: Option<String>,
+    hash: Option<PasswordHash>,
     made_password: Option<Password>,
 }
 
@@ -101,10 +102,10 @@ impl<'a> Prepared<'a> {
         let (hash, made_password) = match (&member.password, known) {
             (Some(_), Some(_)) => return Err(MemberError::UserExists(member.login.clone())),
             (None, Some(_)) => (None, None),
-            (Some(password), None) => (Some(hasher.hash(password).await?), None),
+            (Some(password), None) => (Some(hasher.hash(password, &Applicant::operator()).await?), None),
             (None, None) => {
                 let made = Password::generate();
-                (Some(hasher.hash(&made).await?), Some(made))
+                (Some(hasher.hash(&made, &Applicant::operator()).await?), Some(made))
             }
         };
         Ok(Self { member, hash, made_password })
@@ -116,7 +117,7 @@ impl<'a> Prepared<'a> {
         if let (Some(user), Some(hash)) = (known, &self.hash)
             && !user::has_password(tx, user).await?
         {
-            user::set_password(tx, user, hash).await?;
+            user::set_password(tx, user, hash, self.made_password.is_some()).await?;
             membership::insert(tx, user, place, &self.member.roles).await?;
             return Ok(Added { user, made_password: self.made_password.clone() });
         }
@@ -131,7 +132,8 @@ impl<'a> Prepared<'a> {
                     login: self.member.login.clone(),
                     tenant: place.tenant(),
                     full_name: self.member.full_name.clone(),
-                    password_hash: hash.clone(),
+                    password: hash.clone(),
+                    must_change_password: self.made_password.is_some(),
                 };
                 (user::insert(tx, &new).await?, self.made_password.clone())
             }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use identity::session;
+use identity::{session, throttle};
 use inventory::{alert, idempotency, ledger};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -208,7 +208,10 @@ async fn prune_outbox(context: JobContext) -> Result<Value, JobError> {
 }
 
 async fn prune_sessions(context: JobContext) -> Result<Value, JobError> {
-    let prune = async |tx: &SharedTx| session::prune(tx).await;
+    let prune = async |tx: &SharedTx| {
+        throttle::prune(tx).await?;
+        session::prune(tx).await
+    };
     Ok(json!({"pruned": context.owner_database.write_shared(prune).await?}))
 }
 

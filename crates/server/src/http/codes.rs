@@ -96,6 +96,8 @@ codes! {
         "Use the tokens that the other requests got. Let one request at a time refresh a session.";
     InvalidCredentials = "invalid_credentials", UNAUTHORIZED,
         "Wrong login or password", "Check the email or username, and the password.";
+    PasswordChangeRequired = "password_change_required", FORBIDDEN, "Password must be changed",
+        "Send newPassword with the sign-in. It becomes the password of the user.";
     NoMembership = "no_membership", FORBIDDEN,
         "Not a member", "Ask an owner of the business to add you as a member.";
     PermissionDenied = "permission_denied", FORBIDDEN,
@@ -195,6 +197,8 @@ codes! {
         "Unknown app", "Use an app of this host, or leave app out.";
     UnknownPermission = "unknown_permission", UNPROCESSABLE_ENTITY,
         "Unknown permission", "Use permissions that the app has or borrows.";
+    WrongPassword = "wrong_password", UNPROCESSABLE_ENTITY,
+        "Wrong password", "Send the present password of the user.";
     NamedTwice = "named_twice", UNPROCESSABLE_ENTITY, "Named twice", "Name each role and permission once.";
     UnknownRole = "unknown_role", UNPROCESSABLE_ENTITY,
         "Unknown role", "Use one of the roles that errors names.";
@@ -294,6 +298,8 @@ codes! {
          true.";
 
     // The same request may succeed later.
+    TooManyAttempts = "too_many_attempts", TOO_MANY_REQUESTS, "Too many failed attempts",
+        "Wait for the time in Retry-After. Set a new password if the old one is forgotten.";
     RateLimited = "rate_limited", TOO_MANY_REQUESTS, "Too many requests", "Wait for the time in Retry-After.";
     BusinessBusy = "business_busy", TOO_MANY_REQUESTS, "Business busy",
         "Repeat the request after the time in Retry-After. Send fewer requests at the same time.";

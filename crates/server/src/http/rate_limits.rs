@@ -1,6 +1,6 @@
 //! Rate limits: a token bucket for each pair of a business and a client address.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use governor::clock::{Clock, DefaultClock};
 use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::DefaultKeyedStateStore;
 use governor::{Quota, RateLimiter};
+use identity::auth_event::network_of;
 use tenancy::TenantId;
 
 use crate::http::codes::Code;
@@ -49,7 +50,7 @@ impl RateLimits {
     /// # Errors
     /// 429 with Retry-After, and the values for the headers, when the bucket is empty.
     pub fn take(&self, tenant: Option<TenantId>, address: IpAddr) -> Result<Allowance, (Problem, Allowance)> {
-        match self.limiter.check_key(&(tenant, of_one_customer(address))) {
+        match self.limiter.check_key(&(tenant, network_of(address))) {
             Ok(state) => Ok(self.allowance(state.remaining_burst_capacity())),
             Err(not_until) => {
                 let wait = not_until.wait_time_from(DefaultClock::default().now());
@@ -83,18 +84,6 @@ impl Allowance {
         ] {
             headers.insert(HeaderName::from_static(name), HeaderValue::from(value));
         }
-    }
-}
-
-/// The address by which a customer is counted. An IPv6 customer controls a whole /64 network, so only the
-/// network counts.
-fn of_one_customer(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
-        }
-        address => address,
     }
 }
 

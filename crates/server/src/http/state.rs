@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use identity::{Hasher, PasswordPolicy, Revocations, SessionTerms, SigningKey, TokenIssuer, UserId};
+use identity::{PasswordPolicy, Revocations, SignIn, SigningKey, TokenIssuer, UserId};
 use platform::migrations::Served;
 use platform::{Actor, Onboarding, Operator};
 use settings::wiring::{self, WiringError};
@@ -29,10 +29,8 @@ pub struct State {
     pub tokens: TokenIssuer,
     /// The sessions whose tokens are no longer valid.
     pub revocations: Arc<Revocations>,
-    /// How long sessions last.
-    pub session_terms: SessionTerms,
-    /// Hashes and verifies passwords.
-    pub hasher: Hasher,
+    /// Signs people in and keeps them signed in.
+    pub sign_in: SignIn,
     /// The rule for new passwords.
     pub password_policy: PasswordPolicy,
     /// The origins of web pages that businesses allow.
@@ -77,9 +75,13 @@ impl State {
             resolver,
             tokens,
             revocations: Arc::new(Revocations::new(database.clone(), token_lifetime)),
-            session_terms: settings.session_terms(),
-            hasher: wiring::hasher(&settings)?,
-            password_policy: PasswordPolicy { min_length: identity.password_min_length },
+            sign_in: SignIn {
+                database: database.clone(),
+                hasher: wiring::hasher(&settings)?,
+                terms: settings.session_terms(),
+                allowed: settings.allowed_failures(),
+            },
+            password_policy: settings.password_policy()?,
             origins: Origins::new(database.clone(), settings.tenancy.cache_capacity),
             rate_limits: RateLimits::new(settings.server.requests_per_second, settings.server.request_burst),
             served: Served::by_this_code()?,

@@ -3,6 +3,7 @@
 use identity::TokenError;
 use identity::app::AppError;
 use identity::login::LoginError;
+use identity::password_change::ChangeError;
 use identity::refresh::RefreshError;
 use identity::role::RoleError;
 
@@ -35,6 +36,21 @@ impl From<TokenError> for Problem {
             ),
         };
         Self::unauthorized(code, sentence(&error), challenge)
+    }
+}
+
+impl From<ChangeError> for Problem {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::WrongPassword => Self::invalid("/currentPassword", Code::WrongPassword, error),
+            ChangeError::Unchanged => Self::invalid("/newPassword", Code::WeakPassword, error),
+            ChangeError::TooManyAttempts(wait) => {
+                Self::because(Code::TooManyAttempts, &error).retry_after(wait)
+            }
+            ChangeError::TooBusy(error) => Self::because(Code::TooBusy, &error).retry_after(2),
+            ChangeError::Login(error) => error.into(),
+            ChangeError::Db(error) => error.into(),
+        }
     }
 }
 
@@ -94,6 +110,13 @@ impl From<LoginError> for Problem {
         match error {
             LoginError::InvalidCredentials => {
                 Self::unauthorized(Code::InvalidCredentials, sentence(&error), r#"Bearer realm="tenantry""#)
+            }
+            LoginError::MustChangePassword => {
+                let detail = "Somebody else chose this password. Sign in again, and send newPassword, too.";
+                Self::new(Code::PasswordChangeRequired, detail)
+            }
+            LoginError::TooManyAttempts(wait) => {
+                Self::because(Code::TooManyAttempts, &error).retry_after(wait)
             }
             LoginError::NoMembership => Self::new(
                 Code::NoMembership,

@@ -2,7 +2,7 @@
 
 use actix_web::{HttpResponse, get, post, web};
 use chrono::{DateTime, Utc};
-use identity::{Password, UserId};
+use identity::UserId;
 use platform::{Actor, Added, NewMember, OnboardingRequest};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -46,9 +46,11 @@ pub struct CreateOwner {
 
 impl CreateOwner {
     pub(super) fn checked(self, state: &State) -> Result<NewMember, Problem> {
+        let name = self.full_name.as_ref().map_or("", Name::as_str);
+        let personal = [self.email.as_str(), name];
         let password = self
             .password
-            .map(|text| Password::parse(text, &state.password_policy))
+            .map(|text| state.password_policy.check(&text, &personal))
             .transpose()
             .map_err(|error| Problem::invalid("/owner/password", Code::WeakPassword, error))?;
         Ok(NewMember::owner(self.email, self.full_name, password))

@@ -2,11 +2,11 @@
 
 use actix_web::http::header;
 use actix_web::{HttpResponse, get, post, web};
-use identity::login::{SignedIn as Account, sign_in};
+use identity::login::{Credentials, SignedIn as Account};
 use identity::membership::{self, MemberOf};
 use identity::session::{self, Started, Which};
 use identity::user::{self, LoginName, UserStatus};
-use identity::{AppSlug, RefreshToken, UserId, Username, refresh as refreshing};
+use identity::{AppSlug, Password, RefreshToken, UserId, Username, refresh as refreshing};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use tenancy::{SharedScope, TenantId};
@@ -30,6 +30,11 @@ pub struct Login {
     /// The password of the user.
     #[schema(value_type = String, format = Password)]
     password: SecretString,
+    /// A new password, which replaces the present one. Required if somebody else chose the present one, such
+    /// as the operator who created the user. All other sessions of the user end.
+    #[serde(rename = "newPassword")]
+    #[schema(value_type = Option<String>, format = Password, example = json!(null))]
+    new_password: Option<SecretString>,
     /// The app to sign in to. Defaults to inventory on the host of a business, and to platform on the host of
     /// the platform. This API accepts the tokens of inventory, pos and platform.
     #[schema(example = "inventory")]
@@ -157,7 +162,7 @@ pub async fn login(
     client::From(mut origin): client::From,
     body: Json<Login>,
 ) -> Result<HttpResponse, Problem> {
-    let Login { email, username, password, app, device } = body.value;
+    let Login { email, username, password, new_password, app, device } = body.value;
     let name = match (email, username) {
         (Some(email), None) => LoginName::Email(email),
         (None, Some(username)) => LoginName::Username(username),
@@ -171,9 +176,13 @@ pub async fn login(
         (tenant, Some(app)) => MemberOf::app_of(app, tenant),
     };
     origin.device = device.map(|device| device.to_string());
-    let (database, terms) = (&state.database, &state.session_terms);
-    let (account, started) =
-        sign_in(database, &state.hasher, &name, &password, &member_of, terms, &origin).await?;
+    let new_password =
+        new_password.map(|text| check_password(&state, &text, &name.to_value())).transpose()?;
+    let credentials = Credentials { login: name, password, member_of };
+    let (account, started) = match new_password {
+        None => state.sign_in.sign_in(&credentials, &origin).await?,
+        Some(new) => state.sign_in.change_password_and_sign_in(&credentials, &new, &origin).await?,
+    };
     Ok(tokens(&state, &host_owner, account, &started))
 }
 
@@ -193,10 +202,49 @@ pub async fn refresh(
     body: Json<Refresh>,
 ) -> Result<HttpResponse, Problem> {
     let presented = RefreshToken::presented(body.value.refresh_token);
-    let (database, terms) = (&state.database, &state.session_terms);
+    let (database, terms) = (&state.database, &state.sign_in.terms);
     let (account, started) =
         refreshing::refresh(database, &presented, host_owner.tenant(), terms, &origin).await?;
     Ok(tokens(&state, &host_owner, account, &started))
+}
+
+/// Checks a new password, whose user has this login.
+fn check_password(state: &State, text: &SecretString, name: &str) -> Result<Password, Problem> {
+    let checked = state.password_policy.check(text, &[name]);
+    checked.map_err(|error| Problem::invalid("/newPassword", Code::WeakPassword, error))
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ChangePassword {
+    /// The present password of the user.
+    #[schema(value_type = String, format = Password)]
+    current_password: SecretString,
+    /// The new password. It may have any letters, digits, signs and spaces; four words at random are a good
+    /// one.
+    #[schema(value_type = String, format = Password, example = "kijani mlima nyota saba")]
+    new_password: SecretString,
+}
+
+/// Change the password
+///
+/// Changes the password of the signed-in user. All other sessions of the user end.
+#[utoipa::path(tag = "auth", operation_id = "changePassword", request_body = ChangePassword,
+    responses((status = 204, description = "Changed")))]
+#[post("/auth/password/change")]
+pub async fn change_password(
+    state: web::Data<State>,
+    caller: SignedIn,
+    client::From(origin): client::From,
+    body: Json<ChangePassword>,
+) -> Result<HttpResponse, Problem> {
+    let ChangePassword { current_password, new_password } = body.value;
+    let user = caller.principal.user;
+    let find = async |tx: &tenancy::SharedTx| user::email(tx, user).await;
+    let email = state.database.read_shared(SharedScope::User(user.into()), find).await?;
+    let new = check_password(&state, &new_password, email.as_ref().map_or("", Email::as_str))?;
+    state.sign_in.change_password(&caller.principal, &current_password, &new, &origin).await?;
+    Ok(HttpResponse::NoContent().finish())
 }
 
 #[derive(Deserialize, ToSchema)]

@@ -13,6 +13,7 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(auth::refresh)
         .service(auth::logout)
         .service(auth::me)
+        .service(auth::change_password)
         .service(sessions::list)
         .service(sessions::end_all)
         .service(sessions::end);

@@ -1,0 +1,136 @@
+//! Changing a password: by its user, who knows the present one. All other sessions of the user end.
+
+use chrono::{DateTime, Utc};
+use secrecy::{ExposeSecret, SecretString};
+use tenancy::{DbError, SharedScope, SharedTx};
+
+use crate::names::ids::UserId;
+use crate::people::user::PasswordHash;
+use crate::records::auth_event::{self, AuthAction, AuthEvent, Origin};
+use crate::signing_in::hash_turns::{Applicant, TooBusy};
+use crate::signing_in::hasher::Verdict;
+use crate::signing_in::login::{Credentials, LoginError, SignIn, SignedIn};
+use crate::signing_in::password::{Password, normalised};
+use crate::signing_in::session::{self, Account, Started, Which};
+use crate::signing_in::throttle::{self, AttemptKeys};
+use crate::signing_in::token::Principal;
+
+/// The password was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError {
+    /// The present password is wrong, or it was changed at the same time.
+    #[error("the present password is wrong")]
+    WrongPassword,
+    /// The new password is the present one.
+    #[error("the new password must differ from the present one")]
+    Unchanged,
+    /// The user has had too many failures. The client must wait for so many seconds.
+    #[error("too many attempts have failed; try again in {0} seconds")]
+    TooManyAttempts(u32),
+    /// The password was not checked, because too many others were being checked.
+    #[error(transparent)]
+    TooBusy(#[from] TooBusy),
+    /// The user cannot be signed in with the present password.
+    #[error(transparent)]
+    Login(#[from] LoginError),
+    /// PostgreSQL refused a query, or the connection failed.
+    #[error("a password query failed")]
+    Db(#[from] DbError),
+}
+
+impl SignIn {
+    /// Changes the password of a signed-in user, and ends all other sessions of the user.
+    ///
+    /// # Errors
+    /// [`ChangeError`].
+    pub async fn change_password(
+        &self,
+        principal: &Principal,
+        present: &SecretString,
+        new: &Password,
+        origin: &Origin,
+    ) -> Result<(), ChangeError> {
+        const OWN: &str = "SELECT password_hash, password_key FROM shared.own_password()";
+        struct Own {
+            password_hash: Option<String>,
+            password_key: Option<String>,
+        }
+        tenancy::from_row!(Own { password_hash, password_key });
+        refuse_unchanged(present, new)?;
+        let user = principal.user;
+        let keys = AttemptKeys::of_user(user, origin.network());
+        let (wait, own) = self
+            .database
+            .write_shared(SharedScope::User(user.into()), async |tx| {
+                tenancy::all((throttle::count(tx, &keys, self.allowed), tx.row::<Own>(OWN, &[]))).await
+            })
+            .await?;
+        if wait > 0.0 {
+            return Err(ChangeError::TooManyAttempts(wait.ceil() as u32));
+        }
+        let stored = own.password_hash.map(|hash| PasswordHash { hash, key: own.password_key });
+        let applicant = Applicant::client(principal.member_of.tenant(), origin.network());
+        let verdict = self.hasher.verify(present, stored.clone(), None, &applicant).await?;
+        let (Verdict::Right(_), Some(stored)) = (verdict, stored) else {
+            return Err(ChangeError::WrongPassword);
+        };
+        let hash = self.hasher.hash(new, &applicant).await?;
+        self.replace(user, &stored, &hash, Which::AllBut(principal.session), &keys, origin).await.map(drop)
+    }
+
+    /// Signs a user in with the present password, and changes it. All sessions of the user end before the new
+    /// one begins.
+    ///
+    /// # Errors
+    /// [`ChangeError`].
+    pub async fn change_password_and_sign_in(
+        &self,
+        credentials: &Credentials,
+        new: &Password,
+        origin: &Origin,
+    ) -> Result<(SignedIn, Started), ChangeError> {
+        refuse_unchanged(&credentials.password, new)?;
+        let account = self.check(credentials, origin).await?;
+        let user = account.signed_in.user;
+        let applicant = Applicant::client(credentials.member_of.tenant(), origin.network());
+        let hash = self.hasher.hash(new, &applicant).await?;
+        let stored = &account.password;
+        let changed_at = self.replace(user, stored, &hash, Which::All, &account.keys, origin).await?;
+        let account = Account { password_changed_at: Some(changed_at), ..*account };
+        let started = session::start(&self.database, &account, &self.terms, origin).await?;
+        Ok((account.signed_in, started.ok_or(LoginError::InvalidCredentials)?))
+    }
+
+    async fn replace(
+        &self,
+        user: UserId,
+        old: &PasswordHash,
+        new: &PasswordHash,
+        ended: Which,
+        keys: &AttemptKeys,
+        origin: &Origin,
+    ) -> Result<DateTime<Utc>, ChangeError> {
+        const REPLACE: &str = "SELECT shared.change_password($1, $2, $3, $4, $5)";
+        let event =
+            AuthEvent { origin: Some(origin), ..AuthEvent::new(AuthAction::PasswordChanged).of(user) };
+        self.database
+            .write_shared(SharedScope::User(user.into()), async |tx: &SharedTx| {
+                let replaced: bool =
+                    tx.value(REPLACE, &[&user, &old.hash, &new.hash, &new.key, &tx.now()]).await?;
+                if !replaced {
+                    return Err(ChangeError::WrongPassword);
+                }
+                session::revoke(tx, user, ended, "password_changed", Some(user), Some(origin)).await?;
+                throttle::forget(tx, keys).await?;
+                auth_event::record(tx, &event).await?;
+                Ok(tx.now())
+            })
+            .await
+    }
+}
+
+fn refuse_unchanged(present: &SecretString, new: &Password) -> Result<(), ChangeError> {
+    let present = normalised(present);
+    let is_same = present.is_some_and(|text| text.expose_secret() == new.secret().expose_secret());
+    if is_same { Err(ChangeError::Unchanged) } else { Ok(()) }
+}

@@ -1,0 +1,77 @@
+//! Slows down those who guess passwords: each failure of an account, at whatever business, and of a network
+//! makes the next attempts wait longer. Nobody is locked out for good.
+
+use std::net::IpAddr;
+
+use aws_lc_rs::digest;
+use tenancy::{DbError, SharedTx, TenantId};
+
+use crate::names::ids::UserId;
+use crate::people::user::LoginName;
+
+/// How many failures are allowed before attempts must wait; 0 allows any number.
+#[derive(Debug, Clone, Copy)]
+pub struct Allowed {
+    /// Of one account.
+    pub per_account: u32,
+    /// Of one network: an IPv4 address, or an IPv6 network of 64 bits.
+    pub per_network: u32,
+}
+
+impl Allowed {
+    pub(super) fn counts(self) -> (i32, i32) {
+        let count = |allowed: u32| i32::try_from(allowed).unwrap_or(i32::MAX);
+        (count(self.per_account), count(self.per_network))
+    }
+}
+
+/// The keys by which attempts are counted.
+#[derive(Debug, Clone)]
+pub(super) struct AttemptKeys {
+    pub(super) account: Vec<u8>,
+    pub(super) network: Vec<u8>,
+}
+
+impl AttemptKeys {
+    /// `tenant` is the business at which somebody signs in. An email is one account at all businesses. A
+    /// network is counted at each business, so that a flood at one of them keeps nobody out at others.
+    pub(super) fn new(login: &LoginName, tenant: Option<TenantId>, network: Option<IpAddr>) -> Self {
+        let (kind, of_login, value) = login.columns(tenant);
+        Self {
+            account: hash(&format!("account {kind} {of_login:?} {value}")),
+            network: hash(&format!("network {tenant:?} {network:?}")),
+        }
+    }
+
+    /// The keys of a signed-in user who shows the present password.
+    pub(super) fn of_user(user: UserId, network: Option<IpAddr>) -> Self {
+        Self { account: hash(&format!("user {user}")), network: hash(&format!("signed in {network:?}")) }
+    }
+}
+
+fn hash(text: &str) -> Vec<u8> {
+    digest::digest(&digest::SHA256, text.as_bytes()).as_ref().to_vec()
+}
+
+/// Counts an attempt. Returns the seconds to wait, or 0.
+pub(super) async fn count(tx: &SharedTx, keys: &AttemptKeys, allowed: Allowed) -> Result<f64, DbError> {
+    const COUNT: &str = "
+        SELECT greatest(shared.count_attempt($1, $3, $5), shared.count_attempt($2, $4, $5))";
+    let (per_account, per_network) = allowed.counts();
+    tx.value(COUNT, &[&keys.network, &keys.account, &per_network, &per_account, &tx.now()]).await
+}
+
+/// Forgets the attempts of an account that succeeded.
+pub(super) async fn forget(tx: &SharedTx, keys: &AttemptKeys) -> Result<(), DbError> {
+    const FORGET: &str = "SELECT shared.forget_attempt($1, $2)";
+    tx.execute(FORGET, &[&keys.account, &keys.network]).await.map(drop)
+}
+
+/// Deletes what is not counted any more.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn prune(tx: &SharedTx) -> Result<u64, DbError> {
+    const PRUNE: &str = "DELETE FROM shared.sign_in_attempts WHERE updated_at < $1";
+    tx.execute(PRUNE, &[&(tx.now() - chrono::TimeDelta::hours(3))]).await
+}

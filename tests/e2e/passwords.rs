@@ -1,0 +1,271 @@
+//! Passwords: changed, renewed, refused, and guessed in vain.
+
+use std::time::{Duration, Instant};
+
+use harness::{Client, PASSWORD, Program, Reply, TestApp, join_all, until};
+use serde_json::{Value, json};
+
+const OTHER: &str = "kijani mlima nyota saba";
+
+async fn login(client: &Client<'_>, email: &str, password: &str) -> Reply {
+    client.post("/api/v1/auth/login", &json!({"email": email, "password": password})).await
+}
+
+async fn change(client: &Client<'_>, from: &str, to: &str) -> Reply {
+    client.post("/api/v1/auth/password/change", &json!({"currentPassword": from, "newPassword": to})).await
+}
+
+/// A sign-in that changes the password.
+fn with_new(password: &str, new_password: &str) -> Value {
+    json!({"email": "ann@acme.test", "password": password, "newPassword": new_password})
+}
+
+#[tokio::test]
+async fn changing_the_password_ends_all_other_sessions() {
+    let app = TestApp::start().await;
+    app.onboard("acme", "ann@acme.test").await;
+    let acme = app.stranger("acme.localhost");
+    let here = login(&acme, "ann@acme.test", PASSWORD).await.body;
+    let there = login(&acme, "ann@acme.test", PASSWORD).await.body;
+    let (ann, other) =
+        (acme.with_token(here["accessToken"].as_str()), acme.with_token(there["accessToken"].as_str()));
+    for (from, to, code) in [
+        ("wrong password", OTHER, "wrong_password"),
+        (PASSWORD, PASSWORD, "weak_password"),
+        (PASSWORD, "short", "weak_password"),
+        (PASSWORD, "passwordpassword", "weak_password"),
+        (PASSWORD, "ann@acme.test", "weak_password"),
+        (PASSWORD, "a bell\u{7} in a password", "weak_password"),
+    ] {
+        let refused = change(&ann, from, to).await;
+        assert_eq!((refused.status, refused.code()), (422, code), "{to}: {refused:?}");
+    }
+    assert_eq!(change(&ann, PASSWORD, OTHER).await.status, 204);
+    until("the other session has ended", async || {
+        other.get("/api/v1/auth/me").await.code() == "session_ended"
+    })
+    .await;
+    assert_eq!(ann.get("/api/v1/auth/me").await.status, 200);
+    assert_eq!(login(&acme, "ann@acme.test", PASSWORD).await.code(), "invalid_credentials");
+    assert_eq!(login(&acme, "ann@acme.test", OTHER).await.status, 200);
+    // Ten changes at the same time: one takes effect.
+    let changes = join_all(
+        (0..10)
+            .map(|n| {
+                change(&ann, OTHER, if n % 2 == 0 { "bahari samawati tatu" } else { "milima ya buluu nane" })
+            })
+            .collect(),
+    )
+    .await;
+    assert_eq!(changes.iter().filter(|reply| reply.status == 204).count(), 1, "{changes:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_password_that_somebody_else_chose_is_changed_at_the_first_sign_in() {
+    let app = TestApp::start().await;
+    let program = Program::beside(&app);
+    let made = program.run(&[
+        "tenant",
+        "create",
+        "acme",
+        "--name",
+        "Acme",
+        "--owner-email",
+        "ann@acme.test",
+        "-o",
+        "json",
+    ]);
+    let made: Value = serde_json::from_str(&made.out).unwrap();
+    let first = made["owner"]["password"].as_str().unwrap();
+    let acme = app.stranger("acme.localhost");
+    let refused = login(&acme, "ann@acme.test", first).await;
+    assert_eq!((refused.status, refused.code()), (403, "password_change_required"), "{refused:?}");
+    assert_eq!(login(&acme, "ann@acme.test", "wrong").await.code(), "invalid_credentials");
+    for (password, new, code) in [
+        (first, first, "weak_password"),
+        (first, "short", "weak_password"),
+        ("wrong", OTHER, "invalid_credentials"),
+    ] {
+        assert_eq!(acme.post("/api/v1/auth/login", &with_new(password, new)).await.code(), code);
+    }
+    let reply = acme.post("/api/v1/auth/login", &with_new(first, OTHER)).await;
+    assert_eq!(reply.status, 200, "{reply:?}");
+    assert_eq!(acme.with_token(reply.body["accessToken"].as_str()).get("/api/v1/products").await.status, 200);
+    assert_eq!(login(&acme, "ann@acme.test", OTHER).await.status, 200);
+    assert_eq!(login(&acme, "ann@acme.test", first).await.code(), "invalid_credentials");
+    // A reset by the operator is like the first password; one that the operator typed is not.
+    let reset = program.run(&["user", "reset-password", "ann@acme.test"]);
+    let again = reset.out.split_whitespace().next().unwrap().to_owned();
+    assert_eq!(login(&acme, "ann@acme.test", &again).await.code(), "password_change_required", "{reset:?}");
+    let typed =
+        program.run_with_input(&["user", "reset-password", "ann@acme.test", "--password-stdin"], PASSWORD);
+    assert_eq!(typed.code, Some(0), "{typed:?}");
+    assert_eq!(login(&acme, "ann@acme.test", PASSWORD).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_hash_is_renewed_at_the_next_sign_in_when_cost_or_key_changes() {
+    let more = r#"
+        [identity]
+        bcrypt_cost = 5
+        password_key = "another password key, which is long enough, too"
+        former_password_keys = ["a password key of the tests, long enough"]"#;
+    let app = TestApp::start_with(more).await;
+    app.onboard("acme", "ann@acme.test").await;
+    let owner = app.database.as_owner().await;
+    // As an earlier release stored it: with the key of that time, which had no name, and a lower cost.
+    let old = old_hash("a password key of the tests, long enough", PASSWORD);
+    owner.execute("UPDATE shared.users SET password_hash = $1, password_key = NULL", &[&old]).await.unwrap();
+    let acme = app.stranger("acme.localhost");
+    let stored = async || {
+        let row = owner.query_one("SELECT password_hash, password_key FROM shared.users", &[]).await.unwrap();
+        (row.get::<_, String>(0), row.get::<_, Option<String>>(1))
+    };
+    assert_eq!(login(&acme, "ann@acme.test", "wrong").await.code(), "invalid_credentials");
+    assert_eq!(stored().await, (old.clone(), None));
+    assert_eq!(login(&acme, "ann@acme.test", PASSWORD).await.status, 200);
+    let renewed = stored().await;
+    assert!(renewed.0.starts_with("$2b$05$") && renewed.1.is_some(), "{renewed:?}");
+    assert_eq!(login(&acme, "ann@acme.test", PASSWORD).await.status, 200);
+    assert_eq!(stored().await, renewed);
+}
+
+/// A hash as an earlier release made it.
+fn old_hash(key: &str, password: &str) -> String {
+    use base64::Engine as _;
+    let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, key.as_bytes());
+    let keyed = aws_lc_rs::hmac::sign(&key, password.as_bytes());
+    bcrypt::hash(base64::engine::general_purpose::STANDARD_NO_PAD.encode(keyed), 4).unwrap()
+}
+
+#[tokio::test]
+async fn guessing_is_slowed_down_and_locks_nobody_out() {
+    let more = "[identity]\nfailures_per_account = 5\nfailures_per_network = 20";
+    let app = TestApp::start_with(more).await;
+    let (acme, _) =
+        (app.onboard("acme", "ann@acme.test").await, app.onboard("zenith", "zoe@zenith.test").await);
+    app.member_with("bob@acme.test", &acme, &["STAFF"]).await;
+    let (at_acme, at_zenith) = (app.stranger("acme.localhost"), app.stranger("zenith.localhost"));
+    assert_eq!(login(&at_acme, "ann@acme.test", PASSWORD).await.status, 200);
+    // At every business together, and for unknown users in the same way.
+    for email in ["bob@acme.test", "nobody@acme.test"] {
+        for n in 0..5 {
+            let at = if n % 2 == 0 { &at_acme } else { &at_zenith };
+            assert_eq!(login(at, email, "wrong").await.code(), "invalid_credentials", "{email} {n}");
+        }
+        let blocked = login(&at_acme, email, PASSWORD).await;
+        assert_eq!((blocked.status, blocked.code()), (429, "too_many_attempts"), "{blocked:?}");
+        let wait: u64 = blocked.header("retry-after").parse().unwrap();
+        assert!((1..=60).contains(&wait), "{wait}");
+    }
+    // Others are not concerned, and after the wait the password is right again.
+    assert_eq!(login(&at_acme, "ann@acme.test", PASSWORD).await.status, 200);
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    assert_eq!(login(&at_acme, "bob@acme.test", PASSWORD).await.status, 200);
+    // Strangers who guess do not keep a user out of a place from which the user has signed in before.
+    for _ in 0..5 {
+        login(&at_acme, "bob@acme.test", "wrong").await;
+    }
+    assert_eq!(login(&at_acme, "bob@acme.test", PASSWORD).await.status, 200);
+    // One network that tries many accounts.
+    let mut blocked = 0;
+    for n in 0..25 {
+        blocked += usize::from(login(&at_acme, &format!("n{n}@acme.test"), "x").await.status == 429);
+    }
+    assert!(blocked > 0);
+    const LONGEST: &str =
+        "SELECT max(blocked_until) - now() < interval '61 seconds' FROM shared.sign_in_attempts";
+    assert!(app.database.as_owner().await.query_one(LONGEST, &[]).await.unwrap().get::<_, bool>(0));
+}
+
+#[tokio::test]
+async fn a_wrong_current_password_is_slowed_down_too() {
+    let app = TestApp::start_with("[identity]\nfailures_per_account = 3").await;
+    let acme = app.tenant("acme").await;
+    for _ in 0..3 {
+        assert_eq!(change(&acme, "wrong", OTHER).await.code(), "wrong_password");
+    }
+    assert_eq!(change(&acme, PASSWORD, OTHER).await.code(), "too_many_attempts");
+}
+
+/// 200 tries of each kind, in turn, so that each kind meets the same noise.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_takes_the_same_time_whether_the_login_is_known_or_not() {
+    let more = "[identity]\nbcrypt_cost = 8\nfailures_per_account = 0\nfailures_per_network = 0";
+    let app = TestApp::start_with(more).await;
+    let acme = app.onboard("acme", "ann@acme.test").await;
+    app.onboard("zenith", "zoe@zenith.test").await;
+    for email in ["cheap@acme.test", "disabled@acme.test"] {
+        app.member_with(email, &acme, &["STAFF"]).await;
+    }
+    let owner = app.database.as_owner().await;
+    const ID: &str = "SELECT user_id FROM shared.user_logins WHERE value = $1";
+    let id = async |email: &str| owner.query_one(ID, &[&email]).await.unwrap().get::<_, uuid::Uuid>(0);
+    let cheap = bcrypt::hash("x", 4).unwrap();
+    let (cheap_id, disabled_id) = (id("cheap@acme.test").await, id("disabled@acme.test").await);
+    owner
+        .execute("UPDATE shared.users SET password_hash = $2 WHERE id = $1", &[&cheap_id, &cheap])
+        .await
+        .unwrap();
+    owner
+        .execute("UPDATE shared.users SET status = 'disabled' WHERE id = $1", &[&disabled_id])
+        .await
+        .unwrap();
+    let client = app.stranger("acme.localhost").with("x-request-id", "same");
+    let kinds = [
+        ("wrong password", "ann@acme.test", "wrong"),
+        ("unknown", "nobody@acme.test", "wrong"),
+        ("cheap hash", "cheap@acme.test", "wrong"),
+        ("disabled", "disabled@acme.test", PASSWORD),
+        ("of another business", "zoe@zenith.test", "wrong"),
+    ];
+    let mut times = vec![Vec::new(); kinds.len()];
+    let first = login(&client, "ann@acme.test", "wrong").await.body;
+    for _ in 0..200 {
+        for (times, (kind, email, password)) in times.iter_mut().zip(kinds) {
+            let asked = Instant::now();
+            let reply = login(&client, email, password).await;
+            times.push(asked.elapsed());
+            assert_eq!(reply.body, first, "{kind}");
+        }
+    }
+    let medians: Vec<Duration> = times
+        .iter_mut()
+        .map(|times| {
+            times.sort_unstable();
+            times[times.len() / 2]
+        })
+        .collect();
+    let (least, most) = (medians.iter().min().unwrap(), medians.iter().max().unwrap());
+    assert!(most.as_secs_f64() < least.as_secs_f64() * 1.2, "{kinds:?} took {medians:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_wrong_passwords_at_one_business_keeps_nobody_else_out() {
+    let more = "[identity]\nbcrypt_cost = 9\nfailures_per_account = 0\nfailures_per_network = 0";
+    let app = TestApp::start_with(more).await;
+    app.onboard("acme", "ann@acme.test").await;
+    app.onboard("zenith", "zoe@zenith.test").await;
+    let (acme, zenith) = (app.stranger("acme.localhost"), app.stranger("zenith.localhost"));
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let flood = (0..32).map(|n| {
+        let (acme, stop) = (&acme, &stop);
+        async move {
+            let mut refused = 0;
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                let reply = login(acme, &format!("nobody{n}@acme.test"), "wrong").await;
+                refused += usize::from(reply.code() == "too_busy");
+            }
+            refused
+        }
+    });
+    let others = async {
+        for _ in 0..10 {
+            let reply = login(&zenith, "zoe@zenith.test", PASSWORD).await;
+            assert_eq!(reply.status, 200, "{reply:?}");
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    };
+    let (refused, ()) = futures_util::future::join(join_all(flood.collect()), others).await;
+    assert!(refused.iter().sum::<usize>() > 0, "the flood was no flood");
+}
