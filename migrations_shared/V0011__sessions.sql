@@ -262,23 +262,12 @@ BEGIN
 END
 $function$;
 
--- Whether the access tokens of a session are valid, for a server that may have missed announcements.
-CREATE FUNCTION shared.find_session(wanted uuid)
-RETURNS TABLE (is_live boolean, membership_version integer)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
-    SELECT s.revoked_at IS NULL AND m.status = 'active' AND u.status = 'active', m.version
-      FROM shared.sessions s
-      JOIN shared.memberships m ON m.id = s.membership_id
-      JOIN shared.users u ON u.id = s.user_id
-     WHERE s.id = wanted
-$function$;
-
 REVOKE ALL ON FUNCTION
     shared.start_session(uuid, uuid, uuid, integer, timestamptz, text, text, inet, timestamptz, timestamptz, timestamptz, uuid, bytea),
-    shared.open_refresh_token(bytea), shared.find_session(uuid) FROM PUBLIC;
+    shared.open_refresh_token(bytea) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
     shared.start_session(uuid, uuid, uuid, integer, timestamptz, text, text, inet, timestamptz, timestamptz, timestamptz, uuid, bytea),
-    shared.open_refresh_token(bytea), shared.find_session(uuid) TO tenantry_shared;
+    shared.open_refresh_token(bytea) TO tenantry_shared;
 
 -- Nobody changes an entry. The owner's login deletes those that are older than the retention.
 CREATE TRIGGER auth_events_append_only BEFORE UPDATE OR TRUNCATE ON shared.auth_events

@@ -25,6 +25,7 @@ mod hosts;
 mod http;
 mod isolation;
 mod jobs;
+mod keys;
 mod lifecycle;
 mod lists;
 mod names;

@@ -269,3 +269,119 @@ async fn a_flood_of_wrong_passwords_at_one_business_keeps_nobody_else_out() {
     let (refused, ()) = futures_util::future::join(join_all(flood.collect()), others).await;
     assert!(refused.iter().sum::<usize>() > 0, "the flood was no flood");
 }
+
+async fn forgot(client: &Client<'_>, email: &str) -> Reply {
+    client.post("/api/v1/auth/password/forgot", &json!({"email": email})).await
+}
+
+async fn reset(client: &Client<'_>, token: &str, password: &str) -> Reply {
+    client.post("/api/v1/auth/password/reset", &json!({"token": token, "newPassword": password})).await
+}
+
+/// Sends the mails that are due, and returns their texts.
+async fn mails(app: &TestApp, folder: &std::path::Path) -> Vec<String> {
+    let post = app.settings.post().unwrap().unwrap();
+    post.send_due(app.onboarding().owner_database()).await.unwrap();
+    let files = std::fs::read_dir(folder).map(|files| files.map(|file| file.unwrap().path()).collect());
+    let mut files: Vec<std::path::PathBuf> = files.unwrap_or_default();
+    files.sort();
+    let texts = files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
+    files.iter().for_each(|file| std::fs::remove_file(file).unwrap());
+    texts
+}
+
+/// The token in the link of a mail.
+fn token_in(mail: &str) -> String {
+    // Quoted-printable breaks lines with "=" and writes "=" as "=3D".
+    let plain = mail.replace("=\r\n", "").replace("=3D", "=");
+    let rest = plain.split("#token=").nth(1).unwrap_or_else(|| panic!("no link in {plain}"));
+    rest.chars().take_while(|letter| letter.is_ascii_alphanumeric() || "-_".contains(*letter)).collect()
+}
+
+#[tokio::test]
+async fn a_forgotten_password_is_set_by_a_mailed_link_once() {
+    let folder = std::env::temp_dir().join(format!("tenantry-mails-{}", uuid::Uuid::now_v7()));
+    let app = TestApp::start_with(&format!("[mail]\nfolder = \"{}\"", folder.display())).await;
+    app.onboard("acme", "ann@acme.test").await;
+    let acme = app.stranger("acme.localhost");
+    let session = login(&acme, "ann@acme.test", PASSWORD).await.body;
+    let known = forgot(&acme, "Ann@Acme.test").await;
+    let unknown = forgot(&acme, "nobody@acme.test").await;
+    assert_eq!((known.status, &known.body), (202, &unknown.body));
+    assert_eq!(known.status, unknown.status);
+    let sent = mails(&app, &folder).await;
+    assert_eq!(sent.len(), 1, "{sent:?}");
+    assert!(sent[0].contains("To: ann@acme.test") && sent[0].contains("acme Ltd"), "{}", sent[0]);
+    assert!(sent[0].contains("http://acme.localhost:") && sent[0].contains("text/html"), "{}", sent[0]);
+    let token = token_in(&sent[0]);
+    let owner = app.database.as_owner().await;
+    let stored =
+        owner.query_one("SELECT row(m, t)::text FROM shared.mails m, shared.one_time_tokens t LIMIT 1", &[]);
+    assert!(!stored.await.unwrap().get::<_, String>(0).contains(&token), "no table holds a token");
+
+    assert_eq!(reset(&acme, "x", OTHER).await.code(), "invalid_link");
+    assert_eq!(reset(&acme, &token, "ann@acme.test!").await.code(), "weak_password");
+    // A second link ends the first one when either is used.
+    forgot(&acme, "ann@acme.test").await;
+    let second = token_in(&mails(&app, &folder).await[0]);
+    let both = join_all(vec![
+        reset(&acme, &token, OTHER),
+        reset(&acme, &token, "bahari samawati tatu"),
+        reset(&acme, &second, OTHER),
+    ])
+    .await;
+    assert_eq!(both.iter().filter(|reply| reply.status == 204).count(), 1, "{both:?}");
+    assert_eq!(both.iter().filter(|reply| reply.code() == "invalid_link").count(), 2, "{both:?}");
+    until("all sessions end", async || {
+        let client = acme.with_token(session["accessToken"].as_str());
+        client.get("/api/v1/auth/me").await.code() == "session_ended"
+    })
+    .await;
+    assert_eq!(login(&acme, "ann@acme.test", PASSWORD).await.code(), "invalid_credentials");
+    let notice = mails(&app, &folder).await;
+    assert!(notice.len() == 1 && notice[0].contains("was changed"), "{notice:?}");
+
+    // An expired link, and too many requests.
+    forgot(&acme, "ann@acme.test").await;
+    let late = token_in(&mails(&app, &folder).await[0]);
+    owner
+        .execute("UPDATE shared.one_time_tokens SET expires_at = expires_at - interval '30 minutes'", &[])
+        .await
+        .unwrap();
+    assert_eq!(reset(&acme, &late, OTHER).await.code(), "invalid_link");
+    for _ in 0..10 {
+        assert_eq!(forgot(&acme, "ann@acme.test").await.status, 202);
+    }
+    let waiting: i64 = owner
+        .query_one("SELECT count(*) FROM shared.mails WHERE state = 'queued'", &[])
+        .await
+        .unwrap()
+        .get(0);
+    assert!(waiting < 5, "{waiting}");
+    let _ = std::fs::remove_dir_all(&folder);
+}
+
+#[tokio::test]
+async fn a_mail_that_the_server_does_not_take_is_sent_later_and_delays_nobody() {
+    let more = format!("[mail]\nsmtp_url = \"smtp://127.0.0.1:{}\"", harness::free_port());
+    let app = TestApp::start_with(&more).await;
+    app.onboard("acme", "ann@acme.test").await;
+    let acme = app.stranger("acme.localhost");
+    assert_eq!(forgot(&acme, "ann@acme.test").await.status, 202);
+    let post = app.settings.post().unwrap().unwrap();
+    let owner_database = app.onboarding().owner_database();
+    assert_eq!(post.send_due(owner_database).await.unwrap(), (0, 1));
+    assert_eq!(post.send_due(owner_database).await.unwrap(), (0, 0), "it waits before it tries again");
+    let owner = app.database.as_owner().await;
+    let row = owner
+        .query_one("SELECT state, attempts, failure, due_at > now() FROM shared.mails", &[])
+        .await
+        .unwrap();
+    assert_eq!((row.get::<_, String>(0), row.get::<_, i32>(1)), ("queued".to_owned(), 1));
+    assert!(row.get::<_, String>(2).contains("mail server") && row.get::<_, bool>(3), "{row:?}");
+    // After a day of attempts it is dead, and is kept for somebody to look at.
+    owner.execute("UPDATE shared.mails SET attempts = 11, due_at = now()", &[]).await.unwrap();
+    assert_eq!(post.send_due(owner_database).await.unwrap(), (0, 1));
+    let row = owner.query_one("SELECT state FROM shared.mails", &[]).await.unwrap();
+    assert_eq!(row.get::<_, String>(0), "dead");
+}

@@ -25,6 +25,13 @@ pub fn table() -> Vec<(&'static str, &'static str, Who, Option<Value>)> {
         ("POST", "/api/v1/auth/refresh", Anyone, Some(json!({"refreshToken": "x"}))),
         ("POST", "/api/v1/auth/logout", SignedIn, Some(json!({}))),
         ("GET", "/api/v1/auth/me", SignedIn, None),
+        ("POST", "/api/v1/auth/password/forgot", Anyone, Some(json!({"email": "a@b.test"}))),
+        (
+            "POST",
+            "/api/v1/auth/password/reset",
+            Anyone,
+            Some(json!({"token": "x", "newPassword": "kijani mlima nyota saba"})),
+        ),
         (
             "POST",
             "/api/v1/auth/password/change",

@@ -4,6 +4,7 @@
 use std::process::ExitCode;
 
 use identity::app::AppError;
+use identity::key_ring::RotationError;
 use identity::membership::MembershipError;
 use inventory::settings::CurrencyChangeError;
 use platform::{BackupError, MemberError, OnboardingError, OperatorError};
@@ -117,6 +118,11 @@ fn code_of(error: &(dyn std::error::Error + 'static)) -> Option<u8> {
             | AppError::Twice(_)
             | AppError::Db(_) => None,
         };
+    }
+    match error.downcast_ref() {
+        Some(RotationError::Unknown(_)) => return Some(NOT_FOUND),
+        Some(RotationError::TooEarly(_)) => return Some(CONFLICT),
+        _ => {}
     }
     if let Some(MemberError::UnknownUser(_)) = error.downcast_ref() {
         return Some(NOT_FOUND);

@@ -18,8 +18,8 @@ use clap::{ArgAction, CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::commands::{
-    app, backup, config, db, dev, doctor, domain, job, ledger, manual, migrate, openapi, seed, serve, stats,
-    tenant, user,
+    app, backup, config, db, dev, doctor, domain, job, keys, ledger, manual, migrate, openapi, seed, serve,
+    stats, tenant, user,
 };
 use crate::format::Listing;
 
@@ -80,6 +80,9 @@ enum Command {
     /// Create, show, suspend, archive, rename, copy and drop businesses.
     #[command(subcommand)]
     Tenant(tenant::Command),
+    /// List, rotate and revoke the keys that sign access tokens.
+    #[command(subcommand)]
+    Keys(keys::Command),
     /// Register apps with their permissions and roles.
     #[command(subcommand)]
     App(app::Command),
@@ -135,6 +138,7 @@ async fn main() -> ExitCode {
         Command::Ledger(command) => ledger::run(command).await,
         Command::Tenant(command) => tenant::run(command).await,
         Command::App(command) => app::run(command).await,
+        Command::Keys(command) => keys::run(command).await,
         Command::User(command) => user::run(command).await,
         Command::Seed(command) => seed::run(command).await,
         Command::Config(command) => config::run(&command),

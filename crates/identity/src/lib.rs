@@ -4,11 +4,14 @@
 //! platform. A membership gives that person roles in one app of one business, and a role is a set of
 //! permissions.
 
+mod mail;
 mod names;
 mod people;
 mod records;
 mod signing_in;
 
+pub use mail::outgoing as mails;
+pub use mail::post::{LinkKey, PageOf, Post, Sender, Transport};
 pub use names::ids::{SessionId, UserId};
 pub use names::keys::{AppSlug, KeyTextError, PermissionKey, RoleKey, Username};
 pub use people::permission::Permission;
@@ -16,13 +19,15 @@ pub use people::{app, member_backup, membership, permission, role, user};
 pub use records::auth_event;
 pub use signing_in::hash_turns::{Applicant, TooBusy};
 pub use signing_in::hasher::{Hasher, PasswordKey, PasswordKeys};
+pub use signing_in::key_ring::{self, KeyRing};
 pub use signing_in::login::{Credentials, SignIn};
 pub use signing_in::password::{Password, PasswordError, PasswordPolicy};
 pub use signing_in::refresh_token::RefreshToken;
 pub use signing_in::revocations::Revocations;
 pub use signing_in::session::SessionTerms;
-pub use signing_in::token::{AccessToken, KeyError, Principal, SigningKey, TokenError, TokenIssuer};
-pub use signing_in::{login, password_change, refresh, session, throttle};
+pub use signing_in::signing_key::{KeyError, Sealer, SigningAlgorithm, SigningKey};
+pub use signing_in::token::{AccessToken, Principal, TokenError, TokenIssuer};
+pub use signing_in::{login, password_change, password_reset, refresh, session, throttle};
 
 /// The app in which a business's staff works with catalogue, stock and orders.
 pub const INVENTORY_APP: &str = "inventory";

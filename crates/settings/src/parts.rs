@@ -4,10 +4,14 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use identity::throttle::Allowed;
-use identity::{PasswordKey, PasswordKeys, PasswordPolicy, SessionTerms};
+use identity::{
+    PageOf, PasswordKey, PasswordKeys, PasswordPolicy, Post, Sender, SessionTerms, SigningAlgorithm,
+    Transport,
+};
 use platform::dns::Dns;
+use platform::job_kinds::KeySettings;
 use secrecy::{ExposeSecret, SecretString};
-use tenancy::{DatabaseUrl, Installation, PoolSettings, ResolverSettings};
+use tenancy::{DatabaseUrl, Installation, PoolSettings, ResolverSettings, TenantSlug};
 
 use crate::settings::{Settings, SettingsError, refuse};
 
@@ -91,6 +95,15 @@ impl Settings {
         })
     }
 
+    /// How new keys sign access tokens.
+    ///
+    /// # Errors
+    /// [`SettingsError`] for another word than `EdDSA` and `ES256`.
+    pub fn signing_algorithm(&self) -> Result<SigningAlgorithm, SettingsError> {
+        let word = &self.identity.signing_algorithm;
+        word.parse().map_err(|_| refuse("identity.signing_algorithm", "must be EdDSA or ES256"))
+    }
+
     /// The rule for new passwords.
     ///
     /// # Errors
@@ -107,6 +120,52 @@ impl Settings {
         };
         let blocked = text.lines().map(|line| line.trim_end_matches('\r').to_owned());
         Ok(PasswordPolicy::new(self.identity.password_min_length, blocked))
+    }
+
+    /// Where mails go. `None` if no mail is sent.
+    ///
+    /// # Errors
+    /// [`SettingsError`] when `mail.smtp_url` is malformed, or there are both a mail server and a folder.
+    pub fn mail_transport(&self) -> Result<Option<Transport>, SettingsError> {
+        let folder = &self.mail.folder;
+        match &self.mail.smtp_url {
+            Some(_) if !folder.as_os_str().is_empty() => {
+                Err(refuse("mail.folder", "must be empty if mail.smtp_url is set"))
+            }
+            Some(url) => Transport::smtp(url).map(Some).map_err(|error| refuse("mail.smtp_url", error)),
+            None if folder.as_os_str().is_empty() => Ok(None),
+            None => Ok(Some(Transport::Folder(folder.clone()))),
+        }
+    }
+
+    /// The address from which mails come.
+    ///
+    /// # Errors
+    /// [`SettingsError`] when `mail.from` is no address.
+    pub fn mail_sender(&self) -> Result<Sender, SettingsError> {
+        Sender::parse(&self.mail.from)
+            .map_err(|_| refuse("mail.from", "must be an address like no-reply@example.com"))
+    }
+
+    /// The sender of mails. `None` if no mail is sent.
+    ///
+    /// # Errors
+    /// [`SettingsError`], as [`Settings::mail_transport`] and [`Settings::password_keys`].
+    pub fn post(&self) -> Result<Option<Post>, SettingsError> {
+        let Some(transport) = self.mail_transport()? else { return Ok(None) };
+        let settings = self.clone();
+        let reset_page: PageOf = std::sync::Arc::new(move |slug: Option<&str>| {
+            let slug = slug.and_then(|slug| TenantSlug::parse(slug).ok());
+            let address = slug.map_or_else(|| settings.platform_address(), |slug| settings.address_of(&slug));
+            settings.mail.reset_page.replace("{address}", &address)
+        });
+        Ok(Some(Post {
+            transport,
+            from: self.mail_sender()?,
+            installation: self.mail.installation.clone(),
+            reset_page,
+            link_key: self.password_keys()?.link_key(),
+        }))
     }
 
     /// The failed sign-ins after which further ones must wait.
@@ -170,6 +229,12 @@ impl Settings {
                 missing_days: self.domains.missing_days,
             },
             dns: self.dns()?,
+            post: self.post()?,
+            keys: KeySettings {
+                sealer: self.password_keys()?.sealer(),
+                algorithm: self.signing_algorithm()?,
+                rotation_days: self.identity.key_rotation_days,
+            },
         })
     }
 

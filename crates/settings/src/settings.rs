@@ -22,6 +22,8 @@ pub struct Settings {
     pub tenancy: TenancySettings,
     /// The section `[identity]`: access tokens and passwords.
     pub identity: IdentitySettings,
+    /// The section `[mail]`: mails to users.
+    pub mail: MailSettings,
     /// The section `[provisioning]`: the creation of businesses.
     pub provisioning: ProvisioningSettings,
     /// The section `[backup]`: the folder of backup files.
@@ -134,8 +136,13 @@ pub struct IdentitySettings {
     /// The `iss` claim of every access token: one URL for the whole installation. The server does not start
     /// without it.
     pub issuer: Option<String>,
-    /// Private key (Ed25519) that signs access tokens. The server does not start without it.
+    /// File with a private key (Ed25519, PEM) that becomes the first key of a new installation. Without it,
+    /// the first server makes one.
     pub signing_key_file: Option<PathBuf>,
+    /// How new keys sign access tokens.
+    pub signing_algorithm: String,
+    /// Days after which a new key signs access tokens. Range: 1 to 3650, or 0 for never.
+    pub key_rotation_days: u32,
     /// Secret that protects the password hashes; 32 bytes or more. Without it, no stored password can be
     /// verified. A former key must stay in `former_password_keys`.
     pub password_key: Option<SecretString>,
@@ -161,6 +168,22 @@ pub struct IdentitySettings {
     pub bcrypt_cost: u32,
     /// Password hashes computed at the same time. Range: 1 to 64.
     pub concurrent_hashes: usize,
+}
+
+/// The section `[mail]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MailSettings {
+    /// URL of the mail server. Without it and without a folder, no mail is sent.
+    pub smtp_url: Option<SecretString>,
+    /// Folder into which mails are written instead, for development. An empty text means no folder.
+    pub folder: PathBuf,
+    /// The address from which mails come.
+    pub from: String,
+    /// The name of the sender in mails of the platform.
+    pub installation: String,
+    /// The page on which a user chooses a new password.
+    pub reset_page: String,
 }
 
 /// The section `[provisioning]`.
@@ -291,6 +314,8 @@ impl Settings {
         if self.identity.password_key.is_some() {
             self.password_keys()?;
         }
+        self.mail_transport()?;
+        self.mail_sender()?;
         if self.identity.issuer.as_ref().is_some_and(|issuer| !is_web_address(issuer)) {
             return Err(refuse("identity.issuer", "must be a URL, like https://id.example.com"));
         }
@@ -343,6 +368,8 @@ impl Settings {
         range("jobs.keep_days", self.jobs.keep_days, 1, 3650)?;
         let identity = &self.identity;
         range("identity.access_token_ttl_s", identity.access_token_ttl_s, 60, 3600)?;
+        self.signing_algorithm()?;
+        range("identity.key_rotation_days", identity.key_rotation_days, 0, 3650)?;
         range("identity.session_idle_days", identity.session_idle_days, 1, 365)?;
         range("identity.session_max_days", identity.session_max_days, 1, 3650)?;
         range("identity.password_min_length", identity.password_min_length, 8, 64)?;

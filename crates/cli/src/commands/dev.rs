@@ -201,6 +201,12 @@ struct DevSettings {
     #[serde(skip_serializing_if = "Option::is_none")]
     database: Option<DevDatabase>,
     identity: DevIdentity,
+    mail: DevMail,
+}
+
+#[derive(Serialize)]
+struct DevMail {
+    folder: PathBuf,
 }
 
 #[derive(Serialize)]
@@ -246,6 +252,7 @@ impl SettingsFile {
                 signing_key_file: key_file.to_owned(),
                 password_key: secrets.password_key.clone(),
             },
+            mail: DevMail { folder: checkout.join(DEV_FOLDER).join("mails") },
         };
         let path = dev_settings(checkout);
         write_secret(&path, &toml::to_string(&settings)?)?;

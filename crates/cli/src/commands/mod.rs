@@ -8,6 +8,7 @@ pub mod dev;
 pub mod doctor;
 pub mod domain;
 pub mod job;
+pub mod keys;
 pub mod ledger;
 pub mod manual;
 pub mod migrate;

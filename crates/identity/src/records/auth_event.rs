@@ -25,6 +25,8 @@ values::words! {
         RefreshReused = "session.refresh_reused",
         /// A user changed their password.
         PasswordChanged = "password.changed",
+        /// A user set a new password with a mailed link.
+        PasswordReset = "password.reset",
         /// A business or the operator made a role, or changed it.
         RoleChanged = "role.changed",
         /// A business or the operator removed a role.

@@ -9,9 +9,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::mail::post::LinkKey;
 use crate::people::user::PasswordHash;
 use crate::signing_in::hash_turns::{Applicant, HashTurns, TooBusy};
 use crate::signing_in::password::{MAX_BYTES, Password, normalised};
+use crate::signing_in::signing_key::Sealer;
 
 /// A key of the hash that runs before bcrypt. Without this key nobody can guess passwords from a stolen table
 /// of hashes.
@@ -50,6 +52,17 @@ pub struct PasswordKeys {
 }
 
 impl PasswordKeys {
+    /// The key from which the tokens of mailed links are made.
+    pub fn link_key(&self) -> LinkKey {
+        LinkKey(hmac::Key::new(hmac::HMAC_SHA256, &derived(&self.current, b"tenantry mailed links")))
+    }
+
+    /// Encrypts the keys that sign tokens, with secrets that are made from these keys.
+    pub fn sealer(&self) -> Sealer {
+        let all = std::iter::once(&self.current).chain(&self.former);
+        Sealer::new(all.map(|key| (key.id.clone(), derived(key, b"tenantry signing keys"))).collect())
+    }
+
     /// The key of a stored hash. A hash from before keys had names has the oldest key.
     fn find(&self, id: Option<&str>) -> Option<&PasswordKey> {
         match id {
@@ -156,6 +169,13 @@ impl Hasher {
         });
         done.await.map_err(|_| TooBusy)
     }
+}
+
+/// A secret for another purpose.
+fn derived(key: &PasswordKey, purpose: &[u8]) -> [u8; 32] {
+    let mut secret = [0; 32];
+    secret.copy_from_slice(hmac::sign(&key.key, purpose).as_ref());
+    secret
 }
 
 /// Does the work that is missing to a hash of cost `highest`, after a hash of cost `done`. The work doubles

@@ -2,12 +2,15 @@
 
 pub mod hash_turns;
 pub mod hasher;
+pub mod key_ring;
 pub mod login;
 pub mod password;
 pub mod password_change;
+pub mod password_reset;
 pub mod refresh;
 pub mod refresh_token;
 pub mod revocations;
 pub mod session;
+pub mod signing_key;
 pub mod throttle;
 pub mod token;

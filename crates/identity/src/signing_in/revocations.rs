@@ -5,7 +5,7 @@
 //! about each token, until it hears again.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
@@ -13,11 +13,14 @@ use futures_util::future::BoxFuture;
 use tenancy::{Database, DbError, Listener, SharedScope};
 
 use crate::names::ids::SessionId;
+use crate::signing_in::key_ring::KeyRing;
 use crate::signing_in::token::{Principal, TokenError};
 
 /// The revocations of the last lifetime of an access token.
 pub struct Revocations {
     database: Database,
+    /// The keys, which are announced like revocations: a revoked key revokes its tokens.
+    ring: Arc<KeyRing>,
     revoked: RwLock<HashMap<SessionId, Revoked>>,
     /// Everything that was revoked before this moment is known. `None` before anything was heard.
     known_until: RwLock<Option<Instant>>,
@@ -47,15 +50,18 @@ impl Revoked {
 const TRUSTED_FOR: Duration = Duration::from_secs(2);
 /// Added to the lifetime of tokens, for transactions that take long and clocks that differ.
 const MARGIN: Duration = Duration::from_secs(300);
+/// The payload that says that the keys have changed.
+const KEYS: &str = "keys";
 /// The payload that stands for more revocations than are announced one by one.
 const MANY: &str = "many";
 
 impl Revocations {
     /// `token_lifetime` is the longest lifetime of an access token. Nothing is known before
     /// [`Revocations::listen`] runs, so the database is asked about each token.
-    pub fn new(database: Database, token_lifetime: Duration) -> Self {
+    pub fn new(database: Database, ring: Arc<KeyRing>, token_lifetime: Duration) -> Self {
         Self {
             database,
+            ring,
             revoked: RwLock::default(),
             known_until: RwLock::default(),
             tidied_at: Mutex::new(Instant::now()),
@@ -88,16 +94,16 @@ impl Revocations {
     /// # Errors
     /// [`DbError`].
     pub async fn ask(&self, principal: &Principal) -> Result<Result<(), TokenError>, DbError> {
-        const ASK: &str = "SELECT is_live, membership_version FROM shared.find_session($1)";
+        const ASK: &str = "SELECT is_live, membership_version FROM shared.find_session($1, $2)";
         struct Found {
             is_live: bool,
             membership_version: i32,
         }
         tenancy::from_row!(Found { is_live, membership_version });
-        let session = principal.session;
+        let (session, key) = (principal.session, principal.key_id());
         let found: Option<Found> = self
             .database
-            .read_shared(SharedScope::Public, async |tx| tx.row_opt(ASK, &[&session]).await)
+            .read_shared(SharedScope::Public, async |tx| tx.row_opt(ASK, &[&session, &key]).await)
             .await?;
         Ok(match found {
             Some(found) if !found.is_live => Err(TokenError::SessionEnded),
@@ -109,7 +115,7 @@ impl Revocations {
         })
     }
 
-    /// Reads the revocations whose tokens may not have expired yet.
+    /// Reads the keys, and the revocations whose tokens may not have expired yet.
     async fn read(&self) -> Result<(), DbError> {
         const READ: &str = "SELECT session_id, valid_from FROM shared.revocations WHERE revoked_at > $1";
         struct Row {
@@ -122,13 +128,14 @@ impl Revocations {
             .database
             .read_shared(SharedScope::Public, async move |tx| tx.rows(READ, &[&(tx.now() - kept_for)]).await)
             .await?;
+        self.ring.read(self.database.clone()).await?;
         self.add(rows.into_iter().map(|row| (row.session_id, row.valid_from)));
         Ok(())
     }
 
     async fn add_announced(&self, announced: &HashSet<String>) {
         self.add(announced.iter().filter_map(|payload| parse(payload)));
-        if announced.contains(MANY) {
+        if announced.contains(MANY) || announced.contains(KEYS) {
             while let Err(error) = self.read().await {
                 tracing::warn!(error = %tenancy::chain(&error), "revocations cannot be read; trying again");
                 tokio::time::sleep(Duration::from_millis(200)).await;

@@ -3,4 +3,5 @@
 mod apps;
 pub mod dns;
 mod domains;
+mod keys;
 pub mod lifecycle;

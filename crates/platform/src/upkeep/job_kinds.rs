@@ -7,7 +7,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use identity::{session, throttle};
+use chrono::TimeDelta;
+use identity::{Post, Sealer, SigningAlgorithm, key_ring, mails, session, throttle};
 use inventory::{alert, idempotency, ledger};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -34,9 +35,11 @@ const PRUNE_OUTBOX: &str = "outbox.prune";
 const REVIEW_ALERTS: &str = "alerts.review";
 const TEND_DOMAINS: &str = "domains.tend";
 const PRUNE_SESSIONS: &str = "sessions.prune";
+const SEND_MAILS: &str = "mails.send";
+const TEND_KEYS: &str = "keys.tend";
 
 /// The settings of background jobs.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct JobSettings {
     /// The number of spare schemas to keep ready; 0 turns the pool off.
     pub spare_schemas: usize,
@@ -48,6 +51,21 @@ pub struct JobSettings {
     pub domain_terms: DomainTerms,
     /// Looks up the TXT records of custom domains.
     pub dns: Dns,
+    /// Sends mails. `None` if no mail is sent.
+    pub post: Option<Post>,
+    /// The keys that sign access tokens.
+    pub keys: KeySettings,
+}
+
+/// How the keys that sign access tokens are made and replaced.
+#[derive(Clone)]
+pub struct KeySettings {
+    /// Encrypts new keys.
+    pub sealer: Sealer,
+    /// How new keys sign.
+    pub algorithm: SigningAlgorithm,
+    /// The age in days at which a key is replaced. 0: never.
+    pub rotation_days: u32,
 }
 
 /// The parameters of a backup job.
@@ -80,7 +98,7 @@ pub fn verify_ledgers(requested_by: String) -> NewJob {
 
 /// All kinds of background jobs.
 pub fn kinds(settings: JobSettings) -> Vec<JobKind> {
-    let JobSettings { spare_schemas, backup_folder, keep_days, domain_terms, dns } = settings;
+    let JobSettings { spare_schemas, backup_folder, keep_days, domain_terms, dns, post, keys } = settings;
     let mut kinds = vec![
         JobKind::new(MIGRATE, run_migrations),
         JobKind::new(BACK_UP, move |context| back_businesses_up(context, backup_folder.clone())),
@@ -96,6 +114,12 @@ pub fn kinds(settings: JobSettings) -> Vec<JobKind> {
     let tend = JobKind::new(TEND_DOMAINS, move |context| tend_domains(context, dns.clone(), domain_terms));
     kinds.push(tend.every(Duration::from_secs(3600)));
     kinds.push(JobKind::new(PRUNE_SESSIONS, prune_sessions).every(Duration::from_secs(3600)));
+    let tend = JobKind::new(TEND_KEYS, move |context| tend_keys(context, keys.clone()));
+    kinds.push(tend.every(Duration::from_secs(600)));
+    if let Some(post) = post {
+        let send = JobKind::new(SEND_MAILS, move |context| send_mails(context, post.clone()));
+        kinds.push(send.every(Duration::from_secs(2)));
+    }
     if spare_schemas > 0 {
         let fill = JobKind::new(FILL_SPARES, move |context| fill_spares(context, spare_schemas));
         kinds.push(fill.every(Duration::from_secs(2)));
@@ -207,9 +231,22 @@ async fn prune_outbox(context: JobContext) -> Result<Value, JobError> {
     Ok(json!({"pruned": context.owner_database.write_shared(prune).await?}))
 }
 
+async fn tend_keys(context: JobContext, keys: KeySettings) -> Result<Value, JobError> {
+    let KeySettings { sealer, algorithm, rotation_days } = keys;
+    let rotate_after = (rotation_days > 0).then(|| TimeDelta::days(rotation_days.into()));
+    let tend = async |tx: &SharedTx| key_ring::tend(tx, &sealer, algorithm, rotate_after).await;
+    Ok(json!({"rotated": context.owner_database.write_shared(tend).await?}))
+}
+
+async fn send_mails(context: JobContext, post: Post) -> Result<Value, JobError> {
+    let (sent, failed) = post.send_due(&context.owner_database).await?;
+    Ok(json!({"sent": sent, "failed": failed}))
+}
+
 async fn prune_sessions(context: JobContext) -> Result<Value, JobError> {
     let prune = async |tx: &SharedTx| {
         throttle::prune(tx).await?;
+        mails::prune(tx).await?;
         session::prune(tx).await
     };
     Ok(json!({"pruned": context.owner_database.write_shared(prune).await?}))

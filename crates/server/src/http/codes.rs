@@ -197,6 +197,8 @@ codes! {
         "Unknown app", "Use an app of this host, or leave app out.";
     UnknownPermission = "unknown_permission", UNPROCESSABLE_ENTITY,
         "Unknown permission", "Use permissions that the app has or borrows.";
+    InvalidLink = "invalid_link", UNPROCESSABLE_ENTITY,
+        "Link not valid", "Ask for a new link. A link expires, and can be used once.";
     WrongPassword = "wrong_password", UNPROCESSABLE_ENTITY,
         "Wrong password", "Send the present password of the user.";
     NamedTwice = "named_twice", UNPROCESSABLE_ENTITY, "Named twice", "Name each role and permission once.";

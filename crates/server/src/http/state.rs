@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use identity::{PasswordPolicy, Revocations, SignIn, SigningKey, TokenIssuer, UserId};
+use identity::{KeyRing, PasswordPolicy, Revocations, SignIn, SigningKey, TokenIssuer, UserId};
 use platform::migrations::Served;
 use platform::{Actor, Onboarding, Operator};
 use settings::wiring::{self, WiringError};
@@ -27,6 +27,8 @@ pub struct State {
     pub resolver: Arc<Resolver>,
     /// Issues and verifies access tokens.
     pub tokens: TokenIssuer,
+    /// The keys that sign access tokens.
+    pub keys: Arc<KeyRing>,
     /// The sessions whose tokens are no longer valid.
     pub revocations: Arc<Revocations>,
     /// Signs people in and keeps them signed in.
@@ -62,19 +64,18 @@ impl State {
             key: "identity.issuer",
             cure: "set TENANTRY__IDENTITY__ISSUER to the URL that identifies this installation",
         })?;
-        let key_file = identity.signing_key_file.as_ref().ok_or(SettingsError::Missing {
-            key: "identity.signing_key_file",
-            cure: "create a key with `openssl genpkey -algorithm ed25519 -out FILE` and set \
-                   TENANTRY__IDENTITY__SIGNING_KEY_FILE=FILE",
-        })?;
+        let from_file = identity.signing_key_file.as_deref().map(SigningKey::from_file).transpose()?;
+        let sealer = settings.password_keys()?.sealer();
+        let ring = Arc::new(KeyRing::new(sealer, from_file, settings.signing_algorithm()?));
         let token_lifetime = Duration::from_secs(identity.access_token_ttl_s);
-        let tokens = TokenIssuer::new(SigningKey::from_file(key_file)?, issuer, token_lifetime);
+        let tokens = TokenIssuer::new(ring.clone(), issuer, token_lifetime);
         let onboarding =
             if settings.provisioning.in_server { Some(wiring::onboarding(&settings)?) } else { None };
         Ok(Self {
             resolver,
             tokens,
-            revocations: Arc::new(Revocations::new(database.clone(), token_lifetime)),
+            revocations: Arc::new(Revocations::new(database.clone(), ring.clone(), token_lifetime)),
+            keys: ring,
             sign_in: SignIn {
                 database: database.clone(),
                 hasher: wiring::hasher(&settings)?,

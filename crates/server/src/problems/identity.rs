@@ -4,6 +4,7 @@ use identity::TokenError;
 use identity::app::AppError;
 use identity::login::LoginError;
 use identity::password_change::ChangeError;
+use identity::password_reset::ResetError;
 use identity::refresh::RefreshError;
 use identity::role::RoleError;
 
@@ -13,6 +14,9 @@ use crate::http::problem::{Problem, sentence};
 impl From<TokenError> for Problem {
     fn from(error: TokenError) -> Self {
         let (code, challenge) = match error {
+            TokenError::NoKey => {
+                return Self::unavailable(Code::Unavailable, sentence(&error), 1);
+            }
             TokenError::Expired => (
                 Code::TokenExpired,
                 r#"Bearer realm="tenantry", error="invalid_token", error_description="expired""#,
@@ -50,6 +54,16 @@ impl From<ChangeError> for Problem {
             ChangeError::TooBusy(error) => Self::because(Code::TooBusy, &error).retry_after(2),
             ChangeError::Login(error) => error.into(),
             ChangeError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<ResetError> for Problem {
+    fn from(error: ResetError) -> Self {
+        match error {
+            ResetError::InvalidToken => Self::invalid("/token", Code::InvalidLink, error),
+            ResetError::TooBusy(error) => Self::because(Code::TooBusy, &error).retry_after(2),
+            ResetError::Db(error) => error.into(),
         }
     }
 }

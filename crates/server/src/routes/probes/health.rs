@@ -48,5 +48,8 @@ pub async fn readyz(state: web::Data<State>) -> Result<HttpResponse, Problem> {
         Ok(Err(error)) => return Err(unavailable("The database cannot be reached.").caused_by(error)),
         Err(_) => return Err(unavailable("The database did not answer in time.")),
     }
+    if !state.keys.is_ready() {
+        return Err(Problem::unavailable(Code::Unavailable, "This server has not read its keys yet.", 1));
+    }
     Ok(HttpResponse::Ok().json(json!({"status": "ok"})))
 }

@@ -6,7 +6,7 @@ use identity::login::{Credentials, SignedIn as Account};
 use identity::membership::{self, MemberOf};
 use identity::session::{self, Started, Which};
 use identity::user::{self, LoginName, UserStatus};
-use identity::{AppSlug, Password, RefreshToken, UserId, Username, refresh as refreshing};
+use identity::{AppSlug, RefreshToken, UserId, Username, refresh as refreshing};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use tenancy::{SharedScope, TenantId};
@@ -18,6 +18,7 @@ use crate::http::codes::Code;
 use crate::http::extract::{HostOwner, Json, SignedIn};
 use crate::http::problem::Problem;
 use crate::http::state::State;
+use crate::routes::signing_in::passwords::check_password;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -126,9 +127,14 @@ fn business(host_owner: &HostOwner) -> Option<BusinessView> {
 }
 
 /// The answer to a sign-in or a refresh. No cache may store it (RFC 6749 section 5.1).
-fn tokens(state: &State, host_owner: &HostOwner, account: Account, started: &Started) -> HttpResponse {
-    let token = state.tokens.issue(&account, started);
-    HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(LoginView {
+fn tokens(
+    state: &State,
+    host_owner: &HostOwner,
+    account: Account,
+    started: &Started,
+) -> Result<HttpResponse, Problem> {
+    let token = state.tokens.issue(&account, started)?;
+    Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(LoginView {
         access_token: token.token,
         token_type: "Bearer",
         expires_in: token.expires_in.as_secs(),
@@ -145,7 +151,7 @@ fn tokens(state: &State, host_owner: &HostOwner, account: Account, started: &Sta
             roles: account.roles,
             permissions: account.permissions,
         },
-    })
+    }))
 }
 
 /// Sign in
@@ -183,7 +189,7 @@ pub async fn login(
         None => state.sign_in.sign_in(&credentials, &origin).await?,
         Some(new) => state.sign_in.change_password_and_sign_in(&credentials, &new, &origin).await?,
     };
-    Ok(tokens(&state, &host_owner, account, &started))
+    tokens(&state, &host_owner, account, &started)
 }
 
 /// Refresh a session
@@ -205,46 +211,7 @@ pub async fn refresh(
     let (database, terms) = (&state.database, &state.sign_in.terms);
     let (account, started) =
         refreshing::refresh(database, &presented, host_owner.tenant(), terms, &origin).await?;
-    Ok(tokens(&state, &host_owner, account, &started))
-}
-
-/// Checks a new password, whose user has this login.
-fn check_password(state: &State, text: &SecretString, name: &str) -> Result<Password, Problem> {
-    let checked = state.password_policy.check(text, &[name]);
-    checked.map_err(|error| Problem::invalid("/newPassword", Code::WeakPassword, error))
-}
-
-#[derive(Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ChangePassword {
-    /// The present password of the user.
-    #[schema(value_type = String, format = Password)]
-    current_password: SecretString,
-    /// The new password. It may have any letters, digits, signs and spaces; four words at random are a good
-    /// one.
-    #[schema(value_type = String, format = Password, example = "kijani mlima nyota saba")]
-    new_password: SecretString,
-}
-
-/// Change the password
-///
-/// Changes the password of the signed-in user. All other sessions of the user end.
-#[utoipa::path(tag = "auth", operation_id = "changePassword", request_body = ChangePassword,
-    responses((status = 204, description = "Changed")))]
-#[post("/auth/password/change")]
-pub async fn change_password(
-    state: web::Data<State>,
-    caller: SignedIn,
-    client::From(origin): client::From,
-    body: Json<ChangePassword>,
-) -> Result<HttpResponse, Problem> {
-    let ChangePassword { current_password, new_password } = body.value;
-    let user = caller.principal.user;
-    let find = async |tx: &tenancy::SharedTx| user::email(tx, user).await;
-    let email = state.database.read_shared(SharedScope::User(user.into()), find).await?;
-    let new = check_password(&state, &new_password, email.as_ref().map_or("", Email::as_str))?;
-    state.sign_in.change_password(&caller.principal, &current_password, &new, &origin).await?;
-    Ok(HttpResponse::NoContent().finish())
+    tokens(&state, &host_owner, account, &started)
 }
 
 #[derive(Deserialize, ToSchema)]

@@ -1,6 +1,7 @@
 //! Signing in, sessions, and the keys that verify tokens.
 
 pub mod auth;
+pub mod passwords;
 pub mod sessions;
 pub mod well_known;
 
@@ -13,7 +14,9 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(auth::refresh)
         .service(auth::logout)
         .service(auth::me)
-        .service(auth::change_password)
+        .service(passwords::change_password)
+        .service(passwords::forgot)
+        .service(passwords::reset)
         .service(sessions::list)
         .service(sessions::end_all)
         .service(sessions::end);

@@ -1,0 +1,5 @@
+//! Mails to people: written in the transaction that is the reason for them, and sent after the commit.
+
+pub mod message;
+pub mod outgoing;
+pub mod post;

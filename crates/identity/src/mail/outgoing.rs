@@ -1,0 +1,136 @@
+//! The table of mails: written by requests, read by the sender.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tenancy::{DbError, SharedTx, TenantId};
+
+values::ids! {
+    /// The id of a mail.
+    MailId,
+}
+
+values::words! {
+    /// What a mail is about.
+    pub enum Template {
+        /// A link with which the user can choose a new password.
+        PasswordReset = "password_reset",
+        /// The password was changed.
+        PasswordChanged = "password_changed",
+    }
+}
+
+values::words! {
+    /// What became of a mail.
+    pub enum MailState {
+        /// It waits to be sent.
+        Queued = "queued",
+        /// The mail server has accepted it.
+        Sent = "sent",
+        /// There was nobody to send it to.
+        Dropped = "dropped",
+        /// It could not be sent, and is not tried again.
+        Dead = "dead",
+    }
+}
+
+/// Writes a mail. The sender finds it after the commit.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn insert(
+    tx: &SharedTx,
+    template: Template,
+    tenant: Option<TenantId>,
+    address: &str,
+) -> Result<(), DbError> {
+    const INSERT: &str = "
+        INSERT INTO shared.mails (id, tenant_id, template, address, parameters, state, due_at, created_at)
+        VALUES ($1, $2, $3, $4, '{}', 'queued', $5, $5)";
+    tx.execute(INSERT, &[&MailId::new(), &tenant, &template, &address, &tx.now()]).await.map(drop)
+}
+
+/// A mail that is to be sent now.
+#[derive(Debug, Clone)]
+pub(super) struct Due {
+    pub(super) id: MailId,
+    pub(super) template: Template,
+    pub(super) address: String,
+    pub(super) attempts: i32,
+    /// The name and the slug of the business, if there is one.
+    pub(super) business: Option<String>,
+    pub(super) slug: Option<String>,
+}
+
+tenancy::from_row!(Due { id, template, address, attempts, business, slug });
+
+/// Takes mails that are due. A sender that dies before it has sent them leaves them for later.
+pub(super) async fn take_due(tx: &SharedTx, limit: i64) -> Result<Vec<Due>, DbError> {
+    const TAKE: &str = "
+        WITH due AS (
+            SELECT id FROM shared.mails WHERE state = 'queued' AND due_at <= $1
+             ORDER BY due_at, id LIMIT $2 FOR UPDATE SKIP LOCKED),
+        taken AS (
+            UPDATE shared.mails m SET attempts = attempts + 1, due_at = $1 + interval '5 minutes'
+              FROM due WHERE m.id = due.id
+         RETURNING m.*)
+        SELECT m.id, m.template, m.address, m.attempts, t.name AS business, t.slug
+          FROM taken m LEFT JOIN shared.tenants t ON t.id = m.tenant_id
+         ORDER BY m.id";
+    tx.rows(TAKE, &[&tx.now(), &limit]).await
+}
+
+/// The attempts after which a mail is dead, the last of them after a day or so.
+const MOST_ATTEMPTS: i32 = 12;
+
+/// Records what became of a mail. A failed one is tried again, later each time.
+pub(super) async fn record(
+    tx: &SharedTx,
+    mail: &Due,
+    state: MailState,
+    failure: Option<&str>,
+) -> Result<(), DbError> {
+    const RECORD: &str = "
+        UPDATE shared.mails
+           SET state = $2, failure = $3, due_at = $4,
+               sent_at = CASE WHEN $2::text = 'sent' THEN $5::timestamptz END
+         WHERE id = $1";
+    let is_dead = state == MailState::Queued && mail.attempts >= MOST_ATTEMPTS;
+    let state = if is_dead { MailState::Dead } else { state };
+    let due_at = tx.now() + pause(mail.attempts);
+    tx.execute(RECORD, &[&mail.id, &state, &failure, &due_at, &tx.now()]).await.map(drop)
+}
+
+/// 10 seconds, 20, 40 ... up to four hours.
+fn pause(attempts: i32) -> TimeDelta {
+    let doublings = u32::try_from(attempts - 1).unwrap_or(0).min(16);
+    TimeDelta::seconds(10 << doublings).min(TimeDelta::hours(4))
+}
+
+/// Deletes mails that were sent or dropped long ago, and expired tokens. Dead mails stay until somebody has
+/// looked at them, for at most `keep_dead`.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn prune(tx: &SharedTx) -> Result<u64, DbError> {
+    const MAILS: &str = "
+        DELETE FROM shared.mails
+         WHERE state IN ('sent', 'dropped') AND created_at < $1 OR state = 'dead' AND created_at < $2";
+    const TOKENS: &str = "DELETE FROM shared.one_time_tokens WHERE expires_at < $1";
+    let before = |days| -> DateTime<Utc> { tx.now() - TimeDelta::days(days) };
+    tx.execute(TOKENS, &[&before(1)]).await?;
+    tx.execute(MAILS, &[&before(30), &before(90)]).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mail_is_tried_for_a_day() {
+        let all: TimeDelta = (1..MOST_ATTEMPTS).map(pause).sum();
+        assert_eq!(
+            (pause(1), pause(2), pause(40)),
+            (TimeDelta::seconds(10), TimeDelta::seconds(20), TimeDelta::hours(4))
+        );
+        assert!(all > TimeDelta::hours(5) && all < TimeDelta::days(2), "{all}");
+    }
+}

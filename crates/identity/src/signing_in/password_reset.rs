@@ -1,0 +1,125 @@
+//! Resetting a forgotten password: a mailed link, which is of use once and for half an hour.
+
+use aws_lc_rs::digest;
+use secrecy::{ExposeSecret, SecretString};
+use tenancy::{DbError, SharedScope, SharedTx, TenantId};
+use values::Email;
+
+use crate::mail::outgoing::{self, Template};
+use crate::mail::post::token_hash;
+use crate::names::ids::UserId;
+use crate::records::auth_event::{self, AuthAction, AuthEvent, Origin};
+use crate::signing_in::hash_turns::{Applicant, TooBusy};
+use crate::signing_in::login::SignIn;
+use crate::signing_in::password::Password;
+use crate::signing_in::session::{self, Which};
+
+/// The password was not set.
+#[derive(Debug, thiserror::Error)]
+pub enum ResetError {
+    /// The token is unknown, expired or used.
+    #[error("the link is not valid any more; ask for a new one")]
+    InvalidToken,
+    /// The password was not hashed, because too many others were being hashed.
+    #[error(transparent)]
+    TooBusy(#[from] TooBusy),
+    /// PostgreSQL refused a query, or the connection failed.
+    #[error("a password query failed")]
+    Db(#[from] DbError),
+}
+
+/// The user of a token.
+#[derive(Debug, Clone)]
+pub struct ResetUser {
+    /// The id of the user.
+    pub user_id: UserId,
+    /// The email of the user.
+    pub email: Option<String>,
+    /// The name of the user, if known.
+    pub full_name: Option<String>,
+}
+
+tenancy::from_row!(ResetUser { user_id, email, full_name });
+
+/// Mails with links that one address, or one network, may ask for before further ones are left out.
+const MAILS_PER_ADDRESS: i32 = 5;
+const MAILS_PER_NETWORK: i32 = 50;
+
+impl SignIn {
+    /// Asks for a mail with a link for a new password. Does the same whether or not anybody has the email:
+    /// the sender finds out. Too many requests are left out silently.
+    ///
+    /// # Errors
+    /// [`DbError`].
+    pub async fn forgot_password(
+        &self,
+        email: &Email,
+        tenant: Option<TenantId>,
+        origin: &Origin,
+    ) -> Result<(), DbError> {
+        const COUNT: &str = "
+            SELECT greatest(shared.count_attempt($1, $3, $5), shared.count_attempt($2, $4, $5))";
+        let hash = |text: &str| digest::digest(&digest::SHA256, text.as_bytes()).as_ref().to_vec();
+        let network = hash(&format!("forgot {tenant:?} {:?}", origin.network()));
+        let address = hash(&format!("forgot {email}"));
+        self.database
+            .write_shared(SharedScope::Public, async |tx| {
+                let limits = (&MAILS_PER_NETWORK, &MAILS_PER_ADDRESS);
+                let wait: f64 = tx.value(COUNT, &[&network, &address, limits.0, limits.1, &tx.now()]).await?;
+                if wait > 0.0 {
+                    return Ok(());
+                }
+                outgoing::insert(tx, Template::PasswordReset, tenant, email.as_str()).await
+            })
+            .await
+    }
+
+    /// The user of a token that is of use, for the rule of the new password.
+    ///
+    /// # Errors
+    /// [`ResetError`].
+    pub async fn find_reset(&self, token: &SecretString) -> Result<ResetUser, ResetError> {
+        const FIND: &str = "
+            SELECT user_id, email, full_name
+              FROM shared.find_one_time_token('password_reset', $1, $2)";
+        let hash = token_hash(token.expose_secret());
+        let find = async |tx: &SharedTx| tx.row_opt(FIND, &[&hash, &tx.now()]).await;
+        self.database.read_shared(SharedScope::Public, find).await?.ok_or(ResetError::InvalidToken)
+    }
+
+    /// Sets the password of the user of a token, ends all sessions of the user, and mails a notice.
+    ///
+    /// # Errors
+    /// [`ResetError`].
+    pub async fn reset_password(
+        &self,
+        token: &SecretString,
+        new: &Password,
+        tenant: Option<TenantId>,
+        origin: &Origin,
+    ) -> Result<(), ResetError> {
+        const RESET: &str = "SELECT shared.reset_password($1, $2, $3, $4)";
+        let found = self.find_reset(token).await?;
+        let applicant = Applicant::client(tenant, origin.network());
+        let hash = self.hasher.hash(new, &applicant).await?;
+        let token = token_hash(token.expose_secret());
+        self.database
+            .write_shared(SharedScope::Public, async |tx: &SharedTx| {
+                let user: Option<UserId> =
+                    tx.value(RESET, &[&token, &hash.hash, &hash.key, &tx.now()]).await?;
+                let user = user.ok_or(ResetError::InvalidToken)?;
+                session::revoke(tx, user, Which::All, "password_reset", Some(user), Some(origin)).await?;
+                let event = AuthEvent {
+                    tenant,
+                    origin: Some(origin),
+                    ..AuthEvent::new(AuthAction::PasswordReset).of(user)
+                };
+                auth_event::record(tx, &event).await?;
+                if let Some(email) = &found.email {
+                    outgoing::insert(tx, Template::PasswordChanged, tenant, email).await?;
+                }
+                Ok(())
+            })
+            .await
+    }
+}
