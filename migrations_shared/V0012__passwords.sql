@@ -35,16 +35,17 @@ BEGIN
         RETURN 0;
     END IF;
     INSERT INTO shared.sign_in_attempts (key, failures, updated_at, blocked_until)
-    VALUES (of_key, 0, moment, moment) ON CONFLICT (key) DO NOTHING;
+    VALUES (of_key, 0, moment, '-infinity') ON CONFLICT (key) DO NOTHING;
     SELECT blocked_until, failures * power(0.5, greatest(extract(epoch FROM moment - updated_at), 0) / 600) + 1
       INTO until, kept FROM shared.sign_in_attempts WHERE key = of_key FOR UPDATE;
     IF until > moment THEN
         RETURN extract(epoch FROM until - moment);
     END IF;
     UPDATE shared.sign_in_attempts
-       SET failures = kept, updated_at = moment,
-           blocked_until = moment + CASE WHEN round(kept) < allowed THEN interval '0'
-                                         ELSE make_interval(secs => least(60, power(2, round(kept) - allowed))) END
+       SET failures = kept, updated_at = greatest(updated_at, moment),
+           -- Another attempt may have begun a moment earlier, so "not at all" must not be this moment.
+           blocked_until = CASE WHEN round(kept) < allowed THEN '-infinity'
+                                ELSE moment + make_interval(secs => least(60, power(2, round(kept) - allowed))) END
      WHERE key = of_key;
     RETURN 0;
 END

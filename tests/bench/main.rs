@@ -9,6 +9,7 @@ mod isolation;
 mod process;
 mod replay;
 mod report;
+mod sign_in;
 mod trade;
 
 use harness::TestDatabase;
@@ -34,6 +35,9 @@ fn main() -> std::process::ExitCode {
     }
     if is_wanted("http") {
         runtime.block_on(http::measure_all(&mut report, &database, &tenants));
+    }
+    if is_wanted("sign_in") {
+        runtime.block_on(sign_in::measure_all(&mut report, &database, &tenants));
     }
     if is_wanted("trade") {
         runtime.block_on(trade::measure_all(&mut report, &database, &tenants));

@@ -57,10 +57,16 @@ pub struct Server {
 
 impl Server {
     pub fn start(database: &TestDatabase, name: &str) -> Self {
+        Self::start_with(database, name, &[])
+    }
+
+    /// Starts a server with further settings.
+    pub fn start_with(database: &TestDatabase, name: &str, settings: &[(&str, &str)]) -> Self {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let child = command(database, name)
             .arg("serve")
             .env("TENANTRY__SERVER__LISTEN", format!("127.0.0.1:{port}"))
+            .envs(settings.iter().copied())
             .spawn()
             .unwrap();
         let server = Self { child, port };

@@ -191,7 +191,7 @@ async fn a_wrong_current_password_is_slowed_down_too() {
 /// 200 tries of each kind, in turn, so that each kind meets the same noise.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_takes_the_same_time_whether_the_login_is_known_or_not() {
-    let more = "[identity]\nbcrypt_cost = 8\nfailures_per_account = 0\nfailures_per_network = 0";
+    let more = "[identity]\nbcrypt_cost = 7\nfailures_per_account = 0\nfailures_per_network = 0";
     let app = TestApp::start_with(more).await;
     let acme = app.onboard("acme", "ann@acme.test").await;
     app.onboard("zenith", "zoe@zenith.test").await;

@@ -21,7 +21,10 @@ async fn a_backup_can_be_restored_as_another_business_with_another_owner() {
     let password = password.split(' ').next().unwrap();
     let login = app
         .stranger("copy.localhost")
-        .post("/api/v1/auth/login", &json!({"email": "new@copy.test", "password": password}))
+        .post(
+            "/api/v1/auth/login",
+            &json!({"email": "new@copy.test", "password": password, "newPassword": PASSWORD}),
+        )
         .await;
     assert_eq!(login.status, 200, "{login:?}");
     let token = login.body["accessToken"].as_str().unwrap();
@@ -172,7 +175,8 @@ async fn a_restored_business_keeps_its_status_and_its_members_get_new_passwords(
 
     let made = done(&program.run(&["user", "reset-password", "owner@acme.test"]));
     let password = made.split(' ').next().unwrap();
-    let login = json!({"email": "owner@acme.test", "password": password});
+    let login =
+        json!({"email": "owner@acme.test", "password": password, "newPassword": "kijani mlima nyota saba"});
     let host = app.stranger("acme.localhost");
     let mut reply = host.post("/api/v1/auth/login", &login).await;
     for _ in 0..50 {
