@@ -190,7 +190,11 @@ BEGIN
          WHERE TG_TABLE_NAME = 'users' AND m.user_id = (to_jsonb(OLD) ->> 'id')::uuid
            AND m.app = 'inventory' AND m.status = 'active' AND r.role = 'OWNER'
          UNION
-        SELECT (to_jsonb(OLD) ->> 'scope')::uuid WHERE TG_TABLE_NAME <> 'users'
+        SELECT (to_jsonb(OLD) ->> 'scope')::uuid
+         WHERE TG_TABLE_NAME = 'membership_roles'
+            OR TG_TABLE_NAME = 'memberships'
+           AND EXISTS (SELECT FROM shared.membership_roles r
+                        WHERE r.membership_id = (to_jsonb(OLD) ->> 'id')::uuid AND r.role = 'OWNER')
          ORDER BY 1
     LOOP
         -- Dropping a business removes its members.
@@ -216,6 +220,17 @@ CREATE TRIGGER memberships_keep_an_owner AFTER UPDATE OF status ON shared.member
     EXECUTE FUNCTION shared.keep_an_owner();
 CREATE TRIGGER users_keep_an_owner AFTER UPDATE OF status ON shared.users
     FOR EACH ROW WHEN (OLD.status = 'active' AND NEW.status <> 'active') EXECUTE FUNCTION shared.keep_an_owner();
+
+-- Dropping a business removes its roles and its members. Those who have the roles go first.
+CREATE FUNCTION shared.take_own_roles() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
+BEGIN
+    DELETE FROM shared.membership_roles WHERE scope = OLD.id AND role_scope = OLD.id;
+    RETURN OLD;
+END
+$function$;
+CREATE TRIGGER tenants_take_own_roles BEFORE DELETE ON shared.tenants
+    FOR EACH ROW EXECUTE FUNCTION shared.take_own_roles();
 
 -- The version of a membership counts the changes of what the member may do.
 CREATE FUNCTION shared.count_membership_changes() RETURNS trigger

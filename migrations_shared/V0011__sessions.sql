@@ -18,6 +18,8 @@ CREATE TABLE shared.sessions (
     idle_expires_at timestamptz NOT NULL,
     revoked_at timestamptz,
     revoked_reason text,
+    CONSTRAINT sessions_id_user_id_key UNIQUE (id, user_id),
+    CONSTRAINT sessions_idle_expires_at_check CHECK (idle_expires_at <= expires_at),
     CONSTRAINT sessions_revoked_check CHECK ((revoked_at IS NULL) = (revoked_reason IS NULL))
 );
 CREATE INDEX sessions_user_id_idx ON shared.sessions (user_id, id);
@@ -29,16 +31,18 @@ CREATE INDEX sessions_idle_expires_at_idx ON shared.sessions (idle_expires_at);
 -- so that a second use is noticed.
 CREATE TABLE shared.refresh_tokens (
     id uuid CONSTRAINT refresh_tokens_pkey PRIMARY KEY,
-    session_id uuid NOT NULL
-        CONSTRAINT refresh_tokens_session_id_fkey REFERENCES shared.sessions (id) ON DELETE CASCADE,
-    user_id uuid NOT NULL CONSTRAINT refresh_tokens_user_id_fkey REFERENCES shared.users (id) ON DELETE CASCADE,
+    session_id uuid NOT NULL,
+    -- The user of the session.
+    user_id uuid NOT NULL,
     hash bytea NOT NULL CONSTRAINT refresh_tokens_hash_key UNIQUE,
     -- The token that was exchanged for this one; null for the first one of a session.
     parent_id uuid,
     expires_at timestamptz NOT NULL,
     consumed_at timestamptz,
     -- Another token with the same parent was used first.
-    superseded_at timestamptz
+    superseded_at timestamptz,
+    CONSTRAINT refresh_tokens_session_id_user_id_fkey FOREIGN KEY (session_id, user_id)
+        REFERENCES shared.sessions (id, user_id) ON DELETE CASCADE
 );
 CREATE INDEX refresh_tokens_session_id_idx ON shared.refresh_tokens (session_id, parent_id);
 CREATE INDEX refresh_tokens_user_id_idx ON shared.refresh_tokens (user_id);
@@ -85,6 +89,17 @@ CREATE TRIGGER sessions_revoke AFTER UPDATE OF revoked_at ON shared.sessions
 CREATE TRIGGER sessions_delete AFTER DELETE ON shared.sessions
     FOR EACH ROW WHEN (OLD.revoked_at IS NULL AND OLD.idle_expires_at > clock_timestamp())
     EXECUTE FUNCTION shared.revoke_session();
+
+-- What has ended stays so.
+CREATE FUNCTION shared.keep_revoked() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $function$
+BEGIN
+    RAISE EXCEPTION 'a session that was revoked stays revoked'
+          USING ERRCODE = 'check_violation', CONSTRAINT = 'sessions_stay_revoked';
+END
+$function$;
+CREATE TRIGGER sessions_stay_revoked BEFORE UPDATE OF revoked_at ON shared.sessions
+    FOR EACH ROW WHEN (OLD.revoked_at IS NOT NULL AND NEW.revoked_at IS NULL) EXECUTE FUNCTION shared.keep_revoked();
 
 CREATE FUNCTION shared.revoke_sessions_of_membership() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
@@ -139,6 +154,7 @@ CREATE TABLE shared.auth_events (
 );
 CREATE INDEX auth_events_tenant_id_idx ON shared.auth_events (tenant_id, id);
 CREATE INDEX auth_events_user_id_idx ON shared.auth_events (user_id, id);
+CREATE INDEX auth_events_occurred_at_idx ON shared.auth_events (occurred_at);
 
 ALTER TABLE shared.sessions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE shared.refresh_tokens ENABLE ROW LEVEL SECURITY;
@@ -159,11 +175,17 @@ CREATE POLICY auth_events_read ON shared.auth_events FOR SELECT TO tenantry_shar
 CREATE POLICY auth_events_platform ON shared.auth_events FOR SELECT TO tenantry_platform USING (true);
 -- Before anybody is signed in there is neither a business nor a user to which an event must belong.
 CREATE POLICY auth_events_write ON shared.auth_events FOR INSERT TO tenantry_shared, tenantry_platform
-    WITH CHECK (true);
+    WITH CHECK (tenant_id IS NULL OR nullif(current_setting('tenantry.tenant', true), '') IS NULL
+                OR tenant_id = nullif(current_setting('tenantry.tenant', true), '')::uuid);
 -- People see the names of the businesses at which they are signed in.
 CREATE POLICY tenants_of_member ON shared.tenants FOR SELECT TO tenantry_shared
     USING (id IN (SELECT tenant_id FROM shared.memberships
                    WHERE user_id = nullif(current_setting('tenantry.user', true), '')::uuid));
+-- They see nothing else of these businesses.
+DROP POLICY schemas_own ON shared.schemas;
+CREATE POLICY schemas_own ON shared.schemas TO tenantry_shared
+    USING (number IN (SELECT number FROM shared.tenants
+                       WHERE id = nullif(current_setting('tenantry.tenant', true), '')::uuid));
 GRANT SELECT ON shared.sessions TO tenantry_shared, tenantry_platform;
 GRANT UPDATE (address, user_agent, last_seen_at, idle_expires_at, revoked_at, revoked_reason)
    ON shared.sessions TO tenantry_shared;

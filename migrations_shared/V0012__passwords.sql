@@ -53,40 +53,50 @@ $function$;
 REVOKE ALL ON FUNCTION shared.count_attempt(bytea, integer, timestamptz) FROM PUBLIC;
 
 -- Begins a sign-in: counts the attempt, and finds the account of an email, or of a username at one business. One row: if
--- wait is more than 0, nothing else is filled. An unknown login has no user_id.
+-- wait is more than 0, nothing else is filled. An unknown login has no user_id. counted are the keys by which the attempt
+-- was counted.
 CREATE FUNCTION shared.begin_sign_in(
     wanted_kind text, wanted_value text, wanted_app text, wanted_tenant uuid, account_key bytea, network_key bytea,
     account_allowed integer, network_allowed integer, from_address inet, moment timestamptz)
-RETURNS TABLE (wait double precision, highest_cost integer, user_id uuid, full_name text, email text, username text,
-               password_hash text, password_key text, password_changed_at timestamptz, must_change_password boolean,
+RETURNS TABLE (wait double precision, counted bytea[], highest_cost integer, user_id uuid, full_name text, email text,
+               username text, password_hash text, password_key text, password_changed_at timestamptz, must_change_password boolean,
                user_status text, membership_id uuid, membership_version integer, roles text[], permissions text[])
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
 #variable_conflict use_column
 DECLARE
     waits double precision;
+    keys bytea[] := '{}';
+    known_key bytea := sha256(account_key || convert_to(coalesce(host(from_address), ''), 'UTF8'));
 BEGIN
     -- Networks before accounts, so that two sign-ins do not wait for each other.
     waits := shared.count_attempt(network_key, network_allowed, moment);
     IF waits = 0 THEN
+        keys := array_append(keys, network_key);
         waits := shared.count_attempt(account_key, account_allowed, moment);
+        IF waits = 0 THEN
+            keys := array_append(keys, account_key);
+        END IF;
     END IF;
-    -- Strangers who guess a password must not keep its user out.
+    -- Strangers who guess a password must not keep its user out. From an address at which the user was signed in and has
+    -- not been signed out by others, attempts are counted apart.
     IF waits > 0 AND EXISTS (
         SELECT FROM shared.user_logins l
           JOIN shared.sessions s ON s.user_id = l.user_id
          WHERE l.kind = wanted_kind AND l.value = wanted_value
            AND l.tenant_id IS NOT DISTINCT FROM CASE WHEN wanted_kind = 'username' THEN wanted_tenant END
-           AND s.address = from_address AND s.last_seen_at > moment - interval '30 days') THEN
-        waits := 0;
+           AND s.address = from_address AND s.last_seen_at > moment - interval '30 days'
+           AND (s.revoked_at IS NULL OR s.revoked_reason = 'signed_out')) THEN
+        keys := array_append(keys, known_key);
+        waits := shared.count_attempt(known_key, account_allowed, moment);
     END IF;
     IF waits > 0 THEN
-        RETURN QUERY SELECT waits, NULL::integer, NULL::uuid, NULL::text, NULL::text, NULL::text, NULL::text,
+        RETURN QUERY SELECT waits, keys, NULL::integer, NULL::uuid, NULL::text, NULL::text, NULL::text, NULL::text,
                             NULL::text, NULL::timestamptz, NULL::boolean, NULL::text, NULL::uuid, NULL::integer,
                             NULL::text[], NULL::text[];
         RETURN;
     END IF;
     RETURN QUERY
-    SELECT 0::double precision, (SELECT max(password_cost) FROM shared.users), u.id, u.full_name, e.value, n.value,
+    SELECT 0::double precision, keys, (SELECT max(password_cost) FROM shared.users), u.id, u.full_name, e.value, n.value,
            u.password_hash, u.password_key, u.password_changed_at, u.must_change_password, u.status, m.id, m.version,
            a.roles, a.permissions
       FROM (VALUES (1)) AS always (one)
@@ -103,10 +113,22 @@ BEGIN
 END
 $function$;
 
--- An attempt succeeded: the account starts anew, and the network has one failure less.
-CREATE FUNCTION shared.forget_attempt(account_key bytea, network_key bytea) RETURNS void
+-- An attempt did not fail after all, so it no longer counts. counted are the keys, in the order in which it was counted.
+CREATE FUNCTION shared.uncount_attempt(counted bytea[]) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
+DECLARE
+    of_key bytea;
+BEGIN
+    FOREACH of_key IN ARRAY counted LOOP
+        UPDATE shared.sign_in_attempts SET failures = greatest(failures - 1, 0) WHERE key = of_key;
+    END LOOP;
+END
+$function$;
+
+-- An attempt succeeded: the account starts anew.
+CREATE FUNCTION shared.forget_attempts(counted bytea[], account_key bytea) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
-    UPDATE shared.sign_in_attempts SET failures = greatest(failures - 1, 0) WHERE key = network_key;
+    SELECT shared.uncount_attempt(counted);
     DELETE FROM shared.sign_in_attempts WHERE key = account_key;
 $function$;
 
@@ -132,16 +154,19 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function
         UPDATE shared.users
            SET password_hash = new_hash, password_key = new_key, must_change_password = false,
                password_changed_at = moment, updated_at = moment
-         WHERE id = of_user AND password_hash = old_hash AND status = 'active' RETURNING 1)
+         WHERE id = of_user AND id = nullif(current_setting('tenantry.user', true), '')::uuid
+           AND password_hash = old_hash AND status = 'active' RETURNING 1)
     SELECT EXISTS (SELECT FROM changed)
 $function$;
 
 REVOKE ALL ON FUNCTION
     shared.begin_sign_in(text, text, text, uuid, bytea, bytea, integer, integer, inet, timestamptz),
-    shared.forget_attempt(bytea, bytea), shared.renew_password_hash(uuid, text, text, text),
+    shared.uncount_attempt(bytea[]), shared.forget_attempts(bytea[], bytea),
+    shared.renew_password_hash(uuid, text, text, text),
     shared.own_password(), shared.change_password(uuid, text, text, text, timestamptz) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
     shared.begin_sign_in(text, text, text, uuid, bytea, bytea, integer, integer, inet, timestamptz),
-    shared.forget_attempt(bytea, bytea), shared.renew_password_hash(uuid, text, text, text),
+    shared.uncount_attempt(bytea[]), shared.forget_attempts(bytea[], bytea),
+    shared.renew_password_hash(uuid, text, text, text),
     shared.own_password(), shared.change_password(uuid, text, text, text, timestamptz),
     shared.count_attempt(bytea, integer, timestamptz) TO tenantry_shared;

@@ -19,6 +19,7 @@ CREATE TABLE shared.mails (
 );
 CREATE INDEX mails_due_at_idx ON shared.mails (due_at) WHERE state = 'queued';
 CREATE INDEX mails_tenant_id_idx ON shared.mails (tenant_id);
+CREATE INDEX mails_address_idx ON shared.mails (address, created_at);
 
 -- Tokens of mailed links, of which only hashes are stored. Each is of use once.
 CREATE TABLE shared.one_time_tokens (
@@ -35,11 +36,23 @@ CREATE INDEX one_time_tokens_expires_at_idx ON shared.one_time_tokens (expires_a
 
 ALTER TABLE shared.mails ENABLE ROW LEVEL SECURITY;
 ALTER TABLE shared.one_time_tokens ENABLE ROW LEVEL SECURITY;
--- Anybody may ask for a new password, so there is neither a business nor a user to which a mail must belong.
-CREATE POLICY mails_write ON shared.mails FOR INSERT TO tenantry_shared WITH CHECK (true);
 CREATE POLICY mails_platform ON shared.mails FOR SELECT TO tenantry_platform USING (true);
-GRANT INSERT ON shared.mails TO tenantry_shared;
 GRANT SELECT ON shared.mails TO tenantry_platform;
+
+-- Writes a mail, unless its address has got the most of its kind within a day. Null: any number.
+CREATE FUNCTION shared.queue_mail(
+    new_id uuid, of_tenant uuid, its_template text, its_address text, most_a_day integer, moment timestamptz)
+RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
+    INSERT INTO shared.mails (id, tenant_id, template, address, parameters, state, due_at, created_at)
+    SELECT new_id, of_tenant, its_template, its_address, '{}', 'queued', moment, moment
+     WHERE most_a_day IS NULL
+        OR most_a_day > (SELECT count(*) FROM shared.mails
+                          WHERE address = its_address AND template = its_template
+                            AND created_at > moment - interval '1 day')
+$function$;
+REVOKE ALL ON FUNCTION shared.queue_mail(uuid, uuid, text, text, integer, timestamptz) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION shared.queue_mail(uuid, uuid, text, text, integer, timestamptz) TO tenantry_shared;
 
 -- The user of a token that is of use, with the email, and the name at the business.
 CREATE FUNCTION shared.find_one_time_token(wanted_purpose text, presented bytea, moment timestamptz)

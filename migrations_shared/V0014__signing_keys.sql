@@ -26,7 +26,7 @@ BEGIN
 END
 $function$;
 CREATE TRIGGER signing_keys_announce AFTER INSERT OR UPDATE OR DELETE ON shared.signing_keys
-    FOR EACH STATEMENT EXECUTE FUNCTION shared.announce_keys();
+    FOR EACH ROW EXECUTE FUNCTION shared.announce_keys();
 
 ALTER TABLE shared.signing_keys ENABLE ROW LEVEL SECURITY;
 CREATE POLICY signing_keys_read ON shared.signing_keys FOR SELECT TO tenantry_shared, tenantry_platform USING (true);

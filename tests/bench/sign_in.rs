@@ -49,7 +49,7 @@ async fn tokens(report: &mut Report, database: &TestDatabase) {
     let keys = PasswordKeys { current: PasswordKey::new(&secret).ok().unwrap(), former: vec![] };
     let ring = Arc::new(KeyRing::new(keys.sealer(), None, SigningAlgorithm::EdDsa));
     let pool = database.pool(2);
-    let revocations = Arc::new(Revocations::new(pool, ring.clone(), Duration::from_secs(600)));
+    let revocations = Arc::new(Revocations::new(pool, ring.clone()));
     let listening = revocations.clone();
     let listening = tokio::spawn(async move { listening.listen().await });
     while !revocations.is_up_to_date() {
@@ -122,16 +122,16 @@ SELECT token_id, session_id, user_id FROM shared.open_refresh_token(sha256((:cli
 \\startpipeline
 WITH consumed AS (
     UPDATE shared.refresh_tokens SET consumed_at = now()
-     WHERE id = (:'token_id')::uuid AND consumed_at IS NULL),
+     WHERE id = (:token_id)::uuid AND consumed_at IS NULL),
 superseded AS (
     UPDATE shared.refresh_tokens SET superseded_at = now()
-     WHERE session_id = (:'session_id')::uuid AND parent_id = (:'token_id')::uuid
-       AND id <> (:'token_id')::uuid AND consumed_at IS NULL AND superseded_at IS NULL),
+     WHERE session_id = (:session_id)::uuid AND parent_id = (:token_id)::uuid
+       AND id <> (:token_id)::uuid AND consumed_at IS NULL AND superseded_at IS NULL),
 seen AS (
     UPDATE shared.sessions SET last_seen_at = now(), idle_expires_at = now() + interval '14 days'
-     WHERE id = (:'session_id')::uuid)
+     WHERE id = (:session_id)::uuid)
 INSERT INTO shared.refresh_tokens (id, session_id, user_id, hash, parent_id, expires_at)
-VALUES (gen_random_uuid(), (:'session_id')::uuid, (:'user_id')::uuid, uuid_send(gen_random_uuid()), NULL,
+VALUES (gen_random_uuid(), (:session_id)::uuid, (:user_id)::uuid, uuid_send(gen_random_uuid()), NULL,
         now() + interval '14 days');
 COMMIT;
 \\endpipeline

@@ -278,7 +278,8 @@ async fn a_business_defines_roles_that_do_not_exceed_their_maker() {
     for (path, permissions, code) in [
         ("inventory/OWNER", &["stock.read"][..], "role_preset"),
         ("inventory/owner", &["stock.read"], "role_preset"),
-        ("inventory/Lead", &["stock.read"], "role_preset"),
+        ("inventory/Lead", &["stock.read"], "role_taken"),
+        ("nothing/x", &["stock.read"], "not_found"),
         ("inventory/x", &["stock.fly"], "unknown_permission"),
         ("inventory/x", &["tenants.write"], "unknown_permission"),
         ("pos/x", &["stock.adjust"], "unknown_permission"),
@@ -294,10 +295,19 @@ async fn a_business_defines_roles_that_do_not_exceed_their_maker() {
     let stale = acme.with("if-match", "\"9\"").delete("/api/v1/roles/inventory/watcher").await;
     assert_eq!(stale.status, 412);
     assert_eq!(acme.delete("/api/v1/roles/inventory/watcher").await.status, 204);
+    // A request that is repeated changes nothing.
+    let version = async || acme.get("/api/v1/roles/inventory/lead").await.body["version"].clone();
+    let before = version().await;
+    let again = acme.put("/api/v1/roles/inventory/lead", &role(&["stock.read", "team.manage"])).await;
+    assert_eq!((again.status, version().await), (200, before));
     // The operator cannot take the key of a business's role for a new preset.
     const PRESET: &str = "INSERT INTO shared.roles (app, key, name) VALUES ('inventory', 'LEAD', 'Lead')";
     let refused = app.database.as_owner().await.execute(PRESET, &[]).await.unwrap_err();
     assert_eq!(refused.code(), Some(&SqlState::UNIQUE_VIOLATION));
+    // A business with roles of its own, and with members who have them, can be dropped.
+    let program = Program::beside(&app);
+    let dropped = program.run(&["tenant", "drop", "acme", "--without-backup", "--yes"]);
+    assert_eq!(dropped.code, Some(0), "{dropped:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -85,6 +85,8 @@ async fn a_password_that_somebody_else_chose_is_changed_at_the_first_sign_in() {
         (first, first, "weak_password"),
         (first, "short", "weak_password"),
         ("wrong", OTHER, "invalid_credentials"),
+        // Whoever does not know the password learns nothing about the new one, and costs no estimate.
+        ("wrong", "short", "invalid_credentials"),
     ] {
         assert_eq!(acme.post("/api/v1/auth/login", &with_new(password, new)).await.code(), code);
     }
@@ -179,6 +181,20 @@ async fn guessing_is_slowed_down_and_locks_nobody_out() {
 }
 
 #[tokio::test]
+async fn guessing_is_slowed_down_where_the_user_has_signed_in_too() {
+    let app = TestApp::start_with("[identity]\nfailures_per_account = 5\nfailures_per_network = 0").await;
+    app.onboard("acme", "ann@acme.test").await;
+    let acme = app.stranger("acme.localhost");
+    assert_eq!(login(&acme, "ann@acme.test", PASSWORD).await.status, 200);
+    let mut guesses = 0;
+    while guesses < 30 && login(&acme, "ann@acme.test", "wrong").await.status == 401 {
+        guesses += 1;
+    }
+    // Five that anybody has, five from this place, and what a slow machine adds.
+    assert!((10..20).contains(&guesses), "{guesses}");
+}
+
+#[tokio::test]
 async fn a_wrong_current_password_is_slowed_down_too() {
     let app = TestApp::start_with("[identity]\nfailures_per_account = 3").await;
     let acme = app.tenant("acme").await;
@@ -195,18 +211,19 @@ async fn an_answer_takes_the_same_time_whether_the_login_is_known_or_not() {
     let app = TestApp::start_with(more).await;
     let acme = app.onboard("acme", "ann@acme.test").await;
     app.onboard("zenith", "zoe@zenith.test").await;
-    for email in ["cheap@acme.test", "disabled@acme.test"] {
+    for email in ["cheap@acme.test", "costly@acme.test", "disabled@acme.test"] {
         app.member_with(email, &acme, &["STAFF"]).await;
     }
     let owner = app.database.as_owner().await;
     const ID: &str = "SELECT user_id FROM shared.user_logins WHERE value = $1";
     let id = async |email: &str| owner.query_one(ID, &[&email]).await.unwrap().get::<_, uuid::Uuid>(0);
-    let cheap = bcrypt::hash("x", 4).unwrap();
-    let (cheap_id, disabled_id) = (id("cheap@acme.test").await, id("disabled@acme.test").await);
-    owner
-        .execute("UPDATE shared.users SET password_hash = $2 WHERE id = $1", &[&cheap_id, &cheap])
-        .await
-        .unwrap();
+    let disabled_id = id("disabled@acme.test").await;
+    // One hash costs more than new ones do, as after the cost was lowered.
+    for (email, cost) in [("cheap@acme.test", 4), ("costly@acme.test", 8)] {
+        const STORE: &str = "UPDATE shared.users SET password_hash = $2 WHERE id = $1";
+        let hash = bcrypt::hash("x", cost).unwrap();
+        owner.execute(STORE, &[&id(email).await, &hash]).await.unwrap();
+    }
     owner
         .execute("UPDATE shared.users SET status = 'disabled' WHERE id = $1", &[&disabled_id])
         .await
@@ -216,6 +233,7 @@ async fn an_answer_takes_the_same_time_whether_the_login_is_known_or_not() {
         ("wrong password", "ann@acme.test", "wrong"),
         ("unknown", "nobody@acme.test", "wrong"),
         ("cheap hash", "cheap@acme.test", "wrong"),
+        ("costly hash", "costly@acme.test", "wrong"),
         ("disabled", "disabled@acme.test", PASSWORD),
         ("of another business", "zoe@zenith.test", "wrong"),
     ];
@@ -359,6 +377,42 @@ async fn a_forgotten_password_is_set_by_a_mailed_link_once() {
         .get(0);
     assert!(waiting < 5, "{waiting}");
     let _ = std::fs::remove_dir_all(&folder);
+}
+
+#[tokio::test]
+async fn a_business_mails_its_members_alone_and_nobody_too_often() {
+    let folder = std::env::temp_dir().join(format!("tenantry-mails-{}", uuid::Uuid::now_v7()));
+    let app = TestApp::start_with(&format!("[mail]\nfolder = \"{}\"", folder.display())).await;
+    app.onboard("acme", "ann@acme.test").await;
+    app.onboard("zenith", "zoe@zenith.test").await;
+    let owner = app.database.as_owner().await;
+    // Somebody asks at a business of which the user is no member.
+    assert_eq!(forgot(&app.stranger("acme.localhost"), "zoe@zenith.test").await.status, 202);
+    let sent = mails(&app, &folder).await;
+    assert!(sent.len() == 1 && !sent[0].contains("acme"), "{sent:?}");
+    // A link that could not be mailed in time is not mailed later.
+    assert_eq!(forgot(&app.stranger("zenith.localhost"), "zoe@zenith.test").await.status, 202);
+    const AGE: &str = "UPDATE shared.mails SET created_at = created_at - interval '31 minutes'";
+    owner.execute(AGE, &[]).await.unwrap();
+    assert!(mails(&app, &folder).await.is_empty());
+    // Ten links a day, however slowly somebody asks.
+    for _ in 0..12 {
+        owner.execute("DELETE FROM shared.sign_in_attempts", &[]).await.unwrap();
+        assert_eq!(forgot(&app.stranger("zenith.localhost"), "zoe@zenith.test").await.status, 202);
+    }
+    let written = owner.query_one("SELECT count(*) FROM shared.mails", &[]).await.unwrap();
+    assert_eq!(written.get::<_, i64>(0), 10);
+    let _ = std::fs::remove_dir_all(&folder);
+}
+
+#[tokio::test]
+async fn without_a_mail_server_nothing_is_written() {
+    let app = TestApp::start().await;
+    app.onboard("acme", "ann@acme.test").await;
+    assert_eq!(forgot(&app.stranger("acme.localhost"), "ann@acme.test").await.status, 202);
+    let owner = app.database.as_owner().await;
+    let written = owner.query_one("SELECT count(*) FROM shared.mails", &[]).await.unwrap();
+    assert_eq!(written.get::<_, i64>(0), 0);
 }
 
 #[tokio::test]

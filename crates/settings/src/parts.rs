@@ -224,6 +224,7 @@ impl Settings {
             spare_schemas: self.provisioning.spare_schemas,
             backup_folder: self.backup.folder.clone(),
             keep_days: self.jobs.keep_days,
+            auth_event_days: self.identity.auth_event_days,
             domain_terms: platform::DomainTerms {
                 claim_days: self.domains.claim_days,
                 missing_days: self.domains.missing_days,

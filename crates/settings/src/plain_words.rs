@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use config::{Config, Value, ValueKind};
 
 use crate::settings::{SettingsError, refuse};
+use crate::sources::is_secret;
 
 /// What `config/default.toml` says about a key: the type of its value, and the sentence with its range or its
 /// values.
@@ -73,7 +74,8 @@ impl Documentation {
                 let Some(documented) = self.0.get(&key) else { continue };
                 if documented.kind != Kind::Text && documented.kind != Kind::of(&value.kind) {
                     let expected = documented.kind.expected();
-                    let problem = format!("\"{value}\" is refused: it {expected}{}", documented.range);
+                    let shown = if is_secret(&key) { "the value".to_owned() } else { format!("\"{value}\"") };
+                    let problem = format!("{shown} is refused: it {expected}{}", documented.range);
                     return Err(refuse(&key, problem));
                 }
             }

@@ -162,6 +162,8 @@ pub struct IdentitySettings {
     pub session_idle_days: u32,
     /// Days after which a session ends, however often it is refreshed. Range: 1 to 3650.
     pub session_max_days: u32,
+    /// Days after which entries of the log of sign-ins are deleted. Range: 1 to 3650.
+    pub auth_event_days: u32,
     /// Minimum length of new passwords, in characters. Range: 8 to 64.
     pub password_min_length: usize,
     /// Cost of a password hash. Each step doubles the work. Range: 4 to 16.
@@ -372,6 +374,7 @@ impl Settings {
         range("identity.key_rotation_days", identity.key_rotation_days, 0, 3650)?;
         range("identity.session_idle_days", identity.session_idle_days, 1, 365)?;
         range("identity.session_max_days", identity.session_max_days, 1, 3650)?;
+        range("identity.auth_event_days", identity.auth_event_days, 1, 3650)?;
         range("identity.password_min_length", identity.password_min_length, 8, 64)?;
         range("identity.failures_per_account", identity.failures_per_account, 0, 10_000)?;
         range("identity.failures_per_network", identity.failures_per_network, 0, 100_000)?;

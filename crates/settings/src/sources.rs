@@ -14,14 +14,27 @@ const DEFAULTS: &str = include_str!("../../../config/default.toml");
 const DEFAULT_FOLDER: &str = "config";
 
 /// Keys without a default.
-const WITHOUT_DEFAULT: [&str; 6] = [
+const WITHOUT_DEFAULT: [&str; 7] = [
     "database.url",
     "database.owner_url",
     "database.installation",
     "identity.issuer",
     "identity.signing_key_file",
     "identity.password_key",
+    "mail.smtp_url",
 ];
+
+/// Whether the value of a key is secret, in whole or in part.
+pub(crate) fn is_secret(key: &str) -> bool {
+    const SECRETS: [&str; 5] = [
+        "database.url",
+        "database.owner_url",
+        "identity.password_key",
+        "identity.former_password_keys",
+        "mail.smtp_url",
+    ];
+    SECRETS.contains(&key)
+}
 
 /// The sources of the configuration, the strongest last: the defaults, the environment's file, more files,
 /// and `TENANTRY__...` variables.
@@ -76,6 +89,7 @@ impl Sources {
             .separator("__")
             .try_parsing(true)
             .list_separator(",")
+            .with_list_parse_key("identity.former_password_keys")
             .with_list_parse_key("server.cors_origins")
             .with_list_parse_key("server.trusted_proxies");
         Ok(builder.add_source(environment).build()?)
@@ -131,14 +145,16 @@ fn flatten(prefix: &str, value: &Value, shown: &mut Vec<ShownValue>) {
     }
 }
 
-/// Masks a secret. A database URL keeps everything except its password and its parameters.
+/// Masks a secret. A URL keeps everything except its password and its parameters.
 fn masked(key: &str, value: &str) -> String {
     match key {
-        "identity.password_key" => "********".to_owned(),
+        "mail.smtp_url" => mask_password(value),
+        "identity.former_password_keys" if value == "[]" => value.to_owned(),
         "database.url" | "database.owner_url" => match value.parse::<DatabaseUrl>() {
             Ok(_) => mask_password(value),
             Err(_) => "********".to_owned(),
         },
+        _ if is_secret(key) => "********".to_owned(),
         _ => value.to_owned(),
     }
 }
@@ -269,16 +285,34 @@ mod tests {
     fn shown_values_have_a_source_and_hide_secrets() {
         let (sources, path) = sources(
             "[database]\nurl = \"postgres://app:s3cret@db:5432/shop?sslmode=require\"\n\
-             [identity]\npassword_key = \"s3cret\"",
+             [identity]\npassword_key = \"s3cret\"\nformer_password_keys = [\"s3cret1\", \"s3cret2\"]\n\
+             [mail]\nsmtp_url = \"smtps://shop:s3cret@mail.example.com:465?x=s3cret\"",
         );
         let shown = sources.show().unwrap();
         std::fs::remove_file(&path).unwrap();
         let value = |key: &str| shown.iter().find(|value| value.key == key).unwrap().clone();
         assert_eq!(value("database.url").value, "postgres://app:********@db:5432/shop");
         assert_eq!(value("identity.password_key").value, "********");
+        assert_eq!(value("identity.former_password_keys").value, "********");
+        assert_eq!(value("mail.smtp_url").value, "smtps://shop:********@mail.example.com:465");
         assert!(value("database.url").source.contains(path.file_name().unwrap().to_str().unwrap()));
         assert_eq!(value("server.listen").source, "built-in default");
         assert!(!format!("{shown:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn an_error_does_not_print_a_secret() {
+        for toml in [
+            "[identity]\nformer_password_keys = \"s3cret\"",
+            "[identity]\nformer_password_keys = [[\"s3cret\"]]",
+            "[identity]\npassword_key = [\"s3cret\"]",
+            "[mail]\nsmtp_url = [\"s3cret\"]",
+            "[database]\nurl = [\"s3cret\"]",
+            "[database]\nowner_url = \"postgres://app:s3cret@db:x/shop\"",
+        ] {
+            let error = load(toml).unwrap_err();
+            assert!(!error.contains("s3cret"), "{toml:?}: {error}");
+        }
     }
 
     #[test]

@@ -61,8 +61,12 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Rotate { now } => {
             let (sealer, algorithm) = (settings.password_keys()?.sealer(), settings.signing_algorithm()?);
-            context::operator(&settings).await?.rotate_keys(&sealer, algorithm, now).await?;
-            note!("the next key signs access tokens now");
+            let operator = context::operator(&settings).await?;
+            if operator.rotate_keys(&sealer, algorithm, now).await? {
+                note!("the next key signs access tokens now");
+            } else {
+                note!("there was no next key; one is published now, and can sign in ten minutes");
+            }
         }
         Command::Revoke { key, consent } => {
             let (sealer, algorithm) = (settings.password_keys()?.sealer(), settings.signing_algorithm()?);

@@ -32,20 +32,22 @@ values::words! {
     }
 }
 
-/// Writes a mail. The sender finds it after the commit.
+/// Links that one address may get in a day. A stranger who asks for more must not fill a mailbox.
+const LINKS_A_DAY: i32 = 10;
+
+/// Writes a mail. The sender finds it after the commit. A link too many is left out.
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn insert(
+pub async fn queue(
     tx: &SharedTx,
     template: Template,
     tenant: Option<TenantId>,
     address: &str,
 ) -> Result<(), DbError> {
-    const INSERT: &str = "
-        INSERT INTO shared.mails (id, tenant_id, template, address, parameters, state, due_at, created_at)
-        VALUES ($1, $2, $3, $4, '{}', 'queued', $5, $5)";
-    tx.execute(INSERT, &[&MailId::new(), &tenant, &template, &address, &tx.now()]).await.map(drop)
+    const QUEUE: &str = "SELECT shared.queue_mail($1, $2, $3, $4, $5, $6)";
+    let most = (template == Template::PasswordReset).then_some(LINKS_A_DAY);
+    tx.execute(QUEUE, &[&MailId::new(), &tenant, &template, &address, &most, &tx.now()]).await.map(drop)
 }
 
 /// A mail that is to be sent now.
@@ -55,12 +57,14 @@ pub(super) struct Due {
     pub(super) template: Template,
     pub(super) address: String,
     pub(super) attempts: i32,
+    pub(super) created_at: DateTime<Utc>,
+    pub(super) tenant_id: Option<TenantId>,
     /// The name and the slug of the business, if there is one.
     pub(super) business: Option<String>,
     pub(super) slug: Option<String>,
 }
 
-tenancy::from_row!(Due { id, template, address, attempts, business, slug });
+tenancy::from_row!(Due { id, template, address, attempts, created_at, tenant_id, business, slug });
 
 /// Takes mails that are due. A sender that dies before it has sent them leaves them for later.
 pub(super) async fn take_due(tx: &SharedTx, limit: i64) -> Result<Vec<Due>, DbError> {
@@ -72,7 +76,7 @@ pub(super) async fn take_due(tx: &SharedTx, limit: i64) -> Result<Vec<Due>, DbEr
             UPDATE shared.mails m SET attempts = attempts + 1, due_at = $1 + interval '5 minutes'
               FROM due WHERE m.id = due.id
          RETURNING m.*)
-        SELECT m.id, m.template, m.address, m.attempts, t.name AS business, t.slug
+        SELECT m.id, m.template, m.address, m.attempts, m.created_at, m.tenant_id, t.name AS business, t.slug
           FROM taken m LEFT JOIN shared.tenants t ON t.id = m.tenant_id
          ORDER BY m.id";
     tx.rows(TAKE, &[&tx.now(), &limit]).await

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use aws_lc_rs::{digest, hmac};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use lettre::message::Mailbox;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 use secrecy::{ExposeSecret, SecretString};
@@ -102,6 +102,25 @@ enum SendError {
     Db(#[from] DbError),
 }
 
+/// The active user to whom a mail goes.
+struct Recipient {
+    id: UserId,
+    /// Whether the user is a member of the business of the mail.
+    is_member: bool,
+}
+
+tenancy::from_row!(Recipient { id, is_member });
+
+async fn find_recipient(tx: &SharedTx, mail: &Due) -> Result<Option<Recipient>, DbError> {
+    const FIND: &str = "
+        SELECT u.id, EXISTS (SELECT FROM shared.memberships m
+                              WHERE m.user_id = u.id AND m.tenant_id = $2 AND m.status = 'active') AS is_member
+          FROM shared.users u
+          JOIN shared.user_logins l ON l.user_id = u.id AND l.kind = 'email' AND l.value = $1
+         WHERE u.status = 'active'";
+    tx.row_opt(FIND, &[&mail.address, &mail.tenant_id]).await
+}
+
 impl Post {
     /// Sends the mails that are due, each in its own attempt. Returns the number of sent and of failed mails.
     ///
@@ -129,19 +148,30 @@ impl Post {
     }
 
     async fn send(&self, owner_database: &OwnerDatabase, mail: &Due) -> Result<MailState, SendError> {
+        let find = async |tx: &SharedTx| find_recipient(tx, mail).await;
+        // Nobody learns by a mail, or by its absence at the server, that an address is unknown.
+        let Some(recipient) = owner_database.write_shared(find).await? else {
+            return Ok(MailState::Dropped);
+        };
+        // A business does not write to people who have nothing to do with it.
+        let (business, slug) = match recipient.is_member {
+            true => (mail.business.as_deref(), mail.slug.as_deref()),
+            false => (None, None),
+        };
         let link = match mail.template {
             Template::PasswordReset => {
-                let make = async |tx: &SharedTx| self.make_reset_token(tx, mail).await;
-                // Nobody learns by a mail, or by its absence at the server, that an address is unknown.
+                let expires_at = mail.created_at + RESET_LIFETIME;
+                let make =
+                    async |tx: &SharedTx| self.make_reset_token(tx, mail, recipient.id, expires_at).await;
                 let Some(token) = owner_database.write_shared(make).await? else {
                     return Ok(MailState::Dropped);
                 };
-                Some(format!("{}#token={token}", (self.reset_page)(mail.slug.as_deref())))
+                Some(format!("{}#token={token}", (self.reset_page)(slug)))
             }
             Template::PasswordChanged => None,
         };
         let contents = Contents {
-            sender: mail.business.as_deref().unwrap_or(&self.installation),
+            sender: business.unwrap_or(&self.installation),
             link: link.as_deref(),
             minutes: RESET_LIFETIME.num_minutes(),
         };
@@ -150,20 +180,25 @@ impl Post {
         Ok(MailState::Sent)
     }
 
-    /// Makes the token of a mail, and stores its hash. `None` if no active user has the address.
-    async fn make_reset_token(&self, tx: &SharedTx, mail: &Due) -> Result<Option<String>, DbError> {
-        const FIND: &str = "
-            SELECT u.id FROM shared.users u
-              JOIN shared.user_logins l ON l.user_id = u.id AND l.kind = 'email' AND l.value = $1
-             WHERE u.status = 'active'";
+    /// Makes the token of a mail, and stores its hash. A mail that is tried again has the same token. `None`
+    /// if the link would be of no use any more.
+    async fn make_reset_token(
+        &self,
+        tx: &SharedTx,
+        mail: &Due,
+        user: UserId,
+        expires_at: DateTime<Utc>,
+    ) -> Result<Option<String>, DbError> {
         const STORE: &str = "
             INSERT INTO shared.one_time_tokens (id, purpose, user_id, hash, expires_at)
             VALUES ($1, 'password_reset', $2, $3, $4)
-                ON CONFLICT (id) DO UPDATE SET hash = EXCLUDED.hash, expires_at = EXCLUDED.expires_at";
-        let Some(user) = tx.value_opt::<UserId>(FIND, &[&mail.address]).await? else { return Ok(None) };
+                ON CONFLICT (id) DO UPDATE SET hash = EXCLUDED.hash";
+        if expires_at <= tx.now() {
+            return Ok(None);
+        }
         let tag = hmac::sign(&self.link_key.0, mail.id.to_string().as_bytes());
         let token = URL_SAFE_NO_PAD.encode(tag.as_ref());
-        tx.execute(STORE, &[&mail.id, &user, &token_hash(&token), &(tx.now() + RESET_LIFETIME)]).await?;
+        tx.execute(STORE, &[&mail.id, &user, &token_hash(&token), &expires_at]).await?;
         Ok(Some(token))
     }
 

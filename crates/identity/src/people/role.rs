@@ -55,6 +55,9 @@ pub enum RoleError {
         "{0} is a role of the app, which only the operator of the platform can change; choose another key"
     )]
     Preset(RoleKey),
+    /// The business has a role whose key differs in the letter case alone, or somebody made it just now.
+    #[error("the business has a role {0} already, in this or another letter case")]
+    Taken(RoleKey),
     /// There is no such app, or it has no memberships in businesses.
     #[error("there is no app {0} for businesses")]
     UnknownApp(AppSlug),
@@ -127,8 +130,8 @@ pub async fn put(
     maker: UserId,
     if_version: Option<i32>,
 ) -> Result<bool, RoleError> {
-    const LOCK: &str = "
-        SELECT version FROM shared.roles WHERE app = $1 AND key = $2 AND tenant_id = $3 FOR UPDATE";
+    const IS_FOR_BUSINESSES: &str =
+        "SELECT EXISTS (SELECT FROM shared.apps WHERE slug = $1 AND has_businesses)";
     const INSERT: &str = "
         INSERT INTO shared.roles (app, tenant_id, key, name, description, created_at, updated_at)
         VALUES ($1, $2, $3, $4, $5, $6, $6)";
@@ -143,28 +146,37 @@ pub async fn put(
         SELECT $1, $2, $3, a.owner_app, a.permission
           FROM shared.app_permissions a WHERE a.app = $1 AND a.permission = ANY ($4)
             ON CONFLICT (app, role_scope, role, permission) DO NOTHING";
-    tx.value_opt::<i32>(LOCK, &[&wanted.app, &wanted.key, &tenant]).await?;
+    lock(tx, tenant, &wanted.app, &wanted.key).await?;
     let present = find(tx, tenant, &wanted.app, &wanted.key).await?;
-    if present.as_ref().is_some_and(|role| role.is_preset || role.key != wanted.key) {
-        return Err(RoleError::Preset(wanted.key.clone()));
+    match &present {
+        Some(role) if role.is_preset => return Err(RoleError::Preset(role.key.clone())),
+        Some(role) if role.key != wanted.key => return Err(RoleError::Taken(role.key.clone())),
+        _ => {}
+    }
+    if !tx.value::<bool>(IS_FOR_BUSINESSES, &[&wanted.app]).await? {
+        return Err(RoleError::UnknownApp(wanted.app.clone()));
     }
     if if_version.is_some() && present.as_ref().map(|role| role.version) != if_version {
         return Err(RoleError::Stale);
     }
+    let description = wanted.description.as_ref().map_or("", Note::as_str);
     let had = present.as_ref().map(|role| role.permissions.as_slice()).unwrap_or_default();
     let gets: Vec<&str> = wanted.permissions.iter().map(PermissionKey::as_str).collect();
     let given = gets.iter().copied().filter(|key| !had.iter().any(|other| other == key));
     let taken = had.iter().map(String::as_str).filter(|key| !gets.contains(key));
     let changed: Vec<&str> = given.chain(taken).collect();
+    // A request that is repeated changes nothing.
+    let is_same = |role: &Role| role.name == wanted.name.as_str() && role.description == description;
+    if changed.is_empty() && present.as_ref().is_some_and(is_same) {
+        return Ok(false);
+    }
     refuse_above(tx, tenant, &wanted.app, &changed, maker).await?;
 
-    let description = wanted.description.as_ref().map_or("", Note::as_str);
     let sql = if present.is_some() { UPDATE } else { INSERT };
     let stored =
         tx.execute(sql, &[&wanted.app, &tenant, &wanted.key, &wanted.name, &description, &tx.now()]).await;
     stored.map_err(|error| match error.constraint() {
-        Some("roles_key_taken") => RoleError::Preset(wanted.key.clone()),
-        Some("roles_app_fkey") => RoleError::UnknownApp(wanted.app.clone()),
+        Some("roles_key_taken") => RoleError::Taken(wanted.key.clone()),
         _ => error.into(),
     })?;
     tx.execute(TAKE, &[&wanted.app, &tenant, &wanted.key, &wanted.permissions]).await?;
@@ -188,6 +200,7 @@ pub async fn remove(
     if_version: Option<i32>,
 ) -> Result<(), RoleError> {
     const REMOVE: &str = "DELETE FROM shared.roles WHERE app = $1 AND tenant_id = $2 AND key = $3";
+    lock(tx, tenant, app, key).await?;
     let role = find(tx, tenant, app, key).await?.ok_or_else(|| RoleError::Unknown(key.clone()))?;
     if role.is_preset {
         return Err(RoleError::Preset(role.key));
@@ -206,6 +219,14 @@ pub async fn remove(
     let event = AuthEvent { details, ..of(AuthAction::RoleRemoved, tenant, app, remover) };
     auth_event::record(tx, &event).await?;
     Ok(())
+}
+
+/// Those who change or remove a role of a business do so one after another.
+async fn lock(tx: &SharedTx, tenant: TenantId, app: &AppSlug, key: &RoleKey) -> Result<(), DbError> {
+    const LOCK: &str = "
+        SELECT version FROM shared.roles
+         WHERE app = $1 AND lower(key) = lower($2) AND tenant_id = $3 FOR UPDATE";
+    tx.value_opt::<i32>(LOCK, &[app, key, &tenant]).await.map(drop)
 }
 
 fn of<'a>(action: AuthAction, tenant: TenantId, app: &'a AppSlug, actor: UserId) -> AuthEvent<'a> {

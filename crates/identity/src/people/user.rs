@@ -147,10 +147,13 @@ pub async fn restore(tx: &SharedTx, former: UserId, full_name: Option<&str>) -> 
         INSERT INTO shared.users (id, full_name, status, created_at, updated_at)
         VALUES ($1, $2, 'active', $3, $3)
             ON CONFLICT (id) DO NOTHING";
-    const HAS_LOGIN: &str = "SELECT EXISTS (SELECT FROM shared.user_logins WHERE user_id = $1)";
+    // A person who was deleted stays so.
+    const IS_TAKEN: &str = "
+        SELECT EXISTS (SELECT FROM shared.user_logins WHERE user_id = $1)
+            OR EXISTS (SELECT FROM shared.users WHERE id = $1 AND status = 'deleted')";
     let mut id = former;
     if tx.execute(INSERT_USER, &[&id, &full_name, &tx.now()]).await? == 0
-        && tx.value(HAS_LOGIN, &[&id]).await?
+        && tx.value(IS_TAKEN, &[&id]).await?
     {
         id = UserId::new();
         tx.execute(INSERT_USER, &[&id, &full_name, &tx.now()]).await?;

@@ -111,6 +111,15 @@ impl<'a> AuthEvent<'a> {
     }
 }
 
+/// Deletes events that are older than `days`. Returns their number.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn prune(tx: &SharedTx, days: u32) -> Result<u64, DbError> {
+    const PRUNE: &str = "DELETE FROM shared.auth_events WHERE occurred_at < $1";
+    tx.execute(PRUNE, &[&(tx.now() - chrono::TimeDelta::days(days.into()))]).await
+}
+
 /// Writes an event to the log.
 ///
 /// # Errors

@@ -55,6 +55,8 @@ struct State {
     businesses: HashMap<Option<TenantId>, Business>,
     /// How many each network has waiting.
     networks: HashMap<IpAddr, usize>,
+    /// The number of the next one who waits.
+    next_number: u64,
 }
 
 /// Those who wait at one business.
@@ -62,8 +64,27 @@ struct State {
 struct Business {
     /// Networks with somebody waiting, in the order of their turns.
     order: VecDeque<Option<IpAddr>>,
-    waiting: HashMap<Option<IpAddr>, VecDeque<oneshot::Sender<Turn>>>,
+    waiting: HashMap<Option<IpAddr>, VecDeque<Waiting>>,
     count: usize,
+}
+
+/// One who waits.
+struct Waiting {
+    number: u64,
+    sender: oneshot::Sender<Turn>,
+}
+
+/// A place among those who wait. Dropping it leaves.
+struct Place<'a> {
+    turns: &'a HashTurns,
+    applicant: &'a Applicant,
+    number: u64,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.turns.state.lock().unwrap_or_else(PoisonError::into_inner).leave(self.applicant, self.number);
+    }
 }
 
 /// The right to compute one hash. Dropping it passes the right on. `None` when it has been given back.
@@ -84,6 +105,7 @@ impl HashTurns {
             order: VecDeque::new(),
             businesses: HashMap::new(),
             networks: HashMap::new(),
+            next_number: 0,
         };
         Arc::new(Self { state: Mutex::new(state) })
     }
@@ -93,7 +115,7 @@ impl HashTurns {
     /// # Errors
     /// [`TooBusy`], at once if too many of the same business or network are waiting.
     pub(super) async fn take(self: Arc<Self>, applicant: &Applicant) -> Result<Turn, TooBusy> {
-        let turn = {
+        let (number, turn) = {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             if state.free > 0 {
                 state.free -= 1;
@@ -101,6 +123,7 @@ impl HashTurns {
             }
             state.join(applicant)?
         };
+        let _place = Place { turns: &self, applicant, number };
         match tokio::time::timeout(WAIT, turn).await {
             Ok(Ok(turn)) => Ok(turn),
             _ => Err(TooBusy),
@@ -124,7 +147,7 @@ impl HashTurns {
                 return;
             };
             // One who waits no longer gives the turn back.
-            match next.send(turn) {
+            match next.sender.send(turn) {
                 Ok(()) => return,
                 Err(back) => turn = back,
             }
@@ -133,16 +156,16 @@ impl HashTurns {
 }
 
 impl State {
-    fn join(&mut self, applicant: &Applicant) -> Result<oneshot::Receiver<Turn>, TooBusy> {
+    fn join(&mut self, applicant: &Applicant) -> Result<(u64, oneshot::Receiver<Turn>), TooBusy> {
         let Applicant { tenant, network } = *applicant;
         let of_network = network.map_or(0, |network| self.networks.get(&network).copied().unwrap_or(0));
         let business = self.businesses.get(&tenant);
         let of_business = business.map_or(0, |business| business.count);
         let here = business.and_then(|business| business.waiting.get(&network)).map_or(0, VecDeque::len);
-        if of_network >= WAITING_PER_NETWORK_IN_ALL
-            || of_business >= WAITING_PER_BUSINESS
-            || (network.is_some() && here >= WAITING_PER_NETWORK)
-        {
+        if of_network >= WAITING_PER_NETWORK_IN_ALL || (network.is_some() && here >= WAITING_PER_NETWORK) {
+            return Err(TooBusy);
+        }
+        if of_business >= WAITING_PER_BUSINESS && !self.make_room(tenant, here) {
             return Err(TooBusy);
         }
         let business = self.businesses.entry(tenant).or_default();
@@ -158,27 +181,47 @@ impl State {
         if queue.is_empty() {
             business.order.push_back(network);
         }
-        queue.push_back(sender);
-        Ok(receiver)
+        self.next_number += 1;
+        queue.push_back(Waiting { number: self.next_number, sender });
+        Ok((self.next_number, receiver))
     }
 
-    /// The next one of the next network of the next business.
-    fn next(&mut self) -> Option<oneshot::Sender<Turn>> {
-        let tenant = self.order.pop_front()?;
-        let business = self.businesses.get_mut(&tenant)?;
-        let network = business.order.pop_front()?;
-        let queue = business.waiting.get_mut(&network)?;
-        let next = queue.pop_front()?;
-        business.count -= 1;
+    /// Sends the last one of the longest queue of a business away, in favour of a network that has at least
+    /// two fewer waiting. Returns whether there was one.
+    fn make_room(&mut self, tenant: Option<TenantId>, here: usize) -> bool {
+        let Some(business) = self.businesses.get(&tenant) else { return false };
+        let Some((network, queue)) = business.waiting.iter().max_by_key(|(_, queue)| queue.len()) else {
+            return false;
+        };
+        let (Some(last), true) = (queue.back(), queue.len() > here + 1) else { return false };
+        let (applicant, number) = (Applicant { tenant, network: *network }, last.number);
+        self.leave(&applicant, number);
+        true
+    }
+
+    /// Removes one who waits no longer, or has got the turn already.
+    fn leave(&mut self, applicant: &Applicant, number: u64) {
+        let Applicant { tenant, network } = *applicant;
+        let Some(business) = self.businesses.get_mut(&tenant) else { return };
+        let Some(queue) = business.waiting.get_mut(&network) else { return };
+        let Some(at) = queue.iter().position(|waiting| waiting.number == number) else { return };
+        queue.remove(at);
         if queue.is_empty() {
             business.waiting.remove(&network);
-        } else {
-            business.order.push_back(network);
+            business.order.retain(|other| *other != network);
         }
-        if business.count == 0 {
-            self.businesses.remove(&tenant);
-        } else {
-            self.order.push_back(tenant);
+        self.count_one_less(tenant, network);
+        if !self.businesses.contains_key(&tenant) {
+            self.order.retain(|other| *other != tenant);
+        }
+    }
+
+    fn count_one_less(&mut self, tenant: Option<TenantId>, network: Option<IpAddr>) {
+        if let Some(business) = self.businesses.get_mut(&tenant) {
+            business.count -= 1;
+            if business.count == 0 {
+                self.businesses.remove(&tenant);
+            }
         }
         if let Some(network) = network
             && let Some(count) = self.networks.get_mut(&network)
@@ -187,6 +230,24 @@ impl State {
             if *count == 0 {
                 self.networks.remove(&network);
             }
+        }
+    }
+
+    /// The next one of the next network of the next business.
+    fn next(&mut self) -> Option<Waiting> {
+        let tenant = self.order.pop_front()?;
+        let business = self.businesses.get_mut(&tenant)?;
+        let network = business.order.pop_front()?;
+        let queue = business.waiting.get_mut(&network)?;
+        let next = queue.pop_front()?;
+        if queue.is_empty() {
+            business.waiting.remove(&network);
+        } else {
+            business.order.push_back(network);
+        }
+        self.count_one_less(tenant, network);
+        if self.businesses.contains_key(&tenant) {
+            self.order.push_back(tenant);
         }
         Some(next)
     }
@@ -253,6 +314,17 @@ mod tests {
         let order = order_of(&flood).await;
         assert_eq!(order.len(), WAITING_PER_NETWORK + 2);
         assert!(order[..3].contains(&"same network") && order[..4].contains(&"same business"), "{order:?}");
+    }
+
+    #[tokio::test]
+    async fn a_full_business_makes_room_for_a_network_that_has_fewer_waiting() {
+        let flooded = TenantId::new();
+        let mut flood: Vec<_> =
+            (0..WAITING_PER_BUSINESS).map(|n| ("flood", at(flooded, (n % 8) as u8))).collect();
+        flood.push(("member", at(flooded, 99)));
+        let order = order_of(&flood).await;
+        assert_eq!(order.len(), WAITING_PER_BUSINESS);
+        assert!(order[..9].contains(&"member"), "{order:?}");
     }
 
     #[tokio::test]

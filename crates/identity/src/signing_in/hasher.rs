@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::mail::post::LinkKey;
 use crate::people::user::PasswordHash;
 use crate::signing_in::hash_turns::{Applicant, HashTurns, TooBusy};
-use crate::signing_in::password::{MAX_BYTES, Password, normalised};
+use crate::signing_in::password::{MAX_BYTES, Password, PasswordError, PasswordPolicy, normalised};
 use crate::signing_in::signing_key::Sealer;
 
 /// A key of the hash that runs before bcrypt. Without this key nobody can guess passwords from a stolen table
@@ -99,6 +99,25 @@ impl Hasher {
     /// hashes at the same time.
     pub fn new(keys: PasswordKeys, cost: u32, concurrency: usize) -> Self {
         Self { keys, cost, turns: HashTurns::new(concurrency) }
+    }
+
+    /// Checks a new password. The estimate of its strength takes time, so it waits for its turn, too.
+    ///
+    /// # Errors
+    /// [`TooBusy`].
+    pub async fn check_new(
+        &self,
+        policy: &PasswordPolicy,
+        text: &SecretString,
+        personal: Vec<String>,
+        applicant: &Applicant,
+    ) -> Result<Result<Password, PasswordError>, TooBusy> {
+        let (policy, text) = (policy.clone(), text.clone());
+        let check = move || {
+            let personal: Vec<&str> = personal.iter().map(String::as_str).collect();
+            policy.check(&text, &personal)
+        };
+        self.in_turn(applicant, check).await
     }
 
     /// A salted hash of `password`, to be stored.

@@ -226,7 +226,8 @@ pub async fn list(tx: &SharedTx) -> Result<Vec<StoredKey>, DbError> {
 }
 
 /// Lets the next key sign, and makes another next key. With `at_once`, programs that keep the published keys
-/// may refuse new tokens for a few minutes.
+/// may refuse new tokens for a few minutes. Returns whether another key signs now; if there was no next key,
+/// one is published first.
 ///
 /// # Errors
 /// [`RotationError`].
@@ -235,9 +236,10 @@ pub async fn rotate(
     sealer: &Sealer,
     algorithm: SigningAlgorithm,
     at_once: bool,
-) -> Result<(), RotationError> {
+) -> Result<bool, RotationError> {
     lock(tx).await?;
     let keys = list(tx).await?;
+    let mut is_rotated = true;
     if let Some(next) = keys.iter().find(|key| key.state == KeyState::Next) {
         let published_for = tx.now() - next.created_at;
         if !at_once && published_for < PUBLISHED_BEFORE_USE {
@@ -247,13 +249,32 @@ pub async fn rotate(
     } else if at_once {
         let made = insert_next(tx, sealer, algorithm).await?;
         promote(tx, &made).await?;
+    } else {
+        is_rotated = false;
     }
     insert_next(tx, sealer, algorithm).await?;
+    Ok(is_rotated)
+}
+
+/// Encrypts the keys with the current secret that were encrypted with a former one.
+async fn seal_anew(tx: &SharedTx, sealer: &Sealer) -> Result<(), RotationError> {
+    const STORE: &str = "UPDATE shared.signing_keys SET sealed_key = $2, sealed_with = $3 WHERE id = $1";
+    for row in read_rows(tx).await? {
+        if sealer.is_current(&row.sealed_with) {
+            continue;
+        }
+        let Ok(key) = sealer.open(&row.id, row.algorithm, &row.sealed_key, &row.sealed_with) else {
+            tracing::error!(key.id = %row.id, "a signing key cannot be decrypted; is a former key missing?");
+            continue;
+        };
+        let (bytes, with) = sealer.seal(&key).map_err(|_| RotationError::Unsealed)?;
+        tx.execute(STORE, &[&row.id, &bytes, &with]).await?;
+    }
     Ok(())
 }
 
 /// Rotates if the active key has signed for `after`, makes a missing next key, and deletes keys whose tokens
-/// have expired. Returns whether a new key signs.
+/// have expired. Encrypts the keys anew after the secret has changed. Returns whether a new key signs.
 ///
 /// # Errors
 /// [`RotationError`].
@@ -269,6 +290,7 @@ pub async fn tend(
     lock(tx).await?;
     let keys = list(tx).await?;
     tx.execute(PRUNE, &[&(tx.now() - RETIRING_FOR), &(tx.now() - TimeDelta::days(90))]).await?;
+    seal_anew(tx, sealer).await?;
     let active = keys.iter().find(|key| key.state == KeyState::Active);
     let Some(active) = active else { return Ok(false) };
     let Some(next) = keys.iter().find(|key| key.state == KeyState::Next) else {

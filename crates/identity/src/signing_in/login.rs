@@ -13,8 +13,9 @@ use crate::people::user::{self, LoginName, PasswordHash, UserStatus};
 use crate::records::auth_event::{self, AuthAction, AuthEvent, Origin};
 use crate::signing_in::hash_turns::{Applicant, TooBusy};
 use crate::signing_in::hasher::{Hasher, Verdict};
+use crate::signing_in::password::PasswordPolicy;
 use crate::signing_in::session::{self, Account, SessionTerms, Started};
-use crate::signing_in::throttle::{Allowed, AttemptKeys};
+use crate::signing_in::throttle::{self, Allowed, Attempt, AttemptKeys};
 
 /// A user who may act in one app of one business.
 #[derive(Debug, Clone)]
@@ -79,6 +80,10 @@ pub struct SignIn {
     pub database: Database,
     /// Compares passwords.
     pub hasher: Hasher,
+    /// The rule for new passwords.
+    pub policy: PasswordPolicy,
+    /// Whether mails are sent. Otherwise, none is written.
+    pub sends_mail: bool,
     /// How long sessions last.
     pub terms: SessionTerms,
     /// The failures that are allowed before attempts must wait.
@@ -182,7 +187,9 @@ impl SignIn {
         let stored = stored.map(|hash| PasswordHash { hash, key: found.password_key.clone() });
         let highest_cost = found.highest_cost.and_then(|cost| u32::try_from(cost).ok());
         let applicant = Applicant::client(member_of.tenant(), origin.network());
-        let verdict = self.hasher.verify(password, stored.clone(), highest_cost, &applicant).await?;
+        let attempt = Attempt { account: keys.account, counted: found.counted };
+        let verdict = self.hasher.verify(password, stored.clone(), highest_cost, &applicant).await;
+        let verdict = self.unless_busy::<LoginError>(&attempt, verdict).await?;
         let (Verdict::Right(renewed), Some(user)) = (verdict, found.user_id) else {
             return Ok((Err(LoginError::InvalidCredentials), found.user_id));
         };
@@ -203,7 +210,7 @@ impl SignIn {
             password_changed_at: found.password_changed_at,
             must_change_password: found.must_change_password.unwrap_or_default(),
             password,
-            keys,
+            attempt,
             signed_in: SignedIn {
                 user,
                 email: found.email,
@@ -217,10 +224,24 @@ impl SignIn {
         };
         Ok((Ok(Box::new(account)), Some(user)))
     }
+
+    /// An attempt whose password was not compared, because the server was busy, does not count as a failure.
+    pub(super) async fn unless_busy<E: From<TooBusy> + From<DbError>>(
+        &self,
+        attempt: &Attempt,
+        verdict: Result<Verdict, TooBusy>,
+    ) -> Result<Verdict, E> {
+        if verdict.is_err() {
+            let uncount = async |tx: &SharedTx| throttle::uncount(tx, attempt).await;
+            self.database.write_shared(SharedScope::Public, uncount).await?;
+        }
+        Ok(verdict?)
+    }
 }
 
 struct Row {
     wait: f64,
+    counted: Vec<Vec<u8>>,
     highest_cost: Option<i32>,
     user_id: Option<UserId>,
     full_name: Option<String>,
@@ -239,6 +260,7 @@ struct Row {
 
 tenancy::from_row!(Row {
     wait,
+    counted,
     highest_cost,
     user_id,
     full_name,
@@ -264,7 +286,7 @@ async fn begin(
     origin: &Origin,
 ) -> Result<Row, DbError> {
     const BEGIN: &str = "
-        SELECT wait, highest_cost, user_id, full_name, email, username, password_hash, password_key,
+        SELECT wait, counted, highest_cost, user_id, full_name, email, username, password_hash, password_key,
                password_changed_at, must_change_password, user_status, membership_id, membership_version,
                roles, permissions
           FROM shared.begin_sign_in($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";

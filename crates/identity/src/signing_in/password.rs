@@ -21,7 +21,7 @@ pub struct PasswordPolicy {
 /// The largest number of bytes. Longer passwords are refused, so that nobody makes the server hash megabytes.
 pub(super) const MAX_BYTES: usize = 1024;
 /// The estimate of a longer password would take too long, and says no more.
-const ESTIMATED_CHARACTERS: usize = 72;
+const ESTIMATED_CHARACTERS: usize = 40;
 
 /// A password must have so many letters and digits that are not the name or the address of its user.
 const LEFT_WITHOUT_PERSONAL: usize = 8;

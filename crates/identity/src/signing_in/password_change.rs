@@ -5,14 +5,14 @@ use secrecy::{ExposeSecret, SecretString};
 use tenancy::{DbError, SharedScope, SharedTx};
 
 use crate::names::ids::UserId;
-use crate::people::user::PasswordHash;
+use crate::people::user::{self, PasswordHash};
 use crate::records::auth_event::{self, AuthAction, AuthEvent, Origin};
 use crate::signing_in::hash_turns::{Applicant, TooBusy};
 use crate::signing_in::hasher::Verdict;
 use crate::signing_in::login::{Credentials, LoginError, SignIn, SignedIn};
-use crate::signing_in::password::{Password, normalised};
+use crate::signing_in::password::{PasswordError, normalised};
 use crate::signing_in::session::{self, Account, Started, Which};
-use crate::signing_in::throttle::{self, AttemptKeys};
+use crate::signing_in::throttle::{self, Attempt, AttemptKeys};
 use crate::signing_in::token::Principal;
 
 /// The password was not changed.
@@ -21,6 +21,9 @@ pub enum ChangeError {
     /// The present password is wrong, or it was changed at the same time.
     #[error("the present password is wrong")]
     WrongPassword,
+    /// The new password is not good enough.
+    #[error(transparent)]
+    Weak(#[from] PasswordError),
     /// The new password is the present one.
     #[error("the new password must differ from the present one")]
     Unchanged,
@@ -47,7 +50,7 @@ impl SignIn {
         &self,
         principal: &Principal,
         present: &SecretString,
-        new: &Password,
+        new: &SecretString,
         origin: &Origin,
     ) -> Result<(), ChangeError> {
         const OWN: &str = "SELECT password_hash, password_key FROM shared.own_password()";
@@ -59,10 +62,11 @@ impl SignIn {
         refuse_unchanged(present, new)?;
         let user = principal.user;
         let keys = AttemptKeys::of_user(user, origin.network());
-        let (wait, own) = self
+        let (wait, own, email) = self
             .database
             .write_shared(SharedScope::User(user.into()), async |tx| {
-                tenancy::all((throttle::count(tx, &keys, self.allowed), tx.row::<Own>(OWN, &[]))).await
+                let own = tx.row::<Own>(OWN, &[]);
+                tenancy::all((throttle::count(tx, &keys, self.allowed), own, user::email(tx, user))).await
             })
             .await?;
         if wait > 0.0 {
@@ -70,12 +74,16 @@ impl SignIn {
         }
         let stored = own.password_hash.map(|hash| PasswordHash { hash, key: own.password_key });
         let applicant = Applicant::client(principal.member_of.tenant(), origin.network());
-        let verdict = self.hasher.verify(present, stored.clone(), None, &applicant).await?;
+        let attempt = Attempt::from(keys);
+        let verdict = self.hasher.verify(present, stored.clone(), None, &applicant).await;
+        let verdict = self.unless_busy::<ChangeError>(&attempt, verdict).await?;
         let (Verdict::Right(_), Some(stored)) = (verdict, stored) else {
             return Err(ChangeError::WrongPassword);
         };
-        let hash = self.hasher.hash(new, &applicant).await?;
-        self.replace(user, &stored, &hash, Which::AllBut(principal.session), &keys, origin).await.map(drop)
+        let personal = email.map(|email| email.to_string()).into_iter().collect();
+        let hash = self.hash_new(new, personal, &attempt, &applicant).await?;
+        let ended = Which::AllBut(principal.session);
+        self.replace(user, &stored, &hash, ended, &attempt, origin).await.map(drop)
     }
 
     /// Signs a user in with the present password, and changes it. All sessions of the user end before the new
@@ -86,19 +94,38 @@ impl SignIn {
     pub async fn change_password_and_sign_in(
         &self,
         credentials: &Credentials,
-        new: &Password,
+        new: &SecretString,
         origin: &Origin,
     ) -> Result<(SignedIn, Started), ChangeError> {
         refuse_unchanged(&credentials.password, new)?;
         let account = self.check(credentials, origin).await?;
         let user = account.signed_in.user;
         let applicant = Applicant::client(credentials.member_of.tenant(), origin.network());
-        let hash = self.hasher.hash(new, &applicant).await?;
-        let stored = &account.password;
-        let changed_at = self.replace(user, stored, &hash, Which::All, &account.keys, origin).await?;
+        let Account { attempt, password: stored, signed_in, .. } = &*account;
+        let names = [Some(credentials.login.to_value()), signed_in.full_name.clone()];
+        let personal = names.into_iter().flatten().collect();
+        let hash = self.hash_new(new, personal, attempt, &applicant).await?;
+        let changed_at = self.replace(user, stored, &hash, Which::All, attempt, origin).await?;
         let account = Account { password_changed_at: Some(changed_at), ..*account };
         let started = session::start(&self.database, &account, &self.terms, origin).await?;
         Ok((account.signed_in, started.ok_or(LoginError::InvalidCredentials)?))
+    }
+
+    /// Checks and hashes the new password of somebody who has shown the present one. If it is refused, the
+    /// attempt was no failure: the present one was right.
+    async fn hash_new(
+        &self,
+        new: &SecretString,
+        personal: Vec<String>,
+        attempt: &Attempt,
+        applicant: &Applicant,
+    ) -> Result<PasswordHash, ChangeError> {
+        let checked = self.hasher.check_new(&self.policy, new, personal, applicant).await?;
+        if checked.is_err() {
+            let forget = async |tx: &SharedTx| throttle::forget(tx, attempt).await;
+            self.database.write_shared(SharedScope::Public, forget).await?;
+        }
+        Ok(self.hasher.hash(&checked?, applicant).await?)
     }
 
     async fn replace(
@@ -107,7 +134,7 @@ impl SignIn {
         old: &PasswordHash,
         new: &PasswordHash,
         ended: Which,
-        keys: &AttemptKeys,
+        attempt: &Attempt,
         origin: &Origin,
     ) -> Result<DateTime<Utc>, ChangeError> {
         const REPLACE: &str = "SELECT shared.change_password($1, $2, $3, $4, $5)";
@@ -121,7 +148,7 @@ impl SignIn {
                     return Err(ChangeError::WrongPassword);
                 }
                 session::revoke(tx, user, ended, "password_changed", Some(user), Some(origin)).await?;
-                throttle::forget(tx, keys).await?;
+                throttle::forget(tx, attempt).await?;
                 auth_event::record(tx, &event).await?;
                 Ok(tx.now())
             })
@@ -129,8 +156,8 @@ impl SignIn {
     }
 }
 
-fn refuse_unchanged(present: &SecretString, new: &Password) -> Result<(), ChangeError> {
-    let present = normalised(present);
-    let is_same = present.is_some_and(|text| text.expose_secret() == new.secret().expose_secret());
+fn refuse_unchanged(present: &SecretString, new: &SecretString) -> Result<(), ChangeError> {
+    let (present, new) = (normalised(present), normalised(new));
+    let is_same = present.zip(new).is_some_and(|(one, other)| one.expose_secret() == other.expose_secret());
     if is_same { Err(ChangeError::Unchanged) } else { Ok(()) }
 }

@@ -8,11 +8,13 @@ use values::Email;
 use crate::mail::outgoing::{self, Template};
 use crate::mail::post::token_hash;
 use crate::names::ids::UserId;
+use crate::people::user::LoginName;
 use crate::records::auth_event::{self, AuthAction, AuthEvent, Origin};
 use crate::signing_in::hash_turns::{Applicant, TooBusy};
 use crate::signing_in::login::SignIn;
-use crate::signing_in::password::Password;
+use crate::signing_in::password::PasswordError;
 use crate::signing_in::session::{self, Which};
+use crate::signing_in::throttle::{self, Attempt, AttemptKeys};
 
 /// The password was not set.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +22,9 @@ pub enum ResetError {
     /// The token is unknown, expired or used.
     #[error("the link is not valid any more; ask for a new one")]
     InvalidToken,
+    /// The new password is not good enough.
+    #[error(transparent)]
+    Weak(#[from] PasswordError),
     /// The password was not hashed, because too many others were being hashed.
     #[error(transparent)]
     TooBusy(#[from] TooBusy),
@@ -29,17 +34,12 @@ pub enum ResetError {
 }
 
 /// The user of a token.
-#[derive(Debug, Clone)]
-pub struct ResetUser {
-    /// The id of the user.
-    pub user_id: UserId,
-    /// The email of the user.
-    pub email: Option<String>,
-    /// The name of the user, if known.
-    pub full_name: Option<String>,
+struct ResetUser {
+    email: Option<Email>,
+    full_name: Option<String>,
 }
 
-tenancy::from_row!(ResetUser { user_id, email, full_name });
+tenancy::from_row!(ResetUser { email, full_name });
 
 /// Mails with links that one address, or one network, may ask for before further ones are left out.
 const MAILS_PER_ADDRESS: i32 = 5;
@@ -60,7 +60,10 @@ impl SignIn {
         const COUNT: &str = "
             SELECT greatest(shared.count_attempt($1, $3, $5), shared.count_attempt($2, $4, $5))";
         let hash = |text: &str| digest::digest(&digest::SHA256, text.as_bytes()).as_ref().to_vec();
-        let network = hash(&format!("forgot {tenant:?} {:?}", origin.network()));
+        if !self.sends_mail {
+            return Ok(());
+        }
+        let network = hash(&format!("forgot {:?}", origin.network()));
         let address = hash(&format!("forgot {email}"));
         self.database
             .write_shared(SharedScope::Public, async |tx| {
@@ -69,18 +72,15 @@ impl SignIn {
                 if wait > 0.0 {
                     return Ok(());
                 }
-                outgoing::insert(tx, Template::PasswordReset, tenant, email.as_str()).await
+                outgoing::queue(tx, Template::PasswordReset, tenant, email.as_str()).await
             })
             .await
     }
 
     /// The user of a token that is of use, for the rule of the new password.
-    ///
-    /// # Errors
-    /// [`ResetError`].
-    pub async fn find_reset(&self, token: &SecretString) -> Result<ResetUser, ResetError> {
+    async fn find_reset(&self, token: &SecretString) -> Result<ResetUser, ResetError> {
         const FIND: &str = "
-            SELECT user_id, email, full_name
+            SELECT email, full_name
               FROM shared.find_one_time_token('password_reset', $1, $2)";
         let hash = token_hash(token.expose_secret());
         let find = async |tx: &SharedTx| tx.row_opt(FIND, &[&hash, &tx.now()]).await;
@@ -94,14 +94,17 @@ impl SignIn {
     pub async fn reset_password(
         &self,
         token: &SecretString,
-        new: &Password,
+        new: &SecretString,
         tenant: Option<TenantId>,
         origin: &Origin,
     ) -> Result<(), ResetError> {
         const RESET: &str = "SELECT shared.reset_password($1, $2, $3, $4)";
         let found = self.find_reset(token).await?;
         let applicant = Applicant::client(tenant, origin.network());
-        let hash = self.hasher.hash(new, &applicant).await?;
+        let names = [found.email.as_ref().map(Email::to_string), found.full_name];
+        let personal = names.into_iter().flatten().collect();
+        let new = self.hasher.check_new(&self.policy, new, personal, &applicant).await??;
+        let hash = self.hasher.hash(&new, &applicant).await?;
         let token = token_hash(token.expose_secret());
         self.database
             .write_shared(SharedScope::Public, async |tx: &SharedTx| {
@@ -116,7 +119,10 @@ impl SignIn {
                 };
                 auth_event::record(tx, &event).await?;
                 if let Some(email) = &found.email {
-                    outgoing::insert(tx, Template::PasswordChanged, tenant, email).await?;
+                    outgoing::queue(tx, Template::PasswordChanged, tenant, email.as_str()).await?;
+                    let keys = AttemptKeys::new(&LoginName::Email(email.clone()), None, None);
+                    let attempt = Attempt { account: keys.account, counted: Vec::new() };
+                    throttle::forget(tx, &attempt).await?;
                 }
                 Ok(())
             })

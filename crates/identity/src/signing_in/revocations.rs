@@ -25,8 +25,6 @@ pub struct Revocations {
     /// Everything that was revoked before this moment is known. `None` before anything was heard.
     known_until: RwLock<Option<Instant>>,
     tidied_at: Mutex<Instant>,
-    /// A revocation is of no use after this time, because the tokens that it concerns have expired.
-    kept_for: Duration,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -48,24 +46,23 @@ impl Revoked {
 
 /// The longest time without news in which the memory is trusted.
 const TRUSTED_FOR: Duration = Duration::from_secs(2);
-/// Added to the lifetime of tokens, for transactions that take long and clocks that differ.
-const MARGIN: Duration = Duration::from_secs(300);
+/// A revocation is of no use after this time: no server issues access tokens for more than an hour, and some
+/// transactions take long, and clocks differ.
+const KEPT_FOR: Duration = Duration::from_secs(3600 + 300);
 /// The payload that says that the keys have changed.
 const KEYS: &str = "keys";
 /// The payload that stands for more revocations than are announced one by one.
 const MANY: &str = "many";
 
 impl Revocations {
-    /// `token_lifetime` is the longest lifetime of an access token. Nothing is known before
-    /// [`Revocations::listen`] runs, so the database is asked about each token.
-    pub fn new(database: Database, ring: Arc<KeyRing>, token_lifetime: Duration) -> Self {
+    /// Nothing is known before [`Revocations::listen`] runs, so the database is asked about each token.
+    pub fn new(database: Database, ring: Arc<KeyRing>) -> Self {
         Self {
             database,
             ring,
             revoked: RwLock::default(),
             known_until: RwLock::default(),
             tidied_at: Mutex::new(Instant::now()),
-            kept_for: token_lifetime + MARGIN,
         }
     }
 
@@ -123,7 +120,7 @@ impl Revocations {
             valid_from: Option<i32>,
         }
         tenancy::from_row!(Row { session_id, valid_from });
-        let kept_for = TimeDelta::from_std(self.kept_for).unwrap_or(TimeDelta::days(1));
+        let kept_for = TimeDelta::from_std(KEPT_FOR).unwrap_or(TimeDelta::days(1));
         let rows: Vec<Row> = self
             .database
             .read_shared(SharedScope::Public, async move |tx| tx.rows(READ, &[&(tx.now() - kept_for)]).await)
@@ -144,7 +141,7 @@ impl Revocations {
     }
 
     fn add(&self, revocations: impl Iterator<Item = (SessionId, Option<i32>)>) {
-        let until = Instant::now() + self.kept_for;
+        let until = Instant::now() + KEPT_FOR;
         let mut revoked = self.revoked.write().unwrap_or_else(PoisonError::into_inner);
         for (session, valid_from) in revocations {
             let entry = revoked.entry(session).or_insert(Revoked { valid_from, until });
@@ -153,7 +150,7 @@ impl Revocations {
             entry.until = until;
         }
         let mut tidied_at = self.tidied_at.lock().unwrap_or_else(PoisonError::into_inner);
-        if tidied_at.elapsed() > self.kept_for / 4 {
+        if tidied_at.elapsed() > KEPT_FOR / 4 {
             *tidied_at = Instant::now();
             revoked.retain(|_, revoked| revoked.until > *tidied_at);
             revoked.shrink_to_fit();

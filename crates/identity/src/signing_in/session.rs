@@ -14,7 +14,7 @@ use crate::people::user::PasswordHash;
 use crate::records::auth_event::{self, AuthAction, AuthEvent, Origin};
 use crate::signing_in::login::SignedIn;
 use crate::signing_in::refresh_token::RefreshToken;
-use crate::signing_in::throttle::{self, AttemptKeys};
+use crate::signing_in::throttle::{self, Attempt};
 
 /// How long sessions last.
 #[derive(Debug, Clone)]
@@ -56,7 +56,7 @@ pub(super) struct Account {
     pub(super) password_changed_at: Option<DateTime<Utc>>,
     pub(super) must_change_password: bool,
     pub(super) password: PasswordHash,
-    pub(super) keys: AttemptKeys,
+    pub(super) attempt: Attempt,
 }
 
 /// Starts a session. Returns `None` when the account or the membership has changed since it was read.
@@ -67,7 +67,7 @@ pub(super) async fn start(
     origin: &Origin,
 ) -> Result<Option<Started>, DbError> {
     const START: &str = "SELECT shared.start_session($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
-    let Account { signed_in, membership, password_changed_at, keys, .. } = account;
+    let Account { signed_in, membership, password_changed_at, attempt, .. } = account;
     let member_of = &signed_in.member_of;
     let (session, token) = (SessionId::new(), RefreshToken::generate());
     let done = database
@@ -100,7 +100,7 @@ pub(super) async fn start(
                     ],
                 ),
                 auth_event::record(tx, &event),
-                throttle::forget(tx, keys),
+                throttle::forget(tx, attempt),
             ))
             .await?;
             let refresh_token = token.clone();

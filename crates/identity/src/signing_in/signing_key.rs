@@ -160,6 +160,11 @@ impl Sealer {
         Ok((bytes, name.clone()))
     }
 
+    /// Whether this is the name of the secret that encrypts new keys.
+    pub(super) fn is_current(&self, name: &str) -> bool {
+        self.secrets.first().is_some_and(|(current, _)| current == name)
+    }
+
     /// Decrypts a key.
     pub(super) fn open(
         &self,

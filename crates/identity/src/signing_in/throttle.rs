@@ -53,6 +53,21 @@ fn hash(text: &str) -> Vec<u8> {
     digest::digest(&digest::SHA256, text.as_bytes()).as_ref().to_vec()
 }
 
+/// An attempt that was counted.
+#[derive(Debug, Clone)]
+pub(super) struct Attempt {
+    /// The key of the account.
+    pub(super) account: Vec<u8>,
+    /// The keys by which the attempt was counted, in this order.
+    pub(super) counted: Vec<Vec<u8>>,
+}
+
+impl From<AttemptKeys> for Attempt {
+    fn from(keys: AttemptKeys) -> Self {
+        Self { counted: vec![keys.network, keys.account.clone()], account: keys.account }
+    }
+}
+
 /// Counts an attempt. Returns the seconds to wait, or 0.
 pub(super) async fn count(tx: &SharedTx, keys: &AttemptKeys, allowed: Allowed) -> Result<f64, DbError> {
     const COUNT: &str = "
@@ -61,10 +76,16 @@ pub(super) async fn count(tx: &SharedTx, keys: &AttemptKeys, allowed: Allowed) -
     tx.value(COUNT, &[&keys.network, &keys.account, &per_network, &per_account, &tx.now()]).await
 }
 
-/// Forgets the attempts of an account that succeeded.
-pub(super) async fn forget(tx: &SharedTx, keys: &AttemptKeys) -> Result<(), DbError> {
-    const FORGET: &str = "SELECT shared.forget_attempt($1, $2)";
-    tx.execute(FORGET, &[&keys.account, &keys.network]).await.map(drop)
+/// Forgets an attempt whose password was not compared.
+pub(super) async fn uncount(tx: &SharedTx, attempt: &Attempt) -> Result<(), DbError> {
+    const UNCOUNT: &str = "SELECT shared.uncount_attempt($1)";
+    tx.execute(UNCOUNT, &[&attempt.counted]).await.map(drop)
+}
+
+/// Forgets an attempt that succeeded, and all failures of its account.
+pub(super) async fn forget(tx: &SharedTx, attempt: &Attempt) -> Result<(), DbError> {
+    const FORGET: &str = "SELECT shared.forget_attempts($1, $2)";
+    tx.execute(FORGET, &[&attempt.counted, &attempt.account]).await.map(drop)
 }
 
 /// Deletes what is not counted any more.

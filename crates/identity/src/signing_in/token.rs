@@ -239,6 +239,14 @@ impl TokenIssuer {
         })
     }
 
+    /// Whether this server can issue tokens. Before a session is started or refreshed, it must.
+    ///
+    /// # Errors
+    /// [`TokenError::NoKey`].
+    pub fn check_ready(&self) -> Result<(), TokenError> {
+        if self.ring.is_ready() { Ok(()) } else { Err(TokenError::NoKey) }
+    }
+
     /// The `iss` of every token: one URL for the whole installation.
     pub fn issuer(&self) -> &str {
         &self.issuer

@@ -18,13 +18,13 @@ impl Operator {
         sealer: &Sealer,
         algorithm: SigningAlgorithm,
         at_once: bool,
-    ) -> Result<(), RotationError> {
+    ) -> Result<bool, RotationError> {
         self.owner_database
             .write_shared(async |tx| {
-                key_ring::rotate(tx, sealer, algorithm, at_once).await?;
-                let details = json!({"atOnce": at_once});
+                let is_rotated = key_ring::rotate(tx, sealer, algorithm, at_once).await?;
+                let details = json!({"atOnce": at_once, "isRotated": is_rotated});
                 platform_audit::record(tx, &self.actor, "keys.rotated", None, &details).await?;
-                Ok::<_, RotationError>(())
+                Ok::<_, RotationError>(is_rotated)
             })
             .await
     }

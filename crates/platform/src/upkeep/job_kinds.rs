@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use identity::{Post, Sealer, SigningAlgorithm, key_ring, mails, session, throttle};
+use identity::{Post, Sealer, SigningAlgorithm, auth_event, key_ring, mails, session, throttle};
 use inventory::{alert, idempotency, ledger};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -47,6 +47,8 @@ pub struct JobSettings {
     pub backup_folder: PathBuf,
     /// The retention of ended jobs, in days.
     pub keep_days: u32,
+    /// The retention of authentication events, in days.
+    pub auth_event_days: u32,
     /// The periods of custom domains.
     pub domain_terms: DomainTerms,
     /// Looks up the TXT records of custom domains.
@@ -98,7 +100,16 @@ pub fn verify_ledgers(requested_by: String) -> NewJob {
 
 /// All kinds of background jobs.
 pub fn kinds(settings: JobSettings) -> Vec<JobKind> {
-    let JobSettings { spare_schemas, backup_folder, keep_days, domain_terms, dns, post, keys } = settings;
+    let JobSettings {
+        spare_schemas,
+        backup_folder,
+        keep_days,
+        auth_event_days,
+        domain_terms,
+        dns,
+        post,
+        keys,
+    } = settings;
     let mut kinds = vec![
         JobKind::new(MIGRATE, run_migrations),
         JobKind::new(BACK_UP, move |context| back_businesses_up(context, backup_folder.clone())),
@@ -113,7 +124,8 @@ pub fn kinds(settings: JobSettings) -> Vec<JobKind> {
     kinds.push(JobKind::new(REVIEW_ALERTS, review_alerts).every(Duration::from_secs(900)));
     let tend = JobKind::new(TEND_DOMAINS, move |context| tend_domains(context, dns.clone(), domain_terms));
     kinds.push(tend.every(Duration::from_secs(3600)));
-    kinds.push(JobKind::new(PRUNE_SESSIONS, prune_sessions).every(Duration::from_secs(3600)));
+    let prune = JobKind::new(PRUNE_SESSIONS, move |context| prune_sessions(context, auth_event_days));
+    kinds.push(prune.every(Duration::from_secs(3600)));
     let tend = JobKind::new(TEND_KEYS, move |context| tend_keys(context, keys.clone()));
     kinds.push(tend.every(Duration::from_secs(600)));
     if let Some(post) = post {
@@ -243,10 +255,11 @@ async fn send_mails(context: JobContext, post: Post) -> Result<Value, JobError> 
     Ok(json!({"sent": sent, "failed": failed}))
 }
 
-async fn prune_sessions(context: JobContext) -> Result<Value, JobError> {
+async fn prune_sessions(context: JobContext, auth_event_days: u32) -> Result<Value, JobError> {
     let prune = async |tx: &SharedTx| {
         throttle::prune(tx).await?;
         mails::prune(tx).await?;
+        auth_event::prune(tx, auth_event_days).await?;
         session::prune(tx).await
     };
     Ok(json!({"pruned": context.owner_database.write_shared(prune).await?}))

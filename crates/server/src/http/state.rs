@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use identity::{KeyRing, PasswordPolicy, Revocations, SignIn, SigningKey, TokenIssuer, UserId};
+use identity::{KeyRing, Revocations, SignIn, SigningKey, TokenIssuer, UserId};
 use platform::migrations::Served;
 use platform::{Actor, Onboarding, Operator};
 use settings::wiring::{self, WiringError};
@@ -33,8 +33,6 @@ pub struct State {
     pub revocations: Arc<Revocations>,
     /// Signs people in and keeps them signed in.
     pub sign_in: SignIn,
-    /// The rule for new passwords.
-    pub password_policy: PasswordPolicy,
     /// The origins of web pages that businesses allow.
     pub origins: Origins,
     /// The rate limits. `None` if the settings set a rate of zero, which means no limit.
@@ -74,15 +72,16 @@ impl State {
         Ok(Self {
             resolver,
             tokens,
-            revocations: Arc::new(Revocations::new(database.clone(), ring.clone(), token_lifetime)),
+            revocations: Arc::new(Revocations::new(database.clone(), ring.clone())),
             keys: ring,
             sign_in: SignIn {
                 database: database.clone(),
                 hasher: wiring::hasher(&settings)?,
+                policy: settings.password_policy()?,
+                sends_mail: settings.post()?.is_some(),
                 terms: settings.session_terms(),
                 allowed: settings.allowed_failures(),
             },
-            password_policy: settings.password_policy()?,
             origins: Origins::new(database.clone(), settings.tenancy.cache_capacity),
             rate_limits: RateLimits::new(settings.server.requests_per_second, settings.server.request_burst),
             served: Served::by_this_code()?,

@@ -47,7 +47,9 @@ impl From<ChangeError> for Problem {
     fn from(error: ChangeError) -> Self {
         match error {
             ChangeError::WrongPassword => Self::invalid("/currentPassword", Code::WrongPassword, error),
-            ChangeError::Unchanged => Self::invalid("/newPassword", Code::WeakPassword, error),
+            ChangeError::Unchanged | ChangeError::Weak(_) => {
+                Self::invalid("/newPassword", Code::WeakPassword, error)
+            }
             ChangeError::TooManyAttempts(wait) => {
                 Self::because(Code::TooManyAttempts, &error).retry_after(wait)
             }
@@ -62,6 +64,7 @@ impl From<ResetError> for Problem {
     fn from(error: ResetError) -> Self {
         match error {
             ResetError::InvalidToken => Self::invalid("/token", Code::InvalidLink, error),
+            ResetError::Weak(error) => Self::invalid("/newPassword", Code::WeakPassword, error),
             ResetError::TooBusy(error) => Self::because(Code::TooBusy, &error).retry_after(2),
             ResetError::Db(error) => error.into(),
         }
@@ -88,6 +91,7 @@ impl From<RoleError> for Problem {
     fn from(error: RoleError) -> Self {
         match error {
             RoleError::Preset(_) => Self::because(Code::RolePreset, &error),
+            RoleError::Taken(_) => Self::because(Code::RoleTaken, &error),
             RoleError::UnknownApp(_) | RoleError::Unknown(_) => Self::not_found(),
             RoleError::UnknownPermission { .. } => {
                 Self::invalid("/permissions", Code::UnknownPermission, error)

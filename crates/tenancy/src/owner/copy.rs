@@ -70,9 +70,17 @@ impl Target {
 /// The table that refuses deletes, and is empty in a fresh installation.
 const APPEND_ONLY: &str = "platform_audit";
 
-/// The tables of the `shared` schema that no backup contains: a session that has been revoked since then must
-/// not come back to life.
-const OF_THE_MOMENT: [&str; 3] = ["sessions", "refresh_tokens", "revocations"];
+/// The tables of the `shared` schema that no backup contains: a session or a key that has been revoked since
+/// then must not come back to life, and no link or mail of then is of use.
+const OF_THE_MOMENT: [&str; 7] = [
+    "sessions",
+    "refresh_tokens",
+    "revocations",
+    "signing_keys",
+    "one_time_tokens",
+    "mails",
+    "sign_in_attempts",
+];
 
 impl Snapshot {
     /// Access to the `shared` schema at the same moment.

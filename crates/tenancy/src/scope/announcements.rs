@@ -52,7 +52,9 @@ impl Database {
         let opening = self.connect_telling(sender);
         let client =
             tokio::time::timeout(CONNECT, opening).await.map_err(|_| DbError::Exhausted(CONNECT))??;
-        client.batch_execute(&format!("LISTEN {}", L::CHANNEL)).await?;
+        let command = format!("LISTEN {}", L::CHANNEL);
+        let listening = tokio::time::timeout(CONNECT, client.batch_execute(&command)).await;
+        listening.map_err(|_| DbError::Exhausted(CONNECT))??;
         let mut moment = Instant::now();
         listener.begin().await?;
         let mut announced = Vec::new();

@@ -50,7 +50,7 @@ impl CreateOwner {
         let personal = [self.email.as_str(), name];
         let password = self
             .password
-            .map(|text| state.password_policy.check(&text, &personal))
+            .map(|text| state.sign_in.policy.check(&text, &personal))
             .transpose()
             .map_err(|error| Problem::invalid("/owner/password", Code::WeakPassword, error))?;
         Ok(NewMember::owner(self.email, self.full_name, password))

@@ -18,7 +18,6 @@ use crate::http::codes::Code;
 use crate::http::extract::{HostOwner, Json, SignedIn};
 use crate::http::problem::Problem;
 use crate::http::state::State;
-use crate::routes::signing_in::passwords::check_password;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -168,6 +167,7 @@ pub async fn login(
     client::From(mut origin): client::From,
     body: Json<Login>,
 ) -> Result<HttpResponse, Problem> {
+    state.tokens.check_ready()?;
     let Login { email, username, password, new_password, app, device } = body.value;
     let name = match (email, username) {
         (Some(email), None) => LoginName::Email(email),
@@ -182,8 +182,6 @@ pub async fn login(
         (tenant, Some(app)) => MemberOf::app_of(app, tenant),
     };
     origin.device = device.map(|device| device.to_string());
-    let new_password =
-        new_password.map(|text| check_password(&state, &text, &name.to_value())).transpose()?;
     let credentials = Credentials { login: name, password, member_of };
     let (account, started) = match new_password {
         None => state.sign_in.sign_in(&credentials, &origin).await?,
@@ -207,6 +205,7 @@ pub async fn refresh(
     client::From(origin): client::From,
     body: Json<Refresh>,
 ) -> Result<HttpResponse, Problem> {
+    state.tokens.check_ready()?;
     let presented = RefreshToken::presented(body.value.refresh_token);
     let (database, terms) = (&state.database, &state.sign_in.terms);
     let (account, started) =
