@@ -52,6 +52,10 @@ async fn a_dropped_business_comes_back_without_passwords_from_the_file() {
     let staff = app.member_of(&acme.tenant, "STAFF").await;
     let email = staff.get("/api/v1/auth/me").await.body["user"]["email"].as_str().unwrap().to_owned();
     stock_up(&acme).await;
+    let lead = json!({"name": "Team lead", "permissions": ["stock.read", "team.manage"]});
+    assert_eq!(acme.put("/api/v1/roles/inventory/lead", &lead).await.status, 201);
+    let role = acme.get("/api/v1/roles/inventory/lead").await.body;
+    app.member_with("lea@acme.test", &acme.tenant, &["lead"]).await;
     let before = picture(&acme).await;
     let program = folder.program(&app);
     let file = done(&program.run(&["backup", "create", "acme"]));
@@ -63,7 +67,7 @@ async fn a_dropped_business_comes_back_without_passwords_from_the_file() {
     done(&program.run(&["backup", "verify", &file]));
     assert!(program.run(&["tenant", "drop", "acme", "--dry-run"]).err.contains("nothing was changed"));
     let dropped = done(&program.run(&["tenant", "drop", "acme", "--yes"]));
-    assert!(dropped.contains("business_1") && dropped.contains("members  2"), "{dropped}");
+    assert!(dropped.contains("business_1") && dropped.contains("members  3"), "{dropped}");
     let admin = app.database.as_admin().await;
     let left: i64 = admin
         .query_one(
@@ -105,6 +109,11 @@ async fn a_dropped_business_comes_back_without_passwords_from_the_file() {
     let staff = app.signed_in(staff.tenant.clone(), &email).await;
     assert_eq!(picture(&staff).await, before);
     assert_eq!(other.get("/api/v1/products").await.status, 200);
+    // The business's own role is back, and so are those who have it.
+    let lea = app.signed_in(staff.tenant.clone(), "lea@acme.test").await;
+    let back = lea.get("/api/v1/roles/inventory/lead").await.body;
+    assert_eq!((&back["name"], &back["permissions"]), (&role["name"], &role["permissions"]), "{back}");
+    assert_eq!(lea.get("/api/v1/auth/me").await.body["membership"]["roles"], json!(["lead"]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -15,7 +15,7 @@ pub use mail::post::{LinkKey, PageOf, Post, Sender, Transport};
 pub use names::ids::{SessionId, UserId};
 pub use names::keys::{AppSlug, KeyTextError, PermissionKey, RoleKey, Username};
 pub use people::permission::Permission;
-pub use people::{app, member_backup, membership, permission, role, user};
+pub use people::{app, member_backup, membership, permission, role, role_backup, user};
 pub use records::auth_event;
 pub use signing_in::hash_turns::{Applicant, TooBusy};
 pub use signing_in::hasher::{Hasher, PasswordKey, PasswordKeys};

@@ -6,4 +6,5 @@ pub mod member_backup;
 pub mod membership;
 pub mod permission;
 pub mod role;
+pub mod role_backup;
 pub mod user;

@@ -116,6 +116,7 @@ impl SignIn {
         for _ in 0..3 {
             let account = self.check(credentials, origin).await?;
             if account.must_change_password {
+                self.forget(&account.attempt).await?;
                 self.record(
                     credentials,
                     Some(account.signed_in.user),
@@ -203,6 +204,7 @@ impl SignIn {
         }
         let (Some(membership), Some(membership_version)) = (found.membership_id, found.membership_version)
         else {
+            self.forget(&attempt).await?;
             return Ok((Err(LoginError::NoMembership), Some(user)));
         };
         let account = Account {
@@ -223,6 +225,12 @@ impl SignIn {
             },
         };
         Ok((Ok(Box::new(account)), Some(user)))
+    }
+
+    /// An attempt with the right password was no failure, whatever came of it.
+    pub(super) async fn forget(&self, attempt: &Attempt) -> Result<(), DbError> {
+        let forget = async |tx: &SharedTx| throttle::forget(tx, attempt).await;
+        self.database.write_shared(SharedScope::Public, forget).await
     }
 
     /// An attempt whose password was not compared, because the server was busy, does not count as a failure.

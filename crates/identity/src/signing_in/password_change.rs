@@ -111,8 +111,7 @@ impl SignIn {
         Ok((account.signed_in, started.ok_or(LoginError::InvalidCredentials)?))
     }
 
-    /// Checks and hashes the new password of somebody who has shown the present one. If it is refused, the
-    /// attempt was no failure: the present one was right.
+    /// Checks and hashes the new password of somebody who has shown the present one.
     async fn hash_new(
         &self,
         new: &SecretString,
@@ -120,12 +119,15 @@ impl SignIn {
         attempt: &Attempt,
         applicant: &Applicant,
     ) -> Result<PasswordHash, ChangeError> {
-        let checked = self.hasher.check_new(&self.policy, new, personal, applicant).await?;
-        if checked.is_err() {
-            let forget = async |tx: &SharedTx| throttle::forget(tx, attempt).await;
-            self.database.write_shared(SharedScope::Public, forget).await?;
+        let hashed = async {
+            let new = self.hasher.check_new(&self.policy, new, personal, applicant).await??;
+            Ok(self.hasher.hash(&new, applicant).await?)
+        };
+        let hashed: Result<PasswordHash, ChangeError> = hashed.await;
+        if hashed.is_err() {
+            self.forget(attempt).await?;
         }
-        Ok(self.hasher.hash(&checked?, applicant).await?)
+        hashed
     }
 
     async fn replace(

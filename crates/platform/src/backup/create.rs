@@ -8,6 +8,7 @@ use std::time::Instant;
 use archive::{Subject, contents, file};
 use chrono::Utc;
 use identity::member_backup::{self, Member};
+use identity::role_backup::{self, SavedRole};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tenancy::copy::Snapshot;
@@ -23,6 +24,9 @@ use crate::backup::verify::verify;
 #[serde(rename_all = "camelCase")]
 pub(super) struct SharedRows {
     pub members: Vec<Member>,
+    /// The roles of the business's own.
+    #[serde(default)]
+    pub roles: Vec<SavedRole>,
     pub domains: Vec<SavedDomain>,
     /// The status of the business. A dropped business that was suspended or archived gets this status again
     /// when it is restored.
@@ -47,6 +51,7 @@ pub async fn create(
     let hosts = domain::list(tx, tenant.id).await?;
     let rows = SharedRows {
         members: member_backup::list(tx, tenant.id).await?,
+        roles: role_backup::list(tx, tenant.id).await?,
         domains: hosts.into_iter().map(|domain| SavedDomain { host: domain.host.to_string() }).collect(),
         status: Some(tenant.status.as_str().to_owned()),
     };

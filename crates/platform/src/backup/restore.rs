@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use archive::contents::{self, Tables};
 use archive::{Checked, Subject};
-use identity::member_backup;
 use identity::membership::MemberOf;
+use identity::{member_backup, role_backup};
 use serde::Deserialize;
 use serde_json::json;
 use tenancy::copy::Loading;
@@ -142,6 +142,9 @@ async fn restore_new(
         platform_audit::record(tx, actor, "tenant.restored", Some(&tenant), details).await?;
         if new.id.is_some() {
             come_back(tx, &tenant, &rows).await?;
+        }
+        for role in &rows.roles {
+            role_backup::restore(tx, tenant.id, role).await?;
         }
         if let Some(owner) = owner {
             let added = owner.add(tx, &MemberOf::business(tenant.id)).await?;
