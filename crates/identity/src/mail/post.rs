@@ -114,7 +114,8 @@ tenancy::from_row!(Recipient { id, is_member });
 async fn find_recipient(tx: &SharedTx, mail: &Due) -> Result<Option<Recipient>, DbError> {
     const FIND: &str = "
         SELECT u.id, EXISTS (SELECT FROM shared.memberships m
-                              WHERE m.user_id = u.id AND m.tenant_id = $2 AND m.status = 'active') AS is_member
+                              WHERE m.user_id = u.id AND m.tenant_id = $2
+                                AND m.status = 'active') AS is_member
           FROM shared.users u
           JOIN shared.user_logins l ON l.user_id = u.id AND l.kind = 'email' AND l.value = $1
          WHERE u.status = 'active'";
