@@ -278,7 +278,7 @@ codes! {
     RolePreset = "role_preset", CONFLICT, "Role of the app", "Choose another key for a role of your own.";
     RoleInUse = "role_in_use", CONFLICT, "Role in use",
         "Give the members who have the role other roles first.";
-    RoleTaken = "role_taken", CONFLICT, "Key of a business's own role", "Choose another key.";
+    RoleTaken = "role_taken", CONFLICT, "Role key taken", "Choose another key.";
     AppBuiltIn = "app_built_in", CONFLICT, "Built-in app", "Register an app of your own.";
     AppHasMembers = "app_has_members", CONFLICT, "App has members", "Remove the members of the app first.";
     DomainTaken = "domain_taken", CONFLICT,
