@@ -71,20 +71,10 @@ macro_rules! column_as {
     };
 }
 
-/// Implements the text form of a checked text, a tuple struct with one `String` and the functions `parse` and
-/// `as_str`: its column in PostgreSQL, its JSON, its schema in the API document, `FromStr` and `Display`.
+/// Implements the text form of a type with `as_str` and `FromStr`: `Display`, and a string in JSON.
 #[macro_export]
-macro_rules! checked_text {
-    ($name:ident, $error:ty, $doc:literal, $format:expr, $max_length:expr) => {
-        $crate::column_as!($name, String);
-
-        impl std::str::FromStr for $name {
-            type Err = $error;
-            fn from_str(text: &str) -> Result<Self, $error> {
-                Self::parse(text)
-            }
-        }
-
+macro_rules! text_form {
+    ($name:ident) => {
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(self.as_str())
@@ -107,6 +97,24 @@ macro_rules! checked_text {
                 $crate::from_text(deserializer, "a string")
             }
         }
+    };
+}
+
+/// Implements the text form of a checked text, a tuple struct with one `String` and the functions `parse` and
+/// `as_str`: its column in PostgreSQL, its JSON, its schema in the API document, `FromStr` and `Display`.
+#[macro_export]
+macro_rules! checked_text {
+    ($name:ident, $error:ty, $doc:literal, $format:expr, $max_length:expr) => {
+        $crate::column_as!($name, String);
+
+        impl std::str::FromStr for $name {
+            type Err = $error;
+            fn from_str(text: &str) -> Result<Self, $error> {
+                Self::parse(text)
+            }
+        }
+
+        $crate::text_form!($name);
 
         impl $crate::macros::utoipa::PartialSchema for $name {
             fn schema()
@@ -223,28 +231,7 @@ macro_rules! words {
             }
         }
 
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-
-        impl $crate::macros::serde::Serialize for $name {
-            fn serialize<S: $crate::macros::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(self.as_str())
-            }
-        }
-
-        impl<'de> $crate::macros::serde::Deserialize<'de> for $name {
-            fn deserialize<D: $crate::macros::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
-                $crate::from_text(deserializer, "a string")
-            }
-        }
+        $crate::text_form!($name);
 
         impl $crate::macros::postgres_types::ToSql for $name {
             fn to_sql(

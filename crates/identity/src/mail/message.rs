@@ -6,7 +6,7 @@ use minijinja::{Environment, Value};
 
 use crate::mail::outgoing::Template;
 
-/// What the templates show.
+/// The values that the templates show.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Contents<'a> {
     /// The business, or the installation.

@@ -9,7 +9,7 @@ values::ids! {
 }
 
 values::words! {
-    /// What a mail is about.
+    /// The kind of a mail.
     pub enum Template {
         /// A link with which the user can choose a new password.
         PasswordReset = "password_reset",
@@ -19,7 +19,7 @@ values::words! {
 }
 
 values::words! {
-    /// What became of a mail.
+    /// The state of a mail.
     pub enum MailState {
         /// It waits to be sent.
         Queued = "queued",
@@ -110,7 +110,7 @@ fn pause(attempts: i32) -> TimeDelta {
 }
 
 /// Deletes mails that were sent or dropped long ago, and expired tokens. Dead mails stay until somebody has
-/// looked at them, for at most `keep_dead`.
+/// looked at them, for at most 90 days.
 ///
 /// # Errors
 /// [`DbError`].

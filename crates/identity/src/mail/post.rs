@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use aws_lc_rs::{digest, hmac};
+use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use lettre::message::Mailbox;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 use secrecy::{ExposeSecret, SecretString};
@@ -13,6 +13,7 @@ use tenancy::{DbError, OwnerDatabase, SharedTx, chain};
 
 use crate::mail::message::{self, Contents};
 use crate::mail::outgoing::{self, Due, MailState, Template};
+use crate::names::digest::sha256;
 use crate::names::ids::UserId;
 
 /// Where mails go.
@@ -84,11 +85,6 @@ const RESET_LIFETIME: TimeDelta = TimeDelta::minutes(30);
 /// The number of mails that are taken at once.
 const AT_ONCE: i64 = 20;
 
-/// The hash of a token, as it is stored.
-pub(crate) fn token_hash(token: &str) -> Vec<u8> {
-    digest::digest(&digest::SHA256, token.as_bytes()).as_ref().to_vec()
-}
-
 /// Why a mail was not sent.
 #[derive(Debug, thiserror::Error)]
 enum SendError {
@@ -149,28 +145,17 @@ impl Post {
     }
 
     async fn send(&self, owner_database: &OwnerDatabase, mail: &Due) -> Result<MailState, SendError> {
-        let find = async |tx: &SharedTx| find_recipient(tx, mail).await;
+        let prepare = async |tx: &SharedTx| self.prepare(tx, mail).await;
         // Nobody learns by a mail, or by its absence at the server, that an address is unknown.
-        let Some(recipient) = owner_database.write_shared(find).await? else {
+        let Some((is_member, token)) = owner_database.write_shared(prepare).await? else {
             return Ok(MailState::Dropped);
         };
         // A business does not write to people who have nothing to do with it.
-        let (business, slug) = match recipient.is_member {
+        let (business, slug) = match is_member {
             true => (mail.business.as_deref(), mail.slug.as_deref()),
             false => (None, None),
         };
-        let link = match mail.template {
-            Template::PasswordReset => {
-                let expires_at = mail.created_at + RESET_LIFETIME;
-                let make =
-                    async |tx: &SharedTx| self.make_reset_token(tx, mail, recipient.id, expires_at).await;
-                let Some(token) = owner_database.write_shared(make).await? else {
-                    return Ok(MailState::Dropped);
-                };
-                Some(format!("{}#token={token}", (self.reset_page)(slug)))
-            }
-            Template::PasswordChanged => None,
-        };
+        let link = token.map(|token| format!("{}#token={token}", (self.reset_page)(slug)));
         let contents = Contents {
             sender: business.unwrap_or(&self.installation),
             link: link.as_deref(),
@@ -181,26 +166,28 @@ impl Post {
         Ok(MailState::Sent)
     }
 
-    /// Makes the token of a mail, and stores its hash. A mail that is tried again has the same token. `None`
-    /// if the link would be of no use any more.
-    async fn make_reset_token(
-        &self,
-        tx: &SharedTx,
-        mail: &Due,
-        user: UserId,
-        expires_at: DateTime<Utc>,
-    ) -> Result<Option<String>, DbError> {
+    /// Whether a mail goes to a member of its business, and the token of its link, if it has one. `None` if
+    /// there is nobody to send it to, or the link would be of no use any more.
+    async fn prepare(&self, tx: &SharedTx, mail: &Due) -> Result<Option<(bool, Option<String>)>, DbError> {
+        let Some(recipient) = find_recipient(tx, mail).await? else { return Ok(None) };
+        let token = match mail.template {
+            Template::PasswordChanged => None,
+            Template::PasswordReset if mail.created_at + RESET_LIFETIME <= tx.now() => return Ok(None),
+            Template::PasswordReset => Some(self.make_reset_token(tx, mail, recipient.id).await?),
+        };
+        Ok(Some((recipient.is_member, token)))
+    }
+
+    /// Makes the token of a mail, and stores its hash. A mail that is tried again has the same token.
+    async fn make_reset_token(&self, tx: &SharedTx, mail: &Due, user: UserId) -> Result<String, DbError> {
         const STORE: &str = "
             INSERT INTO shared.one_time_tokens (id, purpose, user_id, hash, expires_at)
             VALUES ($1, 'password_reset', $2, $3, $4)
                 ON CONFLICT (id) DO UPDATE SET hash = EXCLUDED.hash";
-        if expires_at <= tx.now() {
-            return Ok(None);
-        }
         let tag = hmac::sign(&self.link_key.0, mail.id.to_string().as_bytes());
         let token = URL_SAFE_NO_PAD.encode(tag.as_ref());
-        tx.execute(STORE, &[&mail.id, &user, &token_hash(&token), &expires_at]).await?;
-        Ok(Some(token))
+        tx.execute(STORE, &[&mail.id, &user, &sha256(&token), &(mail.created_at + RESET_LIFETIME)]).await?;
+        Ok(token)
     }
 
     async fn hand_over(&self, mail: &Due, message: Message, link: Option<&str>) -> Result<(), SendError> {

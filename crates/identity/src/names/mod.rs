@@ -1,4 +1,5 @@
-//! Ids and keys, by which everything else is named; no queries.
+//! Ids, keys and digests, by which everything else is named; no queries.
 
+pub mod digest;
 pub mod ids;
 pub mod keys;

@@ -53,7 +53,7 @@ fn has_businesses() -> bool {
 pub struct PermissionDefinition {
     /// The key, which tokens carry.
     pub key: PermissionKey,
-    /// What the permission allows.
+    /// The actions that the permission allows.
     #[serde(default)]
     pub description: Option<Note>,
 }
@@ -143,7 +143,7 @@ pub enum AppError {
     Db(#[from] DbError),
 }
 
-/// What [`apply`] did.
+/// The outcome of [`apply`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Applied {
     /// The app is new.

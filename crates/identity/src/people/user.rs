@@ -21,7 +21,7 @@ values::words! {
     }
 }
 
-/// What a user signs in with.
+/// The email or the username of a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LoginName {
     /// An email address, which belongs to one user on the whole platform.
@@ -87,7 +87,7 @@ pub struct PasswordHash {
 /// A user to be stored.
 #[derive(Debug, Clone)]
 pub struct NewUser {
-    /// What the user signs in with. No other user may have it.
+    /// The email or the username. No other user may have it.
     pub login: LoginName,
     /// The business of a username.
     pub tenant: Option<TenantId>,

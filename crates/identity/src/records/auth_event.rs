@@ -15,7 +15,7 @@ values::ids! {
 }
 
 values::words! {
-    /// What happened.
+    /// The action.
     pub enum AuthAction {
         /// Somebody signed in, or tried to.
         SignIn = "session.started",
@@ -67,7 +67,7 @@ pub fn network_of(address: IpAddr) -> IpAddr {
 /// An event to be written.
 #[derive(Debug, Clone)]
 pub struct AuthEvent<'a> {
-    /// What happened.
+    /// The action.
     pub action: AuthAction,
     /// The business, if there is one.
     pub tenant: Option<TenantId>,

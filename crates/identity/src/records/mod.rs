@@ -1,3 +1,3 @@
-//! What every change of accounts and access leaves behind: the log of authentication events.
+//! The log of authentication events, to which every change of accounts and access writes.
 
 pub mod auth_event;

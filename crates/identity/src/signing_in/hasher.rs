@@ -101,23 +101,27 @@ impl Hasher {
         Self { keys, cost, turns: HashTurns::new(concurrency) }
     }
 
-    /// Checks a new password. The estimate of its strength takes time, so it waits for its turn, too.
+    /// Checks a new password, and hashes it. The estimate of its strength takes time, so both are done in one
+    /// turn.
     ///
     /// # Errors
     /// [`TooBusy`].
-    pub async fn check_new(
+    pub async fn hash_new(
         &self,
         policy: &PasswordPolicy,
         text: &SecretString,
         personal: Vec<String>,
         applicant: &Applicant,
-    ) -> Result<Result<Password, PasswordError>, TooBusy> {
-        let (policy, text) = (policy.clone(), text.clone());
-        let check = move || {
+    ) -> Result<Result<PasswordHash, PasswordError>, TooBusy> {
+        let (hasher, policy, text) = (self.clone(), policy.clone(), text.clone());
+        let work = move || {
             let personal: Vec<&str> = personal.iter().map(String::as_str).collect();
-            policy.check(&text, &personal)
+            match policy.check(&text, &personal) {
+                Ok(password) => hasher.hash_now(&password).map(Ok),
+                Err(refusal) => Ok(Err(refusal)),
+            }
         };
-        self.in_turn(applicant, check).await
+        self.in_turn(applicant, work).await?
     }
 
     /// A salted hash of `password`, to be stored.
@@ -125,10 +129,14 @@ impl Hasher {
     /// # Errors
     /// [`TooBusy`].
     pub async fn hash(&self, password: &Password, applicant: &Applicant) -> Result<PasswordHash, TooBusy> {
-        let (input, key) = (keyed(&self.keys.current, password.secret()), self.keys.current.id.clone());
-        let cost = self.cost;
-        let hash = self.in_turn(applicant, move || bcrypt::hash(input, cost)).await?;
-        Ok(PasswordHash { hash: hash.map_err(|_| TooBusy)?, key: Some(key) })
+        let (hasher, password) = (self.clone(), password.clone());
+        self.in_turn(applicant, move || hasher.hash_now(&password)).await?
+    }
+
+    fn hash_now(&self, password: &Password) -> Result<PasswordHash, TooBusy> {
+        let PasswordKey { id, .. } = &self.keys.current;
+        let hash = bcrypt::hash(keyed(&self.keys.current, password.secret()), self.cost);
+        Ok(PasswordHash { hash: hash.map_err(|_| TooBusy)?, key: Some(id.clone()) })
     }
 
     /// Compares `password` with the stored hash. `None` stands for an unknown user.

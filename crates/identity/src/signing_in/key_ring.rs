@@ -16,7 +16,7 @@ use tenancy::{Database, DbError, SharedScope, SharedTx};
 use crate::signing_in::signing_key::{Sealer, SigningAlgorithm, SigningKey, Unreadable};
 
 values::words! {
-    /// What a key is used for.
+    /// The use of a key.
     pub enum KeyState {
         /// Published, and the next one to sign.
         Next = "next",
@@ -183,7 +183,7 @@ pub struct StoredKey {
     pub id: String,
     /// How it signs.
     pub algorithm: SigningAlgorithm,
-    /// What it is used for.
+    /// The use of the key.
     pub state: KeyState,
     /// When it was made.
     pub created_at: DateTime<Utc>,
@@ -239,21 +239,25 @@ pub async fn rotate(
 ) -> Result<bool, RotationError> {
     lock(tx).await?;
     let keys = list(tx).await?;
-    let mut is_rotated = true;
-    if let Some(next) = keys.iter().find(|key| key.state == KeyState::Next) {
-        let published_for = tx.now() - next.created_at;
-        if !at_once && published_for < PUBLISHED_BEFORE_USE {
-            return Err(RotationError::TooEarly(published_for.num_seconds()));
+    let next = match keys.iter().find(|key| key.state == KeyState::Next) {
+        Some(next) => {
+            let published_for = tx.now() - next.created_at;
+            if !at_once && published_for < PUBLISHED_BEFORE_USE {
+                return Err(RotationError::TooEarly(published_for.num_seconds()));
+            }
+            next.id.clone()
         }
-        promote(tx, &next.id).await?;
-    } else if at_once {
-        let made = insert_next(tx, sealer, algorithm).await?;
-        promote(tx, &made).await?;
-    } else {
-        is_rotated = false;
-    }
+        None => {
+            let made = insert_next(tx, sealer, algorithm).await?;
+            if !at_once {
+                return Ok(false);
+            }
+            made
+        }
+    };
+    promote(tx, &next).await?;
     insert_next(tx, sealer, algorithm).await?;
-    Ok(is_rotated)
+    Ok(true)
 }
 
 /// Encrypts the keys with the current secret that were encrypted with a former one.

@@ -119,15 +119,11 @@ impl SignIn {
         attempt: &Attempt,
         applicant: &Applicant,
     ) -> Result<PasswordHash, ChangeError> {
-        let hashed = async {
-            let new = self.hasher.check_new(&self.policy, new, personal, applicant).await??;
-            Ok(self.hasher.hash(&new, applicant).await?)
-        };
-        let hashed: Result<PasswordHash, ChangeError> = hashed.await;
-        if hashed.is_err() {
+        let hashed = self.hasher.hash_new(&self.policy, new, personal, applicant).await;
+        if !matches!(hashed, Ok(Ok(_))) {
             self.forget(attempt).await?;
         }
-        hashed
+        Ok(hashed??)
     }
 
     async fn replace(

@@ -1,12 +1,11 @@
 //! Resetting a forgotten password: a mailed link, which is of use once and for half an hour.
 
-use aws_lc_rs::digest;
 use secrecy::{ExposeSecret, SecretString};
 use tenancy::{DbError, SharedScope, SharedTx, TenantId};
 use values::Email;
 
 use crate::mail::outgoing::{self, Template};
-use crate::mail::post::token_hash;
+use crate::names::digest::sha256;
 use crate::names::ids::UserId;
 use crate::people::user::LoginName;
 use crate::records::auth_event::{self, AuthAction, AuthEvent, Origin};
@@ -14,7 +13,7 @@ use crate::signing_in::hash_turns::{Applicant, TooBusy};
 use crate::signing_in::login::SignIn;
 use crate::signing_in::password::PasswordError;
 use crate::signing_in::session::{self, Which};
-use crate::signing_in::throttle::{self, Attempt, AttemptKeys};
+use crate::signing_in::throttle::{self, Allowed, Attempt, AttemptKeys};
 
 /// The password was not set.
 #[derive(Debug, thiserror::Error)]
@@ -42,8 +41,7 @@ struct ResetUser {
 tenancy::from_row!(ResetUser { email, full_name });
 
 /// Mails with links that one address, or one network, may ask for before further ones are left out.
-const MAILS_PER_ADDRESS: i32 = 5;
-const MAILS_PER_NETWORK: i32 = 50;
+const MAILS: Allowed = Allowed { per_account: 5, per_network: 50 };
 
 impl SignIn {
     /// Asks for a mail with a link for a new password. Does the same whether or not anybody has the email:
@@ -57,19 +55,13 @@ impl SignIn {
         tenant: Option<TenantId>,
         origin: &Origin,
     ) -> Result<(), DbError> {
-        const COUNT: &str = "
-            SELECT greatest(shared.count_attempt($1, $3, $5), shared.count_attempt($2, $4, $5))";
-        let hash = |text: &str| digest::digest(&digest::SHA256, text.as_bytes()).as_ref().to_vec();
         if !self.sends_mail {
             return Ok(());
         }
-        let network = hash(&format!("forgot {:?}", origin.network()));
-        let address = hash(&format!("forgot {email}"));
+        let keys = AttemptKeys::of_mail(email, origin.network());
         self.database
             .write_shared(SharedScope::Public, async |tx| {
-                let limits = (&MAILS_PER_NETWORK, &MAILS_PER_ADDRESS);
-                let wait: f64 = tx.value(COUNT, &[&network, &address, limits.0, limits.1, &tx.now()]).await?;
-                if wait > 0.0 {
+                if throttle::count(tx, &keys, MAILS).await? > 0.0 {
                     return Ok(());
                 }
                 outgoing::queue(tx, Template::PasswordReset, tenant, email.as_str()).await
@@ -82,7 +74,7 @@ impl SignIn {
         const FIND: &str = "
             SELECT email, full_name
               FROM shared.find_one_time_token('password_reset', $1, $2)";
-        let hash = token_hash(token.expose_secret());
+        let hash = sha256(token.expose_secret());
         let find = async |tx: &SharedTx| tx.row_opt(FIND, &[&hash, &tx.now()]).await;
         self.database.read_shared(SharedScope::Public, find).await?.ok_or(ResetError::InvalidToken)
     }
@@ -103,9 +95,8 @@ impl SignIn {
         let applicant = Applicant::client(tenant, origin.network());
         let names = [found.email.as_ref().map(Email::to_string), found.full_name];
         let personal = names.into_iter().flatten().collect();
-        let new = self.hasher.check_new(&self.policy, new, personal, &applicant).await??;
-        let hash = self.hasher.hash(&new, &applicant).await?;
-        let token = token_hash(token.expose_secret());
+        let hash = self.hasher.hash_new(&self.policy, new, personal, &applicant).await??;
+        let token = sha256(token.expose_secret());
         self.database
             .write_shared(SharedScope::Public, async |tx: &SharedTx| {
                 let user: Option<UserId> =

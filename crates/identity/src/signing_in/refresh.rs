@@ -94,7 +94,7 @@ tenancy::from_row!(Opened {
     permissions,
 });
 
-/// What a presented token leads to.
+/// The outcome of a presented token.
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
     /// The token is used for the first time.

@@ -1,9 +1,11 @@
 //! Refresh tokens: random texts, each of which can be exchanged once for the next one.
 
-use aws_lc_rs::{digest, rand};
+use aws_lc_rs::rand;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret, SecretString};
+
+use crate::names::digest::sha256;
 
 /// A refresh token: 256 random bits. Only its hash is stored.
 #[derive(Debug, Clone)]
@@ -33,6 +35,6 @@ impl RefreshToken {
 
     /// SHA-256 of the text. The text has more randomness than anybody can guess, so it needs no salt.
     pub(super) fn hash(&self) -> Vec<u8> {
-        digest::digest(&digest::SHA256, self.0.expose_secret().as_bytes()).as_ref().to_vec()
+        sha256(self.0.expose_secret())
     }
 }

@@ -3,9 +3,10 @@
 
 use std::net::IpAddr;
 
-use aws_lc_rs::digest;
 use tenancy::{DbError, SharedTx, TenantId};
+use values::Email;
 
+use crate::names::digest::sha256;
 use crate::names::ids::UserId;
 use crate::people::user::LoginName;
 
@@ -38,19 +39,20 @@ impl AttemptKeys {
     pub(super) fn new(login: &LoginName, tenant: Option<TenantId>, network: Option<IpAddr>) -> Self {
         let (kind, of_login, value) = login.columns(tenant);
         Self {
-            account: hash(&format!("account {kind} {of_login:?} {value}")),
-            network: hash(&format!("network {tenant:?} {network:?}")),
+            account: sha256(&format!("account {kind} {of_login:?} {value}")),
+            network: sha256(&format!("network {tenant:?} {network:?}")),
         }
+    }
+
+    /// The keys of somebody who asks for a mail to an address.
+    pub(super) fn of_mail(email: &Email, network: Option<IpAddr>) -> Self {
+        Self { account: sha256(&format!("forgot {email}")), network: sha256(&format!("forgot {network:?}")) }
     }
 
     /// The keys of a signed-in user who shows the present password.
     pub(super) fn of_user(user: UserId, network: Option<IpAddr>) -> Self {
-        Self { account: hash(&format!("user {user}")), network: hash(&format!("signed in {network:?}")) }
+        Self { account: sha256(&format!("user {user}")), network: sha256(&format!("signed in {network:?}")) }
     }
-}
-
-fn hash(text: &str) -> Vec<u8> {
-    digest::digest(&digest::SHA256, text.as_bytes()).as_ref().to_vec()
 }
 
 /// An attempt that was counted.
