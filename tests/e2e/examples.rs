@@ -102,6 +102,28 @@ impl<'a> Stage<'a> {
         stage
     }
 
+    /// The path with the id of a member, or of the membership, whose account belongs to the business.
+    async fn with_member(&self, path: &str) -> String {
+        let member = json!({"username": "bea", "password": harness::PASSWORD, "roles": ["STAFF"]});
+        let mut reply = self.business.post("/api/v1/users", &member).await;
+        if reply.status == 409 {
+            reply = self.business.get("/api/v1/users?q=bea").await;
+            reply.body = reply.body["data"][0].clone();
+        }
+        let id = match path.contains("memberships/{id}") {
+            true => &reply.body["memberships"][0]["id"],
+            false => &reply.body["id"],
+        };
+        path.replace("{id}", id.as_str().unwrap_or_else(|| panic!("{path}: {reply:?}")))
+    }
+
+    async fn sign_in_member(&self) -> Client<'a> {
+        self.with_member("{id}").await;
+        let login = json!({"username": "bea", "password": harness::PASSWORD});
+        let reply = self.business.post("/api/v1/auth/login", &login).await;
+        self.business.with_token(reply.body["accessToken"].as_str())
+    }
+
     async fn make(&mut self, name: &'static str, path: &str, body: Value) -> Value {
         let reply = self.business.submit(path, &body).await;
         assert_eq!(reply.status, 201, "{path}: {reply:?}");
@@ -271,6 +293,16 @@ async fn every_example_of_the_api_document_matches_a_real_response() {
                 let role = json!({"name": "Buyer", "permissions": ["purchasing.write"]});
                 stage.business.put(&to, &role).await;
             }
+            if path.starts_with("/api/v1/users/{id}") || path.starts_with("/api/v1/memberships/{id}") {
+                to = stage.with_member(path).await;
+            }
+            if *path == "/api/v1/auth/delete" {
+                // The only owner of a business cannot be deleted.
+                let member = stage.sign_in_member().await;
+                let body = json!({"currentPassword": harness::PASSWORD});
+                check(&at, operation, &member.post(path, &body).await, &mut faults);
+                return faults;
+            }
             if *path == "/api/v1/auth/sessions/{id}" {
                 let sessions = stage.business.get("/api/v1/auth/sessions").await.body;
                 to = path.replace("{id}", sessions["data"][0]["id"].as_str().unwrap());
@@ -331,9 +363,9 @@ async fn prepare_platform(
 ) -> String {
     let tenant = &stage.business.tenant;
     let own = format!("/api/v1/platform/tenants/{}", tenant.id);
-    let before: &[&str] = match path.rsplit('/').next().unwrap() {
-        "resume" => &["suspend"],
-        "unarchive" | "drop" => &["archive"],
+    let before: &[&str] = match path {
+        "/api/v1/platform/tenants/{id}/resume" => &["suspend"],
+        "/api/v1/platform/tenants/{id}/unarchive" | "/api/v1/platform/tenants/{id}/drop" => &["archive"],
         _ => &[],
     };
     for step in before {
@@ -359,6 +391,10 @@ async fn prepare_platform(
             let put = staff.put(&path.replace("{slug}", tenant.slug.as_str()), &definition).await;
             assert!(matches!(put.status, 200 | 201), "{put:?}");
         }
+        ("POST", "/api/v1/platform/users") => {
+            body["tenantId"] = json!(tenant.id);
+            body["app"] = json!("inventory");
+        }
         ("POST", "/api/v1/platform/backups") => body["tenantId"] = json!(tenant.id),
         _ => {}
     }
@@ -369,6 +405,9 @@ async fn prepare_platform(
             assert_eq!(cancelled.status, 200, "{cancelled:?}");
         }
         return path.replace("{id}", &job);
+    }
+    if path.contains("/users/{id}") || path.contains("/memberships/{id}") {
+        return stage.with_member(path).await;
     }
     path.replace("{id}", &tenant.id.to_string())
         .replace("{host}", GIVEN_UP)

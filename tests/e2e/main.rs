@@ -1,10 +1,12 @@
 //! End-to-end tests: a real server and a real PostgreSQL, one file per noun.
 
+mod accounts;
 mod alerts;
 mod apps;
 mod archiving;
 mod articles;
 mod auth;
+mod auth_events;
 mod backup;
 mod barcodes;
 mod books;
@@ -52,6 +54,7 @@ mod servers;
 mod sessions;
 mod stock;
 mod stock_documents;
+mod team;
 mod terms;
 mod tls;
 mod total_loss;

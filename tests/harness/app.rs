@@ -7,7 +7,7 @@ use std::sync::Arc;
 use identity::membership::MemberOf;
 use identity::user::LoginName;
 use identity::{PasswordPolicy, SigningKey};
-use platform::{Actor, NewMember, Onboarding, OnboardingRequest};
+use platform::{Actor, MemberError, NewMember, Onboarding, OnboardingRequest};
 use reqwest::Method;
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -151,12 +151,18 @@ impl TestApp {
         self.member_of_app(email, "inventory", Some(tenant), roles).await;
     }
 
-    /// Adds a member with these roles to an app, of a business or without one.
+    /// Adds a member with these roles to an app, of a business or without one. An existing user keeps the
+    /// password.
     pub async fn member_of_app(&self, email: &str, app: &str, tenant: Option<&Arc<Tenant>>, roles: &[&str]) {
         let place = MemberOf::app_of(app.parse().unwrap(), tenant.map(|tenant| tenant.id));
         let roles = roles.iter().map(ToString::to_string).collect();
-        let new = NewMember { roles, ..member(email, "") };
-        self.onboarding.add_member(&new, &place, &Actor::named("test")).await.unwrap();
+        let mut new = NewMember { roles, ..member(email, "") };
+        let mut added = self.onboarding.add_member(&new, &place, &Actor::named("test")).await;
+        if let Err(MemberError::UserExists(_)) = added {
+            new.password = None;
+            added = self.onboarding.add_member(&new, &place, &Actor::named("test")).await;
+        }
+        added.unwrap();
     }
 
     /// A member of the business, signed in.

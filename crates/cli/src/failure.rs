@@ -3,9 +3,11 @@
 
 use std::process::ExitCode;
 
+use identity::account::AccountError;
 use identity::app::AppError;
 use identity::key_ring::RotationError;
 use identity::membership::MembershipError;
+use identity::role::RoleError;
 use inventory::settings::CurrencyChangeError;
 use platform::{BackupError, MemberError, OnboardingError, OperatorError};
 use tenancy::ProvisionError;
@@ -124,16 +126,45 @@ fn code_of(error: &(dyn std::error::Error + 'static)) -> Option<u8> {
         Some(RotationError::TooEarly(_)) => return Some(CONFLICT),
         _ => {}
     }
-    if let Some(MemberError::UnknownUser(_)) = error.downcast_ref() {
-        return Some(NOT_FOUND);
+    if let Some(error) = error.downcast_ref() {
+        return match error {
+            MemberError::UnknownUser => Some(NOT_FOUND),
+            MemberError::UserExists(_) => Some(CONFLICT),
+            MemberError::Membership(error) => code_of(error),
+            MemberError::UserChanged(_) | MemberError::TooBusy(_) | MemberError::Db(_) => None,
+        };
     }
-    let is_taken = matches!(error.downcast_ref(), Some(ProvisionError::SlugTaken(_)))
-        || matches!(
-            error.downcast_ref(),
-            Some(MemberError::UserExists(_) | MemberError::Membership(MembershipError::AlreadyMember(_)))
-        );
+    if let Some(code) = code_of_people(error) {
+        return Some(code);
+    }
+    let is_taken = matches!(error.downcast_ref(), Some(ProvisionError::SlugTaken(_)));
     match error.is::<NotFound>() {
         true => Some(NOT_FOUND),
         false => is_taken.then_some(CONFLICT),
+    }
+}
+
+fn code_of_people(error: &(dyn std::error::Error + 'static)) -> Option<u8> {
+    match error.downcast_ref() {
+        Some(MembershipError::Unknown) => return Some(NOT_FOUND),
+        Some(
+            MembershipError::AlreadyMember(_)
+            | MembershipError::LastOwner
+            | MembershipError::Invited
+            | MembershipError::Stale,
+        ) => return Some(CONFLICT),
+        _ => {}
+    }
+    match error.downcast_ref() {
+        Some(AccountError::Unknown) => return Some(NOT_FOUND),
+        Some(AccountError::OnlyOwner(_)) => return Some(CONFLICT),
+        _ => {}
+    }
+    match error.downcast_ref() {
+        Some(RoleError::Unknown(_)) => Some(NOT_FOUND),
+        Some(RoleError::Preset(_) | RoleError::Taken(_) | RoleError::InUse(_) | RoleError::Stale) => {
+            Some(CONFLICT)
+        }
+        _ => None,
     }
 }

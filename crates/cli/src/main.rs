@@ -10,6 +10,7 @@ mod format;
 mod interrupt;
 mod output;
 mod progress;
+mod whom;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,8 +19,8 @@ use clap::{ArgAction, CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::commands::{
-    app, backup, config, db, dev, doctor, domain, job, keys, ledger, manual, migrate, openapi, seed, serve,
-    stats, tenant, user,
+    app, auth_event, backup, config, db, dev, doctor, domain, job, keys, ledger, manual, member, migrate,
+    openapi, role, seed, serve, stats, tenant, user,
 };
 use crate::format::Listing;
 
@@ -86,9 +87,21 @@ enum Command {
     /// Register apps with their permissions and roles.
     #[command(subcommand)]
     App(app::Command),
-    /// Create users, give them roles and reset their passwords.
+    /// Create, list, disable and delete users, set their passwords and end their sessions.
     #[command(subcommand)]
     User(user::Command),
+    /// List, change, suspend and remove the members of businesses and apps.
+    #[command(subcommand)]
+    Member(member::Command),
+    /// List, create, change and remove the roles of a business.
+    #[command(subcommand)]
+    Role(role::Command),
+    /// List the permissions that roles may contain.
+    #[command(subcommand)]
+    Permission(role::PermissionCommand),
+    /// List what happened to accounts and access.
+    #[command(subcommand)]
+    AuthEvent(auth_event::Command),
     /// Fill the database with demo data.
     #[command(subcommand)]
     Seed(seed::Command),
@@ -140,6 +153,10 @@ async fn main() -> ExitCode {
         Command::App(command) => app::run(command).await,
         Command::Keys(command) => keys::run(command).await,
         Command::User(command) => user::run(command).await,
+        Command::Member(command) => member::run(command).await,
+        Command::Role(command) => role::run(command).await,
+        Command::Permission(command) => role::run_permission(command).await,
+        Command::AuthEvent(command) => auth_event::run(command).await,
         Command::Seed(command) => seed::run(command).await,
         Command::Config(command) => config::run(&command),
         Command::Completions { shell } => manual::completions(Cli::command(), shell),

@@ -12,11 +12,14 @@ mod signing_in;
 
 pub use mail::outgoing as mails;
 pub use mail::post::{LinkKey, PageOf, Post, Sender, Transport};
-pub use names::ids::{SessionId, UserId};
+pub use names::ids::{MembershipId, SessionId, UserId};
 pub use names::keys::{AppSlug, KeyTextError, PermissionKey, RoleKey, Username};
 pub use people::permission::Permission;
-pub use people::{app, member_backup, membership, permission, role, role_backup, user};
-pub use records::auth_event;
+pub use people::{
+    account, app, authority, member_backup, membership, membership_change, permission, person, personal_data,
+    profile, role, role_backup, staff_account, user,
+};
+pub use records::{auth_event, auth_log};
 pub use signing_in::hash_turns::{Applicant, TooBusy};
 pub use signing_in::hasher::{Hasher, PasswordKey, PasswordKeys};
 pub use signing_in::key_ring::{self, KeyRing};
@@ -27,7 +30,9 @@ pub use signing_in::revocations::Revocations;
 pub use signing_in::session::SessionTerms;
 pub use signing_in::signing_key::{KeyError, Sealer, SigningAlgorithm, SigningKey};
 pub use signing_in::token::{AccessToken, Principal, TokenError, TokenIssuer};
-pub use signing_in::{login, password_change, password_reset, refresh, session, throttle};
+pub use signing_in::{
+    account_deletion, login, password_change, password_reset, refresh, session, staff_password, throttle,
+};
 
 /// The app in which a business's staff works with catalogue, stock and orders.
 pub const INVENTORY_APP: &str = "inventory";

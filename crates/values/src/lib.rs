@@ -15,6 +15,7 @@ mod decimal;
 mod email;
 pub mod folding;
 pub mod gtin;
+mod locale;
 #[doc(hidden)]
 pub mod macros;
 mod origin;
@@ -33,6 +34,7 @@ pub use decimal::{
     DecimalError, ExchangeRate, Money, NonNegative, Percent, Positive, Quantity, SignError, Signed,
 };
 pub use email::{Email, EmailError};
+pub use locale::{Locale, LocaleError};
 pub use origin::{Origin, OriginError};
 pub use page::{Cursor, CursorError, Key, Limit, LimitError, Page, PageRequest};
 pub use quantity_decimals::{QuantityDecimals, QuantityDecimalsError};

@@ -1,6 +1,7 @@
 //! One module per noun of the command line.
 
 pub mod app;
+pub mod auth_event;
 pub mod backup;
 pub mod config;
 pub mod db;
@@ -11,10 +12,13 @@ pub mod job;
 pub mod keys;
 pub mod ledger;
 pub mod manual;
+pub mod member;
 pub mod migrate;
 pub mod openapi;
+mod people;
 mod restore;
 mod restore_fleet;
+pub mod role;
 pub mod seed;
 pub mod serve;
 pub mod stats;

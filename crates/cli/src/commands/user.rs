@@ -4,25 +4,28 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{ArgGroup, Subcommand};
-use identity::membership::MemberOf;
-use identity::user::LoginName;
-use identity::{AppSlug, Username};
+use identity::session::{self, Which};
+use identity::user::{LoginName, UserStatus};
+use identity::{AppSlug, RoleKey, Username, person};
 use platform::{Actor, NewMember};
 use secrecy::ExposeSecret;
 use serde::Serialize;
-use tenancy::TenantSlug;
-use values::{Email, Name};
+use settings::Settings;
+use tenancy::{SharedScope, SharedTx, TenantSlug};
+use values::{Email, Name, SearchText};
 
-use crate::commands::password_from_stdin;
+use crate::commands::{password_from_stdin, people};
+use crate::confirm::Consent;
 use crate::context;
-use crate::format::{self, Output};
-use crate::output;
+use crate::failure::NotFound;
+use crate::format::{self, Listing, Output};
+use crate::output::{self, note};
+use crate::whom::{Person, Place};
 
 #[derive(Subcommand)]
 pub enum Command {
     /// Give a user roles in an app of a business, or on the platform. Creates the user if there is none.
     #[command(group(ArgGroup::new("login").required(true).args(["email", "username"])),
-        group(ArgGroup::new("place").required(true).multiple(true).args(["tenant", "platform", "app"])),
         after_help = "Examples:\n  \
         tenantry user create --email bob@acme.example --tenant acme --role STAFF\n  \
         tenantry user create --username ana --tenant acme --app pos --role cashier\n  \
@@ -37,16 +40,8 @@ pub enum Command {
         /// The full name of a new user. An existing user keeps their name.
         #[arg(long, value_parser = Name::parse)]
         name: Option<Name>,
-        /// The slug of the business in which the roles apply.
-        #[arg(long)]
-        tenant: Option<TenantSlug>,
-        /// Give the roles on the platform instead of in a business.
-        #[arg(long, conflicts_with_all = ["tenant", "app"])]
-        platform: bool,
-        /// The app in which the roles apply. Defaults to inventory in a business. An app without businesses
-        /// needs no --tenant.
-        #[arg(long)]
-        app: Option<AppSlug>,
+        #[command(flatten)]
+        place: Place,
         /// The role, such as OWNER, MANAGER or STAFF in a business; super_admin or support on the platform.
         /// May be repeated.
         #[arg(long = "role", required = true)]
@@ -58,17 +53,83 @@ pub enum Command {
         #[command(flatten)]
         output: Output,
     },
+    /// List the users of the platform, or the members of one business.
+    #[command(after_help = "Examples:\n  \
+        tenantry user list --tenant acme\n  \
+        tenantry user list --app platform\n  \
+        tenantry user list --search ana --status disabled")]
+    List {
+        /// Only members of the business with this slug.
+        #[arg(long)]
+        tenant: Option<TenantSlug>,
+        /// Only members of this app.
+        #[arg(long)]
+        app: Option<AppSlug>,
+        /// Only members with this role.
+        #[arg(long)]
+        role: Option<RoleKey>,
+        /// Only accounts with this status: active, disabled or deleted.
+        #[arg(long)]
+        status: Option<UserStatus>,
+        /// Only users whose name, email or username contains these words.
+        #[arg(long, value_parser = SearchText::parse)]
+        search: Option<SearchText>,
+        #[command(flatten)]
+        listing: Listing,
+    },
+    /// Show a user with all memberships.
+    Show {
+        #[command(flatten)]
+        person: Person,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Disable an account: nobody can sign in to it, and all its sessions end at once.
+    Disable {
+        #[command(flatten)]
+        person: Person,
+    },
+    /// Enable a disabled account. It has its former memberships.
+    Enable {
+        #[command(flatten)]
+        person: Person,
+    },
     /// Set a new password for a user, and end all sessions of the user. Without --password-stdin, the
     /// password is generated and shown once.
     ResetPassword {
-        /// The email of the user, or the username at the business that --tenant names.
-        user: String,
-        /// The slug of the business of the username.
-        #[arg(long)]
-        tenant: Option<TenantSlug>,
+        #[command(flatten)]
+        person: Person,
         /// Read the password from standard input.
         #[arg(long)]
         password_stdin: bool,
+    },
+    /// List the sessions of a user that have not ended, or end them.
+    #[command(after_help = "Examples:\n  \
+        tenantry user sessions bob@acme.example\n  \
+        tenantry user sessions bob@acme.example --end-all")]
+    Sessions {
+        #[command(flatten)]
+        person: Person,
+        /// End all sessions. The user can sign in again.
+        #[arg(long)]
+        end_all: bool,
+        #[command(flatten)]
+        listing: Listing,
+    },
+    /// Print everything that the installation holds about a user, as JSON, to be handed out to that person.
+    Export {
+        #[command(flatten)]
+        person: Person,
+    },
+    /// Delete an account with its memberships. The documents of businesses stay, and name a deleted user.
+    #[command(after_help = "Examples:\n  \
+        tenantry user delete bob@acme.example --dry-run\n  \
+        tenantry user delete bob@acme.example --yes")]
+    Delete {
+        #[command(flatten)]
+        person: Person,
+        #[command(flatten)]
+        consent: Consent,
     },
 }
 
@@ -90,32 +151,16 @@ struct Shown {
 pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     let settings = context::settings()?;
     match command {
-        Command::Create {
-            email,
-            username,
-            name,
-            tenant,
-            platform: _,
-            app,
-            roles,
-            password_stdin,
-            output,
-        } => {
+        Command::Create { email, username, name, place, roles, password_stdin, output } => {
             let login = match (&email, &username) {
                 (Some(email), _) => LoginName::Email(email.clone()),
                 (None, Some(username)) => LoginName::Username(username.clone()),
                 (None, None) => anyhow::bail!("give --email or --username"),
             };
-            let (tenant, address) = match &tenant {
-                None => (None, settings.platform_address()),
-                Some(slug) => {
-                    (Some(context::find_tenant(&settings, slug).await?.id), settings.address_of(slug))
-                }
-            };
-            let place = match (tenant, app) {
-                (Some(tenant), None) => MemberOf::business(tenant),
-                (None, None) => MemberOf::platform(),
-                (tenant, Some(app)) => MemberOf::app_of(app, tenant),
+            let (place, tenant) = place.find(&settings).await?;
+            let address = match &tenant {
+                Some(tenant) => settings.address_of(&tenant.slug),
+                None => settings.platform_address(),
             };
             let password = password_stdin.then(|| password_from_stdin(&settings)).transpose()?;
             let member = NewMember { login, full_name: name, password, roles: roles.clone() };
@@ -126,21 +171,24 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
             let shown = Shown { id: added.user, email, username, app, roles, address, password };
             print(&shown, member.password.is_some(), output)?;
         }
-        Command::ResetPassword { user, tenant, password_stdin } => {
-            let (login, tenant) = match (Email::parse(&user), tenant) {
-                (Ok(email), None) => (LoginName::Email(email), None),
-                (_, Some(slug)) => {
-                    let tenant = context::find_tenant(&settings, &slug).await?.id;
-                    (LoginName::Username(Username::parse(&user)?), Some(tenant))
-                }
-                (Err(error), None) => {
-                    return Err(error).context("give the email of the user, or a username with --tenant");
-                }
+        Command::List { tenant, app, role, status, search, listing } => {
+            let tenant = match tenant {
+                Some(slug) => Some(context::find_tenant(&settings, &slug).await?.id),
+                None => None,
             };
+            let filter = person::Filter { tenant, app, role, membership: None, status, search };
+            people::list(&settings, &filter, &listing).await?;
+        }
+        Command::Show { person, output } => {
+            people::show(&find(&settings, &person).await?, output)?;
+        }
+        Command::Disable { person } => set_disabled(&settings, &person, true).await?,
+        Command::Enable { person } => set_disabled(&settings, &person, false).await?,
+        Command::ResetPassword { person, password_stdin } => {
+            let user = person.find(&settings).await?;
             let password = password_stdin.then(|| password_from_stdin(&settings)).transpose()?;
             let onboarding = context::onboarding(&settings).await?;
-            let actor = Actor::command_line();
-            if let Some(made) = onboarding.reset_password(&login, tenant, password, &actor).await? {
+            if let Some(made) = onboarding.reset_password(user, password, &Actor::command_line()).await? {
                 let text = format!(
                     "{}   (shown once; must be changed at the first sign-in)",
                     made.secret().expose_secret()
@@ -148,8 +196,54 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
                 output::secret(&text).context("the generated password could not be shown; set another")?;
             }
         }
+        Command::Sessions { person, end_all, listing } => {
+            let user = find(&settings, &person).await?;
+            if end_all {
+                let ended = context::operator(&settings).await?.end_sessions(user.id, Which::All).await?;
+                note!("{ended} sessions of {} have ended", people::name_of(&user));
+            } else {
+                let list = async |tx: &SharedTx| session::list(tx, user.id).await;
+                let database = context::database(&settings).await?;
+                let sessions = database.read_shared(SharedScope::Platform, list).await?;
+                people::print_sessions(&sessions, &listing)?;
+            }
+        }
+        Command::Export { person } => {
+            let user = person.find(&settings).await?;
+            let data = context::operator(&settings).await?.export_user(user).await?;
+            let data = data.ok_or_else(|| NotFound("there is no such user".to_owned()))?;
+            output::line(&serde_json::to_string_pretty(&data)?);
+        }
+        Command::Delete { person, consent } => {
+            let user = find(&settings, &person).await?;
+            let name = people::name_of(&user);
+            let plan = format!(
+                "This deletes the account of {name} with {} memberships and all sessions, for good. The \
+                 documents of businesses stay.",
+                user.memberships.len()
+            );
+            if consent.is_given(&plan, &name)? {
+                context::operator(&settings).await?.delete_user(user.id).await?;
+                note!("{name} is deleted; the documents of businesses name the id {}", user.id);
+            }
+        }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn find(settings: &Settings, person: &Person) -> anyhow::Result<person::Person> {
+    let id = person.find(settings).await?;
+    let find = async |tx: &SharedTx| person::find(tx, id, None).await;
+    let found = context::database(settings).await?.read_shared(SharedScope::Platform, find).await?;
+    Ok(found.ok_or_else(|| NotFound(format!("there is no user {id}")))?)
+}
+
+async fn set_disabled(settings: &Settings, person: &Person, is_disabled: bool) -> anyhow::Result<()> {
+    let user = find(settings, person).await?;
+    context::operator(settings).await?.set_user_disabled(user.id, is_disabled).await?;
+    let done = if is_disabled { "disabled; all its sessions have ended" } else { "enabled" };
+    note!("the account of {} is {done}", people::name_of(&user));
+    Ok(())
 }
 
 fn print(shown: &Shown, has_own_password: bool, output: Output) -> anyhow::Result<()> {

@@ -1,5 +1,8 @@
 //! Keys that people and programs choose: names of apps, roles and permissions, and usernames.
 
+/// The role that a business always has an active member for.
+pub const OWNER_ROLE: &str = "OWNER";
+
 /// The short name of an app, such as `inventory`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AppSlug(String);

@@ -1,10 +1,14 @@
 //! Memberships: the roles that a user has in one app of one business, or in an app without businesses.
 
+use chrono::{DateTime, Utc};
+use const_format::concatcp;
+use serde::Serialize;
 use tenancy::{DbError, SharedTx, TenantId};
-use uuid::Uuid;
 
-use crate::names::ids::UserId;
+use crate::names::ids::{MembershipId, UserId};
 use crate::names::keys::AppSlug;
+use crate::people::authority::{self, NotAllowed};
+use crate::records::auth_event::{self, AuthAction, AuthEvent, By};
 use crate::{INVENTORY_APP, PLATFORM_APP};
 
 /// The app to which a member belongs, and the business, if the app has businesses.
@@ -41,9 +45,81 @@ impl MemberOf {
     }
 }
 
-/// A membership was not stored.
+values::words! {
+    /// The status of a membership. Only an active member may sign in.
+    pub enum MembershipStatus {
+        /// Invited, and not accepted yet.
+        Invited = "invited",
+        /// The member may sign in.
+        Active = "active",
+        /// The business has withdrawn access.
+        Suspended = "suspended",
+    }
+}
+
+/// What a user is in one app of one business, or in an app without businesses.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Membership {
+    /// The id.
+    pub id: MembershipId,
+    /// The member.
+    pub user_id: UserId,
+    /// The app.
+    pub app: AppSlug,
+    /// The business. `None` for an app without businesses.
+    pub tenant_id: Option<TenantId>,
+    /// The slug of the business.
+    pub slug: Option<String>,
+    /// The name of the business.
+    pub business: Option<String>,
+    /// Whether the member may sign in.
+    pub status: MembershipStatus,
+    /// The keys of the roles, sorted.
+    pub roles: Vec<String>,
+    /// When the membership began.
+    pub created_at: DateTime<Utc>,
+    /// When the member signed in last. `None` before the first time.
+    pub last_sign_in_at: Option<DateTime<Utc>>,
+    /// Counts the changes of the status and of what the roles allow.
+    pub version: i32,
+}
+
+tenancy::from_row!(Membership {
+    id,
+    user_id,
+    app,
+    tenant_id,
+    slug,
+    business,
+    status,
+    roles,
+    created_at,
+    last_sign_in_at,
+    version,
+});
+
+/// A membership was not stored or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum MembershipError {
+    /// There is no such membership.
+    #[error("there is no such membership")]
+    Unknown,
+    /// A member has at least one role.
+    #[error("name at least one role")]
+    NoRoles,
+    /// The actor does not have what they would give or take away.
+    #[error(transparent)]
+    NotAllowed(#[from] NotAllowed),
+    /// The business would be without an active owner.
+    #[error("the business would have no active owner; make another member an owner first")]
+    LastOwner,
+    /// The person has not accepted the invitation.
+    #[error("the invitation was not accepted yet")]
+    Invited,
+    /// The membership was changed since its version was read.
+    #[error("the membership was changed in the meantime; read it again")]
+    Stale,
     /// The user already has a membership there, whatever its status.
     #[error("the user is already a member of the app {0} there")]
     AlreadyMember(AppSlug),
@@ -88,6 +164,64 @@ fn kind_in_words(has_businesses: bool) -> &'static str {
     }
 }
 
+impl MembershipError {
+    /// The error of a statement that takes roles or memberships away.
+    pub(super) fn of_taking(error: DbError) -> Self {
+        match error.constraint() {
+            Some("memberships_last_owner") => Self::LastOwner,
+            _ => error.into(),
+        }
+    }
+}
+
+const SELECT: &str = "
+    SELECT m.id, m.user_id, m.app, m.tenant_id, t.slug, t.name AS business, m.status,
+           ARRAY(SELECT r.role FROM shared.membership_roles r
+                  WHERE r.membership_id = m.id ORDER BY r.role) AS roles,
+           m.created_at, m.last_sign_in_at, m.version
+      FROM shared.memberships m
+      LEFT JOIN shared.tenants t ON t.id = m.tenant_id ";
+
+/// The memberships of these users: all of them, or those at `tenant`.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn of_users(
+    tx: &SharedTx,
+    users: &[UserId],
+    tenant: Option<TenantId>,
+) -> Result<Vec<Membership>, DbError> {
+    const OF_USERS: &str = concatcp!(
+        SELECT,
+        "WHERE m.user_id = ANY ($1) AND ($2::uuid IS NULL OR m.tenant_id = $2)
+         ORDER BY m.user_id, t.slug, m.app"
+    );
+    tx.rows(OF_USERS, &[&users, &tenant]).await
+}
+
+/// One membership, at `tenant` if there is one.
+///
+/// # Errors
+/// [`DbError`]; an unknown membership is `None`.
+pub async fn find(
+    tx: &SharedTx,
+    id: MembershipId,
+    tenant: Option<TenantId>,
+) -> Result<Option<Membership>, DbError> {
+    const FIND: &str = concatcp!(SELECT, "WHERE m.id = $1 AND ($2::uuid IS NULL OR m.tenant_id = $2)");
+    tx.row_opt(FIND, &[&id, &tenant]).await
+}
+
+/// The membership of a user in one place.
+///
+/// # Errors
+/// [`DbError`]; `None` without a membership there.
+pub async fn find_at(tx: &SharedTx, user: UserId, place: &MemberOf) -> Result<Option<Membership>, DbError> {
+    const FIND: &str =
+        concatcp!(SELECT, "WHERE m.user_id = $1 AND m.app = $2 AND m.tenant_id IS NOT DISTINCT FROM $3");
+    tx.row_opt(FIND, &[&user, place.app(), &place.tenant()]).await
+}
+
 /// Makes `user` an active member with these roles, of which there must be one or more.
 ///
 /// # Errors
@@ -95,21 +229,30 @@ fn kind_in_words(has_businesses: bool) -> &'static str {
 pub async fn insert(
     tx: &SharedTx,
     user: UserId,
-    member_of: &MemberOf,
+    place: &MemberOf,
     roles: &[String],
-) -> Result<(), MembershipError> {
+    by: By<'_>,
+) -> Result<MembershipId, MembershipError> {
     const INSERT: &str = "
         INSERT INTO shared.memberships (id, user_id, app, tenant_id, status, created_at, updated_at)
         VALUES ($1, $2, $3, $4, 'active', $5, $5)";
-    let (id, app, tenant) = (Uuid::now_v7(), member_of.app(), member_of.tenant());
-    refuse_unknown_roles(tx, member_of, roles).await?;
+    let (id, app, tenant) = (MembershipId::new(), place.app(), place.tenant());
+    refuse_roles(tx, place, roles, by).await?;
     let inserted = tx.execute(INSERT, &[&id, &user, app, &tenant, &tx.now()]).await;
     inserted.map_err(|error| match error.constraint() {
         Some("memberships_user_id_app_tenant_id_key") => MembershipError::AlreadyMember(app.clone()),
         _ => error.into(),
     })?;
     tx.execute(INSERT_ROLES, &[&id, &roles]).await?;
-    Ok(())
+    let event = AuthEvent {
+        tenant,
+        app: Some(app),
+        user: Some(user),
+        details: serde_json::json!({"roles": roles}),
+        ..AuthEvent::new(AuthAction::MemberAdded).by(by)
+    };
+    auth_event::record(tx, &event).await?;
+    Ok(id)
 }
 
 /// Gives the membership `$1` the roles `$2`: presets, or roles of its business. Roles that do not exist are
@@ -121,7 +264,22 @@ pub(super) const INSERT_ROLES: &str = "
       JOIN shared.roles r ON r.app = m.app AND (r.tenant_id IS NULL OR r.tenant_id = m.tenant_id)
      WHERE m.id = $1 AND r.key = ANY ($2)";
 
-async fn refuse_unknown_roles(
+/// Refuses roles that a member cannot have at this place, or that the actor cannot give.
+pub(crate) async fn refuse_roles(
+    tx: &SharedTx,
+    place: &MemberOf,
+    roles: &[String],
+    by: By<'_>,
+) -> Result<(), MembershipError> {
+    refuse_unknown_roles(tx, place, roles).await?;
+    if let Some(tenant) = place.tenant() {
+        authority::refuse_roles_above(tx, tenant, place.app(), roles, by).await?;
+    }
+    Ok(())
+}
+
+/// Refuses roles that a member cannot have at this place, and no roles at all.
+pub(super) async fn refuse_unknown_roles(
     tx: &SharedTx,
     member_of: &MemberOf,
     wanted: &[String],
@@ -139,6 +297,7 @@ async fn refuse_unknown_roles(
         return Err(MembershipError::WrongKind { app: app.clone(), has_businesses });
     }
     match wanted.iter().find(|role| !known.contains(role)) {
+        None if wanted.is_empty() => Err(MembershipError::NoRoles),
         None => Ok(()),
         Some(role) => {
             Err(MembershipError::UnknownRole { role: role.clone(), app: app.clone(), roles: known })
@@ -161,16 +320,4 @@ pub async fn roles(
           FROM shared.memberships m
          WHERE m.user_id = $1 AND m.app = $2 AND m.tenant_id IS NOT DISTINCT FROM $3 AND m.status = 'active'";
     tx.value_opt(ROLES, &[&user, member_of.app(), &member_of.tenant()]).await
-}
-
-values::words! {
-    /// The status of a membership. Only an active member may sign in.
-    pub enum MembershipStatus {
-        /// Invited, and not accepted yet.
-        Invited = "invited",
-        /// The member may sign in.
-        Active = "active",
-        /// The business has withdrawn access.
-        Suspended = "suspended",
-    }
 }

@@ -1,5 +1,6 @@
 //! Permissions: what roles allow. Checks ask for a permission, never for the name of a role.
 
+use serde::Serialize;
 use tenancy::{DbError, SharedTx};
 
 use crate::names::keys::{AppSlug, PermissionKey};
@@ -49,11 +50,16 @@ values::words! {
         TenantsWrite = "tenants.write",
         /// Register apps with their permissions and roles.
         AppsWrite = "apps.write",
+        /// Read users with their memberships, sessions and authentication events.
+        UsersRead = "users.read",
+        /// Create, change, disable and delete users, and change memberships.
+        UsersWrite = "users.write",
     }
 }
 
 /// A permission that the roles of an app may contain.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct AppPermission {
     /// The app.
     pub app: AppSlug,

@@ -1,18 +1,18 @@
 //! Roles in one business: the presets of an app, and roles that the business defines itself.
 
+use serde::Serialize;
 use serde_json::json;
 use tenancy::{DbError, SharedTx, TenantId};
 use values::{Name, Note};
 
-use crate::names::ids::UserId;
+pub use crate::names::keys::OWNER_ROLE;
 use crate::names::keys::{AppSlug, PermissionKey, RoleKey};
-use crate::records::auth_event::{self, AuthAction, AuthEvent};
-
-/// The role that a business always has an active member for.
-pub const OWNER_ROLE: &str = "OWNER";
+use crate::people::authority::{self, NotAllowed};
+use crate::records::auth_event::{self, AuthAction, AuthEvent, By};
 
 /// A role that members of a business may have.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Role {
     /// The app in which the role applies.
     pub app: AppSlug,
@@ -64,17 +64,9 @@ pub enum RoleError {
     /// The business has no such role.
     #[error("there is no role {0}")]
     Unknown(RoleKey),
-    /// The app has no such permission.
-    #[error("the app {app} has no permission {permission}")]
-    UnknownPermission {
-        /// The app.
-        app: AppSlug,
-        /// The permission.
-        permission: String,
-    },
-    /// The maker does not have a permission of the role.
-    #[error("you do not have the permission {0}, so you cannot give it, or take it away, by a role")]
-    AboveMaker(String),
+    /// The app has no such permission, or the maker does not have it.
+    #[error(transparent)]
+    NotAllowed(#[from] NotAllowed),
     /// Members have the role.
     #[error("members have the role {0}; give them other roles first")]
     InUse(RoleKey),
@@ -127,7 +119,7 @@ pub async fn put(
     tx: &SharedTx,
     tenant: TenantId,
     wanted: &NewRole,
-    maker: UserId,
+    by: By<'_>,
     if_version: Option<i32>,
 ) -> Result<bool, RoleError> {
     const IS_FOR_BUSINESSES: &str =
@@ -170,7 +162,7 @@ pub async fn put(
     if changed.is_empty() && present.as_ref().is_some_and(is_same) {
         return Ok(false);
     }
-    refuse_above(tx, tenant, &wanted.app, &changed, maker).await?;
+    authority::refuse_above(tx, tenant, &wanted.app, &changed, by).await?;
 
     let sql = if present.is_some() { UPDATE } else { INSERT };
     let stored =
@@ -182,7 +174,7 @@ pub async fn put(
     tx.execute(TAKE, &[&wanted.app, &tenant, &wanted.key, &wanted.permissions]).await?;
     tx.execute(GIVE, &[&wanted.app, &tenant, &wanted.key, &wanted.permissions]).await?;
     let details = json!({"role": wanted.key, "permissions": wanted.permissions});
-    let event = AuthEvent { details, ..of(AuthAction::RoleChanged, tenant, &wanted.app, maker) };
+    let event = AuthEvent { details, ..of(AuthAction::RoleChanged, tenant, &wanted.app, by) };
     auth_event::record(tx, &event).await?;
     Ok(present.is_none())
 }
@@ -196,7 +188,7 @@ pub async fn remove(
     tenant: TenantId,
     app: &AppSlug,
     key: &RoleKey,
-    remover: UserId,
+    by: By<'_>,
     if_version: Option<i32>,
 ) -> Result<(), RoleError> {
     const REMOVE: &str = "DELETE FROM shared.roles WHERE app = $1 AND tenant_id = $2 AND key = $3";
@@ -209,14 +201,14 @@ pub async fn remove(
         return Err(RoleError::Stale);
     }
     let held: Vec<&str> = role.permissions.iter().map(String::as_str).collect();
-    refuse_above(tx, tenant, app, &held, remover).await?;
+    authority::refuse_above(tx, tenant, app, &held, by).await?;
     let removed = tx.execute(REMOVE, &[app, &tenant, &role.key]).await;
     removed.map_err(|error| match error.constraint() {
         Some("membership_roles_role_fkey") => RoleError::InUse(role.key.clone()),
         _ => error.into(),
     })?;
     let details = json!({"role": role.key});
-    let event = AuthEvent { details, ..of(AuthAction::RoleRemoved, tenant, app, remover) };
+    let event = AuthEvent { details, ..of(AuthAction::RoleRemoved, tenant, app, by) };
     auth_event::record(tx, &event).await?;
     Ok(())
 }
@@ -229,49 +221,6 @@ async fn lock(tx: &SharedTx, tenant: TenantId, app: &AppSlug, key: &RoleKey) -> 
     tx.value_opt::<i32>(LOCK, &[app, key, &tenant]).await.map(drop)
 }
 
-fn of<'a>(action: AuthAction, tenant: TenantId, app: &'a AppSlug, actor: UserId) -> AuthEvent<'a> {
-    AuthEvent { tenant: Some(tenant), app: Some(app), actor: Some(actor), ..AuthEvent::new(action) }
-}
-
-/// Refuses permissions that `maker` does not have. An owner has every permission of the business's apps.
-async fn refuse_above(
-    tx: &SharedTx,
-    tenant: TenantId,
-    app: &AppSlug,
-    permissions: &[&str],
-    maker: UserId,
-) -> Result<(), RoleError> {
-    const CHECK: &str = "
-        WITH maker AS (
-            SELECT m.id FROM shared.memberships m
-             WHERE m.user_id = $4 AND m.tenant_id = $1 AND m.status = 'active')
-        SELECT wanted.key,
-               EXISTS (SELECT FROM shared.app_permissions a
-                        WHERE a.app = $2 AND a.permission = wanted.key) AS is_known,
-               EXISTS (SELECT FROM shared.membership_roles r JOIN maker ON maker.id = r.membership_id
-                        WHERE r.app = 'inventory' AND r.role = 'OWNER')
-               OR EXISTS (SELECT FROM shared.app_permissions a
-                            JOIN shared.role_permissions p
-                              ON p.permission_app = a.owner_app AND p.permission = a.permission
-                            JOIN shared.membership_roles r
-                              ON r.app = p.app AND r.role_scope = p.role_scope AND r.role = p.role
-                            JOIN maker ON maker.id = r.membership_id
-                           WHERE a.app = $2 AND a.permission = wanted.key) AS is_held
-          FROM unnest($3::text[]) AS wanted (key)
-         ORDER BY wanted.key";
-    struct Checked {
-        key: String,
-        is_known: bool,
-        is_held: bool,
-    }
-    tenancy::from_row!(Checked { key, is_known, is_held });
-    for checked in tx.rows::<Checked>(CHECK, &[&tenant, app, &permissions, &maker]).await? {
-        if !checked.is_known {
-            return Err(RoleError::UnknownPermission { app: app.clone(), permission: checked.key });
-        }
-        if !checked.is_held {
-            return Err(RoleError::AboveMaker(checked.key));
-        }
-    }
-    Ok(())
+fn of<'a>(action: AuthAction, tenant: TenantId, app: &'a AppSlug, by: By<'a>) -> AuthEvent<'a> {
+    AuthEvent { tenant: Some(tenant), app: Some(app), ..AuthEvent::new(action).by(by) }
 }

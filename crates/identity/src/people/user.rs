@@ -191,7 +191,7 @@ pub async fn has_password(tx: &SharedTx, id: UserId) -> Result<bool, DbError> {
 }
 
 /// Gives a user another password. `must_change` says that somebody else chose it, so that the user must
-/// choose another one before signing in.
+/// choose another one before signing in. Returns whether there is such a user.
 ///
 /// # Errors
 /// [`DbError`].
@@ -200,13 +200,14 @@ pub async fn set_password(
     id: UserId,
     password: &PasswordHash,
     must_change: bool,
-) -> Result<(), DbError> {
+) -> Result<bool, DbError> {
     const SET: &str = "
         UPDATE shared.users
            SET password_hash = $2, password_key = $3, must_change_password = $4, password_changed_at = $5,
                updated_at = $5
-         WHERE id = $1";
-    tx.execute(SET, &[&id, &password.hash, &password.key, &must_change, &tx.now()]).await.map(drop)
+         WHERE id = $1 AND status <> 'deleted'";
+    let set = tx.execute(SET, &[&id, &password.hash, &password.key, &must_change, &tx.now()]).await?;
+    Ok(set > 0)
 }
 
 /// Replaces the hash of a password by another hash of the same password, unless the password has changed.

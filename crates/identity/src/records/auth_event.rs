@@ -27,6 +27,30 @@ values::words! {
         PasswordChanged = "password.changed",
         /// A user set a new password with a mailed link.
         PasswordReset = "password.reset",
+        /// An account was made.
+        UserCreated = "user.created",
+        /// A user's name, telephone number or language was changed.
+        ProfileChanged = "user.changed",
+        /// The operator closed an account.
+        UserDisabled = "user.disabled",
+        /// The operator opened a closed account again.
+        UserEnabled = "user.enabled",
+        /// An account was deleted.
+        UserDeleted = "user.deleted",
+        /// The data of a person was handed out.
+        UserExported = "user.exported",
+        /// A business or the operator set the password of somebody else.
+        PasswordSet = "password.set",
+        /// A person became a member.
+        MemberAdded = "member.added",
+        /// A member got other roles.
+        MemberRolesChanged = "member.roles_changed",
+        /// A member was suspended.
+        MemberSuspended = "member.suspended",
+        /// A suspended member may sign in again.
+        MemberResumed = "member.resumed",
+        /// A person is a member no more.
+        MemberRemoved = "member.removed",
         /// A business or the operator made a role, or changed it.
         RoleChanged = "role.changed",
         /// A business or the operator removed a role.
@@ -64,6 +88,18 @@ pub fn network_of(address: IpAddr) -> IpAddr {
     }
 }
 
+/// Who acts.
+#[derive(Debug, Clone, Copy)]
+pub enum By<'a> {
+    /// A person: on their own account, or as a member of a business. Nobody gives or takes more than they
+    /// have.
+    Person(UserId),
+    /// The program itself, or somebody who is not known.
+    Nobody,
+    /// The operator, who may do everything: one of the platform's staff, or a command by its name.
+    Operator(Option<UserId>, &'a str),
+}
+
 /// An event to be written.
 #[derive(Debug, Clone)]
 pub struct AuthEvent<'a> {
@@ -73,6 +109,8 @@ pub struct AuthEvent<'a> {
     pub tenant: Option<TenantId>,
     /// The person who acted, if known.
     pub actor: Option<UserId>,
+    /// The operator, if it was the operator who acted.
+    pub operator: Option<&'a str>,
     /// The person whose account or access it is, if known.
     pub user: Option<UserId>,
     /// The reason why it failed. `None` if it did not.
@@ -94,6 +132,7 @@ impl<'a> AuthEvent<'a> {
             action,
             tenant: None,
             actor: None,
+            operator: None,
             user: None,
             failure: None,
             app: None,
@@ -107,6 +146,17 @@ impl<'a> AuthEvent<'a> {
     #[must_use]
     pub fn of(mut self, user: UserId) -> Self {
         (self.actor, self.user) = (Some(user), Some(user));
+        self
+    }
+
+    /// The same event, with the one who acts.
+    #[must_use]
+    pub fn by(mut self, by: By<'a>) -> Self {
+        (self.actor, self.operator) = match by {
+            By::Person(user) => (Some(user), None),
+            By::Nobody => (None, None),
+            By::Operator(staff, name) => (staff, Some(name)),
+        };
         self
     }
 }
@@ -126,9 +176,9 @@ pub async fn prune(tx: &SharedTx, days: u32) -> Result<u64, DbError> {
 /// [`DbError`].
 pub async fn record(tx: &SharedTx, event: &AuthEvent<'_>) -> Result<(), DbError> {
     const INSERT: &str = "
-        INSERT INTO shared.auth_events (id, occurred_at, tenant_id, actor_id, user_id, action, failure, app,
-                                        session_id, address, user_agent, device, details)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+        INSERT INTO shared.auth_events (id, occurred_at, tenant_id, actor_id, actor, user_id, action, failure,
+                                        app, session_id, address, user_agent, device, details)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
     let origin = event.origin;
     tx.execute(
         INSERT,
@@ -137,6 +187,7 @@ pub async fn record(tx: &SharedTx, event: &AuthEvent<'_>) -> Result<(), DbError>
             &tx.now(),
             &event.tenant,
             &event.actor,
+            &event.operator,
             &event.user,
             &event.action,
             &event.failure,

@@ -1,5 +1,6 @@
 //! Proving who somebody is: passwords, login, sessions, access tokens.
 
+pub mod account_deletion;
 pub mod hash_turns;
 pub mod hasher;
 pub mod key_ring;
@@ -12,5 +13,6 @@ pub mod refresh_token;
 pub mod revocations;
 pub mod session;
 pub mod signing_key;
+pub mod staff_password;
 pub mod throttle;
 pub mod token;

@@ -3,10 +3,11 @@
 use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
 use tenancy::{DbError, SharedScope, SharedTx};
+use values::Email;
 
 use crate::names::ids::UserId;
 use crate::people::user::{self, PasswordHash};
-use crate::records::auth_event::{self, AuthAction, AuthEvent, Origin};
+use crate::records::auth_event::{self, AuthAction, AuthEvent, By, Origin};
 use crate::signing_in::hash_turns::{Applicant, TooBusy};
 use crate::signing_in::hasher::Verdict;
 use crate::signing_in::login::{Credentials, LoginError, SignIn, SignedIn};
@@ -53,13 +54,28 @@ impl SignIn {
         new: &SecretString,
         origin: &Origin,
     ) -> Result<(), ChangeError> {
+        refuse_unchanged(present, new)?;
+        let (stored, attempt, email) = self.confirm(principal, present, origin).await?;
+        let applicant = Applicant::client(principal.member_of.tenant(), origin.network());
+        let personal = email.map(|email| email.to_string()).into_iter().collect();
+        let hash = self.hash_new(new, personal, &attempt, &applicant).await?;
+        let ended = Which::AllBut(principal.session);
+        self.replace(principal.user, &stored, &hash, ended, &attempt, origin).await.map(drop)
+    }
+
+    /// Checks the password of a signed-in user. Returns its hash, and the email of the user.
+    pub(super) async fn confirm(
+        &self,
+        principal: &Principal,
+        present: &SecretString,
+        origin: &Origin,
+    ) -> Result<(PasswordHash, Attempt, Option<Email>), ChangeError> {
         const OWN: &str = "SELECT password_hash, password_key FROM shared.own_password()";
         struct Own {
             password_hash: Option<String>,
             password_key: Option<String>,
         }
         tenancy::from_row!(Own { password_hash, password_key });
-        refuse_unchanged(present, new)?;
         let user = principal.user;
         let keys = AttemptKeys::of_user(user, origin.network());
         let (wait, own, email) = self
@@ -77,13 +93,10 @@ impl SignIn {
         let attempt = Attempt::from(keys);
         let verdict = self.hasher.verify(present, stored.clone(), None, &applicant).await;
         let verdict = self.unless_busy::<ChangeError>(&attempt, verdict).await?;
-        let (Verdict::Right(_), Some(stored)) = (verdict, stored) else {
-            return Err(ChangeError::WrongPassword);
-        };
-        let personal = email.map(|email| email.to_string()).into_iter().collect();
-        let hash = self.hash_new(new, personal, &attempt, &applicant).await?;
-        let ended = Which::AllBut(principal.session);
-        self.replace(user, &stored, &hash, ended, &attempt, origin).await.map(drop)
+        match (verdict, stored) {
+            (Verdict::Right(_), Some(stored)) => Ok((stored, attempt, email)),
+            _ => Err(ChangeError::WrongPassword),
+        }
     }
 
     /// Signs a user in with the present password, and changes it. All sessions of the user end before the new
@@ -145,7 +158,7 @@ impl SignIn {
                 if !replaced {
                     return Err(ChangeError::WrongPassword);
                 }
-                session::revoke(tx, user, ended, "password_changed", Some(user), Some(origin)).await?;
+                session::revoke(tx, user, ended, "password_changed", By::Person(user), Some(origin)).await?;
                 throttle::forget(tx, attempt).await?;
                 auth_event::record(tx, &event).await?;
                 Ok(tx.now())

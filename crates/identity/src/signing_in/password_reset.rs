@@ -8,7 +8,7 @@ use crate::mail::outgoing::{self, Template};
 use crate::names::digest::sha256;
 use crate::names::ids::UserId;
 use crate::people::user::LoginName;
-use crate::records::auth_event::{self, AuthAction, AuthEvent, Origin};
+use crate::records::auth_event::{self, AuthAction, AuthEvent, By, Origin};
 use crate::signing_in::hash_turns::{Applicant, TooBusy};
 use crate::signing_in::login::SignIn;
 use crate::signing_in::password::PasswordError;
@@ -102,7 +102,8 @@ impl SignIn {
                 let user: Option<UserId> =
                     tx.value(RESET, &[&token, &hash.hash, &hash.key, &tx.now()]).await?;
                 let user = user.ok_or(ResetError::InvalidToken)?;
-                session::revoke(tx, user, Which::All, "password_reset", Some(user), Some(origin)).await?;
+                session::revoke(tx, user, Which::All, "password_reset", By::Person(user), Some(origin))
+                    .await?;
                 let event = AuthEvent {
                     tenant,
                     origin: Some(origin),

@@ -5,13 +5,14 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use serde::Serialize;
 use tenancy::{Database, DbError, SharedScope, SharedTx, TenantId};
 use uuid::Uuid;
 
 use crate::names::ids::{SessionId, UserId};
 use crate::names::keys::AppSlug;
 use crate::people::user::PasswordHash;
-use crate::records::auth_event::{self, AuthAction, AuthEvent, Origin};
+use crate::records::auth_event::{self, AuthAction, AuthEvent, By, Origin};
 use crate::signing_in::login::SignedIn;
 use crate::signing_in::refresh_token::RefreshToken;
 use crate::signing_in::throttle::{self, Attempt};
@@ -125,7 +126,8 @@ enum StartError {
 }
 
 /// A session that has not ended.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Session {
     /// The id.
     pub id: SessionId,
@@ -196,7 +198,7 @@ pub async fn revoke(
     user: UserId,
     which: Which,
     reason: &'static str,
-    actor: Option<UserId>,
+    by: By<'_>,
     origin: Option<&Origin>,
 ) -> Result<usize, DbError> {
     // Locked in the order of their ids, so that two who revoke do not wait for each other.
@@ -221,11 +223,10 @@ pub async fn revoke(
             tenant: session.tenant_id,
             app: Some(&session.app),
             session: Some(session.id),
-            actor,
             user: Some(user),
             origin,
             details: serde_json::json!({"reason": reason}),
-            ..AuthEvent::new(AuthAction::SessionEnded)
+            ..AuthEvent::new(AuthAction::SessionEnded).by(by)
         };
         auth_event::record(tx, &event).await?;
     }

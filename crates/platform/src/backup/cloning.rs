@@ -37,7 +37,7 @@ pub async fn clone_tenant(
     let register = async |tx: &SharedTx| {
         let details = json!({"from": from.slug.to_string()});
         platform_audit::record(tx, actor, "tenant.cloned", Some(&tenant), &details).await?;
-        let added = owner.add(tx, &MemberOf::business(tenant.id)).await?;
+        let added = owner.add(tx, &MemberOf::business(tenant.id), actor.by()).await?;
         show(&tenant, &added)?;
         Ok::<_, BackupError>(added)
     };

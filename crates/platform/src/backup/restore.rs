@@ -147,7 +147,7 @@ async fn restore_new(
             role_backup::restore(tx, tenant.id, role).await?;
         }
         if let Some(owner) = owner {
-            let added = owner.add(tx, &MemberOf::business(tenant.id)).await?;
+            let added = owner.add(tx, &MemberOf::business(tenant.id), actor.by()).await?;
             show(&tenant, &added)?;
             return Ok((Some(added), 0));
         }

@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
+use identity::auth_event::{self, AuthAction, AuthEvent};
 use identity::membership::MemberOf;
 use identity::session::{self, Which};
-use identity::user::{self, LoginName};
-use identity::{Applicant, Hasher, Password};
+use identity::user;
+use identity::{Applicant, Hasher, Password, UserId};
 use inventory::defaults;
 use serde_json::json;
 use tenancy::{DbError, NewTenant, OwnerDatabase, ProvisionError, Tenant, TenantId, TenantSlug, tenant};
@@ -101,7 +102,7 @@ impl Onboarding {
             platform_audit::record(tx, actor, "tenant.created", Some(tenant), &details)
                 .await
                 .map_err(ProvisionError::from)?;
-            let added = owner.add(tx, &MemberOf::business(tenant.id)).await?;
+            let added = owner.add(tx, &MemberOf::business(tenant.id), actor.by()).await?;
             show(tenant, &added)?;
             Ok(added)
         };
@@ -122,28 +123,33 @@ impl Onboarding {
     /// password, which is returned to be shown once. Returns `None` if a password was given.
     ///
     /// # Errors
-    /// [`MemberError`]; [`MemberError::UnknownUser`] when no user has this login.
+    /// [`MemberError`]; [`MemberError::UnknownUser`].
     pub async fn reset_password(
         &self,
-        login: &LoginName,
-        tenant: Option<TenantId>,
+        user: UserId,
         password: Option<Password>,
         actor: &Actor,
     ) -> Result<Option<Password>, MemberError> {
-        let made = password.is_none().then(Password::generate);
-        let unknown = || MemberError::UnknownUser(login.clone());
-        let hash = match password.as_ref().or(made.as_ref()) {
-            Some(password) => self.hasher.hash(password, &Applicant::operator()).await?,
-            None => return Err(unknown()),
+        let (password, made) = match password {
+            Some(password) => (password, None),
+            None => {
+                let made = Password::generate();
+                (made.clone(), Some(made))
+            }
         };
+        let hash = self.hasher.hash(&password, &Applicant::operator()).await?;
         self.owner_database
             .write_shared(async |tx| {
-                let user = user::find_by_login(tx, login, tenant).await?.ok_or_else(unknown)?;
-                user::set_password(tx, user, &hash, made.is_some()).await?;
-                session::revoke(tx, user, Which::All, "password_reset", None, None).await?;
-                let details = json!({"user": login.to_value()});
+                if !user::set_password(tx, user, &hash, made.is_some()).await? {
+                    return Err(MemberError::UnknownUser);
+                }
+                session::revoke(tx, user, Which::All, "password_set", actor.by(), None).await?;
+                let event =
+                    AuthEvent { user: Some(user), ..AuthEvent::new(AuthAction::PasswordSet).by(actor.by()) };
+                auth_event::record(tx, &event).await?;
+                let details = json!({"userId": user});
                 platform_audit::record(tx, actor, "user.password_reset", None, &details).await?;
-                Ok::<_, MemberError>(())
+                Ok(())
             })
             .await?;
         Ok(made)
@@ -163,7 +169,7 @@ impl Onboarding {
         let details = json!({"user": new.login.to_value(), "app": place.app(), "roles": new.roles});
         self.owner_database
             .write_shared(async |tx| {
-                let added = member.add(tx, place).await?;
+                let added = member.add(tx, place, actor.by()).await?;
                 let tenant = match place.tenant() {
                     Some(id) => tenant::find_by_id(tx, id).await?,
                     None => None,

@@ -1,6 +1,7 @@
 //! Adding members. A member is a user with a role in one business or on the platform. A user who does not
 //! exist yet is created.
 
+use identity::auth_event::{self, AuthAction, AuthEvent, By};
 use identity::membership::{self, MemberOf, MembershipError};
 use identity::role::OWNER_ROLE;
 use identity::user::{self, LoginName, NewUser, PasswordHash, UserError};
@@ -57,9 +58,9 @@ pub enum MemberError {
     /// The user was created or deleted while the password was being hashed.
     #[error("the user with {0} was created or deleted at the same time; try again")]
     UserChanged(LoginName),
-    /// The password of a user who does not exist was to be set.
-    #[error("there is no user with {0}")]
-    UnknownUser(LoginName),
+    /// There is no such user.
+    #[error("there is no such user")]
+    UnknownUser,
     /// The user is already a member, or the role does not exist for this kind of membership.
     #[error(transparent)]
     Membership(#[from] MembershipError),
@@ -112,13 +113,18 @@ impl<'a> Prepared<'a> {
     }
 
     /// Creates the user, unless there is a user with this login, and gives the user the roles.
-    pub(crate) async fn add(&self, tx: &SharedTx, place: &MemberOf) -> Result<Added, MemberError> {
+    pub(crate) async fn add(
+        &self,
+        tx: &SharedTx,
+        place: &MemberOf,
+        by: By<'_>,
+    ) -> Result<Added, MemberError> {
         let known = user::find_by_login(tx, &self.member.login, place.tenant()).await?;
         if let (Some(user), Some(hash)) = (known, &self.hash)
             && !user::has_password(tx, user).await?
         {
             user::set_password(tx, user, hash, self.made_password.is_some()).await?;
-            membership::insert(tx, user, place, &self.member.roles).await?;
+            membership::insert(tx, user, place, &self.member.roles, by).await?;
             return Ok(Added { user, made_password: self.made_password.clone() });
         }
         let (user, made_password) = match (known, &self.hash) {
@@ -135,11 +141,18 @@ impl<'a> Prepared<'a> {
                     password: hash.clone(),
                     must_change_password: self.made_password.is_some(),
                 };
-                (user::insert(tx, &new).await?, self.made_password.clone())
+                let user = user::insert(tx, &new).await?;
+                let event = AuthEvent {
+                    tenant: place.tenant(),
+                    user: Some(user),
+                    ..AuthEvent::new(AuthAction::UserCreated).by(by)
+                };
+                auth_event::record(tx, &event).await?;
+                (user, self.made_password.clone())
             }
             (None, None) => return Err(MemberError::UserChanged(self.member.login.clone())),
         };
-        membership::insert(tx, user, place, &self.member.roles).await?;
+        membership::insert(tx, user, place, &self.member.roles, by).await?;
         Ok(Added { user, made_password })
     }
 }

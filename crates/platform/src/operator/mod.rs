@@ -5,3 +5,4 @@ pub mod dns;
 mod domains;
 mod keys;
 pub mod lifecycle;
+mod people;

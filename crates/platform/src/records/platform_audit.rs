@@ -3,6 +3,7 @@
 
 use chrono::{DateTime, Utc};
 use const_format::concatcp;
+use identity::auth_event::By;
 use identity::{UserId, user};
 use serde::Serialize;
 use serde_json::Value;
@@ -19,6 +20,14 @@ pub enum Actor {
 }
 
 impl Actor {
+    /// The actor, as the log of authentication events has it.
+    pub fn by(&self) -> By<'_> {
+        match self {
+            Self::User(id) => By::Operator(Some(*id), "operator"),
+            Self::Named(name) => By::Operator(None, name),
+        }
+    }
+
     /// The actor of a command, or of the program itself, by its name.
     pub fn named(name: &str) -> Self {
         Self::Named(name.to_owned())

@@ -105,6 +105,8 @@ codes! {
         "Ask an owner of the business for a role with the permission that detail names.";
     AboveOwnPermissions = "above_own_permissions", FORBIDDEN, "Above your own permissions",
         "Ask an owner of the business. Nobody can give or take away what they do not have.";
+    NotOwnAccount = "not_own_account", FORBIDDEN, "Account of a person",
+        "Ask the person to set the password with POST /api/v1/auth/password/forgot.";
     DiscountOverLimit = "discount_over_limit", FORBIDDEN, "Discount over the limit",
         "Reduce the discount, or ask a member with the permission catalogue.write to place the order.";
     OriginNotAllowed = "origin_not_allowed", FORBIDDEN, "Origin not allowed",
@@ -274,6 +276,10 @@ codes! {
     UserExists = "user_exists", CONFLICT,
         "User exists", "Leave the password out. Existing users keep their password.";
     UserChanged = "user_changed", CONFLICT, "User changed", "Repeat the request.";
+    LastOwner = "last_owner", CONFLICT, "Last owner", "Make another member an owner first.";
+    InvitationPending = "invitation_pending", CONFLICT,
+        "Invitation not accepted", "Wait until the person has accepted the invitation, or revoke it.";
+    UsernameTaken = "username_taken", CONFLICT, "Username taken", "Choose another username.";
     AlreadyMember = "already_member", CONFLICT, "Already a member", "Change the roles of the member instead.";
     RolePreset = "role_preset", CONFLICT, "Role of the app", "Choose another key for a role of your own.";
     RoleInUse = "role_in_use", CONFLICT, "Role in use",

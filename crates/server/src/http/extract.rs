@@ -181,7 +181,9 @@ pub mod may {
         AuditRead,
         TenantsRead,
         TenantsWrite,
-        AppsWrite
+        AppsWrite,
+        UsersRead,
+        UsersWrite
     );
 }
 

@@ -5,6 +5,7 @@ pub mod article;
 pub mod body;
 pub mod client;
 pub mod codes;
+pub mod csv;
 pub mod etag;
 pub mod extract;
 pub mod lists;

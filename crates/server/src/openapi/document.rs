@@ -2,6 +2,7 @@
 
 use actix_web::App;
 use actix_web::http::StatusCode;
+use identity::auth_event::AuthAction;
 use insight::sales_report::SalesBy;
 use insight::stock_report::StockBy;
 use inventory::alert::AlertState;
@@ -20,10 +21,10 @@ use utoipa_actix_web::AppExt;
 use values::{Barcode, Cursor, Limit, ProductTag};
 
 use crate::http::codes::Code;
+use crate::http::csv::Format;
 use crate::http::problem::{FieldProblem, ProblemDocument};
 use crate::openapi::examples;
 use crate::routes;
-use crate::routes::insight::reports::Format;
 
 /// The groups of routes, in the order in which a client needs them.
 const TAGS: [(&str, &str); 9] = [
@@ -106,6 +107,7 @@ fn schemas_beyond_bodies() -> Vec<(String, RefOr<Schema>)> {
     }
     vec![
         of::<AlertState>(),
+        of::<AuthAction>(),
         of::<Barcode>(),
         of::<Code>(),
         of::<Cursor>(),

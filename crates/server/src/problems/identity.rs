@@ -1,4 +1,4 @@
-//! Problems of signing in.
+//! Problems of signing in, and of apps and roles.
 
 use identity::TokenError;
 use identity::app::AppError;
@@ -93,10 +93,7 @@ impl From<RoleError> for Problem {
             RoleError::Preset(_) => Self::because(Code::RolePreset, &error),
             RoleError::Taken(_) => Self::because(Code::RoleTaken, &error),
             RoleError::UnknownApp(_) | RoleError::Unknown(_) => Self::not_found(),
-            RoleError::UnknownPermission { .. } => {
-                Self::invalid("/permissions", Code::UnknownPermission, error)
-            }
-            RoleError::AboveMaker(_) => Self::because(Code::AboveOwnPermissions, &error),
+            RoleError::NotAllowed(error) => error.into(),
             RoleError::InUse(_) => Self::because(Code::RoleInUse, &error),
             RoleError::Stale => Self::because(Code::Stale, &error),
             RoleError::Db(error) => error.into(),

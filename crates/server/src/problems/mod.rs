@@ -7,6 +7,7 @@ mod catalogue;
 mod documents;
 mod identity;
 mod orders;
+mod people;
 mod platform;
 mod purchasing;
 mod stock;

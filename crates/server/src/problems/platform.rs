@@ -1,7 +1,6 @@
 //! Problems of the operators' work: onboarding, members, backups.
 
 use archive::ContentsError;
-use identity::membership::MembershipError;
 use inventory::settings::CurrencyChangeError;
 use platform::{BackupError, MemberError, OnboardingError, OperatorError};
 
@@ -11,25 +10,12 @@ use crate::http::problem::Problem;
 impl From<MemberError> for Problem {
     fn from(error: MemberError) -> Self {
         match error {
-            MemberError::UserExists(_) => Self::invalid("/owner/password", Code::UserExists, error),
-            MemberError::UnknownUser(_) => Self::not_found(),
+            MemberError::UserExists(_) => Self::invalid("/password", Code::UserExists, error),
+            MemberError::UnknownUser => Self::not_found(),
             MemberError::UserChanged(_) => Self::because(Code::UserChanged, &error).retry_after(1),
             MemberError::Membership(error) => error.into(),
             MemberError::TooBusy(error) => Self::because(Code::TooBusy, &error).retry_after(2),
             MemberError::Db(error) => error.into(),
-        }
-    }
-}
-
-impl From<MembershipError> for Problem {
-    fn from(error: MembershipError) -> Self {
-        match error {
-            MembershipError::AlreadyMember(_) => Self::because(Code::AlreadyMember, &error),
-            MembershipError::UnknownRole { .. } => Self::invalid("/role", Code::UnknownRole, error),
-            MembershipError::UnknownApp(_) | MembershipError::WrongKind { .. } => {
-                Self::invalid("/app", Code::UnknownApp, error)
-            }
-            MembershipError::Db(error) => error.into(),
         }
     }
 }
@@ -81,7 +67,7 @@ impl From<OnboardingError> for Problem {
     fn from(error: OnboardingError) -> Self {
         match error {
             OnboardingError::Provision(error) => error.into(),
-            OnboardingError::Owner(error) => error.into(),
+            OnboardingError::Owner(error) => Self::from(error).below("/owner"),
             OnboardingError::Defaults(error) => error.into(),
             OnboardingError::NotShown(_) => Self::internal(error),
         }

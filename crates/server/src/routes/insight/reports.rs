@@ -1,6 +1,5 @@
 //! Reports: sales, adjustments, and the value of the stock.
 
-use actix_web::http::header;
 use actix_web::{HttpResponse, get, web};
 use chrono::NaiveDate;
 use insight::adjustment_report::{self, Adjusted};
@@ -16,6 +15,7 @@ use utoipa::{IntoParams, ToSchema};
 use values::{Currency, Quantity, is_plain_day};
 
 use crate::http::codes::Code;
+use crate::http::csv::{self, Format};
 use crate::http::extract::{Caller, Query, may};
 use crate::http::problem::Problem;
 use crate::http::state::State;
@@ -203,22 +203,10 @@ impl StockView {
     }
 }
 
-values::words! {
-    /// The format of a report.
-    pub enum Format {
-        /// A JSON document.
-        Json = "json",
-        /// The rows as a table for spreadsheets (RFC 4180).
-        Csv = "csv",
-    }
-}
-
-impl Format {
-    fn max_rows(self) -> MaxRows {
-        match self {
-            Self::Json => MaxRows::PAGE,
-            Self::Csv => MaxRows::TABLE,
-        }
+fn max_rows(format: Format) -> MaxRows {
+    match format {
+        Format::Json => MaxRows::PAGE,
+        Format::Csv => MaxRows::TABLE,
     }
 }
 
@@ -252,13 +240,13 @@ pub async fn show_sales(
     Query(query): Query<ReportSales>,
 ) -> Result<HttpResponse, Problem> {
     let (by, format) = (query.by.unwrap_or(SalesBy::Day), query.format.unwrap_or(Format::Json));
-    let read = async |tx: &TenantTx, span| sales_report::read(tx, span, by, format.max_rows()).await;
+    let read = async |tx: &TenantTx, span| sales_report::read(tx, span, by, max_rows(format)).await;
     let days = (query.from, query.to);
     let view = SpanReportView::read(&state, &caller.scope(), days, read, SalesView::new).await?;
     match format {
         Format::Json => Ok(HttpResponse::Ok().json(view)),
         Format::Csv => {
-            csv("sales", view.data, view.total, view.more, |row| vec![&mut row.name, &mut row.sku])
+            table("sales", view.data, &view.total, view.more, |row| vec![&mut row.name, &mut row.sku])
         }
     }
 }
@@ -289,12 +277,12 @@ pub async fn show_adjustments(
     Query(query): Query<ReportAdjustments>,
 ) -> Result<HttpResponse, Problem> {
     let format = query.format.unwrap_or(Format::Json);
-    let read = async |tx: &TenantTx, span| adjustment_report::read(tx, span, format.max_rows()).await;
+    let read = async |tx: &TenantTx, span| adjustment_report::read(tx, span, max_rows(format)).await;
     let days = (query.from, query.to);
     let view = SpanReportView::read(&state, &caller.scope(), days, read, AdjustedView::new).await?;
     match format {
         Format::Json => Ok(HttpResponse::Ok().json(view)),
-        Format::Csv => csv("adjustments", view.data, view.total, view.more, |row| vec![&mut row.reason]),
+        Format::Csv => table("adjustments", view.data, &view.total, view.more, |row| vec![&mut row.reason]),
     }
 }
 
@@ -324,7 +312,7 @@ pub async fn show_stock(
     Query(query): Query<ReportStock>,
 ) -> Result<HttpResponse, Problem> {
     let (by, format) = (query.by.unwrap_or(StockBy::Category), query.format.unwrap_or(Format::Json));
-    let max = format.max_rows();
+    let max = max_rows(format);
     if query.on.is_some_and(|day| !is_plain_day(day)) {
         let detail = "Change the query parameter on: the day must be from 2000-01-01 to 9999-12-31.";
         return Err(Problem::new(Code::InvalidQuery, detail));
@@ -348,7 +336,7 @@ pub async fn show_stock(
             let (currency, more) = (currency.code().to_owned(), report.has_more);
             Ok(HttpResponse::Ok().json(StockReportView { currency, total, in_transit, data, more }))
         }
-        Format::Csv => csv("stock", data, total, report.has_more, |row| vec![&mut row.name, &mut row.sku]),
+        Format::Csv => table("stock", data, &total, report.has_more, |row| vec![&mut row.name, &mut row.sku]),
     }
 }
 
@@ -381,13 +369,11 @@ impl<T> SpanReportView<T> {
     }
 }
 
-/// The rows as a file for spreadsheets, with the column names of the JSON document. A text that a person
-/// wrote must not run as a formula, so a text that looks like a formula gets an apostrophe in front (OWASP,
-/// CSV Injection).
-fn csv<T: Serialize>(
+/// The rows as a file for spreadsheets. `texts` are those that people wrote.
+fn table<T: Serialize>(
     name: &str,
     mut rows: Vec<T>,
-    total: T,
+    total: &T,
     has_more: bool,
     texts: impl Fn(&mut T) -> Vec<&mut Option<String>>,
 ) -> Result<HttpResponse, Problem> {
@@ -395,28 +381,7 @@ fn csv<T: Serialize>(
         let detail = "The report has too many rows for a CSV file. Choose fewer days or another grouping.";
         return Err(Problem::new(Code::InvalidQuery, detail));
     }
-    for text in rows.iter_mut().flat_map(&texts).filter_map(Option::as_mut) {
-        let shown =
-            text.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '\u{feff}' | '\u{200b}'));
-        if shown.starts_with(['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}']) {
-            text.insert(0, '\'');
-        }
-    }
-    let table = |rows: &[T]| {
-        let mut writer = csv::WriterBuilder::new()
-            .terminator(csv::Terminator::CRLF)
-            .quote_style(csv::QuoteStyle::NonNumeric)
-            .from_writer(Vec::new());
-        rows.iter().try_for_each(|row| writer.serialize(row)).map_err(Problem::internal)?;
-        writer.into_inner().map_err(|error| Problem::internal(error.into_error()))
-    };
-    // A table without rows still has its column names.
-    let body = match rows.as_slice() {
-        [] => table(&[total])?.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default().to_vec(),
-        rows => table(rows)?,
-    };
-    Ok(HttpResponse::Ok()
-        .insert_header((header::CONTENT_TYPE, "text/csv; charset=utf-8"))
-        .insert_header((header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}.csv\"")))
-        .body(body))
+    rows.iter_mut().flat_map(&texts).filter_map(Option::as_mut).for_each(csv::guard);
+    let body = if rows.is_empty() { csv::names(total)? } else { csv::table(&rows, true)? };
+    Ok(csv::response(name).body(body))
 }

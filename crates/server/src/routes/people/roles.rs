@@ -2,6 +2,7 @@
 
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, delete, get, put, web};
+use identity::auth_event::By;
 use identity::role::{self, NewRole, Role};
 use identity::{AppSlug, PermissionKey, RoleKey, permission};
 use serde::{Deserialize, Serialize};
@@ -135,9 +136,9 @@ pub async fn put(
 ) -> Result<HttpResponse, Problem> {
     let PutRole { name, description, permissions } = body.value;
     let wanted = NewRole { app, key, name, description, permissions };
-    let (tenant, maker) = (caller.tenant.id, caller.principal.user);
+    let (tenant, by) = (caller.tenant.id, By::Person(caller.principal.user));
     let work = async |tx: &SharedTx| {
-        let is_new = role::put(tx, tenant, &wanted, maker, if_version).await?;
+        let is_new = role::put(tx, tenant, &wanted, by, if_version).await?;
         let role = role::find(tx, tenant, &wanted.app, &wanted.key).await?;
         Ok::<_, Problem>((is_new, role.ok_or_else(Problem::not_found)?))
     };
@@ -165,8 +166,8 @@ pub async fn remove(
     PathId((app, key)): PathId<(AppSlug, RoleKey)>,
     IfMatch(if_version): IfMatch,
 ) -> Result<HttpResponse, Problem> {
-    let (tenant, remover) = (caller.tenant.id, caller.principal.user);
-    let remove = async |tx: &SharedTx| role::remove(tx, tenant, &app, &key, remover, if_version).await;
+    let (tenant, by) = (caller.tenant.id, By::Person(caller.principal.user));
+    let remove = async |tx: &SharedTx| role::remove(tx, tenant, &app, &key, by, if_version).await;
     state.database.write_shared(SharedScope::Tenant(tenant), remove).await?;
     Ok(HttpResponse::NoContent().finish())
 }

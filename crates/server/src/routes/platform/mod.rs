@@ -1,10 +1,13 @@
 //! The routes of the platform, on the host `admin.<base domain>`.
 
 pub mod apps;
+pub mod auth_events;
 pub mod domains;
 pub mod fleet;
 pub mod lifecycle;
+pub mod memberships;
 pub mod tenants;
+pub mod users;
 
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -27,6 +30,23 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(domains::verify)
         .service(domains::remove)
         .service(domains::set_primary)
+        .service(users::list)
+        .service(users::create)
+        .service(users::show)
+        .service(users::edit)
+        .service(users::remove)
+        .service(users::disable)
+        .service(users::enable)
+        .service(users::reset_password)
+        .service(users::sessions)
+        .service(users::end_sessions)
+        .service(users::export)
+        .service(memberships::show)
+        .service(memberships::put)
+        .service(memberships::suspend)
+        .service(memberships::resume)
+        .service(memberships::remove)
+        .service(auth_events::list)
         .service(apps::list)
         .service(apps::show)
         .service(apps::put)

@@ -2,6 +2,7 @@
 
 use actix_web::http::header;
 use actix_web::{HttpResponse, get, post, web};
+use identity::auth_event::By;
 use identity::login::{Credentials, SignedIn as Account};
 use identity::membership::{self, MemberOf};
 use identity::session::{self, Started, Which};
@@ -244,7 +245,7 @@ pub async fn logout(
             let principal = caller?.principal;
             let (user, which) = (principal.user, Which::One(principal.session));
             let revoke = async |tx: &tenancy::SharedTx| {
-                session::revoke(tx, user, which, "signed_out", Some(user), Some(&origin)).await
+                session::revoke(tx, user, which, "signed_out", By::Person(user), Some(&origin)).await
             };
             state.database.write_shared(SharedScope::User(user.into()), revoke).await?;
         }

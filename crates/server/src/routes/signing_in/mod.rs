@@ -1,6 +1,8 @@
 //! Signing in, sessions, and the keys that verify tokens.
 
+pub mod account;
 pub mod auth;
+pub mod events;
 pub mod passwords;
 pub mod sessions;
 pub mod well_known;
@@ -14,6 +16,11 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(auth::refresh)
         .service(auth::logout)
         .service(auth::me)
+        .service(account::show)
+        .service(account::edit)
+        .service(account::events)
+        .service(account::export)
+        .service(account::delete)
         .service(passwords::change_password)
         .service(passwords::forgot)
         .service(passwords::reset)

@@ -2,6 +2,7 @@
 
 use actix_web::{HttpResponse, delete, get, web};
 use chrono::{DateTime, Utc};
+use identity::auth_event::By;
 use identity::session::{self, Session, Which};
 use identity::{AppSlug, SessionId};
 use serde::{Deserialize, Serialize};
@@ -44,7 +45,7 @@ pub struct SessionView {
 }
 
 impl SessionView {
-    fn new(session: Session, current: SessionId) -> Self {
+    pub(crate) fn new(session: Session, current: SessionId) -> Self {
         Self {
             is_current: session.id == current,
             id: session.id,
@@ -100,8 +101,9 @@ pub async fn end_all(
 ) -> Result<HttpResponse, Problem> {
     let (user, current) = (caller.principal.user, caller.principal.session);
     let which = if query.keep_current { Which::AllBut(current) } else { Which::All };
-    let revoke =
-        async |tx: &SharedTx| session::revoke(tx, user, which, "revoked", Some(user), Some(&origin)).await;
+    let revoke = async |tx: &SharedTx| {
+        session::revoke(tx, user, which, "revoked", By::Person(user), Some(&origin)).await
+    };
     state.database.write_shared(SharedScope::User(user.into()), revoke).await?;
     Ok(HttpResponse::NoContent().finish())
 }
@@ -119,8 +121,9 @@ pub async fn end(
     PathId(id): PathId<SessionId>,
 ) -> Result<HttpResponse, Problem> {
     let (user, which) = (caller.principal.user, Which::One(id));
-    let revoke =
-        async |tx: &SharedTx| session::revoke(tx, user, which, "revoked", Some(user), Some(&origin)).await;
+    let revoke = async |tx: &SharedTx| {
+        session::revoke(tx, user, which, "revoked", By::Person(user), Some(&origin)).await
+    };
     match state.database.write_shared(SharedScope::User(user.into()), revoke).await? {
         0 => Err(Problem::not_found()),
         _ => Ok(HttpResponse::NoContent().finish()),

@@ -1,0 +1,128 @@
+//! Everything that the installation holds about one person, for that person. What the person did in a business
+//! belongs to the business: its books are not part of it.
+
+use std::net::IpAddr;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use tenancy::{DbError, SharedTx};
+use values::Key as _;
+
+use crate::names::ids::{SessionId, UserId};
+use crate::people::membership::{self, Membership};
+use crate::people::profile::{self, Profile};
+use crate::people::user::UserStatus;
+use crate::records::auth_event::{self, AuthAction, AuthEvent, AuthEventId, By, Origin};
+use crate::records::auth_log::{self, EventFilter, LoggedEvent};
+
+/// The data of a person.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PersonalData {
+    /// The profile with the logins.
+    pub profile: Profile,
+    /// The account.
+    pub account: Account,
+    /// The memberships.
+    pub memberships: Vec<Membership>,
+    /// The sessions, also those that have ended but were not deleted yet, newest first.
+    pub sessions: Vec<KeptSession>,
+    /// The mails to the person that are still kept, newest first.
+    pub mails: Vec<KeptMail>,
+    /// The newest authentication events: what the person did, and what others did to their account or access.
+    pub events: Vec<LoggedEvent>,
+    /// Whether there are older events, which the list of events has.
+    pub has_older_events: bool,
+}
+
+/// The account of a person, without any secret.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Account {
+    /// Whether the person may sign in at all.
+    pub status: UserStatus,
+    /// When the account was made.
+    pub created_at: DateTime<Utc>,
+    /// When the password was changed last.
+    pub password_changed_at: Option<DateTime<Utc>>,
+}
+
+tenancy::from_row!(Account { status, created_at, password_changed_at });
+
+/// A session.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeptSession {
+    /// The id.
+    pub id: SessionId,
+    /// The device, as the person named it.
+    pub device: Option<String>,
+    /// The program, as it named itself.
+    pub user_agent: Option<String>,
+    /// The address of the last sign-in or refresh.
+    pub address: Option<IpAddr>,
+    /// When the person signed in.
+    pub created_at: DateTime<Utc>,
+    /// When the session was last refreshed.
+    pub last_seen_at: DateTime<Utc>,
+    /// When the session was revoked.
+    pub revoked_at: Option<DateTime<Utc>>,
+}
+
+tenancy::from_row!(KeptSession { id, device, user_agent, address, created_at, last_seen_at, revoked_at });
+
+/// A mail.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeptMail {
+    /// The kind of the mail.
+    pub template: String,
+    /// The address.
+    pub address: String,
+    /// When it was written.
+    pub created_at: DateTime<Utc>,
+    /// When it was sent.
+    pub sent_at: Option<DateTime<Utc>>,
+}
+
+tenancy::from_row!(KeptMail { template, address, created_at, sent_at });
+
+/// The most events in the data of one person.
+const MOST_EVENTS: i64 = 10_000;
+
+/// The data of a person. The log records that it was handed out.
+///
+/// # Errors
+/// [`DbError`]; an unknown or deleted person is `None`.
+pub async fn export(
+    tx: &SharedTx,
+    id: UserId,
+    by: By<'_>,
+    origin: Option<&Origin>,
+) -> Result<Option<PersonalData>, DbError> {
+    const ACCOUNT: &str = "SELECT status, created_at, password_changed_at FROM shared.users WHERE id = $1";
+    const SESSIONS: &str = "
+        SELECT id, device, user_agent, address, created_at, last_seen_at, revoked_at
+          FROM shared.sessions WHERE user_id = $1 ORDER BY id DESC";
+    const MAILS: &str = "
+        SELECT template, address, created_at, sent_at FROM shared.mails
+         WHERE address IN (SELECT value FROM shared.user_logins WHERE user_id = $1 AND kind = 'email')
+         ORDER BY id DESC";
+    let Some(profile) = profile::find(tx, id).await? else { return Ok(None) };
+    let event = AuthEvent { user: Some(id), origin, ..AuthEvent::new(AuthAction::UserExported).by(by) };
+    auth_event::record(tx, &event).await?;
+    let of_person = EventFilter { user: Some(id), ..EventFilter::default() };
+    let mut events = auth_log::up_to(tx, &of_person, AuthEventId::highest(), MOST_EVENTS + 1).await?;
+    let has_older_events = events.len() > MOST_EVENTS as usize;
+    events.truncate(MOST_EVENTS as usize);
+    let events = events.into_iter().map(LoggedEvent::for_outsiders).collect();
+    Ok(Some(PersonalData {
+        profile,
+        account: tx.row(ACCOUNT, &[&id]).await?,
+        memberships: membership::of_users(tx, &[id], None).await?,
+        sessions: tx.rows(SESSIONS, &[&id]).await?,
+        mails: tx.rows(MAILS, &[&id]).await?,
+        events,
+        has_older_events,
+    }))
+}

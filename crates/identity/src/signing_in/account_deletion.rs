@@ -1,0 +1,46 @@
+//! Deleting one's own account. It needs the password, because it cannot be undone.
+
+use secrecy::SecretString;
+use tenancy::{DbError, SharedScope, SharedTx};
+
+use crate::people::account::{self, AccountError};
+use crate::records::auth_event::Origin;
+use crate::signing_in::login::SignIn;
+use crate::signing_in::password_change::ChangeError;
+use crate::signing_in::token::Principal;
+
+/// The account was not deleted.
+#[derive(Debug, thiserror::Error)]
+pub enum DeletionError {
+    /// The password was refused.
+    #[error(transparent)]
+    Password(#[from] ChangeError),
+    /// The account cannot be deleted.
+    #[error(transparent)]
+    Account(#[from] AccountError),
+}
+
+impl From<DbError> for DeletionError {
+    fn from(error: DbError) -> Self {
+        Self::Account(error.into())
+    }
+}
+
+impl SignIn {
+    /// Deletes the account of a signed-in user who knows the password. All sessions end at once.
+    ///
+    /// # Errors
+    /// [`DeletionError`].
+    pub async fn delete_own_account(
+        &self,
+        principal: &Principal,
+        password: &SecretString,
+        origin: &Origin,
+    ) -> Result<(), DeletionError> {
+        let user = principal.user;
+        let (stored, attempt, _) = self.confirm(principal, password, origin).await?;
+        self.forget(&attempt).await?;
+        let erase = async |tx: &SharedTx| account::erase_own(tx, user, &stored.hash, origin).await;
+        Ok(self.database.write_shared(SharedScope::User(user.into()), erase).await?)
+    }
+}

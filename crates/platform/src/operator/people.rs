@@ -1,0 +1,199 @@
+//! The actions of the operator on users and memberships. Each action and its entries in both logs are written
+//! in one transaction: the log of authentication events, which the person and the business can read, and the
+//! audit log of the platform.
+
+use identity::account::{self, AccountError};
+use identity::membership::{Membership, MembershipError, MembershipStatus};
+use identity::membership_change::{self, Target};
+use identity::personal_data::{self, PersonalData};
+use identity::profile::{self, Profile, ProfileChange, ProfileError};
+use identity::role::{self, NewRole, RoleError};
+use identity::session::{self, Which};
+use identity::{AppSlug, RoleKey, UserId};
+use serde_json::{Value, json};
+use tenancy::{DbError, SharedTx, Tenant, tenant};
+
+use crate::operator::lifecycle::Operator;
+use crate::records::platform_audit;
+
+impl Operator {
+    /// Closes an account, or opens it again.
+    ///
+    /// # Errors
+    /// [`AccountError`].
+    pub async fn set_user_disabled(&self, user: UserId, is_disabled: bool) -> Result<(), AccountError> {
+        let action = if is_disabled { "user.disabled" } else { "user.enabled" };
+        self.owner_database
+            .write_shared(async |tx| {
+                account::set_disabled(tx, user, is_disabled, self.actor.by()).await?;
+                self.record_of_user(tx, action, user).await?;
+                Ok::<_, AccountError>(())
+            })
+            .await
+    }
+
+    /// Deletes an account. A row without a name stays, because the books of businesses refer to its id.
+    ///
+    /// # Errors
+    /// [`AccountError`].
+    pub async fn delete_user(&self, user: UserId) -> Result<(), AccountError> {
+        self.owner_database
+            .write_shared(async |tx| {
+                account::erase(tx, user, self.actor.by()).await?;
+                self.record_of_user(tx, "user.deleted", user).await?;
+                Ok::<_, AccountError>(())
+            })
+            .await
+    }
+
+    /// Changes the profile of a user.
+    ///
+    /// # Errors
+    /// [`ProfileError`].
+    pub async fn change_profile(
+        &self,
+        user: UserId,
+        change: &ProfileChange,
+    ) -> Result<Profile, ProfileError> {
+        self.owner_database
+            .write_shared(async |tx| {
+                let profile = profile::change(tx, user, change, self.actor.by(), None).await?;
+                self.record_of_user(tx, "user.changed", user).await?;
+                Ok::<_, ProfileError>(profile)
+            })
+            .await
+    }
+
+    /// Ends sessions of a user. Returns their number.
+    ///
+    /// # Errors
+    /// [`DbError`].
+    pub async fn end_sessions(&self, user: UserId, which: Which) -> Result<usize, DbError> {
+        self.owner_database
+            .write_shared(async |tx| {
+                let ended = session::revoke(tx, user, which, "revoked", self.actor.by(), None).await?;
+                self.record_of_user(tx, "user.sessions_ended", user).await?;
+                Ok(ended)
+            })
+            .await
+    }
+
+    /// The data of one person, to be handed out to that person.
+    ///
+    /// # Errors
+    /// [`DbError`]; an unknown or deleted person is `None`.
+    pub async fn export_user(&self, user: UserId) -> Result<Option<PersonalData>, DbError> {
+        self.owner_database
+            .write_shared(async |tx| {
+                let data = personal_data::export(tx, user, self.actor.by(), None).await?;
+                if data.is_some() {
+                    self.record_of_user(tx, "user.exported", user).await?;
+                }
+                Ok(data)
+            })
+            .await
+    }
+
+    /// Gives a member other roles.
+    ///
+    /// # Errors
+    /// [`MembershipError`].
+    pub async fn set_member_roles(
+        &self,
+        target: Target,
+        roles: &[String],
+    ) -> Result<Membership, MembershipError> {
+        self.owner_database
+            .write_shared(async |tx| {
+                let member = membership_change::set_roles(tx, target, roles, self.actor.by()).await?;
+                self.record_of_member(tx, "member.roles_changed", &member).await?;
+                Ok::<_, MembershipError>(member)
+            })
+            .await
+    }
+
+    /// Suspends a member, or lets a suspended member sign in again.
+    ///
+    /// # Errors
+    /// [`MembershipError`].
+    pub async fn set_member_status(
+        &self,
+        target: Target,
+        status: MembershipStatus,
+    ) -> Result<Membership, MembershipError> {
+        let action = match status {
+            MembershipStatus::Suspended => "member.suspended",
+            _ => "member.resumed",
+        };
+        self.owner_database
+            .write_shared(async |tx| {
+                let member = membership_change::set_status(tx, target, status, self.actor.by()).await?;
+                self.record_of_member(tx, action, &member).await?;
+                Ok::<_, MembershipError>(member)
+            })
+            .await
+    }
+
+    /// Ends a membership. The user stays.
+    ///
+    /// # Errors
+    /// [`MembershipError`].
+    pub async fn remove_member(&self, target: Target) -> Result<Membership, MembershipError> {
+        self.owner_database
+            .write_shared(async |tx| {
+                let member = membership_change::remove(tx, target, self.actor.by()).await?;
+                self.record_of_member(tx, "member.removed", &member).await?;
+                Ok::<_, MembershipError>(member)
+            })
+            .await
+    }
+
+    /// Makes a role of a business, or changes it. Returns whether the role is new.
+    ///
+    /// # Errors
+    /// [`RoleError`].
+    pub async fn put_role(&self, tenant: &Tenant, wanted: &NewRole) -> Result<bool, RoleError> {
+        self.owner_database
+            .write_shared(async |tx| {
+                let is_new = role::put(tx, tenant.id, wanted, self.actor.by(), None).await?;
+                let details =
+                    json!({"app": wanted.app, "role": wanted.key, "permissions": wanted.permissions});
+                platform_audit::record(tx, &self.actor, "role.changed", Some(tenant), &details).await?;
+                Ok::<_, RoleError>(is_new)
+            })
+            .await
+    }
+
+    /// Removes a role of a business that no member has.
+    ///
+    /// # Errors
+    /// [`RoleError`].
+    pub async fn remove_role(&self, tenant: &Tenant, app: &AppSlug, key: &RoleKey) -> Result<(), RoleError> {
+        self.owner_database
+            .write_shared(async |tx| {
+                role::remove(tx, tenant.id, app, key, self.actor.by(), None).await?;
+                let details = json!({"app": app, "role": key});
+                platform_audit::record(tx, &self.actor, "role.removed", Some(tenant), &details).await?;
+                Ok::<_, RoleError>(())
+            })
+            .await
+    }
+
+    async fn record_of_user(&self, tx: &SharedTx, action: &str, user: UserId) -> Result<(), DbError> {
+        platform_audit::record(tx, &self.actor, action, None, &json!({"userId": user})).await
+    }
+
+    async fn record_of_member(
+        &self,
+        tx: &SharedTx,
+        action: &str,
+        member: &Membership,
+    ) -> Result<(), DbError> {
+        let tenant = match member.tenant_id {
+            Some(id) => tenant::find_by_id(tx, id).await?,
+            None => None,
+        };
+        let details: Value = json!({"userId": member.user_id, "app": member.app, "roles": member.roles});
+        platform_audit::record(tx, &self.actor, action, tenant.as_ref(), &details).await
+    }
+}

@@ -1,0 +1,25 @@
+//! What happened to the accounts and the access of the members of a business.
+
+use actix_web::{HttpResponse, get, web};
+use tenancy::SharedScope;
+
+use crate::http::extract::{Caller, Query, may};
+use crate::http::lists::PageView;
+use crate::http::problem::Problem;
+use crate::http::state::State;
+use crate::routes::signing_in::events::{AuthEventView, ListEvents, respond};
+
+/// List authentication events
+///
+/// Returns the events of this business, newest first: sign-ins, also failed ones, sessions that ended, and
+/// changes of members and roles. With format=csv, the response is a table of all events.
+#[utoipa::path(tag = "team", operation_id = "listAuthEvents", params(ListEvents),
+    responses((status = 200, body = PageView<AuthEventView>)))]
+#[get("/auth-events")]
+pub async fn list(
+    state: web::Data<State>,
+    caller: Caller<may::AuditRead>,
+    Query(query): Query<ListEvents>,
+) -> Result<HttpResponse, Problem> {
+    respond(state, SharedScope::Tenant(caller.tenant.id), query).await
+}

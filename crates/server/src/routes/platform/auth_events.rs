@@ -1,0 +1,25 @@
+//! What happened to accounts and access on the whole platform, for its staff.
+
+use actix_web::{HttpResponse, get, web};
+use tenancy::SharedScope;
+
+use crate::http::extract::{Query, Staff, may};
+use crate::http::lists::PageView;
+use crate::http::problem::Problem;
+use crate::http::state::State;
+use crate::routes::signing_in::events::{AuthEventView, ListEvents, respond};
+
+/// List all authentication events
+///
+/// Returns the events of all businesses and of the platform, newest first. With format=csv, the response is a
+/// table of all events.
+#[utoipa::path(tag = "platform", operation_id = "listAllAuthEvents", params(ListEvents),
+    responses((status = 200, body = PageView<AuthEventView>)))]
+#[get("/platform/auth-events")]
+pub async fn list(
+    state: web::Data<State>,
+    _staff: Staff<may::UsersRead>,
+    Query(query): Query<ListEvents>,
+) -> Result<HttpResponse, Problem> {
+    respond(state, SharedScope::Platform, query).await
+}

@@ -1,0 +1,324 @@
+//! Users of the whole platform, for its staff.
+
+use actix_web::http::header;
+use actix_web::{HttpResponse, delete, get, patch, post, web};
+use identity::membership::{MemberOf, MembershipStatus};
+use identity::person::{self, Filter, Person};
+use identity::session::{self, Which};
+use identity::user::{LoginName, UserStatus};
+use identity::{AppSlug, RoleKey, UserId, Username};
+use platform::{Actor, NewMember};
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use tenancy::{SharedScope, SharedTx, TenantId};
+use utoipa::{IntoParams, ToSchema};
+use values::{Cursor, Email, Limit, Name};
+
+use crate::http::codes::Code;
+use crate::http::etag::{self, Tag};
+use crate::http::extract::{IfMatch, Json, PathId, Query, Staff, may};
+use crate::http::lists::{NoParameters, PageView, page_request, search_text};
+use crate::http::problem::Problem;
+use crate::http::state::State;
+use crate::routes::people::users::{PersonView, SetPassword, SetPasswordView, shown};
+use crate::routes::signing_in::account::{ChangeProfile, PersonalDataView, ProfileView};
+use crate::routes::signing_in::sessions::SessionView;
+
+#[derive(Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub struct ListAllUsers {
+    /// A part of the name, of the email or of a username. Letter case and accents make no difference.
+    /// Defaults to all users.
+    q: Option<String>,
+    /// The status of the account. Defaults to all.
+    status: Option<UserStatus>,
+    /// The business of which they are members. Defaults to all businesses.
+    tenant_id: Option<TenantId>,
+    /// The app of which they are members; platform lists the platform's staff. Defaults to all apps.
+    app: Option<AppSlug>,
+    /// The key of a role that they have. Defaults to all roles.
+    role: Option<RoleKey>,
+    /// The status of a membership. Defaults to all.
+    membership_status: Option<MembershipStatus>,
+    /// The number of rows on a page, 1 to 100. Defaults to 50.
+    limit: Option<Limit>,
+    /// The nextCursor of the previous page. Defaults to the first page.
+    cursor: Option<Cursor>,
+}
+
+/// List users
+///
+/// Returns the users of the platform with their memberships, in the order in which their accounts were made.
+/// With tenantId, only the memberships at that business are shown.
+#[utoipa::path(tag = "platform", operation_id = "listAllUsers", params(ListAllUsers),
+    responses((status = 200, body = PageView<PersonView>)))]
+#[get("/platform/users")]
+pub async fn list(
+    state: web::Data<State>,
+    _staff: Staff<may::UsersRead>,
+    Query(query): Query<ListAllUsers>,
+) -> Result<HttpResponse, Problem> {
+    let page = page_request(query.limit, query.cursor.as_ref())?;
+    let filter = Filter {
+        tenant: query.tenant_id,
+        app: query.app,
+        role: query.role,
+        membership: query.membership_status,
+        status: query.status,
+        search: search_text(query.q.as_deref())?,
+    };
+    let list = async |tx: &SharedTx| person::list(tx, &filter, &page).await;
+    let page = state.database.read_shared(SharedScope::Platform, list).await?;
+    Ok(HttpResponse::Ok().json(PageView::new(page, PersonView::from)))
+}
+
+async fn find(state: &State, id: UserId) -> Result<Person, Problem> {
+    let find = async |tx: &SharedTx| person::find(tx, id, None).await;
+    state.database.read_shared(SharedScope::Platform, find).await?.ok_or_else(Problem::not_found)
+}
+
+/// The answer to a change of a user.
+async fn answer(state: &State, id: UserId) -> Result<HttpResponse, Problem> {
+    Ok(HttpResponse::Ok().json(PersonView::from(find(state, id).await?)))
+}
+
+/// Read a user
+///
+/// Returns the user with all memberships. A deleted user has neither a name nor memberships.
+#[utoipa::path(tag = "platform", operation_id = "readAnyUser",
+    responses((status = 200, body = PersonView)), params(("id" = UserId, Path,)))]
+#[get("/platform/users/{id}")]
+pub async fn show(
+    state: web::Data<State>,
+    _staff: Staff<may::UsersRead>,
+    PathId(id): PathId<UserId>,
+) -> Result<HttpResponse, Problem> {
+    answer(&state, id).await
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CreateMember {
+    /// The email of a new or an existing user. Send either email or username.
+    email: Option<Email>,
+    /// The username of a new or an existing user at the business.
+    #[schema(example = json!(null))]
+    username: Option<Username>,
+    /// The name of a new user. An existing user keeps the current name.
+    full_name: Option<Name>,
+    /// The password of a new user. Without it, the response contains a generated password, which the user
+    /// must change at the first sign-in. It must be left out for a user who has a password.
+    #[schema(value_type = Option<String>, format = Password, example = json!(null))]
+    password: Option<SecretString>,
+    /// The business in which the roles apply. Leave it out for an app without businesses.
+    tenant_id: Option<TenantId>,
+    /// The app in which the roles apply. Defaults to inventory in a business, and to platform without one.
+    app: Option<AppSlug>,
+    /// The keys of the roles: one or more.
+    #[schema(example = json!(["STAFF"]))]
+    roles: Vec<RoleKey>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CreatedMemberView {
+    #[serde(flatten)]
+    user: PersonView,
+    /// The generated password. No later response contains it. null if none was generated.
+    password: Option<String>,
+}
+
+/// Add a member
+///
+/// Gives a user roles in an app of a business, or in an app without businesses. Creates the user if there is
+/// none.
+#[utoipa::path(tag = "platform", operation_id = "addMember", request_body = CreateMember,
+    responses((status = 201, body = CreatedMemberView)))]
+#[post("/platform/users")]
+pub async fn create(
+    state: web::Data<State>,
+    staff: Staff<may::UsersWrite>,
+    body: Json<CreateMember>,
+) -> Result<HttpResponse, Problem> {
+    let CreateMember { email, username, full_name, password, tenant_id, app, roles } = body.value;
+    let onboarding = state.onboarding()?;
+    let login = match (email, username) {
+        (Some(email), None) => LoginName::Email(email),
+        (None, Some(username)) if tenant_id.is_some() => LoginName::Username(username),
+        (None, Some(_)) => {
+            let message = "a username belongs to a business; send tenantId";
+            return Err(Problem::invalid("/tenantId", Code::MissingField, message));
+        }
+        _ => {
+            return Err(Problem::invalid("/email", Code::MissingField, "send either email or username"));
+        }
+    };
+    if let Some(tenant) = tenant_id
+        && super::lifecycle::find(&state, tenant).await.is_err()
+    {
+        return Err(Problem::not_found_at("/tenantId", "there is no such business"));
+    }
+    let place = match (tenant_id, app) {
+        (Some(tenant), None) => MemberOf::business(tenant),
+        (None, None) => MemberOf::platform(),
+        (tenant, Some(app)) => MemberOf::app_of(app, tenant),
+    };
+    let name = full_name.as_ref().map_or("", Name::as_str);
+    let login_text = login.to_value();
+    let password = password
+        .map(|text| state.sign_in.policy.check(&text, &[&login_text, name]))
+        .transpose()
+        .map_err(|error| Problem::invalid("/password", Code::WeakPassword, error))?;
+    let roles = roles.iter().map(ToString::to_string).collect();
+    let new = NewMember { login, full_name, password, roles };
+    let added = onboarding.add_member(&new, &place, &Actor::User(staff.principal.user)).await?;
+    let user = find(&state, added.user).await?.into();
+    Ok(HttpResponse::Created()
+        .insert_header((header::LOCATION, format!("/api/v1/platform/users/{}", added.user)))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .json(CreatedMemberView { user, password: shown(added.made_password) }))
+}
+
+/// Change the profile of a user
+///
+/// The body is a JSON Merge Patch (RFC 7396): a field that is left out stays unchanged, and null removes a
+/// value.
+#[utoipa::path(tag = "platform", operation_id = "changeUser", request_body = ChangeProfile,
+    responses((status = 200, body = ProfileView)), params(("id" = UserId, Path,)))]
+#[patch("/platform/users/{id}")]
+pub async fn edit(
+    state: web::Data<State>,
+    staff: Staff<may::UsersWrite>,
+    PathId(id): PathId<UserId>,
+    IfMatch(if_version): IfMatch,
+    body: Json<ChangeProfile>,
+) -> Result<HttpResponse, Problem> {
+    let change = body.value.into_change(if_version);
+    let profile = state.operator(staff.principal.user)?.change_profile(id, &change).await?;
+    Ok(etag::changed(Tag::of_version(profile.version), &ProfileView::from(profile)))
+}
+
+/// Disable a user
+///
+/// The user can no longer sign in to any app. All sessions end within a second.
+#[utoipa::path(tag = "platform", operation_id = "disableUser",
+    responses((status = 200, body = PersonView)), params(("id" = UserId, Path,)))]
+#[post("/platform/users/{id}/disable")]
+pub async fn disable(
+    state: web::Data<State>,
+    staff: Staff<may::UsersWrite>,
+    PathId(id): PathId<UserId>,
+) -> Result<HttpResponse, Problem> {
+    state.operator(staff.principal.user)?.set_user_disabled(id, true).await?;
+    answer(&state, id).await
+}
+
+/// Enable a disabled user
+///
+/// The user can sign in again, with the former memberships.
+#[utoipa::path(tag = "platform", operation_id = "enableUser",
+    responses((status = 200, body = PersonView)), params(("id" = UserId, Path,)))]
+#[post("/platform/users/{id}/enable")]
+pub async fn enable(
+    state: web::Data<State>,
+    staff: Staff<may::UsersWrite>,
+    PathId(id): PathId<UserId>,
+) -> Result<HttpResponse, Problem> {
+    state.operator(staff.principal.user)?.set_user_disabled(id, false).await?;
+    answer(&state, id).await
+}
+
+/// Set the password of a user
+///
+/// Sets the password, and ends all sessions of the user.
+#[utoipa::path(tag = "platform", operation_id = "setUserPassword", request_body = SetPassword,
+    responses((status = 200, body = SetPasswordView)), params(("id" = UserId, Path,)))]
+#[post("/platform/users/{id}/reset-password")]
+pub async fn reset_password(
+    state: web::Data<State>,
+    staff: Staff<may::UsersWrite>,
+    PathId(id): PathId<UserId>,
+    body: Json<SetPassword>,
+) -> Result<HttpResponse, Problem> {
+    let onboarding = state.onboarding()?;
+    find(&state, id).await?;
+    let password = body
+        .value
+        .password
+        .map(|text| state.sign_in.policy.check(&text, &[]))
+        .transpose()
+        .map_err(|error| Problem::invalid("/password", Code::WeakPassword, error))?;
+    let made = onboarding.reset_password(id, password, &Actor::User(staff.principal.user)).await?;
+    Ok(HttpResponse::Ok()
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .json(SetPasswordView { password: shown(made) }))
+}
+
+/// List the sessions of a user
+///
+/// Returns the sessions that have not ended, the last used first.
+#[utoipa::path(tag = "platform", operation_id = "listSessionsOfUser",
+    responses((status = 200, body = PageView<SessionView>)), params(("id" = UserId, Path,)))]
+#[get("/platform/users/{id}/sessions")]
+pub async fn sessions(
+    state: web::Data<State>,
+    staff: Staff<may::UsersRead>,
+    PathId(id): PathId<UserId>,
+    _: Query<NoParameters>,
+) -> Result<HttpResponse, Problem> {
+    find(&state, id).await?;
+    let current = staff.principal.session;
+    let read = async |tx: &SharedTx| session::list(tx, id).await;
+    let sessions = state.database.read_shared(SharedScope::Platform, read).await?;
+    Ok(HttpResponse::Ok().json(PageView::whole(sessions, |session| SessionView::new(session, current))))
+}
+
+/// End the sessions of a user
+///
+/// Ends all sessions at every business within a second. The user can sign in again.
+#[utoipa::path(tag = "platform", operation_id = "endAllSessionsOfUser",
+    responses((status = 204, description = "Ended")), params(("id" = UserId, Path,)))]
+#[delete("/platform/users/{id}/sessions")]
+pub async fn end_sessions(
+    state: web::Data<State>,
+    staff: Staff<may::UsersWrite>,
+    PathId(id): PathId<UserId>,
+) -> Result<HttpResponse, Problem> {
+    let operator = state.operator(staff.principal.user)?;
+    find(&state, id).await?;
+    operator.end_sessions(id, Which::All).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Export the data of a user
+///
+/// Returns everything that the platform holds about the user, to be handed out to that person. Both audit
+/// logs record it.
+#[utoipa::path(tag = "platform", operation_id = "exportUser",
+    responses((status = 200, body = PersonalDataView)), params(("id" = UserId, Path,)))]
+#[get("/platform/users/{id}/export")]
+pub async fn export(
+    state: web::Data<State>,
+    staff: Staff<may::UsersWrite>,
+    PathId(id): PathId<UserId>,
+) -> Result<HttpResponse, Problem> {
+    let data = state.operator(staff.principal.user)?.export_user(id).await?;
+    Ok(HttpResponse::Ok().json(PersonalDataView(data.ok_or_else(Problem::not_found)?)))
+}
+
+/// Delete a user
+///
+/// Deletes the account with its logins, memberships and sessions. This cannot be undone. The documents of
+/// businesses stay, and name a deleted user. The only active owner of a business cannot be deleted.
+#[utoipa::path(tag = "platform", operation_id = "deleteUser",
+    responses((status = 204, description = "Deleted")), params(("id" = UserId, Path,)))]
+#[delete("/platform/users/{id}")]
+pub async fn remove(
+    state: web::Data<State>,
+    staff: Staff<may::UsersWrite>,
+    PathId(id): PathId<UserId>,
+) -> Result<HttpResponse, Problem> {
+    state.operator(staff.principal.user)?.delete_user(id).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
