@@ -16,7 +16,7 @@ use crate::whom::Whom;
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// List what happened to accounts and access, newest first: sign-ins, sessions, passwords, members, roles.
+    /// List what happened to accounts and access, newest first.
     #[command(after_help = "Examples:\n  \
         tenantry auth-event list --tenant acme --limit 20\n  \
         tenantry auth-event list --user bob@acme.example --failed\n  \

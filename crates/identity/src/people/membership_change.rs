@@ -1,5 +1,5 @@
-//! Changes of memberships: other roles, suspension, and the end. Each of them takes effect within a second, in
-//! every server, by triggers that revoke the sessions of the member.
+//! Changes of memberships: other roles, suspension, and the end. Each of them takes effect within a second,
+//! in every server, by triggers that revoke the sessions of the member.
 
 use serde_json::{Value, json};
 use tenancy::{SharedTx, TenantId};

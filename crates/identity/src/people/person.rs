@@ -19,7 +19,8 @@ pub struct Person {
     pub id: UserId,
     /// The email with which the user signs in. `None` for a user who signs in with a username alone.
     pub email: Option<Email>,
-    /// The usernames that the viewer may see, in the order of their businesses: at most one for each business.
+    /// The usernames that the viewer may see, in the order of their businesses: at most one for each
+    /// business.
     pub usernames: Vec<Username>,
     /// The name, if known. A deleted user has none.
     pub full_name: Option<String>,

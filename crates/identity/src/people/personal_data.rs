@@ -1,5 +1,5 @@
-//! Everything that the installation holds about one person, for that person. What the person did in a business
-//! belongs to the business: its books are not part of it.
+//! Everything that the installation holds about one person, for that person. What the person did in a
+//! business belongs to the business: its books are not part of it.
 
 use std::net::IpAddr;
 

@@ -1,4 +1,5 @@
-//! Profiles: what a person says about themselves. It belongs to the person, whatever businesses they work for.
+//! Profiles: what a person says about themselves. It belongs to the person, whatever businesses they work
+//! for.
 
 use const_format::concatcp;
 use serde::Serialize;

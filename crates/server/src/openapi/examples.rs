@@ -130,6 +130,7 @@ fn known(name: &str) -> Option<Value> {
         "email" => json!("ann@acme.example"),
         "phone" => json!("+254 700 000000"),
         "fullName" => json!("Ann Smith"),
+        "locale" => json!("sw-KE"),
         "password" => json!("correct horse battery"),
         "note" => json!("Deliver before noon"),
         "reason" => json!("damaged"),

@@ -73,12 +73,11 @@ impl From<Membership> for UserMembershipView {
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"app": "pos", "roles": ["cashier"]}))]
 pub struct CreateMembership {
     /// The app in which the roles apply.
-    #[schema(example = "pos")]
     app: AppSlug,
     /// The keys of the roles: one or more. You must have all their permissions yourself.
-    #[schema(example = json!(["cashier"]))]
     roles: Vec<RoleKey>,
 }
 

@@ -123,22 +123,21 @@ async fn find(state: &State, caller: &Caller<may::TeamManage>, id: UserId) -> Re
 
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({
+    "username": "ana", "fullName": "Ana Souza", "app": "pos", "roles": ["cashier"],
+}))]
 pub struct CreateStaff {
     /// The username with which the person signs in at this business.
-    #[schema(example = "ana")]
     username: Username,
     /// The name of the person.
-    #[schema(example = "Ana Souza")]
     full_name: Option<Name>,
     /// The password of the person. Defaults to a generated password, which the person must change at the
     /// first sign-in.
-    #[schema(value_type = Option<String>, format = Password, example = json!(null))]
+    #[schema(value_type = Option<String>, format = Password)]
     password: Option<SecretString>,
     /// The app in which the roles apply. Defaults to inventory.
-    #[schema(example = "pos")]
     app: Option<AppSlug>,
     /// The keys of the roles: one or more. You must have all their permissions yourself.
-    #[schema(example = json!(["cashier"]))]
     roles: Vec<RoleKey>,
 }
 

@@ -99,24 +99,26 @@ pub async fn show(
 
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({
+    "email": "ana@example.com", "fullName": "Ana Souza",
+    "tenantId": "01990000-0000-7000-8000-000000000000", "app": "inventory", "roles": ["STAFF"],
+}))]
 pub struct CreateMember {
     /// The email of a new or an existing user. Send either email or username.
     email: Option<Email>,
     /// The username of a new or an existing user at the business.
-    #[schema(example = json!(null))]
     username: Option<Username>,
     /// The name of a new user. An existing user keeps the current name.
     full_name: Option<Name>,
     /// The password of a new user. Without it, the response contains a generated password, which the user
     /// must change at the first sign-in. It must be left out for a user who has a password.
-    #[schema(value_type = Option<String>, format = Password, example = json!(null))]
+    #[schema(value_type = Option<String>, format = Password)]
     password: Option<SecretString>,
     /// The business in which the roles apply. Leave it out for an app without businesses.
     tenant_id: Option<TenantId>,
     /// The app in which the roles apply. Defaults to inventory in a business, and to platform without one.
     app: Option<AppSlug>,
     /// The keys of the roles: one or more.
-    #[schema(example = json!(["STAFF"]))]
     roles: Vec<RoleKey>,
 }
 
@@ -304,7 +306,7 @@ pub async fn export(
     PathId(id): PathId<UserId>,
 ) -> Result<HttpResponse, Problem> {
     let data = state.operator(staff.principal.user)?.export_user(id).await?;
-    Ok(HttpResponse::Ok().json(PersonalDataView(data.ok_or_else(Problem::not_found)?)))
+    Ok(HttpResponse::Ok().json(PersonalDataView { data: data.ok_or_else(Problem::not_found)? }))
 }
 
 /// Delete a user

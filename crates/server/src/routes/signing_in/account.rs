@@ -1,5 +1,5 @@
-//! The account of the signed-in user: the profile, the log of what happened to the account, a copy of all data,
-//! and the end.
+//! The account of the signed-in user: the profile, the log of what happened to the account, a copy of all
+//! data, and the end.
 
 use actix_web::{HttpRequest, HttpResponse, get, patch, post, web};
 use identity::auth_event::By;
@@ -28,7 +28,7 @@ pub struct ProfileView {
     /// The email of the user; null for a user who signs in with a username.
     email: Option<Email>,
     /// The usernames of the user: at most one for each business.
-    #[schema(example = json!([]))]
+    #[schema(example = json!(["ana"]))]
     usernames: Vec<Username>,
     /// The name of the user; null if it is not known.
     #[schema(example = "Ana Souza")]
@@ -53,15 +53,12 @@ impl From<Profile> for ProfileView {
 pub struct ChangeProfile {
     /// The name of the user.
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
-    #[schema(example = "Ana Souza")]
     full_name: Option<Option<Name>>,
     /// The telephone number of the user. The server does not check it.
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
-    #[schema(example = "+254 700 000 001")]
     phone: Option<Option<ShortText>>,
     /// The language in which the user wants to read.
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
-    #[schema(example = "sw-KE")]
     locale: Option<Option<Locale>>,
 }
 
@@ -130,8 +127,7 @@ pub async fn events(
 
 /// Everything that the platform holds about a person.
 #[derive(Serialize, ToSchema)]
-#[serde(transparent)]
-#[schema(value_type = Object, example = json!({
+#[schema(example = json!({
     "profile": {
         "id": "01990000-0000-7000-8000-000000000000", "email": "ana@example.com", "usernames": ["ana"],
         "fullName": "Ana Souza", "phone": "+254 700 000 001", "locale": "sw-KE", "version": 1,
@@ -165,7 +161,11 @@ pub async fn events(
     }],
     "hasOlderEvents": false,
 }))]
-pub struct PersonalDataView(pub(crate) PersonalData);
+pub struct PersonalDataView {
+    #[serde(flatten)]
+    #[schema(value_type = Object)]
+    pub(crate) data: PersonalData,
+}
 
 /// Export the own data
 ///
@@ -183,7 +183,7 @@ pub async fn export(
     let user = caller.principal.user;
     let export = async |tx: &SharedTx| personal_data::export(tx, user, By::Person(user), Some(&origin)).await;
     let data = state.database.write_shared(SharedScope::User(user.into()), export).await?;
-    Ok(HttpResponse::Ok().json(PersonalDataView(data.ok_or_else(Problem::not_found)?)))
+    Ok(HttpResponse::Ok().json(PersonalDataView { data: data.ok_or_else(Problem::not_found)? }))
 }
 
 #[derive(Deserialize, ToSchema)]
