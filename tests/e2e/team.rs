@@ -151,6 +151,13 @@ async fn changes_of_members_bite_within_a_second_in_every_server() {
     assert_eq!(sign_in(&acme, login).await.code(), "no_membership");
     assert_eq!(acme.get(&format!("/api/v1/users/{id}")).await.status, 404);
     assert_eq!(acme.delete(&path(&member)).await.status, 404);
+
+    // The log says who did it, and from where.
+    for action in ["member.roles_changed", "member.suspended", "member.resumed", "member.removed"] {
+        let event = acme.get(&format!("/api/v1/auth-events?action={action}")).await.body["data"][0].clone();
+        assert_eq!((&event["address"], &event["userId"]), (&json!("127.0.0.1"), &json!(id)), "{event}");
+        assert_eq!(event["actorName"], "owner@acme.test");
+    }
 }
 
 #[tokio::test]

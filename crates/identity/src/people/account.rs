@@ -4,7 +4,7 @@ use tenancy::{DbError, SharedTx};
 
 use crate::names::ids::UserId;
 use crate::people::user::UserStatus;
-use crate::records::auth_event::{self, AuthAction, AuthEvent, By, Origin};
+use crate::records::auth_event::{self, AuthAction, AuthEvent, By};
 
 /// An account was not changed.
 #[derive(Debug, thiserror::Error)]
@@ -67,7 +67,7 @@ pub async fn erase(tx: &SharedTx, id: UserId, by: By<'_>) -> Result<(), AccountE
     if !is_erased {
         return Err(AccountError::Unknown);
     }
-    record_erased(tx, id, by, None).await
+    record_erased(tx, id, by).await
 }
 
 /// As [`erase`], for the user of the transaction, who has shown the password with the hash `compared`.
@@ -78,23 +78,18 @@ pub(crate) async fn erase_own(
     tx: &SharedTx,
     id: UserId,
     compared: &str,
-    origin: &Origin,
+    by: By<'_>,
 ) -> Result<(), AccountError> {
     const ERASE: &str = "SELECT shared.erase_own_user($1, $2)";
     let is_erased: bool = tx.value(ERASE, &[&compared, &tx.now()]).await.map_err(of_closing)?;
     if !is_erased {
         return Err(AccountError::Unknown);
     }
-    record_erased(tx, id, By::Person(id), Some(origin)).await
+    record_erased(tx, id, by).await
 }
 
-async fn record_erased(
-    tx: &SharedTx,
-    id: UserId,
-    by: By<'_>,
-    origin: Option<&Origin>,
-) -> Result<(), AccountError> {
-    let event = AuthEvent { user: Some(id), origin, ..AuthEvent::new(AuthAction::UserDeleted).by(by) };
+async fn record_erased(tx: &SharedTx, id: UserId, by: By<'_>) -> Result<(), AccountError> {
+    let event = AuthEvent { user: Some(id), ..AuthEvent::new(AuthAction::UserDeleted).by(by) };
     Ok(auth_event::record(tx, &event).await?)
 }
 

@@ -5,7 +5,7 @@ use tenancy::{DbError, SharedTx, TenantId};
 use crate::INVENTORY_APP;
 use crate::names::ids::UserId;
 use crate::names::keys::{AppSlug, OWNER_ROLE};
-use crate::records::auth_event::By;
+use crate::records::auth_event::{By, Who};
 
 /// A permission may not be given or taken away.
 #[derive(Debug, thiserror::Error)]
@@ -62,10 +62,10 @@ pub(super) async fn refuse_above(
         is_held: bool,
     }
     tenancy::from_row!(Checked { key, is_known, is_held });
-    let (actor, may_all) = match by {
-        By::Person(user) => (Some(user), false),
-        By::Nobody => (None, false),
-        By::Operator(..) => (None, true),
+    let (actor, may_all) = match by.who {
+        Who::Person(user) => (Some(user), false),
+        Who::Nobody => (None, false),
+        Who::Operator(..) => (None, true),
     };
     for checked in tx.rows::<Checked>(CHECK, &[&tenant, app, &permissions, &actor]).await? {
         if !checked.is_known {
@@ -91,10 +91,10 @@ pub(super) async fn refuse_roles_above(
           FROM shared.role_permissions p
           JOIN shared.roles r ON r.app = p.app AND r.scope = p.role_scope AND r.key = p.role
          WHERE p.app = $1 AND p.role = ANY ($2) AND (r.tenant_id IS NULL OR r.tenant_id = $3)";
-    let actor = match by {
-        By::Operator(..) => return Ok(()),
-        By::Person(user) => Some(user),
-        By::Nobody => None,
+    let actor = match by.who {
+        Who::Operator(..) => return Ok(()),
+        Who::Person(user) => Some(user),
+        Who::Nobody => None,
     };
     let is_ownership = app.as_str() == INVENTORY_APP && roles.iter().any(|role| role == OWNER_ROLE);
     if is_ownership && !is_owner(tx, tenant, actor).await? {

@@ -69,6 +69,14 @@ const SELECT: &str = "
                   ORDER BY l.tenant_id) AS usernames
       FROM shared.users u ";
 
+// Who is a member as the filter says.
+const MEMBERS: &str = "
+    SELECT m.user_id FROM shared.memberships m
+     WHERE ($2::uuid IS NULL OR m.tenant_id = $2) AND ($4::text IS NULL OR m.app = $4)
+       AND ($5::text IS NULL OR m.status = $5)
+       AND ($6::text IS NULL OR EXISTS (
+            SELECT FROM shared.membership_roles r WHERE r.membership_id = m.id AND r.role = $6))";
+
 /// A page of people, in the order in which their accounts were made. With a business in the filter, only its
 /// own memberships and usernames are shown.
 ///
@@ -79,22 +87,31 @@ pub async fn list(
     filter: &Filter,
     page: &PageRequest<UserId>,
 ) -> Result<Page<Person>, DbError> {
-    const LIST: &str = concatcp!(
+    const ON_PLATFORM: &str = concatcp!(
         SELECT,
         "WHERE u.id > $1
            AND ($3::text IS NULL OR u.status = $3)
-           AND (num_nonnulls($2::uuid, $4::text, $5::text, $6::text) = 0 OR u.id IN (
-                SELECT m.user_id FROM shared.memberships m
-                 WHERE ($2::uuid IS NULL OR m.tenant_id = $2) AND ($4::text IS NULL OR m.app = $4)
-                   AND ($5::text IS NULL OR m.status = $5)
-                   AND ($6::text IS NULL OR EXISTS (
-                        SELECT FROM shared.membership_roles r WHERE r.membership_id = m.id AND r.role = $6))))
+           AND (num_nonnulls($2::uuid, $4::text, $5::text, $6::text) = 0 OR u.id IN (",
+        MEMBERS,
+        "))
            AND ($7::text IS NULL OR u.id IN (
                 SELECT f.id FROM shared.users f WHERE f.search_text LIKE $7 AND f.search_text LIKE ALL ($8)
                  UNION ALL
-                SELECT l.user_id FROM shared.user_logins l
-                 WHERE l.value LIKE $7 AND l.value LIKE ALL ($8)
-                   AND (l.kind = 'email' OR $2::uuid IS NULL OR l.tenant_id = $2)))
+                SELECT l.user_id FROM shared.user_logins l WHERE l.value LIKE $7 AND l.value LIKE ALL ($8)))
+         ORDER BY u.id LIMIT $9"
+    );
+    // A business has few members, so the search looks at each of them.
+    const IN_BUSINESS: &str = concatcp!(
+        SELECT,
+        "JOIN (",
+        MEMBERS,
+        " GROUP BY m.user_id) member ON member.user_id = u.id
+         WHERE u.id > $1
+           AND ($3::text IS NULL OR u.status = $3)
+           AND ($7::text IS NULL OR (
+                SELECT concat_ws(' ', u.search_text, string_agg(l.value, ' ')) LIKE ALL ($8::text[] || $7::text)
+                  FROM shared.user_logins l
+                 WHERE l.user_id = u.id AND (l.kind = 'email' OR l.tenant_id = $2)))
          ORDER BY u.id LIMIT $9"
     );
     let words = filter.search.as_ref().map(SearchText::words);
@@ -102,9 +119,10 @@ pub async fn list(
         Some((longest, others)) => (Some(longest), others),
         None => (None, [].as_slice()),
     };
+    let sql = if filter.tenant.is_some() { IN_BUSINESS } else { ON_PLATFORM };
     let rows = tx
         .rows(
-            LIST,
+            sql,
             &[
                 &page.above(),
                 &filter.tenant,

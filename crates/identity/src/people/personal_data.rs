@@ -12,7 +12,7 @@ use crate::names::ids::{SessionId, UserId};
 use crate::people::membership::{self, Membership};
 use crate::people::profile::{self, Profile};
 use crate::people::user::UserStatus;
-use crate::records::auth_event::{self, AuthAction, AuthEvent, AuthEventId, By, Origin};
+use crate::records::auth_event::{self, AuthAction, AuthEvent, AuthEventId, By};
 use crate::records::auth_log::{self, EventFilter, LoggedEvent};
 
 /// The data of a person.
@@ -94,12 +94,7 @@ const MOST_EVENTS: i64 = 10_000;
 ///
 /// # Errors
 /// [`DbError`]; an unknown or deleted person is `None`.
-pub async fn export(
-    tx: &SharedTx,
-    id: UserId,
-    by: By<'_>,
-    origin: Option<&Origin>,
-) -> Result<Option<PersonalData>, DbError> {
+pub async fn export(tx: &SharedTx, id: UserId, by: By<'_>) -> Result<Option<PersonalData>, DbError> {
     const ACCOUNT: &str = "SELECT status, created_at, password_changed_at FROM shared.users WHERE id = $1";
     const SESSIONS: &str = "
         SELECT id, device, user_agent, address, created_at, last_seen_at, revoked_at
@@ -109,7 +104,7 @@ pub async fn export(
          WHERE address IN (SELECT value FROM shared.user_logins WHERE user_id = $1 AND kind = 'email')
          ORDER BY id DESC";
     let Some(profile) = profile::find(tx, id).await? else { return Ok(None) };
-    let event = AuthEvent { user: Some(id), origin, ..AuthEvent::new(AuthAction::UserExported).by(by) };
+    let event = AuthEvent { user: Some(id), ..AuthEvent::new(AuthAction::UserExported).by(by) };
     auth_event::record(tx, &event).await?;
     let of_person = EventFilter { user: Some(id), ..EventFilter::default() };
     let mut events = auth_log::up_to(tx, &of_person, AuthEventId::highest(), MOST_EVENTS + 1).await?;

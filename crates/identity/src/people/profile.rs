@@ -8,7 +8,7 @@ use values::{Email, Locale, Name, ShortText};
 
 use crate::names::ids::UserId;
 use crate::names::keys::Username;
-use crate::records::auth_event::{self, AuthAction, AuthEvent, By, Origin};
+use crate::records::auth_event::{self, AuthAction, AuthEvent, By};
 
 /// A profile.
 #[derive(Debug, Clone, Serialize)]
@@ -83,7 +83,6 @@ pub async fn change(
     id: UserId,
     change: &ProfileChange,
     by: By<'_>,
-    origin: Option<&Origin>,
 ) -> Result<Profile, ProfileError> {
     const LOCK: &str = concatcp!(SELECT, "FOR NO KEY UPDATE OF u");
     const UPDATE: &str = "
@@ -106,8 +105,8 @@ pub async fn change(
     tx.execute(UPDATE, &[&id, full_name, phone, locale, &tx.now()]).await?;
     // The log keeps no name: a deleted person leaves none behind.
     let details = serde_json::json!({"fields": fields});
-    let event = AuthEvent { user: Some(id), origin, details, ..AuthEvent::new(AuthAction::ProfileChanged) };
-    auth_event::record(tx, &event.by(by)).await?;
+    let event = AuthEvent { user: Some(id), details, ..AuthEvent::new(AuthAction::ProfileChanged).by(by) };
+    auth_event::record(tx, &event).await?;
     Ok(changed)
 }
 

@@ -10,7 +10,7 @@ use crate::names::keys::Username;
 use crate::people::authority::{self, NotAllowed};
 use crate::people::membership::{self, MembershipError};
 use crate::people::user::{LoginName, PasswordHash};
-use crate::records::auth_event::{self, AuthAction, AuthEvent, By, Origin};
+use crate::records::auth_event::{self, AuthAction, AuthEvent, By};
 
 /// An account of a business was not made or changed.
 #[derive(Debug, thiserror::Error)]
@@ -107,7 +107,6 @@ pub(crate) async fn set_password(
     password: &PasswordHash,
     must_change: bool,
     by: By<'_>,
-    origin: &Origin,
 ) -> Result<(), StaffAccountError> {
     const SET: &str = "SELECT shared.set_staff_password($1, $2, $3, $4, $5)";
     refuse_password_of(tx, tenant, user, by).await?;
@@ -119,7 +118,6 @@ pub(crate) async fn set_password(
     let event = AuthEvent {
         tenant: Some(tenant),
         user: Some(user),
-        origin: Some(origin),
         ..AuthEvent::new(AuthAction::PasswordSet).by(by)
     };
     Ok(auth_event::record(tx, &event).await?)

@@ -90,7 +90,7 @@ pub fn network_of(address: IpAddr) -> IpAddr {
 
 /// Who acts.
 #[derive(Debug, Clone, Copy)]
-pub enum By<'a> {
+pub enum Who<'a> {
     /// A person: on their own account, or as a member of a business. Nobody gives or takes more than they
     /// have.
     Person(UserId),
@@ -98,6 +98,22 @@ pub enum By<'a> {
     Nobody,
     /// The operator, who may do everything: one of the platform's staff, or a command by its name.
     Operator(Option<UserId>, &'a str),
+}
+
+/// Who acts, and from where.
+#[derive(Debug, Clone, Copy)]
+pub struct By<'a> {
+    /// Who acts.
+    pub who: Who<'a>,
+    /// Where the request came from. `None` for a command.
+    pub origin: Option<&'a Origin>,
+}
+
+impl<'a> By<'a> {
+    /// A person who sends a request.
+    pub fn person(user: UserId, origin: &'a Origin) -> Self {
+        Self { who: Who::Person(user), origin: Some(origin) }
+    }
 }
 
 /// An event to be written.
@@ -152,11 +168,12 @@ impl<'a> AuthEvent<'a> {
     /// The same event, with the one who acts.
     #[must_use]
     pub fn by(mut self, by: By<'a>) -> Self {
-        (self.actor, self.operator) = match by {
-            By::Person(user) => (Some(user), None),
-            By::Nobody => (None, None),
-            By::Operator(staff, name) => (staff, Some(name)),
+        (self.actor, self.operator) = match by.who {
+            Who::Person(user) => (Some(user), None),
+            Who::Nobody => (None, None),
+            Who::Operator(staff, name) => (staff, Some(name)),
         };
+        self.origin = by.origin;
         self
     }
 }

@@ -4,7 +4,7 @@ use secrecy::SecretString;
 use tenancy::{DbError, SharedScope, SharedTx};
 
 use crate::people::account::{self, AccountError};
-use crate::records::auth_event::Origin;
+use crate::records::auth_event::{By, Origin};
 use crate::signing_in::login::SignIn;
 use crate::signing_in::password_change::ChangeError;
 use crate::signing_in::token::Principal;
@@ -40,7 +40,8 @@ impl SignIn {
         let user = principal.user;
         let (stored, attempt, _) = self.confirm(principal, password, origin).await?;
         self.forget(&attempt).await?;
-        let erase = async |tx: &SharedTx| account::erase_own(tx, user, &stored.hash, origin).await;
+        let by = By::person(user, origin);
+        let erase = async |tx: &SharedTx| account::erase_own(tx, user, &stored.hash, by).await;
         Ok(self.database.write_shared(SharedScope::User(user.into()), erase).await?)
     }
 }

@@ -158,7 +158,7 @@ impl SignIn {
                 if !replaced {
                     return Err(ChangeError::WrongPassword);
                 }
-                session::revoke(tx, user, ended, "password_changed", By::Person(user), Some(origin)).await?;
+                session::revoke(tx, user, ended, "password_changed", By::person(user, origin)).await?;
                 throttle::forget(tx, attempt).await?;
                 auth_event::record(tx, &event).await?;
                 Ok(tx.now())

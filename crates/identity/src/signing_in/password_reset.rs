@@ -102,8 +102,7 @@ impl SignIn {
                 let user: Option<UserId> =
                     tx.value(RESET, &[&token, &hash.hash, &hash.key, &tx.now()]).await?;
                 let user = user.ok_or(ResetError::InvalidToken)?;
-                session::revoke(tx, user, Which::All, "password_reset", By::Person(user), Some(origin))
-                    .await?;
+                session::revoke(tx, user, Which::All, "password_reset", By::person(user, origin)).await?;
                 let event = AuthEvent {
                     tenant,
                     origin: Some(origin),

@@ -13,7 +13,7 @@ use values::Email;
 use crate::names::ids::{SessionId, UserId};
 use crate::names::keys::{AppSlug, Username};
 use crate::people::membership::MemberOf;
-use crate::records::auth_event::{self, AuthAction, AuthEvent, By, Origin};
+use crate::records::auth_event::{self, AuthAction, AuthEvent, By, Origin, Who};
 use crate::signing_in::login::SignedIn;
 use crate::signing_in::refresh_token::RefreshToken;
 use crate::signing_in::session::{self, SessionTerms, Started, Which};
@@ -194,7 +194,7 @@ pub async fn sign_out(
                 return Ok(());
             }
             let (user, which) = (opened.user_id, Which::One(opened.session_id));
-            session::revoke(tx, user, which, "signed_out", By::Person(user), Some(origin)).await.map(drop)
+            session::revoke(tx, user, which, "signed_out", By::person(user, origin)).await.map(drop)
         })
         .await
 }
@@ -251,7 +251,7 @@ async fn exchange(
 
 async fn end_reused(tx: &SharedTx, opened: &Opened, origin: &Origin) -> Result<(), DbError> {
     let (user, which) = (opened.user_id, Which::One(opened.session_id));
-    session::revoke(tx, user, which, "refresh_reused", By::Nobody, Some(origin)).await?;
+    session::revoke(tx, user, which, "refresh_reused", By { who: Who::Nobody, origin: Some(origin) }).await?;
     let used_ago = opened.consumed_at.map(|used| (tx.now() - used).num_seconds());
     let event = AuthEvent {
         tenant: opened.tenant_id,

@@ -199,7 +199,6 @@ pub async fn revoke(
     which: Which,
     reason: &'static str,
     by: By<'_>,
-    origin: Option<&Origin>,
 ) -> Result<usize, DbError> {
     // Locked in the order of their ids, so that two who revoke do not wait for each other.
     const REVOKE: &str = "
@@ -224,7 +223,6 @@ pub async fn revoke(
             app: Some(&session.app),
             session: Some(session.id),
             user: Some(user),
-            origin,
             details: serde_json::json!({"reason": reason}),
             ..AuthEvent::new(AuthAction::SessionEnded).by(by)
         };

@@ -59,10 +59,8 @@ impl SignIn {
         &self,
         tenant: TenantId,
         new: &NewStaff,
-        actor: UserId,
-        origin: &Origin,
+        by: By<'_>,
     ) -> Result<(UserId, Option<Password>), StaffPasswordError> {
-        let by = By::Person(actor);
         // A refusal must not cost a hash. What was checked is checked again with the change.
         self.database
             .read_shared(SharedScope::Tenant(tenant), async |tx: &SharedTx| {
@@ -73,7 +71,7 @@ impl SignIn {
             .await?;
         let personal = [Some(new.username.to_string()), new.full_name.as_ref().map(ToString::to_string)];
         let personal = personal.into_iter().flatten().collect();
-        let (hash, made) = self.hash_or_make(new.password.as_ref(), personal, tenant, origin).await?;
+        let (hash, made) = self.hash_or_make(new.password.as_ref(), personal, tenant, by.origin).await?;
         let create = async |tx: &SharedTx| {
             let NewStaff { username, full_name, place, roles, .. } = new;
             let must_change = made.is_some();
@@ -97,18 +95,16 @@ impl SignIn {
         tenant: TenantId,
         user: UserId,
         password: Option<&SecretString>,
-        actor: UserId,
-        origin: &Origin,
+        by: By<'_>,
     ) -> Result<Option<Password>, StaffPasswordError> {
-        let by = By::Person(actor);
         let scope = SharedScope::Tenant(tenant);
         let check = async |tx: &SharedTx| staff_account::refuse_password_of(tx, tenant, user, by).await;
         self.database.read_shared(scope, check).await?;
-        let (hash, made) = self.hash_or_make(password, Vec::new(), tenant, origin).await?;
+        let (hash, made) = self.hash_or_make(password, Vec::new(), tenant, by.origin).await?;
         let set = async |tx: &SharedTx| {
             let must_change = made.is_some();
-            staff_account::set_password(tx, tenant, user, &hash, must_change, by, origin).await?;
-            session::revoke(tx, user, Which::All, "password_set", by, Some(origin)).await?;
+            staff_account::set_password(tx, tenant, user, &hash, must_change, by).await?;
+            session::revoke(tx, user, Which::All, "password_set", by).await?;
             Ok::<_, StaffAccountError>(())
         };
         self.database.write_shared(scope, set).await?;
@@ -120,9 +116,9 @@ impl SignIn {
         password: Option<&SecretString>,
         personal: Vec<String>,
         tenant: TenantId,
-        origin: &Origin,
+        origin: Option<&Origin>,
     ) -> Result<(PasswordHash, Option<Password>), StaffPasswordError> {
-        let applicant = Applicant::client(Some(tenant), origin.network());
+        let applicant = Applicant::client(Some(tenant), origin.and_then(Origin::network));
         match password {
             Some(password) => {
                 let hash = self.hasher.hash_new(&self.policy, password, personal, &applicant).await??;

@@ -143,7 +143,7 @@ impl Onboarding {
                 if !user::set_password(tx, user, &hash, made.is_some()).await? {
                     return Err(MemberError::UnknownUser);
                 }
-                session::revoke(tx, user, Which::All, "password_set", actor.by(), None).await?;
+                session::revoke(tx, user, Which::All, "password_set", actor.by()).await?;
                 let event =
                     AuthEvent { user: Some(user), ..AuthEvent::new(AuthAction::PasswordSet).by(actor.by()) };
                 auth_event::record(tx, &event).await?;

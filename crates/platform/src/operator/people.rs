@@ -57,7 +57,7 @@ impl Operator {
     ) -> Result<Profile, ProfileError> {
         self.owner_database
             .write_shared(async |tx| {
-                let profile = profile::change(tx, user, change, self.actor.by(), None).await?;
+                let profile = profile::change(tx, user, change, self.actor.by()).await?;
                 self.record_of_user(tx, "user.changed", user).await?;
                 Ok::<_, ProfileError>(profile)
             })
@@ -71,7 +71,7 @@ impl Operator {
     pub async fn end_sessions(&self, user: UserId, which: Which) -> Result<usize, DbError> {
         self.owner_database
             .write_shared(async |tx| {
-                let ended = session::revoke(tx, user, which, "revoked", self.actor.by(), None).await?;
+                let ended = session::revoke(tx, user, which, "revoked", self.actor.by()).await?;
                 self.record_of_user(tx, "user.sessions_ended", user).await?;
                 Ok(ended)
             })
@@ -85,7 +85,7 @@ impl Operator {
     pub async fn export_user(&self, user: UserId) -> Result<Option<PersonalData>, DbError> {
         self.owner_database
             .write_shared(async |tx| {
-                let data = personal_data::export(tx, user, self.actor.by(), None).await?;
+                let data = personal_data::export(tx, user, self.actor.by()).await?;
                 if data.is_some() {
                     self.record_of_user(tx, "user.exported", user).await?;
                 }

@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, Utc};
 use const_format::concatcp;
-use identity::auth_event::By;
+use identity::auth_event::{By, Origin, Who};
 use identity::{UserId, user};
 use serde::Serialize;
 use serde_json::Value;
@@ -13,8 +13,8 @@ use values::Key;
 /// The user, command or program that performs an action.
 #[derive(Debug, Clone)]
 pub enum Actor {
-    /// A signed-in member of the platform's staff.
-    User(UserId),
+    /// A signed-in member of the platform's staff, with the client of the request.
+    User(UserId, Option<Origin>),
     /// The name of a command, or of the program itself.
     Named(String),
 }
@@ -23,8 +23,10 @@ impl Actor {
     /// The actor, as the log of authentication events has it.
     pub fn by(&self) -> By<'_> {
         match self {
-            Self::User(id) => By::Operator(Some(*id), "operator"),
-            Self::Named(name) => By::Operator(None, name),
+            Self::User(id, origin) => {
+                By { who: Who::Operator(Some(*id), "operator"), origin: origin.as_ref() }
+            }
+            Self::Named(name) => By { who: Who::Operator(None, name), origin: None },
         }
     }
 
@@ -53,7 +55,7 @@ fn own_account() -> String {
 impl std::fmt::Display for Actor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::User(id) => write!(f, "user {id}"),
+            Self::User(id, _) => write!(f, "user {id}"),
             Self::Named(name) => f.write_str(name),
         }
     }
@@ -104,7 +106,7 @@ pub async fn record(
                (id, occurred_at, actor, actor_id, action, tenant_id, tenant_slug, details)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
     let (name, id) = match actor {
-        Actor::User(id) => {
+        Actor::User(id, _) => {
             let email = user::email(tx, *id).await?;
             (email.map_or_else(|| actor.to_string(), |email| email.to_string()), Some(*id))
         }

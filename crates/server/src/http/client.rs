@@ -57,15 +57,20 @@ impl FromRequest for From {
     type Error = Problem;
     type Future = Ready<Result<Self, Problem>>;
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let trusted = request
-            .app_data::<web::Data<State>>()
-            .map(|state| state.settings.server.trusted_proxies.as_slice())
-            .unwrap_or_default();
-        let user_agent = request.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok());
-        ready(Ok(Self(Origin {
-            address: address(request, trusted).map(|address| address.to_canonical()),
-            user_agent: user_agent.map(|text| text.chars().take(USER_AGENT_CHARACTERS).collect()),
-            device: None,
-        })))
+        ready(Ok(Self(origin(request))))
+    }
+}
+
+/// Where a request came from.
+pub fn origin(request: &HttpRequest) -> Origin {
+    let trusted = request
+        .app_data::<web::Data<State>>()
+        .map(|state| state.settings.server.trusted_proxies.as_slice())
+        .unwrap_or_default();
+    let user_agent = request.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+    Origin {
+        address: address(request, trusted).map(|address| address.to_canonical()),
+        user_agent: user_agent.map(|text| text.chars().take(USER_AGENT_CHARACTERS).collect()),
+        device: None,
     }
 }

@@ -13,12 +13,15 @@ use actix_web::http::header::{self, HeaderMap};
 use actix_web::web::{self, Bytes};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use futures_util::future::{Either, LocalBoxFuture};
+use identity::auth_event::Origin;
 use identity::{Permission, Principal};
+use platform::Actor;
 use serde::de::DeserializeOwned;
 use tenancy::{Tenant, TenantId, TenantScope};
 use values::ActorId;
 
 use crate::http::body;
+use crate::http::client;
 use crate::http::codes::Code;
 use crate::http::problem::Problem;
 use crate::http::state::State;
@@ -234,6 +237,7 @@ impl<P: Allows + 'static> FromRequest for Caller<P> {
 /// A member of the platform's staff on the platform's host, with permission `P`.
 pub struct Staff<P> {
     pub principal: Principal,
+    origin: Origin,
     permission: PhantomData<P>,
 }
 
@@ -246,10 +250,18 @@ impl<P: Allows + 'static> FromRequest for Staff<P> {
             Ok(HostOwner::Tenant(_)) => return refused(Problem::not_found()),
             Err(problem) => return refused(problem),
         }
+        let origin = client::origin(request);
         SignedIn::check(request, |signed_in| {
             let principal = signed_in.may(P::PERMISSION)?.principal;
-            Ok(Self { principal, permission: PhantomData })
+            Ok(Self { principal, origin, permission: PhantomData })
         })
+    }
+}
+
+impl<P> Staff<P> {
+    /// The caller, as both audit logs have it.
+    pub fn actor(&self) -> Actor {
+        Actor::User(self.principal.user, Some(self.origin.clone()))
     }
 }
 

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use identity::{KeyRing, Revocations, SignIn, SigningKey, TokenIssuer, UserId};
+use identity::{KeyRing, Revocations, SignIn, SigningKey, TokenIssuer};
 use platform::migrations::Served;
-use platform::{Actor, Onboarding, Operator};
+use platform::{Onboarding, Operator};
 use settings::wiring::{self, WiringError};
 use tenancy::{Database, Resolver};
 
 use crate::http::codes::Code;
+use crate::http::extract::Staff;
 use crate::http::metrics::Metrics;
 use crate::http::origins::Origins;
 use crate::http::problem::Problem;
@@ -111,8 +112,8 @@ impl State {
     ///
     /// # Errors
     /// As [`State::onboarding`].
-    pub fn operator(&self, user: UserId) -> Result<Operator, Problem> {
+    pub fn operator<P>(&self, staff: &Staff<P>) -> Result<Operator, Problem> {
         let owner_database = self.onboarding()?.owner_database().clone();
-        Ok(Operator { owner_database, actor: Actor::User(user) })
+        Ok(Operator { owner_database, actor: staff.actor() })
     }
 }

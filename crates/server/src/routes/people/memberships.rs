@@ -3,7 +3,7 @@
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, delete, get, post, put, web};
 use chrono::{DateTime, Utc};
-use identity::auth_event::By;
+use identity::auth_event::{By, Origin};
 use identity::membership::{self, MemberOf, Membership, MembershipError, MembershipStatus};
 use identity::membership_change::{self, Target};
 use identity::{AppSlug, MembershipId, RoleKey, UserId, person};
@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use tenancy::{SharedScope, SharedTx, TenantId};
 use utoipa::ToSchema;
 
+use crate::http::client;
 use crate::http::etag::{self, Tag};
 use crate::http::extract::{Caller, IfMatch, Json, PathId, may};
 use crate::http::problem::Problem;
@@ -114,11 +115,12 @@ pub(crate) fn changed(membership: Membership) -> HttpResponse {
 pub async fn create(
     state: web::Data<State>,
     caller: Caller<may::TeamManage>,
+    client::From(origin): client::From,
     PathId(user): PathId<UserId>,
     body: Json<CreateMembership>,
 ) -> Result<HttpResponse, Problem> {
     let CreateMembership { app, roles } = body.value;
-    let (tenant, by) = (caller.tenant.id, By::Person(caller.principal.user));
+    let (tenant, by) = (caller.tenant.id, By::person(caller.principal.user, &origin));
     let (place, roles) = (MemberOf::app_of(app, Some(tenant)), keys(&roles));
     let work = async |tx: &SharedTx| {
         person::find(tx, user, Some(tenant)).await?.ok_or_else(Problem::not_found)?;
@@ -161,11 +163,12 @@ pub async fn show(
 pub async fn put(
     state: web::Data<State>,
     caller: Caller<may::TeamManage>,
+    client::From(origin): client::From,
     PathId(id): PathId<MembershipId>,
     IfMatch(if_version): IfMatch,
     body: Json<ChangeMembership>,
 ) -> Result<HttpResponse, Problem> {
-    let (target, by) = target(&caller, id, if_version);
+    let (target, by) = target(&caller, &origin, id, if_version);
     let roles = body.value.keys();
     let set = async |tx: &SharedTx| membership_change::set_roles(tx, target, &roles, by).await;
     Ok(changed(write(&state, &caller, set).await?))
@@ -181,10 +184,11 @@ pub async fn put(
 pub async fn suspend(
     state: web::Data<State>,
     caller: Caller<may::TeamManage>,
+    client::From(origin): client::From,
     PathId(id): PathId<MembershipId>,
     IfMatch(if_version): IfMatch,
 ) -> Result<HttpResponse, Problem> {
-    set_status(&state, &caller, id, if_version, MembershipStatus::Suspended).await
+    set_status(&state, &caller, &origin, id, if_version, MembershipStatus::Suspended).await
 }
 
 /// Resume a suspended member
@@ -196,20 +200,22 @@ pub async fn suspend(
 pub async fn resume(
     state: web::Data<State>,
     caller: Caller<may::TeamManage>,
+    client::From(origin): client::From,
     PathId(id): PathId<MembershipId>,
     IfMatch(if_version): IfMatch,
 ) -> Result<HttpResponse, Problem> {
-    set_status(&state, &caller, id, if_version, MembershipStatus::Active).await
+    set_status(&state, &caller, &origin, id, if_version, MembershipStatus::Active).await
 }
 
 async fn set_status(
     state: &State,
     caller: &Caller<may::TeamManage>,
+    origin: &Origin,
     id: MembershipId,
     if_version: Option<i32>,
     status: MembershipStatus,
 ) -> Result<HttpResponse, Problem> {
-    let (target, by) = target(caller, id, if_version);
+    let (target, by) = target(caller, origin, id, if_version);
     let set = async |tx: &SharedTx| membership_change::set_status(tx, target, status, by).await;
     Ok(changed(write(state, caller, set).await?))
 }
@@ -224,21 +230,23 @@ async fn set_status(
 pub async fn remove(
     state: web::Data<State>,
     caller: Caller<may::TeamManage>,
+    client::From(origin): client::From,
     PathId(id): PathId<MembershipId>,
     IfMatch(if_version): IfMatch,
 ) -> Result<HttpResponse, Problem> {
-    let (target, by) = target(&caller, id, if_version);
+    let (target, by) = target(&caller, &origin, id, if_version);
     write(&state, &caller, async |tx: &SharedTx| membership_change::remove(tx, target, by).await).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
-fn target(
+fn target<'a>(
     caller: &Caller<may::TeamManage>,
+    origin: &'a Origin,
     id: MembershipId,
     if_version: Option<i32>,
-) -> (Target, By<'static>) {
+) -> (Target, By<'a>) {
     let target = Target { id, tenant: Some(caller.tenant.id), if_version };
-    (target, By::Person(caller.principal.user))
+    (target, By::person(caller.principal.user, origin))
 }
 
 async fn write(

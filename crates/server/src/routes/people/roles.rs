@@ -10,6 +10,7 @@ use tenancy::{SharedScope, SharedTx};
 use utoipa::ToSchema;
 use values::{Name, Note};
 
+use crate::http::client;
 use crate::http::etag::{self, Tag};
 use crate::http::extract::{Caller, IfMatch, Json, PathId, Query, may};
 use crate::http::lists::{NoParameters, PageView};
@@ -130,13 +131,14 @@ pub async fn show(
 pub async fn put(
     state: web::Data<State>,
     caller: Caller<may::TeamManage>,
+    client::From(origin): client::From,
     PathId((app, key)): PathId<(AppSlug, RoleKey)>,
     IfMatch(if_version): IfMatch,
     body: Json<PutRole>,
 ) -> Result<HttpResponse, Problem> {
     let PutRole { name, description, permissions } = body.value;
     let wanted = NewRole { app, key, name, description, permissions };
-    let (tenant, by) = (caller.tenant.id, By::Person(caller.principal.user));
+    let (tenant, by) = (caller.tenant.id, By::person(caller.principal.user, &origin));
     let work = async |tx: &SharedTx| {
         let is_new = role::put(tx, tenant, &wanted, by, if_version).await?;
         let role = role::find(tx, tenant, &wanted.app, &wanted.key).await?;
@@ -163,10 +165,11 @@ pub async fn put(
 pub async fn remove(
     state: web::Data<State>,
     caller: Caller<may::TeamManage>,
+    client::From(origin): client::From,
     PathId((app, key)): PathId<(AppSlug, RoleKey)>,
     IfMatch(if_version): IfMatch,
 ) -> Result<HttpResponse, Problem> {
-    let (tenant, by) = (caller.tenant.id, By::Person(caller.principal.user));
+    let (tenant, by) = (caller.tenant.id, By::person(caller.principal.user, &origin));
     let remove = async |tx: &SharedTx| role::remove(tx, tenant, &app, &key, by, if_version).await;
     state.database.write_shared(SharedScope::Tenant(tenant), remove).await?;
     Ok(HttpResponse::NoContent().finish())

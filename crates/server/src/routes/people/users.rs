@@ -182,7 +182,8 @@ pub async fn create(
     };
     let roles = roles.iter().map(ToString::to_string).collect();
     let new = NewStaff { username, full_name, password, place, roles };
-    let (id, made) = state.sign_in.create_staff(tenant, &new, caller.principal.user, &origin).await?;
+    let (id, made) =
+        state.sign_in.create_staff(tenant, &new, By::person(caller.principal.user, &origin)).await?;
     let user = find(&state, &caller, id).await?.into();
     Ok(HttpResponse::Created()
         .insert_header((header::LOCATION, format!("/api/v1/users/{id}")))
@@ -213,8 +214,8 @@ pub async fn reset_password(
     body: Json<SetPassword>,
 ) -> Result<HttpResponse, Problem> {
     let password = body.value.password.as_ref();
-    let (tenant, actor) = (caller.tenant.id, caller.principal.user);
-    let made = state.sign_in.set_staff_password(tenant, id, password, actor, &origin).await?;
+    let (tenant, by) = (caller.tenant.id, By::person(caller.principal.user, &origin));
+    let made = state.sign_in.set_staff_password(tenant, id, password, by).await?;
     Ok(HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .json(SetPasswordView { password: shown(made) }))
@@ -233,11 +234,10 @@ pub async fn end_sessions(
     client::From(origin): client::From,
     PathId(id): PathId<UserId>,
 ) -> Result<HttpResponse, Problem> {
-    let (tenant, by) = (caller.tenant.id, By::Person(caller.principal.user));
+    let (tenant, by) = (caller.tenant.id, By::person(caller.principal.user, &origin));
     find(&state, &caller, id).await?;
     // The scope shows only the sessions at this business.
-    let revoke =
-        async |tx: &SharedTx| session::revoke(tx, id, Which::All, "revoked", by, Some(&origin)).await;
+    let revoke = async |tx: &SharedTx| session::revoke(tx, id, Which::All, "revoked", by).await;
     state.database.write_shared(SharedScope::Tenant(tenant), revoke).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -80,7 +80,7 @@ pub async fn put(
     IfMatch(if_version): IfMatch,
     body: Json<AppDefinition>,
 ) -> Result<HttpResponse, Problem> {
-    let operator = state.operator(staff.principal.user)?;
+    let operator = state.operator(&staff)?;
     let applied = operator.apply_app(&slug, &body.value, if_version).await?;
     let app = find(&state, &slug).await?;
     let tag = Tag::of_version(app.version);
@@ -104,6 +104,6 @@ pub async fn remove(
     staff: Staff<may::AppsWrite>,
     PathId(slug): PathId<AppSlug>,
 ) -> Result<HttpResponse, Problem> {
-    state.operator(staff.principal.user)?.remove_app(&slug).await?;
+    state.operator(&staff)?.remove_app(&slug).await?;
     Ok(HttpResponse::NoContent().finish())
 }

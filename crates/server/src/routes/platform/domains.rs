@@ -110,7 +110,7 @@ pub async fn add(
     let base = state.resolver.base().host();
     let dns = state.settings.dns().map_err(Problem::internal)?;
     let claim_days = state.settings.domains.claim_days;
-    let operator = state.operator(staff.principal.user)?;
+    let operator = state.operator(&staff)?;
     let domain = operator.add_domain(id, &body.value.host, base, claim_days, &dns).await?;
     Ok(HttpResponse::Created().json(DomainView::from(domain)))
 }
@@ -128,7 +128,7 @@ pub async fn verify(
     PathId((id, host)): PathId<(TenantId, HostName)>,
 ) -> Result<HttpResponse, Problem> {
     let dns = state.settings.dns().map_err(Problem::internal)?;
-    let domain = state.operator(staff.principal.user)?.verify_domain(id, &host, &dns).await?;
+    let domain = state.operator(&staff)?.verify_domain(id, &host, &dns).await?;
     Ok(HttpResponse::Ok().json(DomainView::from(domain)))
 }
 
@@ -144,7 +144,7 @@ pub async fn remove(
     staff: Staff<may::TenantsWrite>,
     PathId((id, host)): PathId<(TenantId, HostName)>,
 ) -> Result<HttpResponse, Problem> {
-    state.operator(staff.principal.user)?.remove_domain(id, &host).await?;
+    state.operator(&staff)?.remove_domain(id, &host).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -172,7 +172,6 @@ pub async fn set_primary(
     body: Json<SetPrimary>,
 ) -> Result<HttpResponse, Problem> {
     let SetPrimary { host, redirects } = body.value;
-    let tenant =
-        state.operator(staff.principal.user)?.set_primary_domain(id, host.as_ref(), redirects).await?;
+    let tenant = state.operator(&staff)?.set_primary_domain(id, host.as_ref(), redirects).await?;
     Ok(HttpResponse::Ok().json(TenantView::new(&tenant, &state)))
 }

@@ -4,9 +4,9 @@ use actix_web::{HttpResponse, get, post, web};
 use chrono::{DateTime, Utc};
 use identity::UserId;
 use inventory::ledger;
+use platform::Backup;
 use platform::backup::{self, BackupId};
 use platform::platform_audit::{self, Entry, PlatformEntryId};
-use platform::{Actor, Backup};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tenancy::jobs;
@@ -50,7 +50,7 @@ pub async fn migrate(
     state: web::Data<State>,
     staff: Staff<may::TenantsWrite>,
 ) -> Result<HttpResponse, Problem> {
-    let new = platform::job_kinds::migrate(Actor::User(staff.principal.user).to_string());
+    let new = platform::job_kinds::migrate(staff.actor().to_string());
     queue(&state, &staff, "migrations.requested", &new).await
 }
 
@@ -67,7 +67,7 @@ pub async fn verify_ledgers(
     state: web::Data<State>,
     staff: Staff<may::TenantsWrite>,
 ) -> Result<HttpResponse, Problem> {
-    let new = platform::job_kinds::verify_ledgers(Actor::User(staff.principal.user).to_string());
+    let new = platform::job_kinds::verify_ledgers(staff.actor().to_string());
     queue(&state, &staff, "ledgers.verification_requested", &new).await
 }
 
@@ -195,7 +195,7 @@ pub async fn back_up(
     if let Some(id) = tenant {
         find(&state, id).await?;
     }
-    let requested_by = Actor::User(staff.principal.user).to_string();
+    let requested_by = staff.actor().to_string();
     let new = platform::job_kinds::back_up(tenant, body.value.verify.unwrap_or(true), requested_by);
     queue(&state, &staff, "backups.requested", &new).await
 }
@@ -206,7 +206,7 @@ async fn queue(
     action: &str,
     new: &jobs::NewJob,
 ) -> Result<HttpResponse, Problem> {
-    let actor = Actor::User(staff.principal.user);
+    let actor = staff.actor();
     let job = state
         .onboarding()?
         .owner_database()

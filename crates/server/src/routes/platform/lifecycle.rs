@@ -2,7 +2,7 @@
 //! operation.
 
 use actix_web::{HttpResponse, post, put, web};
-use platform::{Actor, backup};
+use platform::backup;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +23,7 @@ async fn change(
     id: TenantId,
     change: StatusChange,
 ) -> Result<HttpResponse, Problem> {
-    let tenant = state.operator(staff.principal.user)?.change_status(id, change).await?;
+    let tenant = state.operator(staff)?.change_status(id, change).await?;
     Ok(HttpResponse::Ok().json(TenantView::new(&tenant, state)))
 }
 
@@ -106,7 +106,7 @@ pub async fn rename(
     body: Json<RenameTenant>,
 ) -> Result<HttpResponse, Problem> {
     let reserved = state.settings.former_slugs_reserved_for();
-    let tenant = state.operator(staff.principal.user)?.rename(id, &body.value.slug, reserved).await?;
+    let tenant = state.operator(&staff)?.rename(id, &body.value.slug, reserved).await?;
     Ok(HttpResponse::Ok().json(TenantView::new(&tenant, &state)))
 }
 
@@ -148,7 +148,7 @@ pub async fn limit(
         statement_timeout: statement_timeout_ms.map(|ms| Duration::from_millis(ms.into())),
         max_transactions: max_transactions.map(|count| count as usize),
     };
-    let tenant = state.operator(staff.principal.user)?.set_limits(id, limits).await?;
+    let tenant = state.operator(&staff)?.set_limits(id, limits).await?;
     Ok(HttpResponse::Ok().json(TenantView::new(&tenant, &state)))
 }
 
@@ -182,7 +182,7 @@ pub async fn clone_tenant(
     let CloneTenant { slug, name, owner } = body.value;
     let owner = owner.checked(&state)?;
     let from = find(&state, id).await?;
-    let actor = Actor::User(staff.principal.user);
+    let actor = staff.actor();
     to_its_end(async move {
         let onboarding = state.onboarding()?;
         let (tenant, added) =
@@ -242,7 +242,7 @@ pub async fn drop_tenant(
     PathId(id): PathId<TenantId>,
     body: Json<DropTenant>,
 ) -> Result<HttpResponse, Problem> {
-    let operator = state.operator(staff.principal.user)?;
+    let operator = state.operator(&staff)?;
     let tenant = find(&state, id).await?;
     if body.value.slug != tenant.slug.as_str() {
         let message = format!("the slug of this business is {}; send it to confirm", tenant.slug);

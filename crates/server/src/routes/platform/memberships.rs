@@ -43,7 +43,7 @@ pub async fn put(
     body: Json<ChangeMembership>,
 ) -> Result<HttpResponse, Problem> {
     let target = Target { id, tenant: None, if_version };
-    let operator = state.operator(staff.principal.user)?;
+    let operator = state.operator(&staff)?;
     Ok(changed(operator.set_member_roles(target, &body.value.keys()).await?))
 }
 
@@ -60,7 +60,7 @@ pub async fn suspend(
     IfMatch(if_version): IfMatch,
 ) -> Result<HttpResponse, Problem> {
     let target = Target { id, tenant: None, if_version };
-    let operator = state.operator(staff.principal.user)?;
+    let operator = state.operator(&staff)?;
     Ok(changed(operator.set_member_status(target, MembershipStatus::Suspended).await?))
 }
 
@@ -77,7 +77,7 @@ pub async fn resume(
     IfMatch(if_version): IfMatch,
 ) -> Result<HttpResponse, Problem> {
     let target = Target { id, tenant: None, if_version };
-    let operator = state.operator(staff.principal.user)?;
+    let operator = state.operator(&staff)?;
     Ok(changed(operator.set_member_status(target, MembershipStatus::Active).await?))
 }
 
@@ -94,6 +94,6 @@ pub async fn remove(
     IfMatch(if_version): IfMatch,
 ) -> Result<HttpResponse, Problem> {
     let target = Target { id, tenant: None, if_version };
-    state.operator(staff.principal.user)?.remove_member(target).await?;
+    state.operator(&staff)?.remove_member(target).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, get, post, web};
 use chrono::{DateTime, Utc};
 use identity::UserId;
-use platform::{Actor, Added, NewMember, OnboardingRequest};
+use platform::{Added, NewMember, OnboardingRequest};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use tenancy::{SharedScope, Tenant, TenantId, TenantSlug, TenantStatus, tenant};
@@ -178,7 +178,7 @@ pub async fn create(
     let CreateTenant { slug, name, currency, owner } = body.value;
     let owner = owner.checked(&state)?;
     let new = OnboardingRequest { slug, name, currency: currency.unwrap_or_default(), owner };
-    let onboarded = onboarding.create(&new, &Actor::User(staff.principal.user)).await?;
+    let onboarded = onboarding.create(&new, &staff.actor()).await?;
     state.resolver.forget(&tenancy::Address::Slug(new.slug)).await;
     let view = OnboardedView::new(&onboarded.tenant, onboarded.owner, &new.owner, &state);
     let location = format!("/api/v1/platform/tenants/{}", onboarded.tenant.id);

@@ -7,7 +7,7 @@ use identity::person::{self, Filter, Person};
 use identity::session::{self, Which};
 use identity::user::{LoginName, UserStatus};
 use identity::{AppSlug, RoleKey, UserId, Username};
-use platform::{Actor, NewMember};
+use platform::NewMember;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use tenancy::{SharedScope, SharedTx, TenantId};
@@ -174,7 +174,7 @@ pub async fn create(
         .map_err(|error| Problem::invalid("/password", Code::WeakPassword, error))?;
     let roles = roles.iter().map(ToString::to_string).collect();
     let new = NewMember { login, full_name, password, roles };
-    let added = onboarding.add_member(&new, &place, &Actor::User(staff.principal.user)).await?;
+    let added = onboarding.add_member(&new, &place, &staff.actor()).await?;
     let user = find(&state, added.user).await?.into();
     Ok(HttpResponse::Created()
         .insert_header((header::LOCATION, format!("/api/v1/platform/users/{}", added.user)))
@@ -197,7 +197,7 @@ pub async fn edit(
     body: Json<ChangeProfile>,
 ) -> Result<HttpResponse, Problem> {
     let change = body.value.into_change(if_version);
-    let profile = state.operator(staff.principal.user)?.change_profile(id, &change).await?;
+    let profile = state.operator(&staff)?.change_profile(id, &change).await?;
     Ok(etag::changed(Tag::of_version(profile.version), &ProfileView::from(profile)))
 }
 
@@ -212,7 +212,7 @@ pub async fn disable(
     staff: Staff<may::UsersWrite>,
     PathId(id): PathId<UserId>,
 ) -> Result<HttpResponse, Problem> {
-    state.operator(staff.principal.user)?.set_user_disabled(id, true).await?;
+    state.operator(&staff)?.set_user_disabled(id, true).await?;
     answer(&state, id).await
 }
 
@@ -227,7 +227,7 @@ pub async fn enable(
     staff: Staff<may::UsersWrite>,
     PathId(id): PathId<UserId>,
 ) -> Result<HttpResponse, Problem> {
-    state.operator(staff.principal.user)?.set_user_disabled(id, false).await?;
+    state.operator(&staff)?.set_user_disabled(id, false).await?;
     answer(&state, id).await
 }
 
@@ -251,7 +251,7 @@ pub async fn reset_password(
         .map(|text| state.sign_in.policy.check(&text, &[]))
         .transpose()
         .map_err(|error| Problem::invalid("/password", Code::WeakPassword, error))?;
-    let made = onboarding.reset_password(id, password, &Actor::User(staff.principal.user)).await?;
+    let made = onboarding.reset_password(id, password, &staff.actor()).await?;
     Ok(HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .json(SetPasswordView { password: shown(made) }))
@@ -287,7 +287,7 @@ pub async fn end_sessions(
     staff: Staff<may::UsersWrite>,
     PathId(id): PathId<UserId>,
 ) -> Result<HttpResponse, Problem> {
-    let operator = state.operator(staff.principal.user)?;
+    let operator = state.operator(&staff)?;
     find(&state, id).await?;
     operator.end_sessions(id, Which::All).await?;
     Ok(HttpResponse::NoContent().finish())
@@ -305,7 +305,7 @@ pub async fn export(
     staff: Staff<may::UsersWrite>,
     PathId(id): PathId<UserId>,
 ) -> Result<HttpResponse, Problem> {
-    let data = state.operator(staff.principal.user)?.export_user(id).await?;
+    let data = state.operator(&staff)?.export_user(id).await?;
     Ok(HttpResponse::Ok().json(PersonalDataView { data: data.ok_or_else(Problem::not_found)? }))
 }
 
@@ -321,6 +321,6 @@ pub async fn remove(
     staff: Staff<may::UsersWrite>,
     PathId(id): PathId<UserId>,
 ) -> Result<HttpResponse, Problem> {
-    state.operator(staff.principal.user)?.delete_user(id).await?;
+    state.operator(&staff)?.delete_user(id).await?;
     Ok(HttpResponse::NoContent().finish())
 }

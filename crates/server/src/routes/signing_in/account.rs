@@ -99,8 +99,7 @@ pub async fn edit(
 ) -> Result<HttpResponse, Problem> {
     let user = caller.principal.user;
     let change = body.value.into_change(if_version);
-    let work =
-        async |tx: &SharedTx| profile::change(tx, user, &change, By::Person(user), Some(&origin)).await;
+    let work = async |tx: &SharedTx| profile::change(tx, user, &change, By::person(user, &origin)).await;
     let profile = state.database.write_shared(SharedScope::User(user.into()), work).await?;
     Ok(etag::changed(Tag::of_version(profile.version), &ProfileView::from(profile)))
 }
@@ -181,7 +180,7 @@ pub async fn export(
     client::From(origin): client::From,
 ) -> Result<HttpResponse, Problem> {
     let user = caller.principal.user;
-    let export = async |tx: &SharedTx| personal_data::export(tx, user, By::Person(user), Some(&origin)).await;
+    let export = async |tx: &SharedTx| personal_data::export(tx, user, By::person(user, &origin)).await;
     let data = state.database.write_shared(SharedScope::User(user.into()), export).await?;
     Ok(HttpResponse::Ok().json(PersonalDataView { data: data.ok_or_else(Problem::not_found)? }))
 }

@@ -245,7 +245,7 @@ pub async fn logout(
             let principal = caller?.principal;
             let (user, which) = (principal.user, Which::One(principal.session));
             let revoke = async |tx: &tenancy::SharedTx| {
-                session::revoke(tx, user, which, "signed_out", By::Person(user), Some(&origin)).await
+                session::revoke(tx, user, which, "signed_out", By::person(user, &origin)).await
             };
             state.database.write_shared(SharedScope::User(user.into()), revoke).await?;
         }

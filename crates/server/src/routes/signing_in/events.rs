@@ -119,8 +119,12 @@ pub(crate) async fn respond(
     scope: SharedScope,
     query: ListEvents,
 ) -> Result<HttpResponse, Problem> {
+    let own = match scope {
+        SharedScope::Tenant(tenant) => Some(tenant),
+        SharedScope::Public | SharedScope::User(_) | SharedScope::Platform => None,
+    };
     let filter = EventFilter {
-        tenant: query.tenant_id,
+        tenant: query.tenant_id.or(own),
         user: query.user_id,
         action: query.action,
         has_failed: query.failed,

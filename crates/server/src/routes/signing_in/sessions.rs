@@ -101,9 +101,8 @@ pub async fn end_all(
 ) -> Result<HttpResponse, Problem> {
     let (user, current) = (caller.principal.user, caller.principal.session);
     let which = if query.keep_current { Which::AllBut(current) } else { Which::All };
-    let revoke = async |tx: &SharedTx| {
-        session::revoke(tx, user, which, "revoked", By::Person(user), Some(&origin)).await
-    };
+    let revoke =
+        async |tx: &SharedTx| session::revoke(tx, user, which, "revoked", By::person(user, &origin)).await;
     state.database.write_shared(SharedScope::User(user.into()), revoke).await?;
     Ok(HttpResponse::NoContent().finish())
 }
@@ -121,9 +120,8 @@ pub async fn end(
     PathId(id): PathId<SessionId>,
 ) -> Result<HttpResponse, Problem> {
     let (user, which) = (caller.principal.user, Which::One(id));
-    let revoke = async |tx: &SharedTx| {
-        session::revoke(tx, user, which, "revoked", By::Person(user), Some(&origin)).await
-    };
+    let revoke =
+        async |tx: &SharedTx| session::revoke(tx, user, which, "revoked", By::person(user, &origin)).await;
     match state.database.write_shared(SharedScope::User(user.into()), revoke).await? {
         0 => Err(Problem::not_found()),
         _ => Ok(HttpResponse::NoContent().finish()),
