@@ -40,39 +40,30 @@ CREATE POLICY mails_own ON shared.mails FOR SELECT TO tenantry_shared
                           AND user_id = nullif(current_setting('tenantry.user', true), '')::uuid));
 GRANT SELECT ON shared.mails TO tenantry_shared;
 
--- A username is of use to a member of its business alone. When the last membership there goes, the name is free again.
-CREATE FUNCTION shared.free_username() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
-BEGIN
-    DELETE FROM shared.user_logins l
-     WHERE l.user_id = OLD.user_id AND l.kind = 'username' AND l.tenant_id = OLD.tenant_id
-       AND NOT EXISTS (SELECT FROM shared.memberships m
-                        WHERE m.user_id = OLD.user_id AND m.tenant_id = OLD.tenant_id);
-    RETURN NULL;
-END
-$function$;
-CREATE TRIGGER memberships_free_username AFTER DELETE ON shared.memberships
-    FOR EACH ROW WHEN (OLD.tenant_id IS NOT NULL) EXECUTE FUNCTION shared.free_username();
-
 -- Makes an account that belongs to the business of the transaction: its user signs in there, with a username alone.
 CREATE FUNCTION shared.create_staff_account(
     new_user uuid, new_login uuid, its_username text, its_name text, its_hash text, its_key text, must_change boolean,
     moment timestamptz) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
+DECLARE
+    business uuid := nullif(current_setting('tenantry.tenant', true), '')::uuid;
 BEGIN
+    IF business IS NULL THEN
+        RAISE EXCEPTION 'no business is set' USING ERRCODE = 'insufficient_privilege';
+    END IF;
     INSERT INTO shared.users (id, full_name, status, password_hash, password_key, password_changed_at,
                               must_change_password, created_at, updated_at)
     VALUES (new_user, its_name, 'active', its_hash, its_key, moment, must_change, moment, moment);
     INSERT INTO shared.user_logins (id, user_id, kind, tenant_id, value, created_at)
-    VALUES (new_login, new_user, 'username', nullif(current_setting('tenantry.tenant', true), '')::uuid,
-            its_username, moment);
+    VALUES (new_login, new_user, 'username', business, its_username, moment);
 END
 $function$;
 
 -- Whether an account belongs to the business of the transaction: it has no login and no membership anywhere else.
 CREATE FUNCTION shared.is_staff_account(of_user uuid) RETURNS boolean
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
-    SELECT EXISTS (SELECT FROM shared.user_logins WHERE user_id = of_user)
+    SELECT nullif(current_setting('tenantry.tenant', true), '') IS NOT NULL
+       AND EXISTS (SELECT FROM shared.user_logins WHERE user_id = of_user)
        AND NOT EXISTS (
             SELECT FROM (SELECT tenant_id FROM shared.user_logins WHERE user_id = of_user
                           UNION ALL
@@ -92,49 +83,56 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function
     SELECT EXISTS (SELECT FROM changed)
 $function$;
 
--- Deletes an account. The row of the user stays without a name, because the books of businesses refer to its id. False:
--- there was no such account.
-CREATE FUNCTION shared.erase_user(of_user uuid, moment timestamptz) RETURNS boolean
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
-BEGIN
-    PERFORM FROM shared.users WHERE id = of_user AND status <> 'deleted' FOR UPDATE;
-    IF NOT FOUND THEN
-        RETURN false;
-    END IF;
-    -- Sessions, roles and tokens go with them.
-    DELETE FROM shared.memberships WHERE user_id = of_user;
-    DELETE FROM shared.one_time_tokens WHERE user_id = of_user;
-    DELETE FROM shared.mails
-     WHERE address IN (SELECT value FROM shared.user_logins WHERE user_id = of_user AND kind = 'email');
-    DELETE FROM shared.user_logins WHERE user_id = of_user;
-    UPDATE shared.users
-       SET status = 'deleted', full_name = NULL, phone = NULL, locale = NULL, password_hash = NULL,
-           password_key = NULL, password_changed_at = NULL, must_change_password = false, version = version + 1,
-           updated_at = moment
-     WHERE id = of_user;
-    RETURN true;
-END
+-- Whether a business knows a person: as a member, whatever the status.
+CREATE FUNCTION shared.is_known_at(of_user uuid, at_tenant uuid) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
+    SELECT EXISTS (SELECT FROM shared.memberships WHERE user_id = of_user AND tenant_id = at_tenant)
 $function$;
 
--- Deletes the account of the user of the transaction, if the password is still the one that was compared.
-CREATE FUNCTION shared.erase_own_user(old_hash text, moment timestamptz) RETURNS boolean
+-- A business makes members of its own accounts and of those who are members already. Others accept an invitation.
+CREATE POLICY memberships_of_own ON shared.memberships AS RESTRICTIVE FOR INSERT TO tenantry_shared
+    WITH CHECK (shared.is_staff_account(user_id)
+                OR shared.is_known_at(user_id, tenant_id));
+
+-- A deleted account gets no membership and no login again. It may have been deleted a moment ago, so this waits.
+CREATE FUNCTION shared.refuse_deleted_user() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
-DECLARE
-    self uuid := nullif(current_setting('tenantry.user', true), '')::uuid;
 BEGIN
-    PERFORM FROM shared.users WHERE id = self AND password_hash = old_hash FOR UPDATE;
-    RETURN FOUND AND shared.erase_user(self, moment);
+    PERFORM FROM shared.users WHERE id = NEW.user_id AND status <> 'deleted' FOR SHARE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no user %, or the account was deleted', NEW.user_id
+              USING ERRCODE = 'check_violation', CONSTRAINT = 'users_not_deleted';
+    END IF;
+    RETURN NEW;
 END
 $function$;
+CREATE TRIGGER memberships_refuse_deleted BEFORE INSERT ON shared.memberships
+    FOR EACH ROW EXECUTE FUNCTION shared.refuse_deleted_user();
+CREATE TRIGGER user_logins_refuse_deleted BEFORE INSERT ON shared.user_logins
+    FOR EACH ROW EXECUTE FUNCTION shared.refuse_deleted_user();
+
+-- A username is of use to a member of its business alone. When the last membership there goes, the name is free again.
+CREATE FUNCTION shared.free_username() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
+BEGIN
+    DELETE FROM shared.user_logins l
+     WHERE l.user_id = OLD.user_id AND l.kind = 'username' AND l.tenant_id = OLD.tenant_id
+       AND NOT EXISTS (SELECT FROM shared.memberships m
+                        WHERE m.user_id = OLD.user_id AND m.tenant_id = OLD.tenant_id);
+    RETURN NULL;
+END
+$function$;
+CREATE TRIGGER memberships_free_username AFTER DELETE ON shared.memberships
+    FOR EACH ROW WHEN (OLD.tenant_id IS NOT NULL) EXECUTE FUNCTION shared.free_username();
 
 REVOKE ALL ON FUNCTION
     shared.create_staff_account(uuid, uuid, text, text, text, text, boolean, timestamptz),
-    shared.is_staff_account(uuid), shared.set_staff_password(uuid, text, text, boolean, timestamptz),
-    shared.erase_user(uuid, timestamptz), shared.erase_own_user(text, timestamptz) FROM PUBLIC;
+    shared.is_known_at(uuid, uuid), shared.is_staff_account(uuid),
+    shared.set_staff_password(uuid, text, text, boolean, timestamptz) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
     shared.create_staff_account(uuid, uuid, text, text, text, text, boolean, timestamptz),
-    shared.is_staff_account(uuid), shared.set_staff_password(uuid, text, text, boolean, timestamptz),
-    shared.erase_own_user(text, timestamptz) TO tenantry_shared;
+    shared.is_known_at(uuid, uuid), shared.is_staff_account(uuid),
+    shared.set_staff_password(uuid, text, text, boolean, timestamptz) TO tenantry_shared;
 
 -- What this release adds to the apps that come with the program.
 ALTER FUNCTION shared.ensure_built_in_apps() RENAME TO ensure_first_built_in_apps;

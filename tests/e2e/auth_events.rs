@@ -123,3 +123,68 @@ async fn a_long_log_is_exported_whole() {
     let owner = app.database.as_owner().await;
     assert!(owner.execute("UPDATE shared.auth_events SET failure = 'x'", &[]).await.is_err());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_of_a_business_names_neither_strangers_nor_the_platform_s_staff() {
+    let app = TestApp::start().await;
+    let (acme, zenith) = (app.tenant("acme").await, app.tenant("zenith").await);
+    let staff = app.staff("super_admin").await;
+    let wrong = |email: &str| json!({"email": email, "password": "not it"});
+    for email in ["owner@zenith.test", "super-admin@platform.test", "nobody@acme.test"] {
+        assert_eq!(acme.post("/api/v1/auth/login", &wrong(email)).await.status, 401);
+    }
+    // The right password, but no membership here.
+    let stranger = json!({"email": "owner@zenith.test", "password": PASSWORD});
+    assert_eq!(acme.post("/api/v1/auth/login", &stranger).await.code(), "no_membership");
+    let failed = acme.get("/api/v1/auth-events?failed=true").await.body["data"].clone();
+    assert_eq!(failed.as_array().unwrap().len(), 4);
+    assert!(failed.as_array().unwrap().iter().all(|event| event["userId"].is_null()), "{failed}");
+    // The person reads it in their own log, and the platform in its own.
+    let own = zenith.get("/api/v1/auth/events").await.body["data"].clone();
+    assert_eq!((&own[0]["failure"], &own[0]["tenantId"]), (&json!("no_membership"), &Value::Null), "{own}");
+    assert_eq!(own[1]["failure"], json!("wrong_password"));
+
+    // The operator acts.
+    app.member_with("ann@acme.test", &acme.tenant, &["STAFF"]).await;
+    let ann = app.signed_in(acme.tenant.clone(), "ann@acme.test").await;
+    let member = acme.get("/api/v1/users?q=ann").await.body["data"][0].clone();
+    let path = format!("/api/v1/platform/memberships/{}", member["memberships"][0]["id"].as_str().unwrap());
+    let from_desk = staff.with("user-agent", "StaffBrowser");
+    assert_eq!(from_desk.put(&path, &json!({"roles": ["MANAGER"]})).await.status, 200);
+    let of_business =
+        acme.get("/api/v1/auth-events?action=member.roles_changed").await.body["data"][0].clone();
+    let ann = {
+        drop(ann);
+        app.signed_in(acme.tenant.clone(), "ann@acme.test").await
+    };
+    let of_person = ann.get("/api/v1/auth/events").await.body["data"][1].clone();
+    for event in [&of_business, &of_person] {
+        assert_eq!(
+            (&event["operator"], &event["action"]),
+            (&json!("operator"), &json!("member.roles_changed"))
+        );
+        for field in ["actorId", "actorName", "address", "userAgent", "device"] {
+            assert_eq!(event[field], Value::Null, "{field}: {event}");
+        }
+    }
+    let id = staff.get("/api/v1/auth/me").await.body["user"]["id"].clone();
+    for query in
+        [format!("userId={}", id.as_str().unwrap()), "address=127.0.0.1&action=member.roles_changed".into()]
+    {
+        assert_eq!(actions(&acme.get(&format!("/api/v1/auth-events?{query}")).await), [""; 0], "{query}");
+    }
+    let all =
+        staff.get("/api/v1/platform/auth-events?action=member.roles_changed").await.body["data"][0].clone();
+    assert_eq!((&all["actorId"], &all["userAgent"]), (&id, &json!("StaffBrowser")), "{all}");
+    // A colleague acts: the person does not learn from where.
+    let path = format!("/api/v1/memberships/{}", member["memberships"][0]["id"].as_str().unwrap());
+    assert_eq!(acme.put(&path, &json!({"roles": ["STAFF"]})).await.status, 200);
+    let ann = app.signed_in(acme.tenant.clone(), "ann@acme.test").await;
+    let of_person = ann.get("/api/v1/auth/events").await.body["data"][1].clone();
+    assert_eq!((&of_person["address"], &of_person["userAgent"]), (&Value::Null, &Value::Null), "{of_person}");
+    for query in ["from=-4713-01-01T00:00:00Z", "until=-200000-01-01T00:00:00Z", "from=2026-01-01"] {
+        let refused = acme.get(&format!("/api/v1/auth-events?{query}")).await;
+        assert_eq!(refused.code(), "invalid_query", "{query}");
+        assert!(refused.body["detail"].as_str().unwrap().contains("2026-11-25T09:30:00Z"), "{refused:?}");
+    }
+}

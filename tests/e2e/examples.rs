@@ -3,14 +3,16 @@
 
 use std::collections::BTreeMap;
 
-use harness::{Business, Client, Reply, TestApp, join_all};
+use harness::{Business, Client, Mailbox, Reply, TestApp, join_all};
 use serde_json::{Value, json};
 use tenancy::jobs::{self, NewJob};
 
 /// Operations that are not replayed, because they need a mailed link, a DNS server, or a domain that DNS has
-/// verified. The tests in `passwords` and `domains` cover them.
-const NOT_REPLAYED: [&str; 3] = [
+/// verified. The tests in `passwords`, `invitations`, `emails` and `domains` cover them.
+const NOT_REPLAYED: [&str; 5] = [
     "POST /api/v1/auth/password/reset",
+    "POST /api/v1/auth/invitations/accept",
+    "POST /api/v1/auth/email/confirm",
     "POST /api/v1/platform/tenants/{id}/domains/{host}/verify",
     "PUT /api/v1/platform/tenants/{id}/primary-domain",
 ];
@@ -115,6 +117,16 @@ impl<'a> Stage<'a> {
             false => &reply.body["id"],
         };
         path.replace("{id}", id.as_str().unwrap_or_else(|| panic!("{path}: {reply:?}")))
+    }
+
+    /// The id of an invitation.
+    async fn invite(&self) -> String {
+        let new = json!({"email": "guest@acme.example", "roles": ["STAFF"]});
+        let mut reply = self.business.post("/api/v1/invitations", &new).await;
+        if reply.status == 409 {
+            reply.body = self.business.get("/api/v1/invitations").await.body["data"][0].clone();
+        }
+        reply.body["id"].as_str().unwrap_or_else(|| panic!("{reply:?}")).to_owned()
     }
 
     async fn sign_in_member(&self) -> Client<'a> {
@@ -247,7 +259,7 @@ async fn send(client: &Client<'_>, method: &str, path: &str, body: Option<&Value
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_example_of_the_api_document_matches_a_real_response() {
-    let app = &TestApp::start().await;
+    let (_mailbox, app) = &Mailbox::with_app().await;
     let document = &app.stranger("localhost").get("/openapi.json").await.body;
     let staff = &app.staff("super_admin").await;
     let mut operations = Vec::new();
@@ -295,6 +307,12 @@ async fn every_example_of_the_api_document_matches_a_real_response() {
             }
             if path.starts_with("/api/v1/users/{id}") || path.starts_with("/api/v1/memberships/{id}") {
                 to = stage.with_member(path).await;
+            }
+            if path.starts_with("/api/v1/invitations/{id}") {
+                to = path.replace("{id}", &stage.invite().await);
+            }
+            if *path == "/api/v1/auth/email/change" {
+                body["currentPassword"] = json!(harness::PASSWORD);
             }
             if *path == "/api/v1/auth/delete" {
                 // The only owner of a business cannot be deleted.
@@ -391,6 +409,7 @@ async fn prepare_platform(
             let put = staff.put(&path.replace("{slug}", tenant.slug.as_str()), &definition).await;
             assert!(matches!(put.status, 200 | 201), "{put:?}");
         }
+        ("POST", "/api/v1/platform/invitations") => body["tenantId"] = json!(tenant.id),
         ("POST", "/api/v1/platform/users") => {
             body["tenantId"] = json!(tenant.id);
             body["app"] = json!("inventory");
@@ -405,6 +424,9 @@ async fn prepare_platform(
             assert_eq!(cancelled.status, 200, "{cancelled:?}");
         }
         return path.replace("{id}", &job);
+    }
+    if path.contains("/invitations/{id}") {
+        return path.replace("{id}", &stage.invite().await);
     }
     if path.contains("/users/{id}") || path.contains("/memberships/{id}") {
         return stage.with_member(path).await;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use harness::{Client, PASSWORD, Program, Reply, TestApp, join_all, until};
+use harness::{Client, Mailbox, PASSWORD, Program, Reply, TestApp, join_all, token_in, until};
 use serde_json::{Value, json};
 
 const OTHER: &str = "kijani mlima nyota saba";
@@ -301,30 +301,9 @@ async fn reset(client: &Client<'_>, token: &str, password: &str) -> Reply {
     client.post("/api/v1/auth/password/reset", &json!({"token": token, "newPassword": password})).await
 }
 
-/// Sends the mails that are due, and returns their texts.
-async fn mails(app: &TestApp, folder: &std::path::Path) -> Vec<String> {
-    let post = app.settings.post().unwrap().unwrap();
-    post.send_due(app.onboarding().owner_database()).await.unwrap();
-    let files = std::fs::read_dir(folder).map(|files| files.map(|file| file.unwrap().path()).collect());
-    let mut files: Vec<std::path::PathBuf> = files.unwrap_or_default();
-    files.sort();
-    let texts = files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
-    files.iter().for_each(|file| std::fs::remove_file(file).unwrap());
-    texts
-}
-
-/// The token in the link of a mail.
-fn token_in(mail: &str) -> String {
-    // Quoted-printable breaks lines with "=" and writes "=" as "=3D".
-    let plain = mail.replace("=\r\n", "").replace("=3D", "=");
-    let rest = plain.split("#token=").nth(1).unwrap_or_else(|| panic!("no link in {plain}"));
-    rest.chars().take_while(|letter| letter.is_ascii_alphanumeric() || "-_".contains(*letter)).collect()
-}
-
 #[tokio::test]
 async fn a_forgotten_password_is_set_by_a_mailed_link_once() {
-    let folder = std::env::temp_dir().join(format!("tenantry-mails-{}", uuid::Uuid::now_v7()));
-    let app = TestApp::start_with(&format!("[mail]\nfolder = \"{}\"", folder.display())).await;
+    let (mailbox, app) = Mailbox::with_app().await;
     app.onboard("acme", "ann@acme.test").await;
     let acme = app.stranger("acme.localhost");
     let session = login(&acme, "ann@acme.test", PASSWORD).await.body;
@@ -332,7 +311,7 @@ async fn a_forgotten_password_is_set_by_a_mailed_link_once() {
     let unknown = forgot(&acme, "nobody@acme.test").await;
     assert_eq!((known.status, &known.body), (202, &unknown.body));
     assert_eq!(known.status, unknown.status);
-    let sent = mails(&app, &folder).await;
+    let sent = mailbox.read(&app).await;
     assert_eq!(sent.len(), 1, "{sent:?}");
     assert!(sent[0].contains("To: ann@acme.test") && sent[0].contains("acme Ltd"), "{}", sent[0]);
     assert!(sent[0].contains("http://acme.localhost:") && sent[0].contains("text/html"), "{}", sent[0]);
@@ -346,7 +325,7 @@ async fn a_forgotten_password_is_set_by_a_mailed_link_once() {
     assert_eq!(reset(&acme, &token, "ann@acme.test!").await.code(), "weak_password");
     // A second link ends the first one when either is used.
     forgot(&acme, "ann@acme.test").await;
-    let second = token_in(&mails(&app, &folder).await[0]);
+    let second = token_in(&mailbox.read(&app).await[0]);
     let both = join_all(vec![
         reset(&acme, &token, OTHER),
         reset(&acme, &token, "bahari samawati tatu"),
@@ -361,12 +340,12 @@ async fn a_forgotten_password_is_set_by_a_mailed_link_once() {
     })
     .await;
     assert_eq!(login(&acme, "ann@acme.test", PASSWORD).await.code(), "invalid_credentials");
-    let notice = mails(&app, &folder).await;
+    let notice = mailbox.read(&app).await;
     assert!(notice.len() == 1 && notice[0].contains("was changed"), "{notice:?}");
 
     // An expired link, and too many requests.
     forgot(&acme, "ann@acme.test").await;
-    let late = token_in(&mails(&app, &folder).await[0]);
+    let late = token_in(&mailbox.read(&app).await[0]);
     owner
         .execute("UPDATE shared.one_time_tokens SET expires_at = expires_at - interval '30 minutes'", &[])
         .await
@@ -381,25 +360,23 @@ async fn a_forgotten_password_is_set_by_a_mailed_link_once() {
         .unwrap()
         .get(0);
     assert!(waiting < 5, "{waiting}");
-    let _ = std::fs::remove_dir_all(&folder);
 }
 
 #[tokio::test]
 async fn a_business_mails_its_members_alone_and_nobody_too_often() {
-    let folder = std::env::temp_dir().join(format!("tenantry-mails-{}", uuid::Uuid::now_v7()));
-    let app = TestApp::start_with(&format!("[mail]\nfolder = \"{}\"", folder.display())).await;
+    let (mailbox, app) = Mailbox::with_app().await;
     app.onboard("acme", "ann@acme.test").await;
     app.onboard("zenith", "zoe@zenith.test").await;
     let owner = app.database.as_owner().await;
     // Somebody asks at a business of which the user is no member.
     assert_eq!(forgot(&app.stranger("acme.localhost"), "zoe@zenith.test").await.status, 202);
-    let sent = mails(&app, &folder).await;
+    let sent = mailbox.read(&app).await;
     assert!(sent.len() == 1 && !sent[0].contains("acme"), "{sent:?}");
     // A link that could not be mailed in time is not mailed later.
     assert_eq!(forgot(&app.stranger("zenith.localhost"), "zoe@zenith.test").await.status, 202);
     const AGE: &str = "UPDATE shared.mails SET created_at = created_at - interval '31 minutes'";
     owner.execute(AGE, &[]).await.unwrap();
-    assert!(mails(&app, &folder).await.is_empty());
+    assert!(mailbox.read(&app).await.is_empty());
     // Ten links a day, however slowly somebody asks.
     for _ in 0..12 {
         owner.execute("DELETE FROM shared.sign_in_attempts", &[]).await.unwrap();
@@ -407,7 +384,6 @@ async fn a_business_mails_its_members_alone_and_nobody_too_often() {
     }
     let written = owner.query_one("SELECT count(*) FROM shared.mails", &[]).await.unwrap();
     assert_eq!(written.get::<_, i64>(0), 10);
-    let _ = std::fs::remove_dir_all(&folder);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use harness::{Business, TestApp, a_product};
+use harness::{Business, Mailbox, TestApp, a_product};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Validation};
 use serde_json::{Value, json};
 
@@ -134,6 +134,8 @@ async fn fill(business: &Business<'_>) -> BTreeMap<&'static str, Value> {
     assert_eq!(business.put("/api/v1/roles/inventory/buyer", &role).await.status, 201);
     let member = json!({"username": "bea", "roles": ["STAFF"]});
     let member = business.post("/api/v1/users", &member).await.body;
+    let invitation = json!({"email": "guest@zenith.test", "roles": ["STAFF"]});
+    let invitation = business.post("/api/v1/invitations", &invitation).await.body;
     let category = business.post("/api/v1/categories", &json!({"name": "Tools"})).await.body;
     let mut product = a_product("HAMMER");
     product["categoryId"] = category["id"].clone();
@@ -176,13 +178,14 @@ async fn fill(business: &Business<'_>) -> BTreeMap<&'static str, Value> {
         ("transfer", transfer["id"].clone()),
         ("count", count["id"].clone()),
         ("member", member["id"].clone()),
+        ("invitation", invitation["id"].clone()),
         ("membership", member["memberships"][0]["id"].clone()),
     ])
 }
 
 #[tokio::test]
 async fn keys_of_another_business_find_nothing_on_any_route() {
-    let app = TestApp::start().await;
+    let (_mailbox, app) = Mailbox::with_app().await;
     let (acme, zenith) = (app.tenant("acme").await, app.tenant("zenith").await);
     let theirs = fill(&zenith).await;
     let before = snapshot(&zenith, &theirs).await;
@@ -210,6 +213,7 @@ async fn keys_of_another_business_find_nothing_on_any_route() {
             ("orders", _) => "order",
             ("users", _) => "member",
             ("memberships", _) => "membership",
+            ("invitations", _) => "invitation",
             ("stock", true) => "adjustment",
             _ => "",
         };

@@ -214,11 +214,28 @@ async fn nobody_gives_or_takes_what_they_do_not_have() {
     assert_eq!(dee.put(&path(&manager), &json!({"roles": ["STAFF"]})).await.status, 200);
     for of in [&manager, &owner] {
         let refused = dee.put(&path(of), &json!({"roles": ["OWNER", "STAFF"]})).await;
-        let is_owner = of["roles"][0] == "OWNER";
-        // Nothing is taken from the owner, but STAFF is given, which the deputy has.
-        let code = if is_owner { "" } else { "above_own_permissions" };
-        assert_eq!(refused.code(), code, "{refused:?}");
+        assert_eq!(refused.code(), "above_own_permissions", "{refused:?}");
     }
+    // What concerns an owner is for owners: other apps, and the sessions.
+    let of_owner = format!("/api/v1/users/{}", owner["userId"].as_str().unwrap());
+    for client in [&lea, &dee] {
+        let till = json!({"app": "pos", "roles": ["cashier"]});
+        let refused = client.post(&format!("{of_owner}/memberships"), &till).await;
+        assert_eq!(refused.code(), "above_own_permissions");
+        assert_eq!(client.delete(&format!("{of_owner}/sessions")).await.code(), "above_own_permissions");
+    }
+    app.member_of_app("owner@acme.test", "pos", Some(&acme.tenant), &["cashier"]).await;
+    let till = membership(&acme, "owner", "pos").await;
+    assert_eq!(dee.delete(&path(&till)).await.code(), "above_own_permissions");
+    assert_eq!(
+        dee.put(&path(&till), &json!({"roles": ["supervisor"]})).await.code(),
+        "above_own_permissions"
+    );
+    assert_eq!(
+        lea.delete(&format!("/api/v1/users/{}/sessions", leader["userId"].as_str().unwrap())).await.status,
+        204
+    );
+    let lea = app.signed_in(acme.tenant.clone(), "lea@acme.test").await;
     assert_eq!(dee.put(&path(&owner), &json!({"roles": ["STAFF"]})).await.code(), "above_own_permissions");
     assert_eq!(dee.delete(&path(&owner)).await.code(), "above_own_permissions");
     let staff = json!({"username": "zed", "roles": ["OWNER"]});
@@ -229,7 +246,6 @@ async fn nobody_gives_or_takes_what_they_do_not_have() {
     assert_eq!(refused.code(), "above_own_permissions");
     assert_eq!(dee.post(&format!("/api/v1/users/{id}/memberships"), &till).await.status, 201);
 
-    let acme = app.signed_in(acme.tenant.clone(), "owner@acme.test").await;
     for (body, code) in [
         (json!({"roles": []}), "missing_field"),
         (json!({"roles": ["CHIEF"]}), "unknown_role"),
@@ -340,6 +356,35 @@ async fn a_business_makes_accounts_for_people_without_an_email() {
     let of_bo = format!("/api/v1/users/{}/reset-password", bo["userId"].as_str().unwrap());
     let refused = acme.post(&of_bo, &json!({})).await;
     assert_eq!((refused.status, refused.code()), (403, "not_own_account"));
+    // Their own password, people change with the present one.
+    let boss = json!({"username": "boss", "password": PASSWORD, "roles": ["OWNER"]});
+    let boss_id = acme.post("/api/v1/users", &boss).await.body["id"].clone();
+    let session = sign_in(&acme, json!({"username": "boss", "password": PASSWORD})).await.body;
+    let boss = acme.with_token(session["accessToken"].as_str());
+    let own = format!("/api/v1/users/{}/reset-password", boss_id.as_str().unwrap());
+    assert_eq!(boss.post(&own, &json!({"password": "stolen token words here"})).await.code(), "own_password");
+    // A password is not made of the names of the person.
+    for password in ["Ana Souza Ana Souza", "ana ana ana ana ana"] {
+        assert_eq!(
+            acme.post(&reset, &json!({"password": password})).await.code(),
+            "weak_password",
+            "{password}"
+        );
+    }
+    // An id is no username: commands find people by either.
+    let id = json!({"username": uuid::Uuid::now_v7(), "app": "pos", "roles": ["cashier"]});
+    assert_eq!(acme.post("/api/v1/users", &id).await.code(), "invalid_value");
+    // Roles that are named often are stored, and logged, once.
+    let many = json!({"username": "cleo", "app": "pos", "roles": vec!["cashier"; 5000]});
+    assert_eq!(acme.post("/api/v1/users", &many).await.body["memberships"][0]["roles"], json!(["cashier"]));
+    let log = acme.get("/api/v1/auth-events?action=member.added&limit=1").await.body["data"][0].clone();
+    assert_eq!(log["details"], json!({"roles": ["cashier"]}));
+    let cleo = membership(&acme, "cleo", "pos").await;
+    const DISABLE: &str = "UPDATE shared.users SET status = 'disabled' WHERE id = $1";
+    let owner = app.database.as_owner().await;
+    owner.execute(DISABLE, &[&harness::uuid(&cleo["userId"])]).await.unwrap();
+    let of_cleo = format!("/api/v1/users/{}/reset-password", cleo["userId"].as_str().unwrap());
+    assert_eq!(acme.post(&of_cleo, &json!({})).await.code(), "user_disabled");
     // An account that somebody with less made an owner is out of reach, too.
     let lead = json!({"name": "Lead", "permissions": ["team.manage"]});
     assert_eq!(acme.put("/api/v1/roles/inventory/lead", &lead).await.status, 201);
@@ -408,4 +453,68 @@ async fn the_operator_manages_members_by_commands() {
     assert_eq!((&events["operator"], &events["actorId"]), (&json!("operator"), &Value::Null), "{events}");
     let seen = run("auth-event list --tenant acme --action member.removed -o json");
     assert!(seen.out.contains("command line"), "{seen:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_disappears_while_it_is_given_is_not_given() {
+    let app = TestApp::start().await;
+    let (acme, zenith) = (app.tenant("acme").await, app.tenant("zenith").await);
+    app.member_with("ann@acme.test", &acme.tenant, &["STAFF"]).await;
+    app.member_with("bo@acme.test", &acme.tenant, &["STAFF"]).await;
+    let ann = membership(&acme, "ann", "inventory").await;
+    let id = harness::uuid(&ann["userId"]);
+    let mut owner = app.database.as_owner().await;
+    // A role is removed while a member gets it.
+    let role = json!({"name": "Watcher", "permissions": ["catalogue.read"]});
+    assert_eq!(acme.put("/api/v1/roles/inventory/watcher", &role).await.status, 201);
+    let of_bo = path(&membership(&acme, "bo", "inventory").await);
+    let removal = owner.transaction().await.unwrap();
+    removal.execute("DELETE FROM shared.roles WHERE key = 'watcher'", &[]).await.unwrap();
+    let roles = json!({"roles": ["watcher"]});
+    let (reply, ()) = tokio::join!(acme.put(&of_bo, &roles), async {
+        app.database.until_a_lock_is_awaited().await;
+        removal.commit().await.unwrap();
+    });
+    assert_eq!(reply.code(), "unknown_role", "{reply:?}");
+    assert_eq!(membership(&acme, "bo", "inventory").await["roles"], json!(["STAFF"]));
+    // An account is deleted while it gets a membership.
+    let deletion = owner.transaction().await.unwrap();
+    deletion.execute("SELECT shared.erase_user($1, now())", &[&id]).await.unwrap();
+    let till = json!({"app": "pos", "roles": ["cashier"]});
+    let to_ann = format!("/api/v1/users/{id}/memberships");
+    let (reply, ()) = tokio::join!(acme.post(&to_ann, &till), async {
+        app.database.until_a_lock_is_awaited().await;
+        deletion.commit().await.unwrap();
+    });
+    assert_eq!(reply.status, 404, "{reply:?}");
+    const LEFT: &str = "SELECT count(*) FROM shared.memberships WHERE user_id = $1";
+    assert_eq!(owner.query_one(LEFT, &[&id]).await.unwrap().get::<_, i64>(0), 0);
+    // The same role, made eight times at once, is made once, and the others change nothing.
+    let made = join_all((0..8).map(|_| acme.put("/api/v1/roles/inventory/same", &role)).collect()).await;
+    let mut statuses: Vec<u16> = made.iter().map(|reply| reply.status).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 200, 200, 200, 200, 200, 200, 201]);
+    // A query that forgets its business makes no account, sets no password and adds no stranger.
+    let server = app.database.as_server().await;
+    let as_shared = "SET ROLE tenantry_shared; ";
+    let stranger = harness::uuid(&membership(&zenith, "owner", "inventory").await["userId"]);
+    let staff = harness::uuid(&app.staff("support").await.get("/api/v1/auth/me").await.body["user"]["id"]);
+    for sql in [
+        format!("SELECT shared.create_staff_account('{id}', '{id}', 'x1', NULL, 'x', NULL, true, now())"),
+        format!(
+            "SET tenantry.tenant = '{}'; INSERT INTO shared.memberships
+                 (id, user_id, app, tenant_id, status, created_at, updated_at)
+             VALUES ('{}', '{stranger}', 'inventory', '{}', 'active', now(), now())",
+            acme.tenant.id,
+            uuid::Uuid::now_v7(),
+            acme.tenant.id
+        ),
+    ] {
+        assert!(server.batch_execute(&format!("{as_shared}{sql}")).await.is_err(), "{sql}");
+        server.batch_execute("RESET ROLE; RESET tenantry.tenant").await.unwrap();
+    }
+    server.batch_execute(as_shared).await.unwrap();
+    let is_set =
+        server.query_one("SELECT shared.set_staff_password($1, 'x', NULL, false, now())", &[&staff]).await;
+    assert!(!is_set.unwrap().get::<_, bool>(0));
 }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use identity::account::AccountError;
 use identity::app::AppError;
+use identity::invitation::InvitationError;
 use identity::key_ring::RotationError;
 use identity::membership::MembershipError;
 use identity::role::RoleError;
@@ -147,12 +148,15 @@ fn code_of(error: &(dyn std::error::Error + 'static)) -> Option<u8> {
 fn code_of_people(error: &(dyn std::error::Error + 'static)) -> Option<u8> {
     match error.downcast_ref() {
         Some(MembershipError::Unknown) => return Some(NOT_FOUND),
-        Some(
-            MembershipError::AlreadyMember(_)
-            | MembershipError::LastOwner
-            | MembershipError::Invited
-            | MembershipError::Stale,
-        ) => return Some(CONFLICT),
+        Some(MembershipError::AlreadyMember(_) | MembershipError::LastOwner | MembershipError::Stale) => {
+            return Some(CONFLICT);
+        }
+        _ => {}
+    }
+    match error.downcast_ref() {
+        Some(InvitationError::Unknown) => return Some(NOT_FOUND),
+        Some(InvitationError::AlreadyInvited(_) | InvitationError::Ended(_)) => return Some(CONFLICT),
+        Some(InvitationError::Membership(error)) => return code_of(error),
         _ => {}
     }
     match error.downcast_ref() {

@@ -19,8 +19,8 @@ use clap::{ArgAction, CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::commands::{
-    app, auth_event, backup, config, db, dev, doctor, domain, job, keys, ledger, manual, member, migrate,
-    openapi, role, seed, serve, stats, tenant, user,
+    app, auth_event, backup, config, db, dev, doctor, domain, invitation, job, keys, ledger, manual, member,
+    migrate, openapi, role, seed, serve, stats, tenant, user,
 };
 use crate::format::Listing;
 
@@ -93,6 +93,9 @@ enum Command {
     /// List, change, suspend and remove the members of businesses and apps.
     #[command(subcommand)]
     Member(member::Command),
+    /// List, resend and revoke invitations.
+    #[command(subcommand)]
+    Invitation(invitation::Command),
     /// List, create, change and remove the roles of a business.
     #[command(subcommand)]
     Role(role::Command),
@@ -154,6 +157,7 @@ async fn main() -> ExitCode {
         Command::Keys(command) => keys::run(command).await,
         Command::User(command) => user::run(command).await,
         Command::Member(command) => member::run(command).await,
+        Command::Invitation(command) => invitation::run(command).await,
         Command::Role(command) => role::run(command).await,
         Command::Permission(command) => role::run_permission(command).await,
         Command::AuthEvent(command) => auth_event::run(command).await,

@@ -97,12 +97,7 @@ impl Place {
             None => None,
         };
         let id = tenant.as_ref().map(|tenant| tenant.id);
-        let place = match (id, &self.app) {
-            (Some(tenant), None) => MemberOf::business(tenant),
-            (None, None) => MemberOf::platform(),
-            (id, Some(app)) => MemberOf::app_of(app.clone(), id),
-        };
-        Ok((place, tenant))
+        Ok((MemberOf::at(self.app.clone(), id), tenant))
     }
 
     /// The membership of a person at this place.

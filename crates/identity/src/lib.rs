@@ -10,14 +10,15 @@ mod people;
 mod records;
 mod signing_in;
 
+pub use mail::link::LinkKey;
 pub use mail::outgoing as mails;
-pub use mail::post::{LinkKey, PageOf, Post, Sender, Transport};
+pub use mail::post::{PageOf, Pages, Post, Sender, Transport};
 pub use names::ids::{MembershipId, SessionId, UserId};
 pub use names::keys::{AppSlug, KeyTextError, PermissionKey, RoleKey, Username};
 pub use people::permission::Permission;
 pub use people::{
-    account, app, authority, member_backup, membership, membership_change, permission, person, personal_data,
-    profile, role, role_backup, staff_account, user,
+    account, app, authority, invitation, member_backup, membership, membership_change, permission, person,
+    personal_data, profile, role, role_backup, staff_account, user,
 };
 pub use records::{auth_event, auth_log};
 pub use signing_in::hash_turns::{Applicant, TooBusy};
@@ -31,7 +32,8 @@ pub use signing_in::session::SessionTerms;
 pub use signing_in::signing_key::{KeyError, Sealer, SigningAlgorithm, SigningKey};
 pub use signing_in::token::{AccessToken, Principal, TokenError, TokenIssuer};
 pub use signing_in::{
-    account_deletion, login, password_change, password_reset, refresh, session, staff_password, throttle,
+    accepting, account_deletion, email_change, login, password_change, password_reset, refresh, session,
+    staff_password, throttle,
 };
 
 /// The app in which a business's staff works with catalogue, stock and orders.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use identity::throttle::Allowed;
 use identity::{
-    PageOf, PasswordKey, PasswordKeys, PasswordPolicy, Post, Sender, SessionTerms, SigningAlgorithm,
+    PageOf, Pages, PasswordKey, PasswordKeys, PasswordPolicy, Post, Sender, SessionTerms, SigningAlgorithm,
     Transport,
 };
 use platform::dns::Dns;
@@ -153,19 +153,33 @@ impl Settings {
     /// [`SettingsError`], as [`Settings::mail_transport`] and [`Settings::password_keys`].
     pub fn post(&self) -> Result<Option<Post>, SettingsError> {
         let Some(transport) = self.mail_transport()? else { return Ok(None) };
-        let settings = self.clone();
-        let reset_page: PageOf = std::sync::Arc::new(move |slug: Option<&str>| {
-            let slug = slug.and_then(|slug| TenantSlug::parse(slug).ok());
-            let address = slug.map_or_else(|| settings.platform_address(), |slug| settings.address_of(&slug));
-            settings.mail.reset_page.replace("{address}", &address)
-        });
+        let page = |pattern: &str| -> PageOf {
+            let (settings, pattern) = (self.clone(), pattern.to_owned());
+            std::sync::Arc::new(move |slug: Option<&str>| settings.page(&pattern, slug))
+        };
         Ok(Some(Post {
             transport,
             from: self.mail_sender()?,
             installation: self.mail.installation.clone(),
-            reset_page,
+            pages: Pages {
+                reset: page(&self.mail.reset_page),
+                invitation: page(&self.mail.invitation_page),
+                confirmation: page(&self.mail.confirmation_page),
+            },
             link_key: self.password_keys()?.link_key(),
         }))
+    }
+
+    /// The address of a page of the business with this slug, or of the platform.
+    fn page(&self, pattern: &str, slug: Option<&str>) -> String {
+        let slug = slug.and_then(|slug| TenantSlug::parse(slug).ok());
+        let address = slug.map_or_else(|| self.platform_address(), |slug| self.address_of(&slug));
+        pattern.replace("{address}", &address)
+    }
+
+    /// The page on which somebody accepts an invitation to the business with this slug, or to the platform.
+    pub fn invitation_page(&self, slug: Option<&str>) -> String {
+        self.page(&self.mail.invitation_page, slug)
     }
 
     /// The failed sign-ins after which further ones must wait.

@@ -186,6 +186,10 @@ pub struct MailSettings {
     pub installation: String,
     /// The page on which a user chooses a new password.
     pub reset_page: String,
+    /// The page on which somebody accepts an invitation.
+    pub invitation_page: String,
+    /// The page that confirms an email.
+    pub confirmation_page: String,
 }
 
 /// The section `[provisioning]`.

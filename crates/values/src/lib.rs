@@ -18,6 +18,7 @@ pub mod gtin;
 mod locale;
 #[doc(hidden)]
 pub mod macros;
+mod moment;
 mod origin;
 mod page;
 mod quantity_decimals;
@@ -35,6 +36,7 @@ pub use decimal::{
 };
 pub use email::{Email, EmailError};
 pub use locale::{Locale, LocaleError};
+pub use moment::{Moment, MomentError};
 pub use origin::{Origin, OriginError};
 pub use page::{Cursor, CursorError, Key, Limit, LimitError, Page, PageRequest};
 pub use quantity_decimals::{QuantityDecimals, QuantityDecimalsError};

@@ -3,12 +3,11 @@
 use std::net::IpAddr;
 use std::process::ExitCode;
 
-use chrono::{DateTime, Utc};
 use clap::Subcommand;
 use identity::auth_event::{AuthAction, AuthEventId};
 use identity::auth_log::{self, EventFilter, LoggedEvent};
 use tenancy::{SharedScope, SharedTx, TenantSlug};
-use values::Key as _;
+use values::{Key as _, Moment};
 
 use crate::context;
 use crate::format::{self, Listing};
@@ -40,10 +39,10 @@ pub enum Command {
         address: Option<IpAddr>,
         /// Only events of this time and later (RFC 3339).
         #[arg(long)]
-        from: Option<DateTime<Utc>>,
+        from: Option<Moment>,
         /// Only events before this time (RFC 3339).
         #[arg(long)]
-        until: Option<DateTime<Utc>>,
+        until: Option<Moment>,
         #[command(flatten)]
         listing: Listing,
     },
@@ -73,8 +72,9 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         action,
         has_failed: failed.then_some(true),
         address,
-        from,
-        until,
+        from: from.map(Moment::time),
+        until: until.map(Moment::time),
+        is_platform: true,
     };
     let wanted = listing.rows_to_read(if from.is_some() { MOST } else { BY_DEFAULT }, MOST);
     let database = context::database(&settings).await?;
@@ -90,23 +90,29 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     }
     let events = listing.arrange(events)?;
     let columns = ["time", "action", "outcome", "user", "by", "app", "address"];
-    format::rows(listing.output, &events, columns, |event| {
-        let named = |name: &Option<String>, id: Option<identity::UserId>| {
-            name.clone().or_else(|| id.map(|id| id.to_string())).unwrap_or_default()
-        };
-        let by = match &event.operator {
-            Some(operator) if event.actor_id.is_none() => operator.clone(),
-            _ => named(&event.actor_name, event.actor_id),
-        };
-        [
-            event.occurred_at.format("%Y-%m-%d %H:%M:%S").to_string(),
-            event.action.clone(),
-            event.failure.clone().unwrap_or_else(|| "ok".to_owned()),
-            named(&event.user_name, event.user_id),
-            by,
-            event.app.clone().unwrap_or_default(),
-            event.address.map(|address| address.to_string()).unwrap_or_default(),
-        ]
-    })?;
+    format::named_rows(
+        listing.output,
+        &events,
+        |event| event.id.to_string(),
+        columns,
+        |event| {
+            let named = |name: &Option<String>, id: Option<identity::UserId>| {
+                name.clone().or_else(|| id.map(|id| id.to_string())).unwrap_or_default()
+            };
+            let by = match &event.operator {
+                Some(operator) if event.actor_id.is_none() => operator.clone(),
+                _ => named(&event.actor_name, event.actor_id),
+            };
+            [
+                event.occurred_at.format("%Y-%m-%d %H:%M:%S").to_string(),
+                event.action.clone(),
+                event.failure.clone().unwrap_or_else(|| "ok".to_owned()),
+                named(&event.user_name, event.user_id),
+                by,
+                event.app.clone().unwrap_or_default(),
+                event.address.map(|address| address.to_string()).unwrap_or_default(),
+            ]
+        },
+    )?;
     Ok(ExitCode::SUCCESS)
 }

@@ -95,7 +95,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
             let operator = context::operator(&settings).await?;
             let changed = operator.set_member_roles(target(&member), &roles).await?;
             let roles = changed.roles.join(", ");
-            note!("{} has the roles {roles} in {}", whom.user, place_of(&changed));
+            note!("{} now has in {}: {roles}", whom.user, place_of(&changed));
         }
         Command::Suspend { whom, place } => {
             set_status(&settings, &whom, &place, MembershipStatus::Suspended).await?;

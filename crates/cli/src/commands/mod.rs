@@ -8,6 +8,7 @@ pub mod db;
 pub mod dev;
 pub mod doctor;
 pub mod domain;
+pub mod invitation;
 pub mod job;
 pub mod keys;
 pub mod ledger;
@@ -42,8 +43,8 @@ fn jobs_at_once(text: &str) -> Result<NonZeroUsize, String> {
     text.parse().ok().filter(|jobs: &NonZeroUsize| jobs.get() <= 64).ok_or_else(|| accepted.to_owned())
 }
 
-/// Reads a password from standard input, without the line end.
-fn password_from_stdin(settings: &Settings) -> anyhow::Result<Password> {
+/// Reads a password from standard input, without the line end. `names` are those of its user.
+fn password_from_stdin(settings: &Settings, names: &[String]) -> anyhow::Result<Password> {
     if std::io::stdin().is_terminal() {
         note!("Type the password, press Enter, and then press Ctrl-D:");
     }
@@ -51,5 +52,6 @@ fn password_from_stdin(settings: &Settings) -> anyhow::Result<Password> {
     std::io::stdin().read_to_string(&mut text).context("cannot read the password from standard input")?;
     let text = text.trim_end_matches(['\r', '\n']);
     anyhow::ensure!(!text.is_empty(), "standard input contains no password");
-    Ok(settings.password_policy()?.check(&SecretString::from(text), &[])?)
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    Ok(settings.password_policy()?.check(&SecretString::from(text), &names)?)
 }

@@ -235,7 +235,10 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     let settings = context::settings()?;
     match command {
         Command::Create { slug, name, owner_email, owner_name, owner_password_stdin, currency, output } => {
-            let password = owner_password_stdin.then(|| password_from_stdin(&settings)).transpose()?;
+            let names: Vec<String> =
+                owner_name.iter().map(ToString::to_string).chain([owner_email.to_string()]).collect();
+            let password =
+                owner_password_stdin.then(|| password_from_stdin(&settings, &names)).transpose()?;
             let owner = NewMember::owner(owner_email, owner_name, password);
             create(&settings, &OnboardingRequest { slug, name, currency, owner }, output).await?;
         }

@@ -14,7 +14,7 @@ use settings::Settings;
 use tenancy::{SharedScope, SharedTx, TenantSlug};
 use values::{Email, Name, SearchText};
 
-use crate::commands::{password_from_stdin, people};
+use crate::commands::{invitation, password_from_stdin, people};
 use crate::confirm::Consent;
 use crate::context;
 use crate::failure::NotFound;
@@ -35,7 +35,7 @@ pub enum Command {
         #[arg(long)]
         email: Option<Email>,
         /// The name for signing in at this business, for a user without an email.
-        #[arg(long, requires = "tenant")]
+        #[arg(long, requires = "tenant", conflicts_with = "platform")]
         username: Option<Username>,
         /// The full name of a new user. An existing user keeps their name.
         #[arg(long, value_parser = Name::parse)]
@@ -52,6 +52,19 @@ pub enum Command {
         password_stdin: bool,
         #[command(flatten)]
         output: Output,
+    },
+    /// Invite a person by mail. Without a mail server, the link is printed, to be handed over.
+    #[command(after_help = "Examples:\n  \
+        tenantry user invite bob@acme.example --tenant acme --role STAFF\n  \
+        tenantry user invite ops@example.com --platform --role support")]
+    Invite {
+        /// The email of the person.
+        email: Email,
+        #[command(flatten)]
+        place: Place,
+        /// The role. May be repeated.
+        #[arg(long = "role", required = true)]
+        roles: Vec<String>,
     },
     /// List the users of the platform, or the members of one business.
     #[command(after_help = "Examples:\n  \
@@ -162,7 +175,8 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
                 Some(tenant) => settings.address_of(&tenant.slug),
                 None => settings.platform_address(),
             };
-            let password = password_stdin.then(|| password_from_stdin(&settings)).transpose()?;
+            let names: Vec<String> = name.iter().map(ToString::to_string).chain([login.to_value()]).collect();
+            let password = password_stdin.then(|| password_from_stdin(&settings, &names)).transpose()?;
             let member = NewMember { login, full_name: name, password, roles: roles.clone() };
             let onboarding = context::onboarding(&settings).await?;
             let added = onboarding.add_member(&member, &place, &Actor::command_line()).await?;
@@ -170,6 +184,9 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
             let app = place.app().clone();
             let shown = Shown { id: added.user, email, username, app, roles, address, password };
             print(&shown, member.password.is_some(), output)?;
+        }
+        Command::Invite { email, place, roles } => {
+            invitation::invite(&settings, email, &place, roles).await?;
         }
         Command::List { tenant, app, role, status, search, listing } => {
             let tenant = match tenant {
@@ -185,10 +202,11 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Disable { person } => set_disabled(&settings, &person, true).await?,
         Command::Enable { person } => set_disabled(&settings, &person, false).await?,
         Command::ResetPassword { person, password_stdin } => {
-            let user = person.find(&settings).await?;
-            let password = password_stdin.then(|| password_from_stdin(&settings)).transpose()?;
+            let user = find(&settings, &person).await?;
+            let names = user.names();
+            let password = password_stdin.then(|| password_from_stdin(&settings, &names)).transpose()?;
             let onboarding = context::onboarding(&settings).await?;
-            if let Some(made) = onboarding.reset_password(user, password, &Actor::command_line()).await? {
+            if let Some(made) = onboarding.reset_password(user.id, password, &Actor::command_line()).await? {
                 let text = format!(
                     "{}   (shown once; must be changed at the first sign-in)",
                     made.secret().expose_secret()
@@ -200,7 +218,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
             let user = find(&settings, &person).await?;
             if end_all {
                 let ended = context::operator(&settings).await?.end_sessions(user.id, Which::All).await?;
-                note!("{ended} sessions of {} have ended", people::name_of(&user));
+                note!("all sessions of {} have ended ({ended})", people::name_of(&user));
             } else {
                 let list = async |tx: &SharedTx| session::list(tx, user.id).await;
                 let database = context::database(&settings).await?;
@@ -218,7 +236,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
             let user = find(&settings, &person).await?;
             let name = people::name_of(&user);
             let plan = format!(
-                "This deletes the account of {name} with {} memberships and all sessions, for good. The \
+                "This deletes the account of {name} with its memberships ({}) and all sessions, for good. The \
                  documents of businesses stay.",
                 user.memberships.len()
             );

@@ -1,9 +1,11 @@
 //! The text of mails, from templates: as plain text and as HTML.
 
+use chrono::TimeDelta;
 use lettre::Message;
 use lettre::message::{Mailbox, MultiPart};
 use minijinja::{Environment, Value};
 
+use crate::mail::letter::Letter;
 use crate::mail::outgoing::Template;
 
 /// The values that the templates show.
@@ -13,8 +15,8 @@ pub(super) struct Contents<'a> {
     pub(super) sender: &'a str,
     /// The link, if the mail has one.
     pub(super) link: Option<&'a str>,
-    /// The lifetime of the link, in minutes.
-    pub(super) minutes: i64,
+    /// What the mail says.
+    pub(super) letter: &'a Letter,
 }
 
 /// A mail could not be written.
@@ -49,6 +51,31 @@ fn texts(template: Template) -> Texts {
             plain: include_str!("templates/password_changed.txt"),
             html: include_str!("templates/password_changed.html"),
         },
+        Template::Invitation => Texts {
+            subject: "{{ sender }} invites you",
+            plain: include_str!("templates/invitation.txt"),
+            html: include_str!("templates/invitation.html"),
+        },
+        Template::EmailVerification => Texts {
+            subject: "Confirm your email for {{ sender }}",
+            plain: include_str!("templates/email_verification.txt"),
+            html: include_str!("templates/email_verification.html"),
+        },
+        Template::EmailChangeOld => Texts {
+            subject: "Your email for {{ sender }} is to be changed",
+            plain: include_str!("templates/email_change_old.txt"),
+            html: include_str!("templates/email_change_old.html"),
+        },
+        Template::EmailChangeNew => Texts {
+            subject: "Confirm your new email for {{ sender }}",
+            plain: include_str!("templates/email_change_new.txt"),
+            html: include_str!("templates/email_change_new.html"),
+        },
+        Template::EmailChanged => Texts {
+            subject: "Your email for {{ sender }} was changed",
+            plain: include_str!("templates/email_changed.txt"),
+            html: include_str!("templates/email_changed.html"),
+        },
     }
 }
 
@@ -60,11 +87,15 @@ pub(super) fn write(
     contents: &Contents<'_>,
 ) -> Result<Message, MessageError> {
     let (texts, environment) = (texts(template), Environment::new());
-    let Contents { sender, link, minutes } = *contents;
+    let Contents { sender, link, letter } = *contents;
     let values = Value::from_pairs([
         ("sender", Value::from(sender)),
         ("link", Value::from(link.unwrap_or_default())),
-        ("minutes", Value::from(minutes)),
+        ("lifetime", Value::from(in_words(letter.lifetime))),
+        ("has_account", Value::from(letter.has_account)),
+        ("new_email", Value::from(letter.new_email.as_str())),
+        ("app", Value::from(letter.app.as_str())),
+        ("roles", Value::from(letter.roles.as_str())),
     ]);
     // The name decides whether what is filled in is escaped for HTML.
     let fill = |name: &str, text: &str| environment.render_named_str(name, text, values.clone());
@@ -76,14 +107,25 @@ pub(super) fn write(
     Ok(message.multipart(body)?)
 }
 
+/// A lifetime as people say it, such as "30 minutes" or "7 days". It is never longer than the real one.
+fn in_words(lifetime: TimeDelta) -> String {
+    match lifetime.num_minutes() {
+        minutes if minutes < 120 => format!("{minutes} minutes"),
+        minutes if minutes <= 48 * 60 => format!("{} hours", minutes / 60),
+        // A mail is sent seconds after its link was made.
+        minutes => format!("{} days", (minutes + 60) / (24 * 60)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_mail_shows_the_business_and_the_link_and_escapes_both() {
-        let contents =
-            Contents { sender: "Bolts <& Co>", link: Some("https://a.test/r#token=x&y"), minutes: 30 };
+        let letter = Letter { lifetime: TimeDelta::minutes(30), ..Letter::default() };
+        let link = Some("https://a.test/r#token=x&y");
+        let contents = Contents { sender: "Bolts <& Co>", link, letter: &letter };
         let from = "no-reply@example.com".parse().unwrap();
         let message = write(Template::PasswordReset, &from, "ann@acme.test", &contents).unwrap();
         // Quoted-printable breaks lines.
@@ -95,5 +137,17 @@ mod tests {
         );
         assert!(text.contains("Bolts &lt;&amp; Co&gt;") && text.contains("Bolts <& Co>"), "{text}");
         assert!(write(Template::PasswordChanged, &from, "no address", &contents).is_err());
+        for template in Template::ALL {
+            let message = write(*template, &from, "ann@acme.test", &contents).unwrap();
+            let text = String::from_utf8(message.formatted()).unwrap();
+            assert!(text.contains("text/plain") && text.contains("text/html"), "{template}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_lifetime_is_said_in_whole_units() {
+        let minutes = |minutes| in_words(TimeDelta::minutes(minutes));
+        assert_eq!([minutes(30), minutes(24 * 60)], ["30 minutes", "24 hours"]);
+        assert_eq!([minutes(7 * 24 * 60 - 1), minutes(3 * 24 * 60 + 600)], ["7 days", "3 days"]);
     }
 }

@@ -1,5 +1,7 @@
 //! Mails to people: written in the transaction that is the reason for them, and sent after the commit.
 
+pub mod letter;
+pub mod link;
 pub mod message;
 pub mod outgoing;
 pub mod post;

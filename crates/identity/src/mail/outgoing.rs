@@ -1,6 +1,7 @@
 //! The table of mails: written by requests, read by the sender.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::Value;
 use tenancy::{DbError, SharedTx, TenantId};
 
 values::ids! {
@@ -15,6 +16,16 @@ values::words! {
         PasswordReset = "password_reset",
         /// The password was changed.
         PasswordChanged = "password_changed",
+        /// A link with which somebody becomes a member.
+        Invitation = "invitation",
+        /// A link that shows that an email belongs to its user.
+        EmailVerification = "email_verification",
+        /// A link by which the present address agrees to a new one.
+        EmailChangeOld = "email_change_old",
+        /// A link by which a new address agrees to become that of a user.
+        EmailChangeNew = "email_change_new",
+        /// The email of an account was changed.
+        EmailChanged = "email_changed",
     }
 }
 
@@ -35,7 +46,18 @@ values::words! {
 /// Links that one address may get in a day. A stranger who asks for more must not fill a mailbox.
 const LINKS_A_DAY: i32 = 10;
 
-/// Writes a mail. The sender finds it after the commit. A link too many is left out.
+impl Template {
+    /// The most mails of this kind that one address gets in a day. `None` for mails that only its user causes.
+    fn most_a_day(self) -> Option<i32> {
+        match self {
+            Self::PasswordChanged | Self::EmailChanged => None,
+            _ => Some(LINKS_A_DAY),
+        }
+    }
+}
+
+/// Writes a mail. The sender finds it after the commit. Returns whether it was written: a link too many is
+/// left out. `parameters` is an object that depends on the template.
 ///
 /// # Errors
 /// [`DbError`].
@@ -44,10 +66,11 @@ pub async fn queue(
     template: Template,
     tenant: Option<TenantId>,
     address: &str,
-) -> Result<(), DbError> {
-    const QUEUE: &str = "SELECT shared.queue_mail($1, $2, $3, $4, $5, $6)";
-    let most = (template == Template::PasswordReset).then_some(LINKS_A_DAY);
-    tx.execute(QUEUE, &[&MailId::new(), &tenant, &template, &address, &most, &tx.now()]).await.map(drop)
+    parameters: &Value,
+) -> Result<bool, DbError> {
+    const QUEUE: &str = "SELECT shared.queue_mail($1, $2, $3, $4, $5, $6, $7)";
+    let most = template.most_a_day();
+    tx.value(QUEUE, &[&MailId::new(), &tenant, &template, &address, parameters, &most, &tx.now()]).await
 }
 
 /// A mail that is to be sent now.
@@ -56,6 +79,7 @@ pub(super) struct Due {
     pub(super) id: MailId,
     pub(super) template: Template,
     pub(super) address: String,
+    pub(super) parameters: Value,
     pub(super) attempts: i32,
     pub(super) created_at: DateTime<Utc>,
     pub(super) tenant_id: Option<TenantId>,
@@ -64,7 +88,17 @@ pub(super) struct Due {
     pub(super) slug: Option<String>,
 }
 
-tenancy::from_row!(Due { id, template, address, attempts, created_at, tenant_id, business, slug });
+tenancy::from_row!(Due {
+    id,
+    template,
+    address,
+    parameters,
+    attempts,
+    created_at,
+    tenant_id,
+    business,
+    slug
+});
 
 /// Takes mails that are due. A sender that dies before it has sent them leaves them for later.
 pub(super) async fn take_due(tx: &SharedTx, limit: i64) -> Result<Vec<Due>, DbError> {
@@ -76,7 +110,7 @@ pub(super) async fn take_due(tx: &SharedTx, limit: i64) -> Result<Vec<Due>, DbEr
             UPDATE shared.mails m SET attempts = attempts + 1, due_at = $1 + interval '5 minutes'
               FROM due WHERE m.id = due.id
          RETURNING m.*)
-        SELECT m.id, m.template, m.address, m.attempts, m.created_at, m.tenant_id, t.name AS business, t.slug
+        SELECT m.id, m.template, m.address, m.parameters, m.attempts, m.created_at, m.tenant_id, t.name AS business, t.slug
           FROM taken m LEFT JOIN shared.tenants t ON t.id = m.tenant_id
          ORDER BY m.id";
     tx.rows(TAKE, &[&tx.now(), &limit]).await

@@ -142,11 +142,12 @@ impl Username {
     pub fn parse(text: &str) -> Result<Self, KeyTextError> {
         let text = text.trim().to_ascii_lowercase();
         let is_next = |byte: u8| is_lower_or_digit(byte) || matches!(byte, b'.' | b'_' | b'-');
-        if has_form(&text, 2..=40, is_lower_or_digit, is_next) {
+        // An id is no name: commands find people by either.
+        if has_form(&text, 2..=40, is_lower_or_digit, is_next) && uuid::Uuid::parse_str(&text).is_err() {
             return Ok(Self(text));
         }
         Err(KeyTextError(
-            "a username must have 2 to 40 of a-z, 0-9, ., _ and -, and begin with a letter or a digit",
+            "a username must have 2 to 40 of a-z, 0-9, ., _ and -, begin with a letter or a digit, and be no UUID",
         ))
     }
 
@@ -163,7 +164,17 @@ mod tests {
     #[test]
     fn keys_that_would_mislead_are_refused() {
         assert_eq!(Username::parse(" Ana.Souza ").unwrap().as_str(), "ana.souza");
-        for text in ["", "a", "ana@acme.test", "ana souza", "änne", ".ana", "ana\0"] {
+        for text in [
+            "",
+            "a",
+            "ana@acme.test",
+            "ana souza",
+            "änne",
+            ".ana",
+            "ana\0",
+            "01a21818-2609-70fa-86f6-67695410cefe",
+            "01a21818260970fa86f667695410cefe",
+        ] {
             assert!(Username::parse(text).is_err(), "{text:?}");
         }
         for text in ["", "ab", "Accounting", "a b", "payroll-", "1app"] {

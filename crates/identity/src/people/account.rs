@@ -28,7 +28,8 @@ fn only_owner(slugs: &[String]) -> String {
     format!("the user is the only active owner of {which}; make another member an owner first")
 }
 
-/// Closes an account, or opens it again. All sessions of a closed account end at once.
+/// Closes an account, or opens it again. All sessions of a closed account end at once. Returns whether the
+/// account was not so before.
 ///
 /// # Errors
 /// [`AccountError`].
@@ -37,8 +38,9 @@ pub async fn set_disabled(
     id: UserId,
     is_disabled: bool,
     by: By<'_>,
-) -> Result<(), AccountError> {
-    const LOCK: &str = "SELECT status FROM shared.users WHERE id = $1 AND status <> 'deleted' FOR UPDATE";
+) -> Result<bool, AccountError> {
+    const LOCK: &str =
+        "SELECT status FROM shared.users WHERE id = $1 AND status <> 'deleted' FOR NO KEY UPDATE";
     const SET: &str = "UPDATE shared.users SET status = $2, updated_at = $3 WHERE id = $1";
     let (status, action) = match is_disabled {
         true => (UserStatus::Disabled, AuthAction::UserDisabled),
@@ -46,13 +48,14 @@ pub async fn set_disabled(
     };
     let present: UserStatus = tx.value_opt(LOCK, &[&id]).await?.ok_or(AccountError::Unknown)?;
     if present == status {
-        return Ok(());
+        return Ok(false);
     }
     if is_disabled {
         refuse_only_owner(tx, id).await?;
     }
     tx.execute(SET, &[&id, &status, &tx.now()]).await.map_err(of_closing)?;
-    Ok(auth_event::record(tx, &AuthEvent { user: Some(id), ..AuthEvent::new(action).by(by) }).await?)
+    auth_event::record(tx, &AuthEvent { user: Some(id), ..AuthEvent::new(action).by(by) }).await?;
+    Ok(true)
 }
 
 /// Deletes an account with its logins, memberships and sessions. The row of the user stays without a name,

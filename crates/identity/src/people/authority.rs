@@ -19,10 +19,12 @@ pub enum NotAllowed {
         permission: String,
     },
     /// The actor does not have the permission.
-    #[error("you do not have the permission {0}, so you cannot give it, or take it away, by a role")]
+    #[error(
+        "this needs the permission {0}, which you do not have: nobody gives or takes more than they have"
+    )]
     Above(String),
     /// The actor is no owner.
-    #[error("only an owner of the business can make somebody an owner, or change an owner")]
+    #[error("only an owner of the business can make somebody an owner, or change what concerns an owner")]
     NotOwner,
     /// PostgreSQL refused a query, or the connection failed.
     #[error("a permission query failed")]
@@ -79,7 +81,7 @@ pub(super) async fn refuse_above(
 }
 
 /// Refuses roles with permissions that the actor does not have. Only an owner gives or takes ownership.
-pub(super) async fn refuse_roles_above(
+pub(crate) async fn refuse_roles_above(
     tx: &SharedTx,
     tenant: TenantId,
     app: &AppSlug,
@@ -103,6 +105,24 @@ pub(super) async fn refuse_roles_above(
     let permissions: Vec<String> = tx.values(PERMISSIONS, &[app, &roles, &tenant]).await?;
     let permissions: Vec<&str> = permissions.iter().map(String::as_str).collect();
     refuse_above(tx, tenant, app, &permissions, by).await
+}
+
+/// Refuses to change anything about an owner of the business, unless the actor is one.
+pub(super) async fn refuse_owner(
+    tx: &SharedTx,
+    tenant: TenantId,
+    of: UserId,
+    by: By<'_>,
+) -> Result<(), NotAllowed> {
+    let actor = match by.who {
+        Who::Operator(..) => return Ok(()),
+        Who::Person(user) => Some(user),
+        Who::Nobody => None,
+    };
+    if is_owner(tx, tenant, Some(of)).await? && !is_owner(tx, tenant, actor).await? {
+        return Err(NotAllowed::NotOwner);
+    }
+    Ok(())
 }
 
 async fn is_owner(tx: &SharedTx, tenant: TenantId, user: Option<UserId>) -> Result<bool, DbError> {

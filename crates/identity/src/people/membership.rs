@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use const_format::concatcp;
 use serde::Serialize;
 use tenancy::{DbError, SharedTx, TenantId};
+use values::Email;
 
 use crate::names::ids::{MembershipId, UserId};
 use crate::names::keys::AppSlug;
@@ -32,6 +33,16 @@ impl MemberOf {
     /// An app of a business, or an app without businesses.
     pub fn app_of(app: AppSlug, tenant: Option<TenantId>) -> Self {
         Self { app, tenant }
+    }
+
+    /// An app of a business, or an app without businesses. Without an app, the inventory of the business, or
+    /// the platform.
+    pub fn at(app: Option<AppSlug>, tenant: Option<TenantId>) -> Self {
+        match (app, tenant) {
+            (Some(app), tenant) => Self { app, tenant },
+            (None, Some(tenant)) => Self::business(tenant),
+            (None, None) => Self::platform(),
+        }
     }
 
     /// The short name of the app.
@@ -105,6 +116,12 @@ pub enum MembershipError {
     /// There is no such membership.
     #[error("there is no such membership")]
     Unknown,
+    /// There is no such user, or the account was deleted.
+    #[error("there is no such user")]
+    UnknownUser,
+    /// A role was removed while it was given.
+    #[error("a role was removed at the same time; read the roles again")]
+    RoleRemoved,
     /// A member has at least one role.
     #[error("name at least one role")]
     NoRoles,
@@ -114,9 +131,6 @@ pub enum MembershipError {
     /// The business would be without an active owner.
     #[error("the business would have no active owner; make another member an owner first")]
     LastOwner,
-    /// The person has not accepted the invitation.
-    #[error("the invitation was not accepted yet")]
-    Invited,
     /// The membership was changed since its version was read.
     #[error("the membership was changed in the meantime; read it again")]
     Stale,
@@ -124,7 +138,7 @@ pub enum MembershipError {
     #[error("the user is already a member of the app {0} there")]
     AlreadyMember(AppSlug),
     /// There is no such app.
-    #[error("there is no app {0}; `tenantry app list` lists the apps")]
+    #[error("there is no app {0}")]
     UnknownApp(AppSlug),
     /// The app has memberships of another kind: with a business, or without one.
     #[error("the app {app} has memberships {}", kind_in_words(*.has_businesses))]
@@ -222,6 +236,36 @@ pub async fn find_at(tx: &SharedTx, user: UserId, place: &MemberOf) -> Result<Op
     tx.row_opt(FIND, &[&user, place.app(), &place.tenant()]).await
 }
 
+/// Refuses to change anything about a member who has more than the actor in the business, in any of its apps.
+///
+/// # Errors
+/// [`MembershipError`]; [`MembershipError::UnknownUser`] for somebody who is no member.
+pub async fn refuse_above(
+    tx: &SharedTx,
+    tenant: TenantId,
+    user: UserId,
+    by: By<'_>,
+) -> Result<(), MembershipError> {
+    let memberships = of_users(tx, &[user], Some(tenant)).await?;
+    if memberships.is_empty() {
+        return Err(MembershipError::UnknownUser);
+    }
+    for membership in memberships {
+        authority::refuse_roles_above(tx, tenant, &membership.app, &membership.roles, by).await?;
+    }
+    Ok(authority::refuse_owner(tx, tenant, user, by).await?)
+}
+
+/// Whether the user of this email is a member there, whatever the status.
+pub(super) async fn has_email_at(tx: &SharedTx, email: &Email, place: &MemberOf) -> Result<bool, DbError> {
+    const HAS: &str = "
+        SELECT EXISTS (SELECT FROM shared.user_logins l
+                         JOIN shared.memberships m ON m.user_id = l.user_id
+                        WHERE l.kind = 'email' AND l.value = $1
+                          AND m.app = $2 AND m.tenant_id IS NOT DISTINCT FROM $3)";
+    tx.value(HAS, &[email, place.app(), &place.tenant()]).await
+}
+
 /// Makes `user` an active member with these roles, of which there must be one or more.
 ///
 /// # Errors
@@ -237,13 +281,18 @@ pub async fn insert(
         INSERT INTO shared.memberships (id, user_id, app, tenant_id, status, created_at, updated_at)
         VALUES ($1, $2, $3, $4, 'active', $5, $5)";
     let (id, app, tenant) = (MembershipId::new(), place.app(), place.tenant());
-    refuse_roles(tx, place, roles, by).await?;
+    let roles = distinct(roles);
+    refuse_roles(tx, place, &roles, by).await?;
+    if let Some(tenant) = tenant {
+        authority::refuse_owner(tx, tenant, user, by).await?;
+    }
     let inserted = tx.execute(INSERT, &[&id, &user, app, &tenant, &tx.now()]).await;
     inserted.map_err(|error| match error.constraint() {
         Some("memberships_user_id_app_tenant_id_key") => MembershipError::AlreadyMember(app.clone()),
+        Some("users_not_deleted") => MembershipError::UnknownUser,
         _ => error.into(),
     })?;
-    tx.execute(INSERT_ROLES, &[&id, &roles]).await?;
+    give_roles(tx, id, &roles).await?;
     let event = AuthEvent {
         tenant,
         app: Some(app),
@@ -253,6 +302,30 @@ pub async fn insert(
     };
     auth_event::record(tx, &event).await?;
     Ok(id)
+}
+
+/// The roles, each once, sorted.
+pub(crate) fn distinct(roles: &[String]) -> Vec<String> {
+    let mut roles = roles.to_vec();
+    roles.sort();
+    roles.dedup();
+    roles
+}
+
+/// Gives a membership roles that exist. One that was removed at the same time is refused.
+pub(super) async fn give_roles(
+    tx: &SharedTx,
+    id: MembershipId,
+    roles: &[String],
+) -> Result<(), MembershipError> {
+    match tx.execute(INSERT_ROLES, &[&id, &roles]).await {
+        Ok(given) if given == roles.len() as u64 => Ok(()),
+        Ok(_) => Err(MembershipError::RoleRemoved),
+        Err(error) if error.constraint() == Some("membership_roles_role_fkey") => {
+            Err(MembershipError::RoleRemoved)
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Gives the membership `$1` the roles `$2`: presets, or roles of its business. Roles that do not exist are
@@ -265,7 +338,10 @@ pub(super) const INSERT_ROLES: &str = "
      WHERE m.id = $1 AND r.key = ANY ($2)";
 
 /// Refuses roles that a member cannot have at this place, or that the actor cannot give.
-pub(crate) async fn refuse_roles(
+///
+/// # Errors
+/// [`MembershipError`].
+pub async fn refuse_roles(
     tx: &SharedTx,
     place: &MemberOf,
     roles: &[String],

@@ -7,7 +7,7 @@ use tenancy::{SharedTx, TenantId};
 use crate::names::ids::MembershipId;
 use crate::people::authority;
 use crate::people::membership::{
-    self, INSERT_ROLES, MemberOf, Membership, MembershipError, MembershipStatus, refuse_unknown_roles,
+    self, MemberOf, Membership, MembershipError, MembershipStatus, distinct, give_roles, refuse_unknown_roles,
 };
 use crate::records::auth_event::{self, AuthAction, AuthEvent, By};
 
@@ -22,6 +22,15 @@ pub struct Target {
     pub if_version: Option<i32>,
 }
 
+/// A membership after a change.
+#[derive(Debug, Clone)]
+pub struct Changed {
+    /// The membership.
+    pub membership: Membership,
+    /// Whether it differs from what it was.
+    pub is_changed: bool,
+}
+
 /// Gives a member these roles instead of the present ones. The same roles again change nothing.
 ///
 /// # Errors
@@ -31,29 +40,31 @@ pub async fn set_roles(
     target: Target,
     roles: &[String],
     by: By<'_>,
-) -> Result<Membership, MembershipError> {
+) -> Result<Changed, MembershipError> {
     const TAKE: &str = "DELETE FROM shared.membership_roles WHERE membership_id = $1 AND role = ANY ($2)";
     let present = lock(tx, target).await?;
     let place = MemberOf::app_of(present.app.clone(), present.tenant_id);
-    refuse_unknown_roles(tx, &place, roles).await?;
+    let roles = distinct(roles);
+    refuse_unknown_roles(tx, &place, &roles).await?;
     let given: Vec<String> = roles.iter().filter(|role| !present.roles.contains(role)).cloned().collect();
     let taken: Vec<String> = present.roles.iter().filter(|role| !roles.contains(role)).cloned().collect();
     if given.is_empty() && taken.is_empty() {
-        return Ok(present);
+        return Ok(Changed { membership: present, is_changed: false });
     }
     if let Some(tenant) = present.tenant_id {
-        authority::refuse_roles_above(tx, tenant, &present.app, &[given.clone(), taken.clone()].concat(), by)
-            .await?;
+        let moved = [given.clone(), taken.clone()].concat();
+        authority::refuse_roles_above(tx, tenant, &present.app, &moved, by).await?;
+        authority::refuse_owner(tx, tenant, present.user_id, by).await?;
     }
     if !given.is_empty() {
-        tx.execute(INSERT_ROLES, &[&present.id, &given]).await?;
+        give_roles(tx, present.id, &given).await?;
     }
     if !taken.is_empty() {
         tx.execute(TAKE, &[&present.id, &taken]).await.map_err(MembershipError::of_taking)?;
     }
     record(tx, &present, AuthAction::MemberRolesChanged, by, json!({"from": present.roles, "to": roles}))
         .await?;
-    read(tx, target).await
+    Ok(Changed { membership: read(tx, target).await?, is_changed: true })
 }
 
 /// Suspends a member, or lets a suspended member sign in again. A suspended member's sessions end at once.
@@ -65,14 +76,11 @@ pub async fn set_status(
     target: Target,
     status: MembershipStatus,
     by: By<'_>,
-) -> Result<Membership, MembershipError> {
+) -> Result<Changed, MembershipError> {
     const SET: &str = "UPDATE shared.memberships SET status = $2, updated_at = $3 WHERE id = $1";
     let present = lock(tx, target).await?;
     if present.status == status {
-        return Ok(present);
-    }
-    if present.status == MembershipStatus::Invited {
-        return Err(MembershipError::Invited);
+        return Ok(Changed { membership: present, is_changed: false });
     }
     refuse_above_member(tx, &present, by).await?;
     tx.execute(SET, &[&present.id, &status, &tx.now()]).await.map_err(MembershipError::of_taking)?;
@@ -81,7 +89,7 @@ pub async fn set_status(
         _ => AuthAction::MemberResumed,
     };
     record(tx, &present, action, by, json!({})).await?;
-    read(tx, target).await
+    Ok(Changed { membership: read(tx, target).await?, is_changed: true })
 }
 
 /// Ends a membership. Its sessions end at once. The user stays.
@@ -116,6 +124,7 @@ async fn read(tx: &SharedTx, target: Target) -> Result<Membership, MembershipErr
 async fn refuse_above_member(tx: &SharedTx, member: &Membership, by: By<'_>) -> Result<(), MembershipError> {
     if let Some(tenant) = member.tenant_id {
         authority::refuse_roles_above(tx, tenant, &member.app, &member.roles, by).await?;
+        authority::refuse_owner(tx, tenant, member.user_id, by).await?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@
 pub mod account;
 pub mod app;
 pub mod authority;
+pub mod invitation;
 pub mod member_backup;
 pub mod membership;
 pub mod membership_change;

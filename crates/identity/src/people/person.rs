@@ -32,6 +32,15 @@ pub struct Person {
     pub memberships: Vec<Membership>,
 }
 
+impl Person {
+    /// The names of the person, which a password must not be made of.
+    pub fn names(&self) -> Vec<String> {
+        let logins = self.email.iter().map(ToString::to_string);
+        let usernames = self.usernames.iter().map(ToString::to_string);
+        self.full_name.clone().into_iter().chain(logins).chain(usernames).collect()
+    }
+}
+
 /// Which people to list.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {

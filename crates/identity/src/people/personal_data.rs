@@ -110,7 +110,7 @@ pub async fn export(tx: &SharedTx, id: UserId, by: By<'_>) -> Result<Option<Pers
     let mut events = auth_log::up_to(tx, &of_person, AuthEventId::highest(), MOST_EVENTS + 1).await?;
     let has_older_events = events.len() > MOST_EVENTS as usize;
     events.truncate(MOST_EVENTS as usize);
-    let events = events.into_iter().map(LoggedEvent::for_outsiders).collect();
+    let events = events.into_iter().map(|event| event.for_person(id)).collect();
     Ok(Some(PersonalData {
         profile,
         account: tx.row(ACCOUNT, &[&id]).await?,

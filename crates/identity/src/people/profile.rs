@@ -18,6 +18,8 @@ pub struct Profile {
     pub id: UserId,
     /// The email with which the user signs in.
     pub email: Option<Email>,
+    /// Whether the user has shown that the email is theirs.
+    pub email_verified: bool,
     /// The usernames of the user, at most one for each business.
     pub usernames: Vec<Username>,
     /// The name, if known.
@@ -30,7 +32,7 @@ pub struct Profile {
     pub version: i32,
 }
 
-tenancy::from_row!(Profile { id, email, usernames, full_name, phone, locale, version });
+tenancy::from_row!(Profile { id, email, email_verified, usernames, full_name, phone, locale, version });
 
 /// A change of a profile. `None` leaves a field as it is, and `Some(None)` empties it.
 #[derive(Debug, Clone, Default)]
@@ -62,6 +64,8 @@ pub enum ProfileError {
 const SELECT: &str = "
     SELECT u.id, u.full_name, u.phone, u.locale, u.version,
            (SELECT l.value FROM shared.user_logins l WHERE l.user_id = u.id AND l.kind = 'email') AS email,
+           EXISTS (SELECT FROM shared.user_logins l
+                    WHERE l.user_id = u.id AND l.kind = 'email' AND l.verified_at IS NOT NULL) AS email_verified,
            ARRAY(SELECT l.value FROM shared.user_logins l
                   WHERE l.user_id = u.id AND l.kind = 'username' ORDER BY l.tenant_id) AS usernames
       FROM shared.users u WHERE u.id = $1 AND u.status <> 'deleted' ";

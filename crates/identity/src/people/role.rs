@@ -8,6 +8,7 @@ use values::{Name, Note};
 pub use crate::names::keys::OWNER_ROLE;
 use crate::names::keys::{AppSlug, PermissionKey, RoleKey};
 use crate::people::authority::{self, NotAllowed};
+use crate::people::invitation;
 use crate::records::auth_event::{self, AuthAction, AuthEvent, By};
 
 /// A role that members of a business may have.
@@ -51,9 +52,7 @@ pub struct NewRole {
 #[derive(Debug, thiserror::Error)]
 pub enum RoleError {
     /// The app has a preset with this key.
-    #[error(
-        "{0} is a role of the app, which only the operator of the platform can change; choose another key"
-    )]
+    #[error("{0} is a role of the app, which cannot be changed or removed here; choose another key")]
     Preset(RoleKey),
     /// The business has a role whose key differs in the letter case alone, or somebody made it just now.
     #[error("the business has a role {0} already, in this or another letter case")]
@@ -67,9 +66,12 @@ pub enum RoleError {
     /// The app has no such permission, or the maker does not have it.
     #[error(transparent)]
     NotAllowed(#[from] NotAllowed),
-    /// Members have the role.
-    #[error("members have the role {0}; give them other roles first")]
+    /// Members have the role, or somebody is invited to it.
+    #[error("members have the role {0}, or somebody is invited to it; give them other roles first")]
     InUse(RoleKey),
+    /// The business has as many roles as it may have.
+    #[error("a business may define {MOST_ROLES} roles; remove one first")]
+    TooMany,
     /// The role was changed since its version was read.
     #[error("the role was changed in the meantime; read it again")]
     Stale,
@@ -77,6 +79,9 @@ pub enum RoleError {
     #[error("a role query failed")]
     Db(#[from] DbError),
 }
+
+/// The most roles that a business defines. A list of roles has no pages.
+const MOST_ROLES: i64 = 100;
 
 const SELECT: &str = "
     SELECT r.app, r.key, r.name, r.description, r.tenant_id IS NULL AS is_preset, r.version,
@@ -124,6 +129,7 @@ pub async fn put(
 ) -> Result<bool, RoleError> {
     const IS_FOR_BUSINESSES: &str =
         "SELECT EXISTS (SELECT FROM shared.apps WHERE slug = $1 AND has_businesses)";
+    const COUNT: &str = "SELECT count(*) FROM shared.roles WHERE tenant_id = $1";
     const INSERT: &str = "
         INSERT INTO shared.roles (app, tenant_id, key, name, description, created_at, updated_at)
         VALUES ($1, $2, $3, $4, $5, $6, $6)";
@@ -139,6 +145,9 @@ pub async fn put(
           FROM shared.app_permissions a WHERE a.app = $1 AND a.permission = ANY ($4)
             ON CONFLICT (app, role_scope, role, permission) DO NOTHING";
     lock(tx, tenant, &wanted.app, &wanted.key).await?;
+    let mut permissions = wanted.permissions.clone();
+    permissions.sort();
+    permissions.dedup();
     let present = find(tx, tenant, &wanted.app, &wanted.key).await?;
     match &present {
         Some(role) if role.is_preset => return Err(RoleError::Preset(role.key.clone())),
@@ -153,7 +162,7 @@ pub async fn put(
     }
     let description = wanted.description.as_ref().map_or("", Note::as_str);
     let had = present.as_ref().map(|role| role.permissions.as_slice()).unwrap_or_default();
-    let gets: Vec<&str> = wanted.permissions.iter().map(PermissionKey::as_str).collect();
+    let gets: Vec<&str> = permissions.iter().map(PermissionKey::as_str).collect();
     let given = gets.iter().copied().filter(|key| !had.iter().any(|other| other == key));
     let taken = had.iter().map(String::as_str).filter(|key| !gets.contains(key));
     let changed: Vec<&str> = given.chain(taken).collect();
@@ -163,6 +172,9 @@ pub async fn put(
         return Ok(false);
     }
     authority::refuse_above(tx, tenant, &wanted.app, &changed, by).await?;
+    if present.is_none() && tx.value::<i64>(COUNT, &[&tenant]).await? >= MOST_ROLES {
+        return Err(RoleError::TooMany);
+    }
 
     let sql = if present.is_some() { UPDATE } else { INSERT };
     let stored =
@@ -171,9 +183,9 @@ pub async fn put(
         Some("roles_key_taken") => RoleError::Taken(wanted.key.clone()),
         _ => error.into(),
     })?;
-    tx.execute(TAKE, &[&wanted.app, &tenant, &wanted.key, &wanted.permissions]).await?;
-    tx.execute(GIVE, &[&wanted.app, &tenant, &wanted.key, &wanted.permissions]).await?;
-    let details = json!({"role": wanted.key, "permissions": wanted.permissions});
+    tx.execute(TAKE, &[&wanted.app, &tenant, &wanted.key, &permissions]).await?;
+    tx.execute(GIVE, &[&wanted.app, &tenant, &wanted.key, &permissions]).await?;
+    let details = json!({"role": wanted.key, "permissions": permissions});
     let event = AuthEvent { details, ..of(AuthAction::RoleChanged, tenant, &wanted.app, by) };
     auth_event::record(tx, &event).await?;
     Ok(present.is_none())
@@ -200,6 +212,9 @@ pub async fn remove(
     if if_version.is_some_and(|version| version != role.version) {
         return Err(RoleError::Stale);
     }
+    if invitation::names_role(tx, tenant, app, &role.key).await? {
+        return Err(RoleError::InUse(role.key));
+    }
     let held: Vec<&str> = role.permissions.iter().map(String::as_str).collect();
     authority::refuse_above(tx, tenant, app, &held, by).await?;
     let removed = tx.execute(REMOVE, &[app, &tenant, &role.key]).await;
@@ -213,12 +228,11 @@ pub async fn remove(
     Ok(())
 }
 
-/// Those who change or remove a role of a business do so one after another.
+/// Those who make, change or remove a role of a business do so one after another.
 async fn lock(tx: &SharedTx, tenant: TenantId, app: &AppSlug, key: &RoleKey) -> Result<(), DbError> {
-    const LOCK: &str = "
-        SELECT version FROM shared.roles
-         WHERE app = $1 AND lower(key) = lower($2) AND tenant_id = $3 FOR UPDATE";
-    tx.value_opt::<i32>(LOCK, &[app, key, &tenant]).await.map(drop)
+    const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
+    let name = format!("role of {tenant} {app} {}", key.as_str().to_lowercase());
+    tx.execute(LOCK, &[&name]).await.map(drop)
 }
 
 fn of<'a>(action: AuthAction, tenant: TenantId, app: &'a AppSlug, by: By<'a>) -> AuthEvent<'a> {

@@ -7,7 +7,6 @@ use values::Name;
 
 use crate::names::ids::UserId;
 use crate::names::keys::Username;
-use crate::people::authority::{self, NotAllowed};
 use crate::people::membership::{self, MembershipError};
 use crate::people::user::{LoginName, PasswordHash};
 use crate::records::auth_event::{self, AuthAction, AuthEvent, By};
@@ -18,18 +17,18 @@ pub enum StaffAccountError {
     /// Another member of the business has this username.
     #[error("another member of the business has the username {0}")]
     Taken(Username),
-    /// The business has no such member.
-    #[error("there is no such member")]
-    Unknown,
+    /// People change their own password with the present one.
+    #[error("change your own password with POST /api/v1/auth/password/change")]
+    OwnPassword,
+    /// The operator has closed the account.
+    #[error("the account is disabled; only the operator of the platform can enable it")]
+    Disabled,
     /// The account does not belong to the business.
     #[error(
         "this person signs in with an email or works for others, too, so only they can set their password; \
          they can ask for a link at POST /api/v1/auth/password/forgot"
     )]
     NotOwn,
-    /// The actor has less than the member.
-    #[error(transparent)]
-    NotAllowed(#[from] NotAllowed),
     /// The membership was refused.
     #[error(transparent)]
     Membership(#[from] MembershipError),
@@ -77,26 +76,43 @@ pub(crate) async fn refuse_taken(
     }
 }
 
-/// Refuses a password for somebody whose account does not belong to the business, or who has more than the
-/// actor.
+/// What a password must not be made of.
+struct Names {
+    full_name: Option<String>,
+    username: Option<String>,
+    is_active: bool,
+    is_own: bool,
+}
+
+tenancy::from_row!(Names { full_name, username, is_active, is_own });
+
+/// Refuses a password for somebody whose account does not belong to the business, who has more than the actor,
+/// or who cannot sign in. Returns the names of the person, which a password must not be made of.
 pub(crate) async fn refuse_password_of(
     tx: &SharedTx,
     tenant: TenantId,
     user: UserId,
     by: By<'_>,
-) -> Result<(), StaffAccountError> {
-    const IS_OWN: &str = "SELECT shared.is_staff_account($1)";
-    let memberships = membership::of_users(tx, &[user], Some(tenant)).await?;
-    if memberships.is_empty() {
-        return Err(StaffAccountError::Unknown);
-    }
-    if !tx.value::<bool>(IS_OWN, &[&user]).await? {
+) -> Result<Vec<String>, StaffAccountError> {
+    const NAMES: &str = "
+        SELECT u.full_name, l.value AS username, u.status = 'active' AS is_active,
+               shared.is_staff_account(u.id) AS is_own
+          FROM shared.users u
+          LEFT JOIN shared.user_logins l ON l.user_id = u.id AND l.kind = 'username' AND l.tenant_id = $2
+         WHERE u.id = $1";
+    membership::refuse_above(tx, tenant, user, by).await?;
+    let names: Option<Names> = tx.row_opt(NAMES, &[&user, &tenant]).await?;
+    let names = names.ok_or(MembershipError::UnknownUser)?;
+    if !names.is_own {
         return Err(StaffAccountError::NotOwn);
     }
-    for membership in memberships {
-        authority::refuse_roles_above(tx, tenant, &membership.app, &membership.roles, by).await?;
+    if by.is(user) {
+        return Err(StaffAccountError::OwnPassword);
     }
-    Ok(())
+    if !names.is_active {
+        return Err(StaffAccountError::Disabled);
+    }
+    Ok(names.full_name.into_iter().chain(names.username).collect())
 }
 
 /// Sets the password of an account of the business of the transaction.
@@ -113,7 +129,7 @@ pub(crate) async fn set_password(
     let is_set: bool =
         tx.value(SET, &[&user, &password.hash, &password.key, &must_change, &tx.now()]).await?;
     if !is_set {
-        return Err(StaffAccountError::Unknown);
+        return Err(StaffAccountError::Disabled);
     }
     let event = AuthEvent {
         tenant: Some(tenant),

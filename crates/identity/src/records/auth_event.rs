@@ -41,6 +41,20 @@ values::words! {
         UserExported = "user.exported",
         /// A business or the operator set the password of somebody else.
         PasswordSet = "password.set",
+        /// Somebody asked for another email.
+        EmailChangeRequested = "email.change_requested",
+        /// An email was changed.
+        EmailChanged = "email.changed",
+        /// A user showed that an email is theirs.
+        EmailVerified = "email.verified",
+        /// A person was invited.
+        InvitationSent = "invitation.sent",
+        /// An invitation was sent again.
+        InvitationResent = "invitation.resent",
+        /// An invitation was taken back.
+        InvitationRevoked = "invitation.revoked",
+        /// An invitation was accepted.
+        InvitationAccepted = "invitation.accepted",
         /// A person became a member.
         MemberAdded = "member.added",
         /// A member got other roles.
@@ -114,6 +128,11 @@ impl<'a> By<'a> {
     pub fn person(user: UserId, origin: &'a Origin) -> Self {
         Self { who: Who::Person(user), origin: Some(origin) }
     }
+
+    /// Whether this person acts.
+    pub fn is(&self, user: UserId) -> bool {
+        matches!(self.who, Who::Person(actor) if actor == user)
+    }
 }
 
 /// An event to be written.
@@ -185,6 +204,23 @@ impl<'a> AuthEvent<'a> {
 pub async fn prune(tx: &SharedTx, days: u32) -> Result<u64, DbError> {
     const PRUNE: &str = "DELETE FROM shared.auth_events WHERE occurred_at < $1";
     tx.execute(PRUNE, &[&(tx.now() - chrono::TimeDelta::days(days.into()))]).await
+}
+
+/// Writes an event of somebody who is not known to be a member of the business at whose host it happened. If
+/// the business does not know the person, its log does not name them: it must not learn who has an account
+/// elsewhere. The person's own log names them, without the business.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn record_at_host(tx: &SharedTx, event: &AuthEvent<'_>) -> Result<(), DbError> {
+    const IS_KNOWN: &str = "SELECT shared.is_known_at($1, $2)";
+    if let (Some(user), Some(tenant)) = (event.user, event.tenant)
+        && !tx.value::<bool>(IS_KNOWN, &[&user, &tenant]).await?
+    {
+        record(tx, &AuthEvent { user: None, actor: None, ..event.clone() }).await?;
+        return record(tx, &AuthEvent { tenant: None, ..event.clone() }).await;
+    }
+    record(tx, event).await
 }
 
 /// Writes an event to the log.

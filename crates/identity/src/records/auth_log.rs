@@ -70,14 +70,29 @@ tenancy::from_row!(LoggedEvent {
 });
 
 impl LoggedEvent {
-    /// The event as people outside the platform see it: they do not learn which of its staff acted, or on
-    /// which machine.
+    /// The event as people outside the platform see it: they do not learn which of its staff acted, or from
+    /// where.
     #[must_use]
     pub fn for_outsiders(mut self) -> Self {
         if self.operator.is_some() {
             self.operator = Some("operator".to_owned());
             (self.actor_id, self.actor_name) = (None, None);
+            return self.without_origin();
         }
+        self
+    }
+
+    /// The event as its person sees it: without the address and the program of others who acted.
+    #[must_use]
+    pub fn for_person(self, person: UserId) -> Self {
+        if self.actor_id.is_some_and(|actor| actor != person) {
+            return self.for_outsiders().without_origin();
+        }
+        self.for_outsiders()
+    }
+
+    fn without_origin(mut self) -> Self {
+        (self.address, self.user_agent, self.device) = (None, None, None);
         self
     }
 }
@@ -99,6 +114,8 @@ pub struct EventFilter {
     pub from: Option<DateTime<Utc>>,
     /// Events before this moment.
     pub until: Option<DateTime<Utc>>,
+    /// Whether the platform looks. Others find no operator by id or address.
+    pub is_platform: bool,
 }
 
 // A name is only found if the policies of the tables let the viewer see the person.
@@ -114,10 +131,10 @@ const SELECT: &str = "
       FROM shared.auth_events e
      WHERE e.id < $1
        AND ($3::uuid IS NULL OR e.tenant_id = $3)
-       AND ($4::uuid IS NULL OR e.user_id = $4 OR e.actor_id = $4)
+       AND ($4::uuid IS NULL OR e.user_id = $4 OR e.actor_id = $4 AND ($10 OR e.actor IS NULL))
        AND ($5::text IS NULL OR e.action = $5)
        AND ($6::boolean IS NULL OR (e.failure IS NOT NULL) = $6)
-       AND ($7::inet IS NULL OR e.address = $7)
+       AND ($7::inet IS NULL OR e.address = $7 AND ($10 OR e.actor IS NULL))
        AND ($8::timestamptz IS NULL OR e.occurred_at >= $8)
        AND ($9::timestamptz IS NULL OR e.occurred_at < $9) ";
 
@@ -145,6 +162,7 @@ pub async fn up_to(
     limit: i64,
 ) -> Result<Vec<LoggedEvent>, DbError> {
     const LIST: &str = concatcp!(SELECT, "ORDER BY e.id DESC LIMIT $2");
-    let EventFilter { tenant, user, action, has_failed, address, from, until } = filter;
-    tx.rows(LIST, &[&before, &limit, tenant, user, action, has_failed, address, from, until]).await
+    let EventFilter { tenant, user, action, has_failed, address, from, until, is_platform } = filter;
+    tx.rows(LIST, &[&before, &limit, tenant, user, action, has_failed, address, from, until, is_platform])
+        .await
 }

@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::mail::post::LinkKey;
+use crate::mail::link::LinkKey;
 use crate::people::user::PasswordHash;
 use crate::signing_in::hash_turns::{Applicant, HashTurns, TooBusy};
 use crate::signing_in::password::{MAX_BYTES, Password, PasswordError, PasswordPolicy, normalised};
@@ -99,6 +99,11 @@ impl Hasher {
     /// hashes at the same time.
     pub fn new(keys: PasswordKeys, cost: u32, concurrency: usize) -> Self {
         Self { keys, cost, turns: HashTurns::new(concurrency) }
+    }
+
+    /// The key from which the tokens of mailed links are made.
+    pub fn link_key(&self) -> LinkKey {
+        self.keys.link_key()
     }
 
     /// Checks a new password, and hashes it. The estimate of its strength takes time, so both are done in one

@@ -3,10 +3,9 @@
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use tenancy::{Database, DbError, SharedScope, SharedTx};
-use uuid::Uuid;
 use values::Email;
 
-use crate::names::ids::UserId;
+use crate::names::ids::{MembershipId, UserId};
 use crate::names::keys::Username;
 use crate::people::membership::MemberOf;
 use crate::people::user::{self, LoginName, PasswordHash, UserStatus};
@@ -14,7 +13,7 @@ use crate::records::auth_event::{self, AuthAction, AuthEvent, Origin};
 use crate::signing_in::hash_turns::{Applicant, TooBusy};
 use crate::signing_in::hasher::{Hasher, Verdict};
 use crate::signing_in::password::PasswordPolicy;
-use crate::signing_in::session::{self, Account, SessionTerms, Started};
+use crate::signing_in::session::{self, Entrant, SessionTerms, Started};
 use crate::signing_in::throttle::{self, Allowed, Attempt, AttemptKeys};
 
 /// A user who may act in one app of one business.
@@ -36,6 +35,13 @@ pub struct SignedIn {
     pub roles: Vec<String>,
     /// Keys of all permissions of these roles.
     pub permissions: Vec<String>,
+}
+
+/// A user with the right password, as it was read.
+pub(super) struct Account {
+    pub(super) entrant: Entrant,
+    pub(super) must_change_password: bool,
+    pub(super) password: PasswordHash,
 }
 
 /// Nobody was signed in.
@@ -116,18 +122,20 @@ impl SignIn {
         for _ in 0..3 {
             let account = self.check(credentials, origin).await?;
             if account.must_change_password {
-                self.forget(&account.attempt).await?;
+                self.forget(&account.entrant.attempt).await?;
                 self.record(
                     credentials,
-                    Some(account.signed_in.user),
+                    Some(account.entrant.signed_in.user),
                     &LoginError::MustChangePassword,
                     origin,
                 )
                 .await?;
                 return Err(LoginError::MustChangePassword);
             }
-            if let Some(started) = session::start(&self.database, &account, &self.terms, origin).await? {
-                return Ok((account.signed_in, started));
+            if let Some(started) =
+                session::start(&self.database, &account.entrant, &self.terms, origin).await?
+            {
+                return Ok((account.entrant.signed_in, started));
             }
         }
         Err(LoginError::InvalidCredentials)
@@ -162,7 +170,8 @@ impl SignIn {
             origin: Some(origin),
             ..AuthEvent::new(AuthAction::SignIn)
         };
-        self.database.write_shared(SharedScope::Public, async |tx| auth_event::record(tx, &event).await).await
+        let record = async |tx: &SharedTx| auth_event::record_at_host(tx, &event).await;
+        self.database.write_shared(SharedScope::Public, record).await
     }
 
     async fn compare(
@@ -207,22 +216,21 @@ impl SignIn {
             self.forget(&attempt).await?;
             return Ok((Err(LoginError::NoMembership), Some(user)));
         };
+        let signed_in = SignedIn {
+            user,
+            email: found.email,
+            username: found.username,
+            full_name: found.full_name,
+            member_of: member_of.clone(),
+            membership_version,
+            roles: found.roles.unwrap_or_default(),
+            permissions: found.permissions.unwrap_or_default(),
+        };
+        let password_changed_at = found.password_changed_at;
         let account = Account {
-            membership,
-            password_changed_at: found.password_changed_at,
+            entrant: Entrant { signed_in, membership, password_changed_at, attempt },
             must_change_password: found.must_change_password.unwrap_or_default(),
             password,
-            attempt,
-            signed_in: SignedIn {
-                user,
-                email: found.email,
-                username: found.username,
-                full_name: found.full_name,
-                member_of: member_of.clone(),
-                membership_version,
-                roles: found.roles.unwrap_or_default(),
-                permissions: found.permissions.unwrap_or_default(),
-            },
         };
         Ok((Ok(Box::new(account)), Some(user)))
     }
@@ -260,7 +268,7 @@ struct Row {
     password_changed_at: Option<DateTime<Utc>>,
     must_change_password: Option<bool>,
     user_status: Option<UserStatus>,
-    membership_id: Option<Uuid>,
+    membership_id: Option<MembershipId>,
     membership_version: Option<i32>,
     roles: Option<Vec<String>>,
     permissions: Option<Vec<String>>,

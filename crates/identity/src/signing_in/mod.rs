@@ -1,6 +1,8 @@
 //! Proving who somebody is: passwords, login, sessions, access tokens.
 
+pub mod accepting;
 pub mod account_deletion;
+pub mod email_change;
 pub mod hash_turns;
 pub mod hasher;
 pub mod key_ring;

@@ -12,7 +12,7 @@ use crate::signing_in::hash_turns::{Applicant, TooBusy};
 use crate::signing_in::hasher::Verdict;
 use crate::signing_in::login::{Credentials, LoginError, SignIn, SignedIn};
 use crate::signing_in::password::{PasswordError, normalised};
-use crate::signing_in::session::{self, Account, Started, Which};
+use crate::signing_in::session::{self, Entrant, Started, Which};
 use crate::signing_in::throttle::{self, Attempt, AttemptKeys};
 use crate::signing_in::token::Principal;
 
@@ -112,16 +112,16 @@ impl SignIn {
     ) -> Result<(SignedIn, Started), ChangeError> {
         refuse_unchanged(&credentials.password, new)?;
         let account = self.check(credentials, origin).await?;
-        let user = account.signed_in.user;
+        let user = account.entrant.signed_in.user;
         let applicant = Applicant::client(credentials.member_of.tenant(), origin.network());
-        let Account { attempt, password: stored, signed_in, .. } = &*account;
+        let (Entrant { attempt, signed_in, .. }, stored) = (&account.entrant, &account.password);
         let names = [Some(credentials.login.to_value()), signed_in.full_name.clone()];
         let personal = names.into_iter().flatten().collect();
         let hash = self.hash_new(new, personal, attempt, &applicant).await?;
         let changed_at = self.replace(user, stored, &hash, Which::All, attempt, origin).await?;
-        let account = Account { password_changed_at: Some(changed_at), ..*account };
-        let started = session::start(&self.database, &account, &self.terms, origin).await?;
-        Ok((account.signed_in, started.ok_or(LoginError::InvalidCredentials)?))
+        let entrant = Entrant { password_changed_at: Some(changed_at), ..account.entrant };
+        let started = session::start(&self.database, &entrant, &self.terms, origin).await?;
+        Ok((entrant.signed_in, started.ok_or(LoginError::InvalidCredentials)?))
     }
 
     /// Checks and hashes the new password of somebody who has shown the present one.

@@ -1,6 +1,7 @@
 //! Resetting a forgotten password: a mailed link, which is of use once and for half an hour.
 
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
 use tenancy::{DbError, SharedScope, SharedTx, TenantId};
 use values::Email;
 
@@ -64,7 +65,9 @@ impl SignIn {
                 if throttle::count(tx, &keys, MAILS).await? > 0.0 {
                     return Ok(());
                 }
-                outgoing::queue(tx, Template::PasswordReset, tenant, email.as_str()).await
+                outgoing::queue(tx, Template::PasswordReset, tenant, email.as_str(), &json!({}))
+                    .await
+                    .map(drop)
             })
             .await
     }
@@ -108,9 +111,10 @@ impl SignIn {
                     origin: Some(origin),
                     ..AuthEvent::new(AuthAction::PasswordReset).of(user)
                 };
-                auth_event::record(tx, &event).await?;
+                auth_event::record_at_host(tx, &event).await?;
                 if let Some(email) = &found.email {
-                    outgoing::queue(tx, Template::PasswordChanged, tenant, email.as_str()).await?;
+                    outgoing::queue(tx, Template::PasswordChanged, tenant, email.as_str(), &json!({}))
+                        .await?;
                     let keys = AttemptKeys::new(&LoginName::Email(email.clone()), None, None);
                     let attempt = Attempt { account: keys.account, counted: Vec::new() };
                     throttle::forget(tx, &attempt).await?;

@@ -9,9 +9,8 @@ use serde::Serialize;
 use tenancy::{Database, DbError, SharedScope, SharedTx, TenantId};
 use uuid::Uuid;
 
-use crate::names::ids::{SessionId, UserId};
+use crate::names::ids::{MembershipId, SessionId, UserId};
 use crate::names::keys::AppSlug;
-use crate::people::user::PasswordHash;
 use crate::records::auth_event::{self, AuthAction, AuthEvent, By, Origin};
 use crate::signing_in::login::SignedIn;
 use crate::signing_in::refresh_token::RefreshToken;
@@ -50,25 +49,23 @@ pub struct Started {
     pub refresh_token: RefreshToken,
 }
 
-/// A user with the right password, as it was read.
-pub(super) struct Account {
+/// A user who has proved who they are, as the account was read.
+pub(super) struct Entrant {
     pub(super) signed_in: SignedIn,
-    pub(super) membership: Uuid,
+    pub(super) membership: MembershipId,
     pub(super) password_changed_at: Option<DateTime<Utc>>,
-    pub(super) must_change_password: bool,
-    pub(super) password: PasswordHash,
     pub(super) attempt: Attempt,
 }
 
 /// Starts a session. Returns `None` when the account or the membership has changed since it was read.
 pub(super) async fn start(
     database: &Database,
-    account: &Account,
+    entrant: &Entrant,
     terms: &SessionTerms,
     origin: &Origin,
 ) -> Result<Option<Started>, DbError> {
     const START: &str = "SELECT shared.start_session($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
-    let Account { signed_in, membership, password_changed_at, attempt, .. } = account;
+    let Entrant { signed_in, membership, password_changed_at, attempt } = entrant;
     let member_of = &signed_in.member_of;
     let (session, token) = (SessionId::new(), RefreshToken::generate());
     let done = database

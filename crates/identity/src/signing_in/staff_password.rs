@@ -99,8 +99,8 @@ impl SignIn {
     ) -> Result<Option<Password>, StaffPasswordError> {
         let scope = SharedScope::Tenant(tenant);
         let check = async |tx: &SharedTx| staff_account::refuse_password_of(tx, tenant, user, by).await;
-        self.database.read_shared(scope, check).await?;
-        let (hash, made) = self.hash_or_make(password, Vec::new(), tenant, by.origin).await?;
+        let names = self.database.read_shared(scope, check).await?;
+        let (hash, made) = self.hash_or_make(password, names, tenant, by.origin).await?;
         let set = async |tx: &SharedTx| {
             let must_change = made.is_some();
             staff_account::set_password(tx, tenant, user, &hash, must_change, by).await?;

@@ -4,13 +4,15 @@
 use std::sync::Arc;
 
 use identity::auth_event::{self, AuthAction, AuthEvent};
-use identity::membership::MemberOf;
+use identity::membership::{self, MemberOf};
 use identity::session::{self, Which};
 use identity::user;
 use identity::{Applicant, Hasher, Password, UserId};
 use inventory::defaults;
 use serde_json::json;
-use tenancy::{DbError, NewTenant, OwnerDatabase, ProvisionError, Tenant, TenantId, TenantSlug, tenant};
+use tenancy::{
+    DbError, NewTenant, OwnerDatabase, ProvisionError, SharedTx, Tenant, TenantId, TenantSlug, tenant,
+};
 use values::Currency;
 use values::Name;
 
@@ -165,6 +167,9 @@ impl Onboarding {
         place: &MemberOf,
         actor: &Actor,
     ) -> Result<Added, MemberError> {
+        // A refusal must not cost a hash. The same is checked again with the change.
+        let check = async |tx: &SharedTx| membership::refuse_roles(tx, place, &new.roles, actor.by()).await;
+        self.owner_database.write_shared(check).await?;
         let member = self.prepare(new, place.tenant()).await?;
         let details = json!({"user": new.login.to_value(), "app": place.app(), "roles": new.roles});
         self.owner_database

@@ -3,13 +3,14 @@
 //! audit log of the platform.
 
 use identity::account::{self, AccountError};
+use identity::invitation::{self, Invitation, InvitationError, InvitationId, NewInvitation};
 use identity::membership::{Membership, MembershipError, MembershipStatus};
-use identity::membership_change::{self, Target};
+use identity::membership_change::{self, Changed, Target};
 use identity::personal_data::{self, PersonalData};
 use identity::profile::{self, Profile, ProfileChange, ProfileError};
 use identity::role::{self, NewRole, RoleError};
 use identity::session::{self, Which};
-use identity::{AppSlug, RoleKey, UserId};
+use identity::{AppSlug, LinkKey, RoleKey, UserId};
 use serde_json::{Value, json};
 use tenancy::{DbError, SharedTx, Tenant, tenant};
 
@@ -25,8 +26,9 @@ impl Operator {
         let action = if is_disabled { "user.disabled" } else { "user.enabled" };
         self.owner_database
             .write_shared(async |tx| {
-                account::set_disabled(tx, user, is_disabled, self.actor.by()).await?;
-                self.record_of_user(tx, action, user).await?;
+                if account::set_disabled(tx, user, is_disabled, self.actor.by()).await? {
+                    self.record_of_user(tx, action, user).await?;
+                }
                 Ok::<_, AccountError>(())
             })
             .await
@@ -105,9 +107,8 @@ impl Operator {
     ) -> Result<Membership, MembershipError> {
         self.owner_database
             .write_shared(async |tx| {
-                let member = membership_change::set_roles(tx, target, roles, self.actor.by()).await?;
-                self.record_of_member(tx, "member.roles_changed", &member).await?;
-                Ok::<_, MembershipError>(member)
+                let changed = membership_change::set_roles(tx, target, roles, self.actor.by()).await?;
+                self.record_of_change(tx, "member.roles_changed", changed).await
             })
             .await
     }
@@ -127,9 +128,8 @@ impl Operator {
         };
         self.owner_database
             .write_shared(async |tx| {
-                let member = membership_change::set_status(tx, target, status, self.actor.by()).await?;
-                self.record_of_member(tx, action, &member).await?;
-                Ok::<_, MembershipError>(member)
+                let changed = membership_change::set_status(tx, target, status, self.actor.by()).await?;
+                self.record_of_change(tx, action, changed).await
             })
             .await
     }
@@ -144,6 +144,58 @@ impl Operator {
                 let member = membership_change::remove(tx, target, self.actor.by()).await?;
                 self.record_of_member(tx, "member.removed", &member).await?;
                 Ok::<_, MembershipError>(member)
+            })
+            .await
+    }
+
+    /// Invites a person. Returns the invitation, and the token of its link. With `is_mailed`, it is mailed.
+    ///
+    /// # Errors
+    /// [`InvitationError`].
+    pub async fn invite(
+        &self,
+        key: &LinkKey,
+        new: &NewInvitation,
+        is_mailed: bool,
+    ) -> Result<(Invitation, String), InvitationError> {
+        self.owner_database
+            .write_shared(async |tx| {
+                let made = invitation::create(tx, key, new, is_mailed, self.actor.by()).await?;
+                self.record_of_invitation(tx, "invitation.sent", &made.0).await?;
+                Ok::<_, InvitationError>(made)
+            })
+            .await
+    }
+
+    /// Sends an invitation again. Returns it, and the token of its new link.
+    ///
+    /// # Errors
+    /// [`InvitationError`].
+    pub async fn resend_invitation(
+        &self,
+        key: &LinkKey,
+        id: InvitationId,
+        is_mailed: bool,
+    ) -> Result<(Invitation, String), InvitationError> {
+        self.owner_database
+            .write_shared(async |tx| {
+                let made = invitation::resend(tx, key, id, None, is_mailed, self.actor.by()).await?;
+                self.record_of_invitation(tx, "invitation.resent", &made.0).await?;
+                Ok::<_, InvitationError>(made)
+            })
+            .await
+    }
+
+    /// Takes an invitation back.
+    ///
+    /// # Errors
+    /// [`InvitationError`].
+    pub async fn revoke_invitation(&self, id: InvitationId) -> Result<Invitation, InvitationError> {
+        self.owner_database
+            .write_shared(async |tx| {
+                let invitation = invitation::revoke(tx, id, None, self.actor.by()).await?;
+                self.record_of_invitation(tx, "invitation.revoked", &invitation).await?;
+                Ok::<_, InvitationError>(invitation)
             })
             .await
     }
@@ -181,6 +233,32 @@ impl Operator {
 
     async fn record_of_user(&self, tx: &SharedTx, action: &str, user: UserId) -> Result<(), DbError> {
         platform_audit::record(tx, &self.actor, action, None, &json!({"userId": user})).await
+    }
+
+    async fn record_of_change(
+        &self,
+        tx: &SharedTx,
+        action: &str,
+        changed: Changed,
+    ) -> Result<Membership, MembershipError> {
+        if changed.is_changed {
+            self.record_of_member(tx, action, &changed.membership).await?;
+        }
+        Ok(changed.membership)
+    }
+
+    async fn record_of_invitation(
+        &self,
+        tx: &SharedTx,
+        action: &str,
+        invitation: &Invitation,
+    ) -> Result<(), DbError> {
+        let tenant = match invitation.tenant_id {
+            Some(id) => tenant::find_by_id(tx, id).await?,
+            None => None,
+        };
+        let details = json!({"invitation": invitation.id, "app": invitation.app, "roles": invitation.roles});
+        platform_audit::record(tx, &self.actor, action, tenant.as_ref(), &details).await
     }
 
     async fn record_of_member(

@@ -51,7 +51,7 @@ codes! {
     InvalidType = "invalid_type", BAD_REQUEST, "Wrong JSON type",
         "Send each field with the type that the API document states. Amounts and quantities are strings.";
     InvalidPath = "invalid_path", BAD_REQUEST,
-        "Invalid path", "Use an id or a barcode that the API returned.";
+        "Invalid path", "Use an id, a key or a barcode that the API returned.";
     InvalidQuery = "invalid_query", BAD_REQUEST,
         "Invalid query parameter", "Correct or remove the parameter that detail names.";
     InvalidHost = "invalid_host", BAD_REQUEST,
@@ -277,8 +277,16 @@ codes! {
         "User exists", "Leave the password out. Existing users keep their password.";
     UserChanged = "user_changed", CONFLICT, "User changed", "Repeat the request.";
     LastOwner = "last_owner", CONFLICT, "Last owner", "Make another member an owner first.";
-    InvitationPending = "invitation_pending", CONFLICT,
-        "Invitation not accepted", "Wait until the person has accepted the invitation, or revoke it.";
+    AlreadyInvited = "already_invited", CONFLICT,
+        "Already invited", "Send the invitation again, or revoke it.";
+    InvitationEnded = "invitation_ended", CONFLICT, "Invitation ended", "Invite the person again.";
+    EmailTaken = "email_taken", CONFLICT, "Email taken", "Use another email, or sign in with this one.";
+    NoMail = "no_mail", CONFLICT, "No mail", "Ask the operator of the platform.";
+    OwnPassword = "own_password", CONFLICT,
+        "Your own password", "Change it with POST /api/v1/auth/password/change.";
+    UserDisabled = "user_disabled", CONFLICT,
+        "Account disabled", "Ask the operator of the platform to enable the account.";
+    TooManyRoles = "too_many_roles", CONFLICT, "Too many roles", "Remove roles that nobody needs.";
     UsernameTaken = "username_taken", CONFLICT, "Username taken", "Choose another username.";
     AlreadyMember = "already_member", CONFLICT, "Already a member", "Change the roles of the member instead.";
     RolePreset = "role_preset", CONFLICT, "Role of the app", "Choose another key for a role of your own.";

@@ -324,7 +324,8 @@ impl<T: DeserializeOwned + 'static> FromRequest for PathId<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let read = web::Path::<T>::from_request(request, payload).into_inner();
         ready(read.map(|path| Self(path.into_inner())).map_err(|_| {
-            let detail = "The path is malformed. An id must be a UUID; a barcode has at most 64 characters.";
+            let detail =
+                "A part of the path is malformed. Use an id, a key or a barcode that the API returned.";
             Problem::new(Code::InvalidPath, detail)
         }))
     }

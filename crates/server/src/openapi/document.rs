@@ -18,7 +18,7 @@ use utoipa::openapi::{
 };
 use utoipa::{PartialSchema, ToSchema};
 use utoipa_actix_web::AppExt;
-use values::{Barcode, Cursor, Limit, ProductTag};
+use values::{Barcode, Cursor, Limit, Moment, ProductTag};
 
 use crate::http::codes::Code;
 use crate::http::csv::Format;
@@ -115,6 +115,7 @@ fn schemas_beyond_bodies() -> Vec<(String, RefOr<Schema>)> {
         of::<HostName>(),
         of::<JobState>(),
         of::<Limit>(),
+        of::<Moment>(),
         of::<ProductTag>(),
         of::<Owing>(),
         of::<SalesBy>(),

@@ -127,7 +127,7 @@ fn known(name: &str) -> Option<Value> {
         "supplierSku" => json!("HB-M8-100"),
         "barcodes" => json!(["4006381333931"]),
         "options" => json!({"Size": "M8"}),
-        "email" => json!("ann@acme.example"),
+        "email" | "newEmail" => json!("ann@acme.example"),
         "phone" => json!("+254 700 000000"),
         "fullName" => json!("Ann Smith"),
         "locale" => json!("sw-KE"),

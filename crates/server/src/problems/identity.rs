@@ -94,6 +94,7 @@ impl From<RoleError> for Problem {
             RoleError::Taken(_) => Self::because(Code::RoleTaken, &error),
             RoleError::UnknownApp(_) | RoleError::Unknown(_) => Self::not_found(),
             RoleError::NotAllowed(error) => error.into(),
+            RoleError::TooMany => Self::because(Code::TooManyRoles, &error),
             RoleError::InUse(_) => Self::because(Code::RoleInUse, &error),
             RoleError::Stale => Self::because(Code::Stale, &error),
             RoleError::Db(error) => error.into(),

@@ -1,8 +1,11 @@
 //! Problems of people: members, accounts, profiles.
 
+use identity::accepting::AcceptError;
 use identity::account::AccountError;
 use identity::account_deletion::DeletionError;
 use identity::authority::NotAllowed;
+use identity::email_change::EmailError;
+use identity::invitation::InvitationError;
 use identity::membership::MembershipError;
 use identity::profile::ProfileError;
 use identity::staff_account::StaffAccountError;
@@ -24,11 +27,11 @@ impl From<NotAllowed> for Problem {
 impl From<MembershipError> for Problem {
     fn from(error: MembershipError) -> Self {
         match error {
-            MembershipError::Unknown => Self::not_found(),
+            MembershipError::Unknown | MembershipError::UnknownUser => Self::not_found(),
+            MembershipError::RoleRemoved => Self::invalid("/roles", Code::UnknownRole, error),
             MembershipError::NoRoles => Self::invalid("/roles", Code::MissingField, error),
             MembershipError::NotAllowed(error) => error.into(),
             MembershipError::LastOwner => Self::because(Code::LastOwner, &error),
-            MembershipError::Invited => Self::because(Code::InvitationPending, &error),
             MembershipError::Stale => Self::because(Code::Stale, &error),
             MembershipError::AlreadyMember(_) => Self::because(Code::AlreadyMember, &error),
             MembershipError::UnknownRole { .. } => Self::invalid("/roles", Code::UnknownRole, error),
@@ -36,6 +39,44 @@ impl From<MembershipError> for Problem {
                 Self::invalid("/app", Code::UnknownApp, error)
             }
             MembershipError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<InvitationError> for Problem {
+    fn from(error: InvitationError) -> Self {
+        match error {
+            InvitationError::Unknown => Self::not_found(),
+            InvitationError::AlreadyInvited(_) => Self::invalid("/email", Code::AlreadyInvited, error),
+            InvitationError::Ended(_) => Self::because(Code::InvitationEnded, &error),
+            InvitationError::TooMany => Self::because(Code::TooManyAttempts, &error).retry_after(3600),
+            InvitationError::Membership(error) => error.into(),
+            InvitationError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<AcceptError> for Problem {
+    fn from(error: AcceptError) -> Self {
+        match error {
+            AcceptError::InvalidToken => Self::invalid("/token", Code::InvalidLink, error),
+            AcceptError::Weak(error) => Self::invalid("/password", Code::WeakPassword, error),
+            AcceptError::TooBusy(error) => Self::because(Code::TooBusy, &error).retry_after(2),
+            AcceptError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<EmailError> for Problem {
+    fn from(error: EmailError) -> Self {
+        match error {
+            EmailError::Password(error) => error.into(),
+            EmailError::NoEmail | EmailError::NoMail => Self::because(Code::NoMail, &error),
+            EmailError::Unchanged => Self::invalid("/newEmail", Code::InvalidValue, error),
+            EmailError::TooMany => Self::because(Code::TooManyAttempts, &error).retry_after(3600),
+            EmailError::InvalidToken => Self::invalid("/token", Code::InvalidLink, error),
+            EmailError::Taken => Self::because(Code::EmailTaken, &error),
+            EmailError::Db(error) => error.into(),
         }
     }
 }
@@ -83,9 +124,9 @@ impl From<StaffAccountError> for Problem {
     fn from(error: StaffAccountError) -> Self {
         match error {
             StaffAccountError::Taken(_) => Self::invalid("/username", Code::UsernameTaken, error),
-            StaffAccountError::Unknown => Self::not_found(),
             StaffAccountError::NotOwn => Self::because(Code::NotOwnAccount, &error),
-            StaffAccountError::NotAllowed(error) => error.into(),
+            StaffAccountError::OwnPassword => Self::because(Code::OwnPassword, &error),
+            StaffAccountError::Disabled => Self::because(Code::UserDisabled, &error),
             StaffAccountError::Membership(error) => error.into(),
             StaffAccountError::Db(error) => error.into(),
         }

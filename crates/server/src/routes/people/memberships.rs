@@ -171,7 +171,7 @@ pub async fn put(
     let (target, by) = target(&caller, &origin, id, if_version);
     let roles = body.value.keys();
     let set = async |tx: &SharedTx| membership_change::set_roles(tx, target, &roles, by).await;
-    Ok(changed(write(&state, &caller, set).await?))
+    Ok(changed(write(&state, &caller, set).await?.membership))
 }
 
 /// Suspend a member
@@ -217,7 +217,7 @@ async fn set_status(
 ) -> Result<HttpResponse, Problem> {
     let (target, by) = target(caller, origin, id, if_version);
     let set = async |tx: &SharedTx| membership_change::set_status(tx, target, status, by).await;
-    Ok(changed(write(state, caller, set).await?))
+    Ok(changed(write(state, caller, set).await?.membership))
 }
 
 /// Remove a member
@@ -249,10 +249,10 @@ fn target<'a>(
     (target, By::person(caller.principal.user, origin))
 }
 
-async fn write(
+async fn write<T>(
     state: &State,
     caller: &Caller<may::TeamManage>,
-    work: impl AsyncFn(&SharedTx) -> Result<Membership, MembershipError>,
-) -> Result<Membership, Problem> {
+    work: impl AsyncFn(&SharedTx) -> Result<T, MembershipError>,
+) -> Result<T, Problem> {
     Ok(state.database.write_shared(SharedScope::Tenant(caller.tenant.id), work).await?)
 }

@@ -1,6 +1,7 @@
 //! The team of a business: its members, its roles and their permissions, and what happened to accounts.
 
 pub mod auth_events;
+pub mod invitations;
 pub mod memberships;
 pub mod roles;
 pub mod users;
@@ -21,6 +22,11 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(memberships::suspend)
         .service(memberships::resume)
         .service(memberships::remove)
+        .service(invitations::list)
+        .service(invitations::create)
+        .service(invitations::show)
+        .service(invitations::resend)
+        .service(invitations::revoke)
         .service(roles::list)
         .service(roles::show)
         .service(roles::put)

@@ -4,7 +4,7 @@ use actix_web::http::header;
 use actix_web::{HttpResponse, delete, get, post, web};
 use chrono::{DateTime, Utc};
 use identity::auth_event::By;
-use identity::membership::{MemberOf, MembershipStatus};
+use identity::membership::{self, MemberOf, MembershipError, MembershipStatus};
 use identity::person::{self, Filter, Person};
 use identity::session::{self, Which};
 use identity::staff_password::NewStaff;
@@ -176,10 +176,7 @@ pub async fn create(
 ) -> Result<HttpResponse, Problem> {
     let CreateStaff { username, full_name, password, app, roles } = body.value;
     let tenant = caller.tenant.id;
-    let place = match app {
-        None => MemberOf::business(tenant),
-        Some(app) => MemberOf::app_of(app, Some(tenant)),
-    };
+    let place = MemberOf::at(app, Some(tenant));
     let roles = roles.iter().map(ToString::to_string).collect();
     let new = NewStaff { username, full_name, password, place, roles };
     let (id, made) =
@@ -235,9 +232,12 @@ pub async fn end_sessions(
     PathId(id): PathId<UserId>,
 ) -> Result<HttpResponse, Problem> {
     let (tenant, by) = (caller.tenant.id, By::person(caller.principal.user, &origin));
-    find(&state, &caller, id).await?;
-    // The scope shows only the sessions at this business.
-    let revoke = async |tx: &SharedTx| session::revoke(tx, id, Which::All, "revoked", by).await;
-    state.database.write_shared(SharedScope::Tenant(tenant), revoke).await?;
+    let end = async |tx: &SharedTx| {
+        membership::refuse_above(tx, tenant, id, by).await?;
+        // The scope shows only the sessions at this business.
+        session::revoke(tx, id, Which::All, "revoked", by).await?;
+        Ok::<_, MembershipError>(())
+    };
+    state.database.write_shared(SharedScope::Tenant(tenant), end).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -4,6 +4,7 @@ pub mod apps;
 pub mod auth_events;
 pub mod domains;
 pub mod fleet;
+pub mod invitations;
 pub mod lifecycle;
 pub mod memberships;
 pub mod tenants;
@@ -41,6 +42,10 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(users::sessions)
         .service(users::end_sessions)
         .service(users::export)
+        .service(invitations::list)
+        .service(invitations::create)
+        .service(invitations::resend)
+        .service(invitations::revoke)
         .service(memberships::show)
         .service(memberships::put)
         .service(memberships::suspend)

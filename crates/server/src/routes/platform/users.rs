@@ -161,11 +161,7 @@ pub async fn create(
     {
         return Err(Problem::not_found_at("/tenantId", "there is no such business"));
     }
-    let place = match (tenant_id, app) {
-        (Some(tenant), None) => MemberOf::business(tenant),
-        (None, None) => MemberOf::platform(),
-        (tenant, Some(app)) => MemberOf::app_of(app, tenant),
-    };
+    let place = MemberOf::at(app, tenant_id);
     let name = full_name.as_ref().map_or("", Name::as_str);
     let login_text = login.to_value();
     let password = password
@@ -244,11 +240,16 @@ pub async fn reset_password(
     body: Json<SetPassword>,
 ) -> Result<HttpResponse, Problem> {
     let onboarding = state.onboarding()?;
-    find(&state, id).await?;
+    let person = find(&state, id).await?;
+    if person.status == UserStatus::Deleted {
+        return Err(Problem::not_found());
+    }
+    let names = person.names();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let password = body
         .value
         .password
-        .map(|text| state.sign_in.policy.check(&text, &[]))
+        .map(|text| state.sign_in.policy.check(&text, &names))
         .transpose()
         .map_err(|error| Problem::invalid("/password", Code::WeakPassword, error))?;
     let made = onboarding.reset_password(id, password, &staff.actor()).await?;

@@ -27,6 +27,8 @@ pub struct ProfileView {
     id: UserId,
     /// The email of the user; null for a user who signs in with a username.
     email: Option<Email>,
+    /// Whether the user has shown, by a mailed link, that the email is theirs.
+    email_verified: bool,
     /// The usernames of the user: at most one for each business.
     #[schema(example = json!(["ana"]))]
     usernames: Vec<Username>,
@@ -43,8 +45,8 @@ pub struct ProfileView {
 
 impl From<Profile> for ProfileView {
     fn from(profile: Profile) -> Self {
-        let Profile { id, email, usernames, full_name, phone, locale, version: _ } = profile;
-        Self { id, email, usernames, full_name, phone, locale }
+        let Profile { id, email, email_verified, usernames, full_name, phone, locale, version: _ } = profile;
+        Self { id, email, email_verified, usernames, full_name, phone, locale }
     }
 }
 
@@ -121,14 +123,14 @@ pub async fn events(
     let filter = EventFilter { user: Some(user), ..EventFilter::default() };
     let list = async |tx: &SharedTx| auth_log::list(tx, &filter, &page).await;
     let page = state.database.read_shared(SharedScope::User(user.into()), list).await?;
-    Ok(HttpResponse::Ok().json(PageView::new(page, |event| AuthEventView::from(event.for_outsiders()))))
+    Ok(HttpResponse::Ok().json(PageView::new(page, |event| AuthEventView::from(event.for_person(user)))))
 }
 
 /// Everything that the platform holds about a person.
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({
     "profile": {
-        "id": "01990000-0000-7000-8000-000000000000", "email": "ana@example.com", "usernames": ["ana"],
+        "id": "01990000-0000-7000-8000-000000000000", "email": "ana@example.com", "emailVerified": true, "usernames": ["ana"],
         "fullName": "Ana Souza", "phone": "+254 700 000 001", "locale": "sw-KE", "version": 1,
     },
     "account": {

@@ -127,7 +127,7 @@ fn business(host_owner: &HostOwner) -> Option<BusinessView> {
 }
 
 /// The answer to a sign-in or a refresh. No cache may store it (RFC 6749 section 5.1).
-fn tokens(
+pub(crate) fn tokens(
     state: &State,
     host_owner: &HostOwner,
     account: Account,
@@ -177,11 +177,7 @@ pub async fn login(
             return Err(Problem::invalid("/email", Code::MissingField, "send either email or username"));
         }
     };
-    let member_of = match (host_owner.tenant(), app) {
-        (Some(tenant), None) => MemberOf::business(tenant),
-        (None, None) => MemberOf::platform(),
-        (tenant, Some(app)) => MemberOf::app_of(app, tenant),
-    };
+    let member_of = MemberOf::at(app, host_owner.tenant());
     origin.device = device.map(|device| device.to_string());
     let credentials = Credentials { login: name, password, member_of };
     let (account, started) = match new_password {

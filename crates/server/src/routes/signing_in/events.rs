@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tenancy::{SharedScope, SharedTx, TenantId};
 use utoipa::{IntoParams, ToSchema};
-use values::{Cursor, Key as _, Limit};
+use values::{Cursor, Key as _, Limit, Moment};
 
 use crate::http::csv::{self, Format};
 use crate::http::lists::{PageView, page_request};
@@ -102,9 +102,9 @@ pub struct ListEvents {
     #[param(value_type = Option<String>)]
     address: Option<IpAddr>,
     /// Events of this time and later. Defaults to the oldest event.
-    from: Option<DateTime<Utc>>,
+    from: Option<Moment>,
     /// Events before this time. Defaults to the newest event.
-    until: Option<DateTime<Utc>>,
+    until: Option<Moment>,
     /// The format of the response. Defaults to json. csv returns all events, without pages.
     format: Option<Format>,
     /// The number of rows on a page, 1 to 100. Defaults to 50.
@@ -129,8 +129,9 @@ pub(crate) async fn respond(
         action: query.action,
         has_failed: query.failed,
         address: query.address,
-        from: query.from,
-        until: query.until,
+        from: query.from.map(Moment::time),
+        until: query.until.map(Moment::time),
+        is_platform: scope == SharedScope::Platform,
     };
     let ListEvents { format, limit, cursor, .. } = query;
     if format == Some(Format::Csv) {

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod auth;
+pub mod emails;
 pub mod events;
 pub mod passwords;
 pub mod sessions;
@@ -16,6 +17,10 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(auth::refresh)
         .service(auth::logout)
         .service(auth::me)
+        .service(emails::accept)
+        .service(emails::verify)
+        .service(emails::change)
+        .service(emails::confirm)
         .service(account::show)
         .service(account::edit)
         .service(account::events)

@@ -1,0 +1,54 @@
+//! The folder into which the server of a test writes its mails.
+
+use std::path::PathBuf;
+
+use crate::app::TestApp;
+
+/// A folder of mails, which is removed with the value.
+pub struct Mailbox(PathBuf);
+
+impl Mailbox {
+    /// A server that writes mails into a folder.
+    pub async fn with_app() -> (Self, TestApp) {
+        let folder = std::env::temp_dir().join(format!("tenantry-mails-{}", uuid::Uuid::now_v7()));
+        let app = TestApp::start_with(&format!("[mail]\nfolder = \"{}\"", folder.display())).await;
+        (Self(folder), app)
+    }
+
+    /// Sends the mails that are due, and returns their texts, in the order in which they were written.
+    pub async fn read(&self, app: &TestApp) -> Vec<String> {
+        let post = app.settings.post().unwrap().unwrap();
+        post.send_due(app.onboarding().owner_database()).await.unwrap();
+        // The server may be sending some of them itself.
+        let owner = app.database.as_owner().await;
+        crate::until("all mails are sent", async || {
+            const QUEUED: &str = "SELECT count(*) FROM shared.mails WHERE state = 'queued'";
+            owner.query_one(QUEUED, &[]).await.unwrap().get::<_, i64>(0) == 0
+        })
+        .await;
+        let files = std::fs::read_dir(&self.0).map(|files| files.map(|file| file.unwrap().path()).collect());
+        let mut files: Vec<PathBuf> = files.unwrap_or_default();
+        files.sort();
+        // Quoted-printable breaks lines with "=" and writes "=" as "=3D".
+        let text = |file: &PathBuf| {
+            let text = std::fs::read_to_string(file).unwrap();
+            text.replace("=\r\n", "").replace("=3D", "=")
+        };
+        let texts = files.iter().map(text).collect();
+        files.iter().for_each(|file| std::fs::remove_file(file).unwrap());
+        texts
+    }
+}
+
+impl Drop for Mailbox {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The token in the link of a mail.
+#[track_caller]
+pub fn token_in(mail: &str) -> String {
+    let rest = mail.split("#token=").nth(1).unwrap_or_else(|| panic!("no link in {mail}"));
+    rest.chars().take_while(|letter| letter.is_ascii_alphanumeric() || "-_".contains(*letter)).collect()
+}
