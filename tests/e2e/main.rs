@@ -54,6 +54,7 @@ mod routes;
 mod search;
 mod servers;
 mod sessions;
+mod staff_accounts;
 mod stock;
 mod stock_documents;
 mod team;

@@ -7,13 +7,6 @@ async fn sign_in(client: &Client<'_>, login: Value) -> harness::Reply {
     client.post("/api/v1/auth/login", &login).await
 }
 
-/// The membership of a member in an app, as the owner sees it.
-async fn membership(owner: &Business<'_>, q: &str, app: &str) -> Value {
-    let found = owner.get(&format!("/api/v1/users?q={q}")).await.body["data"][0].clone();
-    let all = found["memberships"].as_array().unwrap_or_else(|| panic!("{q}: {found}"));
-    all.iter().find(|membership| membership["app"] == app).unwrap_or_else(|| panic!("{q}: {found}")).clone()
-}
-
 fn path(membership: &Value) -> String {
     format!("/api/v1/memberships/{}", membership["id"].as_str().unwrap())
 }
@@ -101,7 +94,7 @@ async fn changes_of_members_bite_within_a_second_in_every_server() {
         ann.get("/api/v1/products").await.status == 401
     };
     assert_eq!(second.status("acme.localhost", &token).await, 200);
-    let member = membership(&acme, "ann", "inventory").await;
+    let member = acme.membership("ann", "inventory").await;
     let read = acme.get(&path(&member)).await;
     let tag = read.header("etag").to_owned();
     assert_eq!((read.status, &read.body), (200, &member));
@@ -188,10 +181,10 @@ async fn nobody_gives_or_takes_what_they_do_not_have() {
     let lea = app.signed_in(acme.tenant.clone(), "lea@acme.test").await;
     let dee = app.signed_in(acme.tenant.clone(), "dee@acme.test").await;
     let (owner, manager, watcher, leader) = (
-        membership(&acme, "owner", "inventory").await,
-        membership(&acme, "max", "inventory").await,
-        membership(&acme, "wim", "inventory").await,
-        membership(&acme, "lea", "inventory").await,
+        acme.membership("owner", "inventory").await,
+        acme.membership("max", "inventory").await,
+        acme.membership("wim", "inventory").await,
+        acme.membership("lea", "inventory").await,
     );
     // Somebody with few permissions manages those who have no more.
     assert_eq!(lea.put(&path(&watcher), &json!({"roles": ["lead"]})).await.status, 200);
@@ -225,7 +218,7 @@ async fn nobody_gives_or_takes_what_they_do_not_have() {
         assert_eq!(client.delete(&format!("{of_owner}/sessions")).await.code(), "above_own_permissions");
     }
     app.member_of_app("owner@acme.test", "pos", Some(&acme.tenant), &["cashier"]).await;
-    let till = membership(&acme, "owner", "pos").await;
+    let till = acme.membership("owner", "pos").await;
     assert_eq!(dee.delete(&path(&till)).await.code(), "above_own_permissions");
     assert_eq!(
         dee.put(&path(&till), &json!({"roles": ["supervisor"]})).await.code(),
@@ -276,8 +269,8 @@ async fn two_owners_who_remove_each_other_at_once_leave_one() {
         let email = format!("other-{round}@acme.test");
         app.member_with(&email, &acme.tenant, &["OWNER"]).await;
         let other = app.signed_in(acme.tenant.clone(), &email).await;
-        let mine = membership(&acme, &format!("owner@acme-{round}"), "inventory").await;
-        let theirs = membership(&acme, "other-", "inventory").await;
+        let mine = acme.membership(&format!("owner@acme-{round}"), "inventory").await;
+        let theirs = acme.membership("other-", "inventory").await;
         let act = async |actor: &Business<'_>, on: &Value| match round % 3 {
             0 => actor.put(&path(on), &json!({"roles": ["STAFF"]})).await,
             1 => actor.post(&format!("{}/suspend", path(on)), &json!({})).await,
@@ -302,107 +295,6 @@ async fn two_owners_who_remove_each_other_at_once_leave_one() {
         assert_eq!(left.post(&format!("{}/suspend", path(own)), &json!({})).await.code(), "last_owner");
         assert_eq!(left.get("/api/v1/products").await.status, 200);
     }
-}
-
-#[tokio::test]
-async fn a_business_makes_accounts_for_people_without_an_email() {
-    let app = TestApp::start().await;
-    let (acme, zenith) = (app.tenant("acme").await, app.tenant("zenith").await);
-    let new = json!({"username": "Ana", "fullName": "Ana Souza", "app": "pos", "roles": ["cashier"]});
-    let made = acme.post("/api/v1/users", &new).await;
-    assert_eq!(made.status, 201, "{made:?}");
-    assert_eq!(made.header("location"), format!("/api/v1/users/{}", made.body["id"].as_str().unwrap()));
-    assert_eq!((&made.body["usernames"], made.header("cache-control")), (&json!(["ana"]), "no-store"));
-    let first = made.body["password"].as_str().unwrap();
-    // The generated password is only good for choosing another one.
-    let login = json!({"username": "ana", "password": first, "app": "pos"});
-    assert_eq!(sign_in(&acme, login.clone()).await.code(), "password_change_required");
-    let own = "kijani mlima nyota saba";
-    let mut with_own = login.clone();
-    with_own["newPassword"] = json!(own);
-    let signed_in = sign_in(&acme, with_own).await;
-    assert_eq!(signed_in.status, 200, "{signed_in:?}");
-    let till = acme.with_token(signed_in.body["accessToken"].as_str());
-    // The name is of use at this business alone, and another business may use it, too.
-    let elsewhere = json!({"username": "ana", "password": own, "app": "pos"});
-    assert_eq!(sign_in(&zenith, elsewhere.clone()).await.code(), "invalid_credentials");
-    assert_eq!(zenith.post("/api/v1/users", &new).await.status, 201);
-    assert_eq!(acme.post("/api/v1/users", &new).await.code(), "username_taken");
-    for (change, code) in [
-        (json!({"username": "a b"}), "invalid_value"),
-        (json!({"username": "bea", "roles": []}), "missing_field"),
-        (json!({"username": "bea", "roles": ["OWNER"]}), "unknown_role"),
-        (json!({"username": "bea", "app": "platform"}), "unknown_app"),
-        (json!({"username": "bea", "password": "short"}), "weak_password"),
-        (json!({"username": "bea", "email": "b@e.test"}), "unknown_field"),
-    ] {
-        let mut body = new.clone();
-        body.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
-        assert_eq!(acme.post("/api/v1/users", &body).await.code(), code, "{change}");
-    }
-
-    // The business sets the password of its own account, which ends the sessions.
-    let reset = format!("/api/v1/users/{}/reset-password", made.body["id"].as_str().unwrap());
-    assert_eq!(zenith.post(&reset, &json!({})).await.status, 404);
-    let chosen = acme.post(&reset, &json!({"password": "nyota saba mlima kijani"})).await;
-    assert_eq!((chosen.status, &chosen.body["password"]), (200, &Value::Null));
-    harness::until("session_ended", async || till.get("/api/v1/auth/me").await.code() == "session_ended")
-        .await;
-    let login = json!({"username": "ana", "password": "nyota saba mlima kijani", "app": "pos"});
-    assert_eq!(sign_in(&acme, login.clone()).await.status, 200);
-    // It sets no password of people who have an account of their own.
-    app.member_with("bo@acme.test", &acme.tenant, &["STAFF"]).await;
-    let bo = membership(&acme, "bo@", "inventory").await;
-    let of_bo = format!("/api/v1/users/{}/reset-password", bo["userId"].as_str().unwrap());
-    let refused = acme.post(&of_bo, &json!({})).await;
-    assert_eq!((refused.status, refused.code()), (403, "not_own_account"));
-    // Their own password, people change with the present one.
-    let boss = json!({"username": "boss", "password": PASSWORD, "roles": ["OWNER"]});
-    let boss_id = acme.post("/api/v1/users", &boss).await.body["id"].clone();
-    let session = sign_in(&acme, json!({"username": "boss", "password": PASSWORD})).await.body;
-    let boss = acme.with_token(session["accessToken"].as_str());
-    let own = format!("/api/v1/users/{}/reset-password", boss_id.as_str().unwrap());
-    assert_eq!(boss.post(&own, &json!({"password": "stolen token words here"})).await.code(), "own_password");
-    // A password is not made of the names of the person.
-    for password in ["Ana Souza Ana Souza", "ana ana ana ana ana"] {
-        assert_eq!(
-            acme.post(&reset, &json!({"password": password})).await.code(),
-            "weak_password",
-            "{password}"
-        );
-    }
-    // An id is no username: commands find people by either.
-    let id = json!({"username": uuid::Uuid::now_v7(), "app": "pos", "roles": ["cashier"]});
-    assert_eq!(acme.post("/api/v1/users", &id).await.code(), "invalid_value");
-    // Roles that are named often are stored, and logged, once.
-    let many = json!({"username": "cleo", "app": "pos", "roles": vec!["cashier"; 5000]});
-    assert_eq!(acme.post("/api/v1/users", &many).await.body["memberships"][0]["roles"], json!(["cashier"]));
-    let log = acme.get("/api/v1/auth-events?action=member.added&limit=1").await.body["data"][0].clone();
-    assert_eq!(log["details"], json!({"roles": ["cashier"]}));
-    let cleo = membership(&acme, "cleo", "pos").await;
-    const DISABLE: &str = "UPDATE shared.users SET status = 'disabled' WHERE id = $1";
-    let owner = app.database.as_owner().await;
-    owner.execute(DISABLE, &[&harness::uuid(&cleo["userId"])]).await.unwrap();
-    let of_cleo = format!("/api/v1/users/{}/reset-password", cleo["userId"].as_str().unwrap());
-    assert_eq!(acme.post(&of_cleo, &json!({})).await.code(), "user_disabled");
-    // An account that somebody with less made an owner is out of reach, too.
-    let lead = json!({"name": "Lead", "permissions": ["team.manage"]});
-    assert_eq!(acme.put("/api/v1/roles/inventory/lead", &lead).await.status, 201);
-    app.member_with("lea@acme.test", &acme.tenant, &["lead"]).await;
-    let lea = app.signed_in(acme.tenant.clone(), "lea@acme.test").await;
-    assert_eq!(lea.post(&reset, &json!({})).await.code(), "above_own_permissions");
-
-    // Another membership is added and taken away; the last one frees the name.
-    let id = made.body["id"].as_str().unwrap();
-    let more = json!({"app": "inventory", "roles": ["STAFF"]});
-    let added = acme.post(&format!("/api/v1/users/{id}/memberships"), &more).await;
-    assert_eq!(added.status, 201, "{added:?}");
-    assert_eq!(acme.delete(added.header("location")).await.status, 204);
-    assert_eq!(sign_in(&acme, login.clone()).await.status, 200);
-    let till = membership(&acme, "ana", "pos").await;
-    assert_eq!(acme.delete(&path(&till)).await.status, 204);
-    assert_eq!(sign_in(&acme, login).await.code(), "invalid_credentials");
-    assert_eq!(acme.post("/api/v1/users", &new).await.status, 201);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -461,13 +353,13 @@ async fn what_disappears_while_it_is_given_is_not_given() {
     let (acme, zenith) = (app.tenant("acme").await, app.tenant("zenith").await);
     app.member_with("ann@acme.test", &acme.tenant, &["STAFF"]).await;
     app.member_with("bo@acme.test", &acme.tenant, &["STAFF"]).await;
-    let ann = membership(&acme, "ann", "inventory").await;
+    let ann = acme.membership("ann", "inventory").await;
     let id = harness::uuid(&ann["userId"]);
     let mut owner = app.database.as_owner().await;
     // A role is removed while a member gets it.
     let role = json!({"name": "Watcher", "permissions": ["catalogue.read"]});
     assert_eq!(acme.put("/api/v1/roles/inventory/watcher", &role).await.status, 201);
-    let of_bo = path(&membership(&acme, "bo", "inventory").await);
+    let of_bo = path(&acme.membership("bo", "inventory").await);
     let removal = owner.transaction().await.unwrap();
     removal.execute("DELETE FROM shared.roles WHERE key = 'watcher'", &[]).await.unwrap();
     let roles = json!({"roles": ["watcher"]});
@@ -476,7 +368,7 @@ async fn what_disappears_while_it_is_given_is_not_given() {
         removal.commit().await.unwrap();
     });
     assert_eq!(reply.code(), "unknown_role", "{reply:?}");
-    assert_eq!(membership(&acme, "bo", "inventory").await["roles"], json!(["STAFF"]));
+    assert_eq!(acme.membership("bo", "inventory").await["roles"], json!(["STAFF"]));
     // An account is deleted while it gets a membership.
     let deletion = owner.transaction().await.unwrap();
     deletion.execute("SELECT shared.erase_user($1, now())", &[&id]).await.unwrap();
@@ -497,7 +389,7 @@ async fn what_disappears_while_it_is_given_is_not_given() {
     // A query that forgets its business makes no account, sets no password and adds no stranger.
     let server = app.database.as_server().await;
     let as_shared = "SET ROLE tenantry_shared; ";
-    let stranger = harness::uuid(&membership(&zenith, "owner", "inventory").await["userId"]);
+    let stranger = harness::uuid(&zenith.membership("owner", "inventory").await["userId"]);
     let staff = harness::uuid(&app.staff("support").await.get("/api/v1/auth/me").await.body["user"]["id"]);
     for sql in [
         format!("SELECT shared.create_staff_account('{id}', '{id}', 'x1', NULL, 'x', NULL, true, now())"),

@@ -112,6 +112,18 @@ impl<'a> Client<'a> {
         }
     }
 
+    /// The membership in an app of the member whom `q` finds, as a member with team.manage sees it.
+    #[track_caller]
+    pub fn membership(&self, q: &str, app: &str) -> impl Future<Output = Value> {
+        let at = std::panic::Location::caller();
+        async move {
+            let found = self.get(&format!("/api/v1/users?q={q}")).await.body["data"][0].clone();
+            let all = found["memberships"].as_array().unwrap_or_else(|| panic!("at {at}: {q}: {found}"));
+            let one = all.iter().find(|membership| membership["app"] == app);
+            one.unwrap_or_else(|| panic!("at {at}: {q}: {found}")).clone()
+        }
+    }
+
     /// Creates a product and returns it.
     #[track_caller]
     pub fn create_product(&self, product: &Value) -> impl Future<Output = Value> {

@@ -236,8 +236,8 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
             let user = find(&settings, &person).await?;
             let name = people::name_of(&user);
             let plan = format!(
-                "This deletes the account of {name} with its memberships ({}) and all sessions, for good. The \
-                 documents of businesses stay.",
+                "This deletes the account of {name} with its memberships ({}) and all sessions, for good. \
+                 The documents of businesses stay.",
                 user.memberships.len()
             );
             if consent.is_given(&plan, &name)? {

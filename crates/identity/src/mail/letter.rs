@@ -1,5 +1,5 @@
-//! What a mail says when it is sent: to whom, for whom, and with which link. The tokens of links are stored now,
-//! as hashes.
+//! What a mail says when it is sent: to whom, for whom, and with which link. The tokens of links are stored
+//! now, as hashes.
 
 use chrono::TimeDelta;
 use tenancy::{DbError, SharedTx};
@@ -96,7 +96,7 @@ pub(super) async fn compose(tx: &SharedTx, mail: &Due, key: &LinkKey) -> Result<
     let Some(user) = user.filter(|_| mail.created_at + lifetime > tx.now()) else { return Ok(None) };
     let token = key.token(&mail.id.to_string());
     let stored = store(tx, mail, purpose, user, change, &token, lifetime).await?;
-    Ok(stored.then(|| Letter { link: Some((page, token)), lifetime, ..letter }))
+    Ok(stored.then_some(Letter { link: Some((page, token)), lifetime, ..letter }))
 }
 
 /// The user who asks for another email, if that change still waits.

@@ -47,7 +47,8 @@ values::words! {
 const LINKS_A_DAY: i32 = 10;
 
 impl Template {
-    /// The most mails of this kind that one address gets in a day. `None` for mails that only its user causes.
+    /// The most mails of this kind that one address gets in a day. `None` for mails that only its user
+    /// causes.
     fn most_a_day(self) -> Option<i32> {
         match self {
             Self::PasswordChanged | Self::EmailChanged => None,
@@ -110,7 +111,8 @@ pub(super) async fn take_due(tx: &SharedTx, limit: i64) -> Result<Vec<Due>, DbEr
             UPDATE shared.mails m SET attempts = attempts + 1, due_at = $1 + interval '5 minutes'
               FROM due WHERE m.id = due.id
          RETURNING m.*)
-        SELECT m.id, m.template, m.address, m.parameters, m.attempts, m.created_at, m.tenant_id, t.name AS business, t.slug
+        SELECT m.id, m.template, m.address, m.parameters, m.attempts, m.created_at, m.tenant_id,
+               t.name AS business, t.slug
           FROM taken m LEFT JOIN shared.tenants t ON t.id = m.tenant_id
          ORDER BY m.id";
     tx.rows(TAKE, &[&tx.now(), &limit]).await

@@ -147,7 +147,8 @@ impl Username {
             return Ok(Self(text));
         }
         Err(KeyTextError(
-            "a username must have 2 to 40 of a-z, 0-9, ., _ and -, begin with a letter or a digit, and be no UUID",
+            "a username must have 2 to 40 of a-z, 0-9, ., _ and -, begin with a letter or a digit, and be no \
+             UUID",
         ))
     }
 

@@ -123,8 +123,8 @@ const MOST_A_DAY: i64 = 200;
 
 // $1 is the present moment.
 const SELECT: &str = "
-    SELECT i.id, i.tenant_id, i.app, i.email, i.roles, i.inviter_id, i.created_at, i.expires_at, i.accepted_at,
-           i.accepted_by, i.generation,
+    SELECT i.id, i.tenant_id, i.app, i.email, i.roles, i.inviter_id, i.created_at, i.expires_at,
+           i.accepted_at, i.accepted_by, i.generation,
            CASE WHEN i.accepted_at IS NOT NULL THEN 'accepted' WHEN i.revoked_at IS NOT NULL THEN 'revoked'
                 WHEN i.expires_at <= $1 THEN 'expired' ELSE 'pending' END AS status
       FROM shared.invitations i ";
@@ -145,10 +145,12 @@ pub async fn create(
          WHERE tenant_id IS NOT DISTINCT FROM $1 AND app = $2 AND email = $3
            AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at <= $4";
     const INSERT: &str = "
-        INSERT INTO shared.invitations (id, tenant_id, app, email, roles, inviter_id, hash, created_at, expires_at)
+        INSERT INTO shared.invitations (id, tenant_id, app, email, roles, inviter_id, hash, created_at,
+                                        expires_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
     const OF_TODAY: &str = "
-        SELECT count(*) FROM shared.invitations WHERE tenant_id = $1 AND created_at > $2::timestamptz - interval '1 day'";
+        SELECT count(*) FROM shared.invitations
+         WHERE tenant_id = $1 AND created_at > $2::timestamptz - interval '1 day'";
     let NewInvitation { email, place, .. } = new;
     let (app, tenant) = (place.app(), place.tenant());
     let roles = membership::distinct(&new.roles);

@@ -118,7 +118,8 @@ pub async fn list(
          WHERE u.id > $1
            AND ($3::text IS NULL OR u.status = $3)
            AND ($7::text IS NULL OR (
-                SELECT concat_ws(' ', u.search_text, string_agg(l.value, ' ')) LIKE ALL ($8::text[] || $7::text)
+                SELECT concat_ws(' ', u.search_text, string_agg(l.value, ' '))
+                       LIKE ALL ($8::text[] || $7::text)
                   FROM shared.user_logins l
                  WHERE l.user_id = u.id AND (l.kind = 'email' OR l.tenant_id = $2)))
          ORDER BY u.id LIMIT $9"

@@ -65,7 +65,8 @@ const SELECT: &str = "
     SELECT u.id, u.full_name, u.phone, u.locale, u.version,
            (SELECT l.value FROM shared.user_logins l WHERE l.user_id = u.id AND l.kind = 'email') AS email,
            EXISTS (SELECT FROM shared.user_logins l
-                    WHERE l.user_id = u.id AND l.kind = 'email' AND l.verified_at IS NOT NULL) AS email_verified,
+                    WHERE l.user_id = u.id AND l.kind = 'email' AND l.verified_at IS NOT NULL)
+           AS email_verified,
            ARRAY(SELECT l.value FROM shared.user_logins l
                   WHERE l.user_id = u.id AND l.kind = 'username' ORDER BY l.tenant_id) AS usernames
       FROM shared.users u WHERE u.id = $1 AND u.status <> 'deleted' ";

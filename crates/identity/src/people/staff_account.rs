@@ -86,8 +86,8 @@ struct Names {
 
 tenancy::from_row!(Names { full_name, username, is_active, is_own });
 
-/// Refuses a password for somebody whose account does not belong to the business, who has more than the actor,
-/// or who cannot sign in. Returns the names of the person, which a password must not be made of.
+/// Refuses a password for somebody whose account does not belong to the business, who has more than the
+/// actor, or who cannot sign in. Returns the names of the person, which a password must not be made of.
 pub(crate) async fn refuse_password_of(
     tx: &SharedTx,
     tenant: TenantId,

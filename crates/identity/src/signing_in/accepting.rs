@@ -1,5 +1,5 @@
-//! Accepting an invitation: somebody who has the mailed link becomes a member, and is signed in. The answer is
-//! the same whether or not the person had an account.
+//! Accepting an invitation: somebody who has the mailed link becomes a member, and is signed in. The answer
+//! is the same whether or not the person had an account.
 
 use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};

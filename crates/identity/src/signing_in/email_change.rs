@@ -83,8 +83,8 @@ impl SignIn {
             .await
     }
 
-    /// Asks for another email of the signed-in user, who knows the password. Both addresses get a link. Nobody
-    /// learns whether another account has the new address.
+    /// Asks for another email of the signed-in user, who knows the password. Both addresses get a link.
+    /// Nobody learns whether another account has the new address.
     ///
     /// # Errors
     /// [`EmailError`].

@@ -92,8 +92,8 @@ pub(crate) fn refuse_without_mail(state: &State) -> Result<(), Problem> {
     if state.sign_in.sends_mail {
         return Ok(());
     }
-    let detail = "This installation sends no mail, so nobody can be invited. Ask the operator of the platform to \
-                  add the member.";
+    let detail = "This installation sends no mail, so nobody can be invited. Ask the operator of the \
+                  platform to add the member.";
     Err(Problem::new(Code::NoMail, detail))
 }
 
@@ -124,8 +124,8 @@ pub async fn list(
 
 /// Invite a person
 ///
-/// Mails a link with which the person becomes a member. It can be used once, within 7 days. The answer does not
-/// tell whether the person has an account.
+/// Mails a link with which the person becomes a member. It can be used once, within 7 days. The answer does
+/// not tell whether the person has an account.
 #[utoipa::path(tag = "team", operation_id = "createInvitation", request_body = CreateInvitation,
     responses((status = 201, body = InvitationView)))]
 #[post("/invitations")]

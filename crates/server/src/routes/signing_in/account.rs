@@ -130,7 +130,8 @@ pub async fn events(
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({
     "profile": {
-        "id": "01990000-0000-7000-8000-000000000000", "email": "ana@example.com", "emailVerified": true, "usernames": ["ana"],
+        "id": "01990000-0000-7000-8000-000000000000", "email": "ana@example.com", "emailVerified": true,
+        "usernames": ["ana"],
         "fullName": "Ana Souza", "phone": "+254 700 000 001", "locale": "sw-KE", "version": 1,
     },
     "account": {

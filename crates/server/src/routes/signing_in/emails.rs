@@ -75,8 +75,8 @@ pub struct ChangeEmail {
 
 /// Ask for another email
 ///
-/// Mails a link to the present and to the new address. The email is changed when both have been used, within 24
-/// hours. A user without an email confirms the new address alone. The answer does not tell whether another
+/// Mails a link to the present and to the new address. The email is changed when both have been used, within
+/// 24 hours. A user without an email confirms the new address alone. The answer does not tell whether another
 /// account has the new address.
 #[utoipa::path(tag = "auth", operation_id = "requestEmailChange", request_body = ChangeEmail,
     responses((status = 202, description = "The mails are sent")))]
