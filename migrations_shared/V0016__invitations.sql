@@ -40,6 +40,7 @@ CREATE TABLE shared.email_changes (
 -- reason: tokens live for a day at most.
 ALTER TABLE shared.one_time_tokens ADD COLUMN change_id uuid
     CONSTRAINT one_time_tokens_change_id_fkey REFERENCES shared.email_changes (id) ON DELETE CASCADE;
+-- reason: tokens live for a day at most.
 CREATE INDEX one_time_tokens_change_id_idx ON shared.one_time_tokens (change_id);
 
 ALTER TABLE shared.invitations ENABLE ROW LEVEL SECURITY;
