@@ -425,6 +425,13 @@ async fn prepare_platform(
         }
         return path.replace("{id}", &job);
     }
+    if path.contains("/mails/{id}") {
+        stage.invite().await;
+        const STOP: &str = "UPDATE shared.mails SET state = 'dead' WHERE tenant_id = $1 RETURNING id";
+        let mail =
+            app.database.as_owner().await.query_one(STOP, &[&uuid::Uuid::from(tenant.id)]).await.unwrap();
+        return path.replace("{id}", &mail.get::<_, uuid::Uuid>(0).to_string());
+    }
     if path.contains("/invitations/{id}") {
         return path.replace("{id}", &stage.invite().await);
     }

@@ -32,6 +32,7 @@ mod jobs;
 mod keys;
 mod lifecycle;
 mod lists;
+mod mails;
 mod names;
 mod newer_data;
 mod onboarding;

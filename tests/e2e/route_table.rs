@@ -361,6 +361,8 @@ pub fn table() -> Vec<(&'static str, &'static str, Who, Option<Value>)> {
         ("GET", "/api/v1/platform/users/{id}/sessions", Staff("users.read"), None),
         ("DELETE", "/api/v1/platform/users/{id}/sessions", Staff("users.write"), None),
         ("GET", "/api/v1/platform/users/{id}/export", Staff("users.write"), None),
+        ("GET", "/api/v1/platform/mails", Staff("users.read"), None),
+        ("POST", "/api/v1/platform/mails/{id}/retry", Staff("users.write"), None),
         ("GET", "/api/v1/platform/invitations", Staff("users.read"), None),
         (
             "POST",

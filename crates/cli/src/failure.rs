@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use identity::account::AccountError;
 use identity::app::AppError;
 use identity::invitation::InvitationError;
+use identity::kept_mails::MailError;
 use identity::key_ring::RotationError;
 use identity::membership::MembershipError;
 use identity::role::RoleError;
@@ -151,6 +152,11 @@ fn code_of_people(error: &(dyn std::error::Error + 'static)) -> Option<u8> {
         Some(MembershipError::AlreadyMember(_) | MembershipError::LastOwner | MembershipError::Stale) => {
             return Some(CONFLICT);
         }
+        _ => {}
+    }
+    match error.downcast_ref() {
+        Some(MailError::Unknown) => return Some(NOT_FOUND),
+        Some(MailError::Ended(_)) => return Some(CONFLICT),
         _ => {}
     }
     match error.downcast_ref() {

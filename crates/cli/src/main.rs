@@ -19,8 +19,8 @@ use clap::{ArgAction, CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::commands::{
-    app, auth_event, backup, config, db, dev, doctor, domain, invitation, job, keys, ledger, manual, member,
-    migrate, openapi, role, seed, serve, stats, tenant, user,
+    app, auth_event, backup, config, db, dev, doctor, domain, invitation, job, keys, ledger, mail, manual,
+    member, migrate, openapi, role, seed, serve, stats, tenant, user,
 };
 use crate::format::Listing;
 
@@ -93,6 +93,9 @@ enum Command {
     /// List, change, suspend and remove the members of businesses and apps.
     #[command(subcommand)]
     Member(member::Command),
+    /// List mails, and try those again that could not be sent.
+    #[command(subcommand)]
+    Mail(mail::Command),
     /// List, resend and revoke invitations.
     #[command(subcommand)]
     Invitation(invitation::Command),
@@ -157,6 +160,7 @@ async fn main() -> ExitCode {
         Command::Keys(command) => keys::run(command).await,
         Command::User(command) => user::run(command).await,
         Command::Member(command) => member::run(command).await,
+        Command::Mail(command) => mail::run(command).await,
         Command::Invitation(command) => invitation::run(command).await,
         Command::Role(command) => role::run(command).await,
         Command::Permission(command) => role::run_permission(command).await,

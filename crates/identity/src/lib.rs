@@ -11,8 +11,8 @@ mod records;
 mod signing_in;
 
 pub use mail::link::LinkKey;
-pub use mail::outgoing as mails;
 pub use mail::post::{PageOf, Pages, Post, Sender, Transport};
+pub use mail::{kept as kept_mails, outgoing as mails};
 pub use names::ids::{MembershipId, SessionId, UserId};
 pub use names::keys::{AppSlug, KeyTextError, PermissionKey, RoleKey, Username};
 pub use people::permission::Permission;

@@ -12,6 +12,7 @@ pub mod invitation;
 pub mod job;
 pub mod keys;
 pub mod ledger;
+pub mod mail;
 pub mod manual;
 pub mod member;
 pub mod migrate;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use lettre::message::Mailbox;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 use secrecy::{ExposeSecret, SecretString};
@@ -85,6 +86,8 @@ pub struct Post {
 
 /// The number of mails that are taken at once.
 const AT_ONCE: i64 = 20;
+/// The number of mails that are sent at the same time.
+const IN_PARALLEL: usize = 5;
 
 /// Why a mail was not sent.
 #[derive(Debug, thiserror::Error)]
@@ -106,23 +109,32 @@ impl Post {
     /// [`DbError`]; mails that were taken and not sent are sent later.
     pub async fn send_due(&self, owner_database: &OwnerDatabase) -> Result<(usize, usize), DbError> {
         let due = owner_database.write_shared(async |tx| outgoing::take_due(tx, AT_ONCE).await).await?;
-        let (mut sent, mut failed) = (0, 0);
-        for mail in &due {
-            let outcome = self.send(owner_database, mail).await;
-            let (state, failure) = match &outcome {
-                Ok(state) => (*state, None),
-                Err(error) => {
-                    let failure = chain(error);
-                    tracing::warn!(mail.id = %mail.id, error = %failure, "a mail was not sent");
-                    (MailState::Queued, Some(failure))
-                }
-            };
-            sent += usize::from(state == MailState::Sent);
-            failed += usize::from(failure.is_some());
-            let record = async |tx: &SharedTx| outgoing::record(tx, mail, state, failure.as_deref()).await;
-            owner_database.write_shared(record).await?;
-        }
-        Ok((sent, failed))
+        // A server that is slow with one mail must not delay all others.
+        let outcomes: Vec<MailState> = stream::iter(&due)
+            .map(|mail| self.send_and_record(owner_database, mail))
+            .buffer_unordered(IN_PARALLEL)
+            .try_collect()
+            .await?;
+        let count = |state| outcomes.iter().filter(|outcome| **outcome == state).count();
+        Ok((count(MailState::Sent), count(MailState::Queued)))
+    }
+
+    async fn send_and_record(
+        &self,
+        owner_database: &OwnerDatabase,
+        mail: &Due,
+    ) -> Result<MailState, DbError> {
+        let (state, failure) = match self.send(owner_database, mail).await {
+            Ok(state) => (state, None),
+            Err(error) => {
+                let failure = chain(&error);
+                tracing::warn!(mail.id = %mail.id, error = %failure, "a mail was not sent");
+                (MailState::Queued, Some(failure))
+            }
+        };
+        let record = async |tx: &SharedTx| outgoing::record(tx, mail, state, failure.as_deref()).await;
+        owner_database.write_shared(record).await?;
+        Ok(state)
     }
 
     async fn send(&self, owner_database: &OwnerDatabase, mail: &Due) -> Result<MailState, SendError> {

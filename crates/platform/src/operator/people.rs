@@ -4,6 +4,8 @@
 
 use identity::account::{self, AccountError};
 use identity::invitation::{self, Invitation, InvitationError, InvitationId, NewInvitation};
+use identity::kept_mails::{self, KeptMail, MailError};
+use identity::mails::MailId;
 use identity::membership::{Membership, MembershipError, MembershipStatus};
 use identity::membership_change::{self, Changed, Target};
 use identity::personal_data::{self, PersonalData};
@@ -196,6 +198,20 @@ impl Operator {
                 let invitation = invitation::revoke(tx, id, None, self.actor.by()).await?;
                 self.record_of_invitation(tx, "invitation.revoked", &invitation).await?;
                 Ok::<_, InvitationError>(invitation)
+            })
+            .await
+    }
+
+    /// Tries a mail again that was not sent.
+    ///
+    /// # Errors
+    /// [`MailError`].
+    pub async fn retry_mail(&self, id: MailId) -> Result<KeptMail, MailError> {
+        self.owner_database
+            .write_shared(async |tx| {
+                let mail = kept_mails::retry(tx, id).await?;
+                platform_audit::record(tx, &self.actor, "mail.retried", None, &json!({"mail": id})).await?;
+                Ok::<_, MailError>(mail)
             })
             .await
     }

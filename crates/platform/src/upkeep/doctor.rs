@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use chrono::{TimeDelta, Utc};
+use identity::kept_mails;
 use serde::Serialize;
 use tenancy::drift::Drifted;
 use tenancy::fleet::RunOptions;
@@ -213,6 +214,14 @@ async fn background(patient: &Patient, report: &mut Report) -> Result<(), DbErro
             "jobs",
             "no process runs background jobs",
             "run `tenantry job run`, or set provisioning.in_server and jobs.in_server to true for a server",
+        );
+    }
+    let dead = owner_database.write_shared(async |tx| kept_mails::count_dead(tx).await).await?;
+    if dead > 0 {
+        report.warn(
+            "mails",
+            format!("{dead} mails could not be sent"),
+            "run `tenantry mail list --state dead` to see the reasons, and `tenantry mail retry --all-dead`",
         );
     }
     let failed = owner_database

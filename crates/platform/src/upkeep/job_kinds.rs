@@ -250,8 +250,19 @@ async fn tend_keys(context: JobContext, keys: KeySettings) -> Result<Value, JobE
     Ok(json!({"rotated": context.owner_database.write_shared(tend).await?}))
 }
 
+/// The most rounds of one run. In between, the job can be cancelled, or taken over.
+const ROUNDS_OF_MAILS: usize = 10;
+
 async fn send_mails(context: JobContext, post: Post) -> Result<Value, JobError> {
-    let (sent, failed) = post.send_due(&context.owner_database).await?;
+    let (mut sent, mut failed) = (0, 0);
+    // Many mails at once, such as the invitations of a whole staff, do not wait for the next run.
+    for _ in 0..ROUNDS_OF_MAILS {
+        let round = post.send_due(&context.owner_database).await?;
+        (sent, failed) = (sent + round.0, failed + round.1);
+        if round == (0, 0) {
+            break;
+        }
+    }
     Ok(json!({"sent": sent, "failed": failed}))
 }
 

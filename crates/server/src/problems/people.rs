@@ -6,6 +6,7 @@ use identity::account_deletion::DeletionError;
 use identity::authority::NotAllowed;
 use identity::email_change::EmailError;
 use identity::invitation::InvitationError;
+use identity::kept_mails::MailError;
 use identity::membership::MembershipError;
 use identity::profile::ProfileError;
 use identity::staff_account::StaffAccountError;
@@ -52,6 +53,16 @@ impl From<InvitationError> for Problem {
             InvitationError::TooMany => Self::because(Code::TooManyAttempts, &error).retry_after(3600),
             InvitationError::Membership(error) => error.into(),
             InvitationError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<MailError> for Problem {
+    fn from(error: MailError) -> Self {
+        match error {
+            MailError::Unknown => Self::not_found(),
+            MailError::Ended(_) => Self::because(Code::MailEnded, &error),
+            MailError::Db(error) => error.into(),
         }
     }
 }

@@ -6,6 +6,7 @@ pub mod domains;
 pub mod fleet;
 pub mod invitations;
 pub mod lifecycle;
+pub mod mails;
 pub mod memberships;
 pub mod tenants;
 pub mod users;
@@ -46,6 +47,8 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(invitations::create)
         .service(invitations::resend)
         .service(invitations::revoke)
+        .service(mails::list)
+        .service(mails::retry)
         .service(memberships::show)
         .service(memberships::put)
         .service(memberships::suspend)
