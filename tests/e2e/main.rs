@@ -11,6 +11,7 @@ mod backup;
 mod barcodes;
 mod books;
 mod bootstrap;
+mod browsers;
 mod catalogue;
 mod categories_and_options;
 mod command_line;

@@ -48,6 +48,11 @@ impl Reply {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
+    /// The cookies that the response sets.
+    pub fn cookies(&self) -> Vec<&str> {
+        self.headers.get_all("set-cookie").iter().map(|value| value.to_str().unwrap()).collect()
+    }
+
     /// The `code` of the problem document.
     pub fn code(&self) -> &str {
         self.body["code"].as_str().unwrap_or_default()

@@ -14,12 +14,13 @@ values::checked_text!(Locale, LocaleError, "A language tag (BCP 47), such as en 
 pub struct LocaleError;
 
 impl Locale {
-    /// Reads a tag. Letter case makes no difference.
+    /// Reads a tag. Letter case makes no difference, and `_` stands for `-`.
     ///
     /// # Errors
     /// [`LocaleError`] when the text has another form, or names no language.
     pub fn parse(text: &str) -> Result<Self, LocaleError> {
-        match LanguageIdentifier::try_from_str(text.trim()) {
+        let text = text.trim().replace('_', "-");
+        match LanguageIdentifier::try_from_str(&text) {
             Ok(locale) if !locale.language.is_unknown() && text.len() <= 35 => Ok(Self(locale.to_string())),
             _ => Err(LocaleError),
         }

@@ -111,6 +111,10 @@ codes! {
         "Reduce the discount, or ask a member with the permission catalogue.write to place the order.";
     OriginNotAllowed = "origin_not_allowed", FORBIDDEN, "Origin not allowed",
         "Add the origin of the page to corsOrigins in the settings of the business.";
+    CrossOrigin = "cross_origin", FORBIDDEN, "Request of another page",
+        "Send the request from a page of this host, or send a token in the header Authorization.";
+    NoCookiesHere = "no_cookies_here", CONFLICT, "No cookies here",
+        "Leave cookies out of the request, and keep the tokens of the response.";
     BusinessSuspended = "business_suspended", FORBIDDEN, "Business suspended",
         "Ask the owner of the business. The operator of the platform can resume the business.";
 

@@ -1,6 +1,7 @@
 //! Extractors: the parts that the signature of a handler can require, such as the caller, parameters and a
 //! body.
 
+use std::borrow::Cow;
 use std::future::{Future, Ready, ready};
 use std::marker::PhantomData;
 use std::pin::Pin;
@@ -21,6 +22,7 @@ use tenancy::{Tenant, TenantId, TenantScope};
 use values::ActorId;
 
 use crate::http::body;
+use crate::http::browser;
 use crate::http::client;
 use crate::http::codes::Code;
 use crate::http::problem::Problem;
@@ -96,8 +98,8 @@ impl SignedIn {
 
     fn verify(request: &HttpRequest, state: &State) -> Result<Self, Problem> {
         let host_owner = host_owner(request)?;
-        let token = bearer_token(request.headers())?;
-        let principal = state.tokens.verify(token, host_owner.tenant())?;
+        let token = presented_token(request)?;
+        let principal = state.tokens.verify(&token, host_owner.tenant())?;
         Ok(Self { host_owner, principal })
     }
 
@@ -123,15 +125,26 @@ impl FromRequest for SignedIn {
     }
 }
 
+fn token_missing() -> Problem {
+    Problem::unauthorized(
+        Code::TokenMissing,
+        "Send the header Authorization: Bearer TOKEN. POST /api/v1/auth/login returns a token.",
+        r#"Bearer realm="tenantry""#,
+    )
+}
+
+/// The access token of a request: that of the header Authorization, or, without this header, that of the
+/// cookie.
+fn presented_token(request: &HttpRequest) -> Result<Cow<'_, str>, Problem> {
+    if request.headers().contains_key(header::AUTHORIZATION) {
+        return bearer_token(request.headers()).map(Cow::Borrowed);
+    }
+    browser::access_token(request)?.map(Cow::Owned).ok_or_else(token_missing)
+}
+
 /// The token of the Authorization header (RFC 6750).
 fn bearer_token(headers: &HeaderMap) -> Result<&str, Problem> {
-    let missing = || {
-        Problem::unauthorized(
-            Code::TokenMissing,
-            "Send the header Authorization: Bearer TOKEN. POST /api/v1/auth/login returns a token.",
-            r#"Bearer realm="tenantry""#,
-        )
-    };
+    let missing = token_missing;
     let mut values = headers.get_all(header::AUTHORIZATION);
     let value = values.next().ok_or_else(missing)?;
     let text = value.to_str().map_err(|_| identity::TokenError::Invalid)?;

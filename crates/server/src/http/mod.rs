@@ -3,6 +3,7 @@
 
 pub mod article;
 pub mod body;
+pub mod browser;
 pub mod client;
 pub mod codes;
 pub mod csv;

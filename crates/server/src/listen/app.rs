@@ -238,8 +238,8 @@ fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartEr
     TcpListener::bind(address).map_err(|cause| StartError::Listen { key, address, cause })
 }
 
-/// Allows the origins that `origin::layer` lets through to call the API with a bearer token. Browsers send no
-/// cookies.
+/// Allows the origins that `origin::layer` lets through to call the API with a bearer token. Pages of other
+/// origins use no cookies.
 fn cors() -> Cors {
     Cors::default()
         .allowed_origin_fn(|_, _| true)

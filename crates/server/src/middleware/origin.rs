@@ -8,10 +8,13 @@ use actix_web::middleware::Next;
 use actix_web::{Error, web};
 use tenancy::{HostTarget, TenantStatus};
 
+use crate::http::browser::Page;
 use crate::http::codes::Code;
 use crate::http::problem::Problem;
 use crate::http::state::State;
-use crate::middleware::tenant::{check_rate_of_questions, is_served_everywhere, requested_host};
+use crate::middleware::tenant::{
+    check_rate_of_questions, is_served_everywhere, requested_authority, requested_host,
+};
 
 /// Decides whether the page that sends a request may read the answer. The origin of the page must be in the
 /// settings of the installation or of the business. The layer below adds the headers for every origin that it
@@ -24,6 +27,7 @@ pub async fn layer<B: MessageBody>(
     mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, Error> {
+    note_page(&request);
     let Some(origin) = request.headers().get(header::ORIGIN).cloned() else {
         return next.call(request).await;
     };
@@ -46,6 +50,15 @@ pub async fn layer<B: MessageBody>(
     // A cache must not give this answer to a page of an allowed origin.
     answer.headers_mut().append(header::VARY, HeaderValue::from_static("Origin"));
     Ok(answer)
+}
+
+/// Notes which page sent the request, for sessions in cookies.
+fn note_page(request: &ServiceRequest) {
+    let Some(state) = request.app_data::<web::Data<State>>() else { return };
+    let server = &state.settings.server;
+    if let Some(authority) = requested_authority(request, &server.trusted_proxies) {
+        Page::note(request, &format!("{}://{authority}", server.public_scheme));
+    }
 }
 
 fn refusal(request: &ServiceRequest, origin: &str) -> Problem {

@@ -12,6 +12,7 @@ use actix_web::{Error, HttpMessage, HttpResponse, web};
 use ipnet::IpNet;
 use tenancy::{Address, HostName, HostTarget, Tenant, TenantStatus};
 
+use crate::http::browser::InPath;
 use crate::http::client;
 use crate::http::codes::Code;
 use crate::http::extract::HostOwner;
@@ -105,6 +106,9 @@ async fn resolve(request: &mut ServiceRequest) -> Result<Routing, Problem> {
                 return Ok(Routing::Redirect(format!("{address}{}", rest.get(prefix..).unwrap_or_default())));
             }
             check_open(&tenant, &state)?;
+            if prefix > 0 {
+                request.extensions_mut().insert(InPath);
+            }
             let prefix = strip_prefix(request, prefix)?;
             request.extensions_mut().insert(FoundTenant { address, tenant: tenant.clone() });
             request.extensions_mut().insert(HostOwner::Tenant(tenant));
@@ -193,9 +197,7 @@ fn unknown_host() -> Problem {
 /// must name the same host.
 pub(super) fn requested_host(request: &ServiceRequest, trusted: &[IpNet]) -> Result<HostName, Problem> {
     let malformed = |detail: &str| Problem::new(Code::InvalidHost, detail);
-    let forwarded = request.headers().contains_key("x-forwarded-host")
-        && request.peer_addr().is_some_and(|peer| client::is_trusted(peer.ip(), trusted));
-    let header = if forwarded { HeaderName::from_static("x-forwarded-host") } else { HOST };
+    let (header, forwarded) = host_header(request, trusted);
     let mut values = request.headers().get_all(header);
     let value = values.next().ok_or_else(|| malformed("The request has no Host header."))?;
     if values.next().is_some() {
@@ -210,6 +212,18 @@ pub(super) fn requested_host(request: &ServiceRequest, trusted: &[IpNet]) -> Res
         }
     }
     Ok(host)
+}
+
+/// The header that names the host, and whether a trusted proxy sent it.
+fn host_header(request: &ServiceRequest, trusted: &[IpNet]) -> (HeaderName, bool) {
+    let forwarded = request.headers().contains_key("x-forwarded-host")
+        && request.peer_addr().is_some_and(|peer| client::is_trusted(peer.ip(), trusted));
+    (if forwarded { HeaderName::from_static("x-forwarded-host") } else { HOST }, forwarded)
+}
+
+/// The host of the request with its port, as the client wrote it.
+pub(super) fn requested_authority<'a>(request: &'a ServiceRequest, trusted: &[IpNet]) -> Option<&'a str> {
+    request.headers().get(host_header(request, trusted).0)?.to_str().ok()
 }
 
 fn check_open(tenant: &Tenant, state: &State) -> Result<(), Problem> {

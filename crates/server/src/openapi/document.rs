@@ -11,7 +11,9 @@ use tenancy::HostName;
 use tenancy::jobs::JobState;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::Type;
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
 use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{
     ContentBuilder, Info, ObjectBuilder, OpenApi, PathItem, Ref, RefOr, ResponseBuilder, Schema,
@@ -69,6 +71,10 @@ fn complete(mut document: OpenApi) -> OpenApi {
     components.schemas.extend(schemas_beyond_bodies());
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    let text = "The session of a browser that signed in with cookies. Requests that change something must come \
+                from a page of the same origin. Without https, on the own machine, the name is tenantry-access";
+    let cookie = ApiKeyValue::with_description("__Host-tenantry-access", text);
+    components.add_security_scheme("cookie", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
     for (template, path) in &mut document.paths.paths {
         describe_headers(template, path);
         for operation in operations(path) {
@@ -93,7 +99,8 @@ fn complete(mut document: OpenApi) -> OpenApi {
             operation.responses.responses.insert("default".to_owned(), problem.into());
             // `security(())` marks the few that need no token.
             if operation.security.is_none() {
-                operation.security = Some(vec![SecurityRequirement::new("bearer", Vec::<String>::new())]);
+                let scheme = |name| SecurityRequirement::new(name, Vec::<String>::new());
+                operation.security = Some(vec![scheme("bearer"), scheme("cookie")]);
             }
         }
     }

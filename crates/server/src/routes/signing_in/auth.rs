@@ -1,10 +1,12 @@
 //! Signing in, staying signed in, signing out, and reading the signed-in user.
 
+use actix_web::cookie::time::Duration as Span;
 use actix_web::http::header;
-use actix_web::{HttpResponse, get, post, web};
+use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use identity::auth_event::By;
 use identity::login::{Credentials, SignedIn as Account};
 use identity::membership::{self, MemberOf};
+use identity::refresh::RefreshError;
 use identity::session::{self, Started, Which};
 use identity::user::{self, LoginName, UserStatus};
 use identity::{AppSlug, RefreshToken, UserId, Username, refresh as refreshing};
@@ -14,6 +16,7 @@ use tenancy::{SharedScope, TenantId};
 use utoipa::ToSchema;
 use values::{Email, ShortText};
 
+use crate::http::browser::Browser;
 use crate::http::client;
 use crate::http::codes::Code;
 use crate::http::extract::{HostOwner, Json, SignedIn};
@@ -43,29 +46,37 @@ pub struct Login {
     /// A name for the device, which the list of sessions shows.
     #[schema(example = "Till 1")]
     device: Option<ShortText>,
+    /// true keeps the tokens in cookies that no script can read, and leaves them out of the response. For pages
+    /// in a browser. Defaults to false.
+    #[serde(default)]
+    #[schema(example = json!(false))]
+    cookies: bool,
 }
 
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Refresh {
-    /// The refresh token of the last sign-in or refresh.
-    #[schema(value_type = String, example = "trt_kq3...")]
-    refresh_token: SecretString,
+    /// The refresh token of the last sign-in or refresh. Defaults to that of the cookie, for a session that is
+    /// kept in cookies.
+    #[schema(value_type = Option<String>, example = "trt_kq3...")]
+    refresh_token: Option<SecretString>,
 }
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LoginView {
-    /// The access token. Send it in the header `Authorization: Bearer TOKEN`.
-    access_token: String,
+    /// The access token. Send it in the header `Authorization: Bearer TOKEN`. null if the session is kept in
+    /// cookies.
+    access_token: Option<String>,
     /// The type of the token: always Bearer.
     #[schema(example = "Bearer")]
     token_type: &'static str,
     /// The lifetime of the access token, in seconds.
     expires_in: u64,
-    /// The token for the next refresh. It can be used once, and the answer contains the next one.
+    /// The token for the next refresh. It can be used once, and the answer contains the next one. null if the
+    /// session is kept in cookies.
     #[schema(example = "trt_kq3...")]
-    refresh_token: String,
+    refresh_token: Option<String>,
     /// The signed-in user.
     user: UserView,
     /// The membership of the user on this host.
@@ -126,19 +137,32 @@ fn business(host_owner: &HostOwner) -> Option<BusinessView> {
     }
 }
 
-/// The answer to a sign-in or a refresh. No cache may store it (RFC 6749 section 5.1).
+/// The answer to a sign-in or a refresh. With a browser, the tokens go into its cookies. No cache may store it
+/// (RFC 6749 section 5.1).
 pub(crate) fn tokens(
     state: &State,
     host_owner: &HostOwner,
     account: Account,
     started: &Started,
+    browser: Option<&Browser>,
 ) -> Result<HttpResponse, Problem> {
     let token = state.tokens.issue(&account, started)?;
-    Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(LoginView {
-        access_token: token.token,
+    let refresh_token = started.refresh_token.secret().expose_secret();
+    let mut response = HttpResponse::Ok();
+    response.insert_header((header::CACHE_CONTROL, "no-store"));
+    let (access_token, refresh_token) = match browser {
+        None => (Some(token.token), Some(refresh_token.to_owned())),
+        Some(browser) => {
+            let idle = i64::try_from(state.sign_in.terms.idle.as_secs()).unwrap_or(i64::MAX);
+            browser.keep(&mut response, &token.token, refresh_token, Span::seconds(idle));
+            (None, None)
+        }
+    };
+    Ok(response.json(LoginView {
+        access_token,
         token_type: "Bearer",
         expires_in: token.expires_in.as_secs(),
-        refresh_token: started.refresh_token.secret().expose_secret().to_owned(),
+        refresh_token,
         user: UserView {
             id: account.user,
             email: account.email,
@@ -166,10 +190,12 @@ pub async fn login(
     state: web::Data<State>,
     host_owner: HostOwner,
     client::From(mut origin): client::From,
+    browser: Result<Browser, Problem>,
     body: Json<Login>,
 ) -> Result<HttpResponse, Problem> {
     state.tokens.check_ready()?;
-    let Login { email, username, password, new_password, app, device } = body.value;
+    let Login { email, username, password, new_password, app, device, cookies } = body.value;
+    let browser = if cookies { Some(browser?) } else { None };
     let name = match (email, username) {
         (Some(email), None) => LoginName::Email(email),
         (None, Some(username)) => LoginName::Username(username),
@@ -184,7 +210,7 @@ pub async fn login(
         None => state.sign_in.sign_in(&credentials, &origin).await?,
         Some(new) => state.sign_in.change_password_and_sign_in(&credentials, &new, &origin).await?,
     };
-    tokens(&state, &host_owner, account, &started)
+    tokens(&state, &host_owner, account, &started, browser.as_ref())
 }
 
 /// Refresh a session
@@ -200,14 +226,24 @@ pub async fn refresh(
     state: web::Data<State>,
     host_owner: HostOwner,
     client::From(origin): client::From,
+    browser: Result<Browser, Problem>,
     body: Json<Refresh>,
 ) -> Result<HttpResponse, Problem> {
     state.tokens.check_ready()?;
-    let presented = RefreshToken::presented(body.value.refresh_token);
+    // A refusal never takes the cookies away: another request of the same browser may have got new ones.
+    let (token, browser) = match body.value.refresh_token {
+        Some(token) => (token, None),
+        None => {
+            let browser = browser?;
+            let token = browser.refresh_token().ok_or(RefreshError::Invalid)?;
+            (token, Some(browser))
+        }
+    };
+    let presented = RefreshToken::presented(token);
     let (database, terms) = (&state.database, &state.sign_in.terms);
     let (account, started) =
         refreshing::refresh(database, &presented, host_owner.tenant(), terms, &origin).await?;
-    tokens(&state, &host_owner, account, &started)
+    tokens(&state, &host_owner, account, &started, browser.as_ref())
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -221,18 +257,24 @@ pub struct Logout {
 
 /// Sign out
 ///
-/// Ends the session. Its tokens are refused from now on.
+/// Ends the session. Its tokens are refused from now on. A session in cookies loses its cookies.
 #[utoipa::path(tag = "auth", operation_id = "signOut", request_body = Logout,
-    responses((status = 204, description = "Signed out")), security((), ("bearer" = [])))]
+    responses((status = 204, description = "Signed out")), security((), ("bearer" = []), ("cookie" = [])))]
 #[post("/auth/logout")]
 pub async fn logout(
     state: web::Data<State>,
     host_owner: HostOwner,
     client::From(origin): client::From,
     caller: Result<SignedIn, Problem>,
+    browser: Result<Browser, Problem>,
+    request: HttpRequest,
     body: Json<Logout>,
 ) -> Result<HttpResponse, Problem> {
-    match body.value.refresh_token {
+    let is_in_cookies =
+        body.value.refresh_token.is_none() && !request.headers().contains_key(header::AUTHORIZATION);
+    let browser = browser.ok().filter(|_| is_in_cookies);
+    let in_cookie = browser.as_ref().and_then(Browser::refresh_token);
+    match body.value.refresh_token.or(in_cookie) {
         Some(token) => {
             let presented = RefreshToken::presented(token);
             refreshing::sign_out(&state.database, &presented, host_owner.tenant(), &origin).await?;
@@ -246,7 +288,11 @@ pub async fn logout(
             state.database.write_shared(SharedScope::User(user.into()), revoke).await?;
         }
     }
-    Ok(HttpResponse::NoContent().finish())
+    let mut response = HttpResponse::NoContent().finish();
+    if let Some(browser) = browser {
+        browser.forget(&mut response)?;
+    }
+    Ok(response)
 }
 
 /// Read the signed-in user

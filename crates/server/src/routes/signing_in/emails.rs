@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use values::{Email, Name, ShortText};
 
+use crate::http::browser::Browser;
 use crate::http::client;
 use crate::http::extract::{HostOwner, Json, SignedIn};
 use crate::http::problem::Problem;
@@ -28,6 +29,10 @@ pub struct AcceptInvitation {
     full_name: Option<Name>,
     /// A name for the device, which the list of sessions shows.
     device: Option<ShortText>,
+    /// true keeps the tokens in cookies that no script can read, as at sign-in. Defaults to false.
+    #[serde(default)]
+    #[schema(example = json!(false))]
+    cookies: bool,
 }
 
 /// Accept an invitation
@@ -41,15 +46,17 @@ pub async fn accept(
     state: web::Data<State>,
     host_owner: HostOwner,
     client::From(mut origin): client::From,
+    browser: Result<Browser, Problem>,
     body: Json<AcceptInvitation>,
 ) -> Result<HttpResponse, Problem> {
     state.tokens.check_ready()?;
-    let AcceptInvitation { token, password, full_name, device } = body.value;
+    let AcceptInvitation { token, password, full_name, device, cookies } = body.value;
+    let browser = if cookies { Some(browser?) } else { None };
     origin.device = device.map(|device| device.to_string());
     let acceptance = Acceptance { token, password, full_name };
     let (account, started) =
         state.sign_in.accept_invitation(&acceptance, host_owner.tenant(), &origin).await?;
-    tokens(&state, &host_owner, account, &started)
+    tokens(&state, &host_owner, account, &started, browser.as_ref())
 }
 
 /// Ask for a mail that confirms the email
