@@ -1,5 +1,5 @@
-//! Mails, sent to a mail server that nobody here wrote: with STARTTLS and TLS, with a user and a password, and
-//! while the server is down or refuses.
+//! Mails, sent to a mail server that nobody here wrote: with STARTTLS and TLS, with a user and a password,
+//! and while the server is down or refuses.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};

@@ -114,8 +114,8 @@ fn refuse(page: Option<Page>) -> Result<(), Problem> {
     if page == Some(Page::OfSameOrigin) {
         return Ok(());
     }
-    let detail = "A request with cookies must come from a page of this host. A browser says so with the header \
-                  Origin or Sec-Fetch-Site.";
+    let detail = "A request with cookies must come from a page of this host. A browser says so with the \
+                  header Origin or Sec-Fetch-Site.";
     Err(Problem::new(Code::CrossOrigin, detail))
 }
 
@@ -142,8 +142,8 @@ impl FromRequest for Browser {
 impl Browser {
     fn extract(request: &HttpRequest) -> Result<Self, Problem> {
         let jar = Jar::of(request).ok_or_else(|| {
-            let detail = "Sessions in cookies need https, and a host of the business's own. Leave cookies out, and \
-                          keep the tokens.";
+            let detail = "Sessions in cookies need https, and a host of the business's own. Leave cookies \
+                          out, and keep the tokens.";
             Problem::new(Code::NoCookiesHere, detail)
         })?;
         refuse(request.extensions().get::<Page>().copied())?;

@@ -71,8 +71,9 @@ fn complete(mut document: OpenApi) -> OpenApi {
     components.schemas.extend(schemas_beyond_bodies());
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
-    let text = "The session of a browser that signed in with cookies. Requests that change something must come \
-                from a page of the same origin. Without https, on the own machine, the name is tenantry-access";
+    let text = "The session of a browser that signed in with cookies. Requests that change something must \
+                come from a page of the same origin. Without https, on the own machine, the name is \
+                tenantry-access";
     let cookie = ApiKeyValue::with_description("__Host-tenantry-access", text);
     components.add_security_scheme("cookie", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
     for (template, path) in &mut document.paths.paths {

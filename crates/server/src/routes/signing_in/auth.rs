@@ -46,8 +46,8 @@ pub struct Login {
     /// A name for the device, which the list of sessions shows.
     #[schema(example = "Till 1")]
     device: Option<ShortText>,
-    /// true keeps the tokens in cookies that no script can read, and leaves them out of the response. For pages
-    /// in a browser. Defaults to false.
+    /// true keeps the tokens in cookies that no script can read, and leaves them out of the response. For
+    /// pages in a browser. Defaults to false.
     #[serde(default)]
     #[schema(example = json!(false))]
     cookies: bool,
@@ -56,8 +56,8 @@ pub struct Login {
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Refresh {
-    /// The refresh token of the last sign-in or refresh. Defaults to that of the cookie, for a session that is
-    /// kept in cookies.
+    /// The refresh token of the last sign-in or refresh. Defaults to that of the cookie, for a session that
+    /// is kept in cookies.
     #[schema(value_type = Option<String>, example = "trt_kq3...")]
     refresh_token: Option<SecretString>,
 }
@@ -137,8 +137,8 @@ fn business(host_owner: &HostOwner) -> Option<BusinessView> {
     }
 }
 
-/// The answer to a sign-in or a refresh. With a browser, the tokens go into its cookies. No cache may store it
-/// (RFC 6749 section 5.1).
+/// The answer to a sign-in or a refresh. With a browser, the tokens go into its cookies. No cache may store
+/// it (RFC 6749 section 5.1).
 pub(crate) fn tokens(
     state: &State,
     host_owner: &HostOwner,
