@@ -104,6 +104,16 @@ async fn every_route_refuses_callers_without_access() {
             assert_eq!(garbage.status, 401, "{at} with {token:?}");
             assert!(garbage.header("www-authenticate").starts_with("Bearer"), "{at} with {token:?}");
         }
+        // A cookie that a page of another origin sends is of no use, nor is any cookie on a shared host.
+        let cookie = format!("tenantry-access={}", right.token.as_deref().unwrap());
+        let from_elsewhere =
+            right.with_token(None).with("cookie", &cookie).with("origin", "http://evil.test");
+        let is_in_path = std::env::var("TENANTRY_TEST_FORM").is_ok() && !path.contains("/platform/");
+        if is_in_path || method != "GET" {
+            let refused = from_elsewhere.send(method, &path, body).await;
+            let wanted = if is_in_path { "token_missing" } else { "cross_origin" };
+            assert_eq!(refused.code(), wanted, "{at}: {refused:?}");
+        }
         let basic =
             right.with_token(None).with("authorization", "Basic YTpi").send(method, &path, body).await;
         assert_eq!(basic.code(), "token_missing", "{at}");

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use identity::membership::{self, MemberOf, Membership};
 use identity::membership_change::Target;
+use identity::person::Filter;
 use identity::user::{self, LoginName};
-use identity::{AppSlug, UserId, Username};
+use identity::{AppSlug, RoleKey, UserId, Username};
 use settings::Settings;
 use tenancy::{SharedScope, SharedTx, Tenant, TenantSlug};
 use values::Email;
@@ -67,6 +68,34 @@ impl Person {
             None => None,
         };
         self.whom.find(settings, tenant.as_deref()).await
+    }
+}
+
+/// Which members to list.
+#[derive(Debug, Clone, clap::Args)]
+pub struct MembersOf {
+    /// Only members of the business with this slug.
+    #[arg(long)]
+    pub tenant: Option<TenantSlug>,
+    /// Only members of this app.
+    #[arg(long)]
+    pub app: Option<AppSlug>,
+    /// Only members with this role.
+    #[arg(long)]
+    pub role: Option<RoleKey>,
+}
+
+impl MembersOf {
+    /// The filter.
+    ///
+    /// # Errors
+    /// [`NotFound`].
+    pub async fn filter(self, settings: &Settings) -> anyhow::Result<Filter> {
+        let tenant = match &self.tenant {
+            Some(slug) => Some(context::find_tenant(settings, slug).await?.id),
+            None => None,
+        };
+        Ok(Filter { tenant, app: self.app, role: self.role, ..Filter::default() })
     }
 }
 

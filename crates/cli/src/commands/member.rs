@@ -5,16 +5,14 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use identity::membership::{Membership, MembershipStatus};
 use identity::person::Filter;
-use identity::{AppSlug, RoleKey};
 use settings::Settings;
-use tenancy::TenantSlug;
 
 use crate::commands::people::{self, Member};
 use crate::confirm::Consent;
 use crate::context;
 use crate::format::Listing;
 use crate::output::note;
-use crate::whom::{Place, Whom, target};
+use crate::whom::{MembersOf, Place, Whom, target};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -24,15 +22,8 @@ pub enum Command {
         tenantry member list --tenant acme --role OWNER\n  \
         tenantry member list --app platform")]
     List {
-        /// Only members of the business with this slug.
-        #[arg(long)]
-        tenant: Option<TenantSlug>,
-        /// Only members of this app.
-        #[arg(long)]
-        app: Option<AppSlug>,
-        /// Only members with this role.
-        #[arg(long)]
-        role: Option<RoleKey>,
+        #[command(flatten)]
+        of: MembersOf,
         /// Only members with this status: invited, active or suspended.
         #[arg(long)]
         status: Option<MembershipStatus>,
@@ -82,12 +73,8 @@ pub enum Command {
 pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     let settings = context::settings()?;
     match command {
-        Command::List { tenant, app, role, status, listing } => {
-            let tenant = match tenant {
-                Some(slug) => Some(context::find_tenant(&settings, &slug).await?.id),
-                None => None,
-            };
-            let filter = Filter { tenant, app, role, membership: status, ..Filter::default() };
+        Command::List { of, status, listing } => {
+            let filter = Filter { membership: status, ..of.filter(&settings).await? };
             people::print_members(members(&settings, &filter).await?, &listing)?;
         }
         Command::SetRoles { whom, place, roles } => {

@@ -6,12 +6,12 @@ use anyhow::Context as _;
 use clap::{ArgGroup, Subcommand};
 use identity::session::{self, Which};
 use identity::user::{LoginName, UserStatus};
-use identity::{AppSlug, RoleKey, Username, person};
+use identity::{AppSlug, Username, person};
 use platform::{Actor, NewMember};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use settings::Settings;
-use tenancy::{SharedScope, SharedTx, TenantSlug};
+use tenancy::{SharedScope, SharedTx};
 use values::{Email, Name, SearchText};
 
 use crate::commands::{invitation, password_from_stdin, people};
@@ -20,7 +20,7 @@ use crate::context;
 use crate::failure::NotFound;
 use crate::format::{self, Listing, Output};
 use crate::output::{self, note};
-use crate::whom::{Person, Place};
+use crate::whom::{MembersOf, Person, Place};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -72,15 +72,8 @@ pub enum Command {
         tenantry user list --app platform\n  \
         tenantry user list --search ana --status disabled")]
     List {
-        /// Only members of the business with this slug.
-        #[arg(long)]
-        tenant: Option<TenantSlug>,
-        /// Only members of this app.
-        #[arg(long)]
-        app: Option<AppSlug>,
-        /// Only members with this role.
-        #[arg(long)]
-        role: Option<RoleKey>,
+        #[command(flatten)]
+        of: MembersOf,
         /// Only accounts with this status: active, disabled or deleted.
         #[arg(long)]
         status: Option<UserStatus>,
@@ -188,12 +181,8 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Invite { email, place, roles } => {
             invitation::invite(&settings, email, &place, roles).await?;
         }
-        Command::List { tenant, app, role, status, search, listing } => {
-            let tenant = match tenant {
-                Some(slug) => Some(context::find_tenant(&settings, &slug).await?.id),
-                None => None,
-            };
-            let filter = person::Filter { tenant, app, role, membership: None, status, search };
+        Command::List { of, status, search, listing } => {
+            let filter = person::Filter { status, search, ..of.filter(&settings).await? };
             people::list(&settings, &filter, &listing).await?;
         }
         Command::Show { person, output } => {

@@ -59,9 +59,7 @@ pub async fn suspend(
     PathId(id): PathId<MembershipId>,
     IfMatch(if_version): IfMatch,
 ) -> Result<HttpResponse, Problem> {
-    let target = Target { id, tenant: None, if_version };
-    let operator = state.operator(&staff)?;
-    Ok(changed(operator.set_member_status(target, MembershipStatus::Suspended).await?))
+    set_status(&state, &staff, id, if_version, MembershipStatus::Suspended).await
 }
 
 /// Resume any suspended member
@@ -76,9 +74,18 @@ pub async fn resume(
     PathId(id): PathId<MembershipId>,
     IfMatch(if_version): IfMatch,
 ) -> Result<HttpResponse, Problem> {
+    set_status(&state, &staff, id, if_version, MembershipStatus::Active).await
+}
+
+async fn set_status(
+    state: &State,
+    staff: &Staff<may::UsersWrite>,
+    id: MembershipId,
+    if_version: Option<i32>,
+    status: MembershipStatus,
+) -> Result<HttpResponse, Problem> {
     let target = Target { id, tenant: None, if_version };
-    let operator = state.operator(&staff)?;
-    Ok(changed(operator.set_member_status(target, MembershipStatus::Active).await?))
+    Ok(changed(state.operator(staff)?.set_member_status(target, status).await?))
 }
 
 /// Remove any member
