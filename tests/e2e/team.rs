@@ -320,6 +320,11 @@ async fn the_operator_manages_members_by_commands() {
         ("member suspend owner@acme.test --tenant acme", 4, "no active owner"),
         ("member set-roles owner@acme.test --tenant acme --role STAFF", 4, "no active owner"),
         ("member remove owner@acme.test --tenant acme --yes", 4, "no active owner"),
+        // A dry run says what the command would say.
+        ("member remove owner@acme.test --tenant acme --dry-run", 4, "no active owner"),
+        ("user delete owner@acme.test --dry-run", 4, "only active owner of acme"),
+        ("role remove MANAGER --tenant acme --dry-run", 4, "role of the app"),
+        ("user create --username x1 --platform --role support", 2, "cannot be used with"),
         ("member set-roles ann@acme.test --tenant acme --role CHIEF", 1, "there is no role"),
         ("member suspend ann@acme.test --tenant acme --app pos", 3, "not a member"),
         ("member suspend nobody@acme.test --tenant acme", 3, "there is no user"),

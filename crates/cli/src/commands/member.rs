@@ -97,8 +97,12 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
                 whom.user,
                 place_of(&member)
             );
+            let operator = context::operator(&settings).await?;
+            if consent.dry_run {
+                operator.rehearse_remove_member(target(&member)).await?;
+            }
             if consent.is_given(&plan, &whom.user)? {
-                context::operator(&settings).await?.remove_member(target(&member)).await?;
+                operator.remove_member(target(&member)).await?;
                 note!("{} is no longer a member of {}", whom.user, place_of(&member));
             }
         }

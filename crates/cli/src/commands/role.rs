@@ -116,8 +116,12 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
             let tenant = context::find_tenant(&settings, &which.tenant).await?;
             let role = find(&settings, &tenant, &which).await?;
             let plan = format!("This removes the role {} ({}) of {}.", role.key, role.name, tenant.slug);
+            let operator = context::operator(&settings).await?;
+            if consent.dry_run {
+                operator.rehearse_remove_role(&tenant, &role.app, &role.key).await?;
+            }
             if consent.is_given(&plan, role.key.as_str())? {
-                context::operator(&settings).await?.remove_role(&tenant, &role.app, &role.key).await?;
+                operator.remove_role(&tenant, &role.app, &role.key).await?;
                 note!("the role {} is removed", role.key);
             }
         }

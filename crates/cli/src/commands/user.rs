@@ -229,8 +229,12 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
                  The documents of businesses stay.",
                 user.memberships.len()
             );
+            let operator = context::operator(&settings).await?;
+            if consent.dry_run {
+                operator.rehearse_delete_user(user.id).await?;
+            }
             if consent.is_given(&plan, &name)? {
-                context::operator(&settings).await?.delete_user(user.id).await?;
+                operator.delete_user(user.id).await?;
                 note!("{name} is deleted; the documents of businesses name the id {}", user.id);
             }
         }

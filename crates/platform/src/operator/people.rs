@@ -50,6 +50,38 @@ impl Operator {
             .await
     }
 
+    /// Shows whether [`Operator::delete_user`] would succeed.
+    ///
+    /// # Errors
+    /// [`AccountError`].
+    pub async fn rehearse_delete_user(&self, user: UserId) -> Result<(), AccountError> {
+        let erase = async |tx: &SharedTx| account::erase(tx, user, self.actor.by()).await;
+        self.owner_database.rehearse_shared(erase).await
+    }
+
+    /// Shows whether [`Operator::remove_member`] would succeed.
+    ///
+    /// # Errors
+    /// [`MembershipError`].
+    pub async fn rehearse_remove_member(&self, target: Target) -> Result<(), MembershipError> {
+        let remove = async |tx: &SharedTx| membership_change::remove(tx, target, self.actor.by()).await;
+        self.owner_database.rehearse_shared(remove).await.map(drop)
+    }
+
+    /// Shows whether [`Operator::remove_role`] would succeed.
+    ///
+    /// # Errors
+    /// [`RoleError`].
+    pub async fn rehearse_remove_role(
+        &self,
+        tenant: &Tenant,
+        app: &AppSlug,
+        key: &RoleKey,
+    ) -> Result<(), RoleError> {
+        let remove = async |tx: &SharedTx| role::remove(tx, tenant.id, app, key, self.actor.by(), None).await;
+        self.owner_database.rehearse_shared(remove).await
+    }
+
     /// Changes the profile of a user.
     ///
     /// # Errors

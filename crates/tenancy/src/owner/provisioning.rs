@@ -300,6 +300,19 @@ impl OwnerDatabase {
         tx.into_transaction().commit().await?;
         Ok(done)
     }
+
+    /// As [`OwnerDatabase::write_shared`], but nothing of it is kept: it shows whether the work would succeed.
+    ///
+    /// # Errors
+    /// As [`OwnerDatabase::write_shared`].
+    pub async fn rehearse_shared<T, E>(&self, work: impl AsyncFn(&SharedTx) -> Result<T, E>) -> Result<T, E>
+    where
+        E: Error + From<DbError>,
+    {
+        let transaction = self.owner.begin_unscoped().await?;
+        // Without a commit, the end of the transaction rolls it back.
+        work(&SharedTx::over(transaction, &SharedScope::Platform)).await
+    }
 }
 
 /// Changes from a tenant's role and schema back to the owner's own, within a transaction.
