@@ -58,7 +58,7 @@ pub enum RoleError {
     #[error("the business has a role {0} already, in this or another letter case")]
     Taken(RoleKey),
     /// There is no such app, or it has no memberships in businesses.
-    #[error("there is no app {0} for businesses")]
+    #[error("no members of a business can have roles in an app {0}")]
     UnknownApp(AppSlug),
     /// The business has no such role.
     #[error("there is no role {0}")]
