@@ -11,6 +11,8 @@ CREATE TABLE shared.invitations (
     roles text[] NOT NULL,
     -- The member who invites; null: the operator.
     inviter_id uuid,
+    -- Who of the platform's staff invites; null: a member, or a command. Businesses do not see it.
+    staff_id uuid,
     hash bytea NOT NULL CONSTRAINT invitations_hash_key UNIQUE,
     -- Counts the links. Only the last one is of use.
     generation integer NOT NULL DEFAULT 1,
@@ -46,7 +48,8 @@ CREATE INDEX one_time_tokens_change_id_idx ON shared.one_time_tokens (change_id)
 ALTER TABLE shared.invitations ENABLE ROW LEVEL SECURITY;
 ALTER TABLE shared.email_changes ENABLE ROW LEVEL SECURITY;
 CREATE POLICY invitations_of_business ON shared.invitations TO tenantry_shared
-    USING (tenant_id = nullif(current_setting('tenantry.tenant', true), '')::uuid);
+    USING (tenant_id = nullif(current_setting('tenantry.tenant', true), '')::uuid)
+    WITH CHECK (tenant_id = nullif(current_setting('tenantry.tenant', true), '')::uuid AND inviter_id IS NOT NULL);
 CREATE POLICY invitations_platform ON shared.invitations FOR SELECT TO tenantry_platform USING (true);
 CREATE POLICY email_changes_own ON shared.email_changes FOR SELECT TO tenantry_shared
     USING (user_id = nullif(current_setting('tenantry.user', true), '')::uuid);
@@ -54,7 +57,7 @@ GRANT SELECT (id, tenant_id, app, email, roles, inviter_id, generation, created_
               revoked_at)
    ON shared.invitations TO tenantry_shared, tenantry_platform;
 GRANT INSERT (id, tenant_id, app, email, roles, inviter_id, hash, created_at, expires_at),
-      UPDATE (hash, generation, expires_at, revoked_at) ON shared.invitations TO tenantry_shared;
+      UPDATE (inviter_id, hash, generation, expires_at, revoked_at) ON shared.invitations TO tenantry_shared;
 GRANT SELECT ON shared.email_changes TO tenantry_shared;
 
 -- A mail with parameters of its template. Null: any number of mails a day.
@@ -84,6 +87,11 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $f
        AND i.accepted_at IS NULL AND i.revoked_at IS NULL AND i.expires_at > moment
        AND (i.inviter_id IS NULL
             OR EXISTS (SELECT FROM shared.users u WHERE u.id = i.inviter_id AND u.status = 'active'))
+       AND (i.staff_id IS NULL
+            OR EXISTS (SELECT FROM shared.users u
+                         JOIN shared.memberships m ON m.user_id = u.id AND m.app = 'platform' AND m.status = 'active'
+                        CROSS JOIN LATERAL shared.access_of(m.id) a
+                        WHERE u.id = i.staff_id AND u.status = 'active' AND 'users.write' = ANY (a.permissions)))
 $function$;
 
 -- Accepts an invitation: makes the user, if nobody has the email, and the membership. An existing user keeps the
@@ -121,10 +129,18 @@ BEGIN
         INSERT INTO shared.user_logins (id, user_id, kind, value, verified_at, created_at)
         VALUES (new_login, new_user, 'email', invitation.email, moment, moment);
     ELSE
-        PERFORM FROM shared.users u WHERE u.id = of_user AND u.status = 'active' FOR SHARE;
-        IF NOT FOUND THEN
+        PERFORM FROM shared.users u WHERE u.id = of_user AND u.status = 'active' FOR UPDATE;
+        -- The email may have been changed while this waited.
+        IF NOT FOUND OR NOT EXISTS (SELECT FROM shared.user_logins l
+                                     WHERE l.user_id = of_user AND l.kind = 'email'
+                                       AND l.value = invitation.email) THEN
             RETURN;
         END IF;
+        -- A password that somebody else chose, and that was never used, is replaced.
+        UPDATE shared.users u
+           SET password_hash = its_hash, password_key = its_key, password_changed_at = moment,
+               must_change_password = false, updated_at = moment
+         WHERE u.id = of_user AND (u.must_change_password OR u.password_hash IS NULL);
         UPDATE shared.user_logins l SET verified_at = coalesce(l.verified_at, moment)
          WHERE l.user_id = of_user AND l.kind = 'email';
     END IF;
@@ -169,10 +185,10 @@ BEGIN
     DELETE FROM shared.memberships WHERE user_id = of_user;
     DELETE FROM shared.one_time_tokens WHERE user_id = of_user;
     DELETE FROM shared.mails
-     WHERE address = its_email
+     WHERE address = its_email OR parameters ->> 'newEmail' = its_email
         OR address IN (SELECT new_email FROM shared.email_changes WHERE user_id = of_user);
     DELETE FROM shared.email_changes WHERE user_id = of_user;
-    DELETE FROM shared.invitations WHERE email = its_email;
+    DELETE FROM shared.invitations WHERE email = its_email OR accepted_by = of_user;
     DELETE FROM shared.user_logins WHERE user_id = of_user;
     UPDATE shared.users
        SET status = 'deleted', full_name = NULL, phone = NULL, locale = NULL, password_hash = NULL,
@@ -240,7 +256,7 @@ BEGIN
     UPDATE shared.email_changes c
        SET old_confirmed_at = CASE WHEN token.purpose = 'email_change_old' THEN moment ELSE c.old_confirmed_at END,
            new_confirmed_at = CASE WHEN token.purpose = 'email_change_new' THEN moment ELSE c.new_confirmed_at END
-     WHERE c.id = token.change_id
+     WHERE c.id = token.change_id AND c.user_id = token.user_id
     RETURNING c.* INTO change;
     IF change.old_confirmed_at IS NULL OR change.new_confirmed_at IS NULL THEN
         RETURN QUERY SELECT 'waiting', token.user_id, present, change.new_email;
@@ -262,6 +278,18 @@ BEGIN
     RETURN QUERY SELECT 'changed', token.user_id, present, change.new_email;
 END
 $function$;
+
+-- A new password ends what somebody who knew the former one has begun.
+CREATE FUNCTION shared.end_email_change() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
+BEGIN
+    DELETE FROM shared.email_changes WHERE user_id = NEW.id;
+    RETURN NULL;
+END
+$function$;
+CREATE TRIGGER users_end_email_change AFTER UPDATE OF password_changed_at ON shared.users
+    FOR EACH ROW WHEN (OLD.password_changed_at IS DISTINCT FROM NEW.password_changed_at)
+    EXECUTE FUNCTION shared.end_email_change();
 
 REVOKE ALL ON FUNCTION
     shared.find_invitation(bytea, uuid, timestamptz),

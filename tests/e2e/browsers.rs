@@ -116,10 +116,24 @@ async fn cookies_belong_to_one_business_and_give_way_to_tokens() {
         let reply = host.with("cookie", &cookies).with("authorization", bad).get("/api/v1/auth/me").await;
         assert_eq!(reply.status, 401, "{bad}: {reply:?}");
     }
+    let refreshed =
+        both.with("origin", "http://acme.localhost").post("/api/v1/auth/refresh", &json!({})).await;
+    assert_eq!((refreshed.code(), refreshed.cookies().len()), ("refresh_token_invalid", 0), "{refreshed:?}");
     // Signing out with a token leaves the session of the cookies alone.
     let out = both.post("/api/v1/auth/logout", &json!({})).await;
     assert_eq!((out.status, out.cookies().len()), (204, 0));
     assert_eq!(host.with("cookie", &cookies).get("/api/v1/auth/me").await.status, 200);
+
+    // Whatever the cookies are still worth, signing out takes them away, and ends the session.
+    let again = page(&host, "acme.localhost", "").post("/api/v1/auth/login", &login("owner@acme.test")).await;
+    let access = jar(&again).split("; ").find(|pair| pair.contains("access")).unwrap().to_owned();
+    for broken in [format!("{access}; tenantry-refresh=trt_x"), "tenantry-access=x".to_owned()] {
+        let out = page(&host, "acme.localhost", &broken).post("/api/v1/auth/logout", &json!({})).await;
+        assert_eq!((out.status, out.cookies().len()), (204, 2), "{out:?}");
+    }
+    let left = host.with("cookie", &access);
+    until("the session has ended", async || left.get("/api/v1/auth/me").await.code() == "session_ended")
+        .await;
 
     // Businesses in the path share one host, so they have no cookies.
     let path = app.stranger("app.localhost").literally();

@@ -112,4 +112,21 @@ async fn a_new_email_is_confirmed_at_both_addresses() {
     let id = made.body["id"].as_str().unwrap();
     let reset = acme.post(&format!("/api/v1/users/{id}/reset-password"), &json!({})).await;
     assert_eq!(reset.code(), "not_own_account");
+    // A new password ends a change that somebody with the former one has begun.
+    mailbox.read(&app).await;
+    assert_eq!(change(&acme, "thief@evil.test").await.status, 202);
+    let sent = mailbox.read(&app).await;
+    let body = json!({"currentPassword": PASSWORD, "newPassword": "kijani mlima nyota saba"});
+    assert_eq!(acme.post("/api/v1/auth/password/change", &body).await.status, 204);
+    for mail in sent {
+        assert_eq!(confirm(&stranger, &token_in(&mail)).await.code(), "invalid_link");
+    }
+    // A deleted person leaves no address behind, also not in mails to the former one.
+    let body = json!({"currentPassword": PASSWORD});
+    assert_eq!(ana.post("/api/v1/auth/delete", &body).await.status, 204);
+    let owner = app.database.as_owner().await;
+    for table in ["mails", "invitations", "email_changes", "user_logins"] {
+        let sql = format!("SELECT count(*) FROM shared.{table} t WHERE to_jsonb(t)::text LIKE '%ana@acme%'");
+        assert_eq!(owner.query_one(&sql, &[]).await.unwrap().get::<_, i64>(0), 0, "{table}");
+    }
 }

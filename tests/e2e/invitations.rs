@@ -166,6 +166,22 @@ async fn nobody_invites_to_more_than_they_have_also_later() {
     assert_eq!(accept(&host, &link, Some(OWN)).await.code(), "invalid_link");
     assert_eq!(acme.post(&format!("{path}/resume"), &json!({})).await.status, 200);
     assert_eq!(accept(&host, &link, Some(OWN)).await.status, 200);
+    // Lea may not manage the team any more, whatever the roles contain.
+    let nothing = json!({"name": "Nothing", "permissions": []});
+    assert_eq!(acme.put("/api/v1/roles/inventory/nothing", &nothing).await.status, 201);
+    let lea = app.signed_in(acme.tenant.clone(), "lea@acme.test").await;
+    let made = invite(&lea, "empty@acme.test", &["nothing"]).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    let link = token_in(&mailbox.read(&app).await[0]);
+    assert_eq!(acme.put(&path, &json!({"roles": ["STAFF"]})).await.status, 200);
+    assert_eq!(accept(&host, &link, Some(OWN)).await.code(), "invalid_link");
+    assert_eq!(acme.delete(&path).await.status, 204);
+    assert_eq!(accept(&host, &link, Some(OWN)).await.code(), "invalid_link");
+    // An owner sends it again: from now on, it counts what the owner may give.
+    let again = format!("/api/v1/invitations/{}/resend", made.body["id"].as_str().unwrap());
+    assert_eq!(acme.post(&again, &json!({})).await.status, 200);
+    let link = token_in(&mailbox.read(&app).await[0]);
+    assert_eq!(accept(&host, &link, Some(OWN)).await.status, 200);
     for (body, code) in [
         (json!({"email": "x", "roles": ["STAFF"]}), "invalid_value"),
         (json!({"email": "x@y.test", "roles": ["STAFF"], "token": "x"}), "unknown_field"),
@@ -213,4 +229,88 @@ async fn the_operator_invites_to_businesses_and_to_the_platform() {
     assert_eq!(run(&format!("invitation revoke {id} --yes")).code, Some(0));
     assert_eq!(run(&format!("invitation revoke {id} --yes")).code, Some(4));
     assert_eq!(run(&format!("invitation revoke {} --yes", uuid::Uuid::now_v7())).code, Some(3));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_happens_to_people_before_they_accept_counts() {
+    let (mailbox, app) = Mailbox::with_app().await;
+    let (acme, zenith) = (app.tenant("acme").await, app.tenant("zenith").await);
+    let host = app.stranger("acme.localhost");
+    // One of the platform's staff invites friends, and is dismissed.
+    let staff = app.staff("super_admin").await;
+    let second = json!({"email": "second@platform.test", "roles": ["super_admin"]});
+    assert_eq!(staff.post("/api/v1/platform/invitations", &second).await.status, 201);
+    let admin = app.stranger("admin.localhost");
+    let accepted = accept(&admin, &token_in(&mailbox.read(&app).await[0]), Some(OWN)).await;
+    let second = admin.with_token(accepted.body["accessToken"].as_str());
+    for body in [
+        json!({"email": "third@platform.test", "roles": ["super_admin"]}),
+        json!({"email": "owner2@acme.test", "roles": ["OWNER"], "tenantId": acme.tenant.id}),
+    ] {
+        let sent = second.post("/api/v1/platform/invitations", &body).await;
+        assert_eq!((sent.status, &sent.body["inviterId"]), (201, &Value::Null), "{sent:?}");
+    }
+    let links: Vec<String> = mailbox.read(&app).await.iter().map(|mail| token_in(mail)).collect();
+    let found = staff.get("/api/v1/platform/users?q=second@platform").await.body["data"][0].clone();
+    let path = format!("/api/v1/platform/users/{}/disable", found["id"].as_str().unwrap());
+    assert_eq!(staff.post(&path, &json!({})).await.status, 200);
+    assert_eq!(accept(&admin, &links[0], Some(OWN)).await.code(), "invalid_link");
+    assert_eq!(accept(&host, &links[1], Some(OWN)).await.code(), "invalid_link");
+
+    // A password that the operator made, and that was never used, is replaced by that of the person.
+    let program = Program::beside(&app);
+    let made = program.run(&[
+        "user",
+        "create",
+        "--email",
+        "mc@acme.test",
+        "--tenant",
+        "zenith",
+        "--role",
+        "STAFF",
+        "-o",
+        "json",
+    ]);
+    let made: Value = serde_json::from_str(&made.out).unwrap();
+    assert_eq!(invite(&acme, "mc@acme.test", &["STAFF"]).await.status, 201);
+    let link = token_in(&mailbox.read(&app).await[0]);
+    assert_eq!(accept(&host, &link, None).await.status, 200);
+    let first = json!({"email": "mc@acme.test", "password": made["password"]});
+    assert_eq!(host.post("/api/v1/auth/login", &first).await.code(), "invalid_credentials");
+
+    // The business does not learn who had an account.
+    let log = acme.get("/api/v1/auth-events?limit=100").await.body["data"].clone();
+    let created: Vec<&Value> =
+        log.as_array().unwrap().iter().filter(|event| event["action"] == "user.created").collect();
+    assert_eq!(created.len(), 1, "the owner alone: {log}");
+    // Accounts that are made at the same moment with one address become one.
+    for round in 0..6 {
+        let email = format!("both-{round}@acme.test");
+        assert_eq!(invite(&acme, &email, &["STAFF"]).await.status, 201);
+        let link = token_in(&mailbox.read(&app).await[0]);
+        let member =
+            json!({"email": email, "roles": ["STAFF"], "tenantId": zenith.tenant.id, "password": OWN});
+        let (accepted, added) =
+            tokio::join!(accept(&host, &link, Some(OWN)), staff.post("/api/v1/platform/users", &member));
+        assert_eq!(accepted.status, 200, "{accepted:?}");
+        assert!(added.status == 201 || added.status == 409, "{added:?}");
+    }
+    // The former address of an account gets no session of it.
+    app.member_with("old@acme.test", &zenith.tenant, &["STAFF"]).await;
+    assert_eq!(invite(&acme, "old@acme.test", &["STAFF"]).await.status, 201);
+    let link = token_in(&mailbox.read(&app).await[0]);
+    let mut owner = app.database.as_owner().await;
+    let change = owner.transaction().await.unwrap();
+    const LOCK: &str = "
+        SELECT u.id FROM shared.users u JOIN shared.user_logins l ON l.user_id = u.id
+         WHERE l.value = 'old@acme.test' FOR UPDATE OF u";
+    change.execute(LOCK, &[]).await.unwrap();
+    const CHANGE: &str =
+        "UPDATE shared.user_logins SET value = 'new@acme.test' WHERE value = 'old@acme.test'";
+    change.execute(CHANGE, &[]).await.unwrap();
+    let (reply, ()) = tokio::join!(accept(&host, &link, Some(OWN)), async {
+        app.database.until_a_lock_is_awaited().await;
+        change.commit().await.unwrap();
+    });
+    assert_eq!(reply.code(), "invalid_link", "{reply:?}");
 }

@@ -66,17 +66,22 @@ async fn a_job_runs_and_stores_its_progress_and_its_result_or_failure() {
         Ok(json!({"answer": 42}))
     });
     let bad = JobKind::new("bad", async |_| Err("it cannot be done".into()));
+    let broken = JobKind::new("broken", async |_| panic!("nobody expects this"));
     let slow = JobKind::new("slow", async |_| {
         tokio::time::sleep(Duration::from_secs(600)).await;
         Ok(json!(null))
     });
-    let _runner = Runner::start(owner_database.clone(), vec![fine, bad, slow]);
+    let _runner = Runner::start(owner_database.clone(), vec![fine, bad, broken, slow]);
     let (fine, bad) =
         (queue(&owner_database, job("fine", 1)).await, queue(&owner_database, job("bad", 1)).await);
     let fine = until(&owner_database, &fine, JobState::Succeeded).await;
     assert_eq!((fine.result.unwrap()["answer"].as_i64(), fine.total), (Some(42), Some(2)));
     let bad = until(&owner_database, &bad, JobState::Failed).await;
     assert!(bad.message.unwrap().contains("it cannot be done"));
+    // A panic of one job ends that job alone.
+    let broken = queue(&owner_database, job("broken", 1)).await;
+    let broken = until(&owner_database, &broken, JobState::Failed).await;
+    assert!(broken.message.unwrap().contains("panicked"));
 
     let slow = queue(&owner_database, job("slow", 1)).await;
     until(&owner_database, &slow, JobState::Running).await;

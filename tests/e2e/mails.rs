@@ -95,9 +95,10 @@ async fn mails_reach_a_real_mail_server() {
         let email = format!("ann-{mode}@acme.test");
         let sent = send(&app, &server, &url, &email).await;
         assert_eq!((&sent[0]["state"], &sent[0]["failure"]), (&json!("sent"), &Value::Null), "{sent:?}");
-        let mails = server.mails();
+        // Mails that waited because of the server before may have arrived, too.
+        let to = format!("X-Recipient: {email}");
+        let mails: Vec<String> = server.mails().into_iter().filter(|mail| mail.contains(&to)).collect();
         assert_eq!(mails.len(), 1, "{mails:?}");
-        assert!(mails[0].contains(&format!("X-Recipient: {email}")), "{}", mails[0]);
         assert!(mails[0].contains("acme Ltd invites you") && mails[0].contains("text/html"), "{}", mails[0]);
         let body = json!({"token": token_in(&mails[0]), "password": "kijani mlima nyota saba"});
         let accepted = app.stranger("acme.localhost").post("/api/v1/auth/invitations/accept", &body).await;
@@ -180,5 +181,5 @@ async fn nothing_is_lost_and_nobody_waits_while_the_mail_server_is_down() {
     }
     let sent = staff.get("/api/v1/platform/mails?state=sent").await.body["data"][0].clone();
     let path = format!("/api/v1/platform/mails/{}/retry", sent["id"].as_str().unwrap());
-    assert_eq!(staff.post(&path, &json!({})).await.code(), "mail_ended");
+    assert_eq!(staff.post(&path, &json!({})).await.code(), "mail_not_dead");
 }

@@ -156,7 +156,7 @@ fn code_of_people(error: &(dyn std::error::Error + 'static)) -> Option<u8> {
     }
     match error.downcast_ref() {
         Some(MailError::Unknown) => return Some(NOT_FOUND),
-        Some(MailError::Ended(_)) => return Some(CONFLICT),
+        Some(MailError::NotDead(_)) => return Some(CONFLICT),
         _ => {}
     }
     match error.downcast_ref() {

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use secrecy::SecretString;
 use serde::Deserialize;
 use tenancy::Installation;
-use values::Origin;
+use values::{Name, Origin};
 
 /// All settings. `config/default.toml` documents each key.
 #[derive(Debug, Clone, Deserialize)]
@@ -322,6 +322,9 @@ impl Settings {
         }
         self.mail_transport()?;
         self.mail_sender()?;
+        if Name::parse(&self.mail.installation).is_err() {
+            return Err(refuse("mail.installation", "must be a name on one line"));
+        }
         if self.identity.issuer.as_ref().is_some_and(|issuer| !is_web_address(issuer)) {
             return Err(refuse("identity.issuer", "must be a URL, like https://id.example.com"));
         }

@@ -18,6 +18,7 @@ use crate::whom::Place;
 #[derive(Subcommand)]
 pub enum Command {
     /// List invitations, newest first. `tenantry user invite` makes one.
+    #[command(after_help = "Example:\n  tenantry invitation list --tenant acme --status pending")]
     List {
         /// Only invitations to the business with this slug.
         #[arg(long)]
@@ -29,6 +30,7 @@ pub enum Command {
         listing: Listing,
     },
     /// Send an invitation again, for another 7 days. Former links are no longer valid.
+    #[command(after_help = "Example:\n  tenantry invitation resend 01990000-0000-7000-8000-000000000000")]
     Resend {
         /// The id of the invitation, which `tenantry invitation list` shows.
         id: InvitationId,

@@ -53,9 +53,9 @@ pub enum MailError {
     /// There is no such mail.
     #[error("there is no such mail")]
     Unknown,
-    /// The mail was sent, or there was nobody to send it to.
-    #[error("the mail is {} already", .0.as_str())]
-    Ended(MailState),
+    /// The mail waits to be sent, was sent, or there was nobody to send it to.
+    #[error("the mail is {}; only a dead mail can be tried again", .0.as_str())]
+    NotDead(MailState),
     /// PostgreSQL refused a query, or the connection failed.
     #[error("a mail query failed")]
     Db(#[from] DbError),
@@ -84,7 +84,8 @@ pub async fn list(
     Ok(page.page(mails, |mail: &KeptMail| mail.id))
 }
 
-/// Tries a mail again, at once and with its full number of attempts. A link that has expired is not mailed.
+/// Tries a dead mail again, at once and with its full number of attempts. A link that has expired is not
+/// mailed.
 ///
 /// # Errors
 /// [`MailError`].
@@ -92,9 +93,9 @@ pub async fn retry(tx: &SharedTx, id: MailId) -> Result<KeptMail, MailError> {
     const LOCK: &str = concatcp!(SELECT, "WHERE id = $1 FOR UPDATE");
     const RETRY: &str = "UPDATE shared.mails SET state = 'queued', attempts = 0, due_at = $2 WHERE id = $1";
     let mail: KeptMail = tx.row_opt(LOCK, &[&id]).await?.ok_or(MailError::Unknown)?;
-    match mail.state {
-        MailState::Dead | MailState::Queued => {}
-        ended => return Err(MailError::Ended(ended)),
+    // One that waits may be on its way just now.
+    if mail.state != MailState::Dead {
+        return Err(MailError::NotDead(mail.state));
     }
     tx.execute(RETRY, &[&id, &tx.now()]).await?;
     Ok(KeptMail { state: MailState::Queued, attempts: 0, due_at: tx.now(), ..mail })

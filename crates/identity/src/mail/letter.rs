@@ -90,7 +90,7 @@ pub(super) async fn compose(tx: &SharedTx, mail: &Due, key: &LinkKey) -> Result<
     };
     let change = mail.parameters["change"].as_str().and_then(|id| id.parse::<Uuid>().ok());
     let user = match (mail.template, recipient) {
-        (Template::EmailChangeNew, _) => find_changer(tx, change).await?,
+        (Template::EmailChangeNew, _) => find_changer(tx, change, &mail.address).await?,
         (_, recipient) => recipient.map(|recipient| recipient.id),
     };
     let Some(user) = user.filter(|_| mail.created_at + lifetime > tx.now()) else { return Ok(None) };
@@ -100,9 +100,9 @@ pub(super) async fn compose(tx: &SharedTx, mail: &Due, key: &LinkKey) -> Result<
 }
 
 /// The user who asks for another email, if that change still waits.
-async fn find_changer(tx: &SharedTx, change: Option<Uuid>) -> Result<Option<UserId>, DbError> {
-    const FIND: &str = "SELECT user_id FROM shared.email_changes WHERE id = $1";
-    tx.value_opt(FIND, &[&change]).await
+async fn find_changer(tx: &SharedTx, change: Option<Uuid>, address: &str) -> Result<Option<UserId>, DbError> {
+    const FIND: &str = "SELECT user_id FROM shared.email_changes WHERE id = $1 AND new_email = $2";
+    tx.value_opt(FIND, &[&change, &address]).await
 }
 
 /// Stores the hash of the token of a mail. A mail that is tried again has the same token. Returns whether it
@@ -119,7 +119,7 @@ async fn store(
     const STORE: &str = "
         INSERT INTO shared.one_time_tokens (id, purpose, user_id, hash, expires_at, change_id)
         SELECT $1, $2, $3, $4, $5, $6
-         WHERE $6::uuid IS NULL OR EXISTS (SELECT FROM shared.email_changes WHERE id = $6)
+         WHERE $6::uuid IS NULL OR EXISTS (SELECT FROM shared.email_changes WHERE id = $6 AND user_id = $3)
             ON CONFLICT (id) DO UPDATE SET hash = EXCLUDED.hash";
     let expires_at = mail.created_at + lifetime;
     let stored =
@@ -142,7 +142,7 @@ async fn compose_invitation(tx: &SharedTx, mail: &Due, key: &LinkKey) -> Result<
     const OPEN: &str = "
         UPDATE shared.invitations i SET hash = $3
           FROM shared.apps a
-         WHERE i.id = $1 AND i.generation = $2 AND a.slug = i.app
+         WHERE i.id = $1 AND i.generation = $2 AND i.email = $5 AND a.slug = i.app
            AND i.accepted_at IS NULL AND i.revoked_at IS NULL AND i.expires_at > $4
      RETURNING a.name,
                ARRAY(SELECT coalesce(nullif(r.name, ''), r.key) FROM shared.roles r
@@ -156,7 +156,8 @@ async fn compose_invitation(tx: &SharedTx, mail: &Due, key: &LinkKey) -> Result<
     let generation = mail.parameters["generation"].as_i64().and_then(|number| i32::try_from(number).ok());
     let (Some(id), Some(generation)) = (id, generation) else { return Ok(None) };
     let token = key.token(&invitation_name(id, generation));
-    let open: Option<Open> = tx.row_opt(OPEN, &[&id, &generation, &sha256(&token), &tx.now()]).await?;
+    let open: Option<Open> =
+        tx.row_opt(OPEN, &[&id, &generation, &sha256(&token), &tx.now(), &mail.address]).await?;
     Ok(open.map(|open| Letter {
         is_from_business: true,
         link: Some((Page::Invitation, token)),

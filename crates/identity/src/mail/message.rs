@@ -79,7 +79,7 @@ fn texts(template: Template) -> Texts {
     }
 }
 
-/// Puts a mail together. A name in a subject cannot end the header: it has no control characters.
+/// Puts a mail together. Names come from people and from settings, and a header must not end in one of them.
 pub(super) fn write(
     template: Template,
     from: &Mailbox,
@@ -88,8 +88,9 @@ pub(super) fn write(
 ) -> Result<Message, MessageError> {
     let (texts, environment) = (texts(template), Environment::new());
     let Contents { sender, link, letter } = *contents;
+    let sender: String = sender.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let values = Value::from_pairs([
-        ("sender", Value::from(sender)),
+        ("sender", Value::from(sender.as_str())),
         ("link", Value::from(link.unwrap_or_default())),
         ("lifetime", Value::from(in_words(letter.lifetime))),
         ("has_account", Value::from(letter.has_account)),
@@ -102,7 +103,7 @@ pub(super) fn write(
     let subject = fill("subject.txt", texts.subject)?;
     let body =
         MultiPart::alternative_plain_html(fill("body.txt", texts.plain)?, fill("body.html", texts.html)?);
-    let named = Mailbox::new(Some(contents.sender.to_owned()), from.email.clone());
+    let named = Mailbox::new(Some(sender), from.email.clone());
     let message = Message::builder().from(named).to(Mailbox::new(None, to.parse()?)).subject(subject);
     Ok(message.multipart(body)?)
 }
@@ -137,6 +138,10 @@ mod tests {
         );
         assert!(text.contains("Bolts &lt;&amp; Co&gt;") && text.contains("Bolts <& Co>"), "{text}");
         assert!(write(Template::PasswordChanged, &from, "no address", &contents).is_err());
+        let odd = Contents { sender: "Acme\r\nBcc: x@y.test\n", ..contents };
+        let message = write(Template::PasswordReset, &from, "ann@acme.test", &odd).unwrap();
+        let text = String::from_utf8(message.formatted()).unwrap();
+        assert!(!text.contains("\r\nBcc:"), "{text}");
         for template in Template::ALL {
             let message = write(*template, &from, "ann@acme.test", &contents).unwrap();
             let text = String::from_utf8(message.formatted()).unwrap();

@@ -84,6 +84,8 @@ pub struct Post {
     pub link_key: LinkKey,
 }
 
+/// A mail that takes longer is tried later. All that are taken at once must be done before others may take them.
+const LONGEST: std::time::Duration = std::time::Duration::from_secs(60);
 /// The number of mails that are taken at once.
 const AT_ONCE: i64 = 20;
 /// The number of mails that are sent at the same time.
@@ -98,6 +100,8 @@ enum SendError {
     Smtp(#[from] lettre::transport::smtp::Error),
     #[error("the mail cannot be stored in the folder")]
     Folder(#[from] std::io::Error),
+    #[error("the mail server took too long")]
+    TooSlow,
     #[error("a mail query failed")]
     Db(#[from] DbError),
 }
@@ -116,7 +120,7 @@ impl Post {
             .try_collect()
             .await?;
         let count = |state| outcomes.iter().filter(|outcome| **outcome == state).count();
-        Ok((count(MailState::Sent), count(MailState::Queued)))
+        Ok((count(MailState::Sent), count(MailState::Queued) + count(MailState::Dead)))
     }
 
     async fn send_and_record(
@@ -124,12 +128,15 @@ impl Post {
         owner_database: &OwnerDatabase,
         mail: &Due,
     ) -> Result<MailState, DbError> {
-        let (state, failure) = match self.send(owner_database, mail).await {
+        let sent = tokio::time::timeout(LONGEST, self.send(owner_database, mail)).await;
+        let (state, failure) = match sent.unwrap_or(Err(SendError::TooSlow)) {
             Ok(state) => (state, None),
             Err(error) => {
                 let failure = chain(&error);
                 tracing::warn!(mail.id = %mail.id, error = %failure, "a mail was not sent");
-                (MailState::Queued, Some(failure))
+                // What cannot be written today cannot be written tomorrow.
+                let is_hopeless = matches!(error, SendError::Message(_));
+                (if is_hopeless { MailState::Dead } else { MailState::Queued }, Some(failure))
             }
         };
         let record = async |tx: &SharedTx| outgoing::record(tx, mail, state, failure.as_deref()).await;

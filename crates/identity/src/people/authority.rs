@@ -33,7 +33,7 @@ pub enum NotAllowed {
 
 /// Refuses permissions of an app that the actor does not have. An owner has every permission of the apps of
 /// the business. The operator may give everything that exists.
-pub(super) async fn refuse_above(
+pub(crate) async fn refuse_above(
     tx: &SharedTx,
     tenant: TenantId,
     app: &AppSlug,

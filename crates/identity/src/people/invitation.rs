@@ -129,6 +129,18 @@ const SELECT: &str = "
                 WHEN i.expires_at <= $1 THEN 'expired' ELSE 'pending' END AS status
       FROM shared.invitations i ";
 
+// Only the owner's login may: businesses know nothing of the platform's staff.
+const BY_STAFF: &str = "UPDATE shared.invitations SET staff_id = $2 WHERE id = $1";
+
+/// The member who invites, or who of the platform's staff does.
+fn inviter(by: By<'_>) -> (Option<UserId>, Option<UserId>) {
+    match by.who {
+        Who::Person(user) => (Some(user), None),
+        Who::Operator(staff, _) => (None, staff),
+        Who::Nobody => (None, None),
+    }
+}
+
 /// Invites a person. Returns the invitation, and the token of its link. With `is_mailed`, the link is mailed.
 ///
 /// # Errors
@@ -166,10 +178,7 @@ pub async fn create(
     tx.execute(GIVE_UP, &[&tenant, app, email, &tx.now()]).await?;
     let id = InvitationId::new();
     let token = key.token(&invitation_name(id.into(), 1));
-    let inviter = match by.who {
-        Who::Person(user) => Some(user),
-        Who::Nobody | Who::Operator(..) => None,
-    };
+    let (inviter, staff) = inviter(by);
     let expires_at = tx.now() + LIFETIME;
     let inserted = tx
         .execute(
@@ -181,6 +190,9 @@ pub async fn create(
         Some("invitations_open_key") => InvitationError::AlreadyInvited(email.clone()),
         _ => error.into(),
     })?;
+    if staff.is_some() {
+        tx.execute(BY_STAFF, &[&id, &staff]).await?;
+    }
     let invitation = find(tx, id, tenant).await?.ok_or(InvitationError::Unknown)?;
     announce(tx, &invitation, AuthAction::InvitationSent, is_mailed, by).await?;
     Ok((invitation, token))
@@ -199,8 +211,9 @@ pub async fn resend(
     is_mailed: bool,
     by: By<'_>,
 ) -> Result<(Invitation, String), InvitationError> {
-    const RENEW: &str =
-        "UPDATE shared.invitations SET hash = $2, generation = $3, expires_at = $4 WHERE id = $1";
+    const RENEW: &str = "
+        UPDATE shared.invitations SET hash = $2, generation = $3, expires_at = $4, inviter_id = $5
+         WHERE id = $1";
     let present = lock(tx, id, tenant).await?;
     // The inviter may have got fewer permissions since, and this actor may have others.
     let place = MemberOf::app_of(present.app.clone(), present.tenant_id);
@@ -208,7 +221,12 @@ pub async fn resend(
     let generation = present.generation + 1;
     let token = key.token(&invitation_name(id.into(), generation));
     let expires_at = tx.now() + LIFETIME;
-    tx.execute(RENEW, &[&id, &sha256(&token), &generation, &expires_at]).await?;
+    // From now on, it counts what this actor may give.
+    let (inviter, staff) = inviter(by);
+    tx.execute(RENEW, &[&id, &sha256(&token), &generation, &expires_at, &inviter]).await?;
+    if matches!(by.who, Who::Operator(..)) {
+        tx.execute(BY_STAFF, &[&id, &staff]).await?;
+    }
     let invitation = find(tx, id, tenant).await?.ok_or(InvitationError::Unknown)?;
     announce(tx, &invitation, AuthAction::InvitationResent, is_mailed, by).await?;
     Ok((invitation, token))
@@ -315,6 +333,16 @@ pub async fn list(
     let invitations =
         tx.rows(LIST, &[&tx.now(), &page.below(), &tenant, &status, &page.limit.and_one()]).await?;
     Ok(page.page(invitations, |invitation: &Invitation| invitation.id))
+}
+
+/// Deletes invitations that ended, or expired, before so many days. Returns their number.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn prune(tx: &SharedTx, days: u32) -> Result<u64, DbError> {
+    const PRUNE: &str = "
+        DELETE FROM shared.invitations WHERE coalesce(accepted_at, revoked_at, expires_at) < $1";
+    tx.execute(PRUNE, &[&(tx.now() - TimeDelta::days(days.into()))]).await
 }
 
 /// Whether somebody who is invited would get this role of a business.

@@ -123,9 +123,14 @@ pub async fn insert(tx: &SharedTx, new: &NewUser) -> Result<UserId, UserError> {
         INSERT INTO shared.users (id, full_name, status, password_hash, password_key, password_changed_at,
                                   must_change_password, created_at, updated_at)
         VALUES ($1, $2, 'active', $3, $4, $6, $5, $6, $6)";
+    // Of two that make an account with one email, the second waits for the first.
+    const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended('email ' || $1::text, 0))";
     let id = UserId::new();
     let PasswordHash { hash, key } = &new.password;
     let (kind, tenant, value) = new.login.columns(new.tenant);
+    if let LoginName::Email(email) = &new.login {
+        tx.execute(LOCK, &[email]).await?;
+    }
     tx.execute(INSERT_USER, &[&id, &new.full_name, hash, key, &new.must_change_password, &tx.now()]).await?;
     match tx.execute(INSERT_LOGIN, &[&Uuid::now_v7(), &id, &kind, &tenant, &value, &tx.now()]).await {
         Ok(_) => Ok(id),

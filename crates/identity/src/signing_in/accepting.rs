@@ -8,12 +8,14 @@ use tenancy::{DbError, SharedScope, SharedTx, TenantId};
 use uuid::Uuid;
 use values::{Email, Name};
 
+use crate::INVENTORY_APP;
 use crate::names::digest::sha256;
 use crate::names::ids::{MembershipId, UserId};
 use crate::names::keys::AppSlug;
 use crate::people::authority::{self, NotAllowed};
 use crate::people::invitation::InvitationId;
 use crate::people::membership::MemberOf;
+use crate::people::permission::Permission;
 use crate::people::user::LoginName;
 use crate::records::auth_event::{self, AuthAction, AuthEvent, By, Origin, Who};
 use crate::signing_in::hash_turns::{Applicant, TooBusy};
@@ -92,7 +94,13 @@ async fn find(tx: &SharedTx, token: &[u8], tenant: Option<TenantId>) -> Result<F
     let found = found.ok_or(AcceptError::InvalidToken)?;
     if let (Some(inviter), Some(tenant)) = (found.inviter_id, tenant) {
         let by = By { who: Who::Person(inviter), origin: None };
-        match authority::refuse_roles_above(tx, tenant, &found.app, &found.roles, by).await {
+        let may_invite = async {
+            let inventory = AppSlug::known(INVENTORY_APP);
+            let needed = [Permission::TeamManage.as_str()];
+            authority::refuse_above(tx, tenant, &inventory, &needed, by).await?;
+            authority::refuse_roles_above(tx, tenant, &found.app, &found.roles, by).await
+        };
+        match may_invite.await {
             Ok(()) => {}
             Err(NotAllowed::Db(error)) => return Err(error.into()),
             Err(_) => return Err(AcceptError::InvalidToken),
@@ -193,7 +201,8 @@ async fn record(
     ];
     for (action, details) in actions.into_iter().flatten() {
         let event = AuthEvent {
-            tenant,
+            // The business does not learn whether the person had an account.
+            tenant: tenant.filter(|_| action != AuthAction::UserCreated),
             app: Some(&found.app),
             user: Some(accepted.user_id),
             details,

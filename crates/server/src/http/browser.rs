@@ -147,7 +147,9 @@ impl Browser {
             Problem::new(Code::NoCookiesHere, detail)
         })?;
         refuse(request.extensions().get::<Page>().copied())?;
-        let refresh = request.cookie(jar.refresh()).map(|cookie| SecretString::from(cookie.value()));
+        let has_header = request.headers().contains_key(header::AUTHORIZATION);
+        let refresh = request.cookie(jar.refresh()).filter(|_| !has_header);
+        let refresh = refresh.map(|cookie| SecretString::from(cookie.value()));
         Ok(Self { jar, refresh })
     }
 

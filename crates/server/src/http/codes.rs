@@ -284,7 +284,8 @@ codes! {
     AlreadyInvited = "already_invited", CONFLICT,
         "Already invited", "Send the invitation again, or revoke it.";
     InvitationEnded = "invitation_ended", CONFLICT, "Invitation ended", "Invite the person again.";
-    MailEnded = "mail_ended", CONFLICT, "Mail sent or dropped", "Let the person ask for another mail.";
+    MailNotDead = "mail_not_dead", CONFLICT,
+        "Mail not dead", "Wait until it is sent, or let the person ask for another mail.";
     EmailTaken = "email_taken", CONFLICT, "Email taken", "Use another email, or sign in with this one.";
     NoMail = "no_mail", CONFLICT, "No mail", "Ask the operator of the platform.";
     OwnPassword = "own_password", CONFLICT,

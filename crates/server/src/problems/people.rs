@@ -61,7 +61,7 @@ impl From<MailError> for Problem {
     fn from(error: MailError) -> Self {
         match error {
             MailError::Unknown => Self::not_found(),
-            MailError::Ended(_) => Self::because(Code::MailEnded, &error),
+            MailError::NotDead(_) => Self::because(Code::MailNotDead, &error),
             MailError::Db(error) => error.into(),
         }
     }

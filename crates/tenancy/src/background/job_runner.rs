@@ -6,13 +6,14 @@
 //! twice. A job is cancelled by dropping its future, which rolls its transaction back.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
 use const_format::concatcp;
-use futures_util::future::LocalBoxFuture;
+use futures_util::future::{FutureExt as _, LocalBoxFuture};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use serde_json::Value;
 use tokio::sync::watch;
@@ -213,7 +214,10 @@ impl JobRunner {
         let job = Rc::new(job);
         let context = JobContext { job: job.clone(), owner_database: self.owner_database.clone() };
         let outcome = tokio::select! {
-            outcome = (kind.work)(context) => Some(outcome),
+            // A panic of one job must not end all others.
+            outcome = AssertUnwindSafe((kind.work)(context)).catch_unwind() => {
+                Some(outcome.unwrap_or_else(|_| Err("the job panicked; the log has the reason".into())))
+            }
             () = self.cancelled(job.id) => None,
         };
         if let Some(Err(error)) = &outcome {

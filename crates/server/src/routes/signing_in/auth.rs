@@ -3,7 +3,7 @@
 use actix_web::cookie::time::Duration as Span;
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
-use identity::auth_event::By;
+use identity::auth_event::{By, Origin};
 use identity::login::{Credentials, SignedIn as Account};
 use identity::membership::{self, MemberOf};
 use identity::refresh::RefreshError;
@@ -272,27 +272,42 @@ pub async fn logout(
 ) -> Result<HttpResponse, Problem> {
     let is_in_cookies =
         body.value.refresh_token.is_none() && !request.headers().contains_key(header::AUTHORIZATION);
-    let browser = browser.ok().filter(|_| is_in_cookies);
-    let in_cookie = browser.as_ref().and_then(Browser::refresh_token);
-    match body.value.refresh_token.or(in_cookie) {
-        Some(token) => {
-            let presented = RefreshToken::presented(token);
-            refreshing::sign_out(&state.database, &presented, host_owner.tenant(), &origin).await?;
+    if let Some(browser) = browser.ok().filter(|_| is_in_cookies) {
+        // A page of this host: whatever the cookies are still worth, they are gone after this.
+        if let Ok(caller) = caller {
+            end_session(&state, &caller, &origin).await?;
         }
-        None => {
-            let principal = caller?.principal;
-            let (user, which) = (principal.user, Which::One(principal.session));
-            let revoke = async |tx: &tenancy::SharedTx| {
-                session::revoke(tx, user, which, "signed_out", By::person(user, &origin)).await
-            };
-            state.database.write_shared(SharedScope::User(user.into()), revoke).await?;
+        if let Some(token) = browser.refresh_token() {
+            end_session_of(&state, token, &host_owner, &origin).await?;
         }
-    }
-    let mut response = HttpResponse::NoContent().finish();
-    if let Some(browser) = browser {
+        let mut response = HttpResponse::NoContent().finish();
         browser.forget(&mut response)?;
+        return Ok(response);
     }
-    Ok(response)
+    match body.value.refresh_token {
+        Some(token) => end_session_of(&state, token, &host_owner, &origin).await?,
+        None => end_session(&state, &caller?, &origin).await?,
+    }
+    Ok(HttpResponse::NoContent().finish())
+}
+
+async fn end_session(state: &State, caller: &SignedIn, origin: &Origin) -> Result<(), Problem> {
+    let (user, which) = (caller.principal.user, Which::One(caller.principal.session));
+    let revoke = async |tx: &tenancy::SharedTx| {
+        session::revoke(tx, user, which, "signed_out", By::person(user, origin)).await
+    };
+    state.database.write_shared(SharedScope::User(user.into()), revoke).await?;
+    Ok(())
+}
+
+async fn end_session_of(
+    state: &State,
+    token: SecretString,
+    host_owner: &HostOwner,
+    origin: &Origin,
+) -> Result<(), Problem> {
+    let presented = RefreshToken::presented(token);
+    Ok(refreshing::sign_out(&state.database, &presented, host_owner.tenant(), origin).await?)
 }
 
 /// Read the signed-in user
