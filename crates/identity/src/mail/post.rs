@@ -84,7 +84,8 @@ pub struct Post {
     pub link_key: LinkKey,
 }
 
-/// A mail that takes longer is tried later. All that are taken at once must be done before others may take them.
+/// A mail that takes longer is tried later. All that are taken at once must be done before others may take
+/// them.
 const LONGEST: std::time::Duration = std::time::Duration::from_secs(60);
 /// The number of mails that are taken at once.
 const AT_ONCE: i64 = 20;

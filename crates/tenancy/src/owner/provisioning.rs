@@ -301,7 +301,8 @@ impl OwnerDatabase {
         Ok(done)
     }
 
-    /// As [`OwnerDatabase::write_shared`], but nothing of it is kept: it shows whether the work would succeed.
+    /// As [`OwnerDatabase::write_shared`], but nothing of it is kept: it shows whether the work would
+    /// succeed.
     ///
     /// # Errors
     /// As [`OwnerDatabase::write_shared`].
