@@ -176,10 +176,14 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $func
 DECLARE
     its_email text;
 BEGIN
+    SELECT value INTO its_email FROM shared.user_logins WHERE user_id = of_user AND kind = 'email';
+    -- Invitations before users, as where one is accepted, so that neither waits for the other.
+    DELETE FROM shared.invitations WHERE email = its_email OR accepted_by = of_user;
     PERFORM FROM shared.users WHERE id = of_user AND status <> 'deleted' FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         RETURN false;
     END IF;
+    -- The email may have been changed while this waited.
     SELECT value INTO its_email FROM shared.user_logins WHERE user_id = of_user AND kind = 'email';
     -- Sessions, roles and tokens go with them.
     DELETE FROM shared.memberships WHERE user_id = of_user;
@@ -188,7 +192,6 @@ BEGIN
      WHERE address = its_email OR parameters ->> 'newEmail' = its_email
         OR address IN (SELECT new_email FROM shared.email_changes WHERE user_id = of_user);
     DELETE FROM shared.email_changes WHERE user_id = of_user;
-    DELETE FROM shared.invitations WHERE email = its_email OR accepted_by = of_user;
     DELETE FROM shared.user_logins WHERE user_id = of_user;
     UPDATE shared.users
        SET status = 'deleted', full_name = NULL, phone = NULL, locale = NULL, password_hash = NULL,

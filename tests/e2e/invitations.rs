@@ -117,7 +117,8 @@ async fn an_invitation_is_sent_again_revoked_and_expires() {
     let made = invite(&acme, "ann@acme.test", &["STAFF"]).await.body;
     let late = token_in(&mailbox.read(&app).await[0]);
     let owner = app.database.as_owner().await;
-    const AGE: &str = "UPDATE shared.invitations SET expires_at = now() WHERE revoked_at IS NULL";
+    const AGE: &str =
+        "UPDATE shared.invitations SET expires_at = now() - interval '1 second' WHERE revoked_at IS NULL";
     owner.execute(AGE, &[]).await.unwrap();
     assert_eq!(accept(&host, &late, None).await.code(), "invalid_link");
     assert_eq!(status(&acme, &made).await, "expired");

@@ -186,7 +186,8 @@ mod tests {
         let page = |headers: &[(&'static str, &'static str)]| {
             let mut map = HeaderMap::new();
             for (name, value) in headers {
-                map.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+                let value = HeaderValue::from_bytes(value.as_bytes()).unwrap();
+                map.append(HeaderName::from_static(name), value);
             }
             Page::of(&map, "https://acme.example.com")
         };
