@@ -70,7 +70,7 @@ async fn disabling_ends_everything_at_once() {
     }
     assert_eq!(run("user sessions ann@acme.test -o name").out.trim(), "");
     assert!(run("user list --status disabled -o name").out.contains("ann@acme.test"));
-    // What the owner is, the platform's staff cannot undo by accident.
+    // The platform's staff cannot take a business's only owner from it by accident.
     let refused = run("user disable owner@acme.test");
     assert!(refused.code == Some(4) && refused.err.contains("only active owner of acme"), "{refused:?}");
     assert_eq!(run("user enable ann@acme.test").code, Some(0));

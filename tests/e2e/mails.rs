@@ -120,7 +120,7 @@ async fn mails_reach_a_real_mail_server() {
             assert!(tried[0]["failure"].as_str().unwrap().contains("did not take"), "{tried:?}");
             assert!(!tried[0].to_string().contains("s3cret"));
         }
-        // What waits may have been sent since, with the right password.
+        // A waiting mail may have been sent since, with the right password.
         let is_refused = |mail: &String| mail.contains("reject-") || mail.contains("forged-");
         assert!(!server.mails().iter().any(is_refused));
     }

@@ -209,7 +209,7 @@ async fn nobody_gives_or_takes_what_they_do_not_have() {
         let refused = dee.put(&path(of), &json!({"roles": ["OWNER", "STAFF"]})).await;
         assert_eq!(refused.code(), "above_own_permissions", "{refused:?}");
     }
-    // What concerns an owner is for owners: other apps, and the sessions.
+    // Only owners manage an owner's other apps and sessions.
     let of_owner = format!("/api/v1/users/{}", owner["userId"].as_str().unwrap());
     for client in [&lea, &dee] {
         let till = json!({"app": "pos", "roles": ["cashier"]});

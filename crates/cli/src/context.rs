@@ -130,6 +130,17 @@ pub async fn operator(settings: &Settings) -> anyhow::Result<Operator> {
     Ok(Operator { owner_database, actor: Actor::command_line() })
 }
 
+/// Finds the business of an option such as `--tenant`, if it was given. Otherwise like [`find_tenant()`].
+pub async fn find_tenant_if(
+    settings: &Settings,
+    slug: Option<&TenantSlug>,
+) -> anyhow::Result<Option<Arc<Tenant>>> {
+    match slug {
+        Some(slug) => Ok(Some(find_tenant(settings, slug).await?)),
+        None => Ok(None),
+    }
+}
+
 /// Finds the business with this slug. For a former slug, the error names the new slug.
 pub async fn find_tenant(settings: &Settings, slug: &TenantSlug) -> anyhow::Result<Arc<Tenant>> {
     let database = database(settings).await?;

@@ -63,10 +63,7 @@ impl Person {
     /// # Errors
     /// [`NotFound`].
     pub async fn find(&self, settings: &Settings) -> anyhow::Result<UserId> {
-        let tenant = match &self.tenant {
-            Some(slug) => Some(context::find_tenant(settings, slug).await?),
-            None => None,
-        };
+        let tenant = context::find_tenant_if(settings, self.tenant.as_ref()).await?;
         self.whom.find(settings, tenant.as_deref()).await
     }
 }
@@ -91,10 +88,7 @@ impl MembersOf {
     /// # Errors
     /// [`NotFound`].
     pub async fn filter(self, settings: &Settings) -> anyhow::Result<Filter> {
-        let tenant = match &self.tenant {
-            Some(slug) => Some(context::find_tenant(settings, slug).await?.id),
-            None => None,
-        };
+        let tenant = context::find_tenant_if(settings, self.tenant.as_ref()).await?.map(|tenant| tenant.id);
         Ok(Filter { tenant, app: self.app, role: self.role, ..Filter::default() })
     }
 }
@@ -121,10 +115,7 @@ impl Place {
     /// # Errors
     /// [`NotFound`].
     pub async fn find(&self, settings: &Settings) -> anyhow::Result<(MemberOf, Option<Arc<Tenant>>)> {
-        let tenant = match &self.tenant {
-            Some(slug) => Some(context::find_tenant(settings, slug).await?),
-            None => None,
-        };
+        let tenant = context::find_tenant_if(settings, self.tenant.as_ref()).await?;
         let id = tenant.as_ref().map(|tenant| tenant.id);
         Ok((MemberOf::at(self.app.clone(), id), tenant))
     }

@@ -58,10 +58,7 @@ const CHUNK: i64 = 1000;
 pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     let settings = context::settings()?;
     let Command::List { tenant, user, action, failed, address, from, until, listing } = command;
-    let tenant = match tenant {
-        Some(slug) => Some(context::find_tenant(&settings, &slug).await?),
-        None => None,
-    };
+    let tenant = context::find_tenant_if(&settings, tenant.as_ref()).await?;
     let user = match user {
         Some(user) => Some(Whom { user }.find(&settings, tenant.as_deref()).await?),
         None => None,

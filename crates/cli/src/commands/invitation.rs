@@ -51,10 +51,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     let settings = context::settings()?;
     match command {
         Command::List { tenant, status, listing } => {
-            let tenant = match tenant {
-                Some(slug) => Some(context::find_tenant(&settings, &slug).await?.id),
-                None => None,
-            };
+            let tenant = context::find_tenant_if(&settings, tenant.as_ref()).await?.map(|tenant| tenant.id);
             let database = context::database(&settings).await?;
             let mut page = PageRequest { limit: Limit::of(Limit::MAX), after: None };
             let mut invitations: Vec<Invitation> = Vec::new();

@@ -49,10 +49,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     let settings = context::settings()?;
     match command {
         Command::List { state, tenant, listing } => {
-            let tenant = match tenant {
-                Some(slug) => Some(context::find_tenant(&settings, &slug).await?.id),
-                None => None,
-            };
+            let tenant = context::find_tenant_if(&settings, tenant.as_ref()).await?.map(|tenant| tenant.id);
             let mails = listing.arrange(read(&settings, state, tenant).await?)?;
             let columns = ["mail", "template", "address", "state", "attempts", "created", "failure"];
             format::rows(listing.output, &mails, columns, |mail| {

@@ -1,5 +1,5 @@
-//! What a mail says when it is sent: to whom, for whom, and with which link. The tokens of links are stored
-//! now, as hashes.
+//! The contents of a mail at the moment of sending: its reader, its sender and its link. The tokens of links
+//! are stored now, as hashes.
 
 use chrono::TimeDelta;
 use tenancy::{DbError, SharedTx};
@@ -65,7 +65,7 @@ async fn find_recipient(tx: &SharedTx, mail: &Due) -> Result<Option<Recipient>, 
     tx.row_opt(FIND, &[&mail.address, &mail.tenant_id]).await
 }
 
-/// What a mail says. `None` if there is nobody to send it to, or its link would be of no use any more.
+/// Composes a mail. Returns `None` if there is nobody to send it to, or its link would be of no use any more.
 pub(super) async fn compose(tx: &SharedTx, mail: &Due, key: &LinkKey) -> Result<Option<Letter>, DbError> {
     if mail.template == Template::Invitation {
         return compose_invitation(tx, mail, key).await;

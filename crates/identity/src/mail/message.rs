@@ -15,7 +15,7 @@ pub(super) struct Contents<'a> {
     pub(super) sender: &'a str,
     /// The link, if the mail has one.
     pub(super) link: Option<&'a str>,
-    /// What the mail says.
+    /// The contents of the mail.
     pub(super) letter: &'a Letter,
 }
 

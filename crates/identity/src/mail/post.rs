@@ -135,7 +135,7 @@ impl Post {
             Err(error) => {
                 let failure = chain(&error);
                 tracing::warn!(mail.id = %mail.id, error = %failure, "a mail was not sent");
-                // What cannot be written today cannot be written tomorrow.
+                // A mail that cannot be written today cannot be written tomorrow.
                 let is_hopeless = matches!(error, SendError::Message(_));
                 (if is_hopeless { MailState::Dead } else { MailState::Queued }, Some(failure))
             }

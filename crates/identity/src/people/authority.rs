@@ -1,4 +1,5 @@
-//! What an actor may give to others or take from them: nobody gives or takes what they do not have.
+//! The permissions that an actor may give to others or take from them. Nobody gives or takes a permission
+//! that they do not have.
 
 use tenancy::{DbError, SharedTx, TenantId};
 

@@ -78,7 +78,7 @@ const SELECT: &str = "
                   ORDER BY l.tenant_id) AS usernames
       FROM shared.users u ";
 
-// Who is a member as the filter says.
+// The users with a membership that matches the filter.
 const MEMBERS: &str = "
     SELECT m.user_id FROM shared.memberships m
      WHERE ($2::uuid IS NULL OR m.tenant_id = $2) AND ($4::text IS NULL OR m.app = $4)

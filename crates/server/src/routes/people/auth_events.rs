@@ -1,4 +1,4 @@
-//! What happened to the accounts and the access of the members of a business.
+//! Events of the accounts and the access of the members of a business.
 
 use actix_web::{HttpResponse, get, web};
 use tenancy::SharedScope;

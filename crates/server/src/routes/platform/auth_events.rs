@@ -1,4 +1,4 @@
-//! What happened to accounts and access on the whole platform, for its staff.
+//! Events of accounts and access on the whole platform, for its staff.
 
 use actix_web::{HttpResponse, get, web};
 use tenancy::SharedScope;
