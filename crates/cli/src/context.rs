@@ -10,8 +10,9 @@ use platform::{Actor, Onboarding, Operator};
 use settings::wiring;
 use settings::{LogFormat, LogSettings, Settings, Sources};
 use tenancy::{
-    Database, DatabaseUrl, DbError, OwnerDatabase, SharedScope, Tenant, TenantSlug, health, tenant,
+    Database, DatabaseUrl, DbError, OwnerDatabase, SharedScope, SharedTx, Tenant, TenantSlug, health, tenant,
 };
+use values::{Key, Limit, Page, PageRequest};
 
 use crate::failure::NotFound;
 use crate::output::note;
@@ -109,6 +110,27 @@ pub async fn refuse_pooler(key: &str, url: &DatabaseUrl) -> anyhow::Result<()> {
         None => Ok(()),
         Some((problem, cure)) => anyhow::bail!("{key}: {problem}; {cure}"),
     }
+}
+
+/// Reads a list of the platform page by page, until it ends or has `most` rows.
+pub async fn all_pages<K: Key, T>(
+    settings: &Settings,
+    most: i64,
+    read: impl AsyncFn(&SharedTx, &PageRequest<K>) -> Result<Page<T>, DbError>,
+) -> anyhow::Result<Vec<T>> {
+    let database = database(settings).await?;
+    let most = usize::try_from(most)?;
+    let limit = Limit::of(u32::try_from(most).unwrap_or(Limit::MAX).clamp(1, Limit::MAX));
+    let mut page = PageRequest { limit, after: None };
+    let mut rows = Vec::new();
+    while rows.len() < most {
+        let next = database.read_shared(SharedScope::Platform, async |tx| read(tx, &page).await).await?;
+        rows.extend(next.data);
+        let Some(cursor) = next.next else { break };
+        page.after = Some(cursor.key()?);
+    }
+    rows.truncate(most);
+    Ok(rows)
 }
 
 /// Builds onboarding with the owner's login. Tries the login first, so that a failure names its remedy.

@@ -54,9 +54,9 @@ pub struct Listing {
 impl Listing {
     /// The number of rows to read from a list that is already in the wished order. `most` is the most that
     /// may be read.
-    pub fn rows_to_read(&self, by_default: usize, most: usize) -> i64 {
-        let rows = if self.sort.is_some() { most } else { self.limit.unwrap_or(by_default).min(most) };
-        i64::try_from(rows).unwrap_or(i64::MAX)
+    pub fn rows_to_read(&self, by_default: i64, most: i64) -> i64 {
+        let limit = self.limit.map(|limit| i64::try_from(limit).unwrap_or(i64::MAX));
+        if self.sort.is_some() { most } else { limit.unwrap_or(by_default).min(most) }
     }
 
     /// Sorts the rows and leaves out those beyond the limit, as the user wishes.

@@ -49,9 +49,9 @@ pub enum Command {
 }
 
 /// The events of a list without a limit and a start.
-const BY_DEFAULT: usize = 100;
+const BY_DEFAULT: i64 = 100;
 /// The most events of one list.
-const MOST: usize = 1_000_000;
+const MOST: i64 = 1_000_000;
 /// The events that are read at once.
 const CHUNK: i64 = 1000;
 

@@ -7,7 +7,7 @@ use clap::Subcommand;
 use identity::invitation::{self, Invitation, InvitationId, InvitationStatus, NewInvitation};
 use settings::Settings;
 use tenancy::{SharedScope, SharedTx, TenantSlug, tenant};
-use values::{Email, Limit, PageRequest};
+use values::Email;
 
 use crate::confirm::Consent;
 use crate::context;
@@ -45,26 +45,16 @@ pub enum Command {
 }
 
 /// The most invitations of one list.
-const MOST: usize = 10_000;
+const MOST: i64 = 10_000;
 
 pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     let settings = context::settings()?;
     match command {
         Command::List { tenant, status, listing } => {
             let tenant = context::find_tenant_if(&settings, tenant.as_ref()).await?.map(|tenant| tenant.id);
-            let database = context::database(&settings).await?;
-            let mut page = PageRequest { limit: Limit::of(Limit::MAX), after: None };
-            let mut invitations: Vec<Invitation> = Vec::new();
-            loop {
-                let read = async |tx: &SharedTx| invitation::list(tx, tenant, status, &page).await;
-                let next = database.read_shared(SharedScope::Platform, read).await?;
-                invitations.extend(next.data);
-                page.after = invitations.last().map(|invitation| invitation.id);
-                if next.next.is_none() || invitations.len() >= MOST {
-                    break;
-                }
-            }
-            let invitations = listing.arrange(invitations)?;
+            let read = async |tx: &_, page: &_| invitation::list(tx, tenant, status, page).await;
+            let most = listing.rows_to_read(MOST, MOST);
+            let invitations = listing.arrange(context::all_pages(&settings, most, read).await?)?;
             let columns = ["invitation", "email", "app", "roles", "status", "expires"];
             format::rows(listing.output, &invitations, columns, |invitation| {
                 [

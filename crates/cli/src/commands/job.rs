@@ -100,7 +100,7 @@ async fn owner(settings: &Settings) -> anyhow::Result<OwnerDatabase> {
 }
 
 /// The most jobs that one list reads.
-const MOST: usize = 10_000;
+const MOST: i64 = 10_000;
 
 async fn list(
     settings: &Settings,
@@ -110,7 +110,7 @@ async fn list(
 ) -> anyhow::Result<()> {
     let rows = match kind {
         None => listing.rows_to_read(50, MOST),
-        Some(_) => i64::try_from(MOST).unwrap_or(i64::MAX),
+        Some(_) => MOST,
     };
     let found = context::database(settings)
         .await?

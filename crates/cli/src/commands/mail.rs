@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use identity::kept_mails::{self, KeptMail};
 use identity::mails::{MailId, MailState};
-use tenancy::{SharedScope, SharedTx, TenantSlug};
-use values::{Limit, PageRequest};
+use settings::Settings;
+use tenancy::{TenantId, TenantSlug};
 
 use crate::context;
 use crate::format::{self, Listing};
@@ -43,14 +43,15 @@ pub enum Command {
 }
 
 /// The most mails of one list.
-const MOST: usize = 10_000;
+const MOST: i64 = 10_000;
 
 pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     let settings = context::settings()?;
     match command {
         Command::List { state, tenant, listing } => {
             let tenant = context::find_tenant_if(&settings, tenant.as_ref()).await?.map(|tenant| tenant.id);
-            let mails = listing.arrange(read(&settings, state, tenant).await?)?;
+            let mails = read(&settings, state, tenant, listing.rows_to_read(MOST, MOST)).await?;
+            let mails = listing.arrange(mails)?;
             let columns = ["mail", "template", "address", "state", "attempts", "created", "failure"];
             format::rows(listing.output, &mails, columns, |mail| {
                 [
@@ -68,7 +69,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
             let ids = match id {
                 Some(id) => vec![id],
                 None => {
-                    let dead = read(&settings, Some(MailState::Dead), None).await?;
+                    let dead = read(&settings, Some(MailState::Dead), None, MOST).await?;
                     dead.into_iter().map(|mail| mail.id).collect()
                 }
             };
@@ -83,20 +84,11 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
 }
 
 async fn read(
-    settings: &settings::Settings,
+    settings: &Settings,
     state: Option<MailState>,
-    tenant: Option<tenancy::TenantId>,
+    tenant: Option<TenantId>,
+    most: i64,
 ) -> anyhow::Result<Vec<KeptMail>> {
-    let database = context::database(settings).await?;
-    let mut page = PageRequest { limit: Limit::of(Limit::MAX), after: None };
-    let mut mails: Vec<KeptMail> = Vec::new();
-    loop {
-        let read = async |tx: &SharedTx| kept_mails::list(tx, state, tenant, &page).await;
-        let next = database.read_shared(SharedScope::Platform, read).await?;
-        mails.extend(next.data);
-        page.after = mails.last().map(|mail| mail.id);
-        if next.next.is_none() || mails.len() >= MOST {
-            return Ok(mails);
-        }
-    }
+    let read = async |tx: &_, page: &_| kept_mails::list(tx, state, tenant, page).await;
+    context::all_pages(settings, most, read).await
 }

@@ -131,7 +131,7 @@ fn place_of(member: &Membership) -> String {
 
 /// The memberships that the filter allows. People may have others, too.
 async fn members(settings: &Settings, filter: &Filter) -> anyhow::Result<Vec<Member>> {
-    let people = people::read(settings, filter, usize::MAX).await?;
+    let people = people::read(settings, filter, i64::MAX).await?;
     let is_wanted = |member: &Membership| {
         filter.app.as_ref().is_none_or(|app| member.app == *app)
             && filter.membership.is_none_or(|status| member.status == status)

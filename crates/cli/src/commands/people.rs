@@ -4,14 +4,12 @@ use identity::membership::Membership;
 use identity::person::{self, Filter, Person};
 use identity::session::Session;
 use settings::Settings;
-use tenancy::{SharedScope, SharedTx};
-use values::{Limit, PageRequest};
 
 use crate::context;
 use crate::format::{self, Listing, Output};
 
 /// The most users that one list reads.
-const MOST: usize = 100_000;
+const MOST: i64 = 100_000;
 
 /// The name by which a person signs in, or the id of a deleted user.
 pub fn name_of(person: &Person) -> String {
@@ -30,25 +28,13 @@ fn in_words(membership: &Membership) -> String {
 }
 
 /// People, read page by page.
-pub async fn read(settings: &Settings, filter: &Filter, most: usize) -> anyhow::Result<Vec<Person>> {
-    let database = context::database(settings).await?;
-    let mut page = PageRequest { limit: Limit::of(Limit::MAX), after: None };
-    let mut people = Vec::new();
-    loop {
-        let read = async |tx: &SharedTx| person::list(tx, filter, &page).await;
-        let next = database.read_shared(SharedScope::Platform, read).await?;
-        people.extend(next.data);
-        page.after = people.last().map(|person: &Person| person.id);
-        if next.next.is_none() || people.len() >= most {
-            return Ok(people);
-        }
-    }
+pub async fn read(settings: &Settings, filter: &Filter, most: i64) -> anyhow::Result<Vec<Person>> {
+    context::all_pages(settings, most, async |tx, page| person::list(tx, filter, page).await).await
 }
 
 /// Prints users.
 pub async fn list(settings: &Settings, filter: &Filter, listing: &Listing) -> anyhow::Result<()> {
-    let most = usize::try_from(listing.rows_to_read(MOST, MOST)).unwrap_or(MOST);
-    let people = listing.arrange(read(settings, filter, most).await?)?;
+    let people = listing.arrange(read(settings, filter, listing.rows_to_read(MOST, MOST)).await?)?;
     format::rows(listing.output, &people, ["user", "name", "status", "memberships"], |person| {
         let memberships: Vec<String> = person.memberships.iter().map(in_words).collect();
         [

@@ -67,9 +67,6 @@ async fn find_recipient(tx: &SharedTx, mail: &Due) -> Result<Option<Recipient>, 
 
 /// Composes a mail. Returns `None` if there is nobody to send it to, or its link would be of no use any more.
 pub(super) async fn compose(tx: &SharedTx, mail: &Due, key: &LinkKey) -> Result<Option<Letter>, DbError> {
-    if mail.template == Template::Invitation {
-        return compose_invitation(tx, mail, key).await;
-    }
     let recipient = find_recipient(tx, mail).await?;
     let is_from_business = recipient.as_ref().is_some_and(|recipient| recipient.is_member);
     let new_email = mail.parameters["newEmail"].as_str().unwrap_or_default().to_owned();
@@ -84,9 +81,8 @@ pub(super) async fn compose(tx: &SharedTx, mail: &Due, key: &LinkKey) -> Result<
         Template::EmailChangeOld => (Page::Confirmation, CONFIRMATION_LIFETIME, "email_change_old"),
         // Somebody has this address already. The mail tells them, and nobody else.
         Template::EmailChangeNew if has_account => return Ok(Some(letter)),
-        Template::EmailChangeNew | Template::Invitation => {
-            (Page::Confirmation, CONFIRMATION_LIFETIME, "email_change_new")
-        }
+        Template::EmailChangeNew => (Page::Confirmation, CONFIRMATION_LIFETIME, "email_change_new"),
+        Template::Invitation => return compose_invitation(tx, mail, key).await,
     };
     let change = mail.parameters["change"].as_str().and_then(|id| id.parse::<Uuid>().ok());
     let user = match (mail.template, recipient) {
