@@ -13,8 +13,8 @@ use identity::login::SignedIn;
 use identity::membership::MemberOf;
 use identity::session::Started;
 use identity::{
-    KeyRing, PasswordKey, PasswordKeys, RefreshToken, Revocations, SessionId, SigningAlgorithm, TokenIssuer,
-    UserId,
+    KeyRing, PasswordKey, PasswordKeys, Programs, RefreshToken, Revocations, SessionId, SigningAlgorithm,
+    TokenIssuer, UserId,
 };
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -49,7 +49,7 @@ async fn tokens(report: &mut Report, database: &TestDatabase) {
     let keys = PasswordKeys { current: PasswordKey::new(&secret).ok().unwrap(), former: vec![] };
     let ring = Arc::new(KeyRing::new(keys.sealer(), None, SigningAlgorithm::EdDsa));
     let pool = database.pool(2);
-    let revocations = Arc::new(Revocations::new(pool, ring.clone()));
+    let revocations = Arc::new(Revocations::new(pool.clone(), ring.clone(), Arc::new(Programs::new(pool))));
     let listening = revocations.clone();
     let listening = tokio::spawn(async move { listening.listen().await });
     while !revocations.is_up_to_date() {

@@ -308,6 +308,11 @@ async fn every_example_of_the_api_document_matches_a_real_response() {
             if path.starts_with("/api/v1/users/{id}") || path.starts_with("/api/v1/memberships/{id}") {
                 to = stage.with_member(path).await;
             }
+            if path.starts_with("/api/v1/api-keys/{id}") {
+                let key = json!({"name": format!("Key {number}"), "permissions": ["stock.read"]});
+                let key = stage.business.post("/api/v1/api-keys", &key).await.body;
+                to = path.replace("{id}", key["id"].as_str().unwrap());
+            }
             if path.starts_with("/api/v1/invitations/{id}") {
                 to = path.replace("{id}", &stage.invite().await);
             }

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod alerts;
+mod api_keys;
 mod apps;
 mod archiving;
 mod articles;

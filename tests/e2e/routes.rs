@@ -60,12 +60,36 @@ fn expired(app: &TestApp, token: &str) -> String {
     .unwrap()
 }
 
+/// All permissions that an API key can have.
+const KEY_PERMISSIONS: [&str; 17] = [
+    "catalogue.read",
+    "catalogue.write",
+    "stock.read",
+    "stock.adjust",
+    "stock.transfer",
+    "stock.count",
+    "orders.read",
+    "orders.place",
+    "orders.cancel",
+    "orders.return",
+    "purchasing.receive",
+    "purchasing.write",
+    "dashboard.read",
+    "reports.read",
+    "settings.write",
+    "data.export",
+    "audit.read",
+];
+
 #[tokio::test]
 async fn every_route_refuses_callers_without_access() {
     let app = TestApp::start().await;
     let (acme, zenith) = (app.tenant("acme").await, app.tenant("zenith").await);
     let staff = app.staff("super_admin").await;
     let support = app.staff("support").await;
+    let narrow = acme.api_key("Narrow", &["dashboard.read"]).await;
+    let wide = acme.api_key("Wide", &KEY_PERMISSIONS).await;
+    let foreign_key = zenith.api_key("Wide", &KEY_PERMISSIONS).await;
     let mut members = BTreeMap::new();
     for role in ["OWNER", "MANAGER", "STAFF"] {
         members.insert(role, app.member_of(&acme.tenant, role).await);
@@ -99,7 +123,7 @@ async fn every_route_refuses_callers_without_access() {
         assert_eq!((old.status, old.code()), (401, "token_expired"), "{at}");
         let foreign = right.with_token(wrong.token.as_deref()).send(method, &path, body).await;
         assert_eq!((foreign.status, foreign.code()), (401, "token_wrong_business"), "{at}");
-        for token in ["", "x", "a.b.c", "ä"] {
+        for token in ["", "x", "a.b.c", "ä", "tky_", "tky_x", &foreign_key] {
             let garbage = right.with_token(Some(token)).send(method, &path, body).await;
             assert_eq!(garbage.status, 401, "{at} with {token:?}");
             assert!(garbage.header("www-authenticate").starts_with("Bearer"), "{at} with {token:?}");
@@ -117,6 +141,27 @@ async fn every_route_refuses_callers_without_access() {
         let basic =
             right.with_token(None).with("authorization", "Basic YTpi").send(method, &path, body).await;
         assert_eq!(basic.code(), "token_missing", "{at}");
+
+        // An API key is refused exactly if it lacks the permission, or if the route is for people.
+        for (name, key) in [("narrow", &narrow), ("wide", &wide)] {
+            let reply = right.with_token(Some(key)).send(method, &path, body).await;
+            let refusal = match who {
+                Staff(_) => "api_key_invalid",
+                Member("team.manage" | "api_keys.manage") => "people_only",
+                Member(permission) if name == "narrow" && permission != "dashboard.read" => {
+                    "permission_denied"
+                }
+                Member(_) => "",
+                SignedIn | Anyone => "people_only",
+            };
+            let is_refused = ["api_key_invalid", "people_only", "permission_denied"].contains(&reply.code());
+            assert_eq!(
+                if is_refused { reply.code() } else { "" },
+                refusal,
+                "{at} with a {name} key: {reply:?}"
+            );
+            assert!(reply.status < 500, "{at} with a {name} key: {reply:?}");
+        }
 
         // A role is refused exactly if it does not have the permission.
         if let Member(permission) = who {
@@ -146,6 +191,8 @@ async fn fill(business: &Business<'_>) -> BTreeMap<&'static str, Value> {
     let member = business.post("/api/v1/users", &member).await.body;
     let invitation = json!({"email": "guest@zenith.test", "roles": ["STAFF"]});
     let invitation = business.post("/api/v1/invitations", &invitation).await.body;
+    let key = json!({"name": "Shop", "permissions": ["stock.read"]});
+    let key = business.post("/api/v1/api-keys", &key).await.body;
     let category = business.post("/api/v1/categories", &json!({"name": "Tools"})).await.body;
     let mut product = a_product("HAMMER");
     product["categoryId"] = category["id"].clone();
@@ -187,6 +234,7 @@ async fn fill(business: &Business<'_>) -> BTreeMap<&'static str, Value> {
         ("purchaseOrder", bought["id"].clone()),
         ("transfer", transfer["id"].clone()),
         ("count", count["id"].clone()),
+        ("apiKey", key["id"].clone()),
         ("member", member["id"].clone()),
         ("invitation", invitation["id"].clone()),
         ("membership", member["memberships"][0]["id"].clone()),
@@ -224,6 +272,7 @@ async fn keys_of_another_business_find_nothing_on_any_route() {
             ("users", _) => "member",
             ("memberships", _) => "membership",
             ("invitations", _) => "invitation",
+            ("api-keys", _) => "apiKey",
             ("stock", true) => "adjustment",
             _ => "",
         };

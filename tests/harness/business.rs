@@ -124,6 +124,17 @@ impl<'a> Client<'a> {
         }
     }
 
+    /// Creates an API key and returns its secret.
+    #[track_caller]
+    pub fn api_key(&self, name: &str, permissions: &[&str]) -> impl Future<Output = String> {
+        let (at, body) = (std::panic::Location::caller(), json!({"name": name, "permissions": permissions}));
+        async move {
+            let reply = self.post("/api/v1/api-keys", &body).await;
+            assert_eq!(reply.status, 201, "at {at}: {reply:?}");
+            reply.body["secret"].as_str().unwrap_or_default().to_owned()
+        }
+    }
+
     /// Creates a product and returns it.
     #[track_caller]
     pub fn create_product(&self, product: &Value) -> impl Future<Output = Value> {

@@ -4,6 +4,7 @@
 use std::process::ExitCode;
 
 use identity::account::AccountError;
+use identity::api_key::ApiKeyError;
 use identity::app::AppError;
 use identity::invitation::InvitationError;
 use identity::kept_mails::MailError;
@@ -163,6 +164,15 @@ fn code_of_people(error: &(dyn std::error::Error + 'static)) -> Option<u8> {
         Some(InvitationError::Unknown) => return Some(NOT_FOUND),
         Some(InvitationError::AlreadyInvited(_) | InvitationError::Ended(_)) => return Some(CONFLICT),
         Some(InvitationError::Membership(error)) => return code_of(error),
+        _ => {}
+    }
+    match error.downcast_ref() {
+        Some(ApiKeyError::Unknown) => return Some(NOT_FOUND),
+        Some(
+            ApiKeyError::NameTaken(_) | ApiKeyError::Revoked | ApiKeyError::Expired | ApiKeyError::TooMany,
+        ) => {
+            return Some(CONFLICT);
+        }
         _ => {}
     }
     match error.downcast_ref() {

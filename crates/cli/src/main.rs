@@ -19,8 +19,8 @@ use clap::{ArgAction, CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::commands::{
-    app, auth_event, backup, config, db, dev, doctor, domain, invitation, job, keys, ledger, mail, manual,
-    member, migrate, openapi, role, seed, serve, stats, tenant, user,
+    api_key, app, auth_event, backup, config, db, dev, doctor, domain, invitation, job, keys, ledger, mail,
+    manual, member, migrate, openapi, role, seed, serve, stats, tenant, user,
 };
 use crate::format::Listing;
 
@@ -96,6 +96,9 @@ enum Command {
     /// List mails, and try those again that could not be sent.
     #[command(subcommand)]
     Mail(mail::Command),
+    /// Create, list, rotate and revoke API keys, with which programs work in a business.
+    #[command(subcommand)]
+    ApiKey(api_key::Command),
     /// List, resend and revoke invitations.
     #[command(subcommand)]
     Invitation(invitation::Command),
@@ -161,6 +164,7 @@ async fn main() -> ExitCode {
         Command::User(command) => user::run(command).await,
         Command::Member(command) => member::run(command).await,
         Command::Mail(command) => mail::run(command).await,
+        Command::ApiKey(command) => api_key::run(command).await,
         Command::Invitation(command) => invitation::run(command).await,
         Command::Role(command) => role::run(command).await,
         Command::Permission(command) => role::run_permission(command).await,

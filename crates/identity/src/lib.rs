@@ -4,12 +4,16 @@
 //! platform. A membership gives that person roles in one app of one business, and a role is a set of
 //! permissions.
 
+mod access;
 mod mail;
 mod names;
 mod people;
 mod records;
 mod signing_in;
 
+pub use access::api_key;
+pub use access::program::{KeyRefused, Program, Programs};
+pub use access::secret::KeySecret;
 pub use mail::link::LinkKey;
 pub use mail::post::{PageOf, Pages, Post, Sender, Transport};
 pub use mail::{kept as kept_mails, outgoing as mails};

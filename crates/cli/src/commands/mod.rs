@@ -1,5 +1,6 @@
 //! One module per noun of the command line.
 
+pub mod api_key;
 pub mod app;
 pub mod auth_event;
 pub mod backup;

@@ -106,7 +106,8 @@ tenancy::from_row!(Due {
 pub(super) async fn take_due(tx: &SharedTx, limit: i64) -> Result<Vec<Due>, DbError> {
     const TAKE: &str = "
         WITH due AS (
-            SELECT id FROM shared.mails WHERE state = 'queued' AND due_at <= $1::timestamptz + interval '1 second'
+            SELECT id FROM shared.mails
+             WHERE state = 'queued' AND due_at <= $1::timestamptz + interval '1 second'
              ORDER BY due_at, id LIMIT $2 FOR UPDATE SKIP LOCKED),
         taken AS (
             UPDATE shared.mails m SET attempts = attempts + 1, due_at = $1 + interval '5 minutes'

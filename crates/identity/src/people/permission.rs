@@ -38,6 +38,8 @@ values::words! {
         ReportsRead = "reports.read",
         /// Manage the members and the roles of the business.
         TeamManage = "team.manage",
+        /// Make, rotate and revoke API keys.
+        ApiKeysManage = "api_keys.manage",
         /// Change the settings, tax classes and locations of the business.
         SettingsWrite = "settings.write",
         /// Export the data of the business. No endpoint requires it yet.
@@ -54,6 +56,14 @@ values::words! {
         UsersRead = "users.read",
         /// Create, change, disable and delete users, and change memberships.
         UsersWrite = "users.write",
+    }
+}
+
+impl Permission {
+    /// Whether only people may have the permission. An API key that could give access to others would outlive
+    /// its own revocation.
+    pub fn is_for_people(self) -> bool {
+        matches!(self, Self::TeamManage | Self::ApiKeysManage)
     }
 }
 

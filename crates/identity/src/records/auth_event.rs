@@ -69,6 +69,12 @@ values::words! {
         RoleChanged = "role.changed",
         /// A business or the operator removed a role.
         RoleRemoved = "role.removed",
+        /// An API key was made.
+        ApiKeyCreated = "api_key.created",
+        /// An API key got another secret.
+        ApiKeyRotated = "api_key.rotated",
+        /// An API key was revoked.
+        ApiKeyRevoked = "api_key.revoked",
     }
 }
 

@@ -12,6 +12,7 @@ use chrono::TimeDelta;
 use futures_util::future::BoxFuture;
 use tenancy::{Database, DbError, Listener, SharedScope};
 
+use crate::access::program::Programs;
 use crate::names::ids::SessionId;
 use crate::signing_in::key_ring::KeyRing;
 use crate::signing_in::token::{Principal, TokenError};
@@ -21,6 +22,8 @@ pub struct Revocations {
     database: Database,
     /// The keys, which are announced like revocations: a revoked key revokes its tokens.
     ring: Arc<KeyRing>,
+    /// The API keys. What changes their permissions is announced, too.
+    programs: Arc<Programs>,
     revoked: RwLock<HashMap<SessionId, Revoked>>,
     /// Everything that was revoked before this moment is known. `None` before anything was heard.
     known_until: RwLock<Option<Instant>>,
@@ -51,15 +54,18 @@ const TRUSTED_FOR: Duration = Duration::from_secs(2);
 const KEPT_FOR: Duration = Duration::from_secs(3600 + 300);
 /// The payload that says that the keys have changed.
 const KEYS: &str = "keys";
+/// The payload that says that API keys, or the permissions of their members, have changed.
+const API_KEYS: &str = "api_keys";
 /// The payload that stands for more revocations than are announced one by one.
 const MANY: &str = "many";
 
 impl Revocations {
     /// Nothing is known before [`Revocations::listen`] runs, so the database is asked about each token.
-    pub fn new(database: Database, ring: Arc<KeyRing>) -> Self {
+    pub fn new(database: Database, ring: Arc<KeyRing>, programs: Arc<Programs>) -> Self {
         Self {
             database,
             ring,
+            programs,
             revoked: RwLock::default(),
             known_until: RwLock::default(),
             tidied_at: Mutex::new(Instant::now()),
@@ -131,6 +137,9 @@ impl Revocations {
     }
 
     async fn add_announced(&self, announced: &HashSet<String>) {
+        if announced.contains(API_KEYS) {
+            self.programs.forget();
+        }
         self.add(announced.iter().filter_map(|payload| parse(payload)));
         if announced.contains(MANY) || announced.contains(KEYS) {
             while let Err(error) = self.read().await {
@@ -170,6 +179,8 @@ impl Listener for Revocations {
     const HEARTBEAT: Duration = Duration::from_millis(500);
 
     fn begin(&self) -> BoxFuture<'_, Result<(), DbError>> {
+        // Changes may have been announced while nobody listened.
+        self.programs.forget();
         Box::pin(self.read())
     }
 

@@ -1,5 +1,6 @@
 //! The actions of the operator on a business after its onboarding.
 
+mod api_keys;
 mod apps;
 pub mod dns;
 mod domains;

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use identity::{Post, Sealer, SigningAlgorithm, auth_event, invitation, key_ring, mails, session, throttle};
+use identity::{
+    Post, Sealer, SigningAlgorithm, api_key, auth_event, invitation, key_ring, mails, session, throttle,
+};
 use inventory::{alert, idempotency, ledger};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -272,6 +274,7 @@ async fn prune_sessions(context: JobContext, auth_event_days: u32) -> Result<Val
         mails::prune(tx).await?;
         auth_event::prune(tx, auth_event_days).await?;
         invitation::prune(tx, auth_event_days).await?;
+        api_key::prune(tx, auth_event_days).await?;
         session::prune(tx).await
     };
     Ok(json!({"pruned": context.owner_database.write_shared(prune).await?}))

@@ -84,6 +84,8 @@ codes! {
         "Access token of another business", "Sign in at the address of this business.";
     TokenWrongApp = "token_wrong_app", UNAUTHORIZED,
         "Access token of another app", "Sign in to the app of this API, which is inventory or pos.";
+    ApiKeyInvalid = "api_key_invalid", UNAUTHORIZED, "Invalid API key",
+        "Use an API key that this business has created, and that was neither revoked nor has expired.";
     SessionEnded = "session_ended", UNAUTHORIZED, "Session ended", "Sign in again.";
     RolesChanged = "roles_changed", UNAUTHORIZED, "Roles changed",
         "Refresh the session with POST /api/v1/auth/refresh. The new token has the new roles.";
@@ -103,6 +105,8 @@ codes! {
     PermissionDenied = "permission_denied", FORBIDDEN,
         "Permission missing",
         "Ask an owner of the business for a role with the permission that detail names.";
+    PeopleOnly = "people_only", FORBIDDEN, "For people alone",
+        "Sign in as a person. An API key cannot change accounts, members or API keys.";
     AboveOwnPermissions = "above_own_permissions", FORBIDDEN, "Above your own permissions",
         "Ask an owner of the business. Nobody can give or take away what they do not have.";
     NotOwnAccount = "not_own_account", FORBIDDEN, "Account of a person",
@@ -292,6 +296,9 @@ codes! {
         "Your own password", "Change it with POST /api/v1/auth/password/change.";
     UserDisabled = "user_disabled", CONFLICT,
         "Account disabled", "Ask the operator of the platform to enable the account.";
+    ApiKeyEnded = "api_key_ended", CONFLICT, "API key ended",
+        "Create another API key, or rotate an expired one with a later expiresAt.";
+    TooManyApiKeys = "too_many_api_keys", CONFLICT, "Too many API keys", "Revoke API keys that nobody uses.";
     TooManyRoles = "too_many_roles", CONFLICT, "Too many roles", "Remove roles that nobody needs.";
     UsernameTaken = "username_taken", CONFLICT, "Username taken", "Choose another username.";
     AlreadyMember = "already_member", CONFLICT, "Already a member", "Change the roles of the member instead.";

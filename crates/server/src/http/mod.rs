@@ -4,6 +4,7 @@
 pub mod article;
 pub mod body;
 pub mod browser;
+pub mod caller;
 pub mod client;
 pub mod codes;
 pub mod csv;

@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use identity::{KeyRing, Revocations, SignIn, SigningKey, TokenIssuer};
+use actix_web::{HttpRequest, web};
+use identity::{KeyRing, Programs, Revocations, SignIn, SigningKey, TokenIssuer};
 use platform::migrations::Served;
 use platform::{Onboarding, Operator};
 use settings::wiring::{self, WiringError};
 use tenancy::{Database, Resolver};
 
+use crate::http::caller::Staff;
 use crate::http::codes::Code;
-use crate::http::extract::Staff;
 use crate::http::metrics::Metrics;
 use crate::http::origins::Origins;
 use crate::http::problem::Problem;
@@ -32,6 +33,8 @@ pub struct State {
     pub keys: Arc<KeyRing>,
     /// The sessions whose tokens are no longer valid.
     pub revocations: Arc<Revocations>,
+    /// The programs that present API keys.
+    pub programs: Arc<Programs>,
     /// Signs people in and keeps them signed in.
     pub sign_in: SignIn,
     /// The origins of web pages that businesses allow.
@@ -66,6 +69,7 @@ impl State {
         let from_file = identity.signing_key_file.as_deref().map(SigningKey::from_file).transpose()?;
         let sealer = settings.password_keys()?.sealer();
         let ring = Arc::new(KeyRing::new(sealer, from_file, settings.signing_algorithm()?));
+        let programs = Arc::new(Programs::new(database.clone()));
         let token_lifetime = Duration::from_secs(identity.access_token_ttl_s);
         let tokens = TokenIssuer::new(ring.clone(), issuer, token_lifetime);
         let onboarding =
@@ -73,7 +77,8 @@ impl State {
         Ok(Self {
             resolver,
             tokens,
-            revocations: Arc::new(Revocations::new(database.clone(), ring.clone())),
+            revocations: Arc::new(Revocations::new(database.clone(), ring.clone(), programs.clone())),
+            programs,
             keys: ring,
             sign_in: SignIn {
                 database: database.clone(),
@@ -96,6 +101,14 @@ impl State {
 }
 
 impl State {
+    /// The state of the server that serves a request.
+    ///
+    /// # Errors
+    /// 500 in an application without a state.
+    pub fn of(request: &HttpRequest) -> Result<&web::Data<Self>, Problem> {
+        request.app_data::<web::Data<Self>>().ok_or_else(|| Problem::internal("the application has no state"))
+    }
+
     /// The onboarding of this server.
     ///
     /// # Errors

@@ -16,9 +16,10 @@ use serde_json::{Map, Value, json};
 use tenancy::{Database, TenantTx};
 use values::ActorId;
 
+use crate::http::caller::{Allows, Caller};
 use crate::http::codes::Code;
 use crate::http::etag::Tag;
-use crate::http::extract::{Allows, Caller, Json};
+use crate::http::extract::Json;
 use crate::http::problem::Problem;
 
 /// A POST of a member with permission `P`, with a JSON body.
@@ -96,7 +97,7 @@ impl<P> Once<P> {
             }
             return Ok(database.write(&scope, work).await?.respond());
         };
-        let principal = self.caller.principal.user.into();
+        let principal = self.caller.id();
         let answer = database
             .write(&scope, async |tx| {
                 match idempotency::claim(tx, principal, key, &self.fingerprint).await? {

@@ -29,8 +29,10 @@ use crate::openapi::examples;
 use crate::routes;
 
 /// The groups of routes, in the order in which a client needs them.
-const TAGS: [(&str, &str); 9] = [
+const TAGS: [(&str, &str); 11] = [
     ("auth", "Sign in, and read the signed-in user"),
+    ("team", "The members of a business, their roles, and invitations"),
+    ("access", "API keys, with which programs work in a business"),
     ("catalogue", "Categories, products with their variants, barcodes, tax classes"),
     ("stock", "Stock levels, the ledger, adjustments, locations, transfers, stock counts"),
     ("orders", "Customers, and their orders, fulfilments and returns"),
@@ -56,7 +58,8 @@ fn complete(mut document: OpenApi) -> OpenApi {
     info.description = Some(
         "A backend for shops: catalogue, stock, orders, purchasing and reports. Each business has its own \
          host. Sign in on that host with POST /api/v1/auth/login, and send the token in the header \
-         `Authorization: Bearer TOKEN`. Amounts and quantities are decimal strings, such as \"12.50\". \
+         `Authorization: Bearer TOKEN`. A program sends an API key of the business in the same way. \
+         Amounts and quantities are decimal strings, such as \"12.50\". \
          Amounts are in the currency of the business, and quantities in sale units. Times are in UTC. A list \
          is read page by page: send nextCursor as the parameter cursor. Errors are problem documents (RFC \
          9457). /docs/errors lists the error codes."
@@ -69,7 +72,8 @@ fn complete(mut document: OpenApi) -> OpenApi {
     components.schemas.insert("Problem".to_owned(), ProblemDocument::schema());
     components.schemas.insert(FieldProblem::name().into_owned(), FieldProblem::schema());
     components.schemas.extend(schemas_beyond_bodies());
-    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
+    let bearer =
+        HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT, or an API key").build();
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
     let text = "The session of a browser that signed in with cookies. Requests that change something must \
                 come from a page of the same origin. Without https, on the own machine, the name is \

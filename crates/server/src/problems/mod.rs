@@ -2,6 +2,7 @@
 //!
 //! Every `match` lists every variant. A new variant does not compile until it has a code.
 
+mod access;
 mod business;
 mod catalogue;
 mod documents;

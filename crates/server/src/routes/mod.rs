@@ -3,6 +3,7 @@
 //! The signature of a handler states the permission and the parameters that the handler needs. The body of a
 //! handler only joins functions of the domain. Code that several handlers share is in `http`.
 
+mod access;
 mod business;
 mod catalogue;
 pub mod insight;
@@ -27,6 +28,7 @@ pub fn configure(config: &mut ServiceConfig) {
         scope("/api/v1")
             .configure(signing_in::configure)
             .configure(people::configure)
+            .configure(access::configure)
             .configure(catalogue::configure)
             .configure(stock::configure)
             .configure(orders::configure)

@@ -10,7 +10,8 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 use values::{ActorId, Cursor, Limit};
 
-use crate::http::extract::{Caller, Query, may};
+use crate::http::caller::{Caller, may};
+use crate::http::extract::Query;
 use crate::http::lists::{PageView, page_request};
 use crate::http::problem::Problem;
 use crate::http::state::State;

@@ -9,7 +9,8 @@ use tenancy::{SharedScope, TenantId};
 use utoipa::{IntoParams, ToSchema};
 use values::{Cursor, Limit};
 
-use crate::http::extract::{HostOwner, PathId, Query, SignedIn, Staff, may};
+use crate::http::caller::{HostOwner, SignedIn, Staff, may};
+use crate::http::extract::{PathId, Query};
 use crate::http::lists::{PageView, page_request};
 use crate::http::problem::Problem;
 use crate::http::state::State;

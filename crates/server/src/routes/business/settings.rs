@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use values::{Origin, Percent, Reason, Rounding, TimeZone};
 
+use crate::http::caller::{Caller, may};
 use crate::http::etag::{self, Tag};
-use crate::http::extract::{Caller, IfMatch, Json, Query, may};
+use crate::http::extract::{IfMatch, Json, Query};
 use crate::http::lists::NoParameters;
 use crate::http::problem::Problem;
 use crate::http::state::State;

@@ -3,8 +3,9 @@
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use values::Barcode;
 
+use crate::http::caller::{Caller, may};
 use crate::http::etag;
-use crate::http::extract::{Caller, PathId, may};
+use crate::http::extract::PathId;
 use crate::http::problem::Problem;
 use crate::http::state::State;
 use crate::routes::catalogue::variants::{self, VariantView};

@@ -11,8 +11,9 @@ use tenancy::{TenantTx, all};
 use utoipa::{IntoParams, ToSchema};
 use values::{ActorId, Currency, Cursor, Limit, Name, Note, OptionText, ProductTag, QuantityDecimals};
 
+use crate::http::caller::{Caller, may};
 use crate::http::etag::{self, Tag};
-use crate::http::extract::{Caller, IfMatch, Json, PathId, Query, may};
+use crate::http::extract::{IfMatch, Json, PathId, Query};
 use crate::http::lists::{PageView, page_request, search_text};
 use crate::http::problem::Problem;
 use crate::http::state::State;

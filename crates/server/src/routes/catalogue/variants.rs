@@ -14,8 +14,9 @@ use tenancy::{TenantTx, all};
 use utoipa::ToSchema;
 use values::{ActorId, Barcode, Currency, Money, NonNegative, OptionText, Quantity, Sku, gtin};
 
+use crate::http::caller::{Caller, may};
 use crate::http::etag::{self, Tag};
-use crate::http::extract::{Caller, IfMatch, Json, PathId, Query, may};
+use crate::http::extract::{IfMatch, Json, PathId, Query};
 use crate::http::lists::{PageView, Paging, page_request};
 use crate::http::problem::Problem;
 use crate::http::state::State;

@@ -10,7 +10,8 @@ use tenancy::{TenantTx, all};
 use utoipa::ToSchema;
 use values::{Currency, Quantity, Sku};
 
-use crate::http::extract::{Caller, Query, may};
+use crate::http::caller::{Caller, may};
+use crate::http::extract::Query;
 use crate::http::lists::NoParameters;
 use crate::http::problem::Problem;
 use crate::http::state::State;

@@ -14,9 +14,10 @@ use tenancy::{DbError, TenantScope, TenantTx, all};
 use utoipa::{IntoParams, ToSchema};
 use values::{Currency, Quantity, is_plain_day};
 
+use crate::http::caller::{Caller, may};
 use crate::http::codes::Code;
 use crate::http::csv::{self, Format};
-use crate::http::extract::{Caller, Query, may};
+use crate::http::extract::Query;
 use crate::http::problem::Problem;
 use crate::http::state::State;
 

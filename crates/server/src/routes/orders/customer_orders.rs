@@ -20,9 +20,10 @@ use values::{
 };
 
 use crate::http::article::article;
+use crate::http::caller::{Caller, may};
 use crate::http::codes::Code;
 use crate::http::etag::{self, Tag};
-use crate::http::extract::{Caller, PathId, Query, may};
+use crate::http::extract::{PathId, Query};
 use crate::http::lists::{PageView, page_request, search_text};
 use crate::http::money::with_currency;
 use crate::http::problem::Problem;
@@ -293,7 +294,7 @@ pub async fn place(
     state: web::Data<State>,
     Submission { once, body }: Submission<may::OrdersPlace, PlaceOrder>,
 ) -> Result<HttpResponse, Problem> {
-    let new = body.into_new(&once, once.caller.principal.may(Permission::CatalogueWrite))?;
+    let new = body.into_new(&once, once.caller.may(Permission::CatalogueWrite))?;
     once.run(&state.database, Key::Required, async |tx| {
         let (currency, outcome) = with_currency(tx, order::place(tx, &new, once.actor())).await?;
         Answer::to(outcome, |order| {

@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use values::{ActorId, Currency, Positive, Quantity};
 
+use crate::http::caller::may;
 use crate::http::codes::Code;
 use crate::http::etag::Tag;
-use crate::http::extract::{PathId, may};
+use crate::http::extract::PathId;
 use crate::http::money::with_currency;
 use crate::http::problem::Problem;
 use crate::http::state::State;

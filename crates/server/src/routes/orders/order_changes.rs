@@ -10,9 +10,10 @@ use tenancy::TenantTx;
 use utoipa::ToSchema;
 use values::Note;
 
+use crate::http::caller::{Caller, may};
 use crate::http::codes::Code;
 use crate::http::etag::{self, Tag};
-use crate::http::extract::{Caller, IfMatch, Json, PathId, may};
+use crate::http::extract::{IfMatch, Json, PathId};
 use crate::http::money::with_currency;
 use crate::http::problem::Problem;
 use crate::http::state::State;
@@ -63,7 +64,7 @@ pub async fn edit(
         let message = "a discount is allowed only with lines; send all lines, too";
         return Err(Problem::invalid("/discount", Code::InvalidLineCount, message));
     }
-    let may_set_prices = caller.principal.may(Permission::CatalogueWrite);
+    let may_set_prices = caller.may(Permission::CatalogueWrite);
     let checked = |lines: Vec<PlaceLine>| {
         lines.into_iter().enumerate().map(|(index, line)| line.checked(index, may_set_prices)).collect()
     };

@@ -9,8 +9,9 @@ use tenancy::{TenantTx, all};
 use utoipa::ToSchema;
 use values::{ActorId, Currency, Money, ShortText};
 
+use crate::http::caller::{Caller, may};
 use crate::http::etag::Tag;
-use crate::http::extract::{Caller, PathId, Query, may};
+use crate::http::extract::{PathId, Query};
 use crate::http::lists::{NoParameters, PageView};
 use crate::http::money::with_currency;
 use crate::http::problem::Problem;

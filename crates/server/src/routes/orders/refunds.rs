@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use values::{ActorId, Currency, Money, Reason};
 
+use crate::http::caller::may;
 use crate::http::codes::Code;
 use crate::http::etag::Tag;
-use crate::http::extract::{PathId, may};
+use crate::http::extract::PathId;
 use crate::http::money::with_currency;
 use crate::http::problem::Problem;
 use crate::http::state::State;
@@ -145,11 +146,11 @@ pub async fn exchange(
     Submission { once, body }: Submission<may::OrdersReturn, ExchangeGoods>,
     PathId(order_id): PathId<OrderId>,
 ) -> Result<HttpResponse, Problem> {
-    if !once.caller.principal.may(Permission::OrdersPlace) {
+    if !once.caller.may(Permission::OrdersPlace) {
         let detail = "To exchange goods, your role must include the permission orders.place.";
         return Err(Problem::new(Code::PermissionDenied, detail));
     }
-    let may_set_prices = once.caller.principal.may(Permission::CatalogueWrite);
+    let may_set_prices = once.caller.may(Permission::CatalogueWrite);
     let back = body.r#return.into_new(&once, order_id);
     let order = body.order.into_new(&once, may_set_prices).map_err(|problem| problem.below("/order"))?;
     let new = NewExchange { back, order };

@@ -12,9 +12,10 @@ use tenancy::{SharedScope, SharedTx, TenantId};
 use utoipa::{IntoParams, ToSchema};
 use values::{Cursor, Email, Limit};
 
+use crate::http::caller::{Member, may};
 use crate::http::client;
 use crate::http::codes::Code;
-use crate::http::extract::{Caller, Json, PathId, Query, may};
+use crate::http::extract::{Json, PathId, Query};
 use crate::http::lists::{PageView, page_request};
 use crate::http::problem::Problem;
 use crate::http::state::State;
@@ -112,10 +113,10 @@ pub(crate) fn created(location: &str, invitation: Invitation) -> HttpResponse {
 #[get("/invitations")]
 pub async fn list(
     state: web::Data<State>,
-    caller: Caller<may::TeamManage>,
+    member: Member<may::TeamManage>,
     Query(query): Query<ListInvitations>,
 ) -> Result<HttpResponse, Problem> {
-    let tenant = caller.tenant.id;
+    let tenant = member.tenant.id;
     let page = page_request(query.limit, query.cursor.as_ref())?;
     let read = async |tx: &SharedTx| invitation::list(tx, Some(tenant), query.status, &page).await;
     let page = state.database.read_shared(SharedScope::Tenant(tenant), read).await?;
@@ -131,13 +132,13 @@ pub async fn list(
 #[post("/invitations")]
 pub async fn create(
     state: web::Data<State>,
-    caller: Caller<may::TeamManage>,
+    member: Member<may::TeamManage>,
     client::From(origin): client::From,
     body: Json<CreateInvitation>,
 ) -> Result<HttpResponse, Problem> {
     refuse_without_mail(&state)?;
     let CreateInvitation { email, app, roles } = body.value;
-    let (tenant, by) = (caller.tenant.id, By::person(caller.principal.user, &origin));
+    let (tenant, by) = (member.tenant.id, By::person(member.principal.user, &origin));
     let place = MemberOf::at(app, Some(tenant));
     let new = NewInvitation { email, place, roles: roles.iter().map(ToString::to_string).collect() };
     let key = state.sign_in.hasher.link_key();
@@ -152,10 +153,10 @@ pub async fn create(
 #[get("/invitations/{id}")]
 pub async fn show(
     state: web::Data<State>,
-    caller: Caller<may::TeamManage>,
+    member: Member<may::TeamManage>,
     PathId(id): PathId<InvitationId>,
 ) -> Result<HttpResponse, Problem> {
-    let tenant = caller.tenant.id;
+    let tenant = member.tenant.id;
     let find = async |tx: &SharedTx| invitation::find(tx, id, Some(tenant)).await;
     let invitation = state.database.read_shared(SharedScope::Tenant(tenant), find).await?;
     Ok(HttpResponse::Ok().json(InvitationView::from(invitation.ok_or_else(Problem::not_found)?)))
@@ -169,12 +170,12 @@ pub async fn show(
 #[post("/invitations/{id}/resend")]
 pub async fn resend(
     state: web::Data<State>,
-    caller: Caller<may::TeamManage>,
+    member: Member<may::TeamManage>,
     client::From(origin): client::From,
     PathId(id): PathId<InvitationId>,
 ) -> Result<HttpResponse, Problem> {
     refuse_without_mail(&state)?;
-    let (tenant, by) = (caller.tenant.id, By::person(caller.principal.user, &origin));
+    let (tenant, by) = (member.tenant.id, By::person(member.principal.user, &origin));
     let key = state.sign_in.hasher.link_key();
     let send = async |tx: &SharedTx| invitation::resend(tx, &key, id, Some(tenant), true, by).await;
     let (invitation, _) = state.database.write_shared(SharedScope::Tenant(tenant), send).await?;
@@ -189,11 +190,11 @@ pub async fn resend(
 #[delete("/invitations/{id}")]
 pub async fn revoke(
     state: web::Data<State>,
-    caller: Caller<may::TeamManage>,
+    member: Member<may::TeamManage>,
     client::From(origin): client::From,
     PathId(id): PathId<InvitationId>,
 ) -> Result<HttpResponse, Problem> {
-    let (tenant, by) = (caller.tenant.id, By::person(caller.principal.user, &origin));
+    let (tenant, by) = (member.tenant.id, By::person(member.principal.user, &origin));
     let take_back = async |tx: &SharedTx| invitation::revoke(tx, id, Some(tenant), by).await;
     state.database.write_shared(SharedScope::Tenant(tenant), take_back).await?;
     Ok(HttpResponse::NoContent().finish())

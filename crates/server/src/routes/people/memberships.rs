@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 use tenancy::{SharedScope, SharedTx, TenantId};
 use utoipa::ToSchema;
 
+use crate::http::caller::{Member, may};
 use crate::http::client;
 use crate::http::etag::{self, Tag};
-use crate::http::extract::{Caller, IfMatch, Json, PathId, may};
+use crate::http::extract::{IfMatch, Json, PathId};
 use crate::http::problem::Problem;
 use crate::http::state::State;
 
@@ -114,13 +115,13 @@ pub(crate) fn changed(membership: Membership) -> HttpResponse {
 #[post("/users/{id}/memberships")]
 pub async fn create(
     state: web::Data<State>,
-    caller: Caller<may::TeamManage>,
+    member: Member<may::TeamManage>,
     client::From(origin): client::From,
     PathId(user): PathId<UserId>,
     body: Json<CreateMembership>,
 ) -> Result<HttpResponse, Problem> {
     let CreateMembership { app, roles } = body.value;
-    let (tenant, by) = (caller.tenant.id, By::person(caller.principal.user, &origin));
+    let (tenant, by) = (member.tenant.id, By::person(member.principal.user, &origin));
     let (place, roles) = (MemberOf::app_of(app, Some(tenant)), keys(&roles));
     let work = async |tx: &SharedTx| {
         person::find(tx, user, Some(tenant)).await?.ok_or_else(Problem::not_found)?;
@@ -141,11 +142,11 @@ pub async fn create(
 #[get("/memberships/{id}")]
 pub async fn show(
     state: web::Data<State>,
-    caller: Caller<may::TeamManage>,
+    member: Member<may::TeamManage>,
     PathId(id): PathId<MembershipId>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let tenant = caller.tenant.id;
+    let tenant = member.tenant.id;
     let find = async |tx: &SharedTx| membership::find(tx, id, Some(tenant)).await;
     let membership = state.database.read_shared(SharedScope::Tenant(tenant), find).await?;
     let membership = membership.ok_or_else(Problem::not_found)?;
@@ -162,16 +163,16 @@ pub async fn show(
 #[put("/memberships/{id}")]
 pub async fn put(
     state: web::Data<State>,
-    caller: Caller<may::TeamManage>,
+    member: Member<may::TeamManage>,
     client::From(origin): client::From,
     PathId(id): PathId<MembershipId>,
     IfMatch(if_version): IfMatch,
     body: Json<ChangeMembership>,
 ) -> Result<HttpResponse, Problem> {
-    let (target, by) = target(&caller, &origin, id, if_version);
+    let (target, by) = target(&member, &origin, id, if_version);
     let roles = body.value.keys();
     let set = async |tx: &SharedTx| membership_change::set_roles(tx, target, &roles, by).await;
-    Ok(changed(write(&state, &caller, set).await?.membership))
+    Ok(changed(write(&state, &member, set).await?.membership))
 }
 
 /// Suspend a member
@@ -183,12 +184,12 @@ pub async fn put(
 #[post("/memberships/{id}/suspend")]
 pub async fn suspend(
     state: web::Data<State>,
-    caller: Caller<may::TeamManage>,
+    member: Member<may::TeamManage>,
     client::From(origin): client::From,
     PathId(id): PathId<MembershipId>,
     IfMatch(if_version): IfMatch,
 ) -> Result<HttpResponse, Problem> {
-    set_status(&state, &caller, &origin, id, if_version, MembershipStatus::Suspended).await
+    set_status(&state, &member, &origin, id, if_version, MembershipStatus::Suspended).await
 }
 
 /// Resume a suspended member
@@ -199,25 +200,25 @@ pub async fn suspend(
 #[post("/memberships/{id}/resume")]
 pub async fn resume(
     state: web::Data<State>,
-    caller: Caller<may::TeamManage>,
+    member: Member<may::TeamManage>,
     client::From(origin): client::From,
     PathId(id): PathId<MembershipId>,
     IfMatch(if_version): IfMatch,
 ) -> Result<HttpResponse, Problem> {
-    set_status(&state, &caller, &origin, id, if_version, MembershipStatus::Active).await
+    set_status(&state, &member, &origin, id, if_version, MembershipStatus::Active).await
 }
 
 async fn set_status(
     state: &State,
-    caller: &Caller<may::TeamManage>,
+    member: &Member<may::TeamManage>,
     origin: &Origin,
     id: MembershipId,
     if_version: Option<i32>,
     status: MembershipStatus,
 ) -> Result<HttpResponse, Problem> {
-    let (target, by) = target(caller, origin, id, if_version);
+    let (target, by) = target(member, origin, id, if_version);
     let set = async |tx: &SharedTx| membership_change::set_status(tx, target, status, by).await;
-    Ok(changed(write(state, caller, set).await?.membership))
+    Ok(changed(write(state, member, set).await?.membership))
 }
 
 /// Remove a member
@@ -229,30 +230,30 @@ async fn set_status(
 #[delete("/memberships/{id}")]
 pub async fn remove(
     state: web::Data<State>,
-    caller: Caller<may::TeamManage>,
+    member: Member<may::TeamManage>,
     client::From(origin): client::From,
     PathId(id): PathId<MembershipId>,
     IfMatch(if_version): IfMatch,
 ) -> Result<HttpResponse, Problem> {
-    let (target, by) = target(&caller, &origin, id, if_version);
-    write(&state, &caller, async |tx: &SharedTx| membership_change::remove(tx, target, by).await).await?;
+    let (target, by) = target(&member, &origin, id, if_version);
+    write(&state, &member, async |tx: &SharedTx| membership_change::remove(tx, target, by).await).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
 fn target<'a>(
-    caller: &Caller<may::TeamManage>,
+    member: &Member<may::TeamManage>,
     origin: &'a Origin,
     id: MembershipId,
     if_version: Option<i32>,
 ) -> (Target, By<'a>) {
-    let target = Target { id, tenant: Some(caller.tenant.id), if_version };
-    (target, By::person(caller.principal.user, origin))
+    let target = Target { id, tenant: Some(member.tenant.id), if_version };
+    (target, By::person(member.principal.user, origin))
 }
 
 async fn write<T>(
     state: &State,
-    caller: &Caller<may::TeamManage>,
+    member: &Member<may::TeamManage>,
     work: impl AsyncFn(&SharedTx) -> Result<T, MembershipError>,
 ) -> Result<T, Problem> {
-    Ok(state.database.write_shared(SharedScope::Tenant(caller.tenant.id), work).await?)
+    Ok(state.database.write_shared(SharedScope::Tenant(member.tenant.id), work).await?)
 }

@@ -10,9 +10,10 @@ use tenancy::{SharedScope, SharedTx};
 use utoipa::ToSchema;
 use values::{Name, Note};
 
+use crate::http::caller::{Member, may};
 use crate::http::client;
 use crate::http::etag::{self, Tag};
-use crate::http::extract::{Caller, IfMatch, Json, PathId, Query, may};
+use crate::http::extract::{IfMatch, Json, PathId, Query};
 use crate::http::lists::{NoParameters, PageView};
 use crate::http::problem::Problem;
 use crate::http::state::State;
@@ -94,10 +95,10 @@ pub struct PermissionView {
 #[get("/roles")]
 pub async fn list(
     state: web::Data<State>,
-    caller: Caller<may::TeamManage>,
+    member: Member<may::TeamManage>,
     _: Query<NoParameters>,
 ) -> Result<HttpResponse, Problem> {
-    let tenant = caller.tenant.id;
+    let tenant = member.tenant.id;
     let list = async |tx: &SharedTx| role::list(tx, tenant).await;
     let roles = state.database.read_shared(SharedScope::Tenant(tenant), list).await?;
     Ok(HttpResponse::Ok().json(PageView::whole(roles, RoleView::from)))
@@ -109,11 +110,11 @@ pub async fn list(
 #[get("/roles/{app}/{key}")]
 pub async fn show(
     state: web::Data<State>,
-    caller: Caller<may::TeamManage>,
+    member: Member<may::TeamManage>,
     PathId((app, key)): PathId<(AppSlug, RoleKey)>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let tenant = caller.tenant.id;
+    let tenant = member.tenant.id;
     let find = async |tx: &SharedTx| role::find(tx, tenant, &app, &key).await;
     let role = state.database.read_shared(SharedScope::Tenant(tenant), find).await?;
     let role = role.ok_or_else(Problem::not_found)?;
@@ -130,7 +131,7 @@ pub async fn show(
 #[put("/roles/{app}/{key}")]
 pub async fn put(
     state: web::Data<State>,
-    caller: Caller<may::TeamManage>,
+    member: Member<may::TeamManage>,
     client::From(origin): client::From,
     PathId((app, key)): PathId<(AppSlug, RoleKey)>,
     IfMatch(if_version): IfMatch,
@@ -138,7 +139,7 @@ pub async fn put(
 ) -> Result<HttpResponse, Problem> {
     let PutRole { name, description, permissions } = body.value;
     let wanted = NewRole { app, key, name, description, permissions };
-    let (tenant, by) = (caller.tenant.id, By::person(caller.principal.user, &origin));
+    let (tenant, by) = (member.tenant.id, By::person(member.principal.user, &origin));
     let work = async |tx: &SharedTx| {
         let is_new = role::put(tx, tenant, &wanted, by, if_version).await?;
         let role = role::find(tx, tenant, &wanted.app, &wanted.key).await?;
@@ -164,12 +165,12 @@ pub async fn put(
 #[delete("/roles/{app}/{key}")]
 pub async fn remove(
     state: web::Data<State>,
-    caller: Caller<may::TeamManage>,
+    member: Member<may::TeamManage>,
     client::From(origin): client::From,
     PathId((app, key)): PathId<(AppSlug, RoleKey)>,
     IfMatch(if_version): IfMatch,
 ) -> Result<HttpResponse, Problem> {
-    let (tenant, by) = (caller.tenant.id, By::person(caller.principal.user, &origin));
+    let (tenant, by) = (member.tenant.id, By::person(member.principal.user, &origin));
     let remove = async |tx: &SharedTx| role::remove(tx, tenant, &app, &key, by, if_version).await;
     state.database.write_shared(SharedScope::Tenant(tenant), remove).await?;
     Ok(HttpResponse::NoContent().finish())
@@ -183,10 +184,10 @@ pub async fn remove(
 #[get("/permissions")]
 pub async fn list_permissions(
     state: web::Data<State>,
-    caller: Caller<may::TeamManage>,
+    member: Member<may::TeamManage>,
     _: Query<NoParameters>,
 ) -> Result<HttpResponse, Problem> {
-    let scope = SharedScope::Tenant(caller.tenant.id);
+    let scope = SharedScope::Tenant(member.tenant.id);
     let listed = state.database.read_shared(scope, async |tx| permission::list(tx).await).await?;
     Ok(HttpResponse::Ok().json(PageView::whole(listed, |row| PermissionView {
         app: row.app,

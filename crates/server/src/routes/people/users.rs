@@ -16,8 +16,9 @@ use tenancy::{SharedScope, SharedTx};
 use utoipa::{IntoParams, ToSchema};
 use values::{Cursor, Email, Limit, Name};
 
+use crate::http::caller::{Member, may};
 use crate::http::client;
-use crate::http::extract::{Caller, Json, PathId, Query, may};
+use crate::http::extract::{Json, PathId, Query};
 use crate::http::lists::{PageView, page_request, search_text};
 use crate::http::problem::Problem;
 use crate::http::state::State;
@@ -83,10 +84,10 @@ pub struct ListUsers {
 #[get("/users")]
 pub async fn list(
     state: web::Data<State>,
-    caller: Caller<may::TeamManage>,
+    member: Member<may::TeamManage>,
     Query(query): Query<ListUsers>,
 ) -> Result<HttpResponse, Problem> {
-    let tenant = caller.tenant.id;
+    let tenant = member.tenant.id;
     let page = page_request(query.limit, query.cursor.as_ref())?;
     let filter = Filter {
         tenant: Some(tenant),
@@ -107,15 +108,15 @@ pub async fn list(
 #[get("/users/{id}")]
 pub async fn show(
     state: web::Data<State>,
-    caller: Caller<may::TeamManage>,
+    member: Member<may::TeamManage>,
     PathId(id): PathId<UserId>,
 ) -> Result<HttpResponse, Problem> {
-    let person = find(&state, &caller, id).await?;
+    let person = find(&state, &member, id).await?;
     Ok(HttpResponse::Ok().json(PersonView::from(person)))
 }
 
-async fn find(state: &State, caller: &Caller<may::TeamManage>, id: UserId) -> Result<Person, Problem> {
-    let tenant = caller.tenant.id;
+async fn find(state: &State, member: &Member<may::TeamManage>, id: UserId) -> Result<Person, Problem> {
+    let tenant = member.tenant.id;
     let find = async |tx: &SharedTx| person::find(tx, id, Some(tenant)).await;
     let person = state.database.read_shared(SharedScope::Tenant(tenant), find).await?;
     person.ok_or_else(Problem::not_found)
@@ -170,18 +171,18 @@ pub(crate) fn shown(made: Option<Password>) -> Option<String> {
 #[post("/users")]
 pub async fn create(
     state: web::Data<State>,
-    caller: Caller<may::TeamManage>,
+    member: Member<may::TeamManage>,
     client::From(origin): client::From,
     body: Json<CreateStaff>,
 ) -> Result<HttpResponse, Problem> {
     let CreateStaff { username, full_name, password, app, roles } = body.value;
-    let tenant = caller.tenant.id;
+    let tenant = member.tenant.id;
     let place = MemberOf::at(app, Some(tenant));
     let roles = roles.iter().map(ToString::to_string).collect();
     let new = NewStaff { username, full_name, password, place, roles };
     let (id, made) =
-        state.sign_in.create_staff(tenant, &new, By::person(caller.principal.user, &origin)).await?;
-    let user = find(&state, &caller, id).await?.into();
+        state.sign_in.create_staff(tenant, &new, By::person(member.principal.user, &origin)).await?;
+    let user = find(&state, &member, id).await?.into();
     Ok(HttpResponse::Created()
         .insert_header((header::LOCATION, format!("/api/v1/users/{id}")))
         .insert_header((header::CACHE_CONTROL, "no-store"))
@@ -205,13 +206,13 @@ pub struct SetPassword {
 #[post("/users/{id}/reset-password")]
 pub async fn reset_password(
     state: web::Data<State>,
-    caller: Caller<may::TeamManage>,
+    member: Member<may::TeamManage>,
     client::From(origin): client::From,
     PathId(id): PathId<UserId>,
     body: Json<SetPassword>,
 ) -> Result<HttpResponse, Problem> {
     let password = body.value.password.as_ref();
-    let (tenant, by) = (caller.tenant.id, By::person(caller.principal.user, &origin));
+    let (tenant, by) = (member.tenant.id, By::person(member.principal.user, &origin));
     let made = state.sign_in.set_staff_password(tenant, id, password, by).await?;
     Ok(HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, "no-store"))
@@ -227,11 +228,11 @@ pub async fn reset_password(
 #[delete("/users/{id}/sessions")]
 pub async fn end_sessions(
     state: web::Data<State>,
-    caller: Caller<may::TeamManage>,
+    member: Member<may::TeamManage>,
     client::From(origin): client::From,
     PathId(id): PathId<UserId>,
 ) -> Result<HttpResponse, Problem> {
-    let (tenant, by) = (caller.tenant.id, By::person(caller.principal.user, &origin));
+    let (tenant, by) = (member.tenant.id, By::person(member.principal.user, &origin));
     let end = async |tx: &SharedTx| {
         membership::refuse_above(tx, tenant, id, by).await?;
         // The scope shows only the sessions at this business.

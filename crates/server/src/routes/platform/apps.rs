@@ -8,8 +8,9 @@ use serde::Serialize;
 use tenancy::{SharedScope, SharedTx};
 use utoipa::ToSchema;
 
+use crate::http::caller::{Staff, may};
 use crate::http::etag::{self, Tag};
-use crate::http::extract::{IfMatch, Json, PathId, Query, Staff, may};
+use crate::http::extract::{IfMatch, Json, PathId, Query};
 use crate::http::lists::{NoParameters, PageView};
 use crate::http::problem::Problem;
 use crate::http::state::State;

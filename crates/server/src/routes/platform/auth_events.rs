@@ -3,7 +3,8 @@
 use actix_web::{HttpResponse, get, web};
 use tenancy::SharedScope;
 
-use crate::http::extract::{Query, Staff, may};
+use crate::http::caller::{Staff, may};
+use crate::http::extract::Query;
 use crate::http::lists::PageView;
 use crate::http::problem::Problem;
 use crate::http::state::State;

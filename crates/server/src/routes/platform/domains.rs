@@ -7,7 +7,8 @@ use tenancy::domain::{self, Domain};
 use tenancy::{HostName, SharedScope, TenantId};
 use utoipa::ToSchema;
 
-use crate::http::extract::{Json, PathId, Query, Staff, may};
+use crate::http::caller::{Staff, may};
+use crate::http::extract::{Json, PathId, Query};
 use crate::http::lists::{NoParameters, PageView};
 use crate::http::problem::Problem;
 use crate::http::state::State;

@@ -14,7 +14,8 @@ use tenancy::{SharedScope, TenantId, tenant};
 use utoipa::{IntoParams, ToSchema};
 use values::{Cursor, Limit};
 
-use crate::http::extract::{Json, PathId, Query, Staff, may};
+use crate::http::caller::{Staff, may};
+use crate::http::extract::{Json, PathId, Query};
 use crate::http::lists::{PageView, page_request};
 use crate::http::problem::Problem;
 use crate::http::state::State;

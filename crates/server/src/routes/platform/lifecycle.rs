@@ -11,8 +11,9 @@ use tenancy::{SharedScope, Tenant, TenantId, TenantLimits, TenantSlug, tenant};
 use utoipa::ToSchema;
 use values::Name;
 
+use crate::http::caller::{Staff, may};
 use crate::http::codes::Code;
-use crate::http::extract::{Json, PathId, Staff, may};
+use crate::http::extract::{Json, PathId};
 use crate::http::problem::Problem;
 use crate::http::state::State;
 use crate::routes::platform::tenants::{CreateOwner, OnboardedView, TenantView};

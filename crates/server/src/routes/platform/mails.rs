@@ -9,7 +9,8 @@ use tenancy::{SharedScope, SharedTx, TenantId};
 use utoipa::{IntoParams, ToSchema};
 use values::{Cursor, Limit};
 
-use crate::http::extract::{PathId, Query, Staff, may};
+use crate::http::caller::{Staff, may};
+use crate::http::extract::{PathId, Query};
 use crate::http::lists::{PageView, page_request};
 use crate::http::problem::Problem;
 use crate::http::state::State;

@@ -6,8 +6,9 @@ use identity::membership::{self, MembershipStatus};
 use identity::membership_change::Target;
 use tenancy::{SharedScope, SharedTx};
 
+use crate::http::caller::{Staff, may};
 use crate::http::etag::{self, Tag};
-use crate::http::extract::{IfMatch, Json, PathId, Staff, may};
+use crate::http::extract::{IfMatch, Json, PathId};
 use crate::http::problem::Problem;
 use crate::http::state::State;
 use crate::routes::people::memberships::{ChangeMembership, UserMembershipView, changed};

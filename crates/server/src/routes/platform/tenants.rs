@@ -11,8 +11,9 @@ use utoipa::{IntoParams, ToSchema};
 use values::Email;
 use values::{Currency, Cursor, Limit, Name};
 
+use crate::http::caller::{Staff, may};
 use crate::http::codes::Code;
-use crate::http::extract::{Json, PathId, Query, Staff, may};
+use crate::http::extract::{Json, PathId, Query};
 use crate::http::lists::{PageView, page_request};
 use crate::http::problem::Problem;
 use crate::http::state::State;

@@ -14,9 +14,10 @@ use tenancy::{SharedScope, SharedTx, TenantId};
 use utoipa::{IntoParams, ToSchema};
 use values::{Cursor, Email, Limit, Name};
 
+use crate::http::caller::{Staff, may};
 use crate::http::codes::Code;
 use crate::http::etag::{self, Tag};
-use crate::http::extract::{IfMatch, Json, PathId, Query, Staff, may};
+use crate::http::extract::{IfMatch, Json, PathId, Query};
 use crate::http::lists::{NoParameters, PageView, page_request, search_text};
 use crate::http::problem::Problem;
 use crate::http::state::State;

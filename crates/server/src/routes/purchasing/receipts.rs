@@ -16,8 +16,9 @@ use utoipa::ToSchema;
 use values::{ActorId, Barcode, Currency, Money, NonNegative, Positive, Quantity, ShortText, Sku};
 
 use crate::http::article::article;
+use crate::http::caller::{Caller, may};
 use crate::http::codes::Code;
-use crate::http::extract::{Caller, PathId, Query, may};
+use crate::http::extract::{PathId, Query};
 use crate::http::lists::{NoParameters, PageView};
 use crate::http::money::with_currency;
 use crate::http::problem::Problem;
@@ -214,7 +215,7 @@ pub async fn receive(
     Submission { once, body }: Submission<may::PurchasingReceive, ReceiveGoods>,
     PathId(order_id): PathId<PurchaseOrderId>,
 ) -> Result<HttpResponse, Problem> {
-    if body.reverses.is_some() && !once.caller.principal.may(Permission::PurchasingWrite) {
+    if body.reverses.is_some() && !once.caller.may(Permission::PurchasingWrite) {
         let detail = "To reverse a receipt, your role must include the permission purchasing.write.";
         return Err(Problem::new(Code::PermissionDenied, detail));
     }

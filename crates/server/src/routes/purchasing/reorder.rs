@@ -9,7 +9,8 @@ use tenancy::TenantTx;
 use utoipa::{IntoParams, ToSchema};
 use values::{Currency, ExchangeRate, Positive, Quantity, Sku};
 
-use crate::http::extract::{Caller, Query, may};
+use crate::http::caller::{Caller, may};
+use crate::http::extract::Query;
 use crate::http::problem::Problem;
 use crate::http::state::State;
 use crate::http::submission::{Answer, Key, Submission};

@@ -13,8 +13,9 @@ use values::{
 };
 
 use crate::http::article::article;
+use crate::http::caller::{Caller, may};
 use crate::http::etag::Tag;
-use crate::http::extract::{Caller, PathId, Query, may};
+use crate::http::extract::{PathId, Query};
 use crate::http::lists::{PageView, Paging, page_request};
 use crate::http::money::with_currency;
 use crate::http::problem::Problem;

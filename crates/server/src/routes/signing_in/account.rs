@@ -13,9 +13,10 @@ use tenancy::{SharedScope, SharedTx};
 use utoipa::ToSchema;
 use values::{Email, Locale, Name, ShortText};
 
+use crate::http::caller::SignedIn;
 use crate::http::client;
 use crate::http::etag::{self, Tag};
-use crate::http::extract::{IfMatch, Json, Query, SignedIn};
+use crate::http::extract::{IfMatch, Json, Query};
 use crate::http::lists::{PageView, Paging, page_request};
 use crate::http::problem::Problem;
 use crate::http::state::State;

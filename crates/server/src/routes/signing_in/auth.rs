@@ -17,9 +17,10 @@ use utoipa::ToSchema;
 use values::{Email, ShortText};
 
 use crate::http::browser::Browser;
+use crate::http::caller::{HostOwner, SignedIn};
 use crate::http::client;
 use crate::http::codes::Code;
-use crate::http::extract::{HostOwner, Json, SignedIn};
+use crate::http::extract::Json;
 use crate::http::problem::Problem;
 use crate::http::state::State;
 

@@ -9,8 +9,9 @@ use utoipa::ToSchema;
 use values::{Email, Name, ShortText};
 
 use crate::http::browser::Browser;
+use crate::http::caller::{HostOwner, SignedIn};
 use crate::http::client;
-use crate::http::extract::{HostOwner, Json, SignedIn};
+use crate::http::extract::Json;
 use crate::http::problem::Problem;
 use crate::http::state::State;
 use crate::routes::signing_in::auth::{LoginView, tokens};

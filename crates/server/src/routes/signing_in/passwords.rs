@@ -6,8 +6,9 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 use values::Email;
 
+use crate::http::caller::{HostOwner, SignedIn};
 use crate::http::client;
-use crate::http::extract::{HostOwner, Json, SignedIn};
+use crate::http::extract::Json;
 use crate::http::problem::Problem;
 use crate::http::state::State;
 

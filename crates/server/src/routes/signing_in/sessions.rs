@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 use tenancy::{SharedScope, SharedTx};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::http::caller::SignedIn;
 use crate::http::client;
-use crate::http::extract::{PathId, Query, SignedIn};
+use crate::http::extract::{PathId, Query};
 use crate::http::lists::{NoParameters, PageView};
 use crate::http::problem::Problem;
 use crate::http::state::State;

@@ -10,9 +10,10 @@ use utoipa::ToSchema;
 use values::{ActorId, Barcode, Currency, Money, NonNegative, Note, Quantity, Reason, Sku};
 
 use crate::http::article::article;
+use crate::http::caller::{Caller, may};
 use crate::http::codes::Code;
 use crate::http::etag::Tag;
-use crate::http::extract::{Caller, PathId, may};
+use crate::http::extract::PathId;
 use crate::http::money::with_currency;
 use crate::http::problem::Problem;
 use crate::http::state::State;

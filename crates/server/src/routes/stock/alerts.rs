@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use values::{Cursor, Limit, Quantity};
 
-use crate::http::extract::{Caller, Query, may};
+use crate::http::caller::{Caller, may};
+use crate::http::extract::Query;
 use crate::http::lists::{PageView, page_request};
 use crate::http::problem::Problem;
 use crate::http::state::State;

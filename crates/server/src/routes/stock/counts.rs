@@ -12,8 +12,9 @@ use utoipa::ToSchema;
 use values::{ActorId, Barcode, NonNegative, Note, Quantity, Sku};
 
 use crate::http::article::article;
+use crate::http::caller::{Caller, may};
 use crate::http::etag::{self, Tag};
-use crate::http::extract::{Caller, PathId, Query, may};
+use crate::http::extract::{PathId, Query};
 use crate::http::lists::{PageView, Paging, page_request};
 use crate::http::problem::Problem;
 use crate::http::state::State;

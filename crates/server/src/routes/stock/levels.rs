@@ -12,7 +12,8 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 use values::{ActorId, Currency, Cursor, Limit, Money, Quantity, StockValue};
 
-use crate::http::extract::{Caller, Query, may};
+use crate::http::caller::{Caller, may};
+use crate::http::extract::Query;
 use crate::http::lists::{NoParameters, PageView, page_request};
 use crate::http::problem::Problem;
 use crate::http::state::State;

@@ -8,8 +8,9 @@ use tenancy::TenantTx;
 use utoipa::ToSchema;
 use values::{NonNegative, Quantity};
 
+use crate::http::caller::{Caller, may};
 use crate::http::etag::{self, Tag};
-use crate::http::extract::{Caller, IfMatch, Json, PathId, may};
+use crate::http::extract::{IfMatch, Json, PathId};
 use crate::http::problem::Problem;
 use crate::http::state::State;
 

@@ -10,8 +10,9 @@ use utoipa::ToSchema;
 use values::{ActorId, Barcode, Currency, Money, NonNegative, Note, Quantity, Reason, Sku, StockValue};
 
 use crate::http::article::article;
+use crate::http::caller::{Caller, may};
 use crate::http::etag::Tag;
-use crate::http::extract::{Caller, PathId, may};
+use crate::http::extract::PathId;
 use crate::http::money::with_currency;
 use crate::http::problem::Problem;
 use crate::http::state::State;

@@ -11,9 +11,10 @@ use utoipa::{IntoParams, ToSchema};
 use values::{ActorId, Barcode, Cursor, Limit, Note, Positive, Quantity, Reason, Sku};
 
 use crate::http::article::article;
+use crate::http::caller::{Caller, may};
 use crate::http::codes::Code;
 use crate::http::etag::{self, Tag};
-use crate::http::extract::{Caller, PathId, Query, may};
+use crate::http::extract::{PathId, Query};
 use crate::http::lists::{PageView, page_request};
 use crate::http::problem::Problem;
 use crate::http::state::State;

@@ -1,0 +1,63 @@
+//! The secrets of API keys: random texts, of which only hashes are stored.
+
+use aws_lc_rs::rand;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::names::digest::sha256;
+
+/// The secret of an API key: 256 random bits, as a text that a program sends as a bearer token.
+#[derive(Debug, Clone)]
+pub struct KeySecret(SecretString);
+
+/// Marks the text, so that programs which look for leaked secrets know it.
+const MARK: &str = "tky_";
+/// The characters of a secret that are shown, the mark included. Enough randomness stays hidden.
+const SHOWN: usize = MARK.len() + 8;
+
+impl KeySecret {
+    /// A new secret.
+    pub(super) fn generate() -> Self {
+        let mut bytes = [0; 32];
+        #[expect(clippy::expect_used, reason = "nothing may go on without random numbers")]
+        rand::fill(&mut bytes).expect("the operating system gives random numbers");
+        Self(SecretString::from(format!("{MARK}{}", URL_SAFE_NO_PAD.encode(bytes))))
+    }
+
+    /// Whether a bearer token is the secret of an API key, rather than an access token.
+    pub fn is_one(token: &str) -> bool {
+        token.starts_with(MARK)
+    }
+
+    /// The text, for the program.
+    pub fn secret(&self) -> &SecretString {
+        &self.0
+    }
+
+    /// The beginning, by which people recognise the secret.
+    pub(super) fn prefix(&self) -> &str {
+        &self.0.expose_secret()[..SHOWN]
+    }
+
+    /// SHA-256 of the text.
+    pub(super) fn hash(&self) -> Vec<u8> {
+        sha256(self.0.expose_secret())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_recognised_by_its_beginning() {
+        let (one, other) = (KeySecret::generate(), KeySecret::generate());
+        assert!(KeySecret::is_one(one.secret().expose_secret()));
+        assert_ne!(one.hash(), other.hash());
+        assert_eq!((one.prefix().len(), one.secret().expose_secret().len()), (12, 47));
+        for token in ["", "tky", "trt_x", "a.b.c"] {
+            assert!(!KeySecret::is_one(token), "{token}");
+        }
+    }
+}

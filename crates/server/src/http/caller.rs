@@ -1,0 +1,356 @@
+//! Who sends a request: a signed-in person, or a program with an API key. The signature of a handler states
+//! who may call it, and with which permission.
+
+use std::borrow::Cow;
+use std::future::{Ready, ready};
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use actix_web::dev::Payload;
+use actix_web::http::header::{self, HeaderMap};
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use futures_util::future::{Either, LocalBoxFuture};
+use identity::auth_event::Origin;
+use identity::{KeyRefused, KeySecret, Permission, Principal, Program};
+use platform::Actor;
+use tenancy::{Tenant, TenantId, TenantScope};
+use uuid::Uuid;
+use values::ActorId;
+
+use crate::http::browser;
+use crate::http::client;
+use crate::http::codes::Code;
+use crate::http::problem::Problem;
+use crate::http::state::State;
+
+/// The owner of the host at which the request arrived.
+#[derive(Debug, Clone)]
+pub enum HostOwner {
+    Platform,
+    Tenant(Arc<Tenant>),
+}
+
+impl HostOwner {
+    /// The business; `None` for the platform.
+    pub fn tenant(&self) -> Option<TenantId> {
+        match self {
+            Self::Platform => None,
+            Self::Tenant(tenant) => Some(tenant.id),
+        }
+    }
+}
+
+fn host_owner(request: &HttpRequest) -> Result<HostOwner, Problem> {
+    request.extensions().get::<HostOwner>().cloned().ok_or_else(Problem::not_found)
+}
+
+impl FromRequest for HostOwner {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(host_owner(request))
+    }
+}
+
+/// Who a credential belongs to.
+pub enum Subject {
+    /// A person who signed in.
+    Person(Principal),
+    /// A program with an API key of the business.
+    Program(Arc<Program>),
+}
+
+impl Subject {
+    pub fn may(&self, permission: Permission) -> bool {
+        match self {
+            Self::Person(principal) => principal.may(permission),
+            Self::Program(program) => program.may(permission),
+        }
+    }
+
+    /// The id of the user or of the API key. No two of them are equal.
+    pub fn id(&self) -> Uuid {
+        match self {
+            Self::Person(principal) => principal.user.into(),
+            Self::Program(program) => program.key.into(),
+        }
+    }
+
+    fn require(self, permission: Permission) -> Result<Self, Problem> {
+        if self.may(permission) {
+            return Ok(self);
+        }
+        let detail = match self {
+            Self::Person(_) => format!(
+                "Your role does not include the permission {permission}. Ask an owner of the business, or \
+                 the operator of the platform, for another role."
+            ),
+            Self::Program(_) => format!(
+                "The API key does not have the permission {permission}, or its member does not have it any \
+                 more. Make another API key."
+            ),
+        };
+        Err(Problem::new(Code::PermissionDenied, detail))
+    }
+
+    fn person(self) -> Result<Principal, Problem> {
+        match self {
+            Self::Person(principal) => Ok(principal),
+            Self::Program(_) => {
+                let detail =
+                    "Sign in with POST /api/v1/auth/login. A program with an API key cannot do this.";
+                Err(Problem::new(Code::PeopleOnly, detail))
+            }
+        }
+    }
+}
+
+/// The outcome of checking a caller: at once, or after a query if this server may have missed that a session
+/// ended.
+pub type Checked<T> = Either<Ready<Result<T, Problem>>, LocalBoxFuture<'static, Result<T, Problem>>>;
+
+fn refused<T>(problem: Problem) -> Checked<T> {
+    Either::Left(ready(Err(problem)))
+}
+
+/// Checks the credential of a request, and then whatever else `finish` checks.
+fn check<T: 'static>(
+    request: &HttpRequest,
+    finish: impl FnOnce(HostOwner, Subject) -> Result<T, Problem> + 'static,
+) -> Checked<T> {
+    let presented = State::of(request)
+        .and_then(|state| Ok((state.clone(), host_owner(request)?, presented_token(request)?)));
+    let (state, host_owner, token) = match presented {
+        Ok(presented) => presented,
+        Err(problem) => return refused(problem),
+    };
+    // An API key is no session of a browser, so a cookie cannot hold one.
+    if KeySecret::is_one(&token) && request.headers().contains_key(header::AUTHORIZATION) {
+        let token = token.into_owned();
+        return Either::Right(Box::pin(async move {
+            let tenant = host_owner.tenant().ok_or(KeyRefused::Invalid)?;
+            let hears_changes = state.revocations.is_up_to_date();
+            let program = state.programs.find(&token, tenant, hears_changes).await?;
+            finish(host_owner, Subject::Program(program))
+        }));
+    }
+    let principal = match state.tokens.verify(&token, host_owner.tenant()) {
+        Ok(principal) => principal,
+        Err(error) => return refused(error.into()),
+    };
+    match state.revocations.check(&principal) {
+        Some(Ok(())) => Either::Left(ready(finish(host_owner, Subject::Person(principal)))),
+        Some(Err(ended)) => refused(ended.into()),
+        None => Either::Right(Box::pin(async move {
+            state.revocations.ask(&principal).await??;
+            finish(host_owner, Subject::Person(principal))
+        })),
+    }
+}
+
+/// A person with a token that is valid on this host.
+pub struct SignedIn {
+    pub host_owner: HostOwner,
+    pub principal: Principal,
+}
+
+impl FromRequest for SignedIn {
+    type Error = Problem;
+    type Future = Checked<Self>;
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        check(request, |host_owner, subject| Ok(Self { host_owner, principal: subject.person()? }))
+    }
+}
+
+fn token_missing() -> Problem {
+    Problem::unauthorized(
+        Code::TokenMissing,
+        "Send the header Authorization: Bearer TOKEN. POST /api/v1/auth/login returns a token.",
+        r#"Bearer realm="tenantry""#,
+    )
+}
+
+/// The access token of a request: that of the header Authorization, or, without this header, that of the
+/// cookie.
+fn presented_token(request: &HttpRequest) -> Result<Cow<'_, str>, Problem> {
+    if request.headers().contains_key(header::AUTHORIZATION) {
+        return bearer_token(request.headers()).map(Cow::Borrowed);
+    }
+    browser::access_token(request)?.map(Cow::Owned).ok_or_else(token_missing)
+}
+
+/// The token of the Authorization header (RFC 6750).
+fn bearer_token(headers: &HeaderMap) -> Result<&str, Problem> {
+    let missing = token_missing;
+    let mut values = headers.get_all(header::AUTHORIZATION);
+    let value = values.next().ok_or_else(missing)?;
+    let text = value.to_str().map_err(|_| identity::TokenError::Invalid)?;
+    let (scheme, token) = text.split_once(' ').ok_or_else(missing)?;
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(missing());
+    }
+    if values.next().is_some() {
+        return Err(identity::TokenError::Invalid.into());
+    }
+    Ok(token.trim())
+}
+
+/// A permission as a type, so that a signature can name it.
+pub trait Allows {
+    const PERMISSION: Permission;
+}
+
+/// The permissions that handlers require.
+pub mod may {
+    use super::{Allows, Permission};
+
+    macro_rules! markers {
+        ($($name:ident),*) => {$(
+            #[doc = concat!("Requires [`Permission::", stringify!($name), "`].")]
+            pub struct $name;
+            impl Allows for $name {
+                const PERMISSION: Permission = Permission::$name;
+            }
+        )*};
+    }
+
+    markers!(
+        CatalogueRead,
+        CatalogueWrite,
+        StockRead,
+        StockAdjust,
+        StockTransfer,
+        StockCount,
+        OrdersRead,
+        OrdersPlace,
+        OrdersCancel,
+        OrdersReturn,
+        PurchasingReceive,
+        PurchasingWrite,
+        DashboardRead,
+        ReportsRead,
+        TeamManage,
+        ApiKeysManage,
+        SettingsWrite,
+        AuditRead,
+        TenantsRead,
+        TenantsWrite,
+        AppsWrite,
+        UsersRead,
+        UsersWrite
+    );
+}
+
+/// A person or a program that works in the business on whose host the request arrived, with permission `P`.
+pub struct Caller<P> {
+    pub tenant: Arc<Tenant>,
+    subject: Subject,
+    permission: PhantomData<P>,
+}
+
+impl<P> Caller<P> {
+    pub fn scope(&self) -> TenantScope {
+        self.tenant.scope()
+    }
+
+    /// The caller, as documents and the audit log store it.
+    pub fn actor(&self) -> ActorId {
+        match &self.subject {
+            Subject::Person(principal) => ActorId::person(principal.user),
+            Subject::Program(program) => ActorId::api_key(program.key),
+        }
+    }
+
+    /// The id of the caller, to whom idempotency keys belong.
+    pub fn id(&self) -> Uuid {
+        self.subject.id()
+    }
+
+    pub fn may(&self, permission: Permission) -> bool {
+        self.subject.may(permission)
+    }
+}
+
+impl<P: Allows + 'static> Caller<P> {
+    /// The caller of a request.
+    ///
+    /// # Errors
+    /// 401 without a valid credential, 403 without the permission, 404 on the platform's host.
+    pub(crate) fn extract(request: &HttpRequest) -> Checked<Self> {
+        at_business(request, |tenant, subject| {
+            let subject = subject.require(P::PERMISSION)?;
+            Ok(Self { tenant, subject, permission: PhantomData })
+        })
+    }
+}
+
+impl<P: Allows + 'static> FromRequest for Caller<P> {
+    type Error = Problem;
+    type Future = Checked<Self>;
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        Self::extract(request)
+    }
+}
+
+/// A member of the business on whose host the request arrived, with permission `P`: a person, as what gives
+/// access to others requires.
+pub struct Member<P> {
+    pub tenant: Arc<Tenant>,
+    pub principal: Principal,
+    permission: PhantomData<P>,
+}
+
+impl<P: Allows + 'static> FromRequest for Member<P> {
+    type Error = Problem;
+    type Future = Checked<Self>;
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        at_business(request, |tenant, subject| {
+            let principal = subject.person()?;
+            let principal = Subject::Person(principal).require(P::PERMISSION)?.person()?;
+            Ok(Self { tenant, principal, permission: PhantomData })
+        })
+    }
+}
+
+/// Checks the credential of a request at a business.
+fn at_business<T: 'static>(
+    request: &HttpRequest,
+    finish: impl FnOnce(Arc<Tenant>, Subject) -> Result<T, Problem> + 'static,
+) -> Checked<T> {
+    match host_owner(request) {
+        Ok(HostOwner::Tenant(tenant)) => check(request, |_, subject| finish(tenant, subject)),
+        Ok(HostOwner::Platform) => refused(Problem::not_found()),
+        Err(problem) => refused(problem),
+    }
+}
+
+/// A member of the platform's staff on the platform's host, with permission `P`.
+pub struct Staff<P> {
+    pub principal: Principal,
+    origin: Origin,
+    permission: PhantomData<P>,
+}
+
+impl<P: Allows + 'static> FromRequest for Staff<P> {
+    type Error = Problem;
+    type Future = Checked<Self>;
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        match host_owner(request) {
+            Ok(HostOwner::Platform) => {}
+            Ok(HostOwner::Tenant(_)) => return refused(Problem::not_found()),
+            Err(problem) => return refused(problem),
+        }
+        let origin = client::origin(request);
+        check(request, |_, subject| {
+            let principal = subject.require(P::PERMISSION)?.person()?;
+            Ok(Self { principal, origin, permission: PhantomData })
+        })
+    }
+}
+
+impl<P> Staff<P> {
+    /// The caller, as both audit logs have it.
+    pub fn actor(&self) -> Actor {
+        Actor::User(self.principal.user, Some(self.origin.clone()))
+    }
+}

@@ -1,0 +1,131 @@
+-- API keys: with one, a program works in a business without a person who signs in.
+CREATE TABLE shared.api_keys (
+    id uuid CONSTRAINT api_keys_pkey PRIMARY KEY,
+    tenant_id uuid NOT NULL CONSTRAINT api_keys_tenant_id_fkey REFERENCES shared.tenants (id) ON DELETE CASCADE,
+    name text NOT NULL,
+    -- Keys of permissions of the app `inventory`.
+    permissions text[] NOT NULL,
+    -- The member whose permissions limit those of the key. Null: the operator made it.
+    user_id uuid CONSTRAINT api_keys_user_id_fkey REFERENCES shared.users (id) ON DELETE CASCADE,
+    -- The beginning of the secret, by which people recognise it. Of the secret itself, only the hash is stored.
+    prefix text NOT NULL,
+    hash bytea NOT NULL CONSTRAINT api_keys_hash_key UNIQUE,
+    last_used_at timestamptz,
+    -- The former secret, which is valid for some time after a rotation.
+    previous_prefix text,
+    previous_hash bytea CONSTRAINT api_keys_previous_hash_key UNIQUE,
+    previous_expires_at timestamptz,
+    previous_last_used_at timestamptz,
+    created_at timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL,
+    rotated_at timestamptz,
+    revoked_at timestamptz
+);
+CREATE UNIQUE INDEX api_keys_name_key ON shared.api_keys (tenant_id, lower(name)) WHERE revoked_at IS NULL;
+CREATE INDEX api_keys_tenant_id_idx ON shared.api_keys (tenant_id, id);
+CREATE INDEX api_keys_user_id_idx ON shared.api_keys (user_id);
+
+ALTER TABLE shared.api_keys ENABLE ROW LEVEL SECURITY;
+CREATE POLICY api_keys_own ON shared.api_keys TO tenantry_shared
+    USING (tenant_id = nullif(current_setting('tenantry.tenant', true), '')::uuid);
+CREATE POLICY api_keys_platform ON shared.api_keys FOR SELECT TO tenantry_platform USING (true);
+GRANT SELECT, INSERT ON shared.api_keys TO tenantry_shared;
+GRANT UPDATE (user_id, prefix, hash, last_used_at, previous_prefix, previous_hash, previous_expires_at,
+              previous_last_used_at, expires_at, rotated_at, revoked_at) ON shared.api_keys TO tenantry_shared;
+GRANT SELECT ON shared.api_keys TO tenantry_platform;
+
+-- Whether a user is an active member of a business.
+CREATE FUNCTION shared.is_active_member(of_user uuid, at_tenant uuid) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
+    SELECT EXISTS (SELECT FROM shared.users u
+                     JOIN shared.memberships m ON m.user_id = u.id AND m.tenant_id = at_tenant AND m.status = 'active'
+                    WHERE u.id = of_user AND u.status = 'active')
+$function$;
+
+-- The API key of a secret that is valid at a business, with what it may do now: no more than its member may. Notes when
+-- it was used, to the minute. No row: the secret is not valid.
+CREATE FUNCTION shared.use_api_key(presented bytea, at_tenant uuid, moment timestamptz)
+RETURNS TABLE (id uuid, permissions text[], valid_until timestamptz)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
+#variable_conflict use_column
+DECLARE
+    key record;
+    is_former boolean;
+BEGIN
+    SELECT k.* INTO key FROM shared.api_keys k
+     WHERE (k.hash = presented OR k.previous_hash = presented AND k.previous_expires_at > moment)
+       AND k.tenant_id = at_tenant AND k.revoked_at IS NULL AND k.expires_at > moment;
+    IF NOT FOUND OR key.user_id IS NOT NULL AND NOT shared.is_active_member(key.user_id, at_tenant) THEN
+        RETURN;
+    END IF;
+    is_former := key.hash <> presented;
+    IF moment - interval '1 minute'
+       > coalesce(CASE WHEN is_former THEN key.previous_last_used_at ELSE key.last_used_at END, '-infinity') THEN
+        -- A request does not wait for somebody who changes the key.
+        UPDATE shared.api_keys k
+           SET last_used_at = CASE WHEN is_former THEN k.last_used_at ELSE moment END,
+               previous_last_used_at = CASE WHEN is_former THEN moment ELSE k.previous_last_used_at END
+         WHERE k.id IN (SELECT id FROM shared.api_keys WHERE id = key.id AND hash = key.hash
+                           FOR NO KEY UPDATE SKIP LOCKED);
+    END IF;
+    RETURN QUERY
+    SELECT key.id,
+           ARRAY(SELECT wanted.permission FROM unnest(key.permissions) AS wanted (permission)
+                  WHERE key.user_id IS NULL
+                     OR EXISTS (SELECT FROM shared.memberships m
+                                  JOIN shared.membership_roles r ON r.membership_id = m.id
+                                  LEFT JOIN shared.role_permissions p
+                                    ON p.app = r.app AND p.role_scope = r.role_scope AND p.role = r.role
+                                   AND p.permission_app = 'inventory' AND p.permission = wanted.permission
+                                 WHERE m.user_id = key.user_id AND m.tenant_id = at_tenant AND m.status = 'active'
+                                   AND (p.permission IS NOT NULL OR r.app = 'inventory' AND r.role = 'OWNER'))),
+           CASE WHEN is_former THEN least(key.expires_at, key.previous_expires_at) ELSE key.expires_at END;
+END
+$function$;
+REVOKE ALL ON FUNCTION shared.is_active_member(uuid, uuid), shared.use_api_key(bytea, uuid, timestamptz) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION shared.is_active_member(uuid, uuid), shared.use_api_key(bytea, uuid, timestamptz)
+    TO tenantry_shared;
+GRANT EXECUTE ON FUNCTION shared.is_active_member(uuid, uuid) TO tenantry_platform;
+
+-- Servers keep in memory what API keys may do. Whatever changes that is announced: no code can forget it.
+CREATE FUNCTION shared.announce_api_keys() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
+BEGIN
+    IF TG_TABLE_NAME = 'api_keys'
+       OR EXISTS (SELECT FROM shared.api_keys k
+                   WHERE k.revoked_at IS NULL
+                     AND k.user_id = CASE TG_TABLE_NAME WHEN 'users' THEN (to_jsonb(OLD) ->> 'id')::uuid
+                                     ELSE (to_jsonb(OLD) ->> 'user_id')::uuid END) THEN
+        PERFORM pg_notify('tenantry_revocations', 'api_keys');
+    END IF;
+    RETURN NULL;
+END
+$function$;
+CREATE TRIGGER api_keys_announce_change
+    AFTER UPDATE OF permissions, user_id, hash, previous_hash, previous_expires_at, expires_at, revoked_at
+    ON shared.api_keys FOR EACH ROW EXECUTE FUNCTION shared.announce_api_keys();
+CREATE TRIGGER api_keys_announce_deletion AFTER DELETE ON shared.api_keys
+    FOR EACH ROW EXECUTE FUNCTION shared.announce_api_keys();
+CREATE TRIGGER memberships_announce_api_keys AFTER UPDATE ON shared.memberships
+    FOR EACH ROW WHEN (OLD.version <> NEW.version) EXECUTE FUNCTION shared.announce_api_keys();
+CREATE TRIGGER memberships_deleted_announce_api_keys AFTER DELETE ON shared.memberships
+    FOR EACH ROW EXECUTE FUNCTION shared.announce_api_keys();
+CREATE TRIGGER users_announce_api_keys AFTER UPDATE OF status ON shared.users
+    FOR EACH ROW WHEN (OLD.status <> NEW.status) EXECUTE FUNCTION shared.announce_api_keys();
+
+-- What this release adds to the apps that come with the program.
+ALTER FUNCTION shared.ensure_built_in_apps() RENAME TO ensure_second_built_in_apps;
+CREATE FUNCTION shared.ensure_built_in_apps() RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $function$
+BEGIN
+    PERFORM shared.ensure_second_built_in_apps();
+    INSERT INTO shared.permissions (app, key, description) VALUES
+        ('inventory', 'api_keys.manage', 'Make, rotate and revoke API keys')
+        ON CONFLICT (app, key) DO UPDATE SET description = EXCLUDED.description;
+    INSERT INTO shared.role_permissions (app, role, permission_app, permission) VALUES
+        ('inventory', 'OWNER', 'inventory', 'api_keys.manage')
+        ON CONFLICT (app, role_scope, role, permission) DO NOTHING;
+END
+$function$;
+REVOKE ALL ON FUNCTION shared.ensure_built_in_apps() FROM PUBLIC;
+SELECT shared.ensure_built_in_apps();
