@@ -437,6 +437,10 @@ async fn prepare_platform(
             app.database.as_owner().await.query_one(STOP, &[&uuid::Uuid::from(tenant.id)]).await.unwrap();
         return path.replace("{id}", &mail.get::<_, uuid::Uuid>(0).to_string());
     }
+    if path.contains("/impersonations/{id}") {
+        let started = staff.post(&format!("{own}/impersonations"), &json!({"reason": "A ticket"})).await;
+        return path.replace("{id}", started.body["id"].as_str().unwrap());
+    }
     if path.contains("/invitations/{id}") {
         return path.replace("{id}", &stage.invite().await);
     }

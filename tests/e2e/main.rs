@@ -28,6 +28,7 @@ mod fairness;
 mod fleet;
 mod hosts;
 mod http;
+mod impersonation;
 mod invitations;
 mod isolation;
 mod jobs;

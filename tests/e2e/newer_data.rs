@@ -8,7 +8,7 @@ use serde_json::json;
 use tenancy::{DbError, SharedScope, jobs, tenant};
 
 /// Each closed set of a business schema, with an address that reads it.
-const OF_A_BUSINESS: [(&str, &str, &str); 10] = [
+const OF_A_BUSINESS: [(&str, &str, &str); 11] = [
     ("products", "kind", "/api/v1/products"),
     ("order_lines", "kind", "/api/v1/orders"),
     ("order_payments", "method", "/api/v1/orders/ORDER/payments"),
@@ -18,6 +18,7 @@ const OF_A_BUSINESS: [(&str, &str, &str); 10] = [
     ("stock_count_lines", "refusal", "/api/v1/stock/counts/COUNT"),
     ("stock_counts", "status", "/api/v1/stock/counts"),
     ("stock_movements", "kind", "/api/v1/stock/movements"),
+    ("settings", "operator_access", "/api/v1/settings"),
     ("settings", "rounding", "/api/v1/settings"),
 ];
 
@@ -102,8 +103,9 @@ async fn a_word_of_a_later_release_is_an_error_in_every_column() {
     owner_database.write_shared(async |tx| jobs::insert(tx, &job).await).await.unwrap();
     write_word("shared", "jobs", "state").await;
     let database = app.database.pool(1);
-    let listed =
-        database.read_shared(SharedScope::Platform, async |tx| jobs::list(tx, None, None, 10).await).await;
+    let listed = database
+        .read_shared(SharedScope::Platform, async |tx| jobs::list(tx, None, None, None, 10).await)
+        .await;
     assert!(matches!(listed, Err(DbError::NewerData(_))), "{listed:?}");
 
     let sign_in = json!({"email": format!("owner@{}.test", acme.tenant.slug), "password": PASSWORD});

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use harness::{Business, Mailbox, TestApp, a_product};
+use harness::{Business, Client, Mailbox, TestApp, a_product};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Validation};
 use serde_json::{Value, json};
 
@@ -90,6 +90,8 @@ async fn every_route_refuses_callers_without_access() {
     let narrow = acme.api_key("Narrow", &["dashboard.read"]).await;
     let wide = acme.api_key("Wide", &KEY_PERMISSIONS).await;
     let foreign_key = zenith.api_key("Wide", &KEY_PERMISSIONS).await;
+    let looking = acting_as(&staff, &acme, true).await;
+    let changing = acting_as(&staff, &acme, false).await;
     let mut members = BTreeMap::new();
     for role in ["OWNER", "MANAGER", "STAFF"] {
         members.insert(role, app.member_of(&acme.tenant, role).await);
@@ -163,6 +165,26 @@ async fn every_route_refuses_callers_without_access() {
             assert!(reply.status < 500, "{at} with a {name} key: {reply:?}");
         }
 
+        // The staff who act as an owner change neither accounts nor access, and nothing at all if they only
+        // look.
+        for (token, may_change) in [(&looking, false), (&changing, true)] {
+            if path.ends_with("/auth/logout") {
+                continue;
+            }
+            let reply = right.with_token(Some(token)).send(method, &path, body).await;
+            let is_open = match who {
+                Staff(_) => {
+                    assert_eq!(reply.code(), "token_wrong_business", "{at} while acting: {reply:?}");
+                    continue;
+                }
+                SignedIn | Anyone => path.ends_with("/auth/me"),
+                Member("team.manage" | "api_keys.manage") => method == "GET",
+                Member(_) => method == "GET" || may_change,
+            };
+            assert_eq!(reply.code() != "impersonation_refused", is_open, "{at} while acting: {reply:?}");
+            assert!(reply.status < 500, "{at} while acting: {reply:?}");
+        }
+
         // A role is refused exactly if it does not have the permission.
         if let Member(permission) = who {
             for (role, member) in &members {
@@ -177,10 +199,18 @@ async fn every_route_refuses_callers_without_access() {
         }
         if let Staff(permission) = who {
             let reply = support.send(method, &path, body).await;
-            let granted = permission.ends_with(".read");
+            let granted = permission.ends_with(".read") || permission == "members.impersonate";
             assert_eq!(reply.code() == "permission_denied", !granted, "{at} as support: {reply:?}");
         }
     }
+}
+
+/// The token with which somebody of the staff acts as the owner of a business.
+async fn acting_as(staff: &Client<'_>, business: &Business<'_>, is_read_only: bool) -> String {
+    let path = format!("/api/v1/platform/tenants/{}/impersonations", business.tenant.id);
+    let reply = staff.post(&path, &json!({"reason": "A ticket", "isReadOnly": is_read_only})).await;
+    assert_eq!(reply.status, 201, "{reply:?}");
+    reply.body["accessToken"].as_str().unwrap().to_owned()
 }
 
 /// Adds one record of each kind to a business. Returns the ids.

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use anyhow::Context as _;
-use platform::{Actor, Onboarding, Operator};
+use platform::{Actor, Onboarding, Operator, platform_audit};
+use serde_json::json;
 use settings::wiring;
 use settings::{LogFormat, LogSettings, Settings, Sources};
 use tenancy::{
@@ -119,6 +120,7 @@ pub async fn all_pages<K: Key, T>(
     read: impl AsyncFn(&SharedTx, &PageRequest<K>) -> Result<Page<T>, DbError>,
 ) -> anyhow::Result<Vec<T>> {
     let database = database(settings).await?;
+    record_read(&database).await?;
     let most = usize::try_from(most)?;
     let limit = Limit::of(u32::try_from(most).unwrap_or(Limit::MAX).clamp(1, Limit::MAX));
     let mut page = PageRequest { limit, after: None };
@@ -131,6 +133,16 @@ pub async fn all_pages<K: Key, T>(
     }
     rows.truncate(most);
     Ok(rows)
+}
+
+/// Writes to the audit log of the platform that this command reads data of businesses or people. No option
+/// of a command is a secret.
+pub async fn record_read(database: &Database) -> anyhow::Result<()> {
+    let command: Vec<String> = std::env::args().skip(1).collect();
+    let details = json!({"command": command.join(" ")});
+    let record =
+        async |tx: &SharedTx| platform_audit::record_read(tx, &Actor::command_line(), None, &details).await;
+    Ok(database.write_shared(SharedScope::Platform, record).await?)
 }
 
 /// Builds onboarding with the owner's login. Tries the login first, so that a failure names its remedy.

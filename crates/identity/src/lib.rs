@@ -30,14 +30,15 @@ pub use signing_in::hasher::{Hasher, PasswordKey, PasswordKeys};
 pub use signing_in::key_ring::{self, KeyRing};
 pub use signing_in::login::{Credentials, SignIn};
 pub use signing_in::password::{Password, PasswordError, PasswordPolicy};
+pub use signing_in::principal::{Impersonator, Principal};
 pub use signing_in::refresh_token::RefreshToken;
 pub use signing_in::revocations::Revocations;
 pub use signing_in::session::SessionTerms;
 pub use signing_in::signing_key::{KeyError, Sealer, SigningAlgorithm, SigningKey};
-pub use signing_in::token::{AccessToken, Principal, TokenError, TokenIssuer};
+pub use signing_in::token::{AccessToken, TokenError, TokenIssuer};
 pub use signing_in::{
-    accepting, account_deletion, email_change, login, password_change, password_reset, refresh, session,
-    staff_password, throttle,
+    accepting, account_deletion, email_change, impersonation, login, password_change, password_reset,
+    refresh, session, staff_password, throttle,
 };
 
 /// The app in which a business's staff works with catalogue, stock and orders.

@@ -8,23 +8,38 @@ use uuid::Uuid;
 
 use crate::macros::text_schema;
 
-/// Who did something: a person or an API key, by their id, or the system. The system is NULL in SQL and null
-/// in JSON.
+/// Who did something: a person or an API key, by their id, or the platform. The platform is NULL in SQL and
+/// null in JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct ActorId(Option<Uuid>);
+pub struct ActorId {
+    id: Option<Uuid>,
+    impersonation: Option<Uuid>,
+}
 
 impl ActorId {
     /// The platform itself: commands, background jobs, demo data.
-    pub const SYSTEM: Self = Self(None);
+    pub const SYSTEM: Self = Self { id: None, impersonation: None };
 
     /// A signed-in person, by the id of the user.
     pub fn person(id: impl Into<Uuid>) -> Self {
-        Self(Some(id.into()))
+        Self { id: Some(id.into()), impersonation: None }
     }
 
     /// An API key, by its id. Users and keys share no id: both are UUIDv7.
     pub fn api_key(id: impl Into<Uuid>) -> Self {
-        Self(Some(id.into()))
+        Self { id: Some(id.into()), impersonation: None }
+    }
+
+    /// The platform's staff, who act as a member in a session with this id. A business does not learn which
+    /// of the staff it was, and the member did nothing.
+    pub fn impersonation(session: impl Into<Uuid>) -> Self {
+        Self { id: None, impersonation: Some(session.into()) }
+    }
+
+    /// The session in which the platform's staff acted as a member. Documents do not store it, so it is
+    /// `None` after reading.
+    pub fn impersonation_id(self) -> Option<Uuid> {
+        self.impersonation
     }
 }
 
@@ -34,7 +49,7 @@ impl ToSql for ActorId {
         kind: &Type,
         out: &mut BytesMut,
     ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
-        self.0.to_sql(kind, out)
+        self.id.to_sql(kind, out)
     }
 
     fn accepts(kind: &Type) -> bool {
@@ -46,7 +61,7 @@ impl ToSql for ActorId {
 
 impl<'a> FromSql<'a> for ActorId {
     fn from_sql(kind: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
-        Uuid::from_sql(kind, raw).map(|id| Self(Some(id)))
+        Uuid::from_sql(kind, raw).map(Self::person)
     }
 
     fn from_sql_null(_: &Type) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
@@ -60,7 +75,7 @@ impl<'a> FromSql<'a> for ActorId {
 
 impl Serialize for ActorId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(serializer)
+        self.id.serialize(serializer)
     }
 }
 
@@ -69,7 +84,7 @@ impl utoipa::PartialSchema for ActorId {
         utoipa::openapi::OneOfBuilder::new()
             .item(utoipa::openapi::ObjectBuilder::new().schema_type(utoipa::openapi::schema::Type::Null))
             .item(text_schema("", Some("uuid"), None))
-            .description(Some("The id of the user or the API key; null for the system"))
+            .description(Some("The id of the user or the API key; null for the platform"))
             .into()
     }
 }

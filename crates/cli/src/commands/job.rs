@@ -7,7 +7,7 @@ use chrono::SecondsFormat;
 use clap::Subcommand;
 use settings::Settings;
 use tenancy::jobs::{self, Job, JobId, JobRunner, JobState};
-use tenancy::{OwnerDatabase, SharedScope};
+use tenancy::{OwnerDatabase, SharedScope, TenantSlug};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -29,6 +29,9 @@ pub enum Command {
         /// List only jobs of this kind, such as backups.create.
         #[arg(long)]
         kind: Option<String>,
+        /// List only jobs for the business with this slug.
+        #[arg(long)]
+        tenant: Option<TenantSlug>,
         #[command(flatten)]
         listing: Listing,
     },
@@ -67,7 +70,9 @@ fn state(text: &str) -> Result<JobState, String> {
 pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     let settings = context::settings()?;
     match command {
-        Command::List { state, kind, listing } => list(&settings, state, kind.as_deref(), &listing).await?,
+        Command::List { state, kind, tenant, listing } => {
+            list(&settings, state, tenant.as_ref(), kind.as_deref(), &listing).await?
+        }
         Command::Show { id, output } => {
             let found = context::database(&settings)
                 .await?
@@ -105,6 +110,7 @@ const MOST: i64 = 10_000;
 async fn list(
     settings: &Settings,
     state: Option<JobState>,
+    tenant: Option<&TenantSlug>,
     kind: Option<&str>,
     listing: &Listing,
 ) -> anyhow::Result<()> {
@@ -112,9 +118,10 @@ async fn list(
         None => listing.rows_to_read(50, MOST),
         Some(_) => MOST,
     };
+    let tenant = context::find_tenant_if(settings, tenant).await?.map(|tenant| tenant.id);
     let found = context::database(settings)
         .await?
-        .read_shared(SharedScope::Platform, async |tx| jobs::list(tx, state, None, rows).await)
+        .read_shared(SharedScope::Platform, async |tx| jobs::list(tx, state, tenant, None, rows).await)
         .await?;
     let is_wanted = |job: &Job| kind.is_none_or(|kind| job.kind == kind);
     let found = listing.arrange(found.into_iter().filter(is_wanted).collect())?;

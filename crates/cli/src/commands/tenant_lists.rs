@@ -54,7 +54,7 @@ pub(super) async fn history(
                 None => platform_audit::last_with_slug(tx, slug).await?,
             };
             match id {
-                Some(id) => platform_audit::list(tx, Some(id), None, 1000).await,
+                Some(id) => platform_audit::list(tx, Some(id), false, None, 1000).await,
                 None => Ok(Vec::new()),
             }
         })

@@ -56,6 +56,8 @@ values::words! {
         UsersRead = "users.read",
         /// Create, change, disable and delete users, and change memberships.
         UsersWrite = "users.write",
+        /// Act as a member of a business, for a limited time.
+        MembersImpersonate = "members.impersonate",
     }
 }
 

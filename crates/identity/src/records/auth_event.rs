@@ -69,6 +69,12 @@ values::words! {
         RoleChanged = "role.changed",
         /// A business or the operator removed a role.
         RoleRemoved = "role.removed",
+        /// The operator's staff began to act as a member.
+        ImpersonationStarted = "impersonation.started",
+        /// The operator's staff sent a request as a member.
+        ImpersonationUsed = "impersonation.used",
+        /// The operator's staff no longer act as a member.
+        ImpersonationEnded = "impersonation.ended",
         /// An API key was made.
         ApiKeyCreated = "api_key.created",
         /// An API key got another secret.

@@ -7,7 +7,7 @@ use crate::people::account::{self, AccountError};
 use crate::records::auth_event::{By, Origin};
 use crate::signing_in::login::SignIn;
 use crate::signing_in::password_change::ChangeError;
-use crate::signing_in::token::Principal;
+use crate::signing_in::principal::Principal;
 
 /// The account was not deleted.
 #[derive(Debug, thiserror::Error)]

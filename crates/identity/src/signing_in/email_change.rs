@@ -13,7 +13,7 @@ use crate::people::user;
 use crate::records::auth_event::{self, AuthAction, AuthEvent, By, Origin};
 use crate::signing_in::login::SignIn;
 use crate::signing_in::password_change::ChangeError;
-use crate::signing_in::token::Principal;
+use crate::signing_in::principal::Principal;
 
 /// The email was not changed or confirmed.
 #[derive(Debug, thiserror::Error)]

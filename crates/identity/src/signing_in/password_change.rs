@@ -12,9 +12,9 @@ use crate::signing_in::hash_turns::{Applicant, TooBusy};
 use crate::signing_in::hasher::Verdict;
 use crate::signing_in::login::{Credentials, LoginError, SignIn, SignedIn};
 use crate::signing_in::password::{PasswordError, normalised};
+use crate::signing_in::principal::Principal;
 use crate::signing_in::session::{self, Entrant, Started, Which};
 use crate::signing_in::throttle::{self, Attempt, AttemptKeys};
-use crate::signing_in::token::Principal;
 
 /// The password was not changed.
 #[derive(Debug, thiserror::Error)]

@@ -15,7 +15,8 @@ use tenancy::{Database, DbError, Listener, SharedScope};
 use crate::access::program::Programs;
 use crate::names::ids::SessionId;
 use crate::signing_in::key_ring::KeyRing;
-use crate::signing_in::token::{Principal, TokenError};
+use crate::signing_in::principal::Principal;
+use crate::signing_in::token::TokenError;
 
 /// The revocations of the last lifetime of an access token.
 pub struct Revocations {

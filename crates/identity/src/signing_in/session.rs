@@ -144,6 +144,8 @@ pub struct Session {
     pub last_seen_at: DateTime<Utc>,
     /// When the session ends, if it is not refreshed.
     pub idle_expires_at: DateTime<Utc>,
+    /// Whether the platform's staff act as the user.
+    pub is_impersonation: bool,
 }
 
 tenancy::from_row!(Session {
@@ -156,6 +158,7 @@ tenancy::from_row!(Session {
     created_at,
     last_seen_at,
     idle_expires_at,
+    is_impersonation,
 });
 
 /// The sessions of a user that have not ended, the last used first.
@@ -165,7 +168,7 @@ tenancy::from_row!(Session {
 pub async fn list(tx: &SharedTx, user: UserId) -> Result<Vec<Session>, DbError> {
     const LIST: &str = "
         SELECT s.id, m.app, t.name AS business, s.device, s.user_agent, s.address, s.created_at,
-               s.last_seen_at, s.idle_expires_at
+               s.last_seen_at, s.idle_expires_at, s.staff_id IS NOT NULL AS is_impersonation
           FROM shared.sessions s
           JOIN shared.memberships m ON m.id = s.membership_id
           LEFT JOIN shared.tenants t ON t.id = s.tenant_id

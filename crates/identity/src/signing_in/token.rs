@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use jsonwebtoken::{Header, Validation, errors::ErrorKind};
 use serde::{Deserialize, Serialize};
 use tenancy::TenantId;
@@ -12,9 +12,10 @@ use uuid::Uuid;
 use crate::names::ids::{SessionId, UserId};
 use crate::names::keys::AppSlug;
 use crate::people::membership::MemberOf;
-use crate::people::permission::Permission;
+use crate::signing_in::impersonation::{Impersonated, MOST_MINUTES};
 use crate::signing_in::key_ring::KeyRing;
 use crate::signing_in::login::SignedIn;
+use crate::signing_in::principal::{Impersonator, Principal};
 use crate::signing_in::session::Started;
 use crate::signing_in::signing_key::SigningKey;
 use crate::{INVENTORY_APP, PLATFORM_APP, POS_APP};
@@ -36,41 +37,6 @@ pub struct AccessToken {
     pub token: String,
     /// The lifetime of the token, from the moment when it was issued.
     pub expires_in: Duration,
-}
-
-/// The person for whom a valid token was issued.
-#[derive(Clone)]
-pub struct Principal {
-    /// The id of the user.
-    pub user: UserId,
-    /// The session of the token.
-    pub session: SessionId,
-    /// The app and the business for which the token is valid.
-    pub member_of: MemberOf,
-    /// The version of the membership when the token was issued.
-    pub membership_version: i32,
-    /// The keys of the roles of the user when the token was issued.
-    pub roles: Vec<String>,
-    permissions: Vec<Permission>,
-    /// The key that signed the token.
-    key: Arc<SigningKey>,
-}
-
-impl Principal {
-    /// The `kid` of the key that signed the token.
-    pub(super) fn key_id(&self) -> &str {
-        &self.key.id
-    }
-
-    /// The permissions in the token, without those that this release does not know.
-    pub fn permissions(&self) -> impl Iterator<Item = Permission> + '_ {
-        self.permissions.iter().copied()
-    }
-
-    /// Whether the token grants `permission`.
-    pub fn may(&self, permission: Permission) -> bool {
-        self.permissions.contains(&permission)
-    }
 }
 
 /// A token was refused. The answer is always 401.
@@ -101,7 +67,7 @@ pub enum TokenError {
 
 /// The apps whose tokens a host accepts. A permission belongs to one app; the roles of `pos` may contain some
 /// of those of `inventory`.
-fn accepts(tenant: Option<TenantId>, app: &str) -> bool {
+pub(super) fn accepts(tenant: Option<TenantId>, app: &str) -> bool {
     match tenant {
         Some(_) => app == INVENTORY_APP || app == POS_APP,
         None => app == PLATFORM_APP,
@@ -134,7 +100,13 @@ struct Claims {
     scope: String,
     /// The membership's version.
     mv: i32,
+    /// Who acts as the user, if it is not the user (RFC 8693 section 4.1).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    act: Option<Impersonator>,
 }
+
+/// The longest lifetime of a token with which the platform's staff act as a member.
+const LONGEST_OF_STAFF: Duration = Duration::from_secs(MOST_MINUTES as u64 * 60);
 
 /// The largest difference between the clocks of two servers.
 const LEEWAY: Duration = Duration::from_secs(5);
@@ -163,10 +135,32 @@ impl TokenIssuer {
     /// # Errors
     /// [`TokenError::NoKey`] while this server has no key.
     pub fn issue(&self, signed_in: &SignedIn, started: &Started) -> Result<AccessToken, TokenError> {
+        let times = (started.signed_in_at, started.expires_at);
+        self.sign(signed_in, started.session, times, self.lifetime, None)
+    }
+
+    /// Issues the token of an impersonation, which is valid until the end of it: there is no refresh.
+    ///
+    /// # Errors
+    /// [`TokenError::NoKey`] while this server has no key.
+    pub fn issue_to_staff(&self, granted: &Impersonated) -> Result<AccessToken, TokenError> {
+        let times = (granted.started_at, granted.expires_at);
+        let actor = Impersonator { staff: granted.staff, is_read_only: granted.is_read_only };
+        self.sign(&granted.member, granted.session, times, LONGEST_OF_STAFF, Some(actor))
+    }
+
+    fn sign(
+        &self,
+        signed_in: &SignedIn,
+        session: SessionId,
+        (signed_in_at, expires_at): (DateTime<Utc>, DateTime<Utc>),
+        longest: Duration,
+        act: Option<Impersonator>,
+    ) -> Result<AccessToken, TokenError> {
         let key = self.ring.keys().active.clone().ok_or(TokenError::NoKey)?;
         let now = Utc::now().timestamp();
-        let left = started.expires_at.timestamp().saturating_sub(now).try_into().unwrap_or_default();
-        let expires_in = self.lifetime.min(Duration::from_secs(left));
+        let left = expires_at.timestamp().saturating_sub(now).try_into().unwrap_or_default();
+        let expires_in = longest.min(Duration::from_secs(left));
         let claims = Claims {
             iss: self.issuer.clone(),
             sub: signed_in.user,
@@ -176,13 +170,14 @@ impl TokenIssuer {
             iat: now,
             nbf: None,
             jti: Uuid::now_v7(),
-            sid: started.session,
-            auth_time: started.signed_in_at.timestamp(),
+            sid: session,
+            auth_time: signed_in_at.timestamp(),
             amr: vec!["pwd".to_owned()],
             tid: signed_in.member_of.tenant(),
             roles: signed_in.roles.clone(),
             scope: signed_in.permissions.join(" "),
             mv: signed_in.membership_version,
+            act,
         };
         let header = Header {
             typ: Some(TOKEN_TYPE.to_owned()),
@@ -235,6 +230,7 @@ impl TokenIssuer {
             member_of: MemberOf::app_of(claims.aud, claims.tid),
             membership_version: claims.mv,
             roles: claims.roles,
+            impersonator: claims.act,
             permissions: claims.scope.split(' ').filter_map(|key| key.parse().ok()).collect(),
         })
     }
@@ -261,6 +257,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::people::permission::Permission;
     use crate::signing_in::refresh_token::RefreshToken;
     use crate::signing_in::signing_key::SigningAlgorithm;
 

@@ -35,6 +35,29 @@ impl Terms {
     }
 }
 
+values::words! {
+    /// What the platform's staff may do in the business when they act as a member.
+    pub enum OperatorAccess {
+        /// Whatever the member may do, if they ask for it.
+        Full = "full",
+        /// Read, and change nothing.
+        ReadOnly = "read_only",
+        /// Nothing.
+        None = "none",
+    }
+}
+
+impl OperatorAccess {
+    /// Whether the staff may act as a member who can change something, or nothing with `is_read_only`.
+    pub fn allows(self, is_read_only: bool) -> bool {
+        match self {
+            Self::Full => true,
+            Self::ReadOnly => is_read_only,
+            Self::None => false,
+        }
+    }
+}
+
 /// All settings.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -49,6 +72,8 @@ pub struct Settings {
     pub adjustment_reasons: Vec<Reason>,
     /// The origins whose web pages may call the API of this business.
     pub cors_origins: Vec<Origin>,
+    /// What the platform's staff may do when they act as a member.
+    pub operator_access: OperatorAccess,
     /// Starts at 1 and counts the changes of the row; clients see it as the ETag.
     pub version: i32,
 }
@@ -71,6 +96,8 @@ pub struct SettingsChange {
     pub adjustment_reasons: Option<Vec<Reason>>,
     /// Replaces the whole list.
     pub cors_origins: Option<Vec<Origin>>,
+    /// What the platform's staff may do when they act as a member, from now on.
+    pub operator_access: Option<OperatorAccess>,
     /// Change the settings only if they have this version.
     pub if_version: Option<i32>,
 }
@@ -93,6 +120,9 @@ pub enum SettingsError {
     /// The list of reasons is too long or has a reason twice.
     #[error("at most {MAX_REASONS} reasons are allowed, and all reasons must differ")]
     Reasons,
+    /// The platform's staff, acting as a member, want to change what they may do.
+    #[error("only the business itself decides what the operator may do: sign in as a member")]
+    OperatorAccess,
     /// The list of origins is too long.
     #[error("at most {MAX_ORIGINS} origins are allowed")]
     Origins,
@@ -144,6 +174,7 @@ struct SettingsRow {
     over_receipt_percent: Percent,
     adjustment_reasons: Vec<Reason>,
     cors_origins: Vec<Origin>,
+    operator_access: OperatorAccess,
     version: i32,
 }
 
@@ -157,6 +188,7 @@ tenancy::from_row!(SettingsRow {
     over_receipt_percent,
     adjustment_reasons,
     cors_origins,
+    operator_access,
     version,
 });
 
@@ -175,6 +207,7 @@ impl From<SettingsRow> for Settings {
             over_receipt: row.over_receipt_percent,
             adjustment_reasons: row.adjustment_reasons,
             cors_origins: row.cors_origins,
+            operator_access: row.operator_access,
             version: row.version,
         }
     }
@@ -182,7 +215,7 @@ impl From<SettingsRow> for Settings {
 
 const SELECT: &str = "
     SELECT currency, currency_decimals, rounding, fulfils_at_once, discount_limit_percent, time_zone,
-           over_receipt_percent, adjustment_reasons, cors_origins, version
+           over_receipt_percent, adjustment_reasons, cors_origins, operator_access, version
       FROM settings WHERE id = 1";
 
 /// Reads all settings.
@@ -204,10 +237,13 @@ pub async fn update(tx: &TenantTx, change: &SettingsChange, actor: ActorId) -> R
         UPDATE settings
            SET rounding = $1, fulfils_at_once = $2, discount_limit_percent = $3, time_zone = $4,
                over_receipt_percent = $5, adjustment_reasons = $6, cors_origins = $7,
-               version = version + 1, updated_at = $8
+               operator_access = $8, version = version + 1, updated_at = $9
          WHERE id = 1";
     let stored = Settings::from(tx.row::<SettingsRow>(LOCK, &[]).await?);
     let mut edit = Edit::begin(tx, actor, change.if_version, stored.version)?;
+    if actor.impersonation_id().is_some() && change.operator_access.is_some() {
+        return Err(SettingsError::OperatorAccess);
+    }
     if let Some(zone) = &change.time_zone
         && !tx.value(KNOWS_ZONE, &[zone]).await?
     {
@@ -240,11 +276,12 @@ pub async fn update(tx: &TenantTx, change: &SettingsChange, actor: ActorId) -> R
     let reasons =
         edit.field("adjustmentReasons", &stored.adjustment_reasons, change.adjustment_reasons.as_ref());
     let origins = edit.field("corsOrigins", &stored.cors_origins, change.cors_origins.as_ref());
+    let access = edit.field("operatorAccess", &stored.operator_access, change.operator_access.as_ref());
     if edit.is_empty() {
         return Ok(());
     }
     let values: tenancy::Params<'_> =
-        &[rounding, fulfils_at_once, limit, time_zone, over_receipt, reasons, origins, &tx.now()];
+        &[rounding, fulfils_at_once, limit, time_zone, over_receipt, reasons, origins, access, &tx.now()];
     tx.execute(UPDATE, values).await?;
     if change.cors_origins.as_ref().is_some_and(|origins| *origins != stored.cors_origins) {
         tx.announce_change().await?;
@@ -315,6 +352,15 @@ pub async fn terms(tx: &TenantTx) -> Result<Terms, DbError> {
 pub async fn origins(tx: &TenantTx) -> Result<Vec<Origin>, DbError> {
     const ORIGINS: &str = "SELECT cors_origins FROM settings WHERE id = 1";
     tx.value(ORIGINS, &[]).await
+}
+
+/// What the platform's staff may do when they act as a member.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn operator_access(tx: &TenantTx) -> Result<OperatorAccess, DbError> {
+    const ACCESS: &str = "SELECT operator_access FROM settings WHERE id = 1";
+    tx.value(ACCESS, &[]).await
 }
 
 /// The day at the time of the transaction, in the time zone of the business.

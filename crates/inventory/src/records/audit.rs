@@ -24,6 +24,8 @@ pub enum Subject {
     Count(CountId),
     /// A customer of the business.
     Customer(CustomerId),
+    /// The platform's staff acting as a member, by the id of the session.
+    Impersonation(Uuid),
     /// A location where stock is kept.
     Location(LocationId),
     /// An order, with its fulfilments and returns.
@@ -52,6 +54,7 @@ impl Subject {
             Self::Category(id) => ("category", id.into()),
             Self::Count(id) => ("count", id.into()),
             Self::Customer(id) => ("customer", id.into()),
+            Self::Impersonation(id) => ("impersonation", id),
             Self::Location(id) => ("location", id.into()),
             Self::Order(id) => ("order", id.into()),
             Self::Product(id) => ("product", id.into()),
@@ -82,6 +85,8 @@ values::words! {
         CustomerCreated = "customer.created",
         /// Fields of a customer changed.
         CustomerChanged = "customer.changed",
+        /// The platform's staff began to act as a member.
+        ImpersonationStarted = "impersonation.started",
         /// A location was stored.
         LocationCreated = "location.created",
         /// A location was renamed, archived or restored.
@@ -155,8 +160,10 @@ pub struct Entry {
     pub id: EntryId,
     /// The time of the transaction that made the change.
     pub occurred_at: DateTime<Utc>,
-    /// The user or API key that made the change, or the system.
+    /// The user or API key that made the change, or the platform.
     pub actor_id: ActorId,
+    /// The session in which the platform's staff made the change, acting as a member.
+    pub impersonation_id: Option<Uuid>,
     /// An [`Action`], perhaps one of a later release: the log is shown and not acted on.
     pub action: String,
     /// The kind of the subject, such as `product` or `purchase_order`.
@@ -167,7 +174,16 @@ pub struct Entry {
     pub changes: Value,
 }
 
-tenancy::from_row!(Entry { id, occurred_at, actor_id, action, subject_type, subject_id, changes });
+tenancy::from_row!(Entry {
+    id,
+    occurred_at,
+    actor_id,
+    impersonation_id,
+    action,
+    subject_type,
+    subject_id,
+    changes,
+});
 
 /// The fields that a change changes, each with its old and its new value.
 #[derive(Debug, Default)]
@@ -204,10 +220,14 @@ pub async fn record(
     changes: &Value,
 ) -> Result<(), DbError> {
     const INSERT: &str = "
-        INSERT INTO audit_log (id, occurred_at, actor_id, action, subject_type, subject_id, changes)
-        VALUES ($1, $2, $3, $4, $5, $6, $7)";
+        INSERT INTO audit_log (id, occurred_at, actor_id, action, subject_type, subject_id, changes,
+                               impersonation_id)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
     let (kind, id) = subject.columns();
-    tx.execute(INSERT, &[&EntryId::new(), &tx.now(), &actor, &action, &kind, &id, changes]).await.map(drop)
+    let impersonation = actor.impersonation_id();
+    tx.execute(INSERT, &[&EntryId::new(), &tx.now(), &actor, &action, &kind, &id, changes, &impersonation])
+        .await
+        .map(drop)
 }
 
 /// A page of the log, newest first: of the subject with this id, or of the whole business.
@@ -219,8 +239,9 @@ pub async fn list(
     subject: Option<Uuid>,
     page: &PageRequest<EntryId>,
 ) -> Result<Page<Entry>, DbError> {
-    const SELECT: &str =
-        "SELECT id, occurred_at, actor_id, action, subject_type, subject_id, changes FROM audit_log ";
+    const SELECT: &str = "
+        SELECT id, occurred_at, actor_id, impersonation_id, action, subject_type, subject_id, changes
+          FROM audit_log ";
     const ALL: &str = concatcp!(SELECT, "WHERE id < $1 ORDER BY id DESC LIMIT $2");
     const OF_SUBJECT: &str = concatcp!(SELECT, "WHERE id < $1 AND subject_id = $3 ORDER BY id DESC LIMIT $2");
     let (below, limit) = (page.below(), page.limit.and_one());

@@ -4,6 +4,7 @@ mod api_keys;
 mod apps;
 pub mod dns;
 mod domains;
+pub(crate) mod impersonation;
 mod keys;
 pub mod lifecycle;
 mod people;

@@ -7,7 +7,7 @@ use identity::auth_event::{By, Origin, Who};
 use identity::{UserId, user};
 use serde::Serialize;
 use serde_json::Value;
-use tenancy::{DbError, SharedTx, Tenant, TenantId, TenantSlug};
+use tenancy::{DbError, SharedTx, Tenant, TenantId, TenantSlug, tenant};
 use values::Key;
 
 /// The user, command or program that performs an action.
@@ -122,6 +122,23 @@ pub async fn record(
     .map(drop)
 }
 
+/// Writes that somebody has read data of businesses or people: of one business, or of all.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn record_read(
+    tx: &SharedTx,
+    actor: &Actor,
+    tenant: Option<TenantId>,
+    details: &Value,
+) -> Result<(), DbError> {
+    let tenant = match tenant {
+        Some(id) => tenant::find_by_id(tx, id).await?,
+        None => None,
+    };
+    record(tx, actor, "data.read", tenant.as_ref(), details).await
+}
+
 /// Those of these businesses that were dropped and did not come back, according to the audit log.
 ///
 /// # Errors
@@ -158,24 +175,31 @@ pub async fn last_with_slug(tx: &SharedTx, slug: &TenantSlug) -> Result<Option<T
 }
 
 /// Returns up to `limit` entries that are older than the entry `before`, newest first. Starts with the newest
-/// entry when `before` is `None`. Returns entries of all businesses when `tenant` is `None`.
+/// entry when `before` is `None`. Returns entries of all businesses when `tenant` is `None`. Leaves out what
+/// was only read, unless `with_reads` is set.
 ///
 /// # Errors
 /// [`DbError`].
 pub async fn list(
     tx: &SharedTx,
     tenant: Option<TenantId>,
+    with_reads: bool,
     before: Option<PlatformEntryId>,
     limit: i64,
 ) -> Result<Vec<Entry>, DbError> {
     const SELECT: &str = "
         SELECT id, occurred_at, actor, actor_id, action, tenant_id, tenant_slug, details
           FROM shared.platform_audit ";
-    const OF_ALL: &str = concatcp!(SELECT, "WHERE id < $1 ORDER BY id DESC LIMIT $2");
-    const OF_ONE: &str = concatcp!(SELECT, "WHERE id < $1 AND tenant_id = $3 ORDER BY id DESC LIMIT $2");
+    const CHANGES: &str = "AND action <> 'data.read' ";
+    const LAST: &str = "ORDER BY id DESC LIMIT $2";
+    const OF_ALL: &str = concatcp!(SELECT, "WHERE id < $1 ", LAST);
+    const OF_ONE: &str = concatcp!(SELECT, "WHERE id < $1 AND tenant_id = $3 ", LAST);
+    const CHANGES_OF_ALL: &str = concatcp!(SELECT, "WHERE id < $1 ", CHANGES, LAST);
+    const CHANGES_OF_ONE: &str = concatcp!(SELECT, "WHERE id < $1 AND tenant_id = $3 ", CHANGES, LAST);
     let before = before.unwrap_or_else(PlatformEntryId::highest);
+    let (of_all, of_one) = if with_reads { (OF_ALL, OF_ONE) } else { (CHANGES_OF_ALL, CHANGES_OF_ONE) };
     match tenant {
-        None => tx.rows(OF_ALL, &[&before, &limit]).await,
-        Some(tenant) => tx.rows(OF_ONE, &[&before, &limit, &tenant]).await,
+        None => tx.rows(of_all, &[&before, &limit]).await,
+        Some(tenant) => tx.rows(of_one, &[&before, &limit, &tenant]).await,
     }
 }

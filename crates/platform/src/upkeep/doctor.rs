@@ -225,7 +225,7 @@ async fn background(patient: &Patient, report: &mut Report) -> Result<(), DbErro
         );
     }
     let failed = owner_database
-        .write_shared(async |tx| jobs::list(tx, Some(JobState::Failed), None, 100).await)
+        .write_shared(async |tx| jobs::list(tx, Some(JobState::Failed), None, None, 100).await)
         .await?;
     let recent = failed.iter().filter(|job| job.created_at > Utc::now() - TimeDelta::days(7)).count();
     if recent > 0 {

@@ -18,10 +18,10 @@ use uuid::Uuid;
 use values::ActorId;
 
 use crate::http::browser;
-use crate::http::client;
 use crate::http::codes::Code;
 use crate::http::problem::Problem;
 use crate::http::state::State;
+use crate::http::watch::Watched;
 
 /// The owner of the host at which the request arrived.
 #[derive(Debug, Clone)]
@@ -68,9 +68,10 @@ impl Subject {
         }
     }
 
-    /// The id of the user or of the API key. No two of them are equal.
+    /// The id of the user, of the API key, or of the impersonation. No two of them are equal.
     pub fn id(&self) -> Uuid {
         match self {
+            Self::Person(principal) if principal.impersonator.is_some() => principal.session.into(),
             Self::Person(principal) => principal.user.into(),
             Self::Program(program) => program.key.into(),
         }
@@ -80,21 +81,26 @@ impl Subject {
         if self.may(permission) {
             return Ok(self);
         }
-        let detail = match self {
-            Self::Person(_) => format!(
-                "Your role does not include the permission {permission}. Ask an owner of the business, or \
-                 the operator of the platform, for another role."
+        Err(match self {
+            Self::Person(_) => role_lacks(permission),
+            Self::Program(_) => Problem::new(
+                Code::PermissionDenied,
+                format!(
+                    "The API key does not have the permission {permission}, or its member does not have it \
+                     any more. Make another API key."
+                ),
             ),
-            Self::Program(_) => format!(
-                "The API key does not have the permission {permission}, or its member does not have it any \
-                 more. Make another API key."
-            ),
-        };
-        Err(Problem::new(Code::PermissionDenied, detail))
+        })
     }
 
-    fn person(self) -> Result<Principal, Problem> {
+    /// The person, who acts in their own name. With `may_read`, the platform's staff may read as that person.
+    fn person(self, may_read: bool) -> Result<Principal, Problem> {
         match self {
+            Self::Person(principal) if principal.impersonator.is_some() && !may_read => {
+                let detail = "The staff of the platform cannot do this as a member: it concerns the account \
+                              of the member, or gives access to others.";
+                Err(Problem::new(Code::ImpersonationRefused, detail))
+            }
             Self::Person(principal) => Ok(principal),
             Self::Program(_) => {
                 let detail =
@@ -103,6 +109,14 @@ impl Subject {
             }
         }
     }
+}
+
+fn role_lacks(permission: Permission) -> Problem {
+    let detail = format!(
+        "Your role does not include the permission {permission}. Ask an owner of the business, or the \
+         operator of the platform, for another role."
+    );
+    Problem::new(Code::PermissionDenied, detail)
 }
 
 /// The outcome of checking a caller: at once, or after a query if this server may have missed that a session
@@ -138,6 +152,18 @@ fn check<T: 'static>(
         Ok(principal) => principal,
         Err(error) => return refused(error.into()),
     };
+    if let Some(by) = principal.impersonator {
+        let watched = Watched::new(request);
+        return Either::Right(Box::pin(async move {
+            match state.revocations.check(&principal) {
+                Some(checked) => checked?,
+                None => state.revocations.ask(&principal).await??,
+            }
+            let HostOwner::Tenant(tenant) = &host_owner else { return Err(Problem::not_found()) };
+            watched.admit(&state, tenant, &principal, by).await?;
+            finish(host_owner, Subject::Person(principal))
+        }));
+    }
     match state.revocations.check(&principal) {
         Some(Ok(())) => Either::Left(ready(finish(host_owner, Subject::Person(principal)))),
         Some(Err(ended)) => refused(ended.into()),
@@ -148,7 +174,7 @@ fn check<T: 'static>(
     }
 }
 
-/// A person with a token that is valid on this host.
+/// A person with a token that is valid on this host, in charge of their own account.
 pub struct SignedIn {
     pub host_owner: HostOwner,
     pub principal: Principal,
@@ -158,7 +184,22 @@ impl FromRequest for SignedIn {
     type Error = Problem;
     type Future = Checked<Self>;
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        check(request, |host_owner, subject| Ok(Self { host_owner, principal: subject.person()? }))
+        check(request, |host_owner, subject| Ok(Self { host_owner, principal: subject.person(false)? }))
+    }
+}
+
+/// The holder of an access token that is valid on this host: a person, or the platform's staff in the place
+/// of that person.
+pub struct TokenHolder {
+    pub host_owner: HostOwner,
+    pub principal: Principal,
+}
+
+impl FromRequest for TokenHolder {
+    type Error = Problem;
+    type Future = Checked<Self>;
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        check(request, |host_owner, subject| Ok(Self { host_owner, principal: subject.person(true)? }))
     }
 }
 
@@ -237,7 +278,8 @@ pub mod may {
         TenantsWrite,
         AppsWrite,
         UsersRead,
-        UsersWrite
+        UsersWrite,
+        MembersImpersonate
     );
 }
 
@@ -256,6 +298,9 @@ impl<P> Caller<P> {
     /// The caller, as documents and the audit log store it.
     pub fn actor(&self) -> ActorId {
         match &self.subject {
+            Subject::Person(principal) if principal.impersonator.is_some() => {
+                ActorId::impersonation(principal.session)
+            }
             Subject::Person(principal) => ActorId::person(principal.user),
             Subject::Program(program) => ActorId::api_key(program.key),
         }
@@ -293,7 +338,7 @@ impl<P: Allows + 'static> FromRequest for Caller<P> {
 }
 
 /// A member of the business on whose host the request arrived, with permission `P`: a person, as what gives
-/// access to others requires.
+/// access to others requires. The platform's staff may only read in the place of the member.
 pub struct Member<P> {
     pub tenant: Arc<Tenant>,
     pub principal: Principal,
@@ -304,9 +349,10 @@ impl<P: Allows + 'static> FromRequest for Member<P> {
     type Error = Problem;
     type Future = Checked<Self>;
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        at_business(request, |tenant, subject| {
-            let principal = subject.person()?;
-            let principal = Subject::Person(principal).require(P::PERMISSION)?.person()?;
+        let is_safe = request.method().is_safe();
+        at_business(request, move |tenant, subject| {
+            let principal = subject.person(is_safe)?;
+            let principal = Subject::Person(principal).require(P::PERMISSION)?.person(is_safe)?;
             Ok(Self { tenant, principal, permission: PhantomData })
         })
     }
@@ -340,11 +386,17 @@ impl<P: Allows + 'static> FromRequest for Staff<P> {
             Ok(HostOwner::Tenant(_)) => return refused(Problem::not_found()),
             Err(problem) => return refused(problem),
         }
-        let origin = client::origin(request);
-        check(request, |_, subject| {
-            let principal = subject.require(P::PERMISSION)?.person()?;
-            Ok(Self { principal, origin, permission: PhantomData })
-        })
+        let state = match State::of(request) {
+            Ok(state) => state.clone(),
+            Err(problem) => return refused(problem),
+        };
+        let watched = Watched::new(request);
+        let checked = check(request, |_, subject| subject.require(P::PERMISSION)?.person(false));
+        Either::Right(Box::pin(async move {
+            let principal = checked.await?;
+            watched.record_read(&state, &principal).await?;
+            Ok(Self { principal, origin: watched.origin, permission: PhantomData })
+        }))
     }
 }
 
@@ -352,5 +404,13 @@ impl<P> Staff<P> {
     /// The caller, as both audit logs have it.
     pub fn actor(&self) -> Actor {
         Actor::User(self.principal.user, Some(self.origin.clone()))
+    }
+
+    /// Refuses a request that requires a further permission.
+    ///
+    /// # Errors
+    /// 403 without the permission.
+    pub fn require(&self, permission: Permission) -> Result<(), Problem> {
+        if self.principal.may(permission) { Ok(()) } else { Err(role_lacks(permission)) }
     }
 }

@@ -105,6 +105,8 @@ codes! {
     PermissionDenied = "permission_denied", FORBIDDEN,
         "Permission missing",
         "Ask an owner of the business for a role with the permission that detail names.";
+    ImpersonationRefused = "impersonation_refused", FORBIDDEN, "Not for the staff of the platform",
+        "Ask the business, or start an impersonation that allows the request. detail names the reason.";
     PeopleOnly = "people_only", FORBIDDEN, "For people alone",
         "Sign in as a person. An API key cannot change accounts, members or API keys.";
     AboveOwnPermissions = "above_own_permissions", FORBIDDEN, "Above your own permissions",

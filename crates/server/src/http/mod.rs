@@ -18,3 +18,4 @@ pub mod problem;
 pub mod rate_limits;
 pub mod state;
 pub mod submission;
+pub mod watch;

@@ -1,11 +1,34 @@
 //! Problems of the operators' work: onboarding, members, backups.
 
 use archive::ContentsError;
+use identity::impersonation::ImpersonationError;
 use inventory::settings::CurrencyChangeError;
-use platform::{BackupError, MemberError, OnboardingError, OperatorError};
+use platform::{ActAsError, BackupError, MemberError, OnboardingError, OperatorError};
 
 use crate::http::codes::Code;
 use crate::http::problem::Problem;
+
+impl From<ActAsError> for Problem {
+    fn from(error: ActAsError) -> Self {
+        match error {
+            ActAsError::Refused(_) => Self::because(Code::ImpersonationRefused, &error),
+            ActAsError::Impersonation(error) => error.into(),
+            ActAsError::Lifecycle(error) => error.into(),
+            ActAsError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<ImpersonationError> for Problem {
+    fn from(error: ImpersonationError) -> Self {
+        match error {
+            ImpersonationError::Unknown => Self::not_found(),
+            ImpersonationError::NoMember => Self::invalid("/userId", Code::InvalidValue, error),
+            ImpersonationError::Minutes => Self::invalid("/minutes", Code::InvalidValue, error),
+            ImpersonationError::Db(error) => error.into(),
+        }
+    }
+}
 
 impl From<MemberError> for Problem {
     fn from(error: MemberError) -> Self {

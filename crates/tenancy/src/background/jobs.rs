@@ -165,24 +165,27 @@ pub async fn find(tx: &SharedTx, id: JobId) -> Result<Option<Job>, DbError> {
     tx.row_opt(FIND, &[&id]).await
 }
 
-/// Lists up to `limit` jobs, newest first. With `before`, only older jobs than that one. With `state`, only
-/// jobs in that state.
+/// Lists up to `limit` jobs, newest first. With `before`, only older jobs than that one. With `state` or
+/// `tenant`, only jobs in that state, or for that business.
 ///
 /// # Errors
 /// [`DbError`].
 pub async fn list(
     tx: &SharedTx,
     state: Option<JobState>,
+    tenant: Option<TenantId>,
     before: Option<JobId>,
     limit: i64,
 ) -> Result<Vec<Job>, DbError> {
     const LIST: &str = concatcp!(
         "SELECT ",
         COLUMNS,
-        " FROM shared.jobs WHERE (state = $1 OR $1 IS NULL) AND id < $2 ORDER BY id DESC LIMIT $3"
+        " FROM shared.jobs
+          WHERE (state = $1 OR $1 IS NULL) AND (tenant_id = $4 OR $4 IS NULL) AND id < $2
+          ORDER BY id DESC LIMIT $3"
     );
     let before = before.unwrap_or_else(JobId::highest);
-    tx.rows(LIST, &[&state, &before, &limit]).await
+    tx.rows(LIST, &[&state, &before, &limit, &tenant]).await
 }
 
 /// A job cannot be cancelled or run again.

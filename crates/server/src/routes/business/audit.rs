@@ -33,8 +33,11 @@ pub struct ListChanges {
 pub struct ChangeView {
     id: EntryId,
     occurred_at: DateTime<Utc>,
-    /// The user or API key that made the change; null for the system.
+    /// The user or API key that made the change; null for the platform.
     actor: ActorId,
+    /// The session in which the platform's staff made the change while acting as a member; otherwise null.
+    /// The authentication events of the session contain the reason.
+    impersonation_id: Option<Uuid>,
     /// The name of the action.
     #[schema(example = "variant.changed")]
     action: String,
@@ -55,6 +58,7 @@ impl From<Entry> for ChangeView {
             id: entry.id,
             occurred_at: entry.occurred_at,
             actor: entry.actor_id,
+            impersonation_id: entry.impersonation_id,
             action: entry.action,
             subject_type: entry.subject_type,
             subject_id: entry.subject_id,

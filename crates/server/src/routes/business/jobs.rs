@@ -87,11 +87,13 @@ async fn find_in(state: &State, scope: SharedScope, id: JobId) -> Result<JobView
 }
 
 #[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub struct ListJobs {
     /// Returns only jobs in this state. Defaults to all.
     state: Option<JobState>,
+    /// The business. Defaults to all jobs.
+    tenant_id: Option<TenantId>,
     /// The number of rows on a page, 1 to 100. Defaults to 50.
     limit: Option<Limit>,
     /// The nextCursor of the previous page. Defaults to the first page.
@@ -113,7 +115,7 @@ pub async fn list(
     let jobs = state
         .database
         .read_shared(SharedScope::Platform, async |tx| {
-            jobs::list(tx, query.state, page.after, page.limit.and_one()).await
+            jobs::list(tx, query.state, query.tenant_id, page.after, page.limit.and_one()).await
         })
         .await?;
     let page = page.page(jobs, |job| job.id);

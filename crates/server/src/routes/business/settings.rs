@@ -1,7 +1,7 @@
 //! The settings of a business.
 
 use actix_web::{HttpRequest, HttpResponse, get, patch, web};
-use inventory::settings::{self, Settings, SettingsChange};
+use inventory::settings::{self, OperatorAccess, Settings, SettingsChange};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use values::{Origin, Percent, Reason, Rounding, TimeZone};
@@ -48,6 +48,11 @@ pub struct ChangeSettings {
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     cors_origins: Option<Vec<Origin>>,
+    /// The actions that the staff of the platform may take when they act as a member of this business: full,
+    /// read_only or none. The change takes effect at once. Each such request is in the authentication events.
+    #[serde(default, deserialize_with = "crate::http::body::required")]
+    #[schema(nullable = false)]
+    operator_access: Option<OperatorAccess>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -75,6 +80,8 @@ pub struct SettingsView {
     adjustment_reasons: Vec<Reason>,
     /// The origins whose web pages may call the API of this business in a browser (CORS).
     cors_origins: Vec<Origin>,
+    /// The actions that the staff of the platform may take when they act as a member of this business.
+    operator_access: OperatorAccess,
 }
 
 impl From<Settings> for SettingsView {
@@ -89,6 +96,7 @@ impl From<Settings> for SettingsView {
             over_receipt_percent: settings.over_receipt,
             adjustment_reasons: settings.adjustment_reasons,
             cors_origins: settings.cors_origins,
+            operator_access: settings.operator_access,
         }
     }
 }
@@ -128,6 +136,7 @@ pub async fn edit(
         over_receipt_percent,
         adjustment_reasons,
         cors_origins,
+        operator_access,
     } = body.value;
     let change = SettingsChange {
         rounding,
@@ -137,6 +146,7 @@ pub async fn edit(
         over_receipt: over_receipt_percent,
         adjustment_reasons,
         cors_origins,
+        operator_access,
         if_version,
     };
     let actor = caller.actor();

@@ -254,22 +254,39 @@ impl From<Entry> for EntryView {
     }
 }
 
+#[derive(Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub struct ListEntries {
+    /// The business. Defaults to all.
+    tenant_id: Option<TenantId>,
+    /// Whether entries with the action data.read are listed, too. Defaults to false.
+    with_reads: Option<bool>,
+    /// The number of rows on a page, 1 to 100. Defaults to 50.
+    limit: Option<Limit>,
+    /// The nextCursor of the previous page. Defaults to the first page.
+    cursor: Option<Cursor>,
+}
+
 /// List changes of the platform
 ///
-/// Returns the operations of the platform's staff and of commands, newest first.
-#[utoipa::path(tag = "platform", operation_id = "listPlatformChanges", params(OfABusiness),
+/// Returns the operations of the platform's staff and of commands, newest first. Reading data of businesses
+/// or people is recorded, too, with the action data.read.
+#[utoipa::path(tag = "platform", operation_id = "listPlatformChanges", params(ListEntries),
     responses((status = 200, body = PageView<EntryView>)))]
 #[get("/platform/audit")]
 pub async fn list_audit(
     state: web::Data<State>,
     _staff: Staff<may::TenantsRead>,
-    Query(query): Query<OfABusiness>,
+    Query(query): Query<ListEntries>,
 ) -> Result<HttpResponse, Problem> {
+    let with_reads = query.with_reads.unwrap_or(false);
     let page = page_request::<PlatformEntryId>(query.limit, query.cursor.as_ref())?;
     let entries = state
         .database
         .read_shared(SharedScope::Platform, async |tx| {
-            platform_audit::list(tx, query.tenant_id, page.after, page.limit.and_one()).await
+            let limit = page.limit.and_one();
+            platform_audit::list(tx, query.tenant_id, with_reads, page.after, limit).await
         })
         .await?;
     let page = page.page(entries, |entry| entry.id);

@@ -4,6 +4,7 @@ pub mod apps;
 pub mod auth_events;
 pub mod domains;
 pub mod fleet;
+pub mod impersonations;
 pub mod invitations;
 pub mod lifecycle;
 pub mod mails;
@@ -47,6 +48,9 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(invitations::create)
         .service(invitations::resend)
         .service(invitations::revoke)
+        .service(impersonations::start)
+        .service(impersonations::list)
+        .service(impersonations::end)
         .service(mails::list)
         .service(mails::retry)
         .service(memberships::show)

@@ -9,7 +9,7 @@ use identity::membership::{self, MemberOf};
 use identity::refresh::RefreshError;
 use identity::session::{self, Started, Which};
 use identity::user::{self, LoginName, UserStatus};
-use identity::{AppSlug, RefreshToken, UserId, Username, refresh as refreshing};
+use identity::{AppSlug, RefreshToken, SessionId, UserId, Username, refresh as refreshing};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use tenancy::{SharedScope, TenantId};
@@ -17,12 +17,13 @@ use utoipa::ToSchema;
 use values::{Email, ShortText};
 
 use crate::http::browser::Browser;
-use crate::http::caller::{HostOwner, SignedIn};
+use crate::http::caller::{HostOwner, TokenHolder};
 use crate::http::client;
 use crate::http::codes::Code;
 use crate::http::extract::Json;
 use crate::http::problem::Problem;
 use crate::http::state::State;
+use crate::http::watch;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -127,6 +128,18 @@ pub struct MeView {
     user: UserView,
     /// The membership of the user on this host.
     membership: MembershipView,
+    /// The impersonation, if the staff of the platform act as the user; otherwise null.
+    impersonation: Option<ImpersonationView>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = CurrentImpersonationView)]
+#[serde(rename_all = "camelCase")]
+pub struct ImpersonationView {
+    /// The session, which the logs name.
+    id: SessionId,
+    /// Whether nothing can be changed.
+    is_read_only: bool,
 }
 
 fn business(host_owner: &HostOwner) -> Option<BusinessView> {
@@ -266,7 +279,7 @@ pub async fn logout(
     state: web::Data<State>,
     host_owner: HostOwner,
     client::From(origin): client::From,
-    caller: Result<SignedIn, Problem>,
+    caller: Result<TokenHolder, Problem>,
     browser: Result<Browser, Problem>,
     request: HttpRequest,
     body: Json<Logout>,
@@ -292,11 +305,13 @@ pub async fn logout(
     Ok(HttpResponse::NoContent().finish())
 }
 
-async fn end_session(state: &State, caller: &SignedIn, origin: &Origin) -> Result<(), Problem> {
+async fn end_session(state: &State, caller: &TokenHolder, origin: &Origin) -> Result<(), Problem> {
     let (user, which) = (caller.principal.user, Which::One(caller.principal.session));
-    let revoke = async |tx: &tenancy::SharedTx| {
-        session::revoke(tx, user, which, "signed_out", By::person(user, origin)).await
+    let by = match caller.principal.impersonator {
+        Some(by) => watch::by_staff(by, origin),
+        None => By::person(user, origin),
     };
+    let revoke = async |tx: &tenancy::SharedTx| session::revoke(tx, user, which, "signed_out", by).await;
     state.database.write_shared(SharedScope::User(user.into()), revoke).await?;
     Ok(())
 }
@@ -316,7 +331,7 @@ async fn end_session_of(
 /// Returns the user of the token, with the current roles.
 #[utoipa::path(tag = "auth", operation_id = "readSignedInUser", responses((status = 200, body = MeView)))]
 #[get("/auth/me")]
-pub async fn me(state: web::Data<State>, caller: SignedIn) -> Result<HttpResponse, Problem> {
+pub async fn me(state: web::Data<State>, caller: TokenHolder) -> Result<HttpResponse, Problem> {
     let member_of = &caller.principal.member_of;
     let id = caller.principal.user;
     let (user, roles) = state
@@ -335,5 +350,9 @@ pub async fn me(state: web::Data<State>, caller: SignedIn) -> Result<HttpRespons
             roles: roles.ok_or_else(no_membership)?,
             permissions: caller.principal.permissions().map(|permission| permission.to_string()).collect(),
         },
+        impersonation: caller
+            .principal
+            .impersonator
+            .map(|by| ImpersonationView { id: caller.principal.session, is_read_only: by.is_read_only }),
     }))
 }

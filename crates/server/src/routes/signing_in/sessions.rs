@@ -43,6 +43,8 @@ pub struct SessionView {
     last_seen_at: DateTime<Utc>,
     /// The time at which the session ends, if it is not refreshed.
     expires_at: DateTime<Utc>,
+    /// Whether the staff of the platform act as you in this session.
+    is_impersonation: bool,
 }
 
 impl SessionView {
@@ -58,6 +60,7 @@ impl SessionView {
             first_seen_at: session.created_at,
             last_seen_at: session.last_seen_at,
             expires_at: session.idle_expires_at,
+            is_impersonation: session.is_impersonation,
         }
     }
 }
