@@ -42,6 +42,25 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $f
                     WHERE u.id = of_user AND u.status = 'active')
 $function$;
 
+-- Those of the wanted permissions of an app that a member of a business has now. An owner has all. Null: the operator,
+-- who has all.
+CREATE FUNCTION shared.held_permissions(wanted text[], of_app text, of_user uuid, at_tenant uuid) RETURNS text[]
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
+    SELECT ARRAY(
+        SELECT a.permission
+          FROM shared.app_permissions a
+         WHERE a.app = of_app AND a.permission = ANY (wanted)
+           AND (of_user IS NULL
+                OR EXISTS (SELECT FROM shared.memberships m
+                             JOIN shared.membership_roles r ON r.membership_id = m.id
+                             LEFT JOIN shared.role_permissions p
+                               ON p.app = r.app AND p.role_scope = r.role_scope AND p.role = r.role
+                              AND p.permission_app = a.owner_app AND p.permission = a.permission
+                            WHERE m.user_id = of_user AND m.tenant_id = at_tenant AND m.status = 'active'
+                              AND (p.permission IS NOT NULL OR r.app = 'inventory' AND r.role = 'OWNER')))
+         ORDER BY a.permission)
+$function$;
+
 -- The API key of a secret that is valid at a business, with what it may do now: no more than its member may. Notes when
 -- it was used, to the minute. No row: the secret is not valid.
 CREATE FUNCTION shared.use_api_key(presented bytea, at_tenant uuid, moment timestamptz)
@@ -69,20 +88,13 @@ BEGIN
                            FOR NO KEY UPDATE SKIP LOCKED);
     END IF;
     RETURN QUERY
-    SELECT key.id,
-           ARRAY(SELECT wanted.permission FROM unnest(key.permissions) AS wanted (permission)
-                  WHERE key.user_id IS NULL
-                     OR EXISTS (SELECT FROM shared.memberships m
-                                  JOIN shared.membership_roles r ON r.membership_id = m.id
-                                  LEFT JOIN shared.role_permissions p
-                                    ON p.app = r.app AND p.role_scope = r.role_scope AND p.role = r.role
-                                   AND p.permission_app = 'inventory' AND p.permission = wanted.permission
-                                 WHERE m.user_id = key.user_id AND m.tenant_id = at_tenant AND m.status = 'active'
-                                   AND (p.permission IS NOT NULL OR r.app = 'inventory' AND r.role = 'OWNER'))),
+    SELECT key.id, shared.held_permissions(key.permissions, 'inventory', key.user_id, at_tenant),
            CASE WHEN is_former THEN least(key.expires_at, key.previous_expires_at) ELSE key.expires_at END;
 END
 $function$;
-REVOKE ALL ON FUNCTION shared.is_active_member(uuid, uuid), shared.use_api_key(bytea, uuid, timestamptz) FROM PUBLIC;
+REVOKE ALL ON FUNCTION
+    shared.is_active_member(uuid, uuid), shared.held_permissions(text[], text, uuid, uuid),
+    shared.use_api_key(bytea, uuid, timestamptz) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION shared.is_active_member(uuid, uuid), shared.use_api_key(bytea, uuid, timestamptz)
     TO tenantry_shared;
 GRANT EXECUTE ON FUNCTION shared.is_active_member(uuid, uuid) TO tenantry_platform;

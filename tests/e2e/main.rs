@@ -57,6 +57,7 @@ mod route_table;
 mod routes;
 mod search;
 mod servers;
+mod service_accounts;
 mod sessions;
 mod staff_accounts;
 mod stock;

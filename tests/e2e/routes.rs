@@ -321,6 +321,7 @@ async fn keys_of_another_business_find_nothing_on_any_route() {
                 .replace("{code}", "4006381333931")
                 .replace("{host}", "shop.acme.test")
                 .replace("{app}", "inventory")
+                .replace("{slug}", if key("apiKey") == absent { "unknown" } else { "theirs" })
                 .replace("{key}", "buyer");
             let body = body.as_ref().map(|body| {
                 let text = body

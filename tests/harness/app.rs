@@ -244,7 +244,7 @@ impl Drop for TestApp {
 /// Otherwise the host names the business.
 pub(crate) fn in_form(host: &str, path: &str) -> (String, String) {
     let by_path = std::env::var("TENANTRY_TEST_FORM").is_ok_and(|form| form == "path");
-    let slug = host.strip_suffix(".localhost").filter(|slug| !["app", "admin"].contains(slug));
+    let slug = host.strip_suffix(".localhost").filter(|slug| !["app", "admin", "id"].contains(slug));
     match slug.filter(|_| by_path) {
         Some(slug) if path.starts_with("/api/") => ("app.localhost".to_owned(), format!("/{slug}{path}")),
         // An address from a response already names the business.

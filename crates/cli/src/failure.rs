@@ -6,11 +6,13 @@ use std::process::ExitCode;
 use identity::account::AccountError;
 use identity::api_key::ApiKeyError;
 use identity::app::AppError;
+use identity::client::ClientError;
 use identity::invitation::InvitationError;
 use identity::kept_mails::MailError;
 use identity::key_ring::RotationError;
 use identity::membership::MembershipError;
 use identity::role::RoleError;
+use identity::service_account::ServiceAccountError;
 use inventory::settings::CurrencyChangeError;
 use platform::{BackupError, MemberError, OnboardingError, OperatorError};
 use tenancy::ProvisionError;
@@ -165,6 +167,14 @@ fn code_of_people(error: &(dyn std::error::Error + 'static)) -> Option<u8> {
         Some(InvitationError::AlreadyInvited(_) | InvitationError::Ended(_)) => return Some(CONFLICT),
         Some(InvitationError::Membership(error)) => return code_of(error),
         _ => {}
+    }
+    match error.downcast_ref() {
+        Some(ClientError::Unknown(_)) => return Some(NOT_FOUND),
+        Some(ClientError::Taken(_)) => return Some(CONFLICT),
+        _ => {}
+    }
+    if let Some(ServiceAccountError::Unknown(_)) = error.downcast_ref() {
+        return Some(NOT_FOUND);
     }
     match error.downcast_ref() {
         Some(ApiKeyError::Unknown) => return Some(NOT_FOUND),

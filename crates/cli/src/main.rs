@@ -19,8 +19,8 @@ use clap::{ArgAction, CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::commands::{
-    api_key, app, auth_event, backup, config, db, dev, doctor, domain, invitation, job, keys, ledger, mail,
-    manual, member, migrate, openapi, role, seed, serve, stats, tenant, user,
+    api_key, app, auth_event, backup, client, config, db, dev, doctor, domain, invitation, job, keys, ledger,
+    mail, manual, member, migrate, openapi, role, seed, serve, stats, tenant, user,
 };
 use crate::format::Listing;
 
@@ -99,6 +99,12 @@ enum Command {
     /// Create, list, rotate and revoke API keys, with which programs work in a business.
     #[command(subcommand)]
     ApiKey(api_key::Command),
+    /// Register, list and remove programs that get access tokens with a client id.
+    #[command(subcommand)]
+    Client(client::Command),
+    /// List, change and remove service accounts: what businesses allow such programs.
+    #[command(subcommand)]
+    ServiceAccount(client::AccountCommand),
     /// List, resend and revoke invitations.
     #[command(subcommand)]
     Invitation(invitation::Command),
@@ -165,6 +171,8 @@ async fn main() -> ExitCode {
         Command::Member(command) => member::run(command).await,
         Command::Mail(command) => mail::run(command).await,
         Command::ApiKey(command) => api_key::run(command).await,
+        Command::Client(command) => client::run(command).await,
+        Command::ServiceAccount(command) => client::run_account(command).await,
         Command::Invitation(command) => invitation::run(command).await,
         Command::Role(command) => role::run(command).await,
         Command::Permission(command) => role::run_permission(command).await,

@@ -11,14 +11,14 @@ mod people;
 mod records;
 mod signing_in;
 
-pub use access::api_key;
 pub use access::program::{KeyRefused, Program, Programs};
 pub use access::secret::KeySecret;
+pub use access::{api_key, client, service_account};
 pub use mail::link::LinkKey;
 pub use mail::post::{PageOf, Pages, Post, Sender, Transport};
 pub use mail::{kept as kept_mails, outgoing as mails};
 pub use names::ids::{MembershipId, SessionId, UserId};
-pub use names::keys::{AppSlug, KeyTextError, PermissionKey, RoleKey, Username};
+pub use names::keys::{AppSlug, ClientId, KeyTextError, PermissionKey, RoleKey, Username};
 pub use people::permission::Permission;
 pub use people::{
     account, app, authority, invitation, member_backup, membership, membership_change, permission, person,
@@ -35,7 +35,7 @@ pub use signing_in::refresh_token::RefreshToken;
 pub use signing_in::revocations::Revocations;
 pub use signing_in::session::SessionTerms;
 pub use signing_in::signing_key::{KeyError, Sealer, SigningAlgorithm, SigningKey};
-pub use signing_in::token::{AccessToken, TokenError, TokenIssuer};
+pub use signing_in::token::{AccessToken, Holder, TokenError, TokenIssuer};
 pub use signing_in::{
     accepting, account_deletion, email_change, impersonation, login, password_change, password_reset,
     refresh, session, staff_password, throttle,

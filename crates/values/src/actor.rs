@@ -25,8 +25,8 @@ impl ActorId {
         Self { id: Some(id.into()), impersonation: None }
     }
 
-    /// An API key, by its id. Users and keys share no id: both are UUIDv7.
-    pub fn api_key(id: impl Into<Uuid>) -> Self {
+    /// An API key or a service account, by its id. Users and programs share no id: all are UUIDv7.
+    pub fn program(id: impl Into<Uuid>) -> Self {
         Self { id: Some(id.into()), impersonation: None }
     }
 

@@ -4,6 +4,7 @@ pub mod api_key;
 pub mod app;
 pub mod auth_event;
 pub mod backup;
+pub mod client;
 pub mod config;
 pub mod db;
 pub mod dev;

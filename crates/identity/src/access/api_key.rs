@@ -198,7 +198,7 @@ pub async fn create(
     if tx.value::<i64>(COUNT, &[&tenant]).await? >= MOST_KEYS {
         return Err(ApiKeyError::TooMany);
     }
-    let (id, secret) = (ApiKeyId::new(), KeySecret::generate());
+    let (id, secret) = (ApiKeyId::new(), KeySecret::of_key());
     let (user, prefix, hash) = (member(by), secret.prefix(), secret.hash());
     let inserted = tx
         .execute(
@@ -248,7 +248,7 @@ pub async fn rotate(
     authority::refuse_above(tx, tenant, &AppSlug::known(INVENTORY_APP), &permissions, by).await?;
     // A former secret that was of no use does not become valid again.
     let overlap = if present.status == KeyStatus::Active { rotation.overlap } else { TimeDelta::zero() };
-    let (secret, previous_expires_at) = (KeySecret::generate(), tx.now() + overlap);
+    let (secret, previous_expires_at) = (KeySecret::of_key(), tx.now() + overlap);
     let (user, prefix, hash) = (member(by), secret.prefix(), secret.hash());
     tx.execute(ROTATE, &[&id, &previous_expires_at, &prefix, &hash, &user, &expires_at, &tx.now()]).await?;
     let key = find(tx, tenant, id).await?.ok_or(ApiKeyError::Unknown)?;

@@ -1,5 +1,7 @@
-//! API keys, with which programs work in a business.
+//! API keys and service accounts, with which programs work in a business.
 
 pub mod api_key;
+pub mod client;
 pub mod program;
 pub mod secret;
+pub mod service_account;

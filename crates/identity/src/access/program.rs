@@ -8,26 +8,27 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use moka::future::Cache;
 use tenancy::{Database, DbError, SharedScope, TenantId};
+use uuid::Uuid;
 
 use crate::access::api_key::ApiKeyId;
 use crate::names::digest::sha256;
 use crate::people::permission::Permission;
 
-/// A program that presents a valid API key.
+/// A program that presents a valid API key, or an access token of a service account.
 #[derive(Debug)]
 pub struct Program {
-    /// The API key.
-    pub key: ApiKeyId,
-    permissions: Vec<Permission>,
+    /// The id of the API key or of the service account.
+    pub id: Uuid,
+    pub(crate) permissions: Vec<Permission>,
 }
 
 impl Program {
-    /// The permissions of the key, as far as its member has them now.
+    /// The permissions of the program, as far as its member has them.
     pub fn permissions(&self) -> impl Iterator<Item = Permission> + '_ {
         self.permissions.iter().copied()
     }
 
-    /// Whether the key grants `permission`.
+    /// Whether the program has `permission`.
     pub fn may(&self, permission: Permission) -> bool {
         self.permissions.contains(&permission)
     }
@@ -121,7 +122,7 @@ impl Programs {
         let valid_until = row.as_ref().map_or(DateTime::<Utc>::MAX_UTC, |row| row.valid_until);
         let program = row.map(|row| {
             let permissions = row.permissions.iter().filter_map(|key| key.parse().ok()).collect();
-            Arc::new(Program { key: row.id, permissions })
+            Arc::new(Program { id: row.id.into(), permissions })
         });
         Ok(Known { changes, valid_until, program })
     }

@@ -1,4 +1,4 @@
-//! The secrets of API keys: random texts, of which only hashes are stored.
+//! The secrets of programs: random texts, of which only hashes are stored.
 
 use aws_lc_rs::rand;
 use base64::Engine as _;
@@ -7,27 +7,39 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::names::digest::sha256;
 
-/// The secret of an API key: 256 random bits, as a text that a program sends as a bearer token.
+/// The secret of an API key, which a program sends as a bearer token, or of a program with a client id, which
+/// it exchanges for access tokens: 256 random bits, as a text.
 #[derive(Debug, Clone)]
 pub struct KeySecret(SecretString);
 
-/// Marks the text, so that programs which look for leaked secrets know it.
-const MARK: &str = "tky_";
+/// Marks the secret of an API key, so that programs which look for leaked secrets know it.
+const OF_KEY: &str = "tky_";
+/// Marks the secret of a program with a client id.
+const OF_CLIENT: &str = "tcs_";
 /// The characters of a secret that are shown, the mark included. Enough randomness stays hidden.
-const SHOWN: usize = MARK.len() + 8;
+const SHOWN: usize = OF_KEY.len() + 8;
 
 impl KeySecret {
-    /// A new secret.
-    pub(super) fn generate() -> Self {
+    /// A new secret of an API key.
+    pub(super) fn of_key() -> Self {
+        Self::generate(OF_KEY)
+    }
+
+    /// A new secret of a program with a client id.
+    pub(super) fn of_client() -> Self {
+        Self::generate(OF_CLIENT)
+    }
+
+    fn generate(mark: &str) -> Self {
         let mut bytes = [0; 32];
         #[expect(clippy::expect_used, reason = "nothing may go on without random numbers")]
         rand::fill(&mut bytes).expect("the operating system gives random numbers");
-        Self(SecretString::from(format!("{MARK}{}", URL_SAFE_NO_PAD.encode(bytes))))
+        Self(SecretString::from(format!("{mark}{}", URL_SAFE_NO_PAD.encode(bytes))))
     }
 
     /// Whether a bearer token is the secret of an API key, rather than an access token.
     pub fn is_one(token: &str) -> bool {
-        token.starts_with(MARK)
+        token.starts_with(OF_KEY)
     }
 
     /// The text, for the program.
@@ -52,11 +64,11 @@ mod tests {
 
     #[test]
     fn a_secret_is_recognised_by_its_beginning() {
-        let (one, other) = (KeySecret::generate(), KeySecret::generate());
+        let (one, other) = (KeySecret::of_key(), KeySecret::of_key());
         assert!(KeySecret::is_one(one.secret().expose_secret()));
         assert_ne!(one.hash(), other.hash());
         assert_eq!((one.prefix().len(), one.secret().expose_secret().len()), (12, 47));
-        for token in ["", "tky", "trt_x", "a.b.c"] {
+        for token in ["", "tky", "trt_x", "tcs_x", "a.b.c"] {
             assert!(!KeySecret::is_one(token), "{token}");
         }
     }

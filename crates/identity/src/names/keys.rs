@@ -15,6 +15,19 @@ values::checked_text!(
     Some(40)
 );
 
+/// The id of a program that gets access tokens of its own, such as `erp-sync`. For a person, it is the short
+/// name of the app that signed them in.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ClientId(String);
+
+values::checked_text!(
+    ClientId,
+    KeyTextError,
+    "The id of a program: 3 to 40 of a-z, 0-9 and -, first a letter, last no -",
+    None,
+    Some(40)
+);
+
 /// The key of a role, such as `OWNER`. Letter case distinguishes no two roles of one business.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RoleKey(String);
@@ -93,6 +106,28 @@ impl AppSlug {
     /// The short name.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl ClientId {
+    /// # Errors
+    /// [`KeyTextError`] when the text has another form.
+    pub fn parse(text: &str) -> Result<Self, KeyTextError> {
+        let is_id = AppSlug::parse(text).is_ok();
+        is_id.then(|| Self(text.to_owned())).ok_or(KeyTextError(
+            "the id of a program must have 3 to 40 of a-z, 0-9 and -, begin with a letter and not end with -",
+        ))
+    }
+
+    /// The id.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&AppSlug> for ClientId {
+    fn from(app: &AppSlug) -> Self {
+        Self(app.0.clone())
     }
 }
 

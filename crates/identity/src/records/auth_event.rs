@@ -75,6 +75,12 @@ values::words! {
         ImpersonationUsed = "impersonation.used",
         /// The operator's staff no longer act as a member.
         ImpersonationEnded = "impersonation.ended",
+        /// A program got a service account.
+        ServiceAccountCreated = "service_account.created",
+        /// A service account got other permissions.
+        ServiceAccountChanged = "service_account.changed",
+        /// A service account was removed.
+        ServiceAccountRemoved = "service_account.removed",
         /// An API key was made.
         ApiKeyCreated = "api_key.created",
         /// An API key got another secret.

@@ -1,13 +1,10 @@
 //! The person for whom an access token was issued, and whoever acts as that person.
 
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
 
 use crate::names::ids::{SessionId, UserId};
 use crate::people::membership::MemberOf;
 use crate::people::permission::Permission;
-use crate::signing_in::signing_key::SigningKey;
 
 /// Somebody of the platform's staff who acts as a member of a business.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -29,23 +26,14 @@ pub struct Principal {
     pub session: SessionId,
     /// The app and the business for which the token is valid.
     pub member_of: MemberOf,
-    /// The version of the membership when the token was issued.
-    pub membership_version: i32,
     /// The keys of the roles of the user when the token was issued.
     pub roles: Vec<String>,
     /// Who of the platform's staff acts as the user, if somebody does.
     pub impersonator: Option<Impersonator>,
     pub(super) permissions: Vec<Permission>,
-    /// The key that signed the token.
-    pub(super) key: Arc<SigningKey>,
 }
 
 impl Principal {
-    /// The `kid` of the key that signed the token.
-    pub(super) fn key_id(&self) -> &str {
-        &self.key.id
-    }
-
     /// The permissions in the token, without those that this release does not know.
     pub fn permissions(&self) -> impl Iterator<Item = Permission> + '_ {
         self.permissions.iter().copied()

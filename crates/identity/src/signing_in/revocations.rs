@@ -15,8 +15,7 @@ use tenancy::{Database, DbError, Listener, SharedScope};
 use crate::access::program::Programs;
 use crate::names::ids::SessionId;
 use crate::signing_in::key_ring::KeyRing;
-use crate::signing_in::principal::Principal;
-use crate::signing_in::token::TokenError;
+use crate::signing_in::token::{TokenError, Verified};
 
 /// The revocations of the last lifetime of an access token.
 pub struct Revocations {
@@ -85,10 +84,10 @@ impl Revocations {
     }
 
     /// Checks the session of a token in memory. Returns `None` when the database must be asked instead.
-    pub fn check(&self, principal: &Principal) -> Option<Result<(), TokenError>> {
+    pub fn check(&self, token: &Verified) -> Option<Result<(), TokenError>> {
         let revoked =
-            self.revoked.read().unwrap_or_else(PoisonError::into_inner).get(&principal.session).copied();
-        let checked = revoked.map_or(Ok(()), |revoked| revoked.check(principal.membership_version));
+            self.revoked.read().unwrap_or_else(PoisonError::into_inner).get(&token.session).copied();
+        let checked = revoked.map_or(Ok(()), |revoked| revoked.check(token.version));
         // What is revoked stays revoked, so this answer needs no news.
         (checked.is_err() || self.is_up_to_date()).then_some(checked)
     }
@@ -97,23 +96,21 @@ impl Revocations {
     ///
     /// # Errors
     /// [`DbError`].
-    pub async fn ask(&self, principal: &Principal) -> Result<Result<(), TokenError>, DbError> {
+    pub async fn ask(&self, token: &Verified) -> Result<Result<(), TokenError>, DbError> {
         const ASK: &str = "SELECT is_live, membership_version FROM shared.find_session($1, $2)";
         struct Found {
             is_live: bool,
             membership_version: i32,
         }
         tenancy::from_row!(Found { is_live, membership_version });
-        let (session, key) = (principal.session, principal.key_id());
+        let (session, key) = (token.session, token.key.id.as_str());
         let found: Option<Found> = self
             .database
             .read_shared(SharedScope::Public, async |tx| tx.row_opt(ASK, &[&session, &key]).await)
             .await?;
         Ok(match found {
             Some(found) if !found.is_live => Err(TokenError::SessionEnded),
-            Some(found) if principal.membership_version < found.membership_version => {
-                Err(TokenError::RolesChanged)
-            }
+            Some(found) if token.version < found.membership_version => Err(TokenError::RolesChanged),
             Some(_) => Ok(()),
             None => Err(TokenError::SessionEnded),
         })

@@ -1,6 +1,5 @@
 //! The actions of the operator on a business after its onboarding.
 
-mod api_keys;
 mod apps;
 pub mod dns;
 mod domains;
@@ -8,3 +7,4 @@ pub(crate) mod impersonation;
 mod keys;
 pub mod lifecycle;
 mod people;
+mod programs;

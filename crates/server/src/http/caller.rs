@@ -11,7 +11,7 @@ use actix_web::http::header::{self, HeaderMap};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use futures_util::future::{Either, LocalBoxFuture};
 use identity::auth_event::Origin;
-use identity::{KeyRefused, KeySecret, Permission, Principal, Program};
+use identity::{Holder, KeyRefused, KeySecret, Permission, Principal, Program};
 use platform::Actor;
 use tenancy::{Tenant, TenantId, TenantScope};
 use uuid::Uuid;
@@ -27,6 +27,8 @@ use crate::http::watch::Watched;
 #[derive(Debug, Clone)]
 pub enum HostOwner {
     Platform,
+    /// The place where programs get access tokens. It serves no part of the API.
+    Identity,
     Tenant(Arc<Tenant>),
 }
 
@@ -34,14 +36,16 @@ impl HostOwner {
     /// The business; `None` for the platform.
     pub fn tenant(&self) -> Option<TenantId> {
         match self {
-            Self::Platform => None,
+            Self::Platform | Self::Identity => None,
             Self::Tenant(tenant) => Some(tenant.id),
         }
     }
 }
 
+/// The owner of the host of a request to the API.
 fn host_owner(request: &HttpRequest) -> Result<HostOwner, Problem> {
-    request.extensions().get::<HostOwner>().cloned().ok_or_else(Problem::not_found)
+    let owner = request.extensions().get::<HostOwner>().cloned();
+    owner.filter(|owner| !matches!(owner, HostOwner::Identity)).ok_or_else(Problem::not_found)
 }
 
 impl FromRequest for HostOwner {
@@ -52,12 +56,33 @@ impl FromRequest for HostOwner {
     }
 }
 
+/// The request arrived at the place where programs get access tokens.
+pub struct AtIdentity;
+
+impl FromRequest for AtIdentity {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let is_here = matches!(request.extensions().get::<HostOwner>(), Some(HostOwner::Identity));
+        ready(is_here.then_some(Self).ok_or_else(Problem::not_found))
+    }
+}
+
 /// Who a credential belongs to.
 pub enum Subject {
     /// A person who signed in.
     Person(Principal),
-    /// A program with an API key of the business.
+    /// A program with an API key of the business, or with a service account.
     Program(Arc<Program>),
+}
+
+impl From<Holder> for Subject {
+    fn from(holder: Holder) -> Self {
+        match holder {
+            Holder::Person(principal) => Self::Person(principal),
+            Holder::Program(program) => Self::Program(Arc::new(program)),
+        }
+    }
 }
 
 impl Subject {
@@ -68,12 +93,12 @@ impl Subject {
         }
     }
 
-    /// The id of the user, of the API key, or of the impersonation. No two of them are equal.
+    /// The id of the user, of the program, or of the impersonation. No two of them are equal.
     pub fn id(&self) -> Uuid {
         match self {
             Self::Person(principal) if principal.impersonator.is_some() => principal.session.into(),
             Self::Person(principal) => principal.user.into(),
-            Self::Program(program) => program.key.into(),
+            Self::Program(program) => program.id,
         }
     }
 
@@ -86,8 +111,8 @@ impl Subject {
             Self::Program(_) => Problem::new(
                 Code::PermissionDenied,
                 format!(
-                    "The API key does not have the permission {permission}, or its member does not have it \
-                     any more. Make another API key."
+                    "The program does not have the permission {permission}, or its member does not have it \
+                     any more. Ask an owner of the business for an API key or a service account with it."
                 ),
             ),
         })
@@ -103,8 +128,7 @@ impl Subject {
             }
             Self::Person(principal) => Ok(principal),
             Self::Program(_) => {
-                let detail =
-                    "Sign in with POST /api/v1/auth/login. A program with an API key cannot do this.";
+                let detail = "Sign in with POST /api/v1/auth/login. A program cannot do this.";
                 Err(Problem::new(Code::PeopleOnly, detail))
             }
         }
@@ -148,30 +172,33 @@ fn check<T: 'static>(
             finish(host_owner, Subject::Program(program))
         }));
     }
-    let principal = match state.tokens.verify(&token, host_owner.tenant()) {
-        Ok(principal) => principal,
+    let verified = match state.tokens.verify(&token, host_owner.tenant()) {
+        Ok(verified) => verified,
         Err(error) => return refused(error.into()),
     };
-    if let Some(by) = principal.impersonator {
-        let watched = Watched::new(request);
-        return Either::Right(Box::pin(async move {
-            match state.revocations.check(&principal) {
-                Some(checked) => checked?,
-                None => state.revocations.ask(&principal).await??,
-            }
+    let checked = state.revocations.check(&verified);
+    if let (Holder::Person(Principal { impersonator: None, .. }) | Holder::Program(_), Some(checked)) =
+        (&verified.holder, &checked)
+    {
+        return match checked {
+            Ok(()) => Either::Left(ready(finish(host_owner, verified.holder.into()))),
+            Err(ended) => refused((*ended).into()),
+        };
+    }
+    let watched = Watched::new(request);
+    Either::Right(Box::pin(async move {
+        match checked {
+            Some(checked) => checked?,
+            None => state.revocations.ask(&verified).await??,
+        }
+        if let Holder::Person(principal) = &verified.holder
+            && let Some(by) = principal.impersonator
+        {
             let HostOwner::Tenant(tenant) = &host_owner else { return Err(Problem::not_found()) };
-            watched.admit(&state, tenant, &principal, by).await?;
-            finish(host_owner, Subject::Person(principal))
-        }));
-    }
-    match state.revocations.check(&principal) {
-        Some(Ok(())) => Either::Left(ready(finish(host_owner, Subject::Person(principal)))),
-        Some(Err(ended)) => refused(ended.into()),
-        None => Either::Right(Box::pin(async move {
-            state.revocations.ask(&principal).await??;
-            finish(host_owner, Subject::Person(principal))
-        })),
-    }
+            watched.admit(&state, tenant, principal, by).await?;
+        }
+        finish(host_owner, verified.holder.into())
+    }))
 }
 
 /// A person with a token that is valid on this host, in charge of their own account.
@@ -302,7 +329,7 @@ impl<P> Caller<P> {
                 ActorId::impersonation(principal.session)
             }
             Subject::Person(principal) => ActorId::person(principal.user),
-            Subject::Program(program) => ActorId::api_key(program.key),
+            Subject::Program(program) => ActorId::program(program.id),
         }
     }
 
@@ -365,7 +392,7 @@ fn at_business<T: 'static>(
 ) -> Checked<T> {
     match host_owner(request) {
         Ok(HostOwner::Tenant(tenant)) => check(request, |_, subject| finish(tenant, subject)),
-        Ok(HostOwner::Platform) => refused(Problem::not_found()),
+        Ok(HostOwner::Platform | HostOwner::Identity) => refused(Problem::not_found()),
         Err(problem) => refused(problem),
     }
 }
@@ -383,7 +410,7 @@ impl<P: Allows + 'static> FromRequest for Staff<P> {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         match host_owner(request) {
             Ok(HostOwner::Platform) => {}
-            Ok(HostOwner::Tenant(_)) => return refused(Problem::not_found()),
+            Ok(HostOwner::Tenant(_) | HostOwner::Identity) => return refused(Problem::not_found()),
             Err(problem) => return refused(problem),
         }
         let state = match State::of(request) {

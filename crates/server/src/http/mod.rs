@@ -13,6 +13,7 @@ pub mod extract;
 pub mod lists;
 pub mod metrics;
 pub mod money;
+pub mod oauth_error;
 pub mod origins;
 pub mod problem;
 pub mod rate_limits;

@@ -18,6 +18,7 @@ use tracing::field::Empty;
 use uuid::Uuid;
 
 use crate::http::codes::Code;
+use crate::http::oauth_error::OAuthError;
 use crate::http::problem::Problem;
 use crate::http::state::State;
 
@@ -154,6 +155,10 @@ fn check_head(request: &ServiceRequest) -> Result<(), Problem> {
 
 /// Replaces the body of an error answer with its problem document. Keeps the headers that other layers set.
 fn with_document(response: HttpResponse, path: &str, request_id: &str) -> HttpResponse {
+    // Programs that get access tokens expect errors in the form of OAuth.
+    if response.error().is_some_and(|error| error.as_error::<OAuthError>().is_some()) {
+        return response;
+    }
     let general;
     let problem = match response.error().and_then(|error| error.as_error::<Problem>()) {
         Some(problem) => problem,

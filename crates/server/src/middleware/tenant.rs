@@ -96,6 +96,10 @@ async fn resolve(request: &mut ServiceRequest) -> Result<Routing, Problem> {
             request.extensions_mut().insert(HostOwner::Platform);
             nobody()
         }
+        HostTarget::Identity => {
+            request.extensions_mut().insert(HostOwner::Identity);
+            nobody()
+        }
         HostTarget::Tenant { address, prefix } => {
             let tenant = state.resolver.tenant(&address).await?.ok_or_else(unknown_host)?;
             if let Some(span) = request.extensions().get::<RequestSpan>() {

@@ -29,10 +29,10 @@ use crate::openapi::examples;
 use crate::routes;
 
 /// The groups of routes, in the order in which a client needs them.
-const TAGS: [(&str, &str); 11] = [
+const TAGS: [(&str, &str); 12] = [
     ("auth", "Sign in, and read the signed-in user"),
     ("team", "The members of a business, their roles, and invitations"),
-    ("access", "API keys, with which programs work in a business"),
+    ("access", "API keys and service accounts, with which programs work in a business"),
     ("catalogue", "Categories, products with their variants, barcodes, tax classes"),
     ("stock", "Stock levels, the ledger, adjustments, locations, transfers, stock counts"),
     ("orders", "Customers, and their orders, fulfilments and returns"),
@@ -40,6 +40,7 @@ const TAGS: [(&str, &str); 11] = [
     ("insight", "The dashboard, low-stock alerts, reports"),
     ("business", "The settings, the audit log and the jobs of a business"),
     ("platform", "For the staff of the platform, on its own host, such as admin.example.com"),
+    ("provider", "Access tokens for programs, on the host id, such as id.example.com"),
     ("health", "Probes for load balancers, on every host"),
 ];
 

@@ -1,7 +1,9 @@
-//! Problems of API keys.
+//! Problems of programs: API keys and service accounts.
 
 use identity::KeyRefused;
 use identity::api_key::ApiKeyError;
+use identity::client::ClientError;
+use identity::service_account::ServiceAccountError;
 
 use crate::http::codes::Code;
 use crate::http::problem::{Problem, sentence};
@@ -32,6 +34,30 @@ impl From<ApiKeyError> for Problem {
             ApiKeyError::Revoked | ApiKeyError::Expired => Self::because(Code::ApiKeyEnded, &error),
             ApiKeyError::TooMany => Self::because(Code::TooManyApiKeys, &error),
             ApiKeyError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<ClientError> for Problem {
+    fn from(error: ClientError) -> Self {
+        match error {
+            ClientError::Unknown(_) => Self::not_found(),
+            ClientError::Taken(_) => Self::invalid("/id", Code::IdTaken, error),
+            ClientError::UnknownApp(_) => Self::invalid("/app", Code::UnknownApp, error),
+            ClientError::Overlap => Self::invalid("/overlapHours", Code::InvalidValue, error),
+            ClientError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<ServiceAccountError> for Problem {
+    fn from(error: ServiceAccountError) -> Self {
+        match error {
+            ServiceAccountError::Unknown(_) => Self::not_found(),
+            ServiceAccountError::NoPermissions => Self::invalid("/permissions", Code::MissingField, error),
+            ServiceAccountError::ForPeople(_) => Self::invalid("/permissions", Code::InvalidValue, error),
+            ServiceAccountError::NotAllowed(error) => error.into(),
+            ServiceAccountError::Db(error) => error.into(),
         }
     }
 }

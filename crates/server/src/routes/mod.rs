@@ -11,6 +11,7 @@ mod orders;
 mod people;
 mod platform;
 mod probes;
+mod provider;
 mod purchasing;
 mod signing_in;
 mod stock;
@@ -23,6 +24,7 @@ pub fn configure(config: &mut ServiceConfig) {
     config
         .configure(probes::configure)
         .service(signing_in::well_known::jwks)
+        .configure(provider::configure)
         .service(insight::dashboard::show_plain);
     config.service(
         scope("/api/v1")

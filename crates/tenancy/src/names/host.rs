@@ -143,6 +143,8 @@ pub enum Address {
 pub enum HostTarget {
     /// The platform itself: `admin.<base domain>`.
     Platform,
+    /// The place where programs get access tokens: `id.<base domain>`.
+    Identity,
     /// A business, which the registry may or may not know.
     Tenant {
         /// The key for the lookup of the business.
@@ -170,15 +172,15 @@ impl BaseDomain {
         &self.0
     }
 
-    /// Whether the host belongs to the platform: the base domain itself, `admin.` for staff, and `app.` for
-    /// businesses by path.
+    /// Whether the host belongs to the platform: the base domain itself, `admin.` for staff, `app.` for
+    /// businesses by path, and `id.` for access tokens.
     pub fn is_of_the_platform(&self, host: &HostName) -> bool {
         let below = host.as_str().strip_suffix(self.0.as_str());
-        below.is_some_and(|label| ["", "admin.", "app."].contains(&label))
+        below.is_some_and(|label| ["", "admin.", "app.", "id."].contains(&label))
     }
 
-    /// Returns the target of a request. Knows `<slug>.<base>`, `admin.<base>`, `app.<base>/<slug>/...` and
-    /// custom domains.
+    /// Returns the target of a request. Knows `<slug>.<base>`, `admin.<base>`, `id.<base>`,
+    /// `app.<base>/<slug>/...` and custom domains.
     pub fn target(&self, host: &HostName, path: &str) -> HostTarget {
         let label = match host.as_str().strip_suffix(self.0.as_str()) {
             Some("") => return HostTarget::Nowhere,
@@ -189,6 +191,7 @@ impl BaseDomain {
             None if host.is_address() => HostTarget::Nowhere,
             None => HostTarget::Tenant { address: Address::Host(host.clone()), prefix: 0 },
             Some("admin") => HostTarget::Platform,
+            Some("id") => HostTarget::Identity,
             Some("app") => {
                 let first =
                     path.strip_prefix('/').and_then(|rest| rest.split('/').next()).unwrap_or_default();

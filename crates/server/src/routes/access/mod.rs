@@ -1,6 +1,7 @@
-//! API keys, with which programs work in a business.
+//! API keys and service accounts, with which programs work in a business.
 
 pub mod api_keys;
+pub mod service_accounts;
 
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -11,5 +12,8 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(api_keys::create)
         .service(api_keys::show)
         .service(api_keys::rotate)
-        .service(api_keys::revoke);
+        .service(api_keys::revoke)
+        .service(service_accounts::list)
+        .service(service_accounts::put)
+        .service(service_accounts::remove);
 }

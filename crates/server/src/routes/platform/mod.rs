@@ -2,6 +2,7 @@
 
 pub mod apps;
 pub mod auth_events;
+pub mod clients;
 pub mod domains;
 pub mod fleet;
 pub mod impersonations;
@@ -63,6 +64,10 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(apps::show)
         .service(apps::put)
         .service(apps::remove)
+        .service(clients::list)
+        .service(clients::create)
+        .service(clients::rotate)
+        .service(clients::remove)
         .service(fleet::migrations)
         .service(fleet::migrate)
         .service(fleet::verify_ledgers)

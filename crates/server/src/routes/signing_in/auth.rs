@@ -144,7 +144,7 @@ pub struct ImpersonationView {
 
 fn business(host_owner: &HostOwner) -> Option<BusinessView> {
     match host_owner {
-        HostOwner::Platform => None,
+        HostOwner::Platform | HostOwner::Identity => None,
         HostOwner::Tenant(tenant) => {
             Some(BusinessView { id: tenant.id, slug: tenant.slug.to_string(), name: tenant.name.clone() })
         }

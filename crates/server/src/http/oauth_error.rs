@@ -1,0 +1,122 @@
+//! Errors in the form of OAuth (RFC 6749 section 5.2), which programs that get access tokens expect.
+
+use std::error::Error;
+use std::fmt;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header;
+use actix_web::{HttpResponse, ResponseError};
+use identity::TokenError;
+use identity::service_account::OpenError;
+use serde_json::json;
+use tenancy::{DbError, ResolveError};
+
+/// Why a program gets no access token.
+#[derive(Debug)]
+pub struct OAuthError {
+    kind: Kind,
+    description: String,
+    /// The cause, for the log.
+    cause: Option<Box<dyn Error + Send + Sync>>,
+}
+
+/// The codes of RFC 6749 section 5.2 and RFC 8707 section 2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    InvalidRequest,
+    InvalidClient,
+    UnauthorizedClient,
+    UnsupportedGrantType,
+    InvalidScope,
+    InvalidTarget,
+    /// RFC 6749 names it for the authorization endpoint; a 503 says the same to every client.
+    TemporarilyUnavailable,
+}
+
+impl Kind {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "invalid_request",
+            Self::InvalidClient => "invalid_client",
+            Self::UnauthorizedClient => "unauthorized_client",
+            Self::UnsupportedGrantType => "unsupported_grant_type",
+            Self::InvalidScope => "invalid_scope",
+            Self::InvalidTarget => "invalid_target",
+            Self::TemporarilyUnavailable => "temporarily_unavailable",
+        }
+    }
+}
+
+impl OAuthError {
+    pub fn new(kind: Kind, description: impl Into<String>) -> Self {
+        Self { kind, description: description.into(), cause: None }
+    }
+
+    fn unavailable(cause: impl Error + Send + Sync + 'static) -> Self {
+        let description = "The server cannot answer at the moment. Try again.".to_owned();
+        Self { kind: Kind::TemporarilyUnavailable, description, cause: Some(Box::new(cause)) }
+    }
+}
+
+impl From<DbError> for OAuthError {
+    fn from(error: DbError) -> Self {
+        Self::unavailable(error)
+    }
+}
+
+impl From<ResolveError> for OAuthError {
+    fn from(error: ResolveError) -> Self {
+        Self::unavailable(error)
+    }
+}
+
+impl From<TokenError> for OAuthError {
+    fn from(error: TokenError) -> Self {
+        Self::new(Kind::TemporarilyUnavailable, error.to_string())
+    }
+}
+
+impl From<OpenError> for OAuthError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::WrongSecret => Self::new(Kind::InvalidClient, error.to_string()),
+            OpenError::NoAccount => Self::new(Kind::UnauthorizedClient, error.to_string()),
+            OpenError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl fmt::Display for OAuthError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.kind.as_str(), self.description)
+    }
+}
+
+impl ResponseError for OAuthError {
+    fn status_code(&self) -> StatusCode {
+        match self.kind {
+            Kind::InvalidClient => StatusCode::UNAUTHORIZED,
+            Kind::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        if let Some(cause) = &self.cause {
+            tracing::warn!(error = %tenancy::chain(cause.as_ref()), "a program got no access token");
+        }
+        let mut response = HttpResponse::build(self.status_code());
+        response.insert_header((header::CACHE_CONTROL, "no-store"));
+        if self.kind == Kind::InvalidClient {
+            response.insert_header((header::WWW_AUTHENTICATE, r#"Basic realm="tenantry""#));
+        }
+        if self.kind == Kind::TemporarilyUnavailable {
+            response.insert_header((header::RETRY_AFTER, 1));
+        }
+        // A quotation mark, a backslash, or a letter beyond ASCII is not allowed there.
+        let is_allowed = |c: char| matches!(c, ' '..='~') && c != '"' && c != '\\';
+        let description: String =
+            self.description.chars().map(|c| if is_allowed(c) { c } else { '?' }).collect();
+        response.json(json!({"error": self.kind.as_str(), "error_description": description}))
+    }
+}
