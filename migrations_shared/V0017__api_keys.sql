@@ -11,11 +11,17 @@ CREATE TABLE shared.api_keys (
     prefix text NOT NULL,
     hash bytea NOT NULL CONSTRAINT api_keys_hash_key UNIQUE,
     last_used_at timestamptz,
-    -- The former secret, which is valid for some time after a rotation.
+    -- The member has left the business since, perhaps to come back. Only a rotation makes the key valid again.
+    member_left boolean NOT NULL DEFAULT false,
+    -- The former secret, which is valid for some time after a rotation, and does no more than the former member may.
     previous_prefix text,
     previous_hash bytea CONSTRAINT api_keys_previous_hash_key UNIQUE,
+    previous_user_id uuid
+        CONSTRAINT api_keys_previous_user_id_fkey REFERENCES shared.users (id) ON DELETE CASCADE,
     previous_expires_at timestamptz,
     previous_last_used_at timestamptz,
+    -- Counts the rotations.
+    version integer NOT NULL DEFAULT 1,
     created_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL,
     rotated_at timestamptz,
@@ -24,14 +30,16 @@ CREATE TABLE shared.api_keys (
 CREATE UNIQUE INDEX api_keys_name_key ON shared.api_keys (tenant_id, lower(name)) WHERE revoked_at IS NULL;
 CREATE INDEX api_keys_tenant_id_idx ON shared.api_keys (tenant_id, id);
 CREATE INDEX api_keys_user_id_idx ON shared.api_keys (user_id);
+CREATE INDEX api_keys_previous_user_id_idx ON shared.api_keys (previous_user_id);
 
 ALTER TABLE shared.api_keys ENABLE ROW LEVEL SECURITY;
 CREATE POLICY api_keys_own ON shared.api_keys TO tenantry_shared
     USING (tenant_id = nullif(current_setting('tenantry.tenant', true), '')::uuid);
 CREATE POLICY api_keys_platform ON shared.api_keys FOR SELECT TO tenantry_platform USING (true);
 GRANT SELECT, INSERT ON shared.api_keys TO tenantry_shared;
-GRANT UPDATE (user_id, prefix, hash, last_used_at, previous_prefix, previous_hash, previous_expires_at,
-              previous_last_used_at, expires_at, rotated_at, revoked_at) ON shared.api_keys TO tenantry_shared;
+GRANT UPDATE (user_id, prefix, hash, last_used_at, member_left, previous_prefix, previous_hash, previous_user_id,
+              previous_expires_at, previous_last_used_at, version, expires_at, rotated_at, revoked_at)
+   ON shared.api_keys TO tenantry_shared;
 GRANT SELECT ON shared.api_keys TO tenantry_platform;
 
 -- Whether a user is an active member of a business.
@@ -70,14 +78,17 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $func
 DECLARE
     key record;
     is_former boolean;
+    of_user uuid;
 BEGIN
     SELECT k.* INTO key FROM shared.api_keys k
      WHERE (k.hash = presented OR k.previous_hash = presented AND k.previous_expires_at > moment)
        AND k.tenant_id = at_tenant AND k.revoked_at IS NULL AND k.expires_at > moment;
-    IF NOT FOUND OR key.user_id IS NOT NULL AND NOT shared.is_active_member(key.user_id, at_tenant) THEN
+    is_former := key.hash <> presented;
+    of_user := CASE WHEN is_former THEN key.previous_user_id ELSE key.user_id END;
+    IF NOT FOUND OR key.member_left AND NOT is_former
+       OR of_user IS NOT NULL AND NOT shared.is_active_member(of_user, at_tenant) THEN
         RETURN;
     END IF;
-    is_former := key.hash <> presented;
     IF moment - interval '1 minute'
        > coalesce(CASE WHEN is_former THEN key.previous_last_used_at ELSE key.last_used_at END, '-infinity') THEN
         -- A request does not wait for somebody who changes the key.
@@ -88,7 +99,7 @@ BEGIN
                            FOR NO KEY UPDATE SKIP LOCKED);
     END IF;
     RETURN QUERY
-    SELECT key.id, shared.held_permissions(key.permissions, 'inventory', key.user_id, at_tenant),
+    SELECT key.id, shared.held_permissions(key.permissions, 'inventory', of_user, at_tenant),
            CASE WHEN is_former THEN least(key.expires_at, key.previous_expires_at) ELSE key.expires_at END;
 END
 $function$;
@@ -106,15 +117,15 @@ BEGIN
     IF TG_TABLE_NAME = 'api_keys'
        OR EXISTS (SELECT FROM shared.api_keys k
                    WHERE k.revoked_at IS NULL
-                     AND k.user_id = CASE TG_TABLE_NAME WHEN 'users' THEN (to_jsonb(OLD) ->> 'id')::uuid
-                                     ELSE (to_jsonb(OLD) ->> 'user_id')::uuid END) THEN
+                     AND CASE TG_TABLE_NAME WHEN 'users' THEN (to_jsonb(OLD) ->> 'id')::uuid
+                         ELSE (to_jsonb(OLD) ->> 'user_id')::uuid END IN (k.user_id, k.previous_user_id)) THEN
         PERFORM pg_notify('tenantry_revocations', 'api_keys');
     END IF;
     RETURN NULL;
 END
 $function$;
 CREATE TRIGGER api_keys_announce_change
-    AFTER UPDATE OF permissions, user_id, hash, previous_hash, previous_expires_at, expires_at, revoked_at
+    AFTER UPDATE OF permissions, user_id, member_left, hash, previous_hash, previous_expires_at, expires_at, revoked_at
     ON shared.api_keys FOR EACH ROW EXECUTE FUNCTION shared.announce_api_keys();
 CREATE TRIGGER api_keys_announce_deletion AFTER DELETE ON shared.api_keys
     FOR EACH ROW EXECUTE FUNCTION shared.announce_api_keys();
@@ -124,6 +135,21 @@ CREATE TRIGGER memberships_deleted_announce_api_keys AFTER DELETE ON shared.memb
     FOR EACH ROW EXECUTE FUNCTION shared.announce_api_keys();
 CREATE TRIGGER users_announce_api_keys AFTER UPDATE OF status ON shared.users
     FOR EACH ROW WHEN (OLD.status <> NEW.status) EXECUTE FUNCTION shared.announce_api_keys();
+
+-- Somebody who leaves a business and comes back does not find the keys of then at work.
+CREATE FUNCTION shared.leave_api_keys() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
+BEGIN
+    IF NOT EXISTS (SELECT FROM shared.memberships WHERE user_id = OLD.user_id AND tenant_id = OLD.tenant_id) THEN
+        UPDATE shared.api_keys SET member_left = true WHERE user_id = OLD.user_id AND tenant_id = OLD.tenant_id;
+        UPDATE shared.api_keys SET previous_expires_at = least(previous_expires_at, clock_timestamp())
+         WHERE previous_user_id = OLD.user_id AND tenant_id = OLD.tenant_id;
+    END IF;
+    RETURN NULL;
+END
+$function$;
+CREATE TRIGGER memberships_leave_api_keys AFTER DELETE ON shared.memberships
+    FOR EACH ROW WHEN (OLD.tenant_id IS NOT NULL) EXECUTE FUNCTION shared.leave_api_keys();
 
 -- What this release adds to the apps that come with the program.
 ALTER FUNCTION shared.ensure_built_in_apps() RENAME TO ensure_second_built_in_apps;

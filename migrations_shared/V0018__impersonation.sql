@@ -37,7 +37,11 @@ CREATE TRIGGER memberships_end_impersonations AFTER UPDATE ON shared.memberships
     FOR EACH ROW WHEN (OLD.version <> NEW.version AND NEW.app = 'platform')
     EXECUTE FUNCTION shared.end_impersonations();
 
--- The server records what the staff reads. Nobody changes or deletes an entry.
+-- The server records what the staff reads, and writes nothing else there. Nobody changes or deletes an entry.
+DROP POLICY platform_audit_platform ON shared.platform_audit;
+CREATE POLICY platform_audit_platform ON shared.platform_audit FOR SELECT TO tenantry_platform USING (true);
+CREATE POLICY platform_audit_reads ON shared.platform_audit FOR INSERT TO tenantry_platform
+    WITH CHECK (action = 'data.read');
 GRANT INSERT ON shared.platform_audit TO tenantry_platform;
 -- Lists of changes leave out what was only read.
 -- reason: one row for each change by the operator.

@@ -27,6 +27,8 @@ CREATE TABLE shared.service_accounts (
     permissions text[] NOT NULL,
     -- The member whose permissions limit those of the account. Null: the operator made it.
     user_id uuid CONSTRAINT service_accounts_user_id_fkey REFERENCES shared.users (id) ON DELETE CASCADE,
+    -- The member has left the business since, perhaps to come back. Only another change makes the account active again.
+    member_left boolean NOT NULL DEFAULT false,
     -- Counts the changes of what the account may do; tokens carry it.
     version integer NOT NULL DEFAULT 1,
     last_used_at timestamptz,
@@ -44,7 +46,7 @@ CREATE POLICY service_accounts_platform ON shared.service_accounts FOR SELECT TO
 GRANT SELECT (id, app, name) ON shared.oauth_clients TO tenantry_shared;
 GRANT SELECT ON shared.oauth_clients TO tenantry_platform;
 GRANT SELECT, INSERT, DELETE ON shared.service_accounts TO tenantry_shared;
-GRANT UPDATE (permissions, user_id, version, updated_at) ON shared.service_accounts TO tenantry_shared;
+GRANT UPDATE (permissions, user_id, member_left, version, updated_at) ON shared.service_accounts TO tenantry_shared;
 GRANT SELECT ON shared.service_accounts TO tenantry_platform;
 
 -- The app of a program that presents its secret, with its account at a business, and what the account may do now. No
@@ -64,7 +66,7 @@ BEGIN
         RETURN;
     END IF;
     SELECT a.* INTO account FROM shared.service_accounts a
-     WHERE a.client_id = wanted_client AND a.tenant_id = at_tenant
+     WHERE a.client_id = wanted_client AND a.tenant_id = at_tenant AND NOT a.member_left
        AND (a.user_id IS NULL OR shared.is_active_member(a.user_id, at_tenant));
     IF NOT FOUND THEN
         RETURN QUERY SELECT client.app, NULL::uuid, NULL::integer, NULL::text[];
@@ -101,6 +103,13 @@ CREATE TRIGGER service_accounts_revoke_deleted AFTER DELETE ON shared.service_ac
 CREATE FUNCTION shared.count_service_account_changes() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
 BEGIN
+    IF TG_TABLE_NAME = 'memberships' AND TG_OP = 'DELETE'
+       AND NOT EXISTS (SELECT FROM shared.memberships
+                        WHERE user_id = (to_jsonb(OLD) ->> 'user_id')::uuid
+                          AND tenant_id = (to_jsonb(OLD) ->> 'tenant_id')::uuid) THEN
+        UPDATE shared.service_accounts SET member_left = true
+         WHERE user_id = (to_jsonb(OLD) ->> 'user_id')::uuid AND tenant_id = (to_jsonb(OLD) ->> 'tenant_id')::uuid;
+    END IF;
     UPDATE shared.service_accounts SET version = version + 1
      WHERE user_id = CASE TG_TABLE_NAME WHEN 'users' THEN (to_jsonb(OLD) ->> 'id')::uuid
                      ELSE (to_jsonb(OLD) ->> 'user_id')::uuid END;

@@ -167,6 +167,13 @@ async fn a_rotated_key_has_two_secrets_for_a_while() {
     refused(&with_key(&acme, &third)).await;
     assert_eq!(with_key(&acme, &fourth).get("/api/v1/products").await.status, 200);
 
+    // A repeated request does not rotate twice.
+    let path = format!("{PATH}/{}", first["id"].as_str().unwrap());
+    let tag = acme.get(&path).await.header("etag").to_owned();
+    let once = acme.with("if-match", &tag);
+    let fourth = rotate(&once, &first, &json!({})).await.body;
+    assert_eq!(rotate(&once, &first, &json!({})).await.status, 412);
+
     // An expired key gets another end, and its former secret does not come back to life.
     owner.execute("UPDATE shared.api_keys SET expires_at = now()", &[]).await.unwrap();
     refused(&with_key(&acme, &fourth)).await;
@@ -181,7 +188,6 @@ async fn a_rotated_key_has_two_secrets_for_a_while() {
     }
 
     // What is revoked stays so.
-    let path = format!("{PATH}/{}", first["id"].as_str().unwrap());
     for _ in 0..2 {
         assert_eq!(acme.delete(&path).await.status, 204);
     }
@@ -230,11 +236,12 @@ async fn a_key_ends_with_its_member_within_a_second_at_every_server() {
         }
     }
     // A member who gets fewer permissions takes them from the key.
-    let (member, made) = member_with_key(&app, &acme, 10).await;
+    let (_, made) = member_with_key(&app, &acme, 10).await;
     let program = with_key(&acme, &made);
     assert_eq!(program.get("/api/v1/stock").await.status, 200);
     let membership = acme.membership("m10", "inventory").await;
     let path = format!("/api/v1/memberships/{}", membership["id"].as_str().unwrap());
+    acme.put("/api/v1/roles/inventory/reader", &reader()).await;
     assert_eq!(acme.put(&path, &json!({"roles": ["reader"]})).await.status, 200);
     let changed = Instant::now();
     while program.get("/api/v1/stock").await.code() != "permission_denied" {
@@ -242,15 +249,32 @@ async fn a_key_ends_with_its_member_within_a_second_at_every_server() {
     }
     assert_eq!(program.get("/api/v1/products").await.status, 200);
 
+    // Another member rotates the key: the former secret still does no more than the former member may.
+    let rotated = rotate(&acme, &made, &json!({})).await.body;
+    assert_eq!(with_key(&acme, &rotated).get("/api/v1/stock").await.status, 200);
+    assert_eq!(program.get("/api/v1/stock").await.code(), "permission_denied");
+    assert_eq!(program.get("/api/v1/products").await.status, 200);
+    let member = app.signed_in(acme.tenant.clone(), "m10@acme.test").await;
+    let mine = make(&member, "Mine", &["catalogue.read"]).await;
+
     // When the member leaves, another one takes the key over.
     assert_eq!(acme.delete(&path).await.status, 204);
     refused(&program).await;
-    assert_eq!(show(&acme, &made).await["status"], "suspended");
+    refused(&with_key(&acme, &mine)).await;
+    assert_eq!(show(&acme, &mine).await["status"], "suspended");
     assert_eq!(member.get(PATH).await.status, 401);
-    let taken_over = rotate(&acme, &made, &json!({"overlapHours": 24})).await.body;
+    // A member who comes back does not find the key at work.
+    app.member_with("m10@acme.test", &acme.tenant, &["maker"]).await;
+    assert_eq!(with_key(&acme, &mine).get("/api/v1/products").await.status, 401);
+    let taken_over = rotate(&acme, &mine, &json!({"overlapHours": 24})).await.body;
     assert_eq!((&taken_over["status"], &taken_over["previousSecret"]), (&json!("active"), &Value::Null));
-    refused(&program).await;
-    assert_eq!(with_key(&acme, &taken_over).get("/api/v1/stock").await.status, 200);
+    refused(&with_key(&acme, &mine)).await;
+    assert_eq!(with_key(&acme, &taken_over).get("/api/v1/products").await.status, 200);
+}
+
+/// A role that makes keys and reads products.
+fn reader() -> Value {
+    json!({"name": "Role", "permissions": ["api_keys.manage", "catalogue.read"]})
 }
 
 /// A member who may make keys, and a key that the member made.
@@ -258,7 +282,7 @@ async fn member_with_key<'a>(app: &'a TestApp, acme: &Business<'a>, number: usiz
     let role = |permissions: Value| json!({"name": "Role", "permissions": permissions});
     let maker = role(json!(["api_keys.manage", "catalogue.read", "stock.read"]));
     acme.put("/api/v1/roles/inventory/maker", &maker).await;
-    acme.put("/api/v1/roles/inventory/reader", &role(json!(["catalogue.read"]))).await;
+    acme.put("/api/v1/roles/inventory/reader", &reader()).await;
     let email = format!("m{number}@acme.test");
     app.member_with(&email, &acme.tenant, &["maker"]).await;
     let member = app.signed_in(acme.tenant.clone(), &email).await;

@@ -356,7 +356,23 @@ async fn every_example_of_the_api_document_matches_a_real_response() {
                 body = json!({"email": format!("owner@stage-{number}.test"), "password": harness::PASSWORD,
                               "app": body["app"], "device": body["device"]});
             }
-            send(&stage.business, method, &to, Some(&body).filter(|body| !body.is_null())).await
+            let body = Some(&body).filter(|body| !body.is_null());
+            if has_header(operation, "If-Match") {
+                let stale = stage.business.with("if-match", "\"999999\"");
+                let refused = send(&stale, method, &to, body).await;
+                if refused.status != 412 {
+                    faults.push(format!("{at}: If-Match is documented and not checked: {}", refused.status));
+                }
+            }
+            let first = send(&stage.business, method, &to, body).await;
+            if has_header(operation, "Idempotency-Key") {
+                let once = stage.business.with("idempotency-key", "the same");
+                let (one, other) = (once.send(method, &to, body).await, once.send(method, &to, body).await);
+                if (one.status, &one.body) != (other.status, &other.body) && one.status < 300 {
+                    faults.push(format!("{at}: Idempotency-Key is documented and has no effect"));
+                }
+            }
+            first
         };
         check(&at, operation, &reply, &mut faults);
         faults
@@ -369,6 +385,11 @@ async fn every_example_of_the_api_document_matches_a_real_response() {
         faults.extend(replayed.into_iter().flatten());
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+fn has_header(operation: &Value, name: &str) -> bool {
+    let parameters = operation["parameters"].as_array();
+    parameters.into_iter().flatten().any(|parameter| parameter["name"] == name)
 }
 
 async fn register(staff: &Client<'_>, id: &str) {

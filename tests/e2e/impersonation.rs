@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use harness::{Business, Client, PASSWORD, Program, Reply, SecondServer, TestApp, a_product, until, uuid};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 async fn act(staff: &Client<'_>, business: &Business<'_>, how: &Value) -> Reply {
     staff.post(&format!("/api/v1/platform/tenants/{}/impersonations", business.tenant.id), how).await
@@ -143,6 +144,16 @@ async fn the_staff_change_a_business_in_the_name_of_the_platform() {
         let reply = client.get("/api/v1/products").await;
         assert_eq!((reply.status, reply.code()), (403, "impersonation_refused"), "{reply:?}");
     }
+    let refused = events(&acme, "impersonation.used").await[0].clone();
+    assert_eq!(
+        (&refused["failure"], &refused["details"]["path"]),
+        (&json!("refused"), &json!("/api/v1/products"))
+    );
+    assert_eq!(looking.post("/api/v1/auth/logout", &json!({})).await.status, 204, "they may always leave");
+    // A program does not decide either.
+    let program = acme.with_token(Some(&acme.api_key("Settings", &["settings.write"]).await));
+    assert_eq!(program.patch("/api/v1/settings", &settings("full")).await.code(), "people_only");
+    assert_eq!(program.patch("/api/v1/settings", &json!({"overReceiptPercent": "1"})).await.status, 200);
     assert_eq!(act(&staff, &acme, &json!({"reason": "x"})).await.code(), "impersonation_refused");
     assert_eq!(acme.patch("/api/v1/settings", &settings("everything")).await.status, 422);
 }
@@ -160,7 +171,7 @@ async fn an_impersonation_needs_a_member_a_reason_and_an_end() {
         (json!({"reason": "x", "minutes": 61}), 422, "/minutes"),
         (json!({"reason": "x", "userId": stranger}), 422, "/userId"),
         (json!({"reason": "x", "app": "platform"}), 422, "/userId"),
-        (json!({"reason": "x", "app": "pos"}), 422, "/userId"),
+        (json!({"reason": "x", "app": "pos"}), 422, "/app"),
     ] {
         let reply = act(&staff, &acme, &how).await;
         assert_eq!(reply.status, status, "{how}: {reply:?}");
@@ -263,6 +274,8 @@ async fn what_the_operator_reads_is_in_the_audit_log() {
     let all = reads("").await;
     for path in &paths {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        // A person may be named in what is searched.
+        let query = query.replace("q=owner", "q=...");
         assert!(all.contains(&format!("{path}?\"{query}\"")), "{path} {query}: {all:?}");
     }
     let of_acme = reads(&format!("&tenantId={id}")).await;
@@ -272,6 +285,18 @@ async fn what_the_operator_reads_is_in_the_audit_log() {
     // The list of changes leaves them out.
     let changes = staff.get("/api/v1/platform/audit?limit=100").await.body.to_string();
     assert!(!changes.contains("data.read"), "{changes}");
+    // A request that changes nothing shows data all the same.
+    let user = staff.get("/api/v1/platform/users?q=owner").await.body["data"][0]["id"].clone();
+    let enable = format!("/api/v1/platform/users/{}/enable", user.as_str().unwrap());
+    assert_eq!(staff.post(&enable, &json!({})).await.status, 200);
+    assert!(reads("").await.contains(&format!("{enable}?\"\"")));
+    // The entry names the business of the path, however it is written, and not one in a parameter of no use.
+    let odd = format!("/api/v1/platform/%74enants/{id}");
+    assert_eq!(staff.get(&odd).await.status, 200);
+    assert!(reads(&format!("&tenantId={id}")).await.contains(&format!("{odd}?\"\"")));
+    let user = format!("/api/v1/platform/users/{}", user.as_str().unwrap());
+    staff.get(&format!("{user}?tenantId={}", zenith.tenant.id)).await;
+    assert!(!reads(&format!("&tenantId={}", zenith.tenant.id)).await.iter().any(|read| read.contains(&user)));
     // What is refused is not read, and jobs show nothing of businesses.
     let before = reads("").await.len();
     assert_eq!(staff.get("/api/v1/platform/jobs").await.status, 200);
@@ -282,7 +307,108 @@ async fn what_the_operator_reads_is_in_the_audit_log() {
     assert_eq!(listed.code, Some(0), "{listed:?}");
     until("the command is in the log", async || {
         let entries = staff.get("/api/v1/platform/audit?withReads=true").await.body.to_string();
-        entries.contains("user list --tenant acme")
+        entries.contains("user list") && entries.contains("\"tenant\":\"acme\"")
     })
     .await;
+}
+
+/// Sends the head and a part of the body, waits for what happens meanwhile, and sends the rest. Returns the
+/// status.
+async fn slowly(
+    app: &TestApp,
+    client: &Client<'_>,
+    request: &str,
+    body: &Value,
+    meanwhile: impl AsyncFnOnce(),
+) -> u16 {
+    let body = body.to_string();
+    let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", app.port())).await.unwrap();
+    let (host, token) = (&client.host, client.token.as_deref().unwrap());
+    let head = format!(
+        "{request} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{}",
+        body.len(),
+        &body[..2]
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    meanwhile().await;
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    stream.write_all(&body.as_bytes()[2..]).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn access_that_is_taken_away_while_the_body_arrives_is_of_no_use() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let staff = app.staff("super_admin").await;
+    let owner = app.database.as_owner().await;
+    let setting = json!({"overReceiptPercent": "7"});
+
+    // The business closes itself to the staff.
+    let (changing, _) = acting(&staff, &acme, &json!({"reason": "x", "isReadOnly": false})).await;
+    let close = async || {
+        let access = json!({"operatorAccess": "none"});
+        assert_eq!(acme.patch("/api/v1/settings", &access).await.status, 200);
+    };
+    assert_eq!(slowly(&app, &changing, "PATCH /api/v1/settings", &setting, close).await, 403);
+    assert_eq!(acme.patch("/api/v1/settings", &json!({"operatorAccess": "full"})).await.status, 200);
+
+    // A key is revoked, and a role is taken away.
+    let program = acme.with_token(Some(&acme.api_key("Key", &["settings.write"]).await));
+    let revoke = async || {
+        owner.execute("UPDATE shared.api_keys SET revoked_at = now()", &[]).await.unwrap();
+    };
+    assert_eq!(slowly(&app, &program, "PATCH /api/v1/settings", &setting, revoke).await, 401);
+    let member = app.member_of(&acme.tenant, "OWNER").await;
+    let user = uuid(&member.get("/api/v1/auth/me").await.body["user"]["id"]);
+    let demote = async || {
+        const DEMOTE: &str = "
+            DELETE FROM shared.membership_roles r USING shared.memberships m
+             WHERE m.id = r.membership_id AND m.user_id = $1";
+        owner.execute(DEMOTE, &[&user]).await.unwrap();
+    };
+    let key = json!({"name": "x", "permissions": ["stock.read"]});
+    assert_eq!(slowly(&app, &member, "POST /api/v1/api-keys", &key, demote).await, 401);
+    assert_eq!(acme.get("/api/v1/settings").await.body["overReceiptPercent"], "0");
+
+    // The staff sign out.
+    let start = format!("POST /api/v1/platform/tenants/{}/impersonations", acme.tenant.id);
+    let sign_out = async || {
+        assert_eq!(staff.post("/api/v1/auth/logout", &json!({})).await.status, 204);
+    };
+    assert_eq!(slowly(&app, &staff, &start, &json!({"reason": "x"}), sign_out).await, 401);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_impersonation_does_not_begin_while_the_staff_are_leaving() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let staff = app.staff("super_admin").await;
+    let mut owner = app.database.as_owner().await;
+    let user = uuid(&staff.get("/api/v1/auth/me").await.body["user"]["id"]);
+    // The sign-out is under way, and not committed yet.
+    let leaving = owner.transaction().await.unwrap();
+    const END: &str =
+        "UPDATE shared.sessions SET revoked_at = now(), revoked_reason = 'signed_out' WHERE user_id = $1";
+    leaving.execute(END, &[&user]).await.unwrap();
+    let commit = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        leaving.commit().await.unwrap();
+    };
+    let how = json!({"reason": "x"});
+    let (reply, ()) = tokio::join!(act(&staff, &acme, &how), commit);
+    assert_eq!((reply.status, reply.code()), (401, "session_ended"), "{reply:?}");
+    let left: i64 = app
+        .database
+        .as_owner()
+        .await
+        .query_one("SELECT count(*) FROM shared.sessions WHERE staff_id IS NOT NULL", &[])
+        .await
+        .unwrap()
+        .get(0);
+    assert_eq!(left, 0);
 }

@@ -177,7 +177,7 @@ async fn every_route_refuses_callers_without_access() {
                     assert_eq!(reply.code(), "token_wrong_business", "{at} while acting: {reply:?}");
                     continue;
                 }
-                SignedIn | Anyone => path.ends_with("/auth/me"),
+                SignedIn | Anyone => path.ends_with("/auth/me") || path.contains("/jobs/"),
                 Member("team.manage" | "api_keys.manage") => method == "GET",
                 Member(_) => method == "GET" || may_change,
             };

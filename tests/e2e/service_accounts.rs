@@ -1,4 +1,5 @@
-//! Service accounts: programs exchange a client id and a secret for access tokens, as far as a business allows.
+//! Service accounts: programs exchange a client id and a secret for access tokens, as far as a business
+//! allows.
 
 use std::time::{Duration, Instant};
 
@@ -102,6 +103,9 @@ async fn a_program_gets_tokens_for_the_businesses_that_allow_it() {
     assert_eq!(metadata["token_endpoint"], json!(format!("{}/oauth/token", claims["iss"].as_str().unwrap())));
 }
 
+/// Parameters, `id:secret`, and the status and the code of the answer.
+type Case<'a> = (&'a [(&'a str, &'a str)], &'a str, u16, &'a str);
+
 #[tokio::test]
 async fn the_token_endpoint_answers_as_the_rfcs_say() {
     let app = TestApp::start().await;
@@ -114,7 +118,7 @@ async fn the_token_endpoint_answers_as_the_rfcs_say() {
     owner.execute("UPDATE shared.tenants SET status = 'suspended' WHERE slug = 'closed'", &[]).await.unwrap();
     let grant = ("grant_type", "client_credentials");
     let secret = basic.split_once(':').unwrap().1;
-    let cases: [(&[(&str, &str)], &str, u16, &str); 14] = [
+    let cases: [Case<'_>; 14] = [
         (&[("resource", ACME)], &basic, 400, "invalid_request"),
         (&[("grant_type", "password"), ("resource", ACME)], &basic, 400, "unsupported_grant_type"),
         (&[grant, grant, ("resource", ACME)], &basic, 400, "invalid_request"),

@@ -135,11 +135,14 @@ pub async fn all_pages<K: Key, T>(
     Ok(rows)
 }
 
-/// Writes to the audit log of the platform that this command reads data of businesses or people. No option
-/// of a command is a secret.
+/// Writes to the audit log of the platform that this command reads data of businesses or people. The entry
+/// names no person: nothing deletes it when a person is deleted.
 pub async fn record_read(database: &Database) -> anyhow::Result<()> {
-    let command: Vec<String> = std::env::args().skip(1).collect();
-    let details = json!({"command": command.join(" ")});
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let is_word = |text: &&String| !text.starts_with('-');
+    let command: Vec<&str> = arguments.iter().filter(is_word).take(2).map(String::as_str).collect();
+    let of_tenant = arguments.iter().skip_while(|text| *text != "--tenant").nth(1);
+    let details = json!({"command": command.join(" "), "tenant": of_tenant});
     let record =
         async |tx: &SharedTx| platform_audit::record_read(tx, &Actor::command_line(), None, &details).await;
     Ok(database.write_shared(SharedScope::Platform, record).await?)

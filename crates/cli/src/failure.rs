@@ -179,7 +179,11 @@ fn code_of_people(error: &(dyn std::error::Error + 'static)) -> Option<u8> {
     match error.downcast_ref() {
         Some(ApiKeyError::Unknown) => return Some(NOT_FOUND),
         Some(
-            ApiKeyError::NameTaken(_) | ApiKeyError::Revoked | ApiKeyError::Expired | ApiKeyError::TooMany,
+            ApiKeyError::NameTaken(_)
+            | ApiKeyError::Stale
+            | ApiKeyError::Revoked
+            | ApiKeyError::Expired
+            | ApiKeyError::TooMany,
         ) => {
             return Some(CONFLICT);
         }

@@ -113,7 +113,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Rotate { which, overlap_hours, expires } => {
             let tenant = context::find_tenant(&settings, &which.tenant).await?;
             let overlap = TimeDelta::hours(overlap_hours.into());
-            let rotation = Rotation { overlap, expires_at: expires.map(Moment::time) };
+            let rotation = Rotation { overlap, if_version: None, expires_at: expires.map(Moment::time) };
             let operator = context::operator(&settings).await?;
             let made = operator.rotate_api_key(&tenant, which.id, rotation).await?;
             if let Some(until) = made.0.previous_expires_at {

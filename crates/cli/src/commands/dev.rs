@@ -248,7 +248,7 @@ impl SettingsFile {
                 owner_url: cluster.url("tenantry_owner", &secrets.owner_password, "tenantry"),
             }),
             identity: DevIdentity {
-                issuer: format!("http://localhost:{port}"),
+                issuer: format!("http://id.localhost:{port}"),
                 signing_key_file: key_file.to_owned(),
                 password_key: secrets.password_key.clone(),
             },

@@ -68,6 +68,8 @@ pub struct ApiKey {
     pub rotated_at: Option<DateTime<Utc>>,
     /// When the key was revoked.
     pub revoked_at: Option<DateTime<Utc>>,
+    /// Counts the rotations.
+    pub version: i32,
 }
 
 tenancy::from_row!(ApiKey {
@@ -86,6 +88,7 @@ tenancy::from_row!(ApiKey {
     expires_at,
     rotated_at,
     revoked_at,
+    version,
 });
 
 /// A key to be made.
@@ -104,6 +107,8 @@ pub struct NewApiKey {
 pub struct Rotation {
     /// How long the former secret stays valid: at most [`LONGEST_OVERLAP`].
     pub overlap: TimeDelta,
+    /// Rotate the key only if it has this version.
+    pub if_version: Option<i32>,
     /// When the key expires. Defaults to the present expiry.
     pub expires_at: Option<DateTime<Utc>>,
 }
@@ -136,8 +141,11 @@ pub enum ApiKeyError {
     #[error("the API key was revoked; make another one")]
     Revoked,
     /// The key has expired, and the request does not say until when it should be valid now.
-    #[error("the API key has expired; say when it should expire next, or make another one")]
+    #[error("the API key has expired; send expiresAt, or make another one")]
     Expired,
+    /// The key was rotated since its version was read.
+    #[error("the API key was rotated in the meantime; read it again")]
+    Stale,
     /// The business has as many keys as it may have.
     #[error("a business may have {MOST_KEYS} API keys that are not revoked; revoke one first")]
     TooMany,
@@ -161,9 +169,10 @@ const SELECT: &str = "
            CASE WHEN k.previous_expires_at > $1 THEN k.previous_prefix END AS previous_prefix,
            CASE WHEN k.previous_expires_at > $1 THEN k.previous_expires_at END AS previous_expires_at,
            CASE WHEN k.previous_expires_at > $1 THEN k.previous_last_used_at END AS previous_last_used_at,
-           k.created_at, k.expires_at, k.rotated_at, k.revoked_at,
+           k.created_at, k.expires_at, k.rotated_at, k.revoked_at, k.version,
            CASE WHEN k.revoked_at IS NOT NULL THEN 'revoked' WHEN k.expires_at <= $1 THEN 'expired'
-                WHEN k.user_id IS NOT NULL AND NOT shared.is_active_member(k.user_id, k.tenant_id)
+                WHEN k.member_left
+                  OR k.user_id IS NOT NULL AND NOT shared.is_active_member(k.user_id, k.tenant_id)
                 THEN 'suspended' ELSE 'active' END AS status
       FROM shared.api_keys k ";
 
@@ -177,6 +186,7 @@ pub async fn create(
     new: &NewApiKey,
     by: By<'_>,
 ) -> Result<(ApiKey, KeySecret), ApiKeyError> {
+    const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended('api keys ' || $1::text, 0))::text";
     const COUNT: &str = "SELECT count(*) FROM shared.api_keys WHERE tenant_id = $1 AND revoked_at IS NULL";
     const INSERT: &str = "
         INSERT INTO shared.api_keys (id, tenant_id, name, permissions, user_id, prefix, hash, created_at,
@@ -192,9 +202,11 @@ pub async fn create(
     if let Some(key) = new.permissions.iter().find(is_for_people) {
         return Err(ApiKeyError::ForPeople(key.clone()));
     }
-    authority::refuse_above(tx, tenant, &AppSlug::known(INVENTORY_APP), &permissions, by).await?;
+    refuse_above(tx, tenant, &permissions, by).await?;
     let expires_at = new.expires_at.unwrap_or(tx.now() + LIFETIME);
     refuse_expiry(tx, expires_at)?;
+    // Two at the same moment do not both make the last key.
+    tx.execute(LOCK, &[&tenant.to_string()]).await?;
     if tx.value::<i64>(COUNT, &[&tenant]).await? >= MOST_KEYS {
         return Err(ApiKeyError::TooMany);
     }
@@ -215,8 +227,9 @@ pub async fn create(
     Ok((key, secret))
 }
 
-/// Gives a key another secret. The former one stays valid for a while; one that is older ends now. From now
-/// on, the key may do no more than this actor. Returns the key with its secret.
+/// Gives a key another secret. The former one stays valid for a while, and does no more than the former
+/// member may; one that is older ends now. From now on, the key may do no more than this actor. Returns the
+/// key with its secret.
 ///
 /// # Errors
 /// [`ApiKeyError`].
@@ -229,14 +242,18 @@ pub async fn rotate(
 ) -> Result<(ApiKey, KeySecret), ApiKeyError> {
     const ROTATE: &str = "
         UPDATE shared.api_keys
-           SET previous_prefix = prefix, previous_hash = hash, previous_expires_at = $2,
-               previous_last_used_at = last_used_at,
-               prefix = $3, hash = $4, last_used_at = NULL, user_id = $5, expires_at = $6, rotated_at = $7
+           SET previous_prefix = prefix, previous_hash = hash, previous_user_id = user_id,
+               previous_expires_at = $2, previous_last_used_at = last_used_at,
+               prefix = $3, hash = $4, last_used_at = NULL, user_id = $5, member_left = false,
+               expires_at = $6, rotated_at = $7, version = version + 1
          WHERE id = $1";
     if rotation.overlap < TimeDelta::zero() || rotation.overlap > LONGEST_OVERLAP {
         return Err(ApiKeyError::Overlap);
     }
     let present = lock(tx, tenant, id).await?;
+    if rotation.if_version.is_some_and(|version| version != present.version) {
+        return Err(ApiKeyError::Stale);
+    }
     let is_expired = present.status == KeyStatus::Expired;
     let expires_at = match rotation.expires_at {
         Some(expires_at) => expires_at,
@@ -245,7 +262,7 @@ pub async fn rotate(
     };
     refuse_expiry(tx, expires_at)?;
     let permissions: Vec<&str> = present.permissions.iter().map(String::as_str).collect();
-    authority::refuse_above(tx, tenant, &AppSlug::known(INVENTORY_APP), &permissions, by).await?;
+    refuse_above(tx, tenant, &permissions, by).await?;
     // A former secret that was of no use does not become valid again.
     let overlap = if present.status == KeyStatus::Active { rotation.overlap } else { TimeDelta::zero() };
     let (secret, previous_expires_at) = (KeySecret::of_key(), tx.now() + overlap);
@@ -256,7 +273,8 @@ pub async fn rotate(
     Ok((key, secret))
 }
 
-/// Revokes a key. Every server refuses it within a second. Revoking it again changes nothing.
+/// Revokes a key. Every server refuses it within a second. Revoking it again changes nothing. Whoever may
+/// manage keys may revoke any of them.
 ///
 /// # Errors
 /// [`ApiKeyError`].
@@ -328,6 +346,18 @@ async fn lock(tx: &SharedTx, tenant: TenantId, id: ApiKeyId) -> Result<ApiKey, A
 fn refuse_expiry(tx: &SharedTx, expires_at: DateTime<Utc>) -> Result<(), ApiKeyError> {
     let is_allowed = expires_at > tx.now() && expires_at <= tx.now() + LONGEST;
     if is_allowed { Ok(()) } else { Err(ApiKeyError::Expiry) }
+}
+
+/// Refuses permissions that the actor does not have at this moment, among them that of managing keys.
+async fn refuse_above(
+    tx: &SharedTx,
+    tenant: TenantId,
+    permissions: &[&str],
+    by: By<'_>,
+) -> Result<(), NotAllowed> {
+    let mut needed = permissions.to_vec();
+    needed.push(Permission::ApiKeysManage.as_str());
+    authority::refuse_above(tx, tenant, &AppSlug::known(INVENTORY_APP), &needed, by).await
 }
 
 /// The member whose permissions limit those of a key.

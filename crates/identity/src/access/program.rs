@@ -11,6 +11,7 @@ use tenancy::{Database, DbError, SharedScope, TenantId};
 use uuid::Uuid;
 
 use crate::access::api_key::ApiKeyId;
+use crate::access::secret::KeySecret;
 use crate::names::digest::sha256;
 use crate::people::permission::Permission;
 
@@ -93,6 +94,9 @@ impl Programs {
         tenant: TenantId,
         hears_changes: bool,
     ) -> Result<Arc<Program>, KeyRefused> {
+        if !KeySecret::has_form(secret) {
+            return Err(KeyRefused::Invalid);
+        }
         let changes = self.changes.load(Ordering::SeqCst);
         let at = (tenant, sha256(secret));
         let known = self.known.get(&at).await.filter(|known| hears_changes && known.changes == changes);

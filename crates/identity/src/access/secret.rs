@@ -16,6 +16,8 @@ pub struct KeySecret(SecretString);
 const OF_KEY: &str = "tky_";
 /// Marks the secret of a program with a client id.
 const OF_CLIENT: &str = "tcs_";
+/// The letters of 256 random bits in base64.
+const LETTERS: usize = 43;
 /// The characters of a secret that are shown, the mark included. Enough randomness stays hidden.
 const SHOWN: usize = OF_KEY.len() + 8;
 
@@ -37,9 +39,16 @@ impl KeySecret {
         Self(SecretString::from(format!("{mark}{}", URL_SAFE_NO_PAD.encode(bytes))))
     }
 
-    /// Whether a bearer token is the secret of an API key, rather than an access token.
+    /// Whether a bearer token is meant as the secret of an API key, rather than as an access token.
     pub fn is_one(token: &str) -> bool {
         token.starts_with(OF_KEY)
+    }
+
+    /// Whether the text can be the secret of an API key. Anything else costs no query.
+    pub(super) fn has_form(text: &str) -> bool {
+        let random = text.strip_prefix(OF_KEY).unwrap_or_default();
+        random.len() == LETTERS
+            && random.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
     }
 
     /// The text, for the program.
@@ -65,7 +74,11 @@ mod tests {
     #[test]
     fn a_secret_is_recognised_by_its_beginning() {
         let (one, other) = (KeySecret::of_key(), KeySecret::of_key());
-        assert!(KeySecret::is_one(one.secret().expose_secret()));
+        let text = one.secret().expose_secret();
+        assert!(KeySecret::is_one(text) && KeySecret::has_form(text));
+        for text in ["tky_", "tky_x", &text[1..], &format!("{text}x"), &text.replace('_', "!")] {
+            assert!(!KeySecret::has_form(text), "{text}");
+        }
         assert_ne!(one.hash(), other.hash());
         assert_eq!((one.prefix().len(), one.secret().expose_secret().len()), (12, 47));
         for token in ["", "tky", "trt_x", "tcs_x", "a.b.c"] {

@@ -85,7 +85,8 @@ pub enum ServiceAccountError {
 
 const SELECT: &str = "
     SELECT a.id, a.client_id, c.name AS client_name, c.app, a.tenant_id, a.permissions, a.user_id,
-           a.user_id IS NULL OR shared.is_active_member(a.user_id, a.tenant_id) AS is_active,
+           NOT a.member_left AND (a.user_id IS NULL OR shared.is_active_member(a.user_id, a.tenant_id))
+               AS is_active,
            a.last_used_at, a.created_at, a.updated_at
       FROM shared.service_accounts a
       JOIN shared.oauth_clients c ON c.id = a.client_id ";
@@ -105,7 +106,7 @@ pub async fn put(
     const APP: &str = "SELECT app FROM shared.oauth_clients WHERE id = $1";
     const UPDATE: &str = "
         UPDATE shared.service_accounts
-           SET permissions = $3, user_id = $4, version = version + 1, updated_at = $5
+           SET permissions = $3, user_id = $4, member_left = false, version = version + 1, updated_at = $5
          WHERE tenant_id = $1 AND client_id = $2";
     const INSERT: &str = "
         INSERT INTO shared.service_accounts (id, client_id, tenant_id, permissions, user_id, created_at,

@@ -1,5 +1,5 @@
-//! The platform's staff acting as a member of a business: for a stated reason, for a limited time, and visible
-//! to the business.
+//! The platform's staff acting as a member of a business: for a stated reason, for a limited time, and
+//! visible to the business.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use const_format::concatcp;
@@ -12,6 +12,7 @@ use crate::INVENTORY_APP;
 use crate::names::ids::{MembershipId, SessionId, UserId};
 use crate::names::keys::AppSlug;
 use crate::people::membership::MemberOf;
+use crate::people::permission::Permission;
 use crate::records::auth_event::{self, AuthAction, AuthEvent, By};
 use crate::signing_in::login::SignedIn;
 use crate::signing_in::token;
@@ -99,9 +100,15 @@ pub enum ImpersonationError {
     /// There is no such impersonation, or it has ended.
     #[error("there is no such impersonation, or it has ended")]
     Unknown,
+    /// The staff have signed out in the meantime, or may not do this any more.
+    #[error("your own session has ended, or you may not do this any more; sign in again")]
+    StaffEnded,
     /// The business has no such active member.
     #[error("the business has no such member who may sign in to inventory or pos")]
     NoMember,
+    /// No owner of the business uses the app, and no member was named.
+    #[error("no owner of the business may sign in to this app; name a member")]
+    NoOwner,
     /// The time is too short or too long.
     #[error("an impersonation lasts for 1 to {MOST_MINUTES} minutes")]
     Minutes,
@@ -125,7 +132,7 @@ struct Member {
 
 tenancy::from_row!(Member { user_id, full_name, membership_id, app, version, roles, permissions });
 
-/// Starts an impersonation. Whether the business allows it, and whether the staff may, the caller checks.
+/// Starts an impersonation, if the staff may. Whether the business allows it, the caller checks.
 ///
 /// # Errors
 /// [`ImpersonationError`].
@@ -145,6 +152,15 @@ pub async fn start(
          WHERE m.tenant_id = $1 AND m.app = $2 AND m.status = 'active'
            AND (m.user_id = $3 OR $3::uuid IS NULL AND 'OWNER' = ANY (a.roles))
          ORDER BY m.created_at, m.id LIMIT 1 FOR SHARE OF m, u";
+    // Whoever ends the session or takes the role waits for this, or this for them.
+    const STAFF: &str = "
+        SELECT a.permissions
+          FROM shared.sessions s
+          JOIN shared.memberships m ON m.id = s.membership_id AND m.app = 'platform' AND m.status = 'active'
+          JOIN shared.users u ON u.id = s.user_id AND u.status = 'active'
+         CROSS JOIN LATERAL shared.access_of(m.id) a
+         WHERE s.id = $1 AND s.user_id = $2 AND s.revoked_at IS NULL AND s.idle_expires_at > $3
+           FOR SHARE OF s, m, u";
     const INSERT: &str = "
         INSERT INTO shared.sessions (id, user_id, membership_id, tenant_id, device, created_at, last_seen_at,
                                      expires_at, idle_expires_at, staff_id, staff_session_id, is_read_only,
@@ -153,13 +169,22 @@ pub async fn start(
     if new.minutes == 0 || new.minutes > MOST_MINUTES {
         return Err(ImpersonationError::Minutes);
     }
+    let held: Option<Vec<String>> = tx.value_opt(STAFF, &[&staff.session, &staff.user, &tx.now()]).await?;
+    let held = held.ok_or(ImpersonationError::StaffEnded)?;
+    let may = |permission: Permission| held.iter().any(|key| key == permission.as_str());
+    if !may(Permission::MembersImpersonate) || !new.is_read_only && !may(Permission::TenantsWrite) {
+        return Err(ImpersonationError::StaffEnded);
+    }
     let app = new.app.clone().unwrap_or(AppSlug::known(INVENTORY_APP));
     // Another program would not ask whether the business allows it.
     if !token::accepts(Some(tenant), app.as_str()) {
         return Err(ImpersonationError::NoMember);
     }
     let found: Option<Member> = tx.row_opt(MEMBER, &[&tenant, &app, &new.user]).await?;
-    let member = found.ok_or(ImpersonationError::NoMember)?;
+    let member = found.ok_or(match new.user {
+        Some(_) => ImpersonationError::NoMember,
+        None => ImpersonationError::NoOwner,
+    })?;
     let (now, user) = (tx.now(), member.user_id);
     let expires_at = now + TimeDelta::minutes(new.minutes.into());
     let membership = member.membership_id;

@@ -62,6 +62,9 @@ pub enum TokenError {
     /// The session of the token has ended: its user signed out, or access was withdrawn.
     #[error("the session has ended; sign in again")]
     SessionEnded,
+    /// The platform's staff may not act as the user any more.
+    #[error("the impersonation has ended; start another one")]
+    ImpersonationEnded,
     /// The roles of the user were changed after the token was issued.
     #[error("the roles of the user have changed; refresh the session")]
     RolesChanged,

@@ -120,9 +120,6 @@ pub enum SettingsError {
     /// The list of reasons is too long or has a reason twice.
     #[error("at most {MAX_REASONS} reasons are allowed, and all reasons must differ")]
     Reasons,
-    /// The platform's staff, acting as a member, want to change what they may do.
-    #[error("only the business itself decides what the operator may do: sign in as a member")]
-    OperatorAccess,
     /// The list of origins is too long.
     #[error("at most {MAX_ORIGINS} origins are allowed")]
     Origins,
@@ -241,9 +238,6 @@ pub async fn update(tx: &TenantTx, change: &SettingsChange, actor: ActorId) -> R
          WHERE id = 1";
     let stored = Settings::from(tx.row::<SettingsRow>(LOCK, &[]).await?);
     let mut edit = Edit::begin(tx, actor, change.if_version, stored.version)?;
-    if actor.impersonation_id().is_some() && change.operator_access.is_some() {
-        return Err(SettingsError::OperatorAccess);
-    }
     if let Some(zone) = &change.time_zone
         && !tx.value(KNOWS_ZONE, &[zone]).await?
     {

@@ -1,5 +1,5 @@
-//! The staff of the platform acting as a member of a business. The business can refuse it. The start is in the
-//! audit log of the business, in the log of authentication events, and in the audit log of the platform.
+//! The staff of the platform acting as a member of a business. The business can refuse it. The start is in
+//! the audit log of the business, in the log of authentication events, and in the audit log of the platform.
 
 use identity::SessionId;
 use identity::impersonation::{

@@ -11,7 +11,7 @@ use actix_web::http::header::{self, HeaderMap};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use futures_util::future::{Either, LocalBoxFuture};
 use identity::auth_event::Origin;
-use identity::{Holder, KeyRefused, KeySecret, Permission, Principal, Program};
+use identity::{Holder, KeyRefused, KeySecret, Permission, Principal, Program, TokenError};
 use platform::Actor;
 use tenancy::{Tenant, TenantId, TenantScope};
 use uuid::Uuid;
@@ -120,19 +120,29 @@ impl Subject {
 
     /// The person, who acts in their own name. With `may_read`, the platform's staff may read as that person.
     fn person(self, may_read: bool) -> Result<Principal, Problem> {
+        self.require_person(may_read)?;
+        match self {
+            Self::Person(principal) => Ok(principal),
+            Self::Program(_) => Err(people_only()),
+        }
+    }
+
+    fn require_person(&self, may_read: bool) -> Result<(), Problem> {
         match self {
             Self::Person(principal) if principal.impersonator.is_some() && !may_read => {
                 let detail = "The staff of the platform cannot do this as a member: it concerns the account \
-                              of the member, or gives access to others.";
+                              of the member, gives access to others, or is up to the business itself.";
                 Err(Problem::new(Code::ImpersonationRefused, detail))
             }
-            Self::Person(principal) => Ok(principal),
-            Self::Program(_) => {
-                let detail = "Sign in with POST /api/v1/auth/login. A program cannot do this.";
-                Err(Problem::new(Code::PeopleOnly, detail))
-            }
+            Self::Person(_) => Ok(()),
+            Self::Program(_) => Err(people_only()),
         }
     }
+}
+
+fn people_only() -> Problem {
+    let detail = "Sign in with POST /api/v1/auth/login. A program cannot do this.";
+    Problem::new(Code::PeopleOnly, detail)
 }
 
 fn role_lacks(permission: Permission) -> Problem {
@@ -149,6 +159,25 @@ pub type Checked<T> = Either<Ready<Result<T, Problem>>, LocalBoxFuture<'static, 
 
 fn refused<T>(problem: Problem) -> Checked<T> {
     Either::Left(ready(Err(problem)))
+}
+
+/// The check of the caller, once more: access may have been taken away while a slow client sent the body.
+#[derive(Clone, Copy)]
+pub struct CheckAgain(fn(&HttpRequest) -> LocalBoxFuture<'static, Result<(), Problem>>);
+
+impl CheckAgain {
+    pub async fn run(self, request: &HttpRequest) -> Result<(), Problem> {
+        (self.0)(request).await
+    }
+}
+
+/// Notes how this caller is checked, for the reader of the body.
+fn check_again_later<C: FromRequest<Error = Problem> + 'static>(request: &HttpRequest) {
+    let again = |request: &HttpRequest| -> LocalBoxFuture<'static, Result<(), Problem>> {
+        let checked = C::from_request(request, &mut Payload::None);
+        Box::pin(async move { checked.await.map(drop) })
+    };
+    request.extensions_mut().insert(CheckAgain(again));
 }
 
 /// Checks the credential of a request, and then whatever else `finish` checks.
@@ -187,15 +216,19 @@ fn check<T: 'static>(
     }
     let watched = Watched::new(request);
     Either::Right(Box::pin(async move {
-        match checked {
-            Some(checked) => checked?,
-            None => state.revocations.ask(&verified).await??,
-        }
-        if let Holder::Person(principal) = &verified.holder
-            && let Some(by) = principal.impersonator
-        {
+        let checked = match checked {
+            Some(checked) => checked,
+            None => state.revocations.ask(&verified).await?,
+        };
+        let Holder::Person(Principal { impersonator: Some(by), .. }) = &verified.holder else {
+            checked?;
+            return finish(host_owner, verified.holder.into());
+        };
+        // The token of an impersonation cannot be refreshed.
+        checked.map_err(|_| TokenError::ImpersonationEnded)?;
+        if let Holder::Person(principal) = &verified.holder {
             let HostOwner::Tenant(tenant) = &host_owner else { return Err(Problem::not_found()) };
-            watched.admit(&state, tenant, principal, by).await?;
+            watched.admit(&state, tenant, principal, *by).await?;
         }
         finish(host_owner, verified.holder.into())
     }))
@@ -203,7 +236,6 @@ fn check<T: 'static>(
 
 /// A person with a token that is valid on this host, in charge of their own account.
 pub struct SignedIn {
-    pub host_owner: HostOwner,
     pub principal: Principal,
 }
 
@@ -211,7 +243,8 @@ impl FromRequest for SignedIn {
     type Error = Problem;
     type Future = Checked<Self>;
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        check(request, |host_owner, subject| Ok(Self { host_owner, principal: subject.person(false)? }))
+        check_again_later::<Self>(request);
+        check(request, |_, subject| Ok(Self { principal: subject.person(false)? }))
     }
 }
 
@@ -341,6 +374,14 @@ impl<P> Caller<P> {
     pub fn may(&self, permission: Permission) -> bool {
         self.subject.may(permission)
     }
+
+    /// Refuses a program, and the platform's staff in the place of a member.
+    ///
+    /// # Errors
+    /// 403.
+    pub fn require_member(&self) -> Result<(), Problem> {
+        self.subject.require_person(false)
+    }
 }
 
 impl<P: Allows + 'static> Caller<P> {
@@ -349,6 +390,7 @@ impl<P: Allows + 'static> Caller<P> {
     /// # Errors
     /// 401 without a valid credential, 403 without the permission, 404 on the platform's host.
     pub(crate) fn extract(request: &HttpRequest) -> Checked<Self> {
+        check_again_later::<Self>(request);
         at_business(request, |tenant, subject| {
             let subject = subject.require(P::PERMISSION)?;
             Ok(Self { tenant, subject, permission: PhantomData })
@@ -376,6 +418,7 @@ impl<P: Allows + 'static> FromRequest for Member<P> {
     type Error = Problem;
     type Future = Checked<Self>;
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        check_again_later::<Self>(request);
         let is_safe = request.method().is_safe();
         at_business(request, move |tenant, subject| {
             let principal = subject.person(is_safe)?;
@@ -413,6 +456,7 @@ impl<P: Allows + 'static> FromRequest for Staff<P> {
             Ok(HostOwner::Tenant(_) | HostOwner::Identity) => return refused(Problem::not_found()),
             Err(problem) => return refused(problem),
         }
+        check_again_later::<Self>(request);
         let state = match State::of(request) {
             Ok(state) => state.clone(),
             Err(problem) => return refused(problem),

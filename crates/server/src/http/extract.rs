@@ -3,15 +3,16 @@
 
 use std::future::{Future, Ready, ready};
 use std::pin::Pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Bytes};
-use actix_web::{FromRequest, HttpRequest};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 use serde::de::DeserializeOwned;
 
 use crate::http::body;
+use crate::http::caller::CheckAgain;
 use crate::http::codes::Code;
 use crate::http::problem::Problem;
 use crate::http::state::State;
@@ -23,6 +24,9 @@ pub struct Json<T> {
     pub bytes: Bytes,
 }
 
+/// The caller of a request whose body takes longer is checked again.
+const SLOW: Duration = Duration::from_millis(250);
+
 impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
     type Error = Problem;
     type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
@@ -31,6 +35,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
         let content_type = body::check_content_type(request.headers());
         let patience = State::of(request).map(|state| state.settings.server.client_timeout_ms);
         let bytes = Bytes::from_request(request, payload);
+        let (request, began) = (request.clone(), Instant::now());
         Box::pin(async move {
             content_type?;
             let bytes = tokio::time::timeout(Duration::from_millis(patience?), bytes)
@@ -42,6 +47,10 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
                     StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large(),
                     _ => Problem::new(Code::MalformedBody, "The body of the request cannot be read."),
                 })?;
+            let check_again = request.extensions().get::<CheckAgain>().copied();
+            if let Some(check_again) = check_again.filter(|_| began.elapsed() > SLOW) {
+                check_again.run(&request).await?;
+            }
             Ok(Self { value: body::read(&bytes)?, bytes })
         })
     }

@@ -1,5 +1,5 @@
 //! What the platform's staff read of businesses and people, and what they do as a member, is written down
-//! before it happens.
+//! before it is answered.
 
 use std::sync::Arc;
 
@@ -17,15 +17,21 @@ use crate::http::codes::Code;
 use crate::http::problem::Problem;
 use crate::http::state::State;
 
-/// Paths of the platform that show neither data of businesses nor of people.
+/// Routes of the platform that show neither data of businesses nor of people.
 const NO_DATA: [&str; 3] = ["/api/v1/platform/apps", "/api/v1/platform/jobs", "/api/v1/platform/migrations"];
+
+/// Parameters of lists whose values are not written down: people are named in them, and nothing deletes an
+/// entry when a person is deleted.
+const NAMES_PEOPLE: [&str; 2] = ["q", "cursor"];
 
 /// A request of the staff, as the logs name it.
 pub struct Watched {
     method: Method,
     path: String,
-    query: String,
-    /// The business in the path or in the filter of the request.
+    /// The route, such as `/api/v1/platform/users/{id}`.
+    route: String,
+    query: Vec<(String, String)>,
+    /// The business of the path, or the one by which a list is filtered.
     tenant: Option<TenantId>,
     /// Where the request came from.
     pub origin: Origin,
@@ -33,42 +39,45 @@ pub struct Watched {
 
 impl Watched {
     pub fn new(request: &HttpRequest) -> Self {
-        let of_path = request.match_info().get("id").filter(|_| request.path().contains("/tenants/"));
-        let query = request.query_string();
-        let of_query =
-            form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "tenantId").map(|(_, id)| id);
-        let tenant = of_path.or(of_query.as_deref()).and_then(|id| id.parse().ok());
+        let route = request.match_pattern().unwrap_or_default();
+        let query: Vec<(String, String)> =
+            form_urlencoded::parse(request.query_string().as_bytes()).into_owned().collect();
+        let tenant = match route.contains("{id}") {
+            true => request.match_info().get("id").filter(|_| route.contains("/tenants/{id}")),
+            false => query.iter().find(|(name, _)| name == "tenantId").map(|(_, id)| id.as_str()),
+        };
         Self {
             method: request.method().clone(),
             path: request.path().to_owned(),
-            query: query.to_owned(),
-            tenant,
+            tenant: tenant.and_then(|id| id.parse().ok()),
+            route,
+            query,
             origin: client::origin(request),
         }
     }
 
-    /// Whether the request may change something, other than that it ends its own session.
-    fn changes(&self) -> bool {
-        !self.method.is_safe() && self.path != "/api/v1/auth/logout"
-    }
-
-    /// Writes down that somebody of the staff reads data. A change has an entry of its own.
+    /// Writes down that somebody of the staff reads data. The answer to a change shows data, too, also if
+    /// there was nothing to change; a change has a further entry of its own.
     ///
     /// # Errors
     /// The database is not available: nothing is shown without an entry.
     pub async fn record_read(&self, state: &State, staff: &Principal) -> Result<(), Problem> {
-        let has_no_data = NO_DATA.iter().any(|path| self.path.starts_with(path));
-        if !self.method.is_safe() || has_no_data {
+        if NO_DATA.iter().any(|route| self.route.starts_with(route)) {
             return Ok(());
         }
+        let shown = |(name, value): &(String, String)| match NAMES_PEOPLE.contains(&name.as_str()) {
+            true => format!("{name}=..."),
+            false => format!("{name}={value}"),
+        };
+        let query: Vec<String> = self.query.iter().map(shown).collect();
+        let details = json!({"method": self.method.as_str(), "path": self.path, "query": query.join("&")});
         let actor = Actor::User(staff.user, Some(self.origin.clone()));
-        let details = json!({"path": self.path, "query": self.query});
         let record =
             async |tx: &SharedTx| platform_audit::record_read(tx, &actor, self.tenant, &details).await;
         Ok(state.database.write_shared(SharedScope::Platform, record).await?)
     }
 
-    /// Checks whether the staff may send this request as a member, and writes it down.
+    /// Checks whether the staff may send this request as a member, and writes it down in either case.
     ///
     /// # Errors
     /// 403 if the impersonation is read-only, or if the business does not allow it any more.
@@ -79,29 +88,46 @@ impl Watched {
         principal: &Principal,
         by: Impersonator,
     ) -> Result<(), Problem> {
-        let access = async |tx: &TenantTx| settings::operator_access(tx).await;
-        let access = state.database.read(&tenant.scope(), access).await?;
-        if !access.allows(!self.changes()) {
-            let detail = format!(
-                "The business does not allow this request: its setting operatorAccess is {}.",
-                access.as_str()
-            );
-            return Err(Problem::new(Code::ImpersonationRefused, detail));
-        }
-        if by.is_read_only && self.changes() {
-            let detail = "This impersonation can only read. Start another one with isReadOnly false.";
-            return Err(Problem::new(Code::ImpersonationRefused, detail));
-        }
+        let refusal = self.refusal(state, tenant, by).await?;
         let event = AuthEvent {
             tenant: Some(tenant.id),
             user: Some(principal.user),
             session: Some(principal.session),
             app: Some(principal.member_of.app()),
+            failure: refusal.as_ref().map(|_| "refused"),
             details: json!({"method": self.method.as_str(), "path": self.path}),
             ..AuthEvent::new(AuthAction::ImpersonationUsed).by(by_staff(by, &self.origin))
         };
         let record = async |tx: &SharedTx| auth_event::record(tx, &event).await;
-        Ok(state.database.write_shared(SharedScope::Tenant(tenant.id), record).await?)
+        state.database.write_shared(SharedScope::Tenant(tenant.id), record).await?;
+        match refusal {
+            None => Ok(()),
+            Some(detail) => Err(Problem::new(Code::ImpersonationRefused, detail)),
+        }
+    }
+
+    /// Why the staff may not send this request as a member, if they may not.
+    async fn refusal(
+        &self,
+        state: &State,
+        tenant: &Arc<Tenant>,
+        by: Impersonator,
+    ) -> Result<Option<String>, Problem> {
+        // Whoever may do nothing may still end their session.
+        if self.route == "/api/v1/auth/logout" {
+            return Ok(None);
+        }
+        let access = async |tx: &TenantTx| settings::operator_access(tx).await;
+        let access = state.database.read(&tenant.scope(), access).await?;
+        if !access.allows(self.method.is_safe()) {
+            let access = access.as_str();
+            return Ok(Some(format!(
+                "The business does not allow this request: its setting operatorAccess is {access}."
+            )));
+        }
+        let refused = by.is_read_only && !self.method.is_safe();
+        let detail = "This impersonation can only read. Start another one with isReadOnly false.";
+        Ok(refused.then(|| detail.to_owned()))
     }
 }
 

@@ -136,6 +136,21 @@ fn schemas_beyond_bodies() -> Vec<(String, RefOr<Schema>)> {
     ]
 }
 
+/// What can be removed whatever else was changed.
+const UNCHECKED: [&str; 5] = [
+    "/api/v1/api-keys/{id}",
+    "/api/v1/invitations/{id}",
+    "/api/v1/service-accounts/{slug}",
+    "/api/v1/stock/counts/{id}/lines/{lineId}",
+    "/api/v1/users/{id}/sessions",
+];
+
+/// Whether the operation belongs to members and programs. Their responses may contain secrets, so none is
+/// kept for a repeated request.
+fn makes_secrets_or_members(operation: &Operation) -> bool {
+    operation.tags.iter().flatten().any(|tag| matches!(tag.as_str(), "team" | "access"))
+}
+
 /// The headers that make repeated requests safe and detect changes by others.
 fn describe_headers(template: &str, path: &mut PathItem) {
     let header = |name: &str, text: &str| -> RefOr<Parameter> {
@@ -153,7 +168,7 @@ fn describe_headers(template: &str, path: &mut PathItem) {
     if !is_of_a_business {
         return;
     }
-    if let Some(post) = &mut path.post {
+    if let Some(post) = path.post.as_mut().filter(|post| !makes_secrets_or_members(post)) {
         let parameters = post.parameters.get_or_insert_default();
         if !parameters.iter().any(|known| matches!(known, RefOr::T(known) if known.name == "Idempotency-Key"))
         {
@@ -162,7 +177,8 @@ fn describe_headers(template: &str, path: &mut PathItem) {
             parameters.push(header("Idempotency-Key", text));
         }
     }
-    for change in [&mut path.patch, &mut path.delete].into_iter().flatten() {
+    let is_checked = !UNCHECKED.contains(&template);
+    for change in [&mut path.patch, &mut path.delete].into_iter().flatten().filter(|_| is_checked) {
         let text = "The ETag of the last response. If another request has changed the resource, the answer \
                     is 412. Without this header, the request is not checked.";
         change.parameters.get_or_insert_default().push(header("If-Match", text));

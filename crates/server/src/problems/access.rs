@@ -31,6 +31,7 @@ impl From<ApiKeyError> for Problem {
             ApiKeyError::NotAllowed(error) => error.into(),
             ApiKeyError::Expiry => Self::invalid("/expiresAt", Code::InvalidValue, error),
             ApiKeyError::Overlap => Self::invalid("/overlapHours", Code::InvalidValue, error),
+            ApiKeyError::Stale => Self::because(Code::Stale, &error),
             ApiKeyError::Revoked | ApiKeyError::Expired => Self::because(Code::ApiKeyEnded, &error),
             ApiKeyError::TooMany => Self::because(Code::TooManyApiKeys, &error),
             ApiKeyError::Db(error) => error.into(),

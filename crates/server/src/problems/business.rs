@@ -13,7 +13,6 @@ impl From<SettingsError> for Problem {
             SettingsError::DiscountLimit => Self::invalid("/discountLimitPercent", Code::OutOfRange, error),
             SettingsError::Tolerance => Self::invalid("/overReceiptPercent", Code::OutOfRange, error),
             SettingsError::Origins => Self::invalid("/corsOrigins", Code::TooManyOrigins, error),
-            SettingsError::OperatorAccess => Self::because(Code::ImpersonationRefused, &error),
             SettingsError::Reasons => Self::invalid("/adjustmentReasons", Code::InvalidReasons, error),
             SettingsError::Db(error) => error.into(),
         }

@@ -30,7 +30,7 @@ impl From<TokenError> for Problem {
                 Code::TokenWrongApp,
                 r#"Bearer realm="tenantry", error="invalid_token", error_description="wrong app""#,
             ),
-            TokenError::SessionEnded => (
+            TokenError::SessionEnded | TokenError::ImpersonationEnded => (
                 Code::SessionEnded,
                 r#"Bearer realm="tenantry", error="invalid_token", error_description="session ended""#,
             ),

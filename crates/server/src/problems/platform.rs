@@ -1,6 +1,7 @@
 //! Problems of the operators' work: onboarding, members, backups.
 
 use archive::ContentsError;
+use identity::TokenError;
 use identity::impersonation::ImpersonationError;
 use inventory::settings::CurrencyChangeError;
 use platform::{ActAsError, BackupError, MemberError, OnboardingError, OperatorError};
@@ -23,6 +24,8 @@ impl From<ImpersonationError> for Problem {
     fn from(error: ImpersonationError) -> Self {
         match error {
             ImpersonationError::Unknown => Self::not_found(),
+            ImpersonationError::StaffEnded => TokenError::SessionEnded.into(),
+            ImpersonationError::NoOwner => Self::invalid("/app", Code::InvalidValue, error),
             ImpersonationError::NoMember => Self::invalid("/userId", Code::InvalidValue, error),
             ImpersonationError::Minutes => Self::invalid("/minutes", Code::InvalidValue, error),
             ImpersonationError::Db(error) => error.into(),

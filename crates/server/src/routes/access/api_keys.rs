@@ -14,7 +14,8 @@ use values::{Cursor, Limit, Moment, Name};
 
 use crate::http::caller::{Member, may};
 use crate::http::client;
-use crate::http::extract::{Json, PathId, Query};
+use crate::http::etag::Tag;
+use crate::http::extract::{IfMatch, Json, PathId, Query};
 use crate::http::lists::{PageView, page_request};
 use crate::http::problem::Problem;
 use crate::http::state::State;
@@ -184,6 +185,7 @@ pub async fn create(
     Ok(HttpResponse::Created()
         .insert_header((header::LOCATION, format!("/api/v1/api-keys/{}", made.0.id)))
         .insert_header((header::CACHE_CONTROL, "no-store"))
+        .insert_header((header::ETAG, Tag::of_version(made.0.version).to_string()))
         .json(IssuedApiKeyView::from(made)))
 }
 
@@ -199,41 +201,51 @@ pub async fn show(
     let tenant = member.tenant.id;
     let find = async |tx: &SharedTx| api_key::find(tx, tenant, id).await;
     let key = state.database.read_shared(SharedScope::Tenant(tenant), find).await?;
-    Ok(HttpResponse::Ok().json(ApiKeyView::from(key.ok_or_else(Problem::not_found)?)))
+    let key = key.ok_or_else(Problem::not_found)?;
+    // The time of the last use changes without the version.
+    let tag = Tag::of_version(key.version).to_string();
+    Ok(HttpResponse::Ok().insert_header((header::ETAG, tag)).json(ApiKeyView::from(key)))
 }
 
 /// Rotate an API key
 ///
 /// Gives the key another secret. The former secret stays valid for some hours, so that programs can change
 /// over; a secret from before that ends at once. You become the member of the key, so you must have all its
-/// permissions.
+/// permissions. If the response is lost, read the key: `rotatedAt` tells whether it was rotated. With
+/// If-Match, a repeated request does not rotate it twice.
 #[utoipa::path(tag = "access", operation_id = "rotateApiKey", request_body = RotateApiKey,
-    responses((status = 200, body = IssuedApiKeyView)), params(("id" = ApiKeyId, Path,)))]
+    responses((status = 200, body = IssuedApiKeyView)),
+    params(("id" = ApiKeyId, Path,),
+           ("If-Match" = Option<String>, Header, description = "The ETag of the last response. If the key \
+            has been rotated since, the answer is 412.")))]
 #[post("/api-keys/{id}/rotate")]
 pub async fn rotate(
     state: web::Data<State>,
     member: Member<may::ApiKeysManage>,
     client::From(origin): client::From,
     PathId(id): PathId<ApiKeyId>,
+    IfMatch(if_version): IfMatch,
     body: Json<RotateApiKey>,
 ) -> Result<HttpResponse, Problem> {
     let RotateApiKey { overlap_hours, expires_at } = body.value;
     let (tenant, by) = (member.tenant.id, By::person(member.principal.user, &origin));
     let rotation = Rotation {
         overlap: TimeDelta::hours(overlap_hours.unwrap_or(OVERLAP_HOURS).into()),
+        if_version,
         expires_at: expires_at.map(Moment::time),
     };
     let rotate = async |tx: &SharedTx| api_key::rotate(tx, tenant, id, rotation, by).await;
     let made = state.database.write_shared(SharedScope::Tenant(tenant), rotate).await?;
     Ok(HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, "no-store"))
+        .insert_header((header::ETAG, Tag::of_version(made.0.version).to_string()))
         .json(IssuedApiKeyView::from(made)))
 }
 
 /// Revoke an API key
 ///
-/// Revokes the key with all its secrets. Every server refuses them within a second. Repeating the request
-/// changes nothing.
+/// Revokes the key with all its secrets. Every server refuses them within a second. Whoever manages keys may
+/// revoke any of them. Repeating the request changes nothing.
 #[utoipa::path(tag = "access", operation_id = "revokeApiKey",
     responses((status = 204, description = "Revoked")), params(("id" = ApiKeyId, Path,)))]
 #[delete("/api-keys/{id}")]

@@ -9,7 +9,7 @@ use tenancy::{SharedScope, TenantId};
 use utoipa::{IntoParams, ToSchema};
 use values::{Cursor, Limit};
 
-use crate::http::caller::{HostOwner, SignedIn, Staff, may};
+use crate::http::caller::{HostOwner, Staff, TokenHolder, may};
 use crate::http::extract::{PathId, Query};
 use crate::http::lists::{PageView, page_request};
 use crate::http::problem::Problem;
@@ -71,10 +71,10 @@ impl From<Job> for JobView {
 #[get("/jobs/{id}")]
 pub async fn show_own(
     state: web::Data<State>,
-    signed_in: SignedIn,
+    holder: TokenHolder,
     PathId(id): PathId<JobId>,
 ) -> Result<HttpResponse, Problem> {
-    let HostOwner::Tenant(tenant) = signed_in.host_owner else { return Err(Problem::not_found()) };
+    let HostOwner::Tenant(tenant) = holder.host_owner else { return Err(Problem::not_found()) };
     let mut job = find_in(&state, SharedScope::Tenant(tenant.id), id).await?;
     // Results and messages may name files of the platform, which a business must not see.
     (job.result, job.message) = (None, None);

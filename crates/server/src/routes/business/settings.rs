@@ -50,6 +50,7 @@ pub struct ChangeSettings {
     cors_origins: Option<Vec<Origin>>,
     /// The actions that the staff of the platform may take when they act as a member of this business: full,
     /// read_only or none. The change takes effect at once. Each such request is in the authentication events.
+    /// Only a member can change this, and no program.
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     operator_access: Option<OperatorAccess>,
@@ -138,6 +139,10 @@ pub async fn edit(
         cors_origins,
         operator_access,
     } = body.value;
+    if operator_access.is_some() {
+        // Neither the staff nor a program decides what the staff may do.
+        caller.require_member()?;
+    }
     let change = SettingsChange {
         rounding,
         fulfils_at_once,

@@ -111,8 +111,8 @@ pub async fn list(
 
 /// Register a program
 ///
-/// Registers a program, which gets access tokens at POST /oauth/token of the host id, such as id.example.com. It
-/// can do nothing at a business that has made no service account for it.
+/// Registers a program, which gets access tokens at POST /oauth/token of the host id, such as id.example.com.
+/// It can do nothing at a business that has made no service account for it.
 #[utoipa::path(tag = "platform", operation_id = "registerClient", request_body = RegisterClient,
     responses((status = 201, body = RegisteredClientView)))]
 #[post("/platform/clients")]

@@ -115,10 +115,10 @@ pub struct ListImpersonations {
 
 /// Act as a member
 ///
-/// Returns an access token with which you act as a member of the business for a limited time. The business can
-/// refuse this with its setting operatorAccess. Its logs show the reason, each request and each change. You
-/// can change neither the account of the member nor members, roles and API keys. The impersonation ends with
-/// your own session.
+/// Returns an access token with which you act as a member of the business for a limited time. The business
+/// can refuse this with its setting operatorAccess. Its logs show the reason, each request and each change.
+/// You can change neither the account of the member nor members, roles and API keys. The impersonation ends
+/// with your own session.
 #[utoipa::path(tag = "platform", operation_id = "startImpersonation", request_body = StartImpersonation,
     responses((status = 201, body = StartedImpersonationView)), params(("id" = TenantId, Path,)))]
 #[post("/platform/tenants/{id}/impersonations")]

@@ -1,4 +1,5 @@
-//! The token endpoint: a program exchanges its client id and secret for an access token (RFC 6749 section 4.4).
+//! The token endpoint: a program exchanges its client id and secret for an access token (RFC 6749 section
+//! 4.4).
 
 use std::collections::HashMap;
 
@@ -56,9 +57,9 @@ pub struct TokenAnswer {
 
 /// Get an access token for a program
 ///
-/// Exchanges the client id and the secret of a program for an access token of its service account at a business
-/// (RFC 6749 section 4.4). The token is for the app of the program. There is no refresh token: the program asks
-/// again. Errors have the form of RFC 6749.
+/// Exchanges the client id and the secret of a program for an access token of its service account at a
+/// business (RFC 6749 section 4.4). The token is for the app of the program. There is no refresh token: the
+/// program asks again. Errors have the form of RFC 6749.
 #[utoipa::path(tag = "provider", operation_id = "getToken",
     request_body(content = TokenRequest, content_type = "application/x-www-form-urlencoded"),
     responses((status = 200, body = TokenAnswer)), security(()))]
