@@ -27,7 +27,7 @@ pub struct TokenRequest {
     /// client_credentials.
     #[schema(example = "client_credentials")]
     grant_type: String,
-    /// The address of the business, such as https://acme.example.com (RFC 8707).
+    /// The address of the business, such as `https://acme.example.com` (RFC 8707).
     #[schema(example = "https://acme.example.com")]
     resource: String,
     /// Permissions, separated by spaces. Defaults to all permissions of the service account.
