@@ -113,12 +113,13 @@ GRANT EXECUTE ON FUNCTION shared.is_active_member(uuid, uuid) TO tenantry_platfo
 -- Servers keep in memory what API keys may do. Whatever changes that is announced: no code can forget it.
 CREATE FUNCTION shared.announce_api_keys() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
+DECLARE
+    of_user uuid := CASE TG_TABLE_NAME WHEN 'users' THEN (to_jsonb(OLD) ->> 'id')::uuid
+                    ELSE (to_jsonb(OLD) ->> 'user_id')::uuid END;
 BEGIN
     IF TG_TABLE_NAME = 'api_keys'
        OR EXISTS (SELECT FROM shared.api_keys k
-                   WHERE k.revoked_at IS NULL
-                     AND CASE TG_TABLE_NAME WHEN 'users' THEN (to_jsonb(OLD) ->> 'id')::uuid
-                         ELSE (to_jsonb(OLD) ->> 'user_id')::uuid END IN (k.user_id, k.previous_user_id)) THEN
+                   WHERE (k.user_id = of_user OR k.previous_user_id = of_user) AND k.revoked_at IS NULL) THEN
         PERFORM pg_notify('tenantry_revocations', 'api_keys');
     END IF;
     RETURN NULL;

@@ -34,9 +34,11 @@ pub async fn measure_all(report: &mut Report, database: &TestDatabase, tenants: 
     flood(report, database, tenants).await;
 }
 
+/// Calls in one measurement.
+const CALLS: u32 = 20_000;
+
 /// Microseconds of one call.
 fn microseconds(mut work: impl FnMut()) -> f64 {
-    const CALLS: u32 = 20_000;
     let started = Instant::now();
     for _ in 0..CALLS {
         work();
@@ -49,7 +51,8 @@ async fn tokens(report: &mut Report, database: &TestDatabase) {
     let keys = PasswordKeys { current: PasswordKey::new(&secret).ok().unwrap(), former: vec![] };
     let ring = Arc::new(KeyRing::new(keys.sealer(), None, SigningAlgorithm::EdDsa));
     let pool = database.pool(2);
-    let revocations = Arc::new(Revocations::new(pool.clone(), ring.clone(), Arc::new(Programs::new(pool))));
+    let programs = Arc::new(Programs::new(pool.clone()));
+    let revocations = Arc::new(Revocations::new(pool, ring.clone(), programs.clone()));
     let listening = revocations.clone();
     let listening = tokio::spawn(async move { listening.listen().await });
     while !revocations.is_up_to_date() {
@@ -79,20 +82,33 @@ async fn tokens(report: &mut Report, database: &TestDatabase) {
     let public = public_key(&ring, &token);
     let public = URL_SAFE_NO_PAD.decode(public["x"].as_str().unwrap()).unwrap();
     let bare = UnparsedPublicKey::new(&ED25519, public);
-    let (mut rounds, mut checks) = (Vec::new(), Vec::new());
+    let (mut rounds, mut checks, mut found) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let alone = microseconds(|| bare.verify(message.as_bytes(), &signature).unwrap());
         let whole = microseconds(|| drop(issuer.verify(&token, Some(tenant)).unwrap()));
         rounds.push((whole, alone));
-        let principal = issuer.verify(&token, Some(tenant)).unwrap();
-        let check = microseconds(|| assert!(matches!(revocations.check(&principal), Some(Ok(())))));
+        let verified = issuer.verify(&token, Some(tenant)).unwrap();
+        let check = microseconds(|| assert!(matches!(revocations.check(&verified), Some(Ok(())))));
         checks.push((whole + check, whole));
+        found.push((key_in_memory(&programs, tenant).await, whole));
     }
     let (whole, alone) = median(rounds);
     report.growth("verifying a token / a bare Ed25519 verification", whole, alone, "µs", Some(1.2));
     let (with, without) = median(checks);
     report.growth("verifying a token, with its session / without", with, without, "µs", Some(1.05));
+    let (key, token) = median(found);
+    report.growth("finding an API key / verifying a token", key, token, "µs", Some(1.0));
     listening.abort();
+}
+
+/// The time to find the secret of an API key that was presented before. An unknown one is kept, too.
+async fn key_in_memory(programs: &Programs, tenant: tenancy::TenantId) -> f64 {
+    let secret = format!("tky_{}", "x".repeat(43));
+    let started = Instant::now();
+    for _ in 0..CALLS {
+        assert!(programs.find(&secret, tenant, true).await.is_err());
+    }
+    started.elapsed().as_secs_f64() * 1e6 / f64::from(CALLS)
 }
 
 fn public_key(ring: &KeyRing, token: &str) -> Value {

@@ -312,13 +312,7 @@ async fn a_key_costs_no_query_unless_the_server_hears_nothing() {
     read_often().await;
     assert_eq!(uses(&app).await, once, "a server that hears asks nothing");
 
-    // Nobody announces anything, and the listening connection cannot be opened again.
-    const CUT: &str = "
-        SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-         WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()";
-    admin.batch_execute("REVOKE SELECT ON shared.revocations FROM tenantry_shared").await.unwrap();
-    admin.query(CUT, &[]).await.unwrap();
-    until("the server hears nothing", async || !revocations.is_up_to_date()).await;
+    app.hears_nothing(&admin).await;
     read_often().await;
     admin.execute("UPDATE shared.api_keys SET revoked_at = now()", &[]).await.unwrap();
     assert_eq!(program.get("/api/v1/products").await.status, 401, "the database knows at once");

@@ -139,7 +139,8 @@ async fn each_role_has_its_documented_permissions() {
         "purchasing.write",
         "reports.read",
     ];
-    const OWNER: [&str; 4] = ["team.manage", "settings.write", "data.export", "audit.read"];
+    const OWNER: [&str; 5] =
+        ["team.manage", "api_keys.manage", "settings.write", "data.export", "audit.read"];
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let sorted = |keys: &[&[&str]]| {

@@ -63,7 +63,7 @@ async fn the_staff_look_at_a_business_for_a_stated_reason_and_the_business_sees_
     // The business reads why, what and when, and not who.
     let entry = acme.get("/api/v1/audit").await.body["data"][0].clone();
     assert_eq!(entry["action"], "impersonation.started", "{entry}");
-    assert_eq!((&entry["changes"]["reason"], &entry["actor"]), (&json!("Ticket 4711"), &Value::Null));
+    assert_eq!((&entry["changes"]["reason"]["to"], &entry["actor"]), (&json!("Ticket 4711"), &Value::Null));
     assert_eq!(entry["impersonationId"], started["id"]);
     let event = events(&acme, "impersonation.started").await[0].clone();
     assert_eq!(event["details"]["reason"], "Ticket 4711", "{event}");

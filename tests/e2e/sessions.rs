@@ -315,13 +315,7 @@ async fn a_server_that_hears_nothing_asks_the_database_and_misses_no_revocation(
     read_often(&member).await;
     assert_eq!(questions(&app).await, 0, "a server that hears asks nothing");
 
-    // Nobody announces anything, and the listening connection cannot be opened again.
-    const CUT: &str = "
-        SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-         WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()";
-    admin.batch_execute("REVOKE SELECT ON shared.revocations FROM tenantry_shared").await.unwrap();
-    admin.query(CUT, &[]).await.unwrap();
-    until("the server hears nothing", async || !revocations.is_up_to_date()).await;
+    app.hears_nothing(&admin).await;
     read_often(&member).await;
     let user = uuid(&member.get("/api/v1/auth/me").await.body["user"]["id"]);
     admin.execute(WITHDRAWALS[0].1, &[&user]).await.unwrap();

@@ -188,6 +188,20 @@ impl TestApp {
         Client::new(self, "admin.localhost".into(), Some(token))
     }
 
+    /// Cuts the server off from announcements: of revocations and of changes of API keys. Closes all other
+    /// connections than `admin`.
+    pub async fn hears_nothing(&self, admin: &tokio_postgres::Client) {
+        const CUT: &str = "
+            SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+             WHERE datname = current_database() AND backend_type = 'client backend'
+               AND pid <> pg_backend_pid()";
+        // The listening connection cannot be opened again.
+        admin.batch_execute("REVOKE SELECT ON shared.revocations FROM tenantry_shared").await.unwrap();
+        admin.query(CUT, &[]).await.unwrap();
+        let revocations = &self.running().state().revocations;
+        crate::until("the server hears nothing", async || !revocations.is_up_to_date()).await;
+    }
+
     /// A client without a token, on this host.
     pub fn stranger(&self, host: &str) -> Client<'_> {
         Client::new(self, host.to_owned(), None)

@@ -97,6 +97,7 @@ struct Claims {
     sid: SessionId,
     /// The moment at which the user proved who they are.
     auth_time: i64,
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
     amr: Vec<String>,
     /// The business. A token of the platform's own app has none.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -54,7 +54,10 @@ impl Operator {
                 return Err(ActAsError::Refused(access));
             }
             let (actor, subject) = (ActorId::impersonation(session), Subject::Impersonation(session.into()));
-            audit::record(tx, actor, Action::ImpersonationStarted, subject, &details).await?;
+            let changes = json!({
+                "reason": {"to": new.reason}, "minutes": {"to": new.minutes},
+                "isReadOnly": {"to": new.is_read_only}});
+            audit::record(tx, actor, Action::ImpersonationStarted, subject, &changes).await?;
             Ok(())
         };
         // The second part of the transaction has no result of its own.

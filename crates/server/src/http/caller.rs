@@ -1,5 +1,5 @@
-//! Who sends a request: a signed-in person, or a program with an API key. The signature of a handler states
-//! who may call it, and with which permission.
+//! Who sends a request: a signed-in person, or a program with an API key or a service account. The signature
+//! of a handler states who may call it, and with which permission.
 
 use std::borrow::Cow;
 use std::future::{Ready, ready};
@@ -173,6 +173,9 @@ impl CheckAgain {
 
 /// Notes how this caller is checked, for the reader of the body.
 fn check_again_later<C: FromRequest<Error = Problem> + 'static>(request: &HttpRequest) {
+    if request.method().is_safe() {
+        return;
+    }
     let again = |request: &HttpRequest| -> LocalBoxFuture<'static, Result<(), Problem>> {
         let checked = C::from_request(request, &mut Payload::None);
         Box::pin(async move { checked.await.map(drop) })
@@ -220,15 +223,13 @@ fn check<T: 'static>(
             Some(checked) => checked,
             None => state.revocations.ask(&verified).await?,
         };
-        let Holder::Person(Principal { impersonator: Some(by), .. }) = &verified.holder else {
-            checked?;
-            return finish(host_owner, verified.holder.into());
-        };
-        // The token of an impersonation cannot be refreshed.
-        checked.map_err(|_| TokenError::ImpersonationEnded)?;
-        if let Holder::Person(principal) = &verified.holder {
+        if let Holder::Person(principal @ Principal { impersonator: Some(by), .. }) = &verified.holder {
+            // The token of an impersonation cannot be refreshed.
+            checked.map_err(|_| TokenError::ImpersonationEnded)?;
             let HostOwner::Tenant(tenant) = &host_owner else { return Err(Problem::not_found()) };
             watched.admit(&state, tenant, principal, *by).await?;
+        } else {
+            checked?;
         }
         finish(host_owner, verified.holder.into())
     }))
