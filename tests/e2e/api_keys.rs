@@ -355,3 +355,44 @@ async fn the_operator_makes_keys_that_depend_on_no_member() {
     let audit = app.staff("super_admin").await.get("/api/v1/platform/audit").await.body.to_string();
     assert!(audit.contains("api_key.revoked") && !audit.contains(&secret), "{audit}");
 }
+
+#[tokio::test]
+async fn keys_go_with_their_business_and_with_the_account_of_their_member() {
+    let app = TestApp::start().await;
+    let (acme, zenith) = (app.tenant("acme").await, app.tenant("zenith").await);
+    let staff = app.staff("super_admin").await;
+    let client = json!({"id": "erp-sync", "app": "inventory", "name": "ERP"});
+    assert_eq!(staff.post("/api/v1/platform/clients", &client).await.status, 201);
+    for business in [&acme, &zenith] {
+        make(business, "Web shop", &["catalogue.read"]).await;
+        let account = json!({"permissions": ["catalogue.read"]});
+        assert_eq!(business.put("/api/v1/service-accounts/erp-sync", &account).await.status, 201);
+        let path = format!("/api/v1/platform/tenants/{}/impersonations", business.tenant.id);
+        assert_eq!(staff.post(&path, &json!({"reason": "x"})).await.status, 201);
+    }
+    let owner = app.database.as_owner().await;
+    let rows = async || -> (i64, i64, i64) {
+        const COUNT: &str = "
+            SELECT (SELECT count(*) FROM shared.api_keys), (SELECT count(*) FROM shared.service_accounts),
+                   (SELECT count(*) FROM shared.sessions WHERE staff_id IS NOT NULL)";
+        let row = owner.query_one(COUNT, &[]).await.unwrap();
+        (row.get(0), row.get(1), row.get(2))
+    };
+    assert_eq!(rows().await, (2, 2, 2));
+    let path = format!("/api/v1/platform/tenants/{}", acme.tenant.id);
+    assert_eq!(staff.post(&format!("{path}/archive"), &json!({})).await.status, 200);
+    let drop = json!({"slug": "acme", "withoutBackup": true});
+    let dropped = staff.post(&format!("{path}/drop"), &drop).await;
+    assert_eq!(dropped.status, 200, "{dropped:?}");
+    assert_eq!(rows().await, (1, 1, 1));
+
+    // A deleted account leaves keys behind that are of no use.
+    let second = app.member_of(&zenith.tenant, "OWNER").await;
+    let made = make(&second, "Second", &["catalogue.read"]).await;
+    let program = with_key(&zenith, &made);
+    assert_eq!(program.get("/api/v1/products").await.status, 200);
+    let delete = json!({"currentPassword": PASSWORD});
+    assert_eq!(second.post("/api/v1/auth/delete", &delete).await.status, 204);
+    refused(&program).await;
+    assert_eq!(show(&zenith, &made).await["status"], "suspended");
+}

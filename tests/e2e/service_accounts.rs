@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use harness::{Client, Program, SecondServer, TestApp, a_product, uuid};
 use serde_json::{Value, json};
 
@@ -43,6 +45,11 @@ async fn allow(owner: &Client<'_>, client: &str, permissions: &[&str]) -> Value 
     let reply = owner.put(&path, &json!({"permissions": permissions})).await;
     assert!(matches!(reply.status, 200 | 201), "{reply:?}");
     reply.body
+}
+
+fn claims_of(token: &str) -> Value {
+    let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
+    serde_json::from_slice(&claims).unwrap()
 }
 
 const ACME: &str = "http://acme.localhost";
@@ -91,11 +98,7 @@ async fn a_program_gets_tokens_for_the_businesses_that_allow_it() {
     assert_eq!(ask_at(&app, "id.localhost", &in_body, None).await.status, 200);
 
     // The claims are those of RFC 9068, and anybody can verify the token.
-    let claims = granted.body["access_token"].as_str().unwrap().split('.').nth(1).unwrap().to_owned();
-    let claims: Value = serde_json::from_slice(
-        &base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, claims).unwrap(),
-    )
-    .unwrap();
+    let claims = claims_of(granted.body["access_token"].as_str().unwrap());
     assert_eq!((&claims["sub"], &claims["client_id"]), (&account["id"], &json!("erp-sync")));
     assert_eq!((&claims["aud"], &claims["sub_profile"]), (&json!("inventory"), &json!("service")));
     let metadata = app.stranger("id.localhost").get("/.well-known/oauth-authorization-server").await.body;
@@ -226,8 +229,12 @@ async fn nobody_allows_a_program_more_than_they_may_themselves() {
         assert_eq!(reply.code(), code, "{permissions}: {reply:?}");
     }
     assert_eq!(put(&maker, "erp-sync", json!(["stock.read"])).await.status, 201);
-    // A change ends the tokens from before; the operator's account depends on no member.
+    // A repeated request ends no token. A change does; the operator's account depends on no member.
     let token = ask(&app, &basic, ACME).await.body["access_token"].as_str().unwrap().to_owned();
+    assert_eq!(put(&maker, "erp-sync", json!(["stock.read"])).await.status, 200);
+    let again = ask(&app, &basic, ACME).await.body["access_token"].as_str().unwrap().to_owned();
+    assert_eq!(claims_of(&token)["mv"], claims_of(&again)["mv"]);
+    assert_eq!(acme.with_token(Some(&token)).get("/api/v1/stock").await.status, 200);
     let run = |args: &[&str]| Program::beside(&app).run(args);
     let args = ["service-account", "set", "erp-sync", "--tenant", "acme", "--permission", "catalogue.read"];
     assert_eq!(run(&args).code, Some(0));

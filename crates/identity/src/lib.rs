@@ -11,6 +11,7 @@ mod people;
 mod records;
 mod signing_in;
 
+pub use access::granting::GrantError;
 pub use access::program::{KeyRefused, Program, Programs};
 pub use access::secret::KeySecret;
 pub use access::{api_key, client, service_account};

@@ -8,12 +8,11 @@ use tenancy::{DbError, SharedTx, TenantId};
 use values::{Name, Page, PageRequest};
 
 use crate::INVENTORY_APP;
+use crate::access::granting::{self, GrantError};
 use crate::access::secret::KeySecret;
 use crate::names::ids::UserId;
 use crate::names::keys::{AppSlug, PermissionKey};
-use crate::people::authority::{self, NotAllowed};
-use crate::people::permission::Permission;
-use crate::records::auth_event::{self, AuthAction, AuthEvent, By, Who};
+use crate::records::auth_event::{self, AuthAction, AuthEvent, By};
 
 values::ids! {
     /// The id of an API key.
@@ -122,15 +121,9 @@ pub enum ApiKeyError {
     /// Another key has the name.
     #[error("the business has an API key {0} already; rotate or revoke it, or choose another name")]
     NameTaken(Name),
-    /// The key would have no permission.
-    #[error("an API key needs one permission or more")]
-    NoPermissions,
-    /// Only people may have the permission.
-    #[error("an API key cannot have the permission {0}, which is for people alone")]
-    ForPeople(PermissionKey),
-    /// The maker does not have the permission, or the app has no such permission.
+    /// The key may not have the permissions.
     #[error(transparent)]
-    NotAllowed(#[from] NotAllowed),
+    NotGranted(#[from] GrantError),
     /// The time of expiry has passed, or is too far away.
     #[error("an API key must expire in the future, and within {} years", LONGEST.num_days() / 365)]
     Expiry,
@@ -192,17 +185,8 @@ pub async fn create(
         INSERT INTO shared.api_keys (id, tenant_id, name, permissions, user_id, prefix, hash, created_at,
                                      expires_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-    let mut permissions: Vec<&str> = new.permissions.iter().map(PermissionKey::as_str).collect();
-    permissions.sort_unstable();
-    permissions.dedup();
-    if permissions.is_empty() {
-        return Err(ApiKeyError::NoPermissions);
-    }
-    let is_for_people = |key: &&PermissionKey| key.as_str().parse().is_ok_and(Permission::is_for_people);
-    if let Some(key) = new.permissions.iter().find(is_for_people) {
-        return Err(ApiKeyError::ForPeople(key.clone()));
-    }
-    refuse_above(tx, tenant, &permissions, by).await?;
+    let app = AppSlug::known(INVENTORY_APP);
+    let permissions = granting::check(tx, tenant, &app, &new.permissions, by).await?;
     let expires_at = new.expires_at.unwrap_or(tx.now() + LIFETIME);
     refuse_expiry(tx, expires_at)?;
     // Two at the same moment do not both make the last key.
@@ -211,7 +195,7 @@ pub async fn create(
         return Err(ApiKeyError::TooMany);
     }
     let (id, secret) = (ApiKeyId::new(), KeySecret::of_key());
-    let (user, prefix, hash) = (member(by), secret.prefix(), secret.hash());
+    let (user, prefix, hash) = (granting::member(by), secret.prefix(), secret.hash());
     let inserted = tx
         .execute(
             INSERT,
@@ -261,12 +245,12 @@ pub async fn rotate(
         None => present.expires_at,
     };
     refuse_expiry(tx, expires_at)?;
-    let permissions: Vec<&str> = present.permissions.iter().map(String::as_str).collect();
-    refuse_above(tx, tenant, &permissions, by).await?;
+    let app = AppSlug::known(INVENTORY_APP);
+    granting::refuse_above(tx, tenant, &app, &present.permissions, by).await.map_err(GrantError::from)?;
     // A former secret that was of no use does not become valid again.
     let overlap = if present.status == KeyStatus::Active { rotation.overlap } else { TimeDelta::zero() };
     let (secret, previous_expires_at) = (KeySecret::of_key(), tx.now() + overlap);
-    let (user, prefix, hash) = (member(by), secret.prefix(), secret.hash());
+    let (user, prefix, hash) = (granting::member(by), secret.prefix(), secret.hash());
     tx.execute(ROTATE, &[&id, &previous_expires_at, &prefix, &hash, &user, &expires_at, &tx.now()]).await?;
     let key = find(tx, tenant, id).await?.ok_or(ApiKeyError::Unknown)?;
     record(tx, &key, AuthAction::ApiKeyRotated, by).await?;
@@ -346,26 +330,6 @@ async fn lock(tx: &SharedTx, tenant: TenantId, id: ApiKeyId) -> Result<ApiKey, A
 fn refuse_expiry(tx: &SharedTx, expires_at: DateTime<Utc>) -> Result<(), ApiKeyError> {
     let is_allowed = expires_at > tx.now() && expires_at <= tx.now() + LONGEST;
     if is_allowed { Ok(()) } else { Err(ApiKeyError::Expiry) }
-}
-
-/// Refuses permissions that the actor does not have at this moment, among them that of managing keys.
-async fn refuse_above(
-    tx: &SharedTx,
-    tenant: TenantId,
-    permissions: &[&str],
-    by: By<'_>,
-) -> Result<(), NotAllowed> {
-    let mut needed = permissions.to_vec();
-    needed.push(Permission::ApiKeysManage.as_str());
-    authority::refuse_above(tx, tenant, &AppSlug::known(INVENTORY_APP), &needed, by).await
-}
-
-/// The member whose permissions limit those of a key.
-fn member(by: By<'_>) -> Option<UserId> {
-    match by.who {
-        Who::Person(user) => Some(user),
-        Who::Operator(..) | Who::Nobody => None,
-    }
 }
 
 async fn record(tx: &SharedTx, key: &ApiKey, action: AuthAction, by: By<'_>) -> Result<(), DbError> {

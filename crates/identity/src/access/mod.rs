@@ -2,6 +2,7 @@
 
 pub mod api_key;
 pub mod client;
+pub mod granting;
 pub mod program;
 pub mod secret;
 pub mod service_account;

@@ -9,12 +9,11 @@ use serde_json::json;
 use tenancy::{DbError, SharedTx, TenantId};
 use values::{Page, PageRequest};
 
+use crate::access::granting::{self, GrantError};
 use crate::names::digest::sha256;
 use crate::names::ids::UserId;
 use crate::names::keys::{AppSlug, ClientId, PermissionKey};
-use crate::people::authority::{self, NotAllowed};
-use crate::people::permission::Permission;
-use crate::records::auth_event::{self, AuthAction, AuthEvent, By, Who};
+use crate::records::auth_event::{self, AuthAction, AuthEvent, By};
 
 values::ids! {
     /// The id of a service account.
@@ -69,15 +68,9 @@ pub enum ServiceAccountError {
     /// The operator has registered no such program, or it has no account at the business.
     #[error("there is no program {0} here")]
     Unknown(ClientId),
-    /// The account would have no permission.
-    #[error("a service account needs one permission or more")]
-    NoPermissions,
-    /// Only people may have the permission.
-    #[error("a program cannot have the permission {0}, which is for people alone")]
-    ForPeople(PermissionKey),
-    /// The maker does not have the permission, or the app has no such permission.
+    /// The account may not have the permissions.
     #[error(transparent)]
-    NotAllowed(#[from] NotAllowed),
+    NotGranted(#[from] GrantError),
     /// PostgreSQL refused a query, or the connection failed.
     #[error("a query about service accounts failed")]
     Db(#[from] DbError),
@@ -114,21 +107,14 @@ pub async fn put(
         VALUES ($1, $2, $3, $4, $5, $6, $6) ON CONFLICT (tenant_id, client_id) DO NOTHING";
     let unknown = || ServiceAccountError::Unknown(client.clone());
     let app: AppSlug = tx.value_opt(APP, &[client]).await?.ok_or_else(unknown)?;
-    let mut keys: Vec<&str> = permissions.iter().map(PermissionKey::as_str).collect();
-    keys.sort_unstable();
-    keys.dedup();
-    if keys.is_empty() {
-        return Err(ServiceAccountError::NoPermissions);
+    let keys = granting::check(tx, tenant, &app, permissions, by).await?;
+    let user = granting::member(by);
+    // A repeated request changes nothing, and ends no token.
+    if let Some(present) = find(tx, tenant, client).await?
+        && (&present.permissions, present.user_id, present.is_active) == (&keys, user, true)
+    {
+        return Ok((present, false));
     }
-    let is_for_people = |key: &&PermissionKey| key.as_str().parse().is_ok_and(Permission::is_for_people);
-    if let Some(key) = permissions.iter().find(is_for_people) {
-        return Err(ServiceAccountError::ForPeople(key.clone()));
-    }
-    authority::refuse_above(tx, tenant, &app, &keys, by).await?;
-    let user = match by.who {
-        Who::Person(user) => Some(user),
-        Who::Operator(..) | Who::Nobody => None,
-    };
     let id = ServiceAccountId::new();
     let is_new = tx.execute(INSERT, &[&id, client, &tenant, &keys, &user, &tx.now()]).await? > 0;
     if !is_new {

@@ -151,16 +151,17 @@ pub async fn start(
          CROSS JOIN LATERAL shared.access_of(m.id) a
          WHERE m.tenant_id = $1 AND m.app = $2 AND m.status = 'active'
            AND (m.user_id = $3 OR $3::uuid IS NULL AND 'OWNER' = ANY (a.roles))
-         ORDER BY m.created_at, m.id LIMIT 1 FOR SHARE OF m, u";
-    // Whoever ends the session or takes the role waits for this, or this for them.
+         ORDER BY m.created_at, m.id LIMIT 1 FOR SHARE OF u, m";
+    // Whoever ends the session or takes the role waits for this, or this for them. They lock in this order, too.
     const STAFF: &str = "
         SELECT a.permissions
-          FROM shared.sessions s
-          JOIN shared.memberships m ON m.id = s.membership_id AND m.app = 'platform' AND m.status = 'active'
-          JOIN shared.users u ON u.id = s.user_id AND u.status = 'active'
+          FROM shared.users u
+          JOIN shared.memberships m ON m.user_id = u.id AND m.app = 'platform' AND m.status = 'active'
+          JOIN shared.sessions s ON s.membership_id = m.id
          CROSS JOIN LATERAL shared.access_of(m.id) a
-         WHERE s.id = $1 AND s.user_id = $2 AND s.revoked_at IS NULL AND s.idle_expires_at > $3
-           FOR SHARE OF s, m, u";
+         WHERE s.id = $1 AND u.id = $2 AND u.status = 'active'
+           AND s.revoked_at IS NULL AND s.idle_expires_at > $3
+           FOR SHARE OF u, m, s";
     const INSERT: &str = "
         INSERT INTO shared.sessions (id, user_id, membership_id, tenant_id, device, created_at, last_seen_at,
                                      expires_at, idle_expires_at, staff_id, staff_session_id, is_read_only,

@@ -1,9 +1,9 @@
 //! Problems of programs: API keys and service accounts.
 
-use identity::KeyRefused;
 use identity::api_key::ApiKeyError;
 use identity::client::ClientError;
 use identity::service_account::ServiceAccountError;
+use identity::{GrantError, KeyRefused};
 
 use crate::http::codes::Code;
 use crate::http::problem::{Problem, sentence};
@@ -21,14 +21,22 @@ impl From<KeyRefused> for Problem {
     }
 }
 
+impl From<GrantError> for Problem {
+    fn from(error: GrantError) -> Self {
+        match error {
+            GrantError::NoPermissions => Self::invalid("/permissions", Code::MissingField, error),
+            GrantError::ForPeople(_) => Self::invalid("/permissions", Code::InvalidValue, error),
+            GrantError::NotAllowed(error) => error.into(),
+        }
+    }
+}
+
 impl From<ApiKeyError> for Problem {
     fn from(error: ApiKeyError) -> Self {
         match error {
             ApiKeyError::Unknown => Self::not_found(),
             ApiKeyError::NameTaken(_) => Self::invalid("/name", Code::DuplicateName, error),
-            ApiKeyError::NoPermissions => Self::invalid("/permissions", Code::MissingField, error),
-            ApiKeyError::ForPeople(_) => Self::invalid("/permissions", Code::InvalidValue, error),
-            ApiKeyError::NotAllowed(error) => error.into(),
+            ApiKeyError::NotGranted(error) => error.into(),
             ApiKeyError::Expiry => Self::invalid("/expiresAt", Code::InvalidValue, error),
             ApiKeyError::Overlap => Self::invalid("/overlapHours", Code::InvalidValue, error),
             ApiKeyError::Stale => Self::because(Code::Stale, &error),
@@ -55,9 +63,7 @@ impl From<ServiceAccountError> for Problem {
     fn from(error: ServiceAccountError) -> Self {
         match error {
             ServiceAccountError::Unknown(_) => Self::not_found(),
-            ServiceAccountError::NoPermissions => Self::invalid("/permissions", Code::MissingField, error),
-            ServiceAccountError::ForPeople(_) => Self::invalid("/permissions", Code::InvalidValue, error),
-            ServiceAccountError::NotAllowed(error) => error.into(),
+            ServiceAccountError::NotGranted(error) => error.into(),
             ServiceAccountError::Db(error) => error.into(),
         }
     }
