@@ -17,7 +17,7 @@ CREATE TABLE shared.api_keys (
     previous_prefix text,
     previous_hash bytea CONSTRAINT api_keys_previous_hash_key UNIQUE,
     previous_user_id uuid
-        CONSTRAINT api_keys_previous_user_id_fkey REFERENCES shared.users (id) ON DELETE CASCADE,
+        CONSTRAINT api_keys_previous_user_id_fkey REFERENCES shared.users (id),
     previous_expires_at timestamptz,
     previous_last_used_at timestamptz,
     -- Counts the rotations.
@@ -110,7 +110,7 @@ GRANT EXECUTE ON FUNCTION shared.is_active_member(uuid, uuid), shared.use_api_ke
     TO tenantry_shared;
 GRANT EXECUTE ON FUNCTION shared.is_active_member(uuid, uuid) TO tenantry_platform;
 
--- Servers keep in memory what API keys may do. Whatever changes that is announced: no code can forget it.
+-- Servers keep the permissions of API keys in memory. Each change of them is announced: no code can forget it.
 CREATE FUNCTION shared.announce_api_keys() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
 DECLARE

@@ -16,7 +16,7 @@ CREATE INDEX sessions_staff_id_idx ON shared.sessions (staff_id, id) WHERE staff
 -- reason: a few sessions have such columns.
 CREATE INDEX sessions_staff_session_id_idx ON shared.sessions (staff_session_id) WHERE staff_session_id IS NOT NULL;
 
--- Whatever ends the session of the staff, or changes their roles, ends what they do as somebody else.
+-- The end of the session of the staff, and each change of their roles, ends what they do as somebody else.
 CREATE FUNCTION shared.end_impersonations() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
 BEGIN

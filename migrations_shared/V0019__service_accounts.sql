@@ -82,7 +82,7 @@ $function$;
 REVOKE ALL ON FUNCTION shared.open_service_account(text, bytea, uuid, timestamptz) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION shared.open_service_account(text, bytea, uuid, timestamptz) TO tenantry_shared;
 
--- Whatever changes what an account may do revokes its tokens: no code can forget it.
+-- Each change of an account revokes its tokens: no code can forget it.
 CREATE FUNCTION shared.revoke_service_account() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
 BEGIN
@@ -102,17 +102,21 @@ CREATE TRIGGER service_accounts_revoke_deleted AFTER DELETE ON shared.service_ac
 
 CREATE FUNCTION shared.count_service_account_changes() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
+DECLARE
+    of_user uuid := CASE TG_TABLE_NAME WHEN 'users' THEN (to_jsonb(OLD) ->> 'id')::uuid
+                    ELSE (to_jsonb(OLD) ->> 'user_id')::uuid END;
+    -- Null: at every business.
+    at_tenant uuid := (to_jsonb(OLD) ->> 'tenant_id')::uuid;
 BEGIN
-    IF TG_TABLE_NAME = 'memberships' AND TG_OP = 'DELETE'
-       AND NOT EXISTS (SELECT FROM shared.memberships
-                        WHERE user_id = (to_jsonb(OLD) ->> 'user_id')::uuid
-                          AND tenant_id = (to_jsonb(OLD) ->> 'tenant_id')::uuid) THEN
-        UPDATE shared.service_accounts SET member_left = true
-         WHERE user_id = (to_jsonb(OLD) ->> 'user_id')::uuid AND tenant_id = (to_jsonb(OLD) ->> 'tenant_id')::uuid;
+    IF TG_TABLE_NAME = 'memberships' AND at_tenant IS NULL THEN
+        RETURN NULL;
     END IF;
-    UPDATE shared.service_accounts SET version = version + 1
-     WHERE user_id = CASE TG_TABLE_NAME WHEN 'users' THEN (to_jsonb(OLD) ->> 'id')::uuid
-                     ELSE (to_jsonb(OLD) ->> 'user_id')::uuid END;
+    UPDATE shared.service_accounts a
+       SET version = a.version + 1,
+           member_left = a.member_left
+                      OR TG_OP = 'DELETE' AND NOT EXISTS (SELECT FROM shared.memberships m
+                                                           WHERE m.user_id = of_user AND m.tenant_id = a.tenant_id)
+     WHERE a.user_id = of_user AND (at_tenant IS NULL OR a.tenant_id = at_tenant);
     RETURN NULL;
 END
 $function$;

@@ -13,7 +13,7 @@ use identity::login::SignedIn;
 use identity::membership::MemberOf;
 use identity::session::Started;
 use identity::{
-    KeyRing, PasswordKey, PasswordKeys, Programs, RefreshToken, Revocations, SessionId, SigningAlgorithm,
+    ApiKeys, KeyRing, PasswordKey, PasswordKeys, RefreshToken, Revocations, SessionId, SigningAlgorithm,
     TokenIssuer, UserId,
 };
 use secrecy::SecretString;
@@ -51,7 +51,7 @@ async fn tokens(report: &mut Report, database: &TestDatabase) {
     let keys = PasswordKeys { current: PasswordKey::new(&secret).ok().unwrap(), former: vec![] };
     let ring = Arc::new(KeyRing::new(keys.sealer(), None, SigningAlgorithm::EdDsa));
     let pool = database.pool(2);
-    let programs = Arc::new(Programs::new(pool.clone()));
+    let programs = Arc::new(ApiKeys::new(pool.clone()));
     let revocations = Arc::new(Revocations::new(pool, ring.clone(), programs.clone()));
     let listening = revocations.clone();
     let listening = tokio::spawn(async move { listening.listen().await });
@@ -102,7 +102,7 @@ async fn tokens(report: &mut Report, database: &TestDatabase) {
 }
 
 /// The time to find the secret of an API key that was presented before. An unknown one is kept, too.
-async fn key_in_memory(programs: &Programs, tenant: tenancy::TenantId) -> f64 {
+async fn key_in_memory(programs: &ApiKeys, tenant: tenancy::TenantId) -> f64 {
     let secret = format!("tky_{}", "x".repeat(43));
     let started = Instant::now();
     for _ in 0..CALLS {

@@ -89,6 +89,12 @@ async fn every_route_refuses_callers_without_access() {
     let support = app.staff("support").await;
     let narrow = acme.api_key("Narrow", &["dashboard.read"]).await;
     let wide = acme.api_key("Wide", &KEY_PERMISSIONS).await;
+    let client = json!({"id": "erp-sync", "app": "inventory", "name": "ERP"});
+    let client = staff.post("/api/v1/platform/clients", &client).await.body;
+    let account = json!({"permissions": KEY_PERMISSIONS});
+    assert_eq!(acme.put("/api/v1/service-accounts/erp-sync", &account).await.status, 201);
+    let secret = client["secret"].as_str().unwrap();
+    let program = app.program_token("erp-sync", secret, "http://acme.localhost").await;
     let foreign_key = zenith.api_key("Wide", &KEY_PERMISSIONS).await;
     let looking = acting_as(&staff, &acme, true).await;
     let changing = acting_as(&staff, &acme, false).await;
@@ -145,9 +151,10 @@ async fn every_route_refuses_callers_without_access() {
         assert_eq!(basic.code(), "token_missing", "{at}");
 
         // An API key is refused exactly if it lacks the permission, or if the route is for people.
-        for (name, key) in [("narrow", &narrow), ("wide", &wide)] {
+        for (name, key) in [("narrow", &narrow), ("wide", &wide), ("program's", &program)] {
             let reply = right.with_token(Some(key)).send(method, &path, body).await;
             let refusal = match who {
+                Staff(_) if name == "program's" => "token_wrong_business",
                 Staff(_) => "api_key_invalid",
                 Member("team.manage" | "api_keys.manage") => "people_only",
                 Member(permission) if name == "narrow" && permission != "dashboard.read" => {
@@ -156,7 +163,8 @@ async fn every_route_refuses_callers_without_access() {
                 Member(_) => "",
                 SignedIn | Anyone => "people_only",
             };
-            let is_refused = ["api_key_invalid", "people_only", "permission_denied"].contains(&reply.code());
+            let refusals = ["api_key_invalid", "token_wrong_business", "people_only", "permission_denied"];
+            let is_refused = refusals.contains(&reply.code());
             assert_eq!(
                 if is_refused { reply.code() } else { "" },
                 refusal,

@@ -56,7 +56,7 @@ const ACME: &str = "http://acme.localhost";
 
 #[tokio::test]
 async fn a_program_gets_tokens_for_the_businesses_that_allow_it() {
-    let app = TestApp::start().await;
+    let app = TestApp::start_with("[identity]\nissuer = \"http://id.localhost\"").await;
     let (acme, zenith) = (app.tenant("acme").await, app.tenant("zenith").await);
     let staff = app.staff("super_admin").await;
     let basic = register(&staff, "erp-sync", "inventory").await;
@@ -68,6 +68,7 @@ async fn a_program_gets_tokens_for_the_businesses_that_allow_it() {
     let granted = ask(&app, &basic, ACME).await;
     assert_eq!(granted.status, 200, "{}", granted.body);
     assert_eq!(granted.headers["cache-control"], "no-store");
+    assert_eq!(granted.headers["pragma"], "no-cache");
     assert_eq!(granted.body["token_type"], "Bearer");
     assert_eq!(granted.body["scope"], "catalogue.read catalogue.write stock.read");
     let program = acme.with_token(granted.body["access_token"].as_str());
@@ -121,11 +122,15 @@ async fn the_token_endpoint_answers_as_the_rfcs_say() {
     owner.execute("UPDATE shared.tenants SET status = 'suspended' WHERE slug = 'closed'", &[]).await.unwrap();
     let grant = ("grant_type", "client_credentials");
     let secret = basic.split_once(':').unwrap().1;
-    let cases: [Case<'_>; 14] = [
+    let cases: [Case<'_>; 18] = [
         (&[("resource", ACME)], &basic, 400, "invalid_request"),
         (&[("grant_type", "password"), ("resource", ACME)], &basic, 400, "unsupported_grant_type"),
         (&[grant, grant, ("resource", ACME)], &basic, 400, "invalid_request"),
-        (&[grant], &basic, 400, "invalid_request"),
+        (&[grant], &basic, 400, "invalid_target"),
+        (&[grant, ("resource", "http://acme.localhost#x")], &basic, 400, "invalid_target"),
+        (&[grant, ("resource", "http://zenith.localhost@acme.localhost")], &basic, 400, "invalid_target"),
+        (&[grant, ("resource", "http://acme.localhost:99999")], &basic, 400, "invalid_target"),
+        (&[grant, ("resource", ACME), ("scope", " ")], &basic, 400, "invalid_scope"),
         (&[grant, ("resource", "acme")], &basic, 400, "invalid_target"),
         (&[grant, ("resource", "http://nobody.localhost")], &basic, 400, "invalid_target"),
         (&[grant, ("resource", "http://admin.localhost")], &basic, 400, "invalid_target"),
@@ -150,6 +155,12 @@ async fn the_token_endpoint_answers_as_the_rfcs_say() {
     }
     let nobody = ask_at(&app, "id.localhost", &[grant, ("resource", ACME)], None).await;
     assert_eq!((nobody.status, &nobody.body["error"]), (401, &json!("invalid_client")));
+    let huge = "x".repeat(5 << 20);
+    let answer = ask_at(&app, "id.localhost", &[grant, ("scope", huge.as_str())], Some(&basic)).await;
+    assert_eq!((answer.status, &answer.body["error"]), (400, &json!("invalid_request")));
+    // Whoever follows the metadata must arrive there.
+    let metadata = app.stranger("id.localhost").get("/.well-known/oauth-authorization-server").await;
+    assert_eq!(metadata.status, 404, "the issuer of the tests is another host: {metadata:?}");
     // It is at its own host alone, and this host serves nothing else.
     for host in ["acme.localhost", "admin.localhost"] {
         assert_eq!(
@@ -203,6 +214,95 @@ async fn a_program_loses_access_with_its_member_within_a_second_at_every_server(
         }
         assert_ne!(ask(&app, &basic, ACME).await.status, 200, "{sql}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_program_follows_the_roles_of_its_member_at_one_business_alone() {
+    let app = TestApp::start().await;
+    let (acme, zenith) = (app.tenant("acme").await, app.tenant("zenith").await);
+    let staff = app.staff("super_admin").await;
+    let basic = register(&staff, "erp-sync", "inventory").await;
+    for business in [&acme, &zenith] {
+        app.member_with("ann@both.test", &business.tenant, &["OWNER"]).await;
+        let ann = app.signed_in(business.tenant.clone(), "ann@both.test").await;
+        allow(&ann, "erp-sync", &["catalogue.read", "stock.read"]).await;
+    }
+    let token = async |resource: &str| {
+        ask(&app, &basic, resource).await.body["access_token"].as_str().map(str::to_owned)
+    };
+    let (here, there) = (token(ACME).await, token("http://zenith.localhost").await);
+    let member = acme.membership("ann", "inventory").await;
+    let path = format!("/api/v1/memberships/{}", member["id"].as_str().unwrap());
+    let role = json!({"name": "Reader", "permissions": ["catalogue.read"]});
+    assert_eq!(acme.put("/api/v1/roles/inventory/reader", &role).await.status, 201);
+    assert_eq!(acme.put(&path, &json!({"roles": ["reader"]})).await.status, 200);
+    let changed = Instant::now();
+    let mut refused = acme.with_token(here.as_deref()).get("/api/v1/products").await;
+    while refused.status != 401 {
+        assert!(changed.elapsed() < Duration::from_secs(1));
+        refused = acme.with_token(here.as_deref()).get("/api/v1/products").await;
+    }
+    assert!(refused.body["detail"].as_str().unwrap().contains("get another access token"), "{refused:?}");
+    assert_eq!(ask(&app, &basic, ACME).await.body["scope"], "catalogue.read");
+    let other = zenith.with_token(there.as_deref()).get("/api/v1/products").await;
+    assert_eq!(other.status, 200, "another business has nothing to do with it: {other:?}");
+
+    // A member who leaves and comes back does not find the program at work.
+    assert_eq!(acme.delete(&path).await.status, 204);
+    assert_eq!(token(ACME).await, None);
+    app.member_with("ann@both.test", &acme.tenant, &["OWNER"]).await;
+    assert_eq!(token(ACME).await, None);
+    assert_eq!(acme.get("/api/v1/service-accounts").await.body["data"][0]["isActive"], false);
+    allow(&acme, "erp-sync", &["stock.read"]).await;
+    assert!(token(ACME).await.is_some());
+
+    // Both secrets are valid for a while after a rotation, and each business reads that the program is gone.
+    let path = "/api/v1/platform/clients/erp-sync";
+    let rotated = staff.post(&format!("{path}/rotate"), &json!({"overlapHours": 1})).await.body;
+    let new = format!("erp-sync:{}", rotated["secret"].as_str().unwrap());
+    for basic in [&basic, &new] {
+        assert_eq!(ask(&app, basic, ACME).await.status, 200);
+    }
+    assert_eq!(staff.delete(path).await.status, 204);
+    for business in [&acme, &zenith] {
+        let events = business.get("/api/v1/auth-events?action=service_account.removed").await.body;
+        assert_eq!(events["data"][0]["details"]["clientId"], "erp-sync", "{events}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_who_is_removed_at_this_moment_leaves_no_program_behind() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let staff = app.staff("super_admin").await;
+    let basic = register(&staff, "erp-sync", "inventory").await;
+    let mut owner = app.database.as_owner().await;
+    for number in 0..2 {
+        let email = format!("m{number}@acme.test");
+        app.member_with(&email, &acme.tenant, &["OWNER"]).await;
+        let member = app.signed_in(acme.tenant.clone(), &email).await;
+        let user = uuid(&member.get("/api/v1/auth/me").await.body["user"]["id"]);
+        // The removal is under way, and not committed yet.
+        let removing = owner.transaction().await.unwrap();
+        removing.execute("DELETE FROM shared.memberships WHERE user_id = $1", &[&user]).await.unwrap();
+        let commit = async {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            removing.commit().await.unwrap();
+        };
+        let made = async {
+            if number == 0 {
+                let key = json!({"name": "x", "permissions": ["stock.read"]});
+                member.post("/api/v1/api-keys", &key).await
+            } else {
+                let account = json!({"permissions": ["stock.read"]});
+                member.put("/api/v1/service-accounts/erp-sync", &account).await
+            }
+        };
+        let (made, ()) = tokio::join!(made, commit);
+        assert_eq!((made.status, made.code()), (403, "above_own_permissions"), "{made:?}");
+    }
+    assert_eq!(ask(&app, &basic, ACME).await.status, 400);
+    assert_eq!(acme.get("/api/v1/api-keys").await.body["data"], json!([]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -188,6 +188,20 @@ impl TestApp {
         Client::new(self, "admin.localhost".into(), Some(token))
     }
 
+    /// The access token of a program for its service account at a business.
+    pub async fn program_token(&self, client: &str, secret: &str, resource: &str) -> String {
+        let form = format!("grant_type=client_credentials&resource={resource}");
+        let request = self
+            .http
+            .post(format!("http://127.0.0.1:{}/oauth/token", self.port()))
+            .header("host", "id.localhost")
+            .header("content-type", "application/x-www-form-urlencoded")
+            .basic_auth(client, Some(secret))
+            .body(form);
+        let answer: Value = request.send().await.unwrap().json().await.unwrap();
+        answer["access_token"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+    }
+
     /// Cuts the server off from announcements: of revocations and of changes of API keys. Closes all other
     /// connections than `admin`.
     pub async fn hears_nothing(&self, admin: &tokio_postgres::Client) {

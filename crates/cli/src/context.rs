@@ -11,7 +11,8 @@ use serde_json::json;
 use settings::wiring;
 use settings::{LogFormat, LogSettings, Settings, Sources};
 use tenancy::{
-    Database, DatabaseUrl, DbError, OwnerDatabase, SharedScope, SharedTx, Tenant, TenantSlug, health, tenant,
+    Database, DatabaseUrl, DbError, OwnerDatabase, SharedScope, SharedTx, Tenant, TenantId, TenantSlug,
+    health, tenant,
 };
 use values::{Key, Limit, Page, PageRequest};
 
@@ -116,11 +117,12 @@ pub async fn refuse_pooler(key: &str, url: &DatabaseUrl) -> anyhow::Result<()> {
 /// Reads a list of the platform page by page, until it ends or has `most` rows.
 pub async fn all_pages<K: Key, T>(
     settings: &Settings,
+    tenant: Option<TenantId>,
     most: i64,
     read: impl AsyncFn(&SharedTx, &PageRequest<K>) -> Result<Page<T>, DbError>,
 ) -> anyhow::Result<Vec<T>> {
     let database = database(settings).await?;
-    record_read(&database).await?;
+    record_read(&database, tenant).await?;
     let most = usize::try_from(most)?;
     let limit = Limit::of(u32::try_from(most).unwrap_or(Limit::MAX).clamp(1, Limit::MAX));
     let mut page = PageRequest { limit, after: None };
@@ -135,16 +137,14 @@ pub async fn all_pages<K: Key, T>(
     Ok(rows)
 }
 
-/// Writes to the audit log of the platform that this command reads data of businesses or people. The entry
+/// Writes to the audit log of the platform that this command reads data of one business or of all. The entry
 /// names no person: nothing deletes it when a person is deleted.
-pub async fn record_read(database: &Database) -> anyhow::Result<()> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let is_word = |text: &&String| !text.starts_with('-');
-    let command: Vec<&str> = arguments.iter().filter(is_word).take(2).map(String::as_str).collect();
-    let of_tenant = arguments.iter().skip_while(|text| *text != "--tenant").nth(1);
-    let details = json!({"command": command.join(" "), "tenant": of_tenant});
-    let record =
-        async |tx: &SharedTx| platform_audit::record_read(tx, &Actor::command_line(), None, &details).await;
+pub async fn record_read(database: &Database, tenant: Option<TenantId>) -> anyhow::Result<()> {
+    let words = std::env::args().skip(1).filter(|text| !text.starts_with('-'));
+    let command: Vec<String> = words.take(2).collect();
+    let details = json!({"command": command.join(" ")});
+    let actor = Actor::command_line();
+    let record = async |tx: &SharedTx| platform_audit::record_read(tx, &actor, tenant, &details).await;
     Ok(database.write_shared(SharedScope::Platform, record).await?)
 }
 

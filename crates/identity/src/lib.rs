@@ -12,8 +12,8 @@ mod records;
 mod signing_in;
 
 pub use access::granting::GrantError;
-pub use access::program::{KeyRefused, Program, Programs};
-pub use access::secret::KeySecret;
+pub use access::program::{ApiKeys, KeyRefused, Program};
+pub use access::secret::{OVERLAP_HOURS, ProgramSecret};
 pub use access::{api_key, client, service_account};
 pub use mail::link::LinkKey;
 pub use mail::post::{PageOf, Pages, Post, Sender, Transport};

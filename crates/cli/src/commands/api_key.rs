@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use chrono::TimeDelta;
 use clap::Subcommand;
 use identity::api_key::{self, ApiKey, ApiKeyError, ApiKeyId, KeyStatus, NewApiKey, Rotation};
-use identity::{KeySecret, PermissionKey};
+use identity::{OVERLAP_HOURS, PermissionKey, ProgramSecret};
 use secrecy::ExposeSecret as _;
 use tenancy::{SharedScope, TenantSlug};
 use values::{Moment, Name};
@@ -55,7 +55,7 @@ pub enum Command {
         #[command(flatten)]
         which: Which,
         /// The time for which the former secret stays valid, in hours, 0 to 168.
-        #[arg(long, value_name = "HOURS", default_value_t = 24)]
+        #[arg(long, value_name = "HOURS", default_value_t = OVERLAP_HOURS)]
         overlap_hours: u32,
         /// The time at which the API key expires. Defaults to its present expiry.
         #[arg(long, value_name = "TIME")]
@@ -89,7 +89,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::List { tenant, status, listing } => {
             let tenant = context::find_tenant_if(&settings, tenant.as_ref()).await?.map(|tenant| tenant.id);
             let read = async |tx: &_, page: &_| api_key::list(tx, tenant, status, page).await;
-            let keys = context::all_pages(&settings, listing.rows_to_read(MOST, MOST), read).await?;
+            let keys = context::all_pages(&settings, tenant, listing.rows_to_read(MOST, MOST), read).await?;
             let keys = listing.arrange(keys)?;
             let columns = ["key", "name", "secret", "permissions", "status", "last used", "expires"];
             format::rows(listing.output, &keys, columns, |key| {
@@ -137,7 +137,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn tell((key, secret): &(ApiKey, KeySecret)) -> anyhow::Result<()> {
+fn tell((key, secret): &(ApiKey, ProgramSecret)) -> anyhow::Result<()> {
     let expires = key.expires_at.format("%Y-%m-%d");
     note!("the secret of the API key {} (shown once, valid until {expires}):", key.name);
     output::secret(secret.secret().expose_secret())

@@ -75,7 +75,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     };
     let wanted = listing.rows_to_read(if from.is_some() { MOST } else { BY_DEFAULT }, MOST);
     let database = context::database(&settings).await?;
-    context::record_read(&database).await?;
+    context::record_read(&database, filter.tenant).await?;
     let mut events: Vec<LoggedEvent> = Vec::new();
     let mut before = AuthEventId::highest();
     loop {

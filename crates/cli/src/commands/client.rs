@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use clap::Subcommand;
 use identity::client::{self, Client, NewClient};
 use identity::service_account;
-use identity::{AppSlug, ClientId, INVENTORY_APP, KeySecret, PermissionKey};
+use identity::{AppSlug, ClientId, INVENTORY_APP, OVERLAP_HOURS, PermissionKey, ProgramSecret};
 use secrecy::ExposeSecret as _;
 use tenancy::{SharedScope, SharedTx, TenantSlug};
 use values::Name;
@@ -41,7 +41,7 @@ pub enum Command {
         /// The client id.
         id: ClientId,
         /// The time for which the former secret stays valid, in hours, 0 to 168.
-        #[arg(long, value_name = "HOURS", default_value_t = 24)]
+        #[arg(long, value_name = "HOURS", default_value_t = OVERLAP_HOURS)]
         overlap_hours: u32,
     },
     /// Remove a program with its service accounts. Every server refuses its tokens within a second.
@@ -129,7 +129,8 @@ pub async fn run_account(command: AccountCommand) -> anyhow::Result<ExitCode> {
         AccountCommand::List { tenant, listing } => {
             let tenant = context::find_tenant_if(&settings, tenant.as_ref()).await?.map(|tenant| tenant.id);
             let read = async |tx: &_, page: &_| service_account::list(tx, tenant, page).await;
-            let accounts = context::all_pages(&settings, listing.rows_to_read(MOST, MOST), read).await?;
+            let accounts =
+                context::all_pages(&settings, tenant, listing.rows_to_read(MOST, MOST), read).await?;
             let accounts = listing.arrange(accounts)?;
             let columns = ["client", "name", "app", "permissions", "active", "last used"];
             format::rows(listing.output, &accounts, columns, |account| {
@@ -162,7 +163,7 @@ pub async fn run_account(command: AccountCommand) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn tell((client, secret): &(Client, KeySecret)) -> anyhow::Result<()> {
+fn tell((client, secret): &(Client, ProgramSecret)) -> anyhow::Result<()> {
     if let Some(until) = client.previous_expires_at {
         note!("the former secret is valid until {}", until.format("%Y-%m-%d %H:%M UTC"));
     }

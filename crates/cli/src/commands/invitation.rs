@@ -54,7 +54,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
             let tenant = context::find_tenant_if(&settings, tenant.as_ref()).await?.map(|tenant| tenant.id);
             let read = async |tx: &_, page: &_| invitation::list(tx, tenant, status, page).await;
             let most = listing.rows_to_read(MOST, MOST);
-            let invitations = listing.arrange(context::all_pages(&settings, most, read).await?)?;
+            let invitations = listing.arrange(context::all_pages(&settings, tenant, most, read).await?)?;
             let columns = ["invitation", "email", "app", "roles", "status", "expires"];
             format::rows(listing.output, &invitations, columns, |invitation| {
                 [

@@ -90,5 +90,5 @@ async fn read(
     most: i64,
 ) -> anyhow::Result<Vec<KeptMail>> {
     let read = async |tx: &_, page: &_| kept_mails::list(tx, state, tenant, page).await;
-    context::all_pages(settings, most, read).await
+    context::all_pages(settings, tenant, most, read).await
 }

@@ -29,7 +29,8 @@ fn in_words(membership: &Membership) -> String {
 
 /// People, read page by page.
 pub async fn read(settings: &Settings, filter: &Filter, most: i64) -> anyhow::Result<Vec<Person>> {
-    context::all_pages(settings, most, async |tx, page| person::list(tx, filter, page).await).await
+    context::all_pages(settings, filter.tenant, most, async |tx, page| person::list(tx, filter, page).await)
+        .await
 }
 
 /// Prints users.

@@ -186,7 +186,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
             people::list(&settings, &filter, &listing).await?;
         }
         Command::Show { person, output } => {
-            context::record_read(&context::database(&settings).await?).await?;
+            context::record_read(&context::database(&settings).await?, None).await?;
             people::show(&find(&settings, &person).await?, output)?;
         }
         Command::Disable { person } => set_disabled(&settings, &person, true).await?,
@@ -212,7 +212,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
             } else {
                 let list = async |tx: &SharedTx| session::list(tx, user.id).await;
                 let database = context::database(&settings).await?;
-                context::record_read(&database).await?;
+                context::record_read(&database, None).await?;
                 let sessions = database.read_shared(SharedScope::Platform, list).await?;
                 people::print_sessions(&sessions, &listing)?;
             }

@@ -9,7 +9,7 @@ use values::{Name, Page, PageRequest};
 
 use crate::INVENTORY_APP;
 use crate::access::granting::{self, GrantError};
-use crate::access::secret::KeySecret;
+use crate::access::secret::{self, OverlapError, ProgramSecret};
 use crate::names::ids::UserId;
 use crate::names::keys::{AppSlug, PermissionKey};
 use crate::records::auth_event::{self, AuthAction, AuthEvent, By};
@@ -104,7 +104,7 @@ pub struct NewApiKey {
 /// How a key gets another secret.
 #[derive(Debug, Clone, Copy)]
 pub struct Rotation {
-    /// How long the former secret stays valid: at most [`LONGEST_OVERLAP`].
+    /// How long the former secret stays valid: at most seven days.
     pub overlap: TimeDelta,
     /// Rotate the key only if it has this version.
     pub if_version: Option<i32>,
@@ -128,8 +128,8 @@ pub enum ApiKeyError {
     #[error("an API key must expire in the future, and within {} years", LONGEST.num_days() / 365)]
     Expiry,
     /// The former secret would stay valid for too long.
-    #[error("a former secret stays valid for 0 to {} hours", LONGEST_OVERLAP.num_hours())]
-    Overlap,
+    #[error(transparent)]
+    Overlap(#[from] OverlapError),
     /// The key was revoked.
     #[error("the API key was revoked; make another one")]
     Revoked,
@@ -151,8 +151,6 @@ pub enum ApiKeyError {
 const LIFETIME: TimeDelta = TimeDelta::days(365);
 /// The longest lifetime of a key.
 const LONGEST: TimeDelta = TimeDelta::days(5 * 365 + 2);
-/// The longest time for which a former secret stays valid.
-pub const LONGEST_OVERLAP: TimeDelta = TimeDelta::days(7);
 /// The most keys of a business that are not revoked.
 const MOST_KEYS: i64 = 100;
 
@@ -178,7 +176,7 @@ pub async fn create(
     tenant: TenantId,
     new: &NewApiKey,
     by: By<'_>,
-) -> Result<(ApiKey, KeySecret), ApiKeyError> {
+) -> Result<(ApiKey, ProgramSecret), ApiKeyError> {
     const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended('api keys ' || $1::text, 0))::text";
     const COUNT: &str = "SELECT count(*) FROM shared.api_keys WHERE tenant_id = $1 AND revoked_at IS NULL";
     const INSERT: &str = "
@@ -194,7 +192,7 @@ pub async fn create(
     if tx.value::<i64>(COUNT, &[&tenant]).await? >= MOST_KEYS {
         return Err(ApiKeyError::TooMany);
     }
-    let (id, secret) = (ApiKeyId::new(), KeySecret::of_key());
+    let (id, secret) = (ApiKeyId::new(), ProgramSecret::of_key());
     let (user, prefix, hash) = (granting::member(by), secret.prefix(), secret.hash());
     let inserted = tx
         .execute(
@@ -223,7 +221,7 @@ pub async fn rotate(
     id: ApiKeyId,
     rotation: Rotation,
     by: By<'_>,
-) -> Result<(ApiKey, KeySecret), ApiKeyError> {
+) -> Result<(ApiKey, ProgramSecret), ApiKeyError> {
     const ROTATE: &str = "
         UPDATE shared.api_keys
            SET previous_prefix = prefix, previous_hash = hash, previous_user_id = user_id,
@@ -231,9 +229,7 @@ pub async fn rotate(
                prefix = $3, hash = $4, last_used_at = NULL, user_id = $5, member_left = false,
                expires_at = $6, rotated_at = $7, version = version + 1
          WHERE id = $1";
-    if rotation.overlap < TimeDelta::zero() || rotation.overlap > LONGEST_OVERLAP {
-        return Err(ApiKeyError::Overlap);
-    }
+    secret::check_overlap(rotation.overlap)?;
     let present = lock(tx, tenant, id).await?;
     if rotation.if_version.is_some_and(|version| version != present.version) {
         return Err(ApiKeyError::Stale);
@@ -249,7 +245,7 @@ pub async fn rotate(
     granting::refuse_above(tx, tenant, &app, &present.permissions, by).await.map_err(GrantError::from)?;
     // A former secret that was of no use does not become valid again.
     let overlap = if present.status == KeyStatus::Active { rotation.overlap } else { TimeDelta::zero() };
-    let (secret, previous_expires_at) = (KeySecret::of_key(), tx.now() + overlap);
+    let (secret, previous_expires_at) = (ProgramSecret::of_key(), tx.now() + overlap);
     let (user, prefix, hash) = (granting::member(by), secret.prefix(), secret.hash());
     tx.execute(ROTATE, &[&id, &previous_expires_at, &prefix, &hash, &user, &expires_at, &tx.now()]).await?;
     let key = find(tx, tenant, id).await?.ok_or(ApiKeyError::Unknown)?;

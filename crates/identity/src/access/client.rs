@@ -6,8 +6,10 @@ use serde::Serialize;
 use tenancy::{DbError, SharedTx};
 use values::Name;
 
-use crate::access::secret::KeySecret;
+use crate::access::secret::{self, OverlapError, ProgramSecret};
+use crate::access::service_account;
 use crate::names::keys::{AppSlug, ClientId};
+use crate::records::auth_event::By;
 
 /// A registered program.
 #[derive(Debug, Clone, Serialize)]
@@ -55,15 +57,12 @@ pub enum ClientError {
     #[error("there is no app {0} that businesses use")]
     UnknownApp(AppSlug),
     /// The former secret would stay valid for too long.
-    #[error("a former secret stays valid for 0 to {} hours", LONGEST_OVERLAP.num_hours())]
-    Overlap,
+    #[error(transparent)]
+    Overlap(#[from] OverlapError),
     /// PostgreSQL refused a query, or the connection failed.
     #[error("a query about programs failed")]
     Db(#[from] DbError),
 }
-
-/// The longest time for which a former secret stays valid.
-const LONGEST_OVERLAP: TimeDelta = TimeDelta::days(7);
 
 // $1 is the present moment.
 const SELECT: &str = "
@@ -75,7 +74,7 @@ const SELECT: &str = "
 ///
 /// # Errors
 /// [`ClientError`].
-pub async fn register(tx: &SharedTx, new: &NewClient) -> Result<(Client, KeySecret), ClientError> {
+pub async fn register(tx: &SharedTx, new: &NewClient) -> Result<(Client, ProgramSecret), ClientError> {
     const APP: &str = "SELECT EXISTS (SELECT FROM shared.apps WHERE slug = $1 AND has_businesses)";
     const INSERT: &str = "
         INSERT INTO shared.oauth_clients (id, app, name, prefix, hash, created_at)
@@ -83,7 +82,7 @@ pub async fn register(tx: &SharedTx, new: &NewClient) -> Result<(Client, KeySecr
     if !tx.value::<bool>(APP, &[&new.app]).await? {
         return Err(ClientError::UnknownApp(new.app.clone()));
     }
-    let secret = KeySecret::of_client();
+    let secret = ProgramSecret::of_client();
     let (prefix, hash) = (secret.prefix(), secret.hash());
     let inserted = tx.execute(INSERT, &[&new.id, &new.app, &new.name, &prefix, &hash, &tx.now()]).await;
     inserted.map_err(|error| match error.constraint() {
@@ -102,27 +101,27 @@ pub async fn rotate(
     tx: &SharedTx,
     id: &ClientId,
     overlap: TimeDelta,
-) -> Result<(Client, KeySecret), ClientError> {
+) -> Result<(Client, ProgramSecret), ClientError> {
     const ROTATE: &str = "
         UPDATE shared.oauth_clients
            SET previous_hash = hash, previous_expires_at = $2, prefix = $3, hash = $4, rotated_at = $5
          WHERE id = $1";
-    if overlap < TimeDelta::zero() || overlap > LONGEST_OVERLAP {
-        return Err(ClientError::Overlap);
-    }
-    let secret = KeySecret::of_client();
+    secret::check_overlap(overlap)?;
+    let secret = ProgramSecret::of_client();
     let (until, prefix, hash) = (tx.now() + overlap, secret.prefix(), secret.hash());
     tx.execute(ROTATE, &[id, &until, &prefix, &hash, &tx.now()]).await?;
     let client = find(tx, id).await?.ok_or_else(|| ClientError::Unknown(id.clone()))?;
     Ok((client, secret))
 }
 
-/// Removes a program with all its service accounts. Every server refuses its access tokens within a second.
+/// Removes a program with all its service accounts, of which each business reads in its log. Every server
+/// refuses its access tokens within a second.
 ///
 /// # Errors
 /// [`ClientError`].
-pub async fn remove(tx: &SharedTx, id: &ClientId) -> Result<(), ClientError> {
+pub async fn remove(tx: &SharedTx, id: &ClientId, by: By<'_>) -> Result<(), ClientError> {
     const REMOVE: &str = "DELETE FROM shared.oauth_clients WHERE id = $1";
+    service_account::record_removals(tx, id, by).await?;
     match tx.execute(REMOVE, &[id]).await? {
         0 => Err(ClientError::Unknown(id.clone())),
         _ => Ok(()),

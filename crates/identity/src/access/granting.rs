@@ -3,7 +3,7 @@
 use tenancy::{SharedTx, TenantId};
 
 use crate::INVENTORY_APP;
-use crate::names::ids::UserId;
+use crate::names::ids::{MembershipId, UserId};
 use crate::names::keys::{AppSlug, PermissionKey};
 use crate::people::authority::{self, NotAllowed};
 use crate::people::permission::Permission;
@@ -23,7 +23,8 @@ pub enum GrantError {
     NotAllowed(#[from] NotAllowed),
 }
 
-/// Checks what the actor wants to allow a program at this moment. Returns the keys of the permissions, sorted.
+/// Checks what the actor wants to allow a program at this moment. Returns the keys of the permissions,
+/// sorted.
 pub(super) async fn check(
     tx: &SharedTx,
     tenant: TenantId,
@@ -53,6 +54,12 @@ pub(super) async fn refuse_above(
     keys: &[String],
     by: By<'_>,
 ) -> Result<(), NotAllowed> {
+    // Somebody who removes the actor waits for this, or this for them.
+    const LOCK: &str = "
+        SELECT id FROM shared.memberships WHERE user_id = $1 AND tenant_id = $2 ORDER BY id FOR SHARE";
+    if let Some(user) = member(by) {
+        tx.values::<MembershipId>(LOCK, &[&user, &tenant]).await?;
+    }
     let managing = [Permission::ApiKeysManage.as_str()];
     authority::refuse_above(tx, tenant, &AppSlug::known(INVENTORY_APP), &managing, by).await?;
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();

@@ -11,7 +11,7 @@ use tenancy::{Database, DbError, SharedScope, TenantId};
 use uuid::Uuid;
 
 use crate::access::api_key::ApiKeyId;
-use crate::access::secret::KeySecret;
+use crate::access::secret::ProgramSecret;
 use crate::names::digest::sha256;
 use crate::people::permission::Permission;
 
@@ -50,10 +50,10 @@ pub enum KeyRefused {
 }
 
 /// The API keys that were used last.
-pub struct Programs {
+pub struct ApiKeys {
     database: Database,
     known: Cache<(TenantId, Vec<u8>), Known>,
-    /// Counts the announcements of changes. What was read before the last one is of no use.
+    /// Counts the announcements of changes. An entry from before the last one is of no use.
     changes: AtomicU64,
 }
 
@@ -71,7 +71,7 @@ const CAPACITY: u64 = 10_000;
 /// The longest time for which a secret is kept. Its use is noted in the database as often.
 const KEPT_FOR: Duration = Duration::from_secs(60);
 
-impl Programs {
+impl ApiKeys {
     /// Nothing is known yet.
     pub fn new(database: Database) -> Self {
         let known = Cache::builder().max_capacity(CAPACITY).time_to_live(KEPT_FOR).build();
@@ -94,7 +94,7 @@ impl Programs {
         tenant: TenantId,
         hears_changes: bool,
     ) -> Result<Arc<Program>, KeyRefused> {
-        if !KeySecret::has_form(secret) {
+        if !ProgramSecret::has_form_of_key(secret) {
             return Err(KeyRefused::Invalid);
         }
         let changes = self.changes.load(Ordering::SeqCst);

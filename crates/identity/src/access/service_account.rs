@@ -97,14 +97,14 @@ pub async fn put(
     by: By<'_>,
 ) -> Result<(ServiceAccount, bool), ServiceAccountError> {
     const APP: &str = "SELECT app FROM shared.oauth_clients WHERE id = $1";
-    const UPDATE: &str = "
-        UPDATE shared.service_accounts
-           SET permissions = $3, user_id = $4, member_left = false, version = version + 1, updated_at = $5
-         WHERE tenant_id = $1 AND client_id = $2";
-    const INSERT: &str = "
-        INSERT INTO shared.service_accounts (id, client_id, tenant_id, permissions, user_id, created_at,
-                                             updated_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $6) ON CONFLICT (tenant_id, client_id) DO NOTHING";
+    const PUT: &str = "
+        INSERT INTO shared.service_accounts AS a (id, client_id, tenant_id, permissions, user_id, created_at,
+                                                  updated_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $6)
+            ON CONFLICT (tenant_id, client_id) DO UPDATE
+           SET permissions = EXCLUDED.permissions, user_id = EXCLUDED.user_id, member_left = false,
+               version = a.version + 1, updated_at = EXCLUDED.updated_at
+     RETURNING version";
     let unknown = || ServiceAccountError::Unknown(client.clone());
     let app: AppSlug = tx.value_opt(APP, &[client]).await?.ok_or_else(unknown)?;
     let keys = granting::check(tx, tenant, &app, permissions, by).await?;
@@ -116,10 +116,8 @@ pub async fn put(
         return Ok((present, false));
     }
     let id = ServiceAccountId::new();
-    let is_new = tx.execute(INSERT, &[&id, client, &tenant, &keys, &user, &tx.now()]).await? > 0;
-    if !is_new {
-        tx.execute(UPDATE, &[&tenant, client, &keys, &user, &tx.now()]).await?;
-    }
+    let version: i32 = tx.value(PUT, &[&id, client, &tenant, &keys, &user, &tx.now()]).await?;
+    let is_new = version == 1;
     let account = find(tx, tenant, client).await?.ok_or_else(unknown)?;
     let action = if is_new { AuthAction::ServiceAccountCreated } else { AuthAction::ServiceAccountChanged };
     record(tx, &account, action, by).await?;
@@ -172,6 +170,15 @@ pub async fn list(
     );
     let accounts = tx.rows(LIST, &[&page.below(), &tenant, &page.limit.and_one()]).await?;
     Ok(page.page(accounts, |account: &ServiceAccount| account.id))
+}
+
+/// Writes into the log of each business that the account of a program is removed.
+pub(super) async fn record_removals(tx: &SharedTx, client: &ClientId, by: By<'_>) -> Result<(), DbError> {
+    const TENANTS: &str = "SELECT tenant_id FROM shared.service_accounts WHERE client_id = $1";
+    let tenants: Vec<TenantId> = tx.values(TENANTS, &[client]).await?;
+    let details = json!({"clientId": client});
+    let event = AuthEvent { details, ..AuthEvent::new(AuthAction::ServiceAccountRemoved).by(by) };
+    auth_event::record_in_each(tx, &event, &tenants).await
 }
 
 async fn record(

@@ -241,6 +241,26 @@ pub async fn record_at_host(tx: &SharedTx, event: &AuthEvent<'_>) -> Result<(), 
     record(tx, event).await
 }
 
+/// Writes an event of the operator to the log of each of these businesses.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn record_in_each(
+    tx: &SharedTx,
+    event: &AuthEvent<'_>,
+    tenants: &[TenantId],
+) -> Result<(), DbError> {
+    const INSERT: &str = "
+        INSERT INTO shared.auth_events (id, occurred_at, tenant_id, actor_id, actor, action, details)
+        SELECT each.id, $3, each.tenant_id, $4, $5, $6, $7
+          FROM unnest($1::uuid[], $2::uuid[]) AS each (id, tenant_id)";
+    let ids: Vec<AuthEventId> = tenants.iter().map(|_| AuthEventId::new()).collect();
+    let (actor, operator) = (event.actor, event.operator);
+    tx.execute(INSERT, &[&ids, &tenants, &tx.now(), &actor, &operator, &event.action, &event.details])
+        .await
+        .map(drop)
+}
+
 /// Writes an event to the log.
 ///
 /// # Errors

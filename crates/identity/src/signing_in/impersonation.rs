@@ -152,9 +152,10 @@ pub async fn start(
          WHERE m.tenant_id = $1 AND m.app = $2 AND m.status = 'active'
            AND (m.user_id = $3 OR $3::uuid IS NULL AND 'OWNER' = ANY (a.roles))
          ORDER BY m.created_at, m.id LIMIT 1 FOR SHARE OF u, m";
-    // Whoever ends the session or takes the role waits for this, or this for them. They lock in this order, too.
+    // Whoever ends the session or takes the role waits for this, or this for them. They lock in this order,
+    // too.
     const STAFF: &str = "
-        SELECT a.permissions
+        SELECT a.permissions, least(s.expires_at, s.idle_expires_at) AS ends_at
           FROM shared.users u
           JOIN shared.memberships m ON m.user_id = u.id AND m.app = 'platform' AND m.status = 'active'
           JOIN shared.sessions s ON s.membership_id = m.id
@@ -170,9 +171,14 @@ pub async fn start(
     if new.minutes == 0 || new.minutes > MOST_MINUTES {
         return Err(ImpersonationError::Minutes);
     }
-    let held: Option<Vec<String>> = tx.value_opt(STAFF, &[&staff.session, &staff.user, &tx.now()]).await?;
-    let held = held.ok_or(ImpersonationError::StaffEnded)?;
-    let may = |permission: Permission| held.iter().any(|key| key == permission.as_str());
+    struct Asking {
+        permissions: Vec<String>,
+        ends_at: DateTime<Utc>,
+    }
+    tenancy::from_row!(Asking { permissions, ends_at });
+    let asking: Option<Asking> = tx.row_opt(STAFF, &[&staff.session, &staff.user, &tx.now()]).await?;
+    let asking = asking.ok_or(ImpersonationError::StaffEnded)?;
+    let may = |permission: Permission| asking.permissions.iter().any(|key| key == permission.as_str());
     if !may(Permission::MembersImpersonate) || !new.is_read_only && !may(Permission::TenantsWrite) {
         return Err(ImpersonationError::StaffEnded);
     }
@@ -187,7 +193,8 @@ pub async fn start(
         None => ImpersonationError::NoOwner,
     })?;
     let (now, user) = (tx.now(), member.user_id);
-    let expires_at = now + TimeDelta::minutes(new.minutes.into());
+    // It does not outlive the session of the staff.
+    let expires_at = (now + TimeDelta::minutes(new.minutes.into())).min(asking.ends_at);
     let membership = member.membership_id;
     tx.execute(
         INSERT,

@@ -12,7 +12,7 @@ use chrono::TimeDelta;
 use futures_util::future::BoxFuture;
 use tenancy::{Database, DbError, Listener, SharedScope};
 
-use crate::access::program::Programs;
+use crate::access::program::ApiKeys;
 use crate::names::ids::SessionId;
 use crate::signing_in::key_ring::KeyRing;
 use crate::signing_in::token::{TokenError, Verified};
@@ -22,8 +22,8 @@ pub struct Revocations {
     database: Database,
     /// The keys, which are announced like revocations: a revoked key revokes its tokens.
     ring: Arc<KeyRing>,
-    /// The API keys. What changes their permissions is announced, too.
-    programs: Arc<Programs>,
+    /// The API keys. Changes of their permissions are announced, too.
+    api_keys: Arc<ApiKeys>,
     revoked: RwLock<HashMap<SessionId, Revoked>>,
     /// Everything that was revoked before this moment is known. `None` before anything was heard.
     known_until: RwLock<Option<Instant>>,
@@ -61,11 +61,11 @@ const MANY: &str = "many";
 
 impl Revocations {
     /// Nothing is known before [`Revocations::listen`] runs, so the database is asked about each token.
-    pub fn new(database: Database, ring: Arc<KeyRing>, programs: Arc<Programs>) -> Self {
+    pub fn new(database: Database, ring: Arc<KeyRing>, api_keys: Arc<ApiKeys>) -> Self {
         Self {
             database,
             ring,
-            programs,
+            api_keys,
             revoked: RwLock::default(),
             known_until: RwLock::default(),
             tidied_at: Mutex::new(Instant::now()),
@@ -136,7 +136,7 @@ impl Revocations {
 
     async fn add_announced(&self, announced: &HashSet<String>) {
         if announced.contains(API_KEYS) {
-            self.programs.forget();
+            self.api_keys.forget();
         }
         self.add(announced.iter().filter_map(|payload| parse(payload)));
         if announced.contains(MANY) || announced.contains(KEYS) {
@@ -178,7 +178,7 @@ impl Listener for Revocations {
 
     fn begin(&self) -> BoxFuture<'_, Result<(), DbError>> {
         // Changes may have been announced while nobody listened.
-        self.programs.forget();
+        self.api_keys.forget();
         Box::pin(self.read())
     }
 

@@ -25,6 +25,10 @@ use crate::{INVENTORY_APP, PLATFORM_APP, POS_APP};
 /// The header's `typ` (RFC 9068): no other kind of JWT can be taken for an access token.
 const TOKEN_TYPE: &str = "at+jwt";
 
+/// The header's `typ` of tokens with which the platform's staff act as a member. A server of an earlier
+/// release, which does not know `act`, must not take one for the member's own.
+const IMPERSONATION_TYPE: &str = "impersonation+jwt";
+
 /// Issues and verifies the tokens of one installation.
 pub struct TokenIssuer {
     ring: Arc<KeyRing>,
@@ -62,6 +66,9 @@ pub enum TokenError {
     /// The session of the token has ended: its user signed out, or access was withdrawn.
     #[error("the session has ended; sign in again")]
     SessionEnded,
+    /// The program may do something else than when it got the token, or nothing.
+    #[error("the permissions of the program have changed; get another access token")]
+    ProgramChanged,
     /// The platform's staff may not act as the user any more.
     #[error("the impersonation has ended; start another one")]
     ImpersonationEnded,
@@ -95,8 +102,9 @@ struct Claims {
     jti: Uuid,
     /// The session, or again the service account: its revocation ends the token.
     sid: SessionId,
-    /// The moment at which the user proved who they are.
-    auth_time: i64,
+    /// The moment at which the user proved who they are. A program has none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    auth_time: Option<i64>,
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     amr: Vec<String>,
     /// The business. A token of the platform's own app has none.
@@ -199,7 +207,7 @@ impl TokenIssuer {
             nbf: None,
             jti: Uuid::now_v7(),
             sid: Uuid::from(account.id).into(),
-            auth_time: now,
+            auth_time: None,
             amr: vec![],
             tid: Some(account.tenant),
             roles: vec![],
@@ -232,7 +240,7 @@ impl TokenIssuer {
             nbf: None,
             jti: Uuid::now_v7(),
             sid: session,
-            auth_time: signed_in_at.timestamp(),
+            auth_time: Some(signed_in_at.timestamp()),
             amr: vec!["pwd".to_owned()],
             tid: signed_in.member_of.tenant(),
             roles: signed_in.roles.clone(),
@@ -247,7 +255,7 @@ impl TokenIssuer {
     fn encode(&self, claims: &Claims) -> Result<String, TokenError> {
         let key = self.ring.keys().active.clone().ok_or(TokenError::NoKey)?;
         let header = Header {
-            typ: Some(TOKEN_TYPE.to_owned()),
+            typ: Some(if claims.act.is_some() { IMPERSONATION_TYPE } else { TOKEN_TYPE }.to_owned()),
             kid: Some(key.id.clone()),
             ..Header::new(key.algorithm.in_tokens())
         };
@@ -269,9 +277,10 @@ impl TokenIssuer {
         }
         let header = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Invalid)?;
         let key = header.kid.as_ref().and_then(|id| keys.by_id.get(id)).ok_or(TokenError::Invalid)?;
-        let typed = header.typ.is_some_and(|typ| typ.eq_ignore_ascii_case(TOKEN_TYPE));
+        let has_type = |known: &str| header.typ.as_ref().is_some_and(|typ| typ.eq_ignore_ascii_case(known));
+        let is_impersonation = has_type(IMPERSONATION_TYPE);
         // An extension that must be understood (RFC 7515 section 4.1.11): this program knows none.
-        if !typed || header.crit.is_some() {
+        if !(is_impersonation || has_type(TOKEN_TYPE)) || header.crit.is_some() {
             return Err(TokenError::Invalid);
         }
         let decoded = jsonwebtoken::decode::<Claims>(token, &key.decoding, &self.validation(key));
@@ -281,6 +290,9 @@ impl TokenIssuer {
                 _ => TokenError::Invalid,
             })?
             .claims;
+        if claims.act.is_some() != is_impersonation {
+            return Err(TokenError::Invalid);
+        }
         if claims.iat > Utc::now().timestamp().saturating_add_unsigned(LEEWAY.as_secs()) {
             return Err(TokenError::Invalid);
         }

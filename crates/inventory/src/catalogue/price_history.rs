@@ -17,7 +17,7 @@ pub struct PriceChange {
     pub compare_at_price: Option<Money>,
     /// The unit cost in the catalogue; `None` if there was none.
     pub cost: Option<Money>,
-    /// The user or API key that set the prices, or the system.
+    /// The user or program that set the prices, or the system.
     pub actor_id: ActorId,
     /// When the prices came into force. They remain in force until the next change.
     pub changed_at: DateTime<Utc>,

@@ -75,7 +75,7 @@ pub struct Payment {
     pub amount: Money,
     /// The number of the transaction at the bank or of the voucher.
     pub reference: Option<ShortText>,
-    /// The user or API key that posted the payment, or the system.
+    /// The user or program that posted the payment, or the system.
     pub actor_id: ActorId,
     /// When the payment was posted.
     pub paid_at: DateTime<Utc>,

@@ -48,7 +48,7 @@ pub struct Refund {
     pub reason: Reason,
     /// The amount, including taxes.
     pub amount: Money,
-    /// The user or API key that posted the refund, or the system.
+    /// The user or program that posted the refund, or the system.
     pub actor_id: ActorId,
     /// When the refund was posted.
     pub refunded_at: DateTime<Utc>,

@@ -49,7 +49,7 @@ pub struct Receipt {
     pub reverses: Option<ReceiptId>,
     /// Whether later receipts take all of this one back.
     pub is_reversed: bool,
-    /// The user or API key that posted the receipt, or the system.
+    /// The user or program that posted the receipt, or the system.
     pub actor_id: ActorId,
     /// When the receipt was posted.
     pub received_at: DateTime<Utc>,

@@ -84,7 +84,7 @@ pub struct PurchaseOrder {
     pub tax: Money,
     /// The sum of the totals of the lines, tax included.
     pub total: Money,
-    /// The user or API key that drafted the purchase order, or the system.
+    /// The user or program that drafted the purchase order, or the system.
     pub created_by: ActorId,
     /// Counts the changes of the row; clients see it in the ETag.
     pub version: i32,

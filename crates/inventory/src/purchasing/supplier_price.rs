@@ -43,7 +43,7 @@ pub struct SupplierPrice {
     pub minimum_quantity: Option<Quantity>,
     /// Days from order to arrival; `None` if the lead time of the supplier applies.
     pub lead_time_days: Option<i16>,
-    /// The user or API key that stored the price, or the system.
+    /// The user or program that stored the price, or the system.
     pub actor_id: ActorId,
     /// When the price was stored. It is in force until the supplier's next price of the same variant.
     pub valid_from: DateTime<Utc>,

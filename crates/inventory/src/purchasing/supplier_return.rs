@@ -61,7 +61,7 @@ pub struct SupplierReturn {
     pub reason: Reason,
     /// Free text; `None` without a note.
     pub note: Option<Note>,
-    /// The user or API key that posted the return, or the system.
+    /// The user or program that posted the return, or the system.
     pub actor_id: ActorId,
     /// When the return was posted.
     pub returned_at: DateTime<Utc>,

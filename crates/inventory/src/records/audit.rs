@@ -160,7 +160,7 @@ pub struct Entry {
     pub id: EntryId,
     /// The time of the transaction that made the change.
     pub occurred_at: DateTime<Utc>,
-    /// The user or API key that made the change, or the platform.
+    /// The user or program that made the change, or the platform.
     pub actor_id: ActorId,
     /// The session in which the platform's staff made the change, acting as a member.
     pub impersonation_id: Option<Uuid>,

@@ -55,7 +55,7 @@ pub struct Adjustment {
     pub reason: Reason,
     /// Free text; `None` without a note.
     pub note: Option<Note>,
-    /// The user or API key that made the adjustment, or the system.
+    /// The user or program that made the adjustment, or the system.
     pub actor_id: ActorId,
     /// When the row was stored.
     pub created_at: DateTime<Utc>,

@@ -53,7 +53,7 @@ pub struct Count {
     pub status: CountStatus,
     /// Free text; `None` without a note.
     pub note: Option<Note>,
-    /// The user or API key that opened the count, or the system.
+    /// The user or program that opened the count, or the system.
     pub opened_by: ActorId,
     /// Counts the changes of the row; clients see it as the ETag.
     pub version: i32,
@@ -85,7 +85,7 @@ pub struct CountLine {
     pub posted: Option<Quantity>,
     /// Why the line could not be posted.
     pub refusal: Option<CountRefusal>,
-    /// The user or API key that entered the quantity, or the system.
+    /// The user or program that entered the quantity, or the system.
     pub counted_by: ActorId,
     /// When the quantity was entered.
     pub counted_at: DateTime<Utc>,

@@ -128,7 +128,7 @@ pub struct Movement {
     pub source_type: SourceKind,
     /// The id of the document that caused the movement.
     pub source_id: Uuid,
-    /// The user or API key that caused the movement, or the system.
+    /// The user or program that caused the movement, or the system.
     pub actor_id: ActorId,
     /// When the document was posted, by the database's clock. Within one stock level, time never goes back.
     pub occurred_at: DateTime<Utc>,

@@ -51,7 +51,7 @@ pub struct Revaluation {
     pub reason: Reason,
     /// Free text; `None` without a note.
     pub note: Option<Note>,
-    /// The user or API key that made the revaluation, or the system.
+    /// The user or program that made the revaluation, or the system.
     pub actor_id: ActorId,
     /// When the row was stored.
     pub created_at: DateTime<Utc>,

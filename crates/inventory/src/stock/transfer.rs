@@ -67,7 +67,7 @@ pub struct Transfer {
     pub status: TransferStatus,
     /// Free text; `None` without a note.
     pub note: Option<Note>,
-    /// The user or API key that sent the transfer, or the system.
+    /// The user or program that sent the transfer, or the system.
     pub sent_by: ActorId,
     /// Counts the changes of the row; clients see it as the ETag.
     pub version: i32,

@@ -5,7 +5,7 @@ use chrono::TimeDelta;
 use identity::api_key::{self, ApiKey, ApiKeyError, ApiKeyId, NewApiKey, Rotation};
 use identity::client::{self, Client, ClientError, NewClient};
 use identity::service_account::{self, ServiceAccount, ServiceAccountError};
-use identity::{ClientId, KeySecret, PermissionKey};
+use identity::{ClientId, PermissionKey, ProgramSecret};
 use serde_json::json;
 use tenancy::{DbError, SharedTx, Tenant};
 
@@ -21,7 +21,7 @@ impl Operator {
         &self,
         tenant: &Tenant,
         new: &NewApiKey,
-    ) -> Result<(ApiKey, KeySecret), ApiKeyError> {
+    ) -> Result<(ApiKey, ProgramSecret), ApiKeyError> {
         self.owner_database
             .write_shared(async |tx| {
                 let made = api_key::create(tx, tenant.id, new, self.actor.by()).await?;
@@ -40,7 +40,7 @@ impl Operator {
         tenant: &Tenant,
         id: ApiKeyId,
         rotation: Rotation,
-    ) -> Result<(ApiKey, KeySecret), ApiKeyError> {
+    ) -> Result<(ApiKey, ProgramSecret), ApiKeyError> {
         self.owner_database
             .write_shared(async |tx| {
                 let made = api_key::rotate(tx, tenant.id, id, rotation, self.actor.by()).await?;
@@ -68,7 +68,7 @@ impl Operator {
     ///
     /// # Errors
     /// [`ClientError`].
-    pub async fn register_client(&self, new: &NewClient) -> Result<(Client, KeySecret), ClientError> {
+    pub async fn register_client(&self, new: &NewClient) -> Result<(Client, ProgramSecret), ClientError> {
         self.owner_database
             .write_shared(async |tx| {
                 let made = client::register(tx, new).await?;
@@ -86,7 +86,7 @@ impl Operator {
         &self,
         id: &ClientId,
         overlap: TimeDelta,
-    ) -> Result<(Client, KeySecret), ClientError> {
+    ) -> Result<(Client, ProgramSecret), ClientError> {
         self.owner_database
             .write_shared(async |tx| {
                 let made = client::rotate(tx, id, overlap).await?;
@@ -103,7 +103,7 @@ impl Operator {
     pub async fn remove_client(&self, id: &ClientId) -> Result<(), ClientError> {
         self.owner_database
             .write_shared(async |tx| {
-                client::remove(tx, id).await?;
+                client::remove(tx, id, self.actor.by()).await?;
                 self.record_of_client(tx, "client.removed", id).await?;
                 Ok::<_, ClientError>(())
             })

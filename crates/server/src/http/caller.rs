@@ -1,27 +1,26 @@
 //! Who sends a request: a signed-in person, or a program with an API key or a service account. The signature
 //! of a handler states who may call it, and with which permission.
 
-use std::borrow::Cow;
 use std::future::{Ready, ready};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{self, HeaderMap};
+use actix_web::http::header;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use futures_util::future::{Either, LocalBoxFuture};
 use identity::auth_event::Origin;
-use identity::{Holder, KeyRefused, KeySecret, Permission, Principal, Program, TokenError};
+use identity::{Holder, KeyRefused, Permission, Principal, Program, ProgramSecret, TokenError};
 use platform::Actor;
 use tenancy::{Tenant, TenantId, TenantScope};
 use uuid::Uuid;
 use values::ActorId;
 
-use crate::http::browser;
+use crate::http::bearer::presented_token;
 use crate::http::codes::Code;
 use crate::http::problem::Problem;
 use crate::http::state::State;
-use crate::http::watch::Watched;
+use crate::http::watch::{Again, Watched};
 
 /// The owner of the host at which the request arrived.
 #[derive(Debug, Clone)]
@@ -167,6 +166,8 @@ pub struct CheckAgain(fn(&HttpRequest) -> LocalBoxFuture<'static, Result<(), Pro
 
 impl CheckAgain {
     pub async fn run(self, request: &HttpRequest) -> Result<(), Problem> {
+        // The logs have the request already.
+        request.extensions_mut().insert(Again);
         (self.0)(request).await
     }
 }
@@ -183,24 +184,24 @@ fn check_again_later<C: FromRequest<Error = Problem> + 'static>(request: &HttpRe
     request.extensions_mut().insert(CheckAgain(again));
 }
 
-/// Checks the credential of a request, and then whatever else `finish` checks.
+/// Checks the credential of a request at this host, and then whatever else `finish` checks.
 fn check<T: 'static>(
     request: &HttpRequest,
+    host_owner: HostOwner,
     finish: impl FnOnce(HostOwner, Subject) -> Result<T, Problem> + 'static,
 ) -> Checked<T> {
-    let presented = State::of(request)
-        .and_then(|state| Ok((state.clone(), host_owner(request)?, presented_token(request)?)));
-    let (state, host_owner, token) = match presented {
+    let presented = State::of(request).and_then(|state| Ok((state.clone(), presented_token(request)?)));
+    let (state, token) = match presented {
         Ok(presented) => presented,
         Err(problem) => return refused(problem),
     };
     // An API key is no session of a browser, so a cookie cannot hold one.
-    if KeySecret::is_one(&token) && request.headers().contains_key(header::AUTHORIZATION) {
+    if ProgramSecret::is_api_key(&token) && request.headers().contains_key(header::AUTHORIZATION) {
         let token = token.into_owned();
         return Either::Right(Box::pin(async move {
             let tenant = host_owner.tenant().ok_or(KeyRefused::Invalid)?;
             let hears_changes = state.revocations.is_up_to_date();
-            let program = state.programs.find(&token, tenant, hears_changes).await?;
+            let program = state.api_keys.find(&token, tenant, hears_changes).await?;
             finish(host_owner, Subject::Program(program))
         }));
     }
@@ -214,25 +215,45 @@ fn check<T: 'static>(
     {
         return match checked {
             Ok(()) => Either::Left(ready(finish(host_owner, verified.holder.into()))),
-            Err(ended) => refused((*ended).into()),
+            Err(ended) => refused(as_told(*ended, &verified.holder).into()),
         };
     }
-    let watched = Watched::new(request);
+    let is_impersonation =
+        matches!(&verified.holder, Holder::Person(person) if person.impersonator.is_some());
+    let watched = is_impersonation.then(|| Watched::new(request));
     Either::Right(Box::pin(async move {
         let checked = match checked {
             Some(checked) => checked,
             None => state.revocations.ask(&verified).await?,
         };
-        if let Holder::Person(principal @ Principal { impersonator: Some(by), .. }) = &verified.holder {
-            // The token of an impersonation cannot be refreshed.
-            checked.map_err(|_| TokenError::ImpersonationEnded)?;
+        checked.map_err(|ended| as_told(ended, &verified.holder))?;
+        if let (Holder::Person(principal), Some(watched)) = (&verified.holder, watched) {
             let HostOwner::Tenant(tenant) = &host_owner else { return Err(Problem::not_found()) };
-            watched.admit(&state, tenant, principal, *by).await?;
-        } else {
-            checked?;
+            watched.admit(&state, tenant, principal).await?;
         }
         finish(host_owner, verified.holder.into())
     }))
+}
+
+/// Like [`check`], at whatever host of the API the request arrived.
+fn check_here<T: 'static>(
+    request: &HttpRequest,
+    finish: impl FnOnce(HostOwner, Subject) -> Result<T, Problem> + 'static,
+) -> Checked<T> {
+    match host_owner(request) {
+        Ok(host_owner) => check(request, host_owner, finish),
+        Err(problem) => refused(problem),
+    }
+}
+
+/// The reason why a token is refused, with the cure for its holder: neither a program nor the platform's
+/// staff can refresh it.
+fn as_told(ended: TokenError, holder: &Holder) -> TokenError {
+    match holder {
+        Holder::Program(_) => TokenError::ProgramChanged,
+        Holder::Person(principal) if principal.impersonator.is_some() => TokenError::ImpersonationEnded,
+        Holder::Person(_) => ended,
+    }
 }
 
 /// A person with a token that is valid on this host, in charge of their own account.
@@ -245,7 +266,7 @@ impl FromRequest for SignedIn {
     type Future = Checked<Self>;
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         check_again_later::<Self>(request);
-        check(request, |_, subject| Ok(Self { principal: subject.person(false)? }))
+        check_here(request, |_, subject| Ok(Self { principal: subject.person(false)? }))
     }
 }
 
@@ -260,41 +281,8 @@ impl FromRequest for TokenHolder {
     type Error = Problem;
     type Future = Checked<Self>;
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        check(request, |host_owner, subject| Ok(Self { host_owner, principal: subject.person(true)? }))
+        check_here(request, |host_owner, subject| Ok(Self { host_owner, principal: subject.person(true)? }))
     }
-}
-
-fn token_missing() -> Problem {
-    Problem::unauthorized(
-        Code::TokenMissing,
-        "Send the header Authorization: Bearer TOKEN. POST /api/v1/auth/login returns a token.",
-        r#"Bearer realm="tenantry""#,
-    )
-}
-
-/// The access token of a request: that of the header Authorization, or, without this header, that of the
-/// cookie.
-fn presented_token(request: &HttpRequest) -> Result<Cow<'_, str>, Problem> {
-    if request.headers().contains_key(header::AUTHORIZATION) {
-        return bearer_token(request.headers()).map(Cow::Borrowed);
-    }
-    browser::access_token(request)?.map(Cow::Owned).ok_or_else(token_missing)
-}
-
-/// The token of the Authorization header (RFC 6750).
-fn bearer_token(headers: &HeaderMap) -> Result<&str, Problem> {
-    let missing = token_missing;
-    let mut values = headers.get_all(header::AUTHORIZATION);
-    let value = values.next().ok_or_else(missing)?;
-    let text = value.to_str().map_err(|_| identity::TokenError::Invalid)?;
-    let (scheme, token) = text.split_once(' ').ok_or_else(missing)?;
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(missing());
-    }
-    if values.next().is_some() {
-        return Err(identity::TokenError::Invalid.into());
-    }
-    Ok(token.trim())
 }
 
 /// A permission as a type, so that a signature can name it.
@@ -422,8 +410,8 @@ impl<P: Allows + 'static> FromRequest for Member<P> {
         check_again_later::<Self>(request);
         let is_safe = request.method().is_safe();
         at_business(request, move |tenant, subject| {
-            let principal = subject.person(is_safe)?;
-            let principal = Subject::Person(principal).require(P::PERMISSION)?.person(is_safe)?;
+            subject.require_person(is_safe)?;
+            let principal = subject.require(P::PERMISSION)?.person(is_safe)?;
             Ok(Self { tenant, principal, permission: PhantomData })
         })
     }
@@ -435,7 +423,9 @@ fn at_business<T: 'static>(
     finish: impl FnOnce(Arc<Tenant>, Subject) -> Result<T, Problem> + 'static,
 ) -> Checked<T> {
     match host_owner(request) {
-        Ok(HostOwner::Tenant(tenant)) => check(request, |_, subject| finish(tenant, subject)),
+        Ok(HostOwner::Tenant(tenant)) => {
+            check(request, HostOwner::Tenant(tenant.clone()), |_, subject| finish(tenant, subject))
+        }
         Ok(HostOwner::Platform | HostOwner::Identity) => refused(Problem::not_found()),
         Err(problem) => refused(problem),
     }
@@ -463,7 +453,8 @@ impl<P: Allows + 'static> FromRequest for Staff<P> {
             Err(problem) => return refused(problem),
         };
         let watched = Watched::new(request);
-        let checked = check(request, |_, subject| subject.require(P::PERMISSION)?.person(false));
+        let is_allowed = |_, subject: Subject| subject.require(P::PERMISSION)?.person(false);
+        let checked = check(request, HostOwner::Platform, is_allowed);
         Either::Right(Box::pin(async move {
             let principal = checked.await?;
             watched.record_read(&state, &principal).await?;

@@ -108,7 +108,7 @@ codes! {
     ImpersonationRefused = "impersonation_refused", FORBIDDEN, "Not for the staff of the platform",
         "Ask the business, or start an impersonation that allows the request. detail names the reason.";
     PeopleOnly = "people_only", FORBIDDEN, "For people alone",
-        "Sign in as a person. An API key cannot change accounts, members or API keys.";
+        "Sign in as a person. A program cannot change accounts, members, roles or the access of programs.";
     AboveOwnPermissions = "above_own_permissions", FORBIDDEN, "Above your own permissions",
         "Ask an owner of the business. Nobody can give or take away what they do not have.";
     NotOwnAccount = "not_own_account", FORBIDDEN, "Account of a person",

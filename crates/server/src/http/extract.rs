@@ -27,17 +27,18 @@ pub struct Json<T> {
 /// The caller of a request whose body takes longer is checked again.
 const SLOW: Duration = Duration::from_millis(250);
 
-impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
+/// The body of a request, read in time. The caller of a slow one has been checked again.
+pub struct Body(pub Bytes);
+
+impl FromRequest for Body {
     type Error = Problem;
     type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let content_type = body::check_content_type(request.headers());
         let patience = State::of(request).map(|state| state.settings.server.client_timeout_ms);
         let bytes = Bytes::from_request(request, payload);
         let (request, began) = (request.clone(), Instant::now());
         Box::pin(async move {
-            content_type?;
             let bytes = tokio::time::timeout(Duration::from_millis(patience?), bytes)
                 .await
                 .map_err(|_| {
@@ -51,6 +52,21 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
             if let Some(check_again) = check_again.filter(|_| began.elapsed() > SLOW) {
                 check_again.run(&request).await?;
             }
+            Ok(Self(bytes))
+        })
+    }
+}
+
+impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
+    type Error = Problem;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let content_type = body::check_content_type(request.headers());
+        let body = Body::from_request(request, payload);
+        Box::pin(async move {
+            content_type?;
+            let Body(bytes) = body.await?;
             Ok(Self { value: body::read(&bytes)?, bytes })
         })
     }

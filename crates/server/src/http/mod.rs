@@ -2,6 +2,7 @@
 //! the server. No route is defined here.
 
 pub mod article;
+pub mod bearer;
 pub mod body;
 pub mod browser;
 pub mod caller;

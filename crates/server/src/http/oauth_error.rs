@@ -11,6 +11,8 @@ use identity::service_account::OpenError;
 use serde_json::json;
 use tenancy::{DbError, ResolveError};
 
+use crate::http::problem::sentence;
+
 /// Why a program gets no access token.
 #[derive(Debug)]
 pub struct OAuthError {
@@ -71,16 +73,17 @@ impl From<ResolveError> for OAuthError {
 }
 
 impl From<TokenError> for OAuthError {
+    /// The only reason why a token is not issued is that this server has no key yet.
     fn from(error: TokenError) -> Self {
-        Self::new(Kind::TemporarilyUnavailable, error.to_string())
+        Self::new(Kind::TemporarilyUnavailable, sentence(&error))
     }
 }
 
 impl From<OpenError> for OAuthError {
     fn from(error: OpenError) -> Self {
         match error {
-            OpenError::WrongSecret => Self::new(Kind::InvalidClient, error.to_string()),
-            OpenError::NoAccount => Self::new(Kind::UnauthorizedClient, error.to_string()),
+            OpenError::WrongSecret => Self::new(Kind::InvalidClient, sentence(&error)),
+            OpenError::NoAccount => Self::new(Kind::UnauthorizedClient, sentence(&error)),
             OpenError::Db(error) => error.into(),
         }
     }

@@ -204,6 +204,11 @@ impl Problem {
         }
     }
 
+    /// The text about this occurrence.
+    pub fn detail(&self) -> &str {
+        &self.0.detail
+    }
+
     fn document(&self, instance: &str, request_id: &str) -> Value {
         let code = self.0.code;
         let mut document = json!({

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use actix_web::{HttpRequest, web};
-use identity::{KeyRing, Programs, Revocations, SignIn, SigningKey, TokenIssuer};
+use identity::{ApiKeys, KeyRing, Revocations, SignIn, SigningKey, TokenIssuer};
 use platform::migrations::Served;
 use platform::{Onboarding, Operator};
 use settings::wiring::{self, WiringError};
@@ -33,8 +33,8 @@ pub struct State {
     pub keys: Arc<KeyRing>,
     /// The sessions whose tokens are no longer valid.
     pub revocations: Arc<Revocations>,
-    /// The programs that present API keys.
-    pub programs: Arc<Programs>,
+    /// The API keys that were used last.
+    pub api_keys: Arc<ApiKeys>,
     /// Signs people in and keeps them signed in.
     pub sign_in: SignIn,
     /// The origins of web pages that businesses allow.
@@ -69,7 +69,7 @@ impl State {
         let from_file = identity.signing_key_file.as_deref().map(SigningKey::from_file).transpose()?;
         let sealer = settings.password_keys()?.sealer();
         let ring = Arc::new(KeyRing::new(sealer, from_file, settings.signing_algorithm()?));
-        let programs = Arc::new(Programs::new(database.clone()));
+        let api_keys = Arc::new(ApiKeys::new(database.clone()));
         let token_lifetime = Duration::from_secs(identity.access_token_ttl_s);
         let tokens = TokenIssuer::new(ring.clone(), issuer, token_lifetime);
         let onboarding =
@@ -77,8 +77,8 @@ impl State {
         Ok(Self {
             resolver,
             tokens,
-            revocations: Arc::new(Revocations::new(database.clone(), ring.clone(), programs.clone())),
-            programs,
+            revocations: Arc::new(Revocations::new(database.clone(), ring.clone(), api_keys.clone())),
+            api_keys,
             keys: ring,
             sign_in: SignIn {
                 database: database.clone(),

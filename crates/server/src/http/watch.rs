@@ -1,10 +1,10 @@
-//! What the platform's staff read of businesses and people, and what they do as a member, is written down
-//! before it is answered.
+//! The requests of the platform's staff are written down before they are answered: those that show data of
+//! businesses or people, and those in the place of a member.
 
 use std::sync::Arc;
 
-use actix_web::HttpRequest;
 use actix_web::http::Method;
+use actix_web::{HttpMessage as _, HttpRequest};
 use identity::auth_event::{self, AuthAction, AuthEvent, By, Origin, Who};
 use identity::{Impersonator, Principal};
 use inventory::settings;
@@ -17,15 +17,20 @@ use crate::http::codes::Code;
 use crate::http::problem::Problem;
 use crate::http::state::State;
 
-/// Routes of the platform that show neither data of businesses nor of people.
+/// Routes of the platform that show neither records of businesses nor people.
 const NO_DATA: [&str; 3] = ["/api/v1/platform/apps", "/api/v1/platform/jobs", "/api/v1/platform/migrations"];
 
 /// Parameters of lists whose values are not written down: people are named in them, and nothing deletes an
 /// entry when a person is deleted.
 const NAMES_PEOPLE: [&str; 2] = ["q", "cursor"];
 
+/// Marks a request whose caller is checked for the second time.
+pub struct Again;
+
 /// A request of the staff, as the logs name it.
 pub struct Watched {
+    /// Whether the logs have the request already.
+    is_again: bool,
     method: Method,
     path: String,
     /// The route, such as `/api/v1/platform/users/{id}`.
@@ -47,6 +52,7 @@ impl Watched {
             false => query.iter().find(|(name, _)| name == "tenantId").map(|(_, id)| id.as_str()),
         };
         Self {
+            is_again: request.extensions().get::<Again>().is_some(),
             method: request.method().clone(),
             path: request.path().to_owned(),
             tenant: tenant.and_then(|id| id.parse().ok()),
@@ -62,7 +68,7 @@ impl Watched {
     /// # Errors
     /// The database is not available: nothing is shown without an entry.
     pub async fn record_read(&self, state: &State, staff: &Principal) -> Result<(), Problem> {
-        if NO_DATA.iter().any(|route| self.route.starts_with(route)) {
+        if self.is_again || NO_DATA.iter().any(|route| self.route.starts_with(route)) {
             return Ok(());
         }
         let shown = |(name, value): &(String, String)| match NAMES_PEOPLE.contains(&name.as_str()) {
@@ -86,9 +92,12 @@ impl Watched {
         state: &State,
         tenant: &Arc<Tenant>,
         principal: &Principal,
-        by: Impersonator,
     ) -> Result<(), Problem> {
+        let Some(by) = principal.impersonator else { return Ok(()) };
         let refusal = self.refusal(state, tenant, by).await?;
+        if self.is_again && refusal.is_none() {
+            return Ok(());
+        }
         let event = AuthEvent {
             tenant: Some(tenant.id),
             user: Some(principal.user),

@@ -136,7 +136,7 @@ fn schemas_beyond_bodies() -> Vec<(String, RefOr<Schema>)> {
     ]
 }
 
-/// What can be removed whatever else was changed.
+/// Paths whose records are removed, whatever others have changed.
 const UNCHECKED: [&str; 5] = [
     "/api/v1/api-keys/{id}",
     "/api/v1/invitations/{id}",

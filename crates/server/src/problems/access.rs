@@ -38,7 +38,7 @@ impl From<ApiKeyError> for Problem {
             ApiKeyError::NameTaken(_) => Self::invalid("/name", Code::DuplicateName, error),
             ApiKeyError::NotGranted(error) => error.into(),
             ApiKeyError::Expiry => Self::invalid("/expiresAt", Code::InvalidValue, error),
-            ApiKeyError::Overlap => Self::invalid("/overlapHours", Code::InvalidValue, error),
+            ApiKeyError::Overlap(_) => Self::invalid("/overlapHours", Code::InvalidValue, error),
             ApiKeyError::Stale => Self::because(Code::Stale, &error),
             ApiKeyError::Revoked | ApiKeyError::Expired => Self::because(Code::ApiKeyEnded, &error),
             ApiKeyError::TooMany => Self::because(Code::TooManyApiKeys, &error),
@@ -53,7 +53,7 @@ impl From<ClientError> for Problem {
             ClientError::Unknown(_) => Self::not_found(),
             ClientError::Taken(_) => Self::invalid("/id", Code::IdTaken, error),
             ClientError::UnknownApp(_) => Self::invalid("/app", Code::UnknownApp, error),
-            ClientError::Overlap => Self::invalid("/overlapHours", Code::InvalidValue, error),
+            ClientError::Overlap(_) => Self::invalid("/overlapHours", Code::InvalidValue, error),
             ClientError::Db(error) => error.into(),
         }
     }

@@ -34,7 +34,7 @@ impl From<TokenError> for Problem {
                 Code::SessionEnded,
                 r#"Bearer realm="tenantry", error="invalid_token", error_description="session ended""#,
             ),
-            TokenError::RolesChanged => (
+            TokenError::RolesChanged | TokenError::ProgramChanged => (
                 Code::RolesChanged,
                 r#"Bearer realm="tenantry", error="invalid_token", error_description="roles changed""#,
             ),

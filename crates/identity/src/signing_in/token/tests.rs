@@ -177,6 +177,8 @@ fn refuse_forgeries(algorithm: SigningAlgorithm) {
         ("exp as a fraction".into(), with_claim("exp", json!(1e300))),
         ("sub that is no id".into(), with_claim("sub", json!("admin"))),
         ("tid that is no id".into(), with_claim("tid", json!("*"))),
+        ("acting as somebody".into(), with_claim("act", json!({"sub": UserId::new(), "ro": false}))),
+        ("typ of an impersonation".into(), with_header("typ", json!("impersonation+jwt"))),
         ("unknown kind of subject".into(), with_claim("sub_profile", json!("robot"))),
         ("claims that are a list".into(), sign(&key, &header, "[]")),
         ("no JSON".into(), sign(&key, &header, "hello")),

@@ -5,7 +5,7 @@ use actix_web::{HttpResponse, delete, get, post, web};
 use chrono::{DateTime, TimeDelta, Utc};
 use identity::api_key::{self, ApiKey, ApiKeyId, KeyStatus, NewApiKey, Rotation};
 use identity::auth_event::By;
-use identity::{KeySecret, PermissionKey, UserId};
+use identity::{OVERLAP_HOURS, PermissionKey, ProgramSecret, UserId};
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 use tenancy::{SharedScope, SharedTx};
@@ -99,8 +99,8 @@ pub struct IssuedApiKeyView {
     key: ApiKeyView,
 }
 
-impl From<(ApiKey, KeySecret)> for IssuedApiKeyView {
-    fn from((key, secret): (ApiKey, KeySecret)) -> Self {
+impl From<(ApiKey, ProgramSecret)> for IssuedApiKeyView {
+    fn from((key, secret): (ApiKey, ProgramSecret)) -> Self {
         Self { secret: secret.secret().expose_secret().to_owned(), key: key.into() }
     }
 }
@@ -128,9 +128,6 @@ pub struct RotateApiKey {
     /// The time at which the key expires, within 5 years. Defaults to its present expiry.
     expires_at: Option<Moment>,
 }
-
-/// The overlap of a rotation that names none, in hours.
-const OVERLAP_HOURS: u32 = 24;
 
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]

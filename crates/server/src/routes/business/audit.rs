@@ -33,7 +33,7 @@ pub struct ListChanges {
 pub struct ChangeView {
     id: EntryId,
     occurred_at: DateTime<Utc>,
-    /// The user or API key that made the change; null for the platform.
+    /// The user or program that made the change; null for the platform.
     actor: ActorId,
     /// The session in which the platform's staff made the change while acting as a member; otherwise null.
     /// The authentication events of the session contain the reason.

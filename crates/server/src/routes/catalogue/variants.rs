@@ -191,7 +191,7 @@ pub struct PriceChangeView {
     compare_at_price: Option<String>,
     /// The cost of one unit in the catalogue.
     cost: Option<String>,
-    /// The user or API key that set the prices; null for the system.
+    /// The user or program that set the prices; null for the platform.
     actor: ActorId,
     /// The time since which these prices applied.
     changed_at: DateTime<Utc>,

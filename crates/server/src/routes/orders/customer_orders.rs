@@ -165,7 +165,7 @@ pub struct OrderView {
     /// Whether that day has passed in the time zone of the business, and something is left to pay.
     overdue: bool,
     note: Option<Note>,
-    /// The user or API key that placed the order; null for the system.
+    /// The user or program that placed the order; null for the platform.
     placed_by: ActorId,
     lines: Vec<OrderLineView>,
     placed_at: DateTime<Utc>,

@@ -48,7 +48,7 @@ pub struct FulfilmentView {
     location_id: LocationId,
     /// The quantities that left.
     lines: Vec<FulfilmentLineView>,
-    /// The user or API key that posted the fulfilment; null for the system.
+    /// The user or program that posted the fulfilment; null for the platform.
     actor: ActorId,
     fulfilled_at: DateTime<Utc>,
     /// The order after the fulfilment.

@@ -44,7 +44,7 @@ pub struct PaymentView {
     amount: String,
     /// The number of the transaction at the bank or of the voucher.
     reference: Option<ShortText>,
-    /// The user or API key that posted the payment; null for the system.
+    /// The user or program that posted the payment; null for the platform.
     actor: ActorId,
     paid_at: DateTime<Utc>,
     /// The order after the payment. Left out in lists.

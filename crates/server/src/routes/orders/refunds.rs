@@ -56,7 +56,7 @@ pub struct RefundView {
     /// The amount, including taxes.
     #[schema(example = "0.50")]
     amount: String,
-    /// The user or API key that posted the refund; null for the system.
+    /// The user or program that posted the refund; null for the platform.
     actor: ActorId,
     refunded_at: DateTime<Utc>,
     /// The order after the refund.

@@ -79,7 +79,7 @@ pub struct ReturnView {
     refund: String,
     /// The goods that came back.
     lines: Vec<ReturnLineView>,
-    /// The user or API key that posted the return; null for the system.
+    /// The user or program that posted the return; null for the platform.
     actor: ActorId,
     returned_at: DateTime<Utc>,
     /// The order after the return.

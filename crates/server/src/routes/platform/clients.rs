@@ -4,7 +4,7 @@ use actix_web::http::header;
 use actix_web::{HttpResponse, delete, get, post, web};
 use chrono::{DateTime, TimeDelta, Utc};
 use identity::client::{self, Client, NewClient};
-use identity::{AppSlug, ClientId, KeySecret};
+use identity::{AppSlug, ClientId, OVERLAP_HOURS, ProgramSecret};
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 use tenancy::{SharedScope, SharedTx};
@@ -63,8 +63,8 @@ pub struct RegisteredClientView {
     client: ClientView,
 }
 
-impl From<(Client, KeySecret)> for RegisteredClientView {
-    fn from((client, secret): (Client, KeySecret)) -> Self {
+impl From<(Client, ProgramSecret)> for RegisteredClientView {
+    fn from((client, secret): (Client, ProgramSecret)) -> Self {
         Self { secret: secret.secret().expose_secret().to_owned(), client: client.into() }
     }
 }
@@ -89,9 +89,6 @@ pub struct RotateClient {
     #[schema(minimum = 0, maximum = 168)]
     overlap_hours: Option<u32>,
 }
-
-/// The overlap of a rotation that names none, in hours.
-const OVERLAP_HOURS: u32 = 24;
 
 /// List programs
 ///

@@ -140,10 +140,8 @@ pub async fn start(
     let granted = state.operator(&staff)?.act_as(id, &new, asking).await?;
     let token = state.tokens.issue_to_staff(&granted)?;
     let Impersonated { session, member, expires_at, .. } = granted;
-    Ok(HttpResponse::Created()
-        .insert_header((header::LOCATION, format!("/api/v1/platform/impersonations/{session}")))
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .json(StartedImpersonationView {
+    Ok(HttpResponse::Created().insert_header((header::CACHE_CONTROL, "no-store")).json(
+        StartedImpersonationView {
             id: session,
             user_id: member.user,
             app: member.member_of.app().clone(),
@@ -152,7 +150,8 @@ pub async fn start(
             expires_in: token.expires_in.as_secs(),
             is_read_only,
             expires_at,
-        }))
+        },
+    ))
 }
 
 /// List impersonations

@@ -17,7 +17,9 @@ use tenancy::{HostName, HostTarget, SharedScope, SharedTx, Tenant, TenantStatus}
 use utoipa::ToSchema;
 
 use crate::http::caller::AtIdentity;
+use crate::http::extract::Body;
 use crate::http::oauth_error::{Kind, OAuthError};
+use crate::http::problem::Problem;
 use crate::http::state::State;
 
 /// The parameters of a request, as the API document shows them.
@@ -68,13 +70,15 @@ pub async fn issue(
     _at: AtIdentity,
     state: web::Data<State>,
     request: HttpRequest,
-    body: Bytes,
+    body: Result<Body, Problem>,
 ) -> Result<HttpResponse, OAuthError> {
-    let parameters = parameters(&request, &body)?;
+    let Body(body) =
+        body.map_err(|problem| OAuthError::new(Kind::InvalidRequest, problem.detail().to_owned()))?;
+    let parameters = parameters(request.headers(), &body)?;
     match parameters.get("grant_type").map(String::as_str) {
         Some("client_credentials") => {}
-        Some(other) => {
-            let text = format!("The grant type {other} is not supported; use client_credentials.");
+        Some(_) => {
+            let text = "The grant type is not supported. Use client_credentials.";
             return Err(OAuthError::new(Kind::UnsupportedGrantType, text));
         }
         None => return Err(missing("grant_type")),
@@ -88,15 +92,20 @@ pub async fn issue(
     let tenant_id = tenant.as_ref().and_then(|tenant| tenant.as_ref().ok()).map(|tenant| tenant.id);
     let open = async |tx: &SharedTx| service_account::open(tx, &client, &secret, tenant_id).await;
     let opened = state.database.write_shared(SharedScope::Public, open).await;
-    // Strangers learn nothing about businesses: the secret is checked first.
+    // The answer tells a stranger nothing about businesses: a wrong secret comes first.
     let account = match (opened, tenant) {
-        (Err(service_account::OpenError::NoAccount), None) => return Err(missing("resource")),
+        (Err(service_account::OpenError::NoAccount), None) => {
+            return Err(OAuthError::new(Kind::InvalidTarget, "The parameter resource is missing."));
+        }
         (Err(service_account::OpenError::NoAccount), Some(Err(error))) => return Err(error),
         (opened, _) => opened?,
     };
     let account = restricted(account, parameters.get("scope").map(String::as_str))?;
     let token = state.tokens.issue_to_program(&account)?;
-    Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(TokenAnswer {
+    // RFC 6749 section 5.1 asks for both headers.
+    let mut answer = HttpResponse::Ok();
+    answer.insert_header((header::CACHE_CONTROL, "no-store")).insert_header((header::PRAGMA, "no-cache"));
+    Ok(answer.json(TokenAnswer {
         access_token: token.token,
         token_type: "Bearer",
         expires_in: token.expires_in.as_secs(),
@@ -109,10 +118,10 @@ fn missing(parameter: &str) -> OAuthError {
 }
 
 /// The parameters of the body. None of them may be repeated (RFC 6749 section 3.2).
-fn parameters(request: &HttpRequest, body: &Bytes) -> Result<HashMap<String, String>, OAuthError> {
+fn parameters(headers: &HeaderMap, body: &Bytes) -> Result<HashMap<String, String>, OAuthError> {
     let invalid = |text: &str| OAuthError::new(Kind::InvalidRequest, text);
     let form = "application/x-www-form-urlencoded";
-    let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let media_type = content_type.and_then(|value| value.split(';').next()).map(str::trim);
     if !media_type.is_some_and(|media_type| media_type.eq_ignore_ascii_case(form)) {
         return Err(invalid("Send the parameters in the body, as application/x-www-form-urlencoded."));
@@ -134,6 +143,9 @@ fn credentials(
     parameters: &HashMap<String, String>,
 ) -> Result<(ClientId, SecretString), OAuthError> {
     let wrong = || OAuthError::from(service_account::OpenError::WrongSecret);
+    if headers.get_all(header::AUTHORIZATION).count() > 1 {
+        return Err(OAuthError::new(Kind::InvalidRequest, "The header Authorization is repeated."));
+    }
     let in_body = (parameters.get("client_id"), parameters.get("client_secret"));
     let (id, secret) = match (headers.get(header::AUTHORIZATION), in_body) {
         (Some(_), (_, Some(_))) => {
@@ -178,9 +190,15 @@ async fn business(state: &State, resource: &str) -> Result<std::sync::Arc<Tenant
                     https://acme.example.com.";
         OAuthError::new(Kind::InvalidTarget, text)
     };
+    // No fragment (RFC 8707 section 2), and nothing before the host that looks like another host.
+    if resource.contains(['#', '@', '?']) {
+        return Err(unknown());
+    }
     let uri: Uri = resource.parse().map_err(|_| unknown())?;
-    let (Some("http" | "https"), Some(host)) = (uri.scheme_str(), uri.host()) else { return Err(unknown()) };
-    let host = HostName::parse(host).map_err(|_| unknown())?;
+    let (Some("http" | "https"), Some(host)) = (uri.scheme_str(), uri.authority()) else {
+        return Err(unknown());
+    };
+    let host = HostName::parse(host.as_str()).map_err(|_| unknown())?;
     let HostTarget::Tenant { address, .. } = state.resolver.target(&host, uri.path()) else {
         return Err(unknown());
     };
@@ -190,13 +208,18 @@ async fn business(state: &State, resource: &str) -> Result<std::sync::Arc<Tenant
 
 /// The account with no more than these permissions.
 fn restricted(mut account: OpenedAccount, scope: Option<&str>) -> Result<OpenedAccount, OAuthError> {
-    let Some(scope) = scope else { return Ok(account) };
-    let wanted: Vec<&str> = scope.split(' ').filter(|key| !key.is_empty()).collect();
-    if let Some(more) = wanted.iter().find(|key| !account.permissions.iter().any(|held| held == *key)) {
-        let text = format!("The service account does not have the permission {}.", more.escape_debug());
+    if let Some(scope) = scope {
+        let wanted: Vec<&str> = scope.split(' ').filter(|key| !key.is_empty()).collect();
+        if !wanted.iter().all(|key| account.permissions.iter().any(|held| held == key)) {
+            let text = "The service account does not have all permissions of the parameter scope.";
+            return Err(OAuthError::new(Kind::InvalidScope, text));
+        }
+        account.permissions.retain(|held| wanted.contains(&held.as_str()));
+    }
+    if account.permissions.is_empty() {
+        let text = "The access token would have no permission. Ask an owner of the business for permissions.";
         return Err(OAuthError::new(Kind::InvalidScope, text));
     }
-    account.permissions.retain(|held| wanted.contains(&held.as_str()));
     Ok(account)
 }
 

@@ -141,7 +141,7 @@ pub struct PurchaseOrderView {
     /// The total of all lines, including tax.
     total: String,
     note: Option<Note>,
-    /// The user or API key that drafted the purchase order; null for the system.
+    /// The user or program that drafted the purchase order; null for the platform.
     created_by: ActorId,
     lines: Vec<PurchaseOrderLineView>,
     created_at: DateTime<Utc>,

@@ -145,7 +145,7 @@ pub struct ReceiptView {
     currency: String,
     /// The received quantities.
     lines: Vec<ArrivedPartView>,
-    /// The user or API key that posted the receipt; null for the system.
+    /// The user or program that posted the receipt; null for the platform.
     actor: ActorId,
     received_at: DateTime<Utc>,
     /// The purchase order after the receipt. Left out in lists.

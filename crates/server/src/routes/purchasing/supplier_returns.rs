@@ -76,7 +76,7 @@ pub struct SupplierReturnView {
     /// The currency of the values: that of the business.
     currency: String,
     lines: Vec<SupplierReturnLineView>,
-    /// The user or API key that posted the return; null for the system.
+    /// The user or program that posted the return; null for the platform.
     actor: ActorId,
     returned_at: DateTime<Utc>,
 }

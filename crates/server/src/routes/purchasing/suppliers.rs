@@ -242,7 +242,7 @@ pub struct SupplierPriceView {
     minimum_quantity: Option<Quantity>,
     /// The lead time for this variant, in days. null: the lead time of the supplier applies.
     lead_time_days: Option<i16>,
-    /// The user or API key that set the price; null for the system.
+    /// The user or program that set the price; null for the platform.
     actor: ActorId,
     /// The time since which the price applies.
     valid_from: DateTime<Utc>,

@@ -113,7 +113,7 @@ pub struct AdjustmentView {
     /// The reason of the adjustment.
     reason: Reason,
     note: Option<Note>,
-    /// The user or API key that made the adjustment; null for the system.
+    /// The user or program that made the adjustment; null for the platform.
     actor: ActorId,
     created_at: DateTime<Utc>,
     /// The currency of the unit costs.

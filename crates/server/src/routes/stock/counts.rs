@@ -73,7 +73,7 @@ pub struct CountView {
     note: Option<Note>,
     /// The counted variants. Always empty in lists.
     lines: Vec<CountLineView>,
-    /// The user or API key that opened the stock count; null for the system.
+    /// The user or program that opened the stock count; null for the platform.
     opened_by: ActorId,
     opened_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
@@ -96,7 +96,7 @@ pub struct CountLineView {
     posted: Option<Quantity>,
     /// Why the line was not posted. null for all other lines.
     refusal: Option<CountRefusal>,
-    /// The user or API key that entered the quantity; null for the system.
+    /// The user or program that entered the quantity; null for the platform.
     counted_by: ActorId,
     counted_at: DateTime<Utc>,
 }

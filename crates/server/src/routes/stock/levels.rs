@@ -117,7 +117,7 @@ pub struct MovementView {
     reason: Option<String>,
     /// The document that caused the movement.
     source: SourceView,
-    /// The user or API key that caused the movement; null for the system.
+    /// The user or program that caused the movement; null for the platform.
     actor: ActorId,
     occurred_at: DateTime<Utc>,
 }

@@ -63,7 +63,7 @@ pub struct RevaluationView {
     /// The reason of the correction.
     reason: Reason,
     note: Option<Note>,
-    /// The user or API key that made the correction; null for the system.
+    /// The user or program that made the correction; null for the platform.
     actor: ActorId,
     created_at: DateTime<Utc>,
 }

@@ -67,7 +67,7 @@ pub struct TransferView {
     to_location_id: LocationId,
     lines: Vec<TransferLineView>,
     note: Option<Note>,
-    /// The user or API key that sent the transfer; null for the system.
+    /// The user or program that sent the transfer; null for the platform.
     sent_by: ActorId,
     sent_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
