@@ -230,6 +230,7 @@ pub async fn rotate(
                expires_at = $6, rotated_at = $7, version = version + 1
          WHERE id = $1";
     secret::check_overlap(rotation.overlap)?;
+    granting::lock_member(tx, tenant, by).await?;
     let present = lock(tx, tenant, id).await?;
     if rotation.if_version.is_some_and(|version| version != present.version) {
         return Err(ApiKeyError::Stale);

@@ -1,6 +1,6 @@
 //! What somebody may allow a program.
 
-use tenancy::{SharedTx, TenantId};
+use tenancy::{DbError, SharedTx, TenantId};
 
 use crate::INVENTORY_APP;
 use crate::names::ids::{MembershipId, UserId};
@@ -54,16 +54,22 @@ pub(super) async fn refuse_above(
     keys: &[String],
     by: By<'_>,
 ) -> Result<(), NotAllowed> {
-    // Somebody who removes the actor waits for this, or this for them.
+    lock_member(tx, tenant, by).await?;
+    let managing = [Permission::ApiKeysManage.as_str()];
+    authority::refuse_above(tx, tenant, &AppSlug::known(INVENTORY_APP), &managing, by).await?;
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    authority::refuse_above(tx, tenant, app, &keys, by).await
+}
+
+/// Lets somebody who removes the actor wait, or waits for them. Comes before every other lock, as where a
+/// member is removed.
+pub(super) async fn lock_member(tx: &SharedTx, tenant: TenantId, by: By<'_>) -> Result<(), DbError> {
     const LOCK: &str = "
         SELECT id FROM shared.memberships WHERE user_id = $1 AND tenant_id = $2 ORDER BY id FOR SHARE";
     if let Some(user) = member(by) {
         tx.values::<MembershipId>(LOCK, &[&user, &tenant]).await?;
     }
-    let managing = [Permission::ApiKeysManage.as_str()];
-    authority::refuse_above(tx, tenant, &AppSlug::known(INVENTORY_APP), &managing, by).await?;
-    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-    authority::refuse_above(tx, tenant, app, &keys, by).await
+    Ok(())
 }
 
 /// The member whose permissions limit those of a program. `None` for the operator.
