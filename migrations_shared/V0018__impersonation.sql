@@ -14,6 +14,8 @@ ALTER TABLE shared.sessions
 -- reason: a few sessions have such columns.
 CREATE INDEX sessions_staff_id_idx ON shared.sessions (staff_id, id) WHERE staff_id IS NOT NULL;
 -- reason: a few sessions have such columns.
+CREATE INDEX sessions_impersonations_idx ON shared.sessions (id) WHERE staff_id IS NOT NULL;
+-- reason: a few sessions have such columns.
 CREATE INDEX sessions_staff_session_id_idx ON shared.sessions (staff_session_id) WHERE staff_session_id IS NOT NULL;
 
 -- The end of the session of the staff, and each change of their roles, ends what they do as somebody else.
