@@ -1,4 +1,4 @@
-//! What somebody may allow a program.
+//! The permissions that somebody may allow a program.
 
 use tenancy::{DbError, SharedTx, TenantId};
 

@@ -48,7 +48,7 @@ pub struct Impersonated {
     pub session: SessionId,
     /// The member, with what the member may do now.
     pub member: SignedIn,
-    /// Who acts.
+    /// The member of the staff who acts.
     pub staff: UserId,
     /// Whether nothing can be changed.
     pub is_read_only: bool,
@@ -68,7 +68,7 @@ pub struct Impersonation {
     pub tenant_id: TenantId,
     /// The member as whom the staff acts.
     pub user_id: UserId,
-    /// Who acts.
+    /// The member of the staff who acts.
     pub staff_id: UserId,
     /// Why.
     pub reason: String,
@@ -152,8 +152,7 @@ pub async fn start(
          WHERE m.tenant_id = $1 AND m.app = $2 AND m.status = 'active'
            AND (m.user_id = $3 OR $3::uuid IS NULL AND 'OWNER' = ANY (a.roles))
          ORDER BY m.created_at, m.id LIMIT 1 FOR SHARE OF u, m";
-    // Whoever ends the session or takes the role waits for this, or this for them. They lock in this order,
-    // too.
+    // The end of the session or of the role waits for this, or this for it. Both lock in this order, too.
     const STAFF: &str = "
         SELECT a.permissions, least(s.expires_at, s.idle_expires_at) AS ends_at
           FROM shared.users u
@@ -235,7 +234,7 @@ pub async fn start(
     Ok(Impersonated { session, member, staff: staff.user, is_read_only, started_at: now, expires_at })
 }
 
-/// What the logs hold of an impersonation.
+/// The facts about an impersonation in the logs.
 pub fn details(new: &NewImpersonation) -> serde_json::Value {
     json!({"reason": new.reason, "minutes": new.minutes, "isReadOnly": new.is_read_only})
 }

@@ -36,7 +36,7 @@ impl Terms {
 }
 
 values::words! {
-    /// What the platform's staff may do in the business when they act as a member.
+    /// The actions that the platform's staff may take in the business when they act as a member.
     pub enum OperatorAccess {
         /// Whatever the member may do, if they ask for it.
         Full = "full",
@@ -72,7 +72,7 @@ pub struct Settings {
     pub adjustment_reasons: Vec<Reason>,
     /// The origins whose web pages may call the API of this business.
     pub cors_origins: Vec<Origin>,
-    /// What the platform's staff may do when they act as a member.
+    /// The actions that the platform's staff may take when they act as a member.
     pub operator_access: OperatorAccess,
     /// Starts at 1 and counts the changes of the row; clients see it as the ETag.
     pub version: i32,
@@ -96,7 +96,7 @@ pub struct SettingsChange {
     pub adjustment_reasons: Option<Vec<Reason>>,
     /// Replaces the whole list.
     pub cors_origins: Option<Vec<Origin>>,
-    /// What the platform's staff may do when they act as a member, from now on.
+    /// The actions that the platform's staff may take as a member from now on.
     pub operator_access: Option<OperatorAccess>,
     /// Change the settings only if they have this version.
     pub if_version: Option<i32>,
@@ -348,7 +348,7 @@ pub async fn origins(tx: &TenantTx) -> Result<Vec<Origin>, DbError> {
     tx.value(ORIGINS, &[]).await
 }
 
-/// What the platform's staff may do when they act as a member.
+/// The actions that the platform's staff may take when they act as a member.
 ///
 /// # Errors
 /// [`DbError`].

@@ -60,19 +60,15 @@ impl Operator {
             audit::record(tx, actor, Action::ImpersonationStarted, subject, &changes).await?;
             Ok(())
         };
-        // The second part of the transaction has no result of its own.
-        let granted = std::cell::RefCell::new(None);
         let in_shared = async |tx: &SharedTx, tenant: &Tenant, (): &()| {
             let started = impersonation::start(tx, id, new, staff, session, self.actor.by()).await?;
             let mut details = details.clone();
             details["session"] = json!(session);
             details["userId"] = json!(started.member.user);
             platform_audit::record(tx, &self.actor, "impersonation.started", Some(tenant), &details).await?;
-            granted.replace(Some(started));
-            Ok::<_, ActAsError>(())
+            Ok::<_, ActAsError>(started)
         };
-        self.owner_database.write_both(id, in_business, in_shared).await?;
-        granted.into_inner().ok_or(ImpersonationError::NoMember.into())
+        self.owner_database.write_both(id, in_business, in_shared).await
     }
 
     /// Ends an impersonation. Every server refuses its token within a second.

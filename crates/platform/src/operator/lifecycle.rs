@@ -153,7 +153,7 @@ impl Operator {
                     tries += 1;
                     tokio::time::sleep(Duration::from_millis(500)).await;
                 }
-                done => return done.map(drop),
+                done => return done,
             }
         }
     }

@@ -122,7 +122,7 @@ impl Watched {
         tenant: &Arc<Tenant>,
         by: Impersonator,
     ) -> Result<Option<String>, Problem> {
-        // Whoever may do nothing may still end their session.
+        // Staff who may do nothing may still end their session.
         if self.route == "/api/v1/auth/logout" {
             return Ok(None);
         }

@@ -259,18 +259,18 @@ impl OwnerDatabase {
         Ok(done)
     }
 
-    /// Runs `work` in a business and `record` in the `shared` schema, in one transaction. The business is
-    /// locked against changes of its lifecycle. Locks are awaited for half a second only, because those who
-    /// come after wait, too.
+    /// Runs `work` in a business, and then `record` in the `shared` schema with the output of `work`, in one
+    /// transaction. Returns the output of `record`. The business is locked against changes of its lifecycle.
+    /// Locks are awaited for half a second only, because those who come after wait, too.
     ///
     /// # Errors
     /// The error of `work` or `record`, and [`LifecycleError`] when the business is gone or busy.
-    pub async fn write_both<T, E>(
+    pub async fn write_both<T, R, E>(
         &self,
         id: TenantId,
         work: impl AsyncFn(&TenantTx) -> Result<T, E>,
-        record: impl AsyncFn(&SharedTx, &Tenant, &T) -> Result<(), E>,
-    ) -> Result<T, E>
+        record: impl AsyncFn(&SharedTx, &Tenant, &T) -> Result<R, E>,
+    ) -> Result<R, E>
     where
         E: Error + From<LifecycleError>,
     {
@@ -281,9 +281,9 @@ impl OwnerDatabase {
         let tx = as_tenant(tx.into_transaction(), &tenant).await.map_err(LifecycleError::from)?;
         let done = work(&tx).await?;
         let tx = as_owner(tx).await.map_err(LifecycleError::from)?;
-        record(&tx, &tenant, &done).await?;
+        let recorded = record(&tx, &tenant, &done).await?;
         tx.into_transaction().commit().await.map_err(LifecycleError::from)?;
-        Ok(done)
+        Ok(recorded)
     }
 
     /// Runs `work` once, in one transaction on the `shared` schema, with the owner's login. Sees every row.
