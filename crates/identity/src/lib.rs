@@ -8,24 +8,28 @@ mod access;
 mod mail;
 mod names;
 mod people;
+mod provider;
 mod records;
 mod signing_in;
 
 pub use access::granting::GrantError;
 pub use access::program::{ApiKeys, KeyRefused, Program};
+pub use access::program_address::{ProgramAddress, ProgramAddressError};
 pub use access::secret::{OVERLAP_HOURS, ProgramSecret};
 pub use access::{api_key, client, service_account};
 pub use mail::link::LinkKey;
 pub use mail::post::{PageOf, Pages, Post, Sender, Transport};
 pub use mail::{kept as kept_mails, outgoing as mails};
-pub use names::ids::{MembershipId, SessionId, UserId};
+pub use names::ids::{MembershipId, SessionId, SignOnId, UserId};
 pub use names::keys::{AppSlug, ClientId, KeyTextError, PermissionKey, RoleKey, Username};
 pub use people::permission::Permission;
 pub use people::{
     account, app, authority, invitation, member_backup, membership, membership_change, permission, person,
     personal_data, profile, role, role_backup, staff_account, user,
 };
+pub use provider::{code, consent, logout_notice, person_claims, place, registration, token_claims};
 pub use records::{auth_event, auth_log};
+pub use signing_in::delegation::{self, Delegation, Scopes};
 pub use signing_in::hash_turns::{Applicant, TooBusy};
 pub use signing_in::hasher::{Hasher, PasswordKey, PasswordKeys};
 pub use signing_in::key_ring::{self, KeyRing};
@@ -35,6 +39,7 @@ pub use signing_in::principal::{Impersonator, Principal};
 pub use signing_in::refresh_token::RefreshToken;
 pub use signing_in::revocations::Revocations;
 pub use signing_in::session::SessionTerms;
+pub use signing_in::sign_on::{self, SignOn, SignOnSecret};
 pub use signing_in::signing_key::{KeyError, Sealer, SigningAlgorithm, SigningKey};
 pub use signing_in::token::{AccessToken, Holder, TokenError, TokenIssuer};
 pub use signing_in::{

@@ -7,6 +7,7 @@ mod http;
 mod listen;
 mod middleware;
 mod openapi;
+mod pages;
 mod problems;
 mod routes;
 

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use identity::logout_notice::LogoutNotifier;
 use identity::throttle::Allowed;
 use identity::{
     PageOf, Pages, PasswordKey, PasswordKeys, PasswordPolicy, Post, Sender, SessionTerms, SigningAlgorithm,
@@ -250,7 +251,14 @@ impl Settings {
                 algorithm: self.signing_algorithm()?,
                 rotation_days: self.identity.key_rotation_days,
             },
+            logouts: self.logout_notifier()?,
         })
+    }
+
+    /// Tells programs that a session has ended. `None` without an issuer.
+    fn logout_notifier(&self) -> Result<Option<LogoutNotifier>, SettingsError> {
+        let Some(issuer) = self.identity.issuer.clone() else { return Ok(None) };
+        Ok(Some(LogoutNotifier { sealer: self.password_keys()?.sealer(), issuer }))
     }
 
     /// How long sessions last.

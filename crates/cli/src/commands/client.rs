@@ -4,10 +4,12 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use chrono::TimeDelta;
-use clap::Subcommand;
-use identity::client::{self, Client, NewClient};
+use clap::{Args, Subcommand};
+use identity::client::{self, Client, ClientDetails, NewClient};
 use identity::service_account;
-use identity::{AppSlug, ClientId, INVENTORY_APP, OVERLAP_HOURS, PermissionKey, ProgramSecret};
+use identity::{
+    AppSlug, ClientId, INVENTORY_APP, OVERLAP_HOURS, PermissionKey, ProgramAddress, ProgramSecret,
+};
 use secrecy::ExposeSecret as _;
 use tenancy::{SharedScope, SharedTx, TenantSlug};
 use values::Name;
@@ -25,16 +27,42 @@ pub enum Command {
         listing: Listing,
     },
     /// Register a program. Prints its secret, once.
-    #[command(after_help = "Example:\n  tenantry client create erp-sync --name ERP")]
+    #[command(after_help = "Examples:\n  tenantry client create erp-sync --name ERP\n  \
+        tenantry client create shop-books --app accounting --name Books \\\n    \
+        --redirect-uri https://books.example.com/callback")]
     Create {
         /// The client id, which cannot be changed.
         id: ClientId,
         /// The app whose access tokens the program gets.
         #[arg(long, default_value = INVENTORY_APP)]
         app: AppSlug,
-        /// The name of the program, as businesses see it.
+        /// The name of the program, as businesses and people see it.
         #[arg(long, value_parser = Name::parse)]
         name: Name,
+        /// The program can keep no secret, such as one that runs in a browser.
+        #[arg(long)]
+        public: bool,
+        /// The program is somebody else's, so people are asked before it learns who they are.
+        #[arg(long)]
+        foreign: bool,
+        #[command(flatten)]
+        addresses: Addresses,
+    },
+    /// Change a program. Its sessions go on.
+    Set {
+        /// The client id.
+        id: ClientId,
+        /// The name of the program.
+        #[arg(long, value_parser = Name::parse)]
+        name: Option<Name>,
+        /// Whether the program is somebody else's.
+        #[arg(long, value_name = "true|false")]
+        foreign: Option<bool>,
+        #[command(flatten)]
+        addresses: Addresses,
+        /// Remove the address at which the program is told that a session has ended.
+        #[arg(long, conflicts_with = "backchannel_logout_uri")]
+        no_backchannel_logout: bool,
     },
     /// Give a program another secret, and print it. The former secret stays valid for some hours.
     Rotate {
@@ -44,13 +72,27 @@ pub enum Command {
         #[arg(long, value_name = "HOURS", default_value_t = OVERLAP_HOURS)]
         overlap_hours: u32,
     },
-    /// Remove a program with its service accounts. Every server refuses its tokens within a second.
+    /// Remove a program with its sessions and service accounts. Every server refuses its tokens within a second.
     Remove {
         /// The client id.
         id: ClientId,
         #[command(flatten)]
         consent: Consent,
     },
+}
+
+/// Where people and notices go. In a change, the addresses of one kind replace all former ones.
+#[derive(Args)]
+pub struct Addresses {
+    /// An address to which people return after they have signed in. May be repeated.
+    #[arg(long = "redirect-uri", value_name = "URL")]
+    redirect_uris: Vec<ProgramAddress>,
+    /// An address to which people may return after they have signed out. May be repeated.
+    #[arg(long = "post-logout-redirect-uri", value_name = "URL")]
+    post_logout_redirect_uris: Vec<ProgramAddress>,
+    /// The address at which the program is told that a session has ended.
+    #[arg(long, value_name = "URL")]
+    backchannel_logout_uri: Option<ProgramAddress>,
 }
 
 #[derive(Subcommand)]
@@ -99,21 +141,58 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
             let clients =
                 context::database(&settings).await?.read_shared(SharedScope::Platform, list).await?;
             let clients = listing.arrange(clients)?;
-            format::rows(listing.output, &clients, ["client", "app", "name", "secret"], |client| {
-                let secret = format!("{}...", client.prefix);
-                [client.id.to_string(), client.app.to_string(), client.name.clone(), secret]
+            let columns = ["client", "app", "name", "secret", "signs in at"];
+            format::rows(listing.output, &clients, columns, |client| {
+                let secret = client.prefix.as_ref().map(|prefix| format!("{prefix}..."));
+                let addresses: Vec<&str> = client.redirect_uris.iter().map(ProgramAddress::as_str).collect();
+                [
+                    client.id.to_string(),
+                    client.app.to_string(),
+                    client.name.to_string(),
+                    secret.unwrap_or_else(|| "none".to_owned()),
+                    addresses.join(", "),
+                ]
             })?;
         }
-        Command::Create { id, app, name } => {
-            let new = NewClient { id, app, name };
-            tell(&context::operator(&settings).await?.register_client(&new).await?)?;
+        Command::Create { id, app, name, public, foreign, addresses } => {
+            let details = ClientDetails {
+                name,
+                is_foreign: foreign,
+                redirect_uris: addresses.redirect_uris,
+                post_logout_redirect_uris: addresses.post_logout_redirect_uris,
+                backchannel_logout_uri: addresses.backchannel_logout_uri,
+            };
+            let new = NewClient { id, app, is_public: public, details };
+            let (client, secret) = context::operator(&settings).await?.register_client(&new).await?;
+            match secret {
+                Some(secret) => tell(&client, &secret)?,
+                None => note!("the program {} is registered; it has no secret", client.id),
+            }
+        }
+        Command::Set { id, name, foreign, addresses, no_backchannel_logout } => {
+            let edit = |details: &mut ClientDetails| {
+                details.name = name.clone().unwrap_or_else(|| details.name.clone());
+                details.is_foreign = foreign.unwrap_or(details.is_foreign);
+                if !addresses.redirect_uris.is_empty() {
+                    details.redirect_uris.clone_from(&addresses.redirect_uris);
+                }
+                if !addresses.post_logout_redirect_uris.is_empty() {
+                    details.post_logout_redirect_uris.clone_from(&addresses.post_logout_redirect_uris);
+                }
+                if no_backchannel_logout || addresses.backchannel_logout_uri.is_some() {
+                    details.backchannel_logout_uri.clone_from(&addresses.backchannel_logout_uri);
+                }
+            };
+            context::operator(&settings).await?.change_client(&id, edit).await?;
+            note!("the program {id} is changed");
         }
         Command::Rotate { id, overlap_hours } => {
             let overlap = TimeDelta::hours(overlap_hours.into());
-            tell(&context::operator(&settings).await?.rotate_client(&id, overlap).await?)?;
+            let (client, secret) = context::operator(&settings).await?.rotate_client(&id, overlap).await?;
+            tell(&client, &secret)?;
         }
         Command::Remove { id, consent } => {
-            let plan = format!("This removes the program {id} with its service accounts.");
+            let plan = format!("This removes the program {id} with its sessions and service accounts.");
             if consent.is_given(&plan, id.as_str())? {
                 context::operator(&settings).await?.remove_client(&id).await?;
                 note!("the program {id} is removed");
@@ -163,7 +242,7 @@ pub async fn run_account(command: AccountCommand) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn tell((client, secret): &(Client, ProgramSecret)) -> anyhow::Result<()> {
+fn tell(client: &Client, secret: &ProgramSecret) -> anyhow::Result<()> {
     if let Some(until) = client.previous_expires_at {
         note!("the former secret is valid until {}", until.format("%Y-%m-%d %H:%M UTC"));
     }

@@ -1,13 +1,17 @@
-//! Programs that get access tokens with a client id and a secret of their own. The operator registers them.
+//! Programs that sign people in, or get access tokens of their own, with a client id. The operator registers
+//! them.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use const_format::concatcp;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 use tenancy::{DbError, SharedTx};
 use values::Name;
 
+use crate::access::program_address::ProgramAddress;
 use crate::access::secret::{self, OverlapError, ProgramSecret};
 use crate::access::service_account;
+use crate::names::digest::sha256;
 use crate::names::keys::{AppSlug, ClientId};
 use crate::records::auth_event::By;
 
@@ -20,9 +24,19 @@ pub struct Client {
     /// The app whose access tokens the program gets.
     pub app: AppSlug,
     /// The name, as people see it.
-    pub name: String,
-    /// The beginning of the secret.
-    pub prefix: String,
+    pub name: Name,
+    /// Whether the program can keep no secret, such as one that runs in a browser.
+    pub is_public: bool,
+    /// Whether the program is somebody else's, so that people are asked before it learns who they are.
+    pub is_foreign: bool,
+    /// Where people go with a code after they have signed in. Empty: the program signs nobody in.
+    pub redirect_uris: Vec<ProgramAddress>,
+    /// Where people may go after they have signed out.
+    pub post_logout_redirect_uris: Vec<ProgramAddress>,
+    /// Where the program is told that a session has ended.
+    pub backchannel_logout_uri: Option<ProgramAddress>,
+    /// The beginning of the secret. `None` for a public program.
+    pub prefix: Option<String>,
     /// When the former secret expires, as long as it is valid after a rotation.
     pub previous_expires_at: Option<DateTime<Utc>>,
     /// When the program was registered.
@@ -31,7 +45,20 @@ pub struct Client {
     pub rotated_at: Option<DateTime<Utc>>,
 }
 
-tenancy::from_row!(Client { id, app, name, prefix, previous_expires_at, created_at, rotated_at });
+tenancy::from_row!(Client {
+    id,
+    app,
+    name,
+    is_public,
+    is_foreign,
+    redirect_uris,
+    post_logout_redirect_uris,
+    backchannel_logout_uri,
+    prefix,
+    previous_expires_at,
+    created_at,
+    rotated_at,
+});
 
 /// A program to be registered.
 #[derive(Debug, Clone)]
@@ -40,9 +67,41 @@ pub struct NewClient {
     pub id: ClientId,
     /// The app whose access tokens it gets.
     pub app: AppSlug,
+    /// Whether it can keep no secret.
+    pub is_public: bool,
+    /// What can be changed later.
+    pub details: ClientDetails,
+}
+
+/// What can be changed about a program.
+#[derive(Debug, Clone)]
+pub struct ClientDetails {
     /// The name.
     pub name: Name,
+    /// Whether the program is somebody else's.
+    pub is_foreign: bool,
+    /// Where people go with a code.
+    pub redirect_uris: Vec<ProgramAddress>,
+    /// Where people may go after they have signed out.
+    pub post_logout_redirect_uris: Vec<ProgramAddress>,
+    /// Where the program is told that a session has ended.
+    pub backchannel_logout_uri: Option<ProgramAddress>,
 }
+
+impl From<Client> for ClientDetails {
+    fn from(client: Client) -> Self {
+        Self {
+            name: client.name,
+            is_foreign: client.is_foreign,
+            redirect_uris: client.redirect_uris,
+            post_logout_redirect_uris: client.post_logout_redirect_uris,
+            backchannel_logout_uri: client.backchannel_logout_uri,
+        }
+    }
+}
+
+/// The most addresses of one kind.
+const MOST_ADDRESSES: usize = 20;
 
 /// A program was not registered or changed.
 #[derive(Debug, thiserror::Error)]
@@ -53,9 +112,26 @@ pub enum ClientError {
     /// Another program has the id.
     #[error("there is a program {0} already; choose another id, or rotate its secret")]
     Taken(ClientId),
-    /// There is no such app, or it has no memberships in businesses.
-    #[error("there is no app {0} that businesses use")]
+    /// There is no such app.
+    #[error("there is no app {0}")]
     UnknownApp(AppSlug),
+    /// Tokens of the app's own sign-in have this client id.
+    #[error("a program that signs people in must have another id than its app, {0}")]
+    IdOfApp(AppSlug),
+    /// There are too many addresses of one kind.
+    #[error("a program has at most {MOST_ADDRESSES} addresses of one kind")]
+    TooManyAddresses,
+    /// Nobody can be told of the end of a session there.
+    #[error(
+        "a program is told of the end of a session at an address of https, or of http on the own machine"
+    )]
+    NotWeb,
+    /// A public program that signs nobody in can do nothing.
+    #[error("a public program needs an address to which people return after they have signed in")]
+    NoRedirect,
+    /// A public program has no secret.
+    #[error("the program {0} is public, so it has no secret")]
+    NoSecret(ClientId),
     /// The former secret would stay valid for too long.
     #[error(transparent)]
     Overlap(#[from] OverlapError),
@@ -66,31 +142,103 @@ pub enum ClientError {
 
 // $1 is the present moment.
 const SELECT: &str = "
-    SELECT id, app, name, prefix, CASE WHEN previous_expires_at > $1 THEN previous_expires_at END
+    SELECT id, app, name, is_public, is_foreign, redirect_uris, post_logout_redirect_uris,
+           backchannel_logout_uri, prefix, CASE WHEN previous_expires_at > $1 THEN previous_expires_at END
                AS previous_expires_at, created_at, rotated_at
       FROM shared.oauth_clients ";
 
-/// Registers a program. Returns it with its secret, which is stored nowhere.
+fn check(details: &ClientDetails, is_public: bool) -> Result<(), ClientError> {
+    let longest = details.redirect_uris.len().max(details.post_logout_redirect_uris.len());
+    if longest > MOST_ADDRESSES {
+        return Err(ClientError::TooManyAddresses);
+    }
+    if details.backchannel_logout_uri.as_ref().is_some_and(|address| !address.is_web()) {
+        return Err(ClientError::NotWeb);
+    }
+    if is_public && details.redirect_uris.is_empty() {
+        return Err(ClientError::NoRedirect);
+    }
+    Ok(())
+}
+
+fn refused(error: DbError, id: &ClientId, app: &AppSlug) -> ClientError {
+    match error.constraint() {
+        Some("oauth_clients_pkey") => ClientError::Taken(id.clone()),
+        Some("oauth_clients_id_app_check") => ClientError::IdOfApp(app.clone()),
+        _ => error.into(),
+    }
+}
+
+/// Registers a program. Returns it with its secret, which is stored nowhere; a public one has none.
 ///
 /// # Errors
 /// [`ClientError`].
-pub async fn register(tx: &SharedTx, new: &NewClient) -> Result<(Client, ProgramSecret), ClientError> {
-    const APP: &str = "SELECT EXISTS (SELECT FROM shared.apps WHERE slug = $1 AND has_businesses)";
+pub async fn register(
+    tx: &SharedTx,
+    new: &NewClient,
+) -> Result<(Client, Option<ProgramSecret>), ClientError> {
+    const APP: &str = "SELECT EXISTS (SELECT FROM shared.apps WHERE slug = $1)";
     const INSERT: &str = "
-        INSERT INTO shared.oauth_clients (id, app, name, prefix, hash, created_at)
-        VALUES ($1, $2, $3, $4, $5, $6)";
-    if !tx.value::<bool>(APP, &[&new.app]).await? {
-        return Err(ClientError::UnknownApp(new.app.clone()));
+        INSERT INTO shared.oauth_clients (id, app, name, is_public, is_foreign, redirect_uris,
+                                          post_logout_redirect_uris, backchannel_logout_uri, prefix, hash,
+                                          created_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+    let NewClient { id, app, is_public, details } = new;
+    check(details, *is_public)?;
+    if !tx.value::<bool>(APP, &[app]).await? {
+        return Err(ClientError::UnknownApp(app.clone()));
     }
-    let secret = ProgramSecret::of_client();
-    let (prefix, hash) = (secret.prefix(), secret.hash());
-    let inserted = tx.execute(INSERT, &[&new.id, &new.app, &new.name, &prefix, &hash, &tx.now()]).await;
-    inserted.map_err(|error| match error.constraint() {
-        Some("oauth_clients_pkey") => ClientError::Taken(new.id.clone()),
-        _ => error.into(),
-    })?;
-    let client = find(tx, &new.id).await?.ok_or_else(|| ClientError::Unknown(new.id.clone()))?;
-    Ok((client, secret))
+    let secret = (!is_public).then(ProgramSecret::of_client);
+    let (prefix, hash) = secret.as_ref().map(|secret| (secret.prefix(), secret.hash())).unzip();
+    let inserted = tx
+        .execute(
+            INSERT,
+            &[
+                id,
+                app,
+                &details.name,
+                is_public,
+                &details.is_foreign,
+                &details.redirect_uris,
+                &details.post_logout_redirect_uris,
+                &details.backchannel_logout_uri,
+                &prefix,
+                &hash,
+                &tx.now(),
+            ],
+        )
+        .await;
+    inserted.map_err(|error| refused(error, id, app))?;
+    Ok((known(tx, id).await?, secret))
+}
+
+/// Changes a program. It goes on with its sessions.
+///
+/// # Errors
+/// [`ClientError`].
+pub async fn change(tx: &SharedTx, id: &ClientId, details: &ClientDetails) -> Result<Client, ClientError> {
+    const CHANGE: &str = "
+        UPDATE shared.oauth_clients
+           SET name = $2, is_foreign = $3, redirect_uris = $4, post_logout_redirect_uris = $5,
+               backchannel_logout_uri = $6
+         WHERE id = $1";
+    let present = known(tx, id).await?;
+    check(details, present.is_public)?;
+    let changed = tx
+        .execute(
+            CHANGE,
+            &[
+                id,
+                &details.name,
+                &details.is_foreign,
+                &details.redirect_uris,
+                &details.post_logout_redirect_uris,
+                &details.backchannel_logout_uri,
+            ],
+        )
+        .await;
+    changed.map_err(|error| refused(error, id, &present.app))?;
+    known(tx, id).await
 }
 
 /// Gives a program another secret. The former one stays valid for a while; one that is older ends now.
@@ -107,15 +255,17 @@ pub async fn rotate(
            SET previous_hash = hash, previous_expires_at = $2, prefix = $3, hash = $4, rotated_at = $5
          WHERE id = $1";
     secret::check_overlap(overlap)?;
+    if known(tx, id).await?.is_public {
+        return Err(ClientError::NoSecret(id.clone()));
+    }
     let secret = ProgramSecret::of_client();
     let (until, prefix, hash) = (tx.now() + overlap, secret.prefix(), secret.hash());
     tx.execute(ROTATE, &[id, &until, &prefix, &hash, &tx.now()]).await?;
-    let client = find(tx, id).await?.ok_or_else(|| ClientError::Unknown(id.clone()))?;
-    Ok((client, secret))
+    Ok((known(tx, id).await?, secret))
 }
 
-/// Removes a program with all its service accounts, of which each business reads in its log. Every server
-/// refuses its access tokens within a second.
+/// Removes a program with its sessions and all its service accounts, of which each business reads in its log.
+/// Every server refuses its access tokens within a second.
 ///
 /// # Errors
 /// [`ClientError`].
@@ -126,6 +276,10 @@ pub async fn remove(tx: &SharedTx, id: &ClientId, by: By<'_>) -> Result<(), Clie
         0 => Err(ClientError::Unknown(id.clone())),
         _ => Ok(()),
     }
+}
+
+async fn known(tx: &SharedTx, id: &ClientId) -> Result<Client, ClientError> {
+    find(tx, id).await?.ok_or_else(|| ClientError::Unknown(id.clone()))
 }
 
 /// One program.
@@ -144,4 +298,34 @@ pub async fn find(tx: &SharedTx, id: &ClientId) -> Result<Option<Client>, DbErro
 pub async fn list(tx: &SharedTx) -> Result<Vec<Client>, DbError> {
     const LIST: &str = concatcp!(SELECT, "ORDER BY id");
     tx.rows(LIST, &[&tx.now()]).await
+}
+
+/// A program that has proved who it is, or a public one, which cannot.
+#[derive(Debug, Clone)]
+pub struct KnownClient {
+    /// The client id.
+    pub id: ClientId,
+    /// The app whose access tokens the program gets.
+    pub app: AppSlug,
+    /// Whether the program has no secret.
+    pub is_public: bool,
+    /// Whether the program is somebody else's.
+    pub is_foreign: bool,
+}
+
+tenancy::from_row!(KnownClient { id, app, is_public, is_foreign });
+
+/// The program with this id and secret. A public one has none.
+///
+/// # Errors
+/// [`DbError`]; `None` if the program is unknown, or the secret is wrong.
+pub async fn authenticate(
+    tx: &SharedTx,
+    id: &ClientId,
+    secret: Option<&SecretString>,
+) -> Result<Option<KnownClient>, DbError> {
+    const FIND: &str = "
+        SELECT $1::text AS id, app, is_public, is_foreign FROM shared.find_client($1, $2, $3)";
+    let hash = secret.map(|secret| sha256(secret.expose_secret()));
+    tx.row_opt(FIND, &[id, &hash, &tx.now()]).await
 }

@@ -1,12 +1,10 @@
 //! The secrets of programs: random texts, of which only hashes are stored.
 
-use aws_lc_rs::rand;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::TimeDelta;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::names::digest::sha256;
+use crate::names::secret::{self, LETTERS};
 
 /// The secret of an API key, which a program sends as a bearer token, or of a program with a client id, which
 /// it exchanges for access tokens: 256 random bits, as a text.
@@ -33,27 +31,18 @@ pub(super) fn check_overlap(overlap: TimeDelta) -> Result<(), OverlapError> {
 const OF_KEY: &str = "tky_";
 /// Marks the secret of a program with a client id.
 const OF_CLIENT: &str = "tcs_";
-/// The letters of 256 random bits in base64.
-const LETTERS: usize = 43;
 /// The characters of a secret that are shown, the mark included. Enough randomness stays hidden.
 const SHOWN: usize = OF_KEY.len() + 8;
 
 impl ProgramSecret {
     /// A new secret of an API key.
     pub(super) fn of_key() -> Self {
-        Self::generate(OF_KEY)
+        Self(secret::generate(OF_KEY))
     }
 
     /// A new secret of a program with a client id.
     pub(super) fn of_client() -> Self {
-        Self::generate(OF_CLIENT)
-    }
-
-    fn generate(mark: &str) -> Self {
-        let mut bytes = [0; 32];
-        #[expect(clippy::expect_used, reason = "nothing may go on without random numbers")]
-        rand::fill(&mut bytes).expect("the operating system gives random numbers");
-        Self(SecretString::from(format!("{mark}{}", URL_SAFE_NO_PAD.encode(bytes))))
+        Self(secret::generate(OF_CLIENT))
     }
 
     /// Whether a bearer token is meant as the secret of an API key, rather than as an access token.

@@ -96,7 +96,9 @@ pub async fn put(
     permissions: &[PermissionKey],
     by: By<'_>,
 ) -> Result<(ServiceAccount, bool), ServiceAccountError> {
-    const APP: &str = "SELECT app FROM shared.oauth_clients WHERE id = $1";
+    const APP: &str = "
+        SELECT c.app FROM shared.oauth_clients c JOIN shared.apps a ON a.slug = c.app
+         WHERE c.id = $1 AND a.has_businesses";
     const PUT: &str = "
         INSERT INTO shared.service_accounts AS a (id, client_id, tenant_id, permissions, user_id, created_at,
                                                   updated_at)

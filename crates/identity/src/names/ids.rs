@@ -7,4 +7,6 @@ values::ids! {
     MembershipId,
     /// The id of a session: one sign-in on one device.
     SessionId,
+    /// The id of a sign-on: one browser in which a person signed in for all apps.
+    SignOnId,
 }

@@ -3,3 +3,4 @@
 pub mod digest;
 pub mod ids;
 pub mod keys;
+pub mod secret;

@@ -21,6 +21,16 @@ values::words! {
         SignIn = "session.started",
         /// A session ended: its user signed out, or somebody revoked it.
         SessionEnded = "session.ended",
+        /// A person signed on with a browser, for all apps.
+        SignOnStarted = "sign_on.started",
+        /// A person signed out of a browser, and so of all apps that were opened with it.
+        SignOnEnded = "sign_on.ended",
+        /// A person allowed somebody else's program to learn who they are.
+        ConsentGiven = "consent.given",
+        /// A person took that back.
+        ConsentWithdrawn = "consent.withdrawn",
+        /// An authorization code was used a second time, so its session was ended: the code may be stolen.
+        CodeReused = "session.code_reused",
         /// A refresh token was used a second time, so its session was ended: the token may be stolen.
         RefreshReused = "session.refresh_reused",
         /// A user changed their password.

@@ -125,6 +125,14 @@ impl KeyRing {
         self.keys().public.clone()
     }
 
+    /// How the published keys sign, each way once.
+    pub fn algorithms(&self) -> Vec<SigningAlgorithm> {
+        let keys = self.keys();
+        let used =
+            |algorithm: &&SigningAlgorithm| keys.by_id.values().any(|key| key.algorithm == **algorithm);
+        SigningAlgorithm::ALL.iter().filter(used).copied().collect()
+    }
+
     /// Uses one key, for a program without a database.
     #[cfg(test)]
     pub(super) fn of(key: SigningKey) -> Self {
@@ -145,6 +153,16 @@ async fn read_rows(tx: &SharedTx) -> Result<Vec<Row>, DbError> {
         SELECT id, algorithm, state, sealed_key, sealed_with FROM shared.signing_keys
          WHERE state <> 'revoked' ORDER BY created_at, id";
     tx.rows(READ, &[]).await
+}
+
+/// The key that signs at this moment. `None` before the first server has made one.
+///
+/// # Errors
+/// [`DbError`].
+pub(crate) async fn active(tx: &SharedTx, sealer: &Sealer) -> Result<Option<SigningKey>, DbError> {
+    let rows = read_rows(tx).await?;
+    let active = rows.iter().find(|row| row.state == KeyState::Active);
+    Ok(active.and_then(|row| sealer.open(&row.id, row.algorithm, &row.sealed_key, &row.sealed_with).ok()))
 }
 
 /// A key in the form in which it is stored.

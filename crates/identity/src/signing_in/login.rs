@@ -37,7 +37,28 @@ pub struct SignedIn {
     pub permissions: Vec<String>,
 }
 
-/// A user with the right password, as it was read.
+/// A person with the right password, as the account was read.
+pub(super) struct Proved {
+    pub(super) user: UserId,
+    pub(super) email: Option<Email>,
+    pub(super) username: Option<Username>,
+    pub(super) full_name: Option<String>,
+    pub(super) password_changed_at: Option<DateTime<Utc>>,
+    pub(super) must_change_password: bool,
+    pub(super) password: PasswordHash,
+    pub(super) attempt: Attempt,
+    /// What the person is in the app and the business of the credentials, if anything.
+    membership: Option<Access>,
+}
+
+struct Access {
+    membership: MembershipId,
+    version: i32,
+    roles: Vec<String>,
+    permissions: Vec<String>,
+}
+
+/// A member with the right password, as it was read.
 pub(super) struct Account {
     pub(super) entrant: Entrant,
     pub(super) must_change_password: bool,
@@ -147,14 +168,46 @@ impl SignIn {
         credentials: &Credentials,
         origin: &Origin,
     ) -> Result<Box<Account>, LoginError> {
-        let (outcome, user) = self.compare(credentials, origin).await?;
-        if let Err(refusal) = &outcome {
-            self.record(credentials, user, refusal, origin).await?;
-        }
-        outcome
+        let proved = self.prove(credentials, origin).await?;
+        let Some(access) = proved.membership else {
+            self.forget(&proved.attempt).await?;
+            self.record(credentials, Some(proved.user), &LoginError::NoMembership, origin).await?;
+            return Err(LoginError::NoMembership);
+        };
+        let signed_in = SignedIn {
+            user: proved.user,
+            email: proved.email,
+            username: proved.username,
+            full_name: proved.full_name,
+            member_of: credentials.member_of.clone(),
+            membership_version: access.version,
+            roles: access.roles,
+            permissions: access.permissions,
+        };
+        let entrant = Entrant {
+            signed_in,
+            membership: access.membership,
+            password_changed_at: proved.password_changed_at,
+            attempt: proved.attempt,
+        };
+        let must_change_password = proved.must_change_password;
+        Ok(Box::new(Account { entrant, must_change_password, password: proved.password }))
     }
 
-    async fn record(
+    /// Checks a login and a password, whatever the person may do there.
+    pub(super) async fn prove(
+        &self,
+        credentials: &Credentials,
+        origin: &Origin,
+    ) -> Result<Box<Proved>, LoginError> {
+        let (proved, user) = self.compare(credentials, origin).await?;
+        if proved.is_none() {
+            self.record(credentials, user, &LoginError::InvalidCredentials, origin).await?;
+        }
+        proved.ok_or(LoginError::InvalidCredentials)
+    }
+
+    pub(super) async fn record(
         &self,
         credentials: &Credentials,
         user: Option<UserId>,
@@ -178,7 +231,7 @@ impl SignIn {
         &self,
         credentials: &Credentials,
         origin: &Origin,
-    ) -> Result<(Result<Box<Account>, LoginError>, Option<UserId>), LoginError> {
+    ) -> Result<(Option<Box<Proved>>, Option<UserId>), LoginError> {
         let Credentials { login, password, member_of } = credentials;
         let keys = AttemptKeys::new(login, member_of.tenant(), origin.network());
         // The password is compared after the transaction: a hash takes longer than any query may hold a
@@ -201,38 +254,33 @@ impl SignIn {
         let verdict = self.hasher.verify(password, stored.clone(), highest_cost, &applicant).await;
         let verdict = self.unless_busy::<LoginError>(&attempt, verdict).await?;
         let (Verdict::Right(renewed), Some(user)) = (verdict, found.user_id) else {
-            return Ok((Err(LoginError::InvalidCredentials), found.user_id));
+            return Ok((None, found.user_id));
         };
-        let Some(mut password) = stored else {
-            return Ok((Err(LoginError::InvalidCredentials), found.user_id));
-        };
+        let Some(mut password) = stored else { return Ok((None, found.user_id)) };
         if let Some(renewed) = renewed {
             let renew = async |tx: &SharedTx| user::renew_password_hash(tx, user, &password, &renewed).await;
             self.database.write_shared(SharedScope::Public, renew).await?;
             password = renewed;
         }
-        let (Some(membership), Some(membership_version)) = (found.membership_id, found.membership_version)
-        else {
-            self.forget(&attempt).await?;
-            return Ok((Err(LoginError::NoMembership), Some(user)));
-        };
-        let signed_in = SignedIn {
+        let membership = found.membership_id.zip(found.membership_version);
+        let membership = membership.map(|(membership, version)| Access {
+            membership,
+            version,
+            roles: found.roles.unwrap_or_default(),
+            permissions: found.permissions.unwrap_or_default(),
+        });
+        let proved = Proved {
             user,
             email: found.email,
             username: found.username,
             full_name: found.full_name,
-            member_of: member_of.clone(),
-            membership_version,
-            roles: found.roles.unwrap_or_default(),
-            permissions: found.permissions.unwrap_or_default(),
-        };
-        let password_changed_at = found.password_changed_at;
-        let account = Account {
-            entrant: Entrant { signed_in, membership, password_changed_at, attempt },
+            password_changed_at: found.password_changed_at,
             must_change_password: found.must_change_password.unwrap_or_default(),
             password,
+            attempt,
+            membership,
         };
-        Ok((Ok(Box::new(account)), Some(user)))
+        Ok((Some(Box::new(proved)), Some(user)))
     }
 
     /// An attempt with the right password was no failure, whatever came of it.

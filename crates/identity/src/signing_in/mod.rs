@@ -2,6 +2,7 @@
 
 pub mod accepting;
 pub mod account_deletion;
+pub mod delegation;
 pub mod email_change;
 pub mod hash_turns;
 pub mod hasher;
@@ -16,6 +17,7 @@ pub mod refresh;
 pub mod refresh_token;
 pub mod revocations;
 pub mod session;
+pub mod sign_on;
 pub mod signing_key;
 pub mod staff_password;
 pub mod throttle;

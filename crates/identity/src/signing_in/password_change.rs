@@ -113,15 +113,28 @@ impl SignIn {
         refuse_unchanged(&credentials.password, new)?;
         let account = self.check(credentials, origin).await?;
         let user = account.entrant.signed_in.user;
-        let applicant = Applicant::client(credentials.member_of.tenant(), origin.network());
         let (Entrant { attempt, signed_in, .. }, stored) = (&account.entrant, &account.password);
-        let names = [Some(credentials.login.to_value()), signed_in.full_name.clone()];
-        let personal = names.into_iter().flatten().collect();
-        let hash = self.hash_new(new, personal, attempt, &applicant).await?;
-        let changed_at = self.replace(user, stored, &hash, Which::All, attempt, origin).await?;
+        let who = (user, signed_in.full_name.clone());
+        let changed_at = self.renew(credentials, who, (stored, attempt), new, origin).await?;
         let entrant = Entrant { password_changed_at: Some(changed_at), ..account.entrant };
         let started = session::start(&self.database, &entrant, &self.terms, origin).await?;
         Ok((entrant.signed_in, started.ok_or(LoginError::InvalidCredentials)?))
+    }
+
+    /// Changes the password of somebody who has just shown the present one. All sessions of the user end.
+    pub(super) async fn renew(
+        &self,
+        credentials: &Credentials,
+        (user, full_name): (UserId, Option<String>),
+        (stored, attempt): (&PasswordHash, &Attempt),
+        new: &SecretString,
+        origin: &Origin,
+    ) -> Result<DateTime<Utc>, ChangeError> {
+        let applicant = Applicant::client(credentials.member_of.tenant(), origin.network());
+        let names = [Some(credentials.login.to_value()), full_name];
+        let personal = names.into_iter().flatten().collect();
+        let hash = self.hash_new(new, personal, attempt, &applicant).await?;
+        self.replace(user, stored, &hash, Which::All, attempt, origin).await
     }
 
     /// Checks and hashes the new password of somebody who has shown the present one.
@@ -167,7 +180,7 @@ impl SignIn {
     }
 }
 
-fn refuse_unchanged(present: &SecretString, new: &SecretString) -> Result<(), ChangeError> {
+pub(super) fn refuse_unchanged(present: &SecretString, new: &SecretString) -> Result<(), ChangeError> {
     let (present, new) = (normalised(present), normalised(new));
     let is_same = present.zip(new).is_some_and(|(one, other)| one.expose_secret() == other.expose_secret());
     if is_same { Err(ChangeError::Unchanged) } else { Ok(()) }

@@ -28,6 +28,9 @@ pub struct Principal {
     pub member_of: MemberOf,
     /// The keys of the roles of the user when the token was issued.
     pub roles: Vec<String>,
+    /// Whether the person may change their own account with this token. A program may only if it was allowed
+    /// to.
+    pub is_in_charge: bool,
     /// Who of the platform's staff acts as the user, if somebody does.
     pub impersonator: Option<Impersonator>,
     pub(super) permissions: Vec<Permission>,

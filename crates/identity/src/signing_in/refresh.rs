@@ -11,9 +11,10 @@ use uuid::Uuid;
 use values::Email;
 
 use crate::names::ids::{SessionId, UserId};
-use crate::names::keys::{AppSlug, Username};
+use crate::names::keys::{AppSlug, ClientId, Username};
 use crate::people::membership::MemberOf;
 use crate::records::auth_event::{self, AuthAction, AuthEvent, By, Origin, Who};
+use crate::signing_in::delegation::{Delegation, Scopes};
 use crate::signing_in::login::SignedIn;
 use crate::signing_in::refresh_token::RefreshToken;
 use crate::signing_in::session::{self, SessionTerms, Started, Which};
@@ -58,7 +59,7 @@ struct Opened {
     used_children: i64,
     app: AppSlug,
     tenant_id: Option<TenantId>,
-    session_created_at: DateTime<Utc>,
+    authenticated_at: DateTime<Utc>,
     session_expires_at: DateTime<Utc>,
     revoked_at: Option<DateTime<Utc>>,
     is_active: bool,
@@ -68,6 +69,9 @@ struct Opened {
     membership_version: i32,
     roles: Vec<String>,
     permissions: Vec<String>,
+    client_id: Option<ClientId>,
+    is_foreign: bool,
+    scopes: Option<Vec<String>>,
 }
 
 tenancy::from_row!(Opened {
@@ -82,7 +86,7 @@ tenancy::from_row!(Opened {
     used_children,
     app,
     tenant_id,
-    session_created_at,
+    authenticated_at,
     session_expires_at,
     revoked_at,
     is_active,
@@ -92,7 +96,30 @@ tenancy::from_row!(Opened {
     membership_version,
     roles,
     permissions,
+    client_id,
+    is_foreign,
+    scopes,
 });
+
+/// Who presents a refresh token.
+#[derive(Debug, Clone, Copy)]
+pub enum Presenter<'a> {
+    /// A client at the host of this business, or at a host without one.
+    Host(Option<TenantId>),
+    /// A program, which has proved who it is.
+    Program(&'a ClientId),
+}
+
+impl Presenter<'_> {
+    /// Whether the token was issued to this one.
+    fn has(self, opened: &Opened) -> bool {
+        match (self, &opened.client_id) {
+            (Self::Host(tenant), None) => opened.tenant_id == tenant,
+            (Self::Program(client), Some(of_session)) => client == of_session,
+            _ => false,
+        }
+    }
+}
 
 /// The outcome of a presented token.
 #[derive(Debug, PartialEq, Eq)]
@@ -124,6 +151,12 @@ impl Opened {
         if self.children > SIBLINGS { Err(RefreshError::InProgress) } else { Ok(Verdict::Sibling) }
     }
 
+    fn delegation(&self) -> Option<Delegation> {
+        let client = self.client_id.clone()?;
+        let scopes = Scopes::from(self.scopes.clone().unwrap_or_default());
+        Some(Delegation { client, is_foreign: self.is_foreign, scopes })
+    }
+
     fn into_signed_in(self) -> SignedIn {
         SignedIn {
             user: self.user_id,
@@ -138,21 +171,21 @@ impl Opened {
     }
 }
 
-/// Exchanges a refresh token. `tenant` is the business of the host; `None` is a host without a business.
+/// Exchanges a refresh token.
 ///
 /// # Errors
 /// [`RefreshError`].
 pub async fn refresh(
     database: &Database,
     presented: &RefreshToken,
-    tenant: Option<TenantId>,
+    presenter: Presenter<'_>,
     terms: &SessionTerms,
     origin: &Origin,
 ) -> Result<(SignedIn, Started), RefreshError> {
     let done = database
         .write_shared(SharedScope::Public, async |tx| {
             let Some(opened) = open(tx, presented).await? else { return Err(RefreshError::Invalid) };
-            if opened.tenant_id != tenant {
+            if !presenter.has(&opened) {
                 return Err(RefreshError::Invalid);
             }
             let verdict = opened.verdict(tx.now())?;
@@ -169,9 +202,10 @@ pub async fn refresh(
     let (opened, refresh_token) = done.ok_or(RefreshError::Reused)?;
     let started = Started {
         session: opened.session_id,
-        signed_in_at: opened.session_created_at,
+        signed_in_at: opened.authenticated_at,
         expires_at: opened.session_expires_at,
         refresh_token,
+        delegation: opened.delegation(),
     };
     Ok((opened.into_signed_in(), started))
 }
@@ -184,13 +218,13 @@ pub async fn refresh(
 pub async fn sign_out(
     database: &Database,
     presented: &RefreshToken,
-    tenant: Option<TenantId>,
+    presenter: Presenter<'_>,
     origin: &Origin,
 ) -> Result<(), DbError> {
     database
         .write_shared(SharedScope::Public, async |tx| {
             let Some(opened) = open(tx, presented).await? else { return Ok(()) };
-            if opened.tenant_id != tenant {
+            if !presenter.has(&opened) {
                 return Ok(());
             }
             let (user, which) = (opened.user_id, Which::One(opened.session_id));
@@ -202,8 +236,9 @@ pub async fn sign_out(
 async fn open(tx: &SharedTx, presented: &RefreshToken) -> Result<Option<Opened>, DbError> {
     const OPEN: &str = "
         SELECT token_id, session_id, user_id, parent_id, token_expires_at, consumed_at, superseded_at,
-               children, used_children, app, tenant_id, session_created_at, session_expires_at, revoked_at,
-               is_active, full_name, email, username, membership_version, roles, permissions
+               children, used_children, app, tenant_id, authenticated_at, session_expires_at, revoked_at,
+               is_active, full_name, email, username, membership_version, roles, permissions, client_id,
+               is_foreign, scopes
           FROM shared.open_refresh_token($1)";
     tx.row_opt(OPEN, &[&presented.hash()]).await
 }
@@ -284,7 +319,7 @@ mod tests {
             used_children: 0,
             app: AppSlug::parse("inventory").unwrap(),
             tenant_id: None,
-            session_created_at: now,
+            authenticated_at: now,
             session_expires_at: now + TimeDelta::days(90),
             revoked_at: None,
             is_active: true,
@@ -294,6 +329,9 @@ mod tests {
             membership_version: 1,
             roles: Vec::new(),
             permissions: Vec::new(),
+            client_id: None,
+            is_foreign: false,
+            scopes: None,
         }
     }
 

@@ -1,31 +1,31 @@
 //! Refresh tokens: random texts, each of which can be exchanged once for the next one.
 
-use aws_lc_rs::rand;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::names::digest::sha256;
+use crate::names::secret;
 
 /// A refresh token: 256 random bits. Only its hash is stored.
 #[derive(Debug, Clone)]
 pub struct RefreshToken(SecretString);
 
-/// Marks the text, so that programs which look for leaked secrets know it.
-const PREFIX: &str = "trt_";
+/// The beginning of the text.
+const MARK: &str = "trt_";
 
 impl RefreshToken {
     /// A new token.
-    pub(super) fn generate() -> Self {
-        let mut bytes = [0; 32];
-        #[expect(clippy::expect_used, reason = "nothing may go on without random numbers")]
-        rand::fill(&mut bytes).expect("the operating system gives random numbers");
-        Self(SecretString::from(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes))))
+    pub(crate) fn generate() -> Self {
+        Self(secret::generate(MARK))
     }
 
     /// A token as a client presents it. Any text is one: whether it is known shows in the database.
     pub fn presented(text: SecretString) -> Self {
         Self(text)
+    }
+
+    /// Whether a token is meant as a refresh token, rather than as an access token.
+    pub fn has_mark(text: &str) -> bool {
+        text.starts_with(MARK)
     }
 
     /// The text, for the client.
@@ -34,7 +34,7 @@ impl RefreshToken {
     }
 
     /// SHA-256 of the text. The text has more randomness than anybody can guess, so it needs no salt.
-    pub(super) fn hash(&self) -> Vec<u8> {
+    pub(crate) fn hash(&self) -> Vec<u8> {
         sha256(self.0.expose_secret())
     }
 }

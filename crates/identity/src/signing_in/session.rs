@@ -9,9 +9,10 @@ use serde::Serialize;
 use tenancy::{Database, DbError, SharedScope, SharedTx, TenantId};
 use uuid::Uuid;
 
-use crate::names::ids::{MembershipId, SessionId, UserId};
+use crate::names::ids::{MembershipId, SessionId, SignOnId, UserId};
 use crate::names::keys::AppSlug;
 use crate::records::auth_event::{self, AuthAction, AuthEvent, By, Origin};
+use crate::signing_in::delegation::Delegation;
 use crate::signing_in::login::SignedIn;
 use crate::signing_in::refresh_token::RefreshToken;
 use crate::signing_in::throttle::{self, Attempt};
@@ -27,8 +28,13 @@ pub struct SessionTerms {
 
 impl SessionTerms {
     /// The end of a session that is refreshed at `moment` and must end at `expires_at`.
-    pub(super) fn idle_end(&self, moment: DateTime<Utc>, expires_at: DateTime<Utc>) -> DateTime<Utc> {
+    pub(crate) fn idle_end(&self, moment: DateTime<Utc>, expires_at: DateTime<Utc>) -> DateTime<Utc> {
         (moment + delta(self.idle)).min(expires_at)
+    }
+
+    /// The end of a session that starts at `moment`, however often it is refreshed.
+    pub(crate) fn end(&self, moment: DateTime<Utc>) -> DateTime<Utc> {
+        moment + delta(self.longest)
     }
 }
 
@@ -47,6 +53,8 @@ pub struct Started {
     pub expires_at: DateTime<Utc>,
     /// The token for the next refresh, which is not stored.
     pub refresh_token: RefreshToken,
+    /// The program that got the session, if the person did not sign in to the app itself.
+    pub delegation: Option<Delegation>,
 }
 
 /// A user who has proved who they are, as the account was read.
@@ -70,7 +78,7 @@ pub(super) async fn start(
     let (session, token) = (SessionId::new(), RefreshToken::generate());
     let done = database
         .write_shared(SharedScope::Public, async |tx| {
-            let expires_at = tx.now() + delta(terms.longest);
+            let expires_at = terms.end(tx.now());
             let event = AuthEvent {
                 tenant: member_of.tenant(),
                 app: Some(member_of.app()),
@@ -102,7 +110,9 @@ pub(super) async fn start(
             ))
             .await?;
             let refresh_token = token.clone();
-            let started_session = Started { session, signed_in_at: tx.now(), expires_at, refresh_token };
+            let signed_in_at = tx.now();
+            let started_session =
+                Started { session, signed_in_at, expires_at, refresh_token, delegation: None };
             // The error undoes the event, too.
             if started { Ok(started_session) } else { Err(StartError::Changed) }
         })
@@ -182,6 +192,8 @@ pub async fn list(tx: &SharedTx, user: UserId) -> Result<Vec<Session>, DbError> 
 pub enum Which {
     /// One session.
     One(SessionId),
+    /// One session, with the sign-on of its browser and everything that was opened with it.
+    Device(SessionId),
     /// All sessions.
     All,
     /// All sessions but one.
@@ -200,23 +212,41 @@ pub async fn revoke(
     reason: &'static str,
     by: By<'_>,
 ) -> Result<usize, DbError> {
-    // Locked in the order of their ids, so that two who revoke do not wait for each other.
+    // Sign-ons come before sessions. All are locked in the order of their ids, so that two who revoke do not
+    // wait for each other.
+    const SIGN_ONS: &str = "
+        SELECT o.id FROM shared.sign_ons o
+         WHERE o.user_id = $1 AND o.revoked_at IS NULL
+           AND ($2::uuid IS NULL OR o.id = (SELECT sign_on_id FROM shared.sessions WHERE id = $2))
+           AND ($3::uuid IS NULL
+                OR o.id IS DISTINCT FROM (SELECT sign_on_id FROM shared.sessions WHERE id = $3))
+         ORDER BY o.id FOR NO KEY UPDATE";
+    const END_SIGN_ONS: &str = "
+        UPDATE shared.sign_ons SET revoked_at = $2, revoked_reason = $3 WHERE id = ANY ($1)";
     const REVOKE: &str = "
         WITH chosen AS (
             SELECT s.id FROM shared.sessions s
              WHERE s.user_id = $1 AND s.revoked_at IS NULL AND s.idle_expires_at > $4
-               AND ($2::uuid IS NULL OR s.id = $2) AND ($3::uuid IS NULL OR s.id <> $3)
+               AND ($2::uuid IS NULL OR s.id = $2 OR s.sign_on_id = ANY ($6))
+               AND ($3::uuid IS NULL OR s.id <> $3)
              ORDER BY s.id FOR NO KEY UPDATE)
         UPDATE shared.sessions s SET revoked_at = $4, revoked_reason = $5
           FROM chosen, shared.memberships m
          WHERE s.id = chosen.id AND m.id = s.membership_id
      RETURNING s.id, m.app, s.tenant_id";
     let (one, but) = match which {
-        Which::One(id) => (Some(id), None),
+        Which::One(id) | Which::Device(id) => (Some(id), None),
         Which::All => (None, None),
         Which::AllBut(id) => (None, Some(id)),
     };
-    let revoked: Vec<Revoked> = tx.rows(REVOKE, &[&user, &one, &but, &tx.now(), &reason]).await?;
+    let sign_ons: Vec<SignOnId> = match which {
+        Which::One(_) => Vec::new(),
+        Which::Device(_) | Which::All | Which::AllBut(_) => tx.values(SIGN_ONS, &[&user, &one, &but]).await?,
+    };
+    let revoked: Vec<Revoked> = tx.rows(REVOKE, &[&user, &one, &but, &tx.now(), &reason, &sign_ons]).await?;
+    if !sign_ons.is_empty() {
+        tx.execute(END_SIGN_ONS, &[&sign_ons, &tx.now(), &reason]).await?;
+    }
     for session in &revoked {
         let event = AuthEvent {
             tenant: session.tenant_id,
@@ -229,6 +259,19 @@ pub async fn revoke(
         auth_event::record(tx, &event).await?;
     }
     Ok(revoked.len())
+}
+
+/// Ends the sessions of a member at a business, for example on a lost device. No app opens at the business
+/// before the member has given the password again.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn revoke_at(tx: &SharedTx, user: UserId, tenant: TenantId, by: By<'_>) -> Result<(), DbError> {
+    const SIGN_IN_AGAIN: &str = "
+        UPDATE shared.memberships SET sign_in_again_since = $3 WHERE user_id = $1 AND tenant_id = $2";
+    tx.execute(SIGN_IN_AGAIN, &[&user, &tenant, &tx.now()]).await?;
+    // The scope shows only the sessions at this business.
+    revoke(tx, user, Which::All, "revoked", by).await.map(drop)
 }
 
 struct Revoked {

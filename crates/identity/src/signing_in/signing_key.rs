@@ -9,7 +9,8 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed2551
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jsonwebtoken::jwk::{Jwk, KeyAlgorithm, PublicKeyUse, ThumbprintHash};
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
+use serde::Serialize;
 
 values::words! {
     /// How tokens are signed.
@@ -62,6 +63,17 @@ pub enum KeyError {
 pub struct Unreadable;
 
 impl SigningKey {
+    /// Signs claims as a token of this type.
+    pub(crate) fn sign(&self, typ: &str, claims: &impl Serialize) -> String {
+        let header = Header {
+            typ: Some(typ.to_owned()),
+            kid: Some(self.id.clone()),
+            ..Header::new(self.algorithm.in_tokens())
+        };
+        #[expect(clippy::expect_used, reason = "a loaded key signs any claims")]
+        jsonwebtoken::encode(&header, claims, &self.encoding).expect("the key signs")
+    }
+
     /// Reads an Ed25519 key from a PEM file.
     ///
     /// # Errors

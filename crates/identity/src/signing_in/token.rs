@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use jsonwebtoken::{Header, Validation, errors::ErrorKind};
+use jsonwebtoken::{Validation, errors::ErrorKind};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tenancy::TenantId;
 use uuid::Uuid;
@@ -14,6 +15,7 @@ use crate::access::service_account::OpenedAccount;
 use crate::names::ids::SessionId;
 use crate::names::keys::{AppSlug, ClientId};
 use crate::people::membership::MemberOf;
+use crate::signing_in::delegation::{ACCOUNT, Delegation};
 use crate::signing_in::impersonation::{Impersonated, MOST_MINUTES};
 use crate::signing_in::key_ring::KeyRing;
 use crate::signing_in::login::SignedIn;
@@ -86,22 +88,24 @@ pub(super) fn accepts(tenant: Option<TenantId>, app: &str) -> bool {
     }
 }
 
-#[derive(Serialize, Deserialize)]
-struct Claims {
+/// The claims of an access token.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Claims {
     iss: String,
     /// The user, or the service account.
-    sub: Uuid,
-    aud: AppSlug,
-    /// The program that got the token (RFC 9068 section 2.2). For a user, it is the app itself.
-    client_id: ClientId,
-    exp: i64,
-    iat: i64,
+    pub(crate) sub: Uuid,
+    pub(crate) aud: AppSlug,
+    /// The program that got the token (RFC 9068 section 2.2). For somebody who signed in to the app itself,
+    /// it is the app.
+    pub(crate) client_id: ClientId,
+    pub(crate) exp: i64,
+    pub(crate) iat: i64,
     /// The moment from which the token is valid. This program issues none.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     nbf: Option<i64>,
-    jti: Uuid,
+    pub(crate) jti: Uuid,
     /// The session, or again the service account: its revocation ends the token.
-    sid: SessionId,
+    pub(crate) sid: SessionId,
     /// The moment at which the user proved who they are. A program has none.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     auth_time: Option<i64>,
@@ -109,10 +113,10 @@ struct Claims {
     amr: Vec<String>,
     /// The business. A token of the platform's own app has none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    tid: Option<TenantId>,
-    roles: Vec<String>,
-    /// Permission keys, separated by spaces (RFC 9068 section 2.2.3).
-    scope: String,
+    pub(crate) tid: Option<TenantId>,
+    pub(crate) roles: Vec<String>,
+    /// Permission keys and scopes of OpenID Connect, separated by spaces (RFC 9068 section 2.2.3).
+    pub(crate) scope: String,
     /// The version of the membership or of the service account.
     mv: i32,
     /// `service` if the subject is no person.
@@ -137,6 +141,31 @@ pub struct Verified {
     pub(super) session: SessionId,
     pub(super) version: i32,
     pub(super) key: Arc<SigningKey>,
+}
+
+impl Verified {
+    pub(crate) fn new(claims: Claims, key: Arc<SigningKey>) -> Self {
+        Self { session: claims.sid, version: claims.mv, key, holder: claims.into() }
+    }
+}
+
+impl From<Claims> for Holder {
+    fn from(claims: Claims) -> Self {
+        let permissions = claims.scope.split(' ').filter_map(|key| key.parse().ok()).collect();
+        match claims.sub_profile {
+            Some(SubjectProfile::Service) => Self::Program(Program { id: claims.sub, permissions }),
+            None => Self::Person(Principal {
+                user: claims.sub.into(),
+                session: claims.sid,
+                is_in_charge: claims.client_id.as_str() == claims.aud.as_str()
+                    || claims.scope.split(' ').any(|scope| scope == ACCOUNT),
+                member_of: MemberOf::app_of(claims.aud, claims.tid),
+                roles: claims.roles,
+                impersonator: claims.act,
+                permissions,
+            }),
+        }
+    }
 }
 
 /// Who presents a token.
@@ -178,7 +207,7 @@ impl TokenIssuer {
     /// [`TokenError::NoKey`] while this server has no key.
     pub fn issue(&self, signed_in: &SignedIn, started: &Started) -> Result<AccessToken, TokenError> {
         let times = (started.signed_in_at, started.expires_at);
-        self.sign(signed_in, started.session, times, self.lifetime, None)
+        self.sign(signed_in, (started.session, started.delegation.as_ref()), times, self.lifetime, None)
     }
 
     /// Issues the token of an impersonation, which is valid until the end of it: there is no refresh.
@@ -188,7 +217,7 @@ impl TokenIssuer {
     pub fn issue_to_staff(&self, granted: &Impersonated) -> Result<AccessToken, TokenError> {
         let times = (granted.started_at, granted.expires_at);
         let actor = Impersonator { staff: granted.staff, is_read_only: granted.is_read_only };
-        self.sign(&granted.member, granted.session, times, LONGEST_OF_STAFF, Some(actor))
+        self.sign(&granted.member, (granted.session, None), times, LONGEST_OF_STAFF, Some(actor))
     }
 
     /// Issues the token of a program for its service account at a business.
@@ -222,7 +251,7 @@ impl TokenIssuer {
     fn sign(
         &self,
         signed_in: &SignedIn,
-        session: SessionId,
+        (session, delegation): (SessionId, Option<&Delegation>),
         (signed_in_at, expires_at): (DateTime<Utc>, DateTime<Utc>),
         longest: Duration,
         act: Option<Impersonator>,
@@ -234,7 +263,8 @@ impl TokenIssuer {
             iss: self.issuer.clone(),
             sub: signed_in.user.into(),
             aud: signed_in.member_of.app().clone(),
-            client_id: signed_in.member_of.app().into(),
+            client_id: delegation
+                .map_or_else(|| signed_in.member_of.app().into(), |delegation| delegation.client.clone()),
             exp: now.saturating_add_unsigned(expires_in.as_secs()),
             iat: now,
             nbf: None,
@@ -244,7 +274,10 @@ impl TokenIssuer {
             amr: vec!["pwd".to_owned()],
             tid: signed_in.member_of.tenant(),
             roles: signed_in.roles.clone(),
-            scope: signed_in.permissions.join(" "),
+            scope: match delegation {
+                Some(delegation) => delegation.scope_of_token(&signed_in.permissions),
+                None => signed_in.permissions.join(" "),
+            },
             mv: signed_in.membership_version,
             sub_profile: None,
             act,
@@ -253,15 +286,56 @@ impl TokenIssuer {
     }
 
     fn encode(&self, claims: &Claims) -> Result<String, TokenError> {
+        self.sign_as(if claims.act.is_some() { IMPERSONATION_TYPE } else { TOKEN_TYPE }, claims)
+    }
+
+    /// Signs claims as a token of this type.
+    pub(crate) fn sign_as(&self, typ: &str, claims: &impl Serialize) -> Result<String, TokenError> {
         let key = self.ring.keys().active.clone().ok_or(TokenError::NoKey)?;
-        let header = Header {
-            typ: Some(if claims.act.is_some() { IMPERSONATION_TYPE } else { TOKEN_TYPE }.to_owned()),
-            kid: Some(key.id.clone()),
-            ..Header::new(key.algorithm.in_tokens())
-        };
-        #[expect(clippy::expect_used, reason = "a loaded key signs any claims")]
-        let token = jsonwebtoken::encode(&header, claims, &key.encoding).expect("the key signs");
-        Ok(token)
+        Ok(key.sign(typ, claims))
+    }
+
+    /// Verifies signature, type, issuer and expiry, and reads the claims. `types` are the types that are
+    /// allowed. Returns the type, too.
+    pub(crate) fn read_as<C: DeserializeOwned>(
+        &self,
+        token: &str,
+        types: &[&'static str],
+        may_have_expired: bool,
+    ) -> Result<(C, &'static str, Arc<SigningKey>), TokenError> {
+        let keys = self.ring.keys();
+        if keys.active.is_none() {
+            return Err(TokenError::NoKey);
+        }
+        let header = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Invalid)?;
+        let key = header.kid.as_ref().and_then(|id| keys.by_id.get(id)).ok_or(TokenError::Invalid)?;
+        let has_type = |known: &&&str| header.typ.as_ref().is_some_and(|typ| typ.eq_ignore_ascii_case(known));
+        let typ = types.iter().find(has_type).ok_or(TokenError::Invalid)?;
+        // An extension that must be understood (RFC 7515 section 4.1.11): this program knows none.
+        if header.crit.is_some() {
+            return Err(TokenError::Invalid);
+        }
+        let mut validation = self.validation(key);
+        validation.validate_exp = !may_have_expired;
+        let decoded = jsonwebtoken::decode::<C>(token, &key.decoding, &validation);
+        let decoded = decoded.map_err(|error| match error.kind() {
+            ErrorKind::ExpiredSignature => TokenError::Expired,
+            _ => TokenError::Invalid,
+        })?;
+        Ok((decoded.claims, typ, key.clone()))
+    }
+
+    /// Reads an access token for whatever business and app.
+    pub(crate) fn read(&self, token: &str) -> Result<(Claims, Arc<SigningKey>), TokenError> {
+        let types = [TOKEN_TYPE, IMPERSONATION_TYPE];
+        let (claims, typ, key) = self.read_as::<Claims>(token, &types, false)?;
+        if claims.act.is_some() != (typ == IMPERSONATION_TYPE) {
+            return Err(TokenError::Invalid);
+        }
+        if claims.iat > Utc::now().timestamp().saturating_add_unsigned(LEEWAY.as_secs()) {
+            return Err(TokenError::Invalid);
+        }
+        Ok((claims, key))
     }
 
     /// Verifies signature, type, issuer, audience and expiry, and that the token is for `tenant`; `None` is
@@ -271,50 +345,14 @@ impl TokenIssuer {
     /// # Errors
     /// [`TokenError`].
     pub fn verify(&self, token: &str, tenant: Option<TenantId>) -> Result<Verified, TokenError> {
-        let keys = self.ring.keys();
-        if keys.active.is_none() {
-            return Err(TokenError::NoKey);
-        }
-        let header = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Invalid)?;
-        let key = header.kid.as_ref().and_then(|id| keys.by_id.get(id)).ok_or(TokenError::Invalid)?;
-        let has_type = |known: &str| header.typ.as_ref().is_some_and(|typ| typ.eq_ignore_ascii_case(known));
-        let is_impersonation = has_type(IMPERSONATION_TYPE);
-        // An extension that must be understood (RFC 7515 section 4.1.11): this program knows none.
-        if !(is_impersonation || has_type(TOKEN_TYPE)) || header.crit.is_some() {
-            return Err(TokenError::Invalid);
-        }
-        let decoded = jsonwebtoken::decode::<Claims>(token, &key.decoding, &self.validation(key));
-        let claims = decoded
-            .map_err(|error| match error.kind() {
-                ErrorKind::ExpiredSignature => TokenError::Expired,
-                _ => TokenError::Invalid,
-            })?
-            .claims;
-        if claims.act.is_some() != is_impersonation {
-            return Err(TokenError::Invalid);
-        }
-        if claims.iat > Utc::now().timestamp().saturating_add_unsigned(LEEWAY.as_secs()) {
-            return Err(TokenError::Invalid);
-        }
+        let (claims, key) = self.read(token)?;
         if claims.tid != tenant {
             return Err(TokenError::WrongTenant);
         }
         if !accepts(tenant, claims.aud.as_str()) {
             return Err(TokenError::WrongApp);
         }
-        let permissions = claims.scope.split(' ').filter_map(|key| key.parse().ok()).collect();
-        let holder = match claims.sub_profile {
-            Some(SubjectProfile::Service) => Holder::Program(Program { id: claims.sub, permissions }),
-            None => Holder::Person(Principal {
-                user: claims.sub.into(),
-                session: claims.sid,
-                member_of: MemberOf::app_of(claims.aud, claims.tid),
-                roles: claims.roles,
-                impersonator: claims.act,
-                permissions,
-            }),
-        };
-        Ok(Verified { holder, session: claims.sid, version: claims.mv, key: key.clone() })
+        Ok(Verified::new(claims, key))
     }
 
     /// Whether this server can issue tokens. Before a session is started or refreshed, it must.

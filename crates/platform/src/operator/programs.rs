@@ -3,7 +3,7 @@
 
 use chrono::TimeDelta;
 use identity::api_key::{self, ApiKey, ApiKeyError, ApiKeyId, NewApiKey, Rotation};
-use identity::client::{self, Client, ClientError, NewClient};
+use identity::client::{self, Client, ClientDetails, ClientError, NewClient};
 use identity::service_account::{self, ServiceAccount, ServiceAccountError};
 use identity::{ClientId, PermissionKey, ProgramSecret};
 use serde_json::json;
@@ -64,16 +64,40 @@ impl Operator {
             .await
     }
 
-    /// Registers a program. Returns its secret, too.
+    /// Registers a program. Returns its secret, too, if it has one.
     ///
     /// # Errors
     /// [`ClientError`].
-    pub async fn register_client(&self, new: &NewClient) -> Result<(Client, ProgramSecret), ClientError> {
+    pub async fn register_client(
+        &self,
+        new: &NewClient,
+    ) -> Result<(Client, Option<ProgramSecret>), ClientError> {
         self.owner_database
             .write_shared(async |tx| {
                 let made = client::register(tx, new).await?;
                 self.record_of_client(tx, "client.registered", &new.id).await?;
                 Ok::<_, ClientError>(made)
+            })
+            .await
+    }
+
+    /// Changes a program. `edit` gets what can be changed.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn change_client(
+        &self,
+        id: &ClientId,
+        edit: impl Fn(&mut ClientDetails),
+    ) -> Result<Client, ClientError> {
+        self.owner_database
+            .write_shared(async |tx| {
+                let present = client::find(tx, id).await?;
+                let mut details = present.ok_or_else(|| ClientError::Unknown(id.clone()))?.into();
+                edit(&mut details);
+                let changed = client::change(tx, id, &details).await?;
+                self.record_of_client(tx, "client.changed", id).await?;
+                Ok::<_, ClientError>(changed)
             })
             .await
     }

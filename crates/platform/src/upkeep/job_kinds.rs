@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use identity::logout_notice::LogoutNotifier;
 use identity::{
-    Post, Sealer, SigningAlgorithm, api_key, auth_event, invitation, key_ring, mails, session, throttle,
+    Post, Sealer, SigningAlgorithm, api_key, auth_event, code, invitation, key_ring, mails, session, throttle,
 };
 use inventory::{alert, idempotency, ledger};
 use serde::{Deserialize, Serialize};
@@ -38,6 +39,7 @@ const REVIEW_ALERTS: &str = "alerts.review";
 const TEND_DOMAINS: &str = "domains.tend";
 const PRUNE_SESSIONS: &str = "sessions.prune";
 const SEND_MAILS: &str = "mails.send";
+const TELL_PROGRAMS: &str = "logouts.tell";
 const TEND_KEYS: &str = "keys.tend";
 
 /// The settings of background jobs.
@@ -59,6 +61,8 @@ pub struct JobSettings {
     pub post: Option<Post>,
     /// The keys that sign access tokens.
     pub keys: KeySettings,
+    /// Tells programs that a session has ended. `None` in an installation without an issuer.
+    pub logouts: Option<LogoutNotifier>,
 }
 
 /// How the keys that sign access tokens are made and replaced.
@@ -111,6 +115,7 @@ pub fn kinds(settings: JobSettings) -> Vec<JobKind> {
         dns,
         post,
         keys,
+        logouts,
     } = settings;
     let mut kinds = vec![
         JobKind::new(MIGRATE, run_migrations),
@@ -133,6 +138,10 @@ pub fn kinds(settings: JobSettings) -> Vec<JobKind> {
     if let Some(post) = post {
         let send = JobKind::new(SEND_MAILS, move |context| send_mails(context, post.clone()));
         kinds.push(send.every(Duration::from_secs(2)));
+    }
+    if let Some(notifier) = logouts {
+        let tell = JobKind::new(TELL_PROGRAMS, move |context| tell_programs(context, notifier.clone()));
+        kinds.push(tell.every(Duration::from_secs(1)));
     }
     if spare_schemas > 0 {
         let fill = JobKind::new(FILL_SPARES, move |context| fill_spares(context, spare_schemas));
@@ -268,6 +277,11 @@ async fn send_mails(context: JobContext, post: Post) -> Result<Value, JobError> 
     Ok(json!({"sent": sent, "failed": failed}))
 }
 
+async fn tell_programs(context: JobContext, notifier: LogoutNotifier) -> Result<Value, JobError> {
+    let (told, failed) = notifier.send_due(&context.owner_database).await?;
+    Ok(json!({"told": told, "failed": failed}))
+}
+
 async fn prune_sessions(context: JobContext, auth_event_days: u32) -> Result<Value, JobError> {
     let prune = async |tx: &SharedTx| {
         throttle::prune(tx).await?;
@@ -275,6 +289,7 @@ async fn prune_sessions(context: JobContext, auth_event_days: u32) -> Result<Val
         auth_event::prune(tx, auth_event_days).await?;
         invitation::prune(tx, auth_event_days).await?;
         api_key::prune(tx, auth_event_days).await?;
+        code::prune(tx).await?;
         session::prune(tx).await
     };
     Ok(json!({"pruned": context.owner_database.write_shared(prune).await?}))

@@ -27,7 +27,7 @@ pub fn presented_token(request: &HttpRequest) -> Result<Cow<'_, str>, Problem> {
 }
 
 /// The token of the Authorization header (RFC 6750).
-fn bearer_token(headers: &HeaderMap) -> Result<&str, Problem> {
+pub fn bearer_token(headers: &HeaderMap) -> Result<&str, Problem> {
     let missing = token_missing;
     let mut values = headers.get_all(header::AUTHORIZATION);
     let value = values.next().ok_or_else(missing)?;

@@ -54,7 +54,7 @@ pub struct InPath;
 
 /// Where cookies of a request may be kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Jar {
+pub(super) enum Jar {
     /// With the prefix `__Host-`: sent by TLS alone, and to this host alone.
     OfHost,
     /// On the developer's own machine, without TLS.
@@ -62,7 +62,7 @@ enum Jar {
 }
 
 impl Jar {
-    fn of(request: &HttpRequest) -> Option<Self> {
+    pub(super) fn of(request: &HttpRequest) -> Option<Self> {
         if request.extensions().get::<InPath>().is_some() {
             return None;
         }
@@ -86,6 +86,13 @@ impl Jar {
         }
     }
 
+    pub(super) fn sign_on(self) -> &'static str {
+        match self {
+            Self::OfHost => "__Host-tenantry-sign-on",
+            Self::OfLoopback => "tenantry-sign-on",
+        }
+    }
+
     fn refresh(self) -> &'static str {
         match self {
             Self::OfHost => "__Host-tenantry-refresh",
@@ -93,7 +100,7 @@ impl Jar {
         }
     }
 
-    fn cookie(self, name: &'static str, value: String, lifetime: Span) -> Cookie<'static> {
+    pub(super) fn cookie(self, name: &'static str, value: String, lifetime: Span) -> Cookie<'static> {
         Cookie::build(name, value)
             .path("/")
             .http_only(true)

@@ -256,7 +256,8 @@ fn as_told(ended: TokenError, holder: &Holder) -> TokenError {
     }
 }
 
-/// A person with a token that is valid on this host, in charge of their own account.
+/// A person with a token that is valid on this host, in charge of their own account. A program may be in the
+/// place of the person only if it was allowed to change the account.
 pub struct SignedIn {
     pub principal: Principal,
 }
@@ -266,7 +267,15 @@ impl FromRequest for SignedIn {
     type Future = Checked<Self>;
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         check_again_later::<Self>(request);
-        check_here(request, |_, subject| Ok(Self { principal: subject.person(false)? }))
+        check_here(request, |_, subject| {
+            let principal = subject.person(false)?;
+            if !principal.is_in_charge {
+                let detail = "The program may not read or change the account of the user: it did not ask for \
+                              the scope account.";
+                return Err(Problem::new(Code::AccountNotGranted, detail));
+            }
+            Ok(Self { principal })
+        })
     }
 }
 

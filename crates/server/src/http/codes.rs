@@ -107,6 +107,9 @@ codes! {
         "Ask an owner of the business for a role with the permission that detail names.";
     ImpersonationRefused = "impersonation_refused", FORBIDDEN, "Not for the staff of the platform",
         "Ask the business, or start an impersonation that allows the request. detail names the reason.";
+    AccountNotGranted = "account_not_granted", FORBIDDEN, "Account not granted",
+        "Sign the person in with the scope account, if the program belongs to the operator.";
+    ScopeMissing = "scope_missing", FORBIDDEN, "Scope missing", "Sign the person in with the scope openid.";
     PeopleOnly = "people_only", FORBIDDEN, "For people alone",
         "Sign in as a person. A program cannot change accounts, members, roles or the access of programs.";
     AboveOwnPermissions = "above_own_permissions", FORBIDDEN, "Above your own permissions",
@@ -300,6 +303,7 @@ codes! {
         "Account disabled", "Ask the operator of the platform to enable the account.";
     ApiKeyEnded = "api_key_ended", CONFLICT, "API key ended",
         "Create another API key, or rotate an expired one with a later expiresAt.";
+    NoSecret = "no_secret", CONFLICT, "Public program", "Register another program, which has a secret.";
     TooManyApiKeys = "too_many_api_keys", CONFLICT, "Too many API keys", "Revoke API keys that nobody uses.";
     TooManyRoles = "too_many_roles", CONFLICT, "Too many roles", "Remove roles that nobody needs.";
     UsernameTaken = "username_taken", CONFLICT, "Username taken", "Choose another username.";

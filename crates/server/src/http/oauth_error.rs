@@ -1,4 +1,4 @@
-//! Errors in the form of OAuth (RFC 6749 section 5.2), which programs that get access tokens expect.
+//! Errors in the form of OAuth (RFC 6749 section 5.2), which programs expect of an OpenID Connect provider.
 
 use std::error::Error;
 use std::fmt;
@@ -7,13 +7,15 @@ use actix_web::http::StatusCode;
 use actix_web::http::header;
 use actix_web::{HttpResponse, ResponseError};
 use identity::TokenError;
+use identity::code::RedeemError;
+use identity::refresh::RefreshError;
 use identity::service_account::OpenError;
 use serde_json::json;
 use tenancy::{DbError, ResolveError};
 
 use crate::http::problem::sentence;
 
-/// Why a program gets no access token.
+/// Why a program does not get what it asks for.
 #[derive(Debug)]
 pub struct OAuthError {
     kind: Kind,
@@ -22,7 +24,8 @@ pub struct OAuthError {
     cause: Option<Box<dyn Error + Send + Sync>>,
 }
 
-/// The codes of RFC 6749 section 5.2 and RFC 8707 section 2.
+/// The codes of RFC 6749 sections 4.1.2.1 and 5.2, RFC 7009 section 2.2.1, RFC 8707 section 2, and OpenID
+/// Connect Core section 3.1.2.6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     InvalidRequest,
@@ -31,6 +34,17 @@ pub enum Kind {
     UnsupportedGrantType,
     InvalidScope,
     InvalidTarget,
+    InvalidGrant,
+    UnsupportedTokenType,
+    UnsupportedResponseType,
+    AccessDenied,
+    LoginRequired,
+    AccountSelectionRequired,
+    ConsentRequired,
+    InteractionRequired,
+    RequestNotSupported,
+    RequestUriNotSupported,
+    RegistrationNotSupported,
     /// RFC 6749 names it for the authorization endpoint; a 503 says the same to every client.
     TemporarilyUnavailable,
 }
@@ -44,6 +58,17 @@ impl Kind {
             Self::UnsupportedGrantType => "unsupported_grant_type",
             Self::InvalidScope => "invalid_scope",
             Self::InvalidTarget => "invalid_target",
+            Self::InvalidGrant => "invalid_grant",
+            Self::UnsupportedTokenType => "unsupported_token_type",
+            Self::UnsupportedResponseType => "unsupported_response_type",
+            Self::AccessDenied => "access_denied",
+            Self::LoginRequired => "login_required",
+            Self::AccountSelectionRequired => "account_selection_required",
+            Self::ConsentRequired => "consent_required",
+            Self::InteractionRequired => "interaction_required",
+            Self::RequestNotSupported => "request_not_supported",
+            Self::RequestUriNotSupported => "request_uri_not_supported",
+            Self::RegistrationNotSupported => "registration_not_supported",
             Self::TemporarilyUnavailable => "temporarily_unavailable",
         }
     }
@@ -52,6 +77,16 @@ impl Kind {
 impl OAuthError {
     pub fn new(kind: Kind, description: impl Into<String>) -> Self {
         Self { kind, description: description.into(), cause: None }
+    }
+
+    /// The code.
+    pub fn code(&self) -> &'static str {
+        self.kind.as_str()
+    }
+
+    /// A sentence for the people who made the program.
+    pub fn description(&self) -> &str {
+        &self.description
     }
 
     fn unavailable(cause: impl Error + Send + Sync + 'static) -> Self {
@@ -76,6 +111,26 @@ impl From<TokenError> for OAuthError {
     /// The only reason why a token is not issued is that this server has no key yet.
     fn from(error: TokenError) -> Self {
         Self::new(Kind::TemporarilyUnavailable, sentence(&error))
+    }
+}
+
+impl From<RedeemError> for OAuthError {
+    fn from(error: RedeemError) -> Self {
+        match error {
+            RedeemError::Invalid | RedeemError::Ended => Self::new(Kind::InvalidGrant, sentence(&error)),
+            RedeemError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<RefreshError> for OAuthError {
+    fn from(error: RefreshError) -> Self {
+        match error {
+            // Nothing has ended, so the program must not give up its session.
+            RefreshError::InProgress => Self::new(Kind::TemporarilyUnavailable, sentence(&error)),
+            RefreshError::Db(error) => error.into(),
+            _ => Self::new(Kind::InvalidGrant, sentence(&error)),
+        }
     }
 }
 

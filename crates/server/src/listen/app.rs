@@ -145,6 +145,7 @@ pub fn start(state: State) -> Result<Running, StartError> {
             .configure(routes::configure)
             .into_app()
             .configure(docs::configure)
+            .configure(routes::configure_pages)
             .default_service(web::to(no_route))
     })
     // The framework answers a slow client without a problem document. Its limit is one second longer, so a

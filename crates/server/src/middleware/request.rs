@@ -21,6 +21,7 @@ use crate::http::codes::Code;
 use crate::http::oauth_error::OAuthError;
 use crate::http::problem::Problem;
 use crate::http::state::State;
+use crate::pages::error::PageError;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -155,8 +156,10 @@ fn check_head(request: &ServiceRequest) -> Result<(), Problem> {
 
 /// Replaces the body of an error answer with its problem document. Keeps the headers that other layers set.
 fn with_document(response: HttpResponse, path: &str, request_id: &str) -> HttpResponse {
-    // Programs that get access tokens expect errors in the form of OAuth.
-    if response.error().is_some_and(|error| error.as_error::<OAuthError>().is_some()) {
+    // Programs expect errors of a provider in the form of OAuth, and people expect a page.
+    let has_own_form =
+        |error: &Error| error.as_error::<OAuthError>().is_some() || error.as_error::<PageError>().is_some();
+    if response.error().is_some_and(has_own_form) || is_page(&response) {
         return response;
     }
     let general;
@@ -180,6 +183,12 @@ fn with_document(response: HttpResponse, path: &str, request_id: &str) -> HttpRe
         document.headers_mut().append(name.clone(), value.clone());
     }
     document
+}
+
+/// Whether the answer is a page for people.
+fn is_page(response: &HttpResponse) -> bool {
+    let content_type = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    content_type.is_some_and(|content_type| content_type.starts_with("text/html"))
 }
 
 /// Writes the log line of the request and the fields of its span.

@@ -53,6 +53,11 @@ impl From<ClientError> for Problem {
             ClientError::Unknown(_) => Self::not_found(),
             ClientError::Taken(_) => Self::invalid("/id", Code::IdTaken, error),
             ClientError::UnknownApp(_) => Self::invalid("/app", Code::UnknownApp, error),
+            ClientError::IdOfApp(_) => Self::invalid("/id", Code::InvalidValue, error),
+            ClientError::TooManyAddresses => Self::invalid("/redirectUris", Code::InvalidValue, error),
+            ClientError::NotWeb => Self::invalid("/backchannelLogoutUri", Code::InvalidValue, error),
+            ClientError::NoRedirect => Self::invalid("/redirectUris", Code::MissingField, error),
+            ClientError::NoSecret(_) => Self::because(Code::NoSecret, &error),
             ClientError::Overlap(_) => Self::invalid("/overlapHours", Code::InvalidValue, error),
             ClientError::Db(error) => error.into(),
         }

@@ -19,6 +19,8 @@ mod stock;
 use utoipa_actix_web::scope;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+pub use provider::configure_pages;
+
 /// Every route of the API. A route that is registered here is in the OpenAPI document.
 pub fn configure(config: &mut ServiceConfig) {
     config

@@ -72,13 +72,17 @@ const APPEND_ONLY: &str = "platform_audit";
 
 /// The tables of the `shared` schema that no backup contains: a session or a key that has been revoked since
 /// then must not come back to life, and no link or mail of then is of use.
-const OF_THE_MOMENT: [&str; 10] = [
+const OF_THE_MOMENT: [&str; 14] = [
     "sessions",
     "refresh_tokens",
     "revocations",
     "signing_keys",
     "api_keys",
     "oauth_clients",
+    "sign_ons",
+    "authorization_codes",
+    "consents",
+    "logout_notices",
     "service_accounts",
     "one_time_tokens",
     "mails",

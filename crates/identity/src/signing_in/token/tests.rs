@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use jsonwebtoken::{Algorithm, EncodingKey};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 
 use super::*;
@@ -40,6 +40,7 @@ fn session(seconds: i64) -> Started {
         signed_in_at: Utc::now(),
         expires_at: Utc::now() + chrono::TimeDelta::seconds(seconds),
         refresh_token: RefreshToken::generate(),
+        delegation: None,
     }
 }
 

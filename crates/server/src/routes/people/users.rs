@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use identity::auth_event::By;
 use identity::membership::{self, MemberOf, MembershipError, MembershipStatus};
 use identity::person::{self, Filter, Person};
-use identity::session::{self, Which};
+use identity::session;
 use identity::staff_password::NewStaff;
 use identity::user::UserStatus;
 use identity::{AppSlug, Password, RoleKey, UserId, Username};
@@ -235,8 +235,7 @@ pub async fn end_sessions(
     let (tenant, by) = (member.tenant.id, By::person(member.principal.user, &origin));
     let end = async |tx: &SharedTx| {
         membership::refuse_above(tx, tenant, id, by).await?;
-        // The scope shows only the sessions at this business.
-        session::revoke(tx, id, Which::All, "revoked", by).await?;
+        session::revoke_at(tx, id, tenant, by).await?;
         Ok::<_, MembershipError>(())
     };
     state.database.write_shared(SharedScope::Tenant(tenant), end).await?;

@@ -1,16 +1,17 @@
 //! Programs that get access tokens of their own, as the operator registers them.
 
 use actix_web::http::header;
-use actix_web::{HttpResponse, delete, get, post, web};
+use actix_web::{HttpResponse, delete, get, patch, post, web};
 use chrono::{DateTime, TimeDelta, Utc};
-use identity::client::{self, Client, NewClient};
-use identity::{AppSlug, ClientId, OVERLAP_HOURS, ProgramSecret};
+use identity::client::{self, Client, ClientDetails, NewClient};
+use identity::{AppSlug, ClientId, OVERLAP_HOURS, ProgramAddress, ProgramSecret};
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 use tenancy::{SharedScope, SharedTx};
 use utoipa::ToSchema;
 use values::Name;
 
+use crate::http::body::{nullable, required};
 use crate::http::caller::{Staff, may};
 use crate::http::extract::{Json, PathId, Query};
 use crate::http::lists::{NoParameters, PageView};
@@ -28,10 +29,23 @@ pub struct ClientView {
     app: AppSlug,
     /// The name of the program.
     #[schema(example = "ERP")]
-    name: String,
-    /// The first characters of the secret.
+    name: Name,
+    /// Whether the program can keep no secret, such as one that runs in a browser.
+    is_public: bool,
+    /// Whether the program is somebody else's, so that people are asked before it learns who they are.
+    is_foreign: bool,
+    /// The addresses to which people return after they have signed in. Empty: the program signs nobody in.
+    #[schema(example = json!([]))]
+    redirect_uris: Vec<ProgramAddress>,
+    /// The addresses to which people may return after they have signed out.
+    #[schema(example = json!([]))]
+    post_logout_redirect_uris: Vec<ProgramAddress>,
+    /// The address at which the program is told that a session has ended; null without one.
+    #[schema(example = json!(null))]
+    backchannel_logout_uri: Option<ProgramAddress>,
+    /// The first characters of the secret; null for a public program.
     #[schema(example = "tcs_9fK2xQ7a")]
-    prefix: String,
+    prefix: Option<String>,
     /// The time at which the former secret expires; null if there is none.
     previous_expires_at: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
@@ -45,6 +59,11 @@ impl From<Client> for ClientView {
             id: client.id,
             app: client.app,
             name: client.name,
+            is_public: client.is_public,
+            is_foreign: client.is_foreign,
+            redirect_uris: client.redirect_uris,
+            post_logout_redirect_uris: client.post_logout_redirect_uris,
+            backchannel_logout_uri: client.backchannel_logout_uri,
             prefix: client.prefix,
             previous_expires_at: client.previous_expires_at,
             created_at: client.created_at,
@@ -56,29 +75,73 @@ impl From<Client> for ClientView {
 /// A program with its secret.
 #[derive(Serialize, ToSchema)]
 pub struct RegisteredClientView {
-    /// The secret. No later response contains it.
+    /// The secret. No later response contains it. null for a public program.
     #[schema(example = "tcs_9fK2xQ7aIbV0pGm3sNcT5wLhYd8eRj1uZo6kXqA4vBM")]
-    secret: String,
+    secret: Option<String>,
     #[serde(flatten)]
     client: ClientView,
 }
 
-impl From<(Client, ProgramSecret)> for RegisteredClientView {
-    fn from((client, secret): (Client, ProgramSecret)) -> Self {
-        Self { secret: secret.secret().expose_secret().to_owned(), client: client.into() }
+impl From<(Client, Option<ProgramSecret>)> for RegisteredClientView {
+    fn from((client, secret): (Client, Option<ProgramSecret>)) -> Self {
+        let secret = secret.map(|secret| secret.secret().expose_secret().to_owned());
+        Self { secret, client: client.into() }
     }
 }
 
 #[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({"id": "erp-sync", "app": "inventory", "name": "ERP"}))]
 pub struct RegisterClient {
     /// The client id, which cannot be changed.
     id: ClientId,
     /// The app whose access tokens the program gets.
     app: AppSlug,
-    /// The name of the program, as businesses see it.
+    /// The name of the program, as businesses and people see it.
     name: Name,
+    /// true: the program can keep no secret, such as one that runs in a browser. Defaults to false.
+    #[serde(default)]
+    is_public: bool,
+    /// true: the program is somebody else's, so people are asked before it learns who they are. Defaults to
+    /// false.
+    #[serde(default)]
+    is_foreign: bool,
+    /// The addresses to which people return after they have signed in, at most 20. Defaults to none: the
+    /// program signs nobody in.
+    #[serde(default)]
+    redirect_uris: Vec<ProgramAddress>,
+    /// The addresses to which people may return after they have signed out, at most 20. Defaults to none.
+    #[serde(default)]
+    post_logout_redirect_uris: Vec<ProgramAddress>,
+    /// The address at which the program is told that a session has ended (OpenID Connect Back-Channel
+    /// Logout). Defaults to none.
+    backchannel_logout_uri: Option<ProgramAddress>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({"redirectUris": ["https://books.example.com/callback"]}))]
+pub struct ChangeClient {
+    /// The name of the program.
+    #[serde(default, deserialize_with = "required")]
+    #[schema(nullable = false)]
+    name: Option<Name>,
+    /// Whether the program is somebody else's.
+    #[serde(default, deserialize_with = "required")]
+    #[schema(nullable = false)]
+    is_foreign: Option<bool>,
+    /// All addresses to which people return after they have signed in.
+    #[serde(default, deserialize_with = "required")]
+    #[schema(nullable = false)]
+    redirect_uris: Option<Vec<ProgramAddress>>,
+    /// All addresses to which people may return after they have signed out.
+    #[serde(default, deserialize_with = "required")]
+    #[schema(nullable = false)]
+    post_logout_redirect_uris: Option<Vec<ProgramAddress>>,
+    /// The address at which the program is told that a session has ended; null removes it.
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<ProgramAddress>)]
+    backchannel_logout_uri: Option<Option<ProgramAddress>>,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -108,8 +171,9 @@ pub async fn list(
 
 /// Register a program
 ///
-/// Registers a program, which gets access tokens at POST /oauth/token of the host id, such as id.example.com.
-/// It can do nothing at a business that has made no service account for it.
+/// Registers a program. With redirectUris, it signs people in by OpenID Connect at the host id, such as
+/// id.example.com. With a service account, it gets access tokens of its own at POST /oauth/token there. It can
+/// do nothing at a business that has made no service account for it and of which nobody has signed in.
 #[utoipa::path(tag = "platform", operation_id = "registerClient", request_body = RegisterClient,
     responses((status = 201, body = RegisteredClientView)))]
 #[post("/platform/clients")]
@@ -118,11 +182,50 @@ pub async fn create(
     staff: Staff<may::AppsWrite>,
     body: Json<RegisterClient>,
 ) -> Result<HttpResponse, Problem> {
-    let RegisterClient { id, app, name } = body.value;
-    let made = state.operator(&staff)?.register_client(&NewClient { id, app, name }).await?;
+    let RegisterClient { id, app, name, is_public, is_foreign, .. } = body.value;
+    let details = ClientDetails {
+        name,
+        is_foreign,
+        redirect_uris: body.value.redirect_uris,
+        post_logout_redirect_uris: body.value.post_logout_redirect_uris,
+        backchannel_logout_uri: body.value.backchannel_logout_uri,
+    };
+    let new = NewClient { id, app, is_public, details };
+    let made = state.operator(&staff)?.register_client(&new).await?;
     Ok(HttpResponse::Created()
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .json(RegisteredClientView::from(made)))
+}
+
+/// Change a program
+///
+/// Changes the name and the addresses of the program. Its sessions go on.
+#[utoipa::path(tag = "platform", operation_id = "changeClient", request_body = ChangeClient,
+    responses((status = 200, body = ClientView)), params(("slug" = ClientId, Path,)))]
+#[patch("/platform/clients/{slug}")]
+pub async fn edit(
+    state: web::Data<State>,
+    staff: Staff<may::AppsWrite>,
+    PathId(id): PathId<ClientId>,
+    body: Json<ChangeClient>,
+) -> Result<HttpResponse, Problem> {
+    let ChangeClient { name, is_foreign, redirect_uris, post_logout_redirect_uris, .. } = body.value;
+    let told_at = body.value.backchannel_logout_uri;
+    let edit = |details: &mut ClientDetails| {
+        details.name = name.clone().unwrap_or_else(|| details.name.clone());
+        details.is_foreign = is_foreign.unwrap_or(details.is_foreign);
+        if let Some(addresses) = &redirect_uris {
+            details.redirect_uris.clone_from(addresses);
+        }
+        if let Some(addresses) = &post_logout_redirect_uris {
+            details.post_logout_redirect_uris.clone_from(addresses);
+        }
+        if let Some(address) = &told_at {
+            details.backchannel_logout_uri.clone_from(address);
+        }
+    };
+    let client = state.operator(&staff)?.change_client(&id, edit).await?;
+    Ok(HttpResponse::Ok().json(ClientView::from(client)))
 }
 
 /// Rotate the secret of a program
@@ -138,10 +241,10 @@ pub async fn rotate(
     body: Json<RotateClient>,
 ) -> Result<HttpResponse, Problem> {
     let overlap = TimeDelta::hours(body.value.overlap_hours.unwrap_or(OVERLAP_HOURS).into());
-    let made = state.operator(&staff)?.rotate_client(&id, overlap).await?;
+    let (client, secret) = state.operator(&staff)?.rotate_client(&id, overlap).await?;
     Ok(HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, "no-store"))
-        .json(RegisteredClientView::from(made)))
+        .json(RegisteredClientView::from((client, Some(secret)))))
 }
 
 /// Remove a program

@@ -66,6 +66,7 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(apps::remove)
         .service(clients::list)
         .service(clients::create)
+        .service(clients::edit)
         .service(clients::rotate)
         .service(clients::remove)
         .service(fleet::migrations)

@@ -1,11 +1,54 @@
-//! Access tokens for programs (OAuth 2.0), on the host `id.<base domain>`.
+//! The OpenID Connect provider, on the host `id.<base domain>`: people sign in once and open every app, and
+//! programs get access tokens (OAuth 2.0).
 
+pub mod authorization_request;
+pub mod authorize;
+pub mod client_authentication;
+pub mod consent;
+pub mod introspection;
 pub mod metadata;
+pub mod parameters;
+pub mod resource;
+pub mod revocation;
+pub mod sign_in;
+pub mod sign_out;
 pub mod token;
+pub mod user_info;
 
+use actix_web::{HttpResponse, web};
 use utoipa_actix_web::service_config::ServiceConfig;
 
-/// Registers the routes of this module.
+use crate::http::caller::AtIdentity;
+use crate::pages::page::STYLES;
+
+/// Registers the routes of this module that programs use.
 pub fn configure(config: &mut ServiceConfig) {
-    config.service(metadata::show).service(token::issue);
+    config
+        .service(metadata::show)
+        .service(metadata::show_server)
+        .service(authorize::authorize)
+        .service(authorize::authorize_by_form)
+        .service(token::issue)
+        .service(user_info::show)
+        .service(user_info::show_by_post)
+        .service(introspection::introspect)
+        .service(revocation::revoke)
+        .service(sign_out::end_session)
+        .service(sign_out::end_session_by_form);
+}
+
+/// Registers the forms of the pages, which are no part of the API.
+pub fn configure_pages(config: &mut web::ServiceConfig) {
+    config
+        .route("/style.css", web::get().to(styles))
+        .route("/sign-in", web::post().to(sign_in::submit))
+        .route("/consent", web::post().to(consent::submit))
+        .route("/sign-out", web::post().to(sign_out::submit));
+}
+
+async fn styles(_at: AtIdentity) -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("text/css; charset=utf-8")
+        .insert_header(("cache-control", "public, max-age=3600"))
+        .body(STYLES)
 }

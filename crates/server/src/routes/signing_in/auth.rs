@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use identity::auth_event::{By, Origin};
 use identity::login::{Credentials, SignedIn as Account};
 use identity::membership::{self, MemberOf};
-use identity::refresh::RefreshError;
+use identity::refresh::{Presenter, RefreshError};
 use identity::session::{self, Started, Which};
 use identity::user::{self, LoginName, UserStatus};
 use identity::{AppSlug, RefreshToken, SessionId, UserId, Username, refresh as refreshing};
@@ -255,8 +255,8 @@ pub async fn refresh(
     };
     let presented = RefreshToken::presented(token);
     let (database, terms) = (&state.database, &state.sign_in.terms);
-    let (account, started) =
-        refreshing::refresh(database, &presented, host_owner.tenant(), terms, &origin).await?;
+    let presenter = Presenter::Host(host_owner.tenant());
+    let (account, started) = refreshing::refresh(database, &presented, presenter, terms, &origin).await?;
     tokens(&state, &host_owner, account, &started, browser.as_ref())
 }
 
@@ -323,7 +323,8 @@ async fn end_session_of(
     origin: &Origin,
 ) -> Result<(), Problem> {
     let presented = RefreshToken::presented(token);
-    Ok(refreshing::sign_out(&state.database, &presented, host_owner.tenant(), origin).await?)
+    let presenter = Presenter::Host(host_owner.tenant());
+    Ok(refreshing::sign_out(&state.database, &presented, presenter, origin).await?)
 }
 
 /// Read the signed-in user

@@ -113,7 +113,8 @@ pub async fn end_all(
 
 /// End a session
 ///
-/// Ends one session of the signed-in user, for example on a lost device.
+/// Ends one session of the signed-in user, for example on a lost device. If it began with a single sign-on,
+/// that ends too, with all other sessions that began with it.
 #[utoipa::path(tag = "auth", operation_id = "endSession", responses((status = 204, description = "Ended")),
     params(("id" = SessionId, Path,)))]
 #[delete("/auth/sessions/{id}")]
@@ -123,7 +124,7 @@ pub async fn end(
     client::From(origin): client::From,
     PathId(id): PathId<SessionId>,
 ) -> Result<HttpResponse, Problem> {
-    let (user, which) = (caller.principal.user, Which::One(id));
+    let (user, which) = (caller.principal.user, Which::Device(id));
     let revoke =
         async |tx: &SharedTx| session::revoke(tx, user, which, "revoked", By::person(user, &origin)).await;
     match state.database.write_shared(SharedScope::User(user.into()), revoke).await? {

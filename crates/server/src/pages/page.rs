@@ -1,0 +1,81 @@
+//! A page from a template, with the headers that keep it safe.
+
+use std::sync::LazyLock;
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, ContentType};
+use minijinja::Environment;
+use serde::Serialize;
+
+/// The templates, by the names by which they include each other.
+const TEMPLATES: [(&str, &str); 9] = [
+    ("layout.html", include_str!("templates/layout.html")),
+    ("sign_in.html", include_str!("templates/sign_in.html")),
+    ("new_password.html", include_str!("templates/new_password.html")),
+    ("account.html", include_str!("templates/account.html")),
+    ("business.html", include_str!("templates/business.html")),
+    ("consent.html", include_str!("templates/consent.html")),
+    ("sign_out.html", include_str!("templates/sign_out.html")),
+    ("signed_out.html", include_str!("templates/signed_out.html")),
+    ("error.html", include_str!("templates/error.html")),
+];
+
+static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
+    let mut environment = Environment::new();
+    for (name, text) in TEMPLATES {
+        #[expect(clippy::expect_used, reason = "a test renders each template")]
+        environment.add_template(name, text).expect("a template of this program is well-formed");
+    }
+    environment
+});
+
+/// The styles of all pages.
+pub const STYLES: &str = include_str!("templates/style.css");
+
+/// No script runs, nothing is loaded from elsewhere, and no other page may contain this one. Forms are not
+/// limited to this host: a browser would apply that also to the redirect that follows the form.
+const CONTENT_SECURITY_POLICY: &str =
+    "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// Writes a page. What the values contain is escaped.
+pub fn render(status: StatusCode, template: &str, values: &impl Serialize) -> HttpResponse {
+    let values = minijinja::Value::from(minijinja::value::Serde(values));
+    let text = ENVIRONMENT.get_template(template).and_then(|template| template.render(values));
+    let text = text.unwrap_or_else(|error| {
+        tracing::error!(%error, template, "a page cannot be written");
+        "The page cannot be shown.".to_owned()
+    });
+    HttpResponse::build(status)
+        .content_type(ContentType::html())
+        .insert_header((header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
+        // With no-referrer, a browser would not say from which page a form comes.
+        .insert_header((header::REFERRER_POLICY, "same-origin"))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .body(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::body::MessageBody as _;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_page_is_whole_and_escapes_what_it_shows() {
+        let values = json!({
+            "title": "<b>", "text": "<b>", "app": "<b>", "program": "<b>", "business": "<b>", "person": "<b>",
+            "login": "\"><b>", "error": "<b>", "query": "a=1&b=\"<b>", "places": [{"name": "<b>", "query": "<b>"}],
+            "continue_query": "<b>", "other_query": "<b>", "learns": ["<b>"], "does": ["<b>"], "fields": [["a", "<b>"]],
+        });
+        for (name, _) in TEMPLATES {
+            let page = render(StatusCode::OK, name, &values);
+            let body = page.into_body().try_into_bytes().unwrap();
+            let text = String::from_utf8(body.to_vec()).unwrap();
+            assert!(text.starts_with("<!doctype html>") && text.ends_with("</html>\n"), "{name}: {text}");
+            assert!(!text.contains("<b>") && !text.contains("<script"), "{name}: {text}");
+            assert_eq!(text.matches("<h1").count(), usize::from(name != "layout.html"), "{name}");
+        }
+    }
+}

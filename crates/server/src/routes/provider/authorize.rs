@@ -1,0 +1,274 @@
+//! The authorization endpoint: a program sends somebody here to sign in, and gets a code. In between, the
+//! person sees the pages that are needed, and each of them leads back here.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, get, post, web};
+use identity::code::{self, Grant};
+use identity::consent;
+use identity::place::{self, Place};
+use identity::{SignOn, delegation, sign_on};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::{Value, json};
+use tenancy::{DbError, SharedScope, SharedTx, TenantSlug};
+
+use crate::http::caller::AtIdentity;
+use crate::http::extract::Body;
+use crate::http::oauth_error::{Kind, OAuthError};
+use crate::http::problem::Problem;
+use crate::http::sign_on_cookie::SignOnCookie;
+use crate::http::state::State;
+use crate::pages::error::PageError;
+use crate::pages::page;
+use crate::routes::provider::authorization_request::AuthorizationRequest;
+use crate::routes::provider::parameters;
+
+/// What comes next for somebody who was sent here.
+enum Next {
+    /// The password, which is missing, too old, or another person's.
+    Password,
+    /// The choice between the person who is signed in and another one.
+    Account(SignOn),
+    /// The choice of a business.
+    Business(SignOn, Vec<Place>),
+    /// The person may not use the app, or not there.
+    Nowhere(SignOn),
+    /// The decision whether the program learns who the person is.
+    Consent(SignOn, Place),
+    /// The way back to the program.
+    Back(SecretString),
+}
+
+/// Sign a person in
+///
+/// Shows the pages on which a person signs in, and returns the browser to redirect_uri with a code (OpenID
+/// Connect Core section 3.1.2). PKCE with S256 is required. A person who signed in before sees no page. Errors
+/// go to redirect_uri; a request with an unknown client_id or redirect_uri gets an error page.
+#[utoipa::path(tag = "provider", operation_id = "authorize", params(
+        ("client_id" = String, Query, description = "The client id of the program."),
+        ("redirect_uri" = String, Query, description = "A registered address of the program, letter by letter."),
+        ("response_type" = String, Query, description = "code."),
+        ("code_challenge" = String, Query, description = "SHA-256 of the verifier, in base64url (RFC 7636)."),
+        ("code_challenge_method" = String, Query, description = "S256."),
+        ("scope" = Option<String>, Query, description = "openid, profile, email, phone, offline_access, account, \
+            and keys of permissions, separated by spaces. With keys, the access token has these permissions alone. \
+            Without any, it has all permissions of the person, or none if the program is somebody else's."),
+        ("state" = Option<String>, Query, description = "A text that the answer repeats."),
+        ("nonce" = Option<String>, Query, description = "A text that the ID token repeats, at most 500 bytes."),
+        ("prompt" = Option<String>, Query, description = "none, or login, consent and select_account, separated by \
+            spaces."),
+        ("max_age" = Option<u32>, Query, description = "The longest time since the password was given, in seconds."),
+        ("resource" = Option<String>, Query, description = "The address of a business, such as \
+            https://acme.example.com. Without it, a member of several businesses chooses one."),
+        ("login_hint" = Option<String>, Query, description = "The email or username to be filled in."),
+        ("id_token_hint" = Option<String>, Query, description = "An earlier ID token of the person."),
+    ),
+    responses((status = 303, description = "The browser returns to the program"),
+              (status = 200, description = "A page for the person")), security(()))]
+#[get("/oauth/authorize")]
+pub async fn authorize(
+    _at: AtIdentity,
+    state: web::Data<State>,
+    request: HttpRequest,
+    cookie: Result<SignOnCookie, Problem>,
+) -> Result<HttpResponse, PageError> {
+    let cookie = cookie?;
+    let asked = match AuthorizationRequest::read(&state, request.query_string()).await {
+        Ok(asked) => asked,
+        Err(refusal) => return Ok(refusal.into_response()),
+    };
+    let decide = async |tx: &SharedTx| decide(tx, &state, &asked, &cookie).await;
+    let next = state.database.write_shared(SharedScope::Public, decide).await?;
+    if asked.prompt.none
+        && let Some(error) = impossible_without_a_page(&next)
+    {
+        return Ok(asked.back.refuse(&error));
+    }
+    Ok(answer(&state, &asked, next))
+}
+
+/// Sign a person in, with a form
+///
+/// Like GET /oauth/authorize, with the parameters in a form.
+#[utoipa::path(tag = "provider", operation_id = "authorizeByForm",
+    request_body(content = Value, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 303, description = "The browser goes on with GET")), security(()))]
+#[post("/oauth/authorize")]
+pub async fn authorize_by_form(
+    _at: AtIdentity,
+    request: HttpRequest,
+    body: Result<Body, Problem>,
+) -> Result<HttpResponse, PageError> {
+    // A browser sends no cookie with a form of another site, but does so with the request that follows.
+    let parameters = parameters::of_page(request.headers(), &body?.0).map_err(PageError::bad_request)?;
+    Ok(go_on(&parameters.to_query()))
+}
+
+/// Sends the browser to the authorization endpoint.
+pub fn go_on(query: &str) -> HttpResponse {
+    let address = format!("/oauth/authorize?{query}");
+    HttpResponse::SeeOther().insert_header((header::LOCATION, address)).finish()
+}
+
+async fn decide(
+    tx: &SharedTx,
+    state: &State,
+    asked: &AuthorizationRequest,
+    cookie: &SignOnCookie,
+) -> Result<Next, DbError> {
+    let sign_on = match cookie.secret() {
+        Some(secret) => sign_on::open(tx, secret, &state.sign_in.terms).await?,
+        None => None,
+    };
+    let Some(sign_on) = sign_on.filter(|_| !asked.prompt.login) else { return Ok(Next::Password) };
+    let age = (tx.now() - sign_on.authenticated_at).num_seconds();
+    let is_other = asked.expected.as_ref().is_some_and(|expected| expected.sub != sign_on.user_id);
+    if is_other || asked.max_age.is_some_and(|max_age| max_age == 0 || age > max_age) {
+        return Ok(Next::Password);
+    }
+    if asked.prompt.select_account {
+        return Ok(Next::Account(sign_on));
+    }
+    let mut places = place::list(tx, sign_on.user_id, &asked.client.app).await?;
+    if let Some(business) = &asked.business {
+        places.retain(|place| place.tenant_id == Some(business.id));
+    }
+    let place = match places.len() {
+        0 => return Ok(Next::Nowhere(sign_on)),
+        1 => places.swap_remove(0),
+        _ => return Ok(Next::Business(sign_on, places)),
+    };
+    if place.sign_in_again_since.is_some_and(|since| sign_on.authenticated_at < since) {
+        return Ok(Next::Password);
+    }
+    let client = &asked.client;
+    if client.needs_consent(&asked.scopes)
+        && (asked.prompt.consent
+            || !consent::covers(tx, place.membership_id, &client.id, &asked.scopes).await?)
+    {
+        return Ok(Next::Consent(sign_on, place));
+    }
+    let grant = Grant {
+        client: &client.id,
+        user: sign_on.user_id,
+        sign_on: sign_on.id,
+        membership: place.membership_id,
+        redirect_uri: asked.back.redirect_uri(),
+        scopes: &asked.scopes,
+        nonce: asked.nonce.as_deref(),
+        challenge: &asked.challenge,
+    };
+    code::issue(tx, &grant).await.map(Next::Back)
+}
+
+/// The error for a program that wants no page to be shown (OpenID Connect Core section 3.1.2.6).
+fn impossible_without_a_page(next: &Next) -> Option<OAuthError> {
+    let (kind, text) = match next {
+        Next::Password => (Kind::LoginRequired, "The user must sign in."),
+        Next::Account(_) => (Kind::AccountSelectionRequired, "The user must choose an account."),
+        Next::Business(..) => (
+            Kind::InteractionRequired,
+            "The user must choose a business. Send its address in the parameter resource.",
+        ),
+        Next::Nowhere(_) => (Kind::AccessDenied, "The user is no member there."),
+        Next::Consent(..) => (Kind::ConsentRequired, "The user must allow the program to do this."),
+        Next::Back(_) => return None,
+    };
+    Some(OAuthError::new(kind, text))
+}
+
+/// A person, as pages name them.
+fn person(sign_on: &SignOn) -> String {
+    let email = sign_on.email.as_ref().map(ToString::to_string);
+    match (&sign_on.full_name, email) {
+        (Some(name), Some(email)) => format!("{name} ({email})"),
+        (Some(name), None) => name.clone(),
+        (None, email) => email.unwrap_or_else(|| "the account of this browser".to_owned()),
+    }
+}
+
+fn answer(state: &State, asked: &AuthorizationRequest, next: Next) -> HttpResponse {
+    let (app, other) = (&asked.client.app_name, asked.query_of_another_account());
+    let ok = StatusCode::OK;
+    match next {
+        Next::Back(code) => asked.back.with(&[("code", code.expose_secret())]),
+        Next::Password => ask_for_password(asked, asked.login_hint.as_deref().unwrap_or_default(), None, ok),
+        Next::Account(sign_on) => {
+            let query = asked.parameters.with("prompt", asked.prompt.consent.then_some("consent")).to_query();
+            let values = json!({
+                "app": app, "person": person(&sign_on), "continue_query": query, "other_query": other,
+            });
+            page::render(ok, "account.html", &values)
+        }
+        Next::Business(sign_on, places) => {
+            let places: Vec<Value> = places.iter().filter_map(|place| choice(state, asked, place)).collect();
+            let values = json!({
+                "app": app, "person": person(&sign_on), "places": places, "other_query": other,
+            });
+            page::render(ok, "business.html", &values)
+        }
+        Next::Nowhere(sign_on) => {
+            let place = asked.business.as_ref().map(|tenant| format!(" of {}", tenant.name));
+            let text = format!(
+                "You are signed in as {}, who may not use {app}{}. Ask an owner of the business to invite you, \
+                 or use another account.",
+                person(&sign_on),
+                place.unwrap_or_default()
+            );
+            let values = json!({"title": "No access", "text": text, "other_query": other});
+            page::render(StatusCode::FORBIDDEN, "error.html", &values)
+        }
+        Next::Consent(sign_on, place) => {
+            let values = json!({
+                "program": asked.client.name,
+                "person": person(&sign_on),
+                "business": place.business,
+                "learns": learns(asked),
+                "does": asked.permissions.iter().map(|asked| &asked.description).collect::<Vec<_>>(),
+                "query": asked.parameters.with("resource", resource_of(state, &place).as_deref()).to_query(),
+                "other_query": other,
+            });
+            page::render(ok, "consent.html", &values)
+        }
+    }
+}
+
+/// The page for the password. `error` says what was wrong with the last one.
+pub fn ask_for_password(
+    asked: &AuthorizationRequest,
+    login: &str,
+    error: Option<&str>,
+    status: StatusCode,
+) -> HttpResponse {
+    let values = json!({
+        "app": asked.client.app_name,
+        "business": asked.business.as_ref().map(|tenant| &tenant.name),
+        "query": asked.parameters.to_query(),
+        "login": login,
+        "error": error,
+    });
+    page::render(status, "sign_in.html", &values)
+}
+
+fn resource_of(state: &State, place: &Place) -> Option<String> {
+    let slug = TenantSlug::parse(place.slug.as_deref()?).ok()?;
+    Some(state.settings.address_of(&slug))
+}
+
+/// A business to choose, with the query with which the person goes on there.
+fn choice(state: &State, asked: &AuthorizationRequest, place: &Place) -> Option<Value> {
+    let resource = resource_of(state, place)?;
+    let query = asked.parameters.with("resource", Some(&resource)).to_query();
+    Some(json!({"name": place.business, "query": query}))
+}
+
+/// What a program learns of the person, in words.
+fn learns(asked: &AuthorizationRequest) -> Vec<&'static str> {
+    let known = [
+        (delegation::OPENID, "Know which account is yours, and your roles"),
+        (delegation::PROFILE, "Read your name and your language"),
+        (delegation::EMAIL, "Read your email"),
+        (delegation::PHONE, "Read your telephone number"),
+    ];
+    known.into_iter().filter(|(scope, _)| asked.scopes.has(scope)).map(|(_, words)| words).collect()
+}

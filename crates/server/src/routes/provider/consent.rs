@@ -1,0 +1,64 @@
+//! The form in which a person decides whether somebody else's program learns who they are.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use identity::{consent, place, sign_on};
+use tenancy::{DbError, SharedScope, SharedTx};
+
+use crate::http::caller::AtIdentity;
+use crate::http::client;
+use crate::http::extract::Body;
+use crate::http::oauth_error::{Kind, OAuthError};
+use crate::http::problem::Problem;
+use crate::http::sign_on_cookie::SignOnCookie;
+use crate::http::state::State;
+use crate::pages::error::PageError;
+use crate::routes::provider::authorization_request::AuthorizationRequest;
+use crate::routes::provider::sign_in::refuse_other_pages;
+use crate::routes::provider::{authorize, parameters};
+
+/// Keeps the decision. The query is that of the authorization endpoint.
+pub async fn submit(
+    _at: AtIdentity,
+    state: web::Data<State>,
+    request: HttpRequest,
+    cookie: Result<SignOnCookie, Problem>,
+    client::From(origin): client::From,
+    body: Result<Body, Problem>,
+) -> Result<HttpResponse, PageError> {
+    let cookie = cookie?;
+    refuse_other_pages(&cookie)?;
+    let form = parameters::of_page(request.headers(), &body?.0).map_err(PageError::bad_request)?;
+    let asked = match AuthorizationRequest::read(&state, request.query_string()).await {
+        Ok(asked) => asked,
+        Err(refusal) => return Ok(refusal.into_response()),
+    };
+    match form.get("decision") {
+        Some("allow") => {}
+        Some("deny") => {
+            let error = OAuthError::new(Kind::AccessDenied, "The user did not allow it.");
+            return Ok(asked.back.refuse(&error));
+        }
+        _ => {
+            let text = "Choose whether to allow it.";
+            return Err(PageError::new(StatusCode::BAD_REQUEST, "This does not work", text));
+        }
+    }
+    state
+        .database
+        .write_shared(SharedScope::Public, async |tx: &SharedTx| {
+            let Some(secret) = cookie.secret() else { return Ok(()) };
+            let Some(sign_on) = sign_on::open(tx, secret, &state.sign_in.terms).await? else { return Ok(()) };
+            let client = &asked.client;
+            let tenant = asked.business.as_ref().map(|tenant| tenant.id);
+            let places = place::list(tx, sign_on.user_id, &client.app).await?;
+            // Whoever was signed out meanwhile signs in, and is asked again.
+            let Some(place) = places.iter().find(|place| place.tenant_id == tenant) else { return Ok(()) };
+            let (who, program) = ((sign_on.user_id, place), (&client.id, &client.app));
+            consent::give(tx, who, program, &asked.scopes, &origin).await?;
+            Ok::<_, DbError>(())
+        })
+        .await?;
+    // The question was answered, and login was asked for before.
+    Ok(authorize::go_on(&asked.parameters.with("prompt", None).to_query()))
+}

@@ -1,0 +1,171 @@
+//! The form in which a person gives a login and a password, and, if somebody else chose it, a new one.
+
+use actix_web::cookie::time::Duration as Span;
+use actix_web::http::StatusCode;
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, web};
+use identity::auth_event::Origin;
+use identity::login::{Credentials, LoginError};
+use identity::membership::MemberOf;
+use identity::password_change::ChangeError;
+use identity::user::LoginName;
+use identity::{SignOnSecret, Username};
+use secrecy::SecretString;
+use serde_json::json;
+use values::Email;
+
+use crate::http::caller::AtIdentity;
+use crate::http::client;
+use crate::http::extract::Body;
+use crate::http::problem::{Problem, sentence};
+use crate::http::sign_on_cookie::SignOnCookie;
+use crate::http::state::State;
+use crate::pages::error::PageError;
+use crate::pages::page;
+use crate::routes::provider::authorization_request::AuthorizationRequest;
+use crate::routes::provider::authorize;
+use crate::routes::provider::parameters::is_form;
+
+/// What the person typed.
+struct Typed {
+    login: String,
+    password: SecretString,
+    new_password: Option<SecretString>,
+}
+
+impl Typed {
+    fn read(body: &[u8]) -> Self {
+        let mut typed = Self { login: String::new(), password: SecretString::default(), new_password: None };
+        for (name, value) in form_urlencoded::parse(body) {
+            match name.as_ref() {
+                "login" => typed.login = value.trim().to_owned(),
+                "password" => typed.password = SecretString::from(value.into_owned()),
+                "new_password" => typed.new_password = Some(SecretString::from(value.into_owned())),
+                _ => {}
+            }
+        }
+        typed
+    }
+
+    /// The login, at the business for which the program wants tokens.
+    fn name(&self, asked: &AuthorizationRequest) -> Option<LoginName> {
+        if let Ok(email) = Email::parse(&self.login) {
+            return Some(LoginName::Email(email));
+        }
+        asked.business.as_ref()?;
+        Username::parse(&self.login).ok().map(LoginName::Username)
+    }
+}
+
+/// Refuses a form that no page of this host sent: nobody is signed in to somebody else's account unawares.
+pub fn refuse_other_pages(cookie: &SignOnCookie) -> Result<(), PageError> {
+    if cookie.is_from_own_page() {
+        return Ok(());
+    }
+    let text = "Another page sent this form, or your browser does not say which page sent it. Go back to the \
+                app, and sign in from there.";
+    Err(PageError::new(StatusCode::FORBIDDEN, "This does not work", text))
+}
+
+/// Checks the password. The query is that of the authorization endpoint.
+pub async fn submit(
+    _at: AtIdentity,
+    state: web::Data<State>,
+    request: HttpRequest,
+    cookie: Result<SignOnCookie, Problem>,
+    client::From(origin): client::From,
+    body: Result<Body, Problem>,
+) -> Result<HttpResponse, PageError> {
+    let cookie = cookie?;
+    refuse_other_pages(&cookie)?;
+    let Body(body) = body?;
+    if !is_form(request.headers()) {
+        return Err(PageError::bad_request("Send the form of the page."));
+    }
+    let asked = match AuthorizationRequest::read(&state, request.query_string()).await {
+        Ok(asked) => asked,
+        Err(refusal) => return Ok(refusal.into_response()),
+    };
+    let typed = Typed::read(&body);
+    let Some(login) = typed.name(&asked) else {
+        let text = match asked.business {
+            Some(_) => "Enter your email or your username.",
+            None => "Enter your email.",
+        };
+        let status = StatusCode::UNPROCESSABLE_ENTITY;
+        return Ok(authorize::ask_for_password(&asked, &typed.login, Some(text), status));
+    };
+    let tenant = asked.business.as_ref().map(|tenant| tenant.id);
+    let member_of = MemberOf::app_of(asked.client.app.clone(), tenant);
+    let credentials = Credentials { login, password: typed.password.clone(), member_of };
+    let signed_on = sign_on(&state, &credentials, typed.new_password.as_ref(), &cookie, &origin).await;
+    match signed_on {
+        Ok(secret) => {
+            let mut response = HttpResponse::SeeOther();
+            let idle = i64::try_from(state.sign_in.terms.idle.as_secs()).unwrap_or(i64::MAX);
+            cookie.keep(&mut response, &secret, Span::seconds(idle));
+            let address = format!("/oauth/authorize?{}", asked.query_after_password());
+            Ok(response.insert_header((header::LOCATION, address)).finish())
+        }
+        Err(error) => refused(&asked, &typed, error),
+    }
+}
+
+async fn sign_on(
+    state: &State,
+    credentials: &Credentials,
+    new_password: Option<&SecretString>,
+    cookie: &SignOnCookie,
+    origin: &Origin,
+) -> Result<SignOnSecret, ChangeError> {
+    let former = cookie.secret();
+    match new_password {
+        None => Ok(state.sign_in.sign_on(credentials, former, origin).await?),
+        Some(new) => state.sign_in.change_password_and_sign_on(credentials, new, former, origin).await,
+    }
+}
+
+/// The page once more, with what was wrong.
+fn refused(
+    asked: &AuthorizationRequest,
+    typed: &Typed,
+    error: ChangeError,
+) -> Result<HttpResponse, PageError> {
+    let (status, text) = match error {
+        ChangeError::Login(LoginError::MustChangePassword) => {
+            return Ok(ask_for_new_password(asked, typed, None, StatusCode::OK));
+        }
+        ChangeError::Weak(_) | ChangeError::Unchanged => {
+            let text = sentence(&error);
+            let status = StatusCode::UNPROCESSABLE_ENTITY;
+            return Ok(ask_for_new_password(asked, typed, Some(&text), status));
+        }
+        ChangeError::Login(LoginError::InvalidCredentials | LoginError::NoMembership)
+        | ChangeError::WrongPassword => {
+            (StatusCode::UNAUTHORIZED, "The login or the password is wrong.".to_owned())
+        }
+        ChangeError::TooManyAttempts(seconds) | ChangeError::Login(LoginError::TooManyAttempts(seconds)) => {
+            let text = format!("Too many attempts have failed. Try again in {seconds} seconds.");
+            (StatusCode::TOO_MANY_REQUESTS, text)
+        }
+        ChangeError::TooBusy(_) | ChangeError::Login(LoginError::TooBusy(_)) => {
+            let text = "Many people are signing in at the moment. Try again.";
+            (StatusCode::SERVICE_UNAVAILABLE, text.to_owned())
+        }
+        ChangeError::Db(error) | ChangeError::Login(LoginError::Db(error)) => return Err(error.into()),
+    };
+    Ok(match typed.new_password {
+        Some(_) => ask_for_new_password(asked, typed, Some(&text), status),
+        None => authorize::ask_for_password(asked, &typed.login, Some(&text), status),
+    })
+}
+
+fn ask_for_new_password(
+    asked: &AuthorizationRequest,
+    typed: &Typed,
+    error: Option<&str>,
+    status: StatusCode,
+) -> HttpResponse {
+    let values = json!({"login": typed.login, "query": asked.parameters.to_query(), "error": error});
+    page::render(status, "new_password.html", &values)
+}
