@@ -128,7 +128,7 @@ CREATE POLICY authorization_codes_own ON shared.authorization_codes TO tenantry_
 CREATE POLICY consents_own ON shared.consents TO tenantry_shared
     USING (user_id = nullif(current_setting('tenantry.user', true), '')::uuid);
 GRANT SELECT, UPDATE (idle_expires_at, revoked_at, revoked_reason) ON shared.sign_ons TO tenantry_shared;
-GRANT SELECT, INSERT ON shared.authorization_codes TO tenantry_shared;
+GRANT SELECT, INSERT, DELETE ON shared.authorization_codes TO tenantry_shared;
 GRANT SELECT, INSERT, UPDATE (scopes, given_at), DELETE ON shared.consents TO tenantry_shared;
 
 -- The end of a sign-on ends the sessions that began with it.

@@ -6,11 +6,13 @@ use serde_json::{Value, json};
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Who {
     Anyone,
+    /// A token with the scope openid, on the host id; the tests in `oauth` try others.
+    OpenId,
     SignedIn,
     Member(&'static str),
     Staff(&'static str),
 }
-pub use Who::{Anyone, Member, SignedIn, Staff};
+pub use Who::{Anyone, Member, OpenId, SignedIn, Staff};
 
 /// All routes. Tests replace `{id}` and other placeholders by ids of another business. The body is
 /// well-formed.
@@ -21,7 +23,16 @@ pub fn table() -> Vec<(&'static str, &'static str, Who, Option<Value>)> {
         ("GET", "/readyz", Anyone, None),
         ("GET", "/.well-known/jwks.json", Anyone, None),
         ("GET", "/.well-known/oauth-authorization-server", Anyone, None),
+        ("GET", "/.well-known/openid-configuration", Anyone, None),
+        ("GET", "/oauth/authorize", Anyone, None),
+        ("POST", "/oauth/authorize", Anyone, None),
         ("POST", "/oauth/token", Anyone, None),
+        ("GET", "/oauth/userinfo", OpenId, None),
+        ("POST", "/oauth/userinfo", OpenId, None),
+        ("POST", "/oauth/introspect", Anyone, None),
+        ("POST", "/oauth/revoke", Anyone, None),
+        ("GET", "/oauth/end-session", Anyone, None),
+        ("POST", "/oauth/end-session", Anyone, None),
         ("GET", "/api/dashboard", Member("dashboard.read"), None),
         ("POST", "/api/v1/auth/login", Anyone, Some(json!({"email": "a@b.test", "password": "x"}))),
         ("POST", "/api/v1/auth/refresh", Anyone, Some(json!({"refreshToken": "x"}))),
@@ -62,6 +73,8 @@ pub fn table() -> Vec<(&'static str, &'static str, Who, Option<Value>)> {
         ("GET", "/api/v1/auth/sessions", SignedIn, None),
         ("DELETE", "/api/v1/auth/sessions", SignedIn, None),
         ("DELETE", "/api/v1/auth/sessions/{id}", SignedIn, None),
+        ("GET", "/api/v1/auth/consents", SignedIn, None),
+        ("DELETE", "/api/v1/auth/consents/{slug}", SignedIn, None),
         ("GET", "/api/v1/users", Member("team.manage"), None),
         (
             "POST",
@@ -396,6 +409,7 @@ pub fn table() -> Vec<(&'static str, &'static str, Who, Option<Value>)> {
             Staff("apps.write"),
             Some(json!({"id": "erp-sync", "app": "inventory", "name": "ERP"})),
         ),
+        ("PATCH", "/api/v1/platform/clients/{slug}", Staff("apps.write"), Some(json!({"name": "ERP"}))),
         ("POST", "/api/v1/platform/clients/{slug}/rotate", Staff("apps.write"), Some(json!({}))),
         ("DELETE", "/api/v1/platform/clients/{slug}", Staff("apps.write"), None),
         ("GET", "/api/v1/platform/mails", Staff("users.read"), None),

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use harness::browser::{Browser, authorize};
 use harness::{Business, Client, Mailbox, TestApp, a_product};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Validation};
 use serde_json::{Value, json};
 
-use crate::route_table::{Anyone, Member, SignedIn, Staff, table};
+use crate::route_table::{Anyone, Member, OpenId, SignedIn, Staff, table};
 
 #[tokio::test]
 async fn every_route_of_the_api_document_is_in_the_table_and_vice_versa() {
@@ -96,6 +97,7 @@ async fn every_route_refuses_callers_without_access() {
     let secret = client["secret"].as_str().unwrap();
     let program = app.program_token("erp-sync", secret, "http://acme.localhost").await;
     let foreign_key = zenith.api_key("Wide", &KEY_PERMISSIONS).await;
+    let signed_on = signed_on(&app, &staff).await;
     let looking = acting_as(&staff, &acme, true).await;
     let changing = acting_as(&staff, &acme, false).await;
     let mut members = BTreeMap::new();
@@ -103,7 +105,7 @@ async fn every_route_refuses_callers_without_access() {
         members.insert(role, app.member_of(&acme.tenant, role).await);
     }
     for (method, path, who, body) in table() {
-        if who == Anyone {
+        if matches!(who, Anyone | OpenId) {
             continue;
         }
         let body = body.as_ref().filter(|_| method != "GET");
@@ -161,7 +163,7 @@ async fn every_route_refuses_callers_without_access() {
                     "permission_denied"
                 }
                 Member(_) => "",
-                SignedIn | Anyone => "people_only",
+                SignedIn | OpenId | Anyone => "people_only",
             };
             let refusals = ["api_key_invalid", "token_wrong_business", "people_only", "permission_denied"];
             let is_refused = refusals.contains(&reply.code());
@@ -185,12 +187,20 @@ async fn every_route_refuses_callers_without_access() {
                     assert_eq!(reply.code(), "token_wrong_business", "{at} while acting: {reply:?}");
                     continue;
                 }
-                SignedIn | Anyone => path.ends_with("/auth/me") || path.contains("/jobs/"),
+                SignedIn | OpenId | Anyone => path.ends_with("/auth/me") || path.contains("/jobs/"),
                 Member("team.manage" | "api_keys.manage") => method == "GET",
                 Member(_) => method == "GET" || may_change,
             };
             assert_eq!(reply.code() != "impersonation_refused", is_open, "{at} while acting: {reply:?}");
             assert!(reply.status < 500, "{at} while acting: {reply:?}");
+        }
+
+        // A program to which the owner signed in does not change the account, unless it asked for that.
+        if !path.ends_with("/auth/logout") && !matches!(who, Staff(_)) {
+            let reply = right.with_token(Some(&signed_on)).send(method, &path, body).await;
+            let is_account = who == SignedIn && !path.ends_with("/auth/me") && !path.contains("/jobs/");
+            assert_eq!(reply.code() == "account_not_granted", is_account, "{at} by a program: {reply:?}");
+            assert!(reply.status < 500, "{at} by a program: {reply:?}");
         }
 
         // A role is refused exactly if it does not have the permission.
@@ -211,6 +221,17 @@ async fn every_route_refuses_callers_without_access() {
             assert_eq!(reply.code() == "permission_denied", !granted, "{at} as support: {reply:?}");
         }
     }
+}
+
+/// The token of a program to which the owner of acme signed in.
+async fn signed_on(app: &TestApp, staff: &Client<'_>) -> String {
+    const CALLBACK: &str = "https://books.example.com/callback";
+    let new = json!({"id": "shop-books", "app": "inventory", "name": "Books", "redirectUris": [CALLBACK],
+                     "isPublic": true});
+    assert_eq!(staff.post("/api/v1/platform/clients", &new).await.status, 201);
+    let browser = Browser::new(app);
+    let left = browser.enter(&authorize("shop-books", CALLBACK, &[]), "owner@acme.test").await;
+    app.redeem("shop-books", CALLBACK, &left.parameter("code")).await.text("access_token")
 }
 
 /// The token with which somebody of the staff acts as the owner of a business.

@@ -122,7 +122,7 @@ async fn the_token_endpoint_answers_as_the_rfcs_say() {
     owner.execute("UPDATE shared.tenants SET status = 'suspended' WHERE slug = 'closed'", &[]).await.unwrap();
     let grant = ("grant_type", "client_credentials");
     let secret = basic.split_once(':').unwrap().1;
-    let cases: [Case<'_>; 18] = [
+    let cases: [Case<'_>; 19] = [
         (&[("resource", ACME)], &basic, 400, "invalid_request"),
         (&[("grant_type", "password"), ("resource", ACME)], &basic, 400, "unsupported_grant_type"),
         (&[grant, grant, ("resource", ACME)], &basic, 400, "invalid_request"),
@@ -135,7 +135,8 @@ async fn the_token_endpoint_answers_as_the_rfcs_say() {
         (&[grant, ("resource", "http://nobody.localhost")], &basic, 400, "invalid_target"),
         (&[grant, ("resource", "http://admin.localhost")], &basic, 400, "invalid_target"),
         (&[grant, ("resource", "http://closed.localhost")], &basic, 400, "invalid_target"),
-        (&[grant, ("resource", "\u{e4}\u{0}")], &basic, 400, "invalid_target"),
+        (&[grant, ("resource", "\u{e4}")], &basic, 400, "invalid_target"),
+        (&[grant, ("resource", "\u{e4}\u{0}")], &basic, 400, "invalid_request"),
         (&[grant, ("resource", ACME), ("scope", "orders.read")], &basic, 400, "invalid_scope"),
         (&[grant, ("resource", ACME), ("scope", "\"\u{e4}")], &basic, 400, "invalid_scope"),
         (&[grant, ("resource", ACME), ("client_secret", secret)], &basic, 400, "invalid_request"),

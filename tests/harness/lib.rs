@@ -8,6 +8,7 @@
 #![recursion_limit = "256"]
 
 mod app;
+pub mod browser;
 mod business;
 mod cluster;
 pub mod contest;

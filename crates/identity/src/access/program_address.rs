@@ -131,7 +131,7 @@ mod tests {
             ("https://books.example.com@evil.example/", ProgramAddressError::UserInfo),
             ("https://*.example.com/", ProgramAddressError::Wildcard),
             ("http://books.example.com/", ProgramAddressError::Scheme),
-            ("http://127.0.0.1.example.com/", ProgramAddressError::Malformed),
+            ("http://127.0.0.1.example.com/", ProgramAddressError::Scheme),
             ("javascript:alert(1)", ProgramAddressError::Scheme),
             ("data:text/html,x", ProgramAddressError::Scheme),
         ] {

@@ -66,7 +66,12 @@ pub async fn issue(tx: &SharedTx, grant: &Grant<'_>) -> Result<SecretString, DbE
         INSERT INTO shared.authorization_codes (hash, client_id, user_id, membership_id, sign_on_id,
                                                 redirect_uri, scopes, nonce, challenge, expires_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    // A browser that asks again and again must not fill the table. A code that was used is kept.
+    const FORGET: &str = "
+        DELETE FROM shared.authorization_codes
+         WHERE sign_on_id = $1 AND session_id IS NULL AND expires_at < $2";
     let code = secret::generate("tac_");
+    tx.execute(FORGET, &[&grant.sign_on, &tx.now()]).await?;
     tx.execute(
         INSERT,
         &[

@@ -79,6 +79,11 @@ impl LiveToken {
         self.claims.aud == client.app || self.claims.client_id == client.id
     }
 
+    /// Whether the platform's staff act as a member with the token, which concerns no program.
+    pub fn is_of_staff(&self) -> bool {
+        matches!(&self.holder, Holder::Person(person) if person.impersonator.is_some())
+    }
+
     /// Whether the token was issued to this program.
     pub fn is_of(&self, client: &KnownClient) -> bool {
         self.claims.client_id == client.id

@@ -142,6 +142,8 @@ pub struct Session {
     pub app: AppSlug,
     /// The name of the business, if the app has businesses.
     pub business: Option<String>,
+    /// The name of the program that got the session, if it did so by single sign-on.
+    pub program: Option<String>,
     /// The device, as its user names it.
     pub device: Option<String>,
     /// The program, as it names itself.
@@ -162,6 +164,7 @@ tenancy::from_row!(Session {
     id,
     app,
     business,
+    program,
     device,
     user_agent,
     address,
@@ -177,11 +180,12 @@ tenancy::from_row!(Session {
 /// [`DbError`].
 pub async fn list(tx: &SharedTx, user: UserId) -> Result<Vec<Session>, DbError> {
     const LIST: &str = "
-        SELECT s.id, m.app, t.name AS business, s.device, s.user_agent, s.address, s.created_at,
+        SELECT s.id, m.app, t.name AS business, p.name AS program, s.device, s.user_agent, s.address, s.created_at,
                s.last_seen_at, s.idle_expires_at, s.staff_id IS NOT NULL AS is_impersonation
           FROM shared.sessions s
           JOIN shared.memberships m ON m.id = s.membership_id
           LEFT JOIN shared.tenants t ON t.id = s.tenant_id
+          LEFT JOIN shared.oauth_clients p ON p.id = s.client_id
          WHERE s.user_id = $1 AND s.revoked_at IS NULL AND s.idle_expires_at > $2
          ORDER BY s.last_seen_at DESC, s.id DESC";
     tx.rows(LIST, &[&user, &tx.now()]).await

@@ -84,9 +84,10 @@ impl OAuthError {
         self.kind.as_str()
     }
 
-    /// A sentence for the people who made the program.
-    pub fn description(&self) -> &str {
-        &self.description
+    /// A sentence for the people who made the program, in the letters that the RFC allows.
+    pub fn description(&self) -> String {
+        let is_allowed = |c: char| matches!(c, ' '..='~') && c != '"' && c != '\\';
+        self.description.chars().map(|c| if is_allowed(c) { c } else { '?' }).collect()
     }
 
     fn unavailable(cause: impl Error + Send + Sync + 'static) -> Self {
@@ -171,10 +172,6 @@ impl ResponseError for OAuthError {
         if self.kind == Kind::TemporarilyUnavailable {
             response.insert_header((header::RETRY_AFTER, 1));
         }
-        // A quotation mark, a backslash, or a letter beyond ASCII is not allowed there.
-        let is_allowed = |c: char| matches!(c, ' '..='~') && c != '"' && c != '\\';
-        let description: String =
-            self.description.chars().map(|c| if is_allowed(c) { c } else { '?' }).collect();
-        response.json(json!({"error": self.kind.as_str(), "error_description": description}))
+        response.json(json!({"error": self.code(), "error_description": self.description()}))
     }
 }

@@ -73,7 +73,7 @@ mod tests {
             let page = render(StatusCode::OK, name, &values);
             let body = page.into_body().try_into_bytes().unwrap();
             let text = String::from_utf8(body.to_vec()).unwrap();
-            assert!(text.starts_with("<!doctype html>") && text.ends_with("</html>\n"), "{name}: {text}");
+            assert!(text.starts_with("<!doctype html>") && text.ends_with("</html>"), "{name}: {text}");
             assert!(!text.contains("<b>") && !text.contains("<script"), "{name}: {text}");
             assert_eq!(text.matches("<h1").count(), usize::from(name != "layout.html"), "{name}");
         }

@@ -35,10 +35,10 @@ pub struct ClientView {
     /// Whether the program is somebody else's, so that people are asked before it learns who they are.
     is_foreign: bool,
     /// The addresses to which people return after they have signed in. Empty: the program signs nobody in.
-    #[schema(example = json!([]))]
+    #[schema(example = json!(["https://books.example.com/callback"]))]
     redirect_uris: Vec<ProgramAddress>,
     /// The addresses to which people may return after they have signed out.
-    #[schema(example = json!([]))]
+    #[schema(example = json!(["https://books.example.com/"]))]
     post_logout_redirect_uris: Vec<ProgramAddress>,
     /// The address at which the program is told that a session has ended; null without one.
     #[schema(example = json!(null))]

@@ -50,7 +50,7 @@ impl Return {
 
     /// Tells the program why it gets no code (RFC 6749 section 4.1.2.1).
     pub fn refuse(&self, error: &OAuthError) -> HttpResponse {
-        self.with(&[("error", error.code()), ("error_description", error.description())])
+        self.with(&[("error", error.code()), ("error_description", &error.description())])
     }
 }
 

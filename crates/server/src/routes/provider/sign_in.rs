@@ -142,7 +142,8 @@ fn refused(
         }
         ChangeError::Login(LoginError::InvalidCredentials | LoginError::NoMembership)
         | ChangeError::WrongPassword => {
-            (StatusCode::UNAUTHORIZED, "The login or the password is wrong.".to_owned())
+            let login = if asked.business.is_some() { "login" } else { "email" };
+            (StatusCode::UNAUTHORIZED, format!("The {login} or the password is wrong."))
         }
         ChangeError::TooManyAttempts(seconds) | ChangeError::Login(LoginError::TooManyAttempts(seconds)) => {
             let text = format!("Too many attempts have failed. Try again in {seconds} seconds.");

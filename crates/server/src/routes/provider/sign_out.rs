@@ -28,7 +28,7 @@ use crate::routes::provider::sign_in::refuse_other_pages;
 /// Signs the person out of the browser, and of every app that was opened with it (OpenID Connect RP-Initiated
 /// Logout). With an ID token of the program in id_token_hint, the person is not asked. Then the browser goes to
 /// post_logout_redirect_uri, if it was registered for the program.
-#[utoipa::path(tag = "provider", operation_id = "endSession", params(
+#[utoipa::path(tag = "provider", operation_id = "signOutOfBrowser", params(
         ("id_token_hint" = Option<String>, Query, description = "The ID token of the session. It may have expired."),
         ("client_id" = Option<String>, Query, description = "The client id of the program."),
         ("post_logout_redirect_uri" = Option<String>, Query, description = "A registered address, letter by letter."),
@@ -51,7 +51,7 @@ pub async fn end_session(
 /// Sign a person out, with a form
 ///
 /// Like GET /oauth/end-session, with the parameters in a form.
-#[utoipa::path(tag = "provider", operation_id = "endSessionByForm",
+#[utoipa::path(tag = "provider", operation_id = "signOutOfBrowserByForm",
     request_body(content = Value, content_type = "application/x-www-form-urlencoded"),
     responses((status = 303, description = "The browser goes on with GET")), security(()))]
 #[post("/oauth/end-session")]

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod auth;
+pub mod consents;
 pub mod emails;
 pub mod events;
 pub mod passwords;
@@ -31,5 +32,7 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(passwords::reset)
         .service(sessions::list)
         .service(sessions::end_all)
-        .service(sessions::end);
+        .service(sessions::end)
+        .service(consents::list)
+        .service(consents::withdraw);
 }

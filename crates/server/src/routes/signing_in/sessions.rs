@@ -28,6 +28,9 @@ pub struct SessionView {
     /// The name of the business; null for a session of an app without businesses.
     #[schema(example = "Acme Ltd")]
     business: Option<String>,
+    /// The program that got the session, if it did so by single sign-on; otherwise null.
+    #[schema(example = json!(null))]
+    program: Option<String>,
     /// The name of the device, as its user gave it at sign-in; null without a name.
     #[schema(example = "Till 1")]
     device: Option<String>,
@@ -54,6 +57,7 @@ impl SessionView {
             id: session.id,
             app: session.app,
             business: session.business,
+            program: session.program,
             device: session.device,
             user_agent: session.user_agent,
             address: session.address,
