@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use tenancy::jobs::{self, NewJob};
 
 /// Operations that are not replayed, because they need another host, a mailed link, a DNS server, or a domain
-/// that DNS has verified. The tests in `sign_on`, `service_accounts`, `passwords`, `invitations`, `emails` and
-/// `domains` cover them, and everything below `/oauth/`.
+/// that DNS has verified. The tests in `oauth`, `sign_on`, `passwords`, `invitations`, `emails` and `domains`
+/// cover them, and everything below `/oauth/`.
 const NOT_REPLAYED: [&str; 8] = [
     "GET /.well-known/oauth-authorization-server",
     "GET /.well-known/openid-configuration",

@@ -114,6 +114,9 @@ async fn a_wrong_request_goes_back_to_the_program_or_nowhere() {
     }
 }
 
+/// `id:secret`, the form, and the status and the error of the answer.
+type Attempt<'a> = (Option<&'a str>, &'a [(&'a str, &'a str)], u16, &'a str);
+
 #[tokio::test]
 async fn a_code_is_exchanged_once_by_its_program_with_its_verifier() {
     let app = TestApp::start().await;
@@ -133,7 +136,7 @@ async fn a_code_is_exchanged_once_by_its_program_with_its_verifier() {
     let (c, r, v) = (("code", present.as_str()), ("redirect_uri", BOOKS), ("code_verifier", VERIFIER));
     let long = "a".repeat(129);
     let changed = VERIFIER.replace('d', "e");
-    let cases: [(Option<&str>, &[(&str, &str)], u16, &str); 14] = [
+    let cases: [Attempt<'_>; 14] = [
         (Some(&books), &[grant, r, v], 400, "invalid_request"),
         (Some(&books), &[grant, c, v], 400, "invalid_request"),
         (Some(&books), &[grant, c, r], 400, "invalid_request"),
@@ -316,9 +319,14 @@ async fn signing_out_ends_every_app_and_tells_the_programs() {
         }),
     )
     .await;
-    let till = register(&staff, json!({
-        "id": "shop-till", "app": "pos", "name": "Till", "redirectUris": [TILL], "backchannelLogoutUri": address,
-    })).await;
+    let till = register(
+        &staff,
+        json!({
+            "id": "shop-till", "app": "pos", "name": "Till", "redirectUris": [TILL],
+            "backchannelLogoutUri": address,
+        }),
+    )
+    .await;
     let browser = Browser::new(&app);
     let enter = async |client: &str, id: &str, redirect_uri: &str| {
         let left = browser.enter(&authorize(id, redirect_uri, &[]), "owner@acme.test").await;

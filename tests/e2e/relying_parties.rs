@@ -116,7 +116,8 @@ async fn a_person_opens_two_programs_with_one_password_and_signs_out_of_both() {
         assert_eq!(reply.status, 201, "{reply:?}");
         reply.body["secret"].as_str().unwrap_or_default().to_owned()
     };
-    // The port of the Python program is known once it runs, and the port of a loopback address is not compared.
+    // The port of the Python program is known once it runs, and the port of a loopback address is not
+    // compared.
     let secret = register(json!({
         "id": "shop-books", "app": "inventory", "name": "Books",
         "redirectUris": ["http://127.0.0.1/callback"], "postLogoutRedirectUris": ["http://127.0.0.1/bye"],

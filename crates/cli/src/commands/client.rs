@@ -72,7 +72,8 @@ pub enum Command {
         #[arg(long, value_name = "HOURS", default_value_t = OVERLAP_HOURS)]
         overlap_hours: u32,
     },
-    /// Remove a program with its sessions and service accounts. Every server refuses its tokens within a second.
+    /// Remove a program with its sessions and service accounts. Every server refuses its tokens within a
+    /// second.
     Remove {
         /// The client id.
         id: ClientId,

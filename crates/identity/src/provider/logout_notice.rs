@@ -101,7 +101,7 @@ impl LogoutNotifier {
         let is_last = notice.attempts >= MOST_ATTEMPTS;
         if let Err(error) = &told {
             let (client, error) = (&notice.client_id, chain(error));
-            tracing::warn!(client.id = %client, error, is_last, "a program was not told that a session ended");
+            tracing::warn!(client.id = %client, error, is_last, "a program was not told of a session's end");
         }
         owner_database
             .write_shared(async |tx: &SharedTx| match (&told, is_last) {

@@ -180,8 +180,8 @@ tenancy::from_row!(Session {
 /// [`DbError`].
 pub async fn list(tx: &SharedTx, user: UserId) -> Result<Vec<Session>, DbError> {
     const LIST: &str = "
-        SELECT s.id, m.app, t.name AS business, p.name AS program, s.device, s.user_agent, s.address, s.created_at,
-               s.last_seen_at, s.idle_expires_at, s.staff_id IS NOT NULL AS is_impersonation
+        SELECT s.id, m.app, t.name AS business, p.name AS program, s.device, s.user_agent, s.address,
+               s.created_at, s.last_seen_at, s.idle_expires_at, s.staff_id IS NOT NULL AS is_impersonation
           FROM shared.sessions s
           JOIN shared.memberships m ON m.id = s.membership_id
           LEFT JOIN shared.tenants t ON t.id = s.tenant_id

@@ -65,9 +65,10 @@ mod tests {
     #[test]
     fn every_page_is_whole_and_escapes_what_it_shows() {
         let values = json!({
-            "title": "<b>", "text": "<b>", "app": "<b>", "program": "<b>", "business": "<b>", "person": "<b>",
-            "login": "\"><b>", "error": "<b>", "query": "a=1&b=\"<b>", "places": [{"name": "<b>", "query": "<b>"}],
-            "continue_query": "<b>", "other_query": "<b>", "learns": ["<b>"], "does": ["<b>"], "fields": [["a", "<b>"]],
+            "title": "<b>", "text": "<b>", "app": "<b>", "program": "<b>", "business": "<b>",
+            "person": "<b>", "login": "\"><b>", "error": "<b>", "query": "a=1&b=\"<b>",
+            "places": [{"name": "<b>", "query": "<b>"}], "continue_query": "<b>", "other_query": "<b>",
+            "learns": ["<b>"], "does": ["<b>"],
         });
         for (name, _) in TEMPLATES {
             let page = render(StatusCode::OK, name, &values);

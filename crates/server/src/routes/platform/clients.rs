@@ -172,8 +172,8 @@ pub async fn list(
 /// Register a program
 ///
 /// Registers a program. With redirectUris, it signs people in by OpenID Connect at the host id, such as
-/// id.example.com. With a service account, it gets access tokens of its own at POST /oauth/token there. It can
-/// do nothing at a business that has made no service account for it and of which nobody has signed in.
+/// id.example.com. With a service account, it gets access tokens of its own at POST /oauth/token there. It
+/// can do nothing at a business that has made no service account for it and of which nobody has signed in.
 #[utoipa::path(tag = "platform", operation_id = "registerClient", request_body = RegisterClient,
     responses((status = 201, body = RegisteredClientView)))]
 #[post("/platform/clients")]

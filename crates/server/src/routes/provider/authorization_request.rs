@@ -244,8 +244,8 @@ impl AuthorizationRequest {
 
 async fn client(state: &State, parameters: &Parameters) -> Result<Registration, PageError> {
     let unknown = || {
-        let text = "The app that sent you here is not registered. Go back to the app, and tell the people who \
-                    run it.";
+        let text = "The app that sent you here is not registered. Go back to the app, and tell the people \
+                    who run it.";
         PageError::bad_request(text)
     };
     let id = parameters.get("client_id").and_then(|id| ClientId::parse(id).ok()).ok_or_else(unknown)?;

@@ -9,8 +9,10 @@ use identity::consent;
 use identity::place::{self, Place};
 use identity::{SignOn, delegation, sign_on};
 use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tenancy::{DbError, SharedScope, SharedTx, TenantSlug};
+use utoipa::IntoParams;
 
 use crate::http::caller::AtIdentity;
 use crate::http::extract::Body;
@@ -22,6 +24,42 @@ use crate::pages::error::PageError;
 use crate::pages::page;
 use crate::routes::provider::authorization_request::AuthorizationRequest;
 use crate::routes::provider::parameters;
+
+/// The parameters of a request, as the API document shows them.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "the parameters are read one by one, because errors go back to the program")]
+struct AuthorizationParameters {
+    /// The client id of the program.
+    client_id: String,
+    /// A registered address of the program, letter by letter.
+    redirect_uri: String,
+    /// code.
+    response_type: String,
+    /// SHA-256 of the verifier, in base64url (RFC 7636).
+    code_challenge: String,
+    /// S256.
+    code_challenge_method: String,
+    /// openid, profile, email, phone, offline_access, account, and keys of permissions, separated by spaces.
+    /// With keys, the access token has these permissions alone. Without any, it has all permissions of the
+    /// person, or none if the program is somebody else's.
+    scope: Option<String>,
+    /// A text that the answer repeats.
+    state: Option<String>,
+    /// A text that the ID token repeats, at most 500 bytes.
+    nonce: Option<String>,
+    /// none; or login, consent and select_account, separated by spaces.
+    prompt: Option<String>,
+    /// The longest time since the password was given, in seconds.
+    max_age: Option<u32>,
+    /// The address of a business, such as `https://acme.example.com`. Without it, a member of several
+    /// businesses chooses one.
+    resource: Option<String>,
+    /// The email or the username to be filled in.
+    login_hint: Option<String>,
+    /// An earlier ID token of the person.
+    id_token_hint: Option<String>,
+}
 
 /// What comes next for somebody who was sent here.
 enum Next {
@@ -42,27 +80,9 @@ enum Next {
 /// Sign a person in
 ///
 /// Shows the pages on which a person signs in, and returns the browser to redirect_uri with a code (OpenID
-/// Connect Core section 3.1.2). PKCE with S256 is required. A person who signed in before sees no page. Errors
-/// go to redirect_uri; a request with an unknown client_id or redirect_uri gets an error page.
-#[utoipa::path(tag = "provider", operation_id = "authorize", params(
-        ("client_id" = String, Query, description = "The client id of the program."),
-        ("redirect_uri" = String, Query, description = "A registered address of the program, letter by letter."),
-        ("response_type" = String, Query, description = "code."),
-        ("code_challenge" = String, Query, description = "SHA-256 of the verifier, in base64url (RFC 7636)."),
-        ("code_challenge_method" = String, Query, description = "S256."),
-        ("scope" = Option<String>, Query, description = "openid, profile, email, phone, offline_access, account, \
-            and keys of permissions, separated by spaces. With keys, the access token has these permissions alone. \
-            Without any, it has all permissions of the person, or none if the program is somebody else's."),
-        ("state" = Option<String>, Query, description = "A text that the answer repeats."),
-        ("nonce" = Option<String>, Query, description = "A text that the ID token repeats, at most 500 bytes."),
-        ("prompt" = Option<String>, Query, description = "none, or login, consent and select_account, separated by \
-            spaces."),
-        ("max_age" = Option<u32>, Query, description = "The longest time since the password was given, in seconds."),
-        ("resource" = Option<String>, Query, description = "The address of a business, such as \
-            https://acme.example.com. Without it, a member of several businesses chooses one."),
-        ("login_hint" = Option<String>, Query, description = "The email or username to be filled in."),
-        ("id_token_hint" = Option<String>, Query, description = "An earlier ID token of the person."),
-    ),
+/// Connect Core section 3.1.2). PKCE with S256 is required. A person who signed in before sees no page.
+/// Errors go to redirect_uri; a request with an unknown client_id or redirect_uri gets an error page.
+#[utoipa::path(tag = "provider", operation_id = "authorize", params(AuthorizationParameters),
     responses((status = 303, description = "The browser returns to the program"),
               (status = 200, description = "A page for the person")), security(()))]
 #[get("/oauth/authorize")]
@@ -210,8 +230,8 @@ fn answer(state: &State, asked: &AuthorizationRequest, next: Next) -> HttpRespon
         Next::Nowhere(sign_on) => {
             let place = asked.business.as_ref().map(|tenant| format!(" of {}", tenant.name));
             let text = format!(
-                "You are signed in as {}, who may not use {app}{}. Ask an owner of the business to invite you, \
-                 or use another account.",
+                "You are signed in as {}, who may not use {app}{}. Ask an owner of the business to invite \
+                 you, or use another account.",
                 person(&sign_on),
                 place.unwrap_or_default()
             );

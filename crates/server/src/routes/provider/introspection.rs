@@ -29,8 +29,8 @@ pub struct IntrospectionRequest {
 /// Check a token
 ///
 /// Tells a program with a secret whether an access token of its app is valid at this moment, and what it
-/// contains (RFC 7662). For every other token, active is false, and for one with which the staff of the platform
-/// act as a member.
+/// contains (RFC 7662). For every other token, active is false, and for one with which the staff of the
+/// platform act as a member.
 #[utoipa::path(tag = "provider", operation_id = "introspectToken",
     request_body(content = IntrospectionRequest, content_type = "application/x-www-form-urlencoded"),
     responses((status = 200, description = "What the token contains", body = Value)), security(()))]

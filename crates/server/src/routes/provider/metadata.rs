@@ -52,7 +52,8 @@ pub async fn show(state: web::Data<State>) -> Result<HttpResponse, Problem> {
 ///
 /// Returns the same as GET /.well-known/openid-configuration (RFC 8414).
 #[utoipa::path(tag = "provider", operation_id = "describeAuthorizationServer",
-    responses((status = 200, description = "The metadata of the authorization server", body = Value)), security(()))]
+    responses((status = 200, description = "The metadata of the authorization server", body = Value)),
+    security(()))]
 #[get("/.well-known/oauth-authorization-server")]
 pub async fn show_server(state: web::Data<State>) -> Result<HttpResponse, Problem> {
     describe(&state)

@@ -8,9 +8,11 @@ use identity::person_claims::IdTokenHint;
 use identity::registration::Registration;
 use identity::session::{self, Which};
 use identity::{ClientId, SignOn, sign_on};
+use serde::Deserialize;
 use serde_json::json;
 use tenancy::{DbError, SharedScope, SharedTx};
 use url::Url;
+use utoipa::IntoParams;
 
 use crate::http::caller::AtIdentity;
 use crate::http::client;
@@ -23,17 +25,27 @@ use crate::pages::page;
 use crate::routes::provider::parameters::{self, Parameters};
 use crate::routes::provider::sign_in::refuse_other_pages;
 
+/// The parameters of a request, as the API document shows them.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "the parameters are read one by one, because none of them may be repeated")]
+struct SignOutParameters {
+    /// The ID token of the session. It may have expired.
+    id_token_hint: Option<String>,
+    /// The client id of the program.
+    client_id: Option<String>,
+    /// A registered address to which people may return, letter by letter.
+    post_logout_redirect_uri: Option<String>,
+    /// A text that the answer repeats.
+    state: Option<String>,
+}
+
 /// Sign a person out
 ///
 /// Signs the person out of the browser, and of every app that was opened with it (OpenID Connect RP-Initiated
-/// Logout). With an ID token of the program in id_token_hint, the person is not asked. Then the browser goes to
-/// post_logout_redirect_uri, if it was registered for the program.
-#[utoipa::path(tag = "provider", operation_id = "signOutOfBrowser", params(
-        ("id_token_hint" = Option<String>, Query, description = "The ID token of the session. It may have expired."),
-        ("client_id" = Option<String>, Query, description = "The client id of the program."),
-        ("post_logout_redirect_uri" = Option<String>, Query, description = "A registered address, letter by letter."),
-        ("state" = Option<String>, Query, description = "A text that the answer repeats."),
-    ),
+/// Logout). With an ID token of the program in id_token_hint, the person is not asked. Then the browser goes
+/// to post_logout_redirect_uri, if it was registered for the program.
+#[utoipa::path(tag = "provider", operation_id = "signOutOfBrowser", params(SignOutParameters),
     responses((status = 303, description = "The browser returns to the program"),
               (status = 200, description = "A page for the person")), security(()))]
 #[get("/oauth/end-session")]

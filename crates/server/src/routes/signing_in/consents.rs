@@ -70,7 +70,8 @@ pub async fn list(
 
 /// Take a permission back
 ///
-/// Takes back all that you have allowed a program, at every business. Its sessions end, and it must ask again.
+/// Takes back all that you have allowed a program, at every business. Its sessions end, and it must ask
+/// again.
 #[utoipa::path(tag = "auth", operation_id = "withdrawConsent",
     responses((status = 204, description = "Taken back")), params(("slug" = ClientId, Path,)))]
 #[delete("/auth/consents/{slug}")]
