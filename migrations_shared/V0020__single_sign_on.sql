@@ -160,6 +160,9 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $func
 BEGIN
     UPDATE shared.sign_ons SET revoked_at = clock_timestamp(), revoked_reason = 'user_' || NEW.status
      WHERE user_id = NEW.id AND revoked_at IS NULL;
+    IF NEW.status = 'deleted' THEN
+        DELETE FROM shared.sign_ons WHERE user_id = NEW.id;
+    END IF;
     RETURN NULL;
 END
 $function$;

@@ -9,6 +9,7 @@ use tenancy::{DbError, SharedTx};
 use values::Key as _;
 
 use crate::names::ids::{SessionId, UserId};
+use crate::names::keys::ClientId;
 use crate::people::membership::{self, Membership};
 use crate::people::profile::{self, Profile};
 use crate::people::user::UserStatus;
@@ -27,6 +28,10 @@ pub struct PersonalData {
     pub memberships: Vec<Membership>,
     /// The sessions, also those that have ended but were not deleted yet, newest first.
     pub sessions: Vec<KeptSession>,
+    /// The browsers in which the person signed in for all apps, newest first.
+    pub sign_ons: Vec<KeptSignOn>,
+    /// What the person has allowed programs of other companies.
+    pub consents: Vec<KeptConsent>,
     /// The mails to the person that are still kept, newest first.
     pub mails: Vec<KeptMail>,
     /// The newest authentication events: what the person did, and what others did to their account or access.
@@ -71,6 +76,38 @@ pub struct KeptSession {
 
 tenancy::from_row!(KeptSession { id, device, user_agent, address, created_at, last_seen_at, revoked_at });
 
+/// A browser in which a person signed in for all apps.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeptSignOn {
+    /// The browser, as it named itself.
+    pub user_agent: Option<String>,
+    /// The address of the last sign-in.
+    pub address: Option<IpAddr>,
+    /// When the person signed in first.
+    pub created_at: DateTime<Utc>,
+    /// When the person gave the password last.
+    pub authenticated_at: DateTime<Utc>,
+    /// When it was revoked.
+    pub revoked_at: Option<DateTime<Utc>>,
+}
+
+tenancy::from_row!(KeptSignOn { user_agent, address, created_at, authenticated_at, revoked_at });
+
+/// What a person has allowed a program.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeptConsent {
+    /// The program.
+    pub client_id: ClientId,
+    /// What it may learn and do.
+    pub scopes: Vec<String>,
+    /// When the person allowed it last.
+    pub given_at: DateTime<Utc>,
+}
+
+tenancy::from_row!(KeptConsent { client_id, scopes, given_at });
+
 /// A mail.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -99,6 +136,12 @@ pub async fn export(tx: &SharedTx, id: UserId, by: By<'_>) -> Result<Option<Pers
     const SESSIONS: &str = "
         SELECT id, device, user_agent, address, created_at, last_seen_at, revoked_at
           FROM shared.sessions WHERE user_id = $1 ORDER BY id DESC";
+    const SIGN_ONS: &str = "
+        SELECT user_agent, address, created_at, authenticated_at, revoked_at
+          FROM shared.sign_ons WHERE user_id = $1 ORDER BY id DESC";
+    const CONSENTS: &str = "
+        SELECT client_id, scopes, given_at FROM shared.consents
+         WHERE user_id = $1 ORDER BY client_id, membership_id";
     const MAILS: &str = "
         SELECT template, address, created_at, sent_at FROM shared.mails
          WHERE address IN (SELECT value FROM shared.user_logins WHERE user_id = $1 AND kind = 'email')
@@ -116,6 +159,8 @@ pub async fn export(tx: &SharedTx, id: UserId, by: By<'_>) -> Result<Option<Pers
         account: tx.row(ACCOUNT, &[&id]).await?,
         memberships: membership::of_users(tx, &[id], None).await?,
         sessions: tx.rows(SESSIONS, &[&id]).await?,
+        sign_ons: tx.rows(SIGN_ONS, &[&id]).await?,
+        consents: tx.rows(CONSENTS, &[&id]).await?,
         mails: tx.rows(MAILS, &[&id]).await?,
         events,
         has_older_events,

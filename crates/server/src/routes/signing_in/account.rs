@@ -149,6 +149,13 @@ pub async fn events(
         "address": "192.0.2.7", "createdAt": "2026-11-05T08:30:00Z", "lastSeenAt": "2026-11-05T08:30:00Z",
         "revokedAt": null,
     }],
+    "signOns": [{
+        "userAgent": "Mozilla/5.0", "address": "192.0.2.7", "createdAt": "2026-11-05T08:30:00Z",
+        "authenticatedAt": "2026-11-05T08:30:00Z", "revokedAt": "2026-11-05T09:30:00Z",
+    }],
+    "consents": [{
+        "clientId": "tax-filer", "scopes": ["openid", "stock.read"], "givenAt": "2026-11-05T08:30:00Z",
+    }],
     "mails": [{
         "template": "password_changed", "address": "ana@example.com", "createdAt": "2026-11-05T08:30:00Z",
         "sentAt": "2026-11-05T08:30:00Z",
@@ -173,8 +180,8 @@ pub struct PersonalDataView {
 /// Export the own data
 ///
 /// Returns everything that the platform holds about the signed-in user: the profile, the memberships, the
-/// sessions, the mails, and the newest events. The documents of businesses are not part of it, because they
-/// belong to the businesses.
+/// sessions, the allowed programs, the mails, and the newest events. The documents of businesses are not part
+/// of it, because they belong to the businesses.
 #[utoipa::path(tag = "auth", operation_id = "exportOwnData",
     responses((status = 200, body = PersonalDataView)))]
 #[get("/auth/export")]
