@@ -75,6 +75,7 @@ async fn tokens(report: &mut Report, database: &TestDatabase) {
         signed_in_at: chrono::Utc::now(),
         expires_at: chrono::Utc::now() + chrono::TimeDelta::days(1),
         refresh_token: RefreshToken::presented(SecretString::from("x")),
+        second_factor: identity::SecondFactorState::Unneeded,
         delegation: None,
     };
     let token = issuer.issue(&signed_in, &started).unwrap().token;

@@ -25,7 +25,7 @@ pub use names::keys::{AppSlug, ClientId, KeyTextError, PermissionKey, RoleKey, U
 pub use people::permission::Permission;
 pub use people::{
     account, app, authority, invitation, member_backup, membership, membership_change, permission, person,
-    personal_data, profile, role, role_backup, staff_account, user,
+    personal_data, profile, role, role_backup, role_requirement, staff_account, user,
 };
 pub use provider::{code, consent, logout_notice, person_claims, place, registration, token_claims};
 pub use records::{auth_event, auth_log};
@@ -35,16 +35,17 @@ pub use signing_in::hasher::{Hasher, PasswordKey, PasswordKeys};
 pub use signing_in::key_ring::{self, KeyRing};
 pub use signing_in::login::{Credentials, SignIn};
 pub use signing_in::password::{Password, PasswordError, PasswordPolicy};
-pub use signing_in::principal::{Impersonator, Principal};
+pub use signing_in::principal::{Impersonator, Principal, RECENT};
 pub use signing_in::refresh_token::RefreshToken;
 pub use signing_in::revocations::Revocations;
+pub use signing_in::second_factor::SecondFactorState;
 pub use signing_in::session::SessionTerms;
 pub use signing_in::sign_on::{self, SignOn, SignOnSecret};
 pub use signing_in::signing_key::{KeyError, Sealer, SigningAlgorithm, SigningKey};
 pub use signing_in::token::{AccessToken, Holder, TokenError, TokenIssuer};
 pub use signing_in::{
     accepting, account_deletion, email_change, impersonation, login, password_change, password_reset,
-    refresh, session, staff_password, throttle,
+    refresh, second_factor, session, staff_password, throttle,
 };
 
 /// The app in which a business's staff works with catalogue, stock and orders.

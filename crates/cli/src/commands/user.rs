@@ -109,6 +109,11 @@ pub enum Command {
         #[arg(long)]
         password_stdin: bool,
     },
+    /// Remove the second factor of a user who has lost it, and end all sessions of the user.
+    ResetSecondFactor {
+        #[command(flatten)]
+        person: Person,
+    },
     /// List the sessions of a user that have not ended, or end them.
     #[command(after_help = "Examples:\n  \
         tenantry user sessions bob@acme.example\n  \
@@ -203,6 +208,12 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
                 );
                 output::secret(&text).context("the generated password could not be shown; set another")?;
             }
+        }
+        Command::ResetSecondFactor { person } => {
+            let user = find(&settings, &person).await?;
+            context::operator(&settings).await?.reset_second_factor(user.id).await?;
+            let name = people::name_of(&user);
+            note!("{name} has no second factor any more, and must sign in again");
         }
         Command::Sessions { person, end_all, listing } => {
             let user = find(&settings, &person).await?;

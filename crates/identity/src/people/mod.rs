@@ -14,5 +14,6 @@ pub mod personal_data;
 pub mod profile;
 pub mod role;
 pub mod role_backup;
+pub mod role_requirement;
 pub mod staff_account;
 pub mod user;

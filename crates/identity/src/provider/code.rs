@@ -19,6 +19,7 @@ use crate::records::auth_event::{self, AuthAction, AuthEvent, By, Origin, Who};
 use crate::signing_in::delegation::{Delegation, Scopes};
 use crate::signing_in::login::SignedIn;
 use crate::signing_in::refresh_token::RefreshToken;
+use crate::signing_in::second_factor::SecondFactorState;
 use crate::signing_in::session::{self, SessionTerms, Started, Which};
 
 /// A code is valid for so long.
@@ -136,6 +137,7 @@ struct Opened {
     session_id: Option<SessionId>,
     user_id: UserId,
     authenticated_at: DateTime<Utc>,
+    second_factor: SecondFactorState,
     is_live: bool,
     app: AppSlug,
     tenant_id: Option<TenantId>,
@@ -156,6 +158,7 @@ tenancy::from_row!(Opened {
     session_id,
     user_id,
     authenticated_at,
+    second_factor,
     is_live,
     app,
     tenant_id,
@@ -191,7 +194,7 @@ pub async fn redeem(
 ) -> Result<Redeemed, RedeemError> {
     const OPEN: &str = "
         SELECT redirect_uri, challenge, nonce, scopes, expires_at, session_id, user_id, authenticated_at,
-               is_live, app, tenant_id, full_name, email, username, membership_version, roles, permissions
+               second_factor, is_live, app, tenant_id, full_name, email, username, membership_version, roles, permissions
           FROM shared.open_authorization_code($1, $2)";
     const USE: &str = "SELECT shared.use_authorization_code($1, $2, $3, $4, $5, $6, $7, $8, $9)";
     let hash = sha256(presented.code);
@@ -266,6 +269,7 @@ impl Opened {
                 signed_in_at: self.authenticated_at,
                 expires_at,
                 refresh_token,
+                second_factor: self.second_factor,
                 delegation: Some(Delegation {
                     client: client.id.clone(),
                     is_foreign: client.is_foreign,

@@ -2,9 +2,9 @@
 
 use openidconnect::core::CoreGenderClaim;
 use openidconnect::{
-    AdditionalClaims, Audience, AuthenticationMethodReference, EndUserEmail, EndUserName, EndUserPhoneNumber,
-    EndUserUsername, IdTokenClaims, IssuerUrl, LanguageTag, Nonce, StandardClaims, SubjectIdentifier,
-    UserInfoClaims,
+    AdditionalClaims, Audience, AuthenticationContextClass, AuthenticationMethodReference, EndUserEmail,
+    EndUserName, EndUserPhoneNumber, EndUserUsername, IdTokenClaims, IssuerUrl, LanguageTag, Nonce,
+    StandardClaims, SubjectIdentifier, UserInfoClaims,
 };
 use serde::{Deserialize, Serialize};
 use tenancy::TenantId;
@@ -71,7 +71,17 @@ impl TokenIssuer {
         let claims =
             IdClaims::new(issuer, audience, now + lifetime, now, StandardClaims::new(subject), claims)
                 .set_auth_time(Some(started.signed_in_at))
-                .set_auth_method_refs(Some(vec![AuthenticationMethodReference::new("pwd".to_owned())]))
+                .set_auth_context_ref(Some(AuthenticationContextClass::new(
+                    started.second_factor.to_string(),
+                )))
+                .set_auth_method_refs(Some(
+                    started
+                        .second_factor
+                        .methods()
+                        .into_iter()
+                        .map(AuthenticationMethodReference::new)
+                        .collect(),
+                ))
                 .set_nonce(nonce.map(|nonce| Nonce::new(nonce.to_owned())));
         self.sign_as(ID_TOKEN_TYPE, &claims)
     }

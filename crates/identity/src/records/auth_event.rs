@@ -33,6 +33,16 @@ values::words! {
         CodeReused = "session.code_reused",
         /// A refresh token was used a second time, so its session was ended: the token may be stolen.
         RefreshReused = "session.refresh_reused",
+        /// A user proved once more who they are.
+        SteppedUp = "session.stepped_up",
+        /// A user set up a second factor.
+        SecondFactorEnabled = "second_factor.enabled",
+        /// A second factor was removed: by its user, or by the operator after its loss.
+        SecondFactorRemoved = "second_factor.removed",
+        /// A user got other recovery codes.
+        RecoveryCodesRenewed = "second_factor.codes_renewed",
+        /// A business began to require a second factor for a role, or stopped doing so.
+        SecondFactorRequired = "role.second_factor_changed",
         /// A user changed their password.
         PasswordChanged = "password.changed",
         /// A user set a new password with a mailed link.

@@ -63,6 +63,12 @@ impl PasswordKeys {
         Sealer::new(all.map(|key| (key.id.clone(), derived(key, b"tenantry signing keys"))).collect())
     }
 
+    /// Encrypts the secrets of authenticator apps.
+    pub fn authenticator_sealer(&self) -> Sealer {
+        let all = std::iter::once(&self.current).chain(&self.former);
+        Sealer::new(all.map(|key| (key.id.clone(), derived(key, b"tenantry authenticators"))).collect())
+    }
+
     /// The key of a stored hash. A hash from before keys had names has the oldest key.
     fn find(&self, id: Option<&str>) -> Option<&PasswordKey> {
         match id {

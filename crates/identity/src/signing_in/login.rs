@@ -13,7 +13,9 @@ use crate::records::auth_event::{self, AuthAction, AuthEvent, Origin};
 use crate::signing_in::hash_turns::{Applicant, TooBusy};
 use crate::signing_in::hasher::{Hasher, Verdict};
 use crate::signing_in::password::PasswordPolicy;
+use crate::signing_in::second_factor::SecondFactorError;
 use crate::signing_in::session::{self, Entrant, SessionTerms, Started};
+use crate::signing_in::signing_key::Sealer;
 use crate::signing_in::throttle::{self, Allowed, Attempt, AttemptKeys};
 
 /// A user who may act in one app of one business.
@@ -77,6 +79,9 @@ pub enum LoginError {
     /// The password is right, but somebody else chose it, so the user must choose another one first.
     #[error("the password must be changed before the first sign-in")]
     MustChangePassword,
+    /// The password is right, and the second factor was refused.
+    #[error(transparent)]
+    SecondFactor(Box<SecondFactorError>),
     /// The account or the network has had too many failures. The client must wait for so many seconds.
     #[error("too many attempts to sign in have failed; try again in {0} seconds")]
     TooManyAttempts(u32),
@@ -88,6 +93,15 @@ pub enum LoginError {
     Db(#[from] DbError),
 }
 
+impl From<SecondFactorError> for LoginError {
+    fn from(error: SecondFactorError) -> Self {
+        match error {
+            SecondFactorError::Db(error) => error.into(),
+            error => Self::SecondFactor(Box::new(error)),
+        }
+    }
+}
+
 impl LoginError {
     /// The reason, as the log of authentication events has it. `None` if nothing is recorded: attempts that
     /// must wait do not fill the log.
@@ -96,7 +110,7 @@ impl LoginError {
             Self::InvalidCredentials => Some("wrong_password"),
             Self::NoMembership => Some("no_membership"),
             Self::MustChangePassword => Some("password_change_required"),
-            Self::TooManyAttempts(_) | Self::TooBusy(_) | Self::Db(_) => None,
+            Self::SecondFactor(_) | Self::TooManyAttempts(_) | Self::TooBusy(_) | Self::Db(_) => None,
         }
     }
 }
@@ -115,6 +129,10 @@ pub struct SignIn {
     pub terms: SessionTerms,
     /// The failures that are allowed before attempts must wait.
     pub allowed: Allowed,
+    /// Encrypts the secrets of authenticator apps.
+    pub authenticator_sealer: Sealer,
+    /// The name of the installation, under which an authenticator app shows its digits.
+    pub installation: String,
 }
 
 /// A login and a password, as a client sends them.
@@ -125,6 +143,8 @@ pub struct Credentials {
     pub password: SecretString,
     /// The app and the business to sign in to.
     pub member_of: MemberOf,
+    /// The second factor: six digits, or a recovery code.
+    pub code: Option<SecretString>,
 }
 
 impl SignIn {
@@ -184,10 +204,16 @@ impl SignIn {
             roles: access.roles,
             permissions: access.permissions,
         };
+        let given_at = self.check_second_factor(proved.user, credentials.code.as_ref(), origin).await;
+        if given_at.is_err() {
+            // The password was right.
+            self.forget(&proved.attempt).await?;
+        }
         let entrant = Entrant {
             signed_in,
             membership: access.membership,
             password_changed_at: proved.password_changed_at,
+            second_factor_at: given_at?,
             attempt: proved.attempt,
         };
         let must_change_password = proved.must_change_password;
@@ -232,7 +258,7 @@ impl SignIn {
         credentials: &Credentials,
         origin: &Origin,
     ) -> Result<(Option<Box<Proved>>, Option<UserId>), LoginError> {
-        let Credentials { login, password, member_of } = credentials;
+        let Credentials { login, password, member_of, .. } = credentials;
         let keys = AttemptKeys::new(login, member_of.tenant(), origin.network());
         // The password is compared after the transaction: a hash takes longer than any query may hold a
         // connection.

@@ -16,6 +16,7 @@ pub mod principal;
 pub mod refresh;
 pub mod refresh_token;
 pub mod revocations;
+pub mod second_factor;
 pub mod session;
 pub mod sign_on;
 pub mod signing_key;

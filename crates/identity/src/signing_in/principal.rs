@@ -1,10 +1,12 @@
 //! The person for whom an access token was issued, and whoever acts as that person.
 
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::names::ids::{SessionId, UserId};
 use crate::people::membership::MemberOf;
 use crate::people::permission::Permission;
+use crate::signing_in::second_factor::SecondFactorState;
 
 /// Somebody of the platform's staff who acts as a member of a business.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -16,6 +18,9 @@ pub struct Impersonator {
     #[serde(rename = "ro")]
     pub is_read_only: bool,
 }
+
+/// What gives access to others, or hands out data, needs a proof that is not older.
+pub const RECENT: TimeDelta = TimeDelta::minutes(15);
 
 /// The person for whom a valid token was issued.
 #[derive(Clone)]
@@ -31,6 +36,12 @@ pub struct Principal {
     /// Whether the person may change their own account with this token. A program may only if it was allowed
     /// to.
     pub is_in_charge: bool,
+    /// What the session lacks. `None` for a token of an earlier release.
+    pub second_factor: Option<SecondFactorState>,
+    /// Whether the person signed in to the app itself, and not to a program.
+    pub is_own_sign_in: bool,
+    /// When the person proved last who they are.
+    pub authenticated_at: Option<DateTime<Utc>>,
     /// Who of the platform's staff acts as the user, if somebody does.
     pub impersonator: Option<Impersonator>,
     pub(super) permissions: Vec<Permission>,
@@ -40,6 +51,11 @@ impl Principal {
     /// The permissions in the token, without those that this release does not know.
     pub fn permissions(&self) -> impl Iterator<Item = Permission> + '_ {
         self.permissions.iter().copied()
+    }
+
+    /// Whether the person has just proved who they are.
+    pub fn is_recent(&self) -> bool {
+        self.authenticated_at.is_some_and(|moment| Utc::now() - moment < RECENT)
     }
 
     /// Whether the token grants `permission`.

@@ -17,6 +17,7 @@ use crate::records::auth_event::{self, AuthAction, AuthEvent, By, Origin, Who};
 use crate::signing_in::delegation::{Delegation, Scopes};
 use crate::signing_in::login::SignedIn;
 use crate::signing_in::refresh_token::RefreshToken;
+use crate::signing_in::second_factor::SecondFactorState;
 use crate::signing_in::session::{self, SessionTerms, Started, Which};
 
 /// The time after its use in which a refresh token still gets siblings of its successor.
@@ -60,6 +61,7 @@ struct Opened {
     app: AppSlug,
     tenant_id: Option<TenantId>,
     authenticated_at: DateTime<Utc>,
+    second_factor: SecondFactorState,
     session_expires_at: DateTime<Utc>,
     revoked_at: Option<DateTime<Utc>>,
     is_active: bool,
@@ -87,6 +89,7 @@ tenancy::from_row!(Opened {
     app,
     tenant_id,
     authenticated_at,
+    second_factor,
     session_expires_at,
     revoked_at,
     is_active,
@@ -205,6 +208,7 @@ pub async fn refresh(
         signed_in_at: opened.authenticated_at,
         expires_at: opened.session_expires_at,
         refresh_token,
+        second_factor: opened.second_factor,
         delegation: opened.delegation(),
     };
     Ok((opened.into_signed_in(), started))
@@ -238,7 +242,7 @@ async fn open(tx: &SharedTx, presented: &RefreshToken) -> Result<Option<Opened>,
         SELECT token_id, session_id, user_id, parent_id, token_expires_at, consumed_at, superseded_at,
                children, used_children, app, tenant_id, authenticated_at, session_expires_at, revoked_at,
                is_active, full_name, email, username, membership_version, roles, permissions, client_id,
-               is_foreign, scopes
+               is_foreign, scopes, second_factor
           FROM shared.open_refresh_token($1)";
     tx.row_opt(OPEN, &[&presented.hash()]).await
 }
@@ -320,6 +324,7 @@ mod tests {
             app: AppSlug::parse("inventory").unwrap(),
             tenant_id: None,
             authenticated_at: now,
+            second_factor: SecondFactorState::Unneeded,
             session_expires_at: now + TimeDelta::days(90),
             revoked_at: None,
             is_active: true,

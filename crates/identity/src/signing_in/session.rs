@@ -15,6 +15,7 @@ use crate::records::auth_event::{self, AuthAction, AuthEvent, By, Origin};
 use crate::signing_in::delegation::Delegation;
 use crate::signing_in::login::SignedIn;
 use crate::signing_in::refresh_token::RefreshToken;
+use crate::signing_in::second_factor::{self, SecondFactorState};
 use crate::signing_in::throttle::{self, Attempt};
 
 /// How long sessions last.
@@ -53,6 +54,8 @@ pub struct Started {
     pub expires_at: DateTime<Utc>,
     /// The token for the next refresh, which is not stored.
     pub refresh_token: RefreshToken,
+    /// What the session lacks.
+    pub second_factor: SecondFactorState,
     /// The program that got the session, if the person did not sign in to the app itself.
     pub delegation: Option<Delegation>,
 }
@@ -62,6 +65,7 @@ pub(super) struct Entrant {
     pub(super) signed_in: SignedIn,
     pub(super) membership: MembershipId,
     pub(super) password_changed_at: Option<DateTime<Utc>>,
+    pub(super) second_factor_at: Option<DateTime<Utc>>,
     pub(super) attempt: Attempt,
 }
 
@@ -73,11 +77,12 @@ pub(super) async fn start(
     origin: &Origin,
 ) -> Result<Option<Started>, DbError> {
     const START: &str = "SELECT shared.start_session($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
-    let Entrant { signed_in, membership, password_changed_at, attempt } = entrant;
+    const STATE: &str = "SELECT shared.second_factor_state($1, $2, $3)";
+    let Entrant { signed_in, membership, password_changed_at, second_factor_at, attempt } = entrant;
     let member_of = &signed_in.member_of;
     let (session, token) = (SessionId::new(), RefreshToken::generate());
     let done = database
-        .write_shared(SharedScope::Public, async |tx| {
+        .write_shared(SharedScope::User(signed_in.user.into()), async |tx| {
             let expires_at = terms.end(tx.now());
             let event = AuthEvent {
                 tenant: member_of.tenant(),
@@ -109,12 +114,21 @@ pub(super) async fn start(
                 throttle::forget(tx, attempt),
             ))
             .await?;
-            let refresh_token = token.clone();
-            let signed_in_at = tx.now();
-            let started_session =
-                Started { session, signed_in_at, expires_at, refresh_token, delegation: None };
-            // The error undoes the event, too.
-            if started { Ok(started_session) } else { Err(StartError::Changed) }
+            if !started {
+                // The error undoes the event, too.
+                return Err(StartError::Changed);
+            }
+            if second_factor_at.is_some() {
+                second_factor::given_in(tx, session).await?;
+            }
+            Ok(Started {
+                session,
+                signed_in_at: tx.now(),
+                expires_at,
+                refresh_token: token.clone(),
+                second_factor: tx.value(STATE, &[&signed_in.user, membership, second_factor_at]).await?,
+                delegation: None,
+            })
         })
         .await;
     match done {

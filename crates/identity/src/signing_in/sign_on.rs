@@ -13,6 +13,7 @@ use crate::names::secret;
 use crate::records::auth_event::{self, AuthAction, AuthEvent, By, Origin};
 use crate::signing_in::login::{Credentials, LoginError, SignIn};
 use crate::signing_in::password_change::{ChangeError, refuse_unchanged};
+use crate::signing_in::second_factor::SecondFactorError;
 use crate::signing_in::session::{self, SessionTerms, Which};
 use crate::signing_in::throttle::{self, Attempt};
 
@@ -53,11 +54,22 @@ pub struct SignOn {
     pub email: Option<Email>,
     /// When the person gave the password last.
     pub authenticated_at: DateTime<Utc>,
+    /// Whether the person has a second factor, and did not give it yet.
+    pub needs_second_factor: bool,
     expires_at: DateTime<Utc>,
     idle_expires_at: DateTime<Utc>,
 }
 
-tenancy::from_row!(SignOn { id, user_id, full_name, email, authenticated_at, expires_at, idle_expires_at });
+tenancy::from_row!(SignOn {
+    id,
+    user_id,
+    full_name,
+    email,
+    authenticated_at,
+    needs_second_factor,
+    expires_at,
+    idle_expires_at,
+});
 
 /// A person who has proved who they are, as the account was read.
 struct Entering<'a> {
@@ -113,6 +125,12 @@ impl SignIn {
     ) -> Result<SignOnSecret, ChangeError> {
         refuse_unchanged(&credentials.password, new)?;
         let proved = self.prove(credentials, origin).await?;
+        // Somebody who knows the password alone does not change it.
+        let given_at = self.check_second_factor(proved.user, credentials.code.as_ref(), origin).await;
+        if given_at.is_err() {
+            self.forget(&proved.attempt).await?;
+        }
+        given_at.map_err(LoginError::from)?;
         let who = (proved.user, proved.full_name.clone());
         let shown = (&proved.password, &proved.attempt);
         let changed_at = self.renew(credentials, who, shown, new, origin).await?;
@@ -165,6 +183,26 @@ impl SignIn {
     }
 }
 
+impl SignIn {
+    /// Adds the second factor to a sign-on.
+    ///
+    /// # Errors
+    /// [`SecondFactorError`].
+    pub async fn complete_sign_on(
+        &self,
+        sign_on: &SignOn,
+        code: &SecretString,
+        origin: &Origin,
+    ) -> Result<(), SecondFactorError> {
+        const COMPLETE: &str = "UPDATE shared.sign_ons SET second_factor_at = $2 WHERE id = $1";
+        let user = sign_on.user_id;
+        self.check_second_factor(user, Some(code), origin).await?;
+        let complete = async |tx: &SharedTx| tx.execute(COMPLETE, &[&sign_on.id, &tx.now()]).await;
+        self.database.write_shared(SharedScope::User(user.into()), complete).await?;
+        Ok(())
+    }
+}
+
 /// A sign-on that is used at least so often is not written each time.
 const WRITTEN_EVERY: TimeDelta = TimeDelta::hours(1);
 
@@ -178,7 +216,8 @@ pub async fn open(
     terms: &SessionTerms,
 ) -> Result<Option<SignOn>, DbError> {
     const OPEN: &str = "
-        SELECT id, user_id, full_name, email, authenticated_at, expires_at, idle_expires_at
+        SELECT id, user_id, full_name, email, authenticated_at, needs_second_factor, expires_at,
+               idle_expires_at
           FROM shared.open_sign_on($1, $2)";
     const EXTEND: &str = "UPDATE shared.sign_ons SET idle_expires_at = $2 WHERE id = $1";
     let opened: Option<SignOn> = tx.row_opt(OPEN, &[&presented.hash(), &tx.now()]).await?;

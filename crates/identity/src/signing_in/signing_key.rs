@@ -57,9 +57,9 @@ pub enum KeyError {
     Format(PathBuf),
 }
 
-/// A stored key cannot be decrypted or read.
+/// A stored secret cannot be decrypted or read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the stored signing key cannot be read with the present secrets")]
+#[error("a stored secret cannot be read with the present password keys")]
 pub struct Unreadable;
 
 impl SigningKey {
@@ -142,7 +142,7 @@ fn ed25519() -> Vec<u8> {
     made.expect("the operating system gives random numbers")
 }
 
-/// Encrypts private keys for the database, with AES-256-GCM and a secret that the database does not know.
+/// Encrypts secrets for the database, with AES-256-GCM and a secret that the database does not know.
 #[derive(Clone)]
 pub struct Sealer {
     /// The secrets by their names, the one for new keys first.
@@ -161,11 +161,16 @@ impl Sealer {
 
     /// Encrypts a key. Returns the bytes, and the name of the secret.
     pub(super) fn seal(&self, key: &SigningKey) -> Result<(Vec<u8>, String), Unreadable> {
+        self.seal_bytes(&key.id, &key.der)
+    }
+
+    /// Encrypts bytes that belong to the row with this id. Returns the result, and the name of the secret.
+    pub(super) fn seal_bytes(&self, id: &str, bytes: &[u8]) -> Result<(Vec<u8>, String), Unreadable> {
         let (name, secret) = self.secrets.first().ok_or(Unreadable)?;
-        let mut sealed = key.der.clone();
+        let mut sealed = bytes.to_vec();
         // The id is part of what is sealed, so that nobody can exchange two rows.
         let nonce = Self::key(secret)?
-            .seal_in_place_append_tag(Aad::from(key.id.as_bytes()), &mut sealed)
+            .seal_in_place_append_tag(Aad::from(id.as_bytes()), &mut sealed)
             .map_err(|_| Unreadable)?;
         let mut bytes = nonce.as_ref().to_vec();
         bytes.append(&mut sealed);
@@ -185,15 +190,25 @@ impl Sealer {
         bytes: &[u8],
         sealed_with: &str,
     ) -> Result<SigningKey, Unreadable> {
+        let key = SigningKey::from_der(algorithm, self.open_bytes(id, bytes, sealed_with)?)?;
+        if key.id == id { Ok(key) } else { Err(Unreadable) }
+    }
+
+    /// Decrypts the bytes of the row with this id.
+    pub(super) fn open_bytes(
+        &self,
+        id: &str,
+        bytes: &[u8],
+        sealed_with: &str,
+    ) -> Result<Vec<u8>, Unreadable> {
         let (_, secret) = self.secrets.iter().find(|(name, _)| name == sealed_with).ok_or(Unreadable)?;
         let (nonce, sealed) = bytes.split_at_checked(NONCE_LEN).ok_or(Unreadable)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| Unreadable)?;
         let mut opened = sealed.to_vec();
-        let der = Self::key(secret)?
+        let bytes = Self::key(secret)?
             .open_in_place(nonce, Aad::from(id.as_bytes()), &mut opened)
             .map_err(|_| Unreadable)?;
-        let key = SigningKey::from_der(algorithm, der.to_vec())?;
-        if key.id == id { Ok(key) } else { Err(Unreadable) }
+        Ok(bytes.to_vec())
     }
 }
 

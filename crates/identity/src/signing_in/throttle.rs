@@ -49,6 +49,14 @@ impl AttemptKeys {
         Self { account: sha256(&format!("forgot {email}")), network: sha256(&format!("forgot {network:?}")) }
     }
 
+    /// The keys of a user who shows a second factor. The right password alone does not forget its failures.
+    pub(super) fn of_second_factor(user: UserId, network: Option<IpAddr>) -> Self {
+        Self {
+            account: sha256(&format!("second factor {user}")),
+            network: sha256(&format!("second factor {network:?}")),
+        }
+    }
+
     /// The keys of a signed-in user who shows the present password.
     pub(super) fn of_user(user: UserId, network: Option<IpAddr>) -> Self {
         Self { account: sha256(&format!("user {user}")), network: sha256(&format!("signed in {network:?}")) }

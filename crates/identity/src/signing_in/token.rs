@@ -20,6 +20,7 @@ use crate::signing_in::impersonation::{Impersonated, MOST_MINUTES};
 use crate::signing_in::key_ring::KeyRing;
 use crate::signing_in::login::SignedIn;
 use crate::signing_in::principal::{Impersonator, Principal};
+use crate::signing_in::second_factor::SecondFactorState;
 use crate::signing_in::session::Started;
 use crate::signing_in::signing_key::SigningKey;
 use crate::{INVENTORY_APP, PLATFORM_APP, POS_APP};
@@ -111,6 +112,9 @@ pub(crate) struct Claims {
     auth_time: Option<i64>,
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     amr: Vec<String>,
+    /// What the session lacks. A session of an earlier release, and a program, say nothing.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    acr: Option<SecondFactorState>,
     /// The business. A token of the platform's own app has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) tid: Option<TenantId>,
@@ -157,8 +161,12 @@ impl From<Claims> for Holder {
             None => Self::Person(Principal {
                 user: claims.sub.into(),
                 session: claims.sid,
-                is_in_charge: claims.client_id.as_str() == claims.aud.as_str()
-                    || claims.scope.split(' ').any(|scope| scope == ACCOUNT),
+                second_factor: claims.acr,
+                is_own_sign_in: claims.client_id.as_str() == claims.aud.as_str(),
+                is_in_charge: claims.acr != Some(SecondFactorState::Missing)
+                    && (claims.client_id.as_str() == claims.aud.as_str()
+                        || claims.scope.split(' ').any(|scope| scope == ACCOUNT)),
+                authenticated_at: claims.auth_time.and_then(|seconds| DateTime::from_timestamp(seconds, 0)),
                 member_of: MemberOf::app_of(claims.aud, claims.tid),
                 roles: claims.roles,
                 impersonator: claims.act,
@@ -207,7 +215,8 @@ impl TokenIssuer {
     /// [`TokenError::NoKey`] while this server has no key.
     pub fn issue(&self, signed_in: &SignedIn, started: &Started) -> Result<AccessToken, TokenError> {
         let times = (started.signed_in_at, started.expires_at);
-        self.sign(signed_in, (started.session, started.delegation.as_ref()), times, self.lifetime, None)
+        let session = (started.session, started.second_factor, started.delegation.as_ref());
+        self.sign(signed_in, session, times, self.lifetime, None)
     }
 
     /// Issues the token of an impersonation, which is valid until the end of it: there is no refresh.
@@ -217,7 +226,8 @@ impl TokenIssuer {
     pub fn issue_to_staff(&self, granted: &Impersonated) -> Result<AccessToken, TokenError> {
         let times = (granted.started_at, granted.expires_at);
         let actor = Impersonator { staff: granted.staff, is_read_only: granted.is_read_only };
-        self.sign(&granted.member, (granted.session, None), times, LONGEST_OF_STAFF, Some(actor))
+        let session = (granted.session, SecondFactorState::Unneeded, None);
+        self.sign(&granted.member, session, times, LONGEST_OF_STAFF, Some(actor))
     }
 
     /// Issues the token of a program for its service account at a business.
@@ -238,6 +248,7 @@ impl TokenIssuer {
             sid: Uuid::from(account.id).into(),
             auth_time: None,
             amr: vec![],
+            acr: None,
             tid: Some(account.tenant),
             roles: vec![],
             scope: account.permissions.join(" "),
@@ -251,7 +262,7 @@ impl TokenIssuer {
     fn sign(
         &self,
         signed_in: &SignedIn,
-        (session, delegation): (SessionId, Option<&Delegation>),
+        (session, second_factor, delegation): (SessionId, SecondFactorState, Option<&Delegation>),
         (signed_in_at, expires_at): (DateTime<Utc>, DateTime<Utc>),
         longest: Duration,
         act: Option<Impersonator>,
@@ -259,6 +270,7 @@ impl TokenIssuer {
         let now = Utc::now().timestamp();
         let left = expires_at.timestamp().saturating_sub(now).try_into().unwrap_or_default();
         let expires_in = longest.min(Duration::from_secs(left));
+        let held = if second_factor.is_complete() { signed_in.permissions.as_slice() } else { &[] };
         let claims = Claims {
             iss: self.issuer.clone(),
             sub: signed_in.user.into(),
@@ -271,12 +283,13 @@ impl TokenIssuer {
             jti: Uuid::now_v7(),
             sid: session,
             auth_time: Some(signed_in_at.timestamp()),
-            amr: vec!["pwd".to_owned()],
+            amr: second_factor.methods(),
+            acr: Some(second_factor),
             tid: signed_in.member_of.tenant(),
             roles: signed_in.roles.clone(),
             scope: match delegation {
-                Some(delegation) => delegation.scope_of_token(&signed_in.permissions),
-                None => signed_in.permissions.join(" "),
+                Some(delegation) => delegation.scope_of_token(held),
+                None => held.join(" "),
             },
             mv: signed_in.membership_version,
             sub_profile: None,

@@ -11,6 +11,7 @@ use identity::membership_change::{self, Changed, Target};
 use identity::personal_data::{self, PersonalData};
 use identity::profile::{self, Profile, ProfileChange, ProfileError};
 use identity::role::{self, NewRole, RoleError};
+use identity::second_factor::{self, SecondFactorError};
 use identity::session::{self, Which};
 use identity::{AppSlug, LinkKey, RoleKey, UserId};
 use serde_json::{Value, json};
@@ -110,6 +111,20 @@ impl Operator {
                 let ended = session::revoke(tx, user, which, "revoked", self.actor.by()).await?;
                 self.record_of_user(tx, "user.sessions_ended", user).await?;
                 Ok(ended)
+            })
+            .await
+    }
+
+    /// Removes the second factor of a user who has lost it. All sessions of the user end.
+    ///
+    /// # Errors
+    /// [`SecondFactorError::NotEnabled`] if there is none.
+    pub async fn reset_second_factor(&self, user: UserId) -> Result<(), SecondFactorError> {
+        self.owner_database
+            .write_shared(async |tx| {
+                second_factor::reset(tx, user, self.actor.by()).await?;
+                self.record_of_user(tx, "user.second_factor_reset", user).await?;
+                Ok::<_, SecondFactorError>(())
             })
             .await
     }

@@ -10,7 +10,9 @@ use actix_web::http::header;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use futures_util::future::{Either, LocalBoxFuture};
 use identity::auth_event::Origin;
-use identity::{Holder, KeyRefused, Permission, Principal, Program, ProgramSecret, TokenError};
+use identity::{
+    Holder, KeyRefused, Permission, Principal, Program, ProgramSecret, SecondFactorState, TokenError,
+};
 use platform::Actor;
 use tenancy::{Tenant, TenantId, TenantScope};
 use uuid::Uuid;
@@ -106,7 +108,7 @@ impl Subject {
             return Ok(self);
         }
         Err(match self {
-            Self::Person(_) => role_lacks(permission),
+            Self::Person(principal) => withheld(&principal).unwrap_or_else(|| role_lacks(permission)),
             Self::Program(_) => Problem::new(
                 Code::PermissionDenied,
                 format!(
@@ -137,6 +139,24 @@ impl Subject {
             Self::Program(_) => Err(people_only()),
         }
     }
+}
+
+/// Why a session has no permissions, if it lacks a second factor.
+fn withheld(principal: &Principal) -> Option<Problem> {
+    let (code, detail) = match principal.second_factor? {
+        SecondFactorState::ToEnrol => (
+            Code::SecondFactorToEnrol,
+            "The business requires a second factor of your role. Set one up with POST \
+             /api/v1/auth/second-factor, and refresh the session.",
+        ),
+        SecondFactorState::Missing => (
+            Code::SecondFactorMissing,
+            "You did not give your second factor in this session. Give it with POST \
+             /api/v1/auth/step-up, and refresh the session.",
+        ),
+        SecondFactorState::Given | SecondFactorState::Unneeded => return None,
+    };
+    Some(Problem::new(code, detail))
 }
 
 fn people_only() -> Problem {
@@ -269,6 +289,11 @@ impl FromRequest for SignedIn {
         check_again_later::<Self>(request);
         check_here(request, |_, subject| {
             let principal = subject.person(false)?;
+            if principal.second_factor == Some(SecondFactorState::Missing)
+                && let Some(problem) = withheld(&principal)
+            {
+                return Err(problem);
+            }
             if !principal.is_in_charge {
                 let detail = "The program may not read or change the account of the user: it did not ask for \
                               the scope account.";

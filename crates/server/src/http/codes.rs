@@ -75,6 +75,12 @@ codes! {
         "Send JSON with the header Content-Type: application/json, and without a Content-Encoding header.";
 
     // The caller may not do this.
+    SecondFactorRequired = "second_factor_required", UNAUTHORIZED, "Second factor required",
+        "Sign in again, with the six digits of the authenticator app, or a recovery code, in code.";
+    SecondFactorWrong = "second_factor_wrong", UNAUTHORIZED, "Wrong code",
+        "Use the digits that the app shows now, or another recovery code. Each is valid once.";
+    StepUpRequired = "step_up_required", UNAUTHORIZED, "Proof too old",
+        "Send the password to POST /api/v1/auth/step-up, refresh the session, and repeat the request.";
     TokenMissing = "token_missing", UNAUTHORIZED, "Access token missing",
         "Sign in with POST /api/v1/auth/login and send the token as Authorization: Bearer TOKEN.";
     TokenInvalid = "token_invalid", UNAUTHORIZED, "Invalid access token", "Sign in again.";
@@ -107,6 +113,10 @@ codes! {
         "Ask an owner of the business for a role with the permission that detail names.";
     ImpersonationRefused = "impersonation_refused", FORBIDDEN, "Not for the staff of the platform",
         "Ask the business, or start an impersonation that allows the request. detail names the reason.";
+    SecondFactorToEnrol = "second_factor_to_enrol", FORBIDDEN, "Second factor needed",
+        "Set up a second factor with POST /api/v1/auth/second-factor, and refresh the session.";
+    SecondFactorMissing = "second_factor_missing", FORBIDDEN, "Second factor missing",
+        "Give the second factor with POST /api/v1/auth/step-up, and refresh the session.";
     AccountNotGranted = "account_not_granted", FORBIDDEN, "Account not granted",
         "Sign the person in with the scope account, if the program belongs to the operator.";
     ScopeMissing = "scope_missing", FORBIDDEN, "Scope missing", "Sign the person in with the scope openid.";
@@ -303,6 +313,9 @@ codes! {
         "Account disabled", "Ask the operator of the platform to enable the account.";
     ApiKeyEnded = "api_key_ended", CONFLICT, "API key ended",
         "Create another API key, or rotate an expired one with a later expiresAt.";
+    SecondFactorEnabled = "second_factor_enabled", CONFLICT,
+        "Second factor on", "Turn it off before you set up another one.";
+    NoSecondFactor = "no_second_factor", CONFLICT, "No second factor", "Set up a second factor first.";
     NoSecret = "no_secret", CONFLICT, "Public program", "Register another program, which has a secret.";
     TooManyApiKeys = "too_many_api_keys", CONFLICT, "Too many API keys", "Revoke API keys that nobody uses.";
     TooManyRoles = "too_many_roles", CONFLICT, "Too many roles", "Remove roles that nobody needs.";

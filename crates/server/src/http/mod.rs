@@ -18,6 +18,7 @@ pub mod oauth_error;
 pub mod origins;
 pub mod problem;
 pub mod rate_limits;
+pub mod recent;
 pub mod sign_on_cookie;
 pub mod state;
 pub mod submission;

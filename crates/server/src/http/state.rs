@@ -87,6 +87,8 @@ impl State {
                 sends_mail: settings.post()?.is_some(),
                 terms: settings.session_terms(),
                 allowed: settings.allowed_failures(),
+                authenticator_sealer: settings.password_keys()?.authenticator_sealer(),
+                installation: settings.mail.installation.clone(),
             },
             origins: Origins::new(database.clone(), settings.tenancy.cache_capacity),
             rate_limits: RateLimits::new(settings.server.requests_per_second, settings.server.request_burst),

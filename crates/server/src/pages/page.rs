@@ -9,10 +9,11 @@ use minijinja::Environment;
 use serde::Serialize;
 
 /// The templates, by the names by which they include each other.
-const TEMPLATES: [(&str, &str); 9] = [
+const TEMPLATES: [(&str, &str); 10] = [
     ("layout.html", include_str!("templates/layout.html")),
     ("sign_in.html", include_str!("templates/sign_in.html")),
     ("new_password.html", include_str!("templates/new_password.html")),
+    ("second_factor.html", include_str!("templates/second_factor.html")),
     ("account.html", include_str!("templates/account.html")),
     ("business.html", include_str!("templates/business.html")),
     ("consent.html", include_str!("templates/consent.html")),

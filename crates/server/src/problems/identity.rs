@@ -7,6 +7,8 @@ use identity::password_change::ChangeError;
 use identity::password_reset::ResetError;
 use identity::refresh::RefreshError;
 use identity::role::RoleError;
+use identity::role_requirement::RequirementError;
+use identity::second_factor::SecondFactorError;
 
 use crate::http::codes::Code;
 use crate::http::problem::{Problem, sentence};
@@ -56,6 +58,42 @@ impl From<ChangeError> for Problem {
             ChangeError::TooBusy(error) => Self::because(Code::TooBusy, &error).retry_after(2),
             ChangeError::Login(error) => error.into(),
             ChangeError::Db(error) => error.into(),
+        }
+    }
+}
+
+/// At a sign-in, the code belongs to what proves who somebody is.
+fn second_factor_at_sign_in(error: SecondFactorError) -> Problem {
+    let code = match error {
+        SecondFactorError::Required => Code::SecondFactorRequired,
+        SecondFactorError::Wrong => Code::SecondFactorWrong,
+        _ => return error.into(),
+    };
+    Problem::unauthorized(code, sentence(&error), r#"Bearer realm="tenantry""#)
+}
+
+impl From<SecondFactorError> for Problem {
+    fn from(error: SecondFactorError) -> Self {
+        match error {
+            SecondFactorError::Required => Self::invalid("/code", Code::MissingField, error),
+            SecondFactorError::Wrong => Self::invalid("/code", Code::InvalidValue, error),
+            SecondFactorError::TooManyAttempts(wait) => {
+                Self::because(Code::TooManyAttempts, &error).retry_after(wait)
+            }
+            SecondFactorError::AlreadyEnabled => Self::because(Code::SecondFactorEnabled, &error),
+            SecondFactorError::NotEnabled => Self::because(Code::NoSecondFactor, &error),
+            SecondFactorError::Password(error) => error.into(),
+            SecondFactorError::Unreadable(error) => Self::internal(error),
+            SecondFactorError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<RequirementError> for Problem {
+    fn from(error: RequirementError) -> Self {
+        match error {
+            RequirementError::Unknown(..) => Self::invalid("/roles", Code::InvalidValue, error),
+            RequirementError::Db(error) => error.into(),
         }
     }
 }
@@ -138,6 +176,7 @@ impl From<LoginError> for Problem {
                 Code::NoMembership,
                 "You are not a member here. Ask an owner of the business to add you.",
             ),
+            LoginError::SecondFactor(error) => second_factor_at_sign_in(*error),
             LoginError::TooBusy(error) => Self::because(Code::TooBusy, &error).retry_after(2),
             LoginError::Db(error) => error.into(),
         }

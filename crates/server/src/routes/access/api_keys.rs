@@ -18,6 +18,7 @@ use crate::http::etag::Tag;
 use crate::http::extract::{IfMatch, Json, PathId, Query};
 use crate::http::lists::{PageView, page_request};
 use crate::http::problem::Problem;
+use crate::http::recent::Recent;
 use crate::http::state::State;
 
 #[derive(Serialize, ToSchema)]
@@ -170,7 +171,7 @@ pub async fn list(
 #[post("/api-keys")]
 pub async fn create(
     state: web::Data<State>,
-    member: Member<may::ApiKeysManage>,
+    member: Recent<Member<may::ApiKeysManage>>,
     client::From(origin): client::From,
     body: Json<CreateApiKey>,
 ) -> Result<HttpResponse, Problem> {
@@ -218,7 +219,7 @@ pub async fn show(
 #[post("/api-keys/{id}/rotate")]
 pub async fn rotate(
     state: web::Data<State>,
-    member: Member<may::ApiKeysManage>,
+    member: Recent<Member<may::ApiKeysManage>>,
     client::From(origin): client::From,
     PathId(id): PathId<ApiKeyId>,
     IfMatch(if_version): IfMatch,

@@ -15,6 +15,7 @@ use crate::http::client;
 use crate::http::extract::{Json, PathId, Query};
 use crate::http::lists::{PageView, page_request};
 use crate::http::problem::Problem;
+use crate::http::recent::Recent;
 use crate::http::state::State;
 
 #[derive(Serialize, ToSchema)]
@@ -111,7 +112,7 @@ pub async fn list(
 #[put("/service-accounts/{slug}")]
 pub async fn put(
     state: web::Data<State>,
-    member: Member<may::ApiKeysManage>,
+    member: Recent<Member<may::ApiKeysManage>>,
     client::From(origin): client::From,
     PathId(id): PathId<ClientId>,
     body: Json<PutServiceAccount>,

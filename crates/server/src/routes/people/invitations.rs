@@ -18,6 +18,7 @@ use crate::http::codes::Code;
 use crate::http::extract::{Json, PathId, Query};
 use crate::http::lists::{PageView, page_request};
 use crate::http::problem::Problem;
+use crate::http::recent::Recent;
 use crate::http::state::State;
 
 #[derive(Serialize, ToSchema)]
@@ -132,7 +133,7 @@ pub async fn list(
 #[post("/invitations")]
 pub async fn create(
     state: web::Data<State>,
-    member: Member<may::TeamManage>,
+    member: Recent<Member<may::TeamManage>>,
     client::From(origin): client::From,
     body: Json<CreateInvitation>,
 ) -> Result<HttpResponse, Problem> {
@@ -170,7 +171,7 @@ pub async fn show(
 #[post("/invitations/{id}/resend")]
 pub async fn resend(
     state: web::Data<State>,
-    member: Member<may::TeamManage>,
+    member: Recent<Member<may::TeamManage>>,
     client::From(origin): client::From,
     PathId(id): PathId<InvitationId>,
 ) -> Result<HttpResponse, Problem> {

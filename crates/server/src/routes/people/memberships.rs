@@ -16,6 +16,7 @@ use crate::http::client;
 use crate::http::etag::{self, Tag};
 use crate::http::extract::{IfMatch, Json, PathId};
 use crate::http::problem::Problem;
+use crate::http::recent::Recent;
 use crate::http::state::State;
 
 #[derive(Serialize, ToSchema)]
@@ -115,7 +116,7 @@ pub(crate) fn changed(membership: Membership) -> HttpResponse {
 #[post("/users/{id}/memberships")]
 pub async fn create(
     state: web::Data<State>,
-    member: Member<may::TeamManage>,
+    member: Recent<Member<may::TeamManage>>,
     client::From(origin): client::From,
     PathId(user): PathId<UserId>,
     body: Json<CreateMembership>,
@@ -163,7 +164,7 @@ pub async fn show(
 #[put("/memberships/{id}")]
 pub async fn put(
     state: web::Data<State>,
-    member: Member<may::TeamManage>,
+    member: Recent<Member<may::TeamManage>>,
     client::From(origin): client::From,
     PathId(id): PathId<MembershipId>,
     IfMatch(if_version): IfMatch,

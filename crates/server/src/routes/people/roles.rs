@@ -16,6 +16,7 @@ use crate::http::etag::{self, Tag};
 use crate::http::extract::{IfMatch, Json, PathId, Query};
 use crate::http::lists::{NoParameters, PageView};
 use crate::http::problem::Problem;
+use crate::http::recent::Recent;
 use crate::http::state::State;
 
 #[derive(Serialize, ToSchema)]
@@ -131,7 +132,7 @@ pub async fn show(
 #[put("/roles/{app}/{key}")]
 pub async fn put(
     state: web::Data<State>,
-    member: Member<may::TeamManage>,
+    member: Recent<Member<may::TeamManage>>,
     client::From(origin): client::From,
     PathId((app, key)): PathId<(AppSlug, RoleKey)>,
     IfMatch(if_version): IfMatch,
@@ -165,7 +166,7 @@ pub async fn put(
 #[delete("/roles/{app}/{key}")]
 pub async fn remove(
     state: web::Data<State>,
-    member: Member<may::TeamManage>,
+    member: Recent<Member<may::TeamManage>>,
     client::From(origin): client::From,
     PathId((app, key)): PathId<(AppSlug, RoleKey)>,
     IfMatch(if_version): IfMatch,

@@ -21,6 +21,7 @@ use crate::http::client;
 use crate::http::extract::{Json, PathId, Query};
 use crate::http::lists::{PageView, page_request, search_text};
 use crate::http::problem::Problem;
+use crate::http::recent::Recent;
 use crate::http::state::State;
 use crate::routes::people::memberships::UserMembershipView;
 
@@ -171,7 +172,7 @@ pub(crate) fn shown(made: Option<Password>) -> Option<String> {
 #[post("/users")]
 pub async fn create(
     state: web::Data<State>,
-    member: Member<may::TeamManage>,
+    member: Recent<Member<may::TeamManage>>,
     client::From(origin): client::From,
     body: Json<CreateStaff>,
 ) -> Result<HttpResponse, Problem> {
@@ -206,7 +207,7 @@ pub struct SetPassword {
 #[post("/users/{id}/reset-password")]
 pub async fn reset_password(
     state: web::Data<State>,
-    member: Member<may::TeamManage>,
+    member: Recent<Member<may::TeamManage>>,
     client::From(origin): client::From,
     PathId(id): PathId<UserId>,
     body: Json<SetPassword>,

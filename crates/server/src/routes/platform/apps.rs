@@ -13,6 +13,7 @@ use crate::http::etag::{self, Tag};
 use crate::http::extract::{IfMatch, Json, PathId, Query};
 use crate::http::lists::{NoParameters, PageView};
 use crate::http::problem::Problem;
+use crate::http::recent::Recent;
 use crate::http::state::State;
 
 #[derive(Serialize, ToSchema)]
@@ -76,7 +77,7 @@ pub async fn show(
 #[put("/platform/apps/{slug}")]
 pub async fn put(
     state: web::Data<State>,
-    staff: Staff<may::AppsWrite>,
+    staff: Recent<Staff<may::AppsWrite>>,
     PathId(slug): PathId<AppSlug>,
     IfMatch(if_version): IfMatch,
     body: Json<AppDefinition>,

@@ -16,6 +16,7 @@ use crate::http::caller::{Staff, may};
 use crate::http::extract::{Json, PathId, Query};
 use crate::http::lists::{NoParameters, PageView};
 use crate::http::problem::Problem;
+use crate::http::recent::Recent;
 use crate::http::state::State;
 
 #[derive(Serialize, ToSchema)]
@@ -179,7 +180,7 @@ pub async fn list(
 #[post("/platform/clients")]
 pub async fn create(
     state: web::Data<State>,
-    staff: Staff<may::AppsWrite>,
+    staff: Recent<Staff<may::AppsWrite>>,
     body: Json<RegisterClient>,
 ) -> Result<HttpResponse, Problem> {
     let RegisterClient { id, app, name, is_public, is_foreign, .. } = body.value;
@@ -205,7 +206,7 @@ pub async fn create(
 #[patch("/platform/clients/{slug}")]
 pub async fn edit(
     state: web::Data<State>,
-    staff: Staff<may::AppsWrite>,
+    staff: Recent<Staff<may::AppsWrite>>,
     PathId(id): PathId<ClientId>,
     body: Json<ChangeClient>,
 ) -> Result<HttpResponse, Problem> {
@@ -236,7 +237,7 @@ pub async fn edit(
 #[post("/platform/clients/{slug}/rotate")]
 pub async fn rotate(
     state: web::Data<State>,
-    staff: Staff<may::AppsWrite>,
+    staff: Recent<Staff<may::AppsWrite>>,
     PathId(id): PathId<ClientId>,
     body: Json<RotateClient>,
 ) -> Result<HttpResponse, Problem> {

@@ -14,6 +14,7 @@ use crate::http::caller::{Staff, may};
 use crate::http::extract::{Json, PathId, Query};
 use crate::http::lists::{PageView, page_request};
 use crate::http::problem::Problem;
+use crate::http::recent::Recent;
 use crate::http::state::State;
 
 #[derive(Serialize, ToSchema)]
@@ -124,7 +125,7 @@ pub struct ListImpersonations {
 #[post("/platform/tenants/{id}/impersonations")]
 pub async fn start(
     state: web::Data<State>,
-    staff: Staff<may::MembersImpersonate>,
+    staff: Recent<Staff<may::MembersImpersonate>>,
     PathId(id): PathId<TenantId>,
     body: Json<StartImpersonation>,
 ) -> Result<HttpResponse, Problem> {

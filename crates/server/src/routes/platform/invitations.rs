@@ -13,6 +13,7 @@ use crate::http::caller::{Staff, may};
 use crate::http::extract::{Json, PathId, Query};
 use crate::http::lists::{PageView, page_request};
 use crate::http::problem::Problem;
+use crate::http::recent::Recent;
 use crate::http::state::State;
 use crate::routes::people::invitations::{InvitationView, created, refuse_without_mail};
 use crate::routes::platform::lifecycle::find;
@@ -73,7 +74,7 @@ pub async fn list(
 #[post("/platform/invitations")]
 pub async fn create(
     state: web::Data<State>,
-    staff: Staff<may::UsersWrite>,
+    staff: Recent<Staff<may::UsersWrite>>,
     body: Json<InviteMember>,
 ) -> Result<HttpResponse, Problem> {
     let operator = state.operator(&staff)?;

@@ -10,6 +10,7 @@ use crate::http::caller::{Staff, may};
 use crate::http::etag::{self, Tag};
 use crate::http::extract::{IfMatch, Json, PathId};
 use crate::http::problem::Problem;
+use crate::http::recent::Recent;
 use crate::http::state::State;
 use crate::routes::people::memberships::{ChangeMembership, UserMembershipView, changed};
 
@@ -38,7 +39,7 @@ pub async fn show(
 #[put("/platform/memberships/{id}")]
 pub async fn put(
     state: web::Data<State>,
-    staff: Staff<may::UsersWrite>,
+    staff: Recent<Staff<may::UsersWrite>>,
     PathId(id): PathId<MembershipId>,
     IfMatch(if_version): IfMatch,
     body: Json<ChangeMembership>,

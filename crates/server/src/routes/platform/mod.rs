@@ -42,6 +42,7 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(users::disable)
         .service(users::enable)
         .service(users::reset_password)
+        .service(users::reset_second_factor)
         .service(users::sessions)
         .service(users::end_sessions)
         .service(users::export)

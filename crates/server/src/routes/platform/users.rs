@@ -20,6 +20,7 @@ use crate::http::etag::{self, Tag};
 use crate::http::extract::{IfMatch, Json, PathId, Query};
 use crate::http::lists::{NoParameters, PageView, page_request, search_text};
 use crate::http::problem::Problem;
+use crate::http::recent::Recent;
 use crate::http::state::State;
 use crate::routes::people::users::{PersonView, SetPassword, SetPasswordView, shown};
 use crate::routes::signing_in::account::{ChangeProfile, PersonalDataView, ProfileView};
@@ -141,7 +142,7 @@ pub struct CreatedMemberView {
 #[post("/platform/users")]
 pub async fn create(
     state: web::Data<State>,
-    staff: Staff<may::UsersWrite>,
+    staff: Recent<Staff<may::UsersWrite>>,
     body: Json<CreateMember>,
 ) -> Result<HttpResponse, Problem> {
     let CreateMember { email, username, full_name, password, tenant_id, app, roles } = body.value;
@@ -236,7 +237,7 @@ pub async fn enable(
 #[post("/platform/users/{id}/reset-password")]
 pub async fn reset_password(
     state: web::Data<State>,
-    staff: Staff<may::UsersWrite>,
+    staff: Recent<Staff<may::UsersWrite>>,
     PathId(id): PathId<UserId>,
     body: Json<SetPassword>,
 ) -> Result<HttpResponse, Problem> {
@@ -257,6 +258,23 @@ pub async fn reset_password(
     Ok(HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .json(SetPasswordView { password: shown(made) }))
+}
+
+/// Remove the second factor of a user
+///
+/// Removes the second factor of a user who has lost it, and ends all sessions of the user.
+#[utoipa::path(tag = "platform", operation_id = "resetSecondFactor",
+    responses((status = 204, description = "Removed")), params(("id" = UserId, Path,)))]
+#[post("/platform/users/{id}/reset-second-factor")]
+pub async fn reset_second_factor(
+    state: web::Data<State>,
+    staff: Recent<Staff<may::UsersWrite>>,
+    PathId(id): PathId<UserId>,
+) -> Result<HttpResponse, Problem> {
+    let operator = state.operator(&staff)?;
+    find(&state, id).await?;
+    operator.reset_second_factor(id).await?;
+    Ok(HttpResponse::NoContent().finish())
 }
 
 /// List the sessions of a user
@@ -304,7 +322,7 @@ pub async fn end_sessions(
 #[get("/platform/users/{id}/export")]
 pub async fn export(
     state: web::Data<State>,
-    staff: Staff<may::UsersWrite>,
+    staff: Recent<Staff<may::UsersWrite>>,
     PathId(id): PathId<UserId>,
 ) -> Result<HttpResponse, Problem> {
     let data = state.operator(&staff)?.export_user(id).await?;

@@ -65,6 +65,8 @@ struct AuthorizationParameters {
 enum Next {
     /// The password, which is missing, too old, or another person's.
     Password,
+    /// The second factor.
+    SecondFactor(SignOn),
     /// The choice between the person who is signed in and another one.
     Account(SignOn),
     /// The choice of a business.
@@ -146,6 +148,9 @@ async fn decide(
     if is_other || asked.max_age.is_some_and(|max_age| max_age == 0 || age > max_age) {
         return Ok(Next::Password);
     }
+    if sign_on.needs_second_factor {
+        return Ok(Next::SecondFactor(sign_on));
+    }
     if asked.prompt.select_account {
         return Ok(Next::Account(sign_on));
     }
@@ -184,7 +189,7 @@ async fn decide(
 /// The error for a program that wants no page to be shown (OpenID Connect Core section 3.1.2.6).
 fn impossible_without_a_page(next: &Next) -> Option<OAuthError> {
     let (kind, text) = match next {
-        Next::Password => (Kind::LoginRequired, "The user must sign in."),
+        Next::Password | Next::SecondFactor(_) => (Kind::LoginRequired, "The user must sign in."),
         Next::Account(_) => (Kind::AccountSelectionRequired, "The user must choose an account."),
         Next::Business(..) => (
             Kind::InteractionRequired,
@@ -213,6 +218,7 @@ fn answer(state: &State, asked: &AuthorizationRequest, next: Next) -> HttpRespon
     match next {
         Next::Back(code) => asked.back.with(&[("code", code.expose_secret())]),
         Next::Password => ask_for_password(asked, asked.login_hint.as_deref().unwrap_or_default(), None, ok),
+        Next::SecondFactor(sign_on) => ask_for_second_factor(asked, &sign_on, None, ok),
         Next::Account(sign_on) => {
             let query = asked.parameters.with("prompt", asked.prompt.consent.then_some("consent")).to_query();
             let values = json!({
@@ -268,6 +274,22 @@ pub fn ask_for_password(
         "error": error,
     });
     page::render(status, "sign_in.html", &values)
+}
+
+/// The page for the second factor. `error` says what was wrong with the last one.
+pub fn ask_for_second_factor(
+    asked: &AuthorizationRequest,
+    sign_on: &SignOn,
+    error: Option<&str>,
+    status: StatusCode,
+) -> HttpResponse {
+    let values = json!({
+        "person": person(sign_on),
+        "query": asked.parameters.to_query(),
+        "other_query": asked.query_of_another_account(),
+        "error": error,
+    });
+    page::render(status, "second_factor.html", &values)
 }
 
 fn resource_of(state: &State, place: &Place) -> Option<String> {

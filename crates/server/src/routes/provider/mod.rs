@@ -10,6 +10,7 @@ pub mod metadata;
 pub mod parameters;
 pub mod resource;
 pub mod revocation;
+pub mod second_factor;
 pub mod sign_in;
 pub mod sign_out;
 pub mod token;
@@ -42,6 +43,7 @@ pub fn configure_pages(config: &mut web::ServiceConfig) {
     config
         .route("/style.css", web::get().to(styles))
         .route("/sign-in", web::post().to(sign_in::submit))
+        .route("/second-factor", web::post().to(second_factor::submit))
         .route("/consent", web::post().to(consent::submit))
         .route("/sign-out", web::post().to(sign_out::submit));
 }

@@ -8,6 +8,7 @@ use identity::auth_event::Origin;
 use identity::login::{Credentials, LoginError};
 use identity::membership::MemberOf;
 use identity::password_change::ChangeError;
+use identity::second_factor::SecondFactorError;
 use identity::user::LoginName;
 use identity::{SignOnSecret, Username};
 use secrecy::SecretString;
@@ -31,16 +32,19 @@ struct Typed {
     login: String,
     password: SecretString,
     new_password: Option<SecretString>,
+    code: Option<SecretString>,
 }
 
 impl Typed {
     fn read(body: &[u8]) -> Self {
-        let mut typed = Self { login: String::new(), password: SecretString::default(), new_password: None };
+        let (login, password) = (String::new(), SecretString::default());
+        let mut typed = Self { login, password, new_password: None, code: None };
         for (name, value) in form_urlencoded::parse(body) {
             match name.as_ref() {
                 "login" => typed.login = value.trim().to_owned(),
                 "password" => typed.password = SecretString::from(value.into_owned()),
                 "new_password" => typed.new_password = Some(SecretString::from(value.into_owned())),
+                "code" if !value.is_empty() => typed.code = Some(SecretString::from(value.into_owned())),
                 _ => {}
             }
         }
@@ -97,7 +101,8 @@ pub async fn submit(
     };
     let tenant = asked.business.as_ref().map(|tenant| tenant.id);
     let member_of = MemberOf::app_of(asked.client.app.clone(), tenant);
-    let credentials = Credentials { login, password: typed.password.clone(), member_of };
+    let (password, code) = (typed.password.clone(), typed.code.clone());
+    let credentials = Credentials { login, password, member_of, code };
     let signed_on = sign_on(&state, &credentials, typed.new_password.as_ref(), &cookie, &origin).await;
     match signed_on {
         Ok(secret) => {
@@ -135,6 +140,13 @@ fn refused(
         ChangeError::Login(LoginError::MustChangePassword) => {
             return Ok(ask_for_new_password(asked, typed, None, StatusCode::OK));
         }
+        ChangeError::Login(LoginError::SecondFactor(error)) => match *error {
+            SecondFactorError::TooManyAttempts(_) => (StatusCode::TOO_MANY_REQUESTS, sentence(&error)),
+            SecondFactorError::Required | SecondFactorError::Wrong => {
+                (StatusCode::UNAUTHORIZED, sentence(&error))
+            }
+            error => return Err(Problem::from(error).into()),
+        },
         ChangeError::Weak(_) | ChangeError::Unchanged => {
             let text = sentence(&error);
             let status = StatusCode::UNPROCESSABLE_ENTITY;

@@ -19,6 +19,7 @@ use crate::http::etag::{self, Tag};
 use crate::http::extract::{IfMatch, Json, Query};
 use crate::http::lists::{PageView, Paging, page_request};
 use crate::http::problem::Problem;
+use crate::http::recent::Recent;
 use crate::http::state::State;
 use crate::routes::signing_in::events::AuthEventView;
 
@@ -187,7 +188,7 @@ pub struct PersonalDataView {
 #[get("/auth/export")]
 pub async fn export(
     state: web::Data<State>,
-    caller: SignedIn,
+    caller: Recent<SignedIn>,
     client::From(origin): client::From,
 ) -> Result<HttpResponse, Problem> {
     let user = caller.principal.user;

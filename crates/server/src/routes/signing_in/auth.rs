@@ -9,7 +9,9 @@ use identity::membership::{self, MemberOf};
 use identity::refresh::{Presenter, RefreshError};
 use identity::session::{self, Started, Which};
 use identity::user::{self, LoginName, UserStatus};
-use identity::{AppSlug, RefreshToken, SessionId, UserId, Username, refresh as refreshing};
+use identity::{
+    AppSlug, RefreshToken, SecondFactorState, SessionId, UserId, Username, refresh as refreshing,
+};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use tenancy::{SharedScope, TenantId};
@@ -41,6 +43,9 @@ pub struct Login {
     #[serde(rename = "newPassword")]
     #[schema(value_type = Option<String>, format = Password, example = json!(null))]
     new_password: Option<SecretString>,
+    /// The second factor, if you have one: the six digits of the authenticator app, or a recovery code.
+    #[schema(value_type = Option<String>, example = json!(null))]
+    code: Option<SecretString>,
     /// The app to sign in to. Defaults to inventory on the host of a business, and to platform on the host of
     /// the platform. This API accepts the tokens of inventory, pos and platform.
     #[schema(example = "inventory")]
@@ -110,6 +115,11 @@ pub struct MembershipView {
     roles: Vec<String>,
     /// The permissions of the access token.
     permissions: Vec<String>,
+    /// given: you gave the second factor. unneeded: you have none, and need none. to_enrol: your role needs one,
+    /// so set it up with POST /api/v1/auth/second-factor. missing: you have one, and did not give it; send it to
+    /// POST /api/v1/auth/step-up. With to_enrol and missing, the session has no permissions.
+    #[schema(value_type = String, example = "unneeded")]
+    second_factor: SecondFactorState,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -187,7 +197,8 @@ pub(crate) fn tokens(
             app: account.member_of.app().clone(),
             business: business(host_owner),
             roles: account.roles,
-            permissions: account.permissions,
+            permissions: if started.second_factor.is_complete() { account.permissions } else { Vec::new() },
+            second_factor: started.second_factor,
         },
     }))
 }
@@ -208,7 +219,7 @@ pub async fn login(
     body: Json<Login>,
 ) -> Result<HttpResponse, Problem> {
     state.tokens.check_ready()?;
-    let Login { email, username, password, new_password, app, device, cookies } = body.value;
+    let Login { email, username, password, new_password, code, app, device, cookies } = body.value;
     let browser = if cookies { Some(browser?) } else { None };
     let name = match (email, username) {
         (Some(email), None) => LoginName::Email(email),
@@ -219,7 +230,7 @@ pub async fn login(
     };
     let member_of = MemberOf::at(app, host_owner.tenant());
     origin.device = device.map(|device| device.to_string());
-    let credentials = Credentials { login: name, password, member_of };
+    let credentials = Credentials { login: name, password, member_of, code };
     let (account, started) = match new_password {
         None => state.sign_in.sign_in(&credentials, &origin).await?,
         Some(new) => state.sign_in.change_password_and_sign_in(&credentials, &new, &origin).await?,
@@ -350,6 +361,7 @@ pub async fn me(state: web::Data<State>, caller: TokenHolder) -> Result<HttpResp
             business: business(&caller.host_owner),
             roles: roles.ok_or_else(no_membership)?,
             permissions: caller.principal.permissions().map(|permission| permission.to_string()).collect(),
+            second_factor: caller.principal.second_factor.unwrap_or(SecondFactorState::Unneeded),
         },
         impersonation: caller
             .principal

@@ -6,6 +6,7 @@ pub mod consents;
 pub mod emails;
 pub mod events;
 pub mod passwords;
+pub mod second_factor;
 pub mod sessions;
 pub mod well_known;
 
@@ -30,6 +31,12 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(passwords::change_password)
         .service(passwords::forgot)
         .service(passwords::reset)
+        .service(second_factor::show)
+        .service(second_factor::begin)
+        .service(second_factor::confirm)
+        .service(second_factor::renew_codes)
+        .service(second_factor::disable)
+        .service(second_factor::step_up)
         .service(sessions::list)
         .service(sessions::end_all)
         .service(sessions::end)

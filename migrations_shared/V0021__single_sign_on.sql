@@ -31,6 +31,8 @@ CREATE TABLE shared.sign_ons (
     created_at timestamptz NOT NULL,
     -- When the person gave the password last.
     authenticated_at timestamptz NOT NULL,
+    -- When the person gave the second factor after that.
+    second_factor_at timestamptz,
     -- Extended by the password alone.
     expires_at timestamptz NOT NULL,
     -- Extended by each use.
@@ -56,9 +58,7 @@ ALTER TABLE shared.sessions ADD COLUMN sign_on_id uuid
     CONSTRAINT sessions_sign_on_id_fkey REFERENCES shared.sign_ons (id) ON DELETE SET NULL;
 ALTER TABLE shared.sessions
     -- What the program may learn and do. Null: everything that the user may.
-    ADD COLUMN scopes text[],
-    -- When the person gave the password, if not when the session began.
-    ADD COLUMN authenticated_at timestamptz;
+    ADD COLUMN scopes text[];
 -- reason: few sessions are those of programs.
 CREATE INDEX sessions_client_id_idx ON shared.sessions (client_id) WHERE client_id IS NOT NULL;
 -- reason: few sessions are those of programs.
@@ -127,7 +127,8 @@ CREATE POLICY authorization_codes_own ON shared.authorization_codes TO tenantry_
     USING (user_id = nullif(current_setting('tenantry.user', true), '')::uuid);
 CREATE POLICY consents_own ON shared.consents TO tenantry_shared
     USING (user_id = nullif(current_setting('tenantry.user', true), '')::uuid);
-GRANT SELECT, UPDATE (idle_expires_at, revoked_at, revoked_reason) ON shared.sign_ons TO tenantry_shared;
+GRANT SELECT, UPDATE (idle_expires_at, second_factor_at, revoked_at, revoked_reason) ON shared.sign_ons
+   TO tenantry_shared;
 GRANT SELECT, INSERT, DELETE ON shared.authorization_codes TO tenantry_shared;
 GRANT SELECT, INSERT, UPDATE (scopes, given_at), DELETE ON shared.consents TO tenantry_shared;
 
@@ -204,7 +205,7 @@ BEGIN
     END IF;
     UPDATE shared.sign_ons
        SET hash = new_hash, user_agent = its_user_agent, address = its_address, authenticated_at = moment,
-           expires_at = its_expires_at, idle_expires_at = its_idle_expires_at
+           second_factor_at = NULL, expires_at = its_expires_at, idle_expires_at = its_idle_expires_at
      WHERE hash = former_hash AND user_id = of_user AND revoked_at IS NULL AND idle_expires_at > moment;
     IF FOUND THEN
         RETURN true;
@@ -226,7 +227,7 @@ $function$;
 -- The sign-on of a browser. The rest of the transaction acts as its user. No row: there is none any more.
 CREATE FUNCTION shared.open_sign_on(presented bytea, moment timestamptz)
 RETURNS TABLE (id uuid, user_id uuid, full_name text, email text, authenticated_at timestamptz,
-               expires_at timestamptz, idle_expires_at timestamptz)
+               expires_at timestamptz, idle_expires_at timestamptz, needs_second_factor boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
 #variable_conflict use_column
 DECLARE
@@ -238,7 +239,9 @@ BEGIN
     END IF;
     PERFORM set_config('tenantry.user', of_user::text, true);
     RETURN QUERY
-    SELECT o.id, o.user_id, u.full_name, e.value, o.authenticated_at, o.expires_at, o.idle_expires_at
+    SELECT o.id, o.user_id, u.full_name, e.value, o.authenticated_at, o.expires_at, o.idle_expires_at,
+           o.second_factor_at IS NULL
+               AND EXISTS (SELECT FROM shared.authenticators a WHERE a.user_id = u.id AND a.confirmed_at IS NOT NULL)
       FROM shared.sign_ons o
       JOIN shared.users u ON u.id = o.user_id AND u.status = 'active'
       LEFT JOIN shared.user_logins e ON e.user_id = u.id AND e.kind = 'email'
@@ -252,7 +255,8 @@ $function$;
 -- row: there is no such code.
 CREATE FUNCTION shared.open_authorization_code(presented bytea, wanted_client text)
 RETURNS TABLE (redirect_uri text, challenge text, nonce text, scopes text[], expires_at timestamptz, session_id uuid,
-               user_id uuid, sign_on_id uuid, membership_id uuid, authenticated_at timestamptz, is_live boolean,
+               user_id uuid, authenticated_at timestamptz, second_factor_at timestamptz,
+               second_factor text, is_live boolean,
                app text, tenant_id uuid, full_name text, email text, username text, membership_version integer,
                roles text[], permissions text[])
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
@@ -277,8 +281,8 @@ BEGIN
     PERFORM set_config('tenantry.user', code.user_id::text, true);
     -- A statement of its own sees what was committed while this one waited for the locks.
     RETURN QUERY
-    SELECT code.redirect_uri, code.challenge, code.nonce, code.scopes, code.expires_at, code.session_id, u.id, o.id,
-           m.id, o.authenticated_at,
+    SELECT code.redirect_uri, code.challenge, code.nonce, code.scopes, code.expires_at, code.session_id, u.id,
+           o.authenticated_at, o.second_factor_at, shared.second_factor_state(u.id, m.id, o.second_factor_at),
            o.revoked_at IS NULL AND u.status = 'active' AND m.status = 'active'
                AND o.authenticated_at >= greatest(u.password_changed_at, m.sign_in_again_since, '-infinity'),
            m.app, m.tenant_id, u.full_name, e.value, n.value, m.version, a.roles, a.permissions
@@ -306,9 +310,11 @@ BEGIN
     UPDATE shared.memberships SET last_sign_in_at = moment WHERE id = code.membership_id
     RETURNING tenant_id INTO business;
     INSERT INTO shared.sessions (id, user_id, membership_id, tenant_id, user_agent, address, created_at, last_seen_at,
-                                 expires_at, idle_expires_at, client_id, sign_on_id, scopes, authenticated_at)
+                                 expires_at, idle_expires_at, client_id, sign_on_id, scopes, authenticated_at,
+                                 second_factor_at)
     SELECT new_session, code.user_id, code.membership_id, business, its_user_agent, its_address, moment, moment,
-           its_expires_at, its_idle_expires_at, code.client_id, code.sign_on_id, code.scopes, o.authenticated_at
+           its_expires_at, its_idle_expires_at, code.client_id, code.sign_on_id, code.scopes, o.authenticated_at,
+           o.second_factor_at
       FROM shared.sign_ons o WHERE o.id = code.sign_on_id;
     INSERT INTO shared.refresh_tokens (id, session_id, user_id, hash, expires_at)
     VALUES (first_token, new_session, code.user_id, first_hash, its_idle_expires_at);
@@ -327,7 +333,7 @@ RETURNS TABLE (token_id uuid, session_id uuid, user_id uuid, parent_id uuid, tok
                app text, tenant_id uuid, session_expires_at timestamptz, revoked_at timestamptz,
                is_active boolean, full_name text, email text, username text, membership_version integer,
                roles text[], permissions text[], session_created_at timestamptz, authenticated_at timestamptz,
-               client_id text, is_foreign boolean, scopes text[])
+               second_factor_at timestamptz, second_factor text, client_id text, is_foreign boolean, scopes text[])
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
 #variable_conflict use_column
 DECLARE
@@ -345,7 +351,9 @@ BEGIN
     SELECT t.id, s.id, u.id, t.parent_id, t.expires_at, t.consumed_at, t.superseded_at, c.children, c.used_children,
            m.app, s.tenant_id, s.expires_at, s.revoked_at, u.status = 'active' AND m.status = 'active',
            u.full_name, e.value, n.value, m.version, a.roles, a.permissions, s.created_at,
-           coalesce(s.authenticated_at, s.created_at), s.client_id, coalesce(p.is_foreign, false), s.scopes
+           coalesce(s.authenticated_at, s.created_at), s.second_factor_at,
+           shared.second_factor_state(u.id, m.id, s.second_factor_at),
+           s.client_id, coalesce(p.is_foreign, false), s.scopes
       FROM shared.refresh_tokens t
       JOIN shared.sessions s ON s.id = t.session_id
       JOIN shared.users u ON u.id = s.user_id

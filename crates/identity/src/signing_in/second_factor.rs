@@ -1,0 +1,492 @@
+//! The second factor: six digits that an authenticator app shows (RFC 6238), or one of ten recovery codes. A
+//! user who has one gives it at each sign-in. A business may require one of those who have a role.
+
+use chrono::{DateTime, Utc};
+use qrcode::QrCode;
+use qrcode::render::svg;
+use secrecy::{ExposeSecret as _, SecretString};
+use tenancy::{DbError, SharedScope, SharedTx};
+use totp_rs::{Builder, Totp};
+use uuid::Uuid;
+
+use crate::names::digest::sha256;
+use crate::names::ids::{SessionId, UserId};
+use crate::names::secret;
+use crate::people::user;
+use crate::records::auth_event::{self, AuthAction, AuthEvent, By, Origin};
+use crate::signing_in::login::SignIn;
+use crate::signing_in::password_change::ChangeError;
+use crate::signing_in::principal::Principal;
+use crate::signing_in::session::{self, Which};
+use crate::signing_in::signing_key::Unreadable;
+use crate::signing_in::throttle::{self, Attempt, AttemptKeys};
+
+values::words! {
+    /// What a session lacks.
+    pub enum SecondFactorState {
+        /// The second factor was given.
+        Given = "given",
+        /// The user has none, and needs none.
+        Unneeded = "unneeded",
+        /// A role of the user needs one, and the user has none yet. The session has no permissions.
+        ToEnrol = "to_enrol",
+        /// The user has one, and did not give it. The session has no permissions.
+        Missing = "missing",
+    }
+}
+
+impl SecondFactorState {
+    /// Whether the session has its permissions.
+    pub fn is_complete(self) -> bool {
+        matches!(self, Self::Given | Self::Unneeded)
+    }
+
+    /// The methods by which the person proved who they are (RFC 8176).
+    pub fn methods(self) -> Vec<String> {
+        let methods: &[&str] = if self == Self::Given { &["pwd", "otp", "mfa"] } else { &["pwd"] };
+        methods.iter().map(ToString::to_string).collect()
+    }
+}
+
+/// The number of recovery codes.
+const RECOVERY_CODES: usize = 10;
+/// The bytes of the secret that the authenticator app keeps, as RFC 4226 recommends.
+const SECRET_BYTES: usize = 20;
+
+/// The second factor was refused, or not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum SecondFactorError {
+    /// The user has a second factor, and sent none.
+    #[error("send the six digits of your authenticator app, or a recovery code")]
+    Required,
+    /// The digits are wrong, too old, or were used before; or there is no such recovery code, or it was used.
+    #[error("the code is wrong, or it was used before")]
+    Wrong,
+    /// There were too many wrong codes. The client must wait for so many seconds.
+    #[error("too many codes were wrong; try again in {0} seconds")]
+    TooManyAttempts(u32),
+    /// The user has a second factor already.
+    #[error("the account has a second factor already; remove it before another is set up")]
+    AlreadyEnabled,
+    /// Nothing was begun that could be confirmed, or there is nothing to be removed.
+    #[error("the account has no second factor")]
+    NotEnabled,
+    /// The password was refused.
+    #[error(transparent)]
+    Password(#[from] ChangeError),
+    /// The stored secret cannot be read.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+    /// PostgreSQL refused a query, or the connection failed.
+    #[error("a query about second factors failed")]
+    Db(#[from] DbError),
+}
+
+/// The second factor of a user.
+#[derive(Debug, Clone)]
+pub struct SecondFactor {
+    /// Since when the user has one.
+    pub enabled_at: DateTime<Utc>,
+    /// The recovery codes that were not used.
+    pub recovery_codes_left: i64,
+}
+
+tenancy::from_row!(SecondFactor { enabled_at, recovery_codes_left });
+
+/// What an authenticator app needs to know.
+pub struct Enrolment {
+    /// The secret in base32, for an app that cannot scan.
+    pub secret: SecretString,
+    /// The address that the picture contains.
+    pub uri: SecretString,
+    /// The picture that an app scans: an SVG.
+    pub qr_code: SecretString,
+}
+
+/// The second factor of a user.
+///
+/// # Errors
+/// [`DbError`]; `None` if there is none.
+pub async fn find(tx: &SharedTx, user: UserId) -> Result<Option<SecondFactor>, DbError> {
+    const FIND: &str = "
+        SELECT a.confirmed_at AS enabled_at,
+               (SELECT count(*) FROM shared.recovery_codes r WHERE r.user_id = a.user_id AND r.used_at IS NULL)
+                   AS recovery_codes_left
+          FROM shared.authenticators a WHERE a.user_id = $1 AND a.confirmed_at IS NOT NULL";
+    tx.row_opt(FIND, &[&user]).await
+}
+
+/// Removes the second factor of a user who has lost it. All sessions of the user end.
+///
+/// # Errors
+/// [`SecondFactorError::NotEnabled`].
+pub async fn reset(tx: &SharedTx, user: UserId, by: By<'_>) -> Result<(), SecondFactorError> {
+    remove(tx, user).await?;
+    session::revoke(tx, user, Which::All, "second_factor_reset", by).await?;
+    let event = AuthEvent { user: Some(user), ..AuthEvent::new(AuthAction::SecondFactorRemoved).by(by) };
+    Ok(auth_event::record(tx, &event).await?)
+}
+
+async fn remove(tx: &SharedTx, user: UserId) -> Result<(), SecondFactorError> {
+    const REMOVE: &str = "DELETE FROM shared.authenticators WHERE user_id = $1 AND confirmed_at IS NOT NULL";
+    const CODES: &str = "DELETE FROM shared.recovery_codes WHERE user_id = $1";
+    if tx.execute(REMOVE, &[&user]).await? == 0 {
+        return Err(SecondFactorError::NotEnabled);
+    }
+    tx.execute(CODES, &[&user]).await?;
+    Ok(())
+}
+
+struct Stored {
+    sealed_secret: Vec<u8>,
+    sealed_with: String,
+    last_step: Option<i64>,
+}
+
+tenancy::from_row!(Stored { sealed_secret, sealed_with, last_step });
+
+/// The outcome of a code, which is kept.
+enum Outcome {
+    NoFactor,
+    Right(DateTime<Utc>),
+    Refused(SecondFactorError),
+}
+
+fn totp(secret: Vec<u8>, label: &Label<'_>) -> Result<Totp, Unreadable> {
+    // A colon separates the parts of the label.
+    let plain = |text: &str| text.replace(':', " ");
+    let issuer = Some(plain(label.installation)).filter(|issuer| !issuer.is_empty());
+    let builder =
+        Builder::new().with_secret(secret).with_account_name(plain(label.login)).with_issuer(issuer);
+    builder.build().map_err(|_| Unreadable)
+}
+
+/// The name under which an authenticator app shows the digits.
+struct Label<'a> {
+    installation: &'a str,
+    login: &'a str,
+}
+
+/// The digits need no name.
+const NO_LABEL: Label<'_> = Label { installation: "", login: "user" };
+
+fn seconds(moment: DateTime<Utc>) -> u64 {
+    u64::try_from(moment.timestamp()).unwrap_or_default()
+}
+
+/// A recovery code as it is stored: letter case, spaces and hyphens make no difference.
+fn hash_of(code: &str) -> Vec<u8> {
+    let plain: String = code.chars().filter(char::is_ascii_alphanumeric).collect();
+    sha256(&plain.to_ascii_lowercase())
+}
+
+/// A new recovery code: 80 random bits, in groups of four letters.
+fn recovery_code() -> SecretString {
+    let letters = secret::letters(16);
+    SecretString::from(
+        letters.as_bytes().chunks(4).map(String::from_utf8_lossy).collect::<Vec<_>>().join("-"),
+    )
+}
+
+impl SignIn {
+    /// Checks the code of a user who has shown the password. Returns when it was given; `None` if the user
+    /// has no second factor. A wrong code is recorded and counted.
+    pub(super) async fn check_second_factor(
+        &self,
+        user: UserId,
+        code: Option<&SecretString>,
+        origin: &Origin,
+    ) -> Result<Option<DateTime<Utc>>, SecondFactorError> {
+        let check = async |tx: &SharedTx| self.compare_code(tx, user, code, origin).await;
+        match self.database.write_shared(SharedScope::User(user.into()), check).await? {
+            Outcome::NoFactor => Ok(None),
+            Outcome::Right(given_at) => Ok(Some(given_at)),
+            Outcome::Refused(error) => Err(error),
+        }
+    }
+
+    async fn compare_code(
+        &self,
+        tx: &SharedTx,
+        user: UserId,
+        code: Option<&SecretString>,
+        origin: &Origin,
+    ) -> Result<Outcome, SecondFactorError> {
+        // Locked, so that codes are compared one after another.
+        const FIND: &str = "
+            SELECT sealed_secret, sealed_with, last_step FROM shared.authenticators
+             WHERE user_id = $1 AND confirmed_at IS NOT NULL FOR NO KEY UPDATE";
+        let Some(stored) = tx.row_opt::<Stored>(FIND, &[&user]).await? else { return Ok(Outcome::NoFactor) };
+        let Some(code) = code else { return Ok(Outcome::Refused(SecondFactorError::Required)) };
+        let keys = AttemptKeys::of_second_factor(user, origin.network());
+        let wait = throttle::count(tx, &keys, self.allowed).await?;
+        if wait > 0.0 {
+            return Ok(Outcome::Refused(SecondFactorError::TooManyAttempts(wait.ceil() as u32)));
+        }
+        if self.is_right(tx, user, &stored, code.expose_secret().trim()).await? {
+            throttle::forget(tx, &Attempt::from(keys)).await?;
+            return Ok(Outcome::Right(tx.now()));
+        }
+        let event = AuthEvent {
+            failure: Some("wrong_second_factor"),
+            origin: Some(origin),
+            ..AuthEvent::new(AuthAction::SignIn).of(user)
+        };
+        auth_event::record(tx, &event).await?;
+        Ok(Outcome::Refused(SecondFactorError::Wrong))
+    }
+
+    async fn is_right(
+        &self,
+        tx: &SharedTx,
+        user: UserId,
+        stored: &Stored,
+        code: &str,
+    ) -> Result<bool, SecondFactorError> {
+        const USE_STEP: &str = "UPDATE shared.authenticators SET last_step = $2 WHERE user_id = $1";
+        const USE_CODE: &str = "
+            UPDATE shared.recovery_codes SET used_at = $3
+             WHERE user_id = $1 AND hash = $2 AND used_at IS NULL";
+        let digits: String = code.chars().filter(|c| !c.is_whitespace()).collect();
+        if digits.len() != 6 || !digits.bytes().all(|b| b.is_ascii_digit()) {
+            return Ok(tx.execute(USE_CODE, &[&user, &hash_of(code), &tx.now()]).await? > 0);
+        }
+        let (id, sealer) = (user.to_string(), &self.authenticator_sealer);
+        let secret = sealer.open_bytes(&id, &stored.sealed_secret, &stored.sealed_with)?;
+        let step = totp(secret, &NO_LABEL)?.check(&digits, seconds(tx.now()));
+        let step = step.and_then(|step| i64::try_from(step).ok());
+        let step = step.filter(|step| stored.last_step.is_none_or(|last| last < *step));
+        let Some(step) = step else { return Ok(false) };
+        tx.execute(USE_STEP, &[&user, &step]).await?;
+        Ok(true)
+    }
+
+    /// Begins to set up a second factor for a user who knows the password. It counts once it is confirmed.
+    ///
+    /// # Errors
+    /// [`SecondFactorError`].
+    pub async fn begin_enrolment(
+        &self,
+        principal: &Principal,
+        password: &SecretString,
+        origin: &Origin,
+    ) -> Result<Enrolment, SecondFactorError> {
+        const BEGIN: &str = "
+            INSERT INTO shared.authenticators AS a (user_id, sealed_secret, sealed_with, created_at)
+            VALUES ($1, $2, $3, $4)
+                ON CONFLICT (user_id) DO UPDATE
+               SET sealed_secret = EXCLUDED.sealed_secret, sealed_with = EXCLUDED.sealed_with,
+                   created_at = EXCLUDED.created_at
+             WHERE a.confirmed_at IS NULL";
+        let (user, id) = (principal.user, principal.user.to_string());
+        let (_, attempt, email) = self.confirm(principal, password, origin).await?;
+        let mut bytes = vec![0; SECRET_BYTES];
+        secret::fill(&mut bytes);
+        let (sealed, with) = self.authenticator_sealer.seal_bytes(&id, &bytes)?;
+        let tenant = principal.member_of.tenant();
+        let begin = async |tx: &SharedTx| {
+            throttle::forget(tx, &attempt).await?;
+            if tx.execute(BEGIN, &[&user, &sealed, &with, &tx.now()]).await? == 0 {
+                return Err(SecondFactorError::AlreadyEnabled);
+            }
+            Ok(user::find(tx, user, tenant).await?)
+        };
+        let found = self.database.write_shared(SharedScope::User(user.into()), begin).await?;
+        let username = found.and_then(|user| user.username).map(|username| username.to_string());
+        let login = email.map(|email| email.to_string()).or(username);
+        let label = Label { installation: &self.installation, login: login.as_deref().unwrap_or("user") };
+        let totp = totp(bytes, &label)?;
+        let uri = totp.to_url().map_err(|_| Unreadable)?;
+        let picture = QrCode::new(&uri).map_err(|_| Unreadable)?;
+        let picture = picture.render::<svg::Color<'_>>().min_dimensions(240, 240).build();
+        Ok(Enrolment {
+            secret: SecretString::from(totp.secret().to_base32()),
+            uri: SecretString::from(uri),
+            qr_code: SecretString::from(picture),
+        })
+    }
+
+    /// Turns the second factor on, for a user whose app shows the right digits. All other sessions of the
+    /// user end. Returns the recovery codes, which are stored nowhere.
+    ///
+    /// # Errors
+    /// [`SecondFactorError`].
+    pub async fn confirm_enrolment(
+        &self,
+        principal: &Principal,
+        code: &SecretString,
+        origin: &Origin,
+    ) -> Result<Vec<SecretString>, SecondFactorError> {
+        const FIND: &str = "
+            SELECT sealed_secret, sealed_with, last_step FROM shared.authenticators
+             WHERE user_id = $1 AND confirmed_at IS NULL FOR NO KEY UPDATE";
+        const CONFIRM: &str = "UPDATE shared.authenticators SET confirmed_at = $2 WHERE user_id = $1";
+        let user = principal.user;
+        let confirm = async |tx: &SharedTx| {
+            let stored: Option<Stored> = tx.row_opt(FIND, &[&user]).await?;
+            let stored = stored.ok_or(SecondFactorError::NotEnabled)?;
+            let keys = AttemptKeys::of_second_factor(user, origin.network());
+            let wait = throttle::count(tx, &keys, self.allowed).await?;
+            if wait > 0.0 {
+                return Ok(Err(SecondFactorError::TooManyAttempts(wait.ceil() as u32)));
+            }
+            if !self.is_right(tx, user, &stored, code.expose_secret().trim()).await? {
+                return Ok(Err(SecondFactorError::Wrong));
+            }
+            throttle::forget(tx, &Attempt::from(keys)).await?;
+            tx.execute(CONFIRM, &[&user, &tx.now()]).await?;
+            given_in(tx, principal.session).await?;
+            let by = By::person(user, origin);
+            let others = Which::AllBut(principal.session);
+            session::revoke(tx, user, others, "second_factor_enabled", by).await?;
+            let event = AuthEvent {
+                origin: Some(origin),
+                ..AuthEvent::new(AuthAction::SecondFactorEnabled).of(user)
+            };
+            auth_event::record(tx, &event).await?;
+            Ok::<_, SecondFactorError>(Ok(new_recovery_codes(tx, user).await?))
+        };
+        // A wrong code must be counted, so it is no error of the transaction.
+        self.database.write_shared(SharedScope::User(user.into()), confirm).await?
+    }
+
+    /// Replaces the recovery codes of a user who knows the password and has the second factor.
+    ///
+    /// # Errors
+    /// [`SecondFactorError`].
+    pub async fn renew_recovery_codes(
+        &self,
+        principal: &Principal,
+        password: &SecretString,
+        code: &SecretString,
+        origin: &Origin,
+    ) -> Result<Vec<SecretString>, SecondFactorError> {
+        self.show_both(principal, password, Some(code), origin)
+            .await?
+            .ok_or(SecondFactorError::NotEnabled)?;
+        let user = principal.user;
+        let renew = async |tx: &SharedTx| {
+            let event = AuthEvent {
+                origin: Some(origin),
+                ..AuthEvent::new(AuthAction::RecoveryCodesRenewed).of(user)
+            };
+            auth_event::record(tx, &event).await?;
+            new_recovery_codes(tx, user).await
+        };
+        Ok(self.database.write_shared(SharedScope::User(user.into()), renew).await?)
+    }
+
+    /// Turns the second factor off, for a user who knows the password and has the factor.
+    ///
+    /// # Errors
+    /// [`SecondFactorError`].
+    pub async fn disable_second_factor(
+        &self,
+        principal: &Principal,
+        password: &SecretString,
+        code: &SecretString,
+        origin: &Origin,
+    ) -> Result<(), SecondFactorError> {
+        self.show_both(principal, password, Some(code), origin)
+            .await?
+            .ok_or(SecondFactorError::NotEnabled)?;
+        let user = principal.user;
+        let disable = async |tx: &SharedTx| {
+            remove(tx, user).await?;
+            let event = AuthEvent {
+                origin: Some(origin),
+                ..AuthEvent::new(AuthAction::SecondFactorRemoved).of(user)
+            };
+            Ok::<_, SecondFactorError>(auth_event::record(tx, &event).await?)
+        };
+        self.database.write_shared(SharedScope::User(user.into()), disable).await
+    }
+
+    /// Lets a signed-in user prove once more who they are. The next refresh of the session carries it.
+    ///
+    /// # Errors
+    /// [`SecondFactorError`].
+    pub async fn step_up(
+        &self,
+        principal: &Principal,
+        password: &SecretString,
+        code: Option<&SecretString>,
+        origin: &Origin,
+    ) -> Result<(), SecondFactorError> {
+        const PROVED: &str = "UPDATE shared.sessions SET authenticated_at = $2 WHERE id = $1";
+        let given_at = self.show_both(principal, password, code, origin).await?;
+        let (user, session) = (principal.user, principal.session);
+        let prove = async |tx: &SharedTx| {
+            tx.execute(PROVED, &[&session, &tx.now()]).await?;
+            if given_at.is_some() {
+                given_in(tx, session).await?;
+            }
+            let event = AuthEvent {
+                session: Some(session),
+                origin: Some(origin),
+                ..AuthEvent::new(AuthAction::SteppedUp).of(user)
+            };
+            auth_event::record(tx, &event).await
+        };
+        Ok(self.database.write_shared(SharedScope::User(user.into()), prove).await?)
+    }
+
+    /// Checks the password of a signed-in user, and then the second factor, if there is one.
+    async fn show_both(
+        &self,
+        principal: &Principal,
+        password: &SecretString,
+        code: Option<&SecretString>,
+        origin: &Origin,
+    ) -> Result<Option<DateTime<Utc>>, SecondFactorError> {
+        let (_, attempt, _) = self.confirm(principal, password, origin).await?;
+        self.forget(&attempt).await?;
+        self.check_second_factor(principal.user, code, origin).await
+    }
+}
+
+/// Notes that the second factor was given in a session.
+pub(super) async fn given_in(tx: &SharedTx, session: SessionId) -> Result<(), DbError> {
+    const GIVEN: &str = "UPDATE shared.sessions SET second_factor_at = $2 WHERE id = $1";
+    tx.execute(GIVEN, &[&session, &tx.now()]).await.map(drop)
+}
+
+async fn new_recovery_codes(tx: &SharedTx, user: UserId) -> Result<Vec<SecretString>, DbError> {
+    const FORGET: &str = "DELETE FROM shared.recovery_codes WHERE user_id = $1";
+    const INSERT: &str = "INSERT INTO shared.recovery_codes (id, user_id, hash)
+                          SELECT * FROM unnest($2::uuid[], array_fill($1::uuid, ARRAY[10]), $3::bytea[])";
+    let codes: Vec<SecretString> = (0..RECOVERY_CODES).map(|_| recovery_code()).collect();
+    let hashes: Vec<Vec<u8>> = codes.iter().map(|code| hash_of(code.expose_secret())).collect();
+    let ids: Vec<Uuid> = codes.iter().map(|_| Uuid::now_v7()).collect();
+    tx.execute(FORGET, &[&user]).await?;
+    tx.execute(INSERT, &[&user, &ids, &hashes]).await?;
+    Ok(codes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_are_those_of_the_rfc() {
+        // RFC 6238 appendix B, the last six of the eight digits.
+        let totp = totp(b"12345678901234567890".to_vec(), &NO_LABEL).unwrap();
+        for (time, digits) in [(59, "287082"), (1_111_111_109, "081804"), (20_000_000_000, "353130")] {
+            assert_eq!(totp.check(digits, time), Some(time / 30), "{time}");
+            assert_eq!(totp.check(digits, time + 30), Some(time / 30), "one step late: {time}");
+            assert_eq!(totp.check(digits, time + 90), None, "{time}");
+        }
+    }
+
+    #[test]
+    fn a_recovery_code_is_read_as_people_type_it() {
+        let (one, other) = (recovery_code(), recovery_code());
+        let text = one.expose_secret();
+        assert_eq!((text.len(), text.matches('-').count()), (19, 3), "{text}");
+        assert_ne!(text, other.expose_secret());
+        for typed in [text.to_uppercase(), text.replace('-', " "), text.replace('-', "")] {
+            assert_eq!(hash_of(&typed), hash_of(text));
+        }
+        assert_ne!(hash_of(text), hash_of(other.expose_secret()));
+    }
+}

@@ -1,0 +1,68 @@
+//! Callers who have just proved who they are. What gives access to others, or hands out data, needs that.
+
+use std::ops::Deref;
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest};
+use futures_util::future::LocalBoxFuture;
+use identity::{Principal, RECENT};
+
+use crate::http::caller::{Member, SignedIn, Staff};
+use crate::http::codes::Code;
+use crate::http::problem::Problem;
+
+/// A caller who gave the password, and the second factor if there is one, a short while ago.
+pub struct Recent<T>(pub T);
+
+/// A caller who is a person.
+pub trait Person {
+    fn principal(&self) -> &Principal;
+}
+
+impl<P> Person for Member<P> {
+    fn principal(&self) -> &Principal {
+        &self.principal
+    }
+}
+
+impl<P> Person for Staff<P> {
+    fn principal(&self) -> &Principal {
+        &self.principal
+    }
+}
+
+impl Person for SignedIn {
+    fn principal(&self) -> &Principal {
+        &self.principal
+    }
+}
+
+impl<T> Deref for Recent<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T: Person + FromRequest<Error = Problem> + 'static> FromRequest for Recent<T> {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let checked = T::from_request(request, payload);
+        Box::pin(async move {
+            let caller = checked.await?;
+            if caller.principal().is_recent() { Ok(Self(caller)) } else { Err(step_up()) }
+        })
+    }
+}
+
+/// The answer of RFC 9470.
+fn step_up() -> Problem {
+    let minutes = RECENT.num_minutes();
+    let detail = format!(
+        "Your last sign-in is more than {minutes} minutes ago. Send the password to POST \
+         /api/v1/auth/step-up, refresh the session, and repeat the request."
+    );
+    let challenge = r#"Bearer realm="tenantry", error="insufficient_user_authentication", max_age=900"#;
+    Problem::unauthorized(Code::StepUpRequired, detail, challenge)
+}
