@@ -20,6 +20,14 @@ ALTER TABLE shared.oauth_clients ADD CONSTRAINT oauth_clients_secret_check
 ALTER TABLE shared.oauth_clients ADD CONSTRAINT oauth_clients_id_app_check CHECK (id <> app OR redirect_uris = '{}');
 GRANT SELECT (is_public, is_foreign, redirect_uris, post_logout_redirect_uris, backchannel_logout_uri)
    ON shared.oauth_clients TO tenantry_shared;
+-- Where the pages of programs without a secret come from, which call the provider from a browser.
+CREATE FUNCTION shared.has_page_at(origin text) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
+    SELECT EXISTS (SELECT FROM shared.oauth_clients c, unnest(c.redirect_uris) AS address
+                    WHERE c.is_public AND (address = origin OR starts_with(address, origin || '/')))
+$function$;
+REVOKE ALL ON FUNCTION shared.has_page_at(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION shared.has_page_at(text) TO tenantry_shared;
 
 -- Sign-ons: a person who signed in with one browser, for all apps. The browser has the secret in a cookie.
 CREATE TABLE shared.sign_ons (
@@ -284,11 +292,18 @@ BEGIN
     SELECT code.redirect_uri, code.challenge, code.nonce, code.scopes, code.expires_at, code.session_id, u.id,
            o.authenticated_at, o.second_factor_at, shared.second_factor_state(u.id, m.id, o.second_factor_at),
            o.revoked_at IS NULL AND u.status = 'active' AND m.status = 'active'
-               AND o.authenticated_at >= greatest(u.password_changed_at, m.sign_in_again_since, '-infinity'),
+               AND o.authenticated_at >= greatest(u.password_changed_at, m.sign_in_again_since, '-infinity')
+               AND (m.tenant_id IS NULL OR t.status = 'active')
+               -- What the person has taken back since counts.
+               AND (NOT p.is_foreign
+                    OR EXISTS (SELECT FROM shared.consents s
+                                WHERE s.membership_id = m.id AND s.client_id = p.id AND s.scopes @> code.scopes)),
            m.app, m.tenant_id, u.full_name, e.value, n.value, m.version, a.roles, a.permissions
       FROM shared.memberships m
       JOIN shared.users u ON u.id = m.user_id
       JOIN shared.sign_ons o ON o.id = code.sign_on_id
+      JOIN shared.oauth_clients p ON p.id = code.client_id
+      LEFT JOIN shared.tenants t ON t.id = m.tenant_id
       LEFT JOIN shared.user_logins e ON e.user_id = u.id AND e.kind = 'email'
       LEFT JOIN shared.user_logins n ON n.user_id = u.id AND n.kind = 'username' AND n.tenant_id = m.tenant_id
      CROSS JOIN LATERAL shared.access_of(m.id) a
@@ -318,9 +333,16 @@ BEGIN
       FROM shared.sign_ons o WHERE o.id = code.sign_on_id;
     INSERT INTO shared.refresh_tokens (id, session_id, user_id, hash, expires_at)
     VALUES (first_token, new_session, code.user_id, first_hash, its_idle_expires_at);
+    -- A browser that signs in again and again, or a program that does, pushes out its own sessions alone.
     UPDATE shared.sessions SET revoked_at = moment, revoked_reason = 'too_many'
      WHERE id IN (SELECT id FROM shared.sessions
-                   WHERE membership_id = code.membership_id AND revoked_at IS NULL AND idle_expires_at > moment
+                   WHERE sign_on_id = code.sign_on_id AND client_id = code.client_id
+                     AND membership_id = code.membership_id AND revoked_at IS NULL AND idle_expires_at > moment
+                   ORDER BY last_seen_at DESC, id DESC OFFSET 10);
+    UPDATE shared.sessions SET revoked_at = moment, revoked_reason = 'too_many'
+     WHERE id IN (SELECT id FROM shared.sessions
+                   WHERE membership_id = code.membership_id AND client_id = code.client_id
+                     AND revoked_at IS NULL AND idle_expires_at > moment
                    ORDER BY last_seen_at DESC, id DESC OFFSET 100);
 END
 $function$;
@@ -333,7 +355,8 @@ RETURNS TABLE (token_id uuid, session_id uuid, user_id uuid, parent_id uuid, tok
                app text, tenant_id uuid, session_expires_at timestamptz, revoked_at timestamptz,
                is_active boolean, full_name text, email text, username text, membership_version integer,
                roles text[], permissions text[], session_created_at timestamptz, authenticated_at timestamptz,
-               second_factor_at timestamptz, second_factor text, client_id text, is_foreign boolean, scopes text[])
+               second_factor_at timestamptz, second_factor text, client_id text, is_public boolean,
+               is_foreign boolean, scopes text[], tenant_status text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
 #variable_conflict use_column
 DECLARE
@@ -353,12 +376,13 @@ BEGIN
            u.full_name, e.value, n.value, m.version, a.roles, a.permissions, s.created_at,
            coalesce(s.authenticated_at, s.created_at), s.second_factor_at,
            shared.second_factor_state(u.id, m.id, s.second_factor_at),
-           s.client_id, coalesce(p.is_foreign, false), s.scopes
+           s.client_id, coalesce(p.is_public, false), coalesce(p.is_foreign, false), s.scopes, b.status
       FROM shared.refresh_tokens t
       JOIN shared.sessions s ON s.id = t.session_id
       JOIN shared.users u ON u.id = s.user_id
       JOIN shared.memberships m ON m.id = s.membership_id
       LEFT JOIN shared.oauth_clients p ON p.id = s.client_id
+      LEFT JOIN shared.tenants b ON b.id = s.tenant_id
       LEFT JOIN shared.user_logins e ON e.user_id = u.id AND e.kind = 'email'
       LEFT JOIN shared.user_logins n ON n.user_id = u.id AND n.kind = 'username' AND n.tenant_id = s.tenant_id
      CROSS JOIN LATERAL shared.access_of(m.id) a

@@ -8,12 +8,16 @@ use serde_json::{Value, json};
 use tenancy::jobs::{self, NewJob};
 
 /// Operations that are not replayed, because they need another host, a mailed link, a DNS server, or a domain
-/// that DNS has verified. The tests in `oauth`, `sign_on`, `passwords`, `invitations`, `emails` and `domains`
-/// cover them, and everything below `/oauth/`.
-const NOT_REPLAYED: [&str; 8] = [
+/// that DNS has verified. The tests in `oauth`, `sign_on`, `second_factor`, `passwords`, `invitations`,
+/// `emails` and `domains` cover them, and everything below `/oauth/`.
+const NOT_REPLAYED: [&str; 12] = [
     "GET /.well-known/oauth-authorization-server",
     "GET /.well-known/openid-configuration",
     "DELETE /api/v1/auth/consents/{slug}",
+    "POST /api/v1/auth/second-factor/confirm",
+    "POST /api/v1/auth/second-factor/disable",
+    "POST /api/v1/auth/second-factor/recovery-codes",
+    "POST /api/v1/platform/users/{id}/reset-second-factor",
     "POST /api/v1/auth/password/reset",
     "POST /api/v1/auth/invitations/accept",
     "POST /api/v1/auth/email/confirm",
@@ -328,7 +332,7 @@ async fn every_example_of_the_api_document_matches_a_real_response() {
             if path.starts_with("/api/v1/invitations/{id}") {
                 to = path.replace("{id}", &stage.invite().await);
             }
-            if *path == "/api/v1/auth/email/change" {
+            if body.get("currentPassword").is_some() {
                 body["currentPassword"] = json!(harness::PASSWORD);
             }
             if *path == "/api/v1/auth/delete" {
@@ -347,9 +351,6 @@ async fn every_example_of_the_api_document_matches_a_real_response() {
                     json!({"email": format!("owner@stage-{number}.test"), "password": harness::PASSWORD});
                 let signed_in = stage.business.post("/api/v1/auth/login", &login).await.body;
                 body["refreshToken"] = signed_in["refreshToken"].clone();
-            }
-            if *path == "/api/v1/auth/password/change" {
-                body["currentPassword"] = json!(harness::PASSWORD);
             }
             if *path == "/api/v1/auth/logout" {
                 body = json!({});

@@ -212,7 +212,7 @@ pub async fn register(
     Ok((known(tx, id).await?, secret))
 }
 
-/// Changes a program. It goes on with its sessions.
+/// Changes a program. It goes on with its sessions, unless it is somebody else's from now on.
 ///
 /// # Errors
 /// [`ClientError`].
@@ -238,7 +238,21 @@ pub async fn change(tx: &SharedTx, id: &ClientId, details: &ClientDetails) -> Re
         )
         .await;
     changed.map_err(|error| refused(error, id, &present.app))?;
+    if details.is_foreign && !present.is_foreign {
+        // Nobody was asked.
+        end_sessions(tx, id).await?;
+    }
     known(tx, id).await
+}
+
+async fn end_sessions(tx: &SharedTx, id: &ClientId) -> Result<(), DbError> {
+    const CODES: &str = "DELETE FROM shared.authorization_codes WHERE client_id = $1 AND session_id IS NULL";
+    const SESSIONS: &str = "
+        UPDATE shared.sessions SET revoked_at = $2, revoked_reason = 'program_changed'
+         WHERE id IN (SELECT id FROM shared.sessions WHERE client_id = $1 AND revoked_at IS NULL
+                       ORDER BY id FOR NO KEY UPDATE)";
+    tx.execute(CODES, &[id]).await?;
+    tx.execute(SESSIONS, &[id, &tx.now()]).await.map(drop)
 }
 
 /// Gives a program another secret. The former one stays valid for a while; one that is older ends now.

@@ -62,10 +62,18 @@ values::words! {
 }
 
 impl Permission {
-    /// Whether only people may have the permission. An API key that could give access to others would outlive
-    /// its own revocation.
+    /// Whether only people may have the permission, and no program of another company in their place. A
+    /// program that could give access to others, or act as others, would outlive its own revocation.
     pub fn is_for_people(self) -> bool {
-        matches!(self, Self::TeamManage | Self::ApiKeysManage)
+        matches!(
+            self,
+            Self::TeamManage
+                | Self::ApiKeysManage
+                | Self::TenantsWrite
+                | Self::AppsWrite
+                | Self::UsersWrite
+                | Self::MembersImpersonate
+        )
     }
 }
 

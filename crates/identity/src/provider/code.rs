@@ -70,7 +70,9 @@ pub async fn issue(tx: &SharedTx, grant: &Grant<'_>) -> Result<SecretString, DbE
     // A browser that asks again and again must not fill the table. A code that was used is kept.
     const FORGET: &str = "
         DELETE FROM shared.authorization_codes
-         WHERE sign_on_id = $1 AND session_id IS NULL AND expires_at < $2";
+         WHERE hash IN (SELECT hash FROM shared.authorization_codes
+                         WHERE sign_on_id = $1 AND session_id IS NULL ORDER BY expires_at DESC OFFSET 20)
+            OR sign_on_id = $1 AND session_id IS NULL AND expires_at < $2";
     let code = secret::generate("tac_");
     tx.execute(FORGET, &[&grant.sign_on, &tx.now()]).await?;
     tx.execute(
@@ -101,6 +103,8 @@ pub struct Presented<'a> {
     pub redirect_uri: &'a str,
     /// The text from which the challenge was made.
     pub verifier: &'a str,
+    /// The business for which the program wants tokens, if it says so.
+    pub business: Option<TenantId>,
 }
 
 /// The session that a code became.
@@ -120,8 +124,13 @@ pub enum RedeemError {
     /// one.
     #[error("the code is not valid: it was used, has expired, or belongs to another request")]
     Invalid,
+    /// The code is for another business.
+    #[error("the parameter resource names another business than the code is for")]
+    WrongBusiness,
     /// The person may not sign in there any more.
-    #[error("the user has signed out, or is no longer a member")]
+    #[error(
+        "the user has signed out, is no longer a member, or has withdrawn consent; or the business is closed"
+    )]
     Ended,
     /// PostgreSQL refused a query, or the connection failed.
     #[error("a query about codes failed")]
@@ -212,6 +221,9 @@ pub async fn redeem(
             if !opened.is_live {
                 return Err(RedeemError::Ended);
             }
+            if presented.business.is_some() && presented.business != opened.tenant_id {
+                return Err(RedeemError::WrongBusiness);
+            }
             let (session, token) = (SessionId::new(), RefreshToken::generate());
             let expires_at = terms.end(tx.now());
             let event = AuthEvent {
@@ -270,11 +282,7 @@ impl Opened {
                 expires_at,
                 refresh_token,
                 second_factor: self.second_factor,
-                delegation: Some(Delegation {
-                    client: client.id.clone(),
-                    is_foreign: client.is_foreign,
-                    scopes: self.scopes.into(),
-                }),
+                delegation: Some(Delegation::new(client.id.clone(), client.is_foreign, self.scopes.into())),
             },
             nonce: self.nonce,
         }

@@ -92,8 +92,8 @@ pub async fn list(tx: &SharedTx, user: UserId) -> Result<Vec<Consent>, DbError> 
     tx.rows(LIST, &[&user]).await
 }
 
-/// Takes back all that a person has allowed a program, at every business. The sessions of the program end.
-/// Returns whether there was anything to take back.
+/// Takes back all that a person has allowed a program, at every business. The sessions of the program end,
+/// and its unused codes are worth nothing. Returns whether there was anything to take back.
 ///
 /// # Errors
 /// [`DbError`].
@@ -104,14 +104,20 @@ pub async fn withdraw(
     origin: &Origin,
 ) -> Result<bool, DbError> {
     const WITHDRAW: &str = "DELETE FROM shared.consents WHERE user_id = $1 AND client_id = $2";
+    const CODES: &str = "
+        DELETE FROM shared.authorization_codes
+         WHERE user_id = $1 AND client_id = $2 AND session_id IS NULL";
     const SESSIONS: &str = "
         SELECT id FROM shared.sessions
          WHERE user_id = $1 AND client_id = $2 AND revoked_at IS NULL ORDER BY id";
     let by = By::person(user, origin);
-    if tx.execute(WITHDRAW, &[&user, client]).await? == 0 {
+    let consents = tx.execute(WITHDRAW, &[&user, client]).await?;
+    tx.execute(CODES, &[&user, client]).await?;
+    let sessions = tx.values::<SessionId>(SESSIONS, &[&user, client]).await?;
+    if consents == 0 && sessions.is_empty() {
         return Ok(false);
     }
-    for session in tx.values::<SessionId>(SESSIONS, &[&user, client]).await? {
+    for session in sessions {
         session::revoke(tx, user, Which::One(session), "consent_withdrawn", by).await?;
     }
     let event = AuthEvent {

@@ -28,6 +28,8 @@ pub struct LogoutNotifier {
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The number of notices that are taken at once.
 const AT_ONCE: i64 = 100;
+/// The number of notices for one program that are taken at once.
+const EACH: i64 = 10;
 /// The number of programs that are told at the same time.
 const IN_PARALLEL: usize = 20;
 /// The attempts after which a program is not told any more, an hour or so later. Access tokens have expired
@@ -79,13 +81,31 @@ impl LogoutNotifier {
                 return Ok((0, due.len()));
             }
         };
-        let told: Vec<bool> = stream::iter(&due)
-            .map(|notice| self.tell_and_record(owner_database, &client, &key, notice))
-            .buffer_unordered(IN_PARALLEL)
-            .try_collect()
-            .await?;
-        let failed = told.iter().filter(|told| !**told).count();
-        Ok((told.len() - failed, failed))
+        let told: Vec<(usize, usize)> =
+            stream::iter(due.chunk_by(|one, other| one.client_id == other.client_id))
+                .map(|notices| self.tell_one_program(owner_database, &client, &key, notices))
+                .buffer_unordered(IN_PARALLEL)
+                .try_collect()
+                .await?;
+        Ok(told.into_iter().fold((0, 0), |(told, failed), (more, worse)| (told + more, failed + worse)))
+    }
+
+    /// A program that does not answer delays its own notices alone.
+    async fn tell_one_program(
+        &self,
+        owner_database: &OwnerDatabase,
+        http: &reqwest::Client,
+        key: &SigningKey,
+        notices: &[Due],
+    ) -> Result<(usize, usize), DbError> {
+        let mut told = 0;
+        for notice in notices {
+            if !self.tell_and_record(owner_database, http, key, notice).await? {
+                return Ok((told, notices.len() - told));
+            }
+            told += 1;
+        }
+        Ok((told, 0))
     }
 
     async fn tell_and_record(
@@ -134,19 +154,23 @@ impl LogoutNotifier {
 
 /// Takes the notices that are due. A sender that dies leaves them for later.
 async fn take_due(tx: &SharedTx) -> Result<Vec<Due>, DbError> {
+    // No program takes more than its share of a round.
     const TAKE: &str = "
-        WITH due AS (
-            SELECT id FROM shared.logout_notices
-             WHERE due_at <= $1::timestamptz + interval '1 second'
-             ORDER BY due_at, id LIMIT $2 FOR UPDATE SKIP LOCKED),
+        WITH ranked AS (
+            SELECT id, row_number() OVER (PARTITION BY client_id ORDER BY due_at, id) AS place
+              FROM shared.logout_notices WHERE due_at <= $1::timestamptz + interval '1 second'),
+        due AS (
+            SELECT n.id FROM shared.logout_notices n JOIN ranked r ON r.id = n.id
+             WHERE r.place <= $3
+             ORDER BY r.place, n.due_at LIMIT $2 FOR UPDATE OF n SKIP LOCKED),
         taken AS (
             UPDATE shared.logout_notices n SET attempts = attempts + 1, due_at = $1 + interval '1 minute'
               FROM due WHERE n.id = due.id
          RETURNING n.*)
         SELECT t.id, t.client_id, t.session_id, t.user_id, t.attempts, c.backchannel_logout_uri AS address
           FROM taken t JOIN shared.oauth_clients c ON c.id = t.client_id
-         ORDER BY t.id";
-    tx.rows(TAKE, &[&tx.now(), &AT_ONCE]).await
+         ORDER BY t.client_id, t.id";
+    tx.rows(TAKE, &[&tx.now(), &AT_ONCE, &EACH]).await
 }
 
 /// 5 seconds, 15, 45 ... later.

@@ -5,7 +5,7 @@ use values::Name;
 
 use crate::access::program_address::ProgramAddress;
 use crate::names::keys::{AppSlug, ClientId};
-use crate::signing_in::delegation::{ACCOUNT, OPENID, Scopes};
+use crate::signing_in::delegation::{ACCOUNT, Scopes};
 
 /// A program that signs people in.
 #[derive(Debug, Clone)]
@@ -18,6 +18,10 @@ pub struct Registration {
     pub app: AppSlug,
     /// The name of the app.
     pub app_name: Name,
+    /// Whether memberships of the app belong to businesses.
+    pub has_businesses: bool,
+    /// Whether the program can keep no secret.
+    pub is_public: bool,
     /// Whether the program is somebody else's, so that people are asked.
     pub is_foreign: bool,
     /// Where people may go with a code.
@@ -31,6 +35,8 @@ tenancy::from_row!(Registration {
     name,
     app,
     app_name,
+    has_businesses,
+    is_public,
     is_foreign,
     redirect_uris,
     post_logout_redirect_uris
@@ -54,8 +60,8 @@ impl Registration {
     /// [`DbError`]; `None` if it is unknown.
     pub async fn find(tx: &SharedTx, id: &ClientId) -> Result<Option<Self>, DbError> {
         const FIND: &str = "
-            SELECT c.id, c.name, c.app, a.name AS app_name, c.is_foreign, c.redirect_uris,
-                   c.post_logout_redirect_uris
+            SELECT c.id, c.name, c.app, a.name AS app_name, a.has_businesses, c.is_public, c.is_foreign,
+                   c.redirect_uris, c.post_logout_redirect_uris
               FROM shared.oauth_clients c JOIN shared.apps a ON a.slug = c.app
              WHERE c.id = $1";
         tx.row_opt(FIND, &[id]).await
@@ -86,10 +92,5 @@ impl Registration {
         }
         let found: Vec<AskedPermission> = tx.rows(FIND, &[&self.app, &keys]).await?;
         Ok((found.len() == keys.len()).then_some(found))
-    }
-
-    /// Whether the person is asked before the program gets these scopes.
-    pub fn needs_consent(&self, scopes: &Scopes) -> bool {
-        self.is_foreign && (scopes.has(OPENID) || !scopes.as_slice().is_empty())
     }
 }

@@ -66,20 +66,38 @@ impl From<Vec<String>> for Scopes {
 pub struct Delegation {
     /// The program.
     pub client: ClientId,
-    /// Whether the program is somebody else's.
-    pub is_foreign: bool,
     /// What it asked for, and was allowed.
     pub scopes: Scopes,
+    is_foreign: bool,
+    /// Whether the program may do all that the person may.
+    has_all: bool,
 }
 
 impl Delegation {
-    /// What the program may do of what the person may. A program that names permissions gets these. One of
-    /// the installation's own that names none gets all, and somebody else's none.
+    /// A program of the installation's own that names no permission gets all that the person has. Somebody
+    /// else's gets those that it names.
+    pub fn new(client: ClientId, is_foreign: bool, scopes: Scopes) -> Self {
+        let has_all = !is_foreign && scopes.permissions().next().is_none();
+        Self { client, scopes, is_foreign, has_all }
+    }
+
+    /// The same program with fewer scopes. `None` if one of them was not allowed.
+    pub fn narrowed(self, scopes: Scopes) -> Option<Self> {
+        let is_allowed = |scope: &String| {
+            self.scopes.has(scope) || self.has_all && !STANDARD_SCOPES.contains(&scope.as_str())
+        };
+        if !scopes.0.iter().all(is_allowed) {
+            return None;
+        }
+        let has_all = self.has_all && scopes.permissions().next().is_none();
+        Some(Self { scopes, has_all, ..self })
+    }
+
+    /// What the program may do of what the person may.
     pub fn permissions(&self, held: &[String]) -> Vec<String> {
-        let has_named = self.scopes.permissions().next().is_some();
         let is_for_people = |key: &str| key.parse().is_ok_and(Permission::is_for_people);
         held.iter()
-            .filter(|key| if has_named { self.scopes.has(key) } else { !self.is_foreign })
+            .filter(|key| self.has_all || self.scopes.has(key))
             .filter(|key| !self.is_foreign || !is_for_people(key))
             .cloned()
             .collect()
@@ -102,13 +120,31 @@ mod tests {
         let held = ["orders.read", "stock.read", "team.manage"].map(str::to_owned);
         let permissions = |is_foreign, scopes| {
             let client = ClientId::parse("shop-books").unwrap();
-            Delegation { client, is_foreign, scopes: Scopes::parse(scopes) }.permissions(&held).join(" ")
+            Delegation::new(client, is_foreign, Scopes::parse(scopes)).permissions(&held).join(" ")
         };
         assert_eq!(permissions(false, "openid"), "orders.read stock.read team.manage");
         assert_eq!(permissions(false, "openid stock.read settings.write"), "stock.read");
         assert_eq!(permissions(false, "team.manage"), "team.manage");
         assert_eq!(permissions(true, "openid email"), "");
         assert_eq!(permissions(true, "openid stock.read team.manage orders.place"), "stock.read");
+    }
+
+    #[test]
+    fn fewer_scopes_never_give_more_permissions() {
+        let held = ["orders.read", "stock.read"].map(str::to_owned);
+        let narrowed = |from: &str, to: &str| {
+            let client = ClientId::parse("shop-books").unwrap();
+            let narrowed = Delegation::new(client, false, Scopes::parse(from)).narrowed(Scopes::parse(to));
+            narrowed.map(|narrowed| narrowed.permissions(&held).join(" "))
+        };
+        assert_eq!(narrowed("openid", "openid").as_deref(), Some("orders.read stock.read"));
+        assert_eq!(narrowed("openid", "stock.read").as_deref(), Some("stock.read"));
+        assert_eq!(narrowed("openid stock.read", "openid").as_deref(), Some(""));
+        assert_eq!(narrowed("openid stock.read", "openid stock.read").as_deref(), Some("stock.read"));
+        for more in ["openid email", "orders.read", "account"] {
+            assert_eq!(narrowed("openid stock.read", more), None, "{more}");
+        }
+        assert_eq!(narrowed("openid", "account"), None);
     }
 
     #[test]

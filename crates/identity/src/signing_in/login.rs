@@ -145,6 +145,8 @@ pub struct Credentials {
     pub member_of: MemberOf,
     /// The second factor: six digits, or a recovery code.
     pub code: Option<SecretString>,
+    /// Whether the person signs in at the provider, for all apps.
+    pub is_at_provider: bool,
 }
 
 impl SignIn {
@@ -260,6 +262,7 @@ impl SignIn {
     ) -> Result<(Option<Box<Proved>>, Option<UserId>), LoginError> {
         let Credentials { login, password, member_of, .. } = credentials;
         let keys = AttemptKeys::new(login, member_of.tenant(), origin.network());
+        let keys = if credentials.is_at_provider { keys.at_provider(origin.network()) } else { keys };
         // The password is compared after the transaction: a hash takes longer than any query may hold a
         // connection.
         let found = self

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::names::ids::{SessionId, UserId};
 use crate::people::membership::MemberOf;
 use crate::people::permission::Permission;
+use crate::signing_in::delegation::{ACCOUNT, Scopes};
 use crate::signing_in::second_factor::SecondFactorState;
 
 /// Somebody of the platform's staff who acts as a member of a business.
@@ -38,8 +39,8 @@ pub struct Principal {
     pub is_in_charge: bool,
     /// What the session lacks. `None` for a token of an earlier release.
     pub second_factor: Option<SecondFactorState>,
-    /// Whether the person signed in to the app itself, and not to a program.
-    pub is_own_sign_in: bool,
+    /// What a program was allowed to learn and do. `None` if the person signed in to the app itself.
+    pub delegated: Option<Scopes>,
     /// When the person proved last who they are.
     pub authenticated_at: Option<DateTime<Utc>>,
     /// Who of the platform's staff acts as the user, if somebody does.
@@ -51,6 +52,11 @@ impl Principal {
     /// The permissions in the token, without those that this release does not know.
     pub fn permissions(&self) -> impl Iterator<Item = Permission> + '_ {
         self.permissions.iter().copied()
+    }
+
+    /// Whether whoever has the token may learn what this scope stands for.
+    pub fn may_learn(&self, scope: &str) -> bool {
+        self.delegated.as_ref().is_none_or(|scopes| scopes.has(scope) || scopes.has(ACCOUNT))
     }
 
     /// Whether the person has just proved who they are.

@@ -6,7 +6,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
-use tenancy::{Database, DbError, SharedScope, SharedTx, TenantId};
+use tenancy::{Database, DbError, SharedScope, SharedTx, TenantId, TenantStatus};
 use uuid::Uuid;
 use values::Email;
 
@@ -40,6 +40,18 @@ pub enum RefreshError {
     /// The token was used before. The session is revoked.
     #[error("the refresh token was used before, so it may be stolen; the session was ended; sign in again")]
     Reused,
+    /// The program names another business than that of the session.
+    #[error("the parameter resource names another business than the session is for")]
+    WrongBusiness,
+    /// The program asks for more than it was allowed.
+    #[error("the parameter scope has more than the session")]
+    MoreScopes,
+    /// The business is suspended or archived. The session goes on when it opens again.
+    #[error("the business is closed")]
+    BusinessClosed,
+    /// The business is in maintenance.
+    #[error("the business is in maintenance; try again")]
+    BusinessBusy,
     /// The token is being refreshed by too many requests at once. Nothing was revoked.
     #[error("the session is being refreshed by other requests at the same time; use the token that they got")]
     InProgress,
@@ -72,8 +84,10 @@ struct Opened {
     roles: Vec<String>,
     permissions: Vec<String>,
     client_id: Option<ClientId>,
+    is_public: bool,
     is_foreign: bool,
     scopes: Option<Vec<String>>,
+    tenant_status: Option<TenantStatus>,
 }
 
 tenancy::from_row!(Opened {
@@ -100,8 +114,10 @@ tenancy::from_row!(Opened {
     roles,
     permissions,
     client_id,
+    is_public,
     is_foreign,
     scopes,
+    tenant_status,
 });
 
 /// Who presents a refresh token.
@@ -109,8 +125,8 @@ tenancy::from_row!(Opened {
 pub enum Presenter<'a> {
     /// A client at the host of this business, or at a host without one.
     Host(Option<TenantId>),
-    /// A program, which has proved who it is.
-    Program(&'a ClientId),
+    /// A program, which has proved who it is, or said so if it has no secret. It may name the business.
+    Program(&'a ClientId, Option<TenantId>),
 }
 
 impl Presenter<'_> {
@@ -118,7 +134,7 @@ impl Presenter<'_> {
     fn has(self, opened: &Opened) -> bool {
         match (self, &opened.client_id) {
             (Self::Host(tenant), None) => opened.tenant_id == tenant,
-            (Self::Program(client), Some(of_session)) => client == of_session,
+            (Self::Program(client, _), Some(of_session)) => client == of_session,
             _ => false,
         }
     }
@@ -144,7 +160,8 @@ impl Opened {
             return Err(RefreshError::Invalid);
         }
         if self.superseded_at.is_some() {
-            return Err(RefreshError::Superseded);
+            // A program without a secret cannot be told from a thief of its token (RFC 9700 section 4.14.2).
+            return if self.is_public { Ok(Verdict::Reused) } else { Err(RefreshError::Superseded) };
         }
         let Some(consumed_at) = self.consumed_at else { return Ok(Verdict::Exchange) };
         // Only the token before the last one is in its grace period.
@@ -154,10 +171,23 @@ impl Opened {
         if self.children > SIBLINGS { Err(RefreshError::InProgress) } else { Ok(Verdict::Sibling) }
     }
 
+    /// Whether the host of the business would answer. A program asks at another host.
+    fn check_business(&self, presenter: Presenter<'_>) -> Result<(), RefreshError> {
+        let Presenter::Program(_, named) = presenter else { return Ok(()) };
+        if named.is_some() && named != self.tenant_id {
+            return Err(RefreshError::WrongBusiness);
+        }
+        match self.tenant_status {
+            None | Some(TenantStatus::Active) => Ok(()),
+            Some(TenantStatus::Migrating | TenantStatus::Restoring) => Err(RefreshError::BusinessBusy),
+            Some(TenantStatus::Suspended | TenantStatus::Archived) => Err(RefreshError::BusinessClosed),
+        }
+    }
+
     fn delegation(&self) -> Option<Delegation> {
         let client = self.client_id.clone()?;
         let scopes = Scopes::from(self.scopes.clone().unwrap_or_default());
-        Some(Delegation { client, is_foreign: self.is_foreign, scopes })
+        Some(Delegation::new(client, self.is_foreign, scopes))
     }
 
     fn into_signed_in(self) -> SignedIn {
@@ -174,7 +204,7 @@ impl Opened {
     }
 }
 
-/// Exchanges a refresh token.
+/// Exchanges a refresh token. With `fewer` scopes, the next access token of a program has these alone.
 ///
 /// # Errors
 /// [`RefreshError`].
@@ -182,6 +212,7 @@ pub async fn refresh(
     database: &Database,
     presented: &RefreshToken,
     presenter: Presenter<'_>,
+    fewer: Option<Scopes>,
     terms: &SessionTerms,
     origin: &Origin,
 ) -> Result<(SignedIn, Started), RefreshError> {
@@ -190,6 +221,10 @@ pub async fn refresh(
             let Some(opened) = open(tx, presented).await? else { return Err(RefreshError::Invalid) };
             if !presenter.has(&opened) {
                 return Err(RefreshError::Invalid);
+            }
+            opened.check_business(presenter)?;
+            if let (Some(fewer), Some(delegation)) = (&fewer, opened.delegation()) {
+                delegation.narrowed(fewer.clone()).ok_or(RefreshError::MoreScopes)?;
             }
             let verdict = opened.verdict(tx.now())?;
             if verdict == Verdict::Reused {
@@ -203,13 +238,17 @@ pub async fn refresh(
         .await?;
     // The end of the session must be kept, so this is no error of the transaction.
     let (opened, refresh_token) = done.ok_or(RefreshError::Reused)?;
+    let delegation = match (opened.delegation(), fewer) {
+        (Some(delegation), Some(fewer)) => delegation.narrowed(fewer),
+        (delegation, _) => delegation,
+    };
     let started = Started {
         session: opened.session_id,
         signed_in_at: opened.authenticated_at,
         expires_at: opened.session_expires_at,
         refresh_token,
         second_factor: opened.second_factor,
-        delegation: opened.delegation(),
+        delegation,
     };
     Ok((opened.into_signed_in(), started))
 }
@@ -242,7 +281,7 @@ async fn open(tx: &SharedTx, presented: &RefreshToken) -> Result<Option<Opened>,
         SELECT token_id, session_id, user_id, parent_id, token_expires_at, consumed_at, superseded_at,
                children, used_children, app, tenant_id, authenticated_at, session_expires_at, revoked_at,
                is_active, full_name, email, username, membership_version, roles, permissions, client_id,
-               is_foreign, scopes, second_factor
+               is_public, is_foreign, scopes, second_factor, tenant_status
           FROM shared.open_refresh_token($1)";
     tx.row_opt(OPEN, &[&presented.hash()]).await
 }
@@ -335,8 +374,10 @@ mod tests {
             roles: Vec::new(),
             permissions: Vec::new(),
             client_id: None,
+            is_public: false,
             is_foreign: false,
             scopes: None,
+            tenant_status: None,
         }
     }
 
@@ -357,6 +398,8 @@ mod tests {
         assert_eq!(used(1, 1, 1).verdict(now).unwrap(), Verdict::Reused);
         let superseded = Opened { superseded_at: Some(now), ..opened() };
         assert!(matches!(superseded.verdict(now), Err(RefreshError::Superseded)));
+        let of_public = Opened { superseded_at: Some(now), is_public: true, ..opened() };
+        assert_eq!(of_public.verdict(now).unwrap(), Verdict::Reused);
         for ended in [
             Opened { revoked_at: Some(now), ..opened() },
             Opened { is_active: false, ..opened() },

@@ -8,7 +8,7 @@ use tenancy::{DbError, SharedScope, SharedTx};
 use values::Email;
 
 use crate::names::digest::sha256;
-use crate::names::ids::{SignOnId, UserId};
+use crate::names::ids::{SessionId, SignOnId, UserId};
 use crate::names::secret;
 use crate::records::auth_event::{self, AuthAction, AuthEvent, By, Origin};
 use crate::signing_in::login::{Credentials, LoginError, SignIn};
@@ -89,7 +89,7 @@ impl SignIn {
         credentials: &Credentials,
         former: Option<&SignOnSecret>,
         origin: &Origin,
-    ) -> Result<SignOnSecret, LoginError> {
+    ) -> Result<(SignOnSecret, UserId), LoginError> {
         // The account changed while its password was being checked. It hardly ever does so twice.
         for _ in 0..3 {
             let proved = self.prove(credentials, origin).await?;
@@ -105,7 +105,7 @@ impl SignIn {
                 attempt: &proved.attempt,
             };
             if let Some(secret) = self.enter(&entering, former, origin).await? {
-                return Ok(secret);
+                return Ok((secret, proved.user));
             }
         }
         Err(LoginError::InvalidCredentials)
@@ -122,7 +122,7 @@ impl SignIn {
         new: &SecretString,
         former: Option<&SignOnSecret>,
         origin: &Origin,
-    ) -> Result<SignOnSecret, ChangeError> {
+    ) -> Result<(SignOnSecret, UserId), ChangeError> {
         refuse_unchanged(&credentials.password, new)?;
         let proved = self.prove(credentials, origin).await?;
         // Somebody who knows the password alone does not change it.
@@ -137,7 +137,7 @@ impl SignIn {
         let entering =
             Entering { user: proved.user, password_changed_at: Some(changed_at), attempt: &proved.attempt };
         let secret = self.enter(&entering, former, origin).await?;
-        Ok(secret.ok_or(LoginError::InvalidCredentials)?)
+        Ok((secret.ok_or(LoginError::InvalidCredentials)?, proved.user))
     }
 
     /// `None` when the account has changed since it was read.
@@ -228,6 +228,15 @@ pub async fn open(
         }
     }
     Ok(opened)
+}
+
+/// Whether a session began with this sign-on.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn has_opened(tx: &SharedTx, id: SignOnId, session: SessionId) -> Result<bool, DbError> {
+    const FIND: &str = "SELECT EXISTS (SELECT FROM shared.sessions WHERE id = $2 AND sign_on_id = $1)";
+    tx.value(FIND, &[&id, &session]).await
 }
 
 /// Ends a sign-on, with all sessions that began with it. The rest of the transaction must act as its person,

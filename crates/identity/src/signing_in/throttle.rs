@@ -44,6 +44,12 @@ impl AttemptKeys {
         }
     }
 
+    /// The keys of somebody who signs in at the provider. A flood there keeps nobody out at a business, or
+    /// out of the platform.
+    pub(super) fn at_provider(self, network: Option<IpAddr>) -> Self {
+        Self { network: sha256(&format!("network of the provider {network:?}")), ..self }
+    }
+
     /// The keys of somebody who asks for a mail to an address.
     pub(super) fn of_mail(email: &Email, network: Option<IpAddr>) -> Self {
         Self { account: sha256(&format!("forgot {email}")), network: sha256(&format!("forgot {network:?}")) }

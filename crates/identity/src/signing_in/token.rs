@@ -15,7 +15,7 @@ use crate::access::service_account::OpenedAccount;
 use crate::names::ids::SessionId;
 use crate::names::keys::{AppSlug, ClientId};
 use crate::people::membership::MemberOf;
-use crate::signing_in::delegation::{ACCOUNT, Delegation};
+use crate::signing_in::delegation::{ACCOUNT, Delegation, Scopes};
 use crate::signing_in::impersonation::{Impersonated, MOST_MINUTES};
 use crate::signing_in::key_ring::KeyRing;
 use crate::signing_in::login::SignedIn;
@@ -156,16 +156,17 @@ impl Verified {
 impl From<Claims> for Holder {
     fn from(claims: Claims) -> Self {
         let permissions = claims.scope.split(' ').filter_map(|key| key.parse().ok()).collect();
+        let is_delegated = claims.client_id.as_str() != claims.aud.as_str();
+        let delegated = is_delegated.then(|| Scopes::parse(&claims.scope));
         match claims.sub_profile {
             Some(SubjectProfile::Service) => Self::Program(Program { id: claims.sub, permissions }),
             None => Self::Person(Principal {
                 user: claims.sub.into(),
                 session: claims.sid,
                 second_factor: claims.acr,
-                is_own_sign_in: claims.client_id.as_str() == claims.aud.as_str(),
                 is_in_charge: claims.acr != Some(SecondFactorState::Missing)
-                    && (claims.client_id.as_str() == claims.aud.as_str()
-                        || claims.scope.split(' ').any(|scope| scope == ACCOUNT)),
+                    && delegated.as_ref().is_none_or(|scopes| scopes.has(ACCOUNT)),
+                delegated,
                 authenticated_at: claims.auth_time.and_then(|seconds| DateTime::from_timestamp(seconds, 0)),
                 member_of: MemberOf::app_of(claims.aud, claims.tid),
                 roles: claims.roles,

@@ -50,7 +50,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    fn as_str(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::InvalidRequest => "invalid_request",
             Self::InvalidClient => "invalid_client",
@@ -119,6 +119,7 @@ impl From<RedeemError> for OAuthError {
     fn from(error: RedeemError) -> Self {
         match error {
             RedeemError::Invalid | RedeemError::Ended => Self::new(Kind::InvalidGrant, sentence(&error)),
+            RedeemError::WrongBusiness => Self::new(Kind::InvalidTarget, sentence(&error)),
             RedeemError::Db(error) => error.into(),
         }
     }
@@ -128,7 +129,11 @@ impl From<RefreshError> for OAuthError {
     fn from(error: RefreshError) -> Self {
         match error {
             // Nothing has ended, so the program must not give up its session.
-            RefreshError::InProgress => Self::new(Kind::TemporarilyUnavailable, sentence(&error)),
+            RefreshError::InProgress | RefreshError::BusinessBusy => {
+                Self::new(Kind::TemporarilyUnavailable, sentence(&error))
+            }
+            RefreshError::MoreScopes => Self::new(Kind::InvalidScope, sentence(&error)),
+            RefreshError::WrongBusiness => Self::new(Kind::InvalidTarget, sentence(&error)),
             RefreshError::Db(error) => error.into(),
             _ => Self::new(Kind::InvalidGrant, sentence(&error)),
         }

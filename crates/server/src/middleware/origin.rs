@@ -66,6 +66,9 @@ fn refusal(request: &ServiceRequest, origin: &str) -> Problem {
         Some(HostTarget::Tenant { .. }) => {
             "An owner of the business can add the origin to corsOrigins in the settings."
         }
+        Some(HostTarget::Identity) => {
+            "The operator can register a public program with an address of this origin."
+        }
         _ => "The operator can add the origin to server.cors_origins.",
     };
     let detail = format!("Pages of the origin {origin} may not call this API. {cure}");
@@ -78,15 +81,28 @@ fn target(request: &ServiceRequest) -> Option<HostTarget> {
     Some(state.resolver.target(&host, request.path()))
 }
 
+/// What programs that run in a browser call at the provider.
+const FOR_PROGRAMS: [&str; 3] = ["/oauth/token", "/oauth/userinfo", "/oauth/revoke"];
+
 async fn is_allowed(request: &ServiceRequest, origin: &str) -> Result<bool, Problem> {
     let Some(state) = request.app_data::<web::Data<State>>() else { return Ok(false) };
     if state.settings.server.cors_origins.iter().any(|listed| listed.as_str() == origin) {
         return Ok(true);
     }
+    // What every program needs to know is for every page.
+    if request.path().starts_with("/.well-known/") {
+        return Ok(true);
+    }
     if is_served_everywhere(request.path()) {
         return Ok(false);
     }
-    let Some(HostTarget::Tenant { address, .. }) = target(request) else { return Ok(false) };
+    let address = match target(request) {
+        Some(HostTarget::Tenant { address, .. }) => address,
+        Some(HostTarget::Identity) if FOR_PROGRAMS.contains(&request.path()) => {
+            return Ok(state.origins.allow_program(origin).await?);
+        }
+        _ => return Ok(false),
+    };
     // A closed business answers nothing but the reason, and one in maintenance may have no settings.
     match state.resolver.tenant(&address).await? {
         Some(tenant) if tenant.status == TenantStatus::Active && state.served.includes(&tenant) => {

@@ -13,9 +13,9 @@ use ipnet::IpNet;
 use tenancy::{Address, HostName, HostTarget, Tenant, TenantStatus};
 
 use crate::http::browser::InPath;
-use crate::http::caller::HostOwner;
 use crate::http::client;
 use crate::http::codes::Code;
+use crate::http::host_owner::HostOwner;
 use crate::http::problem::Problem;
 use crate::http::rate_limits::Allowance;
 use crate::http::state::State;

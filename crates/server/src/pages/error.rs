@@ -4,7 +4,6 @@ use std::error::Error;
 use std::fmt;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header;
 use actix_web::{HttpResponse, ResponseError};
 use serde_json::json;
 use tenancy::{DbError, ResolveError};
@@ -75,10 +74,6 @@ impl ResponseError for PageError {
             tracing::warn!(error = %tenancy::chain(cause.as_ref()), "a page was not shown");
         }
         let values = json!({"title": self.title, "text": self.text});
-        let mut response = page::render(self.status, "error.html", &values);
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
-        }
-        response
+        page::render(self.status, "error.html", &values)
     }
 }

@@ -9,13 +9,14 @@ use minijinja::Environment;
 use serde::Serialize;
 
 /// The templates, by the names by which they include each other.
-const TEMPLATES: [(&str, &str); 10] = [
+const TEMPLATES: [(&str, &str); 11] = [
     ("layout.html", include_str!("templates/layout.html")),
     ("sign_in.html", include_str!("templates/sign_in.html")),
     ("new_password.html", include_str!("templates/new_password.html")),
     ("second_factor.html", include_str!("templates/second_factor.html")),
     ("account.html", include_str!("templates/account.html")),
     ("business.html", include_str!("templates/business.html")),
+    ("confirmation.html", include_str!("templates/confirmation.html")),
     ("consent.html", include_str!("templates/consent.html")),
     ("sign_out.html", include_str!("templates/sign_out.html")),
     ("signed_out.html", include_str!("templates/signed_out.html")),
@@ -47,7 +48,11 @@ pub fn render(status: StatusCode, template: &str, values: &impl Serialize) -> Ht
         tracing::error!(%error, template, "a page cannot be written");
         "The page cannot be shown.".to_owned()
     });
-    HttpResponse::build(status)
+    let mut response = HttpResponse::build(status);
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response.insert_header((header::RETRY_AFTER, 1));
+    }
+    response
         .content_type(ContentType::html())
         .insert_header((header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
         // With no-referrer, a browser would not say from which page a form comes.
@@ -68,7 +73,7 @@ mod tests {
         let values = json!({
             "title": "<b>", "text": "<b>", "app": "<b>", "program": "<b>", "business": "<b>",
             "person": "<b>", "login": "\"><b>", "error": "<b>", "query": "a=1&b=\"<b>",
-            "places": [{"name": "<b>", "query": "<b>"}], "continue_query": "<b>", "other_query": "<b>",
+            "places": [{"name": "<b>", "query": "<b>"}], "continue_query": "<b>", "back": "\"<b>", "other_query": "<b>",
             "learns": ["<b>"], "does": ["<b>"],
         });
         for (name, _) in TEMPLATES {

@@ -112,7 +112,12 @@ impl From<ResetError> for Problem {
 impl From<RefreshError> for Problem {
     fn from(error: RefreshError) -> Self {
         let code = match error {
-            RefreshError::Invalid => Code::RefreshTokenInvalid,
+            // A host of a business presents no token of a program.
+            RefreshError::Invalid
+            | RefreshError::MoreScopes
+            | RefreshError::WrongBusiness
+            | RefreshError::BusinessClosed
+            | RefreshError::BusinessBusy => Code::RefreshTokenInvalid,
             RefreshError::Superseded => Code::RefreshTokenSuperseded,
             RefreshError::Ended => Code::SessionEnded,
             RefreshError::Reused => Code::TokenReuseDetected,

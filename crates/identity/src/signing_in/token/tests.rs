@@ -40,6 +40,7 @@ fn session(seconds: i64) -> Started {
         signed_in_at: Utc::now(),
         expires_at: Utc::now() + chrono::TimeDelta::seconds(seconds),
         refresh_token: RefreshToken::generate(),
+        second_factor: SecondFactorState::Unneeded,
         delegation: None,
     }
 }

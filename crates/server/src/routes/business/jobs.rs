@@ -9,8 +9,9 @@ use tenancy::{SharedScope, TenantId};
 use utoipa::{IntoParams, ToSchema};
 use values::{Cursor, Limit};
 
-use crate::http::caller::{HostOwner, Staff, TokenHolder, may};
+use crate::http::caller::{Staff, TokenHolder, may};
 use crate::http::extract::{PathId, Query};
+use crate::http::host_owner::HostOwner;
 use crate::http::lists::{PageView, page_request};
 use crate::http::problem::Problem;
 use crate::http::state::State;

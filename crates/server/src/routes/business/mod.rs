@@ -2,7 +2,6 @@
 
 pub mod audit;
 pub mod jobs;
-pub mod second_factor;
 pub mod settings;
 
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -12,8 +11,6 @@ pub fn configure(config: &mut ServiceConfig) {
     config
         .service(settings::show)
         .service(settings::edit)
-        .service(second_factor::show)
-        .service(second_factor::put)
         .service(audit::list)
         .service(jobs::list)
         .service(jobs::show)

@@ -4,6 +4,7 @@ pub mod auth_events;
 pub mod invitations;
 pub mod memberships;
 pub mod roles;
+pub mod second_factor_roles;
 pub mod users;
 
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -27,6 +28,8 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(invitations::show)
         .service(invitations::resend)
         .service(invitations::revoke)
+        .service(second_factor_roles::show)
+        .service(second_factor_roles::put)
         .service(roles::list)
         .service(roles::show)
         .service(roles::put)

@@ -8,7 +8,7 @@ use actix_web::{HttpResponse, http::StatusCode};
 use identity::code;
 use identity::person_claims::IdTokenHint;
 use identity::registration::{AskedPermission, Registration};
-use identity::{ClientId, Scopes};
+use identity::{ClientId, Permission, Scopes};
 use tenancy::{SharedScope, SharedTx, Tenant};
 use url::Url;
 
@@ -32,11 +32,17 @@ impl Return {
         &self.redirect_uri
     }
 
-    /// Sends the browser back to the program. `iss` says which provider answers (RFC 9207).
+    /// Sends the browser back to the program.
     pub fn with(&self, pairs: &[(&str, &str)]) -> HttpResponse {
-        let Ok(mut address) = Url::parse(&self.redirect_uri) else {
-            return HttpResponse::from_error(PageError::bad_request("The redirect_uri cannot be read."));
-        };
+        match self.address(pairs) {
+            Some(address) => HttpResponse::SeeOther().insert_header((header::LOCATION, address)).finish(),
+            None => HttpResponse::from_error(PageError::bad_request("The redirect_uri cannot be read.")),
+        }
+    }
+
+    /// The address of an answer. `iss` says which provider answers (RFC 9207).
+    pub fn address(&self, pairs: &[(&str, &str)]) -> Option<String> {
+        let mut address = Url::parse(&self.redirect_uri).ok()?;
         {
             let mut query = address.query_pairs_mut();
             query.extend_pairs(pairs);
@@ -45,7 +51,13 @@ impl Return {
             }
             query.append_pair("iss", &self.issuer);
         }
-        HttpResponse::SeeOther().insert_header((header::LOCATION, address.as_str())).finish()
+        Some(address.into())
+    }
+
+    /// Whether the program is on the person's own machine, where any other program could be in its place (RFC
+    /// 8252 section 8.6).
+    pub fn is_on_own_machine(&self) -> bool {
+        !self.redirect_uri.starts_with("https://")
     }
 
     /// Tells the program why it gets no code (RFC 6749 section 4.1.2.1).
@@ -92,7 +104,7 @@ pub struct AuthorizationRequest {
     pub back: Return,
     pub scopes: Scopes,
     /// The permissions among the scopes, in words.
-    pub permissions: Vec<AskedPermission>,
+    permissions: Vec<AskedPermission>,
     pub nonce: Option<String>,
     pub challenge: String,
     pub prompt: Prompt,
@@ -141,9 +153,12 @@ impl AuthorizationRequest {
     /// # Errors
     /// [`Refusal`].
     pub async fn read(state: &State, query: &str) -> Result<Self, Refusal> {
-        let parameters = Parameters::read(query.as_bytes()).map_err(PageError::bad_request)?;
+        let (parameters, fault) = Parameters::read_all(query.as_bytes());
         let client = client(state, &parameters).await?;
         let back = address(&client, &parameters, state.tokens.issuer())?;
+        if let Some(fault) = fault {
+            return Err(Refusal::Back(back, invalid(fault)));
+        }
         let read = Self::read_rest(state, client, back.clone(), parameters).await;
         read.map_err(|error| Refusal::Back(back, error))
     }
@@ -229,8 +244,6 @@ impl AuthorizationRequest {
     /// The query with which the person goes on after the password was given: it need not be given again.
     pub fn query_after_password(&self) -> String {
         let parameters = self.parameters.with("prompt", self.prompt.consent.then_some("consent"));
-        // Whoever signs in instead of the expected person was chosen by the person; the program checks.
-        let parameters = parameters.with("id_token_hint", None);
         // The password is new, whatever age was asked for.
         let parameters = if self.max_age == Some(0) { parameters.with("max_age", None) } else { parameters };
         parameters.to_query()
@@ -239,6 +252,14 @@ impl AuthorizationRequest {
     /// The query with which another person signs in.
     pub fn query_of_another_account(&self) -> String {
         self.parameters.with("prompt", Some("login")).with("login_hint", None).to_query()
+    }
+
+    /// The permissions that the program would get, in words.
+    pub fn permissions_in_words(&self) -> Vec<&str> {
+        let is_for_people = |key: &str| key.parse().is_ok_and(Permission::is_for_people);
+        let given =
+            self.permissions.iter().filter(|asked| !self.client.is_foreign || !is_for_people(&asked.key));
+        given.map(|asked| asked.description.as_str()).collect()
     }
 }
 

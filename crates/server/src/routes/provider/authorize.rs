@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 use tenancy::{DbError, SharedScope, SharedTx, TenantSlug};
 use utoipa::IntoParams;
 
-use crate::http::caller::AtIdentity;
 use crate::http::extract::Body;
+use crate::http::host_owner::AtIdentity;
 use crate::http::oauth_error::{Kind, OAuthError};
 use crate::http::problem::Problem;
 use crate::http::sign_on_cookie::SignOnCookie;
@@ -75,6 +75,8 @@ enum Next {
     Nowhere(SignOn),
     /// The decision whether the program learns who the person is.
     Consent(SignOn, Place),
+    /// A look at the program, which runs on the person's own machine.
+    Confirmation(SignOn, Place),
     /// The way back to the program.
     Back(SecretString),
 }
@@ -99,8 +101,7 @@ pub async fn authorize(
         Ok(asked) => asked,
         Err(refusal) => return Ok(refusal.into_response()),
     };
-    let decide = async |tx: &SharedTx| decide(tx, &state, &asked, &cookie).await;
-    let next = state.database.write_shared(SharedScope::Public, decide).await?;
+    let next = decide(&state, &asked, &cookie, false).await?;
     if asked.prompt.none
         && let Some(error) = impossible_without_a_page(&next)
     {
@@ -132,11 +133,35 @@ pub fn go_on(query: &str) -> HttpResponse {
     HttpResponse::SeeOther().insert_header((header::LOCATION, address)).finish()
 }
 
+/// Goes on for a person who has seen that a program of their own machine wants to know who they are.
+pub async fn go_on_after_confirmation(
+    state: &State,
+    asked: &AuthorizationRequest,
+    cookie: &SignOnCookie,
+) -> Result<HttpResponse, PageError> {
+    let next = decide(state, asked, cookie, true).await?;
+    Ok(answer(state, asked, next))
+}
+
 async fn decide(
+    state: &State,
+    asked: &AuthorizationRequest,
+    cookie: &SignOnCookie,
+    is_confirmed: bool,
+) -> Result<Next, DbError> {
+    let decide = async |tx: &SharedTx| decide_in(tx, state, asked, cookie, is_confirmed).await;
+    state.database.write_shared(SharedScope::Public, decide).await
+}
+
+/// Somebody who gave the password so recently knows which program asked for it.
+const JUST_NOW_S: i64 = 60;
+
+async fn decide_in(
     tx: &SharedTx,
     state: &State,
     asked: &AuthorizationRequest,
     cookie: &SignOnCookie,
+    is_confirmed: bool,
 ) -> Result<Next, DbError> {
     let sign_on = match cookie.secret() {
         Some(secret) => sign_on::open(tx, secret, &state.sign_in.terms).await?,
@@ -167,11 +192,15 @@ async fn decide(
         return Ok(Next::Password);
     }
     let client = &asked.client;
-    if client.needs_consent(&asked.scopes)
+    let is_missing = client.is_foreign
         && (asked.prompt.consent
-            || !consent::covers(tx, place.membership_id, &client.id, &asked.scopes).await?)
-    {
+            || !consent::covers(tx, place.membership_id, &client.id, &asked.scopes).await?);
+    if is_missing {
         return Ok(Next::Consent(sign_on, place));
+    }
+    let could_be_another = client.is_public && asked.back.is_on_own_machine();
+    if could_be_another && !is_confirmed && age > JUST_NOW_S {
+        return Ok(Next::Confirmation(sign_on, place));
     }
     let grant = Grant {
         client: &client.id,
@@ -196,6 +225,9 @@ fn impossible_without_a_page(next: &Next) -> Option<OAuthError> {
             "The user must choose a business. Send its address in the parameter resource.",
         ),
         Next::Nowhere(_) => (Kind::AccessDenied, "The user is no member there."),
+        Next::Confirmation(..) => {
+            (Kind::InteractionRequired, "The user must confirm that this program asks.")
+        }
         Next::Consent(..) => (Kind::ConsentRequired, "The user must allow the program to do this."),
         Next::Back(_) => return None,
     };
@@ -213,7 +245,7 @@ fn person(sign_on: &SignOn) -> String {
 }
 
 fn answer(state: &State, asked: &AuthorizationRequest, next: Next) -> HttpResponse {
-    let (app, other) = (&asked.client.app_name, asked.query_of_another_account());
+    let (program, other) = (&asked.client.name, asked.query_of_another_account());
     let ok = StatusCode::OK;
     match next {
         Next::Back(code) => asked.back.with(&[("code", code.expose_secret())]),
@@ -222,27 +254,44 @@ fn answer(state: &State, asked: &AuthorizationRequest, next: Next) -> HttpRespon
         Next::Account(sign_on) => {
             let query = asked.parameters.with("prompt", asked.prompt.consent.then_some("consent")).to_query();
             let values = json!({
-                "app": app, "person": person(&sign_on), "continue_query": query, "other_query": other,
+                "program": program, "person": person(&sign_on), "continue_query": query, "other_query": other,
             });
             page::render(ok, "account.html", &values)
         }
         Next::Business(sign_on, places) => {
             let places: Vec<Value> = places.iter().filter_map(|place| choice(state, asked, place)).collect();
             let values = json!({
-                "app": app, "person": person(&sign_on), "places": places, "other_query": other,
+                "program": program, "person": person(&sign_on), "places": places, "other_query": other,
             });
             page::render(ok, "business.html", &values)
         }
         Next::Nowhere(sign_on) => {
-            let place = asked.business.as_ref().map(|tenant| format!(" of {}", tenant.name));
+            let app = &asked.client.app_name;
+            let (place, who) = match (&asked.business, asked.client.has_businesses) {
+                (Some(tenant), true) => (format!(" of {}", tenant.name), "an owner of the business"),
+                (None, true) => (String::new(), "an owner of your business"),
+                (_, false) => (String::new(), "the operator"),
+            };
             let text = format!(
-                "You are signed in as {}, who may not use {app}{}. Ask an owner of the business to invite \
-                 you, or use another account.",
+                "You are signed in as {}, who may not use {app}{place}. Ask {who} to add you, or use another \
+                 account.",
                 person(&sign_on),
-                place.unwrap_or_default()
             );
-            let values = json!({"title": "No access", "text": text, "other_query": other});
+            let back = asked.back.address(&[("error", Kind::AccessDenied.as_str())]);
+            let values = json!({
+                "title": "No access", "text": text, "other_query": other, "back": back, "program": program,
+            });
             page::render(StatusCode::FORBIDDEN, "error.html", &values)
+        }
+        Next::Confirmation(sign_on, place) => {
+            let values = json!({
+                "program": program,
+                "person": person(&sign_on),
+                "business": place.business,
+                "query": asked.parameters.with("resource", resource_of(state, &place).as_deref()).to_query(),
+                "other_query": other,
+            });
+            page::render(ok, "confirmation.html", &values)
         }
         Next::Consent(sign_on, place) => {
             let values = json!({
@@ -250,7 +299,7 @@ fn answer(state: &State, asked: &AuthorizationRequest, next: Next) -> HttpRespon
                 "person": person(&sign_on),
                 "business": place.business,
                 "learns": learns(asked),
-                "does": asked.permissions.iter().map(|asked| &asked.description).collect::<Vec<_>>(),
+                "does": asked.permissions_in_words(),
                 "query": asked.parameters.with("resource", resource_of(state, &place).as_deref()).to_query(),
                 "other_query": other,
             });
@@ -267,7 +316,7 @@ pub fn ask_for_password(
     status: StatusCode,
 ) -> HttpResponse {
     let values = json!({
-        "app": asked.client.app_name,
+        "program": asked.client.name,
         "business": asked.business.as_ref().map(|tenant| &tenant.name),
         "query": asked.parameters.to_query(),
         "login": login,
@@ -304,13 +353,13 @@ fn choice(state: &State, asked: &AuthorizationRequest, place: &Place) -> Option<
     Some(json!({"name": place.business, "query": query}))
 }
 
-/// What a program learns of the person, in words.
+/// What a program learns of the person, in words. Its access token alone says the first.
 fn learns(asked: &AuthorizationRequest) -> Vec<&'static str> {
     let known = [
-        (delegation::OPENID, "Know which account is yours, and your roles"),
         (delegation::PROFILE, "Read your name and your language"),
         (delegation::EMAIL, "Read your email"),
         (delegation::PHONE, "Read your telephone number"),
     ];
-    known.into_iter().filter(|(scope, _)| asked.scopes.has(scope)).map(|(_, words)| words).collect()
+    let asked = known.into_iter().filter(|(scope, _)| asked.scopes.has(scope)).map(|(_, words)| words);
+    std::iter::once("Know which account is yours, and your roles").chain(asked).collect()
 }

@@ -5,9 +5,9 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use identity::{consent, place, sign_on};
 use tenancy::{DbError, SharedScope, SharedTx};
 
-use crate::http::caller::AtIdentity;
 use crate::http::client;
 use crate::http::extract::Body;
+use crate::http::host_owner::AtIdentity;
 use crate::http::oauth_error::{Kind, OAuthError};
 use crate::http::problem::Problem;
 use crate::http::sign_on_cookie::SignOnCookie;

@@ -6,13 +6,14 @@ use identity::token_claims::{self, LiveToken};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::http::caller::AtIdentity;
 use crate::http::extract::Body;
+use crate::http::host_owner::AtIdentity;
 use crate::http::oauth_error::{Kind, OAuthError};
 use crate::http::problem::Problem;
 use crate::http::state::State;
 use crate::routes::provider::client_authentication::Presented;
 use crate::routes::provider::parameters::Parameters;
+use crate::routes::provider::resource;
 
 /// The parameters of a request, as the API document shows them.
 #[derive(Deserialize, ToSchema)]
@@ -51,8 +52,10 @@ pub async fn introspect(
     state.tokens.check_ready()?;
     let read = LiveToken::read(&state.tokens, &state.revocations, token).await?;
     let answer = match read.ok().filter(|token| token.concerns(&client) && !token.is_of_staff()) {
-        Some(token) => token.introspection(state.tokens.issuer()),
-        None => token_claims::inactive(),
+        Some(token) if resource::is_open(&state, token.tenant()).await? => {
+            token.introspection(state.tokens.issuer())
+        }
+        _ => token_claims::inactive(),
     };
     Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(answer))
 }

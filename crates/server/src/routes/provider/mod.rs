@@ -4,6 +4,7 @@
 pub mod authorization_request;
 pub mod authorize;
 pub mod client_authentication;
+pub mod confirmation;
 pub mod consent;
 pub mod introspection;
 pub mod metadata;
@@ -16,10 +17,10 @@ pub mod sign_out;
 pub mod token;
 pub mod user_info;
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::http::caller::AtIdentity;
+use crate::http::host_owner::AtIdentity;
 use crate::pages::page::STYLES;
 
 /// Registers the routes of this module that programs use.
@@ -43,9 +44,23 @@ pub fn configure_pages(config: &mut web::ServiceConfig) {
     config
         .route("/style.css", web::get().to(styles))
         .route("/sign-in", web::post().to(sign_in::submit))
+        .route("/confirm", web::post().to(confirmation::submit))
         .route("/second-factor", web::post().to(second_factor::submit))
         .route("/consent", web::post().to(consent::submit))
         .route("/sign-out", web::post().to(sign_out::submit));
+    // Whoever loads the page again after a mistake begins again.
+    for form in ["/sign-in", "/confirm", "/second-factor", "/consent"] {
+        config.route(form, web::get().to(begin_again));
+    }
+    config.route("/sign-out", web::get().to(ask_again));
+}
+
+async fn begin_again(_at: AtIdentity, request: HttpRequest) -> HttpResponse {
+    authorize::go_on(request.query_string())
+}
+
+async fn ask_again(_at: AtIdentity, request: HttpRequest) -> HttpResponse {
+    sign_out::go_on(request.query_string())
 }
 
 async fn styles(_at: AtIdentity) -> HttpResponse {

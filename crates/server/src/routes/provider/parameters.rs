@@ -10,27 +10,40 @@ use crate::http::problem::Problem;
 #[derive(Debug, Clone, Default)]
 pub struct Parameters(Vec<(String, String)>);
 
+/// The most parameters of a request. No protocol here has half as many.
+const MOST: usize = 50;
+/// The most bytes of a form, as of an address.
+const LONGEST_FORM: usize = 16 << 10;
+
 impl Parameters {
     /// Reads a query, or a form.
     ///
     /// # Errors
     /// The sentence says what is wrong.
     pub fn read(text: &[u8]) -> Result<Self, &'static str> {
-        let mut parameters = Self::default();
-        for (name, value) in form_urlencoded::parse(text) {
-            // A parameter without a value counts as left out (RFC 6749 section 3.1).
-            if value.is_empty() {
-                continue;
-            }
-            if parameters.get(&name).is_some() {
-                return Err("A parameter is repeated.");
+        match Self::read_all(text) {
+            (parameters, None) => Ok(parameters),
+            (_, Some(fault)) => Err(fault),
+        }
+    }
+
+    /// Reads a query, and what is wrong with it. Of a repeated parameter, the first one counts.
+    pub fn read_all(text: &[u8]) -> (Self, Option<&'static str>) {
+        let (mut parameters, mut fault) = (Self::default(), None);
+        // A parameter without a value counts as left out (RFC 6749 section 3.1).
+        for (name, value) in form_urlencoded::parse(text).filter(|(_, value)| !value.is_empty()) {
+            if parameters.0.len() == MOST {
+                return (parameters, Some("There are too many parameters."));
             }
             if value.contains(char::is_control) {
-                return Err("A parameter contains a control character.");
+                fault = Some("A parameter contains a control character.");
+            } else if parameters.get(&name).is_some() {
+                fault = Some("A parameter is repeated.");
+            } else {
+                parameters.0.push((name.into_owned(), value.into_owned()));
             }
-            parameters.0.push((name.into_owned(), value.into_owned()));
         }
-        Ok(parameters)
+        (parameters, fault)
     }
 
     /// Reads the form of a request.
@@ -43,11 +56,7 @@ impl Parameters {
     ) -> Result<Self, OAuthError> {
         let invalid = |text: &str| OAuthError::new(Kind::InvalidRequest, text);
         let body = body.map_err(|problem| invalid(problem.detail()))?;
-        if !is_form(headers) {
-            let text = "Send the parameters in the body, as application/x-www-form-urlencoded.";
-            return Err(invalid(text));
-        }
-        Self::read(&body.0).map_err(invalid)
+        of_page(headers, &body.0).map_err(invalid)
     }
 
     /// One of them.
@@ -84,12 +93,18 @@ pub fn is_form(headers: &HeaderMap) -> bool {
     media_type.is_some_and(|media_type| media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded"))
 }
 
-/// The parameters of a form that a page of this host sent.
+/// The parameters of a form.
 ///
 /// # Errors
 /// The sentence says what is wrong.
 pub fn of_page(headers: &HeaderMap, body: &Bytes) -> Result<Parameters, &'static str> {
-    if is_form(headers) { Parameters::read(body) } else { Err("Send the form of the page.") }
+    if !is_form(headers) {
+        return Err("Send the parameters in the body, as application/x-www-form-urlencoded.");
+    }
+    if body.len() > LONGEST_FORM {
+        return Err("The form has more than 16 kilobytes.");
+    }
+    Parameters::read(body)
 }
 
 #[cfg(test)]
@@ -106,5 +121,9 @@ mod tests {
         for text in ["a=1&a=1", "a=1&b=2&a=", "a=%00", "a=x%0Ay"] {
             assert_eq!(read(text).is_err(), text != "a=1&b=2&a=", "{text}");
         }
+        let many: Vec<String> = (0..=MOST).map(|number| format!("p{number}=1")).collect();
+        assert!(read(&many.join("&")).is_err() && read(&many[1..].join("&")).is_ok());
+        let (parameters, fault) = Parameters::read_all(b"state=one&state=two");
+        assert_eq!((parameters.get("state"), fault.is_some()), (Some("one"), true));
     }
 }

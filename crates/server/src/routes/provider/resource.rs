@@ -3,10 +3,21 @@
 use std::sync::Arc;
 
 use actix_web::http::Uri;
-use tenancy::{HostName, HostTarget, Tenant, TenantStatus};
+use tenancy::{DbError, HostName, HostTarget, SharedScope, SharedTx, Tenant, TenantId, TenantStatus, tenant};
 
 use crate::http::oauth_error::{Kind, OAuthError};
 use crate::http::state::State;
+
+/// Whether a business, if there is one, is open. Its own host answers nothing if it is not.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn is_open(state: &State, id: Option<TenantId>) -> Result<bool, DbError> {
+    let Some(id) = id else { return Ok(true) };
+    let find = async |tx: &SharedTx| tenant::find_by_id(tx, id).await;
+    let found = state.database.read_shared(SharedScope::Platform, find).await?;
+    Ok(found.is_some_and(|tenant| !matches!(tenant.status, TenantStatus::Suspended | TenantStatus::Archived)))
+}
 
 /// The open business at an address.
 ///

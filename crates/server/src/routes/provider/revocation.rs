@@ -12,9 +12,9 @@ use serde::Deserialize;
 use tenancy::{SharedScope, SharedTx};
 use utoipa::ToSchema;
 
-use crate::http::caller::AtIdentity;
 use crate::http::client;
 use crate::http::extract::Body;
+use crate::http::host_owner::AtIdentity;
 use crate::http::oauth_error::{Kind, OAuthError};
 use crate::http::problem::Problem;
 use crate::http::state::State;
@@ -54,7 +54,7 @@ pub async fn revoke(
     let token = parameters.require("token")?;
     if RefreshToken::has_mark(token) {
         let presented = RefreshToken::presented(SecretString::from(token));
-        let presenter = Presenter::Program(&client.id);
+        let presenter = Presenter::Program(&client.id, None);
         refresh::sign_out(&state.database, &presented, presenter, &origin).await?;
     } else {
         state.tokens.check_ready()?;

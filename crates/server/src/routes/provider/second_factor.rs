@@ -7,9 +7,9 @@ use identity::sign_on;
 use secrecy::SecretString;
 use tenancy::{SharedScope, SharedTx};
 
-use crate::http::caller::AtIdentity;
 use crate::http::client;
 use crate::http::extract::Body;
+use crate::http::host_owner::AtIdentity;
 use crate::http::problem::{Problem, sentence};
 use crate::http::sign_on_cookie::SignOnCookie;
 use crate::http::state::State;

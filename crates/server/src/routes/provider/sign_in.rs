@@ -10,14 +10,15 @@ use identity::membership::MemberOf;
 use identity::password_change::ChangeError;
 use identity::second_factor::SecondFactorError;
 use identity::user::LoginName;
-use identity::{SignOnSecret, Username};
+use identity::{SignOnSecret, UserId, Username};
 use secrecy::SecretString;
 use serde_json::json;
 use values::Email;
 
-use crate::http::caller::AtIdentity;
 use crate::http::client;
 use crate::http::extract::Body;
+use crate::http::host_owner::AtIdentity;
+use crate::http::oauth_error::Kind;
 use crate::http::problem::{Problem, sentence};
 use crate::http::sign_on_cookie::SignOnCookie;
 use crate::http::state::State;
@@ -43,7 +44,9 @@ impl Typed {
             match name.as_ref() {
                 "login" => typed.login = value.trim().to_owned(),
                 "password" => typed.password = SecretString::from(value.into_owned()),
-                "new_password" => typed.new_password = Some(SecretString::from(value.into_owned())),
+                "new_password" if !value.is_empty() => {
+                    typed.new_password = Some(SecretString::from(value.into_owned()))
+                }
                 "code" if !value.is_empty() => typed.code = Some(SecretString::from(value.into_owned())),
                 _ => {}
             }
@@ -94,7 +97,7 @@ pub async fn submit(
     let Some(login) = typed.name(&asked) else {
         let text = match asked.business {
             Some(_) => "Enter your email or your username.",
-            None => "Enter your email.",
+            None => "Enter your email. A username works only in an app that names your business.",
         };
         let status = StatusCode::UNPROCESSABLE_ENTITY;
         return Ok(authorize::ask_for_password(&asked, &typed.login, Some(text), status));
@@ -102,14 +105,21 @@ pub async fn submit(
     let tenant = asked.business.as_ref().map(|tenant| tenant.id);
     let member_of = MemberOf::app_of(asked.client.app.clone(), tenant);
     let (password, code) = (typed.password.clone(), typed.code.clone());
-    let credentials = Credentials { login, password, member_of, code };
+    let credentials = Credentials { login, password, member_of, code, is_at_provider: true };
     let signed_on = sign_on(&state, &credentials, typed.new_password.as_ref(), &cookie, &origin).await;
     match signed_on {
-        Ok(secret) => {
+        Ok((secret, user)) => {
             let mut response = HttpResponse::SeeOther();
             let idle = i64::try_from(state.sign_in.terms.idle.as_secs()).unwrap_or(i64::MAX);
             cookie.keep(&mut response, &secret, Span::seconds(idle));
-            let address = format!("/oauth/authorize?{}", asked.query_after_password());
+            // The program expects another person (OpenID Connect Core section 3.1.2.1).
+            let is_expected = asked.expected.as_ref().is_none_or(|expected| expected.sub == user);
+            let address = if is_expected {
+                format!("/oauth/authorize?{}", asked.query_after_password())
+            } else {
+                let error = [("error", Kind::LoginRequired.as_str())];
+                asked.back.address(&error).unwrap_or_else(|| "/".to_owned())
+            };
             Ok(response.insert_header((header::LOCATION, address)).finish())
         }
         Err(error) => refused(&asked, &typed, error),
@@ -122,7 +132,7 @@ async fn sign_on(
     new_password: Option<&SecretString>,
     cookie: &SignOnCookie,
     origin: &Origin,
-) -> Result<SignOnSecret, ChangeError> {
+) -> Result<(SignOnSecret, UserId), ChangeError> {
     let former = cookie.secret();
     match new_password {
         None => Ok(state.sign_in.sign_on(credentials, former, origin).await?),
@@ -136,6 +146,12 @@ fn refused(
     typed: &Typed,
     error: ChangeError,
 ) -> Result<HttpResponse, PageError> {
+    let wait = match &error {
+        ChangeError::TooManyAttempts(seconds) | ChangeError::Login(LoginError::TooManyAttempts(seconds)) => {
+            *seconds
+        }
+        _ => 1,
+    };
     let (status, text) = match error {
         ChangeError::Login(LoginError::MustChangePassword) => {
             return Ok(ask_for_new_password(asked, typed, None, StatusCode::OK));
@@ -153,12 +169,19 @@ fn refused(
             return Ok(ask_for_new_password(asked, typed, Some(&text), status));
         }
         ChangeError::Login(LoginError::InvalidCredentials | LoginError::NoMembership)
+        | ChangeError::WrongPassword
+            if typed.new_password.is_some() =>
+        {
+            (StatusCode::UNAUTHORIZED, "The present password is wrong.".to_owned())
+        }
+        ChangeError::Login(LoginError::InvalidCredentials | LoginError::NoMembership)
         | ChangeError::WrongPassword => {
             let login = if asked.business.is_some() { "login" } else { "email" };
             (StatusCode::UNAUTHORIZED, format!("The {login} or the password is wrong."))
         }
         ChangeError::TooManyAttempts(seconds) | ChangeError::Login(LoginError::TooManyAttempts(seconds)) => {
-            let text = format!("Too many attempts have failed. Try again in {seconds} seconds.");
+            let unit = if seconds == 1 { "second" } else { "seconds" };
+            let text = format!("Too many attempts have failed. Try again in {seconds} {unit}.");
             (StatusCode::TOO_MANY_REQUESTS, text)
         }
         ChangeError::TooBusy(_) | ChangeError::Login(LoginError::TooBusy(_)) => {
@@ -167,10 +190,14 @@ fn refused(
         }
         ChangeError::Db(error) | ChangeError::Login(LoginError::Db(error)) => return Err(error.into()),
     };
-    Ok(match typed.new_password {
+    let mut page = match typed.new_password {
         Some(_) => ask_for_new_password(asked, typed, Some(&text), status),
         None => authorize::ask_for_password(asked, &typed.login, Some(&text), status),
-    })
+    };
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        page.headers_mut().insert(header::RETRY_AFTER, wait.into());
+    }
+    Ok(page)
 }
 
 fn ask_for_new_password(

@@ -14,9 +14,9 @@ use tenancy::{DbError, SharedScope, SharedTx};
 use url::Url;
 use utoipa::IntoParams;
 
-use crate::http::caller::AtIdentity;
 use crate::http::client;
 use crate::http::extract::Body;
+use crate::http::host_owner::AtIdentity;
 use crate::http::problem::Problem;
 use crate::http::sign_on_cookie::SignOnCookie;
 use crate::http::state::State;
@@ -73,8 +73,13 @@ pub async fn end_session_by_form(
     body: Result<Body, Problem>,
 ) -> Result<HttpResponse, PageError> {
     let parameters = parameters::of_page(request.headers(), &body?.0).map_err(PageError::bad_request)?;
-    let address = format!("/oauth/end-session?{}", parameters.to_query());
-    Ok(HttpResponse::SeeOther().insert_header((header::LOCATION, address)).finish())
+    Ok(go_on(&parameters.to_query()))
+}
+
+/// Sends the browser to the endpoint.
+pub fn go_on(query: &str) -> HttpResponse {
+    let address = format!("/oauth/end-session?{query}");
+    HttpResponse::SeeOther().insert_header((header::LOCATION, address)).finish()
 }
 
 /// Signs out somebody who was asked. The query is that of `/oauth/end-session`.
@@ -101,11 +106,11 @@ async fn end(
 ) -> Result<HttpResponse, PageError> {
     let (client, hint) = client_of(state, parameters).await?;
     let back = back(client.as_ref(), parameters)?;
-    let Some(present) = signed_on(state, cookie).await? else {
+    let Some((present, opened)) = signed_on(state, cookie, hint.as_ref()).await? else {
         return finish(state, cookie, hint.as_ref(), origin, back).await;
     };
-    // Only a program that has an ID token of this person was opened by them.
-    if hint.as_ref().is_some_and(|hint| hint.sub == present.user_id) {
+    // A program whose session began with this sign-on may end it. An older ID token proves nothing.
+    if opened {
         return finish(state, cookie, hint.as_ref(), origin, back).await;
     }
     let person = present.email.map(|email| email.to_string()).or(present.full_name);
@@ -116,9 +121,21 @@ async fn end(
     Ok(page::render(StatusCode::OK, "sign_out.html", &values))
 }
 
-async fn signed_on(state: &State, cookie: &SignOnCookie) -> Result<Option<SignOn>, DbError> {
+/// The sign-on of the browser, and whether the session of the ID token began with it.
+async fn signed_on(
+    state: &State,
+    cookie: &SignOnCookie,
+    hint: Option<&IdTokenHint>,
+) -> Result<Option<(SignOn, bool)>, DbError> {
     let Some(secret) = cookie.secret() else { return Ok(None) };
-    let open = async |tx: &SharedTx| sign_on::open(tx, secret, &state.sign_in.terms).await;
+    let open = async |tx: &SharedTx| {
+        let Some(present) = sign_on::open(tx, secret, &state.sign_in.terms).await? else { return Ok(None) };
+        let opened = match hint {
+            Some(hint) => sign_on::has_opened(tx, present.id, hint.sid).await?,
+            None => false,
+        };
+        Ok(Some((present, opened)))
+    };
     state.database.write_shared(SharedScope::Public, open).await
 }
 
@@ -157,7 +174,7 @@ fn back(client: Option<&Registration>, parameters: &Parameters) -> Result<Option
     Ok(Some(address.into()))
 }
 
-/// Ends the sign-on of the browser, and the one by which the program was opened.
+/// Ends the sign-on of the browser, and the session of the program.
 async fn finish(
     state: &State,
     cookie: &SignOnCookie,
@@ -173,11 +190,10 @@ async fn finish(
         state.database.write_shared(SharedScope::Public, end).await?;
     }
     if let Some(hint) = hint {
-        // The browser may have lost its cookie.
+        // The browser may have lost its cookie. Nothing but the session of the program is known then.
         let by = By::person(hint.sub, origin);
-        let end = async |tx: &SharedTx| {
-            session::revoke(tx, hint.sub, Which::Device(hint.sid), "signed_out", by).await
-        };
+        let end =
+            async |tx: &SharedTx| session::revoke(tx, hint.sub, Which::One(hint.sid), "signed_out", by).await;
         state.database.write_shared(SharedScope::User(hint.sub.into()), end).await?;
     }
     let mut response = match back {

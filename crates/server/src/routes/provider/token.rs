@@ -15,12 +15,12 @@ use identity::session::Started;
 use identity::{RefreshToken, Scopes};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
-use tenancy::{SharedScope, SharedTx};
+use tenancy::{SharedScope, SharedTx, TenantId};
 use utoipa::ToSchema;
 
-use crate::http::caller::AtIdentity;
 use crate::http::client;
 use crate::http::extract::Body;
+use crate::http::host_owner::AtIdentity;
 use crate::http::oauth_error::{Kind, OAuthError};
 use crate::http::problem::Problem;
 use crate::http::state::State;
@@ -47,11 +47,12 @@ pub struct TokenRequest {
     /// The refresh token, for refresh_token.
     #[schema(example = json!(null))]
     refresh_token: Option<String>,
-    /// The address of the business, such as `https://acme.example.com` (RFC 8707), for client_credentials.
+    /// The address of the business, such as `https://acme.example.com` (RFC 8707). Required for
+    /// client_credentials.
     #[schema(example = "https://acme.example.com")]
     resource: Option<String>,
     /// Permissions, separated by spaces, for client_credentials. Defaults to all permissions of the service
-    /// account.
+    /// account. For refresh_token, fewer scopes than those of the session, for this access token alone.
     #[schema(example = "catalogue.read stock.read")]
     scope: Option<String>,
     /// The client id, if the request has no header Authorization: Basic.
@@ -143,6 +144,7 @@ async fn of_code(
         code: parameters.require("code")?,
         redirect_uri: parameters.require("redirect_uri")?,
         verifier: parameters.require("code_verifier")?,
+        business: named_business(state, parameters).await?,
     };
     if !code::is_verifier(presented.verifier) {
         let text = "The parameter code_verifier must have 43 to 128 of A-Z, a-z, 0-9, -, ., _ and ~.";
@@ -160,15 +162,21 @@ async fn of_refresh(
     parameters: &Parameters,
     origin: &Origin,
 ) -> Result<TokenAnswer, OAuthError> {
-    if parameters.get("scope").is_some() {
-        let text = "The scopes of a session do not change. Leave the parameter scope out.";
-        return Err(OAuthError::new(Kind::InvalidScope, text));
-    }
     let presented = RefreshToken::presented(SecretString::from(parameters.require("refresh_token")?));
-    let (presenter, terms) = (Presenter::Program(&client.id), &state.sign_in.terms);
+    let business = named_business(state, parameters).await?;
+    let (presenter, terms) = (Presenter::Program(&client.id, business), &state.sign_in.terms);
+    let fewer = parameters.get("scope").map(Scopes::parse);
     let (signed_in, started) =
-        refresh::refresh(&state.database, &presented, presenter, terms, origin).await?;
+        refresh::refresh(&state.database, &presented, presenter, fewer, terms, origin).await?;
     of_session(state, client, &signed_in, &started, None)
+}
+
+/// The business that the program names, which must be that of the code or the session (RFC 8707 section 2.2).
+async fn named_business(state: &State, parameters: &Parameters) -> Result<Option<TenantId>, OAuthError> {
+    match parameters.get("resource") {
+        Some(address) => Ok(Some(resource::business(state, address).await?.id)),
+        None => Ok(None),
+    }
 }
 
 fn of_session(

@@ -8,10 +8,11 @@ use identity::{Holder, profile, user};
 use tenancy::SharedScope;
 
 use crate::http::bearer;
-use crate::http::caller::AtIdentity;
 use crate::http::codes::Code;
+use crate::http::host_owner::AtIdentity;
 use crate::http::problem::Problem;
 use crate::http::state::State;
+use crate::routes::provider::resource;
 
 /// Read the person of a token
 ///
@@ -29,7 +30,7 @@ pub async fn show(
 }
 
 async fn read(state: &State, request: &HttpRequest) -> Result<HttpResponse, Problem> {
-    let token = bearer::bearer_token(request.headers())?;
+    let token = bearer::bearer_token(request.headers()).map_err(|_| token_missing())?;
     let token = LiveToken::read(&state.tokens, &state.revocations, token).await??;
     let scopes = token.scopes();
     let Holder::Person(person) = &token.holder else { return Err(scope_missing()) };
@@ -37,6 +38,9 @@ async fn read(state: &State, request: &HttpRequest) -> Result<HttpResponse, Prob
         return Err(scope_missing());
     }
     let (id, tenant) = (person.user, token.tenant());
+    if !resource::is_open(state, tenant).await? {
+        return Err(identity::TokenError::SessionEnded.into());
+    }
     let (profile, user) = state
         .database
         .read_shared(SharedScope::User(id.into()), async |tx| {
@@ -60,6 +64,11 @@ pub async fn show_by_post(
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     read(&state, &request).await
+}
+
+fn token_missing() -> Problem {
+    let detail = "Send the header Authorization: Bearer TOKEN, with an access token from POST /oauth/token.";
+    Problem::unauthorized(Code::TokenMissing, detail, r#"Bearer realm="tenantry""#)
 }
 
 fn scope_missing() -> Problem {

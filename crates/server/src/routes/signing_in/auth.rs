@@ -4,6 +4,7 @@ use actix_web::cookie::time::Duration as Span;
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use identity::auth_event::{By, Origin};
+use identity::delegation::{EMAIL, PROFILE};
 use identity::login::{Credentials, SignedIn as Account};
 use identity::membership::{self, MemberOf};
 use identity::refresh::{Presenter, RefreshError};
@@ -19,10 +20,11 @@ use utoipa::ToSchema;
 use values::{Email, ShortText};
 
 use crate::http::browser::Browser;
-use crate::http::caller::{HostOwner, TokenHolder};
+use crate::http::caller::TokenHolder;
 use crate::http::client;
 use crate::http::codes::Code;
 use crate::http::extract::Json;
+use crate::http::host_owner::HostOwner;
 use crate::http::problem::Problem;
 use crate::http::state::State;
 use crate::http::watch;
@@ -115,9 +117,9 @@ pub struct MembershipView {
     roles: Vec<String>,
     /// The permissions of the access token.
     permissions: Vec<String>,
-    /// given: you gave the second factor. unneeded: you have none, and need none. to_enrol: your role needs one,
-    /// so set it up with POST /api/v1/auth/second-factor. missing: you have one, and did not give it; send it to
-    /// POST /api/v1/auth/step-up. With to_enrol and missing, the session has no permissions.
+    /// given: you gave the second factor. unneeded: you have none, and need none. to_enrol: your role needs
+    /// one, so set it up with POST /api/v1/auth/second-factor. missing: you have one, and did not give it;
+    /// send it to POST /api/v1/auth/step-up. With to_enrol and missing, the session has no permissions.
     #[schema(value_type = String, example = "unneeded")]
     second_factor: SecondFactorState,
 }
@@ -230,7 +232,7 @@ pub async fn login(
     };
     let member_of = MemberOf::at(app, host_owner.tenant());
     origin.device = device.map(|device| device.to_string());
-    let credentials = Credentials { login: name, password, member_of, code };
+    let credentials = Credentials { login: name, password, member_of, code, is_at_provider: false };
     let (account, started) = match new_password {
         None => state.sign_in.sign_in(&credentials, &origin).await?,
         Some(new) => state.sign_in.change_password_and_sign_in(&credentials, &new, &origin).await?,
@@ -267,7 +269,8 @@ pub async fn refresh(
     let presented = RefreshToken::presented(token);
     let (database, terms) = (&state.database, &state.sign_in.terms);
     let presenter = Presenter::Host(host_owner.tenant());
-    let (account, started) = refreshing::refresh(database, &presented, presenter, terms, &origin).await?;
+    let (account, started) =
+        refreshing::refresh(database, &presented, presenter, None, terms, &origin).await?;
     tokens(&state, &host_owner, account, &started, browser.as_ref())
 }
 
@@ -355,7 +358,13 @@ pub async fn me(state: web::Data<State>, caller: TokenHolder) -> Result<HttpResp
     let no_membership = || Problem::new(Code::NoMembership, "You are no longer a member of this business.");
     let user = user.filter(|user| user.status == UserStatus::Active).ok_or_else(no_membership)?;
     Ok(HttpResponse::Ok().json(MeView {
-        user: UserView { id, email: user.email, username: user.username, full_name: user.full_name },
+        // A program learns no more than what the user allowed it to.
+        user: UserView {
+            id,
+            email: user.email.filter(|_| caller.principal.may_learn(EMAIL)),
+            username: user.username.filter(|_| caller.principal.may_learn(PROFILE)),
+            full_name: user.full_name.filter(|_| caller.principal.may_learn(PROFILE)),
+        },
         membership: MembershipView {
             app: member_of.app().clone(),
             business: business(&caller.host_owner),

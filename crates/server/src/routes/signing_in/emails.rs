@@ -9,9 +9,10 @@ use utoipa::ToSchema;
 use values::{Email, Name, ShortText};
 
 use crate::http::browser::Browser;
-use crate::http::caller::{HostOwner, SignedIn};
+use crate::http::caller::SignedIn;
 use crate::http::client;
 use crate::http::extract::Json;
+use crate::http::host_owner::HostOwner;
 use crate::http::problem::Problem;
 use crate::http::state::State;
 use crate::routes::signing_in::auth::{LoginView, tokens};

@@ -6,9 +6,10 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 use values::Email;
 
-use crate::http::caller::{HostOwner, SignedIn};
+use crate::http::caller::SignedIn;
 use crate::http::client;
 use crate::http::extract::Json;
+use crate::http::host_owner::HostOwner;
 use crate::http::problem::Problem;
 use crate::http::state::State;
 

@@ -132,8 +132,8 @@ pub async fn begin(
 
 /// Turn the second factor on
 ///
-/// Turns the second factor on, and returns ten recovery codes. All other sessions of the user end. Refresh this
-/// session, so that its tokens carry the second factor.
+/// Turns the second factor on, and returns ten recovery codes. All other sessions of the user end. Refresh
+/// this session, so that its tokens carry the second factor.
 #[utoipa::path(tag = "auth", operation_id = "confirmSecondFactor", request_body = ConfirmEnrolment,
     responses((status = 200, body = RecoveryCodesView)))]
 #[post("/auth/second-factor/confirm")]
@@ -182,9 +182,9 @@ pub async fn disable(
 
 /// Prove once more who you are
 ///
-/// Checks the password and, if you have one, the second factor. Refresh the session afterwards: the next access
-/// token may do what needs a proof of the last 15 minutes, such as changing roles and making API keys. A
-/// program to which you signed in by single sign-on sends you to sign in again instead.
+/// Checks the password and, if you have one, the second factor. Refresh the session afterwards: the next
+/// access token may do what needs a proof of the last 15 minutes, such as changing roles and making API keys.
+/// A program to which you signed in by single sign-on sends you to sign in again instead.
 #[utoipa::path(tag = "auth", operation_id = "stepUp", request_body = StepUp,
     responses((status = 204, description = "Proved")))]
 #[post("/auth/step-up")]
@@ -199,7 +199,7 @@ pub async fn step_up(
         let detail = "The staff of the platform cannot do this as a member.";
         return Err(Problem::new(Code::ImpersonationRefused, detail));
     }
-    if !principal.is_own_sign_in {
+    if principal.delegated.is_some() {
         let detail = "A program never gets the password. It sends you to sign in again, with max_age=900.";
         return Err(Problem::new(Code::AccountNotGranted, detail));
     }

@@ -20,6 +20,7 @@ use crate::http::state::State;
 #[serde(deny_unknown_fields)]
 pub struct SecondFactorRoles {
     /// The roles. A member who has one of them has no permissions in a session without a second factor.
+    #[schema(example = json!([{"app": "inventory", "role": "OWNER"}]))]
     roles: Vec<RoleNameView>,
 }
 
@@ -42,13 +43,10 @@ impl From<Vec<RoleName>> for SecondFactorRoles {
 }
 
 /// Read the roles that need a second factor
-#[utoipa::path(tag = "business", operation_id = "readSecondFactorRoles",
+#[utoipa::path(tag = "team", operation_id = "readSecondFactorRoles",
     responses((status = 200, body = SecondFactorRoles)))]
-#[get("/settings/second-factor")]
-pub async fn show(
-    state: web::Data<State>,
-    member: Member<may::SettingsWrite>,
-) -> Result<HttpResponse, Problem> {
+#[get("/second-factor-roles")]
+pub async fn show(state: web::Data<State>, member: Member<may::TeamManage>) -> Result<HttpResponse, Problem> {
     let tenant = member.tenant.id;
     let list = async |tx: &SharedTx| role_requirement::list(tx, tenant).await;
     let roles = state.database.read_shared(SharedScope::Tenant(tenant), list).await?;
@@ -58,14 +56,14 @@ pub async fn show(
 /// Set the roles that need a second factor
 ///
 /// Sets all roles for which the business requires a second factor. It takes effect at once: members who have
-/// such a role refresh their sessions, and have no permissions until they have set up a second factor, or given
-/// it.
-#[utoipa::path(tag = "business", operation_id = "setSecondFactorRoles", request_body = SecondFactorRoles,
+/// such a role refresh their sessions, and have no permissions until they have set up a second factor, or
+/// given it.
+#[utoipa::path(tag = "team", operation_id = "setSecondFactorRoles", request_body = SecondFactorRoles,
     responses((status = 200, body = SecondFactorRoles)))]
-#[put("/settings/second-factor")]
+#[put("/second-factor-roles")]
 pub async fn put(
     state: web::Data<State>,
-    member: Recent<Member<may::SettingsWrite>>,
+    member: Recent<Member<may::TeamManage>>,
     client::From(origin): client::From,
     body: Json<SecondFactorRoles>,
 ) -> Result<HttpResponse, Problem> {
