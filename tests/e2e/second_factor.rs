@@ -237,7 +237,8 @@ async fn a_browser_asks_for_it_and_apps_learn_of_it() {
     let acme = app.tenant("acme").await;
     let staff = app.staff("super_admin").await;
     const BOOKS: &str = "https://books.example.com/callback";
-    let new = json!({"id": "shop-books", "app": "inventory", "name": "Books", "redirectUris": [BOOKS], "isPublic": true});
+    let new = json!({"id": "shop-books", "app": "inventory", "name": "Books", "redirectUris": [BOOKS],
+                     "isPublic": true});
     assert_eq!(staff.post("/api/v1/platform/clients", &new).await.status, 201);
     let (secret, recovery) = enrol(&acme).await;
     let browser = Browser::new(&app);

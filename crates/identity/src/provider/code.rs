@@ -203,7 +203,8 @@ pub async fn redeem(
 ) -> Result<Redeemed, RedeemError> {
     const OPEN: &str = "
         SELECT redirect_uri, challenge, nonce, scopes, expires_at, session_id, user_id, authenticated_at,
-               second_factor, is_live, app, tenant_id, full_name, email, username, membership_version, roles, permissions
+               second_factor, is_live, app, tenant_id, full_name, email, username, membership_version, roles,
+               permissions
           FROM shared.open_authorization_code($1, $2)";
     const USE: &str = "SELECT shared.use_authorization_code($1, $2, $3, $4, $5, $6, $7, $8, $9)";
     let hash = sha256(presented.code);

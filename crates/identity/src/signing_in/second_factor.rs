@@ -110,8 +110,8 @@ pub struct Enrolment {
 pub async fn find(tx: &SharedTx, user: UserId) -> Result<Option<SecondFactor>, DbError> {
     const FIND: &str = "
         SELECT a.confirmed_at AS enabled_at,
-               (SELECT count(*) FROM shared.recovery_codes r WHERE r.user_id = a.user_id AND r.used_at IS NULL)
-                   AS recovery_codes_left
+               (SELECT count(*) FROM shared.recovery_codes r
+                 WHERE r.user_id = a.user_id AND r.used_at IS NULL) AS recovery_codes_left
           FROM shared.authenticators a WHERE a.user_id = $1 AND a.confirmed_at IS NOT NULL";
     tx.row_opt(FIND, &[&user]).await
 }
