@@ -35,6 +35,53 @@ ALTER TABLE shared.sessions
     ADD COLUMN authenticated_at timestamptz,
     -- When the user gave the second factor. Null: not in this session.
     ADD COLUMN second_factor_at timestamptz;
+-- The session of the device at which this one began with a PIN.
+-- reason: the column is null in each row, so that nothing is checked.
+ALTER TABLE shared.sessions ADD COLUMN device_session_id uuid
+    CONSTRAINT sessions_device_session_id_fkey REFERENCES shared.sessions (id) ON DELETE CASCADE;
+-- reason: few sessions began with a PIN.
+CREATE INDEX sessions_device_session_id_idx ON shared.sessions (device_session_id) WHERE device_session_id IS NOT NULL;
+
+-- Six digits, and even more so four, are guessed sooner than a password. So their failures are forgotten more slowly, and
+-- the wait is longer.
+ALTER TABLE shared.sign_in_attempts ADD COLUMN kept_until timestamptz;
+CREATE FUNCTION shared.count_attempt(
+    of_key bytea, allowed integer, moment timestamptz, longest_s integer, half_life_s integer)
+RETURNS double precision
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
+DECLARE
+    until timestamptz;
+    kept double precision;
+BEGIN
+    IF allowed = 0 THEN
+        RETURN 0;
+    END IF;
+    INSERT INTO shared.sign_in_attempts (key, failures, updated_at, blocked_until)
+    VALUES (of_key, 0, moment, '-infinity') ON CONFLICT (key) DO NOTHING;
+    SELECT blocked_until,
+           failures * power(0.5, greatest(extract(epoch FROM moment - updated_at), 0) / half_life_s) + 1
+      INTO until, kept FROM shared.sign_in_attempts WHERE key = of_key FOR UPDATE;
+    IF until > moment THEN
+        RETURN extract(epoch FROM until - moment);
+    END IF;
+    UPDATE shared.sign_in_attempts
+       SET failures = kept, updated_at = greatest(updated_at, moment),
+           kept_until = moment + make_interval(secs => 5 * half_life_s),
+           -- Another attempt may have begun a moment earlier, so "not at all" must not be this moment.
+           blocked_until = CASE WHEN round(kept) < allowed THEN '-infinity'
+                                ELSE moment + make_interval(
+                                    secs => least(longest_s, power(2, least(round(kept) - allowed, 30)))) END
+     WHERE key = of_key;
+    RETURN 0;
+END
+$function$;
+CREATE OR REPLACE FUNCTION shared.count_attempt(of_key bytea, allowed integer, moment timestamptz)
+RETURNS double precision
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
+    SELECT shared.count_attempt(of_key, allowed, moment, 60, 600)
+$function$;
+REVOKE ALL ON FUNCTION shared.count_attempt(bytea, integer, timestamptz, integer, integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION shared.count_attempt(bytea, integer, timestamptz, integer, integer) TO tenantry_shared;
 
 ALTER TABLE shared.authenticators ENABLE ROW LEVEL SECURITY;
 ALTER TABLE shared.recovery_codes ENABLE ROW LEVEL SECURITY;

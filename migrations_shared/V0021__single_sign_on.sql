@@ -355,7 +355,7 @@ RETURNS TABLE (token_id uuid, session_id uuid, user_id uuid, parent_id uuid, tok
                app text, tenant_id uuid, session_expires_at timestamptz, revoked_at timestamptz,
                is_active boolean, full_name text, email text, username text, membership_version integer,
                roles text[], permissions text[], session_created_at timestamptz, authenticated_at timestamptz,
-               second_factor_at timestamptz, second_factor text, client_id text, is_public boolean,
+               second_factor_at timestamptz, second_factor text, by_pin boolean, client_id text, is_public boolean,
                is_foreign boolean, scopes text[], tenant_status text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
 #variable_conflict use_column
@@ -375,7 +375,7 @@ BEGIN
            m.app, s.tenant_id, s.expires_at, s.revoked_at, u.status = 'active' AND m.status = 'active',
            u.full_name, e.value, n.value, m.version, a.roles, a.permissions, s.created_at,
            coalesce(s.authenticated_at, s.created_at), s.second_factor_at,
-           shared.second_factor_state(u.id, m.id, s.second_factor_at),
+           shared.second_factor_state(u.id, m.id, s.second_factor_at), s.device_session_id IS NOT NULL,
            s.client_id, coalesce(p.is_public, false), coalesce(p.is_foreign, false), s.scopes, b.status
       FROM shared.refresh_tokens t
       JOIN shared.sessions s ON s.id = t.session_id

@@ -76,6 +76,7 @@ async fn tokens(report: &mut Report, database: &TestDatabase) {
         expires_at: chrono::Utc::now() + chrono::TimeDelta::days(1),
         refresh_token: RefreshToken::presented(SecretString::from("x")),
         second_factor: identity::SecondFactorState::Unneeded,
+        by_pin: false,
         delegation: None,
     };
     let token = issuer.issue(&signed_in, &started).unwrap().token;

@@ -10,10 +10,13 @@ use tenancy::jobs::{self, NewJob};
 /// Operations that are not replayed, because they need another host, a mailed link, a DNS server, or a domain
 /// that DNS has verified. The tests in `oauth`, `sign_on`, `second_factor`, `passwords`, `invitations`,
 /// `emails` and `domains` cover them, and everything below `/oauth/`.
-const NOT_REPLAYED: [&str; 12] = [
+const NOT_REPLAYED: [&str; 15] = [
     "GET /.well-known/oauth-authorization-server",
     "GET /.well-known/openid-configuration",
     "DELETE /api/v1/auth/consents/{slug}",
+    "PUT /api/v1/auth/pin",
+    "DELETE /api/v1/auth/pin",
+    "POST /api/v1/auth/pin/sign-in",
     "POST /api/v1/auth/second-factor/confirm",
     "POST /api/v1/auth/second-factor/disable",
     "POST /api/v1/auth/second-factor/recovery-codes",

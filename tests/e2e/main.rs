@@ -43,6 +43,7 @@ mod onboarding;
 mod orders;
 mod passwords;
 mod payments;
+mod pins;
 mod plans;
 mod pool;
 mod process;

@@ -44,7 +44,7 @@ pub use signing_in::sign_on::{self, SignOn, SignOnSecret};
 pub use signing_in::signing_key::{KeyError, Sealer, SigningAlgorithm, SigningKey};
 pub use signing_in::token::{AccessToken, Holder, TokenError, TokenIssuer};
 pub use signing_in::{
-    accepting, account_deletion, email_change, impersonation, login, password_change, password_reset,
+    accepting, account_deletion, email_change, impersonation, login, password_change, password_reset, pin,
     refresh, second_factor, session, staff_password, throttle,
 };
 

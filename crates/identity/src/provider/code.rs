@@ -283,6 +283,7 @@ impl Opened {
                 expires_at,
                 refresh_token,
                 second_factor: self.second_factor,
+                by_pin: false,
                 delegation: Some(Delegation::new(client.id.clone(), client.is_foreign, self.scopes.into())),
             },
             nonce: self.nonce,

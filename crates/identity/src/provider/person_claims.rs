@@ -76,10 +76,9 @@ impl TokenIssuer {
                 )))
                 .set_auth_method_refs(Some(
                     started
-                        .second_factor
                         .methods()
-                        .into_iter()
-                        .map(AuthenticationMethodReference::new)
+                        .iter()
+                        .map(|method| AuthenticationMethodReference::new((*method).to_owned()))
                         .collect(),
                 ))
                 .set_nonce(nonce.map(|nonce| Nonce::new(nonce.to_owned())));

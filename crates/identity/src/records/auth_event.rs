@@ -41,6 +41,10 @@ values::words! {
         SecondFactorRemoved = "second_factor.removed",
         /// A user got other recovery codes.
         RecoveryCodesRenewed = "second_factor.codes_renewed",
+        /// A member set a PIN for the till.
+        PinSet = "pin.set",
+        /// A member removed the PIN.
+        PinRemoved = "pin.removed",
         /// A business began to require a second factor for a role, or stopped doing so.
         SecondFactorRequired = "role.second_factor_changed",
         /// A user changed their password.

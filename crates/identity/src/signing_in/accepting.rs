@@ -181,6 +181,7 @@ impl SignIn {
             membership: accepted.membership_id,
             password_changed_at: accepted.password_changed_at,
             second_factor_at: None,
+            device_session: None,
             attempt: Attempt { account: keys.account, counted: Vec::new() },
         };
         let started = session::start(&self.database, &entrant, &self.terms, origin).await?;

@@ -144,9 +144,23 @@ impl Hasher {
         self.in_turn(applicant, move || hasher.hash_now(&password)).await?
     }
 
+    /// A salted hash of another secret than a password.
+    pub(super) async fn hash_secret(
+        &self,
+        secret: &SecretString,
+        applicant: &Applicant,
+    ) -> Result<PasswordHash, TooBusy> {
+        let (hasher, secret) = (self.clone(), secret.clone());
+        self.in_turn(applicant, move || hasher.hash_text(&secret)).await?
+    }
+
     fn hash_now(&self, password: &Password) -> Result<PasswordHash, TooBusy> {
+        self.hash_text(password.secret())
+    }
+
+    fn hash_text(&self, text: &SecretString) -> Result<PasswordHash, TooBusy> {
         let PasswordKey { id, .. } = &self.keys.current;
-        let hash = bcrypt::hash(keyed(&self.keys.current, password.secret()), self.cost);
+        let hash = bcrypt::hash(keyed(&self.keys.current, text), self.cost);
         Ok(PasswordHash { hash: hash.map_err(|_| TooBusy)?, key: Some(id.clone()) })
     }
 

@@ -216,6 +216,7 @@ impl SignIn {
             membership: access.membership,
             password_changed_at: proved.password_changed_at,
             second_factor_at: given_at?,
+            device_session: None,
             attempt: proved.attempt,
         };
         let must_change_password = proved.must_change_password;

@@ -12,6 +12,7 @@ pub mod login;
 pub mod password;
 pub mod password_change;
 pub mod password_reset;
+pub mod pin;
 pub mod principal;
 pub mod refresh;
 pub mod refresh_token;

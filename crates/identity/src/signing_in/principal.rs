@@ -41,6 +41,8 @@ pub struct Principal {
     pub second_factor: Option<SecondFactorState>,
     /// What a program was allowed to learn and do. `None` if the person signed in to the app itself.
     pub delegated: Option<Scopes>,
+    /// Whether the session began with a PIN, at the device of another session.
+    pub by_pin: bool,
     /// When the person proved last who they are.
     pub authenticated_at: Option<DateTime<Utc>>,
     /// Who of the platform's staff acts as the user, if somebody does.
@@ -61,7 +63,7 @@ impl Principal {
 
     /// Whether the person has just proved who they are.
     pub fn is_recent(&self) -> bool {
-        self.authenticated_at.is_some_and(|moment| Utc::now() - moment < RECENT)
+        !self.by_pin && self.authenticated_at.is_some_and(|moment| Utc::now() - moment < RECENT)
     }
 
     /// Whether the token grants `permission`.

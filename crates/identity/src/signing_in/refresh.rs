@@ -74,6 +74,7 @@ struct Opened {
     tenant_id: Option<TenantId>,
     authenticated_at: DateTime<Utc>,
     second_factor: SecondFactorState,
+    by_pin: bool,
     session_expires_at: DateTime<Utc>,
     revoked_at: Option<DateTime<Utc>>,
     is_active: bool,
@@ -104,6 +105,7 @@ tenancy::from_row!(Opened {
     tenant_id,
     authenticated_at,
     second_factor,
+    by_pin,
     session_expires_at,
     revoked_at,
     is_active,
@@ -248,6 +250,7 @@ pub async fn refresh(
         expires_at: opened.session_expires_at,
         refresh_token,
         second_factor: opened.second_factor,
+        by_pin: opened.by_pin,
         delegation,
     };
     Ok((opened.into_signed_in(), started))
@@ -281,7 +284,7 @@ async fn open(tx: &SharedTx, presented: &RefreshToken) -> Result<Option<Opened>,
         SELECT token_id, session_id, user_id, parent_id, token_expires_at, consumed_at, superseded_at,
                children, used_children, app, tenant_id, authenticated_at, session_expires_at, revoked_at,
                is_active, full_name, email, username, membership_version, roles, permissions, client_id,
-               is_public, is_foreign, scopes, second_factor, tenant_status
+               is_public, is_foreign, scopes, second_factor, by_pin, tenant_status
           FROM shared.open_refresh_token($1)";
     tx.row_opt(OPEN, &[&presented.hash()]).await
 }
@@ -364,6 +367,7 @@ mod tests {
             tenant_id: None,
             authenticated_at: now,
             second_factor: SecondFactorState::Unneeded,
+            by_pin: false,
             session_expires_at: now + TimeDelta::days(90),
             revoked_at: None,
             is_active: true,

@@ -40,12 +40,6 @@ impl SecondFactorState {
     pub fn is_complete(self) -> bool {
         matches!(self, Self::Given | Self::Unneeded)
     }
-
-    /// The methods by which the person proved who they are (RFC 8176).
-    pub fn methods(self) -> Vec<String> {
-        let methods: &[&str] = if self == Self::Given { &["pwd", "otp", "mfa"] } else { &["pwd"] };
-        methods.iter().map(ToString::to_string).collect()
-    }
 }
 
 /// The number of recovery codes.
@@ -219,7 +213,7 @@ impl SignIn {
         let Some(stored) = tx.row_opt::<Stored>(FIND, &[&user]).await? else { return Ok(Outcome::NoFactor) };
         let Some(code) = code else { return Ok(Outcome::Refused(SecondFactorError::Required)) };
         let keys = AttemptKeys::of_second_factor(user, origin.network());
-        let wait = throttle::count(tx, &keys, self.allowed).await?;
+        let wait = throttle::count_guess(tx, &keys, self.allowed).await?;
         if wait > 0.0 {
             return Ok(Outcome::Refused(SecondFactorError::TooManyAttempts(wait.ceil() as u32)));
         }
@@ -326,7 +320,7 @@ impl SignIn {
             let stored: Option<Stored> = tx.row_opt(FIND, &[&user]).await?;
             let stored = stored.ok_or(SecondFactorError::NotEnabled)?;
             let keys = AttemptKeys::of_second_factor(user, origin.network());
-            let wait = throttle::count(tx, &keys, self.allowed).await?;
+            let wait = throttle::count_guess(tx, &keys, self.allowed).await?;
             if wait > 0.0 {
                 return Ok(Err(SecondFactorError::TooManyAttempts(wait.ceil() as u32)));
             }

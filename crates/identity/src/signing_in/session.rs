@@ -56,8 +56,24 @@ pub struct Started {
     pub refresh_token: RefreshToken,
     /// What the session lacks.
     pub second_factor: SecondFactorState,
+    /// Whether it began with a PIN, at the device of another session.
+    pub by_pin: bool,
     /// The program that got the session, if the person did not sign in to the app itself.
     pub delegation: Option<Delegation>,
+}
+
+/// The method of a session that began with a PIN (RFC 8176).
+pub(super) const PIN: &str = "pin";
+
+impl Started {
+    /// The methods by which the person proved who they are (RFC 8176).
+    pub fn methods(&self) -> &'static [&'static str] {
+        match (self.by_pin, self.second_factor) {
+            (true, _) => &[PIN],
+            (false, SecondFactorState::Given) => &["pwd", "otp", "mfa"],
+            (false, _) => &["pwd"],
+        }
+    }
 }
 
 /// A user who has proved who they are, as the account was read.
@@ -66,6 +82,8 @@ pub(super) struct Entrant {
     pub(super) membership: MembershipId,
     pub(super) password_changed_at: Option<DateTime<Utc>>,
     pub(super) second_factor_at: Option<DateTime<Utc>>,
+    /// The session of the device at which a PIN was given.
+    pub(super) device_session: Option<SessionId>,
     pub(super) attempt: Attempt,
 }
 
@@ -78,17 +96,22 @@ pub(super) async fn start(
 ) -> Result<Option<Started>, DbError> {
     const START: &str = "SELECT shared.start_session($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
     const STATE: &str = "SELECT shared.second_factor_state($1, $2, $3)";
-    let Entrant { signed_in, membership, password_changed_at, second_factor_at, attempt } = entrant;
+    const BIND: &str = "SELECT shared.bind_to_device($1, $2, $3)";
+    let Entrant { signed_in, membership, password_changed_at, second_factor_at, attempt, .. } = entrant;
     let member_of = &signed_in.member_of;
     let (session, token) = (SessionId::new(), RefreshToken::generate());
     let done = database
         .write_shared(SharedScope::User(signed_in.user.into()), async |tx| {
-            let expires_at = terms.end(tx.now());
+            let mut expires_at = terms.end(tx.now());
             let event = AuthEvent {
                 tenant: member_of.tenant(),
                 app: Some(member_of.app()),
                 session: Some(session),
                 origin: Some(origin),
+                details: match entrant.device_session {
+                    Some(device) => serde_json::json!({"pinAtSession": device}),
+                    None => serde_json::json!({}),
+                },
                 ..AuthEvent::new(AuthAction::SignIn).of(signed_in.user)
             };
             let (started, (), ()) = tenancy::all((
@@ -121,11 +144,16 @@ pub(super) async fn start(
             if second_factor_at.is_some() {
                 second_factor::given_in(tx, session).await?;
             }
+            if let Some(device) = entrant.device_session {
+                let ends: Option<DateTime<Utc>> = tx.value(BIND, &[&session, &device, &tx.now()]).await?;
+                expires_at = ends.ok_or(StartError::Changed)?;
+            }
             Ok(Started {
                 session,
                 signed_in_at: tx.now(),
                 expires_at,
                 refresh_token: token.clone(),
+                by_pin: entrant.device_session.is_some(),
                 second_factor: tx.value(STATE, &[&signed_in.user, membership, second_factor_at]).await?,
                 delegation: None,
             })

@@ -92,6 +92,16 @@ pub(super) async fn count(tx: &SharedTx, keys: &AttemptKeys, allowed: Allowed) -
     tx.value(COUNT, &[&keys.network, &keys.account, &per_network, &per_account, &tx.now()]).await
 }
 
+/// Counts an attempt to guess a few digits. Failures are forgotten more slowly, and the wait is longer.
+/// Returns the seconds to wait, or 0.
+pub(super) async fn count_guess(tx: &SharedTx, keys: &AttemptKeys, allowed: Allowed) -> Result<f64, DbError> {
+    const COUNT: &str = "
+        SELECT greatest(shared.count_attempt($1, $3, $5),
+                        shared.count_attempt($2, $4, $5, 3600, 86400))";
+    let (per_account, per_network) = allowed.counts();
+    tx.value(COUNT, &[&keys.network, &keys.account, &per_network, &per_account, &tx.now()]).await
+}
+
 /// Forgets an attempt whose password was not compared.
 pub(super) async fn uncount(tx: &SharedTx, attempt: &Attempt) -> Result<(), DbError> {
     const UNCOUNT: &str = "SELECT shared.uncount_attempt($1)";
@@ -109,6 +119,7 @@ pub(super) async fn forget(tx: &SharedTx, attempt: &Attempt) -> Result<(), DbErr
 /// # Errors
 /// [`DbError`].
 pub async fn prune(tx: &SharedTx) -> Result<u64, DbError> {
-    const PRUNE: &str = "DELETE FROM shared.sign_in_attempts WHERE updated_at < $1";
-    tx.execute(PRUNE, &[&(tx.now() - chrono::TimeDelta::hours(3))]).await
+    const PRUNE: &str = "
+        DELETE FROM shared.sign_in_attempts WHERE coalesce(kept_until, updated_at + interval '3 hours') < $1";
+    tx.execute(PRUNE, &[&tx.now()]).await
 }

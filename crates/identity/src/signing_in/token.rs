@@ -21,7 +21,7 @@ use crate::signing_in::key_ring::KeyRing;
 use crate::signing_in::login::SignedIn;
 use crate::signing_in::principal::{Impersonator, Principal};
 use crate::signing_in::second_factor::SecondFactorState;
-use crate::signing_in::session::Started;
+use crate::signing_in::session::{PIN, Started};
 use crate::signing_in::signing_key::SigningKey;
 use crate::{INVENTORY_APP, PLATFORM_APP, POS_APP};
 
@@ -156,6 +156,7 @@ impl Verified {
 impl From<Claims> for Holder {
     fn from(claims: Claims) -> Self {
         let permissions = claims.scope.split(' ').filter_map(|key| key.parse().ok()).collect();
+        let by_pin = claims.amr.iter().any(|method| method == PIN);
         let is_delegated = claims.client_id.as_str() != claims.aud.as_str();
         let delegated = is_delegated.then(|| Scopes::parse(&claims.scope));
         match claims.sub_profile {
@@ -165,8 +166,10 @@ impl From<Claims> for Holder {
                 session: claims.sid,
                 second_factor: claims.acr,
                 is_in_charge: claims.acr != Some(SecondFactorState::Missing)
+                    && !by_pin
                     && delegated.as_ref().is_none_or(|scopes| scopes.has(ACCOUNT)),
                 delegated,
+                by_pin,
                 authenticated_at: claims.auth_time.and_then(|seconds| DateTime::from_timestamp(seconds, 0)),
                 member_of: MemberOf::app_of(claims.aud, claims.tid),
                 roles: claims.roles,
@@ -217,7 +220,7 @@ impl TokenIssuer {
     pub fn issue(&self, signed_in: &SignedIn, started: &Started) -> Result<AccessToken, TokenError> {
         let times = (started.signed_in_at, started.expires_at);
         let session = (started.session, started.second_factor, started.delegation.as_ref());
-        self.sign(signed_in, session, times, self.lifetime, None)
+        self.sign(signed_in, session, started.methods(), times, self.lifetime, None)
     }
 
     /// Issues the token of an impersonation, which is valid until the end of it: there is no refresh.
@@ -228,7 +231,7 @@ impl TokenIssuer {
         let times = (granted.started_at, granted.expires_at);
         let actor = Impersonator { staff: granted.staff, is_read_only: granted.is_read_only };
         let session = (granted.session, SecondFactorState::Unneeded, None);
-        self.sign(&granted.member, session, times, LONGEST_OF_STAFF, Some(actor))
+        self.sign(&granted.member, session, &["pwd"], times, LONGEST_OF_STAFF, Some(actor))
     }
 
     /// Issues the token of a program for its service account at a business.
@@ -264,6 +267,7 @@ impl TokenIssuer {
         &self,
         signed_in: &SignedIn,
         (session, second_factor, delegation): (SessionId, SecondFactorState, Option<&Delegation>),
+        how: &[&str],
         (signed_in_at, expires_at): (DateTime<Utc>, DateTime<Utc>),
         longest: Duration,
         act: Option<Impersonator>,
@@ -284,7 +288,7 @@ impl TokenIssuer {
             jti: Uuid::now_v7(),
             sid: session,
             auth_time: Some(signed_in_at.timestamp()),
-            amr: second_factor.methods(),
+            amr: how.iter().map(ToString::to_string).collect(),
             acr: Some(second_factor),
             tid: signed_in.member_of.tenant(),
             roles: signed_in.roles.clone(),

@@ -250,6 +250,10 @@ impl FromRequest for SignedIn {
             {
                 return Err(problem);
             }
+            if principal.by_pin {
+                let detail = "You signed in with a PIN. Sign in with the password to do this.";
+                return Err(Problem::new(Code::PinSession, detail));
+            }
             if !principal.is_in_charge {
                 let detail = "The program may not read or change the account of the user: it did not ask for \
                               the scope account.";

@@ -79,6 +79,7 @@ codes! {
         "Sign in again, with the six digits of the authenticator app, or a recovery code, in code.";
     SecondFactorWrong = "second_factor_wrong", UNAUTHORIZED, "Wrong code",
         "Use the digits that the app shows now, or another recovery code. Each is valid once.";
+    PinWrong = "pin_wrong", UNAUTHORIZED, "Wrong PIN", "Enter the PIN again, or sign in with the password.";
     StepUpRequired = "step_up_required", UNAUTHORIZED, "Proof too old",
         "Send the password to POST /api/v1/auth/step-up, refresh the session, and repeat the request.";
     TokenMissing = "token_missing", UNAUTHORIZED, "Access token missing",
@@ -117,6 +118,10 @@ codes! {
         "Set up a second factor with POST /api/v1/auth/second-factor, and refresh the session.";
     SecondFactorMissing = "second_factor_missing", FORBIDDEN, "Second factor missing",
         "Give the second factor with POST /api/v1/auth/step-up, and refresh the session.";
+    PinSession = "pin_session", FORBIDDEN, "Signed in with a PIN",
+        "Sign in with the password. A session that began with a PIN cannot do this.";
+    NoTill = "no_till", FORBIDDEN, "No till",
+        "Sign in to the app pos with the name of the device, and use that session.";
     AccountNotGranted = "account_not_granted", FORBIDDEN, "Account not granted",
         "Sign the person in with the scope account, if the program belongs to the operator.";
     ScopeMissing = "scope_missing", FORBIDDEN, "Scope missing", "Sign the person in with the scope openid.";

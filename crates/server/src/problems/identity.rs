@@ -5,6 +5,7 @@ use identity::app::AppError;
 use identity::login::LoginError;
 use identity::password_change::ChangeError;
 use identity::password_reset::ResetError;
+use identity::pin::PinError;
 use identity::refresh::RefreshError;
 use identity::role::RoleError;
 use identity::role_requirement::RequirementError;
@@ -85,6 +86,23 @@ impl From<SecondFactorError> for Problem {
             SecondFactorError::Password(error) => error.into(),
             SecondFactorError::Unreadable(error) => Self::internal(error),
             SecondFactorError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<PinError> for Problem {
+    fn from(error: PinError) -> Self {
+        match error {
+            PinError::Form | PinError::TooEasy => Self::invalid("/pin", Code::InvalidValue, error),
+            PinError::NoDevice => Self::because(Code::NoTill, &error),
+            PinError::NoMember => Self::because(Code::NoMembership, &error),
+            PinError::Wrong => {
+                Self::unauthorized(Code::PinWrong, sentence(&error), r#"Bearer realm="tenantry""#)
+            }
+            PinError::TooManyAttempts(wait) => Self::because(Code::TooManyAttempts, &error).retry_after(wait),
+            PinError::Password(error) => error.into(),
+            PinError::TooBusy(error) => Self::because(Code::TooBusy, &error).retry_after(2),
+            PinError::Db(error) => error.into(),
         }
     }
 }

@@ -41,6 +41,7 @@ fn session(seconds: i64) -> Started {
         expires_at: Utc::now() + chrono::TimeDelta::seconds(seconds),
         refresh_token: RefreshToken::generate(),
         second_factor: SecondFactorState::Unneeded,
+        by_pin: false,
         delegation: None,
     }
 }

@@ -6,6 +6,7 @@ pub mod consents;
 pub mod emails;
 pub mod events;
 pub mod passwords;
+pub mod pins;
 pub mod second_factor;
 pub mod sessions;
 pub mod well_known;
@@ -31,6 +32,10 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(passwords::change_password)
         .service(passwords::forgot)
         .service(passwords::reset)
+        .service(pins::set)
+        .service(pins::remove)
+        .service(pins::members)
+        .service(pins::sign_in)
         .service(second_factor::show)
         .service(second_factor::begin)
         .service(second_factor::confirm)

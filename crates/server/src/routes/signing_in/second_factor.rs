@@ -203,6 +203,10 @@ pub async fn step_up(
         let detail = "A program never gets the password. It sends you to sign in again, with max_age=900.";
         return Err(Problem::new(Code::AccountNotGranted, detail));
     }
+    if principal.by_pin {
+        let detail = "You signed in with a PIN. Sign in with the password to do this.";
+        return Err(Problem::new(Code::PinSession, detail));
+    }
     let StepUp { current_password, code } = body.value;
     state.sign_in.step_up(principal, &current_password, code.as_ref(), &origin).await?;
     Ok(HttpResponse::NoContent().finish())
