@@ -70,7 +70,7 @@ pub async fn set(
     let mut changes: Vec<(&'static str, &RoleName)> = added.chain(removed).collect();
     changes.sort_by_key(|(_, name)| *name);
     for (sql, name) in &changes {
-        tx.execute(*sql, &[&tenant, &name.app, &name.role]).await?;
+        tx.execute(sql, &[&tenant, &name.app, &name.role]).await?;
     }
     if !changes.is_empty() {
         let details = json!({"roles": names});
