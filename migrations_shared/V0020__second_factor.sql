@@ -34,7 +34,9 @@ ALTER TABLE shared.sessions
     -- When the user gave the password, if not when the session began.
     ADD COLUMN authenticated_at timestamptz,
     -- When the user gave the second factor. Null: not in this session.
-    ADD COLUMN second_factor_at timestamptz;
+    ADD COLUMN second_factor_at timestamptz,
+    -- Whether the session began with a mailed link, which proves less than the password.
+    ADD COLUMN by_link boolean NOT NULL DEFAULT false;
 -- The session of the device at which this one began with a PIN.
 -- reason: the column is null in each row, so that nothing is checked.
 ALTER TABLE shared.sessions ADD COLUMN device_session_id uuid
@@ -96,14 +98,17 @@ CREATE POLICY second_factor_roles_platform ON shared.second_factor_roles FOR SEL
 GRANT SELECT, INSERT, UPDATE, DELETE ON shared.authenticators, shared.recovery_codes TO tenantry_shared;
 GRANT SELECT, INSERT, DELETE ON shared.second_factor_roles TO tenantry_shared;
 GRANT SELECT ON shared.second_factor_roles TO tenantry_platform;
-GRANT UPDATE (authenticated_at, second_factor_at) ON shared.sessions TO tenantry_shared;
+GRANT UPDATE (authenticated_at, second_factor_at, by_link) ON shared.sessions TO tenantry_shared;
 
 -- What a session lacks: 'given', the second factor was given; 'unneeded'; 'to_enrol', a role of the member needs one,
--- and the user has none yet; 'missing', the user has one, and did not give it.
-CREATE FUNCTION shared.second_factor_state(of_user uuid, of_membership uuid, given_at timestamptz) RETURNS text
+-- and the user has none yet; 'missing', the user has one, and did not give it. Whoever has a mailed link alone does not
+-- learn whether the user has one.
+CREATE FUNCTION shared.second_factor_state(
+    of_user uuid, of_membership uuid, given_at timestamptz, has_link_alone boolean) RETURNS text
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
     SELECT CASE
-               WHEN EXISTS (SELECT FROM shared.authenticators a
+               WHEN NOT has_link_alone
+                AND EXISTS (SELECT FROM shared.authenticators a
                              WHERE a.user_id = of_user AND a.confirmed_at IS NOT NULL)
                THEN CASE WHEN given_at IS NULL THEN 'missing' ELSE 'given' END
                WHEN EXISTS (SELECT FROM shared.membership_roles r
@@ -115,8 +120,20 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $f
                ELSE 'unneeded'
            END
 $function$;
-REVOKE ALL ON FUNCTION shared.second_factor_state(uuid, uuid, timestamptz) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION shared.second_factor_state(uuid, uuid, timestamptz) TO tenantry_shared;
+REVOKE ALL ON FUNCTION shared.second_factor_state(uuid, uuid, timestamptz, boolean) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION shared.second_factor_state(uuid, uuid, timestamptz, boolean) TO tenantry_shared;
+
+-- Nothing of a deleted account stays.
+CREATE FUNCTION shared.forget_authenticator() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
+BEGIN
+    DELETE FROM shared.authenticators WHERE user_id = NEW.id;
+    DELETE FROM shared.recovery_codes WHERE user_id = NEW.id;
+    RETURN NULL;
+END
+$function$;
+CREATE TRIGGER users_forget_authenticator AFTER UPDATE OF status ON shared.users
+    FOR EACH ROW WHEN (NEW.status = 'deleted') EXECUTE FUNCTION shared.forget_authenticator();
 
 -- Who gives up the second factor has no role any more that needs one.
 CREATE FUNCTION shared.apply_lost_authenticator() RETURNS trigger

@@ -41,6 +41,8 @@ CREATE TABLE shared.sign_ons (
     authenticated_at timestamptz NOT NULL,
     -- When the person gave the second factor after that.
     second_factor_at timestamptz,
+    -- The program whose page asked for the password.
+    asked_by text,
     -- Extended by the password alone.
     expires_at timestamptz NOT NULL,
     -- Extended by each use.
@@ -201,7 +203,8 @@ CREATE TRIGGER sessions_deleted_queue_logout_notice AFTER DELETE ON shared.sessi
 -- with the sign-on that the browser had, under another secret; that of somebody else ends.
 CREATE FUNCTION shared.start_sign_on(
     new_id uuid, of_user uuid, read_password_changed_at timestamptz, new_hash bytea, former_hash bytea,
-    its_user_agent text, its_address inet, moment timestamptz, its_expires_at timestamptz, its_idle_expires_at timestamptz)
+    its_user_agent text, its_address inet, moment timestamptz, its_expires_at timestamptz, its_idle_expires_at timestamptz,
+    its_second_factor_at timestamptz, its_asked_by text)
 RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
 BEGIN
@@ -213,7 +216,7 @@ BEGIN
     END IF;
     UPDATE shared.sign_ons
        SET hash = new_hash, user_agent = its_user_agent, address = its_address, authenticated_at = moment,
-           second_factor_at = NULL, expires_at = its_expires_at, idle_expires_at = its_idle_expires_at
+           second_factor_at = its_second_factor_at, asked_by = its_asked_by, expires_at = its_expires_at, idle_expires_at = its_idle_expires_at
      WHERE hash = former_hash AND user_id = of_user AND revoked_at IS NULL AND idle_expires_at > moment;
     IF FOUND THEN
         RETURN true;
@@ -221,8 +224,9 @@ BEGIN
     UPDATE shared.sign_ons SET revoked_at = moment, revoked_reason = 'signed_out'
      WHERE hash = former_hash AND revoked_at IS NULL;
     INSERT INTO shared.sign_ons (id, user_id, hash, user_agent, address, created_at, authenticated_at, expires_at,
-                                 idle_expires_at)
-    VALUES (new_id, of_user, new_hash, its_user_agent, its_address, moment, moment, its_expires_at, its_idle_expires_at);
+                                 idle_expires_at, second_factor_at, asked_by)
+    VALUES (new_id, of_user, new_hash, its_user_agent, its_address, moment, moment, its_expires_at, its_idle_expires_at,
+            its_second_factor_at, its_asked_by);
     -- A program that signs in again and again must not fill the table.
     UPDATE shared.sign_ons SET revoked_at = moment, revoked_reason = 'too_many'
      WHERE id IN (SELECT id FROM shared.sign_ons
@@ -235,7 +239,7 @@ $function$;
 -- The sign-on of a browser. The rest of the transaction acts as its user. No row: there is none any more.
 CREATE FUNCTION shared.open_sign_on(presented bytea, moment timestamptz)
 RETURNS TABLE (id uuid, user_id uuid, full_name text, email text, authenticated_at timestamptz,
-               expires_at timestamptz, idle_expires_at timestamptz, needs_second_factor boolean)
+               expires_at timestamptz, idle_expires_at timestamptz, needs_second_factor boolean, asked_by text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
 #variable_conflict use_column
 DECLARE
@@ -249,7 +253,9 @@ BEGIN
     RETURN QUERY
     SELECT o.id, o.user_id, u.full_name, e.value, o.authenticated_at, o.expires_at, o.idle_expires_at,
            o.second_factor_at IS NULL
-               AND EXISTS (SELECT FROM shared.authenticators a WHERE a.user_id = u.id AND a.confirmed_at IS NOT NULL)
+               AND EXISTS (SELECT FROM shared.authenticators a
+                            WHERE a.user_id = u.id AND a.confirmed_at IS NOT NULL),
+           o.asked_by
       FROM shared.sign_ons o
       JOIN shared.users u ON u.id = o.user_id AND u.status = 'active'
       LEFT JOIN shared.user_logins e ON e.user_id = u.id AND e.kind = 'email'
@@ -290,7 +296,7 @@ BEGIN
     -- A statement of its own sees what was committed while this one waited for the locks.
     RETURN QUERY
     SELECT code.redirect_uri, code.challenge, code.nonce, code.scopes, code.expires_at, code.session_id, u.id,
-           o.authenticated_at, o.second_factor_at, shared.second_factor_state(u.id, m.id, o.second_factor_at),
+           o.authenticated_at, o.second_factor_at, shared.second_factor_state(u.id, m.id, o.second_factor_at, false),
            o.revoked_at IS NULL AND u.status = 'active' AND m.status = 'active'
                AND o.authenticated_at >= greatest(u.password_changed_at, m.sign_in_again_since, '-infinity')
                AND (m.tenant_id IS NULL OR t.status = 'active')
@@ -374,8 +380,10 @@ BEGIN
     SELECT t.id, s.id, u.id, t.parent_id, t.expires_at, t.consumed_at, t.superseded_at, c.children, c.used_children,
            m.app, s.tenant_id, s.expires_at, s.revoked_at, u.status = 'active' AND m.status = 'active',
            u.full_name, e.value, n.value, m.version, a.roles, a.permissions, s.created_at,
-           coalesce(s.authenticated_at, s.created_at), s.second_factor_at,
-           shared.second_factor_state(u.id, m.id, s.second_factor_at), s.device_session_id IS NOT NULL,
+           CASE WHEN s.by_link THEN s.authenticated_at ELSE coalesce(s.authenticated_at, s.created_at) END,
+           s.second_factor_at,
+           shared.second_factor_state(u.id, m.id, s.second_factor_at, s.by_link AND s.authenticated_at IS NULL),
+           s.device_session_id IS NOT NULL,
            s.client_id, coalesce(p.is_public, false), coalesce(p.is_foreign, false), s.scopes, b.status
       FROM shared.refresh_tokens t
       JOIN shared.sessions s ON s.id = t.session_id
@@ -403,12 +411,14 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $f
 $function$;
 
 REVOKE ALL ON FUNCTION
-    shared.start_sign_on(uuid, uuid, timestamptz, bytea, bytea, text, inet, timestamptz, timestamptz, timestamptz),
+    shared.start_sign_on(uuid, uuid, timestamptz, bytea, bytea, text, inet, timestamptz, timestamptz, timestamptz, timestamptz,
+                         text),
     shared.open_sign_on(bytea, timestamptz), shared.open_authorization_code(bytea, text),
     shared.use_authorization_code(bytea, uuid, text, inet, timestamptz, timestamptz, timestamptz, uuid, bytea),
     shared.open_refresh_token(bytea), shared.find_client(text, bytea, timestamptz) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
-    shared.start_sign_on(uuid, uuid, timestamptz, bytea, bytea, text, inet, timestamptz, timestamptz, timestamptz),
+    shared.start_sign_on(uuid, uuid, timestamptz, bytea, bytea, text, inet, timestamptz, timestamptz, timestamptz, timestamptz,
+                         text),
     shared.open_sign_on(bytea, timestamptz), shared.open_authorization_code(bytea, text),
     shared.use_authorization_code(bytea, uuid, text, inet, timestamptz, timestamptz, timestamptz, uuid, bytea),
     shared.open_refresh_token(bytea), shared.find_client(text, bytea, timestamptz) TO tenantry_shared;

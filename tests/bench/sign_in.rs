@@ -72,7 +72,7 @@ async fn tokens(report: &mut Report, database: &TestDatabase) {
     };
     let started = Started {
         session: SessionId::new(),
-        signed_in_at: chrono::Utc::now(),
+        signed_in_at: Some(chrono::Utc::now()),
         expires_at: chrono::Utc::now() + chrono::TimeDelta::days(1),
         refresh_token: RefreshToken::presented(SecretString::from("x")),
         second_factor: identity::SecondFactorState::Unneeded,

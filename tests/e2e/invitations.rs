@@ -63,9 +63,16 @@ async fn an_invitation_makes_a_member_once_whether_or_not_the_person_is_known() 
     let replies = [accept(&host, &tokens[0], Some(OWN)).await, accept(&host, &tokens[1], Some(OWN)).await];
     assert_eq!((replies[0].status, replies[1].status), (200, 200), "{replies:?}");
     assert_eq!(shape(&replies[0].body), shape(&replies[1].body));
-    for reply in &replies {
+    for (reply, password) in replies.iter().zip([OWN, PASSWORD]) {
         let member = host.with_token(reply.body["accessToken"].as_str());
         assert_eq!(member.get("/api/v1/products").await.status, 200);
+        // A link opens the business. The account itself is up to whoever knows the password.
+        assert_eq!(member.get("/api/v1/auth/profile").await.code(), "step_up_required");
+        let proof = json!({"currentPassword": password});
+        assert_eq!(member.post("/api/v1/auth/step-up", &proof).await.status, 204);
+        let next = json!({"refreshToken": reply.body["refreshToken"]});
+        let next = host.post("/api/v1/auth/refresh", &next).await;
+        let member = host.with_token(next.body["accessToken"].as_str());
         assert_eq!(member.get("/api/v1/auth/profile").await.body["emailVerified"], json!(true));
     }
     // The new person has the password, and the other one keeps theirs, and their name.
@@ -242,8 +249,10 @@ async fn what_happens_to_people_before_they_accept_counts() {
     let second = json!({"email": "second@platform.test", "roles": ["super_admin"]});
     assert_eq!(staff.post("/api/v1/platform/invitations", &second).await.status, 201);
     let admin = app.stranger("admin.localhost");
-    let accepted = accept(&admin, &token_in(&mailbox.read(&app).await[0]), Some(OWN)).await;
-    let second = admin.with_token(accepted.body["accessToken"].as_str());
+    accept(&admin, &token_in(&mailbox.read(&app).await[0]), Some(OWN)).await;
+    let login = json!({"email": "second@platform.test", "password": OWN});
+    let signed_in = admin.post("/api/v1/auth/login", &login).await;
+    let second = admin.with_token(signed_in.body["accessToken"].as_str());
     for body in [
         json!({"email": "third@platform.test", "roles": ["super_admin"]}),
         json!({"email": "owner2@acme.test", "roles": ["OWNER"], "tenantId": acme.tenant.id}),

@@ -244,13 +244,13 @@ async fn a_browser_asks_for_it_and_apps_learn_of_it() {
     let browser = Browser::new(&app);
     let open = authorize("shop-books", BOOKS, &[]);
     let page = browser.enter(&open, "owner@acme.test").await;
-    assert_eq!((page.status, page.heading()), (200, "Second factor"), "{page:?}");
+    assert_eq!((page.status, page.heading()), (200, "Enter your code"), "{page:?}");
     // The sign-on is worth nothing yet.
-    assert_eq!(browser.open(&open).await.heading(), "Second factor");
+    assert_eq!(browser.open(&open).await.heading(), "Enter your code");
     let silent = authorize("shop-books", BOOKS, &[("prompt", "none")]);
     assert_eq!(browser.open(&silent).await.parameter("error"), "login_required");
     let wrong = browser.submit(&page.form(), &[("code", "000000")]).await;
-    assert_eq!((wrong.status, wrong.heading()), (401, "Second factor"), "{wrong:?}");
+    assert_eq!((wrong.status, wrong.heading()), (401, "Enter your code"), "{wrong:?}");
     let forged =
         browser.submit_from(Some("https://evil.example"), &page.form(), &[("code", &recovery[0])]).await;
     assert_eq!((forged.status, forged.left_for), (403, None));
@@ -266,7 +266,7 @@ async fn a_browser_asks_for_it_and_apps_learn_of_it() {
     assert_eq!(books.get("/api/v1/products").await.status, 200);
     // The password again asks for the second factor again.
     let again = authorize("shop-books", BOOKS, &[("prompt", "login")]);
-    assert_eq!(browser.enter(&again, "owner@acme.test").await.heading(), "Second factor");
+    assert_eq!(browser.enter(&again, "owner@acme.test").await.heading(), "Enter your code");
 }
 
 #[tokio::test]

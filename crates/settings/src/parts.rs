@@ -267,6 +267,7 @@ impl Settings {
         SessionTerms {
             idle: days(self.identity.session_idle_days),
             longest: days(self.identity.session_max_days),
+            staff_need_second_factor: self.identity.staff_need_second_factor,
         }
     }
 

@@ -162,6 +162,8 @@ pub struct IdentitySettings {
     pub session_idle_days: u32,
     /// Days after which a session ends, however often it is refreshed. Range: 1 to 3650.
     pub session_max_days: u32,
+    /// Whether the platform's staff need a second factor.
+    pub staff_need_second_factor: bool,
     /// Days after which entries of the log of sign-ins are deleted. Range: 1 to 3650.
     pub auth_event_days: u32,
     /// Minimum length of new passwords, in characters. Range: 8 to 64.

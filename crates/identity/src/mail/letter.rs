@@ -35,6 +35,8 @@ pub(super) struct Letter {
     pub(super) has_account: bool,
     /// The new email, in mails about a change.
     pub(super) new_email: String,
+    /// What happened to the second factor.
+    pub(super) second_factor: String,
     /// The name of the app and the roles, in invitations.
     pub(super) app: String,
     pub(super) roles: String,
@@ -71,11 +73,12 @@ pub(super) async fn compose(tx: &SharedTx, mail: &Due, key: &LinkKey) -> Result<
     let is_from_business = recipient.as_ref().is_some_and(|recipient| recipient.is_member);
     let new_email = mail.parameters["newEmail"].as_str().unwrap_or_default().to_owned();
     let has_account = recipient.is_some();
-    let letter = Letter { is_from_business, has_account, new_email, ..Letter::default() };
+    let second_factor = mail.parameters["secondFactor"].as_str().unwrap_or_default().to_owned();
+    let letter = Letter { is_from_business, has_account, new_email, second_factor, ..Letter::default() };
     let (page, lifetime, purpose) = match mail.template {
         // It also goes to an address that is not that of the account any more.
         Template::EmailChanged => return Ok(Some(letter)),
-        Template::PasswordChanged => return Ok(recipient.map(|_| letter)),
+        Template::PasswordChanged | Template::SecondFactorChanged => return Ok(recipient.map(|_| letter)),
         Template::PasswordReset => (Page::Reset, RESET_LIFETIME, "password_reset"),
         Template::EmailVerification => (Page::Confirmation, CONFIRMATION_LIFETIME, "email_verification"),
         Template::EmailChangeOld => (Page::Confirmation, CONFIRMATION_LIFETIME, "email_change_old"),

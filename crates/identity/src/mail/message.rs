@@ -51,6 +51,11 @@ fn texts(template: Template) -> Texts {
             plain: include_str!("templates/password_changed.txt"),
             html: include_str!("templates/password_changed.html"),
         },
+        Template::SecondFactorChanged => Texts {
+            subject: "The second factor of your account at {{ sender }}",
+            plain: include_str!("templates/second_factor_changed.txt"),
+            html: include_str!("templates/second_factor_changed.html"),
+        },
         Template::Invitation => Texts {
             subject: "{{ sender }} invites you",
             plain: include_str!("templates/invitation.txt"),
@@ -95,6 +100,7 @@ pub(super) fn write(
         ("lifetime", Value::from(in_words(letter.lifetime))),
         ("has_account", Value::from(letter.has_account)),
         ("new_email", Value::from(letter.new_email.as_str())),
+        ("second_factor", Value::from(letter.second_factor.as_str())),
         ("app", Value::from(letter.app.as_str())),
         ("roles", Value::from(letter.roles.as_str())),
     ]);

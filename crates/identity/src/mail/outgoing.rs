@@ -16,6 +16,8 @@ values::words! {
         PasswordReset = "password_reset",
         /// The password was changed.
         PasswordChanged = "password_changed",
+        /// The second factor was turned on or off, or a recovery code was used.
+        SecondFactorChanged = "second_factor_changed",
         /// A link with which somebody becomes a member.
         Invitation = "invitation",
         /// A link that shows that an email belongs to its user.
@@ -51,7 +53,7 @@ impl Template {
     /// causes.
     fn most_a_day(self) -> Option<i32> {
         match self {
-            Self::PasswordChanged | Self::EmailChanged => None,
+            Self::PasswordChanged | Self::SecondFactorChanged | Self::EmailChanged => None,
             _ => Some(LINKS_A_DAY),
         }
     }

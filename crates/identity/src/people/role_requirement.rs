@@ -5,6 +5,7 @@ use serde_json::json;
 use tenancy::{DbError, SharedTx, TenantId};
 
 use crate::names::keys::{AppSlug, RoleKey};
+use crate::people::authority::{self, NotAllowed};
 use crate::people::role;
 use crate::records::auth_event::{self, AuthAction, AuthEvent, By};
 
@@ -19,12 +20,21 @@ pub struct RoleName {
 
 tenancy::from_row!(RoleName { app, role });
 
+/// The most roles that need a second factor at one business.
+const MOST: usize = 200;
+
 /// The requirement was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum RequirementError {
     /// The business has no such role.
     #[error("members have no role {1} in the app {0}")]
     Unknown(AppSlug, RoleKey),
+    /// The list is longer than any business needs.
+    #[error("at most {MOST} roles can need a second factor")]
+    TooMany,
+    /// The actor has less than the role.
+    #[error(transparent)]
+    NotAllowed(#[from] NotAllowed),
     /// PostgreSQL refused a query, or the connection failed.
     #[error("a query about roles failed")]
     Db(#[from] DbError),
@@ -55,8 +65,14 @@ pub async fn set(
             ON CONFLICT (tenant_id, app, role) DO NOTHING";
     const REMOVE: &str = "
         DELETE FROM shared.second_factor_roles WHERE tenant_id = $1 AND app = $2 AND role = $3";
+    let mut wanted = wanted.to_vec();
+    wanted.sort();
+    wanted.dedup();
+    if wanted.len() > MOST {
+        return Err(RequirementError::TooMany);
+    }
     let mut names = Vec::new();
-    for name in wanted {
+    for name in &wanted {
         let unknown = || RequirementError::Unknown(name.app.clone(), name.role.clone());
         let role = role::find(tx, tenant, &name.app, &name.role).await?.ok_or_else(unknown)?;
         names.push(RoleName { app: role.app, role: role.key });
@@ -69,6 +85,10 @@ pub async fn set(
     let removed = present.iter().filter(|name| !names.contains(name)).map(|name| (REMOVE, name));
     let mut changes: Vec<(&'static str, &RoleName)> = added.chain(removed).collect();
     changes.sort_by_key(|(_, name)| *name);
+    for (_, name) in &changes {
+        // Whoever has less than the role neither hinders those who have it, nor weakens how they sign in.
+        authority::refuse_roles_above(tx, tenant, &name.app, &[name.role.to_string()], by).await?;
+    }
     for (sql, name) in &changes {
         tx.execute(sql, &[&tenant, &name.app, &name.role]).await?;
     }

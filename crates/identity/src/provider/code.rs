@@ -251,7 +251,10 @@ pub async fn redeem(
             )
             .await?;
             auth_event::record(tx, &event).await?;
-            Ok(Some(opened.into_redeemed(client, session, expires_at, token)))
+            let mut redeemed = opened.into_redeemed(client, session, expires_at, token);
+            let (started, member_of) = (&mut redeemed.started, &redeemed.signed_in.member_of);
+            started.second_factor = terms.lacks(started.second_factor, member_of);
+            Ok(Some(redeemed))
         })
         .await?;
     // The end of the session must be kept, so a used code is no error of the transaction.
@@ -279,7 +282,7 @@ impl Opened {
             },
             started: Started {
                 session,
-                signed_in_at: self.authenticated_at,
+                signed_in_at: Some(self.authenticated_at),
                 expires_at,
                 refresh_token,
                 second_factor: self.second_factor,

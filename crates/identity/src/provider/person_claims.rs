@@ -70,7 +70,7 @@ impl TokenIssuer {
         let audience = vec![Audience::new(client.to_owned())];
         let claims =
             IdClaims::new(issuer, audience, now + lifetime, now, StandardClaims::new(subject), claims)
-                .set_auth_time(Some(started.signed_in_at))
+                .set_auth_time(started.signed_in_at)
                 .set_auth_context_ref(Some(AuthenticationContextClass::new(
                     started.second_factor.to_string(),
                 )))

@@ -35,6 +35,10 @@ values::words! {
         RefreshReused = "session.refresh_reused",
         /// A user proved once more who they are.
         SteppedUp = "session.stepped_up",
+        /// Somebody gave a wrong code for a second factor.
+        SecondFactorRefused = "second_factor.refused",
+        /// A recovery code was used.
+        RecoveryCodeUsed = "second_factor.code_used",
         /// A user set up a second factor.
         SecondFactorEnabled = "second_factor.enabled",
         /// A second factor was removed: by its user, or by the operator after its loss.

@@ -182,6 +182,7 @@ impl SignIn {
             password_changed_at: accepted.password_changed_at,
             second_factor_at: None,
             device_session: None,
+            has_link_alone: true,
             attempt: Attempt { account: keys.account, counted: Vec::new() },
         };
         let started = session::start(&self.database, &entrant, &self.terms, origin).await?;

@@ -8,6 +8,7 @@ use crate::records::auth_event::{By, Origin};
 use crate::signing_in::login::SignIn;
 use crate::signing_in::password_change::ChangeError;
 use crate::signing_in::principal::Principal;
+use crate::signing_in::second_factor::SecondFactorError;
 
 /// The account was not deleted.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +16,9 @@ pub enum DeletionError {
     /// The password was refused.
     #[error(transparent)]
     Password(#[from] ChangeError),
+    /// The second factor was refused.
+    #[error(transparent)]
+    SecondFactor(#[from] SecondFactorError),
     /// The account cannot be deleted.
     #[error(transparent)]
     Account(#[from] AccountError),
@@ -27,7 +31,8 @@ impl From<DbError> for DeletionError {
 }
 
 impl SignIn {
-    /// Deletes the account of a signed-in user who knows the password. All sessions end at once.
+    /// Deletes the account of a signed-in user who knows the password, and has the second factor if there is
+    /// one. All sessions end at once.
     ///
     /// # Errors
     /// [`DeletionError`].
@@ -35,11 +40,13 @@ impl SignIn {
         &self,
         principal: &Principal,
         password: &SecretString,
+        code: Option<&SecretString>,
         origin: &Origin,
     ) -> Result<(), DeletionError> {
         let user = principal.user;
         let (stored, attempt, _) = self.confirm(principal, password, origin).await?;
         self.forget(&attempt).await?;
+        self.check_second_factor((user, Some(&principal.member_of)), code, origin).await?;
         let by = By::person(user, origin);
         let erase = async |tx: &SharedTx| account::erase_own(tx, user, &stored.hash, by).await;
         Ok(self.database.write_shared(SharedScope::User(user.into()), erase).await?)

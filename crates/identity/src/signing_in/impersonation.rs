@@ -103,6 +103,12 @@ pub enum ImpersonationError {
     /// The staff have signed out in the meantime, or may not do this any more.
     #[error("your own session has ended, or you may not do this any more; sign in again")]
     StaffEnded,
+    /// A role of the member needs a second factor, and the staff gave none.
+    #[error(
+        "the role of the member needs a second factor; set up yours with POST /api/v1/auth/second-factor, or \
+         give it with POST /api/v1/auth/step-up, and try again"
+    )]
+    SecondFactorNeeded,
     /// The business has no such active member.
     #[error("the business has no such member who may sign in to inventory or pos")]
     NoMember,
@@ -128,9 +134,19 @@ struct Member {
     version: i32,
     roles: Vec<String>,
     permissions: Vec<String>,
+    needs_second_factor: bool,
 }
 
-tenancy::from_row!(Member { user_id, full_name, membership_id, app, version, roles, permissions });
+tenancy::from_row!(Member {
+    user_id,
+    full_name,
+    membership_id,
+    app,
+    version,
+    roles,
+    permissions,
+    needs_second_factor,
+});
 
 /// Starts an impersonation, if the staff may. Whether the business allows it, the caller checks.
 ///
@@ -145,7 +161,8 @@ pub async fn start(
     by: By<'_>,
 ) -> Result<Impersonated, ImpersonationError> {
     const MEMBER: &str = "
-        SELECT u.id AS user_id, u.full_name, m.id AS membership_id, m.app, m.version, a.roles, a.permissions
+        SELECT u.id AS user_id, u.full_name, m.id AS membership_id, m.app, m.version, a.roles, a.permissions,
+               shared.second_factor_state(u.id, m.id, NULL, true) <> 'unneeded' AS needs_second_factor
           FROM shared.memberships m
           JOIN shared.users u ON u.id = m.user_id AND u.status = 'active'
          CROSS JOIN LATERAL shared.access_of(m.id) a
@@ -154,7 +171,8 @@ pub async fn start(
          ORDER BY m.created_at, m.id LIMIT 1 FOR SHARE OF u, m";
     // The end of the session or of the role waits for this, or this for it. Both lock in this order, too.
     const STAFF: &str = "
-        SELECT a.permissions, least(s.expires_at, s.idle_expires_at) AS ends_at
+        SELECT a.permissions, least(s.expires_at, s.idle_expires_at) AS ends_at,
+               s.second_factor_at IS NOT NULL AS has_second_factor
           FROM shared.users u
           JOIN shared.memberships m ON m.user_id = u.id AND m.app = 'platform' AND m.status = 'active'
           JOIN shared.sessions s ON s.membership_id = m.id
@@ -173,8 +191,9 @@ pub async fn start(
     struct Asking {
         permissions: Vec<String>,
         ends_at: DateTime<Utc>,
+        has_second_factor: bool,
     }
-    tenancy::from_row!(Asking { permissions, ends_at });
+    tenancy::from_row!(Asking { permissions, ends_at, has_second_factor });
     let asking: Option<Asking> = tx.row_opt(STAFF, &[&staff.session, &staff.user, &tx.now()]).await?;
     let asking = asking.ok_or(ImpersonationError::StaffEnded)?;
     let may = |permission: Permission| asking.permissions.iter().any(|key| key == permission.as_str());
@@ -191,6 +210,10 @@ pub async fn start(
         Some(_) => ImpersonationError::NoMember,
         None => ImpersonationError::NoOwner,
     })?;
+    // What the business requires of its member, it requires of whoever acts as the member.
+    if member.needs_second_factor && !asking.has_second_factor {
+        return Err(ImpersonationError::SecondFactorNeeded);
+    }
     let (now, user) = (tx.now(), member.user_id);
     // It does not outlive the session of the staff.
     let expires_at = (now + TimeDelta::minutes(new.minutes.into())).min(asking.ends_at);

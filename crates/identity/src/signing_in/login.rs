@@ -13,7 +13,7 @@ use crate::records::auth_event::{self, AuthAction, AuthEvent, Origin};
 use crate::signing_in::hash_turns::{Applicant, TooBusy};
 use crate::signing_in::hasher::{Hasher, Verdict};
 use crate::signing_in::password::PasswordPolicy;
-use crate::signing_in::second_factor::SecondFactorError;
+use crate::signing_in::second_factor::{SecondFactorError, in_seconds};
 use crate::signing_in::session::{self, Entrant, SessionTerms, Started};
 use crate::signing_in::signing_key::Sealer;
 use crate::signing_in::throttle::{self, Allowed, Attempt, AttemptKeys};
@@ -83,7 +83,7 @@ pub enum LoginError {
     #[error(transparent)]
     SecondFactor(Box<SecondFactorError>),
     /// The account or the network has had too many failures. The client must wait for so many seconds.
-    #[error("too many attempts to sign in have failed; try again in {0} seconds")]
+    #[error("too many attempts to sign in have failed; try again in {}", in_seconds(*.0))]
     TooManyAttempts(u32),
     /// The password was not checked, because too many others were being checked.
     #[error(transparent)]
@@ -175,10 +175,11 @@ impl SignIn {
                 .await?;
                 return Err(LoginError::MustChangePassword);
             }
-            if let Some(started) =
-                session::start(&self.database, &account.entrant, &self.terms, origin).await?
-            {
-                return Ok((account.entrant.signed_in, started));
+            let Entrant { signed_in, attempt, .. } = &account.entrant;
+            let second_factor_at = self.take_code(credentials, signed_in.user, attempt, origin).await?;
+            let entrant = Entrant { second_factor_at, ..account.entrant };
+            if let Some(started) = session::start(&self.database, &entrant, &self.terms, origin).await? {
+                return Ok((entrant.signed_in, started));
             }
         }
         Err(LoginError::InvalidCredentials)
@@ -206,21 +207,34 @@ impl SignIn {
             roles: access.roles,
             permissions: access.permissions,
         };
-        let given_at = self.check_second_factor(proved.user, credentials.code.as_ref(), origin).await;
-        if given_at.is_err() {
-            // The password was right.
-            self.forget(&proved.attempt).await?;
-        }
         let entrant = Entrant {
             signed_in,
             membership: access.membership,
             password_changed_at: proved.password_changed_at,
-            second_factor_at: given_at?,
+            second_factor_at: None,
             device_session: None,
+            has_link_alone: false,
             attempt: proved.attempt,
         };
         let must_change_password = proved.must_change_password;
         Ok(Box::new(Account { entrant, must_change_password, password: proved.password }))
+    }
+
+    /// Checks the second factor of somebody with the right password. Comes last: a code is used up.
+    pub(super) async fn take_code(
+        &self,
+        credentials: &Credentials,
+        user: UserId,
+        attempt: &Attempt,
+        origin: &Origin,
+    ) -> Result<Option<DateTime<Utc>>, LoginError> {
+        let place = (user, Some(&credentials.member_of));
+        let given_at = self.check_second_factor(place, credentials.code.as_ref(), origin).await;
+        if given_at.is_err() {
+            // The password was right.
+            self.forget(attempt).await?;
+        }
+        Ok(given_at?)
     }
 
     /// Checks a login and a password, whatever the person may do there.

@@ -13,6 +13,7 @@ use crate::signing_in::hasher::Verdict;
 use crate::signing_in::login::{Credentials, LoginError, SignIn, SignedIn};
 use crate::signing_in::password::{PasswordError, normalised};
 use crate::signing_in::principal::Principal;
+use crate::signing_in::second_factor::in_seconds;
 use crate::signing_in::session::{self, Entrant, Started, Which};
 use crate::signing_in::throttle::{self, Attempt, AttemptKeys};
 
@@ -29,7 +30,7 @@ pub enum ChangeError {
     #[error("the new password must differ from the present one")]
     Unchanged,
     /// The user has had too many failures. The client must wait for so many seconds.
-    #[error("too many attempts have failed; try again in {0} seconds")]
+    #[error("too many attempts have failed; try again in {}", in_seconds(*.0))]
     TooManyAttempts(u32),
     /// The password was not checked, because too many others were being checked.
     #[error(transparent)]
@@ -115,13 +116,16 @@ impl SignIn {
         let user = account.entrant.signed_in.user;
         let (Entrant { attempt, signed_in, .. }, stored) = (&account.entrant, &account.password);
         let who = (user, signed_in.full_name.clone());
-        let changed_at = self.renew(credentials, who, (stored, attempt), new, origin).await?;
-        let entrant = Entrant { password_changed_at: Some(changed_at), ..account.entrant };
+        let (changed_at, second_factor_at) =
+            self.renew(credentials, who, (stored, attempt), new, origin).await?;
+        let password_changed_at = Some(changed_at);
+        let entrant = Entrant { password_changed_at, second_factor_at, ..account.entrant };
         let started = session::start(&self.database, &entrant, &self.terms, origin).await?;
         Ok((entrant.signed_in, started.ok_or(LoginError::InvalidCredentials)?))
     }
 
-    /// Changes the password of somebody who has just shown the present one. All sessions of the user end.
+    /// Changes the password of somebody who has just shown the present one, and shows the second factor. All
+    /// sessions of the user end. Returns when the password was changed, and when the factor was given.
     pub(super) async fn renew(
         &self,
         credentials: &Credentials,
@@ -129,12 +133,14 @@ impl SignIn {
         (stored, attempt): (&PasswordHash, &Attempt),
         new: &SecretString,
         origin: &Origin,
-    ) -> Result<DateTime<Utc>, ChangeError> {
+    ) -> Result<(DateTime<Utc>, Option<DateTime<Utc>>), ChangeError> {
         let applicant = Applicant::client(credentials.member_of.tenant(), origin.network());
         let names = [Some(credentials.login.to_value()), full_name];
         let personal = names.into_iter().flatten().collect();
         let hash = self.hash_new(new, personal, attempt, &applicant).await?;
-        self.replace(user, stored, &hash, Which::All, attempt, origin).await
+        // Somebody who knows the password alone does not change it.
+        let given_at = self.take_code(credentials, user, attempt, origin).await?;
+        Ok((self.replace(user, stored, &hash, Which::All, attempt, origin).await?, given_at))
     }
 
     /// Checks and hashes the new password of somebody who has shown the present one.

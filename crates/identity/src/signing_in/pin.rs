@@ -19,6 +19,7 @@ use crate::signing_in::hasher::Verdict;
 use crate::signing_in::login::{SignIn, SignedIn};
 use crate::signing_in::password_change::ChangeError;
 use crate::signing_in::principal::Principal;
+use crate::signing_in::second_factor::in_seconds;
 use crate::signing_in::session::{self, Entrant, Started};
 use crate::signing_in::throttle::Attempt;
 
@@ -45,7 +46,7 @@ pub enum PinError {
     #[error("the PIN is wrong")]
     Wrong,
     /// There were too many wrong PINs. The client must wait for so many seconds.
-    #[error("too many PINs were wrong; try again in {0} seconds, or sign in with the password")]
+    #[error("too many PINs were wrong; try again in {}, or sign in with the password", in_seconds(*.0))]
     TooManyAttempts(u32),
     /// The password was refused.
     #[error(transparent)]
@@ -258,6 +259,7 @@ impl SignIn {
             // The device is the second factor.
             second_factor_at: Some(Utc::now()),
             device_session: Some(device.session),
+            has_link_alone: false,
             attempt,
         };
         let origin = Origin { device: found.device, ..origin.clone() };

@@ -72,7 +72,7 @@ struct Opened {
     used_children: i64,
     app: AppSlug,
     tenant_id: Option<TenantId>,
-    authenticated_at: DateTime<Utc>,
+    authenticated_at: Option<DateTime<Utc>>,
     second_factor: SecondFactorState,
     by_pin: bool,
     session_expires_at: DateTime<Utc>,
@@ -249,7 +249,8 @@ pub async fn refresh(
         signed_in_at: opened.authenticated_at,
         expires_at: opened.session_expires_at,
         refresh_token,
-        second_factor: opened.second_factor,
+        second_factor: terms
+            .lacks(opened.second_factor, &MemberOf::app_of(opened.app.clone(), opened.tenant_id)),
         by_pin: opened.by_pin,
         delegation,
     };
@@ -365,7 +366,7 @@ mod tests {
             used_children: 0,
             app: AppSlug::parse("inventory").unwrap(),
             tenant_id: None,
-            authenticated_at: now,
+            authenticated_at: Some(now),
             second_factor: SecondFactorState::Unneeded,
             by_pin: false,
             session_expires_at: now + TimeDelta::days(90),

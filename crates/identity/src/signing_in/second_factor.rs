@@ -9,9 +9,11 @@ use tenancy::{DbError, SharedScope, SharedTx};
 use totp_rs::{Builder, Totp};
 use uuid::Uuid;
 
+use crate::mail::outgoing::{self, Template};
 use crate::names::digest::sha256;
 use crate::names::ids::{SessionId, UserId};
 use crate::names::secret;
+use crate::people::membership::MemberOf;
 use crate::people::user;
 use crate::records::auth_event::{self, AuthAction, AuthEvent, By, Origin};
 use crate::signing_in::login::SignIn;
@@ -19,7 +21,7 @@ use crate::signing_in::password_change::ChangeError;
 use crate::signing_in::principal::Principal;
 use crate::signing_in::session::{self, Which};
 use crate::signing_in::signing_key::Unreadable;
-use crate::signing_in::throttle::{self, Attempt, AttemptKeys};
+use crate::signing_in::throttle;
 
 values::words! {
     /// What a session lacks.
@@ -42,6 +44,11 @@ impl SecondFactorState {
     }
 }
 
+/// A wait as people say it.
+pub(super) fn in_seconds(seconds: u32) -> String {
+    if seconds == 1 { "1 second".to_owned() } else { format!("{seconds} seconds") }
+}
+
 /// The number of recovery codes.
 const RECOVERY_CODES: usize = 10;
 /// The bytes of the secret that the authenticator app keeps, as RFC 4226 recommends.
@@ -57,7 +64,7 @@ pub enum SecondFactorError {
     #[error("the code is wrong, or it was used before")]
     Wrong,
     /// There were too many wrong codes. The client must wait for so many seconds.
-    #[error("too many codes were wrong; try again in {0} seconds")]
+    #[error("too many codes were wrong; try again in {}", in_seconds(*.0))]
     TooManyAttempts(u32),
     /// The user has a second factor already.
     #[error("the account has a second factor already; remove it before another is set up")]
@@ -117,8 +124,22 @@ pub async fn find(tx: &SharedTx, user: UserId) -> Result<Option<SecondFactor>, D
 pub async fn reset(tx: &SharedTx, user: UserId, by: By<'_>) -> Result<(), SecondFactorError> {
     remove(tx, user).await?;
     session::revoke(tx, user, Which::All, "second_factor_reset", by).await?;
-    let event = AuthEvent { user: Some(user), ..AuthEvent::new(AuthAction::SecondFactorRemoved).by(by) };
-    Ok(auth_event::record(tx, &event).await?)
+    Ok(told(tx, user, AuthAction::SecondFactorRemoved, by).await?)
+}
+
+/// Records a change of the second factor, and tells its user.
+async fn told(tx: &SharedTx, user: UserId, action: AuthAction, by: By<'_>) -> Result<(), DbError> {
+    let event = AuthEvent { user: Some(user), ..AuthEvent::new(action).by(by) };
+    auth_event::record(tx, &event).await?;
+    let Some(email) = user::email(tx, user).await? else { return Ok(()) };
+    let change = match action {
+        AuthAction::SecondFactorEnabled => "enabled",
+        AuthAction::SecondFactorRemoved => "removed",
+        AuthAction::RecoveryCodeUsed => "code_used",
+        _ => "codes_renewed",
+    };
+    let parameters = serde_json::json!({"secondFactor": change});
+    outgoing::queue(tx, Template::SecondFactorChanged, None, email.as_str(), &parameters).await.map(drop)
 }
 
 async fn remove(tx: &SharedTx, user: UserId) -> Result<(), SecondFactorError> {
@@ -187,11 +208,11 @@ impl SignIn {
     /// has no second factor. A wrong code is recorded and counted.
     pub(super) async fn check_second_factor(
         &self,
-        user: UserId,
+        (user, place): (UserId, Option<&MemberOf>),
         code: Option<&SecretString>,
         origin: &Origin,
     ) -> Result<Option<DateTime<Utc>>, SecondFactorError> {
-        let check = async |tx: &SharedTx| self.compare_code(tx, user, code, origin).await;
+        let check = async |tx: &SharedTx| self.compare_code(tx, (user, place), code, origin).await;
         match self.database.write_shared(SharedScope::User(user.into()), check).await? {
             Outcome::NoFactor => Ok(None),
             Outcome::Right(given_at) => Ok(Some(given_at)),
@@ -202,7 +223,7 @@ impl SignIn {
     async fn compare_code(
         &self,
         tx: &SharedTx,
-        user: UserId,
+        (user, place): (UserId, Option<&MemberOf>),
         code: Option<&SecretString>,
         origin: &Origin,
     ) -> Result<Outcome, SecondFactorError> {
@@ -212,21 +233,22 @@ impl SignIn {
              WHERE user_id = $1 AND confirmed_at IS NOT NULL FOR NO KEY UPDATE";
         let Some(stored) = tx.row_opt::<Stored>(FIND, &[&user]).await? else { return Ok(Outcome::NoFactor) };
         let Some(code) = code else { return Ok(Outcome::Refused(SecondFactorError::Required)) };
-        let keys = AttemptKeys::of_second_factor(user, origin.network());
-        let wait = throttle::count_guess(tx, &keys, self.allowed).await?;
+        let (attempt, wait) = throttle::count_guess(tx, user, origin.address, self.allowed).await?;
         if wait > 0.0 {
             return Ok(Outcome::Refused(SecondFactorError::TooManyAttempts(wait.ceil() as u32)));
         }
-        if self.is_right(tx, user, &stored, code.expose_secret().trim()).await? {
-            throttle::forget(tx, &Attempt::from(keys)).await?;
+        if self.is_right(tx, user, &stored, code.expose_secret().trim(), origin).await? {
+            throttle::forget(tx, &attempt).await?;
             return Ok(Outcome::Right(tx.now()));
         }
         let event = AuthEvent {
-            failure: Some("wrong_second_factor"),
+            failure: Some("wrong_code"),
+            tenant: place.and_then(MemberOf::tenant),
+            app: place.map(MemberOf::app),
             origin: Some(origin),
-            ..AuthEvent::new(AuthAction::SignIn).of(user)
+            ..AuthEvent::new(AuthAction::SecondFactorRefused).of(user)
         };
-        auth_event::record(tx, &event).await?;
+        auth_event::record_at_host(tx, &event).await?;
         Ok(Outcome::Refused(SecondFactorError::Wrong))
     }
 
@@ -236,6 +258,7 @@ impl SignIn {
         user: UserId,
         stored: &Stored,
         code: &str,
+        origin: &Origin,
     ) -> Result<bool, SecondFactorError> {
         const USE_STEP: &str = "UPDATE shared.authenticators SET last_step = $2 WHERE user_id = $1";
         const USE_CODE: &str = "
@@ -243,7 +266,11 @@ impl SignIn {
              WHERE user_id = $1 AND hash = $2 AND used_at IS NULL";
         let digits: String = code.chars().filter(|c| !c.is_whitespace()).collect();
         if digits.len() != 6 || !digits.bytes().all(|b| b.is_ascii_digit()) {
-            return Ok(tx.execute(USE_CODE, &[&user, &hash_of(code), &tx.now()]).await? > 0);
+            let is_used = tx.execute(USE_CODE, &[&user, &hash_of(code), &tx.now()]).await? > 0;
+            if is_used {
+                told(tx, user, AuthAction::RecoveryCodeUsed, By::person(user, origin)).await?;
+            }
+            return Ok(is_used);
         }
         let (id, sealer) = (user.to_string(), &self.authenticator_sealer);
         let secret = sealer.open_bytes(&id, &stored.sealed_secret, &stored.sealed_with)?;
@@ -319,25 +346,20 @@ impl SignIn {
         let confirm = async |tx: &SharedTx| {
             let stored: Option<Stored> = tx.row_opt(FIND, &[&user]).await?;
             let stored = stored.ok_or(SecondFactorError::NotEnabled)?;
-            let keys = AttemptKeys::of_second_factor(user, origin.network());
-            let wait = throttle::count_guess(tx, &keys, self.allowed).await?;
+            let (attempt, wait) = throttle::count_guess(tx, user, origin.address, self.allowed).await?;
             if wait > 0.0 {
                 return Ok(Err(SecondFactorError::TooManyAttempts(wait.ceil() as u32)));
             }
-            if !self.is_right(tx, user, &stored, code.expose_secret().trim()).await? {
+            if !self.is_right(tx, user, &stored, code.expose_secret().trim(), origin).await? {
                 return Ok(Err(SecondFactorError::Wrong));
             }
-            throttle::forget(tx, &Attempt::from(keys)).await?;
+            throttle::forget(tx, &attempt).await?;
             tx.execute(CONFIRM, &[&user, &tx.now()]).await?;
             given_in(tx, principal.session).await?;
             let by = By::person(user, origin);
             let others = Which::AllBut(principal.session);
             session::revoke(tx, user, others, "second_factor_enabled", by).await?;
-            let event = AuthEvent {
-                origin: Some(origin),
-                ..AuthEvent::new(AuthAction::SecondFactorEnabled).of(user)
-            };
-            auth_event::record(tx, &event).await?;
+            told(tx, user, AuthAction::SecondFactorEnabled, by).await?;
             Ok::<_, SecondFactorError>(Ok(new_recovery_codes(tx, user).await?))
         };
         // A wrong code must be counted, so it is no error of the transaction.
@@ -360,11 +382,7 @@ impl SignIn {
             .ok_or(SecondFactorError::NotEnabled)?;
         let user = principal.user;
         let renew = async |tx: &SharedTx| {
-            let event = AuthEvent {
-                origin: Some(origin),
-                ..AuthEvent::new(AuthAction::RecoveryCodesRenewed).of(user)
-            };
-            auth_event::record(tx, &event).await?;
+            told(tx, user, AuthAction::RecoveryCodesRenewed, By::person(user, origin)).await?;
             new_recovery_codes(tx, user).await
         };
         Ok(self.database.write_shared(SharedScope::User(user.into()), renew).await?)
@@ -387,11 +405,10 @@ impl SignIn {
         let user = principal.user;
         let disable = async |tx: &SharedTx| {
             remove(tx, user).await?;
-            let event = AuthEvent {
-                origin: Some(origin),
-                ..AuthEvent::new(AuthAction::SecondFactorRemoved).of(user)
-            };
-            Ok::<_, SecondFactorError>(auth_event::record(tx, &event).await?)
+            let by = By::person(user, origin);
+            // A session that never gave it must not become whole.
+            session::revoke(tx, user, Which::AllBut(principal.session), "second_factor_removed", by).await?;
+            Ok::<_, SecondFactorError>(told(tx, user, AuthAction::SecondFactorRemoved, by).await?)
         };
         self.database.write_shared(SharedScope::User(user.into()), disable).await
     }
@@ -435,7 +452,7 @@ impl SignIn {
     ) -> Result<Option<DateTime<Utc>>, SecondFactorError> {
         let (_, attempt, _) = self.confirm(principal, password, origin).await?;
         self.forget(&attempt).await?;
-        self.check_second_factor(principal.user, code, origin).await
+        self.check_second_factor((principal.user, Some(&principal.member_of)), code, origin).await
     }
 }
 

@@ -9,8 +9,10 @@ use serde::Serialize;
 use tenancy::{Database, DbError, SharedScope, SharedTx, TenantId};
 use uuid::Uuid;
 
+use crate::PLATFORM_APP;
 use crate::names::ids::{MembershipId, SessionId, SignOnId, UserId};
 use crate::names::keys::AppSlug;
+use crate::people::membership::MemberOf;
 use crate::records::auth_event::{self, AuthAction, AuthEvent, By, Origin};
 use crate::signing_in::delegation::Delegation;
 use crate::signing_in::login::SignedIn;
@@ -25,12 +27,25 @@ pub struct SessionTerms {
     pub idle: Duration,
     /// A session ends after so long, however often it is refreshed.
     pub longest: Duration,
+    /// Whether the platform's staff need a second factor.
+    pub staff_need_second_factor: bool,
 }
 
 impl SessionTerms {
     /// The end of a session that is refreshed at `moment` and must end at `expires_at`.
     pub(crate) fn idle_end(&self, moment: DateTime<Utc>, expires_at: DateTime<Utc>) -> DateTime<Utc> {
         (moment + delta(self.idle)).min(expires_at)
+    }
+
+    /// What a session lacks. The operator requires a second factor of the staff in the settings.
+    pub(crate) fn lacks(&self, state: SecondFactorState, member_of: &MemberOf) -> SecondFactorState {
+        let is_staff = member_of.app().as_str() == PLATFORM_APP;
+        match state {
+            SecondFactorState::Unneeded if is_staff && self.staff_need_second_factor => {
+                SecondFactorState::ToEnrol
+            }
+            state => state,
+        }
     }
 
     /// The end of a session that starts at `moment`, however often it is refreshed.
@@ -48,8 +63,8 @@ fn delta(duration: Duration) -> TimeDelta {
 pub struct Started {
     /// The id of the session.
     pub session: SessionId,
-    /// The moment at which the user proved who they are.
-    pub signed_in_at: DateTime<Utc>,
+    /// The moment at which the user proved who they are. `None` if a mailed link is all that was shown.
+    pub signed_in_at: Option<DateTime<Utc>>,
     /// The session ends then, even if it is refreshed.
     pub expires_at: DateTime<Utc>,
     /// The token for the next refresh, which is not stored.
@@ -66,9 +81,15 @@ pub struct Started {
 pub(super) const PIN: &str = "pin";
 
 impl Started {
+    /// The permissions of the session: none if it lacks a second factor.
+    pub fn held<'a>(&self, signed_in: &'a SignedIn) -> &'a [String] {
+        if self.second_factor.is_complete() { &signed_in.permissions } else { &[] }
+    }
+
     /// The methods by which the person proved who they are (RFC 8176).
     pub fn methods(&self) -> &'static [&'static str] {
         match (self.by_pin, self.second_factor) {
+            _ if self.signed_in_at.is_none() => &[],
             (true, _) => &[PIN],
             (false, SecondFactorState::Given) => &["pwd", "otp", "mfa"],
             (false, _) => &["pwd"],
@@ -84,6 +105,8 @@ pub(super) struct Entrant {
     pub(super) second_factor_at: Option<DateTime<Utc>>,
     /// The session of the device at which a PIN was given.
     pub(super) device_session: Option<SessionId>,
+    /// Whether a mailed link is all that the user showed.
+    pub(super) has_link_alone: bool,
     pub(super) attempt: Attempt,
 }
 
@@ -95,7 +118,8 @@ pub(super) async fn start(
     origin: &Origin,
 ) -> Result<Option<Started>, DbError> {
     const START: &str = "SELECT shared.start_session($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
-    const STATE: &str = "SELECT shared.second_factor_state($1, $2, $3)";
+    const STATE: &str = "SELECT shared.second_factor_state($1, $2, $3, $4)";
+    const BY_LINK: &str = "UPDATE shared.sessions SET by_link = true WHERE id = $1";
     const BIND: &str = "SELECT shared.bind_to_device($1, $2, $3)";
     let Entrant { signed_in, membership, password_changed_at, second_factor_at, attempt, .. } = entrant;
     let member_of = &signed_in.member_of;
@@ -148,13 +172,19 @@ pub(super) async fn start(
                 let ends: Option<DateTime<Utc>> = tx.value(BIND, &[&session, &device, &tx.now()]).await?;
                 expires_at = ends.ok_or(StartError::Changed)?;
             }
+            let has_link_alone = entrant.has_link_alone;
+            if has_link_alone {
+                tx.execute(BY_LINK, &[&session]).await?;
+            }
+            let state: SecondFactorState =
+                tx.value(STATE, &[&signed_in.user, membership, second_factor_at, &has_link_alone]).await?;
             Ok(Started {
                 session,
-                signed_in_at: tx.now(),
+                signed_in_at: (!has_link_alone).then(|| tx.now()),
                 expires_at,
                 refresh_token: token.clone(),
                 by_pin: entrant.device_session.is_some(),
-                second_factor: tx.value(STATE, &[&signed_in.user, membership, second_factor_at]).await?,
+                second_factor: terms.lacks(state, member_of),
                 delegation: None,
             })
         })

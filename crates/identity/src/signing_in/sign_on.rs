@@ -9,6 +9,7 @@ use values::Email;
 
 use crate::names::digest::sha256;
 use crate::names::ids::{SessionId, SignOnId, UserId};
+use crate::names::keys::ClientId;
 use crate::names::secret;
 use crate::records::auth_event::{self, AuthAction, AuthEvent, By, Origin};
 use crate::signing_in::login::{Credentials, LoginError, SignIn};
@@ -56,6 +57,8 @@ pub struct SignOn {
     pub authenticated_at: DateTime<Utc>,
     /// Whether the person has a second factor, and did not give it yet.
     pub needs_second_factor: bool,
+    /// The program whose page asked for the password.
+    pub asked_by: Option<ClientId>,
     expires_at: DateTime<Utc>,
     idle_expires_at: DateTime<Utc>,
 }
@@ -67,6 +70,7 @@ tenancy::from_row!(SignOn {
     email,
     authenticated_at,
     needs_second_factor,
+    asked_by,
     expires_at,
     idle_expires_at,
 });
@@ -75,7 +79,10 @@ tenancy::from_row!(SignOn {
 struct Entering<'a> {
     user: UserId,
     password_changed_at: Option<DateTime<Utc>>,
+    second_factor_at: Option<DateTime<Utc>>,
     attempt: &'a Attempt,
+    /// The program whose page asked for the password.
+    asked_by: &'a ClientId,
 }
 
 impl SignIn {
@@ -88,6 +95,7 @@ impl SignIn {
         &self,
         credentials: &Credentials,
         former: Option<&SignOnSecret>,
+        asked_by: &ClientId,
         origin: &Origin,
     ) -> Result<(SignOnSecret, UserId), LoginError> {
         // The account changed while its password was being checked. It hardly ever does so twice.
@@ -102,7 +110,9 @@ impl SignIn {
             let entering = Entering {
                 user: proved.user,
                 password_changed_at: proved.password_changed_at,
+                second_factor_at: None,
                 attempt: &proved.attempt,
+                asked_by,
             };
             if let Some(secret) = self.enter(&entering, former, origin).await? {
                 return Ok((secret, proved.user));
@@ -121,21 +131,21 @@ impl SignIn {
         credentials: &Credentials,
         new: &SecretString,
         former: Option<&SignOnSecret>,
+        asked_by: &ClientId,
         origin: &Origin,
     ) -> Result<(SignOnSecret, UserId), ChangeError> {
         refuse_unchanged(&credentials.password, new)?;
         let proved = self.prove(credentials, origin).await?;
-        // Somebody who knows the password alone does not change it.
-        let given_at = self.check_second_factor(proved.user, credentials.code.as_ref(), origin).await;
-        if given_at.is_err() {
-            self.forget(&proved.attempt).await?;
-        }
-        given_at.map_err(LoginError::from)?;
         let who = (proved.user, proved.full_name.clone());
         let shown = (&proved.password, &proved.attempt);
-        let changed_at = self.renew(credentials, who, shown, new, origin).await?;
-        let entering =
-            Entering { user: proved.user, password_changed_at: Some(changed_at), attempt: &proved.attempt };
+        let (changed_at, second_factor_at) = self.renew(credentials, who, shown, new, origin).await?;
+        let entering = Entering {
+            user: proved.user,
+            password_changed_at: Some(changed_at),
+            second_factor_at,
+            attempt: &proved.attempt,
+            asked_by,
+        };
         let secret = self.enter(&entering, former, origin).await?;
         Ok((secret.ok_or(LoginError::InvalidCredentials)?, proved.user))
     }
@@ -147,7 +157,7 @@ impl SignIn {
         former: Option<&SignOnSecret>,
         origin: &Origin,
     ) -> Result<Option<SignOnSecret>, DbError> {
-        const START: &str = "SELECT shared.start_sign_on($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+        const START: &str = "SELECT shared.start_sign_on($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
         let secret = SignOnSecret::generate();
         let event =
             AuthEvent { origin: Some(origin), ..AuthEvent::new(AuthAction::SignOnStarted).of(entering.user) };
@@ -169,6 +179,8 @@ impl SignIn {
                             &tx.now(),
                             &expires_at,
                             &self.terms.idle_end(tx.now(), expires_at),
+                            &entering.second_factor_at,
+                            entering.asked_by,
                         ],
                     )
                     .await?;
@@ -196,7 +208,7 @@ impl SignIn {
     ) -> Result<(), SecondFactorError> {
         const COMPLETE: &str = "UPDATE shared.sign_ons SET second_factor_at = $2 WHERE id = $1";
         let user = sign_on.user_id;
-        self.check_second_factor(user, Some(code), origin).await?;
+        self.check_second_factor((user, None), Some(code), origin).await?;
         let complete = async |tx: &SharedTx| tx.execute(COMPLETE, &[&sign_on.id, &tx.now()]).await;
         self.database.write_shared(SharedScope::User(user.into()), complete).await?;
         Ok(())
@@ -216,7 +228,7 @@ pub async fn open(
     terms: &SessionTerms,
 ) -> Result<Option<SignOn>, DbError> {
     const OPEN: &str = "
-        SELECT id, user_id, full_name, email, authenticated_at, needs_second_factor, expires_at,
+        SELECT id, user_id, full_name, email, authenticated_at, needs_second_factor, asked_by, expires_at,
                idle_expires_at
           FROM shared.open_sign_on($1, $2)";
     const EXTEND: &str = "UPDATE shared.sign_ons SET idle_expires_at = $2 WHERE id = $1";

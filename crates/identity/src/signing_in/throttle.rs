@@ -55,14 +55,6 @@ impl AttemptKeys {
         Self { account: sha256(&format!("forgot {email}")), network: sha256(&format!("forgot {network:?}")) }
     }
 
-    /// The keys of a user who shows a second factor. The right password alone does not forget its failures.
-    pub(super) fn of_second_factor(user: UserId, network: Option<IpAddr>) -> Self {
-        Self {
-            account: sha256(&format!("second factor {user}")),
-            network: sha256(&format!("second factor {network:?}")),
-        }
-    }
-
     /// The keys of a signed-in user who shows the present password.
     pub(super) fn of_user(user: UserId, network: Option<IpAddr>) -> Self {
         Self { account: sha256(&format!("user {user}")), network: sha256(&format!("signed in {network:?}")) }
@@ -92,14 +84,27 @@ pub(super) async fn count(tx: &SharedTx, keys: &AttemptKeys, allowed: Allowed) -
     tx.value(COUNT, &[&keys.network, &keys.account, &per_network, &per_account, &tx.now()]).await
 }
 
-/// Counts an attempt to guess a few digits. Failures are forgotten more slowly, and the wait is longer.
-/// Returns the seconds to wait, or 0.
-pub(super) async fn count_guess(tx: &SharedTx, keys: &AttemptKeys, allowed: Allowed) -> Result<f64, DbError> {
-    const COUNT: &str = "
-        SELECT greatest(shared.count_attempt($1, $3, $5),
-                        shared.count_attempt($2, $4, $5, 3600, 86400))";
-    let (per_account, per_network) = allowed.counts();
-    tx.value(COUNT, &[&keys.network, &keys.account, &per_network, &per_account, &tx.now()]).await
+/// Counts an attempt to guess the second factor of a user. The right password alone does not forget its failures,
+/// they are forgotten slowly, and the wait is longer than for passwords. From an address at which the user has
+/// given the factor before, attempts are counted apart, so that a thief of the password keeps nobody out. Returns
+/// the attempt, and the seconds to wait, or 0. The transaction must act as the user.
+pub(super) async fn count_guess(
+    tx: &SharedTx,
+    user: UserId,
+    address: Option<IpAddr>,
+    allowed: Allowed,
+) -> Result<(Attempt, f64), DbError> {
+    const KNOWN: &str = "
+        SELECT EXISTS (SELECT FROM shared.sessions
+                        WHERE user_id = $1 AND address = $2 AND second_factor_at IS NOT NULL
+                          AND last_seen_at > $3 AND (revoked_at IS NULL OR revoked_reason = 'signed_out'))";
+    const COUNT: &str = "SELECT shared.count_attempt($1, $2, $3, 3600, 86400)";
+    let month_ago = tx.now() - chrono::TimeDelta::days(30);
+    let is_known: bool = tx.value(KNOWN, &[&user, &address, &month_ago]).await?;
+    let place = address.filter(|_| is_known);
+    let account = sha256(&format!("second factor {user} {place:?}"));
+    let wait = tx.value(COUNT, &[&account, &allowed.counts().0, &tx.now()]).await?;
+    Ok((Attempt { counted: vec![account.clone()], account }, wait))
 }
 
 /// Forgets an attempt whose password was not compared.

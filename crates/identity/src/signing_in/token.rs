@@ -167,6 +167,7 @@ impl From<Claims> for Holder {
                 second_factor: claims.acr,
                 is_in_charge: claims.acr != Some(SecondFactorState::Missing)
                     && !by_pin
+                    && claims.auth_time.is_some()
                     && delegated.as_ref().is_none_or(|scopes| scopes.has(ACCOUNT)),
                 delegated,
                 by_pin,
@@ -219,8 +220,9 @@ impl TokenIssuer {
     /// [`TokenError::NoKey`] while this server has no key.
     pub fn issue(&self, signed_in: &SignedIn, started: &Started) -> Result<AccessToken, TokenError> {
         let times = (started.signed_in_at, started.expires_at);
-        let session = (started.session, started.second_factor, started.delegation.as_ref());
-        self.sign(signed_in, session, started.methods(), times, self.lifetime, None)
+        let held = started.held(signed_in);
+        let session = (started.session, Some(started.second_factor), started.delegation.as_ref());
+        self.sign((signed_in, held), session, started.methods(), times, self.lifetime, None)
     }
 
     /// Issues the token of an impersonation, which is valid until the end of it: there is no refresh.
@@ -228,10 +230,11 @@ impl TokenIssuer {
     /// # Errors
     /// [`TokenError::NoKey`] while this server has no key.
     pub fn issue_to_staff(&self, granted: &Impersonated) -> Result<AccessToken, TokenError> {
-        let times = (granted.started_at, granted.expires_at);
+        // The member has proved nothing.
+        let times = (None, granted.expires_at);
         let actor = Impersonator { staff: granted.staff, is_read_only: granted.is_read_only };
-        let session = (granted.session, SecondFactorState::Unneeded, None);
-        self.sign(&granted.member, session, &["pwd"], times, LONGEST_OF_STAFF, Some(actor))
+        let (member, session) = (&granted.member, (granted.session, None, None));
+        self.sign((member, &member.permissions), session, &[], times, LONGEST_OF_STAFF, Some(actor))
     }
 
     /// Issues the token of a program for its service account at a business.
@@ -265,17 +268,16 @@ impl TokenIssuer {
 
     fn sign(
         &self,
-        signed_in: &SignedIn,
-        (session, second_factor, delegation): (SessionId, SecondFactorState, Option<&Delegation>),
+        (signed_in, held): (&SignedIn, &[String]),
+        (session, acr, delegation): (SessionId, Option<SecondFactorState>, Option<&Delegation>),
         how: &[&str],
-        (signed_in_at, expires_at): (DateTime<Utc>, DateTime<Utc>),
+        (signed_in_at, expires_at): (Option<DateTime<Utc>>, DateTime<Utc>),
         longest: Duration,
         act: Option<Impersonator>,
     ) -> Result<AccessToken, TokenError> {
         let now = Utc::now().timestamp();
         let left = expires_at.timestamp().saturating_sub(now).try_into().unwrap_or_default();
         let expires_in = longest.min(Duration::from_secs(left));
-        let held = if second_factor.is_complete() { signed_in.permissions.as_slice() } else { &[] };
         let claims = Claims {
             iss: self.issuer.clone(),
             sub: signed_in.user.into(),
@@ -287,9 +289,9 @@ impl TokenIssuer {
             nbf: None,
             jti: Uuid::now_v7(),
             sid: session,
-            auth_time: Some(signed_in_at.timestamp()),
+            auth_time: signed_in_at.map(|moment| moment.timestamp()),
             amr: how.iter().map(ToString::to_string).collect(),
-            acr: Some(second_factor),
+            acr,
             tid: signed_in.member_of.tenant(),
             roles: signed_in.roles.clone(),
             scope: match delegation {

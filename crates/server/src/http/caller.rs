@@ -22,6 +22,7 @@ use crate::http::bearer::presented_token;
 use crate::http::codes::Code;
 use crate::http::host_owner::{HostOwner, host_owner};
 use crate::http::problem::Problem;
+use crate::http::recent::step_up;
 use crate::http::state::State;
 use crate::http::watch::{Again, Watched};
 
@@ -84,14 +85,14 @@ impl Subject {
         }
     }
 
-    fn require_person(&self, may_read: bool) -> Result<(), Problem> {
+    fn require_person(&self, may_read: bool) -> Result<&Principal, Problem> {
         match self {
             Self::Person(principal) if principal.impersonator.is_some() && !may_read => {
                 let detail = "The staff of the platform cannot do this as a member: it concerns the account \
                               of the member, gives access to others, or is up to the business itself.";
                 Err(Problem::new(Code::ImpersonationRefused, detail))
             }
-            Self::Person(_) => Ok(()),
+            Self::Person(principal) => Ok(principal),
             Self::Program(_) => Err(people_only()),
         }
     }
@@ -254,6 +255,9 @@ impl FromRequest for SignedIn {
                 let detail = "You signed in with a PIN. Sign in with the password to do this.";
                 return Err(Problem::new(Code::PinSession, detail));
             }
+            if principal.delegated.is_none() && principal.authenticated_at.is_none() {
+                return Err(step_up("Your last sign-in was a mailed link."));
+            }
             if !principal.is_in_charge {
                 let detail = "The program may not read or change the account of the user: it did not ask for \
                               the scope account.";
@@ -358,11 +362,16 @@ impl<P> Caller<P> {
         self.subject.may(permission)
     }
 
-    /// Refuses a program, and the platform's staff in the place of a member.
+    /// The person, if it is one who acts in their own name.
+    pub fn person(&self) -> Option<&Principal> {
+        self.subject.require_person(false).ok()
+    }
+
+    /// The member. Refuses a program, and the platform's staff in the place of a member.
     ///
     /// # Errors
     /// 403.
-    pub fn require_member(&self) -> Result<(), Problem> {
+    pub fn require_member(&self) -> Result<&Principal, Problem> {
         self.subject.require_person(false)
     }
 }

@@ -51,16 +51,32 @@ impl<T: Person + FromRequest<Error = Problem> + 'static> FromRequest for Recent<
         let checked = T::from_request(request, payload);
         Box::pin(async move {
             let caller = checked.await?;
-            if caller.principal().is_recent() { Ok(Self(caller)) } else { Err(step_up()) }
+            require_recent(caller.principal())?;
+            Ok(Self(caller))
         })
     }
 }
 
-/// The answer of RFC 9470.
-fn step_up() -> Problem {
+/// Refuses somebody who has not just proved who they are.
+///
+/// # Errors
+/// 401.
+pub fn require_recent(principal: &Principal) -> Result<(), Problem> {
+    if principal.is_recent() {
+        return Ok(());
+    }
     let minutes = RECENT.num_minutes();
+    Err(step_up(&match (principal.by_pin, principal.authenticated_at) {
+        (true, _) => "You signed in with a PIN.".to_owned(),
+        (false, None) => "Your last sign-in was a mailed link.".to_owned(),
+        (false, Some(_)) => format!("Your last sign-in is more than {minutes} minutes ago."),
+    }))
+}
+
+/// The answer of RFC 9470.
+pub fn step_up(reason: &str) -> Problem {
     let detail = format!(
-        "Your last sign-in is more than {minutes} minutes ago. Send the password to POST \
+        "{reason} Send the password, and the code if you have a second factor, to POST \
          /api/v1/auth/step-up, refresh the session, and repeat the request."
     );
     let challenge = r#"Bearer realm="tenantry", error="insufficient_user_authentication", max_age=900"#;

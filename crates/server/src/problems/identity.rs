@@ -110,7 +110,10 @@ impl From<PinError> for Problem {
 impl From<RequirementError> for Problem {
     fn from(error: RequirementError) -> Self {
         match error {
-            RequirementError::Unknown(..) => Self::invalid("/roles", Code::InvalidValue, error),
+            RequirementError::Unknown(..) | RequirementError::TooMany => {
+                Self::invalid("/roles", Code::InvalidValue, error)
+            }
+            RequirementError::NotAllowed(error) => error.into(),
             RequirementError::Db(error) => error.into(),
         }
     }

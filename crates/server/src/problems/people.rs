@@ -106,6 +106,7 @@ impl From<DeletionError> for Problem {
     fn from(error: DeletionError) -> Self {
         match error {
             DeletionError::Password(error) => error.into(),
+            DeletionError::SecondFactor(error) => error.into(),
             DeletionError::Account(error) => error.into(),
         }
     }

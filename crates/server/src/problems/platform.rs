@@ -25,6 +25,7 @@ impl From<ImpersonationError> for Problem {
         match error {
             ImpersonationError::Unknown => Self::not_found(),
             ImpersonationError::StaffEnded => TokenError::SessionEnded.into(),
+            ImpersonationError::SecondFactorNeeded => Self::because(Code::SecondFactorToEnrol, &error),
             ImpersonationError::NoOwner => Self::invalid("/app", Code::InvalidValue, error),
             ImpersonationError::NoMember => Self::invalid("/userId", Code::InvalidValue, error),
             ImpersonationError::Minutes => Self::invalid("/minutes", Code::InvalidValue, error),

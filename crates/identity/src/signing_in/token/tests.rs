@@ -37,7 +37,7 @@ fn signed_in(member_of: MemberOf) -> SignedIn {
 fn session(seconds: i64) -> Started {
     Started {
         session: SessionId::new(),
-        signed_in_at: Utc::now(),
+        signed_in_at: Some(Utc::now()),
         expires_at: Utc::now() + chrono::TimeDelta::seconds(seconds),
         refresh_token: RefreshToken::generate(),
         second_factor: SecondFactorState::Unneeded,

@@ -11,6 +11,7 @@ use crate::http::etag::{self, Tag};
 use crate::http::extract::{IfMatch, Json, Query};
 use crate::http::lists::NoParameters;
 use crate::http::problem::Problem;
+use crate::http::recent::require_recent;
 use crate::http::state::State;
 
 #[derive(Deserialize, ToSchema)]
@@ -50,7 +51,7 @@ pub struct ChangeSettings {
     cors_origins: Option<Vec<Origin>>,
     /// The actions that the staff of the platform may take when they act as a member of this business: full,
     /// read_only or none. The change takes effect at once. Each such request is in the authentication events.
-    /// Only a member can change this, and no program.
+    /// Only a member who has just given the password can change this, and no program.
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     operator_access: Option<OperatorAccess>,
@@ -141,7 +142,7 @@ pub async fn edit(
     } = body.value;
     if operator_access.is_some() {
         // Neither the staff nor a program decides what the staff may do.
-        caller.require_member()?;
+        require_recent(caller.require_member()?)?;
     }
     let change = SettingsChange {
         rounding,

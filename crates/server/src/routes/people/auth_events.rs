@@ -13,7 +13,8 @@ use crate::routes::signing_in::events::{AuthEventView, ListEvents, respond};
 /// List authentication events
 ///
 /// Returns the events of this business, newest first: sign-ins, also failed ones, sessions that ended, and
-/// changes of members and roles. With format=csv, the response is a table of all events.
+/// changes of members and roles. With format=csv, the response is a table of all events, which
+/// needs a sign-in of the last 15 minutes.
 #[utoipa::path(tag = "team", operation_id = "listAuthEvents", params(ListEvents),
     responses((status = 200, body = PageView<AuthEventView>)))]
 #[get("/auth-events")]
@@ -22,5 +23,5 @@ pub async fn list(
     caller: Caller<may::AuditRead>,
     Query(query): Query<ListEvents>,
 ) -> Result<HttpResponse, Problem> {
-    respond(state, SharedScope::Tenant(caller.tenant.id), query).await
+    respond(state, SharedScope::Tenant(caller.tenant.id), caller.person(), query).await
 }

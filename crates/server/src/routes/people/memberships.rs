@@ -201,7 +201,7 @@ pub async fn suspend(
 #[post("/memberships/{id}/resume")]
 pub async fn resume(
     state: web::Data<State>,
-    member: Member<may::TeamManage>,
+    member: Recent<Member<may::TeamManage>>,
     client::From(origin): client::From,
     PathId(id): PathId<MembershipId>,
     IfMatch(if_version): IfMatch,

@@ -103,7 +103,7 @@ pub async fn put(
 #[delete("/platform/apps/{slug}")]
 pub async fn remove(
     state: web::Data<State>,
-    staff: Staff<may::AppsWrite>,
+    staff: Recent<Staff<may::AppsWrite>>,
     PathId(slug): PathId<AppSlug>,
 ) -> Result<HttpResponse, Problem> {
     state.operator(&staff)?.remove_app(&slug).await?;

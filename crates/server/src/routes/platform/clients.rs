@@ -256,7 +256,7 @@ pub async fn rotate(
 #[delete("/platform/clients/{slug}")]
 pub async fn remove(
     state: web::Data<State>,
-    staff: Staff<may::AppsWrite>,
+    staff: Recent<Staff<may::AppsWrite>>,
     PathId(id): PathId<ClientId>,
 ) -> Result<HttpResponse, Problem> {
     state.operator(&staff)?.remove_client(&id).await?;

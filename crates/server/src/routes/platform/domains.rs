@@ -11,6 +11,7 @@ use crate::http::caller::{Staff, may};
 use crate::http::extract::{Json, PathId, Query};
 use crate::http::lists::{NoParameters, PageView};
 use crate::http::problem::Problem;
+use crate::http::recent::Recent;
 use crate::http::state::State;
 use crate::routes::platform::lifecycle::find;
 use crate::routes::platform::tenants::TenantView;
@@ -104,7 +105,7 @@ pub struct AddDomain {
 #[post("/platform/tenants/{id}/domains")]
 pub async fn add(
     state: web::Data<State>,
-    staff: Staff<may::TenantsWrite>,
+    staff: Recent<Staff<may::TenantsWrite>>,
     PathId(id): PathId<TenantId>,
     body: Json<AddDomain>,
 ) -> Result<HttpResponse, Problem> {
@@ -125,7 +126,7 @@ pub async fn add(
 #[post("/platform/tenants/{id}/domains/{host}/verify")]
 pub async fn verify(
     state: web::Data<State>,
-    staff: Staff<may::TenantsWrite>,
+    staff: Recent<Staff<may::TenantsWrite>>,
     PathId((id, host)): PathId<(TenantId, HostName)>,
 ) -> Result<HttpResponse, Problem> {
     let dns = state.settings.dns().map_err(Problem::internal)?;
@@ -142,7 +143,7 @@ pub async fn verify(
 #[delete("/platform/tenants/{id}/domains/{host}")]
 pub async fn remove(
     state: web::Data<State>,
-    staff: Staff<may::TenantsWrite>,
+    staff: Recent<Staff<may::TenantsWrite>>,
     PathId((id, host)): PathId<(TenantId, HostName)>,
 ) -> Result<HttpResponse, Problem> {
     state.operator(&staff)?.remove_domain(id, &host).await?;
@@ -168,7 +169,7 @@ pub struct SetPrimary {
 #[put("/platform/tenants/{id}/primary-domain")]
 pub async fn set_primary(
     state: web::Data<State>,
-    staff: Staff<may::TenantsWrite>,
+    staff: Recent<Staff<may::TenantsWrite>>,
     PathId(id): PathId<TenantId>,
     body: Json<SetPrimary>,
 ) -> Result<HttpResponse, Problem> {

@@ -98,7 +98,7 @@ pub async fn create(
 #[post("/platform/invitations/{id}/resend")]
 pub async fn resend(
     state: web::Data<State>,
-    staff: Staff<may::UsersWrite>,
+    staff: Recent<Staff<may::UsersWrite>>,
     PathId(id): PathId<InvitationId>,
 ) -> Result<HttpResponse, Problem> {
     let operator = state.operator(&staff)?;

@@ -15,6 +15,7 @@ use crate::http::caller::{Staff, may};
 use crate::http::codes::Code;
 use crate::http::extract::{Json, PathId};
 use crate::http::problem::Problem;
+use crate::http::recent::Recent;
 use crate::http::state::State;
 use crate::routes::platform::tenants::{CreateOwner, OnboardedView, TenantView};
 
@@ -65,7 +66,7 @@ pub async fn resume(
 #[post("/platform/tenants/{id}/archive")]
 pub async fn archive(
     state: web::Data<State>,
-    staff: Staff<may::TenantsWrite>,
+    staff: Recent<Staff<may::TenantsWrite>>,
     PathId(id): PathId<TenantId>,
 ) -> Result<HttpResponse, Problem> {
     change(&state, &staff, id, StatusChange::Archive).await
@@ -79,7 +80,7 @@ pub async fn archive(
 #[post("/platform/tenants/{id}/unarchive")]
 pub async fn unarchive(
     state: web::Data<State>,
-    staff: Staff<may::TenantsWrite>,
+    staff: Recent<Staff<may::TenantsWrite>>,
     PathId(id): PathId<TenantId>,
 ) -> Result<HttpResponse, Problem> {
     change(&state, &staff, id, StatusChange::Unarchive).await
@@ -102,7 +103,7 @@ pub struct RenameTenant {
 #[post("/platform/tenants/{id}/rename")]
 pub async fn rename(
     state: web::Data<State>,
-    staff: Staff<may::TenantsWrite>,
+    staff: Recent<Staff<may::TenantsWrite>>,
     PathId(id): PathId<TenantId>,
     body: Json<RenameTenant>,
 ) -> Result<HttpResponse, Problem> {
@@ -176,7 +177,7 @@ pub struct CloneTenant {
 #[post("/platform/tenants/{id}/clone")]
 pub async fn clone_tenant(
     state: web::Data<State>,
-    staff: Staff<may::TenantsWrite>,
+    staff: Recent<Staff<may::TenantsWrite>>,
     PathId(id): PathId<TenantId>,
     body: Json<CloneTenant>,
 ) -> Result<HttpResponse, Problem> {
@@ -239,7 +240,7 @@ pub struct RemovedView {
 #[post("/platform/tenants/{id}/drop")]
 pub async fn drop_tenant(
     state: web::Data<State>,
-    staff: Staff<may::TenantsWrite>,
+    staff: Recent<Staff<may::TenantsWrite>>,
     PathId(id): PathId<TenantId>,
     body: Json<DropTenant>,
 ) -> Result<HttpResponse, Problem> {

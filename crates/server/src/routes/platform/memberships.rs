@@ -72,7 +72,7 @@ pub async fn suspend(
 #[post("/platform/memberships/{id}/resume")]
 pub async fn resume(
     state: web::Data<State>,
-    staff: Staff<may::UsersWrite>,
+    staff: Recent<Staff<may::UsersWrite>>,
     PathId(id): PathId<MembershipId>,
     IfMatch(if_version): IfMatch,
 ) -> Result<HttpResponse, Problem> {

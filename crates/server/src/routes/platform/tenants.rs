@@ -16,6 +16,7 @@ use crate::http::codes::Code;
 use crate::http::extract::{Json, PathId, Query};
 use crate::http::lists::{PageView, page_request};
 use crate::http::problem::Problem;
+use crate::http::recent::Recent;
 use crate::http::state::State;
 
 #[derive(Deserialize, ToSchema)]
@@ -172,7 +173,7 @@ pub async fn list(
 #[post("/platform/tenants")]
 pub async fn create(
     state: web::Data<State>,
-    staff: Staff<may::TenantsWrite>,
+    staff: Recent<Staff<may::TenantsWrite>>,
     body: Json<CreateTenant>,
 ) -> Result<HttpResponse, Problem> {
     let onboarding = state.onboarding()?;

@@ -189,7 +189,7 @@ pub async fn create(
 #[patch("/platform/users/{id}")]
 pub async fn edit(
     state: web::Data<State>,
-    staff: Staff<may::UsersWrite>,
+    staff: Recent<Staff<may::UsersWrite>>,
     PathId(id): PathId<UserId>,
     IfMatch(if_version): IfMatch,
     body: Json<ChangeProfile>,
@@ -222,7 +222,7 @@ pub async fn disable(
 #[post("/platform/users/{id}/enable")]
 pub async fn enable(
     state: web::Data<State>,
-    staff: Staff<may::UsersWrite>,
+    staff: Recent<Staff<may::UsersWrite>>,
     PathId(id): PathId<UserId>,
 ) -> Result<HttpResponse, Problem> {
     state.operator(&staff)?.set_user_disabled(id, false).await?;
@@ -338,7 +338,7 @@ pub async fn export(
 #[delete("/platform/users/{id}")]
 pub async fn remove(
     state: web::Data<State>,
-    staff: Staff<may::UsersWrite>,
+    staff: Recent<Staff<may::UsersWrite>>,
     PathId(id): PathId<UserId>,
 ) -> Result<HttpResponse, Problem> {
     state.operator(&staff)?.delete_user(id).await?;

@@ -244,9 +244,8 @@ impl AuthorizationRequest {
     /// The query with which the person goes on after the password was given: it need not be given again.
     pub fn query_after_password(&self) -> String {
         let parameters = self.parameters.with("prompt", self.prompt.consent.then_some("consent"));
-        // The password is new, whatever age was asked for.
-        let parameters = if self.max_age == Some(0) { parameters.with("max_age", None) } else { parameters };
-        parameters.to_query()
+        // The password is new, whatever age was asked for. The second factor may take a while.
+        parameters.with("max_age", None).to_query()
     }
 
     /// The query with which another person signs in.

@@ -153,7 +153,7 @@ async fn decide(
     state.database.write_shared(SharedScope::Public, decide).await
 }
 
-/// Somebody who gave the password so recently knows which program asked for it.
+/// The age of a password that was given for this request.
 const JUST_NOW_S: i64 = 60;
 
 async fn decide_in(
@@ -199,7 +199,9 @@ async fn decide_in(
         return Ok(Next::Consent(sign_on, place));
     }
     let could_be_another = client.is_public && asked.back.is_on_own_machine();
-    if could_be_another && !is_confirmed && age > JUST_NOW_S {
+    // Somebody who has just given the password to this program knows that it asks.
+    let knows = sign_on.asked_by.as_ref() == Some(&client.id) && age <= JUST_NOW_S && !asked.prompt.none;
+    if could_be_another && !is_confirmed && !knows {
         return Ok(Next::Confirmation(sign_on, place));
     }
     let grant = Grant {

@@ -106,7 +106,8 @@ pub async fn submit(
     let member_of = MemberOf::app_of(asked.client.app.clone(), tenant);
     let (password, code) = (typed.password.clone(), typed.code.clone());
     let credentials = Credentials { login, password, member_of, code, is_at_provider: true };
-    let signed_on = sign_on(&state, &credentials, typed.new_password.as_ref(), &cookie, &origin).await;
+    let signed_on =
+        sign_on(&state, &asked, &credentials, typed.new_password.as_ref(), &cookie, &origin).await;
     match signed_on {
         Ok((secret, user)) => {
             let mut response = HttpResponse::SeeOther();
@@ -128,15 +129,18 @@ pub async fn submit(
 
 async fn sign_on(
     state: &State,
+    asked: &AuthorizationRequest,
     credentials: &Credentials,
     new_password: Option<&SecretString>,
     cookie: &SignOnCookie,
     origin: &Origin,
 ) -> Result<(SignOnSecret, UserId), ChangeError> {
-    let former = cookie.secret();
+    let (former, program) = (cookie.secret(), &asked.client.id);
     match new_password {
-        None => Ok(state.sign_in.sign_on(credentials, former, origin).await?),
-        Some(new) => state.sign_in.change_password_and_sign_on(credentials, new, former, origin).await,
+        None => Ok(state.sign_in.sign_on(credentials, former, program, origin).await?),
+        Some(new) => {
+            state.sign_in.change_password_and_sign_on(credentials, new, former, program, origin).await
+        }
     }
 }
 

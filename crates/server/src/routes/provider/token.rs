@@ -194,8 +194,8 @@ fn of_session(
     } else {
         None
     };
-    let scope =
-        started.delegation.as_ref().map(|delegation| delegation.scope_of_token(&signed_in.permissions));
+    let held = started.held(signed_in);
+    let scope = started.delegation.as_ref().map(|delegation| delegation.scope_of_token(held));
     Ok(TokenAnswer {
         access_token: token.token,
         token_type: "Bearer",

@@ -203,6 +203,9 @@ pub struct DeleteAccount {
     /// The present password of the user.
     #[schema(value_type = String, format = Password)]
     current_password: SecretString,
+    /// The second factor, if you have one: six digits, or a recovery code.
+    #[schema(value_type = Option<String>, example = json!(null))]
+    code: Option<SecretString>,
 }
 
 /// Delete the own account
@@ -219,7 +222,8 @@ pub async fn delete(
     client::From(origin): client::From,
     body: Json<DeleteAccount>,
 ) -> Result<HttpResponse, Problem> {
-    let password = &body.value.current_password;
-    state.sign_in.delete_own_account(&caller.principal, password, &origin).await?;
+    let DeleteAccount { current_password, code } = &body.value;
+    let principal = &caller.principal;
+    state.sign_in.delete_own_account(principal, current_password, code.as_ref(), &origin).await?;
     Ok(HttpResponse::NoContent().finish())
 }

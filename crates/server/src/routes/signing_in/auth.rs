@@ -174,6 +174,7 @@ pub(crate) fn tokens(
 ) -> Result<HttpResponse, Problem> {
     let token = state.tokens.issue(&account, started)?;
     let refresh_token = started.refresh_token.secret().expose_secret();
+    let permissions = started.held(&account).to_vec();
     let mut response = HttpResponse::Ok();
     response.insert_header((header::CACHE_CONTROL, "no-store"));
     let (access_token, refresh_token) = match browser {
@@ -198,8 +199,8 @@ pub(crate) fn tokens(
         membership: MembershipView {
             app: account.member_of.app().clone(),
             business: business(host_owner),
+            permissions,
             roles: account.roles,
-            permissions: if started.second_factor.is_complete() { account.permissions } else { Vec::new() },
             second_factor: started.second_factor,
         },
     }))

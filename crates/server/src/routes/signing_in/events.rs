@@ -8,7 +8,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use futures_util::stream;
 use identity::auth_event::{AuthAction, AuthEventId};
 use identity::auth_log::{self, EventFilter, LoggedEvent};
-use identity::{SessionId, UserId};
+use identity::{Principal, SessionId, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tenancy::{SharedScope, SharedTx, TenantId};
@@ -18,6 +18,7 @@ use values::{Cursor, Key as _, Limit, Moment};
 use crate::http::csv::{self, Format};
 use crate::http::lists::{PageView, page_request};
 use crate::http::problem::Problem;
+use crate::http::recent::require_recent;
 use crate::http::state::State;
 
 #[derive(Serialize, ToSchema)]
@@ -113,10 +114,12 @@ pub struct ListEvents {
     cursor: Option<Cursor>,
 }
 
-/// The answer to a list of events that this scope shows: a page, or a table of all.
+/// The answer to a list of events that this scope shows: a page, or a table of all. `person` asks, if it is no
+/// program.
 pub(crate) async fn respond(
     state: web::Data<State>,
     scope: SharedScope,
+    person: Option<&Principal>,
     query: ListEvents,
 ) -> Result<HttpResponse, Problem> {
     let own = match scope {
@@ -135,6 +138,7 @@ pub(crate) async fn respond(
     };
     let ListEvents { format, limit, cursor, .. } = query;
     if format == Some(Format::Csv) {
+        person.map_or(Ok(()), require_recent)?;
         return table(state, scope, filter).await;
     }
     let page = page_request(limit, cursor.as_ref())?;
