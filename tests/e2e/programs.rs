@@ -134,13 +134,19 @@ async fn a_program_without_a_secret_is_watched_more_closely() {
     let port = "http://127.0.0.1:51234/callback";
     let open = authorize("shop-app", port, &[]);
     assert!(browser.open(&open).await.left_for.is_some());
+    let silent = authorize("shop-app", port, &[("prompt", "none")]);
+    assert_eq!(browser.open(&silent).await.parameter("error"), "interaction_required");
+    // They have signed in to another program.
+    register(&staff, "shop-books", json!({})).await;
+    let other = Browser::new(&app);
+    other.enter(&authorize("shop-books", CALLBACK, &[]), "owner@acme.test").await;
+    assert_eq!(other.open(&open).await.heading(), "Continue to Program shop-app?");
     let owner = app.database.as_owner().await;
     let older = "UPDATE shared.sign_ons SET authenticated_at = authenticated_at - interval '2 minutes'";
     owner.execute("UPDATE shared.users SET password_changed_at = NULL", &[]).await.unwrap();
     owner.execute(older, &[]).await.unwrap();
     let page = browser.open(&open).await;
     assert_eq!(page.heading(), "Continue to Program shop-app?", "{page:?}");
-    let silent = authorize("shop-app", port, &[("prompt", "none")]);
     assert_eq!(browser.open(&silent).await.parameter("error"), "interaction_required");
     let forged = browser.submit_from(Some("https://evil.example"), &page.form(), &[]).await;
     assert_eq!((forged.status, forged.left_for), (403, None));

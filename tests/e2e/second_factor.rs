@@ -2,7 +2,7 @@
 //! who one is.
 
 use harness::browser::{Browser, authorize, claims_of};
-use harness::{Client, PASSWORD, Program, Reply, TestApp};
+use harness::{Client, Mailbox, PASSWORD, Program, Reply, TestApp, token_in};
 use serde_json::{Value, json};
 use totp_rs::{Builder, Secret};
 
@@ -202,6 +202,8 @@ async fn what_gives_access_to_others_needs_a_recent_proof() {
         ("PUT", "/api/v1/roles/inventory/buyer", Some(&role)),
         ("POST", "/api/v1/invitations", Some(&invitation)),
         ("GET", "/api/v1/auth/export", None),
+        ("GET", "/api/v1/auth-events?format=csv", None),
+        ("PATCH", "/api/v1/settings", Some(&json!({"operatorAccess": "none"}))),
     ] {
         let refused = owner.send(method, path, body).await;
         assert_eq!((refused.status, refused.code()), (401, "step_up_required"), "{path}: {refused:?}");
@@ -287,4 +289,140 @@ async fn the_operator_removes_one_that_was_lost() {
     assert_eq!(sign_in(&acme, "owner@acme.test", None).await.status, 200);
     let logged = staff.get("/api/v1/platform/audit").await.body.to_string();
     assert_eq!(logged.matches("user.second_factor_reset").count(), 2, "{logged}");
+}
+
+#[tokio::test]
+async fn a_mailed_link_stands_for_no_second_factor_and_changes_are_told_by_mail() {
+    let (mailbox, app) = Mailbox::with_app().await;
+    let (acme, zenith) = (app.tenant("acme").await, app.tenant("zenith").await);
+    let email = "owner@acme.test";
+    let (_, recovery) = enrol(&acme).await;
+    let told = mailbox.read(&app).await;
+    assert!(told.len() == 1 && told[0].contains("To: owner@acme.test"), "{told:?}");
+    assert!(told[0].contains("You turned on a second factor"), "{}", told[0]);
+    let invitation = json!({"email": email, "roles": ["STAFF"]});
+    assert_eq!(zenith.post("/api/v1/invitations", &invitation).await.status, 201);
+    let token = token_in(&mailbox.read(&app).await[0]);
+    let host = app.stranger("zenith.localhost");
+    let accepted = host.post("/api/v1/auth/invitations/accept", &json!({"token": token})).await;
+    // Nobody learns from the answer that there is a second factor, nor uses the account without it.
+    assert_eq!(accepted.body["membership"]["secondFactor"], "unneeded", "{accepted:?}");
+    let claims = claims_of(accepted.body["accessToken"].as_str().unwrap());
+    assert_eq!((&claims["amr"], &claims["auth_time"]), (&Value::Null, &Value::Null), "{claims}");
+    let (member, _) = refreshed(&host, &accepted).await;
+    assert_eq!(member.get("/api/v1/products").await.status, 200);
+    for path in ["/api/v1/auth/profile", "/api/v1/auth/sessions", "/api/v1/auth/second-factor"] {
+        assert_eq!(member.get(path).await.code(), "step_up_required", "{path}");
+    }
+    let step_up = async |code: Option<&str>| {
+        member.post("/api/v1/auth/step-up", &json!({"currentPassword": PASSWORD, "code": code})).await
+    };
+    assert_eq!(step_up(None).await.body["errors"][0]["pointer"], "/code");
+    // It ends with the factor that it never gave.
+    let off = json!({"currentPassword": PASSWORD, "code": recovery[0]});
+    assert_eq!(acme.post("/api/v1/auth/second-factor/disable", &off).await.status, 204);
+    assert_eq!(member.until(401).await.status, 401);
+    let told = mailbox.read(&app).await.join("\n");
+    assert!(told.contains("A recovery code was used") && told.contains("was turned off"), "{told}");
+}
+
+#[tokio::test]
+async fn a_refused_password_uses_no_code_up() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let (_, recovery) = enrol(&acme).await;
+    let change = |new: &str| {
+        let email = "owner@acme.test";
+        json!({"email": email, "password": PASSWORD, "newPassword": new, "code": recovery[0]})
+    };
+    assert_eq!(acme.post("/api/v1/auth/login", &change("short")).await.code(), "weak_password");
+    let changed = acme.post("/api/v1/auth/login", &change("kijani mlima nyota saba")).await;
+    assert_eq!(changed.status, 200, "{changed:?}");
+}
+
+#[tokio::test]
+async fn an_account_is_deleted_with_its_second_factor() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    app.member_with("ann@acme.test", &acme.tenant, &["STAFF"]).await;
+    let ann = app.signed_in(acme.tenant.clone(), "ann@acme.test").await;
+    let (_, recovery) = enrol(&ann).await;
+    let delete = |code: Option<&str>| json!({"currentPassword": PASSWORD, "code": code});
+    for code in [None, Some("000000")] {
+        let refused = ann.post("/api/v1/auth/delete", &delete(code)).await;
+        assert_eq!((refused.status, &refused.body["errors"][0]["pointer"]), (422, &json!("/code")));
+    }
+    assert_eq!(ann.post("/api/v1/auth/delete", &delete(Some(&recovery[0]))).await.status, 204);
+    const LEFT: &str = "
+        SELECT (SELECT count(*) FROM shared.authenticators) + (SELECT count(*) FROM shared.recovery_codes)";
+    let owner = app.database.as_owner().await;
+    assert_eq!(owner.query_one(LEFT, &[]).await.unwrap().get::<_, i64>(0), 0);
+}
+
+#[tokio::test]
+async fn what_is_required_binds_whoever_acts_in_a_role() {
+    let app = TestApp::start_with("[identity]\nstaff_need_second_factor = true").await;
+    let acme = app.tenant("acme").await;
+    let path = "/api/v1/second-factor-roles";
+    let (_, recovery) = enrol(&acme).await;
+    let wanted = json!({"roles": [{"app": "inventory", "role": "OWNER"}]});
+    let signed_in = sign_in(&acme, "owner@acme.test", Some(&recovery[0])).await;
+    let acme_owner = acme.with_token(signed_in.body["accessToken"].as_str());
+    assert_eq!(acme_owner.put(path, &wanted).await.status, 200);
+    let signed_in = sign_in(&acme, "owner@acme.test", Some(&recovery[1])).await;
+    let acme_owner = acme.with_token(signed_in.body["accessToken"].as_str());
+    // Somebody with fewer permissions does not weaken how the owners sign in.
+    let role = json!({"name": "HR", "permissions": ["team.manage"]});
+    assert_eq!(acme_owner.put("/api/v1/roles/inventory/hr", &role).await.status, 201);
+    app.member_with("hr@acme.test", &acme.tenant, &["hr"]).await;
+    let hr = app.signed_in(acme.tenant.clone(), "hr@acme.test").await;
+    let refused = hr.put(path, &json!({"roles": []})).await;
+    assert_eq!((refused.status, refused.code()), (403, "above_own_permissions"), "{refused:?}");
+    let twice = json!({"roles": [{"app": "inventory", "role": "HR"}, {"app": "inventory", "role": "HR"},
+                                 {"app": "inventory", "role": "OWNER"}]});
+    assert_eq!(hr.put(path, &twice).await.body["roles"].as_array().unwrap().len(), 2);
+    // The operator requires it of the staff, and a business of whoever acts as its owner.
+    let staff = app.staff("super_admin").await;
+    assert_eq!(staff.get("/api/v1/platform/tenants").await.code(), "second_factor_to_enrol");
+    let (_, recovery) = enrol(&staff).await;
+    let email = "super-admin@platform.test";
+    let signed_in = sign_in(&staff, email, Some(&recovery[0])).await;
+    let staff = staff.with_token(signed_in.body["accessToken"].as_str());
+    let start = format!("/api/v1/platform/tenants/{}/impersonations", acme.tenant.id);
+    let how = json!({"reason": "Ticket 7"});
+    let started = staff.post(&start, &how).await;
+    assert_eq!(started.status, 201, "{started:?}");
+    let claims = claims_of(started.body["accessToken"].as_str().unwrap());
+    assert_eq!(
+        (&claims["amr"], &claims["acr"], &claims["auth_time"]),
+        (&Value::Null, &Value::Null, &Value::Null)
+    );
+    let database = app.database.as_owner().await;
+    database.execute("UPDATE shared.sessions SET second_factor_at = NULL", &[]).await.unwrap();
+    assert_eq!(staff.post(&start, &how).await.code(), "second_factor_to_enrol");
+}
+
+#[tokio::test]
+async fn a_program_gets_the_scope_that_the_person_has() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let staff = app.staff("super_admin").await;
+    const BOOKS: &str = "https://books.example.com/callback";
+    let new = json!({"id": "shop-books", "app": "inventory", "name": "Books", "redirectUris": [BOOKS],
+                     "isPublic": true});
+    assert_eq!(staff.post("/api/v1/platform/clients", &new).await.status, 201);
+    app.member_with("ann@acme.test", &acme.tenant, &["MANAGER"]).await;
+    let wanted = json!({"roles": [{"app": "inventory", "role": "MANAGER"}]});
+    assert_eq!(acme.put("/api/v1/second-factor-roles", &wanted).await.status, 200);
+    let browser = Browser::new(&app);
+    let open = authorize("shop-books", BOOKS, &[("scope", "openid account stock.read")]);
+    let left = browser.enter(&open, "ann@acme.test").await;
+    let tokens = app.redeem("shop-books", BOOKS, &left.parameter("code")).await;
+    let claims = claims_of(&tokens.text("access_token"));
+    assert_eq!((&claims["acr"], &claims["scope"]), (&json!("to_enrol"), &tokens.body["scope"]), "{claims}");
+    assert!(!tokens.text("scope").contains("stock.read"), "{tokens:?}");
+    // A program of the operator can set it up with the person.
+    let program = acme.with_token(Some(&tokens.text("access_token")));
+    assert_eq!(program.get("/api/v1/stock").await.code(), "second_factor_to_enrol");
+    enrol(&program).await;
 }
