@@ -14,6 +14,7 @@ pub mod password_change;
 pub mod password_reset;
 pub mod pin;
 pub mod principal;
+mod recovery_code;
 pub mod refresh;
 pub mod refresh_token;
 pub mod revocations;

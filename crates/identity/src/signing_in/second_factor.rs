@@ -7,10 +7,8 @@ use qrcode::render::svg;
 use secrecy::{ExposeSecret as _, SecretString};
 use tenancy::{DbError, SharedScope, SharedTx};
 use totp_rs::{Builder, Totp};
-use uuid::Uuid;
 
 use crate::mail::outgoing::{self, Template};
-use crate::names::digest::sha256;
 use crate::names::ids::{SessionId, UserId};
 use crate::names::secret;
 use crate::people::membership::MemberOf;
@@ -19,6 +17,7 @@ use crate::records::auth_event::{self, AuthAction, AuthEvent, By, Origin};
 use crate::signing_in::login::SignIn;
 use crate::signing_in::password_change::ChangeError;
 use crate::signing_in::principal::Principal;
+use crate::signing_in::recovery_code;
 use crate::signing_in::session::{self, Which};
 use crate::signing_in::signing_key::Unreadable;
 use crate::signing_in::throttle;
@@ -49,8 +48,6 @@ pub(super) fn in_seconds(seconds: u32) -> String {
     if seconds == 1 { "1 second".to_owned() } else { format!("{seconds} seconds") }
 }
 
-/// The number of recovery codes.
-const RECOVERY_CODES: usize = 10;
 /// The bytes of the secret that the authenticator app keeps, as RFC 4226 recommends.
 const SECRET_BYTES: usize = 20;
 
@@ -144,12 +141,10 @@ async fn told(tx: &SharedTx, user: UserId, action: AuthAction, by: By<'_>) -> Re
 
 async fn remove(tx: &SharedTx, user: UserId) -> Result<(), SecondFactorError> {
     const REMOVE: &str = "DELETE FROM shared.authenticators WHERE user_id = $1 AND confirmed_at IS NOT NULL";
-    const CODES: &str = "DELETE FROM shared.recovery_codes WHERE user_id = $1";
     if tx.execute(REMOVE, &[&user]).await? == 0 {
         return Err(SecondFactorError::NotEnabled);
     }
-    tx.execute(CODES, &[&user]).await?;
-    Ok(())
+    Ok(recovery_code::forget(tx, user).await?)
 }
 
 struct Stored {
@@ -187,20 +182,6 @@ const NO_LABEL: Label<'_> = Label { installation: "", login: "user" };
 
 fn seconds(moment: DateTime<Utc>) -> u64 {
     u64::try_from(moment.timestamp()).unwrap_or_default()
-}
-
-/// A recovery code as it is stored: letter case, spaces and hyphens make no difference.
-fn hash_of(code: &str) -> Vec<u8> {
-    let plain: String = code.chars().filter(char::is_ascii_alphanumeric).collect();
-    sha256(&plain.to_ascii_lowercase())
-}
-
-/// A new recovery code: 80 random bits, in groups of four letters.
-fn recovery_code() -> SecretString {
-    let letters = secret::letters(16);
-    SecretString::from(
-        letters.as_bytes().chunks(4).map(String::from_utf8_lossy).collect::<Vec<_>>().join("-"),
-    )
 }
 
 impl SignIn {
@@ -261,12 +242,9 @@ impl SignIn {
         origin: &Origin,
     ) -> Result<bool, SecondFactorError> {
         const USE_STEP: &str = "UPDATE shared.authenticators SET last_step = $2 WHERE user_id = $1";
-        const USE_CODE: &str = "
-            UPDATE shared.recovery_codes SET used_at = $3
-             WHERE user_id = $1 AND hash = $2 AND used_at IS NULL";
         let digits: String = code.chars().filter(|c| !c.is_whitespace()).collect();
         if digits.len() != 6 || !digits.bytes().all(|b| b.is_ascii_digit()) {
-            let is_used = tx.execute(USE_CODE, &[&user, &hash_of(code), &tx.now()]).await? > 0;
+            let is_used = recovery_code::use_up(tx, user, code).await?;
             if is_used {
                 told(tx, user, AuthAction::RecoveryCodeUsed, By::person(user, origin)).await?;
             }
@@ -360,7 +338,7 @@ impl SignIn {
             let others = Which::AllBut(principal.session);
             session::revoke(tx, user, others, "second_factor_enabled", by).await?;
             told(tx, user, AuthAction::SecondFactorEnabled, by).await?;
-            Ok::<_, SecondFactorError>(Ok(new_recovery_codes(tx, user).await?))
+            Ok::<_, SecondFactorError>(Ok(recovery_code::renew(tx, user).await?))
         };
         // A wrong code must be counted, so it is no error of the transaction.
         self.database.write_shared(SharedScope::User(user.into()), confirm).await?
@@ -383,7 +361,7 @@ impl SignIn {
         let user = principal.user;
         let renew = async |tx: &SharedTx| {
             told(tx, user, AuthAction::RecoveryCodesRenewed, By::person(user, origin)).await?;
-            new_recovery_codes(tx, user).await
+            recovery_code::renew(tx, user).await
         };
         Ok(self.database.write_shared(SharedScope::User(user.into()), renew).await?)
     }
@@ -462,18 +440,6 @@ pub(super) async fn given_in(tx: &SharedTx, session: SessionId) -> Result<(), Db
     tx.execute(GIVEN, &[&session, &tx.now()]).await.map(drop)
 }
 
-async fn new_recovery_codes(tx: &SharedTx, user: UserId) -> Result<Vec<SecretString>, DbError> {
-    const FORGET: &str = "DELETE FROM shared.recovery_codes WHERE user_id = $1";
-    const INSERT: &str = "INSERT INTO shared.recovery_codes (id, user_id, hash)
-                          SELECT * FROM unnest($2::uuid[], array_fill($1::uuid, ARRAY[10]), $3::bytea[])";
-    let codes: Vec<SecretString> = (0..RECOVERY_CODES).map(|_| recovery_code()).collect();
-    let hashes: Vec<Vec<u8>> = codes.iter().map(|code| hash_of(code.expose_secret())).collect();
-    let ids: Vec<Uuid> = codes.iter().map(|_| Uuid::now_v7()).collect();
-    tx.execute(FORGET, &[&user]).await?;
-    tx.execute(INSERT, &[&user, &ids, &hashes]).await?;
-    Ok(codes)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -487,17 +453,5 @@ mod tests {
             assert_eq!(totp.check(digits, time + 30), Some(time / 30), "one step late: {time}");
             assert_eq!(totp.check(digits, time + 90), None, "{time}");
         }
-    }
-
-    #[test]
-    fn a_recovery_code_is_read_as_people_type_it() {
-        let (one, other) = (recovery_code(), recovery_code());
-        let text = one.expose_secret();
-        assert_eq!((text.len(), text.matches('-').count()), (19, 3), "{text}");
-        assert_ne!(text, other.expose_secret());
-        for typed in [text.to_uppercase(), text.replace('-', " "), text.replace('-', "")] {
-            assert_eq!(hash_of(&typed), hash_of(text));
-        }
-        assert_ne!(hash_of(text), hash_of(other.expose_secret()));
     }
 }

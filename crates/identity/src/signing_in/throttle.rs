@@ -84,10 +84,10 @@ pub(super) async fn count(tx: &SharedTx, keys: &AttemptKeys, allowed: Allowed) -
     tx.value(COUNT, &[&keys.network, &keys.account, &per_network, &per_account, &tx.now()]).await
 }
 
-/// Counts an attempt to guess the second factor of a user. The right password alone does not forget its failures,
-/// they are forgotten slowly, and the wait is longer than for passwords. From an address at which the user has
-/// given the factor before, attempts are counted apart, so that a thief of the password keeps nobody out. Returns
-/// the attempt, and the seconds to wait, or 0. The transaction must act as the user.
+/// Counts an attempt to guess the second factor of a user. The right password alone does not forget its
+/// failures, they are forgotten slowly, and the wait is longer than for passwords. From an address at which
+/// the user has given the factor before, attempts are counted apart, so that a thief of the password keeps
+/// nobody out. Returns the attempt, and the seconds to wait, or 0. The transaction must act as the user.
 pub(super) async fn count_guess(
     tx: &SharedTx,
     user: UserId,

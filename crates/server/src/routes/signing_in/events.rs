@@ -114,8 +114,8 @@ pub struct ListEvents {
     cursor: Option<Cursor>,
 }
 
-/// The answer to a list of events that this scope shows: a page, or a table of all. `person` asks, if it is no
-/// program.
+/// The answer to a list of events that this scope shows: a page, or a table of all. `person` asks, if it is
+/// no program.
 pub(crate) async fn respond(
     state: web::Data<State>,
     scope: SharedScope,
