@@ -71,6 +71,7 @@ mod stock_documents;
 mod team;
 mod terms;
 mod tls;
+mod token_verifiers;
 mod total_loss;
 mod trading;
 mod unstocked;

@@ -1,13 +1,10 @@
 //! Two programs whose part of the protocol nobody here wrote sign a person in: Flask with Authlib, in Python,
 //! and the crate openidconnect, in Rust.
 
-use std::io::{BufRead as _, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 
 use harness::browser::Browser;
-use harness::{TestApp, free_port};
+use harness::{Sample, TestApp, free_port};
 use identity::logout_notice::LogoutNotifier;
 use openidconnect::core::{CoreAuthenticationFlow, CoreClient, CoreProviderMetadata, CoreUserInfoClaims};
 use openidconnect::{
@@ -16,31 +13,18 @@ use openidconnect::{
 };
 use serde_json::{Value, json};
 
-/// The program in Python.
+/// The program in Python, and the person's cookie there.
 struct Flask {
-    child: Child,
-    address: String,
+    sample: Sample,
     http: reqwest::Client,
     cookie: Mutex<String>,
 }
 
 impl Flask {
     fn start(issuer: &str, client: &str, secret: &str) -> Self {
-        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let python = here.join("../target/python/bin/python");
-        assert!(python.exists(), "run scripts/test once: it installs {}", python.display());
-        let mut child = Command::new(python)
-            .arg(here.join("clients/relying_party.py"))
-            .args([issuer, client, secret])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let sample = Sample::start("relying_party.py", &[issuer, client, secret]);
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        let address = format!("http://127.0.0.1:{}", line.trim());
-        Self { child, address, http, cookie: Mutex::default() }
+        Self { sample, http, cookie: Mutex::default() }
     }
 
     /// Opens an address of the program in the person's browser. Returns where it leads, and what it shows.
@@ -57,14 +41,7 @@ impl Flask {
     }
 
     async fn home(&self) -> Value {
-        self.open(&self.address).await.1
-    }
-}
-
-impl Drop for Flask {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.open(&self.sample.address).await.1
     }
 }
 
@@ -124,7 +101,7 @@ async fn a_person_opens_two_programs_with_one_password_and_signs_out_of_both() {
     }))
     .await;
     let books = Flask::start(&issuer, "shop-books", &secret);
-    let told_at = json!({"backchannelLogoutUri": format!("{}/backchannel-logout", books.address)});
+    let told_at = json!({"backchannelLogoutUri": format!("{}/backchannel-logout", books.sample.address)});
     assert_eq!(staff.patch("/api/v1/platform/clients/shop-books", &told_at).await.status, 200);
     const TILL: &str = "https://till.example.com/callback";
     let secret =
@@ -133,7 +110,7 @@ async fn a_person_opens_two_programs_with_one_password_and_signs_out_of_both() {
     // The Python program sends the person to sign in.
     let browser = Browser::new(&app);
     assert_eq!(books.home().await, json!({"signed_in": false}));
-    let (to_provider, _) = books.open(&format!("{}/login", books.address)).await;
+    let (to_provider, _) = books.open(&format!("{}/login", books.sample.address)).await;
     assert!(to_provider.starts_with(&format!("{issuer}/oauth/authorize?")), "{to_provider}");
     let left = browser.enter(&path_of(&to_provider), "owner@acme.test").await;
     let (home, answer) = books.open(left.left_for.as_ref().unwrap().as_str()).await;
@@ -175,7 +152,7 @@ async fn a_person_opens_two_programs_with_one_password_and_signs_out_of_both() {
     let refreshed = refreshed.request_async(&http).await.unwrap();
 
     // The person signs out of the Python program, and so of both.
-    let (to_provider, _) = books.open(&format!("{}/logout", books.address)).await;
+    let (to_provider, _) = books.open(&format!("{}/logout", books.sample.address)).await;
     let left = browser.open(&path_of(&to_provider)).await;
     assert_eq!(left.left_for.as_ref().unwrap().path(), "/bye", "{left:?}");
     assert_eq!(cashier.until(401).await.status, 401);

@@ -17,6 +17,7 @@ mod dns;
 mod mailbox;
 mod pooler;
 mod program;
+mod sample;
 mod second;
 pub mod sequences;
 pub mod volume;
@@ -29,6 +30,7 @@ pub use dns::TestDns;
 pub use mailbox::{Mailbox, token_in};
 pub use pooler::Pooler;
 pub use program::{Program, Ran, Serving, Started};
+pub use sample::Sample;
 pub use second::SecondServer;
 
 /// Reads an id from a response.
