@@ -123,6 +123,21 @@ $function$;
 REVOKE ALL ON FUNCTION shared.second_factor_state(uuid, uuid, timestamptz, boolean) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION shared.second_factor_state(uuid, uuid, timestamptz, boolean) TO tenantry_shared;
 
+-- A mailed link alone gives what the invitation gave, and not what the member gets later.
+CREATE FUNCTION shared.end_sessions_by_link() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
+BEGIN
+    UPDATE shared.sessions SET revoked_at = clock_timestamp(), revoked_reason = 'roles_changed'
+     WHERE id IN (SELECT s.id FROM shared.sessions s
+                   WHERE s.membership_id = NEW.id AND s.by_link AND s.authenticated_at IS NULL
+                     AND s.revoked_at IS NULL
+                   ORDER BY s.id FOR NO KEY UPDATE);
+    RETURN NULL;
+END
+$function$;
+CREATE TRIGGER memberships_end_sessions_by_link AFTER UPDATE ON shared.memberships
+    FOR EACH ROW WHEN (OLD.version <> NEW.version) EXECUTE FUNCTION shared.end_sessions_by_link();
+
 -- Nothing of a deleted account stays.
 CREATE FUNCTION shared.forget_authenticator() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
@@ -139,12 +154,14 @@ CREATE TRIGGER users_forget_authenticator AFTER UPDATE OF status ON shared.users
 CREATE FUNCTION shared.apply_lost_authenticator() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
 BEGIN
-    UPDATE shared.memberships m SET version = m.version + 1
-     WHERE m.user_id = OLD.user_id
-       AND EXISTS (SELECT FROM shared.membership_roles r
-                     JOIN shared.second_factor_roles s
-                       ON s.tenant_id = m.tenant_id AND s.app = r.app AND s.role = r.role
-                    WHERE r.membership_id = m.id);
+    UPDATE shared.memberships SET version = version + 1
+     WHERE id IN (SELECT m.id FROM shared.memberships m
+                   WHERE m.user_id = OLD.user_id
+                     AND EXISTS (SELECT FROM shared.membership_roles r
+                                   JOIN shared.second_factor_roles s
+                                     ON s.tenant_id = m.tenant_id AND s.app = r.app AND s.role = r.role
+                                  WHERE r.membership_id = m.id)
+                   ORDER BY m.id FOR NO KEY UPDATE);
     RETURN NULL;
 END
 $function$;

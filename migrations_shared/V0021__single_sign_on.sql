@@ -216,7 +216,8 @@ BEGIN
     END IF;
     UPDATE shared.sign_ons
        SET hash = new_hash, user_agent = its_user_agent, address = its_address, authenticated_at = moment,
-           second_factor_at = its_second_factor_at, asked_by = its_asked_by, expires_at = its_expires_at, idle_expires_at = its_idle_expires_at
+           second_factor_at = its_second_factor_at, asked_by = its_asked_by, expires_at = its_expires_at,
+           idle_expires_at = its_idle_expires_at
      WHERE hash = former_hash AND user_id = of_user AND revoked_at IS NULL AND idle_expires_at > moment;
     IF FOUND THEN
         RETURN true;
@@ -227,10 +228,12 @@ BEGIN
                                  idle_expires_at, second_factor_at, asked_by)
     VALUES (new_id, of_user, new_hash, its_user_agent, its_address, moment, moment, its_expires_at, its_idle_expires_at,
             its_second_factor_at, its_asked_by);
-    -- A program that signs in again and again must not fill the table.
+    -- A program that signs in again and again must not fill the table. Whoever knows the password alone ends no sign-on
+    -- with a second factor.
     UPDATE shared.sign_ons SET revoked_at = moment, revoked_reason = 'too_many'
      WHERE id IN (SELECT id FROM shared.sign_ons
                    WHERE user_id = of_user AND revoked_at IS NULL AND idle_expires_at > moment
+                     AND (second_factor_at IS NULL) = (its_second_factor_at IS NULL)
                    ORDER BY authenticated_at DESC, id DESC OFFSET 100);
     RETURN true;
 END

@@ -36,9 +36,13 @@ async function payslips(authorization = '') {
   try {
     claims = await verified(token)
   } catch (error) {
-    // What is not of jose, or took too long, is about the way to the keys.
-    const isOurs = error instanceof errors.JOSEError && !(error instanceof errors.JWKSTimeout)
-    return isOurs ? refused(401, 'invalid_token') : [503, { error: 'temporarily_unavailable' }]
+    // Without the keys nobody knows whether the token is valid, so the person is not signed out.
+    const hasNoKeys =
+      !(error instanceof errors.JOSEError) ||
+      error instanceof errors.JWKSTimeout ||
+      error instanceof errors.JWKSInvalid ||
+      error.code === errors.JOSEError.code
+    return hasNoKeys ? [503, { error: 'temporarily_unavailable' }] : refused(401, 'invalid_token')
   }
   if (!(claims.scope ?? '').split(' ').includes('payslips.read')) return refused(403, 'insufficient_scope')
   // Each business has payslips of its own.

@@ -43,7 +43,7 @@ async fn somebody_elses_program_learns_nothing_unasked_and_loses_everything_that
     let open = |scope: &'static str| authorize("tax-filer", CALLBACK, &[("scope", scope)]);
     let page = browser.enter(&open(""), "owner@acme.test").await;
     assert_eq!(page.heading(), "Allow Program tax-filer?", "{page:?}");
-    assert!(page.text.contains("acme Ltd") && page.text.contains("which account is yours"), "{page:?}");
+    assert!(page.text.contains("acme Ltd") && page.text.contains("Recognise your account"), "{page:?}");
     let asked = open("openid team.manage stock.read");
     let page = browser.open(&asked).await;
     assert!(page.text.contains("stock levels") && !page.text.contains("members and the roles"), "{page:?}");

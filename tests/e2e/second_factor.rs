@@ -56,6 +56,9 @@ async fn a_second_factor_is_set_up_given_once_and_turned_off() {
     assert_eq!((wrong.status, &wrong.body["errors"][0]["pointer"]), (422, &json!("/code")), "{wrong:?}");
     let (secret, recovery) = enrol(&acme).await;
     assert_eq!(recovery.len(), 10);
+    // The answer may have been lost.
+    let again = acme.post("/api/v1/auth/second-factor/confirm", &confirm(&digits(&secret, 0))).await;
+    assert_eq!(again.code(), "second_factor_enabled");
     assert_eq!(begin(json!({"currentPassword": PASSWORD})).await.code(), "second_factor_enabled");
     assert_eq!(other.until(401).await.status, 401, "other sessions end");
     assert_eq!(acme.get("/api/v1/products").await.status, 200, "this one goes on");
@@ -266,6 +269,20 @@ async fn a_browser_asks_for_it_and_apps_learn_of_it() {
     );
     let books = acme.with_token(Some(&tokens.text("access_token")));
     assert_eq!(books.get("/api/v1/products").await.status, 200);
+    // Whoever knows the password alone allows no program anything, and ends no sign-on with the factor.
+    let foreign = json!({"id": "tax-filer", "app": "inventory", "name": "Tax", "redirectUris": [BOOKS],
+                         "isPublic": true, "isForeign": true});
+    assert_eq!(staff.post("/api/v1/platform/clients", &foreign).await.status, 201);
+    let to_tax = authorize("tax-filer", BOOKS, &[("resource", "http://acme.localhost")]);
+    let thief = Browser::new(&app);
+    let page = thief.enter(&to_tax, "owner@acme.test").await;
+    let allow = page.form().replace("/second-factor?", "/consent?");
+    assert_eq!(thief.submit(&allow, &[("decision", "allow")]).await.heading(), "Enter your code");
+    assert_eq!(browser.open(&to_tax).await.heading(), "Allow Tax?");
+    for _ in 0..101 {
+        Browser::new(&app).enter(&open, "owner@acme.test").await;
+    }
+    assert!(browser.open(&open).await.left_for.is_some());
     // The password again asks for the second factor again.
     let again = authorize("shop-books", BOOKS, &[("prompt", "login")]);
     assert_eq!(browser.enter(&again, "owner@acme.test").await.heading(), "Enter your code");
@@ -318,6 +335,20 @@ async fn a_mailed_link_stands_for_no_second_factor_and_changes_are_told_by_mail(
         member.post("/api/v1/auth/step-up", &json!({"currentPassword": PASSWORD, "code": code})).await
     };
     assert_eq!(step_up(None).await.body["errors"][0]["pointer"], "/code");
+    // It does not grow with the roles of the member, who is more than the invitation said.
+    let second = json!({"email": "bob@acme.test", "roles": ["STAFF"]});
+    assert_eq!(zenith.post("/api/v1/invitations", &second).await.status, 201);
+    let link =
+        json!({"token": token_in(&mailbox.read(&app).await[0]), "password": "kijani mlima nyota saba"});
+    let bob = host.post("/api/v1/auth/invitations/accept", &link).await;
+    let session = host.with_token(bob.body["accessToken"].as_str());
+    assert_eq!(session.get("/api/v1/products").await.status, 200);
+    let found = zenith.get("/api/v1/users?q=bob").await.body["data"][0]["memberships"][0]["id"].clone();
+    let path = format!("/api/v1/memberships/{}", found.as_str().unwrap());
+    assert_eq!(zenith.put(&path, &json!({"roles": ["OWNER"]})).await.status, 200);
+    session.until(401).await;
+    let next = json!({"refreshToken": bob.body["refreshToken"]});
+    assert_eq!(host.post("/api/v1/auth/refresh", &next).await.status, 401);
     // It ends with the factor that it never gave.
     let off = json!({"currentPassword": PASSWORD, "code": recovery[0]});
     assert_eq!(acme.post("/api/v1/auth/second-factor/disable", &off).await.status, 204);
@@ -425,4 +456,16 @@ async fn a_program_gets_the_scope_that_the_person_has() {
     let program = acme.with_token(Some(&tokens.text("access_token")));
     assert_eq!(program.get("/api/v1/stock").await.code(), "second_factor_to_enrol");
     enrol(&program).await;
+    // Later, the program learns what it can do: it never gets the password.
+    const OLDER: &str = "UPDATE shared.sessions SET authenticated_at = created_at - interval '20 minutes'";
+    app.database.as_owner().await.execute(OLDER, &[]).await.unwrap();
+    let token = tokens.text("refresh_token");
+    let form =
+        [("grant_type", "refresh_token"), ("refresh_token", token.as_str()), ("client_id", "shop-books")];
+    let next = app.ask_provider("/oauth/token", None, &form).await;
+    let program = acme.with_token(Some(&next.text("access_token")));
+    assert_eq!(program.get("/api/v1/stock").await.status, 200, "it has the factor now");
+    let refused = program.get("/api/v1/auth/export").await;
+    assert_eq!(refused.code(), "step_up_required");
+    assert!(refused.body["detail"].as_str().unwrap().ends_with("with max_age=900."), "{refused:?}");
 }

@@ -263,7 +263,10 @@ async fn somebody_elses_program_asks_first_and_gets_what_it_names() {
         |scope: &str, prompt: &str| authorize("tax-filer", FILER, &[("scope", scope), ("prompt", prompt)]);
     let page = browser.enter(&with(scope, ""), "owner@acme.test").await;
     assert_eq!(page.heading(), "Allow Program tax-filer?", "{page:?}");
-    assert!(page.text.contains("Read stock levels") && page.text.contains("Read your email"), "{page:?}");
+    assert!(
+        page.text.contains("Read stock levels") && page.text.contains("See your email address"),
+        "{page:?}"
+    );
     assert_eq!(browser.open(&with(scope, "none")).await.parameter("error"), "consent_required");
     let denied = browser.submit(&page.form(), &[("decision", "deny")]).await;
     assert_eq!(denied.parameter("error"), "access_denied");

@@ -48,7 +48,7 @@ pub enum Command {
         #[command(flatten)]
         addresses: Addresses,
     },
-    /// Change a program. Its sessions go on.
+    /// Change a program. Its sessions go on, unless it becomes one of another company.
     Set {
         /// The client id.
         id: ClientId,

@@ -183,8 +183,9 @@ impl Post {
                 tokio::fs::create_dir_all(folder).await?;
                 let file = folder.join(format!("{}.eml", mail.id));
                 tokio::fs::write(&file, message.formatted()).await?;
-                let (template, link) = (mail.template, link.unwrap_or_default());
-                tracing::info!(file = %file.display(), "mail {template} to {}: {link}", mail.address);
+                let link = link.map(|link| format!(": {link}")).unwrap_or_default();
+                let (template, address) = (mail.template, &mail.address);
+                tracing::info!(file = %file.display(), "mail {template} to {address}{link}");
             }
         }
         Ok(())

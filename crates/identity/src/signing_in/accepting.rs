@@ -161,7 +161,11 @@ impl SignIn {
                         ],
                     )
                     .await?;
-                let accepted = accepted.ok_or(AcceptError::InvalidToken)?;
+                // Whoever is a member already signs in with the password: the link stands for no more than
+                // the invitation.
+                let accepted = accepted
+                    .filter(|accepted| accepted.membership_id == membership)
+                    .ok_or(AcceptError::InvalidToken)?;
                 record(tx, &found, &accepted, tenant, origin).await?;
                 Ok::<_, AcceptError>(accepted)
             })

@@ -55,10 +55,12 @@ const SECRET_BYTES: usize = 20;
 #[derive(Debug, thiserror::Error)]
 pub enum SecondFactorError {
     /// The user has a second factor, and sent none.
-    #[error("send the six digits of your authenticator app, or a recovery code")]
+    #[error("enter the six digits that your authenticator app shows now, or a recovery code")]
     Required,
     /// The digits are wrong, too old, or were used before; or there is no such recovery code, or it was used.
-    #[error("the code is wrong, or it was used before")]
+    #[error(
+        "the code is wrong, or was used before; wait for the next digits, or enter another recovery code"
+    )]
     Wrong,
     /// There were too many wrong codes. The client must wait for so many seconds.
     #[error("too many codes were wrong; try again in {}", in_seconds(*.0))]
@@ -67,7 +69,7 @@ pub enum SecondFactorError {
     #[error("the account has a second factor already; remove it before another is set up")]
     AlreadyEnabled,
     /// Nothing was begun that could be confirmed, or there is nothing to be removed.
-    #[error("the account has no second factor")]
+    #[error("the account has no second factor; set one up with POST /api/v1/auth/second-factor")]
     NotEnabled,
     /// The password was refused.
     #[error(transparent)]
@@ -119,8 +121,8 @@ pub async fn find(tx: &SharedTx, user: UserId) -> Result<Option<SecondFactor>, D
 /// # Errors
 /// [`SecondFactorError::NotEnabled`].
 pub async fn reset(tx: &SharedTx, user: UserId, by: By<'_>) -> Result<(), SecondFactorError> {
-    remove(tx, user).await?;
     session::revoke(tx, user, Which::All, "second_factor_reset", by).await?;
+    remove(tx, user).await?;
     Ok(told(tx, user, AuthAction::SecondFactorRemoved, by).await?)
 }
 
@@ -319,11 +321,21 @@ impl SignIn {
         const FIND: &str = "
             SELECT sealed_secret, sealed_with, last_step FROM shared.authenticators
              WHERE user_id = $1 AND confirmed_at IS NULL FOR NO KEY UPDATE";
+        const LOCK: &str = "SELECT FROM shared.users WHERE id = $1 FOR NO KEY UPDATE";
         const CONFIRM: &str = "UPDATE shared.authenticators SET confirmed_at = $2 WHERE user_id = $1";
         let user = principal.user;
         let confirm = async |tx: &SharedTx| {
+            // A session that begins meanwhile without the factor is seen and ended, or waits and learns of
+            // it.
+            tx.execute(LOCK, &[&user]).await?;
             let stored: Option<Stored> = tx.row_opt(FIND, &[&user]).await?;
-            let stored = stored.ok_or(SecondFactorError::NotEnabled)?;
+            let Some(stored) = stored else {
+                // The answer to the first request may have been lost.
+                return Err(match find(tx, user).await? {
+                    Some(_) => SecondFactorError::AlreadyEnabled,
+                    None => SecondFactorError::NotEnabled,
+                });
+            };
             let (attempt, wait) = throttle::count_guess(tx, user, origin.address, self.allowed).await?;
             if wait > 0.0 {
                 return Ok(Err(SecondFactorError::TooManyAttempts(wait.ceil() as u32)));
@@ -333,10 +345,10 @@ impl SignIn {
             }
             throttle::forget(tx, &attempt).await?;
             tx.execute(CONFIRM, &[&user, &tx.now()]).await?;
-            given_in(tx, principal.session).await?;
             let by = By::person(user, origin);
             let others = Which::AllBut(principal.session);
             session::revoke(tx, user, others, "second_factor_enabled", by).await?;
+            given_in(tx, principal.session).await?;
             told(tx, user, AuthAction::SecondFactorEnabled, by).await?;
             Ok::<_, SecondFactorError>(Ok(recovery_code::renew(tx, user).await?))
         };
@@ -355,15 +367,21 @@ impl SignIn {
         code: &SecretString,
         origin: &Origin,
     ) -> Result<Vec<SecretString>, SecondFactorError> {
+        const LOCK: &str = "
+            SELECT FROM shared.authenticators
+             WHERE user_id = $1 AND confirmed_at IS NOT NULL FOR NO KEY UPDATE";
         self.show_both(principal, password, Some(code), origin)
             .await?
             .ok_or(SecondFactorError::NotEnabled)?;
         let user = principal.user;
         let renew = async |tx: &SharedTx| {
+            if tx.execute(LOCK, &[&user]).await? == 0 {
+                return Err(SecondFactorError::NotEnabled);
+            }
             told(tx, user, AuthAction::RecoveryCodesRenewed, By::person(user, origin)).await?;
-            recovery_code::renew(tx, user).await
+            Ok(recovery_code::renew(tx, user).await?)
         };
-        Ok(self.database.write_shared(SharedScope::User(user.into()), renew).await?)
+        self.database.write_shared(SharedScope::User(user.into()), renew).await
     }
 
     /// Turns the second factor off, for a user who knows the password and has the factor.
@@ -377,15 +395,17 @@ impl SignIn {
         code: &SecretString,
         origin: &Origin,
     ) -> Result<(), SecondFactorError> {
+        const NOT_GIVEN: &str = "UPDATE shared.sessions SET second_factor_at = NULL WHERE id = $1";
         self.show_both(principal, password, Some(code), origin)
             .await?
             .ok_or(SecondFactorError::NotEnabled)?;
         let user = principal.user;
         let disable = async |tx: &SharedTx| {
-            remove(tx, user).await?;
             let by = By::person(user, origin);
             // A session that never gave it must not become whole.
             session::revoke(tx, user, Which::AllBut(principal.session), "second_factor_removed", by).await?;
+            tx.execute(NOT_GIVEN, &[&principal.session]).await?;
+            remove(tx, user).await?;
             Ok::<_, SecondFactorError>(told(tx, user, AuthAction::SecondFactorRemoved, by).await?)
         };
         self.database.write_shared(SharedScope::User(user.into()), disable).await

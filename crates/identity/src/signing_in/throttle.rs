@@ -97,7 +97,10 @@ pub(super) async fn count_guess(
     const KNOWN: &str = "
         SELECT EXISTS (SELECT FROM shared.sessions
                         WHERE user_id = $1 AND address = $2 AND second_factor_at IS NOT NULL
-                          AND last_seen_at > $3 AND (revoked_at IS NULL OR revoked_reason = 'signed_out'))";
+                          AND last_seen_at > $3 AND (revoked_at IS NULL OR revoked_reason = 'signed_out'))
+            OR EXISTS (SELECT FROM shared.sign_ons
+                        WHERE user_id = $1 AND address = $2 AND second_factor_at > $3
+                          AND (revoked_at IS NULL OR revoked_reason = 'signed_out'))";
     const COUNT: &str = "SELECT shared.count_attempt($1, $2, $3, 3600, 86400)";
     let month_ago = tx.now() - chrono::TimeDelta::days(30);
     let is_known: bool = tx.value(KNOWN, &[&user, &address, &month_ago]).await?;

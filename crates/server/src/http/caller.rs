@@ -22,7 +22,7 @@ use crate::http::bearer::presented_token;
 use crate::http::codes::Code;
 use crate::http::host_owner::{HostOwner, host_owner};
 use crate::http::problem::Problem;
-use crate::http::recent::step_up;
+use crate::http::recent::{pin_session, step_up};
 use crate::http::state::State;
 use crate::http::watch::{Again, Watched};
 
@@ -101,10 +101,20 @@ impl Subject {
 /// Why a session has no permissions, if it lacks a second factor.
 fn withheld(principal: &Principal) -> Option<Problem> {
     let (code, detail) = match principal.second_factor? {
+        SecondFactorState::ToEnrol if principal.is_in_charge || principal.delegated.is_none() => (
+            Code::SecondFactorToEnrol,
+            "Your role needs a second factor. Set one up with POST /api/v1/auth/second-factor, and refresh \
+             the session.",
+        ),
         SecondFactorState::ToEnrol => (
             Code::SecondFactorToEnrol,
-            "The business requires a second factor of your role. Set one up with POST \
-             /api/v1/auth/second-factor, and refresh the session.",
+            "Your role needs a second factor. Set one up in an app of the operator, and sign in to this \
+             program again.",
+        ),
+        SecondFactorState::Missing if principal.delegated.is_some() => (
+            Code::SecondFactorMissing,
+            "You did not give your second factor in this session. The program must send you to sign in \
+             again, with prompt=login.",
         ),
         SecondFactorState::Missing => (
             Code::SecondFactorMissing,
@@ -252,11 +262,10 @@ impl FromRequest for SignedIn {
                 return Err(problem);
             }
             if principal.by_pin {
-                let detail = "You signed in with a PIN. Sign in with the password to do this.";
-                return Err(Problem::new(Code::PinSession, detail));
+                return Err(pin_session());
             }
             if principal.delegated.is_none() && principal.authenticated_at.is_none() {
-                return Err(step_up("Your last sign-in was a mailed link."));
+                return Err(step_up(&principal));
             }
             if !principal.is_in_charge {
                 let detail = "The program may not read or change the account of the user: it did not ask for \

@@ -80,7 +80,7 @@ codes! {
     SecondFactorWrong = "second_factor_wrong", UNAUTHORIZED, "Wrong code",
         "Use the digits that the app shows now, or another recovery code. Each is valid once.";
     PinWrong = "pin_wrong", UNAUTHORIZED, "Wrong PIN", "Enter the PIN again, or sign in with the password.";
-    StepUpRequired = "step_up_required", UNAUTHORIZED, "Sign-in too long ago",
+    StepUpRequired = "step_up_required", UNAUTHORIZED, "Recent sign-in needed",
         "Send the password and the code to POST /api/v1/auth/step-up, refresh the session, and try again.";
     TokenMissing = "token_missing", UNAUTHORIZED, "Access token missing",
         "Sign in with POST /api/v1/auth/login and send the token as Authorization: Bearer TOKEN.";

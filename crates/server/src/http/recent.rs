@@ -65,20 +65,33 @@ pub fn require_recent(principal: &Principal) -> Result<(), Problem> {
     if principal.is_recent() {
         return Ok(());
     }
-    let minutes = RECENT.num_minutes();
-    Err(step_up(&match (principal.by_pin, principal.authenticated_at) {
-        (true, _) => "You signed in with a PIN.".to_owned(),
-        (false, None) => "Your last sign-in was a mailed link.".to_owned(),
-        (false, Some(_)) => format!("Your last sign-in is more than {minutes} minutes ago."),
-    }))
+    Err(step_up(principal))
 }
 
-/// The answer of RFC 9470.
-pub fn step_up(reason: &str) -> Problem {
-    let detail = format!(
-        "{reason} Send the password, and the code if you have a second factor, to POST \
-         /api/v1/auth/step-up, refresh the session, and repeat the request."
-    );
+/// The answer of RFC 9470, with a cure that works for this session.
+pub fn step_up(principal: &Principal) -> Problem {
+    if principal.by_pin {
+        return pin_session();
+    }
+    let minutes = RECENT.num_minutes();
+    let reason = match principal.authenticated_at {
+        None => "Your last sign-in was a mailed link.".to_owned(),
+        Some(_) => format!("Your last sign-in is more than {minutes} minutes ago."),
+    };
+    let cure = match principal.delegated {
+        Some(_) => "The program must send you to sign in again, with max_age=900.",
+        None => {
+            "Send the password, and the code if you have a second factor, to POST /api/v1/auth/step-up, \
+             refresh the session, and repeat the request."
+        }
+    };
+    let detail = format!("{reason} {cure}");
     let challenge = r#"Bearer realm="tenantry", error="insufficient_user_authentication", max_age=900"#;
     Problem::unauthorized(Code::StepUpRequired, detail, challenge)
+}
+
+/// The answer to a session that began with a PIN.
+pub fn pin_session() -> Problem {
+    let detail = "You signed in with a PIN. Sign in with the password to do this.";
+    Problem::new(Code::PinSession, detail)
 }

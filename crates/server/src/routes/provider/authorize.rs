@@ -358,10 +358,10 @@ fn choice(state: &State, asked: &AuthorizationRequest, place: &Place) -> Option<
 /// What a program learns of the person, in words. Its access token alone says the first.
 fn learns(asked: &AuthorizationRequest) -> Vec<&'static str> {
     let known = [
-        (delegation::PROFILE, "Read your name and your language"),
-        (delegation::EMAIL, "Read your email"),
-        (delegation::PHONE, "Read your telephone number"),
+        (delegation::PROFILE, "See your name and your language"),
+        (delegation::EMAIL, "See your email address"),
+        (delegation::PHONE, "See your telephone number"),
     ];
     let asked = known.into_iter().filter(|(scope, _)| asked.scopes.has(scope)).map(|(_, words)| words);
-    std::iter::once("Know which account is yours, and your roles").chain(asked).collect()
+    std::iter::once("Recognise your account, and see your roles").chain(asked).collect()
 }

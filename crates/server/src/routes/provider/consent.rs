@@ -2,7 +2,8 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
-use identity::{consent, place, sign_on};
+use identity::place::{self, Place};
+use identity::{consent, sign_on};
 use tenancy::{DbError, SharedScope, SharedTx};
 
 use crate::http::client;
@@ -48,12 +49,17 @@ pub async fn submit(
         .database
         .write_shared(SharedScope::Public, async |tx: &SharedTx| {
             let Some(secret) = cookie.secret() else { return Ok(()) };
-            let Some(sign_on) = sign_on::open(tx, secret, &state.sign_in.terms).await? else { return Ok(()) };
+            let opened = sign_on::open(tx, secret, &state.sign_in.terms).await?;
+            let Some(sign_on) = opened.filter(|sign_on| !sign_on.needs_second_factor) else { return Ok(()) };
             let client = &asked.client;
             let tenant = asked.business.as_ref().map(|tenant| tenant.id);
             let places = place::list(tx, sign_on.user_id, &client.app).await?;
             // Whoever was signed out meanwhile signs in, and is asked again.
-            let Some(place) = places.iter().find(|place| place.tenant_id == tenant) else { return Ok(()) };
+            let is_here = |place: &&Place| {
+                place.tenant_id == tenant
+                    && place.sign_in_again_since.is_none_or(|since| sign_on.authenticated_at >= since)
+            };
+            let Some(place) = places.iter().find(is_here) else { return Ok(()) };
             let (who, program) = ((sign_on.user_id, place), (&client.id, &client.app));
             consent::give(tx, who, program, &asked.scopes, &origin).await?;
             Ok::<_, DbError>(())

@@ -1,6 +1,7 @@
 //! The form in which a person gives the second factor.
 
 use actix_web::http::StatusCode;
+use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use identity::second_factor::SecondFactorError;
 use identity::sign_on;
@@ -44,13 +45,21 @@ pub async fn submit(
         return Ok(authorize::go_on(&asked.parameters.to_query()));
     };
     let code = SecretString::from(form.get("code").unwrap_or_default());
+    let mut wait = None;
     let (status, error) = match state.sign_in.complete_sign_on(&sign_on, &code, &origin).await {
         Ok(()) => return Ok(authorize::go_on(&asked.parameters.to_query())),
-        Err(error @ SecondFactorError::TooManyAttempts(_)) => (StatusCode::TOO_MANY_REQUESTS, error),
+        Err(error @ SecondFactorError::TooManyAttempts(seconds)) => {
+            wait = Some(seconds);
+            (StatusCode::TOO_MANY_REQUESTS, error)
+        }
         Err(error @ (SecondFactorError::Wrong | SecondFactorError::Required)) => {
             (StatusCode::UNAUTHORIZED, error)
         }
         Err(error) => return Err(Problem::from(error).into()),
     };
-    Ok(authorize::ask_for_second_factor(&asked, &sign_on, Some(&sentence(&error)), status))
+    let mut page = authorize::ask_for_second_factor(&asked, &sign_on, Some(&sentence(&error)), status);
+    if let Some(seconds) = wait {
+        page.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    }
+    Ok(page)
 }

@@ -154,6 +154,10 @@ fn refused(
         ChangeError::TooManyAttempts(seconds) | ChangeError::Login(LoginError::TooManyAttempts(seconds)) => {
             *seconds
         }
+        ChangeError::Login(LoginError::SecondFactor(error)) => match **error {
+            SecondFactorError::TooManyAttempts(seconds) => seconds,
+            _ => 1,
+        },
         _ => 1,
     };
     let (status, text) = match error {
@@ -176,7 +180,7 @@ fn refused(
         | ChangeError::WrongPassword
             if typed.new_password.is_some() =>
         {
-            (StatusCode::UNAUTHORIZED, "The present password is wrong.".to_owned())
+            (StatusCode::UNAUTHORIZED, "The current password is wrong.".to_owned())
         }
         ChangeError::Login(LoginError::InvalidCredentials | LoginError::NoMembership)
         | ChangeError::WrongPassword => {

@@ -180,9 +180,10 @@ pub struct PersonalDataView {
 
 /// Export the own data
 ///
-/// Returns everything that the platform holds about the signed-in user: the profile, the memberships, the
-/// sessions, the allowed programs, the mails, and the newest events. The documents of businesses are not part
-/// of it, because they belong to the businesses.
+/// Returns what the platform holds about the signed-in user: the profile, the memberships, the sessions, the
+/// browsers, the allowed programs, the mails, and the newest events. Needs a sign-in of the last 15 minutes.
+/// Passwords, PINs and the second factor are not part of it, nor are the documents of businesses, which
+/// belong to the businesses.
 #[utoipa::path(tag = "auth", operation_id = "exportOwnData",
     responses((status = 200, body = PersonalDataView)))]
 #[get("/auth/export")]

@@ -23,7 +23,7 @@ pub struct SetPin {
     /// The present password.
     #[schema(value_type = String, format = Password)]
     current_password: SecretString,
-    /// The PIN: 4 to 12 digits, which neither repeat nor count up or down.
+    /// The PIN: 4 to 12 digits. Digits that all count up or down, or repeat one or two digits, are refused.
     #[schema(value_type = String, example = "4071")]
     pin: SecretString,
 }

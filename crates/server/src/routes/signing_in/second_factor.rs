@@ -14,12 +14,13 @@ use crate::http::client;
 use crate::http::codes::Code;
 use crate::http::extract::Json;
 use crate::http::problem::Problem;
+use crate::http::recent::pin_session;
 use crate::http::state::State;
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SecondFactorView {
-    /// Whether you need a second factor to sign in.
+    /// Whether the second factor is on: each sign-in needs it.
     is_enabled: bool,
     /// The time at which it was turned on; null if it is off.
     enabled_at: Option<DateTime<Utc>>,
@@ -110,8 +111,8 @@ pub async fn show(state: web::Data<State>, caller: SignedIn) -> Result<HttpRespo
 
 /// Begin to set up a second factor
 ///
-/// Returns the secret for an authenticator app. The second factor is off until the app has shown its first
-/// digits. Beginning again replaces the secret.
+/// Returns the secret for an authenticator app. The second factor stays off until you send the digits of the
+/// app to POST /auth/second-factor/confirm. Beginning again replaces the secret.
 #[utoipa::path(tag = "auth", operation_id = "beginSecondFactor", request_body = Confirmed,
     responses((status = 200, body = EnrolmentView)))]
 #[post("/auth/second-factor")]
@@ -166,6 +167,9 @@ pub async fn renew_codes(
 }
 
 /// Turn the second factor off
+///
+/// Needs the password and a code. All other sessions of the user end. If a role of the user needs a second
+/// factor, this session has no permissions from the next refresh on.
 #[utoipa::path(tag = "auth", operation_id = "disableSecondFactor", request_body = BothFactors,
     responses((status = 204, description = "Turned off")))]
 #[post("/auth/second-factor/disable")]
@@ -204,8 +208,7 @@ pub async fn step_up(
         return Err(Problem::new(Code::AccountNotGranted, detail));
     }
     if principal.by_pin {
-        let detail = "You signed in with a PIN. Sign in with the password to do this.";
-        return Err(Problem::new(Code::PinSession, detail));
+        return Err(pin_session());
     }
     let StepUp { current_password, code } = body.value;
     state.sign_in.step_up(principal, &current_password, code.as_ref(), &origin).await?;
