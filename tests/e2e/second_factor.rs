@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use totp_rs::{Builder, Secret};
 
 /// Digits of the authenticator app with this secret, so many half minutes from now.
-fn digits(secret: &str, steps: i64) -> String {
+pub fn digits(secret: &str, steps: i64) -> String {
     let secret = Secret::try_from_base32(secret).unwrap();
     let totp = Builder::new().with_secret(secret).with_account_name("x").build().unwrap();
     let moment = chrono::Utc::now().timestamp() + steps * 30;
@@ -443,12 +443,19 @@ async fn a_program_gets_the_scope_that_the_person_has() {
                      "isPublic": true});
     assert_eq!(staff.post("/api/v1/platform/clients", &new).await.status, 201);
     app.member_with("ann@acme.test", &acme.tenant, &["MANAGER"]).await;
-    let wanted = json!({"roles": [{"app": "inventory", "role": "MANAGER"}]});
-    assert_eq!(acme.put("/api/v1/second-factor-roles", &wanted).await.status, 200);
     let browser = Browser::new(&app);
     let open = authorize("shop-books", BOOKS, &[("scope", "openid account stock.read")]);
     let left = browser.enter(&open, "ann@acme.test").await;
-    let tokens = app.redeem("shop-books", BOOKS, &left.parameter("code")).await;
+    let first = app.redeem("shop-books", BOOKS, &left.parameter("code")).await;
+    assert!(first.text("scope").contains("stock.read"), "{first:?}");
+    let wanted = json!({"roles": [{"app": "inventory", "role": "MANAGER"}]});
+    assert_eq!(acme.put("/api/v1/second-factor-roles", &wanted).await.status, 200);
+    let refresh = async |token: String| {
+        let form =
+            [("grant_type", "refresh_token"), ("refresh_token", token.as_str()), ("client_id", "shop-books")];
+        app.ask_provider("/oauth/token", None, &form).await
+    };
+    let tokens = refresh(first.text("refresh_token")).await;
     let claims = claims_of(&tokens.text("access_token"));
     assert_eq!((&claims["acr"], &claims["scope"]), (&json!("to_enrol"), &tokens.body["scope"]), "{claims}");
     assert!(!tokens.text("scope").contains("stock.read"), "{tokens:?}");
@@ -459,10 +466,7 @@ async fn a_program_gets_the_scope_that_the_person_has() {
     // Later, the program learns what it can do: it never gets the password.
     const OLDER: &str = "UPDATE shared.sessions SET authenticated_at = created_at - interval '20 minutes'";
     app.database.as_owner().await.execute(OLDER, &[]).await.unwrap();
-    let token = tokens.text("refresh_token");
-    let form =
-        [("grant_type", "refresh_token"), ("refresh_token", token.as_str()), ("client_id", "shop-books")];
-    let next = app.ask_provider("/oauth/token", None, &form).await;
+    let next = refresh(tokens.text("refresh_token")).await;
     let program = acme.with_token(Some(&next.text("access_token")));
     assert_eq!(program.get("/api/v1/stock").await.status, 200, "it has the factor now");
     let refused = program.get("/api/v1/auth/export").await;

@@ -1,9 +1,11 @@
 //! Single sign-on: a person signs in once, with one browser, and opens every app with the role that they have
 //! there.
 
-use harness::browser::{Browser, authorize, claims_of};
+use harness::browser::{Browser, Shown, authorize, claims_of};
 use harness::{Business, Client, PASSWORD, TestApp, uuid};
 use serde_json::{Value, json};
+
+use crate::second_factor::digits;
 
 const BOOKS: &str = "https://books.example.com/callback";
 const TILL: &str = "https://till.example.com/callback";
@@ -374,4 +376,76 @@ async fn somebody_elses_choice_of_a_password_ends_at_the_page() {
         .submit(&Browser::new(&app).open(&authorize("shop-books", BOOKS, &[])).await.form(), &typed)
         .await;
     assert_eq!((page.status, page.heading()), (422, "Sign in"));
+}
+
+#[tokio::test]
+async fn a_role_that_needs_a_second_factor_gets_one_in_the_browser() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let staff = app.staff("super_admin").await;
+    const BACK: &str = "https://payroll.example.com/callback";
+    let payroll = json!({"name": "Payroll", "permissions": [{"key": "payslips.read"}],
+                         "roles": [{"key": "Viewer", "permissions": ["payslips.read"]}]});
+    assert_eq!(staff.put("/api/v1/platform/apps/payroll", &payroll).await.status, 201);
+    let program = json!({"id": "payroll-web", "app": "payroll", "name": "Payroll", "redirectUris": [BACK],
+                         "isPublic": true});
+    assert_eq!(staff.post("/api/v1/platform/clients", &program).await.status, 201);
+    app.member_of_app("ann@acme.test", "payroll", Some(&acme.tenant), &["Viewer"]).await;
+    // Another browser is signed in, and so is a session.
+    let (browser, other) = (Browser::new(&app), Browser::new(&app));
+    let open = authorize("payroll-web", BACK, &[]);
+    let left = other.enter(&open, "ann@acme.test").await;
+    let before = app.redeem("payroll-web", BACK, &left.parameter("code")).await;
+    const ROLE: &str = "INSERT INTO shared.second_factor_roles (tenant_id, app, role)
+                        SELECT id, 'payroll', 'Viewer' FROM shared.tenants WHERE slug = 'acme'";
+    let database = app.database.as_owner().await;
+    database.execute(ROLE, &[]).await.unwrap();
+    let page = browser.enter(&open, "ann@acme.test").await;
+    assert_eq!((page.status, page.heading()), (200, "Set up a second factor"), "{page:?}");
+    let silent = authorize("payroll-web", BACK, &[("prompt", "none")]);
+    assert_eq!(browser.open(&silent).await.parameter("error"), "interaction_required");
+    // The page that was opened last counts: each has a secret of its own.
+    let secret = |page: &Shown| {
+        let rest = page.text.split("<code>").nth(1).unwrap();
+        rest.split("</code>").next().unwrap().replace(' ', "")
+    };
+    let first = secret(&page);
+    let page = browser.open(&open).await;
+    assert!(page.text.contains("<svg") && !page.text.contains("<?xml"), "{page:?}");
+    let second = secret(&page);
+    assert_ne!(first, second);
+    for code in ["000000", "", &digits(&first, 0)] {
+        let wrong = browser.submit(&page.form(), &[("code", code)]).await;
+        assert_eq!((wrong.status, wrong.heading()), (422, "Set up a second factor"), "{wrong:?}");
+        assert!(!wrong.text.contains("<svg"), "a secret that somebody else began with is not shown");
+    }
+    let forged = browser.submit_from(Some("https://evil.example"), &page.form(), &[("code", "1")]).await;
+    assert_eq!((forged.status, forged.left_for), (403, None));
+    let codes = browser.submit(&page.form(), &[("code", &digits(&second, 0))]).await;
+    assert_eq!((codes.status, codes.heading()), (200, "Keep your recovery codes"), "{codes:?}");
+    assert_eq!(codes.text.matches("<code>").count(), 10);
+    let left = browser.open(&codes.link("Continue")).await;
+    let tokens = app.redeem("payroll-web", BACK, &left.parameter("code")).await;
+    let claims = claims_of(&tokens.text("access_token"));
+    assert_eq!(
+        (&claims["acr"], &claims["scope"]),
+        (&json!("given"), &json!("payslips.read openid")),
+        "{claims}"
+    );
+    // Everything else of the person has ended, and the page is shown no more.
+    let next = [
+        ("grant_type", "refresh_token"),
+        ("refresh_token", &before.text("refresh_token")),
+        ("client_id", "payroll-web"),
+    ];
+    assert_eq!(app.ask_provider("/oauth/token", None, &next).await.body["error"], "invalid_grant");
+    assert_eq!(other.open(&open).await.heading(), "Sign in");
+    assert!(browser.submit(&page.form(), &[("code", &digits(&second, 1))]).await.left_for.is_some());
+    // Somebody who gave the password a while ago gives it again first.
+    database.execute("DELETE FROM shared.authenticators", &[]).await.unwrap();
+    const OLDER: &str =
+        "UPDATE shared.sign_ons SET authenticated_at = authenticated_at - interval '20 minutes'";
+    database.execute("UPDATE shared.users SET password_changed_at = NULL", &[]).await.unwrap();
+    database.execute(OLDER, &[]).await.unwrap();
+    assert_eq!(browser.open(&open).await.heading(), "Sign in");
 }

@@ -5,6 +5,7 @@ use tenancy::{DbError, SharedTx, TenantId};
 
 use crate::names::ids::{MembershipId, UserId};
 use crate::names::keys::AppSlug;
+use crate::signing_in::second_factor::SecondFactorState;
 
 /// A place where a person may use an app.
 #[derive(Debug, Clone)]
@@ -19,9 +20,11 @@ pub struct Place {
     pub business: Option<String>,
     /// Who gave the password before must give it again.
     pub sign_in_again_since: Option<DateTime<Utc>>,
+    /// What a session there would lack, if no second factor is given.
+    pub second_factor: SecondFactorState,
 }
 
-tenancy::from_row!(Place { membership_id, tenant_id, slug, business, sign_in_again_since });
+tenancy::from_row!(Place { membership_id, tenant_id, slug, business, sign_in_again_since, second_factor });
 
 /// The places where a person is an active member of an app, by name. A business that is closed is none.
 ///
@@ -29,7 +32,8 @@ tenancy::from_row!(Place { membership_id, tenant_id, slug, business, sign_in_aga
 /// [`DbError`].
 pub async fn list(tx: &SharedTx, user: UserId, app: &AppSlug) -> Result<Vec<Place>, DbError> {
     const LIST: &str = "
-        SELECT m.id AS membership_id, m.tenant_id, t.slug, t.name AS business, m.sign_in_again_since
+        SELECT m.id AS membership_id, m.tenant_id, t.slug, t.name AS business, m.sign_in_again_since,
+               shared.second_factor_state(m.user_id, m.id, NULL, false) AS second_factor
           FROM shared.memberships m
           LEFT JOIN shared.tenants t ON t.id = m.tenant_id
          WHERE m.user_id = $1 AND m.app = $2 AND m.status = 'active'

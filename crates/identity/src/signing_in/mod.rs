@@ -4,6 +4,7 @@ pub mod accepting;
 pub mod account_deletion;
 pub mod delegation;
 pub mod email_change;
+pub mod enrolment;
 pub mod hash_turns;
 pub mod hasher;
 pub mod impersonation;

@@ -2,15 +2,12 @@
 //! user who has one gives it at each sign-in. A business may require one of those who have a role.
 
 use chrono::{DateTime, Utc};
-use qrcode::QrCode;
-use qrcode::render::svg;
 use secrecy::{ExposeSecret as _, SecretString};
 use tenancy::{DbError, SharedScope, SharedTx};
 use totp_rs::{Builder, Totp};
 
 use crate::mail::outgoing::{self, Template};
 use crate::names::ids::{SessionId, UserId};
-use crate::names::secret;
 use crate::people::membership::MemberOf;
 use crate::people::user;
 use crate::records::auth_event::{self, AuthAction, AuthEvent, By, Origin};
@@ -47,9 +44,6 @@ impl SecondFactorState {
 pub(super) fn in_seconds(seconds: u32) -> String {
     if seconds == 1 { "1 second".to_owned() } else { format!("{seconds} seconds") }
 }
-
-/// The bytes of the secret that the authenticator app keeps, as RFC 4226 recommends.
-const SECRET_BYTES: usize = 20;
 
 /// The second factor was refused, or not changed.
 #[derive(Debug, thiserror::Error)]
@@ -93,16 +87,6 @@ pub struct SecondFactor {
 
 tenancy::from_row!(SecondFactor { enabled_at, recovery_codes_left });
 
-/// What an authenticator app needs to know.
-pub struct Enrolment {
-    /// The secret in base32, for an app that cannot scan.
-    pub secret: SecretString,
-    /// The address that the picture contains.
-    pub uri: SecretString,
-    /// The picture that an app scans: an SVG.
-    pub qr_code: SecretString,
-}
-
 /// The second factor of a user.
 ///
 /// # Errors
@@ -127,7 +111,7 @@ pub async fn reset(tx: &SharedTx, user: UserId, by: By<'_>) -> Result<(), Second
 }
 
 /// Records a change of the second factor, and tells its user.
-async fn told(tx: &SharedTx, user: UserId, action: AuthAction, by: By<'_>) -> Result<(), DbError> {
+pub(super) async fn told(tx: &SharedTx, user: UserId, action: AuthAction, by: By<'_>) -> Result<(), DbError> {
     let event = AuthEvent { user: Some(user), ..AuthEvent::new(action).by(by) };
     auth_event::record(tx, &event).await?;
     let Some(email) = user::email(tx, user).await? else { return Ok(()) };
@@ -149,7 +133,7 @@ async fn remove(tx: &SharedTx, user: UserId) -> Result<(), SecondFactorError> {
     Ok(recovery_code::forget(tx, user).await?)
 }
 
-struct Stored {
+pub(super) struct Stored {
     sealed_secret: Vec<u8>,
     sealed_with: String,
     last_step: Option<i64>,
@@ -164,7 +148,7 @@ enum Outcome {
     Refused(SecondFactorError),
 }
 
-fn totp(secret: Vec<u8>, label: &Label<'_>) -> Result<Totp, Unreadable> {
+pub(super) fn totp(secret: Vec<u8>, label: &Label<'_>) -> Result<Totp, Unreadable> {
     // A colon separates the parts of the label.
     let plain = |text: &str| text.replace(':', " ");
     let issuer = Some(plain(label.installation)).filter(|issuer| !issuer.is_empty());
@@ -174,9 +158,9 @@ fn totp(secret: Vec<u8>, label: &Label<'_>) -> Result<Totp, Unreadable> {
 }
 
 /// The name under which an authenticator app shows the digits.
-struct Label<'a> {
-    installation: &'a str,
-    login: &'a str,
+pub(super) struct Label<'a> {
+    pub(super) installation: &'a str,
+    pub(super) login: &'a str,
 }
 
 /// The digits need no name.
@@ -235,7 +219,7 @@ impl SignIn {
         Ok(Outcome::Refused(SecondFactorError::Wrong))
     }
 
-    async fn is_right(
+    pub(super) async fn is_right(
         &self,
         tx: &SharedTx,
         user: UserId,
@@ -260,100 +244,6 @@ impl SignIn {
         let Some(step) = step else { return Ok(false) };
         tx.execute(USE_STEP, &[&user, &step]).await?;
         Ok(true)
-    }
-
-    /// Begins to set up a second factor for a user who knows the password. It counts once it is confirmed.
-    ///
-    /// # Errors
-    /// [`SecondFactorError`].
-    pub async fn begin_enrolment(
-        &self,
-        principal: &Principal,
-        password: &SecretString,
-        origin: &Origin,
-    ) -> Result<Enrolment, SecondFactorError> {
-        const BEGIN: &str = "
-            INSERT INTO shared.authenticators AS a (user_id, sealed_secret, sealed_with, created_at)
-            VALUES ($1, $2, $3, $4)
-                ON CONFLICT (user_id) DO UPDATE
-               SET sealed_secret = EXCLUDED.sealed_secret, sealed_with = EXCLUDED.sealed_with,
-                   created_at = EXCLUDED.created_at
-             WHERE a.confirmed_at IS NULL";
-        let (user, id) = (principal.user, principal.user.to_string());
-        let (_, attempt, email) = self.confirm(principal, password, origin).await?;
-        let mut bytes = vec![0; SECRET_BYTES];
-        secret::fill(&mut bytes);
-        let (sealed, with) = self.authenticator_sealer.seal_bytes(&id, &bytes)?;
-        let tenant = principal.member_of.tenant();
-        let begin = async |tx: &SharedTx| {
-            throttle::forget(tx, &attempt).await?;
-            if tx.execute(BEGIN, &[&user, &sealed, &with, &tx.now()]).await? == 0 {
-                return Err(SecondFactorError::AlreadyEnabled);
-            }
-            Ok(user::find(tx, user, tenant).await?)
-        };
-        let found = self.database.write_shared(SharedScope::User(user.into()), begin).await?;
-        let username = found.and_then(|user| user.username).map(|username| username.to_string());
-        let login = email.map(|email| email.to_string()).or(username);
-        let label = Label { installation: &self.installation, login: login.as_deref().unwrap_or("user") };
-        let totp = totp(bytes, &label)?;
-        let uri = totp.to_url().map_err(|_| Unreadable)?;
-        let picture = QrCode::new(&uri).map_err(|_| Unreadable)?;
-        let picture = picture.render::<svg::Color<'_>>().min_dimensions(240, 240).build();
-        Ok(Enrolment {
-            secret: SecretString::from(totp.secret().to_base32()),
-            uri: SecretString::from(uri),
-            qr_code: SecretString::from(picture),
-        })
-    }
-
-    /// Turns the second factor on, for a user whose app shows the right digits. All other sessions of the
-    /// user end. Returns the recovery codes, which are stored nowhere.
-    ///
-    /// # Errors
-    /// [`SecondFactorError`].
-    pub async fn confirm_enrolment(
-        &self,
-        principal: &Principal,
-        code: &SecretString,
-        origin: &Origin,
-    ) -> Result<Vec<SecretString>, SecondFactorError> {
-        const FIND: &str = "
-            SELECT sealed_secret, sealed_with, last_step FROM shared.authenticators
-             WHERE user_id = $1 AND confirmed_at IS NULL FOR NO KEY UPDATE";
-        const LOCK: &str = "SELECT FROM shared.users WHERE id = $1 FOR NO KEY UPDATE";
-        const CONFIRM: &str = "UPDATE shared.authenticators SET confirmed_at = $2 WHERE user_id = $1";
-        let user = principal.user;
-        let confirm = async |tx: &SharedTx| {
-            // A session that begins meanwhile without the factor is seen and ended, or waits and learns of
-            // it.
-            tx.execute(LOCK, &[&user]).await?;
-            let stored: Option<Stored> = tx.row_opt(FIND, &[&user]).await?;
-            let Some(stored) = stored else {
-                // The answer to the first request may have been lost.
-                return Err(match find(tx, user).await? {
-                    Some(_) => SecondFactorError::AlreadyEnabled,
-                    None => SecondFactorError::NotEnabled,
-                });
-            };
-            let (attempt, wait) = throttle::count_guess(tx, user, origin.address, self.allowed).await?;
-            if wait > 0.0 {
-                return Ok(Err(SecondFactorError::TooManyAttempts(wait.ceil() as u32)));
-            }
-            if !self.is_right(tx, user, &stored, code.expose_secret().trim(), origin).await? {
-                return Ok(Err(SecondFactorError::Wrong));
-            }
-            throttle::forget(tx, &attempt).await?;
-            tx.execute(CONFIRM, &[&user, &tx.now()]).await?;
-            let by = By::person(user, origin);
-            let others = Which::AllBut(principal.session);
-            session::revoke(tx, user, others, "second_factor_enabled", by).await?;
-            given_in(tx, principal.session).await?;
-            told(tx, user, AuthAction::SecondFactorEnabled, by).await?;
-            Ok::<_, SecondFactorError>(Ok(recovery_code::renew(tx, user).await?))
-        };
-        // A wrong code must be counted, so it is no error of the transaction.
-        self.database.write_shared(SharedScope::User(user.into()), confirm).await?
     }
 
     /// Replaces the recovery codes of a user who knows the password and has the second factor.

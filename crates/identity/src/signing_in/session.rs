@@ -38,7 +38,7 @@ impl SessionTerms {
     }
 
     /// What a session lacks. The operator requires a second factor of the staff in the settings.
-    pub(crate) fn lacks(&self, state: SecondFactorState, member_of: &MemberOf) -> SecondFactorState {
+    pub fn lacks(&self, state: SecondFactorState, member_of: &MemberOf) -> SecondFactorState {
         let is_staff = member_of.app().as_str() == PLATFORM_APP;
         match state {
             SecondFactorState::Unneeded if is_staff && self.staff_need_second_factor => {
@@ -274,6 +274,8 @@ pub enum Which {
     All,
     /// All sessions but one.
     AllBut(SessionId),
+    /// All sessions, and the sign-ons of all browsers but one.
+    AllButSignOn(SignOnId),
 }
 
 /// Revokes sessions of a user. Their tokens are refused by every server within a second. Returns the number
@@ -296,6 +298,7 @@ pub async fn revoke(
            AND ($2::uuid IS NULL OR o.id = (SELECT sign_on_id FROM shared.sessions WHERE id = $2))
            AND ($3::uuid IS NULL
                 OR o.id IS DISTINCT FROM (SELECT sign_on_id FROM shared.sessions WHERE id = $3))
+           AND ($4::uuid IS NULL OR o.id <> $4)
          ORDER BY o.id FOR NO KEY UPDATE";
     const END_SIGN_ONS: &str = "
         UPDATE shared.sign_ons SET revoked_at = $2, revoked_reason = $3 WHERE id = ANY ($1)";
@@ -310,14 +313,15 @@ pub async fn revoke(
           FROM chosen, shared.memberships m
          WHERE s.id = chosen.id AND m.id = s.membership_id
      RETURNING s.id, m.app, s.tenant_id";
-    let (one, but) = match which {
-        Which::One(id) | Which::Device(id) => (Some(id), None),
-        Which::All => (None, None),
-        Which::AllBut(id) => (None, Some(id)),
+    let (one, but, but_sign_on) = match which {
+        Which::One(id) | Which::Device(id) => (Some(id), None, None),
+        Which::All => (None, None, None),
+        Which::AllBut(id) => (None, Some(id), None),
+        Which::AllButSignOn(id) => (None, None, Some(id)),
     };
     let sign_ons: Vec<SignOnId> = match which {
         Which::One(_) => Vec::new(),
-        Which::Device(_) | Which::All | Which::AllBut(_) => tx.values(SIGN_ONS, &[&user, &one, &but]).await?,
+        _ => tx.values(SIGN_ONS, &[&user, &one, &but, &but_sign_on]).await?,
     };
     let revoked: Vec<Revoked> = tx.rows(REVOKE, &[&user, &one, &but, &tx.now(), &reason, &sign_ons]).await?;
     if !sign_ons.is_empty() {

@@ -14,6 +14,7 @@ use crate::names::secret;
 use crate::records::auth_event::{self, AuthAction, AuthEvent, By, Origin};
 use crate::signing_in::login::{Credentials, LoginError, SignIn};
 use crate::signing_in::password_change::{ChangeError, refuse_unchanged};
+use crate::signing_in::principal::RECENT;
 use crate::signing_in::second_factor::SecondFactorError;
 use crate::signing_in::session::{self, SessionTerms, Which};
 use crate::signing_in::throttle::{self, Attempt};
@@ -74,6 +75,13 @@ tenancy::from_row!(SignOn {
     expires_at,
     idle_expires_at,
 });
+
+impl SignOn {
+    /// Whether the person has just given the password.
+    pub fn is_recent(&self) -> bool {
+        Utc::now() - self.authenticated_at < RECENT
+    }
+}
 
 /// A person who has proved who they are, as the account was read.
 struct Entering<'a> {
@@ -206,13 +214,18 @@ impl SignIn {
         code: &SecretString,
         origin: &Origin,
     ) -> Result<(), SecondFactorError> {
-        const COMPLETE: &str = "UPDATE shared.sign_ons SET second_factor_at = $2 WHERE id = $1";
         let user = sign_on.user_id;
         self.check_second_factor((user, None), Some(code), origin).await?;
-        let complete = async |tx: &SharedTx| tx.execute(COMPLETE, &[&sign_on.id, &tx.now()]).await;
+        let complete = async |tx: &SharedTx| given_in(tx, sign_on.id).await;
         self.database.write_shared(SharedScope::User(user.into()), complete).await?;
         Ok(())
     }
+}
+
+/// Notes that the second factor was given in a sign-on.
+pub(super) async fn given_in(tx: &SharedTx, id: SignOnId) -> Result<(), DbError> {
+    const GIVEN: &str = "UPDATE shared.sign_ons SET second_factor_at = $2 WHERE id = $1";
+    tx.execute(GIVEN, &[&id, &tx.now()]).await.map(drop)
 }
 
 /// A sign-on that is used at least so often is not written each time.

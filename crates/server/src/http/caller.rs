@@ -108,8 +108,8 @@ fn withheld(principal: &Principal) -> Option<Problem> {
         ),
         SecondFactorState::ToEnrol => (
             Code::SecondFactorToEnrol,
-            "Your role needs a second factor. Set one up in an app of the operator, and sign in to this \
-             program again.",
+            "Your role needs a second factor. The program must send you to sign in again, with prompt=login: \
+             you set one up there.",
         ),
         SecondFactorState::Missing if principal.delegated.is_some() => (
             Code::SecondFactorMissing,

@@ -9,11 +9,13 @@ use minijinja::Environment;
 use serde::Serialize;
 
 /// The templates, by the names by which they include each other.
-const TEMPLATES: [(&str, &str); 11] = [
+const TEMPLATES: [(&str, &str); 13] = [
     ("layout.html", include_str!("templates/layout.html")),
     ("sign_in.html", include_str!("templates/sign_in.html")),
     ("new_password.html", include_str!("templates/new_password.html")),
     ("second_factor.html", include_str!("templates/second_factor.html")),
+    ("enrolment.html", include_str!("templates/enrolment.html")),
+    ("recovery_codes.html", include_str!("templates/recovery_codes.html")),
     ("account.html", include_str!("templates/account.html")),
     ("business.html", include_str!("templates/business.html")),
     ("confirmation.html", include_str!("templates/confirmation.html")),

@@ -6,8 +6,9 @@ use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use identity::code::{self, Grant};
 use identity::consent;
+use identity::membership::MemberOf;
 use identity::place::{self, Place};
-use identity::{SignOn, delegation, sign_on};
+use identity::{SecondFactorState, SignOn, delegation, sign_on};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -23,7 +24,7 @@ use crate::http::state::State;
 use crate::pages::error::PageError;
 use crate::pages::page;
 use crate::routes::provider::authorization_request::AuthorizationRequest;
-use crate::routes::provider::parameters;
+use crate::routes::provider::{enrolment, parameters};
 
 /// The parameters of a request, as the API document shows them.
 #[derive(Deserialize, IntoParams)]
@@ -67,6 +68,8 @@ enum Next {
     Password,
     /// The second factor.
     SecondFactor(SignOn),
+    /// A second factor, which a role of the person needs.
+    Enrolment(SignOn),
     /// The choice between the person who is signed in and another one.
     Account(SignOn),
     /// The choice of a business.
@@ -107,7 +110,7 @@ pub async fn authorize(
     {
         return Ok(asked.back.refuse(&error));
     }
-    Ok(answer(&state, &asked, next))
+    answer(&state, &asked, next).await
 }
 
 /// Sign a person in, with a form
@@ -140,7 +143,7 @@ pub async fn go_on_after_confirmation(
     cookie: &SignOnCookie,
 ) -> Result<HttpResponse, PageError> {
     let next = decide(state, asked, cookie, true).await?;
-    Ok(answer(state, asked, next))
+    answer(state, asked, next).await
 }
 
 async fn decide(
@@ -192,6 +195,10 @@ async fn decide_in(
         return Ok(Next::Password);
     }
     let client = &asked.client;
+    let member_of = MemberOf::app_of(client.app.clone(), place.tenant_id);
+    if state.sign_in.terms.lacks(place.second_factor, &member_of) == SecondFactorState::ToEnrol {
+        return Ok(if sign_on.is_recent() { Next::Enrolment(sign_on) } else { Next::Password });
+    }
     let is_missing = client.is_foreign
         && (asked.prompt.consent
             || !consent::covers(tx, place.membership_id, &client.id, &asked.scopes).await?);
@@ -221,6 +228,7 @@ async fn decide_in(
 fn impossible_without_a_page(next: &Next) -> Option<OAuthError> {
     let (kind, text) = match next {
         Next::Password | Next::SecondFactor(_) => (Kind::LoginRequired, "The user must sign in."),
+        Next::Enrolment(_) => (Kind::InteractionRequired, "The user must set up a second factor."),
         Next::Account(_) => (Kind::AccountSelectionRequired, "The user must choose an account."),
         Next::Business(..) => (
             Kind::InteractionRequired,
@@ -237,7 +245,7 @@ fn impossible_without_a_page(next: &Next) -> Option<OAuthError> {
 }
 
 /// A person, as pages name them.
-fn person(sign_on: &SignOn) -> String {
+pub fn person(sign_on: &SignOn) -> String {
     let email = sign_on.email.as_ref().map(ToString::to_string);
     match (&sign_on.full_name, email) {
         (Some(name), Some(email)) => format!("{name} ({email})"),
@@ -246,10 +254,11 @@ fn person(sign_on: &SignOn) -> String {
     }
 }
 
-fn answer(state: &State, asked: &AuthorizationRequest, next: Next) -> HttpResponse {
+async fn answer(state: &State, asked: &AuthorizationRequest, next: Next) -> Result<HttpResponse, PageError> {
     let (program, other) = (&asked.client.name, asked.query_of_another_account());
     let ok = StatusCode::OK;
-    match next {
+    Ok(match next {
+        Next::Enrolment(sign_on) => return enrolment::show(state, asked, &sign_on).await,
         Next::Back(code) => asked.back.with(&[("code", code.expose_secret())]),
         Next::Password => ask_for_password(asked, asked.login_hint.as_deref().unwrap_or_default(), None, ok),
         Next::SecondFactor(sign_on) => ask_for_second_factor(asked, &sign_on, None, ok),
@@ -307,7 +316,7 @@ fn answer(state: &State, asked: &AuthorizationRequest, next: Next) -> HttpRespon
             });
             page::render(ok, "consent.html", &values)
         }
-    }
+    })
 }
 
 /// The page for the password. `error` says what was wrong with the last one.

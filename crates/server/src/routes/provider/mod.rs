@@ -6,6 +6,7 @@ pub mod authorize;
 pub mod client_authentication;
 pub mod confirmation;
 pub mod consent;
+pub mod enrolment;
 pub mod introspection;
 pub mod metadata;
 pub mod parameters;
@@ -46,10 +47,11 @@ pub fn configure_pages(config: &mut web::ServiceConfig) {
         .route("/sign-in", web::post().to(sign_in::submit))
         .route("/confirm", web::post().to(confirmation::submit))
         .route("/second-factor", web::post().to(second_factor::submit))
+        .route("/enrolment", web::post().to(enrolment::submit))
         .route("/consent", web::post().to(consent::submit))
         .route("/sign-out", web::post().to(sign_out::submit));
     // Whoever loads the page again after a mistake begins again.
-    for form in ["/sign-in", "/confirm", "/second-factor", "/consent"] {
+    for form in ["/sign-in", "/confirm", "/second-factor", "/enrolment", "/consent"] {
         config.route(form, web::get().to(begin_again));
     }
     config.route("/sign-out", web::get().to(ask_again));

@@ -3,6 +3,7 @@
 use actix_web::http::header;
 use actix_web::{HttpResponse, get, post, web};
 use chrono::{DateTime, Utc};
+use identity::enrolment::EnrolsIn;
 use identity::second_factor;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
@@ -144,7 +145,8 @@ pub async fn confirm(
     client::From(origin): client::From,
     body: Json<ConfirmEnrolment>,
 ) -> Result<HttpResponse, Problem> {
-    let codes = state.sign_in.confirm_enrolment(&caller.principal, &body.value.code, &origin).await?;
+    let (user, place) = (caller.principal.user, EnrolsIn::Session(caller.principal.session));
+    let codes = state.sign_in.confirm_enrolment(user, place, &body.value.code, &origin).await?;
     Ok(no_store().json(RecoveryCodesView::from(codes)))
 }
 
