@@ -70,7 +70,7 @@ pub async fn submit(
     let code = SecretString::from(form.get("code").unwrap_or_default());
     let (user, place) = (sign_on.user_id, EnrolsIn::SignOn(sign_on.id));
     let mut wait = None;
-    let (status, error) = match state.sign_in.confirm_enrolment(user, place, &code, &origin).await {
+    let (status, text) = match state.sign_in.confirm_enrolment(user, place, &code, &origin).await {
         Ok(codes) => {
             let codes: Vec<&str> = codes.iter().map(|code| code.expose_secret()).collect();
             let values = json!({"codes": codes, "query": query});
@@ -81,16 +81,19 @@ pub async fn submit(
         }
         Err(error @ SecondFactorError::TooManyAttempts(seconds)) => {
             wait = Some(seconds);
-            (StatusCode::TOO_MANY_REQUESTS, error)
+            (StatusCode::TOO_MANY_REQUESTS, sentence(&error))
         }
-        Err(error @ SecondFactorError::Wrong) => (StatusCode::UNPROCESSABLE_ENTITY, error),
+        Err(SecondFactorError::Wrong) => {
+            let text = "The digits are wrong. Enter those that the app shows now.";
+            (StatusCode::UNPROCESSABLE_ENTITY, text.to_owned())
+        }
         Err(error) => return Err(Problem::from(error).into()),
     };
     let values = json!({
         "person": authorize::person(&sign_on),
         "query": query,
         "other_query": asked.query_of_another_account(),
-        "error": sentence(&error),
+        "error": text,
     });
     let mut page = page::render(status, "enrolment.html", &values);
     if let Some(seconds) = wait {
