@@ -1,4 +1,5 @@
-//! Setting a second factor up: in a session, with the password, or in a browser whose person has just given it.
+//! Setting a second factor up: in a session, with the password, or in a browser whose person has just given
+//! it.
 
 use qrcode::QrCode;
 use qrcode::render::svg;
