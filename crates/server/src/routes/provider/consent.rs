@@ -14,9 +14,8 @@ use crate::http::problem::Problem;
 use crate::http::sign_on_cookie::SignOnCookie;
 use crate::http::state::State;
 use crate::pages::error::PageError;
-use crate::routes::provider::authorization_request::AuthorizationRequest;
-use crate::routes::provider::sign_in::refuse_other_pages;
-use crate::routes::provider::{authorize, parameters};
+use crate::routes::provider::authorize;
+use crate::routes::provider::page_form::PageForm;
 
 /// Keeps the decision. The query is that of the authorization endpoint.
 pub async fn submit(
@@ -27,14 +26,12 @@ pub async fn submit(
     client::From(origin): client::From,
     body: Result<Body, Problem>,
 ) -> Result<HttpResponse, PageError> {
-    let cookie = cookie?;
-    refuse_other_pages(&cookie)?;
-    let form = parameters::of_page(request.headers(), &body?.0).map_err(PageError::bad_request)?;
-    let asked = match AuthorizationRequest::read(&state, request.query_string()).await {
-        Ok(asked) => asked,
+    let form = match PageForm::read(&state, &request, cookie, body).await {
+        Ok(form) => form,
         Err(refusal) => return Ok(refusal.into_response()),
     };
-    match form.get("decision") {
+    let PageForm { cookie, fields, asked } = form;
+    match fields.get("decision") {
         Some("allow") => {}
         Some("deny") => {
             let error = OAuthError::new(Kind::AccessDenied, "The user did not allow it.");

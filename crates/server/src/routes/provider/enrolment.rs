@@ -3,12 +3,11 @@
 use actix_web::http::StatusCode;
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
+use identity::SignOn;
 use identity::enrolment::EnrolsIn;
 use identity::second_factor::SecondFactorError;
-use identity::{SignOn, sign_on};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
-use tenancy::{SharedScope, SharedTx};
 
 use crate::http::client;
 use crate::http::extract::Body;
@@ -19,8 +18,8 @@ use crate::http::state::State;
 use crate::pages::error::PageError;
 use crate::pages::page;
 use crate::routes::provider::authorization_request::AuthorizationRequest;
-use crate::routes::provider::sign_in::refuse_other_pages;
-use crate::routes::provider::{authorize, parameters};
+use crate::routes::provider::authorize;
+use crate::routes::provider::page_form::PageForm;
 
 /// The page, with another secret each time. A secret that somebody else may have begun with is never shown.
 pub async fn show(
@@ -52,22 +51,16 @@ pub async fn submit(
     client::From(origin): client::From,
     body: Result<Body, Problem>,
 ) -> Result<HttpResponse, PageError> {
-    let cookie = cookie?;
-    refuse_other_pages(&cookie)?;
-    let form = parameters::of_page(request.headers(), &body?.0).map_err(PageError::bad_request)?;
-    let asked = match AuthorizationRequest::read(&state, request.query_string()).await {
-        Ok(asked) => asked,
+    let form = match PageForm::read(&state, &request, cookie, body).await {
+        Ok(form) => form,
         Err(refusal) => return Ok(refusal.into_response()),
     };
-    let open = async |tx: &SharedTx| match cookie.secret() {
-        Some(secret) => sign_on::open(tx, secret, &state.sign_in.terms).await,
-        None => Ok(None),
-    };
-    let opened = state.database.write_shared(SharedScope::Public, open).await?;
+    let opened = form.sign_on(&state).await?;
+    let PageForm { fields, asked, .. } = form;
     let query = asked.parameters.to_query();
     // Whoever was signed out meanwhile, or waited too long, begins again.
     let Some(sign_on) = opened.filter(SignOn::is_recent) else { return Ok(authorize::go_on(&query)) };
-    let code = SecretString::from(form.get("code").unwrap_or_default());
+    let code = SecretString::from(fields.get("code").unwrap_or_default());
     let (user, place) = (sign_on.user_id, EnrolsIn::SignOn(sign_on.id));
     let mut wait = None;
     let (status, text) = match state.sign_in.confirm_enrolment(user, place, &code, &origin).await {

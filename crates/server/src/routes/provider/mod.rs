@@ -9,6 +9,7 @@ pub mod consent;
 pub mod enrolment;
 pub mod introspection;
 pub mod metadata;
+pub mod page_form;
 pub mod parameters;
 pub mod resource;
 pub mod revocation;

@@ -4,9 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use identity::second_factor::SecondFactorError;
-use identity::sign_on;
 use secrecy::SecretString;
-use tenancy::{SharedScope, SharedTx};
 
 use crate::http::client;
 use crate::http::extract::Body;
@@ -15,9 +13,8 @@ use crate::http::problem::{Problem, sentence};
 use crate::http::sign_on_cookie::SignOnCookie;
 use crate::http::state::State;
 use crate::pages::error::PageError;
-use crate::routes::provider::authorization_request::AuthorizationRequest;
-use crate::routes::provider::sign_in::refuse_other_pages;
-use crate::routes::provider::{authorize, parameters};
+use crate::routes::provider::authorize;
+use crate::routes::provider::page_form::PageForm;
 
 /// Checks the code. The query is that of the authorization endpoint.
 pub async fn submit(
@@ -28,23 +25,17 @@ pub async fn submit(
     client::From(origin): client::From,
     body: Result<Body, Problem>,
 ) -> Result<HttpResponse, PageError> {
-    let cookie = cookie?;
-    refuse_other_pages(&cookie)?;
-    let form = parameters::of_page(request.headers(), &body?.0).map_err(PageError::bad_request)?;
-    let asked = match AuthorizationRequest::read(&state, request.query_string()).await {
-        Ok(asked) => asked,
+    let form = match PageForm::read(&state, &request, cookie, body).await {
+        Ok(form) => form,
         Err(refusal) => return Ok(refusal.into_response()),
     };
-    let open = async |tx: &SharedTx| match cookie.secret() {
-        Some(secret) => sign_on::open(tx, secret, &state.sign_in.terms).await,
-        None => Ok(None),
-    };
-    let opened = state.database.write_shared(SharedScope::Public, open).await?;
+    let opened = form.sign_on(&state).await?;
+    let PageForm { fields, asked, .. } = form;
     // Whoever was signed out meanwhile signs in again.
     let Some(sign_on) = opened.filter(|sign_on| sign_on.needs_second_factor) else {
         return Ok(authorize::go_on(&asked.parameters.to_query()));
     };
-    let code = SecretString::from(form.get("code").unwrap_or_default());
+    let code = SecretString::from(fields.get("code").unwrap_or_default());
     let mut wait = None;
     let (status, error) = match state.sign_in.complete_sign_on(&sign_on, &code, &origin).await {
         Ok(()) => return Ok(authorize::go_on(&asked.parameters.to_query())),
