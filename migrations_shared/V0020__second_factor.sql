@@ -101,8 +101,8 @@ GRANT SELECT ON shared.second_factor_roles TO tenantry_platform;
 GRANT UPDATE (authenticated_at, second_factor_at, by_link) ON shared.sessions TO tenantry_shared;
 
 -- What a session lacks: 'given', the second factor was given; 'unneeded'; 'to_enrol', a role of the member needs one,
--- and the user has none yet; 'missing', the user has one, and did not give it. Whoever has a mailed link alone does not
--- learn whether the user has one.
+-- and the user has none yet; 'missing', the user has one, and did not give it. A mailed link alone does not
+-- tell whether the user has one.
 CREATE FUNCTION shared.second_factor_state(
     of_user uuid, of_membership uuid, given_at timestamptz, has_link_alone boolean) RETURNS text
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
@@ -150,7 +150,7 @@ $function$;
 CREATE TRIGGER users_forget_authenticator AFTER UPDATE OF status ON shared.users
     FOR EACH ROW WHEN (NEW.status = 'deleted') EXECUTE FUNCTION shared.forget_authenticator();
 
--- Who gives up the second factor has no role any more that needs one.
+-- A user who gives up the second factor has no permissions any more in roles that need one.
 CREATE FUNCTION shared.apply_lost_authenticator() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
 BEGIN

@@ -100,7 +100,7 @@ CREATE INDEX authorization_codes_membership_id_idx ON shared.authorization_codes
 CREATE INDEX authorization_codes_sign_on_id_idx ON shared.authorization_codes (sign_on_id);
 CREATE INDEX authorization_codes_expires_at_idx ON shared.authorization_codes (expires_at);
 
--- What people have allowed programs that are somebody else's.
+-- The consents of people to programs that are somebody else's.
 CREATE TABLE shared.consents (
     membership_id uuid NOT NULL
         CONSTRAINT consents_membership_id_fkey REFERENCES shared.memberships (id) ON DELETE CASCADE,
@@ -228,8 +228,8 @@ BEGIN
                                  idle_expires_at, second_factor_at, asked_by)
     VALUES (new_id, of_user, new_hash, its_user_agent, its_address, moment, moment, its_expires_at, its_idle_expires_at,
             its_second_factor_at, its_asked_by);
-    -- A program that signs in again and again must not fill the table. Whoever knows the password alone ends no sign-on
-    -- with a second factor.
+    -- A program that signs in again and again must not fill the table. The password alone ends no sign-on with a second
+    -- factor.
     UPDATE shared.sign_ons SET revoked_at = moment, revoked_reason = 'too_many'
      WHERE id IN (SELECT id FROM shared.sign_ons
                    WHERE user_id = of_user AND revoked_at IS NULL AND idle_expires_at > moment

@@ -69,11 +69,11 @@ pub struct NewClient {
     pub app: AppSlug,
     /// Whether it can keep no secret.
     pub is_public: bool,
-    /// What can be changed later.
+    /// The facts that may change later.
     pub details: ClientDetails,
 }
 
-/// What can be changed about a program.
+/// The facts about a program that may change.
 #[derive(Debug, Clone)]
 pub struct ClientDetails {
     /// The name.

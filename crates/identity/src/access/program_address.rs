@@ -93,7 +93,7 @@ impl ProgramAddress {
     }
 }
 
-/// What follows the port, if there is one.
+/// The rest of an address after its port, if there is one.
 fn without_port(address: &str) -> &str {
     let Some(rest) = address.strip_prefix(':') else { return address };
     let digits = rest.bytes().take_while(u8::is_ascii_digit).count();

@@ -35,7 +35,7 @@ pub(super) struct Letter {
     pub(super) has_account: bool,
     /// The new email, in mails about a change.
     pub(super) new_email: String,
-    /// What happened to the second factor.
+    /// The change of the second factor, in mails about it: enabled, removed, code_used or codes_renewed.
     pub(super) second_factor: String,
     /// The name of the app and the roles, in invitations.
     pub(super) app: String,

@@ -30,7 +30,7 @@ pub struct PersonalData {
     pub sessions: Vec<KeptSession>,
     /// The browsers in which the person signed in for all apps, newest first.
     pub sign_ons: Vec<KeptSignOn>,
-    /// What the person has allowed programs of other companies.
+    /// The consents of the person to programs of other companies.
     pub consents: Vec<KeptConsent>,
     /// The mails to the person that are still kept, newest first.
     pub mails: Vec<KeptMail>,
@@ -94,13 +94,13 @@ pub struct KeptSignOn {
 
 tenancy::from_row!(KeptSignOn { user_agent, address, created_at, authenticated_at, revoked_at });
 
-/// What a person has allowed a program.
+/// The consent of a person to a program.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KeptConsent {
     /// The program.
     pub client_id: ClientId,
-    /// What it may learn and do.
+    /// The scopes that it may use.
     pub scopes: Vec<String>,
     /// When the person allowed it last.
     pub given_at: DateTime<Utc>,

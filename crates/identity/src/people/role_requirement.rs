@@ -80,13 +80,13 @@ pub async fn set(
     names.sort();
     names.dedup();
     let present = list(tx, tenant).await?;
-    // What stays is not touched, so that nobody must refresh a session for it.
+    // Roles that stay are not touched, so that nobody must refresh a session for them.
     let added = names.iter().filter(|name| !present.contains(name)).map(|name| (ADD, name));
     let removed = present.iter().filter(|name| !names.contains(name)).map(|name| (REMOVE, name));
     let mut changes: Vec<(&'static str, &RoleName)> = added.chain(removed).collect();
     changes.sort_by_key(|(_, name)| *name);
     for (_, name) in &changes {
-        // Whoever has less than the role neither hinders those who have it, nor weakens how they sign in.
+        // A member with less than the role neither hinders those who have it, nor weakens how they sign in.
         authority::refuse_roles_above(tx, tenant, &name.app, &[name.role.to_string()], by).await?;
     }
     for (sql, name) in &changes {

@@ -161,8 +161,8 @@ impl SignIn {
                         ],
                     )
                     .await?;
-                // Whoever is a member already signs in with the password: the link stands for no more than
-                // the invitation.
+                // A person who is a member already signs in with the password: the link stands for no more
+                // than the invitation.
                 let accepted = accepted
                     .filter(|accepted| accepted.membership_id == membership)
                     .ok_or(AcceptError::InvalidToken)?;

@@ -210,7 +210,7 @@ pub async fn start(
         Some(_) => ImpersonationError::NoMember,
         None => ImpersonationError::NoOwner,
     })?;
-    // What the business requires of its member, it requires of whoever acts as the member.
+    // The business requires as much of the staff who act as the member.
     if member.needs_second_factor && !asking.has_second_factor {
         return Err(ImpersonationError::SecondFactorNeeded);
     }

@@ -20,7 +20,7 @@ pub struct Impersonator {
     pub is_read_only: bool,
 }
 
-/// What gives access to others, or hands out data, needs a proof that is not older.
+/// A change that gives access to others, or an export of data, needs a proof that is not older.
 pub const RECENT: TimeDelta = TimeDelta::minutes(15);
 
 /// The person for whom a valid token was issued.

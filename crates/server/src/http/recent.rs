@@ -1,4 +1,5 @@
-//! Callers who have just proved who they are. What gives access to others, or hands out data, needs that.
+//! Callers who have just proved who they are. Changes that give access to others, and exports of
+//! data, need that.
 
 use std::ops::Deref;
 
