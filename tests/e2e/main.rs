@@ -23,6 +23,7 @@ mod doctor;
 mod domains;
 mod emails;
 mod examples;
+mod external_issuers;
 mod failover;
 mod fairness;
 mod fleet;

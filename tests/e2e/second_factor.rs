@@ -15,7 +15,7 @@ pub fn digits(secret: &str, steps: i64) -> String {
 }
 
 /// Sets up a second factor. Returns the secret and the recovery codes.
-async fn enrol(member: &Client<'_>) -> (String, Vec<String>) {
+pub async fn enrol(member: &Client<'_>) -> (String, Vec<String>) {
     let begun = member.post("/api/v1/auth/second-factor", &json!({"currentPassword": PASSWORD})).await;
     assert_eq!(begun.status, 200, "{begun:?}");
     let secret = begun.body["secret"].as_str().unwrap().to_owned();

@@ -8,11 +8,22 @@ use crate::app::TestApp;
 pub struct Mailbox(PathBuf);
 
 impl Mailbox {
+    /// A folder without mails.
+    #[expect(clippy::new_without_default, reason = "a default would be another folder each time")]
+    pub fn new() -> Self {
+        Self(std::env::temp_dir().join(format!("tenantry-mails-{}", uuid::Uuid::now_v7())))
+    }
+
+    /// The settings of a server that writes mails into the folder.
+    pub fn settings(&self) -> String {
+        format!("[mail]\nfolder = \"{}\"\n", self.0.display())
+    }
+
     /// A server that writes mails into a folder.
     pub async fn with_app() -> (Self, TestApp) {
-        let folder = std::env::temp_dir().join(format!("tenantry-mails-{}", uuid::Uuid::now_v7()));
-        let app = TestApp::start_with(&format!("[mail]\nfolder = \"{}\"", folder.display())).await;
-        (Self(folder), app)
+        let mailbox = Self::new();
+        let app = TestApp::start_with(&mailbox.settings()).await;
+        (mailbox, app)
     }
 
     /// Sends the mails that are due, and returns their texts, in the order in which they were written.

@@ -5,6 +5,7 @@
 //! permissions.
 
 mod access;
+mod issuers;
 mod mail;
 mod names;
 mod people;
@@ -17,11 +18,13 @@ pub use access::program::{ApiKeys, KeyRefused, Program};
 pub use access::program_address::{ProgramAddress, ProgramAddressError};
 pub use access::secret::{OVERLAP_HOURS, ProgramSecret};
 pub use access::{api_key, client, service_account};
+pub use issuers::id_token::IdTokenError;
+pub use issuers::issuer::{self, ExternalIssuers, IssuerError, IssuerSettings, Vouched};
 pub use mail::link::LinkKey;
 pub use mail::post::{PageOf, Pages, Post, Sender, Transport};
 pub use mail::{kept as kept_mails, outgoing as mails};
 pub use names::ids::{MembershipId, SessionId, SignOnId, UserId};
-pub use names::keys::{AppSlug, ClientId, KeyTextError, PermissionKey, RoleKey, Username};
+pub use names::keys::{AppSlug, ClientId, IssuerName, KeyTextError, PermissionKey, RoleKey, Username};
 pub use people::permission::Permission;
 pub use people::{
     account, app, authority, invitation, member_backup, membership, membership_change, permission, person,
@@ -44,8 +47,8 @@ pub use signing_in::sign_on::{self, SignOn, SignOnSecret};
 pub use signing_in::signing_key::{KeyError, Sealer, SigningAlgorithm, SigningKey};
 pub use signing_in::token::{AccessToken, Holder, TokenError, TokenIssuer};
 pub use signing_in::{
-    accepting, account_deletion, email_change, enrolment, impersonation, login, password_change,
-    password_reset, pin, refresh, second_factor, session, staff_password, throttle,
+    accepting, account_deletion, email_change, enrolment, external_identity, external_sign_in, impersonation,
+    login, password_change, password_reset, pin, refresh, second_factor, session, staff_password, throttle,
 };
 
 /// The app in which a business's staff works with catalogue, stock and orders.

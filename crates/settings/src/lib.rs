@@ -12,7 +12,7 @@ mod sources;
 pub mod wiring;
 
 pub use settings::{
-    BackupSettings, DatabaseSettings, DomainSettings, IdentitySettings, JobSettings, LogFormat, LogSettings,
-    ProvisioningSettings, ServerSettings, Settings, SettingsError, TenancySettings,
+    BackupSettings, DatabaseSettings, DomainSettings, ExternalIssuerSettings, IdentitySettings, JobSettings,
+    LogFormat, LogSettings, ProvisioningSettings, ServerSettings, Settings, SettingsError, TenancySettings,
 };
 pub use sources::{ShownValue, Sources};

@@ -3,16 +3,18 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use identity::issuer;
 use identity::logout_notice::LogoutNotifier;
 use identity::throttle::Allowed;
 use identity::{
-    PageOf, Pages, PasswordKey, PasswordKeys, PasswordPolicy, Post, Sender, SessionTerms, SigningAlgorithm,
-    Transport,
+    IssuerName, IssuerSettings, PageOf, Pages, PasswordKey, PasswordKeys, PasswordPolicy, Post, Sender,
+    SessionTerms, SigningAlgorithm, Transport,
 };
 use platform::dns::Dns;
 use platform::job_kinds::KeySettings;
 use secrecy::{ExposeSecret, SecretString};
 use tenancy::{DatabaseUrl, Installation, PoolSettings, ResolverSettings, TenantSlug};
+use values::Name;
 
 use crate::settings::{Settings, SettingsError, refuse};
 
@@ -103,6 +105,43 @@ impl Settings {
     pub fn signing_algorithm(&self) -> Result<SigningAlgorithm, SettingsError> {
         let word = &self.identity.signing_algorithm;
         word.parse().map_err(|_| refuse("identity.signing_algorithm", "must be EdDSA or ES256"))
+    }
+
+    /// The issuers elsewhere whose ID tokens sign people in.
+    ///
+    /// # Errors
+    /// [`SettingsError`] for a name, a URL, a label or an audience of another form, and for an issuer that is
+    /// this installation's own or has two names.
+    pub fn external_issuers(&self) -> Result<Vec<IssuerSettings>, SettingsError> {
+        let mut issuers: Vec<IssuerSettings> = Vec::new();
+        for (name, section) in &self.identity.external_issuers {
+            let key = |field: &str| format!("identity.external_issuers.{name}{field}");
+            let name = IssuerName::parse(name).map_err(|error| refuse(&key(""), error))?;
+            if !issuer::is_issuer(&section.issuer) {
+                let problem = "must be an https URL without a query, like https://accounts.google.com";
+                return Err(refuse(&key(".issuer"), problem));
+            }
+            if self.identity.issuer.as_ref() == Some(&section.issuer) {
+                return Err(refuse(&key(".issuer"), "must not be identity.issuer, the installation itself"));
+            }
+            if issuers.iter().any(|other| other.issuer == section.issuer) {
+                return Err(refuse(&key(".issuer"), "another section has this issuer"));
+            }
+            let label = Name::parse(&section.label)
+                .map_err(|_| refuse(&key(".label"), "must be a name on one line, like Google"))?;
+            if section.audiences.is_empty() || section.audiences.iter().any(String::is_empty) {
+                let problem = "must list the client ids of your programs at the issuer";
+                return Err(refuse(&key(".audiences"), problem));
+            }
+            issuers.push(IssuerSettings {
+                name,
+                label: label.to_string(),
+                issuer: section.issuer.clone(),
+                audiences: section.audiences.clone(),
+                links_by_email: section.link_by_email,
+            });
+        }
+        Ok(issuers)
     }
 
     /// The rule for new passwords.

@@ -1,5 +1,6 @@
 //! The configuration: one typed struct that is read once, checked, and passed down.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -164,6 +165,9 @@ pub struct IdentitySettings {
     pub session_max_days: u32,
     /// Whether the platform's staff need a second factor.
     pub staff_need_second_factor: bool,
+    /// Issuers elsewhere, such as Google, whose ID tokens sign people in, by names that requests choose.
+    #[serde(default)]
+    pub external_issuers: BTreeMap<String, ExternalIssuerSettings>,
     /// Days after which entries of the log of sign-ins are deleted. Range: 1 to 3650.
     pub auth_event_days: u32,
     /// Minimum length of new passwords, in characters. Range: 8 to 64.
@@ -172,6 +176,21 @@ pub struct IdentitySettings {
     pub bcrypt_cost: u32,
     /// Password hashes computed at the same time. Range: 1 to 64.
     pub concurrent_hashes: usize,
+}
+
+/// A section `[identity.external_issuers.NAME]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExternalIssuerSettings {
+    /// The `iss` claim of its ID tokens: the URL below which its discovery document is.
+    pub issuer: String,
+    /// The name that people see.
+    pub label: String,
+    /// The client ids of the programs whose ID tokens are accepted.
+    pub audiences: Vec<String>,
+    /// Whether an email that the issuer has verified links the account with that email.
+    #[serde(default)]
+    pub link_by_email: bool,
 }
 
 /// The section `[mail]`.
@@ -330,6 +349,7 @@ impl Settings {
         if self.identity.issuer.as_ref().is_some_and(|issuer| !is_web_address(issuer)) {
             return Err(refuse("identity.issuer", "must be a URL, like https://id.example.com"));
         }
+        self.external_issuers()?;
         if self.backup.folder.as_os_str().is_empty() {
             return Err(refuse("backup.folder", "must be the path of a folder"));
         }

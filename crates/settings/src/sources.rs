@@ -84,7 +84,7 @@ impl Sources {
         for path in &self.more {
             builder = builder.add_source(file(path));
         }
-        let environment = Environment::with_prefix("TENANTRY")
+        let mut environment = Environment::with_prefix("TENANTRY")
             .prefix_separator("__")
             .separator("__")
             .try_parsing(true)
@@ -92,6 +92,11 @@ impl Sources {
             .with_list_parse_key("identity.former_password_keys")
             .with_list_parse_key("server.cors_origins")
             .with_list_parse_key("server.trusted_proxies");
+        for (name, _) in std::env::vars_os() {
+            if let Some(key) = name.to_str().and_then(audiences_key) {
+                environment = environment.with_list_parse_key(&key);
+            }
+        }
         Ok(builder.add_source(environment).build()?)
     }
 
@@ -127,6 +132,12 @@ impl Sources {
         shown.sort_by(|one, other| one.key.cmp(&other.key));
         Ok(shown)
     }
+}
+
+/// The key of a variable with the audiences of an issuer, whose name the operator chooses.
+fn audiences_key(variable: &str) -> Option<String> {
+    let key = variable.strip_prefix("TENANTRY__")?.to_lowercase().replace("__", ".");
+    (key.starts_with("identity.external_issuers.") && key.ends_with(".audiences")).then_some(key)
 }
 
 fn flatten(prefix: &str, value: &Value, shown: &mut Vec<ShownValue>) {
@@ -279,6 +290,54 @@ mod tests {
                 assert!(with(value).is_err(), "{section}.{key} = {value}");
             }
         }
+    }
+
+    #[test]
+    fn an_issuer_elsewhere_is_checked() {
+        let section = |name: &str, values: &str| {
+            load(&format!(
+                "[identity]\nissuer = \"https://id.example.com\"\n[identity.external_issuers.{name}]\n\
+                 issuer = \"https://accounts.google.com\"\nlabel = \"Google\"\naudiences = [\"a\"]\n{values}"
+            ))
+        };
+        let issuers = section("google", "link_by_email = true").unwrap().external_issuers().unwrap();
+        assert_eq!(
+            (issuers[0].name.as_str(), &*issuers[0].label, issuers[0].links_by_email),
+            ("google", "Google", true)
+        );
+        assert!(section("Google", "").unwrap_err().contains("the name of an issuer must have"));
+        assert!(
+            section("google", "x = 1").unwrap_err().contains("external_issuers.google.x: there is no such")
+        );
+        for (values, problem) in [
+            (
+                "issuer = \"http://a.test\"\nlabel = \"A\"\naudiences = [\"a\"]",
+                "a.issuer: must be an https URL",
+            ),
+            (
+                "issuer = \"https://id.example.com\"\nlabel = \"A\"\naudiences = [\"a\"]",
+                "must not be identity",
+            ),
+            (
+                "issuer = \"https://accounts.google.com\"\nlabel = \"A\"\naudiences = [\"a\"]",
+                "another section",
+            ),
+            ("issuer = \"https://a.test\"\nlabel = \" \"\naudiences = [\"a\"]", "a.label: must be a name"),
+            ("issuer = \"https://a.test\"\nlabel = \"A\"\naudiences = []", "a.audiences: must list"),
+            ("issuer = \"https://a.test\"\nlabel = \"A\"", "audiences"),
+            ("label = \"A\"\naudiences = [\"a\"]", "issuer"),
+        ] {
+            // The names are sorted, so this section comes after the other one.
+            let both = section("aa", &format!("[identity.external_issuers.b]\n{values}"));
+            let error = both.unwrap_err();
+            assert!(
+                error.contains(&problem.replace("a.", "b.").replace("b.b.", "b.")),
+                "{values:?}: {error}"
+            );
+        }
+        let key = audiences_key("TENANTRY__IDENTITY__EXTERNAL_ISSUERS__GOOGLE__AUDIENCES");
+        assert_eq!(key.as_deref(), Some("identity.external_issuers.google.audiences"));
+        assert_eq!(audiences_key("TENANTRY__IDENTITY__EXTERNAL_ISSUERS__GOOGLE__LABEL"), None);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use identity::{Hasher, KeyError};
+use identity::{ExternalIssuers, Hasher, IssuerError, KeyError};
 use platform::Onboarding;
 use platform::migrations;
 use tenancy::connect::TlsError;
@@ -24,6 +24,9 @@ pub enum WiringError {
     /// The file with the signing key cannot be read or does not contain an Ed25519 key.
     #[error("identity.signing_key_file: {0}")]
     Key(#[from] KeyError),
+    /// No request can be sent to issuers elsewhere, for example without a root certificate.
+    #[error("identity.external_issuers: {0}")]
+    Issuers(#[from] IssuerError),
     /// A migration file of this program is invalid.
     #[error(transparent)]
     Migrations(#[from] FileError),
@@ -36,6 +39,14 @@ pub enum WiringError {
 pub fn hasher(settings: &Settings) -> Result<Hasher, SettingsError> {
     let identity = &settings.identity;
     Ok(Hasher::new(settings.password_keys()?, identity.bcrypt_cost, identity.concurrent_hashes))
+}
+
+/// Builds the issuers elsewhere whose ID tokens sign people in.
+///
+/// # Errors
+/// [`WiringError`] when a section is invalid, or the system has no root certificates.
+pub fn external_issuers(settings: &Settings) -> Result<ExternalIssuers, WiringError> {
+    Ok(ExternalIssuers::new(settings.external_issuers()?)?)
 }
 
 /// Builds onboarding with the owner's login.

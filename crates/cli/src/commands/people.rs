@@ -1,5 +1,6 @@
 //! How people, memberships and sessions are printed.
 
+use identity::external_identity::ExternalIdentity;
 use identity::membership::Membership;
 use identity::person::{self, Filter, Person};
 use identity::session::Session;
@@ -76,6 +77,22 @@ pub fn print_sessions(sessions: &[Session], listing: &Listing) -> anyhow::Result
             device.unwrap_or_default(),
             session.address.map(|address| address.to_string()).unwrap_or_default(),
             time(session.last_seen_at),
+        ]
+    })
+}
+
+/// Prints identities elsewhere.
+pub fn print_identities(identities: Vec<ExternalIdentity>, listing: &Listing) -> anyhow::Result<()> {
+    let identities = listing.arrange(identities)?;
+    let columns = ["identity", "issuer", "subject", "email", "linked", "last used"];
+    format::rows(listing.output, &identities, columns, |identity| {
+        [
+            identity.id.to_string(),
+            identity.issuer.clone(),
+            identity.subject.clone(),
+            identity.email.clone().unwrap_or_default(),
+            time(identity.linked_at),
+            identity.last_used_at.map(time).unwrap_or_default(),
         ]
     })
 }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{ArgGroup, Subcommand};
+use identity::external_identity::{self, ExternalIdentityId};
 use identity::session::{self, Which};
 use identity::user::{LoginName, UserStatus};
 use identity::{AppSlug, Username, person};
@@ -114,6 +115,19 @@ pub enum Command {
         #[command(flatten)]
         person: Person,
     },
+    /// List the identities elsewhere, such as Google, with which a user signs in, or unlink one.
+    #[command(after_help = "Examples:\n  \
+        tenantry user identities bob@acme.example\n  \
+        tenantry user identities bob@acme.example --unlink 01990000-0000-7000-8000-000000000000")]
+    Identities {
+        #[command(flatten)]
+        person: Person,
+        /// Unlink the identity with this id, and end the sessions that began with it.
+        #[arg(long, value_name = "ID")]
+        unlink: Option<ExternalIdentityId>,
+        #[command(flatten)]
+        listing: Listing,
+    },
     /// List the sessions of a user that have not ended, or end them.
     #[command(after_help = "Examples:\n  \
         tenantry user sessions bob@acme.example\n  \
@@ -214,6 +228,21 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
             context::operator(&settings).await?.reset_second_factor(user.id).await?;
             let name = people::name_of(&user);
             note!("{name} has no second factor any more, and must sign in again");
+        }
+        Command::Identities { person, unlink, listing } => {
+            let user = find(&settings, &person).await?;
+            if let Some(id) = unlink {
+                if !context::operator(&settings).await?.unlink_identity(user.id, id).await? {
+                    anyhow::bail!(NotFound("the user has no such identity".to_owned()));
+                }
+                note!("{} no longer signs in with this identity", people::name_of(&user));
+            } else {
+                let list = async |tx: &SharedTx| external_identity::list(tx, user.id).await;
+                let database = context::database(&settings).await?;
+                context::record_read(&database, None).await?;
+                let identities = database.read_shared(SharedScope::Platform, list).await?;
+                people::print_identities(identities, &listing)?;
+            }
         }
         Command::Sessions { person, end_all, listing } => {
             let user = find(&settings, &person).await?;

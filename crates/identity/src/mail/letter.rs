@@ -37,6 +37,9 @@ pub(super) struct Letter {
     pub(super) new_email: String,
     /// The change of the second factor, in mails about it: enabled, removed, code_used or codes_renewed.
     pub(super) second_factor: String,
+    /// The change of an identity, in mails about it: linked or unlinked, and the name of its issuer.
+    pub(super) identity: String,
+    pub(super) issuer: String,
     /// The name of the app and the roles, in invitations.
     pub(super) app: String,
     pub(super) roles: String,
@@ -71,14 +74,23 @@ async fn find_recipient(tx: &SharedTx, mail: &Due) -> Result<Option<Recipient>, 
 pub(super) async fn compose(tx: &SharedTx, mail: &Due, key: &LinkKey) -> Result<Option<Letter>, DbError> {
     let recipient = find_recipient(tx, mail).await?;
     let is_from_business = recipient.as_ref().is_some_and(|recipient| recipient.is_member);
-    let new_email = mail.parameters["newEmail"].as_str().unwrap_or_default().to_owned();
+    let parameter = |name: &str| mail.parameters[name].as_str().unwrap_or_default().to_owned();
     let has_account = recipient.is_some();
-    let second_factor = mail.parameters["secondFactor"].as_str().unwrap_or_default().to_owned();
-    let letter = Letter { is_from_business, has_account, new_email, second_factor, ..Letter::default() };
+    let letter = Letter {
+        is_from_business,
+        has_account,
+        new_email: parameter("newEmail"),
+        second_factor: parameter("secondFactor"),
+        identity: parameter("identity"),
+        issuer: parameter("issuer"),
+        ..Letter::default()
+    };
     let (page, lifetime, purpose) = match mail.template {
         // It also goes to an address that is not that of the account any more.
         Template::EmailChanged => return Ok(Some(letter)),
-        Template::PasswordChanged | Template::SecondFactorChanged => return Ok(recipient.map(|_| letter)),
+        Template::PasswordChanged | Template::SecondFactorChanged | Template::IdentityChanged => {
+            return Ok(recipient.map(|_| letter));
+        }
         Template::PasswordReset => (Page::Reset, RESET_LIFETIME, "password_reset"),
         Template::EmailVerification => (Page::Confirmation, CONFIRMATION_LIFETIME, "email_verification"),
         Template::EmailChangeOld => (Page::Confirmation, CONFIRMATION_LIFETIME, "email_change_old"),

@@ -56,6 +56,11 @@ fn texts(template: Template) -> Texts {
             plain: include_str!("templates/second_factor_changed.txt"),
             html: include_str!("templates/second_factor_changed.html"),
         },
+        Template::IdentityChanged => Texts {
+            subject: "Sign-in to {{ sender }} with {{ issuer }}",
+            plain: include_str!("templates/identity_changed.txt"),
+            html: include_str!("templates/identity_changed.html"),
+        },
         Template::Invitation => Texts {
             subject: "{{ sender }} invites you",
             plain: include_str!("templates/invitation.txt"),
@@ -101,6 +106,8 @@ pub(super) fn write(
         ("has_account", Value::from(letter.has_account)),
         ("new_email", Value::from(letter.new_email.as_str())),
         ("second_factor", Value::from(letter.second_factor.as_str())),
+        ("identity", Value::from(letter.identity.as_str())),
+        ("issuer", Value::from(letter.issuer.as_str())),
         ("app", Value::from(letter.app.as_str())),
         ("roles", Value::from(letter.roles.as_str())),
     ]);

@@ -18,6 +18,8 @@ values::words! {
         PasswordChanged = "password_changed",
         /// The second factor was turned on or off, or a recovery code was used.
         SecondFactorChanged = "second_factor_changed",
+        /// An identity of an issuer elsewhere was linked or unlinked.
+        IdentityChanged = "identity_changed",
         /// A link with which somebody becomes a member.
         Invitation = "invitation",
         /// A link that shows that an email belongs to its user.
@@ -53,7 +55,10 @@ impl Template {
     /// causes.
     fn most_a_day(self) -> Option<i32> {
         match self {
-            Self::PasswordChanged | Self::SecondFactorChanged | Self::EmailChanged => None,
+            Self::PasswordChanged
+            | Self::SecondFactorChanged
+            | Self::IdentityChanged
+            | Self::EmailChanged => None,
             _ => Some(LINKS_A_DAY),
         }
     }

@@ -64,6 +64,18 @@ values::checked_text!(
     Some(40)
 );
 
+/// The name of an issuer elsewhere, such as `google`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct IssuerName(String);
+
+values::checked_text!(
+    IssuerName,
+    KeyTextError,
+    "The name of an issuer: 1 to 40 of a-z, 0-9 and _, first a letter",
+    None,
+    Some(40)
+);
+
 /// The text is no such key. The message says what is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -82,6 +94,25 @@ fn has_form(
 
 fn is_lower_or_digit(byte: u8) -> bool {
     byte.is_ascii_lowercase() || byte.is_ascii_digit()
+}
+
+impl IssuerName {
+    /// # Errors
+    /// [`KeyTextError`] when the text has another form.
+    pub fn parse(text: &str) -> Result<Self, KeyTextError> {
+        let is_next = |byte| is_lower_or_digit(byte) || byte == b'_';
+        if has_form(text, 1..=40, |byte| byte.is_ascii_lowercase(), is_next) {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(KeyTextError(
+            "the name of an issuer must have 1 to 40 of a-z, 0-9 and _, and begin with a letter",
+        ))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 impl AppSlug {

@@ -30,6 +30,8 @@ pub struct PersonalData {
     pub sessions: Vec<KeptSession>,
     /// The browsers in which the person signed in for all apps, newest first.
     pub sign_ons: Vec<KeptSignOn>,
+    /// The identities elsewhere with which the person signs in, or did so, newest first.
+    pub external_identities: Vec<KeptIdentity>,
     /// The consents of the person to programs of other companies.
     pub consents: Vec<KeptConsent>,
     /// The mails to the person that are still kept, newest first.
@@ -94,6 +96,26 @@ pub struct KeptSignOn {
 
 tenancy::from_row!(KeptSignOn { user_agent, address, created_at, authenticated_at, revoked_at });
 
+/// An identity of the person at an issuer elsewhere.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeptIdentity {
+    /// The URL of the issuer.
+    pub issuer: String,
+    /// The name of the person at the issuer.
+    pub subject: String,
+    /// The email that the issuer stated last.
+    pub email: Option<String>,
+    /// When it was linked.
+    pub linked_at: DateTime<Utc>,
+    /// When the person signed in with it last.
+    pub last_used_at: Option<DateTime<Utc>>,
+    /// When it was unlinked.
+    pub unlinked_at: Option<DateTime<Utc>>,
+}
+
+tenancy::from_row!(KeptIdentity { issuer, subject, email, linked_at, last_used_at, unlinked_at });
+
 /// The consent of a person to a program.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -139,6 +161,9 @@ pub async fn export(tx: &SharedTx, id: UserId, by: By<'_>) -> Result<Option<Pers
     const SIGN_ONS: &str = "
         SELECT user_agent, address, created_at, authenticated_at, revoked_at
           FROM shared.sign_ons WHERE user_id = $1 ORDER BY id DESC";
+    const IDENTITIES: &str = "
+        SELECT issuer, subject, email, linked_at, last_used_at, unlinked_at
+          FROM shared.external_identities WHERE user_id = $1 ORDER BY id DESC";
     const CONSENTS: &str = "
         SELECT client_id, scopes, given_at FROM shared.consents
          WHERE user_id = $1 ORDER BY client_id, membership_id";
@@ -160,6 +185,7 @@ pub async fn export(tx: &SharedTx, id: UserId, by: By<'_>) -> Result<Option<Pers
         memberships: membership::of_users(tx, &[id], None).await?,
         sessions: tx.rows(SESSIONS, &[&id]).await?,
         sign_ons: tx.rows(SIGN_ONS, &[&id]).await?,
+        external_identities: tx.rows(IDENTITIES, &[&id]).await?,
         consents: tx.rows(CONSENTS, &[&id]).await?,
         mails: tx.rows(MAILS, &[&id]).await?,
         events,

@@ -20,7 +20,7 @@ use crate::signing_in::delegation::{Delegation, Scopes};
 use crate::signing_in::login::SignedIn;
 use crate::signing_in::refresh_token::RefreshToken;
 use crate::signing_in::second_factor::SecondFactorState;
-use crate::signing_in::session::{self, SessionTerms, Started, Which};
+use crate::signing_in::session::{self, Beginning, SessionTerms, Started, Which};
 
 /// A code is valid for so long.
 const LIFETIME: TimeDelta = TimeDelta::seconds(60);
@@ -286,7 +286,7 @@ impl Opened {
                 expires_at,
                 refresh_token,
                 second_factor: self.second_factor,
-                by_pin: false,
+                beginning: Beginning::Here,
                 delegation: Some(Delegation::new(client.id.clone(), client.is_foreign, self.scopes.into())),
             },
             nonce: self.nonce,

@@ -67,6 +67,11 @@ impl TokenIssuer {
         };
         let subject = SubjectIdentifier::new(signed_in.user.to_string());
         let (issuer, now) = (self.issuer_url()?, Utc::now());
+        let methods: Vec<_> = started
+            .methods()
+            .iter()
+            .map(|method| AuthenticationMethodReference::new((*method).to_owned()))
+            .collect();
         let audience = vec![Audience::new(client.to_owned())];
         let claims =
             IdClaims::new(issuer, audience, now + lifetime, now, StandardClaims::new(subject), claims)
@@ -74,13 +79,7 @@ impl TokenIssuer {
                 .set_auth_context_ref(Some(AuthenticationContextClass::new(
                     started.second_factor.to_string(),
                 )))
-                .set_auth_method_refs(Some(
-                    started
-                        .methods()
-                        .iter()
-                        .map(|method| AuthenticationMethodReference::new((*method).to_owned()))
-                        .collect(),
-                ))
+                .set_auth_method_refs((!methods.is_empty()).then_some(methods))
                 .set_nonce(nonce.map(|nonce| Nonce::new(nonce.to_owned())));
         self.sign_as(ID_TOKEN_TYPE, &claims)
     }

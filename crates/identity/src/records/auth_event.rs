@@ -43,6 +43,10 @@ values::words! {
         SecondFactorEnabled = "second_factor.enabled",
         /// A second factor was removed: by its user, or by the operator after its loss.
         SecondFactorRemoved = "second_factor.removed",
+        /// An identity of an issuer elsewhere was linked to an account.
+        IdentityLinked = "identity.linked",
+        /// Such an identity was unlinked.
+        IdentityUnlinked = "identity.unlinked",
         /// A user got other recovery codes.
         RecoveryCodesRenewed = "second_factor.codes_renewed",
         /// A member set a PIN for the till.

@@ -21,7 +21,7 @@ use crate::records::auth_event::{self, AuthAction, AuthEvent, By, Origin, Who};
 use crate::signing_in::hash_turns::{Applicant, TooBusy};
 use crate::signing_in::login::{SignIn, SignedIn};
 use crate::signing_in::password::PasswordError;
-use crate::signing_in::session::{self, Entrant, Started};
+use crate::signing_in::session::{self, Entrant, Proof, Started};
 use crate::signing_in::throttle::{Attempt, AttemptKeys};
 
 /// The invitation was not accepted.
@@ -185,8 +185,7 @@ impl SignIn {
             membership: accepted.membership_id,
             password_changed_at: accepted.password_changed_at,
             second_factor_at: None,
-            device_session: None,
-            has_link_alone: true,
+            proof: Proof::Link,
             attempt: Attempt { account: keys.account, counted: Vec::new() },
         };
         let started = session::start(&self.database, &entrant, &self.terms, origin).await?;

@@ -14,7 +14,7 @@ use crate::signing_in::hash_turns::{Applicant, TooBusy};
 use crate::signing_in::hasher::{Hasher, Verdict};
 use crate::signing_in::password::PasswordPolicy;
 use crate::signing_in::second_factor::{SecondFactorError, in_seconds};
-use crate::signing_in::session::{self, Entrant, SessionTerms, Started};
+use crate::signing_in::session::{self, Entrant, Proof, SessionTerms, Started};
 use crate::signing_in::signing_key::Sealer;
 use crate::signing_in::throttle::{self, Allowed, Attempt, AttemptKeys};
 
@@ -212,8 +212,7 @@ impl SignIn {
             membership: access.membership,
             password_changed_at: proved.password_changed_at,
             second_factor_at: None,
-            device_session: None,
-            has_link_alone: false,
+            proof: Proof::Password,
             attempt: proved.attempt,
         };
         let must_change_password = proved.must_change_password;

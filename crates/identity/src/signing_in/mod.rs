@@ -5,6 +5,8 @@ pub mod account_deletion;
 pub mod delegation;
 pub mod email_change;
 pub mod enrolment;
+pub mod external_identity;
+pub mod external_sign_in;
 pub mod hash_turns;
 pub mod hasher;
 pub mod impersonation;

@@ -20,7 +20,7 @@ use crate::signing_in::login::{SignIn, SignedIn};
 use crate::signing_in::password_change::ChangeError;
 use crate::signing_in::principal::Principal;
 use crate::signing_in::second_factor::in_seconds;
-use crate::signing_in::session::{self, Entrant, Started};
+use crate::signing_in::session::{self, Entrant, Proof, Started};
 use crate::signing_in::throttle::Attempt;
 
 /// Four to twelve digits that are not the first ones to be guessed.
@@ -258,8 +258,7 @@ impl SignIn {
             password_changed_at: found.password_changed_at,
             // The device is the second factor.
             second_factor_at: Some(Utc::now()),
-            device_session: Some(device.session),
-            has_link_alone: false,
+            proof: Proof::Pin(device.session),
             attempt,
         };
         let origin = Origin { device: found.device, ..origin.clone() };

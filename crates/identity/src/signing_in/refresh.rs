@@ -18,7 +18,7 @@ use crate::signing_in::delegation::{Delegation, Scopes};
 use crate::signing_in::login::SignedIn;
 use crate::signing_in::refresh_token::RefreshToken;
 use crate::signing_in::second_factor::SecondFactorState;
-use crate::signing_in::session::{self, SessionTerms, Started, Which};
+use crate::signing_in::session::{self, Beginning, SessionTerms, Started, Which};
 
 /// The time after its use in which a refresh token still gets siblings of its successor.
 const GRACE: TimeDelta = TimeDelta::seconds(30);
@@ -75,6 +75,7 @@ struct Opened {
     authenticated_at: Option<DateTime<Utc>>,
     second_factor: SecondFactorState,
     by_pin: bool,
+    is_external: bool,
     session_expires_at: DateTime<Utc>,
     revoked_at: Option<DateTime<Utc>>,
     is_active: bool,
@@ -106,6 +107,7 @@ tenancy::from_row!(Opened {
     authenticated_at,
     second_factor,
     by_pin,
+    is_external,
     session_expires_at,
     revoked_at,
     is_active,
@@ -251,7 +253,11 @@ pub async fn refresh(
         refresh_token,
         second_factor: terms
             .lacks(opened.second_factor, &MemberOf::app_of(opened.app.clone(), opened.tenant_id)),
-        by_pin: opened.by_pin,
+        beginning: match (opened.by_pin, opened.is_external) {
+            (true, _) => Beginning::Pin,
+            (false, true) => Beginning::Elsewhere,
+            (false, false) => Beginning::Here,
+        },
         delegation,
     };
     Ok((opened.into_signed_in(), started))
@@ -285,7 +291,7 @@ async fn open(tx: &SharedTx, presented: &RefreshToken) -> Result<Option<Opened>,
         SELECT token_id, session_id, user_id, parent_id, token_expires_at, consumed_at, superseded_at,
                children, used_children, app, tenant_id, authenticated_at, session_expires_at, revoked_at,
                is_active, full_name, email, username, membership_version, roles, permissions, client_id,
-               is_public, is_foreign, scopes, second_factor, by_pin, tenant_status
+               is_public, is_foreign, scopes, second_factor, by_pin, is_external, tenant_status
           FROM shared.open_refresh_token($1)";
     tx.row_opt(OPEN, &[&presented.hash()]).await
 }
@@ -369,6 +375,7 @@ mod tests {
             authenticated_at: Some(now),
             second_factor: SecondFactorState::Unneeded,
             by_pin: false,
+            is_external: false,
             session_expires_at: now + TimeDelta::days(90),
             revoked_at: None,
             is_active: true,

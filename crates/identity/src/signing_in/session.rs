@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
+use serde_json::{Value, json};
 use tenancy::{Database, DbError, SharedScope, SharedTx, TenantId};
 use uuid::Uuid;
 
@@ -15,6 +16,7 @@ use crate::names::keys::AppSlug;
 use crate::people::membership::MemberOf;
 use crate::records::auth_event::{self, AuthAction, AuthEvent, By, Origin};
 use crate::signing_in::delegation::Delegation;
+use crate::signing_in::external_identity::{self, ShownIdentity};
 use crate::signing_in::login::SignedIn;
 use crate::signing_in::refresh_token::RefreshToken;
 use crate::signing_in::second_factor::{self, SecondFactorState};
@@ -71,10 +73,21 @@ pub struct Started {
     pub refresh_token: RefreshToken,
     /// What the session lacks.
     pub second_factor: SecondFactorState,
-    /// Whether it began with a PIN, at the device of another session.
-    pub by_pin: bool,
+    /// How it began.
+    pub beginning: Beginning,
     /// The program that got the session, if the person did not sign in to the app itself.
     pub delegation: Option<Delegation>,
+}
+
+/// How a session began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beginning {
+    /// With the password, or a mailed link.
+    Here,
+    /// With a PIN, at the device of another session.
+    Pin,
+    /// With the ID token of an issuer elsewhere.
+    Elsewhere,
 }
 
 /// The method of a session that began with a PIN (RFC 8176).
@@ -88,11 +101,14 @@ impl Started {
 
     /// The methods by which the person proved who they are (RFC 8176).
     pub fn methods(&self) -> &'static [&'static str] {
-        match (self.by_pin, self.second_factor) {
+        match (self.beginning, self.second_factor) {
             _ if self.signed_in_at.is_none() => &[],
-            (true, _) => &[PIN],
-            (false, SecondFactorState::Given) => &["pwd", "otp", "mfa"],
-            (false, _) => &["pwd"],
+            (Beginning::Pin, _) => &[PIN],
+            (Beginning::Here, SecondFactorState::Given) => &["pwd", "otp", "mfa"],
+            (Beginning::Here, _) => &["pwd"],
+            // How the issuer knows the person has no name in RFC 8176.
+            (Beginning::Elsewhere, SecondFactorState::Given) => &["otp", "mfa"],
+            (Beginning::Elsewhere, _) => &[],
         }
     }
 }
@@ -103,11 +119,38 @@ pub(super) struct Entrant {
     pub(super) membership: MembershipId,
     pub(super) password_changed_at: Option<DateTime<Utc>>,
     pub(super) second_factor_at: Option<DateTime<Utc>>,
-    /// The session of the device at which a PIN was given.
-    pub(super) device_session: Option<SessionId>,
-    /// Whether a mailed link is all that the user showed.
-    pub(super) has_link_alone: bool,
+    pub(super) proof: Proof,
     pub(super) attempt: Attempt,
+}
+
+/// What a user has shown, before the second factor.
+pub(super) enum Proof {
+    Password,
+    /// A mailed link, which proves less than the password.
+    Link,
+    /// A PIN, at the device of this session.
+    Pin(SessionId),
+    /// The ID token of an issuer elsewhere.
+    IdToken(Box<ShownIdentity>),
+}
+
+impl Proof {
+    fn beginning(&self) -> Beginning {
+        match self {
+            Self::Password | Self::Link => Beginning::Here,
+            Self::Pin(_) => Beginning::Pin,
+            Self::IdToken(_) => Beginning::Elsewhere,
+        }
+    }
+
+    /// Further facts for the log.
+    fn details(&self) -> Value {
+        match self {
+            Self::Password | Self::Link => json!({}),
+            Self::Pin(device) => json!({"pinAtSession": device}),
+            Self::IdToken(shown) => json!({"issuer": shown.vouched.issuer}),
+        }
+    }
 }
 
 /// Starts a session. Returns `None` when the account or the membership has changed since it was read.
@@ -121,7 +164,7 @@ pub(super) async fn start(
     const STATE: &str = "SELECT shared.second_factor_state($1, $2, $3, $4)";
     const BY_LINK: &str = "UPDATE shared.sessions SET by_link = true WHERE id = $1";
     const BIND: &str = "SELECT shared.bind_to_device($1, $2, $3)";
-    let Entrant { signed_in, membership, password_changed_at, second_factor_at, attempt, .. } = entrant;
+    let Entrant { signed_in, membership, password_changed_at, second_factor_at, proof, attempt } = entrant;
     let member_of = &signed_in.member_of;
     let (session, token) = (SessionId::new(), RefreshToken::generate());
     let done = database
@@ -132,10 +175,7 @@ pub(super) async fn start(
                 app: Some(member_of.app()),
                 session: Some(session),
                 origin: Some(origin),
-                details: match entrant.device_session {
-                    Some(device) => serde_json::json!({"pinAtSession": device}),
-                    None => serde_json::json!({}),
-                },
+                details: proof.details(),
                 ..AuthEvent::new(AuthAction::SignIn).of(signed_in.user)
             };
             let (started, (), ()) = tenancy::all((
@@ -168,22 +208,33 @@ pub(super) async fn start(
             if second_factor_at.is_some() {
                 second_factor::given_in(tx, session).await?;
             }
-            if let Some(device) = entrant.device_session {
-                let ends: Option<DateTime<Utc>> = tx.value(BIND, &[&session, &device, &tx.now()]).await?;
-                expires_at = ends.ok_or(StartError::Changed)?;
+            let mut signed_in_at = Some(tx.now());
+            match proof {
+                Proof::Password => {}
+                Proof::Link => {
+                    tx.execute(BY_LINK, &[&session]).await?;
+                    signed_in_at = None;
+                }
+                Proof::Pin(device) => {
+                    let ends: Option<DateTime<Utc>> = tx.value(BIND, &[&session, device, &tx.now()]).await?;
+                    expires_at = ends.ok_or(StartError::Changed)?;
+                }
+                Proof::IdToken(shown) => {
+                    if !external_identity::use_in(tx, shown, signed_in.user, session, origin).await? {
+                        return Err(StartError::Changed);
+                    }
+                    signed_in_at = Some(shown.vouched.authenticated_at);
+                }
             }
-            let has_link_alone = entrant.has_link_alone;
-            if has_link_alone {
-                tx.execute(BY_LINK, &[&session]).await?;
-            }
+            let has_link_alone = signed_in_at.is_none();
             let state: SecondFactorState =
                 tx.value(STATE, &[&signed_in.user, membership, second_factor_at, &has_link_alone]).await?;
             Ok(Started {
                 session,
-                signed_in_at: (!has_link_alone).then(|| tx.now()),
+                signed_in_at,
                 expires_at,
                 refresh_token: token.clone(),
-                by_pin: entrant.device_session.is_some(),
+                beginning: proof.beginning(),
                 second_factor: terms.lacks(state, member_of),
                 delegation: None,
             })
@@ -333,7 +384,7 @@ pub async fn revoke(
             app: Some(&session.app),
             session: Some(session.id),
             user: Some(user),
-            details: serde_json::json!({"reason": reason}),
+            details: json!({"reason": reason}),
             ..AuthEvent::new(AuthAction::SessionEnded).by(by)
         };
         auth_event::record(tx, &event).await?;

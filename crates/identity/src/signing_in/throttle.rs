@@ -50,6 +50,18 @@ impl AttemptKeys {
         Self { network: sha256(&format!("network of the provider {network:?}")), ..self }
     }
 
+    /// The keys of somebody who signs in with an identity elsewhere.
+    pub(super) fn of_identity(
+        (issuer, subject): (&str, &str),
+        tenant: Option<TenantId>,
+        network: Option<IpAddr>,
+    ) -> Self {
+        Self {
+            account: sha256(&format!("identity {issuer} {subject}")),
+            network: sha256(&format!("network {tenant:?} {network:?}")),
+        }
+    }
+
     /// The keys of somebody who asks for a mail to an address.
     pub(super) fn of_mail(email: &Email, network: Option<IpAddr>) -> Self {
         Self { account: sha256(&format!("forgot {email}")), network: sha256(&format!("forgot {network:?}")) }

@@ -3,6 +3,7 @@
 //! audit log of the platform.
 
 use identity::account::{self, AccountError};
+use identity::external_identity::{self, ExternalIdentityId};
 use identity::invitation::{self, Invitation, InvitationError, InvitationId, NewInvitation};
 use identity::kept_mails::{self, KeptMail, MailError};
 use identity::mails::MailId;
@@ -125,6 +126,23 @@ impl Operator {
                 second_factor::reset(tx, user, self.actor.by()).await?;
                 self.record_of_user(tx, "user.second_factor_reset", user).await?;
                 Ok::<_, SecondFactorError>(())
+            })
+            .await
+    }
+
+    /// Unlinks an identity of a user at an issuer elsewhere. The sessions that began with it end. Returns
+    /// whether it was linked.
+    ///
+    /// # Errors
+    /// [`DbError`].
+    pub async fn unlink_identity(&self, user: UserId, id: ExternalIdentityId) -> Result<bool, DbError> {
+        self.owner_database
+            .write_shared(async |tx| {
+                let unlinked = external_identity::unlink(tx, user, id, self.actor.by()).await?;
+                if unlinked {
+                    self.record_of_user(tx, "user.identity_unlinked", user).await?;
+                }
+                Ok(unlinked)
             })
             .await
     }

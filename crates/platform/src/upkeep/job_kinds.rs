@@ -10,7 +10,8 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use identity::logout_notice::LogoutNotifier;
 use identity::{
-    Post, Sealer, SigningAlgorithm, api_key, auth_event, code, invitation, key_ring, mails, session, throttle,
+    Post, Sealer, SigningAlgorithm, api_key, auth_event, code, external_identity, invitation, key_ring,
+    mails, session, throttle,
 };
 use inventory::{alert, idempotency, ledger};
 use serde::{Deserialize, Serialize};
@@ -290,6 +291,7 @@ async fn prune_sessions(context: JobContext, auth_event_days: u32) -> Result<Val
         invitation::prune(tx, auth_event_days).await?;
         api_key::prune(tx, auth_event_days).await?;
         code::prune(tx).await?;
+        external_identity::prune(tx).await?;
         session::prune(tx).await
     };
     Ok(json!({"pruned": context.owner_database.write_shared(prune).await?}))

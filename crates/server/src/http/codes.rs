@@ -105,6 +105,12 @@ codes! {
         "Use the tokens that the other requests got. Let one request at a time refresh a session.";
     InvalidCredentials = "invalid_credentials", UNAUTHORIZED,
         "Wrong login or password", "Check the email or username, and the password.";
+    IdTokenInvalid = "id_token_invalid", UNAUTHORIZED, "Invalid ID token",
+        "Get another ID token from the issuer, for a program that this installation accepts.";
+    IdTokenUsed = "id_token_used", UNAUTHORIZED, "ID token used before",
+        "Get another ID token from the issuer. Each is valid here once.";
+    IdentityUnknown = "identity_unknown", UNAUTHORIZED, "Identity not linked",
+        "Sign in with the password, and link the identity with POST /api/v1/auth/external-identities.";
     PasswordChangeRequired = "password_change_required", FORBIDDEN, "Password must be changed",
         "Send newPassword with the sign-in. It becomes the password of the user.";
     NoMembership = "no_membership", FORBIDDEN,
@@ -323,6 +329,9 @@ codes! {
     NoSecondFactor = "no_second_factor", CONFLICT, "No second factor", "Set up a second factor first.";
     NoSecret = "no_secret", CONFLICT, "Public program", "Register another program, which has a secret.";
     TooManyApiKeys = "too_many_api_keys", CONFLICT, "Too many API keys", "Revoke API keys that nobody uses.";
+    IdentityTaken = "identity_taken", CONFLICT, "Identity linked already",
+        "Unlink the identity from the account that has it.";
+    TooManyIdentities = "too_many_identities", CONFLICT, "Too many identities", "Unlink an identity first.";
     TooManyRoles = "too_many_roles", CONFLICT, "Too many roles", "Remove roles that nobody needs.";
     UsernameTaken = "username_taken", CONFLICT, "Username taken", "Choose another username.";
     AlreadyMember = "already_member", CONFLICT, "Already a member", "Change the roles of the member instead.";

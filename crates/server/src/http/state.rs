@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use actix_web::{HttpRequest, web};
-use identity::{ApiKeys, KeyRing, Revocations, SignIn, SigningKey, TokenIssuer};
+use identity::{ApiKeys, ExternalIssuers, KeyRing, Revocations, SignIn, SigningKey, TokenIssuer};
 use platform::migrations::Served;
 use platform::{Onboarding, Operator};
 use settings::wiring::{self, WiringError};
@@ -37,6 +37,8 @@ pub struct State {
     pub api_keys: Arc<ApiKeys>,
     /// Signs people in and keeps them signed in.
     pub sign_in: SignIn,
+    /// The issuers elsewhere whose ID tokens sign people in.
+    pub external_issuers: ExternalIssuers,
     /// The origins of web pages that businesses allow.
     pub origins: Origins,
     /// The rate limits. `None` if the settings set a rate of zero, which means no limit.
@@ -90,6 +92,7 @@ impl State {
                 authenticator_sealer: settings.password_keys()?.authenticator_sealer(),
                 installation: settings.mail.installation.clone(),
             },
+            external_issuers: wiring::external_issuers(&settings)?,
             origins: Origins::new(database.clone(), settings.tenancy.cache_capacity),
             rate_limits: RateLimits::new(settings.server.requests_per_second, settings.server.request_burst),
             served: Served::by_this_code()?,

@@ -120,6 +120,7 @@ fn known(name: &str) -> Option<Value> {
         "actor" => json!("019a8c4e-7a10-7c3d-9f2b-6d5e4c3b2a10"),
         "device" => json!("Till 1"),
         "app" | "ownerApp" => json!("inventory"),
+        "issuer" => json!("google"),
         "tenantSlug" | "slug" => json!("acme"),
         "name" => json!("Hex bolt"),
         "description" => json!("Zinc plated, DIN 933"),

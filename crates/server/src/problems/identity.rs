@@ -1,7 +1,8 @@
 //! Problems of signing in, and of apps and roles.
 
-use identity::TokenError;
 use identity::app::AppError;
+use identity::external_identity::LinkError;
+use identity::external_sign_in::ExternalSignInError;
 use identity::login::LoginError;
 use identity::password_change::ChangeError;
 use identity::password_reset::ResetError;
@@ -10,6 +11,7 @@ use identity::refresh::RefreshError;
 use identity::role::RoleError;
 use identity::role_requirement::RequirementError;
 use identity::second_factor::SecondFactorError;
+use identity::{IdTokenError, TokenError};
 
 use crate::http::codes::Code;
 use crate::http::problem::{Problem, sentence};
@@ -86,6 +88,44 @@ impl From<SecondFactorError> for Problem {
             SecondFactorError::Password(error) => error.into(),
             SecondFactorError::Unreadable(error) => Self::internal(error),
             SecondFactorError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<IdTokenError> for Problem {
+    fn from(error: IdTokenError) -> Self {
+        match error {
+            IdTokenError::UnknownIssuer => Self::invalid("/issuer", Code::InvalidValue, error),
+            IdTokenError::Unavailable => Self::unavailable(Code::Unavailable, sentence(&error), 5),
+            IdTokenError::Expired
+            | IdTokenError::OtherIssuer
+            | IdTokenError::OtherAudience
+            | IdTokenError::Invalid => {
+                Self::unauthorized(Code::IdTokenInvalid, sentence(&error), r#"Bearer realm="tenantry""#)
+            }
+        }
+    }
+}
+
+impl From<ExternalSignInError> for Problem {
+    fn from(error: ExternalSignInError) -> Self {
+        let code = match error {
+            ExternalSignInError::Used => Code::IdTokenUsed,
+            ExternalSignInError::Unknown => Code::IdentityUnknown,
+            ExternalSignInError::Login(error) => return error.into(),
+        };
+        Self::unauthorized(code, sentence(&error), r#"Bearer realm="tenantry""#)
+    }
+}
+
+impl From<LinkError> for Problem {
+    fn from(error: LinkError) -> Self {
+        match error {
+            // The session is right, so that this is no answer about it.
+            LinkError::Used => Self::invalid("/idToken", Code::InvalidValue, error),
+            LinkError::Taken => Self::because(Code::IdentityTaken, &error),
+            LinkError::TooMany => Self::because(Code::TooManyIdentities, &error),
+            LinkError::Db(error) => error.into(),
         }
     }
 }

@@ -41,7 +41,7 @@ fn session(seconds: i64) -> Started {
         expires_at: Utc::now() + chrono::TimeDelta::seconds(seconds),
         refresh_token: RefreshToken::generate(),
         second_factor: SecondFactorState::Unneeded,
-        by_pin: false,
+        beginning: crate::signing_in::session::Beginning::Here,
         delegation: None,
     }
 }

@@ -43,6 +43,8 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(users::enable)
         .service(users::reset_password)
         .service(users::reset_second_factor)
+        .service(users::identities)
+        .service(users::unlink_identity)
         .service(users::sessions)
         .service(users::end_sessions)
         .service(users::export)

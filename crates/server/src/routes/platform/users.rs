@@ -2,6 +2,7 @@
 
 use actix_web::http::header;
 use actix_web::{HttpResponse, delete, get, patch, post, web};
+use identity::external_identity::{self, ExternalIdentityId};
 use identity::membership::{MemberOf, MembershipStatus};
 use identity::person::{self, Filter, Person};
 use identity::session::{self, Which};
@@ -24,6 +25,7 @@ use crate::http::recent::Recent;
 use crate::http::state::State;
 use crate::routes::people::users::{PersonView, SetPassword, SetPasswordView, shown};
 use crate::routes::signing_in::account::{ChangeProfile, PersonalDataView, ProfileView};
+use crate::routes::signing_in::external_identities::ExternalIdentityView;
 use crate::routes::signing_in::sessions::SessionView;
 
 #[derive(Deserialize, IntoParams)]
@@ -311,6 +313,44 @@ pub async fn end_sessions(
     find(&state, id).await?;
     operator.end_sessions(id, Which::All).await?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+/// List the identities elsewhere of a user
+///
+/// Returns the identities at other issuers with which the user signs in, the last linked first.
+#[utoipa::path(tag = "platform", operation_id = "listExternalIdentitiesOfUser",
+    responses((status = 200, body = PageView<ExternalIdentityView>)), params(("id" = UserId, Path,)))]
+#[get("/platform/users/{id}/external-identities")]
+pub async fn identities(
+    state: web::Data<State>,
+    _staff: Staff<may::UsersRead>,
+    PathId(id): PathId<UserId>,
+    _: Query<NoParameters>,
+) -> Result<HttpResponse, Problem> {
+    find(&state, id).await?;
+    let read = async |tx: &SharedTx| external_identity::list(tx, id).await;
+    let identities = state.database.read_shared(SharedScope::Platform, read).await?;
+    Ok(HttpResponse::Ok().json(PageView::whole(identities, ExternalIdentityView::from)))
+}
+
+/// Unlink an identity elsewhere of a user
+///
+/// The identity no longer signs the user in, and the sessions that began with it end.
+#[utoipa::path(tag = "platform", operation_id = "unlinkExternalIdentityOfUser",
+    responses((status = 204, description = "Unlinked")),
+    params(("id" = UserId, Path,), ("identityId" = ExternalIdentityId, Path,)))]
+#[delete("/platform/users/{id}/external-identities/{identityId}")]
+pub async fn unlink_identity(
+    state: web::Data<State>,
+    staff: Recent<Staff<may::UsersWrite>>,
+    PathId((id, identity)): PathId<(UserId, ExternalIdentityId)>,
+) -> Result<HttpResponse, Problem> {
+    let operator = state.operator(&staff)?;
+    find(&state, id).await?;
+    match operator.unlink_identity(id, identity).await? {
+        true => Ok(HttpResponse::NoContent().finish()),
+        false => Err(Problem::not_found()),
+    }
 }
 
 /// Export the data of a user

@@ -154,6 +154,11 @@ pub async fn events(
         "userAgent": "Mozilla/5.0", "address": "192.0.2.7", "createdAt": "2026-11-05T08:30:00Z",
         "authenticatedAt": "2026-11-05T08:30:00Z", "revokedAt": "2026-11-05T09:30:00Z",
     }],
+    "externalIdentities": [{
+        "issuer": "https://accounts.google.com", "subject": "110169484474386276334",
+        "email": "ana@example.com", "linkedAt": "2026-11-05T08:30:00Z",
+        "lastUsedAt": "2026-11-05T08:30:00Z", "unlinkedAt": null,
+    }],
     "consents": [{
         "clientId": "tax-filer", "scopes": ["openid", "stock.read"], "givenAt": "2026-11-05T08:30:00Z",
     }],
@@ -181,9 +186,9 @@ pub struct PersonalDataView {
 /// Export the own data
 ///
 /// Returns what the platform holds about the signed-in user: the profile, the memberships, the sessions, the
-/// browsers, the allowed programs, the mails, and the newest events. Needs a sign-in of the last 15 minutes.
-/// Passwords, PINs and the second factor are not part of it, nor are the documents of businesses, which
-/// belong to the businesses.
+/// browsers, the identities elsewhere, the allowed programs, the mails, and the newest events. Needs a
+/// sign-in of the last 15 minutes. Passwords, PINs and the second factor are not part of it, nor are the
+/// documents of businesses, which belong to the businesses.
 #[utoipa::path(tag = "auth", operation_id = "exportOwnData",
     responses((status = 200, body = PersonalDataView)))]
 #[get("/auth/export")]

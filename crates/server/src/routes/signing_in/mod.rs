@@ -5,6 +5,7 @@ pub mod auth;
 pub mod consents;
 pub mod emails;
 pub mod events;
+pub mod external_identities;
 pub mod passwords;
 pub mod pins;
 pub mod second_factor;
@@ -17,6 +18,11 @@ use utoipa_actix_web::service_config::ServiceConfig;
 pub fn configure(config: &mut ServiceConfig) {
     config
         .service(auth::login)
+        .service(external_identities::issuers)
+        .service(external_identities::sign_in)
+        .service(external_identities::list)
+        .service(external_identities::link)
+        .service(external_identities::unlink)
         .service(auth::refresh)
         .service(auth::logout)
         .service(auth::me)

@@ -1,0 +1,207 @@
+//! The public keys of an issuer, found by discovery and kept for minutes.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use jsonwebtoken::jwk::{Jwk, PublicKeyUse};
+use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey};
+use serde::Deserialize;
+use serde_json::Value;
+use tenancy::chain;
+use url::Url;
+
+use crate::issuers::web::{self, WebError};
+
+/// Keys are read again after so long: a key that the issuer took away is trusted no longer.
+const FRESH: Duration = Duration::from_secs(10 * 60);
+/// Keys are used for so long while the issuer does not answer.
+const STALE: Duration = Duration::from_secs(60 * 60);
+/// The issuer is asked no more often, whatever keys tokens name.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// The issuer does not answer, and its keys are not known.
+#[derive(Debug, thiserror::Error)]
+#[error("the keys of the issuer cannot be read at the moment; try again")]
+pub(super) struct Unavailable;
+
+/// A key that signs ID tokens.
+#[derive(Clone)]
+pub(super) struct IssuerKey {
+    id: Option<String>,
+    /// The only algorithm of the key, if the issuer names one.
+    algorithm: Option<Algorithm>,
+    pub(super) key: DecodingKey,
+}
+
+impl IssuerKey {
+    /// `None` for a key that signs nothing, or whose kind is not known here.
+    fn parse(jwk: Value) -> Option<Self> {
+        let jwk: Jwk = serde_json::from_value(jwk).ok()?;
+        if jwk.common.public_key_use.as_ref().is_some_and(|purpose| *purpose != PublicKeyUse::Signature) {
+            return None;
+        }
+        let algorithm = match &jwk.common.key_algorithm {
+            Some(named) => Some(named.to_string().parse().ok()?),
+            None => None,
+        };
+        let key = DecodingKey::from_jwk(&jwk).ok()?;
+        if key.family() == AlgorithmFamily::Hmac {
+            return None;
+        }
+        Some(Self { id: jwk.common.key_id, algorithm, key })
+    }
+
+    fn signs_with(&self, algorithm: Algorithm) -> bool {
+        self.key.family().algorithms().contains(&algorithm)
+            && self.algorithm.is_none_or(|only| only == algorithm)
+    }
+}
+
+/// The parts of a discovery document that are of use. Some issuers, such as Firebase, have no more.
+#[derive(Deserialize)]
+struct Discovered {
+    issuer: String,
+    jwks_uri: String,
+}
+
+#[derive(Deserialize)]
+struct KeySet {
+    keys: Vec<Value>,
+}
+
+#[derive(Default, Clone)]
+struct Known {
+    keys: Option<(Arc<[IssuerKey]>, Instant)>,
+    asked_at: Option<Instant>,
+    /// Whether the issuer answered the last time.
+    has_answered: bool,
+}
+
+impl Known {
+    fn younger_than(&self, age: Duration) -> Option<&[IssuerKey]> {
+        let (keys, read_at) = self.keys.as_ref()?;
+        (read_at.elapsed() < age).then_some(&**keys)
+    }
+}
+
+/// Keeps the keys of one issuer.
+pub(super) struct IssuerKeys {
+    issuer: String,
+    http: reqwest::Client,
+    known: Mutex<Known>,
+    /// Held by the one who asks the issuer. The others wait for the answer.
+    asking: tokio::sync::Mutex<()>,
+}
+
+impl IssuerKeys {
+    pub(super) fn new(issuer: String, http: reqwest::Client) -> Self {
+        Self { issuer, http, known: Mutex::default(), asking: tokio::sync::Mutex::default() }
+    }
+
+    /// The key of a token. `None` if the issuer has no such key.
+    pub(super) async fn find(
+        &self,
+        id: Option<&str>,
+        algorithm: Algorithm,
+    ) -> Result<Option<IssuerKey>, Unavailable> {
+        let chosen = |keys: &[IssuerKey]| choose(keys, id, algorithm);
+        if let Some(key) = self.known().younger_than(FRESH).and_then(chosen) {
+            return Ok(Some(key));
+        }
+        let known = self.ask().await;
+        match known.younger_than(STALE) {
+            None => Err(Unavailable),
+            Some(keys) => match choose(keys, id, algorithm) {
+                // The issuer may have a new key, and does not answer.
+                None if !known.has_answered => Err(Unavailable),
+                key => Ok(key),
+            },
+        }
+    }
+
+    fn known(&self) -> Known {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Asks the issuer, unless somebody has just done so.
+    async fn ask(&self) -> Known {
+        let _asking = self.asking.lock().await;
+        let mut known = self.known();
+        if known.asked_at.is_some_and(|moment| moment.elapsed() < PAUSE) {
+            return known;
+        }
+        let read = self.read().await;
+        known.has_answered = read.is_ok();
+        match read {
+            Ok(keys) => known.keys = Some((keys.into(), Instant::now())),
+            Err(error) => {
+                let (issuer, error) = (&self.issuer, chain(&error));
+                tracing::warn!(issuer, error, "the keys of an issuer were not read");
+            }
+        }
+        known.asked_at = Some(Instant::now());
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = known.clone();
+        known
+    }
+
+    async fn read(&self) -> Result<Vec<IssuerKey>, WebError> {
+        let base = self.issuer.trim_end_matches('/');
+        let address = format!("{base}/.well-known/openid-configuration");
+        let discovered: Discovered = web::read(&self.http, &address).await?;
+        if discovered.issuer != self.issuer {
+            return Err(WebError::OtherIssuer(discovered.issuer));
+        }
+        let is_allowed = Url::parse(&discovered.jwks_uri).is_ok_and(|address| web::is_allowed(&address));
+        if !is_allowed {
+            return Err(WebError::Address(discovered.jwks_uri));
+        }
+        let set: KeySet = web::read(&self.http, &discovered.jwks_uri).await?;
+        Ok(set.keys.into_iter().filter_map(IssuerKey::parse).collect())
+    }
+}
+
+/// A token that names no key has the only one that fits.
+fn choose(keys: &[IssuerKey], id: Option<&str>, algorithm: Algorithm) -> Option<IssuerKey> {
+    let mut fitting = keys.iter().filter(|key| key.signs_with(algorithm));
+    match id {
+        Some(id) => fitting.find(|key| key.id.as_deref() == Some(id)).cloned(),
+        None => fitting.next().filter(|_| fitting.next().is_none()).cloned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// The key of RFC 7517 appendix A.1, and the public key of RFC 8037 appendix A.2.
+    fn keys() -> Vec<IssuerKey> {
+        let curve = json!({
+            "kty": "EC", "crv": "P-256", "kid": "ec",
+            "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
+            "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM",
+        });
+        let edwards = json!({
+            "kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": "ed",
+            "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+        });
+        let mut encrypts = edwards.clone();
+        encrypts["use"] = json!("enc");
+        let secret = json!({"kty": "oct", "kid": "secret", "k": "c2VjcmV0"});
+        let unknown = json!({"kty": "EC", "crv": "secp256k1", "alg": "ES256K", "kid": "k", "x": "", "y": ""});
+        [curve, edwards, encrypts, secret, unknown].into_iter().filter_map(IssuerKey::parse).collect()
+    }
+
+    #[test]
+    fn a_key_is_chosen_by_its_name_and_its_kind() {
+        let keys = keys();
+        let is_there = |id: Option<&str>, algorithm| choose(&keys, id, algorithm).is_some();
+        assert!(is_there(Some("ec"), Algorithm::ES256) && is_there(Some("ed"), Algorithm::EdDSA));
+        assert!(is_there(None, Algorithm::ES256), "the only one of its kind");
+        assert!(!is_there(Some("ec"), Algorithm::EdDSA) && !is_there(Some("ed"), Algorithm::RS256));
+        assert!(!is_there(Some("other"), Algorithm::ES256) && !is_there(Some("k"), Algorithm::ES256));
+        let twice = [keys.clone(), keys.clone()].concat();
+        assert!(choose(&twice, None, Algorithm::ES256).is_none(), "one of two");
+    }
+}

@@ -1,0 +1,194 @@
+//! Signing in with the ID token of an issuer elsewhere, instead of the password.
+
+use chrono::{DateTime, Utc};
+use secrecy::SecretString;
+use serde_json::json;
+use tenancy::{DbError, SharedScope, SharedTx};
+use values::Email;
+
+use crate::issuers::issuer::Vouched;
+use crate::names::ids::{MembershipId, UserId};
+use crate::names::keys::Username;
+use crate::people::membership::MemberOf;
+use crate::records::auth_event::{self, AuthAction, AuthEvent, Origin};
+use crate::signing_in::external_identity::{ExternalIdentityId, ShownIdentity};
+use crate::signing_in::login::{LoginError, SignIn, SignedIn};
+use crate::signing_in::session::{self, Entrant, Proof, Started};
+use crate::signing_in::throttle::{Attempt, AttemptKeys};
+
+/// Nobody was signed in with an ID token, although the token is valid.
+#[derive(Debug, thiserror::Error)]
+pub enum ExternalSignInError {
+    /// The ID token was used before.
+    #[error("the ID token was used before; get another one from the issuer")]
+    Used,
+    /// The identity is linked to no account, or the account is closed. The client does not learn which.
+    #[error("this identity is linked to no account; sign in with the password, and link it in the account")]
+    Unknown,
+    /// As with the right password.
+    #[error(transparent)]
+    Login(#[from] LoginError),
+}
+
+impl From<DbError> for ExternalSignInError {
+    fn from(error: DbError) -> Self {
+        Self::Login(error.into())
+    }
+}
+
+struct Found {
+    wait: f64,
+    is_used: bool,
+    identity_id: Option<ExternalIdentityId>,
+    user_id: Option<UserId>,
+    full_name: Option<String>,
+    email: Option<Email>,
+    username: Option<Username>,
+    password_changed_at: Option<DateTime<Utc>>,
+    membership_id: Option<MembershipId>,
+    membership_version: Option<i32>,
+    roles: Option<Vec<String>>,
+    permissions: Option<Vec<String>>,
+}
+
+tenancy::from_row!(Found {
+    wait,
+    is_used,
+    identity_id,
+    user_id,
+    full_name,
+    email,
+    username,
+    password_changed_at,
+    membership_id,
+    membership_version,
+    roles,
+    permissions,
+});
+
+impl SignIn {
+    /// Signs in the user to whom an identity is linked. An email that the issuer has verified may link it
+    /// first. `code` is the second factor. Both outcomes are recorded.
+    ///
+    /// # Errors
+    /// [`ExternalSignInError`].
+    pub async fn sign_in_with_identity(
+        &self,
+        vouched: &Vouched,
+        member_of: &MemberOf,
+        code: Option<&SecretString>,
+        origin: &Origin,
+    ) -> Result<(SignedIn, Started), ExternalSignInError> {
+        // Another request may have used the token, or linked the identity. Reading again shows it.
+        for _ in 0..3 {
+            let (found, attempt) = self.find_identity(vouched, member_of, origin).await?;
+            if found.is_used {
+                // Somebody may have stolen it.
+                self.record_refusal(vouched, member_of, found.user_id, "id_token_used", origin).await?;
+                return Err(ExternalSignInError::Used);
+            }
+            let Some(user) = found.user_id else {
+                self.record_refusal(vouched, member_of, None, "unknown_identity", origin).await?;
+                return Err(ExternalSignInError::Unknown);
+            };
+            let access = found.membership_id.zip(found.membership_version);
+            let Some((membership, membership_version)) = access else {
+                self.forget(&attempt).await?;
+                self.record_refusal(vouched, member_of, Some(user), "no_membership", origin).await?;
+                return Err(LoginError::NoMembership.into());
+            };
+            let place = (user, Some(member_of));
+            let second_factor = self.check_second_factor(place, code, origin).await;
+            if second_factor.is_err() {
+                // The identity was right.
+                self.forget(&attempt).await?;
+            }
+            let entrant = Entrant {
+                signed_in: SignedIn {
+                    user,
+                    email: found.email,
+                    username: found.username,
+                    full_name: found.full_name,
+                    member_of: member_of.clone(),
+                    membership_version,
+                    roles: found.roles.unwrap_or_default(),
+                    permissions: found.permissions.unwrap_or_default(),
+                },
+                membership,
+                password_changed_at: found.password_changed_at,
+                second_factor_at: second_factor.map_err(LoginError::from)?,
+                proof: Proof::IdToken(Box::new(ShownIdentity {
+                    id: found.identity_id,
+                    vouched: vouched.clone(),
+                })),
+                attempt,
+            };
+            if let Some(started) = session::start(&self.database, &entrant, &self.terms, origin).await? {
+                return Ok((entrant.signed_in, started));
+            }
+        }
+        Err(ExternalSignInError::Unknown)
+    }
+
+    async fn find_identity(
+        &self,
+        vouched: &Vouched,
+        member_of: &MemberOf,
+        origin: &Origin,
+    ) -> Result<(Found, Attempt), LoginError> {
+        const BEGIN: &str = "
+            SELECT wait, is_used, identity_id, user_id, full_name, email, username, password_changed_at,
+                   membership_id, membership_version, roles, permissions
+              FROM shared.begin_external_sign_in($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+        let Vouched { issuer, subject, .. } = vouched;
+        let email = vouched.email.as_ref().filter(|_| vouched.is_linked_by_email);
+        let tenant = member_of.tenant();
+        let keys = AttemptKeys::of_identity((issuer, subject), tenant, origin.network());
+        let (per_account, per_network) = self.allowed.counts();
+        let begin = async |tx: &SharedTx| {
+            tx.row::<Found>(
+                BEGIN,
+                &[
+                    issuer,
+                    subject,
+                    &email,
+                    &vouched.token_hash,
+                    member_of.app(),
+                    &tenant,
+                    &keys.account,
+                    &keys.network,
+                    &per_account,
+                    &per_network,
+                    &tx.now(),
+                ],
+            )
+            .await
+        };
+        let found = self.database.write_shared(SharedScope::Public, begin).await?;
+        if found.wait > 0.0 {
+            return Err(LoginError::TooManyAttempts(found.wait.ceil() as u32));
+        }
+        Ok((found, keys.into()))
+    }
+
+    async fn record_refusal(
+        &self,
+        vouched: &Vouched,
+        member_of: &MemberOf,
+        user: Option<UserId>,
+        failure: &'static str,
+        origin: &Origin,
+    ) -> Result<(), DbError> {
+        let event = AuthEvent {
+            user,
+            failure: Some(failure),
+            tenant: member_of.tenant(),
+            app: Some(member_of.app()),
+            origin: Some(origin),
+            details: json!({"issuer": vouched.issuer}),
+            ..AuthEvent::new(AuthAction::SignIn)
+        };
+        let record = async |tx: &SharedTx| auth_event::record_at_host(tx, &event).await;
+        self.database.write_shared(SharedScope::Public, record).await
+    }
+}
