@@ -11,7 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use harness::TestDatabase;
 use identity::login::SignedIn;
 use identity::membership::MemberOf;
-use identity::session::Started;
+use identity::session::{Beginning, Started};
 use identity::{
     ApiKeys, KeyRing, PasswordKey, PasswordKeys, RefreshToken, Revocations, SessionId, SigningAlgorithm,
     TokenIssuer, UserId,
@@ -76,7 +76,7 @@ async fn tokens(report: &mut Report, database: &TestDatabase) {
         expires_at: chrono::Utc::now() + chrono::TimeDelta::days(1),
         refresh_token: RefreshToken::presented(SecretString::from("x")),
         second_factor: identity::SecondFactorState::Unneeded,
-        by_pin: false,
+        beginning: Beginning::Here,
         delegation: None,
     };
     let token = issuer.issue(&signed_in, &started).unwrap().token;
