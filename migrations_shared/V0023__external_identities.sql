@@ -42,6 +42,15 @@ CREATE INDEX sessions_external_identity_id_idx ON shared.sessions (external_iden
     WHERE external_identity_id IS NOT NULL;
 GRANT UPDATE (external_identity_id) ON shared.sessions TO tenantry_shared;
 
+-- The identity with which the sign-on began.
+-- reason: the column is null in each row, so that nothing is checked.
+ALTER TABLE shared.sign_ons ADD COLUMN external_identity_id uuid
+    CONSTRAINT sign_ons_external_identity_id_fkey REFERENCES shared.external_identities (id) ON DELETE SET NULL;
+-- reason: no sign-on began with an identity yet.
+CREATE INDEX sign_ons_external_identity_id_idx ON shared.sign_ons (external_identity_id)
+    WHERE external_identity_id IS NOT NULL;
+GRANT UPDATE (external_identity_id, authenticated_at) ON shared.sign_ons TO tenantry_shared;
+
 -- Uses an ID token up. False: it was used before.
 CREATE FUNCTION shared.use_id_token(its_hash bytea, its_expires_at timestamptz) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
@@ -102,10 +111,14 @@ BEGIN
 END
 $function$;
 
--- The end of an identity ends the sessions that began with it.
+-- The end of an identity ends the sign-ons and the sessions that began with it.
 CREATE FUNCTION shared.end_sessions_of_external_identity() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
 BEGIN
+    UPDATE shared.sign_ons SET revoked_at = clock_timestamp(), revoked_reason = 'identity_unlinked'
+     WHERE id IN (SELECT o.id FROM shared.sign_ons o
+                   WHERE o.external_identity_id = NEW.id AND o.revoked_at IS NULL
+                   ORDER BY o.id FOR NO KEY UPDATE);
     UPDATE shared.sessions SET revoked_at = clock_timestamp(), revoked_reason = 'identity_unlinked'
      WHERE id IN (SELECT s.id FROM shared.sessions s
                    WHERE s.external_identity_id = NEW.id AND s.revoked_at IS NULL
@@ -176,11 +189,171 @@ BEGIN
 END
 $function$;
 
+-- As before. A password takes the place of an identity elsewhere.
+CREATE OR REPLACE FUNCTION shared.start_sign_on(
+    new_id uuid, of_user uuid, read_password_changed_at timestamptz, new_hash bytea, former_hash bytea,
+    its_user_agent text, its_address inet, moment timestamptz, its_expires_at timestamptz, its_idle_expires_at timestamptz,
+    its_second_factor_at timestamptz, its_asked_by text)
+RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
+BEGIN
+    PERFORM FROM shared.users
+      WHERE id = of_user AND status = 'active' AND password_changed_at IS NOT DISTINCT FROM read_password_changed_at
+        FOR SHARE;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    UPDATE shared.sign_ons
+       SET hash = new_hash, user_agent = its_user_agent, address = its_address, authenticated_at = moment,
+           second_factor_at = its_second_factor_at, asked_by = its_asked_by, expires_at = its_expires_at,
+           idle_expires_at = its_idle_expires_at, external_identity_id = NULL
+     WHERE hash = former_hash AND user_id = of_user AND revoked_at IS NULL AND idle_expires_at > moment;
+    IF FOUND THEN
+        RETURN true;
+    END IF;
+    UPDATE shared.sign_ons SET revoked_at = moment, revoked_reason = 'signed_out'
+     WHERE hash = former_hash AND revoked_at IS NULL;
+    INSERT INTO shared.sign_ons (id, user_id, hash, user_agent, address, created_at, authenticated_at, expires_at,
+                                 idle_expires_at, second_factor_at, asked_by)
+    VALUES (new_id, of_user, new_hash, its_user_agent, its_address, moment, moment, its_expires_at, its_idle_expires_at,
+            its_second_factor_at, its_asked_by);
+    -- A program that signs in again and again must not fill the table. The password alone ends no sign-on with a second
+    -- factor.
+    UPDATE shared.sign_ons SET revoked_at = moment, revoked_reason = 'too_many'
+     WHERE id IN (SELECT id FROM shared.sign_ons
+                   WHERE user_id = of_user AND revoked_at IS NULL AND idle_expires_at > moment
+                     AND (second_factor_at IS NULL) = (its_second_factor_at IS NULL)
+                   ORDER BY authenticated_at DESC, id DESC OFFSET 100);
+    RETURN true;
+END
+$function$;
+
+-- As before, for those who gave no password, too.
+CREATE OR REPLACE FUNCTION shared.open_sign_on(presented bytea, moment timestamptz)
+RETURNS TABLE (id uuid, user_id uuid, full_name text, email text, authenticated_at timestamptz,
+               expires_at timestamptz, idle_expires_at timestamptz, needs_second_factor boolean, asked_by text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
+#variable_conflict use_column
+DECLARE
+    of_user uuid;
+BEGIN
+    SELECT o.user_id INTO of_user FROM shared.sign_ons o WHERE o.hash = presented;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    PERFORM set_config('tenantry.user', of_user::text, true);
+    RETURN QUERY
+    SELECT o.id, o.user_id, u.full_name, e.value, o.authenticated_at, o.expires_at, o.idle_expires_at,
+           o.second_factor_at IS NULL
+               AND EXISTS (SELECT FROM shared.authenticators a
+                            WHERE a.user_id = u.id AND a.confirmed_at IS NOT NULL),
+           o.asked_by
+      FROM shared.sign_ons o
+      JOIN shared.users u ON u.id = o.user_id AND u.status = 'active'
+      LEFT JOIN shared.user_logins e ON e.user_id = u.id AND e.kind = 'email'
+     WHERE o.hash = presented AND o.revoked_at IS NULL AND o.idle_expires_at > moment
+           -- Another password must be given again. An identity elsewhere has its own.
+       AND (o.external_identity_id IS NOT NULL
+            OR o.authenticated_at >= coalesce(u.password_changed_at, '-infinity'));
+END
+$function$;
+
+-- As before, for those who gave no password, too.
+DROP FUNCTION shared.open_authorization_code(bytea, text);
+CREATE FUNCTION shared.open_authorization_code(presented bytea, wanted_client text)
+RETURNS TABLE (redirect_uri text, challenge text, nonce text, scopes text[], expires_at timestamptz, session_id uuid,
+               user_id uuid, authenticated_at timestamptz, second_factor_at timestamptz,
+               second_factor text, is_live boolean, is_external boolean,
+               app text, tenant_id uuid, full_name text, email text, username text, membership_version integer,
+               roles text[], permissions text[])
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
+#variable_conflict use_column
+DECLARE
+    code record;
+BEGIN
+    SELECT c.* INTO code FROM shared.authorization_codes c
+     WHERE c.hash = presented AND c.client_id = wanted_client;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    -- Whatever ends the account, the sign-on or the membership waits until the new session exists. Locked in the order
+    -- in which these end each other.
+    PERFORM FROM shared.users u WHERE u.id = code.user_id FOR SHARE;
+    PERFORM FROM shared.sign_ons o WHERE o.id = code.sign_on_id FOR SHARE;
+    PERFORM FROM shared.memberships m WHERE m.id = code.membership_id FOR NO KEY UPDATE;
+    SELECT c.* INTO code FROM shared.authorization_codes c WHERE c.hash = presented FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    PERFORM set_config('tenantry.user', code.user_id::text, true);
+    -- A statement of its own sees what was committed while this one waited for the locks.
+    RETURN QUERY
+    SELECT code.redirect_uri, code.challenge, code.nonce, code.scopes, code.expires_at, code.session_id, u.id,
+           o.authenticated_at, o.second_factor_at, shared.second_factor_state(u.id, m.id, o.second_factor_at, false),
+           o.revoked_at IS NULL AND u.status = 'active' AND m.status = 'active'
+               AND o.authenticated_at >= greatest(
+                       CASE WHEN o.external_identity_id IS NULL THEN u.password_changed_at END,
+                       m.sign_in_again_since, '-infinity')
+               AND (m.tenant_id IS NULL OR t.status = 'active')
+               -- What the person has taken back since counts.
+               AND (NOT p.is_foreign
+                    OR EXISTS (SELECT FROM shared.consents s
+                                WHERE s.membership_id = m.id AND s.client_id = p.id AND s.scopes @> code.scopes)),
+           o.external_identity_id IS NOT NULL, m.app, m.tenant_id, u.full_name, e.value, n.value, m.version,
+           a.roles, a.permissions
+      FROM shared.memberships m
+      JOIN shared.users u ON u.id = m.user_id
+      JOIN shared.sign_ons o ON o.id = code.sign_on_id
+      JOIN shared.oauth_clients p ON p.id = code.client_id
+      LEFT JOIN shared.tenants t ON t.id = m.tenant_id
+      LEFT JOIN shared.user_logins e ON e.user_id = u.id AND e.kind = 'email'
+      LEFT JOIN shared.user_logins n ON n.user_id = u.id AND n.kind = 'username' AND n.tenant_id = m.tenant_id
+     CROSS JOIN LATERAL shared.access_of(m.id) a
+     WHERE m.id = code.membership_id;
+END
+$function$;
+
+-- As before, with the identity of the sign-on.
+CREATE OR REPLACE FUNCTION shared.use_authorization_code(
+    presented bytea, new_session uuid, its_user_agent text, its_address inet, moment timestamptz,
+    its_expires_at timestamptz, its_idle_expires_at timestamptz, first_token uuid, first_hash bytea)
+RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
+DECLARE
+    code record;
+    business uuid;
+BEGIN
+    UPDATE shared.authorization_codes SET session_id = new_session WHERE hash = presented RETURNING * INTO code;
+    UPDATE shared.memberships SET last_sign_in_at = moment WHERE id = code.membership_id
+    RETURNING tenant_id INTO business;
+    INSERT INTO shared.sessions (id, user_id, membership_id, tenant_id, user_agent, address, created_at, last_seen_at,
+                                 expires_at, idle_expires_at, client_id, sign_on_id, scopes, authenticated_at,
+                                 second_factor_at, external_identity_id)
+    SELECT new_session, code.user_id, code.membership_id, business, its_user_agent, its_address, moment, moment,
+           its_expires_at, its_idle_expires_at, code.client_id, code.sign_on_id, code.scopes, o.authenticated_at,
+           o.second_factor_at, o.external_identity_id
+      FROM shared.sign_ons o WHERE o.id = code.sign_on_id;
+    INSERT INTO shared.refresh_tokens (id, session_id, user_id, hash, expires_at)
+    VALUES (first_token, new_session, code.user_id, first_hash, its_idle_expires_at);
+    -- A browser that signs in again and again, or a program that does, pushes out its own sessions alone.
+    UPDATE shared.sessions SET revoked_at = moment, revoked_reason = 'too_many'
+     WHERE id IN (SELECT id FROM shared.sessions
+                   WHERE sign_on_id = code.sign_on_id AND client_id = code.client_id
+                     AND membership_id = code.membership_id AND revoked_at IS NULL AND idle_expires_at > moment
+                   ORDER BY last_seen_at DESC, id DESC OFFSET 10);
+    UPDATE shared.sessions SET revoked_at = moment, revoked_reason = 'too_many'
+     WHERE id IN (SELECT id FROM shared.sessions
+                   WHERE membership_id = code.membership_id AND client_id = code.client_id
+                     AND revoked_at IS NULL AND idle_expires_at > moment
+                   ORDER BY last_seen_at DESC, id DESC OFFSET 100);
+END
+$function$;
+
 REVOKE ALL ON FUNCTION
     shared.use_id_token(bytea, timestamptz),
     shared.begin_external_sign_in(text, text, text, bytea, text, uuid, bytea, bytea, integer, integer, timestamptz),
-    shared.open_refresh_token(bytea) FROM PUBLIC;
+    shared.open_refresh_token(bytea), shared.open_authorization_code(bytea, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
     shared.use_id_token(bytea, timestamptz),
     shared.begin_external_sign_in(text, text, text, bytea, text, uuid, bytea, bytea, integer, integer, timestamptz),
-    shared.open_refresh_token(bytea) TO tenantry_shared;
+    shared.open_refresh_token(bytea), shared.open_authorization_code(bytea, text) TO tenantry_shared;

@@ -323,6 +323,22 @@ async fn a_second_factor_is_asked_for_here() {
 }
 
 #[tokio::test]
+async fn an_issuer_that_does_not_say_when_proves_nothing_recent() {
+    let (app, issuer) = with_issuer("").await;
+    let acme = app.tenant("acme").await;
+    linked(&acme, &issuer, "ann").await;
+    let mut claims = issuer.claims("ann", EMAIL);
+    claims.as_object_mut().unwrap().remove("auth_time");
+    let stranger = app.stranger("acme.localhost");
+    let entered = sign_in(&stranger, &issuer.sign(&issuer.header(), &claims)).await;
+    assert_eq!(entered.status, 200, "{entered:?}");
+    let member = stranger.with_token(entered.body["accessToken"].as_str());
+    assert_eq!(member.get("/api/v1/products").await.status, 200);
+    let refused = member.get("/api/v1/auth/export").await;
+    assert_eq!((refused.status, refused.code()), (401, "step_up_required"), "{refused:?}");
+}
+
+#[tokio::test]
 async fn a_verified_email_links_an_account_once() {
     let (app, issuer) = with_issuer("link_by_email = true").await;
     let acme = app.tenant("acme").await;

@@ -24,6 +24,7 @@ mod domains;
 mod emails;
 mod examples;
 mod external_issuers;
+mod external_sign_on;
 mod failover;
 mod fairness;
 mod fleet;

@@ -7,8 +7,8 @@ use identity::issuer;
 use identity::logout_notice::LogoutNotifier;
 use identity::throttle::Allowed;
 use identity::{
-    IssuerName, IssuerSettings, PageOf, Pages, PasswordKey, PasswordKeys, PasswordPolicy, Post, Sender,
-    SessionTerms, SigningAlgorithm, Transport,
+    ClientOfIssuer, IssuerName, IssuerSettings, PageOf, Pages, PasswordKey, PasswordKeys, PasswordPolicy,
+    Post, Sender, SessionTerms, SigningAlgorithm, Transport,
 };
 use platform::dns::Dns;
 use platform::job_kinds::KeySettings;
@@ -129,16 +129,26 @@ impl Settings {
             }
             let label = Name::parse(&section.label)
                 .map_err(|_| refuse(&key(".label"), "must be a name on one line, like Google"))?;
-            if section.audiences.is_empty() || section.audiences.iter().any(String::is_empty) {
+            let audiences: Vec<String> =
+                section.audiences.iter().chain(&section.client_id).cloned().collect();
+            if audiences.is_empty() || audiences.iter().any(String::is_empty) {
                 let problem = "must list the client ids of your programs at the issuer";
                 return Err(refuse(&key(".audiences"), problem));
             }
+            if section.client_secret.is_some() && section.client_id.is_none() {
+                return Err(refuse(&key(".client_secret"), "needs client_id"));
+            }
+            let client = section.client_id.clone().map(|id| {
+                let secret = section.client_secret.clone();
+                ClientOfIssuer { id, secret }
+            });
             issuers.push(IssuerSettings {
                 name,
                 label: label.to_string(),
                 issuer: section.issuer.clone(),
-                audiences: section.audiences.clone(),
+                audiences,
                 links_by_email: section.link_by_email,
+                client,
             });
         }
         Ok(issuers)

@@ -187,10 +187,16 @@ pub struct ExternalIssuerSettings {
     /// The name that people see.
     pub label: String,
     /// The client ids of the programs whose ID tokens are accepted.
+    #[serde(default)]
     pub audiences: Vec<String>,
     /// Whether an email that the issuer has verified links the account with that email.
     #[serde(default)]
     pub link_by_email: bool,
+    /// The client id with which the sign-in page of this installation signs people in at the issuer. `None`
+    /// when it does not.
+    pub client_id: Option<String>,
+    /// The secret of this client. `None` for a public client.
+    pub client_secret: Option<SecretString>,
 }
 
 /// The section `[mail]`.

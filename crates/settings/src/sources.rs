@@ -33,7 +33,8 @@ pub(crate) fn is_secret(key: &str) -> bool {
         "identity.former_password_keys",
         "mail.smtp_url",
     ];
-    SECRETS.contains(&key)
+    let is_of_issuer = key.starts_with("identity.external_issuers.") && key.ends_with(".client_secret");
+    SECRETS.contains(&key) || is_of_issuer
 }
 
 /// The sources of the configuration, the strongest last: the defaults, the environment's file, more files,
@@ -324,7 +325,11 @@ mod tests {
             ),
             ("issuer = \"https://a.test\"\nlabel = \" \"\naudiences = [\"a\"]", "a.label: must be a name"),
             ("issuer = \"https://a.test\"\nlabel = \"A\"\naudiences = []", "a.audiences: must list"),
-            ("issuer = \"https://a.test\"\nlabel = \"A\"", "audiences"),
+            ("issuer = \"https://a.test\"\nlabel = \"A\"", "a.audiences: must list"),
+            (
+                "issuer = \"https://a.test\"\nlabel = \"A\"\naudiences = [\"a\"]\nclient_secret = \"s3cret\"",
+                "a.client_secret: needs client_id",
+            ),
             ("label = \"A\"\naudiences = [\"a\"]", "issuer"),
         ] {
             // The names are sorted, so this section comes after the other one.
@@ -345,6 +350,7 @@ mod tests {
         let (sources, path) = sources(
             "[database]\nurl = \"postgres://app:s3cret@db:5432/shop?sslmode=require\"\n\
              [identity]\npassword_key = \"s3cret\"\nformer_password_keys = [\"s3cret1\", \"s3cret2\"]\n\
+             [identity.external_issuers.a]\nclient_secret = \"s3cret\"\n\
              [mail]\nsmtp_url = \"smtps://shop:s3cret@mail.example.com:465?x=s3cret\"",
         );
         let shown = sources.show().unwrap();

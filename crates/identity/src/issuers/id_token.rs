@@ -60,8 +60,9 @@ pub(super) struct IdToken {
     pub(super) subject: String,
     pub(super) email: Option<Email>,
     pub(super) has_verified_email: bool,
-    /// When the person proved who they are, or else when the token was issued.
-    pub(super) authenticated_at: DateTime<Utc>,
+    /// When the person proved who they are, if the issuer says so.
+    pub(super) authenticated_at: Option<DateTime<Utc>>,
+    pub(super) nonce: Option<String>,
     pub(super) expires_at: DateTime<Utc>,
     /// SHA-256 of what was signed.
     pub(super) hash: Vec<u8>,
@@ -81,6 +82,7 @@ struct Claims {
     exp: f64,
     iat: f64,
     auth_time: Option<f64>,
+    nonce: Option<String>,
     email: Option<String>,
     email_verified: Option<Truth>,
     /// What happened to a person: such a token signs nobody in (OpenID Connect Back-Channel Logout section
@@ -170,8 +172,9 @@ fn check(
         return Err(IdTokenError::OtherAudience);
     }
     let issued_at = moment(claims.iat)?;
-    let authenticated_at = claims.auth_time.map(moment).transpose()?.unwrap_or(issued_at);
-    if issued_at > now + LEEWAY || authenticated_at > now + LEEWAY || claims.events.is_some() {
+    let authenticated_at = claims.auth_time.map(moment).transpose()?;
+    let is_from_future = issued_at.max(authenticated_at.unwrap_or(issued_at)) > now + LEEWAY;
+    if is_from_future || claims.events.is_some() {
         return Err(IdTokenError::Invalid);
     }
     let subject = claims.sub;
@@ -183,7 +186,8 @@ fn check(
         has_verified_email: email.is_some() && claims.email_verified.is_some_and(|truth| truth.is_true()),
         email,
         subject,
-        authenticated_at: authenticated_at.min(now),
+        authenticated_at: authenticated_at.map(|moment| moment.min(now)),
+        nonce: claims.nonce,
         expires_at: moment(claims.exp)? + LEEWAY,
         hash: sha256(signed),
     })
@@ -224,7 +228,7 @@ mod tests {
         let hour_ago = Utc::now().timestamp() - 3600;
         let token = checked(json!({"auth_time": hour_ago, "aud": ["app", "shop"], "azp": "app"})).unwrap();
         assert_eq!(token.email.unwrap().as_str(), "ann@acme.test");
-        assert!(token.has_verified_email && token.authenticated_at.timestamp() == hour_ago);
+        assert!(token.has_verified_email && token.authenticated_at.unwrap().timestamp() == hour_ago);
         for unverified in [json!(false), json!("false"), json!("1"), Value::Null] {
             let token = checked(json!({"email_verified": unverified})).unwrap();
             assert!(!token.has_verified_email, "{unverified}");

@@ -8,7 +8,7 @@ use url::Url;
 use values::Email;
 
 use crate::issuers::id_token::{self, Expected, IdTokenError};
-use crate::issuers::issuer_keys::IssuerKeys;
+use crate::issuers::published::Published;
 use crate::issuers::web;
 use crate::names::keys::IssuerName;
 
@@ -25,6 +25,17 @@ pub struct IssuerSettings {
     pub audiences: Vec<String>,
     /// Whether an email that the issuer has verified links the account with that email.
     pub links_by_email: bool,
+    /// The client with which the pages of this installation sign people in there. `None`: they do not.
+    pub client: Option<ClientOfIssuer>,
+}
+
+/// This installation, as the issuer knows it.
+#[derive(Debug, Clone)]
+pub struct ClientOfIssuer {
+    /// The client id, which is an audience, too.
+    pub id: String,
+    /// The secret. `None` for a public client.
+    pub secret: Option<SecretString>,
 }
 
 /// Whether `issuer` can be one: an https URL without a query (OpenID Connect Discovery section 3).
@@ -40,9 +51,10 @@ pub fn is_issuer(issuer: &str) -> bool {
 #[error("no request can be sent to issuers: {0}")]
 pub struct IssuerError(#[from] reqwest::Error);
 
-struct KnownIssuer {
-    settings: IssuerSettings,
-    keys: IssuerKeys,
+pub(super) struct KnownIssuer {
+    pub(super) settings: IssuerSettings,
+    pub(super) published: Published,
+    pub(super) http: reqwest::Client,
 }
 
 /// The issuers of this installation.
@@ -62,7 +74,9 @@ pub struct Vouched {
     pub email: Option<Email>,
     /// Whether this email links the account with the same email.
     pub(crate) is_linked_by_email: bool,
-    pub(crate) authenticated_at: DateTime<Utc>,
+    /// When the person proved there who they are, if the issuer says so.
+    pub authenticated_at: Option<DateTime<Utc>>,
+    pub(super) nonce: Option<String>,
     pub(crate) token_hash: Vec<u8>,
     pub(crate) token_expires_at: DateTime<Utc>,
 }
@@ -78,7 +92,8 @@ impl ExternalIssuers {
         }
         let http = web::client()?;
         let known = |settings: IssuerSettings| KnownIssuer {
-            keys: IssuerKeys::new(settings.issuer.clone(), http.clone()),
+            published: Published::new(settings.issuer.clone(), http.clone()),
+            http: http.clone(),
             settings,
         };
         Ok(Self(settings.into_iter().map(known).collect()))
@@ -94,11 +109,19 @@ impl ExternalIssuers {
     /// # Errors
     /// [`IdTokenError`].
     pub async fn verify(&self, name: &IssuerName, token: &SecretString) -> Result<Vouched, IdTokenError> {
-        let known = self.0.iter().find(|known| known.settings.name == *name);
-        let KnownIssuer { settings, keys } = known.ok_or(IdTokenError::UnknownIssuer)?;
-        let token = token.expose_secret().trim();
+        self.find(name)?.verify(token.expose_secret().trim()).await
+    }
+
+    pub(super) fn find(&self, name: &IssuerName) -> Result<&KnownIssuer, IdTokenError> {
+        self.0.iter().find(|known| known.settings.name == *name).ok_or(IdTokenError::UnknownIssuer)
+    }
+}
+
+impl KnownIssuer {
+    pub(super) async fn verify(&self, token: &str) -> Result<Vouched, IdTokenError> {
+        let Self { settings, published, .. } = self;
         let header = id_token::header(token)?;
-        let found = keys.find(header.kid.as_deref(), header.alg).await;
+        let found = published.key(header.kid.as_deref(), header.alg).await;
         let found = found.map_err(|_| IdTokenError::Unavailable)?.ok_or(IdTokenError::Invalid)?;
         let expected = Expected { issuer: &settings.issuer, audiences: &settings.audiences };
         let read = id_token::read(token, &header, &found.key, &expected)?;
@@ -108,6 +131,7 @@ impl ExternalIssuers {
             subject: read.subject,
             is_linked_by_email: read.has_verified_email && settings.links_by_email,
             email: read.email,
+            nonce: read.nonce,
             authenticated_at: read.authenticated_at,
             token_hash: read.hash,
             token_expires_at: read.expires_at,

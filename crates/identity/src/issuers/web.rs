@@ -48,6 +48,12 @@ pub fn is_allowed(address: &Url) -> bool {
     }
 }
 
+/// An address that an issuer names.
+pub(super) fn checked(address: &str) -> Result<Url, WebError> {
+    let url = Url::parse(address).ok().filter(is_allowed);
+    url.ok_or_else(|| WebError::Address(address.to_owned()))
+}
+
 fn is_loopback(name: &str) -> bool {
     name == "localhost" || name.ends_with(".localhost")
 }
@@ -82,7 +88,11 @@ pub(super) fn client() -> Result<reqwest::Client, reqwest::Error> {
 
 /// Reads JSON from an address.
 pub(super) async fn read<T: DeserializeOwned>(http: &reqwest::Client, address: &str) -> Result<T, WebError> {
-    let mut answer = http.get(address).send().await?;
+    read_answer(http.get(address).send().await?).await
+}
+
+/// Reads the JSON of an answer.
+pub(super) async fn read_answer<T: DeserializeOwned>(mut answer: reqwest::Response) -> Result<T, WebError> {
     if answer.status() != reqwest::StatusCode::OK {
         return Err(WebError::Status(answer.status()));
     }

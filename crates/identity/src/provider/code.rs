@@ -147,6 +147,7 @@ struct Opened {
     user_id: UserId,
     authenticated_at: DateTime<Utc>,
     second_factor: SecondFactorState,
+    is_external: bool,
     is_live: bool,
     app: AppSlug,
     tenant_id: Option<TenantId>,
@@ -168,6 +169,7 @@ tenancy::from_row!(Opened {
     user_id,
     authenticated_at,
     second_factor,
+    is_external,
     is_live,
     app,
     tenant_id,
@@ -203,8 +205,8 @@ pub async fn redeem(
 ) -> Result<Redeemed, RedeemError> {
     const OPEN: &str = "
         SELECT redirect_uri, challenge, nonce, scopes, expires_at, session_id, user_id, authenticated_at,
-               second_factor, is_live, app, tenant_id, full_name, email, username, membership_version, roles,
-               permissions
+               second_factor, is_external, is_live, app, tenant_id, full_name, email, username,
+               membership_version, roles, permissions
           FROM shared.open_authorization_code($1, $2)";
     const USE: &str = "SELECT shared.use_authorization_code($1, $2, $3, $4, $5, $6, $7, $8, $9)";
     let hash = sha256(presented.code);
@@ -286,7 +288,7 @@ impl Opened {
                 expires_at,
                 refresh_token,
                 second_factor: self.second_factor,
-                beginning: Beginning::Here,
+                beginning: if self.is_external { Beginning::Elsewhere } else { Beginning::Here },
                 delegation: Some(Delegation::new(client.id.clone(), client.is_foreign, self.scopes.into())),
             },
             nonce: self.nonce,

@@ -7,10 +7,11 @@ use tenancy::{DbError, SharedScope, SharedTx};
 
 use crate::issuers::issuer::Vouched;
 use crate::mail::outgoing::{self, Template};
-use crate::names::ids::{SessionId, UserId};
+use crate::names::ids::UserId;
 use crate::people::user;
 use crate::records::auth_event::{self, AuthAction, AuthEvent, By, Origin};
 use crate::signing_in::login::SignIn;
+use crate::signing_in::principal::RECENT;
 
 values::ids! {
     /// The id of an identity elsewhere.
@@ -64,6 +65,13 @@ pub(super) struct ShownIdentity {
     /// `None`: its email links it now.
     pub(super) id: Option<ExternalIdentityId>,
     pub(super) vouched: Vouched,
+}
+
+impl ShownIdentity {
+    /// When the person proved who they are. If the issuer does not say so, it may be long ago.
+    pub(super) fn authenticated_at(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        self.vouched.authenticated_at.unwrap_or(now - RECENT)
+    }
 }
 
 /// The identities of a user, the last linked first.
@@ -162,34 +170,28 @@ async fn link(
     Ok(Some(linked))
 }
 
-/// Notes that a session, which was just started, began with an identity, and uses the ID token up. Returns
-/// `false` if the token was used, or the identity was linked or unlinked, after they were read.
-pub(super) async fn use_in(
+/// Uses an ID token up, for a session or a sign-on that was just started. Returns the identity with which it
+/// began; `None` if the token was used, or the identity was linked or unlinked, after they were read.
+pub(super) async fn enter(
     tx: &SharedTx,
     shown: &ShownIdentity,
     user: UserId,
-    session: SessionId,
     origin: &Origin,
-) -> Result<bool, DbError> {
+) -> Result<Option<ExternalIdentityId>, DbError> {
     const USED: &str = "
         UPDATE shared.external_identities SET last_used_at = $2, email = $3, issuer_label = $4
          WHERE id = $1 AND unlinked_at IS NULL";
-    const BEGAN: &str = "
-        UPDATE shared.sessions SET external_identity_id = $2, authenticated_at = $3 WHERE id = $1";
     let vouched = &shown.vouched;
     if !use_up(tx, vouched).await? {
-        return Ok(false);
+        return Ok(None);
     }
     let id = match shown.id {
         Some(id) => Some(id),
         None => link(tx, user, vouched, origin).await?.map(|linked| linked.id),
     };
-    let Some(id) = id else { return Ok(false) };
-    if tx.execute(USED, &[&id, &tx.now(), &vouched.email, &vouched.label]).await? == 0 {
-        return Ok(false);
-    }
-    tx.execute(BEGAN, &[&session, &id, &vouched.authenticated_at]).await?;
-    Ok(true)
+    let Some(id) = id else { return Ok(None) };
+    let used = tx.execute(USED, &[&id, &tx.now(), &vouched.email, &vouched.label]).await?;
+    Ok((used > 0).then_some(id))
 }
 
 impl SignIn {

@@ -8,12 +8,13 @@ use values::Email;
 
 use crate::issuers::issuer::Vouched;
 use crate::names::ids::{MembershipId, UserId};
-use crate::names::keys::Username;
+use crate::names::keys::{ClientId, Username};
 use crate::people::membership::MemberOf;
 use crate::records::auth_event::{self, AuthAction, AuthEvent, Origin};
 use crate::signing_in::external_identity::{ExternalIdentityId, ShownIdentity};
 use crate::signing_in::login::{LoginError, SignIn, SignedIn};
 use crate::signing_in::session::{self, Entrant, Proof, Started};
+use crate::signing_in::sign_on::{Entering, SignOnSecret};
 use crate::signing_in::throttle::{Attempt, AttemptKeys};
 
 /// Nobody was signed in with an ID token, although the token is valid.
@@ -66,6 +67,10 @@ tenancy::from_row!(Found {
     permissions,
 });
 
+fn named(vouched: &Vouched) -> (&str, &str) {
+    (&vouched.issuer, &vouched.subject)
+}
+
 impl SignIn {
     /// Signs in the user to whom an identity is linked. An email that the issuer has verified may link it
     /// first. `code` is the second factor. Both outcomes are recorded.
@@ -81,16 +86,9 @@ impl SignIn {
     ) -> Result<(SignedIn, Started), ExternalSignInError> {
         // Another request may have used the token, or linked the identity. Reading again shows it.
         for _ in 0..3 {
-            let (found, attempt) = self.find_identity(vouched, member_of, origin).await?;
-            if found.is_used {
-                // Somebody may have stolen it.
-                self.record_refusal(vouched, member_of, found.user_id, "id_token_used", origin).await?;
-                return Err(ExternalSignInError::Used);
-            }
-            let Some(user) = found.user_id else {
-                self.record_refusal(vouched, member_of, None, "unknown_identity", origin).await?;
-                return Err(ExternalSignInError::Unknown);
-            };
+            let keys = AttemptKeys::of_identity(named(vouched), member_of.tenant(), origin.network());
+            let (user, found) = self.find_identity(vouched, member_of, &keys, origin).await?;
+            let attempt = Attempt::from(keys);
             let access = found.membership_id.zip(found.membership_version);
             let Some((membership, membership_version)) = access else {
                 self.forget(&attempt).await?;
@@ -130,20 +128,51 @@ impl SignIn {
         Err(ExternalSignInError::Unknown)
     }
 
+    /// Signs on a browser, like [`SignIn::sign_on`], with an identity instead of the password.
+    ///
+    /// # Errors
+    /// [`ExternalSignInError`]; that the person is a member nowhere is none.
+    pub async fn sign_on_with_identity(
+        &self,
+        vouched: &Vouched,
+        member_of: &MemberOf,
+        former: Option<&SignOnSecret>,
+        asked_by: &ClientId,
+        origin: &Origin,
+    ) -> Result<(SignOnSecret, UserId), ExternalSignInError> {
+        for _ in 0..3 {
+            let keys = AttemptKeys::of_identity(named(vouched), member_of.tenant(), origin.network());
+            let keys = keys.at_provider(origin.network());
+            let (user, found) = self.find_identity(vouched, member_of, &keys, origin).await?;
+            let entering = Entering {
+                user,
+                password_changed_at: found.password_changed_at,
+                second_factor_at: None,
+                identity: Some(ShownIdentity { id: found.identity_id, vouched: vouched.clone() }),
+                attempt: &keys.into(),
+                asked_by,
+            };
+            if let Some(secret) = self.enter(&entering, former, origin).await? {
+                return Ok((secret, user));
+            }
+        }
+        Err(ExternalSignInError::Unknown)
+    }
+
+    /// The user to whom an identity is linked, or will be by its email. A refusal is recorded.
     async fn find_identity(
         &self,
         vouched: &Vouched,
         member_of: &MemberOf,
+        keys: &AttemptKeys,
         origin: &Origin,
-    ) -> Result<(Found, Attempt), LoginError> {
+    ) -> Result<(UserId, Found), ExternalSignInError> {
         const BEGIN: &str = "
             SELECT wait, is_used, identity_id, user_id, full_name, email, username, password_changed_at,
                    membership_id, membership_version, roles, permissions
               FROM shared.begin_external_sign_in($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
         let Vouched { issuer, subject, .. } = vouched;
         let email = vouched.email.as_ref().filter(|_| vouched.is_linked_by_email);
-        let tenant = member_of.tenant();
-        let keys = AttemptKeys::of_identity((issuer, subject), tenant, origin.network());
         let (per_account, per_network) = self.allowed.counts();
         let begin = async |tx: &SharedTx| {
             tx.row::<Found>(
@@ -154,7 +183,7 @@ impl SignIn {
                     &email,
                     &vouched.token_hash,
                     member_of.app(),
-                    &tenant,
+                    &member_of.tenant(),
                     &keys.account,
                     &keys.network,
                     &per_account,
@@ -166,9 +195,18 @@ impl SignIn {
         };
         let found = self.database.write_shared(SharedScope::Public, begin).await?;
         if found.wait > 0.0 {
-            return Err(LoginError::TooManyAttempts(found.wait.ceil() as u32));
+            return Err(LoginError::TooManyAttempts(found.wait.ceil() as u32).into());
         }
-        Ok((found, keys.into()))
+        if found.is_used {
+            // Somebody may have stolen it.
+            self.record_refusal(vouched, member_of, found.user_id, "id_token_used", origin).await?;
+            return Err(ExternalSignInError::Used);
+        }
+        let Some(user) = found.user_id else {
+            self.record_refusal(vouched, member_of, None, "unknown_identity", origin).await?;
+            return Err(ExternalSignInError::Unknown);
+        };
+        Ok((user, found))
     }
 
     async fn record_refusal(

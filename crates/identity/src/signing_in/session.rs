@@ -163,6 +163,8 @@ pub(super) async fn start(
     const START: &str = "SELECT shared.start_session($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
     const STATE: &str = "SELECT shared.second_factor_state($1, $2, $3, $4)";
     const BY_LINK: &str = "UPDATE shared.sessions SET by_link = true WHERE id = $1";
+    const ELSEWHERE: &str = "
+        UPDATE shared.sessions SET external_identity_id = $2, authenticated_at = $3 WHERE id = $1";
     const BIND: &str = "SELECT shared.bind_to_device($1, $2, $3)";
     let Entrant { signed_in, membership, password_changed_at, second_factor_at, proof, attempt } = entrant;
     let member_of = &signed_in.member_of;
@@ -220,10 +222,10 @@ pub(super) async fn start(
                     expires_at = ends.ok_or(StartError::Changed)?;
                 }
                 Proof::IdToken(shown) => {
-                    if !external_identity::use_in(tx, shown, signed_in.user, session, origin).await? {
-                        return Err(StartError::Changed);
-                    }
-                    signed_in_at = Some(shown.vouched.authenticated_at);
+                    let identity = external_identity::enter(tx, shown, signed_in.user, origin).await?;
+                    signed_in_at = Some(shown.authenticated_at(tx.now()));
+                    let identity = identity.ok_or(StartError::Changed)?;
+                    tx.execute(ELSEWHERE, &[&session, &identity, &signed_in_at]).await?;
                 }
             }
             let has_link_alone = signed_in_at.is_none();

@@ -4,6 +4,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::json;
 use tenancy::{DbError, SharedScope, SharedTx};
 use values::Email;
 
@@ -12,6 +13,7 @@ use crate::names::ids::{SessionId, SignOnId, UserId};
 use crate::names::keys::ClientId;
 use crate::names::secret;
 use crate::records::auth_event::{self, AuthAction, AuthEvent, By, Origin};
+use crate::signing_in::external_identity::{self, ShownIdentity};
 use crate::signing_in::login::{Credentials, LoginError, SignIn};
 use crate::signing_in::password_change::{ChangeError, refuse_unchanged};
 use crate::signing_in::principal::RECENT;
@@ -84,13 +86,15 @@ impl SignOn {
 }
 
 /// A person who has proved who they are, as the account was read.
-struct Entering<'a> {
-    user: UserId,
-    password_changed_at: Option<DateTime<Utc>>,
-    second_factor_at: Option<DateTime<Utc>>,
-    attempt: &'a Attempt,
+pub(super) struct Entering<'a> {
+    pub(super) user: UserId,
+    pub(super) password_changed_at: Option<DateTime<Utc>>,
+    pub(super) second_factor_at: Option<DateTime<Utc>>,
+    /// The identity elsewhere; `None` for somebody who gave the password.
+    pub(super) identity: Option<ShownIdentity>,
+    pub(super) attempt: &'a Attempt,
     /// The program whose page asked for the password.
-    asked_by: &'a ClientId,
+    pub(super) asked_by: &'a ClientId,
 }
 
 impl SignIn {
@@ -119,6 +123,7 @@ impl SignIn {
                 user: proved.user,
                 password_changed_at: proved.password_changed_at,
                 second_factor_at: None,
+                identity: None,
                 attempt: &proved.attempt,
                 asked_by,
             };
@@ -151,6 +156,7 @@ impl SignIn {
             user: proved.user,
             password_changed_at: Some(changed_at),
             second_factor_at,
+            identity: None,
             attempt: &proved.attempt,
             asked_by,
         };
@@ -159,7 +165,7 @@ impl SignIn {
     }
 
     /// `None` when the account has changed since it was read.
-    async fn enter(
+    pub(super) async fn enter(
         &self,
         entering: &Entering<'_>,
         former: Option<&SignOnSecret>,
@@ -167,18 +173,27 @@ impl SignIn {
     ) -> Result<Option<SignOnSecret>, DbError> {
         const START: &str = "SELECT shared.start_sign_on($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
         let secret = SignOnSecret::generate();
-        let event =
-            AuthEvent { origin: Some(origin), ..AuthEvent::new(AuthAction::SignOnStarted).of(entering.user) };
-        let started = self
+        const ELSEWHERE: &str = "
+            UPDATE shared.sign_ons SET external_identity_id = $2, authenticated_at = $3 WHERE hash = $1";
+        let user = entering.user;
+        let event = AuthEvent {
+            origin: Some(origin),
+            details: match &entering.identity {
+                Some(shown) => json!({"issuer": shown.vouched.issuer}),
+                None => json!({}),
+            },
+            ..AuthEvent::new(AuthAction::SignOnStarted).of(user)
+        };
+        let done = self
             .database
-            .write_shared(SharedScope::Public, async |tx| {
+            .write_shared(SharedScope::User(user.into()), async |tx| {
                 let expires_at = self.terms.end(tx.now());
                 let started: bool = tx
                     .value(
                         START,
                         &[
                             &SignOnId::new(),
-                            &entering.user,
+                            &user,
                             &entering.password_changed_at,
                             &secret.hash(),
                             &former.map(SignOnSecret::hash),
@@ -192,15 +207,34 @@ impl SignIn {
                         ],
                     )
                     .await?;
-                if started {
-                    tenancy::all((auth_event::record(tx, &event), throttle::forget(tx, entering.attempt)))
-                        .await?;
+                if !started {
+                    return Err(EnterError::Changed);
                 }
-                Ok::<_, DbError>(started)
+                if let Some(shown) = &entering.identity {
+                    let identity = external_identity::enter(tx, shown, user, origin).await?;
+                    let identity = identity.ok_or(EnterError::Changed)?;
+                    let authenticated_at = shown.authenticated_at(tx.now());
+                    tx.execute(ELSEWHERE, &[&secret.hash(), &identity, &authenticated_at]).await?;
+                }
+                tenancy::all((auth_event::record(tx, &event), throttle::forget(tx, entering.attempt)))
+                    .await?;
+                Ok(())
             })
-            .await?;
-        Ok(started.then_some(secret))
+            .await;
+        match done {
+            Ok(()) => Ok(Some(secret)),
+            Err(EnterError::Changed) => Ok(None),
+            Err(EnterError::Db(error)) => Err(error),
+        }
     }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum EnterError {
+    #[error("the account has changed since it was read")]
+    Changed,
+    #[error("a query about sign-ons failed")]
+    Db(#[from] DbError),
 }
 
 impl SignIn {

@@ -93,6 +93,13 @@ impl Jar {
         }
     }
 
+    pub(super) fn flow(self) -> &'static str {
+        match self {
+            Self::OfHost => "__Host-tenantry-external",
+            Self::OfLoopback => "tenantry-external",
+        }
+    }
+
     fn refresh(self) -> &'static str {
         match self {
             Self::OfHost => "__Host-tenantry-refresh",

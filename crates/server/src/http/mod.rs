@@ -11,6 +11,7 @@ pub mod codes;
 pub mod csv;
 pub mod etag;
 pub mod extract;
+pub mod flow_cookie;
 pub mod host_owner;
 pub mod lists;
 pub mod metrics;

@@ -75,6 +75,7 @@ mod tests {
         let values = json!({
             "title": "<b>", "text": "<b>", "app": "<b>", "program": "<b>", "business": "<b>",
             "person": "<b>", "login": "\"><b>", "error": "<b>", "query": "a=1&b=\"<b>",
+            "issuers": [{"name": "<b>", "label": "<b>"}],
             "places": [{"name": "<b>", "query": "<b>"}], "continue_query": "<b>", "back": "\"<b>",
             "other_query": "<b>",
             "learns": ["<b>"], "does": ["<b>"],

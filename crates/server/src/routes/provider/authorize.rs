@@ -24,7 +24,7 @@ use crate::http::state::State;
 use crate::pages::error::PageError;
 use crate::pages::page;
 use crate::routes::provider::authorization_request::AuthorizationRequest;
-use crate::routes::provider::{enrolment, parameters};
+use crate::routes::provider::{enrolment, external, parameters};
 
 /// The parameters of a request, as the API document shows them.
 #[derive(Deserialize, IntoParams)]
@@ -260,7 +260,9 @@ async fn answer(state: &State, asked: &AuthorizationRequest, next: Next) -> Resu
     Ok(match next {
         Next::Enrolment(sign_on) => return enrolment::show(state, asked, &sign_on).await,
         Next::Back(code) => asked.back.with(&[("code", code.expose_secret())]),
-        Next::Password => ask_for_password(asked, asked.login_hint.as_deref().unwrap_or_default(), None, ok),
+        Next::Password => {
+            ask_for_password(state, asked, asked.login_hint.as_deref().unwrap_or_default(), None, ok)
+        }
         Next::SecondFactor(sign_on) => ask_for_second_factor(asked, &sign_on, None, ok),
         Next::Account(sign_on) => {
             let query = asked.parameters.with("prompt", asked.prompt.consent.then_some("consent")).to_query();
@@ -321,6 +323,7 @@ async fn answer(state: &State, asked: &AuthorizationRequest, next: Next) -> Resu
 
 /// The page for the password. `error` says what was wrong with the last one.
 pub fn ask_for_password(
+    state: &State,
     asked: &AuthorizationRequest,
     login: &str,
     error: Option<&str>,
@@ -332,6 +335,7 @@ pub fn ask_for_password(
         "query": asked.parameters.to_query(),
         "login": login,
         "error": error,
+        "issuers": external::buttons(state),
     });
     page::render(status, "sign_in.html", &values)
 }

@@ -7,6 +7,7 @@ pub mod client_authentication;
 pub mod confirmation;
 pub mod consent;
 pub mod enrolment;
+pub mod external;
 pub mod introspection;
 pub mod metadata;
 pub mod page_form;
@@ -50,6 +51,9 @@ pub fn configure_pages(config: &mut web::ServiceConfig) {
         .route("/second-factor", web::post().to(second_factor::submit))
         .route("/enrolment", web::post().to(enrolment::submit))
         .route("/consent", web::post().to(consent::submit))
+        .route("/external/{issuer}", web::post().to(external::begin))
+        .route("/external/{issuer}", web::get().to(begin_again))
+        .route("/external/{issuer}/callback", web::get().to(external::finish))
         .route("/sign-out", web::post().to(sign_out::submit));
     // Whoever loads the page again after a mistake begins again.
     for form in ["/sign-in", "/confirm", "/second-factor", "/enrolment", "/consent"] {

@@ -44,10 +44,18 @@ impl PageForm {
     /// # Errors
     /// [`DbError`].
     pub async fn sign_on(&self, state: &State) -> Result<Option<SignOn>, DbError> {
-        let open = async |tx: &SharedTx| match self.cookie.secret() {
-            Some(secret) => sign_on::open(tx, secret, &state.sign_in.terms).await,
-            None => Ok(None),
-        };
-        state.database.write_shared(SharedScope::Public, open).await
+        sign_on_of(state, &self.cookie).await
     }
+}
+
+/// The sign-on of a browser; `None` if it has ended.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn sign_on_of(state: &State, cookie: &SignOnCookie) -> Result<Option<SignOn>, DbError> {
+    let open = async |tx: &SharedTx| match cookie.secret() {
+        Some(secret) => sign_on::open(tx, secret, &state.sign_in.terms).await,
+        None => Ok(None),
+    };
+    state.database.write_shared(SharedScope::Public, open).await
 }

@@ -100,7 +100,7 @@ pub async fn submit(
             None => "Enter your email. A username works only in an app that names your business.",
         };
         let status = StatusCode::UNPROCESSABLE_ENTITY;
-        return Ok(authorize::ask_for_password(&asked, &typed.login, Some(text), status));
+        return Ok(authorize::ask_for_password(&state, &asked, &typed.login, Some(text), status));
     };
     let tenant = asked.business.as_ref().map(|tenant| tenant.id);
     let member_of = MemberOf::app_of(asked.client.app.clone(), tenant);
@@ -109,22 +109,31 @@ pub async fn submit(
     let signed_on =
         sign_on(&state, &asked, &credentials, typed.new_password.as_ref(), &cookie, &origin).await;
     match signed_on {
-        Ok((secret, user)) => {
-            let mut response = HttpResponse::SeeOther();
-            let idle = i64::try_from(state.sign_in.terms.idle.as_secs()).unwrap_or(i64::MAX);
-            cookie.keep(&mut response, &secret, Span::seconds(idle));
-            // The program expects another person (OpenID Connect Core section 3.1.2.1).
-            let is_expected = asked.expected.as_ref().is_none_or(|expected| expected.sub == user);
-            let address = if is_expected {
-                format!("/oauth/authorize?{}", asked.query_after_password())
-            } else {
-                let error = [("error", Kind::LoginRequired.as_str())];
-                asked.back.address(&error).unwrap_or_else(|| "/".to_owned())
-            };
-            Ok(response.insert_header((header::LOCATION, address)).finish())
-        }
-        Err(error) => refused(&asked, &typed, error),
+        Ok((secret, user)) => Ok(go_on(&state, &asked, &cookie, &secret, user)),
+        Err(error) => refused(&state, &asked, &typed, error),
     }
+}
+
+/// Goes on for a person who has signed on.
+pub fn go_on(
+    state: &State,
+    asked: &AuthorizationRequest,
+    cookie: &SignOnCookie,
+    secret: &SignOnSecret,
+    user: UserId,
+) -> HttpResponse {
+    let mut response = HttpResponse::SeeOther();
+    let idle = i64::try_from(state.sign_in.terms.idle.as_secs()).unwrap_or(i64::MAX);
+    cookie.keep(&mut response, secret, Span::seconds(idle));
+    // The program expects another person (OpenID Connect Core section 3.1.2.1).
+    let is_expected = asked.expected.as_ref().is_none_or(|expected| expected.sub == user);
+    let address = if is_expected {
+        format!("/oauth/authorize?{}", asked.query_after_password())
+    } else {
+        let error = [("error", Kind::LoginRequired.as_str())];
+        asked.back.address(&error).unwrap_or_else(|| "/".to_owned())
+    };
+    response.insert_header((header::LOCATION, address)).finish()
 }
 
 async fn sign_on(
@@ -146,6 +155,7 @@ async fn sign_on(
 
 /// The page once more, with what was wrong.
 fn refused(
+    state: &State,
     asked: &AuthorizationRequest,
     typed: &Typed,
     error: ChangeError,
@@ -200,7 +210,7 @@ fn refused(
     };
     let mut page = match typed.new_password {
         Some(_) => ask_for_new_password(asked, typed, Some(&text), status),
-        None => authorize::ask_for_password(asked, &typed.login, Some(&text), status),
+        None => authorize::ask_for_password(state, asked, &typed.login, Some(&text), status),
     };
     if status == StatusCode::TOO_MANY_REQUESTS {
         page.headers_mut().insert(header::RETRY_AFTER, wait.into());

@@ -1,4 +1,4 @@
-//! The public keys of an issuer, found by discovery and kept for minutes.
+//! What an issuer publishes: its keys and its addresses, found by discovery and kept for minutes.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,16 +12,16 @@ use url::Url;
 
 use crate::issuers::web::{self, WebError};
 
-/// Keys are read again after so long: a key that the issuer took away is trusted no longer.
+/// They are read again after so long: a key that the issuer took away is trusted no longer.
 const FRESH: Duration = Duration::from_secs(10 * 60);
-/// Keys are used for so long while the issuer does not answer.
+/// They are used for so long while the issuer does not answer.
 const STALE: Duration = Duration::from_secs(60 * 60);
 /// The issuer is asked no more often, whatever keys tokens name.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// The issuer does not answer, and its keys are not known.
+/// The issuer does not answer, and what it publishes is not known.
 #[derive(Debug, thiserror::Error)]
-#[error("the keys of the issuer cannot be read at the moment; try again")]
+#[error("the issuer does not answer")]
 pub(super) struct Unavailable;
 
 /// A key that signs ID tokens.
@@ -57,11 +57,28 @@ impl IssuerKey {
     }
 }
 
-/// The parts of a discovery document that are of use. Some issuers, such as Firebase, have no more.
+/// The parts of a discovery document that are of use. Some issuers, such as Firebase, have the keys alone.
 #[derive(Deserialize)]
 struct Discovered {
     issuer: String,
     jwks_uri: String,
+    authorization_endpoint: Option<String>,
+    token_endpoint: Option<String>,
+    token_endpoint_auth_methods_supported: Option<Vec<String>>,
+    #[serde(default)]
+    authorization_response_iss_parameter_supported: bool,
+}
+
+/// Where a browser is signed in at the issuer.
+#[derive(Debug, Clone)]
+pub(super) struct Endpoints {
+    pub(super) authorization: Url,
+    pub(super) token: Url,
+    /// Whether a program sends its secret in the header. The standard's default, unless the issuer says
+    /// otherwise.
+    pub(super) takes_basic: bool,
+    /// Whether the issuer names itself in its answer (RFC 9207).
+    pub(super) names_itself: bool,
 }
 
 #[derive(Deserialize)]
@@ -69,23 +86,28 @@ struct KeySet {
     keys: Vec<Value>,
 }
 
+struct Read {
+    keys: Vec<IssuerKey>,
+    endpoints: Option<Endpoints>,
+    at: Instant,
+}
+
 #[derive(Default, Clone)]
 struct Known {
-    keys: Option<(Arc<[IssuerKey]>, Instant)>,
+    read: Option<Arc<Read>>,
     asked_at: Option<Instant>,
     /// Whether the issuer answered the last time.
     has_answered: bool,
 }
 
 impl Known {
-    fn younger_than(&self, age: Duration) -> Option<&[IssuerKey]> {
-        let (keys, read_at) = self.keys.as_ref()?;
-        (read_at.elapsed() < age).then_some(&**keys)
+    fn younger_than(&self, age: Duration) -> Option<&Read> {
+        self.read.as_deref().filter(|read| read.at.elapsed() < age)
     }
 }
 
-/// Keeps the keys of one issuer.
-pub(super) struct IssuerKeys {
+/// Keeps what one issuer publishes.
+pub(super) struct Published {
     issuer: String,
     http: reqwest::Client,
     known: Mutex<Known>,
@@ -93,25 +115,33 @@ pub(super) struct IssuerKeys {
     asking: tokio::sync::Mutex<()>,
 }
 
-impl IssuerKeys {
+impl Published {
     pub(super) fn new(issuer: String, http: reqwest::Client) -> Self {
         Self { issuer, http, known: Mutex::default(), asking: tokio::sync::Mutex::default() }
     }
 
+    /// Where a browser is signed in. `None` if the issuer signs no browser in.
+    pub(super) async fn endpoints(&self) -> Result<Option<Endpoints>, Unavailable> {
+        if let Some(read) = self.known().younger_than(FRESH) {
+            return Ok(read.endpoints.clone());
+        }
+        self.ask().await.younger_than(STALE).map(|read| read.endpoints.clone()).ok_or(Unavailable)
+    }
+
     /// The key of a token. `None` if the issuer has no such key.
-    pub(super) async fn find(
+    pub(super) async fn key(
         &self,
         id: Option<&str>,
         algorithm: Algorithm,
     ) -> Result<Option<IssuerKey>, Unavailable> {
-        let chosen = |keys: &[IssuerKey]| choose(keys, id, algorithm);
+        let chosen = |read: &Read| choose(&read.keys, id, algorithm);
         if let Some(key) = self.known().younger_than(FRESH).and_then(chosen) {
             return Ok(Some(key));
         }
         let known = self.ask().await;
         match known.younger_than(STALE) {
             None => Err(Unavailable),
-            Some(keys) => match choose(keys, id, algorithm) {
+            Some(read) => match chosen(read) {
                 // The issuer may have a new key, and does not answer.
                 None if !known.has_answered => Err(Unavailable),
                 key => Ok(key),
@@ -133,10 +163,10 @@ impl IssuerKeys {
         let read = self.read().await;
         known.has_answered = read.is_ok();
         match read {
-            Ok(keys) => known.keys = Some((keys.into(), Instant::now())),
+            Ok(read) => known.read = Some(Arc::new(read)),
             Err(error) => {
                 let (issuer, error) = (&self.issuer, chain(&error));
-                tracing::warn!(issuer, error, "the keys of an issuer were not read");
+                tracing::warn!(issuer, error, "an issuer was not read");
             }
         }
         known.asked_at = Some(Instant::now());
@@ -144,19 +174,27 @@ impl IssuerKeys {
         known
     }
 
-    async fn read(&self) -> Result<Vec<IssuerKey>, WebError> {
+    async fn read(&self) -> Result<Read, WebError> {
         let base = self.issuer.trim_end_matches('/');
         let address = format!("{base}/.well-known/openid-configuration");
         let discovered: Discovered = web::read(&self.http, &address).await?;
         if discovered.issuer != self.issuer {
             return Err(WebError::OtherIssuer(discovered.issuer));
         }
-        let is_allowed = Url::parse(&discovered.jwks_uri).is_ok_and(|address| web::is_allowed(&address));
-        if !is_allowed {
-            return Err(WebError::Address(discovered.jwks_uri));
-        }
-        let set: KeySet = web::read(&self.http, &discovered.jwks_uri).await?;
-        Ok(set.keys.into_iter().filter_map(IssuerKey::parse).collect())
+        let set: KeySet = web::read(&self.http, web::checked(&discovered.jwks_uri)?.as_str()).await?;
+        let methods = discovered.token_endpoint_auth_methods_supported;
+        let endpoints = match (discovered.authorization_endpoint, discovered.token_endpoint) {
+            (Some(authorization), Some(token)) => Some(Endpoints {
+                authorization: web::checked(&authorization)?,
+                token: web::checked(&token)?,
+                takes_basic: methods
+                    .is_none_or(|methods| methods.iter().any(|method| method == "client_secret_basic")),
+                names_itself: discovered.authorization_response_iss_parameter_supported,
+            }),
+            _ => None,
+        };
+        let keys = set.keys.into_iter().filter_map(IssuerKey::parse).collect();
+        Ok(Read { keys, endpoints, at: Instant::now() })
     }
 }
 
