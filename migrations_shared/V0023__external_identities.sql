@@ -10,6 +10,8 @@ CREATE TABLE shared.external_identities (
     -- The email that the issuer stated last. For people to recognise the identity, and for nothing else.
     email text,
     linked_at timestamptz NOT NULL,
+    -- Whether an email linked it, and not the person.
+    by_email boolean NOT NULL,
     last_used_at timestamptz,
     -- Kept, so that an email does not link it again.
     unlinked_at timestamptz,
@@ -22,7 +24,7 @@ ALTER TABLE shared.external_identities ENABLE ROW LEVEL SECURITY;
 CREATE POLICY external_identities_own ON shared.external_identities TO tenantry_shared
     USING (user_id = nullif(current_setting('tenantry.user', true), '')::uuid);
 CREATE POLICY external_identities_platform ON shared.external_identities FOR SELECT TO tenantry_platform USING (true);
-GRANT SELECT, INSERT, UPDATE (issuer_label, email, last_used_at, unlinked_at) ON shared.external_identities TO tenantry_shared;
+GRANT SELECT, INSERT, UPDATE (issuer_label, email, linked_at, by_email, last_used_at, unlinked_at) ON shared.external_identities TO tenantry_shared;
 GRANT SELECT ON shared.external_identities TO tenantry_platform;
 
 -- The ID tokens that were used, by their SHA-256, until they expire: each is good once.
@@ -62,20 +64,21 @@ $function$;
 
 -- Begins a sign-in with the identity of an ID token that was verified. verified_email is null unless the issuer has
 -- verified it and may link by email. An email links only an account whose user has confirmed the same email, that never
--- had an identity at the issuer, and that does not belong to the platform's staff. One row: wait, if it is more than 0,
+-- had an identity at the issuer. Such a link is of no use for the platform's staff. One row: wait, if it is more than 0,
 -- and nothing else is filled then; otherwise the user, if there is one.
 CREATE FUNCTION shared.begin_external_sign_in(
     its_issuer text, its_subject text, verified_email text, token_hash bytea, wanted_app text, wanted_tenant uuid,
     account_key bytea, network_key bytea, account_allowed integer, network_allowed integer, moment timestamptz)
 RETURNS TABLE (wait double precision, is_used boolean, identity_id uuid, user_id uuid, full_name text, email text,
-               username text, password_changed_at timestamptz, membership_id uuid, membership_version integer,
-               roles text[], permissions text[])
+               username text, password_changed_at timestamptz, has_second_factor boolean, membership_id uuid,
+               membership_version integer, sign_in_again_since timestamptz, roles text[], permissions text[])
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
 #variable_conflict use_column
 DECLARE
     waits double precision;
     found_identity uuid;
     found_user uuid;
+    by_email boolean := false;
 BEGIN
     -- Networks before accounts, as in begin_sign_in.
     waits := shared.count_attempt(network_key, network_allowed, moment);
@@ -84,22 +87,26 @@ BEGIN
     END IF;
     IF waits > 0 THEN
         RETURN QUERY SELECT waits, false, NULL::uuid, NULL::uuid, NULL::text, NULL::text, NULL::text,
-                            NULL::timestamptz, NULL::uuid, NULL::integer, NULL::text[], NULL::text[];
+                            NULL::timestamptz, false, NULL::uuid, NULL::integer, NULL::timestamptz, NULL::text[],
+                            NULL::text[];
         RETURN;
     END IF;
-    SELECT i.id, i.user_id INTO found_identity, found_user FROM shared.external_identities i
+    SELECT i.id, i.user_id, i.by_email INTO found_identity, found_user, by_email FROM shared.external_identities i
      WHERE i.issuer = its_issuer AND i.subject = its_subject AND i.unlinked_at IS NULL;
     IF NOT FOUND AND verified_email IS NOT NULL THEN
-        SELECT l.user_id INTO found_user FROM shared.user_logins l
+        SELECT l.user_id, true INTO found_user, by_email FROM shared.user_logins l
          WHERE l.kind = 'email' AND l.value = verified_email AND l.verified_at IS NOT NULL
            AND NOT EXISTS (SELECT FROM shared.external_identities i
-                            WHERE i.user_id = l.user_id AND i.issuer = its_issuer)
-           AND NOT EXISTS (SELECT FROM shared.memberships m WHERE m.user_id = l.user_id AND m.app = 'platform');
+                            WHERE i.user_id = l.user_id AND i.issuer = its_issuer);
+    END IF;
+    IF by_email AND EXISTS (SELECT FROM shared.memberships m WHERE m.user_id = found_user AND m.app = 'platform') THEN
+        found_user := NULL;
     END IF;
     RETURN QUERY
     SELECT 0::double precision, EXISTS (SELECT FROM shared.used_id_tokens t WHERE t.hash = token_hash),
-           found_identity, u.id, u.full_name, e.value, n.value, u.password_changed_at, m.id, m.version, a.roles,
-           a.permissions
+           found_identity, u.id, u.full_name, e.value, n.value, u.password_changed_at,
+           EXISTS (SELECT FROM shared.authenticators f WHERE f.user_id = u.id AND f.confirmed_at IS NOT NULL),
+           m.id, m.version, m.sign_in_again_since, a.roles, a.permissions
       FROM (VALUES (1)) AS always (one)
       LEFT JOIN shared.users u ON u.id = found_user AND u.status = 'active'
       LEFT JOIN shared.user_logins e ON e.user_id = u.id AND e.kind = 'email'
@@ -129,6 +136,21 @@ $function$;
 CREATE TRIGGER external_identities_end_sessions AFTER UPDATE OF unlinked_at ON shared.external_identities
     FOR EACH ROW WHEN (OLD.unlinked_at IS NULL AND NEW.unlinked_at IS NOT NULL)
     EXECUTE FUNCTION shared.end_sessions_of_external_identity();
+
+-- Somebody else set the password, or a mailed link did: the account is taken back from whoever had it. Nobody who linked
+-- an identity stays in. A user who changes the password with the present one acts as themselves.
+CREATE FUNCTION shared.unlink_external_identities() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
+BEGIN
+    UPDATE shared.external_identities SET unlinked_at = clock_timestamp()
+     WHERE user_id = NEW.id AND unlinked_at IS NULL;
+    RETURN NULL;
+END
+$function$;
+CREATE TRIGGER users_unlink_external_identities AFTER UPDATE OF password_changed_at ON shared.users
+    FOR EACH ROW WHEN (OLD.password_changed_at IS DISTINCT FROM NEW.password_changed_at
+                       AND NEW.id IS DISTINCT FROM nullif(current_setting('tenantry.user', true), '')::uuid)
+    EXECUTE FUNCTION shared.unlink_external_identities();
 
 -- Nothing of a deleted account stays.
 CREATE FUNCTION shared.forget_external_identities() RETURNS trigger
@@ -229,9 +251,10 @@ END
 $function$;
 
 -- As before, for those who gave no password, too.
-CREATE OR REPLACE FUNCTION shared.open_sign_on(presented bytea, moment timestamptz)
+DROP FUNCTION shared.open_sign_on(bytea, timestamptz);
+CREATE FUNCTION shared.open_sign_on(presented bytea, moment timestamptz)
 RETURNS TABLE (id uuid, user_id uuid, full_name text, email text, authenticated_at timestamptz,
-               expires_at timestamptz, idle_expires_at timestamptz, needs_second_factor boolean, asked_by text)
+               expires_at timestamptz, idle_expires_at timestamptz, needs_second_factor boolean, asked_by text, is_external boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
 #variable_conflict use_column
 DECLARE
@@ -247,7 +270,7 @@ BEGIN
            o.second_factor_at IS NULL
                AND EXISTS (SELECT FROM shared.authenticators a
                             WHERE a.user_id = u.id AND a.confirmed_at IS NOT NULL),
-           o.asked_by
+           o.asked_by, o.external_identity_id IS NOT NULL
       FROM shared.sign_ons o
       JOIN shared.users u ON u.id = o.user_id AND u.status = 'active'
       LEFT JOIN shared.user_logins e ON e.user_id = u.id AND e.kind = 'email'
@@ -352,8 +375,10 @@ $function$;
 REVOKE ALL ON FUNCTION
     shared.use_id_token(bytea, timestamptz),
     shared.begin_external_sign_in(text, text, text, bytea, text, uuid, bytea, bytea, integer, integer, timestamptz),
-    shared.open_refresh_token(bytea), shared.open_authorization_code(bytea, text) FROM PUBLIC;
+    shared.open_refresh_token(bytea), shared.open_authorization_code(bytea, text),
+    shared.open_sign_on(bytea, timestamptz) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
     shared.use_id_token(bytea, timestamptz),
     shared.begin_external_sign_in(text, text, text, bytea, text, uuid, bytea, bytea, integer, integer, timestamptz),
-    shared.open_refresh_token(bytea), shared.open_authorization_code(bytea, text) TO tenantry_shared;
+    shared.open_refresh_token(bytea), shared.open_authorization_code(bytea, text),
+    shared.open_sign_on(bytea, timestamptz) TO tenantry_shared;

@@ -3,6 +3,7 @@
 use harness::browser::{Browser, authorize, claims_of};
 use harness::{
     AUDIENCE, Business, Client, Mailbox, PASSWORD, Program, Reply, TestApp, TestIssuer, free_port, join_all,
+    token_in,
 };
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
@@ -22,7 +23,12 @@ async fn sign_in(client: &Client<'_>, token: &str) -> Reply {
 }
 
 async fn link(client: &Client<'_>, token: &str) -> Reply {
-    let body = json!({"issuer": "elsewhere", "idToken": token});
+    link_with(client, token, json!({"currentPassword": PASSWORD})).await
+}
+
+async fn link_with(client: &Client<'_>, token: &str, proof: Value) -> Reply {
+    let mut body = json!({"issuer": "elsewhere", "idToken": token});
+    body.as_object_mut().unwrap().extend(proof.as_object().unwrap().clone());
     client.post("/api/v1/auth/external-identities", &body).await
 }
 
@@ -98,14 +104,27 @@ async fn an_identity_is_linked_used_and_unlinked() {
     let access = claims_of(entered.body["accessToken"].as_str().unwrap());
     assert_eq!((&access["auth_time"], access.get("amr")), (&claims["auth_time"], None), "{access}");
     // The person proved who they are an hour ago.
-    let refused = link(&member, &issuer.token("another", "x@y.test")).await;
+    let refused = member.get("/api/v1/auth/export").await;
     assert_eq!((refused.status, refused.code()), (401, "step_up_required"), "{refused:?}");
     let step_up = json!({"currentPassword": PASSWORD});
     assert_eq!(member.post("/api/v1/auth/step-up", &step_up).await.status, 204);
     let token_of_refresh = json!({"refreshToken": entered.body["refreshToken"]});
     let refreshed = stranger.post("/api/v1/auth/refresh", &token_of_refresh).await;
     let member = stranger.with_token(refreshed.body["accessToken"].as_str());
-    assert_eq!(link(&member, &issuer.token("another", "x@y.test")).await.status, 201);
+    assert_eq!(member.get("/api/v1/auth/export").await.status, 200);
+    // A session alone links nothing.
+    let another = issuer.token("another", "x@y.test");
+    for (proof, pointer) in
+        [(json!({}), "/currentPassword"), (json!({"currentPassword": "x"}), "/currentPassword")]
+    {
+        let refused = link_with(&member, &another, proof).await;
+        assert_eq!(
+            (refused.status, &refused.body["errors"][0]["pointer"]),
+            (422, &json!(pointer)),
+            "{refused:?}"
+        );
+    }
+    assert_eq!(link(&member, &another).await.status, 201);
 
     let listed = acme.get("/api/v1/auth/external-identities").await.body["data"].clone();
     assert_eq!(listed[0]["subject"], "another");
@@ -137,11 +156,11 @@ async fn an_identity_is_linked_used_and_unlinked() {
     let taken = link(&acme, &issuer.token("ann", "ann@new.test")).await;
     assert_eq!((taken.status, taken.code()), (409, "identity_taken"), "{taken:?}");
     let events = acme.get("/api/v1/auth/events").await.body["data"].clone();
-    let actions: Vec<&str> =
-        events.as_array().unwrap().iter().map(|event| event["action"].as_str().unwrap()).collect();
-    for action in ["identity.linked", "identity.unlinked"] {
-        assert!(actions.contains(&action), "{actions:?}");
-    }
+    let count =
+        |action: &str| events.as_array().unwrap().iter().filter(|event| event["action"] == action).count();
+    assert_eq!((count("identity.linked"), count("identity.unlinked")), (2, 1), "{events}");
+    let ended = events.as_array().unwrap().iter().find(|event| event["action"] == "session.ended").unwrap();
+    assert_eq!(ended["details"], json!({"reason": "identity_unlinked"}), "{events}");
 }
 
 #[tokio::test]
@@ -187,6 +206,7 @@ async fn forged_id_tokens_sign_nobody_in() {
         let key = EncodingKey::from_secret(secret);
         jsonwebtoken::encode(header, &issuer.claims("ann", EMAIL), &key).unwrap()
     };
+    let public = Header { kid: Some("one".into()), ..Header::default() };
     let valid = issuer.token("ann", EMAIL);
     let (signed, signature) = valid.rsplit_once('.').unwrap();
     let other_issuer = TestIssuer::start().await;
@@ -201,7 +221,11 @@ async fn forged_id_tokens_sign_nobody_in() {
             format!("{}.{signature}", other.rsplit_once('.').unwrap().0)
         }),
         ("with a secret", by_secret(&Header { kid: Some("one".into()), ..Header::default() }, b"secret")),
-        ("of an unknown key", issuer.sign(&Header { kid: Some("x".into()), ..header.clone() }, &json!({}))),
+        ("with the public key as a secret", by_secret(&public, issuer.public_key().as_bytes())),
+        ("of an unknown key", {
+            let unknown = Header { kid: Some("x".into()), ..header.clone() };
+            issuer.sign(&unknown, &issuer.claims("ann", EMAIL))
+        }),
         ("an access token", {
             let typed = Header { typ: Some("at+jwt".into()), ..header.clone() };
             issuer.sign(&typed, &issuer.claims("ann", EMAIL))
@@ -294,7 +318,10 @@ async fn an_identity_belongs_to_one_account() {
     let tries =
         tokens.iter().enumerate().map(|(n, token)| link(if n % 2 == 0 { &acme } else { &other }, token));
     let replies = join_all(tries.collect()).await;
-    assert_eq!(replies.iter().filter(|reply| reply.status == 201).count(), 1, "{replies:?}");
+    let linked =
+        |first: usize| replies.iter().skip(first).step_by(2).filter(|reply| reply.status == 201).count();
+    let (ours, theirs) = (linked(0), linked(1));
+    assert!([(4, 0), (0, 4)].contains(&(ours, theirs)), "{replies:?}");
     assert!(replies.iter().all(|reply| [201, 409].contains(&reply.status)), "{replies:?}");
     // An account has ten at most.
     for n in 0..10 {
@@ -310,6 +337,12 @@ async fn a_second_factor_is_asked_for_here() {
     let acme = app.tenant("acme").await;
     linked(&acme, &issuer, "ann").await;
     let (secret, _) = enrol(&acme).await;
+    let refused = link(&acme, &issuer.token("ann2", EMAIL)).await;
+    assert_eq!(
+        (refused.status, &refused.body["errors"][0]["pointer"]),
+        (422, &json!("/code")),
+        "{refused:?}"
+    );
     let (stranger, token) = (app.stranger("acme.localhost"), issuer.token("ann", EMAIL));
     let with = |code: Option<&str>| json!({"issuer": "elsewhere", "idToken": token, "code": code});
     let missing = stranger.post("/api/v1/auth/external", &with(None)).await;
@@ -370,12 +403,21 @@ async fn a_verified_email_links_an_account_once() {
     assert_eq!(acme.delete(&path).await.status, 204);
     refused(&issuer.token("ann", EMAIL), "unlinked").await;
 
-    // No email links the platform's staff, a closed account, or nobody.
+    // No email links the platform's staff, a closed account, or nobody. A link from before is of no use.
     app.staff("super_admin").await;
     verify("super-admin@platform.test", "now()").await;
     let platform = app.stranger("admin.localhost");
     let reply = sign_in(&platform, &issuer.token("boss", "super-admin@platform.test")).await;
     assert_eq!((reply.status, reply.code()), (401, "identity_unknown"), "{reply:?}");
+    let later = async || sign_in(&stranger, &issuer.token("later", "later@acme.test")).await;
+    app.member_with("later@acme.test", &acme.tenant, &["STAFF"]).await;
+    verify("later@acme.test", "now()").await;
+    assert_eq!(later().await.status, 200);
+    app.member_of_app("later@acme.test", "platform", None, &["support"]).await;
+    assert_eq!(later().await.code(), "identity_unknown");
+    let later_member = app.signed_in(acme.tenant.clone(), "later@acme.test").await;
+    linked(&later_member, &issuer, "later").await;
+    assert_eq!(later().await.status, 200, "linked by the person");
     refused(&issuer.token("nobody", "nobody@acme.test"), "no account").await;
     app.member_with("bob@acme.test", &acme.tenant, &["STAFF"]).await;
     verify("bob@acme.test", "now()").await;
@@ -389,6 +431,87 @@ async fn a_verified_email_links_an_account_once() {
     verify("eve@other.test", "now()").await;
     let reply = sign_in(&stranger, &issuer.token("eve", "eve@other.test")).await;
     assert_eq!((reply.status, reply.code()), (403, "no_membership"), "{reply:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_email_links_one_identity_also_at_once() {
+    let (app, issuer) = with_issuer("link_by_email = true").await;
+    let acme = app.tenant("acme").await;
+    let owner = app.database.as_owner().await;
+    owner.execute("UPDATE shared.user_logins SET verified_at = now()", &[]).await.unwrap();
+    let stranger = app.stranger("acme.localhost");
+    let tokens: Vec<String> = (0..6).map(|n| issuer.token(&format!("ann-{n}"), EMAIL)).collect();
+    let replies = join_all(tokens.iter().map(|token| sign_in(&stranger, token)).collect()).await;
+    assert_eq!(replies.iter().filter(|reply| reply.status == 200).count(), 1, "{replies:?}");
+    assert!(replies.iter().all(|reply| [200, 401].contains(&reply.status)), "{replies:?}");
+    let listed = acme.get("/api/v1/auth/external-identities").await.body["data"].clone();
+    assert_eq!(listed.as_array().unwrap().len(), 1, "{listed}");
+}
+
+#[tokio::test]
+async fn an_account_that_is_taken_back_has_no_identities() {
+    let issuer = TestIssuer::start().await;
+    let mailbox = Mailbox::new();
+    let app = TestApp::start_with(&format!("{}{}", mailbox.settings(), issuer.settings(""))).await;
+    let acme = app.tenant("acme").await;
+    let stranger = app.stranger("acme.localhost");
+    let enters = async |subject: &str| sign_in(&stranger, &issuer.token(subject, EMAIL)).await.status;
+    // The person changes the password, and goes on.
+    linked(&acme, &issuer, "ann").await;
+    let change = json!({"currentPassword": PASSWORD, "newPassword": "kijani mlima nyota saba"});
+    assert_eq!(acme.post("/api/v1/auth/password/change", &change).await.status, 204);
+    assert_eq!(enters("ann").await, 200);
+    // A mailed link takes the account back.
+    mailbox.read(&app).await;
+    stranger.post("/api/v1/auth/password/forgot", &json!({"email": EMAIL})).await;
+    let token = token_in(&mailbox.read(&app).await.concat());
+    let reset = json!({"token": token, "newPassword": PASSWORD});
+    assert_eq!(stranger.post("/api/v1/auth/password/reset", &reset).await.status, 204);
+    assert_eq!(enters("ann").await, 401);
+    // So does the operator, and a business for an account of its own.
+    let acme = app.signed_in(acme.tenant.clone(), EMAIL).await;
+    linked(&acme, &issuer, "ann").await;
+    let set = Program::beside(&app)
+        .run_with_input(&["user", "reset-password", EMAIL, "--password-stdin"], PASSWORD);
+    assert_eq!(set.code, Some(0), "{set:?}");
+    assert_eq!(enters("ann").await, 401);
+    let acme = app.signed_in(acme.tenant.clone(), EMAIL).await;
+    let cashier = json!({"username": "bea", "password": PASSWORD, "roles": ["STAFF"]});
+    let made = acme.post("/api/v1/users", &cashier).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    let login = json!({"username": "bea", "password": PASSWORD});
+    let bea = stranger.post("/api/v1/auth/login", &login).await;
+    let bea = stranger.with_token(bea.body["accessToken"].as_str());
+    assert_eq!(link(&bea, &issuer.token("bea", "bea@elsewhere.test")).await.status, 201);
+    assert_eq!(enters("bea").await, 200);
+    let path = format!("/api/v1/users/{}/reset-password", made.body["id"].as_str().unwrap());
+    let set = acme.post(&path, &json!({"password": PASSWORD})).await;
+    assert_eq!(set.status, 200, "{set:?}");
+    assert_eq!(enters("bea").await, 401);
+}
+
+#[tokio::test]
+async fn a_business_that_ended_sessions_wants_a_newer_proof() {
+    let (app, issuer) = with_issuer("").await;
+    let acme = app.tenant("acme").await;
+    let bob = app.member_of(&acme.tenant, "STAFF").await;
+    linked(&bob, &issuer, "bob").await;
+    let stranger = app.stranger("acme.localhost");
+    let before = issuer.claims("bob", EMAIL);
+    let me = bob.get("/api/v1/auth/me").await.body["user"]["id"].as_str().unwrap().to_owned();
+    assert_eq!(acme.delete(&format!("/api/v1/users/{me}/sessions")).await.status, 204);
+    // A lost device gets new ID tokens without asking anybody: of the old proof, or of none.
+    let mut silent = before.clone();
+    silent["auth_time"] = json!(before["auth_time"].as_i64().unwrap() - 5);
+    let mut mute = before;
+    mute.as_object_mut().unwrap().remove("auth_time");
+    for claims in [silent, mute] {
+        let refused = sign_in(&stranger, &issuer.sign(&issuer.header(), &claims)).await;
+        assert_eq!((refused.status, refused.code()), (401, "sign_in_again"), "{refused:?}");
+    }
+    let mut again = issuer.claims("bob", EMAIL);
+    again["auth_time"] = json!(chrono::Utc::now().timestamp() + 2);
+    assert_eq!(sign_in(&stranger, &issuer.sign(&issuer.header(), &again)).await.status, 200);
 }
 
 #[tokio::test]

@@ -10,6 +10,8 @@ use crate::second_factor::{digits, enrol};
 const BACK: &str = "https://erp.example.com/callback";
 const EMAIL: &str = "owner@acme.test";
 
+const LONG_AGO: &str = "UPDATE shared.sign_ons SET authenticated_at = authenticated_at - interval '1 hour'";
+
 fn own_issuer(port: u16) -> String {
     format!("http://id.localhost:{port}")
 }
@@ -52,6 +54,21 @@ impl Both {
         Self { elsewhere, here }
     }
 
+    /// Everybody signed on long ago, here.
+    async fn here_thinks_long_ago(&self) {
+        let owner = self.here.database.as_owner().await;
+        owner.execute(LONG_AGO, &[]).await.unwrap();
+    }
+
+    /// Everybody signed on long ago, there.
+    async fn elsewhere_thinks_long_ago(&self) {
+        let owner = self.elsewhere.database.as_owner().await;
+        const NO_PASSWORD_SINCE: &str =
+            "UPDATE shared.users SET password_changed_at = password_changed_at - interval '1 day'";
+        owner.execute(NO_PASSWORD_SINCE, &[]).await.unwrap();
+        owner.execute(LONG_AGO, &[]).await.unwrap();
+    }
+
     /// Links the owner of the bank to a member here.
     async fn link(&self, member: &Business<'_>) -> String {
         let owner = self.here.database.as_owner().await;
@@ -60,8 +77,9 @@ impl Both {
         let login = json!({"email": "owner@bank.test", "password": harness::PASSWORD});
         let subject = there.post("/api/v1/auth/login", &login).await.body["user"]["id"].clone();
         let insert = format!(
-            "INSERT INTO shared.external_identities (id, user_id, issuer, issuer_label, subject, linked_at)
-             VALUES (gen_random_uuid(), '{me}', '{}', 'Bank', '{}', now()) RETURNING id::text",
+            "INSERT INTO shared.external_identities
+                    (id, user_id, issuer, issuer_label, subject, linked_at, by_email)
+             VALUES (gen_random_uuid(), '{me}', '{}', 'Bank', '{}', now(), false) RETURNING id::text",
             self.elsewhere.settings.identity.issuer.as_ref().unwrap(),
             subject.as_str().unwrap(),
         );
@@ -114,9 +132,35 @@ async fn a_person_opens_apps_here_with_an_account_elsewhere() {
     // The way was gone once.
     let again = here.open(&path_of(&answered)).await;
     assert_eq!((again.status, again.heading()), (400, "This does not work"), "{again:?}");
+    // After the password, the person is asked, and says no. Then nobody asks again.
+    let login = [("login", EMAIL), ("password", harness::PASSWORD)];
+    let asked = here.submit(&refused.form(), &login).await;
+    assert_eq!(asked.heading(), "Link Bank?", "{asked:?}");
+    let left = here.submit(&asked.form(), &[("decision", "skip")]).await;
+    assert!(!left.parameter("code").is_empty(), "{left:?}");
+    assert!(!here.open(&open_erp(&[])).await.parameter("code").is_empty());
+    // With the page that sent somebody else, nothing is linked either.
+    let here = Browser::new(&both.here);
+    let come = async || {
+        let page = here.open(&open_erp(&[])).await;
+        let sent = here.submit(&button(&page), &[]).await;
+        here.open(&path_of(&there.enter(&path_of(&sent), "owner@bank.test").await)).await
+    };
+    let asked = here.submit(&come().await.form(), &login).await;
+    let evil =
+        here.submit_from(Some("https://evil.example.com"), &asked.form(), &[("decision", "link")]).await;
+    assert_eq!(evil.status, 403, "{evil:?}");
+    let list = "/api/v1/auth/external-identities";
+    assert_eq!(acme.get(list).await.body["data"], json!([]));
+    let left = here.submit(&asked.form(), &[("decision", "link")]).await;
+    assert!(!left.parameter("code").is_empty(), "{left:?}");
+    let linked = acme.get(list).await.body["data"].clone();
+    let identity = linked[0]["id"].as_str().unwrap_or_else(|| panic!("{linked}"));
+    assert_eq!(linked[0]["issuerLabel"], "Bank");
 
-    let identity = both.link(&acme).await;
-    let sent = here.submit(&button(&refused), &[]).await;
+    let here = Browser::new(&both.here);
+    let page = here.open(&open_erp(&[])).await;
+    let sent = here.submit(&button(&page), &[]).await;
     // The person is signed on there, so that no password is asked for.
     let answered = there.open(&path_of(&sent)).await;
     let left = here.open(&path_of(&answered)).await;
@@ -255,4 +299,44 @@ async fn without_a_client_there_is_no_button() {
     assert!(page.heading() == "Sign in" && !page.text.contains("Bank"), "{page:?}");
     let query = page.form().split_once('?').unwrap().1.to_owned();
     assert_eq!(browser.submit(&format!("/external/elsewhere?{query}"), &[]).await.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_issuer_that_does_not_ask_again_is_no_new_proof() {
+    let both = Both::start("").await;
+    both.link(&both.here.tenant("acme").await).await;
+    let (here, there) = (Browser::new(&both.here), Browser::new(&both.elsewhere));
+    let page = here.open(&open_erp(&[])).await;
+    let sent = here.submit(&button(&page), &[]).await;
+    here.open(&path_of(&there.enter(&path_of(&sent), "owner@bank.test").await)).await;
+    both.here_thinks_long_ago().await;
+    both.elsewhere_thinks_long_ago().await;
+    for asked in [("prompt", "login"), ("max_age", "60")] {
+        let page = here.open(&open_erp(&[asked])).await;
+        let sent = here.submit(&button(&page), &[]).await;
+        // The person takes the wish out of the address.
+        let silent = path_of(&sent).replace("&prompt=login&max_age=0", "");
+        let answered = there.open(&silent).await;
+        let refused = here.open(&path_of(&answered)).await;
+        assert_eq!((refused.status, refused.heading()), (401, "Sign in"), "{refused:?}");
+        assert!(refused.text.contains("did not ask you to sign in again"), "{refused:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_that_are_wrong_must_wait() {
+    let both = Both::start("").await;
+    let here = Browser::new(&both.here);
+    let mut statuses = Vec::new();
+    for _ in 0..60 {
+        let page = here.open(&open_erp(&[])).await;
+        let sent = here.submit(&button(&page), &[]).await;
+        let wrong = format!(
+            "/external/elsewhere/callback?code=x&state={}&iss={}",
+            sent.parameter("state"),
+            own_issuer(both.elsewhere.port())
+        );
+        statuses.push(here.open(&wrong).await.status);
+    }
+    assert_eq!((statuses[0], statuses[59]), (401, 429), "{statuses:?}");
 }

@@ -42,7 +42,7 @@ pub fn table() -> Vec<(&'static str, &'static str, Who, Option<Value>)> {
             "POST",
             "/api/v1/auth/external-identities",
             SignedIn,
-            Some(json!({"issuer": "elsewhere", "idToken": "x"})),
+            Some(json!({"issuer": "elsewhere", "idToken": "x", "currentPassword": "x"})),
         ),
         ("DELETE", "/api/v1/auth/external-identities/{id}", SignedIn, None),
         ("POST", "/api/v1/auth/refresh", Anyone, Some(json!({"refreshToken": "x"}))),

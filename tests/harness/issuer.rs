@@ -91,6 +91,11 @@ impl TestIssuer {
         })
     }
 
+    /// The modulus of the public key, as everybody can read it.
+    pub fn public_key(&self) -> String {
+        self.keys.lock().unwrap()[0]["n"].as_str().unwrap().to_owned()
+    }
+
     /// A new ID token of a person.
     pub fn token(&self, subject: &str, email: &str) -> String {
         self.sign(&self.header(), &self.claims(subject, email))

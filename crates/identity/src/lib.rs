@@ -48,8 +48,9 @@ pub use signing_in::sign_on::{self, SignOn, SignOnSecret};
 pub use signing_in::signing_key::{KeyError, Sealer, SigningAlgorithm, SigningKey};
 pub use signing_in::token::{AccessToken, Holder, TokenError, TokenIssuer};
 pub use signing_in::{
-    accepting, account_deletion, email_change, enrolment, external_identity, external_sign_in, impersonation,
-    login, password_change, password_reset, pin, refresh, second_factor, session, staff_password, throttle,
+    accepting, account_deletion, browser_note, email_change, enrolment, external_identity, external_sign_in,
+    identity_link, impersonation, login, password_change, password_reset, pin, refresh, second_factor,
+    session, staff_password, throttle,
 };
 
 /// The app in which a business's staff works with catalogue, stock and orders.

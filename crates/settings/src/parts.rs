@@ -135,6 +135,10 @@ impl Settings {
                 let problem = "must list the client ids of your programs at the issuer";
                 return Err(refuse(&key(".audiences"), problem));
             }
+            if section.client_secret.as_ref().is_some_and(|secret| secret.expose_secret().is_empty()) {
+                let problem = "must not be empty; leave it out for a public client";
+                return Err(refuse(&key(".client_secret"), problem));
+            }
             if section.client_secret.is_some() && section.client_id.is_none() {
                 return Err(refuse(&key(".client_secret"), "needs client_id"));
             }

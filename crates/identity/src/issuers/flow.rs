@@ -109,14 +109,19 @@ impl ExternalIssuers {
         let (known, client, endpoints) = self.find_for_browsers(name).await?;
         let is_named = answer.issuer.is_some_and(|issuer| issuer == known.settings.issuer);
         if !is_named && (endpoints.names_itself || answer.issuer.is_some()) {
+            tracing::warn!(issuer = known.settings.issuer, named = answer.issuer, "another issuer answered");
             return Err(IdTokenError::OtherIssuer);
         }
         let tokens = exchange(known, client, &endpoints, flow, answer).await?;
-        let vouched = known.verify(&tokens.id_token).await?;
-        match vouched.nonce == Some(flow.derived("nonce")) {
+        let verified = known.verify(&tokens.id_token).await;
+        let is_ours = |vouched: &Vouched| vouched.nonce == Some(flow.derived("nonce"));
+        let verified = verified.and_then(|vouched| match is_ours(&vouched) {
             true => Ok(vouched),
             false => Err(IdTokenError::Invalid),
-        }
+        });
+        verified.inspect_err(|error| {
+            tracing::warn!(issuer = known.settings.issuer, %error, "the ID token of an issuer was refused");
+        })
     }
 
     async fn find_for_browsers(

@@ -43,8 +43,8 @@ pub enum IdTokenError {
     /// Another issuer has issued the token.
     #[error("another issuer has issued this ID token")]
     OtherIssuer,
-    /// The token is for a program that is not allowed here.
-    #[error("the ID token was issued to a program that this installation does not accept")]
+    /// The token is for a program that is not allowed here, or was got by one.
+    #[error("the ID token was issued to a program that this installation does not accept; see aud and azp")]
     OtherAudience,
     /// The token is malformed, not valid yet, or no ID token, or its key or its signature is wrong.
     #[error("the ID token is not valid; get another one from the issuer")]
@@ -85,10 +85,41 @@ struct Claims {
     nonce: Option<String>,
     email: Option<String>,
     email_verified: Option<Truth>,
+    /// The organisation at Google to which the account belongs.
+    hd: Option<String>,
     /// What happened to a person: such a token signs nobody in (OpenID Connect Back-Channel Logout section
     /// 2.6).
     events: Option<IgnoredAny>,
+    /// What an access token permits (RFC 9068; Entra).
+    scope: Option<IgnoredAny>,
+    scp: Option<IgnoredAny>,
+    /// The kind of a token of Keycloak, and of Cognito.
+    typ: Option<String>,
+    token_use: Option<String>,
 }
+
+impl Claims {
+    /// Whether the token is an ID token, as far as it says what it is.
+    fn is_id_token(&self) -> bool {
+        self.events.is_none()
+            && self.scope.is_none()
+            && self.scp.is_none()
+            && self.typ.as_deref().is_none_or(|kind| kind == "ID")
+            && self.token_use.as_deref().is_none_or(|kind| kind == "id")
+    }
+
+    /// Whether the issuer answers for the email today. Google does so for its own addresses, and for those of
+    /// the organisations that it serves; others may have got another owner since.
+    fn has_verified(&self, email: &Email, issuer: &str) -> bool {
+        let is_verified = self.email_verified.as_ref().is_some_and(Truth::is_true);
+        let domain = email.as_str().rsplit_once('@').map_or("", |(_, domain)| domain);
+        let is_theirs = issuer != GOOGLE || domain == "gmail.com" || self.hd.as_deref() == Some(domain);
+        is_verified && is_theirs
+    }
+}
+
+/// The issuer for accounts of Google.
+const GOOGLE: &str = "https://accounts.google.com";
 
 #[derive(Deserialize)]
 #[serde(untagged)]
@@ -174,18 +205,18 @@ fn check(
     let issued_at = moment(claims.iat)?;
     let authenticated_at = claims.auth_time.map(moment).transpose()?;
     let is_from_future = issued_at.max(authenticated_at.unwrap_or(issued_at)) > now + LEEWAY;
-    if is_from_future || claims.events.is_some() {
+    if is_from_future || !claims.is_id_token() {
         return Err(IdTokenError::Invalid);
     }
-    let subject = claims.sub;
+    let subject = &claims.sub;
     if subject.is_empty() || subject.len() > LONGEST_SUBJECT || subject.contains(char::is_control) {
         return Err(IdTokenError::Invalid);
     }
-    let email = claims.email.and_then(|email| Email::parse(&email).ok());
+    let email = claims.email.as_deref().and_then(|email| Email::parse(email).ok());
     Ok(IdToken {
-        has_verified_email: email.is_some() && claims.email_verified.is_some_and(|truth| truth.is_true()),
+        has_verified_email: email.as_ref().is_some_and(|email| claims.has_verified(email, expected.issuer)),
         email,
-        subject,
+        subject: claims.sub,
         authenticated_at: authenticated_at.map(|moment| moment.min(now)),
         nonce: claims.nonce,
         expires_at: moment(claims.exp)? + LEEWAY,
@@ -210,6 +241,10 @@ mod tests {
     use super::*;
 
     fn checked(change: Value) -> Result<IdToken, IdTokenError> {
+        checked_of("https://id.test", change)
+    }
+
+    fn checked_of(issuer: &str, change: Value) -> Result<IdToken, IdTokenError> {
         let now = Utc::now();
         let mut claims = json!({
             "sub": "248289761001", "aud": "shop", "exp": now.timestamp() + 300, "iat": now.timestamp(),
@@ -219,7 +254,7 @@ mod tests {
             claims[name] = value.clone();
         }
         let audiences = ["shop".to_owned(), "app".to_owned()];
-        let expected = Expected { issuer: "https://id.test", audiences: &audiences };
+        let expected = Expected { issuer, audiences: &audiences };
         check(serde_json::from_value(claims).unwrap(), &expected, "a.b", now)
     }
 
@@ -238,6 +273,20 @@ mod tests {
     }
 
     #[test]
+    fn google_answers_for_the_addresses_that_it_serves() {
+        for (change, has_verified) in [
+            (json!({}), false),
+            (json!({"hd": "acme.test"}), true),
+            (json!({"hd": "other.test"}), false),
+            (json!({"email": "ann@gmail.com"}), true),
+            (json!({"email": "ann@gmail.com", "email_verified": false}), false),
+        ] {
+            let token = checked_of(GOOGLE, change.clone()).unwrap();
+            assert_eq!(token.has_verified_email, has_verified, "{change}");
+        }
+    }
+
+    #[test]
     fn a_token_for_others_or_from_the_future_is_refused() {
         for audience in [json!("other"), json!(["shop", "other"]), json!([])] {
             assert_eq!(checked(json!({"aud": audience})).unwrap_err(), IdTokenError::OtherAudience);
@@ -253,6 +302,10 @@ mod tests {
             json!({"sub": "a\u{0}b"}),
             json!({"sub": "a".repeat(256)}),
             json!({"events": {"http://schemas.openid.net/event/backchannel-logout": {}}}),
+            json!({"scope": "openid"}),
+            json!({"scp": "User.Read"}),
+            json!({"typ": "Bearer"}),
+            json!({"token_use": "access"}),
         ] {
             assert_eq!(checked(change.clone()).unwrap_err(), IdTokenError::Invalid, "{change}");
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
 use url::Url;
 use values::Email;
 
@@ -62,7 +63,7 @@ pub(super) struct KnownIssuer {
 pub struct ExternalIssuers(Arc<[KnownIssuer]>);
 
 /// A person, as a valid ID token describes them.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Vouched {
     /// The URL of the issuer.
     pub issuer: String,

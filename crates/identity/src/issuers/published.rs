@@ -18,6 +18,8 @@ const FRESH: Duration = Duration::from_secs(10 * 60);
 const STALE: Duration = Duration::from_secs(60 * 60);
 /// The issuer is asked no more often, whatever keys tokens name.
 const PAUSE: Duration = Duration::from_secs(5);
+/// An issuer that did not answer, while its keys are known, is asked no more often.
+const LONG_PAUSE: Duration = Duration::from_secs(60);
 
 /// The issuer does not answer, and what it publishes is not known.
 #[derive(Debug, thiserror::Error)]
@@ -101,13 +103,23 @@ struct Known {
 }
 
 impl Known {
+    /// Whether the issuer was asked a moment ago.
+    fn is_new(&self) -> bool {
+        let may_wait = self.read.is_some() && !self.has_answered;
+        let pause = if may_wait { LONG_PAUSE } else { PAUSE };
+        self.asked_at.is_some_and(|moment| moment.elapsed() < pause)
+    }
+
     fn younger_than(&self, age: Duration) -> Option<&Read> {
         self.read.as_deref().filter(|read| read.at.elapsed() < age)
     }
 }
 
 /// Keeps what one issuer publishes.
-pub(super) struct Published {
+#[derive(Clone)]
+pub(super) struct Published(Arc<Issuer>);
+
+struct Issuer {
     issuer: String,
     http: reqwest::Client,
     known: Mutex<Known>,
@@ -117,12 +129,13 @@ pub(super) struct Published {
 
 impl Published {
     pub(super) fn new(issuer: String, http: reqwest::Client) -> Self {
-        Self { issuer, http, known: Mutex::default(), asking: tokio::sync::Mutex::default() }
+        let (known, asking) = (Mutex::default(), tokio::sync::Mutex::default());
+        Self(Arc::new(Issuer { issuer, http, known, asking }))
     }
 
     /// Where a browser is signed in. `None` if the issuer signs no browser in.
     pub(super) async fn endpoints(&self) -> Result<Option<Endpoints>, Unavailable> {
-        if let Some(read) = self.known().younger_than(FRESH) {
+        if let Some(read) = self.0.known().younger_than(FRESH) {
             return Ok(read.endpoints.clone());
         }
         self.ask().await.younger_than(STALE).map(|read| read.endpoints.clone()).ok_or(Unavailable)
@@ -135,7 +148,7 @@ impl Published {
         algorithm: Algorithm,
     ) -> Result<Option<IssuerKey>, Unavailable> {
         let chosen = |read: &Read| choose(&read.keys, id, algorithm);
-        if let Some(key) = self.known().younger_than(FRESH).and_then(chosen) {
+        if let Some(key) = self.0.known().younger_than(FRESH).and_then(chosen) {
             return Ok(Some(key));
         }
         let known = self.ask().await;
@@ -149,6 +162,15 @@ impl Published {
         }
     }
 
+    /// Asks the issuer. A client that goes away does not stop the question.
+    async fn ask(&self) -> Known {
+        let issuer = self.0.clone();
+        let asked = tokio::spawn(async move { issuer.ask().await });
+        asked.await.unwrap_or_else(|_| self.0.known())
+    }
+}
+
+impl Issuer {
     fn known(&self) -> Known {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -157,7 +179,7 @@ impl Published {
     async fn ask(&self) -> Known {
         let _asking = self.asking.lock().await;
         let mut known = self.known();
-        if known.asked_at.is_some_and(|moment| moment.elapsed() < PAUSE) {
+        if known.is_new() {
             return known;
         }
         let read = self.read().await;
@@ -181,12 +203,13 @@ impl Published {
         if discovered.issuer != self.issuer {
             return Err(WebError::OtherIssuer(discovered.issuer));
         }
-        let set: KeySet = web::read(&self.http, web::checked(&discovered.jwks_uri)?.as_str()).await?;
+        let checked = |address: &str| web::checked(address, &self.issuer);
+        let set: KeySet = web::read(&self.http, checked(&discovered.jwks_uri)?.as_str()).await?;
         let methods = discovered.token_endpoint_auth_methods_supported;
         let endpoints = match (discovered.authorization_endpoint, discovered.token_endpoint) {
             (Some(authorization), Some(token)) => Some(Endpoints {
-                authorization: web::checked(&authorization)?,
-                token: web::checked(&token)?,
+                authorization: checked(&authorization)?,
+                token: checked(&token)?,
                 takes_basic: methods
                     .is_none_or(|methods| methods.iter().any(|method| method == "client_secret_basic")),
                 names_itself: discovered.authorization_response_iss_parameter_supported,

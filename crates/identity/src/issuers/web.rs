@@ -48,9 +48,10 @@ pub fn is_allowed(address: &Url) -> bool {
     }
 }
 
-/// An address that an issuer names.
-pub(super) fn checked(address: &str) -> Result<Url, WebError> {
-    let url = Url::parse(address).ok().filter(is_allowed);
+/// An address that an issuer names. One with https names no address without.
+pub(super) fn checked(address: &str, issuer: &str) -> Result<Url, WebError> {
+    let is_safe = |url: &Url| url.scheme() == "https" || !issuer.starts_with("https:");
+    let url = Url::parse(address).ok().filter(|url| is_allowed(url) && is_safe(url));
     url.ok_or_else(|| WebError::Address(address.to_owned()))
 }
 
@@ -118,5 +119,7 @@ mod tests {
         for address in ["http://accounts.example.com", "http://localhost.evil.test", "file:///etc/passwd"] {
             assert!(!is_allowed(&Url::parse(address).unwrap()), "{address}");
         }
+        assert!(checked("http://127.0.0.1:1/keys", "http://localhost:1").is_ok());
+        assert!(checked("http://127.0.0.1:1/keys", "https://accounts.example.com").is_err());
     }
 }

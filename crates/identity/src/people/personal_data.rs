@@ -88,8 +88,8 @@ pub struct KeptSignOn {
     pub address: Option<IpAddr>,
     /// When the person signed in first.
     pub created_at: DateTime<Utc>,
-    /// When the person gave the password last.
-    pub authenticated_at: DateTime<Utc>,
+    /// When the person proved last who they are. `None` if an issuer elsewhere did not say so.
+    pub authenticated_at: Option<DateTime<Utc>>,
     /// When it was revoked.
     pub revoked_at: Option<DateTime<Utc>>,
 }
@@ -159,7 +159,8 @@ pub async fn export(tx: &SharedTx, id: UserId, by: By<'_>) -> Result<Option<Pers
         SELECT id, device, user_agent, address, created_at, last_seen_at, revoked_at
           FROM shared.sessions WHERE user_id = $1 ORDER BY id DESC";
     const SIGN_ONS: &str = "
-        SELECT user_agent, address, created_at, authenticated_at, revoked_at
+        SELECT user_agent, address, created_at, nullif(authenticated_at, to_timestamp(0)) AS authenticated_at,
+               revoked_at
           FROM shared.sign_ons WHERE user_id = $1 ORDER BY id DESC";
     const IDENTITIES: &str = "
         SELECT issuer, subject, email, linked_at, last_used_at, unlinked_at

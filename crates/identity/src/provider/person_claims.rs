@@ -75,7 +75,8 @@ impl TokenIssuer {
         let audience = vec![Audience::new(client.to_owned())];
         let claims =
             IdClaims::new(issuer, audience, now + lifetime, now, StandardClaims::new(subject), claims)
-                .set_auth_time(started.signed_in_at)
+                // An issuer elsewhere may not have said when.
+                .set_auth_time(started.signed_in_at.filter(|moment| *moment > DateTime::UNIX_EPOCH))
                 .set_auth_context_ref(Some(AuthenticationContextClass::new(
                     started.second_factor.to_string(),
                 )))

@@ -3,15 +3,14 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::json;
-use tenancy::{DbError, SharedScope, SharedTx};
+use tenancy::{DbError, SharedTx};
 
 use crate::issuers::issuer::Vouched;
 use crate::mail::outgoing::{self, Template};
 use crate::names::ids::UserId;
 use crate::people::user;
 use crate::records::auth_event::{self, AuthAction, AuthEvent, By, Origin};
-use crate::signing_in::login::SignIn;
-use crate::signing_in::principal::RECENT;
+use crate::signing_in::session::{self, Which};
 
 values::ids! {
     /// The id of an identity elsewhere.
@@ -40,26 +39,6 @@ pub struct ExternalIdentity {
 
 tenancy::from_row!(ExternalIdentity { id, issuer, issuer_label, subject, email, linked_at, last_used_at });
 
-/// An identity was not linked.
-#[derive(Debug, thiserror::Error)]
-pub enum LinkError {
-    /// The ID token was used before.
-    #[error("the ID token was used before; get another one from the issuer")]
-    Used,
-    /// The identity is linked to an account already.
-    #[error("the identity is linked to an account already; unlink it there first")]
-    Taken,
-    /// The account has as many identities as it may have.
-    #[error("an account can have {MOST} identities at most; unlink one first")]
-    TooMany,
-    /// PostgreSQL refused a query, or the connection failed.
-    #[error("a query about identities failed")]
-    Db(#[from] DbError),
-}
-
-/// The most identities of one account.
-const MOST: i64 = 10;
-
 /// An identity with which somebody signs in.
 pub(super) struct ShownIdentity {
     /// `None`: its email links it now.
@@ -68,9 +47,9 @@ pub(super) struct ShownIdentity {
 }
 
 impl ShownIdentity {
-    /// When the person proved who they are. If the issuer does not say so, it may be long ago.
-    pub(super) fn authenticated_at(&self, now: DateTime<Utc>) -> DateTime<Utc> {
-        self.vouched.authenticated_at.unwrap_or(now - RECENT)
+    /// When the person proved who they are. If the issuer does not say so, it was never.
+    pub(super) fn authenticated_at(&self) -> DateTime<Utc> {
+        self.vouched.authenticated_at.unwrap_or(DateTime::UNIX_EPOCH)
     }
 }
 
@@ -102,6 +81,8 @@ pub async fn unlink(
          WHERE id = $2 AND user_id = $1 AND unlinked_at IS NULL
      RETURNING issuer, issuer_label";
     lock(tx, user).await?;
+    // Each end is recorded. A trigger ends what would be left.
+    session::revoke(tx, user, Which::OfIdentity(id), "identity_unlinked", by).await?;
     let unlinked: Option<Unlinked> = tx.row_opt(UNLINK, &[&user, &id, &tx.now()]).await?;
     let Some(Unlinked { issuer, issuer_label }) = unlinked else { return Ok(false) };
     record(tx, user, AuthAction::IdentityUnlinked, &issuer, by).await?;
@@ -117,7 +98,7 @@ struct Unlinked {
 tenancy::from_row!(Unlinked { issuer, issuer_label });
 
 /// Those who sign the user in, and those who link and unlink identities, do so one after another.
-async fn lock(tx: &SharedTx, user: UserId) -> Result<(), DbError> {
+pub(super) async fn lock(tx: &SharedTx, user: UserId) -> Result<(), DbError> {
     const LOCK: &str = "SELECT FROM shared.users WHERE id = $1 FOR NO KEY UPDATE";
     tx.execute(LOCK, &[&user]).await.map(drop)
 }
@@ -141,37 +122,57 @@ async fn tell(tx: &SharedTx, user: UserId, change: &str, issuer: &str) -> Result
     outgoing::queue(tx, Template::IdentityChanged, None, email.as_str(), &parameters).await.map(drop)
 }
 
-async fn use_up(tx: &SharedTx, vouched: &Vouched) -> Result<bool, DbError> {
+/// Uses an ID token up. Returns `false` if it was used before.
+pub(super) async fn use_up(tx: &SharedTx, vouched: &Vouched) -> Result<bool, DbError> {
     const USE: &str = "SELECT shared.use_id_token($1, $2)";
     tx.value(USE, &[&vouched.token_hash, &vouched.token_expires_at]).await
 }
 
-/// Returns `None` if the identity is linked to an account already.
-async fn insert(tx: &SharedTx, user: UserId, vouched: &Vouched) -> Result<Option<ExternalIdentity>, DbError> {
-    const INSERT: &str = "
-        INSERT INTO shared.external_identities (id, user_id, issuer, issuer_label, subject, email, linked_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7)
-            ON CONFLICT (issuer, subject) WHERE unlinked_at IS NULL DO NOTHING
-     RETURNING id, issuer, issuer_label, subject, email, linked_at, last_used_at";
-    let Vouched { issuer, label, subject, email, .. } = vouched;
-    let id = ExternalIdentityId::new();
-    tx.row_opt(INSERT, &[&id, &user, issuer, label, subject, email, &tx.now()]).await
-}
-
-async fn link(
+/// Returns `None` if the identity is linked to another account. One that this account has, or had, is linked
+/// again.
+async fn insert(
     tx: &SharedTx,
     user: UserId,
     vouched: &Vouched,
+    by_email: bool,
+) -> Result<Option<ExternalIdentity>, DbError> {
+    const AGAIN: &str = "
+        UPDATE shared.external_identities
+           SET issuer_label = $4, email = $5, linked_at = $6, by_email = $7, unlinked_at = NULL
+         WHERE user_id = $1 AND issuer = $2 AND subject = $3
+     RETURNING id, issuer, issuer_label, subject, email, linked_at, last_used_at";
+    const INSERT: &str = "
+        INSERT INTO shared.external_identities (id, user_id, issuer, issuer_label, subject, email, linked_at,
+                                                by_email)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+            ON CONFLICT (issuer, subject) WHERE unlinked_at IS NULL DO NOTHING
+     RETURNING id, issuer, issuer_label, subject, email, linked_at, last_used_at";
+    let Vouched { issuer, label, subject, email, .. } = vouched;
+    let again = tx.row_opt(AGAIN, &[&user, issuer, subject, label, email, &tx.now(), &by_email]).await?;
+    if again.is_some() {
+        return Ok(again);
+    }
+    let id = ExternalIdentityId::new();
+    tx.row_opt(INSERT, &[&id, &user, issuer, label, subject, email, &tx.now(), &by_email]).await
+}
+
+/// Links an identity to a user, who must be locked. Returns `None` if another account has it.
+pub(super) async fn link(
+    tx: &SharedTx,
+    user: UserId,
+    vouched: &Vouched,
+    by_email: bool,
     origin: &Origin,
 ) -> Result<Option<ExternalIdentity>, DbError> {
-    let Some(linked) = insert(tx, user, vouched).await? else { return Ok(None) };
+    let Some(linked) = insert(tx, user, vouched, by_email).await? else { return Ok(None) };
     record(tx, user, AuthAction::IdentityLinked, &vouched.issuer, By::person(user, origin)).await?;
     tell(tx, user, "linked", &vouched.label).await?;
     Ok(Some(linked))
 }
 
 /// Uses an ID token up, for a session or a sign-on that was just started. Returns the identity with which it
-/// began; `None` if the token was used, or the identity was linked or unlinked, after they were read.
+/// began; `None` if the token was used, or the identity was linked or unlinked, after they were read. If the
+/// email links the identity, the user must be locked.
 pub(super) async fn enter(
     tx: &SharedTx,
     shown: &ShownIdentity,
@@ -181,44 +182,21 @@ pub(super) async fn enter(
     const USED: &str = "
         UPDATE shared.external_identities SET last_used_at = $2, email = $3, issuer_label = $4
          WHERE id = $1 AND unlinked_at IS NULL";
+    const HAS_ONE: &str = "
+        SELECT EXISTS (SELECT FROM shared.external_identities WHERE user_id = $1 AND issuer = $2)";
     let vouched = &shown.vouched;
     if !use_up(tx, vouched).await? {
         return Ok(None);
     }
     let id = match shown.id {
         Some(id) => Some(id),
-        None => link(tx, user, vouched, origin).await?.map(|linked| linked.id),
+        // Another request may have linked another identity with the same email.
+        None if tx.value::<bool>(HAS_ONE, &[&user, &vouched.issuer]).await? => None,
+        None => link(tx, user, vouched, true, origin).await?.map(|linked| linked.id),
     };
     let Some(id) = id else { return Ok(None) };
     let used = tx.execute(USED, &[&id, &tx.now(), &vouched.email, &vouched.label]).await?;
     Ok((used > 0).then_some(id))
-}
-
-impl SignIn {
-    /// Links an identity to the account of a signed-in user, who has just proved who they are.
-    ///
-    /// # Errors
-    /// [`LinkError`].
-    pub async fn link_identity(
-        &self,
-        user: UserId,
-        vouched: &Vouched,
-        origin: &Origin,
-    ) -> Result<ExternalIdentity, LinkError> {
-        const COUNT: &str = "
-            SELECT count(*) FROM shared.external_identities WHERE user_id = $1 AND unlinked_at IS NULL";
-        let link = async |tx: &SharedTx| {
-            lock(tx, user).await?;
-            if !use_up(tx, vouched).await? {
-                return Err(LinkError::Used);
-            }
-            if tx.value::<i64>(COUNT, &[&user]).await? >= MOST {
-                return Err(LinkError::TooMany);
-            }
-            link(tx, user, vouched, origin).await?.ok_or(LinkError::Taken)
-        };
-        self.database.write_shared(SharedScope::User(user.into()), link).await
-    }
 }
 
 /// Deletes the ID tokens that have expired.

@@ -15,7 +15,7 @@ use crate::signing_in::external_identity::{ExternalIdentityId, ShownIdentity};
 use crate::signing_in::login::{LoginError, SignIn, SignedIn};
 use crate::signing_in::session::{self, Entrant, Proof, Started};
 use crate::signing_in::sign_on::{Entering, SignOnSecret};
-use crate::signing_in::throttle::{Attempt, AttemptKeys};
+use crate::signing_in::throttle::{self, Attempt, AttemptKeys};
 
 /// Nobody was signed in with an ID token, although the token is valid.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +26,9 @@ pub enum ExternalSignInError {
     /// The identity is linked to no account, or the account is closed. The client does not learn which.
     #[error("this identity is linked to no account; sign in with the password, and link it in the account")]
     Unknown,
+    /// The business has ended the sessions of the member since the person proved at the issuer who they are.
+    #[error("the business has ended your sessions; sign in at the issuer once more, or with the password")]
+    Again,
     /// As with the right password.
     #[error(transparent)]
     Login(#[from] LoginError),
@@ -37,6 +40,9 @@ impl From<DbError> for ExternalSignInError {
     }
 }
 
+/// An answer of an issuer that was counted.
+pub struct CountedAnswer(Attempt);
+
 struct Found {
     wait: f64,
     is_used: bool,
@@ -46,8 +52,10 @@ struct Found {
     email: Option<Email>,
     username: Option<Username>,
     password_changed_at: Option<DateTime<Utc>>,
+    has_second_factor: bool,
     membership_id: Option<MembershipId>,
     membership_version: Option<i32>,
+    sign_in_again_since: Option<DateTime<Utc>>,
     roles: Option<Vec<String>>,
     permissions: Option<Vec<String>>,
 }
@@ -61,8 +69,10 @@ tenancy::from_row!(Found {
     email,
     username,
     password_changed_at,
+    has_second_factor,
     membership_id,
     membership_version,
+    sign_in_again_since,
     roles,
     permissions,
 });
@@ -95,6 +105,12 @@ impl SignIn {
                 self.record_refusal(vouched, member_of, Some(user), "no_membership", origin).await?;
                 return Err(LoginError::NoMembership.into());
             };
+            let shown = ShownIdentity { id: found.identity_id, vouched: vouched.clone() };
+            if found.sign_in_again_since.is_some_and(|since| shown.authenticated_at() < since) {
+                self.forget(&attempt).await?;
+                self.record_refusal(vouched, member_of, Some(user), "sign_in_again", origin).await?;
+                return Err(ExternalSignInError::Again);
+            }
             let place = (user, Some(member_of));
             let second_factor = self.check_second_factor(place, code, origin).await;
             if second_factor.is_err() {
@@ -115,10 +131,7 @@ impl SignIn {
                 membership,
                 password_changed_at: found.password_changed_at,
                 second_factor_at: second_factor.map_err(LoginError::from)?,
-                proof: Proof::IdToken(Box::new(ShownIdentity {
-                    id: found.identity_id,
-                    vouched: vouched.clone(),
-                })),
+                proof: Proof::IdToken(Box::new(shown)),
                 attempt,
             };
             if let Some(started) = session::start(&self.database, &entrant, &self.terms, origin).await? {
@@ -144,6 +157,11 @@ impl SignIn {
             let keys = AttemptKeys::of_identity(named(vouched), member_of.tenant(), origin.network());
             let keys = keys.at_provider(origin.network());
             let (user, found) = self.find_identity(vouched, member_of, &keys, origin).await?;
+            if found.identity_id.is_none() && found.has_second_factor {
+                // The factor comes later. Before it, no email links anything.
+                self.record_refusal(vouched, member_of, Some(user), "unknown_identity", origin).await?;
+                return Err(ExternalSignInError::Unknown);
+            }
             let entering = Entering {
                 user,
                 password_changed_at: found.password_changed_at,
@@ -159,6 +177,29 @@ impl SignIn {
         Err(ExternalSignInError::Unknown)
     }
 
+    /// Counts an answer of an issuer that a browser brings, before the issuer is asked about it.
+    ///
+    /// # Errors
+    /// [`LoginError::TooManyAttempts`].
+    pub async fn count_answer(&self, origin: &Origin) -> Result<CountedAnswer, LoginError> {
+        let network = origin.network();
+        let count = async |tx: &SharedTx| throttle::count_answer(tx, network, self.allowed).await;
+        let (attempt, wait) = self.database.write_shared(SharedScope::Public, count).await?;
+        if wait > 0.0 {
+            return Err(LoginError::TooManyAttempts(wait.ceil() as u32));
+        }
+        Ok(CountedAnswer(attempt))
+    }
+
+    /// The answer was right, so that it counts no more.
+    ///
+    /// # Errors
+    /// [`DbError`].
+    pub async fn forget_answer(&self, counted: &CountedAnswer) -> Result<(), DbError> {
+        let uncount = async |tx: &SharedTx| throttle::uncount(tx, &counted.0).await;
+        self.database.write_shared(SharedScope::Public, uncount).await
+    }
+
     /// The user to whom an identity is linked, or will be by its email. A refusal is recorded.
     async fn find_identity(
         &self,
@@ -169,7 +210,8 @@ impl SignIn {
     ) -> Result<(UserId, Found), ExternalSignInError> {
         const BEGIN: &str = "
             SELECT wait, is_used, identity_id, user_id, full_name, email, username, password_changed_at,
-                   membership_id, membership_version, roles, permissions
+                   has_second_factor, membership_id, membership_version, sign_in_again_since, roles,
+                   permissions
               FROM shared.begin_external_sign_in($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
         let Vouched { issuer, subject, .. } = vouched;
         let email = vouched.email.as_ref().filter(|_| vouched.is_linked_by_email);

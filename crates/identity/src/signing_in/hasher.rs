@@ -69,6 +69,12 @@ impl PasswordKeys {
         Sealer::new(all.map(|key| (key.id.clone(), derived(key, b"tenantry authenticators"))).collect())
     }
 
+    /// Encrypts the notes that browsers keep.
+    pub fn note_sealer(&self) -> Sealer {
+        let all = std::iter::once(&self.current).chain(&self.former);
+        Sealer::new(all.map(|key| (key.id.clone(), derived(key, b"tenantry notes of browsers"))).collect())
+    }
+
     /// The key of a stored hash. A hash from before keys had names has the oldest key.
     fn find(&self, id: Option<&str>) -> Option<&PasswordKey> {
         match id {

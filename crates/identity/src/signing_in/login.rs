@@ -131,6 +131,8 @@ pub struct SignIn {
     pub allowed: Allowed,
     /// Encrypts the secrets of authenticator apps.
     pub authenticator_sealer: Sealer,
+    /// Encrypts the notes that browsers keep.
+    pub note_sealer: Sealer,
     /// The name of the installation, under which an authenticator app shows its digits.
     pub installation: String,
 }

@@ -2,6 +2,7 @@
 
 pub mod accepting;
 pub mod account_deletion;
+pub mod browser_note;
 pub mod delegation;
 pub mod email_change;
 pub mod enrolment;
@@ -9,6 +10,7 @@ pub mod external_identity;
 pub mod external_sign_in;
 pub mod hash_turns;
 pub mod hasher;
+pub mod identity_link;
 pub mod impersonation;
 pub mod key_ring;
 pub mod login;

@@ -331,7 +331,7 @@ impl SignIn {
     }
 
     /// Checks the password of a signed-in user, and then the second factor, if there is one.
-    async fn show_both(
+    pub(super) async fn show_both(
         &self,
         principal: &Principal,
         password: &SecretString,

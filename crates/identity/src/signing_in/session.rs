@@ -16,7 +16,7 @@ use crate::names::keys::AppSlug;
 use crate::people::membership::MemberOf;
 use crate::records::auth_event::{self, AuthAction, AuthEvent, By, Origin};
 use crate::signing_in::delegation::Delegation;
-use crate::signing_in::external_identity::{self, ShownIdentity};
+use crate::signing_in::external_identity::{self, ExternalIdentityId, ShownIdentity};
 use crate::signing_in::login::SignedIn;
 use crate::signing_in::refresh_token::RefreshToken;
 use crate::signing_in::second_factor::{self, SecondFactorState};
@@ -143,6 +143,10 @@ impl Proof {
         }
     }
 
+    fn links_by_email(&self) -> bool {
+        matches!(self, Self::IdToken(shown) if shown.id.is_none())
+    }
+
     /// Further facts for the log.
     fn details(&self) -> Value {
         match self {
@@ -171,6 +175,9 @@ pub(super) async fn start(
     let (session, token) = (SessionId::new(), RefreshToken::generate());
     let done = database
         .write_shared(SharedScope::User(signed_in.user.into()), async |tx| {
+            if proof.links_by_email() {
+                external_identity::lock(tx, signed_in.user).await?;
+            }
             let mut expires_at = terms.end(tx.now());
             let event = AuthEvent {
                 tenant: member_of.tenant(),
@@ -223,7 +230,7 @@ pub(super) async fn start(
                 }
                 Proof::IdToken(shown) => {
                     let identity = external_identity::enter(tx, shown, signed_in.user, origin).await?;
-                    signed_in_at = Some(shown.authenticated_at(tx.now()));
+                    signed_in_at = Some(shown.authenticated_at());
                     let identity = identity.ok_or(StartError::Changed)?;
                     tx.execute(ELSEWHERE, &[&session, &identity, &signed_in_at]).await?;
                 }
@@ -329,6 +336,8 @@ pub enum Which {
     AllBut(SessionId),
     /// All sessions, and the sign-ons of all browsers but one.
     AllButSignOn(SignOnId),
+    /// The sessions and the sign-ons that began with an identity elsewhere.
+    OfIdentity(ExternalIdentityId),
 }
 
 /// Revokes sessions of a user. Their tokens are refused by every server within a second. Returns the number
@@ -352,6 +361,7 @@ pub async fn revoke(
            AND ($3::uuid IS NULL
                 OR o.id IS DISTINCT FROM (SELECT sign_on_id FROM shared.sessions WHERE id = $3))
            AND ($4::uuid IS NULL OR o.id <> $4)
+           AND ($5::uuid IS NULL OR o.external_identity_id = $5)
          ORDER BY o.id FOR NO KEY UPDATE";
     const END_SIGN_ONS: &str = "
         UPDATE shared.sign_ons SET revoked_at = $2, revoked_reason = $3 WHERE id = ANY ($1)";
@@ -361,22 +371,25 @@ pub async fn revoke(
              WHERE s.user_id = $1 AND s.revoked_at IS NULL AND s.idle_expires_at > $4
                AND ($2::uuid IS NULL OR s.id = $2 OR s.sign_on_id = ANY ($6))
                AND ($3::uuid IS NULL OR s.id <> $3)
+               AND ($7::uuid IS NULL OR s.external_identity_id = $7 OR s.sign_on_id = ANY ($6))
              ORDER BY s.id FOR NO KEY UPDATE)
         UPDATE shared.sessions s SET revoked_at = $4, revoked_reason = $5
           FROM chosen, shared.memberships m
          WHERE s.id = chosen.id AND m.id = s.membership_id
      RETURNING s.id, m.app, s.tenant_id";
-    let (one, but, but_sign_on) = match which {
-        Which::One(id) | Which::Device(id) => (Some(id), None, None),
-        Which::All => (None, None, None),
-        Which::AllBut(id) => (None, Some(id), None),
-        Which::AllButSignOn(id) => (None, None, Some(id)),
+    let (one, but, but_sign_on, identity) = match which {
+        Which::One(id) | Which::Device(id) => (Some(id), None, None, None),
+        Which::All => (None, None, None, None),
+        Which::AllBut(id) => (None, Some(id), None, None),
+        Which::AllButSignOn(id) => (None, None, Some(id), None),
+        Which::OfIdentity(id) => (None, None, None, Some(id)),
     };
     let sign_ons: Vec<SignOnId> = match which {
         Which::One(_) => Vec::new(),
-        _ => tx.values(SIGN_ONS, &[&user, &one, &but, &but_sign_on]).await?,
+        _ => tx.values(SIGN_ONS, &[&user, &one, &but, &but_sign_on, &identity]).await?,
     };
-    let revoked: Vec<Revoked> = tx.rows(REVOKE, &[&user, &one, &but, &tx.now(), &reason, &sign_ons]).await?;
+    let revoked: Vec<Revoked> =
+        tx.rows(REVOKE, &[&user, &one, &but, &tx.now(), &reason, &sign_ons, &identity]).await?;
     if !sign_ons.is_empty() {
         tx.execute(END_SIGN_ONS, &[&sign_ons, &tx.now(), &reason]).await?;
     }

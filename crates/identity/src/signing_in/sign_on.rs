@@ -62,6 +62,8 @@ pub struct SignOn {
     pub needs_second_factor: bool,
     /// The program whose page asked for the password.
     pub asked_by: Option<ClientId>,
+    /// Whether it began with an identity elsewhere, and not with the password.
+    pub is_external: bool,
     expires_at: DateTime<Utc>,
     idle_expires_at: DateTime<Utc>,
 }
@@ -74,6 +76,7 @@ tenancy::from_row!(SignOn {
     authenticated_at,
     needs_second_factor,
     asked_by,
+    is_external,
     expires_at,
     idle_expires_at,
 });
@@ -82,6 +85,12 @@ impl SignOn {
     /// Whether the person has just given the password.
     pub fn is_recent(&self) -> bool {
         Utc::now() - self.authenticated_at < RECENT
+    }
+
+    /// Whether the person may link an identity: they have just given the password, and the second factor, if
+    /// there is one.
+    pub fn may_link(&self) -> bool {
+        self.is_recent() && !self.is_external && !self.needs_second_factor
     }
 }
 
@@ -187,6 +196,9 @@ impl SignIn {
         let done = self
             .database
             .write_shared(SharedScope::User(user.into()), async |tx| {
+                if entering.identity.as_ref().is_some_and(|shown| shown.id.is_none()) {
+                    external_identity::lock(tx, user).await?;
+                }
                 let expires_at = self.terms.end(tx.now());
                 let started: bool = tx
                     .value(
@@ -210,14 +222,15 @@ impl SignIn {
                 if !started {
                     return Err(EnterError::Changed);
                 }
+                // The attempt before the identity, as at a sign-in to an app.
+                tenancy::all((auth_event::record(tx, &event), throttle::forget(tx, entering.attempt)))
+                    .await?;
                 if let Some(shown) = &entering.identity {
                     let identity = external_identity::enter(tx, shown, user, origin).await?;
                     let identity = identity.ok_or(EnterError::Changed)?;
-                    let authenticated_at = shown.authenticated_at(tx.now());
+                    let authenticated_at = shown.authenticated_at();
                     tx.execute(ELSEWHERE, &[&secret.hash(), &identity, &authenticated_at]).await?;
                 }
-                tenancy::all((auth_event::record(tx, &event), throttle::forget(tx, entering.attempt)))
-                    .await?;
                 Ok(())
             })
             .await;
@@ -275,8 +288,8 @@ pub async fn open(
     terms: &SessionTerms,
 ) -> Result<Option<SignOn>, DbError> {
     const OPEN: &str = "
-        SELECT id, user_id, full_name, email, authenticated_at, needs_second_factor, asked_by, expires_at,
-               idle_expires_at
+        SELECT id, user_id, full_name, email, authenticated_at, needs_second_factor, asked_by, is_external,
+               expires_at, idle_expires_at
           FROM shared.open_sign_on($1, $2)";
     const EXTEND: &str = "UPDATE shared.sign_ons SET idle_expires_at = $2 WHERE id = $1";
     let opened: Option<SignOn> = tx.row_opt(OPEN, &[&presented.hash(), &tx.now()]).await?;

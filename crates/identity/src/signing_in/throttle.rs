@@ -122,7 +122,20 @@ pub(super) async fn count_guess(
     Ok((Attempt { counted: vec![account.clone()], account }, wait))
 }
 
-/// Forgets an attempt whose password was not compared.
+/// Counts an answer of an issuer elsewhere that a browser brings. Returns the attempt, and the seconds to
+/// wait, or 0.
+pub(super) async fn count_answer(
+    tx: &SharedTx,
+    network: Option<IpAddr>,
+    allowed: Allowed,
+) -> Result<(Attempt, f64), DbError> {
+    const COUNT: &str = "SELECT shared.count_attempt($1, $2, $3)";
+    let key = sha256(&format!("answer {network:?}"));
+    let wait = tx.value(COUNT, &[&key, &allowed.counts().1, &tx.now()]).await?;
+    Ok((Attempt { counted: vec![key.clone()], account: key }, wait))
+}
+
+/// Forgets an attempt whose password was not compared, or an answer that was right.
 pub(super) async fn uncount(tx: &SharedTx, attempt: &Attempt) -> Result<(), DbError> {
     const UNCOUNT: &str = "SELECT shared.uncount_attempt($1)";
     tx.execute(UNCOUNT, &[&attempt.counted]).await.map(drop)

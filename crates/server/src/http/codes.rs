@@ -111,6 +111,8 @@ codes! {
         "Get another ID token from the issuer. Each is valid here once.";
     IdentityUnknown = "identity_unknown", UNAUTHORIZED, "Identity not linked",
         "Sign in with the password, and link the identity with POST /api/v1/auth/external-identities.";
+    SignInAgain = "sign_in_again", UNAUTHORIZED, "Sign in again",
+        "Sign in at the issuer once more, so that its ID token has a new auth_time, or use the password.";
     PasswordChangeRequired = "password_change_required", FORBIDDEN, "Password must be changed",
         "Send newPassword with the sign-in. It becomes the password of the user.";
     NoMembership = "no_membership", FORBIDDEN,

@@ -1,116 +1,117 @@
-//! The cookie of a browser that is on its way through an issuer elsewhere.
-
-use std::future::{Ready, ready};
+//! The cookie of a browser that signs in at an issuer elsewhere: first of the way there, and then, if the
+//! identity is linked to no account yet, of the identity.
 
 use actix_web::cookie::time::Duration as Span;
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest, HttpResponse};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use identity::{Flow, IssuerName};
+use chrono::{DateTime, Utc};
+use identity::{Flow, IssuerName, Sealer, Vouched, browser_note};
 use secrecy::ExposeSecret as _;
+use serde::{Deserialize, Serialize};
+use std::future::{Ready, ready};
 
 use crate::http::browser::Jar;
 use crate::http::codes::Code;
 use crate::http::problem::Problem;
+use crate::http::state::State;
+
+/// What the browser keeps.
+#[derive(Serialize, Deserialize)]
+pub enum Note {
+    /// A sign-in at an issuer has begun.
+    Begun(Begun),
+    /// The issuer vouched for an identity that is linked to no account.
+    Unlinked(Box<Vouched>),
+}
 
 /// A sign-in at an issuer that has begun.
+#[derive(Serialize, Deserialize)]
 pub struct Begun {
     pub issuer: IssuerName,
-    pub flow: Flow,
+    secret: String,
     /// Whether the person must prove there once more who they are.
     pub again: bool,
+    pub at: DateTime<Utc>,
     /// The query of the authorization endpoint, to which the browser returns.
     pub query: String,
 }
 
 impl Begun {
-    /// The sign-in must end within so long.
-    pub const LIFETIME: Span = Span::minutes(10);
-
-    /// The longest value that each browser keeps, with room for the name and the attributes.
-    const LONGEST: usize = 3800;
-
-    fn parse(text: &str) -> Option<Self> {
-        let mut parts = text.splitn(4, '.');
-        let (issuer, again) = (parts.next()?.parse().ok()?, parts.next()? == "again");
-        let flow = Flow::resumed(parts.next()?);
-        let query = String::from_utf8(URL_SAFE_NO_PAD.decode(parts.next()?).ok()?).ok()?;
-        Some(Self { issuer, flow, again, query })
+    pub fn new(issuer: IssuerName, flow: &Flow, again: bool, query: String) -> Self {
+        let secret = flow.secret().expose_secret().to_owned();
+        Self { issuer, secret, again, at: Utc::now(), query }
     }
 
-    /// `None` if no browser would keep it.
-    fn to_text(&self) -> Option<String> {
-        let again = if self.again { "again" } else { "" };
-        let (secret, query) = (self.flow.secret().expose_secret(), URL_SAFE_NO_PAD.encode(&self.query));
-        let text = format!("{}.{again}.{secret}.{query}", self.issuer);
-        (text.len() <= Self::LONGEST).then_some(text)
+    /// What the issuer sees of it.
+    pub fn flow(&self) -> Flow {
+        Flow::resumed(&self.secret)
     }
 }
+
+/// The longest value that each browser keeps, with room for the name and the attributes.
+const LONGEST: usize = 3800;
 
 /// The cookie of a request, which it may have, and may change.
 pub struct FlowCookie {
     jar: Jar,
-    /// The sign-in that has begun in this browser.
-    pub begun: Option<Begun>,
+    sealer: Sealer,
+    note: Option<Note>,
 }
 
 impl FromRequest for FlowCookie {
     type Error = Problem;
     type Future = Ready<Result<Self, Problem>>;
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let jar = Jar::of(request).ok_or_else(|| {
-            Problem::new(Code::NoCookiesHere, "Signing in needs https. Ask the operator to turn it on.")
-        });
-        ready(jar.map(|jar| {
-            let cookie = request.cookie(jar.flow());
-            Self { jar, begun: cookie.and_then(|cookie| Begun::parse(cookie.value())) }
-        }))
+        ready(Self::extract(request))
     }
 }
 
 impl FlowCookie {
-    /// Gives the browser a sign-in that has begun. Returns `false` if it is too long.
+    fn extract(request: &HttpRequest) -> Result<Self, Problem> {
+        let jar = Jar::of(request).ok_or_else(|| {
+            Problem::new(Code::NoCookiesHere, "Signing in needs https. Ask the operator to turn it on.")
+        })?;
+        let sealer = State::of(request)?.sign_in.note_sealer.clone();
+        let cookie = request.cookie(jar.flow());
+        let note = cookie.and_then(|cookie| browser_note::open(&sealer, cookie.value()));
+        Ok(Self { jar, sealer, note })
+    }
+
+    /// The sign-in that has begun in this browser.
+    pub fn begun(&self) -> Option<&Begun> {
+        match &self.note {
+            Some(Note::Begun(begun)) => Some(begun),
+            _ => None,
+        }
+    }
+
+    /// The identity that waits to be linked.
+    pub fn unlinked(&self) -> Option<&Vouched> {
+        match &self.note {
+            Some(Note::Unlinked(vouched)) => Some(vouched),
+            _ => None,
+        }
+    }
+
+    /// Gives the browser a note. Returns `false` if it is too long.
     ///
     /// # Errors
     /// 500 if the response takes no cookie.
-    pub fn keep(&self, response: &mut HttpResponse, begun: &Begun) -> Result<bool, Problem> {
-        let Some(text) = begun.to_text() else { return Ok(false) };
-        let cookie = self.jar.cookie(self.jar.flow(), text, Begun::LIFETIME);
+    pub fn keep(&self, response: &mut HttpResponse, note: &Note) -> Result<bool, Problem> {
+        let sealed = browser_note::seal(&self.sealer, note).filter(|sealed| sealed.len() <= LONGEST);
+        let Some(sealed) = sealed else { return Ok(false) };
+        let lifetime = Span::seconds(browser_note::LIFETIME.num_seconds());
+        let cookie = self.jar.cookie(self.jar.flow(), sealed, lifetime);
         response.add_cookie(&cookie).map_err(Problem::internal)?;
         Ok(true)
     }
 
-    /// Takes the sign-in away: it has ended.
+    /// Takes the note away.
     ///
     /// # Errors
     /// 500 if the response takes no cookie.
     pub fn forget(&self, response: &mut HttpResponse) -> Result<(), Problem> {
         let cookie = self.jar.cookie(self.jar.flow(), String::new(), Span::ZERO);
         response.add_cookie(&cookie).map_err(Problem::internal)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_sign_in_that_has_begun_fits_into_a_cookie() {
-        let begun = |query: &str| Begun {
-            issuer: "google".parse().unwrap(),
-            flow: Flow::begin(),
-            again: true,
-            query: query.to_owned(),
-        };
-        let one = begun("a=1&b=%20.c");
-        let text = one.to_text().unwrap();
-        let read = Begun::parse(&text).unwrap();
-        assert_eq!((read.issuer.as_str(), read.again, &*read.query), ("google", true, "a=1&b=%20.c"));
-        assert_eq!(read.flow.secret().expose_secret(), one.flow.secret().expose_secret());
-        assert!(begun(&"x".repeat(4000)).to_text().is_none());
-        for text in ["", "google", "google..tex_a", "Google..tex_a.YQ", "google..tex_a.!"] {
-            assert!(Begun::parse(text).is_none(), "{text}");
-        }
     }
 }

@@ -90,6 +90,7 @@ impl State {
                 terms: settings.session_terms(),
                 allowed: settings.allowed_failures(),
                 authenticator_sealer: settings.password_keys()?.authenticator_sealer(),
+                note_sealer: settings.password_keys()?.note_sealer(),
                 installation: settings.mail.installation.clone(),
             },
             external_issuers: wiring::external_issuers(&settings)?,

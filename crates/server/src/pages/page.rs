@@ -9,7 +9,7 @@ use minijinja::Environment;
 use serde::Serialize;
 
 /// The templates, by the names by which they include each other.
-const TEMPLATES: [(&str, &str); 13] = [
+const TEMPLATES: [(&str, &str); 14] = [
     ("layout.html", include_str!("templates/layout.html")),
     ("sign_in.html", include_str!("templates/sign_in.html")),
     ("new_password.html", include_str!("templates/new_password.html")),
@@ -20,6 +20,7 @@ const TEMPLATES: [(&str, &str); 13] = [
     ("business.html", include_str!("templates/business.html")),
     ("confirmation.html", include_str!("templates/confirmation.html")),
     ("consent.html", include_str!("templates/consent.html")),
+    ("linking.html", include_str!("templates/linking.html")),
     ("sign_out.html", include_str!("templates/sign_out.html")),
     ("signed_out.html", include_str!("templates/signed_out.html")),
     ("error.html", include_str!("templates/error.html")),
@@ -75,7 +76,7 @@ mod tests {
         let values = json!({
             "title": "<b>", "text": "<b>", "app": "<b>", "program": "<b>", "business": "<b>",
             "person": "<b>", "login": "\"><b>", "error": "<b>", "query": "a=1&b=\"<b>",
-            "issuers": [{"name": "<b>", "label": "<b>"}],
+            "issuer": "<b>", "identity": "<b>", "issuers": [{"name": "<b>", "label": "<b>"}],
             "places": [{"name": "<b>", "query": "<b>"}], "continue_query": "<b>", "back": "\"<b>",
             "other_query": "<b>",
             "learns": ["<b>"], "does": ["<b>"],

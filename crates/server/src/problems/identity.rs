@@ -1,8 +1,8 @@
 //! Problems of signing in, and of apps and roles.
 
 use identity::app::AppError;
-use identity::external_identity::LinkError;
 use identity::external_sign_in::ExternalSignInError;
+use identity::identity_link::LinkError;
 use identity::login::LoginError;
 use identity::password_change::ChangeError;
 use identity::password_reset::ResetError;
@@ -112,6 +112,7 @@ impl From<ExternalSignInError> for Problem {
         let code = match error {
             ExternalSignInError::Used => Code::IdTokenUsed,
             ExternalSignInError::Unknown => Code::IdentityUnknown,
+            ExternalSignInError::Again => Code::SignInAgain,
             ExternalSignInError::Login(error) => return error.into(),
         };
         Self::unauthorized(code, sentence(&error), r#"Bearer realm="tenantry""#)
@@ -125,6 +126,8 @@ impl From<LinkError> for Problem {
             LinkError::Used => Self::invalid("/idToken", Code::InvalidValue, error),
             LinkError::Taken => Self::because(Code::IdentityTaken, &error),
             LinkError::TooMany => Self::because(Code::TooManyIdentities, &error),
+            LinkError::NotProved => Self::because(Code::StepUpRequired, &error),
+            LinkError::Refused(error) => error.into(),
             LinkError::Db(error) => error.into(),
         }
     }

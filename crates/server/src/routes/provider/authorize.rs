@@ -16,6 +16,7 @@ use tenancy::{DbError, SharedScope, SharedTx, TenantSlug};
 use utoipa::IntoParams;
 
 use crate::http::extract::Body;
+use crate::http::flow_cookie::FlowCookie;
 use crate::http::host_owner::AtIdentity;
 use crate::http::oauth_error::{Kind, OAuthError};
 use crate::http::problem::Problem;
@@ -24,7 +25,7 @@ use crate::http::state::State;
 use crate::pages::error::PageError;
 use crate::pages::page;
 use crate::routes::provider::authorization_request::AuthorizationRequest;
-use crate::routes::provider::{enrolment, external, parameters};
+use crate::routes::provider::{enrolment, external, linking, parameters};
 
 /// The parameters of a request, as the API document shows them.
 #[derive(Deserialize, IntoParams)]
@@ -98,12 +99,16 @@ pub async fn authorize(
     state: web::Data<State>,
     request: HttpRequest,
     cookie: Result<SignOnCookie, Problem>,
+    flow_cookie: Result<FlowCookie, Problem>,
 ) -> Result<HttpResponse, PageError> {
-    let cookie = cookie?;
+    let (cookie, flow_cookie) = (cookie?, flow_cookie?);
     let asked = match AuthorizationRequest::read(&state, request.query_string()).await {
         Ok(asked) => asked,
         Err(refusal) => return Ok(refusal.into_response()),
     };
+    if let Some(page) = linking::page(&state, &asked, &cookie, &flow_cookie).await? {
+        return Ok(page);
+    }
     let next = decide(&state, &asked, &cookie, false).await?;
     if asked.prompt.none
         && let Some(error) = impossible_without_a_page(&next)

@@ -2,7 +2,8 @@
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, web};
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
+use identity::auth_event::Origin;
 use identity::external_sign_in::ExternalSignInError;
 use identity::login::LoginError;
 use identity::membership::MemberOf;
@@ -10,7 +11,7 @@ use identity::{Answer, Flow, IdTokenError, IssuerName, Vouched};
 use serde_json::{Value, json};
 
 use crate::http::client;
-use crate::http::flow_cookie::{Begun, FlowCookie};
+use crate::http::flow_cookie::{Begun, FlowCookie, Note};
 use crate::http::host_owner::AtIdentity;
 use crate::http::problem::Problem;
 use crate::http::sign_on_cookie::SignOnCookie;
@@ -62,10 +63,10 @@ pub async fn begin(
         Ok(address) => address,
         Err(error) => return Ok(refused(&state, &asked, &label, Fault::Token(error))),
     };
-    let begun = Begun { issuer, flow, again, query: asked.parameters.to_query() };
+    let begun = Begun::new(issuer, &flow, again, asked.parameters.to_query());
     let mut response =
         HttpResponse::SeeOther().insert_header((header::LOCATION, String::from(address))).finish();
-    if !flow_cookie.keep(&mut response, &begun)? {
+    if !flow_cookie.keep(&mut response, &Note::Begun(begun))? {
         return Ok(refused(&state, &asked, &label, Fault::TooLong));
     }
     Ok(response)
@@ -81,12 +82,12 @@ pub async fn finish(
     flow_cookie: Result<FlowCookie, Problem>,
     client::From(origin): client::From,
 ) -> Result<HttpResponse, PageError> {
-    let (cookie, mut flow_cookie) = (cookie?, flow_cookie?);
+    let (cookie, flow_cookie) = (cookie?, flow_cookie?);
     let (issuer, label) = named(&state, &path)?;
     let parameters = Parameters::read(request.query_string().as_bytes()).map_err(PageError::bad_request)?;
     let sent = parameters.get("state").unwrap_or_default();
-    let begun = flow_cookie.begun.take().filter(|begun| begun.issuer == issuer);
-    let begun = begun.filter(|begun| begun.flow.has_state(sent)).ok_or_else(|| {
+    let begun = flow_cookie.begun().filter(|begun| begun.issuer == issuer);
+    let begun = begun.filter(|begun| begun.flow().has_state(sent)).ok_or_else(|| {
         let text = format!(
             "This browser did not begin to sign in with {label}, or did so more than ten minutes ago. Go \
              back to the app, and sign in from there."
@@ -97,19 +98,27 @@ pub async fn finish(
         Ok(asked) => asked,
         Err(refusal) => return Ok(refusal.into_response()),
     };
-    let mut response = match vouched(&state, &begun, &parameters).await {
-        Err(fault) => refused(&state, &asked, &label, fault),
-        Ok(vouched) => {
-            let tenant = asked.business.as_ref().map(|tenant| tenant.id);
-            let member_of = MemberOf::app_of(asked.client.app.clone(), tenant);
-            let (former, program) = (cookie.secret(), &asked.client.id);
-            let signed_on =
-                state.sign_in.sign_on_with_identity(&vouched, &member_of, former, program, &origin).await;
-            match signed_on {
-                Ok((secret, user)) => go_on(&state, &asked, &cookie, &secret, user),
-                Err(error) => refused(&state, &asked, &label, Fault::SignIn(error)),
-            }
+    let vouched = match vouched(&state, begun, &parameters, &origin).await {
+        Ok(vouched) => vouched,
+        Err(fault) => {
+            let mut page = refused(&state, &asked, &label, fault);
+            flow_cookie.forget(&mut page)?;
+            return Ok(page);
         }
+    };
+    let tenant = asked.business.as_ref().map(|tenant| tenant.id);
+    let member_of = MemberOf::app_of(asked.client.app.clone(), tenant);
+    let (former, program) = (cookie.secret(), &asked.client.id);
+    let signed_on = state.sign_in.sign_on_with_identity(&vouched, &member_of, former, program, &origin).await;
+    let mut response = match signed_on {
+        Ok((secret, user)) => go_on(&state, &asked, &cookie, &secret, user),
+        Err(ExternalSignInError::Unknown) => {
+            let mut page = refused(&state, &asked, &label, Fault::SignIn(ExternalSignInError::Unknown));
+            // The person links it after the password.
+            flow_cookie.keep(&mut page, &Note::Unlinked(Box::new(vouched)))?;
+            return Ok(page);
+        }
+        Err(error) => refused(&state, &asked, &label, Fault::SignIn(error)),
     };
     flow_cookie.forget(&mut response)?;
     Ok(response)
@@ -127,13 +136,27 @@ enum Fault {
     SignIn(ExternalSignInError),
 }
 
-async fn vouched(state: &State, begun: &Begun, parameters: &Parameters) -> Result<Vouched, Fault> {
+impl From<LoginError> for Fault {
+    fn from(error: LoginError) -> Self {
+        Self::SignIn(error.into())
+    }
+}
+
+async fn vouched(
+    state: &State,
+    begun: &Begun,
+    parameters: &Parameters,
+    origin: &Origin,
+) -> Result<Vouched, Fault> {
     let code = parameters.get("code").filter(|_| parameters.get("error").is_none()).ok_or(Fault::Denied)?;
     let back = redirect_uri(state, &begun.issuer);
     let answer = Answer { code, issuer: parameters.get("iss"), redirect_uri: &back };
-    let redeemed = state.external_issuers.redeem(&begun.issuer, &begun.flow, &answer).await;
+    let counted = state.sign_in.count_answer(origin).await?;
+    let redeemed = state.external_issuers.redeem(&begun.issuer, &begun.flow(), &answer).await;
     let vouched = redeemed.map_err(Fault::Token)?;
-    let oldest = Utc::now() - TimeDelta::seconds(Begun::LIFETIME.whole_seconds());
+    state.sign_in.forget_answer(&counted).await.map_err(LoginError::from)?;
+    // The clocks may differ.
+    let oldest = begun.at - TimeDelta::seconds(60);
     if begun.again && vouched.authenticated_at.is_none_or(|moment| moment < oldest) {
         return Err(Fault::NotAgain);
     }
@@ -168,10 +191,14 @@ fn refused(state: &State, asked: &AuthorizationRequest, label: &str, fault: Faul
         Fault::SignIn(ExternalSignInError::Login(LoginError::Db(error))) => {
             return HttpResponse::from_error(PageError::from(error));
         }
+        Fault::SignIn(ExternalSignInError::Again) => {
+            let text = format!("Sign in at {label} once more, or use the password.");
+            (StatusCode::UNAUTHORIZED, text, None)
+        }
         Fault::SignIn(ExternalSignInError::Unknown | ExternalSignInError::Login(_)) => {
             let text = format!(
-                "Your account at {label} is not linked to an account here. Sign in with the password. An app \
-                 that shows your account can link it."
+                "Your account at {label} is not linked to an account here. Sign in with the password to link \
+                 it."
             );
             (StatusCode::UNAUTHORIZED, text, None)
         }

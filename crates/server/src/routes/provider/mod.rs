@@ -9,6 +9,7 @@ pub mod consent;
 pub mod enrolment;
 pub mod external;
 pub mod introspection;
+pub mod linking;
 pub mod metadata;
 pub mod page_form;
 pub mod parameters;
@@ -54,9 +55,10 @@ pub fn configure_pages(config: &mut web::ServiceConfig) {
         .route("/external/{issuer}", web::post().to(external::begin))
         .route("/external/{issuer}", web::get().to(begin_again))
         .route("/external/{issuer}/callback", web::get().to(external::finish))
+        .route("/link", web::post().to(linking::submit))
         .route("/sign-out", web::post().to(sign_out::submit));
     // Whoever loads the page again after a mistake begins again.
-    for form in ["/sign-in", "/confirm", "/second-factor", "/enrolment", "/consent"] {
+    for form in ["/sign-in", "/confirm", "/second-factor", "/enrolment", "/consent", "/link"] {
         config.route(form, web::get().to(begin_again));
     }
     config.route("/sign-out", web::get().to(ask_again));

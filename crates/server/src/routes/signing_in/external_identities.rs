@@ -21,7 +21,6 @@ use crate::http::extract::{Json, PathId, Query};
 use crate::http::host_owner::HostOwner;
 use crate::http::lists::{NoParameters, PageView};
 use crate::http::problem::Problem;
-use crate::http::recent::Recent;
 use crate::http::state::State;
 use crate::routes::signing_in::auth::{self, LoginView};
 
@@ -115,6 +114,12 @@ pub struct LinkIdentity {
     /// An ID token that the issuer has just issued to your program. Each is valid here once.
     #[schema(value_type = String, example = "eyJhbGciOiJSUzI1NiIs...")]
     id_token: SecretString,
+    /// The present password.
+    #[schema(value_type = String, format = Password)]
+    current_password: SecretString,
+    /// The second factor, if you have one: six digits, or a recovery code.
+    #[schema(value_type = Option<String>, example = json!(null))]
+    code: Option<SecretString>,
 }
 
 /// List the issuers elsewhere
@@ -178,19 +183,21 @@ pub async fn list(
 
 /// Link an identity elsewhere
 ///
-/// From now on, its ID tokens sign you in. You get a mail about it. Needs a sign-in of the last 15 minutes.
+/// From now on, its ID tokens sign you in. Needs the password and, if you have one, the second factor. You
+/// get a mail about it.
 #[utoipa::path(tag = "auth", operation_id = "linkExternalIdentity", request_body = LinkIdentity,
     responses((status = 201, body = ExternalIdentityView)))]
 #[post("/auth/external-identities")]
 pub async fn link(
     state: web::Data<State>,
-    caller: Recent<SignedIn>,
+    caller: SignedIn,
     client::From(origin): client::From,
     body: Json<LinkIdentity>,
 ) -> Result<HttpResponse, Problem> {
-    let LinkIdentity { issuer, id_token } = body.value;
+    let LinkIdentity { issuer, id_token, current_password, code } = body.value;
     let vouched = verify_field(&state, &issuer, &id_token).await?;
-    let linked = state.sign_in.link_identity(caller.principal.user, &vouched, &origin).await?;
+    let shown = (&current_password, code.as_ref());
+    let linked = state.sign_in.link_identity(&caller.principal, shown, &vouched, &origin).await?;
     Ok(HttpResponse::Created()
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .json(ExternalIdentityView::from(linked)))

@@ -1,0 +1,107 @@
+//! Linking an identity elsewhere to an account. It takes what a new password takes: the present one, and the
+//! second factor, if there is one.
+
+use secrecy::SecretString;
+use tenancy::{DbError, SharedScope, SharedTx};
+
+use crate::issuers::issuer::Vouched;
+use crate::names::ids::UserId;
+use crate::records::auth_event::Origin;
+use crate::signing_in::external_identity::{self, ExternalIdentity};
+use crate::signing_in::login::SignIn;
+use crate::signing_in::principal::Principal;
+use crate::signing_in::second_factor::SecondFactorError;
+use crate::signing_in::sign_on::SignOn;
+
+/// An identity was not linked.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    /// The ID token was used before.
+    #[error("the ID token was used before; get another one from the issuer")]
+    Used,
+    /// The identity is linked to another account.
+    #[error("the identity is linked to another account; unlink it there first")]
+    Taken,
+    /// The account has as many identities as it may have.
+    #[error("an account can have {MOST} identities at most; unlink one first")]
+    TooMany,
+    /// The person has not just given the password and the second factor.
+    #[error("sign in with the password, and link the identity within 15 minutes")]
+    NotProved,
+    /// The password or the second factor was refused.
+    #[error(transparent)]
+    Refused(#[from] SecondFactorError),
+    /// PostgreSQL refused a query, or the connection failed.
+    #[error("a query about identities failed")]
+    Db(#[source] DbError),
+}
+
+impl From<DbError> for LinkError {
+    fn from(error: DbError) -> Self {
+        match error.constraint() {
+            // This account had it before, and another one has it now.
+            Some("external_identities_subject_key") => Self::Taken,
+            _ => Self::Db(error),
+        }
+    }
+}
+
+/// The most identities of one account.
+const MOST: i64 = 10;
+
+impl SignIn {
+    /// Links an identity to the account of a signed-in user, who knows the password and has the second
+    /// factor, if there is one.
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    pub async fn link_identity(
+        &self,
+        principal: &Principal,
+        (password, code): (&SecretString, Option<&SecretString>),
+        vouched: &Vouched,
+        origin: &Origin,
+    ) -> Result<ExternalIdentity, LinkError> {
+        self.show_both(principal, password, code, origin).await?;
+        self.link(principal.user, vouched, origin).await
+    }
+
+    /// Links an identity to the account of somebody who has just given the password in a browser, and the
+    /// second factor, if there is one.
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    pub async fn link_identity_in_browser(
+        &self,
+        sign_on: &SignOn,
+        vouched: &Vouched,
+        origin: &Origin,
+    ) -> Result<ExternalIdentity, LinkError> {
+        match sign_on.may_link() {
+            true => self.link(sign_on.user_id, vouched, origin).await,
+            false => Err(LinkError::NotProved),
+        }
+    }
+
+    async fn link(
+        &self,
+        user: UserId,
+        vouched: &Vouched,
+        origin: &Origin,
+    ) -> Result<ExternalIdentity, LinkError> {
+        const COUNT: &str = "
+            SELECT count(*) FROM shared.external_identities
+             WHERE user_id = $1 AND unlinked_at IS NULL AND (issuer, subject) <> ($2, $3)";
+        let link = async |tx: &SharedTx| {
+            external_identity::lock(tx, user).await?;
+            if !external_identity::use_up(tx, vouched).await? {
+                return Err(LinkError::Used);
+            }
+            if tx.value::<i64>(COUNT, &[&user, &vouched.issuer, &vouched.subject]).await? >= MOST {
+                return Err(LinkError::TooMany);
+            }
+            external_identity::link(tx, user, vouched, false, origin).await?.ok_or(LinkError::Taken)
+        };
+        self.database.write_shared(SharedScope::User(user.into()), link).await
+    }
+}
