@@ -23,6 +23,7 @@ mod doctor;
 mod domains;
 mod emails;
 mod examples;
+mod external_identities;
 mod external_issuers;
 mod external_sign_on;
 mod failover;
