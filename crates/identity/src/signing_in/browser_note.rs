@@ -56,8 +56,10 @@ mod tests {
         let note = seal(&ours, &"query").unwrap();
         assert_eq!(open::<String>(&ours, &note).as_deref(), Some("query"));
         assert_eq!(open::<String>(&sealer("another password key, also long enough"), &note), None);
-        let changed = format!("{}A", &note[..note.len() - 1]);
-        for text in [changed.as_str(), "", ".", &note[..note.len() - 4], note.split_once('.').unwrap().1] {
+        let (name, sealed) = note.split_once('.').unwrap();
+        let other = if sealed.starts_with('A') { 'B' } else { 'A' };
+        let changed = format!("{name}.{other}{}", &sealed[1..]);
+        for text in [changed.as_str(), "", ".", &note[..note.len() - 4], sealed] {
             assert_eq!(open::<String>(&ours, text), None, "{text}");
         }
     }
