@@ -50,6 +50,7 @@ mod pins;
 mod plans;
 mod pool;
 mod process;
+mod profile;
 mod programs;
 mod proxies;
 mod purchase_corrections;

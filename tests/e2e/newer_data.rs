@@ -8,7 +8,7 @@ use serde_json::json;
 use tenancy::{DbError, SharedScope, jobs, tenant};
 
 /// Each closed set of a business schema, with an address that reads it.
-const OF_A_BUSINESS: [(&str, &str, &str); 11] = [
+const OF_A_BUSINESS: [(&str, &str, &str); 13] = [
     ("products", "kind", "/api/v1/products"),
     ("order_lines", "kind", "/api/v1/orders"),
     ("order_payments", "method", "/api/v1/orders/ORDER/payments"),
@@ -18,7 +18,9 @@ const OF_A_BUSINESS: [(&str, &str, &str); 11] = [
     ("stock_count_lines", "refusal", "/api/v1/stock/counts/COUNT"),
     ("stock_counts", "status", "/api/v1/stock/counts"),
     ("stock_movements", "kind", "/api/v1/stock/movements"),
+    ("settings", "negative_sales", "/api/v1/settings"),
     ("settings", "operator_access", "/api/v1/settings"),
+    ("settings", "printer_width", "/api/v1/settings"),
     ("settings", "rounding", "/api/v1/settings"),
 ];
 

@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 use const_format::concatcp;
 use inventory::VariantId;
 use inventory::alert::{self, Alert, AlertFilter, IS_COVERED, TODAY};
-use inventory::movement;
+use inventory::{day_of, movement, start_of_day};
 use tenancy::{DbError, TenantTx, all};
 use values::{Limit, Money, PageRequest, Quantity, Sku};
 
@@ -148,16 +148,28 @@ const LAST_7_DAYS: &str = concatcp!(DAYS_FROM, "6 AS first, ", TODAY_OF_SETTINGS
 /// As [`LAST_7_DAYS`], for 30 days.
 const LAST_30_DAYS: &str = concatcp!(DAYS_FROM, "29 AS first, ", TODAY_OF_SETTINGS);
 
-const DAYS_FROM: &str = "(SELECT time_zone, today - ";
-const TODAY_OF_SETTINGS: &str = "today
-     FROM settings, LATERAL (SELECT ($1::timestamptz AT TIME ZONE time_zone)::date AS today) t) s";
+const DAYS_FROM: &str = "(SELECT time_zone, day_starts_at, today - ";
+const TODAY_OF_SETTINGS: &str = concatcp!(
+    "today
+     FROM settings c, LATERAL (SELECT ",
+    day_of!("$1::timestamptz", "c"),
+    " AS today) t) s"
+);
 
 /// Whether movement `m` was made in the days of `s`. The day of each movement decides, because a day may have
 /// 23 or 25 hours. The index is searched by moments. That range has two bounds: with one, PostgreSQL assumes
 /// that it contains a third of the ledger. It is two hours wider, because clocks may show a midnight twice.
-const IN_DAYS: &str = "m.occurred_at >= s.first::timestamp AT TIME ZONE s.time_zone - interval '2 hours'
-                 AND m.occurred_at < (s.today + 1)::timestamp AT TIME ZONE s.time_zone + interval '2 hours'
-                 AND (m.occurred_at AT TIME ZONE s.time_zone)::date BETWEEN s.first AND s.today";
+const IN_DAYS: &str = concatcp!(
+    "m.occurred_at >= ",
+    start_of_day!("s.first", "s"),
+    " - interval '2 hours'
+                 AND m.occurred_at < ",
+    start_of_day!("(s.today + 1)", "s"),
+    " + interval '2 hours'
+                 AND ",
+    day_of!("m.occurred_at", "s"),
+    " BETWEEN s.first AND s.today"
+);
 
 async fn top_variants(tx: &TenantTx) -> Result<Vec<TopVariant>, DbError> {
     const TOP: &str = concatcp!(
@@ -184,7 +196,9 @@ async fn top_variants(tx: &TenantTx) -> Result<Vec<TopVariant>, DbError> {
 async fn movements(tx: &TenantTx) -> Result<Vec<MovementsOfDay>, DbError> {
     const DAYS: &str = concatcp!(
         "WITH moved AS (
-             SELECT (m.occurred_at AT TIME ZONE s.time_zone)::date AS day, m.kind, sum(m.quantity) AS quantity
+             SELECT ",
+        day_of!("m.occurred_at", "s"),
+        " AS day, m.kind, sum(m.quantity) AS quantity
                FROM stock_movements m CROSS JOIN ",
         LAST_7_DAYS,
         "     WHERE ",

@@ -1,6 +1,8 @@
 //! What reports have in common: a span of days in the business's time zone, and a total above the rows.
 
 use chrono::{Days, NaiveDate};
+use const_format::concatcp;
+use inventory::{day_of, start_of_day};
 use values::is_plain_day;
 
 /// A span of days, in the time zone of the business.
@@ -89,11 +91,20 @@ impl<T: Default> Report<T> {
 /// The condition that movement `m` was made from day `$1` on and before day `$2`, in the time zone of
 /// `settings s`. The index is searched by moments: bounded on both sides, because a plan that knows no values
 /// needs that, and two hours wider, because clocks may show a midnight twice.
-pub(crate) const IN_SPAN: &str =
-    "m.occurred_at >= $1::date::timestamp AT TIME ZONE s.time_zone - interval '2 hours'
-         AND m.occurred_at < $2::date::timestamp AT TIME ZONE s.time_zone + interval '2 hours'
-         AND (m.occurred_at AT TIME ZONE s.time_zone)::date >= $1
-         AND (m.occurred_at AT TIME ZONE s.time_zone)::date < $2";
+pub(crate) const IN_SPAN: &str = concatcp!(
+    "m.occurred_at >= ",
+    start_of_day!("$1::date", "s"),
+    " - interval '2 hours'
+         AND m.occurred_at < ",
+    start_of_day!("$2::date", "s"),
+    " + interval '2 hours'
+         AND ",
+    day_of!("m.occurred_at", "s"),
+    " >= $1
+         AND ",
+    day_of!("m.occurred_at", "s"),
+    " < $2"
+);
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,7 @@
 //! Sales in a span of days, by day, month, variant, tax rate and more, with taxes and cost.
 
 use const_format::concatcp;
-use inventory::movement;
+use inventory::{clock_of_day, movement};
 use tenancy::{DbError, TenantTx};
 use values::{Money, Quantity};
 
@@ -101,7 +101,9 @@ impl Sales {
 /// a fulfilment that was stored without its amounts. Costs are exact.
 const TRADED: &str = concatcp!(
     "WITH moved AS (
-        SELECT m.occurred_at AT TIME ZONE s.time_zone AS moment, m.variant_id, m.location_id, m.kind,
+        SELECT m.occurred_at AT TIME ZONE s.time_zone AS moment, ",
+    clock_of_day!("m.occurred_at", "s"),
+    " AS of_day, m.variant_id, m.location_id, m.kind,
                m.source_type, m.source_line_id, -m.quantity AS quantity, -coalesce(m.value, 0) AS cost
           FROM ",
     movement::WITH_UNSTOCKED,
@@ -110,7 +112,8 @@ const TRADED: &str = concatcp!(
     IN_SPAN,
     "      AND m.kind IN ('sale', 'return')
     ), traded AS (
-        SELECT m.moment, m.variant_id, m.location_id, l.order_id, l.id AS line_id, m.quantity AS sold,
+        SELECT m.moment, m.of_day, m.variant_id, m.location_id, l.order_id, l.id AS line_id,
+               m.quantity AS sold,
                0 AS returned,
                coalesce(f.discount, l.discount * m.quantity / l.quantity) AS discount,
                coalesce(f.total, l.total * m.quantity / l.quantity) AS total, 0 AS refunded,
@@ -120,14 +123,17 @@ const TRADED: &str = concatcp!(
           JOIN order_lines l ON l.id = coalesce(f.order_line_id, m.source_line_id)
          WHERE m.kind = 'sale'
          UNION ALL
-        SELECT m.moment, m.variant_id, m.location_id, l.order_id, l.id, 0, -m.quantity, 0, 0, r.refund,
+        SELECT m.moment, m.of_day, m.variant_id, m.location_id, l.order_id, l.id, 0, -m.quantity, 0, 0,
+               r.refund,
                -coalesce(r.tax, l.tax * r.refund / nullif(l.total, 0), 0), m.cost
           FROM moved m
           JOIN order_return_lines r ON r.id = m.source_line_id
           JOIN order_lines l ON l.id = r.order_line_id
          WHERE m.kind = 'return'
          UNION ALL
-        SELECT m.occurred_at AT TIME ZONE s.time_zone, l.variant_id, o.location_id, l.order_id, l.id, 0, 0,
+        SELECT m.occurred_at AT TIME ZONE s.time_zone, ",
+    clock_of_day!("m.occurred_at", "s"),
+    ", l.variant_id, o.location_id, l.order_id, l.id, 0, 0,
                0, 0, r.amount, -r.tax, 0
           FROM (SELECT id, order_id, refunded_at AS occurred_at FROM order_refunds) m
           CROSS JOIN settings s
@@ -164,9 +170,9 @@ const BY_NET: &str = concatcp!(SUMS, "sum(total - refunded) DESC, key LIMIT $3")
 /// [`DbError`].
 pub async fn read(tx: &TenantTx, span: Span, by: SalesBy, max: MaxRows) -> Result<Report<Sales>, DbError> {
     const NO_NAME: &str = " AS key, NULL::text AS name, NULL::text AS sku";
-    const BY_DAY: &str = concatcp!(TRADED, "to_char(t.moment, 'YYYY-MM-DD')", NO_NAME, FROM, BY_KEY);
-    const BY_WEEK: &str = concatcp!(TRADED, "to_char(t.moment, 'IYYY-\"W\"IW')", NO_NAME, FROM, BY_KEY);
-    const BY_MONTH: &str = concatcp!(TRADED, "to_char(t.moment, 'YYYY-MM')", NO_NAME, FROM, BY_KEY);
+    const BY_DAY: &str = concatcp!(TRADED, "to_char(t.of_day, 'YYYY-MM-DD')", NO_NAME, FROM, BY_KEY);
+    const BY_WEEK: &str = concatcp!(TRADED, "to_char(t.of_day, 'IYYY-\"W\"IW')", NO_NAME, FROM, BY_KEY);
+    const BY_MONTH: &str = concatcp!(TRADED, "to_char(t.of_day, 'YYYY-MM')", NO_NAME, FROM, BY_KEY);
     const BY_HOUR: &str = concatcp!(TRADED, "to_char(t.moment, 'HH24')", NO_NAME, FROM, BY_KEY);
     const PRODUCTS: &str = "JOIN variants v ON v.id = t.variant_id JOIN products p ON p.id = v.product_id ";
     const BY_VARIANT: &str =

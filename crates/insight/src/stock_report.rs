@@ -2,7 +2,7 @@
 
 use chrono::NaiveDate;
 use const_format::concatcp;
-use inventory::movement;
+use inventory::{day_of, movement, start_of_day};
 use tenancy::{DbError, TenantTx};
 use values::{Money, Quantity};
 
@@ -89,7 +89,9 @@ pub async fn in_transit_on(tx: &TenantTx, day: NaiveDate) -> Result<InTransit, D
         movement::VALUE,
         ") AS cost
                    FROM stock_movements m CROSS JOIN settings z
-                  WHERE m.kind = 'transfer' AND (m.occurred_at AT TIME ZONE z.time_zone)::date <= $1
+                  WHERE m.kind = 'transfer' AND ",
+        day_of!("m.occurred_at", "z"),
+        " <= $1
                   GROUP BY m.variant_id) moved
            JOIN variants v ON v.id = moved.variant_id ",
         PRICE_THEN
@@ -98,11 +100,15 @@ pub async fn in_transit_on(tx: &TenantTx, day: NaiveDate) -> Result<InTransit, D
 }
 
 /// Joins the list price of variant `v` at the end of day `$1`, as `priced`.
-const PRICE_THEN: &str = "
+const PRICE_THEN: &str = concatcp!(
+    "
            LEFT JOIN LATERAL (SELECT c.price FROM price_changes c CROSS JOIN settings z
                                WHERE c.variant_id = v.id
-                                 AND (c.changed_at AT TIME ZONE z.time_zone)::date <= $1
-                               ORDER BY c.changed_at DESC, c.id DESC LIMIT 1) priced ON true ";
+                                 AND ",
+    day_of!("c.changed_at", "z"),
+    " <= $1
+                               ORDER BY c.changed_at DESC, c.id DESC LIMIT 1) priced ON true "
+);
 
 /// Begins the statement; the columns `key`, `name` and `sku` follow, and then [`NOW`] or [`THEN`].
 const SELECT: &str = "
@@ -125,8 +131,12 @@ const THEN: &str = concatcp!(
     movement::VALUE,
     ") AS cost
                            FROM stock_movements m CROSS JOIN settings z
-                          WHERE (m.occurred_at AT TIME ZONE z.time_zone)::date > $1
-                            AND m.occurred_at >= $1::date::timestamp AT TIME ZONE z.time_zone
+                          WHERE ",
+    day_of!("m.occurred_at", "z"),
+    " > $1
+                            AND m.occurred_at >= ",
+    start_of_day!("$1::date", "z"),
+    "
                           GROUP BY m.variant_id, m.location_id) since
                      ON since.variant_id = s.variant_id AND since.location_id = s.location_id
               JOIN variants v ON v.id = s.variant_id

@@ -7,6 +7,7 @@ pub mod migrations;
 pub mod onboarding;
 mod operator;
 mod records;
+mod shops;
 mod upkeep;
 
 pub use backup::{Backup, BackupError};
@@ -17,5 +18,6 @@ pub use operator::lifecycle::{Operator, OperatorError};
 pub use operator::{dns, lifecycle};
 pub use records::platform_audit;
 pub use records::platform_audit::Actor;
+pub use shops::till_number;
 pub use upkeep::domain_upkeep::DomainTerms;
 pub use upkeep::{doctor, domain_upkeep, figures, job_kinds, stats};

@@ -11,6 +11,7 @@ extern crate self as values;
 mod actor;
 mod currency;
 mod day;
+mod day_start;
 mod decimal;
 mod email;
 pub mod folding;
@@ -31,6 +32,7 @@ mod word;
 pub use actor::ActorId;
 pub use currency::{Currency, CurrencyError, TooFine};
 pub use day::is_plain_day;
+pub use day_start::{DayStart, DayStartError};
 pub use decimal::{
     DecimalError, ExchangeRate, Money, NonNegative, Percent, Positive, Quantity, SignError, Signed,
 };

@@ -1,5 +1,8 @@
 //! What a business decides about itself, and what a new business starts with.
 //! Stock, purchasing and orders read these settings; nothing here reads from them.
 
+pub mod days;
 pub mod defaults;
+pub mod profile;
 pub mod settings;
+pub mod till_settings;

@@ -3,10 +3,12 @@
 use chrono::NaiveDate;
 use const_format::concatcp;
 use rust_decimal::Decimal;
-use tenancy::{DbError, TenantTx};
-use values::{ActorId, Currency, Origin, Percent, Reason, Rounding, TimeZone};
+use tenancy::{DbError, TenantTx, all};
+use values::{ActorId, Currency, DayStart, Origin, Percent, Reason, Rounding, TimeZone};
 
 use crate::are_distinct;
+use crate::business::till_settings::{self, CashRoundingError, TillSettings, TillSettingsChange};
+use crate::day_of;
 use crate::records::audit::{Action, Subject};
 use crate::records::edit::{Edit, Stale};
 
@@ -65,6 +67,8 @@ pub struct Settings {
     pub terms: Terms,
     /// The time zone in which the business's days begin and end.
     pub time_zone: TimeZone,
+    /// The time at which they begin.
+    pub day_starts_at: DayStart,
     /// The over-receipt tolerance: how much more than ordered may be received, in percent of the ordered
     /// quantity of a line. A purchase order keeps the tolerance with which its lines were written.
     pub over_receipt: Percent,
@@ -74,6 +78,8 @@ pub struct Settings {
     pub cors_origins: Vec<Origin>,
     /// The actions that the platform's staff may take when they act as a member.
     pub operator_access: OperatorAccess,
+    /// The settings of the till.
+    pub till: TillSettings,
     /// Starts at 1 and counts the changes of the row; clients see it as the ETag.
     pub version: i32,
 }
@@ -90,6 +96,8 @@ pub struct SettingsChange {
     pub discount_limit: Option<Percent>,
     /// The time zone, which PostgreSQL must know, too.
     pub time_zone: Option<TimeZone>,
+    /// The time at which days begin, from now on and in every report.
+    pub day_starts_at: Option<DayStart>,
     /// The over-receipt tolerance: from 0 to 100 percent, with at most two decimals.
     pub over_receipt: Option<Percent>,
     /// Replaces the whole list; an empty list allows any reason.
@@ -98,6 +106,8 @@ pub struct SettingsChange {
     pub cors_origins: Option<Vec<Origin>>,
     /// The actions that the platform's staff may take as a member from now on.
     pub operator_access: Option<OperatorAccess>,
+    /// The settings of the till.
+    pub till: TillSettingsChange,
     /// Change the settings only if they have this version.
     pub if_version: Option<i32>,
 }
@@ -123,6 +133,9 @@ pub enum SettingsError {
     /// The list of origins is too long.
     #[error("at most {MAX_ORIGINS} origins are allowed")]
     Origins,
+    /// The cash rounding is out of range or finer than the currency.
+    #[error(transparent)]
+    CashRounding(#[from] CashRoundingError),
     /// A query failed.
     #[error("a settings query failed")]
     Db(#[from] DbError),
@@ -168,6 +181,7 @@ struct SettingsRow {
     fulfils_at_once: bool,
     discount_limit_percent: Percent,
     time_zone: TimeZone,
+    day_starts_at: DayStart,
     over_receipt_percent: Percent,
     adjustment_reasons: Vec<Reason>,
     cors_origins: Vec<Origin>,
@@ -182,6 +196,7 @@ tenancy::from_row!(SettingsRow {
     fulfils_at_once,
     discount_limit_percent,
     time_zone,
+    day_starts_at,
     over_receipt_percent,
     adjustment_reasons,
     cors_origins,
@@ -189,8 +204,9 @@ tenancy::from_row!(SettingsRow {
     version,
 });
 
-impl From<SettingsRow> for Settings {
-    fn from(row: SettingsRow) -> Self {
+impl SettingsRow {
+    fn with(self, till: TillSettings) -> Settings {
+        let row = self;
         let terms = TermsRow {
             currency: row.currency,
             currency_decimals: row.currency_decimals,
@@ -198,13 +214,15 @@ impl From<SettingsRow> for Settings {
             fulfils_at_once: row.fulfils_at_once,
             discount_limit_percent: row.discount_limit_percent,
         };
-        Self {
+        Settings {
             terms: terms.into(),
             time_zone: row.time_zone,
+            day_starts_at: row.day_starts_at,
             over_receipt: row.over_receipt_percent,
             adjustment_reasons: row.adjustment_reasons,
             cors_origins: row.cors_origins,
             operator_access: row.operator_access,
+            till,
             version: row.version,
         }
     }
@@ -212,7 +230,7 @@ impl From<SettingsRow> for Settings {
 
 const SELECT: &str = "
     SELECT currency, currency_decimals, rounding, fulfils_at_once, discount_limit_percent, time_zone,
-           over_receipt_percent, adjustment_reasons, cors_origins, operator_access, version
+           day_starts_at, over_receipt_percent, adjustment_reasons, cors_origins, operator_access, version
       FROM settings WHERE id = 1";
 
 /// Reads all settings.
@@ -220,7 +238,8 @@ const SELECT: &str = "
 /// # Errors
 /// [`DbError`].
 pub async fn read(tx: &TenantTx) -> Result<Settings, DbError> {
-    Ok(tx.row::<SettingsRow>(SELECT, &[]).await?.into())
+    let (row, till) = all((tx.row::<SettingsRow>(SELECT, &[]), till_settings::read(tx))).await?;
+    Ok(row.with(till))
 }
 
 /// Changes settings, with the row locked; a change that changes nothing leaves the version as it is.
@@ -234,9 +253,10 @@ pub async fn update(tx: &TenantTx, change: &SettingsChange, actor: ActorId) -> R
         UPDATE settings
            SET rounding = $1, fulfils_at_once = $2, discount_limit_percent = $3, time_zone = $4,
                over_receipt_percent = $5, adjustment_reasons = $6, cors_origins = $7,
-               operator_access = $8, version = version + 1, updated_at = $9
+               operator_access = $8, day_starts_at = $9, version = version + 1, updated_at = $10
          WHERE id = 1";
-    let stored = Settings::from(tx.row::<SettingsRow>(LOCK, &[]).await?);
+    let locked: SettingsRow = tx.row(LOCK, &[]).await?;
+    let stored = locked.with(till_settings::read(tx).await?);
     let mut edit = Edit::begin(tx, actor, change.if_version, stored.version)?;
     if let Some(zone) = &change.time_zone
         && !tx.value(KNOWS_ZONE, &[zone]).await?
@@ -266,16 +286,28 @@ pub async fn update(tx: &TenantTx, change: &SettingsChange, actor: ActorId) -> R
         edit.field("fulfilsAtOnce", &terms.fulfils_at_once, change.fulfils_at_once.as_ref());
     let limit = edit.field("discountLimitPercent", &terms.discount_limit, change.discount_limit.as_ref());
     let time_zone = edit.field("timeZone", &stored.time_zone, change.time_zone.as_ref());
+    let day_starts_at = edit.field("dayStartsAt", &stored.day_starts_at, change.day_starts_at.as_ref());
     let over_receipt = edit.field("overReceiptPercent", &stored.over_receipt, change.over_receipt.as_ref());
     let reasons =
         edit.field("adjustmentReasons", &stored.adjustment_reasons, change.adjustment_reasons.as_ref());
     let origins = edit.field("corsOrigins", &stored.cors_origins, change.cors_origins.as_ref());
     let access = edit.field("operatorAccess", &stored.operator_access, change.operator_access.as_ref());
+    till_settings::update(tx, &mut edit, (&stored.till, &terms.currency), &change.till).await?;
     if edit.is_empty() {
         return Ok(());
     }
-    let values: tenancy::Params<'_> =
-        &[rounding, fulfils_at_once, limit, time_zone, over_receipt, reasons, origins, access, &tx.now()];
+    let values: tenancy::Params<'_> = &[
+        rounding,
+        fulfils_at_once,
+        limit,
+        time_zone,
+        over_receipt,
+        reasons,
+        origins,
+        access,
+        day_starts_at,
+        &tx.now(),
+    ];
     tx.execute(UPDATE, values).await?;
     if change.cors_origins.as_ref().is_some_and(|origins| *origins != stored.cors_origins) {
         tx.announce_change().await?;
@@ -362,7 +394,8 @@ pub async fn operator_access(tx: &TenantTx) -> Result<OperatorAccess, DbError> {
 /// # Errors
 /// [`DbError`].
 pub async fn today(tx: &TenantTx) -> Result<NaiveDate, DbError> {
-    const TODAY: &str = "SELECT ($1::timestamptz AT TIME ZONE time_zone)::date FROM settings WHERE id = 1";
+    const TODAY: &str =
+        concatcp!("SELECT ", day_of!("$1::timestamptz", "s"), " FROM settings s WHERE id = 1");
     tx.value(TODAY, &[&tx.now()]).await
 }
 

@@ -15,7 +15,7 @@ use crate::orders::order_line::OrderLine;
 use crate::statuses::OrderStatus;
 
 /// The day in the time zone of the business.
-const TODAY: &str = "(SELECT (now() AT TIME ZONE time_zone)::date FROM settings)";
+const TODAY: &str = concatcp!("(SELECT ", crate::day_of!("now()", "s"), " FROM settings s)");
 
 const SELECT: &str = concatcp!(
     "SELECT id, number, customer_id, location_id, status, subtotal, discount, tax, total, credited, paid,

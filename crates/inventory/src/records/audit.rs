@@ -34,7 +34,7 @@ pub enum Subject {
     Product(ProductId),
     /// A purchase order, with its goods receipts.
     PurchaseOrder(PurchaseOrderId),
-    /// There is one row of settings, and its subject is the business.
+    /// There is one profile and one row of settings, and their subject is the business.
     Settings(TenantId),
     /// A supplier, with the details that the business keeps.
     Supplier(SupplierId),
@@ -109,6 +109,8 @@ values::words! {
         ProductCreated = "product.created",
         /// Fields of a product changed.
         ProductChanged = "product.changed",
+        /// The profile of the business changed.
+        ProfileChanged = "profile.changed",
         /// A purchase order was stored as a draft.
         PurchaseOrderCreated = "purchase_order.created",
         /// The lines, the expected day or the note of a purchase order changed.

@@ -83,7 +83,7 @@ const STATE: &str =
 
 /// The business's day at the moment `$1`, as table `today`.
 pub const TODAY: &str =
-    "(SELECT ($1::timestamptz AT TIME ZONE time_zone)::date AS today FROM settings) today";
+    concatcp!("(SELECT ", crate::day_of!("$1::timestamptz", "s"), " AS today FROM settings s) today");
 
 /// The goods on their way to the location of `a`, which is any table with a variant and a location: the open
 /// lines of purchase orders with the day on which they are expected, and the lines of transfers in transit.

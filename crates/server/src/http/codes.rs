@@ -309,6 +309,8 @@ codes! {
     DocumentsUnderWay = "documents_under_way", CONFLICT,
         "Documents under way", "Finish or cancel the documents that `documents` lists, then archive again.";
     SlugTaken = "slug_taken", CONFLICT, "Slug in use", "Choose another slug.";
+    TillNumberTaken = "till_number_taken", CONFLICT, "Till number in use",
+        "Check the number. If it is yours, ask the operator of the platform.";
     UserExists = "user_exists", CONFLICT,
         "User exists", "Leave the password out. Existing users keep their password.";
     UserChanged = "user_changed", CONFLICT, "User changed", "Repeat the request.";

@@ -1,9 +1,29 @@
-//! Problems of the settings.
+//! Problems of the profile and the settings of a business.
 
+use inventory::profile::ProfileError;
 use inventory::settings::SettingsError;
+use platform::till_number::TillNumberError;
 
 use crate::http::codes::Code;
 use crate::http::problem::Problem;
+
+impl From<ProfileError> for Problem {
+    fn from(error: ProfileError) -> Self {
+        match error {
+            ProfileError::Stale(error) => error.into(),
+            ProfileError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<TillNumberError> for Problem {
+    fn from(error: TillNumberError) -> Self {
+        match error {
+            TillNumberError::Taken => Self::because(Code::TillNumberTaken, &error),
+            TillNumberError::Db(error) => error.into(),
+        }
+    }
+}
 
 impl From<SettingsError> for Problem {
     fn from(error: SettingsError) -> Self {
@@ -13,6 +33,7 @@ impl From<SettingsError> for Problem {
             SettingsError::DiscountLimit => Self::invalid("/discountLimitPercent", Code::OutOfRange, error),
             SettingsError::Tolerance => Self::invalid("/overReceiptPercent", Code::OutOfRange, error),
             SettingsError::Origins => Self::invalid("/corsOrigins", Code::TooManyOrigins, error),
+            SettingsError::CashRounding(error) => Self::invalid("/cashRounding", Code::OutOfRange, error),
             SettingsError::Reasons => Self::invalid("/adjustmentReasons", Code::InvalidReasons, error),
             SettingsError::Db(error) => error.into(),
         }

@@ -1,7 +1,8 @@
-//! Data of a business about itself: settings, audit log, jobs.
+//! Data of a business about itself: profile, settings, audit log, jobs.
 
 pub mod audit;
 pub mod jobs;
+pub mod profile;
 pub mod settings;
 
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -9,6 +10,10 @@ use utoipa_actix_web::service_config::ServiceConfig;
 /// Registers the routes of this module.
 pub fn configure(config: &mut ServiceConfig) {
     config
+        .service(profile::show)
+        .service(profile::edit)
+        .service(profile::set_till_number)
+        .service(profile::remove_till_number)
         .service(settings::show)
         .service(settings::edit)
         .service(audit::list)

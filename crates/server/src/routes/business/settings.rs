@@ -2,9 +2,10 @@
 
 use actix_web::{HttpRequest, HttpResponse, get, patch, web};
 use inventory::settings::{self, OperatorAccess, Settings, SettingsChange};
+use inventory::till_settings::{NegativeSales, PrinterWidth, TillSettingsChange};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use values::{Origin, Percent, Reason, Rounding, TimeZone};
+use values::{DayStart, Money, Note, Origin, Percent, Reason, Rounding, TimeZone};
 
 use crate::http::caller::{Caller, may};
 use crate::http::etag::{self, Tag};
@@ -35,6 +36,11 @@ pub struct ChangeSettings {
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     time_zone: Option<TimeZone>,
+    /// The time at which a day of the business begins, from 00:00 to 11:59. With 04:00, a sale at 02:30
+    /// belongs to the day before, in every report.
+    #[serde(default, deserialize_with = "crate::http::body::required")]
+    #[schema(nullable = false)]
+    day_starts_at: Option<DayStart>,
     /// The over-receipt tolerance: the quantity that may be received beyond the ordered quantity, in percent
     /// of the line.
     #[serde(default, deserialize_with = "crate::http::body::required")]
@@ -55,6 +61,25 @@ pub struct ChangeSettings {
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     operator_access: Option<OperatorAccess>,
+    /// The text above the lines of a receipt; null for none.
+    #[serde(default, deserialize_with = "crate::http::body::nullable")]
+    receipt_header: Option<Option<Note>>,
+    /// The text below the total of a receipt; null for none.
+    #[serde(default, deserialize_with = "crate::http::body::nullable")]
+    receipt_footer: Option<Option<Note>>,
+    /// The width of the paper of receipts.
+    #[serde(default, deserialize_with = "crate::http::body::required")]
+    #[schema(nullable = false)]
+    printer_width: Option<PrinterWidth>,
+    /// Amounts that are paid in cash are rounded to a multiple of this amount, such as 0.05. "0" rounds
+    /// nothing.
+    #[serde(default, deserialize_with = "crate::http::body::required")]
+    #[schema(nullable = false)]
+    cash_rounding: Option<Money>,
+    /// The policy for a sale that a till made without a connection, and that would make stock negative.
+    #[serde(default, deserialize_with = "crate::http::body::required")]
+    #[schema(nullable = false)]
+    negative_sales: Option<NegativeSales>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -75,6 +100,9 @@ pub struct SettingsView {
     /// The time zone of the business, as a name of the IANA time zone database. It determines when a day
     /// begins and ends.
     time_zone: TimeZone,
+    /// The time at which a day of the business begins, from 00:00 to 11:59. With 04:00, a sale at 02:30
+    /// belongs to the day before, in every report.
+    day_starts_at: DayStart,
     /// The over-receipt tolerance: the quantity that may be received beyond the ordered quantity, in percent
     /// of the line.
     over_receipt_percent: Percent,
@@ -84,6 +112,18 @@ pub struct SettingsView {
     cors_origins: Vec<Origin>,
     /// The actions that the staff of the platform may take when they act as a member of this business.
     operator_access: OperatorAccess,
+    /// The text above the lines of a receipt; null for none.
+    receipt_header: Option<Note>,
+    /// The text below the total of a receipt; null for none.
+    receipt_footer: Option<Note>,
+    /// The width of the paper of receipts.
+    printer_width: PrinterWidth,
+    /// Amounts that are paid in cash are rounded to a multiple of this amount, such as 0.05. "0" rounds
+    /// nothing.
+    #[schema(example = "0.05")]
+    cash_rounding: String,
+    /// The policy for a sale that a till made without a connection, and that would make stock negative.
+    negative_sales: NegativeSales,
 }
 
 impl From<Settings> for SettingsView {
@@ -95,10 +135,16 @@ impl From<Settings> for SettingsView {
             fulfils_at_once: settings.terms.fulfils_at_once,
             discount_limit_percent: settings.terms.discount_limit,
             time_zone: settings.time_zone,
+            day_starts_at: settings.day_starts_at,
             over_receipt_percent: settings.over_receipt,
             adjustment_reasons: settings.adjustment_reasons,
             cors_origins: settings.cors_origins,
             operator_access: settings.operator_access,
+            receipt_header: settings.till.receipt_header,
+            receipt_footer: settings.till.receipt_footer,
+            printer_width: settings.till.printer_width,
+            cash_rounding: settings.terms.currency.format(settings.till.cash_rounding),
+            negative_sales: settings.till.negative_sales,
         }
     }
 }
@@ -135,10 +181,16 @@ pub async fn edit(
         fulfils_at_once,
         discount_limit_percent,
         time_zone,
+        day_starts_at,
         over_receipt_percent,
         adjustment_reasons,
         cors_origins,
         operator_access,
+        receipt_header,
+        receipt_footer,
+        printer_width,
+        cash_rounding,
+        negative_sales,
     } = body.value;
     if operator_access.is_some() {
         // Neither the staff nor a program decides what the staff may do.
@@ -149,10 +201,18 @@ pub async fn edit(
         fulfils_at_once,
         discount_limit: discount_limit_percent,
         time_zone,
+        day_starts_at,
         over_receipt: over_receipt_percent,
         adjustment_reasons,
         cors_origins,
         operator_access,
+        till: TillSettingsChange {
+            receipt_header,
+            receipt_footer,
+            printer_width,
+            cash_rounding,
+            negative_sales,
+        },
         if_version,
     };
     let actor = caller.actor();

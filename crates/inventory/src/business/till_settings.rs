@@ -1,0 +1,115 @@
+//! The settings of the till. They stand in the row of the settings, and share its version.
+
+use rust_decimal::Decimal;
+use tenancy::{DbError, TenantTx};
+use values::{Currency, Money, Note};
+
+use crate::business::settings::SettingsError;
+use crate::records::edit::Edit;
+
+values::words! {
+    /// The width of the paper of receipts.
+    pub enum PrinterWidth {
+        /// 58 mm, which holds 32 characters on a line.
+        Narrow = "58mm",
+        /// 80 mm, which holds 48 characters on a line.
+        Wide = "80mm",
+    }
+}
+
+values::words! {
+    /// The policy for a sale that a till made without a connection, and that would make stock negative.
+    pub enum NegativeSales {
+        /// The sale is refused when the till sends it.
+        Refuse = "refuse",
+        /// The sale waits for a decision of the business. The goods have left already.
+        Review = "review",
+    }
+}
+
+/// The settings of the till.
+#[derive(Debug, Clone)]
+pub struct TillSettings {
+    /// The text above the lines of a receipt.
+    pub receipt_header: Option<Note>,
+    /// The text below the total of a receipt.
+    pub receipt_footer: Option<Note>,
+    /// The width of the paper.
+    pub printer_width: PrinterWidth,
+    /// Amounts in cash are rounded to a multiple of this amount; zero rounds nothing.
+    pub cash_rounding: Money,
+    /// What becomes of sales that would make stock negative.
+    pub negative_sales: NegativeSales,
+}
+
+tenancy::from_row!(TillSettings {
+    receipt_header,
+    receipt_footer,
+    printer_width,
+    cash_rounding,
+    negative_sales
+});
+
+/// What to change. `None` leaves a setting as it is, and `Some(None)` removes a text.
+#[derive(Debug, Clone, Default)]
+pub struct TillSettingsChange {
+    /// The text above the lines of a receipt.
+    pub receipt_header: Option<Option<Note>>,
+    /// The text below the total of a receipt.
+    pub receipt_footer: Option<Option<Note>>,
+    /// The width of the paper.
+    pub printer_width: Option<PrinterWidth>,
+    /// The amount to a multiple of which cash is rounded.
+    pub cash_rounding: Option<Money>,
+    /// What becomes of sales that would make stock negative.
+    pub negative_sales: Option<NegativeSales>,
+}
+
+/// The cash rounding is negative, too large, or finer than the currency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the cash rounding must be from 0 to 1000, with at most the decimals of the currency")]
+pub struct CashRoundingError;
+
+/// The largest cash rounding.
+const LARGEST: Decimal = Decimal::ONE_THOUSAND;
+
+/// Reads the settings of the till.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn read(tx: &TenantTx) -> Result<TillSettings, DbError> {
+    const READ: &str = "
+        SELECT receipt_header, receipt_footer, printer_width, cash_rounding, negative_sales
+          FROM settings WHERE id = 1";
+    tx.row(READ, &[]).await
+}
+
+/// Changes them in the row of the settings, which must be locked.
+///
+/// # Errors
+/// [`SettingsError`].
+pub(super) async fn update(
+    tx: &TenantTx,
+    edit: &mut Edit<'_>,
+    (stored, currency): (&TillSettings, &Currency),
+    change: &TillSettingsChange,
+) -> Result<(), SettingsError> {
+    const UPDATE: &str = "
+        UPDATE settings
+           SET receipt_header = $1, receipt_footer = $2, printer_width = $3, cash_rounding = $4,
+               negative_sales = $5
+         WHERE id = 1";
+    let is_refused = |amount: Money| {
+        amount.is_negative() || amount > Money::rounded(LARGEST) || currency.check(amount).is_err()
+    };
+    if change.cash_rounding.is_some_and(is_refused) {
+        return Err(CashRoundingError.into());
+    }
+    let header = edit.field("receiptHeader", &stored.receipt_header, change.receipt_header.as_ref());
+    let footer = edit.field("receiptFooter", &stored.receipt_footer, change.receipt_footer.as_ref());
+    let width = edit.field("printerWidth", &stored.printer_width, change.printer_width.as_ref());
+    let rounding = edit.amount("cashRounding", Some(stored.cash_rounding), change.cash_rounding.map(Some));
+    let negative = edit.field("negativeSales", &stored.negative_sales, change.negative_sales.as_ref());
+    tx.execute(UPDATE, &[header, footer, width, &rounding, negative]).await?;
+    Ok(())
+}
