@@ -134,7 +134,9 @@ BEGIN
 END
 $function$;
 CREATE TRIGGER external_identities_end_sessions AFTER UPDATE OF unlinked_at ON shared.external_identities
-    FOR EACH ROW WHEN (OLD.unlinked_at IS NULL AND NEW.unlinked_at IS NOT NULL)
+    FOR EACH ROW WHEN (OLD.unlinked_at IS NULL AND NEW.unlinked_at IS NOT NULL
+                       -- Whoever sets a password ends all sessions, and records each end.
+                       AND pg_trigger_depth() = 0)
     EXECUTE FUNCTION shared.end_sessions_of_external_identity();
 
 -- Somebody else set the password, or a mailed link did: the account is taken back from whoever had it. Nobody who linked
@@ -318,6 +320,10 @@ BEGIN
                        CASE WHEN o.external_identity_id IS NULL THEN u.password_changed_at END,
                        m.sign_in_again_since, '-infinity')
                AND (m.tenant_id IS NULL OR t.status = 'active')
+               -- A link by email signs in nobody of the staff, also if they became staff since.
+               AND NOT (m.app = 'platform'
+                        AND EXISTS (SELECT FROM shared.external_identities i
+                                     WHERE i.id = o.external_identity_id AND i.by_email))
                -- What the person has taken back since counts.
                AND (NOT p.is_foreign
                     OR EXISTS (SELECT FROM shared.consents s

@@ -248,6 +248,35 @@ async fn an_account_that_is_taken_back_has_no_identities() {
     assert_eq!(enters("bea").await, 401);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_identity_is_linked_while_an_account_is_taken_back() {
+    let (app, issuer) = with_issuer("").await;
+    let acme = app.tenant("acme").await;
+    let mut owner = app.database.as_owner().await;
+    app.member_with("bob@acme.test", &acme.tenant, &["STAFF"]).await;
+    for close in ["password_changed_at = now()", "status = 'disabled'"] {
+        let bob = app.signed_in(acme.tenant.clone(), "bob@acme.test").await;
+        // Whoever takes it back is about to commit, while a thief links.
+        let taking = owner.transaction().await.unwrap();
+        const BOB: &str = "(SELECT user_id FROM shared.user_logins WHERE value = 'bob@acme.test')";
+        taking.execute(&format!("UPDATE shared.users SET {close} WHERE id = {BOB}"), &[]).await.unwrap();
+        let token = issuer.token("bob", "bob@acme.test");
+        let (reply, ()) = tokio::join!(link(&bob, &token), async {
+            app.database.until_a_lock_is_awaited().await;
+            let end = format!(
+                "UPDATE shared.sessions SET revoked_at = now(), revoked_reason = 'taken_back'
+                  WHERE user_id = {BOB} AND revoked_at IS NULL"
+            );
+            taking.execute(&end, &[]).await.unwrap();
+            taking.commit().await.unwrap();
+        });
+        assert_eq!(reply.status, 401, "{reply:?}");
+    }
+    let linked: i64 =
+        owner.query_one("SELECT count(*) FROM shared.external_identities", &[]).await.unwrap().get(0);
+    assert_eq!(linked, 0);
+}
+
 #[tokio::test]
 async fn a_business_that_ended_sessions_wants_a_newer_proof() {
     let (app, issuer) = with_issuer("").await;

@@ -324,6 +324,36 @@ async fn an_issuer_that_does_not_ask_again_is_no_new_proof() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_links_their_identity_to_the_account_of_somebody_else() {
+    let both = Both::start("").await;
+    let acme = both.here.tenant("acme").await;
+    let (here, there) = (Browser::new(&both.here), Browser::new(&both.elsewhere));
+    let come = async |page: &Shown| {
+        let sent = here.submit(&button(page), &[]).await;
+        here.open(&path_of(&there.enter(&path_of(&sent), "owner@bank.test").await)).await
+    };
+    // The owner has just given the password here, and leaves the screen for a moment.
+    assert!(!here.enter(&open_erp(&[]), EMAIL).await.parameter("code").is_empty());
+    let page = here.open(&open_erp(&[("prompt", "login")])).await;
+    let refused = come(&page).await;
+    assert_eq!(refused.status, 401, "{refused:?}");
+    assert!(!here.open(&open_erp(&[])).await.parameter("code").is_empty(), "nobody is asked");
+    let query = refused.form().split_once('?').unwrap().1.to_owned();
+    let shown = here.submit(&format!("/link?{query}"), &[("decision", "link")]).await;
+    assert_eq!(shown.heading(), "Sign in", "{shown:?}");
+    let list = "/api/v1/auth/external-identities";
+    assert_eq!(acme.get(list).await.body["data"], json!([]));
+    // Somebody tries, and walks away. The owner, who comes next, is not asked about their identity.
+    let here = Browser::new(&both.here);
+    let page = here.open(&open_erp(&[])).await;
+    let sent = here.submit(&button(&page), &[]).await;
+    here.open(&path_of(&there.open(&path_of(&sent)).await)).await;
+    assert!(!here.enter(&open_erp(&[]), EMAIL).await.parameter("code").is_empty());
+    assert!(!here.open(&open_erp(&[])).await.parameter("code").is_empty());
+    assert_eq!(acme.get(list).await.body["data"], json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn answers_that_are_wrong_must_wait() {
     let both = Both::start("").await;
     let here = Browser::new(&both.here);

@@ -105,7 +105,7 @@ struct Known {
 impl Known {
     /// Whether the issuer was asked a moment ago.
     fn is_new(&self) -> bool {
-        let may_wait = self.read.is_some() && !self.has_answered;
+        let may_wait = self.younger_than(STALE).is_some() && !self.has_answered;
         let pause = if may_wait { LONG_PAUSE } else { PAUSE };
         self.asked_at.is_some_and(|moment| moment.elapsed() < pause)
     }

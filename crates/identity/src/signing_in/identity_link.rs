@@ -1,11 +1,12 @@
 //! Linking an identity elsewhere to an account. It takes what a new password takes: the present one, and the
 //! second factor, if there is one.
 
+use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use tenancy::{DbError, SharedScope, SharedTx};
 
 use crate::issuers::issuer::Vouched;
-use crate::names::ids::UserId;
+use crate::names::ids::{SessionId, SignOnId, UserId};
 use crate::records::auth_event::Origin;
 use crate::signing_in::external_identity::{self, ExternalIdentity};
 use crate::signing_in::login::SignIn;
@@ -25,8 +26,8 @@ pub enum LinkError {
     /// The account has as many identities as it may have.
     #[error("an account can have {MOST} identities at most; unlink one first")]
     TooMany,
-    /// The person has not just given the password and the second factor.
-    #[error("sign in with the password, and link the identity within 15 minutes")]
+    /// The person has not given the password and the second factor since, or the session has ended.
+    #[error("the session has ended; sign in with the password, and link the identity then")]
     NotProved,
     /// The password or the second factor was refused.
     #[error(transparent)]
@@ -42,6 +43,21 @@ impl From<DbError> for LinkError {
             // This account had it before, and another one has it now.
             Some("external_identities_subject_key") => Self::Taken,
             _ => Self::Db(error),
+        }
+    }
+}
+
+/// Where the person has given the password.
+enum LinksIn {
+    Session(SessionId),
+    SignOn(SignOnId),
+}
+
+impl LinksIn {
+    fn ids(&self) -> (Option<SessionId>, Option<SignOnId>) {
+        match self {
+            Self::Session(id) => (Some(*id), None),
+            Self::SignOn(id) => (None, Some(*id)),
         }
     }
 }
@@ -63,37 +79,50 @@ impl SignIn {
         origin: &Origin,
     ) -> Result<ExternalIdentity, LinkError> {
         self.show_both(principal, password, code, origin).await?;
-        self.link(principal.user, vouched, origin).await
+        self.link(principal.user, LinksIn::Session(principal.session), vouched, origin).await
     }
 
-    /// Links an identity to the account of somebody who has just given the password in a browser, and the
-    /// second factor, if there is one.
+    /// Links an identity to the account of somebody who came with it to a browser at the moment `since`, and
+    /// has given the password since, and the second factor, if there is one.
     ///
     /// # Errors
     /// [`LinkError`].
     pub async fn link_identity_in_browser(
         &self,
         sign_on: &SignOn,
+        since: DateTime<Utc>,
         vouched: &Vouched,
         origin: &Origin,
     ) -> Result<ExternalIdentity, LinkError> {
-        match sign_on.may_link() {
-            true => self.link(sign_on.user_id, vouched, origin).await,
-            false => Err(LinkError::NotProved),
+        if !sign_on.may_link_since(since) {
+            return Err(LinkError::NotProved);
         }
+        self.link(sign_on.user_id, LinksIn::SignOn(sign_on.id), vouched, origin).await
     }
 
     async fn link(
         &self,
         user: UserId,
+        place: LinksIn,
         vouched: &Vouched,
         origin: &Origin,
     ) -> Result<ExternalIdentity, LinkError> {
+        // Who takes the account back holds this lock, and ends all sessions before they release it.
+        const IS_LIVE: &str = "
+            SELECT EXISTS (SELECT FROM shared.users WHERE id = $1 AND status = 'active')
+               AND ($2::uuid IS NULL
+                    OR EXISTS (SELECT FROM shared.sessions WHERE id = $2 AND revoked_at IS NULL))
+               AND ($3::uuid IS NULL
+                    OR EXISTS (SELECT FROM shared.sign_ons WHERE id = $3 AND revoked_at IS NULL))";
         const COUNT: &str = "
             SELECT count(*) FROM shared.external_identities
              WHERE user_id = $1 AND unlinked_at IS NULL AND (issuer, subject) <> ($2, $3)";
         let link = async |tx: &SharedTx| {
             external_identity::lock(tx, user).await?;
+            let (session, sign_on) = place.ids();
+            if !tx.value::<bool>(IS_LIVE, &[&user, &session, &sign_on]).await? {
+                return Err(LinkError::NotProved);
+            }
             if !external_identity::use_up(tx, vouched).await? {
                 return Err(LinkError::Used);
             }

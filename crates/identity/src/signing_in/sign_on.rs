@@ -87,10 +87,11 @@ impl SignOn {
         Utc::now() - self.authenticated_at < RECENT
     }
 
-    /// Whether the person may link an identity: they have just given the password, and the second factor, if
-    /// there is one.
-    pub fn may_link(&self) -> bool {
-        self.is_recent() && !self.is_external && !self.needs_second_factor
+    /// Whether the person may link an identity with which they came at this moment: they have given the
+    /// password since, and the second factor, if there is one.
+    pub fn may_link_since(&self, moment: DateTime<Utc>) -> bool {
+        let has_proved = self.is_recent() && self.authenticated_at >= moment;
+        has_proved && !self.is_external && !self.needs_second_factor
     }
 }
 

@@ -21,7 +21,21 @@ pub enum Note {
     /// A sign-in at an issuer has begun.
     Begun(Begun),
     /// The issuer vouched for an identity that is linked to no account.
-    Unlinked(Box<Vouched>),
+    Unlinked(Unlinked),
+}
+
+/// An identity that is linked to no account.
+#[derive(Serialize, Deserialize)]
+pub struct Unlinked {
+    pub vouched: Vouched,
+    /// When the person came back from the issuer. Who links the identity gives the password after that.
+    pub at: DateTime<Utc>,
+}
+
+impl Unlinked {
+    pub fn new(vouched: Vouched) -> Self {
+        Self { vouched, at: Utc::now() }
+    }
 }
 
 /// A sign-in at an issuer that has begun.
@@ -86,9 +100,9 @@ impl FlowCookie {
     }
 
     /// The identity that waits to be linked.
-    pub fn unlinked(&self) -> Option<&Vouched> {
+    pub fn unlinked(&self) -> Option<&Unlinked> {
         match &self.note {
-            Some(Note::Unlinked(vouched)) => Some(vouched),
+            Some(Note::Unlinked(unlinked)) => Some(unlinked),
             _ => None,
         }
     }

@@ -5,6 +5,7 @@ use std::ops::Deref;
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
+use chrono::DateTime;
 use futures_util::future::LocalBoxFuture;
 use identity::{Principal, RECENT};
 
@@ -77,6 +78,9 @@ pub fn step_up(principal: &Principal) -> Problem {
     let minutes = RECENT.num_minutes();
     let reason = match principal.authenticated_at {
         None => "Your last sign-in was a mailed link.".to_owned(),
+        Some(moment) if moment == DateTime::UNIX_EPOCH => {
+            "The issuer that signed you in did not say when you proved there who you are.".to_owned()
+        }
         Some(_) => format!("Your last sign-in is more than {minutes} minutes ago."),
     };
     let cure = match principal.delegated {

@@ -53,7 +53,11 @@ impl SignOnCookie {
 
     /// Takes the secret away.
     pub fn forget(&self, response: &mut HttpResponse) -> Result<(), Problem> {
-        let cookie = self.jar.cookie(self.jar.sign_on(), String::new(), Span::ZERO);
-        response.add_cookie(&cookie).map_err(Problem::internal)
+        // What an issuer elsewhere said of somebody goes, too: the next person must not be asked about it.
+        for name in [self.jar.sign_on(), self.jar.flow()] {
+            let cookie = self.jar.cookie(name, String::new(), Span::ZERO);
+            response.add_cookie(&cookie).map_err(Problem::internal)?;
+        }
+        Ok(())
     }
 }

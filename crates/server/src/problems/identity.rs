@@ -126,7 +126,11 @@ impl From<LinkError> for Problem {
             LinkError::Used => Self::invalid("/idToken", Code::InvalidValue, error),
             LinkError::Taken => Self::because(Code::IdentityTaken, &error),
             LinkError::TooMany => Self::because(Code::TooManyIdentities, &error),
-            LinkError::NotProved => Self::because(Code::StepUpRequired, &error),
+            LinkError::NotProved => Self::unauthorized(
+                Code::SessionEnded,
+                sentence(&error),
+                r#"Bearer realm="tenantry", error="invalid_token""#,
+            ),
             LinkError::Refused(error) => error.into(),
             LinkError::Db(error) => error.into(),
         }

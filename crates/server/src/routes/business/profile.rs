@@ -108,7 +108,7 @@ async fn view<P>(
 }
 
 /// Read the profile of the business
-#[utoipa::path(tag = "business", operation_id = "readBusiness",
+#[utoipa::path(tag = "business", operation_id = "readBusinessProfile",
     responses((status = 200, body = ProfileOfBusinessView)))]
 #[get("/business")]
 pub async fn show(
@@ -126,7 +126,7 @@ pub async fn show(
 ///
 /// The body is a JSON Merge Patch (RFC 7396): a field that is left out stays unchanged, and null removes a
 /// value. The slug and the name belong to the operator of the platform.
-#[utoipa::path(tag = "business", operation_id = "changeBusiness", request_body = ChangeBusiness,
+#[utoipa::path(tag = "business", operation_id = "changeBusinessProfile", request_body = ChangeBusiness,
     responses((status = 200, body = ProfileOfBusinessView)))]
 #[patch("/business")]
 pub async fn edit(

@@ -115,7 +115,13 @@ pub async fn authorize(
     {
         return Ok(asked.back.refuse(&error));
     }
-    answer(&state, &asked, next).await
+    let is_next_visit = matches!(next, Next::Password) && flow_cookie.unlinked().is_some();
+    let mut response = answer(&state, &asked, next).await?;
+    if is_next_visit {
+        // Perhaps it is somebody else's.
+        flow_cookie.forget(&mut response)?;
+    }
+    Ok(response)
 }
 
 /// Sign a person in, with a form

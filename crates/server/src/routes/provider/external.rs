@@ -11,7 +11,7 @@ use identity::{Answer, Flow, IdTokenError, IssuerName, Vouched};
 use serde_json::{Value, json};
 
 use crate::http::client;
-use crate::http::flow_cookie::{Begun, FlowCookie, Note};
+use crate::http::flow_cookie::{Begun, FlowCookie, Note, Unlinked};
 use crate::http::host_owner::AtIdentity;
 use crate::http::problem::Problem;
 use crate::http::sign_on_cookie::SignOnCookie;
@@ -115,7 +115,7 @@ pub async fn finish(
         Err(ExternalSignInError::Unknown) => {
             let mut page = refused(&state, &asked, &label, Fault::SignIn(ExternalSignInError::Unknown));
             // The person links it after the password.
-            flow_cookie.keep(&mut page, &Note::Unlinked(Box::new(vouched)))?;
+            flow_cookie.keep(&mut page, &Note::Unlinked(Unlinked::new(vouched)))?;
             return Ok(page);
         }
         Err(error) => refused(&state, &asked, &label, Fault::SignIn(error)),
@@ -153,8 +153,11 @@ async fn vouched(
     let answer = Answer { code, issuer: parameters.get("iss"), redirect_uri: &back };
     let counted = state.sign_in.count_answer(origin).await?;
     let redeemed = state.external_issuers.redeem(&begun.issuer, &begun.flow(), &answer).await;
+    // An issuer that does not answer is nobody's failed attempt.
+    if matches!(redeemed, Ok(_) | Err(IdTokenError::Unavailable)) {
+        state.sign_in.forget_answer(&counted).await.map_err(LoginError::from)?;
+    }
     let vouched = redeemed.map_err(Fault::Token)?;
-    state.sign_in.forget_answer(&counted).await.map_err(LoginError::from)?;
     // The clocks may differ.
     let oldest = begun.at - TimeDelta::seconds(60);
     if begun.again && vouched.authenticated_at.is_none_or(|moment| moment < oldest) {

@@ -3,14 +3,14 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
-use identity::SignOn;
 use identity::identity_link::LinkError;
 use serde_json::json;
 use tenancy::DbError;
+use values::Email;
 
 use crate::http::client;
 use crate::http::extract::Body;
-use crate::http::flow_cookie::FlowCookie;
+use crate::http::flow_cookie::{FlowCookie, Unlinked};
 use crate::http::host_owner::AtIdentity;
 use crate::http::problem::{Problem, sentence};
 use crate::http::sign_on_cookie::SignOnCookie;
@@ -28,12 +28,13 @@ pub async fn page(
     cookie: &SignOnCookie,
     flow_cookie: &FlowCookie,
 ) -> Result<Option<HttpResponse>, DbError> {
-    let Some(vouched) = flow_cookie.unlinked().filter(|_| !asked.prompt.none) else { return Ok(None) };
-    let sign_on = page_form::sign_on_of(state, cookie).await?.filter(SignOn::may_link);
+    let Some(unlinked) = flow_cookie.unlinked().filter(|_| !asked.prompt.none) else { return Ok(None) };
+    let sign_on = page_form::sign_on_of(state, cookie).await?;
+    let sign_on = sign_on.filter(|sign_on| sign_on.may_link_since(unlinked.at));
     let values = sign_on.map(|sign_on| {
         json!({
-            "issuer": vouched.label,
-            "identity": vouched.email,
+            "issuer": unlinked.vouched.label,
+            "identity": unlinked.vouched.email.as_ref().map_or(&*unlinked.vouched.subject, Email::as_str),
             "person": person(&sign_on),
             "query": asked.parameters.to_query(),
         })
@@ -60,15 +61,17 @@ pub async fn submit(
     let wants_it = form.fields.get("decision") == Some("link");
     let sign_on = form.sign_on(&state).await?;
     let mut response = match (flow_cookie.unlinked().filter(|_| wants_it), sign_on) {
-        (Some(vouched), Some(sign_on)) => {
-            match state.sign_in.link_identity_in_browser(&sign_on, vouched, &origin).await {
-                Ok(_) => go_on(&query),
+        (Some(unlinked), Some(sign_on)) => {
+            let Unlinked { vouched, at } = unlinked;
+            match state.sign_in.link_identity_in_browser(&sign_on, *at, vouched, &origin).await {
+                // Who may not link it here any more may still go on.
+                Ok(_) | Err(LinkError::NotProved) => go_on(&query),
                 Err(LinkError::Db(error)) => return Err(error.into()),
-                Err(error) => HttpResponse::from_error(PageError::new(
-                    StatusCode::CONFLICT,
-                    "This does not work",
-                    sentence(&error),
-                )),
+                Err(error) => {
+                    let (title, text) = ("This does not work", sentence(&error));
+                    let values = json!({"title": title, "text": text, "continue_query": query});
+                    page::render(StatusCode::CONFLICT, "error.html", &values)
+                }
             }
         }
         _ => go_on(&query),
