@@ -18,10 +18,10 @@ use crate::names::digest::sha256;
 use crate::names::keys::IssuerName;
 use crate::names::secret;
 
-/// One sign-in of one browser, which keeps the secret. What the issuer sees is made from it.
+/// One sign-in of one browser, which keeps the secret. The issuer sees values that are made from it.
 pub struct Flow(SecretString);
 
-/// What the issuer sends with the browser.
+/// The answer that the issuer sends with the browser.
 pub struct Answer<'a> {
     /// The code, which is exchanged for the ID token.
     pub code: &'a str,

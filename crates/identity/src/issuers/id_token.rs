@@ -54,7 +54,7 @@ pub enum IdTokenError {
     Unavailable,
 }
 
-/// What a valid ID token says.
+/// The content of a valid ID token.
 #[derive(Debug, Clone)]
 pub(super) struct IdToken {
     pub(super) subject: String,
@@ -68,7 +68,7 @@ pub(super) struct IdToken {
     pub(super) hash: Vec<u8>,
 }
 
-/// Whom a token is accepted from, and for whom.
+/// The issuer from which, and the audiences for which, a token is accepted.
 pub(super) struct Expected<'a> {
     pub(super) issuer: &'a str,
     pub(super) audiences: &'a [String],
@@ -87,10 +87,9 @@ struct Claims {
     email_verified: Option<Truth>,
     /// The organisation at Google to which the account belongs.
     hd: Option<String>,
-    /// What happened to a person: such a token signs nobody in (OpenID Connect Back-Channel Logout section
-    /// 2.6).
+    /// Events, which make the token a logout token (OpenID Connect Back-Channel Logout section 2.6).
     events: Option<IgnoredAny>,
-    /// What an access token permits (RFC 9068; Entra).
+    /// Permissions, which make the token an access token (RFC 9068; Entra).
     scope: Option<IgnoredAny>,
     scp: Option<IgnoredAny>,
     /// The kind of a token of Keycloak, and of Cognito.

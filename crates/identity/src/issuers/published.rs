@@ -1,4 +1,4 @@
-//! What an issuer publishes: its keys and its addresses, found by discovery and kept for minutes.
+//! The keys and the addresses that an issuer publishes, found by discovery and kept for minutes.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -71,7 +71,7 @@ struct Discovered {
     authorization_response_iss_parameter_supported: bool,
 }
 
-/// Where a browser is signed in at the issuer.
+/// The addresses at which a browser is signed in at the issuer.
 #[derive(Debug, Clone)]
 pub(super) struct Endpoints {
     pub(super) authorization: Url,
@@ -133,7 +133,7 @@ impl Published {
         Self(Arc::new(Issuer { issuer, http, known, asking }))
     }
 
-    /// Where a browser is signed in. `None` if the issuer signs no browser in.
+    /// The addresses at which a browser is signed in. `None` if the issuer signs no browser in.
     pub(super) async fn endpoints(&self) -> Result<Option<Endpoints>, Unavailable> {
         if let Some(read) = self.0.known().younger_than(FRESH) {
             return Ok(read.endpoints.clone());

@@ -226,6 +226,13 @@ pub(crate) async fn renew_password_hash(
     tx.execute(RENEW, &[&id, &old.hash, &renewed.hash, &renewed.key]).await.map(drop)
 }
 
+/// Locks a user until the transaction ends. Sign-ins wait for it, and so do changes of what signs the user
+/// in.
+pub(crate) async fn lock(tx: &SharedTx, id: UserId) -> Result<(), DbError> {
+    const LOCK: &str = "SELECT FROM shared.users WHERE id = $1 FOR NO KEY UPDATE";
+    tx.execute(LOCK, &[&id]).await.map(drop)
+}
+
 /// The email with which a user signs in.
 ///
 /// # Errors

@@ -12,7 +12,7 @@ use crate::signing_in::signing_key::Sealer;
 /// A note is of use for so long.
 pub const LIFETIME: TimeDelta = TimeDelta::minutes(10);
 
-/// What is sealed.
+/// The content of a sealed note.
 #[derive(Serialize, Deserialize)]
 struct Note<T> {
     /// Seconds since 1970.

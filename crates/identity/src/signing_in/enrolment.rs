@@ -122,12 +122,11 @@ impl SignIn {
         const FIND: &str = "
             SELECT sealed_secret, sealed_with, last_step FROM shared.authenticators
              WHERE user_id = $1 AND confirmed_at IS NULL FOR NO KEY UPDATE";
-        const LOCK: &str = "SELECT FROM shared.users WHERE id = $1 FOR NO KEY UPDATE";
         const CONFIRM: &str = "UPDATE shared.authenticators SET confirmed_at = $2 WHERE user_id = $1";
         let confirm = async |tx: &SharedTx| {
             // A session that begins meanwhile without the factor is seen and ended, or waits and learns of
             // it.
-            tx.execute(LOCK, &[&user]).await?;
+            user::lock(tx, user).await?;
             let stored: Option<Stored> = tx.row_opt(FIND, &[&user]).await?;
             let Some(stored) = stored else {
                 // The answer to the first request may have been lost.

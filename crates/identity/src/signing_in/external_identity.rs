@@ -75,12 +75,11 @@ pub async fn unlink(
     id: ExternalIdentityId,
     by: By<'_>,
 ) -> Result<bool, DbError> {
-    // Triggers end the sessions.
     const UNLINK: &str = "
         UPDATE shared.external_identities SET unlinked_at = $3
          WHERE id = $2 AND user_id = $1 AND unlinked_at IS NULL
      RETURNING issuer, issuer_label";
-    lock(tx, user).await?;
+    user::lock(tx, user).await?;
     // Each end is recorded. A trigger ends what would be left.
     session::revoke(tx, user, Which::OfIdentity(id), "identity_unlinked", by).await?;
     let unlinked: Option<Unlinked> = tx.row_opt(UNLINK, &[&user, &id, &tx.now()]).await?;
@@ -96,12 +95,6 @@ struct Unlinked {
 }
 
 tenancy::from_row!(Unlinked { issuer, issuer_label });
-
-/// Those who sign the user in, and those who link and unlink identities, do so one after another.
-pub(super) async fn lock(tx: &SharedTx, user: UserId) -> Result<(), DbError> {
-    const LOCK: &str = "SELECT FROM shared.users WHERE id = $1 FOR NO KEY UPDATE";
-    tx.execute(LOCK, &[&user]).await.map(drop)
-}
 
 async fn record(
     tx: &SharedTx,

@@ -10,7 +10,7 @@ use crate::issuers::issuer::Vouched;
 use crate::names::ids::{MembershipId, UserId};
 use crate::names::keys::{ClientId, Username};
 use crate::people::membership::MemberOf;
-use crate::records::auth_event::{self, AuthAction, AuthEvent, Origin};
+use crate::records::auth_event::{AuthAction, AuthEvent, Origin};
 use crate::signing_in::external_identity::{ExternalIdentityId, ShownIdentity};
 use crate::signing_in::login::{LoginError, SignIn, SignedIn};
 use crate::signing_in::session::{self, Entrant, Proof, Started};
@@ -268,7 +268,6 @@ impl SignIn {
             details: json!({"issuer": vouched.issuer}),
             ..AuthEvent::new(AuthAction::SignIn)
         };
-        let record = async |tx: &SharedTx| auth_event::record_at_host(tx, &event).await;
-        self.database.write_shared(SharedScope::Public, record).await
+        self.record_at_host(&event).await
     }
 }

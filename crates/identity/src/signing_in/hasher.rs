@@ -59,20 +59,23 @@ impl PasswordKeys {
 
     /// Encrypts the keys that sign tokens, with secrets that are made from these keys.
     pub fn sealer(&self) -> Sealer {
-        let all = std::iter::once(&self.current).chain(&self.former);
-        Sealer::new(all.map(|key| (key.id.clone(), derived(key, b"tenantry signing keys"))).collect())
+        self.sealer_of(b"tenantry signing keys")
     }
 
     /// Encrypts the secrets of authenticator apps.
     pub fn authenticator_sealer(&self) -> Sealer {
-        let all = std::iter::once(&self.current).chain(&self.former);
-        Sealer::new(all.map(|key| (key.id.clone(), derived(key, b"tenantry authenticators"))).collect())
+        self.sealer_of(b"tenantry authenticators")
     }
 
     /// Encrypts the notes that browsers keep.
     pub fn note_sealer(&self) -> Sealer {
+        self.sealer_of(b"tenantry notes of browsers")
+    }
+
+    /// Encrypts with secrets of their own for this purpose, the present one first.
+    fn sealer_of(&self, purpose: &[u8]) -> Sealer {
         let all = std::iter::once(&self.current).chain(&self.former);
-        Sealer::new(all.map(|key| (key.id.clone(), derived(key, b"tenantry notes of browsers"))).collect())
+        Sealer::new(all.map(|key| (key.id.clone(), derived(key, purpose))).collect())
     }
 
     /// The key of a stored hash. A hash from before keys had names has the oldest key.

@@ -7,6 +7,7 @@ use tenancy::{DbError, SharedScope, SharedTx};
 
 use crate::issuers::issuer::Vouched;
 use crate::names::ids::{SessionId, SignOnId, UserId};
+use crate::people::user;
 use crate::records::auth_event::Origin;
 use crate::signing_in::external_identity::{self, ExternalIdentity};
 use crate::signing_in::login::SignIn;
@@ -47,7 +48,7 @@ impl From<DbError> for LinkError {
     }
 }
 
-/// Where the person has given the password.
+/// The session or the sign-on in which the person has given the password.
 enum LinksIn {
     Session(SessionId),
     SignOn(SignOnId),
@@ -107,7 +108,7 @@ impl SignIn {
         vouched: &Vouched,
         origin: &Origin,
     ) -> Result<ExternalIdentity, LinkError> {
-        // Who takes the account back holds this lock, and ends all sessions before they release it.
+        // A reset of the password holds this lock until it has ended all sessions.
         const IS_LIVE: &str = "
             SELECT EXISTS (SELECT FROM shared.users WHERE id = $1 AND status = 'active')
                AND ($2::uuid IS NULL
@@ -118,7 +119,7 @@ impl SignIn {
             SELECT count(*) FROM shared.external_identities
              WHERE user_id = $1 AND unlinked_at IS NULL AND (issuer, subject) <> ($2, $3)";
         let link = async |tx: &SharedTx| {
-            external_identity::lock(tx, user).await?;
+            user::lock(tx, user).await?;
             let (session, sign_on) = place.ids();
             if !tx.value::<bool>(IS_LIVE, &[&user, &session, &sign_on]).await? {
                 return Err(LinkError::NotProved);

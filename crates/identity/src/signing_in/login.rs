@@ -267,7 +267,12 @@ impl SignIn {
             origin: Some(origin),
             ..AuthEvent::new(AuthAction::SignIn)
         };
-        let record = async |tx: &SharedTx| auth_event::record_at_host(tx, &event).await;
+        self.record_at_host(&event).await
+    }
+
+    /// Records an event at the host of a business or of the platform, in a transaction of its own.
+    pub(super) async fn record_at_host(&self, event: &AuthEvent<'_>) -> Result<(), DbError> {
+        let record = async |tx: &SharedTx| auth_event::record_at_host(tx, event).await;
         self.database.write_shared(SharedScope::Public, record).await
     }
 

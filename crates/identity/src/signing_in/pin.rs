@@ -274,8 +274,7 @@ impl SignIn {
             origin: Some(origin),
             ..AuthEvent::new(AuthAction::SignIn)
         };
-        let record = async |tx: &SharedTx| auth_event::record_at_host(tx, &event).await;
-        self.database.write_shared(SharedScope::Public, record).await
+        self.record_at_host(&event).await
     }
 }
 

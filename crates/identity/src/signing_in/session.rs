@@ -14,6 +14,7 @@ use crate::PLATFORM_APP;
 use crate::names::ids::{MembershipId, SessionId, SignOnId, UserId};
 use crate::names::keys::AppSlug;
 use crate::people::membership::MemberOf;
+use crate::people::user;
 use crate::records::auth_event::{self, AuthAction, AuthEvent, By, Origin};
 use crate::signing_in::delegation::Delegation;
 use crate::signing_in::external_identity::{self, ExternalIdentityId, ShownIdentity};
@@ -73,13 +74,13 @@ pub struct Started {
     pub refresh_token: RefreshToken,
     /// What the session lacks.
     pub second_factor: SecondFactorState,
-    /// How it began.
+    /// The way in which it began.
     pub beginning: Beginning,
     /// The program that got the session, if the person did not sign in to the app itself.
     pub delegation: Option<Delegation>,
 }
 
-/// How a session began.
+/// The way in which a session began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Beginning {
     /// With the password, or a mailed link.
@@ -106,7 +107,7 @@ impl Started {
             (Beginning::Pin, _) => &[PIN],
             (Beginning::Here, SecondFactorState::Given) => &["pwd", "otp", "mfa"],
             (Beginning::Here, _) => &["pwd"],
-            // How the issuer knows the person has no name in RFC 8176.
+            // The method of the issuer has no name in RFC 8176.
             (Beginning::Elsewhere, SecondFactorState::Given) => &["otp", "mfa"],
             (Beginning::Elsewhere, _) => &[],
         }
@@ -123,7 +124,7 @@ pub(super) struct Entrant {
     pub(super) attempt: Attempt,
 }
 
-/// What a user has shown, before the second factor.
+/// The proof of a user, before the second factor.
 pub(super) enum Proof {
     Password,
     /// A mailed link, which proves less than the password.
@@ -176,7 +177,7 @@ pub(super) async fn start(
     let done = database
         .write_shared(SharedScope::User(signed_in.user.into()), async |tx| {
             if proof.links_by_email() {
-                external_identity::lock(tx, signed_in.user).await?;
+                user::lock(tx, signed_in.user).await?;
             }
             let mut expires_at = terms.end(tx.now());
             let event = AuthEvent {

@@ -12,6 +12,7 @@ use crate::names::digest::sha256;
 use crate::names::ids::{SessionId, SignOnId, UserId};
 use crate::names::keys::ClientId;
 use crate::names::secret;
+use crate::people::user;
 use crate::records::auth_event::{self, AuthAction, AuthEvent, By, Origin};
 use crate::signing_in::external_identity::{self, ShownIdentity};
 use crate::signing_in::login::{Credentials, LoginError, SignIn};
@@ -198,7 +199,7 @@ impl SignIn {
             .database
             .write_shared(SharedScope::User(user.into()), async |tx| {
                 if entering.identity.as_ref().is_some_and(|shown| shown.id.is_none()) {
-                    external_identity::lock(tx, user).await?;
+                    user::lock(tx, user).await?;
                 }
                 let expires_at = self.terms.end(tx.now());
                 let started: bool = tx

@@ -40,7 +40,7 @@ tenancy::from_row!(Profile {
     version
 });
 
-/// What to change. `None` leaves a part as it is, and `Some(None)` removes it.
+/// A change of the profile. `None` leaves a part as it is, and `Some(None)` removes it.
 #[derive(Debug, Clone, Default)]
 pub struct ProfileChange {
     /// The name in the register of companies.

@@ -38,7 +38,7 @@ pub struct TillSettings {
     pub printer_width: PrinterWidth,
     /// Amounts in cash are rounded to a multiple of this amount; zero rounds nothing.
     pub cash_rounding: Money,
-    /// What becomes of sales that would make stock negative.
+    /// The policy for sales that would make stock negative.
     pub negative_sales: NegativeSales,
 }
 
@@ -50,7 +50,7 @@ tenancy::from_row!(TillSettings {
     negative_sales
 });
 
-/// What to change. `None` leaves a setting as it is, and `Some(None)` removes a text.
+/// A change of the settings of the till. `None` leaves a setting as it is, and `Some(None)` removes a text.
 #[derive(Debug, Clone, Default)]
 pub struct TillSettingsChange {
     /// The text above the lines of a receipt.
@@ -61,7 +61,7 @@ pub struct TillSettingsChange {
     pub printer_width: Option<PrinterWidth>,
     /// The amount to a multiple of which cash is rounded.
     pub cash_rounding: Option<Money>,
-    /// What becomes of sales that would make stock negative.
+    /// The policy for sales that would make stock negative.
     pub negative_sales: Option<NegativeSales>,
 }
 

@@ -79,6 +79,16 @@ impl Jar {
         is_loopback.then_some(Self::OfLoopback)
     }
 
+    /// The jar of a page on which people sign in.
+    ///
+    /// # Errors
+    /// 400 where there are no cookies.
+    pub(super) fn of_page(request: &HttpRequest) -> Result<Self, Problem> {
+        Self::of(request).ok_or_else(|| {
+            Problem::new(Code::NoCookiesHere, "Signing in needs https. Ask the operator to turn it on.")
+        })
+    }
+
     fn access(self) -> &'static str {
         match self {
             Self::OfHost => "__Host-tenantry-access",

@@ -1,6 +1,8 @@
 //! The cookie of a browser that signs in at an issuer elsewhere: first of the way there, and then, if the
 //! identity is linked to no account yet, of the identity.
 
+use std::future::{Ready, ready};
+
 use actix_web::cookie::time::Duration as Span;
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest, HttpResponse};
@@ -8,14 +10,12 @@ use chrono::{DateTime, Utc};
 use identity::{Flow, IssuerName, Sealer, Vouched, browser_note};
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
-use std::future::{Ready, ready};
 
 use crate::http::browser::Jar;
-use crate::http::codes::Code;
 use crate::http::problem::Problem;
 use crate::http::state::State;
 
-/// What the browser keeps.
+/// The content of the cookie.
 #[derive(Serialize, Deserialize)]
 pub enum Note {
     /// A sign-in at an issuer has begun.
@@ -28,7 +28,7 @@ pub enum Note {
 #[derive(Serialize, Deserialize)]
 pub struct Unlinked {
     pub vouched: Vouched,
-    /// When the person came back from the issuer. Who links the identity gives the password after that.
+    /// When the person came back from the issuer. The password that links the identity comes after that.
     pub at: DateTime<Utc>,
 }
 
@@ -56,7 +56,7 @@ impl Begun {
         Self { issuer, secret, again, at: Utc::now(), query }
     }
 
-    /// What the issuer sees of it.
+    /// The secret from which the issuer gets its values.
     pub fn flow(&self) -> Flow {
         Flow::resumed(&self.secret)
     }
@@ -82,9 +82,7 @@ impl FromRequest for FlowCookie {
 
 impl FlowCookie {
     fn extract(request: &HttpRequest) -> Result<Self, Problem> {
-        let jar = Jar::of(request).ok_or_else(|| {
-            Problem::new(Code::NoCookiesHere, "Signing in needs https. Ask the operator to turn it on.")
-        })?;
+        let jar = Jar::of_page(request)?;
         let sealer = State::of(request)?.sign_in.note_sealer.clone();
         let cookie = request.cookie(jar.flow());
         let note = cookie.and_then(|cookie| browser_note::open(&sealer, cookie.value()));

@@ -9,7 +9,6 @@ use identity::SignOnSecret;
 use secrecy::ExposeSecret as _;
 
 use crate::http::browser::{Jar, Page};
-use crate::http::codes::Code;
 use crate::http::problem::Problem;
 
 /// The cookie of a request, which it may have, and may change.
@@ -23,10 +22,7 @@ impl FromRequest for SignOnCookie {
     type Error = Problem;
     type Future = Ready<Result<Self, Problem>>;
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let jar = Jar::of(request).ok_or_else(|| {
-            Problem::new(Code::NoCookiesHere, "Signing in needs https. Ask the operator to turn it on.")
-        });
-        ready(jar.map(|jar| {
+        ready(Jar::of_page(request).map(|jar| {
             let cookie = request.cookie(jar.sign_on());
             let secret = cookie.map(|cookie| SignOnSecret::presented(cookie.value()));
             Self { jar, page: request.extensions().get::<Page>().copied(), secret }
@@ -53,7 +49,7 @@ impl SignOnCookie {
 
     /// Takes the secret away.
     pub fn forget(&self, response: &mut HttpResponse) -> Result<(), Problem> {
-        // What an issuer elsewhere said of somebody goes, too: the next person must not be asked about it.
+        // A note about an identity elsewhere goes, too: the next person must not be asked about it.
         for name in [self.jar.sign_on(), self.jar.flow()] {
             let cookie = self.jar.cookie(name, String::new(), Span::ZERO);
             response.add_cookie(&cookie).map_err(Problem::internal)?;

@@ -64,6 +64,14 @@ pub fn render(status: StatusCode, template: &str, values: &impl Serialize) -> Ht
         .body(text)
 }
 
+/// Says how many seconds a client must wait before it sends the form again.
+pub fn retry_after(mut page: HttpResponse, seconds: Option<u32>) -> HttpResponse {
+    if let Some(seconds) = seconds {
+        page.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    }
+    page
+}
+
 #[cfg(test)]
 mod tests {
     use actix_web::body::MessageBody as _;

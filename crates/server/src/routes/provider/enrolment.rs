@@ -1,7 +1,6 @@
 //! The page on which a person sets up a second factor, because a role needs one.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use identity::SignOn;
 use identity::enrolment::EnrolsIn;
@@ -58,7 +57,7 @@ pub async fn submit(
     let opened = form.sign_on(&state).await?;
     let PageForm { fields, asked, .. } = form;
     let query = asked.parameters.to_query();
-    // Whoever was signed out meanwhile, or waited too long, begins again.
+    // A person who was signed out meanwhile, or waited too long, begins again.
     let Some(sign_on) = opened.filter(SignOn::is_recent) else { return Ok(authorize::go_on(&query)) };
     let code = SecretString::from(fields.get("code").unwrap_or_default());
     let (user, place) = (sign_on.user_id, EnrolsIn::SignOn(sign_on.id));
@@ -88,9 +87,5 @@ pub async fn submit(
         "other_query": asked.query_of_another_account(),
         "error": text,
     });
-    let mut page = page::render(status, "enrolment.html", &values);
-    if let Some(seconds) = wait {
-        page.headers_mut().insert(header::RETRY_AFTER, seconds.into());
-    }
-    Ok(page)
+    Ok(page::retry_after(page::render(status, "enrolment.html", &values), wait))
 }

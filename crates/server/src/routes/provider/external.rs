@@ -17,9 +17,10 @@ use crate::http::problem::Problem;
 use crate::http::sign_on_cookie::SignOnCookie;
 use crate::http::state::State;
 use crate::pages::error::PageError;
+use crate::pages::page;
 use crate::routes::provider::authorization_request::AuthorizationRequest;
 use crate::routes::provider::parameters::Parameters;
-use crate::routes::provider::sign_in::{go_on, refuse_other_pages};
+use crate::routes::provider::sign_in::{go_on, refuse_other_pages, too_many_attempts};
 use crate::routes::provider::{authorize, page_form};
 
 /// The issuers at which the page for signing in offers to sign in.
@@ -187,9 +188,7 @@ fn refused(state: &State, asked: &AuthorizationRequest, label: &str, fault: Faul
             (StatusCode::UNAUTHORIZED, text, None)
         }
         Fault::SignIn(ExternalSignInError::Login(LoginError::TooManyAttempts(wait))) => {
-            let unit = if wait == 1 { "second" } else { "seconds" };
-            let text = format!("Too many attempts have failed. Try again in {wait} {unit}.");
-            (StatusCode::TOO_MANY_REQUESTS, text, Some(wait))
+            (StatusCode::TOO_MANY_REQUESTS, too_many_attempts(wait), Some(wait))
         }
         Fault::SignIn(ExternalSignInError::Login(LoginError::Db(error))) => {
             return HttpResponse::from_error(PageError::from(error));
@@ -206,9 +205,5 @@ fn refused(state: &State, asked: &AuthorizationRequest, label: &str, fault: Faul
             (StatusCode::UNAUTHORIZED, text, None)
         }
     };
-    let mut page = authorize::ask_for_password(state, asked, "", Some(&text), status);
-    if let Some(wait) = wait {
-        page.headers_mut().insert(header::RETRY_AFTER, wait.into());
-    }
-    page
+    page::retry_after(authorize::ask_for_password(state, asked, "", Some(&text), status), wait)
 }

@@ -64,7 +64,7 @@ pub async fn submit(
         (Some(unlinked), Some(sign_on)) => {
             let Unlinked { vouched, at } = unlinked;
             match state.sign_in.link_identity_in_browser(&sign_on, *at, vouched, &origin).await {
-                // Who may not link it here any more may still go on.
+                // A person who may not link it here any more may still go on.
                 Ok(_) | Err(LinkError::NotProved) => go_on(&query),
                 Err(LinkError::Db(error)) => return Err(error.into()),
                 Err(error) => {

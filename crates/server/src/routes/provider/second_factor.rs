@@ -1,7 +1,6 @@
 //! The form in which a person gives the second factor.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use identity::second_factor::SecondFactorError;
 use secrecy::SecretString;
@@ -13,6 +12,7 @@ use crate::http::problem::{Problem, sentence};
 use crate::http::sign_on_cookie::SignOnCookie;
 use crate::http::state::State;
 use crate::pages::error::PageError;
+use crate::pages::page;
 use crate::routes::provider::authorize;
 use crate::routes::provider::page_form::PageForm;
 
@@ -31,7 +31,7 @@ pub async fn submit(
     };
     let opened = form.sign_on(&state).await?;
     let PageForm { fields, asked, .. } = form;
-    // Whoever was signed out meanwhile signs in again.
+    // A person who was signed out meanwhile signs in again.
     let Some(sign_on) = opened.filter(|sign_on| sign_on.needs_second_factor) else {
         return Ok(authorize::go_on(&asked.parameters.to_query()));
     };
@@ -48,9 +48,6 @@ pub async fn submit(
         }
         Err(error) => return Err(Problem::from(error).into()),
     };
-    let mut page = authorize::ask_for_second_factor(&asked, &sign_on, Some(&sentence(&error)), status);
-    if let Some(seconds) = wait {
-        page.headers_mut().insert(header::RETRY_AFTER, seconds.into());
-    }
-    Ok(page)
+    let page = authorize::ask_for_second_factor(&asked, &sign_on, Some(&sentence(&error)), status);
+    Ok(page::retry_after(page, wait))
 }

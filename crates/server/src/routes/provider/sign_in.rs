@@ -153,6 +153,12 @@ async fn sign_on(
     }
 }
 
+/// The text for somebody who must wait.
+pub fn too_many_attempts(seconds: u32) -> String {
+    let unit = if seconds == 1 { "second" } else { "seconds" };
+    format!("Too many attempts have failed. Try again in {seconds} {unit}.")
+}
+
 /// The page once more, with what was wrong.
 fn refused(
     state: &State,
@@ -198,9 +204,7 @@ fn refused(
             (StatusCode::UNAUTHORIZED, format!("The {login} or the password is wrong."))
         }
         ChangeError::TooManyAttempts(seconds) | ChangeError::Login(LoginError::TooManyAttempts(seconds)) => {
-            let unit = if seconds == 1 { "second" } else { "seconds" };
-            let text = format!("Too many attempts have failed. Try again in {seconds} {unit}.");
-            (StatusCode::TOO_MANY_REQUESTS, text)
+            (StatusCode::TOO_MANY_REQUESTS, too_many_attempts(seconds))
         }
         ChangeError::TooBusy(_) | ChangeError::Login(LoginError::TooBusy(_)) => {
             let text = "Many people are signing in at the moment. Try again.";
@@ -208,14 +212,11 @@ fn refused(
         }
         ChangeError::Db(error) | ChangeError::Login(LoginError::Db(error)) => return Err(error.into()),
     };
-    let mut page = match typed.new_password {
+    let page = match typed.new_password {
         Some(_) => ask_for_new_password(asked, typed, Some(&text), status),
         None => authorize::ask_for_password(state, asked, &typed.login, Some(&text), status),
     };
-    if status == StatusCode::TOO_MANY_REQUESTS {
-        page.headers_mut().insert(header::RETRY_AFTER, wait.into());
-    }
-    Ok(page)
+    Ok(page::retry_after(page, (status == StatusCode::TOO_MANY_REQUESTS).then_some(wait)))
 }
 
 fn ask_for_new_password(
