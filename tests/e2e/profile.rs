@@ -91,9 +91,12 @@ async fn no_two_businesses_have_one_till_number() {
             &json!({"tillNumber": {"from": null, "to": "522533"}})
         ]
     );
-    // At once, one gets it.
-    for round in 0..10 {
-        let number = format!("7000{round}");
+    // At once, one gets it, also when neither had a number before.
+    for round in 0..20 {
+        let number = format!("700{round:02}");
+        for business in [&acme, &other] {
+            assert_eq!(business.delete(TILL_NUMBER).await.status, 204);
+        }
         let tries = (0..6).map(|n| till_number(if n % 2 == 0 { &acme } else { &other }, &number));
         let replies = join_all(tries.collect()).await;
         let ours = replies.iter().step_by(2).filter(|(status, _)| *status == 204).count();
@@ -101,8 +104,17 @@ async fn no_two_businesses_have_one_till_number() {
         assert!([(3, 0), (0, 3)].contains(&(ours, theirs)), "{replies:?}");
         assert!(replies.iter().all(|(status, _)| [204, 409].contains(status)), "{replies:?}");
     }
+    // Two who want each other's number keep their own, and neither waits for the other without end.
+    for _ in 0..10 {
+        for (business, number) in [(&acme, "81001"), (&other, "81002")] {
+            assert_eq!(business.delete(TILL_NUMBER).await.status, 204);
+            assert_eq!(till_number(business, number).await.0, 204);
+        }
+        let swap = vec![till_number(&acme, "81002"), till_number(&other, "81001")];
+        assert!(join_all(swap).await.iter().all(|(status, _)| *status == 409));
+    }
     let staff = app.member_of(&acme.tenant, "STAFF").await;
-    assert_eq!(till_number(&staff, "80000").await.0, 403);
+    assert_eq!(till_number(&staff, "82000").await.0, 403);
 }
 
 #[tokio::test]

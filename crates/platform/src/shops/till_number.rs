@@ -90,13 +90,15 @@ pub async fn set(
     tenant: TenantId,
     number: Option<&TillNumber>,
 ) -> Result<Option<Before>, TillNumberError> {
-    const LOCK: &str = "SELECT number, set_at FROM shared.till_numbers WHERE tenant_id = $1 FOR UPDATE";
+    // One change at a time: a business without a number has no row to lock, and two businesses that swap
+    // their numbers would wait for each other.
+    const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended('tenantry till numbers', 0))";
     const SET: &str = "
         INSERT INTO shared.till_numbers (number, tenant_id, set_at) VALUES ($1, $2, $3)
             ON CONFLICT (tenant_id) DO UPDATE SET number = EXCLUDED.number, set_at = EXCLUDED.set_at";
     const REMOVE: &str = "DELETE FROM shared.till_numbers WHERE tenant_id = $1";
-    let before: Option<KeptNumber> = tx.row_opt(LOCK, &[&tenant]).await?;
-    let before = before.map(|kept| kept.number);
+    tx.execute(LOCK, &[]).await?;
+    let before = find(tx, tenant).await?.map(|kept| kept.number);
     if before.as_ref() == number {
         return Ok(None);
     }
