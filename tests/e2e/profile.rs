@@ -104,6 +104,18 @@ async fn no_two_businesses_have_one_till_number() {
         assert!([(3, 0), (0, 3)].contains(&(ours, theirs)), "{replies:?}");
         assert!(replies.iter().all(|(status, _)| [204, 409].contains(status)), "{replies:?}");
     }
+    // Two requests of one business that has none wait while a third business decides.
+    assert_eq!(acme.delete(TILL_NUMBER).await.status, 204);
+    let mut owner = app.database.as_owner().await;
+    let third = app.tenant("third").await;
+    let deciding = owner.transaction().await.unwrap();
+    const TAKE: &str = "INSERT INTO shared.till_numbers VALUES ('80000', $1, now())";
+    deciding.execute(TAKE, &[&third.tenant.id]).await.unwrap();
+    let (first, second, ()) = tokio::join!(till_number(&acme, "80000"), till_number(&acme, "80000"), async {
+        app.database.until_two_locks_are_awaited().await;
+        deciding.rollback().await.unwrap();
+    });
+    assert_eq!((first.0, second.0), (204, 204));
     // Two who want each other's number keep their own, and neither waits for the other without end.
     for _ in 0..10 {
         for (business, number) in [(&acme, "81001"), (&other, "81002")] {

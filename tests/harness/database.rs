@@ -155,6 +155,14 @@ impl TestDatabase {
         self.until_activity("wait_event_type = 'Lock'", true).await;
     }
 
+    /// Waits until two statements wait for a lock.
+    pub async fn until_two_locks_are_awaited(&self) {
+        const BOTH: &str = "
+            (SELECT count(*) FROM pg_stat_activity a
+              WHERE a.datname = current_database() AND a.wait_event_type = 'Lock') = 2";
+        self.until_activity(BOTH, true).await;
+    }
+
     pub async fn until_no_lock_is_awaited(&self) {
         self.until_activity("wait_event_type = 'Lock'", false).await;
     }
