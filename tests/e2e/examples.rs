@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use harness::{Business, Client, Mailbox, Reply, TestApp, join_all};
 use serde_json::{Value, json};
-use tenancy::jobs::{self, NewJob};
+
+use crate::platform_examples::{self, queue, register};
 
 /// Operations that are not replayed: they need another host, a mailed link, or a DNS server. The tests in
 /// `oauth`, `sign_on`, `second_factor`, `passwords`, `invitations`, `emails` and `domains` cover them.
@@ -27,15 +28,12 @@ const NOT_REPLAYED: [&str; 12] = [
 /// Below these, only GET is replayed. The tests in `pins` and `external_issuers` cover the rest.
 const ONLY_READ: [&str; 3] = ["/api/v1/auth/pin", "/api/v1/auth/external", "/api/v1/platform/users/{id}/ext"];
 
-/// The custom domain that is removed. Another operation adds the host of the example.
-const GIVEN_UP: &str = "old.acme.example";
-
 /// Fields that may hold any value.
 const FREE: [&str; 6] = ["options", "changes", "result", "parameters", "details", "warnings"];
 
 /// A business with one record of each kind, and the ids of the records by the names of the fields for them.
-struct Stage<'a> {
-    business: Business<'a>,
+pub struct Stage<'a> {
+    pub business: Business<'a>,
     keys: BTreeMap<&'static str, Value>,
 }
 
@@ -115,7 +113,7 @@ impl<'a> Stage<'a> {
     }
 
     /// The path with the id of a member, or of the membership, whose account belongs to the business.
-    async fn with_member(&self, path: &str) -> String {
+    pub async fn with_member(&self, path: &str) -> String {
         let member = json!({"username": "bea", "password": harness::PASSWORD, "roles": ["STAFF"]});
         let mut reply = self.business.post("/api/v1/users", &member).await;
         if reply.status == 409 {
@@ -130,7 +128,7 @@ impl<'a> Stage<'a> {
     }
 
     /// The id of an invitation.
-    async fn invite(&self) -> String {
+    pub async fn invite(&self) -> String {
         let new = json!({"email": "guest@acme.example", "roles": ["STAFF"]});
         let mut reply = self.business.post("/api/v1/invitations", &new).await;
         if reply.status == 409 {
@@ -298,7 +296,7 @@ async fn every_example_of_the_api_document_matches_a_real_response() {
         let mut body = example(&operation["requestBody"]);
         let mut to = (*path).to_owned();
         let reply = if path.starts_with("/api/v1/platform") {
-            to = prepare_platform(app, staff, stage, method, path, &mut body).await;
+            to = platform_examples::prepare(app, staff, stage, method, path, &mut body).await;
             send(staff, method, &to, Some(&body).filter(|body| !body.is_null())).await
         } else {
             let (subject, line) = stage.subject(method, path);
@@ -396,105 +394,4 @@ async fn every_example_of_the_api_document_matches_a_real_response() {
 fn has_header(operation: &Value, name: &str) -> bool {
     let parameters = operation["parameters"].as_array();
     parameters.into_iter().flatten().any(|parameter| parameter["name"] == name)
-}
-
-async fn register(staff: &Client<'_>, id: &str) {
-    let new = json!({"id": id, "app": "inventory", "name": "ERP"});
-    assert_eq!(staff.post("/api/v1/platform/clients", &new).await.status, 201);
-}
-
-async fn queue(app: &TestApp, tenant_id: Option<tenancy::TenantId>) -> String {
-    let new = NewJob {
-        kind: "test",
-        tenant_id,
-        // Each job has its own parameters. A second request with the same parameters would get the first job.
-        parameters: json!({"n": fastrand::u64(..)}),
-        max_attempts: 1,
-        requested_by: "test".into(),
-    };
-    let owner_database = app.onboarding().owner_database();
-    let job = owner_database.write_shared(async |tx| jobs::insert(tx, &new).await).await.unwrap();
-    job.id.to_string()
-}
-
-/// Prepares the business for the operation. Returns the path.
-async fn prepare_platform(
-    app: &TestApp,
-    staff: &Client<'_>,
-    stage: &Stage<'_>,
-    method: &str,
-    path: &str,
-    body: &mut Value,
-) -> String {
-    let tenant = &stage.business.tenant;
-    let own = format!("/api/v1/platform/tenants/{}", tenant.id);
-    let before: &[&str] = match path {
-        "/api/v1/platform/tenants/{id}/resume" => &["suspend"],
-        "/api/v1/platform/tenants/{id}/unarchive" | "/api/v1/platform/tenants/{id}/drop" => &["archive"],
-        _ => &[],
-    };
-    for step in before {
-        assert_eq!(staff.post(&format!("{own}/{step}"), &json!({})).await.status, 200);
-    }
-    match (method, path) {
-        ("POST", "/api/v1/platform/tenants/{id}/drop") => {
-            body["slug"] = json!(tenant.slug.as_str());
-            body["withoutBackup"] = json!(true);
-        }
-        ("DELETE", "/api/v1/platform/tenants/{id}/domains/{host}") => {
-            let host = json!({"host": GIVEN_UP});
-            assert_eq!(staff.post(&format!("{own}/domains"), &host).await.status, 201);
-        }
-        // A user who becomes the owner of two businesses at the same time must retry, so the copy gets
-        // another owner.
-        ("POST", "/api/v1/platform/tenants/{id}/clone") => {
-            body["slug"] = json!("acme-copy");
-            body["owner"]["email"] = json!("ben@acme.example");
-        }
-        ("GET" | "DELETE", "/api/v1/platform/apps/{slug}") => {
-            let definition = json!({"name": "Payroll"});
-            let put = staff.put(&path.replace("{slug}", tenant.slug.as_str()), &definition).await;
-            assert!(matches!(put.status, 200 | 201), "{put:?}");
-        }
-        ("POST", "/api/v1/platform/invitations") => body["tenantId"] = json!(tenant.id),
-        ("POST", "/api/v1/platform/users") => {
-            body["tenantId"] = json!(tenant.id);
-            body["app"] = json!("inventory");
-        }
-        ("POST", "/api/v1/platform/backups") => body["tenantId"] = json!(tenant.id),
-        _ => {}
-    }
-    if path.contains("/jobs/{id}") {
-        let job = queue(app, None).await;
-        if path.ends_with("retry") {
-            let cancelled = staff.post(&format!("/api/v1/platform/jobs/{job}/cancel"), &json!({})).await;
-            assert_eq!(cancelled.status, 200, "{cancelled:?}");
-        }
-        return path.replace("{id}", &job);
-    }
-    if path.contains("/mails/{id}") {
-        stage.invite().await;
-        const STOP: &str = "UPDATE shared.mails SET state = 'dead' WHERE tenant_id = $1 RETURNING id";
-        let mail =
-            app.database.as_owner().await.query_one(STOP, &[&uuid::Uuid::from(tenant.id)]).await.unwrap();
-        return path.replace("{id}", &mail.get::<_, uuid::Uuid>(0).to_string());
-    }
-    if path.contains("/clients/{slug}") {
-        let id = format!("of-{}", tenant.slug.as_str());
-        register(staff, &id).await;
-        return path.replace("{slug}", &id);
-    }
-    if path.contains("/impersonations/{id}") {
-        let started = staff.post(&format!("{own}/impersonations"), &json!({"reason": "A ticket"})).await;
-        return path.replace("{id}", started.body["id"].as_str().unwrap());
-    }
-    if path.contains("/invitations/{id}") {
-        return path.replace("{id}", &stage.invite().await);
-    }
-    if path.contains("/users/{id}") || path.contains("/memberships/{id}") {
-        return stage.with_member(path).await;
-    }
-    path.replace("{id}", &tenant.id.to_string())
-        .replace("{host}", GIVEN_UP)
-        .replace("{slug}", tenant.slug.as_str())
 }

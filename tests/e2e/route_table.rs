@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::platform_routes;
+
 /// The callers that a route allows.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Who {
@@ -14,9 +16,18 @@ pub enum Who {
 }
 pub use Who::{Anyone, Member, OpenId, SignedIn, Staff};
 
+/// A method, a path, the callers that it allows, and a body.
+pub type Route = (&'static str, &'static str, Who, Option<Value>);
+
 /// All routes. Tests replace `{id}` and other placeholders by ids of another business. The body is
 /// well-formed.
-pub fn table() -> Vec<(&'static str, &'static str, Who, Option<Value>)> {
+pub fn table() -> Vec<Route> {
+    let mut routes = routes_of_businesses();
+    routes.extend(platform_routes::table());
+    routes
+}
+
+fn routes_of_businesses() -> Vec<Route> {
     let key = "00000000-0000-7000-8000-000000000000";
     vec![
         ("GET", "/livez", Anyone, None),
@@ -210,6 +221,7 @@ pub fn table() -> Vec<(&'static str, &'static str, Who, Option<Value>)> {
         ("GET", "/api/v1/tax-classes/{id}", Member("catalogue.read"), None),
         ("PATCH", "/api/v1/tax-classes/{id}", Member("settings.write"), Some(json!({"name": "Changed"}))),
         ("GET", "/api/v1/settings", Member("catalogue.read"), None),
+        ("GET", "/api/v1/licence", Member("catalogue.read"), None),
         ("GET", "/api/v1/business", Member("catalogue.read"), None),
         ("PATCH", "/api/v1/business", Member("settings.write"), Some(json!({"legalName": "Changed"}))),
         (
@@ -374,125 +386,6 @@ pub fn table() -> Vec<(&'static str, &'static str, Who, Option<Value>)> {
             Some(json!({"variantId": "{variant}", "unitCost": "1", "reason": "wrong"})),
         ),
         ("GET", "/api/v1/stock/revaluations/{id}", Member("stock.read"), None),
-        ("GET", "/api/v1/platform/tenants", Staff("tenants.read"), None),
-        (
-            "POST",
-            "/api/v1/platform/tenants",
-            Staff("tenants.write"),
-            Some(json!({"slug": "new-shop", "name": "New", "owner": {"email": "new@shop.test"}})),
-        ),
-        ("GET", "/api/v1/platform/tenants/{id}", Staff("tenants.read"), Some(json!(key))),
-        ("POST", "/api/v1/platform/tenants/{id}/suspend", Staff("tenants.write"), None),
-        ("POST", "/api/v1/platform/tenants/{id}/resume", Staff("tenants.write"), None),
-        ("POST", "/api/v1/platform/tenants/{id}/archive", Staff("tenants.write"), None),
-        ("POST", "/api/v1/platform/tenants/{id}/unarchive", Staff("tenants.write"), None),
-        (
-            "POST",
-            "/api/v1/platform/tenants/{id}/rename",
-            Staff("tenants.write"),
-            Some(json!({"slug": "new-slug"})),
-        ),
-        (
-            "PUT",
-            "/api/v1/platform/tenants/{id}/limits",
-            Staff("tenants.write"),
-            Some(json!({"maxTransactions": 5})),
-        ),
-        (
-            "POST",
-            "/api/v1/platform/tenants/{id}/clone",
-            Staff("tenants.write"),
-            Some(json!({"slug": "copy", "name": "Copy", "owner": {"email": "copy@shop.test"}})),
-        ),
-        ("POST", "/api/v1/platform/tenants/{id}/drop", Staff("tenants.write"), Some(json!({"slug": "acme"}))),
-        ("GET", "/api/v1/platform/tenants/{id}/domains", Staff("tenants.read"), None),
-        (
-            "POST",
-            "/api/v1/platform/tenants/{id}/domains",
-            Staff("tenants.write"),
-            Some(json!({"host": "shop.acme.test"})),
-        ),
-        ("POST", "/api/v1/platform/tenants/{id}/domains/{host}/verify", Staff("tenants.write"), None),
-        ("DELETE", "/api/v1/platform/tenants/{id}/domains/{host}", Staff("tenants.write"), None),
-        (
-            "PUT",
-            "/api/v1/platform/tenants/{id}/primary-domain",
-            Staff("tenants.write"),
-            Some(json!({"host": null})),
-        ),
-        ("GET", "/api/v1/platform/users", Staff("users.read"), None),
-        (
-            "POST",
-            "/api/v1/platform/users",
-            Staff("users.write"),
-            Some(json!({"email": "new@shop.test", "roles": ["support"]})),
-        ),
-        ("GET", "/api/v1/platform/users/{id}", Staff("users.read"), None),
-        ("PATCH", "/api/v1/platform/users/{id}", Staff("users.write"), Some(json!({"fullName": "Ann"}))),
-        ("DELETE", "/api/v1/platform/users/{id}", Staff("users.write"), None),
-        ("POST", "/api/v1/platform/users/{id}/disable", Staff("users.write"), None),
-        ("POST", "/api/v1/platform/users/{id}/enable", Staff("users.write"), None),
-        ("POST", "/api/v1/platform/users/{id}/reset-password", Staff("users.write"), Some(json!({}))),
-        ("GET", "/api/v1/platform/users/{id}/external-identities", Staff("users.read"), None),
-        (
-            "DELETE",
-            "/api/v1/platform/users/{id}/external-identities/{identityId}",
-            Staff("users.write"),
-            None,
-        ),
-        ("GET", "/api/v1/platform/users/{id}/sessions", Staff("users.read"), None),
-        ("DELETE", "/api/v1/platform/users/{id}/sessions", Staff("users.write"), None),
-        ("GET", "/api/v1/platform/users/{id}/export", Staff("users.write"), None),
-        (
-            "POST",
-            "/api/v1/platform/tenants/{id}/impersonations",
-            Staff("members.impersonate"),
-            Some(json!({"reason": "A ticket"})),
-        ),
-        ("GET", "/api/v1/platform/impersonations", Staff("users.read"), None),
-        ("DELETE", "/api/v1/platform/impersonations/{id}", Staff("members.impersonate"), None),
-        ("GET", "/api/v1/platform/clients", Staff("tenants.read"), None),
-        (
-            "POST",
-            "/api/v1/platform/clients",
-            Staff("apps.write"),
-            Some(json!({"id": "erp-sync", "app": "inventory", "name": "ERP"})),
-        ),
-        ("PATCH", "/api/v1/platform/clients/{slug}", Staff("apps.write"), Some(json!({"name": "ERP"}))),
-        ("POST", "/api/v1/platform/clients/{slug}/rotate", Staff("apps.write"), Some(json!({}))),
-        ("DELETE", "/api/v1/platform/clients/{slug}", Staff("apps.write"), None),
-        ("GET", "/api/v1/platform/mails", Staff("users.read"), None),
-        ("POST", "/api/v1/platform/mails/{id}/retry", Staff("users.write"), None),
-        ("GET", "/api/v1/platform/invitations", Staff("users.read"), None),
-        (
-            "POST",
-            "/api/v1/platform/invitations",
-            Staff("users.write"),
-            Some(json!({"email": "a@b.test", "roles": ["support"]})),
-        ),
-        ("POST", "/api/v1/platform/invitations/{id}/resend", Staff("users.write"), None),
-        ("DELETE", "/api/v1/platform/invitations/{id}", Staff("users.write"), None),
-        ("GET", "/api/v1/platform/memberships/{id}", Staff("users.read"), None),
-        ("PUT", "/api/v1/platform/memberships/{id}", Staff("users.write"), Some(json!({"roles": ["STAFF"]}))),
-        ("POST", "/api/v1/platform/memberships/{id}/suspend", Staff("users.write"), None),
-        ("POST", "/api/v1/platform/memberships/{id}/resume", Staff("users.write"), None),
-        ("DELETE", "/api/v1/platform/memberships/{id}", Staff("users.write"), None),
-        ("GET", "/api/v1/platform/auth-events", Staff("users.read"), None),
-        ("GET", "/api/v1/platform/apps", Staff("tenants.read"), None),
-        ("GET", "/api/v1/platform/apps/{slug}", Staff("tenants.read"), None),
-        ("PUT", "/api/v1/platform/apps/{slug}", Staff("apps.write"), Some(json!({"name": "Payroll"}))),
-        ("DELETE", "/api/v1/platform/apps/{slug}", Staff("apps.write"), None),
-        ("GET", "/api/v1/platform/migrations", Staff("tenants.read"), None),
-        ("POST", "/api/v1/platform/migrations", Staff("tenants.write"), None),
-        ("POST", "/api/v1/platform/ledger", Staff("tenants.write"), None),
-        ("GET", "/api/v1/platform/tenants/{id}/ledger", Staff("tenants.read"), None),
-        ("GET", "/api/v1/platform/backups", Staff("tenants.read"), None),
-        ("POST", "/api/v1/platform/backups", Staff("tenants.write"), Some(json!({"verify": false}))),
-        ("GET", "/api/v1/platform/audit", Staff("tenants.read"), None),
-        ("GET", "/api/v1/platform/jobs", Staff("tenants.read"), None),
-        ("GET", "/api/v1/platform/jobs/{id}", Staff("tenants.read"), None),
-        ("POST", "/api/v1/platform/jobs/{id}/cancel", Staff("tenants.write"), None),
-        ("POST", "/api/v1/platform/jobs/{id}/retry", Staff("tenants.write"), None),
         ("GET", "/api/v1/jobs/{id}", SignedIn, None),
     ]
 }

@@ -14,6 +14,8 @@ use identity::membership::MembershipError;
 use identity::role::RoleError;
 use identity::service_account::ServiceAccountError;
 use inventory::settings::CurrencyChangeError;
+use platform::licence::GrantError;
+use platform::plan::PlanError;
 use platform::{BackupError, MemberError, OnboardingError, OperatorError};
 use tenancy::ProvisionError;
 use tenancy::domain::DomainError;
@@ -71,8 +73,17 @@ fn code_of(error: &(dyn std::error::Error + 'static)) -> Option<u8> {
             OperatorError::NoBackup(_) | OperatorError::Currency(CurrencyChangeError::InUse) => {
                 Some(CONFLICT)
             }
-            OperatorError::Currency(CurrencyChangeError::Db(_)) => None,
-            OperatorError::Db(_) => None,
+            OperatorError::Grant(GrantError::Plan(error)) | OperatorError::Plan(error) => code_of(error),
+            OperatorError::Grant(GrantError::Past | GrantError::Db(_))
+            | OperatorError::Currency(CurrencyChangeError::Db(_))
+            | OperatorError::Db(_) => None,
+        };
+    }
+    if let Some(error) = error.downcast_ref() {
+        return match error {
+            PlanError::Unknown(_) => Some(NOT_FOUND),
+            PlanError::Default(_) | PlanError::InUse(_) => Some(CONFLICT),
+            PlanError::OutOfRange { .. } | PlanError::Db(_) => None,
         };
     }
     if let Some(error) = error.downcast_ref() {

@@ -20,7 +20,7 @@ use clap_complete::Shell;
 
 use crate::commands::{
     api_key, app, auth_event, backup, client, config, db, dev, doctor, domain, invitation, job, keys, ledger,
-    mail, manual, member, migrate, openapi, role, seed, serve, stats, tenant, user,
+    licence, mail, manual, member, migrate, openapi, role, seed, serve, stats, tenant, user,
 };
 use crate::format::Listing;
 
@@ -72,6 +72,9 @@ enum Command {
     /// Add, verify and remove the custom domains of a business.
     #[command(subcommand)]
     Domain(domain::Command),
+    /// Show, grant and revoke the licences of businesses, and manage plans.
+    #[command(subcommand)]
+    Licence(licence::Command),
     /// Compare stock levels with the stock movements and with open orders.
     #[command(subcommand)]
     Ledger(ledger::Command),
@@ -162,6 +165,7 @@ async fn main() -> ExitCode {
         Command::Migrate(command) => migrate::run(command).await,
         Command::Backup(command) => backup::run(command).await,
         Command::Domain(command) => domain::run(command).await,
+        Command::Licence(command) => licence::run(command).await,
         Command::Job(command) => job::run(command).await,
         Command::Ledger(command) => ledger::run(command).await,
         Command::Tenant(command) => tenant::run(command).await,

@@ -14,7 +14,7 @@ mod records;
 mod statuses;
 pub mod stock;
 
-pub use business::{defaults, profile, settings, till_settings};
+pub use business::{defaults, plan_limits, profile, settings, till_settings};
 pub use catalogue::{barcode, category, options, price_history, product, product_kind, tax_class, variant};
 pub use closing::under_way;
 pub use ids::{

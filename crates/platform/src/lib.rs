@@ -18,6 +18,6 @@ pub use operator::lifecycle::{Operator, OperatorError};
 pub use operator::{dns, lifecycle};
 pub use records::platform_audit;
 pub use records::platform_audit::Actor;
-pub use shops::till_number;
+pub use shops::{licence, plan, till_number};
 pub use upkeep::domain_upkeep::DomainTerms;
-pub use upkeep::{doctor, domain_upkeep, figures, job_kinds, stats};
+pub use upkeep::{doctor, domain_upkeep, figures, job_kinds, licence_warning, stats};

@@ -304,6 +304,7 @@ impl Settings {
                 algorithm: self.signing_algorithm()?,
                 rotation_days: self.identity.key_rotation_days,
             },
+            requires_licence: self.licence.required,
             logouts: self.logout_notifier()?,
         })
     }
@@ -336,6 +337,7 @@ impl Settings {
             known_for: Duration::from_millis(self.tenancy.cache_known_ms),
             unknown_for: Duration::from_millis(self.tenancy.cache_unknown_ms),
             stale_for: Duration::from_secs(self.tenancy.cache_stale_s),
+            requires_licence: self.licence.required,
         }
     }
 }

@@ -21,6 +21,8 @@ pub struct Settings {
     pub database: DatabaseSettings,
     /// The section `[tenancy]`: former slugs, and the cache of businesses.
     pub tenancy: TenancySettings,
+    /// The section `[licence]`: whether a business needs a licence to sell.
+    pub licence: LicenceSettings,
     /// The section `[identity]`: access tokens and passwords.
     pub identity: IdentitySettings,
     /// The section `[mail]`: mails to users.
@@ -128,6 +130,14 @@ pub struct TenancySettings {
     pub cache_unknown_ms: u64,
     /// Time for which businesses are served from memory while the registry cannot be read. Range: 1 to 86400.
     pub cache_stale_s: u64,
+}
+
+/// The section `[licence]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LicenceSettings {
+    /// Whether a business needs a valid licence to place orders and sales.
+    pub required: bool,
 }
 
 /// The section `[identity]`.

@@ -1,7 +1,25 @@
 //! Points in the code at which a test can abort the process or make it panic, to check the state that
-//! remains. Release builds ignore them.
+//! remains. A test can also move the clock. Release builds ignore all of it.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use chrono::TimeDelta;
+
+static CLOCK_AHEAD_S: AtomicI64 = AtomicI64::new(0);
+
+/// Moves the clock by which this process stores and compares times. Works only in debug builds.
+pub fn move_clock(by: TimeDelta) {
+    CLOCK_AHEAD_S.fetch_add(by.num_seconds(), Ordering::Relaxed);
+}
+
+/// By how much a test has moved the clock.
+pub(crate) fn clock_ahead() -> TimeDelta {
+    match cfg!(debug_assertions) {
+        true => TimeDelta::seconds(CLOCK_AHEAD_S.load(Ordering::Relaxed)),
+        false => TimeDelta::zero(),
+    }
+}
 
 /// Aborts the process, like a power cut, if `TENANTRY_FAILPOINT` holds `name`. Works only in debug builds.
 pub fn reach(name: &str) {

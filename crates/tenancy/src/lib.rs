@@ -76,6 +76,7 @@ pub use registry::tenant::NewTenant;
 pub use registry::{domain, tenant};
 pub use scope::announcements::Listener;
 pub use scope::database::Database;
+pub use scope::licence::{Licence, PlanKey, PlanKeyError, PlanLimits, SellingError, Standing};
 pub use scope::tenant::{Tenant, TenantLimits, TenantStatus};
 pub use scope::transactions::{SharedScope, SharedTx, TenantScope, TenantTx};
 /// The error of a cell that could not be read.

@@ -14,6 +14,7 @@ pub mod invitation;
 pub mod job;
 pub mod keys;
 pub mod ledger;
+pub mod licence;
 pub mod mail;
 pub mod manual;
 pub mod member;

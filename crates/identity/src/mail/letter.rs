@@ -43,6 +43,8 @@ pub(super) struct Letter {
     /// The name of the app and the roles, in invitations.
     pub(super) app: String,
     pub(super) roles: String,
+    /// The parameters of the mail, in mails about a licence.
+    pub(super) parameters: serde_json::Value,
 }
 
 /// How long the link for a new password is of use.
@@ -86,6 +88,11 @@ pub(super) async fn compose(tx: &SharedTx, mail: &Due, key: &LinkKey) -> Result<
         ..Letter::default()
     };
     let (page, lifetime, purpose) = match mail.template {
+        // The platform writes it, to the owners of the business.
+        Template::LicenceEnding => {
+            let parameters = mail.parameters.clone();
+            return Ok(recipient.map(|_| Letter { is_from_business: false, parameters, ..letter }));
+        }
         // It also goes to an address that is not that of the account any more.
         Template::EmailChanged => return Ok(Some(letter)),
         Template::PasswordChanged | Template::SecondFactorChanged | Template::IdentityChanged => {

@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 use lettre::Message;
 use lettre::message::{Mailbox, MultiPart};
+use minijinja::value::Serde;
 use minijinja::{Environment, Value};
 
 use crate::mail::letter::Letter;
@@ -86,6 +87,12 @@ fn texts(template: Template) -> Texts {
             plain: include_str!("templates/email_changed.txt"),
             html: include_str!("templates/email_changed.html"),
         },
+        Template::LicenceEnding => Texts {
+            subject: "The licence of {{ parameters.business }} {{ \"ends soon\" if parameters.daysLeft > 0 \
+                      else \"has ended\" }}",
+            plain: include_str!("templates/licence_ending.txt"),
+            html: include_str!("templates/licence_ending.html"),
+        },
     }
 }
 
@@ -110,6 +117,7 @@ pub(super) fn write(
         ("issuer", Value::from(letter.issuer.as_str())),
         ("app", Value::from(letter.app.as_str())),
         ("roles", Value::from(letter.roles.as_str())),
+        ("parameters", Value::from(Serde(&letter.parameters))),
     ]);
     // The name decides whether what is filled in is escaped for HTML.
     let fill = |name: &str, text: &str| environment.render_named_str(name, text, values.clone());
@@ -155,6 +163,11 @@ mod tests {
         let message = write(Template::PasswordReset, &from, "ann@acme.test", &odd).unwrap();
         let text = String::from_utf8(message.formatted()).unwrap();
         assert!(!text.contains("\r\nBcc:"), "{text}");
+        let parameters = serde_json::json!({
+            "business": "Bolts", "daysLeft": 7, "validUntil": "1 May 2027", "hasGrace": false, "isOver": false,
+        });
+        let letter = Letter { parameters, ..Letter::default() };
+        let contents = Contents { letter: &letter, ..contents };
         for template in Template::ALL {
             let message = write(*template, &from, "ann@acme.test", &contents).unwrap();
             let text = String::from_utf8(message.formatted()).unwrap();

@@ -30,6 +30,8 @@ values::words! {
         EmailChangeNew = "email_change_new",
         /// The email of an account was changed.
         EmailChanged = "email_changed",
+        /// The licence of a business ends soon, or has ended.
+        LicenceEnding = "licence_ending",
     }
 }
 
@@ -51,14 +53,15 @@ values::words! {
 const LINKS_A_DAY: i32 = 10;
 
 impl Template {
-    /// The most mails of this kind that one address gets in a day. `None` for mails that only its user
-    /// causes.
+    /// The most mails of this kind that one address gets in a day. `None` for mails that only its user or this
+    /// program causes.
     fn most_a_day(self) -> Option<i32> {
         match self {
             Self::PasswordChanged
             | Self::SecondFactorChanged
             | Self::IdentityChanged
-            | Self::EmailChanged => None,
+            | Self::EmailChanged
+            | Self::LicenceEnding => None,
             _ => Some(LINKS_A_DAY),
         }
     }

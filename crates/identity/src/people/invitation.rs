@@ -193,6 +193,9 @@ pub async fn create(
     if staff.is_some() {
         tx.execute(BY_STAFF, &[&id, &staff]).await?;
     }
+    if let Some(tenant) = tenant {
+        membership::refuse_above_plan(tx, tenant, true).await?;
+    }
     let invitation = find(tx, id, tenant).await?.ok_or(InvitationError::Unknown)?;
     announce(tx, &invitation, AuthAction::InvitationSent, is_mailed, by).await?;
     Ok((invitation, token))

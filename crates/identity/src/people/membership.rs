@@ -7,7 +7,7 @@ use tenancy::{DbError, SharedTx, TenantId};
 use values::Email;
 
 use crate::names::ids::{MembershipId, UserId};
-use crate::names::keys::AppSlug;
+use crate::names::keys::{AppSlug, OWNER_ROLE};
 use crate::people::authority::{self, NotAllowed};
 use crate::records::auth_event::{self, AuthAction, AuthEvent, By};
 use crate::{INVENTORY_APP, PLATFORM_APP};
@@ -131,6 +131,12 @@ pub enum MembershipError {
     /// The business would be without an active owner.
     #[error("the business would have no active owner; make another member an owner first")]
     LastOwner,
+    /// The business has as many members as its plan allows.
+    #[error(
+        "the plan of this business allows {0} members, with those who are invited; \
+         remove one, or ask for another plan"
+    )]
+    PlanLimit(i32),
     /// The membership was changed since its version was read.
     #[error("the membership was changed in the meantime; read it again")]
     Stale,
@@ -226,6 +232,22 @@ pub async fn find(
     tx.row_opt(FIND, &[&id, &tenant]).await
 }
 
+/// The emails of the active owners of a business.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn owner_emails(tx: &SharedTx, tenant: TenantId) -> Result<Vec<Email>, DbError> {
+    const EMAILS: &str = "
+        SELECT DISTINCT l.value
+          FROM shared.memberships m
+          JOIN shared.membership_roles r ON r.membership_id = m.id AND r.role = $2
+          JOIN shared.users u ON u.id = m.user_id AND u.status = 'active'
+          JOIN shared.user_logins l ON l.user_id = u.id AND l.kind = 'email'
+         WHERE m.tenant_id = $1 AND m.status = 'active'
+         ORDER BY l.value";
+    tx.values(EMAILS, &[&tenant, &OWNER_ROLE]).await
+}
+
 /// The membership of a user in one place.
 ///
 /// # Errors
@@ -293,6 +315,9 @@ pub async fn insert(
         _ => error.into(),
     })?;
     give_roles(tx, id, &roles).await?;
+    if let Some(tenant) = tenant {
+        refuse_above_plan(tx, tenant, false).await?;
+    }
     let event = AuthEvent {
         tenant,
         app: Some(app),
@@ -302,6 +327,31 @@ pub async fn insert(
     };
     auth_event::record(tx, &event).await?;
     Ok(id)
+}
+
+/// Call this after a member or an invitation was stored: refuses one more than the plan of the business allows.
+/// Such changes of one business take turns until their transactions end. Somebody who is invited counts as a
+/// member if `with_invited`.
+pub(super) async fn refuse_above_plan(
+    tx: &SharedTx,
+    tenant: TenantId,
+    with_invited: bool,
+) -> Result<(), MembershipError> {
+    const MOST: &str = "
+        SELECT p.max_members FROM shared.tenants t JOIN shared.plans p ON p.key = t.plan WHERE t.id = $1";
+    const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended('members of ' || $1::uuid, 0))";
+    const COUNT: &str = "
+        SELECT (SELECT count(DISTINCT user_id) FROM shared.memberships
+                 WHERE tenant_id = $1 AND status = 'active')
+             + (SELECT count(DISTINCT email) FROM shared.invitations
+                 WHERE tenant_id = $1 AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > $2
+                   AND $3)";
+    let Some(most) = tx.value_opt::<Option<i32>>(MOST, &[&tenant]).await?.flatten() else { return Ok(()) };
+    tx.execute(LOCK, &[&tenant]).await?;
+    match tx.value::<i64>(COUNT, &[&tenant, &tx.now(), &with_invited]).await? > i64::from(most) {
+        true => Err(MembershipError::PlanLimit(most)),
+        false => Ok(()),
+    }
 }
 
 /// The roles, each once, sorted.

@@ -3,6 +3,7 @@
 
 pub mod days;
 pub mod defaults;
+pub mod plan_limits;
 pub mod profile;
 pub mod settings;
 pub mod till_settings;

@@ -8,6 +8,7 @@ use tenancy::{DbError, TenantTx, all};
 use values::{ActorId, Name, Note, OptionText, ProductTag, QuantityDecimals};
 
 use crate::are_distinct;
+use crate::business::plan_limits::{self, LimitError, Limited};
 use crate::catalogue::product_kind::ProductKind;
 pub use crate::catalogue::product_list::{ProductFilter, find, list};
 use crate::catalogue::variant::{self, NewVariant, Variant, VariantError};
@@ -120,6 +121,9 @@ pub enum ProductError {
     /// The business has no product with this id.
     #[error("there is no such product")]
     NotFound,
+    /// The plan of the business allows no further product.
+    #[error(transparent)]
+    Limit(#[from] LimitError),
     /// The row no longer has the version that the change expects.
     #[error(transparent)]
     Stale(#[from] Stale),
@@ -211,6 +215,7 @@ pub async fn insert(tx: &TenantTx, new: &NewProduct, actor: ActorId) -> Result<P
         variant::insert_all(tx, (id, new.kind), &new.variants, &options, actor).err_into(),
     ))
     .await?;
+    plan_limits::check(tx, Limited::Products).await?;
     Ok(id)
 }
 
@@ -368,6 +373,9 @@ pub async fn update(
         option_names,
     ];
     tx.execute(UPDATE, params).await.map_err(on_write)?;
+    if archived_at.is_none() && stored.archived_at.is_some() {
+        plan_limits::check(tx, Limited::Products).await?;
+    }
     if *name != stored.name || *tags != stored.tags {
         product_search::refresh(tx, id).await?;
     }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::{Value, json};
-use tenancy::{DbError, TenantTx, all, outbox};
+use tenancy::{DbError, SellingError, TenantTx, all, outbox};
 use values::{ActorId, Money, Note, Percent, Quantity, QuantityDecimals, Reason, TooFine};
 
 use crate::business::settings;
@@ -91,6 +91,9 @@ pub enum OrderError {
     /// The business has no order with this id.
     #[error("there is no such order")]
     NotFound,
+    /// The licence of the business does not let it sell.
+    #[error(transparent)]
+    Licence(#[from] SellingError),
     /// An order or a return has no lines, or more than [`MAX_LINES`].
     #[error("the request must have 1 to {MAX_LINES} lines")]
     LineCount,

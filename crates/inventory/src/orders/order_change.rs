@@ -136,7 +136,12 @@ async fn replace_lines(
     }
     edit.note("lines", from, to);
     edit.amount("total", Some(stored.total), Some(Some(priced.total)));
-    let decided = decide(tx, &moved(stored, &priced)).await?;
+    let postings = moved(stored, &priced);
+    // An order may become smaller without a licence, but to add to an order is to sell.
+    if postings.iter().any(|posting| posting.reserved > Quantity::ZERO) {
+        tx.tenant().licence.check_selling(tx.now())?;
+    }
+    let decided = decide(tx, &postings).await?;
     let PricedOrder { subtotal, discount, tax, total, lines, .. } = &priced;
     let delete = async { tx.execute(DELETE, &[&stored.id]).await };
     let save = async { tx.execute(SAVE, &[&stored.id, subtotal, discount, tax, total]).await };

@@ -138,6 +138,7 @@ async fn find_repeated(tx: &TenantTx, request: &Requested<OrderId>) -> Result<Op
 }
 
 async fn place_new(tx: &TenantTx, new: &NewOrder, actor: ActorId) -> Result<Order, OrderError> {
+    tx.tenant().licence.check_selling(tx.now())?;
     let variants = article::find(tx, new.lines.iter().map(|line| &line.article)).await?;
     let location = location::find_or_default(tx, new.location_id);
     let sold = find_sold(tx, &variants);

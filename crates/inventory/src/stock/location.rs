@@ -6,6 +6,7 @@ use serde_json::json;
 use tenancy::{DbError, TenantTx};
 use values::{ActorId, Name, Page, PageRequest};
 
+use crate::business::plan_limits::{self, LimitError, Limited};
 use crate::ids::LocationId;
 use crate::records::audit::{self, Action, Subject};
 use crate::records::edit::{Edit, Stale};
@@ -46,6 +47,9 @@ pub enum LocationError {
     /// No location has this id.
     #[error("there is no such location")]
     NotFound,
+    /// The plan of the business allows no further location.
+    #[error(transparent)]
+    Limit(#[from] LimitError),
     /// The location has another version than `if_version`.
     #[error(transparent)]
     Stale(#[from] Stale),
@@ -120,6 +124,7 @@ pub async fn insert(tx: &TenantTx, name: &Name, actor: ActorId) -> Result<Locati
     tx.execute(INSERT, &[&id, name, &name.key(), &tx.now()]).await.map_err(|error| on_write(error, name))?;
     let created = json!({"name": {"to": name}});
     audit::record(tx, actor, Action::LocationCreated, Subject::Location(id), &created).await?;
+    plan_limits::check(tx, Limited::Locations).await?;
     Ok(id)
 }
 
@@ -166,6 +171,9 @@ pub async fn update(
     tx.execute(UPDATE, &[&id, name, &key, &archived_at, &tx.now()])
         .await
         .map_err(|error| on_write(error, name))?;
+    if archived_at.is_none() && stored.archived_at.is_some() {
+        plan_limits::check(tx, Limited::Locations).await?;
+    }
     if key.is_some() {
         tx.execute(GIVE_KEY_ON, &[&stored.name.key()]).await?;
     }

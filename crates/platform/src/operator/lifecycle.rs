@@ -17,6 +17,8 @@ use values::{Currency, Name};
 
 use crate::backup::{self, Backup};
 use crate::records::platform_audit::{self, Actor};
+use crate::shops::licence::GrantError;
+use crate::shops::plan::PlanError;
 
 /// The action was refused or failed. Nothing has changed, except for schemas that a discard or a drop has
 /// already removed, the closing of a business by a drop, and the time of a failed domain check.
@@ -34,6 +36,12 @@ pub enum OperatorError {
          run `tenantry backup create {0} --verify`, or use --without-backup"
     )]
     NoBackup(TenantSlug),
+    /// The licence was not granted.
+    #[error(transparent)]
+    Grant(#[from] GrantError),
+    /// The plan was not changed.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
     /// The currency of a business with amounts was to be changed.
     #[error(transparent)]
     Currency(#[from] CurrencyChangeError),

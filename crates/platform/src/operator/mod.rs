@@ -5,6 +5,7 @@ pub mod dns;
 mod domains;
 pub(crate) mod impersonation;
 mod keys;
+pub mod licences;
 pub mod lifecycle;
 mod people;
 mod programs;

@@ -1,4 +1,6 @@
-//! Facts about a business as a shop that the platform keeps, because they must be unique across businesses.
-//! Everything else about a shop is in the schema of the business.
+//! What the platform keeps about a business as a shop: a number that no two businesses have, and what it may
+//! do. Everything else about a shop is in the schema of the business.
 
+pub mod licence;
+pub mod plan;
 pub mod till_number;

@@ -25,7 +25,7 @@ use crate::operator::dns::Dns;
 use crate::operator::lifecycle::Operator;
 use crate::records::platform_audit::Actor;
 use crate::upkeep::domain_upkeep::{self, DomainTerms};
-use crate::upkeep::stats;
+use crate::upkeep::{licence_warning, stats};
 
 const MIGRATE: &str = "migrations.run";
 const BACK_UP: &str = "backups.create";
@@ -41,6 +41,7 @@ const TEND_DOMAINS: &str = "domains.tend";
 const PRUNE_SESSIONS: &str = "sessions.prune";
 const SEND_MAILS: &str = "mails.send";
 const TELL_PROGRAMS: &str = "logouts.tell";
+const WARN_OF_LICENCES: &str = "licences.warn";
 const TEND_KEYS: &str = "keys.tend";
 
 /// The settings of background jobs.
@@ -62,6 +63,8 @@ pub struct JobSettings {
     pub post: Option<Post>,
     /// The keys that sign access tokens.
     pub keys: KeySettings,
+    /// Whether businesses need a licence to sell, and are warned of its end.
+    pub requires_licence: bool,
     /// Tells programs that a session has ended. `None` in an installation without an issuer.
     pub logouts: Option<LogoutNotifier>,
 }
@@ -116,6 +119,7 @@ pub fn kinds(settings: JobSettings) -> Vec<JobKind> {
         dns,
         post,
         keys,
+        requires_licence,
         logouts,
     } = settings;
     let mut kinds = vec![
@@ -143,6 +147,9 @@ pub fn kinds(settings: JobSettings) -> Vec<JobKind> {
     if let Some(notifier) = logouts {
         let tell = JobKind::new(TELL_PROGRAMS, move |context| tell_programs(context, notifier.clone()));
         kinds.push(tell.every(Duration::from_secs(1)));
+    }
+    if requires_licence {
+        kinds.push(JobKind::new(WARN_OF_LICENCES, warn_of_licences).every(Duration::from_secs(600)));
     }
     if spare_schemas > 0 {
         let fill = JobKind::new(FILL_SPARES, move |context| fill_spares(context, spare_schemas));
@@ -281,6 +288,10 @@ async fn send_mails(context: JobContext, post: Post) -> Result<Value, JobError> 
 async fn tell_programs(context: JobContext, notifier: LogoutNotifier) -> Result<Value, JobError> {
     let (told, failed) = notifier.send_due(&context.owner_database).await?;
     Ok(json!({"told": told, "failed": failed}))
+}
+
+async fn warn_of_licences(context: JobContext) -> Result<Value, JobError> {
+    Ok(json!({"warned": licence_warning::warn(&context.owner_database).await?}))
 }
 
 async fn prune_sessions(context: JobContext, auth_event_days: u32) -> Result<Value, JobError> {

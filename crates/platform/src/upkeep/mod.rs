@@ -7,6 +7,7 @@ pub mod domain_upkeep;
 mod drift_check;
 pub mod figures;
 pub mod job_kinds;
+pub mod licence_warning;
 pub mod look_alike_check;
 mod role_check;
 mod server_check;

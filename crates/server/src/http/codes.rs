@@ -145,6 +145,14 @@ codes! {
         "Add the origin of the page to corsOrigins in the settings of the business.";
     CrossOrigin = "cross_origin", FORBIDDEN, "Request of another page",
         "Send the request from a page of this host, or send a token in the header Authorization.";
+    LicenceInactive = "licence_inactive", PAYMENT_REQUIRED, "No active licence",
+        "Ask the operator of the platform to activate the licence. Until then, the business cannot sell.";
+    LicenceEnded = "licence_ended", PAYMENT_REQUIRED, "Licence has ended",
+        "Renew the licence, and send the request again. Until then, the business cannot sell.";
+    PlanLimitReached = "plan_limit_reached", CONFLICT, "Limit of the plan reached",
+        "Archive or remove one of those that detail names, or ask the operator of the platform for another plan.";
+    PlanInUse = "plan_in_use", CONFLICT, "Plan in use",
+        "Give another plan to the businesses that have it, or make another plan the default.";
     NoCookiesHere = "no_cookies_here", CONFLICT, "No cookies here",
         "Leave cookies out of the request, and keep the tokens of the response.";
     BusinessSuspended = "business_suspended", FORBIDDEN, "Business suspended",

@@ -1,8 +1,10 @@
 //! Problems of the profile and the settings of a business.
 
+use inventory::plan_limits::LimitError;
 use inventory::profile::ProfileError;
 use inventory::settings::SettingsError;
 use platform::till_number::TillNumberError;
+use serde_json::json;
 
 use crate::http::codes::Code;
 use crate::http::problem::Problem;
@@ -12,6 +14,17 @@ impl From<ProfileError> for Problem {
         match error {
             ProfileError::Stale(error) => error.into(),
             ProfileError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<LimitError> for Problem {
+    fn from(error: LimitError) -> Self {
+        match error {
+            LimitError::Reached { most, .. } => {
+                Self::because(Code::PlanLimitReached, &error).with("allowed", json!(most))
+            }
+            LimitError::Db(error) => error.into(),
         }
     }
 }

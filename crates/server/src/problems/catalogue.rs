@@ -25,6 +25,7 @@ impl From<ProductError> for Problem {
     fn from(error: ProductError) -> Self {
         match error {
             ProductError::NotFound => Self::not_found(),
+            ProductError::Limit(error) => error.into(),
             ProductError::Stale(error) => error.into(),
             ProductError::UnknownTaxClass => Self::not_found_at("/taxClassId", error),
             ProductError::UnknownCategory => Self::not_found_at("/categoryId", error),

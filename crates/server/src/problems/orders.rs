@@ -27,6 +27,7 @@ impl From<OrderError> for Problem {
     fn from(error: OrderError) -> Self {
         match error {
             OrderError::NotFound => Self::not_found(),
+            OrderError::Licence(error) => error.into(),
             OrderError::LineCount => Self::invalid("/lines", Code::InvalidLineCount, error),
             OrderError::UnknownVariant { index } => Self::not_found_at(line(index, "variantId"), error),
             OrderError::Article(error) => error.into(),

@@ -33,6 +33,7 @@ impl From<MembershipError> for Problem {
             MembershipError::NoRoles => Self::invalid("/roles", Code::MissingField, error),
             MembershipError::NotAllowed(error) => error.into(),
             MembershipError::LastOwner => Self::because(Code::LastOwner, &error),
+            MembershipError::PlanLimit(_) => Self::because(Code::PlanLimitReached, &error),
             MembershipError::Stale => Self::because(Code::Stale, &error),
             MembershipError::AlreadyMember(_) => Self::because(Code::AlreadyMember, &error),
             MembershipError::UnknownRole { .. } => Self::invalid("/roles", Code::UnknownRole, error),

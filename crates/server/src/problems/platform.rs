@@ -4,6 +4,8 @@ use archive::ContentsError;
 use identity::TokenError;
 use identity::impersonation::ImpersonationError;
 use inventory::settings::CurrencyChangeError;
+use platform::licence::GrantError;
+use platform::plan::PlanError;
 use platform::{ActAsError, BackupError, MemberError, OnboardingError, OperatorError};
 
 use crate::http::codes::Code;
@@ -52,6 +54,8 @@ impl From<OperatorError> for Problem {
         match error {
             OperatorError::Lifecycle(error) => error.into(),
             OperatorError::Domain(error) => error.into(),
+            OperatorError::Grant(error) => error.into(),
+            OperatorError::Plan(error) => error.into(),
             OperatorError::NoBackup(_) => {
                 let detail = "The business has no verified backup with an undamaged file on this server. \
                               Create and verify a backup, or send withoutBackup with the value true.";
@@ -61,6 +65,30 @@ impl From<OperatorError> for Problem {
                 error.into()
             }
             OperatorError::Currency(error @ CurrencyChangeError::InUse) => Self::internal(error),
+        }
+    }
+}
+
+impl From<GrantError> for Problem {
+    fn from(error: GrantError) -> Self {
+        match error {
+            GrantError::Plan(PlanError::Unknown(_)) => Self::not_found_at("/plan", error),
+            GrantError::Plan(error) => error.into(),
+            GrantError::Past => Self::invalid("/validUntil", Code::OutOfRange, error),
+            GrantError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<PlanError> for Problem {
+    fn from(error: PlanError) -> Self {
+        match error {
+            PlanError::Unknown(_) => Self::not_found(),
+            PlanError::OutOfRange { field, .. } => {
+                Self::invalid(format!("/{field}"), Code::OutOfRange, error)
+            }
+            PlanError::Default(_) | PlanError::InUse(_) => Self::because(Code::PlanInUse, &error),
+            PlanError::Db(error) => error.into(),
         }
     }
 }

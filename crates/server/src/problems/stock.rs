@@ -131,6 +131,7 @@ impl From<LocationError> for Problem {
     fn from(error: LocationError) -> Self {
         match error {
             LocationError::NotFound => Self::not_found(),
+            LocationError::Limit(error) => error.into(),
             LocationError::Stale(error) => error.into(),
             LocationError::DuplicateName(_) => Self::invalid("/name", Code::DuplicateName, error),
             LocationError::Default => Self::because(Code::DefaultLocation, &error),

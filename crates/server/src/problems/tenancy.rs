@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
 use tenancy::domain::DomainError;
 use tenancy::jobs::JobChangeError;
 use tenancy::lifecycle::LifecycleError;
-use tenancy::{DbError, ProvisionError, ResolveError};
+use tenancy::{DbError, ProvisionError, ResolveError, SellingError};
 
 use crate::http::codes::Code;
 use crate::http::problem::Problem;
@@ -25,6 +26,17 @@ impl From<Arc<DbError>> for Problem {
         match refused(&error).or_else(|| unavailable(&error)) {
             Some(problem) => problem.caused_by(error),
             None => Self::internal(error),
+        }
+    }
+}
+
+impl From<SellingError> for Problem {
+    fn from(error: SellingError) -> Self {
+        match error {
+            SellingError::Inactive => Self::because(Code::LicenceInactive, &error),
+            SellingError::Ended(until) => {
+                Self::because(Code::LicenceEnded, &error).with("validUntil", json!(until))
+            }
         }
     }
 }

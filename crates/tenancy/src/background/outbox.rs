@@ -5,6 +5,8 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::connection::error::DbError;
+use crate::connection::transaction::Params;
+use crate::scope::tenant::Tenant;
 use crate::scope::transactions::{SharedTx, TenantTx};
 
 /// A topic of the outbox: its name, the version of its payload, and the schema of the payload.
@@ -79,6 +81,22 @@ pub async fn write(tx: &TenantTx, event: &impl OutboxEvent) -> Result<(), DbErro
     let payload = event.payload().map_err(DbError::Payload)?;
     let (id, tenant) = (Uuid::now_v7(), tx.tenant().id);
     tx.execute(INSERT, &[&id, &tenant, &topic.name, &topic.version, &payload, &tx.now()]).await.map(drop)
+}
+
+/// Stores an event of a business in a transaction of the owner's login, which may write for every business.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn write_for(tx: &SharedTx, tenant: &Tenant, event: &impl OutboxEvent) -> Result<(), DbError> {
+    const INSERT: &str = "
+        INSERT INTO shared.outbox (id, tenant_role, tenant_id, topic, version, payload, created_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    let topic = event.topic();
+    let payload = event.payload().map_err(DbError::Payload)?;
+    let role = tenant.role.as_str();
+    let params: Params<'_> =
+        &[&Uuid::now_v7(), &role, &tenant.id, &topic.name, &topic.version, &payload, &tx.now()];
+    tx.execute(INSERT, params).await.map(drop)
 }
 
 /// Deletes events that are older than `keep_days` days. Returns the number of deleted events.

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio_postgres::{Client, SimpleQueryMessage};
 
+use crate::failpoint;
+
 /// What the database's clock showed at a moment.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock {
@@ -58,7 +60,7 @@ impl Clock {
     /// What the database's clock shows now, in whole microseconds.
     pub(crate) fn now(&self) -> DateTime<Utc> {
         let since = i64::try_from(self.read_at.elapsed().as_micros()).unwrap_or(i64::MAX);
-        self.shown + TimeDelta::microseconds(since)
+        self.shown + TimeDelta::microseconds(since) + failpoint::clock_ahead()
     }
 
     pub(crate) fn is_old(&self) -> bool {

@@ -151,8 +151,9 @@ impl OwnerDatabase {
         Ok((fresh, false))
     }
 
-    /// Inserts the row of the tenant, which takes the slug, before the schema is built. A second sign-up with
-    /// the same slug then waits here, before it has built part of a schema.
+    /// Inserts the row of the tenant with a licence of the default plan. The row takes the slug, before the
+    /// schema is built. A second sign-up with the same slug then waits here, before it has built part of a
+    /// schema.
     pub(crate) async fn insert_row(
         &self,
         transaction: &Transaction,
@@ -160,8 +161,12 @@ impl OwnerDatabase {
         schema: &Schema,
     ) -> Result<Tenant, ProvisionError> {
         const INSERT: &str = "
-            INSERT INTO shared.tenants (id, number, slug, name, status, created_at, updated_at)
-            VALUES ($1, $2, $3, $4, 'active', $5, $5)";
+            INSERT INTO shared.tenants (id, number, slug, name, status, created_at, updated_at, plan,
+                                        licensed_at, licensed_until)
+            SELECT $1::uuid, $2::bigint, $3::text, $4::text, 'active', $5::timestamptz, $5, p.key, $5,
+                   $5 + p.term_days * interval '1 day'
+              FROM shared.plans p
+             WHERE p.is_default";
         let tenant = new.tenant(schema, self.tenant.needs_code(schema.version), transaction.now());
         let inserted = transaction
             .execute(

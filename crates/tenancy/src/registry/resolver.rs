@@ -33,6 +33,8 @@ pub struct ResolverSettings {
     pub unknown_for: Duration,
     /// Time that a business is served from the cache while the registry cannot be read.
     pub stale_for: Duration,
+    /// Whether a business needs its licence to sell.
+    pub requires_licence: bool,
 }
 
 impl Default for ResolverSettings {
@@ -42,6 +44,7 @@ impl Default for ResolverSettings {
             known_for: Duration::from_secs(60),
             unknown_for: Duration::from_secs(2),
             stale_for: Duration::from_secs(3600),
+            requires_licence: false,
         }
     }
 }
@@ -119,6 +122,8 @@ impl From<DbError> for Miss {
 }
 
 const CONCURRENT_LOOKUPS: usize = 4;
+/// The payload that announces a change of every business.
+const EVERY_BUSINESS: &str = "*";
 const LOOKUP_WAIT: Duration = Duration::from_secs(2);
 /// Time that a business is served from the cache while changes are not announced.
 const KNOWN_UNTOLD: Duration = Duration::from_millis(500);
@@ -251,9 +256,10 @@ impl Resolver {
             // A change that was announced during the read may be newer than the result, so the read is
             // repeated. If changes never stop, one second of repeated reads is enough.
             if changes == self.changes.load(Ordering::Acquire) || read_at.elapsed() > Duration::from_secs(1) {
-                let tenant = found.map(Arc::new).ok_or(Miss::Unknown)?;
+                let mut tenant = found.ok_or(Miss::Unknown)?;
+                tenant.licence.is_required = self.settings.requires_licence;
                 return Ok(Arc::new(Known {
-                    tenant,
+                    tenant: Arc::new(tenant),
                     read_at,
                     read_after: changes,
                     is_doubted: false.into(),
@@ -277,9 +283,12 @@ impl Resolver {
         }
     }
 
-    /// Removes changed businesses from the cache. A payload is the id of a business, or the number of its
-    /// schema.
+    /// Removes changed businesses from the cache. A payload is the id of a business, the number of its
+    /// schema, or [`EVERY_BUSINESS`].
     async fn forget_changed(&self, changed: &HashSet<String>) {
+        if changed.contains(EVERY_BUSINESS) {
+            return self.doubt_everything();
+        }
         self.changes.fetch_add(1, Ordering::AcqRel);
         self.unknown.invalidate_all();
         for (address, known) in &self.known {

@@ -13,6 +13,7 @@ use crate::names::database::{RoleName, SchemaName, TenantNumber};
 use crate::names::host::HostName;
 use crate::names::tenant::{TenantId, TenantSlug};
 use crate::registry::schema::Schema;
+use crate::scope::licence::{Licence, PlanKey, PlanLimits};
 use crate::scope::opening::Openings;
 use crate::scope::tenant::{Tenant, TenantLimits, TenantStatus};
 use crate::scope::transactions::SharedTx;
@@ -45,6 +46,7 @@ impl NewTenant {
             primary_host: None,
             redirects_to_primary: false,
             limits: TenantLimits::default(),
+            licence: Licence::free(),
             archived_at: None,
             created_at,
         }
@@ -68,6 +70,15 @@ struct TenantRow {
     max_transactions: Option<i32>,
     archived_at: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
+    plan: PlanKey,
+    plan_name: String,
+    is_licensed: bool,
+    licensed_until: Option<DateTime<Utc>>,
+    grace_days: i32,
+    max_members: Option<i32>,
+    max_locations: Option<i32>,
+    max_products: Option<i32>,
+    max_registers: Option<i32>,
 }
 
 crate::from_row!(TenantRow {
@@ -86,6 +97,15 @@ crate::from_row!(TenantRow {
     max_transactions,
     archived_at,
     created_at,
+    plan,
+    plan_name,
+    is_licensed,
+    licensed_until,
+    grace_days,
+    max_members,
+    max_locations,
+    max_products,
+    max_registers,
 });
 
 impl From<TenantRow> for Tenant {
@@ -95,6 +115,20 @@ impl From<TenantRow> for Tenant {
                 .statement_timeout_ms
                 .map(|ms| Duration::from_millis(ms.unsigned_abs().into())),
             max_transactions: row.max_transactions.and_then(|count| usize::try_from(count).ok()),
+        };
+        let licence = Licence {
+            plan: row.plan,
+            plan_name: row.plan_name,
+            is_granted: row.is_licensed,
+            valid_until: row.licensed_until,
+            grace_days: row.grace_days,
+            limits: PlanLimits {
+                max_members: row.max_members,
+                max_locations: row.max_locations,
+                max_products: row.max_products,
+                max_registers: row.max_registers,
+            },
+            is_required: false,
         };
         Self {
             openings: Openings::new(&row.role_name, &row.schema_name, limits.statement_timeout),
@@ -110,6 +144,7 @@ impl From<TenantRow> for Tenant {
             primary_host: row.primary_host,
             redirects_to_primary: row.redirects_to_primary,
             limits,
+            licence,
             archived_at: row.archived_at,
             created_at: row.created_at,
         }
@@ -120,8 +155,11 @@ impl From<TenantRow> for Tenant {
 const SELECT: &str = "
     SELECT t.id, t.number, t.slug, t.name, t.status, s.name AS schema_name, s.role_name,
            s.version AS schema_version, s.needs_code, d.host AS primary_host, t.redirects_to_primary,
-           t.statement_timeout_ms, t.max_transactions, t.archived_at, t.created_at
+           t.statement_timeout_ms, t.max_transactions, t.archived_at, t.created_at, t.plan,
+           p.name AS plan_name, t.is_licensed, t.licensed_until, p.grace_days, p.max_members,
+           p.max_locations, p.max_products, p.max_registers
       FROM shared.tenants t
+      JOIN shared.plans p ON p.key = t.plan
       JOIN shared.schemas s ON s.number = t.number
       LEFT JOIN shared.domains d ON d.tenant_id = t.id AND d.is_primary AND d.verified_at IS NOT NULL ";
 
@@ -202,7 +240,8 @@ pub(crate) async fn find_by_address(
     const FIND_BY_ADDRESS: &str = "
         SELECT id, number, slug, name, status, schema_name, role_name, schema_version, needs_code,
                primary_host, redirects_to_primary, statement_timeout_ms, max_transactions, archived_at,
-               created_at
+               created_at, plan, plan_name, is_licensed, licensed_until, grace_days, max_members,
+               max_locations, max_products, max_registers
           FROM shared.find_tenant($1, $2)";
     Ok(tx.row_opt::<TenantRow>(FIND_BY_ADDRESS, &[&host, &slug]).await?.map(Tenant::from))
 }

@@ -4,6 +4,7 @@
 
 pub(crate) mod announcements;
 pub(crate) mod database;
+pub(crate) mod licence;
 pub(crate) mod opening;
 pub(crate) mod tenant;
 pub(crate) mod transactions;

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::names::database::{RoleName, SchemaName, TenantNumber};
 use crate::names::host::HostName;
 use crate::names::tenant::{TenantId, TenantSlug};
+use crate::scope::licence::Licence;
 use crate::scope::opening::Openings;
 use crate::scope::transactions::TenantScope;
 
@@ -61,6 +62,9 @@ pub struct Tenant {
     /// The business's own limits, which the platform's staff set.
     #[serde(skip)]
     pub limits: TenantLimits,
+    /// Until when the business may sell, and how much it may have.
+    #[serde(skip)]
+    pub licence: Licence,
     /// When the business was archived. `None` if the business is not archived.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub archived_at: Option<DateTime<Utc>>,

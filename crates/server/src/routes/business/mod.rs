@@ -1,7 +1,8 @@
-//! Data of a business about itself: profile, settings, audit log, jobs.
+//! Data of a business about itself: profile, licence, settings, audit log, jobs.
 
 pub mod audit;
 pub mod jobs;
+pub mod licence;
 pub mod profile;
 pub mod settings;
 
@@ -14,6 +15,7 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(profile::edit)
         .service(profile::set_till_number)
         .service(profile::remove_till_number)
+        .service(licence::show)
         .service(settings::show)
         .service(settings::edit)
         .service(audit::list)

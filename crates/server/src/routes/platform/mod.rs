@@ -7,6 +7,7 @@ pub mod domains;
 pub mod fleet;
 pub mod impersonations;
 pub mod invitations;
+pub mod licences;
 pub mod lifecycle;
 pub mod mails;
 pub mod memberships;
@@ -29,6 +30,12 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(lifecycle::limit)
         .service(lifecycle::clone_tenant)
         .service(lifecycle::drop_tenant)
+        .service(licences::show)
+        .service(licences::grant)
+        .service(licences::revoke)
+        .service(licences::list_plans)
+        .service(licences::save_plan)
+        .service(licences::remove_plan)
         .service(domains::list)
         .service(domains::add)
         .service(domains::verify)
