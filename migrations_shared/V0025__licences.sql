@@ -21,6 +21,7 @@ GRANT SELECT ON shared.plans TO tenantry_shared, tenantry_platform;
 INSERT INTO shared.plans (key, name, is_default) VALUES ('unlimited', 'Unlimited', true);
 
 -- The licence of a business. A business of before has no end and no limits.
+-- reason: PostgreSQL evaluates now() once, and writes no row.
 ALTER TABLE shared.tenants
     ADD COLUMN plan text NOT NULL DEFAULT 'unlimited',
     -- False: it was not granted yet, or it was revoked.
@@ -32,7 +33,9 @@ ALTER TABLE shared.tenants
     -- The days before the end of which the last warning warned; null: none yet.
     ADD COLUMN licence_warned_days integer;
 -- reason: a platform has few businesses beside the rows of their schemas.
-ALTER TABLE shared.tenants ADD CONSTRAINT tenants_plan_fkey FOREIGN KEY (plan) REFERENCES shared.plans (key);
+-- Deferrable for a restore: a backup of before has businesses, and no plans.
+ALTER TABLE shared.tenants ADD CONSTRAINT tenants_plan_fkey FOREIGN KEY (plan) REFERENCES shared.plans (key)
+    DEFERRABLE INITIALLY IMMEDIATE;
 -- reason: as above. The job of the warnings reads it once an hour.
 CREATE INDEX tenants_licensed_until_idx ON shared.tenants (licensed_until) WHERE is_licensed;
 

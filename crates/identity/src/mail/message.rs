@@ -164,7 +164,8 @@ mod tests {
         let text = String::from_utf8(message.formatted()).unwrap();
         assert!(!text.contains("\r\nBcc:"), "{text}");
         let parameters = serde_json::json!({
-            "business": "Bolts", "daysLeft": 7, "validUntil": "1 May 2027", "hasGrace": false, "isOver": false,
+            "business": "Bolts", "daysLeft": 7, "validUntil": "1 May 2027",
+            "hasGrace": false, "isOver": false,
         });
         let letter = Letter { parameters, ..Letter::default() };
         let contents = Contents { letter: &letter, ..contents };

@@ -53,8 +53,8 @@ values::words! {
 const LINKS_A_DAY: i32 = 10;
 
 impl Template {
-    /// The most mails of this kind that one address gets in a day. `None` for mails that only its user or this
-    /// program causes.
+    /// The most mails of this kind that one address gets in a day. `None` for mails that only its user or
+    /// this program causes.
     fn most_a_day(self) -> Option<i32> {
         match self {
             Self::PasswordChanged

@@ -329,9 +329,9 @@ pub async fn insert(
     Ok(id)
 }
 
-/// Call this after a member or an invitation was stored: refuses one more than the plan of the business allows.
-/// Such changes of one business take turns until their transactions end. Somebody who is invited counts as a
-/// member if `with_invited`.
+/// Call this after a member or an invitation was stored: refuses one more than the plan of the business
+/// allows. Such changes of one business take turns until their transactions end. Somebody who is invited
+/// counts as a member if `with_invited`.
 pub(super) async fn refuse_above_plan(
     tx: &SharedTx,
     tenant: TenantId,

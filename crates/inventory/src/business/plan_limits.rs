@@ -25,7 +25,10 @@ impl Limited {
 #[derive(Debug, thiserror::Error)]
 pub enum LimitError {
     /// The business has as many as its plan allows.
-    #[error("the plan of this business allows {most} {}; archive one, or ask for another plan", .what.as_str())]
+    #[error(
+        "the plan of this business allows {most} {}; archive one, or ask for another plan",
+        .what.as_str()
+    )]
     Reached {
         /// What is limited.
         what: Limited,
@@ -37,8 +40,8 @@ pub enum LimitError {
     Db(#[from] DbError),
 }
 
-/// Call this after one more was stored: refuses it if the plan does not allow it. Changes of one business that
-/// add the same take turns until their transactions end, so that no two of them get the last place.
+/// Call this after one more was stored: refuses it if the plan does not allow it. Changes of one business
+/// that add the same take turns until their transactions end, so that no two of them get the last place.
 ///
 /// # Errors
 /// [`LimitError`]; the caller rolls back.

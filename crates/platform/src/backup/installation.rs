@@ -35,11 +35,16 @@ pub async fn restore_installation(
         const FORGET: &str = "DELETE FROM shared.schemas WHERE state <> 'live'";
         // The built-in apps may have changed since the release that created the backup.
         const BUILT_IN_APPS: &str = "SELECT shared.ensure_built_in_apps()";
+        // An older release had no plans.
+        const PLANS: &str = "
+            INSERT INTO shared.plans (key, name, is_default)
+            SELECT 'unlimited', 'Unlimited', true WHERE NOT EXISTS (SELECT FROM shared.plans)";
         const NUMBERS: &str = "SELECT setval('shared.business_numbers', $1)";
         let closed = tx.execute(CLOSE, &[]).await?;
         tx.execute(FORGET, &[]).await?;
         tx.execute(NUMBERS, &[&last_number]).await?;
         tx.execute(BUILT_IN_APPS, &[]).await?;
+        tx.execute(PLANS, &[]).await?;
         let details = json!({"from": backup.path.display().to_string(), "takenAt": header.taken_at});
         platform_audit::record(tx, actor, "installation.restored", None, &details).await?;
         Ok::<_, DbError>(usize::try_from(closed).unwrap_or_default())

@@ -102,7 +102,8 @@ pub async fn grant(
     Ok(true)
 }
 
-/// Revokes the licence of a locked business, which may not sell from now on. Returns whether anything changed.
+/// Revokes the licence of a locked business, which may not sell from now on. Returns whether anything
+/// changed.
 ///
 /// # Errors
 /// [`DbError`].

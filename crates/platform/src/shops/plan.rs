@@ -146,7 +146,8 @@ pub async fn save(tx: &SharedTx, new: &NewPlan) -> Result<bool, PlanError> {
                max_products = $7, max_registers = $8, is_default = $9, updated_at = $10
          WHERE (p.name, p.term_days, p.grace_days, p.max_members, p.max_locations, p.max_products,
                 p.max_registers, p.is_default)
-               IS DISTINCT FROM ($2, $3::integer, $4, $5::integer, $6::integer, $7::integer, $8::integer, $9)";
+               IS DISTINCT FROM
+               ($2, $3::integer, $4, $5::integer, $6::integer, $7::integer, $8::integer, $9)";
     check(new)?;
     take_turns(tx).await?;
     match find(tx, &new.key).await {

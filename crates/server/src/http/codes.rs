@@ -150,7 +150,7 @@ codes! {
     LicenceEnded = "licence_ended", PAYMENT_REQUIRED, "Licence has ended",
         "Renew the licence, and send the request again. Until then, the business cannot sell.";
     PlanLimitReached = "plan_limit_reached", CONFLICT, "Limit of the plan reached",
-        "Archive or remove one of those that detail names, or ask the operator of the platform for another plan.";
+        "Archive or remove one of those that detail names, or ask the operator for another plan.";
     PlanInUse = "plan_in_use", CONFLICT, "Plan in use",
         "Give another plan to the businesses that have it, or make another plan the default.";
     NoCookiesHere = "no_cookies_here", CONFLICT, "No cookies here",

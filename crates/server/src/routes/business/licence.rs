@@ -25,7 +25,8 @@ pub struct LicenceView {
     standing: Standing,
     /// The end of the licence; null if it has no end.
     valid_until: Option<DateTime<Utc>>,
-    /// The moment from which the business may not sell: the end, and the days of grace. null if there is none.
+    /// The moment from which the business may not sell: the end, and the days of grace. null if there is
+    /// none.
     sells_until: Option<DateTime<Utc>>,
     /// Whether a business of this installation needs a valid licence to sell. If not, standing and the two
     /// moments restrict nothing.

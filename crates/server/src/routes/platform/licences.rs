@@ -106,8 +106,8 @@ pub async fn list_plans(
 
 /// Store a plan
 ///
-/// Stores a new plan, or replaces the plan with this key. Licences of the plan keep their ends. The limits and
-/// the days of grace apply to them at once.
+/// Stores a new plan, or replaces the plan with this key. Licences of the plan keep their ends. The limits
+/// and the days of grace apply to them at once.
 #[utoipa::path(tag = "platform", operation_id = "savePlan", request_body = SavePlan,
     responses((status = 200, body = PlanView)), params(("key" = PlanKey, Path,)))]
 #[put("/platform/plans/{key}")]
@@ -173,8 +173,8 @@ async fn show_now(state: &State, id: TenantId) -> Result<HttpResponse, Problem> 
 
 /// Grant a licence to a business
 ///
-/// Gives the business a plan, and the licence an end. All servers let the business sell at once. The same again
-/// changes nothing.
+/// Gives the business a plan, and the licence an end. All servers let the business sell at once. The same
+/// again changes nothing.
 #[utoipa::path(tag = "platform", operation_id = "grantLicence", request_body = GrantLicence,
     responses((status = 200, body = LicenceView)), params(("id" = TenantId, Path,)))]
 #[put("/platform/tenants/{id}/licence")]
