@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 use crate::platform_examples::{self, queue, register};
 
 /// Operations that are not replayed: they need another host, a mailed link, or a DNS server. The tests in
-/// `oauth`, `sign_on`, `second_factor`, `passwords`, `invitations`, `emails` and `domains` cover them.
-const NOT_REPLAYED: [&str; 12] = [
+/// `oauth`, `sign_on`, `second_factor`, `passwords`, `invitations`, `emails`, `sign_ups` and `domains` cover
+/// them.
+const NOT_REPLAYED: [&str; 14] = [
     "GET /.well-known/oauth-authorization-server",
     "GET /.well-known/openid-configuration",
     "DELETE /api/v1/auth/consents/{slug}",
@@ -21,6 +22,8 @@ const NOT_REPLAYED: [&str; 12] = [
     "POST /api/v1/auth/password/reset",
     "POST /api/v1/auth/invitations/accept",
     "POST /api/v1/auth/email/confirm",
+    "POST /api/v1/sign-ups",
+    "POST /api/v1/sign-ups/confirm",
     "POST /api/v1/platform/tenants/{id}/domains/{host}/verify",
     "PUT /api/v1/platform/tenants/{id}/primary-domain",
 ];

@@ -72,6 +72,7 @@ mod servers;
 mod service_accounts;
 mod sessions;
 mod sign_on;
+mod sign_ups;
 mod staff_accounts;
 mod stock;
 mod stock_documents;

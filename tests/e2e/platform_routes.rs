@@ -2,11 +2,18 @@
 
 use serde_json::json;
 
-use crate::route_table::{Route, Staff};
+use crate::route_table::{Anyone, Route, Staff};
 
 pub fn table() -> Vec<Route> {
     let key = "00000000-0000-7000-8000-000000000000";
     vec![
+        (
+            "POST",
+            "/api/v1/sign-ups",
+            Anyone,
+            Some(json!({"email": "a@b.test", "slug": "new-shop", "name": "New"})),
+        ),
+        ("POST", "/api/v1/sign-ups/confirm", Anyone, Some(json!({"token": "x"}))),
         ("GET", "/api/v1/platform/tenants", Staff("tenants.read"), None),
         (
             "POST",

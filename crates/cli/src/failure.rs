@@ -63,7 +63,11 @@ fn code_of(error: &(dyn std::error::Error + 'static)) -> Option<u8> {
         return match error {
             OnboardingError::Provision(error) => code_of(error),
             OnboardingError::Owner(error) => code_of(error),
-            OnboardingError::Defaults(_) | OnboardingError::NotShown(_) => None,
+            OnboardingError::Defaults(_)
+            | OnboardingError::NotShown(_)
+            | OnboardingError::Licence(_)
+            | OnboardingError::Db(_)
+            | OnboardingError::LinkUsed => None,
         };
     }
     if let Some(error) = error.downcast_ref() {

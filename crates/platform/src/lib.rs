@@ -12,6 +12,7 @@ mod upkeep;
 
 pub use backup::{Backup, BackupError};
 pub use onboarding::member::{Added, MemberError, NewMember, NotShown, Show};
+pub use onboarding::sign_up;
 pub use onboarding::{Onboarded, Onboarding, OnboardingError, OnboardingRequest};
 pub use operator::impersonation::ActAsError;
 pub use operator::lifecycle::{Operator, OperatorError};

@@ -219,6 +219,7 @@ impl Settings {
                 reset: page(&self.mail.reset_page),
                 invitation: page(&self.mail.invitation_page),
                 confirmation: page(&self.mail.confirmation_page),
+                sign_up: page(&self.mail.sign_up_page),
             },
             link_key: self.password_keys()?.link_key(),
         }))

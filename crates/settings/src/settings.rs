@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use secrecy::SecretString;
 use serde::Deserialize;
-use tenancy::Installation;
+use tenancy::{Installation, PlanKey};
 use values::{Name, Origin};
 
 /// All settings. `config/default.toml` documents each key.
@@ -23,6 +23,8 @@ pub struct Settings {
     pub tenancy: TenancySettings,
     /// The section `[licence]`: whether a business needs a licence to sell.
     pub licence: LicenceSettings,
+    /// The section `[sign_up]`: businesses that people create for themselves.
+    pub sign_up: SignUpSettings,
     /// The section `[identity]`: access tokens and passwords.
     pub identity: IdentitySettings,
     /// The section `[mail]`: mails to users.
@@ -140,6 +142,16 @@ pub struct LicenceSettings {
     pub required: bool,
 }
 
+/// The section `[sign_up]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignUpSettings {
+    /// Whether people may create businesses. The server must provision and send mail.
+    pub enabled: bool,
+    /// The plan of which a new business gets one term. `None`: its licence is inactive until it is granted.
+    pub trial_plan: Option<PlanKey>,
+}
+
 /// The section `[identity]`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -227,6 +239,8 @@ pub struct MailSettings {
     pub invitation_page: String,
     /// The page that confirms an email.
     pub confirmation_page: String,
+    /// The page on which somebody creates a business.
+    pub sign_up_page: String,
 }
 
 /// The section `[provisioning]`.

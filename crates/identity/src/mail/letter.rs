@@ -19,6 +19,8 @@ pub(super) enum Page {
     Invitation,
     /// An address is confirmed.
     Confirmation,
+    /// Somebody creates a business.
+    SignUp,
 }
 
 /// A mail as it is sent now.
@@ -43,7 +45,7 @@ pub(super) struct Letter {
     /// The name of the app and the roles, in invitations.
     pub(super) app: String,
     pub(super) roles: String,
-    /// The parameters of the mail, in mails about a licence.
+    /// What mails about a licence or a sign-up say.
     pub(super) parameters: serde_json::Value,
 }
 
@@ -105,6 +107,7 @@ pub(super) async fn compose(tx: &SharedTx, mail: &Due, key: &LinkKey) -> Result<
         Template::EmailChangeNew if has_account => return Ok(Some(letter)),
         Template::EmailChangeNew => (Page::Confirmation, CONFIRMATION_LIFETIME, "email_change_new"),
         Template::Invitation => return compose_invitation(tx, mail, key).await,
+        Template::SignUp => return compose_sign_up(tx, mail, key, letter).await,
     };
     let change = mail.parameters["change"].as_str().and_then(|id| id.parse::<Uuid>().ok());
     let user = match (mail.template, recipient) {
@@ -184,6 +187,39 @@ async fn compose_invitation(tx: &SharedTx, mail: &Due, key: &LinkKey) -> Result<
         app: open.name,
         roles: open.roles.join(", "),
         ..Letter::default()
+    }))
+}
+
+/// A sign-up whose link is of use.
+struct Asked {
+    slug: String,
+    seconds_left: f64,
+}
+
+tenancy::from_row!(Asked { slug, seconds_left });
+
+/// The mail names the slug alone: a stranger must not write to others in our name.
+async fn compose_sign_up(
+    tx: &SharedTx,
+    mail: &Due,
+    key: &LinkKey,
+    letter: Letter,
+) -> Result<Option<Letter>, DbError> {
+    const ASKED: &str = "
+        UPDATE shared.sign_ups SET hash = $2
+         WHERE id = $1 AND email = $4 AND confirmed_at IS NULL AND expires_at > $3
+     RETURNING slug, extract(epoch FROM expires_at - $3)::double precision AS seconds_left";
+    let Some(id) = mail.parameters["signUp"].as_str().and_then(|id| id.parse::<Uuid>().ok()) else {
+        return Ok(None);
+    };
+    let token = key.token(&format!("sign-up {id}"));
+    let asked: Option<Asked> = tx.row_opt(ASKED, &[&id, &sha256(&token), &tx.now(), &mail.address]).await?;
+    Ok(asked.map(|asked| Letter {
+        is_from_business: false,
+        link: Some((Page::SignUp, token)),
+        lifetime: TimeDelta::seconds(asked.seconds_left as i64),
+        parameters: serde_json::json!({"slug": asked.slug}),
+        ..letter
     }))
 }
 

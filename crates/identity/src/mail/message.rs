@@ -87,6 +87,11 @@ fn texts(template: Template) -> Texts {
             plain: include_str!("templates/email_changed.txt"),
             html: include_str!("templates/email_changed.html"),
         },
+        Template::SignUp => Texts {
+            subject: "Create your business at {{ sender }}",
+            plain: include_str!("templates/sign_up.txt"),
+            html: include_str!("templates/sign_up.html"),
+        },
         Template::LicenceEnding => Texts {
             subject: "The licence of {{ parameters.business }} {{ \"ends soon\" if parameters.daysLeft > 0 \
                       else \"has ended\" }}",

@@ -30,6 +30,8 @@ values::words! {
         EmailChangeNew = "email_change_new",
         /// The email of an account was changed.
         EmailChanged = "email_changed",
+        /// A link with which somebody creates a business.
+        SignUp = "sign_up",
         /// The licence of a business ends soon, or has ended.
         LicenceEnding = "licence_ending",
     }
@@ -51,6 +53,8 @@ values::words! {
 
 /// Links that one address may get in a day. A stranger who asks for more must not fill a mailbox.
 const LINKS_A_DAY: i32 = 10;
+/// Sign-ups for which one address may get a link in a day.
+const SIGN_UPS_A_DAY: i32 = 3;
 
 impl Template {
     /// The most mails of this kind that one address gets in a day. `None` for mails that only its user or
@@ -62,6 +66,7 @@ impl Template {
             | Self::IdentityChanged
             | Self::EmailChanged
             | Self::LicenceEnding => None,
+            Self::SignUp => Some(SIGN_UPS_A_DAY),
             _ => Some(LINKS_A_DAY),
         }
     }

@@ -67,6 +67,8 @@ pub struct Pages {
     pub invitation: PageOf,
     /// The page that confirms an email.
     pub confirmation: PageOf,
+    /// The page on which somebody creates a business.
+    pub sign_up: PageOf,
 }
 
 /// Sends mails.
@@ -161,6 +163,7 @@ impl Post {
                 Page::Reset => &pages.reset,
                 Page::Invitation => &pages.invitation,
                 Page::Confirmation => &pages.confirmation,
+                Page::SignUp => &pages.sign_up,
             };
             format!("{}#token={token}", page(slug))
         });

@@ -242,6 +242,17 @@ pub async fn email(tx: &SharedTx, id: UserId) -> Result<Option<Email>, DbError> 
     tx.value_opt(EMAIL, &[&id]).await
 }
 
+/// Remembers that the email belongs to its user.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn confirm_email(tx: &SharedTx, id: UserId, email: &Email) -> Result<(), DbError> {
+    const CONFIRM: &str = "
+        UPDATE shared.user_logins SET verified_at = $3
+         WHERE user_id = $1 AND kind = 'email' AND value = $2 AND verified_at IS NULL";
+    tx.execute(CONFIRM, &[&id, email, &tx.now()]).await.map(drop)
+}
+
 /// The user who signs in with this email, or with this username at `tenant`.
 ///
 /// # Errors

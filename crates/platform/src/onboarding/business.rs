@@ -18,6 +18,7 @@ use values::Name;
 
 use crate::onboarding::member::{Added, MemberError, NewMember, NotShown, Prepared, Show};
 use crate::records::platform_audit::{self, Actor};
+use crate::shops::licence::GrantError;
 
 /// A business to be created.
 #[derive(Debug, Clone)]
@@ -56,6 +57,15 @@ pub enum OnboardingError {
     /// The generated password of the owner could not be shown.
     #[error(transparent)]
     NotShown(#[from] NotShown),
+    /// The licence of a new business could not be granted.
+    #[error(transparent)]
+    Licence(#[from] GrantError),
+    /// A query failed.
+    #[error("a query of an onboarding failed")]
+    Db(#[from] DbError),
+    /// Another request has used the link of the sign-up.
+    #[error("the link was used already")]
+    LinkUsed,
 }
 
 /// Creates businesses and members. Uses the database login that owns the schemas.
@@ -94,18 +104,28 @@ impl Onboarding {
         actor: &Actor,
         show: Show<'_>,
     ) -> Result<Onboarded, OnboardingError> {
+        self.create_with(new, actor, async |tenant, _, added| Ok(show(tenant, added)?)).await
+    }
+
+    /// As [`Onboarding::create`]. `complete` is the last step before the business is kept.
+    pub(crate) async fn create_with(
+        &self,
+        new: &OnboardingRequest,
+        actor: &Actor,
+        complete: impl AsyncFn(&Tenant, &SharedTx, &Added) -> Result<(), OnboardingError>,
+    ) -> Result<Onboarded, OnboardingError> {
         let owner = self.prepare(&new.owner, None).await?;
         let tenant = NewTenant { slug: new.slug.clone(), name: new.name.to_string(), id: None };
         let seed = async |tx: &tenancy::TenantTx| {
             defaults::seed(tx, &new.currency).await.map_err(OnboardingError::Defaults)
         };
-        let register = async |tenant: &Tenant, tx: &tenancy::SharedTx| {
+        let register = async |tenant: &Tenant, tx: &SharedTx| {
             let details = json!({"name": new.name.to_string(), "owner": new.owner.login.to_value()});
             platform_audit::record(tx, actor, "tenant.created", Some(tenant), &details)
                 .await
                 .map_err(ProvisionError::from)?;
             let added = owner.add(tx, &MemberOf::business(tenant.id), actor.by()).await?;
-            show(tenant, &added)?;
+            complete(tenant, tx, &added).await?;
             Ok(added)
         };
         let (tenant, owner) = self.owner_database.create(&tenant, seed, register).await?;

@@ -2,5 +2,6 @@
 
 pub mod business;
 pub mod member;
+pub mod sign_up;
 
 pub use business::{Onboarded, Onboarding, OnboardingError, OnboardingRequest};

@@ -21,6 +21,7 @@ use tenancy::jobs::{JobContext, JobError, JobKind, NewJob};
 use tenancy::{DbError, SharedTx, Tenant, TenantId, TenantTx, outbox, tenant};
 
 use crate::backup;
+use crate::onboarding::sign_up;
 use crate::operator::dns::Dns;
 use crate::operator::lifecycle::Operator;
 use crate::records::platform_audit::Actor;
@@ -303,6 +304,7 @@ async fn prune_sessions(context: JobContext, auth_event_days: u32) -> Result<Val
         api_key::prune(tx, auth_event_days).await?;
         code::prune(tx).await?;
         external_identity::prune(tx).await?;
+        sign_up::prune(tx, auth_event_days).await?;
         session::prune(tx).await
     };
     Ok(json!({"pruned": context.owner_database.write_shared(prune).await?}))

@@ -151,6 +151,8 @@ codes! {
         "Renew the licence, and send the request again. Until then, the business cannot sell.";
     PlanLimitReached = "plan_limit_reached", CONFLICT, "Limit of the plan reached",
         "Archive or remove one of those that detail names, or ask the operator for another plan.";
+    SignUpOff = "sign_up_off", FORBIDDEN, "No sign-up",
+        "Ask the operator of the platform to create the business.";
     PlanInUse = "plan_in_use", CONFLICT, "Plan in use",
         "Give another plan to the businesses that have it, or make another plan the default.";
     NoCookiesHere = "no_cookies_here", CONFLICT, "No cookies here",
@@ -374,6 +376,8 @@ codes! {
     // The same request may succeed later.
     TooManyAttempts = "too_many_attempts", TOO_MANY_REQUESTS, "Too many failed attempts",
         "Wait for the time in Retry-After. Set a new password if the old one is forgotten.";
+    TooManySignUps = "too_many_sign_ups", TOO_MANY_REQUESTS, "Too many sign-ups",
+        "Wait until tomorrow, or ask the operator of the platform to create the business.";
     RateLimited = "rate_limited", TOO_MANY_REQUESTS, "Too many requests", "Wait for the time in Retry-After.";
     BusinessBusy = "business_busy", TOO_MANY_REQUESTS, "Business busy",
         "Repeat the request after the time in Retry-After. Send fewer requests at the same time.";

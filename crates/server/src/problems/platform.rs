@@ -6,6 +6,7 @@ use identity::impersonation::ImpersonationError;
 use inventory::settings::CurrencyChangeError;
 use platform::licence::GrantError;
 use platform::plan::PlanError;
+use platform::sign_up::SignUpError;
 use platform::{ActAsError, BackupError, MemberError, OnboardingError, OperatorError};
 
 use crate::http::codes::Code;
@@ -69,6 +70,20 @@ impl From<OperatorError> for Problem {
     }
 }
 
+impl From<SignUpError> for Problem {
+    fn from(error: SignUpError) -> Self {
+        match error {
+            SignUpError::SlugTaken(_) => Self::invalid("/slug", Code::SlugTaken, error),
+            SignUpError::TooMany => Self::because(Code::TooManySignUps, &error).retry_after(3600),
+            SignUpError::InvalidLink => Self::invalid("/token", Code::InvalidLink, error),
+            SignUpError::Weak(error) => Self::invalid("/password", Code::WeakPassword, error),
+            SignUpError::NoPassword => Self::invalid("/password", Code::MissingField, error),
+            SignUpError::Onboarding(error) => error.into(),
+            SignUpError::Db(error) => error.into(),
+        }
+    }
+}
+
 impl From<GrantError> for Problem {
     fn from(error: GrantError) -> Self {
         match error {
@@ -124,7 +139,9 @@ impl From<OnboardingError> for Problem {
             OnboardingError::Provision(error) => error.into(),
             OnboardingError::Owner(error) => Self::from(error).below("/owner"),
             OnboardingError::Defaults(error) => error.into(),
-            OnboardingError::NotShown(_) => Self::internal(error),
+            OnboardingError::NotShown(_) | OnboardingError::Licence(_) => Self::internal(error),
+            OnboardingError::Db(error) => error.into(),
+            OnboardingError::LinkUsed => Self::because(Code::InvalidLink, &error),
         }
     }
 }

@@ -72,7 +72,7 @@ const APPEND_ONLY: &str = "platform_audit";
 
 /// The tables of the `shared` schema that no backup contains: a session or a key that has been revoked since
 /// then must not come back to life, and no link or mail of then is of use.
-const OF_THE_MOMENT: [&str; 15] = [
+const OF_THE_MOMENT: [&str; 16] = [
     "sessions",
     "refresh_tokens",
     "revocations",
@@ -88,6 +88,7 @@ const OF_THE_MOMENT: [&str; 15] = [
     "mails",
     "sign_in_attempts",
     "pins",
+    "sign_ups",
 ];
 
 impl Snapshot {

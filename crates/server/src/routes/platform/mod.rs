@@ -11,6 +11,7 @@ pub mod licences;
 pub mod lifecycle;
 pub mod mails;
 pub mod memberships;
+pub mod sign_ups;
 pub mod tenants;
 pub mod users;
 
@@ -19,6 +20,8 @@ use utoipa_actix_web::service_config::ServiceConfig;
 /// Registers the routes of this module.
 pub fn configure(config: &mut ServiceConfig) {
     config
+        .service(sign_ups::create)
+        .service(sign_ups::confirm)
         .service(tenants::list)
         .service(tenants::create)
         .service(tenants::show)
