@@ -129,7 +129,7 @@ async fn each_role_has_its_documented_permissions() {
         "purchasing.receive",
         "dashboard.read",
     ];
-    const MANAGER: [&str; 8] = [
+    const MANAGER: [&str; 11] = [
         "catalogue.write",
         "stock.adjust",
         "stock.transfer",
@@ -138,9 +138,12 @@ async fn each_role_has_its_documented_permissions() {
         "orders.return",
         "purchasing.write",
         "reports.read",
+        "till.read",
+        "till.sell",
+        "till.approve",
     ];
-    const OWNER: [&str; 5] =
-        ["team.manage", "api_keys.manage", "settings.write", "data.export", "audit.read"];
+    const OWNER: [&str; 6] =
+        ["team.manage", "api_keys.manage", "settings.write", "data.export", "audit.read", "till.manage"];
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let sorted = |keys: &[&[&str]]| {

@@ -62,6 +62,7 @@ impl<'a> Stage<'a> {
             locations["data"].as_array().unwrap().iter().find(|place| place["name"] == "Main").unwrap();
         stage.keys.insert("locationId", main["id"].clone());
         stage.keys.insert("fromLocationId", main["id"].clone());
+        stage.make("registerId", "registers", json!({"name": "Till", "series": "T1"})).await;
         stage.make("customerId", "customers", json!({"name": "Ann"})).await;
         stage.make("supplierId", "suppliers", json!({"name": "Bolts"})).await;
         stage.make("spare supplier", "suppliers", json!({"name": "Spare"})).await;
@@ -174,6 +175,7 @@ impl<'a> Stage<'a> {
             rest if rest.starts_with("barcodes") => ("code", "sent line"),
             rest if rest.starts_with("tax-classes") => ("taxClassId", "sent line"),
             rest if rest.starts_with("locations") => ("toLocationId", "sent line"),
+            rest if rest.starts_with("registers") => ("registerId", "sent line"),
             rest if rest.starts_with("stock/adjustments") => ("adjustment", "sent line"),
             rest if rest.starts_with("stock/revaluations") => ("revaluation", "sent line"),
             rest if rest.starts_with("stock/transfers") => ("transfer", "transfer line"),

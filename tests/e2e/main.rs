@@ -59,6 +59,7 @@ mod proxies;
 mod purchase_corrections;
 mod purchasing;
 mod refunds;
+mod registers;
 mod relying_parties;
 mod reordering;
 mod reports;

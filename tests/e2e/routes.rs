@@ -62,7 +62,7 @@ fn expired(app: &TestApp, token: &str) -> String {
 }
 
 /// All permissions that an API key can have.
-const KEY_PERMISSIONS: [&str; 17] = [
+const KEY_PERMISSIONS: [&str; 19] = [
     "catalogue.read",
     "catalogue.write",
     "stock.read",
@@ -80,6 +80,8 @@ const KEY_PERMISSIONS: [&str; 17] = [
     "settings.write",
     "data.export",
     "audit.read",
+    "till.read",
+    "till.manage",
 ];
 
 #[tokio::test]
@@ -274,6 +276,7 @@ async fn fill(business: &Business<'_>) -> BTreeMap<&'static str, Value> {
     let transfer =
         business.with("idempotency-key", "t").post("/api/v1/stock/transfers", &transfer).await.body;
     let count = business.with("idempotency-key", "c").post("/api/v1/stock/counts", &json!({})).await.body;
+    let register = business.post("/api/v1/registers", &json!({"name": "Till", "series": "T1"})).await.body;
     let tax_class = json!({"name": "VAT", "inclusive": true, "rates": [{"name": "VAT", "percent": "16"}]});
     let tax_class = business.post("/api/v1/tax-classes", &tax_class).await.body;
     let order = json!({
@@ -285,6 +288,7 @@ async fn fill(business: &Business<'_>) -> BTreeMap<&'static str, Value> {
         ("variant", variant),
         ("adjustment", adjustment["id"].clone()),
         ("revaluation", revaluation["id"].clone()),
+        ("register", register["id"].clone()),
         ("location", location),
         ("customer", customer["id"].clone()),
         ("order", order["id"].clone()),
@@ -326,6 +330,7 @@ async fn keys_of_another_business_find_nothing_on_any_route() {
             ("purchase-orders", _) => "purchaseOrder",
             ("customers", _) => "customer",
             ("locations", _) => "location",
+            ("registers", _) => "register",
             ("tax-classes", _) => "taxClass",
             ("orders", _) => "order",
             ("users", _) => "member",

@@ -36,6 +36,15 @@ values::words! {
         DashboardRead = "dashboard.read",
         /// Read reports and reorder suggestions, and verify the stock ledger.
         ReportsRead = "reports.read",
+        /// Read registers and shifts.
+        TillRead = "till.read",
+        /// Open and close shifts, and put cash into a till and take it out. No endpoint requires it yet.
+        TillSell = "till.sell",
+        /// See what a till should hold, approve differences, and close shifts of others. No endpoint requires
+        /// it yet.
+        TillApprove = "till.approve",
+        /// Set up registers.
+        TillManage = "till.manage",
         /// Manage the members and the roles of the business.
         TeamManage = "team.manage",
         /// Make, rotate and revoke API keys.

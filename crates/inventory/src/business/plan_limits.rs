@@ -9,6 +9,8 @@ pub enum Limited {
     Products,
     /// Locations that are not archived.
     Locations,
+    /// Registers that are not archived.
+    Registers,
 }
 
 impl Limited {
@@ -17,6 +19,7 @@ impl Limited {
         match self {
             Self::Products => "products",
             Self::Locations => "locations",
+            Self::Registers => "registers",
         }
     }
 }
@@ -52,10 +55,13 @@ pub async fn check(tx: &TenantTx, what: Limited) -> Result<(), LimitError> {
         "SELECT count(*) FROM (SELECT FROM products WHERE archived_at IS NULL LIMIT $1::bigint + 1) rows";
     const LOCATIONS: &str =
         "SELECT count(*) FROM (SELECT FROM locations WHERE archived_at IS NULL LIMIT $1::bigint + 1) rows";
+    const REGISTERS: &str =
+        "SELECT count(*) FROM (SELECT FROM registers WHERE archived_at IS NULL LIMIT $1::bigint + 1) rows";
     let tenant = tx.tenant();
     let (most, count) = match what {
         Limited::Products => (tenant.licence.limits.max_products, PRODUCTS),
         Limited::Locations => (tenant.licence.limits.max_locations, LOCATIONS),
+        Limited::Registers => (tenant.licence.limits.max_registers, REGISTERS),
     };
     let Some(most) = most else { return Ok(()) };
     tx.execute(LOCK, &[&format!("{} limit of {}", tenant.schema, what.as_str())]).await?;

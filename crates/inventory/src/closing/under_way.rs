@@ -2,7 +2,7 @@
 
 use tenancy::{DbError, TenantTx};
 use uuid::Uuid;
-use values::{Quantity, Sku};
+use values::{Name, Quantity, Sku};
 
 use crate::catalogue::product;
 use crate::ids::{CustomerId, LocationId, ProductId, SupplierId, VariantId};
@@ -14,8 +14,8 @@ use crate::stock::alert_review;
 pub enum Closing {
     /// A customer, whose open orders count.
     Customer(CustomerId),
-    /// A location: goods on hand, open orders, open purchase orders, transfers from or to it, and open
-    /// counts.
+    /// A location: goods on hand, registers, open orders, open purchase orders, transfers from or to it, and
+    /// open counts.
     Location(LocationId),
     /// A product: open orders, open purchase orders and transfers of its variants.
     Product(ProductId),
@@ -57,12 +57,19 @@ pub enum ClosingError {
     /// The location has goods. Holds the first [`MAX_LISTED`].
     #[error("the location still has stock; move the stock before you archive the location")]
     HasStock(Vec<OnHand>),
+    /// Registers sell from the location. Holds the names of the first [`MAX_LISTED`].
+    #[error("registers sell from the location: {}", names(.0))]
+    HasRegisters(Vec<Name>),
     /// Documents are under way. Holds the first [`MAX_LISTED`].
     #[error("documents are under way; finish or cancel them first")]
     UnderWay(Vec<UnderWay>),
     /// A query failed.
     #[error("a query about documents under way failed")]
     Db(#[from] DbError),
+}
+
+fn names(registers: &[Name]) -> String {
+    registers.iter().map(Name::as_str).collect::<Vec<_>>().join(", ")
 }
 
 /// The largest number of documents or variants that an error lists.
@@ -81,6 +88,10 @@ pub async fn refuse(tx: &TenantTx, closing: Closing) -> Result<(), ClosingError>
          WHERE s.location_id = $1 AND s.on_hand > 0
          ORDER BY v.sku_key
          LIMIT $2";
+    const REGISTERS: &str = "
+        SELECT name FROM registers
+         WHERE location_id = $1 AND archived_at IS NULL
+         ORDER BY name LIMIT $2";
     const OF_CUSTOMER: &str = "
         SELECT 'order' AS kind, id, number FROM orders
          WHERE customer_id = $1 AND status IN ('reserved', 'partly_fulfilled')
@@ -117,6 +128,10 @@ pub async fn refuse(tx: &TenantTx, closing: Closing) -> Result<(), ClosingError>
             let on_hand: Vec<OnHand> = tx.rows(ON_HAND, &[&id, &MAX_LISTED]).await?;
             if !on_hand.is_empty() {
                 return Err(ClosingError::HasStock(on_hand));
+            }
+            let registers: Vec<Name> = tx.values(REGISTERS, &[&id, &MAX_LISTED]).await?;
+            if !registers.is_empty() {
+                return Err(ClosingError::HasRegisters(registers));
             }
             tx.rows(AT_LOCATION, &[&id, &MAX_LISTED]).await?
         }

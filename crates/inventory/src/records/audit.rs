@@ -34,6 +34,8 @@ pub enum Subject {
     Product(ProductId),
     /// A purchase order, with its goods receipts.
     PurchaseOrder(PurchaseOrderId),
+    /// A register of the till.
+    Register(Uuid),
     /// There is one profile and one row of settings, and their subject is the business.
     Settings(TenantId),
     /// A supplier, with the details that the business keeps.
@@ -59,6 +61,7 @@ impl Subject {
             Self::Order(id) => ("order", id.into()),
             Self::Product(id) => ("product", id.into()),
             Self::PurchaseOrder(id) => ("purchase_order", id.into()),
+            Self::Register(id) => ("register", id),
             Self::Settings(id) => ("settings", id.into()),
             Self::Supplier(id) => ("supplier", id.into()),
             Self::TaxClass(id) => ("tax_class", id.into()),
@@ -121,6 +124,10 @@ values::words! {
         PurchaseOrderReceived = "purchase_order.received",
         /// A goods receipt was reversed.
         PurchaseOrderReceiptReversed = "purchase_order.receipt_reversed",
+        /// A register of the till was stored.
+        RegisterCreated = "register.created",
+        /// Fields of a register changed.
+        RegisterChanged = "register.changed",
         /// The reorder level or the target quantity of a variant at a location changed, or whether the
         /// location keeps the variant.
         ReorderingChanged = "reordering.changed",

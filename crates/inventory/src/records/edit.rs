@@ -14,7 +14,7 @@ use crate::records::audit::{self, Action, Changes, Subject};
 pub struct Stale;
 
 /// A change of a row that the transaction has locked.
-pub(crate) struct Edit<'a> {
+pub struct Edit<'a> {
     tx: &'a TenantTx,
     actor: ActorId,
     changes: Changes,

@@ -101,10 +101,7 @@ pub async fn find_or_default(tx: &TenantTx, id: Option<LocationId>) -> Result<Op
 ///
 /// # Errors
 /// [`DbError`]; an unknown or archived location is `None`.
-pub(crate) async fn lock_or_default(
-    tx: &TenantTx,
-    id: Option<LocationId>,
-) -> Result<Option<LocationId>, DbError> {
+pub async fn lock_or_default(tx: &TenantTx, id: Option<LocationId>) -> Result<Option<LocationId>, DbError> {
     const LOCK: &str = "
         SELECT id FROM locations
          WHERE archived_at IS NULL AND CASE WHEN $1::uuid IS NULL THEN is_default ELSE id = $1 END

@@ -325,6 +325,8 @@ pub mod may {
         PurchasingReceive,
         PurchasingWrite,
         DashboardRead,
+        TillRead,
+        TillManage,
         ReportsRead,
         TeamManage,
         ApiKeysManage,

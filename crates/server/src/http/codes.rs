@@ -297,6 +297,9 @@ codes! {
     DeliveryNoteBooked = "delivery_note_booked", CONFLICT,
         "Delivery note already booked", "Check whether this delivery has already been received.";
     DuplicateName = "duplicate_name", CONFLICT, "Name in use", "Choose another name.";
+    DuplicateSeries = "duplicate_series", CONFLICT, "Series in use", "Choose another series.";
+    HasRegisters = "has_registers", CONFLICT, "Registers sell from the location",
+        "Archive the registers that detail names, or give them another location.";
     DuplicateSku = "duplicate_sku", CONFLICT, "SKU in use", "Choose another SKU.";
     DuplicateBarcode = "duplicate_barcode", CONFLICT,
         "Barcode in use", "Remove the barcode from the other variant first.";

@@ -29,7 +29,7 @@ use crate::openapi::examples;
 use crate::routes;
 
 /// The groups of routes, in the order in which a client needs them.
-const TAGS: [(&str, &str); 13] = [
+const TAGS: [(&str, &str); 14] = [
     ("auth", "Sign in, and read the signed-in user"),
     ("team", "The members of a business, their roles, and invitations"),
     ("access", "API keys and service accounts, with which programs work in a business"),
@@ -39,6 +39,7 @@ const TAGS: [(&str, &str); 13] = [
     ("purchasing", "Suppliers, purchase orders, goods receipts"),
     ("insight", "The dashboard, low-stock alerts, reports"),
     ("business", "The settings, the audit log and the jobs of a business"),
+    ("till", "The registers at which the business sells"),
     (
         "sign-up",
         "People create businesses for themselves, on the host of the platform, if its operator allows it",

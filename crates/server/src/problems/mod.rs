@@ -13,6 +13,7 @@ mod platform;
 mod purchasing;
 mod stock;
 mod tenancy;
+mod till;
 
 /// The JSON Pointer to a field of a line.
 fn line(index: usize, field: &str) -> String {

@@ -15,6 +15,7 @@ mod provider;
 mod purchasing;
 mod signing_in;
 mod stock;
+mod till;
 
 use utoipa_actix_web::scope;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -37,6 +38,7 @@ pub fn configure(config: &mut ServiceConfig) {
             .configure(stock::configure)
             .configure(orders::configure)
             .configure(purchasing::configure)
+            .configure(till::configure)
             .configure(insight::configure)
             .configure(business::configure)
             .configure(platform::configure),

@@ -1,0 +1,164 @@
+//! Registers: the tills of the business.
+
+use actix_web::{HttpRequest, HttpResponse, get, patch, post, web};
+use inventory::LocationId;
+use serde::{Deserialize, Serialize};
+use tenancy::TenantTx;
+use till::RegisterId;
+use till::register::{self, NewRegister, Register, RegisterChange, Series};
+use utoipa::{IntoParams, ToSchema};
+use values::{Cursor, Limit, Name};
+
+use crate::http::caller::{Caller, may};
+use crate::http::etag::{self, Tag};
+use crate::http::extract::{IfMatch, Json, PathId, Query};
+use crate::http::lists::{PageView, page_request};
+use crate::http::problem::Problem;
+use crate::http::state::State;
+use crate::http::submission::{Answer, Key, Submission};
+
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({"name": "Front till", "series": "R1"}))]
+pub struct CreateRegister {
+    /// The name of the register. It must be unique in the business.
+    name: Name,
+    /// The text with which the numbers of its documents begin. It must be unique in the business, and cannot
+    /// be changed.
+    series: Series,
+    /// The location from whose stock the register sells. Defaults to the default location.
+    location_id: Option<LocationId>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ChangeRegister {
+    /// The name of the register. It must be unique in the business.
+    #[serde(default, deserialize_with = "crate::http::body::required")]
+    #[schema(nullable = false)]
+    name: Option<Name>,
+    /// The location from whose stock the register sells from now on.
+    #[serde(default, deserialize_with = "crate::http::body::required")]
+    #[schema(nullable = false)]
+    location_id: Option<LocationId>,
+    /// true archives the register. false restores it.
+    #[serde(default, deserialize_with = "crate::http::body::required")]
+    #[schema(nullable = false)]
+    archived: Option<bool>,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ListRegisters {
+    /// Whether archived registers are listed, too. Defaults to false.
+    #[serde(default)]
+    archived: bool,
+    /// The number of rows on a page, 1 to 100. Defaults to 50.
+    limit: Option<Limit>,
+    /// The nextCursor of the previous page. Defaults to the first page.
+    cursor: Option<Cursor>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RegisterView {
+    id: RegisterId,
+    /// The name of the register. It is unique in the business.
+    #[schema(example = "Front till")]
+    name: Name,
+    /// The text with which the numbers of its documents begin.
+    #[schema(example = "R1")]
+    series: Series,
+    /// The location from whose stock the register sells.
+    location_id: LocationId,
+    /// Whether the register is archived.
+    archived: bool,
+}
+
+impl From<Register> for RegisterView {
+    fn from(register: Register) -> Self {
+        Self {
+            id: register.id,
+            name: register.name,
+            series: register.series,
+            location_id: register.location_id,
+            archived: register.archived_at.is_some(),
+        }
+    }
+}
+
+/// List registers
+///
+/// Returns the registers that are not archived, oldest first.
+#[utoipa::path(tag = "till", operation_id = "listRegisters", params(ListRegisters),
+    responses((status = 200, body = PageView<RegisterView>)))]
+#[get("/registers")]
+pub async fn list(
+    state: web::Data<State>,
+    caller: Caller<may::TillRead>,
+    Query(query): Query<ListRegisters>,
+) -> Result<HttpResponse, Problem> {
+    let page = page_request(query.limit, query.cursor.as_ref())?;
+    let list = async |tx: &TenantTx| register::list(tx, query.archived, &page).await;
+    let page = state.database.read(&caller.scope(), list).await?;
+    Ok(HttpResponse::Ok().json(PageView::new(page, RegisterView::from)))
+}
+
+/// Create a register
+#[utoipa::path(tag = "till", operation_id = "createRegister", request_body = CreateRegister,
+    responses((status = 201, body = RegisterView)))]
+#[post("/registers")]
+pub async fn create(
+    state: web::Data<State>,
+    Submission { once, body }: Submission<may::TillManage, CreateRegister>,
+) -> Result<HttpResponse, Problem> {
+    let CreateRegister { name, series, location_id } = body;
+    let new = NewRegister { name, series, location_id };
+    once.run(&state.database, Key::Optional, async |tx| {
+        let id = register::insert(tx, &new, once.actor()).await?;
+        let register = register::find(tx, id).await?.ok_or_else(Problem::not_found)?;
+        let tag = Tag::of_version(register.version);
+        Answer::created(format!("/api/v1/registers/{id}"), tag, &RegisterView::from(register))
+    })
+    .await
+}
+
+/// Read a register
+#[utoipa::path(tag = "till", operation_id = "readRegister", responses((status = 200, body = RegisterView)),
+    params(("id" = RegisterId, Path,)))]
+#[get("/registers/{id}")]
+pub async fn show(
+    state: web::Data<State>,
+    caller: Caller<may::TillRead>,
+    PathId(id): PathId<RegisterId>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let register = state.database.read(&caller.scope(), async |tx| register::find(tx, id).await).await?;
+    let register = register.ok_or_else(Problem::not_found)?;
+    Ok(etag::respond(&request, Tag::of_version(register.version), &RegisterView::from(register)))
+}
+
+/// Change a register
+///
+/// The body is a JSON Merge Patch (RFC 7396): a field that is left out stays unchanged.
+#[utoipa::path(tag = "till", operation_id = "changeRegister", request_body = ChangeRegister,
+    responses((status = 200, body = RegisterView)), params(("id" = RegisterId, Path,)))]
+#[patch("/registers/{id}")]
+pub async fn edit(
+    state: web::Data<State>,
+    caller: Caller<may::TillManage>,
+    PathId(id): PathId<RegisterId>,
+    IfMatch(if_version): IfMatch,
+    body: Json<ChangeRegister>,
+) -> Result<HttpResponse, Problem> {
+    let ChangeRegister { name, location_id, archived: is_archived } = body.value;
+    let change = RegisterChange { name, location_id, is_archived, if_version };
+    let actor = caller.actor();
+    let work = async |tx: &TenantTx| {
+        register::update(tx, id, &change, actor).await?;
+        register::find(tx, id).await?.ok_or_else(Problem::not_found)
+    };
+    let register = state.database.write(&caller.scope(), work).await?;
+    Ok(etag::changed(Tag::of_version(register.version), &RegisterView::from(register)))
+}

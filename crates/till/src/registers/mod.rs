@@ -1,0 +1,3 @@
+//! The registers at which the business sells.
+
+pub mod register;
