@@ -47,7 +47,8 @@ BEGIN
     RETURN NULL;
 END
 $function$;
-CREATE TRIGGER plans_tell AFTER UPDATE ON shared.plans FOR EACH STATEMENT EXECUTE FUNCTION shared.tell_plans();
+CREATE TRIGGER plans_tell AFTER UPDATE ON shared.plans
+    FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION shared.tell_plans();
 
 DROP FUNCTION shared.find_tenant(text, text);
 CREATE FUNCTION shared.find_tenant(wanted_host text, wanted_slug text)

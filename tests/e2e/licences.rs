@@ -69,6 +69,9 @@ async fn a_business_sells_until_its_licence_and_the_days_of_grace_have_ended() {
     let lines = |quantity: &str| json!({"lines": [{"variantId": bolt, "quantity": quantity}]});
     let order = format!("/api/v1/orders/{open}");
     assert_eq!(acme.patch(&order, &lines("4")).await.code(), "licence_ended");
+    let dearer = json!({"lines": [{
+        "variantId": bolt, "quantity": "3", "price": "5000.00", "priceReason": "more"}]});
+    assert_eq!(acme.patch(&order, &dearer).await.code(), "licence_ended");
     let line = acme.get(&format!("/api/v1/orders/{sold}")).await.body["lines"][0]["id"].clone();
     let back = json!({"reason": "broken", "lines": [{"lineId": line, "quantity": "1"}]});
     let exchange = json!({"return": back, "order": one_of(&bolt)});
@@ -113,7 +116,7 @@ async fn an_installation_that_requires_no_licence_lets_everybody_sell() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_plan_limits_how_much_a_business_has_also_when_all_ask_at_once() {
-    let (_mailbox, app) = Mailbox::with_app().await;
+    let (mailbox, app) = Mailbox::with_app().await;
     let acme = app.tenant("acme").await;
     let staff = app.staff("super_admin").await;
     let plan = json!({"name": "Small", "maxProducts": 3, "maxLocations": 2, "maxMembers": 2});
@@ -135,6 +138,17 @@ async fn a_plan_limits_how_much_a_business_has_also_when_all_ask_at_once() {
         (0..8).map(|n| json!({"email": format!("m{n}@acme.test"), "roles": ["STAFF"]})).collect();
     let told = codes(bodies.iter().map(|body| acme.post("/api/v1/invitations", body)).collect()).await;
     assert!(made_of(&told) == 1 && all_reached(&told), "the owner counts: {told:?}");
+    let invited = acme.get("/api/v1/invitations").await.body["data"][0].clone();
+    let account = json!({"username": "bea", "password": harness::PASSWORD, "roles": ["STAFF"]});
+    let refused = acme.post("/api/v1/users", &account).await;
+    assert_eq!(refused.code(), "plan_limit_reached", "who is invited counts: {refused:?}");
+    // Whoever is a member already may get another app. Whoever accepts takes the place of the invitation.
+    let token = harness::token_in(mailbox.read(&app).await.last().unwrap());
+    let accept = json!({"token": token, "fullName": "Mo", "password": harness::PASSWORD});
+    let accepted = app.stranger("acme.localhost").post("/api/v1/auth/invitations/accept", &accept).await;
+    assert_eq!(accepted.status, 200, "{accepted:?}");
+    let again = json!({"email": invited["email"], "app": "pos", "roles": ["cashier"]});
+    assert_eq!(acme.post("/api/v1/invitations", &again).await.status, 201);
     // An archived one makes room, and does not come back into a full house.
     let products = acme.get("/api/v1/products").await.body;
     let of = |n: usize| format!("/api/v1/products/{}", products["data"][n]["id"].as_str().unwrap());
@@ -244,6 +258,8 @@ async fn operators_manage_plans_and_licences_with_the_command_line() {
     assert_eq!(json_of("licence list --ending-within 400")[0]["slug"], "old");
     assert!(run("licence revoke old").contains("inactive"));
     assert_eq!(days(&json_of("licence grant old")), 365, "after a revocation, a term begins today");
+    run("licence set-plan better --name Better --term-days 30");
+    assert_eq!(days(&json_of("licence grant old --plan better")), 30, "another plan begins today");
     assert_eq!(json_of("licence grant old --plan unlimited --no-end")["validUntil"], Value::Null);
     let history = json_of("tenant history old --action licence.revoked");
     assert_eq!(history.as_array().unwrap().len(), 1, "{history}");
@@ -251,6 +267,8 @@ async fn operators_manage_plans_and_licences_with_the_command_line() {
     for (line, expected) in [
         ("licence grant fresh --until 2020-01-31", 1),
         ("licence grant fresh --plan none", 3),
+        ("licence grant fresh --no-end", 0),
+        ("licence grant fresh", 4),
         ("licence show nobody", 3),
         ("licence remove-plan none", 3),
         ("licence remove-plan basic", 4),

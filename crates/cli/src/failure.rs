@@ -65,7 +65,6 @@ fn code_of(error: &(dyn std::error::Error + 'static)) -> Option<u8> {
             OnboardingError::Owner(error) => code_of(error),
             OnboardingError::Defaults(_)
             | OnboardingError::NotShown(_)
-            | OnboardingError::Licence(_)
             | OnboardingError::Db(_)
             | OnboardingError::LinkUsed => None,
         };
@@ -78,6 +77,7 @@ fn code_of(error: &(dyn std::error::Error + 'static)) -> Option<u8> {
                 Some(CONFLICT)
             }
             OperatorError::Grant(GrantError::Plan(error)) | OperatorError::Plan(error) => code_of(error),
+            OperatorError::Grant(GrantError::Endless) => Some(CONFLICT),
             OperatorError::Grant(GrantError::Past | GrantError::Db(_))
             | OperatorError::Currency(CurrencyChangeError::Db(_))
             | OperatorError::Db(_) => None,
@@ -167,7 +167,12 @@ fn code_of(error: &(dyn std::error::Error + 'static)) -> Option<u8> {
 fn code_of_people(error: &(dyn std::error::Error + 'static)) -> Option<u8> {
     match error.downcast_ref() {
         Some(MembershipError::Unknown) => return Some(NOT_FOUND),
-        Some(MembershipError::AlreadyMember(_) | MembershipError::LastOwner | MembershipError::Stale) => {
+        Some(
+            MembershipError::AlreadyMember(_)
+            | MembershipError::PlanLimit(_)
+            | MembershipError::LastOwner
+            | MembershipError::Stale,
+        ) => {
             return Some(CONFLICT);
         }
         _ => {}

@@ -150,6 +150,8 @@ pub struct SignUpSettings {
     pub enabled: bool,
     /// The plan of which a new business gets one term. `None`: its licence is inactive until it is granted.
     pub trial_plan: Option<PlanKey>,
+    /// The most businesses that all people together may ask for within a day. Range: 1 to 100000.
+    pub most_a_day: u32,
 }
 
 /// The section `[identity]`.
@@ -424,6 +426,7 @@ impl Settings {
         range("tenancy.cache_stale_s", tenancy.cache_stale_s, 1, 86_400)?;
         range("tenancy.former_slug_days", tenancy.former_slug_days, 0, 3650)?;
         range("provisioning.spare_schemas", self.provisioning.spare_schemas, 0, 1000)?;
+        range("sign_up.most_a_day", self.sign_up.most_a_day, 1, 100_000)?;
         range("domains.claim_days", self.domains.claim_days, 1, 365)?;
         range("domains.missing_days", self.domains.missing_days, 1, 365)?;
         range("jobs.keep_days", self.jobs.keep_days, 1, 3650)?;

@@ -38,7 +38,7 @@ pub enum Command {
     /// Grant a licence, or renew it. Every server lets the business sell at once.
     #[command(after_help = "Examples:\n  \
         tenantry licence grant acme                     for one more term of its plan\n  \
-        tenantry licence grant acme --plan basic        for one term of another plan\n  \
+        tenantry licence grant acme --plan basic        for one term of another plan, from now\n  \
         tenantry licence grant acme --until 2027-11-30  to the end of that day, in UTC\n  \
         tenantry licence grant acme --plan unlimited --no-end")]
     Grant {
@@ -47,7 +47,8 @@ pub enum Command {
         /// The key of the plan. Defaults to the present plan of the business.
         #[arg(long)]
         plan: Option<PlanKey>,
-        /// The last day of the licence, in UTC. Defaults to one term of the plan after the present end.
+        /// The last day of the licence, in UTC. Defaults to one term: after the present end if the plan stays
+        /// the same, and otherwise from now.
         #[arg(long, value_name = "DAY", conflicts_with = "no_end")]
         until: Option<NaiveDate>,
         /// Grant a licence without an end.

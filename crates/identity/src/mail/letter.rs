@@ -1,7 +1,7 @@
 //! The contents of a mail at the moment of sending: its reader, its sender and its link. The tokens of links
 //! are stored now, as hashes.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use tenancy::{DbError, SharedTx};
 use uuid::Uuid;
 
@@ -92,8 +92,9 @@ pub(super) async fn compose(tx: &SharedTx, mail: &Due, key: &LinkKey) -> Result<
     let (page, lifetime, purpose) = match mail.template {
         // The platform writes it, to the owners of the business.
         Template::LicenceEnding => {
+            let is_due = recipient.is_some() && ends_as_said(tx, mail).await?;
             let parameters = mail.parameters.clone();
-            return Ok(recipient.map(|_| Letter { is_from_business: false, parameters, ..letter }));
+            return Ok(is_due.then_some(Letter { is_from_business: false, parameters, ..letter }));
         }
         // It also goes to an address that is not that of the account any more.
         Template::EmailChanged => return Ok(Some(letter)),
@@ -190,13 +191,22 @@ async fn compose_invitation(tx: &SharedTx, mail: &Due, key: &LinkKey) -> Result<
     }))
 }
 
+/// Whether the licence has not been renewed since the mail was written.
+async fn ends_as_said(tx: &SharedTx, mail: &Due) -> Result<bool, DbError> {
+    const ENDS: &str = "
+        SELECT EXISTS (SELECT FROM shared.tenants WHERE id = $1 AND is_licensed AND licensed_until = $2)";
+    let ends_at = mail.parameters["endsAt"].as_str().and_then(|text| text.parse::<DateTime<Utc>>().ok());
+    tx.value(ENDS, &[&mail.tenant_id, &ends_at]).await
+}
+
 /// A sign-up whose link is of use.
 struct Asked {
     slug: String,
+    has_password: bool,
     seconds_left: f64,
 }
 
-tenancy::from_row!(Asked { slug, seconds_left });
+tenancy::from_row!(Asked { slug, has_password, seconds_left });
 
 /// The mail names the slug alone: a stranger must not write to others in our name.
 async fn compose_sign_up(
@@ -208,7 +218,11 @@ async fn compose_sign_up(
     const ASKED: &str = "
         UPDATE shared.sign_ups SET hash = $2
          WHERE id = $1 AND email = $4 AND confirmed_at IS NULL AND expires_at > $3
-     RETURNING slug, extract(epoch FROM expires_at - $3)::double precision AS seconds_left";
+     RETURNING slug,
+               EXISTS (SELECT FROM shared.user_logins l
+                         JOIN shared.users u ON u.id = l.user_id AND u.password_hash IS NOT NULL
+                        WHERE l.kind = 'email' AND l.value = $4) AS has_password,
+               extract(epoch FROM expires_at - $3)::double precision AS seconds_left";
     let Some(id) = mail.parameters["signUp"].as_str().and_then(|id| id.parse::<Uuid>().ok()) else {
         return Ok(None);
     };
@@ -218,6 +232,7 @@ async fn compose_sign_up(
         is_from_business: false,
         link: Some((Page::SignUp, token)),
         lifetime: TimeDelta::seconds(asked.seconds_left as i64),
+        has_account: asked.has_password,
         parameters: serde_json::json!({"slug": asked.slug}),
         ..letter
     }))

@@ -160,9 +160,6 @@ pub async fn create(
         INSERT INTO shared.invitations (id, tenant_id, app, email, roles, inviter_id, hash, created_at,
                                         expires_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-    const OF_TODAY: &str = "
-        SELECT count(*) FROM shared.invitations
-         WHERE tenant_id = $1 AND created_at > $2::timestamptz - interval '1 day'";
     let NewInvitation { email, place, .. } = new;
     let (app, tenant) = (place.app(), place.tenant());
     let roles = membership::distinct(&new.roles);
@@ -170,11 +167,7 @@ pub async fn create(
     if membership::has_email_at(tx, email, place).await? {
         return Err(MembershipError::AlreadyMember(app.clone()).into());
     }
-    if matches!(by.who, Who::Person(_))
-        && tx.value::<i64>(OF_TODAY, &[&tenant, &tx.now()]).await? >= MOST_A_DAY
-    {
-        return Err(InvitationError::TooMany);
-    }
+    refuse_too_many(tx, tenant, by).await?;
     tx.execute(GIVE_UP, &[&tenant, app, email, &tx.now()]).await?;
     let id = InvitationId::new();
     let token = key.token(&invitation_name(id.into(), 1));
@@ -194,11 +187,27 @@ pub async fn create(
         tx.execute(BY_STAFF, &[&id, &staff]).await?;
     }
     if let Some(tenant) = tenant {
-        membership::refuse_above_plan(tx, tenant, true).await?;
+        membership::refuse_above_plan(tx, tenant, None).await?;
     }
     let invitation = find(tx, id, tenant).await?.ok_or(InvitationError::Unknown)?;
     announce(tx, &invitation, AuthAction::InvitationSent, is_mailed, by).await?;
     Ok((invitation, token))
+}
+
+/// Refuses a member whose business has sent too many mails within a day. One that was sent again counts each
+/// time.
+async fn refuse_too_many(tx: &SharedTx, tenant: Option<TenantId>, by: By<'_>) -> Result<(), InvitationError> {
+    const SENT: &str = "
+        SELECT coalesce(sum(generation), 0) FROM shared.invitations
+         WHERE tenant_id = $1 AND expires_at > $2";
+    if !matches!(by.who, Who::Person(_)) {
+        return Ok(());
+    }
+    let since = tx.now() - TimeDelta::days(1) + LIFETIME;
+    match tx.value::<i64>(SENT, &[&tenant, &since]).await? >= MOST_A_DAY {
+        true => Err(InvitationError::TooMany),
+        false => Ok(()),
+    }
 }
 
 /// Sends an invitation again, for another seven days. Former links are of no use any more. Returns the token
@@ -221,6 +230,7 @@ pub async fn resend(
     // The inviter may have got fewer permissions since, and this actor may have others.
     let place = MemberOf::app_of(present.app.clone(), present.tenant_id);
     membership::refuse_roles(tx, &place, &present.roles, by).await?;
+    refuse_too_many(tx, tenant, by).await?;
     let generation = present.generation + 1;
     let token = key.token(&invitation_name(id.into(), generation));
     let expires_at = tx.now() + LIFETIME;
@@ -229,6 +239,9 @@ pub async fn resend(
     tx.execute(RENEW, &[&id, &sha256(&token), &generation, &expires_at, &inviter]).await?;
     if matches!(by.who, Who::Operator(..)) {
         tx.execute(BY_STAFF, &[&id, &staff]).await?;
+    }
+    if let Some(tenant) = tenant {
+        membership::refuse_above_plan(tx, tenant, None).await?;
     }
     let invitation = find(tx, id, tenant).await?.ok_or(InvitationError::Unknown)?;
     announce(tx, &invitation, AuthAction::InvitationResent, is_mailed, by).await?;

@@ -243,9 +243,9 @@ pub async fn owner_emails(tx: &SharedTx, tenant: TenantId) -> Result<Vec<Email>,
           JOIN shared.membership_roles r ON r.membership_id = m.id AND r.role = $2
           JOIN shared.users u ON u.id = m.user_id AND u.status = 'active'
           JOIN shared.user_logins l ON l.user_id = u.id AND l.kind = 'email'
-         WHERE m.tenant_id = $1 AND m.status = 'active'
+         WHERE m.tenant_id = $1 AND m.app = $3 AND m.status = 'active'
          ORDER BY l.value";
-    tx.values(EMAILS, &[&tenant, &OWNER_ROLE]).await
+    tx.values(EMAILS, &[&tenant, &OWNER_ROLE, &INVENTORY_APP]).await
 }
 
 /// The membership of a user in one place.
@@ -316,7 +316,7 @@ pub async fn insert(
     })?;
     give_roles(tx, id, &roles).await?;
     if let Some(tenant) = tenant {
-        refuse_above_plan(tx, tenant, false).await?;
+        refuse_above_plan(tx, tenant, Some(user)).await?;
     }
     let event = AuthEvent {
         tenant,
@@ -329,26 +329,37 @@ pub async fn insert(
     Ok(id)
 }
 
-/// Call this after a member or an invitation was stored: refuses one more than the plan of the business
-/// allows. Such changes of one business take turns until their transactions end. Somebody who is invited
-/// counts as a member if `with_invited`.
-pub(super) async fn refuse_above_plan(
+/// Call this after a member or an invitation was stored: refuses one person more than the plan of the
+/// business allows. Such changes of one business take turns until their transactions end. A person who is
+/// invited counts as a member. `member` is the new member, who does not count again after another membership
+/// there.
+pub(crate) async fn refuse_above_plan(
     tx: &SharedTx,
     tenant: TenantId,
-    with_invited: bool,
+    member: Option<UserId>,
 ) -> Result<(), MembershipError> {
     const MOST: &str = "
         SELECT p.max_members FROM shared.tenants t JOIN shared.plans p ON p.key = t.plan WHERE t.id = $1";
     const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended('members of ' || $1::uuid, 0))";
+    const IS_ANOTHER: &str = "
+        SELECT count(*) > 1 FROM shared.memberships
+         WHERE tenant_id = $1 AND user_id = $2 AND status = 'active'";
     const COUNT: &str = "
         SELECT (SELECT count(DISTINCT user_id) FROM shared.memberships
                  WHERE tenant_id = $1 AND status = 'active')
-             + (SELECT count(DISTINCT email) FROM shared.invitations
-                 WHERE tenant_id = $1 AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > $2
-                   AND $3)";
+             + (SELECT count(DISTINCT i.email) FROM shared.invitations i
+                 WHERE i.tenant_id = $1 AND i.accepted_at IS NULL AND i.revoked_at IS NULL
+                   AND i.expires_at > $2
+                   AND NOT EXISTS (SELECT FROM shared.user_logins l
+                                     JOIN shared.memberships m ON m.user_id = l.user_id
+                                    WHERE l.kind = 'email' AND l.value = i.email
+                                      AND m.tenant_id = $1 AND m.status = 'active'))";
     let Some(most) = tx.value_opt::<Option<i32>>(MOST, &[&tenant]).await?.flatten() else { return Ok(()) };
+    if member.is_some() && tx.value::<bool>(IS_ANOTHER, &[&tenant, &member]).await? {
+        return Ok(());
+    }
     tx.execute(LOCK, &[&tenant]).await?;
-    match tx.value::<i64>(COUNT, &[&tenant, &tx.now(), &with_invited]).await? > i64::from(most) {
+    match tx.value::<i64>(COUNT, &[&tenant, &tx.now()]).await? > i64::from(most) {
         true => Err(MembershipError::PlanLimit(most)),
         false => Ok(()),
     }

@@ -85,7 +85,7 @@ pub async fn set_status(
     refuse_above_member(tx, &present, by).await?;
     tx.execute(SET, &[&present.id, &status, &tx.now()]).await.map_err(MembershipError::of_taking)?;
     if let (MembershipStatus::Active, Some(tenant)) = (status, present.tenant_id) {
-        membership::refuse_above_plan(tx, tenant, false).await?;
+        membership::refuse_above_plan(tx, tenant, Some(present.user_id)).await?;
     }
     let action = match status {
         MembershipStatus::Suspended => AuthAction::MemberSuspended,

@@ -14,7 +14,7 @@ use crate::names::ids::{MembershipId, UserId};
 use crate::names::keys::AppSlug;
 use crate::people::authority::{self, NotAllowed};
 use crate::people::invitation::InvitationId;
-use crate::people::membership::MemberOf;
+use crate::people::membership::{self, MemberOf, MembershipError};
 use crate::people::permission::Permission;
 use crate::people::user::LoginName;
 use crate::records::auth_event::{self, AuthAction, AuthEvent, By, Origin, Who};
@@ -30,6 +30,9 @@ pub enum AcceptError {
     /// The token is unknown, expired, used or revoked, or whoever invited may not invite any more.
     #[error("the link is not valid any more; ask for another invitation")]
     InvalidToken,
+    /// The business has as many members as its plan allows.
+    #[error(transparent)]
+    Membership(#[from] MembershipError),
     /// The password is not good enough.
     #[error(transparent)]
     Weak(#[from] PasswordError),
@@ -166,6 +169,9 @@ impl SignIn {
                 let accepted = accepted
                     .filter(|accepted| accepted.membership_id == membership)
                     .ok_or(AcceptError::InvalidToken)?;
+                if let Some(tenant) = tenant {
+                    membership::refuse_above_plan(tx, tenant, Some(accepted.user_id)).await?;
+                }
                 record(tx, &found, &accepted, tenant, origin).await?;
                 Ok::<_, AcceptError>(accepted)
             })

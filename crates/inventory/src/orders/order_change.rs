@@ -64,6 +64,10 @@ pub async fn update(
     let due_on = edit.field("dueOn", &stored.due_on, change.due_on.as_ref());
     if customer_id != stored.customer_id {
         check_untouched(&stored)?;
+        // An order of one customer that goes to another one is a new sale.
+        if stored.customer_id.is_some() && customer_id.is_some() {
+            tx.tenant().licence.check_selling(tx.now())?;
+        }
         if customer::is_archived(tx, customer_id).await? {
             return Err(OrderError::ArchivedCustomer);
         }
@@ -138,7 +142,7 @@ async fn replace_lines(
     edit.amount("total", Some(stored.total), Some(Some(priced.total)));
     let postings = moved(stored, &priced);
     // An order may become smaller without a licence, but to add to an order is to sell.
-    if postings.iter().any(|posting| posting.reserved > Quantity::ZERO) {
+    if priced.total > stored.total || postings.iter().any(|posting| posting.reserved > Quantity::ZERO) {
         tx.tenant().licence.check_selling(tx.now())?;
     }
     let decided = decide(tx, &postings).await?;

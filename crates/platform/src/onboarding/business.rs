@@ -18,7 +18,6 @@ use values::Name;
 
 use crate::onboarding::member::{Added, MemberError, NewMember, NotShown, Prepared, Show};
 use crate::records::platform_audit::{self, Actor};
-use crate::shops::licence::GrantError;
 
 /// A business to be created.
 #[derive(Debug, Clone)]
@@ -57,9 +56,6 @@ pub enum OnboardingError {
     /// The generated password of the owner could not be shown.
     #[error(transparent)]
     NotShown(#[from] NotShown),
-    /// The licence of a new business could not be granted.
-    #[error(transparent)]
-    Licence(#[from] GrantError),
     /// A query failed.
     #[error("a query of an onboarding failed")]
     Db(#[from] DbError),
@@ -104,17 +100,20 @@ impl Onboarding {
         actor: &Actor,
         show: Show<'_>,
     ) -> Result<Onboarded, OnboardingError> {
-        self.create_with(new, actor, async |tenant, _, added| Ok(show(tenant, added)?)).await
+        let applicant = Applicant::operator();
+        self.create_with(new, &applicant, actor, async |tenant, _, added| Ok(show(tenant, added)?)).await
     }
 
-    /// As [`Onboarding::create`]. `complete` is the last step before the business is kept.
+    /// As [`Onboarding::create`]. The password is hashed in the turn of `applicant`. `complete` is the last
+    /// step before the business is kept.
     pub(crate) async fn create_with(
         &self,
         new: &OnboardingRequest,
+        applicant: &Applicant,
         actor: &Actor,
         complete: impl AsyncFn(&Tenant, &SharedTx, &Added) -> Result<(), OnboardingError>,
     ) -> Result<Onboarded, OnboardingError> {
-        let owner = self.prepare(&new.owner, None).await?;
+        let owner = Prepared::new(&self.owner_database, &self.hasher, &new.owner, None, applicant).await?;
         let tenant = NewTenant { slug: new.slug.clone(), name: new.name.to_string(), id: None };
         let seed = async |tx: &tenancy::TenantTx| {
             defaults::seed(tx, &new.currency).await.map_err(OnboardingError::Defaults)
@@ -138,7 +137,7 @@ impl Onboarding {
         member: &'a NewMember,
         tenant: Option<TenantId>,
     ) -> Result<Prepared<'a>, MemberError> {
-        Prepared::new(&self.owner_database, &self.hasher, member, tenant).await
+        Prepared::new(&self.owner_database, &self.hasher, member, tenant, &Applicant::operator()).await
     }
 
     /// Sets the password of a user, and ends all sessions of the user. `password` defaults to a generated

@@ -96,6 +96,7 @@ impl<'a> Prepared<'a> {
         hasher: &Hasher,
         member: &'a NewMember,
         tenant: Option<TenantId>,
+        applicant: &Applicant,
     ) -> Result<Self, MemberError> {
         // A user who was restored from a backup has no password, and needs one like a new user.
         let find = async |tx: &SharedTx| find_with_password(tx, &member.login, tenant).await;
@@ -103,10 +104,10 @@ impl<'a> Prepared<'a> {
         let (hash, made_password) = match (&member.password, known) {
             (Some(_), Some(_)) => return Err(MemberError::UserExists(member.login.clone())),
             (None, Some(_)) => (None, None),
-            (Some(password), None) => (Some(hasher.hash(password, &Applicant::operator()).await?), None),
+            (Some(password), None) => (Some(hasher.hash(password, applicant).await?), None),
             (None, None) => {
                 let made = Password::generate();
-                (Some(hasher.hash(&made, &Applicant::operator()).await?), Some(made))
+                (Some(hasher.hash(&made, applicant).await?), Some(made))
             }
         };
         Ok(Self { member, hash, made_password })

@@ -1,6 +1,6 @@
 //! Licences: granted, renewed, revoked, and what the business is told about them.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use serde::Serialize;
 use tenancy::{DbError, PlanKey, SharedTx, Standing, Tenant, TenantId};
 use utoipa::ToSchema;
@@ -43,10 +43,11 @@ pub struct LicenceEnding {
     pub days_left: i64,
 }
 
-/// When a granted licence ends.
+/// The end of a granted licence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Until {
-    /// One term of the plan after the end of the present licence, or after now if that has ended.
+    /// One term of the plan: after the end of the present licence, if it is valid and of the same plan.
+    /// Otherwise after now.
     NextTerm,
     /// At this moment.
     Moment(DateTime<Utc>),
@@ -60,6 +61,9 @@ pub enum GrantError {
     /// There is no such plan.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// The licence has no end, so no term can follow.
+    #[error("the licence has no end; give an end, or another plan")]
+    Endless,
     /// The licence would have ended already.
     #[error("the end of the licence is not in the future; revoke the licence instead")]
     Past,
@@ -86,12 +90,17 @@ pub async fn grant(
          WHERE id = $1";
     let present = &tenant.licence;
     let plan = plan::find(tx, plan.unwrap_or(&present.plan)).await?;
+    let is_renewed = present.is_granted && present.plan == plan.key;
     let until = match (until, plan.term_days) {
         (Until::Moment(moment), _) if moment <= tx.now() => return Err(GrantError::Past),
-        (Until::Moment(moment), _) => Some(moment),
+        // PostgreSQL stores microseconds.
+        (Until::Moment(moment), _) => Some(moment.trunc_subsecs(6)),
         (Until::NoEnd, _) | (Until::NextTerm, None) => None,
+        (Until::NextTerm, Some(_)) if is_renewed && present.valid_until.is_none() => {
+            return Err(GrantError::Endless);
+        }
         (Until::NextTerm, Some(days)) => {
-            let end = present.valid_until.filter(|end| present.is_granted && *end > tx.now());
+            let end = present.valid_until.filter(|end| is_renewed && *end > tx.now());
             Some(end.unwrap_or_else(|| tx.now()) + TimeDelta::days(days.into()))
         }
     };

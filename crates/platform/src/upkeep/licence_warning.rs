@@ -67,7 +67,7 @@ async fn warn_of(tx: &SharedTx, due: &Due) -> Result<(), DbError> {
     let day = |moment: DateTime<Utc>| moment.format("%-d %B %Y at %H:%M UTC").to_string();
     let parameters = json!({
         "business": tenant.name, "daysLeft": days_left, "validUntil": day(valid_until),
-        "sellsUntil": day(sells_until), "hasGrace": sells_until > valid_until,
+        "endsAt": valid_until, "sellsUntil": day(sells_until), "hasGrace": sells_until > valid_until,
         "isOver": sells_until <= tx.now(),
     });
     for address in membership::owner_emails(tx, due.id).await? {

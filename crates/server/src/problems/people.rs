@@ -71,6 +71,7 @@ impl From<MailError> for Problem {
 impl From<AcceptError> for Problem {
     fn from(error: AcceptError) -> Self {
         match error {
+            AcceptError::Membership(error) => error.into(),
             AcceptError::InvalidToken => Self::invalid("/token", Code::InvalidLink, error),
             AcceptError::Weak(error) => Self::invalid("/password", Code::WeakPassword, error),
             AcceptError::TooBusy(error) => Self::because(Code::TooBusy, &error).retry_after(2),

@@ -89,6 +89,7 @@ impl From<GrantError> for Problem {
         match error {
             GrantError::Plan(PlanError::Unknown(_)) => Self::not_found_at("/plan", error),
             GrantError::Plan(error) => error.into(),
+            GrantError::Endless => Self::because(Code::WrongStatus, &error),
             GrantError::Past => Self::invalid("/validUntil", Code::OutOfRange, error),
             GrantError::Db(error) => error.into(),
         }
@@ -139,7 +140,7 @@ impl From<OnboardingError> for Problem {
             OnboardingError::Provision(error) => error.into(),
             OnboardingError::Owner(error) => Self::from(error).below("/owner"),
             OnboardingError::Defaults(error) => error.into(),
-            OnboardingError::NotShown(_) | OnboardingError::Licence(_) => Self::internal(error),
+            OnboardingError::NotShown(_) => Self::internal(error),
             OnboardingError::Db(error) => error.into(),
             OnboardingError::LinkUsed => Self::because(Code::InvalidLink, &error),
         }

@@ -287,7 +287,7 @@ impl Resolver {
     /// schema, or [`EVERY_BUSINESS`].
     async fn forget_changed(&self, changed: &HashSet<String>) {
         if changed.contains(EVERY_BUSINESS) {
-            return self.doubt_everything();
+            self.doubt_everything();
         }
         self.changes.fetch_add(1, Ordering::AcqRel);
         self.unknown.invalidate_all();

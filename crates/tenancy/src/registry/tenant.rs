@@ -232,7 +232,7 @@ pub(crate) async fn is_slug_reserved(
 ///
 /// # Errors
 /// [`DbError`]; no such business is `None`.
-pub(crate) async fn find_by_address(
+pub async fn find_by_address(
     tx: &SharedTx,
     host: Option<&str>,
     slug: Option<&str>,

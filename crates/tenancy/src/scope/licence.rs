@@ -129,6 +129,15 @@ impl Licence {
         }
     }
 
+    /// Whether a business needs a licence, and has none yet or none any more. The platform does not know
+    /// whether it means well.
+    ///
+    /// # Errors
+    /// [`SellingError::Inactive`].
+    pub fn check_granted(&self) -> Result<(), SellingError> {
+        if self.is_required && !self.is_granted { Err(SellingError::Inactive) } else { Ok(()) }
+    }
+
     /// # Errors
     /// [`SellingError`] when the business needs a licence, and may not sell at `now`.
     pub fn check_selling(&self, now: DateTime<Utc>) -> Result<(), SellingError> {

@@ -138,6 +138,8 @@ pub async fn create(
     body: Json<CreateInvitation>,
 ) -> Result<HttpResponse, Problem> {
     refuse_without_mail(&state)?;
+    // A stranger may have made the business, and writes to people in its name.
+    member.tenant.licence.check_granted()?;
     let CreateInvitation { email, app, roles } = body.value;
     let (tenant, by) = (member.tenant.id, By::person(member.principal.user, &origin));
     let place = MemberOf::at(app, Some(tenant));
@@ -176,6 +178,7 @@ pub async fn resend(
     PathId(id): PathId<InvitationId>,
 ) -> Result<HttpResponse, Problem> {
     refuse_without_mail(&state)?;
+    member.tenant.licence.check_granted()?;
     let (tenant, by) = (member.tenant.id, By::person(member.principal.user, &origin));
     let key = state.sign_in.hasher.link_key();
     let send = async |tx: &SharedTx| invitation::resend(tx, &key, id, Some(tenant), true, by).await;

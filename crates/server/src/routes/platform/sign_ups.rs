@@ -2,10 +2,10 @@
 
 use actix_web::{HttpResponse, post, web};
 use platform::Onboarding;
-use platform::sign_up::{self, Confirmation, NewSignUp};
+use platform::sign_up::{self, Confirmation, Confirmed, NewSignUp};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use tenancy::{Address, SharedTx, TenantId, TenantSlug};
+use tenancy::{Address, SharedScope, SharedTx, TenantId, TenantSlug};
 use utoipa::ToSchema;
 use values::{Currency, Email, Name};
 
@@ -89,13 +89,14 @@ pub async fn create(
     client::From(origin): client::From,
     body: Json<SignUp>,
 ) -> Result<HttpResponse, Problem> {
-    let onboarding = onboarding(&state, &host_owner)?;
+    onboarding(&state, &host_owner)?;
     refuse_without_mail(&state)?;
     let SignUp { email, slug, name, currency } = body.value;
     let currency = currency.unwrap_or_default();
     let new = NewSignUp { email, slug, name, currency, network: origin.network() };
-    let request = async |tx: &SharedTx| sign_up::request(tx, &new).await;
-    onboarding.owner_database().write_shared(request).await?;
+    let most_a_day = state.settings.sign_up.most_a_day;
+    let request = async |tx: &SharedTx| sign_up::request(tx, &new, most_a_day).await;
+    state.database.write_shared(SharedScope::Public, request).await?;
     Ok(HttpResponse::Accepted().finish())
 }
 
@@ -105,20 +106,27 @@ pub async fn create(
 /// at the address of the business. Where licences are required, the licence begins with a trial, or waits for
 /// the operator.
 #[utoipa::path(tag = "sign-up", operation_id = "confirmSignUp", request_body = ConfirmSignUp, security(()),
-    responses((status = 201, body = SignedUpView)))]
+    responses((status = 201, body = SignedUpView),
+        (status = 200, body = SignedUpView, description = "An earlier request with the link created it")))]
 #[post("/sign-ups/confirm")]
 pub async fn confirm(
     state: web::Data<State>,
     host_owner: HostOwner,
+    client::From(origin): client::From,
     body: Json<ConfirmSignUp>,
 ) -> Result<HttpResponse, Problem> {
     let onboarding = onboarding(&state, &host_owner)?;
     let ConfirmSignUp { token, slug, full_name, password } = body.value;
-    let confirmation = Confirmation { token, slug, full_name, password };
+    let confirmation = Confirmation { token, slug, full_name, password, network: origin.network() };
     let trial = state.settings.sign_up.trial_plan.as_ref();
-    let (tenant, _) = onboarding.confirm_sign_up(&confirmation, &state.sign_in.policy, trial).await?;
+    let policy = &state.sign_in.policy;
+    let confirmed = onboarding.confirm_sign_up(&state.database, &confirmation, policy, trial).await?;
+    let (mut answer, tenant) = match &confirmed {
+        Confirmed::Created(tenant) => (HttpResponse::Created(), tenant),
+        Confirmed::Before(tenant) => (HttpResponse::Ok(), tenant),
+    };
     state.resolver.forget(&Address::Slug(tenant.slug.clone())).await;
-    Ok(HttpResponse::Created().json(SignedUpView {
+    Ok(answer.json(SignedUpView {
         id: tenant.id,
         slug: tenant.slug.to_string(),
         name: tenant.name.clone(),
