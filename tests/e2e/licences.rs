@@ -273,7 +273,7 @@ async fn operators_manage_plans_and_licences_with_the_command_line() {
         ("licence remove-plan none", 3),
         ("licence remove-plan basic", 4),
         ("licence set-plan basic --name Basic", 4),
-        ("licence set-plan odd --name Odd --term-days 0", 1),
+        ("licence set-plan odd --name Odd --term-days 0", 2),
     ] {
         assert_eq!(code(line), Some(expected), "{line}");
     }

@@ -77,22 +77,23 @@ pub enum Command {
         #[arg(long, value_parser = Name::parse)]
         name: Name,
         /// The days of one term, 1 to 3660. Defaults to licences without an end.
-        #[arg(long, value_name = "DAYS")]
+        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(i32).range(1..=3660))]
         term_days: Option<i32>,
         /// The days after the end of a licence on which a business may still sell, 0 to 366.
-        #[arg(long, value_name = "DAYS", default_value_t = 0)]
+        #[arg(long, value_name = "DAYS", default_value_t = 0,
+            value_parser = clap::value_parser!(i32).range(0..=366))]
         grace_days: i32,
         /// The largest number of members who are active or invited.
-        #[arg(long, value_name = "COUNT")]
+        #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(i32).range(1..))]
         max_members: Option<i32>,
         /// The largest number of locations that are not archived.
-        #[arg(long, value_name = "COUNT")]
+        #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(i32).range(1..))]
         max_locations: Option<i32>,
         /// The largest number of products that are not archived.
-        #[arg(long, value_name = "COUNT")]
+        #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(i32).range(1..))]
         max_products: Option<i32>,
         /// The largest number of registers that are not archived.
-        #[arg(long, value_name = "COUNT")]
+        #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(i32).range(1..))]
         max_registers: Option<i32>,
         /// Give this plan to new businesses, instead of the present default.
         #[arg(long)]
@@ -170,7 +171,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
             let tenant = context::find_tenant(&settings, &slug).await?;
             show(&context::operator(&settings).await?.revoke_licence(tenant.id).await?, output)?;
             if !settings.licence.required {
-                note!("licence.required is false, so {slug} can still sell");
+                note!("servers with licence.required = false, as here, still let {slug} sell");
             }
         }
         Command::Plans(listing) => {

@@ -134,12 +134,12 @@ pub(super) fn write(
     Ok(message.multipart(body)?)
 }
 
-/// A lifetime as people say it, such as "30 minutes" or "7 days". It is never longer than the real one.
+/// A lifetime as people say it, such as "30 minutes" or "7 days".
 fn in_words(lifetime: TimeDelta) -> String {
     match lifetime.num_minutes() {
         minutes if minutes < 120 => format!("{minutes} minutes"),
-        minutes if minutes <= 48 * 60 => format!("{} hours", minutes / 60),
         // A mail is sent seconds after its link was made.
+        minutes if minutes <= 48 * 60 => format!("{} hours", (minutes + 5) / 60),
         minutes => format!("{} days", (minutes + 60) / (24 * 60)),
     }
 }
@@ -185,6 +185,7 @@ mod tests {
     fn a_lifetime_is_said_in_whole_units() {
         let minutes = |minutes| in_words(TimeDelta::minutes(minutes));
         assert_eq!([minutes(30), minutes(24 * 60)], ["30 minutes", "24 hours"]);
+        assert_eq!([minutes(24 * 60 - 1), minutes(23 * 60 + 54)], ["24 hours", "23 hours"]);
         assert_eq!([minutes(7 * 24 * 60 - 1), minutes(3 * 24 * 60 + 600)], ["7 days", "3 days"]);
     }
 }
