@@ -382,7 +382,10 @@ async fn a_cashier_without_an_email_signs_in_at_the_business_alone() {
         (&reply.body["user"]["email"], &reply.body["user"]["username"]),
         (&Value::Null, &json!("ana"))
     );
-    assert_eq!(reply.body["membership"]["permissions"], json!(["catalogue.read", "stock.read"]));
+    assert_eq!(
+        reply.body["membership"]["permissions"],
+        json!(["catalogue.read", "stock.read", "till.read", "till.sell"])
+    );
     let ana = acme.with_token(reply.body["accessToken"].as_str());
     // A business's host accepts the tokens of the till.
     assert_eq!(ana.get("/api/v1/products").await.status, 200);
