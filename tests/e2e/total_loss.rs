@@ -182,3 +182,29 @@ async fn an_interrupted_fleet_command_says_how_far_it_got() {
     }
     blocker.rollback().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_from_before_there_were_plans_gives_every_business_the_unlimited_one() {
+    let (app, folder) = (TestApp::start().await, Folder::new());
+    stock_up(&app.tenant("acme").await).await;
+    let program = folder.program(&app);
+    done(&program.run(&["backup", "create", "acme"]));
+    // The registry as an earlier release had it.
+    const BEFORE: &str = "
+        DROP TABLE shared.plans CASCADE;
+        ALTER TABLE shared.tenants DROP COLUMN plan, DROP COLUMN is_licensed, DROP COLUMN licensed_at,
+                                   DROP COLUMN licensed_until, DROP COLUMN licence_warned_days;";
+    app.database.as_admin().await.batch_execute(BEFORE).await.unwrap();
+    done(&program.run(&["backup", "create", "--installation"]));
+    let fresh = TestDatabase::new().await;
+    let elsewhere = Program::on(&fresh);
+    done(&restore_all(&elsewhere, &folder, &["--yes"]));
+    assert_eq!(tenants(&elsewhere), [("acme".to_owned(), "active".to_owned())]);
+    let licence = elsewhere.run(&["licence", "show", "acme", "-o", "json"]);
+    let licence: Value = serde_json::from_str(&licence.out).unwrap();
+    assert_eq!((&licence["plan"], &licence["standing"]), (&"unlimited".into(), &"valid".into()));
+    assert!(licence["validUntil"].is_null(), "{licence}");
+    let plans = elsewhere.run(&["licence", "plans", "-o", "json"]);
+    let plans: Value = serde_json::from_str(&plans.out).unwrap();
+    assert_eq!(plans[0]["isDefault"], true, "{plans}");
+}
