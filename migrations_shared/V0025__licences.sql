@@ -1,4 +1,4 @@
--- What the operator of the platform sells to businesses.
+-- The plans that the operator of the platform sells to businesses.
 CREATE TABLE shared.plans (
     key text CONSTRAINT plans_pkey PRIMARY KEY
         CONSTRAINT plans_key_check CHECK (key ~ '^[a-z][a-z0-9-]{0,31}$'),
@@ -26,7 +26,7 @@ ALTER TABLE shared.tenants
     ADD COLUMN plan text NOT NULL DEFAULT 'unlimited',
     -- False: it was not granted yet, or it was revoked.
     ADD COLUMN is_licensed boolean NOT NULL DEFAULT true,
-    -- When the licence was granted or renewed last.
+    -- The moment of the last grant or renewal.
     ADD COLUMN licensed_at timestamptz NOT NULL DEFAULT now(),
     -- Null: no end.
     ADD COLUMN licensed_until timestamptz,

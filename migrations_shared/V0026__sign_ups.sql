@@ -12,7 +12,7 @@ CREATE TABLE shared.sign_ups (
     hash bytea CONSTRAINT sign_ups_hash_key UNIQUE,
     created_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL,
-    -- How often the link was presented.
+    -- The number of times that the link was presented.
     attempts integer NOT NULL DEFAULT 0,
     confirmed_at timestamptz,
     -- The business; no foreign key, for the row outlives it.

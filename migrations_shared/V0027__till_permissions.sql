@@ -1,4 +1,4 @@
--- What roles of the till allow. The back office borrows it: an owner sets tills up, and gives their roles to others.
+-- The permissions of the till. The back office borrows it: an owner sets tills up, and gives the roles to others.
 ALTER FUNCTION shared.ensure_built_in_apps() RENAME TO ensure_fourth_built_in_apps;
 CREATE FUNCTION shared.ensure_built_in_apps() RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $function$

@@ -15,7 +15,7 @@ INSERT INTO profile (id, updated_at) SELECT 1, updated_at FROM settings;
 
 -- reason: the table has one row.
 ALTER TABLE settings
-    -- When a day of the business begins: what is sold before belongs to the day before.
+    -- The time at which a day of the business begins. An earlier sale belongs to the day before.
     ADD COLUMN day_starts_at time NOT NULL DEFAULT '00:00'
         CONSTRAINT settings_day_starts_at_check CHECK (day_starts_at < '12:00'),
     ADD COLUMN receipt_header text,
@@ -25,6 +25,6 @@ ALTER TABLE settings
     -- The smallest amount that is paid in cash; 0 rounds nothing.
     ADD COLUMN cash_rounding numeric(14, 4) NOT NULL DEFAULT 0
         CONSTRAINT settings_cash_rounding_check CHECK (cash_rounding >= 0),
-    -- What becomes of a sale of a till without a connection that would make stock negative.
+    -- The policy for a sale of a till without a connection that would make stock negative.
     ADD COLUMN negative_sales text NOT NULL DEFAULT 'refuse'
         CONSTRAINT settings_negative_sales_check CHECK (negative_sales IN ('refuse', 'review'));

@@ -142,7 +142,7 @@ async fn a_plan_limits_how_much_a_business_has_also_when_all_ask_at_once() {
     let account = json!({"username": "bea", "password": harness::PASSWORD, "roles": ["STAFF"]});
     let refused = acme.post("/api/v1/users", &account).await;
     assert_eq!(refused.code(), "plan_limit_reached", "who is invited counts: {refused:?}");
-    // Whoever is a member already may get another app. Whoever accepts takes the place of the invitation.
+    // A member may get another app. A person who accepts takes the place of the invitation.
     let token = harness::token_in(mailbox.read(&app).await.last().unwrap());
     let accept = json!({"token": token, "fullName": "Mo", "password": harness::PASSWORD});
     let accepted = app.stranger("acme.localhost").post("/api/v1/auth/invitations/accept", &accept).await;
@@ -263,7 +263,7 @@ async fn operators_manage_plans_and_licences_with_the_command_line() {
     assert_eq!(json_of("licence grant old --plan unlimited --no-end")["validUntil"], Value::Null);
     let history = json_of("tenant history old --action licence.revoked");
     assert_eq!(history.as_array().unwrap().len(), 1, "{history}");
-    // What is refused says why.
+    // Every refusal says why.
     for (line, expected) in [
         ("licence grant fresh --until 2020-01-31", 1),
         ("licence grant fresh --plan none", 3),

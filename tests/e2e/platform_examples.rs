@@ -1,4 +1,4 @@
-//! What the examples of the platform's operations need before they are sent.
+//! The preparation of the examples of the platform's operations, before they are sent.
 
 use harness::{Client, TestApp};
 use serde_json::{Value, json};

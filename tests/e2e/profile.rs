@@ -35,7 +35,7 @@ async fn a_business_describes_itself() {
     assert_eq!(acme.with("if-match", empty.header("etag")).patch(BUSINESS, &profile).await.status, 412);
     let removed = acme.patch(BUSINESS, &json!({"phone": null})).await.body;
     assert_eq!((&removed["phone"], &removed["tradingName"]), (&Value::Null, &json!("Acme")), "{removed}");
-    // What changes nothing is no change.
+    // A change that changes nothing is none.
     let again = acme.patch(BUSINESS, &json!({"phone": null})).await;
     assert!(again.header("etag").starts_with("\"3."), "{again:?}");
     for (body, pointer) in [
@@ -75,7 +75,7 @@ async fn no_two_businesses_have_one_till_number() {
     for number in ["52", "52 25 33", "ke42", ""] {
         assert_eq!(till_number(&acme, number).await.0, 422, "{number}");
     }
-    // Who gives it up leaves it to others.
+    // A business that gives it up leaves it to others.
     assert_eq!(till_number(&acme, "KE-0042").await.0, 204);
     assert_eq!(till_number(&other, "522533").await.0, 204);
     assert_eq!(other.delete(TILL_NUMBER).await.status, 204);
@@ -148,7 +148,7 @@ async fn the_till_has_settings_that_are_checked() {
     for (name, value) in change.as_object().unwrap() {
         assert_eq!(&changed.body[name], value, "{name}");
     }
-    // What an answer shows can be sent back.
+    // The values of an answer can be sent back.
     let again = acme.patch("/api/v1/settings", &change).await;
     assert_eq!(again.header("etag"), changed.header("etag"));
     assert_eq!(

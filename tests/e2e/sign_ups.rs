@@ -46,7 +46,7 @@ async fn a_person_creates_a_business_with_a_mailed_link() {
     let created = confirm(&platform, &token, Some(PASSWORD)).await;
     assert_eq!((created.status, &created.body["slug"]), (201, &json!("ann-shop")), "{created:?}");
     assert!(created.body["address"].as_str().unwrap().contains("ann-shop.localhost"), "{created:?}");
-    // Whoever did not get the answer asks again. It creates nothing, whatever it sends.
+    // A person who did not get the answer asks again. The request creates nothing, with any content.
     let other = json!({"token": token, "slug": "another", "password": "a very different one"});
     let again = platform.post(CONFIRM, &other).await;
     assert_eq!((again.status, &again.body), (200, &created.body), "{again:?}");

@@ -77,23 +77,23 @@ pub enum Command {
         #[arg(long, value_parser = Name::parse)]
         name: Name,
         /// The days of one term, 1 to 3660. Defaults to licences without an end.
-        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(i32).range(1..=3660))]
+        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(i32).range(plan::TERM_DAYS))]
         term_days: Option<i32>,
         /// The days after the end of a licence on which a business may still sell, 0 to 366.
         #[arg(long, value_name = "DAYS", default_value_t = 0,
-            value_parser = clap::value_parser!(i32).range(0..=366))]
+            value_parser = clap::value_parser!(i32).range(plan::GRACE_DAYS))]
         grace_days: i32,
         /// The largest number of members who are active or invited.
-        #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(i32).range(1..))]
+        #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(i32).range(plan::LIMIT))]
         max_members: Option<i32>,
         /// The largest number of locations that are not archived.
-        #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(i32).range(1..))]
+        #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(i32).range(plan::LIMIT))]
         max_locations: Option<i32>,
         /// The largest number of products that are not archived.
-        #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(i32).range(1..))]
+        #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(i32).range(plan::LIMIT))]
         max_products: Option<i32>,
         /// The largest number of registers that are not archived.
-        #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(i32).range(1..))]
+        #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(i32).range(plan::LIMIT))]
         max_registers: Option<i32>,
         /// Give this plan to new businesses, instead of the present default.
         #[arg(long)]

@@ -2,6 +2,7 @@
 //! are stored now, as hashes.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::{Value, json};
 use tenancy::{DbError, SharedTx};
 use uuid::Uuid;
 
@@ -35,18 +36,8 @@ pub(super) struct Letter {
     pub(super) lifetime: TimeDelta,
     /// Whether the reader has an account.
     pub(super) has_account: bool,
-    /// The new email, in mails about a change.
-    pub(super) new_email: String,
-    /// The change of the second factor, in mails about it: enabled, removed, code_used or codes_renewed.
-    pub(super) second_factor: String,
-    /// The change of an identity, in mails about it: linked or unlinked, and the name of its issuer.
-    pub(super) identity: String,
-    pub(super) issuer: String,
-    /// The name of the app and the roles, in invitations.
-    pub(super) app: String,
-    pub(super) roles: String,
-    /// What mails about a licence or a sign-up say.
-    pub(super) parameters: serde_json::Value,
+    /// The values that the template of the mail fills in: an object that depends on the template.
+    pub(super) parameters: Value,
 }
 
 /// How long the link for a new password is of use.
@@ -78,23 +69,14 @@ async fn find_recipient(tx: &SharedTx, mail: &Due) -> Result<Option<Recipient>, 
 pub(super) async fn compose(tx: &SharedTx, mail: &Due, key: &LinkKey) -> Result<Option<Letter>, DbError> {
     let recipient = find_recipient(tx, mail).await?;
     let is_from_business = recipient.as_ref().is_some_and(|recipient| recipient.is_member);
-    let parameter = |name: &str| mail.parameters[name].as_str().unwrap_or_default().to_owned();
     let has_account = recipient.is_some();
-    let letter = Letter {
-        is_from_business,
-        has_account,
-        new_email: parameter("newEmail"),
-        second_factor: parameter("secondFactor"),
-        identity: parameter("identity"),
-        issuer: parameter("issuer"),
-        ..Letter::default()
-    };
+    let letter =
+        Letter { is_from_business, has_account, parameters: mail.parameters.clone(), ..Letter::default() };
     let (page, lifetime, purpose) = match mail.template {
         // The platform writes it, to the owners of the business.
         Template::LicenceEnding => {
             let is_due = recipient.is_some() && ends_as_said(tx, mail).await?;
-            let parameters = mail.parameters.clone();
-            return Ok(is_due.then_some(Letter { is_from_business: false, parameters, ..letter }));
+            return Ok(is_due.then_some(Letter { is_from_business: false, ..letter }));
         }
         // It also goes to an address that is not that of the account any more.
         Template::EmailChanged => return Ok(Some(letter)),
@@ -108,7 +90,7 @@ pub(super) async fn compose(tx: &SharedTx, mail: &Due, key: &LinkKey) -> Result<
         Template::EmailChangeNew if has_account => return Ok(Some(letter)),
         Template::EmailChangeNew => (Page::Confirmation, CONFIRMATION_LIFETIME, "email_change_new"),
         Template::Invitation => return compose_invitation(tx, mail, key).await,
-        Template::SignUp => return compose_sign_up(tx, mail, key, letter).await,
+        Template::SignUp => return compose_sign_up(tx, mail, key).await,
     };
     let change = mail.parameters["change"].as_str().and_then(|id| id.parse::<Uuid>().ok());
     let user = match (mail.template, recipient) {
@@ -185,9 +167,7 @@ async fn compose_invitation(tx: &SharedTx, mail: &Due, key: &LinkKey) -> Result<
         link: Some((Page::Invitation, token)),
         lifetime: TimeDelta::seconds(open.seconds_left as i64),
         has_account: open.has_account,
-        app: open.name,
-        roles: open.roles.join(", "),
-        ..Letter::default()
+        parameters: json!({"app": open.name, "roles": open.roles.join(", ")}),
     }))
 }
 
@@ -209,12 +189,7 @@ struct Asked {
 tenancy::from_row!(Asked { slug, has_password, seconds_left });
 
 /// The mail names the slug alone: a stranger must not write to others in our name.
-async fn compose_sign_up(
-    tx: &SharedTx,
-    mail: &Due,
-    key: &LinkKey,
-    letter: Letter,
-) -> Result<Option<Letter>, DbError> {
+async fn compose_sign_up(tx: &SharedTx, mail: &Due, key: &LinkKey) -> Result<Option<Letter>, DbError> {
     const ASKED: &str = "
         UPDATE shared.sign_ups SET hash = $2
          WHERE id = $1 AND email = $4 AND confirmed_at IS NULL AND expires_at > $3
@@ -233,8 +208,7 @@ async fn compose_sign_up(
         link: Some((Page::SignUp, token)),
         lifetime: TimeDelta::seconds(asked.seconds_left as i64),
         has_account: asked.has_password,
-        parameters: serde_json::json!({"slug": asked.slug}),
-        ..letter
+        parameters: json!({"slug": asked.slug}),
     }))
 }
 

@@ -58,7 +58,7 @@ fn texts(template: Template) -> Texts {
             html: include_str!("templates/second_factor_changed.html"),
         },
         Template::IdentityChanged => Texts {
-            subject: "Sign-in to {{ sender }} with {{ issuer }}",
+            subject: "Sign-in to {{ sender }} with {{ parameters.issuer }}",
             plain: include_str!("templates/identity_changed.txt"),
             html: include_str!("templates/identity_changed.html"),
         },
@@ -116,12 +116,6 @@ pub(super) fn write(
         ("link", Value::from(link.unwrap_or_default())),
         ("lifetime", Value::from(in_words(letter.lifetime))),
         ("has_account", Value::from(letter.has_account)),
-        ("new_email", Value::from(letter.new_email.as_str())),
-        ("second_factor", Value::from(letter.second_factor.as_str())),
-        ("identity", Value::from(letter.identity.as_str())),
-        ("issuer", Value::from(letter.issuer.as_str())),
-        ("app", Value::from(letter.app.as_str())),
-        ("roles", Value::from(letter.roles.as_str())),
         ("parameters", Value::from(Serde(&letter.parameters))),
     ]);
     // The name decides whether what is filled in is escaped for HTML.

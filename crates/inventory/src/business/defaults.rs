@@ -1,4 +1,4 @@
-//! What every new business starts with: its settings, an empty profile and one location.
+//! The data with which every new business starts: its settings, an empty profile and one location.
 
 use tenancy::{DbError, TenantTx, all};
 use values::Currency;

@@ -2,7 +2,7 @@
 
 use tenancy::{DbError, TenantTx};
 
-/// What a plan limits in the schema of a business.
+/// A kind of rows in the schema of a business that a plan limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limited {
     /// Products that are not archived.
@@ -33,7 +33,7 @@ pub enum LimitError {
         .what.as_str()
     )]
     Reached {
-        /// What is limited.
+        /// The kind that is limited.
         what: Limited,
         /// The limit.
         most: i32,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use archive::contents;
+use identity::Applicant;
 use identity::membership::MemberOf;
 use serde_json::json;
 use tenancy::{NewTenant, SharedTx, Tenant, TenantSlug};
@@ -27,7 +28,7 @@ pub async fn clone_tenant(
     show: Show<'_>,
 ) -> Result<(Arc<Tenant>, Added), BackupError> {
     let owner_database = onboarding.owner_database();
-    let owner = onboarding.prepare(owner, None).await?;
+    let owner = onboarding.prepare(owner, None, &Applicant::operator()).await?;
     let (snapshot, from) = owner_database.snapshot(from.id).await?.ok_or(BackupError::Gone)?;
     let new = NewTenant { slug: slug.clone(), name: name.to_owned(), id: None };
     let (loading, tenant) = owner_database.begin_loading_for(snapshot.version(), &new).await?;

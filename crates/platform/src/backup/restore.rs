@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use archive::contents::{self, Tables};
 use archive::{Checked, Subject};
 use identity::membership::MemberOf;
-use identity::{member_backup, role_backup};
+use identity::{Applicant, member_backup, role_backup};
 use serde::Deserialize;
 use serde_json::json;
 use tenancy::copy::Loading;
@@ -82,7 +82,7 @@ pub async fn restore(
         }
         Target::New { slug: wanted, owner } => {
             let owner = match owner {
-                Some(owner) => Some(onboarding.prepare(owner, None).await?),
+                Some(owner) => Some(onboarding.prepare(owner, None, &Applicant::operator()).await?),
                 None => None,
             };
             // A dropped business that is restored under its own slug keeps its id.

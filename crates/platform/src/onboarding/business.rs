@@ -113,7 +113,7 @@ impl Onboarding {
         actor: &Actor,
         complete: impl AsyncFn(&Tenant, &SharedTx, &Added) -> Result<(), OnboardingError>,
     ) -> Result<Onboarded, OnboardingError> {
-        let owner = Prepared::new(&self.owner_database, &self.hasher, &new.owner, None, applicant).await?;
+        let owner = self.prepare(&new.owner, None, applicant).await?;
         let tenant = NewTenant { slug: new.slug.clone(), name: new.name.to_string(), id: None };
         let seed = async |tx: &tenancy::TenantTx| {
             defaults::seed(tx, &new.currency).await.map_err(OnboardingError::Defaults)
@@ -131,13 +131,15 @@ impl Onboarding {
         Ok(Onboarded { tenant, owner })
     }
 
-    /// Hashes the password of a member to be added. `tenant` is the business of a username.
+    /// Hashes the password of a member to be added, in the turn of `applicant`. `tenant` is the business of a
+    /// username.
     pub(crate) async fn prepare<'a>(
         &self,
         member: &'a NewMember,
         tenant: Option<TenantId>,
+        applicant: &Applicant,
     ) -> Result<Prepared<'a>, MemberError> {
-        Prepared::new(&self.owner_database, &self.hasher, member, tenant, &Applicant::operator()).await
+        Prepared::new(&self.owner_database, &self.hasher, member, tenant, applicant).await
     }
 
     /// Sets the password of a user, and ends all sessions of the user. `password` defaults to a generated
@@ -189,7 +191,7 @@ impl Onboarding {
         // A refusal must not cost a hash. The same is checked again with the change.
         let check = async |tx: &SharedTx| membership::refuse_roles(tx, place, &new.roles, actor.by()).await;
         self.owner_database.write_shared(check).await?;
-        let member = self.prepare(new, place.tenant()).await?;
+        let member = self.prepare(new, place.tenant(), &Applicant::operator()).await?;
         let details = json!({"user": new.login.to_value(), "app": place.app(), "roles": new.roles});
         self.owner_database
             .write_shared(async |tx| {

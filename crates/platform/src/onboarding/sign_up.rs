@@ -17,7 +17,7 @@ use crate::onboarding::member::{Added, NewMember};
 use crate::records::platform_audit::{self, Actor};
 use crate::shops::licence::{self, GrantError, Until};
 
-/// What a person asks for.
+/// A sign-up that a person asks for.
 #[derive(Debug, Clone)]
 pub struct NewSignUp {
     /// The email of the person, who becomes the owner.
@@ -32,7 +32,7 @@ pub struct NewSignUp {
     pub network: Option<IpAddr>,
 }
 
-/// What a person sends who has the mailed link.
+/// The request of a person who has the mailed link.
 pub struct Confirmation {
     /// The token of the link.
     pub token: SecretString,
@@ -72,13 +72,13 @@ pub enum SignUpError {
     Db(#[from] DbError),
 }
 
-/// How long the link can be used.
+/// The time for which the link can be used.
 const LIFETIME: TimeDelta = TimeDelta::hours(24);
 /// The most sign-ups of one network within a day.
 const MOST_OF_NETWORK: i32 = 10;
 /// The most links that one email gets within a day.
 const MOST_OF_EMAIL: i32 = 3;
-/// How often one link may be presented.
+/// The most times that one link may be presented.
 const MOST_ATTEMPTS: i32 = 10;
 
 /// Writes down a sign-up, and the mail with the link. An email that has had too many of these mails within a
@@ -132,7 +132,7 @@ struct Tried {
 
 tenancy::from_row!(Tried { id, email, slug, name, currency, tenant_id, user_status, has_password });
 
-/// What became of a confirmation.
+/// The outcome of a confirmation.
 #[derive(Debug)]
 pub enum Confirmed {
     /// The business was created now.

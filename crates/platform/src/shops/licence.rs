@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use crate::shops::plan::{self, PlanError};
 
 tenancy::events! {
-    /// What happened to the licence of a business.
+    /// A change of the licence of a business.
     pub enum LicenceEvent {
         /// The licence was granted, renewed, changed or revoked.
         Changed(LicenceChanged) = "licence.changed" version 1,

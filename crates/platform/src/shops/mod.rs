@@ -1,5 +1,5 @@
-//! What the platform keeps about a business as a shop: a number that no two businesses have, and what it may
-//! do. Everything else about a shop is in the schema of the business.
+//! The facts that the platform keeps about a business as a shop: a number that no two businesses have, and
+//! its licence. Everything else about a shop is in the schema of the business.
 
 pub mod licence;
 pub mod plan;

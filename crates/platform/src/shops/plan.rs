@@ -1,5 +1,7 @@
 //! Plans: what the operator of the platform sells to businesses.
 
+use std::ops::RangeInclusive;
+
 use const_format::concatcp;
 use serde::Serialize;
 use tenancy::{Cells, DbError, FromRow, PlanKey, PlanLimits, RowError, SharedTx};
@@ -17,7 +19,7 @@ pub struct Plan {
     pub term_days: Option<i32>,
     /// The days after the end of a licence on which a business may still sell.
     pub grace_days: i32,
-    /// How much a business may have.
+    /// The limits of a business.
     #[serde(flatten)]
     pub limits: PlanLimits,
     /// Whether a new business gets the plan.
@@ -58,7 +60,7 @@ impl FromRow for Plan {
     }
 }
 
-/// What a plan is to be.
+/// A plan to be stored.
 #[derive(Debug, Clone)]
 pub struct NewPlan {
     /// The key of a new plan, or of one that is replaced.
@@ -69,16 +71,19 @@ pub struct NewPlan {
     pub term_days: Option<i32>,
     /// The days of grace, [`GRACE_DAYS`].
     pub grace_days: i32,
-    /// How much a business may have; each limit is at least 1.
+    /// The limits of a business, each in [`LIMIT`].
     pub limits: PlanLimits,
     /// Whether new businesses get the plan.
     pub is_default: bool,
 }
 
 /// The days that one term may have.
-pub const TERM_DAYS: std::ops::RangeInclusive<i32> = 1..=3660;
+pub const TERM_DAYS: RangeInclusive<i64> = 1..=3660;
 /// The days of grace that a plan may have.
-pub const GRACE_DAYS: std::ops::RangeInclusive<i32> = 0..=366;
+pub const GRACE_DAYS: RangeInclusive<i64> = 0..=366;
+
+/// The values that a limit may have.
+pub const LIMIT: RangeInclusive<i64> = 1..=i32::MAX as i64;
 
 /// A plan was not changed.
 #[derive(Debug, thiserror::Error)]
@@ -92,9 +97,9 @@ pub enum PlanError {
         /// The field.
         field: &'static str,
         /// The least value.
-        low: i32,
+        low: i64,
         /// The largest value.
-        high: i32,
+        high: i64,
     },
     /// New businesses would get no plan.
     #[error("new businesses get the plan {0}; make another plan the default first")]
@@ -178,16 +183,18 @@ pub async fn save(tx: &SharedTx, new: &NewPlan) -> Result<bool, PlanError> {
 
 fn check(new: &NewPlan) -> Result<(), PlanError> {
     let limits = &new.limits;
-    let in_range = |field, value: Option<i32>, low, high| match value {
-        Some(value) if !(low..=high).contains(&value) => Err(PlanError::OutOfRange { field, low, high }),
+    let in_range = |field, value: Option<i32>, range: RangeInclusive<i64>| match value {
+        Some(value) if !range.contains(&value.into()) => {
+            Err(PlanError::OutOfRange { field, low: *range.start(), high: *range.end() })
+        }
         _ => Ok(()),
     };
-    in_range("termDays", new.term_days, *TERM_DAYS.start(), *TERM_DAYS.end())?;
-    in_range("graceDays", Some(new.grace_days), *GRACE_DAYS.start(), *GRACE_DAYS.end())?;
-    in_range("maxMembers", limits.max_members, 1, i32::MAX)?;
-    in_range("maxLocations", limits.max_locations, 1, i32::MAX)?;
-    in_range("maxProducts", limits.max_products, 1, i32::MAX)?;
-    in_range("maxRegisters", limits.max_registers, 1, i32::MAX)
+    in_range("termDays", new.term_days, TERM_DAYS)?;
+    in_range("graceDays", Some(new.grace_days), GRACE_DAYS)?;
+    in_range("maxMembers", limits.max_members, LIMIT)?;
+    in_range("maxLocations", limits.max_locations, LIMIT)?;
+    in_range("maxProducts", limits.max_products, LIMIT)?;
+    in_range("maxRegisters", limits.max_registers, LIMIT)
 }
 
 /// Removes a plan that no business has.

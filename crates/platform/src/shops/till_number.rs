@@ -45,7 +45,7 @@ impl TillNumber {
 pub struct KeptNumber {
     /// The number.
     pub number: TillNumber,
-    /// When it became that of the business.
+    /// The moment at which it became that of the business.
     pub set_at: DateTime<Utc>,
 }
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::connection::error::DbError;
-use crate::connection::transaction::Params;
+use crate::connection::transaction::{Params, Transaction};
 use crate::scope::tenant::Tenant;
 use crate::scope::transactions::{SharedTx, TenantTx};
 
@@ -74,13 +74,7 @@ macro_rules! events {
 /// # Errors
 /// [`DbError`].
 pub async fn write(tx: &TenantTx, event: &impl OutboxEvent) -> Result<(), DbError> {
-    const INSERT: &str = "
-        INSERT INTO shared.outbox (id, tenant_role, tenant_id, topic, version, payload, created_at)
-        VALUES ($1, current_user, $2, $3, $4, $5, $6)";
-    let topic = event.topic();
-    let payload = event.payload().map_err(DbError::Payload)?;
-    let (id, tenant) = (Uuid::now_v7(), tx.tenant().id);
-    tx.execute(INSERT, &[&id, &tenant, &topic.name, &topic.version, &payload, &tx.now()]).await.map(drop)
+    insert(tx, tx.tenant(), event).await
 }
 
 /// Stores an event of a business in a transaction of the owner's login, which may write for every business.
@@ -88,14 +82,18 @@ pub async fn write(tx: &TenantTx, event: &impl OutboxEvent) -> Result<(), DbErro
 /// # Errors
 /// [`DbError`].
 pub async fn write_for(tx: &SharedTx, tenant: &Tenant, event: &impl OutboxEvent) -> Result<(), DbError> {
+    insert(tx, tenant, event).await
+}
+
+/// The policy of the table refuses another role than that of the business whose transaction it is.
+async fn insert(tx: &Transaction, tenant: &Tenant, event: &impl OutboxEvent) -> Result<(), DbError> {
     const INSERT: &str = "
         INSERT INTO shared.outbox (id, tenant_role, tenant_id, topic, version, payload, created_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7)";
     let topic = event.topic();
     let payload = event.payload().map_err(DbError::Payload)?;
-    let role = tenant.role.as_str();
-    let params: Params<'_> =
-        &[&Uuid::now_v7(), &role, &tenant.id, &topic.name, &topic.version, &payload, &tx.now()];
+    let (id, role) = (Uuid::now_v7(), tenant.role.as_str());
+    let params: Params<'_> = &[&id, &role, &tenant.id, &topic.name, &topic.version, &payload, &tx.now()];
     tx.execute(INSERT, params).await.map(drop)
 }
 

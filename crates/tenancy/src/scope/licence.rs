@@ -65,13 +65,13 @@ pub struct Licence {
     pub valid_until: Option<DateTime<Utc>>,
     /// The days after the end on which the business may still sell.
     pub grace_days: i32,
-    /// How much the business may have.
+    /// The limits of the business.
     pub limits: PlanLimits,
     /// Whether the business needs the licence to sell. The command line and jobs never need it.
     pub is_required: bool,
 }
 
-/// How much a business may have. `None` means no limit.
+/// The limits of a business by its plan. `None` means no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PlanLimits {

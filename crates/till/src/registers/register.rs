@@ -59,7 +59,7 @@ pub struct Register {
     pub series: Series,
     /// The location from whose stock the register sells.
     pub location_id: LocationId,
-    /// When the register was archived; `None` while it is in use.
+    /// The moment at which the register was archived; `None` while it is in use.
     pub archived_at: Option<DateTime<Utc>>,
     /// Counts the changes of the row; clients see it as the ETag.
     pub version: i32,
@@ -78,7 +78,7 @@ pub struct NewRegister {
     pub location_id: Option<LocationId>,
 }
 
-/// What to change; `None` leaves a field as it is.
+/// A change of a register; `None` leaves a field as it is.
 #[derive(Debug, Clone, Default)]
 pub struct RegisterChange {
     /// The new name.
