@@ -28,8 +28,9 @@ const NOT_REPLAYED: [&str; 14] = [
     "PUT /api/v1/platform/tenants/{id}/primary-domain",
 ];
 
-/// Below these, only GET is replayed. The tests in `pins` and `external_issuers` cover the rest.
-const ONLY_READ: [&str; 3] = ["/api/v1/auth/pin", "/api/v1/auth/external", "/api/v1/platform/users/{id}/ext"];
+/// Below these, only GET is replayed. The tests in `pins`, `shifts` and `external_issuers` cover the rest.
+const ONLY_READ: [&str; 4] =
+    ["/api/v1/approvals", "/api/v1/auth/pin", "/api/v1/auth/external", "/api/v1/platform/users/{id}/ext"];
 
 /// Fields that may hold any value.
 const FREE: [&str; 6] = ["options", "changes", "result", "parameters", "details", "warnings"];
@@ -63,6 +64,9 @@ impl<'a> Stage<'a> {
         stage.keys.insert("locationId", main["id"].clone());
         stage.keys.insert("fromLocationId", main["id"].clone());
         stage.make("registerId", "registers", json!({"name": "Till", "series": "T1"})).await;
+        let open = stage.make("open register", "registers", json!({"name": "Other", "series": "T2"})).await;
+        let shift = json!({"registerId": open["id"], "openingFloat": "100"});
+        stage.make("shift", "shifts", shift).await;
         stage.make("customerId", "customers", json!({"name": "Ann"})).await;
         stage.make("supplierId", "suppliers", json!({"name": "Bolts"})).await;
         stage.make("spare supplier", "suppliers", json!({"name": "Spare"})).await;
@@ -85,7 +89,7 @@ impl<'a> Stage<'a> {
         let (from, to) = (stage.keys["fromLocationId"].clone(), stage.keys["toLocationId"].clone());
         let transfer = json!({"fromLocationId": from, "toLocationId": to, "lines": lines});
         let transfer = stage.make("transfer", "stock/transfers", transfer).await;
-        let count = stage.make("count", "stock/counts", json!({})).await;
+        let count = stage.make("stock count", "stock/counts", json!({})).await;
         let lines = json!({"lines": [{"variantId": variant, "counted": "979"}]});
         let counted = stage.step(&count, "stock/counts", "lines", lines).await;
         stage.keys.insert("count line", counted["lines"][0]["id"].clone());
@@ -176,10 +180,11 @@ impl<'a> Stage<'a> {
             rest if rest.starts_with("tax-classes") => ("taxClassId", "sent line"),
             rest if rest.starts_with("locations") => ("toLocationId", "sent line"),
             rest if rest.starts_with("registers") => ("registerId", "sent line"),
+            rest if rest.starts_with("shifts") => ("shift", "sent line"),
             rest if rest.starts_with("stock/adjustments") => ("adjustment", "sent line"),
             rest if rest.starts_with("stock/revaluations") => ("revaluation", "sent line"),
             rest if rest.starts_with("stock/transfers") => ("transfer", "transfer line"),
-            rest if rest.starts_with("stock/counts") => ("count", "sent line"),
+            rest if rest.starts_with("stock/counts") => ("stock count", "sent line"),
             rest if rest.starts_with("customers") => ("customerId", "sent line"),
             "orders/{id}/returns" | "orders/{id}/refunds" | "orders/{id}/exchanges" => {
                 ("fulfilled", "fulfilled line")

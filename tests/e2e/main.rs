@@ -72,6 +72,7 @@ mod second_factor;
 mod servers;
 mod service_accounts;
 mod sessions;
+mod shifts;
 mod sign_on;
 mod sign_ups;
 mod staff_accounts;

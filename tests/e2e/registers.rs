@@ -1,6 +1,7 @@
 //! Registers: the tills of a business.
 
-use harness::{Business, Client, TestApp, join_all};
+use harness::till::Cashier;
+use harness::{Business, TestApp, join_all};
 use serde_json::{Value, json};
 
 const REGISTERS: &str = "/api/v1/registers";
@@ -13,16 +14,6 @@ async fn create(business: &Business<'_>, name: &str, series: &str) -> Value {
 
 fn path_of(register: &Value) -> String {
     format!("{REGISTERS}/{}", register["id"].as_str().unwrap())
-}
-
-/// A member of the app pos, signed in there.
-async fn at_the_till<'a>(app: &'a TestApp, acme: &Business<'a>, role: &str) -> Client<'a> {
-    let email = format!("{role}@acme.test").replace('_', "-");
-    app.member_of_app(&email, "pos", Some(&acme.tenant), &[role]).await;
-    let login = json!({"email": email, "password": harness::PASSWORD, "app": "pos"});
-    let signed_in = app.stranger("acme.localhost").post("/api/v1/auth/login", &login).await;
-    assert_eq!(signed_in.status, 200, "{signed_in:?}");
-    acme.with_token(signed_in.body["accessToken"].as_str())
 }
 
 #[tokio::test]
@@ -111,7 +102,7 @@ async fn each_role_of_the_till_does_its_part() {
     for (role, may_read, may_manage) in
         [("cashier", true, false), ("supervisor", true, false), ("shop_admin", true, true)]
     {
-        let member = at_the_till(&app, &acme, role).await;
+        let member = Cashier::sign_in(&app, &acme, role).await;
         assert_eq!(member.get(REGISTERS).await.status == 200, may_read, "{role}");
         let new = json!({"name": format!("Till of {role}"), "series": "T1"});
         assert_eq!(member.post(REGISTERS, &new).await.status == 201, may_manage, "{role}");

@@ -21,6 +21,7 @@ mod program;
 mod sample;
 mod second;
 pub mod sequences;
+pub mod till;
 pub mod volume;
 
 pub use app::{PASSWORD, Reply, TestApp};

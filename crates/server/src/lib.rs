@@ -11,7 +11,7 @@ mod pages;
 mod problems;
 mod routes;
 
-pub use http::codes::markdown as error_codes;
+pub use http::code_page::markdown as error_codes;
 pub use http::state::State;
 pub use listen::app;
 pub use openapi::document as openapi_document;

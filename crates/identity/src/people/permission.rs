@@ -38,10 +38,9 @@ values::words! {
         ReportsRead = "reports.read",
         /// Read registers and shifts.
         TillRead = "till.read",
-        /// Open and close shifts, and put cash into a till and take it out. No endpoint requires it yet.
+        /// Open and close shifts, and put cash into a till and take it out.
         TillSell = "till.sell",
-        /// See what a till should hold, approve differences, and close shifts of others. No endpoint requires
-        /// it yet.
+        /// See what a till should hold, and approve differences.
         TillApprove = "till.approve",
         /// Set up registers.
         TillManage = "till.manage",

@@ -12,6 +12,7 @@ use crate::names::digest::sha256;
 use crate::names::ids::{MembershipId, UserId};
 use crate::names::keys::{AppSlug, Username};
 use crate::people::membership::MemberOf;
+use crate::people::permission::Permission;
 use crate::people::user::PasswordHash;
 use crate::records::auth_event::{self, AuthAction, AuthEvent, Origin};
 use crate::signing_in::hash_turns::{Applicant, TooBusy};
@@ -45,6 +46,9 @@ pub enum PinError {
     /// The PIN is wrong, or the member has none.
     #[error("the PIN is wrong")]
     Wrong,
+    /// The PIN was right, and the member may not approve this.
+    #[error("this member cannot approve it, because the role lacks the permission {}", .0.as_str())]
+    MayNot(Permission),
     /// There were too many wrong PINs. The client must wait for so many seconds.
     #[error("too many PINs were wrong; try again in {}, or sign in with the password", in_seconds(*.0))]
     TooManyAttempts(u32),
@@ -141,6 +145,14 @@ tenancy::from_row!(Found {
     device,
 });
 
+/// A member whose PIN was right.
+struct Checked {
+    tenant: TenantId,
+    found: Found,
+    access: (MembershipId, i32),
+    attempt: Attempt,
+}
+
 /// Sessions that began with the PIN end, by a trigger.
 const REMOVE: &str = "DELETE FROM shared.pins WHERE user_id = $1 AND tenant_id = $2";
 
@@ -215,34 +227,8 @@ impl SignIn {
             SELECT no_device, wait, hash, key, membership_id, membership_version, password_changed_at,
                    full_name, email, username, roles, permissions, device
               FROM shared.begin_pin_sign_in($1, $2, $3, $4, $5, $6)";
-        let tenant = device.member_of.tenant().ok_or(PinError::NoDevice)?;
-        let attempt = Attempt {
-            account: sha256(&format!("pin {tenant} {user}")),
-            counted: vec![
-                sha256(&format!("pin at {}", device.session)),
-                sha256(&format!("pin {tenant} {user}")),
-            ],
-        };
-        let begin = async |tx: &SharedTx| {
-            let keys = (&attempt.account, &attempt.counted[0]);
-            tx.row::<Found>(BEGIN, &[&device.session, &tenant, &user, keys.0, keys.1, &tx.now()]).await
-        };
-        let found = self.database.write_shared(SharedScope::Public, begin).await?;
-        if found.no_device {
-            return Err(PinError::NoDevice);
-        }
-        if found.wait > 0.0 {
-            return Err(PinError::TooManyAttempts(found.wait.ceil() as u32));
-        }
-        let stored = found.hash.map(|hash| PasswordHash { hash, key: found.key });
-        let applicant = Applicant::client(Some(tenant), origin.network());
-        let verdict = self.hasher.verify(pin, stored, None, &applicant).await;
-        let verdict = self.unless_busy::<PinError>(&attempt, verdict).await?;
-        let access = found.membership_id.zip(found.membership_version);
-        let (Verdict::Right(_), Some((membership, membership_version))) = (verdict, access) else {
-            self.record_wrong_pin(user, tenant, origin).await?;
-            return Err(PinError::Wrong);
-        };
+        let Checked { tenant, found, access, attempt } =
+            self.check_pin(BEGIN, device, user, pin, origin).await?;
         let entrant = Entrant {
             signed_in: SignedIn {
                 user,
@@ -250,11 +236,11 @@ impl SignIn {
                 username: found.username,
                 full_name: found.full_name,
                 member_of: MemberOf::app_of(AppSlug::known(POS_APP), Some(tenant)),
-                membership_version,
+                membership_version: access.1,
                 roles: found.roles.unwrap_or_default(),
                 permissions: found.permissions.unwrap_or_default(),
             },
-            membership,
+            membership: access.0,
             password_changed_at: found.password_changed_at,
             // The device is the second factor.
             second_factor_at: Some(Utc::now()),
@@ -264,6 +250,67 @@ impl SignIn {
         let origin = Origin { device: found.device, ..origin.clone() };
         let started = session::start(&self.database, &entrant, &self.terms, &origin).await?;
         Ok((entrant.signed_in, started.ok_or(PinError::NoDevice)?))
+    }
+
+    /// Lets a member approve something with a PIN at the till of somebody else: nobody is signed in or out.
+    /// The caller stores what was approved.
+    ///
+    /// # Errors
+    /// [`PinError`]; [`PinError::MayNot`] if the member has no such permission.
+    pub async fn approve_with_pin(
+        &self,
+        till: &Principal,
+        user: UserId,
+        pin: &SecretString,
+        permission: Permission,
+        origin: &Origin,
+    ) -> Result<(), PinError> {
+        const BEGIN: &str = "
+            SELECT no_device, wait, hash, key, membership_id, membership_version, password_changed_at,
+                   full_name, email, username, roles, permissions, device
+              FROM shared.begin_approval($1, $2, $3, $4, $5, $6)";
+        let Checked { found, attempt, .. } = self.check_pin(BEGIN, till, user, pin, origin).await?;
+        self.forget(&attempt).await?;
+        let permissions = found.permissions.unwrap_or_default();
+        match permissions.iter().any(|held| held == permission.as_str()) {
+            true => Ok(()),
+            false => Err(PinError::MayNot(permission)),
+        }
+    }
+
+    /// Checks the PIN of a member at a till. `begin` reads a [`Found`], and counts the attempt.
+    async fn check_pin(
+        &self,
+        begin: &'static str,
+        till: &Principal,
+        user: UserId,
+        pin: &SecretString,
+        origin: &Origin,
+    ) -> Result<Checked, PinError> {
+        let tenant = till.member_of.tenant().ok_or(PinError::NoDevice)?;
+        let account = sha256(&format!("pin {tenant} {user}"));
+        let of_till = sha256(&format!("pin at {}", till.session));
+        let attempt = Attempt { account: account.clone(), counted: vec![of_till.clone(), account.clone()] };
+        let read = async |tx: &SharedTx| {
+            tx.row::<Found>(begin, &[&till.session, &tenant, &user, &account, &of_till, &tx.now()]).await
+        };
+        let found = self.database.write_shared(SharedScope::Public, read).await?;
+        if found.no_device {
+            return Err(PinError::NoDevice);
+        }
+        if found.wait > 0.0 {
+            return Err(PinError::TooManyAttempts(found.wait.ceil() as u32));
+        }
+        let stored = found.hash.clone().map(|hash| PasswordHash { hash, key: found.key.clone() });
+        let applicant = Applicant::client(Some(tenant), origin.network());
+        let verdict = self.hasher.verify(pin, stored, None, &applicant).await;
+        let verdict = self.unless_busy::<PinError>(&attempt, verdict).await?;
+        let access = found.membership_id.zip(found.membership_version);
+        let (Verdict::Right(_), Some(access)) = (verdict, access) else {
+            self.record_wrong_pin(user, tenant, origin).await?;
+            return Err(PinError::Wrong);
+        };
+        Ok(Checked { tenant, found, access, attempt })
     }
 
     async fn record_wrong_pin(&self, user: UserId, tenant: TenantId, origin: &Origin) -> Result<(), DbError> {

@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 use const_format::concatcp;
 use rust_decimal::Decimal;
 use tenancy::{DbError, TenantTx, all};
-use values::{ActorId, Currency, DayStart, Origin, Percent, Reason, Rounding, TimeZone};
+use values::{ActorId, Currency, DayStart, Origin, Percent, Reason, Rounding, TimeZone, TooFine};
 
 use crate::are_distinct;
 use crate::business::till_settings::{self, CashRoundingError, TillSettings, TillSettingsChange};
@@ -136,6 +136,9 @@ pub enum SettingsError {
     /// The cash rounding is out of range or finer than the currency.
     #[error(transparent)]
     CashRounding(#[from] CashRoundingError),
+    /// The limit of differences of shifts is finer than the currency.
+    #[error(transparent)]
+    DifferenceLimit(TooFine),
     /// A query failed.
     #[error("a settings query failed")]
     Db(#[from] DbError),

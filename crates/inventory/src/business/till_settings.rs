@@ -2,7 +2,7 @@
 
 use rust_decimal::Decimal;
 use tenancy::{DbError, TenantTx};
-use values::{Currency, Money, Note};
+use values::{Currency, Money, NonNegative, Note};
 
 use crate::business::settings::SettingsError;
 use crate::records::edit::Edit;
@@ -40,6 +40,8 @@ pub struct TillSettings {
     pub cash_rounding: Money,
     /// The policy for sales that would make stock negative.
     pub negative_sales: NegativeSales,
+    /// A larger difference at the close of a shift must be approved.
+    pub shift_difference_limit: Money,
 }
 
 tenancy::from_row!(TillSettings {
@@ -47,7 +49,8 @@ tenancy::from_row!(TillSettings {
     receipt_footer,
     printer_width,
     cash_rounding,
-    negative_sales
+    negative_sales,
+    shift_difference_limit,
 });
 
 /// A change of the settings of the till. `None` leaves a setting as it is, and `Some(None)` removes a text.
@@ -63,6 +66,8 @@ pub struct TillSettingsChange {
     pub cash_rounding: Option<Money>,
     /// The policy for sales that would make stock negative.
     pub negative_sales: Option<NegativeSales>,
+    /// The largest difference of a shift that needs no approval.
+    pub shift_difference_limit: Option<NonNegative<Money>>,
 }
 
 /// The cash rounding is negative, too large, or finer than the currency.
@@ -79,7 +84,8 @@ const LARGEST: Decimal = Decimal::ONE_THOUSAND;
 /// [`DbError`].
 pub async fn read(tx: &TenantTx) -> Result<TillSettings, DbError> {
     const READ: &str = "
-        SELECT receipt_header, receipt_footer, printer_width, cash_rounding, negative_sales
+        SELECT receipt_header, receipt_footer, printer_width, cash_rounding, negative_sales,
+               shift_difference_limit
           FROM settings WHERE id = 1";
     tx.row(READ, &[]).await
 }
@@ -97,7 +103,7 @@ pub(super) async fn update(
     const UPDATE: &str = "
         UPDATE settings
            SET receipt_header = $1, receipt_footer = $2, printer_width = $3, cash_rounding = $4,
-               negative_sales = $5
+               negative_sales = $5, shift_difference_limit = $6
          WHERE id = 1";
     let is_refused = |amount: Money| {
         amount.is_negative() || amount > Money::rounded(LARGEST) || currency.check(amount).is_err()
@@ -110,6 +116,11 @@ pub(super) async fn update(
     let width = edit.field("printerWidth", &stored.printer_width, change.printer_width.as_ref());
     let rounding = edit.amount("cashRounding", Some(stored.cash_rounding), change.cash_rounding.map(Some));
     let negative = edit.field("negativeSales", &stored.negative_sales, change.negative_sales.as_ref());
-    tx.execute(UPDATE, &[header, footer, width, &rounding, negative]).await?;
+    let limit = change.shift_difference_limit.map(NonNegative::get);
+    if let Some(limit) = limit {
+        currency.check(limit).map_err(SettingsError::DifferenceLimit)?;
+    }
+    let limit = edit.amount("shiftDifferenceLimit", Some(stored.shift_difference_limit), limit.map(Some));
+    tx.execute(UPDATE, &[header, footer, width, &rounding, negative, &limit]).await?;
     Ok(())
 }

@@ -36,6 +36,8 @@ pub enum Subject {
     PurchaseOrder(PurchaseOrderId),
     /// A register of the till.
     Register(Uuid),
+    /// A shift at a register.
+    Shift(Uuid),
     /// There is one profile and one row of settings, and their subject is the business.
     Settings(TenantId),
     /// A supplier, with the details that the business keeps.
@@ -62,6 +64,7 @@ impl Subject {
             Self::Product(id) => ("product", id.into()),
             Self::PurchaseOrder(id) => ("purchase_order", id.into()),
             Self::Register(id) => ("register", id),
+            Self::Shift(id) => ("shift", id),
             Self::Settings(id) => ("settings", id.into()),
             Self::Supplier(id) => ("supplier", id.into()),
             Self::TaxClass(id) => ("tax_class", id.into()),
@@ -133,6 +136,14 @@ values::words! {
         ReorderingChanged = "reordering.changed",
         /// Settings of the business changed.
         SettingsChanged = "settings.changed",
+        /// A shift was opened at a register.
+        ShiftOpened = "shift.opened",
+        /// Cash was put into the drawer of a shift, or taken out, but not for a sale.
+        ShiftCashMoved = "shift.cash_moved",
+        /// The drawer of a shift was counted.
+        ShiftCounted = "shift.counted",
+        /// A shift was closed with a Z report.
+        ShiftClosed = "shift.closed",
         /// A stock adjustment was posted.
         StockAdjusted = "stock.adjusted",
         /// The cost of stock was corrected.

@@ -7,7 +7,7 @@ use tenancy::{DbError, TenantTx, all};
 use tokio_postgres::types::ToSql;
 
 values::words! {
-    /// The kinds of documents that have numbers. Each kind counts from 1.
+    /// The kinds of documents that have numbers. Each kind counts from 1, or each of its series does.
     pub enum Counter {
         /// Orders: `SO-000042`.
         Order = "order",
@@ -23,6 +23,8 @@ values::words! {
         GoodsReceipt = "goods_receipt",
         /// Returns of goods to suppliers: `VR-000042`.
         SupplierReturn = "supplier_return",
+        /// Z reports of a register: `R1-Z-000042`.
+        ZReport = "z_report",
     }
 }
 
@@ -37,12 +39,27 @@ impl Counter {
             Self::PurchaseOrder => "PO",
             Self::GoodsReceipt => "GR",
             Self::SupplierReturn => "VR",
+            Self::ZReport => "Z",
         };
         format!("{prefix}-{number:06}")
     }
 }
 
-/// Takes the next number and stores the document with it, in one flight.
+const TAKE: &str = "
+    INSERT INTO counters (kind, series, next) VALUES ($1, $2, 2)
+        ON CONFLICT (kind, series) DO UPDATE SET next = counters.next + 1
+ RETURNING next - 1";
+
+/// Takes the next number of a series; each series counts from 1.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn take(tx: &TenantTx, counter: Counter, series: &str) -> Result<i64, DbError> {
+    tx.value(TAKE, &[&counter, &series]).await
+}
+
+/// Takes the next number of a kind of documents that has one series, and stores the document with it, in one
+/// flight.
 ///
 /// `insert` is an INSERT that selects from [`TAKEN`], binds the counter as `$1`, and returns the number.
 ///
@@ -54,12 +71,8 @@ pub(crate) async fn insert_numbered(
     insert: &'static str,
     params: &[&(dyn ToSql + Sync)],
 ) -> Result<i64, DbError> {
-    const TAKE: &str = "
-        INSERT INTO counters (kind, series, next) VALUES ($1, '', 2)
-            ON CONFLICT (kind, series) DO UPDATE SET next = counters.next + 1";
-    let take = async { tx.execute(TAKE, &[&counter]).await };
     let insert = async { tx.value(insert, params).await };
-    let (_, number) = all((take, insert)).await?;
+    let (_, number) = all((take(tx, counter, ""), insert)).await?;
     Ok(number)
 }
 

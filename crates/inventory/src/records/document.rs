@@ -60,7 +60,7 @@ pub struct IdTaken(pub Uuid);
 ///
 /// # Errors
 /// What `find_repeated` and `post` return.
-pub(crate) async fn once<Id, T, E>(
+pub async fn once<Id, T, E>(
     tx: &TenantTx,
     request: &Requested<Id>,
     find_repeated: impl Future<Output = Result<Option<T>, E>>,
@@ -86,7 +86,7 @@ where
 ///
 /// # Errors
 /// [`IdTaken`] when it is another one, and [`DbError`].
-pub(crate) async fn is_repeated<E>(
+pub async fn is_repeated<E>(
     tx: &TenantTx,
     id: impl Into<Uuid>,
     compare: &'static str,

@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use tenancy::fleet::RunOptions;
 use tenancy::jobs::{JobContext, JobError, JobKind, NewJob};
 use tenancy::{DbError, SharedTx, Tenant, TenantId, TenantTx, outbox, tenant};
+use till::overdue;
 
 use crate::backup;
 use crate::onboarding::sign_up;
@@ -38,6 +39,7 @@ const FORGET_JOBS: &str = "jobs.forget";
 const FORGET_KEYS: &str = "keys.forget";
 const PRUNE_OUTBOX: &str = "outbox.prune";
 const REVIEW_ALERTS: &str = "alerts.review";
+const WATCH_SHIFTS: &str = "shifts.watch";
 const TEND_DOMAINS: &str = "domains.tend";
 const PRUNE_SESSIONS: &str = "sessions.prune";
 const SEND_MAILS: &str = "mails.send";
@@ -135,6 +137,7 @@ pub fn kinds(settings: JobSettings) -> Vec<JobKind> {
     kinds.push(JobKind::new(FORGET_KEYS, forget_keys).every(Duration::from_secs(6 * 3600)));
     kinds.push(JobKind::new(PRUNE_OUTBOX, prune_outbox).every(Duration::from_secs(600)));
     kinds.push(JobKind::new(REVIEW_ALERTS, review_alerts).every(Duration::from_secs(900)));
+    kinds.push(JobKind::new(WATCH_SHIFTS, watch_shifts).every(Duration::from_secs(900)));
     let tend = JobKind::new(TEND_DOMAINS, move |context| tend_domains(context, dns.clone(), domain_terms));
     kinds.push(tend.every(Duration::from_secs(3600)));
     let prune = JobKind::new(PRUNE_SESSIONS, move |context| prune_sessions(context, auth_event_days));
@@ -207,6 +210,11 @@ async fn review_alerts(context: JobContext) -> Result<Value, JobError> {
     let review = async |tx: &TenantTx| alert::review_overdue(tx).await;
     let (reviewed, left_out) = in_every_business(&context, review).await?;
     Ok(json!({"reviewed": reviewed, "businessesLeftOut": left_out.len()}))
+}
+
+async fn watch_shifts(context: JobContext) -> Result<Value, JobError> {
+    let (told, left_out) = in_every_business(&context, async |tx| overdue::tell(tx).await).await?;
+    Ok(json!({"overdue": told, "businessesLeftOut": left_out.len()}))
 }
 
 /// Runs `work` in every business, each in its own transaction. Returns the sum of the results and the skipped

@@ -131,7 +131,8 @@ fn people_only() -> Problem {
     Problem::new(Code::PeopleOnly, detail)
 }
 
-fn role_lacks(permission: Permission) -> Problem {
+/// 403 for a caller whose role lacks a permission.
+pub fn role_lacks(permission: Permission) -> Problem {
     let detail = format!(
         "Your role does not include the permission {permission}. Ask an owner of the business, or the \
          operator of the platform, for another role."
@@ -326,6 +327,7 @@ pub mod may {
         PurchasingWrite,
         DashboardRead,
         TillRead,
+        TillSell,
         TillManage,
         ReportsRead,
         TeamManage,

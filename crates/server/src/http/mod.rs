@@ -7,6 +7,7 @@ pub mod body;
 pub mod browser;
 pub mod caller;
 pub mod client;
+pub mod code_page;
 pub mod codes;
 pub mod csv;
 pub mod etag;

@@ -47,6 +47,9 @@ impl From<SettingsError> for Problem {
             SettingsError::Tolerance => Self::invalid("/overReceiptPercent", Code::OutOfRange, error),
             SettingsError::Origins => Self::invalid("/corsOrigins", Code::TooManyOrigins, error),
             SettingsError::CashRounding(error) => Self::invalid("/cashRounding", Code::OutOfRange, error),
+            SettingsError::DifferenceLimit(_) => {
+                Self::invalid("/shiftDifferenceLimit", Code::TooManyDecimals, error)
+            }
             SettingsError::Reasons => Self::invalid("/adjustmentReasons", Code::InvalidReasons, error),
             SettingsError::Db(error) => error.into(),
         }

@@ -142,6 +142,7 @@ impl From<PinError> for Problem {
         match error {
             PinError::Form | PinError::TooEasy => Self::invalid("/pin", Code::InvalidValue, error),
             PinError::NoDevice => Self::because(Code::NoTill, &error),
+            PinError::MayNot(_) => Self::because(Code::PermissionDenied, &error),
             PinError::NoMember => Self::because(Code::NoMembership, &error),
             PinError::Wrong => {
                 Self::unauthorized(Code::PinWrong, sentence(&error), r#"Bearer realm="tenantry""#)

@@ -109,6 +109,9 @@ pub enum RegisterError {
     /// Another register has, or had, this series.
     #[error("another register has the series {0}; choose another series")]
     DuplicateSeries(Series),
+    /// A shift of the register is not closed.
+    #[error("a shift of the register is not closed; close it before you archive the register")]
+    ShiftNotClosed,
     /// The location does not exist or is archived.
     #[error("there is no such location")]
     UnknownLocation,
@@ -184,6 +187,8 @@ pub async fn update(
 ) -> Result<(), RegisterError> {
     // FOR UPDATE: documents of the register hold FOR KEY SHARE on this row.
     const LOCK: &str = concatcp!(SELECT, "WHERE id = $1 FOR UPDATE");
+    const HAS_SHIFT: &str =
+        "SELECT EXISTS (SELECT FROM shifts WHERE register_id = $1 AND status <> 'closed')";
     const UPDATE: &str = "
         UPDATE registers
            SET name = $2, name_key = $3, location_id = $4, archived_at = $5, version = version + 1,
@@ -196,6 +201,10 @@ pub async fn update(
     let archived_at = edit.archiving(stored.archived_at, change.is_archived);
     if edit.is_empty() {
         return Ok(());
+    }
+    let is_archiving = archived_at.is_some() && stored.archived_at.is_none();
+    if is_archiving && tx.value(HAS_SHIFT, &[&id]).await? {
+        return Err(RegisterError::ShiftNotClosed);
     }
     // A register that is used again sells from a location that is used, too.
     let is_restored = archived_at.is_none() && stored.archived_at.is_some();

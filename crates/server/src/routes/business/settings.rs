@@ -5,7 +5,7 @@ use inventory::settings::{self, OperatorAccess, Settings, SettingsChange};
 use inventory::till_settings::{NegativeSales, PrinterWidth, TillSettingsChange};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use values::{DayStart, Money, Note, Origin, Percent, Reason, Rounding, TimeZone};
+use values::{DayStart, Money, NonNegative, Note, Origin, Percent, Reason, Rounding, TimeZone};
 
 use crate::http::caller::{Caller, may};
 use crate::http::etag::{self, Tag};
@@ -80,6 +80,10 @@ pub struct ChangeSettings {
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     negative_sales: Option<NegativeSales>,
+    /// The largest difference at the close of a shift that needs no approval. "0": each difference needs one.
+    #[serde(default, deserialize_with = "crate::http::body::required")]
+    #[schema(nullable = false)]
+    shift_difference_limit: Option<NonNegative<Money>>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -124,6 +128,9 @@ pub struct SettingsView {
     cash_rounding: String,
     /// The policy for a sale that a till made without a connection, and that would make stock negative.
     negative_sales: NegativeSales,
+    /// The largest difference at the close of a shift that needs no approval.
+    #[schema(example = "2.00")]
+    shift_difference_limit: String,
 }
 
 impl From<Settings> for SettingsView {
@@ -145,6 +152,7 @@ impl From<Settings> for SettingsView {
             printer_width: settings.till.printer_width,
             cash_rounding: settings.terms.currency.format(settings.till.cash_rounding),
             negative_sales: settings.till.negative_sales,
+            shift_difference_limit: settings.terms.currency.format(settings.till.shift_difference_limit),
         }
     }
 }
@@ -191,6 +199,7 @@ pub async fn edit(
         printer_width,
         cash_rounding,
         negative_sales,
+        shift_difference_limit,
     } = body.value;
     if operator_access.is_some() {
         // Neither the staff nor a program decides what the staff may do.
@@ -212,6 +221,7 @@ pub async fn edit(
             printer_width,
             cash_rounding,
             negative_sales,
+            shift_difference_limit,
         },
         if_version,
     };

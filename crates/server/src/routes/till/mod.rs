@@ -1,6 +1,9 @@
-//! The till: registers.
+//! The till: registers, shifts and approvals.
 
+pub mod approvals;
+pub mod cash_movements;
 pub mod registers;
+pub mod shifts;
 
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -10,5 +13,13 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(registers::list)
         .service(registers::create)
         .service(registers::show)
-        .service(registers::edit);
+        .service(registers::edit)
+        .service(shifts::list)
+        .service(shifts::open)
+        .service(shifts::show)
+        .service(shifts::close)
+        .service(shifts::report)
+        .service(cash_movements::create)
+        .service(cash_movements::list)
+        .service(approvals::create);
 }

@@ -1,0 +1,28 @@
+//! The events of the till. A change of a payload that a subscriber could notice needs a new version.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::ids::{RegisterId, ShiftId};
+
+tenancy::events! {
+    /// What happened at a till of a business.
+    pub enum Event {
+        /// A shift was opened.
+        ShiftOpened(ShiftChanged) = "shift.opened" version 1,
+        /// A shift is still not closed after its day. It is told once of each shift.
+        ShiftOverdue(ShiftChanged) = "shift.overdue" version 1,
+        /// A shift was closed, and its Z report was written.
+        ShiftClosed(ShiftChanged) = "shift.closed" version 1,
+    }
+}
+
+/// A shift, and its register.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ShiftChanged {
+    /// The id of the shift.
+    pub shift_id: ShiftId,
+    /// The register of the shift.
+    pub register_id: RegisterId,
+}

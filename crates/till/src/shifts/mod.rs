@@ -1,0 +1,7 @@
+//! Shifts at registers: opened with a float, and closed with what is counted.
+
+pub mod cash_movement;
+pub mod overdue;
+pub mod shift;
+pub mod shift_close;
+pub mod shift_report;

@@ -1,0 +1,213 @@
+//! What a shift took and should hold: as an X report while it lasts, and as a Z report at its close. The Z
+//! report is stored as it was written, and never changes.
+
+use chrono::{DateTime, Utc};
+use inventory::counter::Counter;
+use inventory::payment::PaymentMethod;
+use inventory::settings;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use tenancy::{DbError, TenantTx, all};
+use tokio_postgres::types::Json;
+use utoipa::ToSchema;
+use values::{ActorId, Currency, Money, Name, Reason};
+
+use crate::ids::{RegisterId, ShiftId};
+use crate::registers::register::{self, Register, Series};
+use crate::shifts::shift::{self, Denomination, Shift, ShiftStatus};
+
+/// The report of a shift: an X report while the shift is not closed, and its Z report afterwards.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ShiftReport {
+    /// The shift.
+    pub shift_id: ShiftId,
+    /// The number of the Z report, consecutive for each register. null for an X report.
+    pub number: Option<i64>,
+    /// The number as people write it, such as R1-Z-000042. null for an X report.
+    pub reference: Option<String>,
+    /// The register.
+    pub register_id: RegisterId,
+    /// The name of the register at the time of the report.
+    pub register_name: Name,
+    /// The text with which the numbers of the register's documents begin.
+    pub series: Series,
+    /// The currency of all amounts.
+    pub currency: String,
+    /// The user or program that opened the shift; null for the platform.
+    pub opened_by: ActorId,
+    /// When the shift was opened.
+    pub opened_at: DateTime<Utc>,
+    /// The user or program that counted the drawer. null before.
+    pub counted_by: Option<ActorId>,
+    /// When the drawer was counted. null before.
+    pub counted_at: Option<DateTime<Utc>>,
+    /// The user or program that closed the shift. null before.
+    pub closed_by: Option<ActorId>,
+    /// When the shift was closed. null before.
+    pub closed_at: Option<DateTime<Utc>>,
+    /// When the report was made.
+    pub reported_at: DateTime<Utc>,
+    /// The cash in the drawer at the beginning.
+    pub opening_float: String,
+    /// The cash that was put in, but not for a sale.
+    pub cash_in: String,
+    /// The cash that was taken out, but not for a refund.
+    pub cash_out: String,
+    /// What came in and went out, by method of payment.
+    pub methods: Vec<MethodReport>,
+    /// What was counted, less what should have been there, in all. null before the count.
+    pub difference: Option<String>,
+    /// The reason of the difference.
+    pub difference_reason: Option<Reason>,
+    /// The member who approved the difference.
+    pub approved_by: Option<ActorId>,
+}
+
+/// What came in and went out by one method of payment.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MethodReport {
+    /// The method.
+    pub method: PaymentMethod,
+    /// What customers paid, less their change.
+    pub received: String,
+    /// What was paid back to customers.
+    pub paid_back: String,
+    /// What should be there. For cash, with the opening float, and what was put in and taken out.
+    pub expected: String,
+    /// What was counted. null before the count, and for a method that was not counted.
+    pub counted: Option<String>,
+    /// What was counted, less what should have been there.
+    pub difference: Option<String>,
+    /// The notes and coins, if they were counted one by one.
+    pub denominations: Vec<DenominationReport>,
+}
+
+/// Notes or coins of one value.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DenominationReport {
+    /// The value of one note or coin.
+    pub value: String,
+    /// How many there are.
+    pub count: u32,
+}
+
+impl DenominationReport {
+    /// The denomination, with its value in the currency.
+    pub fn new(denomination: Denomination, currency: &Currency) -> Self {
+        Self { value: currency.format(denomination.value), count: denomination.count }
+    }
+}
+
+/// What came in and went out during a shift.
+#[derive(Debug)]
+pub(super) struct Figures {
+    cash_in: Money,
+    cash_out: Money,
+}
+
+tenancy::from_row!(Figures { cash_in, cash_out });
+
+impl Figures {
+    /// Reads the figures of a shift.
+    ///
+    /// # Errors
+    /// [`DbError`].
+    pub(super) async fn read(tx: &TenantTx, id: ShiftId) -> Result<Self, DbError> {
+        const READ: &str = "
+            SELECT coalesce(sum(amount) FILTER (WHERE amount > 0), 0) AS cash_in,
+                   coalesce(-sum(amount) FILTER (WHERE amount < 0), 0) AS cash_out
+              FROM cash_movements WHERE shift_id = $1";
+        tx.row(READ, &[&id]).await
+    }
+
+    /// What should be there of a method of payment.
+    pub(super) fn expected(&self, shift: &Shift, method: PaymentMethod) -> Money {
+        match method {
+            PaymentMethod::Cash => shift.opening_float + self.cash_in - self.cash_out,
+            _ => Money::ZERO,
+        }
+    }
+}
+
+impl ShiftReport {
+    pub(super) fn new(
+        shift: &Shift,
+        register: Register,
+        figures: &Figures,
+        currency: &Currency,
+        reported_at: DateTime<Utc>,
+    ) -> Self {
+        let method = |method: PaymentMethod| {
+            let count = shift.counts.iter().find(|count| count.method == method);
+            let denominations = count.map(|count| count.denominations.0.as_slice()).unwrap_or_default();
+            MethodReport {
+                method,
+                received: currency.format(Money::ZERO),
+                paid_back: currency.format(Money::ZERO),
+                expected: currency.format(figures.expected(shift, method)),
+                counted: count.map(|count| currency.format(count.counted)),
+                difference: count.map(|count| currency.format(count.difference())),
+                denominations: denominations
+                    .iter()
+                    .map(|denomination| DenominationReport::new(*denomination, currency))
+                    .collect(),
+            }
+        };
+        let is_counted = |method: &&PaymentMethod| shift.counts.iter().any(|count| count.method == **method);
+        let is_shown = |method: &&PaymentMethod| **method == PaymentMethod::Cash || is_counted(method);
+        Self {
+            shift_id: shift.id,
+            number: shift.z_number,
+            reference: shift.z_number.map(|number| reference(&register.series, number)),
+            register_id: register.id,
+            register_name: register.name,
+            series: register.series,
+            currency: currency.code().to_owned(),
+            opened_by: shift.opened_by,
+            opened_at: shift.opened_at,
+            counted_by: shift.counted_by,
+            counted_at: shift.counted_at,
+            closed_by: shift.closed_by,
+            closed_at: shift.closed_at,
+            reported_at,
+            opening_float: currency.format(shift.opening_float),
+            cash_in: currency.format(figures.cash_in),
+            cash_out: currency.format(figures.cash_out),
+            methods: PaymentMethod::ALL.iter().filter(is_shown).copied().map(method).collect(),
+            difference: (!shift.counts.is_empty()).then(|| currency.format(shift.difference())),
+            difference_reason: shift.difference_reason.clone(),
+            approved_by: shift.approved_by,
+        }
+    }
+}
+
+/// The number of a Z report as people write it.
+pub fn reference(series: &Series, number: i64) -> String {
+    format!("{series}-{}", Counter::ZReport.reference(number))
+}
+
+/// The report of a shift as JSON, with the status of the shift. Read it in one snapshot.
+///
+/// # Errors
+/// [`DbError`]; an unknown shift is `None`.
+pub async fn read(tx: &TenantTx, id: ShiftId) -> Result<Option<(ShiftStatus, Box<RawValue>)>, DbError> {
+    const STORED: &str = "SELECT report FROM z_reports WHERE shift_id = $1";
+    let stored = async { tx.value_opt::<Json<Box<RawValue>>>(STORED, &[&id]).await };
+    let (currency, shift, figures, stored) =
+        all((settings::currency(tx), shift::find(tx, id), Figures::read(tx, id), stored)).await?;
+    let Some(shift) = shift else { return Ok(None) };
+    if let Some(Json(report)) = stored {
+        return Ok(Some((shift.status, report)));
+    }
+    let Some(register) = register::find(tx, shift.register_id).await? else { return Ok(None) };
+    let report = ShiftReport::new(&shift, register, &figures, &currency, tx.now());
+    Ok(Some((shift.status, raw(&report)?)))
+}
+
+/// The report as JSON.
+pub(super) fn raw(report: &ShiftReport) -> Result<Box<RawValue>, DbError> {
+    serde_json::value::to_raw_value(report).map_err(DbError::Payload)
+}

@@ -1,0 +1,62 @@
+//! Members of the app pos, at their tills.
+
+use serde_json::{Value, json};
+
+use crate::app::{PASSWORD, Reply, TestApp};
+use crate::business::{Business, Client};
+
+/// A member of the app pos who has signed in at a device, and the id of the user.
+pub struct Cashier<'a> {
+    pub client: Client<'a>,
+    pub user: Value,
+}
+
+impl<'a> std::ops::Deref for Cashier<'a> {
+    type Target = Client<'a>;
+    fn deref(&self) -> &Client<'a> {
+        &self.client
+    }
+}
+
+impl<'a> Cashier<'a> {
+    /// A member with this role, who signs in at a device of its own.
+    pub async fn sign_in(app: &'a TestApp, at: &Business<'a>, role: &str) -> Self {
+        let name = uuid::Uuid::now_v7().simple().to_string();
+        let email = format!("{}-{name}@{}.test", role.replace('_', "-"), at.tenant.slug);
+        app.member_of_app(&email, "pos", Some(&at.tenant), &[role]).await;
+        let login = json!({"email": email, "password": PASSWORD, "app": "pos", "device": "Till 1"});
+        let reply = app.stranger(&at.host).post("/api/v1/auth/login", &login).await;
+        assert_eq!(reply.status, 200, "{reply:?}");
+        Self {
+            client: at.with_token(reply.body["accessToken"].as_str()),
+            user: reply.body["user"]["id"].clone(),
+        }
+    }
+
+    /// Sets the PIN.
+    pub async fn set_pin(&self, pin: &str) {
+        let set = self.put("/api/v1/auth/pin", &json!({"currentPassword": PASSWORD, "pin": pin})).await;
+        assert_eq!(set.status, 204, "{set:?}");
+    }
+
+    /// Asks another member, who enters a PIN at this device, to approve a document.
+    pub async fn ask(&self, approver: &Value, pin: &str, document: &Value) -> Reply {
+        let approval = json!({"userId": approver, "pin": pin, "documentId": document});
+        self.post("/api/v1/approvals", &approval).await
+    }
+}
+
+/// A register of the business. Returns its id.
+pub async fn register(business: &Business<'_>, series: &str) -> Value {
+    let new = json!({"name": format!("Till {series}"), "series": series});
+    let reply = business.post("/api/v1/registers", &new).await;
+    assert_eq!(reply.status, 201, "{reply:?}");
+    reply.body["id"].clone()
+}
+
+/// Opens a shift at a register. Returns the shift.
+pub async fn open_shift(client: &Client<'_>, register: &Value, float: &str) -> Value {
+    let reply = client.submit("shifts", &json!({"registerId": register, "openingFloat": float})).await;
+    assert_eq!(reply.status, 201, "{reply:?}");
+    reply.body
+}
