@@ -45,7 +45,8 @@ CREATE TABLE shift_counts (
     method text NOT NULL CONSTRAINT shift_counts_method_check CHECK (method IN (
         'cash', 'card', 'bank_transfer', 'mobile_money', 'voucher', 'other')),
     counted numeric(14, 4) NOT NULL CONSTRAINT shift_counts_counted_check CHECK (counted >= 0),
-    expected numeric(14, 4) NOT NULL,
+    -- A sum, which may be larger than any one amount.
+    expected numeric(20, 4) NOT NULL,
     -- [{"value": "50", "count": 2}]: notes and coins.
     denominations jsonb NOT NULL,
     CONSTRAINT shift_counts_pkey PRIMARY KEY (shift_id, method)
@@ -64,17 +65,6 @@ CREATE TABLE z_reports (
     CONSTRAINT z_reports_number_key UNIQUE (register_id, number)
 );
 REVOKE UPDATE, DELETE ON z_reports FROM tenantry_tenant;
-
--- The permission that somebody gave for one document by entering a PIN; good for a few minutes, and once.
-CREATE TABLE approvals (
-    id uuid CONSTRAINT approvals_pkey PRIMARY KEY,
-    document_id uuid NOT NULL,
-    approver_id uuid NOT NULL,
-    actor_id uuid,
-    approved_at timestamptz NOT NULL,
-    used_at timestamptz
-);
-CREATE INDEX approvals_document_id_idx ON approvals (document_id);
 
 -- reason: the table has one row.
 ALTER TABLE settings

@@ -1,7 +1,7 @@
 //! Barcodes: every form of a GTIN is one number, and a shop's own codes stay as they are.
 
 use harness::{TestApp, a_product};
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[tokio::test]
 async fn every_form_of_a_gtin_is_one_barcode() {
@@ -46,4 +46,52 @@ async fn every_form_of_a_gtin_is_one_barcode() {
     let path = format!("/api/v1/variants/{}", other.as_str().unwrap());
     let more = acme.patch(&path, &json!({"barcodes": [forms[0], "4006381333931"]})).await;
     assert_eq!(more.body["barcodes"], json!([forms[0], "4006381333931"]), "{more:?}");
+}
+
+#[tokio::test]
+async fn a_label_of_a_scale_is_its_article_with_a_weight_or_an_amount() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let mut cheese = a_product("CHEESE");
+    cheese["variants"][0]["barcodes"] = json!(["12345"]);
+    let cheese = acme.create_product(&cheese).await["variants"][0].clone();
+    let ham = acme.create_product(&a_product("00077")).await["variants"][0].clone();
+    let scan = async |code: &str| acme.get(&format!("/api/v1/scans/{code}")).await;
+    assert_eq!(scan("2112345004525").await.status, 404, "no pattern is set");
+    let patterns = json!({"labelPatterns": ["21IIIIIQQ.QQQC", "02IIIIIAAA.AAC"]});
+    let set = acme.patch("/api/v1/settings", &patterns).await;
+    assert_eq!((set.status, &set.body["labelPatterns"]), (200, &patterns["labelPatterns"]), "{set:?}");
+    for (code, variant, quantity, amount) in [
+        ("12345", &cheese, Value::Null, Value::Null),
+        ("2112345004525", &cheese, json!("0.452"), Value::Null),
+        ("0212345003404", &cheese, Value::Null, json!("3.40")),
+        // UPC-A, whose article is a SKU.
+        ("200077012344", &ham, Value::Null, json!("12.34")),
+    ] {
+        let found = scan(code).await;
+        assert_eq!(
+            (found.status, &found.body["variant"]["id"], &found.body["quantity"], &found.body["amount"]),
+            (200, &variant["id"], &quantity, &amount),
+            "{code}: {found:?}"
+        );
+    }
+    // A wrong check digit, an unknown article, another prefix, and a weight of zero.
+    for code in ["2112345004526", "2199999004521", "2212345004522", "2112345000008"] {
+        assert_eq!(scan(code).await.status, 404, "{code}");
+    }
+    // A variant with the code itself comes first.
+    let mut packed = a_product("PACKED");
+    packed["variants"][0]["barcodes"] = json!(["2112345004525"]);
+    let packed = acme.create_product(&packed).await["variants"][0].clone();
+    let found = scan("2112345004525").await.body;
+    assert_eq!((&found["variant"]["id"], &found["quantity"]), (&packed["id"], &Value::Null), "{found}");
+    let many = json!({"labelPatterns": vec!["21IIIIIQQ.QQQC"; 21]});
+    let refused = acme.patch("/api/v1/settings", &many).await;
+    assert_eq!(refused.body["errors"][0]["code"], "out_of_range", "{refused:?}");
+    let wrong = acme.patch("/api/v1/settings", &json!({"labelPatterns": ["40IIIIIQQQQQC"]})).await;
+    assert_eq!(
+        (wrong.status, &wrong.body["errors"][0]["pointer"]),
+        (422, &json!("/labelPatterns/0")),
+        "{wrong:?}"
+    );
 }

@@ -210,6 +210,7 @@ fn routes_of_businesses() -> Vec<Route> {
         ("GET", "/api/v1/variants/{id}", Member("catalogue.read"), None),
         ("PATCH", "/api/v1/variants/{id}", Member("catalogue.write"), Some(json!({"price": "2"}))),
         ("GET", "/api/v1/barcodes/{code}", Member("catalogue.read"), None),
+        ("GET", "/api/v1/scans/{code}", Member("catalogue.read"), None),
         ("GET", "/api/v1/variants/{id}/prices", Member("catalogue.read"), None),
         ("GET", "/api/v1/tax-classes", Member("catalogue.read"), None),
         (
@@ -263,12 +264,9 @@ fn routes_of_businesses() -> Vec<Route> {
         ),
         (
             "POST",
-            "/api/v1/approvals",
+            "/api/v1/shifts/{id}/approval",
             Member("till.sell"),
-            Some(json!({
-                "userId": "00000000-0000-7000-8000-000000000001", "pin": "4071",
-                "documentId": "00000000-0000-7000-8000-000000000002",
-            })),
+            Some(json!({"userId": key, "pin": "4071"})),
         ),
         ("GET", "/api/v1/locations/{id}", Member("stock.read"), None),
         ("PATCH", "/api/v1/locations/{id}", Member("settings.write"), Some(json!({"name": "Changed"}))),

@@ -39,10 +39,10 @@ impl<'a> Cashier<'a> {
         assert_eq!(set.status, 204, "{set:?}");
     }
 
-    /// Asks another member, who enters a PIN at this device, to approve a document.
-    pub async fn ask(&self, approver: &Value, pin: &str, document: &Value) -> Reply {
-        let approval = json!({"userId": approver, "pin": pin, "documentId": document});
-        self.post("/api/v1/approvals", &approval).await
+    /// Asks another member, who enters a PIN at this device, to approve the difference of a shift.
+    pub async fn ask(&self, approver: &Value, pin: &str, shift: &Value) -> Reply {
+        let path = format!("/api/v1/shifts/{}/approval", shift["id"].as_str().unwrap());
+        self.post(&path, &json!({"userId": approver, "pin": pin})).await
     }
 }
 

@@ -15,7 +15,9 @@ mod statuses;
 pub mod stock;
 
 pub use business::{defaults, plan_limits, profile, settings, till_settings};
-pub use catalogue::{barcode, category, options, price_history, product, product_kind, tax_class, variant};
+pub use catalogue::{
+    barcode, category, options, price_history, product, product_kind, scan, tax_class, variant,
+};
 pub use closing::under_way;
 pub use ids::{
     AdjustmentId, AlertId, CategoryId, CountId, CountLineId, CustomerId, EntryId, FulfilmentId, LocationId,

@@ -7,6 +7,4 @@ values::ids! {
     ShiftId,
     /// The id of a movement of cash. The client may choose it.
     CashMovementId,
-    /// The id of an approval.
-    ApprovalId,
 }

@@ -8,7 +8,7 @@ mod records;
 mod registers;
 mod shifts;
 
-pub use ids::{ApprovalId, CashMovementId, RegisterId, ShiftId};
-pub use records::{approval, event};
+pub use ids::{CashMovementId, RegisterId, ShiftId};
+pub use records::event;
 pub use registers::register;
 pub use shifts::{cash_movement, overdue, shift, shift_close, shift_report};

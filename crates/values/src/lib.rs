@@ -16,6 +16,7 @@ mod decimal;
 mod email;
 pub mod folding;
 pub mod gtin;
+mod label_pattern;
 mod locale;
 #[doc(hidden)]
 pub mod macros;
@@ -37,6 +38,7 @@ pub use decimal::{
     DecimalError, ExchangeRate, Money, NonNegative, Percent, Positive, Quantity, SignError, Signed,
 };
 pub use email::{Email, EmailError};
+pub use label_pattern::{Label, LabelPattern, LabelPatternError, Measure};
 pub use locale::{Locale, LocaleError};
 pub use moment::{Moment, MomentError};
 pub use origin::{Origin, OriginError};

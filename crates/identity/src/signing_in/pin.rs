@@ -9,7 +9,7 @@ use values::Email;
 
 use crate::POS_APP;
 use crate::names::digest::sha256;
-use crate::names::ids::{MembershipId, UserId};
+use crate::names::ids::{MembershipId, SessionId, UserId};
 use crate::names::keys::{AppSlug, Username};
 use crate::people::membership::MemberOf;
 use crate::people::permission::Permission;
@@ -22,7 +22,7 @@ use crate::signing_in::password_change::ChangeError;
 use crate::signing_in::principal::Principal;
 use crate::signing_in::second_factor::in_seconds;
 use crate::signing_in::session::{self, Entrant, Proof, Started};
-use crate::signing_in::throttle::Attempt;
+use crate::signing_in::throttle::{self, Attempt};
 
 /// Four to twelve digits that are not the first ones to be guessed.
 #[derive(Debug, Clone)]
@@ -223,12 +223,8 @@ impl SignIn {
         pin: &SecretString,
         origin: &Origin,
     ) -> Result<(SignedIn, Started), PinError> {
-        const BEGIN: &str = "
-            SELECT no_device, wait, hash, key, membership_id, membership_version, password_changed_at,
-                   full_name, email, username, roles, permissions, device
-              FROM shared.begin_pin_sign_in($1, $2, $3, $4, $5, $6)";
         let Checked { tenant, found, access, attempt } =
-            self.check_pin(BEGIN, device, user, pin, origin).await?;
+            self.check_pin(device, device.session, user, pin, origin).await?;
         let entrant = Entrant {
             signed_in: SignedIn {
                 user,
@@ -253,7 +249,7 @@ impl SignIn {
     }
 
     /// Lets a member approve something with a PIN at the till of somebody else: nobody is signed in or out.
-    /// The caller stores what was approved.
+    /// The caller stores what was approved. `till` may itself have begun with a PIN at the device.
     ///
     /// # Errors
     /// [`PinError`]; [`PinError::MayNot`] if the member has no such permission.
@@ -265,12 +261,14 @@ impl SignIn {
         permission: Permission,
         origin: &Origin,
     ) -> Result<(), PinError> {
-        const BEGIN: &str = "
-            SELECT no_device, wait, hash, key, membership_id, membership_version, password_changed_at,
-                   full_name, email, username, roles, permissions, device
-              FROM shared.begin_approval($1, $2, $3, $4, $5, $6)";
-        let Checked { found, attempt, .. } = self.check_pin(BEGIN, till, user, pin, origin).await?;
-        self.forget(&attempt).await?;
+        const DEVICE: &str = "SELECT shared.device_session_of($1, $2)";
+        let find = async |tx: &SharedTx| tx.value(DEVICE, &[&till.session, &tx.now()]).await;
+        let device: Option<SessionId> = self.database.write_shared(SharedScope::Public, find).await?;
+        let device = device.ok_or(PinError::NoDevice)?;
+        let Checked { found, attempt, .. } = self.check_pin(till, device, user, pin, origin).await?;
+        // The failures of the member stay: a cashier could guess on after each approval.
+        let uncount = async |tx: &SharedTx| throttle::uncount(tx, &attempt).await;
+        self.database.write_shared(SharedScope::Public, uncount).await?;
         let permissions = found.permissions.unwrap_or_default();
         match permissions.iter().any(|held| held == permission.as_str()) {
             true => Ok(()),
@@ -278,21 +276,25 @@ impl SignIn {
         }
     }
 
-    /// Checks the PIN of a member at a till. `begin` reads a [`Found`], and counts the attempt.
+    /// Checks the PIN of a member at the device with this session, and counts the attempt.
     async fn check_pin(
         &self,
-        begin: &'static str,
         till: &Principal,
+        device: SessionId,
         user: UserId,
         pin: &SecretString,
         origin: &Origin,
     ) -> Result<Checked, PinError> {
+        const BEGIN: &str = "
+            SELECT no_device, wait, hash, key, membership_id, membership_version, password_changed_at,
+                   full_name, email, username, roles, permissions, device
+              FROM shared.begin_pin_sign_in($1, $2, $3, $4, $5, $6)";
         let tenant = till.member_of.tenant().ok_or(PinError::NoDevice)?;
         let account = sha256(&format!("pin {tenant} {user}"));
-        let of_till = sha256(&format!("pin at {}", till.session));
+        let of_till = sha256(&format!("pin at {device}"));
         let attempt = Attempt { account: account.clone(), counted: vec![of_till.clone(), account.clone()] };
         let read = async |tx: &SharedTx| {
-            tx.row::<Found>(begin, &[&till.session, &tenant, &user, &account, &of_till, &tx.now()]).await
+            tx.row::<Found>(BEGIN, &[&device, &tenant, &user, &account, &of_till, &tx.now()]).await
         };
         let found = self.database.write_shared(SharedScope::Public, read).await?;
         if found.no_device {

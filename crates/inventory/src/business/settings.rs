@@ -7,7 +7,9 @@ use tenancy::{DbError, TenantTx, all};
 use values::{ActorId, Currency, DayStart, Origin, Percent, Reason, Rounding, TimeZone, TooFine};
 
 use crate::are_distinct;
-use crate::business::till_settings::{self, CashRoundingError, TillSettings, TillSettingsChange};
+use crate::business::till_settings::{
+    self, CashRoundingError, MAX_LABEL_PATTERNS, TillSettings, TillSettingsChange,
+};
 use crate::day_of;
 use crate::records::audit::{Action, Subject};
 use crate::records::edit::{Edit, Stale};
@@ -139,6 +141,9 @@ pub enum SettingsError {
     /// The limit of differences of shifts is finer than the currency.
     #[error(transparent)]
     DifferenceLimit(TooFine),
+    /// The list of label patterns is too long.
+    #[error("at most {MAX_LABEL_PATTERNS} label patterns are allowed")]
+    LabelPatterns,
     /// A query failed.
     #[error("a settings query failed")]
     Db(#[from] DbError),
@@ -323,14 +328,15 @@ pub async fn update(tx: &TenantTx, change: &SettingsChange, actor: ActorId) -> R
 #[derive(Debug, thiserror::Error)]
 pub enum CurrencyChangeError {
     /// Amounts are stored in the currency of before.
-    #[error("the business already has products or purchase orders, so its currency cannot change")]
+    #[error("the business already has products, purchase orders or shifts, so its currency cannot change")]
     InUse,
     /// A query failed.
     #[error("a settings query failed")]
     Db(#[from] DbError),
 }
 
-/// Changes the currency of a business that has no amounts yet. Returns the code of the currency of before;
+/// Changes the currency of a business that has no amounts yet. The amounts among the settings, which were in
+/// the currency of before, become zero. Returns the code of the currency of before;
 /// `None` if it is the same.
 ///
 /// # Errors
@@ -342,9 +348,13 @@ pub async fn change_currency(
     // Waits for every transaction that has read the currency, and no other can read it before this one ends.
     // An amount that is being stored is therefore seen here, or is read with the new currency.
     const LOCK: &str = "LOCK TABLE settings IN ACCESS EXCLUSIVE MODE";
-    const HAS_AMOUNTS: &str = "SELECT EXISTS (SELECT FROM variants) OR EXISTS (SELECT FROM purchase_orders)";
+    const HAS_AMOUNTS: &str = "
+        SELECT EXISTS (SELECT FROM variants) OR EXISTS (SELECT FROM purchase_orders)
+            OR EXISTS (SELECT FROM shifts)";
     const CHANGE: &str = "
-        UPDATE settings SET currency = $1, currency_decimals = $2, version = version + 1, updated_at = $3
+        UPDATE settings
+           SET currency = $1, currency_decimals = $2, cash_rounding = 0, shift_difference_limit = 0,
+               version = version + 1, updated_at = $3
          WHERE id = 1";
     let before = self::currency(tx).await?;
     if before.code() == currency.code() {

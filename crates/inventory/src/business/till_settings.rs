@@ -2,7 +2,7 @@
 
 use rust_decimal::Decimal;
 use tenancy::{DbError, TenantTx};
-use values::{Currency, Money, NonNegative, Note};
+use values::{Currency, LabelPattern, Money, NonNegative, Note};
 
 use crate::business::settings::SettingsError;
 use crate::records::edit::Edit;
@@ -42,6 +42,8 @@ pub struct TillSettings {
     pub negative_sales: NegativeSales,
     /// A larger difference at the close of a shift must be approved.
     pub shift_difference_limit: Money,
+    /// The patterns of barcodes that scales print; the first that fits counts.
+    pub label_patterns: Vec<LabelPattern>,
 }
 
 tenancy::from_row!(TillSettings {
@@ -51,6 +53,7 @@ tenancy::from_row!(TillSettings {
     cash_rounding,
     negative_sales,
     shift_difference_limit,
+    label_patterns,
 });
 
 /// A change of the settings of the till. `None` leaves a setting as it is, and `Some(None)` removes a text.
@@ -68,12 +71,17 @@ pub struct TillSettingsChange {
     pub negative_sales: Option<NegativeSales>,
     /// The largest difference of a shift that needs no approval.
     pub shift_difference_limit: Option<NonNegative<Money>>,
+    /// At most [`MAX_LABEL_PATTERNS`] patterns of barcodes that scales print.
+    pub label_patterns: Option<Vec<LabelPattern>>,
 }
 
 /// The cash rounding is negative, too large, or finer than the currency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the cash rounding must be from 0 to 1000, with at most the decimals of the currency")]
 pub struct CashRoundingError;
+
+/// The largest number of label patterns.
+pub const MAX_LABEL_PATTERNS: usize = 20;
 
 /// The largest cash rounding.
 const LARGEST: Decimal = Decimal::ONE_THOUSAND;
@@ -85,7 +93,7 @@ const LARGEST: Decimal = Decimal::ONE_THOUSAND;
 pub async fn read(tx: &TenantTx) -> Result<TillSettings, DbError> {
     const READ: &str = "
         SELECT receipt_header, receipt_footer, printer_width, cash_rounding, negative_sales,
-               shift_difference_limit
+               shift_difference_limit, label_patterns
           FROM settings WHERE id = 1";
     tx.row(READ, &[]).await
 }
@@ -103,7 +111,7 @@ pub(super) async fn update(
     const UPDATE: &str = "
         UPDATE settings
            SET receipt_header = $1, receipt_footer = $2, printer_width = $3, cash_rounding = $4,
-               negative_sales = $5, shift_difference_limit = $6
+               negative_sales = $5, shift_difference_limit = $6, label_patterns = $7
          WHERE id = 1";
     let is_refused = |amount: Money| {
         amount.is_negative() || amount > Money::rounded(LARGEST) || currency.check(amount).is_err()
@@ -121,6 +129,10 @@ pub(super) async fn update(
         currency.check(limit).map_err(SettingsError::DifferenceLimit)?;
     }
     let limit = edit.amount("shiftDifferenceLimit", Some(stored.shift_difference_limit), limit.map(Some));
-    tx.execute(UPDATE, &[header, footer, width, &rounding, negative, &limit]).await?;
+    if change.label_patterns.as_ref().is_some_and(|patterns| patterns.len() > MAX_LABEL_PATTERNS) {
+        return Err(SettingsError::LabelPatterns);
+    }
+    let patterns = edit.field("labelPatterns", &stored.label_patterns, change.label_patterns.as_ref());
+    tx.execute(UPDATE, &[header, footer, width, &rounding, negative, &limit, patterns]).await?;
     Ok(())
 }

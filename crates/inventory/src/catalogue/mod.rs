@@ -12,6 +12,7 @@ pub mod product;
 pub mod product_kind;
 mod product_list;
 mod product_search;
+pub mod scan;
 pub mod tax_class;
 pub mod variant;
 mod variant_change;

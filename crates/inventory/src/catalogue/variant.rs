@@ -418,6 +418,15 @@ pub async fn find(tx: &TenantTx, id: VariantId) -> Result<Option<Variant>, DbErr
     tx.row_opt(FIND, &[&id]).await
 }
 
+/// The variant with this SKU, in any letter case, archived or not, with its stock.
+///
+/// # Errors
+/// [`DbError`]; an unknown SKU is `None`.
+pub async fn find_by_sku(tx: &TenantTx, sku: &Sku) -> Result<Option<Variant>, DbError> {
+    const FIND: &str = concatcp!(SELECT, "WHERE v.sku_key = $1");
+    tx.row_opt(FIND, &[&sku.key()]).await
+}
+
 /// The variant with this barcode, archived or not, with its stock. Every form of a GTIN finds it.
 ///
 /// # Errors

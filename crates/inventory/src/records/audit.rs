@@ -142,6 +142,8 @@ values::words! {
         ShiftCashMoved = "shift.cash_moved",
         /// The drawer of a shift was counted.
         ShiftCounted = "shift.counted",
+        /// The difference of a shift was approved.
+        ShiftApproved = "shift.approved",
         /// A shift was closed with a Z report.
         ShiftClosed = "shift.closed",
         /// A stock adjustment was posted.

@@ -299,9 +299,7 @@ codes! {
     ShiftNotClosed = "shift_not_closed", CONFLICT, "Shift not closed",
         "Close the shift of the register first. If another one is to be opened, shiftId names it.";
     CountedAlready = "counted_already", CONFLICT, "Drawer counted already",
-        "Leave counts out. Send what needs lists: the reason of the difference, or its approval.";
-    NotApproved = "not_approved", CONFLICT, "Not approved",
-        "Let a member with the permission till.approve enter the PIN again, and send the new approval.";
+        "Leave counts out, and send what needs lists.";
     HasRegisters = "has_registers", CONFLICT, "Registers sell from the location",
         "Archive the registers that detail names, or give them another location.";
     DuplicateSku = "duplicate_sku", CONFLICT, "SKU in use", "Choose another SKU.";

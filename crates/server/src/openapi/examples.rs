@@ -185,6 +185,7 @@ fn known(name: &str) -> Option<Value> {
         "permissions" => json!(["catalogue.read", "orders.place"]),
         "roles" => json!(["OWNER"]),
         "adjustmentReasons" => json!(["damaged", "lost", "found"]),
+        "labelPatterns" => json!(["21IIIIIQQ.QQQC", "22IIIIIAAA.AAC"]),
         "corsOrigins" => json!(["https://shop.example.com"]),
         "currencyDecimals" => json!(2),
         "result" => json!({"verified": 12}),

@@ -1,11 +1,13 @@
 //! Problems of the till.
 
+use identity::Permission;
 use serde_json::json;
 use till::cash_movement::CashMovementError;
 use till::register::RegisterError;
 use till::shift::OpenError;
 use till::shift_close::CloseError;
 
+use crate::http::caller::role_lacks;
 use crate::http::codes::Code;
 use crate::http::problem::Problem;
 
@@ -70,7 +72,8 @@ impl From<CloseError> for Problem {
             CloseError::TooFine { index, .. } => {
                 Self::invalid(count(index, "amount"), Code::TooManyDecimals, error)
             }
-            CloseError::NotApproved(_) => Self::because(Code::NotApproved, &error),
+            CloseError::NotYours => role_lacks(Permission::TillApprove),
+            CloseError::NothingToApprove => Self::because(Code::WrongStatus, &error),
             CloseError::Db(error) => error.into(),
         }
     }

@@ -1,4 +1,3 @@
-//! What the documents of the till have in common: their events, and approvals by PIN.
+//! What the documents of the till have in common: their events.
 
-pub mod approval;
 pub mod event;

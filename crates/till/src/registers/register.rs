@@ -146,6 +146,12 @@ pub async fn find(tx: &TenantTx, id: RegisterId) -> Result<Option<Register>, DbE
     tx.row_opt(FIND, &[&id]).await
 }
 
+/// As [`find`]. The register stays as it is until the transaction ends; documents of it do not wait.
+pub(crate) async fn hold(tx: &TenantTx, id: RegisterId) -> Result<Option<Register>, DbError> {
+    const HOLD: &str = concatcp!(SELECT, "WHERE id = $1 FOR KEY SHARE");
+    tx.row_opt(HOLD, &[&id]).await
+}
+
 /// Stores a register.
 ///
 /// # Errors

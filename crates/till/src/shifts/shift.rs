@@ -47,7 +47,7 @@ pub struct Shift {
     pub counted_by: Option<ActorId>,
     /// When the drawer was counted.
     pub counted_at: Option<DateTime<Utc>>,
-    /// Why something else was counted than should have been there.
+    /// Why the counted amount differs from the expected one.
     pub difference_reason: Option<Reason>,
     /// The member who approved the difference; `None` if nobody had to.
     pub approved_by: Option<ActorId>,
@@ -146,8 +146,13 @@ impl Shift {
     }
 
     /// Whether the difference must be approved.
-    pub(super) fn exceeds_limit(&self) -> bool {
+    fn exceeds_limit(&self) -> bool {
         self.deviation() > self.difference_limit
+    }
+
+    /// Whether somebody can approve the difference now: it must be approved, and its reason is known.
+    pub(super) fn can_be_approved(&self) -> bool {
+        self.needs() == [Need::Approval]
     }
 
     /// What a counted shift needs before it can be closed; a closed one needs nothing.
@@ -160,6 +165,7 @@ impl Shift {
     }
 }
 
+/// `$1` is the present moment.
 const SELECT: &str = concatcp!(
     "SELECT id, register_id, status, opening_float, opened_by, opened_at, counted_by, counted_at,
             difference_reason, approved_by, closed_by, closed_at, version,
@@ -168,7 +174,7 @@ const SELECT: &str = concatcp!(
             status <> 'closed' AND (SELECT ",
     day_of!("opened_at", "s"),
     " < ",
-    day_of!("now()", "s"),
+    day_of!("$1::timestamptz", "s"),
     " FROM settings s) AS is_overdue FROM shifts "
 );
 
@@ -258,13 +264,13 @@ async fn open_new(tx: &TenantTx, new: &NewShift, actor: ActorId) -> Result<Shift
 /// # Errors
 /// [`DbError`]; an unknown id is `None`.
 pub async fn find(tx: &TenantTx, id: ShiftId) -> Result<Option<Shift>, DbError> {
-    const FIND: &str = concatcp!(SELECT, "WHERE id = $1");
+    const FIND: &str = concatcp!(SELECT, "WHERE id = $2");
     read_one(tx, id, FIND).await
 }
 
 /// As [`find`]. Sales and changes of the shift wait until the transaction ends.
 pub(super) async fn lock(tx: &TenantTx, id: ShiftId) -> Result<Option<Shift>, DbError> {
-    const LOCK: &str = concatcp!(SELECT, "WHERE id = $1 FOR NO KEY UPDATE");
+    const LOCK: &str = concatcp!(SELECT, "WHERE id = $2 FOR NO KEY UPDATE");
     read_one(tx, id, LOCK).await
 }
 
@@ -274,7 +280,7 @@ const COUNTS: &str = "
 
 async fn read_one(tx: &TenantTx, id: ShiftId, sql: &'static str) -> Result<Option<Shift>, DbError> {
     let ids = [id];
-    let shift = async { tx.row_opt::<Shift>(sql, &[&id]).await };
+    let shift = async { tx.row_opt::<Shift>(sql, &[&tx.now(), &id]).await };
     let counts = async { tx.rows::<ShiftCount>(COUNTS, &[&ids.as_slice()]).await };
     let (shift, counts) = all((shift, counts)).await?;
     Ok(shift.map(|shift| Shift { counts, ..shift }))
@@ -303,20 +309,22 @@ pub async fn list(
     page: &PageRequest<(DateTime<Utc>, ShiftId)>,
 ) -> Result<Page<Shift>, DbError> {
     const IN_SPAN: &str = "
-        WHERE (opened_at, id) < ($1, $2) AND opened_at >= $3 AND opened_at < $4
-          AND ($6::text IS NULL OR status = $6)";
-    const ORDER: &str = " ORDER BY opened_at DESC, id DESC LIMIT $5";
+        WHERE (opened_at, id) < ($2, $3) AND opened_at >= $4 AND opened_at < $5
+          AND ($7::text IS NULL OR status = $7)";
+    const ORDER: &str = " ORDER BY opened_at DESC, id DESC LIMIT $6";
     const ALL: &str = concatcp!(SELECT, IN_SPAN, ORDER);
-    const OF_REGISTER: &str = concatcp!(SELECT, IN_SPAN, " AND register_id = $7", ORDER);
+    const OF_REGISTER: &str = concatcp!(SELECT, IN_SPAN, " AND register_id = $8", ORDER);
     let (moment, id) = page.below();
     let (earliest, latest) = (DateTime::UNIX_EPOCH, tx.now() + chrono::TimeDelta::days(1));
     let from = filter.from.unwrap_or(earliest).max(earliest);
     let until = filter.until.unwrap_or(latest).clamp(earliest, latest);
     let limit = page.limit.and_one();
     let shifts: Vec<Shift> = match filter.register_id {
-        None => tx.rows(ALL, &[&moment, &id, &from, &until, &limit, &filter.status]).await?,
+        None => tx.rows(ALL, &[&tx.now(), &moment, &id, &from, &until, &limit, &filter.status]).await?,
         Some(register) => {
-            tx.rows(OF_REGISTER, &[&moment, &id, &from, &until, &limit, &filter.status, &register]).await?
+            let params: tenancy::Params<'_> =
+                &[&tx.now(), &moment, &id, &from, &until, &limit, &filter.status, &register];
+            tx.rows(OF_REGISTER, params).await?
         }
     };
     let mut page = page.page(shifts, |shift| (shift.opened_at, shift.id));

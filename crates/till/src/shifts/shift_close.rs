@@ -1,5 +1,8 @@
 //! Closing a shift: the drawer is counted once, without knowing what should be in it. A difference needs a
 //! reason, and a large one an approval. Then the Z report is written.
+//!
+//! Counting is a step of its own: whether a count is refused never depends on what should be there, and what
+//! explains or approves a difference comes after the difference is known.
 
 use inventory::audit::{self, Action, Subject};
 use inventory::counter::{self, Counter};
@@ -10,8 +13,7 @@ use tenancy::{DbError, TenantTx, all, outbox};
 use tokio_postgres::types::Json;
 use values::{ActorId, Currency, Money, NonNegative, Positive, Reason, TooFine};
 
-use crate::ids::{ApprovalId, ShiftId};
-use crate::records::approval::{self, NotApproved};
+use crate::ids::ShiftId;
 use crate::records::event::{Event, ShiftChanged};
 use crate::registers::register;
 use crate::shifts::shift::{self, Denomination, Shift, ShiftCount, ShiftStatus};
@@ -41,19 +43,27 @@ pub const MAX_DENOMINATIONS: usize = 50;
 /// The largest number of notes or coins of one value.
 pub const MAX_PIECES: u32 = 1_000_000;
 
-/// A shift to be closed.
+/// A step towards the close of a shift.
 #[derive(Debug, Clone)]
 pub struct NewClose {
     /// The shift.
     pub shift_id: ShiftId,
-    /// What was counted; `None` if it was counted before.
-    pub counts: Option<Vec<NewCount>>,
-    /// Why something else was counted than should have been there.
-    pub reason: Option<Reason>,
-    /// The approval of the difference by another member.
-    pub approval: Option<ApprovalId>,
-    /// Whether the actor may approve it.
+    /// The step.
+    pub step: Step,
+    /// Whether the actor may close a shift that somebody else has opened.
+    pub may_close_others: bool,
+    /// Whether the actor is a person who may approve a difference.
     pub may_approve: bool,
+}
+
+/// What an actor does to close a shift.
+#[derive(Debug, Clone)]
+pub enum Step {
+    /// Counts the drawer, once.
+    Count(Vec<NewCount>),
+    /// Gives the reason of the difference, unless it was given before. An actor who may approve the
+    /// difference approves it.
+    Explain(Option<Reason>),
 }
 
 /// A shift was not closed. `index` is the position of the count in the request.
@@ -62,6 +72,9 @@ pub enum CloseError {
     /// There is no such shift.
     #[error("there is no such shift")]
     NotFound,
+    /// Somebody else has opened the shift, and the actor may not close it.
+    #[error("somebody else has opened this shift")]
+    NotYours,
     /// The shift is closed already.
     #[error("the shift is closed already")]
     Closed,
@@ -77,7 +90,7 @@ pub enum CloseError {
         /// The position of the count in the request, from 0.
         index: usize,
     },
-    /// There are too many notes and coins, or notes and coins of something else than cash.
+    /// There are too many notes and coins, or denominations of a method other than cash.
     #[error(
         "only cash has denominations: at most {MAX_DENOMINATIONS} values, {MAX_PIECES} pieces of each, and \
          9999999999.9999 in all"
@@ -94,16 +107,16 @@ pub enum CloseError {
         /// The number of decimals of the currency.
         reason: TooFine,
     },
-    /// The approval is not valid.
-    #[error(transparent)]
-    NotApproved(#[from] NotApproved),
+    /// There is nothing to approve yet.
+    #[error("count the drawer and give the reason of the difference before it is approved")]
+    NothingToApprove,
     /// A query failed.
     #[error("a query about the close of a shift failed")]
     Db(#[from] DbError),
 }
 
-/// Counts the drawer of a shift and closes the shift, or gives a counted shift what it needs to be closed. If
-/// something is still needed, the shift stays counted; see [`Shift::needs`].
+/// Takes a step towards the close of a shift. If nothing is needed any more, the shift is closed; otherwise
+/// it stays counted, and [`Shift::needs`] says what is needed.
 ///
 /// The shift is locked, and a sale holds a lock that conflicts with it: a sale is in the report, or is
 /// refused.
@@ -113,25 +126,69 @@ pub enum CloseError {
 pub async fn close(tx: &TenantTx, new: &NewClose, actor: ActorId) -> Result<Shift, CloseError> {
     let (currency, shift) = all((settings::currency(tx), shift::lock(tx, new.shift_id))).await?;
     let mut shift = shift.ok_or(CloseError::NotFound)?;
-    match (shift.status, &new.counts) {
-        (ShiftStatus::Closed, _) => return Err(CloseError::Closed),
-        (ShiftStatus::Counted, Some(_)) => return Err(CloseError::CountedAlready),
-        (ShiftStatus::Counted, None) => {}
-        (ShiftStatus::Open, None) => return Err(CloseError::NoCash),
-        (ShiftStatus::Open, Some(counts)) => count(tx, &mut shift, counts, &currency, actor).await?,
+    if shift.opened_by != actor && !new.may_close_others {
+        return Err(CloseError::NotYours);
     }
-    shift.difference_reason = shift.difference_reason.or_else(|| new.reason.clone());
-    shift.approved_by = match (shift.approved_by, new.approval) {
-        (None, _) if !shift.exceeds_limit() => None,
-        (None, _) if new.may_approve => Some(actor),
-        (None, Some(id)) => {
-            let approver = approval::take(tx, id, shift.id.into()).await?;
-            Some(approver.ok_or(NotApproved)?)
+    match (shift.status, &new.step) {
+        (ShiftStatus::Closed, _) => return Err(CloseError::Closed),
+        (ShiftStatus::Counted, Step::Count(_)) => return Err(CloseError::CountedAlready),
+        (ShiftStatus::Open, Step::Explain(_)) => return Err(CloseError::NoCash),
+        (ShiftStatus::Open, Step::Count(counts)) => count(tx, &mut shift, counts, &currency, actor).await?,
+        (ShiftStatus::Counted, Step::Explain(reason)) => {
+            shift.difference_reason = shift.difference_reason.or_else(|| reason.clone());
+            if new.may_approve && shift.can_be_approved() {
+                approve_locked(tx, &mut shift, actor, actor).await?;
+            }
         }
-        (approved_by, _) => approved_by,
-    };
+    }
+    finish_or_save(tx, shift, &currency, actor).await
+}
+
+/// Approves the difference of a counted shift, whose reason is known, and closes it. The caller has checked
+/// that `approver` may.
+///
+/// # Errors
+/// [`CloseError`]; the caller rolls back.
+pub async fn approve(
+    tx: &TenantTx,
+    id: ShiftId,
+    approver: ActorId,
+    actor: ActorId,
+) -> Result<Shift, CloseError> {
+    let (currency, shift) = all((settings::currency(tx), shift::lock(tx, id))).await?;
+    let mut shift = shift.ok_or(CloseError::NotFound)?;
+    if shift.status == ShiftStatus::Closed {
+        return Err(CloseError::Closed);
+    }
+    if !shift.can_be_approved() {
+        return Err(CloseError::NothingToApprove);
+    }
+    approve_locked(tx, &mut shift, approver, actor).await?;
+    finish_or_save(tx, shift, &currency, actor).await
+}
+
+async fn approve_locked(
+    tx: &TenantTx,
+    shift: &mut Shift,
+    approver: ActorId,
+    actor: ActorId,
+) -> Result<(), DbError> {
+    shift.approved_by = Some(approver);
+    let changes = json!({
+        "approvedBy": {"to": approver}, "difference": {"to": shift.difference().plain()},
+        "reason": {"to": shift.difference_reason},
+    });
+    audit::record(tx, actor, Action::ShiftApproved, Subject::Shift(shift.id.into()), &changes).await
+}
+
+async fn finish_or_save(
+    tx: &TenantTx,
+    mut shift: Shift,
+    currency: &Currency,
+    actor: ActorId,
+) -> Result<Shift, CloseError> {
     if shift.needs().is_empty() {
-        finish(tx, &mut shift, &currency, actor).await?;
+        finish(tx, &mut shift, currency, actor).await?;
     }
     save(tx, &shift).await?;
     shift.version += 1;
@@ -169,7 +226,9 @@ async fn count(
         });
     }
     shift.status = ShiftStatus::Counted;
-    (shift.counted_by, shift.counted_at) = (Some(actor), Some(tx.now()));
+    // A movement for which this transaction has waited may be younger than the transaction.
+    let counted_at = figures.last_moved_at.map_or(tx.now(), |last| last.max(tx.now()));
+    (shift.counted_by, shift.counted_at) = (Some(actor), Some(counted_at));
     let counts = &shift.counts;
     let methods: Vec<PaymentMethod> = counts.iter().map(|count| count.method).collect();
     let counted: Vec<Money> = counts.iter().map(|count| count.counted).collect();
@@ -223,15 +282,16 @@ async fn finish(
     const INSERT: &str =
         "INSERT INTO z_reports (shift_id, register_id, number, report) VALUES ($1, $2, $3, $4)";
     let (figures, register) =
-        all((Figures::read(tx, shift.id), register::find(tx, shift.register_id))).await?;
+        all((Figures::read(tx, shift.id), register::hold(tx, shift.register_id))).await?;
     let register = register.ok_or(CloseError::NotFound)?;
     shift.status = ShiftStatus::Closed;
-    (shift.closed_by, shift.closed_at, shift.is_overdue) = (Some(actor), Some(tx.now()), false);
+    let closed_at = shift.counted_at.map_or(tx.now(), |counted| counted.max(tx.now()));
+    (shift.closed_by, shift.closed_at, shift.is_overdue) = (Some(actor), Some(closed_at), false);
     let number = counter::take(tx, Counter::ZReport, register.series.as_str()).await?;
     shift.z_number = Some(number);
     let register_id = register.id;
     let reference = shift_report::reference(&register.series, number);
-    let report = ShiftReport::new(shift, register, &figures, currency, tx.now());
+    let report = ShiftReport::new(shift, register, &figures, currency, closed_at);
     let report = Json(shift_report::raw(&report)?);
     let changes = json!({
         "report": {"to": reference}, "difference": {"to": shift.difference().plain()},

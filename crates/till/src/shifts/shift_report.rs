@@ -106,9 +106,10 @@ impl DenominationReport {
 pub(super) struct Figures {
     cash_in: Money,
     cash_out: Money,
+    pub(super) last_moved_at: Option<DateTime<Utc>>,
 }
 
-tenancy::from_row!(Figures { cash_in, cash_out });
+tenancy::from_row!(Figures { cash_in, cash_out, last_moved_at });
 
 impl Figures {
     /// Reads the figures of a shift.
@@ -118,7 +119,8 @@ impl Figures {
     pub(super) async fn read(tx: &TenantTx, id: ShiftId) -> Result<Self, DbError> {
         const READ: &str = "
             SELECT coalesce(sum(amount) FILTER (WHERE amount > 0), 0) AS cash_in,
-                   coalesce(-sum(amount) FILTER (WHERE amount < 0), 0) AS cash_out
+                   coalesce(-sum(amount) FILTER (WHERE amount < 0), 0) AS cash_out,
+                   max(moved_at) AS last_moved_at
               FROM cash_movements WHERE shift_id = $1";
         tx.row(READ, &[&id]).await
     }

@@ -5,7 +5,7 @@ use inventory::settings::{self, OperatorAccess, Settings, SettingsChange};
 use inventory::till_settings::{NegativeSales, PrinterWidth, TillSettingsChange};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use values::{DayStart, Money, NonNegative, Note, Origin, Percent, Reason, Rounding, TimeZone};
+use values::{DayStart, LabelPattern, Money, NonNegative, Note, Origin, Percent, Reason, Rounding, TimeZone};
 
 use crate::http::caller::{Caller, may};
 use crate::http::etag::{self, Tag};
@@ -84,6 +84,11 @@ pub struct ChangeSettings {
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     shift_difference_limit: Option<NonNegative<Money>>,
+    /// The patterns of the barcodes that the scales of the shop print, at most 20. The first that fits a
+    /// barcode counts.
+    #[serde(default, deserialize_with = "crate::http::body::required")]
+    #[schema(nullable = false)]
+    label_patterns: Option<Vec<LabelPattern>>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -131,6 +136,8 @@ pub struct SettingsView {
     /// The largest difference at the close of a shift that needs no approval.
     #[schema(example = "2.00")]
     shift_difference_limit: String,
+    /// The patterns of the barcodes that the scales of the shop print. The first that fits a barcode counts.
+    label_patterns: Vec<LabelPattern>,
 }
 
 impl From<Settings> for SettingsView {
@@ -153,6 +160,7 @@ impl From<Settings> for SettingsView {
             cash_rounding: settings.terms.currency.format(settings.till.cash_rounding),
             negative_sales: settings.till.negative_sales,
             shift_difference_limit: settings.terms.currency.format(settings.till.shift_difference_limit),
+            label_patterns: settings.till.label_patterns,
         }
     }
 }
@@ -200,6 +208,7 @@ pub async fn edit(
         cash_rounding,
         negative_sales,
         shift_difference_limit,
+        label_patterns,
     } = body.value;
     if operator_access.is_some() {
         // Neither the staff nor a program decides what the staff may do.
@@ -222,6 +231,7 @@ pub async fn edit(
             cash_rounding,
             negative_sales,
             shift_difference_limit,
+            label_patterns,
         },
         if_version,
     };

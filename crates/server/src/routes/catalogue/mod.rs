@@ -1,8 +1,9 @@
-//! Categories, products, variants, barcodes and tax classes.
+//! Categories, products, variants, barcodes, scans and tax classes.
 
 pub mod barcodes;
 pub mod categories;
 pub mod products;
+pub mod scans;
 pub mod tax_classes;
 pub mod variants;
 
@@ -26,6 +27,7 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(variants::edit)
         .service(variants::list_prices)
         .service(barcodes::show)
+        .service(scans::show)
         .service(tax_classes::list)
         .service(tax_classes::create)
         .service(tax_classes::show)

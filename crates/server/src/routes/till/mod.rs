@@ -1,6 +1,5 @@
-//! The till: registers, shifts and approvals.
+//! The till: registers and shifts.
 
-pub mod approvals;
 pub mod cash_movements;
 pub mod registers;
 pub mod shifts;
@@ -18,8 +17,8 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(shifts::open)
         .service(shifts::show)
         .service(shifts::close)
+        .service(shifts::approve)
         .service(shifts::report)
         .service(cash_movements::create)
-        .service(cash_movements::list)
-        .service(approvals::create);
+        .service(cash_movements::list);
 }

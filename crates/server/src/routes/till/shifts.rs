@@ -2,22 +2,24 @@
 
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use chrono::{DateTime, Utc};
-use identity::Permission;
+use identity::{Permission, UserId};
 use inventory::payment::PaymentMethod;
 use inventory::settings;
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use tenancy::{TenantTx, all};
 use till::shift::{self, Need, NewShift, Shift, ShiftCount, ShiftFilter, ShiftStatus};
-use till::shift_close::{self, Counted, NewClose, NewCount};
+use till::shift_close::{self, Counted, NewClose, NewCount, Step};
 use till::shift_report::{self, DenominationReport, ShiftReport};
-use till::{ApprovalId, RegisterId, ShiftId};
+use till::{RegisterId, ShiftId};
 use utoipa::{IntoParams, ToSchema};
 use values::{ActorId, Currency, Cursor, Limit, Money, NonNegative, Positive, Reason};
 
-use crate::http::caller::{Caller, may, role_lacks};
+use crate::http::caller::{Caller, Member, may, role_lacks};
+use crate::http::client;
 use crate::http::codes::Code;
 use crate::http::etag::{self, Tag};
-use crate::http::extract::{PathId, Query};
+use crate::http::extract::{Json, PathId, Query};
 use crate::http::lists::{NoParameters, PageView, page_request};
 use crate::http::money::with_currency;
 use crate::http::problem::Problem;
@@ -43,15 +45,22 @@ pub struct OpenShift {
     {"method": "card", "amount": "230.40"}
 ]}))]
 pub struct CloseShift {
-    /// The counted amounts, of which one must be cash. A method that is left out is not compared. Leave
-    /// counts out if an earlier request has counted the drawer.
+    /// The counted amounts, of which one must be cash. A method that is left out counts as zero. Required by
+    /// the first request for the shift, and left out by others.
     #[schema(min_items = 1)]
     counts: Option<Vec<CountMethod>>,
-    /// The reason of the difference. Required if there is one.
+    /// The reason of the difference, after the drawer was counted.
     reason: Option<Reason>,
-    /// The approval of the difference by another member, from POST approvals for this shift. Required if the
-    /// difference exceeds the setting shiftDifferenceLimit, unless your role includes till.approve.
-    approval_id: Option<ApprovalId>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ApproveDifference {
+    /// The member who approves, with the permission till.approve.
+    user_id: UserId,
+    /// The PIN of the member.
+    #[schema(value_type = String, example = "4071")]
+    pin: SecretString,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -265,10 +274,11 @@ pub async fn show(
 
 /// Close a shift
 ///
-/// The drawer is counted once, without knowing what should be in it: the counts are stored before the
-/// difference is shown, and cannot be changed afterwards. Without a difference, the shift is closed at once.
-/// Otherwise needs lists what is missing, and another request with it closes the shift. A closed shift has a
-/// Z report. Requires an Idempotency-Key header.
+/// The first request counts the drawer, without knowing what should be in it. The counts are stored before
+/// the difference is shown, and cannot be changed. Without a difference, the shift is closed. Otherwise needs
+/// lists what is missing. Another request gives the reason; if your role includes till.approve, it approves
+/// the difference, too. A closed shift has a Z report. A shift that somebody else has opened requires the
+/// permission till.approve. Requires an Idempotency-Key header.
 #[utoipa::path(tag = "till", operation_id = "closeShift", request_body = CloseShift,
     responses((status = 200, body = ShiftView)), params(("id" = ShiftId, Path,)))]
 #[post("/shifts/{id}/close")]
@@ -277,16 +287,53 @@ pub async fn close(
     Submission { once, body }: Submission<may::TillSell, CloseShift>,
     PathId(shift_id): PathId<ShiftId>,
 ) -> Result<HttpResponse, Problem> {
-    let CloseShift { counts, reason, approval_id: approval } = body;
-    let counts = counts
-        .map(|counts| counts.into_iter().enumerate().map(|(index, count)| count.into_new(index)).collect());
-    let may_approve = once.caller.may(Permission::TillApprove);
-    let new = NewClose { shift_id, counts: counts.transpose()?, reason, approval, may_approve };
+    let step = match (body.counts, body.reason) {
+        (None, reason) => Step::Explain(reason),
+        (Some(counts), None) => {
+            let counts = counts.into_iter().enumerate().map(|(index, count)| count.into_new(index));
+            Step::Count(counts.collect::<Result<_, _>>()?)
+        }
+        (Some(_), Some(_)) => {
+            let message = "send the reason with a later request, when the difference is known";
+            return Err(Problem::invalid("/reason", Code::InvalidValue, message));
+        }
+    };
+    let may_close_others = once.caller.may(Permission::TillApprove);
+    let may_approve = may_close_others && once.caller.person().is_some();
+    let new = NewClose { shift_id, step, may_close_others, may_approve };
     once.run(&state.database, Key::Required, async |tx| {
         let (currency, shift) = with_currency(tx, shift_close::close(tx, &new, once.actor())).await?;
         Answer::ok(Tag::of_version(shift.version), &ShiftView::new(shift, &currency))
     })
     .await
+}
+
+/// Approve the difference of a shift by PIN
+///
+/// A member with the permission till.approve enters the PIN at the till where you are signed in; nobody is
+/// signed in or out. The drawer must be counted and the reason given. The shift is closed. Your session must
+/// be one of the app pos that was started with the name of a device, or with a PIN there.
+#[utoipa::path(tag = "till", operation_id = "approveShiftByPin", request_body = ApproveDifference,
+    responses((status = 200, body = ShiftView)), params(("id" = ShiftId, Path,)))]
+#[post("/shifts/{id}/approval")]
+pub async fn approve(
+    state: web::Data<State>,
+    caller: Member<may::TillSell>,
+    PathId(id): PathId<ShiftId>,
+    client::From(origin): client::From,
+    body: Json<ApproveDifference>,
+) -> Result<HttpResponse, Problem> {
+    let ApproveDifference { user_id, pin } = body.value;
+    let scope = caller.tenant.scope();
+    let found = state.database.read(&scope, async |tx| shift::find(tx, id).await).await?;
+    found.ok_or_else(Problem::not_found)?;
+    let (till, permission) = (&caller.principal, Permission::TillApprove);
+    state.sign_in.approve_with_pin(till, user_id, &pin, permission, &origin).await?;
+    let (approver, actor) = (ActorId::person(user_id), ActorId::person(till.user));
+    let approve =
+        async |tx: &TenantTx| with_currency(tx, shift_close::approve(tx, id, approver, actor)).await;
+    let (currency, shift) = state.database.write(&scope, approve).await?;
+    Ok(etag::changed(Tag::of_version(shift.version), &ShiftView::new(shift, &currency)))
 }
 
 /// Read the report of a shift
