@@ -1,13 +1,16 @@
 //! Backup and restore of one business. Other businesses are not affected.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use harness::till::{open_shift, register};
 use harness::{Business, Program, Ran, TestApp, TestDatabase, a_product};
 use platform::migrations;
 use serde_json::{Value, json};
-use tenancy::{NewTenant, ProvisionError, TenantSlug};
+use tenancy::{DbError, NewTenant, ProvisionError, TenantSlug, TenantTx, tenant};
+use tokio_postgres::error::SqlState;
 
 /// A folder for the backups of one test. It is removed when it is dropped.
 pub struct Folder(pub PathBuf);
@@ -34,12 +37,19 @@ pub fn done(ran: &Ran) -> String {
     ran.out.trim().to_owned()
 }
 
-/// The data that a business shows: products, stock, categories, dashboard and stock movements.
+/// The data that a business shows: products, stock, categories, dashboard, stock movements, shifts and their
+/// reports.
 pub async fn picture(business: &Business<'_>) -> Vec<Value> {
     let mut shown = Vec::new();
     for path in ["products?limit=100", "stock?limit=100", "categories?limit=100", "dashboard"] {
         shown.push(business.get(&format!("/api/v1/{path}")).await.body);
     }
+    let shifts = business.get("/api/v1/shifts").await.body;
+    for shift in shifts["data"].as_array().unwrap_or(&Vec::new()) {
+        let path = format!("/api/v1/shifts/{}/report", shift["id"].as_str().unwrap());
+        shown.push(business.get(&path).await.body);
+    }
+    shown.push(shifts);
     let products = shown[0]["data"].as_array().cloned().unwrap_or_default();
     for product in products {
         let id = product["variants"][0]["id"].as_str().unwrap().to_owned();
@@ -58,6 +68,10 @@ pub async fn stock_up(business: &Business<'_>) {
         assert_eq!(business.adjust(&product["variants"][0]["id"], "7.5").await.status, 201);
     }
     business.post("/api/v1/categories", &json!({"name": "Tools"})).await;
+    let shift = open_shift(business, &register(business, "R1").await, "10").await;
+    let close = json!({"counts": [{"method": "cash", "amount": "10"}]});
+    let close = business.submit(&format!("shifts/{}/close", shift["id"].as_str().unwrap()), &close).await;
+    assert_eq!(close.body["status"], "closed", "{close:?}");
 }
 
 /// Adds this number of categories to the first business.
@@ -92,6 +106,14 @@ async fn a_restored_business_has_its_old_data_and_can_be_swapped_back() {
 
     done(&program.run(&["backup", "restore", &file, "--yes"]));
     assert_eq!(again(&acme, &before).await, before, "only the data of the backup");
+    // A Z report stays what it is there, too.
+    let forge = async |tx: &TenantTx| tx.execute("UPDATE z_reports SET number = 2", &[]).await;
+    let owner_database = app.onboarding().owner_database();
+    let restored = owner_database.write_shared(async |tx| tenant::find_by_id(tx, acme.tenant.id).await);
+    let restored = restored.await.unwrap().unwrap();
+    let forged = app.database.pool(1).write(&Arc::new(restored).scope(), forge).await;
+    let state = forged.as_ref().err().and_then(DbError::sqlstate);
+    assert_eq!(state, Some(&SqlState::INSUFFICIENT_PRIVILEGE), "{forged:?}");
     // The restored business can be changed.
     acme.create_product(&a_product("AFTER")).await;
     let after = picture(&acme).await;

@@ -49,8 +49,8 @@ async fn a_dropped_business_comes_back_without_passwords_from_the_file() {
     let (app, folder) = (TestApp::start().await, Folder::new());
     let acme = app.tenant("acme").await;
     let other = app.tenant("other").await;
-    let staff = app.member_of(&acme.tenant, "STAFF").await;
-    let email = staff.get("/api/v1/auth/me").await.body["user"]["email"].as_str().unwrap().to_owned();
+    let manager = app.member_of(&acme.tenant, "MANAGER").await;
+    let email = manager.get("/api/v1/auth/me").await.body["user"]["email"].as_str().unwrap().to_owned();
     stock_up(&acme).await;
     let lead = json!({"name": "Team lead", "permissions": ["stock.read", "team.manage"]});
     assert_eq!(acme.put("/api/v1/roles/inventory/lead", &lead).await.status, 201);
@@ -105,12 +105,12 @@ async fn a_dropped_business_comes_back_without_passwords_from_the_file() {
     }
     assert_eq!(refused.code(), "invalid_credentials", "{refused:?}");
     // The remaining user keeps the password. The session ended with the business.
-    assert_eq!(staff.get("/api/v1/auth/me").await.code(), "session_ended");
-    let staff = app.signed_in(staff.tenant.clone(), &email).await;
-    assert_eq!(picture(&staff).await, before);
+    assert_eq!(manager.get("/api/v1/auth/me").await.code(), "session_ended");
+    let manager = app.signed_in(manager.tenant.clone(), &email).await;
+    assert_eq!(picture(&manager).await, before);
     assert_eq!(other.get("/api/v1/products").await.status, 200);
     // The business's own role is back, and so are those who have it.
-    let lea = app.signed_in(staff.tenant.clone(), "lea@acme.test").await;
+    let lea = app.signed_in(manager.tenant.clone(), "lea@acme.test").await;
     let back = lea.get("/api/v1/roles/inventory/lead").await.body;
     assert_eq!((&back["name"], &back["permissions"]), (&role["name"], &role["permissions"]), "{back}");
     assert_eq!(lea.get("/api/v1/auth/me").await.body["membership"]["roles"], json!(["lead"]));
