@@ -38,8 +38,8 @@ CREATE TABLE cash_movements (
 CREATE INDEX cash_movements_shift_id_idx ON cash_movements (shift_id, moved_at, id);
 REVOKE UPDATE, DELETE ON cash_movements FROM tenantry_tenant;
 
--- What was counted at the end of a shift, and what should have been there; append-only, so that nobody counts again
--- after they have seen the difference.
+-- The counted amounts at the end of a shift, and the expected ones; append-only, so that nobody counts again after they
+-- have seen the difference.
 CREATE TABLE shift_counts (
     shift_id uuid NOT NULL CONSTRAINT shift_counts_shift_id_fkey REFERENCES shifts (id),
     method text NOT NULL CONSTRAINT shift_counts_method_check CHECK (method IN (

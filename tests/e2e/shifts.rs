@@ -186,7 +186,7 @@ async fn nobody_counts_again_after_seeing_the_difference() {
     let z = read(&ann, &shift, "/report").await.body;
     assert_eq!((&z["difference"], &z["approvedBy"]), (&json!("-2.01"), &supervisor.user), "{z}");
 
-    // What is missing of one method is not made up for by another one. A program approves nothing.
+    // A surplus of one method does not make up for another. A program approves nothing.
     let shift = open_shift(&ann, &till, "100").await;
     let both = json!({
         "counts": [{"method": "cash", "amount": "96"}, {"method": "voucher", "amount": "4"}],

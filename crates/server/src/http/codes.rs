@@ -299,7 +299,7 @@ codes! {
     ShiftNotClosed = "shift_not_closed", CONFLICT, "Shift not closed",
         "Close the shift of the register first. If another one is to be opened, shiftId names it.";
     CountedAlready = "counted_already", CONFLICT, "Drawer counted already",
-        "Leave counts out, and send what needs lists.";
+        "Leave counts out, and send the fields that needs lists.";
     HasRegisters = "has_registers", CONFLICT, "Registers sell from the location",
         "Archive the registers that detail names, or give them another location.";
     DuplicateSku = "duplicate_sku", CONFLICT, "SKU in use", "Choose another SKU.";

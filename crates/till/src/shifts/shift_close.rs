@@ -1,8 +1,8 @@
 //! Closing a shift: the drawer is counted once, without knowing what should be in it. A difference needs a
 //! reason, and a large one an approval. Then the Z report is written.
 //!
-//! Counting is a step of its own: whether a count is refused never depends on what should be there, and what
-//! explains or approves a difference comes after the difference is known.
+//! Counting is a step of its own. A refusal of a count never depends on the expected amounts, and a reason or
+//! an approval comes after the difference is known.
 
 use inventory::audit::{self, Action, Subject};
 use inventory::counter::{self, Counter};
@@ -195,7 +195,7 @@ async fn finish_or_save(
     Ok(shift)
 }
 
-/// Stores what was counted beside what should be there, for good.
+/// Stores the counted amounts beside the expected ones, for good.
 async fn count(
     tx: &TenantTx,
     shift: &mut Shift,
@@ -225,6 +225,7 @@ async fn count(
             denominations: Json(denominations),
         });
     }
+    shift.counts.sort_by_key(|count| count.method.as_str());
     shift.status = ShiftStatus::Counted;
     // A movement for which this transaction has waited may be younger than the transaction.
     let counted_at = figures.last_moved_at.map_or(tx.now(), |last| last.max(tx.now()));
