@@ -29,7 +29,7 @@ values::checked_text!(
 )]
 pub struct LabelPatternError;
 
-/// What a barcode says that a scale printed.
+/// The content of a barcode that a scale printed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Label {
     /// The digits of the article, with leading zeros.
@@ -38,7 +38,7 @@ pub struct Label {
     pub measure: Measure,
 }
 
-/// What a scale printed beside the article.
+/// The value that a scale printed beside the article.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Measure {
     /// A quantity, in sale units.

@@ -40,7 +40,7 @@ values::words! {
         TillRead = "till.read",
         /// Open and close shifts, and put cash into a till and take it out.
         TillSell = "till.sell",
-        /// See what a till should hold, and approve differences.
+        /// See the expected amounts of a till, approve differences, and close shifts of others.
         TillApprove = "till.approve",
         /// Set up registers.
         TillManage = "till.manage",

@@ -6,18 +6,18 @@ use values::{Barcode, Currency, Label, LabelPattern, Measure, Sku};
 use crate::business::{settings, till_settings};
 use crate::catalogue::variant::{self, Variant};
 
-/// What was scanned.
+/// A scanned variant.
 #[derive(Debug, Clone)]
 pub struct Scan {
     /// The variant.
     pub variant: Variant,
-    /// What the label says; `None` for a barcode of the variant itself.
+    /// The weight or the amount on the label; `None` for a barcode of the variant itself.
     pub measure: Option<Measure>,
     /// The currency of the business.
     pub currency: Currency,
 }
 
-/// Finds what was scanned: a variant with this barcode, or else the article of a label. The digits of the
+/// Finds the variant with this barcode, or else the article of a label. The digits of the
 /// article on the label are a barcode or the SKU of the variant.
 ///
 /// # Errors

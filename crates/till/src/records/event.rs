@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use crate::ids::{RegisterId, ShiftId};
 
 tenancy::events! {
-    /// What happened at a till of a business.
+    /// The events of the tills of a business.
     pub enum Event {
         /// A shift was opened.
         ShiftOpened(ShiftChanged) = "shift.opened" version 1,

@@ -55,7 +55,7 @@ pub struct Shift {
     pub closed_by: Option<ActorId>,
     /// When the shift was closed.
     pub closed_at: Option<DateTime<Utc>>,
-    /// What was counted, by method of payment; empty before.
+    /// The counted amounts, by method of payment; empty before the count.
     pub counts: Vec<ShiftCount>,
     /// The number of the Z report, consecutive for each register; `None` before the close.
     pub z_number: Option<i64>,
@@ -86,7 +86,7 @@ tenancy::from_row!(Shift {
     version,
 } with { counts: Vec::new() });
 
-/// What was counted of one method of payment.
+/// The count of one method of payment.
 #[derive(Debug, Clone)]
 pub struct ShiftCount {
     pub(super) shift_id: ShiftId,
@@ -117,7 +117,7 @@ fn plain<S: Serializer>(value: &Money, serializer: S) -> Result<S::Ok, S::Error>
 }
 
 values::words! {
-    /// What a shift needs before it can be closed.
+    /// A condition of the close of a shift.
     pub enum Need {
         /// The reason of the difference.
         Reason = "reason",
@@ -127,14 +127,14 @@ values::words! {
 }
 
 impl ShiftCount {
-    /// What was counted, less what should have been there.
+    /// The counted amount less the expected one.
     pub fn difference(&self) -> Money {
         self.counted - self.expected
     }
 }
 
 impl Shift {
-    /// What was counted, less what should have been there, in all.
+    /// The sum of the differences.
     pub fn difference(&self) -> Money {
         self.counts.iter().map(ShiftCount::difference).sum()
     }
@@ -155,7 +155,7 @@ impl Shift {
         self.needs() == [Need::Approval]
     }
 
-    /// What a counted shift needs before it can be closed; a closed one needs nothing.
+    /// The unmet conditions of the close of a counted shift; a closed one has none.
     pub fn needs(&self) -> Vec<Need> {
         let is_counted = self.status == ShiftStatus::Counted;
         let needs_reason = !self.deviation().is_zero() && self.difference_reason.is_none();
@@ -286,7 +286,7 @@ async fn read_one(tx: &TenantTx, id: ShiftId, sql: &'static str) -> Result<Optio
     Ok(shift.map(|shift| Shift { counts, ..shift }))
 }
 
-/// Which shifts a list holds.
+/// The choice of the shifts of a list.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ShiftFilter {
     /// Only shifts of this register; `None` means all registers.
@@ -330,8 +330,9 @@ pub async fn list(
     let mut page = page.page(shifts, |shift| (shift.opened_at, shift.id));
     let ids: Vec<ShiftId> = page.data.iter().map(|shift| shift.id).collect();
     for count in tx.rows::<ShiftCount>(COUNTS, &[&ids]).await? {
-        let of_shift = page.data.iter_mut().find(|shift| shift.id == count.shift_id);
-        of_shift.into_iter().for_each(|shift| shift.counts.push(count.clone()));
+        if let Some(shift) = page.data.iter_mut().find(|shift| shift.id == count.shift_id) {
+            shift.counts.push(count);
+        }
     }
     Ok(page)
 }

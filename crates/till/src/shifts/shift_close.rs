@@ -19,7 +19,7 @@ use crate::registers::register;
 use crate::shifts::shift::{self, Denomination, Shift, ShiftCount, ShiftStatus};
 use crate::shifts::shift_report::{self, Figures, ShiftReport};
 
-/// What was counted of one method of payment.
+/// The count of one method of payment.
 #[derive(Debug, Clone)]
 pub struct NewCount {
     /// The method.
@@ -56,7 +56,7 @@ pub struct NewClose {
     pub may_approve: bool,
 }
 
-/// What an actor does to close a shift.
+/// A step of an actor towards the close of a shift.
 #[derive(Debug, Clone)]
 pub enum Step {
     /// Counts the drawer, once.

@@ -1,5 +1,5 @@
-//! What a shift took and should hold: as an X report while it lasts, and as a Z report at its close. The Z
-//! report is stored as it was written, and never changes.
+//! Reports of a shift, with its takings and the expected amounts: an X report while it lasts, and a Z report
+//! at its close. The Z report is stored as it was written, and never changes.
 
 use chrono::{DateTime, Utc};
 use inventory::counter::Counter;
@@ -54,9 +54,9 @@ pub struct ShiftReport {
     pub cash_in: String,
     /// The cash that was taken out, but not for a refund.
     pub cash_out: String,
-    /// What came in and went out, by method of payment.
+    /// The amounts that came in and went out, by method of payment.
     pub methods: Vec<MethodReport>,
-    /// What was counted, less what should have been there, in all. null before the count.
+    /// The sum of the differences. null before the count.
     pub difference: Option<String>,
     /// The reason of the difference.
     pub difference_reason: Option<Reason>,
@@ -64,21 +64,22 @@ pub struct ShiftReport {
     pub approved_by: Option<ActorId>,
 }
 
-/// What came in and went out by one method of payment.
+/// The amounts that came in and went out by one method of payment.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MethodReport {
     /// The method.
     pub method: PaymentMethod,
-    /// What customers paid, less their change.
+    /// The payments of customers, less their change.
     pub received: String,
-    /// What was paid back to customers.
+    /// The amount that was paid back to customers.
     pub paid_back: String,
-    /// What should be there. For cash, with the opening float, and what was put in and taken out.
+    /// The expected amount. For cash, it includes the opening float and the cash that was put in or taken
+    /// out.
     pub expected: String,
-    /// What was counted. null before the count, and for a method that was not counted.
+    /// The counted amount. null before the count, and for a method that was not counted.
     pub counted: Option<String>,
-    /// What was counted, less what should have been there.
+    /// The counted amount less the expected one.
     pub difference: Option<String>,
     /// The notes and coins, if they were counted one by one.
     pub denominations: Vec<DenominationReport>,
@@ -101,7 +102,7 @@ impl DenominationReport {
     }
 }
 
-/// What came in and went out during a shift.
+/// The amounts that came in and went out during a shift.
 #[derive(Debug)]
 pub(super) struct Figures {
     cash_in: Money,
@@ -125,7 +126,7 @@ impl Figures {
         tx.row(READ, &[&id]).await
     }
 
-    /// What should be there of a method of payment.
+    /// The expected amount of a method of payment.
     pub(super) fn expected(&self, shift: &Shift, method: PaymentMethod) -> Money {
         match method {
             PaymentMethod::Cash => shift.opening_float + self.cash_in - self.cash_out,

@@ -108,7 +108,7 @@ pub struct ShiftView {
     /// The register of the shift.
     register_id: RegisterId,
     status: ShiftStatus,
-    /// What a counted shift needs before it can be closed: send it with another request to close it.
+    /// The conditions that are missing before a counted shift can be closed. Meet them with other requests.
     needs: Vec<Need>,
     /// Whether the shift is not closed, though the day of the business on which it was opened is over.
     overdue: bool,
@@ -118,9 +118,9 @@ pub struct ShiftView {
     /// The user or program that opened the shift; null for the platform.
     opened_by: ActorId,
     opened_at: DateTime<Utc>,
-    /// What was counted. Empty before.
+    /// The counted amounts. Empty before the count.
     counts: Vec<ShiftCountView>,
-    /// What was counted, less what should have been there, in all. null before the count.
+    /// The sum of the differences. null before the count.
     #[schema(example = "-1.50")]
     difference: Option<String>,
     /// The reason of the difference.
@@ -148,7 +148,7 @@ pub struct ShiftCountView {
     /// The amount that should have been there.
     #[schema(example = "105.00")]
     expected: String,
-    /// What was counted, less what should have been there.
+    /// The counted amount less the expected one.
     #[schema(example = "-1.50")]
     difference: String,
     /// The notes and coins, if they were counted one by one.
