@@ -9,8 +9,9 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use harness::{Business, Client, Program, TestApp, a_product, drop_after_polls, join_all};
+use inventory::basket::{NewBasket, NewLine};
 use inventory::idempotency::{self, Claim, StoredAnswer};
-use inventory::order::{self, NewLine, NewOrder, OrderError};
+use inventory::order::{self, NewOrder, OrderError};
 use inventory::{OrderId, Requested, VariantId};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -169,21 +170,19 @@ fn free_port() -> u16 {
 /// An order of one unit, as the domain function takes it.
 fn one_of(variant: &Value) -> NewOrder {
     let variant_id = variant.as_str().unwrap().parse::<VariantId>().unwrap();
+    let quantity = Positive::new(Quantity::parse("1").unwrap()).unwrap();
     NewOrder {
         request: Requested::by_program(OrderId::new()),
         customer_id: None,
         location_id: None,
         fulfils_at_once: None,
-        lines: vec![NewLine {
-            article: variant_id.into(),
-            quantity: Positive::new(Quantity::parse("1").unwrap()).unwrap(),
-            price: None,
+        basket: NewBasket {
+            lines: vec![NewLine::new(variant_id.into(), quantity)],
             discount: None,
-        }],
-        discount: None,
+            may_set_prices: false,
+        },
         due_on: None,
         note: None,
-        may_set_prices: false,
     }
 }
 

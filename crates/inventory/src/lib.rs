@@ -26,7 +26,8 @@ pub use ids::{
     SupplierReturnId, TaxClassId, TransferId, TransferLineId, VariantId,
 };
 pub use orders::{
-    customer, exchange, fulfilment, order, order_change, order_return, payment, pricing, refund, short_order,
+    basket, customer, exchange, fulfilment, order, order_change, order_return, payment, pricing, refund,
+    short_order, sold_part,
 };
 pub use purchasing::{
     goods_receipt, purchase_order, purchase_order_list, reorder, reorder_draft, supplier, supplier_price,

@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use tenancy::{DbError, TenantTx, all};
 use values::ActorId;
 
+use crate::orders::basket;
 use crate::orders::order::{Order, OrderError};
 use crate::orders::order_list;
 use crate::orders::order_return::{self, NewReturn, Return};
 use crate::orders::placing::{self, NewOrder};
 use crate::records::document::Outcome;
-use crate::stock::article::{self, ArticleError};
+use crate::stock::article::ArticleError;
 use crate::stock::level::Key;
 use crate::stock::{location, locked_level};
 
@@ -64,7 +65,7 @@ pub async fn post(
 ///
 /// An unknown row is not locked: the document that names it is refused, or is a repeated request.
 async fn lock_levels(tx: &TenantTx, new: &NewExchange) -> Result<(), DbError> {
-    let sold = match article::find(tx, new.order.lines.iter().map(|line| &line.article)).await {
+    let sold = match basket::variants(tx, &new.order.basket.lines).await {
         Err(ArticleError::Db(error)) => return Err(error),
         sold => sold.unwrap_or_default(),
     };

@@ -1,6 +1,7 @@
 //! Customers and their orders: priced, placed, fulfilled, cancelled and returned.
 //! Money that customers owe is decided here and nowhere else.
 
+pub mod basket;
 pub mod customer;
 pub mod exchange;
 pub mod fulfilment;
@@ -14,3 +15,4 @@ mod placing;
 pub mod pricing;
 pub mod refund;
 pub mod short_order;
+pub mod sold_part;

@@ -3,15 +3,15 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::{Value, json};
 use tenancy::{DbError, SellingError, TenantTx, all, outbox};
-use values::{ActorId, Money, Note, Percent, Quantity, QuantityDecimals, Reason, TooFine};
+use values::{ActorId, Money, Note, Quantity, Reason};
 
 use crate::business::settings;
 use crate::ids::{CustomerId, LocationId, OrderId, OrderLineId};
+use crate::orders::basket::{BasketError, MAX_LINES};
 pub use crate::orders::order_line::{ChargedTax, OrderLine};
 pub use crate::orders::order_list::{OrderFilter, Owing, find, list};
 use crate::orders::order_list::{lock, save};
-pub use crate::orders::placing::{MAX_LINES, NewLine, NewOrder, place};
-use crate::orders::pricing::PricingError;
+pub use crate::orders::placing::{NewOrder, place};
 use crate::records::audit::{self, Action, Subject};
 use crate::records::document::{self, IdTaken, Part, PartError, Share};
 use crate::records::edit::Stale;
@@ -97,46 +97,9 @@ pub enum OrderError {
     /// An order or a return has no lines, or more than [`MAX_LINES`].
     #[error("the request must have 1 to {MAX_LINES} lines")]
     LineCount,
-    /// A line names a variant that the business does not have.
-    #[error("there is no such variant")]
-    UnknownVariant {
-        /// The position of the line in the request, from 0.
-        index: usize,
-    },
-    /// A line sells an archived variant, or a variant of an archived product.
-    #[error("the variant or its product is archived and cannot be sold; restore it, or remove the line")]
-    Archived {
-        /// The position of the line in the request, from 0.
-        index: usize,
-    },
-    /// A line names a SKU or a barcode that no variant has.
+    /// The lines cannot be sold.
     #[error(transparent)]
-    Article(#[from] ArticleError),
-    /// The quantity of a line has more decimals than the product.
-    #[error("the quantity has too many decimals; the product is sold {decimals}")]
-    QuantityTooFine {
-        /// The position of the line in the request, from 0.
-        index: usize,
-        /// The number of decimals of the product's quantities.
-        decimals: QuantityDecimals,
-    },
-    /// The price or the discount of a line, or the discount of the order, is finer than the currency.
-    #[error("{reason}")]
-    TooFine {
-        /// The position of the line in the request, from 0; `None` for the discount of the order.
-        index: Option<usize>,
-        /// The field with the amount, as clients name it.
-        field: &'static str,
-        /// The number of decimals of the currency.
-        reason: TooFine,
-    },
-    /// The discounts exceed the limit of the business, and the actor may not set prices. Holds the limit, in
-    /// percent.
-    #[error(
-        "the discount exceeds the limit of {0} %; reduce the discount, or ask a member with the permission \
-         catalogue.write to place the order"
-    )]
-    DiscountLimit(Percent),
+    Basket(#[from] BasketError),
     /// The order names a customer that the business does not have.
     #[error("there is no such customer")]
     UnknownCustomer,
@@ -163,15 +126,18 @@ pub enum OrderError {
     /// A different request has already stored a document with the chosen id.
     #[error(transparent)]
     IdTaken(#[from] IdTaken),
-    /// A discount or the total of the order is too large.
-    #[error(transparent)]
-    Pricing(#[from] PricingError),
     /// The stock cannot change as the order requires, for example because too little is available.
     #[error(transparent)]
     Stock(#[from] StockError),
     /// A query failed, or the database could not be reached.
     #[error("an order query failed")]
     Db(#[from] DbError),
+}
+
+impl From<ArticleError> for OrderError {
+    fn from(error: ArticleError) -> Self {
+        BasketError::from(error).into()
+    }
 }
 
 /// Cancels parts of an order, or, without parts, everything that is open, with the order locked: the stock is

@@ -8,18 +8,17 @@ use values::{ActorId, Money, Note, Quantity};
 
 use crate::business::settings;
 use crate::ids::{CustomerId, OrderId, VariantId};
+use crate::orders::basket::{self, Basket, MAX_LINES, NewBasket, NewLine};
 use crate::orders::customer;
 use crate::orders::order::{Order, OrderError};
 use crate::orders::order_line::OrderLine;
 use crate::orders::order_list::{find, lock};
-use crate::orders::placing::{self, NewLine, NewOrder, PricedOrder};
+use crate::orders::placing;
 use crate::orders::pricing::Discount;
 use crate::records::audit::{Action, Subject};
-use crate::records::document::Requested;
 use crate::records::edit::Edit;
 use crate::records::event::{Event, OrderChanged};
 use crate::statuses::OrderStatus;
-use crate::stock::article;
 use crate::stock::movement::{Kind, Source};
 use crate::stock::posting::{Cost, Posting, decide};
 
@@ -110,47 +109,34 @@ async fn replace_lines(
     const DELETE: &str = "DELETE FROM order_lines WHERE order_id = $1";
     const SAVE: &str = "UPDATE orders SET subtotal = $2, discount = $3, tax = $4, total = $5 WHERE id = $1";
     check_untouched(stored)?;
-    if lines.is_empty() || lines.len() > placing::MAX_LINES {
+    if lines.is_empty() || lines.len() > MAX_LINES {
         return Err(OrderError::LineCount);
     }
-    let variants = article::find(tx, lines.iter().map(|line| &line.article)).await?;
-    let (terms, mut sold) = all((settings::terms(tx), placing::find_sold(tx, &variants))).await?;
-    let mut new = NewOrder {
-        request: Requested::by_program(stored.id),
-        customer_id: None,
-        location_id: Some(stored.location_id),
-        fulfils_at_once: Some(false),
-        lines: lines.to_vec(),
-        discount: change.discount,
-        due_on: None,
-        note: None,
-        may_set_prices: change.may_set_prices,
-    };
-    keep_prices(&mut new.lines, &variants, &stored.lines);
-    for kept in stored.lines.iter().rev() {
-        if let Some(sold) = sold.get_mut(&kept.variant_id) {
-            sold.keep(kept);
-        }
-    }
-    placing::check_decimals(&new, &terms.currency)?;
-    let priced = placing::price(&new, &variants, &terms, &sold, stored.location_id)?;
-    let (from, to) = (shown(&stored.lines), shown(&priced.lines));
+    let variants = basket::variants(tx, lines).await?;
+    let (terms, mut articles) = all((settings::terms(tx), basket::articles(tx, variants))).await?;
+    let mut lines = lines.to_vec();
+    keep_prices(&mut lines, articles.variants(), &stored.lines);
+    articles.keep(&stored.lines);
+    let new = NewBasket { lines, discount: change.discount, may_set_prices: change.may_set_prices };
+    let Basket { subtotal, discount, tax, total, lines } = new.price(&articles, &terms)?;
+    let lines: Vec<OrderLine> =
+        lines.into_iter().map(|line| OrderLine::new(stored.id, line, false)).collect();
+    let (from, to) = (shown(&stored.lines), shown(&lines));
     if from == to {
         return Ok(());
     }
     edit.note("lines", from, to);
-    edit.amount("total", Some(stored.total), Some(Some(priced.total)));
-    let postings = moved(stored, &priced);
+    edit.amount("total", Some(stored.total), Some(Some(total)));
+    let postings = moved(stored, &lines);
     // An order may become smaller without a licence, but to add to an order is to sell.
-    if priced.total > stored.total || postings.iter().any(|posting| posting.reserved > Quantity::ZERO) {
+    if total > stored.total || postings.iter().any(|posting| posting.reserved > Quantity::ZERO) {
         tx.tenant().licence.check_selling(tx.now())?;
     }
     let decided = decide(tx, &postings).await?;
-    let PricedOrder { subtotal, discount, tax, total, lines, .. } = &priced;
     let delete = async { tx.execute(DELETE, &[&stored.id]).await };
-    let save = async { tx.execute(SAVE, &[&stored.id, subtotal, discount, tax, total]).await };
+    let save = async { tx.execute(SAVE, &[&stored.id, &subtotal, &discount, &tax, &total]).await };
     let write = decided.write(tx, Source::Order(stored.id), actor);
-    all((write, delete, save, placing::insert_lines(tx, stored.id, lines))).await?;
+    all((write, delete, save, placing::insert_lines(tx, stored.id, &lines))).await?;
     Ok(())
 }
 
@@ -167,10 +153,10 @@ fn keep_prices(lines: &mut [NewLine], variants: &[VariantId], stored: &[OrderLin
 
 /// The postings that reserve more or less of each variant. They have the difference alone: an order may
 /// become smaller although a count has found less than is reserved.
-fn moved(stored: &Order, priced: &PricedOrder) -> Vec<Posting> {
+fn moved(stored: &Order, lines: &[OrderLine]) -> Vec<Posting> {
     let mut postings: Vec<Posting> = Vec::new();
     let released = stored.lines.iter().map(|line| (line, -line.open()));
-    for (line, reserved) in released.chain(priced.lines.iter().map(|line| (line, line.quantity))) {
+    for (line, reserved) in released.chain(lines.iter().map(|line| (line, line.quantity))) {
         match postings.iter_mut().find(|posting| posting.variant_id == line.variant_id) {
             Some(posting) => posting.reserved += reserved,
             None => postings.push(Posting {

@@ -9,6 +9,8 @@ use crate::business::settings::Terms;
 use crate::catalogue::product_kind::ProductKind;
 use crate::catalogue::tax_class::Rate;
 use crate::ids::{OrderId, OrderLineId, VariantId};
+use crate::orders::basket::BasketLine;
+use crate::orders::sold_part::{SoldPart, TakenBack, Units};
 use crate::stock::posting::StockError;
 
 /// A line of a stored order.
@@ -92,6 +94,44 @@ tenancy::from_row!(OrderLine {
 });
 
 impl OrderLine {
+    /// A line of a basket that is ordered, and perhaps fulfilled at once.
+    pub(super) fn new(order_id: OrderId, line: BasketLine, is_at_once: bool) -> Self {
+        let now_or_later = |amount: Money| match is_at_once {
+            true => (amount, Money::ZERO),
+            false => (Money::ZERO, amount),
+        };
+        let (out_total, open_total) = now_or_later(line.total);
+        let (out_tax, open_tax) = now_or_later(line.tax);
+        let (_, open_discount) = now_or_later(line.discount);
+        Self {
+            id: OrderLineId::new(),
+            order_id,
+            variant_id: line.variant_id,
+            kind: line.kind,
+            sku: line.sku,
+            name: line.name,
+            quantity: line.quantity,
+            price: line.price,
+            list_price: line.list_price,
+            price_reason: line.price_reason,
+            discount: line.discount,
+            taxes: Json(line.taxes),
+            includes_tax: line.includes_tax,
+            tax: line.tax,
+            total: line.total,
+            fulfilled: if is_at_once { line.quantity } else { Quantity::ZERO },
+            cancelled: Quantity::ZERO,
+            returned: Quantity::ZERO,
+            credited: Money::ZERO,
+            cost: None,
+            open_total,
+            open_tax,
+            open_discount,
+            out_total,
+            out_tax,
+        }
+    }
+
     /// The agreed price of one unit, with its reason, if it replaces the list price.
     pub(super) fn agreed_price(&self) -> Option<(NonNegative<Money>, Reason)> {
         Some((NonNegative::new(self.price).ok()?, self.price_reason.clone()?))
@@ -123,30 +163,6 @@ pub(crate) struct Amounts {
     pub total: Money,
     pub tax: Money,
     pub discount: Money,
-}
-
-/// A part of the units of a line.
-#[derive(Clone, Copy)]
-struct Units<'a> {
-    part: Quantity,
-    whole: Quantity,
-    terms: &'a Terms,
-}
-
-impl Units<'_> {
-    /// Takes the amount of the part out of the amount of the whole: rounded, or all that is left if all units
-    /// go. So whatever the parts are, and however the rounding changes, they add up.
-    fn take_from(self, amount: &mut Money) -> Money {
-        let taken = match self.part == self.whole {
-            true => *amount,
-            false => {
-                let exact = amount.as_decimal() * self.part.as_decimal() / self.whole.as_decimal();
-                Money::from_decimal(self.terms.round(exact))
-            }
-        };
-        *amount -= taken;
-        taken
-    }
 }
 
 impl OrderLine {
@@ -200,43 +216,27 @@ impl OrderLine {
         }
     }
 
+    /// The part of the line that is out.
+    fn out(&self) -> SoldPart {
+        SoldPart { quantity: self.returnable(), total: self.out_total, tax: self.out_tax, cost: self.cost }
+    }
+
     /// Gives an amount of what is out of the line back, without goods. Returns the tax in it.
     pub(crate) fn refund(&mut self, amount: Money, terms: &Terms) -> Money {
-        let tax = match amount == self.out_total {
-            true => self.out_tax,
-            false => {
-                let exact = self.out_tax.as_decimal() * amount.as_decimal() / self.out_total.as_decimal();
-                Money::from_decimal(terms.round(exact))
-            }
-        };
-        self.out_total -= amount;
-        self.out_tax -= tax;
+        let mut out = self.out();
+        let tax = out.refund(amount, terms);
+        (self.out_total, self.out_tax) = (out.total, out.tax);
         self.credited += amount;
         tax
     }
 
     /// Takes `quantity` fulfilled units back.
     pub(crate) fn take_back(&mut self, quantity: Quantity, terms: &Terms) -> TakenBack {
-        let whole = self.returnable();
-        let units = Units { part: quantity, whole, terms };
-        let taken = TakenBack {
-            refund: units.take_from(&mut self.out_total),
-            tax: units.take_from(&mut self.out_tax),
-            cost: self.cost.map(|cost| cost.part(quantity, whole)),
-        };
-        self.cost = self.cost.zip(taken.cost).map(|(all, part)| all - part);
+        let mut out = self.out();
+        let taken = out.take_back(quantity, terms);
+        (self.out_total, self.out_tax, self.cost) = (out.total, out.tax, out.cost);
         self.returned += quantity;
         self.credited += taken.refund;
         taken
     }
-}
-
-/// What belongs to units that came back.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct TakenBack {
-    pub refund: Money,
-    /// The tax in the refund.
-    pub tax: Money,
-    /// What the units had cost, if known.
-    pub cost: Option<StockValue>,
 }

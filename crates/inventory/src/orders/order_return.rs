@@ -9,9 +9,11 @@ use values::{ActorId, Money, Quantity, Reason, StockValue};
 use crate::business::settings::{self, Terms};
 use crate::column;
 use crate::ids::{LocationId, OrderId, OrderLineId, ReturnId, ReturnLineId};
+use crate::orders::basket::MAX_LINES;
 use crate::orders::order::{self, Order, OrderError, Step};
-use crate::orders::order_line::{OrderLine, TakenBack};
+use crate::orders::order_line::OrderLine;
 use crate::orders::order_list;
+use crate::orders::sold_part::TakenBack;
 use crate::records::audit::Action;
 use crate::records::counter::{self, Counter};
 use crate::records::document::{self, Outcome, Part, Requested};
@@ -30,7 +32,7 @@ pub struct NewReturn {
     pub location_id: Option<LocationId>,
     /// The reason of the return, which the ledger stores too.
     pub reason: Reason,
-    /// 1 to [`order::MAX_LINES`] parts; one order line may have several.
+    /// 1 to [`MAX_LINES`] parts; one order line may have several.
     pub lines: Vec<NewReturnLine>,
 }
 
@@ -89,7 +91,7 @@ tenancy::from_row!(ReturnLine { return_id, line_id: "order_line_id", quantity, i
 /// # Errors
 /// [`OrderError`]; the caller rolls back.
 pub async fn post(tx: &TenantTx, new: &NewReturn, actor: ActorId) -> Result<Outcome<Return>, OrderError> {
-    if new.lines.is_empty() || new.lines.len() > order::MAX_LINES {
+    if new.lines.is_empty() || new.lines.len() > MAX_LINES {
         return Err(OrderError::LineCount);
     }
     document::once(tx, &new.request, find_repeated(tx, new), post_new(tx, new, actor)).await

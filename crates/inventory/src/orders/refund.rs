@@ -9,8 +9,8 @@ use crate::business::settings::{self, Terms};
 use crate::column;
 use crate::ids::{OrderId, OrderLineId, RefundId, RefundLineId};
 use crate::orders::order::{self, Order, OrderError, Step};
-use crate::orders::order_line::OrderLine;
 use crate::orders::order_list;
+use crate::orders::sold_part::divided;
 use crate::records::audit::Action;
 use crate::records::document::{self, IdTaken, Outcome, PartError, Requested};
 use crate::records::event::Event;
@@ -175,11 +175,12 @@ fn amounts(order: &Order, what: &What, terms: &Terms) -> Result<Vec<(usize, Mone
     match what {
         What::Amount(amount) => {
             check(None, *amount)?;
-            let left: Money = order.lines.iter().map(|line| line.out_total).sum();
+            let totals: Vec<Money> = order.lines.iter().map(|line| line.out_total).collect();
+            let left: Money = totals.iter().copied().sum();
             if *amount > left {
                 return Err(RefundError::TooMuch { index: None, left });
             }
-            Ok(divided(&order.lines, *amount, left, terms))
+            Ok(divided(&totals, *amount, terms))
         }
         What::Lines(lines) => {
             let mut amounts: Vec<(usize, Money)> = Vec::with_capacity(lines.len());
@@ -205,21 +206,6 @@ fn amounts(order: &Order, what: &What, terms: &Terms) -> Result<Vec<(usize, Mone
             Ok(amounts)
         }
     }
-}
-
-/// Divides an amount among lines by what is out of them. No line gives back more than that.
-fn divided(lines: &[OrderLine], amount: Money, out: Money, terms: &Terms) -> Vec<(usize, Money)> {
-    let (mut rest, mut left) = (amount, out);
-    let mut amounts = Vec::new();
-    for (at, line) in lines.iter().enumerate().filter(|(_, line)| line.out_total.is_positive()) {
-        let exact = rest.as_decimal() * line.out_total.as_decimal() / left.as_decimal();
-        // What the later lines cannot give back must come from this one.
-        let least = rest - (left - line.out_total);
-        let share = Money::from_decimal(terms.round(exact)).max(least).min(line.out_total).min(rest);
-        (rest, left) = (rest - share, left - line.out_total);
-        amounts.extend(share.is_positive().then_some((at, share)));
-    }
-    amounts
 }
 
 async fn insert(

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use inventory::adjustment::{self, NewAdjustment};
+use inventory::basket::{NewBasket, NewLine};
 use inventory::category::{self, NewCategory};
 use inventory::count::{self, NewCount};
 use inventory::customer::{self, NewCustomer};
 use inventory::fulfilment::{self, NewFulfilment};
 use inventory::goods_receipt::{self, ArrivedPart, Content, LineName, NewReceipt};
 use inventory::options::Options;
-use inventory::order::{self, NewLine, NewOrder, Order, OrderError};
+use inventory::order::{self, NewOrder, Order, OrderError};
 use inventory::order_return::{self, NewReturn, NewReturnLine};
 use inventory::pricing::Discount;
 use inventory::product::{self, NewProduct};
@@ -229,17 +230,11 @@ impl<'a> History<'a> {
             let goods = &self.goods[self.random.usize(..self.goods.len())];
             // Cheap goods are sold in larger quantities.
             let most = if money(goods.item.price)? < money("1")? { 40 } else { 3 };
-            let line = NewLine {
-                article: goods.id.into(),
-                quantity: positive(&self.random.u32(1..=most).to_string())?,
-                price: None,
-                discount: None,
-            };
-            lines.push(line);
+            let quantity = positive(&self.random.u32(1..=most).to_string())?;
+            lines.push(NewLine::new(goods.id.into(), quantity));
         }
         if let Some(delivery) = self.delivery.filter(|_| count == 3) {
-            let quantity = positive("1")?;
-            lines.push(NewLine { article: delivery.into(), quantity, price: None, discount: None });
+            lines.push(NewLine::new(delivery.into(), positive("1")?));
         }
         let discount =
             (self.random.u32(..9) == 0).then_some(Discount::percent(percent("10")?).map_err(data)?);
@@ -276,10 +271,8 @@ impl<'a> History<'a> {
             customer_id,
             location_id: None,
             fulfils_at_once,
-            lines,
-            discount,
+            basket: NewBasket { lines, discount, may_set_prices: true },
             note: None,
-            may_set_prices: true,
         };
         match order::place(self.tx, &new, ActorId::SYSTEM).await {
             Ok(outcome) => Ok(Some(outcome.into_document())),
@@ -448,12 +441,7 @@ impl<'a> History<'a> {
     async fn wait_for_goods(&mut self) -> Result<(), DemoError> {
         for what in ["waits", "partly", "cancelled"] {
             let line = |variant: VariantId, how_much: &str| -> Result<NewLine, DemoError> {
-                Ok(NewLine {
-                    article: variant.into(),
-                    quantity: positive(how_much)?,
-                    price: None,
-                    discount: None,
-                })
+                Ok(NewLine::new(variant.into(), positive(how_much)?))
             };
             let mut lines = vec![line(self.goods[0].id, "3")?, line(self.goods[1].id, "2")?];
             if let Some(delivery) = self.delivery {

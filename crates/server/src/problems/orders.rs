@@ -1,5 +1,6 @@
 //! Problems of customers and their orders.
 
+use inventory::basket::BasketError;
 use inventory::customer::CustomerError;
 use inventory::exchange::ExchangeError;
 use inventory::order::OrderError;
@@ -29,19 +30,7 @@ impl From<OrderError> for Problem {
             OrderError::NotFound => Self::not_found(),
             OrderError::Licence(error) => error.into(),
             OrderError::LineCount => Self::invalid("/lines", Code::InvalidLineCount, error),
-            OrderError::UnknownVariant { index } => Self::not_found_at(line(index, "variantId"), error),
-            OrderError::Article(error) => error.into(),
-            OrderError::Archived { index } => {
-                Self::invalid(line(index, "variantId"), Code::VariantArchived, error)
-            }
-            OrderError::TooFine { index, field, .. } => {
-                let pointer = index.map_or(format!("/{field}"), |index| line(index, field));
-                Self::invalid(pointer, Code::TooManyDecimals, error)
-            }
-            OrderError::QuantityTooFine { index, .. } => {
-                Self::invalid(line(index, "quantity"), Code::TooManyDecimals, error)
-            }
-            OrderError::DiscountLimit(_) => Self::because(Code::DiscountOverLimit, &error),
+            OrderError::Basket(error) => error.into(),
             OrderError::ArchivedCustomer => Self::invalid("/customerId", Code::CustomerArchived, error),
             OrderError::UnknownCustomer => Self::not_found_at("/customerId", error),
             OrderError::UnknownLocation => Self::not_found_at("/locationId", error),
@@ -51,9 +40,30 @@ impl From<OrderError> for Problem {
             }
             OrderError::Part(error) => error.into(),
             OrderError::IdTaken(error) => error.into(),
-            OrderError::Pricing(error) => error.into(),
             OrderError::Stock(error) => error.into(),
             OrderError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<BasketError> for Problem {
+    fn from(error: BasketError) -> Self {
+        match error {
+            BasketError::UnknownVariant { index } => Self::not_found_at(line(index, "variantId"), error),
+            BasketError::Article(error) => error.into(),
+            BasketError::Archived { index } => {
+                Self::invalid(line(index, "variantId"), Code::VariantArchived, error)
+            }
+            BasketError::TooFine { index, field, .. } => {
+                let pointer = index.map_or(format!("/{field}"), |index| line(index, field));
+                Self::invalid(pointer, Code::TooManyDecimals, error)
+            }
+            BasketError::QuantityTooFine { index, .. } => {
+                Self::invalid(line(index, "quantity"), Code::TooManyDecimals, error)
+            }
+            BasketError::DiscountLimit(_) => Self::because(Code::DiscountOverLimit, &error),
+            BasketError::Pricing(error) => error.into(),
+            BasketError::Stock(error) => error.into(),
         }
     }
 }

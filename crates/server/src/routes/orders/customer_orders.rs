@@ -3,10 +3,9 @@
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use chrono::{DateTime, NaiveDate, Utc};
 use identity::Permission;
+use inventory::basket::{NewBasket, NewLine};
 use inventory::counter::Counter;
-use inventory::order::{
-    self, ChargedTax, NewLine, NewOrder, Order, OrderFilter, OrderLine, OrderStatus, Owing,
-};
+use inventory::order::{self, ChargedTax, NewOrder, Order, OrderFilter, OrderLine, OrderStatus, Owing};
 use inventory::payment::PaymentStatus;
 use inventory::pricing::Discount;
 use inventory::product_kind::ProductKind;
@@ -74,11 +73,13 @@ impl PlaceOrder {
             customer_id: self.customer_id,
             location_id: self.location_id,
             fulfils_at_once: self.fulfil,
-            lines: lines.collect::<Result<_, _>>()?,
-            discount: self.discount.map(|text| text.0),
+            basket: NewBasket {
+                lines: lines.collect::<Result<_, _>>()?,
+                discount: self.discount.map(|text| text.0),
+                may_set_prices,
+            },
             due_on: self.due_on,
             note: self.note,
-            may_set_prices,
         })
     }
 }
@@ -331,6 +332,7 @@ impl PlaceLine {
             quantity: self.quantity,
             price,
             discount: self.discount.map(|text| text.0),
+            note: None,
         })
     }
 }

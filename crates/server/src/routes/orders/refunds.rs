@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use identity::Permission;
 use inventory::exchange::NewExchange;
 use inventory::refund::{self, NewRefund, Refund, What};
-use inventory::{OrderId, OrderLineId, RefundId, order};
+use inventory::{OrderId, OrderLineId, RefundId, basket};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use values::{ActorId, Currency, Money, Reason};
@@ -92,7 +92,7 @@ pub async fn give_back(
     let RefundOrder { id, reason, amount, lines } = body;
     let what = match (amount, lines) {
         (Some(amount), None) => What::Amount(amount),
-        (None, Some(lines)) if !lines.is_empty() && lines.len() <= order::MAX_LINES => {
+        (None, Some(lines)) if !lines.is_empty() && lines.len() <= basket::MAX_LINES => {
             What::Lines(lines.into_iter().map(|line| (line.line_id, line.amount)).collect())
         }
         _ => {

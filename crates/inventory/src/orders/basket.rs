@@ -1,0 +1,367 @@
+//! Baskets: the articles that a customer buys, with their prices. An order and a sale at the till both begin
+//! as a basket, so they have one way to a price.
+
+use std::collections::HashMap;
+
+use rust_decimal::Decimal;
+use tenancy::{DbError, TenantTx};
+use tokio_postgres::types::Json;
+use values::{
+    Currency, Money, Name, NonNegative, Note, Percent, Positive, Quantity, QuantityDecimals, Reason, Sku,
+    TooFine,
+};
+
+use crate::business::settings::Terms;
+use crate::catalogue::product_kind::ProductKind;
+use crate::catalogue::tax_class::{Rate, Taxation};
+use crate::ids::VariantId;
+use crate::orders::order_line::{ChargedTax, OrderLine};
+use crate::orders::pricing::{self, Discount, PricedLine, PricingError};
+use crate::stock::article::{self, ArticleError, ArticleName};
+use crate::stock::posting::StockError;
+
+/// A basket to be priced.
+#[derive(Debug, Clone)]
+pub struct NewBasket {
+    /// At most [`MAX_LINES`] lines; several lines may sell the same variant.
+    pub lines: Vec<NewLine>,
+    /// A discount on the whole basket, after the discounts of the lines.
+    pub discount: Option<Discount>,
+    /// Whether the actor may set prices. If so, the discount limit does not apply.
+    pub may_set_prices: bool,
+}
+
+/// A line of a basket to be priced.
+#[derive(Debug, Clone)]
+pub struct NewLine {
+    /// The variant to sell; it and its product must not be archived.
+    pub article: ArticleName,
+    /// The quantity to sell, in sale units.
+    pub quantity: Positive<Quantity>,
+    /// Another price of one unit than the list price, with the reason. [`NewBasket::price`] does not check
+    /// whether the actor may set prices; the caller must check it.
+    pub price: Option<(NonNegative<Money>, Reason)>,
+    /// A discount on this line alone, taken off before the discount of the basket.
+    pub discount: Option<Discount>,
+    /// A note about the line, such as the name of the tailor.
+    pub note: Option<Note>,
+}
+
+impl NewLine {
+    /// A line at the list price, without a discount.
+    pub fn new(article: ArticleName, quantity: Positive<Quantity>) -> Self {
+        Self { article, quantity, price: None, discount: None, note: None }
+    }
+}
+
+/// The largest number of lines of a basket.
+pub const MAX_LINES: usize = 200;
+
+/// A basket with its prices. Each amount is the sum of the lines.
+#[derive(Debug)]
+pub struct Basket {
+    /// The sum of quantity times price, before discounts.
+    pub subtotal: Money,
+    /// The sum of all discounts, of the lines and of the basket.
+    pub discount: Money,
+    /// The sum of all taxes, included in the prices or added to them.
+    pub tax: Money,
+    /// The amount to pay, including discounts and taxes.
+    pub total: Money,
+    /// The lines; lines of one article at one price are one line.
+    pub lines: Vec<BasketLine>,
+}
+
+/// A line of a basket with its prices.
+#[derive(Debug)]
+pub struct BasketLine {
+    /// The variant to sell.
+    pub variant_id: VariantId,
+    /// The kind of its product: whether it has stock.
+    pub kind: ProductKind,
+    /// The SKU.
+    pub sku: Sku,
+    /// The name of the product.
+    pub name: Name,
+    /// The quantity, in sale units.
+    pub quantity: Quantity,
+    /// The price of one unit, before discounts.
+    pub price: Money,
+    /// The list price of one unit.
+    pub list_price: Money,
+    /// The reason for a price that replaces the list price; `None` if the list price applies.
+    pub price_reason: Option<Reason>,
+    /// The line's own discount and its share of the basket's discount.
+    pub discount: Money,
+    /// Each tax rate with its amount; empty for an untaxed line.
+    pub taxes: Vec<ChargedTax>,
+    /// Whether the price includes the taxes. `None` if there are none.
+    pub includes_tax: Option<bool>,
+    /// The sum of the amounts in `taxes`.
+    pub tax: Money,
+    /// The amount to pay for the line, including discounts and taxes.
+    pub total: Money,
+    /// The note about the line.
+    pub note: Option<Note>,
+}
+
+/// A basket has no price. `index` is the line's position in the request.
+#[derive(Debug, thiserror::Error)]
+pub enum BasketError {
+    /// A line names a variant that the business does not have.
+    #[error("there is no such variant")]
+    UnknownVariant {
+        /// The position of the line in the request, from 0.
+        index: usize,
+    },
+    /// A line sells an archived variant, or a variant of an archived product.
+    #[error("the variant or its product is archived and cannot be sold; restore it, or remove the line")]
+    Archived {
+        /// The position of the line in the request, from 0.
+        index: usize,
+    },
+    /// A line names a SKU or a barcode that no variant has.
+    #[error(transparent)]
+    Article(#[from] ArticleError),
+    /// The quantity of a line has more decimals than the product.
+    #[error("the quantity has too many decimals; the product is sold {decimals}")]
+    QuantityTooFine {
+        /// The position of the line in the request, from 0.
+        index: usize,
+        /// The number of decimals of the product's quantities.
+        decimals: QuantityDecimals,
+    },
+    /// The price or the discount of a line, or the discount of the basket, is finer than the currency.
+    #[error("{reason}")]
+    TooFine {
+        /// The position of the line in the request, from 0; `None` for the discount of the basket.
+        index: Option<usize>,
+        /// The field with the amount, as clients name it.
+        field: &'static str,
+        /// The number of decimals of the currency.
+        reason: TooFine,
+    },
+    /// The discounts exceed the limit of the business, and the actor may not set prices. Holds the limit, in
+    /// percent.
+    #[error(
+        "the discount exceeds the limit of {0} %; reduce the discount, or ask a member with the permission \
+         catalogue.write to place the order"
+    )]
+    DiscountLimit(Percent),
+    /// A discount or the total is too large.
+    #[error(transparent)]
+    Pricing(#[from] PricingError),
+    /// The quantity of a variant is too large.
+    #[error(transparent)]
+    Stock(#[from] StockError),
+}
+
+/// What the catalogue has of the variants of lines.
+#[derive(Debug)]
+pub struct Articles {
+    /// The variant of each line.
+    variants: Vec<VariantId>,
+    sold: HashMap<VariantId, Sold>,
+}
+
+/// What the catalogue has of a variant that is sold.
+#[derive(Debug)]
+struct Sold {
+    id: VariantId,
+    kind: ProductKind,
+    sku: Sku,
+    name: Name,
+    price: Money,
+    is_archived: bool,
+    quantity_decimals: QuantityDecimals,
+    is_inclusive: Option<bool>,
+    rates: Option<Json<Vec<Rate>>>,
+}
+
+tenancy::from_row!(Sold { id, kind, sku, name, price, is_archived, quantity_decimals, is_inclusive, rates });
+
+impl Sold {
+    /// Takes the names, the list price and the taxes from a line of an order that has the variant already.
+    fn keep(&mut self, line: &OrderLine) {
+        (self.sku, self.name, self.price) = (line.sku.clone(), line.name.clone(), line.list_price);
+        self.is_archived = false;
+        let rates: Vec<Rate> = line.taxes.0.iter().map(|charged| charged.rate.clone()).collect();
+        self.is_inclusive = line.includes_tax().or(self.is_inclusive).filter(|_| !rates.is_empty());
+        self.rates = (!rates.is_empty()).then_some(Json(rates));
+    }
+
+    fn taxation(&self) -> Option<Taxation> {
+        let rates = self.rates.as_ref().map(|rates| rates.0.clone());
+        self.is_inclusive.zip(rates).map(|(is_inclusive, rates)| Taxation { is_inclusive, rates })
+    }
+}
+
+/// The variants that lines name, in the order of the lines.
+///
+/// # Errors
+/// [`ArticleError`] for the first unknown SKU or barcode.
+pub async fn variants(tx: &TenantTx, lines: &[NewLine]) -> Result<Vec<VariantId>, ArticleError> {
+    article::find(tx, lines.iter().map(|line| &line.article)).await
+}
+
+/// Reads what the catalogue has of the variants of lines.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn articles(tx: &TenantTx, variants: Vec<VariantId>) -> Result<Articles, DbError> {
+    const SOLD: &str = "
+        SELECT v.id, p.kind, v.sku, p.name, v.price,
+               v.archived_at IS NOT NULL OR p.archived_at IS NOT NULL AS is_archived,
+               p.quantity_decimals, t.is_inclusive, t.rates
+          FROM variants v
+          JOIN products p ON p.id = v.product_id
+          LEFT JOIN tax_classes t ON t.id = p.tax_class_id
+         WHERE v.id = ANY ($1)";
+    let sold = tx.rows::<Sold>(SOLD, &[&variants]).await?;
+    Ok(Articles { sold: sold.into_iter().map(|sold| (sold.id, sold)).collect(), variants })
+}
+
+impl Articles {
+    /// The variant of each line.
+    pub(super) fn variants(&self) -> &[VariantId] {
+        &self.variants
+    }
+
+    /// Variants that an order has already keep their names, their list prices and their taxes.
+    pub(super) fn keep(&mut self, lines: &[OrderLine]) {
+        for line in lines.iter().rev() {
+            if let Some(sold) = self.sold.get_mut(&line.variant_id) {
+                sold.keep(line);
+            }
+        }
+    }
+}
+
+impl NewBasket {
+    /// Prices the basket. The server decides prices, not the client.
+    ///
+    /// # Errors
+    /// [`BasketError`].
+    pub fn price(&self, articles: &Articles, terms: &Terms) -> Result<Basket, BasketError> {
+        self.check_decimals(&terms.currency)?;
+        let lines = merged(&self.lines, &articles.variants);
+        let found = found(&lines, articles)?;
+        let taxations: Vec<Option<Taxation>> = found.iter().map(|(_, sold)| sold.taxation()).collect();
+        let to_price: Vec<pricing::Line<'_>> = found
+            .iter()
+            .zip(&taxations)
+            .map(|((line, sold), taxation)| pricing::Line {
+                quantity: line.quantity.get(),
+                price: line.price.as_ref().map_or(sold.price, |(price, _)| price.get()),
+                discount: line.discount,
+                is_fee: sold.kind == ProductKind::Fee,
+                taxation: taxation.as_ref(),
+            })
+            .collect();
+        let priced = pricing::price(&to_price, self.discount, terms.rounding, terms.currency.decimals())?;
+        let (fees, others): (Vec<_>, Vec<_>) =
+            priced.lines.iter().zip(&to_price).partition(|(_, of)| of.is_fee);
+        if !self.may_set_prices && [fees, others].iter().any(|lines| exceeds_limit(lines, terms)) {
+            return Err(BasketError::DiscountLimit(terms.discount_limit));
+        }
+        let asked = found.iter().zip(&to_price).zip(&taxations);
+        let lines = asked.zip(priced.lines).map(|((((line, sold), asked), taxation), priced)| {
+            let PricedLine { discount, taxes, tax, total, .. } = priced;
+            BasketLine {
+                variant_id: sold.id,
+                kind: sold.kind,
+                sku: sold.sku.clone(),
+                name: sold.name.clone(),
+                quantity: asked.quantity,
+                price: asked.price,
+                list_price: sold.price,
+                price_reason: line.price.as_ref().map(|(_, reason)| reason.clone()),
+                discount: Money::from_decimal(discount),
+                taxes: taxes.into_iter().map(|(rate, amount)| ChargedTax { rate, amount }).collect(),
+                includes_tax: taxation.as_ref().map(|taxation| taxation.is_inclusive),
+                tax: Money::from_decimal(tax),
+                total: Money::from_decimal(total),
+                note: line.note.clone(),
+            }
+        });
+        Ok(Basket {
+            subtotal: Money::from_decimal(priced.subtotal),
+            discount: Money::from_decimal(priced.discount),
+            tax: Money::from_decimal(priced.tax),
+            total: Money::from_decimal(priced.total),
+            lines: lines.collect(),
+        })
+    }
+
+    /// Refuses amounts of the request that are finer than the currency.
+    fn check_decimals(&self, currency: &Currency) -> Result<(), BasketError> {
+        let check = |index, field, amount: Option<Money>| match amount.map(|amount| currency.check(amount)) {
+            Some(Err(reason)) => Err(BasketError::TooFine { index, field, reason }),
+            _ => Ok(()),
+        };
+        for (index, line) in self.lines.iter().enumerate() {
+            check(Some(index), "price", line.price.as_ref().map(|(price, _)| price.get()))?;
+            check(Some(index), "discount", line.discount.and_then(Discount::as_amount))?;
+        }
+        check(None, "discount", self.discount.and_then(Discount::as_amount))
+    }
+}
+
+/// The lines with their articles, of which each can be sold.
+fn found<'a>(
+    lines: &'a [(usize, NewLine)],
+    articles: &'a Articles,
+) -> Result<Vec<(&'a NewLine, &'a Sold)>, BasketError> {
+    let mut found = Vec::with_capacity(lines.len());
+    for (index, line) in lines {
+        let index = *index;
+        let variant = &articles.variants[index];
+        let sold = articles.sold.get(variant).ok_or(BasketError::UnknownVariant { index })?;
+        if sold.is_archived {
+            return Err(BasketError::Archived { index });
+        }
+        if line.quantity.get() > Quantity::MAX {
+            return Err(StockError::TooMuch { variant_id: sold.id }.into());
+        }
+        let decimals = sold.quantity_decimals;
+        if !decimals.allows(line.quantity.get()) {
+            return Err(BasketError::QuantityTooFine { index, decimals });
+        }
+        found.push((line, sold));
+    }
+    Ok(found)
+}
+
+/// The lines of the basket, each with the position of its first line in the request. Lines of the same variant
+/// at the same price and the same discount become one line, so that it is rounded once. Their amounts of
+/// discount are added up.
+fn merged(lines: &[NewLine], variants: &[VariantId]) -> Vec<(usize, NewLine)> {
+    let mut merged: Vec<(usize, NewLine)> = Vec::with_capacity(lines.len());
+    for (index, line) in lines.iter().enumerate() {
+        let same = |(at, other): &&mut (usize, NewLine)| {
+            variants[*at] == variants[index] && other.price == line.price && other.note == line.note
+        };
+        let before = merged.iter_mut().filter(same).find_map(|(_, other)| {
+            let discount = Discount::together(other.discount, line.discount)?;
+            Some((other, discount))
+        });
+        match before {
+            Some((other, discount)) => {
+                // A sum beyond the largest quantity is refused as too much.
+                other.quantity = other.quantity.plus(line.quantity);
+                other.discount = discount;
+            }
+            None => merged.push((index, line.clone())),
+        }
+    }
+    merged
+}
+
+/// Whether the discounts on lines exceed what staff who may not set prices may give: the limit of their sum,
+/// or the sum of the limits of each, where rounding makes that more. Fees are no part of the sum for other
+/// lines, because a discount on the basket leaves them out.
+fn exceeds_limit(lines: &[(&PricedLine, &pricing::Line<'_>)], terms: &Terms) -> bool {
+    let sum = |of: &dyn Fn(&PricedLine) -> Decimal| lines.iter().map(|(line, _)| of(line)).sum::<Decimal>();
+    let of_each = sum(&|line| terms.discount_limit_of(line.gross));
+    sum(&|line| line.discount) > of_each.max(terms.discount_limit_of(sum(&|line| line.gross)))
+}
