@@ -67,6 +67,8 @@ mod restore;
 mod returns;
 mod route_table;
 mod routes;
+mod sale_corrections;
+mod sales;
 mod search;
 mod second_factor;
 mod servers;

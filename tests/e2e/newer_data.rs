@@ -8,12 +8,15 @@ use serde_json::json;
 use tenancy::{DbError, SharedScope, jobs, tenant};
 
 /// Each closed set of a business schema, with an address that reads it.
-const OF_A_BUSINESS: [(&str, &str, &str); 15] = [
+const OF_A_BUSINESS: [(&str, &str, &str); 18] = [
     ("products", "kind", "/api/v1/products"),
     ("order_lines", "kind", "/api/v1/orders"),
     ("order_payments", "method", "/api/v1/orders/ORDER/payments"),
     ("orders", "status", "/api/v1/orders"),
     ("purchase_orders", "status", "/api/v1/purchase-orders"),
+    ("sale_lines", "kind", "/api/v1/sales"),
+    ("sale_payments", "method", "/api/v1/sales"),
+    ("sales", "kind", "/api/v1/sales"),
     ("stock_transfers", "status", "/api/v1/stock/transfers"),
     ("stock_count_lines", "refusal", "/api/v1/stock/counts/COUNT"),
     ("stock_counts", "status", "/api/v1/stock/counts"),
@@ -87,6 +90,7 @@ async fn a_word_of_a_later_release_is_an_error_in_every_column() {
     assert_eq!(acme.submit(&format!("orders/{order}/payments"), &payment).await.status, 201);
     let register = harness::till::register(&acme, "R1").await;
     let shift = harness::till::open_shift(&acme, &register, "10").await;
+    assert_eq!(harness::till::sell_units(&acme, &register, bolt, "1").await.status, 201);
     let close = json!({"counts": [{"method": "cash", "amount": "9"}]});
     let close = acme.submit(&format!("shifts/{}/close", shift["id"].as_str().unwrap()), &close).await;
     assert_eq!(close.body["status"], "counted", "{close:?}");

@@ -62,7 +62,7 @@ fn expired(app: &TestApp, token: &str) -> String {
 }
 
 /// All permissions that an API key can have.
-const KEY_PERMISSIONS: [&str; 20] = [
+const KEY_PERMISSIONS: [&str; 21] = [
     "catalogue.read",
     "catalogue.write",
     "stock.read",
@@ -82,6 +82,7 @@ const KEY_PERMISSIONS: [&str; 20] = [
     "audit.read",
     "till.read",
     "till.sell",
+    "till.approve",
     "till.manage",
 ];
 
@@ -282,6 +283,7 @@ async fn fill(business: &Business<'_>) -> BTreeMap<&'static str, Value> {
     let register = business.post("/api/v1/registers", &json!({"name": "Till", "series": "T1"})).await.body;
     let shift = json!({"registerId": register["id"], "openingFloat": "100"});
     let shift = business.submit("shifts", &shift).await.body;
+    let sale = harness::till::sell_units(business, &register["id"], &variant, "1").await.body;
     let tax_class = json!({"name": "VAT", "inclusive": true, "rates": [{"name": "VAT", "percent": "16"}]});
     let tax_class = business.post("/api/v1/tax-classes", &tax_class).await.body;
     let order = json!({
@@ -295,6 +297,7 @@ async fn fill(business: &Business<'_>) -> BTreeMap<&'static str, Value> {
         ("revaluation", revaluation["id"].clone()),
         ("register", register["id"].clone()),
         ("shift", shift["id"].clone()),
+        ("sale", sale["id"].clone()),
         ("location", location),
         ("customer", customer["id"].clone()),
         ("order", order["id"].clone()),
@@ -338,6 +341,7 @@ async fn keys_of_another_business_find_nothing_on_any_route() {
             ("locations", _) => "location",
             ("registers", _) => "register",
             ("shifts", _) => "shift",
+            ("sales", _) => "sale",
             ("tax-classes", _) => "taxClass",
             ("orders", _) => "order",
             ("users", _) => "member",

@@ -60,3 +60,22 @@ pub async fn open_shift(client: &Client<'_>, register: &Value, float: &str) -> V
     assert_eq!(reply.status, 201, "{reply:?}");
     reply.body
 }
+
+/// Sells lines at a register, with these payments.
+pub async fn sell(client: &Client<'_>, register: &Value, lines: Value, payments: Value) -> Reply {
+    let body = json!({"registerId": register, "lines": lines, "payments": payments});
+    client.submit("sales", &body).await
+}
+
+/// Sells units of a variant for cash, exactly paid.
+pub async fn sell_units(client: &Client<'_>, register: &Value, variant: &Value, quantity: &str) -> Reply {
+    let lines = json!([{"variantId": variant, "quantity": quantity}]);
+    sell(client, register, lines, json!([{"method": "cash"}])).await
+}
+
+/// Refunds a sale at a register with the fields of `what`, in cash.
+pub async fn refund(client: &Client<'_>, register: &Value, sale: &Value, what: Value) -> Reply {
+    let mut body = json!({"registerId": register, "reason": "broken", "payments": [{"method": "cash"}]});
+    body.as_object_mut().unwrap().extend(what.as_object().unwrap().clone());
+    client.submit(&format!("sales/{}/refunds", sale["id"].as_str().unwrap()), &body).await
+}

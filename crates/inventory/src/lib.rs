@@ -46,6 +46,6 @@ fn are_distinct<T: PartialEq>(items: &[T]) -> bool {
 }
 
 /// One value of each row, as the parameter of an INSERT that stores all rows at once.
-fn column<'a, Row, T>(rows: &'a [Row], value: impl Fn(&'a Row) -> T) -> Vec<T> {
+pub fn column<'a, Row, T>(rows: &'a [Row], value: impl Fn(&'a Row) -> T) -> Vec<T> {
     rows.iter().map(value).collect()
 }

@@ -7,4 +7,12 @@ values::ids! {
     ShiftId,
     /// The id of a movement of cash. The client may choose it.
     CashMovementId,
+    /// The id of a receipt. The client may choose it.
+    SaleId,
+    /// The id of a line of a receipt.
+    SaleLineId,
+    /// The id of what a receipt takes back of a line.
+    SaleReturnId,
+    /// The id of a payment of a receipt.
+    SalePaymentId,
 }

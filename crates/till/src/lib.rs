@@ -1,14 +1,16 @@
-//! The till of a business, inside its own schema: registers and shifts.
+//! The till of a business, inside its own schema: registers, shifts and sales.
 //!
 //! As in `inventory`, every function that runs a query takes a [`tenancy::TenantTx`], and one file is one
-//! noun. A room imports only from rooms that stand before it: records, registers, shifts.
+//! noun. A room imports only from rooms that stand before it: records, registers, shifts, sales.
 
 mod ids;
 mod records;
 mod registers;
+mod sales;
 mod shifts;
 
-pub use ids::{CashMovementId, RegisterId, ShiftId};
+pub use ids::{CashMovementId, RegisterId, SaleId, SaleLineId, SaleReturnId, ShiftId};
 pub use records::event;
 pub use registers::register;
+pub use sales::{sale, sale_list, sale_payment, sale_void, selling};
 pub use shifts::{cash_movement, overdue, shift, shift_close, shift_report};

@@ -36,11 +36,12 @@ values::words! {
         DashboardRead = "dashboard.read",
         /// Read reports and reorder suggestions, and verify the stock ledger.
         ReportsRead = "reports.read",
-        /// Read registers and shifts.
+        /// Read registers, shifts and sales.
         TillRead = "till.read",
-        /// Open and close shifts, and put cash into a till and take it out.
+        /// Open and close shifts, sell, and put cash into a till and take it out.
         TillSell = "till.sell",
-        /// See the expected amounts of a till, approve differences, and close shifts of others.
+        /// See the expected amounts of a till, approve differences, close shifts of others, set prices,
+        /// refund and void sales.
         TillApprove = "till.approve",
         /// Set up registers.
         TillManage = "till.manage",

@@ -144,6 +144,9 @@ pub enum SettingsError {
     /// The list of label patterns is too long.
     #[error("at most {MAX_LABEL_PATTERNS} label patterns are allowed")]
     LabelPatterns,
+    /// The fiscal year does not begin in a month from 1 to 12.
+    #[error("the month must be from 1 to 12")]
+    FiscalYear,
     /// A query failed.
     #[error("a settings query failed")]
     Db(#[from] DbError),

@@ -44,6 +44,8 @@ pub struct TillSettings {
     pub shift_difference_limit: Money,
     /// The patterns of barcodes that scales print; the first that fits counts.
     pub label_patterns: Vec<LabelPattern>,
+    /// The month in which the fiscal year begins, from 1 to 12. Receipts are numbered for each fiscal year.
+    pub fiscal_year_starts_in: i16,
 }
 
 tenancy::from_row!(TillSettings {
@@ -54,6 +56,7 @@ tenancy::from_row!(TillSettings {
     negative_sales,
     shift_difference_limit,
     label_patterns,
+    fiscal_year_starts_in,
 });
 
 /// A change of the settings of the till. `None` leaves a setting as it is, and `Some(None)` removes a text.
@@ -73,6 +76,8 @@ pub struct TillSettingsChange {
     pub shift_difference_limit: Option<NonNegative<Money>>,
     /// At most [`MAX_LABEL_PATTERNS`] patterns of barcodes that scales print.
     pub label_patterns: Option<Vec<LabelPattern>>,
+    /// The month in which the fiscal year begins, from 1 to 12.
+    pub fiscal_year_starts_in: Option<i16>,
 }
 
 /// The cash rounding is negative, too large, or finer than the currency.
@@ -93,7 +98,7 @@ const LARGEST: Decimal = Decimal::ONE_THOUSAND;
 pub async fn read(tx: &TenantTx) -> Result<TillSettings, DbError> {
     const READ: &str = "
         SELECT receipt_header, receipt_footer, printer_width, cash_rounding, negative_sales,
-               shift_difference_limit, label_patterns
+               shift_difference_limit, label_patterns, fiscal_year_starts_in
           FROM settings WHERE id = 1";
     tx.row(READ, &[]).await
 }
@@ -111,7 +116,8 @@ pub(super) async fn update(
     const UPDATE: &str = "
         UPDATE settings
            SET receipt_header = $1, receipt_footer = $2, printer_width = $3, cash_rounding = $4,
-               negative_sales = $5, shift_difference_limit = $6, label_patterns = $7
+               negative_sales = $5, shift_difference_limit = $6, label_patterns = $7,
+               fiscal_year_starts_in = $8
          WHERE id = 1";
     let is_refused = |amount: Money| {
         amount.is_negative() || amount > Money::rounded(LARGEST) || currency.check(amount).is_err()
@@ -133,6 +139,14 @@ pub(super) async fn update(
         return Err(SettingsError::LabelPatterns);
     }
     let patterns = edit.field("labelPatterns", &stored.label_patterns, change.label_patterns.as_ref());
-    tx.execute(UPDATE, &[header, footer, width, &rounding, negative, &limit, patterns]).await?;
+    if change.fiscal_year_starts_in.is_some_and(|month| !(1..=12).contains(&month)) {
+        return Err(SettingsError::FiscalYear);
+    }
+    let month = edit.field(
+        "fiscalYearStartsIn",
+        &stored.fiscal_year_starts_in,
+        change.fiscal_year_starts_in.as_ref(),
+    );
+    tx.execute(UPDATE, &[header, footer, width, &rounding, negative, &limit, patterns, month]).await?;
     Ok(())
 }

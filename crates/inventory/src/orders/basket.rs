@@ -332,9 +332,9 @@ fn found<'a>(
     Ok(found)
 }
 
-/// The lines of the basket, each with the position of its first line in the request. Lines of the same variant
-/// at the same price and the same discount become one line, so that it is rounded once. Their amounts of
-/// discount are added up.
+/// The lines of the basket, each with the position of its first line in the request. Lines of the same
+/// variant at the same price and the same discount become one line, so that it is rounded once. Their amounts
+/// of discount are added up.
 fn merged(lines: &[NewLine], variants: &[VariantId]) -> Vec<(usize, NewLine)> {
     let mut merged: Vec<(usize, NewLine)> = Vec::with_capacity(lines.len());
     for (index, line) in lines.iter().enumerate() {

@@ -122,12 +122,12 @@ pub async fn find(tx: &TenantTx, id: CustomerId) -> Result<Option<Customer>, DbE
     tx.row_opt(FIND, &[&id]).await
 }
 
-/// Whether an order names an archived customer. A customer in use stays so until the transaction ends, by the
-/// lock that the order needs anyway.
+/// Whether an order or a sale names an archived customer. A customer in use stays so until the transaction
+/// ends, by the lock that the document needs anyway.
 ///
 /// # Errors
 /// [`DbError`]; an unknown customer is not archived.
-pub(super) async fn is_archived(tx: &TenantTx, customer: Option<CustomerId>) -> Result<bool, DbError> {
+pub async fn is_archived(tx: &TenantTx, customer: Option<CustomerId>) -> Result<bool, DbError> {
     const IS_ARCHIVED: &str = "SELECT archived_at IS NOT NULL FROM customers WHERE id = $1 FOR KEY SHARE";
     match customer {
         Some(customer) => Ok(tx.value_opt(IS_ARCHIVED, &[&customer]).await? == Some(true)),

@@ -8,6 +8,7 @@ use rust_decimal::Decimal;
 use values::{Money, Percent, Quantity, Rounding};
 
 use crate::catalogue::tax_class::{Rate, Taxation};
+use crate::orders::order_line::ChargedTax;
 
 /// A discount: an amount that is not negative, or 0 to 100 percent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -222,6 +223,13 @@ fn tax(
         return (taxes, whole, base);
     }
     (taxes, sum, base + sum)
+}
+
+/// Divides the tax of a part of a line among the rates, by what is left of the tax of each rate.
+pub fn tax_by_rate(left: &[ChargedTax], tax: Money, decimals: u32) -> Vec<ChargedTax> {
+    let weights: Vec<Decimal> = left.iter().map(|charged| charged.amount).collect();
+    let shares = share_out(tax.as_decimal(), &weights, decimals);
+    left.iter().zip(shares).map(|(charged, amount)| ChargedTax { amount, ..charged.clone() }).collect()
 }
 
 /// Divides `amount` among `weights` in steps of the currency, so that the shares add up to `amount` and no

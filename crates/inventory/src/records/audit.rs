@@ -36,6 +36,8 @@ pub enum Subject {
     PurchaseOrder(PurchaseOrderId),
     /// A register of the till.
     Register(Uuid),
+    /// A receipt of the till.
+    Sale(Uuid),
     /// A shift at a register.
     Shift(Uuid),
     /// There is one profile and one row of settings, and their subject is the business.
@@ -64,6 +66,7 @@ impl Subject {
             Self::Product(id) => ("product", id.into()),
             Self::PurchaseOrder(id) => ("purchase_order", id.into()),
             Self::Register(id) => ("register", id),
+            Self::Sale(id) => ("sale", id),
             Self::Shift(id) => ("shift", id),
             Self::Settings(id) => ("settings", id.into()),
             Self::Supplier(id) => ("supplier", id.into()),
@@ -134,6 +137,10 @@ values::words! {
         /// The reorder level or the target quantity of a variant at a location changed, or whether the
         /// location keeps the variant.
         ReorderingChanged = "reordering.changed",
+        /// A receipt of the till was completed.
+        SaleCompleted = "sale.completed",
+        /// A receipt of the till was voided.
+        SaleVoided = "sale.voided",
         /// Settings of the business changed.
         SettingsChanged = "settings.changed",
         /// A shift was opened at a register.

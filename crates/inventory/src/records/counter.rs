@@ -25,11 +25,13 @@ values::words! {
         SupplierReturn = "supplier_return",
         /// Z reports of a register: `R1-Z-000042`.
         ZReport = "z_report",
+        /// Receipts of a register in a fiscal year: `R1-2026-000042`.
+        TillReceipt = "till_receipt",
     }
 }
 
 impl Counter {
-    /// A number as people write it, such as `SO-000042`.
+    /// A number as people write it, such as `SO-000042`. The series of a till stands before it.
     pub fn reference(self, number: i64) -> String {
         let prefix = match self {
             Self::Order => "SO",
@@ -40,6 +42,7 @@ impl Counter {
             Self::GoodsReceipt => "GR",
             Self::SupplierReturn => "VR",
             Self::ZReport => "Z",
+            Self::TillReceipt => return format!("{number:06}"),
         };
         format!("{prefix}-{number:06}")
     }
@@ -59,9 +62,7 @@ pub async fn take(tx: &TenantTx, counter: Counter, series: &str) -> Result<i64, 
 }
 
 /// Takes the next number of a kind of documents that has one series, and stores the document with it, in one
-/// flight.
-///
-/// `insert` is an INSERT that selects from [`TAKEN`], binds the counter as `$1`, and returns the number.
+/// flight. `insert` selects from [`TAKEN`]; see [`insert_in_series`].
 ///
 /// # Errors
 /// [`DbError`].
@@ -71,10 +72,31 @@ pub(crate) async fn insert_numbered(
     insert: &'static str,
     params: &[&(dyn ToSql + Sync)],
 ) -> Result<i64, DbError> {
+    insert_in_series(tx, counter, "", insert, params).await
+}
+
+/// Takes the next number of a series, and stores the document with it, in one flight.
+///
+/// `insert` is an INSERT that selects from [`TAKEN_IN_SERIES`], binds the counter as `$1` and the series as
+/// `$2`, and returns the number.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn insert_in_series(
+    tx: &TenantTx,
+    counter: Counter,
+    series: &str,
+    insert: &'static str,
+    params: &[&(dyn ToSql + Sync)],
+) -> Result<i64, DbError> {
     let insert = async { tx.value(insert, params).await };
-    let (_, number) = all((take(tx, counter, ""), insert)).await?;
+    let (_, number) = all((take(tx, counter, series), insert)).await?;
     Ok(number)
 }
+
+/// The number that [`insert_in_series`] has taken, for the statement that stores the document; `$1` is the
+/// counter, and `$2` is the series.
+pub const TAKEN_IN_SERIES: &str = "(SELECT next - 1 FROM counters WHERE kind = $1 AND series = $2)";
 
 /// The number that [`insert_numbered`] has taken, for the statement that stores the document; `$1` is the
 /// counter.

@@ -16,11 +16,11 @@ values::words! {
     pub enum Kind {
         /// Goods received from a supplier, or taken out again because the receipt was reversed.
         Purchase = "purchase",
-        /// Goods that left for an order.
+        /// Goods that left for an order or were sold at the till.
         Sale = "sale",
         /// A change by hand, with a reason; also the goods of a return that are scrapped.
         Adjustment = "adjustment",
-        /// Goods of an order that came back.
+        /// Goods of an order or of the till that came back.
         Return = "return",
         /// Goods that left for another location, arrived from one, or came back without having arrived.
         Transfer = "transfer",
@@ -50,6 +50,10 @@ values::words! {
         Return = "return",
         /// A correction of the cost of stock, with a reason.
         Revaluation = "revaluation",
+        /// A receipt of the till: goods that were sold or came back.
+        Sale = "sale",
+        /// A receipt of the till that was voided, so that its goods came back.
+        SaleVoid = "sale_void",
         /// A return of goods to a supplier.
         SupplierReturn = "supplier_return",
         /// A transfer whose goods left the source location.
@@ -76,6 +80,10 @@ pub enum Source {
     Return(ReturnId),
     /// A correction of the cost of stock.
     Revaluation(RevaluationId),
+    /// A receipt of the till.
+    Sale(Uuid),
+    /// A receipt of the till, when it is voided.
+    SaleVoid(Uuid),
     /// A return of goods to a supplier.
     SupplierReturn(SupplierReturnId),
     /// A transfer, when its goods leave the source location.
@@ -95,6 +103,8 @@ impl Source {
             Self::Order(id) => (SourceKind::Order, id.into()),
             Self::Return(id) => (SourceKind::Return, id.into()),
             Self::Revaluation(id) => (SourceKind::Revaluation, id.into()),
+            Self::Sale(id) => (SourceKind::Sale, id),
+            Self::SaleVoid(id) => (SourceKind::SaleVoid, id),
             Self::SupplierReturn(id) => (SourceKind::SupplierReturn, id.into()),
             Self::Transfer(id) => (SourceKind::Transfer, id.into()),
             Self::TransferStep(id) => (SourceKind::TransferStep, id.into()),

@@ -256,6 +256,12 @@ codes! {
         "Domain of the platform", "Send a host name outside the platform's own domain.";
     NotConfirmed = "not_confirmed", UNPROCESSABLE_ENTITY,
         "Not confirmed", "Send the slug of the business as the confirmation.";
+    Underpaid = "underpaid", UNPROCESSABLE_ENTITY,
+        "Not paid in full", "Add payments for the amount that missing names.";
+    Overpaid = "overpaid", UNPROCESSABLE_ENTITY, "Paid too much",
+        "Reduce the payments. If surplus is there, it names the amount. Change is only given for cash.";
+    NotPaidBack = "not_paid_back", UNPROCESSABLE_ENTITY,
+        "Wrong amount paid back", "Pay exactly the amount back that payBack names, as a negative payment.";
     IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY,
         "Idempotency-Key reused", "Make a new key for each new request.";
 
@@ -296,6 +302,10 @@ codes! {
         "Delivery note already booked", "Check whether this delivery has already been received.";
     DuplicateName = "duplicate_name", CONFLICT, "Name in use", "Choose another name.";
     DuplicateSeries = "duplicate_series", CONFLICT, "Series in use", "Choose another series.";
+    NoOpenShift = "no_open_shift", CONFLICT,
+        "No open shift", "Open a shift at the register. To undo a sale of an earlier shift, refund it.";
+    HasReturns = "has_returns", CONFLICT,
+        "Sale with returns", "Sell or refund the articles instead of voiding the sale.";
     ShiftNotClosed = "shift_not_closed", CONFLICT, "Shift not closed",
         "Close the shift of the register first. If another one is to be opened, shiftId names it.";
     CountedAlready = "counted_already", CONFLICT, "Drawer counted already",

@@ -19,6 +19,7 @@ pub mod metrics;
 pub mod money;
 pub mod oauth_error;
 pub mod origins;
+pub mod prices;
 pub mod problem;
 pub mod rate_limits;
 pub mod recent;

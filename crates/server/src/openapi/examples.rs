@@ -188,6 +188,7 @@ fn known(name: &str) -> Option<Value> {
         "labelPatterns" => json!(["21IIIIIQQ.QQQC", "22IIIIIAAA.AAC"]),
         "corsOrigins" => json!(["https://shop.example.com"]),
         "currencyDecimals" => json!(2),
+        "fiscalYearStartsIn" => json!(1),
         "result" => json!({"verified": 12}),
         "details" => json!({"slug": "acme"}),
         "schemas" => json!(["business_7"]),

@@ -50,6 +50,7 @@ impl From<SettingsError> for Problem {
             SettingsError::DifferenceLimit(_) => {
                 Self::invalid("/shiftDifferenceLimit", Code::TooManyDecimals, error)
             }
+            SettingsError::FiscalYear => Self::invalid("/fiscalYearStartsIn", Code::OutOfRange, error),
             SettingsError::LabelPatterns => Self::invalid("/labelPatterns", Code::OutOfRange, error),
             SettingsError::Reasons => Self::invalid("/adjustmentReasons", Code::InvalidReasons, error),
             SettingsError::Db(error) => error.into(),

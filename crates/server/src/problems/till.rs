@@ -1,9 +1,12 @@
 //! Problems of the till.
 
 use identity::Permission;
+use inventory::PartError;
 use serde_json::json;
 use till::cash_movement::CashMovementError;
 use till::register::RegisterError;
+use till::sale::SaleError;
+use till::sale_payment::SalePaymentError;
 use till::shift::OpenError;
 use till::shift_close::CloseError;
 
@@ -75,6 +78,74 @@ impl From<CloseError> for Problem {
             CloseError::NotYours => role_lacks(Permission::TillApprove),
             CloseError::NothingToApprove => Self::because(Code::WrongStatus, &error),
             CloseError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<SaleError> for Problem {
+    fn from(error: SaleError) -> Self {
+        let back = |index: Option<usize>, field: &str| match index {
+            Some(index) => format!("/returns/{index}/{field}"),
+            None => format!("/{field}"),
+        };
+        match error {
+            SaleError::NotFound => Self::not_found(),
+            SaleError::Licence(error) => error.into(),
+            SaleError::UnknownRegister => Self::not_found_at("/registerId", error),
+            SaleError::NoShift => Self::because(Code::NoOpenShift, &error),
+            SaleError::LineCount => Self::invalid("/lines", Code::InvalidLineCount, error),
+            SaleError::NoReason => Self::invalid("/reason", Code::MissingField, error),
+            SaleError::Basket(error) => error.into(),
+            SaleError::UnknownCustomer => Self::not_found_at("/customerId", error),
+            SaleError::ArchivedCustomer => Self::invalid("/customerId", Code::CustomerArchived, error),
+            SaleError::Part(PartError::UnknownLine { index }) => {
+                Self::not_found_at(back(Some(index), "lineId"), "there is no such line of a sale")
+            }
+            SaleError::Part(PartError::MoreThanLeft { index, .. }) => {
+                Self::invalid(back(Some(index), "quantity"), Code::MoreThanLeft, error)
+            }
+            SaleError::NotPositive { index } => {
+                Self::invalid(back(index, "amount"), Code::NotPositive, error)
+            }
+            SaleError::TooFine { index, .. } => {
+                Self::invalid(back(index, "amount"), Code::TooManyDecimals, error)
+            }
+            SaleError::TooMuch { index, .. } => {
+                Self::invalid(back(index, "amount"), Code::RefundTooLarge, error)
+            }
+            SaleError::NothingLeft => Self::because(Code::RefundTooLarge, &error),
+            SaleError::Voided => {
+                Self::because(Code::WrongStatus, &error).with("documentStatus", json!("voided"))
+            }
+            SaleError::ShiftOver => Self::because(Code::NoOpenShift, &error),
+            SaleError::HasReturns => Self::because(Code::HasReturns, &error),
+            SaleError::Payment(error) => error.into(),
+            SaleError::TooLarge => Self::invalid("/lines", Code::AmountTooLarge, error),
+            SaleError::IdTaken(error) => error.into(),
+            SaleError::Stock(error) => error.into(),
+            SaleError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<SalePaymentError> for Problem {
+    fn from(error: SalePaymentError) -> Self {
+        let at = |index: usize| format!("/payments/{index}/amount");
+        match error {
+            SalePaymentError::Count => Self::invalid("/payments", Code::OutOfRange, error),
+            SalePaymentError::TooFine { index, .. } => Self::invalid(at(index), Code::TooManyDecimals, error),
+            SalePaymentError::Zero { index } => Self::invalid(at(index), Code::ZeroAmount, error),
+            SalePaymentError::TwoRests { index } => Self::invalid(at(index), Code::MissingField, error),
+            SalePaymentError::TooLittle(amount) => {
+                Self::invalid("/payments", Code::Underpaid, &error).with("missing", json!(amount.plain()))
+            }
+            SalePaymentError::NotPaidBack(amount) => {
+                Self::invalid("/payments", Code::NotPaidBack, &error).with("payBack", json!(amount.plain()))
+            }
+            SalePaymentError::TooMuch(amount) => {
+                Self::invalid("/payments", Code::Overpaid, &error).with("surplus", json!(amount.plain()))
+            }
+            SalePaymentError::PaidBack(_) => Self::invalid("/payments", Code::Overpaid, error),
         }
     }
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::ids::{RegisterId, ShiftId};
+use crate::ids::{RegisterId, SaleId, ShiftId};
 
 tenancy::events! {
     /// The events of the tills of a business.
@@ -14,6 +14,10 @@ tenancy::events! {
         ShiftOverdue(ShiftChanged) = "shift.overdue" version 1,
         /// A shift was closed, and its Z report was written.
         ShiftClosed(ShiftChanged) = "shift.closed" version 1,
+        /// A sale, a refund or an exchange was completed.
+        SaleCompleted(SaleChanged) = "sale.completed" version 1,
+        /// A sale was voided in its shift.
+        SaleVoided(SaleChanged) = "sale.voided" version 1,
     }
 }
 
@@ -25,4 +29,16 @@ pub struct ShiftChanged {
     pub shift_id: ShiftId,
     /// The register of the shift.
     pub register_id: RegisterId,
+}
+
+/// A receipt, with its register and its shift.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SaleChanged {
+    /// The id of the receipt.
+    pub sale_id: SaleId,
+    /// The register.
+    pub register_id: RegisterId,
+    /// The shift of the register.
+    pub shift_id: ShiftId,
 }

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use const_format::concatcp;
 use inventory::audit::{self, Action, Subject};
+use inventory::counter::Counter;
 use inventory::edit::{Edit, Stale};
 use inventory::plan_limits::{self, LimitError, Limited};
 use inventory::{LocationId, location};
@@ -46,6 +47,12 @@ impl Series {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// The number of a receipt as it is printed, such as `R1-2026-000042`. Its series is a register and a fiscal
+/// year.
+pub(crate) fn receipt_reference(series: &str, number: i64) -> String {
+    format!("{series}-{}", Counter::TillReceipt.reference(number))
 }
 
 /// A register.

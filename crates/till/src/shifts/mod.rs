@@ -4,4 +4,5 @@ pub mod cash_movement;
 pub mod overdue;
 pub mod shift;
 pub mod shift_close;
+mod shift_figures;
 pub mod shift_report;

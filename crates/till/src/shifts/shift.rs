@@ -274,6 +274,15 @@ pub(super) async fn lock(tx: &TenantTx, id: ShiftId) -> Result<Option<Shift>, Db
     read_one(tx, id, LOCK).await
 }
 
+/// The open shift of a register. It stays open until the transaction ends, because its close waits.
+///
+/// # Errors
+/// [`DbError`]; a register without an open shift has `None`.
+pub(crate) async fn hold_open(tx: &TenantTx, register: RegisterId) -> Result<Option<ShiftId>, DbError> {
+    const HOLD: &str = "SELECT id FROM shifts WHERE register_id = $1 AND status = 'open' FOR SHARE";
+    tx.value_opt(HOLD, &[&register]).await
+}
+
 const COUNTS: &str = "
     SELECT shift_id, method, counted, expected, denominations FROM shift_counts
      WHERE shift_id = ANY ($1) ORDER BY shift_id, method";

@@ -17,7 +17,8 @@ use crate::ids::ShiftId;
 use crate::records::event::{Event, ShiftChanged};
 use crate::registers::register;
 use crate::shifts::shift::{self, Denomination, Shift, ShiftCount, ShiftStatus};
-use crate::shifts::shift_report::{self, Figures, ShiftReport};
+use crate::shifts::shift_figures::Figures;
+use crate::shifts::shift_report::{self, ShiftReport};
 
 /// The count of one method of payment.
 #[derive(Debug, Clone)]
@@ -224,6 +225,18 @@ async fn count(
             expected: figures.expected(shift, count.method),
             denominations: Json(denominations),
         });
+    }
+    // A method with payments that nobody counted has counted as nothing.
+    for takings in &figures.takings {
+        if shift.counts.iter().all(|count| count.method != takings.method) {
+            shift.counts.push(ShiftCount {
+                shift_id: shift.id,
+                method: takings.method,
+                counted: Money::ZERO,
+                expected: figures.expected(shift, takings.method),
+                denominations: Json(Vec::new()),
+            });
+        }
     }
     shift.counts.sort_by_key(|count| count.method.as_str());
     shift.status = ShiftStatus::Counted;

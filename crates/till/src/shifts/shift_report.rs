@@ -10,11 +10,12 @@ use serde_json::value::RawValue;
 use tenancy::{DbError, TenantTx, all};
 use tokio_postgres::types::Json;
 use utoipa::ToSchema;
-use values::{ActorId, Currency, Money, Name, Reason};
+use values::{ActorId, Currency, Name, Percent, Reason};
 
 use crate::ids::{RegisterId, ShiftId};
 use crate::registers::register::{self, Register, Series};
 use crate::shifts::shift::{self, Denomination, Shift, ShiftStatus};
+use crate::shifts::shift_figures::{Figures, TaxFigure};
 
 /// The report of a shift: an X report while the shift is not closed, and its Z report afterwards.
 #[derive(Debug, Serialize, ToSchema)]
@@ -54,6 +55,9 @@ pub struct ShiftReport {
     pub cash_in: String,
     /// The cash that was taken out, but not for a refund.
     pub cash_out: String,
+    /// The sums of the receipts. null in reports of releases that did not sell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub receipts: Option<ReceiptsReport>,
     /// The amounts that came in and went out, by method of payment.
     pub methods: Vec<MethodReport>,
     /// The sum of the differences. null before the count.
@@ -62,6 +66,77 @@ pub struct ShiftReport {
     pub difference_reason: Option<Reason>,
     /// The member who approved the difference.
     pub approved_by: Option<ActorId>,
+}
+
+/// The sums of the receipts of a shift. Voided receipts are in no sum.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReceiptsReport {
+    /// The number of sales and exchanges.
+    pub sales: i64,
+    /// The number of refunds.
+    pub refunds: i64,
+    /// The number of voided receipts.
+    pub voids: i64,
+    /// The number of the first receipt, such as R1-2026-000042. null if there is none.
+    pub first: Option<String>,
+    /// The number of the last receipt. null if there is none.
+    pub last: Option<String>,
+    /// The sum of quantity times price over all sold lines, before discounts.
+    pub subtotal: String,
+    /// The discounts.
+    pub discount: String,
+    /// The amount of what came back, including taxes.
+    pub returned: String,
+    /// The taxes of what was sold less those of what came back.
+    pub tax: String,
+    /// The amount of what was sold less what came back, including taxes.
+    pub total: String,
+    /// The amount by which cash was rounded. The payments add up to the total and this amount.
+    pub rounding: String,
+    /// The taxes by rate.
+    pub taxes: Vec<TaxReport>,
+}
+
+/// The tax of one rate, of what was sold less what came back.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TaxReport {
+    /// The name of the rate, such as VAT.
+    pub name: Name,
+    /// The rate in percent.
+    pub percent: Percent,
+    /// The taxed amount, without taxes.
+    pub net: String,
+    /// The tax.
+    pub tax: String,
+}
+
+impl ReceiptsReport {
+    fn new(figures: &Figures, currency: &Currency) -> Self {
+        let sums = &figures.receipts;
+        let (first, last) = sums.numbers();
+        let tax = |of: &TaxFigure| TaxReport {
+            name: of.name.clone(),
+            percent: of.percent,
+            net: currency.format(of.net),
+            tax: currency.format(of.tax),
+        };
+        Self {
+            sales: sums.sales,
+            refunds: sums.refunds,
+            voids: sums.voids,
+            first,
+            last,
+            subtotal: currency.format(sums.subtotal),
+            discount: currency.format(sums.discount),
+            returned: currency.format(sums.returned),
+            tax: currency.format(sums.tax),
+            total: currency.format(sums.total),
+            rounding: currency.format(sums.rounding),
+            taxes: figures.taxes.iter().map(tax).collect(),
+        }
+    }
 }
 
 /// The amounts that came in and went out by one method of payment.
@@ -102,39 +177,6 @@ impl DenominationReport {
     }
 }
 
-/// The amounts that came in and went out during a shift.
-#[derive(Debug)]
-pub(super) struct Figures {
-    cash_in: Money,
-    cash_out: Money,
-    pub(super) last_moved_at: Option<DateTime<Utc>>,
-}
-
-tenancy::from_row!(Figures { cash_in, cash_out, last_moved_at });
-
-impl Figures {
-    /// Reads the figures of a shift.
-    ///
-    /// # Errors
-    /// [`DbError`].
-    pub(super) async fn read(tx: &TenantTx, id: ShiftId) -> Result<Self, DbError> {
-        const READ: &str = "
-            SELECT coalesce(sum(amount) FILTER (WHERE amount > 0), 0) AS cash_in,
-                   coalesce(-sum(amount) FILTER (WHERE amount < 0), 0) AS cash_out,
-                   max(moved_at) AS last_moved_at
-              FROM cash_movements WHERE shift_id = $1";
-        tx.row(READ, &[&id]).await
-    }
-
-    /// The expected amount of a method of payment.
-    pub(super) fn expected(&self, shift: &Shift, method: PaymentMethod) -> Money {
-        match method {
-            PaymentMethod::Cash => shift.opening_float + self.cash_in - self.cash_out,
-            _ => Money::ZERO,
-        }
-    }
-}
-
 impl ShiftReport {
     pub(super) fn new(
         shift: &Shift,
@@ -148,8 +190,8 @@ impl ShiftReport {
             let denominations = count.map(|count| count.denominations.0.as_slice()).unwrap_or_default();
             MethodReport {
                 method,
-                received: currency.format(Money::ZERO),
-                paid_back: currency.format(Money::ZERO),
+                received: currency.format(figures.of(method).0),
+                paid_back: currency.format(figures.of(method).1),
                 expected: currency.format(figures.expected(shift, method)),
                 counted: count.map(|count| currency.format(count.counted)),
                 difference: count.map(|count| currency.format(count.difference())),
@@ -160,7 +202,10 @@ impl ShiftReport {
             }
         };
         let is_counted = |method: &&PaymentMethod| shift.counts.iter().any(|count| count.method == **method);
-        let is_shown = |method: &&PaymentMethod| **method == PaymentMethod::Cash || is_counted(method);
+        let is_taken = |method: PaymentMethod| figures.takings.iter().any(|takings| takings.method == method);
+        let is_shown = |method: &&PaymentMethod| {
+            **method == PaymentMethod::Cash || is_counted(method) || is_taken(**method)
+        };
         Self {
             shift_id: shift.id,
             number: shift.z_number,
@@ -179,6 +224,7 @@ impl ShiftReport {
             opening_float: currency.format(shift.opening_float),
             cash_in: currency.format(figures.cash_in),
             cash_out: currency.format(figures.cash_out),
+            receipts: Some(ReceiptsReport::new(figures, currency)),
             methods: PaymentMethod::ALL.iter().filter(is_shown).copied().map(method).collect(),
             difference: (!shift.counts.is_empty()).then(|| currency.format(shift.difference())),
             difference_reason: shift.difference_reason.clone(),

@@ -89,6 +89,11 @@ pub struct ChangeSettings {
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     label_patterns: Option<Vec<LabelPattern>>,
+    /// The month in which the fiscal year begins, from 1 for January to 12. The numbers of receipts begin
+    /// with 1 in each fiscal year.
+    #[serde(default, deserialize_with = "crate::http::body::required")]
+    #[schema(nullable = false, minimum = 1, maximum = 12)]
+    fiscal_year_starts_in: Option<i16>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -138,6 +143,9 @@ pub struct SettingsView {
     shift_difference_limit: String,
     /// The patterns of the barcodes that the scales of the shop print. The first that fits a barcode counts.
     label_patterns: Vec<LabelPattern>,
+    /// The month in which the fiscal year begins, from 1 for January to 12. The numbers of receipts begin
+    /// with 1 in each fiscal year.
+    fiscal_year_starts_in: i16,
 }
 
 impl From<Settings> for SettingsView {
@@ -161,6 +169,7 @@ impl From<Settings> for SettingsView {
             negative_sales: settings.till.negative_sales,
             shift_difference_limit: settings.terms.currency.format(settings.till.shift_difference_limit),
             label_patterns: settings.till.label_patterns,
+            fiscal_year_starts_in: settings.till.fiscal_year_starts_in,
         }
     }
 }
@@ -209,6 +218,7 @@ pub async fn edit(
         negative_sales,
         shift_difference_limit,
         label_patterns,
+        fiscal_year_starts_in,
     } = body.value;
     if operator_access.is_some() {
         // Neither the staff nor a program decides what the staff may do.
@@ -232,6 +242,7 @@ pub async fn edit(
             negative_sales,
             shift_difference_limit,
             label_patterns,
+            fiscal_year_starts_in,
         },
         if_version,
     };

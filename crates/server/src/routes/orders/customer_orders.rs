@@ -5,17 +5,16 @@ use chrono::{DateTime, NaiveDate, Utc};
 use identity::Permission;
 use inventory::basket::{NewBasket, NewLine};
 use inventory::counter::Counter;
-use inventory::order::{self, ChargedTax, NewOrder, Order, OrderFilter, OrderLine, OrderStatus, Owing};
+use inventory::order::{self, NewOrder, Order, OrderFilter, OrderLine, OrderStatus, Owing};
 use inventory::payment::PaymentStatus;
-use inventory::pricing::Discount;
 use inventory::product_kind::ProductKind;
 use inventory::{CustomerId, LocationId, OrderId, OrderLineId, Part, VariantId, settings};
 use serde::{Deserialize, Serialize};
 use tenancy::all;
 use utoipa::{IntoParams, ToSchema};
 use values::{
-    ActorId, Barcode, Currency, Cursor, Limit, Money, Name, NonNegative, Note, Percent, Positive, Quantity,
-    Reason, Sku, is_plain_day,
+    ActorId, Barcode, Currency, Cursor, Limit, Money, Name, NonNegative, Note, Positive, Quantity, Reason,
+    Sku, is_plain_day,
 };
 
 use crate::http::article::article;
@@ -25,6 +24,7 @@ use crate::http::etag::{self, Tag};
 use crate::http::extract::{PathId, Query};
 use crate::http::lists::{PageView, page_request, search_text};
 use crate::http::money::with_currency;
+use crate::http::prices::{ChargedTaxView, DiscountText, agreed_price};
 use crate::http::problem::Problem;
 use crate::http::state::State;
 use crate::http::submission::{Answer, Key, Once, Submission};
@@ -106,25 +106,6 @@ pub struct PlaceLine {
     price_reason: Option<Reason>,
     /// A discount on the line. Defaults to no discount.
     discount: Option<DiscountText>,
-}
-
-/// A discount: an amount such as "1.50", or a percentage such as "10%".
-#[derive(Deserialize, ToSchema)]
-#[serde(try_from = "String")]
-#[schema(value_type = String, example = "10%")]
-pub struct DiscountText(pub(super) Discount);
-
-impl TryFrom<String> for DiscountText {
-    type Error = String;
-    fn try_from(text: String) -> Result<Self, String> {
-        let discount = match text.strip_suffix('%') {
-            Some(percent) => {
-                Discount::percent(Percent::parse(percent.trim_end()).map_err(|error| error.to_string())?)
-            }
-            None => Discount::amount(Money::parse(&text).map_err(|error| error.to_string())?),
-        };
-        discount.map(Self).map_err(|error| error.to_string())
-    }
 }
 
 #[derive(Serialize, ToSchema)]
@@ -212,16 +193,6 @@ pub struct OrderLineView {
     credited: String,
 }
 
-#[derive(Serialize, ToSchema)]
-pub struct ChargedTaxView {
-    /// The name of the tax rate, such as VAT.
-    name: Name,
-    /// The tax rate, in percent.
-    percent: Percent,
-    /// The amount of the tax.
-    amount: String,
-}
-
 impl OrderView {
     pub(super) fn new(order: Order, currency: &Currency) -> Self {
         Self {
@@ -255,11 +226,6 @@ impl OrderView {
 impl OrderLineView {
     fn new(line: OrderLine, currency: &Currency) -> Self {
         let open = line.open();
-        let charged = |tax: ChargedTax| ChargedTaxView {
-            name: tax.rate.name,
-            percent: tax.rate.percent,
-            amount: currency.format(Money::from_decimal(tax.amount)),
-        };
         Self {
             id: line.id,
             variant_id: line.variant_id,
@@ -271,7 +237,7 @@ impl OrderLineView {
             list_price: currency.format(line.list_price),
             price_reason: line.price_reason,
             discount: currency.format(line.discount),
-            taxes: line.taxes.0.into_iter().map(charged).collect(),
+            taxes: ChargedTaxView::all(line.taxes.0, currency),
             tax: currency.format(line.tax),
             total: currency.format(line.total),
             fulfilled: line.fulfilled,
@@ -307,30 +273,13 @@ pub async fn place(
 }
 
 impl PlaceLine {
-    /// The server decides the price. Another price needs a permission and a reason.
     pub(super) fn checked(self, index: usize, may_set_prices: bool) -> Result<NewLine, Problem> {
-        let field = |name: &str| format!("/lines/{index}/{name}");
-        let price = match (self.price, self.price_reason) {
-            (None, None) => None,
-            (None, Some(_)) => {
-                let message = "send a price with the price reason, or leave both out";
-                return Err(Problem::invalid(field("price"), Code::PriceMissing, message));
-            }
-            (Some(_), _) if !may_set_prices => {
-                let detail = "Your role does not include the permission catalogue.write. Leave the price out \
-                              to use the list price.";
-                return Err(Problem::new(Code::PermissionDenied, detail));
-            }
-            (Some(_), None) => {
-                let message = "send the reason for the price in priceReason, or leave price out";
-                return Err(Problem::invalid(field("priceReason"), Code::PriceReasonMissing, message));
-            }
-            (Some(price), Some(reason)) => Some((price, reason)),
-        };
+        let at = format!("/lines/{index}");
+        let needed = (!may_set_prices).then_some("catalogue.write");
         Ok(NewLine {
-            article: article(&format!("/lines/{index}"), self.variant_id, self.sku, self.barcode)?,
+            article: article(&at, self.variant_id, self.sku, self.barcode)?,
             quantity: self.quantity,
-            price,
+            price: agreed_price(&at, self.price, self.price_reason, needed)?,
             discount: self.discount.map(|text| text.0),
             note: None,
         })

@@ -15,9 +15,10 @@ use crate::http::codes::Code;
 use crate::http::etag::{self, Tag};
 use crate::http::extract::{IfMatch, Json, PathId};
 use crate::http::money::with_currency;
+use crate::http::prices::DiscountText;
 use crate::http::problem::Problem;
 use crate::http::state::State;
-use crate::routes::orders::customer_orders::{DiscountText, OrderView, PlaceLine, check_due_day};
+use crate::routes::orders::customer_orders::{OrderView, PlaceLine, check_due_day};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -1,7 +1,10 @@
-//! The till: registers and shifts.
+//! The till: registers, shifts and sales.
 
 pub mod cash_movements;
 pub mod registers;
+pub mod sale_corrections;
+pub mod sale_view;
+pub mod sales;
 pub mod shifts;
 
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -19,6 +22,11 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(shifts::close)
         .service(shifts::approve)
         .service(shifts::report)
+        .service(sales::list)
+        .service(sales::create)
+        .service(sales::show)
+        .service(sale_corrections::refund)
+        .service(sale_corrections::void)
         .service(cash_movements::create)
         .service(cash_movements::list);
 }

@@ -1,0 +1,83 @@
+//! Discounts, agreed prices and taxes of the lines of orders and sales.
+
+use inventory::order::ChargedTax;
+use inventory::pricing::Discount;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use values::{Currency, Money, Name, NonNegative, Percent, Reason};
+
+use crate::http::codes::Code;
+use crate::http::problem::Problem;
+
+/// A discount: an amount such as "1.50", or a percentage such as "10%".
+#[derive(Deserialize, ToSchema)]
+#[serde(try_from = "String")]
+#[schema(value_type = String, example = "10%")]
+pub struct DiscountText(pub Discount);
+
+impl TryFrom<String> for DiscountText {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        let discount = match text.strip_suffix('%') {
+            Some(percent) => {
+                Discount::percent(Percent::parse(percent.trim_end()).map_err(|error| error.to_string())?)
+            }
+            None => Discount::amount(Money::parse(&text).map_err(|error| error.to_string())?),
+        };
+        discount.map(Self).map_err(|error| error.to_string())
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct ChargedTaxView {
+    /// The name of the tax rate, such as VAT.
+    name: Name,
+    /// The tax rate, in percent.
+    percent: Percent,
+    /// The amount of the tax.
+    amount: String,
+}
+
+impl ChargedTaxView {
+    /// The taxes with their amounts in the currency.
+    pub fn all(taxes: Vec<ChargedTax>, currency: &Currency) -> Vec<Self> {
+        let view = |tax: ChargedTax| Self {
+            name: tax.rate.name,
+            percent: tax.rate.percent,
+            amount: currency.format(Money::from_decimal(tax.amount)),
+        };
+        taxes.into_iter().map(view).collect()
+    }
+}
+
+/// Another price than the list price, with its reason. The server decides the price: another one needs a
+/// reason and a permission. `needed` names the permission if the caller lacks it; `at` is the line.
+///
+/// # Errors
+/// 403 without the permission; 422 if one of price and reason is missing.
+pub fn agreed_price(
+    at: &str,
+    price: Option<NonNegative<Money>>,
+    reason: Option<Reason>,
+    needed: Option<&str>,
+) -> Result<Option<(NonNegative<Money>, Reason)>, Problem> {
+    match (price, reason, needed) {
+        (None, None, _) => Ok(None),
+        (None, Some(_), _) => {
+            let message = "send a price with the price reason, or leave both out";
+            Err(Problem::invalid(format!("{at}/price"), Code::PriceMissing, message))
+        }
+        (Some(_), _, Some(permission)) => {
+            let detail = format!(
+                "Your role does not include the permission {permission}. Leave the price out to use the list \
+                 price."
+            );
+            Err(Problem::new(Code::PermissionDenied, detail))
+        }
+        (Some(_), None, None) => {
+            let message = "send the reason for the price in priceReason, or leave price out";
+            Err(Problem::invalid(format!("{at}/priceReason"), Code::PriceReasonMissing, message))
+        }
+        (Some(price), Some(reason), None) => Ok(Some((price, reason))),
+    }
+}

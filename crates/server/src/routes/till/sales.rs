@@ -1,0 +1,305 @@
+//! Sales at the registers: completed, listed, read.
+
+use actix_web::{HttpRequest, HttpResponse, get, post, web};
+use chrono::{DateTime, Utc};
+use identity::Permission;
+use inventory::basket::{NewBasket, NewLine};
+use inventory::{CustomerId, VariantId, settings};
+use serde::Deserialize;
+use tenancy::{TenantTx, all};
+use till::sale::SaleStatus;
+use till::sale_list::{self, SaleFilter};
+use till::sale_payment::{NewSalePayment, SaleMethod};
+use till::selling::{self, Back, NewSale};
+use till::{RegisterId, SaleId, SaleLineId, ShiftId};
+use utoipa::{IntoParams, ToSchema};
+use values::{
+    ActorId, Barcode, Cursor, Limit, Money, NonNegative, Note, Positive, Quantity, Reason, ShortText, Sku,
+};
+
+use crate::http::article::article;
+use crate::http::caller::{Caller, may, role_lacks};
+use crate::http::codes::Code;
+use crate::http::etag::{self, Tag};
+use crate::http::extract::{PathId, Query};
+use crate::http::lists::{PageView, page_request};
+use crate::http::money::with_currency;
+use crate::http::prices::{DiscountText, agreed_price};
+use crate::http::problem::Problem;
+use crate::http::state::State;
+use crate::http::submission::{Answer, Key, Once, Submission};
+use crate::routes::till::sale_view::SaleView;
+
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({
+    "registerId": "01920000-0000-7000-8000-000000000000",
+    "lines": [{"variantId": "01920000-0000-7000-8000-000000000000", "quantity": "2"}],
+    "payments": [{"method": "cash", "amount": "20"}],
+}))]
+pub struct Sell {
+    /// Chosen by the client. The server recognises a repeated request by this id, even after its
+    /// Idempotency-Key has expired. Defaults to a new id.
+    id: Option<SaleId>,
+    /// The register. It must have an open shift.
+    register_id: RegisterId,
+    /// Defaults to no customer.
+    customer_id: Option<CustomerId>,
+    /// The articles that the customer buys. May be left out if something comes back.
+    #[serde(default)]
+    #[schema(min_items = 1, max_items = 200)]
+    lines: Vec<SellLine>,
+    /// A discount on the whole sale, after the discounts on the lines. Fees have no part in it. Defaults to
+    /// no discount.
+    discount: Option<DiscountText>,
+    /// What the customer brings back of earlier sales, for an exchange or a refund. Requires the permission
+    /// till.approve and a reason.
+    #[serde(default)]
+    #[schema(max_items = 200)]
+    returns: Vec<TakeBack>,
+    /// The reason of the returns. Required with returns.
+    reason: Option<Reason>,
+    /// A note on the receipt. Defaults to none.
+    note: Option<Note>,
+    /// The payments. They must add up to the total; only cash has change. May be left out if nothing is to be
+    /// paid.
+    #[serde(default)]
+    #[schema(max_items = 20)]
+    payments: Vec<Pay>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({"barcode": "4006381333931", "quantity": "2", "discount": "10%"}))]
+pub struct SellLine {
+    /// The variant. Exactly one of variantId, sku and barcode is required.
+    variant_id: Option<VariantId>,
+    /// The SKU of the variant.
+    sku: Option<Sku>,
+    /// A barcode of the variant.
+    barcode: Option<Barcode>,
+    /// The quantity in sale units, greater than zero.
+    quantity: Positive<Quantity>,
+    /// The price of one unit, instead of the list price. Requires the permission till.approve or
+    /// catalogue.write, and a priceReason. Defaults to the list price.
+    price: Option<NonNegative<Money>>,
+    /// The reason for another price. Required with price.
+    price_reason: Option<Reason>,
+    /// A discount on the line. Defaults to no discount.
+    discount: Option<DiscountText>,
+    /// A note on the line, which is printed. Defaults to none.
+    note: Option<Note>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({"lineId": "01920000-0000-7000-8000-000000000000", "quantity": "1"}))]
+pub struct TakeBack {
+    /// The line of an earlier sale.
+    line_id: SaleLineId,
+    /// The quantity that comes back, in sale units. Exactly one of quantity and amount is required.
+    quantity: Option<Positive<Quantity>>,
+    /// An amount including taxes that is given back for the line, and the customer keeps the goods.
+    amount: Option<Money>,
+    /// true: the goods can be sold again and are added to the stock. false: the goods are scrapped. It makes
+    /// no difference for services and fees. Defaults to true.
+    restock: Option<bool>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({"method": "cash", "amount": "20"}))]
+pub struct Pay {
+    /// The method.
+    method: SaleMethod,
+    /// The amount. For cash, it is what the customer hands over, and the server computes the change. Negative
+    /// if it is paid back. One payment may leave it out: it pays what is left.
+    amount: Option<Money>,
+    /// The number of the transaction at the bank, the card terminal or the provider.
+    reference: Option<ShortText>,
+}
+
+impl From<Pay> for NewSalePayment {
+    fn from(pay: Pay) -> Self {
+        Self { method: pay.method, amount: pay.amount, reference: pay.reference }
+    }
+}
+
+impl SellLine {
+    fn checked(self, index: usize, may_set_prices: bool) -> Result<NewLine, Problem> {
+        let at = format!("/lines/{index}");
+        let needed = (!may_set_prices).then_some("till.approve");
+        Ok(NewLine {
+            article: article(&at, self.variant_id, self.sku, self.barcode)?,
+            quantity: self.quantity,
+            price: agreed_price(&at, self.price, self.price_reason, needed)?,
+            discount: self.discount.map(|text| text.0),
+            note: self.note,
+        })
+    }
+}
+
+impl TakeBack {
+    pub(super) fn checked(self, index: usize) -> Result<Back, Problem> {
+        let line_id = self.line_id;
+        match (self.quantity, self.amount, self.restock) {
+            (Some(quantity), None, restock) => {
+                Ok(Back::Units { line_id, quantity, is_restocked: restock.unwrap_or(true) })
+            }
+            (None, Some(amount), None) => Ok(Back::Money { line_id, amount }),
+            _ => {
+                let message = "exactly one of quantity and amount is required; restock needs a quantity";
+                Err(Problem::invalid(format!("/returns/{index}/quantity"), Code::MissingField, message))
+            }
+        }
+    }
+}
+
+impl Sell {
+    fn into_new<P>(self, once: &Once<P>) -> Result<NewSale, Problem> {
+        let may_approve = once.caller.may(Permission::TillApprove);
+        if !self.returns.is_empty() && !may_approve {
+            return Err(role_lacks(Permission::TillApprove));
+        }
+        let may_set_prices = may_approve || once.caller.may(Permission::CatalogueWrite);
+        let lines = self.lines.into_iter().enumerate();
+        let lines = lines.map(|(index, line)| line.checked(index, may_set_prices));
+        let back = self.returns.into_iter().enumerate().map(|(index, back)| back.checked(index));
+        Ok(NewSale {
+            request: once.requested(self.id, SaleId::new),
+            register_id: self.register_id,
+            customer_id: self.customer_id,
+            basket: NewBasket {
+                lines: lines.collect::<Result<_, _>>()?,
+                discount: self.discount.map(|text| text.0),
+                may_set_prices,
+            },
+            refunded: None,
+            back: back.collect::<Result<_, _>>()?,
+            reason: self.reason,
+            note: self.note,
+            payments: self.payments.into_iter().map(NewSalePayment::from).collect(),
+        })
+    }
+}
+
+/// Completes a receipt once, and answers with it.
+pub(super) async fn complete<P>(
+    state: &State,
+    once: &Once<P>,
+    new: &NewSale,
+) -> Result<HttpResponse, Problem> {
+    once.run(&state.database, Key::Required, async |tx| {
+        let (currency, outcome) = with_currency(tx, selling::complete(tx, new, once.actor())).await?;
+        Answer::to(outcome, |sale| {
+            let (location, tag) = (format!("/api/v1/sales/{}", sale.id), Tag::of_version(sale.version));
+            Answer::created(location, tag, &SaleView::new(sale, &currency))
+        })
+    })
+    .await
+}
+
+/// Sell at a register
+///
+/// Takes the stock of all lines, or of none, takes the payments, and takes the number of the receipt last. If
+/// stock is missing, the answer is 409, and shortages lists every short variant. Prices come from the
+/// catalogue. Another price, or a discount above the limit in the settings, requires the permission
+/// till.approve or catalogue.write. If something comes back, the total can be negative, and is paid back.
+/// Requires an Idempotency-Key header.
+#[utoipa::path(tag = "till", operation_id = "sell", request_body = Sell,
+    responses((status = 201, body = SaleView)))]
+#[post("/sales")]
+pub async fn create(
+    state: web::Data<State>,
+    Submission { once, body }: Submission<may::TillSell, Sell>,
+) -> Result<HttpResponse, Problem> {
+    let new = body.into_new(&once)?;
+    complete(&state, &once, &new).await
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ListSales {
+    /// Returns only sales at this register. Defaults to all.
+    register_id: Option<RegisterId>,
+    /// Returns only sales of this shift. Defaults to all.
+    shift_id: Option<ShiftId>,
+    /// Returns only sales to this customer. Defaults to all.
+    customer_id: Option<CustomerId>,
+    /// Returns only sales of this user or program. Defaults to all.
+    sold_by: Option<uuid::Uuid>,
+    /// Returns only sales with a payment by this method. Defaults to all.
+    method: Option<SaleMethod>,
+    /// Returns only sales with this status. Defaults to all.
+    status: Option<SaleStatus>,
+    /// Returns only the sale with this number, as it is printed on the receipt.
+    #[param(max_length = 50, example = "R1-2026-000042")]
+    reference: Option<String>,
+    /// Returns only sales completed at this time or later.
+    from: Option<DateTime<Utc>>,
+    /// Returns only sales completed before this time.
+    until: Option<DateTime<Utc>>,
+    /// The number of rows on a page, 1 to 100. Defaults to 50.
+    limit: Option<Limit>,
+    /// The nextCursor of the previous page. Defaults to the first page.
+    cursor: Option<Cursor>,
+}
+
+/// The series and the number of a printed number, such as `R1-2026-000042`.
+fn number_of(reference: &str) -> Option<(String, i64)> {
+    let (series, number) = reference.trim().rsplit_once('-')?;
+    let is_number = !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit());
+    Some((series.to_ascii_uppercase(), number.parse().ok().filter(|_| is_number)?))
+}
+
+/// List sales
+///
+/// Returns sales, refunds and exchanges with their lines and payments, newest first.
+#[utoipa::path(tag = "till", operation_id = "listSales", params(ListSales),
+    responses((status = 200, body = PageView<SaleView>)))]
+#[get("/sales")]
+pub async fn list(
+    state: web::Data<State>,
+    caller: Caller<may::TillRead>,
+    Query(query): Query<ListSales>,
+) -> Result<HttpResponse, Problem> {
+    let number = match &query.reference {
+        None => None,
+        Some(reference) => Some(number_of(reference).ok_or_else(|| {
+            let detail = "reference must be a printed number such as R1-2026-000042.";
+            Problem::new(Code::InvalidQuery, detail)
+        })?),
+    };
+    let filter = SaleFilter {
+        register_id: query.register_id,
+        shift_id: query.shift_id,
+        customer_id: query.customer_id,
+        sold_by: query.sold_by.map(ActorId::program),
+        method: query.method,
+        number,
+        is_voided: query.status.map(|status| status == SaleStatus::Voided),
+        from: query.from,
+        until: query.until,
+    };
+    let page = page_request(query.limit, query.cursor.as_ref())?;
+    let list = async |tx: &TenantTx| all((settings::currency(tx), sale_list::list(tx, &filter, &page))).await;
+    let (currency, page) = state.database.read_snapshot(&caller.scope(), list).await?;
+    Ok(HttpResponse::Ok().json(PageView::new(page, |sale| SaleView::new(sale, &currency))))
+}
+
+/// Read a sale
+#[utoipa::path(tag = "till", operation_id = "readSale", responses((status = 200, body = SaleView)),
+    params(("id" = SaleId, Path,)))]
+#[get("/sales/{id}")]
+pub async fn show(
+    state: web::Data<State>,
+    caller: Caller<may::TillRead>,
+    PathId(id): PathId<SaleId>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let read = async |tx: &TenantTx| all((settings::currency(tx), sale_list::find(tx, id))).await;
+    let (currency, sale) = state.database.read_snapshot(&caller.scope(), read).await?;
+    let sale = sale.ok_or_else(Problem::not_found)?;
+    Ok(etag::respond(&request, Tag::of_version(sale.version), &SaleView::new(sale, &currency)))
+}

@@ -1,0 +1,8 @@
+//! Sales at the registers, and what comes back of them.
+
+pub mod sale;
+pub mod sale_list;
+pub mod sale_payment;
+mod sale_return;
+pub mod sale_void;
+pub mod selling;

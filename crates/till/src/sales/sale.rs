@@ -1,0 +1,362 @@
+//! Receipts of the till: each sells articles, takes articles back, or does both, and is paid at once.
+
+use chrono::{DateTime, Utc};
+use inventory::article::ArticleError;
+use inventory::basket::{BasketError, BasketLine, MAX_LINES};
+use inventory::document::{IdTaken, PartError};
+use inventory::order::ChargedTax;
+use inventory::product_kind::ProductKind;
+use inventory::sold_part::SoldPart;
+use inventory::stock::StockError;
+use inventory::{CustomerId, LocationId, VariantId};
+use tenancy::{DbError, SellingError};
+use tokio_postgres::types::Json;
+use values::{ActorId, Money, Name, Note, Quantity, Reason, Sku, StockValue, TooFine};
+
+use crate::ids::{RegisterId, SaleId, SaleLineId, SaleReturnId, ShiftId};
+use crate::registers::register::receipt_reference;
+use crate::sales::sale_payment::{SalePayment, SalePaymentError};
+
+values::words! {
+    /// What a receipt does.
+    pub enum SaleKind {
+        /// It sells articles.
+        Sale = "sale",
+        /// It takes articles back, or gives money back.
+        Refund = "refund",
+        /// It takes articles back and sells others.
+        Exchange = "exchange",
+    }
+
+    /// Whether a receipt counts.
+    pub enum SaleStatus {
+        /// It counts.
+        Completed = "completed",
+        /// It was voided in its shift, and keeps its number.
+        Voided = "voided",
+    }
+}
+
+/// A receipt.
+#[derive(Debug, Clone)]
+pub struct Sale {
+    /// The id, chosen by the client or by the server.
+    pub id: SaleId,
+    /// The register.
+    pub register_id: RegisterId,
+    /// The shift of the register, in whose Z report the receipt is.
+    pub shift_id: ShiftId,
+    /// The location that the goods left, and to which goods came back.
+    pub location_id: LocationId,
+    /// The customer; `None` if nobody was named.
+    pub customer_id: Option<CustomerId>,
+    /// The register and the fiscal year, such as `R1-2026`.
+    pub series: String,
+    /// Consecutive in the series.
+    pub number: i64,
+    /// What the receipt does.
+    pub kind: SaleKind,
+    /// The sum of quantity times price over the sold lines, before discounts.
+    pub subtotal: Money,
+    /// The sum of all discounts on the sold lines.
+    pub discount: Money,
+    /// The amount of what came back, including taxes.
+    pub returned: Money,
+    /// The taxes of what was sold less those of what came back.
+    pub tax: Money,
+    /// The amount of what was sold less what came back, including taxes. Negative if it is paid back.
+    pub total: Money,
+    /// The amount by which cash was rounded: the payments add up to the total and this amount.
+    pub rounding: Money,
+    /// Why articles came back; `None` if none did.
+    pub reason: Option<Reason>,
+    /// A note about the receipt.
+    pub note: Option<Note>,
+    /// The user or program that completed it.
+    pub sold_by: ActorId,
+    /// When it was completed.
+    pub sold_at: DateTime<Utc>,
+    /// Who voided it.
+    pub voided_by: Option<ActorId>,
+    /// When it was voided; `None` if it counts.
+    pub voided_at: Option<DateTime<Utc>>,
+    /// Why it was voided.
+    pub void_reason: Option<Reason>,
+    /// Counts the changes of the row; clients see it as the ETag.
+    pub version: i32,
+    /// The lines that were sold.
+    pub lines: Vec<SaleLine>,
+    /// What came back of earlier receipts.
+    pub returns: Vec<SaleReturn>,
+    /// The payments.
+    pub payments: Vec<SalePayment>,
+}
+
+tenancy::from_row!(Sale {
+    id, register_id, shift_id, location_id, customer_id, series, number, kind, subtotal, discount, returned,
+    tax, total, rounding, reason, note, sold_by, sold_at, voided_by, voided_at, void_reason, version,
+} with { lines: Vec::new(), returns: Vec::new(), payments: Vec::new() });
+
+impl Sale {
+    /// The number as it is printed, such as `R1-2026-000042`.
+    pub fn reference(&self) -> String {
+        receipt_reference(&self.series, self.number)
+    }
+
+    /// Whether the receipt counts.
+    pub fn status(&self) -> SaleStatus {
+        if self.voided_at.is_some() { SaleStatus::Voided } else { SaleStatus::Completed }
+    }
+
+    /// The cash that the customer got back as change.
+    pub fn change(&self) -> Money {
+        let back = |payment: &SalePayment| Some(payment.tendered? - payment.amount);
+        self.payments.iter().filter_map(back).sum()
+    }
+}
+
+/// A line of a receipt that sells an article.
+#[derive(Debug, Clone)]
+pub struct SaleLine {
+    /// The id, by which later receipts name the line.
+    pub id: SaleLineId,
+    pub(super) sale_id: SaleId,
+    /// The variant that was sold.
+    pub variant_id: VariantId,
+    /// The kind of its product: whether it has stock.
+    pub kind: ProductKind,
+    /// The SKU when it was sold.
+    pub sku: Sku,
+    /// The name of the product when it was sold.
+    pub name: Name,
+    /// The quantity, in sale units.
+    pub quantity: Quantity,
+    /// The price of one unit, before discounts.
+    pub price: Money,
+    /// The list price of one unit when it was sold.
+    pub list_price: Money,
+    /// The reason for a price that replaced the list price.
+    pub price_reason: Option<Reason>,
+    /// The line's own discount and its share of the discount on the receipt.
+    pub discount: Money,
+    /// Each tax rate with its amount.
+    pub taxes: Json<Vec<ChargedTax>>,
+    /// Whether the price includes the taxes; `None` if there are none.
+    pub includes_tax: Option<bool>,
+    /// The sum of the amounts in `taxes`.
+    pub tax: Money,
+    /// The amount of the line, including discounts and taxes.
+    pub total: Money,
+    /// A note about the line.
+    pub note: Option<Note>,
+    /// The cost of the goods that have not come back, if known.
+    pub(super) cost: Option<StockValue>,
+    /// The quantity that came back later, in sale units.
+    pub returned: Quantity,
+    /// The part of the total that was given back later.
+    pub refunded: Money,
+    /// The tax in it.
+    pub(super) refunded_tax: Money,
+}
+
+tenancy::from_row!(SaleLine {
+    id,
+    sale_id,
+    variant_id,
+    kind,
+    sku,
+    name,
+    quantity,
+    price,
+    list_price,
+    price_reason,
+    discount,
+    taxes,
+    includes_tax,
+    tax,
+    total,
+    note,
+    cost,
+    returned,
+    refunded,
+    refunded_tax,
+});
+
+impl SaleLine {
+    /// A line of a basket that is sold.
+    pub(super) fn new(sale_id: SaleId, line: BasketLine) -> Self {
+        Self {
+            id: SaleLineId::new(),
+            sale_id,
+            variant_id: line.variant_id,
+            kind: line.kind,
+            sku: line.sku,
+            name: line.name,
+            quantity: line.quantity,
+            price: line.price,
+            list_price: line.list_price,
+            price_reason: line.price_reason,
+            discount: line.discount,
+            taxes: Json(line.taxes),
+            includes_tax: line.includes_tax,
+            tax: line.tax,
+            total: line.total,
+            note: line.note,
+            cost: None,
+            returned: Quantity::ZERO,
+            refunded: Money::ZERO,
+            refunded_tax: Money::ZERO,
+        }
+    }
+
+    /// The part of the line that has not come back.
+    pub(super) fn sold_part(&self) -> SoldPart {
+        SoldPart {
+            quantity: self.quantity - self.returned,
+            total: self.total - self.refunded,
+            tax: self.tax - self.refunded_tax,
+            cost: self.cost,
+        }
+    }
+
+    /// Leaves this part of the line with the customer.
+    pub(super) fn leave(&mut self, part: SoldPart) {
+        self.returned = self.quantity - part.quantity;
+        self.refunded = self.total - part.total;
+        self.refunded_tax = self.tax - part.tax;
+        self.cost = part.cost;
+    }
+}
+
+/// What a receipt takes back of a line of an earlier receipt.
+#[derive(Debug, Clone)]
+pub struct SaleReturn {
+    /// The id.
+    pub id: SaleReturnId,
+    pub(super) sale_id: SaleId,
+    /// The line of the earlier receipt.
+    pub line_id: SaleLineId,
+    /// The earlier receipt.
+    pub of_sale_id: SaleId,
+    /// The variant of the line.
+    pub variant_id: VariantId,
+    /// The SKU when it was sold.
+    pub sku: Sku,
+    /// The name of the product when it was sold.
+    pub name: Name,
+    /// The quantity that came back, in sale units; zero if money was given back, and no goods came back.
+    pub quantity: Quantity,
+    /// Whether the goods are on hand again. Otherwise they were scrapped, or there are none.
+    pub is_restocked: bool,
+    /// The amount that was given back, including taxes.
+    pub amount: Money,
+    /// The tax in it.
+    pub tax: Money,
+    /// The tax by rate.
+    pub taxes: Json<Vec<ChargedTax>>,
+}
+
+tenancy::from_row!(SaleReturn {
+    id,
+    sale_id,
+    line_id,
+    of_sale_id,
+    variant_id,
+    sku,
+    name,
+    quantity,
+    is_restocked,
+    amount,
+    tax,
+    taxes,
+});
+
+/// A receipt was not completed or voided. `index` is a position in the request, from 0.
+#[derive(Debug, thiserror::Error)]
+pub enum SaleError {
+    /// There is no such receipt.
+    #[error("there is no such sale")]
+    NotFound,
+    /// The licence of the business does not let it sell.
+    #[error(transparent)]
+    Licence(#[from] SellingError),
+    /// There is no such register, or it is archived.
+    #[error("there is no such register")]
+    UnknownRegister,
+    /// The register has no open shift.
+    #[error("the register has no open shift; open one before you sell")]
+    NoShift,
+    /// Nothing is sold and nothing comes back, or too much.
+    #[error("1 to {MAX_LINES} lines are required, and at most {MAX_LINES} returns are allowed")]
+    LineCount,
+    /// Something comes back without a reason.
+    #[error("give the reason of the return")]
+    NoReason,
+    /// The lines cannot be sold.
+    #[error(transparent)]
+    Basket(#[from] BasketError),
+    /// There is no such customer.
+    #[error("there is no such customer")]
+    UnknownCustomer,
+    /// The customer is archived.
+    #[error("the customer is archived; restore the customer, or choose another one")]
+    ArchivedCustomer,
+    /// Something cannot come back.
+    #[error(transparent)]
+    Part(#[from] PartError),
+    /// Money is given back of a line, but not more than nothing.
+    #[error("the amount must be greater than zero")]
+    NotPositive {
+        /// The position of the return; `None` for the amount of the whole refund.
+        index: Option<usize>,
+    },
+    /// An amount that is given back is finer than the currency.
+    #[error("{reason}")]
+    TooFine {
+        /// The position of the return; `None` for the amount of the whole refund.
+        index: Option<usize>,
+        /// The number of decimals of the currency.
+        reason: TooFine,
+    },
+    /// More money would be given back than is left of the line or the receipt.
+    #[error("at most {}, what was sold and not given back, can be refunded", .left.plain())]
+    TooMuch {
+        /// The position of the return; `None` for the amount of the whole refund.
+        index: Option<usize>,
+        /// The largest amount.
+        left: Money,
+    },
+    /// Nothing is left that could come back.
+    #[error("nothing is left of this sale; everything came back")]
+    NothingLeft,
+    /// The receipt, or one of which something should come back, was voided.
+    #[error("the sale was voided")]
+    Voided,
+    /// The shift of the receipt is not open any more.
+    #[error("the shift of the sale is not open any more; refund the sale instead")]
+    ShiftOver,
+    /// The receipt takes articles back, or articles of it came back.
+    #[error("a sale with returns cannot be voided; sell or refund the articles instead")]
+    HasReturns,
+    /// The payments do not fit.
+    #[error(transparent)]
+    Payment(#[from] SalePaymentError),
+    /// The total is larger than an amount can be.
+    #[error("the total exceeds the largest amount, 9999999999.9999; split the sale")]
+    TooLarge,
+    /// Another document has the chosen id.
+    #[error(transparent)]
+    IdTaken(#[from] IdTaken),
+    /// The stock cannot change as the receipt requires.
+    #[error(transparent)]
+    Stock(#[from] StockError),
+    /// A query failed.
+    #[error("a query about a sale failed")]
+    Db(#[from] DbError),
+}
+
+impl From<ArticleError> for SaleError {
+    fn from(error: ArticleError) -> Self {
+        BasketError::from(error).into()
+    }
+}

@@ -1,0 +1,320 @@
+//! The payments of a receipt: they add up to its total, to the cent. Only cash has change, and only cash is
+//! rounded.
+
+use inventory::payment::PaymentMethod;
+use rust_decimal::Decimal;
+use values::{Currency, Money, Rounding, ShortText, TooFine};
+
+use crate::ids::SaleId;
+
+values::words! {
+    /// How a receipt is paid.
+    pub enum SaleMethod {
+        /// Notes and coins.
+        Cash = "cash",
+        /// A debit or credit card. The till records the payment; the terminal takes it.
+        Card = "card",
+        /// A transfer from a bank account.
+        BankTransfer = "bank_transfer",
+        /// A transfer from a telephone, such as M-Pesa.
+        MobileMoney = "mobile_money",
+        /// Any other way.
+        Other = "other",
+    }
+}
+
+impl SaleMethod {
+    /// The method by which a shift counts these payments.
+    pub fn counted_as(self) -> PaymentMethod {
+        match self {
+            Self::Cash => PaymentMethod::Cash,
+            Self::Card => PaymentMethod::Card,
+            Self::BankTransfer => PaymentMethod::BankTransfer,
+            Self::MobileMoney => PaymentMethod::MobileMoney,
+            Self::Other => PaymentMethod::Other,
+        }
+    }
+}
+
+/// A payment of a receipt to be completed.
+#[derive(Debug, Clone)]
+pub struct NewSalePayment {
+    /// How it is paid.
+    pub method: SaleMethod,
+    /// The amount: for cash, what the customer hands over. Negative if it is paid back. `None`: what is left.
+    pub amount: Option<Money>,
+    /// The number of the transaction at the bank, the card terminal or the provider.
+    pub reference: Option<ShortText>,
+}
+
+/// A payment of a receipt.
+#[derive(Debug, Clone)]
+pub struct SalePayment {
+    pub(super) sale_id: SaleId,
+    /// How it was paid.
+    pub method: SaleMethod,
+    /// The amount without change; negative if it was paid back.
+    pub amount: Money,
+    /// The cash that the customer handed over; `None` for other methods, and if cash was paid back.
+    pub tendered: Option<Money>,
+    /// The number of the transaction at the bank, the card terminal or the provider.
+    pub reference: Option<ShortText>,
+}
+
+tenancy::from_row!(SalePayment { sale_id, method, amount, tendered, reference });
+
+/// The largest number of payments of a receipt.
+pub const MAX_PAYMENTS: usize = 20;
+
+/// A receipt that is not paid. `index` is the payment's position in the request.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SalePaymentError {
+    /// There are too many payments.
+    #[error("at most {MAX_PAYMENTS} payments are allowed")]
+    Count,
+    /// An amount is finer than the currency.
+    #[error("{reason}")]
+    TooFine {
+        /// The position of the payment, from 0.
+        index: usize,
+        /// The number of decimals of the currency.
+        reason: TooFine,
+    },
+    /// The amount of a payment is zero.
+    #[error("the amount must not be zero; leave the payment out")]
+    Zero {
+        /// The position of the payment, from 0.
+        index: usize,
+    },
+    /// Two payments have no amount.
+    #[error("only one payment may have no amount: it pays what is left")]
+    TwoRests {
+        /// The position of the second one, from 0.
+        index: usize,
+    },
+    /// The payments are less than the amount to pay. Holds the missing amount.
+    #[error("{} is still to be paid", .0.plain())]
+    TooLittle(Money),
+    /// The payments are more than the amount to pay, and there is no cash of which change can be given. Holds
+    /// the surplus.
+    #[error("the payments exceed the amount to pay by {}; change is only given for cash", .0.plain())]
+    TooMuch(Money),
+    /// Less or more would be paid back than is due. Holds the right amount.
+    #[error("pay exactly {} back", .0.plain())]
+    NotPaidBack(Money),
+    /// More would be paid back than came back. Holds the largest amount.
+    #[error("at most {} can be paid back, the amount of what came back", .0.plain())]
+    PaidBack(Money),
+}
+
+/// What is to be paid.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Due {
+    /// The total of the receipt; negative if it is to be paid back.
+    pub total: Money,
+    /// The amount of what came back: no more is paid back.
+    pub returned: Money,
+    /// Cash is rounded to a multiple of this amount; zero rounds nothing.
+    pub cash_rounding: Money,
+    pub rounding: Rounding,
+}
+
+/// Payments that add up to a total and its rounding.
+#[derive(Debug)]
+pub(super) struct Settled {
+    pub payments: Vec<SalePayment>,
+    pub rounding: Money,
+}
+
+impl Due {
+    /// Pays the amount: gives change, and rounds cash.
+    ///
+    /// # Errors
+    /// [`SalePaymentError`].
+    pub(super) fn settle(
+        self,
+        sale_id: SaleId,
+        asked: &[NewSalePayment],
+        currency: &Currency,
+    ) -> Result<Settled, SalePaymentError> {
+        check(asked, currency)?;
+        let is_cash = |payment: &NewSalePayment| payment.method == SaleMethod::Cash;
+        let sum = |of_cash: bool| -> Money {
+            let chosen = asked.iter().filter(|payment| is_cash(payment) == of_cash);
+            chosen.filter_map(|payment| payment.amount).sum()
+        };
+        let (cash, others) = (sum(true), sum(false));
+        let rest = asked.iter().find(|payment| payment.amount.is_none());
+        // Cash pays what no other payment pays.
+        let in_cash = match rest {
+            Some(rest) if !is_cash(rest) => cash,
+            _ => self.total - others,
+        };
+        let due = if asked.iter().any(is_cash) { self.round(in_cash) } else { in_cash };
+        let amount_of_rest = match rest {
+            Some(rest) if is_cash(rest) => due - cash,
+            _ => self.total - others - cash,
+        };
+        let mut change = match rest {
+            Some(rest) if is_cash(rest) => Money::ZERO,
+            _ => cash - due,
+        };
+        match () {
+            () if change.is_zero() => {}
+            () if due.is_negative() && self.total.is_negative() => {
+                return Err(SalePaymentError::NotPaidBack(-due));
+            }
+            () if change.is_negative() => return Err(SalePaymentError::TooLittle(-change)),
+            () if !in_cash.is_positive() => return Err(SalePaymentError::TooMuch(change)),
+            () => {}
+        }
+        let mut payments = Vec::with_capacity(asked.len());
+        // Of several amounts of cash, change comes off the last one first.
+        for payment in asked.iter().rev() {
+            let given = payment.amount.unwrap_or(amount_of_rest);
+            if payment.amount.is_none() && given.is_zero() {
+                continue;
+            }
+            let back = if is_cash(payment) { change.min(given).max(Money::ZERO) } else { Money::ZERO };
+            change -= back;
+            payments.push(SalePayment {
+                sale_id,
+                method: payment.method,
+                amount: given - back,
+                tendered: (is_cash(payment) && given.is_positive()).then_some(given),
+                reference: payment.reference.clone(),
+            });
+        }
+        payments.reverse();
+        self.check_paid_back(&payments, in_cash)?;
+        Ok(Settled { payments, rounding: due - in_cash })
+    }
+
+    /// Refuses to pay back more than came back. Cash may be rounded up.
+    fn check_paid_back(self, payments: &[SalePayment], in_cash: Money) -> Result<(), SalePaymentError> {
+        let others = payments.iter().filter(|payment| payment.method != SaleMethod::Cash);
+        let paid_back: Money = others.map(|payment| (-payment.amount).max(Money::ZERO)).sum();
+        let paid_back = paid_back + (-in_cash).max(Money::ZERO);
+        match paid_back > self.returned {
+            true if self.returned.is_zero() => Err(SalePaymentError::TooMuch(paid_back)),
+            true => Err(SalePaymentError::PaidBack(self.returned)),
+            false => Ok(()),
+        }
+    }
+
+    /// The amount as it is paid in cash.
+    fn round(self, amount: Money) -> Money {
+        let step = self.cash_rounding.as_decimal();
+        if step.is_zero() {
+            return amount;
+        }
+        // At most 10^10 steps of 10^-4, which a decimal holds.
+        let steps: Decimal = self.rounding.round(amount.as_decimal() / step, 0);
+        Money::from_decimal(steps * step)
+    }
+}
+
+fn check(asked: &[NewSalePayment], currency: &Currency) -> Result<(), SalePaymentError> {
+    if asked.len() > MAX_PAYMENTS {
+        return Err(SalePaymentError::Count);
+    }
+    let mut has_rest = false;
+    for (index, payment) in asked.iter().enumerate() {
+        match payment.amount {
+            Some(amount) if amount.is_zero() => return Err(SalePaymentError::Zero { index }),
+            Some(amount) => {
+                currency.check(amount).map_err(|reason| SalePaymentError::TooFine { index, reason })?;
+            }
+            None if has_rest => return Err(SalePaymentError::TwoRests { index }),
+            None => has_rest = true,
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn money(text: &str) -> Money {
+        Money::parse(text).unwrap()
+    }
+
+    fn by(method: SaleMethod, amount: &str) -> NewSalePayment {
+        let amount = (!amount.is_empty()).then(|| money(amount));
+        NewSalePayment { method, amount, reference: None }
+    }
+
+    /// The amounts of the payments, and the rounding.
+    fn settle(
+        total: &str,
+        returned: &str,
+        step: &str,
+        asked: &[NewSalePayment],
+    ) -> Result<String, SalePaymentError> {
+        let due = Due {
+            total: money(total),
+            returned: money(returned),
+            cash_rounding: money(step),
+            rounding: Rounding::HalfAwayFromZero,
+        };
+        let settled = due.settle(SaleId::new(), asked, &Currency::stored("EUR".to_owned(), 2))?;
+        let sum: Money = settled.payments.iter().map(|payment| payment.amount).sum();
+        assert_eq!(sum, due.total + settled.rounding, "payments add up to the total and its rounding");
+        let amounts: Vec<String> = settled.payments.iter().map(|payment| payment.amount.plain()).collect();
+        Ok(format!("{} | {}", amounts.join(" "), settled.rounding.plain()))
+    }
+
+    use SaleMethod::{Card, Cash, MobileMoney};
+
+    #[test]
+    fn payments_add_up_to_the_total_and_only_cash_has_change() {
+        for (total, returned, step, asked, settled) in [
+            ("17.35", "0", "0", vec![by(Cash, "20")], "17.35 | 0"),
+            ("17.35", "0", "0", vec![by(Cash, "")], "17.35 | 0"),
+            ("17.35", "0", "0", vec![by(Card, "")], "17.35 | 0"),
+            ("17.35", "0", "0", vec![by(Card, "10"), by(Cash, "10")], "10 7.35 | 0"),
+            ("17.35", "0", "0", vec![by(Cash, "5"), by(Card, ""), by(MobileMoney, "2.35")], "5 10 2.35 | 0"),
+            ("17.35", "0", "0", vec![by(Cash, "10"), by(Cash, "10")], "10 7.35 | 0"),
+            ("17.35", "0", "0", vec![by(Cash, "20"), by(Cash, "10")], "17.35 0 | 0"),
+            // Cash alone is rounded.
+            ("17.32", "0", "0.05", vec![by(Cash, "20")], "17.3 | -0.02"),
+            ("17.33", "0", "0.05", vec![by(Cash, "")], "17.35 | 0.02"),
+            ("17.33", "0", "0.05", vec![by(Card, "")], "17.33 | 0"),
+            ("17.33", "0", "0.05", vec![by(Card, "10"), by(Cash, "")], "10 7.35 | 0.02"),
+            ("0.02", "0", "0.05", vec![by(Cash, "")], " | -0.02"),
+            ("0", "0", "0.05", vec![], " | 0"),
+            // Money is paid back.
+            ("-17.33", "17.33", "0.05", vec![by(Cash, "")], "-17.35 | -0.02"),
+            ("-17.33", "17.33", "0.05", vec![by(Cash, "-17.35")], "-17.35 | -0.02"),
+            ("-17.33", "17.33", "0.05", vec![by(Card, "-10"), by(Cash, "")], "-10 -7.35 | -0.02"),
+            ("-5", "20", "0", vec![by(Card, "10"), by(Cash, "-15")], "10 -15 | 0"),
+        ] {
+            assert_eq!(settle(total, returned, step, &asked).as_deref(), Ok(settled), "{total} {asked:?}");
+        }
+    }
+
+    #[test]
+    fn payments_that_do_not_fit_say_what_is_missing() {
+        use SalePaymentError::{NotPaidBack, PaidBack, TooLittle, TooMuch, TwoRests, Zero};
+        for (total, returned, asked, error) in [
+            ("17.35", "0", vec![], TooLittle(money("17.35"))),
+            ("17.35", "0", vec![by(Cash, "17.34")], TooLittle(money("0.01"))),
+            ("17.35", "0", vec![by(Card, "10"), by(Cash, "5")], TooLittle(money("2.35"))),
+            ("17.35", "0", vec![by(Card, "20")], TooMuch(money("2.65"))),
+            ("17.35", "0", vec![by(Card, "20"), by(Cash, "1")], TooMuch(money("3.65"))),
+            ("17.35", "0", vec![by(Card, "20"), by(Cash, "")], TooMuch(money("2.65"))),
+            ("17.35", "0", vec![by(Cash, "20"), by(Card, "")], TooMuch(money("2.65"))),
+            ("0", "0", vec![by(Cash, "1")], TooMuch(money("1"))),
+            ("-10", "10", vec![], NotPaidBack(money("10"))),
+            ("-10", "10", vec![by(Cash, "-9")], NotPaidBack(money("10"))),
+            ("-10", "10", vec![by(Cash, "-11")], NotPaidBack(money("10"))),
+            ("-10", "10", vec![by(Cash, "5")], NotPaidBack(money("10"))),
+            ("-10", "10", vec![by(Card, "50"), by(Cash, "-60")], PaidBack(money("10"))),
+            ("17.35", "0", vec![by(Cash, ""), by(Card, "")], TwoRests { index: 1 }),
+            ("17.35", "0", vec![by(Cash, "0")], Zero { index: 0 }),
+        ] {
+            assert_eq!(settle(total, returned, "0", &asked), Err(error), "{total} {asked:?}");
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Voiding a receipt: in its shift, it is undone as if it had not been, and keeps its number.
+
+use inventory::audit::{self, Action, Subject};
+use inventory::stock::movement::Kind;
+use inventory::stock::{Cost, Posting, Source, decide};
+use serde_json::json;
+use tenancy::{TenantTx, all, outbox};
+use values::{ActorId, Quantity, Reason};
+
+use crate::ids::SaleId;
+use crate::records::event::{Event, SaleChanged};
+use crate::sales::sale::{Sale, SaleError};
+use crate::sales::sale_list::{find, lock};
+use crate::shifts::shift;
+
+/// Voids a receipt, with its shift held open and the receipt locked. The goods are on hand again at the cost
+/// at which they left, and the payments count no more: pay them back to the customer.
+///
+/// # Errors
+/// [`SaleError`]; the caller rolls back.
+pub async fn void(tx: &TenantTx, id: SaleId, reason: &Reason, actor: ActorId) -> Result<Sale, SaleError> {
+    const VOID: &str = "
+        UPDATE sales SET voided_by = $2, voided_at = $3, void_reason = $4, version = version + 1
+         WHERE id = $1";
+    // The shift comes before the receipt in the order of locks, and a receipt never changes its shift.
+    let sale = find(tx, id).await?.ok_or(SaleError::NotFound)?;
+    let open = shift::hold_open(tx, sale.register_id).await?;
+    let mut sale = lock(tx, id).await?.ok_or(SaleError::NotFound)?;
+    if sale.voided_at.is_some() {
+        return Err(SaleError::Voided);
+    }
+    if open != Some(sale.shift_id) {
+        return Err(SaleError::ShiftOver);
+    }
+    let has_come_back =
+        sale.lines.iter().any(|line| line.returned.is_positive() || line.refunded.is_positive());
+    if has_come_back || !sale.returns.is_empty() {
+        return Err(SaleError::HasReturns);
+    }
+    let posting = |line: &crate::sales::sale::SaleLine| Posting {
+        kind: Kind::Return,
+        variant_id: line.variant_id,
+        has_stock: line.kind.has_stock(),
+        location_id: sale.location_id,
+        quantity: line.quantity,
+        reserved: Quantity::ZERO,
+        cost: Cost::Whole(line.cost),
+        reason: Some(reason.clone()),
+        line_id: line.id.into(),
+    };
+    let postings: Vec<Posting> = sale.lines.iter().map(posting).collect();
+    let decided = decide(tx, &postings).await?;
+    let voided = json!({"reason": {"to": reason}, "total": {"from": sale.total.plain(), "to": "0"}});
+    let event = Event::SaleVoided(SaleChanged {
+        sale_id: id,
+        register_id: sale.register_id,
+        shift_id: sale.shift_id,
+    });
+    all((
+        decided.write(tx, Source::SaleVoid(id.into()), actor),
+        async { tx.execute(VOID, &[&id, &actor, &tx.now(), reason]).await },
+        audit::record(tx, actor, Action::SaleVoided, Subject::Sale(id.into()), &voided),
+        outbox::write(tx, &event),
+    ))
+    .await?;
+    sale.voided_by = Some(actor);
+    sale.voided_at = Some(tx.now());
+    sale.void_reason = Some(reason.clone());
+    sale.version += 1;
+    Ok(sale)
+}
