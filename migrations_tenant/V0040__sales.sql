@@ -22,6 +22,8 @@ CREATE TABLE sales (
     -- Why articles came back.
     reason text,
     note text,
+    -- The member who approved a discount or a return at the till of the cashier.
+    approved_by uuid,
     sold_by uuid,
     sold_at timestamptz NOT NULL,
     voided_by uuid,

@@ -28,8 +28,9 @@ const NOT_REPLAYED: [&str; 14] = [
     "PUT /api/v1/platform/tenants/{id}/primary-domain",
 ];
 
-/// Below these, only GET is replayed. The tests in `pins`, `shifts` and `external_issuers` cover the rest.
-const ONLY_READ: [&str; 4] = [
+/// Below these, only GET is replayed. The tests in `pins`, `sales`, `shifts` and `external_issuers` cover the rest.
+const ONLY_READ: [&str; 5] = [
+    "/api/v1/sales/{id}/approval",
     "/api/v1/shifts/{id}/approval",
     "/api/v1/auth/pin",
     "/api/v1/auth/external",

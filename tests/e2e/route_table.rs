@@ -282,10 +282,16 @@ fn routes_of_businesses() -> Vec<Route> {
         (
             "POST",
             "/api/v1/sales/{id}/refunds",
-            Member("till.approve"),
+            Member("till.sell"),
             Some(json!({"registerId": "{register}", "reason": "broken", "payments": [{"method": "cash"}]})),
         ),
-        ("POST", "/api/v1/sales/{id}/void", Member("till.approve"), Some(json!({"reason": "wrong article"}))),
+        ("POST", "/api/v1/sales/{id}/void", Member("till.sell"), Some(json!({"reason": "wrong article"}))),
+        (
+            "POST",
+            "/api/v1/sales/{id}/approval",
+            Member("till.sell"),
+            Some(json!({"userId": key, "pin": "4071", "approves": "void"})),
+        ),
         ("GET", "/api/v1/locations/{id}", Member("stock.read"), None),
         ("PATCH", "/api/v1/locations/{id}", Member("settings.write"), Some(json!({"name": "Changed"}))),
         ("GET", "/api/v1/stock", Member("stock.read"), None),

@@ -4,6 +4,7 @@ use harness::till::{Cashier, open_shift, refund, register, sell, sell_units};
 use harness::{Business, Reply, TestApp, a_product, join_all};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 #[track_caller]
 fn made(reply: Reply) -> Value {
@@ -60,7 +61,7 @@ async fn a_sale_is_refunded_in_part_and_whole_at_any_register() {
     assert_eq!((&sale["total"], &sale["tax"]), (&json!("11.29"), &json!("1.80")), "{sale}");
     let line = &sale["lines"][0]["id"];
 
-    refused(&refund(&ann, &one, &sale, json!({})).await, 403, "permission_denied");
+    refused(&refund(&ann, &one, &sale, json!({})).await, 403, "approval_required");
     // One unit is scrapped, and one restocked, at another register and in cash.
     let parts = json!({"returns": [
         {"lineId": line, "quantity": "1", "restock": false}, {"lineId": line, "quantity": "1"},
@@ -225,7 +226,7 @@ async fn a_sale_is_voided_in_its_shift_and_keeps_its_number() {
         client.submit(&path, &json!({"reason": "wrong article"})).await
     };
     let sale = made(sell_units(&ann, &till, &bolt, "2").await);
-    refused(&void(&ann, &sale).await, 403, "permission_denied");
+    refused(&void(&ann, &sale).await, 403, "approval_required");
     let (one, other) = tokio::join!(void(&boss, &sale), void(&boss, &sale));
     let mut statuses = [one.status, other.status];
     statuses.sort_unstable();
@@ -262,5 +263,101 @@ async fn a_sale_is_voided_in_its_shift_and_keeps_its_number() {
         let (voided, refunded) = tokio::join!(void(&boss, &sale), refund(&boss, &till, &sale, json!({})));
         assert_ne!(voided.status == 200, refunded.status == 201, "{voided:?} {refunded:?}");
     }
+    holds(&acme).await;
+}
+
+#[tokio::test]
+async fn a_member_approves_by_pin_for_one_sale_of_one_cashier() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let bolt = stocked(&acme, "BOLT", "10", "20").await;
+    let till = register(&acme, "R1").await;
+    let boss = Cashier::sign_in(&app, &acme, "supervisor").await;
+    let ann = Cashier::sign_in(&app, &acme, "cashier").await;
+    let bea = Cashier::sign_in(&app, &acme, "cashier").await;
+    boss.set_pin("4071").await;
+    bea.set_pin("8802").await;
+    open_shift(&ann, &till, "100").await;
+    let approve = async |at: &Cashier<'_>, sale: &Value, approves: &str, amount: Value| {
+        let path = format!("/api/v1/sales/{}/approval", sale.as_str().unwrap());
+        let mut body = json!({"userId": boss.user, "pin": "4071", "approves": approves});
+        if !amount.is_null() {
+            body["amount"] = amount;
+        }
+        at.post(&path, &body).await
+    };
+    let sale_of = |id: &Value, discount: &str| {
+        json!({
+            "id": id, "registerId": till, "payments": [{"method": "cash"}],
+            "lines": [{"variantId": bolt, "quantity": "2", "discount": discount}],
+        })
+    };
+    // The cashier learns what must be approved, and repeats the sale after the approval.
+    let id = json!(Uuid::now_v7());
+    let asked = ann.submit("sales", &sale_of(&id, "25%")).await;
+    refused(&asked, 403, "approval_required");
+    assert_eq!(asked.body["approval"], json!({"approves": "discount", "amount": "5"}), "{asked:?}");
+    let wrong = json!({"userId": boss.user, "pin": "0000", "approves": "discount", "amount": "5"});
+    let path = format!("/api/v1/sales/{}/approval", id.as_str().unwrap());
+    refused(&ann.post(&path, &wrong).await, 401, "pin_wrong");
+    let cashier = json!({"userId": bea.user, "pin": "8802", "approves": "discount", "amount": "5"});
+    refused(&ann.post(&path, &cashier).await, 403, "permission_denied");
+    refused_at(&approve(&ann, &id, "discount", Value::Null).await, "/amount", "missing_field");
+    refused_at(&approve(&ann, &id, "void", json!("1")).await, "/amount", "missing_field");
+    let approved = approve(&ann, &id, "discount", json!("5")).await;
+    assert_eq!(
+        (approved.status, &approved.body["approvedBy"], &approved.body["amount"]),
+        (200, &boss.user, &json!("5.00")),
+        "{approved:?}"
+    );
+    // It is good for no larger discount, no other sale, no other cashier and no refund.
+    refused(&ann.submit("sales", &sale_of(&id, "5.01")).await, 403, "approval_required");
+    refused(&ann.submit("sales", &sale_of(&json!(Uuid::now_v7()), "5")).await, 403, "approval_required");
+    refused(&bea.submit("sales", &sale_of(&id, "5")).await, 403, "approval_required");
+    let sale = made(ann.submit("sales", &sale_of(&id, "25%")).await);
+    assert_eq!((&sale["approvedBy"], &sale["total"]), (&boss.user, &json!("15.00")), "{sale}");
+    // Another price is a discount, too.
+    let id = json!(Uuid::now_v7());
+    let mut cheap = sale_of(&id, "0");
+    cheap["lines"][0] = json!({"variantId": bolt, "quantity": "2", "price": "9", "priceReason": "dent"});
+    let asked = ann.submit("sales", &cheap).await;
+    assert_eq!(asked.body["approval"], json!({"approves": "discount", "amount": "2"}), "{asked:?}");
+    assert_eq!(approve(&ann, &id, "discount", json!("2")).await.status, 200);
+    assert_eq!(made(ann.submit("sales", &cheap).await)["total"], "18.00");
+
+    // A refund has the id of its own receipt.
+    let back = json!(Uuid::now_v7());
+    let asked = refund(&ann, &till, &sale, json!({"id": back, "amount": "4"})).await;
+    assert_eq!(asked.body["approval"], json!({"approves": "refund", "amount": "4"}), "{asked:?}");
+    assert_eq!(approve(&ann, &back, "refund", json!("4")).await.status, 200);
+    refused(
+        &refund(&ann, &till, &sale, json!({"id": back, "amount": "4.01"})).await,
+        403,
+        "approval_required",
+    );
+    let done = made(refund(&ann, &till, &sale, json!({"id": back, "amount": "4"})).await);
+    assert_eq!(done["approvedBy"], boss.user);
+    refused(&refund(&ann, &till, &sale, json!({"amount": "4"})).await, 403, "approval_required");
+
+    // A void, and an approval that is too old.
+    let sale = made(sell_units(&ann, &till, &bolt, "1").await);
+    assert_eq!(approve(&ann, &sale["id"], "void", Value::Null).await.status, 200);
+    let admin = app.database.as_admin().await;
+    let schema = &acme.tenant.schema;
+    let age = |minutes: i32| {
+        format!("UPDATE {schema}.sale_approvals SET approved_at = now() - interval '{minutes} minutes'")
+    };
+    let path = format!("sales/{}/void", sale["id"].as_str().unwrap());
+    admin.batch_execute(&age(6)).await.unwrap();
+    refused(&ann.submit(&path, &json!({"reason": "wrong"})).await, 403, "approval_required");
+    admin.batch_execute(&age(4)).await.unwrap();
+    assert_eq!(ann.submit(&path, &json!({"reason": "wrong"})).await.body["status"], "voided");
+    // Away from a till, nobody enters a PIN.
+    let away = json!({"userId": boss.user, "pin": "4071", "approves": "void"});
+    refused(
+        &acme.post(&format!("/api/v1/{}", path.replace("void", "approval")), &away).await,
+        403,
+        "no_till",
+    );
     holds(&acme).await;
 }

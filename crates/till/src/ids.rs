@@ -13,6 +13,8 @@ values::ids! {
     SaleLineId,
     /// The id of what a receipt takes back of a line.
     SaleReturnId,
+    /// The id of an approval for a receipt.
+    SaleApprovalId,
     /// The id of a payment of a receipt.
     SalePaymentId,
 }

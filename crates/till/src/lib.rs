@@ -12,5 +12,5 @@ mod shifts;
 pub use ids::{CashMovementId, RegisterId, SaleId, SaleLineId, SaleReturnId, ShiftId};
 pub use records::event;
 pub use registers::register;
-pub use sales::{sale, sale_list, sale_payment, sale_void, selling};
+pub use sales::{approval, sale, sale_list, sale_payment, sale_void, selling};
 pub use shifts::{cash_movement, overdue, shift, shift_close, shift_report};

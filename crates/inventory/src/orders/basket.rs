@@ -72,6 +72,19 @@ pub struct Basket {
     pub lines: Vec<BasketLine>,
 }
 
+impl Basket {
+    /// The amount by which the lines are cheaper than at their list prices, by discounts and by agreed prices.
+    /// A line that is dearer makes up for nothing.
+    pub fn reduction(&self, terms: &Terms) -> Money {
+        let reduction = |line: &BasketLine| {
+            let at = |price: Money| terms.round(line.quantity.as_decimal() * price.as_decimal());
+            let paid = at(line.price) - line.discount.as_decimal();
+            Money::from_decimal((at(line.list_price) - paid).max(Decimal::ZERO))
+        };
+        self.lines.iter().map(reduction).sum()
+    }
+}
+
 /// A line of a basket with its prices.
 #[derive(Debug)]
 pub struct BasketLine {

@@ -137,6 +137,8 @@ values::words! {
         /// The reorder level or the target quantity of a variant at a location changed, or whether the
         /// location keeps the variant.
         ReorderingChanged = "reordering.changed",
+        /// A member approved a discount, a refund or a void at the till of a cashier.
+        SaleApproved = "sale.approved",
         /// A receipt of the till was completed.
         SaleCompleted = "sale.completed",
         /// A receipt of the till was voided.

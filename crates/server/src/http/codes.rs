@@ -137,6 +137,9 @@ codes! {
         "Ask an owner of the business. Nobody can give or take away what they do not have.";
     NotOwnAccount = "not_own_account", FORBIDDEN, "Account of a person",
         "Ask the person to set the password with POST /api/v1/auth/password/forgot.";
+    ApprovalRequired = "approval_required", FORBIDDEN, "Approval required",
+        "Ask a member with the permission till.approve to approve it with POST /api/v1/sales/{id}/approval, where \
+         approval names what to send. Then repeat the request.";
     DiscountOverLimit = "discount_over_limit", FORBIDDEN, "Discount over the limit",
         "Reduce the discount, or ask a member with the permission catalogue.write to place the order.";
     OriginNotAllowed = "origin_not_allowed", FORBIDDEN, "Origin not allowed",

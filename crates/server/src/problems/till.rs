@@ -9,6 +9,7 @@ use till::sale::SaleError;
 use till::sale_payment::SalePaymentError;
 use till::shift::OpenError;
 use till::shift_close::CloseError;
+use values::Money;
 
 use crate::http::caller::role_lacks;
 use crate::http::codes::Code;
@@ -94,6 +95,10 @@ impl From<SaleError> for Problem {
             SaleError::UnknownRegister => Self::not_found_at("/registerId", error),
             SaleError::NoShift => Self::because(Code::NoOpenShift, &error),
             SaleError::LineCount => Self::invalid("/lines", Code::InvalidLineCount, error),
+            SaleError::NeedsApproval { approves, amount } => {
+                let approval = json!({"approves": approves, "amount": amount.map(Money::plain)});
+                Self::because(Code::ApprovalRequired, &error).with("approval", approval)
+            }
             SaleError::NoReason => Self::invalid("/reason", Code::MissingField, error),
             SaleError::Basket(error) => error.into(),
             SaleError::UnknownCustomer => Self::not_found_at("/customerId", error),

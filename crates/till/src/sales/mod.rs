@@ -1,5 +1,6 @@
 //! Sales at the registers, and what comes back of them.
 
+pub mod approval;
 pub mod sale;
 pub mod sale_list;
 pub mod sale_payment;

@@ -15,6 +15,7 @@ use values::{ActorId, Money, Name, Note, Quantity, Reason, Sku, StockValue, TooF
 
 use crate::ids::{RegisterId, SaleId, SaleLineId, SaleReturnId, ShiftId};
 use crate::registers::register::receipt_reference;
+use crate::sales::approval::Approves;
 use crate::sales::sale_payment::{SalePayment, SalePaymentError};
 
 values::words! {
@@ -72,6 +73,8 @@ pub struct Sale {
     pub reason: Option<Reason>,
     /// A note about the receipt.
     pub note: Option<Note>,
+    /// The member who approved a discount or a return at the till of the cashier.
+    pub approved_by: Option<ActorId>,
     /// The user or program that completed it.
     pub sold_by: ActorId,
     /// When it was completed.
@@ -94,7 +97,7 @@ pub struct Sale {
 
 tenancy::from_row!(Sale {
     id, register_id, shift_id, location_id, customer_id, series, number, kind, subtotal, discount, returned,
-    tax, total, rounding, reason, note, sold_by, sold_at, voided_by, voided_at, void_reason, version,
+    tax, total, rounding, reason, note, approved_by, sold_by, sold_at, voided_by, voided_at, void_reason, version,
 } with { lines: Vec::new(), returns: Vec::new(), payments: Vec::new() });
 
 impl Sale {
@@ -289,6 +292,17 @@ pub enum SaleError {
     /// Nothing is sold and nothing comes back, or too much.
     #[error("1 to {MAX_LINES} lines are required, and at most {MAX_LINES} returns are allowed")]
     LineCount,
+    /// The actor may not do this without the approval of a member who may.
+    #[error(
+        "a member with the permission till.approve must approve the {approves} at this till; choose the id of \
+         the sale, and repeat the request after the approval"
+    )]
+    NeedsApproval {
+        /// What must be approved.
+        approves: Approves,
+        /// The discount, or the amount that is given back; `None` for a void.
+        amount: Option<Money>,
+    },
     /// Something comes back without a reason.
     #[error("give the reason of the return")]
     NoReason,

@@ -14,8 +14,8 @@ use crate::sales::sale_payment::{SaleMethod, SalePayment};
 
 const SELECT: &str = "
     SELECT id, register_id, shift_id, location_id, customer_id, series, number, kind, subtotal, discount,
-           returned, tax, total, rounding, reason, note, sold_by, sold_at, voided_by, voided_at, void_reason,
-           version
+           returned, tax, total, rounding, reason, note, approved_by, sold_by, sold_at, voided_by, voided_at,
+           void_reason, version
       FROM sales ";
 
 const SELECT_LINES: &str = "

@@ -9,16 +9,24 @@ use values::{ActorId, Quantity, Reason};
 
 use crate::ids::SaleId;
 use crate::records::event::{Event, SaleChanged};
-use crate::sales::sale::{Sale, SaleError};
+use crate::sales::approval::{self, Approves};
+use crate::sales::sale::{Sale, SaleError, SaleLine};
 use crate::sales::sale_list::{find, lock};
 use crate::shifts::shift;
 
 /// Voids a receipt, with its shift held open and the receipt locked. The goods are on hand again at the cost
-/// at which they left, and the payments count no more: pay them back to the customer.
+/// at which they left, and the payments count no more: pay them back to the customer. An actor who may not
+/// void needs the approval of a member who may.
 ///
 /// # Errors
 /// [`SaleError`]; the caller rolls back.
-pub async fn void(tx: &TenantTx, id: SaleId, reason: &Reason, actor: ActorId) -> Result<Sale, SaleError> {
+pub async fn void(
+    tx: &TenantTx,
+    id: SaleId,
+    reason: &Reason,
+    may_void: bool,
+    actor: ActorId,
+) -> Result<Sale, SaleError> {
     const VOID: &str = "
         UPDATE sales SET voided_by = $2, voided_at = $3, void_reason = $4, version = version + 1
          WHERE id = $1";
@@ -37,7 +45,11 @@ pub async fn void(tx: &TenantTx, id: SaleId, reason: &Reason, actor: ActorId) ->
     if has_come_back || !sale.returns.is_empty() {
         return Err(SaleError::HasReturns);
     }
-    let posting = |line: &crate::sales::sale::SaleLine| Posting {
+    let approved_by = match may_void {
+        true => None,
+        false => Some(approval::require(tx, id, Approves::Void, None, actor).await?),
+    };
+    let posting = |line: &SaleLine| Posting {
         kind: Kind::Return,
         variant_id: line.variant_id,
         has_stock: line.kind.has_stock(),
@@ -50,7 +62,7 @@ pub async fn void(tx: &TenantTx, id: SaleId, reason: &Reason, actor: ActorId) ->
     };
     let postings: Vec<Posting> = sale.lines.iter().map(posting).collect();
     let decided = decide(tx, &postings).await?;
-    let voided = json!({"reason": {"to": reason}, "total": {"from": sale.total.plain(), "to": "0"}});
+    let voided = json!({"reason": {"to": reason}, "approvedBy": {"to": approved_by}, "total": {"from": sale.total.plain(), "to": "0"}});
     let event = Event::SaleVoided(SaleChanged {
         sale_id: id,
         register_id: sale.register_id,

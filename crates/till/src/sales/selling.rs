@@ -5,12 +5,13 @@
 //! needs: a receipt is in the Z report of its shift, or is refused.
 
 use inventory::audit::{self, Action, Subject};
-use inventory::basket::{self, Basket, MAX_LINES, NewBasket};
+use inventory::basket::{self, Articles, Basket, BasketError, MAX_LINES, NewBasket};
 use inventory::counter::{self, Counter};
 use inventory::document::{self, IdTaken, Outcome, Requested};
+use inventory::settings::{self, Terms};
 use inventory::stock::movement::Kind;
 use inventory::stock::{Cost, Decided, Posting, Source, decide};
-use inventory::{CustomerId, column, customer, day_of, settings};
+use inventory::{CustomerId, column, customer, day_of};
 use rust_decimal::Decimal;
 use serde_json::json;
 use tenancy::{DbError, TenantTx, all, outbox};
@@ -19,6 +20,7 @@ use values::{ActorId, Money, Note, Quantity, Reason};
 use crate::ids::{RegisterId, SaleId, SaleLineId, SalePaymentId};
 use crate::records::event::{Event, SaleChanged};
 use crate::registers::register;
+use crate::sales::approval::{self, Approves};
 use crate::sales::sale::{Sale, SaleError, SaleKind, SaleLine, SaleReturn};
 use crate::sales::sale_list::{find, lock_earlier};
 use crate::sales::sale_payment::{Due, NewSalePayment, SalePayment, Settled};
@@ -41,6 +43,8 @@ pub struct NewSale {
     pub refunded: Option<SaleId>,
     /// What comes back of earlier receipts, at most [`MAX_LINES`].
     pub back: Vec<Back>,
+    /// Whether the actor may take something back. If not, a member who may must have approved it.
+    pub may_take_back: bool,
     /// Why it comes back.
     pub reason: Option<Reason>,
     /// A note about the receipt.
@@ -114,7 +118,7 @@ async fn complete_new(tx: &TenantTx, new: &NewSale, actor: ActorId) -> Result<Sa
     if is_archived {
         return Err(SaleError::ArchivedCustomer);
     }
-    let basket = new.basket.price(&articles, &terms)?;
+    let (basket, mut approved_by) = price(tx, new, &articles, &terms, actor).await?;
     let earlier = lock_earlier(tx, new.refunded.as_slice(), &lines_of(&new.back)).await?;
     earlier.check(new.refunded)?;
     let mut taking_back = TakingBack {
@@ -138,6 +142,9 @@ async fn complete_new(tx: &TenantTx, new: &NewSale, actor: ActorId) -> Result<Sa
     let total = total - returned;
     if returned > Money::MAX {
         return Err(SaleError::TooLarge);
+    }
+    if !new.back.is_empty() && !new.may_take_back {
+        approved_by = Some(approval::require(tx, id, Approves::Refund, Some(returned), actor).await?);
     }
     let due = Due { total, returned, cash_rounding: till.cash_rounding, rounding: terms.rounding };
     let Settled { payments, rounding } = due.settle(id, &new.payments, &terms.currency)?;
@@ -181,6 +188,7 @@ async fn complete_new(tx: &TenantTx, new: &NewSale, actor: ActorId) -> Result<Sa
         rounding,
         reason: new.reason.clone(),
         note: new.note.clone(),
+        approved_by,
         sold_by: actor,
         sold_at: tx.now(),
         voided_by: None,
@@ -193,6 +201,27 @@ async fn complete_new(tx: &TenantTx, new: &NewSale, actor: ActorId) -> Result<Sa
     };
     let number = store(tx, new, &sale, &earlier.lines, &decided).await?;
     Ok(Sale { number, ..sale })
+}
+
+/// Prices the basket. A discount above the limit, and another price than the list price, must have been
+/// approved if the actor may not set prices. Returns the member who approved.
+async fn price(
+    tx: &TenantTx,
+    new: &NewSale,
+    articles: &Articles,
+    terms: &Terms,
+    actor: ActorId,
+) -> Result<(Basket, Option<ActorId>), SaleError> {
+    let has_price = new.basket.lines.iter().any(|line| line.price.is_some());
+    match new.basket.price(articles, terms) {
+        Err(BasketError::DiscountLimit(_)) => {}
+        priced if has_price && !new.basket.may_set_prices => drop(priced?),
+        priced => return Ok((priced?, None)),
+    }
+    let basket = NewBasket { may_set_prices: true, ..new.basket.clone() }.price(articles, terms)?;
+    let reduction = Some(basket.reduction(terms));
+    let approver = approval::require(tx, new.request.id, Approves::Discount, reduction, actor).await?;
+    Ok((basket, Some(approver)))
 }
 
 /// The lines of which something comes back.
@@ -215,6 +244,7 @@ async fn store(
 ) -> Result<i64, SaleError> {
     let completed = json!({
         "kind": {"to": sale.kind}, "total": {"to": sale.total.plain()}, "reason": {"to": sale.reason},
+        "approvedBy": {"to": sale.approved_by},
     });
     let event = Event::SaleCompleted(SaleChanged {
         sale_id: sale.id,
@@ -241,10 +271,10 @@ async fn insert(tx: &TenantTx, new: &NewSale, sale: &Sale) -> Result<i64, DbErro
     const INSERT: &str = const_format::concatcp!(
         "INSERT INTO sales (id, register_id, shift_id, location_id, customer_id, series, number, subtotal,
                             discount, returned, tax, total, rounding, reason, note, sold_by, sold_at,
-                            request_hash, kind)
+                            request_hash, kind, approved_by)
          SELECT $3, $4, $5, $6, $7, $2, ",
         counter::TAKEN_IN_SERIES,
-        ", $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19 RETURNING number"
+        ", $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20 RETURNING number"
     );
     let params: tenancy::Params<'_> = &[
         &Counter::TillReceipt,
@@ -266,6 +296,7 @@ async fn insert(tx: &TenantTx, new: &NewSale, sale: &Sale) -> Result<i64, DbErro
         &sale.sold_at,
         &new.request.fingerprint,
         &sale.kind,
+        &sale.approved_by,
     ];
     counter::insert_in_series(tx, Counter::TillReceipt, &sale.series, INSERT, params).await
 }

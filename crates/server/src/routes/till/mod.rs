@@ -27,6 +27,7 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(sales::show)
         .service(sale_corrections::refund)
         .service(sale_corrections::void)
+        .service(sale_corrections::approve)
         .service(cash_movements::create)
         .service(cash_movements::list);
 }

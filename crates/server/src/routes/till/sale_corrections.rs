@@ -1,20 +1,25 @@
-//! Refunds and voids of sales.
+//! Refunds and voids of sales, and approvals for cashiers.
 
 use actix_web::{HttpResponse, post, web};
-use identity::Permission;
+use chrono::{DateTime, Utc};
+use identity::{Permission, UserId};
 use inventory::CustomerId;
 use inventory::basket::NewBasket;
-use serde::Deserialize;
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use tenancy::TenantTx;
+use till::approval::{self, Approval, Approves};
 use till::sale_payment::NewSalePayment;
 use till::selling::{Back, NewSale};
 use till::{RegisterId, SaleId, sale_void};
 use utoipa::ToSchema;
-use values::{Money, Note, Reason};
+use values::{ActorId, Money, NonNegative, Note, Reason};
 
-use crate::http::caller::{may, role_lacks};
+use crate::http::caller::{Member, may};
+use crate::http::client;
 use crate::http::codes::Code;
 use crate::http::etag::Tag;
-use crate::http::extract::PathId;
+use crate::http::extract::{Json, PathId};
 use crate::http::money::with_currency;
 use crate::http::problem::Problem;
 use crate::http::state::State;
@@ -76,8 +81,8 @@ impl RefundSale {
 /// Refund a sale
 ///
 /// Takes articles of a sale back, or gives money back, in the open shift of any register. The refund is a
-/// receipt with a number of its own. At most what was sold and has not come back can be refunded. Requires an
-/// Idempotency-Key header.
+/// receipt with a number of its own. At most what was sold and has not come back can be refunded. Requires the
+/// permission till.approve or an approval, and an Idempotency-Key header.
 #[utoipa::path(tag = "till", operation_id = "refundSale", request_body = RefundSale,
     responses((status = 201, body = SaleView)), params(("id" = SaleId, Path,)))]
 #[post("/sales/{id}/refunds")]
@@ -86,9 +91,6 @@ pub async fn refund(
     Submission { once, body }: Submission<may::TillSell, RefundSale>,
     PathId(sale_id): PathId<SaleId>,
 ) -> Result<HttpResponse, Problem> {
-    if !once.caller.may(Permission::TillApprove) {
-        return Err(role_lacks(Permission::TillApprove));
-    }
     let mut body = body;
     let back = body.back(sale_id)?;
     let new = NewSale {
@@ -98,6 +100,7 @@ pub async fn refund(
         basket: NewBasket { lines: Vec::new(), discount: None, may_set_prices: false },
         refunded: Some(sale_id),
         back,
+        may_take_back: once.caller.may(Permission::TillApprove),
         reason: Some(body.reason),
         note: body.note,
         payments: body.payments.into_iter().map(NewSalePayment::from).collect(),
@@ -116,7 +119,7 @@ pub struct VoidSale {
 ///
 /// Undoes a sale in its own shift, while the shift is open: the goods are on hand again, and the payments do
 /// not count. Pay them back to the customer. The receipt keeps its number. A sale of which something came
-/// back cannot be voided. Requires the permission till.approve.
+/// back cannot be voided. Requires the permission till.approve, or an approval.
 #[utoipa::path(tag = "till", operation_id = "voidSale", request_body = VoidSale,
     responses((status = 200, body = SaleView)), params(("id" = SaleId, Path,)))]
 #[post("/sales/{id}/void")]
@@ -125,12 +128,88 @@ pub async fn void(
     Submission { once, body }: Submission<may::TillSell, VoidSale>,
     PathId(id): PathId<SaleId>,
 ) -> Result<HttpResponse, Problem> {
-    if !once.caller.may(Permission::TillApprove) {
-        return Err(role_lacks(Permission::TillApprove));
-    }
+    let may_void = once.caller.may(Permission::TillApprove);
     once.run(&state.database, Key::Optional, async |tx| {
-        let (currency, sale) = with_currency(tx, sale_void::void(tx, id, &body.reason, once.actor())).await?;
+        let (currency, sale) =
+            with_currency(tx, sale_void::void(tx, id, &body.reason, may_void, once.actor())).await?;
         Answer::ok(Tag::of_version(sale.version), &SaleView::new(sale, &currency))
     })
     .await
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ApproveSale {
+    /// The member who approves, with the permission till.approve.
+    user_id: UserId,
+    /// The PIN of the member.
+    #[schema(value_type = String, example = "4071")]
+    pin: SecretString,
+    /// What the member approves.
+    approves: Approves,
+    /// The largest discount, or the largest amount that is given back. Required for these, and not allowed for
+    /// a void.
+    amount: Option<NonNegative<Money>>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ApprovalView {
+    /// The sale.
+    sale_id: SaleId,
+    approves: Approves,
+    /// The largest discount, or the largest amount that is given back. null for a void.
+    #[schema(example = "12.50")]
+    amount: Option<String>,
+    /// The member who approved.
+    approved_by: ActorId,
+    /// The time until which the approval is good.
+    expires_at: DateTime<Utc>,
+}
+
+/// Approve a sale by PIN
+///
+/// A member with the permission till.approve enters the PIN at the till where you are signed in; nobody is
+/// signed in or out. The approval is good for five minutes, for you, and for the sale with this id: the till
+/// chooses the id before the sale is completed. A sale that needs an approval says so with 403
+/// approval_required. Your session must be one of the app pos that was started with the name of a device, or
+/// with a PIN there.
+#[utoipa::path(tag = "till", operation_id = "approveSaleByPin", request_body = ApproveSale,
+    responses((status = 200, body = ApprovalView)), params(("id" = SaleId, Path,)))]
+#[post("/sales/{id}/approval")]
+pub async fn approve(
+    state: web::Data<State>,
+    caller: Member<may::TillSell>,
+    PathId(sale_id): PathId<SaleId>,
+    client::From(origin): client::From,
+    body: Json<ApproveSale>,
+) -> Result<HttpResponse, Problem> {
+    let ApproveSale { user_id, pin, approves, amount } = body.value;
+    if amount.is_some() == (approves == Approves::Void) {
+        let message = "the amount is required for a discount or a refund, and not allowed for a void";
+        return Err(Problem::invalid("/amount", Code::MissingField, message));
+    }
+    let scope = caller.tenant.scope();
+    let (till, permission) = (&caller.principal, Permission::TillApprove);
+    state.sign_in.approve_with_pin(till, user_id, &pin, permission, &origin).await?;
+    let approve = async |tx: &TenantTx| {
+        let approval = Approval {
+            sale_id,
+            approves,
+            amount: amount.map(NonNegative::get),
+            approved_by: ActorId::person(user_id),
+            actor_id: ActorId::person(till.user),
+            approved_at: tx.now(),
+        };
+        let insert = async { approval::insert(tx, &approval).await.map_err(Problem::from) };
+        let (currency, ()) = with_currency(tx, insert).await?;
+        Ok::<_, Problem>(ApprovalView {
+            sale_id,
+            approves,
+            amount: approval.amount.map(|amount| currency.format(amount)),
+            approved_by: approval.approved_by,
+            expires_at: approval.approved_at + Approval::LIFETIME,
+        })
+    };
+    Ok(HttpResponse::Ok().json(state.database.write(&scope, approve).await?))
 }

@@ -65,6 +65,8 @@ pub struct SaleView {
     /// The reason of the returns.
     reason: Option<Reason>,
     note: Option<Note>,
+    /// The member who approved a discount or returns at the till of the cashier. null if nobody had to.
+    approved_by: Option<ActorId>,
     /// The user or program that completed the sale; null for the platform.
     sold_by: ActorId,
     sold_at: DateTime<Utc>,
@@ -183,6 +185,7 @@ impl SaleView {
             payments: sale.payments.into_iter().map(|paid| SalePaymentView::new(paid, currency)).collect(),
             reason: sale.reason,
             note: sale.note,
+            approved_by: sale.approved_by,
             sold_by: sale.sold_by,
             sold_at: sale.sold_at,
             voided_by: sale.voided_by,

@@ -18,7 +18,7 @@ use values::{
 };
 
 use crate::http::article::article;
-use crate::http::caller::{Caller, may, role_lacks};
+use crate::http::caller::{Caller, may};
 use crate::http::codes::Code;
 use crate::http::etag::{self, Tag};
 use crate::http::extract::{PathId, Query};
@@ -52,8 +52,8 @@ pub struct Sell {
     /// A discount on the whole sale, after the discounts on the lines. Fees have no part in it. Defaults to
     /// no discount.
     discount: Option<DiscountText>,
-    /// What the customer brings back of earlier sales, for an exchange or a refund. Requires the permission
-    /// till.approve and a reason.
+    /// What the customer brings back of earlier sales, for an exchange or a refund. Requires a reason, and the
+    /// permission till.approve or an approval.
     #[serde(default)]
     #[schema(max_items = 200)]
     returns: Vec<TakeBack>,
@@ -80,8 +80,8 @@ pub struct SellLine {
     barcode: Option<Barcode>,
     /// The quantity in sale units, greater than zero.
     quantity: Positive<Quantity>,
-    /// The price of one unit, instead of the list price. Requires the permission till.approve or
-    /// catalogue.write, and a priceReason. Defaults to the list price.
+    /// The price of one unit, instead of the list price. Requires a priceReason, and the permission
+    /// till.approve or catalogue.write, or an approval. Defaults to the list price.
     price: Option<NonNegative<Money>>,
     /// The reason for another price. Required with price.
     price_reason: Option<Reason>,
@@ -126,13 +126,12 @@ impl From<Pay> for NewSalePayment {
 }
 
 impl SellLine {
-    fn checked(self, index: usize, may_set_prices: bool) -> Result<NewLine, Problem> {
+    fn checked(self, index: usize) -> Result<NewLine, Problem> {
         let at = format!("/lines/{index}");
-        let needed = (!may_set_prices).then_some("till.approve");
         Ok(NewLine {
             article: article(&at, self.variant_id, self.sku, self.barcode)?,
             quantity: self.quantity,
-            price: agreed_price(&at, self.price, self.price_reason, needed)?,
+            price: agreed_price(&at, self.price, self.price_reason, None)?,
             discount: self.discount.map(|text| text.0),
             note: self.note,
         })
@@ -158,12 +157,8 @@ impl TakeBack {
 impl Sell {
     fn into_new<P>(self, once: &Once<P>) -> Result<NewSale, Problem> {
         let may_approve = once.caller.may(Permission::TillApprove);
-        if !self.returns.is_empty() && !may_approve {
-            return Err(role_lacks(Permission::TillApprove));
-        }
         let may_set_prices = may_approve || once.caller.may(Permission::CatalogueWrite);
-        let lines = self.lines.into_iter().enumerate();
-        let lines = lines.map(|(index, line)| line.checked(index, may_set_prices));
+        let lines = self.lines.into_iter().enumerate().map(|(index, line)| line.checked(index));
         let back = self.returns.into_iter().enumerate().map(|(index, back)| back.checked(index));
         Ok(NewSale {
             request: once.requested(self.id, SaleId::new),
@@ -176,6 +171,7 @@ impl Sell {
             },
             refunded: None,
             back: back.collect::<Result<_, _>>()?,
+            may_take_back: may_approve,
             reason: self.reason,
             note: self.note,
             payments: self.payments.into_iter().map(NewSalePayment::from).collect(),
@@ -203,9 +199,10 @@ pub(super) async fn complete<P>(
 ///
 /// Takes the stock of all lines, or of none, takes the payments, and takes the number of the receipt last. If
 /// stock is missing, the answer is 409, and shortages lists every short variant. Prices come from the
-/// catalogue. Another price, or a discount above the limit in the settings, requires the permission
-/// till.approve or catalogue.write. If something comes back, the total can be negative, and is paid back.
-/// Requires an Idempotency-Key header.
+/// catalogue. Another price, a discount above the limit in the settings, and returns require a permission. A
+/// cashier without it gets 403 approval_required, which says what a member must approve with
+/// POST /sales/{id}/approval; then the cashier repeats the request. If more comes back than is sold, the total
+/// is negative, and is paid back. Requires an Idempotency-Key header.
 #[utoipa::path(tag = "till", operation_id = "sell", request_body = Sell,
     responses((status = 201, body = SaleView)))]
 #[post("/sales")]
