@@ -7,7 +7,7 @@ BEGIN
     UPDATE shared.permissions p SET description = new.description
       FROM (VALUES
             ('till.read', 'Read registers, shifts and sales'),
-            ('till.sell', 'Open and close shifts, sell, and put cash into a till and take it out'),
+            ('till.sell', 'Open and close shifts, sell, keep customers, and put cash into a till and take it out'),
             ('till.approve', 'See what a till should hold, approve differences, close shifts of others, set prices,'
                              ' refund and void sales')
            ) AS new (key, description)

@@ -8,7 +8,7 @@ CREATE TABLE sales (
     -- The number is consecutive in its series: a register and a fiscal year, such as R1-2026.
     series text NOT NULL,
     number bigint NOT NULL,
-    kind text NOT NULL CONSTRAINT sales_kind_check CHECK (kind IN ('sale', 'refund', 'exchange')),
+    kind text NOT NULL CONSTRAINT sales_kind_check CHECK (kind IN ('sale', 'refund', 'exchange', 'deposit')),
     -- Of the articles that were sold: before discounts, and the discounts.
     subtotal numeric(14, 4) NOT NULL,
     discount numeric(14, 4) NOT NULL,
@@ -102,6 +102,43 @@ CREATE TABLE sale_returns (
 CREATE INDEX sale_returns_line_id_idx ON sale_returns (line_id);
 REVOKE UPDATE, DELETE ON sale_returns FROM tenantry_tenant;
 
+-- Vouchers, and the accounts of customers: a ledger like that of the stock.
+CREATE TABLE credits (
+    id uuid CONSTRAINT credits_pkey PRIMARY KEY,
+    kind text NOT NULL CONSTRAINT credits_kind_check CHECK (kind IN ('voucher', 'store_credit', 'on_account')),
+    -- A voucher belongs to the bearer of its code.
+    code text CONSTRAINT credits_code_key UNIQUE,
+    expires_on date,
+    customer_id uuid CONSTRAINT credits_customer_id_fkey REFERENCES customers (id),
+    -- What the business owes; on account, what the customer owes.
+    balance numeric(14, 4) NOT NULL CONSTRAINT credits_balance_check CHECK (balance >= 0),
+    -- Of the last movement.
+    position bigint NOT NULL,
+    opened_at timestamptz NOT NULL,
+    CONSTRAINT credits_customer_id_kind_key UNIQUE (customer_id, kind),
+    CONSTRAINT credits_holder_check CHECK ((code IS NULL) = (customer_id IS NOT NULL))
+);
+REVOKE UPDATE, DELETE ON credits FROM tenantry_tenant;
+GRANT UPDATE (balance, position) ON credits TO tenantry_tenant;
+
+-- The movements of vouchers and accounts; append-only. Each belongs to a receipt, so that nothing is invented.
+CREATE TABLE credit_movements (
+    id uuid CONSTRAINT credit_movements_pkey PRIMARY KEY,
+    credit_id uuid NOT NULL CONSTRAINT credit_movements_credit_id_fkey REFERENCES credits (id),
+    -- Counts the movements of one credit.
+    position bigint NOT NULL,
+    amount numeric(14, 4) NOT NULL CONSTRAINT credit_movements_amount_check CHECK (amount <> 0),
+    balance_after numeric(14, 4) NOT NULL CONSTRAINT credit_movements_balance_after_check CHECK (balance_after >= 0),
+    sale_id uuid NOT NULL CONSTRAINT credit_movements_sale_id_fkey REFERENCES sales (id),
+    -- Whether the receipt was voided by this movement.
+    is_void boolean NOT NULL,
+    actor_id uuid,
+    moved_at timestamptz NOT NULL,
+    CONSTRAINT credit_movements_position_key UNIQUE (credit_id, position)
+);
+CREATE INDEX credit_movements_sale_id_idx ON credit_movements (sale_id);
+REVOKE UPDATE, DELETE ON credit_movements FROM tenantry_tenant;
+
 -- The payments of a receipt; append-only.
 CREATE TABLE sale_payments (
     id uuid CONSTRAINT sale_payments_pkey PRIMARY KEY,
@@ -114,9 +151,21 @@ CREATE TABLE sale_payments (
     -- The cash that the customer handed over.
     tendered numeric(14, 4),
     reference text,
+    -- The voucher or the account that pays, or is paid into, and its balance afterwards.
+    credit_id uuid CONSTRAINT sale_payments_credit_id_fkey REFERENCES credits (id),
+    credit_balance numeric(14, 4),
     CONSTRAINT sale_payments_sale_id_position_key UNIQUE (sale_id, position)
 );
+CREATE INDEX sale_payments_credit_id_idx ON sale_payments (credit_id) WHERE credit_id IS NOT NULL;
 REVOKE UPDATE, DELETE ON sale_payments FROM tenantry_tenant;
+
+ALTER TABLE customers
+    -- A customer who pays no taxes, such as an embassy.
+    ADD COLUMN is_tax_exempt boolean NOT NULL DEFAULT false,
+    -- How much the customer may owe; 0 for nothing.
+    ADD COLUMN credit_limit numeric(14, 4) NOT NULL DEFAULT 0;
+-- reason: the new column has one value in all rows.
+ALTER TABLE customers ADD CONSTRAINT customers_credit_limit_check CHECK (credit_limit >= 0);
 
 -- reason: the table has one row.
 ALTER TABLE settings

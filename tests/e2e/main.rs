@@ -17,6 +17,7 @@ mod catalogue;
 mod categories_and_options;
 mod command_line;
 mod counts;
+mod credit;
 mod cures;
 mod dashboard;
 mod doctor;

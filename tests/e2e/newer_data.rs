@@ -8,8 +8,9 @@ use serde_json::json;
 use tenancy::{DbError, SharedScope, jobs, tenant};
 
 /// Each closed set of a business schema, with an address that reads it.
-const OF_A_BUSINESS: [(&str, &str, &str); 18] = [
+const OF_A_BUSINESS: [(&str, &str, &str); 19] = [
     ("products", "kind", "/api/v1/products"),
+    ("credits", "kind", "/api/v1/vouchers"),
     ("order_lines", "kind", "/api/v1/orders"),
     ("order_payments", "method", "/api/v1/orders/ORDER/payments"),
     ("orders", "status", "/api/v1/orders"),
@@ -92,6 +93,11 @@ async fn a_word_of_a_later_release_is_an_error_in_every_column() {
     let register = harness::till::register(&acme, "R1").await;
     let shift = harness::till::open_shift(&acme, &register, "10").await;
     assert_eq!(harness::till::sell_units(&acme, &register, bolt, "1").await.status, 201);
+    let gift = json!({
+        "registerId": register,
+        "payments": [{"method": "cash", "amount": "5"}, {"method": "voucher", "amount": "-5"}],
+    });
+    assert_eq!(acme.submit("sales", &gift).await.status, 201);
     let close = json!({"counts": [{"method": "cash", "amount": "9"}]});
     let close = acme.submit(&format!("shifts/{}/close", shift["id"].as_str().unwrap()), &close).await;
     assert_eq!(close.body["status"], "counted", "{close:?}");

@@ -72,11 +72,10 @@ async fn a_sale_is_refunded_in_part_and_whole_at_any_register() {
         (&json!("refund"), &second["id"], &json!(1), &json!("-7.53"), &json!("7.53")),
         "{back}"
     );
+    let paid = &back["payments"][0];
     assert_eq!(
-        back["payments"],
-        json!([
-            {"method": "cash", "amount": "-7.53", "tendered": null, "reference": null}
-        ])
+        (&paid["method"], &paid["amount"], &paid["tendered"]),
+        (&json!("cash"), &json!("-7.53"), &Value::Null)
     );
     assert_eq!(
         (&back["returns"][0]["restocked"], &back["returns"][1]["restocked"]),

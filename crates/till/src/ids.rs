@@ -15,6 +15,10 @@ values::ids! {
     SaleReturnId,
     /// The id of an approval for a receipt.
     SaleApprovalId,
+    /// The id of a voucher, or of an account of a customer.
+    CreditId,
+    /// The id of a movement of credit.
+    CreditMovementId,
     /// The id of a payment of a receipt.
     SalePaymentId,
 }

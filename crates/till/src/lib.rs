@@ -1,16 +1,20 @@
 //! The till of a business, inside its own schema: registers, shifts and sales.
 //!
 //! As in `inventory`, every function that runs a query takes a [`tenancy::TenantTx`], and one file is one
-//! noun. A room imports only from rooms that stand before it: records, registers, shifts, sales.
+//! noun. A room imports only from rooms that stand before it: records, registers, shifts, credit, sales.
 
+mod credit;
 mod ids;
 mod records;
 mod registers;
 mod sales;
 mod shifts;
 
-pub use ids::{CashMovementId, RegisterId, SaleId, SaleLineId, SaleReturnId, ShiftId};
-pub use records::event;
+pub use credit::{account, credit_posting, voucher_code};
+pub use ids::{
+    CashMovementId, CreditId, CreditMovementId, RegisterId, SaleId, SaleLineId, SaleReturnId, ShiftId,
+};
+pub use records::{event, sale_method};
 pub use registers::register;
 pub use sales::{approval, sale, sale_list, sale_payment, sale_void, selling};
 pub use shifts::{cash_movement, overdue, shift, shift_close, shift_report};

@@ -38,7 +38,7 @@ values::words! {
         ReportsRead = "reports.read",
         /// Read registers, shifts and sales.
         TillRead = "till.read",
-        /// Open and close shifts, sell, and put cash into a till and take it out.
+        /// Open and close shifts, sell, keep customers, and put cash into a till and take it out.
         TillSell = "till.sell",
         /// See the expected amounts of a till, approve differences, close shifts of others, set prices,
         /// refund and void sales.

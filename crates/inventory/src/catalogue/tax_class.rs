@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use const_format::concatcp;
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tenancy::{DbError, TenantTx};
@@ -32,6 +33,18 @@ pub struct Taxation {
     pub is_inclusive: bool,
     /// The tax rates that apply together, each to the price without taxes.
     pub rates: Vec<Rate>,
+}
+
+impl Taxation {
+    /// The sum of the rates.
+    pub fn percent(&self) -> Decimal {
+        self.rates.iter().map(|rate| rate.percent.as_decimal()).sum()
+    }
+
+    /// What is left of an amount that includes the taxes, not rounded.
+    pub fn net(&self, amount: Decimal) -> Decimal {
+        amount * Decimal::ONE_HUNDRED / (Decimal::ONE_HUNDRED + self.percent())
+    }
 }
 
 /// A tax class to be stored.

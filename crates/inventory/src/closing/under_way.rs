@@ -12,7 +12,7 @@ use crate::stock::alert_review;
 /// A row that is to be archived.
 #[derive(Debug, Clone, Copy)]
 pub enum Closing {
-    /// A customer, whose open orders count.
+    /// A customer, whose open orders, store credit and debt count.
     Customer(CustomerId),
     /// A location: goods on hand, registers, open orders, open purchase orders, transfers from or to it, and
     /// open counts.
@@ -60,6 +60,9 @@ pub enum ClosingError {
     /// Registers sell from the location. Holds the names of the first [`MAX_LISTED`].
     #[error("registers sell from the location: {}", names(.0))]
     HasRegisters(Vec<Name>),
+    /// The customer has store credit, or owes something.
+    #[error("the customer has store credit, or owes something; settle it first")]
+    HasCredit,
     /// Documents are under way. Holds the first [`MAX_LISTED`].
     #[error("documents are under way; finish or cancel them first")]
     UnderWay(Vec<UnderWay>),
@@ -92,6 +95,7 @@ pub async fn refuse(tx: &TenantTx, closing: Closing) -> Result<(), ClosingError>
         SELECT name FROM registers
          WHERE location_id = $1 AND archived_at IS NULL
          ORDER BY name LIMIT $2";
+    const HAS_CREDIT: &str = "SELECT EXISTS (SELECT FROM credits WHERE customer_id = $1 AND balance <> 0)";
     const OF_CUSTOMER: &str = "
         SELECT 'order' AS kind, id, number FROM orders
          WHERE customer_id = $1 AND status IN ('reserved', 'partly_fulfilled')
@@ -122,7 +126,12 @@ pub async fn refuse(tx: &TenantTx, closing: Closing) -> Result<(), ClosingError>
         return Ok(());
     }
     let documents: Vec<UnderWay> = match closing {
-        Closing::Customer(id) => tx.rows(OF_CUSTOMER, &[&id, &MAX_LISTED]).await?,
+        Closing::Customer(id) => {
+            if tx.value(HAS_CREDIT, &[&id]).await? {
+                return Err(ClosingError::HasCredit);
+            }
+            tx.rows(OF_CUSTOMER, &[&id, &MAX_LISTED]).await?
+        }
         Closing::Supplier(id) => tx.rows(OF_SUPPLIER, &[&id, &MAX_LISTED]).await?,
         Closing::Location(id) => {
             let on_hand: Vec<OnHand> = tx.rows(ON_HAND, &[&id, &MAX_LISTED]).await?;

@@ -15,6 +15,7 @@ use crate::business::settings::Terms;
 use crate::catalogue::product_kind::ProductKind;
 use crate::catalogue::tax_class::{Rate, Taxation};
 use crate::ids::VariantId;
+use crate::orders::customer::Buyer;
 use crate::orders::order_line::{ChargedTax, OrderLine};
 use crate::orders::pricing::{self, Discount, PricedLine, PricingError};
 use crate::stock::article::{self, ArticleError, ArticleName};
@@ -251,11 +252,11 @@ impl Articles {
 }
 
 impl NewBasket {
-    /// Prices the basket. The server decides prices, not the client.
+    /// Prices the basket for a customer. The server decides prices, not the client.
     ///
     /// # Errors
     /// [`BasketError`].
-    pub fn price(&self, articles: &Articles, terms: &Terms) -> Result<Basket, BasketError> {
+    pub fn price(&self, articles: &Articles, terms: &Terms, buyer: Buyer) -> Result<Basket, BasketError> {
         self.check_decimals(&terms.currency)?;
         let lines = merged(&self.lines, &articles.variants);
         let found = found(&lines, articles)?;
@@ -269,6 +270,7 @@ impl NewBasket {
                 discount: line.discount,
                 is_fee: sold.kind == ProductKind::Fee,
                 taxation: taxation.as_ref(),
+                is_exempt: buyer.is_tax_exempt,
             })
             .collect();
         let priced = pricing::price(&to_price, self.discount, terms.rounding, terms.currency.decimals())?;
@@ -286,12 +288,15 @@ impl NewBasket {
                 sku: sold.sku.clone(),
                 name: sold.name.clone(),
                 quantity: asked.quantity,
-                price: asked.price,
-                list_price: sold.price,
+                price: asked.paid_price(),
+                list_price: pricing::Line { price: sold.price, ..asked.clone() }.paid_price(),
                 price_reason: line.price.as_ref().map(|(_, reason)| reason.clone()),
                 discount: Money::from_decimal(discount),
                 taxes: taxes.into_iter().map(|(rate, amount)| ChargedTax { rate, amount }).collect(),
-                includes_tax: taxation.as_ref().map(|taxation| taxation.is_inclusive),
+                includes_tax: taxation
+                    .as_ref()
+                    .filter(|_| !buyer.is_tax_exempt)
+                    .map(|taxation| taxation.is_inclusive),
                 tax: Money::from_decimal(tax),
                 total: Money::from_decimal(total),
                 note: line.note.clone(),

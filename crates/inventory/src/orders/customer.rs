@@ -5,8 +5,12 @@ use const_format::concatcp;
 use serde_json::json;
 use tenancy::{DbError, TenantTx};
 use values::folding::search_key;
-use values::{ActorId, Email, EmailError, Name, Note, Page, PageRequest, SearchText, ShortText};
+use values::{
+    ActorId, Email, EmailError, Money, Name, NonNegative, Note, Page, PageRequest, SearchText, ShortText,
+    TooFine,
+};
 
+use crate::business::settings;
 use crate::ids::CustomerId;
 use crate::records::audit::{self, Action, Subject};
 use crate::records::edit::{Edit, Stale};
@@ -22,6 +26,10 @@ pub struct NewCustomer {
     pub phone: Option<ShortText>,
     /// A note about the customer for staff.
     pub note: Option<Note>,
+    /// Whether the customer pays no taxes.
+    pub is_tax_exempt: bool,
+    /// How much the customer may owe; zero for nothing.
+    pub credit_limit: NonNegative<Money>,
 }
 
 /// A stored customer.
@@ -37,6 +45,10 @@ pub struct Customer {
     pub phone: Option<ShortText>,
     /// A note about the customer for staff.
     pub note: Option<Note>,
+    /// Whether the customer pays no taxes.
+    pub is_tax_exempt: bool,
+    /// How much the customer may owe; zero for nothing.
+    pub credit_limit: Money,
     /// When the customer was archived; `None` if the customer is not archived.
     pub archived_at: Option<DateTime<Utc>>,
     /// Counts the changes of the row; clients see it as the ETag.
@@ -47,7 +59,19 @@ pub struct Customer {
     pub updated_at: DateTime<Utc>,
 }
 
-tenancy::from_row!(Customer { id, name, email, phone, note, archived_at, version, created_at, updated_at });
+tenancy::from_row!(Customer {
+    id,
+    name,
+    email,
+    phone,
+    note,
+    is_tax_exempt,
+    credit_limit,
+    archived_at,
+    version,
+    created_at,
+    updated_at,
+});
 
 /// What to change; `None` leaves a field as it is.
 #[derive(Debug, Clone, Default)]
@@ -60,6 +84,10 @@ pub struct CustomerChange {
     pub phone: Option<Option<ShortText>>,
     /// The new note; `Some(None)` removes it.
     pub note: Option<Option<Note>>,
+    /// Whether the customer pays no taxes from now on.
+    pub is_tax_exempt: Option<bool>,
+    /// How much the customer may owe from now on.
+    pub credit_limit: Option<NonNegative<Money>>,
     /// `true` archives the customer, and `false` restores the customer.
     pub is_archived: Option<bool>,
     /// Change the row only if it has this version.
@@ -75,6 +103,9 @@ pub enum CustomerError {
     /// The email address is malformed.
     #[error(transparent)]
     Email(#[from] EmailError),
+    /// The credit limit is finer than the currency.
+    #[error(transparent)]
+    CreditLimit(#[from] TooFine),
     /// The stored version differs from `if_version`.
     #[error(transparent)]
     Stale(#[from] Stale),
@@ -83,8 +114,10 @@ pub enum CustomerError {
     Db(#[from] DbError),
 }
 
-const SELECT: &str =
-    "SELECT id, name, email, phone, note, archived_at, version, created_at, updated_at FROM customers ";
+const SELECT: &str = "
+    SELECT id, name, email, phone, note, is_tax_exempt, credit_limit, archived_at, version, created_at,
+           updated_at
+      FROM customers ";
 
 /// The text by which a customer is found: a line with the name, by which orders are found too, and a line
 /// with the email address and the telephone number, as it is written and as its digits.
@@ -102,13 +135,21 @@ fn search_text(name: &Name, email: Option<&ShortText>, phone: Option<&ShortText>
 /// [`CustomerError::Email`], [`CustomerError::Db`].
 pub async fn insert(tx: &TenantTx, new: &NewCustomer, actor: ActorId) -> Result<CustomerId, CustomerError> {
     const INSERT: &str = "
-        INSERT INTO customers (id, name, email, phone, note, created_at, updated_at, search_text)
-        VALUES ($1, $2, $3, $4, $5, $6, $6, $7)";
+        INSERT INTO customers (id, name, email, phone, note, created_at, updated_at, search_text,
+                               is_tax_exempt, credit_limit)
+        VALUES ($1, $2, $3, $4, $5, $6, $6, $7, $8, $9)";
     Email::check(new.email.as_ref())?;
+    let limit = new.credit_limit.get();
+    settings::currency(tx).await?.check(limit)?;
     let id = CustomerId::new();
     let found_by = search_text(&new.name, new.email.as_ref(), new.phone.as_ref());
-    tx.execute(INSERT, &[&id, &new.name, &new.email, &new.phone, &new.note, &tx.now(), &found_by]).await?;
-    let created = json!({"name": {"to": new.name}});
+    let NewCustomer { name, email, phone, note, is_tax_exempt, .. } = new;
+    let row: tenancy::Params<'_> =
+        &[&id, name, email, phone, note, &tx.now(), &found_by, is_tax_exempt, &limit];
+    tx.execute(INSERT, row).await?;
+    let created = json!({
+        "name": {"to": name}, "taxExempt": {"to": is_tax_exempt}, "creditLimit": {"to": limit.plain()},
+    });
     audit::record(tx, actor, Action::CustomerCreated, Subject::Customer(id), &created).await?;
     Ok(id)
 }
@@ -122,16 +163,31 @@ pub async fn find(tx: &TenantTx, id: CustomerId) -> Result<Option<Customer>, DbE
     tx.row_opt(FIND, &[&id]).await
 }
 
-/// Whether an order or a sale names an archived customer. A customer in use stays so until the transaction
-/// ends, by the lock that the document needs anyway.
+/// What an order or a sale must know about its customer.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Buyer {
+    /// Whether the customer is archived.
+    pub is_archived: bool,
+    /// Whether the customer pays no taxes.
+    pub is_tax_exempt: bool,
+    /// How much the customer may owe.
+    pub credit_limit: Money,
+}
+
+tenancy::from_row!(Buyer { is_archived, is_tax_exempt, credit_limit });
+
+/// Reads the customer of an order or a sale. A customer in use stays so until the transaction ends, by the
+/// lock that the document needs anyway.
 ///
 /// # Errors
-/// [`DbError`]; an unknown customer is not archived.
-pub async fn is_archived(tx: &TenantTx, customer: Option<CustomerId>) -> Result<bool, DbError> {
-    const IS_ARCHIVED: &str = "SELECT archived_at IS NOT NULL FROM customers WHERE id = $1 FOR KEY SHARE";
+/// [`DbError`]; nobody, and an unknown customer, is [`Buyer::default`].
+pub async fn buyer(tx: &TenantTx, customer: Option<CustomerId>) -> Result<Buyer, DbError> {
+    const BUYER: &str = "
+        SELECT archived_at IS NOT NULL AS is_archived, is_tax_exempt, credit_limit
+          FROM customers WHERE id = $1 FOR KEY SHARE";
     match customer {
-        Some(customer) => Ok(tx.value_opt(IS_ARCHIVED, &[&customer]).await? == Some(true)),
-        None => Ok(false),
+        Some(customer) => Ok(tx.row_opt(BUYER, &[&customer]).await?.unwrap_or_default()),
+        None => Ok(Buyer::default()),
     }
 }
 
@@ -179,7 +235,8 @@ pub async fn update(
     const UPDATE: &str = "
         UPDATE customers
            SET name = $2, email = $3, phone = $4, note = $5, archived_at = $6,
-               version = version + 1, updated_at = $7, search_text = $8
+               version = version + 1, updated_at = $7, search_text = $8, is_tax_exempt = $9,
+               credit_limit = $10
          WHERE id = $1";
     let stored: Customer = tx.row_opt(LOCK, &[&id]).await?.ok_or(CustomerError::NotFound)?;
     let mut edit = Edit::begin(tx, actor, change.if_version, stored.version)?;
@@ -187,6 +244,12 @@ pub async fn update(
     let email = edit.field("email", &stored.email, change.email.as_ref());
     let phone = edit.field("phone", &stored.phone, change.phone.as_ref());
     let note = edit.field("note", &stored.note, change.note.as_ref());
+    let is_exempt = edit.field("taxExempt", &stored.is_tax_exempt, change.is_tax_exempt.as_ref());
+    let limit = change.credit_limit.map(NonNegative::get);
+    if let Some(limit) = limit {
+        settings::currency(tx).await?.check(limit)?;
+    }
+    let limit = edit.amount("creditLimit", Some(stored.credit_limit), limit.map(Some));
     let archived_at = edit.archiving(stored.archived_at, change.is_archived);
     if edit.is_empty() {
         return Ok(());
@@ -194,7 +257,9 @@ pub async fn update(
     // An address of an earlier release may stay, and be sent back unchanged.
     Email::check(email.as_ref().filter(|_| *email != stored.email))?;
     let found_by = search_text(name, email.as_ref(), phone.as_ref());
-    tx.execute(UPDATE, &[&id, name, email, phone, note, &archived_at, &tx.now(), &found_by]).await?;
+    let row: tenancy::Params<'_> =
+        &[&id, name, email, phone, note, &archived_at, &tx.now(), &found_by, is_exempt, &limit];
+    tx.execute(UPDATE, row).await?;
     edit.record(Action::CustomerChanged, Subject::Customer(id)).await?;
     Ok(())
 }

@@ -106,6 +106,9 @@ pub enum OrderError {
     /// The order names an archived customer.
     #[error("the customer is archived; restore the customer, or choose another one")]
     ArchivedCustomer,
+    /// One of the two customers pays no taxes, and the lines were not sent.
+    #[error("the new customer pays taxes differently; send the lines, too, so that they are priced again")]
+    OtherTaxes,
     /// The order names a location that the business does not have or that is archived.
     #[error("there is no such location")]
     UnknownLocation,

@@ -9,7 +9,7 @@ use values::{ActorId, Money, Note, Quantity};
 use crate::business::settings;
 use crate::ids::{CustomerId, OrderId, VariantId};
 use crate::orders::basket::{self, Basket, MAX_LINES, NewBasket, NewLine};
-use crate::orders::customer;
+use crate::orders::customer::{self, Buyer};
 use crate::orders::order::{Order, OrderError};
 use crate::orders::order_line::OrderLine;
 use crate::orders::order_list::{find, lock};
@@ -32,7 +32,7 @@ pub struct OrderChange {
     /// The new day until which the order must be paid; `Some(None)` removes it.
     pub due_on: Option<Option<NaiveDate>>,
     /// All lines that the order has from now on. A variant that the order has already keeps its price and its
-    /// taxes.
+    /// taxes, unless the order goes to a customer who pays taxes differently.
     pub lines: Option<Vec<NewLine>>,
     /// A discount on the whole order, with new lines only.
     pub discount: Option<Discount>,
@@ -61,18 +61,25 @@ pub async fn update(
     let customer_id = *edit.field("customerId", &stored.customer_id, change.customer_id.as_ref());
     let note = edit.field("note", &stored.note, change.note.as_ref());
     let due_on = edit.field("dueOn", &stored.due_on, change.due_on.as_ref());
+    let buyer = customer::buyer(tx, customer_id).await?;
+    let mut keeps_prices = true;
     if customer_id != stored.customer_id {
         check_untouched(&stored)?;
         // An order of one customer that goes to another one is a new sale.
         if stored.customer_id.is_some() && customer_id.is_some() {
             tx.tenant().licence.check_selling(tx.now())?;
         }
-        if customer::is_archived(tx, customer_id).await? {
+        if buyer.is_archived {
             return Err(OrderError::ArchivedCustomer);
+        }
+        keeps_prices = customer::buyer(tx, stored.customer_id).await?.is_tax_exempt == buyer.is_tax_exempt;
+        if !keeps_prices && change.lines.is_none() {
+            return Err(OrderError::OtherTaxes);
         }
     }
     if let Some(lines) = &change.lines {
-        replace_lines(tx, &stored, lines, change, &mut edit, actor).await?;
+        let new = Replacement { lines, keeps_prices, buyer };
+        replace_lines(tx, &stored, new, change, &mut edit, actor).await?;
     }
     if edit.is_empty() {
         return Ok(stored);
@@ -97,17 +104,26 @@ fn check_untouched(order: &Order) -> Result<(), OrderError> {
     }
 }
 
+/// The new lines of an order.
+struct Replacement<'a> {
+    lines: &'a [NewLine],
+    /// Whether variants that the order has already keep their prices and taxes.
+    keeps_prices: bool,
+    buyer: Buyer,
+}
+
 /// Gives an order other lines, with other reserved stock and another total.
 async fn replace_lines(
     tx: &TenantTx,
     stored: &Order,
-    lines: &[NewLine],
+    new: Replacement<'_>,
     change: &OrderChange,
     edit: &mut Edit<'_>,
     actor: ActorId,
 ) -> Result<(), OrderError> {
     const DELETE: &str = "DELETE FROM order_lines WHERE order_id = $1";
     const SAVE: &str = "UPDATE orders SET subtotal = $2, discount = $3, tax = $4, total = $5 WHERE id = $1";
+    let Replacement { lines, keeps_prices, buyer } = new;
     check_untouched(stored)?;
     if lines.is_empty() || lines.len() > MAX_LINES {
         return Err(OrderError::LineCount);
@@ -115,10 +131,12 @@ async fn replace_lines(
     let variants = basket::variants(tx, lines).await?;
     let (terms, mut articles) = all((settings::terms(tx), basket::articles(tx, variants))).await?;
     let mut lines = lines.to_vec();
-    keep_prices(&mut lines, articles.variants(), &stored.lines);
-    articles.keep(&stored.lines);
+    if keeps_prices {
+        keep_prices(&mut lines, articles.variants(), &stored.lines);
+        articles.keep(&stored.lines);
+    }
     let new = NewBasket { lines, discount: change.discount, may_set_prices: change.may_set_prices };
-    let Basket { subtotal, discount, tax, total, lines } = new.price(&articles, &terms)?;
+    let Basket { subtotal, discount, tax, total, lines } = new.price(&articles, &terms, buyer)?;
     let lines: Vec<OrderLine> =
         lines.into_iter().map(|line| OrderLine::new(stored.id, line, false)).collect();
     let (from, to) = (shown(&stored.lines), shown(&lines));

@@ -81,14 +81,13 @@ async fn place_new(tx: &TenantTx, new: &NewOrder, actor: ActorId) -> Result<Orde
     let variants = basket::variants(tx, &new.basket.lines).await?;
     let location = location::find_or_default(tx, new.location_id);
     let articles = basket::articles(tx, variants);
-    let customer = customer::is_archived(tx, new.customer_id);
-    let (terms, location, articles, is_archived) =
-        all((settings::terms(tx), location, articles, customer)).await?;
-    if is_archived {
+    let buyer = customer::buyer(tx, new.customer_id);
+    let (terms, location, articles, buyer) = all((settings::terms(tx), location, articles, buyer)).await?;
+    if buyer.is_archived {
         return Err(OrderError::ArchivedCustomer);
     }
     let location_id = location.ok_or(OrderError::UnknownLocation)?;
-    let Basket { subtotal, discount, tax, total, lines } = new.basket.price(&articles, &terms)?;
+    let Basket { subtotal, discount, tax, total, lines } = new.basket.price(&articles, &terms, buyer)?;
     let is_at_once = new.fulfils_at_once.unwrap_or(terms.fulfils_at_once);
     let status = if is_at_once { OrderStatus::Fulfilled } else { OrderStatus::Reserved };
     let lines = lines.into_iter().map(|line| OrderLine::new(new.request.id, line, is_at_once)).collect();

@@ -89,6 +89,25 @@ pub struct Line<'a> {
     pub is_fee: bool,
     /// The taxes of the product's tax class; `None` means that the line is not taxed.
     pub taxation: Option<&'a Taxation>,
+    /// Whether the customer pays no taxes: a price that includes them is lower by them.
+    pub is_exempt: bool,
+}
+
+impl Line<'_> {
+    /// The price of one unit as the customer pays it, before discounts. It is not rounded to the currency.
+    fn exact_price(&self) -> Decimal {
+        match self.taxation {
+            Some(taxation) if self.is_exempt && taxation.is_inclusive => {
+                taxation.net(self.price.as_decimal())
+            }
+            _ => self.price.as_decimal(),
+        }
+    }
+
+    /// As [`Line::exact_price`], with at most four decimals.
+    pub fn paid_price(&self) -> Money {
+        Money::rounded(self.exact_price())
+    }
 }
 
 /// A line with its discount, taxes and total.
@@ -157,7 +176,7 @@ pub fn price(
     let mut gross = Vec::with_capacity(lines.len());
     let mut off_line = Vec::with_capacity(lines.len());
     for (index, line) in lines.iter().enumerate() {
-        let product = line.quantity.as_decimal().checked_mul(line.price.as_decimal());
+        let product = line.quantity.as_decimal().checked_mul(line.exact_price());
         let amount =
             round(product.filter(|amount| *amount <= Money::MAX.as_decimal()).ok_or(PricingError::TooMuch)?);
         let discount = off(line.discount, amount);
@@ -180,7 +199,7 @@ pub fn price(
     for (((line, gross), off_line), share) in lines.iter().zip(&gross).zip(&off_line).zip(&shares) {
         let discount = off_line + share;
         let base = gross - discount;
-        let (taxes, tax, total) = tax(base, line.taxation, round);
+        let (taxes, tax, total) = tax(base, line.taxation.filter(|_| !line.is_exempt), round);
         priced.push(PricedLine { gross: *gross, discount, taxes, tax, total });
     }
     let of = |part: fn(&PricedLine) -> Decimal| priced.iter().map(part).sum::<Decimal>();
@@ -198,11 +217,8 @@ fn tax(
     round: impl Fn(Decimal) -> Decimal,
 ) -> (Vec<(Rate, Decimal)>, Decimal, Decimal) {
     let Some(taxation) = taxation else { return (Vec::new(), Decimal::ZERO, base) };
-    let percent: Decimal = taxation.rates.iter().map(|rate| rate.percent.as_decimal()).sum();
-    let net = match taxation.is_inclusive {
-        true => base * Decimal::ONE_HUNDRED / (Decimal::ONE_HUNDRED + percent),
-        false => base,
-    };
+    let percent = taxation.percent();
+    let net = if taxation.is_inclusive { taxation.net(base) } else { base };
     let mut taxes: Vec<(Rate, Decimal)> = taxation
         .rates
         .iter()
@@ -275,6 +291,7 @@ mod tests {
             discount: None,
             is_fee: false,
             taxation: None,
+            is_exempt: false,
         }
     }
 
@@ -344,6 +361,26 @@ mod tests {
     }
 
     #[test]
+    fn an_exempt_customer_pays_the_price_without_its_tax() {
+        let (inclusive, exclusive) = (taxation(true, &["16"]), taxation(false, &["16"]));
+        for (quantity, price_of_one, taxation, total, shown) in [
+            ("1", "11.60", &inclusive, "10", "10"),
+            ("3", "0.99", &inclusive, "2.56", "0.8534"),
+            ("10000", "0.99", &inclusive, "8534.48", "0.8534"),
+            ("3", "0.99", &exclusive, "2.97", "0.99"),
+        ] {
+            let line = Line { taxation: Some(taxation), is_exempt: true, ..line(quantity, price_of_one) };
+            assert_eq!(line.paid_price(), Money::parse(shown).unwrap());
+            let priced = price(&[line], None, AWAY, 2).unwrap();
+            assert_eq!(
+                (priced.total, priced.subtotal, priced.tax),
+                (decimal(total), decimal(total), Decimal::ZERO)
+            );
+            assert!(priced.lines[0].taxes.is_empty());
+        }
+    }
+
+    #[test]
     fn whatever_the_amounts_the_sums_hold() {
         let mut random = fastrand::Rng::with_seed(7);
         for _ in 0..2_000 {
@@ -358,6 +395,7 @@ mod tests {
                     }),
                     is_fee: random.u8(0..4) == 0,
                     taxation: random.bool().then_some(&inclusive),
+                    is_exempt: random.u8(0..4) == 0,
                 })
                 .collect();
             let percent = Percent::from_decimal(Decimal::new(random.i64(0..10_001), 2));

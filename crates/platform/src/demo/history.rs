@@ -133,7 +133,14 @@ impl<'a> History<'a> {
             self.suppliers.push(supplier::insert(tx, &new, ActorId::SYSTEM).await?);
         }
         for customer in CUSTOMERS {
-            let new = NewCustomer { name: name(customer)?, email: None, phone: None, note: None };
+            let new = NewCustomer {
+                name: name(customer)?,
+                email: None,
+                phone: None,
+                note: None,
+                is_tax_exempt: false,
+                credit_limit: NonNegative::new(values::Money::ZERO).map_err(data)?,
+            };
             self.customers.push(customer::insert(tx, &new, ActorId::SYSTEM).await.map_err(data)?);
         }
         let mut categories = BTreeMap::new();

@@ -26,6 +26,8 @@ use crate::http::recent::{pin_session, step_up};
 use crate::http::state::State;
 use crate::http::watch::{Again, Watched};
 
+pub mod may;
+
 /// Who a credential belongs to.
 pub enum Subject {
     /// A person who signed in.
@@ -60,12 +62,12 @@ impl Subject {
         }
     }
 
-    fn require(self, permission: Permission) -> Result<Self, Problem> {
+    fn require(&self, permission: Permission) -> Result<(), Problem> {
         if self.may(permission) {
-            return Ok(self);
+            return Ok(());
         }
         Err(match self {
-            Self::Person(principal) => withheld(&principal).unwrap_or_else(|| role_lacks(permission)),
+            Self::Person(principal) => withheld(principal).unwrap_or_else(|| role_lacks(permission)),
             Self::Program(_) => Problem::new(
                 Code::PermissionDenied,
                 format!(
@@ -296,51 +298,8 @@ impl FromRequest for TokenHolder {
 /// A permission as a type, so that a signature can name it.
 pub trait Allows {
     const PERMISSION: Permission;
-}
-
-/// The permissions that handlers require.
-pub mod may {
-    use super::{Allows, Permission};
-
-    macro_rules! markers {
-        ($($name:ident),*) => {$(
-            #[doc = concat!("Requires [`Permission::", stringify!($name), "`].")]
-            pub struct $name;
-            impl Allows for $name {
-                const PERMISSION: Permission = Permission::$name;
-            }
-        )*};
-    }
-
-    markers!(
-        CatalogueRead,
-        CatalogueWrite,
-        StockRead,
-        StockAdjust,
-        StockTransfer,
-        StockCount,
-        OrdersRead,
-        OrdersPlace,
-        OrdersCancel,
-        OrdersReturn,
-        PurchasingReceive,
-        PurchasingWrite,
-        DashboardRead,
-        TillRead,
-        TillSell,
-        TillManage,
-        ReportsRead,
-        TeamManage,
-        ApiKeysManage,
-        SettingsWrite,
-        AuditRead,
-        TenantsRead,
-        TenantsWrite,
-        AppsWrite,
-        UsersRead,
-        UsersWrite,
-        MembersImpersonate
-    );
+    /// Another permission that is enough, too.
+    const OR: Option<Permission> = None;
 }
 
 /// A person or a program that works in the business on whose host the request arrived, with permission `P`.
@@ -375,6 +334,12 @@ impl<P> Caller<P> {
         self.subject.may(permission)
     }
 
+    /// # Errors
+    /// 403 without the permission.
+    pub fn require(&self, permission: Permission) -> Result<(), Problem> {
+        self.subject.require(permission)
+    }
+
     /// The person, if it is one who acts in their own name.
     pub fn person(&self) -> Option<&Principal> {
         self.subject.require_person(false).ok()
@@ -397,7 +362,9 @@ impl<P: Allows + 'static> Caller<P> {
     pub(crate) fn extract(request: &HttpRequest) -> Checked<Self> {
         check_again_later::<Self>(request);
         at_business(request, |tenant, subject| {
-            let subject = subject.require(P::PERMISSION)?;
+            if P::OR.is_none_or(|other| !subject.may(other)) {
+                subject.require(P::PERMISSION)?;
+            }
             Ok(Self { tenant, subject, permission: PhantomData })
         })
     }
@@ -427,7 +394,8 @@ impl<P: Allows + 'static> FromRequest for Member<P> {
         let is_safe = request.method().is_safe();
         at_business(request, move |tenant, subject| {
             subject.require_person(is_safe)?;
-            let principal = subject.require(P::PERMISSION)?.person(is_safe)?;
+            subject.require(P::PERMISSION)?;
+            let principal = subject.person(is_safe)?;
             Ok(Self { tenant, principal, permission: PhantomData })
         })
     }
@@ -469,7 +437,10 @@ impl<P: Allows + 'static> FromRequest for Staff<P> {
             Err(problem) => return refused(problem),
         };
         let watched = Watched::new(request);
-        let is_allowed = |_, subject: Subject| subject.require(P::PERMISSION)?.person(false);
+        let is_allowed = |_, subject: Subject| {
+            subject.require(P::PERMISSION)?;
+            subject.person(false)
+        };
         let checked = check(request, HostOwner::Platform, is_allowed);
         Either::Right(Box::pin(async move {
             let principal = checked.await?;

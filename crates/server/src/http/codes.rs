@@ -305,6 +305,13 @@ codes! {
         "Delivery note already booked", "Check whether this delivery has already been received.";
     DuplicateName = "duplicate_name", CONFLICT, "Name in use", "Choose another name.";
     DuplicateSeries = "duplicate_series", CONFLICT, "Series in use", "Choose another series.";
+    InsufficientCredit = "insufficient_credit", CONFLICT,
+        "Not enough credit", "Pay at most the amount that available names. It is the balance of the voucher or the account.";
+    CreditOverLimit = "credit_over_limit", CONFLICT, "Credit limit exceeded",
+        "Reduce the payment to the amount that available names, or raise the credit limit of the customer.";
+    VoucherExpired = "voucher_expired", CONFLICT, "Voucher expired", "Pay in another way.";
+    HasCredit = "has_credit", CONFLICT, "Customer with credit",
+        "Pay the store credit out as a sale, or let the customer pay the debt, before you archive the customer.";
     NoOpenShift = "no_open_shift", CONFLICT,
         "No open shift", "Open a shift at the register. To undo a sale of an earlier shift, refund it.";
     HasReturns = "has_returns", CONFLICT,

@@ -39,6 +39,7 @@ impl From<ClosingError> for Problem {
                 let levels: Vec<_> = levels.into_iter().map(level).collect();
                 Self::because(Code::LocationNotEmpty, &text).with("stock", json!(levels))
             }
+            ClosingError::HasCredit => Self::because(Code::HasCredit, &text),
             ClosingError::HasRegisters(_) => Self::because(Code::HasRegisters, &text),
             ClosingError::UnderWay(documents) => {
                 let document = |document: UnderWay| {

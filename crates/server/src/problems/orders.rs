@@ -18,6 +18,7 @@ impl From<CustomerError> for Problem {
         match error {
             CustomerError::NotFound => Self::not_found(),
             CustomerError::Email(_) => Self::invalid("/email", Code::InvalidEmail, error),
+            CustomerError::CreditLimit(_) => Self::invalid("/creditLimit", Code::TooManyDecimals, error),
             CustomerError::Stale(error) => error.into(),
             CustomerError::Db(error) => error.into(),
         }
@@ -31,6 +32,7 @@ impl From<OrderError> for Problem {
             OrderError::Licence(error) => error.into(),
             OrderError::LineCount => Self::invalid("/lines", Code::InvalidLineCount, error),
             OrderError::Basket(error) => error.into(),
+            OrderError::OtherTaxes => Self::invalid("/lines", Code::MissingField, error),
             OrderError::ArchivedCustomer => Self::invalid("/customerId", Code::CustomerArchived, error),
             OrderError::UnknownCustomer => Self::not_found_at("/customerId", error),
             OrderError::UnknownLocation => Self::not_found_at("/locationId", error),

@@ -4,6 +4,7 @@ use identity::Permission;
 use inventory::PartError;
 use serde_json::json;
 use till::cash_movement::CashMovementError;
+use till::credit_posting::CreditError;
 use till::register::RegisterError;
 use till::sale::SaleError;
 use till::sale_payment::SalePaymentError;
@@ -125,6 +126,8 @@ impl From<SaleError> for Problem {
             SaleError::ShiftOver => Self::because(Code::NoOpenShift, &error),
             SaleError::HasReturns => Self::because(Code::HasReturns, &error),
             SaleError::Payment(error) => error.into(),
+            SaleError::Credit(error) => error.into(),
+            SaleError::CreditSpent(_) => Self::because(Code::InsufficientCredit, &error),
             SaleError::TooLarge => Self::invalid("/lines", Code::AmountTooLarge, error),
             SaleError::IdTaken(error) => error.into(),
             SaleError::Stock(error) => error.into(),
@@ -141,6 +144,10 @@ impl From<SalePaymentError> for Problem {
             SalePaymentError::TooFine { index, .. } => Self::invalid(at(index), Code::TooManyDecimals, error),
             SalePaymentError::Zero { index } => Self::invalid(at(index), Code::ZeroAmount, error),
             SalePaymentError::TwoRests { index } => Self::invalid(at(index), Code::MissingField, error),
+            SalePaymentError::VoucherCode { index } => {
+                Self::invalid(format!("/payments/{index}/voucherCode"), Code::MissingField, error)
+            }
+            SalePaymentError::NoCustomer { .. } => Self::invalid("/customerId", Code::MissingField, error),
             SalePaymentError::TooLittle(amount) => {
                 Self::invalid("/payments", Code::Underpaid, &error).with("missing", json!(amount.plain()))
             }
@@ -151,6 +158,27 @@ impl From<SalePaymentError> for Problem {
                 Self::invalid("/payments", Code::Overpaid, &error).with("surplus", json!(amount.plain()))
             }
             SalePaymentError::PaidBack(_) => Self::invalid("/payments", Code::Overpaid, error),
+        }
+    }
+}
+
+impl From<CreditError> for Problem {
+    fn from(error: CreditError) -> Self {
+        let at = |index: usize, field: &str| format!("/payments/{index}/{field}");
+        match error {
+            CreditError::UnknownVoucher { index, .. } => Self::not_found_at(at(index, "voucherCode"), error),
+            CreditError::Expired { index, .. } => {
+                Self::invalid(at(index, "voucherCode"), Code::VoucherExpired, error)
+            }
+            CreditError::Insufficient { index, available } => {
+                Self::invalid(at(index, "amount"), Code::InsufficientCredit, &error)
+                    .with("available", json!(available.plain()))
+            }
+            CreditError::OverLimit { index, available } => {
+                Self::invalid(at(index, "amount"), Code::CreditOverLimit, &error)
+                    .with("available", json!(available.plain()))
+            }
+            CreditError::Db(error) => error.into(),
         }
     }
 }

@@ -13,6 +13,7 @@ use tenancy::{DbError, SellingError};
 use tokio_postgres::types::Json;
 use values::{ActorId, Money, Name, Note, Quantity, Reason, Sku, StockValue, TooFine};
 
+use crate::credit::credit_posting::CreditError;
 use crate::ids::{RegisterId, SaleId, SaleLineId, SaleReturnId, ShiftId};
 use crate::registers::register::receipt_reference;
 use crate::sales::approval::Approves;
@@ -27,6 +28,8 @@ values::words! {
         Refund = "refund",
         /// It takes articles back and sells others.
         Exchange = "exchange",
+        /// It sells nothing: money is put into a voucher or an account, or a debt is paid.
+        Deposit = "deposit",
     }
 
     /// Whether a receipt counts.
@@ -352,6 +355,12 @@ pub enum SaleError {
     /// The receipt takes articles back, or articles of it came back.
     #[error("a sale with returns cannot be voided; sell or refund the articles instead")]
     HasReturns,
+    /// A voucher or an account does not pay.
+    #[error(transparent)]
+    Credit(#[from] CreditError),
+    /// The receipt put money into a voucher or an account that was spent since. Holds what is left.
+    #[error("the credit of the sale was spent already; only {} are left", .0.plain())]
+    CreditSpent(Money),
     /// The payments do not fit.
     #[error(transparent)]
     Payment(#[from] SalePaymentError),

@@ -9,8 +9,9 @@ use tenancy::{DbError, TenantTx, all};
 use values::{ActorId, Page, PageRequest};
 
 use crate::ids::{RegisterId, SaleId, SaleLineId, ShiftId};
+use crate::records::sale_method::SaleMethod;
 use crate::sales::sale::{Sale, SaleError, SaleLine, SaleReturn};
-use crate::sales::sale_payment::{SaleMethod, SalePayment};
+use crate::sales::sale_payment::SalePayment;
 
 const SELECT: &str = "
     SELECT id, register_id, shift_id, location_id, customer_id, series, number, kind, subtotal, discount,
@@ -53,8 +54,10 @@ async fn parts(tx: &TenantTx, ids: &[SaleId]) -> Result<Parts, DbError> {
     const RETURNS: &str =
         concatcp!(SELECT_RETURNS, "WHERE r.sale_id = ANY ($1) ORDER BY r.sale_id, r.position");
     const PAYMENTS: &str = "
-        SELECT sale_id, method, amount, tendered, reference FROM sale_payments
-         WHERE sale_id = ANY ($1) ORDER BY sale_id, position";
+        SELECT p.sale_id, p.method, p.amount, p.tendered, p.reference, p.credit_id, p.credit_balance,
+               c.code AS voucher_code
+          FROM sale_payments p LEFT JOIN credits c ON c.id = p.credit_id
+         WHERE p.sale_id = ANY ($1) ORDER BY p.sale_id, p.position";
     let lines = async { tx.rows::<SaleLine>(LINES, &[&ids]).await };
     let returns = async { tx.rows::<SaleReturn>(RETURNS, &[&ids]).await };
     let payments = async { tx.rows::<SalePayment>(PAYMENTS, &[&ids]).await };

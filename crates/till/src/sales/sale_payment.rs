@@ -1,40 +1,16 @@
 //! The payments of a receipt: they add up to its total, to the cent. Only cash has change, and only cash is
 //! rounded.
 
-use inventory::payment::PaymentMethod;
+use chrono::NaiveDate;
+use inventory::CustomerId;
 use rust_decimal::Decimal;
 use values::{Currency, Money, Rounding, ShortText, TooFine};
 
-use crate::ids::SaleId;
-
-values::words! {
-    /// How a receipt is paid.
-    pub enum SaleMethod {
-        /// Notes and coins.
-        Cash = "cash",
-        /// A debit or credit card. The till records the payment; the terminal takes it.
-        Card = "card",
-        /// A transfer from a bank account.
-        BankTransfer = "bank_transfer",
-        /// A transfer from a telephone, such as M-Pesa.
-        MobileMoney = "mobile_money",
-        /// Any other way.
-        Other = "other",
-    }
-}
-
-impl SaleMethod {
-    /// The method by which a shift counts these payments.
-    pub fn counted_as(self) -> PaymentMethod {
-        match self {
-            Self::Cash => PaymentMethod::Cash,
-            Self::Card => PaymentMethod::Card,
-            Self::BankTransfer => PaymentMethod::BankTransfer,
-            Self::MobileMoney => PaymentMethod::MobileMoney,
-            Self::Other => PaymentMethod::Other,
-        }
-    }
-}
+use crate::credit::account::CreditKind;
+use crate::credit::credit_posting::{CreditPosting, DecidedCredit, Holder};
+use crate::credit::voucher_code::VoucherCode;
+use crate::ids::{CreditId, SaleId};
+use crate::records::sale_method::SaleMethod;
 
 /// A payment of a receipt to be completed.
 #[derive(Debug, Clone)]
@@ -45,6 +21,10 @@ pub struct NewSalePayment {
     pub amount: Option<Money>,
     /// The number of the transaction at the bank, the card terminal or the provider.
     pub reference: Option<ShortText>,
+    /// The code of the voucher. A voucher that is put into may have none: it gets a new one.
+    pub voucher_code: Option<VoucherCode>,
+    /// The last day of a new voucher; `None` if it does not expire.
+    pub expires_on: Option<NaiveDate>,
 }
 
 /// A payment of a receipt.
@@ -59,9 +39,32 @@ pub struct SalePayment {
     pub tendered: Option<Money>,
     /// The number of the transaction at the bank, the card terminal or the provider.
     pub reference: Option<ShortText>,
+    /// The voucher or the account that pays, or is paid into.
+    pub(super) credit_id: Option<CreditId>,
+    /// The balance of the voucher or the account after the payment.
+    pub credit_balance: Option<Money>,
+    /// The code of the voucher.
+    pub voucher_code: Option<VoucherCode>,
 }
 
-tenancy::from_row!(SalePayment { sale_id, method, amount, tendered, reference });
+tenancy::from_row!(SalePayment {
+    sale_id,
+    method,
+    amount,
+    tendered,
+    reference,
+    credit_id,
+    credit_balance,
+    voucher_code,
+});
+
+impl SalePayment {
+    /// The change of the balance of its voucher or account: what is owed on account grows by the payment, and
+    /// the others pay it.
+    pub(super) fn credit_change(&self) -> Money {
+        if self.method == SaleMethod::OnAccount { self.amount } else { -self.amount }
+    }
+}
 
 /// The largest number of payments of a receipt.
 pub const MAX_PAYMENTS: usize = 20;
@@ -90,6 +93,18 @@ pub enum SalePaymentError {
     #[error("only one payment may have no amount: it pays what is left")]
     TwoRests {
         /// The position of the second one, from 0.
+        index: usize,
+    },
+    /// A voucher pays without its code, or the code belongs to a payment by another method.
+    #[error("a voucher that pays needs its voucherCode, and only a voucher has one, or an expiresOn")]
+    VoucherCode {
+        /// The position of the payment, from 0.
+        index: usize,
+    },
+    /// Store credit and payments on account need a customer.
+    #[error("name the customer of the sale")]
+    NoCustomer {
+        /// The position of the payment, from 0.
         index: usize,
     },
     /// The payments are less than the amount to pay. Holds the missing amount.
@@ -123,6 +138,8 @@ pub(super) struct Due {
 #[derive(Debug)]
 pub(super) struct Settled {
     pub payments: Vec<SalePayment>,
+    /// The position of each payment in the request.
+    pub positions: Vec<usize>,
     pub rounding: Money,
 }
 
@@ -168,9 +185,9 @@ impl Due {
             () if !in_cash.is_positive() => return Err(SalePaymentError::TooMuch(change)),
             () => {}
         }
-        let mut payments = Vec::with_capacity(asked.len());
+        let (mut payments, mut positions) = (Vec::new(), Vec::new());
         // Of several amounts of cash, change comes off the last one first.
-        for payment in asked.iter().rev() {
+        for (index, payment) in asked.iter().enumerate().rev() {
             let given = payment.amount.unwrap_or(amount_of_rest);
             if payment.amount.is_none() && given.is_zero() {
                 continue;
@@ -183,16 +200,24 @@ impl Due {
                 amount: given - back,
                 tendered: (is_cash(payment) && given.is_positive()).then_some(given),
                 reference: payment.reference.clone(),
+                credit_id: None,
+                credit_balance: None,
+                voucher_code: payment.voucher_code.clone(),
             });
+            positions.push(index);
         }
         payments.reverse();
+        positions.reverse();
         self.check_paid_back(&payments, in_cash)?;
-        Ok(Settled { payments, rounding: due - in_cash })
+        Ok(Settled { payments, positions, rounding: due - in_cash })
     }
 
-    /// Refuses to pay back more than came back. Cash may be rounded up.
+    /// Refuses to pay back more than came back. Cash may be rounded up. Money that is put into a voucher or an
+    /// account is not paid back.
     fn check_paid_back(self, payments: &[SalePayment], in_cash: Money) -> Result<(), SalePaymentError> {
-        let others = payments.iter().filter(|payment| payment.method != SaleMethod::Cash);
+        let is_other =
+            |payment: &&SalePayment| payment.method != SaleMethod::Cash && !payment.method.is_credit();
+        let others = payments.iter().filter(is_other);
         let paid_back: Money = others.map(|payment| (-payment.amount).max(Money::ZERO)).sum();
         let paid_back = paid_back + (-in_cash).max(Money::ZERO);
         match paid_back > self.returned {
@@ -228,8 +253,54 @@ fn check(asked: &[NewSalePayment], currency: &Currency) -> Result<(), SalePaymen
             None if has_rest => return Err(SalePaymentError::TwoRests { index }),
             None => has_rest = true,
         }
+        let is_voucher = payment.method == SaleMethod::Voucher;
+        if !is_voucher && (payment.voucher_code.is_some() || payment.expires_on.is_some()) {
+            return Err(SalePaymentError::VoucherCode { index });
+        }
     }
     Ok(())
+}
+
+impl Settled {
+    /// The changes of vouchers and of the accounts of the customer. A new voucher without a code gets one.
+    ///
+    /// # Errors
+    /// [`SalePaymentError`].
+    pub(super) fn credit_postings(
+        &mut self,
+        asked: &[NewSalePayment],
+        customer: Option<CustomerId>,
+    ) -> Result<Vec<CreditPosting>, SalePaymentError> {
+        let mut postings = Vec::new();
+        for (payment, index) in self.payments.iter_mut().zip(&self.positions) {
+            let index = *index;
+            let of_customer = |kind| {
+                customer.map(|id| Holder::Customer(kind, id)).ok_or(SalePaymentError::NoCustomer { index })
+            };
+            let holder = match payment.method {
+                SaleMethod::StoreCredit => of_customer(CreditKind::StoreCredit)?,
+                SaleMethod::OnAccount => of_customer(CreditKind::OnAccount)?,
+                SaleMethod::Voucher => {
+                    let issued = payment.amount.is_negative().then(VoucherCode::random);
+                    let code = payment.voucher_code.clone().or(issued);
+                    let code = code.ok_or(SalePaymentError::VoucherCode { index })?;
+                    payment.voucher_code = Some(code.clone());
+                    Holder::Voucher { code, expires_on: asked[index].expires_on }
+                }
+                _ => continue,
+            };
+            postings.push(CreditPosting { holder, amount: payment.credit_change(), index });
+        }
+        Ok(postings)
+    }
+
+    /// Notes the accounts of the payments, and their balances.
+    pub(super) fn note(&mut self, credit: &DecidedCredit) {
+        let by_credit = self.payments.iter_mut().filter(|payment| payment.method.is_credit());
+        for (payment, (id, balance)) in by_credit.zip(credit.balances()) {
+            (payment.credit_id, payment.credit_balance) = (Some(id), Some(balance));
+        }
+    }
 }
 
 #[cfg(test)]
@@ -242,7 +313,7 @@ mod tests {
 
     fn by(method: SaleMethod, amount: &str) -> NewSalePayment {
         let amount = (!amount.is_empty()).then(|| money(amount));
-        NewSalePayment { method, amount, reference: None }
+        NewSalePayment { method, amount, reference: None, voucher_code: None, expires_on: None }
     }
 
     /// The amounts of the payments, and the rounding.
@@ -265,7 +336,7 @@ mod tests {
         Ok(format!("{} | {}", amounts.join(" "), settled.rounding.plain()))
     }
 
-    use SaleMethod::{Card, Cash, MobileMoney};
+    use SaleMethod::{Card, Cash, MobileMoney, StoreCredit, Voucher};
 
     #[test]
     fn payments_add_up_to_the_total_and_only_cash_has_change() {
@@ -289,6 +360,10 @@ mod tests {
             ("-17.33", "17.33", "0.05", vec![by(Cash, "-17.35")], "-17.35 | -0.02"),
             ("-17.33", "17.33", "0.05", vec![by(Card, "-10"), by(Cash, "")], "-10 -7.35 | -0.02"),
             ("-5", "20", "0", vec![by(Card, "10"), by(Cash, "-15")], "10 -15 | 0"),
+            // Money is put into a voucher or an account.
+            ("0", "0", "0", vec![by(Voucher, "-50"), by(Cash, "100")], "-50 50 | 0"),
+            ("-10", "10", "0", vec![by(StoreCredit, "")], "-10 | 0"),
+            ("5", "0", "0", vec![by(Cash, "20"), by(StoreCredit, "")], "20 -15 | 0"),
         ] {
             assert_eq!(settle(total, returned, step, &asked).as_deref(), Ok(settled), "{total} {asked:?}");
         }
@@ -306,6 +381,7 @@ mod tests {
             ("17.35", "0", vec![by(Card, "20"), by(Cash, "")], TooMuch(money("2.65"))),
             ("17.35", "0", vec![by(Cash, "20"), by(Card, "")], TooMuch(money("2.65"))),
             ("0", "0", vec![by(Cash, "1")], TooMuch(money("1"))),
+            ("0", "0", vec![by(StoreCredit, "50"), by(Cash, "")], TooMuch(money("50"))),
             ("-10", "10", vec![], NotPaidBack(money("10"))),
             ("-10", "10", vec![by(Cash, "-9")], NotPaidBack(money("10"))),
             ("-10", "10", vec![by(Cash, "-11")], NotPaidBack(money("10"))),

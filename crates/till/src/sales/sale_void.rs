@@ -1,17 +1,19 @@
-//! Voiding a receipt: in its shift, it is undone as if it had not been, and keeps its number.
+//! Voiding a receipt: in its shift, it is undone, and keeps its number.
 
 use inventory::audit::{self, Action, Subject};
 use inventory::stock::movement::Kind;
 use inventory::stock::{Cost, Posting, Source, decide};
 use serde_json::json;
 use tenancy::{TenantTx, all, outbox};
-use values::{ActorId, Quantity, Reason};
+use values::{ActorId, Money, Quantity, Reason};
 
+use crate::credit::credit_posting::{self, Circumstances, CreditError, CreditPosting, DecidedCredit, Holder};
 use crate::ids::SaleId;
 use crate::records::event::{Event, SaleChanged};
 use crate::sales::approval::{self, Approves};
 use crate::sales::sale::{Sale, SaleError, SaleLine};
 use crate::sales::sale_list::{find, lock};
+use crate::sales::sale_payment::SalePayment;
 use crate::shifts::shift;
 
 /// Voids a receipt, with its shift held open and the receipt locked. The goods are on hand again at the cost
@@ -62,6 +64,7 @@ pub async fn void(
     };
     let postings: Vec<Posting> = sale.lines.iter().map(posting).collect();
     let decided = decide(tx, &postings).await?;
+    let credit = undo_credit(tx, &sale).await?;
     let voided = json!({"reason": {"to": reason}, "approvedBy": {"to": approved_by}, "total": {"from": sale.total.plain(), "to": "0"}});
     let event = Event::SaleVoided(SaleChanged {
         sale_id: id,
@@ -70,6 +73,7 @@ pub async fn void(
     });
     all((
         decided.write(tx, Source::SaleVoid(id.into()), actor),
+        credit.write(tx, id, actor),
         async { tx.execute(VOID, &[&id, &actor, &tx.now(), reason]).await },
         audit::record(tx, actor, Action::SaleVoided, Subject::Sale(id.into()), &voided),
         outbox::write(tx, &event),
@@ -80,4 +84,19 @@ pub async fn void(
     sale.void_reason = Some(reason.clone());
     sale.version += 1;
     Ok(sale)
+}
+
+/// Gives vouchers and accounts back what they paid, and takes out of them what was put in.
+async fn undo_credit(tx: &TenantTx, sale: &Sale) -> Result<DecidedCredit, SaleError> {
+    let posting = |(index, payment): (usize, &SalePayment)| {
+        let holder = Holder::Known(payment.credit_id?);
+        Some(CreditPosting { holder, amount: -payment.credit_change(), index })
+    };
+    let postings: Vec<CreditPosting> = sale.payments.iter().enumerate().filter_map(posting).collect();
+    let circumstances =
+        Circumstances { today: sale.sold_at.date_naive(), credit_limit: Money::ZERO, is_void: true };
+    credit_posting::decide(tx, &postings, circumstances).await.map_err(|error| match error {
+        CreditError::Insufficient { available, .. } => SaleError::CreditSpent(available),
+        error => error.into(),
+    })
 }

@@ -4,9 +4,11 @@
 //! The shift stays open until the transaction ends, because the receipt holds it in a lock that its close
 //! needs: a receipt is in the Z report of its shift, or is refused.
 
+use chrono::NaiveDate;
 use inventory::audit::{self, Action, Subject};
 use inventory::basket::{self, Articles, Basket, BasketError, MAX_LINES, NewBasket};
 use inventory::counter::{self, Counter};
+use inventory::customer::Buyer;
 use inventory::document::{self, IdTaken, Outcome, Requested};
 use inventory::settings::{self, Terms};
 use inventory::stock::movement::Kind;
@@ -17,8 +19,10 @@ use serde_json::json;
 use tenancy::{DbError, TenantTx, all, outbox};
 use values::{ActorId, Money, Note, Quantity, Reason};
 
+use crate::credit::credit_posting::{self, Circumstances, DecidedCredit};
 use crate::ids::{RegisterId, SaleId, SaleLineId, SalePaymentId};
 use crate::records::event::{Event, SaleChanged};
+use crate::records::sale_method::SaleMethod;
 use crate::registers::register;
 use crate::sales::approval::{self, Approves};
 use crate::sales::sale::{Sale, SaleError, SaleKind, SaleLine, SaleReturn};
@@ -53,13 +57,23 @@ pub struct NewSale {
     pub payments: Vec<NewSalePayment>,
 }
 
+impl NewSale {
+    /// Whether money is put into a voucher or an account, or pays a debt.
+    fn deposits(&self) -> bool {
+        let is_deposit = |payment: &NewSalePayment| {
+            payment.method.is_credit() && payment.amount.is_none_or(Money::is_negative)
+        };
+        self.payments.iter().any(is_deposit)
+    }
+}
+
 /// Completes a receipt. A repeated request gets the receipt as it is now, and changes nothing.
 ///
 /// # Errors
 /// [`SaleError`]; the caller rolls back.
 pub async fn complete(tx: &TenantTx, new: &NewSale, actor: ActorId) -> Result<Outcome<Sale>, SaleError> {
     let (lines, back) = (new.basket.lines.len(), new.back.len());
-    if lines + back == 0 || lines > MAX_LINES || back > MAX_LINES {
+    if lines + back == 0 && !new.deposits() || lines > MAX_LINES || back > MAX_LINES {
         return Err(SaleError::LineCount);
     }
     if back > 0 && new.reason.is_none() {
@@ -83,42 +97,46 @@ async fn find_repeated(tx: &TenantTx, request: &Requested<SaleId>) -> Result<Opt
 /// The settings that a receipt needs beside the terms.
 struct TillTerms {
     cash_rounding: Money,
+    today: NaiveDate,
     fiscal_year: Decimal,
 }
 
-tenancy::from_row!(TillTerms { cash_rounding, fiscal_year });
+tenancy::from_row!(TillTerms { cash_rounding, today, fiscal_year });
 
 async fn till_terms(tx: &TenantTx) -> Result<TillTerms, DbError> {
     const TERMS: &str = concat!(
-        "SELECT cash_rounding, extract(year FROM ",
+        "SELECT cash_rounding, today,
+                extract(year FROM today - make_interval(months => fiscal_year_starts_in - 1)) AS fiscal_year
+           FROM (SELECT s.*, ",
         day_of!("$1::timestamptz", "s"),
-        " - make_interval(months => fiscal_year_starts_in - 1)) AS fiscal_year FROM settings s WHERE id = 1"
+        " AS today FROM settings s) s"
     );
     tx.row(TERMS, &[&tx.now()]).await
 }
 
 async fn complete_new(tx: &TenantTx, new: &NewSale, actor: ActorId) -> Result<Sale, SaleError> {
-    if !new.basket.lines.is_empty() {
+    let issues = |payment: &NewSalePayment| payment.method == SaleMethod::Voucher && new.deposits();
+    if !new.basket.lines.is_empty() || new.back.is_empty() && new.payments.iter().any(issues) {
         tx.tenant().licence.check_selling(tx.now())?;
     }
     let id = new.request.id;
     let variants = basket::variants(tx, &new.basket.lines).await?;
-    let (terms, till, register, shift, articles, is_archived) = all((
+    let (terms, till, register, shift, articles, buyer) = all((
         settings::terms(tx),
         till_terms(tx),
         register::hold(tx, new.register_id),
         shift::hold_open(tx, new.register_id),
         basket::articles(tx, variants),
-        customer::is_archived(tx, new.customer_id),
+        customer::buyer(tx, new.customer_id),
     ))
     .await?;
     let register = register.filter(|register| register.archived_at.is_none());
     let register = register.ok_or(SaleError::UnknownRegister)?;
     let shift_id = shift.ok_or(SaleError::NoShift)?;
-    if is_archived {
+    if buyer.is_archived {
         return Err(SaleError::ArchivedCustomer);
     }
-    let (basket, mut approved_by) = price(tx, new, &articles, &terms, actor).await?;
+    let (basket, mut approved_by) = price(tx, new, &articles, &terms, buyer, actor).await?;
     let earlier = lock_earlier(tx, new.refunded.as_slice(), &lines_of(&new.back)).await?;
     earlier.check(new.refunded)?;
     let mut taking_back = TakingBack {
@@ -147,7 +165,8 @@ async fn complete_new(tx: &TenantTx, new: &NewSale, actor: ActorId) -> Result<Sa
         approved_by = Some(approval::require(tx, id, Approves::Refund, Some(returned), actor).await?);
     }
     let due = Due { total, returned, cash_rounding: till.cash_rounding, rounding: terms.rounding };
-    let Settled { payments, rounding } = due.settle(id, &new.payments, &terms.currency)?;
+    let mut settled = due.settle(id, &new.payments, &terms.currency)?;
+    let credit = settled.credit_postings(&new.payments, new.customer_id)?;
 
     let mut lines: Vec<SaleLine> = lines.into_iter().map(|line| SaleLine::new(id, line)).collect();
     let first_sold = postings.len();
@@ -166,10 +185,15 @@ async fn complete_new(tx: &TenantTx, new: &NewSale, actor: ActorId) -> Result<Sa
     for (line, posted) in lines.iter_mut().zip(&decided.posted[first_sold..]) {
         line.cost = posted.cost;
     }
+    let circumstances = Circumstances { today: till.today, credit_limit: buyer.credit_limit, is_void: false };
+    let credit = credit_posting::decide(tx, &credit, circumstances).await?;
+    settled.note(&credit);
+    let Settled { payments, rounding, .. } = settled;
     let kind = match (lines.is_empty(), returns.is_empty()) {
         (false, false) => SaleKind::Exchange,
         (true, false) => SaleKind::Refund,
-        _ => SaleKind::Sale,
+        (false, true) => SaleKind::Sale,
+        (true, true) => SaleKind::Deposit,
     };
     let sale = Sale {
         id,
@@ -199,7 +223,7 @@ async fn complete_new(tx: &TenantTx, new: &NewSale, actor: ActorId) -> Result<Sa
         returns,
         payments,
     };
-    let number = store(tx, new, &sale, &earlier.lines, &decided).await?;
+    let number = store(tx, new, &sale, &earlier.lines, (&decided, &credit)).await?;
     Ok(Sale { number, ..sale })
 }
 
@@ -210,15 +234,16 @@ async fn price(
     new: &NewSale,
     articles: &Articles,
     terms: &Terms,
+    buyer: Buyer,
     actor: ActorId,
 ) -> Result<(Basket, Option<ActorId>), SaleError> {
     let has_price = new.basket.lines.iter().any(|line| line.price.is_some());
-    match new.basket.price(articles, terms) {
+    match new.basket.price(articles, terms, buyer) {
         Err(BasketError::DiscountLimit(_)) => {}
         priced if has_price && !new.basket.may_set_prices => drop(priced?),
         priced => return Ok((priced?, None)),
     }
-    let basket = NewBasket { may_set_prices: true, ..new.basket.clone() }.price(articles, terms)?;
+    let basket = NewBasket { may_set_prices: true, ..new.basket.clone() }.price(articles, terms, buyer)?;
     let reduction = Some(basket.reduction(terms));
     let approver = approval::require(tx, new.request.id, Approves::Discount, reduction, actor).await?;
     Ok((basket, Some(approver)))
@@ -240,7 +265,7 @@ async fn store(
     new: &NewSale,
     sale: &Sale,
     earlier: &[SaleLine],
-    decided: &Decided,
+    (stock, credit): (&Decided, &DecidedCredit),
 ) -> Result<i64, SaleError> {
     let completed = json!({
         "kind": {"to": sale.kind}, "total": {"to": sale.total.plain()}, "reason": {"to": sale.reason},
@@ -252,12 +277,12 @@ async fn store(
         shift_id: sale.shift_id,
     });
     let written = all((
-        decided.write(tx, Source::Sale(sale.id.into()), sale.sold_by),
+        stock.write(tx, Source::Sale(sale.id.into()), sale.sold_by),
         save_earlier(tx, earlier),
         audit::record(tx, sale.sold_by, Action::SaleCompleted, Subject::Sale(sale.id.into()), &completed),
         outbox::write(tx, &event),
         insert(tx, new, sale),
-        insert_parts(tx, sale),
+        insert_parts(tx, sale, credit),
     ));
     let ((), (), (), (), number, ()) = written.await.map_err(|error| match error.constraint() {
         Some("sales_customer_id_fkey") => SaleError::UnknownCustomer,
@@ -301,11 +326,11 @@ async fn insert(tx: &TenantTx, new: &NewSale, sale: &Sale) -> Result<i64, DbErro
     counter::insert_in_series(tx, Counter::TillReceipt, &sale.series, INSERT, params).await
 }
 
-async fn insert_parts(tx: &TenantTx, sale: &Sale) -> Result<(), DbError> {
+async fn insert_parts(tx: &TenantTx, sale: &Sale, credit: &DecidedCredit) -> Result<(), DbError> {
     let lines = insert_lines(tx, sale.id, &sale.lines);
     let returns = insert_returns(tx, sale.id, &sale.returns);
     let payments = insert_payments(tx, sale.id, &sale.payments);
-    all((lines, returns, payments)).await.map(drop)
+    all((lines, returns, payments, credit.write(tx, sale.id, sale.sold_by))).await.map(drop)
 }
 
 fn positions(count: usize) -> Vec<i16> {
@@ -377,10 +402,12 @@ async fn insert_returns(tx: &TenantTx, sale: SaleId, returns: &[SaleReturn]) -> 
 
 async fn insert_payments(tx: &TenantTx, sale: SaleId, payments: &[SalePayment]) -> Result<(), DbError> {
     const INSERT: &str = "
-        INSERT INTO sale_payments (id, sale_id, position, method, amount, tendered, reference)
-        SELECT id, $1, position, method, amount, tendered, reference
-          FROM unnest($2::uuid[], $3::smallint[], $4::text[], $5::numeric[], $6::numeric[], $7::text[])
-               AS new (id, position, method, amount, tendered, reference)";
+        INSERT INTO sale_payments (id, sale_id, position, method, amount, tendered, reference, credit_id,
+                                   credit_balance)
+        SELECT id, $1, position, method, amount, tendered, reference, credit_id, credit_balance
+          FROM unnest($2::uuid[], $3::smallint[], $4::text[], $5::numeric[], $6::numeric[], $7::text[],
+                      $8::uuid[], $9::numeric[])
+               AS new (id, position, method, amount, tendered, reference, credit_id, credit_balance)";
     if payments.is_empty() {
         return Ok(());
     }
@@ -392,6 +419,8 @@ async fn insert_payments(tx: &TenantTx, sale: SaleId, payments: &[SalePayment]) 
         &column(payments, |payment| payment.amount),
         &column(payments, |payment| payment.tendered),
         &column(payments, |payment| payment.reference.as_ref()),
+        &column(payments, |payment| payment.credit_id),
+        &column(payments, |payment| payment.credit_balance),
     ];
     tx.execute(INSERT, params).await.map(drop)
 }

@@ -222,18 +222,20 @@ async fn count(
             shift_id: shift.id,
             method: count.method,
             counted,
-            expected: figures.expected(shift, count.method),
+            expected: figures.expected(shift, count.method.into()),
             denominations: Json(denominations),
         });
     }
-    // A method with payments that nobody counted has counted as nothing.
-    for takings in &figures.takings {
-        if shift.counts.iter().all(|count| count.method != takings.method) {
+    // A method with payments that nobody counted has counted as nothing. The business keeps its own accounts
+    // of credit.
+    let to_count = figures.takings.iter().filter(|takings| !takings.method.is_credit());
+    for method in to_count.filter_map(|takings| takings.method.counted_as()) {
+        if shift.counts.iter().all(|count| count.method != method) {
             shift.counts.push(ShiftCount {
                 shift_id: shift.id,
-                method: takings.method,
+                method,
                 counted: Money::ZERO,
-                expected: figures.expected(shift, takings.method),
+                expected: figures.expected(shift, method.into()),
                 denominations: Json(Vec::new()),
             });
         }

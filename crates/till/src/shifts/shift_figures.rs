@@ -2,11 +2,11 @@
 //! taxes by rate. Voided receipts count in nothing but their number.
 
 use chrono::{DateTime, Utc};
-use inventory::payment::PaymentMethod;
 use tenancy::{DbError, TenantTx, all};
 use values::{Money, Name, Percent};
 
 use crate::ids::ShiftId;
+use crate::records::sale_method::SaleMethod;
 use crate::registers::register::receipt_reference;
 use crate::shifts::shift::Shift;
 
@@ -25,7 +25,7 @@ pub(super) struct Figures {
 /// The payments by one method.
 #[derive(Debug)]
 pub(super) struct Takings {
-    pub method: PaymentMethod,
+    pub method: SaleMethod,
     pub received: Money,
     pub paid_back: Money,
 }
@@ -158,18 +158,18 @@ impl Figures {
     }
 
     /// The payments by a method, and the amount that was paid back by it.
-    pub(super) fn of(&self, method: PaymentMethod) -> (Money, Money) {
+    pub(super) fn of(&self, method: SaleMethod) -> (Money, Money) {
         let takings = self.takings.iter().find(|takings| takings.method == method);
         takings.map_or((Money::ZERO, Money::ZERO), |takings| (takings.received, takings.paid_back))
     }
 
-    /// The expected amount of a method of payment.
-    pub(super) fn expected(&self, shift: &Shift, method: PaymentMethod) -> Money {
+    /// The expected amount of a method of payment. Of vouchers, those that were handed in can be counted.
+    pub(super) fn expected(&self, shift: &Shift, method: SaleMethod) -> Money {
         let (received, paid_back) = self.of(method);
-        let moved = match method {
-            PaymentMethod::Cash => shift.opening_float + self.cash_in - self.cash_out,
-            _ => Money::ZERO,
-        };
-        moved + received - paid_back
+        match method {
+            SaleMethod::Cash => shift.opening_float + self.cash_in - self.cash_out + received - paid_back,
+            SaleMethod::Voucher => received,
+            _ => received - paid_back,
+        }
     }
 }

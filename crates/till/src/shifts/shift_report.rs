@@ -3,7 +3,6 @@
 
 use chrono::{DateTime, Utc};
 use inventory::counter::Counter;
-use inventory::payment::PaymentMethod;
 use inventory::settings;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -13,6 +12,7 @@ use utoipa::ToSchema;
 use values::{ActorId, Currency, Name, Percent, Reason};
 
 use crate::ids::{RegisterId, ShiftId};
+use crate::records::sale_method::SaleMethod;
 use crate::registers::register::{self, Register, Series};
 use crate::shifts::shift::{self, Denomination, Shift, ShiftStatus};
 use crate::shifts::shift_figures::{Figures, TaxFigure};
@@ -144,13 +144,13 @@ impl ReceiptsReport {
 #[serde(rename_all = "camelCase")]
 pub struct MethodReport {
     /// The method.
-    pub method: PaymentMethod,
+    pub method: SaleMethod,
     /// The payments of customers, less their change.
     pub received: String,
     /// The amount that was paid back to customers.
     pub paid_back: String,
     /// The expected amount. For cash, it includes the opening float and the cash that was put in or taken
-    /// out.
+    /// out. For vouchers, it is the amount that was spent.
     pub expected: String,
     /// The counted amount. null before the count, and for a method that was not counted.
     pub counted: Option<String>,
@@ -185,8 +185,10 @@ impl ShiftReport {
         currency: &Currency,
         reported_at: DateTime<Utc>,
     ) -> Self {
-        let method = |method: PaymentMethod| {
-            let count = shift.counts.iter().find(|count| count.method == method);
+        let count_of =
+            |method: SaleMethod| shift.counts.iter().find(|count| SaleMethod::from(count.method) == method);
+        let method = |method: SaleMethod| {
+            let count = count_of(method);
             let denominations = count.map(|count| count.denominations.0.as_slice()).unwrap_or_default();
             MethodReport {
                 method,
@@ -201,10 +203,9 @@ impl ShiftReport {
                     .collect(),
             }
         };
-        let is_counted = |method: &&PaymentMethod| shift.counts.iter().any(|count| count.method == **method);
-        let is_taken = |method: PaymentMethod| figures.takings.iter().any(|takings| takings.method == method);
-        let is_shown = |method: &&PaymentMethod| {
-            **method == PaymentMethod::Cash || is_counted(method) || is_taken(**method)
+        let is_taken = |method: SaleMethod| figures.takings.iter().any(|takings| takings.method == method);
+        let is_shown = |method: &&SaleMethod| {
+            **method == SaleMethod::Cash || count_of(**method).is_some() || is_taken(**method)
         };
         Self {
             shift_id: shift.id,
@@ -225,7 +226,7 @@ impl ShiftReport {
             cash_in: currency.format(figures.cash_in),
             cash_out: currency.format(figures.cash_out),
             receipts: Some(ReceiptsReport::new(figures, currency)),
-            methods: PaymentMethod::ALL.iter().filter(is_shown).copied().map(method).collect(),
+            methods: SaleMethod::ALL.iter().filter(is_shown).copied().map(method).collect(),
             difference: (!shift.counts.is_empty()).then(|| currency.format(shift.difference())),
             difference_reason: shift.difference_reason.clone(),
             approved_by: shift.approved_by,

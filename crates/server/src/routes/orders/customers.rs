@@ -2,17 +2,20 @@
 
 use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post, web};
 use chrono::{DateTime, Utc};
+use identity::Permission;
 use inventory::CustomerId;
 use inventory::customer::{self, Customer, CustomerChange, NewCustomer};
 use inventory::under_way::{self, Closing};
 use serde::{Deserialize, Serialize};
+use tenancy::TenantTx;
 use utoipa::{IntoParams, ToSchema};
-use values::{Cursor, Limit, Name, Note, ShortText};
+use values::{Currency, Cursor, Limit, Money, Name, NonNegative, Note, ShortText};
 
 use crate::http::caller::{Caller, may};
 use crate::http::etag::{self, Tag};
 use crate::http::extract::{IfMatch, Json, PathId, Query};
 use crate::http::lists::{PageView, page_request, search_text};
+use crate::http::money::with_currency;
 use crate::http::problem::Problem;
 use crate::http::state::State;
 use crate::http::submission::{Answer, Key, Submission};
@@ -28,6 +31,11 @@ pub struct CreateCustomer {
     phone: Option<ShortText>,
     /// A note about the customer.
     note: Option<Note>,
+    /// Whether the customer pays no taxes. Prices that include them are then lower. Requires the permission
+    /// till.approve. Defaults to false.
+    tax_exempt: Option<bool>,
+    /// How much the customer may owe at the till. Requires the permission till.approve. Defaults to nothing.
+    credit_limit: Option<NonNegative<Money>>,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -46,6 +54,15 @@ pub struct ChangeCustomer {
     /// A note about the customer.
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
     note: Option<Option<Note>>,
+    /// Whether the customer pays no taxes. Documents of before stay as they are. Requires the permission
+    /// till.approve.
+    #[serde(default, deserialize_with = "crate::http::body::required")]
+    #[schema(nullable = false)]
+    tax_exempt: Option<bool>,
+    /// How much the customer may owe at the till. Requires the permission till.approve.
+    #[serde(default, deserialize_with = "crate::http::body::required")]
+    #[schema(nullable = false)]
+    credit_limit: Option<NonNegative<Money>>,
     /// true archives the customer. false restores it.
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
@@ -64,15 +81,22 @@ pub struct CustomerView {
     phone: Option<ShortText>,
     /// A note about the customer.
     note: Option<Note>,
+    /// Whether the customer pays no taxes.
+    tax_exempt: bool,
+    /// How much the customer may owe at the till.
+    #[schema(example = "250.00")]
+    credit_limit: String,
     /// Whether the customer is archived.
     archived: bool,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
 }
 
-impl From<Customer> for CustomerView {
-    fn from(customer: Customer) -> Self {
+impl CustomerView {
+    fn new(customer: Customer, currency: &Currency) -> Self {
         Self {
+            tax_exempt: customer.is_tax_exempt,
+            credit_limit: currency.format(customer.credit_limit),
             id: customer.id,
             name: customer.name,
             email: customer.email,
@@ -106,16 +130,14 @@ pub struct ListCustomers {
 #[get("/customers")]
 pub async fn list(
     state: web::Data<State>,
-    caller: Caller<may::OrdersRead>,
+    caller: Caller<may::CustomersRead>,
     Query(query): Query<ListCustomers>,
 ) -> Result<HttpResponse, Problem> {
     let page = page_request(query.limit, query.cursor.as_ref())?;
     let search = search_text(query.q.as_deref())?;
-    let page = state
-        .database
-        .read(&caller.scope(), async |tx| customer::list(tx, search.as_ref(), &page).await)
-        .await?;
-    Ok(HttpResponse::Ok().json(PageView::new(page, CustomerView::from)))
+    let list = async |tx: &TenantTx| with_currency(tx, customer::list(tx, search.as_ref(), &page)).await;
+    let (currency, page) = state.database.read(&caller.scope(), list).await?;
+    Ok(HttpResponse::Ok().json(PageView::new(page, |customer| CustomerView::new(customer, &currency))))
 }
 
 /// Create a customer
@@ -124,16 +146,21 @@ pub async fn list(
 #[post("/customers")]
 pub async fn create(
     state: web::Data<State>,
-    Submission { once, body }: Submission<may::OrdersPlace, CreateCustomer>,
+    Submission { once, body }: Submission<may::CustomersWrite, CreateCustomer>,
 ) -> Result<HttpResponse, Problem> {
-    let CreateCustomer { name, email, phone, note } = body;
-    let new = NewCustomer { name, email, phone, note };
+    let CreateCustomer { name, email, phone, note, tax_exempt, credit_limit } = body;
+    check_terms(&once.caller, tax_exempt, credit_limit)?;
+    let credit_limit = credit_limit.map_or_else(|| NonNegative::new(Money::ZERO), Ok);
+    let credit_limit = credit_limit.map_err(Problem::internal)?;
+    let is_tax_exempt = tax_exempt.unwrap_or(false);
+    let new = NewCustomer { name, email, phone, note, is_tax_exempt, credit_limit };
     let actor = once.actor();
     once.run(&state.database, Key::Optional, async |tx| {
         let id = customer::insert(tx, &new, actor).await?;
-        let customer = customer::find(tx, id).await?.ok_or_else(Problem::not_found)?;
+        let (currency, customer) = with_currency(tx, customer::find(tx, id)).await?;
+        let customer = customer.ok_or_else(Problem::not_found)?;
         let tag = Tag::of_version(customer.version);
-        Answer::created(format!("/api/v1/customers/{id}"), tag, &CustomerView::from(customer))
+        Answer::created(format!("/api/v1/customers/{id}"), tag, &CustomerView::new(customer, &currency))
     })
     .await
 }
@@ -144,13 +171,14 @@ pub async fn create(
 #[get("/customers/{id}")]
 pub async fn show(
     state: web::Data<State>,
-    caller: Caller<may::OrdersRead>,
+    caller: Caller<may::CustomersRead>,
     PathId(id): PathId<CustomerId>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let customer = state.database.read(&caller.scope(), async |tx| customer::find(tx, id).await).await?;
+    let read = async |tx: &TenantTx| with_currency(tx, customer::find(tx, id)).await;
+    let (currency, customer) = state.database.read(&caller.scope(), read).await?;
     let customer = customer.ok_or_else(Problem::not_found)?;
-    Ok(etag::respond(&request, Tag::of_version(customer.version), &CustomerView::from(customer)))
+    Ok(etag::respond(&request, Tag::of_version(customer.version), &CustomerView::new(customer, &currency)))
 }
 
 /// Change a customer
@@ -162,15 +190,25 @@ pub async fn show(
 #[patch("/customers/{id}")]
 pub async fn edit(
     state: web::Data<State>,
-    caller: Caller<may::OrdersPlace>,
+    caller: Caller<may::CustomersWrite>,
     PathId(id): PathId<CustomerId>,
     IfMatch(if_version): IfMatch,
     body: Json<ChangeCustomer>,
 ) -> Result<HttpResponse, Problem> {
-    let ChangeCustomer { name, email, phone, note, archived } = body.value;
-    let change = CustomerChange { name, email, phone, note, is_archived: archived, if_version };
-    let customer = update(&state, &caller, id, &change).await?;
-    Ok(etag::changed(Tag::of_version(customer.version), &CustomerView::from(customer)))
+    let ChangeCustomer { name, email, phone, note, tax_exempt, credit_limit, archived } = body.value;
+    check_terms(&caller, tax_exempt, credit_limit)?;
+    let change = CustomerChange {
+        name,
+        email,
+        phone,
+        note,
+        is_tax_exempt: tax_exempt,
+        credit_limit,
+        is_archived: archived,
+        if_version,
+    };
+    let (currency, customer) = update(&state, &caller, id, &change).await?;
+    Ok(etag::changed(Tag::of_version(customer.version), &CustomerView::new(customer, &currency)))
 }
 
 /// Archive a customer
@@ -182,7 +220,7 @@ pub async fn edit(
 #[delete("/customers/{id}")]
 pub async fn archive(
     state: web::Data<State>,
-    caller: Caller<may::OrdersPlace>,
+    caller: Caller<may::CustomersWrite>,
     PathId(id): PathId<CustomerId>,
     IfMatch(if_version): IfMatch,
 ) -> Result<HttpResponse, Problem> {
@@ -191,19 +229,32 @@ pub async fn archive(
     Ok(HttpResponse::NoContent().finish())
 }
 
+/// Whether the caller may decide how much the customer may owe, and whether the customer pays taxes.
+fn check_terms<P>(
+    caller: &Caller<P>,
+    tax_exempt: Option<bool>,
+    credit_limit: Option<NonNegative<Money>>,
+) -> Result<(), Problem> {
+    if tax_exempt.is_none() && credit_limit.is_none() {
+        return Ok(());
+    }
+    caller.require(Permission::TillApprove)
+}
+
 async fn update(
     state: &State,
-    caller: &Caller<may::OrdersPlace>,
+    caller: &Caller<may::CustomersWrite>,
     id: CustomerId,
     change: &CustomerChange,
-) -> Result<Customer, Problem> {
+) -> Result<(Currency, Customer), Problem> {
     let actor = caller.actor();
-    let work = async |tx: &tenancy::TenantTx| {
+    let work = async |tx: &TenantTx| {
         if change.is_archived == Some(true) {
             under_way::refuse(tx, Closing::Customer(id)).await?;
         }
         customer::update(tx, id, change, actor).await?;
-        customer::find(tx, id).await?.ok_or_else(Problem::not_found)
+        let (currency, customer) = with_currency(tx, customer::find(tx, id)).await?;
+        Ok::<_, Problem>((currency, customer.ok_or_else(Problem::not_found)?))
     };
     state.database.write(&caller.scope(), work).await
 }

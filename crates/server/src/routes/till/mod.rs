@@ -1,6 +1,7 @@
-//! The till: registers, shifts and sales.
+//! The till: registers, shifts, sales and credit.
 
 pub mod cash_movements;
+pub mod credit;
 pub mod registers;
 pub mod sale_corrections;
 pub mod sale_view;
@@ -28,6 +29,11 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(sale_corrections::refund)
         .service(sale_corrections::void)
         .service(sale_corrections::approve)
+        .service(credit::list_vouchers)
+        .service(credit::show_voucher)
+        .service(credit::list_voucher_movements)
+        .service(credit::show_of_customer)
+        .service(credit::list_of_customer)
         .service(cash_movements::create)
         .service(cash_movements::list);
 }

@@ -9,7 +9,6 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use tenancy::TenantTx;
 use till::approval::{self, Approval, Approves};
-use till::sale_payment::NewSalePayment;
 use till::selling::{Back, NewSale};
 use till::{RegisterId, SaleId, sale_void};
 use utoipa::ToSchema;
@@ -103,7 +102,7 @@ pub async fn refund(
         may_take_back: once.caller.may(Permission::TillApprove),
         reason: Some(body.reason),
         note: body.note,
-        payments: body.payments.into_iter().map(NewSalePayment::from).collect(),
+        payments: Pay::all(body.payments)?,
     };
     complete(&state, &once, &new).await
 }

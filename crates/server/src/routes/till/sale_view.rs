@@ -5,7 +5,9 @@ use inventory::product_kind::ProductKind;
 use inventory::{CustomerId, LocationId, VariantId};
 use serde::Serialize;
 use till::sale::{Sale, SaleKind, SaleLine, SaleReturn, SaleStatus};
-use till::sale_payment::{SaleMethod, SalePayment};
+use till::sale_method::SaleMethod;
+use till::sale_payment::SalePayment;
+use till::voucher_code::VoucherCode;
 use till::{RegisterId, SaleId, SaleLineId, ShiftId};
 use utoipa::ToSchema;
 use values::{ActorId, Currency, Money, Name, Note, Quantity, Reason, ShortText, Sku};
@@ -156,6 +158,12 @@ pub struct SalePaymentView {
     tendered: Option<String>,
     /// The number of the transaction at the bank, the card terminal or the provider.
     reference: Option<ShortText>,
+    /// The code of the voucher.
+    #[schema(example = "7KQP-2M9X-TA4V-HB3D")]
+    voucher_code: Option<VoucherCode>,
+    /// The balance of the voucher, the store credit or the debt after the payment. null for other methods.
+    #[schema(example = "35.00")]
+    credit_balance: Option<String>,
 }
 
 impl SaleView {
@@ -242,6 +250,8 @@ impl SalePaymentView {
             amount: currency.format(payment.amount),
             tendered: payment.tendered.map(|tendered| currency.format(tendered)),
             reference: payment.reference,
+            voucher_code: payment.voucher_code,
+            credit_balance: payment.credit_balance.map(|balance| currency.format(balance)),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Sales at the registers: completed, listed, read.
 
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use identity::Permission;
 use inventory::basket::{NewBasket, NewLine};
 use inventory::{CustomerId, VariantId, settings};
@@ -9,12 +9,15 @@ use serde::Deserialize;
 use tenancy::{TenantTx, all};
 use till::sale::SaleStatus;
 use till::sale_list::{self, SaleFilter};
-use till::sale_payment::{NewSalePayment, SaleMethod};
+use till::sale_method::SaleMethod;
+use till::sale_payment::NewSalePayment;
 use till::selling::{self, Back, NewSale};
+use till::voucher_code::VoucherCode;
 use till::{RegisterId, SaleId, SaleLineId, ShiftId};
 use utoipa::{IntoParams, ToSchema};
 use values::{
     ActorId, Barcode, Cursor, Limit, Money, NonNegative, Note, Positive, Quantity, Reason, ShortText, Sku,
+    is_plain_day,
 };
 
 use crate::http::article::article;
@@ -45,7 +48,8 @@ pub struct Sell {
     register_id: RegisterId,
     /// Defaults to no customer.
     customer_id: Option<CustomerId>,
-    /// The articles that the customer buys. May be left out if something comes back.
+    /// The articles that the customer buys. May be left out if something comes back, or if money is put into a
+    /// voucher or an account.
     #[serde(default)]
     #[schema(min_items = 1, max_items = 200)]
     lines: Vec<SellLine>,
@@ -117,11 +121,27 @@ pub struct Pay {
     amount: Option<Money>,
     /// The number of the transaction at the bank, the card terminal or the provider.
     reference: Option<ShortText>,
+    /// The code of the voucher that pays. With a negative amount, money is put into the voucher; a new voucher
+    /// is issued if there is none, and gets a code of its own if this is left out.
+    #[schema(example = "7KQP-2M9X-TA4V-HB3D")]
+    voucher_code: Option<VoucherCode>,
+    /// The last day on which a new voucher can be spent. Defaults to none.
+    expires_on: Option<NaiveDate>,
 }
 
-impl From<Pay> for NewSalePayment {
-    fn from(pay: Pay) -> Self {
-        Self { method: pay.method, amount: pay.amount, reference: pay.reference }
+impl Pay {
+    fn checked(self, index: usize) -> Result<NewSalePayment, Problem> {
+        let Self { method, amount, reference, voucher_code, expires_on } = self;
+        if !expires_on.is_none_or(is_plain_day) {
+            let message = "the day must be from 2000-01-01 to 9999-12-31";
+            return Err(Problem::invalid(format!("/payments/{index}/expiresOn"), Code::InvalidDay, message));
+        }
+        Ok(NewSalePayment { method, amount, reference, voucher_code, expires_on })
+    }
+
+    /// The payments of a receipt.
+    pub(super) fn all(payments: Vec<Self>) -> Result<Vec<NewSalePayment>, Problem> {
+        payments.into_iter().enumerate().map(|(index, pay)| pay.checked(index)).collect()
     }
 }
 
@@ -174,7 +194,7 @@ impl Sell {
             may_take_back: may_approve,
             reason: self.reason,
             note: self.note,
-            payments: self.payments.into_iter().map(NewSalePayment::from).collect(),
+            payments: Pay::all(self.payments)?,
         })
     }
 }
@@ -202,7 +222,11 @@ pub(super) async fn complete<P>(
 /// catalogue. Another price, a discount above the limit in the settings, and returns require a permission. A
 /// cashier without it gets 403 approval_required, which says what a member must approve with
 /// POST /sales/{id}/approval; then the cashier repeats the request. If more comes back than is sold, the total
-/// is negative, and is paid back. Requires an Idempotency-Key header.
+/// is negative, and is paid back.
+///
+/// A voucher is sold with a negative payment by the method voucher: 50.00 in cash and -50.00 by voucher. In
+/// the same way, store_credit keeps money for the customer, and on_account pays a debt. Requires an
+/// Idempotency-Key header.
 #[utoipa::path(tag = "till", operation_id = "sell", request_body = Sell,
     responses((status = 201, body = SaleView)))]
 #[post("/sales")]
