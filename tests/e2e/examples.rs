@@ -92,6 +92,10 @@ impl<'a> Stage<'a> {
         });
         let sale = stage.make("sale", "sales", sale).await;
         stage.keys.insert("sale line", sale["lines"][0]["id"].clone());
+        let parked = json!({
+            "registerId": open["id"], "label": "Ann", "lines": [{"variantId": variant, "quantity": "1"}],
+        });
+        stage.make("parked", "parked-sales", parked).await;
         let gift = json!([{"method": "cash", "amount": "5"}, {"method": "voucher", "amount": "-5"}]);
         let gift = json!({"registerId": open["id"], "payments": gift});
         let gift = stage.make("gift", "sales", gift).await;
@@ -197,6 +201,7 @@ impl<'a> Stage<'a> {
             rest if rest.starts_with("registers") => ("registerId", "sent line"),
             rest if rest.starts_with("shifts") => ("shift", "sent line"),
             rest if rest.starts_with("sales") => ("sale", "sale line"),
+            rest if rest.starts_with("parked-sales") => ("parked", "sent line"),
             rest if rest.starts_with("vouchers") => ("voucher", "sent line"),
             rest if rest.starts_with("stock/adjustments") => ("adjustment", "sent line"),
             rest if rest.starts_with("stock/revaluations") => ("revaluation", "sent line"),

@@ -292,6 +292,17 @@ fn routes_of_businesses() -> Vec<Route> {
             Member("till.sell"),
             Some(json!({"userId": key, "pin": "4071", "approves": "void"})),
         ),
+        ("GET", "/api/v1/parked-sales", Member("till.read"), None),
+        (
+            "POST",
+            "/api/v1/parked-sales",
+            Member("till.sell"),
+            Some(json!({
+                "registerId": "{register}", "lines": [{"variantId": "{variant}", "quantity": "1"}],
+            })),
+        ),
+        ("GET", "/api/v1/parked-sales/{id}", Member("till.read"), None),
+        ("POST", "/api/v1/parked-sales/{id}/recall", Member("till.sell"), Some(json!({}))),
         ("GET", "/api/v1/vouchers", Member("till.approve"), None),
         ("GET", "/api/v1/vouchers/{code}", Member("till.read"), None),
         ("GET", "/api/v1/vouchers/{code}/movements", Member("till.read"), None),

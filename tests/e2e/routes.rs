@@ -284,6 +284,9 @@ async fn fill(business: &Business<'_>) -> BTreeMap<&'static str, Value> {
     let shift = json!({"registerId": register["id"], "openingFloat": "100"});
     let shift = business.submit("shifts", &shift).await.body;
     let sale = harness::till::sell_units(business, &register["id"], &variant, "1").await.body;
+    let parked = json!({
+        "registerId": register["id"], "lines": [{"variantId": variant, "quantity": "1"}]});
+    let parked = business.submit("parked-sales", &parked).await.body;
     let tax_class = json!({"name": "VAT", "inclusive": true, "rates": [{"name": "VAT", "percent": "16"}]});
     let tax_class = business.post("/api/v1/tax-classes", &tax_class).await.body;
     let order = json!({
@@ -298,6 +301,7 @@ async fn fill(business: &Business<'_>) -> BTreeMap<&'static str, Value> {
         ("register", register["id"].clone()),
         ("shift", shift["id"].clone()),
         ("sale", sale["id"].clone()),
+        ("parkedSale", parked["id"].clone()),
         ("location", location),
         ("customer", customer["id"].clone()),
         ("order", order["id"].clone()),
@@ -342,6 +346,7 @@ async fn keys_of_another_business_find_nothing_on_any_route() {
             ("registers", _) => "register",
             ("shifts", _) => "shift",
             ("sales", _) => "sale",
+            ("parked-sales", _) => "parkedSale",
             ("tax-classes", _) => "taxClass",
             ("orders", _) => "order",
             ("users", _) => "member",

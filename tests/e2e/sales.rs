@@ -356,3 +356,92 @@ async fn each_sale_is_in_the_report_of_one_shift_while_shifts_close() {
     assert_eq!(sold, reported);
     assert!(!sold.is_zero());
 }
+
+#[tokio::test]
+async fn a_parked_sale_is_recalled_by_one_register() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let bolt = stocked(&acme, "BOLT", "5").await;
+    let (one, two) = (register(&acme, "R1").await, register(&acme, "R2").await);
+    let ann = Cashier::sign_in(&app, &acme, "cashier").await;
+    let line = json!({
+        "variantId": bolt, "sku": null, "barcode": null, "quantity": "1.5", "price": null,
+        "priceReason": null, "discount": "5%", "note": "blue",
+    });
+    let park = json!({
+        "id": Uuid::now_v7(), "registerId": one, "label": "Mr Smith", "lines": [line], "discount": "0.5",
+    });
+    let parked = made(ann.submit("parked-sales", &park).await);
+    assert_eq!((&parked["lines"][0], &parked["discount"]), (&line, &json!("0.5")), "{parked}");
+    assert_eq!(ann.submit("parked-sales", &park).await.header("idempotent-replayed"), "true");
+    assert_eq!(acme.on_hand(&bolt).await, "5");
+    let waiting = async || acme.get("/api/v1/parked-sales").await.body["data"].as_array().unwrap().len();
+    assert_eq!(waiting().await, 1);
+    let path = format!("parked-sales/{}/recall", parked["id"].as_str().unwrap());
+    let replies = join_all((0..6).map(async |_: usize| acme.submit(&path, &json!({})).await).collect()).await;
+    assert_eq!(replies.iter().filter(|reply| reply.status == 200).count(), 1);
+    for reply in replies.iter().filter(|reply| reply.status != 200) {
+        refused(reply, 409, "wrong_status");
+    }
+    assert_eq!(waiting().await, 0);
+    // It is sold at the other register as it was parked, and can still be read.
+    open_shift(&ann, &two, "0").await;
+    let recalled = ann.get(&format!("/api/v1/{}", path.replace("/recall", ""))).await.body;
+    let mut sale = json!({"registerId": two, "payments": [{"method": "cash"}]});
+    (sale["lines"], sale["discount"]) = (recalled["lines"].clone(), recalled["discount"].clone());
+    assert_eq!(made(ann.submit("sales", &sale).await)["total"], "13.75");
+    let nowhere = json!({"registerId": Uuid::now_v7(), "lines": [line]});
+    refused_at(&ann.submit("parked-sales", &nowhere).await, "/registerId", "not_found");
+    let empty = json!({"registerId": one, "lines": []});
+    refused_at(&ann.submit("parked-sales", &empty).await, "/lines", "invalid_line_count");
+}
+
+#[tokio::test]
+async fn the_label_of_a_scale_has_the_quantity_or_the_amount() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let mut cheese = a_product("12345");
+    cheese["variants"][0]["price"] = json!("7.99");
+    let cheese = acme.create_product(&cheese).await["variants"][0]["id"].clone();
+    assert_eq!(acme.adjust(&cheese, "10").await.status, 201);
+    let till = register(&acme, "R1").await;
+    open_shift(&acme, &till, "0").await;
+    let patterns = json!({"labelPatterns": ["21IIIIIQQ.QQQC", "02IIIIIAAA.AAC"]});
+    assert_eq!(acme.patch("/api/v1/settings", &patterns).await.status, 200);
+    let scan = async |lines: Value| sell(&acme, &till, lines, json!([{"method": "cash"}])).await;
+    // 0.452 kg at 7.99, and two pieces of cheese of 3.40 each.
+    let by_weight = made(scan(json!([{"barcode": "2112345004525"}])).await);
+    assert_eq!(
+        (&by_weight["lines"][0]["quantity"], &by_weight["total"]),
+        (&json!("0.452"), &json!("3.61")),
+        "{by_weight}"
+    );
+    let label = json!({"barcode": "0212345003404"});
+    let by_amount = made(scan(json!([label, label])).await);
+    let lines: Vec<(&Value, &Value)> = by_amount["lines"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|line| (&line["quantity"], &line["total"]))
+        .collect();
+    assert_eq!(lines, [(&json!("0.426"), &json!("3.40")), (&json!("0.426"), &json!("3.40"))], "{by_amount}");
+    assert_eq!(acme.on_hand(&cheese).await, "8.696");
+    let mut twice = label.clone();
+    twice["quantity"] = json!("2");
+    refused_at(&scan(json!([twice])).await, "/lines/0/quantity", "invalid_value");
+    let mut dear = label.clone();
+    (dear["price"], dear["priceReason"]) = (json!("9"), json!("better cheese"));
+    refused_at(&scan(json!([dear])).await, "/lines/0/price", "invalid_value");
+    refused_at(&scan(json!([{"variantId": cheese}])).await, "/lines/0/quantity", "missing_field");
+    refused_at(&scan(json!([{"barcode": "4006381333931"}])).await, "/lines/0/quantity", "missing_field");
+    let unknown = json!([{"barcode": "2199999004522", "quantity": "1"}]);
+    refused_at(&scan(unknown).await, "/lines/0/barcode", "not_found");
+    // A label counts in a refund with its amount.
+    let back = json!({
+        "registerId": till, "reason": "old", "payments": [{"method": "cash"}],
+        "returns": [{"lineId": by_amount["lines"][0]["id"], "quantity": "0.426"}],
+    });
+    let path = format!("sales/{}/refunds", by_amount["id"].as_str().unwrap());
+    assert_eq!(made(acme.submit(&path, &back).await)["total"], "-3.40");
+    assert_eq!(acme.get("/api/v1/stock/ledger").await.body["holds"], true);
+}

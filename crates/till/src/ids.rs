@@ -13,6 +13,8 @@ values::ids! {
     SaleLineId,
     /// The id of what a receipt takes back of a line.
     SaleReturnId,
+    /// The id of a parked sale. The client may choose it.
+    ParkedSaleId,
     /// The id of an approval for a receipt.
     SaleApprovalId,
     /// The id of a voucher, or of an account of a customer.

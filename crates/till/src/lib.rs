@@ -12,9 +12,10 @@ mod shifts;
 
 pub use credit::{account, credit_posting, voucher_code};
 pub use ids::{
-    CashMovementId, CreditId, CreditMovementId, RegisterId, SaleId, SaleLineId, SaleReturnId, ShiftId,
+    CashMovementId, CreditId, CreditMovementId, ParkedSaleId, RegisterId, SaleId, SaleLineId, SaleReturnId,
+    ShiftId,
 };
 pub use records::{event, sale_method};
 pub use registers::register;
-pub use sales::{approval, sale, sale_list, sale_payment, sale_void, selling};
+pub use sales::{approval, asked_line, parked_sale, sale, sale_list, sale_payment, sale_void, selling};
 pub use shifts::{cash_movement, overdue, shift, shift_close, shift_report};

@@ -39,6 +39,8 @@ pub struct NewLine {
     pub article: ArticleName,
     /// The quantity to sell, in sale units.
     pub quantity: Positive<Quantity>,
+    /// The amount of the whole line that a scale has printed on its label; `None` for quantity times price.
+    pub label_amount: Option<Money>,
     /// Another price of one unit than the list price, with the reason. [`NewBasket::price`] does not check
     /// whether the actor may set prices; the caller must check it.
     pub price: Option<(NonNegative<Money>, Reason)>,
@@ -51,7 +53,7 @@ pub struct NewLine {
 impl NewLine {
     /// A line at the list price, without a discount.
     pub fn new(article: ArticleName, quantity: Positive<Quantity>) -> Self {
-        Self { article, quantity, price: None, discount: None, note: None }
+        Self { article, quantity, label_amount: None, price: None, discount: None, note: None }
     }
 }
 
@@ -266,6 +268,7 @@ impl NewBasket {
             .zip(&taxations)
             .map(|((line, sold), taxation)| pricing::Line {
                 quantity: line.quantity.get(),
+                label_amount: line.label_amount,
                 price: line.price.as_ref().map_or(sold.price, |(price, _)| price.get()),
                 discount: line.discount,
                 is_fee: sold.kind == ProductKind::Fee,
@@ -357,7 +360,11 @@ fn merged(lines: &[NewLine], variants: &[VariantId]) -> Vec<(usize, NewLine)> {
     let mut merged: Vec<(usize, NewLine)> = Vec::with_capacity(lines.len());
     for (index, line) in lines.iter().enumerate() {
         let same = |(at, other): &&mut (usize, NewLine)| {
-            variants[*at] == variants[index] && other.price == line.price && other.note == line.note
+            let has_label = other.label_amount.or(line.label_amount).is_some();
+            variants[*at] == variants[index]
+                && other.price == line.price
+                && other.note == line.note
+                && !has_label
         };
         let before = merged.iter_mut().filter(same).find_map(|(_, other)| {
             let discount = Discount::together(other.discount, line.discount)?;

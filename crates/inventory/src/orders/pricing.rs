@@ -3,8 +3,9 @@
 //!
 //! There is no query here: the same lines, discount, rounding and decimals always have the same totals.
 
-use rust_decimal::Decimal;
+use std::fmt;
 
+use rust_decimal::Decimal;
 use values::{Money, Percent, Quantity, Rounding};
 
 use crate::catalogue::tax_class::{Rate, Taxation};
@@ -18,6 +19,16 @@ pub struct Discount(DiscountKind);
 enum DiscountKind {
     Amount(Money),
     Percent(Percent),
+}
+
+impl fmt::Display for Discount {
+    /// `1.5` for an amount, and `10%` for a percentage.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            DiscountKind::Amount(amount) => f.write_str(&amount.plain()),
+            DiscountKind::Percent(percent) => write!(f, "{percent}%"),
+        }
+    }
 }
 
 /// The value is not a discount.
@@ -81,6 +92,8 @@ impl Discount {
 pub struct Line<'a> {
     /// The quantity to sell, in sale units.
     pub quantity: Quantity,
+    /// The amount of the whole line before discounts, if a label says it; `None` for quantity times price.
+    pub label_amount: Option<Money>,
     /// The price of one unit, before discounts.
     pub price: Money,
     /// A discount on quantity times price; `None` means no discount on the line.
@@ -94,19 +107,17 @@ pub struct Line<'a> {
 }
 
 impl Line<'_> {
-    /// The price of one unit as the customer pays it, before discounts. It is not rounded to the currency.
-    fn exact_price(&self) -> Decimal {
+    /// An amount as this customer pays it, before discounts. It is not rounded to the currency.
+    fn charged(&self, amount: Money) -> Decimal {
         match self.taxation {
-            Some(taxation) if self.is_exempt && taxation.is_inclusive => {
-                taxation.net(self.price.as_decimal())
-            }
-            _ => self.price.as_decimal(),
+            Some(taxation) if self.is_exempt && taxation.is_inclusive => taxation.net(amount.as_decimal()),
+            _ => amount.as_decimal(),
         }
     }
 
-    /// As [`Line::exact_price`], with at most four decimals.
+    /// The price of one unit as this customer pays it, with at most four decimals.
     pub fn paid_price(&self) -> Money {
-        Money::rounded(self.exact_price())
+        Money::rounded(self.charged(self.price))
     }
 }
 
@@ -176,7 +187,10 @@ pub fn price(
     let mut gross = Vec::with_capacity(lines.len());
     let mut off_line = Vec::with_capacity(lines.len());
     for (index, line) in lines.iter().enumerate() {
-        let product = line.quantity.as_decimal().checked_mul(line.exact_price());
+        let product = match line.label_amount {
+            Some(amount) => Some(line.charged(amount)),
+            None => line.quantity.as_decimal().checked_mul(line.charged(line.price)),
+        };
         let amount =
             round(product.filter(|amount| *amount <= Money::MAX.as_decimal()).ok_or(PricingError::TooMuch)?);
         let discount = off(line.discount, amount);
@@ -287,6 +301,7 @@ mod tests {
     fn line(quantity: &str, price: &str) -> Line<'static> {
         Line {
             quantity: Quantity::parse(quantity).unwrap(),
+            label_amount: None,
             price: Money::parse(price).unwrap(),
             discount: None,
             is_fee: false,
@@ -388,6 +403,7 @@ mod tests {
             let lines: Vec<Line<'_>> = (0..random.usize(1..8))
                 .map(|_| Line {
                     quantity: Quantity::from_decimal(Decimal::new(random.i64(1..100_000), 3)),
+                    label_amount: None,
                     price: Money::from_decimal(Decimal::new(random.i64(0..1_000_000), 4)),
                     discount: random.bool().then(|| {
                         let percent = Decimal::new(random.i64(0..10_000), 2);

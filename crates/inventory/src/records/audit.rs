@@ -36,7 +36,7 @@ pub enum Subject {
     PurchaseOrder(PurchaseOrderId),
     /// A register of the till.
     Register(Uuid),
-    /// A receipt of the till.
+    /// A receipt of the till, or a parked sale.
     Sale(Uuid),
     /// A shift at a register.
     Shift(Uuid),
@@ -141,6 +141,10 @@ values::words! {
         SaleApproved = "sale.approved",
         /// A receipt of the till was completed.
         SaleCompleted = "sale.completed",
+        /// A sale was parked.
+        SaleParked = "sale.parked",
+        /// A parked sale was recalled.
+        SaleRecalled = "sale.recalled",
         /// A receipt of the till was voided.
         SaleVoided = "sale.voided",
         /// Settings of the business changed.

@@ -5,6 +5,7 @@ use inventory::PartError;
 use serde_json::json;
 use till::cash_movement::CashMovementError;
 use till::credit_posting::CreditError;
+use till::parked_sale::ParkedSaleError;
 use till::register::RegisterError;
 use till::sale::SaleError;
 use till::sale_payment::SalePaymentError;
@@ -15,6 +16,7 @@ use values::Money;
 use crate::http::caller::role_lacks;
 use crate::http::codes::Code;
 use crate::http::problem::Problem;
+use crate::problems::line;
 
 impl From<RegisterError> for Problem {
     fn from(error: RegisterError) -> Self {
@@ -102,6 +104,13 @@ impl From<SaleError> for Problem {
             }
             SaleError::NoReason => Self::invalid("/reason", Code::MissingField, error),
             SaleError::Basket(error) => error.into(),
+            SaleError::NoQuantity { index } => {
+                Self::invalid(line(index, "quantity"), Code::MissingField, error)
+            }
+            SaleError::LabelQuantity { index } => {
+                Self::invalid(line(index, "quantity"), Code::InvalidValue, error)
+            }
+            SaleError::LabelPrice { index } => Self::invalid(line(index, "price"), Code::InvalidValue, error),
             SaleError::UnknownCustomer => Self::not_found_at("/customerId", error),
             SaleError::ArchivedCustomer => Self::invalid("/customerId", Code::CustomerArchived, error),
             SaleError::Part(PartError::UnknownLine { index }) => {
@@ -179,6 +188,22 @@ impl From<CreditError> for Problem {
                     .with("available", json!(available.plain()))
             }
             CreditError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<ParkedSaleError> for Problem {
+    fn from(error: ParkedSaleError) -> Self {
+        match error {
+            ParkedSaleError::NotFound => Self::not_found(),
+            ParkedSaleError::LineCount => Self::invalid("/lines", Code::InvalidLineCount, error),
+            ParkedSaleError::UnknownRegister => Self::not_found_at("/registerId", error),
+            ParkedSaleError::UnknownCustomer => Self::not_found_at("/customerId", error),
+            ParkedSaleError::Recalled => {
+                Self::because(Code::WrongStatus, &error).with("documentStatus", json!("recalled"))
+            }
+            ParkedSaleError::IdTaken(error) => error.into(),
+            ParkedSaleError::Db(error) => error.into(),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Sales at the registers, and what comes back of them.
 
 pub mod approval;
+pub mod asked_line;
+pub mod parked_sale;
 pub mod sale;
 pub mod sale_list;
 pub mod sale_payment;

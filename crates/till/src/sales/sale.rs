@@ -312,6 +312,26 @@ pub enum SaleError {
     /// The lines cannot be sold.
     #[error(transparent)]
     Basket(#[from] BasketError),
+    /// A line has no quantity, and no label that has one.
+    #[error("the quantity is required; only the barcode of a scale's label has one in itself")]
+    NoQuantity {
+        /// The position of the line.
+        index: usize,
+    },
+    /// A line has a quantity, and a label that has one, too.
+    #[error("the label of the scale has the quantity; leave the quantity out")]
+    LabelQuantity {
+        /// The position of the line.
+        index: usize,
+    },
+    /// The label has an amount, and the line has another price, or the article has no price.
+    #[error(
+        "the label of the scale has the amount of the line; the article needs a list price, and no other price"
+    )]
+    LabelPrice {
+        /// The position of the line.
+        index: usize,
+    },
     /// There is no such customer.
     #[error("there is no such customer")]
     UnknownCustomer,

@@ -10,6 +10,7 @@ use inventory::basket::{self, Articles, Basket, BasketError, MAX_LINES, NewBaske
 use inventory::counter::{self, Counter};
 use inventory::customer::Buyer;
 use inventory::document::{self, IdTaken, Outcome, Requested};
+use inventory::pricing::Discount;
 use inventory::settings::{self, Terms};
 use inventory::stock::movement::Kind;
 use inventory::stock::{Cost, Decided, Posting, Source, decide};
@@ -25,6 +26,7 @@ use crate::records::event::{Event, SaleChanged};
 use crate::records::sale_method::SaleMethod;
 use crate::registers::register;
 use crate::sales::approval::{self, Approves};
+use crate::sales::asked_line::{self, AskedLine};
 use crate::sales::sale::{Sale, SaleError, SaleKind, SaleLine, SaleReturn};
 use crate::sales::sale_list::{find, lock_earlier};
 use crate::sales::sale_payment::{Due, NewSalePayment, SalePayment, Settled};
@@ -41,8 +43,12 @@ pub struct NewSale {
     pub register_id: RegisterId,
     /// The customer; `None` names nobody.
     pub customer_id: Option<CustomerId>,
-    /// The articles that are sold. There may be none if something comes back.
-    pub basket: NewBasket,
+    /// The articles that are sold, at most [`MAX_LINES`]. There may be none if something comes back.
+    pub lines: Vec<AskedLine>,
+    /// A discount on all of them, after the discounts of the lines.
+    pub discount: Option<Discount>,
+    /// Whether the actor may set prices. If not, a member who may must have approved other prices.
+    pub may_set_prices: bool,
     /// The one receipt of which something comes back; `None` allows any.
     pub refunded: Option<SaleId>,
     /// What comes back of earlier receipts, at most [`MAX_LINES`].
@@ -72,7 +78,7 @@ impl NewSale {
 /// # Errors
 /// [`SaleError`]; the caller rolls back.
 pub async fn complete(tx: &TenantTx, new: &NewSale, actor: ActorId) -> Result<Outcome<Sale>, SaleError> {
-    let (lines, back) = (new.basket.lines.len(), new.back.len());
+    let (lines, back) = (new.lines.len(), new.back.len());
     if lines + back == 0 && !new.deposits() || lines > MAX_LINES || back > MAX_LINES {
         return Err(SaleError::LineCount);
     }
@@ -116,11 +122,16 @@ async fn till_terms(tx: &TenantTx) -> Result<TillTerms, DbError> {
 
 async fn complete_new(tx: &TenantTx, new: &NewSale, actor: ActorId) -> Result<Sale, SaleError> {
     let issues = |payment: &NewSalePayment| payment.method == SaleMethod::Voucher && new.deposits();
-    if !new.basket.lines.is_empty() || new.back.is_empty() && new.payments.iter().any(issues) {
+    if !new.lines.is_empty() || new.back.is_empty() && new.payments.iter().any(issues) {
         tx.tenant().licence.check_selling(tx.now())?;
     }
     let id = new.request.id;
-    let variants = basket::variants(tx, &new.basket.lines).await?;
+    let basket = NewBasket {
+        lines: asked_line::read(tx, &new.lines).await?,
+        discount: new.discount,
+        may_set_prices: new.may_set_prices,
+    };
+    let variants = basket::variants(tx, &basket.lines).await?;
     let (terms, till, register, shift, articles, buyer) = all((
         settings::terms(tx),
         till_terms(tx),
@@ -136,7 +147,7 @@ async fn complete_new(tx: &TenantTx, new: &NewSale, actor: ActorId) -> Result<Sa
     if buyer.is_archived {
         return Err(SaleError::ArchivedCustomer);
     }
-    let (basket, mut approved_by) = price(tx, new, &articles, &terms, buyer, actor).await?;
+    let (basket, mut approved_by) = price(tx, id, basket, (&articles, &terms, buyer), actor).await?;
     let earlier = lock_earlier(tx, new.refunded.as_slice(), &lines_of(&new.back)).await?;
     earlier.check(new.refunded)?;
     let mut taking_back = TakingBack {
@@ -231,21 +242,20 @@ async fn complete_new(tx: &TenantTx, new: &NewSale, actor: ActorId) -> Result<Sa
 /// approved if the actor may not set prices. Returns the member who approved.
 async fn price(
     tx: &TenantTx,
-    new: &NewSale,
-    articles: &Articles,
-    terms: &Terms,
-    buyer: Buyer,
+    id: SaleId,
+    basket: NewBasket,
+    (articles, terms, buyer): (&Articles, &Terms, Buyer),
     actor: ActorId,
 ) -> Result<(Basket, Option<ActorId>), SaleError> {
-    let has_price = new.basket.lines.iter().any(|line| line.price.is_some());
-    match new.basket.price(articles, terms, buyer) {
+    let has_price = basket.lines.iter().any(|line| line.price.is_some());
+    match basket.price(articles, terms, buyer) {
         Err(BasketError::DiscountLimit(_)) => {}
-        priced if has_price && !new.basket.may_set_prices => drop(priced?),
+        priced if has_price && !basket.may_set_prices => drop(priced?),
         priced => return Ok((priced?, None)),
     }
-    let basket = NewBasket { may_set_prices: true, ..new.basket.clone() }.price(articles, terms, buyer)?;
+    let basket = NewBasket { may_set_prices: true, ..basket }.price(articles, terms, buyer)?;
     let reduction = Some(basket.reduction(terms));
-    let approver = approval::require(tx, new.request.id, Approves::Discount, reduction, actor).await?;
+    let approver = approval::require(tx, id, Approves::Discount, reduction, actor).await?;
     Ok((basket, Some(approver)))
 }
 

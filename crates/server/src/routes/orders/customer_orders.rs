@@ -279,6 +279,7 @@ impl PlaceLine {
         Ok(NewLine {
             article: article(&at, self.variant_id, self.sku, self.barcode)?,
             quantity: self.quantity,
+            label_amount: None,
             price: agreed_price(&at, self.price, self.price_reason, needed)?,
             discount: self.discount.map(|text| text.0),
             note: None,

@@ -2,6 +2,7 @@
 
 pub mod cash_movements;
 pub mod credit;
+pub mod parked_sales;
 pub mod registers;
 pub mod sale_corrections;
 pub mod sale_view;
@@ -29,6 +30,10 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(sale_corrections::refund)
         .service(sale_corrections::void)
         .service(sale_corrections::approve)
+        .service(parked_sales::list)
+        .service(parked_sales::park)
+        .service(parked_sales::show)
+        .service(parked_sales::recall)
         .service(credit::list_vouchers)
         .service(credit::show_voucher)
         .service(credit::list_voucher_movements)

@@ -4,13 +4,12 @@ use actix_web::{HttpResponse, post, web};
 use chrono::{DateTime, Utc};
 use identity::{Permission, UserId};
 use inventory::CustomerId;
-use inventory::basket::NewBasket;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use tenancy::TenantTx;
 use till::approval::{self, Approval, Approves};
 use till::selling::{Back, NewSale};
-use till::{RegisterId, SaleId, sale_void};
+use till::{RegisterId, SaleId, sale_list, sale_void};
 use utoipa::ToSchema;
 use values::{ActorId, Money, NonNegative, Note, Reason};
 
@@ -96,7 +95,9 @@ pub async fn refund(
         request: once.requested(body.id, SaleId::new),
         register_id: body.register_id,
         customer_id: body.customer_id,
-        basket: NewBasket { lines: Vec::new(), discount: None, may_set_prices: false },
+        lines: Vec::new(),
+        discount: None,
+        may_set_prices: false,
         refunded: Some(sale_id),
         back,
         may_take_back: once.caller.may(Permission::TillApprove),
@@ -189,6 +190,10 @@ pub async fn approve(
         return Err(Problem::invalid("/amount", Code::MissingField, message));
     }
     let scope = caller.tenant.scope();
+    if approves == Approves::Void {
+        let found = state.database.read(&scope, async |tx| sale_list::find(tx, sale_id).await).await?;
+        found.ok_or_else(Problem::not_found)?;
+    }
     let (till, permission) = (&caller.principal, Permission::TillApprove);
     state.sign_in.approve_with_pin(till, user_id, &pin, permission, &origin).await?;
     let approve = async |tx: &TenantTx| {

@@ -3,10 +3,10 @@
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use chrono::{DateTime, NaiveDate, Utc};
 use identity::Permission;
-use inventory::basket::{NewBasket, NewLine};
 use inventory::{CustomerId, VariantId, settings};
 use serde::Deserialize;
 use tenancy::{TenantTx, all};
+use till::asked_line::AskedLine;
 use till::sale::SaleStatus;
 use till::sale_list::{self, SaleFilter};
 use till::sale_method::SaleMethod;
@@ -80,10 +80,11 @@ pub struct SellLine {
     variant_id: Option<VariantId>,
     /// The SKU of the variant.
     sku: Option<Sku>,
-    /// A barcode of the variant.
+    /// A barcode of the variant, or of a label that a scale has printed.
     barcode: Option<Barcode>,
-    /// The quantity in sale units, greater than zero.
-    quantity: Positive<Quantity>,
+    /// The quantity in sale units, greater than zero. Required, but for the barcode of a scale's label, which
+    /// has the quantity or the amount of the line in itself.
+    quantity: Option<Positive<Quantity>>,
     /// The price of one unit, instead of the list price. Requires a priceReason, and the permission
     /// till.approve or catalogue.write, or an approval. Defaults to the list price.
     price: Option<NonNegative<Money>>,
@@ -146,9 +147,9 @@ impl Pay {
 }
 
 impl SellLine {
-    fn checked(self, index: usize) -> Result<NewLine, Problem> {
+    pub(super) fn checked(self, index: usize) -> Result<AskedLine, Problem> {
         let at = format!("/lines/{index}");
-        Ok(NewLine {
+        Ok(AskedLine {
             article: article(&at, self.variant_id, self.sku, self.barcode)?,
             quantity: self.quantity,
             price: agreed_price(&at, self.price, self.price_reason, None)?,
@@ -184,11 +185,9 @@ impl Sell {
             request: once.requested(self.id, SaleId::new),
             register_id: self.register_id,
             customer_id: self.customer_id,
-            basket: NewBasket {
-                lines: lines.collect::<Result<_, _>>()?,
-                discount: self.discount.map(|text| text.0),
-                may_set_prices,
-            },
+            lines: lines.collect::<Result<_, _>>()?,
+            discount: self.discount.map(|text| text.0),
+            may_set_prices,
             refunded: None,
             back: back.collect::<Result<_, _>>()?,
             may_take_back: may_approve,

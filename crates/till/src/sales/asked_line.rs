@@ -1,0 +1,103 @@
+//! The lines that a cashier asks for. The barcode of a label that a scale has printed has the quantity, or the
+//! amount of the line, in itself.
+
+use inventory::article::ArticleName;
+use inventory::basket::NewLine;
+use inventory::pricing::Discount;
+use inventory::scan::{self, ScaleLabel};
+use rust_decimal::Decimal;
+use tenancy::TenantTx;
+use values::{Barcode, Measure, Money, NonNegative, Note, Positive, Quantity, QuantityDecimals, Reason};
+
+use crate::sales::sale::SaleError;
+
+/// A line of a receipt to be completed.
+#[derive(Debug, Clone)]
+pub struct AskedLine {
+    /// The variant, or the label of a scale.
+    pub article: ArticleName,
+    /// The quantity to sell, in sale units; `None` if a label has it.
+    pub quantity: Option<Positive<Quantity>>,
+    /// Another price of one unit than the list price, with the reason.
+    pub price: Option<(NonNegative<Money>, Reason)>,
+    /// A discount on this line alone.
+    pub discount: Option<Discount>,
+    /// A note about the line.
+    pub note: Option<Note>,
+}
+
+/// Reads the labels among the lines. There is a query only if a line may have one.
+///
+/// # Errors
+/// [`SaleError`].
+pub(super) async fn read(tx: &TenantTx, lines: &[AskedLine]) -> Result<Vec<NewLine>, SaleError> {
+    let code = |line: &AskedLine| match &line.article {
+        ArticleName::Barcode(code) if scan::may_be_label(code) => Some(code.clone()),
+        _ => None,
+    };
+    let codes: Vec<Barcode> = lines.iter().filter_map(code).collect();
+    let labels = match codes.is_empty() {
+        true => std::collections::HashMap::new(),
+        false => scan::labels(tx, &codes.iter().collect::<Vec<_>>()).await?,
+    };
+    let read = |(index, line): (usize, &AskedLine)| {
+        let label = code(line).and_then(|code| labels.get(&code));
+        line.with_label(index, label)
+    };
+    lines.iter().enumerate().map(read).collect()
+}
+
+impl AskedLine {
+    fn with_label(&self, index: usize, label: Option<&ScaleLabel>) -> Result<NewLine, SaleError> {
+        let (quantity, label_amount) = match (self.quantity, label) {
+            (Some(quantity), None) => (quantity, None),
+            (None, None) => return Err(SaleError::NoQuantity { index }),
+            (Some(_), Some(_)) => return Err(SaleError::LabelQuantity { index }),
+            (None, Some(ScaleLabel { measure: Measure::Quantity(quantity), .. })) => {
+                let quantity = Positive::new(*quantity).map_err(|_| SaleError::NoQuantity { index })?;
+                (quantity, None)
+            }
+            (None, Some(ScaleLabel { measure: Measure::Amount(amount), price, decimals, .. })) => {
+                if self.price.is_some() {
+                    return Err(SaleError::LabelPrice { index });
+                }
+                let quantity = quantity_of(*amount, *price, *decimals);
+                (quantity.ok_or(SaleError::LabelPrice { index })?, Some(*amount))
+            }
+        };
+        Ok(NewLine {
+            article: label.map_or_else(|| self.article.clone(), |label| label.variant_id.into()),
+            quantity,
+            label_amount,
+            price: self.price.clone(),
+            discount: self.discount,
+            note: self.note.clone(),
+        })
+    }
+}
+
+/// The quantity that costs an amount, as exact as the product is sold, and at least the smallest one.
+fn quantity_of(amount: Money, price: Money, decimals: QuantityDecimals) -> Option<Positive<Quantity>> {
+    let exact = amount.as_decimal().checked_div(price.as_decimal())?;
+    let scale = u32::from(i16::from(decimals).unsigned_abs());
+    let quantity = exact.round_dp(scale).max(Decimal::new(1, scale));
+    Positive::new(Quantity::from_decimal(quantity)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_amount_is_a_quantity_as_exact_as_the_product() {
+        let quantity = |amount: &str, price: &str, decimals: i16| {
+            let decimals = QuantityDecimals::try_from(decimals).unwrap();
+            quantity_of(Money::parse(amount).unwrap(), Money::parse(price).unwrap(), decimals)
+                .map(|quantity| quantity.get().to_string())
+        };
+        assert_eq!(quantity("3.40", "7.99", 3).as_deref(), Some("0.426"));
+        assert_eq!(quantity("3.40", "1.70", 0).as_deref(), Some("2"));
+        assert_eq!(quantity("0.01", "99", 3).as_deref(), Some("0.001"));
+        assert_eq!(quantity("3.40", "0", 3), None);
+    }
+}
