@@ -28,7 +28,8 @@ const NOT_REPLAYED: [&str; 14] = [
     "PUT /api/v1/platform/tenants/{id}/primary-domain",
 ];
 
-/// Below these, only GET is replayed. The tests in `pins`, `sales`, `shifts` and `external_issuers` cover the rest.
+/// Below these, only GET is replayed. The tests in `pins`, `sales`, `shifts` and `external_issuers` cover the
+/// rest.
 const ONLY_READ: [&str; 5] = [
     "/api/v1/sales/{id}/approval",
     "/api/v1/shifts/{id}/approval",

@@ -76,8 +76,8 @@ pub struct Basket {
 }
 
 impl Basket {
-    /// The amount by which the lines are cheaper than at their list prices, by discounts and by agreed prices.
-    /// A line that is dearer makes up for nothing.
+    /// The amount by which the lines are cheaper than at their list prices, by discounts and by agreed
+    /// prices. A line that is dearer makes up for nothing.
     pub fn reduction(&self, terms: &Terms) -> Money {
         let reduction = |line: &BasketLine| {
             let at = |price: Money| terms.round(line.quantity.as_decimal() * price.as_decimal());

@@ -138,8 +138,8 @@ codes! {
     NotOwnAccount = "not_own_account", FORBIDDEN, "Account of a person",
         "Ask the person to set the password with POST /api/v1/auth/password/forgot.";
     ApprovalRequired = "approval_required", FORBIDDEN, "Approval required",
-        "Ask a member with the permission till.approve to approve it with POST /api/v1/sales/{id}/approval, where \
-         approval names what to send. Then repeat the request.";
+        "Ask a member with the permission till.approve to approve it with POST \
+         /api/v1/sales/{id}/approval. The member approval names what to send. Then repeat the request.";
     DiscountOverLimit = "discount_over_limit", FORBIDDEN, "Discount over the limit",
         "Reduce the discount, or ask a member with the permission catalogue.write to place the order.";
     OriginNotAllowed = "origin_not_allowed", FORBIDDEN, "Origin not allowed",
@@ -306,12 +306,12 @@ codes! {
     DuplicateName = "duplicate_name", CONFLICT, "Name in use", "Choose another name.";
     DuplicateSeries = "duplicate_series", CONFLICT, "Series in use", "Choose another series.";
     InsufficientCredit = "insufficient_credit", CONFLICT,
-        "Not enough credit", "Pay at most the amount that available names. It is the balance of the voucher or the account.";
+        "Not enough credit", "Pay at most the amount that available names.";
     CreditOverLimit = "credit_over_limit", CONFLICT, "Credit limit exceeded",
         "Reduce the payment to the amount that available names, or raise the credit limit of the customer.";
     VoucherExpired = "voucher_expired", CONFLICT, "Voucher expired", "Pay in another way.";
     HasCredit = "has_credit", CONFLICT, "Customer with credit",
-        "Pay the store credit out as a sale, or let the customer pay the debt, before you archive the customer.";
+        "Sell for the store credit, and let the customer pay the debt, before you archive the customer.";
     NoOpenShift = "no_open_shift", CONFLICT,
         "No open shift", "Open a shift at the register. To undo a sale of an earlier shift, refund it.";
     HasReturns = "has_returns", CONFLICT,

@@ -35,8 +35,8 @@ impl VoucherCode {
 
     /// A new code that nobody can guess: 80 random bits, such as `7KQP-2M9X-TA4V-HB3D`.
     pub fn random() -> Self {
-        // Five bits of each of 16 bytes that are random as a whole. The seventh and the ninth byte of a UUID are
-        // not.
+        // Five bits of each of 16 bytes that are random as a whole. The seventh and the ninth byte of a UUID
+        // are not.
         let (one, other) = (Uuid::new_v4().into_bytes(), Uuid::new_v4().into_bytes());
         let random = one[..6].iter().chain(&one[9..]).chain(&other[..3]);
         let letters: Vec<u8> = random.map(|byte| LETTERS[usize::from(byte & 31)]).collect();

@@ -1,5 +1,5 @@
-//! The lines that a cashier asks for. The barcode of a label that a scale has printed has the quantity, or the
-//! amount of the line, in itself.
+//! The lines that a cashier asks for. The barcode of a label that a scale has printed has the quantity, or
+//! the amount of the line, in itself.
 
 use inventory::article::ArticleName;
 use inventory::basket::NewLine;

@@ -100,7 +100,8 @@ pub struct Sale {
 
 tenancy::from_row!(Sale {
     id, register_id, shift_id, location_id, customer_id, series, number, kind, subtotal, discount, returned,
-    tax, total, rounding, reason, note, approved_by, sold_by, sold_at, voided_by, voided_at, void_reason, version,
+    tax, total, rounding, reason, note, approved_by, sold_by, sold_at, voided_by, voided_at, void_reason,
+    version,
 } with { lines: Vec::new(), returns: Vec::new(), payments: Vec::new() });
 
 impl Sale {
@@ -297,8 +298,8 @@ pub enum SaleError {
     LineCount,
     /// The actor may not do this without the approval of a member who may.
     #[error(
-        "a member with the permission till.approve must approve the {approves} at this till; choose the id of \
-         the sale, and repeat the request after the approval"
+        "a member with the permission till.approve must approve the {approves} at this till; choose the id \
+         of the sale, and repeat the request after the approval"
     )]
     NeedsApproval {
         /// What must be approved.
@@ -326,7 +327,8 @@ pub enum SaleError {
     },
     /// The label has an amount, and the line has another price, or the article has no price.
     #[error(
-        "the label of the scale has the amount of the line; the article needs a list price, and no other price"
+        "the label of the scale has the amount of the line, so the article needs a list price, and no other \
+         price"
     )]
     LabelPrice {
         /// The position of the line.

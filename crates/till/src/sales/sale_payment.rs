@@ -212,8 +212,8 @@ impl Due {
         Ok(Settled { payments, positions, rounding: due - in_cash })
     }
 
-    /// Refuses to pay back more than came back. Cash may be rounded up. Money that is put into a voucher or an
-    /// account is not paid back.
+    /// Refuses to pay back more than came back. Cash may be rounded up. Money that is put into a voucher or
+    /// an account is not paid back.
     fn check_paid_back(self, payments: &[SalePayment], in_cash: Money) -> Result<(), SalePaymentError> {
         let is_other =
             |payment: &&SalePayment| payment.method != SaleMethod::Cash && !payment.method.is_credit();

@@ -65,7 +65,9 @@ pub async fn void(
     let postings: Vec<Posting> = sale.lines.iter().map(posting).collect();
     let decided = decide(tx, &postings).await?;
     let credit = undo_credit(tx, &sale).await?;
-    let voided = json!({"reason": {"to": reason}, "approvedBy": {"to": approved_by}, "total": {"from": sale.total.plain(), "to": "0"}});
+    let voided = json!({
+        "reason": {"to": reason}, "approvedBy": {"to": approved_by}, "total": {"from": sale.total.plain()},
+    });
     let event = Event::SaleVoided(SaleChanged {
         sale_id: id,
         register_id: sale.register_id,

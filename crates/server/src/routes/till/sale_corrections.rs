@@ -79,8 +79,8 @@ impl RefundSale {
 /// Refund a sale
 ///
 /// Takes articles of a sale back, or gives money back, in the open shift of any register. The refund is a
-/// receipt with a number of its own. At most what was sold and has not come back can be refunded. Requires the
-/// permission till.approve or an approval, and an Idempotency-Key header.
+/// receipt with a number of its own. At most what was sold and has not come back can be refunded. Requires
+/// the permission till.approve or an approval, and an Idempotency-Key header.
 #[utoipa::path(tag = "till", operation_id = "refundSale", request_body = RefundSale,
     responses((status = 201, body = SaleView)), params(("id" = SaleId, Path,)))]
 #[post("/sales/{id}/refunds")]
@@ -147,8 +147,8 @@ pub struct ApproveSale {
     pin: SecretString,
     /// What the member approves.
     approves: Approves,
-    /// The largest discount, or the largest amount that is given back. Required for these, and not allowed for
-    /// a void.
+    /// The largest discount, or the largest amount that is given back. Required for these, and not allowed
+    /// for a void.
     amount: Option<NonNegative<Money>>,
 }
 

@@ -48,16 +48,16 @@ pub struct Sell {
     register_id: RegisterId,
     /// Defaults to no customer.
     customer_id: Option<CustomerId>,
-    /// The articles that the customer buys. May be left out if something comes back, or if money is put into a
-    /// voucher or an account.
+    /// The articles that the customer buys. May be left out if something comes back, or if money is put into
+    /// a voucher or an account.
     #[serde(default)]
     #[schema(min_items = 1, max_items = 200)]
     lines: Vec<SellLine>,
     /// A discount on the whole sale, after the discounts on the lines. Fees have no part in it. Defaults to
     /// no discount.
     discount: Option<DiscountText>,
-    /// What the customer brings back of earlier sales, for an exchange or a refund. Requires a reason, and the
-    /// permission till.approve or an approval.
+    /// What the customer brings back of earlier sales, for an exchange or a refund. Requires a reason, and
+    /// the permission till.approve or an approval.
     #[serde(default)]
     #[schema(max_items = 200)]
     returns: Vec<TakeBack>,
@@ -122,8 +122,8 @@ pub struct Pay {
     amount: Option<Money>,
     /// The number of the transaction at the bank, the card terminal or the provider.
     reference: Option<ShortText>,
-    /// The code of the voucher that pays. With a negative amount, money is put into the voucher; a new voucher
-    /// is issued if there is none, and gets a code of its own if this is left out.
+    /// The code of the voucher that pays. With a negative amount, money is put into the voucher; a new
+    /// voucher is issued if there is none, and gets a code of its own if this is left out.
     #[schema(example = "7KQP-2M9X-TA4V-HB3D")]
     voucher_code: Option<VoucherCode>,
     /// The last day on which a new voucher can be spent. Defaults to none.
@@ -219,9 +219,9 @@ pub(super) async fn complete<P>(
 /// Takes the stock of all lines, or of none, takes the payments, and takes the number of the receipt last. If
 /// stock is missing, the answer is 409, and shortages lists every short variant. Prices come from the
 /// catalogue. Another price, a discount above the limit in the settings, and returns require a permission. A
-/// cashier without it gets 403 approval_required, which says what a member must approve with
-/// POST /sales/{id}/approval; then the cashier repeats the request. If more comes back than is sold, the total
-/// is negative, and is paid back.
+/// cashier without it gets 403 approval_required, which says what a member must approve with POST
+/// /sales/{id}/approval; then the cashier repeats the request. If more comes back than is sold, the total is
+/// negative, and is paid back.
 ///
 /// A voucher is sold with a negative payment by the method voucher: 50.00 in cash and -50.00 by voucher. In
 /// the same way, store_credit keeps money for the customer, and on_account pays a debt. Requires an
