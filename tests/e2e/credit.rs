@@ -273,3 +273,62 @@ async fn an_exempt_customer_pays_no_tax_in_sales_and_orders() {
     let again = acme.patch(&path, &json!({"customerId": embassy["id"], "lines": lines})).await;
     assert_eq!((&again.body["total"], &again.body["tax"]), (&json!("20.00"), &json!("0.00")), "{again:?}");
 }
+
+#[tokio::test]
+async fn the_books_find_whatever_was_changed_behind_the_back_of_the_till() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let bolt = bolts(&acme).await;
+    let till = register(&acme, "R1").await;
+    open_shift(&acme, &till, "0").await;
+    let lines = json!([{"variantId": bolt, "quantity": "2"}]);
+    let mut sales = Vec::new();
+    for _ in 0..3 {
+        sales.push(made(sell(&acme, &till, lines.clone(), json!([{"method": "cash"}])).await));
+    }
+    made(refund(&acme, &till, &sales[0], json!({"amount": "3"})).await);
+    let gift = json!([{"method": "cash", "amount": "5"}, {"method": "voucher", "amount": "-5"}]);
+    made(deposit(&acme, &till, &Value::Null, gift).await);
+    let books = async || acme.get("/api/v1/stock/ledger").await.body;
+    let sound = books().await;
+    assert_eq!(
+        (&sound["holds"], &sound["receipts"], &sound["credits"], &sound["faults"]),
+        (&json!(true), &json!(5), &json!(1), &json!([])),
+        "{sound}"
+    );
+    let admin = app.database.as_admin().await;
+    let schema = &acme.tenant.schema;
+    let add = |table: &str, column: &str, plus: i32, of: &str| {
+        format!("UPDATE {schema}.{table} SET {column} = {column} + {plus} WHERE {of}")
+    };
+    for (fault, table, column, of) in [
+        ("payments", "sale_payments", "amount", "tendered IS NULL AND amount = -3"),
+        ("total", "sales", "total", "kind = 'sale'"),
+        ("tax", "sales", "tax", "true"),
+        ("returns", "sale_lines", "refunded_tax", "true"),
+        ("returns", "sale_lines", "returned", "true"),
+        ("credit", "credits", "balance", "true"),
+        ("credit", "credits", "position", "true"),
+        ("credit", "credit_movements", "balance_after", "true"),
+        ("numbers", "counters", "next", "kind = 'till_receipt'"),
+        ("numbers", "sales", "number", "number = 5"),
+    ] {
+        admin.batch_execute(&add(table, column, 1, of)).await.unwrap();
+        let found = books().await;
+        let faults = found["faults"].as_array().unwrap();
+        assert_eq!(found["holds"], false, "{table}.{column}");
+        assert!(faults.iter().any(|found| found["fault"] == fault), "{table}.{column}: {found}");
+        let of = of.replace("-3", "-2").replace("number = 5", "number = 6");
+        admin.batch_execute(&add(table, column, -1, &of)).await.unwrap();
+        assert_eq!(books().await["holds"], true, "{table}.{column}");
+    }
+    // The last receipt vanishes.
+    let last = format!("(SELECT id FROM {schema}.sales WHERE number = 5)");
+    let gone = ["credit_movements WHERE sale_id", "sale_payments WHERE sale_id", "sales WHERE id"]
+        .map(|of| format!("DELETE FROM {schema}.{of} IN {last};"));
+    admin.batch_execute(&gone.concat()).await.unwrap();
+    let found = books().await;
+    let numbers = found["faults"].as_array().unwrap().iter().find(|found| found["fault"] == "numbers");
+    let numbers = numbers.unwrap_or_else(|| panic!("{found}"));
+    assert_eq!((&numbers["stored"], &numbers["computed"]), (&json!("5"), &json!("4")), "{numbers}");
+}

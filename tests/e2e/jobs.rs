@@ -194,7 +194,7 @@ async fn a_server_keeps_spare_schemas_and_runs_jobs_for_the_platform() {
     }
     assert_eq!(states[0].0, "succeeded", "{states:?}");
     assert_eq!(states[1].0, "failed", "{states:?}");
-    assert!(states[1].1.as_str().unwrap().contains("acme (1 levels)"), "{states:?}");
+    assert!(states[1].1.as_str().unwrap().contains("acme (1 differences)"), "{states:?}");
 
     let migrations = staff.get("/api/v1/platform/migrations").await.body;
     assert_eq!(migrations["latest"], migrations::of_tenant().unwrap().latest());

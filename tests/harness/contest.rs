@@ -2,9 +2,11 @@
 
 use serde_json::{Value, json};
 
+use crate::app::Reply;
 use crate::business::{Business, a_product};
+use crate::till::{open_shift, register, sell_units};
 
-const WAYS: [&str; 5] = ["order", "reservation", "transfer", "adjustment", "count"];
+const WAYS: [&str; 7] = ["order", "reservation", "transfer", "adjustment", "count", "sale", "exchange"];
 
 /// Makes each way compete with every way, itself included, for the last unit, `rounds` times. Panics unless
 /// exactly one of the two gets the unit, or a count has found that a reserved unit is missing.
@@ -13,7 +15,10 @@ pub async fn last_unit(business: &Business<'_>, rounds: usize) {
     assert_eq!(business.adjust(&variant, "1").await.status, 201);
     let shed = business.post("/api/v1/locations", &json!({"name": "Shed"})).await.body["id"].clone();
     let main = business.get("/api/v1/locations").await.body["data"][0]["id"].clone();
-    let contest = Contest { business, variant, main, shed };
+    let till = register(business, "LAST").await;
+    open_shift(business, &till, "0").await;
+    let worn = business.create_product(&a_product("WORN")).await["variants"][0]["id"].clone();
+    let contest = Contest { business, variant, main, shed, till, worn };
     for one in WAYS {
         for other in WAYS {
             for _ in 0..rounds {
@@ -35,9 +40,24 @@ struct Contest<'a, 'app> {
     variant: Value,
     main: Value,
     shed: Value,
+    till: Value,
+    /// What comes back in an exchange.
+    worn: Value,
 }
 
 impl Contest<'_, '_> {
+    /// Sells another article, and exchanges it for the last unit.
+    async fn exchange(&self) -> Reply {
+        let Self { business, till, worn, variant, .. } = self;
+        assert_eq!(business.adjust(worn, "1").await.status, 201);
+        let sold = sell_units(business, till, worn, "1").await.body;
+        let body = json!({
+            "registerId": till, "reason": "worn", "lines": [{"variantId": variant, "quantity": "1"}],
+            "returns": [{"lineId": sold["lines"][0]["id"], "quantity": "1"}],
+        });
+        business.submit("sales", &body).await
+    }
+
     async fn level(&self) -> Value {
         let (variant, location) = (self.variant.as_str().unwrap(), self.main.as_str().unwrap());
         let path = format!("/api/v1/stock?variantId={variant}&locationId={location}");
@@ -46,11 +66,13 @@ impl Contest<'_, '_> {
 
     /// Tries to take the last unit in one way. Returns whether the request got the unit.
     async fn want(&self, way: &str) -> bool {
-        let Self { business, variant, main, shed } = self;
+        let Self { business, variant, main, shed, till, .. } = self;
         let lines = json!([{"variantId": variant, "quantity": "1"}]);
         let reply = match way {
             "order" => business.submit("orders", &json!({"lines": lines})).await,
             "reservation" => business.submit("orders", &json!({"fulfil": false, "lines": lines})).await,
+            "sale" => sell_units(business, till, variant, "1").await,
+            "exchange" => self.exchange().await,
             "transfer" => {
                 let body = json!({"fromLocationId": main, "toLocationId": shed, "lines": lines});
                 business.submit("stock/transfers", &body).await

@@ -17,5 +17,7 @@ pub use ids::{
 };
 pub use records::{event, sale_method};
 pub use registers::register;
-pub use sales::{approval, asked_line, parked_sale, sale, sale_list, sale_payment, sale_void, selling};
+pub use sales::{
+    approval, asked_line, books, parked_sale, sale, sale_list, sale_payment, sale_void, selling,
+};
 pub use shifts::{cash_movement, overdue, shift, shift_close, shift_report};

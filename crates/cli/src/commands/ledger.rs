@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{ArgGroup, Subcommand};
-use inventory::ledger::{self, Verdict};
 use serde::Serialize;
 use tenancy::{Tenant, TenantSlug};
+use till::books::{self, Books};
 
 use crate::context;
 use crate::failure::{DRIFT, INTERRUPTED, PARTIAL};
@@ -17,10 +17,11 @@ use crate::output::{complain, note};
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// Recompute every stock level from the stock movements and from open orders.
+    /// Recompute the stock, the receipts of the tills, and the vouchers and accounts of customers.
     ///
-    /// The exit code is 6 if a stock level, a reserved quantity or the balance of a movement differs from the
-    /// recomputed one, and 5 if some businesses could not be read.
+    /// The exit code is 6 if something differs, such as a stock level from its movements, or the payments of a
+    /// receipt from its total, or if the number of a receipt is missing. It is 5 if some businesses could not be
+    /// read.
     #[command(group(ArgGroup::new("whose").required(true).args(["slug", "all"])), after_help = "Examples:\n  \
         tenantry ledger verify acme\n  \
         tenantry ledger verify --all -o json")]
@@ -39,7 +40,7 @@ pub enum Command {
 struct Verified {
     business: TenantSlug,
     #[serde(flatten)]
-    verdict: Verdict,
+    books: Books,
 }
 
 pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
@@ -53,9 +54,9 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     let (verified, unread) = (RefCell::new(Vec::with_capacity(tenants.len())), Cell::new(0));
     let work = async {
         for tenant in &tenants {
-            match database.read_snapshot(&tenant.scope(), async |tx| ledger::verify(tx).await).await {
-                Ok(verdict) => {
-                    verified.borrow_mut().push(Verified { business: tenant.slug.clone(), verdict });
+            match database.read_snapshot(&tenant.scope(), async |tx| books::verify(tx).await).await {
+                Ok(books) => {
+                    verified.borrow_mut().push(Verified { business: tenant.slug.clone(), books });
                 }
                 Err(error) => {
                     unread.set(unread.get() + 1);
@@ -66,16 +67,19 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     };
     let is_complete = unless_interrupted(work).await?.is_some();
     let (verified, unread) = (verified.into_inner(), unread.get());
-    format::rows(output, &verified, ["business", "levels", "movements", "drifts"], |row| {
+    let columns = ["business", "levels", "movements", "receipts", "credits", "differences"];
+    format::rows(output, &verified, columns, |row| {
         [
             row.business.to_string(),
-            row.verdict.levels.to_string(),
-            row.verdict.movements.to_string(),
-            row.verdict.drifts.len().to_string(),
+            row.books.stock.levels.to_string(),
+            row.books.stock.movements.to_string(),
+            row.books.receipts.to_string(),
+            row.books.credits.to_string(),
+            row.books.differences().to_string(),
         ]
     })?;
     for row in &verified {
-        for drift in &row.verdict.drifts {
+        for drift in &row.books.stock.drifts {
             note!(
                 "{}: variant {} at location {}: on hand {} (ledger {}), reserved {} (open orders {}), \
                  value {} (ledger {}), broken movements {}",
@@ -91,6 +95,10 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
                 drift.broken_movements
             );
         }
+        for fault in &row.books.faults {
+            let (business, subject) = (&row.business, &fault.subject);
+            note!("{business}: {} of {subject}: {} (computed {})", fault.fault, fault.stored, fault.computed);
+        }
     }
     if !is_complete {
         let done = verified.len();
@@ -100,7 +108,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         );
         return Ok(ExitCode::from(INTERRUPTED));
     }
-    let holds = verified.iter().all(|row| row.verdict.holds());
+    let holds = verified.iter().all(|row| row.books.holds());
     Ok(match (holds, unread, verified.len()) {
         (false, ..) => ExitCode::from(DRIFT),
         (true, 0, _) => ExitCode::SUCCESS,

@@ -13,13 +13,13 @@ use identity::{
     Post, Sealer, SigningAlgorithm, api_key, auth_event, code, external_identity, invitation, key_ring,
     mails, session, throttle,
 };
-use inventory::{alert, idempotency, ledger};
+use inventory::{alert, idempotency};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tenancy::fleet::RunOptions;
 use tenancy::jobs::{JobContext, JobError, JobKind, NewJob};
 use tenancy::{DbError, SharedTx, Tenant, TenantId, TenantTx, outbox, tenant};
-use till::overdue;
+use till::{books, overdue};
 
 use crate::backup;
 use crate::onboarding::sign_up;
@@ -106,7 +106,7 @@ pub fn back_up(tenant: Option<TenantId>, verify: bool, requested_by: String) -> 
     }
 }
 
-/// A job that verifies the stock ledger of every business.
+/// A job that verifies the books of every business.
 pub fn verify_ledgers(requested_by: String) -> NewJob {
     NewJob { kind: VERIFY_LEDGERS, tenant_id: None, parameters: json!({}), max_attempts: 1, requested_by }
 }
@@ -240,14 +240,14 @@ async fn in_every_business(
     Ok((sum, left_out))
 }
 
-/// Fails when stock levels differ from the stock ledger, or a business cannot be read, and names the
-/// businesses.
+/// Fails when the books of a business differ from what they are computed of, or a business cannot be read,
+/// and names the businesses.
 async fn verify_all_ledgers(context: JobContext) -> Result<Value, JobError> {
     let drifting = RefCell::new(Vec::new());
     let verify = async |tx: &TenantTx| {
-        let verdict = ledger::verify(tx).await?;
-        if !verdict.holds() {
-            drifting.borrow_mut().push(format!("{} ({} levels)", tx.tenant().slug, verdict.drifts.len()));
+        let books = books::verify(tx).await?;
+        if !books.holds() {
+            drifting.borrow_mut().push(format!("{} ({} differences)", tx.tenant().slug, books.differences()));
         }
         Ok(1)
     };
@@ -255,7 +255,7 @@ async fn verify_all_ledgers(context: JobContext) -> Result<Value, JobError> {
     let drifting = drifting.into_inner();
     let mut failures = Vec::new();
     if !drifting.is_empty() {
-        failures.push(format!("stock levels differ from the ledger in: {}", drifting.join(", ")));
+        failures.push(format!("the books differ in: {}", drifting.join(", ")));
     }
     if !left_out.is_empty() {
         failures.push(format!("businesses that could not be read: {}", left_out.join(", ")));

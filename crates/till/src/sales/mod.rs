@@ -2,6 +2,7 @@
 
 pub mod approval;
 pub mod asked_line;
+pub mod books;
 pub mod parked_sale;
 pub mod sale;
 pub mod sale_list;

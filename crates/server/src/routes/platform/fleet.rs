@@ -3,7 +3,6 @@
 use actix_web::{HttpResponse, get, post, web};
 use chrono::{DateTime, Utc};
 use identity::UserId;
-use inventory::ledger;
 use platform::Backup;
 use platform::backup::{self, BackupId};
 use platform::platform_audit::{self, Entry, PlatformEntryId};
@@ -11,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tenancy::jobs;
 use tenancy::{SharedScope, TenantId, tenant};
+use till::books;
 use utoipa::{IntoParams, ToSchema};
 use values::{Cursor, Limit};
 
@@ -58,8 +58,8 @@ pub async fn migrate(
 /// Verify all ledgers
 ///
 /// Queues a job and answers immediately. If such a job is queued already, returns that job. The job fails if
-/// the stock of a business is not the sum of its movements, or if the reserved quantities do not match the
-/// open orders. Its message names the business. A business that cannot be read, such as before its migration,
+/// the stock, the receipts or the credit of a business differ from what they are computed of. Its message
+/// names the business. A business that cannot be read, such as before its migration,
 /// is skipped; the result of the job has the number of skipped businesses.
 #[utoipa::path(tag = "platform", operation_id = "verifyAllLedgers",
     responses((status = 202, body = JobView)))]
@@ -74,7 +74,8 @@ pub async fn verify_ledgers(
 
 /// Verify the ledger of a business
 ///
-/// Computes every stock level again from all movements, and every reserved quantity from the open orders.
+/// Computes every stock level again from all movements, every reserved quantity from the open orders, and the
+/// receipts and the credit of the tills.
 #[utoipa::path(tag = "platform", operation_id = "verifyLedgerOfBusiness",
     responses((status = 200, body = LedgerView)), params(("id" = TenantId, Path,)))]
 #[get("/platform/tenants/{id}/ledger")]
@@ -84,8 +85,8 @@ pub async fn verify_ledger(
     PathId(id): PathId<TenantId>,
 ) -> Result<HttpResponse, Problem> {
     let tenant = find(&state, id).await?;
-    let verdict = state.database.read_snapshot(&tenant.scope(), async |tx| ledger::verify(tx).await).await?;
-    Ok(HttpResponse::Ok().json(LedgerView::from(verdict)))
+    let books = state.database.read_snapshot(&tenant.scope(), async |tx| books::verify(tx).await).await?;
+    Ok(HttpResponse::Ok().json(LedgerView::from(books)))
 }
 
 #[derive(Serialize, ToSchema)]

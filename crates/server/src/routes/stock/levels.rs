@@ -2,12 +2,13 @@
 
 use actix_web::{HttpResponse, get, web};
 use chrono::{DateTime, Utc};
-use inventory::ledger::{self, Drift, Verdict};
+use inventory::ledger::Drift;
 use inventory::movement::{self, Kind, Movement, SourceKind};
 use inventory::stock::level::{self, LevelFilter, StockLevel};
 use inventory::{LocationId, MovementId, VariantId, settings};
 use serde::{Deserialize, Serialize};
 use tenancy::{TenantTx, all};
+use till::books::{self, BookFault, Books};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 use values::{ActorId, Currency, Cursor, Limit, Money, Quantity, StockValue};
@@ -176,8 +177,8 @@ pub async fn list_movements(
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LedgerView {
-    /// Whether every stock level and its value are the sums of its movements, and every reserved quantity is
-    /// the open quantity of the orders.
+    /// Whether nothing differs: every stock level and its value are the sums of its movements, every reserved
+    /// quantity is the open quantity of the orders, and the receipts and the credit of the tills add up.
     holds: bool,
     /// The number of compared stock levels.
     levels: i64,
@@ -185,6 +186,12 @@ pub struct LedgerView {
     movements: i64,
     /// The stock levels that differ, at most 1000.
     drifts: Vec<DriftView>,
+    /// The number of compared receipts of the tills.
+    receipts: i64,
+    /// The number of compared vouchers and accounts of customers.
+    credits: i64,
+    /// The differences in receipts and credit, at most 1000.
+    faults: Vec<BookFault>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -210,8 +217,8 @@ pub struct DriftView {
     broken_movements: i64,
 }
 
-impl From<Verdict> for LedgerView {
-    fn from(verdict: Verdict) -> Self {
+impl From<Books> for LedgerView {
+    fn from(books: Books) -> Self {
         let drift = |drift: Drift| DriftView {
             variant_id: drift.variant_id,
             location_id: drift.location_id,
@@ -224,17 +231,21 @@ impl From<Verdict> for LedgerView {
             broken_movements: drift.broken_movements,
         };
         Self {
-            holds: verdict.holds(),
-            levels: verdict.levels,
-            movements: verdict.movements,
-            drifts: verdict.drifts.into_iter().map(drift).collect(),
+            holds: books.holds(),
+            levels: books.stock.levels,
+            movements: books.stock.movements,
+            drifts: books.stock.drifts.into_iter().map(drift).collect(),
+            receipts: books.receipts,
+            credits: books.credits,
+            faults: books.faults,
         }
     }
 }
 
 /// Verify the ledger
 ///
-/// Computes every stock level again from all movements, and every reserved quantity from the open orders.
+/// Computes every stock level again from all movements, every reserved quantity from the open orders, and the
+/// receipts and the credit of the tills.
 #[utoipa::path(tag = "stock", operation_id = "verifyLedger", responses((status = 200, body = LedgerView)))]
 #[get("/stock/ledger")]
 pub async fn verify_ledger(
@@ -242,6 +253,6 @@ pub async fn verify_ledger(
     caller: Caller<may::ReportsRead>,
     _: Query<NoParameters>,
 ) -> Result<HttpResponse, Problem> {
-    let verdict = state.database.read_snapshot(&caller.scope(), async |tx| ledger::verify(tx).await).await?;
-    Ok(HttpResponse::Ok().json(LedgerView::from(verdict)))
+    let books = state.database.read_snapshot(&caller.scope(), async |tx| books::verify(tx).await).await?;
+    Ok(HttpResponse::Ok().json(LedgerView::from(books)))
 }

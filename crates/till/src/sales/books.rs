@@ -1,0 +1,87 @@
+//! Verifying the books of a business: its stock, its receipts, and its credit.
+
+use inventory::ledger::{self, Verdict};
+use rust_decimal::Decimal;
+use serde::Serialize;
+use tenancy::{DbError, TenantTx};
+use utoipa::ToSchema;
+
+values::words! {
+    /// The part of the books that differs.
+    pub enum Fault {
+        /// The numbers of a series of receipts have a gap, or the last one is missing.
+        Numbers = "numbers",
+        /// The total of a receipt is not the sum of its lines less its returns.
+        Total = "total",
+        /// The tax of a receipt is not the sum of its lines less its returns.
+        Tax = "tax",
+        /// The payments of a receipt are not its total with its rounding.
+        Payments = "payments",
+        /// The returns of a line are not the sum of what receipts took back.
+        Returns = "returns",
+        /// The balance of a voucher or an account is not the sum of its movements.
+        Credit = "credit",
+    }
+}
+
+/// A part of the books that differs from what it is computed of.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BookFault {
+    /// The part of the books.
+    pub fault: Fault,
+    /// The series of the numbers, or the id of the receipt, of the line, or of the credit.
+    #[schema(example = "R1-2026")]
+    pub subject: String,
+    /// The stored amount or number.
+    #[schema(value_type = String, example = "12")]
+    pub stored: Decimal,
+    /// The computed amount or number.
+    #[schema(value_type = String, example = "11")]
+    pub computed: Decimal,
+}
+
+tenancy::from_row!(BookFault { fault, subject, stored, computed });
+
+/// The compared books, and every difference.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Books {
+    /// The stock.
+    #[serde(flatten)]
+    pub stock: Verdict,
+    /// The number of compared receipts.
+    pub receipts: i64,
+    /// The number of compared vouchers and accounts.
+    pub credits: i64,
+    /// The differences in receipts and credit, at most 1000.
+    pub faults: Vec<BookFault>,
+}
+
+impl Books {
+    /// Whether no difference was found.
+    pub fn holds(&self) -> bool {
+        self.stock.holds() && self.faults.is_empty()
+    }
+
+    /// The number of differences.
+    pub fn differences(&self) -> usize {
+        self.stock.drifts.len() + self.faults.len()
+    }
+}
+
+/// Computes the stock, the receipts and the credit again. Reads all movements and all receipts.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn verify(tx: &TenantTx) -> Result<Books, DbError> {
+    const RECEIPTS: &str = "SELECT count(*) FROM sales";
+    const CREDITS: &str = "SELECT count(*) FROM credits";
+    const FAULTS: &str = include_str!("book_faults.sql");
+    Ok(Books {
+        stock: ledger::verify(tx).await?,
+        receipts: tx.value(RECEIPTS, &[]).await?,
+        credits: tx.value(CREDITS, &[]).await?,
+        faults: tx.rows(FAULTS, &[]).await?,
+    })
+}
