@@ -306,3 +306,48 @@ async fn a_report_is_available_as_csv_and_is_empty_without_any_trade() {
         assert!(refused.body["detail"].as_str().unwrap().contains(told), "{query}: {refused:?}");
     }
 }
+
+#[tokio::test]
+async fn sales_at_the_till_are_in_every_grouping_at_once() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let rates = json!([{"name": "VAT", "percent": "16"}]);
+    let class = json!({"name": "VAT", "inclusive": true, "rates": rates});
+    let class = acme.post("/api/v1/tax-classes", &class).await.body["id"].clone();
+    let mut bolt = a_product("BOLT");
+    (bolt["taxClassId"], bolt["variants"][0]["price"]) = (class, json!("11.60"));
+    let bolt = acme.create_product(&bolt).await["variants"][0]["id"].clone();
+    assert_eq!(acme.adjust(&bolt, "20").await.status, 201);
+    let customer = acme.post("/api/v1/customers", &json!({"name": "Ann Smith"})).await.body["id"].clone();
+    let till = harness::till::register(&acme, "R1").await;
+    harness::till::open_shift(&acme, &till, "0").await;
+    let sale = json!({
+        "registerId": till, "customerId": customer, "payments": [{"method": "cash"}], "discount": "10%",
+        "lines": [{"variantId": bolt, "quantity": "2"}],
+    });
+    let sale = acme.submit("sales", &sale).await.body;
+    let back = json!({
+        "customerId": customer, "returns": [{"lineId": sale["lines"][0]["id"], "quantity": "1"}],
+    });
+    assert_eq!(harness::till::refund(&acme, &till, &sale, back).await.status, 201);
+    let money = json!({"customerId": customer, "amount": "1"});
+    assert_eq!(harness::till::refund(&acme, &till, &sale, money).await.status, 201);
+    let wrong = harness::till::sell_units(&acme, &till, &bolt, "5").await.body;
+    let path = format!("sales/{}/void", wrong["id"].as_str().unwrap());
+    assert_eq!(acme.submit(&path, &json!({"reason": "wrong"})).await.status, 200);
+    let expected = "2 1 2.32 20.88 11.44 9.44 1.30 4.00 4.14";
+    for by in [
+        "day", "week", "month", "hour", "variant", "product", "kind", "supplier", "taxRate", "category",
+        "customer", "seller", "location",
+    ] {
+        let report = read(&acme, &format!("sales?by={by}")).await;
+        assert_eq!(told(&report["total"], &SALES), expected, "{by}");
+        assert_eq!(report["total"]["orders"], 3, "{by}");
+        assert_eq!(told(&report["data"][0], &SALES), expected, "{by}: {report}");
+        assert_eq!(report["data"].as_array().unwrap().len(), 1, "{by}: {report}");
+    }
+    let by_rate = read(&acme, "sales?by=taxRate").await;
+    assert_eq!(by_rate["data"][0]["key"], "VAT 16%", "{by_rate}");
+    let by_customer = read(&acme, "sales?by=customer").await;
+    assert_eq!(by_customer["data"][0]["name"], "Ann Smith", "{by_customer}");
+}

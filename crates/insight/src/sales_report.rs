@@ -53,7 +53,7 @@ pub struct Sales {
     pub name: Option<String>,
     /// The SKU, if the rows are variants. `None` for other keys and for the total.
     pub sku: Option<String>,
-    /// The number of orders of which something was sold or returned.
+    /// The number of orders and receipts with sold or returned articles.
     pub orders: i64,
     /// The quantity that left, in sale units.
     pub sold: Quantity,
@@ -97,7 +97,8 @@ impl Sales {
 /// columns `key`, `name` and `sku` follow, then [`FROM`] and joins, and then [`SUMS`].
 ///
 /// Sales count when goods leave: those of a reserved order when they are fulfilled. Returns count when goods
-/// come back, and refunds without goods when they are given. Amounts have the currency's decimals, except in
+/// come back, and refunds without goods when they are given. Sales at the till count at once, and voided ones
+/// do not count. Amounts have the currency's decimals, except in
 /// a fulfilment that was stored without its amounts. Costs are exact.
 const TRADED: &str = concatcp!(
     "WITH moved AS (
@@ -142,6 +143,29 @@ const TRADED: &str = concatcp!(
           JOIN orders o ON o.id = m.order_id
          WHERE ",
     IN_SPAN,
+    "    UNION ALL
+        SELECT m.moment, m.of_day, m.variant_id, m.location_id, l.sale_id, l.id, m.quantity, 0, l.discount,
+               l.total, 0, l.tax, m.cost
+          FROM moved m
+          JOIN sale_lines l ON l.id = m.source_line_id
+          JOIN sales s ON s.id = l.sale_id
+         WHERE m.source_type = 'sale' AND m.kind = 'sale' AND s.voided_at IS NULL
+         UNION ALL
+        SELECT m.moment, m.of_day, m.variant_id, m.location_id, r.sale_id, r.line_id, 0, -m.quantity, 0, 0,
+               r.amount, -r.tax, m.cost
+          FROM moved m
+          JOIN sale_returns r ON r.id = m.source_line_id
+         WHERE m.source_type = 'sale' AND m.kind = 'return'
+         UNION ALL
+        SELECT m.occurred_at AT TIME ZONE s.time_zone, ",
+    clock_of_day!("m.occurred_at", "s"),
+    ", l.variant_id, m.location_id, m.id, l.id, 0, 0, 0, 0, r.amount, -r.tax, 0
+          FROM (SELECT id, location_id, sold_at AS occurred_at FROM sales WHERE kind <> 'sale') m
+          CROSS JOIN settings s
+          JOIN sale_returns r ON r.sale_id = m.id AND r.quantity = 0
+          JOIN sale_lines l ON l.id = r.line_id
+         WHERE ",
+    IN_SPAN,
     "
     ), keyed AS (
         SELECT "
@@ -180,6 +204,7 @@ pub async fn read(tx: &TenantTx, span: Span, by: SalesBy, max: MaxRows) -> Resul
     const BY_PRODUCT: &str =
         concatcp!(TRADED, "p.id::text AS key, p.name AS name, NULL::text AS sku", FROM, PRODUCTS, BY_NET);
     const BY_KIND: &str = concatcp!(TRADED, "p.kind", NO_NAME, FROM, PRODUCTS, BY_NET);
+    const DOCUMENTS: &str = "LEFT JOIN orders o ON o.id = t.order_id LEFT JOIN sales s ON s.id = t.order_id ";
     const BY_SUPPLIER: &str = concatcp!(
         TRADED,
         "s.id::text AS key, s.name AS name, NULL::text AS sku",
@@ -201,10 +226,10 @@ pub async fn read(tx: &TenantTx, span: Span, by: SalesBy, max: MaxRows) -> Resul
     const BY_TAX_RATE: &str = concatcp!(
         TRADED,
         "(SELECT string_agg(concat(tax ->> 'name', ' ', tax ->> 'percent', '%'), ' + ' ORDER BY place)
-            FROM jsonb_array_elements(l.taxes) WITH ORDINALITY AS taxes (tax, place))",
+            FROM jsonb_array_elements(coalesce(l.taxes, s.taxes)) WITH ORDINALITY AS taxes (tax, place))",
         NO_NAME,
         FROM,
-        "JOIN order_lines l ON l.id = t.line_id",
+        "LEFT JOIN order_lines l ON l.id = t.line_id LEFT JOIN sale_lines s ON s.id = t.line_id",
         BY_NET
     );
     const BY_CATEGORY: &str = concatcp!(
@@ -217,13 +242,14 @@ pub async fn read(tx: &TenantTx, span: Span, by: SalesBy, max: MaxRows) -> Resul
     );
     const BY_CUSTOMER: &str = concatcp!(
         TRADED,
-        "o.customer_id::text AS key, c.name AS name, NULL::text AS sku",
+        "c.id::text AS key, c.name AS name, NULL::text AS sku",
         FROM,
-        "JOIN orders o ON o.id = t.order_id LEFT JOIN customers c ON c.id = o.customer_id",
+        DOCUMENTS,
+        "LEFT JOIN customers c ON c.id = coalesce(o.customer_id, s.customer_id)",
         BY_NET
     );
     const BY_SELLER: &str =
-        concatcp!(TRADED, "o.placed_by::text", NO_NAME, FROM, "JOIN orders o ON o.id = t.order_id", BY_NET);
+        concatcp!(TRADED, "coalesce(o.placed_by, s.sold_by)::text", NO_NAME, FROM, DOCUMENTS, BY_NET);
     const BY_LOCATION: &str = concatcp!(
         TRADED,
         "t.location_id::text AS key, p.name AS name, NULL::text AS sku",

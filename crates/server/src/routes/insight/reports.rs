@@ -89,7 +89,7 @@ pub struct SalesView {
     name: Option<String>,
     /// The SKU, if the report is grouped by variant.
     sku: Option<String>,
-    /// The number of orders with sold or returned goods.
+    /// The number of orders and receipts with sold or returned articles.
     #[schema(example = 12)]
     orders: i64,
     /// The quantity sold, in sale units.
