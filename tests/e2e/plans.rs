@@ -17,13 +17,25 @@ use inventory::purchase_order_list::{self, PurchaseOrderFilter};
 use inventory::stock::level::{self, LevelFilter};
 use inventory::{CustomerId, LocationId, SupplierId, VariantId, settings, variant};
 use tenancy::{DbError, Tenant, TenantTx};
+use till::sale_list::{self, SaleFilter};
+use till::{RegisterId, ShiftId, shift_report};
 use tokio_postgres::Client;
 use uuid::Uuid;
 use values::{Barcode, PageRequest, ProductTag, SearchText};
 
 /// Tables that no statement may read completely.
-const LARGE_TABLES: [&str; 7] =
-    ["variants", "products", "barcodes", "orders", "order_lines", "stock_movements", "customers"];
+const LARGE_TABLES: [&str; 10] = [
+    "variants",
+    "products",
+    "barcodes",
+    "orders",
+    "order_lines",
+    "stock_movements",
+    "customers",
+    "sales",
+    "sale_lines",
+    "sale_payments",
+];
 
 struct Plans<'a> {
     app: &'a TestApp,
@@ -92,6 +104,7 @@ async fn every_access_path_uses_its_index() {
     let acme = app.tenant("acme").await;
     let admin = app.database.as_admin().await;
     volume::fill(&admin, acme.tenant.schema.as_str(), &LARGE).await;
+    volume::fill_sales(&admin, acme.tenant.schema.as_str(), 50_000).await;
     let search_path = format!("SET search_path = {}, extensions", acme.tenant.schema);
     admin.batch_execute(&search_path).await.unwrap();
     // The same settings as on the server's connections.
@@ -106,6 +119,8 @@ async fn every_access_path_uses_its_index() {
     let customer = CustomerId::from(one("customers").await);
     let supplier = SupplierId::from(one("suppliers").await);
     let location = LocationId::from(one("locations").await);
+    let register = RegisterId::from(one("registers").await);
+    let shift = ShiftId::from(one("shifts").await);
     let mut plans = Plans { app: &app, tenant: &acme.tenant, admin, faults: Vec::new() };
     let text = |text: &str| Some(SearchText::parse(text).unwrap());
 
@@ -210,6 +225,35 @@ async fn every_access_path_uses_its_index() {
         )
         .await;
     // A report joins so many order lines that it may read that table completely.
+    let receipts = PageRequest::default();
+    let all = SaleFilter::default();
+    for (path, index, filter) in [
+        ("sales by moment", "sales_sold_at_idx", all.clone()),
+        (
+            "sales by register",
+            "sales_register_id_idx",
+            SaleFilter { register_id: Some(register), ..all.clone() },
+        ),
+        ("sales by shift", "sales_shift_id_idx", SaleFilter { shift_id: Some(shift), ..all.clone() }),
+        (
+            "sales by customer",
+            "sales_customer_id_idx",
+            SaleFilter { customer_id: Some(customer), ..all.clone() },
+        ),
+        (
+            "sales by number",
+            "sales_series_number_key",
+            SaleFilter { number: Some(("R1-2026".to_owned(), 7)), ..all },
+        ),
+    ] {
+        // A list filters by method in the same statement, receipt by receipt.
+        let indexes = [index, "sale_payments_sale_id_position_key"];
+        let indexes = if path == "sales by moment" { &indexes[..] } else { &indexes[..1] };
+        plans.go_by(path, indexes, async |tx| sale_list::list(tx, &filter, &receipts).await).await;
+    }
+    plans
+        .go_by("shift report", &["sales_shift_id_idx"], async |tx| shift_report::read(tx, shift).await)
+        .await;
     let span =
         async |tx: &TenantTx| settings::today(tx).await.map(|today| Span::of(None, None, today).unwrap());
     let by_time = &["stock_movements_occurred_at_idx"];

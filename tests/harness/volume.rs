@@ -114,3 +114,48 @@ pub async fn fill(admin: &Client, schema: &str, volume: &Volume) {
     admin.batch_execute(&sql).await.unwrap();
     admin.batch_execute("VACUUM ANALYZE").await.unwrap();
 }
+
+/// Adds receipts of five registers to a business that [`fill`] has filled: 200 shifts of each, two lines and one
+/// payment in each receipt.
+pub async fn fill_sales(admin: &Client, schema: &str, sales: u32) {
+    let sql = format!(
+        "BEGIN;
+         SET LOCAL search_path = {schema}, extensions;
+         SET LOCAL session_replication_role = replica;
+         INSERT INTO registers (id, name, name_key, series, location_id, created_at, updated_at)
+         SELECT gen_random_uuid(), 'Till ' || n, 'till ' || n, 'R' || n, l.id, now(), now()
+           FROM generate_series(1, 5) n, locations l WHERE l.is_default;
+         INSERT INTO shifts (id, register_id, status, opening_float, opened_at, counted_at, closed_at,
+                             request_hash)
+         SELECT gen_random_uuid(), id, 'closed', 100, at, at, at, ''
+           FROM registers, LATERAL (SELECT now() - n * interval '1 day' AS at
+                                      FROM generate_series(1, 200) n) t;
+         CREATE TEMP TABLE worked ON COMMIT DROP AS
+             SELECT row_number() OVER (ORDER BY s.opened_at) AS n, s.id, s.register_id, s.opened_at, r.series
+               FROM shifts s JOIN registers r ON r.id = s.register_id;
+         CREATE TEMP TABLE buyer ON COMMIT DROP AS SELECT row_number() OVER () AS n, id FROM customers;
+         CREATE TEMP TABLE sold ON COMMIT DROP AS SELECT row_number() OVER () AS n, id, sku FROM variants;
+         INSERT INTO sales (id, register_id, shift_id, location_id, customer_id, series, number, kind, subtotal,
+                            discount, returned, tax, total, rounding, sold_at, request_hash)
+         SELECT gen_random_uuid(), w.register_id, w.id, l.id, b.id, w.series || '-2026',
+                row_number() OVER (PARTITION BY w.series ORDER BY k), 'sale', 25, 0, 0, 0,
+                25, 0, w.opened_at + (k % 600) * interval '1 minute', ''
+           FROM generate_series(1, {sales}) k
+           JOIN worked w ON w.n = 1 + k % 1000
+           JOIN buyer b ON b.n = 1 + k % (SELECT count(*) FROM buyer)
+           JOIN locations l ON l.is_default;
+         INSERT INTO counters (kind, series, next)
+         SELECT 'till_receipt', series, max(number) + 1 FROM sales GROUP BY series;
+         INSERT INTO sale_lines (id, sale_id, position, variant_id, kind, sku, name, quantity, price, list_price,
+                                 discount, taxes, tax, total, cost)
+         SELECT gen_random_uuid(), s.id, p, sold.id, 'goods', sold.sku, 'Product', 1, 12.5, 12.5, 0, '[]', 0,
+                12.5, 4
+           FROM sales s CROSS JOIN generate_series(1, 2) p
+           JOIN sold ON sold.n = 1 + (s.number * 7 + p) % (SELECT count(*) FROM sold);
+         INSERT INTO sale_payments (id, sale_id, position, method, amount)
+         SELECT gen_random_uuid(), id, 1, CASE WHEN number % 3 = 0 THEN 'card' ELSE 'cash' END, 25 FROM sales;
+         COMMIT;"
+    );
+    admin.batch_execute(&sql).await.unwrap();
+    admin.batch_execute("VACUUM ANALYZE").await.unwrap();
+}
