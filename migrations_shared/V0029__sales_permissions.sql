@@ -7,9 +7,9 @@ BEGIN
     UPDATE shared.permissions p SET description = new.description
       FROM (VALUES
             ('till.read', 'Read registers, shifts and sales'),
-            ('till.sell', 'Open and close shifts, sell, keep customers, and put cash into a till and take it out'),
-            ('till.approve', 'See what a till should hold, approve differences, close shifts of others, set prices,'
-                             ' refund and void sales')
+            ('till.sell', 'Open and close shifts, sell, move cash in and out of a till, and manage customers'),
+            ('till.approve', 'See what a till should hold, approve differences and sales, close shifts of others, set prices,'
+                             ' refund and void sales, list vouchers, and set terms of customers')
            ) AS new (key, description)
      WHERE p.app = 'pos' AND p.key = new.key;
 END

@@ -9,17 +9,17 @@ CREATE TABLE sales (
     series text NOT NULL,
     number bigint NOT NULL,
     kind text NOT NULL CONSTRAINT sales_kind_check CHECK (kind IN ('sale', 'refund', 'exchange', 'deposit')),
-    -- Of the articles that were sold: before discounts, and the discounts.
+    -- The sold lines: the sum before discounts, and the discounts.
     subtotal numeric(14, 4) NOT NULL,
     discount numeric(14, 4) NOT NULL,
-    -- The amount of what came back, with its taxes.
+    -- The amount of the returns, with its taxes.
     returned numeric(14, 4) NOT NULL CONSTRAINT sales_returned_check CHECK (returned >= 0),
-    -- Of what was sold, less those of what came back.
+    -- The taxes and the amount of the sold lines, minus those of the returns.
     tax numeric(14, 4) NOT NULL,
     total numeric(14, 4) NOT NULL,
     -- The amount by which cash was rounded: the payments add up to the total and this amount.
     rounding numeric(14, 4) NOT NULL,
-    -- Why articles came back.
+    -- The reason of the returns.
     reason text,
     note text,
     -- The member who approved a discount or a return at the till of the cashier.
@@ -41,6 +41,7 @@ CREATE INDEX sales_sold_at_idx ON sales (sold_at, id);
 CREATE INDEX sales_register_id_idx ON sales (register_id, sold_at, id);
 CREATE INDEX sales_shift_id_idx ON sales (shift_id, sold_at, id);
 CREATE INDEX sales_customer_id_idx ON sales (customer_id, sold_at, id);
+CREATE INDEX sales_sold_by_idx ON sales (sold_by, sold_at, id);
 CREATE INDEX sales_location_id_idx ON sales (location_id);
 -- A receipt never changes, but for being voided.
 REVOKE UPDATE, DELETE ON sales FROM tenantry_tenant;
@@ -51,7 +52,7 @@ CREATE TABLE sale_lines (
     sale_id uuid NOT NULL CONSTRAINT sale_lines_sale_id_fkey REFERENCES sales (id),
     position smallint NOT NULL,
     variant_id uuid NOT NULL CONSTRAINT sale_lines_variant_id_fkey REFERENCES variants (id),
-    -- As they were then.
+    -- The product at the time of the sale.
     kind text NOT NULL CONSTRAINT sale_lines_kind_check CHECK (kind IN ('goods', 'service', 'fee')),
     sku text NOT NULL,
     name text NOT NULL,
@@ -110,9 +111,9 @@ CREATE TABLE credits (
     code text CONSTRAINT credits_code_key UNIQUE,
     expires_on date,
     customer_id uuid CONSTRAINT credits_customer_id_fkey REFERENCES customers (id),
-    -- What the business owes; on account, what the customer owes.
+    -- The debt of the business; on account, of the customer.
     balance numeric(14, 4) NOT NULL CONSTRAINT credits_balance_check CHECK (balance >= 0),
-    -- Of the last movement.
+    -- The position of the last movement.
     position bigint NOT NULL,
     opened_at timestamptz NOT NULL,
     CONSTRAINT credits_customer_id_kind_key UNIQUE (customer_id, kind),
@@ -121,7 +122,8 @@ CREATE TABLE credits (
 REVOKE UPDATE, DELETE ON credits FROM tenantry_tenant;
 GRANT UPDATE (balance, position) ON credits TO tenantry_tenant;
 
--- The movements of vouchers and accounts; append-only. Each belongs to a receipt, so that nothing is invented.
+-- The movements of vouchers and accounts; append-only. Each belongs to a receipt, so that every balance can be
+-- explained.
 CREATE TABLE credit_movements (
     id uuid CONSTRAINT credit_movements_pkey PRIMARY KEY,
     credit_id uuid NOT NULL CONSTRAINT credit_movements_credit_id_fkey REFERENCES credits (id),
@@ -136,6 +138,7 @@ CREATE TABLE credit_movements (
     moved_at timestamptz NOT NULL,
     CONSTRAINT credit_movements_position_key UNIQUE (credit_id, position)
 );
+CREATE INDEX credit_movements_credit_id_idx ON credit_movements (credit_id, id);
 CREATE INDEX credit_movements_sale_id_idx ON credit_movements (sale_id);
 REVOKE UPDATE, DELETE ON credit_movements FROM tenantry_tenant;
 
@@ -162,10 +165,18 @@ REVOKE UPDATE, DELETE ON sale_payments FROM tenantry_tenant;
 ALTER TABLE customers
     -- A customer who pays no taxes, such as an embassy.
     ADD COLUMN is_tax_exempt boolean NOT NULL DEFAULT false,
-    -- How much the customer may owe; 0 for nothing.
+    -- The largest debt of the customer; 0 allows none.
     ADD COLUMN credit_limit numeric(14, 4) NOT NULL DEFAULT 0;
 -- reason: the new column has one value in all rows.
 ALTER TABLE customers ADD CONSTRAINT customers_credit_limit_check CHECK (credit_limit >= 0);
+
+-- Whether the lines were priced for a customer who pays no taxes.
+ALTER TABLE orders ADD COLUMN is_tax_exempt boolean NOT NULL DEFAULT false;
+
+-- More may be paid back by a method than was received. Cash in a drawer is never negative.
+ALTER TABLE shift_counts DROP CONSTRAINT shift_counts_counted_check;
+-- reason: the old check was stricter.
+ALTER TABLE shift_counts ADD CONSTRAINT shift_counts_counted_check CHECK (counted >= 0 OR method <> 'cash');
 
 -- reason: the table has one row.
 ALTER TABLE settings

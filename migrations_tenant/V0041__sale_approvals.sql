@@ -1,4 +1,4 @@
--- What members have approved with their PIN at the till of somebody else; append-only. An approval is good for one
+-- Approvals by PIN at the till of another member; append-only. An approval is good for one
 -- receipt, and for some minutes.
 CREATE TABLE sale_approvals (
     id uuid CONSTRAINT sale_approvals_pkey PRIMARY KEY,

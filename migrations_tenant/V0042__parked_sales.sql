@@ -3,7 +3,7 @@ CREATE TABLE parked_sales (
     id uuid CONSTRAINT parked_sales_pkey PRIMARY KEY,
     register_id uuid NOT NULL CONSTRAINT parked_sales_register_id_fkey REFERENCES registers (id),
     customer_id uuid CONSTRAINT parked_sales_customer_id_fkey REFERENCES customers (id),
-    -- By which the cashiers tell it from others, such as a name or a table.
+    -- The name by which cashiers find the parked sale, such as a table.
     label text,
     -- `[{"variantId": "...", "quantity": "2", "discount": "10%"}]`: the lines as they are sold later.
     lines jsonb NOT NULL,
@@ -11,7 +11,7 @@ CREATE TABLE parked_sales (
     note text,
     parked_by uuid,
     parked_at timestamptz NOT NULL,
-    -- Once it is recalled, it waits no more.
+    -- Set when the sale is recalled; a recalled sale is not listed.
     recalled_by uuid,
     recalled_at timestamptz,
     version integer NOT NULL DEFAULT 1,

@@ -272,6 +272,36 @@ async fn an_exempt_customer_pays_no_tax_in_sales_and_orders() {
     );
     let again = acme.patch(&path, &json!({"customerId": embassy["id"], "lines": lines})).await;
     assert_eq!((&again.body["total"], &again.body["tax"]), (&json!("20.00"), &json!("0.00")), "{again:?}");
+    // The exemption ends, and the order was still priced with it.
+    let path_of_embassy = format!("/api/v1/customers/{}", embassy["id"].as_str().unwrap());
+    assert_eq!(acme.patch(&path_of_embassy, &json!({"taxExempt": false})).await.status, 200);
+    let silent = acme.patch(&path, &json!({"customerId": other["id"]})).await;
+    refused_at(&silent, "/lines", "missing_field");
+    let same = acme.patch(&path, &json!({"lines": lines})).await;
+    assert_eq!((&same.body["total"], &same.body["tax"]), (&json!("23.20"), &json!("3.20")), "{same:?}");
+}
+
+#[tokio::test]
+async fn lines_without_taxes_are_priced_exactly_when_an_order_changes() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let rates = json!([{"name": "VAT", "percent": "16"}]);
+    let class = json!({"name": "Standard", "inclusive": true, "rates": rates});
+    let class = made(acme.post("/api/v1/tax-classes", &class).await)["id"].clone();
+    let mut nail = a_product("NAIL");
+    (nail["taxClassId"], nail["variants"][0]["price"]) = (class, json!("0.99"));
+    let nail = acme.create_product(&nail).await["variants"][0]["id"].clone();
+    assert_eq!(acme.adjust(&nail, "10001").await.status, 201);
+    let embassy = made(acme.post("/api/v1/customers", &json!({"name": "Embassy", "taxExempt": true})).await);
+    let lines = |quantity: &str| json!([{"variantId": nail, "quantity": quantity}]);
+    let body = json!({"customerId": embassy["id"], "fulfil": false, "lines": lines("10000")});
+    let order = made(acme.submit("orders", &body).await);
+    assert_eq!(order["total"], "8534.48");
+    let path = format!("/api/v1/orders/{}", order["id"].as_str().unwrap());
+    let same = acme.patch(&path, &json!({"lines": lines("10000")})).await;
+    assert_eq!((&same.body["total"], same.header("etag")), (&json!("8534.48"), "\"1\""), "{same:?}");
+    let more = acme.patch(&path, &json!({"lines": lines("10001")})).await;
+    assert_eq!(more.body["total"], "8535.34", "{more:?}");
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Licences: until when a business may sell, how much it may have, and who is told.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use harness::till::{open_shift, refund, register, sell_units};
 use harness::{Business, Client, Mailbox, Program, TestApp, a_product, join_all};
 use platform::licence_warning;
 use serde_json::{Value, json};
@@ -49,6 +50,9 @@ async fn a_business_sells_until_its_licence_and_the_days_of_grace_have_ended() {
         "{endless}"
     );
     let bolt = stocked(&acme, "BOLT", "20").await;
+    let till = register(&acme, "R1").await;
+    let shift = open_shift(&acme, &till, "0").await;
+    let at_till = made(sell_units(&acme, &till, &bolt, "2").await);
     let sold = made(acme.submit("orders", &one_of(&bolt)).await);
     let reserve = json!({"fulfil": false, "lines": [{"variantId": bolt, "quantity": "3"}]});
     let open = made(acme.submit("orders", &reserve).await);
@@ -76,6 +80,22 @@ async fn a_business_sells_until_its_licence_and_the_days_of_grace_have_ended() {
     let back = json!({"reason": "broken", "lines": [{"lineId": line, "quantity": "1"}]});
     let exchange = json!({"return": back, "order": one_of(&bolt)});
     assert_eq!(acme.submit(&format!("orders/{sold}/exchanges"), &exchange).await.code(), "licence_ended");
+    // The till sells no article and no voucher. It refunds, and closes its shift.
+    let gift = json!({"registerId": till, "payments": [
+        {"method": "cash", "amount": "5"}, {"method": "voucher", "amount": "-5"},
+    ]});
+    for refused in [sell_units(&acme, &till, &bolt, "1").await, acme.submit("sales", &gift).await] {
+        assert_eq!((refused.status, refused.code()), (402, "licence_ended"), "{refused:?}");
+    }
+    let into_voucher = json!({"payments": [{"method": "voucher"}], "amount": "1"});
+    made(refund(&acme, &till, &at_till, into_voucher).await);
+    let much =
+        json!({"payments": [{"method": "voucher", "amount": "-5"}, {"method": "cash"}], "amount": "1"});
+    assert_eq!(refund(&acme, &till, &at_till, much).await.code(), "licence_ended");
+    made(refund(&acme, &till, &at_till, json!({})).await);
+    let close = format!("shifts/{}/close", shift["id"].as_str().unwrap());
+    let counts = json!({"counts": [{"method": "cash", "amount": "1"}]});
+    assert_eq!(acme.submit(&close, &counts).await.body["status"], "closed");
     // Everything else goes on.
     assert_eq!(key.post("/api/v1/orders", &one_of(&bolt)).await.status, 201, "a repeated request");
     assert_eq!(acme.patch(&order, &lines("2")).await.status, 200);

@@ -59,6 +59,7 @@ mod programs;
 mod proxies;
 mod purchase_corrections;
 mod purchasing;
+mod receipt_numbers;
 mod refunds;
 mod registers;
 mod relying_parties;

@@ -360,3 +360,24 @@ async fn a_member_approves_by_pin_for_one_sale_of_one_cashier() {
     );
     holds(&acme).await;
 }
+
+#[tokio::test]
+async fn a_shift_that_paid_back_by_card_is_closed_to_the_cent() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let bolt = stocked(&acme, "BOLT", "10", "5").await;
+    let till = register(&acme, "R1").await;
+    let close = async |shift: &Value, card: &str| {
+        let counts = json!([{"method": "cash", "amount": "0"}, {"method": "card", "amount": card}]);
+        let path = format!("shifts/{}/close", shift["id"].as_str().unwrap());
+        acme.submit(&path, &json!({"counts": counts})).await.body
+    };
+    let first = open_shift(&acme, &till, "0").await;
+    let lines = json!([{"variantId": bolt, "quantity": "2"}]);
+    let sale = made(sell(&acme, &till, lines, json!([{"method": "card"}])).await);
+    assert_eq!(close(&first, "20").await["status"], "closed");
+    let second = open_shift(&acme, &till, "0").await;
+    made(refund(&acme, &till, &sale, json!({"payments": [{"method": "card"}]})).await);
+    let closed = close(&second, "-20").await;
+    assert_eq!((&closed["status"], &closed["difference"]), (&json!("closed"), &json!("0.00")), "{closed}");
+}

@@ -141,7 +141,9 @@ async fn a_sale_takes_stock_and_payments_and_a_number() {
     ] {
         assert_eq!(json!(found(&query).await), numbers, "{query}");
     }
-    refused(&ann.get("/api/v1/sales?reference=R1").await, 400, "invalid_query");
+    for odd in ["R1", "R1%00-5", "R1-x", "-", "R1-99999999999999999999"] {
+        refused(&ann.get(&format!("/api/v1/sales?reference={odd}")).await, 400, "invalid_query");
+    }
 
     // The ledger and the log have it.
     let moved = acme.get(&format!("/api/v1/stock/movements?variantId={}", lamp.as_str().unwrap())).await.body;
@@ -418,6 +420,13 @@ async fn the_label_of_a_scale_has_the_quantity_or_the_amount() {
     );
     let label = json!({"barcode": "0212345003404"});
     let by_amount = made(scan(json!([label, label])).await);
+    // A piece is not sold for the amount of a label that is not its price.
+    let piece = json!({
+        "name": "Cake", "quantityDecimals": 0, "variants": [{"sku": "54321", "price": "100"}],
+    });
+    let piece = acme.create_product(&piece).await["variants"][0]["id"].clone();
+    assert_eq!(acme.adjust(&piece, "3").await.status, 201);
+    refused_at(&scan(json!([{"barcode": "0254321000014"}])).await, "/lines/0/price", "invalid_value");
     let lines: Vec<(&Value, &Value)> = by_amount["lines"]
         .as_array()
         .unwrap()

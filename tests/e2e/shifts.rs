@@ -259,6 +259,7 @@ async fn wrong_counts_are_refused_and_nothing_is_stored() {
         (json!([{"method": "cash"}]), "/counts/0/amount", "missing_field"),
         (json!([{"method": "cash", "denominations": []}]), "/counts/0/amount", "missing_field"),
         (json!([{"method": "cash", "amount": "10.001"}]), "/counts/0/amount", "too_many_decimals"),
+        (json!([{"method": "cash", "amount": "-1"}]), "/counts/0/amount", "out_of_range"),
         (
             json!([cash, {"method": "card", "denominations": [{"value": "1", "count": 1}]}]),
             "/counts/1/denominations",

@@ -31,7 +31,7 @@ async fn stocked(business: &Business<'_>, count: usize, quantity: &str) -> Vec<V
 
 /// Asserts that the stock ledger is correct, that orders are numbered from 1 without a gap, and that no
 /// deadlock happened.
-async fn assert_books_hold(app: &TestApp, business: &Business<'_>) {
+pub async fn assert_books_hold(app: &TestApp, business: &Business<'_>) {
     let verdict = business.get("/api/v1/stock/ledger").await.body;
     assert_eq!(verdict["holds"], true, "{verdict}");
     let admin = app.database.as_admin().await;
@@ -163,7 +163,7 @@ async fn the_same_step_of_one_document_from_many_clients_takes_effect_once() {
     assert_books_hold(&app, acme).await;
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
@@ -186,13 +186,13 @@ fn one_of(variant: &Value) -> NewOrder {
     }
 }
 
-/// Sends an order to a server and disconnects before the response arrives.
-fn send_and_go(port: u16, business: &Client<'_>, body: &Value) {
+/// Sends a document to a server and disconnects before the response arrives.
+pub fn send_and_go(port: u16, path: &str, business: &Client<'_>, body: &Value) {
     let body = body.to_string();
     let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return };
     let _ = write!(
         stream,
-        "POST /api/v1/orders HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\nidempotency-key: {}\r\n\
+        "POST /api/v1/{path} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\nidempotency-key: {}\r\n\
          content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         business.host,
         business.token.as_deref().unwrap_or_default(),
@@ -227,7 +227,7 @@ async fn order_numbers_have_no_gap_after_rollbacks_and_killed_servers() {
                     };
                     assert!(database.write(&acme.tenant.scope(), work).await.is_err());
                 }
-                3 => send_and_go(app.port(), acme, &an_order(&[(variant, 1)])),
+                3 => send_and_go(app.port(), "orders", acme, &an_order(&[(variant, 1)])),
                 // A second server beside this one. It is killed twice and restarted once.
                 4..7 => {
                     if seed == 54 || seed == 94 {

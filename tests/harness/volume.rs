@@ -115,8 +115,8 @@ pub async fn fill(admin: &Client, schema: &str, volume: &Volume) {
     admin.batch_execute("VACUUM ANALYZE").await.unwrap();
 }
 
-/// Adds receipts of five registers to a business that [`fill`] has filled: 200 shifts of each, two lines and one
-/// payment in each receipt.
+/// Adds receipts of five registers to a business that [`fill`] has filled: 200 shifts of each, two lines
+/// and one payment in each receipt.
 pub async fn fill_sales(admin: &Client, schema: &str, sales: u32) {
     let sql = format!(
         "BEGIN;
@@ -135,8 +135,8 @@ pub async fn fill_sales(admin: &Client, schema: &str, sales: u32) {
                FROM shifts s JOIN registers r ON r.id = s.register_id;
          CREATE TEMP TABLE buyer ON COMMIT DROP AS SELECT row_number() OVER () AS n, id FROM customers;
          CREATE TEMP TABLE sold ON COMMIT DROP AS SELECT row_number() OVER () AS n, id, sku FROM variants;
-         INSERT INTO sales (id, register_id, shift_id, location_id, customer_id, series, number, kind, subtotal,
-                            discount, returned, tax, total, rounding, sold_at, request_hash)
+         INSERT INTO sales (id, register_id, shift_id, location_id, customer_id, series, number, kind,
+                            subtotal, discount, returned, tax, total, rounding, sold_at, request_hash)
          SELECT gen_random_uuid(), w.register_id, w.id, l.id, b.id, w.series || '-2026',
                 row_number() OVER (PARTITION BY w.series ORDER BY k), 'sale', 25, 0, 0, 0,
                 25, 0, w.opened_at + (k % 600) * interval '1 minute', ''
@@ -146,8 +146,8 @@ pub async fn fill_sales(admin: &Client, schema: &str, sales: u32) {
            JOIN locations l ON l.is_default;
          INSERT INTO counters (kind, series, next)
          SELECT 'till_receipt', series, max(number) + 1 FROM sales GROUP BY series;
-         INSERT INTO sale_lines (id, sale_id, position, variant_id, kind, sku, name, quantity, price, list_price,
-                                 discount, taxes, tax, total, cost)
+         INSERT INTO sale_lines (id, sale_id, position, variant_id, kind, sku, name, quantity, price,
+                                 list_price, discount, taxes, tax, total, cost)
          SELECT gen_random_uuid(), s.id, p, sold.id, 'goods', sold.sku, 'Product', 1, 12.5, 12.5, 0, '[]', 0,
                 12.5, 4
            FROM sales s CROSS JOIN generate_series(1, 2) p

@@ -11,7 +11,7 @@ values::ids! {
     SaleId,
     /// The id of a line of a receipt.
     SaleLineId,
-    /// The id of what a receipt takes back of a line.
+    /// The id of a return on a receipt.
     SaleReturnId,
     /// The id of a parked sale. The client may choose it.
     ParkedSaleId,

@@ -19,9 +19,9 @@ use crate::output::{complain, note};
 pub enum Command {
     /// Recompute the stock, the receipts of the tills, and the vouchers and accounts of customers.
     ///
-    /// The exit code is 6 if something differs, such as a stock level from its movements, or the payments of a
-    /// receipt from its total, or if the number of a receipt is missing. It is 5 if some businesses could not be
-    /// read.
+    /// The exit code is 6 if something differs, such as a stock level from its movements, or the payments
+    /// of a receipt from its total, or if the number of a receipt is missing. It is 5 if some businesses
+    /// could not be read.
     #[command(group(ArgGroup::new("whose").required(true).args(["slug", "all"])), after_help = "Examples:\n  \
         tenantry ledger verify acme\n  \
         tenantry ledger verify --all -o json")]

@@ -10,7 +10,8 @@ values::words! {
     pub enum Permission {
         /// Read products, variants, barcodes, categories, tax classes and the settings of the business.
         CatalogueRead = "catalogue.read",
-        /// Change products, variants and categories. In orders, set prices and exceed the discount limit.
+        /// Change products, variants and categories. Set prices and exceed the discount limit in orders and
+        /// sales.
         CatalogueWrite = "catalogue.write",
         /// Read stock levels, movements and adjustments, locations, transfers, stock counts and alerts.
         StockRead = "stock.read",
@@ -38,10 +39,12 @@ values::words! {
         ReportsRead = "reports.read",
         /// Read registers, shifts and sales.
         TillRead = "till.read",
-        /// Open and close shifts, sell, keep customers, and put cash into a till and take it out.
+        /// Open and close shifts, sell, move cash in and out of a till, and create, change and archive
+        /// customers.
         TillSell = "till.sell",
-        /// See the expected amounts of a till, approve differences, close shifts of others, set prices,
-        /// refund and void sales.
+        /// See the expected amounts of a till, approve differences and sales, close shifts of others, set
+        /// prices, refund and void sales, list vouchers, and set tax exemptions and credit limits of
+        /// customers.
         TillApprove = "till.approve",
         /// Set up registers.
         TillManage = "till.manage",

@@ -331,7 +331,10 @@ pub async fn update(tx: &TenantTx, change: &SettingsChange, actor: ActorId) -> R
 #[derive(Debug, thiserror::Error)]
 pub enum CurrencyChangeError {
     /// Amounts are stored in the currency of before.
-    #[error("the business already has products, purchase orders or shifts, so its currency cannot change")]
+    #[error(
+        "the business already has products, purchase orders, shifts or credit limits, so its currency cannot \
+         change"
+    )]
     InUse,
     /// A query failed.
     #[error("a settings query failed")]
@@ -353,7 +356,7 @@ pub async fn change_currency(
     const LOCK: &str = "LOCK TABLE settings IN ACCESS EXCLUSIVE MODE";
     const HAS_AMOUNTS: &str = "
         SELECT EXISTS (SELECT FROM variants) OR EXISTS (SELECT FROM purchase_orders)
-            OR EXISTS (SELECT FROM shifts)";
+            OR EXISTS (SELECT FROM shifts) OR EXISTS (SELECT FROM customers WHERE credit_limit <> 0)";
     const CHANGE: &str = "
         UPDATE settings
            SET currency = $1, currency_decimals = $2, cash_rounding = 0, shift_difference_limit = 0,

@@ -41,7 +41,7 @@ impl Taxation {
         self.rates.iter().map(|rate| rate.percent.as_decimal()).sum()
     }
 
-    /// What is left of an amount that includes the taxes, not rounded.
+    /// The amount without its included taxes, not rounded.
     pub fn net(&self, amount: Decimal) -> Decimal {
         amount * Decimal::ONE_HUNDRED / (Decimal::ONE_HUNDRED + self.percent())
     }

@@ -60,8 +60,10 @@ pub enum ClosingError {
     /// Registers sell from the location. Holds the names of the first [`MAX_LISTED`].
     #[error("registers sell from the location: {}", names(.0))]
     HasRegisters(Vec<Name>),
-    /// The customer has store credit, or owes something.
-    #[error("the customer has store credit, or owes something; settle it first")]
+    /// The customer has store credit or a debt.
+    #[error(
+        "the customer has store credit or a debt; let the customer spend the credit and pay the debt first"
+    )]
     HasCredit,
     /// Documents are under way. Holds the first [`MAX_LISTED`].
     #[error("documents are under way; finish or cancel them first")]

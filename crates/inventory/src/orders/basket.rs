@@ -46,7 +46,7 @@ pub struct NewLine {
     pub price: Option<(NonNegative<Money>, Reason)>,
     /// A discount on this line alone, taken off before the discount of the basket.
     pub discount: Option<Discount>,
-    /// A note about the line, such as the name of the tailor.
+    /// A note about the line, such as an engraving.
     pub note: Option<Note>,
 }
 
@@ -172,7 +172,7 @@ pub enum BasketError {
     Stock(#[from] StockError),
 }
 
-/// What the catalogue has of the variants of lines.
+/// The catalogue data of the variants of lines.
 #[derive(Debug)]
 pub struct Articles {
     /// The variant of each line.
@@ -180,7 +180,7 @@ pub struct Articles {
     sold: HashMap<VariantId, Sold>,
 }
 
-/// What the catalogue has of a variant that is sold.
+/// The catalogue data of a variant.
 #[derive(Debug)]
 struct Sold {
     id: VariantId,
@@ -220,7 +220,7 @@ pub async fn variants(tx: &TenantTx, lines: &[NewLine]) -> Result<Vec<VariantId>
     article::find(tx, lines.iter().map(|line| &line.article)).await
 }
 
-/// Reads what the catalogue has of the variants of lines.
+/// Reads the catalogue data of the variants of lines.
 ///
 /// # Errors
 /// [`DbError`].

@@ -28,7 +28,7 @@ pub struct NewCustomer {
     pub note: Option<Note>,
     /// Whether the customer pays no taxes.
     pub is_tax_exempt: bool,
-    /// How much the customer may owe; zero for nothing.
+    /// The largest debt of the customer; zero allows none.
     pub credit_limit: NonNegative<Money>,
 }
 
@@ -47,7 +47,7 @@ pub struct Customer {
     pub note: Option<Note>,
     /// Whether the customer pays no taxes.
     pub is_tax_exempt: bool,
-    /// How much the customer may owe; zero for nothing.
+    /// The largest debt of the customer; zero allows none.
     pub credit_limit: Money,
     /// When the customer was archived; `None` if the customer is not archived.
     pub archived_at: Option<DateTime<Utc>>,
@@ -86,7 +86,7 @@ pub struct CustomerChange {
     pub note: Option<Option<Note>>,
     /// Whether the customer pays no taxes from now on.
     pub is_tax_exempt: Option<bool>,
-    /// How much the customer may owe from now on.
+    /// The largest debt of the customer from now on.
     pub credit_limit: Option<NonNegative<Money>>,
     /// `true` archives the customer, and `false` restores the customer.
     pub is_archived: Option<bool>,
@@ -163,14 +163,14 @@ pub async fn find(tx: &TenantTx, id: CustomerId) -> Result<Option<Customer>, DbE
     tx.row_opt(FIND, &[&id]).await
 }
 
-/// What an order or a sale must know about its customer.
+/// The terms of a customer for an order or a sale.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Buyer {
     /// Whether the customer is archived.
     pub is_archived: bool,
     /// Whether the customer pays no taxes.
     pub is_tax_exempt: bool,
-    /// How much the customer may owe.
+    /// The largest debt of the customer; zero allows none.
     pub credit_limit: Money,
 }
 
@@ -180,14 +180,14 @@ tenancy::from_row!(Buyer { is_archived, is_tax_exempt, credit_limit });
 /// lock that the document needs anyway.
 ///
 /// # Errors
-/// [`DbError`]; nobody, and an unknown customer, is [`Buyer::default`].
-pub async fn buyer(tx: &TenantTx, customer: Option<CustomerId>) -> Result<Buyer, DbError> {
+/// [`DbError`]; an unknown customer is `None`, and nobody is [`Buyer::default`].
+pub async fn buyer(tx: &TenantTx, customer: Option<CustomerId>) -> Result<Option<Buyer>, DbError> {
     const BUYER: &str = "
         SELECT archived_at IS NOT NULL AS is_archived, is_tax_exempt, credit_limit
           FROM customers WHERE id = $1 FOR KEY SHARE";
     match customer {
-        Some(customer) => Ok(tx.row_opt(BUYER, &[&customer]).await?.unwrap_or_default()),
-        None => Ok(Buyer::default()),
+        Some(customer) => tx.row_opt(BUYER, &[&customer]).await,
+        None => Ok(Some(Buyer::default())),
     }
 }
 

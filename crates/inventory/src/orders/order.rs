@@ -62,6 +62,8 @@ pub struct Order {
     pub credited: Money,
     /// The sum of the payments, less what was paid back.
     pub paid: Money,
+    /// Whether the lines were priced for a customer who pays no taxes.
+    pub(crate) is_tax_exempt: bool,
     /// The day until which the order must be paid; `None` if none was agreed.
     pub due_on: Option<NaiveDate>,
     /// Whether that day has passed in the time zone of the business, and something is left to pay.
@@ -81,8 +83,8 @@ pub struct Order {
 }
 
 tenancy::from_row!(Order {
-    id, number, customer_id, location_id, status, subtotal, discount, tax, total, credited, paid, due_on,
-    is_overdue, note, placed_by, version, placed_at, updated_at,
+    id, number, customer_id, location_id, status, subtotal, discount, tax, total, credited, paid,
+    is_tax_exempt, due_on, is_overdue, note, placed_by, version, placed_at, updated_at,
 } with { lines: Vec::new() });
 
 /// An order was not placed or changed. `index` is the line's position in the request.
@@ -107,7 +109,7 @@ pub enum OrderError {
     #[error("the customer is archived; restore the customer, or choose another one")]
     ArchivedCustomer,
     /// One of the two customers pays no taxes, and the lines were not sent.
-    #[error("the new customer pays taxes differently; send the lines, too, so that they are priced again")]
+    #[error("the change of the customer changes the taxes; send lines, too, to price the order again")]
     OtherTaxes,
     /// The order names a location that the business does not have or that is archived.
     #[error("there is no such location")]

@@ -32,7 +32,7 @@ pub struct OrderChange {
     /// The new day until which the order must be paid; `Some(None)` removes it.
     pub due_on: Option<Option<NaiveDate>>,
     /// All lines that the order has from now on. A variant that the order has already keeps its price and its
-    /// taxes, unless the order goes to a customer who pays taxes differently.
+    /// taxes, unless the order was or is now without taxes.
     pub lines: Option<Vec<NewLine>>,
     /// A discount on the whole order, with new lines only.
     pub discount: Option<Discount>,
@@ -61,8 +61,7 @@ pub async fn update(
     let customer_id = *edit.field("customerId", &stored.customer_id, change.customer_id.as_ref());
     let note = edit.field("note", &stored.note, change.note.as_ref());
     let due_on = edit.field("dueOn", &stored.due_on, change.due_on.as_ref());
-    let buyer = customer::buyer(tx, customer_id).await?;
-    let mut keeps_prices = true;
+    let buyer = customer::buyer(tx, customer_id).await?.ok_or(OrderError::UnknownCustomer)?;
     if customer_id != stored.customer_id {
         check_untouched(&stored)?;
         // An order of one customer that goes to another one is a new sale.
@@ -72,14 +71,12 @@ pub async fn update(
         if buyer.is_archived {
             return Err(OrderError::ArchivedCustomer);
         }
-        keeps_prices = customer::buyer(tx, stored.customer_id).await?.is_tax_exempt == buyer.is_tax_exempt;
-        if !keeps_prices && change.lines.is_none() {
+        if stored.is_tax_exempt != buyer.is_tax_exempt && change.lines.is_none() {
             return Err(OrderError::OtherTaxes);
         }
     }
     if let Some(lines) = &change.lines {
-        let new = Replacement { lines, keeps_prices, buyer };
-        replace_lines(tx, &stored, new, change, &mut edit, actor).await?;
+        replace_lines(tx, &stored, (lines, buyer), change, &mut edit, actor).await?;
     }
     if edit.is_empty() {
         return Ok(stored);
@@ -104,26 +101,19 @@ fn check_untouched(order: &Order) -> Result<(), OrderError> {
     }
 }
 
-/// The new lines of an order.
-struct Replacement<'a> {
-    lines: &'a [NewLine],
-    /// Whether variants that the order has already keep their prices and taxes.
-    keeps_prices: bool,
-    buyer: Buyer,
-}
-
 /// Gives an order other lines, with other reserved stock and another total.
 async fn replace_lines(
     tx: &TenantTx,
     stored: &Order,
-    new: Replacement<'_>,
+    (lines, buyer): (&[NewLine], Buyer),
     change: &OrderChange,
     edit: &mut Edit<'_>,
     actor: ActorId,
 ) -> Result<(), OrderError> {
     const DELETE: &str = "DELETE FROM order_lines WHERE order_id = $1";
-    const SAVE: &str = "UPDATE orders SET subtotal = $2, discount = $3, tax = $4, total = $5 WHERE id = $1";
-    let Replacement { lines, keeps_prices, buyer } = new;
+    const SAVE: &str = "
+        UPDATE orders SET subtotal = $2, discount = $3, tax = $4, total = $5, is_tax_exempt = $6
+         WHERE id = $1";
     check_untouched(stored)?;
     if lines.is_empty() || lines.len() > MAX_LINES {
         return Err(OrderError::LineCount);
@@ -131,7 +121,8 @@ async fn replace_lines(
     let variants = basket::variants(tx, lines).await?;
     let (terms, mut articles) = all((settings::terms(tx), basket::articles(tx, variants))).await?;
     let mut lines = lines.to_vec();
-    if keeps_prices {
+    // Prices without their taxes are rounded, so they are computed again from the catalogue.
+    if !stored.is_tax_exempt && !buyer.is_tax_exempt {
         keep_prices(&mut lines, articles.variants(), &stored.lines);
         articles.keep(&stored.lines);
     }
@@ -152,7 +143,9 @@ async fn replace_lines(
     }
     let decided = decide(tx, &postings).await?;
     let delete = async { tx.execute(DELETE, &[&stored.id]).await };
-    let save = async { tx.execute(SAVE, &[&stored.id, &subtotal, &discount, &tax, &total]).await };
+    let save = async {
+        tx.execute(SAVE, &[&stored.id, &subtotal, &discount, &tax, &total, &buyer.is_tax_exempt]).await
+    };
     let write = decided.write(tx, Source::Order(stored.id), actor);
     all((write, delete, save, placing::insert_lines(tx, stored.id, &lines))).await?;
     Ok(())

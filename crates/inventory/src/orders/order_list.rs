@@ -19,7 +19,7 @@ const TODAY: &str = concatcp!("(SELECT ", crate::day_of!("now()", "s"), " FROM s
 
 const SELECT: &str = concatcp!(
     "SELECT id, number, customer_id, location_id, status, subtotal, discount, tax, total, credited, paid,
-           due_on,
+           is_tax_exempt, due_on,
            total - credited - paid > 0
            AND coalesce(due_on < ",
     TODAY,

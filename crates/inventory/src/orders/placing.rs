@@ -51,6 +51,7 @@ struct PricedOrder {
     discount: Money,
     tax: Money,
     total: Money,
+    is_tax_exempt: bool,
     lines: Vec<OrderLine>,
 }
 
@@ -83,6 +84,7 @@ async fn place_new(tx: &TenantTx, new: &NewOrder, actor: ActorId) -> Result<Orde
     let articles = basket::articles(tx, variants);
     let buyer = customer::buyer(tx, new.customer_id);
     let (terms, location, articles, buyer) = all((settings::terms(tx), location, articles, buyer)).await?;
+    let buyer = buyer.ok_or(OrderError::UnknownCustomer)?;
     if buyer.is_archived {
         return Err(OrderError::ArchivedCustomer);
     }
@@ -91,7 +93,16 @@ async fn place_new(tx: &TenantTx, new: &NewOrder, actor: ActorId) -> Result<Orde
     let is_at_once = new.fulfils_at_once.unwrap_or(terms.fulfils_at_once);
     let status = if is_at_once { OrderStatus::Fulfilled } else { OrderStatus::Reserved };
     let lines = lines.into_iter().map(|line| OrderLine::new(new.request.id, line, is_at_once)).collect();
-    let mut order = PricedOrder { location_id, status, subtotal, discount, tax, total, lines };
+    let mut order = PricedOrder {
+        location_id,
+        status,
+        subtotal,
+        discount,
+        tax,
+        total,
+        is_tax_exempt: buyer.is_tax_exempt,
+        lines,
+    };
     let posting = |line: &OrderLine| Posting {
         kind: Kind::Sale,
         variant_id: line.variant_id,
@@ -136,7 +147,7 @@ async fn store(
         Some("orders_pkey") => IdTaken(id.into()).into(),
         _ => error.into(),
     })?;
-    let PricedOrder { location_id, status, subtotal, discount, tax, total, lines } = order;
+    let PricedOrder { location_id, status, subtotal, discount, tax, total, is_tax_exempt, lines } = order;
     let is_overdue = match new.due_on {
         Some(day) => day < settings::today(tx).await? && total.is_positive(),
         None => false,
@@ -153,6 +164,7 @@ async fn store(
         total,
         credited: Money::ZERO,
         paid: Money::ZERO,
+        is_tax_exempt,
         due_on: new.due_on,
         is_overdue,
         note: new.note.clone(),
@@ -167,10 +179,11 @@ async fn store(
 async fn insert(tx: &TenantTx, new: &NewOrder, order: &PricedOrder, actor: ActorId) -> Result<i64, DbError> {
     const INSERT: &str = concatcp!(
         "INSERT INTO orders (id, number, customer_id, location_id, status, subtotal, discount, tax, total,
-                             note, request_hash, placed_by, placed_at, updated_at, due_on)
+                             note, request_hash, placed_by, placed_at, updated_at, due_on,
+                             is_tax_exempt)
          SELECT $2, ",
         counter::TAKEN,
-        ", $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14
+        ", $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14, $15
          RETURNING number"
     );
     let params: tenancy::Params<'_> = &[
@@ -188,6 +201,7 @@ async fn insert(tx: &TenantTx, new: &NewOrder, order: &PricedOrder, actor: Actor
         &actor,
         &tx.now(),
         &new.due_on,
+        &order.is_tax_exempt,
     ];
     counter::insert_numbered(tx, Counter::Order, INSERT, params).await
 }

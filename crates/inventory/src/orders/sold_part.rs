@@ -14,18 +14,18 @@ pub struct SoldPart {
     pub total: Money,
     /// The tax in it.
     pub tax: Money,
-    /// What the units had cost, if known.
+    /// The cost of the units, if known.
     pub cost: Option<StockValue>,
 }
 
-/// What belongs to units that came back.
+/// The money and the cost of units that came back.
 #[derive(Debug, Clone, Copy)]
 pub struct TakenBack {
     /// The amount that the customer gets back.
     pub refund: Money,
     /// The tax in the refund.
     pub tax: Money,
-    /// What the units had cost, if known.
+    /// The cost of the units, if known.
     pub cost: Option<StockValue>,
 }
 

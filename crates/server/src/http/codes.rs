@@ -139,7 +139,8 @@ codes! {
         "Ask the person to set the password with POST /api/v1/auth/password/forgot.";
     ApprovalRequired = "approval_required", FORBIDDEN, "Approval required",
         "Ask a member with the permission till.approve to approve it with POST \
-         /api/v1/sales/{id}/approval. The member approval names what to send. Then repeat the request.";
+         /api/v1/sales/{id}/approval and the fields of approval; id is the id of the new receipt or of the \
+         sale to void. Repeat the request with the same id.";
     DiscountOverLimit = "discount_over_limit", FORBIDDEN, "Discount over the limit",
         "Reduce the discount, or ask a member with the permission catalogue.write to place the order.";
     OriginNotAllowed = "origin_not_allowed", FORBIDDEN, "Origin not allowed",
@@ -260,11 +261,13 @@ codes! {
     NotConfirmed = "not_confirmed", UNPROCESSABLE_ENTITY,
         "Not confirmed", "Send the slug of the business as the confirmation.";
     Underpaid = "underpaid", UNPROCESSABLE_ENTITY,
-        "Not paid in full", "Add payments for the amount that missing names.";
+        "Not paid in full", "Add payments for the amount in the field missing.";
     Overpaid = "overpaid", UNPROCESSABLE_ENTITY, "Paid too much",
-        "Reduce the payments. If surplus is there, it names the amount. Change is only given for cash.";
+        "Reduce the payments, or the amount that is paid back. surplus is the difference, if present.";
+    CashNotRounded = "cash_not_rounded", UNPROCESSABLE_ENTITY, "Cash not rounded",
+        "Send amounts of cash, and amounts into credit beside cash, that are multiples of the field step.";
     NotPaidBack = "not_paid_back", UNPROCESSABLE_ENTITY,
-        "Wrong amount paid back", "Pay exactly the amount back that payBack names, as a negative payment.";
+        "Wrong amount paid back", "Pay back exactly the amount in the field payBack, with negative payments.";
     IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY,
         "Idempotency-Key reused", "Make a new key for each new request.";
 
@@ -306,16 +309,16 @@ codes! {
     DuplicateName = "duplicate_name", CONFLICT, "Name in use", "Choose another name.";
     DuplicateSeries = "duplicate_series", CONFLICT, "Series in use", "Choose another series.";
     InsufficientCredit = "insufficient_credit", CONFLICT,
-        "Not enough credit", "Pay at most the amount that available names.";
+        "Not enough credit", "Send at most the amount in the field available, or pay by another method.";
     CreditOverLimit = "credit_over_limit", CONFLICT, "Credit limit exceeded",
-        "Reduce the payment to the amount that available names, or raise the credit limit of the customer.";
-    VoucherExpired = "voucher_expired", CONFLICT, "Voucher expired", "Pay in another way.";
+        "Reduce the payment to the amount in the field available, or raise the credit limit of the customer.";
+    VoucherExpired = "voucher_expired", CONFLICT, "Voucher expired", "Pay by another method.";
     HasCredit = "has_credit", CONFLICT, "Customer with credit",
-        "Sell for the store credit, and let the customer pay the debt, before you archive the customer.";
+        "Let the customer spend the store credit and pay the debt before you archive the customer.";
     NoOpenShift = "no_open_shift", CONFLICT,
         "No open shift", "Open a shift at the register. To undo a sale of an earlier shift, refund it.";
     HasReturns = "has_returns", CONFLICT,
-        "Sale with returns", "Sell or refund the articles instead of voiding the sale.";
+        "Sale with returns", "Undo a refund, an exchange or a sale with returns by a new sale or refund.";
     ShiftNotClosed = "shift_not_closed", CONFLICT, "Shift not closed",
         "Close the shift of the register first. If another one is to be opened, shiftId names it.";
     CountedAlready = "counted_already", CONFLICT, "Drawer counted already",

@@ -50,8 +50,8 @@ impl ChargedTaxView {
     }
 }
 
-/// Another price than the list price, with its reason. The server decides the price: another one needs a
-/// reason and a permission. `needed` names the permission if the caller lacks it; `at` is the line.
+/// An agreed price with its reason. It requires a reason and a permission. `needed` names the permission if
+/// the caller lacks it; `at` is the line.
 ///
 /// # Errors
 /// 403 without the permission; 422 if one of price and reason is missing.

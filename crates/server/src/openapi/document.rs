@@ -39,7 +39,7 @@ const TAGS: [(&str, &str); 14] = [
     ("purchasing", "Suppliers, purchase orders, goods receipts"),
     ("insight", "The dashboard, low-stock alerts, reports"),
     ("business", "The settings, the audit log and the jobs of a business"),
-    ("till", "The registers at which the business sells, the shifts of the cashiers, and their sales"),
+    ("till", "Registers, shifts, sales and parked sales, vouchers, and the credit of customers"),
     (
         "sign-up",
         "People create businesses for themselves, on the host of the platform, if its operator allows it",

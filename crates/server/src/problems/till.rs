@@ -76,6 +76,9 @@ impl From<CloseError> for Problem {
             CloseError::Denominations { index } => {
                 Self::invalid(count(index, "denominations"), Code::OutOfRange, error)
             }
+            CloseError::NegativeCash { index } => {
+                Self::invalid(count(index, "amount"), Code::OutOfRange, error)
+            }
             CloseError::TooFine { index, .. } => {
                 Self::invalid(count(index, "amount"), Code::TooManyDecimals, error)
             }
@@ -113,9 +116,10 @@ impl From<SaleError> for Problem {
             SaleError::LabelPrice { index } => Self::invalid(line(index, "price"), Code::InvalidValue, error),
             SaleError::UnknownCustomer => Self::not_found_at("/customerId", error),
             SaleError::ArchivedCustomer => Self::invalid("/customerId", Code::CustomerArchived, error),
-            SaleError::Part(PartError::UnknownLine { index }) => {
-                Self::not_found_at(back(Some(index), "lineId"), "there is no such line of a sale")
-            }
+            SaleError::Part(PartError::UnknownLine { index }) => Self::not_found_at(
+                back(Some(index), "lineId"),
+                "there is no such sale line; send the id of a line of the sale",
+            ),
             SaleError::Part(PartError::MoreThanLeft { index, .. }) => {
                 Self::invalid(back(Some(index), "quantity"), Code::MoreThanLeft, error)
             }
@@ -166,6 +170,10 @@ impl From<SalePaymentError> for Problem {
             SalePaymentError::TooMuch(amount) => {
                 Self::invalid("/payments", Code::Overpaid, &error).with("surplus", json!(amount.plain()))
             }
+            SalePaymentError::CashStep(step) => {
+                Self::invalid("/payments", Code::CashNotRounded, &error).with("step", json!(step.plain()))
+            }
+            SalePaymentError::TooLarge => Self::invalid("/payments", Code::AmountTooLarge, error),
             SalePaymentError::PaidBack(_) => Self::invalid("/payments", Code::Overpaid, error),
         }
     }

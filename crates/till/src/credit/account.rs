@@ -1,5 +1,4 @@
-//! Accounts of credit: vouchers, the store credit of customers, and what customers owe. Reading them, with
-//! their movements.
+//! Accounts of credit: vouchers, store credit and debts of customers, with their movements.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use const_format::concatcp;
@@ -27,7 +26,7 @@ values::words! {
 pub struct Credit {
     /// The id.
     pub id: CreditId,
-    /// What it is.
+    /// The kind.
     pub kind: CreditKind,
     /// The code of a voucher.
     pub code: Option<VoucherCode>,
@@ -35,7 +34,7 @@ pub struct Credit {
     pub expires_on: Option<NaiveDate>,
     /// The customer; `None` for a voucher.
     pub customer_id: Option<CustomerId>,
-    /// What the business owes; on account, what the customer owes.
+    /// The debt of the business; on account, of the customer.
     pub balance: Money,
     /// The number of movements.
     pub(super) position: i64,
@@ -50,7 +49,7 @@ tenancy::from_row!(Credit { id, kind, code, expires_on, customer_id, balance, po
 pub struct CreditMovement {
     /// The id.
     pub id: CreditMovementId,
-    /// Which account it is.
+    /// The kind of the account.
     pub kind: CreditKind,
     /// Counts the movements of the account.
     pub position: i64,
@@ -109,7 +108,7 @@ pub struct CustomerCredit {
     pub store_credit: Money,
     /// Money that the customer owes.
     pub owed: Money,
-    /// How much the customer may owe.
+    /// The largest debt of the customer; zero allows none.
     pub limit: Money,
 }
 
@@ -130,9 +129,12 @@ pub async fn of_customer(tx: &TenantTx, customer: CustomerId) -> Result<Option<C
     tx.row_opt(FIND, &[&customer]).await
 }
 
+/// The newest movements of each account, `$2` and `$3` being the end of the page before and the limit.
 const MOVEMENTS: &str = "
     SELECT m.id, c.kind, m.position, m.amount, m.balance_after, m.sale_id, m.is_void, m.actor_id, m.moved_at
-      FROM credits c JOIN credit_movements m ON m.credit_id = c.id ";
+      FROM credits c
+     CROSS JOIN LATERAL (SELECT * FROM credit_movements
+                          WHERE credit_id = c.id AND id < $2 ORDER BY id DESC LIMIT $3) m ";
 
 /// A page of the movements of a voucher, newest first.
 ///
@@ -143,7 +145,7 @@ pub async fn movements_of_voucher(
     code: &VoucherCode,
     page: &PageRequest<CreditMovementId>,
 ) -> Result<Page<CreditMovement>, DbError> {
-    const LIST: &str = concatcp!(MOVEMENTS, "WHERE c.code = $1 AND m.id < $2 ORDER BY m.id DESC LIMIT $3");
+    const LIST: &str = concatcp!(MOVEMENTS, "WHERE c.code = $1 ORDER BY m.id DESC LIMIT $3");
     let rows = tx.rows(LIST, &[code, &page.below(), &page.limit.and_one()]).await?;
     Ok(page.page(rows, |movement: &CreditMovement| movement.id))
 }
@@ -157,8 +159,7 @@ pub async fn movements_of_customer(
     customer: CustomerId,
     page: &PageRequest<CreditMovementId>,
 ) -> Result<Page<CreditMovement>, DbError> {
-    const LIST: &str =
-        concatcp!(MOVEMENTS, "WHERE c.customer_id = $1 AND m.id < $2 ORDER BY m.id DESC LIMIT $3");
+    const LIST: &str = concatcp!(MOVEMENTS, "WHERE c.customer_id = $1 ORDER BY m.id DESC LIMIT $3");
     let rows = tx.rows(LIST, &[&customer, &page.below(), &page.limit.and_one()]).await?;
     Ok(page.page(rows, |movement: &CreditMovement| movement.id))
 }

@@ -44,7 +44,7 @@ pub struct CreditPosting {
 #[derive(Debug, thiserror::Error)]
 pub enum CreditError {
     /// No voucher has this code.
-    #[error("there is no voucher with the code {}", .code.as_str())]
+    #[error("there is no voucher with the code {}; check the code", .code.as_str())]
     UnknownVoucher {
         /// The position in the request.
         index: usize,
@@ -52,7 +52,7 @@ pub enum CreditError {
         code: VoucherCode,
     },
     /// The voucher has expired.
-    #[error("the voucher expired on {on}")]
+    #[error("the voucher could be spent until {on}; choose another method")]
     Expired {
         /// The position in the request.
         index: usize,
@@ -60,7 +60,7 @@ pub enum CreditError {
         on: NaiveDate,
     },
     /// More would be spent than is there, or more of a debt paid than is owed.
-    #[error("only {} are available", .available.plain())]
+    #[error("the amount exceeds the balance; send at most {}", .available.plain())]
     Insufficient {
         /// The position in the request.
         index: usize,
@@ -68,11 +68,11 @@ pub enum CreditError {
         available: Money,
     },
     /// The customer would owe more than the limit allows.
-    #[error("the customer may owe {} more at most", .available.plain())]
+    #[error("the customer may owe at most {} more; reduce the payment on account", .available.plain())]
     OverLimit {
         /// The position in the request.
         index: usize,
-        /// What is left of the limit.
+        /// The rest of the limit.
         available: Money,
     },
     /// A query failed.
@@ -85,7 +85,7 @@ pub enum CreditError {
 pub struct Circumstances {
     /// The day of the business: a voucher is spent on its last day at the latest.
     pub today: NaiveDate,
-    /// How much the customer may owe.
+    /// The largest debt of the customer; zero allows none.
     pub credit_limit: Money,
     /// Whether an earlier receipt is undone: then neither the day nor the limit matters.
     pub is_void: bool,

@@ -1,4 +1,4 @@
-//! Vouchers, store credit and what customers owe: a ledger of money, like that of the stock.
+//! Vouchers, store credit and debts of customers: a ledger of money, like that of the stock.
 
 pub mod account;
 pub mod credit_posting;

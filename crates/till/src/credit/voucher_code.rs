@@ -1,4 +1,4 @@
-//! The codes of vouchers. Whoever has the code may spend the voucher.
+//! The codes of vouchers. A code is enough to spend its voucher.
 
 use uuid::Uuid;
 

@@ -14,7 +14,7 @@ tenancy::events! {
         ShiftOverdue(ShiftChanged) = "shift.overdue" version 1,
         /// A shift was closed, and its Z report was written.
         ShiftClosed(ShiftChanged) = "shift.closed" version 1,
-        /// A sale, a refund or an exchange was completed.
+        /// A receipt was completed: a sale, a refund, an exchange or a deposit.
         SaleCompleted(SaleChanged) = "sale.completed" version 1,
         /// A sale was voided in its shift.
         SaleVoided(SaleChanged) = "sale.voided" version 1,

@@ -1,4 +1,4 @@
-//! What the documents of the till have in common: their events, and the methods by which they are paid.
+//! Shared parts of the documents of the till: their events, and the methods of payment.
 
 pub mod event;
 pub mod sale_method;

@@ -3,7 +3,7 @@
 use inventory::payment::PaymentMethod;
 
 values::words! {
-    /// How a receipt is paid.
+    /// The method by which a receipt is paid.
     pub enum SaleMethod {
         /// Notes and coins.
         Cash = "cash",
@@ -15,7 +15,7 @@ values::words! {
         MobileMoney = "mobile_money",
         /// A voucher of the business. A negative amount is put into the voucher.
         Voucher = "voucher",
-        /// Money that the business keeps for the customer. A negative amount is added to it.
+        /// The customer's store credit. A negative amount adds to the store credit.
         StoreCredit = "store_credit",
         /// The customer owes the amount. A negative amount pays a debt.
         OnAccount = "on_account",

@@ -12,9 +12,9 @@ use crate::ids::{SaleApprovalId, SaleId};
 use crate::sales::sale::SaleError;
 
 values::words! {
-    /// What was approved.
+    /// The action that was approved.
     pub enum Approves {
-        /// A discount above the limit, or a price below the list price.
+        /// A discount above the limit, or a price other than the list price.
         Discount = "discount",
         /// A refund, or the returns of an exchange.
         Refund = "refund",
@@ -65,10 +65,9 @@ pub async fn insert(tx: &TenantTx, approval: &Approval) -> Result<(), DbError> {
     all((insert, audit::record(tx, *actor_id, Action::SaleApproved, subject, &changes))).await.map(drop)
 }
 
-/// Finds the member who has approved it for this actor, in the last minutes.
+/// Finds the member who approved this action for this actor in the last minutes.
 ///
-/// # Errors
-/// [`SaleError::NeedsApproval`] if nobody has approved as much.
+/// [`SaleError::NeedsApproval`] if no approval covers the amount.
 pub(super) async fn require(
     tx: &TenantTx,
     sale: SaleId,

@@ -76,11 +76,17 @@ impl AskedLine {
     }
 }
 
-/// The quantity that costs an amount, as exact as the product is sold, and at least the smallest one.
+/// The quantity that costs an amount, as exact as the product is sold. `None` if no such quantity has nearly
+/// that price: then it is the label of another article, or of another price.
 fn quantity_of(amount: Money, price: Money, decimals: QuantityDecimals) -> Option<Positive<Quantity>> {
-    let exact = amount.as_decimal().checked_div(price.as_decimal())?;
-    let scale = u32::from(i16::from(decimals).unsigned_abs());
-    let quantity = exact.round_dp(scale).max(Decimal::new(1, scale));
+    const TOLERANCE: Decimal = Decimal::from_parts(2, 0, 0, false, 2);
+    let (amount, price) = (amount.as_decimal(), price.as_decimal());
+    let exact = amount.checked_div(price)?;
+    let quantity = exact.round_dp(u32::from(i16::from(decimals).unsigned_abs()));
+    let difference = (quantity.checked_mul(price)? - amount).abs();
+    if difference > (amount * TOLERANCE).max(Decimal::new(1, 2)) {
+        return None;
+    }
     Positive::new(Quantity::from_decimal(quantity)).ok()
 }
 
@@ -97,7 +103,12 @@ mod tests {
         };
         assert_eq!(quantity("3.40", "7.99", 3).as_deref(), Some("0.426"));
         assert_eq!(quantity("3.40", "1.70", 0).as_deref(), Some("2"));
-        assert_eq!(quantity("0.01", "99", 3).as_deref(), Some("0.001"));
+        assert_eq!(quantity("0.05", "20", 3).as_deref(), Some("0.002"));
+        for (amount, price, decimals) in
+            [("0.01", "100", 0), ("15", "10", 0), ("0.01", "99", 3), ("30", "60000", 3)]
+        {
+            assert_eq!(quantity(amount, price, decimals), None, "{amount} {price}");
+        }
         assert_eq!(quantity("3.40", "0", 3), None);
     }
 }

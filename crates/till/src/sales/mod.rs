@@ -1,4 +1,4 @@
-//! Sales at the registers, and what comes back of them.
+//! Sales at the registers, and their returns.
 
 pub mod approval;
 pub mod asked_line;

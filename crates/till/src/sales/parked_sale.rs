@@ -1,5 +1,5 @@
-//! Parked sales: a cashier puts a sale aside, and any register takes it up again. A parked sale has no
-//! number, moves no stock and keeps no price.
+//! Parked sales: a cashier stores the lines of a sale, and any register recalls it. A parked sale has no
+//! number and moves no stock. It keeps agreed prices, but no list prices.
 
 use chrono::{DateTime, Utc};
 use const_format::concatcp;
@@ -22,23 +22,23 @@ use crate::sales::asked_line::AskedLine;
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ParkedLine {
-    /// The variant. null if the line names it in another way.
+    /// The variant. null if the line has an SKU or a barcode.
     pub variant_id: Option<VariantId>,
     /// The SKU of the variant.
     pub sku: Option<Sku>,
     /// A barcode of the variant, or of a label that a scale has printed.
     pub barcode: Option<Barcode>,
-    /// The quantity, in sale units. null if the label of a scale has it.
+    /// The quantity, in sale units. null if the label of a scale has the quantity or the amount.
     pub quantity: Option<Quantity>,
-    /// The price of one unit, instead of the list price.
+    /// The agreed price of one unit. null for the list price.
     #[schema(example = "9.50")]
     pub price: Option<String>,
-    /// The reason for another price.
+    /// The reason for the agreed price. null without one.
     pub price_reason: Option<Reason>,
-    /// The discount on the line.
+    /// The discount on the line. null for none.
     #[schema(example = "10%")]
     pub discount: Option<String>,
-    /// A note about the line.
+    /// A note on the line. null for none.
     pub note: Option<Note>,
 }
 
@@ -141,8 +141,8 @@ pub enum ParkedSaleError {
     /// There is no such customer.
     #[error("there is no such customer")]
     UnknownCustomer,
-    /// Another register has recalled it.
-    #[error("the sale was recalled already")]
+    /// The sale is not parked any more.
+    #[error("the sale was recalled already; park it again to recall it again")]
     Recalled,
     /// Another document has the chosen id.
     #[error(transparent)]

@@ -20,23 +20,23 @@ use crate::sales::approval::Approves;
 use crate::sales::sale_payment::{SalePayment, SalePaymentError};
 
 values::words! {
-    /// What a receipt does.
+    /// The kind of a receipt.
     pub enum SaleKind {
-        /// It sells articles.
+        /// Sells articles.
         Sale = "sale",
-        /// It takes articles back, or gives money back.
+        /// Takes articles back, or gives money back.
         Refund = "refund",
-        /// It takes articles back and sells others.
+        /// Takes articles back and sells others.
         Exchange = "exchange",
-        /// It sells nothing: money is put into a voucher or an account, or a debt is paid.
+        /// Sells nothing: puts money into a voucher or store credit, or pays a debt.
         Deposit = "deposit",
     }
 
-    /// Whether a receipt counts.
+    /// The status of a receipt.
     pub enum SaleStatus {
-        /// It counts.
+        /// The receipt is valid and in the sums of its shift.
         Completed = "completed",
-        /// It was voided in its shift, and keeps its number.
+        /// The receipt was voided in its shift and is in no sum. It keeps its number.
         Voided = "voided",
     }
 }
@@ -60,19 +60,19 @@ pub struct Sale {
     pub number: i64,
     /// What the receipt does.
     pub kind: SaleKind,
-    /// The sum of quantity times price over the sold lines, before discounts.
+    /// The sum of the sold lines before discounts: quantity times price, or the amount on a scale's label.
     pub subtotal: Money,
     /// The sum of all discounts on the sold lines.
     pub discount: Money,
-    /// The amount of what came back, including taxes.
+    /// The amount of the returns, including taxes.
     pub returned: Money,
-    /// The taxes of what was sold less those of what came back.
+    /// The taxes of the sold lines minus those of the returns.
     pub tax: Money,
-    /// The amount of what was sold less what came back, including taxes. Negative if it is paid back.
+    /// The amount of the sold lines minus the returns, including taxes. Negative if it is paid back.
     pub total: Money,
     /// The amount by which cash was rounded: the payments add up to the total and this amount.
     pub rounding: Money,
-    /// Why articles came back; `None` if none did.
+    /// The reason of the returns; `None` without returns.
     pub reason: Option<Reason>,
     /// A note about the receipt.
     pub note: Option<Note>,
@@ -82,17 +82,17 @@ pub struct Sale {
     pub sold_by: ActorId,
     /// When it was completed.
     pub sold_at: DateTime<Utc>,
-    /// Who voided it.
+    /// The actor who voided it.
     pub voided_by: Option<ActorId>,
-    /// When it was voided; `None` if it counts.
+    /// The time of the void.
     pub voided_at: Option<DateTime<Utc>>,
-    /// Why it was voided.
+    /// The reason of the void.
     pub void_reason: Option<Reason>,
     /// Counts the changes of the row; clients see it as the ETag.
     pub version: i32,
     /// The lines that were sold.
     pub lines: Vec<SaleLine>,
-    /// What came back of earlier receipts.
+    /// The returns of earlier receipts.
     pub returns: Vec<SaleReturn>,
     /// The payments.
     pub payments: Vec<SalePayment>,
@@ -235,7 +235,7 @@ impl SaleLine {
     }
 }
 
-/// What a receipt takes back of a line of an earlier receipt.
+/// The return of a part of a line of an earlier receipt.
 #[derive(Debug, Clone)]
 pub struct SaleReturn {
     /// The id.
@@ -294,12 +294,15 @@ pub enum SaleError {
     #[error("the register has no open shift; open one before you sell")]
     NoShift,
     /// Nothing is sold and nothing comes back, or too much.
-    #[error("1 to {MAX_LINES} lines are required, and at most {MAX_LINES} returns are allowed")]
+    #[error(
+        "send at least one line, return or payment into credit; at most {MAX_LINES} lines and returns are \
+         allowed"
+    )]
     LineCount,
     /// The actor may not do this without the approval of a member who may.
     #[error(
-        "a member with the permission till.approve must approve the {approves} at this till; choose the id \
-         of the sale, and repeat the request after the approval"
+        "a member with the permission till.approve must approve the {approves} at this till; then repeat the \
+         request with the approved id"
     )]
     NeedsApproval {
         /// What must be approved.
@@ -308,13 +311,13 @@ pub enum SaleError {
         amount: Option<Money>,
     },
     /// Something comes back without a reason.
-    #[error("give the reason of the return")]
+    #[error("send a reason, because the request has returns")]
     NoReason,
     /// The lines cannot be sold.
     #[error(transparent)]
     Basket(#[from] BasketError),
     /// A line has no quantity, and no label that has one.
-    #[error("the quantity is required; only the barcode of a scale's label has one in itself")]
+    #[error("send a quantity greater than zero; only the barcode of a scale's label has its own")]
     NoQuantity {
         /// The position of the line.
         index: usize,
@@ -327,8 +330,8 @@ pub enum SaleError {
     },
     /// The label has an amount, and the line has another price, or the article has no price.
     #[error(
-        "the label of the scale has the amount of the line, so the article needs a list price, and no other \
-         price"
+        "the amount on the label of the scale fits no quantity at the list price; print a new label, or \
+         leave another price out"
     )]
     LabelPrice {
         /// The position of the line.
@@ -343,7 +346,7 @@ pub enum SaleError {
     /// Something cannot come back.
     #[error(transparent)]
     Part(#[from] PartError),
-    /// Money is given back of a line, but not more than nothing.
+    /// An amount to give back is zero or negative.
     #[error("the amount must be greater than zero")]
     NotPositive {
         /// The position of the return; `None` for the amount of the whole refund.
@@ -358,7 +361,7 @@ pub enum SaleError {
         reason: TooFine,
     },
     /// More money would be given back than is left of the line or the receipt.
-    #[error("at most {}, what was sold and not given back, can be refunded", .left.plain())]
+    #[error("only {} is left to refund; reduce the amount", .left.plain())]
     TooMuch {
         /// The position of the return; `None` for the amount of the whole refund.
         index: Option<usize>,
@@ -369,21 +372,26 @@ pub enum SaleError {
     #[error("nothing is left of this sale; everything came back")]
     NothingLeft,
     /// The receipt, or one of which something should come back, was voided.
-    #[error("the sale was voided")]
+    #[error("the sale was voided; it cannot be refunded or voided again")]
     Voided,
     /// The shift of the receipt is not open any more.
     #[error("the shift of the sale is not open any more; refund the sale instead")]
     ShiftOver,
     /// The receipt takes articles back, or articles of it came back.
-    #[error("a sale with returns cannot be voided; sell or refund the articles instead")]
+    #[error(
+        "a receipt with returns cannot be voided; sell the returned articles again, or refund the others"
+    )]
     HasReturns,
-    /// A voucher or an account does not pay.
+    /// The credit of a voucher or an account cannot change.
     #[error(transparent)]
     Credit(#[from] CreditError),
     /// The receipt put money into a voucher or an account that was spent since. Holds what is left.
-    #[error("the credit of the sale was spent already; only {} are left", .0.plain())]
+    #[error(
+        "the sale cannot be voided: its voucher or account has only {} left; refund its articles instead",
+        .0.plain()
+    )]
     CreditSpent(Money),
-    /// The payments do not fit.
+    /// The payments do not settle the receipt.
     #[error(transparent)]
     Payment(#[from] SalePaymentError),
     /// The total is larger than an amount can be.

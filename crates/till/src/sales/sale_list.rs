@@ -86,19 +86,19 @@ async fn read_one(tx: &TenantTx, id: SaleId, sql: &'static str) -> Result<Option
     Ok(sale.map(|sale| Sale { lines, returns, payments, ..sale }))
 }
 
-/// Receipts of which something comes back.
+/// Receipts with articles to take back.
 #[derive(Debug, Default)]
 pub(super) struct Earlier {
-    /// Each of them, and whether it was voided.
+    /// Each receipt, and `true` if it was voided.
     sales: Vec<(SaleId, bool)>,
     /// The lines of all of them.
     pub lines: Vec<SaleLine>,
-    /// What came back of these lines before.
+    /// Earlier returns of these lines.
     pub returns: Vec<SaleReturn>,
 }
 
 impl Earlier {
-    /// Refuses receipts that were voided, and a receipt that there is not.
+    /// Refuses voided receipts, and an unknown `wanted`.
     ///
     /// # Errors
     /// [`SaleError::Voided`], [`SaleError::NotFound`].
@@ -125,24 +125,14 @@ pub(super) async fn lock_earlier(
         is_voided: bool,
     }
     tenancy::from_row!(Locked { id, is_voided });
-    const OF_THESE: &str = "(id = ANY ($1) OR id IN (SELECT sale_id FROM sale_lines WHERE id = ANY ($2)))";
+    const IDS: &str = "ANY ($1 || ARRAY(SELECT sale_id FROM sale_lines WHERE id = ANY ($2)))";
     const LOCK: &str = concatcp!(
-        "SELECT id, voided_at IS NOT NULL AS is_voided FROM sales WHERE ",
-        OF_THESE,
+        "SELECT id, voided_at IS NOT NULL AS is_voided FROM sales WHERE id = ",
+        IDS,
         " ORDER BY id FOR NO KEY UPDATE"
     );
-    const LINES: &str = concatcp!(
-        SELECT_LINES,
-        "WHERE sale_id IN (SELECT id FROM sales WHERE ",
-        OF_THESE,
-        ") ORDER BY sale_id, position"
-    );
-    const RETURNS: &str = concatcp!(
-        SELECT_RETURNS,
-        "WHERE l.sale_id IN (SELECT id FROM sales WHERE ",
-        OF_THESE,
-        ") ORDER BY r.id"
-    );
+    const LINES: &str = concatcp!(SELECT_LINES, "WHERE sale_id = ", IDS, " ORDER BY sale_id, position");
+    const RETURNS: &str = concatcp!(SELECT_RETURNS, "WHERE l.sale_id = ", IDS, " ORDER BY r.id");
     if sales.is_empty() && lines.is_empty() {
         return Ok(Earlier::default());
     }
@@ -210,6 +200,7 @@ pub async fn list(
         ORDER
     );
     const OF_CUSTOMER: &str = concatcp!(SELECT, IN_SPAN, "AND customer_id = $9", ORDER);
+    const OF_SELLER: &str = concatcp!(SELECT, IN_SPAN, "AND sold_by = $9", ORDER);
     const WITH_NUMBER: &str = concatcp!(
         SELECT,
         IN_SPAN,
@@ -229,6 +220,7 @@ pub async fn list(
         (None, Some(shift), ..) => (OF_SHIFT, &[shift, customer_id, register_id]),
         (None, None, Some(register), _) => (OF_REGISTER, &[register, customer_id]),
         (None, None, None, Some(customer)) => (OF_CUSTOMER, &[customer]),
+        (None, None, None, None) if sold_by.is_some() => (OF_SELLER, &[sold_by]),
         (None, None, None, None) => (ALL, &[]),
     };
     let sales = tx.rows::<Sale>(sql, &[params, more].concat()).await?;

@@ -59,8 +59,7 @@ tenancy::from_row!(SalePayment {
 });
 
 impl SalePayment {
-    /// The change of the balance of its voucher or account: what is owed on account grows by the payment, and
-    /// the others pay it.
+    /// The change of the balance: a payment on account raises the debt, and other payments reduce the credit.
     pub(super) fn credit_change(&self) -> Money {
         if self.method == SaleMethod::OnAccount { self.amount } else { -self.amount }
     }
@@ -90,19 +89,21 @@ pub enum SalePaymentError {
         index: usize,
     },
     /// Two payments have no amount.
-    #[error("only one payment may have no amount: it pays what is left")]
+    #[error("only one payment may have no amount; send the amounts of the others")]
     TwoRests {
         /// The position of the second one, from 0.
         index: usize,
     },
     /// A voucher pays without its code, or the code belongs to a payment by another method.
-    #[error("a voucher that pays needs its voucherCode, and only a voucher has one, or an expiresOn")]
+    #[error(
+        "send voucherCode if a voucher pays; send voucherCode and expiresOn only with the method voucher"
+    )]
     VoucherCode {
         /// The position of the payment, from 0.
         index: usize,
     },
     /// Store credit and payments on account need a customer.
-    #[error("name the customer of the sale")]
+    #[error("store_credit and on_account need a customer; send customerId")]
     NoCustomer {
         /// The position of the payment, from 0.
         index: usize,
@@ -112,17 +113,26 @@ pub enum SalePaymentError {
     TooLittle(Money),
     /// The payments are more than the amount to pay, and there is no cash of which change can be given. Holds
     /// the surplus.
-    #[error("the payments exceed the amount to pay by {}; change is only given for cash", .0.plain())]
+    #[error(
+        "the payments exceed the amount to pay by {}; only cash has change, so reduce the payments",
+        .0.plain()
+    )]
     TooMuch(Money),
     /// Less or more would be paid back than is due. Holds the right amount.
     #[error("pay exactly {} back", .0.plain())]
     NotPaidBack(Money),
+    /// Cash is not a multiple of the smallest amount of cash.
+    #[error("the amounts of cash and of credit must be multiples of {}, because cash is rounded", .0.plain())]
+    CashStep(Money),
+    /// An amount is larger than an amount can be.
+    #[error("an amount exceeds the largest amount, 9999999999.9999; split the payments")]
+    TooLarge,
     /// More would be paid back than came back. Holds the largest amount.
-    #[error("at most {} can be paid back, the amount of what came back", .0.plain())]
+    #[error("at most {}, the amount of the returns, can be paid back; reduce the amount", .0.plain())]
     PaidBack(Money),
 }
 
-/// What is to be paid.
+/// The amount to pay.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Due {
     /// The total of the receipt; negative if it is to be paid back.
@@ -167,7 +177,10 @@ impl Due {
             Some(rest) if !is_cash(rest) => cash,
             _ => self.total - others,
         };
-        let due = if asked.iter().any(is_cash) { self.round(in_cash) } else { in_cash };
+        let due = match asked.iter().any(is_cash) {
+            true => self.cash_due(asked, in_cash, rest)?,
+            false => in_cash,
+        };
         let amount_of_rest = match rest {
             Some(rest) if is_cash(rest) => due - cash,
             _ => self.total - others - cash,
@@ -178,7 +191,7 @@ impl Due {
         };
         match () {
             () if change.is_zero() => {}
-            () if due.is_negative() && self.total.is_negative() => {
+            () if !due.is_positive() && self.total.is_negative() => {
                 return Err(SalePaymentError::NotPaidBack(-due));
             }
             () if change.is_negative() => return Err(SalePaymentError::TooLittle(-change)),
@@ -208,18 +221,22 @@ impl Due {
         }
         payments.reverse();
         positions.reverse();
-        self.check_paid_back(&payments, in_cash)?;
+        self.check_paid_back(&payments)?;
+        let is_too_large = |payment: &SalePayment| {
+            let largest = payment.amount.max(-payment.amount).max(payment.tendered.unwrap_or_default());
+            largest > Money::MAX
+        };
+        if payments.iter().any(is_too_large) {
+            return Err(SalePaymentError::TooLarge);
+        }
         Ok(Settled { payments, positions, rounding: due - in_cash })
     }
 
-    /// Refuses to pay back more than came back. Cash may be rounded up. Money that is put into a voucher or
-    /// an account is not paid back.
-    fn check_paid_back(self, payments: &[SalePayment], in_cash: Money) -> Result<(), SalePaymentError> {
-        let is_other =
-            |payment: &&SalePayment| payment.method != SaleMethod::Cash && !payment.method.is_credit();
-        let others = payments.iter().filter(is_other);
+    /// Refuses to pay back more than came back. Money that is put into a voucher or an account is not paid
+    /// back.
+    fn check_paid_back(self, payments: &[SalePayment]) -> Result<(), SalePaymentError> {
+        let others = payments.iter().filter(|payment| !payment.method.is_credit());
         let paid_back: Money = others.map(|payment| (-payment.amount).max(Money::ZERO)).sum();
-        let paid_back = paid_back + (-in_cash).max(Money::ZERO);
         match paid_back > self.returned {
             true if self.returned.is_zero() => Err(SalePaymentError::TooMuch(paid_back)),
             true => Err(SalePaymentError::PaidBack(self.returned)),
@@ -227,15 +244,34 @@ impl Due {
         }
     }
 
-    /// The amount as it is paid in cash.
-    fn round(self, amount: Money) -> Money {
+    /// The amount that is paid in cash. Only what the total brings about is rounded: amounts that the till
+    /// chooses must be multiples of the step, so that rounding gives nothing away. Cash that is paid back is
+    /// rounded down.
+    fn cash_due(
+        self,
+        asked: &[NewSalePayment],
+        in_cash: Money,
+        rest: Option<&NewSalePayment>,
+    ) -> Result<Money, SalePaymentError> {
         let step = self.cash_rounding.as_decimal();
         if step.is_zero() {
-            return amount;
+            return Ok(in_cash);
+        }
+        let is_multiple = |amount: Money| (amount.as_decimal() % step).is_zero();
+        let refused = SalePaymentError::CashStep(self.cash_rounding);
+        if rest.is_some_and(|rest| rest.method != SaleMethod::Cash) {
+            return if is_multiple(in_cash) { Ok(in_cash) } else { Err(refused) };
+        }
+        let credit = asked.iter().filter(|payment| payment.method.is_credit());
+        let put_in: Money = credit.filter_map(|payment| Some((-payment.amount?).max(Money::ZERO))).sum();
+        if !is_multiple(put_in) {
+            return Err(refused);
         }
         // At most 10^10 steps of 10^-4, which a decimal holds.
-        let steps: Decimal = self.rounding.round(amount.as_decimal() / step, 0);
-        Money::from_decimal(steps * step)
+        let steps = (in_cash - put_in).as_decimal() / step;
+        let steps: Decimal =
+            if steps.is_sign_negative() { steps.trunc() } else { self.rounding.round(steps, 0) };
+        Ok(Money::from_decimal(steps * step) + put_in)
     }
 }
 
@@ -262,6 +298,13 @@ fn check(asked: &[NewSalePayment], currency: &Currency) -> Result<(), SalePaymen
 }
 
 impl Settled {
+    /// The money that is put into vouchers and store credit.
+    pub(super) fn put_in(&self) -> Money {
+        let is_put_in =
+            |payment: &&SalePayment| matches!(payment.method, SaleMethod::Voucher | SaleMethod::StoreCredit);
+        self.payments.iter().filter(is_put_in).map(|payment| (-payment.amount).max(Money::ZERO)).sum()
+    }
+
     /// The changes of vouchers and of the accounts of the customer. A new voucher without a code gets one.
     ///
     /// # Errors
@@ -356,9 +399,11 @@ mod tests {
             ("0.02", "0", "0.05", vec![by(Cash, "")], " | -0.02"),
             ("0", "0", "0.05", vec![], " | 0"),
             // Money is paid back.
-            ("-17.33", "17.33", "0.05", vec![by(Cash, "")], "-17.35 | -0.02"),
-            ("-17.33", "17.33", "0.05", vec![by(Cash, "-17.35")], "-17.35 | -0.02"),
-            ("-17.33", "17.33", "0.05", vec![by(Card, "-10"), by(Cash, "")], "-10 -7.35 | -0.02"),
+            ("-17.33", "17.33", "0.05", vec![by(Cash, "")], "-17.3 | 0.03"),
+            ("-17.33", "17.33", "0.05", vec![by(Cash, "-17.3")], "-17.3 | 0.03"),
+            ("-17.33", "17.33", "0.05", vec![by(Card, "-10"), by(Cash, "")], "-10 -7.3 | 0.03"),
+            ("17.33", "0", "0.05", vec![by(Voucher, "-50"), by(Cash, "100")], "-50 67.35 | 0.02"),
+            ("17.33", "0", "0.05", vec![by(Cash, "5"), by(Card, "")], "5 12.33 | 0"),
             ("-5", "20", "0", vec![by(Card, "10"), by(Cash, "-15")], "10 -15 | 0"),
             // Money is put into a voucher or an account.
             ("0", "0", "0", vec![by(Voucher, "-50"), by(Cash, "100")], "-50 50 | 0"),
@@ -367,6 +412,27 @@ mod tests {
         ] {
             assert_eq!(settle(total, returned, step, &asked).as_deref(), Ok(settled), "{total} {asked:?}");
         }
+    }
+
+    #[test]
+    fn rounding_gives_nothing_away() {
+        let step = || SalePaymentError::CashStep(money("1"));
+        for (total, returned, asked, error) in [
+            ("0", "0", vec![by(StoreCredit, "-0.49"), by(Cash, "")], step()),
+            ("17", "0", vec![by(Cash, "0.49"), by(Card, "")], step()),
+            ("17", "0", vec![by(Voucher, "-0.49"), by(Cash, "")], step()),
+            ("-0.5", "0.5", vec![by(Cash, "-1")], SalePaymentError::NotPaidBack(Money::ZERO)),
+            (
+                "0",
+                "0",
+                vec![by(Voucher, "-9999999999"), by(Voucher, "-9999999999"), by(Cash, "")],
+                SalePaymentError::TooLarge,
+            ),
+        ] {
+            assert_eq!(settle(total, returned, "1", &asked), Err(error), "{total} {asked:?}");
+        }
+        // Cash that is paid back is rounded down, here to nothing.
+        assert_eq!(settle("-0.5", "0.5", "1", &[by(Cash, "")]).as_deref(), Ok(" | 0.5"));
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! What comes back of earlier receipts: units, restocked or scrapped, or money without goods. Never more than
-//! was sold.
+//! Returns of earlier receipts: units, restocked or scrapped, or money without goods. Never more than was
+//! sold.
 
 use inventory::LocationId;
 use inventory::document::PartError;
@@ -69,7 +69,7 @@ impl TakingBack<'_> {
     /// Takes something back; `index` is its position in the request.
     ///
     /// # Errors
-    /// [`SaleError`] when it is not there, or when more would come back than is left.
+    /// [`SaleError`] for an unknown line, or for more than the line or the receipt has left.
     pub(super) fn take(&mut self, index: usize, back: &Back) -> Result<(), SaleError> {
         match *back {
             Back::Units { line_id, quantity, is_restocked } => {

@@ -23,7 +23,6 @@ use values::{ActorId, Money, Note, Quantity, Reason};
 use crate::credit::credit_posting::{self, Circumstances, DecidedCredit};
 use crate::ids::{RegisterId, SaleId, SaleLineId, SalePaymentId};
 use crate::records::event::{Event, SaleChanged};
-use crate::records::sale_method::SaleMethod;
 use crate::registers::register;
 use crate::sales::approval::{self, Approves};
 use crate::sales::asked_line::{self, AskedLine};
@@ -51,11 +50,11 @@ pub struct NewSale {
     pub may_set_prices: bool,
     /// The one receipt of which something comes back; `None` allows any.
     pub refunded: Option<SaleId>,
-    /// What comes back of earlier receipts, at most [`MAX_LINES`].
+    /// The returns of earlier receipts, at most [`MAX_LINES`].
     pub back: Vec<Back>,
     /// Whether the actor may take something back. If not, a member who may must have approved it.
     pub may_take_back: bool,
-    /// Why it comes back.
+    /// The reason of the returns.
     pub reason: Option<Reason>,
     /// A note about the receipt.
     pub note: Option<Note>,
@@ -121,8 +120,7 @@ async fn till_terms(tx: &TenantTx) -> Result<TillTerms, DbError> {
 }
 
 async fn complete_new(tx: &TenantTx, new: &NewSale, actor: ActorId) -> Result<Sale, SaleError> {
-    let issues = |payment: &NewSalePayment| payment.method == SaleMethod::Voucher && new.deposits();
-    if !new.lines.is_empty() || new.back.is_empty() && new.payments.iter().any(issues) {
+    if !new.lines.is_empty() {
         tx.tenant().licence.check_selling(tx.now())?;
     }
     let id = new.request.id;
@@ -144,6 +142,7 @@ async fn complete_new(tx: &TenantTx, new: &NewSale, actor: ActorId) -> Result<Sa
     let register = register.filter(|register| register.archived_at.is_none());
     let register = register.ok_or(SaleError::UnknownRegister)?;
     let shift_id = shift.ok_or(SaleError::NoShift)?;
+    let buyer = buyer.ok_or(SaleError::UnknownCustomer)?;
     if buyer.is_archived {
         return Err(SaleError::ArchivedCustomer);
     }
@@ -177,6 +176,13 @@ async fn complete_new(tx: &TenantTx, new: &NewSale, actor: ActorId) -> Result<Sa
     }
     let due = Due { total, returned, cash_rounding: till.cash_rounding, rounding: terms.rounding };
     let mut settled = due.settle(id, &new.payments, &terms.currency)?;
+    if new.lines.is_empty() && new.back.is_empty() && settled.payments.is_empty() {
+        return Err(SaleError::LineCount);
+    }
+    // To sell a voucher is to sell; to refund into one is not.
+    if settled.put_in() > returned {
+        tx.tenant().licence.check_selling(tx.now())?;
+    }
     let credit = settled.credit_postings(&new.payments, new.customer_id)?;
 
     let mut lines: Vec<SaleLine> = lines.into_iter().map(|line| SaleLine::new(id, line)).collect();

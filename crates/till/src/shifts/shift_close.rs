@@ -11,7 +11,7 @@ use inventory::settings;
 use serde_json::json;
 use tenancy::{DbError, TenantTx, all, outbox};
 use tokio_postgres::types::Json;
-use values::{ActorId, Currency, Money, NonNegative, Positive, Reason, TooFine};
+use values::{ActorId, Currency, Money, Positive, Reason, TooFine};
 
 use crate::ids::ShiftId;
 use crate::records::event::{Event, ShiftChanged};
@@ -33,7 +33,7 @@ pub struct NewCount {
 #[derive(Debug, Clone)]
 pub enum Counted {
     /// As a sum.
-    Amount(NonNegative<Money>),
+    Amount(Money),
     /// As notes and coins: at most [`MAX_DENOMINATIONS`] values, and at most [`MAX_PIECES`] of each.
     Denominations(Vec<(Positive<Money>, u32)>),
 }
@@ -97,6 +97,12 @@ pub enum CloseError {
          9999999999.9999 in all"
     )]
     Denominations {
+        /// The position of the count in the request, from 0.
+        index: usize,
+    },
+    /// The counted cash is negative.
+    #[error("counted cash must not be negative; only another method may be, if more was paid back by it")]
+    NegativeCash {
         /// The position of the count in the request, from 0.
         index: usize,
     },
@@ -226,8 +232,8 @@ async fn count(
             denominations: Json(denominations),
         });
     }
-    // A method with payments that nobody counted has counted as nothing. The business keeps its own accounts
-    // of credit.
+    // A method that has payments and was left out is stored with a count of zero. Vouchers, store credit
+    // and debts are not: the business keeps accounts of them.
     let to_count = figures.takings.iter().filter(|takings| !takings.method.is_credit());
     for method in to_count.filter_map(|takings| takings.method.counted_as()) {
         if shift.counts.iter().all(|count| count.method != method) {
@@ -263,9 +269,12 @@ impl NewCount {
     fn checked(&self, index: usize, currency: &Currency) -> Result<(Money, Vec<Denomination>), CloseError> {
         let check = |amount| currency.check(amount).map_err(|reason| CloseError::TooFine { index, reason });
         let pieces = match &self.counted {
+            Counted::Amount(amount) if amount.is_negative() && self.method == PaymentMethod::Cash => {
+                return Err(CloseError::NegativeCash { index });
+            }
             Counted::Amount(amount) => {
-                check(amount.get())?;
-                return Ok((amount.get(), Vec::new()));
+                check(*amount)?;
+                return Ok((*amount, Vec::new()));
             }
             Counted::Denominations(pieces) => pieces,
         };

@@ -1,5 +1,5 @@
 //! The figures of a shift: the cash that moved, the payments by method, the sums of its receipts, and their
-//! taxes by rate. Voided receipts count in nothing but their number.
+//! taxes by rate. Voided receipts are in no sum; only their number is counted.
 
 use chrono::{DateTime, Utc};
 use tenancy::{DbError, TenantTx, all};
@@ -37,6 +37,7 @@ tenancy::from_row!(Takings { method, received, paid_back });
 pub(super) struct Receipts {
     pub sales: i64,
     pub refunds: i64,
+    pub deposits: i64,
     pub voids: i64,
     pub subtotal: Money,
     pub discount: Money,
@@ -54,6 +55,7 @@ pub(super) struct Receipts {
 tenancy::from_row!(Receipts {
     sales,
     refunds,
+    deposits,
     voids,
     subtotal,
     discount,
@@ -115,8 +117,9 @@ impl Figures {
              WHERE s.shift_id = $1 AND s.voided_at IS NULL
              GROUP BY p.method ORDER BY p.method";
         const RECEIPTS: &str = "
-            SELECT count(*) FILTER (WHERE voided_at IS NULL AND kind <> 'refund') AS sales,
+            SELECT count(*) FILTER (WHERE voided_at IS NULL AND kind IN ('sale', 'exchange')) AS sales,
                    count(*) FILTER (WHERE voided_at IS NULL AND kind = 'refund') AS refunds,
+                   count(*) FILTER (WHERE voided_at IS NULL AND kind = 'deposit') AS deposits,
                    count(voided_at) AS voids,
                    coalesce(sum(subtotal) FILTER (WHERE voided_at IS NULL), 0) AS subtotal,
                    coalesce(sum(discount) FILTER (WHERE voided_at IS NULL), 0) AS discount,

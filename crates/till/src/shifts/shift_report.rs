@@ -55,7 +55,7 @@ pub struct ShiftReport {
     pub cash_in: String,
     /// The cash that was taken out, but not for a refund.
     pub cash_out: String,
-    /// The sums of the receipts. null in reports of releases that did not sell.
+    /// The sums of the receipts. Absent from Z reports that were stored before tills could sell.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub receipts: Option<ReceiptsReport>,
     /// The amounts that came in and went out, by method of payment.
@@ -72,17 +72,19 @@ pub struct ShiftReport {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReceiptsReport {
-    /// The number of sales and exchanges.
+    /// The number of sales and exchanges, without voided ones.
     pub sales: i64,
     /// The number of refunds.
     pub refunds: i64,
+    /// The number of deposits into vouchers and accounts, and of debts that were paid.
+    pub deposits: i64,
     /// The number of voided receipts.
     pub voids: i64,
-    /// The number of the first receipt, such as R1-2026-000042. null if there is none.
+    /// The number of the first receipt, voided or not, such as R1-2026-000042. null if there is none.
     pub first: Option<String>,
-    /// The number of the last receipt. null if there is none.
+    /// The number of the last receipt, voided or not. null if there is none.
     pub last: Option<String>,
-    /// The sum of quantity times price over all sold lines, before discounts.
+    /// The sum of the sold lines before discounts: quantity times price, or the amount on a scale's label.
     pub subtotal: String,
     /// The discounts.
     pub discount: String,
@@ -92,7 +94,8 @@ pub struct ReceiptsReport {
     pub tax: String,
     /// The amount of what was sold less what came back, including taxes.
     pub total: String,
-    /// The amount by which cash was rounded. The payments add up to the total and this amount.
+    /// The amount that rounding of cash added; negative if cash was rounded down. The payments add up to
+    /// the total plus this amount.
     pub rounding: String,
     /// The taxes by rate.
     pub taxes: Vec<TaxReport>,
@@ -125,6 +128,7 @@ impl ReceiptsReport {
         Self {
             sales: sums.sales,
             refunds: sums.refunds,
+            deposits: sums.deposits,
             voids: sums.voids,
             first,
             last,
@@ -147,12 +151,14 @@ pub struct MethodReport {
     pub method: SaleMethod,
     /// The payments of customers, less their change.
     pub received: String,
-    /// The amount that was paid back to customers.
+    /// The sum of negative payments: money paid back to customers, put into vouchers or store credit, or
+    /// (for on_account) debts that customers paid.
     pub paid_back: String,
     /// The expected amount. For cash, it includes the opening float and the cash that was put in or taken
     /// out. For vouchers, it is the amount that was spent.
     pub expected: String,
-    /// The counted amount. null before the count, and for a method that was not counted.
+    /// The counted amount. null before the count, and for credit that was not counted. Another method that
+    /// has payments and was not counted has "0".
     pub counted: Option<String>,
     /// The counted amount less the expected one.
     pub difference: Option<String>,

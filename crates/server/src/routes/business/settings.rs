@@ -26,8 +26,8 @@ pub struct ChangeSettings {
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     fulfils_at_once: Option<bool>,
-    /// The discount limit: the largest discount on an order, in percent, for members without the permission
-    /// catalogue.write.
+    /// The discount limit: the largest discount on an order or a sale, in percent, for members without the
+    /// permission catalogue.write. At the till, till.approve or an approval is enough, too.
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     discount_limit_percent: Option<Percent>,
@@ -89,8 +89,9 @@ pub struct ChangeSettings {
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     label_patterns: Option<Vec<LabelPattern>>,
-    /// The month in which the fiscal year begins, from 1 for January to 12. The numbers of receipts begin
-    /// with 1 in each fiscal year.
+    /// The month in which the fiscal year begins, from 1 for January to 12. Each register numbers its
+    /// receipts from 1 in each fiscal year. The number has the calendar year in which the fiscal year
+    /// begins.
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false, minimum = 1, maximum = 12)]
     fiscal_year_starts_in: Option<i16>,
@@ -143,8 +144,9 @@ pub struct SettingsView {
     shift_difference_limit: String,
     /// The patterns of the barcodes that the scales of the shop print. The first that fits a barcode counts.
     label_patterns: Vec<LabelPattern>,
-    /// The month in which the fiscal year begins, from 1 for January to 12. The numbers of receipts begin
-    /// with 1 in each fiscal year.
+    /// The month in which the fiscal year begins, from 1 for January to 12. Each register numbers its
+    /// receipts from 1 in each fiscal year. The number has the calendar year in which the fiscal year
+    /// begins.
     fiscal_year_starts_in: i16,
 }
 

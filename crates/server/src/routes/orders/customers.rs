@@ -25,16 +25,16 @@ use crate::http::submission::{Answer, Key, Submission};
 pub struct CreateCustomer {
     /// The name of the customer.
     name: Name,
-    /// The email address of the customer. The server does not check it.
+    /// The email address of the customer.
     email: Option<ShortText>,
     /// The telephone number of the customer. The server does not check it.
     phone: Option<ShortText>,
     /// A note about the customer.
     note: Option<Note>,
-    /// Whether the customer pays no taxes. Prices that include them are then lower. Requires the permission
-    /// till.approve. Defaults to false.
+    /// true: the customer pays no taxes, and prices that include taxes are reduced by them. Requires the
+    /// permission till.approve. Defaults to false.
     tax_exempt: Option<bool>,
-    /// How much the customer may owe at the till. Requires the permission till.approve. Defaults to nothing.
+    /// The credit limit: the largest debt at the till. Requires the permission till.approve. Defaults to 0.
     credit_limit: Option<NonNegative<Money>>,
 }
 
@@ -45,7 +45,7 @@ pub struct ChangeCustomer {
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     name: Option<Name>,
-    /// The email address of the customer. The server does not check it.
+    /// The email address of the customer.
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
     email: Option<Option<ShortText>>,
     /// The telephone number of the customer. The server does not check it.
@@ -54,12 +54,12 @@ pub struct ChangeCustomer {
     /// A note about the customer.
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
     note: Option<Option<Note>>,
-    /// Whether the customer pays no taxes. Documents of before stay as they are. Requires the permission
-    /// till.approve.
+    /// true: the customer pays no taxes. Existing orders and sales keep their amounts until the lines of an
+    /// order are changed. Requires the permission till.approve.
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     tax_exempt: Option<bool>,
-    /// How much the customer may owe at the till. Requires the permission till.approve.
+    /// The credit limit: the largest debt at the till. Requires the permission till.approve.
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     credit_limit: Option<NonNegative<Money>>,
@@ -75,15 +75,15 @@ pub struct CustomerView {
     id: CustomerId,
     /// The name of the customer.
     name: Name,
-    /// The email address of the customer. The server does not check it.
+    /// The email address of the customer.
     email: Option<ShortText>,
     /// The telephone number of the customer. The server does not check it.
     phone: Option<ShortText>,
     /// A note about the customer.
     note: Option<Note>,
-    /// Whether the customer pays no taxes.
+    /// true if the customer pays no taxes.
     tax_exempt: bool,
-    /// How much the customer may owe at the till.
+    /// The credit limit: the largest debt of the customer at the till.
     #[schema(example = "250.00")]
     credit_limit: String,
     /// Whether the customer is archived.

@@ -23,7 +23,8 @@ use crate::routes::orders::customer_orders::{OrderView, PlaceLine, check_due_day
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ChangeOrder {
-    /// null removes the customer. Allowed only before a part of the order is fulfilled or cancelled.
+    /// null removes the customer. Allowed only before a part of the order is fulfilled or cancelled. Requires
+    /// lines if only one of the two customers is tax-exempt; no customer is not tax-exempt.
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
     customer_id: Option<Option<CustomerId>>,
     /// null removes the note.
@@ -33,8 +34,8 @@ pub struct ChangeOrder {
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
     due_on: Option<Option<NaiveDate>>,
     /// The new lines. They replace all present lines and their discounts. A variant that the order has
-    /// already keeps its price and its taxes. Allowed only before a part of the order is fulfilled or
-    /// cancelled.
+    /// already keeps its price and its taxes, unless the tax exemption changes. Allowed only before a part of
+    /// the order is fulfilled or cancelled.
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false, min_items = 1, max_items = 200)]
     lines: Option<Vec<PlaceLine>>,

@@ -21,7 +21,7 @@ use crate::http::state::State;
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct VoucherView {
-    /// The code. Whoever has it may spend the voucher.
+    /// The code. It is enough to spend the voucher.
     #[schema(value_type = String, example = "7KQP-2M9X-TA4V-HB3D")]
     code: Option<VoucherCode>,
     /// The amount that is left.
@@ -51,19 +51,19 @@ impl VoucherView {
 #[serde(rename_all = "camelCase")]
 pub struct CreditMovementView {
     id: CreditMovementId,
-    /// The account that moved.
+    /// The kind of the account.
     kind: CreditKind,
-    /// The change of the balance.
+    /// The change of the balance. For on_account, a positive amount is new debt.
     #[schema(example = "-15.00")]
     amount: String,
     /// The balance after the movement.
     #[schema(example = "35.00")]
     balance_after: String,
-    /// The receipt that moved it.
+    /// The receipt that changed the balance.
     sale_id: SaleId,
-    /// Whether the receipt was voided by this movement.
+    /// true if the void of the receipt changed the balance.
     voided: bool,
-    /// The user or program that moved it; null for the platform.
+    /// The user or program that posted the movement; null for the platform.
     actor: ActorId,
     moved_at: DateTime<Utc>,
 }
@@ -92,10 +92,10 @@ pub struct CustomerCreditView {
     /// Money that the customer owes.
     #[schema(example = "80.00")]
     owed: String,
-    /// How much the customer may owe.
+    /// The credit limit: the largest debt that the customer may have.
     #[schema(example = "250.00")]
     credit_limit: String,
-    /// How much more the customer may owe.
+    /// The credit limit minus the debt; 0 if the debt is larger.
     #[schema(example = "170.00")]
     left: String,
     /// The currency of all amounts.
@@ -118,8 +118,9 @@ impl CustomerCreditView {
 
 /// List vouchers
 ///
-/// Returns vouchers, newest first, spent ones too. A voucher is issued by a sale with a negative payment by
-/// the method voucher. The codes can be spent, so this requires the permission till.approve.
+/// Returns vouchers, newest first, including spent and expired ones. A sale with a negative payment by the
+/// method voucher issues a voucher. Requires the permission till.approve, because the code is enough to
+/// spend it.
 #[utoipa::path(tag = "till", operation_id = "listVouchers", params(Paging),
     responses((status = 200, body = PageView<VoucherView>)))]
 #[get("/vouchers")]
@@ -177,7 +178,7 @@ pub async fn list_voucher_movements(
 
 /// Read the credit of a customer
 ///
-/// Returns the store credit of the customer, and what the customer owes. Both change by payments of sales.
+/// Returns the store credit and the debt of the customer. Payments of sales change both.
 #[utoipa::path(tag = "till", operation_id = "readCustomerCredit",
     responses((status = 200, body = CustomerCreditView)), params(("id" = CustomerId, Path,)))]
 #[get("/customers/{id}/credit")]

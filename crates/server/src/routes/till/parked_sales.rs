@@ -33,9 +33,9 @@ pub struct ParkSale {
     register_id: RegisterId,
     /// Defaults to no customer.
     customer_id: Option<CustomerId>,
-    /// The text by which cashiers tell it from others, such as a name. Defaults to none.
+    /// The name by which cashiers find the parked sale, such as a table. Defaults to none.
     label: Option<ShortText>,
-    /// The lines as they are sold later. They keep no price: the sale has the prices of its own moment.
+    /// The lines. An agreed price is kept; the list prices are those at the time of the sale.
     #[schema(min_items = 1, max_items = 200)]
     lines: Vec<SellLine>,
     /// A discount on the whole sale. Defaults to no discount.
@@ -55,22 +55,22 @@ pub struct ParkedSaleView {
     /// The register at which the sale was parked.
     register_id: RegisterId,
     customer_id: Option<CustomerId>,
-    /// The text by which cashiers tell it from others.
+    /// The name by which cashiers find the parked sale. null if none was given.
     #[schema(example = "table 4")]
     label: Option<ShortText>,
-    /// The lines, as they can be sent to POST /sales.
+    /// The lines, in the form of POST /api/v1/sales.
     lines: Vec<ParkedLine>,
-    /// A discount on the whole sale.
+    /// The discount on the whole sale. null for none.
     #[schema(example = "10%")]
     discount: Option<String>,
-    /// A note on the receipt.
+    /// The note on the receipt. null for none.
     note: Option<Note>,
     /// The user or program that parked the sale; null for the platform.
     parked_by: ActorId,
     parked_at: DateTime<Utc>,
-    /// The user or program that recalled the sale. null while it waits.
+    /// The user or program that recalled the sale. null before the recall.
     recalled_by: Option<ActorId>,
-    /// When the sale was recalled. null while it waits.
+    /// The time of the recall. null before the recall.
     recalled_at: Option<DateTime<Utc>>,
 }
 
@@ -94,8 +94,9 @@ impl From<ParkedSale> for ParkedSaleView {
 
 /// Park a sale
 ///
-/// Puts a sale aside. It has no number, moves no stock and keeps no price. Any register can recall it.
-/// Requires an Idempotency-Key header.
+/// Stores the lines of a sale that is completed later. A parked sale has no number and moves no stock. An
+/// agreed price is kept, the list prices are not. Any register can recall it. Requires an Idempotency-Key
+/// header.
 #[utoipa::path(tag = "till", operation_id = "parkSale", request_body = ParkSale,
     responses((status = 201, body = ParkedSaleView)))]
 #[post("/parked-sales")]
@@ -125,7 +126,7 @@ pub async fn park(
 
 /// List parked sales
 ///
-/// Returns the parked sales that wait, newest first.
+/// Returns the parked sales that nobody has recalled, newest first.
 #[utoipa::path(tag = "till", operation_id = "listParkedSales", params(Paging),
     responses((status = 200, body = PageView<ParkedSaleView>)))]
 #[get("/parked-sales")]
@@ -158,8 +159,8 @@ pub async fn show(
 
 /// Recall a parked sale
 ///
-/// Takes a parked sale up again, to complete or to drop it. Of two registers that recall it, one gets it; the
-/// other gets 409. Requires an Idempotency-Key header.
+/// Returns a parked sale and removes it from the list. Complete the sale with POST /api/v1/sales. If two
+/// registers recall the same sale, the second one gets 409. Requires an Idempotency-Key header.
 #[utoipa::path(tag = "till", operation_id = "recallSale", request_body = RecallSale,
     responses((status = 200, body = ParkedSaleView)), params(("id" = ParkedSaleId, Path,)))]
 #[post("/parked-sales/{id}/recall")]

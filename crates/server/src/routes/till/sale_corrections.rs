@@ -37,18 +37,19 @@ pub struct RefundSale {
     id: Option<SaleId>,
     /// The register that refunds. It must have an open shift; it need not be the register of the sale.
     register_id: RegisterId,
-    /// Defaults to no customer.
+    /// The customer. Required to pay back to store_credit or on_account. It is not taken from the sale.
+    /// Defaults to none.
     customer_id: Option<CustomerId>,
     /// The reason of the refund.
     reason: Reason,
-    /// The articles that come back, and amounts that are given back for lines. Defaults to everything that is
-    /// left of the sale.
+    /// The articles that come back, and amounts that are given back for lines. Not allowed with amount.
+    /// Defaults to everything that is left of the sale.
     #[schema(min_items = 1, max_items = 200)]
     returns: Option<Vec<TakeBack>>,
-    /// An amount including taxes that is given back, and the customer keeps the goods. It is divided among
-    /// the lines by what was sold of them. Not allowed with returns.
+    /// An amount to give back without goods, including taxes. It is divided among the lines by their
+    /// remaining totals. Not allowed with returns. Defaults to none.
     amount: Option<Money>,
-    /// For a refund of everything that is left: whether the goods can be sold again. false scraps them.
+    /// true: the goods can be sold again. false: they are scrapped. Not allowed with returns or amount.
     /// Defaults to true.
     restock: Option<bool>,
     /// A note on the receipt. Defaults to none.
@@ -117,9 +118,10 @@ pub struct VoidSale {
 
 /// Void a sale
 ///
-/// Undoes a sale in its own shift, while the shift is open: the goods are on hand again, and the payments do
-/// not count. Pay them back to the customer. The receipt keeps its number. A sale of which something came
-/// back cannot be voided. Requires the permission till.approve, or an approval.
+/// Undoes a sale in its own shift, while the shift is open. The goods are on hand again, and the payments
+/// are in no sum. Give the payments back to the customer. The receipt keeps its number. A refund, an
+/// exchange, and a sale of which something came back cannot be voided. Requires the permission
+/// till.approve, or an approval.
 #[utoipa::path(tag = "till", operation_id = "voidSale", request_body = VoidSale,
     responses((status = 200, body = SaleView)), params(("id" = SaleId, Path,)))]
 #[post("/sales/{id}/void")]
@@ -145,10 +147,10 @@ pub struct ApproveSale {
     /// The PIN of the member.
     #[schema(value_type = String, example = "4071")]
     pin: SecretString,
-    /// What the member approves.
+    /// The action that the member approves.
     approves: Approves,
-    /// The largest discount, or the largest amount that is given back. Required for these, and not allowed
-    /// for a void.
+    /// The largest sum of discounts and price reductions, or the largest amount that is given back.
+    /// Required for discount and refund, not allowed for void.
     amount: Option<NonNegative<Money>>,
 }
 
@@ -163,17 +165,16 @@ pub struct ApprovalView {
     amount: Option<String>,
     /// The member who approved.
     approved_by: ActorId,
-    /// The time until which the approval is good.
+    /// The time at which the approval ends.
     expires_at: DateTime<Utc>,
 }
 
 /// Approve a sale by PIN
 ///
-/// A member with the permission till.approve enters the PIN at the till where you are signed in; nobody is
-/// signed in or out. The approval is good for five minutes, for you, and for the sale with this id: the till
-/// chooses the id before the sale is completed. A sale that needs an approval says so with 403
-/// approval_required. Your session must be one of the app pos that was started with the name of a device, or
-/// with a PIN there.
+/// A member with the permission till.approve enters the PIN at the till where you are signed in. You stay
+/// signed in. The approval is valid for five minutes, for your user and for one id. It is the id of the new
+/// sale, of the refund (not of the refunded sale), or of the sale to void. Choose the id before you send
+/// the sale or the refund. Requires a session of the app pos that was started with a device name or a PIN.
 #[utoipa::path(tag = "till", operation_id = "approveSaleByPin", request_body = ApproveSale,
     responses((status = 200, body = ApprovalView)), params(("id" = SaleId, Path,)))]
 #[post("/sales/{id}/approval")]

@@ -20,17 +20,17 @@ pub struct SaleView {
     id: SaleId,
     kind: SaleKind,
     status: SaleStatus,
-    /// The number as it is printed on the receipt. It has no gaps in each register and fiscal year.
+    /// The number as it is printed. Numbers have no gaps within a register and a fiscal year.
     #[schema(example = "R1-2026-000042")]
     reference: String,
-    /// The register and the fiscal year.
+    /// The series of the register and the year in which the fiscal year begins.
     #[schema(example = "R1-2026")]
     series: String,
     /// The number in the series.
     number: i64,
     /// The register.
     register_id: RegisterId,
-    /// The shift in whose Z report the receipt is.
+    /// The shift of the register. Its Z report includes the receipt.
     shift_id: ShiftId,
     /// The location that the goods left, and to which goods came back.
     location_id: LocationId,
@@ -38,7 +38,7 @@ pub struct SaleView {
     /// The currency of all amounts.
     #[schema(example = "EUR")]
     currency: String,
-    /// The sum of quantity times price over the sold lines, before discounts.
+    /// The sum of the sold lines before discounts: quantity times price, or the amount on a scale's label.
     #[schema(example = "19.00")]
     subtotal: String,
     /// The sum of all discounts on the sold lines.
@@ -50,10 +50,11 @@ pub struct SaleView {
     /// The taxes of the sold lines less those of the returns.
     #[schema(example = "2.73")]
     tax: String,
-    /// The amount of the sold lines less the returns, including taxes. Negative if it is paid back.
+    /// The amount of the sold lines minus the returns, including taxes. If negative, it was paid back.
     #[schema(example = "17.10")]
     total: String,
-    /// The amount by which cash was rounded. The payments add up to the total and this amount.
+    /// The amount that rounding of cash added; negative if cash was rounded down. The payments add up to
+    /// the total plus this amount.
     #[schema(example = "0.00")]
     rounding: String,
     /// The cash that the customer got back as change.
@@ -61,22 +62,22 @@ pub struct SaleView {
     change: String,
     /// The sold lines.
     lines: Vec<SaleLineView>,
-    /// The articles and the money that came back of earlier receipts.
+    /// The articles that came back from earlier receipts, and the amounts that were given back for them.
     returns: Vec<SaleReturnView>,
     payments: Vec<SalePaymentView>,
-    /// The reason of the returns.
+    /// The reason of the returns. null if there are no returns.
     reason: Option<Reason>,
     note: Option<Note>,
-    /// The member who approved a discount or returns at the till of the cashier. null if nobody had to.
+    /// The member who approved a discount or returns. null if no approval was necessary.
     approved_by: Option<ActorId>,
     /// The user or program that completed the sale; null for the platform.
     sold_by: ActorId,
     sold_at: DateTime<Utc>,
-    /// The user or program that voided the sale. null if it counts.
+    /// The user or program that voided the sale. null if the sale is not voided.
     voided_by: Option<ActorId>,
-    /// When the sale was voided. null if it counts.
+    /// The time at which the sale was voided. null if it is not voided.
     voided_at: Option<DateTime<Utc>>,
-    /// The reason why the sale was voided.
+    /// The reason of the void. null if the sale is not voided.
     void_reason: Option<Reason>,
 }
 
@@ -87,19 +88,19 @@ pub struct SaleLineView {
     variant_id: VariantId,
     /// The kind of the product: whether the line has goods that leave the stock.
     kind: ProductKind,
-    /// The SKU when it was sold.
+    /// The SKU at the time of the sale.
     sku: Sku,
-    /// The name of the product when it was sold.
+    /// The name of the product at the time of the sale.
     name: Name,
     /// The quantity, in sale units.
     quantity: Quantity,
-    /// The price of one unit.
+    /// The price of one unit, before discounts. Without taxes if the customer is tax-exempt.
     #[schema(example = "9.50")]
     price: String,
-    /// The list price of one unit when it was sold.
+    /// The list price of one unit at the time of the sale. Without taxes if the customer is tax-exempt.
     #[schema(example = "9.50")]
     list_price: String,
-    /// The reason for a price other than the list price.
+    /// The reason for a price other than the list price. null if the list price applies.
     price_reason: Option<Reason>,
     /// The discount on the line plus the line's share of the discount on the sale.
     #[schema(example = "1.90")]
@@ -134,14 +135,15 @@ pub struct SaleReturnView {
     name: Name,
     /// The quantity that came back, in sale units. "0" if the customer kept the goods.
     quantity: Quantity,
-    /// Whether the goods were added to the stock again. false for services and fees, and for scrapped goods.
+    /// true if goods were added to the stock again. false if they were scrapped or kept, and for services
+    /// and fees.
     restocked: bool,
     /// The amount that was given back, including taxes.
     #[schema(example = "9.50")]
     amount: String,
     /// The taxes in the amount, one entry for each rate.
     taxes: Vec<ChargedTaxView>,
-    /// The sum of these taxes.
+    /// The sum of the taxes in the amount.
     #[schema(example = "1.52")]
     tax: String,
 }
@@ -150,15 +152,16 @@ pub struct SaleReturnView {
 #[serde(rename_all = "camelCase")]
 pub struct SalePaymentView {
     method: SaleMethod,
-    /// The amount without change. Negative if it was paid back.
+    /// The amount without change. Negative if it was paid back, or put into credit.
     #[schema(example = "17.10")]
     amount: String,
     /// The cash that the customer handed over. null for other methods, and for cash that was paid back.
     #[schema(example = "20.00")]
     tendered: Option<String>,
-    /// The number of the transaction at the bank, the card terminal or the provider.
+    /// The number of the transaction at the bank, the card terminal or the provider. null if none was sent.
     reference: Option<ShortText>,
-    /// The code of the voucher.
+    /// The code of the voucher. null for other methods. Without the permission till.approve, only the
+    /// answer to the sale has it.
     #[schema(example = "7KQP-2M9X-TA4V-HB3D")]
     voucher_code: Option<VoucherCode>,
     /// The balance of the voucher, the store credit or the debt after the payment. null for other methods.

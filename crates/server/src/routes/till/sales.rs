@@ -46,18 +46,18 @@ pub struct Sell {
     id: Option<SaleId>,
     /// The register. It must have an open shift.
     register_id: RegisterId,
-    /// Defaults to no customer.
+    /// The customer. Required for payments by store_credit or on_account. Defaults to none.
     customer_id: Option<CustomerId>,
-    /// The articles that the customer buys. May be left out if something comes back, or if money is put into
-    /// a voucher or an account.
+    /// The articles that the customer buys. Defaults to none: then returns, a payment into a voucher or
+    /// store credit, or the payment of a debt is required.
     #[serde(default)]
     #[schema(min_items = 1, max_items = 200)]
     lines: Vec<SellLine>,
     /// A discount on the whole sale, after the discounts on the lines. Fees have no part in it. Defaults to
     /// no discount.
     discount: Option<DiscountText>,
-    /// What the customer brings back of earlier sales, for an exchange or a refund. Requires a reason, and
-    /// the permission till.approve or an approval.
+    /// The articles that come back from earlier sales, and amounts that are given back for their lines.
+    /// Requires a reason, and the permission till.approve or an approval. Defaults to none.
     #[serde(default)]
     #[schema(max_items = 200)]
     returns: Vec<TakeBack>,
@@ -65,8 +65,8 @@ pub struct Sell {
     reason: Option<Reason>,
     /// A note on the receipt. Defaults to none.
     note: Option<Note>,
-    /// The payments. They must add up to the total; only cash has change. May be left out if nothing is to be
-    /// paid.
+    /// The payments. They must add up to the total, with cash rounded; only cash has change. Money other
+    /// than credit is paid back up to the amount of the returns. Defaults to none.
     #[serde(default)]
     #[schema(max_items = 20)]
     payments: Vec<Pay>,
@@ -82,11 +82,12 @@ pub struct SellLine {
     sku: Option<Sku>,
     /// A barcode of the variant, or of a label that a scale has printed.
     barcode: Option<Barcode>,
-    /// The quantity in sale units, greater than zero. Required, but for the barcode of a scale's label, which
-    /// has the quantity or the amount of the line in itself.
+    /// The quantity in sale units, greater than zero. Required, except for the barcode of a scale's label.
+    /// Not allowed with a label, because the label has the quantity or the amount.
     quantity: Option<Positive<Quantity>>,
-    /// The price of one unit, instead of the list price. Requires a priceReason, and the permission
-    /// till.approve or catalogue.write, or an approval. Defaults to the list price.
+    /// The price of one unit, instead of the list price. Requires a priceReason, and till.approve,
+    /// catalogue.write or an approval. Not allowed with a label that has an amount. Defaults to the list
+    /// price.
     price: Option<NonNegative<Money>>,
     /// The reason for another price. Required with price.
     price_reason: Option<Reason>,
@@ -104,10 +105,10 @@ pub struct TakeBack {
     line_id: SaleLineId,
     /// The quantity that comes back, in sale units. Exactly one of quantity and amount is required.
     quantity: Option<Positive<Quantity>>,
-    /// An amount including taxes that is given back for the line, and the customer keeps the goods.
+    /// The amount to give back for the line, including taxes; the customer keeps the goods.
     amount: Option<Money>,
-    /// true: the goods can be sold again and are added to the stock. false: the goods are scrapped. It makes
-    /// no difference for services and fees. Defaults to true.
+    /// true: the goods can be sold again and are added to the stock. false: the goods are scrapped. No
+    /// effect for services and fees. Not allowed with amount. Defaults to true.
     restock: Option<bool>,
 }
 
@@ -117,16 +118,18 @@ pub struct TakeBack {
 pub struct Pay {
     /// The method.
     method: SaleMethod,
-    /// The amount. For cash, it is what the customer hands over, and the server computes the change. Negative
-    /// if it is paid back. One payment may leave it out: it pays what is left.
+    /// The amount. For cash, the amount that the customer hands over; the server computes the change.
+    /// Negative: paid back, or put into credit. One payment may have no amount: this payment pays or pays
+    /// back the rest.
     amount: Option<Money>,
     /// The number of the transaction at the bank, the card terminal or the provider.
     reference: Option<ShortText>,
-    /// The code of the voucher that pays. With a negative amount, money is put into the voucher; a new
-    /// voucher is issued if there is none, and gets a code of its own if this is left out.
+    /// The code of the voucher. Required if the voucher pays. A negative amount is added to the voucher
+    /// with this code; if there is no such voucher, it is issued. Defaults, for a negative amount, to a new
+    /// code.
     #[schema(example = "7KQP-2M9X-TA4V-HB3D")]
     voucher_code: Option<VoucherCode>,
-    /// The last day on which a new voucher can be spent. Defaults to none.
+    /// The last day on which a new voucher can be spent; ignored for other vouchers. Defaults to no expiry.
     expires_on: Option<NaiveDate>,
 }
 
@@ -216,15 +219,15 @@ pub(super) async fn complete<P>(
 
 /// Sell at a register
 ///
-/// Takes the stock of all lines, or of none, takes the payments, and takes the number of the receipt last. If
-/// stock is missing, the answer is 409, and shortages lists every short variant. Prices come from the
-/// catalogue. Another price, a discount above the limit in the settings, and returns require a permission. A
-/// cashier without it gets 403 approval_required, which says what a member must approve with POST
-/// /sales/{id}/approval; then the cashier repeats the request. If more comes back than is sold, the total is
-/// negative, and is paid back.
+/// Takes the stock of all lines, or of none. If stock is missing, the answer is 409, and shortages lists
+/// every short variant. Prices come from the catalogue. Another price, a discount above the limit in the
+/// settings, and returns require the permission till.approve; for the first two, catalogue.write is enough.
+/// Without it, the answer is 403 approval_required: a member approves with POST
+/// /api/v1/sales/{id}/approval, and the cashier repeats the request. If the returns exceed the sold lines,
+/// the total is negative and must be paid back.
 ///
-/// A voucher is sold with a negative payment by the method voucher: 50.00 in cash and -50.00 by voucher. In
-/// the same way, store_credit keeps money for the customer, and on_account pays a debt. Requires an
+/// To sell a voucher of 50.00, send two payments: 50.00 by cash and -50.00 by voucher. In the same way, a
+/// negative payment by store_credit adds store credit, and one by on_account pays a debt. Requires an
 /// Idempotency-Key header.
 #[utoipa::path(tag = "till", operation_id = "sell", request_body = Sell,
     responses((status = 201, body = SaleView)))]
@@ -253,7 +256,7 @@ pub struct ListSales {
     method: Option<SaleMethod>,
     /// Returns only sales with this status. Defaults to all.
     status: Option<SaleStatus>,
-    /// Returns only the sale with this number, as it is printed on the receipt.
+    /// Returns only the receipt with this printed number. Defaults to all.
     #[param(max_length = 50, example = "R1-2026-000042")]
     reference: Option<String>,
     /// Returns only sales completed at this time or later.
@@ -269,13 +272,15 @@ pub struct ListSales {
 /// The series and the number of a printed number, such as `R1-2026-000042`.
 fn number_of(reference: &str) -> Option<(String, i64)> {
     let (series, number) = reference.trim().rsplit_once('-')?;
-    let is_number = !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit());
-    Some((series.to_ascii_uppercase(), number.parse().ok().filter(|_| is_number)?))
+    let is_number = number.bytes().all(|digit| digit.is_ascii_digit());
+    let is_series = series.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    Some((series.to_ascii_uppercase(), number.parse().ok().filter(|_| is_number && is_series)?))
 }
 
 /// List sales
 ///
-/// Returns sales, refunds and exchanges with their lines and payments, newest first.
+/// Returns receipts with their lines and payments, newest first: sales, refunds, exchanges and deposits,
+/// including voided ones.
 #[utoipa::path(tag = "till", operation_id = "listSales", params(ListSales),
     responses((status = 200, body = PageView<SaleView>)))]
 #[get("/sales")]

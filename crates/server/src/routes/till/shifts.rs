@@ -45,8 +45,9 @@ pub struct OpenShift {
     {"method": "card", "amount": "230.40"}
 ]}))]
 pub struct CloseShift {
-    /// The counted amounts, of which one must be cash. A method that is left out counts as zero. Required by
-    /// the first request for the shift, and left out by others.
+    /// The counted amounts, of which one must be cash. A method that is left out counts as zero, but
+    /// vouchers that are left out are not counted. Required by the first request, and not allowed in
+    /// others.
     #[schema(min_items = 1)]
     counts: Option<Vec<CountMethod>>,
     /// The reason of the difference, after the drawer was counted.
@@ -68,8 +69,9 @@ pub struct ApproveDifference {
 pub struct CountMethod {
     /// The method of payment.
     method: PaymentMethod,
-    /// The counted amount. Exactly one of amount and denominations is required.
-    amount: Option<NonNegative<Money>>,
+    /// The counted amount. Negative if more was paid back than received; cash is never negative. Exactly
+    /// one of amount and denominations is required.
+    amount: Option<Money>,
     /// The notes and coins that were counted, of cash.
     #[schema(min_items = 1, max_items = 50)]
     denominations: Option<Vec<CountDenomination>>,
