@@ -141,6 +141,23 @@ async fn a_voucher_is_sold_and_spent_once_at_ten_registers() {
     assert_eq!(listed["data"][0]["code"], "GIFT-0042", "{listed}");
     let cashier = Cashier::sign_in(&app, &acme, "cashier").await;
     assert_eq!(cashier.get("/api/v1/vouchers").await.status, 403);
+    // Without till.approve, nobody reads the codes of sales of before.
+    for path in
+        ["/api/v1/sales?limit=100".to_owned(), format!("/api/v1/sales/{}", sold["id"].as_str().unwrap())]
+    {
+        assert!(!cashier.get(&path).await.body.to_string().contains(text), "{path}");
+        assert!(acme.get(&path).await.body.to_string().contains(text), "{path}");
+    }
+    let nobody = json!([{"method": "cash", "amount": "5"}, {"method": "store_credit", "amount": "-5"}]);
+    let nobody = deposit(&acme, till, &json!(uuid::Uuid::now_v7()), nobody).await;
+    refused_at(&nobody, "/customerId", "not_found");
+    let nothing = deposit(&acme, till, &Value::Null, json!([{"method": "voucher"}])).await;
+    refused_at(&nothing, "/lines", "invalid_line_count");
+    let much = json!([
+        {"method": "voucher", "amount": "-9999999999"}, {"method": "voucher", "amount": "-9999999999"},
+        {"method": "cash"},
+    ]);
+    refused_at(&deposit(&acme, till, &Value::Null, much).await, "/payments", "amount_too_large");
     assert_eq!(cashier.get(&format!("/api/v1/vouchers/{text}")).await.status, 200);
 }
 
@@ -197,6 +214,10 @@ async fn a_customer_owes_no_more_than_the_limit_and_keeps_credit() {
     let back = json!({"customerId": id, "payments": [{"method": "on_account"}]});
     let back = made(refund(&boss, &till, &both, back).await);
     assert_eq!(back["payments"][0]["creditBalance"], "10.00", "{back}");
+    let path_of_customer = format!("/api/v1/customers/{id}");
+    assert_eq!(ann.patch(&path_of_customer, &json!({"phone": "0123"})).await.status, 200);
+    assert_eq!(ann.patch(&path_of_customer, &json!({"archived": true})).await.status, 403);
+    assert_eq!(ann.send("DELETE", &path_of_customer, None).await.status, 403);
     let archived = acme.send("DELETE", &format!("/api/v1/customers/{id}"), None).await;
     assert_eq!((archived.status, archived.code()), (409, "has_credit"), "{archived:?}");
     made(deposit(&ann, &till, &customer["id"], pay("10")).await);
@@ -302,6 +323,14 @@ async fn lines_without_taxes_are_priced_exactly_when_an_order_changes() {
     assert_eq!((&same.body["total"], same.header("etag")), (&json!("8534.48"), "\"1\""), "{same:?}");
     let more = acme.patch(&path, &json!({"lines": lines("10001")})).await;
     assert_eq!(more.body["total"], "8535.34", "{more:?}");
+    // An agreed price stays, and so does the price of an article that is archived since.
+    let agreed = json!([{
+        "variantId": nail, "quantity": "100", "price": "0.58", "priceReason": "many",
+    }]);
+    let agreed = acme.patch(&path, &json!({"lines": agreed})).await;
+    assert_eq!(agreed.body["total"], "50.00", "{agreed:?}");
+    let half = acme.patch(&path, &json!({"lines": lines("50")})).await;
+    assert_eq!(half.body["total"], "25.00", "{half:?}");
 }
 
 #[tokio::test]
@@ -352,6 +381,15 @@ async fn the_books_find_whatever_was_changed_behind_the_back_of_the_till() {
         admin.batch_execute(&add(table, column, -1, &of)).await.unwrap();
         assert_eq!(books().await["holds"], true, "{table}.{column}");
     }
+    // A movement of credit that no payment explains.
+    let spent = format!(
+        "UPDATE {schema}.credits SET balance = 0, position = 2;
+         INSERT INTO {schema}.credit_movements
+         SELECT gen_random_uuid(), credit_id, 2, -amount, 0, sale_id, false, NULL, now()
+           FROM {schema}.credit_movements"
+    );
+    admin.batch_execute(&spent).await.unwrap();
+    assert_eq!(books().await["faults"][0]["fault"], "credit");
     // The last receipt vanishes.
     let last = format!("(SELECT id FROM {schema}.sales WHERE number = 5)");
     let gone = ["credit_movements WHERE sale_id", "sale_payments WHERE sale_id", "sales WHERE id"]

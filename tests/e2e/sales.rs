@@ -286,7 +286,7 @@ async fn receipts_are_numbered_for_each_register_and_fiscal_year_without_a_gap()
     for till in [&one, &two] {
         shifts.push(open_shift(&acme, till, "0").await);
     }
-    // Two of three sales are refused after they have the stock, and give their numbers back.
+    // Two of three sales are refused, because they find too little stock.
     let sell_one = async |index: usize| {
         let till = if index.is_multiple_of(2) { &one } else { &two };
         let quantity = if index.is_multiple_of(3) { "1" } else { "1000" };

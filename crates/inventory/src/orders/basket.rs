@@ -206,6 +206,12 @@ impl Sold {
         self.rates = (!rates.is_empty()).then_some(Json(rates));
     }
 
+    /// The price without the taxes that it includes, as a line stores it.
+    fn net(&self) -> Money {
+        let net = |taxation: Taxation| Money::rounded(taxation.net(self.price.as_decimal()));
+        self.taxation().filter(|taxation| taxation.is_inclusive).map_or(self.price, net)
+    }
+
     fn taxation(&self) -> Option<Taxation> {
         let rates = self.rates.as_ref().map(|rates| rates.0.clone());
         self.is_inclusive.zip(rates).map(|(is_inclusive, rates)| Taxation { is_inclusive, rates })
@@ -244,10 +250,17 @@ impl Articles {
     }
 
     /// Variants that an order has already keep their names, their list prices and their taxes.
-    pub(super) fn keep(&mut self, lines: &[OrderLine]) {
+    ///
+    /// The prices of a customer who pays no taxes are stored without them, and rounded. Where the catalogue still
+    /// has the same price, it is computed from there, exactly.
+    pub(super) fn keep(&mut self, lines: &[OrderLine], is_exempt: bool) {
         for line in lines.iter().rev() {
-            if let Some(sold) = self.sold.get_mut(&line.variant_id) {
-                sold.keep(line);
+            match self.sold.get_mut(&line.variant_id) {
+                Some(sold) if is_exempt && line.price_reason.is_none() && sold.net() == line.list_price => {
+                    sold.is_archived = false;
+                }
+                Some(sold) => sold.keep(line),
+                None => {}
             }
         }
     }

@@ -32,7 +32,7 @@ pub struct OrderChange {
     /// The new day until which the order must be paid; `Some(None)` removes it.
     pub due_on: Option<Option<NaiveDate>>,
     /// All lines that the order has from now on. A variant that the order has already keeps its price and its
-    /// taxes, unless the order was or is now without taxes.
+    /// taxes, unless the tax exemption changes.
     pub lines: Option<Vec<NewLine>>,
     /// A discount on the whole order, with new lines only.
     pub discount: Option<Discount>,
@@ -121,17 +121,17 @@ async fn replace_lines(
     let variants = basket::variants(tx, lines).await?;
     let (terms, mut articles) = all((settings::terms(tx), basket::articles(tx, variants))).await?;
     let mut lines = lines.to_vec();
-    // Prices without their taxes are rounded, so they are computed again from the catalogue.
-    if !stored.is_tax_exempt && !buyer.is_tax_exempt {
+    let is_exempt = buyer.is_tax_exempt;
+    if stored.is_tax_exempt == is_exempt {
         keep_prices(&mut lines, articles.variants(), &stored.lines);
-        articles.keep(&stored.lines);
+        articles.keep(&stored.lines, is_exempt);
     }
     let new = NewBasket { lines, discount: change.discount, may_set_prices: change.may_set_prices };
     let Basket { subtotal, discount, tax, total, lines } = new.price(&articles, &terms, buyer)?;
     let lines: Vec<OrderLine> =
         lines.into_iter().map(|line| OrderLine::new(stored.id, line, false)).collect();
     let (from, to) = (shown(&stored.lines), shown(&lines));
-    if from == to {
+    if from == to && stored.is_tax_exempt == is_exempt {
         return Ok(());
     }
     edit.note("lines", from, to);
@@ -143,9 +143,8 @@ async fn replace_lines(
     }
     let decided = decide(tx, &postings).await?;
     let delete = async { tx.execute(DELETE, &[&stored.id]).await };
-    let save = async {
-        tx.execute(SAVE, &[&stored.id, &subtotal, &discount, &tax, &total, &buyer.is_tax_exempt]).await
-    };
+    let save =
+        async { tx.execute(SAVE, &[&stored.id, &subtotal, &discount, &tax, &total, &is_exempt]).await };
     let write = decided.write(tx, Source::Order(stored.id), actor);
     all((write, delete, save, placing::insert_lines(tx, stored.id, &lines))).await?;
     Ok(())

@@ -140,7 +140,9 @@ impl From<SaleError> for Problem {
             SaleError::HasReturns => Self::because(Code::HasReturns, &error),
             SaleError::Payment(error) => error.into(),
             SaleError::Credit(error) => error.into(),
-            SaleError::CreditSpent(_) => Self::because(Code::InsufficientCredit, &error),
+            SaleError::CreditSpent(available) => {
+                Self::because(Code::InsufficientCredit, &error).with("available", json!(available.plain()))
+            }
             SaleError::TooLarge => Self::invalid("/lines", Code::AmountTooLarge, error),
             SaleError::IdTaken(error) => error.into(),
             SaleError::Stock(error) => error.into(),

@@ -82,9 +82,12 @@ fn quantity_of(amount: Money, price: Money, decimals: QuantityDecimals) -> Optio
     const TOLERANCE: Decimal = Decimal::from_parts(2, 0, 0, false, 2);
     let (amount, price) = (amount.as_decimal(), price.as_decimal());
     let exact = amount.checked_div(price)?;
-    let quantity = exact.round_dp(u32::from(i16::from(decimals).unsigned_abs()));
+    let scale = u32::from(i16::from(decimals).unsigned_abs());
+    let quantity = exact.round_dp(scale);
     let difference = (quantity.checked_mul(price)? - amount).abs();
-    if difference > (amount * TOLERANCE).max(Decimal::new(1, 2)) {
+    // Pieces have their price to the cent.
+    let tolerance = if scale == 0 { Decimal::ZERO } else { amount * TOLERANCE };
+    if difference > tolerance.max(Decimal::new(1, 2)) {
         return None;
     }
     Positive::new(Quantity::from_decimal(quantity)).ok()
@@ -105,7 +108,7 @@ mod tests {
         assert_eq!(quantity("3.40", "1.70", 0).as_deref(), Some("2"));
         assert_eq!(quantity("0.05", "20", 3).as_deref(), Some("0.002"));
         for (amount, price, decimals) in
-            [("0.01", "100", 0), ("15", "10", 0), ("0.01", "99", 3), ("30", "60000", 3)]
+            [("0.01", "100", 0), ("15", "10", 0), ("98.04", "100", 0), ("0.01", "99", 3), ("30", "60000", 3)]
         {
             assert_eq!(quantity(amount, price, decimals), None, "{amount} {price}");
         }

@@ -49,5 +49,15 @@ SELECT 'credit', c.id::text, c.balance, coalesce(moved.amount, 0)
   FROM credits c LEFT JOIN moved ON moved.credit_id = c.id
  WHERE c.balance <> coalesce(moved.amount, 0) OR coalesce(moved.broken, 0) > 0
     OR c.position <> coalesce(moved.movements, 0)
+ UNION ALL
+SELECT 'credit', coalesce(m.sale_id, p.sale_id)::text, coalesce(p.change, 0), coalesce(m.amount, 0)
+  FROM (SELECT sale_id, credit_id, sum(amount) AS amount FROM credit_movements GROUP BY sale_id, credit_id) m
+  FULL JOIN (SELECT p.sale_id, p.credit_id,
+                    CASE WHEN min(s.voided_at) IS NOT NULL THEN 0
+                         ELSE sum(CASE WHEN p.method = 'on_account' THEN p.amount ELSE -p.amount END) END AS change
+               FROM sale_payments p JOIN sales s ON s.id = p.sale_id
+              WHERE p.credit_id IS NOT NULL GROUP BY p.sale_id, p.credit_id) p
+    ON p.sale_id = m.sale_id AND p.credit_id = m.credit_id
+ WHERE coalesce(p.change, 0) <> coalesce(m.amount, 0)
  ORDER BY fault, subject
  LIMIT 1000

@@ -122,7 +122,7 @@ pub enum SalePaymentError {
     #[error("pay exactly {} back", .0.plain())]
     NotPaidBack(Money),
     /// Cash is not a multiple of the smallest amount of cash.
-    #[error("the amounts of cash and of credit must be multiples of {}, because cash is rounded", .0.plain())]
+    #[error("the amount of cash must be a multiple of {}", .0.plain())]
     CashStep(Money),
     /// An amount is larger than an amount can be.
     #[error("an amount exceeds the largest amount, 9999999999.9999; split the payments")]
@@ -139,6 +139,8 @@ pub(super) struct Due {
     pub total: Money,
     /// The amount of what came back: no more is paid back.
     pub returned: Money,
+    /// Whether everything that is left of a receipt comes back, and nothing is sold.
+    pub is_whole_refund: bool,
     /// Cash is rounded to a multiple of this amount; zero rounds nothing.
     pub cash_rounding: Money,
     pub rounding: Rounding,
@@ -191,7 +193,10 @@ impl Due {
         };
         match () {
             () if change.is_zero() => {}
-            () if !due.is_positive() && self.total.is_negative() => {
+            () if self.total.is_negative() && !asked.iter().any(is_cash) => {
+                return Err(SalePaymentError::NotPaidBack(-self.total));
+            }
+            () if self.total.is_negative() && !due.is_positive() => {
                 return Err(SalePaymentError::NotPaidBack(-due));
             }
             () if change.is_negative() => return Err(SalePaymentError::TooLittle(-change)),
@@ -237,16 +242,17 @@ impl Due {
     fn check_paid_back(self, payments: &[SalePayment]) -> Result<(), SalePaymentError> {
         let others = payments.iter().filter(|payment| !payment.method.is_credit());
         let paid_back: Money = others.map(|payment| (-payment.amount).max(Money::ZERO)).sum();
-        match paid_back > self.returned {
+        let rounding = if self.is_whole_refund { self.cash_rounding } else { Money::ZERO };
+        match paid_back > self.returned + rounding {
             true if self.returned.is_zero() => Err(SalePaymentError::TooMuch(paid_back)),
             true => Err(SalePaymentError::PaidBack(self.returned)),
             false => Ok(()),
         }
     }
 
-    /// The amount that is paid in cash. Only what the total brings about is rounded: amounts that the till
-    /// chooses must be multiples of the step, so that rounding gives nothing away. Cash that is paid back is
-    /// rounded down.
+    /// The amount that is paid in cash. It is rounded to the nearest step if it pays for articles alone. Where
+    /// the till chooses amounts, rounding must give nothing away: beside money that is put into credit, cash is
+    /// rounded up, and cash that is paid back is rounded down, unless a whole receipt comes back.
     fn cash_due(
         self,
         asked: &[NewSalePayment],
@@ -254,24 +260,28 @@ impl Due {
         rest: Option<&NewSalePayment>,
     ) -> Result<Money, SalePaymentError> {
         let step = self.cash_rounding.as_decimal();
-        if step.is_zero() {
+        if step.is_zero() || (in_cash.as_decimal() % step).is_zero() {
             return Ok(in_cash);
         }
-        let is_multiple = |amount: Money| (amount.as_decimal() % step).is_zero();
-        let refused = SalePaymentError::CashStep(self.cash_rounding);
         if rest.is_some_and(|rest| rest.method != SaleMethod::Cash) {
-            return if is_multiple(in_cash) { Ok(in_cash) } else { Err(refused) };
+            return Err(SalePaymentError::CashStep(self.cash_rounding));
         }
-        let credit = asked.iter().filter(|payment| payment.method.is_credit());
-        let put_in: Money = credit.filter_map(|payment| Some((-payment.amount?).max(Money::ZERO))).sum();
-        if !is_multiple(put_in) {
-            return Err(refused);
-        }
+        let is_put_in = |payment: &NewSalePayment| {
+            payment.method.is_credit() && payment.amount.is_some_and(Money::is_negative)
+        };
+        let has_others = asked.iter().any(|payment| payment.method != SaleMethod::Cash);
         // At most 10^10 steps of 10^-4, which a decimal holds.
-        let steps = (in_cash - put_in).as_decimal() / step;
-        let steps: Decimal =
-            if steps.is_sign_negative() { steps.trunc() } else { self.rounding.round(steps, 0) };
-        Ok(Money::from_decimal(steps * step) + put_in)
+        let steps: Decimal = in_cash.as_decimal() / step;
+        let nearest = self.rounding.round(steps, 0);
+        let steps = match () {
+            () if in_cash.is_negative() && !self.is_whole_refund => steps.trunc(),
+            () if in_cash.is_negative() => nearest,
+            () if asked.iter().any(is_put_in) => steps.ceil(),
+            // Other payments do not make cash vanish.
+            () if has_others => nearest.max(Decimal::ONE),
+            () => nearest,
+        };
+        Ok(Money::from_decimal(steps * step))
     }
 }
 
@@ -369,6 +379,7 @@ mod tests {
         let due = Due {
             total: money(total),
             returned: money(returned),
+            is_whole_refund: false,
             cash_rounding: money(step),
             rounding: Rounding::HalfAwayFromZero,
         };
@@ -402,7 +413,7 @@ mod tests {
             ("-17.33", "17.33", "0.05", vec![by(Cash, "")], "-17.3 | 0.03"),
             ("-17.33", "17.33", "0.05", vec![by(Cash, "-17.3")], "-17.3 | 0.03"),
             ("-17.33", "17.33", "0.05", vec![by(Card, "-10"), by(Cash, "")], "-10 -7.3 | 0.03"),
-            ("17.33", "0", "0.05", vec![by(Voucher, "-50"), by(Cash, "100")], "-50 67.35 | 0.02"),
+            ("17.31", "0", "0.05", vec![by(Voucher, "-50"), by(Cash, "100")], "-50 67.35 | 0.04"),
             ("17.33", "0", "0.05", vec![by(Cash, "5"), by(Card, "")], "5 12.33 | 0"),
             ("-5", "20", "0", vec![by(Card, "10"), by(Cash, "-15")], "10 -15 | 0"),
             // Money is put into a voucher or an account.
@@ -416,12 +427,20 @@ mod tests {
 
     #[test]
     fn rounding_gives_nothing_away() {
-        let step = || SalePaymentError::CashStep(money("1"));
+        use SalePaymentError::{CashStep, NotPaidBack};
+        for (total, returned, asked, settled) in [
+            ("0", "0", vec![by(StoreCredit, "-0.49"), by(Cash, "")], "-0.49 1 | 0.51"),
+            ("17", "0", vec![by(Card, "16.51"), by(Cash, "")], "16.51 1 | 0.51"),
+            ("17.01", "0", vec![by(Voucher, "-50"), by(Card, "60"), by(Cash, "")], "-50 60 8 | 0.99"),
+            ("-17.33", "17.33", vec![by(StoreCredit, "-10.33"), by(Cash, "")], "-10.33 -7 | 0"),
+            ("7.33", "10.33", vec![by(Voucher, "-10.67"), by(Cash, "")], "-10.67 18 | 0"),
+            ("-0.5", "0.5", vec![by(Cash, "")], " | 0.5"),
+        ] {
+            assert_eq!(settle(total, returned, "1", &asked).as_deref(), Ok(settled), "{total} {asked:?}");
+        }
         for (total, returned, asked, error) in [
-            ("0", "0", vec![by(StoreCredit, "-0.49"), by(Cash, "")], step()),
-            ("17", "0", vec![by(Cash, "0.49"), by(Card, "")], step()),
-            ("17", "0", vec![by(Voucher, "-0.49"), by(Cash, "")], step()),
-            ("-0.5", "0.5", vec![by(Cash, "-1")], SalePaymentError::NotPaidBack(Money::ZERO)),
+            ("17", "0", vec![by(Cash, "0.49"), by(Card, "")], CashStep(money("1"))),
+            ("-0.5", "0.5", vec![by(Cash, "-1")], NotPaidBack(Money::ZERO)),
             (
                 "0",
                 "0",
@@ -431,8 +450,6 @@ mod tests {
         ] {
             assert_eq!(settle(total, returned, "1", &asked), Err(error), "{total} {asked:?}");
         }
-        // Cash that is paid back is rounded down, here to nothing.
-        assert_eq!(settle("-0.5", "0.5", "1", &[by(Cash, "")]).as_deref(), Ok(" | 0.5"));
     }
 
     #[test]
@@ -449,6 +466,8 @@ mod tests {
             ("0", "0", vec![by(Cash, "1")], TooMuch(money("1"))),
             ("0", "0", vec![by(StoreCredit, "50"), by(Cash, "")], TooMuch(money("50"))),
             ("-10", "10", vec![], NotPaidBack(money("10"))),
+            ("-1", "1", vec![by(Card, "-2")], NotPaidBack(money("1"))),
+            ("-10", "10", vec![by(Card, "-4")], NotPaidBack(money("10"))),
             ("-10", "10", vec![by(Cash, "-9")], NotPaidBack(money("10"))),
             ("-10", "10", vec![by(Cash, "-11")], NotPaidBack(money("10"))),
             ("-10", "10", vec![by(Cash, "5")], NotPaidBack(money("10"))),

@@ -1,6 +1,7 @@
 //! Voiding a receipt: in its shift, it is undone, and keeps its number.
 
 use inventory::audit::{self, Action, Subject};
+use inventory::customer;
 use inventory::stock::movement::Kind;
 use inventory::stock::{Cost, Posting, Source, decide};
 use serde_json::json;
@@ -51,6 +52,10 @@ pub async fn void(
         true => None,
         false => Some(approval::require(tx, id, Approves::Void, None, actor).await?),
     };
+    let is_archived = customer::buyer(tx, sale.customer_id).await?.unwrap_or_default().is_archived;
+    if is_archived && sale.payments.iter().any(|payment| payment.method.is_credit()) {
+        return Err(SaleError::ArchivedCustomer);
+    }
     let posting = |line: &SaleLine| Posting {
         kind: Kind::Return,
         variant_id: line.variant_id,
@@ -94,7 +99,8 @@ async fn undo_credit(tx: &TenantTx, sale: &Sale) -> Result<DecidedCredit, SaleEr
         let holder = Holder::Known(payment.credit_id?);
         Some(CreditPosting { holder, amount: -payment.credit_change(), index })
     };
-    let postings: Vec<CreditPosting> = sale.payments.iter().enumerate().filter_map(posting).collect();
+    // The last change first, so that no balance is negative on the way.
+    let postings: Vec<CreditPosting> = sale.payments.iter().enumerate().rev().filter_map(posting).collect();
     let circumstances =
         Circumstances { today: sale.sold_at.date_naive(), credit_limit: Money::ZERO, is_void: true };
     credit_posting::decide(tx, &postings, circumstances).await.map_err(|error| match error {

@@ -16,7 +16,7 @@ use inventory::stock::movement::Kind;
 use inventory::stock::{Cost, Decided, Posting, Source, decide};
 use inventory::{CustomerId, column, customer, day_of};
 use rust_decimal::Decimal;
-use serde_json::json;
+use serde_json::{Value, json};
 use tenancy::{DbError, TenantTx, all, outbox};
 use values::{ActorId, Money, Note, Quantity, Reason};
 
@@ -146,7 +146,7 @@ async fn complete_new(tx: &TenantTx, new: &NewSale, actor: ActorId) -> Result<Sa
     if buyer.is_archived {
         return Err(SaleError::ArchivedCustomer);
     }
-    let (basket, mut approved_by) = price(tx, id, basket, (&articles, &terms, buyer), actor).await?;
+    let (basket, discount_approved_by) = price(tx, id, basket, (&articles, &terms, buyer), actor).await?;
     let earlier = lock_earlier(tx, new.refunded.as_slice(), &lines_of(&new.back)).await?;
     earlier.check(new.refunded)?;
     let mut taking_back = TakingBack {
@@ -171,10 +171,19 @@ async fn complete_new(tx: &TenantTx, new: &NewSale, actor: ActorId) -> Result<Sa
     if returned > Money::MAX {
         return Err(SaleError::TooLarge);
     }
-    if !new.back.is_empty() && !new.may_take_back {
-        approved_by = Some(approval::require(tx, id, Approves::Refund, Some(returned), actor).await?);
-    }
-    let due = Due { total, returned, cash_rounding: till.cash_rounding, rounding: terms.rounding };
+    let needs_approval = !new.back.is_empty() && !new.may_take_back;
+    let refund_approved_by = match needs_approval {
+        true => Some(approval::require(tx, id, Approves::Refund, Some(returned), actor).await?),
+        false => None,
+    };
+    let is_rest = |back: &Back| matches!(back, Back::Rest { .. });
+    let due = Due {
+        total,
+        returned,
+        is_whole_refund: new.lines.is_empty() && new.back.iter().all(is_rest),
+        cash_rounding: till.cash_rounding,
+        rounding: terms.rounding,
+    };
     let mut settled = due.settle(id, &new.payments, &terms.currency)?;
     if new.lines.is_empty() && new.back.is_empty() && settled.payments.is_empty() {
         return Err(SaleError::LineCount);
@@ -229,7 +238,7 @@ async fn complete_new(tx: &TenantTx, new: &NewSale, actor: ActorId) -> Result<Sa
         rounding,
         reason: new.reason.clone(),
         note: new.note.clone(),
-        approved_by,
+        approved_by: refund_approved_by.or(discount_approved_by),
         sold_by: actor,
         sold_at: tx.now(),
         voided_by: None,
@@ -240,7 +249,11 @@ async fn complete_new(tx: &TenantTx, new: &NewSale, actor: ActorId) -> Result<Sa
         returns,
         payments,
     };
-    let number = store(tx, new, &sale, &earlier.lines, (&decided, &credit)).await?;
+    let completed = json!({
+        "kind": {"to": sale.kind}, "total": {"to": sale.total.plain()}, "reason": {"to": sale.reason},
+        "discountApprovedBy": {"to": discount_approved_by}, "refundApprovedBy": {"to": refund_approved_by},
+    });
+    let number = store(tx, new, &sale, &earlier.lines, (&decided, &credit), &completed).await?;
     Ok(Sale { number, ..sale })
 }
 
@@ -282,11 +295,8 @@ async fn store(
     sale: &Sale,
     earlier: &[SaleLine],
     (stock, credit): (&Decided, &DecidedCredit),
+    completed: &Value,
 ) -> Result<i64, SaleError> {
-    let completed = json!({
-        "kind": {"to": sale.kind}, "total": {"to": sale.total.plain()}, "reason": {"to": sale.reason},
-        "approvedBy": {"to": sale.approved_by},
-    });
     let event = Event::SaleCompleted(SaleChanged {
         sale_id: sale.id,
         register_id: sale.register_id,
@@ -295,7 +305,7 @@ async fn store(
     let written = all((
         stock.write(tx, Source::Sale(sale.id.into()), sale.sold_by),
         save_earlier(tx, earlier),
-        audit::record(tx, sale.sold_by, Action::SaleCompleted, Subject::Sale(sale.id.into()), &completed),
+        audit::record(tx, sale.sold_by, Action::SaleCompleted, Subject::Sale(sale.id.into()), completed),
         outbox::write(tx, &event),
         insert(tx, new, sale),
         insert_parts(tx, sale, credit),

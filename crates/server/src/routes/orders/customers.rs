@@ -63,7 +63,7 @@ pub struct ChangeCustomer {
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     credit_limit: Option<NonNegative<Money>>,
-    /// true archives the customer. false restores it.
+    /// true archives the customer. false restores it. Requires the permission orders.place or till.approve.
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     archived: Option<bool>,
@@ -197,6 +197,9 @@ pub async fn edit(
 ) -> Result<HttpResponse, Problem> {
     let ChangeCustomer { name, email, phone, note, tax_exempt, credit_limit, archived } = body.value;
     check_terms(&caller, tax_exempt, credit_limit)?;
+    if archived.is_some() {
+        check_archiving(&caller)?;
+    }
     let change = CustomerChange {
         name,
         email,
@@ -224,6 +227,7 @@ pub async fn archive(
     PathId(id): PathId<CustomerId>,
     IfMatch(if_version): IfMatch,
 ) -> Result<HttpResponse, Problem> {
+    check_archiving(&caller)?;
     let change = CustomerChange { is_archived: Some(true), if_version, ..CustomerChange::default() };
     update(&state, &caller, id, &change).await?;
     Ok(HttpResponse::NoContent().finish())
@@ -239,6 +243,14 @@ fn check_terms<P>(
         return Ok(());
     }
     caller.require(Permission::TillApprove)
+}
+
+/// Whether the caller may archive and restore customers: a cashier may not, who only sells.
+fn check_archiving<P>(caller: &Caller<P>) -> Result<(), Problem> {
+    match caller.may(Permission::TillApprove) {
+        true => Ok(()),
+        false => caller.require(Permission::OrdersPlace),
+    }
 }
 
 async fn update(

@@ -134,7 +134,8 @@ pub async fn void(
     once.run(&state.database, Key::Optional, async |tx| {
         let (currency, sale) =
             with_currency(tx, sale_void::void(tx, id, &body.reason, may_void, once.actor())).await?;
-        Answer::ok(Tag::of_version(sale.version), &SaleView::new(sale, &currency))
+        let tag = Tag::of_version(sale.version);
+        Answer::ok(tag, &SaleView::new(sale, &currency).with_codes(may_void))
     })
     .await
 }

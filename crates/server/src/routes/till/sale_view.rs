@@ -206,6 +206,16 @@ impl SaleView {
     }
 }
 
+impl SaleView {
+    /// Leaves the codes of vouchers out for callers who may not list vouchers.
+    pub(super) fn with_codes(mut self, may_list: bool) -> Self {
+        if !may_list {
+            self.payments.iter_mut().for_each(|payment| payment.voucher_code = None);
+        }
+        self
+    }
+}
+
 impl SaleLineView {
     fn new(line: SaleLine, currency: &Currency) -> Self {
         Self {

@@ -51,7 +51,7 @@ pub struct Sell {
     /// The articles that the customer buys. Defaults to none: then returns, a payment into a voucher or
     /// store credit, or the payment of a debt is required.
     #[serde(default)]
-    #[schema(min_items = 1, max_items = 200)]
+    #[schema(max_items = 200)]
     lines: Vec<SellLine>,
     /// A discount on the whole sale, after the discounts on the lines. Fees have no part in it. Defaults to
     /// no discount.
@@ -310,7 +310,9 @@ pub async fn list(
     let page = page_request(query.limit, query.cursor.as_ref())?;
     let list = async |tx: &TenantTx| all((settings::currency(tx), sale_list::list(tx, &filter, &page))).await;
     let (currency, page) = state.database.read_snapshot(&caller.scope(), list).await?;
-    Ok(HttpResponse::Ok().json(PageView::new(page, |sale| SaleView::new(sale, &currency))))
+    let may_list = caller.may(Permission::TillApprove);
+    let view = |sale| SaleView::new(sale, &currency).with_codes(may_list);
+    Ok(HttpResponse::Ok().json(PageView::new(page, view)))
 }
 
 /// Read a sale
@@ -326,5 +328,7 @@ pub async fn show(
     let read = async |tx: &TenantTx| all((settings::currency(tx), sale_list::find(tx, id))).await;
     let (currency, sale) = state.database.read_snapshot(&caller.scope(), read).await?;
     let sale = sale.ok_or_else(Problem::not_found)?;
-    Ok(etag::respond(&request, Tag::of_version(sale.version), &SaleView::new(sale, &currency)))
+    let tag = Tag::of_version(sale.version);
+    let view = SaleView::new(sale, &currency).with_codes(caller.may(Permission::TillApprove));
+    Ok(etag::respond(&request, tag, &view))
 }
