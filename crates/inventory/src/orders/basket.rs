@@ -251,8 +251,8 @@ impl Articles {
 
     /// Variants that an order has already keep their names, their list prices and their taxes.
     ///
-    /// The prices of a customer who pays no taxes are stored without them, and rounded. Where the catalogue still
-    /// has the same price, it is computed from there, exactly.
+    /// The prices of a customer who pays no taxes are stored without them, and rounded. Where the catalogue
+    /// still has the same price, it is computed from there, exactly.
     pub(super) fn keep(&mut self, lines: &[OrderLine], is_exempt: bool) {
         for line in lines.iter().rev() {
             match self.sold.get_mut(&line.variant_id) {

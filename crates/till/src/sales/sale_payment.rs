@@ -250,9 +250,10 @@ impl Due {
         }
     }
 
-    /// The amount that is paid in cash. It is rounded to the nearest step if it pays for articles alone. Where
-    /// the till chooses amounts, rounding must give nothing away: beside money that is put into credit, cash is
-    /// rounded up, and cash that is paid back is rounded down, unless a whole receipt comes back.
+    /// The amount that is paid in cash. It is rounded to the nearest step if it pays for articles alone.
+    /// Where the till chooses amounts, rounding must give nothing away: beside money that is put into
+    /// credit, cash is rounded up, and cash that is paid back is rounded down, unless a whole receipt comes
+    /// back.
     fn cash_due(
         self,
         asked: &[NewSalePayment],
