@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use harness::sequences::{parts, value};
+use harness::sequences::{parts, till, value};
 use harness::{Program, TestApp, TestDatabase};
 use platform::migrations;
 use tenancy::{NewTenant, ProvisionError, TenantSlug, TenantTx};
@@ -21,6 +21,12 @@ async fn the_value_of_goods_is_conserved() {
 async fn the_parts_of_an_order_add_up() {
     let app = TestApp::start().await;
     parts::add_up(&app.tenant("acme").await, SEQUENCES, 12).await;
+}
+
+#[tokio::test]
+async fn the_drawer_of_a_till_adds_up() {
+    let app = TestApp::start().await;
+    till::adds_up(&app.tenant("acme").await, SEQUENCES, 12).await;
 }
 
 /// What a new business of that release starts with.

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use harness::till::{open_shift, register};
-use harness::{Program, TestApp, a_product, join_all};
+use harness::{Program, TestApp, a_product, in_lanes};
 use inventory::Requested;
 use serde_json::{Value, json};
 use till::asked_line::AskedLine;
@@ -113,14 +113,7 @@ async fn receipts_have_no_gap_after_rollbacks_and_killed_servers() {
             }
         }
     });
-    let work = RefCell::new(work);
-    let lane = async |_| {
-        loop {
-            let Some(next) = work.borrow_mut().next() else { break };
-            next.await;
-        }
-    };
-    join_all((0..8).map(lane).collect()).await;
+    in_lanes(8, work).await;
     app.database.until_no_transaction_is_open().await;
     let acknowledged = acknowledged.take();
     assert!(acknowledged.len() > 40);

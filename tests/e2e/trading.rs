@@ -8,7 +8,7 @@ use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use harness::{Business, Client, Program, TestApp, a_product, drop_after_polls, join_all};
+use harness::{Business, Client, Program, TestApp, a_product, drop_after_polls, in_lanes, join_all};
 use inventory::basket::{NewBasket, NewLine};
 use inventory::idempotency::{self, Claim, StoredAnswer};
 use inventory::order::{self, NewOrder, OrderError};
@@ -260,15 +260,7 @@ async fn order_numbers_have_no_gap_after_rollbacks_and_killed_servers() {
             }
         }
     });
-    // Eight orders at a time, in sequence.
-    let work = RefCell::new(work);
-    let lane = async |_| {
-        loop {
-            let Some(next) = work.borrow_mut().next() else { break };
-            next.await;
-        }
-    };
-    join_all((0..8).map(lane).collect()).await;
+    in_lanes(8, work).await;
     // Requests of clients that disconnected may still be running.
     app.database.until_no_transaction_is_open().await;
     let acknowledged = acknowledged.take();

@@ -81,6 +81,18 @@ pub fn until<Check: Future<Output = bool>>(
     }
 }
 
+/// Runs futures in sequence, `lanes` of them at a time.
+pub async fn in_lanes<F: Future>(lanes: usize, work: impl Iterator<Item = F>) {
+    let work = std::cell::RefCell::new(work);
+    let lane = async |_| {
+        loop {
+            let Some(next) = work.borrow_mut().next() else { break };
+            next.await;
+        }
+    };
+    join_all((0..lanes).map(lane).collect()).await;
+}
+
 /// Runs all futures at the same time and returns their outputs in order.
 pub async fn join_all<F: Future>(work: Vec<F>) -> Vec<F::Output> {
     let mut running: Vec<_> = work.into_iter().map(|work| (Box::pin(work), None)).collect();

@@ -13,7 +13,7 @@ use std::net::TcpListener;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use harness::sequences::{parts, value};
+use harness::sequences::{parts, till, value};
 use harness::{Business, Program, Serving, TestApp, a_product, contest, join_all};
 use serde_json::{Value, json};
 use tokio_postgres::Client;
@@ -112,9 +112,14 @@ async fn replay_sequences(app: &TestApp) {
     println!("{SEQUENCES} random sequences of documents of each kind, seed {seed}");
     for part in 0..SEQUENCES / 100 {
         let seed = seed + part as u64;
-        let (valued, parted) =
-            (app.tenant(&format!("values-{part}")).await, app.tenant(&format!("parts-{part}")).await);
-        tokio::join!(value::is_conserved(&valued, 100, seed), parts::add_up(&parted, 100, seed));
+        let valued = app.tenant(&format!("values-{part}")).await;
+        let parted = app.tenant(&format!("parts-{part}")).await;
+        let tilled = app.tenant(&format!("tills-{part}")).await;
+        tokio::join!(
+            value::is_conserved(&valued, 100, seed),
+            parts::add_up(&parted, 100, seed),
+            till::adds_up(&tilled, 100, seed)
+        );
     }
 }
 

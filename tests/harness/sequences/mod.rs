@@ -2,6 +2,7 @@
 //! fails, so that the sequence can be repeated.
 
 pub mod parts;
+pub mod till;
 pub mod value;
 
 use rust_decimal::Decimal;
