@@ -137,6 +137,14 @@ async fn a_voucher_is_sold_and_spent_once_at_ten_registers() {
     let cash = json!([{"method": "voucher", "amount": "5", "voucherCode": code}, {"method": "cash"}]);
     let cash = deposit(&acme, till, &Value::Null, cash).await;
     assert_eq!(cash.status, 422, "{cash:?}");
+    assert_eq!(acme.patch("/api/v1/settings", &json!({"cashRounding": "1"})).await.status, 200);
+    let paid_out = json!([
+        {"method": "voucher", "amount": "2", "voucherCode": code}, {"method": "voucher", "amount": "-1"},
+        {"method": "cash"},
+    ]);
+    let paid_out = deposit(&acme, till, &Value::Null, paid_out).await;
+    assert_eq!((paid_out.status, paid_out.code()), (422, "overpaid"), "{paid_out:?}");
+    assert_eq!(acme.patch("/api/v1/settings", &json!({"cashRounding": "0"})).await.status, 200);
     let listed = acme.get("/api/v1/vouchers?limit=1").await.body;
     assert_eq!(listed["data"][0]["code"], "GIFT-0042", "{listed}");
     let cashier = Cashier::sign_in(&app, &acme, "cashier").await;

@@ -8,5 +8,6 @@ pub mod sale;
 pub mod sale_list;
 pub mod sale_payment;
 mod sale_return;
+mod sale_store;
 pub mod sale_void;
 pub mod selling;

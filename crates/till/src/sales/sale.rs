@@ -7,7 +7,8 @@ use inventory::document::{IdTaken, PartError};
 use inventory::order::ChargedTax;
 use inventory::product_kind::ProductKind;
 use inventory::sold_part::SoldPart;
-use inventory::stock::StockError;
+use inventory::stock::movement::Kind;
+use inventory::stock::{Cost, Posting, StockError};
 use inventory::{CustomerId, LocationId, VariantId};
 use tenancy::{DbError, SellingError};
 use tokio_postgres::types::Json;
@@ -103,6 +104,18 @@ tenancy::from_row!(Sale {
     tax, total, rounding, reason, note, approved_by, sold_by, sold_at, voided_by, voided_at, void_reason,
     version,
 } with { lines: Vec::new(), returns: Vec::new(), payments: Vec::new() });
+
+impl SaleKind {
+    /// The kind of a receipt with these lines and returns.
+    pub(super) fn of(lines: &[SaleLine], returns: &[SaleReturn]) -> Self {
+        match (lines.is_empty(), returns.is_empty()) {
+            (false, false) => Self::Exchange,
+            (true, false) => Self::Refund,
+            (false, true) => Self::Sale,
+            (true, true) => Self::Deposit,
+        }
+    }
+}
 
 impl Sale {
     /// The number as it is printed, such as `R1-2026-000042`.
@@ -213,6 +226,21 @@ impl SaleLine {
             returned: Quantity::ZERO,
             refunded: Money::ZERO,
             refunded_tax: Money::ZERO,
+        }
+    }
+
+    /// The goods of the line leave a location.
+    pub(super) fn leaves(&self, location_id: LocationId) -> Posting {
+        Posting {
+            kind: Kind::Sale,
+            variant_id: self.variant_id,
+            has_stock: self.kind.has_stock(),
+            location_id,
+            quantity: -self.quantity,
+            reserved: Quantity::ZERO,
+            cost: Cost::Average,
+            reason: None,
+            line_id: self.id.into(),
         }
     }
 
