@@ -170,6 +170,39 @@ async fn a_voucher_is_sold_and_spent_once_at_ten_registers() {
 }
 
 #[tokio::test]
+async fn receipts_with_the_same_vouchers_in_any_order_never_deadlock() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let bolt = bolts(&acme).await;
+    let mut tills = Vec::new();
+    for number in 1..=4 {
+        let till = register(&acme, &format!("R{number}")).await;
+        open_shift(&acme, &till, "0").await;
+        tills.push(till);
+    }
+    for code in ["GIFT-000A", "GIFT-000B", "GIFT-000C"] {
+        let voucher = json!({"method": "voucher", "amount": "-100", "voucherCode": code});
+        made(deposit(&acme, &tills[0], &Value::Null, json!([voucher, {"method": "card"}])).await);
+    }
+    let orders = ["ABC", "CBA", "BCA", "ACB"];
+    let spend = async |index: usize| {
+        let letters = orders[index % 4].chars();
+        let by = |letter: char| json!({"method": "voucher", "amount": "2", "voucherCode": format!("GIFT-000{letter}")});
+        let mut payments: Vec<Value> = letters.map(by).collect();
+        payments.push(json!({"method": "cash"}));
+        let lines = json!([{"variantId": bolt, "quantity": "1"}]);
+        sell(&acme, &tills[index % 4], lines, json!(payments)).await
+    };
+    for reply in join_all((0..60).map(spend).collect()).await {
+        assert!(matches!(reply.status, 201 | 409), "{reply:?}");
+    }
+    for code in ["GIFT-000A", "GIFT-000B", "GIFT-000C"] {
+        assert_eq!(acme.get(&format!("/api/v1/vouchers/{code}")).await.body["balance"], "0.00", "{code}");
+    }
+    crate::trading::assert_books_hold(&app, &acme).await;
+}
+
+#[tokio::test]
 async fn a_customer_owes_no_more_than_the_limit_and_keeps_credit() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
