@@ -59,7 +59,7 @@ CREATE TABLE sale_lines (
     quantity numeric(14, 3) NOT NULL CONSTRAINT sale_lines_quantity_check CHECK (quantity > 0),
     price numeric(14, 4) NOT NULL,
     list_price numeric(14, 4) NOT NULL,
-    -- Why the price is not the catalogue's.
+    -- The reason of a price other than the catalogue's.
     price_reason text,
     -- Its own discount and its share of the discount on the sale.
     discount numeric(14, 4) NOT NULL,
@@ -72,7 +72,7 @@ CREATE TABLE sale_lines (
     note text,
     -- The cost of the goods that have not come back. Null: not known.
     cost numeric(22, 8),
-    -- What came back later: units, and money with its tax.
+    -- The later returns: units, and money with its tax.
     returned numeric(14, 3) NOT NULL DEFAULT 0,
     refunded numeric(14, 4) NOT NULL DEFAULT 0,
     refunded_tax numeric(14, 4) NOT NULL DEFAULT 0,
@@ -84,7 +84,7 @@ CREATE INDEX sale_lines_variant_id_idx ON sale_lines (variant_id);
 REVOKE UPDATE, DELETE ON sale_lines FROM tenantry_tenant;
 GRANT UPDATE (cost, returned, refunded, refunded_tax) ON sale_lines TO tenantry_tenant;
 
--- What a receipt takes back of the lines of earlier ones; append-only.
+-- The returns of a receipt, each of a line of an earlier one; append-only.
 CREATE TABLE sale_returns (
     id uuid CONSTRAINT sale_returns_pkey PRIMARY KEY,
     sale_id uuid NOT NULL CONSTRAINT sale_returns_sale_id_fkey REFERENCES sales (id),

@@ -6,17 +6,8 @@ use harness::{Business, Client, Reply, TestApp, a_product, join_all};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
-#[track_caller]
-fn made(reply: Reply) -> Value {
-    assert_eq!(reply.status, 201, "{reply:?}");
-    reply.body
-}
-
-#[track_caller]
-fn refused_at(reply: &Reply, pointer: &str, code: &str) {
-    let error = &reply.body["errors"][0];
-    assert_eq!((&error["pointer"], &error["code"]), (&json!(pointer), &json!(code)), "{reply:?}");
-}
+use crate::orders::made;
+use crate::shifts::refused_at;
 
 async fn bolts(business: &Business<'_>) -> Value {
     let variant = business.create_product(&a_product("BOLT")).await["variants"][0]["id"].clone();
@@ -106,7 +97,7 @@ async fn a_voucher_is_sold_and_spent_once_at_ten_registers() {
     assert_eq!(void(&gift).await.body["status"], "voided");
     assert_eq!(voucher("GIFT-0042").await.body["balance"], "0.00");
 
-    // What does not fit is refused.
+    // Payments that do not fit are refused.
     for (payment, pointer, code) in [
         (json!({"method": "voucher", "amount": "10"}), "/payments/0/voucherCode", "missing_field"),
         (
@@ -187,7 +178,10 @@ async fn receipts_with_the_same_vouchers_in_any_order_never_deadlock() {
     let orders = ["ABC", "CBA", "BCA", "ACB"];
     let spend = async |index: usize| {
         let letters = orders[index % 4].chars();
-        let by = |letter: char| json!({"method": "voucher", "amount": "2", "voucherCode": format!("GIFT-000{letter}")});
+        let by = |letter| {
+            let code = format!("GIFT-000{letter}");
+            json!({"method": "voucher", "amount": "2", "voucherCode": code})
+        };
         let mut payments: Vec<Value> = letters.map(by).collect();
         payments.push(json!({"method": "cash"}));
         let lines = json!([{"variantId": bolt, "quantity": "1"}]);

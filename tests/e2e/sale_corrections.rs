@@ -1,27 +1,13 @@
 //! Refunds, exchanges and voids of sales: never more than was sold, and the books add up.
 
 use harness::till::{Cashier, open_shift, refund, register, sell, sell_units};
-use harness::{Business, Reply, TestApp, a_product, join_all};
+use harness::{Business, TestApp, a_product, join_all};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-#[track_caller]
-fn made(reply: Reply) -> Value {
-    assert_eq!(reply.status, 201, "{reply:?}");
-    reply.body
-}
-
-#[track_caller]
-fn refused(reply: &Reply, status: u16, code: &str) {
-    assert_eq!((reply.status, reply.code()), (status, code), "{reply:?}");
-}
-
-#[track_caller]
-fn refused_at(reply: &Reply, pointer: &str, code: &str) {
-    let error = &reply.body["errors"][0];
-    assert_eq!((&error["pointer"], &error["code"]), (&json!(pointer), &json!(code)), "{reply:?}");
-}
+use crate::orders::made;
+use crate::shifts::{refused, refused_at};
 
 async fn stocked(business: &Business<'_>, sku: &str, price: &str, quantity: &str) -> Value {
     let mut product = a_product(sku);
@@ -159,7 +145,7 @@ async fn an_exchange_is_one_receipt_with_one_difference() {
     assert_eq!((acme.on_hand(&small).await.as_str(), acme.on_hand(&large).await.as_str()), ("1", "0"));
     let again = acme.submit("sales", &exchange(&small, json!([]))).await;
     refused_at(&again, "/returns/0/quantity", "more_than_left");
-    // What comes back can be sold in the same receipt, and the difference can be paid back.
+    // The returned goods can be sold in the same receipt, and the difference can be paid back.
     let back = json!({
         "registerId": till, "reason": "too large after all", "lines": [{"sku": "SMALL", "quantity": "1"}],
         "returns": [{"lineId": done["lines"][0]["id"], "quantity": "1"}], "payments": [{"method": "card"}],

@@ -9,22 +9,8 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-#[track_caller]
-fn made(reply: Reply) -> Value {
-    assert_eq!(reply.status, 201, "{reply:?}");
-    reply.body
-}
-
-#[track_caller]
-fn refused(reply: &Reply, status: u16, code: &str) {
-    assert_eq!((reply.status, reply.code()), (status, code), "{reply:?}");
-}
-
-#[track_caller]
-fn refused_at(reply: &Reply, pointer: &str, code: &str) {
-    let error = &reply.body["errors"][0];
-    assert_eq!((&error["pointer"], &error["code"]), (&json!(pointer), &json!(code)), "{reply:?}");
-}
+use crate::orders::made;
+use crate::shifts::{refused, refused_at};
 
 /// A variant with stock, of a product of its own.
 async fn stocked(business: &Business<'_>, sku: &str, quantity: &str) -> Value {

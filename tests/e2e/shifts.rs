@@ -35,12 +35,12 @@ async fn finish(client: &Client<'_>, shift: &Value, body: Value) -> Reply {
 }
 
 #[track_caller]
-fn refused(reply: &Reply, status: u16, code: &str) {
+pub fn refused(reply: &Reply, status: u16, code: &str) {
     assert_eq!((reply.status, reply.code()), (status, code), "{reply:?}");
 }
 
 #[track_caller]
-fn refused_at(reply: &Reply, pointer: &str, code: &str) {
+pub fn refused_at(reply: &Reply, pointer: &str, code: &str) {
     let error = &reply.body["errors"][0];
     assert_eq!((&error["pointer"], &error["code"]), (&json!(pointer), &json!(code)), "{reply:?}");
 }

@@ -41,7 +41,7 @@ struct Contest<'a, 'app> {
     main: Value,
     shed: Value,
     till: Value,
-    /// What comes back in an exchange.
+    /// The article that comes back in an exchange.
     worn: Value,
 }
 

@@ -204,7 +204,7 @@ pub async fn read(tx: &TenantTx, span: Span, by: SalesBy, max: MaxRows) -> Resul
     const BY_PRODUCT: &str =
         concatcp!(TRADED, "p.id::text AS key, p.name AS name, NULL::text AS sku", FROM, PRODUCTS, BY_NET);
     const BY_KIND: &str = concatcp!(TRADED, "p.kind", NO_NAME, FROM, PRODUCTS, BY_NET);
-    // What comes back at a till belongs to the sale of before, not to the refund.
+    // Returns at a till belong to the sale of before, not to the refund.
     const DOCUMENTS: &str = "LEFT JOIN orders o ON o.id = t.order_id
          LEFT JOIN sale_lines sl ON sl.id = t.line_id LEFT JOIN sales s ON s.id = sl.sale_id ";
     const BY_SUPPLIER: &str = concatcp!(

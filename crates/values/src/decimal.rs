@@ -306,6 +306,13 @@ bounded! {
     NonNegative, Negative, |amount| amount.is_negative();
 }
 
+impl<T: Signed + Copy + Default> Default for NonNegative<T> {
+    /// Zero.
+    fn default() -> Self {
+        Self(T::default())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -61,22 +61,14 @@ pub async fn update(
     let customer_id = *edit.field("customerId", &stored.customer_id, change.customer_id.as_ref());
     let note = edit.field("note", &stored.note, change.note.as_ref());
     let due_on = edit.field("dueOn", &stored.due_on, change.due_on.as_ref());
-    let buyer = customer::buyer(tx, customer_id).await?.ok_or(OrderError::UnknownCustomer)?;
-    if customer_id != stored.customer_id {
-        check_untouched(&stored)?;
-        // An order of one customer that goes to another one is a new sale.
-        if stored.customer_id.is_some() && customer_id.is_some() {
-            tx.tenant().licence.check_selling(tx.now())?;
+    if customer_id != stored.customer_id || change.lines.is_some() {
+        let buyer = customer::buyer(tx, customer_id).await?.ok_or(OrderError::UnknownCustomer)?;
+        if customer_id != stored.customer_id {
+            check_new_customer(tx, &stored, customer_id, buyer, change)?;
         }
-        if buyer.is_archived {
-            return Err(OrderError::ArchivedCustomer);
+        if let Some(lines) = &change.lines {
+            replace_lines(tx, &stored, (lines, buyer), change, &mut edit, actor).await?;
         }
-        if stored.is_tax_exempt != buyer.is_tax_exempt && change.lines.is_none() {
-            return Err(OrderError::OtherTaxes);
-        }
-    }
-    if let Some(lines) = &change.lines {
-        replace_lines(tx, &stored, (lines, buyer), change, &mut edit, actor).await?;
     }
     if edit.is_empty() {
         return Ok(stored);
@@ -84,11 +76,30 @@ pub async fn update(
     let event = Event::OrderChanged(OrderChanged { order_id: id, status: stored.status });
     let update = async { tx.execute(UPDATE, &[&id, &customer_id, note, due_on, &tx.now()]).await };
     let record = edit.record(Action::OrderChanged, Subject::Order(id));
-    all((update, record, outbox::write(tx, &event))).await.map_err(|error| match error.constraint() {
-        Some("orders_customer_id_fkey") => OrderError::UnknownCustomer,
-        _ => error.into(),
-    })?;
+    all((update, record, outbox::write(tx, &event))).await?;
     find(tx, id).await?.ok_or(OrderError::NotFound)
+}
+
+/// Refuses a new customer where the order cannot go to another one as it is.
+fn check_new_customer(
+    tx: &TenantTx,
+    stored: &Order,
+    customer: Option<CustomerId>,
+    buyer: Buyer,
+    change: &OrderChange,
+) -> Result<(), OrderError> {
+    check_untouched(stored)?;
+    // An order of one customer that goes to another one is a new sale.
+    if stored.customer_id.is_some() && customer.is_some() {
+        tx.tenant().licence.check_selling(tx.now())?;
+    }
+    if buyer.is_archived {
+        return Err(OrderError::ArchivedCustomer);
+    }
+    if stored.is_tax_exempt != buyer.is_tax_exempt && change.lines.is_none() {
+        return Err(OrderError::OtherTaxes);
+    }
+    Ok(())
 }
 
 /// Refuses an order of which a part has left or was cancelled.

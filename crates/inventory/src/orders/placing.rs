@@ -143,9 +143,8 @@ async fn store(
         insert_lines(tx, id, &order.lines),
     ));
     let ((), (), (), number, ()) = written.await.map_err(|error| match error.constraint() {
-        Some("orders_customer_id_fkey") => OrderError::UnknownCustomer,
         Some("orders_pkey") => IdTaken(id.into()).into(),
-        _ => error.into(),
+        _ => OrderError::from(error),
     })?;
     let PricedOrder { location_id, status, subtotal, discount, tax, total, is_tax_exempt, lines } = order;
     let is_overdue = match new.due_on {

@@ -65,7 +65,7 @@ pub fn divided(totals: &[Money], amount: Money, terms: &Terms) -> Vec<(usize, Mo
     let mut amounts = Vec::new();
     for (at, total) in totals.iter().copied().enumerate().filter(|(_, total)| total.is_positive()) {
         let exact = rest.as_decimal() * total.as_decimal() / left.as_decimal();
-        // What the later parts cannot give back must come from this one.
+        // This part must give back the amount that the later parts cannot.
         let least = rest - (left - total);
         let share = Money::from_decimal(terms.round(exact)).max(least).min(total).min(rest);
         (rest, left) = (rest - share, left - total);

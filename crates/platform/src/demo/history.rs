@@ -139,7 +139,7 @@ impl<'a> History<'a> {
                 phone: None,
                 note: None,
                 is_tax_exempt: false,
-                credit_limit: NonNegative::new(values::Money::ZERO).map_err(data)?,
+                credit_limit: NonNegative::default(),
             };
             self.customers.push(customer::insert(tx, &new, ActorId::SYSTEM).await.map_err(data)?);
         }

@@ -38,7 +38,7 @@ pub struct Credit {
     pub balance: Money,
     /// The number of movements.
     pub(super) position: i64,
-    /// When the account was opened.
+    /// The time at which the account was opened.
     pub opened_at: DateTime<Utc>,
 }
 
@@ -63,7 +63,7 @@ pub struct CreditMovement {
     pub is_void: bool,
     /// The user or program that moved it.
     pub actor_id: ActorId,
-    /// When it moved.
+    /// The time of the movement.
     pub moved_at: DateTime<Utc>,
 }
 

@@ -1,8 +1,6 @@
 //! Postings of credit: the one way in which vouchers, store credit and debts change. A receipt decides under
 //! locks, and then writes; a balance is never negative, and is the sum of its movements.
 
-use std::collections::BTreeSet;
-
 use chrono::NaiveDate;
 use const_format::concatcp;
 use inventory::{CustomerId, column};
@@ -80,15 +78,18 @@ pub enum CreditError {
     Db(#[from] DbError),
 }
 
-/// The circumstances in which credit changes.
+/// The reason for which credit changes.
 #[derive(Debug, Clone, Copy)]
-pub struct Circumstances {
-    /// The day of the business: a voucher is spent on its last day at the latest.
-    pub today: NaiveDate,
-    /// The largest debt of the customer; zero allows none.
-    pub credit_limit: Money,
-    /// Whether an earlier receipt is undone: then neither the day nor the limit matters.
-    pub is_void: bool,
+pub enum Occasion {
+    /// A receipt is completed.
+    Sale {
+        /// The day of the business: a voucher is spent on its last day at the latest.
+        today: NaiveDate,
+        /// The largest debt of the customer; zero allows none.
+        credit_limit: Money,
+    },
+    /// A receipt is voided. Neither the day nor the limit matters.
+    Void,
 }
 
 /// Changes of credit that were decided under locks and must still be written.
@@ -122,7 +123,7 @@ impl DecidedCredit {
 pub async fn decide(
     tx: &TenantTx,
     postings: &[CreditPosting],
-    circumstances: Circumstances,
+    occasion: Occasion,
 ) -> Result<DecidedCredit, CreditError> {
     if postings.is_empty() {
         return Ok(DecidedCredit::default());
@@ -137,11 +138,9 @@ pub async fn decide(
                 _ => CreditError::Insufficient { index, available: Money::ZERO },
             });
         };
-        movements.push(credit.post(index, posting.amount, circumstances)?);
+        movements.push(credit.post(index, posting.amount, occasion)?);
     }
-    let moved: BTreeSet<CreditId> = movements.iter().map(|movement| movement.credit_id).collect();
-    credits.retain(|credit| moved.contains(&credit.id));
-    Ok(DecidedCredit { credits, movements, is_void: circumstances.is_void })
+    Ok(DecidedCredit { credits, movements, is_void: matches!(occasion, Occasion::Void) })
 }
 
 impl Holder {
@@ -155,22 +154,20 @@ impl Holder {
 }
 
 impl Credit {
-    fn post(
-        &mut self,
-        index: usize,
-        amount: Money,
-        circumstances: Circumstances,
-    ) -> Result<Movement, CreditError> {
-        let Circumstances { today, credit_limit, is_void } = circumstances;
-        if let Some(on) = self.expires_on.filter(|on| *on < today && !is_void) {
-            return Err(CreditError::Expired { index, on });
+    fn post(&mut self, index: usize, amount: Money, occasion: Occasion) -> Result<Movement, CreditError> {
+        let mut limit = Money::MAX;
+        if let Occasion::Sale { today, credit_limit } = occasion {
+            if let Some(on) = self.expires_on.filter(|on| *on < today) {
+                return Err(CreditError::Expired { index, on });
+            }
+            if self.kind == CreditKind::OnAccount && amount.is_positive() {
+                limit = credit_limit;
+            }
         }
         let after = self.balance + amount;
         if after.is_negative() {
             return Err(CreditError::Insufficient { index, available: self.balance });
         }
-        let is_debt = self.kind == CreditKind::OnAccount && amount.is_positive() && !is_void;
-        let limit = if is_debt { credit_limit } else { Money::MAX };
         if after > limit {
             let available = (limit - self.balance).max(Money::ZERO);
             return Err(CreditError::OverLimit { index, available });
@@ -194,33 +191,32 @@ async fn open_and_lock(tx: &TenantTx, postings: &[CreditPosting]) -> Result<Vec<
         "WHERE code = ANY ($1) OR (customer_id = ANY ($2) AND kind = ANY ($3)) OR id = ANY ($4)
          ORDER BY id FOR NO KEY UPDATE"
     );
-    let new: Vec<Credit> = postings
-        .iter()
-        .filter(|posting| posting.amount.is_positive())
-        .filter_map(|posting| {
-            let (kind, code, expires_on, customer_id) = match &posting.holder {
-                Holder::Voucher { code, expires_on } => {
-                    (CreditKind::Voucher, Some(code.clone()), *expires_on, None)
-                }
-                Holder::Customer(kind, customer) => (*kind, None, None, Some(*customer)),
-                Holder::Known(_) => return None,
-            };
-            let (balance, opened_at) = (Money::ZERO, tx.now());
-            let id = CreditId::new();
-            Some(Credit { id, kind, code, expires_on, customer_id, balance, position: 0, opened_at })
-        })
-        .collect();
-    let codes: Vec<&VoucherCode> = postings.iter().filter_map(|posting| posting.holder.code()).collect();
-    let of_customers: Vec<(CreditKind, CustomerId)> =
-        postings.iter().filter_map(|posting| posting.holder.customer()).collect();
-    let (kinds, customers): (Vec<CreditKind>, Vec<CustomerId>) = of_customers.into_iter().unzip();
-    let known: Vec<CreditId> = postings.iter().filter_map(|posting| posting.holder.known()).collect();
+    let (mut codes, mut customers, mut kinds, mut known) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut new = Vec::new();
+    for CreditPosting { holder, amount, .. } in postings {
+        let account = match holder {
+            Holder::Voucher { code, expires_on } => {
+                codes.push(code);
+                (CreditKind::Voucher, Some(code), *expires_on, None)
+            }
+            Holder::Customer(kind, customer) => {
+                customers.push(*customer);
+                kinds.push(*kind);
+                (*kind, None, None, Some(*customer))
+            }
+            Holder::Known(id) => {
+                known.push(*id);
+                continue;
+            }
+        };
+        new.extend(amount.is_positive().then_some(account));
+    }
     let columns: tenancy::Params<'_> = &[
-        &column(&new, |credit| credit.id),
-        &column(&new, |credit| credit.kind),
-        &column(&new, |credit| credit.code.as_ref()),
-        &column(&new, |credit| credit.expires_on),
-        &column(&new, |credit| credit.customer_id),
+        &column(&new, |_| CreditId::new()),
+        &column(&new, |(kind, ..)| *kind),
+        &column(&new, |(_, code, ..)| *code),
+        &column(&new, |(_, _, expires_on, _)| *expires_on),
+        &column(&new, |(.., customer)| *customer),
         &tx.now(),
     ];
     let open = async {
@@ -232,29 +228,6 @@ async fn open_and_lock(tx: &TenantTx, postings: &[CreditPosting]) -> Result<Vec<
     let lock = async { tx.rows::<Credit>(LOCK, &[&codes, &customers, &kinds, &known]).await };
     let (_, credits) = all((open, lock)).await?;
     Ok(credits)
-}
-
-impl Holder {
-    fn code(&self) -> Option<&VoucherCode> {
-        match self {
-            Self::Voucher { code, .. } => Some(code),
-            _ => None,
-        }
-    }
-
-    fn customer(&self) -> Option<(CreditKind, CustomerId)> {
-        match self {
-            Self::Customer(kind, customer) => Some((*kind, *customer)),
-            _ => None,
-        }
-    }
-
-    fn known(&self) -> Option<CreditId> {
-        match self {
-            Self::Known(id) => Some(*id),
-            _ => None,
-        }
-    }
 }
 
 impl DecidedCredit {

@@ -29,6 +29,11 @@ impl SaleMethod {
     pub fn is_credit(self) -> bool {
         matches!(self, Self::Voucher | Self::StoreCredit | Self::OnAccount)
     }
+
+    /// The method by which a shift counts these payments; `None` if nobody can count them.
+    pub fn counted_as(self) -> Option<PaymentMethod> {
+        PaymentMethod::ALL.iter().copied().find(|method| Self::from(*method) == self)
+    }
 }
 
 impl From<PaymentMethod> for SaleMethod {
@@ -41,12 +46,5 @@ impl From<PaymentMethod> for SaleMethod {
             PaymentMethod::Voucher => Self::Voucher,
             PaymentMethod::Other => Self::Other,
         }
-    }
-}
-
-impl SaleMethod {
-    /// The method by which a shift counts these payments; `None` if nobody can count them.
-    pub fn counted_as(self) -> Option<PaymentMethod> {
-        PaymentMethod::ALL.iter().copied().find(|method| Self::from(*method) == self)
     }
 }

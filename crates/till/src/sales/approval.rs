@@ -28,7 +28,7 @@ values::words! {
 pub struct Approval {
     /// The receipt. It need not exist yet: the till has chosen its id.
     pub sale_id: SaleId,
-    /// What was approved.
+    /// The approved action.
     pub approves: Approves,
     /// The largest discount, or the largest amount that is given back; `None` for a void.
     pub amount: Option<Money>,
@@ -36,7 +36,7 @@ pub struct Approval {
     pub approved_by: ActorId,
     /// The member at whose till it was approved.
     pub actor_id: ActorId,
-    /// When it was approved.
+    /// The time of the approval.
     pub approved_at: DateTime<Utc>,
 }
 
@@ -67,6 +67,7 @@ pub async fn insert(tx: &TenantTx, approval: &Approval) -> Result<(), DbError> {
 
 /// Finds the member who approved this action for this actor in the last minutes.
 ///
+/// # Errors
 /// [`SaleError::NeedsApproval`] if no approval covers the amount.
 pub(super) async fn require(
     tx: &TenantTx,

@@ -1,5 +1,6 @@
-//! The lines that a cashier asks for. The barcode of a label that a scale has printed has the quantity, or
-//! the amount of the line, in itself.
+//! The requested lines. A scale's label contains the quantity or the amount of the line in its barcode.
+
+use std::collections::HashMap;
 
 use inventory::article::ArticleName;
 use inventory::basket::NewLine;
@@ -31,23 +32,26 @@ pub struct AskedLine {
 /// # Errors
 /// [`SaleError`].
 pub(super) async fn read(tx: &TenantTx, lines: &[AskedLine]) -> Result<Vec<NewLine>, SaleError> {
-    let code = |line: &AskedLine| match &line.article {
-        ArticleName::Barcode(code) if scan::may_be_label(code) => Some(code.clone()),
-        _ => None,
-    };
-    let codes: Vec<Barcode> = lines.iter().filter_map(code).collect();
+    let codes: Vec<&Barcode> = lines.iter().filter_map(AskedLine::label).collect();
     let labels = match codes.is_empty() {
-        true => std::collections::HashMap::new(),
-        false => scan::labels(tx, &codes.iter().collect::<Vec<_>>()).await?,
+        true => HashMap::new(),
+        false => scan::labels(tx, &codes).await?,
     };
     let read = |(index, line): (usize, &AskedLine)| {
-        let label = code(line).and_then(|code| labels.get(&code));
-        line.with_label(index, label)
+        line.with_label(index, line.label().and_then(|code| labels.get(code)))
     };
     lines.iter().enumerate().map(read).collect()
 }
 
 impl AskedLine {
+    /// The barcode, if it may be that of a label.
+    fn label(&self) -> Option<&Barcode> {
+        match &self.article {
+            ArticleName::Barcode(code) if scan::may_be_label(code) => Some(code),
+            _ => None,
+        }
+    }
+
     fn with_label(&self, index: usize, label: Option<&ScaleLabel>) -> Result<NewLine, SaleError> {
         let (quantity, label_amount) = match (self.quantity, label) {
             (Some(quantity), None) => (quantity, None),

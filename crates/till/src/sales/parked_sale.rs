@@ -101,11 +101,11 @@ pub struct ParkedSale {
     pub note: Option<Note>,
     /// The user or program that parked it.
     pub parked_by: ActorId,
-    /// When it was parked.
+    /// The time at which it was parked.
     pub parked_at: DateTime<Utc>,
     /// The user or program that recalled it.
     pub recalled_by: Option<ActorId>,
-    /// When it was recalled; `None` while it waits.
+    /// The time of the recall; `None` while it waits.
     pub recalled_at: Option<DateTime<Utc>>,
     /// Counts the changes of the row; clients see it as the ETag.
     pub version: i32,

@@ -59,7 +59,7 @@ pub struct Sale {
     pub series: String,
     /// Consecutive in the series.
     pub number: i64,
-    /// What the receipt does.
+    /// The kind of the receipt.
     pub kind: SaleKind,
     /// The sum of the sold lines before discounts: quantity times price, or the amount on a scale's label.
     pub subtotal: Money,
@@ -81,7 +81,7 @@ pub struct Sale {
     pub approved_by: Option<ActorId>,
     /// The user or program that completed it.
     pub sold_by: ActorId,
-    /// When it was completed.
+    /// The time at which it was completed.
     pub sold_at: DateTime<Utc>,
     /// The actor who voided it.
     pub voided_by: Option<ActorId>,
@@ -333,7 +333,7 @@ pub enum SaleError {
          request with the approved id"
     )]
     NeedsApproval {
-        /// What must be approved.
+        /// The action that must be approved.
         approves: Approves,
         /// The discount, or the amount that is given back; `None` for a void.
         amount: Option<Money>,

@@ -15,7 +15,7 @@ use crate::records::sale_method::SaleMethod;
 /// A payment of a receipt to be completed.
 #[derive(Debug, Clone)]
 pub struct NewSalePayment {
-    /// How it is paid.
+    /// The method.
     pub method: SaleMethod,
     /// The amount: for cash, what the customer hands over. Negative if it is paid back. `None`: what is left.
     pub amount: Option<Money>,
@@ -31,7 +31,7 @@ pub struct NewSalePayment {
 #[derive(Debug, Clone)]
 pub struct SalePayment {
     pub(super) sale_id: SaleId,
-    /// How it was paid.
+    /// The method.
     pub method: SaleMethod,
     /// The amount without change; negative if it was paid back.
     pub amount: Money,
@@ -137,7 +137,7 @@ pub enum SalePaymentError {
 pub(super) struct Due {
     /// The total of the receipt; negative if it is to be paid back.
     pub total: Money,
-    /// The amount of what came back: no more is paid back.
+    /// The amount of the returns: no more is paid back.
     pub returned: Money,
     /// Whether everything that is left of a receipt comes back, and nothing is sold.
     pub is_whole_refund: bool,

@@ -23,7 +23,7 @@ pub enum Back {
     Units {
         /// The line of an earlier receipt.
         line_id: SaleLineId,
-        /// How many, in sale units.
+        /// The quantity, in sale units.
         quantity: Positive<Quantity>,
         /// Whether the goods can be sold again; `false` scraps them.
         is_restocked: bool,

@@ -50,9 +50,8 @@ pub(super) async fn store(
         insert_parts(tx, sale, credit),
     ));
     let ((), (), (), (), number, ()) = written.await.map_err(|error| match error.constraint() {
-        Some("sales_customer_id_fkey") => SaleError::UnknownCustomer,
         Some("sales_pkey") => IdTaken(sale.id.into()).into(),
-        _ => error.into(),
+        _ => SaleError::from(error),
     })?;
     Ok(number)
 }

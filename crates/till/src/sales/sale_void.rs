@@ -6,14 +6,14 @@ use inventory::stock::movement::Kind;
 use inventory::stock::{Cost, Posting, Source, decide};
 use serde_json::json;
 use tenancy::{TenantTx, all, outbox};
-use values::{ActorId, Money, Quantity, Reason};
+use values::{ActorId, Quantity, Reason};
 
-use crate::credit::credit_posting::{self, Circumstances, CreditError, CreditPosting, DecidedCredit, Holder};
-use crate::ids::SaleId;
+use crate::credit::credit_posting::{self, CreditError, CreditPosting, DecidedCredit, Holder, Occasion};
+use crate::ids::{RegisterId, SaleId};
 use crate::records::event::{Event, SaleChanged};
 use crate::sales::approval::{self, Approves};
 use crate::sales::sale::{Sale, SaleError, SaleLine};
-use crate::sales::sale_list::{find, lock};
+use crate::sales::sale_list::lock;
 use crate::sales::sale_payment::SalePayment;
 use crate::shifts::shift;
 
@@ -30,12 +30,13 @@ pub async fn void(
     may_void: bool,
     actor: ActorId,
 ) -> Result<Sale, SaleError> {
+    const REGISTER: &str = "SELECT register_id FROM sales WHERE id = $1";
     const VOID: &str = "
         UPDATE sales SET voided_by = $2, voided_at = $3, void_reason = $4, version = version + 1
          WHERE id = $1";
     // The shift comes before the receipt in the order of locks, and a receipt never changes its shift.
-    let sale = find(tx, id).await?.ok_or(SaleError::NotFound)?;
-    let open = shift::hold_open(tx, sale.register_id).await?;
+    let register = tx.value_opt::<RegisterId>(REGISTER, &[&id]).await?.ok_or(SaleError::NotFound)?;
+    let open = shift::hold_open(tx, register).await?;
     let mut sale = lock(tx, id).await?.ok_or(SaleError::NotFound)?;
     if sale.voided_at.is_some() {
         return Err(SaleError::Voided);
@@ -52,8 +53,9 @@ pub async fn void(
         true => None,
         false => Some(approval::require(tx, id, Approves::Void, None, actor).await?),
     };
-    let is_archived = customer::buyer(tx, sale.customer_id).await?.unwrap_or_default().is_archived;
-    if is_archived && sale.payments.iter().any(|payment| payment.method.is_credit()) {
+    if sale.payments.iter().any(|payment| payment.method.is_credit())
+        && customer::buyer(tx, sale.customer_id).await?.is_some_and(|buyer| buyer.is_archived)
+    {
         return Err(SaleError::ArchivedCustomer);
     }
     let posting = |line: &SaleLine| Posting {
@@ -101,9 +103,7 @@ async fn undo_credit(tx: &TenantTx, sale: &Sale) -> Result<DecidedCredit, SaleEr
     };
     // The last change first, so that no balance is negative on the way.
     let postings: Vec<CreditPosting> = sale.payments.iter().enumerate().rev().filter_map(posting).collect();
-    let circumstances =
-        Circumstances { today: sale.sold_at.date_naive(), credit_limit: Money::ZERO, is_void: true };
-    credit_posting::decide(tx, &postings, circumstances).await.map_err(|error| match error {
+    credit_posting::decide(tx, &postings, Occasion::Void).await.map_err(|error| match error {
         CreditError::Insufficient { available, .. } => SaleError::CreditSpent(available),
         error => error.into(),
     })

@@ -17,7 +17,7 @@ use serde_json::json;
 use tenancy::{DbError, TenantTx, all};
 use values::{ActorId, Money, Note, Reason};
 
-use crate::credit::credit_posting::{self, Circumstances};
+use crate::credit::credit_posting::{self, Occasion};
 use crate::ids::{RegisterId, SaleId, SaleLineId, ShiftId};
 use crate::registers::register::{self, Register};
 use crate::sales::approval::{self, Approves};
@@ -182,8 +182,8 @@ async fn complete_new(tx: &TenantTx, new: &NewSale, actor: ActorId) -> Result<Sa
         line.cost = posted.cost;
     }
     let Ground { till, register, shift_id, buyer, .. } = ground;
-    let circumstances = Circumstances { today: till.today, credit_limit: buyer.credit_limit, is_void: false };
-    let credit = credit_posting::decide(tx, &to_credit, circumstances).await?;
+    let occasion = Occasion::Sale { today: till.today, credit_limit: buyer.credit_limit };
+    let credit = credit_posting::decide(tx, &to_credit, occasion).await?;
     settled.note(&credit);
     let sale = Sale {
         id,

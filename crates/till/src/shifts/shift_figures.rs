@@ -15,7 +15,7 @@ use crate::shifts::shift::Shift;
 pub(super) struct Figures {
     pub cash_in: Money,
     pub cash_out: Money,
-    /// When cash moved last, or the last receipt was completed.
+    /// The time at which cash moved last, or the last receipt was completed.
     pub last_moved_at: Option<DateTime<Utc>>,
     pub takings: Vec<Takings>,
     pub receipts: Receipts,

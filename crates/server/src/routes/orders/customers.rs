@@ -150,9 +150,7 @@ pub async fn create(
 ) -> Result<HttpResponse, Problem> {
     let CreateCustomer { name, email, phone, note, tax_exempt, credit_limit } = body;
     check_terms(&once.caller, tax_exempt, credit_limit)?;
-    let credit_limit = credit_limit.map_or_else(|| NonNegative::new(Money::ZERO), Ok);
-    let credit_limit = credit_limit.map_err(Problem::internal)?;
-    let is_tax_exempt = tax_exempt.unwrap_or(false);
+    let (is_tax_exempt, credit_limit) = (tax_exempt.unwrap_or_default(), credit_limit.unwrap_or_default());
     let new = NewCustomer { name, email, phone, note, is_tax_exempt, credit_limit };
     let actor = once.actor();
     once.run(&state.database, Key::Optional, async |tx| {

@@ -60,7 +60,7 @@ pub struct RefundSale {
 }
 
 impl RefundSale {
-    /// What comes back of the sale.
+    /// The returns of the sale.
     fn back(&mut self, sale_id: SaleId) -> Result<Vec<Back>, Problem> {
         match (self.returns.take(), self.amount, self.restock) {
             (None, None, restock) => Ok(vec![Back::Rest { sale_id, is_restocked: restock.unwrap_or(true) }]),
