@@ -13,6 +13,7 @@ mod barcodes;
 mod books;
 mod bootstrap;
 mod browsers;
+mod bundles;
 mod catalogue;
 mod categories_and_options;
 mod command_line;

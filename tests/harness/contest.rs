@@ -6,7 +6,8 @@ use crate::app::Reply;
 use crate::business::{Business, a_product};
 use crate::till::{open_shift, register, sell_units};
 
-const WAYS: [&str; 7] = ["order", "reservation", "transfer", "adjustment", "count", "sale", "exchange"];
+const WAYS: [&str; 8] =
+    ["order", "reservation", "transfer", "adjustment", "count", "sale", "exchange", "bundle"];
 
 /// Makes each way compete with every way, itself included, for the last unit, `rounds` times. Panics unless
 /// exactly one of the two gets the unit, or a count has found that a reserved unit is missing.
@@ -18,7 +19,16 @@ pub async fn last_unit(business: &Business<'_>, rounds: usize) {
     let till = register(business, "LAST").await;
     open_shift(business, &till, "0").await;
     let worn = business.create_product(&a_product("WORN")).await["variants"][0]["id"].clone();
-    let contest = Contest { business, variant, main, shed, till, worn };
+    let set = json!({
+        "name": "Set", "kind": "bundle",
+        "variants": [{
+            "sku": "SET", "price": "3",
+            "components": [{"variantId": worn, "quantity": "1"}, {"variantId": variant, "quantity": "1"}],
+        }],
+    });
+    let set = business.create_product(&set).await["variants"][0]["id"].clone();
+    assert_eq!(business.adjust(&worn, "100000").await.status, 201);
+    let contest = Contest { business, variant, main, shed, till, worn, set };
     for one in WAYS {
         for other in WAYS {
             for _ in 0..rounds {
@@ -43,6 +53,8 @@ struct Contest<'a, 'app> {
     till: Value,
     /// The article that comes back in an exchange.
     worn: Value,
+    /// A bundle of the last unit and another article.
+    set: Value,
 }
 
 impl Contest<'_, '_> {
@@ -66,13 +78,14 @@ impl Contest<'_, '_> {
 
     /// Tries to take the last unit in one way. Returns whether the request got the unit.
     async fn want(&self, way: &str) -> bool {
-        let Self { business, variant, main, shed, till, .. } = self;
+        let Self { business, variant, main, shed, till, set, .. } = self;
         let lines = json!([{"variantId": variant, "quantity": "1"}]);
         let reply = match way {
             "order" => business.submit("orders", &json!({"lines": lines})).await,
             "reservation" => business.submit("orders", &json!({"fulfil": false, "lines": lines})).await,
             "sale" => sell_units(business, till, variant, "1").await,
             "exchange" => self.exchange().await,
+            "bundle" => sell_units(business, till, set, "1").await,
             "transfer" => {
                 let body = json!({"fromLocationId": main, "toLocationId": shed, "lines": lines});
                 business.submit("stock/transfers", &body).await

@@ -16,7 +16,7 @@ pub mod stock;
 
 pub use business::{defaults, plan_limits, profile, settings, till_settings};
 pub use catalogue::{
-    barcode, category, options, price_history, product, product_kind, scan, tax_class, variant,
+    barcode, bundle, category, options, price_history, product, product_kind, scan, tax_class, variant,
 };
 pub use closing::under_way;
 pub use ids::{
@@ -27,7 +27,7 @@ pub use ids::{
 };
 pub use orders::{
     basket, customer, exchange, fulfilment, order, order_change, order_return, payment, pricing, refund,
-    short_order, sold_part,
+    short_order, sold_bundle, sold_part,
 };
 pub use purchasing::{
     goods_receipt, purchase_order, purchase_order_list, reorder, reorder_draft, supplier, supplier_price,

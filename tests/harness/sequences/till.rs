@@ -18,6 +18,8 @@ struct Till<'a, 'app> {
     register: Value,
     customer: Value,
     variants: Vec<Value>,
+    /// Bundles of some of the variants.
+    bundles: Vec<Value>,
     /// The receipts of the shift, with their lines as they were sold.
     receipts: Vec<Value>,
     /// Sales of earlier shifts, too.
@@ -34,7 +36,7 @@ pub async fn adds_up(business: &Business<'_>, sequences: usize, seed: u64) {
     let customer = json!({"name": "Ann", "creditLimit": "5000"});
     let customer = business.post("/api/v1/customers", &customer).await.body["id"].clone();
     let mut shop = Shop::new(business, seed);
-    let mut variants = Vec::new();
+    let (mut variants, mut bundles) = (Vec::new(), Vec::new());
     for price in PRICES {
         let mut product = a_product(&format!("SKU-{}", Uuid::now_v7()));
         product["variants"][0]["price"] = json!(price);
@@ -45,12 +47,19 @@ pub async fn adds_up(business: &Business<'_>, sequences: usize, seed: u64) {
         assert_eq!(business.adjust(&variant, "100000").await.status, 201);
         variants.push(variant);
     }
+    for (price, parts) in [("24.99", [("1", 2), ("0.5", 4)]), ("0.07", [("3", 0), ("2", 3)])] {
+        let part = |(quantity, of): (&str, usize)| json!({"variantId": variants[of], "quantity": quantity});
+        let bundle =
+            json!({"sku": format!("SKU-{}", Uuid::now_v7()), "price": price, "components": parts.map(part)});
+        bundles.push(shop.variant(json!({"name": "Set", "kind": "bundle", "variants": [bundle]})).await);
+    }
     let register = register(business, "SEQ").await;
     let mut till = Till {
         shop,
         register,
         customer,
         variants,
+        bundles,
         receipts: Vec::new(),
         sales: Vec::new(),
         step: Decimal::ZERO,
@@ -115,8 +124,12 @@ impl Till<'_, '_> {
     async fn sell(&mut self, exchanges: bool) {
         let mut lines = Vec::new();
         for _ in 0..self.shop.random.usize(1..4) {
-            let variant = self.shop.one_of(&self.variants.clone()).clone();
-            let quantity = *self.shop.one_of(&["0.001", "0.333", "1", "3"]);
+            let (articles, quantities) = match self.shop.random.u8(..4) {
+                0 => (self.bundles.clone(), ["1", "2", "3", "7"]),
+                _ => (self.variants.clone(), ["0.001", "0.333", "1", "3"]),
+            };
+            let variant = self.shop.one_of(&articles).clone();
+            let quantity = *self.shop.one_of(&quantities);
             let discount = *self.shop.one_of(&["0", "10%", "0.01"]);
             lines.push(json!({"variantId": variant, "quantity": quantity, "discount": discount}));
         }

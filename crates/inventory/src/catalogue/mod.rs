@@ -3,6 +3,7 @@
 //! stock.
 
 pub mod barcode;
+pub mod bundle;
 pub mod category;
 mod holder;
 mod option_rename;
@@ -16,3 +17,4 @@ pub mod scan;
 pub mod tax_class;
 pub mod variant;
 mod variant_change;
+mod variant_find;

@@ -148,10 +148,16 @@ pub enum ProductError {
     /// There are more than [`MAX_TAGS`] tags, or two are the same.
     #[error("a product may have at most {MAX_TAGS} tags, and all tags must differ")]
     Tags,
-    /// Stock or an open document of the product has a quantity with more decimals than that.
+    /// A bundle would have a tax class.
+    #[error("a bundle is taxed like its components; remove the tax class")]
+    BundleTax,
+    /// A bundle would be divided.
+    #[error("a bundle is sold in whole units; remove the decimals")]
+    BundleDecimals,
+    /// Stock, an open document or a bundle has a quantity of the product with more decimals than that.
     #[error(
-        "a quantity of the product has more decimals, on hand, reserved, in transit or on order; use up, \
-         cancel or adjust it first"
+        "a quantity of the product has more decimals, on hand, reserved, in transit, on order or in a \
+         bundle; use up, cancel or adjust it first"
     )]
     QuantitiesInUse,
     /// A variant of the new product breaks a rule, or its SKU or barcode is in use.
@@ -192,6 +198,7 @@ pub async fn insert(tx: &TenantTx, new: &NewProduct, actor: ActorId) -> Result<P
         return Err(ProductError::Options);
     }
     let tag_keys = tag_keys(&new.tags)?;
+    check_kind(new.kind, new.tax_class_id, new.quantity_decimals)?;
     let options = variant::check(&new.variants, &option_names)?;
     let id = ProductId::new();
     let created = json!({"name": {"to": new.name}});
@@ -217,6 +224,21 @@ pub async fn insert(tx: &TenantTx, new: &NewProduct, actor: ActorId) -> Result<P
     .await?;
     plan_limits::check(tx, Limited::Products).await?;
     Ok(id)
+}
+
+/// Refuses a tax class and decimals of a bundle.
+fn check_kind(
+    kind: ProductKind,
+    tax_class: Option<TaxClassId>,
+    decimals: QuantityDecimals,
+) -> Result<(), ProductError> {
+    match (kind, tax_class) {
+        (ProductKind::Bundle, Some(_)) => Err(ProductError::BundleTax),
+        (ProductKind::Bundle, None) if decimals != QuantityDecimals::default() => {
+            Err(ProductError::BundleDecimals)
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Refuses an archived category or tax class.
@@ -329,7 +351,9 @@ pub async fn update(
                          UNION ALL
                          SELECT l.quantity
                            FROM purchase_order_lines l JOIN purchase_orders o ON o.id = l.purchase_order_id
-                          WHERE l.variant_id = ANY ($1) AND o.status IN ('DRAFT', 'SENT', 'CONFIRMED')) used
+                          WHERE l.variant_id = ANY ($1) AND o.status IN ('DRAFT', 'SENT', 'CONFIRMED')
+                         UNION ALL
+                         SELECT quantity FROM bundle_components WHERE variant_id = ANY ($1)) used
              WHERE quantity <> round(quantity, $2::smallint::integer))";
     const LOCK_FOR_ORDERS: &str = "SELECT 1 FROM products WHERE id = $1 FOR UPDATE";
     let stored = lock(tx, id).await?.ok_or(ProductError::NotFound)?;
@@ -349,6 +373,7 @@ pub async fn update(
     let decimals =
         edit.field("quantityDecimals", &stored.quantity_decimals, change.quantity_decimals.as_ref());
     let archived_at = edit.archiving(stored.archived_at, change.is_archived);
+    check_kind(stored.kind, *tax_class, *decimals)?;
     if edit.is_empty() {
         return Ok(());
     }

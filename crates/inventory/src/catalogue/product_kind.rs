@@ -10,6 +10,9 @@ values::words! {
         /// An amount that is charged beside goods, such as a delivery or a deposit. It has no stock, and a
         /// discount on the whole order leaves it out.
         Fee = "fee",
+        /// Several articles that are sold together at one price, such as a gift basket. A bundle has no stock
+        /// of its own: a sale takes its components from the stock.
+        Bundle = "bundle",
     }
 }
 

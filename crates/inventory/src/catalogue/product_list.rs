@@ -5,6 +5,7 @@ use tenancy::{DbError, TenantTx, read_rows};
 use tokio_postgres::Row;
 use values::{Page, PageRequest, ProductTag, SearchText};
 
+use crate::catalogue::bundle;
 use crate::catalogue::product::{self, Product};
 use crate::catalogue::product_kind::ProductKind;
 use crate::catalogue::variant::{self, Variant};
@@ -40,9 +41,10 @@ const VARIANTS: &str = concatcp!(
     "ORDER BY p.id DESC, v.id"
 );
 
-/// Puts the rows of each product together.
-fn from_rows(rows: &[Row]) -> Result<Vec<Product>, DbError> {
-    let variants: Vec<Variant> = read_rows(rows)?;
+/// Puts the rows of each product together, and reads the components of the bundles.
+async fn from_rows(tx: &TenantTx, rows: &[Row]) -> Result<Vec<Product>, DbError> {
+    let mut variants: Vec<Variant> = read_rows(rows)?;
+    bundle::with_components(tx, variants.iter_mut()).await?;
     let mut products: Vec<Product> = Vec::new();
     for (product, variant) in read_rows::<Product>(rows)?.into_iter().zip(variants) {
         match products.last_mut() {
@@ -59,7 +61,7 @@ fn from_rows(rows: &[Row]) -> Result<Vec<Product>, DbError> {
 /// [`DbError`]; an unknown id is `None`.
 pub async fn find(tx: &TenantTx, id: ProductId) -> Result<Option<Product>, DbError> {
     const FIND: &str = concatcp!(PAGE, "id = $1", VARIANTS);
-    Ok(from_rows(&tx.query(FIND, &[&id]).await?)?.pop())
+    Ok(from_rows(tx, &tx.query(FIND, &[&id]).await?).await?.pop())
 }
 
 /// A page of products with their variants, newest first: one query, whatever their number.
@@ -137,5 +139,5 @@ pub async fn list(
             tx.query(search, &[&below, &limit, archived, kind, category, longest, &others, &tag]).await?
         }
     };
-    Ok(page.page(from_rows(&rows)?, |product| product.id))
+    Ok(page.page(from_rows(tx, &rows).await?, |product| product.id))
 }

@@ -3,17 +3,19 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
-use const_format::concatcp;
 use futures_util::TryFutureExt as _;
 use serde_json::{Value, json};
 use tenancy::{DbError, TenantTx, all};
-use values::{ActorId, Barcode, Currency, Money, NonNegative, OptionText, Quantity, Sku, TooFine, gtin};
+use values::{ActorId, Barcode, Currency, Money, NonNegative, OptionText, Quantity, Sku, TooFine};
 
 use crate::business::settings;
+use crate::catalogue::bundle::{self, Component, ComponentError, MAX_COMPONENTS, NewComponent};
 use crate::catalogue::holder::{self, Holder};
 use crate::catalogue::options::{self, Options};
 use crate::catalogue::product_kind::ProductKind;
 pub use crate::catalogue::variant_change::{VariantChange, update};
+pub(crate) use crate::catalogue::variant_find::{COLUMNS, STOCK};
+pub use crate::catalogue::variant_find::{find, find_by_barcode, find_by_sku};
 use crate::catalogue::{barcode, price_history, product, product_search};
 use crate::ids::{ProductId, VariantId};
 use crate::records::audit::{self, Action, Subject};
@@ -41,6 +43,8 @@ pub struct NewVariant {
     pub target_quantity: Option<NonNegative<Quantity>>,
     /// One value for each option of the product.
     pub options: Options,
+    /// The variants in a bundle, at most [`MAX_COMPONENTS`]; empty for other products.
+    pub components: Vec<NewComponent>,
 }
 
 /// A stored variant, with its stock at all locations together.
@@ -74,7 +78,8 @@ pub struct Variant {
     pub on_hand: Quantity,
     /// The part of the stock on hand that is reserved for orders at all locations, in sale units.
     pub reserved: Quantity,
-    /// The number of changes of its on-hand and reserved stock; clients see it in the ETag.
+    /// The number of changes of its on-hand and reserved stock, and of the components of a bundle; clients
+    /// see it in the ETag.
     pub stock_position: i64,
     /// When the variant was archived; `None` while it is in use.
     pub archived_at: Option<DateTime<Utc>>,
@@ -86,6 +91,8 @@ pub struct Variant {
     pub created_at: DateTime<Utc>,
     /// When the row last changed; at first the same as `created_at`.
     pub updated_at: DateTime<Utc>,
+    /// The variants in a bundle; empty for other products.
+    pub components: Vec<Component>,
 }
 
 tenancy::from_row!(Variant {
@@ -108,31 +115,16 @@ tenancy::from_row!(Variant {
     version: "variant_version",
     created_at: "variant_created_at",
     updated_at: "variant_updated_at",
-});
-
-/// The columns of variant `v` of product `p` with its barcodes and its stock; [`STOCK`] must be joined.
-pub(crate) const COLUMNS: &str = "
-    v.id AS variant_id, v.product_id, p.kind AS product_kind, v.sku,
-    ARRAY(SELECT b.code FROM barcodes b WHERE b.variant_id = v.id ORDER BY b.code) AS barcodes,
-    v.price, v.compare_at_price, v.cost, v.reorder_level, v.target_quantity, v.options, s.on_hand, s.reserved,
-    s.stock_position,
-    v.archived_at AS variant_archived_at, p.archived_at IS NOT NULL AS is_product_archived,
-    v.version AS variant_version, v.created_at AS variant_created_at, v.updated_at AS variant_updated_at";
-
-/// Joins the stock of variant `v` at all locations together, as `s`.
-pub(crate) const STOCK: &str = "
-    CROSS JOIN LATERAL (
-          SELECT coalesce(sum(l.on_hand), 0) AS on_hand, coalesce(sum(l.reserved), 0) AS reserved,
-                 coalesce(sum(l.position + l.reservations), 0)::bigint AS stock_position
-            FROM stock_levels l WHERE l.variant_id = v.id) s ";
-
-const SELECT: &str =
-    concatcp!("SELECT ", COLUMNS, " FROM variants v JOIN products p ON p.id = v.product_id", STOCK);
+} with { components: Vec::new() });
 
 impl Variant {
-    /// The stock on hand less the reserved stock, at all locations together.
+    /// The stock on hand less the reserved stock, at all locations together. For a bundle, the number of
+    /// bundles for which all components are available.
     pub fn available(&self) -> Quantity {
-        self.on_hand - self.reserved
+        match self.kind {
+            ProductKind::Bundle => bundle::available(&self.components),
+            _ => self.on_hand - self.reserved,
+        }
     }
 }
 
@@ -181,13 +173,41 @@ pub enum VariantError {
         /// The number of decimals of the currency.
         reason: TooFine,
     },
-    /// A service or a fee would have a reorder level or a target quantity.
-    #[error("services and fees have no stock and are not reordered; remove the field")]
+    /// A service, a fee or a bundle would have a reorder level or a target quantity.
+    #[error("services, fees and bundles have no stock and are not reordered; remove the field")]
     NotStocked {
         /// The position of the variant in the request; 0 for a request about one variant.
         index: usize,
         /// The field, as clients name it.
         field: &'static str,
+    },
+    /// A bundle would have a cost of its own.
+    #[error("a bundle has no cost of its own; its components have costs; remove the field")]
+    BundleCost {
+        /// The position of the variant in the request; 0 for a request about one variant.
+        index: usize,
+    },
+    /// A bundle would have no components, or more than [`MAX_COMPONENTS`].
+    #[error("a bundle must have 1 to {MAX_COMPONENTS} components")]
+    ComponentCount {
+        /// The position of the variant in the request; 0 for a request about one variant.
+        index: usize,
+    },
+    /// A variant that is no bundle would have components.
+    #[error("only a product of the kind bundle has components; remove the field")]
+    NoBundle {
+        /// The position of the variant in the request; 0 for a request about one variant.
+        index: usize,
+    },
+    /// A component cannot be part of a bundle.
+    #[error("{reason}")]
+    Component {
+        /// The position of the variant in the request; 0 for a request about one variant.
+        index: usize,
+        /// The position of the component in the variant.
+        component: usize,
+        /// What is wrong with the component.
+        reason: ComponentError,
     },
     /// The product would have no variants, or more than [`MAX_PER_PRODUCT`].
     #[error("a product must have 1 to {MAX_PER_PRODUCT} variants")]
@@ -260,6 +280,8 @@ pub(crate) async fn insert_all(
      RETURNING variant_id, location_id";
     for (index, variant) in variants.iter().enumerate() {
         check_reordering(kind, index, variant.reorder_level, variant.target_quantity)?;
+        check_cost(kind, index, variant.cost)?;
+        bundle::check_count(kind, index, variant.components.len())?;
     }
     let ids: Vec<VariantId> = variants.iter().map(|_| VariantId::new()).collect();
     let check = async { check_prices(&settings::currency(tx).await?, variants) };
@@ -273,6 +295,8 @@ pub(crate) async fn insert_all(
     let levels = async { level::keys(tx, INSERT_LEVELS, levels).err_into().await };
     let prices = price_history::record(tx, &ids, actor).err_into();
     let (levels, (), ()) = all((levels, prices, barcode::insert_all(tx, &codes))).await?;
+    let components = variants.iter().map(|variant| variant.components.as_slice());
+    bundle::insert_all(tx, ids.iter().copied().zip(components)).await?;
     product_search::refresh(tx, product).await?;
     if variants.iter().any(|variant| variant.reorder_level.is_some()) {
         // They have no stock yet, so they are out.
@@ -281,7 +305,7 @@ pub(crate) async fn insert_all(
     Ok(ids)
 }
 
-/// Refuses a reorder level and a target quantity of services and fees.
+/// Refuses a reorder level and a target quantity of what has no stock.
 pub(super) fn check_reordering<T>(
     kind: ProductKind,
     index: usize,
@@ -292,6 +316,18 @@ pub(super) fn check_reordering<T>(
         (true, ..) | (false, None, None) => Ok(()),
         (false, Some(_), _) => Err(VariantError::NotStocked { index, field: "reorderLevel" }),
         (false, None, Some(_)) => Err(VariantError::NotStocked { index, field: "targetQuantity" }),
+    }
+}
+
+/// Refuses a cost of a bundle.
+pub(super) fn check_cost(
+    kind: ProductKind,
+    index: usize,
+    cost: Option<NonNegative<Money>>,
+) -> Result<(), VariantError> {
+    match (kind, cost) {
+        (ProductKind::Bundle, Some(_)) => Err(VariantError::BundleCost { index }),
+        _ => Ok(()),
     }
 }
 
@@ -407,36 +443,4 @@ pub async fn insert(
     let created = json!({"sku": {"to": new.sku}, "price": {"to": new.price.get().plain()}});
     audit::record(tx, actor, Action::VariantCreated, Subject::Variant(id), &created).await?;
     Ok(id)
-}
-
-/// The variant with this id, archived or not, with its stock.
-///
-/// # Errors
-/// [`DbError`]; an unknown id is `None`.
-pub async fn find(tx: &TenantTx, id: VariantId) -> Result<Option<Variant>, DbError> {
-    const FIND: &str = concatcp!(SELECT, "WHERE v.id = $1");
-    tx.row_opt(FIND, &[&id]).await
-}
-
-/// The variant with this SKU, in any letter case, archived or not, with its stock.
-///
-/// # Errors
-/// [`DbError`]; an unknown SKU is `None`.
-pub async fn find_by_sku(tx: &TenantTx, sku: &Sku) -> Result<Option<Variant>, DbError> {
-    const FIND: &str = concatcp!(SELECT, "WHERE v.sku_key = $1");
-    tx.row_opt(FIND, &[&sku.key()]).await
-}
-
-/// The variant with this barcode, archived or not, with its stock. Every form of a GTIN finds it.
-///
-/// # Errors
-/// [`DbError`]; an unknown code is `None`.
-pub async fn find_by_barcode(tx: &TenantTx, code: &Barcode) -> Result<Option<Variant>, DbError> {
-    // The code itself comes first: variants from before all forms were one number may have different forms.
-    const FIND: &str = concatcp!(
-        SELECT,
-        "WHERE v.id = coalesce((SELECT variant_id FROM barcodes WHERE code = $1),
-                               (SELECT variant_id FROM barcodes WHERE number = $2))"
-    );
-    tx.row_opt(FIND, &[code, &gtin::number(code.as_str())]).await
 }

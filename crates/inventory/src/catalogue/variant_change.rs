@@ -8,10 +8,11 @@ use tokio_postgres::types::Json;
 use values::{ActorId, Barcode, Money, NonNegative, Quantity, Sku};
 
 use crate::business::settings;
+use crate::catalogue::bundle::{self, NewComponent};
 use crate::catalogue::holder::{self, Holder};
 use crate::catalogue::options::{self, Options, Stored};
 use crate::catalogue::product::LockedProduct;
-use crate::catalogue::variant::{MAX_BARCODES, VariantError, check_price, check_reordering};
+use crate::catalogue::variant::{MAX_BARCODES, VariantError, check_cost, check_price, check_reordering};
 use crate::catalogue::{barcode, price_history, product, product_search};
 use crate::ids::{ProductId, VariantId};
 use crate::records::audit::{Action, Subject};
@@ -38,6 +39,8 @@ pub struct VariantChange {
     pub target_quantity: Option<Option<NonNegative<Quantity>>>,
     /// The new value of each option of the product.
     pub options: Option<Options>,
+    /// All components that the bundle has from now on.
+    pub components: Option<Vec<NewComponent>>,
     /// `true` archives the variant, and `false` restores it.
     pub is_archived: Option<bool>,
     /// Change the row only if it has this version.
@@ -96,6 +99,15 @@ pub async fn update(
     }
     let (product, LockedProduct { kind, option_names, .. }, stored) = lock(tx, id).await?;
     check_reordering(kind, 0, change.reorder_level.flatten(), change.target_quantity.flatten())?;
+    check_cost(kind, 0, change.cost.flatten())?;
+    let components = match &change.components {
+        Some(components) => {
+            bundle::check_count(kind, 0, components.len())?;
+            let difference = bundle::difference(tx, id, components).await?;
+            Some(components).zip(Some(difference))
+        }
+        None => None,
+    };
     let options = match &change.options {
         Some(options) => {
             let named = options::named(options, &option_names);
@@ -117,6 +129,9 @@ pub async fn update(
     let archived_at = edit.archiving(stored.archived_at, change.is_archived);
     if let Some(codes) = &change.barcodes {
         edit.note("barcodes", stored.barcodes.iter().collect::<BTreeSet<_>>(), codes.iter().collect());
+    }
+    if let Some((_, bundle::Difference { stored, wanted })) = &components {
+        edit.note("components", stored, wanted);
     }
     if edit.is_empty() {
         return Ok(());
@@ -177,6 +192,9 @@ pub async fn update(
     }
     if let Some(codes) = &change.barcodes {
         barcode::replace(tx, id, &stored.barcodes, codes).await?;
+    }
+    if let Some((components, _)) = components.filter(|(_, of)| of.stored != of.wanted) {
+        bundle::replace(tx, id, components).await?;
     }
     if *sku != stored.sku || *options != stored.options.0 || change.barcodes.is_some() {
         product_search::refresh(tx, product).await?;

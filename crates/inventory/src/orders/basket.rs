@@ -1,11 +1,7 @@
 //! Baskets: the articles that a customer buys, with their prices. An order and a sale at the till both begin
 //! as a basket, so they have one way to a price.
 
-use std::collections::HashMap;
-
 use rust_decimal::Decimal;
-use tenancy::{DbError, TenantTx};
-use tokio_postgres::types::Json;
 use values::{
     Currency, Money, Name, NonNegative, Note, Percent, Positive, Quantity, QuantityDecimals, Reason, Sku,
     TooFine,
@@ -13,12 +9,15 @@ use values::{
 
 use crate::business::settings::Terms;
 use crate::catalogue::product_kind::ProductKind;
-use crate::catalogue::tax_class::{Rate, Taxation};
+use crate::catalogue::tax_class::Taxation;
 use crate::ids::VariantId;
 use crate::orders::customer::Buyer;
-use crate::orders::order_line::{ChargedTax, OrderLine};
+use crate::orders::order_line::ChargedTax;
 use crate::orders::pricing::{self, Discount, PricedLine, PricingError};
-use crate::stock::article::{self, ArticleError, ArticleName};
+use crate::orders::sold_article::Sold;
+pub use crate::orders::sold_article::{Articles, articles, variants};
+use crate::orders::sold_bundle::{self, SoldBundle};
+use crate::stock::article::{ArticleError, ArticleName};
 use crate::stock::posting::StockError;
 
 /// A basket to be priced.
@@ -71,7 +70,7 @@ pub struct Basket {
     pub tax: Money,
     /// The amount to pay, including discounts and taxes.
     pub total: Money,
-    /// The lines; lines of one article at one price are one line.
+    /// The lines; lines of one article at one price are one line, and a bundle is a line for each component.
     pub lines: Vec<BasketLine>,
 }
 
@@ -117,8 +116,10 @@ pub struct BasketLine {
     pub tax: Money,
     /// The amount to pay for the line, including discounts and taxes.
     pub total: Money,
-    /// The note about the line.
+    /// The note about the line. The first line of a bundle has the note about the bundle.
     pub note: Option<Note>,
+    /// The bundle to which the line belongs; `None` if it is sold on its own.
+    pub bundle: Option<SoldBundle>,
 }
 
 /// A basket has no price. `index` is the line's position in the request.
@@ -136,6 +137,17 @@ pub enum BasketError {
         /// The position of the line in the request, from 0.
         index: usize,
     },
+    /// A line sells a bundle with an archived component.
+    #[error("a component of the bundle is archived; restore it, change the bundle, or remove the line")]
+    ArchivedComponent {
+        /// The position of the line in the request, from 0.
+        index: usize,
+    },
+    /// The components of the bundles make too many lines.
+    #[error(
+        "each component of a bundle is a line, and there may be at most {MAX_LINES} lines; split the sale"
+    )]
+    TooManyComponents,
     /// A line names a SKU or a barcode that no variant has.
     #[error(transparent)]
     Article(#[from] ArticleError),
@@ -172,98 +184,21 @@ pub enum BasketError {
     Stock(#[from] StockError),
 }
 
-/// The catalogue data of the variants of lines.
+/// A line that is priced: a line of the request, or a component of a bundle in the request.
 #[derive(Debug)]
-pub struct Articles {
-    /// The variant of each line.
-    variants: Vec<VariantId>,
-    sold: HashMap<VariantId, Sold>,
-}
-
-/// The catalogue data of a variant.
-#[derive(Debug)]
-struct Sold {
-    id: VariantId,
-    kind: ProductKind,
-    sku: Sku,
-    name: Name,
-    price: Money,
-    is_archived: bool,
-    quantity_decimals: QuantityDecimals,
-    is_inclusive: Option<bool>,
-    rates: Option<Json<Vec<Rate>>>,
-}
-
-tenancy::from_row!(Sold { id, kind, sku, name, price, is_archived, quantity_decimals, is_inclusive, rates });
-
-impl Sold {
-    /// Takes the names, the list price and the taxes from a line of an order that has the variant already.
-    fn keep(&mut self, line: &OrderLine) {
-        (self.sku, self.name, self.price) = (line.sku.clone(), line.name.clone(), line.list_price);
-        self.is_archived = false;
-        let rates: Vec<Rate> = line.taxes.0.iter().map(|charged| charged.rate.clone()).collect();
-        self.is_inclusive = line.includes_tax().or(self.is_inclusive).filter(|_| !rates.is_empty());
-        self.rates = (!rates.is_empty()).then_some(Json(rates));
-    }
-
-    /// The price without the taxes that it includes, as a line stores it.
-    fn net(&self) -> Money {
-        let net = |taxation: Taxation| Money::rounded(taxation.net(self.price.as_decimal()));
-        self.taxation().filter(|taxation| taxation.is_inclusive).map_or(self.price, net)
-    }
-
-    fn taxation(&self) -> Option<Taxation> {
-        let rates = self.rates.as_ref().map(|rates| rates.0.clone());
-        self.is_inclusive.zip(rates).map(|(is_inclusive, rates)| Taxation { is_inclusive, rates })
-    }
-}
-
-/// The variants that lines name, in the order of the lines.
-///
-/// # Errors
-/// [`ArticleError`] for the first unknown SKU or barcode.
-pub async fn variants(tx: &TenantTx, lines: &[NewLine]) -> Result<Vec<VariantId>, ArticleError> {
-    article::find(tx, lines.iter().map(|line| &line.article)).await
-}
-
-/// Reads the catalogue data of the variants of lines.
-///
-/// # Errors
-/// [`DbError`].
-pub async fn articles(tx: &TenantTx, variants: Vec<VariantId>) -> Result<Articles, DbError> {
-    const SOLD: &str = "
-        SELECT v.id, p.kind, v.sku, p.name, v.price,
-               v.archived_at IS NOT NULL OR p.archived_at IS NOT NULL AS is_archived,
-               p.quantity_decimals, t.is_inclusive, t.rates
-          FROM variants v
-          JOIN products p ON p.id = v.product_id
-          LEFT JOIN tax_classes t ON t.id = p.tax_class_id
-         WHERE v.id = ANY ($1)";
-    let sold = tx.rows::<Sold>(SOLD, &[&variants]).await?;
-    Ok(Articles { sold: sold.into_iter().map(|sold| (sold.id, sold)).collect(), variants })
-}
-
-impl Articles {
-    /// The variant of each line.
-    pub(super) fn variants(&self) -> &[VariantId] {
-        &self.variants
-    }
-
-    /// Variants that an order has already keep their names, their list prices and their taxes.
-    ///
-    /// The prices of a customer who pays no taxes are stored without them, and rounded. Where the catalogue
-    /// still has the same price, it is computed from there, exactly.
-    pub(super) fn keep(&mut self, lines: &[OrderLine], is_exempt: bool) {
-        for line in lines.iter().rev() {
-            match self.sold.get_mut(&line.variant_id) {
-                Some(sold) if is_exempt && line.price_reason.is_none() && sold.net() == line.list_price => {
-                    sold.is_archived = false;
-                }
-                Some(sold) => sold.keep(line),
-                None => {}
-            }
-        }
-    }
+pub(super) struct LineToPrice<'a> {
+    /// The position of the line in the request.
+    pub index: usize,
+    pub sold: &'a Sold,
+    pub quantity: Quantity,
+    /// The amount of the whole line, if it is not quantity times price.
+    pub amount: Option<Money>,
+    pub price: Money,
+    pub list_price: Money,
+    pub price_reason: Option<&'a Reason>,
+    pub discount: Option<Discount>,
+    pub note: Option<&'a Note>,
+    pub bundle: Option<SoldBundle>,
 }
 
 impl NewBasket {
@@ -273,40 +208,44 @@ impl NewBasket {
     /// [`BasketError`].
     pub fn price(&self, articles: &Articles, terms: &Terms, buyer: Buyer) -> Result<Basket, BasketError> {
         self.check_decimals(&terms.currency)?;
-        let lines = merged(&self.lines, &articles.variants);
-        let found = found(&lines, articles)?;
-        let taxations: Vec<Option<Taxation>> = found.iter().map(|(_, sold)| sold.taxation()).collect();
-        let to_price: Vec<pricing::Line<'_>> = found
+        let merged = merged(&self.lines, articles.variants());
+        let lines = lines_to_price(&merged, articles, terms)?;
+        let taxations: Vec<Option<Taxation>> = lines.iter().map(|line| line.sold.taxation()).collect();
+        let to_price: Vec<pricing::Line<'_>> = lines
             .iter()
             .zip(&taxations)
-            .map(|((line, sold), taxation)| pricing::Line {
-                quantity: line.quantity.get(),
-                label_amount: line.label_amount,
-                price: line.price.as_ref().map_or(sold.price, |(price, _)| price.get()),
+            .map(|(line, taxation)| pricing::Line {
+                quantity: line.quantity,
+                amount: line.amount,
+                price: line.price,
                 discount: line.discount,
-                is_fee: sold.kind == ProductKind::Fee,
+                is_fee: line.sold.kind == ProductKind::Fee,
                 taxation: taxation.as_ref(),
                 is_exempt: buyer.is_tax_exempt,
             })
             .collect();
-        let priced = pricing::price(&to_price, self.discount, terms.rounding, terms.currency.decimals())?;
+        let priced = pricing::price(&to_price, self.discount, terms.rounding, terms.currency.decimals());
+        let priced = priced.map_err(|error| match error {
+            PricingError::LineDiscount { index } => PricingError::LineDiscount { index: lines[index].index },
+            error => error,
+        })?;
         let (fees, others): (Vec<_>, Vec<_>) =
             priced.lines.iter().zip(&to_price).partition(|(_, of)| of.is_fee);
         if !self.may_set_prices && [fees, others].iter().any(|lines| exceeds_limit(lines, terms)) {
             return Err(BasketError::DiscountLimit(terms.discount_limit));
         }
-        let asked = found.iter().zip(&to_price).zip(&taxations);
-        let lines = asked.zip(priced.lines).map(|((((line, sold), asked), taxation), priced)| {
+        let asked = lines.iter().zip(&to_price).zip(&taxations);
+        let lines = asked.zip(priced.lines).map(|(((line, asked), taxation), priced)| {
             let PricedLine { discount, taxes, tax, total, .. } = priced;
             BasketLine {
-                variant_id: sold.id,
-                kind: sold.kind,
-                sku: sold.sku.clone(),
-                name: sold.name.clone(),
-                quantity: asked.quantity,
+                variant_id: line.sold.id,
+                kind: line.sold.kind,
+                sku: line.sold.sku.clone(),
+                name: line.sold.name.clone(),
+                quantity: line.quantity,
                 price: asked.paid_price(),
-                list_price: pricing::Line { price: sold.price, ..asked.clone() }.paid_price(),
-                price_reason: line.price.as_ref().map(|(_, reason)| reason.clone()),
+                list_price: pricing::Line { price: line.list_price, ..asked.clone() }.paid_price(),
+                price_reason: line.price_reason.cloned(),
                 discount: Money::from_decimal(discount),
                 taxes: taxes.into_iter().map(|(rate, amount)| ChargedTax { rate, amount }).collect(),
                 includes_tax: taxation
@@ -315,7 +254,8 @@ impl NewBasket {
                     .map(|taxation| taxation.is_inclusive),
                 tax: Money::from_decimal(tax),
                 total: Money::from_decimal(total),
-                note: line.note.clone(),
+                note: line.note.cloned(),
+                bundle: line.bundle.clone(),
             }
         });
         Ok(Basket {
@@ -341,29 +281,56 @@ impl NewBasket {
     }
 }
 
-/// The lines with their articles, of which each can be sold.
-fn found<'a>(
+/// The lines with their articles, of which each can be sold. A bundle becomes lines of its components.
+fn lines_to_price<'a>(
     lines: &'a [(usize, NewLine)],
     articles: &'a Articles,
-) -> Result<Vec<(&'a NewLine, &'a Sold)>, BasketError> {
-    let mut found = Vec::with_capacity(lines.len());
+    terms: &Terms,
+) -> Result<Vec<LineToPrice<'a>>, BasketError> {
+    let mut found: Vec<LineToPrice<'a>> = Vec::with_capacity(lines.len());
+    let mut bundles = 0;
     for (index, line) in lines {
-        let index = *index;
-        let variant = &articles.variants[index];
-        let sold = articles.sold.get(variant).ok_or(BasketError::UnknownVariant { index })?;
-        if sold.is_archived {
-            return Err(BasketError::Archived { index });
+        let line = line_to_price(*index, line, articles)?;
+        if line.sold.kind == ProductKind::Bundle {
+            bundles += 1;
+            let components = articles.components(line.sold.id);
+            found.extend(sold_bundle::expand(&line, components, bundles, terms)?);
+        } else {
+            found.push(line);
         }
-        if line.quantity.get() > Quantity::MAX {
-            return Err(StockError::TooMuch { variant_id: sold.id }.into());
-        }
-        let decimals = sold.quantity_decimals;
-        if !decimals.allows(line.quantity.get()) {
-            return Err(BasketError::QuantityTooFine { index, decimals });
-        }
-        found.push((line, sold));
     }
-    Ok(found)
+    if found.len() > MAX_LINES { Err(BasketError::TooManyComponents) } else { Ok(found) }
+}
+
+fn line_to_price<'a>(
+    index: usize,
+    line: &'a NewLine,
+    articles: &'a Articles,
+) -> Result<LineToPrice<'a>, BasketError> {
+    let sold = articles.of_line(index).ok_or(BasketError::UnknownVariant { index })?;
+    if sold.is_archived {
+        return Err(BasketError::Archived { index });
+    }
+    let quantity = line.quantity.get();
+    if quantity > Quantity::MAX {
+        return Err(StockError::TooMuch { variant_id: sold.id }.into());
+    }
+    let decimals = sold.quantity_decimals;
+    if !decimals.allows(quantity) {
+        return Err(BasketError::QuantityTooFine { index, decimals });
+    }
+    Ok(LineToPrice {
+        index,
+        sold,
+        quantity,
+        amount: line.label_amount,
+        price: line.price.as_ref().map_or(sold.price, |(price, _)| price.get()),
+        list_price: sold.price,
+        price_reason: line.price.as_ref().map(|(_, reason)| reason),
+        discount: line.discount,
+        note: line.note.as_ref(),
+        bundle: None,
+    })
 }
 
 /// The lines of the basket, each with the position of its first line in the request. Lines of the same

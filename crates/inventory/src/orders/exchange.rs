@@ -67,7 +67,7 @@ pub async fn post(
 async fn lock_levels(tx: &TenantTx, new: &NewExchange) -> Result<(), DbError> {
     let sold = match basket::variants(tx, &new.order.basket.lines).await {
         Err(ArticleError::Db(error)) => return Err(error),
-        sold => sold.unwrap_or_default(),
+        sold => basket::articles(tx, sold.unwrap_or_default()).await?,
     };
     let location = location::find_or_default(tx, new.order.location_id);
     let (order, location) = all((order_list::lock(tx, new.back.order_id), location)).await?;
@@ -77,7 +77,7 @@ async fn lock_levels(tx: &TenantTx, new: &NewExchange) -> Result<(), DbError> {
         .lines
         .iter()
         .map(|line| (line.variant_id, back_to))
-        .chain(sold.into_iter().map(|variant| (variant, location)))
+        .chain(sold.taken().map(|variant| (variant, location)))
         .collect();
     locked_level::lock(tx, &keys.into_iter().collect::<Vec<_>>()).await?;
     Ok(())

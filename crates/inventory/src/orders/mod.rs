@@ -15,4 +15,6 @@ mod placing;
 pub mod pricing;
 pub mod refund;
 pub mod short_order;
+mod sold_article;
+pub mod sold_bundle;
 pub mod sold_part;

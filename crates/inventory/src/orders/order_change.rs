@@ -4,7 +4,7 @@
 use chrono::NaiveDate;
 use serde_json::{Value, json};
 use tenancy::{TenantTx, all, outbox};
-use values::{ActorId, Money, Note, Quantity};
+use values::{ActorId, Note, Quantity};
 
 use crate::business::settings;
 use crate::ids::{CustomerId, OrderId, VariantId};
@@ -165,8 +165,9 @@ async fn replace_lines(
 /// the request has other ones.
 fn keep_prices(lines: &mut [NewLine], variants: &[VariantId], stored: &[OrderLine]) {
     let mut stored: Vec<&OrderLine> = stored.iter().collect();
+    stored.dedup_by(|one, other| one.bundle.is_some() && one.bundle_number() == other.bundle_number());
     for (line, variant) in lines.iter_mut().zip(variants) {
-        let Some(at) = stored.iter().position(|kept| kept.variant_id == *variant) else { continue };
+        let Some(at) = stored.iter().position(|kept| kept.ordered() == *variant) else { continue };
         let agreed = stored.remove(at).agreed_price();
         line.price = line.price.take().or(agreed);
     }
@@ -199,10 +200,12 @@ fn moved(stored: &Order, lines: &[OrderLine]) -> Vec<Posting> {
 
 /// Lines as the audit log shows them, and as two orders are compared.
 fn shown(lines: &[OrderLine]) -> Vec<Value> {
-    let amount = |amount: Money| amount.plain();
     let line = |line: &OrderLine| {
         let (id, quantity): (VariantId, Quantity) = (line.variant_id, line.quantity);
-        json!([id, quantity, amount(line.price), amount(line.discount), amount(line.total)])
+        let mut shown = vec![json!(id), json!(quantity)];
+        shown.extend([line.price, line.discount, line.total].map(|amount| json!(amount.plain())));
+        shown.extend(line.bundle.as_ref().map(|bundle| json!(bundle.0.variant_id)));
+        Value::Array(shown)
     };
     lines.iter().map(line).collect()
 }

@@ -10,6 +10,7 @@ use crate::catalogue::product_kind::ProductKind;
 use crate::catalogue::tax_class::Rate;
 use crate::ids::{OrderId, OrderLineId, VariantId};
 use crate::orders::basket::BasketLine;
+use crate::orders::sold_bundle::SoldBundle;
 use crate::orders::sold_part::{SoldPart, TakenBack, Units};
 use crate::stock::posting::StockError;
 
@@ -63,6 +64,8 @@ pub struct OrderLine {
     /// The part of total and tax that is fulfilled and not returned.
     pub(crate) out_total: Money,
     pub(crate) out_tax: Money,
+    /// The bundle to which the line belongs; `None` if it was ordered on its own.
+    pub bundle: Option<Json<SoldBundle>>,
 }
 
 tenancy::from_row!(OrderLine {
@@ -91,6 +94,7 @@ tenancy::from_row!(OrderLine {
     open_discount,
     out_total,
     out_tax,
+    bundle,
 });
 
 impl OrderLine {
@@ -129,12 +133,25 @@ impl OrderLine {
             open_discount,
             out_total,
             out_tax,
+            bundle: line.bundle.map(Json),
         }
     }
 
-    /// The agreed price of one unit, with its reason, if it replaces the list price.
+    /// The agreed price of one unit, or of one bundle to which the line belongs, with its reason, if it
+    /// replaces the list price.
     pub(super) fn agreed_price(&self) -> Option<(NonNegative<Money>, Reason)> {
-        Some((NonNegative::new(self.price).ok()?, self.price_reason.clone()?))
+        let price = self.bundle.as_ref().map_or(self.price, |bundle| Money::from_decimal(bundle.0.price));
+        Some((NonNegative::new(price).ok()?, self.price_reason.clone()?))
+    }
+
+    /// The variant that was ordered: the bundle to which the line belongs, or that of the line.
+    pub(super) fn ordered(&self) -> VariantId {
+        self.bundle.as_ref().map_or(self.variant_id, |bundle| bundle.0.variant_id)
+    }
+
+    /// Which bundle of the order has the line; `None` if it was ordered on its own.
+    pub(super) fn bundle_number(&self) -> Option<i16> {
+        self.bundle.as_ref().map(|bundle| bundle.0.number)
     }
 
     /// Whether the price of the line includes its taxes: then the total has no tax on top. `None` if a line

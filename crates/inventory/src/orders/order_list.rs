@@ -32,7 +32,7 @@ const SELECT: &str = concatcp!(
 /// was fulfilled when it was placed, out.
 const LINES: &str = "
     SELECT id, order_id, variant_id, kind, sku, name, quantity, price, list_price, price_reason, discount,
-           taxes, includes_tax, tax, total, fulfilled, cancelled, returned, credited, cost,
+           taxes, includes_tax, tax, total, fulfilled, cancelled, returned, credited, cost, bundle,
            coalesce(open_total, CASE WHEN fulfilled = 0 THEN total ELSE 0 END) AS open_total,
            coalesce(open_tax, CASE WHEN fulfilled = 0 THEN tax ELSE 0 END) AS open_tax,
            coalesce(open_discount, CASE WHEN fulfilled = 0 THEN discount ELSE 0 END) AS open_discount,

@@ -209,15 +209,15 @@ pub(super) async fn insert_lines(tx: &TenantTx, order: OrderId, lines: &[OrderLi
     const INSERT: &str = "
         INSERT INTO order_lines (id, order_id, position, variant_id, sku, name, quantity, price, list_price,
                                  price_reason, discount, taxes, includes_tax, tax, total, fulfilled, cost,
-                                 kind)
+                                 kind, bundle)
         SELECT id, $1, position, variant_id, sku, name, quantity, price, list_price, price_reason, discount,
-               taxes, includes_tax, tax, total, fulfilled, cost, kind
+               taxes, includes_tax, tax, total, fulfilled, cost, kind, bundle
           FROM unnest($2::uuid[], $3::smallint[], $4::uuid[], $5::text[], $6::text[], $7::numeric[],
                       $8::numeric[], $9::numeric[], $10::text[], $11::numeric[], $12::jsonb[],
                       $13::boolean[], $14::numeric[], $15::numeric[], $16::numeric[], $17::numeric[],
-                      $18::text[])
+                      $18::text[], $19::jsonb[])
                AS new (id, position, variant_id, sku, name, quantity, price, list_price, price_reason,
-                       discount, taxes, includes_tax, tax, total, fulfilled, cost, kind)";
+                       discount, taxes, includes_tax, tax, total, fulfilled, cost, kind, bundle)";
     let positions: Vec<i16> = (1..).take(lines.len()).collect();
     let params: tenancy::Params<'_> = &[
         &order,
@@ -238,6 +238,7 @@ pub(super) async fn insert_lines(tx: &TenantTx, order: OrderId, lines: &[OrderLi
         &column(lines, |line| line.fulfilled),
         &column(lines, |line| line.cost),
         &column(lines, |line| line.kind),
+        &column(lines, |line| line.bundle.as_ref()),
     ];
     tx.execute(INSERT, params).await.map(drop)
 }

@@ -79,7 +79,7 @@ impl Discount {
     }
 
     /// The discount on an amount, not rounded.
-    fn on(self, amount: Decimal) -> Decimal {
+    pub(super) fn on(self, amount: Decimal) -> Decimal {
         match self.0 {
             DiscountKind::Amount(off) => off.as_decimal(),
             DiscountKind::Percent(percent) => percent.of(amount),
@@ -92,8 +92,8 @@ impl Discount {
 pub struct Line<'a> {
     /// The quantity to sell, in sale units.
     pub quantity: Quantity,
-    /// The amount of the whole line before discounts, if a label says it; `None` for quantity times price.
-    pub label_amount: Option<Money>,
+    /// The amount of the whole line before discounts; `None` for quantity times price.
+    pub amount: Option<Money>,
     /// The price of one unit, before discounts.
     pub price: Money,
     /// A discount on quantity times price; `None` means no discount on the line.
@@ -187,7 +187,7 @@ pub fn price(
     let mut gross = Vec::with_capacity(lines.len());
     let mut off_line = Vec::with_capacity(lines.len());
     for (index, line) in lines.iter().enumerate() {
-        let product = match line.label_amount {
+        let product = match line.amount {
             Some(amount) => Some(line.charged(amount)),
             None => line.quantity.as_decimal().checked_mul(line.charged(line.price)),
         };
@@ -262,10 +262,11 @@ pub fn tax_by_rate(left: &[ChargedTax], tax: Money, decimals: u32) -> Vec<Charge
     left.iter().zip(shares).map(|(charged, amount)| ChargedTax { amount, ..charged.clone() }).collect()
 }
 
-/// Divides `amount` among `weights` in steps of the currency, so that the shares add up to `amount` and no
-/// share exceeds its weight. Each weight gets its share rounded down, and those with the largest remainders
-/// get one step more.
-fn share_out(amount: Decimal, weights: &[Decimal], decimals: u32) -> Vec<Decimal> {
+/// Divides `amount` among `weights` in steps of the currency, so that the shares add up to `amount`. Each
+/// weight gets its share rounded down, and those with the largest remainders get one step more. So no share
+/// exceeds its weight if the weights are multiples of a step and add up to no less than `amount`. Without
+/// any weight, all shares are zero.
+pub(super) fn share_out(amount: Decimal, weights: &[Decimal], decimals: u32) -> Vec<Decimal> {
     let sum: Decimal = weights.iter().sum();
     if amount.is_zero() || sum.is_zero() {
         return vec![Decimal::ZERO; weights.len()];
@@ -276,14 +277,12 @@ fn share_out(amount: Decimal, weights: &[Decimal], decimals: u32) -> Vec<Decimal
     let mut left = amount - shares.iter().sum::<Decimal>();
     let mut by_remainder: Vec<usize> = (0..weights.len()).collect();
     by_remainder.sort_by_key(|index| std::cmp::Reverse(exact[*index] - shares[*index]));
-    for index in by_remainder.into_iter().cycle().take(2 * weights.len()) {
+    for index in by_remainder {
         if left < step {
             break;
         }
-        if shares[index] + step <= weights[index] {
-            shares[index] += step;
-            left -= step;
-        }
+        shares[index] += step;
+        left -= step;
     }
     shares
 }
@@ -301,7 +300,7 @@ mod tests {
     fn line(quantity: &str, price: &str) -> Line<'static> {
         Line {
             quantity: Quantity::parse(quantity).unwrap(),
-            label_amount: None,
+            amount: None,
             price: Money::parse(price).unwrap(),
             discount: None,
             is_fee: false,
@@ -403,7 +402,7 @@ mod tests {
             let lines: Vec<Line<'_>> = (0..random.usize(1..8))
                 .map(|_| Line {
                     quantity: Quantity::from_decimal(Decimal::new(random.i64(1..100_000), 3)),
-                    label_amount: None,
+                    amount: None,
                     price: Money::from_decimal(Decimal::new(random.i64(0..1_000_000), 4)),
                     discount: random.bool().then(|| {
                         let percent = Decimal::new(random.i64(0..10_000), 2);

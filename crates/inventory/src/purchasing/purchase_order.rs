@@ -176,8 +176,8 @@ pub enum PurchaseError {
         /// The position of the line in the request, from 0.
         index: usize,
     },
-    /// A line names a service or a fee.
-    #[error("a service or a fee has no stock and is only sold; leave it out")]
+    /// A line names a service, a fee or a bundle.
+    #[error("a service, a fee or a bundle has no stock and is only sold; leave it out")]
     NotStocked {
         /// The position of the line in the request, from 0.
         index: usize,

@@ -106,8 +106,8 @@ pub enum SupplierError {
     /// The business has no variant with the id in a price.
     #[error("there is no such variant")]
     UnknownVariant,
-    /// The variant in a price is a service or a fee.
-    #[error("a service or a fee has no stock and cannot be bought for it; choose another variant")]
+    /// The variant in a price is a service, a fee or a bundle.
+    #[error("a service, a fee or a bundle has no stock and cannot be bought for it; choose another variant")]
     NotStocked,
     /// A query failed, for a reason that no other variant describes.
     #[error("a supplier query failed")]

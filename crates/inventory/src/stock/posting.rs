@@ -77,8 +77,8 @@ pub enum StockError {
         "the location is archived, so no stock can be put or reserved there; restore it, or name another one"
     )]
     ClosedLocation,
-    /// The document would move stock of a service or a fee.
-    #[error("a service or a fee has no stock and is only sold; leave it out")]
+    /// The document would move stock of a service, a fee or a bundle.
+    #[error("a service, a fee or a bundle has no stock and is only sold; leave it out")]
     NotStocked {
         /// The variant without stock.
         variant_id: VariantId,

@@ -52,7 +52,7 @@ pub enum ReorderingError {
     #[error("there is no such variant or location")]
     NotFound,
     /// The variant has no stock.
-    #[error("the variant is a service or a fee, which has no stock and is not reordered")]
+    #[error("the variant is a service, a fee or a bundle, which has no stock and is not reordered")]
     NotStocked,
     /// It has another version than `if_version`.
     #[error(transparent)]

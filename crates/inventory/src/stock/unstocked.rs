@@ -1,6 +1,6 @@
-//! Articles without stock: services and fees. They have no stock level, so a sale of them changes no stock
-//! and waits for no other sale. Their sales and returns have a table of their own, which reports on sales
-//! read.
+//! Articles without stock that lines sell: services and fees. They have no stock level, so a sale of them
+//! changes no stock and waits for no other sale. Their sales and returns have a table of their own, which
+//! reports on sales read.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -40,8 +40,8 @@ pub(crate) struct UnstockedSale {
 /// the transaction ends.
 ///
 /// # Errors
-/// [`StockError::UnknownVariant`] for goods and for ids that no variant has, [`StockError::ArchivedVariant`],
-/// [`StockError::ClosedLocation`].
+/// [`StockError::UnknownVariant`] for goods, bundles and ids that no variant has,
+/// [`StockError::ArchivedVariant`], [`StockError::ClosedLocation`].
 pub(super) async fn lock(
     tx: &TenantTx,
     wanted: &BTreeMap<Key, Wanted>,
@@ -58,7 +58,7 @@ pub(super) async fn lock(
         SELECT v.id, v.cost, p.kind = 'fee' AS is_fee,
                v.archived_at IS NOT NULL OR p.archived_at IS NOT NULL AS is_archived, p.quantity_decimals
           FROM variants v JOIN products p ON p.id = v.product_id
-         WHERE v.id = ANY ($1) AND p.kind <> 'goods'";
+         WHERE v.id = ANY ($1) AND p.kind IN ('service', 'fee')";
     if wanted.is_empty() {
         return Ok(HashMap::new());
     }

@@ -212,6 +212,7 @@ impl<'a> History<'a> {
             reorder_level: None,
             target_quantity: None,
             options: Options::new(),
+            components: Vec::new(),
         };
         let new = NewProduct {
             name: name("Delivery")?,

@@ -31,6 +31,7 @@ pub fn variant(item: &Item) -> Result<NewVariant, DemoError> {
         reorder_level: Some(NonNegative::new(quantity(item.reorder_level)?).map_err(data)?),
         target_quantity: None,
         options,
+        components: Vec::new(),
     })
 }
 

@@ -237,6 +237,10 @@ codes! {
         "Invalid tags", "Send at most twenty tags. All tags must differ.";
     VariantCount = "variant_count", UNPROCESSABLE_ENTITY,
         "Wrong number of variants", "Send a number of variants in the range that errors states.";
+    InvalidComponents = "invalid_components", UNPROCESSABLE_ENTITY, "Invalid components",
+        "Send 1 to 50 components for a bundle, each a different variant of goods or services.";
+    NotForBundles = "not_for_bundles", UNPROCESSABLE_ENTITY,
+        "Field not for bundles", "Remove the field. It belongs to the components of the bundle.";
     TooManyBarcodes = "too_many_barcodes", UNPROCESSABLE_ENTITY,
         "Too many barcodes", "Send fewer barcodes for the variant.";
     CategoryCycle = "category_cycle", UNPROCESSABLE_ENTITY,
@@ -293,7 +297,7 @@ codes! {
     PaymentTooLarge = "payment_too_large", CONFLICT,
         "Payment too large", "Pay at most the balance of the order, or pay back at most what was paid.";
     NotStocked = "not_stocked", UNPROCESSABLE_ENTITY, "Article without stock",
-        "Leave the variant or the field out. A service or a fee is only sold; it has no stock.";
+        "Leave the variant or the field out. Services, fees and bundles are only sold; they have no stock.";
     NothingOnHand = "nothing_on_hand", CONFLICT,
         "Nothing on hand", "Change the cost of the variant, or choose a location that has stock.";
     NothingSuggested = "nothing_suggested", CONFLICT,

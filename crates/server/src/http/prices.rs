@@ -1,10 +1,12 @@
 //! Discounts, agreed prices and taxes of the lines of orders and sales.
 
+use inventory::VariantId;
 use inventory::order::ChargedTax;
 use inventory::pricing::Discount;
+use inventory::sold_bundle::SoldBundle;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use values::{Currency, Money, Name, NonNegative, Percent, Reason};
+use values::{Currency, Money, Name, NonNegative, Percent, Quantity, Reason, Sku};
 
 use crate::http::codes::Code;
 use crate::http::problem::Problem;
@@ -47,6 +49,31 @@ impl ChargedTaxView {
             amount: currency.format(Money::from_decimal(tax.amount)),
         };
         taxes.into_iter().map(view).collect()
+    }
+}
+
+/// The bundle to which a line belongs.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BundleView {
+    /// Counts the bundles of the document. Lines with the same number are one bundle.
+    #[schema(example = 1)]
+    number: i16,
+    /// The variant of the bundle.
+    variant_id: VariantId,
+    /// The SKU of the bundle at the time of the sale.
+    sku: Sku,
+    /// The name of the bundle at the time of the sale.
+    name: Name,
+    /// The number of bundles.
+    #[schema(example = "2")]
+    quantity: Quantity,
+}
+
+impl From<SoldBundle> for BundleView {
+    fn from(bundle: SoldBundle) -> Self {
+        let SoldBundle { number, variant_id, sku, name, quantity, .. } = bundle;
+        Self { number, variant_id, sku, name, quantity }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Problems of the catalogue.
 
+use inventory::article::ArticleError;
+use inventory::bundle::ComponentError;
 use inventory::category::CategoryError;
 use inventory::product::ProductError;
 use inventory::tax_class::TaxError;
@@ -34,6 +36,8 @@ impl From<ProductError> for Problem {
             ProductError::Tags => Self::invalid("/tags", Code::InvalidTags, error),
             ProductError::ArchivedCategory => Self::invalid("/categoryId", Code::CategoryArchived, error),
             ProductError::ArchivedTaxClass => Self::invalid("/taxClassId", Code::TaxClassArchived, error),
+            ProductError::BundleTax => Self::invalid("/taxClassId", Code::NotForBundles, error),
+            ProductError::BundleDecimals => Self::invalid("/quantityDecimals", Code::NotForBundles, error),
             ProductError::QuantitiesInUse => Self::invalid("/quantityDecimals", Code::QuantitiesInUse, error),
             ProductError::Variant(error) => of_variant(error, |index| format!("/variants/{index}")),
             ProductError::Db(error) => error.into(),
@@ -67,11 +71,39 @@ fn of_variant(error: VariantError, pointer: impl Fn(usize) -> String) -> Problem
         VariantError::NotStocked { index, field: name } => {
             Problem::invalid(field(index, name), Code::NotStocked, error)
         }
+        VariantError::BundleCost { index } => {
+            Problem::invalid(field(index, "cost"), Code::NotForBundles, error)
+        }
+        VariantError::ComponentCount { index } | VariantError::NoBundle { index } => {
+            Problem::invalid(field(index, "components"), Code::InvalidComponents, error)
+        }
+        VariantError::Component { index, component, reason } => {
+            of_component(reason, &field(index, &format!("components/{component}")))
+        }
         VariantError::Count => Problem::invalid("/variants", Code::VariantCount, error),
         VariantError::TooManyBarcodes { index } => {
             Problem::invalid(field(index, "barcodes"), Code::TooManyBarcodes, error)
         }
         VariantError::Db(error) => error.into(),
+    }
+}
+
+/// `at` is the pointer to the component.
+fn of_component(error: ComponentError, at: &str) -> Problem {
+    let variant = format!("{at}/variantId");
+    match error {
+        ComponentError::Unknown => Problem::not_found_at(variant, error),
+        ComponentError::Article(error @ ArticleError::UnknownSku { .. }) => {
+            Problem::not_found_at(format!("{at}/sku"), error)
+        }
+        ComponentError::Article(error) => Problem::not_found_at(format!("{at}/barcode"), error),
+        ComponentError::Archived => Problem::invalid(variant, Code::VariantArchived, error),
+        ComponentError::Kind | ComponentError::Twice => {
+            Problem::invalid(variant, Code::InvalidComponents, error)
+        }
+        ComponentError::TooFine(_) => {
+            Problem::invalid(format!("{at}/quantity"), Code::TooManyDecimals, error)
+        }
     }
 }
 

@@ -56,6 +56,10 @@ impl From<BasketError> for Problem {
             BasketError::Archived { index } => {
                 Self::invalid(line(index, "variantId"), Code::VariantArchived, error)
             }
+            BasketError::ArchivedComponent { index } => {
+                Self::invalid(line(index, "variantId"), Code::VariantArchived, error)
+            }
+            BasketError::TooManyComponents => Self::invalid("/lines", Code::InvalidLineCount, error),
             BasketError::TooFine { index, field, .. } => {
                 let pointer = index.map_or(format!("/{field}"), |index| line(index, field));
                 Self::invalid(pointer, Code::TooManyDecimals, error)

@@ -6,6 +6,7 @@ use inventory::basket::{BasketError, BasketLine, MAX_LINES};
 use inventory::document::{IdTaken, PartError};
 use inventory::order::ChargedTax;
 use inventory::product_kind::ProductKind;
+use inventory::sold_bundle::SoldBundle;
 use inventory::sold_part::SoldPart;
 use inventory::stock::movement::Kind;
 use inventory::stock::{Cost, Posting, StockError};
@@ -177,6 +178,8 @@ pub struct SaleLine {
     pub refunded: Money,
     /// The tax in it.
     pub(super) refunded_tax: Money,
+    /// The bundle to which the line belongs; `None` if it was sold on its own.
+    pub bundle: Option<Json<SoldBundle>>,
 }
 
 tenancy::from_row!(SaleLine {
@@ -200,6 +203,7 @@ tenancy::from_row!(SaleLine {
     returned,
     refunded,
     refunded_tax,
+    bundle,
 });
 
 impl SaleLine {
@@ -226,6 +230,7 @@ impl SaleLine {
             returned: Quantity::ZERO,
             refunded: Money::ZERO,
             refunded_tax: Money::ZERO,
+            bundle: line.bundle.map(Json),
         }
     }
 

@@ -21,7 +21,7 @@ const SELECT: &str = "
 
 const SELECT_LINES: &str = "
     SELECT id, sale_id, variant_id, kind, sku, name, quantity, price, list_price, price_reason, discount,
-           taxes, includes_tax, tax, total, note, cost, returned, refunded, refunded_tax
+           taxes, includes_tax, tax, total, note, cost, returned, refunded, refunded_tax, bundle
       FROM sale_lines ";
 
 const LINES: &str = concatcp!(SELECT_LINES, "WHERE sale_id = ANY ($1) ORDER BY sale_id, position");

@@ -105,15 +105,15 @@ async fn insert_lines(tx: &TenantTx, sale: SaleId, lines: &[SaleLine]) -> Result
     const INSERT: &str = "
         INSERT INTO sale_lines (id, sale_id, position, variant_id, kind, sku, name, quantity, price,
                                 list_price, price_reason, discount, taxes, includes_tax, tax, total, note,
-                                cost)
+                                cost, bundle)
         SELECT id, $1, position, variant_id, kind, sku, name, quantity, price, list_price, price_reason,
-               discount, taxes, includes_tax, tax, total, note, cost
+               discount, taxes, includes_tax, tax, total, note, cost, bundle
           FROM unnest($2::uuid[], $3::smallint[], $4::uuid[], $5::text[], $6::text[], $7::text[],
                       $8::numeric[], $9::numeric[], $10::numeric[], $11::text[], $12::numeric[],
                       $13::jsonb[], $14::boolean[], $15::numeric[], $16::numeric[], $17::text[],
-                      $18::numeric[])
+                      $18::numeric[], $19::jsonb[])
                AS new (id, position, variant_id, kind, sku, name, quantity, price, list_price, price_reason,
-                       discount, taxes, includes_tax, tax, total, note, cost)";
+                       discount, taxes, includes_tax, tax, total, note, cost, bundle)";
     if lines.is_empty() {
         return Ok(());
     }
@@ -136,6 +136,7 @@ async fn insert_lines(tx: &TenantTx, sale: SaleId, lines: &[SaleLine]) -> Result
         &column(lines, |line| line.total),
         &column(lines, |line| line.note.as_ref()),
         &column(lines, |line| line.cost),
+        &column(lines, |line| line.bundle.as_ref()),
     ];
     tx.execute(INSERT, params).await.map(drop)
 }

@@ -29,7 +29,8 @@ pub struct CreateProduct {
     kind: Option<ProductKind>,
     /// Defaults to no category.
     category_id: Option<CategoryId>,
-    /// The tax class of all variants. Without a tax class, no tax is charged.
+    /// The tax class of all variants. Without a tax class, no tax is charged. A bundle has no tax class: each
+    /// component is taxed as usual.
     tax_class_id: Option<TaxClassId>,
     /// A description of the product, of one or more lines.
     description: Option<Note>,
@@ -40,7 +41,8 @@ pub struct CreateProduct {
     /// Words by which the product can be found, at most twenty, all different. Defaults to none.
     #[serde(default)]
     tags: Vec<ProductTag>,
-    /// How finely the product is counted, bought and sold. Defaults to whole units.
+    /// How finely the product is counted, bought and sold. Defaults to whole units. Bundles are sold in whole
+    /// units.
     #[serde(default)]
     quantity_decimals: QuantityDecimals,
     /// The variants, at least one. A product without options has one variant.
@@ -206,7 +208,12 @@ pub async fn create(
         option_names: body.options,
         tags: body.tags,
         quantity_decimals: body.quantity_decimals,
-        variants: body.variants.into_iter().map(CreateVariant::into_new).collect(),
+        variants: body
+            .variants
+            .into_iter()
+            .enumerate()
+            .map(|(index, variant)| variant.into_new(&format!("/variants/{index}")))
+            .collect::<Result<_, Problem>>()?,
     };
     let actor = once.actor();
     once.run(&state.database, Key::Optional, async |tx| {
@@ -309,7 +316,7 @@ pub async fn create_variant(
     Submission { once, body }: Submission<may::CatalogueWrite, CreateVariant>,
     PathId(product): PathId<ProductId>,
 ) -> Result<HttpResponse, Problem> {
-    let new = body.into_new();
+    let new = body.into_new("")?;
     let actor = once.actor();
     once.run(&state.database, Key::Optional, async |tx| {
         let id = variant::insert(tx, product, &new, actor).await?;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use actix_web::{HttpRequest, HttpResponse, get, patch, web};
 use chrono::{DateTime, Utc};
+use inventory::bundle::{Component, NewComponent};
 use inventory::product_kind::ProductKind;
 use inventory::under_way::{self, Closing};
 use inventory::variant::{self, NewVariant, Variant, VariantChange};
@@ -12,8 +13,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tenancy::{TenantTx, all};
 use utoipa::ToSchema;
-use values::{ActorId, Barcode, Currency, Money, NonNegative, OptionText, Quantity, Sku, gtin};
+use values::{
+    ActorId, Barcode, Currency, Money, Name, NonNegative, OptionText, Positive, Quantity, Sku, gtin,
+};
 
+use crate::http::article::article;
 use crate::http::caller::{Caller, may};
 use crate::http::etag::{self, Tag};
 use crate::http::extract::{IfMatch, Json, PathId, Query};
@@ -45,11 +49,40 @@ pub struct CreateVariant {
     /// One value for each option of the product, by the name of the option. Defaults to none.
     #[serde(default)]
     options: BTreeMap<OptionText, OptionText>,
+    /// The components of a bundle, 1 to 50, all of them different. Other products have none.
+    #[serde(default)]
+    #[schema(example = json!([]))]
+    components: Vec<NewComponentBody>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NewComponentBody {
+    /// The variant, of goods or of a service. Exactly one of variantId, sku and barcode is required.
+    variant_id: Option<VariantId>,
+    /// The SKU of the variant, in any letter case.
+    sku: Option<Sku>,
+    /// A barcode of the variant.
+    barcode: Option<Barcode>,
+    /// The quantity in one bundle, in sale units.
+    quantity: Positive<Quantity>,
+}
+
+impl NewComponentBody {
+    fn all(at: &str, components: Vec<Self>) -> Result<Vec<NewComponent>, Problem> {
+        let component = |(index, new): (usize, Self)| {
+            let at = format!("{at}/components/{index}");
+            let article = article(&at, new.variant_id, new.sku, new.barcode)?;
+            Ok(NewComponent { article, quantity: new.quantity })
+        };
+        components.into_iter().enumerate().map(component).collect()
+    }
 }
 
 impl CreateVariant {
-    pub(crate) fn into_new(self) -> NewVariant {
-        NewVariant {
+    /// `at` is the JSON pointer of the variant.
+    pub(crate) fn into_new(self, at: &str) -> Result<NewVariant, Problem> {
+        Ok(NewVariant {
             sku: self.sku,
             barcodes: self.barcodes,
             price: self.price,
@@ -58,7 +91,8 @@ impl CreateVariant {
             reorder_level: self.reorder_level,
             target_quantity: self.target_quantity,
             options: self.options,
-        }
+            components: NewComponentBody::all(at, self.components)?,
+        })
     }
 }
 
@@ -96,6 +130,10 @@ pub struct ChangeVariant {
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     options: Option<BTreeMap<OptionText, OptionText>>,
+    /// The new components of a bundle, 1 to 50, all of them different. They replace all present components.
+    #[serde(default, deserialize_with = "crate::http::body::required")]
+    #[schema(nullable = false, example = json!([]))]
+    components: Option<Vec<NewComponentBody>>,
     /// true archives the variant. false restores it.
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
@@ -128,12 +166,16 @@ pub struct VariantView {
     target_quantity: Option<Quantity>,
     /// The value of each option of the product, by the name of the option.
     options: Value,
-    /// The stock on hand at all locations, in sale units. 0 for services and fees.
+    /// The components of a bundle, in their order. Empty for other products.
+    components: Vec<ComponentView>,
+    /// The stock on hand at all locations, in sale units. 0 for products without stock.
     on_hand: Quantity,
-    /// The part of the stock on hand that is reserved for orders, in sale units. 0 for services and fees.
+    /// The part of the stock on hand that is reserved for orders, in sale units. 0 for products without
+    /// stock.
     reserved: Quantity,
-    /// The stock on hand minus the reserved stock, in sale units. 0 for services and fees, which can always
-    /// be sold.
+    /// The stock on hand minus the reserved stock, in sale units. For a bundle, the number of bundles for
+    /// which all components are available, at all locations together. 0 for services and fees, which can
+    /// always be sold.
     available: Quantity,
     /// Whether the variant is archived.
     archived: bool,
@@ -143,6 +185,32 @@ pub struct VariantView {
     warnings: Vec<String>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ComponentView {
+    variant_id: VariantId,
+    /// The code of the variant.
+    sku: Sku,
+    /// The name of the product.
+    name: Name,
+    /// The quantity in one bundle, in sale units.
+    quantity: Quantity,
+    /// Whether the variant or its product is archived. Then the bundle cannot be sold.
+    archived: bool,
+}
+
+impl From<Component> for ComponentView {
+    fn from(component: Component) -> Self {
+        Self {
+            variant_id: component.variant_id,
+            sku: component.sku,
+            name: component.name,
+            quantity: component.quantity,
+            archived: component.is_archived,
+        }
+    }
 }
 
 impl VariantView {
@@ -161,6 +229,7 @@ impl VariantView {
             reorder_level: variant.reorder_level,
             target_quantity: variant.target_quantity,
             options: variant.options,
+            components: variant.components.into_iter().map(ComponentView::from).collect(),
             on_hand: variant.on_hand,
             reserved: variant.reserved,
             archived: variant.archived_at.is_some(),
@@ -276,8 +345,10 @@ pub async fn edit(
         reorder_level,
         target_quantity,
         options,
+        components,
         archived,
     } = body.value;
+    let components = components.map(|components| NewComponentBody::all("", components)).transpose()?;
     let change = VariantChange {
         sku,
         barcodes,
@@ -287,6 +358,7 @@ pub async fn edit(
         reorder_level,
         target_quantity,
         options,
+        components,
         is_archived: archived,
         if_version,
     };

@@ -24,7 +24,7 @@ use crate::http::etag::{self, Tag};
 use crate::http::extract::{PathId, Query};
 use crate::http::lists::{PageView, page_request, search_text};
 use crate::http::money::with_currency;
-use crate::http::prices::{ChargedTaxView, DiscountText, agreed_price};
+use crate::http::prices::{BundleView, ChargedTaxView, DiscountText, agreed_price};
 use crate::http::problem::Problem;
 use crate::http::state::State;
 use crate::http::submission::{Answer, Key, Once, Submission};
@@ -191,6 +191,9 @@ pub struct OrderLineView {
     open: Quantity,
     /// The part of the total that was cancelled or refunded.
     credited: String,
+    /// The bundle of which the line is a component. Its price is a share of the price of the bundle. null
+    /// if the article was ordered on its own.
+    bundle: Option<BundleView>,
 }
 
 impl OrderView {
@@ -245,6 +248,7 @@ impl OrderLineView {
             returned: line.returned,
             open,
             credited: currency.format(line.credited),
+            bundle: line.bundle.map(|bundle| bundle.0.into()),
         }
     }
 }

@@ -12,7 +12,7 @@ use till::{RegisterId, SaleId, SaleLineId, ShiftId};
 use utoipa::ToSchema;
 use values::{ActorId, Currency, Money, Name, Note, Quantity, Reason, ShortText, Sku};
 
-use crate::http::prices::ChargedTaxView;
+use crate::http::prices::{BundleView, ChargedTaxView};
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -119,6 +119,9 @@ pub struct SaleLineView {
     /// The part of the total that was given back later.
     #[schema(example = "0.00")]
     refunded: String,
+    /// The bundle of which the line is a component. Its price is a share of the price of the bundle. null
+    /// if the article was sold on its own.
+    bundle: Option<BundleView>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -235,6 +238,7 @@ impl SaleLineView {
             note: line.note,
             returned: line.returned,
             refunded: currency.format(line.refunded),
+            bundle: line.bundle.map(|bundle| bundle.0.into()),
         }
     }
 }
