@@ -61,6 +61,7 @@ mod proxies;
 mod purchase_corrections;
 mod purchasing;
 mod receipt_numbers;
+mod receipts;
 mod refunds;
 mod registers;
 mod relying_parties;

@@ -1,10 +1,12 @@
 //! Verifying the books of a business: its stock, its receipts, and its credit.
 
+use const_format::concatcp;
 use inventory::ledger::{self, Verdict};
-use rust_decimal::Decimal;
 use serde::Serialize;
 use tenancy::{DbError, TenantTx};
 use utoipa::ToSchema;
+
+use crate::sales::receipt_chain;
 
 values::words! {
     /// The part of the books that differs.
@@ -19,6 +21,8 @@ values::words! {
         Payments = "payments",
         /// The returns of a line are not the sum of what receipts took back.
         Returns = "returns",
+        /// A receipt or its void was changed, or the receipt before it is missing.
+        Chain = "chain",
         /// The balance of a voucher or an account is not the sum of its movements.
         Credit = "credit",
     }
@@ -30,15 +34,16 @@ values::words! {
 pub struct BookFault {
     /// The part of the books.
     pub fault: Fault,
-    /// The series of the numbers, or the id of the receipt, of the line, or of the credit.
+    /// The series of the numbers, the number of the receipt in the chain, or the id of the receipt, of the
+    /// line, or of the credit.
     #[schema(example = "R1-2026")]
     pub subject: String,
-    /// The stored amount or number.
-    #[schema(value_type = String, example = "12")]
-    pub stored: Decimal,
-    /// The computed amount or number.
-    #[schema(value_type = String, example = "11")]
-    pub computed: Decimal,
+    /// The stored amount, number or hash.
+    #[schema(example = "12")]
+    pub stored: String,
+    /// The computed amount, number or hash.
+    #[schema(example = "11")]
+    pub computed: String,
 }
 
 tenancy::from_row!(BookFault { fault, subject, stored, computed });
@@ -70,6 +75,9 @@ impl Books {
     }
 }
 
+/// The largest number of differences that are listed.
+const MAX_FAULTS: usize = 1000;
+
 /// Computes the stock, the receipts and the credit again. Reads all movements and all receipts.
 ///
 /// # Errors
@@ -77,11 +85,18 @@ impl Books {
 pub async fn verify(tx: &TenantTx) -> Result<Books, DbError> {
     const RECEIPTS: &str = "SELECT count(*) FROM sales";
     const CREDITS: &str = "SELECT count(*) FROM credits";
-    const FAULTS: &str = include_str!("book_faults.sql");
+    const FAULTS: &str = concatcp!(
+        "SELECT fault, subject, trim_scale(stored)::text AS stored, trim_scale(computed)::text AS computed
+           FROM (",
+        include_str!("book_faults.sql"),
+        ") faults"
+    );
+    let mut faults: Vec<BookFault> = tx.rows(FAULTS, &[]).await?;
+    faults.extend(receipt_chain::verify(tx, MAX_FAULTS - faults.len().min(MAX_FAULTS)).await?);
     Ok(Books {
         stock: ledger::verify(tx).await?,
         receipts: tx.value(RECEIPTS, &[]).await?,
         credits: tx.value(CREDITS, &[]).await?,
-        faults: tx.rows(FAULTS, &[]).await?,
+        faults,
     })
 }

@@ -92,6 +92,11 @@ pub struct Sale {
     pub void_reason: Option<Reason>,
     /// Counts the changes of the row; clients see it as the ETag.
     pub version: i32,
+    /// The hash in the chain of receipts; `None` for a receipt of an earlier release, and for one that was
+    /// completed just now.
+    pub(crate) chain_hash: Option<Vec<u8>>,
+    /// The hash of the void.
+    pub(super) void_hash: Option<Vec<u8>>,
     /// The lines that were sold.
     pub lines: Vec<SaleLine>,
     /// The returns of earlier receipts.
@@ -103,7 +108,7 @@ pub struct Sale {
 tenancy::from_row!(Sale {
     id, register_id, shift_id, location_id, customer_id, series, number, kind, subtotal, discount, returned,
     tax, total, rounding, reason, note, approved_by, sold_by, sold_at, voided_by, voided_at, void_reason,
-    version,
+    version, chain_hash, void_hash,
 } with { lines: Vec::new(), returns: Vec::new(), payments: Vec::new() });
 
 impl SaleKind {

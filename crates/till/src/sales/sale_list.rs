@@ -16,7 +16,7 @@ use crate::sales::sale_payment::SalePayment;
 const SELECT: &str = "
     SELECT id, register_id, shift_id, location_id, customer_id, series, number, kind, subtotal, discount,
            returned, tax, total, rounding, reason, note, approved_by, sold_by, sold_at, voided_by, voided_at,
-           void_reason, version
+           void_reason, version, chain_hash, void_hash
       FROM sales ";
 
 const SELECT_LINES: &str = "
@@ -71,6 +71,17 @@ async fn parts(tx: &TenantTx, ids: &[SaleId]) -> Result<Parts, DbError> {
 pub async fn find(tx: &TenantTx, id: SaleId) -> Result<Option<Sale>, DbError> {
     const FIND: &str = concatcp!(SELECT, "WHERE id = $1");
     read_one(tx, id, FIND).await
+}
+
+/// The receipts after a number of a series, in the order of series and numbers.
+pub(super) async fn in_series(
+    tx: &TenantTx,
+    (series, number): (&str, i64),
+    limit: i64,
+) -> Result<Vec<Sale>, DbError> {
+    const AFTER: &str =
+        concatcp!(SELECT, "WHERE (series, number) > ($1, $2) ORDER BY series, number LIMIT $3");
+    with_parts(tx, tx.rows(AFTER, &[&series, &number, &limit]).await?).await
 }
 
 /// As [`find`], with the row locked until the transaction ends. The lines are read under the lock.

@@ -12,6 +12,7 @@ use tenancy::{DbError, TenantTx, all, outbox};
 use crate::credit::credit_posting::DecidedCredit;
 use crate::ids::{SaleId, SalePaymentId};
 use crate::records::event::{Event, SaleChanged};
+use crate::sales::receipt_chain;
 use crate::sales::sale::{Sale, SaleError, SaleLine, SaleReturn};
 use crate::sales::sale_payment::SalePayment;
 
@@ -60,10 +61,12 @@ async fn insert(tx: &TenantTx, request: &Requested<SaleId>, sale: &Sale) -> Resu
     const INSERT: &str = concatcp!(
         "INSERT INTO sales (id, register_id, shift_id, location_id, customer_id, series, number, subtotal,
                             discount, returned, tax, total, rounding, reason, note, sold_by, sold_at,
-                            request_hash, kind, approved_by)
+                            request_hash, kind, approved_by, chain_hash)
          SELECT $3, $4, $5, $6, $7, $2, ",
         counter::TAKEN_IN_SERIES,
-        ", $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20 RETURNING number"
+        ", $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, ",
+        receipt_chain::NEXT,
+        " RETURNING number"
     );
     let params: tenancy::Params<'_> = &[
         &Counter::TillReceipt,
@@ -86,6 +89,7 @@ async fn insert(tx: &TenantTx, request: &Requested<SaleId>, sale: &Sale) -> Resu
         &request.fingerprint,
         &sale.kind,
         &sale.approved_by,
+        &receipt_chain::content_hash(sale),
     ];
     counter::insert_in_series(tx, Counter::TillReceipt, &sale.series, INSERT, params).await
 }

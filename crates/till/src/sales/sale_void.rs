@@ -12,6 +12,7 @@ use crate::credit::credit_posting::{self, CreditError, CreditPosting, DecidedCre
 use crate::ids::{RegisterId, SaleId};
 use crate::records::event::{Event, SaleChanged};
 use crate::sales::approval::{self, Approves};
+use crate::sales::receipt_chain;
 use crate::sales::sale::{Sale, SaleError, SaleLine};
 use crate::sales::sale_list::lock;
 use crate::sales::sale_payment::SalePayment;
@@ -32,7 +33,8 @@ pub async fn void(
 ) -> Result<Sale, SaleError> {
     const REGISTER: &str = "SELECT register_id FROM sales WHERE id = $1";
     const VOID: &str = "
-        UPDATE sales SET voided_by = $2, voided_at = $3, void_reason = $4, version = version + 1
+        UPDATE sales
+           SET voided_by = $2, voided_at = $3, void_reason = $4, void_hash = $5, version = version + 1
          WHERE id = $1";
     // The shift comes before the receipt in the order of locks, and a receipt never changes its shift.
     let register = tx.value_opt::<RegisterId>(REGISTER, &[&id]).await?.ok_or(SaleError::NotFound)?;
@@ -75,6 +77,7 @@ pub async fn void(
     let voided = json!({
         "reason": {"to": reason}, "approvedBy": {"to": approved_by}, "total": {"from": sale.total.plain()},
     });
+    let void_hash = receipt_chain::void_hash(sale.chain_hash.as_deref(), actor, tx.now(), reason);
     let event = Event::SaleVoided(SaleChanged {
         sale_id: id,
         register_id: sale.register_id,
@@ -83,7 +86,7 @@ pub async fn void(
     all((
         decided.write(tx, Source::SaleVoid(id.into()), actor),
         credit.write(tx, id, actor),
-        async { tx.execute(VOID, &[&id, &actor, &tx.now(), reason]).await },
+        async { tx.execute(VOID, &[&id, &actor, &tx.now(), reason, &void_hash]).await },
         audit::record(tx, actor, Action::SaleVoided, Subject::Sale(id.into()), &voided),
         outbox::write(tx, &event),
     ))

@@ -209,6 +209,8 @@ async fn complete_new(tx: &TenantTx, new: &NewSale, actor: ActorId) -> Result<Sa
         voided_at: None,
         void_reason: None,
         version: 1,
+        chain_hash: None,
+        void_hash: None,
         lines,
         returns,
         payments: settled.payments,

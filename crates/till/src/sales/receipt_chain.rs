@@ -1,0 +1,161 @@
+//! The chain of receipts: each has a hash of the one before it in its series, of its number and of its
+//! content. A receipt that is changed, removed or put in later no longer fits, and `ledger verify` finds
+//! it.
+
+use aws_lc_rs::digest::{Context, SHA256};
+use chrono::{DateTime, Utc};
+use const_format::concatcp;
+use inventory::counter;
+use inventory::order::ChargedTax;
+use serde_json::{Value, json};
+use tenancy::{DbError, TenantTx};
+use values::{ActorId, Money, Reason};
+
+use crate::sales::books::{BookFault, Fault};
+use crate::sales::sale::{Sale, SaleLine, SaleReturn};
+use crate::sales::sale_list;
+use crate::sales::sale_payment::SalePayment;
+
+/// The chain hash of a new receipt, for its INSERT: `$2` is the series, and `$21` the [`content_hash`]. The
+/// receipt before it has been committed, because the number comes from a locked row.
+pub(super) const NEXT: &str = concatcp!(
+    "sha256(coalesce((SELECT chain_hash FROM sales WHERE series = $2 AND number = ",
+    counter::TAKEN_IN_SERIES,
+    " - 1), '') || $21::bytea || convert_to(",
+    counter::TAKEN_IN_SERIES,
+    "::text, 'UTF8'))"
+);
+
+/// SHA-256 of everything in a receipt that never changes, except for its number.
+///
+/// The hashes of stored receipts are made of exactly these bytes: a field that a later release adds is only
+/// included if it is not null.
+pub(super) fn content_hash(sale: &Sale) -> Vec<u8> {
+    let money = |amount: Money| amount.plain();
+    let mut content = json!({
+        "id": sale.id, "register": sale.register_id, "shift": sale.shift_id, "location": sale.location_id,
+        "customer": sale.customer_id, "series": sale.series, "kind": sale.kind,
+        "subtotal": money(sale.subtotal), "discount": money(sale.discount), "returned": money(sale.returned),
+        "tax": money(sale.tax), "total": money(sale.total), "rounding": money(sale.rounding),
+        "reason": sale.reason, "note": sale.note, "approvedBy": sale.approved_by, "soldBy": sale.sold_by,
+        "soldAt": sale.sold_at.timestamp_micros(),
+    });
+    content["lines"] = sale.lines.iter().map(line).collect();
+    content["returns"] = sale.returns.iter().map(back).collect();
+    content["payments"] = sale.payments.iter().map(payment).collect();
+    // The objects of serde_json are sorted by key.
+    sha256(&[content.to_string().as_bytes()])
+}
+
+fn line(line: &SaleLine) -> Value {
+    json!({
+        "id": line.id, "variant": line.variant_id, "kind": line.kind, "sku": line.sku, "name": line.name,
+        "quantity": line.quantity, "price": line.price.plain(), "listPrice": line.list_price.plain(),
+        "priceReason": line.price_reason, "discount": line.discount.plain(), "taxes": taxes(&line.taxes.0),
+        "includesTax": line.includes_tax, "tax": line.tax.plain(), "total": line.total.plain(),
+        "note": line.note, "bundle": line.bundle.as_ref().map(|bundle| &bundle.0),
+    })
+}
+
+fn back(back: &SaleReturn) -> Value {
+    json!({
+        "id": back.id, "line": back.line_id, "quantity": back.quantity, "isRestocked": back.is_restocked,
+        "amount": back.amount.plain(), "tax": back.tax.plain(), "taxes": taxes(&back.taxes.0),
+    })
+}
+
+fn payment(payment: &SalePayment) -> Value {
+    json!({
+        "method": payment.method, "amount": payment.amount.plain(),
+        "tendered": payment.tendered.map(Money::plain), "reference": payment.reference,
+        "credit": payment.credit_id,
+    })
+}
+
+fn taxes(taxes: &[ChargedTax]) -> Vec<Value> {
+    let tax = |tax: &ChargedTax| json!([tax.rate.name, tax.rate.percent, tax.amount.normalize().to_string()]);
+    taxes.iter().map(tax).collect()
+}
+
+/// The chain hash of a receipt with a content and a number that follows one with the hash `before`.
+fn chain_hash(before: Option<&[u8]>, content: &[u8], number: i64) -> Vec<u8> {
+    sha256(&[before.unwrap_or_default(), content, number.to_string().as_bytes()])
+}
+
+/// The hash of a void of a receipt with a chain hash.
+pub(super) fn void_hash(
+    chain_hash: Option<&[u8]>,
+    actor: ActorId,
+    at: DateTime<Utc>,
+    reason: &Reason,
+) -> Vec<u8> {
+    let void = json!({"by": actor, "at": at.timestamp_micros(), "reason": reason});
+    sha256(&[chain_hash.unwrap_or_default(), void.to_string().as_bytes()])
+}
+
+fn sha256(parts: &[&[u8]]) -> Vec<u8> {
+    let mut context = Context::new(&SHA256);
+    parts.iter().for_each(|part| context.update(part));
+    context.finish().as_ref().to_vec()
+}
+
+/// The receipts that are read at once.
+const AT_ONCE: i64 = 500;
+
+/// Computes the chain of every series again. Returns at most `limit` receipts that do not fit. A missing
+/// receipt is found at the one after it.
+///
+/// # Errors
+/// [`DbError`].
+pub(super) async fn verify(tx: &TenantTx, limit: usize) -> Result<Vec<BookFault>, DbError> {
+    let mut faults = Vec::new();
+    // The last receipt: its series, its number and its hash.
+    let mut last: Option<(String, i64, Option<Vec<u8>>)> = None;
+    loop {
+        let after = last.as_ref().map_or(("", 0), |(series, number, _)| (series.as_str(), *number));
+        let sales = sale_list::in_series(tx, after, AT_ONCE).await?;
+        let is_last = (sales.len() as i64) < AT_ONCE;
+        for sale in sales {
+            let before = last
+                .take()
+                .filter(|(series, number, _)| *series == sale.series && *number == sale.number - 1);
+            let before = before.and_then(|(_, _, hash)| hash);
+            if let Some((stored, computed)) = difference(&sale, before.as_deref())
+                && faults.len() < limit
+            {
+                let subject = sale.reference();
+                faults.push(BookFault { fault: Fault::Chain, subject, stored, computed });
+            }
+            last = Some((sale.series, sale.number, sale.chain_hash));
+        }
+        if is_last || faults.len() == limit {
+            return Ok(faults);
+        }
+    }
+}
+
+/// The stored and the computed hash, if they differ, of a receipt that follows one with the hash `before`.
+/// Receipts of the time before the chain stand at the beginning of their series.
+fn difference(sale: &Sale, before: Option<&[u8]>) -> Option<(String, String)> {
+    let stored = sale.chain_hash.as_deref();
+    if stored.is_none() && before.is_none() {
+        return None;
+    }
+    let computed = chain_hash(before, &content_hash(sale), sale.number);
+    if stored != Some(&*computed) {
+        return Some((short(stored), short(Some(&computed))));
+    }
+    let void = |((by, at), reason): ((ActorId, DateTime<Utc>), &Reason)| void_hash(stored, by, at, reason);
+    let computed = sale.voided_by.zip(sale.voided_at).zip(sale.void_reason.as_ref()).map(void);
+    let is_whole = sale.voided_at.is_some() == computed.is_some();
+    let stored = sale.void_hash.as_deref();
+    (stored != computed.as_deref() || !is_whole).then(|| (short(stored), short(computed.as_deref())))
+}
+
+/// The beginning of a hash, as receipts show it.
+pub(crate) fn short(hash: Option<&[u8]>) -> String {
+    hash.map_or_else(
+        || "none".to_owned(),
+        |hash| hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect(),
+    )
+}
