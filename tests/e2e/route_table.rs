@@ -292,6 +292,14 @@ fn routes_of_businesses() -> Vec<Route> {
             Member("till.sell"),
             Some(json!({"userId": key, "pin": "4071", "approves": "void"})),
         ),
+        ("GET", "/api/v1/sales/{id}/receipt", Member("till.read"), None),
+        ("POST", "/api/v1/sales/{id}/receipt/prints", Member("till.sell"), Some(json!({"format": "text"}))),
+        (
+            "POST",
+            "/api/v1/sales/{id}/receipt/mails",
+            Member("till.sell"),
+            Some(json!({"email": "ann@example.com"})),
+        ),
         ("GET", "/api/v1/parked-sales", Member("till.read"), None),
         (
             "POST",

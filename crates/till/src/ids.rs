@@ -23,4 +23,6 @@ values::ids! {
     CreditMovementId,
     /// The id of a payment of a receipt.
     SalePaymentId,
+    /// The id of a print or a mail of a receipt.
+    ReceiptIssueId,
 }

@@ -1,10 +1,12 @@
 //! The till of a business, inside its own schema: registers, shifts and sales.
 //!
 //! As in `inventory`, every function that runs a query takes a [`tenancy::TenantTx`], and one file is one
-//! noun. A room imports only from rooms that stand before it: records, registers, shifts, credit, sales.
+//! noun. A room imports only from rooms that stand before it: records, registers, shifts, credit, sales,
+//! receipts.
 
 mod credit;
 mod ids;
+mod receipts;
 mod records;
 mod registers;
 mod sales;
@@ -12,9 +14,10 @@ mod shifts;
 
 pub use credit::{account, credit_posting, voucher_code};
 pub use ids::{
-    CashMovementId, CreditId, CreditMovementId, ParkedSaleId, RegisterId, SaleId, SaleLineId, SaleReturnId,
-    ShiftId,
+    CashMovementId, CreditId, CreditMovementId, ParkedSaleId, ReceiptIssueId, RegisterId, SaleId, SaleLineId,
+    SaleReturnId, ShiftId,
 };
+pub use receipts::{issue, receipt};
 pub use records::{event, sale_method};
 pub use registers::register;
 pub use sales::{

@@ -1,8 +1,11 @@
 //! The text of mails, from templates: as plain text and as HTML.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use chrono::TimeDelta;
 use lettre::Message;
-use lettre::message::{Mailbox, MultiPart};
+use lettre::message::header::ContentType;
+use lettre::message::{Attachment, Mailbox, MultiPart, SinglePart};
 use minijinja::value::Serde;
 use minijinja::{Environment, Value};
 
@@ -98,6 +101,11 @@ fn texts(template: Template) -> Texts {
             plain: include_str!("templates/licence_ending.txt"),
             html: include_str!("templates/licence_ending.html"),
         },
+        Template::Receipt => Texts {
+            subject: "Your receipt {{ parameters.reference }} from {{ sender }}",
+            plain: "{{ parameters.text }}",
+            html: "{{ parameters.html|safe }}",
+        },
     }
 }
 
@@ -124,8 +132,22 @@ pub(super) fn write(
     let body =
         MultiPart::alternative_plain_html(fill("body.txt", texts.plain)?, fill("body.html", texts.html)?);
     let named = Mailbox::new(Some(sender), from.email.clone());
-    let message = Message::builder().from(named).to(Mailbox::new(None, to.parse()?)).subject(subject);
-    Ok(message.multipart(body)?)
+    let mut message = Message::builder().from(named).to(Mailbox::new(None, to.parse()?)).subject(subject);
+    // An address of a business that cannot be used must not keep a customer from the receipt.
+    if let Some(reply_to) = letter.parameters["replyTo"].as_str().and_then(|email| email.parse().ok()) {
+        message = message.reply_to(Mailbox::new(None, reply_to));
+    }
+    let Some(attachment) = attachment(&letter.parameters["attachment"]) else {
+        return Ok(message.multipart(body)?);
+    };
+    Ok(message.multipart(MultiPart::mixed().multipart(body).singlepart(attachment))?)
+}
+
+/// The PDF document that a mail has.
+fn attachment(parameters: &serde_json::Value) -> Option<SinglePart> {
+    let content = BASE64_STANDARD.decode(parameters["base64"].as_str()?).ok()?;
+    let name = parameters["name"].as_str()?.to_owned();
+    Some(Attachment::new(name).body(content, ContentType::parse("application/pdf").ok()?))
 }
 
 /// A lifetime as people say it, such as "30 minutes" or "7 days".

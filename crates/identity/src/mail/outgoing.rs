@@ -34,6 +34,8 @@ values::words! {
         SignUp = "sign_up",
         /// The licence of a business ends soon, or has ended.
         LicenceEnding = "licence_ending",
+        /// The receipt of a sale, for a customer.
+        Receipt = "receipt",
     }
 }
 
@@ -55,6 +57,8 @@ values::words! {
 const LINKS_A_DAY: i32 = 10;
 /// Sign-ups for which one address may get a link in a day.
 const SIGN_UPS_A_DAY: i32 = 3;
+/// Receipts that one address may get in a day.
+const RECEIPTS_A_DAY: i32 = 50;
 
 impl Template {
     /// The most mails of this kind that one address gets in a day. `None` for mails that only its user or
@@ -67,6 +71,7 @@ impl Template {
             | Self::EmailChanged
             | Self::LicenceEnding => None,
             Self::SignUp => Some(SIGN_UPS_A_DAY),
+            Self::Receipt => Some(RECEIPTS_A_DAY),
             _ => Some(LINKS_A_DAY),
         }
     }
@@ -84,9 +89,29 @@ pub async fn queue(
     address: &str,
     parameters: &Value,
 ) -> Result<bool, DbError> {
+    queue_as(tx, MailId::new(), template, tenant, address, parameters).await
+}
+
+/// Whether a query failed because a mail with the id was written before.
+pub fn is_repeated(error: &DbError) -> bool {
+    error.constraint() == Some("mails_pkey")
+}
+
+/// As [`queue`], with an id of the caller.
+///
+/// # Errors
+/// [`DbError`]; see [`is_repeated`].
+pub async fn queue_as(
+    tx: &SharedTx,
+    id: MailId,
+    template: Template,
+    tenant: Option<TenantId>,
+    address: &str,
+    parameters: &Value,
+) -> Result<bool, DbError> {
     const QUEUE: &str = "SELECT shared.queue_mail($1, $2, $3, $4, $5, $6, $7)";
     let most = template.most_a_day();
-    tx.value(QUEUE, &[&MailId::new(), &tenant, &template, &address, parameters, &most, &tx.now()]).await
+    tx.value(QUEUE, &[&id, &tenant, &template, &address, parameters, &most, &tx.now()]).await
 }
 
 /// A mail that is to be sent now.

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use tenancy::{DbError, SharedTx, TenantId};
 use uuid::Uuid;
-use values::{Email, Name};
+use values::{ActorId, Email, Name};
 
 use crate::names::ids::UserId;
 use crate::names::keys::Username;
@@ -281,4 +281,14 @@ pub async fn find(tx: &SharedTx, id: UserId, tenant: Option<TenantId>) -> Result
           LEFT JOIN shared.user_logins n ON n.user_id = u.id AND n.kind = 'username' AND n.tenant_id = $2
          WHERE u.id = $1";
     tx.row_opt(FIND, &[&id, &tenant]).await
+}
+
+/// The name of a person who did something, if the scope of `tx` may see the person; `None` for programs.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn name_of(tx: &SharedTx, actor: ActorId) -> Result<Option<String>, DbError> {
+    const NAME: &str = "SELECT coalesce(full_name, '') FROM shared.users WHERE id = $1";
+    let name: Option<String> = tx.value_opt(NAME, &[&actor]).await?;
+    Ok(name.filter(|name| !name.is_empty()))
 }

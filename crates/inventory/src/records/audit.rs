@@ -130,6 +130,8 @@ values::words! {
         PurchaseOrderReceived = "purchase_order.received",
         /// A goods receipt was reversed.
         PurchaseOrderReceiptReversed = "purchase_order.receipt_reversed",
+        /// A receipt of the till was printed or mailed.
+        ReceiptIssued = "receipt.issued",
         /// A register of the till was stored.
         RegisterCreated = "register.created",
         /// Fields of a register changed.

@@ -327,6 +327,8 @@ codes! {
         "Close the shift of the register first. If another one is to be opened, shiftId names it.";
     CountedAlready = "counted_already", CONFLICT, "Drawer counted already",
         "Leave counts out, and send the fields that needs lists.";
+    TooManyMails = "too_many_mails", TOO_MANY_REQUESTS, "Too many mails",
+        "Print the receipt, or mail it tomorrow.";
     HasRegisters = "has_registers", CONFLICT, "Registers sell from the location",
         "Archive the registers that detail names, or give them another location.";
     DuplicateSku = "duplicate_sku", CONFLICT, "SKU in use", "Choose another SKU.";

@@ -73,6 +73,15 @@ pub async fn find(tx: &TenantTx, id: SaleId) -> Result<Option<Sale>, DbError> {
     read_one(tx, id, FIND).await
 }
 
+/// The seller of a receipt.
+///
+/// # Errors
+/// [`DbError`]; an unknown id is `None`.
+pub async fn seller(tx: &TenantTx, id: SaleId) -> Result<Option<ActorId>, DbError> {
+    const SELLER: &str = "SELECT sold_by FROM sales WHERE id = $1";
+    tx.value_opt(SELLER, &[&id]).await
+}
+
 /// The receipts after a number of a series, in the order of series and numbers.
 pub(super) async fn in_series(
     tx: &TenantTx,

@@ -3,6 +3,7 @@
 pub mod cash_movements;
 pub mod credit;
 pub mod parked_sales;
+pub mod receipts;
 pub mod registers;
 pub mod sale_corrections;
 pub mod sale_view;
@@ -27,6 +28,9 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(sales::list)
         .service(sales::create)
         .service(sales::show)
+        .service(receipts::show)
+        .service(receipts::print)
+        .service(receipts::mail)
         .service(sale_corrections::refund)
         .service(sale_corrections::void)
         .service(sale_corrections::approve)

@@ -1,0 +1,348 @@
+//! Receipts of sales: shown, printed, mailed.
+
+use actix_web::{HttpResponse, get, post, web};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use chrono::{DateTime, NaiveDateTime, Utc};
+use identity::{mails, user};
+use inventory::till_settings::PrinterWidth;
+use platform::till_number::{self, TillNumber};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tenancy::{SharedScope, SharedTx, TenantTx, all};
+use till::issue::{self, Content, Issue, NewIssue, PrintFormat, ReceiptFormat};
+use till::receipt::{self, Receipt, TaxTotal};
+use till::sale_list;
+use till::{ReceiptIssueId, SaleId};
+use utoipa::ToSchema;
+use values::{ActorId, Currency, Email, Money, Name, Note, Percent, ShortText};
+
+use crate::http::caller::{Caller, may};
+use crate::http::codes::Code;
+use crate::http::etag::Tag;
+use crate::http::extract::PathId;
+use crate::http::problem::Problem;
+use crate::http::state::State;
+use crate::http::submission::{Answer, Key, Submission};
+use crate::routes::till::sale_view::SaleView;
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SaleReceiptView {
+    /// The business as the receipt names it.
+    business: ReceiptBusinessView,
+    /// The name of the register.
+    #[schema(example = "Front till")]
+    register: Name,
+    /// The name of the member who sold. null for programs, and if the name is not known.
+    #[schema(example = "Ann Smith")]
+    seller: Option<String>,
+    /// The name of the customer. null if the sale has no customer.
+    customer: Option<Name>,
+    /// The printed numbers of the earlier receipts of which something came back.
+    #[schema(example = json!(["R1-2026-000017"]))]
+    returned_from: Vec<String>,
+    /// The time of the sale in the time zone of the business.
+    #[schema(example = "2026-11-27T14:05:11.204518")]
+    local_time: NaiveDateTime,
+    /// The text above the lines. null if there is none.
+    header: Option<Note>,
+    /// The text below the total. null if there is none.
+    footer: Option<Note>,
+    sale: SaleView,
+    /// The taxes by rate: those of the sold lines minus those of the returns.
+    taxes: Vec<TaxTotalView>,
+    /// The text of the QR code: number, time, total and hash.
+    #[schema(example = "R1-2026-000042 2026-11-27T11:05:11Z EUR 17.10 4f0e1c22a9b3d870")]
+    qr_text: String,
+    /// The beginning of the hash in the chain of receipts. null for a receipt from before receipts were
+    /// chained.
+    #[schema(example = "4f0e1c22a9b3d870")]
+    hash: Option<String>,
+    /// The number of times that the receipt was printed or mailed.
+    issue_count: i32,
+    /// The last 100 prints and mails, newest first.
+    issues: Vec<ReceiptIssueView>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReceiptBusinessView {
+    /// The trading name, or else the legal name, or else the name of the business on the platform.
+    #[schema(example = "Acme Bolts")]
+    name: String,
+    /// The name in the register of companies.
+    legal_name: Option<Name>,
+    /// The postal address, with line breaks.
+    address: Option<Note>,
+    /// The telephone number of the business.
+    phone: Option<ShortText>,
+    /// The number by which the tax office knows the business.
+    tax_number: Option<ShortText>,
+    /// The number to which customers pay by mobile money.
+    #[schema(example = "522533")]
+    till_number: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TaxTotalView {
+    /// The letter that marks the lines with this rate on the printed receipt.
+    #[schema(example = "A")]
+    mark: char,
+    /// The name of the tax rate, such as VAT.
+    name: Name,
+    /// The tax rate, in percent.
+    percent: Percent,
+    /// The amount without any tax.
+    #[schema(example = "14.74")]
+    net: String,
+    /// The amount of the tax.
+    #[schema(example = "2.36")]
+    tax: String,
+}
+
+impl TaxTotalView {
+    fn new(total: TaxTotal, currency: &Currency) -> Self {
+        let amount = |amount| currency.format(Money::from_decimal(amount));
+        let TaxTotal { mark, name, percent, net, tax } = total;
+        Self { mark, name, percent, net: amount(net), tax: amount(tax) }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReceiptIssueView {
+    id: ReceiptIssueId,
+    /// Counts the prints and mails of the sale. The first is the original, and all others are marked as
+    /// copies.
+    #[schema(example = 1)]
+    number: i32,
+    /// Whether it is marked as a copy.
+    copy: bool,
+    format: ReceiptFormat,
+    /// The width of the paper.
+    width: PrinterWidth,
+    /// The address to which it was mailed. null if it was printed.
+    email: Option<Email>,
+    /// The user or program that printed or mailed it; null for the platform.
+    issued_by: ActorId,
+    issued_at: DateTime<Utc>,
+}
+
+impl From<Issue> for ReceiptIssueView {
+    fn from(issue: Issue) -> Self {
+        let Issue { id, number, format, width, email, issued_by, issued_at } = issue;
+        Self { id, number, copy: number > 1, format, width, email, issued_by, issued_at }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReceiptPrintView {
+    #[serde(flatten)]
+    issue: ReceiptIssueView,
+    /// The media type of the content.
+    #[schema(example = "application/pdf")]
+    media_type: &'static str,
+    /// utf-8 if the content is the text itself. base64 if it is bytes in base64.
+    #[schema(example = "base64")]
+    encoding: &'static str,
+    /// What to send to the printer.
+    content: String,
+}
+
+/// What a receipt shows and the schema of the business does not have.
+struct Names {
+    till_number: Option<TillNumber>,
+    seller: Option<String>,
+}
+
+impl Names {
+    async fn read<P>(state: &State, caller: &Caller<P>, sale: SaleId) -> Result<Self, Problem> {
+        let scope = caller.scope();
+        let tenant = scope.tenant().id;
+        let seller = state.database.read(&scope, async |tx| sale_list::seller(tx, sale).await).await?;
+        let seller = seller.ok_or_else(Problem::not_found)?;
+        let read =
+            async |tx: &SharedTx| all((till_number::find(tx, tenant), user::name_of(tx, seller))).await;
+        let (kept, seller) = state.database.read_shared(SharedScope::Tenant(tenant), read).await?;
+        Ok(Self { till_number: kept.map(|kept| kept.number), seller })
+    }
+
+    fn put_on(&self, receipt: Receipt) -> Receipt {
+        let till_number = self.till_number.as_ref().map(|number| number.as_str().to_owned());
+        Receipt { till_number, seller: self.seller.clone(), ..receipt }
+    }
+}
+
+/// Read the receipt of a sale
+///
+/// Returns what the receipt shows. To print it, use POST /api/v1/sales/{id}/receipt/prints, which counts the
+/// copies.
+#[utoipa::path(tag = "till", operation_id = "readReceipt", responses((status = 200, body = SaleReceiptView)),
+    params(("id" = SaleId, Path,)))]
+#[get("/sales/{id}/receipt")]
+pub async fn show(
+    state: web::Data<State>,
+    caller: Caller<may::TillRead>,
+    PathId(id): PathId<SaleId>,
+) -> Result<HttpResponse, Problem> {
+    let names = Names::read(&state, &caller, id).await?;
+    let read = async |tx: &TenantTx| all((receipt::read(tx, id), issue::list(tx, id))).await;
+    let (receipt, issues) = state.database.read_snapshot(&caller.scope(), read).await?;
+    let receipt = names.put_on(receipt.ok_or_else(Problem::not_found)?);
+    Ok(HttpResponse::Ok().json(SaleReceiptView::new(receipt, issues)))
+}
+
+impl SaleReceiptView {
+    fn new(receipt: Receipt, issues: Vec<Issue>) -> Self {
+        let (hash, qr_text) = (receipt.hash(), receipt.qr_text());
+        let Receipt { currency, profile, settings, .. } = receipt;
+        Self {
+            business: ReceiptBusinessView {
+                name: receipt.business,
+                legal_name: profile.legal_name,
+                address: profile.address,
+                phone: profile.phone,
+                tax_number: profile.tax_number,
+                till_number: receipt.till_number,
+            },
+            register: receipt.register,
+            seller: receipt.seller,
+            customer: receipt.customer,
+            returned_from: receipt.returned_from,
+            local_time: receipt.local_time,
+            header: settings.receipt_header,
+            footer: settings.receipt_footer,
+            taxes: receipt.taxes.into_iter().map(|total| TaxTotalView::new(total, &currency)).collect(),
+            sale: SaleView::new(receipt.sale, &currency).with_codes(false),
+            qr_text,
+            hash,
+            issue_count: receipt.issues,
+            issues: issues.into_iter().map(ReceiptIssueView::from).collect(),
+        }
+    }
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({"format": "escpos", "width": "80mm"}))]
+pub struct PrintReceipt {
+    format: PrintFormat,
+    /// The width of the paper. Defaults to the setting printerWidth.
+    width: Option<PrinterWidth>,
+}
+
+/// Print a receipt
+///
+/// Returns what to send to the printer. The first print of a sale is the original. All later ones are marked
+/// COPY and numbered, and so are prints after a mail. Requires an Idempotency-Key header: a repeated request
+/// returns the same print, and counts no copy.
+#[utoipa::path(tag = "till", operation_id = "printReceipt", request_body = PrintReceipt,
+    responses((status = 201, body = ReceiptPrintView)), params(("id" = SaleId, Path,)))]
+#[post("/sales/{id}/receipt/prints")]
+pub async fn print(
+    state: web::Data<State>,
+    Submission { once, body }: Submission<may::TillSell, PrintReceipt>,
+    PathId(id): PathId<SaleId>,
+) -> Result<HttpResponse, Problem> {
+    let names = Names::read(&state, &once.caller, id).await?;
+    let PrintReceipt { format, width } = body;
+    let new = NewIssue { format: format.into(), width, email: None };
+    once.run(&state.database, Key::Required, async |tx| {
+        let (issue, receipt) =
+            issue::issue(tx, id, &new, once.actor()).await?.ok_or_else(Problem::not_found)?;
+        let content = issue::render(&names.put_on(receipt), &issue, format).map_err(Problem::internal)?;
+        let (encoding, content) = match content {
+            Content::Text(text) => ("utf-8", text),
+            Content::Bytes(bytes) => ("base64", BASE64_STANDARD.encode(bytes)),
+        };
+        let view =
+            ReceiptPrintView { issue: issue.into(), media_type: media_type(format), encoding, content };
+        Answer::created(format!("/api/v1/sales/{id}/receipt"), Tag::of_version(view.issue.number), &view)
+    })
+    .await
+}
+
+const fn media_type(format: PrintFormat) -> &'static str {
+    match format {
+        PrintFormat::Text => "text/plain; charset=utf-8",
+        PrintFormat::EscPos => "application/octet-stream",
+        PrintFormat::Html => "text/html; charset=utf-8",
+        PrintFormat::Pdf => "application/pdf",
+    }
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MailReceipt {
+    /// The address of the customer.
+    #[schema(example = "ann@example.com")]
+    email: Email,
+}
+
+/// Mail a receipt
+///
+/// Sends the receipt as a mail with a PDF document, from the business. It counts as a print: if the receipt
+/// was printed or mailed before, the mail is marked as a copy. Requires an Idempotency-Key header: a
+/// repeated request sends no second mail.
+#[utoipa::path(tag = "till", operation_id = "mailReceipt", request_body = MailReceipt,
+    responses((status = 201, body = ReceiptIssueView)), params(("id" = SaleId, Path,)))]
+#[post("/sales/{id}/receipt/mails")]
+pub async fn mail(
+    state: web::Data<State>,
+    Submission { once, body }: Submission<may::TillSell, MailReceipt>,
+    PathId(id): PathId<SaleId>,
+) -> Result<HttpResponse, Problem> {
+    let names = Names::read(&state, &once.caller, id).await?;
+    let email = body.email;
+    let new =
+        NewIssue { format: ReceiptFormat::Mail, width: Some(PrinterWidth::Wide), email: Some(email.clone()) };
+    let answer = once
+        .run(&state.database, Key::Required, async |tx| {
+            let issue = issue::issue(tx, id, &new, once.actor()).await?;
+            let (issue, _) = issue.ok_or_else(Problem::not_found)?;
+            let tag = Tag::of_version(issue.number);
+            Answer::created(format!("/api/v1/sales/{id}/receipt"), tag, &ReceiptIssueView::from(issue))
+        })
+        .await?;
+    // Also after a repeated request: the first one may have ended between the two transactions.
+    let read = async |tx: &TenantTx| all((receipt::read(tx, id), issue::mailed(tx, id, &email))).await;
+    let read = state.database.read_snapshot(&once.caller.scope(), read).await?;
+    if let (Some(receipt), Some(issue)) = read {
+        post(&state, &names.put_on(receipt), &issue, &email).await?;
+    }
+    Ok(answer)
+}
+
+/// Gives the mail of a receipt to the post, once for each issue.
+async fn post(state: &State, receipt: &Receipt, issue: &Issue, email: &Email) -> Result<(), Problem> {
+    let render = |format| issue::render(receipt, issue, format).map_err(Problem::internal);
+    let text = |content| match content {
+        Content::Text(text) => text,
+        Content::Bytes(bytes) => BASE64_STANDARD.encode(bytes),
+    };
+    let reference = receipt.sale.reference();
+    let parameters = json!({
+        "reference": reference,
+        "text": text(render(PrintFormat::Text)?),
+        "html": text(render(PrintFormat::Html)?),
+        "attachment": {"name": format!("{reference}.pdf"), "base64": text(render(PrintFormat::Pdf)?)},
+        "replyTo": receipt.profile.email,
+    });
+    let tenant = receipt.tenant_id;
+    let id = mails::MailId::from(uuid::Uuid::from(issue.id));
+    let queue = async |tx: &SharedTx| {
+        mails::queue_as(tx, id, mails::Template::Receipt, Some(tenant), email.as_str(), &parameters).await
+    };
+    match state.database.write_shared(SharedScope::Tenant(tenant), queue).await {
+        Ok(true) => Ok(()),
+        Err(error) if mails::is_repeated(&error) => Ok(()),
+        Err(error) => Err(error.into()),
+        Ok(false) => {
+            let detail = "The address has got as many receipts today as one address may get.";
+            Err(Problem::new(Code::TooManyMails, detail))
+        }
+    }
+}
