@@ -1,8 +1,15 @@
 //! Receipts: chained, printed, mailed and signed.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::future::{self, BoxFuture, FutureExt as _};
 use harness::till::{Cashier, open_shift, refund, register, sell, sell_units};
 use harness::{Business, Client, Mailbox, Reply, TestApp, a_product, join_all};
 use serde_json::{Value, json};
+use tenancy::TenantTx;
+use till::fiscal_device::{FiscalDevice, FiscalDevices, FiscalError, FiscalReceipt, Signed};
+use till::fiscal_signature;
 
 use crate::orders::{made, stocked};
 use crate::shifts::refused;
@@ -312,4 +319,97 @@ async fn a_receipt_is_mailed_once_to_the_customer() {
     made(acme.submit(&format!("sales/{}/receipt/mails", sale["id"].as_str().unwrap()), &to).await);
     assert!(mailbox.read(&app).await[0].contains("COPY 1"));
     refused(&keyed.post(&path, &json!({"email": "nobody"})).await, 422, "invalid_value");
+}
+
+/// A device that signs when the test lets it.
+struct Late(AtomicBool);
+
+impl FiscalDevice for Late {
+    fn name(&self) -> &'static str {
+        "unplugged"
+    }
+
+    fn sign<'a>(&'a self, receipt: &'a FiscalReceipt) -> BoxFuture<'a, Result<Signed, FiscalError>> {
+        let signed = match self.0.load(Ordering::Relaxed) {
+            true => Ok(Signed {
+                serial_number: "LATE-7".to_owned(),
+                signature: format!("signed {}", receipt.reference),
+                qr_text: None,
+            }),
+            false => Err(FiscalError("out of paper".to_owned())),
+        };
+        future::ready(signed).boxed()
+    }
+}
+
+#[tokio::test]
+async fn a_fiscal_device_signs_each_receipt_now_or_later() {
+    let app = TestApp::start_with("[till]\nfiscal_devices = [\"simulator\", \"unplugged\"]\n").await;
+    let acme = app.tenant("acme").await;
+    let lamp = shop(&acme).await;
+    let till = register(&acme, "R1").await;
+    let path = format!("/api/v1/registers/{}", till.as_str().unwrap());
+    let device = async |device: Value| acme.patch(&path, &json!({"fiscalDevice": device})).await;
+    refused(&device(json!("etims")).await, 422, "unknown_fiscal_device");
+    assert_eq!(device(json!("simulator")).await.body["fiscalDevice"], "simulator");
+    open_shift(&acme, &till, "100").await;
+    let receipt = async |sale: &Value| {
+        acme.get(&format!("/api/v1/sales/{}/receipt", sale["id"].as_str().unwrap())).await.body
+    };
+
+    let sale = made(sell_units(&acme, &till, &lamp, "1").await);
+    let shown = receipt(&sale).await;
+    assert_eq!(shown["fiscal"]["serialNumber"], "SIM-0001", "{shown}");
+    assert!(shown["qrText"].as_str().unwrap().starts_with("https://tax.example/SIM-0001/R1-"), "{shown}");
+    let printed = text(&acme, &sale).await;
+    let signature = shown["fiscal"]["signature"].as_str().unwrap();
+    assert!(printed.contains("Fiscal device           SIM-0001") && printed.contains(signature), "{printed}");
+    let void = format!("sales/{}/void", sale["id"].as_str().unwrap());
+    refused(&acme.submit(&void, &json!({"reason": "mistyped"})).await, 409, "fiscal_receipt");
+    let back = made(refund(&acme, &till, &sale, json!({})).await);
+    assert_eq!(receipt(&back).await["fiscal"]["serialNumber"], "SIM-0001");
+
+    // Nobody answers: the sale stands, and its receipt says that it is not signed.
+    device(json!("unplugged")).await;
+    let mut sales = Vec::new();
+    for _ in 0..3 {
+        sales.push(made(sell_units(&acme, &till, &lamp, "1").await));
+    }
+    let shown = receipt(&sales[0]).await;
+    assert_eq!(
+        (&shown["fiscal"]["signature"], &shown["fiscal"]["failure"]),
+        (&Value::Null, &json!("the device does not answer"))
+    );
+    assert!(text(&acme, &sales[0]).await.contains("         NOT SIGNED YET\n"));
+
+    // The job asks again until the device answers, oldest first, and a signature is kept.
+    let late = Arc::new(Late(AtomicBool::new(false)));
+    let devices = FiscalDevices::new(vec![late.clone()]);
+    let database = app.onboarding().owner_database();
+    let ask = async || {
+        let waiting = async |tx: &TenantTx| fiscal_signature::waiting(tx, &devices).await;
+        let waiting = database.write_tenant(&acme.tenant, waiting).await.unwrap();
+        for waiting in &waiting {
+            let attempt = waiting.ask(&devices).await;
+            let store = async |tx: &TenantTx| attempt.store(tx).await;
+            database.write_tenant(&acme.tenant, store).await.unwrap();
+        }
+        waiting.len()
+    };
+    assert_eq!(ask().await, 3);
+    assert_eq!(receipt(&sales[1]).await["fiscal"]["failure"], "out of paper");
+    late.0.store(true, Ordering::Relaxed);
+    assert_eq!((ask().await, ask().await), (3, 0));
+    let shown = receipt(&sales[2]).await;
+    let expected = format!("signed {}", sales[2]["reference"].as_str().unwrap());
+    assert_eq!(
+        (&shown["fiscal"]["signature"], &shown["fiscal"]["failure"]),
+        (&json!(expected), &Value::Null)
+    );
+
+    // Without a device, receipts are not signed.
+    device(Value::Null).await;
+    let plain = made(sell_units(&acme, &till, &lamp, "1").await);
+    assert_eq!(receipt(&plain).await["fiscal"], Value::Null);
+    crate::orders::assert_books_hold(&app, &acme).await;
 }

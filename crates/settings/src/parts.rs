@@ -14,6 +14,7 @@ use platform::dns::Dns;
 use platform::job_kinds::KeySettings;
 use secrecy::{ExposeSecret, SecretString};
 use tenancy::{DatabaseUrl, Installation, PoolSettings, ResolverSettings, TenantSlug};
+use till::fiscal_device::FiscalDevices;
 use values::Name;
 
 use crate::settings::{Settings, SettingsError, refuse};
@@ -307,7 +308,17 @@ impl Settings {
             },
             requires_licence: self.licence.required,
             logouts: self.logout_notifier()?,
+            fiscal: self.fiscal_devices()?,
         })
+    }
+
+    /// The fiscal devices that registers may use.
+    ///
+    /// # Errors
+    /// [`SettingsError`] when `till.fiscal_devices` has a name that is no device.
+    pub fn fiscal_devices(&self) -> Result<FiscalDevices, SettingsError> {
+        let names = &self.till.fiscal_devices;
+        FiscalDevices::of_names(names).map_err(|error| refuse("till.fiscal_devices", error))
     }
 
     /// Tells programs that a session has ended. `None` without an issuer.

@@ -23,6 +23,8 @@ pub struct Settings {
     pub tenancy: TenancySettings,
     /// The section `[licence]`: whether a business needs a licence to sell.
     pub licence: LicenceSettings,
+    /// The section `[till]`: fiscal devices.
+    pub till: TillSettings,
     /// The section `[sign_up]`: businesses that people create for themselves.
     pub sign_up: SignUpSettings,
     /// The section `[identity]`: access tokens and passwords.
@@ -140,6 +142,14 @@ pub struct TenancySettings {
 pub struct LicenceSettings {
     /// Whether a business needs a valid licence to place orders and sales.
     pub required: bool,
+}
+
+/// The section `[till]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TillSettings {
+    /// The names of the fiscal devices that registers may use to sign receipts.
+    pub fiscal_devices: Vec<String>,
 }
 
 /// The section `[sign_up]`.

@@ -17,7 +17,7 @@ pub use ids::{
     CashMovementId, CreditId, CreditMovementId, ParkedSaleId, ReceiptIssueId, RegisterId, SaleId, SaleLineId,
     SaleReturnId, ShiftId,
 };
-pub use receipts::{issue, receipt};
+pub use receipts::{fiscal_device, fiscal_signature, issue, receipt};
 pub use records::{event, sale_method};
 pub use registers::register;
 pub use sales::{

@@ -19,7 +19,8 @@ use serde_json::{Value, json};
 use tenancy::fleet::RunOptions;
 use tenancy::jobs::{JobContext, JobError, JobKind, NewJob};
 use tenancy::{DbError, SharedTx, Tenant, TenantId, TenantTx, outbox, tenant};
-use till::{books, overdue};
+use till::fiscal_device::FiscalDevices;
+use till::{books, fiscal_signature, overdue};
 
 use crate::backup;
 use crate::onboarding::sign_up;
@@ -46,6 +47,7 @@ const SEND_MAILS: &str = "mails.send";
 const TELL_PROGRAMS: &str = "logouts.tell";
 const WARN_OF_LICENCES: &str = "licences.warn";
 const TEND_KEYS: &str = "keys.tend";
+const SIGN_RECEIPTS: &str = "receipts.sign";
 
 /// The settings of background jobs.
 #[derive(Clone)]
@@ -70,6 +72,8 @@ pub struct JobSettings {
     pub requires_licence: bool,
     /// Tells programs that a session has ended. `None` in an installation without an issuer.
     pub logouts: Option<LogoutNotifier>,
+    /// The fiscal devices that sign receipts.
+    pub fiscal: FiscalDevices,
 }
 
 /// How the keys that sign access tokens are made and replaced.
@@ -124,6 +128,7 @@ pub fn kinds(settings: JobSettings) -> Vec<JobKind> {
         keys,
         requires_licence,
         logouts,
+        fiscal,
     } = settings;
     let mut kinds = vec![
         JobKind::new(MIGRATE, run_migrations),
@@ -154,6 +159,10 @@ pub fn kinds(settings: JobSettings) -> Vec<JobKind> {
     }
     if requires_licence {
         kinds.push(JobKind::new(WARN_OF_LICENCES, warn_of_licences).every(Duration::from_secs(600)));
+    }
+    if !fiscal.is_empty() {
+        let sign = JobKind::new(SIGN_RECEIPTS, move |context| sign_receipts(context, fiscal.clone()));
+        kinds.push(sign.every(Duration::from_secs(60)));
     }
     if spare_schemas > 0 {
         let fill = JobKind::new(FILL_SPARES, move |context| fill_spares(context, spare_schemas));
@@ -215,6 +224,35 @@ async fn review_alerts(context: JobContext) -> Result<Value, JobError> {
 async fn watch_shifts(context: JobContext) -> Result<Value, JobError> {
     let (told, left_out) = in_every_business(&context, async |tx| overdue::tell(tx).await).await?;
     Ok(json!({"overdue": told, "businessesLeftOut": left_out.len()}))
+}
+
+/// Has receipts signed that still wait for it: their device did not answer, or the server ended before it
+/// asked.
+async fn sign_receipts(context: JobContext, devices: FiscalDevices) -> Result<Value, JobError> {
+    let owner_database = &context.owner_database;
+    let tenants = owner_database.write_shared(async |tx| tenant::all(tx).await).await?;
+    let (mut signed, mut failed) = (0, 0);
+    for tenant in &tenants {
+        let waiting = async |tx: &TenantTx| fiscal_signature::waiting(tx, &devices).await;
+        let Ok(waiting) = owner_database.write_tenant(tenant, waiting).await else { continue };
+        let mut silent: Vec<&str> = Vec::new();
+        for waiting in &waiting {
+            // A device that did not answer is asked again in the next run.
+            if silent.contains(&waiting.device()) {
+                continue;
+            }
+            let attempt = waiting.ask(&devices).await;
+            owner_database.write_tenant(tenant, async |tx: &TenantTx| attempt.store(tx).await).await?;
+            match attempt.outcome {
+                Ok(_) => signed += 1,
+                Err(_) => {
+                    failed += 1;
+                    silent.push(waiting.device());
+                }
+            }
+        }
+    }
+    Ok(json!({"signed": signed, "failed": failed}))
 }
 
 /// Runs `work` in every business, each in its own transaction. Returns the sum of the results and the skipped

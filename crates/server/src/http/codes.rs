@@ -247,6 +247,8 @@ codes! {
         "Category below itself", "Choose a parent that is not below this category.";
     WeakPassword = "weak_password", UNPROCESSABLE_ENTITY,
         "Weak password", "Choose a password that meets the rule in errors.";
+    UnknownFiscalDevice = "unknown_fiscal_device", UNPROCESSABLE_ENTITY, "Unknown fiscal device",
+        "Use a fiscal device of this installation. errors names them.";
     UnknownApp = "unknown_app", UNPROCESSABLE_ENTITY,
         "Unknown app", "Use an app of this host, or leave app out.";
     UnknownPermission = "unknown_permission", UNPROCESSABLE_ENTITY,
@@ -321,6 +323,8 @@ codes! {
         "Let the customer spend the store credit and pay the debt before you archive the customer.";
     NoOpenShift = "no_open_shift", CONFLICT,
         "No open shift", "Open a shift at the register. To undo a sale of an earlier shift, refund it.";
+    FiscalReceipt = "fiscal_receipt", CONFLICT, "Receipt with a fiscal signature",
+        "Refund the sale. A receipt that a fiscal device signs cannot be undone.";
     HasReturns = "has_returns", CONFLICT,
         "Sale with returns", "Undo a refund, an exchange or a sale with returns by a new sale or refund.";
     ShiftNotClosed = "shift_not_closed", CONFLICT, "Shift not closed",

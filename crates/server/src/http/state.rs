@@ -10,6 +10,7 @@ use platform::migrations::Served;
 use platform::{Onboarding, Operator};
 use settings::wiring::{self, WiringError};
 use tenancy::{Database, Resolver};
+use till::fiscal_device::FiscalDevices;
 
 use crate::http::caller::Staff;
 use crate::http::codes::Code;
@@ -47,6 +48,8 @@ pub struct State {
     pub served: Served,
     /// Present only if this server has the owner's login.
     pub onboarding: Option<Onboarding>,
+    /// The fiscal devices that sign receipts.
+    pub fiscal: FiscalDevices,
     /// The counters behind `/metrics`.
     pub metrics: Metrics,
     /// Whether the server is shutting down. `/readyz` then answers 503, so that load balancers send no new
@@ -98,6 +101,7 @@ impl State {
             rate_limits: RateLimits::new(settings.server.requests_per_second, settings.server.request_burst),
             served: Served::by_this_code()?,
             onboarding,
+            fiscal: settings.fiscal_devices()?,
             metrics: Metrics::new(),
             draining: AtomicBool::new(false),
             database,

@@ -137,6 +137,7 @@ impl From<SaleError> for Problem {
                 Self::because(Code::WrongStatus, &error).with("documentStatus", json!("voided"))
             }
             SaleError::ShiftOver => Self::because(Code::NoOpenShift, &error),
+            SaleError::Fiscal => Self::because(Code::FiscalReceipt, &error),
             SaleError::HasReturns => Self::because(Code::HasReturns, &error),
             SaleError::Payment(error) => error.into(),
             SaleError::Credit(error) => error.into(),

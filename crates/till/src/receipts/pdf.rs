@@ -72,7 +72,10 @@ pub fn render(rows: &[Row], width: PrinterWidth, title: String) -> Result<Vec<u8
                     let start = Point::from_xy(MARGIN, top + size);
                     surface.draw_text(start, font.clone(), size, text, false, TextDirection::Auto);
                 }
-                Piece::Qr(code) => draw_qr(&mut surface, code, (MARGIN + room / 4.0, top), room / 2.0),
+                Piece::Qr(code) => {
+                    let corner = (MARGIN + room / 4.0, top + size * LEADING / 2.0);
+                    draw_qr(&mut surface, code, corner, room / 2.0);
+                }
             }
             top += piece.height(size, room);
         }

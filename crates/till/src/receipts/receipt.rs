@@ -10,6 +10,7 @@ use tenancy::{DbError, TenantId, TenantTx, all};
 use values::{Currency, Money, Name, Percent};
 
 use crate::ids::SaleId;
+use crate::receipts::fiscal_signature::{self, FiscalSignature};
 use crate::records::sale_method::SaleMethod;
 use crate::registers::register::receipt_reference;
 use crate::sales::sale::Sale;
@@ -44,6 +45,8 @@ pub struct Receipt {
     pub settings: TillSettings,
     /// The taxes by rate, in the order of the lines.
     pub taxes: Vec<TaxTotal>,
+    /// The signature of a fiscal device; `None` if no device signs it.
+    pub fiscal: Option<FiscalSignature>,
     /// The number of times that the receipt was printed or mailed.
     pub issues: i32,
 }
@@ -100,13 +103,13 @@ pub async fn read(tx: &TenantTx, id: SaleId) -> Result<Option<Receipt>, DbError>
           FROM sale_returns r JOIN sale_lines l ON l.id = r.line_id JOIN sales s ON s.id = l.sale_id
          WHERE r.sale_id = $1
          ORDER BY s.series, s.number";
-    let (sale, beside, earlier, profile, settings, currency) = all((
+    let of_business = all((profile::read(tx), till_settings::read(tx), settings::currency(tx)));
+    let (sale, beside, earlier, fiscal, (profile, settings, currency)) = all((
         sale_list::find(tx, id),
         async { tx.row_opt::<Beside>(BESIDE, &[&id]).await },
         async { tx.rows::<Earlier>(EARLIER, &[&id]).await },
-        profile::read(tx),
-        till_settings::read(tx),
-        settings::currency(tx),
+        fiscal_signature::find(tx, id),
+        of_business,
     ))
     .await?;
     let (Some(sale), Some(beside)) = (sale, beside) else { return Ok(None) };
@@ -124,6 +127,7 @@ pub async fn read(tx: &TenantTx, id: SaleId) -> Result<Option<Receipt>, DbError>
         currency,
         local_time: beside.local_time,
         settings,
+        fiscal,
         issues: beside.issues,
         sale,
     }))
@@ -159,9 +163,12 @@ impl Receipt {
         Some(receipt_chain::short(Some(hash)))
     }
 
-    /// The text of the QR code: number, time, total and hash, by which anybody can compare a receipt on
-    /// paper with the books.
+    /// The text of the QR code: that of the fiscal device, or number, time, total and hash, by which
+    /// anybody can compare a receipt on paper with the books.
     pub fn qr_text(&self) -> String {
+        if let Some(text) = self.fiscal.as_ref().and_then(|fiscal| fiscal.qr_text.clone()) {
+            return text;
+        }
         let Self { sale, currency, .. } = self;
         let time = sale.sold_at.format("%Y-%m-%dT%H:%M:%SZ");
         let hash = self.hash().unwrap_or_default();

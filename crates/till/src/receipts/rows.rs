@@ -44,6 +44,7 @@ pub fn rows(receipt: &Receipt, number: IssueNumber) -> Vec<Row> {
         rows.push(Row::Sides("Change".to_owned(), receipt.currency.format(change)));
     }
     rows.extend(taxes(receipt));
+    rows.extend(signature(receipt));
     rows.extend(text(receipt.settings.receipt_footer.as_ref()));
     rows.push(Row::Qr(receipt.qr_text()));
     rows.extend(receipt.hash().map(Row::Middle));
@@ -78,7 +79,9 @@ fn heading(receipt: &Receipt) -> Vec<Row> {
 fn marks(receipt: &Receipt, number: IssueNumber) -> Vec<Row> {
     let copy = (number > 1).then(|| Row::Title(format!("COPY {}", number - 1)));
     let void = receipt.sale.voided_at.map(|_| Row::Title("VOID".to_owned()));
-    copy.into_iter().chain(void).collect()
+    let waits = receipt.fiscal.as_ref().is_some_and(|fiscal| fiscal.signature.is_none());
+    let unsigned = waits.then(|| Row::Title("NOT SIGNED YET".to_owned()));
+    copy.into_iter().chain(void).chain(unsigned).collect()
 }
 
 fn document(receipt: &Receipt) -> Vec<Row> {
@@ -188,6 +191,15 @@ fn payment(payment: &SalePayment, currency: &Currency, is_original: bool) -> Vec
     let balance = payment.credit_balance.map(|balance| currency.format(balance));
     rows.extend(balance.map(|balance| Row::Sides("  Balance".to_owned(), balance)));
     rows
+}
+
+/// The signature of a fiscal device.
+fn signature(receipt: &Receipt) -> Vec<Row> {
+    let signed = receipt.fiscal.as_ref().and_then(|fiscal| {
+        let (serial_number, signature) = (fiscal.serial_number.clone()?, fiscal.signature.clone()?);
+        Some(vec![Row::Sides("Fiscal device".to_owned(), serial_number), Row::Left(signature)])
+    });
+    signed.unwrap_or_default()
 }
 
 fn taxes(receipt: &Receipt) -> Vec<Row> {

@@ -66,13 +66,15 @@ pub struct Register {
     pub series: Series,
     /// The location from whose stock the register sells.
     pub location_id: LocationId,
+    /// The name of the fiscal device that signs its receipts; `None` for no device.
+    pub fiscal_device: Option<String>,
     /// The moment at which the register was archived; `None` while it is in use.
     pub archived_at: Option<DateTime<Utc>>,
     /// Counts the changes of the row; clients see it as the ETag.
     pub version: i32,
 }
 
-tenancy::from_row!(Register { id, name, series, location_id, archived_at, version });
+tenancy::from_row!(Register { id, name, series, location_id, fiscal_device, archived_at, version });
 
 /// A register to be stored.
 #[derive(Debug, Clone)]
@@ -83,6 +85,8 @@ pub struct NewRegister {
     pub series: Series,
     /// Defaults to the default location.
     pub location_id: Option<LocationId>,
+    /// The name of the fiscal device that signs its receipts. The caller must know the device.
+    pub fiscal_device: Option<String>,
 }
 
 /// A change of a register; `None` leaves a field as it is.
@@ -92,6 +96,9 @@ pub struct RegisterChange {
     pub name: Option<Name>,
     /// The location from whose stock the register sells from now on.
     pub location_id: Option<LocationId>,
+    /// The fiscal device that signs its receipts from now on, which the caller must know; `Some(None)` for no
+    /// device.
+    pub fiscal_device: Option<Option<String>>,
     /// `true` archives the register, and `false` restores it.
     pub is_archived: Option<bool>,
     /// Change the register only if it has this version.
@@ -127,7 +134,8 @@ pub enum RegisterError {
     Db(#[from] DbError),
 }
 
-const SELECT: &str = "SELECT id, name, series, location_id, archived_at, version FROM registers ";
+const SELECT: &str =
+    "SELECT id, name, series, location_id, fiscal_device, archived_at, version FROM registers ";
 
 /// A page of the registers, oldest first; without archived ones, unless `with_archived`.
 ///
@@ -165,13 +173,13 @@ pub(crate) async fn hold(tx: &TenantTx, id: RegisterId) -> Result<Option<Registe
 /// [`RegisterError`].
 pub async fn insert(tx: &TenantTx, new: &NewRegister, actor: ActorId) -> Result<RegisterId, RegisterError> {
     const INSERT: &str = "
-        INSERT INTO registers (id, name, name_key, series, location_id, created_at, updated_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $6)";
+        INSERT INTO registers (id, name, name_key, series, location_id, created_at, updated_at, fiscal_device)
+        VALUES ($1, $2, $3, $4, $5, $6, $6, $7)";
     let location = location::lock_or_default(tx, new.location_id).await?;
     let location = location.ok_or(RegisterError::UnknownLocation)?;
     let id = RegisterId::new();
-    let NewRegister { name, series, .. } = new;
-    tx.execute(INSERT, &[&id, name, &name.key(), series, &location, &tx.now()])
+    let NewRegister { name, series, fiscal_device, .. } = new;
+    tx.execute(INSERT, &[&id, name, &name.key(), series, &location, &tx.now(), fiscal_device])
         .await
         .map_err(|error| on_write(error, name, series))?;
     let created = json!({"name": {"to": name}, "series": {"to": series}});
@@ -205,12 +213,13 @@ pub async fn update(
     const UPDATE: &str = "
         UPDATE registers
            SET name = $2, name_key = $3, location_id = $4, archived_at = $5, version = version + 1,
-               updated_at = $6
+               updated_at = $6, fiscal_device = $7
          WHERE id = $1";
     let stored: Register = tx.row_opt(LOCK, &[&id]).await?.ok_or(RegisterError::NotFound)?;
     let mut edit = Edit::begin(tx, actor, change.if_version, stored.version)?;
     let name = edit.field("name", &stored.name, change.name.as_ref());
     let location_id = edit.field("locationId", &stored.location_id, change.location_id.as_ref());
+    let device = edit.field("fiscalDevice", &stored.fiscal_device, change.fiscal_device.as_ref());
     let archived_at = edit.archiving(stored.archived_at, change.is_archived);
     if edit.is_empty() {
         return Ok(());
@@ -226,7 +235,7 @@ pub async fn update(
     {
         return Err(RegisterError::UnknownLocation);
     }
-    tx.execute(UPDATE, &[&id, name, &name.key(), location_id, &archived_at, &tx.now()])
+    tx.execute(UPDATE, &[&id, name, &name.key(), location_id, &archived_at, &tx.now(), device])
         .await
         .map_err(|error| on_write(error, name, &stored.series))?;
     if is_restored {

@@ -415,6 +415,9 @@ pub enum SaleError {
     /// The shift of the receipt is not open any more.
     #[error("the shift of the sale is not open any more; refund the sale instead")]
     ShiftOver,
+    /// A fiscal device signs the receipt.
+    #[error("a fiscal device signs the receipt, so it cannot be voided; refund the sale instead")]
+    Fiscal,
     /// The receipt takes articles back, or articles of it came back.
     #[error(
         "a receipt with returns cannot be voided; sell the returned articles again, or refund the others"

@@ -22,6 +22,8 @@ pub(super) struct Changes<'a> {
     pub earlier: &'a [SaleLine],
     pub stock: &'a Decided,
     pub credit: &'a DecidedCredit,
+    /// The fiscal device that is to sign the receipt.
+    pub device: Option<&'a str>,
 }
 
 /// Writes a receipt and everything that belongs to it in one flight. Returns its number, which is taken near
@@ -36,7 +38,7 @@ pub(super) async fn store(
     changes: Changes<'_>,
     completed: &Value,
 ) -> Result<i64, SaleError> {
-    let Changes { earlier, stock, credit } = changes;
+    let Changes { earlier, stock, credit, device } = changes;
     let event = Event::SaleCompleted(SaleChanged {
         sale_id: sale.id,
         register_id: sale.register_id,
@@ -48,9 +50,9 @@ pub(super) async fn store(
         audit::record(tx, sale.sold_by, Action::SaleCompleted, Subject::Sale(sale.id.into()), completed),
         outbox::write(tx, &event),
         insert(tx, request, sale),
-        insert_parts(tx, sale, credit),
+        all((insert_parts(tx, sale, credit), wait_for_signature(tx, sale, device))),
     ));
-    let ((), (), (), (), number, ()) = written.await.map_err(|error| match error.constraint() {
+    let ((), (), (), (), number, ((), ())) = written.await.map_err(|error| match error.constraint() {
         Some("sales_pkey") => IdTaken(sale.id.into()).into(),
         _ => SaleError::from(error),
     })?;
@@ -219,4 +221,13 @@ async fn save_earlier(tx: &TenantTx, lines: &[SaleLine]) -> Result<(), DbError> 
     let save = async { tx.execute(SAVE, params).await };
     let touch = async { tx.execute(TOUCH, &[&sales]).await };
     all((save, touch)).await.map(drop)
+}
+
+/// The receipt waits for its signature, if a fiscal device signs it.
+async fn wait_for_signature(tx: &TenantTx, sale: &Sale, device: Option<&str>) -> Result<(), DbError> {
+    const WAIT: &str = "INSERT INTO fiscal_signatures (sale_id, device, created_at) VALUES ($1, $2, $3)";
+    match device {
+        Some(device) => tx.execute(WAIT, &[&sale.id, &device, &tx.now()]).await.map(drop),
+        None => Ok(()),
+    }
 }

@@ -36,12 +36,16 @@ pub async fn void(
         UPDATE sales
            SET voided_by = $2, voided_at = $3, void_reason = $4, void_hash = $5, version = version + 1
          WHERE id = $1";
+    const IS_FISCAL: &str = "SELECT EXISTS (SELECT FROM fiscal_signatures WHERE sale_id = $1)";
     // The shift comes before the receipt in the order of locks, and a receipt never changes its shift.
     let register = tx.value_opt::<RegisterId>(REGISTER, &[&id]).await?.ok_or(SaleError::NotFound)?;
     let open = shift::hold_open(tx, register).await?;
     let mut sale = lock(tx, id).await?.ok_or(SaleError::NotFound)?;
     if sale.voided_at.is_some() {
         return Err(SaleError::Voided);
+    }
+    if tx.value(IS_FISCAL, &[&id]).await? {
+        return Err(SaleError::Fiscal);
     }
     if open != Some(sale.shift_id) {
         return Err(SaleError::ShiftOver);

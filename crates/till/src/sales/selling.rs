@@ -219,7 +219,8 @@ async fn complete_new(tx: &TenantTx, new: &NewSale, actor: ActorId) -> Result<Sa
         "kind": {"to": sale.kind}, "total": {"to": sale.total.plain()}, "reason": {"to": sale.reason},
         "discountApprovedBy": {"to": discount_approved_by}, "refundApprovedBy": {"to": refund_approved_by},
     });
-    let decided = Changes { earlier: &earlier.lines, stock: &stock, credit: &credit };
+    let device = register.fiscal_device.as_deref();
+    let decided = Changes { earlier: &earlier.lines, stock: &stock, credit: &credit, device };
     let number = sale_store::store(tx, &new.request, &sale, decided, &completed).await?;
     Ok(Sale { number, ..sale })
 }

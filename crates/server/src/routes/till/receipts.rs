@@ -9,7 +9,8 @@ use inventory::till_settings::PrinterWidth;
 use platform::till_number::{self, TillNumber};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tenancy::{SharedScope, SharedTx, TenantTx, all};
+use tenancy::{DbError, SharedScope, SharedTx, TenantScope, TenantTx, all};
+use till::fiscal_signature::{self, FiscalSignature};
 use till::issue::{self, Content, Issue, NewIssue, PrintFormat, ReceiptFormat};
 use till::receipt::{self, Receipt, TaxTotal};
 use till::sale_list;
@@ -52,13 +53,15 @@ pub struct SaleReceiptView {
     sale: SaleView,
     /// The taxes by rate: those of the sold lines minus those of the returns.
     taxes: Vec<TaxTotalView>,
-    /// The text of the QR code: number, time, total and hash.
+    /// The text of the QR code: that of the fiscal device, or number, time, total and hash.
     #[schema(example = "R1-2026-000042 2026-11-27T11:05:11Z EUR 17.10 4f0e1c22a9b3d870")]
     qr_text: String,
     /// The beginning of the hash in the chain of receipts. null for a receipt from before receipts were
     /// chained.
     #[schema(example = "4f0e1c22a9b3d870")]
     hash: Option<String>,
+    /// The signature of a fiscal device. null if no device signs the receipts of the register.
+    fiscal: Option<FiscalSignatureView>,
     /// The number of times that the receipt was printed or mailed.
     issue_count: i32,
     /// The last 100 prints and mails, newest first.
@@ -107,6 +110,31 @@ impl TaxTotalView {
         let amount = |amount| currency.format(Money::from_decimal(amount));
         let TaxTotal { mark, name, percent, net, tax } = total;
         Self { mark, name, percent, net: amount(net), tax: amount(tax) }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FiscalSignatureView {
+    /// The name of the device.
+    #[schema(example = "simulator")]
+    device: String,
+    /// The number of the device. null while the receipt waits for its signature.
+    #[schema(example = "SIM-0001")]
+    serial_number: Option<String>,
+    /// The signature. null while the receipt waits for it.
+    #[schema(example = "9F02C1A47B33D8E01122")]
+    signature: Option<String>,
+    /// The time of the signature. null while the receipt waits for it.
+    signed_at: Option<DateTime<Utc>>,
+    /// The reason why the device did not sign when it was last asked. The server asks again every minute.
+    failure: Option<String>,
+}
+
+impl From<FiscalSignature> for FiscalSignatureView {
+    fn from(fiscal: FiscalSignature) -> Self {
+        let FiscalSignature { device, serial_number, signature, signed_at, failure, .. } = fiscal;
+        Self { device, serial_number, signature, signed_at, failure }
     }
 }
 
@@ -219,6 +247,7 @@ impl SaleReceiptView {
             sale: SaleView::new(receipt.sale, &currency).with_codes(false),
             qr_text,
             hash,
+            fiscal: receipt.fiscal.map(FiscalSignatureView::from),
             issue_count: receipt.issues,
             issues: issues.into_iter().map(ReceiptIssueView::from).collect(),
         }
@@ -344,5 +373,26 @@ async fn post(state: &State, receipt: &Receipt, issue: &Issue, email: &Email) ->
             let detail = "The address has got as many receipts today as one address may get.";
             Err(Problem::new(Code::TooManyMails, detail))
         }
+    }
+}
+
+/// Asks the fiscal device for the signature of a new receipt, if one signs it. If the device does not
+/// answer, the sale stands, and a background job asks again.
+pub(super) async fn sign(state: &State, scope: &TenantScope, id: SaleId) {
+    if state.fiscal.is_empty() {
+        return;
+    }
+    let signed = async {
+        let find = async |tx: &TenantTx| fiscal_signature::find_waiting(tx, id).await;
+        let Some(waiting) = state.database.read(scope, find).await? else { return Ok(()) };
+        let attempt = waiting.ask(&state.fiscal).await;
+        if let Err(error) = &attempt.outcome {
+            tracing::warn!(sale.id = %id, device = waiting.device(), "a receipt was not signed: {error}");
+        }
+        state.database.write(scope, async |tx| attempt.store(tx).await).await
+    };
+    let signed: Result<(), DbError> = signed.await;
+    if let Err(error) = signed {
+        tracing::warn!(sale.id = %id, error = %tenancy::chain(&error), "a receipt was not signed");
     }
 }

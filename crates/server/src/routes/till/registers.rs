@@ -10,6 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 use values::{Cursor, Limit, Name};
 
 use crate::http::caller::{Caller, may};
+use crate::http::codes::Code;
 use crate::http::etag::{self, Tag};
 use crate::http::extract::{IfMatch, Json, PathId, Query};
 use crate::http::lists::{PageView, page_request};
@@ -28,6 +29,9 @@ pub struct CreateRegister {
     series: Series,
     /// The location from whose stock the register sells. Defaults to the default location.
     location_id: Option<LocationId>,
+    /// The fiscal device that signs its receipts, one of this installation. Defaults to none.
+    #[schema(max_length = 40)]
+    fiscal_device: Option<String>,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -41,6 +45,10 @@ pub struct ChangeRegister {
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     location_id: Option<LocationId>,
+    /// The fiscal device that signs its receipts from now on, one of this installation. null: no device.
+    #[serde(default, deserialize_with = "crate::http::body::nullable")]
+    #[schema(max_length = 40)]
+    fiscal_device: Option<Option<String>>,
     /// true archives the register. false restores it.
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
@@ -72,6 +80,9 @@ pub struct RegisterView {
     series: Series,
     /// The location from whose stock the register sells.
     location_id: LocationId,
+    /// The fiscal device that signs its receipts. null: no device.
+    #[schema(example = "simulator")]
+    fiscal_device: Option<String>,
     /// Whether the register is archived.
     archived: bool,
 }
@@ -83,6 +94,7 @@ impl From<Register> for RegisterView {
             name: register.name,
             series: register.series,
             location_id: register.location_id,
+            fiscal_device: register.fiscal_device,
             archived: register.archived_at.is_some(),
         }
     }
@@ -105,6 +117,19 @@ pub async fn list(
     Ok(HttpResponse::Ok().json(PageView::new(page, RegisterView::from)))
 }
 
+/// Refuses a fiscal device that this installation does not have.
+fn check_device(state: &State, device: Option<&str>) -> Result<(), Problem> {
+    let names = state.fiscal.names();
+    match device {
+        Some(device) if !names.contains(&device) => {
+            let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            let message = format!("the installation has no such fiscal device; it has: {known}");
+            Err(Problem::invalid("/fiscalDevice", Code::UnknownFiscalDevice, message))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Create a register
 #[utoipa::path(tag = "till", operation_id = "createRegister", request_body = CreateRegister,
     responses((status = 201, body = RegisterView)))]
@@ -113,8 +138,9 @@ pub async fn create(
     state: web::Data<State>,
     Submission { once, body }: Submission<may::TillManage, CreateRegister>,
 ) -> Result<HttpResponse, Problem> {
-    let CreateRegister { name, series, location_id } = body;
-    let new = NewRegister { name, series, location_id };
+    let CreateRegister { name, series, location_id, fiscal_device } = body;
+    check_device(&state, fiscal_device.as_deref())?;
+    let new = NewRegister { name, series, location_id, fiscal_device };
     once.run(&state.database, Key::Optional, async |tx| {
         let id = register::insert(tx, &new, once.actor()).await?;
         let register = register::find(tx, id).await?.ok_or_else(Problem::not_found)?;
@@ -152,8 +178,9 @@ pub async fn edit(
     IfMatch(if_version): IfMatch,
     body: Json<ChangeRegister>,
 ) -> Result<HttpResponse, Problem> {
-    let ChangeRegister { name, location_id, archived: is_archived } = body.value;
-    let change = RegisterChange { name, location_id, is_archived, if_version };
+    let ChangeRegister { name, location_id, fiscal_device, archived: is_archived } = body.value;
+    check_device(&state, fiscal_device.as_ref().and_then(Option::as_deref))?;
+    let change = RegisterChange { name, location_id, fiscal_device, is_archived, if_version };
     let actor = caller.actor();
     let work = async |tx: &TenantTx| {
         register::update(tx, id, &change, actor).await?;

@@ -31,6 +31,7 @@ use crate::http::prices::{DiscountText, agreed_price};
 use crate::http::problem::Problem;
 use crate::http::state::State;
 use crate::http::submission::{Answer, Key, Once, Submission};
+use crate::routes::till::receipts;
 use crate::routes::till::sale_view::SaleView;
 
 #[derive(Deserialize, ToSchema)]
@@ -207,14 +208,17 @@ pub(super) async fn complete<P>(
     once: &Once<P>,
     new: &NewSale,
 ) -> Result<HttpResponse, Problem> {
-    once.run(&state.database, Key::Required, async |tx| {
-        let (currency, outcome) = with_currency(tx, selling::complete(tx, new, once.actor())).await?;
-        Answer::to(outcome, |sale| {
-            let (location, tag) = (format!("/api/v1/sales/{}", sale.id), Tag::of_version(sale.version));
-            Answer::created(location, tag, &SaleView::new(sale, &currency))
+    let answer = once
+        .run(&state.database, Key::Required, async |tx| {
+            let (currency, outcome) = with_currency(tx, selling::complete(tx, new, once.actor())).await?;
+            Answer::to(outcome, |sale| {
+                let (location, tag) = (format!("/api/v1/sales/{}", sale.id), Tag::of_version(sale.version));
+                Answer::created(location, tag, &SaleView::new(sale, &currency))
+            })
         })
-    })
-    .await
+        .await?;
+    receipts::sign(state, &once.caller.scope(), new.request.id).await;
+    Ok(answer)
 }
 
 /// Sell at a register
