@@ -1,3 +1,5 @@
+-- needs code: 44
+
 ALTER TABLE sales
     -- SHA-256 of the chain hash of the receipt before it in the series, its content and its number. Null: the receipt
     -- was completed before receipts were chained.
@@ -5,3 +7,7 @@ ALTER TABLE sales
     -- SHA-256 of the chain hash and the void.
     ADD COLUMN void_hash bytea;
 GRANT UPDATE (void_hash) ON sales TO tenantry_tenant;
+
+-- Every receipt after this time has a hash.
+-- reason: the table has one row.
+ALTER TABLE settings ADD COLUMN receipts_chained_since timestamptz NOT NULL DEFAULT now();

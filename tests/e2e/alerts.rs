@@ -1,6 +1,6 @@
 //! Low-stock alerts: every change of stock, purchase orders or reorder levels opens and closes them.
 
-use harness::{Business, TestApp, a_product, join_all};
+use harness::{Business, EVENTS, TestApp, a_product, join_all};
 use serde_json::{Value, json};
 
 /// A variant with the reorder level 5 and `quantity` units on hand.
@@ -175,7 +175,7 @@ async fn an_overdue_purchase_order_no_longer_covers_an_alert() {
     // The time zone in which each day begins first. The expected day is over, and the test need not wait.
     acme.patch("/api/v1/settings", &json!({"timeZone": "Pacific/Kiritimati"})).await;
     assert_eq!(alerts(&acme).await, ["BOLT low open 2 0 -"]);
-    let told = "SELECT count(*) FROM shared.outbox WHERE topic = 'low_stock.changed'";
+    let told = &format!("SELECT count(*) FROM {EVENTS} WHERE topic = 'low_stock.changed'");
     let before: i64 = admin.query_one(told, &[]).await.unwrap().get(0);
     // The background review writes the event, once.
     let owner_database = app.onboarding().owner_database();

@@ -134,6 +134,43 @@ async fn whatever_the_price_of_a_bundle_it_is_shared_out_to_the_cent() {
 }
 
 #[tokio::test]
+async fn a_customer_without_taxes_gets_the_same_discount_on_a_bundle() {
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let full = tax_class(&acme, "VAT", "16").await;
+    let (lamp, book) =
+        (priced(&acme, "LAMP", "58", Some(&full)).await, priced(&acme, "BOOK", "58", None).await);
+    let one = bundle(&acme, "ONE", "116", &[(&lamp, "2")]).await;
+    let both = bundle(&acme, "BOTH", "116", &[(&lamp, "1"), (&book, "1")]).await;
+    let embassy = json!({"name": "Embassy", "taxExempt": true});
+    let embassy = made(acme.post("/api/v1/customers", &embassy).await)["id"].clone();
+    let total = async |set: &Value, discount: &str| {
+        let lines = json!([{"variantId": set["id"], "quantity": "1", "discount": discount}]);
+        let order = json!({"customerId": embassy, "fulfil": false, "lines": lines});
+        made(acme.submit("orders", &order).await)["total"].clone()
+    };
+    for (set, discount, expected) in [
+        (&one, "0", "100.00"),
+        (&one, "10%", "90.00"),
+        (&one, "90%", "10.00"),
+        (&both, "104", "4.00"),
+        (&both, "100%", "0.00"),
+    ] {
+        assert_eq!(total(set, discount).await, expected, "{discount}");
+    }
+    // Amounts that no column holds are refused.
+    for (price, quantity, of_bundle) in
+        [("9999999999", "99999999999", "100000000"), ("1", "0.001", "20000000")]
+    {
+        let huge = priced(&acme, &format!("HUGE-{quantity}"), price, None).await;
+        let set = bundle(&acme, &format!("SET-{quantity}"), of_bundle, &[(&huge, quantity)]).await;
+        let lines = json!([{"variantId": set["id"], "quantity": "1"}]);
+        let reply = acme.submit("orders", &json!({"fulfil": false, "lines": lines})).await;
+        refused(&reply, 422, "amount_too_large");
+    }
+}
+
+#[tokio::test]
 async fn an_order_keeps_its_bundles_as_they_were_ordered() {
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;

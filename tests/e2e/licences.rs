@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use harness::till::{open_shift, refund, register, sell_units};
-use harness::{Business, Client, Mailbox, Program, TestApp, a_product, join_all};
+use harness::{Business, Client, EVENTS, Mailbox, Program, TestApp, a_product, join_all};
 use platform::licence_warning;
 use serde_json::{Value, json};
 use tenancy::failpoint::move_clock;
@@ -225,10 +225,11 @@ async fn owners_are_warned_before_the_end_and_programs_are_told() {
     move_clock(TimeDelta::days(10));
     assert!(warn().await[0].contains("ends in 4 days"), "a late warning says what is left");
     let owner = app.database.as_owner().await;
-    const TOLD: &str = "
-        SELECT topic || coalesce(' ' || (payload ->> 'daysLeft'), '') FROM shared.outbox
-         WHERE tenant_id = $1 AND topic LIKE 'licence.%' ORDER BY id";
-    let told = owner.query(TOLD, &[&acme.tenant.id]).await.unwrap();
+    let told = format!(
+        "SELECT topic || coalesce(' ' || (payload ->> 'daysLeft'), '') FROM {EVENTS}
+          WHERE tenant_id = $1 AND topic LIKE 'licence.%' ORDER BY id"
+    );
+    let told = owner.query(&told, &[&acme.tenant.id]).await.unwrap();
     let told: Vec<String> = told.iter().map(|row| row.get(0)).collect();
     let expected = [
         "licence.changed",

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use harness::{Business, Reply, TestApp, a_product, contest, join_all};
+use harness::{Business, Reply, TestApp, a_product, contest, join_all, until};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -392,8 +392,11 @@ async fn an_event_is_written_with_its_order_and_no_business_can_read_it() {
     let placed = made(acme.submit("orders", &order).await);
     assert_eq!(acme.submit("orders", &order).await.status, 409);
     let admin = app.database.as_admin().await;
+    let relayed =
+        async || -> i64 { admin.query_one("SELECT count(*) FROM shared.events", &[]).await.unwrap().get(0) };
+    until("two events are relayed", async || relayed().await >= 2).await;
     let rows = admin
-        .query("SELECT topic, payload, tenant_id, tenant_role::text FROM shared.outbox ORDER BY id", &[])
+        .query("SELECT topic, payload, tenant_id FROM shared.events ORDER BY position", &[])
         .await
         .unwrap();
     assert_eq!(rows.len(), 2, "a refused order must write no event");
@@ -401,14 +404,17 @@ async fn an_event_is_written_with_its_order_and_no_business_can_read_it() {
     assert_eq!(rows[1].get::<_, String>(0), "order.placed");
     assert_eq!(rows[1].get::<_, Value>(1)["orderId"], placed["id"]);
     assert_eq!(rows[1].get::<_, Uuid>(2), Uuid::from(acme.tenant.id));
-    let role: String = rows[1].get(3);
-    assert_eq!(role, acme.tenant.role.as_str());
+    let role = acme.tenant.role.as_str();
 
     // Zenith can neither read events nor write an event in the name of another business.
     let server = app.database.as_server().await;
     server.batch_execute(&format!("BEGIN; SET LOCAL ROLE {}", zenith.tenant.role.quoted())).await.unwrap();
-    let read = server.query("SELECT FROM shared.outbox", &[]).await.unwrap_err();
-    assert_eq!(read.code().unwrap().code(), "42501");
+    for table in ["outbox", "events", "event_positions"] {
+        server.batch_execute("SAVEPOINT before").await.unwrap();
+        let read = server.query(&format!("SELECT FROM shared.{table}"), &[]).await.unwrap_err();
+        assert_eq!(read.code().unwrap().code(), "42501", "{table}");
+        server.batch_execute("ROLLBACK TO before").await.unwrap();
+    }
     server.batch_execute("ROLLBACK; BEGIN").await.unwrap();
     server.batch_execute(&format!("SET LOCAL ROLE {}", zenith.tenant.role.quoted())).await.unwrap();
     let forged = format!(
@@ -419,7 +425,7 @@ async fn an_event_is_written_with_its_order_and_no_business_can_read_it() {
 
     // Old events and old idempotency keys are deleted, and new ones are kept.
     made(acme.submit("customers", &json!({"name": "Ann"})).await);
-    admin.batch_execute("UPDATE shared.outbox SET created_at = now() - interval '8 days'").await.unwrap();
+    admin.batch_execute("UPDATE shared.events SET created_at = now() - interval '8 days'").await.unwrap();
     admin
         .batch_execute("UPDATE business_1.idempotency_keys SET created_at = now() - interval '8 days'")
         .await
@@ -427,15 +433,15 @@ async fn an_event_is_written_with_its_order_and_no_business_can_read_it() {
     acme.adjust(&bolt, "5").await;
     made(acme.submit("orders", &order).await);
     let owner_database = app.onboarding().owner_database();
-    let prune = async |tx: &tenancy::SharedTx| tenancy::outbox::prune(tx, 7).await;
+    until("four events are relayed", async || relayed().await >= 4).await;
+    let prune = async |tx: &tenancy::SharedTx| tenancy::events::prune(tx, 7).await;
     assert_eq!(owner_database.write_shared(prune).await.unwrap(), 2);
     let forget = async |tx: &tenancy::TenantTx| inventory::idempotency::forget(tx, 7).await;
     assert!(owner_database.write_tenant(&acme.tenant, forget).await.unwrap() >= 2);
     let left: i64 =
         admin.query_one("SELECT count(*) FROM business_1.idempotency_keys", &[]).await.unwrap().get(0);
     assert_eq!(left, 2, "the keys of the new adjustment and the new order");
-    let told: i64 = admin.query_one("SELECT count(*) FROM shared.outbox", &[]).await.unwrap().get(0);
-    assert_eq!(told, 2);
+    assert_eq!(relayed().await, 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

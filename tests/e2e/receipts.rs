@@ -6,10 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures_util::future::{self, BoxFuture, FutureExt as _};
 use harness::till::{Cashier, open_shift, refund, register, sell, sell_units};
 use harness::{Business, Client, Mailbox, Reply, TestApp, a_product, join_all};
+use platform::receipt_signing;
 use serde_json::{Value, json};
-use tenancy::TenantTx;
 use till::fiscal_device::{FiscalDevice, FiscalDevices, FiscalError, FiscalReceipt, Signed};
-use till::fiscal_signature;
 
 use crate::orders::{made, stocked};
 use crate::shifts::refused;
@@ -31,7 +30,7 @@ async fn a_changed_or_missing_receipt_is_found() {
     assert_eq!(acme.submit(&path, &json!({"reason": "mistyped"})).await.status, 200);
     let (schema, second) = (acme.tenant.schema.as_str(), sales[1]["id"].as_str().unwrap());
     let change = async |sql: &str| {
-        // Without triggers and foreign keys, as somebody works who wants to hide something.
+        // Turns triggers and foreign keys off, as a forger with access to the database would.
         let sql = sql.replace("$schema", schema).replace("$id", second);
         let sql = format!("SET session_replication_role = replica; {sql}; RESET session_replication_role");
         admin.batch_execute(&sql).await.unwrap();
@@ -80,13 +79,30 @@ async fn a_changed_or_missing_receipt_is_found() {
         assert_eq!(faults().await, []);
     }
 
+    // A void that never was, and hashes that never were.
+    change(
+        "UPDATE $schema.sales SET voided_by = NULL, voided_at = NULL, void_reason = NULL, void_hash = NULL
+          WHERE number = 4",
+    )
+    .await;
+    assert_eq!(faults().await, [("void".to_owned(), sales[3]["id"].as_str().unwrap().to_owned())]);
+    change(
+        "UPDATE $schema.sales SET voided_by = '$id', voided_at = now(), void_reason = 'x' WHERE number = 4",
+    )
+    .await;
+    change("CREATE TABLE $schema.kept AS SELECT id, chain_hash FROM $schema.sales").await;
+    change("UPDATE $schema.sales SET chain_hash = NULL").await;
+    assert_eq!(faults().await.len(), 13);
+    change("UPDATE $schema.sales s SET chain_hash = k.chain_hash FROM $schema.kept k WHERE k.id = s.id")
+        .await;
+
     // A receipt that vanishes with all its parts, and one that forgets its hash.
     let vanish = ["sale_lines WHERE sale_id", "sale_payments WHERE sale_id", "sales WHERE id"]
         .map(|from| format!("DELETE FROM $schema.{from} = (SELECT id FROM $schema.sales WHERE number = 8)"));
     change(&vanish.join(";")).await;
     let found = faults().await;
     let numbers = ("numbers".to_owned(), series.to_owned());
-    assert_eq!(found, [vec![numbers], chain(9)].concat());
+    assert_eq!(found, [vec![numbers], chain(4), chain(9)].concat());
     change("UPDATE $schema.sales SET chain_hash = NULL WHERE number = 12").await;
     assert!(faults().await.contains(&chain(12)[0]));
 }
@@ -281,6 +297,20 @@ async fn a_receipt_says_what_it_is() {
     let shown = acme.get(&format!("/api/v1/sales/{}/receipt", gift["id"].as_str().unwrap())).await.body;
     assert!(!shown.to_string().contains(&code), "{shown}");
 
+    // Nobody else reads the code by printing the original, and no mail has it.
+    let gift = json!([{"method": "cash", "amount": "50"}, {"method": "voucher", "amount": "-50"}]);
+    let gift = made(sell(&acme, &till, json!([]), gift).await);
+    let bob = Cashier::sign_in(&app, &acme, "cashier").await;
+    let code = gift["payments"][1]["voucherCode"].as_str().unwrap();
+    let printed = text(&bob, &gift).await;
+    assert!(!printed.contains(code) && !printed.contains("COPY"), "{printed}");
+
+    // White space of any kind before a text.
+    let note = format!("gift\n{}for Ann", "\u{3000}".repeat(20));
+    let noted = json!([{"variantId": lamp, "quantity": "1", "note": note}]);
+    let noted = made(sell(&acme, &till, noted, json!([{"method": "cash"}])).await);
+    assert!(text(&acme, &noted).await.contains("for Ann"));
+
     let other = made(sell_units(&acme, &till, &lamp, "1").await);
     let path = format!("sales/{}/void", other["id"].as_str().unwrap());
     assert_eq!(acme.submit(&path, &json!({"reason": "mistyped"})).await.status, 200);
@@ -315,10 +345,32 @@ async fn a_receipt_is_mailed_once_to_the_customer() {
         assert!(mail.contains(&part), "{part:?} in {mail}");
     }
     assert!(mail.to_lowercase().contains("to: ann@customer.test"), "{mail}");
-    // Whoever mails it again sends a copy.
+    // A second mail of the receipt is a copy.
     made(acme.submit(&format!("sales/{}/receipt/mails", sale["id"].as_str().unwrap()), &to).await);
     assert!(mailbox.read(&app).await[0].contains("COPY 1"));
     refused(&keyed.post(&path, &json!({"email": "nobody"})).await, 422, "invalid_value");
+    let owner = app.database.as_owner().await;
+    let kept = "SELECT count(*) FROM shared.mails WHERE template = 'receipt' AND parameters <> '{}'";
+    assert_eq!(owner.query_one(kept, &[]).await.unwrap().get::<_, i64>(0), 0, "a sent receipt is not kept");
+
+    // The limit of the day refuses before anything is counted, and not what was sent before.
+    let fill = format!(
+        "INSERT INTO shared.mails (id, tenant_id, template, address, parameters, state, due_at, created_at)
+         SELECT gen_random_uuid(), '{}', 'receipt', 'ann@customer.test', '{{}}', 'sent', now(), now()
+           FROM generate_series(1, 20)",
+        acme.tenant.id
+    );
+    app.database.as_admin().await.batch_execute(&fill).await.unwrap();
+    let again = acme.submit(&format!("sales/{}/receipt/mails", sale["id"].as_str().unwrap()), &to).await;
+    refused(&again, 429, "too_many_mails");
+    assert_eq!(keyed.post(&path, &to).await.status, 201);
+    let shown = acme.get(&format!("/api/v1/sales/{}/receipt", sale["id"].as_str().unwrap())).await.body;
+    assert_eq!(shown["issueCount"], 2);
+    let app = TestApp::start().await;
+    let acme = app.tenant("acme").await;
+    let path = format!("sales/{}/receipt/mails", uuid::Uuid::now_v7());
+    let without = acme.submit(&path, &json!({"email": "ann@customer.test"})).await;
+    refused(&without, 409, "no_mail");
 }
 
 /// A device that signs when the test lets it.
@@ -336,7 +388,7 @@ impl FiscalDevice for Late {
                 signature: format!("signed {}", receipt.reference),
                 qr_text: None,
             }),
-            false => Err(FiscalError("out of paper".to_owned())),
+            false => Err(FiscalError::NoAnswer("out of paper".to_owned())),
         };
         future::ready(signed).boxed()
     }
@@ -369,7 +421,7 @@ async fn a_fiscal_device_signs_each_receipt_now_or_later() {
     let back = made(refund(&acme, &till, &sale, json!({})).await);
     assert_eq!(receipt(&back).await["fiscal"]["serialNumber"], "SIM-0001");
 
-    // Nobody answers: the sale stands, and its receipt says that it is not signed.
+    // The device does not answer: the sale stands, and its receipt says that it is not signed.
     device(json!("unplugged")).await;
     let mut sales = Vec::new();
     for _ in 0..3 {
@@ -387,19 +439,13 @@ async fn a_fiscal_device_signs_each_receipt_now_or_later() {
     let devices = FiscalDevices::new(vec![late.clone()]);
     let database = app.onboarding().owner_database();
     let ask = async || {
-        let waiting = async |tx: &TenantTx| fiscal_signature::waiting(tx, &devices).await;
-        let waiting = database.write_tenant(&acme.tenant, waiting).await.unwrap();
-        for waiting in &waiting {
-            let attempt = waiting.ask(&devices).await;
-            let store = async |tx: &TenantTx| attempt.store(tx).await;
-            database.write_tenant(&acme.tenant, store).await.unwrap();
-        }
-        waiting.len()
+        let signing = receipt_signing::sign_all(database, &devices).await.unwrap();
+        (signing.signed, signing.failed)
     };
-    assert_eq!(ask().await, 3);
-    assert_eq!(receipt(&sales[1]).await["fiscal"]["failure"], "out of paper");
+    assert_eq!(ask().await, (0, 1), "a device that does not answer is asked once");
+    assert_eq!(receipt(&sales[0]).await["fiscal"]["failure"], "out of paper");
     late.0.store(true, Ordering::Relaxed);
-    assert_eq!((ask().await, ask().await), (3, 0));
+    assert_eq!((ask().await, ask().await), ((3, 0), (0, 0)));
     let shown = receipt(&sales[2]).await;
     let expected = format!("signed {}", sales[2]["reference"].as_str().unwrap());
     assert_eq!(

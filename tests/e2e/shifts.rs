@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use harness::till::{Cashier, open_shift, register};
-use harness::{Client, Reply, TestApp, join_all};
+use harness::{Client, EVENTS, Reply, TestApp, join_all};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use till::overdue;
@@ -418,8 +418,10 @@ async fn a_shift_that_is_left_open_overnight_is_told_once() {
     let tell = async || owner_database.write_tenant(&acme.tenant, async |tx| overdue::tell(tx).await).await;
     assert_eq!(tell().await.unwrap(), 1);
     assert_eq!(tell().await.unwrap(), 0);
-    let told =
-        admin.query("SELECT payload FROM shared.outbox WHERE topic = 'shift.overdue'", &[]).await.unwrap();
+    let told = admin
+        .query(&format!("SELECT payload FROM {EVENTS} WHERE topic = 'shift.overdue'"), &[])
+        .await
+        .unwrap();
     let payload: Value = told[0].get(0);
     assert_eq!((told.len(), &payload["shiftId"], &payload["registerId"]), (1, &old["id"], &one));
     for (shift, is_overdue) in [(&old, true), (&new, false)] {

@@ -62,6 +62,11 @@ pub async fn drop_after_polls<F: Future>(work: F, polls: usize) -> Option<F::Out
     .await
 }
 
+/// All events of businesses, in SQL, whether they have been relayed or not.
+pub const EVENTS: &str = "(SELECT id, tenant_id, topic, payload FROM shared.outbox
+                            UNION ALL
+                           SELECT id, tenant_id, topic, payload FROM shared.events) events";
+
 /// Waits until the condition is true, for at most ten seconds.
 #[track_caller]
 pub fn until<Check: Future<Output = bool>>(

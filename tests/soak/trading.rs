@@ -14,7 +14,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use harness::sequences::{parts, till, value};
-use harness::{Business, Program, Serving, TestApp, a_product, contest, join_all};
+use harness::{Business, EVENTS, Program, Serving, TestApp, a_product, contest, join_all};
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 use uuid::Uuid;
@@ -424,8 +424,8 @@ impl Soak<'_> {
                     "orders without an event",
                     format!(
                         "SELECT count(*) FROM {schema}.orders o WHERE NOT EXISTS (
-                           SELECT FROM shared.outbox e
-                            WHERE e.payload ->> 'orderId' = o.id::text AND topic = 'order.placed')"
+                           SELECT FROM {EVENTS}
+                            WHERE payload ->> 'orderId' = o.id::text AND topic = 'order.placed')"
                     ),
                 ),
                 (

@@ -21,4 +21,4 @@ pub use records::platform_audit;
 pub use records::platform_audit::Actor;
 pub use shops::{licence, plan, till_number};
 pub use upkeep::domain_upkeep::DomainTerms;
-pub use upkeep::{doctor, domain_upkeep, figures, job_kinds, licence_warning, stats};
+pub use upkeep::{doctor, domain_upkeep, figures, job_kinds, licence_warning, receipt_signing, stats};

@@ -309,6 +309,7 @@ impl Settings {
             requires_licence: self.licence.required,
             logouts: self.logout_notifier()?,
             fiscal: self.fiscal_devices()?,
+            keep_event_days: self.events.keep_days,
         })
     }
 

@@ -23,6 +23,8 @@ pub struct Settings {
     pub tenancy: TenancySettings,
     /// The section `[licence]`: whether a business needs a licence to sell.
     pub licence: LicenceSettings,
+    /// The section `[events]`: live events.
+    pub events: EventSettings,
     /// The section `[till]`: fiscal devices.
     pub till: TillSettings,
     /// The section `[sign_up]`: businesses that people create for themselves.
@@ -142,6 +144,18 @@ pub struct TenancySettings {
 pub struct LicenceSettings {
     /// Whether a business needs a valid licence to place orders and sales.
     pub required: bool,
+}
+
+/// The section `[events]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventSettings {
+    /// Open streams of live events of one business at this server. Range: 1 to 100000.
+    pub max_streams_per_business: usize,
+    /// Open streams of live events of one user or program at this server. Range: 1 to 100000.
+    pub max_streams_per_user: usize,
+    /// Days for which events are kept. Range: 1 to 365.
+    pub keep_days: u32,
 }
 
 /// The section `[till]`.
@@ -436,6 +450,9 @@ impl Settings {
         range("tenancy.cache_stale_s", tenancy.cache_stale_s, 1, 86_400)?;
         range("tenancy.former_slug_days", tenancy.former_slug_days, 0, 3650)?;
         range("provisioning.spare_schemas", self.provisioning.spare_schemas, 0, 1000)?;
+        range("events.max_streams_per_business", self.events.max_streams_per_business, 1, 100_000)?;
+        range("events.max_streams_per_user", self.events.max_streams_per_user, 1, 100_000)?;
+        range("events.keep_days", self.events.keep_days, 1, 365)?;
         range("sign_up.most_a_day", self.sign_up.most_a_day, 1, 100_000)?;
         range("domains.claim_days", self.domains.claim_days, 1, 365)?;
         range("domains.missing_days", self.domains.missing_days, 1, 365)?;

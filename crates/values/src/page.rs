@@ -34,6 +34,11 @@ impl Limit {
         Self(rows)
     }
 
+    /// The number of rows.
+    pub fn rows(self) -> i64 {
+        i64::from(self.0)
+    }
+
     /// One row more than the page has: if PostgreSQL returns it, there is a next page.
     pub fn and_one(self) -> i64 {
         i64::from(self.0) + 1

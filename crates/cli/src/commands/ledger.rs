@@ -7,7 +7,7 @@ use std::sync::Arc;
 use clap::{ArgGroup, Subcommand};
 use serde::Serialize;
 use tenancy::{Tenant, TenantSlug};
-use till::books::{self, Books};
+use till::books::{self, Books, ChainSpan};
 
 use crate::context;
 use crate::failure::{DRIFT, INTERRUPTED, PARTIAL};
@@ -54,7 +54,10 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     let (verified, unread) = (RefCell::new(Vec::with_capacity(tenants.len())), Cell::new(0));
     let work = async {
         for tenant in &tenants {
-            match database.read_snapshot(&tenant.scope(), async |tx| books::verify(tx).await).await {
+            match database
+                .read_snapshot(&tenant.scope(), async |tx| books::verify(tx, ChainSpan::Whole).await)
+                .await
+            {
                 Ok(books) => {
                     verified.borrow_mut().push(Verified { business: tenant.slug.clone(), books });
                 }

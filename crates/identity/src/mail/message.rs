@@ -133,7 +133,7 @@ pub(super) fn write(
         MultiPart::alternative_plain_html(fill("body.txt", texts.plain)?, fill("body.html", texts.html)?);
     let named = Mailbox::new(Some(sender), from.email.clone());
     let mut message = Message::builder().from(named).to(Mailbox::new(None, to.parse()?)).subject(subject);
-    // An address of a business that cannot be used must not keep a customer from the receipt.
+    // A customer must get the receipt even if the reply address of the business is invalid.
     if let Some(reply_to) = letter.parameters["replyTo"].as_str().and_then(|email| email.parse().ok()) {
         message = message.reply_to(Mailbox::new(None, reply_to));
     }

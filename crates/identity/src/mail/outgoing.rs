@@ -57,8 +57,10 @@ values::words! {
 const LINKS_A_DAY: i32 = 10;
 /// Sign-ups for which one address may get a link in a day.
 const SIGN_UPS_A_DAY: i32 = 3;
-/// Receipts that one address may get in a day.
-const RECEIPTS_A_DAY: i32 = 50;
+/// Receipts that one business may mail to one address in a day.
+pub const RECEIPTS_TO_AN_ADDRESS: i32 = 20;
+/// Receipts that one business may mail in a day.
+pub const RECEIPTS_OF_A_BUSINESS: i32 = 1_000;
 
 impl Template {
     /// The most mails of this kind that one address gets in a day. `None` for mails that only its user or
@@ -69,9 +71,10 @@ impl Template {
             | Self::SecondFactorChanged
             | Self::IdentityChanged
             | Self::EmailChanged
-            | Self::LicenceEnding => None,
+            | Self::LicenceEnding
+            // See `may_mail_receipt`.
+            | Self::Receipt => None,
             Self::SignUp => Some(SIGN_UPS_A_DAY),
-            Self::Receipt => Some(RECEIPTS_A_DAY),
             _ => Some(LINKS_A_DAY),
         }
     }
@@ -90,6 +93,22 @@ pub async fn queue(
     parameters: &Value,
 ) -> Result<bool, DbError> {
     queue_as(tx, MailId::new(), template, tenant, address, parameters).await
+}
+
+/// Whether a business may mail a receipt to an address: a mail with the id was written before, or the
+/// limits of the day are not reached.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn may_mail_receipt(
+    tx: &SharedTx,
+    id: MailId,
+    tenant: TenantId,
+    address: &str,
+) -> Result<bool, DbError> {
+    const MAY: &str = "SELECT shared.may_mail_receipt($1, $2, $3, $4, $5, $6)";
+    let limits = (RECEIPTS_TO_AN_ADDRESS, RECEIPTS_OF_A_BUSINESS);
+    tx.value(MAY, &[&id, &tenant, &address, &limits.0, &limits.1, &tx.now()]).await
 }
 
 /// Whether a query failed because a mail with the id was written before.
@@ -176,6 +195,9 @@ pub(super) async fn record(
     const RECORD: &str = "
         UPDATE shared.mails
            SET state = $2, failure = $3, due_at = $4,
+               -- The purchases of a customer are kept no longer than necessary.
+               parameters = CASE WHEN template = 'receipt' AND $2::text IN ('sent', 'dropped') THEN '{}'
+                                 ELSE parameters END,
                sent_at = CASE WHEN $2::text = 'sent' THEN $5::timestamptz END
          WHERE id = $1";
     let is_dead = state == MailState::Queued && mail.attempts >= MOST_ATTEMPTS;

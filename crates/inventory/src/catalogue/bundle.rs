@@ -64,7 +64,7 @@ pub enum ComponentError {
     #[error(transparent)]
     Article(ArticleError),
     /// The variant is a fee or a bundle.
-    #[error("a bundle can contain goods and services, but no fees and no other bundles")]
+    #[error("a component must be goods or a service, not a fee or another bundle")]
     Kind,
     /// The variant or its product is archived.
     #[error("the variant or its product is archived and cannot be sold; restore it, or remove the component")]
@@ -73,14 +73,17 @@ pub enum ComponentError {
     #[error("the quantity has too many decimals; the product is sold {0}")]
     TooFine(QuantityDecimals),
     /// Another component of the bundle is the same variant.
-    #[error("the variant occurs twice in the bundle; add the quantities up")]
+    #[error("the variant is in the bundle twice; send it once, with the sum of the quantities")]
     Twice,
 }
 
 /// The largest number of components of a bundle.
 pub const MAX_COMPONENTS: usize = 50;
+/// The largest number of components of all variants of a product, which one page of a list may hold many
+/// times.
+pub const MAX_PER_PRODUCT: i64 = 500;
 
-/// Checks what needs no query: a bundle has components, and nothing else has.
+/// Checks the number of components. A bundle must have components; other products must have none.
 pub(super) fn check_count(kind: ProductKind, index: usize, count: usize) -> Result<(), VariantError> {
     match (kind, count) {
         (ProductKind::Bundle, 1..=MAX_COMPONENTS) => Ok(()),
@@ -90,7 +93,7 @@ pub(super) fn check_count(kind: ProductKind, index: usize, count: usize) -> Resu
     }
 }
 
-/// Stores the components of new bundles; one without components is none.
+/// Stores the components of new variants. A variant without components is skipped.
 ///
 /// # Errors
 /// [`VariantError::Component`], with the position of the bundle.
@@ -101,6 +104,11 @@ pub(super) async fn insert_all<'a>(
     const INSERT: &str = "
         INSERT INTO bundle_components (bundle_id, position, variant_id, quantity)
         SELECT * FROM unnest($1::uuid[], $2::smallint[], $3::uuid[], $4::numeric[])";
+    // All of them belong to one product.
+    const COUNT: &str = "
+        SELECT count(*)
+          FROM variants v JOIN bundle_components c ON c.bundle_id = v.id
+         WHERE v.product_id = (SELECT product_id FROM variants WHERE id = ANY ($1) LIMIT 1)";
     let mut placed = Vec::new();
     for (index, (bundle, components)) in bundles.enumerate() {
         let of_bundle = components.iter().enumerate();
@@ -124,11 +132,17 @@ pub(super) async fn insert_all<'a>(
         &variants,
         &column(&placed, |placed| placed.new.quantity.get()),
     ];
-    tx.execute(INSERT, params).await?;
+    let bundles = column(&placed, |placed| placed.bundle);
+    let insert = async { tx.execute(INSERT, params).await };
+    let count = async { tx.value_opt::<i64>(COUNT, &[&bundles]).await };
+    let (_, count) = all((insert, count)).await?;
+    if count.is_some_and(|count| count > MAX_PER_PRODUCT) {
+        return Err(VariantError::TooManyComponents { index: placed[0].index });
+    }
     Ok(())
 }
 
-/// A component with its place in the request: the positions of the bundle, and in the bundle.
+/// A component, its position in the bundle, and the position of the bundle in the request.
 struct Placed<'a> {
     index: usize,
     bundle: VariantId,
@@ -159,10 +173,10 @@ pub(super) struct Difference {
     pub wanted: Vec<(VariantId, Quantity)>,
 }
 
-/// Compares the components of a bundle with those that it is to have.
+/// Compares the stored components of a bundle with the wanted ones.
 ///
 /// # Errors
-/// [`VariantError::Component`] for a name that no variant has.
+/// [`VariantError::Component`] for an unknown SKU or barcode.
 pub(super) async fn difference(
     tx: &TenantTx,
     bundle: VariantId,
@@ -215,7 +229,7 @@ impl Article {
     }
 }
 
-/// Reads variants. Nobody changes them or their products until the transaction ends.
+/// Reads variants, and locks their products: other transactions cannot change either until this one ends.
 async fn hold(tx: &TenantTx, variants: &[VariantId]) -> Result<HashMap<VariantId, Article>, DbError> {
     // Writers of variants lock the product first.
     const HOLD: &str = "
@@ -254,7 +268,7 @@ pub(super) async fn components(tx: &TenantTx, bundles: &[VariantId]) -> Result<V
     tx.rows(COMPONENTS, &[&bundles]).await
 }
 
-/// Gives the bundles among variants their components. There is a query only if there is a bundle.
+/// Adds the components to those variants that are bundles. Runs a query only if there is a bundle.
 ///
 /// # Errors
 /// [`DbError`].

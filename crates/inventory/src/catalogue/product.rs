@@ -149,15 +149,15 @@ pub enum ProductError {
     #[error("a product may have at most {MAX_TAGS} tags, and all tags must differ")]
     Tags,
     /// A bundle would have a tax class.
-    #[error("a bundle is taxed like its components; remove the tax class")]
+    #[error("a bundle must not have a tax class; each component is taxed by its own")]
     BundleTax,
-    /// A bundle would be divided.
-    #[error("a bundle is sold in whole units; remove the decimals")]
+    /// A bundle would have a quantity with decimals.
+    #[error("a bundle must be sold in whole units; remove quantityDecimals")]
     BundleDecimals,
     /// Stock, an open document or a bundle has a quantity of the product with more decimals than that.
     #[error(
-        "a quantity of the product has more decimals, on hand, reserved, in transit, on order or in a \
-         bundle; use up, cancel or adjust it first"
+        "a quantity on hand, reserved, in transit, on order or in a bundle has more decimals; change that \
+         quantity first"
     )]
     QuantitiesInUse,
     /// A variant of the new product breaks a rule, or its SKU or barcode is in use.

@@ -182,7 +182,7 @@ pub enum VariantError {
         field: &'static str,
     },
     /// A bundle would have a cost of its own.
-    #[error("a bundle has no cost of its own; its components have costs; remove the field")]
+    #[error("a bundle must not have a cost; set the costs of its components instead")]
     BundleCost {
         /// The position of the variant in the request; 0 for a request about one variant.
         index: usize,
@@ -193,8 +193,14 @@ pub enum VariantError {
         /// The position of the variant in the request; 0 for a request about one variant.
         index: usize,
     },
+    /// The variants of the product would have more than [`bundle::MAX_PER_PRODUCT`] components together.
+    #[error("the variants of a product may have at most {} components together", bundle::MAX_PER_PRODUCT)]
+    TooManyComponents {
+        /// The position of the variant in the request; 0 for a request about one variant.
+        index: usize,
+    },
     /// A variant that is no bundle would have components.
-    #[error("only a product of the kind bundle has components; remove the field")]
+    #[error("only bundles may have components; remove the field")]
     NoBundle {
         /// The position of the variant in the request; 0 for a request about one variant.
         index: usize,
@@ -206,7 +212,7 @@ pub enum VariantError {
         index: usize,
         /// The position of the component in the variant.
         component: usize,
-        /// What is wrong with the component.
+        /// The reason why the component is refused.
         reason: ComponentError,
     },
     /// The product would have no variants, or more than [`MAX_PER_PRODUCT`].
@@ -305,7 +311,7 @@ pub(crate) async fn insert_all(
     Ok(ids)
 }
 
-/// Refuses a reorder level and a target quantity of what has no stock.
+/// Refuses a reorder level and a target quantity of products without stock.
 pub(super) fn check_reordering<T>(
     kind: ProductKind,
     index: usize,

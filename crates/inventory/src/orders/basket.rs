@@ -70,7 +70,7 @@ pub struct Basket {
     pub tax: Money,
     /// The amount to pay, including discounts and taxes.
     pub total: Money,
-    /// The lines; lines of one article at one price are one line, and a bundle is a line for each component.
+    /// The lines. Equal articles at one price share a line. A bundle has a line for each component.
     pub lines: Vec<BasketLine>,
 }
 
@@ -143,9 +143,10 @@ pub enum BasketError {
         /// The position of the line in the request, from 0.
         index: usize,
     },
-    /// The components of the bundles make too many lines.
+    /// There are more than [`MAX_LINES`] lines, counting one for each component of a bundle.
     #[error(
-        "each component of a bundle is a line, and there may be at most {MAX_LINES} lines; split the sale"
+        "the request has more than {MAX_LINES} lines, as each component of a bundle counts as a line; send \
+         fewer lines"
     )]
     TooManyComponents,
     /// A line names a SKU or a barcode that no variant has.
@@ -191,7 +192,7 @@ pub(super) struct LineToPrice<'a> {
     pub index: usize,
     pub sold: &'a Sold,
     pub quantity: Quantity,
-    /// The amount of the whole line, if it is not quantity times price.
+    /// The amount of the whole line; `None` for quantity times price.
     pub amount: Option<Money>,
     pub price: Money,
     pub list_price: Money,
@@ -209,7 +210,7 @@ impl NewBasket {
     pub fn price(&self, articles: &Articles, terms: &Terms, buyer: Buyer) -> Result<Basket, BasketError> {
         self.check_decimals(&terms.currency)?;
         let merged = merged(&self.lines, articles.variants());
-        let lines = lines_to_price(&merged, articles, terms)?;
+        let lines = lines_to_price(&merged, articles, terms, buyer)?;
         let taxations: Vec<Option<Taxation>> = lines.iter().map(|line| line.sold.taxation()).collect();
         let to_price: Vec<pricing::Line<'_>> = lines
             .iter()
@@ -281,11 +282,13 @@ impl NewBasket {
     }
 }
 
-/// The lines with their articles, of which each can be sold. A bundle becomes lines of its components.
+/// Looks up the article of each line and refuses articles that cannot be sold. Replaces bundles by lines of
+/// their components.
 fn lines_to_price<'a>(
     lines: &'a [(usize, NewLine)],
     articles: &'a Articles,
     terms: &Terms,
+    buyer: Buyer,
 ) -> Result<Vec<LineToPrice<'a>>, BasketError> {
     let mut found: Vec<LineToPrice<'a>> = Vec::with_capacity(lines.len());
     let mut bundles = 0;
@@ -294,7 +297,7 @@ fn lines_to_price<'a>(
         if line.sold.kind == ProductKind::Bundle {
             bundles += 1;
             let components = articles.components(line.sold.id);
-            found.extend(sold_bundle::expand(&line, components, bundles, terms)?);
+            found.extend(sold_bundle::expand(&line, components, bundles, terms, buyer)?);
         } else {
             found.push(line);
         }

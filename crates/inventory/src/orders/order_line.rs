@@ -144,12 +144,12 @@ impl OrderLine {
         Some((NonNegative::new(price).ok()?, self.price_reason.clone()?))
     }
 
-    /// The variant that was ordered: the bundle to which the line belongs, or that of the line.
+    /// The ordered variant: the bundle if the line belongs to one, or else the variant of the line.
     pub(super) fn ordered(&self) -> VariantId {
         self.bundle.as_ref().map_or(self.variant_id, |bundle| bundle.0.variant_id)
     }
 
-    /// Which bundle of the order has the line; `None` if it was ordered on its own.
+    /// The number of the bundle to which the line belongs; `None` if the line has no bundle.
     pub(super) fn bundle_number(&self) -> Option<i16> {
         self.bundle.as_ref().map(|bundle| bundle.0.number)
     }

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use rust_decimal::Decimal;
 use tenancy::{DbError, TenantTx, read_rows};
 use tokio_postgres::types::Json;
 use values::{Money, Name, Quantity, QuantityDecimals, Sku};
@@ -139,8 +140,8 @@ impl Articles {
         self.variants.iter().copied().chain(components)
     }
 
-    /// Variants that an order has already keep their names, their list prices and their taxes, and its
-    /// bundles their components.
+    /// Variants that an order already has keep their names, list prices and taxes. Its bundles keep their
+    /// components.
     ///
     /// The prices of a customer who pays no taxes are stored without them, and rounded. Where the catalogue
     /// still has the same price, it is computed from there, exactly.
@@ -161,8 +162,8 @@ impl Articles {
         }
     }
 
-    /// Keeps a bundle as an order has it. The lines of a customer who pays no taxes do not have the rates, so
-    /// their components are those of the catalogue.
+    /// Keeps a bundle as an order has it. The lines of a tax-exempt customer store no tax rates. For such a
+    /// customer, the components therefore come from the catalogue.
     fn keep_bundle(&mut self, bundle: &SoldBundle, lines: &[OrderLine], is_exempt: bool) {
         let Some(sold) = self.sold.get_mut(&bundle.variant_id) else { return };
         (sold.sku, sold.name) = (bundle.sku.clone(), bundle.name.clone());
@@ -177,7 +178,7 @@ impl Articles {
 }
 
 impl Component {
-    /// The component of which an order has a line.
+    /// The component that an order line stores; `None` if the line belongs to no bundle.
     fn of(line: &OrderLine) -> Option<Self> {
         let bundle = &line.bundle.as_ref()?.0;
         let mut sold = Sold {
@@ -212,6 +213,15 @@ impl Sold {
     fn net(&self) -> Money {
         let net = |taxation: Taxation| Money::rounded(taxation.net(self.price.as_decimal()));
         self.taxation().filter(|taxation| taxation.is_inclusive).map_or(self.price, net)
+    }
+
+    /// An amount as a customer pays it, before discounts: a customer without taxes pays what is left of a
+    /// price that includes them.
+    pub fn charged(&self, amount: Decimal, is_exempt: bool) -> Decimal {
+        match self.taxation() {
+            Some(taxation) if is_exempt && taxation.is_inclusive => taxation.net(amount),
+            _ => amount,
+        }
     }
 
     /// The taxes of the tax class; `None` if there is none.

@@ -177,7 +177,7 @@ pub enum PurchaseError {
         index: usize,
     },
     /// A line names a service, a fee or a bundle.
-    #[error("a service, a fee or a bundle has no stock and is only sold; leave it out")]
+    #[error("services, fees and bundles have no stock; remove the line")]
     NotStocked {
         /// The position of the line in the request, from 0.
         index: usize,

@@ -107,7 +107,7 @@ pub enum SupplierError {
     #[error("there is no such variant")]
     UnknownVariant,
     /// The variant in a price is a service, a fee or a bundle.
-    #[error("a service, a fee or a bundle has no stock and cannot be bought for it; choose another variant")]
+    #[error("services, fees and bundles have no stock and cannot be purchased; choose another variant")]
     NotStocked,
     /// A query failed, for a reason that no other variant describes.
     #[error("a supplier query failed")]

@@ -78,7 +78,7 @@ pub enum StockError {
     )]
     ClosedLocation,
     /// The document would move stock of a service, a fee or a bundle.
-    #[error("a service, a fee or a bundle has no stock and is only sold; leave it out")]
+    #[error("services, fees and bundles have no stock; remove the variant")]
     NotStocked {
         /// The variant without stock.
         variant_id: VariantId,

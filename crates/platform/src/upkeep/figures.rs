@@ -87,7 +87,7 @@ pub async fn read(tx: &SharedTx, latest: i32) -> Result<Figures, DbError> {
                    AS backup_age_s,
                (SELECT count(*) FROM (SELECT FROM shared.outbox LIMIT $3) counted) AS outbox_events,
                coalesce(extract(epoch FROM $2 - (SELECT created_at FROM shared.outbox
-                                                  ORDER BY transaction_id, id LIMIT 1)), 0)::float8
+                                                  ORDER BY sequence LIMIT 1)), 0)::float8
                    AS outbox_age_s";
     tx.row(READ, &[&latest, &tx.now(), &MOST_EVENTS]).await
 }

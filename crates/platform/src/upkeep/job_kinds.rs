@@ -18,9 +18,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tenancy::fleet::RunOptions;
 use tenancy::jobs::{JobContext, JobError, JobKind, NewJob};
-use tenancy::{DbError, SharedTx, Tenant, TenantId, TenantTx, outbox, tenant};
+use tenancy::{DbError, SharedTx, Tenant, TenantId, TenantTx, events, tenant};
+use till::books::ChainSpan;
 use till::fiscal_device::FiscalDevices;
-use till::{books, fiscal_signature, overdue};
+use till::{books, overdue};
 
 use crate::backup;
 use crate::onboarding::sign_up;
@@ -28,7 +29,7 @@ use crate::operator::dns::Dns;
 use crate::operator::lifecycle::Operator;
 use crate::records::platform_audit::Actor;
 use crate::upkeep::domain_upkeep::{self, DomainTerms};
-use crate::upkeep::{licence_warning, stats};
+use crate::upkeep::{licence_warning, receipt_signing, stats};
 
 const MIGRATE: &str = "migrations.run";
 const BACK_UP: &str = "backups.create";
@@ -38,7 +39,7 @@ const END_MAINTENANCE: &str = "maintenance.end";
 const SAMPLE_SIZES: &str = "sizes.sample";
 const FORGET_JOBS: &str = "jobs.forget";
 const FORGET_KEYS: &str = "keys.forget";
-const PRUNE_OUTBOX: &str = "outbox.prune";
+const PRUNE_EVENTS: &str = "events.prune";
 const REVIEW_ALERTS: &str = "alerts.review";
 const WATCH_SHIFTS: &str = "shifts.watch";
 const TEND_DOMAINS: &str = "domains.tend";
@@ -72,6 +73,8 @@ pub struct JobSettings {
     pub requires_licence: bool,
     /// Tells programs that a session has ended. `None` in an installation without an issuer.
     pub logouts: Option<LogoutNotifier>,
+    /// The retention of events, in days.
+    pub keep_event_days: u32,
     /// The fiscal devices that sign receipts.
     pub fiscal: FiscalDevices,
 }
@@ -129,6 +132,7 @@ pub fn kinds(settings: JobSettings) -> Vec<JobKind> {
         requires_licence,
         logouts,
         fiscal,
+        keep_event_days,
     } = settings;
     let mut kinds = vec![
         JobKind::new(MIGRATE, run_migrations),
@@ -140,7 +144,8 @@ pub fn kinds(settings: JobSettings) -> Vec<JobKind> {
             .every(Duration::from_secs(3600)),
     ];
     kinds.push(JobKind::new(FORGET_KEYS, forget_keys).every(Duration::from_secs(6 * 3600)));
-    kinds.push(JobKind::new(PRUNE_OUTBOX, prune_outbox).every(Duration::from_secs(600)));
+    let prune = JobKind::new(PRUNE_EVENTS, move |context| prune_events(context, keep_event_days));
+    kinds.push(prune.every(Duration::from_secs(600)));
     kinds.push(JobKind::new(REVIEW_ALERTS, review_alerts).every(Duration::from_secs(900)));
     kinds.push(JobKind::new(WATCH_SHIFTS, watch_shifts).every(Duration::from_secs(900)));
     let tend = JobKind::new(TEND_DOMAINS, move |context| tend_domains(context, dns.clone(), domain_terms));
@@ -226,33 +231,9 @@ async fn watch_shifts(context: JobContext) -> Result<Value, JobError> {
     Ok(json!({"overdue": told, "businessesLeftOut": left_out.len()}))
 }
 
-/// Has receipts signed that still wait for it: their device did not answer, or the server ended before it
-/// asked.
 async fn sign_receipts(context: JobContext, devices: FiscalDevices) -> Result<Value, JobError> {
-    let owner_database = &context.owner_database;
-    let tenants = owner_database.write_shared(async |tx| tenant::all(tx).await).await?;
-    let (mut signed, mut failed) = (0, 0);
-    for tenant in &tenants {
-        let waiting = async |tx: &TenantTx| fiscal_signature::waiting(tx, &devices).await;
-        let Ok(waiting) = owner_database.write_tenant(tenant, waiting).await else { continue };
-        let mut silent: Vec<&str> = Vec::new();
-        for waiting in &waiting {
-            // A device that did not answer is asked again in the next run.
-            if silent.contains(&waiting.device()) {
-                continue;
-            }
-            let attempt = waiting.ask(&devices).await;
-            owner_database.write_tenant(tenant, async |tx: &TenantTx| attempt.store(tx).await).await?;
-            match attempt.outcome {
-                Ok(_) => signed += 1,
-                Err(_) => {
-                    failed += 1;
-                    silent.push(waiting.device());
-                }
-            }
-        }
-    }
-    Ok(json!({"signed": signed, "failed": failed}))
+    let signing = receipt_signing::sign_all(&context.owner_database, &devices).await?;
+    Ok(json!({"signed": signing.signed, "failed": signing.failed}))
 }
 
 /// Runs `work` in every business, each in its own transaction. Returns the sum of the results and the skipped
@@ -283,7 +264,7 @@ async fn in_every_business(
 async fn verify_all_ledgers(context: JobContext) -> Result<Value, JobError> {
     let drifting = RefCell::new(Vec::new());
     let verify = async |tx: &TenantTx| {
-        let books = books::verify(tx).await?;
+        let books = books::verify(tx, ChainSpan::Whole).await?;
         if !books.holds() {
             drifting.borrow_mut().push(format!("{} ({} differences)", tx.tenant().slug, books.differences()));
         }
@@ -301,11 +282,8 @@ async fn verify_all_ledgers(context: JobContext) -> Result<Value, JobError> {
     if failures.is_empty() { Ok(json!({"verified": verified})) } else { Err(failures.join("; ").into()) }
 }
 
-/// The retention of outbox events, in days. Nothing reads the events yet, so they must not pile up.
-const KEEP_OUTBOX_DAYS: u32 = 7;
-
-async fn prune_outbox(context: JobContext) -> Result<Value, JobError> {
-    let prune = async |tx: &SharedTx| outbox::prune(tx, KEEP_OUTBOX_DAYS).await;
+async fn prune_events(context: JobContext, keep_days: u32) -> Result<Value, JobError> {
+    let prune = async |tx: &SharedTx| events::prune(tx, keep_days).await;
     Ok(json!({"pruned": context.owner_database.write_shared(prune).await?}))
 }
 

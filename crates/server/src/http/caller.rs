@@ -370,6 +370,18 @@ impl<P: Allows + 'static> Caller<P> {
     }
 }
 
+impl<P: Allows + 'static> Caller<P> {
+    /// The caller of a request that lasts, once more: the session may have ended since.
+    ///
+    /// # Errors
+    /// As [`Caller::extract`].
+    pub(crate) fn extract_again(request: &HttpRequest) -> Checked<Self> {
+        // The logs have the request already.
+        request.extensions_mut().insert(Again);
+        Self::extract(request)
+    }
+}
+
 impl<P: Allows + 'static> FromRequest for Caller<P> {
     type Error = Problem;
     type Future = Checked<Self>;

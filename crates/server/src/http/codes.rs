@@ -238,9 +238,10 @@ codes! {
     VariantCount = "variant_count", UNPROCESSABLE_ENTITY,
         "Wrong number of variants", "Send a number of variants in the range that errors states.";
     InvalidComponents = "invalid_components", UNPROCESSABLE_ENTITY, "Invalid components",
-        "Send 1 to 50 components for a bundle, each a different variant of goods or services.";
+        "Send 1 to 50 different variants of goods or services for a bundle, and none for other products.";
     NotForBundles = "not_for_bundles", UNPROCESSABLE_ENTITY,
-        "Field not for bundles", "Remove the field. It belongs to the components of the bundle.";
+        "Field not allowed for bundles",
+        "Remove the field. A bundle has no tax class, no decimals and no cost; its components have them.";
     TooManyBarcodes = "too_many_barcodes", UNPROCESSABLE_ENTITY,
         "Too many barcodes", "Send fewer barcodes for the variant.";
     CategoryCycle = "category_cycle", UNPROCESSABLE_ENTITY,
@@ -248,7 +249,7 @@ codes! {
     WeakPassword = "weak_password", UNPROCESSABLE_ENTITY,
         "Weak password", "Choose a password that meets the rule in errors.";
     UnknownFiscalDevice = "unknown_fiscal_device", UNPROCESSABLE_ENTITY, "Unknown fiscal device",
-        "Use a fiscal device of this installation. errors names them.";
+        "Use one of the fiscal devices that errors lists, or send null.";
     UnknownApp = "unknown_app", UNPROCESSABLE_ENTITY,
         "Unknown app", "Use an app of this host, or leave app out.";
     UnknownPermission = "unknown_permission", UNPROCESSABLE_ENTITY,
@@ -299,7 +300,7 @@ codes! {
     PaymentTooLarge = "payment_too_large", CONFLICT,
         "Payment too large", "Pay at most the balance of the order, or pay back at most what was paid.";
     NotStocked = "not_stocked", UNPROCESSABLE_ENTITY, "Article without stock",
-        "Leave the variant or the field out. Services, fees and bundles are only sold; they have no stock.";
+        "Remove the variant or the field. Services, fees and bundles have no stock.";
     NothingOnHand = "nothing_on_hand", CONFLICT,
         "Nothing on hand", "Change the cost of the variant, or choose a location that has stock.";
     NothingSuggested = "nothing_suggested", CONFLICT,
@@ -323,8 +324,12 @@ codes! {
         "Let the customer spend the store credit and pay the debt before you archive the customer.";
     NoOpenShift = "no_open_shift", CONFLICT,
         "No open shift", "Open a shift at the register. To undo a sale of an earlier shift, refund it.";
-    FiscalReceipt = "fiscal_receipt", CONFLICT, "Receipt with a fiscal signature",
-        "Refund the sale. A receipt that a fiscal device signs cannot be undone.";
+    EventsGone = "events_gone", GONE, "Events are gone",
+        "Read again what you show, and go on after the position in next.";
+    TooManyStreams = "too_many_streams", TOO_MANY_REQUESTS,
+        "Too many streams", "Close a stream of events, or wait until another client closes one.";
+    FiscalReceipt = "fiscal_receipt", CONFLICT, "Receipt of a fiscal device",
+        "Correct it with a new sale or refund. Receipts that a fiscal device signs cannot be voided.";
     HasReturns = "has_returns", CONFLICT,
         "Sale with returns", "Undo a refund, an exchange or a sale with returns by a new sale or refund.";
     ShiftNotClosed = "shift_not_closed", CONFLICT, "Shift not closed",
@@ -332,7 +337,7 @@ codes! {
     CountedAlready = "counted_already", CONFLICT, "Drawer counted already",
         "Leave counts out, and send the fields that needs lists.";
     TooManyMails = "too_many_mails", TOO_MANY_REQUESTS, "Too many mails",
-        "Print the receipt, or mail it tomorrow.";
+        "Print the receipt, or mail it after 24 hours.";
     HasRegisters = "has_registers", CONFLICT, "Registers sell from the location",
         "Archive the registers that detail names, or give them another location.";
     DuplicateSku = "duplicate_sku", CONFLICT, "SKU in use", "Choose another SKU.";

@@ -25,5 +25,6 @@ pub mod rate_limits;
 pub mod recent;
 pub mod sign_on_cookie;
 pub mod state;
+pub mod streams;
 pub mod submission;
 pub mod watch;

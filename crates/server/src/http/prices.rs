@@ -56,14 +56,14 @@ impl ChargedTaxView {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BundleView {
-    /// Counts the bundles of the document. Lines with the same number are one bundle.
+    /// The number of the bundle in the order or sale, from 1. Lines with the same number belong together.
     #[schema(example = 1)]
     number: i16,
     /// The variant of the bundle.
     variant_id: VariantId,
-    /// The SKU of the bundle at the time of the sale.
+    /// The SKU of the bundle when it was ordered or sold.
     sku: Sku,
-    /// The name of the bundle at the time of the sale.
+    /// The name of the bundle when it was ordered or sold.
     name: Name,
     /// The number of bundles.
     #[schema(example = "2")]

@@ -9,7 +9,7 @@ use identity::{ApiKeys, ExternalIssuers, KeyRing, Revocations, SignIn, SigningKe
 use platform::migrations::Served;
 use platform::{Onboarding, Operator};
 use settings::wiring::{self, WiringError};
-use tenancy::{Database, Resolver};
+use tenancy::{Database, EventHub, Resolver};
 use till::fiscal_device::FiscalDevices;
 
 use crate::http::caller::Staff;
@@ -18,6 +18,7 @@ use crate::http::metrics::Metrics;
 use crate::http::origins::Origins;
 use crate::http::problem::Problem;
 use crate::http::rate_limits::RateLimits;
+use crate::http::streams::Streams;
 use settings::{Settings, SettingsError};
 
 /// The parts of the server, made from the settings.
@@ -48,6 +49,10 @@ pub struct State {
     pub served: Served,
     /// Present only if this server has the owner's login.
     pub onboarding: Option<Onboarding>,
+    /// Passes events on to clients.
+    pub events: Arc<EventHub>,
+    /// The open streams of events.
+    pub streams: Arc<Streams>,
     /// The fiscal devices that sign receipts.
     pub fiscal: FiscalDevices,
     /// The counters behind `/metrics`.
@@ -102,6 +107,11 @@ impl State {
             served: Served::by_this_code()?,
             onboarding,
             fiscal: settings.fiscal_devices()?,
+            events: Arc::new(EventHub::new(database.clone())),
+            streams: Streams::new(
+                settings.events.max_streams_per_business,
+                settings.events.max_streams_per_user,
+            ),
             metrics: Metrics::new(),
             draining: AtomicBool::new(false),
             database,

@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use tenancy::{Database, TenantTx};
+use uuid::Uuid;
 use values::ActorId;
 
 use crate::http::caller::{Allows, Caller};
@@ -75,6 +76,18 @@ impl<P> Once<P> {
             id: chosen.unwrap_or_else(make),
             fingerprint: self.fingerprint.clone(),
         }
+    }
+
+    /// An id that a repeated request with the same Idempotency-Key has, too. Without a key, a new one.
+    pub fn derived_id(&self) -> Uuid {
+        let Some(key) = &self.key else { return Uuid::now_v7() };
+        let mut context = digest::Context::new(&digest::SHA256);
+        context.update(self.caller.id().as_bytes());
+        context.update(&self.fingerprint);
+        context.update(key.as_bytes());
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&context.finish().as_ref()[..16]);
+        uuid::Builder::from_custom_bytes(bytes).into_uuid()
     }
 
     /// Runs `work` in a transaction of the caller's business.

@@ -8,7 +8,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{HOST, HeaderName, HeaderValue, LOCATION};
 use actix_web::http::uri::{PathAndQuery, Uri};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, HttpResponse, web};
+use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, web};
 use ipnet::IpNet;
 use tenancy::{Address, HostName, HostTarget, Tenant, TenantStatus};
 
@@ -119,6 +119,20 @@ async fn resolve(request: &mut ServiceRequest) -> Result<Routing, Problem> {
             Ok(Routing::Here { prefix })
         }
     }
+}
+
+/// Whether the business of a request that lasts still answers at this server.
+///
+/// # Errors
+/// As a new request would be refused.
+pub async fn still_open(request: &HttpRequest) -> Result<(), Problem> {
+    let found = request.extensions().get::<FoundTenant>().cloned();
+    let (Some(found), state) = (found, State::of(request)?) else { return Ok(()) };
+    let tenant = state.resolver.tenant(&found.address).await?.ok_or_else(unknown_host)?;
+    if tenant.id != found.tenant.id {
+        return Err(unknown_host());
+    }
+    check_open(&tenant, state)
 }
 
 /// Takes a token from the bucket of this business and client address. A path that every host serves needs no

@@ -74,7 +74,9 @@ fn of_variant(error: VariantError, pointer: impl Fn(usize) -> String) -> Problem
         VariantError::BundleCost { index } => {
             Problem::invalid(field(index, "cost"), Code::NotForBundles, error)
         }
-        VariantError::ComponentCount { index } | VariantError::NoBundle { index } => {
+        VariantError::ComponentCount { index }
+        | VariantError::TooManyComponents { index }
+        | VariantError::NoBundle { index } => {
             Problem::invalid(field(index, "components"), Code::InvalidComponents, error)
         }
         VariantError::Component { index, component, reason } => {

@@ -6,6 +6,7 @@
 mod access;
 mod business;
 mod catalogue;
+pub mod events;
 pub mod insight;
 mod orders;
 mod people;
@@ -41,6 +42,7 @@ pub fn configure(config: &mut ServiceConfig) {
             .configure(till::configure)
             .configure(insight::configure)
             .configure(business::configure)
+            .configure(events::configure)
             .configure(platform::configure),
     );
 }

@@ -1,5 +1,5 @@
 //! The outbox: events of a business. An event is stored in the same transaction as the change that it
-//! reports. Nothing delivers the events yet.
+//! reports. The relay moves it on after the commit.
 
 use serde_json::Value;
 use uuid::Uuid;
@@ -94,18 +94,7 @@ async fn insert(tx: &Transaction, tenant: &Tenant, event: &impl OutboxEvent) -> 
     let payload = event.payload().map_err(DbError::Payload)?;
     let (id, role) = (Uuid::now_v7(), tenant.role.as_str());
     let params: Params<'_> = &[&id, &role, &tenant.id, &topic.name, &topic.version, &payload, &tx.now()];
-    tx.execute(INSERT, params).await.map(drop)
-}
-
-/// Deletes events that are older than `keep_days` days. Returns the number of deleted events.
-///
-/// # Errors
-/// [`DbError`].
-pub async fn prune(tx: &SharedTx, keep_days: u32) -> Result<u64, DbError> {
-    // The subquery reads from the oldest event, and stops at the first event that is kept.
-    const PRUNE: &str = "
-        DELETE FROM shared.outbox
-         WHERE transaction_id < coalesce((SELECT transaction_id FROM shared.outbox WHERE created_at >= $1
-                                           ORDER BY transaction_id, id LIMIT 1), pg_current_xact_id())";
-    tx.execute(PRUNE, &[&(tx.now() - chrono::TimeDelta::days(keep_days.into()))]).await
+    tx.execute(INSERT, params).await?;
+    tx.note_event();
+    Ok(())
 }

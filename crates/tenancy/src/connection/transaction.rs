@@ -48,6 +48,8 @@ pub struct Transaction {
     turns: tokio::sync::Mutex<()>,
     /// A statement failed, so PostgreSQL will execute COMMIT as ROLLBACK and return no error.
     pub(crate) failed: AtomicBool,
+    /// An event was written, which is to be relayed after the commit.
+    has_event: AtomicBool,
     /// PostgreSQL refused the role; see [`Transaction::never_began`].
     never_began: AtomicBool,
     /// A statement's future was dropped between its first poll and its answer.
@@ -69,6 +71,7 @@ impl Transaction {
             opened: AtomicBool::new(false),
             turns: tokio::sync::Mutex::new(()),
             failed: AtomicBool::new(false),
+            has_event: AtomicBool::new(false),
             never_began: AtomicBool::new(false),
             abandoned: AtomicBool::new(false),
             now,
@@ -79,6 +82,16 @@ impl Transaction {
     /// this value as a parameter.
     pub fn now(&self) -> DateTime<Utc> {
         DateTime::from_timestamp_micros(self.now.load(Ordering::Relaxed)).unwrap_or_default()
+    }
+
+    /// Notes that an event was written.
+    pub(crate) fn note_event(&self) {
+        self.has_event.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether an event was written.
+    pub(crate) fn has_event(&self) -> bool {
+        self.has_event.load(Ordering::Relaxed)
     }
 
     /// Sets the time of the transaction, for events of the past that are entered now: imported history or

@@ -14,6 +14,7 @@ pub(crate) const SPARES_LOCK: i32 = -2;
 pub(crate) const JOBS_LOCK: i32 = -3;
 pub(crate) const PROBES_LOCK: i32 = -4;
 pub(crate) const COMPARISON_LOCK: i32 = -5;
+pub(crate) const EVENTS_LOCK: i32 = -6;
 /// The first half of all our advisory locks: "tent" in ASCII, which separates our locks from those of other
 /// programs.
 pub(crate) const LOCK_CLASS: i32 = 0x7465_6e74;

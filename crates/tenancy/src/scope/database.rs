@@ -8,6 +8,7 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use const_format::concatcp;
 use deadpool_postgres::ClientWrapper;
+use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_postgres::error::SqlState;
 
@@ -30,6 +31,8 @@ const STAY_OPEN: &str = "SET LOCAL idle_in_transaction_session_timeout = 0";
 #[derive(Clone)]
 pub struct Database {
     pool: Arc<Pool>,
+    /// Notified when a transaction with an event was committed.
+    event_written: Arc<Notify>,
 }
 
 impl Database {
@@ -38,7 +41,7 @@ impl Database {
     /// # Errors
     /// [`TlsError`] when the URL requires TLS that cannot be set up.
     pub fn new(url: &DatabaseUrl, settings: &PoolSettings) -> Result<Self, TlsError> {
-        Ok(Self { pool: Arc::new(Pool::new(url, settings)?) })
+        Ok(Self { pool: Arc::new(Pool::new(url, settings)?), event_written: Arc::default() })
     }
 
     /// Runs `work` in one transaction of `scope`, which is always rolled back. Runs `work` again when a retry
@@ -187,6 +190,11 @@ impl Database {
         ))
     }
 
+    /// Notified when a transaction with an event was committed.
+    pub(crate) fn event_written(&self) -> Arc<Notify> {
+        self.event_written.clone()
+    }
+
     /// Opens a connection outside the pools, for uses that outlive a transaction, such as a session lock.
     pub(crate) async fn connect(&self) -> Result<ClientWrapper, DbError> {
         self.pool.connector().open_lasting(None).await
@@ -228,7 +236,12 @@ impl Database {
                 failpoint::panic_now_and_then();
                 match worked {
                     Ok(value) if mode == Mode::Write => {
-                        tx.into_transaction().commit().await.map(|()| value).map_err(E::from)
+                        let has_event = tx.has_event();
+                        let committed = tx.into_transaction().commit().await;
+                        if has_event && committed.is_ok() {
+                            self.event_written.notify_one();
+                        }
+                        committed.map(|()| value).map_err(E::from)
                     }
                     other => other,
                 }

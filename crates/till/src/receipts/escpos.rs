@@ -1,4 +1,4 @@
-//! A receipt as the bytes of an ESC/POS printer, which the till sends as they are.
+//! A receipt as bytes for an ESC/POS printer. The till sends the bytes unchanged.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -17,7 +17,7 @@ use unicode_normalization::UnicodeNormalization as _;
 use crate::receipts::paper::{Line, columns, lines};
 use crate::receipts::rows::Row;
 
-/// Collects what is sent to a printer.
+/// Collects the bytes for a printer.
 #[derive(Clone, Default)]
 struct Bytes(Rc<RefCell<Vec<u8>>>);
 
@@ -45,8 +45,8 @@ impl Driver for Bytes {
 #[error("the receipt cannot be written for an ESC/POS printer")]
 pub struct EscPosError(#[from] escpos::errors::PrinterError);
 
-/// The bytes: the text in the code page Windows-1252, the QR code as the printer's own, and a cut. A letter
-/// that the code page lacks loses its accent, or is a question mark.
+/// The bytes: the text in Windows-1252, a command to draw the QR code, and a command to cut the paper. A
+/// character outside Windows-1252 is printed without its accent, or else as a question mark.
 ///
 /// # Errors
 /// [`EscPosError`] if the text of the QR code is too long.

@@ -1,5 +1,5 @@
-//! Fiscal devices: what the tax office prescribes to sign receipts, such as a box at the till or a service.
-//! Each kind of device implements [`FiscalDevice`] and gets a name in [`FiscalDevices::of_names`].
+//! Fiscal devices sign receipts where the law requires it. A device is a box at the till or a service. Each
+//! kind of device implements [`FiscalDevice`] and gets a name in [`FiscalDevices::of_names`].
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,13 +19,13 @@ use crate::sales::sale::SaleKind;
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FiscalReceipt {
-    /// The id. A device that is asked twice for the same id returns the same signature.
+    /// The id. A device that is asked twice for the same id must return the same signature.
     pub sale_id: SaleId,
     /// The printed number.
     pub reference: String,
     /// The kind of the receipt.
     pub kind: SaleKind,
-    /// The earlier receipts of which something came back.
+    /// The printed numbers of the earlier receipts that this receipt refunds in whole or in part.
     pub returned_from: Vec<String>,
     /// The time of the sale.
     pub sold_at: DateTime<Utc>,
@@ -78,7 +78,7 @@ impl FiscalReceipt {
     }
 }
 
-/// What a device returns.
+/// The answer of a device that signed a receipt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signed {
     /// The number of the device.
@@ -91,16 +91,22 @@ pub struct Signed {
 
 /// A device did not sign. It is asked again later.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct FiscalError(pub String);
+pub enum FiscalError {
+    /// The device did not answer, so that it will not answer for other receipts either.
+    #[error("{0}")]
+    NoAnswer(String),
+    /// The device refused this receipt.
+    #[error("{0}")]
+    Refused(String),
+}
 
 /// A kind of fiscal device.
 pub trait FiscalDevice: Send + Sync {
-    /// The name, by which registers and settings name it.
+    /// The name of the device in registers and in `till.fiscal_devices`.
     fn name(&self) -> &'static str;
 
-    /// Signs a receipt. The future may be dropped before it ends, and the same receipt may be sent again: a
-    /// receipt has one signature.
+    /// Signs a receipt. The caller may drop the future early and send the receipt again. The device must
+    /// then return the same signature.
     fn sign<'a>(&'a self, receipt: &'a FiscalReceipt) -> BoxFuture<'a, Result<Signed, FiscalError>>;
 }
 
@@ -114,9 +120,9 @@ impl fmt::Debug for FiscalDevices {
     }
 }
 
-/// A name that is no device of this program.
+/// No fiscal device of this program has the name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no fiscal device {0}; this program knows simulator and unplugged")]
+#[error("unknown fiscal device {0}; use simulator or unplugged")]
 pub struct UnknownDevice(pub String);
 
 impl FiscalDevices {

@@ -10,7 +10,7 @@ use crate::ids::SaleId;
 use crate::receipts::fiscal_device::{FiscalDevices, FiscalError, FiscalReceipt, Signed};
 use crate::receipts::receipt;
 
-/// The signature of a receipt, or that it waits for one.
+/// The signature of a receipt. Some fields are `None` while the receipt waits.
 #[derive(Debug, Clone)]
 pub struct FiscalSignature {
     /// The name of the device.
@@ -23,7 +23,7 @@ pub struct FiscalSignature {
     pub qr_text: Option<String>,
     /// The time of the signature.
     pub signed_at: Option<DateTime<Utc>>,
-    /// Why the device did not sign when it was last asked.
+    /// The reason of the last failure; `None` if the device signed or was not asked yet.
     pub failure: Option<String>,
 }
 
@@ -58,10 +58,25 @@ pub async fn find_waiting(tx: &TenantTx, sale: SaleId) -> Result<Option<Waiting>
     Ok(receipt.map(|receipt| Waiting { device, receipt: FiscalReceipt::of(&receipt) }))
 }
 
-/// The receipts of one device that are signed in a row.
-const IN_A_ROW: i64 = 50;
+/// Whether a receipt that waits is the oldest one of its device. Otherwise, older ones must be signed
+/// first: a sale before its refund.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn is_next(tx: &TenantTx, sale: SaleId) -> Result<bool, DbError> {
+    const IS_NEXT: &str = "
+        SELECT NOT EXISTS (
+            SELECT FROM fiscal_signatures older JOIN fiscal_signatures this ON this.device = older.device
+             WHERE this.sale_id = $1 AND older.signed_at IS NULL AND NOT older.is_refused
+               AND older.created_at < this.created_at)";
+    tx.value(IS_NEXT, &[&sale]).await
+}
 
-/// The receipts that wait for each of these devices, oldest first; at most 50 of each.
+/// The receipts of one device of a business that are signed in a row.
+const IN_A_ROW: i64 = 500;
+
+/// The receipts that wait for each of these devices, oldest first, those that a device has refused last; at
+/// most 500 of each.
 ///
 /// # Errors
 /// [`DbError`].
@@ -69,7 +84,7 @@ pub async fn waiting(tx: &TenantTx, devices: &FiscalDevices) -> Result<Vec<Waiti
     const WAITING: &str = "
         SELECT sale_id FROM fiscal_signatures
          WHERE device = $1 AND signed_at IS NULL
-         ORDER BY created_at, sale_id LIMIT $2";
+         ORDER BY is_refused, created_at, sale_id LIMIT $2";
     let mut waiting = Vec::new();
     for device in devices.names() {
         for sale in tx.values::<SaleId>(WAITING, &[&device, &IN_A_ROW]).await? {
@@ -79,14 +94,14 @@ pub async fn waiting(tx: &TenantTx, devices: &FiscalDevices) -> Result<Vec<Waiti
     Ok(waiting)
 }
 
-/// How long a device may take.
+/// The time limit for the answer of a device.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The answer of a device about a receipt.
 #[derive(Debug)]
 pub struct Attempt {
     sale_id: SaleId,
-    /// The signature, or why there is none.
+    /// The signature, or the reason of the failure.
     pub outcome: Result<Signed, FiscalError>,
 }
 
@@ -94,10 +109,10 @@ impl Waiting {
     /// Asks the device for the signature. No transaction is open meanwhile.
     pub async fn ask(&self, devices: &FiscalDevices) -> Attempt {
         let outcome = match devices.find(&self.device) {
-            None => Err(FiscalError("this server does not have the device".to_owned())),
+            None => Err(FiscalError::NoAnswer("this server does not have the device".to_owned())),
             Some(device) => tokio::time::timeout(PATIENCE, device.sign(&self.receipt))
                 .await
-                .unwrap_or_else(|_| Err(FiscalError("the device takes too long".to_owned()))),
+                .unwrap_or_else(|_| Err(FiscalError::NoAnswer("the device takes too long".to_owned()))),
         };
         Attempt { sale_id: self.receipt.sale_id, outcome }
     }
@@ -119,13 +134,16 @@ impl Attempt {
                SET serial_number = $2, signature = $3, qr_text = $4, signed_at = $5, failure = NULL
              WHERE sale_id = $1 AND signed_at IS NULL";
         const FAIL: &str = "
-            UPDATE fiscal_signatures SET attempts = attempts + 1, failure = $2
+            UPDATE fiscal_signatures SET attempts = attempts + 1, failure = $2, is_refused = $3
              WHERE sale_id = $1 AND signed_at IS NULL";
         let stored = match &self.outcome {
             Ok(Signed { serial_number, signature, qr_text }) => {
                 tx.execute(SIGN, &[&self.sale_id, serial_number, signature, qr_text, &tx.now()]).await
             }
-            Err(FiscalError(reason)) => tx.execute(FAIL, &[&self.sale_id, reason]).await,
+            Err(error) => {
+                let is_refused = matches!(error, FiscalError::Refused(_));
+                tx.execute(FAIL, &[&self.sale_id, &error.to_string(), &is_refused]).await
+            }
         };
         stored.map(drop)
     }

@@ -20,7 +20,7 @@ pub enum HtmlError {
     Qr(#[from] qrcode::types::QrError),
 }
 
-/// What the template fills in.
+/// The values of the template.
 #[derive(Serialize)]
 struct Page<'a> {
     title: &'a str,
@@ -44,7 +44,7 @@ struct Shown<'a> {
 pub fn render(rows: &[Row], width: PrinterWidth, title: &str) -> Result<String, HtmlError> {
     let page = Page { title, width, rows: rows.iter().map(shown).collect::<Result<_, _>>()? };
     let values = Value::from(Serde(&page));
-    // The name decides that what is filled in is escaped for HTML.
+    // minijinja escapes all values, because the name ends in .html.
     Ok(Environment::new().render_named_str("receipt.html", include_str!("receipt.html"), values)?)
 }
 
@@ -59,7 +59,7 @@ fn shown(row: &Row) -> Result<Shown<'_>, HtmlError> {
         Row::Rule => of("rule", "", None),
         Row::Qr(text) => {
             let drawn = QrCode::new(text)?.render::<svg::Color<'_>>().min_dimensions(120, 120).build();
-            // The declaration has no place inside a page.
+            // An HTML page must not contain the XML declaration of the SVG.
             let svg = drawn.split_once("?>").map_or(drawn.clone(), |(_, svg)| svg.to_owned());
             Shown { svg: Some(svg), ..of("qr", text, None) }
         }

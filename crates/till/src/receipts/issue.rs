@@ -100,34 +100,39 @@ pub async fn list(tx: &TenantTx, sale: SaleId) -> Result<Vec<Issue>, DbError> {
     tx.rows(LIST, &[&sale, &MAX_LISTED]).await
 }
 
-/// The last mail of a receipt to an address.
+/// An issue of a receipt.
 ///
 /// # Errors
-/// [`DbError`].
-pub async fn mailed(tx: &TenantTx, sale: SaleId, email: &Email) -> Result<Option<Issue>, DbError> {
-    const MAILED: &str = concatcp!(SELECT, "AND format = 'mail' AND email = $2 ORDER BY number DESC LIMIT 1");
-    tx.row_opt(MAILED, &[&sale, email]).await
+/// [`DbError`]; an unknown id is `None`.
+pub async fn find(tx: &TenantTx, sale: SaleId, id: ReceiptIssueId) -> Result<Option<Issue>, DbError> {
+    const FIND: &str = concatcp!(SELECT, "AND id = $2");
+    tx.row_opt(FIND, &[&sale, &id]).await
 }
 
-/// Counts a print or a mail of a receipt. Returns it with the receipt.
+/// Counts a print or a mail of a receipt. Returns it with the receipt. An issue that was counted before, by
+/// its id, is not counted again.
 ///
 /// # Errors
 /// [`DbError`]; an unknown sale is `None`.
 pub async fn issue(
     tx: &TenantTx,
     sale: SaleId,
+    id: ReceiptIssueId,
     new: &NewIssue,
     actor: ActorId,
 ) -> Result<Option<(Issue, Receipt)>, DbError> {
-    // Whoever issues the same receipt at the same time waits, and gets the next number.
+    // The lock makes simultaneous prints of a receipt wait, so that each gets its own number.
     const LOCK: &str = "SELECT FROM sales WHERE id = $1 FOR NO KEY UPDATE";
     const INSERT: &str = "
         INSERT INTO receipt_issues (id, sale_id, number, format, width, email, issued_by, issued_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
     tx.execute(LOCK, &[&sale]).await?;
     let Some(receipt) = receipt::read(tx, sale).await? else { return Ok(None) };
+    if let Some(issue) = find(tx, sale, id).await? {
+        return Ok(Some((issue, receipt)));
+    }
     let issue = Issue {
-        id: ReceiptIssueId::new(),
+        id,
         number: receipt.issues + 1,
         format: new.format,
         width: new.width.unwrap_or(receipt.settings.printer_width),
@@ -167,12 +172,22 @@ pub enum RenderError {
     Pdf(#[from] pdf::PdfError),
 }
 
-/// Writes an issue of a receipt in a form.
+/// Writes an issue of a receipt in a form. `may_list_vouchers`: whether the reader may see the codes of
+/// vouchers.
 ///
 /// # Errors
 /// [`RenderError`].
-pub fn render(receipt: &Receipt, issue: &Issue, format: PrintFormat) -> Result<Content, RenderError> {
-    let rows = rows(receipt, issue.number);
+pub fn render(
+    receipt: &Receipt,
+    issue: &Issue,
+    format: PrintFormat,
+    may_list_vouchers: bool,
+) -> Result<Content, RenderError> {
+    // A copy must not be as good as the voucher, and a mail is kept by others. Only a member who had the
+    // code already, or may list vouchers, prints it.
+    let is_print = issue.email.is_none();
+    let had_it = may_list_vouchers || issue.issued_by == receipt.sale.sold_by;
+    let rows = rows(receipt, issue.number, issue.number == 1 && is_print && had_it);
     let title = receipt.sale.reference();
     Ok(match format {
         PrintFormat::Text => Content::Text(text::render(&rows, issue.width)),

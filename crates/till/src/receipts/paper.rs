@@ -1,4 +1,4 @@
-//! The lines of a receipt on paper: rows that are broken and aligned to its width, in letters of one width.
+//! The lines of a receipt on paper: rows that are broken and aligned to its width, in a monospaced font.
 
 use inventory::till_settings::PrinterWidth;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
@@ -14,7 +14,7 @@ pub(super) enum Line {
     Qr(String),
 }
 
-/// The number of letters on a line.
+/// The number of characters on a line.
 pub(super) const fn columns(width: PrinterWidth) -> usize {
     match width {
         PrinterWidth::Narrow => 32,
@@ -70,8 +70,8 @@ fn sides(left: &str, right: &str, columns: usize) -> Vec<String> {
 /// Breaks a text between words, or in a word that is wider than a line. The spaces at the beginning are
 /// kept on every line.
 fn broken(text: &str, columns: usize) -> Vec<String> {
-    let indent = text.len() - text.trim_start().len();
-    let indent = &text[..indent.min(columns / 2)];
+    let spaces = text.chars().take_while(|letter| letter.is_whitespace()).count();
+    let indent = " ".repeat(spaces.min(columns / 2));
     let room = columns - indent.width();
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
@@ -139,11 +139,14 @@ mod tests {
             "\u{e9}",
             "\u{301}",
             "\u{1f355}",
+            "\u{3000}",
+            "\u{2003}",
             "wwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwww",
         ];
         for _ in 0..3_000 {
-            let mut text =
-                || -> String { (0..random.usize(..30)).map(|_| letters[random.usize(..8)]).collect() };
+            let mut text = || -> String {
+                (0..random.usize(..30)).map(|_| letters[random.usize(..letters.len())]).collect()
+            };
             let (one, other) = (text(), text());
             let rows = [
                 Row::Sides(one.clone(), other.clone()),

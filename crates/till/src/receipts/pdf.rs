@@ -17,9 +17,9 @@ use crate::receipts::rows::Row;
 static REGULAR: LazyLock<Option<Font>> = LazyLock::new(|| Font::new(dejavu::sans_mono::regular().into(), 0));
 static BOLD: LazyLock<Option<Font>> = LazyLock::new(|| Font::new(dejavu::sans_mono::bold().into(), 0));
 
-/// The width of a letter of the font, in parts of its size.
+/// The width of a character, as a multiple of the font size.
 const ADVANCE: f32 = 0.602;
-/// The distance of lines, in parts of the size of the font.
+/// The line height, as a multiple of the font size.
 const LEADING: f32 = 1.25;
 const MARGIN: f32 = 8.0;
 /// The length of the longest page, in points: readers of PDF refuse pages of more than 14,400.
@@ -28,7 +28,7 @@ const LONGEST: f32 = 14_000.0;
 /// A receipt cannot be written as a PDF document.
 #[derive(Debug, thiserror::Error)]
 pub enum PdfError {
-    /// The document has a part that no PDF document may have.
+    /// The PDF document cannot be written. The text names the reason.
     #[error("the PDF document cannot be written: {0}")]
     Document(String),
     /// The text of the QR code is too long.
@@ -36,13 +36,13 @@ pub enum PdfError {
     Qr(#[from] qrcode::types::QrError),
 }
 
-/// A part of a page with its height in points.
+/// A line of text or a QR code on a page.
 enum Piece {
     Text { text: String, is_bold: bool },
     Qr(QrCode),
 }
 
-/// The document, with a title. Letters that the font lacks are boxes: it has Latin, Greek and Cyrillic ones.
+/// Writes the document. The font has Latin, Greek and Cyrillic letters; others may print as boxes.
 ///
 /// # Errors
 /// [`PdfError`].

@@ -1,5 +1,4 @@
-//! What a receipt shows: a sale, the business and the register, the taxes by rate, and what proves that it is
-//! genuine.
+//! The data of a receipt: sale, business, register, taxes by rate, hash and fiscal signature.
 
 use chrono::NaiveDateTime;
 use inventory::profile::{self, Profile};
@@ -23,9 +22,9 @@ pub struct Receipt {
     pub tenant_id: TenantId,
     /// The sale.
     pub sale: Sale,
-    /// The name of the business over the door.
+    /// The trading name, or else the legal name, or else the name of the business on the platform.
     pub business: String,
-    /// How customers and the tax office know the business.
+    /// The names, the address, the contacts and the tax number of the business.
     pub profile: Profile,
     /// The number to which customers pay by mobile money. [`read`] does not know it; the caller may set it.
     pub till_number: Option<String>,
@@ -35,7 +34,7 @@ pub struct Receipt {
     pub seller: Option<String>,
     /// The name of the customer.
     pub customer: Option<Name>,
-    /// The earlier receipts of which something came back.
+    /// The printed numbers of the earlier receipts that this receipt refunds in whole or in part.
     pub returned_from: Vec<String>,
     /// The currency of the amounts.
     pub currency: Currency,
@@ -66,7 +65,7 @@ pub struct TaxTotal {
     pub tax: Decimal,
 }
 
-/// The rows beside the sale.
+/// The data of a receipt that is not in [`Sale`].
 struct Beside {
     register: Name,
     customer: Option<Name>,
@@ -76,7 +75,7 @@ struct Beside {
 
 tenancy::from_row!(Beside { register, customer, local_time, issues });
 
-/// A receipt to which something came back.
+/// An earlier receipt, part of which this receipt takes back.
 struct Earlier {
     series: String,
     number: i64,
@@ -163,8 +162,8 @@ impl Receipt {
         Some(receipt_chain::short(Some(hash)))
     }
 
-    /// The text of the QR code: that of the fiscal device, or number, time, total and hash, by which
-    /// anybody can compare a receipt on paper with the books.
+    /// The text of the QR code. A fiscal device may prescribe it. Defaults to number, time, currency, total
+    /// and hash, so that a printed receipt can be compared with the books.
     pub fn qr_text(&self) -> String {
         if let Some(text) = self.fiscal.as_ref().and_then(|fiscal| fiscal.qr_text.clone()) {
             return text;

@@ -28,8 +28,9 @@ pub enum Row {
 /// The number of a print or mail of a receipt: 1 for the original, and more for copies.
 pub type IssueNumber = i32;
 
-/// The rows of a receipt that is printed or mailed for the `number`th time.
-pub fn rows(receipt: &Receipt, number: IssueNumber) -> Vec<Row> {
+/// The rows of a receipt that is printed or mailed for the `number`th time. `shows_codes`: the codes of new
+/// vouchers are readable.
+pub fn rows(receipt: &Receipt, number: IssueNumber, shows_codes: bool) -> Vec<Row> {
     let mut rows = heading(receipt);
     rows.extend(marks(receipt, number));
     rows.extend(document(receipt));
@@ -37,8 +38,7 @@ pub fn rows(receipt: &Receipt, number: IssueNumber) -> Vec<Row> {
     rows.extend(lines(receipt));
     rows.push(Row::Rule);
     rows.extend(totals(receipt));
-    let is_original = number == 1;
-    rows.extend(receipt.sale.payments.iter().flat_map(|paid| payment(paid, &receipt.currency, is_original)));
+    rows.extend(receipt.sale.payments.iter().flat_map(|paid| payment(paid, &receipt.currency, shows_codes)));
     let change = receipt.sale.change();
     if !change.is_zero() {
         rows.push(Row::Sides("Change".to_owned(), receipt.currency.format(change)));
@@ -75,7 +75,7 @@ fn heading(receipt: &Receipt) -> Vec<Row> {
     rows
 }
 
-/// What a reader must see first: that it is a copy, or that it does not count.
+/// The marks COPY, VOID and NOT SIGNED YET, directly below the heading.
 fn marks(receipt: &Receipt, number: IssueNumber) -> Vec<Row> {
     let copy = (number > 1).then(|| Row::Title(format!("COPY {}", number - 1)));
     let void = receipt.sale.voided_at.map(|_| Row::Title("VOID".to_owned()));
@@ -175,14 +175,14 @@ fn totals(receipt: &Receipt) -> Vec<Row> {
     rows
 }
 
-/// A payment. The code of a new voucher is on the original alone: a copy must not be as good as the voucher.
-fn payment(payment: &SalePayment, currency: &Currency, is_original: bool) -> Vec<Row> {
+/// A payment. The code of a voucher that was paid into is readable if `shows_codes`.
+fn payment(payment: &SalePayment, currency: &Currency, shows_codes: bool) -> Vec<Row> {
     let amount = payment.tendered.unwrap_or(payment.amount);
     let mut rows = vec![Row::Sides(method_name(payment.method).to_owned(), currency.format(amount))];
     if let Some(code) = payment.voucher_code.as_ref().map(ToString::to_string) {
         let is_new = payment.amount.is_negative();
         let end = code.chars().rev().take(4).collect::<Vec<char>>().into_iter().rev().collect::<String>();
-        let shown = if is_new && is_original { code } else { format!("*** {end}") };
+        let shown = if is_new && shows_codes { code } else { format!("*** {end}") };
         rows.push(Row::Sides("  Code".to_owned(), shown));
     }
     rows.extend(

@@ -1,4 +1,4 @@
-//! Simulated fiscal devices, for development and for tests: one signs everything, and one is never there.
+//! Simulated fiscal devices, for development and for tests: one signs everything, and one never answers.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use futures_util::future::{self, BoxFuture, FutureExt as _};
@@ -36,6 +36,6 @@ impl FiscalDevice for Unplugged {
     }
 
     fn sign<'a>(&'a self, _: &'a FiscalReceipt) -> BoxFuture<'a, Result<Signed, FiscalError>> {
-        future::ready(Err(FiscalError("the device does not answer".to_owned()))).boxed()
+        future::ready(Err(FiscalError::NoAnswer("the device does not answer".to_owned()))).boxed()
     }
 }

@@ -22,6 +22,11 @@ WITH numbered AS (
               FROM credit_movements WINDOW line AS (PARTITION BY credit_id ORDER BY position)) AS movement
      GROUP BY credit_id
 )
+-- Receipts that were voided and count again.
+SELECT 'void' AS fault, s.id::text AS subject, 0 AS stored, 1 AS computed
+  FROM audit_log a JOIN sales s ON s.id = a.subject_id
+ WHERE a.action = 'sale.voided' AND s.voided_at IS NULL
+ UNION ALL
 SELECT 'numbers' AS fault, series AS subject, greatest(last, taken) AS stored, receipts AS computed
   FROM numbered WHERE receipts <> last OR last <> taken
  UNION ALL

@@ -7,6 +7,7 @@ use tenancy::{DbError, TenantTx};
 use utoipa::ToSchema;
 
 use crate::sales::receipt_chain;
+pub use crate::sales::receipt_chain::ChainSpan;
 
 values::words! {
     /// The part of the books that differs.
@@ -23,6 +24,8 @@ values::words! {
         Returns = "returns",
         /// A receipt or its void was changed, or the receipt before it is missing.
         Chain = "chain",
+        /// The audit log says that a receipt was voided, and the receipt does not.
+        Void = "void",
         /// The balance of a voucher or an account is not the sum of its movements.
         Credit = "credit",
     }
@@ -34,8 +37,7 @@ values::words! {
 pub struct BookFault {
     /// The part of the books.
     pub fault: Fault,
-    /// The series of the numbers, the number of the receipt in the chain, or the id of the receipt, of the
-    /// line, or of the credit.
+    /// The series, the printed number of the receipt, or the id of the receipt, the line or the credit.
     #[schema(example = "R1-2026")]
     pub subject: String,
     /// The stored amount, number or hash.
@@ -78,11 +80,12 @@ impl Books {
 /// The largest number of differences that are listed.
 const MAX_FAULTS: usize = 1000;
 
-/// Computes the stock, the receipts and the credit again. Reads all movements and all receipts.
+/// Computes the stock, the receipts and the credit again. Reads all movements and all receipts, and
+/// computes the hashes of the receipts of `span`.
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn verify(tx: &TenantTx) -> Result<Books, DbError> {
+pub async fn verify(tx: &TenantTx, span: ChainSpan) -> Result<Books, DbError> {
     const RECEIPTS: &str = "SELECT count(*) FROM sales";
     const CREDITS: &str = "SELECT count(*) FROM credits";
     const FAULTS: &str = concatcp!(
@@ -92,7 +95,7 @@ pub async fn verify(tx: &TenantTx) -> Result<Books, DbError> {
         ") faults"
     );
     let mut faults: Vec<BookFault> = tx.rows(FAULTS, &[]).await?;
-    faults.extend(receipt_chain::verify(tx, MAX_FAULTS - faults.len().min(MAX_FAULTS)).await?);
+    faults.extend(receipt_chain::verify(tx, span, MAX_FAULTS - faults.len().min(MAX_FAULTS)).await?);
     Ok(Books {
         stock: ledger::verify(tx).await?,
         receipts: tx.value(RECEIPTS, &[]).await?,

@@ -1,9 +1,9 @@
-//! The chain of receipts: each has a hash of the one before it in its series, of its number and of its
-//! content. A receipt that is changed, removed or put in later no longer fits, and `ledger verify` finds
-//! it.
+//! The chain of receipts. The hash of a receipt covers its content, its number, and the hash of the receipt
+//! before it in its series. If a receipt was changed, inserted or removed, the stored hash of it or of the
+//! next receipt is wrong, and `ledger verify` reports it.
 
 use aws_lc_rs::digest::{Context, SHA256};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use const_format::concatcp;
 use inventory::counter;
 use inventory::order::ChargedTax;
@@ -26,10 +26,11 @@ pub(super) const NEXT: &str = concatcp!(
     "::text, 'UTF8'))"
 );
 
-/// SHA-256 of everything in a receipt that never changes, except for its number.
+/// The SHA-256 hash of the listed fields of a receipt, none of which ever changes. The number is not one of
+/// them: [`NEXT`] adds it.
 ///
-/// The hashes of stored receipts are made of exactly these bytes: a field that a later release adds is only
-/// included if it is not null.
+/// Stored hashes were computed from exactly this JSON text. A later release must therefore add a new field
+/// only where its value is not null.
 pub(super) fn content_hash(sale: &Sale) -> Vec<u8> {
     let money = |amount: Money| amount.plain();
     let mut content = json!({
@@ -77,17 +78,17 @@ fn taxes(taxes: &[ChargedTax]) -> Vec<Value> {
     taxes.iter().map(tax).collect()
 }
 
-/// The chain hash of a receipt with a content and a number that follows one with the hash `before`.
+/// The chain hash of a receipt. `before` is the chain hash of the receipt before it.
 fn chain_hash(before: Option<&[u8]>, content: &[u8], number: i64) -> Vec<u8> {
     sha256(&[before.unwrap_or_default(), content, number.to_string().as_bytes()])
 }
 
-/// The hash of a void of a receipt with a chain hash.
+/// The hash of a void and of the chain hash of the voided receipt.
 pub(super) fn void_hash(
     chain_hash: Option<&[u8]>,
     actor: ActorId,
     at: DateTime<Utc>,
-    reason: &Reason,
+    reason: Option<&Reason>,
 ) -> Vec<u8> {
     let void = json!({"by": actor, "at": at.timestamp_micros(), "reason": reason});
     sha256(&[chain_hash.unwrap_or_default(), void.to_string().as_bytes()])
@@ -99,28 +100,46 @@ fn sha256(parts: &[&[u8]]) -> Vec<u8> {
     context.finish().as_ref().to_vec()
 }
 
-/// The receipts that are read at once.
+/// The largest number of receipts that one query reads.
 const AT_ONCE: i64 = 500;
 
-/// Computes the chain of every series again. Returns at most `limit` receipts that do not fit. A missing
-/// receipt is found at the one after it.
+/// The receipts whose hashes are computed again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChainSpan {
+    /// All receipts.
+    Whole,
+    /// The receipts of the last 31 days.
+    LastMonth,
+}
+
+/// Computes the hashes of receipts again, in every series. Returns at most `limit` receipts with a wrong
+/// hash. A missing receipt makes the hash of the next one wrong.
 ///
 /// # Errors
 /// [`DbError`].
-pub(super) async fn verify(tx: &TenantTx, limit: usize) -> Result<Vec<BookFault>, DbError> {
+pub(super) async fn verify(tx: &TenantTx, span: ChainSpan, limit: usize) -> Result<Vec<BookFault>, DbError> {
+    const CHAINED_SINCE: &str = "SELECT receipts_chained_since FROM settings WHERE id = 1";
+    const BEFORE: &str = "SELECT chain_hash FROM sales WHERE series = $1 AND number = $2::bigint - 1";
+    let chained_since: DateTime<Utc> = tx.value(CHAINED_SINCE, &[]).await?;
+    let since = match span {
+        ChainSpan::Whole => DateTime::UNIX_EPOCH,
+        ChainSpan::LastMonth => tx.now() - TimeDelta::days(31),
+    };
     let mut faults = Vec::new();
     // The last receipt: its series, its number and its hash.
     let mut last: Option<(String, i64, Option<Vec<u8>>)> = None;
     loop {
         let after = last.as_ref().map_or(("", 0), |(series, number, _)| (series.as_str(), *number));
-        let sales = sale_list::in_series(tx, after, AT_ONCE).await?;
+        let sales = sale_list::in_series(tx, after, since, AT_ONCE).await?;
         let is_last = (sales.len() as i64) < AT_ONCE;
         for sale in sales {
-            let before = last
-                .take()
-                .filter(|(series, number, _)| *series == sale.series && *number == sale.number - 1);
-            let before = before.and_then(|(_, _, hash)| hash);
-            if let Some((stored, computed)) = difference(&sale, before.as_deref())
+            let before = match last.take() {
+                Some((series, number, hash)) if series == sale.series && number == sale.number - 1 => hash,
+                _ => tx.value_opt::<Option<Vec<u8>>>(BEFORE, &[&sale.series, &sale.number]).await?.flatten(),
+            };
+            let is_older = sale.chain_hash.is_none() && before.is_none() && sale.sold_at < chained_since;
+            let difference = if is_older { None } else { difference(&sale, before.as_deref()) };
+            if let Some((stored, computed)) = difference
                 && faults.len() < limit
             {
                 let subject = sale.reference();
@@ -134,28 +153,24 @@ pub(super) async fn verify(tx: &TenantTx, limit: usize) -> Result<Vec<BookFault>
     }
 }
 
-/// The stored and the computed hash, if they differ, of a receipt that follows one with the hash `before`.
-/// Receipts of the time before the chain stand at the beginning of their series.
+/// The stored and the computed hash of a receipt that follows one with the hash `before`, if they differ.
 fn difference(sale: &Sale, before: Option<&[u8]>) -> Option<(String, String)> {
     let stored = sale.chain_hash.as_deref();
-    if stored.is_none() && before.is_none() {
-        return None;
-    }
     let computed = chain_hash(before, &content_hash(sale), sale.number);
     if stored != Some(&*computed) {
         return Some((short(stored), short(Some(&computed))));
     }
-    let void = |((by, at), reason): ((ActorId, DateTime<Utc>), &Reason)| void_hash(stored, by, at, reason);
-    let computed = sale.voided_by.zip(sale.voided_at).zip(sale.void_reason.as_ref()).map(void);
-    let is_whole = sale.voided_at.is_some() == computed.is_some();
+    let computed = sale.voided_at.map(|at| {
+        // The platform and its staff are NULL.
+        let actor = sale.voided_by.unwrap_or(ActorId::SYSTEM);
+        void_hash(stored, actor, at, sale.void_reason.as_ref())
+    });
     let stored = sale.void_hash.as_deref();
-    (stored != computed.as_deref() || !is_whole).then(|| (short(stored), short(computed.as_deref())))
+    (stored != computed.as_deref()).then(|| (short(stored), short(computed.as_deref())))
 }
 
 /// The beginning of a hash, as receipts show it.
 pub(crate) fn short(hash: Option<&[u8]>) -> String {
-    hash.map_or_else(
-        || "none".to_owned(),
-        |hash| hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect(),
-    )
+    let hex = |hash: &[u8]| hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    hash.map_or_else(|| "none".to_owned(), hex)
 }

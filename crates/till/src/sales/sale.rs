@@ -416,7 +416,7 @@ pub enum SaleError {
     #[error("the shift of the sale is not open any more; refund the sale instead")]
     ShiftOver,
     /// A fiscal device signs the receipt.
-    #[error("a fiscal device signs the receipt, so it cannot be voided; refund the sale instead")]
+    #[error("a receipt that a fiscal device signs cannot be voided; correct it with a new sale or refund")]
     Fiscal,
     /// The receipt takes articles back, or articles of it came back.
     #[error(

@@ -82,15 +82,18 @@ pub async fn seller(tx: &TenantTx, id: SaleId) -> Result<Option<ActorId>, DbErro
     tx.value_opt(SELLER, &[&id]).await
 }
 
-/// The receipts after a number of a series, in the order of series and numbers.
+/// The receipts after this series and number, in the order of series and number, across all series.
 pub(super) async fn in_series(
     tx: &TenantTx,
     (series, number): (&str, i64),
+    since: DateTime<Utc>,
     limit: i64,
 ) -> Result<Vec<Sale>, DbError> {
-    const AFTER: &str =
-        concatcp!(SELECT, "WHERE (series, number) > ($1, $2) ORDER BY series, number LIMIT $3");
-    with_parts(tx, tx.rows(AFTER, &[&series, &number, &limit]).await?).await
+    const AFTER: &str = concatcp!(
+        SELECT,
+        "WHERE (series, number) > ($1, $2) AND sold_at >= $4 ORDER BY series, number LIMIT $3"
+    );
+    with_parts(tx, tx.rows(AFTER, &[&series, &number, &limit, &since]).await?).await
 }
 
 /// As [`find`], with the row locked until the transaction ends. The lines are read under the lock.

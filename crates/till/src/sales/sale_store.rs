@@ -223,7 +223,7 @@ async fn save_earlier(tx: &TenantTx, lines: &[SaleLine]) -> Result<(), DbError> 
     all((save, touch)).await.map(drop)
 }
 
-/// The receipt waits for its signature, if a fiscal device signs it.
+/// Stores that the receipt waits for the signature of `device`, if any.
 async fn wait_for_signature(tx: &TenantTx, sale: &Sale, device: Option<&str>) -> Result<(), DbError> {
     const WAIT: &str = "INSERT INTO fiscal_signatures (sale_id, device, created_at) VALUES ($1, $2, $3)";
     match device {

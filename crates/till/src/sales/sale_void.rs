@@ -81,7 +81,7 @@ pub async fn void(
     let voided = json!({
         "reason": {"to": reason}, "approvedBy": {"to": approved_by}, "total": {"from": sale.total.plain()},
     });
-    let void_hash = receipt_chain::void_hash(sale.chain_hash.as_deref(), actor, tx.now(), reason);
+    let void_hash = receipt_chain::void_hash(sale.chain_hash.as_deref(), actor, tx.now(), Some(reason));
     let event = Event::SaleVoided(SaleChanged {
         sale_id: id,
         register_id: sale.register_id,

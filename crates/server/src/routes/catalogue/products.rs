@@ -25,12 +25,12 @@ use crate::routes::catalogue::variants::{self, CreateVariant, VariantView};
 pub struct CreateProduct {
     /// The name of the product.
     name: Name,
-    /// Whether the product has stock. It cannot be changed later. Defaults to goods.
+    /// The kind of the product. It cannot be changed later. Defaults to goods.
     kind: Option<ProductKind>,
     /// Defaults to no category.
     category_id: Option<CategoryId>,
-    /// The tax class of all variants. Without a tax class, no tax is charged. A bundle has no tax class: each
-    /// component is taxed as usual.
+    /// The tax class of all variants. Without a tax class, no tax is charged. A bundle must not have a tax
+    /// class: each component is taxed by its own.
     tax_class_id: Option<TaxClassId>,
     /// A description of the product, of one or more lines.
     description: Option<Note>,
@@ -41,8 +41,8 @@ pub struct CreateProduct {
     /// Words by which the product can be found, at most twenty, all different. Defaults to none.
     #[serde(default)]
     tags: Vec<ProductTag>,
-    /// How finely the product is counted, bought and sold. Defaults to whole units. Bundles are sold in whole
-    /// units.
+    /// How finely the product is counted, bought and sold. Defaults to whole units. A bundle must be sold
+    /// in whole units.
     #[serde(default)]
     quantity_decimals: QuantityDecimals,
     /// The variants, at least one. A product without options has one variant.
@@ -92,7 +92,7 @@ pub struct ProductView {
     id: ProductId,
     /// The name of the product.
     name: Name,
-    /// Whether the product has stock.
+    /// The kind of the product.
     kind: ProductKind,
     category_id: Option<CategoryId>,
     /// The tax class of all variants. null: no tax is charged.

@@ -49,7 +49,7 @@ pub struct CreateVariant {
     /// One value for each option of the product, by the name of the option. Defaults to none.
     #[serde(default)]
     options: BTreeMap<OptionText, OptionText>,
-    /// The components of a bundle, 1 to 50, all of them different. Other products have none.
+    /// The components of a bundle: 1 to 50 different variants. Other products must have none.
     #[serde(default)]
     #[schema(example = json!([]))]
     components: Vec<NewComponentBody>,
@@ -130,7 +130,7 @@ pub struct ChangeVariant {
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     options: Option<BTreeMap<OptionText, OptionText>>,
-    /// The new components of a bundle, 1 to 50, all of them different. They replace all present components.
+    /// The new components of a bundle: 1 to 50 different variants. They replace all present components.
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false, example = json!([]))]
     components: Option<Vec<NewComponentBody>>,
@@ -173,9 +173,9 @@ pub struct VariantView {
     /// The part of the stock on hand that is reserved for orders, in sale units. 0 for products without
     /// stock.
     reserved: Quantity,
-    /// The stock on hand minus the reserved stock, in sale units. For a bundle, the number of bundles for
-    /// which all components are available, at all locations together. 0 for services and fees, which can
-    /// always be sold.
+    /// The stock on hand minus the reserved stock, in sale units. For a bundle, the number of bundles that
+    /// can be put together from the available stock of all locations. 0 for services, fees, and bundles of
+    /// services alone, which can always be sold.
     available: Quantity,
     /// Whether the variant is archived.
     archived: bool,

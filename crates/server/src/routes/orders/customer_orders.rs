@@ -191,7 +191,7 @@ pub struct OrderLineView {
     open: Quantity,
     /// The part of the total that was cancelled or refunded.
     credited: String,
-    /// The bundle of which the line is a component. Its price is a share of the price of the bundle. null
+    /// The bundle to which the line belongs. The line's price is then a share of the bundle's price. null
     /// if the article was ordered on its own.
     bundle: Option<BundleView>,
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tenancy::jobs;
 use tenancy::{SharedScope, TenantId, tenant};
-use till::books;
+use till::books::{self, ChainSpan};
 use utoipa::{IntoParams, ToSchema};
 use values::{Cursor, Limit};
 
@@ -85,7 +85,10 @@ pub async fn verify_ledger(
     PathId(id): PathId<TenantId>,
 ) -> Result<HttpResponse, Problem> {
     let tenant = find(&state, id).await?;
-    let books = state.database.read_snapshot(&tenant.scope(), async |tx| books::verify(tx).await).await?;
+    let books = state
+        .database
+        .read_snapshot(&tenant.scope(), async |tx| books::verify(tx, ChainSpan::LastMonth).await)
+        .await?;
     Ok(HttpResponse::Ok().json(LedgerView::from(books)))
 }
 

@@ -8,7 +8,7 @@ use inventory::stock::level::{self, LevelFilter, StockLevel};
 use inventory::{LocationId, MovementId, VariantId, settings};
 use serde::{Deserialize, Serialize};
 use tenancy::{TenantTx, all};
-use till::books::{self, BookFault, Books};
+use till::books::{self, BookFault, Books, ChainSpan};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 use values::{ActorId, Currency, Cursor, Limit, Money, Quantity, StockValue};
@@ -245,7 +245,8 @@ impl From<Books> for LedgerView {
 /// Verify the ledger
 ///
 /// Computes every stock level again from all movements, every reserved quantity from the open orders, and the
-/// receipts and the credit of the tills.
+/// receipts and the credit of the tills. The hashes of receipts are computed again for the last 31 days; the
+/// operator's command computes all of them.
 #[utoipa::path(tag = "stock", operation_id = "verifyLedger", responses((status = 200, body = LedgerView)))]
 #[get("/stock/ledger")]
 pub async fn verify_ledger(
@@ -253,6 +254,9 @@ pub async fn verify_ledger(
     caller: Caller<may::ReportsRead>,
     _: Query<NoParameters>,
 ) -> Result<HttpResponse, Problem> {
-    let books = state.database.read_snapshot(&caller.scope(), async |tx| books::verify(tx).await).await?;
+    let books = state
+        .database
+        .read_snapshot(&caller.scope(), async |tx| books::verify(tx, ChainSpan::LastMonth).await)
+        .await?;
     Ok(HttpResponse::Ok().json(LedgerView::from(books)))
 }

@@ -4,7 +4,8 @@ use actix_web::{HttpResponse, get, post, web};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use chrono::{DateTime, NaiveDateTime, Utc};
-use identity::{mails, user};
+use identity::mails::MailId;
+use identity::{Permission, mails, user};
 use inventory::till_settings::PrinterWidth;
 use platform::till_number::{self, TillNumber};
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,7 @@ use till::receipt::{self, Receipt, TaxTotal};
 use till::sale_list;
 use till::{ReceiptIssueId, SaleId};
 use utoipa::ToSchema;
+use uuid::Uuid;
 use values::{ActorId, Currency, Email, Money, Name, Note, Percent, ShortText};
 
 use crate::http::caller::{Caller, may};
@@ -40,7 +42,7 @@ pub struct SaleReceiptView {
     seller: Option<String>,
     /// The name of the customer. null if the sale has no customer.
     customer: Option<Name>,
-    /// The printed numbers of the earlier receipts of which something came back.
+    /// The printed numbers of the earlier receipts that this receipt refunds in whole or in part.
     #[schema(example = json!(["R1-2026-000017"]))]
     returned_from: Vec<String>,
     /// The time of the sale in the time zone of the business.
@@ -53,14 +55,15 @@ pub struct SaleReceiptView {
     sale: SaleView,
     /// The taxes by rate: those of the sold lines minus those of the returns.
     taxes: Vec<TaxTotalView>,
-    /// The text of the QR code: that of the fiscal device, or number, time, total and hash.
+    /// The text of the QR code. A fiscal device may prescribe it. Defaults to number, time, currency, total
+    /// and hash, so that a printed receipt can be compared with the books.
     #[schema(example = "R1-2026-000042 2026-11-27T11:05:11Z EUR 17.10 4f0e1c22a9b3d870")]
     qr_text: String,
     /// The beginning of the hash in the chain of receipts. null for a receipt from before receipts were
     /// chained.
     #[schema(example = "4f0e1c22a9b3d870")]
     hash: Option<String>,
-    /// The signature of a fiscal device. null if no device signs the receipts of the register.
+    /// The signature of a fiscal device. null if no device signs this receipt.
     fiscal: Option<FiscalSignatureView>,
     /// The number of times that the receipt was printed or mailed.
     issue_count: i32,
@@ -127,7 +130,7 @@ pub struct FiscalSignatureView {
     signature: Option<String>,
     /// The time of the signature. null while the receipt waits for it.
     signed_at: Option<DateTime<Utc>>,
-    /// The reason why the device did not sign when it was last asked. The server asks again every minute.
+    /// The reason why the last attempt to sign failed. A background job tries again every minute.
     failure: Option<String>,
 }
 
@@ -142,11 +145,11 @@ impl From<FiscalSignature> for FiscalSignatureView {
 #[serde(rename_all = "camelCase")]
 pub struct ReceiptIssueView {
     id: ReceiptIssueId,
-    /// Counts the prints and mails of the sale. The first is the original, and all others are marked as
+    /// The number of this print or mail of the sale, from 1. Number 1 is the original; the others are
     /// copies.
     #[schema(example = 1)]
     number: i32,
-    /// Whether it is marked as a copy.
+    /// Whether the receipt says COPY.
     copy: bool,
     format: ReceiptFormat,
     /// The width of the paper.
@@ -176,11 +179,11 @@ pub struct ReceiptPrintView {
     /// utf-8 if the content is the text itself. base64 if it is bytes in base64.
     #[schema(example = "base64")]
     encoding: &'static str,
-    /// What to send to the printer.
+    /// The receipt in the requested format, in the encoding that encoding names.
     content: String,
 }
 
-/// What a receipt shows and the schema of the business does not have.
+/// The names on a receipt that are not stored in the schema of the business.
 struct Names {
     till_number: Option<TillNumber>,
     seller: Option<String>,
@@ -206,8 +209,8 @@ impl Names {
 
 /// Read the receipt of a sale
 ///
-/// Returns what the receipt shows. To print it, use POST /api/v1/sales/{id}/receipt/prints, which counts the
-/// copies.
+/// Returns the data of the receipt as JSON. This does not count as a print. To print the receipt, use POST
+/// /api/v1/sales/{id}/receipt/prints.
 #[utoipa::path(tag = "till", operation_id = "readReceipt", responses((status = 200, body = SaleReceiptView)),
     params(("id" = SaleId, Path,)))]
 #[get("/sales/{id}/receipt")]
@@ -265,9 +268,9 @@ pub struct PrintReceipt {
 
 /// Print a receipt
 ///
-/// Returns what to send to the printer. The first print of a sale is the original. All later ones are marked
-/// COPY and numbered, and so are prints after a mail. Requires an Idempotency-Key header: a repeated request
-/// returns the same print, and counts no copy.
+/// Returns the receipt in the requested format. The first print or mail of a sale is the original. Every
+/// later print or mail says COPY with a number. Requires an Idempotency-Key header: a repeated request
+/// returns the same print and is not counted again.
 #[utoipa::path(tag = "till", operation_id = "printReceipt", request_body = PrintReceipt,
     responses((status = 201, body = ReceiptPrintView)), params(("id" = SaleId, Path,)))]
 #[post("/sales/{id}/receipt/prints")]
@@ -279,10 +282,13 @@ pub async fn print(
     let names = Names::read(&state, &once.caller, id).await?;
     let PrintReceipt { format, width } = body;
     let new = NewIssue { format: format.into(), width, email: None };
+    let issue_id = ReceiptIssueId::from(once.derived_id());
+    let may_list = once.caller.may(Permission::TillApprove);
     once.run(&state.database, Key::Required, async |tx| {
         let (issue, receipt) =
-            issue::issue(tx, id, &new, once.actor()).await?.ok_or_else(Problem::not_found)?;
-        let content = issue::render(&names.put_on(receipt), &issue, format).map_err(Problem::internal)?;
+            issue::issue(tx, id, issue_id, &new, once.actor()).await?.ok_or_else(Problem::not_found)?;
+        let receipt = names.put_on(receipt);
+        let content = issue::render(&receipt, &issue, format, may_list).map_err(Problem::internal)?;
         let (encoding, content) = match content {
             Content::Text(text) => ("utf-8", text),
             Content::Bytes(bytes) => ("base64", BASE64_STANDARD.encode(bytes)),
@@ -313,9 +319,9 @@ pub struct MailReceipt {
 
 /// Mail a receipt
 ///
-/// Sends the receipt as a mail with a PDF document, from the business. It counts as a print: if the receipt
-/// was printed or mailed before, the mail is marked as a copy. Requires an Idempotency-Key header: a
-/// repeated request sends no second mail.
+/// Mails the receipt with a PDF document, in the name of the business. The mail counts as a print: if the
+/// receipt was printed or mailed before, it says COPY. Requires an Idempotency-Key header: a repeated
+/// request sends no second mail.
 #[utoipa::path(tag = "till", operation_id = "mailReceipt", request_body = MailReceipt,
     responses((status = 201, body = ReceiptIssueView)), params(("id" = SaleId, Path,)))]
 #[post("/sales/{id}/receipt/mails")]
@@ -324,20 +330,37 @@ pub async fn mail(
     Submission { once, body }: Submission<may::TillSell, MailReceipt>,
     PathId(id): PathId<SaleId>,
 ) -> Result<HttpResponse, Problem> {
+    if !state.sign_in.sends_mail {
+        let detail = "This installation sends no mail. Print the receipt.";
+        return Err(Problem::new(Code::NoMail, detail));
+    }
     let names = Names::read(&state, &once.caller, id).await?;
     let email = body.email;
+    let issue_id = ReceiptIssueId::from(once.derived_id());
+    let tenant = once.caller.scope().tenant().id;
+    let may_mail = async |tx: &SharedTx| {
+        mails::may_mail_receipt(tx, MailId::from(Uuid::from(issue_id)), tenant, email.as_str()).await
+    };
+    if !state.database.read_shared(SharedScope::Tenant(tenant), may_mail).await? {
+        let detail = format!(
+            "A business may mail {} receipts to one address within 24 hours, and {} in all.",
+            mails::RECEIPTS_TO_AN_ADDRESS,
+            mails::RECEIPTS_OF_A_BUSINESS
+        );
+        return Err(Problem::new(Code::TooManyMails, detail));
+    }
     let new =
         NewIssue { format: ReceiptFormat::Mail, width: Some(PrinterWidth::Wide), email: Some(email.clone()) };
     let answer = once
         .run(&state.database, Key::Required, async |tx| {
-            let issue = issue::issue(tx, id, &new, once.actor()).await?;
+            let issue = issue::issue(tx, id, issue_id, &new, once.actor()).await?;
             let (issue, _) = issue.ok_or_else(Problem::not_found)?;
             let tag = Tag::of_version(issue.number);
             Answer::created(format!("/api/v1/sales/{id}/receipt"), tag, &ReceiptIssueView::from(issue))
         })
         .await?;
     // Also after a repeated request: the first one may have ended between the two transactions.
-    let read = async |tx: &TenantTx| all((receipt::read(tx, id), issue::mailed(tx, id, &email))).await;
+    let read = async |tx: &TenantTx| all((receipt::read(tx, id), issue::find(tx, id, issue_id))).await;
     let read = state.database.read_snapshot(&once.caller.scope(), read).await?;
     if let (Some(receipt), Some(issue)) = read {
         post(&state, &names.put_on(receipt), &issue, &email).await?;
@@ -347,7 +370,7 @@ pub async fn mail(
 
 /// Gives the mail of a receipt to the post, once for each issue.
 async fn post(state: &State, receipt: &Receipt, issue: &Issue, email: &Email) -> Result<(), Problem> {
-    let render = |format| issue::render(receipt, issue, format).map_err(Problem::internal);
+    let render = |format| issue::render(receipt, issue, format, false).map_err(Problem::internal);
     let text = |content| match content {
         Content::Text(text) => text,
         Content::Bytes(bytes) => BASE64_STANDARD.encode(bytes),
@@ -361,30 +384,27 @@ async fn post(state: &State, receipt: &Receipt, issue: &Issue, email: &Email) ->
         "replyTo": receipt.profile.email,
     });
     let tenant = receipt.tenant_id;
-    let id = mails::MailId::from(uuid::Uuid::from(issue.id));
+    let id = MailId::from(Uuid::from(issue.id));
     let queue = async |tx: &SharedTx| {
         mails::queue_as(tx, id, mails::Template::Receipt, Some(tenant), email.as_str(), &parameters).await
     };
     match state.database.write_shared(SharedScope::Tenant(tenant), queue).await {
-        Ok(true) => Ok(()),
-        Err(error) if mails::is_repeated(&error) => Ok(()),
-        Err(error) => Err(error.into()),
-        Ok(false) => {
-            let detail = "The address has got as many receipts today as one address may get.";
-            Err(Problem::new(Code::TooManyMails, detail))
-        }
+        Err(error) if !mails::is_repeated(&error) => Err(error.into()),
+        _ => Ok(()),
     }
 }
 
-/// Asks the fiscal device for the signature of a new receipt, if one signs it. If the device does not
+/// Asks the fiscal device of a new receipt, if there is one, for the signature. If the device does not
 /// answer, the sale stands, and a background job asks again.
 pub(super) async fn sign(state: &State, scope: &TenantScope, id: SaleId) {
     if state.fiscal.is_empty() {
         return;
     }
     let signed = async {
-        let find = async |tx: &TenantTx| fiscal_signature::find_waiting(tx, id).await;
-        let Some(waiting) = state.database.read(scope, find).await? else { return Ok(()) };
+        let find = async |tx: &TenantTx| {
+            all((fiscal_signature::find_waiting(tx, id), fiscal_signature::is_next(tx, id))).await
+        };
+        let (Some(waiting), true) = state.database.read(scope, find).await? else { return Ok(()) };
         let attempt = waiting.ask(&state.fiscal).await;
         if let Err(error) = &attempt.outcome {
             tracing::warn!(sale.id = %id, device = waiting.device(), "a receipt was not signed: {error}");

@@ -29,8 +29,9 @@ pub struct CreateRegister {
     series: Series,
     /// The location from whose stock the register sells. Defaults to the default location.
     location_id: Option<LocationId>,
-    /// The fiscal device that signs its receipts, one of this installation. Defaults to none.
-    #[schema(max_length = 40)]
+    /// The fiscal device that signs the receipts of the register. The setting till.fiscal_devices of the
+    /// server must contain it. Defaults to no device.
+    #[schema(max_length = 40, example = json!(null))]
     fiscal_device: Option<String>,
 }
 
@@ -45,9 +46,9 @@ pub struct ChangeRegister {
     #[serde(default, deserialize_with = "crate::http::body::required")]
     #[schema(nullable = false)]
     location_id: Option<LocationId>,
-    /// The fiscal device that signs its receipts from now on, one of this installation. null: no device.
+    /// The new fiscal device, one of till.fiscal_devices. It signs later receipts only. null removes it.
     #[serde(default, deserialize_with = "crate::http::body::nullable")]
-    #[schema(max_length = 40)]
+    #[schema(max_length = 40, example = json!(null))]
     fiscal_device: Option<Option<String>>,
     /// true archives the register. false restores it.
     #[serde(default, deserialize_with = "crate::http::body::required")]
@@ -122,8 +123,10 @@ fn check_device(state: &State, device: Option<&str>) -> Result<(), Problem> {
     let names = state.fiscal.names();
     match device {
         Some(device) if !names.contains(&device) => {
-            let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-            let message = format!("the installation has no such fiscal device; it has: {known}");
+            let message = match names.is_empty() {
+                true => "this installation has no fiscal devices; send null".to_owned(),
+                false => format!("the fiscal device must be one of: {}", names.join(", ")),
+            };
             Err(Problem::invalid("/fiscalDevice", Code::UnknownFiscalDevice, message))
         }
         _ => Ok(()),

@@ -120,8 +120,8 @@ pub struct VoidSale {
 ///
 /// Undoes a sale in its own shift, while the shift is open. The goods are on hand again, and the payments
 /// are in no sum. Give the payments back to the customer. The receipt keeps its number. A refund, an
-/// exchange, and a sale of which something came back cannot be voided. Requires the permission
-/// till.approve, or an approval.
+/// exchange, a sale of which something came back, and a sale whose receipt a fiscal device signs cannot be
+/// voided. Requires the permission till.approve, or an approval.
 #[utoipa::path(tag = "till", operation_id = "voidSale", request_body = VoidSale,
     responses((status = 200, body = SaleView)), params(("id" = SaleId, Path,)))]
 #[post("/sales/{id}/void")]

@@ -119,7 +119,7 @@ pub struct SaleLineView {
     /// The part of the total that was given back later.
     #[schema(example = "0.00")]
     refunded: String,
-    /// The bundle of which the line is a component. Its price is a share of the price of the bundle. null
+    /// The bundle to which the line belongs. The line's price is then a share of the bundle's price. null
     /// if the article was sold on its own.
     bundle: Option<BundleView>,
 }

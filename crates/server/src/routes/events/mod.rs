@@ -1,0 +1,13 @@
+//! The events of a business: live, and from the past.
+
+pub mod history;
+pub mod live;
+mod position;
+pub mod topics;
+
+use utoipa_actix_web::service_config::ServiceConfig;
+
+/// Registers the routes of this module.
+pub fn configure(config: &mut ServiceConfig) {
+    config.service(live::listen).service(history::list);
+}

@@ -1,0 +1,199 @@
+//! The hub of a server: passes new events on to the clients that listen to their business.
+//!
+//! The hub reads each event once, however many clients there are. A client that is too slow for the hub
+//! misses events, sees it by the gap between two positions, and reads them from the database.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures_util::future::BoxFuture;
+use tokio::sync::broadcast::{self, Receiver, Sender};
+
+use crate::background::events::{self, StoredEvent};
+use crate::connection::error::{DbError, chain};
+use crate::names::tenant::TenantId;
+use crate::scope::announcements::Listener;
+use crate::scope::database::Database;
+use crate::scope::transactions::SharedScope;
+
+/// Passes events on to clients.
+pub struct EventHub {
+    database: Database,
+    feeds: Mutex<HashMap<TenantId, Feed>>,
+    /// Held while events are read, so that they are passed on in their order.
+    reading: tokio::sync::Mutex<()>,
+}
+
+/// The events of one business.
+struct Feed {
+    sender: Sender<Arc<StoredEvent>>,
+    /// The last event that was passed on. `None` before the hub has asked for it.
+    position: Option<i64>,
+}
+
+/// The events of one business that are kept for its slowest client.
+const KEPT: usize = 256;
+/// The most events that are read at once.
+const AT_ONCE: i64 = 1_000;
+
+/// The new events of one business, until it is dropped.
+pub struct Subscription {
+    receiver: Receiver<Arc<StoredEvent>>,
+    hub: Arc<EventHub>,
+    tenant: TenantId,
+}
+
+/// The next event, or why there is none.
+#[derive(Debug)]
+pub enum Next {
+    /// An event.
+    Event(Arc<StoredEvent>),
+    /// The client was too slow: events are missing before the next one.
+    Missed,
+}
+
+impl EventHub {
+    /// A hub without clients. It passes events on while [`EventHub::listen`] runs.
+    pub fn new(database: Database) -> Self {
+        Self { database, feeds: Mutex::default(), reading: tokio::sync::Mutex::default() }
+    }
+
+    /// Receives events for as long as the future is polled.
+    pub async fn listen(&self) {
+        self.database.listen(self).await;
+    }
+
+    /// Subscribes to the events of a business. Whatever is committed after this returns is received.
+    ///
+    /// # Errors
+    /// [`DbError`].
+    pub async fn subscribe(self: &Arc<Self>, tenant: TenantId) -> Result<Subscription, DbError> {
+        let receiver = {
+            let mut feeds = self.feeds();
+            let new = || Feed { sender: broadcast::channel(KEPT).0, position: None };
+            feeds.entry(tenant).or_insert_with(new).sender.subscribe()
+        };
+        let subscription = Subscription { receiver, hub: self.clone(), tenant };
+        self.read(&HashSet::from([tenant])).await?;
+        Ok(subscription)
+    }
+
+    /// The number of clients.
+    pub fn clients(&self) -> usize {
+        self.feeds().values().map(|feed| feed.sender.receiver_count()).sum()
+    }
+
+    fn feeds(&self) -> MutexGuard<'_, HashMap<TenantId, Feed>> {
+        self.feeds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads the new events of these businesses, and passes them on.
+    async fn read(&self, tenants: &HashSet<TenantId>) -> Result<(), DbError> {
+        let _reading = self.reading.lock().await;
+        let (known, unknown): (Vec<_>, Vec<_>) = {
+            let feeds = self.feeds();
+            let wanted = feeds.iter().filter(|(tenant, _)| tenants.contains(tenant));
+            wanted
+                .map(|(tenant, feed)| (*tenant, feed.position))
+                .partition(|(_, position)| position.is_some())
+        };
+        for (tenant, _) in unknown {
+            let scope = SharedScope::Tenant(tenant);
+            let extent =
+                self.database.read_shared(scope, async move |tx| events::extent(tx, tenant).await).await?;
+            let last = extent.last;
+            self.feeds().entry(tenant).and_modify(|feed| feed.position = Some(last));
+        }
+        let mut known: Vec<(TenantId, i64)> =
+            known.into_iter().filter_map(|(tenant, position)| Some((tenant, position?))).collect();
+        while !known.is_empty() {
+            let wanted: Arc<[(TenantId, i64)]> = known.as_slice().into();
+            let events = self
+                .database
+                .read_shared(SharedScope::Platform, async move |tx| {
+                    events::after_each(tx, wanted.clone(), AT_ONCE).await
+                })
+                .await?;
+            let is_all = (events.len() as i64) < AT_ONCE;
+            let mut feeds = self.feeds();
+            for event in events {
+                let (tenant, position) = (event.tenant_id, event.position);
+                let Some(feed) = feeds.get_mut(&tenant) else { continue };
+                feed.position = Some(position);
+                // Fails if the last client has just gone.
+                let _ = feed.sender.send(Arc::new(event));
+            }
+            if is_all {
+                break;
+            }
+            known.retain_mut(|(tenant, position)| {
+                let feed = feeds.get(tenant).and_then(|feed| feed.position);
+                feed.is_some_and(|last| {
+                    *position = last;
+                    true
+                })
+            });
+        }
+        Ok(())
+    }
+
+    async fn hear_of(&self, announced: &HashSet<String>) {
+        let subscribed: HashSet<TenantId> = self.feeds().keys().copied().collect();
+        let named = announced.iter().flat_map(|names| names.split(' ')).filter_map(|id| id.parse().ok());
+        let wanted: HashSet<TenantId> = match announced.contains(MANY) {
+            true => subscribed,
+            false => named.filter(|tenant| subscribed.contains(tenant)).collect(),
+        };
+        if wanted.is_empty() {
+            return;
+        }
+        while let Err(error) = self.read(&wanted).await {
+            tracing::warn!(error = %chain(&error), "events cannot be read; trying again");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+}
+
+/// The announcement that stands for more businesses than it could name.
+const MANY: &str = "many";
+
+impl Listener for EventHub {
+    const CHANNEL: &'static str = "tenantry_events";
+    const HEARTBEAT: Duration = Duration::from_secs(2);
+
+    fn begin(&self) -> BoxFuture<'_, Result<(), DbError>> {
+        // Events may have been announced while nobody listened.
+        let subscribed: HashSet<TenantId> = self.feeds().keys().copied().collect();
+        Box::pin(async move { self.read(&subscribed).await })
+    }
+
+    fn hear<'a>(&'a self, announced: &'a HashSet<String>) -> BoxFuture<'a, ()> {
+        Box::pin(self.hear_of(announced))
+    }
+
+    fn is_up_to_date(&self, _: Instant) {}
+
+    fn end(&self) {}
+}
+
+impl Subscription {
+    /// Waits for the next event.
+    pub async fn next(&mut self) -> Next {
+        match self.receiver.recv().await {
+            Ok(event) => Next::Event(event),
+            // The hub keeps a feed as long as there is a subscription.
+            Err(broadcast::error::RecvError::Lagged(_) | broadcast::error::RecvError::Closed) => Next::Missed,
+        }
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        let mut feeds = self.hub.feeds();
+        // This receiver still counts.
+        if feeds.get(&self.tenant).is_some_and(|feed| feed.sender.receiver_count() <= 1) {
+            feeds.remove(&self.tenant);
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! The events of a business in their order, as clients read them: live, or from the past.
+
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::connection::error::DbError;
+use crate::names::tenant::TenantId;
+use crate::scope::transactions::SharedTx;
+
+/// An event with its position among the events of its business.
+#[derive(Debug)]
+pub struct StoredEvent {
+    pub(super) tenant_id: TenantId,
+    /// Counts the events of the business from 1, without a gap.
+    pub position: i64,
+    /// The id of the event; an event that is delivered twice has the same id.
+    pub id: Uuid,
+    /// The topic, such as `order.placed`.
+    pub topic: String,
+    /// The version of the payload's format.
+    pub version: i16,
+    /// The payload, whose fields depend on the topic and the version.
+    pub payload: Value,
+    /// The time of the change.
+    pub created_at: DateTime<Utc>,
+    /// The text that is sent to all clients, once one of them has made it.
+    pub rendered: OnceLock<Bytes>,
+}
+
+crate::from_row!(StoredEvent {
+    tenant_id, position, id, topic, version, payload, created_at,
+} with { rendered: OnceLock::new() });
+
+/// The stored events of a business: from the oldest one that is kept to the last one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extent {
+    /// Positions of another epoch mean other events: those of another database, or of a time before a
+    /// restore.
+    pub epoch: String,
+    /// The position before the oldest event that is kept.
+    pub before_first: i64,
+    /// The position of the last event; 0 before the first one.
+    pub last: i64,
+}
+
+crate::from_row!(Extent { epoch, before_first, last });
+
+/// The epoch of a business without events.
+pub const NO_EPOCH: &str = "00000000";
+
+/// The extent of the events of a business.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn extent(tx: &SharedTx, tenant: TenantId) -> Result<Extent, DbError> {
+    // The name of the WAL begins with the timeline, which is another one after a recovery.
+    const EXTENT: &str = "
+        SELECT left(encode(sha256(convert_to(
+                        p.epoch::text || left(pg_walfile_name(pg_current_wal_lsn()), 8), 'UTF8')),
+                   'hex'), 8) AS epoch,
+               coalesce((SELECT e.position - 1 FROM shared.events e
+                          WHERE e.tenant_id = p.tenant_id ORDER BY e.position LIMIT 1),
+                        p.last_position) AS before_first,
+               p.last_position AS last
+          FROM shared.event_positions p WHERE p.tenant_id = $1";
+    let extent = tx.row_opt(EXTENT, &[&tenant]).await?;
+    Ok(extent.unwrap_or_else(|| Extent { epoch: NO_EPOCH.to_owned(), before_first: 0, last: 0 }))
+}
+
+const SELECT: &str = "
+    SELECT e.tenant_id, e.position, e.id, e.topic, e.version, e.payload, e.created_at
+      FROM shared.events e ";
+
+/// The events of a business after a position, oldest first.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn after(
+    tx: &SharedTx,
+    tenant: TenantId,
+    position: i64,
+    limit: i64,
+) -> Result<Vec<StoredEvent>, DbError> {
+    const AFTER: &str = const_format::concatcp!(
+        SELECT,
+        "WHERE e.tenant_id = $1 AND e.position > $2 ORDER BY e.position LIMIT $3"
+    );
+    tx.rows(AFTER, &[&tenant, &position, &limit]).await
+}
+
+/// The events of several businesses, each after its position; those of one business are oldest first.
+///
+/// # Errors
+/// [`DbError`].
+pub(super) async fn after_each(
+    tx: &SharedTx,
+    positions: Arc<[(TenantId, i64)]>,
+    limit: i64,
+) -> Result<Vec<StoredEvent>, DbError> {
+    const AFTER_EACH: &str = const_format::concatcp!(
+        SELECT,
+        "JOIN unnest($1::uuid[], $2::bigint[]) AS wanted (tenant_id, position)
+           ON e.tenant_id = wanted.tenant_id AND e.position > wanted.position
+        ORDER BY e.tenant_id, e.position LIMIT $3"
+    );
+    let (tenants, positions): (Vec<TenantId>, Vec<i64>) = positions.iter().copied().unzip();
+    tx.rows(AFTER_EACH, &[&tenants, &positions, &limit]).await
+}
+
+/// Gives the events of a business another epoch and forgets them: after a restore, they are not what
+/// happened.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn forget(tx: &SharedTx, tenant: TenantId) -> Result<(), DbError> {
+    const FORGET: &str = "DELETE FROM shared.event_positions WHERE tenant_id = $1";
+    tx.execute(FORGET, &[&tenant]).await.map(drop)
+}
+
+/// Deletes events that are older than `keep_days` days. Returns the number of deleted events.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn prune(tx: &SharedTx, keep_days: u32) -> Result<u64, DbError> {
+    const PRUNE: &str = "DELETE FROM shared.events WHERE created_at < $1";
+    tx.execute(PRUNE, &[&(tx.now() - chrono::TimeDelta::days(keep_days.into()))]).await
+}
