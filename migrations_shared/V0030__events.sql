@@ -16,8 +16,8 @@ CREATE INDEX outbox_sequence_idx ON shared.outbox (sequence);
 CREATE TABLE shared.event_positions (
     tenant_id uuid CONSTRAINT event_positions_pkey PRIMARY KEY
         CONSTRAINT event_positions_tenant_id_fkey REFERENCES shared.tenants (id) ON DELETE CASCADE,
-    -- Positions of another epoch mean other events.
-    epoch uuid NOT NULL DEFAULT gen_random_uuid(),
+    -- Positions of another epoch mean other events. A business without a row is in epoch 0.
+    epoch integer NOT NULL DEFAULT 0,
     last_position bigint NOT NULL
 );
 CREATE TABLE shared.events (

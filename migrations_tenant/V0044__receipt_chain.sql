@@ -7,7 +7,3 @@ ALTER TABLE sales
     -- SHA-256 of the chain hash and the void.
     ADD COLUMN void_hash bytea;
 GRANT UPDATE (void_hash) ON sales TO tenantry_tenant;
-
--- Every receipt after this time has a hash.
--- reason: the table has one row.
-ALTER TABLE settings ADD COLUMN receipts_chained_since timestamptz NOT NULL DEFAULT now();

@@ -41,6 +41,7 @@ mod keys;
 mod licences;
 mod lifecycle;
 mod lists;
+mod live_events;
 mod mails;
 mod names;
 mod newer_data;

@@ -91,8 +91,8 @@ async fn a_changed_or_missing_receipt_is_found() {
     )
     .await;
     change("CREATE TABLE $schema.kept AS SELECT id, chain_hash FROM $schema.sales").await;
-    change("UPDATE $schema.sales SET chain_hash = NULL").await;
-    assert_eq!(faults().await.len(), 13);
+    change("UPDATE $schema.sales SET chain_hash = NULL WHERE number > 1").await;
+    assert_eq!(faults().await.len(), 12);
     change("UPDATE $schema.sales s SET chain_hash = k.chain_hash FROM $schema.kept k WHERE k.id = s.id")
         .await;
 

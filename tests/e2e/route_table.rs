@@ -300,6 +300,8 @@ fn routes_of_businesses() -> Vec<Route> {
             Member("till.sell"),
             Some(json!({"email": "ann@example.com"})),
         ),
+        ("GET", "/api/v1/events", Member("catalogue.read"), None),
+        ("GET", "/api/v1/events/history", Member("catalogue.read"), None),
         ("GET", "/api/v1/parked-sales", Member("till.read"), None),
         (
             "POST",

@@ -40,6 +40,11 @@ impl<'a> Client<'a> {
         Self { app, host, token, headers: BTreeMap::new(), is_literal: false }
     }
 
+    /// The port of the server.
+    pub fn port(&self) -> u16 {
+        self.app.port()
+    }
+
     /// The same client, which also sends this header.
     pub fn with(&self, name: &str, value: &str) -> Self {
         let mut other = self.clone();

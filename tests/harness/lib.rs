@@ -15,6 +15,7 @@ pub mod contest;
 mod database;
 mod dns;
 mod issuer;
+pub mod live;
 mod mailbox;
 mod pooler;
 mod program;

@@ -29,7 +29,7 @@ use crate::openapi::examples;
 use crate::routes;
 
 /// The groups of routes, in the order in which a client needs them.
-const TAGS: [(&str, &str); 14] = [
+const TAGS: [(&str, &str); 15] = [
     ("auth", "Sign in, and read the signed-in user"),
     ("team", "The members of a business, their roles, and invitations"),
     ("access", "API keys and service accounts, with which programs work in a business"),
@@ -40,6 +40,7 @@ const TAGS: [(&str, &str); 14] = [
     ("insight", "The dashboard, low-stock alerts, reports"),
     ("business", "The settings, the audit log and the jobs of a business"),
     ("till", "Registers, shifts, sales and parked sales, vouchers, and the credit of customers"),
+    ("events", "Changes in a business, live and from the last days"),
     (
         "sign-up",
         "People create businesses for themselves, on the host of the platform, if its operator allows it",

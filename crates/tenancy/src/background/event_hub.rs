@@ -51,6 +51,8 @@ pub enum Next {
     Event(Arc<StoredEvent>),
     /// The client was too slow: events are missing before the next one.
     Missed,
+    /// There are no more events in this epoch.
+    End,
 }
 
 impl EventHub {
@@ -139,6 +141,9 @@ impl EventHub {
     }
 
     async fn hear_of(&self, announced: &HashSet<String>) {
+        for forgotten in announced.iter().filter_map(|text| text.strip_prefix("forget ")?.parse().ok()) {
+            self.feeds().remove(&forgotten);
+        }
         let subscribed: HashSet<TenantId> = self.feeds().keys().copied().collect();
         let named = announced.iter().flat_map(|names| names.split(' ')).filter_map(|id| id.parse().ok());
         let wanted: HashSet<TenantId> = match announced.contains(MANY) {
@@ -182,8 +187,8 @@ impl Subscription {
     pub async fn next(&mut self) -> Next {
         match self.receiver.recv().await {
             Ok(event) => Next::Event(event),
-            // The hub keeps a feed as long as there is a subscription.
-            Err(broadcast::error::RecvError::Lagged(_) | broadcast::error::RecvError::Closed) => Next::Missed,
+            Err(broadcast::error::RecvError::Lagged(_)) => Next::Missed,
+            Err(broadcast::error::RecvError::Closed) => Next::End,
         }
     }
 }

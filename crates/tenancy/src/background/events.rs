@@ -49,9 +49,6 @@ pub struct Extent {
 
 crate::from_row!(Extent { epoch, before_first, last });
 
-/// The epoch of a business without events.
-pub const NO_EPOCH: &str = "00000000";
-
 /// The extent of the events of a business.
 ///
 /// # Errors
@@ -60,15 +57,17 @@ pub async fn extent(tx: &SharedTx, tenant: TenantId) -> Result<Extent, DbError> 
     // The name of the WAL begins with the timeline, which is another one after a recovery.
     const EXTENT: &str = "
         SELECT left(encode(sha256(convert_to(
-                        p.epoch::text || left(pg_walfile_name(pg_current_wal_lsn()), 8), 'UTF8')),
+                        concat_ws(' ', wanted.id, coalesce(p.epoch, 0),
+                                  (SELECT system_identifier FROM pg_control_system()),
+                                  left(pg_walfile_name(pg_current_wal_lsn()), 8)), 'UTF8')),
                    'hex'), 8) AS epoch,
                coalesce((SELECT e.position - 1 FROM shared.events e
-                          WHERE e.tenant_id = p.tenant_id ORDER BY e.position LIMIT 1),
-                        p.last_position) AS before_first,
-               p.last_position AS last
-          FROM shared.event_positions p WHERE p.tenant_id = $1";
-    let extent = tx.row_opt(EXTENT, &[&tenant]).await?;
-    Ok(extent.unwrap_or_else(|| Extent { epoch: NO_EPOCH.to_owned(), before_first: 0, last: 0 }))
+                          WHERE e.tenant_id = wanted.id ORDER BY e.position LIMIT 1),
+                        p.last_position, 0) AS before_first,
+               coalesce(p.last_position, 0) AS last
+          FROM (SELECT $1::uuid AS id) AS wanted
+          LEFT JOIN shared.event_positions p ON p.tenant_id = wanted.id";
+    tx.row(EXTENT, &[&tenant]).await
 }
 
 const SELECT: &str = "
@@ -111,14 +110,19 @@ pub(super) async fn after_each(
     tx.rows(AFTER_EACH, &[&tenants, &positions, &limit]).await
 }
 
-/// Gives the events of a business another epoch and forgets them: after a restore, they are not what
-/// happened.
+/// Forgets the events of a business, and begins another epoch: after a restore, they are not what happened.
 ///
 /// # Errors
 /// [`DbError`].
 pub async fn forget(tx: &SharedTx, tenant: TenantId) -> Result<(), DbError> {
-    const FORGET: &str = "DELETE FROM shared.event_positions WHERE tenant_id = $1";
-    tx.execute(FORGET, &[&tenant]).await.map(drop)
+    const FORGET: &str = "DELETE FROM shared.events WHERE tenant_id = $1";
+    const BEGIN: &str = "
+        INSERT INTO shared.event_positions AS p (tenant_id, epoch, last_position) VALUES ($1, 1, 0)
+            ON CONFLICT (tenant_id) DO UPDATE SET epoch = p.epoch + 1, last_position = 0";
+    const ANNOUNCE: &str = "SELECT pg_notify('tenantry_events', 'forget ' || $1::uuid)";
+    tx.execute(FORGET, &[&tenant]).await?;
+    tx.execute(BEGIN, &[&tenant]).await?;
+    tx.execute(ANNOUNCE, &[&tenant]).await.map(drop)
 }
 
 /// Deletes events that are older than `keep_days` days. Returns the number of deleted events.

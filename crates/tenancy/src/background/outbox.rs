@@ -20,7 +20,7 @@ pub struct Topic {
 }
 
 /// An event of a business, as subscribers receive it. Each crate defines one enum for its own events, with
-/// [`events!`](crate::events). This module knows no topic.
+/// [`events!`](crate::events!). This module knows no topic.
 pub trait OutboxEvent {
     /// Every topic of the enum.
     const TOPICS: &'static [Topic];

@@ -118,7 +118,10 @@ pub enum ChainSpan {
 /// # Errors
 /// [`DbError`].
 pub(super) async fn verify(tx: &TenantTx, span: ChainSpan, limit: usize) -> Result<Vec<BookFault>, DbError> {
-    const CHAINED_SINCE: &str = "SELECT receipts_chained_since FROM settings WHERE id = 1";
+    // Receipts from before the chain have no hash. All of them are older than the first one that has a
+    // hash, and than the first release.
+    const CHAINED_SINCE: &str = "
+        SELECT least(min(sold_at), '2027-01-01T00:00:00Z') FROM sales WHERE chain_hash IS NOT NULL";
     const BEFORE: &str = "SELECT chain_hash FROM sales WHERE series = $1 AND number = $2::bigint - 1";
     let chained_since: DateTime<Utc> = tx.value(CHAINED_SINCE, &[]).await?;
     let since = match span {

@@ -40,13 +40,13 @@ pub struct EventView<'a> {
     /// The topic.
     #[schema(example = "order.placed")]
     topic: &'a str,
-    /// The version of the fields in data.
+    /// The version of the fields in payload.
     version: i16,
     /// The time of the change.
     occurred_at: DateTime<Utc>,
     /// The fields of the event, which depend on the topic.
     #[schema(value_type = Object, example = json!({"orderId": "01920000-0000-7000-8000-000000000000"}))]
-    data: &'a Value,
+    payload: &'a Value,
 }
 
 impl<'a> EventView<'a> {
@@ -57,7 +57,7 @@ impl<'a> EventView<'a> {
             topic: &event.topic,
             version: event.version,
             occurred_at: event.created_at,
-            data: &event.payload,
+            payload: &event.payload,
         }
     }
 }
@@ -195,7 +195,10 @@ impl Live {
             }
             tokio::select! {
                 () = &mut self.next_check => self.check().await,
-                next = self.subscription.next() => self.take(next),
+                next = self.subscription.next() => match next {
+                    Next::End => self.end("business"),
+                    next => self.take(next),
+                },
             }
         }
     }
@@ -208,7 +211,7 @@ impl Live {
         match next {
             Next::Event(event) if event.position <= self.last => {}
             Next::Event(event) if event.position == self.last + 1 => self.send(&event),
-            Next::Event(_) | Next::Missed => self.is_behind = true,
+            Next::Event(_) | Next::Missed | Next::End => self.is_behind = true,
         }
     }
 
@@ -235,6 +238,12 @@ impl Live {
         Ok(())
     }
 
+    fn end(&mut self, reason: &str) {
+        self.has_ended = true;
+        let end = control("end", &self.position(), &json!({"reason": reason}));
+        self.ready.push_back(Bytes::from(end));
+    }
+
     /// Ends the stream with the session, with the access to the business, or with the server.
     async fn check(&mut self) {
         self.next_check.as_mut().reset(Instant::now() + CHECK);
@@ -252,9 +261,7 @@ impl Live {
             }
         };
         if let Some(reason) = reason {
-            self.has_ended = true;
-            let end = control("end", &self.position(), &json!({"reason": reason}));
-            self.ready.push_back(Bytes::from(end));
+            self.end(reason);
         } else if Instant::now() >= self.next_heartbeat {
             // A message without data tells nothing, but moves the position past events that were left out.
             self.ready.push_back(Bytes::from(format!("id: {}\n\n", self.position())));
