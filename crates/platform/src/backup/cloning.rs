@@ -6,7 +6,8 @@ use archive::contents;
 use identity::Applicant;
 use identity::membership::MemberOf;
 use serde_json::json;
-use tenancy::{NewTenant, SharedTx, Tenant, TenantSlug};
+use tenancy::{NewTenant, SharedTx, Tenant, TenantSlug, TenantTx};
+use till::register;
 
 use crate::backup::error::BackupError;
 use crate::onboarding::Onboarding;
@@ -35,13 +36,14 @@ pub async fn clone_tenant(
     contents::pipe(&snapshot, &loading).await?;
     drop(snapshot);
     owner_database.finish_loading(&loading).await?;
-    let register = async |tx: &SharedTx| {
+    let note = async |tx: &SharedTx| {
         let details = json!({"from": from.slug.to_string()});
         platform_audit::record(tx, actor, "tenant.cloned", Some(&tenant), &details).await?;
         let added = owner.add(tx, &MemberOf::business(tenant.id), actor.by()).await?;
         show(&tenant, &added)?;
         Ok::<_, BackupError>(added)
     };
-    let added = owner_database.keep_loaded(loading, register).await?;
+    let added = owner_database.keep_loaded(loading, note).await?;
+    owner_database.write_tenant(&tenant, async |tx: &TenantTx| register::forget_devices(tx).await).await?;
     Ok((tenant, added))
 }

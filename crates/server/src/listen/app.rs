@@ -255,6 +255,7 @@ fn cors() -> Cors {
             header::IF_MATCH,
             header::IF_NONE_MATCH,
             header::HeaderName::from_static("idempotency-key"),
+            header::HeaderName::from_static("last-event-id"),
             header::HeaderName::from_static("x-request-id"),
         ])
         .expose_headers([

@@ -245,6 +245,16 @@ pub async fn update(
     Ok(())
 }
 
+/// Takes the fiscal devices away from all registers: a copy of a business must not report its trials to the
+/// tax office.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn forget_devices(tx: &TenantTx) -> Result<(), DbError> {
+    const FORGET: &str = "UPDATE registers SET fiscal_device = NULL WHERE fiscal_device IS NOT NULL";
+    tx.execute(FORGET, &[]).await.map(drop)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
