@@ -126,17 +126,17 @@ pub(super) async fn insert_all<'a>(
             return Err(placed.refused(ComponentError::Twice));
         }
     }
+    let bundles = column(&placed, |placed| placed.bundle);
     let params: tenancy::Params<'_> = &[
-        &column(&placed, |placed| placed.bundle),
+        &bundles,
         &column(&placed, |placed| placed.component as i16),
         &variants,
         &column(&placed, |placed| placed.new.quantity.get()),
     ];
-    let bundles = column(&placed, |placed| placed.bundle);
     let insert = async { tx.execute(INSERT, params).await };
-    let count = async { tx.value_opt::<i64>(COUNT, &[&bundles]).await };
+    let count = async { tx.value::<i64>(COUNT, &[&bundles]).await };
     let (_, count) = all((insert, count)).await?;
-    if count.is_some_and(|count| count > MAX_PER_PRODUCT) {
+    if count > MAX_PER_PRODUCT {
         return Err(VariantError::TooManyComponents { index: placed[0].index });
     }
     Ok(())

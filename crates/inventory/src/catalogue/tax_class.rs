@@ -45,6 +45,12 @@ impl Taxation {
     pub fn net(&self, amount: Decimal) -> Decimal {
         amount * Decimal::ONE_HUNDRED / (Decimal::ONE_HUNDRED + self.percent())
     }
+
+    /// An amount as a customer pays it, before discounts, not rounded: a customer without taxes pays
+    /// the net of a price that includes them.
+    pub fn charged(&self, amount: Decimal, is_exempt: bool) -> Decimal {
+        if is_exempt && self.is_inclusive { self.net(amount) } else { amount }
+    }
 }
 
 /// A tax class to be stored.

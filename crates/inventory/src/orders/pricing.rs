@@ -109,10 +109,8 @@ pub struct Line<'a> {
 impl Line<'_> {
     /// An amount as this customer pays it, before discounts. It is not rounded to the currency.
     fn charged(&self, amount: Money) -> Decimal {
-        match self.taxation {
-            Some(taxation) if self.is_exempt && taxation.is_inclusive => taxation.net(amount.as_decimal()),
-            _ => amount.as_decimal(),
-        }
+        let amount = amount.as_decimal();
+        self.taxation.map_or(amount, |taxation| taxation.charged(amount, self.is_exempt))
     }
 
     /// The price of one unit as this customer pays it, with at most four decimals.

@@ -215,13 +215,9 @@ impl Sold {
         self.taxation().filter(|taxation| taxation.is_inclusive).map_or(self.price, net)
     }
 
-    /// An amount as a customer pays it, before discounts: a customer without taxes pays what is left of a
-    /// price that includes them.
+    /// An amount as a customer pays it, before discounts. It is not rounded to the currency.
     pub fn charged(&self, amount: Decimal, is_exempt: bool) -> Decimal {
-        match self.taxation() {
-            Some(taxation) if is_exempt && taxation.is_inclusive => taxation.net(amount),
-            _ => amount,
-        }
+        self.taxation().map_or(amount, |taxation| taxation.charged(amount, is_exempt))
     }
 
     /// The taxes of the tax class; `None` if there is none.

@@ -229,7 +229,7 @@ impl Live {
         let events = self.state.database.read_shared(SharedScope::Tenant(tenant), read).await?;
         self.is_behind = events.len() as i64 == PAGE;
         if let Some(first) = events.first().filter(|first| first.position > last + 1) {
-            // What was between them was deleted in the meantime.
+            // The events between them were deleted in the meantime.
             let position = Position { epoch: self.epoch.clone(), last: first.position - 1 };
             let reset = control("reset", &position, &json!({"reason": ResetReason::TooOld}));
             self.ready.push_back(Bytes::from(reset));
