@@ -6,9 +6,11 @@ mod archive;
 mod fleet;
 mod http;
 mod isolation;
+mod live;
 mod process;
 mod replay;
 mod report;
+mod sales;
 mod sign_in;
 mod trade;
 
@@ -41,6 +43,12 @@ fn main() -> std::process::ExitCode {
     }
     if is_wanted("trade") {
         runtime.block_on(trade::measure_all(&mut report, &database, &tenants));
+    }
+    if is_wanted("sales") {
+        runtime.block_on(sales::measure_all(&mut report, &database, &tenants));
+    }
+    if is_wanted("live") {
+        runtime.block_on(live::measure_all(&mut report, &database, &tenants));
     }
     if is_wanted("large") {
         runtime.block_on(trade::large_business(&mut report, &database));

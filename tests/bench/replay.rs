@@ -1,7 +1,9 @@
 //! Replay by pgbench of the statements that PostgreSQL logs for a request.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use harness::TestDatabase;
 use tokio_postgres::Client;
@@ -17,6 +19,44 @@ pub struct Logged {
     values: Vec<Option<String>>,
 }
 
+/// Counts the statements that a server sends in this time, on all its connections, after a rest.
+pub async fn statements_of_idle_server(
+    database: &TestDatabase,
+    admin: &Client,
+    rest: Duration,
+    time: Duration,
+) -> usize {
+    log_statements(admin, &[SERVER, OWNER], true).await;
+    let server = Server::start(database, "tenantry");
+    let log = log_file(admin).await;
+    tokio::time::sleep(rest).await;
+    let before = std::fs::metadata(&log).unwrap().len();
+    tokio::time::sleep(time).await;
+    let text = std::fs::read(&log).unwrap();
+    drop(server);
+    log_statements(admin, &[SERVER, OWNER], false).await;
+    let text = String::from_utf8_lossy(&text[usize::try_from(before).unwrap()..]).into_owned();
+    let is_statement = |line: &&str| line.contains("LOG:  statement: ") || line.contains("LOG:  execute ");
+    let statements: Vec<&str> = text.lines().filter(is_statement).collect();
+    statements.len()
+}
+
+const SERVER: &str = "tenantry_test_server";
+const OWNER: &str = "tenantry_test_owner";
+
+/// Lets PostgreSQL log the statements of new connections of these logins, or stops it.
+async fn log_statements(admin: &Client, logins: &[&str], is_on: bool) {
+    let set = if is_on { "SET log_statement = 'all'" } else { "RESET log_statement" };
+    for login in logins {
+        admin.batch_execute(&format!("ALTER ROLE {login} {set}")).await.unwrap();
+    }
+}
+
+async fn log_file(admin: &Client) -> PathBuf {
+    let data: String = admin.query_one("SHOW data_directory", &[]).await.unwrap().get(0);
+    std::path::Path::new(&data).parent().unwrap().join("postgres.log")
+}
+
 /// Starts a server whose statements PostgreSQL logs, and sends a request twice. Returns the statements of the
 /// second request.
 pub async fn statements_of(
@@ -24,11 +64,9 @@ pub async fn statements_of(
     admin: &Client,
     request: impl Fn(&reqwest::Client, u16, usize) -> reqwest::RequestBuilder,
 ) -> Vec<Logged> {
-    let set = |on: &str| format!("ALTER ROLE tenantry_test_server {on}");
-    admin.batch_execute(&set("SET log_statement = 'all'")).await.unwrap();
+    log_statements(admin, &[SERVER], true).await;
     let server = Server::start(database, "tenantry");
-    let log: String = admin.query_one("SHOW data_directory", &[]).await.unwrap().get(0);
-    let log = std::path::Path::new(&log).parent().unwrap().join("postgres.log");
+    let log = log_file(admin).await;
     let mut before = 0;
     for n in 0..2 {
         before = std::fs::metadata(&log).unwrap().len();
@@ -36,7 +74,7 @@ pub async fn statements_of(
         assert!(answer.status().is_success(), "{answer:?}");
     }
     drop(server);
-    admin.batch_execute(&set("RESET log_statement")).await.unwrap();
+    log_statements(admin, &[SERVER], false).await;
     std::thread::sleep(std::time::Duration::from_millis(200));
     let text = std::fs::read(&log).unwrap();
     read_log(&String::from_utf8_lossy(&text[usize::try_from(before).unwrap()..]))
@@ -173,10 +211,11 @@ impl From<String> for Script {
     }
 }
 
-/// A pgbench script that places an order at one business, with the logged statements. Ids that were new with
-/// the logged order are new in each run. The first `variants` variants are divided into one part for each
-/// line, and each line takes a random variant of its part.
-pub fn orders(
+/// A pgbench script that writes an order or a sale at one business, with the logged statements. Values in
+/// `same` are replaced by others. All other ids were new with the logged document, and are new in each run.
+/// The first `variants` variants are divided into one part for each line, and each line takes a random variant
+/// of its part.
+pub fn documents(
     logged: &[Logged],
     lines: usize,
     variants: usize,
@@ -215,6 +254,7 @@ pub fn orders(
                 None => "NULL".to_owned(),
                 Some(value) if value.starts_with("logged-") => "'key-' || (:r)::text".to_owned(),
                 Some(value) if Uuid::parse_str(value).is_ok() => uuid(value),
+                Some(value) if same.contains_key(value) => quoted(&same[value]),
                 Some(value)
                     if value.starts_with('{')
                         && value.contains('-')

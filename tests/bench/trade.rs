@@ -45,13 +45,13 @@ pub async fn fill(admin: &Client, schema: impl std::fmt::Display) {
          INSERT INTO products (id, name, option_names, created_at, updated_at)
          SELECT ('00000000-0000-7000-8000-' || lpad(n::text, 12, '0'))::uuid, 'Thing ' || n, '{{}}',
                 now(), now()
-           FROM generate_series(1, {VARIANTS}) n;
+           FROM generate_series(1, {VARIANTS}) n ON CONFLICT DO NOTHING;
          INSERT INTO variants (id, product_id, sku, price, cost, options, created_at, updated_at{keys})
          SELECT id, id, 'T-' || name, 12.5, 4, '{{}}', now(), now(){key} FROM products
-          WHERE name LIKE 'Thing %';
+          WHERE name LIKE 'Thing %' ON CONFLICT DO NOTHING;
          INSERT INTO stock_levels (variant_id, location_id, on_hand, reserved, position, {column}, updated_at)
          SELECT v.id, l.id, 10000000000, 0, 0, {cost}, now()
-           FROM variants v, locations l WHERE v.sku LIKE 'T-%'",
+           FROM variants v, locations l WHERE v.sku LIKE 'T-%' ON CONFLICT DO NOTHING",
         schema
     );
     admin.batch_execute(&sql).await.unwrap();
@@ -59,7 +59,7 @@ pub async fn fill(admin: &Client, schema: impl std::fmt::Display) {
 }
 
 /// The part of a Lua script that posts a document to the targets in turn, each under a key of its own.
-const SUBMIT: &str = "
+pub const SUBMIT: &str = "
     local threads, count, turn = 0, 0, 0
     function setup(thread)
        threads = threads + 1
@@ -121,7 +121,7 @@ pub fn drive_receipts(port: u16, targets: &[String], clients: usize, seconds: us
     http::wrk(port, targets, &lua, clients, seconds).0
 }
 
-async fn deadlocks(admin: &Client) -> i64 {
+pub async fn deadlocks(admin: &Client) -> i64 {
     let sql = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
     admin.query_one(sql, &[]).await.unwrap().get(0)
 }
@@ -131,19 +131,18 @@ async fn deadlocks(admin: &Client) -> i64 {
 async fn differences(admin: &Client, tenants: &[Arc<Tenant>]) -> Vec<HashMap<String, String>> {
     let mut all = Vec::new();
     for tenant in tenants {
-        let location: Uuid = admin
-            .query_one(&format!("SELECT id FROM {}.locations WHERE is_default", tenant.schema), &[])
-            .await
-            .unwrap()
-            .get(0);
-        all.push([tenant.id.to_string(), location.to_string(), tenant.schema.quoted(), tenant.role.quoted()]);
+        all.push(fixed_in(admin, tenant).await);
     }
+    all.iter().map(|of| all[0].iter().cloned().zip(of.iter().cloned()).collect()).collect()
+}
+
+/// The ids and names in the statements of a document that are the same in every document of the business.
+pub async fn fixed_in(admin: &Client, tenant: &Tenant) -> [String; 5] {
+    let location = format!("SELECT id FROM {}.locations WHERE is_default", tenant.schema);
+    let location: Uuid = admin.query_one(&location, &[]).await.unwrap().get(0);
     let owner: Uuid = admin.query_one("SELECT id FROM shared.users LIMIT 1", &[]).await.unwrap().get(0);
-    let map = |of: &[String; 4]| {
-        let pairs = all[0].iter().cloned().zip(of.iter().cloned());
-        pairs.chain([(owner.to_string(), owner.to_string())]).collect()
-    };
-    all.iter().map(map).collect()
+    let (schema, role) = (tenant.schema.quoted(), tenant.role.quoted());
+    [tenant.id.to_string(), location.to_string(), schema, role, owner.to_string()]
 }
 
 /// Measures orders at many businesses, and orders at one business with few variants that all clients buy.
@@ -174,7 +173,7 @@ pub async fn measure_all(report: &mut Report, database: &TestDatabase, tenants: 
         })
         .await;
         let scripts = |in_one_flight| -> Vec<Script> {
-            let of = |same| Script::from(replay::orders(&logged, lines, variants, same, in_one_flight));
+            let of = |same| Script::from(replay::documents(&logged, lines, variants, same, in_one_flight));
             differences[..businesses].iter().map(of).collect()
         };
         let (one_by_one, in_one_flight) = (scripts(false), scripts(true));

@@ -177,9 +177,21 @@ pub(super) async fn take_due(tx: &SharedTx, limit: i64) -> Result<Vec<Due>, DbEr
                t.name AS business, t.slug
           FROM taken m LEFT JOIN shared.tenants t ON t.id = m.tenant_id
          ORDER BY m.id";
-    // A newer release writes mails that this one does not know.
-    let known: Vec<&str> = Template::ALL.iter().map(|template| template.as_str()).collect();
-    tx.rows(TAKE, &[&tx.now(), &limit, &known]).await
+    tx.rows(TAKE, &[&tx.now(), &limit, &known()]).await
+}
+
+/// The time at which the next mail is due. `None` if there is none.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn next_due(tx: &SharedTx) -> Result<Option<DateTime<Utc>>, DbError> {
+    const NEXT: &str = "SELECT min(due_at) FROM shared.mails WHERE state = 'queued' AND template = ANY ($1)";
+    tx.value(NEXT, &[&known()]).await
+}
+
+/// A newer release writes mails that this one does not know.
+fn known() -> Vec<&'static str> {
+    Template::ALL.iter().map(|template| template.as_str()).collect()
 }
 
 /// The attempts after which a mail is dead, the last of them after a day or so.

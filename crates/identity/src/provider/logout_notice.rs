@@ -152,6 +152,14 @@ impl LogoutNotifier {
     }
 }
 
+/// The time at which the next notice is due. `None` if there is none.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn next_due(tx: &SharedTx) -> Result<Option<DateTime<Utc>>, DbError> {
+    tx.value("SELECT min(due_at) FROM shared.logout_notices", &[]).await
+}
+
 /// Takes the notices that are due. A sender that dies leaves them for later.
 async fn take_due(tx: &SharedTx) -> Result<Vec<Due>, DbError> {
     // No program takes more than its share of a round.

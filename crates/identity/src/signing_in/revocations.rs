@@ -174,7 +174,7 @@ fn parse(payload: &str) -> Option<(SessionId, Option<i32>)> {
 
 impl Listener for Revocations {
     const CHANNEL: &'static str = "tenantry_revocations";
-    const HEARTBEAT: Duration = Duration::from_millis(500);
+    const HEARTBEAT: Duration = Duration::from_secs(1);
 
     fn begin(&self) -> BoxFuture<'_, Result<(), DbError>> {
         // Changes may have been announced while nobody listened.

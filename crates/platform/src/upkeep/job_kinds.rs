@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use identity::logout_notice::LogoutNotifier;
+use identity::logout_notice::{self, LogoutNotifier};
 use identity::{
     Post, Sealer, SigningAlgorithm, api_key, auth_event, code, external_identity, invitation, key_ring,
     mails, session, throttle,
@@ -156,11 +156,11 @@ pub fn kinds(settings: JobSettings) -> Vec<JobKind> {
     kinds.push(tend.every(Duration::from_secs(600)));
     if let Some(post) = post {
         let send = JobKind::new(SEND_MAILS, move |context| send_mails(context, post.clone()));
-        kinds.push(send.every(Duration::from_secs(2)));
+        kinds.push(send.when_prompted());
     }
     if let Some(notifier) = logouts {
         let tell = JobKind::new(TELL_PROGRAMS, move |context| tell_programs(context, notifier.clone()));
-        kinds.push(tell.every(Duration::from_secs(1)));
+        kinds.push(tell.when_prompted());
     }
     if requires_licence {
         kinds.push(JobKind::new(WARN_OF_LICENCES, warn_of_licences).every(Duration::from_secs(600)));
@@ -171,7 +171,7 @@ pub fn kinds(settings: JobSettings) -> Vec<JobKind> {
     }
     if spare_schemas > 0 {
         let fill = JobKind::new(FILL_SPARES, move |context| fill_spares(context, spare_schemas));
-        kinds.push(fill.every(Duration::from_secs(2)));
+        kinds.push(fill.when_prompted());
     }
     kinds
 }
@@ -307,11 +307,13 @@ async fn send_mails(context: JobContext, post: Post) -> Result<Value, JobError> 
             break;
         }
     }
+    context.run_again_at(context.owner_database.write_shared(async |tx| mails::next_due(tx).await).await?);
     Ok(json!({"sent": sent, "failed": failed}))
 }
 
 async fn tell_programs(context: JobContext, notifier: LogoutNotifier) -> Result<Value, JobError> {
     let (told, failed) = notifier.send_due(&context.owner_database).await?;
+    context.run_again_at(context.owner_database.write_shared(async |tx| logout_notice::next_due(tx).await).await?);
     Ok(json!({"told": told, "failed": failed}))
 }
 

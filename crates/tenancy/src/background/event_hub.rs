@@ -165,7 +165,7 @@ const MANY: &str = "many";
 
 impl Listener for EventHub {
     const CHANNEL: &'static str = "tenantry_events";
-    const HEARTBEAT: Duration = Duration::from_secs(2);
+    const HEARTBEAT: Duration = Duration::from_secs(5);
 
     fn begin(&self) -> BoxFuture<'_, Result<(), DbError>> {
         // Events may have been announced while nobody listened.

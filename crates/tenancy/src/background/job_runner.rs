@@ -1,22 +1,26 @@
 //! Runs background jobs, in one elected process at a time.
 //!
 //! The process that holds an advisory lock runs the jobs. When that process dies, PostgreSQL frees the lock
-//! and another process takes over. There is only one runner, so a new runner treats every job in the state
+//! and another process takes over. The runner sleeps until the next job is due; whoever queues one announces
+//! it, so that an idle runner hardly asks the database.
+//! There is only one runner, so a new runner treats every job in the state
 //! `running` as interrupted, and runs it again. The work of a job must therefore do no harm when it runs
 //! twice. A job is cancelled by dropping its future, which rolls its transaction back.
 
-use std::collections::HashMap;
+use std::cell::Cell;
+use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use const_format::concatcp;
 use futures_util::future::{FutureExt as _, LocalBoxFuture};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use serde_json::Value;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
+use tokio_postgres::Client;
 
 use crate::background::jobs::{COLUMNS, Job, JobId, JobState};
 use crate::connection::error::DbError;
@@ -34,6 +38,7 @@ pub struct JobContext {
     pub job: Rc<Job>,
     /// The database, opened with the login that owns the schemas.
     pub owner_database: Arc<OwnerDatabase>,
+    again_at: Rc<Cell<Option<DateTime<Utc>>>>,
 }
 
 impl JobContext {
@@ -53,6 +58,11 @@ impl JobContext {
             })
             .await
     }
+
+    /// Lets a recurring job run again at this time, if its next run is later.
+    pub fn run_again_at(&self, moment: Option<DateTime<Utc>>) {
+        self.again_at.set(moment);
+    }
 }
 
 type Work = Box<dyn Fn(JobContext) -> LocalBoxFuture<'static, Result<Value, JobError>> + Send>;
@@ -61,6 +71,7 @@ type Work = Box<dyn Fn(JobContext) -> LocalBoxFuture<'static, Result<Value, JobE
 pub struct JobKind {
     name: &'static str,
     period: Option<Duration>,
+    is_prompted: bool,
     work: Work,
 }
 
@@ -70,7 +81,7 @@ impl JobKind {
     where
         F: Future<Output = Result<Value, JobError>> + 'static,
     {
-        Self { name, period: None, work: Box::new(move |context| Box::pin(work(context))) }
+        Self { name, period: None, is_prompted: false, work: Box::new(move |context| Box::pin(work(context))) }
     }
 
     /// Makes the job recurring, with empty parameters. The next run starts `period` after the last run has
@@ -79,6 +90,20 @@ impl JobKind {
     pub fn every(self, period: Duration) -> Self {
         Self { period: Some(period), ..self }
     }
+
+    /// Makes the job recurring, and lets it run at once whenever the database announces work for it, on the
+    /// channel `tenantry_jobs` by its name. The period is for announcements that nobody heard.
+    #[must_use]
+    pub fn when_prompted(self) -> Self {
+        Self { period: Some(UNPROMPTED), is_prompted: true, ..self }
+    }
+}
+
+/// Whether another job may start now: one that was asked for, and a recurring one.
+#[derive(Clone, Copy)]
+struct Free {
+    asked: bool,
+    repeated: bool,
 }
 
 /// Runs jobs while this process is the elected one.
@@ -92,7 +117,14 @@ const CONCURRENT: usize = 2;
 /// Number of recurring jobs that run at the same time. Recurring jobs are short, and do not wait behind
 /// requested jobs.
 const CONCURRENT_REPEATED: usize = 1;
+/// Longest time between two runs of a job that waits for announcements.
+const UNPROMPTED: Duration = Duration::from_secs(300);
+/// How often the connection that holds the lock is tested.
+const HEARTBEAT: Duration = Duration::from_secs(2);
+/// How often a running job asks whether it was cancelled.
 const POLL: Duration = Duration::from_millis(500);
+/// The channel on which new jobs are announced: the name of a recurring job that should run, or nothing.
+pub(super) const CHANNEL: &str = "tenantry_jobs";
 
 impl JobRunner {
     /// Returns a runner of these kinds of jobs, which starts no job before [`JobRunner::run`].
@@ -112,7 +144,7 @@ impl JobRunner {
                 if let Err(error) = self.stand_for_election().await {
                     tracing::warn!(error = %crate::chain(&error), "background jobs were interrupted");
                 }
-                tokio::time::sleep(POLL * 4).await;
+                tokio::time::sleep(HEARTBEAT).await;
             }
         };
         tokio::select! {
@@ -124,30 +156,86 @@ impl JobRunner {
     /// Becomes the runner if there is none, and stays the runner until its connection breaks.
     async fn stand_for_election(&self) -> Result<(), DbError> {
         const STAND: &str = "SELECT pg_try_advisory_lock($1, $2) AS elected";
-        let client = self.owner_database.owner.connect().await?;
+        const LISTEN: &str = concatcp!("LISTEN ", CHANNEL);
+        let (sender, mut told) = mpsc::unbounded_channel();
+        let client = self.owner_database.owner.connect_telling(sender).await?;
         let row = client.query_one(STAND, &[&LOCK_CLASS, &JOBS_LOCK]).await?;
         if !row.try_get::<_, bool>("elected")? {
             return Ok(());
         }
+        client.batch_execute(LISTEN).await?;
         self.take_over().await?;
         let mut asked: FuturesUnordered<LocalBoxFuture<'_, ()>> = FuturesUnordered::new();
         let mut repeated: FuturesUnordered<LocalBoxFuture<'_, ()>> = FuturesUnordered::new();
+        // What was announced while nobody listened may be waiting.
+        let mut prompted: HashSet<String> = self.prompted_kinds().map(str::to_owned).collect();
         loop {
-            for (running, most, is_repeated) in
-                [(&asked, CONCURRENT, false), (&repeated, CONCURRENT_REPEATED, true)]
-            {
-                while running.len() < most {
-                    let Some(job) = self.claim(&client, is_repeated).await? else { break };
-                    running.push(Box::pin(self.run_one(job)));
+            if !prompted.is_empty() {
+                self.prompt(&client, &mut prompted).await?;
+            }
+            loop {
+                let free = Free {
+                    asked: asked.len() < CONCURRENT,
+                    repeated: repeated.len() < CONCURRENT_REPEATED,
+                };
+                let Some(job) = self.claim(&client, free).await? else { break };
+                let running = if job.period_s.is_some() { &repeated } else { &asked };
+                running.push(Box::pin(self.run_one(job)));
+            }
+            let free =
+                Free { asked: asked.len() < CONCURRENT, repeated: repeated.len() < CONCURRENT_REPEATED };
+            let next_start = self.next_start(&client, free).await?;
+            loop {
+                let pause = next_start.map_or(HEARTBEAT, |start| (start - Utc::now()).to_std().unwrap_or_default());
+                tokio::select! {
+                    Some(()) = asked.next(), if !asked.is_empty() => break,
+                    Some(()) = repeated.next(), if !repeated.is_empty() => break,
+                    Some(kind) = told.recv() => {
+                        prompted.extend(std::iter::once(kind).chain(std::iter::from_fn(|| told.try_recv().ok())));
+                        prompted.retain(|kind| self.prompted_kinds().any(|known| known == kind));
+                        break;
+                    }
+                    () = tokio::time::sleep(pause.min(HEARTBEAT)) => {
+                        if pause <= HEARTBEAT {
+                            break;
+                        }
+                        // The lock lasts only as long as this connection.
+                        client.simple_query("").await?;
+                    }
                 }
             }
-            tokio::select! {
-                Some(()) = asked.next(), if !asked.is_empty() => {}
-                Some(()) = repeated.next(), if !repeated.is_empty() => {}
-                // The lock lasts only as long as this connection, so every poll tests the connection.
-                () = tokio::time::sleep(POLL) => client.simple_query("").await.map(drop)?,
-            }
         }
+    }
+
+    fn prompted_kinds(&self) -> impl Iterator<Item = &str> {
+        self.kinds.values().filter(|kind| kind.is_prompted).map(|kind| kind.name)
+    }
+
+    /// Lets these recurring jobs run now. One that is running stays in the set.
+    async fn prompt(&self, client: &Client, prompted: &mut HashSet<String>) -> Result<(), DbError> {
+        const PROMPT: &str = "
+            UPDATE shared.jobs SET run_at = least(run_at, $1)
+             WHERE kind = ANY ($2) AND period_s IS NOT NULL AND state = 'queued'
+         RETURNING kind";
+        let kinds: Vec<&String> = prompted.iter().collect();
+        for row in client.query(PROMPT, &[&Utc::now(), &kinds]).await? {
+            prompted.remove(row.try_get::<_, &str>("kind")?);
+        }
+        Ok(())
+    }
+
+    /// The time of the next start of a queued job for which there is a free place.
+    async fn next_start(&self, client: &Client, free: Free) -> Result<Option<DateTime<Utc>>, DbError> {
+        const NEXT: &str = "
+            SELECT min(run_at) AS start FROM shared.jobs
+             WHERE state = 'queued' AND kind = ANY ($1)
+               AND CASE WHEN period_s IS NULL THEN $2 ELSE $3 END";
+        let row = client.query_one(NEXT, &[&self.kind_names(), &free.asked, &free.repeated]).await?;
+        Ok(row.try_get("start")?)
+    }
+
+    fn kind_names(&self) -> Vec<&'static str> {
+        self.kinds.keys().copied().collect()
     }
 
     /// Queues the jobs that the last runner left unfinished, and the recurring jobs.
@@ -186,33 +274,31 @@ impl JobRunner {
 
     /// Claims the next job, on the runner's own connection. Jobs may hold all connections of the pool, and no
     /// job makes progress while the runner waits here.
-    async fn claim(
-        &self,
-        client: &tokio_postgres::Client,
-        is_repeated: bool,
-    ) -> Result<Option<Job>, DbError> {
+    async fn claim(&self, client: &Client, free: Free) -> Result<Option<Job>, DbError> {
         const CLAIM: &str = concatcp!(
             "UPDATE shared.jobs
                 SET state = 'running', started_at = $1, finished_at = NULL,
                     attempts = attempts + 1, message = NULL
               WHERE id = (SELECT id FROM shared.jobs
                            WHERE state = 'queued' AND run_at <= $1 AND kind = ANY ($2)
-                             AND (period_s IS NOT NULL) = $3
+                             AND CASE WHEN period_s IS NULL THEN $3 ELSE $4 END
                            ORDER BY run_at, id
                            LIMIT 1
                              FOR UPDATE SKIP LOCKED)
           RETURNING ",
             COLUMNS
         );
-        let kinds: Vec<&str> = self.kinds.keys().copied().collect();
-        let row = client.query_opt(CLAIM, &[&Utc::now(), &kinds, &is_repeated]).await?;
+        let kinds = self.kind_names();
+        let row = client.query_opt(CLAIM, &[&Utc::now(), &kinds, &free.asked, &free.repeated]).await?;
         Ok(read_rows(row.as_slice())?.pop())
     }
 
     async fn run_one(&self, job: Job) {
         let Some(kind) = self.kinds.get(job.kind.as_str()) else { return };
         let job = Rc::new(job);
-        let context = JobContext { job: job.clone(), owner_database: self.owner_database.clone() };
+        let again_at = Rc::new(Cell::new(None));
+        let owner_database = self.owner_database.clone();
+        let context = JobContext { job: job.clone(), owner_database, again_at: again_at.clone() };
         let outcome = tokio::select! {
             // A panic of one job must not end all others.
             outcome = AssertUnwindSafe((kind.work)(context)).catch_unwind() => {
@@ -228,7 +314,7 @@ impl JobRunner {
                 "a job failed"
             );
         }
-        if let Err(error) = self.record(&job, outcome).await {
+        if let Err(error) = self.record(&job, outcome, again_at.get()).await {
             tracing::warn!(
                 job.id = %job.id,
                 error = %crate::chain(&error),
@@ -253,7 +339,12 @@ impl JobRunner {
         }
     }
 
-    async fn record(&self, job: &Job, outcome: Option<Result<Value, JobError>>) -> Result<(), DbError> {
+    async fn record(
+        &self,
+        job: &Job,
+        outcome: Option<Result<Value, JobError>>,
+        again_at: Option<DateTime<Utc>>,
+    ) -> Result<(), DbError> {
         const RECORD: &str = "
             UPDATE shared.jobs
                SET state = $2, result = $3, message = $4, run_at = $5, finished_at = $6,
@@ -275,6 +366,7 @@ impl JobRunner {
         self.owner_database
             .write_shared(async |tx| {
                 let run_at = tx.now() + run_in;
+                let run_at = again_at.map_or(run_at, |again_at| run_at.min(again_at));
                 tx.execute(RECORD, &[&job.id, &state, &result, &message, &run_at, &tx.now()]).await.map(drop)
             })
             .await

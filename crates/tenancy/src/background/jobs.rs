@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 use values::Key;
 
+use crate::background::job_runner::CHANNEL;
 use crate::connection::error::DbError;
 use crate::names::tenant::TenantId;
 use crate::scope::transactions::SharedTx;
@@ -141,6 +142,7 @@ pub async fn insert(tx: &SharedTx, new: &NewJob) -> Result<Job, DbError> {
     if let Some(waiting) = tx.row_opt(WAITING, &[&new.kind, &tenant, &new.parameters]).await? {
         return Ok(waiting);
     }
+    announce(tx).await?;
     tx.row(
         INSERT,
         &[
@@ -154,6 +156,11 @@ pub async fn insert(tx: &SharedTx, new: &NewJob) -> Result<Job, DbError> {
         ],
     )
     .await
+}
+
+/// Wakes the runner when the transaction commits.
+async fn announce(tx: &SharedTx) -> Result<(), DbError> {
+    tx.execute("SELECT pg_notify($1, '')", &[&CHANNEL]).await.map(drop)
 }
 
 /// Finds the job with this id, if the scope may see it.
@@ -240,6 +247,7 @@ pub async fn retry(tx: &SharedTx, id: JobId) -> Result<Job, JobChangeError> {
       RETURNING ",
         COLUMNS
     );
+    announce(tx).await?;
     match tx.row_opt(RETRY, &[&id, &tx.now()]).await? {
         Some(job) => Ok(job),
         None => Err(find(tx, id)

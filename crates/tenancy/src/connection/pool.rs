@@ -336,6 +336,7 @@ impl Pool {
 
     /// Lends a connection for `schema_key`. `limit` is the business's own limit of concurrent transactions.
     pub(crate) async fn lend(&self, schema_key: SchemaKey, limit: Option<usize>) -> Result<Lent, DbError> {
+        self.watch.note_use();
         let asked = Instant::now();
         let lent = self.lend_now(schema_key, limit).await;
         let waited = asked.elapsed();

@@ -1,5 +1,6 @@
 //! Watches the PostgreSQL server: whether it answers, whether it takes writes, and whether another server has
-//! taken its place. Connections that are of no use any more leave the pools at once.
+//! taken its place. Connections that are of no use any more leave the pools at once. The watch asks often
+//! while connections are used, and seldom while they are not.
 
 use std::io;
 use std::pin::Pin;
@@ -35,6 +36,11 @@ impl ServerState {
     pub(crate) fn is_down(self) -> bool {
         matches!(self, Self::Unreachable | Self::Silent)
     }
+
+    /// Whether the watch looks for a change for the better.
+    fn is_troubled(self) -> bool {
+        self.is_down() || self == Self::ReadOnly
+    }
 }
 
 /// The knowledge about the server that the pools of one login share.
@@ -43,19 +49,31 @@ pub(crate) struct ServerWatch {
     started: Instant,
     /// Milliseconds after `started` at which the server last answered the watch.
     heard_at: AtomicU64,
+    /// Milliseconds after `started` at which somebody last wanted a connection.
+    used_at: AtomicU64,
+    /// Milliseconds after `started` at which somebody wanted a connection after a time of rest.
+    roused_at: AtomicU64,
     /// Connections that were opened in an earlier generation are not lent any more.
     generation: AtomicU64,
     /// Wakes the watch before its time.
     suspicion: Notify,
+    /// Ends the rest of the watch.
+    use_begins: Notify,
 }
 
-/// Interval between two questions to the server.
+/// Interval between two questions to the server while connections are used.
 const ASK_EVERY: Duration = Duration::from_millis(250);
+/// Interval between two questions to the server while nobody uses a connection.
+const ASK_AT_REST_EVERY: Duration = Duration::from_secs(2);
+/// Time without a use after which the watch rests.
+const REST_AFTER: Duration = Duration::from_secs(2);
 /// Without an answer for this time, nobody can say that a business is the cause of a wait.
 const LATE_AFTER: Duration = Duration::from_millis(750);
 /// Interval between two new connections of the watch. Only a new connection shows that the server takes no
 /// connections any more, or that the address leads to another server.
 const CONNECT_EVERY: Duration = Duration::from_secs(5);
+/// The same while nobody uses a connection.
+const CONNECT_AT_REST_EVERY: Duration = Duration::from_secs(30);
 /// Pause between two attempts to connect.
 const RECONNECT_AFTER: Duration = Duration::from_millis(200);
 /// Pause between two attempts to connect while the connection at hand answers.
@@ -67,8 +85,11 @@ impl ServerWatch {
             state: watch::Sender::new(ServerState::Unknown),
             started: Instant::now(),
             heard_at: AtomicU64::new(0),
+            used_at: AtomicU64::new(0),
+            roused_at: AtomicU64::new(0),
             generation: AtomicU64::new(0),
             suspicion: Notify::new(),
+            use_begins: Notify::new(),
         }
     }
 
@@ -104,6 +125,21 @@ impl ServerWatch {
         self.suspicion.notify_one();
     }
 
+    /// Somebody wants a connection, so the state of the server matters.
+    pub(crate) fn note_use(&self) {
+        let was_resting = self.rests();
+        self.used_at.store(self.milliseconds(), Ordering::Relaxed);
+        if was_resting {
+            self.roused_at.store(self.milliseconds(), Ordering::Relaxed);
+            self.use_begins.notify_one();
+        }
+    }
+
+    /// Whether nobody has wanted a connection for a while.
+    fn rests(&self) -> bool {
+        self.since(&self.used_at) > REST_AFTER
+    }
+
     /// Watches the server for as long as the future is polled. A server that does not answer for
     /// `longest_silence` counts as gone; all connections of `connector` are then closed, so that the requests
     /// that wait on them end. `retired` is called whenever open connections must leave the pools.
@@ -119,6 +155,10 @@ impl ServerWatch {
         let mut next_question = Instant::now();
         let mut heard_at = Instant::now();
         loop {
+            let (ask_every, connect_every) = match self.rests() && !self.state().is_troubled() {
+                true => (ASK_AT_REST_EVERY, CONNECT_AT_REST_EVERY),
+                false => (ASK_EVERY, CONNECT_EVERY),
+            };
             if attempt.is_none() && next_attempt <= Instant::now() {
                 attempt = Some(Box::pin(connector.open()));
             }
@@ -126,6 +166,8 @@ impl ServerWatch {
                 && next_question <= Instant::now()
                 && let Some(client) = client.clone()
             {
+                // A pause is no silence.
+                heard_at = heard_at.max(Instant::now() - ASK_EVERY);
                 question = Some(Box::pin(async move { Answer::ask(&client).await }));
             }
             tokio::select! {
@@ -134,7 +176,7 @@ impl ServerWatch {
                         // The sign-in was an answer, too.
                         heard_at = Instant::now();
                         (client, question) = (Some(Arc::new(opened)), None);
-                        (next_attempt, next_question) = (Instant::now() + CONNECT_EVERY, Instant::now());
+                        (next_attempt, next_question) = (Instant::now() + connect_every, Instant::now());
                     }
                     Err(error) => {
                         let is_heard = client.is_some();
@@ -158,7 +200,7 @@ impl ServerWatch {
                 answer = poll_optional(&mut question) => match answer {
                     Ok(answer) => {
                         heard_at = Instant::now();
-                        next_question = heard_at + ASK_EVERY;
+                        next_question = heard_at + ask_every;
                         told.clear();
                         self.hear(answer, &mut identity, &retired);
                         // A new connection may lead to the server that takes writes now.
@@ -173,6 +215,10 @@ impl ServerWatch {
                     }
                 },
                 () = self.suspicion.notified() => next_attempt = Instant::now(),
+                () = self.use_begins.notified() => {
+                    next_question = Instant::now();
+                    next_attempt = next_attempt.min(Instant::now() + CONNECT_EVERY);
+                }
                 () = tokio::time::sleep(ASK_EVERY) => {}
             }
             if heard_at.elapsed() > longest_silence
@@ -193,8 +239,7 @@ impl ServerWatch {
     }
 
     fn hear(&self, answer: Answer, identity: &mut Option<String>, retired: &impl Fn()) {
-        let heard_at = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.heard_at.store(heard_at, Ordering::Relaxed);
+        self.heard_at.store(self.milliseconds(), Ordering::Relaxed);
         if identity.replace(answer.identity.clone()).is_some_and(|before| before != answer.identity) {
             tracing::warn!("another database server answers at the address");
             self.generation.fetch_add(1, Ordering::AcqRel);
@@ -223,8 +268,18 @@ impl ServerWatch {
         }
     }
 
+    /// The time since the last answer that was due. There are few answers while the watch rests.
     fn silence(&self) -> Duration {
-        self.started.elapsed().saturating_sub(Duration::from_millis(self.heard_at.load(Ordering::Relaxed)))
+        let pause = if self.rests() { ASK_AT_REST_EVERY } else { Duration::ZERO };
+        self.since(&self.heard_at).min(self.since(&self.roused_at)).saturating_sub(pause)
+    }
+
+    fn milliseconds(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn since(&self, moment: &AtomicU64) -> Duration {
+        Duration::from_millis(self.milliseconds().saturating_sub(moment.load(Ordering::Relaxed)))
     }
 }
 
