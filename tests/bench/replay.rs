@@ -253,7 +253,8 @@ pub fn documents(
             let expression = match value {
                 None => "NULL".to_owned(),
                 Some(value) if value.starts_with("logged-") => "'key-' || (:r)::text".to_owned(),
-                Some(value) if Uuid::parse_str(value).is_ok() => uuid(value),
+                // An array of one id could be read as an id, too.
+                Some(value) if !value.starts_with('{') && Uuid::parse_str(value).is_ok() => uuid(value),
                 Some(value) if same.contains_key(value) => quoted(&same[value]),
                 Some(value)
                     if value.starts_with('{')

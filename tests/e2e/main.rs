@@ -92,3 +92,4 @@ mod token_verifiers;
 mod total_loss;
 mod trading;
 mod unstocked;
+mod webhooks;

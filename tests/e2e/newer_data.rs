@@ -45,7 +45,15 @@ const NEVER_READ: [&str; 8] = [
 ];
 
 /// The closed sets of the `shared` schema that the test reads one by one.
-const SHARED: [&str; 4] = ["jobs.state", "memberships.status", "tenants.status", "users.status"];
+const SHARED: [&str; 7] = [
+    "jobs.state",
+    "memberships.status",
+    "tenants.status",
+    "users.status",
+    "webhook_deliveries.kind",
+    "webhook_deliveries.outcome",
+    "webhook_endpoints.status",
+];
 
 #[tokio::test]
 async fn a_word_of_a_later_release_is_an_error_in_every_column() {
@@ -133,6 +141,19 @@ async fn a_word_of_a_later_release_is_an_error_in_every_column() {
         .read_shared(SharedScope::Platform, async |tx| jobs::list(tx, None, None, None, 10).await)
         .await;
     assert!(matches!(listed, Err(DbError::NewerData(_))), "{listed:?}");
+
+    let hook = acme.post("/api/v1/webhooks", &json!({"url": "https://hooks.invalid/"})).await.body;
+    let hook = format!("/api/v1/webhooks/{}", hook["id"].as_str().unwrap());
+    assert_eq!(acme.post(&format!("{hook}/test"), &json!({})).await.body["outcome"], "unreachable");
+    for (table, column, path) in [
+        ("webhook_deliveries", "kind", format!("{hook}/deliveries")),
+        ("webhook_deliveries", "outcome", format!("{hook}/deliveries")),
+        ("webhook_endpoints", "status", hook.clone()),
+    ] {
+        write_word("shared", table, column).await;
+        let reply = acme.get(&path).await;
+        assert_eq!((reply.status, reply.code()), (503, "newer_release"), "{table}.{column}: {reply:?}");
+    }
 
     let sign_in = json!({"email": format!("owner@{}.test", acme.tenant.slug), "password": PASSWORD});
     write_word("shared", "users", "status").await;

@@ -431,7 +431,7 @@ async fn an_event_is_written_with_its_order_and_no_business_can_read_it() {
     made(acme.submit("orders", &order).await);
     let owner_database = app.onboarding().owner_database();
     until("four events are relayed", async || relayed().await >= 4).await;
-    let prune = async |tx: &tenancy::SharedTx| tenancy::events::prune(tx, 7).await;
+    let prune = async |tx: &tenancy::SharedTx| events::stored::prune(tx, 7).await;
     assert_eq!(owner_database.write_shared(prune).await.unwrap(), 2);
     let forget = async |tx: &tenancy::TenantTx| inventory::idempotency::forget(tx, 7).await;
     assert!(owner_database.write_tenant(&acme.tenant, forget).await.unwrap() >= 2);

@@ -157,7 +157,7 @@ async fn every_route_refuses_callers_without_access() {
         assert_eq!(basic.code(), "token_missing", "{at}");
 
         let is_for_people =
-            matches!(who, Member("team.manage" | "api_keys.manage")) || path.ends_with("/approval");
+            matches!(who, Member("team.manage" | "api_keys.manage" | "webhooks.manage")) || path.ends_with("/approval");
         // An API key is refused exactly if it lacks the permission, or if the route is for people.
         for (name, key) in [("narrow", &narrow), ("wide", &wide), ("program's", &program)] {
             let reply = right.with_token(Some(key)).send(method, &path, body).await;

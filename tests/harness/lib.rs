@@ -19,6 +19,7 @@ pub mod live;
 mod mailbox;
 mod pooler;
 mod program;
+pub mod receiver;
 mod sample;
 mod second;
 pub mod sequences;

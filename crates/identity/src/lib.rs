@@ -16,7 +16,7 @@ mod signing_in;
 pub use access::granting::GrantError;
 pub use access::program::{ApiKeys, KeyRefused, Program};
 pub use access::program_address::{ProgramAddress, ProgramAddressError};
-pub use access::secret::{OVERLAP_HOURS, ProgramSecret};
+pub use access::secret::{OVERLAP_HOURS, OverlapError, ProgramSecret, check_overlap};
 pub use access::{api_key, client, service_account};
 pub use issuers::flow::{Answer, Flow};
 pub use issuers::id_token::IdTokenError;
@@ -45,7 +45,7 @@ pub use signing_in::revocations::Revocations;
 pub use signing_in::second_factor::SecondFactorState;
 pub use signing_in::session::SessionTerms;
 pub use signing_in::sign_on::{self, SignOn, SignOnSecret};
-pub use signing_in::signing_key::{KeyError, Sealer, SigningAlgorithm, SigningKey};
+pub use signing_in::signing_key::{KeyError, Sealer, SigningAlgorithm, SigningKey, Unreadable};
 pub use signing_in::token::{AccessToken, Holder, TokenError, TokenIssuer};
 pub use signing_in::{
     accepting, account_deletion, browser_note, email_change, enrolment, external_identity, external_sign_in,

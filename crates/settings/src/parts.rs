@@ -3,6 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use chrono::TimeDelta;
+use events::webhooks::address::Reach;
+use events::webhooks::attempt::Courier;
+use events::webhooks::sender::WebhookSender;
 use identity::issuer;
 use identity::logout_notice::LogoutNotifier;
 use identity::throttle::Allowed;
@@ -310,7 +314,25 @@ impl Settings {
             logouts: self.logout_notifier()?,
             fiscal: self.fiscal_devices()?,
             keep_event_days: self.events.keep_days,
+            webhooks: WebhookSender {
+                courier: self.courier()?,
+                sealer: self.password_keys()?.webhook_sealer(),
+                give_up_after: TimeDelta::hours(self.webhooks.give_up_after_hours.into()),
+            },
         })
+    }
+
+    /// The networks that webhooks may reach.
+    pub fn reach(&self) -> Reach {
+        if self.webhooks.any_network { Reach::AnyNetwork } else { Reach::Internet }
+    }
+
+    /// Carries the messages of webhooks.
+    ///
+    /// # Errors
+    /// [`SettingsError`] on a system without root certificates.
+    pub fn courier(&self) -> Result<Courier, SettingsError> {
+        Courier::new(self.reach()).map_err(|error| refuse("webhooks", error))
     }
 
     /// The fiscal devices that registers may use.

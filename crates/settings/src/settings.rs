@@ -25,6 +25,8 @@ pub struct Settings {
     pub licence: LicenceSettings,
     /// The section `[events]`: live events.
     pub events: EventSettings,
+    /// The section `[webhooks]`: events for programs elsewhere.
+    pub webhooks: WebhookSettings,
     /// The section `[till]`: fiscal devices.
     pub till: TillSettings,
     /// The section `[sign_up]`: businesses that people create for themselves.
@@ -156,6 +158,17 @@ pub struct EventSettings {
     pub max_streams_per_user: usize,
     /// Days for which events are kept. Range: 1 to 365.
     pub keep_days: u32,
+}
+
+/// The section `[webhooks]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WebhookSettings {
+    /// Whether webhooks may have addresses of any network, and addresses without TLS. For development only.
+    pub any_network: bool,
+    /// Hours after which a webhook that takes no event fails. Range: 1 to 720, and less than
+    /// `events.keep_days`.
+    pub give_up_after_hours: u32,
 }
 
 /// The section `[till]`.
@@ -453,6 +466,8 @@ impl Settings {
         range("events.max_streams_per_business", self.events.max_streams_per_business, 1, 100_000)?;
         range("events.max_streams_per_user", self.events.max_streams_per_user, 1, 100_000)?;
         range("events.keep_days", self.events.keep_days, 1, 365)?;
+        let most = (self.events.keep_days * 24 - 1).min(720);
+        range("webhooks.give_up_after_hours", self.webhooks.give_up_after_hours, 1, most)?;
         range("sign_up.most_a_day", self.sign_up.most_a_day, 1, 100_000)?;
         range("domains.claim_days", self.domains.claim_days, 1, 365)?;
         range("domains.missing_days", self.domains.missing_days, 1, 365)?;

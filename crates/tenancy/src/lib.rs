@@ -52,8 +52,7 @@ mod owner;
 mod registry;
 mod scope;
 
-pub use background::event_hub::{EventHub, Next, Subscription};
-pub use background::{events, jobs, outbox};
+pub use background::{jobs, outbox};
 pub use connection::all::{Steps, all};
 pub use connection::connect::{self, DatabaseUrl};
 pub use connection::copy_stream::{CopyIn, CopyOut};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::SecondsFormat;
 use clap::Subcommand;
 use settings::Settings;
-use tenancy::jobs::{self, Job, JobId, JobRunner, JobState};
+use tenancy::jobs::{self, Job, JobId, JobState};
 use tenancy::{OwnerDatabase, SharedScope, TenantSlug};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -165,7 +165,7 @@ fn show(job: &Job, output: Output) -> anyhow::Result<()> {
 async fn work(settings: &Settings) -> anyhow::Result<()> {
     let owner_database = Arc::new(owner(settings).await?);
     context::refuse_pooler("database.owner_url", &settings.owner_url()?).await?;
-    let runner = JobRunner::new(owner_database.clone(), platform::job_kinds::kinds(settings.background()?));
+    let runner = platform::job_kinds::runner(owner_database.clone(), settings.background()?);
     let mut terminate = signal(SignalKind::terminate())?;
     let (stop, stopped) = watch::channel(false);
     note!("running background jobs; press Ctrl-C to stop");

@@ -22,7 +22,11 @@ pub const OVERLAP_HOURS: u32 = 24;
 pub struct OverlapError;
 
 /// Refuses a time for which no former secret may stay valid.
-pub(super) fn check_overlap(overlap: TimeDelta) -> Result<(), OverlapError> {
+/// Checks how long a former secret stays valid.
+///
+/// # Errors
+/// [`OverlapError`] if that is longer than a week.
+pub fn check_overlap(overlap: TimeDelta) -> Result<(), OverlapError> {
     let is_allowed = overlap >= TimeDelta::zero() && overlap <= LONGEST_OVERLAP;
     is_allowed.then_some(()).ok_or(OverlapError)
 }

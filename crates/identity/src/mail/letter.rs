@@ -78,6 +78,9 @@ pub(super) async fn compose(tx: &SharedTx, mail: &Due, key: &LinkKey) -> Result<
             let is_due = recipient.is_some() && ends_as_said(tx, mail).await?;
             return Ok(is_due.then_some(Letter { is_from_business: false, ..letter }));
         }
+        Template::WebhookFailed => {
+            return Ok(recipient.map(|_| Letter { is_from_business: false, ..letter }));
+        }
         // It goes to customers, who have no account.
         Template::Receipt => return Ok(Some(Letter { is_from_business: true, ..letter })),
         // It also goes to an address that is not that of the account any more.

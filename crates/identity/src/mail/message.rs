@@ -101,6 +101,11 @@ fn texts(template: Template) -> Texts {
             plain: include_str!("templates/licence_ending.txt"),
             html: include_str!("templates/licence_ending.html"),
         },
+        Template::WebhookFailed => Texts {
+            subject: "A webhook of {{ parameters.business }} has failed",
+            plain: include_str!("templates/webhook_failed.txt"),
+            html: include_str!("templates/webhook_failed.html"),
+        },
         Template::Receipt => Texts {
             subject: "Your receipt {{ parameters.reference }} from {{ sender }}",
             plain: "{{ parameters.text }}",

@@ -34,6 +34,8 @@ values::words! {
         SignUp = "sign_up",
         /// The licence of a business ends soon, or has ended.
         LicenceEnding = "licence_ending",
+        /// A webhook of a business has failed.
+        WebhookFailed = "webhook_failed",
         /// The receipt of a sale, for a customer.
         Receipt = "receipt",
     }
@@ -72,6 +74,7 @@ impl Template {
             | Self::IdentityChanged
             | Self::EmailChanged
             | Self::LicenceEnding
+            | Self::WebhookFailed
             // See `may_mail_receipt`.
             | Self::Receipt => None,
             Self::SignUp => Some(SIGN_UPS_A_DAY),

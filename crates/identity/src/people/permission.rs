@@ -52,6 +52,8 @@ values::words! {
         TeamManage = "team.manage",
         /// Make, rotate and revoke API keys.
         ApiKeysManage = "api_keys.manage",
+        /// Make, change and delete webhooks, and read their deliveries.
+        WebhooksManage = "webhooks.manage",
         /// Change the settings, tax classes and locations of the business.
         SettingsWrite = "settings.write",
         /// Export the data of the business. No endpoint requires it yet.
@@ -81,6 +83,7 @@ impl Permission {
             self,
             Self::TeamManage
                 | Self::ApiKeysManage
+                | Self::WebhooksManage
                 | Self::TenantsWrite
                 | Self::AppsWrite
                 | Self::UsersWrite

@@ -119,6 +119,24 @@ values::words! {
         ApiKeyRotated = "api_key.rotated",
         /// An API key was revoked.
         ApiKeyRevoked = "api_key.revoked",
+        /// A webhook was made.
+        WebhookCreated = "webhook.created",
+        /// A webhook got another address, note or choice of topics.
+        WebhookChanged = "webhook.changed",
+        /// A webhook got another secret.
+        WebhookRotated = "webhook.rotated",
+        /// A webhook was paused.
+        WebhookPaused = "webhook.paused",
+        /// A webhook goes on.
+        WebhookResumed = "webhook.resumed",
+        /// A webhook left an event out.
+        WebhookSkipped = "webhook.skipped",
+        /// A webhook sends events again.
+        WebhookReplayed = "webhook.replayed",
+        /// A webhook took no event for days, or does not exist any more, so nothing is sent to it.
+        WebhookFailed = "webhook.failed",
+        /// A webhook was deleted.
+        WebhookDeleted = "webhook.deleted",
     }
 }
 

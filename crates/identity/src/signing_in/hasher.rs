@@ -72,6 +72,11 @@ impl PasswordKeys {
         self.sealer_of(b"tenantry notes of browsers")
     }
 
+    /// Encrypts the secrets of webhooks.
+    pub fn webhook_sealer(&self) -> Sealer {
+        self.sealer_of(b"tenantry webhooks")
+    }
+
     /// Encrypts with secrets of their own for this purpose, the present one first.
     fn sealer_of(&self, purpose: &[u8]) -> Sealer {
         let all = std::iter::once(&self.current).chain(&self.former);

@@ -165,7 +165,10 @@ impl Sealer {
     }
 
     /// Encrypts bytes that belong to the row with this id. Returns the result, and the name of the secret.
-    pub(super) fn seal_bytes(&self, id: &str, bytes: &[u8]) -> Result<(Vec<u8>, String), Unreadable> {
+    ///
+    /// # Errors
+    /// [`Unreadable`] without a secret.
+    pub fn seal_bytes(&self, id: &str, bytes: &[u8]) -> Result<(Vec<u8>, String), Unreadable> {
         let (name, secret) = self.secrets.first().ok_or(Unreadable)?;
         let mut sealed = bytes.to_vec();
         // The id is part of what is sealed, so that nobody can exchange two rows.
@@ -195,7 +198,10 @@ impl Sealer {
     }
 
     /// Decrypts the bytes of the row with this id.
-    pub(super) fn open_bytes(
+    ///
+    /// # Errors
+    /// [`Unreadable`] if the bytes, their row or the secrets are others.
+    pub fn open_bytes(
         &self,
         id: &str,
         bytes: &[u8],

@@ -12,7 +12,7 @@ use serde_json::json;
 use tenancy::copy::Loading;
 use tenancy::domain::{self, DomainError};
 use tenancy::lifecycle::{self, LifecycleError, StatusChange};
-use tenancy::{HostName, NewTenant, OwnerDatabase, SharedTx, Tenant, TenantId, TenantSlug, events, tenant};
+use tenancy::{HostName, NewTenant, OwnerDatabase, SharedTx, Tenant, TenantId, TenantSlug, tenant};
 use values::Name;
 
 use crate::backup::create::SharedRows;
@@ -111,7 +111,7 @@ async fn restore_over(
         load(owner_database, backup, &loading).await?;
         let tenant = maintenance.tenant();
         let record = async |tx: &SharedTx| {
-            events::forget(tx, id).await?;
+            events::stored::forget(tx, id).await?;
             platform_audit::record(tx, actor, "tenant.restored", Some(tenant), details).await
         };
         owner_database.replace_by_loaded(loading, &maintenance, record).await?;

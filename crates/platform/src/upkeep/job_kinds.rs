@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use events::webhooks::delivery;
+use events::webhooks::sender::WebhookSender;
 use identity::logout_notice::{self, LogoutNotifier};
 use identity::{
     Post, Sealer, SigningAlgorithm, api_key, auth_event, code, external_identity, invitation, key_ring,
@@ -17,8 +19,8 @@ use inventory::{alert, idempotency};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tenancy::fleet::RunOptions;
-use tenancy::jobs::{JobContext, JobError, JobKind, NewJob};
-use tenancy::{DbError, SharedTx, Tenant, TenantId, TenantTx, events, tenant};
+use tenancy::jobs::{JobContext, JobError, JobKind, JobRunner, NewJob};
+use tenancy::{DbError, OwnerDatabase, SharedTx, Tenant, TenantId, TenantTx, tenant};
 use till::books::ChainSpan;
 use till::fiscal_device::FiscalDevices;
 use till::{books, overdue};
@@ -49,6 +51,7 @@ const TELL_PROGRAMS: &str = "logouts.tell";
 const WARN_OF_LICENCES: &str = "licences.warn";
 const TEND_KEYS: &str = "keys.tend";
 const SIGN_RECEIPTS: &str = "receipts.sign";
+const SEND_WEBHOOKS: &str = "webhooks.send";
 
 /// The settings of background jobs.
 #[derive(Clone)]
@@ -77,6 +80,8 @@ pub struct JobSettings {
     pub keep_event_days: u32,
     /// The fiscal devices that sign receipts.
     pub fiscal: FiscalDevices,
+    /// Sends events to webhooks.
+    pub webhooks: WebhookSender,
 }
 
 /// How the keys that sign access tokens are made and replaced.
@@ -118,8 +123,16 @@ pub fn verify_ledgers(requested_by: String) -> NewJob {
     NewJob { kind: VERIFY_LEDGERS, tenant_id: None, parameters: json!({}), max_attempts: 1, requested_by }
 }
 
+/// The runner of all background jobs, which sends webhooks, too.
+pub fn runner(owner_database: Arc<OwnerDatabase>, settings: JobSettings) -> JobRunner {
+    let sender = settings.webhooks.clone();
+    JobRunner::new(owner_database, kinds(settings)).with_service(SEND_WEBHOOKS, move |database, prompted| {
+        sender.clone().run(database, prompted)
+    })
+}
+
 /// All kinds of background jobs.
-pub fn kinds(settings: JobSettings) -> Vec<JobKind> {
+fn kinds(settings: JobSettings) -> Vec<JobKind> {
     let JobSettings {
         spare_schemas,
         backup_folder,
@@ -133,6 +146,7 @@ pub fn kinds(settings: JobSettings) -> Vec<JobKind> {
         logouts,
         fiscal,
         keep_event_days,
+        webhooks: _,
     } = settings;
     let mut kinds = vec![
         JobKind::new(MIGRATE, run_migrations),
@@ -283,7 +297,10 @@ async fn verify_all_ledgers(context: JobContext) -> Result<Value, JobError> {
 }
 
 async fn prune_events(context: JobContext, keep_days: u32) -> Result<Value, JobError> {
-    let prune = async |tx: &SharedTx| events::prune(tx, keep_days).await;
+    let prune = async |tx: &SharedTx| {
+        delivery::prune(tx).await?;
+        events::stored::prune(tx, keep_days).await
+    };
     Ok(json!({"pruned": context.owner_database.write_shared(prune).await?}))
 }
 

@@ -5,11 +5,14 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use actix_web::{HttpRequest, web};
-use identity::{ApiKeys, ExternalIssuers, KeyRing, Revocations, SignIn, SigningKey, TokenIssuer};
+use events::EventHub;
+use events::webhooks::address::Reach;
+use events::webhooks::attempt::Courier;
+use identity::{ApiKeys, ExternalIssuers, KeyRing, Revocations, Sealer, SignIn, SigningKey, TokenIssuer};
 use platform::migrations::Served;
 use platform::{Onboarding, Operator};
 use settings::wiring::{self, WiringError};
-use tenancy::{Database, EventHub, Resolver};
+use tenancy::{Database, Resolver};
 use till::fiscal_device::FiscalDevices;
 
 use crate::http::caller::Staff;
@@ -51,6 +54,12 @@ pub struct State {
     pub onboarding: Option<Onboarding>,
     /// Passes events on to clients.
     pub events: Arc<EventHub>,
+    /// Tries webhooks out.
+    pub courier: Courier,
+    /// The networks that webhooks may reach.
+    pub reach: Reach,
+    /// Encrypts the secrets of webhooks.
+    pub webhook_sealer: Sealer,
     /// The open streams of events.
     pub streams: Arc<Streams>,
     /// The fiscal devices that sign receipts.
@@ -108,6 +117,9 @@ impl State {
             onboarding,
             fiscal: settings.fiscal_devices()?,
             events: Arc::new(EventHub::new(database.clone())),
+            courier: settings.courier()?,
+            reach: settings.reach(),
+            webhook_sealer: settings.password_keys()?.webhook_sealer(),
             streams: Streams::new(
                 settings.events.max_streams_per_business,
                 settings.events.max_streams_per_user,

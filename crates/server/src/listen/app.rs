@@ -178,8 +178,8 @@ pub fn start(state: State) -> Result<Running, StartError> {
     }
     let background = match &state.onboarding {
         Some(onboarding) if state.settings.jobs.in_server => {
-            let kinds = platform::job_kinds::kinds(state.settings.background()?);
-            Some(Background::start(JobRunner::new(onboarding.owner_database().clone(), kinds))?)
+            let owner_database = onboarding.owner_database().clone();
+            Some(Background::start(platform::job_kinds::runner(owner_database, state.settings.background()?))?)
         }
         _ => None,
     };

@@ -1,5 +1,6 @@
-//! Problems of programs: API keys and service accounts.
+//! Problems of programs: API keys, service accounts and webhooks.
 
+use events::webhooks::change::EndpointError;
 use identity::api_key::ApiKeyError;
 use identity::client::ClientError;
 use identity::service_account::ServiceAccountError;
@@ -43,6 +44,22 @@ impl From<ApiKeyError> for Problem {
             ApiKeyError::Revoked | ApiKeyError::Expired => Self::because(Code::ApiKeyEnded, &error),
             ApiKeyError::TooMany => Self::because(Code::TooManyApiKeys, &error),
             ApiKeyError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<EndpointError> for Problem {
+    fn from(error: EndpointError) -> Self {
+        match error {
+            EndpointError::Unknown => Self::not_found(),
+            EndpointError::Taken => Self::because(Code::WebhookExists, &error),
+            EndpointError::TooMany => Self::because(Code::TooManyWebhooks, &error),
+            EndpointError::Stale => Self::because(Code::Stale, &error),
+            EndpointError::Overlap(_) => Self::invalid("/overlapHours", Code::InvalidValue, error),
+            EndpointError::Status(detail) => Self::new(Code::WebhookNotReady, detail.to_owned()),
+            EndpointError::Gone(_) => Self::because(Code::EventsDeleted, &error),
+            EndpointError::Sealing(error) => Self::internal(error),
+            EndpointError::Db(error) => error.into(),
         }
     }
 }

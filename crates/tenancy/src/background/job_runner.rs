@@ -19,7 +19,7 @@ use const_format::concatcp;
 use futures_util::future::{FutureExt as _, LocalBoxFuture};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use serde_json::Value;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio_postgres::Client;
 
 use crate::background::jobs::{COLUMNS, Job, JobId, JobState};
@@ -67,6 +67,8 @@ impl JobContext {
 
 type Work = Box<dyn Fn(JobContext) -> LocalBoxFuture<'static, Result<Value, JobError>> + Send>;
 
+type Service = Box<dyn Fn(Arc<OwnerDatabase>, Rc<Notify>) -> LocalBoxFuture<'static, ()> + Send>;
+
 /// A kind of job: its name and its work.
 pub struct JobKind {
     name: &'static str,
@@ -110,6 +112,7 @@ struct Free {
 pub struct JobRunner {
     owner_database: Arc<OwnerDatabase>,
     kinds: HashMap<&'static str, JobKind>,
+    service: Option<(&'static str, Service)>,
 }
 
 /// Number of requested jobs that run at the same time. Each may use several connections of the owner.
@@ -129,7 +132,23 @@ pub(super) const CHANNEL: &str = "tenantry_jobs";
 impl JobRunner {
     /// Returns a runner of these kinds of jobs, which starts no job before [`JobRunner::run`].
     pub fn new(owner_database: Arc<OwnerDatabase>, kinds: Vec<JobKind>) -> Self {
-        Self { owner_database, kinds: kinds.into_iter().map(|kind| (kind.name, kind)).collect() }
+        let kinds = kinds.into_iter().map(|kind| (kind.name, kind)).collect();
+        Self { owner_database, kinds, service: None }
+    }
+
+    /// Adds work that goes on for as long as this process runs the jobs. It is notified when the database
+    /// announces its name on the channel of jobs.
+    #[must_use]
+    pub fn with_service<F>(
+        self,
+        name: &'static str,
+        work: impl Fn(Arc<OwnerDatabase>, Rc<Notify>) -> F + Send + 'static,
+    ) -> Self
+    where
+        F: Future<Output = ()> + 'static,
+    {
+        let service: Service = Box::new(move |database, prompted| Box::pin(work(database, prompted)));
+        Self { service: Some((name, service)), ..self }
     }
 
     /// Runs jobs on the calling thread until `stop` is set. The next elected process runs the interrupted
@@ -167,6 +186,11 @@ impl JobRunner {
         self.take_over().await?;
         let mut asked: FuturesUnordered<LocalBoxFuture<'_, ()>> = FuturesUnordered::new();
         let mut repeated: FuturesUnordered<LocalBoxFuture<'_, ()>> = FuturesUnordered::new();
+        let service_prompted = Rc::new(Notify::new());
+        let mut service: LocalBoxFuture<'_, ()> = match &self.service {
+            Some((_, work)) => work(self.owner_database.clone(), service_prompted.clone()),
+            None => Box::pin(std::future::pending()),
+        };
         // What was announced while nobody listened may be waiting.
         let mut prompted: HashSet<String> = self.prompted_kinds().map(str::to_owned).collect();
         loop {
@@ -190,10 +214,19 @@ impl JobRunner {
                 tokio::select! {
                     Some(()) = asked.next(), if !asked.is_empty() => break,
                     Some(()) = repeated.next(), if !repeated.is_empty() => break,
-                    Some(kind) = told.recv() => {
-                        prompted.extend(std::iter::once(kind).chain(std::iter::from_fn(|| told.try_recv().ok())));
-                        prompted.retain(|kind| self.prompted_kinds().any(|known| known == kind));
-                        break;
+                    () = &mut service => {}
+                    Some(name) = told.recv() => {
+                        let names: HashSet<String> =
+                            std::iter::once(name).chain(std::iter::from_fn(|| told.try_recv().ok())).collect();
+                        if self.service.as_ref().is_some_and(|(name, _)| names.contains(*name)) {
+                            service_prompted.notify_one();
+                        }
+                        let is_ours = |name: &String| self.prompted_kinds().any(|kind| kind == name);
+                        // An empty name stands for a job that somebody has asked for.
+                        if names.contains("") || names.iter().any(is_ours) {
+                            prompted.extend(names.into_iter().filter(is_ours));
+                            break;
+                        }
                     }
                     () = tokio::time::sleep(pause.min(HEARTBEAT)) => {
                         if pause <= HEARTBEAT {
@@ -229,7 +262,7 @@ impl JobRunner {
         const NEXT: &str = "
             SELECT min(run_at) AS start FROM shared.jobs
              WHERE state = 'queued' AND kind = ANY ($1)
-               AND CASE WHEN period_s IS NULL THEN $2 ELSE $3 END";
+               AND CASE WHEN period_s IS NULL THEN $2::boolean ELSE $3::boolean END";
         let row = client.query_one(NEXT, &[&self.kind_names(), &free.asked, &free.repeated]).await?;
         Ok(row.try_get("start")?)
     }
@@ -281,7 +314,7 @@ impl JobRunner {
                     attempts = attempts + 1, message = NULL
               WHERE id = (SELECT id FROM shared.jobs
                            WHERE state = 'queued' AND run_at <= $1 AND kind = ANY ($2)
-                             AND CASE WHEN period_s IS NULL THEN $3 ELSE $4 END
+                             AND CASE WHEN period_s IS NULL THEN $3::boolean ELSE $4::boolean END
                            ORDER BY run_at, id
                            LIMIT 1
                              FOR UPDATE SKIP LOCKED)

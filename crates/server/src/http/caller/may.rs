@@ -33,6 +33,7 @@ markers!(
     ReportsRead,
     TeamManage,
     ApiKeysManage,
+    WebhooksManage,
     SettingsWrite,
     AuditRead,
     TenantsRead,

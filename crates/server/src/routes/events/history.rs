@@ -1,9 +1,9 @@
 //! Events from the past, for clients that catch up.
 
 use actix_web::{HttpResponse, get, web};
+use events::{Extent, stored};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tenancy::events::{self, Extent};
 use tenancy::{SharedScope, SharedTx};
 use utoipa::{IntoParams, ToSchema};
 use values::Limit;
@@ -65,9 +65,9 @@ pub async fn list(
     let limit = query.limit.unwrap_or_default();
     let tenant = caller.scope().tenant().id;
     let read = async |tx: &SharedTx| {
-        let extent = events::extent(tx, tenant).await?;
+        let extent = stored::extent(tx, tenant).await?;
         let after = asked.as_ref().map_or(extent.before_first, |position| position.last);
-        let events = events::after(tx, tenant, after, limit.rows()).await?;
+        let events = stored::after(tx, tenant, after, limit.rows()).await?;
         Ok::<_, tenancy::DbError>((extent, after, events))
     };
     let (extent, after, events) = state.database.read_shared(SharedScope::Tenant(tenant), read).await?;

@@ -9,11 +9,11 @@ use std::time::Duration;
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use events::{Next, StoredEvent, Subscription, stored};
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tenancy::events::{self, StoredEvent};
-use tenancy::{DbError, Next, SharedScope, SharedTx, Subscription};
+use tenancy::{DbError, SharedScope, SharedTx};
 use tokio::time::{Instant, Sleep};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -104,7 +104,7 @@ pub async fn listen(
     let open = state.streams.open(tenant, caller.id())?;
     let subscription = state.events.subscribe(tenant).await?;
     // After the subscription: whatever comes after this extent is received.
-    let extent = async |tx: &SharedTx| events::extent(tx, tenant).await;
+    let extent = async |tx: &SharedTx| stored::extent(tx, tenant).await;
     let extent = state.database.read_shared(SharedScope::Tenant(tenant), extent).await?;
     let end = Position::end(&extent);
     let asked = asked.map(|text| Position::parse(&text).ok_or(ResetReason::NoPosition));
@@ -225,7 +225,7 @@ impl Live {
     /// Reads a page of the events that the client has missed.
     async fn catch_up(&mut self) -> Result<(), DbError> {
         let (tenant, last) = (self.caller.scope().tenant().id, self.last);
-        let read = async |tx: &SharedTx| events::after(tx, tenant, last, PAGE).await;
+        let read = async |tx: &SharedTx| stored::after(tx, tenant, last, PAGE).await;
         let events = self.state.database.read_shared(SharedScope::Tenant(tenant), read).await?;
         self.is_behind = events.len() as i64 == PAGE;
         if let Some(first) = events.first().filter(|first| first.position > last + 1) {

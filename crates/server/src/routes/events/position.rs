@@ -1,6 +1,6 @@
 //! The position of a client among the events of a business: the id of the last event that it has seen.
 
-use tenancy::events::Extent;
+use events::Extent;
 
 /// A position as clients know it, such as `4f2a91c0.1207`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! The topics of events, and the permission that a caller needs for each.
 
+use events::{TopicFilter, UnknownTopic};
 use identity::Permission;
 use platform::licence::LicenceEvent;
 use tenancy::outbox::{OutboxEvent, Topic};
@@ -14,7 +15,7 @@ pub fn all() -> impl Iterator<Item = &'static Topic> {
 }
 
 /// The permission that a caller needs for the events of a topic.
-fn permission_of(topic: &str) -> Permission {
+pub fn permission_of(topic: &str) -> Permission {
     match topic.split('.').next().unwrap_or_default() {
         "order" => Permission::OrdersRead,
         "transfer" | "count" | "stock" | "low_stock" => Permission::StockRead,
@@ -27,11 +28,16 @@ fn permission_of(topic: &str) -> Permission {
     }
 }
 
-/// The chosen topics of a caller.
-pub struct Chosen {
-    /// Names such as `order.placed`, and beginnings such as `order.`; empty for all topics.
-    names: Vec<String>,
+/// Reads a choice of topics.
+///
+/// # Errors
+/// [`UnknownTopic`].
+pub fn parse<'a>(names: impl Iterator<Item = &'a str>) -> Result<TopicFilter, UnknownTopic> {
+    TopicFilter::parse(names, |is| all().any(|topic| is(topic.name)))
 }
+
+/// The chosen topics of a caller.
+pub struct Chosen(TopicFilter);
 
 impl Chosen {
     /// Reads a list such as `order.placed,stock.*`.
@@ -40,30 +46,12 @@ impl Chosen {
     /// 400 for a topic that there is not.
     pub fn parse(text: Option<&str>) -> Result<Self, Problem> {
         let names = text.unwrap_or_default().split(',').map(str::trim).filter(|name| !name.is_empty());
-        let name = |name: &str| {
-            let (begins, is_known): (String, bool) = match name.strip_suffix('*') {
-                Some(begins) => (begins.to_owned(), all().any(|topic| topic.name.starts_with(begins))),
-                None => (name.to_owned(), all().any(|topic| topic.name == name)),
-            };
-            if is_known && (begins.len() == name.len() || begins.ends_with('.')) {
-                return Ok(begins);
-            }
-            let detail = format!(
-                "There is no topic {name}. Name topics such as order.placed, or groups such as order.*, \
-                 separated by commas. The API document lists all topics."
-            );
-            Err(Problem::new(Code::InvalidQuery, detail))
-        };
-        Ok(Self { names: names.map(name).collect::<Result<_, _>>()? })
+        parse(names).map(Self).map_err(|error| Problem::new(Code::InvalidQuery, error.to_string()))
     }
 
     /// Whether the caller asked for the topic, and may see its events.
     pub fn includes<P>(&self, topic: &str, caller: &Caller<P>) -> bool {
-        let is_asked_for = self.names.is_empty()
-            || self.names.iter().any(|name| {
-                if name.ends_with('.') { topic.starts_with(name.as_str()) } else { topic == name }
-            });
-        is_asked_for && caller.may(permission_of(topic))
+        self.0.includes(topic) && caller.may(permission_of(topic))
     }
 }
 

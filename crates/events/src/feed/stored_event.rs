@@ -5,11 +5,9 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
+use tenancy::{DbError, SharedTx, TenantId};
 use uuid::Uuid;
 
-use crate::connection::error::DbError;
-use crate::names::tenant::TenantId;
-use crate::scope::transactions::SharedTx;
 
 /// An event with its position among the events of its business.
 #[derive(Debug)]
@@ -31,7 +29,7 @@ pub struct StoredEvent {
     pub rendered: OnceLock<Bytes>,
 }
 
-crate::from_row!(StoredEvent {
+tenancy::from_row!(StoredEvent {
     tenant_id, position, id, topic, version, payload, created_at,
 } with { rendered: OnceLock::new() });
 
@@ -47,7 +45,7 @@ pub struct Extent {
     pub last: i64,
 }
 
-crate::from_row!(Extent { epoch, before_first, last });
+tenancy::from_row!(Extent { epoch, before_first, last });
 
 /// The extent of the events of a business.
 ///

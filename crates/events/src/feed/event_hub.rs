@@ -8,14 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
+use tenancy::{Database, DbError, Listener, SharedScope, TenantId, chain};
 use tokio::sync::broadcast::{self, Receiver, Sender};
 
-use crate::background::events::{self, StoredEvent};
-use crate::connection::error::{DbError, chain};
-use crate::names::tenant::TenantId;
-use crate::scope::announcements::Listener;
-use crate::scope::database::Database;
-use crate::scope::transactions::SharedScope;
+use crate::feed::stored_event::{self, StoredEvent};
 
 /// Passes events on to clients.
 pub struct EventHub {
@@ -103,7 +99,7 @@ impl EventHub {
         for (tenant, _) in unknown {
             let scope = SharedScope::Tenant(tenant);
             let extent =
-                self.database.read_shared(scope, async move |tx| events::extent(tx, tenant).await).await?;
+                self.database.read_shared(scope, async move |tx| stored_event::extent(tx, tenant).await).await?;
             let last = extent.last;
             self.feeds().entry(tenant).and_modify(|feed| feed.position = Some(last));
         }
@@ -114,7 +110,7 @@ impl EventHub {
             let events = self
                 .database
                 .read_shared(SharedScope::Platform, async move |tx| {
-                    events::after_each(tx, wanted.clone(), AT_ONCE).await
+                    stored_event::after_each(tx, wanted.clone(), AT_ONCE).await
                 })
                 .await?;
             let is_all = (events.len() as i64) < AT_ONCE;

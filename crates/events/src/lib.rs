@@ -1,0 +1,10 @@
+//! The events of businesses after their commit: the feed that live streams read, and webhooks, which tell
+//! programs elsewhere.
+
+mod feed;
+mod topic_filter;
+pub mod webhooks;
+
+pub use feed::event_hub::{EventHub, Next, Subscription};
+pub use feed::stored_event::{self as stored, Extent, StoredEvent};
+pub use topic_filter::{TopicFilter, UnknownTopic};

@@ -1,0 +1,150 @@
+//! One attempt to deliver a message.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use reqwest::redirect::Policy;
+use reqwest::{Client, Response, StatusCode};
+
+use crate::webhooks::address::{Reach, WebhookAddress};
+use crate::webhooks::guard::{Forbidden, GuardedNames};
+use crate::webhooks::message::Message;
+use crate::webhooks::secret::WebhookSecret;
+
+values::words! {
+    /// The outcome of an attempt.
+    pub enum Outcome {
+        /// The endpoint answered with a status of 2xx.
+        Delivered = "delivered",
+        /// The endpoint answered with another status.
+        Refused = "refused",
+        /// The endpoint answered with a redirect, which is not followed.
+        Redirected = "redirected",
+        /// The endpoint answered that it does not exist any more (410).
+        Gone = "gone",
+        /// The endpoint did not answer in time.
+        TimedOut = "timed_out",
+        /// There is no connection: the name is unknown, nobody listens, or the certificate is not valid.
+        Unreachable = "unreachable",
+        /// The name of the endpoint leads to a local network.
+        LocalAddress = "local_address",
+    }
+}
+
+/// What came of an attempt.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+    /// The time until the answer, in milliseconds.
+    pub took_ms: i32,
+    /// The outcome.
+    pub outcome: Outcome,
+    /// The status of the answer, if there was one.
+    pub http_status: Option<i16>,
+    /// The beginning of the answer's body.
+    pub response: Option<String>,
+    /// The time for which the endpoint asks to be left alone.
+    pub(super) retry_after: Option<Duration>,
+}
+
+/// Delivers messages over HTTP.
+#[derive(Clone)]
+pub struct Courier {
+    client: Client,
+    reach: Reach,
+}
+
+/// An endpoint that answers no faster has not taken the message.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// The part of an answer that is kept.
+const RESPONSE_BYTES: usize = 1_000;
+/// The longest time for which an endpoint can ask to be left alone.
+const LONGEST_REST: Duration = Duration::from_secs(24 * 3600);
+
+impl Courier {
+    /// A courier that reaches so far.
+    ///
+    /// # Errors
+    /// [`reqwest::Error`] if the system has no TLS.
+    pub fn new(reach: Reach) -> Result<Self, reqwest::Error> {
+        let client = Client::builder()
+            .timeout(PATIENCE)
+            // What answers is what was checked: no redirects, and no proxy that looks names up by itself.
+            .redirect(Policy::none())
+            .no_proxy()
+            .dns_resolver(Arc::new(GuardedNames(reach)))
+            .user_agent("Tenantry-Webhooks")
+            .build()?;
+        Ok(Self { client, reach })
+    }
+
+    pub(super) async fn deliver(&self, url: &str, secrets: &[WebhookSecret], message: &Message) -> Attempt {
+        let (started_at, started) = (Utc::now(), Instant::now());
+        let (outcome, http_status, response, retry_after) = match self.send(url, secrets, message).await {
+            Ok(answer) => read(answer).await,
+            Err(outcome) => (outcome, None, None, None),
+        };
+        let took_ms = i32::try_from(started.elapsed().as_millis()).unwrap_or(i32::MAX);
+        Attempt { started_at, took_ms, outcome, http_status, response, retry_after }
+    }
+
+    async fn send(
+        &self,
+        url: &str,
+        secrets: &[WebhookSecret],
+        message: &Message,
+    ) -> Result<Response, Outcome> {
+        // The reach may have become shorter since the address was stored.
+        let address = WebhookAddress::parse(url, self.reach).map_err(|_| Outcome::LocalAddress)?;
+        let timestamp = Utc::now().timestamp();
+        let signature = message.sign(timestamp, secrets).map_err(|_| Outcome::Unreachable)?;
+        let request = self
+            .client
+            .post(address.url().clone())
+            .header(CONTENT_TYPE, "application/json")
+            .header(standardwebhooks::HEADER_WEBHOOK_ID, message.id.to_string())
+            .header(standardwebhooks::HEADER_WEBHOOK_TIMESTAMP, timestamp)
+            .header(standardwebhooks::HEADER_WEBHOOK_SIGNATURE, signature)
+            .body(message.body.clone());
+        request.send().await.map_err(|error| outcome_of(&error))
+    }
+}
+
+fn outcome_of(error: &reqwest::Error) -> Outcome {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if error.is::<Forbidden>() {
+            return Outcome::LocalAddress;
+        }
+        cause = error.source();
+    }
+    if error.is_timeout() { Outcome::TimedOut } else { Outcome::Unreachable }
+}
+
+type Read = (Outcome, Option<i16>, Option<String>, Option<Duration>);
+
+async fn read(mut answer: Response) -> Read {
+    let status = answer.status();
+    let outcome = match status {
+        StatusCode::GONE => Outcome::Gone,
+        status if status.is_success() => Outcome::Delivered,
+        status if status.is_redirection() => Outcome::Redirected,
+        _ => Outcome::Refused,
+    };
+    let retry_after = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+    let mut body = Vec::new();
+    // The status has decided. An answer that breaks off is as good as a short one.
+    while let Ok(Some(chunk)) = answer.chunk().await {
+        body.extend_from_slice(&chunk);
+        if body.len() >= RESPONSE_BYTES {
+            body.truncate(RESPONSE_BYTES);
+            break;
+        }
+    }
+    let text: String = String::from_utf8_lossy(&body).chars().filter(|letter| *letter != '\0').collect();
+    let http_status = i16::try_from(status.as_u16()).ok();
+    (outcome, http_status, Some(text), retry_after.map(|seconds| Duration::from_secs(seconds).min(LONGEST_REST)))
+}

@@ -1,0 +1,120 @@
+//! An endpoint: an address of a program elsewhere that gets the events of a business.
+
+use chrono::{DateTime, Utc};
+use const_format::concatcp;
+use tenancy::{DbError, SharedTx, TenantId};
+use values::{Page, PageRequest};
+
+values::ids! {
+    /// The id of an endpoint.
+    EndpointId,
+}
+
+values::words! {
+    /// Whether an endpoint gets events.
+    pub enum EndpointStatus {
+        /// It gets events.
+        Active = "active",
+        /// A member has paused it. It gets what it missed when it is resumed.
+        Paused = "paused",
+        /// It took no event for days, or answered that it does not exist any more (410). It gets what it
+        /// missed when it is resumed.
+        Failed = "failed",
+    }
+}
+
+/// An endpoint, without its secret.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    /// The id.
+    pub id: EndpointId,
+    /// The business.
+    pub tenant_id: TenantId,
+    /// The address, which no other endpoint of the business has.
+    pub url: String,
+    /// A note for people.
+    pub description: Option<String>,
+    /// The chosen topics; empty for all.
+    pub topics: Vec<String>,
+    /// Whether it gets events.
+    pub status: EndpointStatus,
+    /// The attempts so far to deliver the next event; 0 if it has not failed.
+    pub attempts: i32,
+    /// The time of the first of these attempts.
+    pub failing_since: Option<DateTime<Utc>>,
+    /// The time of the next attempt, after one that failed.
+    pub next_attempt_at: Option<DateTime<Utc>>,
+    /// The events of the business that it was not offered yet, of all topics.
+    pub waiting: i64,
+    /// The events that are still to be sent again.
+    pub replaying: i64,
+    /// When the former secret stops to sign, after a rotation.
+    pub former_secret_until: Option<DateTime<Utc>>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// Counts the changes.
+    pub version: i32,
+}
+
+tenancy::from_row!(Endpoint {
+    id,
+    tenant_id,
+    url,
+    description,
+    topics,
+    status,
+    attempts,
+    failing_since,
+    next_attempt_at,
+    waiting,
+    replaying,
+    former_secret_until,
+    created_at,
+    version,
+});
+
+/// The place of an endpoint among the events of its business. Events of a new epoch begin at 0.
+pub(super) const POSITION: &str = "CASE WHEN coalesce(p.epoch, 0) = e.epoch THEN e.last_position ELSE 0 END";
+
+// $1 is the present moment.
+const SELECT: &str = concatcp!(
+    "SELECT e.id, e.tenant_id, e.url, e.description, e.topics, e.status, e.attempts, e.failing_since,
+            CASE WHEN e.attempts > 0 AND e.status = 'active' THEN e.due_at END AS next_attempt_at,
+            coalesce(p.last_position, 0) - ",
+    POSITION,
+    "       AS waiting,
+            coalesce(e.replay_until - e.replay_next + 1, 0) AS replaying,
+            CASE WHEN e.former_expires_at > $1 THEN e.former_expires_at END AS former_secret_until,
+            e.created_at, e.version
+       FROM shared.webhook_endpoints e
+       LEFT JOIN shared.event_positions p ON p.tenant_id = e.tenant_id "
+);
+
+/// An endpoint of a business.
+///
+/// # Errors
+/// [`DbError`]; an unknown endpoint is `None`.
+pub async fn find(tx: &SharedTx, tenant: TenantId, id: EndpointId) -> Result<Option<Endpoint>, DbError> {
+    const FIND: &str = concatcp!(SELECT, "WHERE e.id = $2 AND e.tenant_id = $3");
+    tx.row_opt(FIND, &[&tx.now(), &id, &tenant]).await
+}
+
+/// A page of the endpoints of a business, newest first.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn list(
+    tx: &SharedTx,
+    tenant: TenantId,
+    status: Option<EndpointStatus>,
+    page: &PageRequest<EndpointId>,
+) -> Result<Page<Endpoint>, DbError> {
+    const LIST: &str = concatcp!(
+        SELECT,
+        "WHERE e.tenant_id = $2 AND e.id < $3 AND ($4::text IS NULL OR e.status = $4)
+         ORDER BY e.id DESC LIMIT $5"
+    );
+    let found =
+        tx.rows(LIST, &[&tx.now(), &tenant, &page.below(), &status, &page.limit.and_one()]).await?;
+    Ok(page.page(found, |endpoint: &Endpoint| endpoint.id))
+}

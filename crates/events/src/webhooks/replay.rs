@@ -1,0 +1,63 @@
+//! Replays: events that an endpoint gets once more, one or those of a span. They have the ids that they had.
+
+use chrono::{DateTime, Utc};
+use identity::auth_event::{AuthAction, By};
+use tenancy::{SharedTx, TenantId};
+use uuid::Uuid;
+
+use crate::webhooks::change::{self, EndpointError};
+use crate::webhooks::endpoint::{Endpoint, EndpointId, EndpointStatus};
+
+/// What is sent again. Only events that are still kept can be.
+#[derive(Debug, Clone, Copy)]
+pub enum Replayed {
+    /// One event.
+    Event(Uuid),
+    /// The events of a span of time, both ends included.
+    Span(DateTime<Utc>, DateTime<Utc>),
+}
+
+/// Sends events again, of the topics that the endpoint has chosen. New events come before them.
+///
+/// # Errors
+/// [`EndpointError`]; an endpoint has one replay at a time.
+pub async fn request(
+    tx: &SharedTx,
+    tenant: TenantId,
+    id: EndpointId,
+    replayed: Replayed,
+    by: By<'_>,
+) -> Result<Endpoint, EndpointError> {
+    const FIND: &str = "
+        SELECT min(position) AS first, max(position) AS last FROM shared.events
+         WHERE tenant_id = $1 AND (id = $2 OR created_at BETWEEN $3 AND $4)";
+    const REPLAY: &str = "
+        UPDATE shared.webhook_endpoints SET replay_next = $2, replay_until = $3, version = version + 1
+         WHERE id = $1";
+    struct Found {
+        first: Option<i64>,
+        last: Option<i64>,
+    }
+    tenancy::from_row!(Found { first, last });
+    let present = change::lock(tx, tenant, id, None).await?;
+    if present.status != EndpointStatus::Active {
+        return Err(EndpointError::Status("Resume the endpoint before you send events again."));
+    }
+    if present.replaying > 0 {
+        return Err(EndpointError::Status(
+            "Events are being sent again already. Wait until replaying is 0.",
+        ));
+    }
+    let (event, from, to) = match replayed {
+        Replayed::Event(event) => (Some(event), None, None),
+        Replayed::Span(from, to) => (None, Some(from), Some(to)),
+    };
+    let found: Found = tx.row(FIND, &[&tenant, &event, &from, &to]).await?;
+    let (Some(first), Some(last)) = (found.first, found.last) else {
+        return Err(EndpointError::Status("No such event is kept."));
+    };
+    tx.execute(REPLAY, &[&id, &first, &last]).await?;
+    let endpoint = change::read(tx, tenant, id).await?;
+    change::record(tx, &endpoint, AuthAction::WebhookReplayed, by).await?;
+    Ok(endpoint)
+}

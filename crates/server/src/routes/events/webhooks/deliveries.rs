@@ -1,0 +1,119 @@
+//! The deliveries of a webhook: the log, and a message that tries the webhook out.
+
+use actix_web::{HttpResponse, get, post, web};
+use chrono::{DateTime, Utc};
+use events::webhooks::attempt::Outcome;
+use events::webhooks::delivery::{self, Delivery, DeliveryFilter, DeliveryId, DeliveryKind};
+use events::webhooks::endpoint::{self, EndpointId};
+use serde::{Deserialize, Serialize};
+use tenancy::{SharedScope, SharedTx};
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+use values::{Cursor, Limit};
+
+use crate::http::caller::{Member, may};
+use crate::http::extract::{PathId, Query};
+use crate::http::lists::{PageView, page_request};
+use crate::http::problem::Problem;
+use crate::http::state::State;
+
+/// An attempt to post a message.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WebhookDeliveryView {
+    /// The id of the attempt.
+    id: DeliveryId,
+    /// The id of the event, which the message had as webhook-id.
+    event_id: Uuid,
+    /// The topic. Messages that try the webhook out have the topic webhook.test.
+    #[schema(example = "order.placed")]
+    topic: String,
+    /// Why the message was sent.
+    kind: DeliveryKind,
+    /// The number of the attempt, from 1.
+    attempt: i32,
+    started_at: DateTime<Utc>,
+    /// The time until the end of the answer, in milliseconds.
+    #[schema(example = 84)]
+    took_ms: i32,
+    /// The outcome. Only delivered counts as taken.
+    outcome: Outcome,
+    /// The status of the answer; null if there was none.
+    #[schema(example = 204)]
+    http_status: Option<i16>,
+    /// The beginning of the answer's body, up to 1,000 bytes; null if there was no answer.
+    response: Option<String>,
+}
+
+impl From<Delivery> for WebhookDeliveryView {
+    fn from(delivery: Delivery) -> Self {
+        Self {
+            id: delivery.id,
+            event_id: delivery.event_id,
+            topic: delivery.topic,
+            kind: delivery.kind,
+            attempt: delivery.attempt,
+            started_at: delivery.started_at,
+            took_ms: delivery.took_ms,
+            outcome: delivery.outcome,
+            http_status: delivery.http_status,
+            response: delivery.response,
+        }
+    }
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ListWebhookDeliveries {
+    /// Only attempts to post this event.
+    event_id: Option<Uuid>,
+    /// Only attempts with this outcome.
+    outcome: Option<Outcome>,
+    /// The number of rows on a page, 1 to 100. Defaults to 50.
+    limit: Option<Limit>,
+    /// The nextCursor of the previous page. Defaults to the first page.
+    cursor: Option<Cursor>,
+}
+
+/// List deliveries
+///
+/// Returns the attempts to post messages to the webhook, newest first. They are kept for 14 days.
+#[utoipa::path(tag = "events", operation_id = "listWebhookDeliveries", params(ListWebhookDeliveries,
+    ("id" = EndpointId, Path,)), responses((status = 200, body = PageView<WebhookDeliveryView>)))]
+#[get("/webhooks/{id}/deliveries")]
+pub async fn list(
+    state: web::Data<State>,
+    member: Member<may::WebhooksManage>,
+    PathId(id): PathId<EndpointId>,
+    Query(query): Query<ListWebhookDeliveries>,
+) -> Result<HttpResponse, Problem> {
+    let tenant = member.tenant.id;
+    let page = page_request(query.limit, query.cursor.as_ref())?;
+    let filter = DeliveryFilter { event: query.event_id, outcome: query.outcome };
+    let read = async |tx: &SharedTx| {
+        let endpoint = endpoint::find(tx, tenant, id).await?;
+        let page = delivery::list(tx, tenant, id, filter, &page).await?;
+        Ok::<_, tenancy::DbError>(endpoint.map(|_| page))
+    };
+    let page = state.database.read_shared(SharedScope::Tenant(tenant), read).await?;
+    let page = page.ok_or_else(Problem::not_found)?;
+    Ok(HttpResponse::Ok().json(PageView::new(page, WebhookDeliveryView::from)))
+}
+
+/// Try a webhook out
+///
+/// Posts a message with the topic webhook.test at once, and returns what came of it. The webhook may be
+/// paused. Whatever the outcome, the answer is 200; look at outcome.
+#[utoipa::path(tag = "events", operation_id = "testWebhook",
+    responses((status = 200, body = WebhookDeliveryView)), params(("id" = EndpointId, Path,)))]
+#[post("/webhooks/{id}/test")]
+pub async fn test(
+    state: web::Data<State>,
+    member: Member<may::WebhooksManage>,
+    PathId(id): PathId<EndpointId>,
+) -> Result<HttpResponse, Problem> {
+    let tenant = member.tenant.id;
+    let delivery = delivery::test(&state.database, tenant, id, &state.courier, &state.webhook_sealer).await?;
+    Ok(HttpResponse::Ok().json(WebhookDeliveryView::from(delivery)))
+}

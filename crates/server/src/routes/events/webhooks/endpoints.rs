@@ -1,0 +1,252 @@
+//! The endpoints of webhooks: made, changed and deleted.
+
+use actix_web::http::header;
+use actix_web::{HttpResponse, delete, get, patch, post, web};
+use chrono::TimeDelta;
+use events::TopicFilter;
+use events::webhooks::address::WebhookAddress;
+use events::webhooks::change::{self, EndpointChange, NewEndpoint};
+use events::webhooks::endpoint::{self, EndpointId, EndpointStatus};
+use identity::OVERLAP_HOURS;
+use identity::auth_event::By;
+use serde::Deserialize;
+use tenancy::{SharedScope, SharedTx};
+use utoipa::{IntoParams, ToSchema};
+use values::{Cursor, Limit, Note};
+
+use crate::http::caller::{Member, may};
+use crate::http::client;
+use crate::http::codes::Code;
+use crate::http::extract::{IfMatch, Json, PathId, Query};
+use crate::http::lists::{PageView, page_request};
+use crate::http::problem::Problem;
+use crate::http::recent::Recent;
+use crate::http::state::State;
+use crate::routes::events::topics;
+use crate::routes::events::webhooks::views::{IssuedWebhookView, WebhookView, issued, shown};
+
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({"url": "https://erp.example.com/hooks/tenantry", "topics": ["order.*"]}))]
+pub struct CreateWebhook {
+    /// The address to which events are posted: https, and on the internet. No other endpoint of the business
+    /// has it.
+    #[schema(max_length = 500)]
+    url: String,
+    /// A note for people.
+    description: Option<Note>,
+    /// The topics: names such as order.placed, and groups such as order.*. You must be allowed to see their
+    /// events. Defaults to all topics.
+    #[schema(max_items = 100)]
+    topics: Option<Vec<String>>,
+}
+
+/// The body is a JSON Merge Patch (RFC 7396): a field that is left out stays unchanged.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({"topics": ["order.*", "sale.completed"]}))]
+pub struct ChangeWebhook {
+    /// The address to which events are posted.
+    #[serde(default, deserialize_with = "crate::http::body::required")]
+    #[schema(max_length = 500)]
+    url: Option<String>,
+    /// A note for people, or null.
+    #[serde(default, deserialize_with = "crate::http::body::nullable")]
+    description: Option<Option<Note>>,
+    /// The topics. An empty list means all topics. Events that were passed over are not sent later.
+    #[serde(default, deserialize_with = "crate::http::body::required")]
+    #[schema(max_items = 100)]
+    topics: Option<Vec<String>>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({"overlapHours": 24}))]
+pub struct RotateWebhookSecret {
+    /// The time for which the former secret signs, too, in hours, 0 to 168. Defaults to 24.
+    #[schema(minimum = 0, maximum = 168)]
+    overlap_hours: Option<u32>,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ListWebhooks {
+    /// The status. Defaults to all.
+    status: Option<EndpointStatus>,
+    /// The number of rows on a page, 1 to 100. Defaults to 50.
+    limit: Option<Limit>,
+    /// The nextCursor of the previous page. Defaults to the first page.
+    cursor: Option<Cursor>,
+}
+
+fn address(state: &State, text: &str) -> Result<WebhookAddress, Problem> {
+    WebhookAddress::parse(text, state.reach)
+        .map_err(|error| Problem::invalid("/url", Code::InvalidValue, error))
+}
+
+/// The chosen topics, all of whose events the member may see.
+fn chosen(member: &Member<may::WebhooksManage>, names: &[String]) -> Result<TopicFilter, Problem> {
+    let refuse = |error: String| Problem::invalid("/topics", Code::InvalidValue, error);
+    if names.len() > MOST_TOPICS {
+        return Err(refuse(format!("topics must have at most {MOST_TOPICS} entries")));
+    }
+    let chosen = topics::parse(names.iter().map(String::as_str))
+        .map_err(|error| refuse(error.to_string()))?;
+    let hidden = topics::all()
+        .filter(|topic| chosen.includes(topic.name))
+        .find(|topic| !member.principal.may(topics::permission_of(topic.name)));
+    match hidden {
+        Some(topic) => Err(Problem::new(
+            Code::PermissionDenied,
+            format!(
+                "To send {}, you need the permission {}. Choose other topics.",
+                topic.name,
+                topics::permission_of(topic.name)
+            ),
+        )),
+        None => Ok(chosen),
+    }
+}
+
+const MOST_TOPICS: usize = 100;
+
+/// List webhooks
+///
+/// Returns the endpoints to which events of this business are posted, newest first.
+#[utoipa::path(tag = "events", operation_id = "listWebhooks", params(ListWebhooks),
+    responses((status = 200, body = PageView<WebhookView>)))]
+#[get("/webhooks")]
+pub async fn list(
+    state: web::Data<State>,
+    member: Member<may::WebhooksManage>,
+    Query(query): Query<ListWebhooks>,
+) -> Result<HttpResponse, Problem> {
+    let tenant = member.tenant.id;
+    let page = page_request(query.limit, query.cursor.as_ref())?;
+    let read = async |tx: &SharedTx| endpoint::list(tx, tenant, query.status, &page).await;
+    let page = state.database.read_shared(SharedScope::Tenant(tenant), read).await?;
+    Ok(HttpResponse::Ok().json(PageView::new(page, WebhookView::from)))
+}
+
+/// Create a webhook
+///
+/// From now on, each event of the chosen topics is posted to the address as JSON, signed after Standard
+/// Webhooks 1.0: check the headers webhook-id, webhook-timestamp and webhook-signature with a library for
+/// it and the secret. Answer with a status of 2xx within 15 seconds; the body does not matter, and redirects
+/// are not followed.
+///
+/// Events arrive one after the other, in their order. An event that is not taken is sent again after 5
+/// seconds, 30 seconds, 2 minutes and so on, and the ones after it wait. An endpoint that takes nothing for
+/// three days, or that answers 410, fails: the owners get a mail, and nothing is lost until somebody resumes
+/// it. An event may arrive twice; then it has the same webhook-id.
+#[utoipa::path(tag = "events", operation_id = "createWebhook", request_body = CreateWebhook,
+    responses((status = 201, body = IssuedWebhookView)))]
+#[post("/webhooks")]
+pub async fn create(
+    state: web::Data<State>,
+    member: Recent<Member<may::WebhooksManage>>,
+    client::From(origin): client::From,
+    body: Json<CreateWebhook>,
+) -> Result<HttpResponse, Problem> {
+    let CreateWebhook { url, description, topics } = body.value;
+    let new = NewEndpoint {
+        address: address(&state, &url)?,
+        description,
+        topics: chosen(&member, &topics.unwrap_or_default())?,
+    };
+    let (tenant, by) = (member.tenant.id, By::person(member.principal.user, &origin));
+    let create = async |tx: &SharedTx| change::create(tx, tenant, &new, &state.webhook_sealer, by).await;
+    let made = state.database.write_shared(SharedScope::Tenant(tenant), create).await?;
+    let mut response = HttpResponse::Created();
+    response.insert_header((header::LOCATION, format!("/api/v1/webhooks/{}", made.0.id)));
+    Ok(issued(response, made))
+}
+
+/// Read a webhook
+#[utoipa::path(tag = "events", operation_id = "readWebhook", responses((status = 200, body = WebhookView)),
+    params(("id" = EndpointId, Path,)))]
+#[get("/webhooks/{id}")]
+pub async fn show(
+    state: web::Data<State>,
+    member: Member<may::WebhooksManage>,
+    PathId(id): PathId<EndpointId>,
+) -> Result<HttpResponse, Problem> {
+    let tenant = member.tenant.id;
+    let find = async |tx: &SharedTx| endpoint::find(tx, tenant, id).await;
+    let endpoint = state.database.read_shared(SharedScope::Tenant(tenant), find).await?;
+    Ok(shown(endpoint.ok_or_else(Problem::not_found)?))
+}
+
+/// Change a webhook
+///
+/// Events that wait are posted to the new address, and with the new choice of topics.
+#[utoipa::path(tag = "events", operation_id = "changeWebhook", request_body = ChangeWebhook,
+    responses((status = 200, body = WebhookView)),
+    params(("id" = EndpointId, Path,),
+           ("If-Match" = Option<String>, Header, description = "The ETag of the last response. If the \
+            webhook has been changed since, the answer is 412.")))]
+#[patch("/webhooks/{id}")]
+pub async fn update(
+    state: web::Data<State>,
+    member: Recent<Member<may::WebhooksManage>>,
+    client::From(origin): client::From,
+    PathId(id): PathId<EndpointId>,
+    IfMatch(if_version): IfMatch,
+    body: Json<ChangeWebhook>,
+) -> Result<HttpResponse, Problem> {
+    let ChangeWebhook { url, description, topics } = body.value;
+    let wanted = EndpointChange {
+        address: url.map(|url| address(&state, &url)).transpose()?,
+        description,
+        topics: topics.map(|names| chosen(&member, &names)).transpose()?,
+    };
+    let (tenant, by) = (member.tenant.id, By::person(member.principal.user, &origin));
+    let change = async |tx: &SharedTx| change::change(tx, tenant, id, &wanted, if_version, by).await;
+    Ok(shown(state.database.write_shared(SharedScope::Tenant(tenant), change).await?))
+}
+
+/// Rotate the secret of a webhook
+///
+/// Gives the webhook another secret. Each message has a signature with the former secret, too, for some
+/// hours, so that the receiver can change over.
+#[utoipa::path(tag = "events", operation_id = "rotateWebhookSecret", request_body = RotateWebhookSecret,
+    responses((status = 200, body = IssuedWebhookView)),
+    params(("id" = EndpointId, Path,),
+           ("If-Match" = Option<String>, Header, description = "The ETag of the last response. If the \
+            webhook has been changed since, the answer is 412.")))]
+#[post("/webhooks/{id}/rotate")]
+pub async fn rotate(
+    state: web::Data<State>,
+    member: Recent<Member<may::WebhooksManage>>,
+    client::From(origin): client::From,
+    PathId(id): PathId<EndpointId>,
+    IfMatch(if_version): IfMatch,
+    body: Json<RotateWebhookSecret>,
+) -> Result<HttpResponse, Problem> {
+    let overlap = TimeDelta::hours(body.value.overlap_hours.unwrap_or(OVERLAP_HOURS).into());
+    let (tenant, by) = (member.tenant.id, By::person(member.principal.user, &origin));
+    let rotate = async |tx: &SharedTx| {
+        change::rotate(tx, tenant, id, overlap, if_version, &state.webhook_sealer, by).await
+    };
+    let made = state.database.write_shared(SharedScope::Tenant(tenant), rotate).await?;
+    Ok(issued(HttpResponse::Ok(), made))
+}
+
+/// Delete a webhook
+///
+/// Deletes the webhook with its log of deliveries. Nothing more is posted to its address.
+#[utoipa::path(tag = "events", operation_id = "deleteWebhook",
+    responses((status = 204, description = "Deleted")), params(("id" = EndpointId, Path,)))]
+#[delete("/webhooks/{id}")]
+pub async fn delete(
+    state: web::Data<State>,
+    member: Member<may::WebhooksManage>,
+    client::From(origin): client::From,
+    PathId(id): PathId<EndpointId>,
+) -> Result<HttpResponse, Problem> {
+    let (tenant, by) = (member.tenant.id, By::person(member.principal.user, &origin));
+    let delete = async |tx: &SharedTx| change::delete(tx, tenant, id, by).await;
+    state.database.write_shared(SharedScope::Tenant(tenant), delete).await?;
+    Ok(HttpResponse::NoContent().finish())
+}

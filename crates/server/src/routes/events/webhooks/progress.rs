@@ -1,0 +1,131 @@
+//! What a webhook sends next: paused, resumed, one event left out, events sent again.
+
+use actix_web::{HttpResponse, post, web};
+use events::webhooks::change::{self, ResumeFrom};
+use events::webhooks::endpoint::EndpointId;
+use events::webhooks::replay::{self, Replayed};
+use identity::auth_event::By;
+use serde::Deserialize;
+use tenancy::{SharedScope, SharedTx};
+use utoipa::ToSchema;
+use uuid::Uuid;
+use values::Moment;
+
+use crate::http::caller::{Member, may};
+use crate::http::client;
+use crate::http::codes::Code;
+use crate::http::extract::{Json, PathId};
+use crate::http::problem::Problem;
+use crate::http::state::State;
+use crate::routes::events::webhooks::views::{WebhookView, shown};
+
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({"from": "where_it_stopped"}))]
+pub struct ResumeWebhook {
+    /// The event with which the webhook goes on. Defaults to where_it_stopped.
+    from: Option<ResumeFrom>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({"from": "2026-11-02T10:00:00Z", "to": "2026-11-02T11:00:00Z"}))]
+pub struct ReplayWebhook {
+    /// The id of one event, which its message had as webhook-id.
+    event_id: Option<Uuid>,
+    /// The beginning of a span of time.
+    from: Option<Moment>,
+    /// The end of the span, which is included.
+    to: Option<Moment>,
+}
+
+impl ReplayWebhook {
+    fn replayed(self) -> Result<Replayed, Problem> {
+        match (self.event_id, self.from, self.to) {
+            (Some(event), None, None) => Ok(Replayed::Event(event)),
+            (None, Some(from), Some(to)) if from.time() <= to.time() => {
+                Ok(Replayed::Span(from.time(), to.time()))
+            }
+            (None, Some(_), Some(_)) => {
+                Err(Problem::invalid("/to", Code::InvalidValue, "to must not be before from"))
+            }
+            _ => Err(Problem::invalid("", Code::InvalidValue, "send either eventId, or both from and to")),
+        }
+    }
+}
+
+/// Pause a webhook
+///
+/// Nothing is posted until the webhook is resumed. Repeating the request changes nothing.
+#[utoipa::path(tag = "events", operation_id = "pauseWebhook", responses((status = 200, body = WebhookView)),
+    params(("id" = EndpointId, Path,)))]
+#[post("/webhooks/{id}/pause")]
+pub async fn pause(
+    state: web::Data<State>,
+    member: Member<may::WebhooksManage>,
+    client::From(origin): client::From,
+    PathId(id): PathId<EndpointId>,
+) -> Result<HttpResponse, Problem> {
+    let (tenant, by) = (member.tenant.id, By::person(member.principal.user, &origin));
+    let pause = async |tx: &SharedTx| change::pause(tx, tenant, id, by).await;
+    Ok(shown(state.database.write_shared(SharedScope::Tenant(tenant), pause).await?))
+}
+
+/// Resume a webhook
+///
+/// Lets a paused or failed webhook go on with the event at which it stopped. Events are kept for seven days:
+/// if some in between were deleted, the answer is 409, and you choose to go on with the oldest one or with
+/// the next one that happens. Resuming an active webhook changes nothing.
+#[utoipa::path(tag = "events", operation_id = "resumeWebhook", request_body = ResumeWebhook,
+    responses((status = 200, body = WebhookView)), params(("id" = EndpointId, Path,)))]
+#[post("/webhooks/{id}/resume")]
+pub async fn resume(
+    state: web::Data<State>,
+    member: Member<may::WebhooksManage>,
+    client::From(origin): client::From,
+    PathId(id): PathId<EndpointId>,
+    body: Json<ResumeWebhook>,
+) -> Result<HttpResponse, Problem> {
+    let (tenant, by) = (member.tenant.id, By::person(member.principal.user, &origin));
+    let from = body.value.from.unwrap_or(ResumeFrom::WhereItStopped);
+    let resume = async |tx: &SharedTx| change::resume(tx, tenant, id, from, by).await;
+    Ok(shown(state.database.write_shared(SharedScope::Tenant(tenant), resume).await?))
+}
+
+/// Leave an event out
+///
+/// Leaves out the event that the webhook fails to take, for good, and goes on with the next one at once.
+#[utoipa::path(tag = "events", operation_id = "skipWebhookEvent",
+    responses((status = 200, body = WebhookView)), params(("id" = EndpointId, Path,)))]
+#[post("/webhooks/{id}/skip")]
+pub async fn skip(
+    state: web::Data<State>,
+    member: Member<may::WebhooksManage>,
+    client::From(origin): client::From,
+    PathId(id): PathId<EndpointId>,
+) -> Result<HttpResponse, Problem> {
+    let (tenant, by) = (member.tenant.id, By::person(member.principal.user, &origin));
+    let skip = async |tx: &SharedTx| change::skip(tx, tenant, id, by).await;
+    Ok(shown(state.database.write_shared(SharedScope::Tenant(tenant), skip).await?))
+}
+
+/// Send events again
+///
+/// Posts one event, or the events of a span of time, once more, with the webhook-id that they had. Only
+/// events of the chosen topics that are still kept are sent. New events come first.
+#[utoipa::path(tag = "events", operation_id = "replayWebhookEvents", request_body = ReplayWebhook,
+    responses((status = 202, body = WebhookView)), params(("id" = EndpointId, Path,)))]
+#[post("/webhooks/{id}/replays")]
+pub async fn send_again(
+    state: web::Data<State>,
+    member: Member<may::WebhooksManage>,
+    client::From(origin): client::From,
+    PathId(id): PathId<EndpointId>,
+    body: Json<ReplayWebhook>,
+) -> Result<HttpResponse, Problem> {
+    let (tenant, by) = (member.tenant.id, By::person(member.principal.user, &origin));
+    let replayed = body.value.replayed()?;
+    let request = async |tx: &SharedTx| replay::request(tx, tenant, id, replayed, by).await;
+    let endpoint = state.database.write_shared(SharedScope::Tenant(tenant), request).await?;
+    Ok(HttpResponse::Accepted().json(WebhookView::from(endpoint)))
+}

@@ -1,0 +1,90 @@
+//! Endpoints as the API shows them.
+
+use actix_web::HttpResponse;
+use actix_web::http::header;
+use chrono::{DateTime, Utc};
+use events::webhooks::endpoint::{Endpoint, EndpointId, EndpointStatus};
+use events::webhooks::secret::WebhookSecret;
+use secrecy::ExposeSecret as _;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::http::etag::Tag;
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WebhookView {
+    /// The id.
+    id: EndpointId,
+    /// The address to which events are posted.
+    #[schema(example = "https://erp.example.com/hooks/tenantry")]
+    url: String,
+    /// A note for people.
+    #[schema(example = "Bookkeeping")]
+    description: Option<String>,
+    /// The topics that are sent: names such as order.placed, and groups such as order.*. Empty: all topics.
+    #[schema(example = json!(["order.*", "sale.completed"]))]
+    topics: Vec<String>,
+    /// Whether the endpoint gets events. failed: it took no event for three days, or answered 410. paused and
+    /// failed endpoints get what they missed when they are resumed.
+    status: EndpointStatus,
+    /// The failed attempts to send the next event; 0 if the endpoint does not fail.
+    attempts: i32,
+    /// The time of the first of these attempts; null if the endpoint does not fail.
+    failing_since: Option<DateTime<Utc>>,
+    /// The time of the next attempt; null if none has failed.
+    next_attempt_at: Option<DateTime<Utc>>,
+    /// The number of events of the business, of all topics, to which the endpoint has not come yet.
+    waiting: i64,
+    /// The number of events that are still to be sent again.
+    replaying: i64,
+    /// The time until which the former secret signs, too; null if there is none.
+    former_secret_until: Option<DateTime<Utc>>,
+    created_at: DateTime<Utc>,
+}
+
+impl From<Endpoint> for WebhookView {
+    fn from(endpoint: Endpoint) -> Self {
+        Self {
+            id: endpoint.id,
+            url: endpoint.url,
+            description: endpoint.description,
+            topics: endpoint.topics,
+            status: endpoint.status,
+            attempts: endpoint.attempts,
+            failing_since: endpoint.failing_since,
+            next_attempt_at: endpoint.next_attempt_at,
+            waiting: endpoint.waiting,
+            replaying: endpoint.replaying,
+            former_secret_until: endpoint.former_secret_until,
+            created_at: endpoint.created_at,
+        }
+    }
+}
+
+/// An endpoint with its secret.
+#[derive(Serialize, ToSchema)]
+pub struct IssuedWebhookView {
+    /// The secret that signs the messages. No later response contains it.
+    #[schema(example = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oDPbHqPPbl8xs=")]
+    secret: String,
+    #[serde(flatten)]
+    endpoint: WebhookView,
+}
+
+/// An endpoint with its ETag.
+pub fn shown(endpoint: Endpoint) -> HttpResponse {
+    let tag = Tag::of_version(endpoint.version).to_string();
+    HttpResponse::Ok().insert_header((header::ETAG, tag)).json(WebhookView::from(endpoint))
+}
+
+/// An endpoint with its secret, which nobody else may keep.
+pub fn issued(mut response: actix_web::HttpResponseBuilder, made: (Endpoint, WebhookSecret)) -> HttpResponse {
+    let (endpoint, secret) = made;
+    let tag = Tag::of_version(endpoint.version).to_string();
+    let secret = secret.text().expose_secret().to_owned();
+    response
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .insert_header((header::ETAG, tag))
+        .json(IssuedWebhookView { secret, endpoint: endpoint.into() })
+}
