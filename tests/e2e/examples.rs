@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use crate::platform_examples::{self, queue, register};
 
 /// Operations that are not replayed: they need another host, a mailed link, or a DNS server. The tests in
-/// `oauth`, `sign_on`, `second_factor`, `passwords`, `invitations`, `emails`, `sign_ups` and `domains` cover
-/// them.
-const NOT_REPLAYED: [&str; 15] = [
+/// `oauth`, `sign_on`, `second_factor`, `passwords`, `invitations`, `emails`, `sign_ups`, `domains`,
+/// `live_events` and `webhooks` cover them.
+const NOT_REPLAYED: [&str; 17] = [
     "GET /.well-known/oauth-authorization-server",
     "GET /.well-known/openid-configuration",
     "DELETE /api/v1/auth/consents/{slug}",
@@ -23,6 +23,8 @@ const NOT_REPLAYED: [&str; 15] = [
     "POST /api/v1/auth/invitations/accept",
     "POST /api/v1/auth/email/confirm",
     "GET /api/v1/events",
+    "POST /api/v1/webhooks/{id}/skip",
+    "POST /api/v1/webhooks/{id}/replays",
     "POST /api/v1/sign-ups",
     "POST /api/v1/sign-ups/confirm",
     "POST /api/v1/platform/tenants/{id}/domains/{host}/verify",
@@ -358,6 +360,11 @@ async fn every_example_of_the_api_document_matches_a_real_response() {
                 let key = json!({"name": format!("Key {number}"), "permissions": ["stock.read"]});
                 let key = stage.business.post("/api/v1/api-keys", &key).await.body;
                 to = path.replace("{id}", key["id"].as_str().unwrap());
+            }
+            if path.starts_with("/api/v1/webhooks/{id}") {
+                let hook = json!({"url": format!("https://hooks.invalid/{number}")});
+                let hook = stage.business.post("/api/v1/webhooks", &hook).await.body;
+                to = path.replace("{id}", hook["id"].as_str().unwrap());
             }
             if path.starts_with("/api/v1/service-accounts") {
                 register(staff, &format!("erp-{number}")).await;

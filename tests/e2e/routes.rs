@@ -292,6 +292,7 @@ async fn fill(business: &Business<'_>) -> BTreeMap<&'static str, Value> {
     let order = json!({
         "fulfil": false, "customerId": customer["id"], "lines": [{"variantId": variant, "quantity": "1"}]});
     let order = business.with("idempotency-key", "order").post("/api/v1/orders", &order).await.body;
+    let webhook = business.post("/api/v1/webhooks", &json!({"url": "https://hooks.invalid/"})).await.body;
     BTreeMap::from([
         ("category", category["id"].clone()),
         ("product", product["id"].clone()),
@@ -311,6 +312,7 @@ async fn fill(business: &Business<'_>) -> BTreeMap<&'static str, Value> {
         ("transfer", transfer["id"].clone()),
         ("count", count["id"].clone()),
         ("apiKey", key["id"].clone()),
+        ("webhook", webhook["id"].clone()),
         ("member", member["id"].clone()),
         ("invitation", invitation["id"].clone()),
         ("membership", member["memberships"][0]["id"].clone()),
@@ -353,6 +355,7 @@ async fn keys_of_another_business_find_nothing_on_any_route() {
             ("memberships", _) => "membership",
             ("invitations", _) => "invitation",
             ("api-keys", _) => "apiKey",
+            ("webhooks", _) => "webhook",
             ("stock", true) => "adjustment",
             _ => "",
         };

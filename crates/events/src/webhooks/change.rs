@@ -272,10 +272,11 @@ pub async fn delete(
     tx: &SharedTx,
     tenant: TenantId,
     id: EndpointId,
+    if_version: Option<i32>,
     by: By<'_>,
 ) -> Result<(), EndpointError> {
     const DELETE: &str = "DELETE FROM shared.webhook_endpoints WHERE id = $1";
-    let present = lock(tx, tenant, id, None).await?;
+    let present = lock(tx, tenant, id, if_version).await?;
     tx.execute(DELETE, &[&id]).await?;
     record(tx, &present, AuthAction::WebhookDeleted, by).await
 }

@@ -79,7 +79,7 @@ pub struct ListWebhookDeliveries {
 /// List deliveries
 ///
 /// Returns the attempts to post messages to the webhook, newest first. They are kept for 14 days.
-#[utoipa::path(tag = "events", operation_id = "listWebhookDeliveries", params(ListWebhookDeliveries,
+#[utoipa::path(tag = "webhooks", operation_id = "listWebhookDeliveries", params(ListWebhookDeliveries,
     ("id" = EndpointId, Path,)), responses((status = 200, body = PageView<WebhookDeliveryView>)))]
 #[get("/webhooks/{id}/deliveries")]
 pub async fn list(
@@ -105,7 +105,7 @@ pub async fn list(
 ///
 /// Posts a message with the topic webhook.test at once, and returns what came of it. The webhook may be
 /// paused. Whatever the outcome, the answer is 200; look at outcome.
-#[utoipa::path(tag = "events", operation_id = "testWebhook",
+#[utoipa::path(tag = "webhooks", operation_id = "testWebhook",
     responses((status = 200, body = WebhookDeliveryView)), params(("id" = EndpointId, Path,)))]
 #[post("/webhooks/{id}/test")]
 pub async fn test(

@@ -114,7 +114,7 @@ const MOST_TOPICS: usize = 100;
 /// List webhooks
 ///
 /// Returns the endpoints to which events of this business are posted, newest first.
-#[utoipa::path(tag = "events", operation_id = "listWebhooks", params(ListWebhooks),
+#[utoipa::path(tag = "webhooks", operation_id = "listWebhooks", params(ListWebhooks),
     responses((status = 200, body = PageView<WebhookView>)))]
 #[get("/webhooks")]
 pub async fn list(
@@ -140,7 +140,7 @@ pub async fn list(
 /// seconds, 30 seconds, 2 minutes and so on, and the ones after it wait. An endpoint that takes nothing for
 /// three days, or that answers 410, fails: the owners get a mail, and nothing is lost until somebody resumes
 /// it. An event may arrive twice; then it has the same webhook-id.
-#[utoipa::path(tag = "events", operation_id = "createWebhook", request_body = CreateWebhook,
+#[utoipa::path(tag = "webhooks", operation_id = "createWebhook", request_body = CreateWebhook,
     responses((status = 201, body = IssuedWebhookView)))]
 #[post("/webhooks")]
 pub async fn create(
@@ -164,7 +164,7 @@ pub async fn create(
 }
 
 /// Read a webhook
-#[utoipa::path(tag = "events", operation_id = "readWebhook", responses((status = 200, body = WebhookView)),
+#[utoipa::path(tag = "webhooks", operation_id = "readWebhook", responses((status = 200, body = WebhookView)),
     params(("id" = EndpointId, Path,)))]
 #[get("/webhooks/{id}")]
 pub async fn show(
@@ -181,11 +181,8 @@ pub async fn show(
 /// Change a webhook
 ///
 /// Events that wait are posted to the new address, and with the new choice of topics.
-#[utoipa::path(tag = "events", operation_id = "changeWebhook", request_body = ChangeWebhook,
-    responses((status = 200, body = WebhookView)),
-    params(("id" = EndpointId, Path,),
-           ("If-Match" = Option<String>, Header, description = "The ETag of the last response. If the \
-            webhook has been changed since, the answer is 412.")))]
+#[utoipa::path(tag = "webhooks", operation_id = "changeWebhook", request_body = ChangeWebhook,
+    responses((status = 200, body = WebhookView)), params(("id" = EndpointId, Path,)))]
 #[patch("/webhooks/{id}")]
 pub async fn update(
     state: web::Data<State>,
@@ -210,7 +207,7 @@ pub async fn update(
 ///
 /// Gives the webhook another secret. Each message has a signature with the former secret, too, for some
 /// hours, so that the receiver can change over.
-#[utoipa::path(tag = "events", operation_id = "rotateWebhookSecret", request_body = RotateWebhookSecret,
+#[utoipa::path(tag = "webhooks", operation_id = "rotateWebhookSecret", request_body = RotateWebhookSecret,
     responses((status = 200, body = IssuedWebhookView)),
     params(("id" = EndpointId, Path,),
            ("If-Match" = Option<String>, Header, description = "The ETag of the last response. If the \
@@ -236,7 +233,7 @@ pub async fn rotate(
 /// Delete a webhook
 ///
 /// Deletes the webhook with its log of deliveries. Nothing more is posted to its address.
-#[utoipa::path(tag = "events", operation_id = "deleteWebhook",
+#[utoipa::path(tag = "webhooks", operation_id = "deleteWebhook",
     responses((status = 204, description = "Deleted")), params(("id" = EndpointId, Path,)))]
 #[delete("/webhooks/{id}")]
 pub async fn delete(
@@ -244,9 +241,10 @@ pub async fn delete(
     member: Member<may::WebhooksManage>,
     client::From(origin): client::From,
     PathId(id): PathId<EndpointId>,
+    IfMatch(if_version): IfMatch,
 ) -> Result<HttpResponse, Problem> {
     let (tenant, by) = (member.tenant.id, By::person(member.principal.user, &origin));
-    let delete = async |tx: &SharedTx| change::delete(tx, tenant, id, by).await;
+    let delete = async |tx: &SharedTx| change::delete(tx, tenant, id, if_version, by).await;
     state.database.write_shared(SharedScope::Tenant(tenant), delete).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -57,7 +57,7 @@ impl ReplayWebhook {
 /// Pause a webhook
 ///
 /// Nothing is posted until the webhook is resumed. Repeating the request changes nothing.
-#[utoipa::path(tag = "events", operation_id = "pauseWebhook", responses((status = 200, body = WebhookView)),
+#[utoipa::path(tag = "webhooks", operation_id = "pauseWebhook", responses((status = 200, body = WebhookView)),
     params(("id" = EndpointId, Path,)))]
 #[post("/webhooks/{id}/pause")]
 pub async fn pause(
@@ -76,7 +76,7 @@ pub async fn pause(
 /// Lets a paused or failed webhook go on with the event at which it stopped. Events are kept for seven days:
 /// if some in between were deleted, the answer is 409, and you choose to go on with the oldest one or with
 /// the next one that happens. Resuming an active webhook changes nothing.
-#[utoipa::path(tag = "events", operation_id = "resumeWebhook", request_body = ResumeWebhook,
+#[utoipa::path(tag = "webhooks", operation_id = "resumeWebhook", request_body = ResumeWebhook,
     responses((status = 200, body = WebhookView)), params(("id" = EndpointId, Path,)))]
 #[post("/webhooks/{id}/resume")]
 pub async fn resume(
@@ -95,7 +95,7 @@ pub async fn resume(
 /// Leave an event out
 ///
 /// Leaves out the event that the webhook fails to take, for good, and goes on with the next one at once.
-#[utoipa::path(tag = "events", operation_id = "skipWebhookEvent",
+#[utoipa::path(tag = "webhooks", operation_id = "skipWebhookEvent",
     responses((status = 200, body = WebhookView)), params(("id" = EndpointId, Path,)))]
 #[post("/webhooks/{id}/skip")]
 pub async fn skip(
@@ -113,7 +113,7 @@ pub async fn skip(
 ///
 /// Posts one event, or the events of a span of time, once more, with the webhook-id that they had. Only
 /// events of the chosen topics that are still kept are sent. New events come first.
-#[utoipa::path(tag = "events", operation_id = "replayWebhookEvents", request_body = ReplayWebhook,
+#[utoipa::path(tag = "webhooks", operation_id = "replayWebhookEvents", request_body = ReplayWebhook,
     responses((status = 202, body = WebhookView)), params(("id" = EndpointId, Path,)))]
 #[post("/webhooks/{id}/replays")]
 pub async fn send_again(
