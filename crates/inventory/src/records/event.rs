@@ -185,7 +185,7 @@ mod tests {
         assert_eq!(topics.len(), Event::TOPICS.len(), "a topic is listed twice: {topics:?}");
         for topic in Event::TOPICS {
             assert!(
-                serde_json::to_string(&(topic.schema)()).unwrap().contains("properties"),
+                serde_json::to_string(&(topic.payload)().1).unwrap().contains("properties"),
                 "{}",
                 topic.name
             );

@@ -25,7 +25,7 @@ use values::{Barcode, Cursor, Limit, Moment, ProductTag};
 use crate::http::codes::Code;
 use crate::http::csv::Format;
 use crate::http::problem::{FieldProblem, ProblemDocument};
-use crate::openapi::examples;
+use crate::openapi::{examples, webhooks};
 use crate::routes;
 
 /// The groups of routes, in the order in which a client needs them.
@@ -55,6 +55,7 @@ const TAGS: [(&str, &str); 16] = [
 pub fn document() -> OpenApi {
     let (_, collected) = App::new().into_utoipa_app().configure(routes::configure).split_for_parts();
     let mut document = complete(collected);
+    webhooks::complete(&mut document);
     examples::complete(&mut document);
     document
 }

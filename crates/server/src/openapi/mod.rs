@@ -3,3 +3,4 @@
 pub mod docs;
 pub mod document;
 pub mod examples;
+mod webhooks;

@@ -2,6 +2,7 @@
 //! reports. The relay moves it on after the commit.
 
 use serde_json::Value;
+use utoipa::openapi::{RefOr, Schema};
 use uuid::Uuid;
 
 use crate::connection::error::DbError;
@@ -9,14 +10,18 @@ use crate::connection::transaction::{Params, Transaction};
 use crate::scope::tenant::Tenant;
 use crate::scope::transactions::{SharedTx, TenantTx};
 
-/// A topic of the outbox: its name, the version of its payload, and the schema of the payload.
+/// A topic of the outbox: its name, its meaning, and the version and the schema of its payload.
 pub struct Topic {
     /// The kind of event, such as `order.placed`.
     pub name: &'static str,
     /// The version of the payload's format. A change that a subscriber could notice must have a new version.
     pub version: i16,
-    /// Returns the OpenAPI schema of the payload.
-    pub schema: fn() -> utoipa::openapi::RefOr<utoipa::openapi::Schema>,
+    /// The meaning of the event, for people.
+    pub meaning: &'static str,
+    /// Returns the name and the OpenAPI schema of the payload.
+    pub payload: fn() -> (String, RefOr<Schema>),
+    /// Adds the schemas to which that of the payload refers.
+    pub nested: fn(&mut Vec<(String, RefOr<Schema>)>),
 }
 
 /// An event of a business, as subscribers receive it. Each crate defines one enum for its own events, with
@@ -39,17 +44,22 @@ pub trait OutboxEvent {
 #[macro_export]
 macro_rules! events {
     ($(#[$doc:meta])* $visibility:vis enum $name:ident {
-        $($(#[$meaning:meta])+ $event:ident($payload:ty) = $topic:literal version $version:literal,)+
+        $($(#[doc = $meaning:literal])+ $event:ident($payload:ty) = $topic:literal version $version:literal,)+
     }) => {
         $(#[$doc])*
         #[derive(Debug)]
-        $visibility enum $name { $($(#[$meaning])+ $event($payload),)+ }
+        $visibility enum $name { $($(#[doc = $meaning])+ $event($payload),)+ }
 
         impl $crate::outbox::OutboxEvent for $name {
             const TOPICS: &'static [$crate::outbox::Topic] = &[$($crate::outbox::Topic {
                 name: $topic,
                 version: $version,
-                schema: <$payload as utoipa::PartialSchema>::schema,
+                meaning: concat!($($meaning),+),
+                payload: || {
+                    let name = <$payload as utoipa::ToSchema>::name().into_owned();
+                    (name, <$payload as utoipa::PartialSchema>::schema())
+                },
+                nested: <$payload as utoipa::ToSchema>::schemas,
             },)+];
 
             fn topic(&self) -> &'static $crate::outbox::Topic {
