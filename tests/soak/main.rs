@@ -1,8 +1,10 @@
 //! Long tests in which many failures happen at the same time. `scripts/soak` runs both parts. The module of
 //! each part describes what must hold.
 
+mod hearing;
 mod isolation;
 mod trading;
+mod verdict;
 
 fn main() {
     let mut arguments = std::env::args().skip(1);

@@ -5,19 +5,23 @@
 //! Before that, random sequences of documents are replayed, after each of which the books must add up.
 //!
 //! At the end every acknowledged document exists with its number, the stock ledger is correct, no document
-//! number is missing or used twice, and no deadlock has happened.
+//! number is missing or used twice, no deadlock has happened, and every event was heard in its order
+//! (`hearing.rs`).
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::net::TcpListener;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use harness::sequences::{parts, till, value};
-use harness::{Business, EVENTS, Program, Serving, TestApp, a_product, contest, join_all};
+use harness::till::{open_shift, register};
+use harness::{Business, Program, Serving, TestApp, a_product, contest, free_port, join_all};
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 use uuid::Uuid;
+
+use crate::hearing::Hearing;
+use crate::verdict::deadlocks_of;
 
 const BUSINESSES: usize = 4;
 const VARIANTS: usize = 30;
@@ -27,20 +31,26 @@ const SEQUENCES: usize = 2000;
 const SETTINGS: &str = "
     [identity]
     access_token_ttl_s = 3600
+    [webhooks]
+    any_network = true
     [log]
     filter = \"off\"
 ";
 /// The longest time for which a client repeats a request, through kills and crashes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-struct Shop<'a> {
-    business: Business<'a>,
+pub struct Shop<'a> {
+    pub business: Business<'a>,
     variants: Vec<Value>,
     /// A fee, which has no stock and is in every second order.
     fee: Value,
     main: Value,
     shed: Value,
     supplier: Value,
+    /// A register with an open shift.
+    register: Value,
+    /// A client and a receiver of the events.
+    pub hearing: Hearing,
     /// Documents that are ready for their next step, by kind.
     reserved: RefCell<Vec<Value>>,
     fulfilled: RefCell<Vec<Value>>,
@@ -49,23 +59,19 @@ struct Shop<'a> {
 }
 
 /// An acknowledged document: its business, its path, and its number.
-struct Acknowledged {
-    shop: usize,
-    path: String,
-    number: Value,
+pub struct Acknowledged {
+    pub shop: usize,
+    pub path: String,
+    pub number: Value,
 }
 
-struct Soak<'a> {
-    shops: Vec<Shop<'a>>,
-    ports: [u16; 2],
+pub struct Soak<'a> {
+    pub shops: Vec<Shop<'a>>,
+    pub ports: [u16; 2],
     http: reqwest::Client,
-    acknowledged: RefCell<Vec<Acknowledged>>,
+    pub acknowledged: RefCell<Vec<Acknowledged>>,
     tally: RefCell<BTreeMap<(String, u16), usize>>,
     until: Instant,
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// Runs for this number of minutes, after a hundred rounds of the contest for the last unit and the random
@@ -99,7 +105,12 @@ pub async fn soak(minutes: usize) {
     };
     let deadlocks = Cell::new(0);
     let clients = (0..CLIENTS).map(|number| soak.trade(seed + number as u64));
-    tokio::join!(join_all(clients.collect()), soak.disturb(&app, &deadlocks));
+    let hearing = soak.shops.iter().map(|shop| shop.hearing.listen(&shop.business, soak.ports));
+    let trading = async { tokio::join!(join_all(clients.collect()), soak.disturb(&app, &deadlocks)) };
+    tokio::select! {
+        _ = trading => {}
+        _ = join_all(hearing.collect()) => unreachable!("listens for ever"),
+    }
     for ((what, status), count) in soak.tally.borrow().iter() {
         println!("{what:<28} {status} {count:>8}");
     }
@@ -140,8 +151,23 @@ impl<'a> Shop<'a> {
         let shed = business.post("/api/v1/locations", &json!({"name": "Shed"})).await.body["id"].clone();
         let supplier =
             business.post("/api/v1/suppliers", &json!({"name": "Bolts & Co"})).await.body["id"].clone();
-        let (reserved, fulfilled, sent, on_order) = Default::default();
-        Self { business, variants, fee, main, shed, supplier, reserved, fulfilled, sent, on_order }
+        let register = register(&business, "T1").await;
+        open_shift(&business, &register, "100").await;
+        let hearing = Hearing::begin(&business).await;
+        Self {
+            business,
+            variants,
+            fee,
+            main,
+            shed,
+            supplier,
+            register,
+            hearing,
+            reserved: RefCell::default(),
+            fulfilled: RefCell::default(),
+            sent: RefCell::default(),
+            on_order: RefCell::default(),
+        }
     }
 
     /// One to five lines with random variants. A variant may occur twice.
@@ -181,7 +207,7 @@ impl Soak<'_> {
     async fn one_deed(&self, number: usize, random: &mut fastrand::Rng) {
         let shop = &self.shops[number];
         let nothing = json!({});
-        match random.usize(..16) {
+        match random.usize(..18) {
             0..5 => {
                 let at_once = random.bool();
                 let mut lines = shop.lines(random, &nothing);
@@ -263,6 +289,15 @@ impl Soak<'_> {
                     .is_some()
                 {
                     shop.on_order.borrow_mut().push(order);
+                }
+            }
+            14 | 15 => {
+                let body = json!({
+                    "id": Uuid::now_v7(), "registerId": shop.register, "lines": shop.lines(random, &nothing),
+                    "payments": [{"method": "cash"}],
+                });
+                if let Some(sale) = self.post(number, "sales", &body, random).await {
+                    self.keep(number, format!("sales/{}", id(&sale)), &sale);
                 }
             }
             _ => {
@@ -354,7 +389,7 @@ impl Soak<'_> {
 
     /// Kills and restarts a server, or crashes PostgreSQL, every few seconds.
     async fn disturb(&self, app: &TestApp, deadlocks: &Cell<i64>) {
-        let program = Program::beside(app).with("TENANTRY__SERVER__REQUESTS_PER_SECOND", "0");
+        let program = program(app);
         let mut servers: Vec<Serving> = self.ports.iter().map(|port| program.serve(*port)).collect();
         let (mut kills, mut crashes) = (0, 0);
         while Instant::now() < self.until {
@@ -389,92 +424,14 @@ impl Soak<'_> {
     fn is_waiting(&self) -> bool {
         Instant::now() < self.until + PATIENCE / 4
     }
-
-    async fn verify(&self, app: &TestApp, deadlocks: i64) {
-        let admin = app.database.as_admin().await;
-        assert_eq!(deadlocks + deadlocks_of(&admin).await, 0, "deadlocks");
-        // The server in this process has survived all crashes and still serves requests.
-        let acknowledged = self.acknowledged.take();
-        for kept in &acknowledged {
-            let reply = self.shops[kept.shop].business.get(&format!("/api/v1/{}", kept.path)).await;
-            assert_eq!((reply.status, &reply.body["number"]), (200, &kept.number), "{} is lost", kept.path);
-        }
-        println!("{} acknowledged documents exist", acknowledged.len());
-        for shop in &self.shops {
-            let verdict = shop.business.get("/api/v1/stock/ledger").await.body;
-            assert_eq!(verdict["holds"], true, "{verdict}");
-            println!("{}: {} stock movements are correct", shop.business.host, verdict["movements"]);
-            let schema = &shop.business.tenant.schema;
-            for (what, sql) in [
-                (
-                    "negative stock",
-                    format!("SELECT count(*) FROM {schema}.stock_levels WHERE on_hand < 0 OR reserved < 0"),
-                ),
-                (
-                    "stock that is reserved twice, where no count has found less",
-                    format!(
-                        "SELECT count(*) FROM {schema}.stock_levels s
-                          WHERE on_hand < reserved AND NOT EXISTS (
-                           SELECT FROM {schema}.stock_movements m
-                            WHERE (m.variant_id, m.location_id) = (s.variant_id, s.location_id)
-                              AND m.kind = 'count' AND m.quantity < 0)"
-                    ),
-                ),
-                (
-                    "orders without an event",
-                    format!(
-                        "SELECT count(*) FROM {schema}.orders o WHERE NOT EXISTS (
-                           SELECT FROM {EVENTS}
-                            WHERE payload ->> 'orderId' = o.id::text AND topic = 'order.placed')"
-                    ),
-                ),
-                (
-                    "orders without an entry in the audit log",
-                    format!(
-                        "SELECT count(*) FROM {schema}.orders o WHERE NOT EXISTS (
-                           SELECT FROM {schema}.audit_log a
-                            WHERE a.subject_id = o.id AND action = 'order.placed')"
-                    ),
-                ),
-                (
-                    "alerts that are missing, or that contradict the stock levels",
-                    format!(
-                        "SELECT count(*) FROM {schema}.stock_levels s
-                           JOIN {schema}.variants v ON v.id = s.variant_id
-                           LEFT JOIN {schema}.low_stock_alerts a
-                             ON (a.variant_id, a.location_id) = (s.variant_id, s.location_id)
-                            AND a.closed_at IS NULL
-                          WHERE (s.on_hand - s.reserved <= v.reorder_level) <> (a.id IS NOT NULL)"
-                    ),
-                ),
-            ] {
-                assert_eq!(count(&admin, &sql).await, 0, "{what}");
-            }
-            for (table, kind) in [
-                ("orders", "order"),
-                ("order_returns", "return"),
-                ("stock_transfers", "transfer"),
-                ("stock_counts", "count"),
-                ("purchase_orders", "purchase_order"),
-                ("goods_receipts", "goods_receipt"),
-            ] {
-                let gaps = format!(
-                    "SELECT coalesce((SELECT next - 1 FROM {schema}.counters WHERE kind = '{kind}'), 0)
-                            - (SELECT count(DISTINCT number) FROM {schema}.{table})"
-                );
-                assert_eq!(count(&admin, &gaps).await, 0, "gaps in the numbers of {table}");
-            }
-        }
-        println!("the stock ledgers are correct, no number is missing, no deadlock");
-    }
 }
 
-async fn count(admin: &Client, sql: &str) -> i64 {
-    admin.query_one(sql, &[]).await.unwrap().get(0)
-}
-
-async fn deadlocks_of(admin: &Client) -> i64 {
-    count(admin, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()").await
+/// The servers send webhooks, too.
+pub fn program(app: &TestApp) -> Program {
+    Program::beside(app)
+        .with("TENANTRY__SERVER__REQUESTS_PER_SECOND", "0")
+        .with("TENANTRY__JOBS__IN_SERVER", "true")
+        .with("TENANTRY__WEBHOOKS__ANY_NETWORK", "true")
 }
 
 /// Kills the backend of this connection. PostgreSQL then ends all other backends and recovers, as after a
