@@ -56,7 +56,12 @@ async fn listen(port: u16, till: &Till, arrivals: Arrivals) -> JoinHandle<()> {
 }
 
 /// Sells at a steady rate, and returns the moment of each answer, by the id of the sale.
-async fn sell_steadily(port: u16, tills: &[Till], per_second: f64, seconds: usize) -> HashMap<String, Instant> {
+async fn sell_steadily(
+    port: u16,
+    tills: &[Till],
+    per_second: f64,
+    seconds: usize,
+) -> HashMap<String, Instant> {
     let client = reqwest::Client::new();
     let answers: Arc<Mutex<HashMap<String, Instant>>> = Arc::default();
     let count = (per_second * seconds as f64) as usize;
@@ -95,11 +100,8 @@ pub async fn measure_all(report: &mut Report, database: &TestDatabase, tenants: 
         trade::fill(&admin, &tenant.schema).await;
     }
     admin.batch_execute("VACUUM ANALYZE").await.unwrap();
-    let server = Server::start_with(
-        database,
-        "tenantry",
-        &[("TENANTRY__EVENTS__MAX_STREAMS_PER_USER", "2000")],
-    );
+    let server =
+        Server::start_with(database, "tenantry", &[("TENANTRY__EVENTS__MAX_STREAMS_PER_USER", "2000")]);
     let targets = http::targets(&server, database, tenants).await;
     let mut tills = Vec::new();
     for target in &targets {
@@ -124,7 +126,9 @@ pub async fn measure_all(report: &mut Report, database: &TestDatabase, tenants: 
     for (sale, answered) in &answered {
         let arrived = arrived.get(sale).map_or(&[][..], Vec::as_slice);
         assert_eq!(arrived.len(), LISTENERS / tills.len(), "clients got the event of {sale}");
-        times.extend(arrived.iter().map(|arrived| arrived.saturating_duration_since(*answered).as_secs_f64() * 1e3));
+        times.extend(
+            arrived.iter().map(|arrived| arrived.saturating_duration_since(*answered).as_secs_f64() * 1e3),
+        );
     }
     println!("{} sales, {:.0} a second, {} events at clients", answered.len(), limit / 2.0, times.len());
     let what = "from the answer of a sale to 1,000 clients of 100 businesses, at half of the limit";

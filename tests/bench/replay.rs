@@ -213,8 +213,8 @@ impl From<String> for Script {
 
 /// A pgbench script that writes an order or a sale at one business, with the logged statements. Values in
 /// `same` are replaced by others. All other ids were new with the logged document, and are new in each run.
-/// The first `variants` variants are divided into one part for each line, and each line takes a random variant
-/// of its part.
+/// The first `variants` variants are divided into one part for each line, and each line takes a random
+/// variant of its part.
 pub fn documents(
     logged: &[Logged],
     lines: usize,

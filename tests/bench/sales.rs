@@ -81,8 +81,8 @@ pub fn drive(port: u16, tills: &[String], clients: usize, seconds: usize) -> f64
                local variant = string.format('00000000-0000-7000-8000-%012d', line * part + math.random(part))
                lines[n] = '{{\"variantId\":\"' .. variant .. '\",\"quantity\":\"1\"}}'
             end
-            local body = '{{\"registerId\":\"' .. target.subject .. '\",\"lines\":[' .. table.concat(lines, ',')
-               .. '],\"payments\":[{{\"method\":\"cash\"}}]}}'
+            local body = '{{\"registerId\":\"' .. target.subject .. '\",\"lines\":['
+               .. table.concat(lines, ',') .. '],\"payments\":[{{\"method\":\"cash\"}}]}}'
             return submit(target, '/api/v1/sales', body)
          end",
         submit = trade::SUBMIT,

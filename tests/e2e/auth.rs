@@ -142,8 +142,15 @@ async fn each_role_has_its_documented_permissions() {
         "till.sell",
         "till.approve",
     ];
-    const OWNER: [&str; 7] =
-        ["team.manage", "api_keys.manage", "webhooks.manage", "settings.write", "data.export", "audit.read", "till.manage"];
+    const OWNER: [&str; 7] = [
+        "team.manage",
+        "api_keys.manage",
+        "webhooks.manage",
+        "settings.write",
+        "data.export",
+        "audit.read",
+        "till.manage",
+    ];
     let app = TestApp::start().await;
     let acme = app.tenant("acme").await;
     let sorted = |keys: &[&[&str]]| {

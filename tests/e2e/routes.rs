@@ -156,8 +156,8 @@ async fn every_route_refuses_callers_without_access() {
             right.with_token(None).with("authorization", "Basic YTpi").send(method, &path, body).await;
         assert_eq!(basic.code(), "token_missing", "{at}");
 
-        let is_for_people =
-            matches!(who, Member("team.manage" | "api_keys.manage" | "webhooks.manage")) || path.ends_with("/approval");
+        let is_for_people = matches!(who, Member("team.manage" | "api_keys.manage" | "webhooks.manage"))
+            || path.ends_with("/approval");
         // An API key is refused exactly if it lacks the permission, or if the route is for people.
         for (name, key) in [("narrow", &narrow), ("wide", &wide), ("program's", &program)] {
             let reply = right.with_token(Some(key)).send(method, &path, body).await;

@@ -139,9 +139,13 @@ async fn an_endpoint_that_fails_gets_everything_later_and_in_order() {
     becomes(&acme, &hook, "waiting", json!(0)).await;
     assert_eq!(shown(&acme, &hook).await["attempts"], 0);
     let failed = acme.get(&path(&hook, "/deliveries?outcome=refused")).await.body;
-    let attempts: Vec<&Value> = failed["data"].as_array().unwrap().iter().map(|row| &row["attempt"]).collect();
+    let attempts: Vec<&Value> =
+        failed["data"].as_array().unwrap().iter().map(|row| &row["attempt"]).collect();
     assert_eq!(attempts, [2, 1]);
-    assert_eq!((&failed["data"][0]["httpStatus"], &failed["data"][0]["response"]), (&json!(500), &json!("OK")));
+    assert_eq!(
+        (&failed["data"][0]["httpStatus"], &failed["data"][0]["response"]),
+        (&json!(500), &json!("OK"))
+    );
 
     // A redirect is not followed.
     let elsewhere = Receiver::start().await;
@@ -164,7 +168,8 @@ async fn an_endpoint_that_takes_nothing_for_days_fails_and_is_resumed_without_a_
     let placed = [order(&acme, &bolt).await, order(&acme, &bolt).await];
     becomes(&acme, &hook, "attempts", json!(1)).await;
     const DAYS_AGO: &str = "
-        UPDATE shared.webhook_endpoints SET failing_since = failing_since - interval '73 hours', due_at = now()";
+        UPDATE shared.webhook_endpoints
+           SET failing_since = failing_since - interval '73 hours', due_at = now()";
     app.database.as_owner().await.execute(DAYS_AGO, &[]).await.unwrap();
     becomes(&acme, &hook, "status", json!("failed")).await;
     let mails = "SELECT parameters ->> 'url' FROM shared.mails WHERE template = 'webhook_failed'";
@@ -262,8 +267,11 @@ async fn a_paused_endpoint_gets_nothing_until_it_is_resumed() {
     assert!(!posted[3].is_signed_with(old) && !posted[3].is_signed_with(new));
     assert_eq!(acme.delete(&path(&hook, "")).await.status, 204);
     let log = acme.get("/api/v1/auth-events?limit=20").await.body;
-    let actions: Vec<&str> = log["data"].as_array().unwrap().iter().map(|row| row["action"].as_str().unwrap()).collect();
-    for action in ["webhook.created", "webhook.paused", "webhook.resumed", "webhook.rotated", "webhook.deleted"] {
+    let actions: Vec<&str> =
+        log["data"].as_array().unwrap().iter().map(|row| row["action"].as_str().unwrap()).collect();
+    for action in
+        ["webhook.created", "webhook.paused", "webhook.resumed", "webhook.rotated", "webhook.deleted"]
+    {
         assert!(actions.contains(&action), "{actions:?}");
     }
 }
@@ -328,12 +336,20 @@ async fn endpoints_are_checked_and_limited() {
     let again = acme.post("/api/v1/webhooks", &json!({"url": "https://example.com/0"})).await;
     assert_eq!((again.status, again.code()), (409, "webhook_exists"), "{again:?}");
     for topics in [json!(["order"]), json!(["*"]), json!(["orders.*"]), json!([""])] {
-        let refused = acme.post("/api/v1/webhooks", &json!({"url": "https://example.com/1", "topics": topics})).await;
-        assert_eq!((refused.status, &refused.body["errors"][0]["pointer"]), (422, &json!("/topics")), "{refused:?}");
+        let refused =
+            acme.post("/api/v1/webhooks", &json!({"url": "https://example.com/1", "topics": topics})).await;
+        assert_eq!(
+            (refused.status, &refused.body["errors"][0]["pointer"]),
+            (422, &json!("/topics")),
+            "{refused:?}"
+        );
     }
     let tag = acme.get(&path(&hook, "")).await.header("etag").to_owned();
     let changed = acme.patch(&path(&hook, ""), &json!({"description": "Books", "topics": ["sale.*"]})).await;
-    assert_eq!((&changed.body["description"], &changed.body["topics"]), (&json!("Books"), &json!(["sale.*"])));
+    assert_eq!(
+        (&changed.body["description"], &changed.body["topics"]),
+        (&json!("Books"), &json!(["sale.*"]))
+    );
     let stale = acme.with("if-match", &tag).patch(&path(&hook, ""), &json!({"description": null})).await;
     assert_eq!(stale.status, 412, "{stale:?}");
     for n in 1..20 {
@@ -345,7 +361,9 @@ async fn endpoints_are_checked_and_limited() {
     let role = json!({"name": "Integrator", "permissions": ["webhooks.manage", "orders.read"]});
     assert_eq!(acme.put("/api/v1/roles/inventory/integrator", &role).await.status, 201);
     let manager = app.member_of(&acme.tenant, "integrator").await;
-    let refused = manager.post("/api/v1/webhooks", &json!({"url": "https://example.com/x", "topics": ["sale.*"]})).await;
+    let refused = manager
+        .post("/api/v1/webhooks", &json!({"url": "https://example.com/x", "topics": ["sale.*"]}))
+        .await;
     assert_eq!((refused.status, refused.code()), (403, "permission_denied"), "{refused:?}");
 }
 
@@ -379,7 +397,9 @@ async fn senders_that_are_killed_lose_nothing() {
     worker.signal("KILL");
     worker.ended();
     let mut seen = Vec::new();
-    for (message, order) in receiver.posted().iter().map(|message| (message, &message.body["data"]["orderId"])) {
+    for (message, order) in
+        receiver.posted().iter().map(|message| (message, &message.body["data"]["orderId"]))
+    {
         if seen.last() == Some(&(order.clone(), message.header("webhook-id").to_owned())) {
             continue;
         }

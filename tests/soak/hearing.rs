@@ -76,9 +76,10 @@ impl Hearing {
         tokio::select! {
             () = self.listen(business, ports) => unreachable!("listens for ever"),
             () = all_heard => {}
-            () = tokio::time::sleep(Duration::from_secs(120)) => panic!(
-                "of {} events, {} were seen and {} posted", events.len(), self.seen.borrow().len(), self.posted().len()
-            ),
+            () = tokio::time::sleep(Duration::from_secs(120)) => {
+                let (seen, posted) = (self.seen.borrow().len(), self.posted().len());
+                panic!("of {} events, {seen} were seen and {posted} posted", events.len());
+            }
         }
         let before = events.len() - self.seen.borrow().len();
         assert_eq!(events[before..], *self.seen.borrow(), "live events");

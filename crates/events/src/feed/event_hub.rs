@@ -98,8 +98,10 @@ impl EventHub {
         };
         for (tenant, _) in unknown {
             let scope = SharedScope::Tenant(tenant);
-            let extent =
-                self.database.read_shared(scope, async move |tx| stored_event::extent(tx, tenant).await).await?;
+            let extent = self
+                .database
+                .read_shared(scope, async move |tx| stored_event::extent(tx, tenant).await)
+                .await?;
             let last = extent.last;
             self.feeds().entry(tenant).and_modify(|feed| feed.position = Some(last));
         }

@@ -8,7 +8,6 @@ use serde_json::Value;
 use tenancy::{DbError, SharedTx, TenantId};
 use uuid::Uuid;
 
-
 /// An event with its position among the events of its business.
 #[derive(Debug)]
 pub struct StoredEvent {

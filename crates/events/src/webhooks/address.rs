@@ -65,7 +65,8 @@ impl WebhookAddress {
             // A name without a dot is one of a local network.
             Some(Host::Domain(name)) => {
                 let name = name.trim_end_matches('.');
-                !name.contains('.') || [".localhost", ".local", ".internal"].iter().any(|end| name.ends_with(end))
+                !name.contains('.')
+                    || [".localhost", ".local", ".internal"].iter().any(|end| name.ends_with(end))
             }
         };
         if is_local && reach == Reach::Internet {
@@ -90,7 +91,9 @@ mod tests {
     #[test]
     fn an_address_is_one_of_the_internet_with_https() {
         let parse = |text: &str| WebhookAddress::parse(text, Reach::Internet);
-        for text in ["https://example.com/hooks?a=b", "https://93.184.216.34:8443/", "https://[2606:2800::1]/"] {
+        for text in
+            ["https://example.com/hooks?a=b", "https://93.184.216.34:8443/", "https://[2606:2800::1]/"]
+        {
             assert!(parse(text).is_ok(), "{text}");
         }
         for (text, error) in [

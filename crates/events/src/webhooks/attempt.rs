@@ -146,5 +146,10 @@ async fn read(mut answer: Response) -> Read {
     }
     let text: String = String::from_utf8_lossy(&body).chars().filter(|letter| *letter != '\0').collect();
     let http_status = i16::try_from(status.as_u16()).ok();
-    (outcome, http_status, Some(text), retry_after.map(|seconds| Duration::from_secs(seconds).min(LONGEST_REST)))
+    (
+        outcome,
+        http_status,
+        Some(text),
+        retry_after.map(|seconds| Duration::from_secs(seconds).min(LONGEST_REST)),
+    )
 }

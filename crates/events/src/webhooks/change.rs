@@ -70,8 +70,8 @@ pub enum EndpointError {
     Status(&'static str),
     /// Events that the endpoint has not got were deleted, because they are too old.
     #[error(
-        "{0} events that the endpoint has not got were deleted, because they are too old; send from: oldest or \
-         from: now"
+        "{0} events that the endpoint has not got were deleted, because they are too old; send from: oldest \
+         or from: now"
     )]
     Gone(i64),
     /// The secrets cannot be read or written with the present password keys.
@@ -100,9 +100,10 @@ pub async fn create(
     const COUNT: &str = "SELECT count(*) FROM shared.webhook_endpoints WHERE tenant_id = $1";
     const INSERT: &str = "
         INSERT INTO shared.webhook_endpoints
-               (id, tenant_id, url, description, topics, status, sealed_secret, sealed_with, created_at, due_at,
-                served_at, epoch, last_position)
-        SELECT $1, $2, $3, $4, $5, 'active', $6, $7, $8, $8, $8, coalesce(p.epoch, 0), coalesce(p.last_position, 0)
+               (id, tenant_id, url, description, topics, status, sealed_secret, sealed_with, created_at,
+                due_at, served_at, epoch, last_position)
+        SELECT $1, $2, $3, $4, $5, 'active', $6, $7, $8,
+               $8, $8, coalesce(p.epoch, 0), coalesce(p.last_position, 0)
           FROM (SELECT $2::uuid AS id) t LEFT JOIN shared.event_positions p ON p.tenant_id = t.id";
     // Two at the same moment do not both make the last endpoint.
     tx.execute(LOCK, &[&tenant.to_string()]).await?;
@@ -112,9 +113,10 @@ pub async fn create(
     let (id, secret) = (EndpointId::new(), WebhookSecret::generate());
     let sealed = secret.seal(id, sealer)?;
     let (url, description, topics) = (new.address.url().as_str(), &new.description, new.topics.names());
-    tx.execute(INSERT, &[
-        &id, &tenant, &url, description, &topics, &sealed.bytes, &sealed.sealed_with, &tx.now(),
-    ])
+    tx.execute(
+        INSERT,
+        &[&id, &tenant, &url, description, &topics, &sealed.bytes, &sealed.sealed_with, &tx.now()],
+    )
     .await
     .map_err(taken)?;
     let endpoint = read(tx, tenant, id).await?;
@@ -137,8 +139,8 @@ pub async fn change(
     const CHANGE: &str = "
         UPDATE shared.webhook_endpoints
            SET url = coalesce($2, url), description = CASE WHEN $3 THEN $4 ELSE description END,
-               topics = coalesce($5, topics), due_at = CASE WHEN $2 IS NULL THEN due_at ELSE $6::timestamptz END,
-               version = version + 1
+               topics = coalesce($5, topics), version = version + 1,
+               due_at = CASE WHEN $2 IS NULL THEN due_at ELSE $6::timestamptz END
          WHERE id = $1";
     lock(tx, tenant, id, if_version).await?;
     let url = change.address.as_ref().map(|address| address.url().as_str());

@@ -122,7 +122,8 @@ pub async fn test(
     let secrets = lane.secrets(sealer)?;
     let message = Message::test(tenant, Utc::now()).map_err(DbError::Payload)?;
     let attempt = courier.deliver(&lane.url, &secrets, &message).await;
-    let write = async |tx: &SharedTx| insert(tx, tenant, endpoint, &message, DeliveryKind::Test, 1, &attempt).await;
+    let write =
+        async |tx: &SharedTx| insert(tx, tenant, endpoint, &message, DeliveryKind::Test, 1, &attempt).await;
     Ok(database.write_shared(SharedScope::Tenant(tenant), write).await?)
 }
 

@@ -114,7 +114,6 @@ pub async fn list(
         "WHERE e.tenant_id = $2 AND e.id < $3 AND ($4::text IS NULL OR e.status = $4)
          ORDER BY e.id DESC LIMIT $5"
     );
-    let found =
-        tx.rows(LIST, &[&tx.now(), &tenant, &page.below(), &status, &page.limit.and_one()]).await?;
+    let found = tx.rows(LIST, &[&tx.now(), &tenant, &page.below(), &status, &page.limit.and_one()]).await?;
     Ok(page.page(found, |endpoint: &Endpoint| endpoint.id))
 }

@@ -67,8 +67,8 @@ const COLUMNS: &str = concatcp!(
      coalesce(p.epoch, 0) AS epoch, ",
     POSITION,
     " AS last_position,
-     CASE WHEN coalesce(p.epoch, 0) = e.epoch THEN e.replay_next END AS replay_next, e.replay_until, e.attempts,
-     e.failing_since, e.version"
+     CASE WHEN coalesce(p.epoch, 0) = e.epoch THEN e.replay_next END AS replay_next, e.replay_until,
+     e.attempts, e.failing_since, e.version"
 );
 const FROM: &str = "
     FROM shared.webhook_endpoints e LEFT JOIN shared.event_positions p ON p.tenant_id = e.tenant_id ";

@@ -44,9 +44,7 @@ pub async fn request(
         return Err(EndpointError::Status("Resume the endpoint before you send events again."));
     }
     if present.replaying > 0 {
-        return Err(EndpointError::Status(
-            "Events are being sent again already. Wait until replaying is 0.",
-        ));
+        return Err(EndpointError::Status("Events are being sent again already. Wait until replaying is 0."));
     }
     let (event, from, to) = match replayed {
         Replayed::Event(event) => (Some(event), None, None),

@@ -44,7 +44,11 @@ impl WebhookSecret {
         Ok(SealedSecret { bytes, sealed_with })
     }
 
-    pub(super) fn open(endpoint: EndpointId, sealed: &SealedSecret, sealer: &Sealer) -> Result<Self, Unreadable> {
+    pub(super) fn open(
+        endpoint: EndpointId,
+        sealed: &SealedSecret,
+        sealer: &Sealer,
+    ) -> Result<Self, Unreadable> {
         let bytes = sealer.open_bytes(&endpoint.to_string(), &sealed.bytes, &sealed.sealed_with)?;
         Ok(Self(bytes.into()))
     }

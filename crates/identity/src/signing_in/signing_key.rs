@@ -201,12 +201,7 @@ impl Sealer {
     ///
     /// # Errors
     /// [`Unreadable`] if the bytes, their row or the secrets are others.
-    pub fn open_bytes(
-        &self,
-        id: &str,
-        bytes: &[u8],
-        sealed_with: &str,
-    ) -> Result<Vec<u8>, Unreadable> {
+    pub fn open_bytes(&self, id: &str, bytes: &[u8], sealed_with: &str) -> Result<Vec<u8>, Unreadable> {
         let (_, secret) = self.secrets.iter().find(|(name, _)| name == sealed_with).ok_or(Unreadable)?;
         let (nonce, sealed) = bytes.split_at_checked(NONCE_LEN).ok_or(Unreadable)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| Unreadable)?;

@@ -126,9 +126,8 @@ pub fn verify_ledgers(requested_by: String) -> NewJob {
 /// The runner of all background jobs, which sends webhooks, too.
 pub fn runner(owner_database: Arc<OwnerDatabase>, settings: JobSettings) -> JobRunner {
     let sender = settings.webhooks.clone();
-    JobRunner::new(owner_database, kinds(settings)).with_service(SEND_WEBHOOKS, move |database, prompted| {
-        sender.clone().run(database, prompted)
-    })
+    JobRunner::new(owner_database, kinds(settings))
+        .with_service(SEND_WEBHOOKS, move |database, prompted| sender.clone().run(database, prompted))
 }
 
 /// All kinds of background jobs.
@@ -330,7 +329,9 @@ async fn send_mails(context: JobContext, post: Post) -> Result<Value, JobError> 
 
 async fn tell_programs(context: JobContext, notifier: LogoutNotifier) -> Result<Value, JobError> {
     let (told, failed) = notifier.send_due(&context.owner_database).await?;
-    context.run_again_at(context.owner_database.write_shared(async |tx| logout_notice::next_due(tx).await).await?);
+    context.run_again_at(
+        context.owner_database.write_shared(async |tx| logout_notice::next_due(tx).await).await?,
+    );
     Ok(json!({"told": told, "failed": failed}))
 }
 

@@ -179,7 +179,10 @@ pub fn start(state: State) -> Result<Running, StartError> {
     let background = match &state.onboarding {
         Some(onboarding) if state.settings.jobs.in_server => {
             let owner_database = onboarding.owner_database().clone();
-            Some(Background::start(platform::job_kinds::runner(owner_database, state.settings.background()?))?)
+            Some(Background::start(platform::job_kinds::runner(
+                owner_database,
+                state.settings.background()?,
+            ))?)
         }
         _ => None,
     };

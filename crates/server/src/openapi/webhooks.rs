@@ -8,8 +8,8 @@ use utoipa::openapi::path::{HttpMethod, OperationBuilder, Parameter, ParameterBu
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::schema::{AdditionalProperties, Type};
 use utoipa::openapi::{
-    ContentBuilder, KnownFormat, ObjectBuilder, OpenApi, PathItem, PathsBuilder, Ref, RefOr, Required, ResponseBuilder,
-    Schema, SchemaFormat,
+    ContentBuilder, KnownFormat, ObjectBuilder, OpenApi, PathItem, PathsBuilder, Ref, RefOr, Required,
+    ResponseBuilder, Schema, SchemaFormat,
 };
 
 use crate::routes::events::topics;

@@ -9,6 +9,7 @@
 
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
+use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -83,7 +84,12 @@ impl JobKind {
     where
         F: Future<Output = Result<Value, JobError>> + 'static,
     {
-        Self { name, period: None, is_prompted: false, work: Box::new(move |context| Box::pin(work(context))) }
+        Self {
+            name,
+            period: None,
+            is_prompted: false,
+            work: Box::new(move |context| Box::pin(work(context))),
+        }
     }
 
     /// Makes the job recurring, with empty parameters. The next run starts `period` after the last run has
@@ -187,10 +193,7 @@ impl JobRunner {
         let mut asked: FuturesUnordered<LocalBoxFuture<'_, ()>> = FuturesUnordered::new();
         let mut repeated: FuturesUnordered<LocalBoxFuture<'_, ()>> = FuturesUnordered::new();
         let service_prompted = Rc::new(Notify::new());
-        let mut service: LocalBoxFuture<'_, ()> = match &self.service {
-            Some((_, work)) => work(self.owner_database.clone(), service_prompted.clone()),
-            None => Box::pin(std::future::pending()),
-        };
+        let mut service = Box::pin(self.serve(service_prompted.clone()));
         // What was announced while nobody listened may be waiting.
         let mut prompted: HashSet<String> = self.prompted_kinds().map(str::to_owned).collect();
         loop {
@@ -198,10 +201,8 @@ impl JobRunner {
                 self.prompt(&client, &mut prompted).await?;
             }
             loop {
-                let free = Free {
-                    asked: asked.len() < CONCURRENT,
-                    repeated: repeated.len() < CONCURRENT_REPEATED,
-                };
+                let free =
+                    Free { asked: asked.len() < CONCURRENT, repeated: repeated.len() < CONCURRENT_REPEATED };
                 let Some(job) = self.claim(&client, free).await? else { break };
                 let running = if job.period_s.is_some() { &repeated } else { &asked };
                 running.push(Box::pin(self.run_one(job)));
@@ -210,14 +211,15 @@ impl JobRunner {
                 Free { asked: asked.len() < CONCURRENT, repeated: repeated.len() < CONCURRENT_REPEATED };
             let next_start = self.next_start(&client, free).await?;
             loop {
-                let pause = next_start.map_or(HEARTBEAT, |start| (start - Utc::now()).to_std().unwrap_or_default());
+                let pause =
+                    next_start.map_or(HEARTBEAT, |start| (start - Utc::now()).to_std().unwrap_or_default());
                 tokio::select! {
                     Some(()) = asked.next(), if !asked.is_empty() => break,
                     Some(()) = repeated.next(), if !repeated.is_empty() => break,
-                    () = &mut service => {}
+                    never = &mut service => match never {},
                     Some(name) = told.recv() => {
-                        let names: HashSet<String> =
-                            std::iter::once(name).chain(std::iter::from_fn(|| told.try_recv().ok())).collect();
+                        let more = std::iter::from_fn(|| told.try_recv().ok());
+                        let names: HashSet<String> = std::iter::once(name).chain(more).collect();
                         if self.service.as_ref().is_some_and(|(name, _)| names.contains(*name)) {
                             service_prompted.notify_one();
                         }
@@ -237,6 +239,18 @@ impl JobRunner {
                     }
                 }
             }
+        }
+    }
+
+    /// Does the work that goes on. A panic does not end the jobs.
+    async fn serve(&self, prompted: Rc<Notify>) -> Infallible {
+        let Some((name, work)) = &self.service else { return std::future::pending().await };
+        loop {
+            let work = work(self.owner_database.clone(), prompted.clone());
+            if AssertUnwindSafe(work).catch_unwind().await.is_err() {
+                tracing::error!("{name} panicked, and begins again");
+            }
+            tokio::time::sleep(HEARTBEAT).await;
         }
     }
 

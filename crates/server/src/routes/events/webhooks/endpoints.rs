@@ -91,8 +91,8 @@ fn chosen(member: &Member<may::WebhooksManage>, names: &[String]) -> Result<Topi
     if names.len() > MOST_TOPICS {
         return Err(refuse(format!("topics must have at most {MOST_TOPICS} entries")));
     }
-    let chosen = topics::parse(names.iter().map(String::as_str))
-        .map_err(|error| refuse(error.to_string()))?;
+    let chosen =
+        topics::parse(names.iter().map(String::as_str)).map_err(|error| refuse(error.to_string()))?;
     let hidden = topics::all()
         .filter(|topic| chosen.includes(topic.name))
         .find(|topic| !member.principal.may(topics::permission_of(topic.name)));
